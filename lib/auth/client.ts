@@ -1,0 +1,148 @@
+import { MAX_BANNER, MAX_CLIENT_AUTH_ATTEMPTS } from "../defaults.ts";
+import { AuthError, printable, ProtocolError } from "../errors.ts";
+import type { Link } from "../transport/link.ts";
+import {
+  UserauthBanner,
+  UserauthFailure,
+  UserauthRequest,
+  UserauthSuccess,
+} from "../wire/messages.ts";
+import { MSG } from "../wire/numbers.ts";
+import { abortable } from "./abort.ts";
+import { type AuthDialog, type AuthMethod, SERVICE } from "./dialog.ts";
+import { none } from "./none.ts";
+import { cleanText } from "./prompts.ts";
+
+/** How a client logs in. */
+export interface ClientAuthOptions {
+  /** The user to log in as. */
+  user: string;
+  /** The credentials, tried in order; none at all means to ask for being let in without. */
+  methods: readonly AuthMethod[];
+  /** Is told the server's banner, control characters left out. */
+  onBanner?: (text: string) => void;
+  /** Gives up. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Logs in (RFC 4252), after the service has been accepted.
+ *
+ * @throws {AuthError} If the server accepts none of the credentials
+ * @throws {ProtocolError} If the server breaks the protocol
+ */
+export function authenticateClient(link: Link, options: ClientAuthOptions): Promise<void> {
+  return abortable(logIn(link, options), options.signal);
+}
+
+async function logIn(link: Link, options: ClientAuthOptions): Promise<void> {
+  const methods = options.methods.length > 0 ? options.methods : [none()];
+  const conversation = new ClientConversation(link, options);
+  const succeeded = new Set<AuthMethod>();
+  const attempts: string[] = [];
+  let left = [...methods];
+  // Nothing is known of what the server accepts until it first refuses: no "none" to find out.
+  let remaining: readonly string[] | null = null;
+  let unusable: AuthError | undefined;
+
+  for (;;) {
+    const method = left.find(({ name }) => remaining?.includes(name) ?? true);
+    if (method === undefined) break;
+    left = left.filter((candidate) => candidate !== method);
+    attempts.push(method.name);
+    const answer = await method.authenticate(conversation.dialog(method.name)).catch((error) => {
+      if (!(error instanceof AuthError)) throw error;
+      unusable ??= error;
+      return null;
+    });
+    if (answer === null) continue;
+    if (answer[0] === MSG.USERAUTH_SUCCESS) {
+      UserauthSuccess.decode(answer);
+      return;
+    }
+    const failure = UserauthFailure.decode(answer);
+    remaining = failure.remaining;
+    if (failure.partial) {
+      succeeded.add(method);
+      // What was refused before may have been refused for coming too early.
+      left = methods.filter((candidate) => !succeeded.has(candidate));
+    }
+  }
+  throw refused(options.user, {
+    attempts,
+    remaining: remaining ?? [],
+    partial: succeeded.size > 0,
+    cause: unusable,
+  });
+}
+
+/** The link with banners taken out and requests counted. */
+class ClientConversation {
+  readonly #link: Link;
+  readonly #options: ClientAuthOptions;
+  readonly #signatureAlgorithms: readonly string[] | null;
+  #sent = 0;
+  #bannerLeft = MAX_BANNER;
+
+  constructor(link: Link, options: ClientAuthOptions) {
+    this.#link = link;
+    this.#options = options;
+    const list = link.extensions.get("server-sig-algs");
+    this.#signatureAlgorithms = list ? new TextDecoder().decode(list).split(",") : null;
+  }
+
+  dialog(method: string): AuthDialog {
+    const { user } = this.#options;
+    return {
+      user,
+      sessionId: this.#link.sessionId,
+      signatureAlgorithms: this.#signatureAlgorithms,
+      request: (data) =>
+        this.#exchange(UserauthRequest.encode({ user, service: SERVICE, method, data })),
+      reply: (message) => this.#exchange(message),
+    };
+  }
+
+  async #exchange(message: Uint8Array): Promise<Uint8Array> {
+    // Who gave up while a password was being typed has not sent it.
+    this.#options.signal?.throwIfAborted();
+    if (++this.#sent > MAX_CLIENT_AUTH_ATTEMPTS) {
+      throw new ProtocolError(
+        `The server asks for more than ${MAX_CLIENT_AUTH_ATTEMPTS} authentication messages`,
+      );
+    }
+    this.#link.send(message);
+    for (;;) {
+      const answer = await this.#link.receive();
+      if (answer[0] !== MSG.USERAUTH_BANNER) return answer;
+      this.#banner(UserauthBanner.decode(answer).text);
+    }
+  }
+
+  // RFC 4252 §5.4: at any time before success.
+  #banner(text: string): void {
+    const kept = text.slice(0, this.#bannerLeft);
+    this.#bannerLeft -= kept.length;
+    if (kept !== "") this.#options.onBanner?.(cleanText(kept));
+  }
+}
+
+function refused(
+  user: string,
+  details: {
+    attempts: readonly string[];
+    remaining: readonly string[];
+    partial: boolean;
+    cause: AuthError | undefined;
+  },
+): AuthError {
+  const { attempts, remaining, partial, cause } = details;
+  const verdict = partial ? "the server wants more" : "the server accepts none of it";
+  const accepts = printable(remaining.join(", ")) || "nothing else";
+  const reason = cause === undefined ? "" : `; ${cause.message}`;
+  return new AuthError(
+    `Cannot log in as "${printable(user)}": ` +
+      `tried ${attempts.join(", ")}; ${verdict}, and goes on with ${accepts}${reason}`,
+    details,
+  );
+}

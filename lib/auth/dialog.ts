@@ -1,0 +1,31 @@
+/**
+ * What a credential talks to while it is being tried: the server, by whole messages. Banners are
+ * taken out before.
+ */
+export interface AuthDialog {
+  /** The user who logs in. */
+  readonly user: string;
+  /** The session's identifier, which public key signatures are over. */
+  readonly sessionId: Uint8Array;
+  /** The signature algorithms that the server says it accepts, or null if it said nothing. */
+  readonly signatureAlgorithms: readonly string[] | null;
+  /** Sends a USERAUTH_REQUEST with the method's own fields; the server's answer. */
+  request(fields: Uint8Array): Promise<Uint8Array>;
+  /** Sends another message of the method; the server's answer. */
+  reply(message: Uint8Array): Promise<Uint8Array>;
+}
+
+/** A credential to log in with. */
+export interface AuthMethod {
+  /** The method's name in the protocol, such as `"publickey"` (RFC 4252 §5). */
+  readonly name: string;
+  /**
+   * Tries the credential until the server answers with success or failure, and gives that message.
+   *
+   * @throws {AuthError} If there is no way to try it, or to go on; others are tried then
+   */
+  authenticate(dialog: AuthDialog): Promise<Uint8Array>;
+}
+
+/** The only service that one authenticates for (RFC 4252 §5, RFC 4254 §1). */
+export const SERVICE = "ssh-connection";

@@ -1,0 +1,51 @@
+import { hmac } from "../crypto/digest.ts";
+import { randomBytes } from "../crypto/random.ts";
+
+/** Least time that a refusal takes: longer than looking a user or a key up in memory. */
+export const FAILURE_MS = 50;
+
+/** Most that is added for a user: enough to hide what a look-up takes. */
+const JITTER_MS = 25;
+
+/** From here on a refusal is not delayed any more: the policy is slower than any guess. */
+const MAX_DELAYED_MS = 5_000;
+
+const secret = randomBytes(32);
+
+/**
+ * Waits until a refused attempt has taken as long as others do, so that its time tells nothing about
+ * the user (CVE-2018-15473 and its kin). Who takes longer than the least time is rounded up to twice
+ * that, four times and so on.
+ *
+ * @param user Whose attempt it was; the same user always gets the same addition, else the average of
+ * many attempts would show the time without it
+ * @param elapsed What the attempt took so far, in milliseconds
+ */
+export async function failureDelay(
+  user: string,
+  elapsed: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  let until = FAILURE_MS + JITTER_MS * fraction(user);
+  while (until < elapsed && until < MAX_DELAYED_MS) until *= 2;
+  if (until > elapsed) await sleep(until - elapsed, signal);
+}
+
+/** A number from 0 to 1 that nobody outside can foretell. */
+function fraction(user: string): number {
+  const hash = hmac("SHA-256", secret, new TextEncoder().encode(user));
+  return new DataView(hash.buffer, hash.byteOffset).getUint32(0) / 2 ** 32;
+}
+
+function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal?.addEventListener("abort", end);
+    if (signal?.aborted) end();
+  });
+}

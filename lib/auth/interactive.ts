@@ -1,0 +1,46 @@
+import { MSG } from "../wire/numbers.ts";
+import { InteractiveAuth } from "../wire/requests.ts";
+import type { AuthMethod } from "./dialog.ts";
+import { type Challenge, decodeChallenge, encodeAnswers } from "./prompts.ts";
+
+/**
+ * Questions and answers (RFC 4256), as many rounds as the server likes.
+ *
+ * @param answer Answers a challenge, one answer for each prompt
+ * @returns The method
+ *
+ * @example
+ * ```ts
+ * import { interactive } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const method = interactive(({ prompts }) => prompts.map(() => "123456"));
+ * assertEquals(method.name, "keyboard-interactive");
+ * ```
+ */
+export function interactive(
+  answer: (challenge: Challenge) => string[] | Promise<string[]>,
+): AuthMethod {
+  return {
+    name: "keyboard-interactive",
+    async authenticate(dialog) {
+      let message = await dialog.request(InteractiveAuth.encode({ language: "", submethods: "" }));
+      while (message[0] === MSG.USERAUTH_60) {
+        message = await dialog.reply(encodeAnswers(await answers(decodeChallenge(message))));
+      }
+      return message;
+    },
+  };
+
+  async function answers(challenge: Challenge): Promise<string[]> {
+    const { name, instruction, prompts } = challenge;
+    // RFC 4256 §3.2: servers may ask nothing, at the end of a conversation or to tell something.
+    if (prompts.length === 0 && name === "" && instruction === "") return [];
+    const texts = await answer(challenge);
+    if (prompts.length === 0) return [];
+    if (texts.length !== prompts.length) {
+      throw new TypeError(`Got ${texts.length} answers for ${prompts.length} prompts`);
+    }
+    return texts;
+  }
+}

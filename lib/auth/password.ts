@@ -1,0 +1,52 @@
+import { AuthError } from "../errors.ts";
+import { UserauthPasswdChangereq } from "../wire/messages.ts";
+import { MSG } from "../wire/numbers.ts";
+import { PasswordAuth, PasswordChange } from "../wire/requests.ts";
+import type { AuthMethod } from "./dialog.ts";
+import { cleanText } from "./prompts.ts";
+
+/** What to do about a password that the server wants changed. */
+export interface PasswordOptions {
+  /** Gives a new password; called with the server's words when the old one has expired. */
+  change?: (prompt: string) => string | Promise<string>;
+}
+
+/**
+ * A password (RFC 4252 §8).
+ *
+ * @param secret The password, or a function that asks for it when it is needed
+ * @param options What to do if the server wants it changed; unless told, the method gives up
+ * @returns The method
+ *
+ * @example
+ * ```ts
+ * import { password } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const ask = () => Promise.resolve("open sesame");
+ * assertEquals(password(ask).name, "password");
+ * ```
+ */
+export function password(
+  secret: string | (() => string | Promise<string>),
+  options: PasswordOptions = {},
+): AuthMethod {
+  return {
+    name: "password",
+    async authenticate(dialog) {
+      const current = typeof secret === "string" ? secret : await secret();
+      let answer = await dialog.request(
+        PasswordAuth.encode({ change: false, password: current }),
+      );
+      while (answer[0] === MSG.USERAUTH_60) {
+        const { prompt } = UserauthPasswdChangereq.decode(answer);
+        if (options.change === undefined) throw new AuthError("The password must be changed");
+        const newPassword = await options.change(cleanText(prompt));
+        answer = await dialog.request(
+          PasswordChange.encode({ change: true, password: current, newPassword }),
+        );
+      }
+      return answer;
+    },
+  };
+}

@@ -1,0 +1,85 @@
+import { MAX_PROMPTS } from "../defaults.ts";
+import { printable, ProtocolError } from "../errors.ts";
+import { UserauthInfoRequest, UserauthInfoResponse } from "../wire/messages.ts";
+import { Reader } from "../wire/reader.ts";
+import { Writer } from "../wire/writer.ts";
+
+/** Longest line of a prompt or banner kept, in characters: they are only ever shown. */
+const MAX_LINE = 1024;
+
+/** One question of keyboard-interactive authentication. */
+export interface Prompt {
+  /** The question. */
+  readonly text: string;
+  /** Whether the answer may be seen while it is typed. */
+  readonly echo: boolean;
+}
+
+/** What a server asks at a time, control characters left out (RFC 4256 §3.2). */
+export interface Challenge {
+  /** A title, or `""`. */
+  readonly name: string;
+  /** What to tell the user beforehand, or `""`. */
+  readonly instruction: string;
+  /** The questions, perhaps none. */
+  readonly prompts: readonly Prompt[];
+}
+
+/** Text from the peer without anything that a terminal would obey; its lines stay lines. */
+export function cleanText(text: string): string {
+  return text.split(/\r\n|\r|\n/).map((line) => printable(line, MAX_LINE)).join("\n");
+}
+
+/** A challenge as a message. */
+export function encodeChallenge({ name, instruction, prompts }: Challenge): Uint8Array {
+  const pairs = new Writer();
+  for (const { text, echo } of prompts) pairs.text(text).bool(echo);
+  return UserauthInfoRequest.encode({
+    name,
+    instruction,
+    language: "",
+    count: prompts.length,
+    prompts: pairs.take(),
+  });
+}
+
+/**
+ * A challenge from a message, its texts cleaned.
+ *
+ * @throws {ProtocolError} If it is malformed or asks too much
+ */
+export function decodeChallenge(payload: Uint8Array): Challenge {
+  const request = UserauthInfoRequest.decode(payload);
+  if (request.count > MAX_PROMPTS) {
+    throw new ProtocolError(`The server asks ${request.count} questions at a time`);
+  }
+  const reader = new Reader(request.prompts);
+  const prompts = Array.from({ length: request.count }, () => ({
+    text: cleanText(reader.text()),
+    echo: reader.bool(),
+  }));
+  reader.end();
+  const { name, instruction } = request;
+  return { name: cleanText(name), instruction: cleanText(instruction), prompts };
+}
+
+/** Answers as a message. */
+export function encodeAnswers(answers: readonly string[]): Uint8Array {
+  const texts = new Writer();
+  for (const answer of answers) texts.text(answer);
+  return UserauthInfoResponse.encode({ count: answers.length, answers: texts.take() });
+}
+
+/**
+ * Answers from a message; null if they are not `expected` many.
+ *
+ * @throws {ProtocolError} If it is malformed
+ */
+export function decodeAnswers(payload: Uint8Array, expected: number): string[] | null {
+  const { count, answers } = UserauthInfoResponse.decode(payload);
+  if (count !== expected) return null;
+  const reader = new Reader(answers);
+  const texts = Array.from({ length: count }, () => reader.text());
+  reader.end();
+  return texts;
+}

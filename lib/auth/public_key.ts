@@ -1,0 +1,98 @@
+import { equals } from "@std/bytes";
+import { AuthError, ProtocolError } from "../errors.ts";
+import type { Signer } from "../keys/private_key.ts";
+import { UserauthPkOk } from "../wire/messages.ts";
+import { MSG } from "../wire/numbers.ts";
+import { PublicKeyAuth, PublicKeyProbe, PublicKeySigned } from "../wire/requests.ts";
+import { type AuthDialog, type AuthMethod, SERVICE } from "./dialog.ts";
+
+const METHOD = "publickey";
+
+/** How to offer a key. */
+export interface PublicKeyOptions {
+  /**
+   * Asks first whether the key would do, and signs only then: for keys whose use costs something,
+   * such as a touch.
+   */
+  probe?: boolean;
+}
+
+/**
+ * A key pair (RFC 4252 §7).
+ *
+ * @param key What signs: a private key, or one in an agent
+ * @param options Whether to ask before signing
+ * @returns The method
+ *
+ * @example
+ * ```ts
+ * import { publicKey } from "@denossh/ssh";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using key = await generateKey("ed25519");
+ * assertEquals(publicKey(key).name, "publickey");
+ * ```
+ */
+export function publicKey(key: Signer, options: PublicKeyOptions = {}): AuthMethod {
+  return {
+    name: METHOD,
+    async authenticate(dialog) {
+      const algorithm = chooseAlgorithm(key, dialog.signatureAlgorithms);
+      const { blob } = key.publicKey;
+      if (options.probe) {
+        const answer = await probe(dialog, algorithm, blob);
+        if (answer[0] === MSG.USERAUTH_FAILURE) return answer;
+      }
+      const request = { algorithm, publicKey: blob, signed: true };
+      const signed = PublicKeySigned.encode({
+        ...request,
+        sessionId: dialog.sessionId,
+        number: MSG.USERAUTH_REQUEST,
+        user: dialog.user,
+        service: SERVICE,
+        method: METHOD,
+      });
+      const signature = await sign(key, algorithm, signed);
+      return dialog.request(PublicKeyAuth.encode({ ...request, signature }));
+    },
+  };
+}
+
+// RFC 8332 §3.3: server-sig-algs decides where there is a choice. Where there is none the list is
+// not asked: OpenSSH 7.4 leaves all but RSA out of it, and accepts them.
+function chooseAlgorithm(key: Signer, accepted: readonly string[] | null): string {
+  const { algorithms, type } = key.publicKey;
+  const choice = accepted === null || algorithms.length === 1
+    ? algorithms[0]
+    : algorithms.find((algorithm) => accepted.includes(algorithm));
+  if (choice === undefined) {
+    throw new AuthError(`The server accepts no signature algorithm of a key "${type}"`);
+  }
+  return choice;
+}
+
+async function sign(key: Signer, algorithm: string, data: Uint8Array): Promise<Uint8Array> {
+  try {
+    return await key.sign(algorithm, data);
+  } catch (cause) {
+    throw new AuthError(`Cannot sign with the key ${key.publicKey.fingerprint()}`, { cause });
+  }
+}
+
+async function probe(
+  dialog: AuthDialog,
+  algorithm: string,
+  blob: Uint8Array,
+): Promise<Uint8Array> {
+  const answer = await dialog.request(
+    PublicKeyProbe.encode({ signed: false, algorithm, publicKey: blob }),
+  );
+  if (answer[0] === MSG.USERAUTH_FAILURE) return answer;
+  // Any other answer is refused here, a SUCCESS for a question among them.
+  const ok = UserauthPkOk.decode(answer);
+  if (ok.algorithm !== algorithm || !equals(ok.publicKey, blob)) {
+    throw new ProtocolError("The server accepts another key than the one it was asked about");
+  }
+  return answer;
+}

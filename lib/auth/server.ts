@@ -1,0 +1,161 @@
+import { MAX_AUTH_STEPS, MAX_AUTH_TRIES } from "../defaults.ts";
+import { ProtocolError } from "../errors.ts";
+import { SIGNATURE_ALGORITHMS } from "../keys/key_types.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+import type { Link } from "../transport/link.ts";
+import {
+  UserauthBanner,
+  UserauthFailure,
+  UserauthRequest,
+  UserauthSuccess,
+} from "../wire/messages.ts";
+import { DISCONNECT } from "../wire/numbers.ts";
+import { abortable } from "./abort.ts";
+import { SERVICE } from "./dialog.ts";
+import { failureDelay } from "./failure_delay.ts";
+import type { ServerAuthPolicy } from "./policy.ts";
+import { type Outcome, SERVER_METHODS, type ServerMethod } from "./server_methods.ts";
+
+/**
+ * Requests that one login may take. Questions whether a key would do are no failed tries, so these
+ * are counted too; nobody has this many keys.
+ */
+const MAX_REQUESTS = 64;
+
+/** One attempt that has been decided, for logs. */
+export interface AuthAttempt {
+  /** The user who wants to log in, as the client wrote it: not to be trusted. */
+  readonly user: string;
+  /** The method that was tried, as the client wrote it. */
+  readonly method: string;
+  /** Whether it succeeded; more may still be required. */
+  readonly accepted: boolean;
+  /** The key that was tried, if it is one that could be read. */
+  readonly key?: PublicKey;
+  /** What the policy threw. */
+  readonly error?: unknown;
+}
+
+/** How a server lets users in. */
+export interface ServerAuthOptions {
+  /** Who may log in, and how. */
+  policy: ServerAuthPolicy;
+  /** Failed attempts before the server hangs up, 6 unless given. */
+  maxTries?: number;
+  /** The signature algorithms that are accepted of user keys; all that we know unless given. */
+  algorithms?: readonly string[];
+  /** Is told of every attempt. */
+  onAttempt?: (attempt: AuthAttempt) => void;
+  /** Gives up. */
+  signal?: AbortSignal;
+}
+
+/** Who has logged in. */
+export interface Login {
+  /** The user's name. */
+  readonly user: string;
+  /** The methods that succeeded, in order. */
+  readonly methods: string[];
+  /** The key that the user has proved to own. */
+  readonly key?: PublicKey;
+}
+
+/**
+ * Lets a user in (RFC 4252), after the service has been accepted; telling success is its last act.
+ *
+ * @throws {ProtocolError} If the client breaks the protocol or fails too often
+ * @throws {TypeError} If the policy can let nobody in
+ */
+export function authenticateServer(link: Link, options: ServerAuthOptions): Promise<Login> {
+  return abortable(letIn(link, options), options.signal);
+}
+
+async function letIn(link: Link, options: ServerAuthOptions): Promise<Login> {
+  const { policy, signal, maxTries = MAX_AUTH_TRIES, algorithms = SIGNATURE_ALGORITHMS } = options;
+  const offered = offeredMethods(policy);
+  const required = policy.required ?? [];
+  const guarded = {
+    sessionId: link.sessionId,
+    receive: () => link.receive(),
+    // A policy that answers after the end must not log anybody in.
+    send: (payload: Uint8Array) => {
+      signal?.throwIfAborted();
+      link.send(payload);
+    },
+  };
+  let login: Login | null = null;
+  let failures = 0;
+  let steps = 0;
+  let next: Uint8Array | null = null;
+
+  for (let requests = 0; requests < MAX_REQUESTS && failures < maxTries; requests++) {
+    const { user, service, method, data } = UserauthRequest.decode(next ?? await link.receive());
+    next = null;
+    const start = performance.now();
+    if (service !== SERVICE) {
+      throw new ProtocolError("Authentication is for an unknown service", {
+        disconnectReason: DISCONNECT.SERVICE_NOT_AVAILABLE,
+      });
+    }
+    if (requests === 0) sendBanner(guarded, policy, user);
+    // RFC 4252 §5: what one user has earned is not another's.
+    if (login === null || login.user !== user) login = { user, methods: [] };
+
+    const { methods }: Login = login;
+    const check = offered.find(({ name }) => name === method && !methods.includes(name))?.check;
+    const outcome: Outcome = check
+      ? await check({ link: guarded, policy, algorithms, user, data })
+      : { kind: "refused" };
+    if (outcome.kind === "answered") continue;
+    if (outcome.kind === "abandoned") {
+      next = outcome.by;
+      continue;
+    }
+    const { kind, ...details } = outcome;
+    const accepted = kind === "accepted";
+    options.onAttempt?.({ user, method, accepted, ...details });
+    if (accepted) {
+      methods.push(method);
+      if (outcome.key !== undefined) login = { ...login, key: outcome.key };
+      if (required.every((name) => methods.includes(name))) {
+        guarded.send(UserauthSuccess.encode({}));
+        return login;
+      }
+      if (++steps >= MAX_AUTH_STEPS) break;
+    } else if (method !== "none") {
+      await failureDelay(user, performance.now() - start, signal);
+    }
+    // RFC 4252 §5.2: clients ask by a first "none" what is offered; that is no try.
+    if (!accepted && (method !== "none" || requests > 0)) failures++;
+    if (failures < maxTries) {
+      const remaining = offered.map(({ name }) => name)
+        .filter((name) => name !== "none" && !methods.includes(name));
+      guarded.send(UserauthFailure.encode({ remaining, partial: accepted }));
+    }
+  }
+  throw new ProtocolError("Too many authentication attempts", {
+    disconnectReason: DISCONNECT.NO_MORE_AUTH_METHODS_AVAILABLE,
+  });
+}
+
+function offeredMethods(policy: ServerAuthPolicy): ServerMethod[] {
+  const possible = SERVER_METHODS.filter((method) => method.offered(policy));
+  const { required } = policy;
+  if (required === undefined) {
+    if (possible.length === 0) throw new TypeError("The authentication policy offers no method");
+    return possible;
+  }
+  for (const name of required) {
+    if (!possible.some((method) => method.name === name)) {
+      throw new TypeError(`The authentication policy requires "${name}" without offering it`);
+    }
+  }
+  if (required.length === 0) throw new TypeError("The authentication policy requires no method");
+  return possible.filter((method) => required.includes(method.name));
+}
+
+// RFC 4252 §5.4
+function sendBanner(link: Pick<Link, "send">, policy: ServerAuthPolicy, user: string): void {
+  const text = typeof policy.banner === "function" ? policy.banner(user) : policy.banner;
+  if (text) link.send(UserauthBanner.encode({ text, language: "" }));
+}

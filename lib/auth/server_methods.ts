@@ -1,0 +1,162 @@
+import { KeyFormatError } from "../errors.ts";
+import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
+import type { Link } from "../transport/link.ts";
+import { UserauthPasswdChangereq, UserauthPkOk } from "../wire/messages.ts";
+import { MSG } from "../wire/numbers.ts";
+import {
+  InteractiveAuth,
+  PasswordAuth,
+  PasswordChange,
+  PublicKeyAuth,
+  PublicKeyProbe,
+  PublicKeySigned,
+} from "../wire/requests.ts";
+import { SERVICE } from "./dialog.ts";
+import type { ServerAuthPolicy } from "./policy.ts";
+import { Prompter } from "./prompter.ts";
+
+/** One attempt to log in. */
+export interface Attempt {
+  readonly link: Pick<Link, "send" | "receive" | "sessionId">;
+  readonly policy: ServerAuthPolicy;
+  /** The signature algorithms that are accepted. */
+  readonly algorithms: readonly string[];
+  readonly user: string;
+  /** The method's own fields of the request. */
+  readonly data: Uint8Array;
+}
+
+/**
+ * What came of an attempt. `answered` has had a message of its own that is neither success nor
+ * failure; `abandoned` gets none, its client has sent another request instead.
+ */
+export type Outcome =
+  | { readonly kind: "accepted"; readonly key?: PublicKey }
+  | { readonly kind: "refused"; readonly key?: PublicKey; readonly error?: unknown }
+  | { readonly kind: "answered" }
+  | { readonly kind: "abandoned"; readonly by: Uint8Array };
+
+/** A method as the server has it. */
+export interface ServerMethod {
+  readonly name: string;
+  offered(policy: ServerAuthPolicy): boolean;
+  /** @throws {ProtocolError} If the request is malformed */
+  check(attempt: Attempt): Promise<Outcome>;
+}
+
+/** Every method, in the order in which they are offered. */
+export const SERVER_METHODS: readonly ServerMethod[] = [
+  { name: "none", offered: (policy) => policy.none !== undefined, check: checkNone },
+  { name: "publickey", offered: (policy) => policy.publicKey !== undefined, check: checkKey },
+  { name: "password", offered: (policy) => policy.password !== undefined, check: checkPassword },
+  {
+    name: "keyboard-interactive",
+    offered: (policy) => policy.interactive !== undefined,
+    check: checkInteractive,
+  },
+];
+
+// RFC 4252 §5.2
+async function checkNone({ policy, user }: Attempt): Promise<Outcome> {
+  return verdict(await consult(() => policy.none?.(user)));
+}
+
+// RFC 4252 §7
+async function checkKey({ link, policy, algorithms, user, data }: Attempt): Promise<Outcome> {
+  const signed = data[0] !== 0;
+  const request = signed
+    ? PublicKeyAuth.decode(data)
+    : { ...PublicKeyProbe.decode(data), signature: null };
+  const { algorithm, publicKey: blob, signature } = request;
+  const key = acceptableKey(algorithm, blob, algorithms);
+  if (key === null) return { kind: "refused" };
+
+  const answer = await consult(() => policy.publicKey?.(user, key));
+  if (signature === null) {
+    if (answer.value !== true) return { ...verdict(answer), key };
+    link.send(UserauthPkOk.encode({ algorithm, publicKey: blob }));
+    return { kind: "answered" };
+  }
+  // Verified whatever the policy says, so that the time is the same.
+  const owned = key.verify(
+    algorithm,
+    PublicKeySigned.encode({
+      sessionId: link.sessionId,
+      number: MSG.USERAUTH_REQUEST,
+      user,
+      service: SERVICE,
+      method: "publickey",
+      signed: true,
+      algorithm,
+      publicKey: blob,
+    }),
+    signature,
+  );
+  return owned ? { ...verdict(answer), key } : { kind: "refused", key };
+}
+
+function acceptableKey(
+  algorithm: string,
+  blob: Uint8Array,
+  accepted: readonly string[],
+): PublicKey | null {
+  if (!accepted.includes(algorithm)) return null;
+  try {
+    const key = parsePublicKey(blob);
+    return key.algorithms.includes(algorithm) ? key : null;
+  } catch (error) {
+    if (error instanceof KeyFormatError) return null;
+    throw error;
+  }
+}
+
+// RFC 4252 §8
+async function checkPassword({ link, policy, user, data }: Attempt): Promise<Outcome> {
+  const answer = data[0] === 0 ? await tryPassword() : await tryChange();
+  const demand = answer.value;
+  if (typeof demand === "object" && demand !== null && policy.passwordChange !== undefined) {
+    link.send(UserauthPasswdChangereq.encode({ prompt: String(demand.change), language: "" }));
+    return { kind: "answered" };
+  }
+  return verdict(answer);
+
+  function tryPassword() {
+    const { password } = PasswordAuth.decode(data);
+    return consult(() => policy.password?.(user, password));
+  }
+
+  function tryChange() {
+    const { password, newPassword } = PasswordChange.decode(data);
+    return consult(() => policy.passwordChange?.(user, password, newPassword));
+  }
+}
+
+// RFC 4256 §3.1; language and submethods are hints that need not be heeded.
+async function checkInteractive({ link, policy, user, data }: Attempt): Promise<Outcome> {
+  InteractiveAuth.decode(data);
+  const prompter = new Prompter(link);
+  const answer = await consult(() => policy.interactive?.(user, prompter.ask));
+  const { valid, abandonedBy } = await prompter.end();
+  if (abandonedBy !== null) return { kind: "abandoned", by: abandonedBy };
+  return valid ? verdict(answer) : { kind: "refused" };
+}
+
+interface Answer<T> {
+  readonly value?: T;
+  readonly error?: unknown;
+}
+
+/** Asks the policy; an exception is a refusal. */
+async function consult<T>(question: () => T | Promise<T>): Promise<Answer<T>> {
+  try {
+    return { value: await question() };
+  } catch (error) {
+    return { error };
+  }
+}
+
+// `true` and nothing that is merely truthy: a policy may be written in JavaScript.
+function verdict({ value, error }: Answer<unknown>): Outcome & { kind: "accepted" | "refused" } {
+  if (value === true) return { kind: "accepted" };
+  return error === undefined ? { kind: "refused" } : { kind: "refused", error };
+}

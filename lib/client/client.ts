@@ -1,0 +1,164 @@
+import type { Channel } from "../connection/channel.ts";
+import type { Connection } from "../connection/connection.ts";
+import { DisconnectError } from "../errors.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+import { Command, type CommandOptions, startProcess, startProgram } from "../session/command.ts";
+import type { Process } from "../session/process.ts";
+import { SftpClient } from "../sftp/client.ts";
+import type { Transport } from "../transport/transport.ts";
+import type { HostAddress } from "./host_keys.ts";
+
+/** What is known about an open connection. */
+export interface ConnectionInfo {
+  /** The host as it was asked for. */
+  readonly host: HostAddress;
+  /** The user who is logged in. */
+  readonly user: string;
+  /** The server's identification line. */
+  readonly server: string;
+  /** The server's host key. */
+  readonly hostKey: PublicKey;
+  /** The key exchange method in use. */
+  readonly kex: string;
+  /** The signature algorithm of the host key. */
+  readonly hostKeyAlgorithm: string;
+  /** The cipher towards the server. */
+  readonly cipher: string;
+  /** The MAC towards the server; empty if the cipher authenticates by itself. */
+  readonly mac: string;
+}
+
+/** Options of what waits for the server. */
+export interface WaitOptions {
+  /** Gives up waiting. */
+  readonly signal?: AbortSignal;
+}
+
+/** A server that we are logged in to. Dispose of it to disconnect. */
+export class Client implements AsyncDisposable {
+  /** Resolves when the connection ends in order; rejects with the error that ended it. */
+  readonly closed: Promise<void>;
+  readonly #transport: Transport;
+  readonly #connection: Connection;
+  readonly #login: { readonly host: HostAddress; readonly user: string };
+
+  /** Clients come from `connect()`, not from a constructor. */
+  constructor(
+    transport: Transport,
+    connection: Connection,
+    login: { readonly host: HostAddress; readonly user: string },
+  ) {
+    this.#transport = transport;
+    this.#connection = connection;
+    this.#login = login;
+    this.closed = transport.closed.then((cause) => {
+      if (!(cause instanceof DisconnectError && cause.by === "us")) throw cause;
+    });
+    this.closed.catch(() => {});
+  }
+
+  /** What was agreed on with the server. */
+  get info(): ConnectionInfo {
+    const agreed = this.#transport.agreed!;
+    return {
+      ...this.#login,
+      server: this.#transport.identification.server,
+      hostKey: this.#transport.hostKey!,
+      kex: agreed.kex,
+      hostKeyAlgorithm: agreed.hostKey,
+      cipher: agreed.clientToServer.cipher,
+      mac: agreed.clientToServer.mac,
+    };
+  }
+
+  /**
+   * Runs a command and returns its standard output as text, without the last line feed.
+   *
+   * @throws {CommandError} If it ends without success
+   */
+  run(command: string, options: CommandOptions = {}): Promise<string> {
+    return this.command(command, options).text();
+  }
+
+  /** A command to run with `output()`, `spawn()` or `text()`, as `Deno.Command`. */
+  command(command: string, options: CommandOptions = {}): Command {
+    return new Command((signal) => this.openSession(signal ? { signal } : {}), command, options);
+  }
+
+  /**
+   * Starts the user's shell, on a terminal unless `pty` is false.
+   *
+   * @throws {RequestDeniedError} If the server refuses it
+   */
+  async shell(options: CommandOptions = {}): Promise<Process> {
+    const channel = await this.openSession(options.signal ? { signal: options.signal } : {});
+    return await startProcess(channel, { kind: "shell" }, { pty: true, ...options });
+  }
+
+  /**
+   * Starts a subsystem and returns its channel.
+   *
+   * @throws {RequestDeniedError} If the server refuses it
+   */
+  async subsystem(name: string, options: WaitOptions = {}): Promise<Channel> {
+    const channel = await this.openSession(options);
+    try {
+      await startProgram(channel, { kind: "subsystem", name }, options);
+      return channel;
+    } catch (error) {
+      channel.abort(error);
+      throw error;
+    }
+  }
+
+  /**
+   * Starts file transfer: the Deno file functions over the wire.
+   *
+   * @throws {RequestDeniedError} If the server offers no SFTP
+   */
+  async sftp(options: WaitOptions = {}): Promise<SftpClient> {
+    return await SftpClient.open(await this.subsystem("sftp", options), options);
+  }
+
+  /** Opens a session channel that nothing runs on yet (RFC 4254 §6.1). */
+  openSession(options: WaitOptions = {}): Promise<Channel> {
+    return this.openChannel("session", options);
+  }
+
+  /**
+   * Opens a channel of any type (RFC 4254 §5.1).
+   *
+   * @throws {ChannelOpenError} If the server refuses
+   */
+  openChannel(
+    type: string,
+    options: WaitOptions & { readonly extra?: Uint8Array } = {},
+  ): Promise<Channel> {
+    return this.#connection.open(type, options.extra, { signal: options.signal });
+  }
+
+  /**
+   * Sends a global request and returns the data of the answer (RFC 4254 §4).
+   *
+   * @throws {RequestDeniedError} If the server refuses
+   */
+  request(type: string, data?: Uint8Array): Promise<Uint8Array> {
+    return this.#connection.request(type, data);
+  }
+
+  /** Exchanges keys anew. */
+  rekey(): Promise<void> {
+    return this.#transport.rekey();
+  }
+
+  /** Disconnects; everything that is open on the connection ends with it. */
+  async close(): Promise<void> {
+    this.#transport.disconnect();
+    await this.#transport.finished;
+  }
+
+  /** Disconnects. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,148 @@
+import { authenticateClient } from "../auth/client.ts";
+import { Connection } from "../connection/connection.ts";
+import { SIGNATURES } from "../crypto/algorithms.ts";
+import { resolveSuite, type Suite } from "../crypto/suite.ts";
+import { CONNECT_TIMEOUT_MS } from "../defaults.ts";
+import { ConnectError } from "../errors.ts";
+import { dialTcp, type Socket, streamSocket } from "../transport/socket.ts";
+import { Transport } from "../transport/transport.ts";
+import { Client } from "./client.ts";
+import { type HostAddress, hostKeyPolicy, hostName, verifyHostKey } from "./host_keys.ts";
+import { userKeys, userKnownHosts } from "./identity.ts";
+import { checkPort, type ConnectOptions, parseTarget } from "./options.ts";
+
+/**
+ * Connects to an SSH server and logs in.
+ *
+ * With user, credentials and host key given, this needs `--allow-net=host:port` and nothing else.
+ *
+ * @param target `[user@]host[:port]`, `ssh://…` or the options alone
+ * @throws {ConnectError} If the host cannot be reached, is no SSH server or the time runs out
+ * @throws {NegotiationError} If the two ends have no algorithm in common
+ * @throws {HostKeyError} If the host key is not trusted; no credential has been sent then
+ * @throws {AuthError} If the server accepts none of the credentials
+ *
+ * @example
+ * ```ts
+ * import { connect, password } from "@denossh/ssh";
+ * import { serve } from "@denossh/ssh/server";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const hostKey = await generateKey();
+ * await using server = serve({
+ *   port: 0,
+ *   hostname: "127.0.0.1",
+ *   hostKeys: [hostKey],
+ *   auth: { password: (user, secret) => user === "deploy" && secret === "hunter2" },
+ * }, async (session) => {
+ *   await session.print(`You ran ${session.command}\n`);
+ *   return 0;
+ * });
+ *
+ * await using host = await connect(`deploy@127.0.0.1:${server.addr.port}`, {
+ *   auth: [password("hunter2")],
+ *   hostKeys: hostKey.publicKey,
+ * });
+ * assertEquals(await host.run("uptime"), "You ran uptime");
+ * ```
+ */
+export async function connect(
+  target: string | ConnectOptions,
+  options: ConnectOptions = {},
+): Promise<Client> {
+  const given = typeof target === "string" ? { ...parsed(target), ...options } : target;
+  const host = addressOf(given);
+  const { signal } = given;
+  signal?.throwIfAborted();
+  const user = given.user ?? Deno.env.get("USER") ?? Deno.env.get("LOGNAME");
+  if (!user) throw new TypeError("No user given, and USER is not set");
+  const policy = given.hostKeys === undefined ? userKnownHosts() : hostKeyPolicy(given.hostKeys);
+  const known = await policy.knownTypes?.(host) ?? [];
+  const suite = preferKnown(resolveSuite(given.algorithms), known, given);
+  const methods = given.auth ?? await userKeys();
+
+  // One deadline for everything, which no traffic re-arms: a peer that drips bytes gains nothing.
+  const milliseconds = given.timeout ?? CONNECT_TIMEOUT_MS;
+  const deadline = new AbortController();
+  const name = hostName(host);
+  const timer = milliseconds > 0
+    ? setTimeout(() => {
+      const message = `Connecting to ${name} timed out after ${milliseconds} ms`;
+      deadline.abort(new ConnectError(message, { timeout: true }));
+    }, milliseconds)
+    : undefined;
+  const either = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
+  let transport: Transport | null = null;
+  const abort = () => transport?.fail(either.reason);
+  either.addEventListener("abort", abort, { once: true });
+  try {
+    const socket = await dial(given, host, either);
+    transport = new Transport(socket, {
+      role: "client",
+      suite,
+      verifyHostKey: (key) => verifyHostKey(policy, host, key),
+      ...(given.rekey && { rekey: given.rekey }),
+    });
+    if (either.aborted) abort();
+    await transport.handshake();
+    await transport.requestService("ssh-userauth");
+    await authenticateClient(transport.link(), {
+      user,
+      methods,
+      ...(given.onBanner && { onBanner: given.onBanner }),
+      signal: either,
+    });
+    const connection = new Connection(transport, {
+      ...(given.window !== undefined && { window: given.window }),
+    });
+    transport.open(connection);
+    if (given.keepaliveInterval) {
+      connection.keepalive(given.keepaliveInterval, given.keepaliveCount);
+    }
+    return new Client(transport, connection, { host, user });
+  } catch (error) {
+    transport?.fail(error);
+    await transport?.finished;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    either.removeEventListener("abort", abort);
+  }
+}
+
+function parsed(target: string): ConnectOptions {
+  const { hostname, port, user } = parseTarget(target);
+  return { hostname, ...(port !== null && { port }), ...(user !== null && { user }) };
+}
+
+function addressOf(options: ConnectOptions): HostAddress {
+  const { hostname, port = 22 } = options;
+  if (hostname !== undefined) return { hostname, port: checkPort(port) };
+  if (options.transport) return { hostname: "localhost", port };
+  throw new TypeError("No host given");
+}
+
+async function dial(
+  options: ConnectOptions,
+  host: HostAddress,
+  signal: AbortSignal,
+): Promise<Socket> {
+  if (options.transport) return streamSocket(options.transport);
+  return await dialTcp(host.hostname, host.port, signal);
+}
+
+/**
+ * Asks first for the types of host key that are known, so that a server with several keys shows one
+ * that can be checked; a type that is off by default comes in if the caller did not choose.
+ */
+function preferKnown(suite: Suite, types: readonly string[], options: ConnectOptions): Suite {
+  const algorithms = (type: string) =>
+    type === "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256"] : [type];
+  const known = types.flatMap(algorithms).filter((name) =>
+    options.algorithms?.hostKey === undefined
+      ? SIGNATURES.some((row) => row.name === name)
+      : suite.hostKey.includes(name)
+  );
+  return { ...suite, hostKey: [...new Set([...known, ...suite.hostKey])] };
+}

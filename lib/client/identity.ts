@@ -1,0 +1,92 @@
+import type { AuthMethod } from "../auth/method.ts";
+import { publicKey } from "../auth/public_key.ts";
+import { PassphraseError, SshError } from "../errors.ts";
+import { importPrivateKey, type PrivateKey } from "../keys/private_key.ts";
+import { type HostKeyPolicy, knownHosts } from "./host_keys.ts";
+
+/** How a key file is decrypted. */
+export interface LoadKeyOptions {
+  /** The passphrase, or who is asked for it if the key turns out to be encrypted. */
+  readonly passphrase?: string | (() => string | Promise<string>);
+}
+
+/**
+ * Reads a private key file; `~/` is the home directory. Needs `--allow-read` for the file, and
+ * `--allow-env=HOME` with `~/`.
+ *
+ * @throws {PassphraseError} If the key is encrypted and the passphrase is missing or wrong
+ * @throws {KeyFormatError} If the file is no private key
+ *
+ * @example
+ * ```ts
+ * import { loadKey } from "@denossh/ssh";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assert } from "@std/assert";
+ *
+ * const path = await Deno.makeTempFile();
+ * await Deno.writeTextFile(path, (await generateKey()).export({ passphrase: "secret" }));
+ * using key = await loadKey(path, { passphrase: "secret" });
+ * assert(key.publicKey.fingerprint().startsWith("SHA256:"));
+ * await Deno.remove(path);
+ * ```
+ */
+export async function loadKey(
+  path: string | URL,
+  options: LoadKeyOptions = {},
+): Promise<PrivateKey> {
+  const file = typeof path === "string" ? expandHome(path) : path;
+  const text = await Deno.readTextFile(file);
+  const { passphrase } = options;
+  try {
+    if (typeof passphrase !== "function") {
+      return importPrivateKey(text, passphrase === undefined ? {} : { passphrase });
+    }
+    try {
+      return importPrivateKey(text);
+    } catch (error) {
+      if (!(error instanceof PassphraseError)) throw error;
+      return importPrivateKey(text, { passphrase: await passphrase() });
+    }
+  } catch (cause) {
+    if (!(cause instanceof SshError)) throw cause;
+    const message = `Cannot load key "${file}": ${lowerFirst(cause.message)}`;
+    throw cause instanceof PassphraseError
+      ? new PassphraseError(message, { cause })
+      : Object.assign(cause, { message });
+  }
+}
+
+/** `~/` as the user's home directory. */
+export function expandHome(path: string): string {
+  if (path !== "~" && !path.startsWith("~/")) return path;
+  return homeDirectory() + path.slice(1);
+}
+
+/** The files that `ssh` looks for host keys in. */
+export function userKnownHosts(): HostKeyPolicy {
+  return knownHosts([`${homeDirectory()}/.ssh/known_hosts`, "/etc/ssh/ssh_known_hosts"]);
+}
+
+/** The unencrypted ones of the user's usual keys. */
+export async function userKeys(): Promise<AuthMethod[]> {
+  const methods: AuthMethod[] = [];
+  for (const name of ["id_ed25519", "id_ecdsa", "id_rsa"]) {
+    try {
+      methods.push(publicKey(await loadKey(`~/.ssh/${name}`)));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound || error instanceof PassphraseError) continue;
+      throw error;
+    }
+  }
+  return methods;
+}
+
+function homeDirectory(): string {
+  const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE");
+  if (!home) throw new TypeError("Neither HOME nor USERPROFILE is set");
+  return home;
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

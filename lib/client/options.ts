@@ -1,0 +1,84 @@
+import type { AuthMethod } from "../auth/method.ts";
+import type { AlgorithmOptions } from "../crypto/suite.ts";
+import type { ByteStreams } from "../transport/socket.ts";
+import type { RekeyLimits } from "../transport/transport.ts";
+import type { HostKeys } from "./host_keys.ts";
+
+/** How to connect. Whatever is not given is what `ssh` would take from the user's files. */
+export interface ConnectOptions {
+  /** The host's name or address; may be part of the target. */
+  readonly hostname?: string;
+  /** The port, 22 unless given; may be part of the target. */
+  readonly port?: number;
+  /** The user to log in as; may be part of the target. Needs `--allow-env=USER` if not given. */
+  readonly user?: string;
+  /**
+   * The credentials, tried in this order. If not given, the unencrypted keys among `~/.ssh/id_ed25519`,
+   * `id_ecdsa` and `id_rsa`, which needs `--allow-env=HOME` and `--allow-read`.
+   */
+  readonly auth?: readonly AuthMethod[];
+  /**
+   * Which host keys to trust. If not given, those of `~/.ssh/known_hosts` and
+   * `/etc/ssh/ssh_known_hosts`, unknown ones refused; this needs `--allow-env=HOME` and `--allow-read`.
+   */
+  readonly hostKeys?: HostKeys;
+  /** The algorithms to offer. */
+  readonly algorithms?: AlgorithmOptions;
+  /** Aborts connecting. The open connection is not affected. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds for TCP, identification, key exchange and authentication together; 0 is no limit. */
+  readonly timeout?: number;
+  /** Milliseconds of silence before the server is asked for a sign of life; 0 (the default) never. */
+  readonly keepaliveInterval?: number;
+  /** Unanswered questions after which the server counts as dead; 3 unless given. */
+  readonly keepaliveCount?: number;
+  /** When to exchange keys anew; after 1 GiB, 2^31 packets or an hour unless given. */
+  readonly rekey?: RekeyLimits;
+  /** The receive window of each channel in bytes, 2 MiB unless given. */
+  readonly window?: number;
+  /** What carries the connection instead of a TCP socket; taken over. */
+  readonly transport?: ByteStreams;
+  /** Shows the server's banner, control characters removed. */
+  readonly onBanner?: (text: string) => void;
+}
+
+/** Where to connect to. */
+export interface Target {
+  readonly hostname: string;
+  readonly port: number | null;
+  readonly user: string | null;
+}
+
+/**
+ * Takes `[user@]host[:port]`, `[user@][v6]:port` or `ssh://[user@]host[:port]` apart. A bare IPv6
+ * address is a host.
+ *
+ * @throws {TypeError} If it is none of these
+ */
+export function parseTarget(target: string): Target {
+  const text = target.replace(/^ssh:\/\//, "").replace(/\/$/, "");
+  const at = text.lastIndexOf("@");
+  const user = at < 0 ? null : text.slice(0, at);
+  const host = text.slice(at + 1);
+  const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(host);
+  const plain = host.split(":").length > 2 ? [host, host] : /^([^:]+)(?::(\d+))?$/.exec(host);
+  const parts = bracketed ?? plain;
+  // A name that begins with a dash would be an option to whoever runs ssh with it.
+  // deno-lint-ignore no-control-regex
+  if (!parts || user === "" || /[\s\x00-\x1f\x7f]|^-/.test(host) || host === "") {
+    throw new TypeError(`Cannot parse "${target}": expected [user@]host[:port]`);
+  }
+  return {
+    hostname: parts[1]!,
+    port: parts[2] === undefined ? null : checkPort(Number(parts[2])),
+    user,
+  };
+}
+
+/** @throws {RangeError} If it is no port */
+export function checkPort(port: number): number {
+  if (!Number.isInteger(port) || port < 1 || port > 65535) {
+    throw new RangeError(`Port must be 1 to 65535, not ${port}`);
+  }
+  return port;
+}

@@ -1,0 +1,46 @@
+import type { ByteQueue } from "./byte_queue.ts";
+
+/**
+ * A byte stream over a queue. Nothing is read ahead, so the channel's window is the whole
+ * backpressure; cancelling discards what still comes and goes on granting window, so that the other
+ * stream of the channel does not stall.
+ */
+export function readableOf(queue: ByteQueue): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream({
+    type: "bytes",
+    async pull(controller: ReadableByteStreamController) {
+      const request = controller.byobRequest;
+      if (request?.view) {
+        const view = request.view;
+        const n = await queue.read(
+          new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength),
+        );
+        if (n === null) controller.close();
+        request.respond(n ?? 0);
+      } else {
+        const chunk = await queue.readChunk();
+        if (chunk === null) controller.close();
+        else controller.enqueue(chunk);
+      }
+    },
+    cancel() {
+      queue.discard();
+    },
+  }, { highWaterMark: 0 }) as ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
+/** Where a writable stream's chunks go. */
+export interface Outlet {
+  write(chunk: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+  abort(reason: unknown): void;
+}
+
+/** A stream whose `write` resolves when the window and the socket have taken the chunk. */
+export function writableOf(outlet: Outlet): WritableStream<Uint8Array> {
+  return new WritableStream<Uint8Array>({
+    write: (chunk) => outlet.write(chunk),
+    close: () => outlet.close(),
+    abort: (reason) => outlet.abort(reason),
+  });
+}

@@ -1,0 +1,397 @@
+import {
+  CHANNEL_WINDOW,
+  KEEPALIVE_COUNT,
+  MAX_CHANNEL_PACKET,
+  MAX_CHANNELS,
+  MAX_PENDING_OPENS,
+  MAX_PENDING_REQUESTS,
+  MAX_SENT_PACKET,
+} from "../defaults.ts";
+import {
+  ChannelOpenError,
+  ClosedError,
+  ConnectError,
+  printable,
+  ProtocolError,
+  RequestDeniedError,
+} from "../errors.ts";
+import type { Service, Transport } from "../transport/transport.ts";
+import {
+  DATA_HEADER,
+  EXTENDED_DATA_HEADER,
+  peek32,
+  readData,
+  WINDOW_ADJUST_LENGTH,
+  writeWindowAdjust,
+} from "../wire/hot.ts";
+import {
+  ChannelClose,
+  ChannelEof,
+  ChannelFailure,
+  ChannelOpen,
+  ChannelOpenConfirmation,
+  ChannelOpenFailure,
+  ChannelRequest,
+  ChannelSuccess,
+  GlobalRequest,
+  RequestFailure,
+  RequestSuccess,
+} from "../wire/messages.ts";
+import { MSG, OPEN_FAILURE } from "../wire/numbers.ts";
+import { Channel, type ChannelHost } from "./channel.ts";
+
+/** A peer's wish for a channel; one of `accept` and `reject` must be called. */
+export interface IncomingOpen {
+  readonly type: string;
+  /** What follows the fixed fields, owned. */
+  readonly data: Uint8Array;
+  /** Opens the channel. */
+  accept(): Channel;
+  /** Refuses, with a reason of RFC 4254 §5.1. */
+  reject(reason: number, message?: string): void;
+}
+
+/** A peer's global request; returns the reply's data, or null to refuse. */
+export type GlobalHandler = (data: Uint8Array) => Uint8Array | null | Promise<Uint8Array | null>;
+
+export interface ConnectionOptions {
+  /** The receive window of each channel, in bytes. */
+  readonly window?: number;
+  /** Who decides about a peer's channels, by type; other types are refused. */
+  readonly opens?: ReadonlyMap<string, (open: IncomingOpen) => void | Promise<void>>;
+  /** Who answers a peer's global requests, by type; others are refused. */
+  readonly globals?: ReadonlyMap<string, GlobalHandler>;
+}
+
+interface Opening {
+  readonly type: string;
+  readonly promise: PromiseWithResolvers<Channel>;
+  abandoned: boolean;
+}
+
+/** The channels and global requests of one connection (RFC 4254), either role. */
+export class Connection implements Service, ChannelHost {
+  readonly #transport: Transport;
+  readonly #options: ConnectionOptions;
+  readonly #window: number;
+  readonly #channels: (Channel | Opening | null)[] = [];
+  readonly #free: number[] = [];
+  readonly #replies: { type: string; promise: PromiseWithResolvers<Uint8Array> }[] = [];
+  readonly #adjust = new Uint8Array(WINDOW_ADJUST_LENGTH);
+  #globals: Promise<void> = Promise.resolve();
+  #globalCount = 0;
+  #pendingOpens = 0;
+  #error: { error: unknown } | null = null;
+  #heard = false;
+  #keepalive: number | undefined;
+
+  constructor(transport: Transport, options: ConnectionOptions = {}) {
+    this.#transport = transport;
+    this.#options = options;
+    this.#window = options.window ?? CHANNEL_WINDOW;
+    if (!Number.isInteger(this.#window) || this.#window < 1024 || this.#window > 0x7fff_ffff) {
+      throw new RangeError(`Channel window must be 1024 to 2^31 - 1 bytes, not ${this.#window}`);
+    }
+  }
+
+  /** Channels open now or being opened. */
+  get channelCount(): number {
+    return this.#channels.length - this.#free.length;
+  }
+
+  /**
+   * Opens a channel (RFC 4254 §5.1).
+   *
+   * @param type The channel's type, such as `"session"`
+   * @param data What follows the fixed fields
+   * @throws {ChannelOpenError} If the peer refuses
+   * @throws {ClosedError} If the connection is over
+   */
+  open(
+    type: string,
+    data: Uint8Array = new Uint8Array(0),
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<Channel> {
+    const { signal } = options;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#error) return Promise.reject(this.#closedError());
+    const opening: Opening = { type, promise: Promise.withResolvers(), abandoned: false };
+    const id = this.#allocate(opening);
+    this.send(ChannelOpen.encode({
+      type,
+      sender: id,
+      window: this.#window,
+      maxPacket: MAX_CHANNEL_PACKET,
+      data,
+    }));
+    const abandon = () => {
+      opening.abandoned = true;
+      opening.promise.reject(signal!.reason);
+    };
+    signal?.addEventListener("abort", abandon, { once: true });
+    return opening.promise.promise.finally(() => signal?.removeEventListener("abort", abandon));
+  }
+
+  /**
+   * Sends a global request and waits for its answer (RFC 4254 §4).
+   *
+   * @throws {RequestDeniedError} If the peer refuses
+   */
+  request(type: string, data: Uint8Array = new Uint8Array(0)): Promise<Uint8Array> {
+    if (this.#error) return Promise.reject(this.#closedError());
+    const promise = Promise.withResolvers<Uint8Array>();
+    this.send(GlobalRequest.encode({ type, wantReply: true, data }));
+    this.#replies.push({ type, promise });
+    return promise.promise;
+  }
+
+  /** Sends a global request that needs no answer. */
+  notify(type: string, data: Uint8Array = new Uint8Array(0)): void {
+    this.send(GlobalRequest.encode({ type, wantReply: false, data }));
+  }
+
+  /**
+   * Asks a silent peer for a sign of life, and ends the connection when it gives none.
+   *
+   * @param interval Milliseconds of silence before each question
+   * @param count Unanswered questions that end the connection
+   */
+  keepalive(interval: number, count: number = KEEPALIVE_COUNT): void {
+    let missed = 0;
+    clearInterval(this.#keepalive);
+    this.#keepalive = setInterval(() => {
+      if (this.#heard) missed = 0;
+      else if (missed++ >= count) {
+        const message = `The peer has not answered for ${interval * missed} ms`;
+        return this.#transport.fail(new ConnectError(message, { timeout: true }));
+      }
+      this.#heard = false;
+      if (missed > 0) this.request("keepalive@openssh.com").catch(() => {});
+    }, interval);
+  }
+
+  /** Dispatches one message; everything on the way to a channel is synchronous. */
+  handle(payload: Uint8Array): void {
+    this.#heard = true;
+    switch (payload[0]) {
+      case MSG.CHANNEL_DATA: {
+        const data = readData(payload, DATA_HEADER);
+        return this.#channel(peek32(payload, 1)).receiveData(0, data);
+      }
+      case MSG.CHANNEL_EXTENDED_DATA: {
+        const data = readData(payload, EXTENDED_DATA_HEADER);
+        return this.#channel(peek32(payload, 1)).receiveData(peek32(payload, 5), data);
+      }
+      case MSG.CHANNEL_WINDOW_ADJUST:
+        if (payload.length !== WINDOW_ADJUST_LENGTH) {
+          throw new ProtocolError("Window adjust of a wrong length");
+        }
+        return this.#channel(peek32(payload, 1)).receiveWindowAdjust(peek32(payload, 5));
+      case MSG.CHANNEL_EOF:
+        return this.#channel(ChannelEof.decode(payload).recipient).receiveEof();
+      case MSG.CHANNEL_CLOSE:
+        return this.#channel(ChannelClose.decode(payload).recipient).receiveClose();
+      case MSG.CHANNEL_REQUEST: {
+        const { recipient, type, wantReply, data } = ChannelRequest.decode(payload);
+        return this.#channel(recipient).receiveRequest(type, wantReply, data);
+      }
+      case MSG.CHANNEL_SUCCESS:
+        return this.#channel(ChannelSuccess.decode(payload).recipient).receiveReply(true);
+      case MSG.CHANNEL_FAILURE:
+        return this.#channel(ChannelFailure.decode(payload).recipient).receiveReply(false);
+      case MSG.CHANNEL_OPEN:
+        return this.#incomingOpen(payload);
+      case MSG.CHANNEL_OPEN_CONFIRMATION:
+        return this.#confirmed(payload);
+      case MSG.CHANNEL_OPEN_FAILURE:
+        return this.#refused(payload);
+      case MSG.GLOBAL_REQUEST:
+        return this.#globalRequest(payload);
+      case MSG.REQUEST_SUCCESS:
+        return this.#reply().promise.resolve(RequestSuccess.decode(payload).data);
+      case MSG.REQUEST_FAILURE: {
+        RequestFailure.decode(payload);
+        const { type, promise } = this.#reply();
+        return promise.reject(new RequestDeniedError(type));
+      }
+      default:
+        this.#transport.unimplemented();
+    }
+  }
+
+  /** The transport is over. */
+  closed(cause: unknown): void {
+    if (this.#error) return;
+    this.#error = { error: cause };
+    clearInterval(this.#keepalive);
+    for (const entry of this.#channels.splice(0)) {
+      if (entry instanceof Channel) entry.fail(cause);
+      else entry?.promise.reject(cause);
+    }
+    this.#free.length = 0;
+    for (const { promise } of this.#replies.splice(0)) promise.reject(cause);
+  }
+
+  send(payload: Uint8Array): void {
+    this.#transport.sink.send(payload);
+  }
+
+  sendData(recipient: number, type: number, data: Uint8Array): void {
+    this.#transport.sink.sendData(recipient, type, data);
+  }
+
+  sendWindowAdjust(recipient: number, bytes: number): void {
+    writeWindowAdjust(this.#adjust, recipient, bytes);
+    this.send(this.#adjust);
+  }
+
+  get congested(): boolean {
+    return this.#transport.sink.congested;
+  }
+
+  ready(): Promise<void> {
+    return this.#transport.sink.ready();
+  }
+
+  /** Both ends have closed the channel: its number may be used again. */
+  released(channel: Channel): void {
+    if (this.#channels[channel.id] !== channel) return;
+    this.#channels[channel.id] = null;
+    this.#free.push(channel.id);
+  }
+
+  #allocate(entry: Opening): number {
+    if (this.channelCount >= MAX_CHANNELS) {
+      throw new ChannelOpenError(
+        OPEN_FAILURE.RESOURCE_SHORTAGE,
+        `A connection carries at most ${MAX_CHANNELS} channels`,
+      );
+    }
+    const id = this.#free.pop() ?? this.#channels.length;
+    this.#channels[id] = entry;
+    return id;
+  }
+
+  #channel(id: number): Channel {
+    const entry = this.#channels[id];
+    if (entry instanceof Channel) return entry;
+    throw new ProtocolError(`Message for channel ${id}, which is not open`);
+  }
+
+  #opening(id: number): Opening {
+    const entry = this.#channels[id];
+    if (entry && !(entry instanceof Channel)) return entry;
+    throw new ProtocolError(`Answer for channel ${id}, which is not being opened`);
+  }
+
+  #confirmed(payload: Uint8Array): void {
+    const { recipient, sender, window, maxPacket } = ChannelOpenConfirmation.decode(payload);
+    const opening = this.#opening(recipient);
+    const channel = this.#create(opening.type, recipient, sender, window, maxPacket);
+    if (opening.abandoned) channel.close();
+    else opening.promise.resolve(channel);
+  }
+
+  #refused(payload: Uint8Array): void {
+    const { recipient, reason, description } = ChannelOpenFailure.decode(payload);
+    const opening = this.#opening(recipient);
+    this.#channels[recipient] = null;
+    this.#free.push(recipient);
+    const text = printable(description) || `reason ${reason}`;
+    opening.promise.reject(
+      new ChannelOpenError(reason, `The peer refused a ${opening.type} channel: ${text}`),
+    );
+  }
+
+  #incomingOpen(payload: Uint8Array): void {
+    const { type, sender, window, maxPacket, data } = ChannelOpen.decode(payload);
+    if (maxPacket === 0) throw new ProtocolError("Channel with a maximum packet size of 0");
+    let settled = false;
+    const settle = () => {
+      if (settled) throw new TypeError("The channel open has been answered already");
+      settled = true;
+      this.#pendingOpens--;
+    };
+    const refuse = (reason: number, description: string) =>
+      this.send(
+        ChannelOpenFailure.encode({ recipient: sender, reason, description, language: "" }),
+      );
+    if (this.#pendingOpens >= MAX_PENDING_OPENS || this.channelCount >= MAX_CHANNELS) {
+      return refuse(OPEN_FAILURE.RESOURCE_SHORTAGE, "Too many channels");
+    }
+    const handler = this.#options.opens?.get(type);
+    if (handler === undefined) {
+      return refuse(OPEN_FAILURE.UNKNOWN_CHANNEL_TYPE, "This channel type is not served here");
+    }
+    this.#pendingOpens++;
+    const open: IncomingOpen = {
+      type,
+      data,
+      accept: () => {
+        if (this.#error) throw this.#closedError();
+        settle();
+        const id = this.#allocate({ type, promise: Promise.withResolvers(), abandoned: false });
+        this.send(ChannelOpenConfirmation.encode({
+          recipient: sender,
+          sender: id,
+          window: this.#window,
+          maxPacket: MAX_CHANNEL_PACKET,
+          data: new Uint8Array(0),
+        }));
+        return this.#create(type, id, sender, window, maxPacket);
+      },
+      reject: (reason, message = "Refused") => {
+        settle();
+        refuse(reason, message);
+      },
+    };
+    // A policy that throws has refused.
+    Promise.try(handler, open).catch(() => {}).then(() => {
+      if (!settled) open.reject(OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED);
+    });
+  }
+
+  #create(type: string, id: number, remoteId: number, sendWindow: number, maxPacket: number) {
+    if (maxPacket === 0) throw new ProtocolError("Channel with a maximum packet size of 0");
+    const channel = new Channel(this, {
+      type,
+      id,
+      remoteId,
+      sendWindow,
+      maxSend: Math.min(maxPacket, MAX_SENT_PACKET),
+      receiveWindow: this.#window,
+      maxReceive: MAX_CHANNEL_PACKET,
+    });
+    this.#channels[id] = channel;
+    return channel;
+  }
+
+  /** RFC 4254 §4: answers go out in the order of the requests. */
+  #globalRequest(payload: Uint8Array): void {
+    const { type, wantReply, data } = GlobalRequest.decode(payload);
+    if (++this.#globalCount > MAX_PENDING_REQUESTS) {
+      throw new ProtocolError("Too many unanswered global requests");
+    }
+    this.#globals = this.#globals.then(async () => {
+      let answer: Uint8Array | null = null;
+      try {
+        answer = await this.#options.globals?.get(type)?.(data) ?? null;
+      } catch {
+        // A policy that throws has refused.
+      }
+      this.#globalCount--;
+      if (!wantReply) return;
+      this.send(answer ? RequestSuccess.encode({ data: answer }) : RequestFailure.encode({}));
+    });
+  }
+
+  #reply(): { type: string; promise: PromiseWithResolvers<Uint8Array> } {
+    const reply = this.#replies.shift();
+    if (reply === undefined) throw new ProtocolError("Reply to a global request never made");
+    return reply;
+  }
+
+  #closedError(): ClosedError {
+    return new ClosedError("The connection is closed", { cause: this.#error!.error });
+  }
+}

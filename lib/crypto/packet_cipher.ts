@@ -1,0 +1,242 @@
+/**
+ * The two directions of a packet stream. Keys, sequence numbers, padding, MAC and cipher live in
+ * WebAssembly; here are only payloads and bytes for the wire.
+ *
+ * @module
+ */
+
+import { MAX_PACKET_LENGTH } from "../defaults.ts";
+import { ClosedError, ProtocolError } from "../errors.ts";
+import { core, heap, heapWords } from "./wasm.ts";
+
+/** What one direction needs to switch keys; the keys are derived inside WebAssembly. */
+export interface DirectionKeys {
+  /** The SSH name, such as `"chacha20-poly1305@openssh.com"`, or `"none"`. */
+  cipher: string;
+  /** The SSH name, such as `"hmac-sha2-256-etm@openssh.com"`; ignored for AEAD ciphers. */
+  mac: string;
+  /** The hash of the key exchange method. */
+  hash: "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
+  /** K exactly as it is hashed: an mpint or a string, length prefix included. */
+  secret: Uint8Array;
+  /** H of this key exchange. */
+  exchangeHash: Uint8Array;
+  /** H of the first key exchange. */
+  sessionId: Uint8Array;
+  /** Chooses the letters A, C, E or B, D, F of RFC 4253 §7.2. */
+  direction: "client-to-server" | "server-to-client";
+  /** Whether the next packet is number 0 again, as strict key exchange has it. */
+  resetSequence: boolean;
+}
+
+/** Keys as they are, for tests and published vectors. */
+export interface RawKeys {
+  /** The SSH name of the cipher. */
+  cipher: string;
+  /** The SSH name of the MAC; ignored for AEAD ciphers. */
+  mac: string;
+  /** The cipher's key. */
+  key: Uint8Array;
+  /** The initial vector; empty for ChaCha20. */
+  iv: Uint8Array;
+  /** The MAC's key; empty for AEAD ciphers. */
+  macKey: Uint8Array;
+  /** The next packet's number; this many packets count as sent under the keys. */
+  sequence: number;
+}
+
+/** SSH_DISCONNECT_MAC_ERROR (RFC 4253 §11.1). */
+const MAC_ERROR = 5;
+/** Words in a row of the opener's table: address, length, sequence number. */
+const ROW = 3;
+
+/** Seals payloads into packets, in place, and keeps them until they are taken. */
+export class Sealer implements Disposable {
+  #core: core.Sealer | null = new core.Sealer();
+
+  /** The number of the next packet. */
+  get sequence(): number {
+    return this.#live().sequence();
+  }
+
+  /** Sealed bytes that have not been taken. */
+  get pending(): number {
+    return this.#live().pending();
+  }
+
+  /** A borrowed view to write `length` bytes of payload to; valid until the next call. */
+  room(length: number): Uint8Array {
+    const address = this.#live().room(length) >>> 0;
+    return heap().subarray(address, address + length);
+  }
+
+  /**
+   * Frames, pads and encrypts the `length` bytes that were written to {@linkcode room}.
+   *
+   * @throws {ProtocolError} If 2^32 packets have been sealed under these keys
+   */
+  seal(length: number): void {
+    if (!this.#live().seal(length)) throw exhausted();
+  }
+
+  /** Copies a payload in and seals it. */
+  sealPayload(payload: Uint8Array): void {
+    const address = this.#live().room(payload.length) >>> 0;
+    heap().set(payload, address);
+    this.seal(payload.length);
+  }
+
+  /** Moves sealed bytes out, as many as fit; returns how many. */
+  take(into: Uint8Array): number {
+    const live = this.#live();
+    const length = Math.min(live.pending(), into.length);
+    const address = live.sealed() >>> 0;
+    into.set(heap().subarray(address, address + length));
+    live.taken(length);
+    return length;
+  }
+
+  /** Switches to the keys of a key exchange: call it behind NEWKEYS. */
+  rekey(keys: DirectionKeys): void {
+    rekey(this.#live(), keys);
+  }
+
+  /** Switches to given keys. */
+  setKeys(keys: RawKeys): void {
+    setKeys(this.#live(), keys);
+  }
+
+  /** Wipes the keys; doing it twice is harmless. */
+  [Symbol.dispose](): void {
+    this.#core?.free();
+    this.#core = null;
+  }
+
+  #live(): core.Sealer {
+    return this.#core ?? closed("Sealer");
+  }
+}
+
+/** Takes bytes from the wire and opens the packets in them, all that are complete at a time. */
+export class Opener implements Disposable {
+  #core: core.Opener | null;
+  /** Rows of the table in WebAssembly memory, and how many of them have been handed out. */
+  #rows = 0;
+  #handed = 0;
+  #sequence = 0;
+
+  /** Accepts packets up to `maxPacket` bytes of `packet_length`. */
+  constructor(options: { maxPacket?: number } = {}) {
+    this.#core = new core.Opener(options.maxPacket ?? MAX_PACKET_LENGTH);
+  }
+
+  /** The number of the packet that {@linkcode next} returned last. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Bytes that were pushed and that {@linkcode next} has not come to. */
+  get buffered(): number {
+    return this.#live().buffered(this.#handed);
+  }
+
+  /** Copies bytes from the wire in. */
+  push(bytes: Uint8Array): void {
+    const live = this.#live();
+    const address = live.room(bytes.length, this.#handed) >>> 0;
+    heap().set(bytes, address);
+    live.filled(bytes.length);
+    this.#rows -= this.#handed;
+    this.#handed = 0;
+  }
+
+  /**
+   * The next payload, borrowed until the next call of anything here; null if more bytes are needed.
+   *
+   * @throws {ProtocolError} If the next packet is not authentic or not well formed
+   */
+  next(): Uint8Array | null {
+    const live = this.#live();
+    if (this.#handed === this.#rows) {
+      this.#handed = 0;
+      this.#rows = live.open();
+      if (this.#rows === 0) return failure(live.status());
+    }
+    const row = (live.table() >>> 2) + this.#handed++ * ROW;
+    const words = heapWords();
+    const address = words[row]!;
+    this.#sequence = words[row + 2]!;
+    return heap().subarray(address, address + words[row + 1]!);
+  }
+
+  /** Switches to the keys of a key exchange: call it behind NEWKEYS. Unread ciphertext stays. */
+  rekey(keys: DirectionKeys): void {
+    rekey(this.#live(), keys);
+  }
+
+  /** Switches to given keys. Unread ciphertext stays. */
+  setKeys(keys: RawKeys): void {
+    setKeys(this.#live(), keys);
+  }
+
+  /** Wipes the keys; doing it twice is harmless. */
+  [Symbol.dispose](): void {
+    this.#core?.free();
+    this.#core = null;
+  }
+
+  #live(): core.Opener {
+    return this.#core ?? closed("Opener");
+  }
+}
+
+function rekey(direction: core.Sealer | core.Opener, keys: DirectionKeys): void {
+  const { cipher, mac, hash, secret, exchangeHash, sessionId } = keys;
+  const toServer = keys.direction === "client-to-server";
+  if (
+    !direction.rekey(
+      cipher,
+      mac,
+      hash,
+      secret,
+      exchangeHash,
+      sessionId,
+      toServer,
+      keys.resetSequence,
+    )
+  ) throw unknown(cipher, mac);
+}
+
+function setKeys(direction: core.Sealer | core.Opener, keys: RawKeys): void {
+  const { cipher, mac, key, iv, macKey, sequence } = keys;
+  if (!direction.set_keys(cipher, mac, key, iv, macKey, sequence)) throw unknown(cipher, mac);
+}
+
+function unknown(cipher: string, mac: string): TypeError {
+  return new TypeError(
+    `Cannot use cipher "${cipher}" with MAC "${mac}": unknown, or wrong key size`,
+  );
+}
+
+/** Null if the stream is fine and waits for more. */
+function failure(status: number): null {
+  switch (status) {
+    case 0:
+      return null;
+    case 2:
+      throw new ProtocolError("Bad packet: packet_length is out of range");
+    case 3:
+      throw exhausted();
+    default:
+      // One message for MAC, padding and hidden lengths: it must not tell a forger what was wrong.
+      throw new ProtocolError("Bad packet: not authentic", { disconnectReason: MAC_ERROR });
+  }
+}
+
+function exhausted(): ProtocolError {
+  return new ProtocolError("Sequence numbers under these keys are used up");
+}
+
+function closed(what: string): never {
+  throw new ClosedError(`${what} is disposed`);
+}

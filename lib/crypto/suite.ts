@@ -1,0 +1,92 @@
+import { printable } from "../errors.ts";
+import { type Algorithm, CIPHERS, COMPRESSIONS, KEX, MACS, SIGNATURES } from "./algorithms.ts";
+
+/**
+ * Which algorithms to offer, best first. Each is a list of names or an expression as OpenSSH's:
+ * `"a,b"` replaces the default list, `"+a"` appends, `"-a"` removes and `"^a"` puts in front;
+ * `*` and `?` are wildcards in what is removed.
+ */
+export interface AlgorithmOptions {
+  /** Key exchange methods. */
+  kex?: string | readonly string[];
+  /** Host key signature algorithms. */
+  hostKey?: string | readonly string[];
+  /** Ciphers, in both directions. */
+  cipher?: string | readonly string[];
+  /** Message authentication codes for the ciphers that need one, in both directions. */
+  mac?: string | readonly string[];
+}
+
+/** The lists that one end offers, resolved. */
+export interface Suite {
+  readonly kex: readonly string[];
+  readonly hostKey: readonly string[];
+  readonly cipher: readonly string[];
+  readonly mac: readonly string[];
+  readonly compression: readonly string[];
+}
+
+/**
+ * Resolves what to offer.
+ *
+ * @throws {TypeError} If a name is not known or a list is empty
+ */
+export function resolveSuite(options: AlgorithmOptions = {}): Suite {
+  return {
+    kex: resolve("key exchange", options.kex, KEX),
+    hostKey: resolve("host key", options.hostKey, SIGNATURES),
+    cipher: resolve("cipher", options.cipher, CIPHERS),
+    mac: resolve("MAC", options.mac, MACS),
+    compression: COMPRESSIONS.map((row) => row.name),
+  };
+}
+
+/** The row of a name that has been negotiated, so it is there. */
+export function row<A extends Algorithm>(table: readonly A[], name: string): A {
+  const found = table.find((candidate) => candidate.name === name);
+  if (found === undefined) throw new TypeError(`Unknown algorithm "${printable(name, 64)}"`);
+  return found;
+}
+
+function resolve(
+  kind: string,
+  wish: string | readonly string[] | undefined,
+  table: readonly Algorithm[],
+): string[] {
+  const defaults = table.filter((row) => row.default).map((row) => row.name);
+  if (wish === undefined) return defaults;
+  const expression = typeof wish === "string" ? wish : wish.join(",");
+  const operator = "+-^".includes(expression.charAt(0)) ? expression.charAt(0) : "";
+  const names = expression.slice(operator.length).split(",").map((name) => name.trim()).filter(
+    (name) => name !== "",
+  );
+  if (operator === "-") {
+    const patterns = names.map(wildcard);
+    return nonEmpty(kind, defaults.filter((name) => !patterns.some((p) => p.test(name))));
+  }
+  const expanded = names.flatMap((name) => expand(kind, name, table));
+  const list = operator === "+"
+    ? [...defaults, ...expanded]
+    : operator === "^"
+    ? [...expanded, ...defaults]
+    : expanded;
+  return nonEmpty(kind, [...new Set(list)]);
+}
+
+function expand(kind: string, name: string, table: readonly Algorithm[]): string[] {
+  const pattern = wildcard(name);
+  const found = table.filter((row) => pattern.test(row.name)).map((row) => row.name);
+  if (found.length > 0) return found;
+  const known = table.map((row) => row.name).join(", ");
+  throw new TypeError(`Unknown ${kind} algorithm "${printable(name, 64)}": known are ${known}`);
+}
+
+function wildcard(name: string): RegExp {
+  const escaped = name.replace(/[.+^${}()|[\]\\]/g, "\\$&");
+  return new RegExp(`^${escaped.replaceAll("*", ".*").replaceAll("?", ".")}$`);
+}
+
+function nonEmpty(kind: string, list: string[]): string[] {
+  if (list.length === 0) throw new TypeError(`The list of ${kind} algorithms is empty`);
+  return list;
+}

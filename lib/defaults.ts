@@ -1,0 +1,110 @@
+/** Every number that we chose, each with its reason. Numbers fixed by an RFC stand in `wire/`. */
+
+/** Largest `packet_length` accepted. RFC 4253 §6.1 asks for 35000; OpenSSH accepts 256 KiB. */
+export const MAX_PACKET_LENGTH = 256 * 1024 + 1024;
+
+/** Largest channel data that we ask a peer to send in one packet: what OpenSSH asks for. */
+export const MAX_CHANNEL_PACKET = 32 * 1024;
+
+/** Largest data that we put in one packet, even if the peer allows more: RFC 4253 §6.1's floor. */
+export const MAX_SENT_PACKET = 32 * 1024;
+
+/** The receive window of a channel: OpenSSH's own, enough for 1 Gbit/s at 16 ms. */
+export const CHANNEL_WINDOW = 2 * 1024 * 1024;
+
+/** Bytes asked of the socket at a time: measured fastest between 64 and 256 KiB. */
+export const SOCKET_READ_BYTES = 256 * 1024;
+
+/** Writers wait while this much is sealed and not yet taken by the socket. */
+export const OUTBOX_HIGH_WATER = 512 * 1024;
+
+/** Largest single write to the socket; half the high water, so that sealing and writing overlap. */
+export const SOCKET_WRITE_BYTES = 256 * 1024;
+
+/**
+ * What a peer may make us queue without reading its socket: replies, window adjusts, pongs. Beyond
+ * it the peer is not reading and the connection ends.
+ */
+export const OUTBOX_LIMIT = 8 * 1024 * 1024;
+
+/** Rekey after this many bytes in one direction: RFC 4253 §9 recommends 1 GiB. */
+export const REKEY_BYTES = 1024 ** 3;
+
+/** Rekey after this many packets: half of the sequence space (RFC 4344 §3.1). */
+export const REKEY_PACKETS = 2 ** 31;
+
+/** Rekey after this many milliseconds: RFC 4253 §9 recommends an hour. */
+export const REKEY_MS = 60 * 60 * 1000;
+
+/** A key exchange that takes longer than this many milliseconds ends the connection. */
+export const KEX_TIMEOUT_MS = 30_000;
+
+/** `connect` gives up after this many milliseconds: TCP, identification, kex and auth together. */
+export const CONNECT_TIMEOUT_MS = 60_000;
+
+/** The server drops who is not logged in after this many milliseconds (sshd's LoginGraceTime). */
+export const LOGIN_GRACE_MS = 120_000;
+
+/** Failed authentication attempts before the server hangs up (sshd's MaxAuthTries). */
+export const MAX_AUTH_TRIES = 6;
+
+/** Successful steps of multi-factor authentication that one login may take. */
+export const MAX_AUTH_STEPS = 8;
+
+/** Authentication attempts that a client makes before it gives up: a hostile server asks for ever. */
+export const MAX_CLIENT_AUTH_ATTEMPTS = 64;
+
+/** Prompts accepted in one keyboard-interactive request; OpenSSH draws the same kind of line. */
+export const MAX_PROMPTS = 64;
+
+/** Banner bytes kept; more is dropped, since it is only ever shown. */
+export const MAX_BANNER = 64 * 1024;
+
+/** Sessions that one connection may have open (sshd's MaxSessions). */
+export const MAX_SESSIONS = 10;
+
+/** Channels of any type that one peer may have open on a connection. */
+export const MAX_CHANNELS = 4096;
+
+/** Channel opens that wait for the program's accept or reject. */
+export const MAX_PENDING_OPENS = 256;
+
+/** Requests of one channel, or of the connection, that wait for an answer from our side. */
+export const MAX_PENDING_REQUESTS = 256;
+
+/** sshd's MaxStartups 10:30:100: unauthenticated connections, start : rate % : full. */
+export const MAX_STARTUPS: { begin: number; rate: number; full: number } = {
+  begin: 10,
+  rate: 30,
+  full: 100,
+};
+
+/** How long `close` waits for the peer to take what is still queued, in milliseconds. */
+export const CLOSE_LINGER_MS = 2_000;
+
+/** Missed keepalive answers before the peer counts as dead (ServerAliveCountMax). */
+export const KEEPALIVE_COUNT = 3;
+
+/** Smallest RSA modulus accepted, in bits (OpenSSH's RequiredRSASize is 1024; 2048 is today's floor). */
+export const MIN_RSA_BITS = 2048;
+
+/** Output that `output()` and `run()` collect at most, in bytes, unless told otherwise. */
+export const MAX_OUTPUT = 256 * 1024 * 1024;
+
+/** SFTP: the largest message accepted, as OpenSSH's. */
+export const SFTP_MAX_MESSAGE = 256 * 1024;
+
+/** SFTP: bytes of one read or write when the server does not tell its limits. */
+export const SFTP_CHUNK = 32 * 1024;
+
+/** SFTP: the largest read or write asked for, even if the server allows more (OpenSSH's limit). */
+export const SFTP_MAX_CHUNK = 255 * 1024;
+
+/** SFTP: bytes of reads or writes under way at once in one transfer. */
+export const SFTP_IN_FLIGHT = 4 * 1024 * 1024;
+
+/** SFTP: open handles that one client of our server may have. */
+export const SFTP_MAX_HANDLES = 256;
+
+/** SFTP: a request that is not answered within this many milliseconds fails. */
+export const SFTP_TIMEOUT_MS = 120_000;

@@ -1,0 +1,262 @@
+/**
+ * Every way an SSH operation can fail, as one family: catch {@linkcode SshError} to catch them all.
+ *
+ * Built-in errors stay what they are: `TypeError` and `RangeError` for bad arguments, and an aborted
+ * operation rejects with its `signal.reason`.
+ *
+ * @module
+ */
+
+/** The stable, machine-readable names of the kinds of {@linkcode SshError}. */
+export type SshErrorCode =
+  | "connect"
+  | "timeout"
+  | "negotiation"
+  | "host-key"
+  | "auth"
+  | "protocol"
+  | "disconnect"
+  | "closed"
+  | "channel-open"
+  | "request-denied"
+  | "command"
+  | "sftp"
+  | "key-format"
+  | "passphrase";
+
+/** The base of every error that this module throws about the world outside the program. */
+export class SshError extends Error {
+  /** Which kind of failure this is; stable across versions, unlike the message. */
+  readonly code: SshErrorCode;
+
+  /** Creates an error of a kind. */
+  constructor(code: SshErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** The server could not be reached, or what answered is not an SSH peer. */
+export class ConnectError extends SshError {
+  /** Creates the error; `code` is `"timeout"` when the time ran out. */
+  constructor(message: string, options?: ErrorOptions & { timeout?: boolean }) {
+    super(options?.timeout ? "timeout" : "connect", message, options);
+  }
+}
+
+/** The two ends have no algorithm in common (RFC 4253 §7.1). */
+export class NegotiationError extends SshError {
+  /** What could not be agreed on, such as `"key exchange"` or `"host key"`. */
+  readonly kind: string;
+  /** The names that this end offered. */
+  readonly ours: readonly string[];
+  /** The names that the peer offered. */
+  readonly theirs: readonly string[];
+
+  /** Creates the error; both offers are part of the message. */
+  constructor(kind: string, ours: readonly string[], theirs: readonly string[]) {
+    super(
+      "negotiation",
+      `No common ${kind} algorithm: we offer ${list(ours)}, the peer offers ${list(theirs)}`,
+    );
+    this.kind = kind;
+    this.ours = ours;
+    this.theirs = theirs;
+  }
+}
+
+/** Why a host key was not accepted. */
+export type HostKeyProblem = "unknown" | "changed" | "revoked" | "refused" | "signature";
+
+/** The server's host key was not accepted; no credential has been sent. */
+export class HostKeyError extends SshError {
+  /** Why the key was not accepted. */
+  readonly reason: HostKeyProblem;
+  /** The host as it was asked for, `[name]:port` unless the port is 22. */
+  readonly host: string;
+  /** The SHA-256 fingerprint of the key that the server showed. */
+  readonly fingerprint: string;
+
+  /** Creates the error. */
+  constructor(
+    reason: HostKeyProblem,
+    host: string,
+    fingerprint: string,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super("host-key", message, options);
+    this.reason = reason;
+    this.host = host;
+    this.fingerprint = fingerprint;
+  }
+}
+
+/** The server accepted none of the credentials (RFC 4252 §5.1). */
+export class AuthError extends SshError {
+  /** The methods that the server would still go on with. */
+  readonly remaining: readonly string[];
+  /** Whether at least one method succeeded and the server wanted more. */
+  readonly partial: boolean;
+  /** The methods that were tried, in order. */
+  readonly attempts: readonly string[];
+
+  /** Creates the error. */
+  constructor(
+    message: string,
+    details: {
+      remaining?: readonly string[];
+      partial?: boolean;
+      attempts?: readonly string[];
+      cause?: unknown;
+    } = {},
+  ) {
+    super("auth", message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.remaining = details.remaining ?? [];
+    this.partial = details.partial ?? false;
+    this.attempts = details.attempts ?? [];
+  }
+}
+
+/** The peer broke the protocol; the connection is over. */
+export class ProtocolError extends SshError {
+  /** The reason code sent to the peer in DISCONNECT (RFC 4253 §11.1). */
+  readonly disconnectReason: number;
+
+  /** Creates the error; the reason defaults to SSH_DISCONNECT_PROTOCOL_ERROR (2). */
+  constructor(message: string, options?: ErrorOptions & { disconnectReason?: number }) {
+    super("protocol", message, options);
+    this.disconnectReason = options?.disconnectReason ?? 2;
+  }
+}
+
+/** One end ended the connection with SSH_MSG_DISCONNECT (RFC 4253 §11.1). */
+export class DisconnectError extends SshError {
+  /** The reason code, such as 2 for a protocol error or 11 for an ordinary end. */
+  readonly reason: number;
+  /** Which end sent the message. */
+  readonly by: "us" | "peer";
+
+  /** Creates the error. */
+  constructor(reason: number, by: "us" | "peer", message: string, options?: ErrorOptions) {
+    super("disconnect", message, options);
+    this.reason = reason;
+    this.by = by;
+  }
+}
+
+/** A connection or channel was used after it had closed; `cause` says why it closed. */
+export class ClosedError extends SshError {
+  /** Creates the error. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("closed", message, options);
+  }
+}
+
+/** The peer refused to open a channel (RFC 4254 §5.1). */
+export class ChannelOpenError extends SshError {
+  /** The reason code: 1 prohibited, 2 connect failed, 3 unknown type, 4 resource shortage. */
+  readonly reason: number;
+
+  /** Creates the error. */
+  constructor(reason: number, message: string, options?: ErrorOptions) {
+    super("channel-open", message, options);
+    this.reason = reason;
+  }
+}
+
+/** The peer answered a channel request or global request with a failure (RFC 4254 §4, §5.4). */
+export class RequestDeniedError extends SshError {
+  /** The request's name, such as `"pty-req"`. */
+  readonly request: string;
+
+  /** Creates the error. */
+  constructor(request: string, message?: string, options?: ErrorOptions) {
+    super("request-denied", message ?? `The peer refused the request "${request}"`, options);
+    this.request = request;
+  }
+}
+
+/** A remote command ended without success. */
+export class CommandError extends SshError {
+  /** The exit code, or null if a signal ended the command or the server sent no status. */
+  readonly exitCode: number | null;
+  /** The signal's name without SIG, or null. */
+  readonly signal: string | null;
+  /** What the command wrote to its standard output, as far as it was collected. */
+  readonly stdout: Uint8Array;
+  /** What the command wrote to its standard error, as far as it was collected. */
+  readonly stderr: Uint8Array;
+
+  /** Creates the error. */
+  constructor(
+    message: string,
+    output: {
+      code: number | null;
+      signal: string | null;
+      stdout: Uint8Array;
+      stderr: Uint8Array;
+    },
+  ) {
+    super("command", message);
+    this.exitCode = output.code;
+    this.signal = output.signal;
+    this.stdout = output.stdout;
+    this.stderr = output.stderr;
+  }
+}
+
+/** A file operation failed on the far side, or its answer made no sense. */
+export class SftpError extends SshError {
+  /** The SSH_FX_ status code, such as 2 for "no such file". */
+  readonly status: number;
+  /** What was being done, such as `"open"`. */
+  readonly operation: string;
+  /** The remote path, if the operation has one. */
+  readonly path: string | null;
+
+  /** Creates the error. */
+  constructor(
+    status: number,
+    operation: string,
+    path: string | null,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super("sftp", message, options);
+    this.status = status;
+    this.operation = operation;
+    this.path = path;
+  }
+}
+
+/** A key, certificate or signature could not be parsed. */
+export class KeyFormatError extends SshError {
+  /** Creates the error. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("key-format", message, options);
+  }
+}
+
+/** A private key is encrypted and the passphrase is missing or wrong. */
+export class PassphraseError extends SshError {
+  /** Creates the error. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("passphrase", message, options);
+  }
+}
+
+/**
+ * Makes text that came from a peer safe to print: control characters, escape sequences among them,
+ * are dropped, and the text is cut at `limit` characters.
+ */
+export function printable(text: string, limit = 255): string {
+  // deno-lint-ignore no-control-regex
+  const clean = text.replace(/[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, "");
+  return clean.length > limit ? clean.slice(0, limit) + "…" : clean;
+}
+
+function list(names: readonly string[]): string {
+  return names.length === 0 ? "nothing" : names.map((name) => printable(name, 64)).join(", ");
+}

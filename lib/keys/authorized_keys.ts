@@ -1,0 +1,112 @@
+import { KeyFormatError } from "../errors.ts";
+import { importPublicKey, type PublicKey } from "./public_key.ts";
+
+/** One line of `authorized_keys`. */
+export interface AuthorizedKey {
+  /** The key that may log in. */
+  readonly key: PublicKey;
+  /**
+   * What restricts it, by lower-case name, such as `"from"` or `"restrict"`; a flag's value is `""`,
+   * and several values of one name stand on lines of their own.
+   */
+  readonly options: ReadonlyMap<string, string>;
+}
+
+// sshd(8), "AUTHORIZED_KEYS FILE FORMAT".
+const FLAGS = [
+  "agent-forwarding",
+  "cert-authority",
+  "no-agent-forwarding",
+  "no-port-forwarding",
+  "no-pty",
+  "no-touch-required",
+  "no-user-rc",
+  "no-x11-forwarding",
+  "port-forwarding",
+  "pty",
+  "restrict",
+  "user-rc",
+  "verify-required",
+  "x11-forwarding",
+];
+const SINGLE_VALUES = ["command", "expiry-time", "from", "principals", "tunnel"];
+const REPEATED_VALUES = ["environment", "permitlisten", "permitopen"];
+
+/**
+ * Reads the text of an `authorized_keys` file. As sshd does, it skips lines that make no sense, an
+ * option that it does not know among them, since a restriction must not get lost. Lines of
+ * certificate authorities authorize no plain key and are left out.
+ *
+ * @param text The text of the file
+ * @returns The keys in the file's order; enforcing their options is the caller's part
+ *
+ * @example
+ * ```ts
+ * import { generateKey, parseAuthorizedKeys } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using key = await generateKey("ed25519");
+ * const [entry] = parseAuthorizedKeys(`no-pty,command="uptime" ${key.publicKey}\n`);
+ * assertEquals(entry?.options.get("command"), "uptime");
+ * ```
+ */
+export function parseAuthorizedKeys(text: string): AuthorizedKey[] {
+  return text.split("\n").map((line) => parseLine(line.trim())).filter((entry) => entry !== null);
+}
+
+function parseLine(line: string): AuthorizedKey | null {
+  if (line === "" || line.startsWith("#")) return null;
+  const plain = tryKey(line);
+  if (plain !== null) return { key: plain, options: new Map() };
+
+  const end = endOfOptions(line);
+  const options = parseOptions(line.slice(0, end));
+  const key = tryKey(line.slice(end));
+  if (options === null || key === null || options.has("cert-authority")) return null;
+  return { key, options };
+}
+
+function tryKey(line: string): PublicKey | null {
+  try {
+    return importPublicKey(line);
+  } catch (error) {
+    if (error instanceof KeyFormatError) return null;
+    throw error;
+  }
+}
+
+/** Where the first white space outside of quotes is. */
+function endOfOptions(line: string): number {
+  let quoted = false;
+  for (let i = 0; i < line.length; i++) {
+    if (line[i] === "\\" && line[i + 1] === '"') i++;
+    else if (line[i] === '"') quoted = !quoted;
+    else if (!quoted && (line[i] === " " || line[i] === "\t")) return i;
+  }
+  return line.length;
+}
+
+function parseOptions(text: string): Map<string, string> | null {
+  const options = new Map<string, string>();
+  const option = /([A-Za-z0-9-]+)(?:="((?:\\"|[^"])*)")?(,|$)/y;
+  while (option.lastIndex < text.length) {
+    const match = option.exec(text);
+    if (match === null) return null;
+    // A comma must be followed by another option.
+    if (match[3] === "," && option.lastIndex === text.length) return null;
+    const name = match[1]!.toLowerCase();
+    const value = match[2]?.replaceAll('\\"', '"');
+    const before = options.get(name);
+    if (value === undefined) {
+      if (!FLAGS.includes(name)) return null;
+      options.set(name, "");
+    } else if (before === undefined) {
+      if (!SINGLE_VALUES.includes(name) && !REPEATED_VALUES.includes(name)) return null;
+      options.set(name, value);
+    } else {
+      if (!REPEATED_VALUES.includes(name)) return null;
+      options.set(name, `${before}\n${value}`);
+    }
+  }
+  return options;
+}

@@ -1,0 +1,92 @@
+import { KeyFormatError } from "../errors.ts";
+
+/** The tags that keys use (X.690 §8). */
+export const TAG = {
+  INTEGER: 0x02,
+  BIT_STRING: 0x03,
+  OCTET_STRING: 0x04,
+  OBJECT_IDENTIFIER: 0x06,
+  SEQUENCE: 0x30,
+  CONTEXT_0: 0xa0,
+  CONTEXT_1: 0xa1,
+} as const;
+
+/** A cursor over DER (X.690); every result is a view on the bytes. */
+export class DerReader {
+  readonly #bytes: Uint8Array;
+  #offset = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  /** The contents of the next element, which must have the tag. */
+  element(tag: number): Uint8Array {
+    if (this.#byte() !== tag) {
+      throw new KeyFormatError(`DER has no element ${tag} where it must be`);
+    }
+    const length = this.#length();
+    const start = this.#offset;
+    if (length > this.#bytes.length - start) throw new KeyFormatError("DER ends too early");
+    this.#offset = start + length;
+    return this.#bytes.subarray(start, this.#offset);
+  }
+
+  /** The contents of the next element if it has the tag, else null. */
+  optional(tag: number): Uint8Array | null {
+    return this.#bytes[this.#offset] === tag ? this.element(tag) : null;
+  }
+
+  sequence(): DerReader {
+    return new DerReader(this.element(TAG.SEQUENCE));
+  }
+
+  octets(): Uint8Array {
+    return this.element(TAG.OCTET_STRING);
+  }
+
+  /** A non-negative number without leading zeros; zero is empty. */
+  number(): Uint8Array {
+    const value = this.element(TAG.INTEGER);
+    if (value.length === 0 || (value[0]! & 0x80) !== 0) {
+      throw new KeyFormatError("DER has a negative or empty number");
+    }
+    return value[0] === 0 ? value.subarray(1) : value;
+  }
+
+  /** A number below 256. */
+  small(): number {
+    const value = this.number();
+    if (value.length > 1) {
+      throw new KeyFormatError("DER has a large number where a version must be");
+    }
+    return value[0] ?? 0;
+  }
+
+  /** An object identifier as its contents in hex. */
+  oid(): string {
+    return this.element(TAG.OBJECT_IDENTIFIER).toHex();
+  }
+
+  /** Refuses trailing bytes. */
+  end(): void {
+    if (this.#offset !== this.#bytes.length) throw new KeyFormatError("DER has bytes too many");
+  }
+
+  #length(): number {
+    const first = this.#byte();
+    if (first < 0x80) return first;
+    const count = first & 0x7f;
+    // Indefinite lengths are not DER, and no key has 16 MiB.
+    if (count === 0 || count > 3) throw new KeyFormatError("DER has an impossible length");
+    let length = 0;
+    for (let i = 0; i < count; i++) length = length * 256 + this.#byte();
+    return length;
+  }
+
+  #byte(): number {
+    const byte = this.#bytes[this.#offset++];
+    if (byte === undefined) throw new KeyFormatError("DER ends too early");
+    return byte;
+  }
+}

@@ -1,0 +1,63 @@
+import { equals } from "@std/bytes";
+import { type Curve, ecdsaPublicKey, signEcdsa, verifyEcdsa } from "../crypto/sign.ts";
+import { KeyFormatError } from "../errors.ts";
+import { Writer } from "../wire/writer.ts";
+import type { KeyType } from "./key_type.ts";
+import { decodeEcdsa, encodeEcdsa } from "./signature.ts";
+
+/** ECDSA on a NIST curve whose numbers have `fieldBytes` (RFC 5656 §3.1). */
+export function ecdsa(curve: Curve, fieldBytes: number): KeyType {
+  const name = `ecdsa-sha2-${curve}`;
+  return {
+    name,
+    algorithms: [name],
+
+    readPublic(reader) {
+      if (reader.text() !== curve) throw new KeyFormatError(`Key "${name}" is on another curve`);
+      const point = uncompressed(reader.string(), fieldBytes);
+      return {
+        bits: fieldBytes * 8,
+        verify(_algorithm, data, signature) {
+          const { r, s } = decodeEcdsa(signature);
+          return verifyEcdsa(curve, point, data, r, s);
+        },
+      };
+    },
+
+    // OpenSSH PROTOCOL.key: the curve, the public point, the secret number.
+    readPrivate(reader) {
+      if (reader.text() !== curve) throw new KeyFormatError(`Key "${name}" is on another curve`);
+      const point = uncompressed(reader.string(), fieldBytes);
+      const scalar = reader.mpint();
+      if (!equals(point, publicPoint(curve, scalar))) {
+        throw new KeyFormatError("Private and public half of the ECDSA key do not match");
+      }
+      return {
+        publicBlob: new Writer().text(name).text(curve).string(point).take(),
+        sign: (_algorithm, data) => encodeEcdsa(signEcdsa(curve, scalar, point, data)),
+      };
+    },
+  };
+}
+
+/** The private section of openssh-key-v1, name included, for a secret number. */
+export function ecdsaSection(curve: Curve, scalar: Uint8Array): Uint8Array<ArrayBuffer> {
+  const point = publicPoint(curve, scalar);
+  return new Writer().text(`ecdsa-sha2-${curve}`).text(curve).string(point).mpint(scalar).take();
+}
+
+function uncompressed(point: Uint8Array, fieldBytes: number): Uint8Array {
+  // RFC 5656 §3.1: points may be compressed; nobody does, and OpenSSH refuses them too.
+  if (point.length !== 1 + 2 * fieldBytes || point[0] !== 4) {
+    throw new KeyFormatError("ECDSA key is not an uncompressed point of its curve");
+  }
+  return point;
+}
+
+function publicPoint(curve: Curve, scalar: Uint8Array): Uint8Array {
+  try {
+    return ecdsaPublicKey(curve, scalar);
+  } catch (cause) {
+    throw new KeyFormatError("ECDSA private key is not a number of its curve", { cause });
+  }
+}

@@ -1,0 +1,59 @@
+import { generateEcdsa, generateEd25519 } from "../crypto/sign.ts";
+import { MIN_RSA_BITS } from "../defaults.ts";
+import { ecdsaSection } from "./ecdsa.ts";
+import { ed25519Section } from "./ed25519.ts";
+import { sectionFromPkcs8 } from "./pem_keys.ts";
+
+/** The kinds of keys that can be made. */
+export type GeneratedKeyType = "ed25519" | "ecdsa-p256" | "ecdsa-p384" | "rsa";
+
+/** Size of a new RSA key: what `ssh-keygen` makes, 128 bits of security. */
+const RSA_BITS = 3072;
+
+/** Largest new RSA key: above, signing takes a second and gains nothing. */
+const MAX_NEW_RSA_BITS = 8192;
+
+/** A new key as the private section of openssh-key-v1. */
+export async function generateSection(
+  type: GeneratedKeyType,
+  bits: number | undefined,
+): Promise<Uint8Array> {
+  if (bits !== undefined && type !== "rsa") throw new TypeError(`A key "${type}" has a fixed size`);
+  switch (type) {
+    case "ed25519":
+      return wiping(generateEd25519().seed, ed25519Section);
+    case "ecdsa-p256":
+      return wiping(generateEcdsa("nistp256").scalar, (d) => ecdsaSection("nistp256", d));
+    case "ecdsa-p384":
+      return wiping(generateEcdsa("nistp384").scalar, (d) => ecdsaSection("nistp384", d));
+    case "rsa":
+      return wiping(await rsaPkcs8(bits ?? RSA_BITS), sectionFromPkcs8);
+    default:
+      throw new TypeError(`Unknown key type "${type satisfies never}"`);
+  }
+}
+
+// WebCrypto, since finding primes takes a second in WASM; PKCS#8, since JWK would put the secret
+// numbers into strings that nobody can wipe.
+async function rsaPkcs8(bits: number): Promise<Uint8Array> {
+  if (!Number.isInteger(bits) || bits % 8 !== 0 || bits < MIN_RSA_BITS || bits > MAX_NEW_RSA_BITS) {
+    throw new RangeError(
+      `An RSA key has ${MIN_RSA_BITS} to ${MAX_NEW_RSA_BITS} bits, a multiple of 8: got ${bits}`,
+    );
+  }
+  const publicExponent = new Uint8Array([1, 0, 1]);
+  const { privateKey } = await crypto.subtle.generateKey(
+    { name: "RSASSA-PKCS1-v1_5", modulusLength: bits, publicExponent, hash: "SHA-256" },
+    true,
+    ["sign", "verify"],
+  );
+  return new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey));
+}
+
+function wiping(secret: Uint8Array, use: (secret: Uint8Array) => Uint8Array): Uint8Array {
+  try {
+    return use(secret);
+  } finally {
+    secret.fill(0);
+  }
+}

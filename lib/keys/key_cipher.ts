@@ -1,0 +1,113 @@
+import { decryptBytes, encryptBytes } from "../crypto/cipher.ts";
+import { bcryptPbkdf } from "../crypto/digest.ts";
+import { KeyFormatError, PassphraseError, printable } from "../errors.ts";
+import { Reader } from "../wire/reader.ts";
+
+/**
+ * Most bcrypt rounds that a file may ask for. `ssh-keygen` writes 16 or 24, careful people 100 to
+ * 500; a round takes some 7 ms, so this is where a hostile file stops holding the program up.
+ */
+export const MAX_BCRYPT_ROUNDS = 1024;
+
+/** Longest salt: `ssh-keygen` writes 16 bytes. */
+const MAX_SALT_BYTES = 1024;
+
+/** A cipher that openssh-key-v1 may name; sizes in bytes. */
+export interface KeyCipher {
+  readonly name: Parameters<typeof decryptBytes>[0];
+  readonly key: number;
+  readonly iv: number;
+  readonly block: number;
+  /** What an authenticating cipher puts after the section. */
+  readonly tag: number;
+}
+
+const KEY_CIPHERS: readonly KeyCipher[] = [
+  { name: "aes256-ctr", key: 32, iv: 16, block: 16, tag: 0 },
+  { name: "aes192-ctr", key: 24, iv: 16, block: 16, tag: 0 },
+  { name: "aes128-ctr", key: 16, iv: 16, block: 16, tag: 0 },
+  { name: "aes256-cbc", key: 32, iv: 16, block: 16, tag: 0 },
+  { name: "aes192-cbc", key: 24, iv: 16, block: 16, tag: 0 },
+  { name: "aes128-cbc", key: 16, iv: 16, block: 16, tag: 0 },
+  { name: "aes256-gcm@openssh.com", key: 32, iv: 12, block: 16, tag: 16 },
+  { name: "aes128-gcm@openssh.com", key: 16, iv: 12, block: 16, tag: 16 },
+  { name: "3des-cbc", key: 24, iv: 8, block: 8, tag: 0 },
+];
+
+/**
+ * The row of a cipher's name.
+ *
+ * @throws {KeyFormatError} If there is none
+ */
+export function keyCipher(name: string): KeyCipher {
+  const cipher = KEY_CIPHERS.find((candidate) => candidate.name === name);
+  if (cipher === undefined) {
+    throw new KeyFormatError(`Private key is encrypted by "${printable(name, 64)}"`);
+  }
+  return cipher;
+}
+
+/** Encrypts a private section; `kdfOptions` are a salt and a number of rounds. */
+export function encryptSection(
+  cipher: KeyCipher,
+  section: Uint8Array,
+  passphrase: string,
+  kdfOptions: Uint8Array,
+): Uint8Array {
+  return withKey(
+    cipher,
+    passphrase,
+    kdfOptions,
+    (key, iv) => encryptBytes(cipher.name, key, iv, section),
+  );
+}
+
+/**
+ * Decrypts a private section.
+ *
+ * @throws {PassphraseError} If an authenticating cipher finds the key wrong
+ * @throws {KeyFormatError | ProtocolError} If the key derivation's options are malformed
+ */
+export function decryptSection(
+  cipher: KeyCipher,
+  sealed: Uint8Array,
+  passphrase: string,
+  kdfOptions: Uint8Array,
+): Uint8Array {
+  return withKey(cipher, passphrase, kdfOptions, (key, iv) => {
+    try {
+      return decryptBytes(cipher.name, key, iv, sealed);
+    } catch (cause) {
+      throw new PassphraseError("Cannot decrypt the private key: wrong passphrase", { cause });
+    }
+  });
+}
+
+/** Lends the key and IV of a passphrase, and wipes them afterwards. */
+function withKey<T>(
+  { key, iv }: KeyCipher,
+  passphrase: string,
+  kdfOptions: Uint8Array,
+  use: (key: Uint8Array, iv: Uint8Array) => T,
+): T {
+  const reader = new Reader(kdfOptions);
+  const salt = reader.string();
+  const rounds = reader.u32();
+  reader.end();
+  if (salt.length === 0 || salt.length > MAX_SALT_BYTES) {
+    throw new KeyFormatError(`Private key has a salt of ${salt.length} bytes`);
+  }
+  if (rounds === 0 || rounds > MAX_BCRYPT_ROUNDS) {
+    throw new KeyFormatError(
+      `Private key asks for ${rounds} bcrypt rounds: 1 to ${MAX_BCRYPT_ROUNDS} are accepted`,
+    );
+  }
+  const secret = new TextEncoder().encode(passphrase);
+  const derived = bcryptPbkdf(secret, salt, rounds, key + iv);
+  try {
+    return use(derived.subarray(0, key), derived.subarray(key));
+  } finally {
+    secret.fill(0);
+    derived.fill(0);
+  }
+}

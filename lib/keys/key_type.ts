@@ -1,0 +1,40 @@
+import type { Reader } from "../wire/reader.ts";
+
+/**
+ * One type of key: how its halves are read and what they do. A new type is one file and one row in
+ * `key_types.ts`.
+ */
+export interface KeyType {
+  /** The name in key blobs. */
+  readonly name: string;
+  /** The signature algorithms that a key of the type can make, best first. */
+  readonly algorithms: readonly string[];
+  /**
+   * Reads what follows the name in a public key blob; keeps views on it.
+   *
+   * @throws {KeyFormatError | ProtocolError} If it is no acceptable key
+   */
+  readPublic(reader: Reader): PublicParts;
+  /**
+   * Reads what follows the name in the private section of openssh-key-v1; keeps views on it.
+   *
+   * @throws {KeyFormatError | ProtocolError} If it is no acceptable key or the halves do not match
+   */
+  readPrivate(reader: Reader): PrivateParts;
+}
+
+/** The public half of a key. */
+export interface PublicParts {
+  /** The size that people name the key by. */
+  readonly bits: number;
+  /** Checks a signature without its label; the algorithm is one of the type. */
+  verify(algorithm: string, data: Uint8Array, signature: Uint8Array): boolean;
+}
+
+/** The private half of a key. */
+export interface PrivateParts {
+  /** The blob of the public half that belongs to it. */
+  readonly publicBlob: Uint8Array;
+  /** Makes a signature without its label; the algorithm is one of the type. */
+  sign(algorithm: string, data: Uint8Array): Uint8Array;
+}

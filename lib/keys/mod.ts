@@ -1,0 +1,30 @@
+/**
+ * Keys at rest: read, write and make them, sign and verify, and look hosts up in `known_hosts`.
+ * Nothing here touches files: text and bytes in, text and bytes out.
+ *
+ * ```ts
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assert } from "@std/assert";
+ *
+ * using key = await generateKey("ed25519", { comment: "me@home" });
+ * const data = new TextEncoder().encode("hello");
+ * const signature = key.sign("ssh-ed25519", data);
+ * assert(key.publicKey.verify("ssh-ed25519", data, signature));
+ * ```
+ *
+ * @module
+ */
+export { type AuthorizedKey, parseAuthorizedKeys } from "./authorized_keys.ts";
+export { SIGNATURE_ALGORITHMS } from "./key_types.ts";
+export { type HostLineOptions, type HostVerdict, KnownHosts } from "./known_hosts.ts";
+export {
+  type ExportOptions,
+  type GeneratedKeyType,
+  generateKey,
+  type GenerateOptions,
+  type ImportOptions,
+  importPrivateKey,
+  type PrivateKey,
+  type Signer,
+} from "./private_key.ts";
+export { importPublicKey, parsePublicKey, type PublicKey } from "./public_key.ts";

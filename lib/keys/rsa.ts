@@ -1,0 +1,91 @@
+import { type RsaPrivateParts, signRsa, verifyRsa } from "../crypto/sign.ts";
+import { MIN_RSA_BITS } from "../defaults.ts";
+import { KeyFormatError } from "../errors.ts";
+import { Writer } from "../wire/writer.ts";
+import type { KeyType } from "./key_type.ts";
+
+const NAME = "ssh-rsa";
+
+/** Largest modulus accepted, in bits: OpenSSH's own limit. */
+const MAX_RSA_BITS = 16384;
+
+/** Longest public exponent: OpenSSL's limit. A longer one only makes verifying slow. */
+const MAX_EXPONENT_BYTES = 8;
+
+// RFC 8332 §3: the key's name stays, the signature's says the hash. SHA-1 is left out.
+const HASHES = { "rsa-sha2-512": "SHA-512", "rsa-sha2-256": "SHA-256" } as const;
+type RsaAlgorithm = keyof typeof HASHES;
+
+/** RSA (RFC 4253 §6.6, RFC 8332). */
+export const rsa: KeyType = {
+  name: NAME,
+  algorithms: Object.keys(HASHES),
+
+  readPublic(reader) {
+    const e = reader.mpint();
+    const n = reader.mpint();
+    checkPublic(n, e);
+    return {
+      bits: bitLength(n),
+      verify: (algorithm, data, signature) =>
+        signature.length <= n.length &&
+        verifyRsa(HASHES[algorithm as RsaAlgorithm], n, e, data, signature),
+    };
+  },
+
+  // OpenSSH PROTOCOL.key: n, e, d, q^-1 mod p, p, q.
+  readPrivate(reader) {
+    const n = reader.mpint();
+    const e = reader.mpint();
+    checkPublic(n, e);
+    const d = reader.mpint();
+    const iqmp = reader.mpint();
+    const key: RsaPrivateParts = { n, e, d, iqmp, p: reader.mpint(), q: reader.mpint() };
+    checkHalves(key);
+    return {
+      publicBlob: new Writer().text(NAME).mpint(e).mpint(n).take(),
+      sign: (algorithm, data) => signRsa(HASHES[algorithm as RsaAlgorithm], key, data),
+    };
+  },
+};
+
+/** The private section of openssh-key-v1, name included, for the numbers of a key. */
+export function rsaSection({ n, e, d, iqmp, p, q }: RsaPrivateParts): Uint8Array<ArrayBuffer> {
+  return new Writer().text(NAME).mpint(n).mpint(e).mpint(d).mpint(iqmp).mpint(p).mpint(q).take();
+}
+
+function checkPublic(n: Uint8Array, e: Uint8Array): void {
+  const bits = bitLength(n);
+  if (bits < MIN_RSA_BITS || bits > MAX_RSA_BITS) {
+    throw new KeyFormatError(
+      `RSA key has ${bits} bits: ${MIN_RSA_BITS} to ${MAX_RSA_BITS} are accepted`,
+    );
+  }
+  const exponent = e.reduce((value, byte) => value * 256 + byte, 0);
+  if (e.length > MAX_EXPONENT_BYTES || exponent < 3 || !isOdd(e) || !isOdd(n)) {
+    throw new KeyFormatError("RSA key has an impossible exponent or modulus");
+  }
+}
+
+// A wrong number among the private ones would make wrong signatures, and one such signature can
+// give the primes away: so the key proves itself once, before anybody uses it.
+function checkHalves(key: RsaPrivateParts): void {
+  const probe = new Uint8Array(32);
+  let signature: Uint8Array;
+  try {
+    signature = signRsa("SHA-256", key, probe);
+  } catch (cause) {
+    throw new KeyFormatError("RSA private key is inconsistent or of an unusable size", { cause });
+  }
+  if (!verifyRsa("SHA-256", key.n, key.e, probe, signature)) {
+    throw new KeyFormatError("Private and public half of the RSA key do not match");
+  }
+}
+
+function isOdd(number: Uint8Array): boolean {
+  return ((number.at(-1) ?? 0) & 1) === 1;
+}
+
+function bitLength(number: Uint8Array): number {
+  return number.length === 0 ? 0 : number.length * 8 - (Math.clz32(number[0]!) - 24);
+}

@@ -1,0 +1,159 @@
+import type { Channel } from "../connection/channel.ts";
+import { CommandError, RequestDeniedError } from "../errors.ts";
+import { Env, Exec, Subsystem } from "../wire/requests.ts";
+import { type CommandOutput, Process, type ProcessOptions } from "./process.ts";
+import { encodePty, type PtyOptions } from "./pty.ts";
+
+/** How a remote command runs. */
+export interface CommandOptions extends ProcessOptions {
+  /** Environment variables; servers silently ignore those that they do not accept. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** A terminal for the command; true for one of 80 by 24. */
+  readonly pty?: boolean | PtyOptions;
+  /**
+   * Standard input: `"piped"` leaves it to the program (what `spawn` does unless told), `"null"` ends
+   * it at once (what `output` does unless told); text, bytes or a stream are sent.
+   */
+  readonly stdin?: "piped" | "null" | Uint8Array | ReadableStream<Uint8Array> | { text: string };
+}
+
+/** What a session is to run. */
+export type Program =
+  | { readonly kind: "exec"; readonly command: string }
+  | { readonly kind: "shell" }
+  | { readonly kind: "subsystem"; readonly name: string };
+
+/** A remote command that can be run, shaped as `Deno.Command`. */
+export class Command {
+  readonly #open: (signal?: AbortSignal) => Promise<Channel>;
+  readonly #command: string;
+  readonly #options: CommandOptions;
+
+  /** Commands are made with `host.command()`, not constructed. */
+  constructor(
+    open: (signal?: AbortSignal) => Promise<Channel>,
+    command: string,
+    options: CommandOptions = {},
+  ) {
+    this.#open = open;
+    this.#command = command;
+    this.#options = options;
+  }
+
+  /**
+   * Starts the command.
+   *
+   * @throws {ChannelOpenError} If the server opens no session
+   * @throws {RequestDeniedError} If the server refuses the command or its terminal
+   */
+  spawn(): Promise<Process> {
+    return this.#start(this.#options.stdin ?? "piped");
+  }
+
+  /** Runs the command to its end and collects what it writes. */
+  async output(): Promise<CommandOutput> {
+    await using process = await this.#start(this.#options.stdin ?? "null");
+    return await process.output();
+  }
+
+  /**
+   * Runs the command to its end and returns its standard output as text, without the last line feed.
+   *
+   * @throws {CommandError} If it ends without success
+   */
+  async text(): Promise<string> {
+    const output = await this.output();
+    if (!output.success) throw new CommandError(describe(this.#command, output), output);
+    return new TextDecoder().decode(output.stdout).replace(/\r?\n$/, "");
+  }
+
+  async #start(stdin: NonNullable<CommandOptions["stdin"]>): Promise<Process> {
+    const channel = await this.#open(this.#options.signal);
+    return await startProcess(channel, { kind: "exec", command: this.#command }, {
+      ...this.#options,
+      stdin,
+    });
+  }
+}
+
+/** Starts a program on a fresh session channel; closes it if that fails. */
+export async function startProcess(
+  channel: Channel,
+  program: Program,
+  options: CommandOptions,
+): Promise<Process> {
+  try {
+    await startProgram(channel, program, options);
+    const process = new Process(channel, options);
+    feed(process, options.stdin ?? "piped");
+    return process;
+  } catch (error) {
+    channel.abort(error);
+    throw error;
+  }
+}
+
+/** Sends env, pty-req and the program itself in one go, so that they cost one round trip. */
+export async function startProgram(
+  channel: Channel,
+  program: Program,
+  options: Pick<CommandOptions, "env" | "pty" | "signal"> = {},
+): Promise<void> {
+  const { signal, pty } = options;
+  signal?.throwIfAborted();
+  for (const [name, value] of Object.entries(options.env ?? {})) {
+    channel.notify("env", Env.encode({ name, value }));
+  }
+  const wanted: Promise<void>[] = [];
+  if (pty) wanted.push(channel.request("pty-req", encodePty(pty === true ? {} : pty)));
+  wanted.push(
+    program.kind === "exec"
+      ? channel.request("exec", Exec.encode({ command: program.command }))
+      : program.kind === "shell"
+      ? channel.request("shell")
+      : channel.request("subsystem", Subsystem.encode({ name: program.name })),
+  );
+  const abort = () => channel.abort(signal!.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    for (const result of await Promise.allSettled(wanted)) {
+      if (result.status === "fulfilled") continue;
+      if (signal?.aborted) throw signal.reason;
+      if (!(result.reason instanceof RequestDeniedError)) throw result.reason;
+      throw new RequestDeniedError(
+        result.reason.request,
+        `The server refused "${result.reason.request}"`,
+        { cause: result.reason },
+      );
+    }
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+function feed(process: Process, stdin: NonNullable<CommandOptions["stdin"]>): void {
+  if (stdin === "piped") return;
+  const { channel } = process;
+  // A command that ends without reading its input is no failure, as with a pipe: EPIPE is dropped.
+  const ignore = () => {};
+  if (stdin instanceof ReadableStream) {
+    stdin.pipeTo(process.stdin).catch(ignore);
+  } else {
+    const bytes = stdin === "null"
+      ? new Uint8Array(0)
+      : stdin instanceof Uint8Array
+      ? stdin
+      : new TextEncoder().encode(stdin.text);
+    channel.writeAll(bytes).then(() => channel.closeWrite()).catch(ignore);
+  }
+}
+
+function describe(command: string, output: CommandOutput): string {
+  const how = output.signal !== null
+    ? `was ended by SIG${output.signal}`
+    : output.code === null
+    ? "ended without a status"
+    : `failed with exit code ${output.code}`;
+  const said = new TextDecoder().decode(output.stderr.subarray(0, 400)).trim().split("\n").pop();
+  return `Command "${command}" ${how}${said ? `: ${said}` : ""}`;
+}

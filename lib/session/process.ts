@@ -1,0 +1,127 @@
+import { toBytes } from "@std/streams";
+import type { Channel, ExitStatus } from "../connection/channel.ts";
+import { MAX_OUTPUT } from "../defaults.ts";
+import { SshError } from "../errors.ts";
+import { SIGNALS } from "../wire/numbers.ts";
+import { Signal as SignalLayout } from "../wire/requests.ts";
+import { encodeResize, type TerminalSize } from "./pty.ts";
+
+/** A signal's name with or without SIG (RFC 4254 §6.10). */
+export type Signal = `SIG${typeof SIGNALS[number]}` | typeof SIGNALS[number];
+
+/** All that a finished command left, shaped as `Deno.CommandOutput`. */
+export interface CommandOutput extends ExitStatus {
+  /** What it wrote to its standard output. */
+  readonly stdout: Uint8Array<ArrayBuffer>;
+  /** What it wrote to its standard error. */
+  readonly stderr: Uint8Array<ArrayBuffer>;
+}
+
+/** Where the streams of a process go. */
+export interface ProcessOptions {
+  /** `"null"` throws standard output away. */
+  readonly stdout?: "piped" | "null" | undefined;
+  /** `"null"` throws standard error away. */
+  readonly stderr?: "piped" | "null" | undefined;
+  /** Ends the process when aborted. */
+  readonly signal?: AbortSignal | undefined;
+  /** Bytes that `output()` collects from each stream at most. */
+  readonly maxOutput?: number | undefined;
+}
+
+/**
+ * A remote command that runs, shaped as `Deno.ChildProcess`. A stream that nobody reads stalls the
+ * command once the channel's window is full, exactly as a pipe does.
+ */
+export class Process implements AsyncDisposable {
+  /** The channel that the command runs on. */
+  readonly channel: Channel;
+  /** How the command ended; all nulls if the channel closed without a status. */
+  readonly status: Promise<ExitStatus>;
+  readonly #options: ProcessOptions;
+  readonly #stopAborting: () => void;
+
+  /** Processes are started with `command().spawn()` or `shell()`, not constructed. */
+  constructor(channel: Channel, options: ProcessOptions = {}) {
+    this.channel = channel;
+    this.#options = options;
+    const { signal } = options;
+    const abort = () => {
+      if (channel.isOpen) this.kill("TERM");
+      channel.abort(signal!.reason);
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#stopAborting = () => signal?.removeEventListener("abort", abort);
+    if (options.stdout === "null") channel.readable.cancel();
+    if (options.stderr === "null") channel.stderr.cancel();
+    this.status = channel.exitStatus;
+    const done = () => this.#stopAborting();
+    channel.closed.then(done, done);
+  }
+
+  /** The command's standard input; closing it sends EOF. */
+  get stdin(): WritableStream<Uint8Array> {
+    return this.channel.writable;
+  }
+
+  /** The command's standard output. */
+  get stdout(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.channel.readable;
+  }
+
+  /** The command's standard error. */
+  get stderr(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.channel.stderr;
+  }
+
+  /**
+   * Reads both streams to their ends.
+   *
+   * @throws {SshError} If a stream is longer than `maxOutput` bytes
+   */
+  async output(): Promise<CommandOutput> {
+    const limit = this.#options.maxOutput ?? MAX_OUTPUT;
+    const collect = (stream: ReadableStream<Uint8Array<ArrayBuffer>>, piped: boolean) =>
+      piped ? toBytes(stream.pipeThrough(bounded(limit))) : Promise.resolve(new Uint8Array(0));
+    const [stdout, stderr, status] = await Promise.all([
+      collect(this.stdout, this.#options.stdout !== "null"),
+      collect(this.stderr, this.#options.stderr !== "null"),
+      this.status,
+    ]).catch(async (error) => {
+      this.channel.abort(error);
+      throw error;
+    });
+    return { ...status, stdout, stderr };
+  }
+
+  /** Sends a signal to the command (RFC 4254 §6.9); servers may ignore it. */
+  kill(signal: Signal = "TERM"): void {
+    const name = signal.replace(/^SIG/, "");
+    if (!(SIGNALS as readonly string[]).includes(name)) {
+      throw new TypeError(`Unknown signal "${signal}"`);
+    }
+    this.channel.notify("signal", SignalLayout.encode({ name }));
+  }
+
+  /** Tells the terminal's new size (RFC 4254 §6.7). */
+  resize(size: TerminalSize): void {
+    this.channel.notify("window-change", encodeResize(size));
+  }
+
+  /** Closes the channel; the server hangs up on a command that still runs. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.channel[Symbol.asyncDispose]();
+  }
+}
+
+/** Lets `limit` bytes through and then fails, so that an endless command cannot fill the memory. */
+function bounded(limit: number): TransformStream<Uint8Array, Uint8Array> {
+  let bytes = 0;
+  return new TransformStream({
+    transform(chunk, controller) {
+      bytes += chunk.length;
+      if (bytes > limit) throw new SshError("command", `More than ${limit} bytes of output`);
+      controller.enqueue(chunk);
+    },
+  });
+}

@@ -1,0 +1,68 @@
+import { concat } from "@std/bytes";
+
+/**
+ * What SFTP runs on: a two-way byte stream. A session channel is one; `streamChannel` makes one of
+ * any pair of streams.
+ *
+ * @example
+ * ```ts
+ * import type { SftpChannel } from "@denossh/ssh/sftp";
+ *
+ * async function drain(channel: SftpChannel): Promise<number> {
+ *   let bytes = 0;
+ *   for (let chunk; (chunk = await channel.readChunk()) !== null;) bytes += chunk.length;
+ *   return bytes;
+ * }
+ * ```
+ */
+export interface SftpChannel {
+  /** Waits for the next piece of data, of any size, which then belongs to the caller; null at EOF. */
+  readChunk(): Promise<Uint8Array | null>;
+  /** Sends the chunks in order; resolves once they are taken and may be reused. */
+  writeAll(...chunks: Uint8Array[]): Promise<void>;
+  /** Says that nothing more will be sent. */
+  closeWrite(): Promise<void>;
+  /** Ends both directions; a waiting `readChunk` resolves to null or rejects. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes a channel of two streams: a child process, a Unix socket, a pair in memory.
+ *
+ * @param readable What the other side sends
+ * @param writable What is sent to the other side
+ * @returns The channel; it holds the locks of both streams
+ *
+ * @example
+ * ```ts
+ * import { streamChannel } from "@denossh/ssh/sftp";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const loop = new TransformStream<Uint8Array, Uint8Array>();
+ * const channel = streamChannel(loop.readable, loop.writable);
+ * const [, chunk] = await Promise.all([
+ *   channel.writeAll(new Uint8Array([1, 2]), new Uint8Array([3])),
+ *   channel.readChunk(),
+ * ]);
+ * assertEquals(chunk, new Uint8Array([1, 2, 3]));
+ * ```
+ */
+export function streamChannel(
+  readable: ReadableStream<Uint8Array>,
+  writable: WritableStream<Uint8Array>,
+): SftpChannel {
+  const reader = readable.getReader();
+  const writer = writable.getWriter();
+  return {
+    async readChunk() {
+      const { done, value } = await reader.read();
+      return done ? null : value;
+    },
+    // One copy of it all: a stream may hold on to a chunk long after the write has resolved.
+    writeAll: (...chunks) => writer.write(concat(chunks)),
+    closeWrite: () => writer.close(),
+    async close() {
+      await Promise.allSettled([reader.cancel(), writer.close()]);
+    },
+  };
+}

@@ -1,0 +1,316 @@
+import { ClosedError, ProtocolError, SftpError } from "../errors.ts";
+import { CLOSE_LINGER_MS, SFTP_MAX_MESSAGE, SFTP_TIMEOUT_MS } from "../defaults.ts";
+import { peek32 } from "../wire/hot.ts";
+import { ByteSource } from "./byte_source.ts";
+import type { SftpChannel } from "./channel.ts";
+import { cancellable } from "./cancel.ts";
+import * as msg from "./messages.ts";
+import { FXP, SFTP_VERSION } from "./numbers.ts";
+import { Outbox } from "./outbox.ts";
+import { type Call, sessionError, sftpError, SftpStatus } from "./status.ts";
+
+export type { SftpChannel } from "./channel.ts";
+
+/** Cancelled requests whose answers are still owed; a server that owes more does not answer. */
+const MAX_ABANDONED = 4096;
+
+/** A request that waits for its answer. */
+interface Pending {
+  readonly call: Call;
+  readonly reply: msg.Row<unknown>;
+  readonly sentAt: number;
+  /** Where the data of a READ goes; null once the caller has given up on it. */
+  into: Uint8Array | null;
+  resolve(value: unknown): void;
+  reject(cause: unknown): void;
+}
+
+/**
+ * The client's end of the protocol: numbers requests, matches answers, and dies once, with one
+ * error. Data of a READ goes straight from the channel's chunks to where it is wanted.
+ */
+export class SftpLink {
+  /** What the server announced. */
+  readonly extensions: ReadonlyMap<string, string>;
+
+  readonly #channel: SftpChannel;
+  readonly #source: ByteSource;
+  readonly #outbox: Outbox;
+  readonly #timeout: number;
+  readonly #pending: Map<number, Pending> = new Map();
+  readonly #abandoned: Map<number, Pending> = new Map();
+  #nextId = 0;
+  #cause: Error | null = null;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #lastReply = 0;
+  #oldestSince = 0;
+  #receiving: Promise<void> = Promise.resolve();
+
+  private constructor(
+    channel: SftpChannel,
+    source: ByteSource,
+    extensions: ReadonlyMap<string, string>,
+    timeout: number,
+  ) {
+    this.#channel = channel;
+    this.#source = source;
+    this.extensions = extensions;
+    this.#timeout = timeout;
+    this.#outbox = new Outbox(channel, (cause) => this.#fail(lost(cause)));
+  }
+
+  /** Exchanges INIT and VERSION (filexfer-02 §4). */
+  static async open(
+    channel: SftpChannel,
+    { signal, timeout = SFTP_TIMEOUT_MS }: {
+      signal?: AbortSignal | undefined;
+      timeout?: number | undefined;
+    },
+  ): Promise<SftpLink> {
+    const source = new ByteSource(channel);
+    const late = () => sessionError(SftpStatus.CONNECTION_LOST, `no answer in ${timeout} ms`);
+    try {
+      const extensions = await cancellable(greet(channel, source), { signal, timeout, late });
+      const link = new SftpLink(channel, source, extensions, timeout);
+      link.#receiving = link.#receive();
+      return link;
+    } catch (cause) {
+      await channel.close().catch(() => {});
+      throw cause;
+    }
+  }
+
+  /** Sends a request; resolves to the answer of the expected kind. */
+  request<Q, A>(row: msg.Row<Q>, value: Q, reply: msg.Row<A>, call: Call): Promise<A> {
+    return this.#send(call, reply, null, (id) => [row.encode(id, value)]) as Promise<A>;
+  }
+
+  /** Sends a request that is answered by a status alone. */
+  async command<Q>(row: msg.Row<Q>, value: Q, call: Call): Promise<void> {
+    await this.request(row, value, msg.Status, call);
+  }
+
+  /** Reads into `into`; resolves to the number of bytes, 0 at the end of the file. */
+  read(handle: Uint8Array, offset: number, into: Uint8Array, call: Call): Promise<number> {
+    const value = { handle, offset, length: into.length };
+    const encode = (id: number) => [msg.Read.encode(id, value)];
+    return this.#send(call, msg.Data, into, encode) as Promise<number>;
+  }
+
+  /** Writes `data`, which must stay as it is until the promise has settled. */
+  async write(handle: Uint8Array, offset: number, data: Uint8Array, call: Call): Promise<void> {
+    const encode = (id: number) => [msg.writeHeader(id, handle, offset, data.length), data];
+    await this.#send(call, msg.Status, null, encode);
+  }
+
+  /** Ends the session; what still waits is rejected. */
+  async close(): Promise<void> {
+    if (this.#cause === null) {
+      await cancellable(this.#outbox.below(0), { timeout: CLOSE_LINGER_MS }).catch(() => {});
+      this.#fail(new ClosedError("SFTP session is closed"));
+    }
+    await this.#receiving;
+  }
+
+  #send(
+    call: Call,
+    reply: msg.Row<unknown>,
+    into: Uint8Array | null,
+    encode: (id: number) => Uint8Array[],
+  ): Promise<unknown> {
+    const { signal } = call;
+    if (this.#cause !== null) return Promise.reject(this.#cause);
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const id = this.#id();
+    let chunks: Uint8Array[];
+    try {
+      chunks = encode(id);
+    } catch (cause) {
+      return Promise.reject(cause);
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const sentAt = performance.now();
+    const pending: Pending = { call, reply, sentAt, into, resolve, reject };
+    if (signal) {
+      const abort = () => this.#abandon(id, signal.reason);
+      signal.addEventListener("abort", abort, { once: true });
+      pending.resolve = (value) => {
+        signal.removeEventListener("abort", abort);
+        resolve(value);
+      };
+      pending.reject = (cause) => {
+        signal.removeEventListener("abort", abort);
+        reject(cause);
+      };
+    }
+    if (this.#pending.size === 0) this.#oldestSince = sentAt;
+    this.#pending.set(id, pending);
+    this.#timer ??= setTimeout(this.#tick, this.#timeout);
+    this.#outbox.push(chunks);
+    return promise;
+  }
+
+  #id(): number {
+    do this.#nextId = (this.#nextId + 1) >>> 0; while (
+      this.#pending.has(this.#nextId) || this.#abandoned.has(this.#nextId)
+    );
+    return this.#nextId;
+  }
+
+  async #receive(): Promise<void> {
+    try {
+      while (await this.#source.more()) await this.#message();
+      this.#fail(sessionError(SftpStatus.CONNECTION_LOST, "the server closed the channel"));
+    } catch (cause) {
+      this.#fail(cause instanceof SftpError ? cause : lost(cause));
+    }
+  }
+
+  async #message(): Promise<void> {
+    const header = await this.#source.take(msg.FRAME_HEADER);
+    const length = peek32(header, 0) - (msg.FRAME_HEADER - 4);
+    const type = header[4]!;
+    const id = peek32(header, 5);
+    if (length < 0 || length > SFTP_MAX_MESSAGE) {
+      throw new ProtocolError("Message length is absurd");
+    }
+    const pending = this.#pending.get(id) ?? this.#abandoned.get(id);
+    if (!pending) throw new ProtocolError("Answer to a request that was not made");
+    if (type === FXP.DATA && pending.reply === msg.Data) {
+      const data = await this.#data(length, pending);
+      this.#settle(id, () => data);
+    } else {
+      const body = await this.#source.take(length);
+      this.#settle(id, () => answer(type, body, pending));
+    }
+  }
+
+  /** DATA: uint32 length, then the bytes, at most as many as were asked for and at least one. */
+  async #data(length: number, pending: Pending): Promise<number> {
+    if (length < 4) throw new ProtocolError("Message ends too early");
+    const size = peek32(await this.#source.take(4), 0);
+    if (size !== length - 4) throw new ProtocolError("Data does not fill its message");
+    if (size === 0) throw new ProtocolError("Data is empty");
+    if (pending.into !== null && size > pending.into.length) {
+      throw new ProtocolError("More data than was asked for");
+    }
+    await this.#source.each(size, (piece, at) => pending.into?.set(piece, at));
+    return size;
+  }
+
+  #settle(id: number, value: () => unknown): void {
+    if (this.#cause !== null) return;
+    const pending = this.#pending.get(id);
+    this.#lastReply = performance.now();
+    if (!pending) {
+      const abandoned = this.#abandoned.get(id)!;
+      this.#abandoned.delete(id);
+      this.#release(abandoned, value);
+      return;
+    }
+    if (this.#pending.keys().next().value === id) this.#oldestSince = this.#lastReply;
+    this.#pending.delete(id);
+    try {
+      pending.resolve(value());
+    } catch (cause) {
+      // The server's "no" concerns this request; nonsense ends the session.
+      const error = cause instanceof SftpError ? cause : lost(cause);
+      pending.reject(error);
+      if (error !== cause) throw error;
+    }
+  }
+
+  /** A handle that comes too late would stay open on the server. */
+  #release({ reply, call }: Pending, value: () => unknown): void {
+    try {
+      const answer = value();
+      if (reply !== msg.Handle) return;
+      const close = { operation: "close", path: call.path };
+      this.command(msg.Close, answer as msg.RowValue<typeof msg.Handle>, close).catch(() => {});
+    } catch (cause) {
+      if (!(cause instanceof SftpError)) throw cause;
+    }
+  }
+
+  #abandon(id: number, reason: unknown): void {
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    this.#pending.delete(id);
+    this.#abandoned.set(id, pending);
+    pending.into = null;
+    pending.reject(reason);
+    if (this.#abandoned.size > MAX_ABANDONED) {
+      this.#fail(sessionError(SftpStatus.CONNECTION_LOST, "the server does not answer"));
+    }
+  }
+
+  /**
+   * A request's time runs from when it was sent, or became the oldest: on a slow link the last of
+   * many reads must wait for those before it. One that starves while others are answered is late too.
+   */
+  #tick = (): void => {
+    this.#timer = null;
+    const now = performance.now();
+    for (const [id, { call, sentAt }] of this.#pending) {
+      const left = Math.max(sentAt, this.#oldestSince) + this.#timeout - now;
+      if (left > 0) {
+        this.#timer = setTimeout(this.#tick, Math.ceil(left));
+        return;
+      }
+      const reason = `no answer in ${this.#timeout} ms`;
+      this.#abandon(id, sftpError(SftpStatus.CONNECTION_LOST, call, reason));
+      this.#oldestSince = this.#lastReply;
+    }
+  };
+
+  #fail(cause: Error): void {
+    if (this.#cause !== null) return;
+    this.#cause = cause;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    for (const pending of this.#pending.values()) {
+      pending.into = null;
+      pending.reject(cause);
+    }
+    this.#pending.clear();
+    this.#abandoned.clear();
+    this.#channel.close().catch(() => {});
+  }
+}
+
+/** What an answer means: a value of the expected kind, or the server's refusal, thrown. */
+function answer(type: number, body: Uint8Array, { reply, call }: Pending): unknown {
+  if (type === FXP.STATUS) {
+    const { status, message } = msg.Status.decode(body);
+    if (status === SftpStatus.EOF && reply === msg.Data) return 0;
+    if (status !== SftpStatus.OK) throw sftpError(status, call, message || undefined);
+  }
+  if (type !== reply.type) throw new ProtocolError(`Answer of the wrong type ${type}`);
+  return reply.decode(body);
+}
+
+async function greet(
+  channel: SftpChannel,
+  source: ByteSource,
+): Promise<ReadonlyMap<string, string>> {
+  try {
+    await channel.writeAll(msg.encodeVersion(FXP.INIT, SFTP_VERSION));
+    const header = await source.take(msg.FRAME_HEADER);
+    const length = peek32(header, 0) - (msg.FRAME_HEADER - 4);
+    if (header[4] !== FXP.VERSION || length < 0 || length > SFTP_MAX_MESSAGE) {
+      throw new ProtocolError("what answered is not an SFTP server");
+    }
+    const version = peek32(header, 5);
+    if (version !== SFTP_VERSION) throw new ProtocolError(`the server speaks version ${version}`);
+    return msg.decodeExtensions(await source.take(length));
+  } catch (cause) {
+    throw lost(cause);
+  }
+}
+
+function lost(cause: unknown): SftpError {
+  const status = cause instanceof ProtocolError
+    ? SftpStatus.BAD_MESSAGE
+    : SftpStatus.CONNECTION_LOST;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return sessionError(status, reason, cause);
+}

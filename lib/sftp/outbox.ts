@@ -1,0 +1,62 @@
+import type { SftpChannel } from "./channel.ts";
+
+/** Messages on their way out: what is pushed in one go, or during a write, leaves in one write. */
+export class Outbox {
+  readonly #channel: SftpChannel;
+  readonly #failed: (cause: unknown) => void;
+  #state: "idle" | "flushing" | "failed" = "idle";
+  #chunks: Uint8Array[] = [];
+  #releases: (() => void)[] = [];
+  #bytes = 0;
+  #batch: Promise<void> = Promise.resolve();
+
+  /** `failed` hears of the write that failed; nothing more is sent afterwards. */
+  constructor(channel: SftpChannel, failed: (cause: unknown) => void) {
+    this.#channel = channel;
+    this.#failed = failed;
+  }
+
+  /** Queues chunks, which must stay as they are until `release` is called. */
+  push(chunks: readonly Uint8Array[], release?: () => void): void {
+    if (this.#state === "failed") return;
+    for (const chunk of chunks) {
+      this.#chunks.push(chunk);
+      this.#bytes += chunk.length;
+    }
+    if (release) this.#releases.push(release);
+    if (this.#state === "idle") this.#flush();
+  }
+
+  /** Resolves when no more than `bytes` are queued, or writing has failed. */
+  async below(bytes: number): Promise<void> {
+    while (this.#bytes > bytes && this.#state === "flushing") await this.#batch;
+  }
+
+  async #flush(): Promise<void> {
+    this.#state = "flushing";
+    await this.#batch; // a turn of the event loop, so that a burst of pushes becomes one write
+    while (this.#chunks.length > 0) {
+      this.#batch = this.#write();
+      await this.#batch;
+    }
+    if (this.#state === "flushing") this.#state = "idle";
+  }
+
+  async #write(): Promise<void> {
+    const chunks = this.#chunks;
+    const releases = this.#releases;
+    const bytes = this.#bytes;
+    this.#chunks = [];
+    this.#releases = [];
+    try {
+      await this.#channel.writeAll(...chunks);
+      this.#bytes -= bytes;
+      for (const release of releases) release();
+    } catch (cause) {
+      this.#state = "failed";
+      this.#chunks = [];
+      this.#releases = [];
+      this.#failed(cause);
+    }
+  }
+}

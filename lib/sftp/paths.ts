@@ -1,0 +1,30 @@
+/** Remote paths have slashes, whatever the local system has. */
+
+/** A path one step further down. */
+export function join(folder: string, name: string): string {
+  return folder.endsWith("/") || folder === "" ? folder + name : `${folder}/${name}`;
+}
+
+/** All but the last step of a path; null if there is nothing above it. */
+export function parent(path: string): string | null {
+  const trimmed = path.replace(/\/+$/, "");
+  const slash = trimmed.lastIndexOf("/");
+  if (trimmed === "" || slash === -1) return null;
+  return trimmed.slice(0, slash) || "/";
+}
+
+/**
+ * Why a name from a listing must not become part of a path, or null if it may: a server that lists
+ * `..`, `a/b` or a control character is broken or hostile (CVE-2019-6111).
+ */
+export function nameProblem(name: string, os: string = Deno.build.os): string | null {
+  if (name === "") return "it is empty";
+  if (name === "." || name === "..") return "it leads elsewhere";
+  if (name.includes("/")) return "it has a slash in it";
+  // deno-lint-ignore no-control-regex
+  if (/[\x00-\x1f\x7f-\x9f]/.test(name)) return "it has a control character in it";
+  if (os === "windows" && /[\\:*?"<>|]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(name)) {
+    return "Windows has no such names";
+  }
+  return null;
+}

@@ -1,0 +1,82 @@
+import { attributesOfChanges, infoOf, type SftpChanges, type SftpFileInfo } from "./attributes.ts";
+import type { SftpLink } from "./link.ts";
+import * as msg from "./messages.ts";
+import { EXTENSION } from "./numbers.ts";
+import type { SftpOptions } from "./options.ts";
+import { type Call, sftpError, SftpStatus } from "./status.ts";
+
+/** An open remote file: requests at offsets, nothing remembered. */
+export class RemoteFile {
+  /** The path that it was opened by, for errors. */
+  readonly path: string;
+  /** The most bytes of one READ. */
+  readonly readLength: number;
+  /** The most bytes of one WRITE. */
+  readonly writeLength: number;
+  readonly #link: SftpLink;
+  readonly #handle: Uint8Array;
+  #closed = false;
+
+  constructor(
+    link: SftpLink,
+    handle: Uint8Array,
+    path: string,
+    lengths: { readLength: number; writeLength: number },
+  ) {
+    this.#link = link;
+    this.#handle = handle;
+    this.path = path;
+    this.readLength = lengths.readLength;
+    this.writeLength = lengths.writeLength;
+  }
+
+  /** One READ of at most `readLength` bytes; resolves to how many came, 0 at the end. */
+  read(into: Uint8Array, offset: number, options: SftpOptions = {}): Promise<number> {
+    const piece = into.subarray(0, this.readLength);
+    return this.#link.read(this.#handle, offset, piece, this.#call("read", options));
+  }
+
+  /** As many WRITEs as it takes, all at once. */
+  async write(data: Uint8Array, offset: number, options: SftpOptions = {}): Promise<void> {
+    const call = this.#call("write", options);
+    const writes: Promise<void>[] = [];
+    for (let at = 0; at < data.length; at += this.writeLength) {
+      const piece = data.subarray(at, at + this.writeLength);
+      writes.push(this.#link.write(this.#handle, offset + at, piece, call));
+    }
+    // All of them, even if one fails: the data must stay in place until the last is settled.
+    const failed = (await Promise.allSettled(writes)).find((write) => write.status === "rejected");
+    if (failed) throw failed.reason;
+  }
+
+  async stat(options: SftpOptions = {}): Promise<SftpFileInfo> {
+    const request = { handle: this.#handle };
+    const call = this.#call("stat", options);
+    return infoOf((await this.#link.request(msg.Fstat, request, msg.Attrs, call)).attributes);
+  }
+
+  async setStat(changes: SftpChanges, options: SftpOptions = {}): Promise<void> {
+    const request = { handle: this.#handle, attributes: attributesOfChanges(changes) };
+    await this.#link.command(msg.Fsetstat, request, this.#call("setStat", options));
+  }
+
+  async sync(options: SftpOptions = {}): Promise<void> {
+    const call = this.#call("sync", options);
+    if (!this.#link.extensions.has(EXTENSION.FSYNC)) {
+      throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
+    }
+    const data = msg.OneHandle.encode({ handle: this.#handle });
+    await this.#link.command(msg.Extended, { request: EXTENSION.FSYNC, data }, call);
+  }
+
+  /** Closes the handle, once. The answer counts: it may say that the disk is full. */
+  async close(options: SftpOptions = {}): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#link.command(msg.Close, { handle: this.#handle }, this.#call("close", options));
+  }
+
+  #call(operation: string, { signal }: SftpOptions): Call {
+    return { operation, path: this.path, signal };
+  }
+}

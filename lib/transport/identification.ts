@@ -1,0 +1,105 @@
+import { ConnectError, printable, ProtocolError } from "../errors.ts";
+import { DISCONNECT } from "../wire/numbers.ts";
+import type { Socket } from "./socket.ts";
+
+/** What we call ourselves; without CR LF, as it is hashed (RFC 4253 §4.2, §8). */
+export const IDENTIFICATION = "SSH-2.0-denossh_0.1";
+
+/** RFC 4253 §4.2: 255 bytes with CR LF. */
+const MAX_LINE = 255;
+/** Lines that a server may send first, and their bytes: OpenSSH's client gives up likewise. */
+const MAX_LINES_BEFORE = 1024;
+const MAX_BYTES_BEFORE = 64 * 1024;
+
+/** The peer's line, and what it sent behind it. */
+export interface PeerIdentification {
+  readonly line: string;
+  readonly leftover: Uint8Array;
+}
+
+/**
+ * Reads the peer's identification. Only a server may send other lines first (RFC 4253 §4.2).
+ *
+ * @throws {ConnectError} If what answers is not an SSH server
+ * @throws {ProtocolError} If the line is too long, has control characters or another version
+ */
+export async function readIdentification(
+  socket: Socket,
+  from: "client" | "server",
+): Promise<PeerIdentification> {
+  const inbox = new Uint8Array(4096);
+  let line: number[] = [];
+  let lines = 0;
+  let bytes = 0;
+  let first = "";
+  for (;;) {
+    const n = await socket.read(inbox);
+    if (n === null) {
+      const said = first || decode(line);
+      throw new ConnectError(
+        `The ${from} closed the connection before it identified itself` +
+          (said ? `: "${printable(said)}"` : ""),
+      );
+    }
+    for (let i = 0; i < n; i++) {
+      const byte = inbox[i]!;
+      bytes++;
+      if (byte !== 0x0a) {
+        line.push(byte);
+        if (line.length > MAX_LINE) {
+          throw refuse(first || decode(line), from, "its first line is too long");
+        }
+        // Fail at the first line that cannot become an identification, not at its end: a TLS or
+        // binary peer may never send a line feed.
+        if (!allowed(byte)) throw refuse(first || decode(line), from, "it sends binary data");
+        if (from === "client" && !couldIdentify(line)) throw refuse(decode(line), from);
+        continue;
+      }
+      const text = decode(line).replace(/\r$/, "");
+      if (text.startsWith("SSH-")) {
+        return { line: check(text, from), leftover: inbox.slice(i + 1, n) };
+      }
+      if (from === "client" || /^HTTP\//.test(text)) throw refuse(text, from);
+      first ||= text;
+      line = [];
+      if (++lines > MAX_LINES_BEFORE || bytes > MAX_BYTES_BEFORE) {
+        throw refuse(first, from, "it sends too many lines before its identification");
+      }
+    }
+  }
+}
+
+function couldIdentify(line: number[]): boolean {
+  const prefix = "SSH-";
+  for (let i = 0; i < prefix.length && i < line.length; i++) {
+    if (line[i] !== prefix.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+function allowed(byte: number): boolean {
+  return byte >= 0x20 && byte !== 0x7f || byte === 0x0d || byte === 0x09;
+}
+
+/** RFC 4253 §4.2, §5.1: 1.99 is a server that also speaks 2.0. */
+function check(line: string, from: "client" | "server"): string {
+  const version = /^SSH-([^-]*)-([\x20-\x7e]*)$/.exec(line);
+  if (version === null) throw new ProtocolError("Malformed identification");
+  if (version[1] !== "2.0" && !(version[1] === "1.99" && from === "server")) {
+    throw new ProtocolError(
+      `The ${from} speaks SSH protocol ${printable(version[1]!, 16)}, not 2.0`,
+      { disconnectReason: DISCONNECT.PROTOCOL_VERSION_NOT_SUPPORTED },
+    );
+  }
+  return line;
+}
+
+function refuse(said: string, from: "client" | "server", why?: string): ConnectError {
+  const quote = printable(said, 80).trim();
+  const answer = quote ? `it said "${quote}"` : why ?? "it sends binary data";
+  return new ConnectError(`The ${from} does not speak SSH: ${answer}`);
+}
+
+function decode(line: number[]): string {
+  return new TextDecoder("latin1").decode(new Uint8Array(line));
+}

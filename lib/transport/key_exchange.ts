@@ -1,0 +1,202 @@
+import { KEX } from "../crypto/algorithms.ts";
+import { digest } from "../crypto/digest.ts";
+import type { DirectionKeys, Opener } from "../crypto/packet_cipher.ts";
+import { randomBytes } from "../crypto/random.ts";
+import { row, type Suite } from "../crypto/suite.ts";
+import { HostKeyError, ProtocolError } from "../errors.ts";
+import type { Signer } from "../keys/private_key.ts";
+import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
+import { KexEcdhInit, KexEcdhReply, KexInit, NewKeys } from "../wire/messages.ts";
+import { DISCONNECT } from "../wire/numbers.ts";
+import { Writer } from "../wire/writer.ts";
+import { encodeExtInfo } from "./ext_info.ts";
+import type { Conversation } from "./link.ts";
+import {
+  type Agreed,
+  EXT_INFO_C,
+  type KexInitValue,
+  negotiate,
+  offer,
+  type Role,
+  STRICT,
+} from "./negotiation.ts";
+import type { PacketSink } from "./packet_sink.ts";
+
+/** What a key exchange needs to know and to change. */
+export interface KeyExchangeRun {
+  readonly role: Role;
+  readonly suite: Suite;
+  /** The server's own keys. */
+  readonly hostKeys: readonly Signer[];
+  /** The client's verdict on the server's key; throws to refuse. */
+  readonly verifyHostKey: (key: PublicKey) => void | Promise<void>;
+  /** Extensions that we announce to a client that asks for them. */
+  readonly extensions: Readonly<Record<string, string>>;
+  readonly conversation: Conversation;
+  readonly sink: PacketSink;
+  readonly opener: Opener;
+  readonly identification: { readonly client: string; readonly server: string };
+  /** What the first exchange settled; null during the first. */
+  readonly session: Session | null;
+  /** Told as soon as the peer's KEXINIT is known, before anything else of it is looked at. */
+  onPeerKexInit(strict: boolean): void;
+}
+
+/** What the first exchange settles for the whole connection. */
+export interface Session {
+  readonly id: Uint8Array;
+  readonly hostKey: PublicKey;
+  readonly strict: boolean;
+}
+
+interface Exchanged {
+  readonly secret: Uint8Array;
+  readonly hash: Uint8Array;
+  readonly hostKey: PublicKey;
+}
+
+/**
+ * One key exchange, from our KEXINIT to both NEWKEYS (RFC 4253 §7, §9). Writers are held from the
+ * first to the moment when our new keys are in force.
+ */
+export async function exchangeKeys(run: KeyExchangeRun): Promise<[Session, Agreed]> {
+  const { role, conversation, sink, opener } = run;
+  const flags = run.session
+    ? []
+    : role === "client"
+    ? [EXT_INFO_C, STRICT.client]
+    : [STRICT.server];
+  const mine = offer(run.suite, flags, randomBytes(16));
+  sink.hold();
+  sink.sendNow(mine);
+  const theirs = await conversation.receive();
+  const myInit = KexInit.decode(mine);
+  const peerInit = KexInit.decode(theirs);
+  const strict = run.session?.strict ??
+    peerInit.kex.includes(role === "client" ? STRICT.server : STRICT.client);
+  run.onPeerKexInit(strict);
+  const agreed = negotiate(role, myInit, peerInit);
+  if (agreed.wrongGuess) await conversation.receive();
+
+  const exchange = role === "client" ? initiate : respond;
+  const [clientInit, serverInit] = role === "client" ? [mine, theirs] : [theirs, mine];
+  const { secret, hash, hostKey } = await exchange(run, agreed, clientInit, serverInit);
+  const session = run.session ?? { id: hash, hostKey, strict };
+
+  const keys = (direction: DirectionKeys["direction"]): DirectionKeys => ({
+    ...(direction === "client-to-server" ? agreed.clientToServer : agreed.serverToClient),
+    hash: row(KEX, agreed.kex).hash,
+    secret,
+    exchangeHash: hash,
+    sessionId: session.id,
+    direction,
+    resetSequence: strict,
+  });
+  const [outbound, inbound] = role === "client"
+    ? ["client-to-server", "server-to-client"] as const
+    : ["server-to-client", "client-to-server"] as const;
+  sink.sendNow(NewKeys.encode({}));
+  sink.sealer.rekey(keys(outbound));
+  if (!run.session && role === "server" && wantsExtInfo(peerInit)) {
+    sink.sendNow(encodeExtInfo(run.extensions));
+  }
+  sink.release();
+  NewKeys.decode(await conversation.receive());
+  opener.rekey(keys(inbound));
+  secret.fill(0);
+  return [session, agreed];
+}
+
+async function initiate(
+  run: KeyExchangeRun,
+  agreed: Agreed,
+  clientInit: Uint8Array,
+  serverInit: Uint8Array,
+): Promise<Exchanged> {
+  const { method, hash } = row(KEX, agreed.kex);
+  using ours = method.initiate();
+  run.sink.sendNow(KexEcdhInit.encode({ publicValue: ours.publicValue }));
+  const reply = KexEcdhReply.decode(await run.conversation.receive());
+  const hostKey = parsePublicKey(reply.hostKey);
+  const secret = ours.finish(reply.publicValue);
+  const transcript = exchangeHash(run, hash, clientInit, serverInit, {
+    hostKey: reply.hostKey,
+    client: ours.publicValue,
+    server: reply.publicValue,
+    secret,
+  });
+  // The verdict comes after the proof: until the signature holds, the key is anybody's.
+  if (!hostKey.verify(agreed.hostKey, transcript, reply.signature)) {
+    throw new HostKeyError(
+      "signature",
+      "",
+      hostKey.fingerprint(),
+      `The server does not hold the host key that it shows (${hostKey.fingerprint()})`,
+    );
+  }
+  if (run.session === null) {
+    await run.verifyHostKey(hostKey);
+  } else if (!run.session.hostKey.equals(hostKey)) {
+    throw new HostKeyError(
+      "changed",
+      "",
+      hostKey.fingerprint(),
+      `The server changed its host key within the connection, to ${hostKey.fingerprint()}`,
+    );
+  }
+  return { secret, hash: transcript, hostKey };
+}
+
+async function respond(
+  run: KeyExchangeRun,
+  agreed: Agreed,
+  clientInit: Uint8Array,
+  serverInit: Uint8Array,
+): Promise<Exchanged> {
+  const { method, hash } = row(KEX, agreed.kex);
+  const signer = run.hostKeys.find((key) => key.publicKey.algorithms.includes(agreed.hostKey));
+  if (signer === undefined) {
+    throw new ProtocolError(`No host key for ${agreed.hostKey}`, {
+      disconnectReason: DISCONNECT.KEY_EXCHANGE_FAILED,
+    });
+  }
+  const init = KexEcdhInit.decode(await run.conversation.receive());
+  const { publicValue, secret } = method.respond(init.publicValue);
+  const hostKey = signer.publicKey;
+  const transcript = exchangeHash(run, hash, clientInit, serverInit, {
+    hostKey: hostKey.blob,
+    client: init.publicValue,
+    server: publicValue,
+    secret,
+  });
+  const signature = await signer.sign(agreed.hostKey, transcript);
+  run.sink.sendNow(KexEcdhReply.encode({ hostKey: hostKey.blob, publicValue, signature }));
+  return { secret, hash: transcript, hostKey };
+}
+
+/** H of RFC 5656 §4 and RFC 8731 §3.1; K goes in as its kex encodes it. */
+function exchangeHash(
+  run: KeyExchangeRun,
+  hash: Parameters<typeof digest>[0],
+  clientInit: Uint8Array,
+  serverInit: Uint8Array,
+  values: { hostKey: Uint8Array; client: Uint8Array; server: Uint8Array; secret: Uint8Array },
+): Uint8Array {
+  const transcript = new Writer(8192)
+    .text(run.identification.client)
+    .text(run.identification.server)
+    .string(clientInit)
+    .string(serverInit)
+    .string(values.hostKey)
+    .string(values.client)
+    .string(values.server)
+    .bytes(values.secret)
+    .take();
+  const result = digest(hash, transcript);
+  transcript.fill(0);
+  return result;
+}
+
+function wantsExtInfo(theirs: KexInitValue): boolean {
+  return theirs.kex.includes(EXT_INFO_C);
+}

@@ -1,0 +1,74 @@
+import { ProtocolError } from "../errors.ts";
+import { MESSAGE_NAMES } from "../wire/messages.ts";
+
+/** A conversation of messages, as key exchange and authentication have it: one after the other. */
+export interface Link {
+  /** Sends a message; it is sealed now and flushed soon. */
+  send(payload: Uint8Array): void;
+  /** The next message, owned by the caller; rejects with the connection's error when it dies. */
+  receive(): Promise<Uint8Array>;
+  /** The session identifier: the first exchange hash (RFC 4253 §7.2). */
+  readonly sessionId: Uint8Array;
+  /** What the peer said in EXT_INFO (RFC 8308). */
+  readonly extensions: ReadonlyMap<string, Uint8Array>;
+}
+
+/**
+ * The inbound half of a {@linkcode Link}. The packet source hands a message over and pauses until the
+ * conversation asks for the next one or ends, so that keys and phases switch between two packets
+ * and nothing has to be queued.
+ */
+export class Conversation {
+  #waiting: PromiseWithResolvers<Uint8Array> | null = null;
+  #delivered: Uint8Array | null = null;
+  #resume: (() => void) | null = null;
+  #over: { error: unknown } | null = null;
+
+  /** The next message, owned by the caller. */
+  receive(): Promise<Uint8Array> {
+    if (this.#over) return Promise.reject(this.#over.error);
+    if (this.#waiting) throw new Error("Two receivers on one conversation");
+    if (this.#delivered) {
+      const payload = this.#delivered;
+      this.#delivered = null;
+      return Promise.resolve(payload);
+    }
+    this.#wake();
+    this.#waiting = Promise.withResolvers();
+    return this.#waiting.promise;
+  }
+
+  /** Hands over a borrowed message; the promise ends when the next one may come. */
+  deliver(payload: Uint8Array): Promise<void> {
+    const copy = payload.slice();
+    if (this.#waiting) {
+      this.#waiting.resolve(copy);
+      this.#waiting = null;
+    } else if (this.#delivered) {
+      throw new ProtocolError(`Unexpected ${messageName(copy[0]!)}`);
+    } else {
+      this.#delivered = copy;
+    }
+    return new Promise((resolve) => this.#resume = resolve);
+  }
+
+  /** The conversation is over, well or not: the packet source goes on, a receiver fails. */
+  end(error: unknown): void {
+    if (this.#over) return;
+    this.#over = { error };
+    this.#waiting?.reject(error);
+    this.#waiting = null;
+    this.#wake();
+  }
+
+  #wake(): void {
+    const resume = this.#resume;
+    this.#resume = null;
+    resume?.();
+  }
+}
+
+/** A message's name for errors. */
+export function messageName(number: number): string {
+  return MESSAGE_NAMES.get(number) ?? `message ${number}`;
+}

@@ -1,0 +1,126 @@
+import { ConnectError, printable } from "../errors.ts";
+
+/** What the transport needs of a connection; the only place below `client/` that touches `Deno`. */
+export interface Socket {
+  /** Reads into the buffer; null is the end. */
+  read(into: Uint8Array): Promise<number | null>;
+  /** Writes all of the bytes. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Says that no more will be written. */
+  closeWrite(): void;
+  /** Closes at once; reads and writes under way fail. Idempotent. */
+  close(): void;
+  readonly localAddr: Deno.Addr | null;
+  readonly remoteAddr: Deno.Addr | null;
+}
+
+/** Any pair of byte streams that can carry SSH: a channel, a WebSocket, a process's pipes. */
+export interface ByteStreams {
+  /** What comes from the peer. */
+  readonly readable: ReadableStream<Uint8Array>;
+  /** What goes to the peer. */
+  readonly writable: WritableStream<Uint8Array>;
+}
+
+/**
+ * Opens a TCP connection with Nagle's algorithm off: with it on, a small packet waits for the
+ * peer's delayed acknowledgement, 40 ms and more.
+ */
+export async function dialTcp(
+  hostname: string,
+  port: number,
+  signal?: AbortSignal,
+): Promise<Socket> {
+  signal?.throwIfAborted();
+  try {
+    return connSocket(await Deno.connect({ hostname, port, ...(signal && { signal }) }));
+  } catch (cause) {
+    if (signal?.aborted) throw signal.reason;
+    if (cause instanceof Deno.errors.NotCapable) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ConnectError(
+      `Cannot connect to ${printable(hostname)} port ${port}: ${printable(why)}`,
+      { cause },
+    );
+  }
+}
+
+/** A socket over a `Deno.Conn`, taken over: the transport closes it. */
+export function connSocket(conn: Deno.Conn): Socket {
+  if ("setNoDelay" in conn) (conn as Deno.TcpConn).setNoDelay(true);
+  let open = true;
+  return {
+    async read(into) {
+      try {
+        return await conn.read(into);
+      } catch (error) {
+        throw lost(error);
+      }
+    },
+    async write(bytes) {
+      try {
+        for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+      } catch (error) {
+        throw lost(error);
+      }
+    },
+    closeWrite() {
+      conn.closeWrite().catch(() => {});
+    },
+    close() {
+      if (!open) return;
+      open = false;
+      conn.close();
+    },
+    localAddr: conn.localAddr,
+    remoteAddr: conn.remoteAddr,
+  };
+}
+
+function lost(cause: unknown): ConnectError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new ConnectError(`The connection was lost: ${printable(why)}`, { cause });
+}
+
+/** A socket over a pair of streams, taken over: the transport cancels and aborts them. */
+export function streamSocket(streams: ByteStreams): Socket {
+  const reader = streams.readable.getReader();
+  const writer = streams.writable.getWriter();
+  let left = new Uint8Array(0);
+  let open = true;
+  const ignore = () => {};
+  writer.closed.catch(ignore);
+  reader.closed.catch(ignore);
+  return {
+    async read(into) {
+      while (left.length === 0) {
+        const { done, value } = await reader.read().catch((error) => {
+          throw lost(error);
+        });
+        if (done) return null;
+        left = value as Uint8Array<ArrayBuffer>;
+      }
+      const n = Math.min(into.length, left.length);
+      into.set(left.subarray(0, n));
+      left = left.subarray(n);
+      return n;
+    },
+    async write(bytes) {
+      // The outbox is used again while a stream may keep its chunks for ever: hand over a copy.
+      await writer.ready.then(() => writer.write(bytes.slice())).catch((error) => {
+        throw lost(error);
+      });
+    },
+    closeWrite() {
+      writer.close().catch(ignore);
+    },
+    close() {
+      if (!open) return;
+      open = false;
+      reader.cancel().catch(ignore);
+      writer.abort().catch(ignore);
+    },
+    localAddr: null,
+    remoteAddr: null,
+  };
+}

@@ -1,0 +1,423 @@
+import { Opener } from "../crypto/packet_cipher.ts";
+import { SIGNATURES } from "../crypto/algorithms.ts";
+import type { Suite } from "../crypto/suite.ts";
+import {
+  CLOSE_LINGER_MS,
+  KEX_TIMEOUT_MS,
+  MAX_PACKET_LENGTH,
+  REKEY_BYTES,
+  REKEY_MS,
+  REKEY_PACKETS,
+} from "../defaults.ts";
+import {
+  ConnectError,
+  DisconnectError,
+  HostKeyError,
+  NegotiationError,
+  printable,
+  ProtocolError,
+  SshError,
+} from "../errors.ts";
+import type { Signer } from "../keys/private_key.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+import {
+  Disconnect,
+  Ping,
+  Pong,
+  ServiceAccept,
+  ServiceRequest,
+  Unimplemented,
+} from "../wire/messages.ts";
+import { DISCONNECT, MSG } from "../wire/numbers.ts";
+import { decodeExtInfo } from "./ext_info.ts";
+import { IDENTIFICATION, readIdentification } from "./identification.ts";
+import { exchangeKeys, type Session } from "./key_exchange.ts";
+import { Conversation, type Link, messageName } from "./link.ts";
+import type { Agreed, Role } from "./negotiation.ts";
+import { readPackets } from "./packet_source.ts";
+import { PacketSink } from "./packet_sink.ts";
+import type { Socket } from "./socket.ts";
+
+/** What runs on top once authentication is over; declared here so that calls go upward. */
+export interface Service {
+  /** A message 80 and above, borrowed until this returns. Never waits. */
+  handle(payload: Uint8Array): void;
+  /** The connection is over, once, with the one error. */
+  closed(cause: unknown): void;
+}
+
+/** When to exchange keys anew. */
+export interface RekeyLimits {
+  /** Bytes in one direction. */
+  readonly bytes?: number;
+  /** Packets in one direction. */
+  readonly packets?: number;
+  /** Milliseconds since the last exchange, looked at when something is sent or received. */
+  readonly milliseconds?: number;
+}
+
+export interface TransportOptions {
+  readonly role: Role;
+  readonly suite: Suite;
+  readonly hostKeys?: readonly Signer[];
+  readonly verifyHostKey?: (key: PublicKey) => void | Promise<void>;
+  readonly rekey?: RekeyLimits;
+}
+
+type Phase = "identification" | "first-kex" | "auth" | "open" | "closed";
+
+/**
+ * The packets of one SSH connection (RFC 4253), either role: identification, key exchange, rekeying,
+ * disconnection, and which message may come in which phase.
+ */
+export class Transport {
+  readonly role: Role;
+  readonly socket: Socket;
+  readonly sink: PacketSink;
+  /** Resolves, never rejects, with the error that ended the connection. */
+  readonly closed: Promise<unknown>;
+  /** Resolves when the socket is closed too. */
+  readonly finished: Promise<void>;
+
+  readonly #options: TransportOptions;
+  readonly #opener = new Opener({ maxPacket: MAX_PACKET_LENGTH });
+  readonly #auth = new Conversation();
+  readonly #over = Promise.withResolvers<unknown>();
+  readonly #done = Promise.withResolvers<void>();
+  #extensions: ReadonlyMap<string, Uint8Array> = new Map();
+  #identification = { client: IDENTIFICATION, server: IDENTIFICATION };
+  #phase: Phase = "identification";
+  #kex: Conversation | null = null;
+  #peerInKex = false;
+  #strictFirst = false;
+  #session: Session | null = null;
+  #agreed: Agreed | null = null;
+  #service: Service | null = null;
+  #bytesIn = 0;
+  #packetsIn = 0;
+  #keysSince = 0;
+  #lingering: number | undefined;
+
+  constructor(socket: Socket, options: TransportOptions) {
+    this.role = options.role;
+    this.socket = socket;
+    this.#options = options;
+    this.sink = new PacketSink(socket, (error) => this.fail(error));
+    this.closed = this.#over.promise;
+    this.finished = this.#done.promise;
+  }
+
+  /** The algorithms in force, or null before the first key exchange. */
+  get agreed(): Agreed | null {
+    return this.#agreed;
+  }
+
+  /** The server's host key, or null before the first key exchange. */
+  get hostKey(): PublicKey | null {
+    return this.#session?.hostKey ?? null;
+  }
+
+  /** The identification lines of both ends. */
+  get identification(): { readonly client: string; readonly server: string } {
+    return this.#identification;
+  }
+
+  /** The session identifier; only after the first key exchange. */
+  get sessionId(): Uint8Array {
+    if (this.#session === null) throw new TypeError("No key exchange yet");
+    return this.#session.id;
+  }
+
+  /**
+   * Identifies both ends and exchanges the first keys; then packets are read until the end.
+   *
+   * @throws {SshError} As the kind of failure is
+   */
+  async handshake(): Promise<void> {
+    try {
+      const peer = this.#peer;
+      // Both at once: on an unbuffered stream a write ends only when the peer reads.
+      const [{ line, leftover }] = await Promise.all([
+        readIdentification(this.socket, peer),
+        this.socket.write(new TextEncoder().encode(IDENTIFICATION + "\r\n")),
+      ]);
+      this.#identification = { ...this.#identification, [peer]: line };
+      if (this.#phase === "closed") throw await this.closed;
+      this.#phase = "first-kex";
+      const first = this.#exchange();
+      this.#read(leftover);
+      await first;
+    } catch (error) {
+      this.fail(error);
+      throw await this.closed;
+    }
+  }
+
+  /** The conversation of the authentication phase, messages 5, 6 and 50 to 79. */
+  link(): Link {
+    const auth = this.#auth;
+    const extensions = () => this.#extensions;
+    return {
+      send: (payload) => this.sink.send(payload),
+      receive: () => auth.receive(),
+      sessionId: this.sessionId,
+      get extensions() {
+        return extensions();
+      },
+    };
+  }
+
+  /** Asks for a service and waits for its acceptance (RFC 4253 §10). */
+  async requestService(service: string): Promise<void> {
+    this.sink.send(ServiceRequest.encode({ service }));
+    const accepted = ServiceAccept.decode(await this.#auth.receive());
+    if (accepted.service !== service) throw new ProtocolError("Another service was accepted");
+  }
+
+  /** Waits for the request of a service and accepts it; any other ends the connection. */
+  async acceptService(service: string): Promise<void> {
+    const request = ServiceRequest.decode(await this.#auth.receive());
+    if (request.service !== service) {
+      throw new ProtocolError(`Unknown service "${printable(request.service, 64)}"`, {
+        disconnectReason: DISCONNECT.SERVICE_NOT_AVAILABLE,
+      });
+    }
+    this.sink.send(ServiceAccept.encode({ service }));
+  }
+
+  /** Authentication is over: from here on messages go to the service. */
+  open(service: Service): void {
+    if (this.#phase === "closed") {
+      this.closed.then((cause) => service.closed(cause));
+      return;
+    }
+    this.#phase = "open";
+    this.#service = service;
+    this.#auth.end(new TypeError("Authentication is over"));
+  }
+
+  /** Answers the message being handled as one that we do not know (RFC 4253 §11.4). */
+  unimplemented(): void {
+    this.sink.send(Unimplemented.encode({ sequence: this.#opener.sequence }));
+  }
+
+  /** Exchanges keys anew; resolves when the new ones are in force in both directions. */
+  async rekey(): Promise<void> {
+    if (this.#phase === "closed") throw await this.closed;
+    if (this.#kex === null) await this.#exchange();
+  }
+
+  /** Ends the connection in an orderly way (RFC 4253 §11.1). */
+  disconnect(
+    reason: number = DISCONNECT.BY_APPLICATION,
+    description = "Closed by the application",
+  ): void {
+    this.fail(new DisconnectError(reason, "us", description));
+  }
+
+  /** Ends the connection with an error, once; later calls do nothing. */
+  fail(error: unknown): void {
+    if (this.#phase === "closed") return;
+    const reason = this.#phase === "identification" ? null : disconnectReason(error);
+    this.#phase = "closed";
+    if (reason !== null) {
+      const said = error instanceof SshError ? printable(error.message) : "";
+      this.sink.sendNow(Disconnect.encode({ reason, description: said, language: "" }));
+    }
+    this.sink.close(error);
+    this.#over.resolve(error);
+    this.#kex?.end(error);
+    this.#auth.end(error);
+    this.#service?.closed(error);
+    if (reason === null) this.#shut();
+    else this.#linger();
+  }
+
+  /** Lets the peer take our last words, but not for ever. */
+  #linger(): void {
+    this.#lingering = setTimeout(() => this.#shut(), CLOSE_LINGER_MS);
+    this.sink.drained().then(() => this.socket.closeWrite());
+  }
+
+  #shut(): void {
+    clearTimeout(this.#lingering);
+    this.#opener[Symbol.dispose]();
+    this.socket.close();
+    this.#done.resolve();
+  }
+
+  async #read(leftover: Uint8Array): Promise<void> {
+    try {
+      await readPackets(
+        this.socket,
+        this.#opener,
+        leftover,
+        (payload) => this.#handle(payload),
+        (bytes) => this.#tick(bytes),
+        () => this.#phase !== "closed",
+      );
+      this.fail(new ConnectError(`The ${this.#peer} closed the connection`));
+    } catch (error) {
+      this.fail(error);
+      await this.#discard();
+    }
+    this.#shut();
+  }
+
+  /** After an error of the peer's, reads on until it hangs up or the linger is over. */
+  async #discard(): Promise<void> {
+    const scratch = new Uint8Array(64 * 1024);
+    try {
+      while (await this.socket.read(scratch) !== null);
+    } catch {
+      // The socket was closed under the read; that is the end we wait for.
+    }
+  }
+
+  /** Which message is legal when (RFC 4253 §7.1, RFC 4252 §6, draft strict-kex §3). */
+  #handle(payload: Uint8Array): void | Promise<void> {
+    const number = payload[0]!;
+    this.#packetsIn++;
+    if (number >= MSG.GLOBAL_REQUEST && number <= 127 && this.#phase === "open") {
+      if (this.#peerInKex) throw unexpected(number);
+      return this.#service!.handle(payload);
+    }
+    if (number >= 20 && number <= 49) return this.#handleKex(number, payload);
+    const first = this.#phase === "first-kex";
+    if (number === MSG.DISCONNECT) return this.#disconnected(payload);
+    if (first && this.#strictFirst) throw unexpected(number);
+    if (number === MSG.IGNORE || number === MSG.DEBUG || number === MSG.UNIMPLEMENTED) return;
+    if (first) throw unexpected(number);
+    if (number === MSG.EXT_INFO) {
+      if (this.#extensions.size === 0) this.#extensions = decodeExtInfo(payload);
+      return;
+    }
+    if (number === MSG.PING) {
+      return this.sink.send(Pong.encode({ data: Ping.decode(payload).data }));
+    }
+    if (number === MSG.PONG) return;
+    if (this.#peerInKex) throw unexpected(number);
+    if (number === 5 || number === 6 || (number >= 50 && number <= 79)) {
+      if (this.#phase !== "auth") {
+        // RFC 4252 §5.1: requests after success are silently ignored.
+        if (this.role === "server" && number === MSG.USERAUTH_REQUEST) return;
+        throw unexpected(number);
+      }
+      return this.#auth.deliver(payload);
+    }
+    if (number >= 80 && number <= 127) throw unexpected(number);
+    this.unimplemented();
+  }
+
+  #handleKex(number: number, payload: Uint8Array): Promise<void> {
+    if (number === MSG.KEXINIT) {
+      if (this.#peerInKex) throw unexpected(number);
+      if (this.#kex === null) this.#exchange().catch((error) => this.fail(error));
+      this.#peerInKex = true;
+    } else if (!this.#peerInKex) {
+      throw unexpected(number);
+    }
+    return this.#kex!.deliver(payload);
+  }
+
+  /** Runs one key exchange; `fail` ends it if the connection dies. */
+  async #exchange(): Promise<void> {
+    const conversation = this.#kex = new Conversation();
+    const first = this.#session === null;
+    // The first exchange is inside the connect timeout and the login grace time.
+    const timer = first ? undefined : setTimeout(
+      () => this.fail(new ConnectError("The key exchange timed out", { timeout: true })),
+      KEX_TIMEOUT_MS,
+    );
+    try {
+      [this.#session, this.#agreed] = await exchangeKeys({
+        role: this.role,
+        suite: this.#suite(),
+        hostKeys: this.#options.hostKeys ?? [],
+        verifyHostKey: this.#options.verifyHostKey ?? (() => {}),
+        extensions: {
+          "server-sig-algs": SIGNATURES.map((row) => row.name).join(","),
+          "ping@openssh.com": "0",
+        },
+        conversation,
+        sink: this.sink,
+        opener: this.#opener,
+        identification: this.#identification,
+        session: this.#session,
+        onPeerKexInit: (strict) => {
+          if (!first || !strict) return;
+          this.#strictFirst = true;
+          // Draft strict-kex §3: KEXINIT must be the very first packet.
+          if (this.#opener.sequence !== 0) {
+            throw new ProtocolError("KEXINIT was not the first packet");
+          }
+        },
+      });
+      this.#bytesIn = 0;
+      this.#packetsIn = 0;
+      this.#keysSince = Date.now();
+      if (this.#phase === "first-kex") this.#phase = "auth";
+    } catch (error) {
+      this.fail(error);
+      throw await this.closed;
+    } finally {
+      clearTimeout(timer);
+      this.#kex = null;
+      this.#peerInKex = false;
+      conversation.end(new TypeError("The key exchange is over"));
+    }
+  }
+
+  /** A server offers only the host key algorithms that it has a key for. */
+  #suite(): Suite {
+    const { suite, hostKeys } = this.#options;
+    if (this.role === "client" || !hostKeys) return suite;
+    const able = new Set(hostKeys.flatMap((key) => key.publicKey.algorithms));
+    return { ...suite, hostKey: suite.hostKey.filter((name) => able.has(name)) };
+  }
+
+  /** After each batch: rekey when one direction has had enough (RFC 4253 §9, RFC 4344 §3). */
+  #tick(bytes: number): void {
+    this.#bytesIn += bytes;
+    if (this.#kex !== null || this.#session === null) return;
+    const limits = this.#options.rekey;
+    const most = Math.max(this.#bytesIn, this.sink.bytesSinceRekey);
+    const packets = Math.max(this.#packetsIn, this.sink.packetsSinceRekey);
+    if (
+      most >= (limits?.bytes ?? REKEY_BYTES) || packets >= (limits?.packets ?? REKEY_PACKETS) ||
+      Date.now() - this.#keysSince >= (limits?.milliseconds ?? REKEY_MS)
+    ) {
+      this.#exchange().catch(() => {});
+    }
+  }
+
+  #disconnected(payload: Uint8Array): void {
+    const { reason, description } = Disconnect.decode(payload);
+    const text = printable(description);
+    this.fail(
+      new DisconnectError(
+        reason,
+        "peer",
+        `The ${this.#peer} disconnected (reason ${reason})${text ? `: ${text}` : ""}`,
+      ),
+    );
+  }
+
+  get #peer(): Role {
+    return this.role === "client" ? "server" : "client";
+  }
+}
+
+function unexpected(number: number): ProtocolError {
+  return new ProtocolError(`Unexpected ${messageName(number)}`);
+}
+
+/** The reason for DISCONNECT, or null if there is nobody to tell; an abort is the application's. */
+function disconnectReason(cause: unknown): number | null {
+  if (cause instanceof ProtocolError) return cause.disconnectReason;
+  if (cause instanceof NegotiationError) return DISCONNECT.KEY_EXCHANGE_FAILED;
+  if (cause instanceof HostKeyError) return DISCONNECT.HOST_KEY_NOT_VERIFIABLE;
+  if (cause instanceof DisconnectError) return cause.by === "us" ? cause.reason : null;
+  if (cause instanceof ConnectError) return null;
+  return DISCONNECT.BY_APPLICATION;
+}

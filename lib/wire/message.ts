@@ -1,0 +1,102 @@
+import { ProtocolError } from "../errors.ts";
+import { Reader } from "./reader.ts";
+import { Writer } from "./writer.ts";
+
+/** How one field is read and written. */
+export interface Kind<T> {
+  read(reader: Reader): T;
+  write(writer: Writer, value: T): void;
+}
+
+export const byte: Kind<number> = { read: (r) => r.u8(), write: (w, v) => w.u8(v) };
+export const boolean: Kind<boolean> = { read: (r) => r.bool(), write: (w, v) => w.bool(v) };
+export const uint32: Kind<number> = { read: (r) => r.u32(), write: (w, v) => w.u32(v) };
+export const uint64: Kind<bigint> = { read: (r) => r.u64(), write: (w, v) => w.u64(v) };
+export const text: Kind<string> = { read: (r) => r.text(), write: (w, v) => w.text(v) };
+export const names: Kind<string[]> = { read: (r) => r.names(), write: (w, v) => w.names(v) };
+
+// Bytes are copied on the way in: the payload belongs to the packet core and is soon overwritten.
+export const string: Kind<Uint8Array> = {
+  read: (r) => r.string().slice(),
+  write: (w, v) => w.string(v),
+};
+export const rest: Kind<Uint8Array> = {
+  read: (r) => r.rest().slice(),
+  write: (w, v) => w.bytes(v),
+};
+
+/** A field of exactly `length` bytes, without a length of its own. */
+export const fixed = (length: number): Kind<Uint8Array> => ({
+  read: (r) => r.bytes(length).slice(),
+  write: (w, v) => w.bytes(v),
+});
+
+// deno-lint-ignore no-explicit-any
+type Fields = Record<string, Kind<any>>;
+
+/** The value that a table of fields stands for. */
+export type ValueOf<M> = M extends Message<infer V> ? V : never;
+
+/** One row of the message table: a number and an ordered list of fields. */
+export interface Message<V> {
+  readonly name: string;
+  readonly number: number;
+  encode(value: V): Uint8Array<ArrayBuffer>;
+  /** @throws {ProtocolError} If the payload is of another message, too short or too long */
+  decode(payload: Uint8Array): V;
+}
+
+/** A row for {@linkcode Message}, the fields in wire order. */
+export function message<F extends Fields>(
+  name: string,
+  number: number,
+  fields: F,
+): Message<{ [K in keyof F]: F[K] extends Kind<infer T> ? T : never }> {
+  const order = Object.entries(fields);
+  type Value = { [K in keyof F]: F[K] extends Kind<infer T> ? T : never };
+  return {
+    name,
+    number,
+    encode(value) {
+      const writer = new Writer().u8(number);
+      for (const [key, kind] of order) kind.write(writer, value[key as keyof F]);
+      return writer.take();
+    },
+    decode(payload) {
+      const reader = new Reader(payload);
+      if (reader.u8() !== number) throw new ProtocolError(`Expected ${name}, got ${payload[0]}`);
+      const value: Record<string, unknown> = {};
+      for (const [key, kind] of order) value[key] = kind.read(reader);
+      reader.end();
+      return value as Value;
+    },
+  };
+}
+
+/** Fields without a message number: the payload of a request or a signed blob. */
+export interface Layout<V> {
+  encode(value: V): Uint8Array<ArrayBuffer>;
+  /** @throws {ProtocolError} If the bytes are too short or too long */
+  decode(bytes: Uint8Array): V;
+}
+
+/** A row for {@linkcode Layout}, the fields in wire order. */
+export function layout<F extends Fields>(
+  fields: F,
+): Layout<{ [K in keyof F]: F[K] extends Kind<infer T> ? T : never }> {
+  const order = Object.entries(fields);
+  return {
+    encode(value) {
+      const writer = new Writer();
+      for (const [key, kind] of order) kind.write(writer, value[key as keyof F]);
+      return writer.take();
+    },
+    decode(bytes) {
+      const reader = new Reader(bytes);
+      const value: Record<string, unknown> = {};
+      for (const [key, kind] of order) value[key] = kind.read(reader);
+      reader.end();
+      return value as { [K in keyof F]: F[K] extends Kind<infer T> ? T : never };
+    },
+  };
+}

@@ -1,0 +1,63 @@
+/** What stands behind the type of a channel open, a channel request or a global request. */
+import { boolean, byte, layout, string, text, uint32 } from "./message.ts";
+
+// RFC 4254 §6.2
+export const PtyReq = layout({
+  term: text,
+  columns: uint32,
+  rows: uint32,
+  width: uint32,
+  height: uint32,
+  modes: string,
+});
+// RFC 4254 §6.4
+export const Env = layout({ name: text, value: text });
+// RFC 4254 §6.5
+export const Exec = layout({ command: text });
+export const Subsystem = layout({ name: text });
+// RFC 4254 §6.7
+export const WindowChange = layout({
+  columns: uint32,
+  rows: uint32,
+  width: uint32,
+  height: uint32,
+});
+// RFC 4254 §6.9
+export const Signal = layout({ name: text });
+// RFC 4254 §6.10
+export const ExitStatus = layout({ status: uint32 });
+export const ExitSignal = layout({
+  name: text,
+  coreDumped: boolean,
+  message: text,
+  language: text,
+});
+// RFC 4335 §3
+export const Break = layout({ milliseconds: uint32 });
+// RFC 4254 §6.8
+export const XonXoff = layout({ clientCanDo: boolean });
+
+// RFC 4252 §8
+export const PasswordAuth = layout({ change: boolean, password: text });
+export const PasswordChange = layout({ change: boolean, password: text, newPassword: text });
+// RFC 4256 §3.1
+export const InteractiveAuth = layout({ language: text, submethods: text });
+// RFC 4252 §7
+export const PublicKeyProbe = layout({ signed: boolean, algorithm: text, publicKey: string });
+export const PublicKeyAuth = layout({
+  signed: boolean,
+  algorithm: text,
+  publicKey: string,
+  signature: string,
+});
+// RFC 4252 §7: what a publickey signature is over, the session identifier first.
+export const PublicKeySigned = layout({
+  sessionId: string,
+  number: byte,
+  user: text,
+  service: text,
+  method: text,
+  signed: boolean,
+  algorithm: text,
+  publicKey: string,
+});

@@ -1,0 +1,93 @@
+const utf8 = new TextEncoder();
+
+/** Builds one message with the verbs of {@linkcode Reader}; grows as needed. */
+export class Writer {
+  #bytes: Uint8Array<ArrayBuffer>;
+  #view: DataView;
+  #length = 0;
+
+  constructor(capacity = 256) {
+    this.#bytes = new Uint8Array(capacity);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  u8(value: number): this {
+    const at = this.#room(1);
+    this.#view.setUint8(at, value);
+    return this;
+  }
+
+  u32(value: number): this {
+    const at = this.#room(4);
+    this.#view.setUint32(at, value);
+    return this;
+  }
+
+  u64(value: bigint): this {
+    const at = this.#room(8);
+    this.#view.setBigUint64(at, value);
+    return this;
+  }
+
+  bool(value: boolean): this {
+    return this.u8(value ? 1 : 0);
+  }
+
+  bytes(value: Uint8Array): this {
+    const at = this.#room(value.length);
+    this.#bytes.set(value, at);
+    return this;
+  }
+
+  string(value: Uint8Array): this {
+    return this.u32(value.length).bytes(value);
+  }
+
+  text(value: string): this {
+    return this.string(utf8.encode(value));
+  }
+
+  names(value: readonly string[]): this {
+    return this.text(value.join(","));
+  }
+
+  /** A magnitude as an `mpint`: leading zeros go, one comes if the top bit is set (RFC 4251 §5). */
+  mpint(magnitude: Uint8Array): this {
+    let start = 0;
+    while (start < magnitude.length && magnitude[start] === 0) start++;
+    const stripped = magnitude.subarray(start);
+    if (stripped.length === 0) return this.u32(0);
+    if ((stripped[0]! & 0x80) === 0) return this.string(stripped);
+    return this.u32(stripped.length + 1).u8(0).bytes(stripped);
+  }
+
+  /** Overwrites the four bytes at `offset`, for lengths known only afterwards. */
+  patch(offset: number, value: number): this {
+    this.#view.setUint32(offset, value);
+    return this;
+  }
+
+  /** The message; the writer must not be used afterwards. */
+  take(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #room(length: number): number {
+    const at = this.#length;
+    const end = at + length;
+    if (end > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(end, this.#bytes.length * 2));
+      grown.set(this.#bytes.subarray(0, at));
+      // A secret may be among what was written (a password, a shared secret).
+      this.#bytes.fill(0);
+      this.#bytes = grown;
+      this.#view = new DataView(grown.buffer);
+    }
+    this.#length = end;
+    return at;
+  }
+}

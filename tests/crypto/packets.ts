@@ -1,0 +1,102 @@
+/** What the packet tests share: every protection, keys for it, and payloads. */
+
+import { Opener, type RawKeys, Sealer } from "../../lib/crypto/packet_cipher.ts";
+
+/** A cipher with its MAC and the sizes of their keys. */
+export interface Suite {
+  cipher: string;
+  mac: string;
+  key: number;
+  iv: number;
+  macKey: number;
+}
+
+const AEAD: Suite[] = [
+  { cipher: "none", mac: "", key: 0, iv: 0, macKey: 0 },
+  { cipher: "chacha20-poly1305@openssh.com", mac: "", key: 64, iv: 0, macKey: 0 },
+  { cipher: "aes128-gcm@openssh.com", mac: "", key: 16, iv: 12, macKey: 0 },
+  { cipher: "aes256-gcm@openssh.com", mac: "", key: 32, iv: 12, macKey: 0 },
+];
+const MACS = [
+  ["hmac-sha2-256", 32],
+  ["hmac-sha2-512", 64],
+  ["hmac-sha1", 20],
+  ["hmac-sha2-256-etm@openssh.com", 32],
+  ["hmac-sha2-512-etm@openssh.com", 64],
+  ["hmac-sha1-etm@openssh.com", 20],
+] as const;
+const CIPHERS = [
+  ["aes128-ctr", 16],
+  ["aes192-ctr", 24],
+  ["aes256-ctr", 32],
+  ["aes128-cbc", 16],
+  ["aes256-cbc", 32],
+] as const;
+
+/** Everything that a connection can negotiate, and "none". */
+export const SUITES: Suite[] = [
+  ...AEAD,
+  ...CIPHERS.flatMap(([cipher, key]) =>
+    MACS.map(([mac, macKey]) => ({ cipher, mac, key, iv: 16, macKey }))
+  ),
+];
+
+/** The suites that do authenticate. */
+export const PROTECTED: Suite[] = SUITES.slice(1);
+
+/** A name for a test. */
+export function nameOf({ cipher, mac }: Suite): string {
+  return mac === "" ? cipher : `${cipher} with ${mac}`;
+}
+
+/** Deterministic bytes: no two neighbours, blocks or lanes are alike. */
+export function pattern(length: number, seed = 1): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  let state = seed * 2654435761 >>> 0;
+  for (let at = 0; at < length; at++) {
+    state = Math.imul(state ^ state >>> 15, 0x2c1b3c6d) + 0x9e3779b9 >>> 0;
+    bytes[at] = state >>> 24;
+  }
+  return bytes;
+}
+
+/** Keys for a suite, the same for the same seed. */
+export function keysFor(suite: Suite, sequence = 0, seed = 7): RawKeys {
+  return {
+    cipher: suite.cipher,
+    mac: suite.mac,
+    key: pattern(suite.key, seed),
+    iv: pattern(suite.iv, seed + 1),
+    macKey: pattern(suite.macKey, seed + 2),
+    sequence,
+  };
+}
+
+/** A sealer and an opener under the same keys. */
+export function pairFor(suite: Suite, sequence = 0): { sealer: Sealer; opener: Opener } & Disposable {
+  const sealer = new Sealer();
+  const opener = new Opener();
+  sealer.setKeys(keysFor(suite, sequence));
+  opener.setKeys(keysFor(suite, sequence));
+  return {
+    sealer,
+    opener,
+    [Symbol.dispose]() {
+      sealer[Symbol.dispose]();
+      opener[Symbol.dispose]();
+    },
+  };
+}
+
+/** Everything that is sealed and not taken yet. */
+export function drain(sealer: Sealer): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(sealer.pending);
+  sealer.take(bytes);
+  return bytes;
+}
+
+/** One payload as a packet. */
+export function sealOne(sealer: Sealer, payload: Uint8Array): Uint8Array<ArrayBuffer> {
+  sealer.sealPayload(payload);
+  return drain(sealer);
+}

@@ -1,0 +1,170 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { KeyFormatError, PassphraseError } from "../../lib/errors.ts";
+import {
+  type GeneratedKeyType,
+  generateKey,
+  importPrivateKey,
+  importPublicKey,
+  KnownHosts,
+} from "../../lib/keys/mod.ts";
+import { noSshKeygen, sshKeygen, temporaryFolder } from "./ssh_keygen.ts";
+
+const data = new TextEncoder().encode("what is signed");
+const ignore = noSshKeygen;
+
+const THEIR_TYPES = [
+  ["ed25519"],
+  ["ecdsa", "-b", "256"],
+  ["ecdsa", "-b", "384"],
+  ["rsa", "-b", "2048"],
+  ["rsa", "-b", "3072"],
+];
+const OUR_TYPES: GeneratedKeyType[] = ["ed25519", "ecdsa-p256", "ecdsa-p384", "rsa"];
+
+for (const type of THEIR_TYPES) {
+  for (const passphrase of ["", "öpen sesame"]) {
+    const kind = `${passphrase ? "encrypted" : "plain"} ${type.join(" ")}`;
+    Deno.test({ name: `importPrivateKey reads a ${kind} key of ssh-keygen`, ignore }, async () => {
+      await using folder = await temporaryFolder();
+      const file = `${folder.path}/key`;
+      await sshKeygen(["-q", "-t", ...type, "-N", passphrase, "-C", "me@home", "-f", file]);
+      const text = await Deno.readTextFile(file);
+      const line = await Deno.readTextFile(`${file}.pub`);
+
+      using key = importPrivateKey(text, { passphrase });
+      const publicKey = importPublicKey(line);
+      assert(key.publicKey.equals(publicKey));
+      assertEquals(key.comment, "me@home");
+      assertEquals(publicKey.toString(), line.trim());
+      const listed = (await sshKeygen(["-l", "-f", `${file}.pub`])).split(" ");
+      assertEquals([String(publicKey.bits), publicKey.fingerprint()], listed.slice(0, 2));
+      for (const algorithm of publicKey.algorithms) {
+        assert(publicKey.verify(algorithm, data, key.sign(algorithm, data)));
+      }
+      if (passphrase !== "") {
+        assertThrows(() => importPrivateKey(text), PassphraseError, "passphrase required");
+        assertThrows(
+          () => importPrivateKey(text, { passphrase: "wrong" }),
+          PassphraseError,
+          "wrong passphrase",
+        );
+      }
+    });
+  }
+}
+
+for (const type of OUR_TYPES) {
+  for (const passphrase of [undefined, "öpen sesame"]) {
+    const kind = `${passphrase ? "encrypted" : "plain"} ${type}`;
+    Deno.test({ name: `ssh-keygen reads an exported ${kind} key`, ignore }, async () => {
+      await using folder = await temporaryFolder();
+      using key = await generateKey(type, {
+        comment: "made here",
+        ...(type === "rsa" ? { bits: 2048 } : {}),
+      });
+      const file = `${folder.path}/key`;
+      const text = key.export(passphrase === undefined ? {} : { passphrase });
+      await Deno.writeTextFile(file, text, { mode: 0o600 });
+      const line = await sshKeygen(["-y", "-P", passphrase ?? "", "-f", file]);
+      assertEquals(line.trim(), key.publicKey.toString());
+      await sshKeygen(["-q", "-p", "-P", passphrase ?? "", "-N", "changed", "-f", file]);
+      using changed = importPrivateKey(await Deno.readTextFile(file), { passphrase: "changed" });
+      assert(changed.publicKey.equals(key.publicKey));
+      assertEquals(changed.comment, "made here");
+    });
+  }
+}
+
+for (
+  const cipher of [
+    "aes128-ctr",
+    "aes192-ctr",
+    "aes256-ctr",
+    "aes128-cbc",
+    "aes192-cbc",
+    "aes256-cbc",
+    "3des-cbc",
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+  ]
+) {
+  const name = `importPrivateKey reads a key that ssh-keygen encrypted by ${cipher}`;
+  Deno.test({ name, ignore }, async () => {
+    await using folder = await temporaryFolder();
+    const file = `${folder.path}/key`;
+    await sshKeygen([
+      ...["-q", "-t", "ed25519", "-a", "2", "-Z", cipher, "-N", "open sesame", "-f", file],
+    ]);
+    const text = await Deno.readTextFile(file);
+    using key = importPrivateKey(text, { passphrase: "open sesame" });
+    assert(key.publicKey.equals(importPublicKey(await Deno.readTextFile(`${file}.pub`))));
+    assertThrows(() => importPrivateKey(text, { passphrase: "wrong" }), PassphraseError);
+  });
+}
+
+for (const format of ["PEM", "PKCS8"]) {
+  for (const type of THEIR_TYPES.slice(1, 4)) {
+    const name = `importPrivateKey reads a plain ${format} key of type ${type.join(" ")}`;
+    Deno.test({ name, ignore }, async () => {
+      await using folder = await temporaryFolder();
+      const file = `${folder.path}/key`;
+      await sshKeygen(["-q", "-t", ...type, "-m", format, "-N", "", "-f", file]);
+      using key = importPrivateKey(await Deno.readTextFile(file));
+      assert(key.publicKey.equals(importPublicKey(await Deno.readTextFile(`${file}.pub`))));
+    });
+  }
+}
+
+Deno.test(
+  { name: "importPrivateKey says how to convert an encrypted PEM key", ignore },
+  async () => {
+    await using folder = await temporaryFolder();
+    for (const format of ["PEM", "PKCS8"]) {
+      const file = `${folder.path}/${format}`;
+      await sshKeygen(["-q", "-t", "ecdsa", "-m", format, "-N", "open sesame", "-f", file]);
+      const text = await Deno.readTextFile(file);
+      assertThrows(() => importPrivateKey(text), KeyFormatError, "ssh-keygen -p");
+    }
+  },
+);
+
+Deno.test({ name: "importPrivateKey refuses a P-521 key as unsupported", ignore }, async () => {
+  await using folder = await temporaryFolder();
+  const file = `${folder.path}/key`;
+  await sshKeygen(["-q", "-t", "ecdsa", "-b", "521", "-N", "", "-f", file]);
+  const text = await Deno.readTextFile(file);
+  assertThrows(() => importPrivateKey(text), KeyFormatError, '"ecdsa-sha2-nistp521"');
+});
+
+for (const hash of [false, true]) {
+  const name = `ssh-keygen -F finds a ${hash ? "hashed" : "plain"} line of KnownHosts`;
+  Deno.test({ name, ignore }, async () => {
+    await using folder = await temporaryFolder();
+    using key = await generateKey("ed25519");
+    const file = `${folder.path}/known_hosts`;
+    const hosts: [string, number][] = [["db1.example.com", 22], ["db1", 2222], ["::1", 2022]];
+    const lines = hosts.map(([host, port]) => KnownHosts.line(host, port, key.publicKey, { hash }));
+    await Deno.writeTextFile(file, lines.join("\n") + "\n");
+    for (const name of ["db1.example.com", "[db1]:2222", "[::1]:2022"]) {
+      assert((await sshKeygen(["-F", name, "-f", file])).includes("found: line"));
+    }
+  });
+}
+
+Deno.test(
+  { name: "KnownHosts finds hosts in a file that ssh-keygen -H hashed", ignore },
+  async () => {
+    await using folder = await temporaryFolder();
+    using key = await generateKey("ed25519");
+    const file = `${folder.path}/known_hosts`;
+    const text = `db1,[db2]:2222 ${key.publicKey}\n`;
+    await Deno.writeTextFile(file, text);
+    await sshKeygen(["-q", "-H", "-f", file]);
+    const hashed = await Deno.readTextFile(file);
+    assert(!hashed.includes("db1"));
+    const known = KnownHosts.parse(hashed);
+    assertEquals(known.check("db1", 22, key.publicKey).verdict, "trusted");
+    assertEquals(known.check("DB2", 2222, key.publicKey).verdict, "trusted");
+    assertEquals(known.check("db2", 22, key.publicKey).verdict, "unknown");
+  },
+);

@@ -1,0 +1,211 @@
+/** Reads the imports of `lib/` and asserts the layering: every file imports to its left only. */
+import { assertEquals } from "@std/assert";
+
+/** From left to right; folders in one row are siblings and do not import each other. */
+const ROWS: readonly (readonly string[])[] = [
+  ["errors.ts", "defaults.ts"],
+  ["wire"],
+  ["crypto"],
+  ["keys"],
+  ["transport"],
+  ["auth"],
+  ["connection"],
+  ["session", "sftp", "forward", "agent", "config"],
+  ["client", "server"],
+  ["cli"],
+  ["testing"],
+];
+const PURE = ["wire", "crypto", "keys", "transport", "auth", "connection"];
+const WASM_DOOR = "lib/crypto/wasm.ts";
+const SOCKET = "lib/transport/socket.ts";
+const PACKAGES = ["@std/bytes", "@std/streams"];
+
+/** Source texts by their path from the root of the repository, such as `lib/wire/reader.ts`. */
+type Sources = ReadonlyMap<string, string>;
+
+const sources = await readSources();
+
+Deno.test("lib/ has files to check", () => {
+  assertEquals(sources.has("lib/errors.ts") && sources.has("lib/wire/reader.ts"), true);
+});
+
+Deno.test("Every file in lib/ imports its own folder and the folders to its left only", () => {
+  assertEquals(upwardImports(sources), []);
+});
+
+Deno.test("Only crypto/wasm.ts imports the generated WebAssembly package", () => {
+  assertEquals(wasmImports(sources), []);
+});
+
+Deno.test("From wire to connection only transport/socket.ts touches the platform", () => {
+  assertEquals(platformUses(sources), []);
+});
+
+Deno.test("No file of lib/ imports itself through others", () => {
+  assertEquals(cycles(sources), []);
+});
+
+const mistakes: [string, (sources: Sources) => string[], Record<string, string>][] = [
+  ["an import up a layer", upwardImports, {
+    "lib/wire/a.ts": `import { x } from "../crypto/b.ts";`,
+    "lib/crypto/b.ts": "",
+  }],
+  ["an import of a type up a layer, over several lines", upwardImports, {
+    "lib/auth/a.ts": `import type {\n  X,\n} from "../connection/b.ts";`,
+  }],
+  ["an import between siblings", upwardImports, {
+    "lib/sftp/a.ts": `export * from "../session/b.ts";`,
+  }],
+  ["an import of testing", upwardImports, {
+    "lib/cli/a.ts": `await import("../testing/mod.ts");`,
+  }],
+  ["an import of the root mod.ts", upwardImports, {
+    "lib/cli/a.ts": `import { connect } from "../../mod.ts";`,
+  }],
+  ["an import of the package by its name", upwardImports, {
+    "lib/cli/a.ts": `import { connect } from "@denossh/ssh";`,
+  }],
+  ["an import of a package that is not ours to use", upwardImports, {
+    "lib/client/a.ts": `import "npm:left-pad";`,
+  }],
+  ["a file in no layer", upwardImports, { "lib/stuff/a.ts": "" }],
+  ["a second door to the WebAssembly package", wasmImports, {
+    "lib/crypto/b.ts": `import { y } from "../../wasm/pkg/core.js";`,
+  }],
+  ["a call of Deno", platformUses, { "lib/connection/a.ts": `const c = await Deno.connect(o);` }],
+  ["a Deno class", platformUses, { "lib/keys/a.ts": `if (e instanceof Deno.FsFile) stop();` }],
+  ["a node: module in a pure layer", platformUses, { "lib/keys/a.ts": `import "node:fs";` }],
+  ["a cycle of three", cycles, {
+    "lib/wire/a.ts": `import "./b.ts";`,
+    "lib/wire/b.ts": `import type { C } from "./c.ts";`,
+    "lib/wire/c.ts": `export { a } from "./a.ts";`,
+  }],
+];
+for (const [name, rule, files] of mistakes) {
+  Deno.test(`The layering rules find ${name}`, () => {
+    assertEquals(rule(new Map(Object.entries(files))).length, 1);
+  });
+}
+
+Deno.test("The layering rules allow what is right", () => {
+  const files: Sources = new Map(Object.entries({
+    "lib/errors.ts": "export {};",
+    "lib/crypto/wasm.ts": `import "../../wasm/pkg/core.js";\nimport "../errors.ts";`,
+    "lib/transport/socket.ts": `const c = await Deno.connect(o);`,
+    "lib/transport/a.ts": [
+      "/** import { x } from '../client/b.ts' and Deno.connect in a comment",
+      ` * import { connect } from "@denossh/ssh";`,
+      " */",
+      `import { concat } from "@std/bytes"; // Deno.connect`,
+      `export const url = "http://x/", kind = "Deno.connect";`,
+      `export type Conn = Deno.Conn;`,
+    ].join("\n"),
+    "lib/client/a.ts": `import "../session/b.ts";\nimport "../sftp/b.ts";`,
+    "lib/testing/a.ts": `import "../cli/main.ts";`,
+  }));
+  for (const rule of [upwardImports, wasmImports, platformUses, cycles]) {
+    assertEquals(rule(files), []);
+  }
+});
+
+function upwardImports(sources: Sources): string[] {
+  const wrong: string[] = [];
+  for (const [file, source] of sources) {
+    const from = layerOf(file);
+    if (from.row === -1) wrong.push(`${file} is in no layer`);
+    for (const target of importsOf(file, source)) {
+      if (target.startsWith("wasm/") || target.startsWith("node:")) continue; // their own rules
+      if (PACKAGES.includes(target)) continue;
+      const to = layerOf(target);
+      const allowed = to.row !== -1 && (to.row < from.row || to.folder === from.folder);
+      if (!allowed) wrong.push(`${file} imports ${target}`);
+    }
+  }
+  return wrong;
+}
+
+function wasmImports(sources: Sources): string[] {
+  return [...sources].filter(([file]) => file !== WASM_DOOR).flatMap(([file, source]) =>
+    importsOf(file, source).filter((target) => target.startsWith("wasm/"))
+      .map((target) => `${file} imports ${target}`)
+  );
+}
+
+function platformUses(sources: Sources): string[] {
+  const wrong: string[] = [];
+  for (const [file, source] of sources) {
+    if (file === SOCKET || !PURE.includes(layerOf(file).folder)) continue;
+    // Types of the namespace are erased and may stay: they begin with a capital letter.
+    const uses = code(source).match(/\bDeno\.[a-z]\w*|(?:new|instanceof)\s+Deno\.\w+/g) ?? [];
+    const modules = importsOf(file, source).filter((target) => target.startsWith("node:"));
+    wrong.push(...[...uses, ...modules].map((use) => `${file} uses ${use}`));
+  }
+  return wrong;
+}
+
+function cycles(sources: Sources): string[] {
+  const found: string[] = [];
+  const done = new Set<string>();
+  const path: string[] = [];
+  const visit = (file: string) => {
+    const at = path.indexOf(file);
+    if (at !== -1) found.push([...path.slice(at), file].join(" > "));
+    if (at !== -1 || done.has(file)) return;
+    path.push(file);
+    for (const target of importsOf(file, sources.get(file) ?? "")) visit(target);
+    path.pop();
+    done.add(file);
+  };
+  for (const file of sources.keys()) visit(file);
+  return found;
+}
+
+/** The row and folder of a file; row -1 for what has no layer. */
+function layerOf(file: string): { row: number; folder: string } {
+  const [top, folder = ""] = file.split("/");
+  return { row: top === "lib" ? ROWS.findIndex((row) => row.includes(folder)) : -1, folder };
+}
+
+/** What the file imports: paths from the root of the repository, other specifiers as they are. */
+function importsOf(file: string, source: string): string[] {
+  const names = String.raw`(?:type\s+)?(?:[\w*]+(?:\s+as\s+\w+)?\s*,?\s*)?(?:\{[^}]*\}\s*)?`;
+  const pattern = new RegExp(
+    String.raw`^(?:import\s*(?:${names}from\s*)?|export\s+${names}from\s*)["']([^"'\n]+)["']` +
+      String.raw`|\bimport\(\s*["']([^"'\n]+)["']`,
+    "gm",
+  );
+  const specifiers = [...withoutComments(source).matchAll(pattern)].map((m) => m[1] ?? m[2]!);
+  return specifiers.map((specifier) =>
+    specifier.startsWith(".")
+      ? new URL(specifier, `file:///${file}`).pathname.slice(1)
+      : specifier.replace(/^(@\w+\/\w+).*/, "$1")
+  );
+}
+
+function code(source: string): string {
+  return withoutComments(source).replace(/"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'/g, '""');
+}
+
+function withoutComments(source: string): string {
+  // Strings first, so that the // of a URL is not taken for a comment.
+  return source.replace(
+    /("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|\/\*[\s\S]*?\*\/|\/\/.*/g,
+    (_, string) => string ?? "",
+  );
+}
+
+async function readSources(): Promise<Sources> {
+  const root = new URL("../", import.meta.url);
+  const found = new Map<string, string>();
+  const walk = async (folder: string) => {
+    for await (const entry of Deno.readDir(new URL(folder, root))) {
+      const path = `${folder}${entry.name}`;
+      if (entry.isDirectory) await walk(`${path}/`);
+      else if (path.endsWith(".ts") && !path.endsWith("_test.ts")) {
+        found.set(path, await Deno.readTextFile(new URL(path, root)));
+      }
+    }
+  };
+  await walk("lib/");
+  return found;
+}

@@ -1,0 +1,203 @@
+"""A foreign SSH server and client for the tests, over paramiko. Settings come as JSON in argv[2]."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+import paramiko
+
+CHUNK = 65536
+OPTIONS = {"kex": "kex", "ciphers": "ciphers", "macs": "digests", "hostKeyAlgorithms": "key_types",
+           "compression": "compression"}
+
+
+def choose(transport, settings):
+    options = transport.get_security_options()
+    for name, ours in OPTIONS.items():
+        if name in settings:
+            setattr(options, ours, settings[name])
+
+
+def load_key(path):
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+        try:
+            return kind.from_private_key_file(path)
+        except paramiko.SSHException:
+            continue
+    raise paramiko.SSHException(f"no key in {path}")
+
+
+class Server(paramiko.ServerInterface):
+    """Lets in one user by password or key and runs what is asked for with the shell."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.environment = dict(os.environ)
+        self.keys = set()
+        if "authorizedKeys" in settings:
+            with open(settings["authorizedKeys"], encoding="utf-8") as lines:
+                self.keys = {line.split()[1] for line in lines if line.strip()}
+
+    def get_allowed_auths(self, username):
+        methods = ["publickey"] if self.keys else []
+        return ",".join(methods + (["password"] if "password" in self.settings else []))
+
+    def check_auth_password(self, username, password):
+        ok = (username, password) == (self.settings["user"], self.settings.get("password"))
+        return paramiko.AUTH_SUCCESSFUL if ok else paramiko.AUTH_FAILED
+
+    def check_auth_publickey(self, username, key):
+        ok = username == self.settings["user"] and key.get_base64() in self.keys
+        return paramiko.AUTH_SUCCESSFUL if ok else paramiko.AUTH_FAILED
+
+    def check_channel_request(self, kind, chanid):
+        known = kind == "session"
+        return paramiko.OPEN_SUCCEEDED if known else paramiko.OPEN_FAILED_UNKNOWN_CHANNEL_TYPE
+
+    def check_channel_env_request(self, channel, name, value):
+        self.environment[name.decode()] = value.decode()
+        return True
+
+    def check_channel_pty_request(self, channel, term, width, height, pixelwidth, pixelheight, modes):
+        return True
+
+    def check_channel_exec_request(self, channel, command):
+        threading.Thread(target=self.run, args=(channel, command), daemon=True).start()
+        return True
+
+    def run(self, channel, command):
+        child = subprocess.Popen(["sh", "-c", command], env=self.environment, bufsize=0,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE)
+        threading.Thread(target=feed, args=(channel, child.stdin), daemon=True).start()
+        errors = threading.Thread(target=drain, args=(child.stderr, channel.sendall_stderr))
+        errors.start()
+        drain(child.stdout, channel.sendall)
+        errors.join()
+        channel.send_exit_status(child.wait() & 0xFFFFFFFF)
+        channel.shutdown_write()
+        channel.close()
+
+
+def feed(channel, stdin):
+    try:
+        while data := channel.recv(CHUNK):
+            stdin.write(data)
+    except (OSError, ValueError):
+        pass
+    stdin.close()
+
+
+def drain(source, send):
+    try:
+        while data := source.read(CHUNK):
+            send(data)
+    except OSError:
+        pass
+
+
+def serve(settings):
+    listener = socket.create_server(("127.0.0.1", 0))
+    print("listening", listener.getsockname()[1], flush=True)
+    transports = []
+    while True:
+        conn, _ = listener.accept()
+        transport = paramiko.Transport(conn)
+        choose(transport, settings)
+        for path in settings["hostKeys"]:
+            transport.add_server_key(load_key(path))
+        transport.set_subsystem_handler("sftp", paramiko.SFTPServer)
+        transports.append(transport)
+        transport.start_server(event=threading.Event(), server=Server(settings))
+
+
+def client(settings):
+    transport = paramiko.Transport((settings["hostname"], settings["port"]))
+    choose(transport, settings)
+    try:
+        transport.start_client(timeout=20)
+        key = transport.get_remote_server_key()
+        print("agreed", key.get_name(), transport.remote_cipher, transport.remote_mac,
+              file=sys.stderr)
+        if "hostKey" in settings and settings["hostKey"].split()[1] != key.get_base64():
+            raise paramiko.SSHException("another host key")
+        login(transport, settings)
+        return ACTIONS[settings["action"]](transport, *settings["args"])
+    finally:
+        transport.close()
+
+
+def login(transport, settings):
+    if "identity" in settings:
+        transport.auth_publickey(settings["user"], load_key(settings["identity"]))
+    elif "answers" in settings:
+        answers = list(settings["answers"])
+
+        def answer(title, instructions, prompts):
+            print("asked", json.dumps([title, instructions, prompts]), file=sys.stderr)
+            return [answers.pop(0) for _ in prompts]
+
+        transport.auth_interactive(settings["user"], answer)
+    else:
+        transport.auth_password(settings["user"], settings["password"], fallback=False)
+
+
+def execute(transport, command):
+    channel = transport.open_session()
+    channel.exec_command(command)
+
+    def send():
+        while data := sys.stdin.buffer.read1(CHUNK):
+            channel.sendall(data)
+        channel.shutdown_write()
+
+    threading.Thread(target=send, daemon=True).start()
+    errors = threading.Thread(target=copy, args=(channel.recv_stderr, sys.stderr.buffer))
+    errors.start()
+    copy(channel.recv, sys.stdout.buffer)
+    errors.join()
+    return channel.recv_exit_status() & 0xFF
+
+
+def copy(receive, sink):
+    while data := receive(CHUNK):
+        sink.write(data)
+    sink.flush()
+
+
+def get(transport, remote, local):
+    paramiko.SFTPClient.from_transport(transport).get(remote, local)
+
+
+def put(transport, local, remote):
+    paramiko.SFTPClient.from_transport(transport).put(local, remote)
+
+
+def names(transport, path):
+    print("\n".join(sorted(paramiko.SFTPClient.from_transport(transport).listdir(path))))
+
+
+def dial(transport, host, port):
+    channel = transport.open_channel("direct-tcpip", (host, int(port)), ("127.0.0.1", 0))
+    channel.sendall(sys.stdin.buffer.read())
+    channel.shutdown_write()
+    copy(channel.recv, sys.stdout.buffer)
+
+
+ACTIONS = {"exec": execute, "get": get, "put": put, "list": names, "dial": dial}
+
+
+def main():
+    role, settings = sys.argv[1], json.loads(sys.argv[2])
+    try:
+        sys.exit({"server": serve, "client": client}[role](settings))
+    except (OSError, paramiko.SSHException) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(254)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+//! What protects the packets of one direction: a cipher and a MAC, or both in one.
+
+pub mod aes;
+mod chacha;
+mod chacha_poly;
+mod ctr_hmac;
+mod gcm;
+mod none;
+mod poly1305;
+mod simd;
+
+pub use none::none;
+
+use crate::hash::{Hash, Hmac};
+use ctr_hmac::{Mode, Separate};
+
+/// A whole packet is: uint32 packet_length, packet_length bytes, then `tag` bytes.
+pub trait Protection {
+    /// The cipher's block, and at least 8 (RFC 4253 §6).
+    fn block(&self) -> usize;
+    fn tag(&self) -> usize;
+    /// Whether packet_length is left out of the alignment: AEAD ciphers and encrypt-then-MAC.
+    fn length_apart(&self) -> bool;
+    /// Whether packet_length itself is encrypted.
+    fn length_hidden(&self) -> bool;
+    /// How many bytes must be here before packet_length can be told.
+    fn lead(&self) -> usize {
+        4
+    }
+    /// Tells packet_length. Called once a packet, since it may decrypt the lead in place.
+    fn length(&mut self, sequence: u32, lead: &mut [u8]) -> u32;
+    /// Encrypts a framed packet in place and fills its tag.
+    fn seal(&mut self, sequence: u32, packet: &mut [u8]);
+    /// Verifies and decrypts in place. If false, the packet may hold anything: wipe it.
+    fn open(&mut self, sequence: u32, packet: &mut [u8]) -> bool;
+}
+
+/// How many bytes of key material a pair of names asks for.
+pub struct Sizes {
+    pub key: usize,
+    pub iv: usize,
+    pub mac_key: usize,
+}
+
+pub struct RawKeys {
+    pub key: Vec<u8>,
+    pub iv: Vec<u8>,
+    pub mac_key: Vec<u8>,
+}
+
+impl RawKeys {
+    pub fn new(key: &[u8], iv: &[u8], mac_key: &[u8]) -> Self {
+        RawKeys { key: key.into(), iv: iv.into(), mac_key: mac_key.into() }
+    }
+}
+
+enum Kind {
+    None,
+    ChaCha,
+    Gcm,
+    Separate(Mode),
+}
+
+fn kind(cipher: &str) -> Option<(Kind, usize, usize)> {
+    Some(match cipher {
+        "none" => (Kind::None, 0, 0),
+        "chacha20-poly1305@openssh.com" => (Kind::ChaCha, 64, 0),
+        "aes128-gcm@openssh.com" => (Kind::Gcm, 16, 12),
+        "aes256-gcm@openssh.com" => (Kind::Gcm, 32, 12),
+        "aes128-ctr" => (Kind::Separate(Mode::Ctr), 16, 16),
+        "aes192-ctr" => (Kind::Separate(Mode::Ctr), 24, 16),
+        "aes256-ctr" => (Kind::Separate(Mode::Ctr), 32, 16),
+        "aes128-cbc" => (Kind::Separate(Mode::Cbc), 16, 16),
+        "aes192-cbc" => (Kind::Separate(Mode::Cbc), 24, 16),
+        "aes256-cbc" => (Kind::Separate(Mode::Cbc), 32, 16),
+        _ => return None,
+    })
+}
+
+/// The hash of a MAC, and whether it is computed over the ciphertext.
+fn mac(name: &str) -> Option<(Hash, bool)> {
+    let (base, etm) = match name.strip_suffix("-etm@openssh.com") {
+        Some(base) => (base, true),
+        None => (name, false),
+    };
+    let hash = match base {
+        "hmac-sha2-256" => Hash::Sha256,
+        "hmac-sha2-512" => Hash::Sha512,
+        "hmac-sha1" => Hash::Sha1,
+        _ => return None,
+    };
+    Some((hash, etm))
+}
+
+pub fn sizes(cipher: &str, mac_name: &str) -> Option<Sizes> {
+    let (kind, key, iv) = kind(cipher)?;
+    let mac_key = match kind {
+        Kind::Separate(_) => mac(mac_name)?.0.size(),
+        _ => 0,
+    };
+    Some(Sizes { key, iv, mac_key })
+}
+
+/// None if a name is unknown or a key has the wrong length.
+pub fn protection(cipher: &str, mac_name: &str, keys: &RawKeys) -> Option<Box<dyn Protection>> {
+    let (kind, key, iv) = kind(cipher)?;
+    if keys.key.len() != key || keys.iv.len() != iv {
+        return None;
+    }
+    Some(match kind {
+        Kind::None => none(),
+        Kind::ChaCha => Box::new(chacha_poly::ChaChaPoly::new(&keys.key)),
+        Kind::Gcm => Box::new(gcm::Gcm::new(&keys.key, &keys.iv)),
+        Kind::Separate(mode) => {
+            let (hash, etm) = mac(mac_name)?;
+            if keys.mac_key.len() != hash.size() {
+                return None;
+            }
+            let mac = Hmac::new(hash, &keys.mac_key);
+            Box::new(Separate::new(mode, &keys.key, &keys.iv, mac, etm))
+        }
+    })
+}
+
+/// Compares without telling where the first difference is.
+pub fn equal(a: &[u8], b: &[u8]) -> bool {
+    let difference = a.iter().zip(b).fold(0, |all, (x, y)| all | (x ^ y));
+    a.len() == b.len() && std::hint::black_box(difference) == 0
+}

@@ -1,0 +1,205 @@
+use super::{Direction, HEADER, MIN_PADDING};
+use crate::cipher::RawKeys;
+use crate::kdf::Exchange;
+use crate::memory::{wipe, wipe_stack};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// RFC 4253 §7.3: what follows NEWKEYS is under other keys.
+const NEWKEYS: u8 = 21;
+/// RFC 4252 §5.1; zlib@openssh.com starts behind it.
+const USERAUTH_SUCCESS: u8 = 52;
+
+/// Why nothing more can be opened. One value for a bad MAC and bad padding: no oracle.
+#[derive(Clone, Copy, PartialEq)]
+enum Status {
+    Open = 0,
+    Bad = 1,
+    Length = 2,
+    Exhausted = 3,
+}
+
+/// A row of the table that TypeScript reads: where an opened payload lies.
+#[repr(C)]
+struct Opened {
+    address: u32,
+    length: u32,
+    sequence: u32,
+}
+
+/// The incoming direction: bytes in, payloads out.
+#[wasm_bindgen]
+pub struct Opener {
+    direction: Direction,
+    inbox: Vec<u8>,
+    /// Where the first packet that is not open yet begins.
+    start: usize,
+    /// Its size with length and tag; 0 until its first bytes are here.
+    need: usize,
+    max_packet: usize,
+    table: Vec<Opened>,
+    status: Status,
+}
+
+#[wasm_bindgen]
+impl Opener {
+    #[wasm_bindgen(constructor)]
+    pub fn new(max_packet: usize) -> Self {
+        Opener {
+            direction: Direction::clear(),
+            inbox: Vec::new(),
+            start: 0,
+            need: 0,
+            max_packet,
+            table: Vec::new(),
+            status: Status::Open,
+        }
+    }
+
+    /// Where to write `length` bytes that came; `handed` rows of the table have been used. What
+    /// has been used is dropped, the rest moves to the front. Memory grows with what arrives, never
+    /// with what a packet_length claims.
+    pub fn room(&mut self, length: usize, handed: usize) -> *mut u8 {
+        let base = self.inbox.as_ptr() as u32;
+        let keep = self.unused(handed);
+        self.table.drain(..handed.min(self.table.len()));
+        if keep > 0 {
+            self.inbox.copy_within(keep.., 0);
+            self.inbox.truncate(self.inbox.len() - keep);
+            self.start -= keep;
+        }
+        self.inbox.reserve(length);
+        let shift = (self.inbox.as_ptr() as u32).wrapping_sub(base).wrapping_sub(keep as u32);
+        self.table.iter_mut().for_each(|row| row.address = row.address.wrapping_add(shift));
+        self.inbox.spare_capacity_mut().as_mut_ptr().cast()
+    }
+
+    /// `length` bytes have been written to `room`.
+    pub fn filled(&mut self, length: usize) {
+        let length = self.inbox.len() + length;
+        assert!(length <= self.inbox.capacity());
+        // SAFETY: within the capacity, and WASM memory is always initialized.
+        unsafe { self.inbox.set_len(length) };
+    }
+
+    /// Opens every packet that is complete, and returns how many rows the table has.
+    pub fn open(&mut self) -> usize {
+        self.table.clear();
+        while self.status == Status::Open {
+            match self.open_one() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(status) => self.status = status,
+            }
+        }
+        self.table.len()
+    }
+
+    pub fn table(&self) -> *const u32 {
+        self.table.as_ptr().cast()
+    }
+
+    /// Why the last `open` ended: 0 more is needed (or keys switch), else the stream is unusable.
+    pub fn status(&self) -> u32 {
+        self.status as u32
+    }
+
+    /// Bytes that came and that are not in the first `handed` rows of the table.
+    pub fn buffered(&self, handed: usize) -> usize {
+        self.inbox.len() - self.unused(handed)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub fn rekey(
+        &mut self,
+        cipher: &str,
+        mac: &str,
+        hash: &str,
+        secret: &[u8],
+        exchange_hash: &[u8],
+        session_id: &[u8],
+        to_server: bool,
+        reset: bool,
+    ) -> bool {
+        let exchange = Exchange { hash, secret, exchange_hash, session_id, to_server };
+        let done = self.direction.rekey((cipher, mac), &exchange, reset);
+        wipe_stack();
+        done
+    }
+
+    pub fn set_keys(
+        &mut self,
+        cipher: &str,
+        mac: &str,
+        key: &[u8],
+        iv: &[u8],
+        mac_key: &[u8],
+        sequence: u32,
+    ) -> bool {
+        let done =
+            self.direction.set_keys((cipher, mac), &RawKeys::new(key, iv, mac_key), sequence);
+        wipe_stack();
+        done
+    }
+}
+
+impl Opener {
+    /// Where the first packet begins that is not in the first `handed` rows.
+    fn unused(&self, handed: usize) -> usize {
+        let base = self.inbox.as_ptr() as usize;
+        self.table.get(handed).map_or(self.start, |row| row.address as usize - HEADER - base)
+    }
+
+    /// True: opened, go on. False: more is needed, or keys switch behind this packet.
+    fn open_one(&mut self) -> Result<bool, Status> {
+        let direction = &mut self.direction;
+        let here = self.inbox.len() - self.start;
+        if self.need == 0 {
+            let lead = direction.protection.lead();
+            if here < lead {
+                return Ok(false);
+            }
+            let lead = &mut self.inbox[self.start..][..lead];
+            let packet_length = direction.protection.length(direction.sequence, lead) as usize;
+            if packet_length < 1 + MIN_PADDING
+                || packet_length > self.max_packet
+                || !direction.aligned(packet_length)
+            {
+                // An encrypted length that makes no sense is a forgery like any other.
+                let secret = direction.protection.length_hidden();
+                return Err(if secret { Status::Bad } else { Status::Length });
+            }
+            self.need = 4 + packet_length + direction.protection.tag();
+        }
+        if here < self.need {
+            return Ok(false);
+        }
+        if direction.exhausted() {
+            return Err(Status::Exhausted);
+        }
+        let packet = &mut self.inbox[self.start..][..self.need];
+        let body = self.need - HEADER - direction.protection.tag();
+        let authentic = direction.protection.open(direction.sequence, packet);
+        let padding = packet[4] as usize;
+        // A payload of no bytes has no message number, so it is no message (RFC 4253 §12).
+        if !authentic || padding < MIN_PADDING || padding >= body {
+            wipe(packet);
+            return Err(Status::Bad);
+        }
+        let kind = packet[HEADER];
+        self.table.push(Opened {
+            address: packet[HEADER..].as_ptr() as u32,
+            length: (body - padding) as u32,
+            sequence: direction.advance(),
+        });
+        self.start += self.need;
+        self.need = 0;
+        Ok(kind != NEWKEYS && kind != USERAUTH_SUCCESS)
+    }
+}
+
+impl Drop for Opener {
+    fn drop(&mut self) {
+        self.direction = Direction::clear();
+        wipe_stack();
+    }
+}

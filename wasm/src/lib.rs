@@ -1,0 +1,19 @@
+//! The packet core of `@denossh/ssh`: framing, ciphers, MACs and the keys they use never leave
+//! this module. TypeScript hands in bytes and takes payloads out.
+
+mod bcrypt;
+mod cipher;
+mod frame;
+mod hash;
+mod kdf;
+mod kex;
+mod memory;
+mod modular;
+mod random;
+mod reference;
+mod rest;
+mod rsa;
+mod sign;
+
+#[global_allocator]
+static ALLOCATOR: memory::Wiping = memory::Wiping;

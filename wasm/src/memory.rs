@@ -1,0 +1,35 @@
+//! Nothing secret outlives its use: freed memory is zeroed, and so is the stack below a call.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+
+/// The system allocator, but every block is zeroed before it is given back. Growing a block copies
+/// it through `alloc` and `dealloc` (the trait's default), so old copies are zeroed as well.
+pub struct Wiping;
+
+unsafe impl GlobalAlloc for Wiping {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        unsafe {
+            wipe(std::slice::from_raw_parts_mut(block, layout.size()));
+            System.dealloc(block, layout);
+        }
+    }
+}
+
+/// Zeroes bytes in a way that the optimizer may not drop.
+pub fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    black_box(bytes.as_ptr());
+}
+
+/// Zeroes what earlier calls left below the current stack frame: spilled keys, round keys, scalars.
+/// 48 KiB covers the deepest of them (ML-KEM).
+#[inline(never)]
+pub fn wipe_stack() {
+    let mut below = [0u8; 48 * 1024];
+    wipe(black_box(&mut below));
+}

@@ -1,0 +1,57 @@
+//! Randomness comes from `crypto.getRandomValues`: directly for keys, through a pool for padding.
+
+use std::cell::RefCell;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
+    fn get_random_values(into: &mut [u8]);
+}
+
+/// getRandomValues refuses more than this at once.
+const QUOTA: usize = 65536;
+const POOL: usize = 4096;
+
+struct Pool {
+    bytes: [u8; POOL],
+    used: usize,
+}
+
+thread_local! {
+    static PADDING: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; POOL], used: POOL }) };
+}
+
+/// Fills `into` with fresh random bytes, for keys.
+pub fn fill(into: &mut [u8]) {
+    into.chunks_mut(QUOTA).for_each(get_random_values);
+}
+
+pub fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    fill(&mut bytes);
+    bytes
+}
+
+/// Fills at most 255 bytes of padding. RFC 4253 §6: padding SHOULD be random.
+pub fn pad(into: &mut [u8]) {
+    PADDING.with_borrow_mut(|pool| {
+        if pool.used + into.len() > POOL {
+            get_random_values(&mut pool.bytes);
+            pool.used = 0;
+        }
+        into.copy_from_slice(&pool.bytes[pool.used..][..into.len()]);
+        pool.used += into.len();
+    });
+}
+
+/// What ring takes for a generator and returns these very bytes; they must be as many as it asks for.
+#[allow(deprecated)]
+pub type Given<'a> = ring::test::rand::FixedSliceRandom<'a>;
+
+fn for_getrandom(into: &mut [u8]) -> Result<(), getrandom::Error> {
+    fill(into);
+    Ok(())
+}
+
+getrandom::register_custom_getrandom!(for_getrandom);

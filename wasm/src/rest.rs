@@ -1,0 +1,94 @@
+//! Ciphers for private keys at rest: one call, whole input, no padding.
+
+use crate::cipher::aes::Aes;
+use crate::memory::wipe_stack;
+use des::TdesEde3;
+use des::cipher::{BlockDecrypt, BlockEncrypt, KeyInit};
+use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// For AEAD ciphers the tag is appended (`seal`) or expected behind the data (`open`). None for a
+/// bad tag, an unknown name, or lengths that do not fit.
+#[wasm_bindgen]
+pub fn crypt(cipher: &str, key: &[u8], iv: &[u8], data: &[u8], seal: bool) -> Option<Vec<u8>> {
+    let mut data = data.to_vec();
+    let done = match cipher {
+        "aes128-ctr" | "aes192-ctr" | "aes256-ctr" => ctr(bytes(cipher), key, iv, &mut data),
+        "aes128-cbc" | "aes192-cbc" | "aes256-cbc" => cbc(bytes(cipher), key, iv, &mut data, seal),
+        "aes128-gcm@openssh.com" | "aes256-gcm@openssh.com" => {
+            gcm(bytes(cipher), key, iv, &mut data, seal)
+        }
+        "3des-cbc" => triple_des(key, iv, &mut data, seal),
+        _ => None,
+    };
+    wipe_stack();
+    done.map(|()| data)
+}
+
+/// The key size in a name like "aes256-ctr".
+fn bytes(cipher: &str) -> usize {
+    match &cipher[3..6] {
+        "128" => 16,
+        "192" => 24,
+        _ => 32,
+    }
+}
+
+fn aes(size: usize, key: &[u8], iv: &[u8]) -> Option<(Aes, [u8; 16])> {
+    if key.len() != size {
+        return None;
+    }
+    Some((Aes::new(key), iv.try_into().ok()?))
+}
+
+fn ctr(size: usize, key: &[u8], iv: &[u8], data: &mut [u8]) -> Option<()> {
+    let (aes, mut counter) = aes(size, key, iv)?;
+    aes.ctr(&mut counter, data);
+    Some(())
+}
+
+fn cbc(size: usize, key: &[u8], iv: &[u8], data: &mut [u8], seal: bool) -> Option<()> {
+    let (aes, mut iv) = aes(size, key, iv)?;
+    if !data.len().is_multiple_of(16) {
+        return None;
+    }
+    match seal {
+        true => aes.cbc_encrypt(&mut iv, data),
+        false => aes.cbc_decrypt(&mut iv, data),
+    }
+    Some(())
+}
+
+fn gcm(size: usize, key: &[u8], iv: &[u8], data: &mut Vec<u8>, seal: bool) -> Option<()> {
+    let algorithm = if size == 16 { &AES_128_GCM } else { &AES_256_GCM };
+    let key = LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?);
+    let nonce = Nonce::try_assume_unique_for_key(iv).ok()?;
+    if seal {
+        return key.seal_in_place_append_tag(nonce, Aad::empty(), data).ok();
+    }
+    let length = key.open_in_place(nonce, Aad::empty(), data).ok()?.len();
+    data.truncate(length);
+    Some(())
+}
+
+fn triple_des(key: &[u8], iv: &[u8], data: &mut [u8], seal: bool) -> Option<()> {
+    let des = TdesEde3::new_from_slice(key).ok()?;
+    let mut chain: [u8; 8] = iv.try_into().ok()?;
+    let (blocks, []) = data.as_chunks_mut::<8>() else { return None };
+    let mix = |block: &mut [u8; 8], with: [u8; 8]| {
+        block.iter_mut().zip(with).for_each(|(byte, other)| *byte ^= other);
+    };
+    for block in blocks {
+        let before = *block;
+        if seal {
+            mix(block, chain);
+            des.encrypt_block(block.into());
+            chain = *block;
+        } else {
+            des.decrypt_block(block.into());
+            mix(block, chain);
+            chain = before;
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,74 @@
+//! RSASSA-PKCS1-v1_5 (RFC 8017 §8.2), as RFC 8332 uses it.
+
+use crate::memory::wipe_stack;
+use crate::modular::{less_one, reduce};
+use crate::random::Given;
+use ring::rsa::{KeyPair, KeyPairComponents, PublicKeyComponents};
+use ring::signature as sig;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// In bytes: 16384 bits. Work grows with the cube of it, so a larger key is refused unread.
+const MAX_MODULUS: usize = 2048;
+
+fn strip(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    &number[zeros..]
+}
+
+#[wasm_bindgen]
+pub fn verify_rsa(hash: &str, n: &[u8], e: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let (n, e) = (strip(n), strip(e));
+    if n.len() > MAX_MODULUS || signature.len() > n.len() {
+        return false;
+    }
+    let parameters = match hash {
+        "SHA-1" => &sig::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
+        "SHA-256" => &sig::RSA_PKCS1_2048_8192_SHA256,
+        "SHA-512" => &sig::RSA_PKCS1_2048_8192_SHA512,
+        _ => return false,
+    };
+    // Some signers drop leading zeros.
+    let mut padded = vec![0; n.len() - signature.len()];
+    padded.extend(signature);
+    PublicKeyComponents { n, e }.verify(parameters, message, &padded).is_ok()
+}
+
+/// None if the parts do not belong together or the size is not 2048 to 4096 bits.
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub fn sign_rsa(
+    hash: &str,
+    n: &[u8],
+    e: &[u8],
+    d: &[u8],
+    p: &[u8],
+    q: &[u8],
+    iqmp: &[u8],
+    message: &[u8],
+) -> Option<Vec<u8>> {
+    let padding: &dyn sig::RsaEncoding = match hash {
+        "SHA-256" => &sig::RSA_PKCS1_SHA256,
+        "SHA-512" => &sig::RSA_PKCS1_SHA512,
+        _ => return None,
+    };
+    let (n, e, d, p, q) = (strip(n), strip(e), strip(d), strip(p), strip(q));
+    if n.len() > MAX_MODULUS || p.len() > n.len() || q.len() > n.len() || d.len() > n.len() {
+        return None;
+    }
+    let key = KeyPair::from_components(&KeyPairComponents {
+        public_key: PublicKeyComponents { n, e },
+        d,
+        p,
+        q,
+        dP: &strip(&reduce(d, &less_one(p)))[..],
+        dQ: &strip(&reduce(d, &less_one(q)))[..],
+        qInv: strip(iqmp),
+    })
+    .ok()?;
+    let mut signature = vec![0; key.public().modulus_len()];
+    // PKCS#1 v1.5 padding is not randomized; ring asks for a generator all the same.
+    let signed = key.sign(padding, &Given { bytes: &[] }, message, &mut signature);
+    wipe_stack();
+    signed.ok()?;
+    Some(signature)
+}
