@@ -1,5 +1,5 @@
 import { MAX_AUTH_STEPS, MAX_AUTH_TRIES } from "../defaults.ts";
-import { ProtocolError } from "../errors.ts";
+import { printable, ProtocolError } from "../errors.ts";
 import { SIGNATURE_ALGORITHMS } from "../keys/key_types.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import type { Link } from "../transport/link.ts";
@@ -14,7 +14,7 @@ import { abortable } from "./abort.ts";
 import { SERVICE } from "./dialog.ts";
 import { failureDelay } from "./failure_delay.ts";
 import type { ServerAuthPolicy } from "./policy.ts";
-import { type Outcome, SERVER_METHODS, type ServerMethod } from "./server_methods.ts";
+import { type Attempt, type Outcome, SERVER_METHODS, type ServerMethod } from "./server_methods.ts";
 
 /**
  * Requests that one login may take. Questions whether a key would do are no failed tries, so these
@@ -60,6 +60,8 @@ export interface Login {
   readonly key?: PublicKey;
 }
 
+type Progress = { -readonly [Field in keyof Login]: Login[Field] };
+
 /**
  * Lets a user in (RFC 4252), after the service has been accepted; telling success is its last act.
  *
@@ -74,38 +76,25 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<Login> {
   const { policy, signal, maxTries = MAX_AUTH_TRIES, algorithms = SIGNATURE_ALGORITHMS } = options;
   const offered = offeredMethods(policy);
   const required = policy.required ?? [];
-  const guarded = {
-    sessionId: link.sessionId,
-    receive: () => link.receive(),
-    // A policy that answers after the end must not log anybody in.
-    send: (payload: Uint8Array) => {
-      signal?.throwIfAborted();
-      link.send(payload);
-    },
-  };
-  let login: Login | null = null;
+  const guarded = guard(link, signal);
+  let login: Progress = { user: "", methods: [] };
+  let next: Uint8Array | null = null;
   let failures = 0;
   let steps = 0;
-  let next: Uint8Array | null = null;
 
-  for (let requests = 0; requests < MAX_REQUESTS && failures < maxTries; requests++) {
-    const { user, service, method, data } = UserauthRequest.decode(next ?? await link.receive());
-    next = null;
+  for (let requests = 0; requests < MAX_REQUESTS; requests++) {
+    const { user, method, data } = readRequest(next ?? await link.receive());
     const start = performance.now();
-    if (service !== SERVICE) {
-      throw new ProtocolError("Authentication is for an unknown service", {
-        disconnectReason: DISCONNECT.SERVICE_NOT_AVAILABLE,
-      });
-    }
+    next = null;
     if (requests === 0) sendBanner(guarded, policy, user);
     // RFC 4252 §5: what one user has earned is not another's.
-    if (login === null || login.user !== user) login = { user, methods: [] };
+    if (login.user !== user) login = { user, methods: [] };
 
-    const { methods }: Login = login;
-    const check = offered.find(({ name }) => name === method && !methods.includes(name))?.check;
-    const outcome: Outcome = check
-      ? await check({ link: guarded, policy, algorithms, user, data })
-      : { kind: "refused" };
+    const { methods }: Progress = login;
+    const row: ServerMethod | undefined = offered.find(({ name }) => name === method);
+    const outcome: Outcome = row === undefined || methods.includes(method)
+      ? { kind: "refused" }
+      : await row.check({ link: guarded, policy, algorithms, user, data });
     if (outcome.kind === "answered") continue;
     if (outcome.kind === "abandoned") {
       next = outcome.by;
@@ -116,22 +105,22 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<Login> {
     options.onAttempt?.({ user, method, accepted, ...details });
     if (accepted) {
       methods.push(method);
-      if (outcome.key !== undefined) login = { ...login, key: outcome.key };
+      if (outcome.key !== undefined) login.key = outcome.key;
       if (required.every((name) => methods.includes(name))) {
         guarded.send(UserauthSuccess.encode({}));
         return login;
       }
       if (++steps >= MAX_AUTH_STEPS) break;
-    } else if (method !== "none") {
-      await failureDelay(user, performance.now() - start, signal);
+    } else {
+      // RFC 4252 §5.2: "none" asks what is offered. That tells nothing, and is free at first.
+      const tellsNothing = method === "none" && row === undefined;
+      if (!tellsNothing) await failureDelay(user, performance.now() - start, signal);
+      const free = method === "none" && requests === 0;
+      if (!free && ++failures >= maxTries) break;
     }
-    // RFC 4252 §5.2: clients ask by a first "none" what is offered; that is no try.
-    if (!accepted && (method !== "none" || requests > 0)) failures++;
-    if (failures < maxTries) {
-      const remaining = offered.map(({ name }) => name)
-        .filter((name) => name !== "none" && !methods.includes(name));
-      guarded.send(UserauthFailure.encode({ remaining, partial: accepted }));
-    }
+    const remaining = offered.map(({ name }) => name)
+      .filter((name) => name !== "none" && !methods.includes(name));
+    guarded.send(UserauthFailure.encode({ remaining, partial: accepted }));
   }
   throw new ProtocolError("Too many authentication attempts", {
     disconnectReason: DISCONNECT.NO_MORE_AUTH_METHODS_AVAILABLE,
@@ -145,17 +134,39 @@ function offeredMethods(policy: ServerAuthPolicy): ServerMethod[] {
     if (possible.length === 0) throw new TypeError("The authentication policy offers no method");
     return possible;
   }
+  if (required.length === 0 || new Set(required).size !== required.length) {
+    throw new TypeError("The authentication policy requires no method, or one of them twice");
+  }
   for (const name of required) {
     if (!possible.some((method) => method.name === name)) {
       throw new TypeError(`The authentication policy requires "${name}" without offering it`);
     }
   }
-  if (required.length === 0) throw new TypeError("The authentication policy requires no method");
   return possible.filter((method) => required.includes(method.name));
 }
 
+/** The link for the methods: a policy that answers after the end lets nobody in any more. */
+function guard(link: Link, signal: AbortSignal | undefined): Attempt["link"] {
+  return {
+    sessionId: link.sessionId,
+    receive: () => link.receive(),
+    send(payload) {
+      signal?.throwIfAborted();
+      link.send(payload);
+    },
+  };
+}
+
+function readRequest(payload: Uint8Array): { user: string; method: string; data: Uint8Array } {
+  const { service, ...request } = UserauthRequest.decode(payload);
+  if (service === SERVICE) return request;
+  throw new ProtocolError(`Authentication is for the unknown service "${printable(service, 64)}"`, {
+    disconnectReason: DISCONNECT.SERVICE_NOT_AVAILABLE,
+  });
+}
+
 // RFC 4252 §5.4
-function sendBanner(link: Pick<Link, "send">, policy: ServerAuthPolicy, user: string): void {
+function sendBanner(link: Attempt["link"], policy: ServerAuthPolicy, user: string): void {
   const text = typeof policy.banner === "function" ? policy.banner(user) : policy.banner;
   if (text) link.send(UserauthBanner.encode({ text, language: "" }));
 }

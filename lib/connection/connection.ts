@@ -83,7 +83,7 @@ export class Connection implements Service, ChannelHost {
   #pendingOpens = 0;
   #error: { error: unknown } | null = null;
   #heard = false;
-  #keepalive: number | undefined;
+  #keepalive: ReturnType<typeof setInterval> | undefined;
 
   constructor(transport: Transport, options: ConnectionOptions = {}) {
     this.#transport = transport;

@@ -48,10 +48,12 @@ export class DerReader {
   /** A non-negative number without leading zeros; zero is empty. */
   number(): Uint8Array {
     const value = this.element(TAG.INTEGER);
-    if (value.length === 0 || (value[0]! & 0x80) !== 0) {
-      throw new KeyFormatError("DER has a negative or empty number");
+    const [first, second] = value;
+    const needless = first === 0 && second !== undefined && second < 0x80;
+    if (first === undefined || first >= 0x80 || needless) {
+      throw new KeyFormatError("DER has a number that is negative or not in its shortest form");
     }
-    return value[0] === 0 ? value.subarray(1) : value;
+    return first === 0 ? value.subarray(1) : value;
   }
 
   /** A number below 256. */
@@ -81,6 +83,9 @@ export class DerReader {
     if (count === 0 || count > 3) throw new KeyFormatError("DER has an impossible length");
     let length = 0;
     for (let i = 0; i < count; i++) length = length * 256 + this.#byte();
+    if (length < 0x80 || length < 256 ** (count - 1)) {
+      throw new KeyFormatError("DER has a length that is not in its shortest form");
+    }
     return length;
   }
 

@@ -3,15 +3,13 @@ import { MIN_RSA_BITS } from "../defaults.ts";
 import { ecdsaSection } from "./ecdsa.ts";
 import { ed25519Section } from "./ed25519.ts";
 import { sectionFromPkcs8 } from "./pem_keys.ts";
+import { MAX_SIGNING_BITS } from "./rsa.ts";
 
 /** The kinds of keys that can be made. */
 export type GeneratedKeyType = "ed25519" | "ecdsa-p256" | "ecdsa-p384" | "rsa";
 
 /** Size of a new RSA key: what `ssh-keygen` makes, 128 bits of security. */
 const RSA_BITS = 3072;
-
-/** Largest new RSA key: above, signing takes a second and gains nothing. */
-const MAX_NEW_RSA_BITS = 8192;
 
 /** A new key as the private section of openssh-key-v1. */
 export async function generateSection(
@@ -36,9 +34,9 @@ export async function generateSection(
 // WebCrypto, since finding primes takes a second in WASM; PKCS#8, since JWK would put the secret
 // numbers into strings that nobody can wipe.
 async function rsaPkcs8(bits: number): Promise<Uint8Array> {
-  if (!Number.isInteger(bits) || bits % 8 !== 0 || bits < MIN_RSA_BITS || bits > MAX_NEW_RSA_BITS) {
+  if (!Number.isInteger(bits) || bits % 8 !== 0 || bits < MIN_RSA_BITS || bits > MAX_SIGNING_BITS) {
     throw new RangeError(
-      `An RSA key has ${MIN_RSA_BITS} to ${MAX_NEW_RSA_BITS} bits, a multiple of 8: got ${bits}`,
+      `An RSA key has ${MIN_RSA_BITS} to ${MAX_SIGNING_BITS} bits, a multiple of 8: got ${bits}`,
     );
   }
   const publicExponent = new Uint8Array([1, 0, 1]);

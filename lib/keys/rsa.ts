@@ -9,6 +9,9 @@ const NAME = "ssh-rsa";
 /** Largest modulus accepted, in bits: OpenSSH's own limit. */
 const MAX_RSA_BITS = 16384;
 
+/** Largest modulus that can sign, in bits: ring's limit. */
+export const MAX_SIGNING_BITS = 4096;
+
 /** Longest public exponent: OpenSSL's limit. A longer one only makes verifying slow. */
 const MAX_EXPONENT_BYTES = 8;
 
@@ -68,14 +71,19 @@ function checkPublic(n: Uint8Array, e: Uint8Array): void {
 }
 
 // A wrong number among the private ones would make wrong signatures, and one such signature can
-// give the primes away: so the key proves itself once, before anybody uses it.
+// give the primes away: so the key proves itself once, before anybody uses it. Signing is ring's,
+// which takes moduli of 2048 to 4096 bits and no small exponents.
 function checkHalves(key: RsaPrivateParts): void {
   const probe = new Uint8Array(32);
   let signature: Uint8Array;
   try {
     signature = signRsa("SHA-256", key, probe);
   } catch (cause) {
-    throw new KeyFormatError("RSA private key is inconsistent or of an unusable size", { cause });
+    throw new KeyFormatError(
+      `RSA private key is inconsistent, or not of ${MIN_RSA_BITS} to ${MAX_SIGNING_BITS} bits ` +
+        "with an exponent of 65537 or more",
+      { cause },
+    );
   }
   if (!verifyRsa("SHA-256", key.n, key.e, probe, signature)) {
     throw new KeyFormatError("Private and public half of the RSA key do not match");

@@ -42,3 +42,11 @@ export class Crew {
     }
   }
 }
+
+/** The least that a file costs, so that some 32 small ones are under way at once. */
+const MIN_COST = 128 * 1024;
+
+/** What a file of a size costs of a budget of bytes. */
+export function fileCost(size: number): number {
+  return Math.max(size, MIN_COST);
+}

@@ -7,7 +7,7 @@ import { cancellable } from "./cancel.ts";
 import * as msg from "./messages.ts";
 import { FXP, SFTP_VERSION } from "./numbers.ts";
 import { Outbox } from "./outbox.ts";
-import { type Call, sessionError, sftpError, SftpStatus } from "./status.ts";
+import { type Call, lost, sessionError, sftpError, SftpStatus } from "./status.ts";
 
 export type { SftpChannel } from "./channel.ts";
 
@@ -305,12 +305,4 @@ async function greet(
   } catch (cause) {
     throw lost(cause);
   }
-}
-
-function lost(cause: unknown): SftpError {
-  const status = cause instanceof ProtocolError
-    ? SftpStatus.BAD_MESSAGE
-    : SftpStatus.CONNECTION_LOST;
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return sessionError(status, reason, cause);
 }

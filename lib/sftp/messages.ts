@@ -1,6 +1,7 @@
 /** Every SFTP message as a row; the row is the layout behind `uint32 length, byte type, uint32 id`. */
 import { ProtocolError } from "../errors.ts";
 import { type Kind, layout, rest, string, text, uint32 } from "../wire/message.ts";
+import { poke32 } from "../wire/hot.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
 import { type Attributes, attributes, safe64 } from "./attributes.ts";
@@ -197,4 +198,17 @@ export function writeHeader(
   safe64.write(writer, offset);
   writer.u32(length);
   return writer.patch(0, writer.length - 4 + length).take();
+}
+
+/** A DATA message around `count` bytes that are in their place in `frame`. */
+export function dataFrame(
+  frame: Uint8Array<ArrayBuffer>,
+  id: number,
+  count: number,
+): Uint8Array<ArrayBuffer> {
+  poke32(frame, 0, DATA_HEADER - 4 + count);
+  frame[4] = FXP.DATA;
+  poke32(frame, 5, id);
+  poke32(frame, FRAME_HEADER, count);
+  return frame.subarray(0, DATA_HEADER + count);
 }

@@ -126,7 +126,7 @@ export class Remote {
       }
     } finally {
       next.catch(() => {});
-      await this.command(msg.Close, { handle }, { operation: "close", path }).catch(() => {});
+      this.command(msg.Close, { handle }, { operation: "close", path }).catch(() => {});
     }
   }
 

@@ -86,6 +86,16 @@ export function sessionError(status: number, reason: string, cause?: unknown): S
   return new SftpError(status, "session", null, `SFTP session is over: ${reason}`, options);
 }
 
+/** The end of a session by whatever was thrown. */
+export function lost(cause: unknown): SftpError {
+  if (cause instanceof SftpError) return cause;
+  const status = cause instanceof ProtocolError
+    ? SftpStatus.BAD_MESSAGE
+    : SftpStatus.CONNECTION_LOST;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return sessionError(status, reason, cause);
+}
+
 /**
  * What a server tells a client about an error. The message of a built-in error names real paths, so
  * only what a backend says in an `SftpError` is passed on.
@@ -104,4 +114,9 @@ function codeOf(error: unknown): number {
   if (error instanceof Deno.errors.NotCapable) return SftpStatus.PERMISSION_DENIED;
   if (error instanceof Deno.errors.NotSupported) return SftpStatus.OP_UNSUPPORTED;
   return SftpStatus.FAILURE;
+}
+
+/** Refuses a client's request with words that it may read. */
+export function refuse(reason: string, status: number = SftpStatus.FAILURE): never {
+  throw new SftpError(status, "serve", null, reason);
 }

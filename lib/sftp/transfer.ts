@@ -109,12 +109,12 @@ export async function storeFile(
   progress.finish(name);
 }
 
-/** Uses a file and closes it, come what may; what the server says at the close counts. */
+/** Uses a file and closes it; what the server says at the close counts, unless there is worse. */
 async function closing(file: RemoteFile, use: () => Promise<void>): Promise<void> {
   try {
     await use();
   } catch (cause) {
-    await file.close().catch(() => {});
+    file.close().catch(() => {}); // not awaited: who cancels a transfer has waited enough
     throw cause;
   }
   await file.close();

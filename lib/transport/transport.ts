@@ -96,7 +96,7 @@ export class Transport {
   #bytesIn = 0;
   #packetsIn = 0;
   #keysSince = 0;
-  #lingering: number | undefined;
+  #lingering: ReturnType<typeof setTimeout> | undefined;
 
   constructor(socket: Socket, options: TransportOptions) {
     this.role = options.role;
@@ -332,7 +332,7 @@ export class Transport {
     try {
       [this.#session, this.#agreed] = await exchangeKeys({
         role: this.role,
-        suite: this.#suite(),
+        suite: this.#options.suite,
         hostKeys: this.#options.hostKeys ?? [],
         verifyHostKey: this.#options.verifyHostKey ?? (() => {}),
         extensions: {
@@ -366,14 +366,6 @@ export class Transport {
       this.#peerInKex = false;
       conversation.end(new TypeError("The key exchange is over"));
     }
-  }
-
-  /** A server offers only the host key algorithms that it has a key for. */
-  #suite(): Suite {
-    const { suite, hostKeys } = this.#options;
-    if (this.role === "client" || !hostKeys) return suite;
-    const able = new Set(hostKeys.flatMap((key) => key.publicKey.algorithms));
-    return { ...suite, hostKey: suite.hostKey.filter((name) => able.has(name)) };
   }
 
   /** After each batch: rekey when one direction has had enough (RFC 4253 §9, RFC 4344 §3). */

@@ -1,0 +1,50 @@
+/** A time limit that stands still while the user is being asked: only the far side's time counts. */
+export class Deadline implements Disposable {
+  /** Aborted when the time is up. */
+  readonly signal: AbortSignal;
+  readonly #controller = new AbortController();
+  readonly #reason: () => unknown;
+  #left: number;
+  #since = 0;
+  #timer: number | undefined;
+
+  /**
+   * Starts the clock.
+   *
+   * @param milliseconds How long; 0 is for ever
+   * @param reason What the signal's reason is to be
+   */
+  constructor(milliseconds: number, reason: () => unknown) {
+    this.signal = this.#controller.signal;
+    this.#left = milliseconds > 0 ? milliseconds : Infinity;
+    this.#reason = reason;
+    this.#start();
+  }
+
+  /** Waits for something that does not count. */
+  async pausedFor<T>(wait: () => Promise<T>): Promise<T> {
+    this.#stop();
+    try {
+      return await wait();
+    } finally {
+      this.#start();
+    }
+  }
+
+  /** Stops the clock. */
+  [Symbol.dispose](): void {
+    this.#stop();
+    this.#left = Infinity;
+  }
+
+  #start(): void {
+    if (this.#left === Infinity) return;
+    this.#since = performance.now();
+    this.#timer = setTimeout(() => this.#controller.abort(this.#reason()), Math.max(this.#left, 0));
+  }
+
+  #stop(): void {
+    clearTimeout(this.#timer);
+    this.#left -= performance.now() - this.#since;
+  }
+}

@@ -1,0 +1,98 @@
+/** A command line that makes no sense; the message says which part of it. */
+export class UsageError extends Error {
+  /** Creates the error. */
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "UsageError";
+  }
+}
+
+/** Which flags there are, as getopt(3) writes it: a colon follows those that take a value. */
+export interface FlagSpec {
+  /** The letters, such as `"p:qv"`. */
+  readonly letters?: string;
+  /** The long names, such as `["port:", "exec"]`. */
+  readonly names?: readonly string[];
+}
+
+/** A flag as it was given, without its dashes; the value is `""` if it takes none. */
+export interface Flag {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** A command line taken apart. */
+export interface ParsedFlags {
+  /** The flags in the order given. */
+  readonly flags: readonly Flag[];
+  /** The first word that is no flag, and everything behind it. */
+  readonly rest: readonly string[];
+  /** Whether `--` ended the flags. */
+  readonly ended: boolean;
+}
+
+/**
+ * Takes flags apart as OpenSSH's programs do: letters may be combined (`-qTp 22`), a value may follow
+ * at once (`-p22`), and the first other word ends it.
+ *
+ * @throws {UsageError} If a flag is unknown, or its value is missing
+ */
+export function parseFlags(args: readonly string[], spec: FlagSpec): ParsedFlags {
+  const flags: Flag[] = [];
+  let at = 0;
+  const value = (flag: string): string => {
+    const next = args[++at];
+    if (next === undefined) throw new UsageError(`option requires an argument -- ${flag}`);
+    return next;
+  };
+  for (; at < args.length; at++) {
+    const arg = args[at]!;
+    if (arg === "--") return { flags, rest: args.slice(at + 1), ended: true };
+    if (!arg.startsWith("-") || arg === "-") break;
+    if (arg.startsWith("--")) flags.push(longFlag(arg.slice(2), spec, value));
+    else flags.push(...letters(arg.slice(1), spec, value));
+  }
+  return { flags, rest: args.slice(at), ended: false };
+}
+
+/** Flags that may stand behind the operands as well, for programs of our own. */
+export function parseMixed(args: readonly string[], spec: FlagSpec): ParsedFlags {
+  const { flags, rest, ended } = parseFlags(args, spec);
+  if (ended || rest.length === 0) return { flags, rest, ended };
+  const more = parseMixed(rest.slice(1), spec);
+  return {
+    flags: [...flags, ...more.flags],
+    rest: [rest[0]!, ...more.rest],
+    ended: more.ended,
+  };
+}
+
+function longFlag(text: string, spec: FlagSpec, value: (flag: string) => string): Flag {
+  const equals = text.indexOf("=");
+  const name = equals < 0 ? text : text.slice(0, equals);
+  if (spec.names?.includes(`${name}:`)) {
+    return { name, value: equals < 0 ? value(name) : text.slice(equals + 1) };
+  }
+  if (!spec.names?.includes(name)) throw new UsageError(`unknown option -- ${name}`);
+  if (equals >= 0) throw new UsageError(`option takes no argument -- ${name}`);
+  return { name, value: "" };
+}
+
+function* letters(
+  text: string,
+  spec: FlagSpec,
+  value: (flag: string) => string,
+): Generator<Flag, void> {
+  const known = spec.letters ?? "";
+  for (let i = 0; i < text.length; i++) {
+    const name = text[i]!;
+    const place = name === ":" ? -1 : known.indexOf(name);
+    if (place < 0) throw new UsageError(`unknown option -- ${name}`);
+    if (known[place + 1] !== ":") {
+      yield { name, value: "" };
+      continue;
+    }
+    const attached = text.slice(i + 1);
+    return yield { name, value: attached === "" ? value(name) : attached };
+  }
+}

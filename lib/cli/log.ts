@@ -1,0 +1,42 @@
+import type { LogLevel } from "./ssh_options.ts";
+
+const LEVELS: readonly LogLevel[] = ["quiet", "error", "info", "verbose"];
+
+/** What a program says on standard error, one line at a time. */
+export class Log {
+  readonly #level: number;
+
+  /** @param level What is said; errors and more important things too */
+  constructor(level: LogLevel = "info") {
+    this.#level = LEVELS.indexOf(level);
+  }
+
+  /** Why it failed. */
+  error(line: string): void {
+    if (this.#level >= 1) say(line);
+  }
+
+  /** What the user should know. */
+  info(line: string): void {
+    if (this.#level >= 2) say(line);
+  }
+
+  /** What helps to find a fault; with `-v` only. */
+  verbose(line: string): void {
+    if (this.#level >= 3) say(`debug1: ${line}`);
+  }
+}
+
+function say(line: string): void {
+  writeAllSync(Deno.stderr, new TextEncoder().encode(`${line}\n`));
+}
+
+/** Writes all of the bytes. */
+export function writeAllSync(to: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array) {
+  try {
+    for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
+  } catch (error) {
+    // Nobody reads any more what the program has to say.
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}

@@ -1,0 +1,114 @@
+import { authenticateServer } from "../auth/server.ts";
+import { Connection, type IncomingOpen } from "../connection/connection.ts";
+import type { Suite } from "../crypto/suite.ts";
+import { LOGIN_GRACE_MS, MAX_AUTH_TRIES, MAX_SESSIONS } from "../defaults.ts";
+import { ConnectError } from "../errors.ts";
+import { type Login, Session, type SessionHandler } from "../session/session.ts";
+import type { Program } from "../session/command.ts";
+import { serveSftp } from "../sftp/server.ts";
+import type { Socket } from "../transport/socket.ts";
+import { Transport } from "../transport/transport.ts";
+import { OPEN_FAILURE } from "../wire/numbers.ts";
+import type { ServeOptions } from "./options.ts";
+
+/** Starts to serve one connection; the transport carries its end. */
+export function serveSocket(
+  socket: Socket,
+  suite: Suite,
+  options: ServeOptions,
+  handler: SessionHandler | null,
+): { transport: Transport; loggedIn: Promise<void> } {
+  const transport = new Transport(socket, {
+    role: "server",
+    suite,
+    hostKeys: options.hostKeys,
+    ...(options.rekey && { rekey: options.rekey }),
+  });
+  return { transport, loggedIn: login(transport, options, handler) };
+}
+
+async function login(
+  transport: Transport,
+  options: ServeOptions,
+  handler: SessionHandler | null,
+): Promise<void> {
+  // One deadline from accept to success; nothing re-arms it.
+  const grace = options.loginGraceTime ?? LOGIN_GRACE_MS;
+  const late = new ConnectError(`No login within ${grace} ms`, { timeout: true });
+  const timer = grace > 0 ? setTimeout(() => transport.fail(late), grace) : undefined;
+  const over = new AbortController();
+  transport.closed.then((cause) => over.abort(cause));
+  try {
+    await transport.handshake();
+    await transport.acceptService("ssh-userauth");
+    const { user } = await authenticateServer(transport.link(), {
+      policy: options.auth,
+      maxTries: options.maxAuthTries ?? MAX_AUTH_TRIES,
+      signal: over.signal,
+    });
+    const login: Login = { user, remoteAddr: transport.socket.remoteAddr };
+    const sessions = new Sessions(login, options, handler);
+    const connection = new Connection(transport, {
+      opens: new Map([["session", (open) => sessions.open(open)]]),
+      globals: new Map([
+        ["keepalive@openssh.com", () => new Uint8Array(0)],
+        // OpenSSH PROTOCOL §2.2: the client promises to open no more sessions.
+        ["no-more-sessions@openssh.com", () => sessions.close()],
+      ]),
+      ...(options.window !== undefined && { window: options.window }),
+    });
+    transport.open(connection);
+    if (options.keepaliveInterval) {
+      connection.keepalive(options.keepaliveInterval, options.keepaliveCount);
+    }
+  } catch (error) {
+    transport.fail(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The sessions of one login. */
+class Sessions {
+  readonly #login: Login;
+  readonly #options: ServeOptions;
+  readonly #handler: SessionHandler | null;
+  #count = 0;
+  #closed = false;
+
+  constructor(login: Login, options: ServeOptions, handler: SessionHandler | null) {
+    this.#login = login;
+    this.#options = options;
+    this.#handler = handler;
+  }
+
+  open(open: IncomingOpen): void {
+    if (this.#closed || this.#count >= (this.#options.maxSessions ?? MAX_SESSIONS)) {
+      return open.reject(OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, "No more sessions");
+    }
+    this.#count++;
+    const channel = open.accept();
+    const done = () => void this.#count--;
+    channel.closed.then(done, done);
+    new Session(channel, this.#login, {
+      start: (program) => this.#start(program),
+      pty: this.#options.pty ?? true,
+    });
+  }
+
+  close(): Uint8Array {
+    this.#closed = true;
+    return new Uint8Array(0);
+  }
+
+  #start(program: Program): SessionHandler | null {
+    if (program.kind !== "subsystem") return this.#handler;
+    const { sftp } = this.#options;
+    if (program.name !== "sftp" || sftp === undefined) return null;
+    const backend = typeof sftp === "function" ? sftp(this.#login) : sftp;
+    if (backend === null) return null;
+    return async ({ channel }) => {
+      await serveSftp(channel, backend);
+    };
+  }
+}

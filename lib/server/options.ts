@@ -1,0 +1,46 @@
+import type { ServerAuthPolicy } from "../auth/policy.ts";
+import type { AlgorithmOptions } from "../crypto/suite.ts";
+import type { Signer } from "../keys/private_key.ts";
+import type { Login } from "../session/session.ts";
+import type { SftpBackend } from "../sftp/backend.ts";
+import type { RekeyLimits } from "../transport/transport.ts";
+
+/** How to serve. What is not allowed here is refused. */
+export interface ServeOptions {
+  /** The port to listen on; 0 for a free one. 22 unless given. */
+  readonly port?: number;
+  /** The address to listen on; all of them unless given. */
+  readonly hostname?: string;
+  /** The server's own keys, at least one. */
+  readonly hostKeys: readonly Signer[];
+  /** Who may log in, and how. */
+  readonly auth: ServerAuthPolicy;
+  /** The files that SFTP and scp serve, or who decides about them by login; null refuses. */
+  readonly sftp?: SftpBackend | ((login: Login) => SftpBackend | null);
+  /** Whether a client may ask for a terminal; true unless given. */
+  readonly pty?: boolean;
+  /** The algorithms to offer. */
+  readonly algorithms?: AlgorithmOptions;
+  /** Milliseconds within which a client must log in, 120,000 unless given (LoginGraceTime). */
+  readonly loginGraceTime?: number;
+  /** Failed attempts before a client is disconnected, 6 unless given (MaxAuthTries). */
+  readonly maxAuthTries?: number;
+  /** Connections that are not logged in: from `begin` on `rate` percent are dropped, at `full` all. */
+  readonly maxStartups?: { readonly begin: number; readonly rate: number; readonly full: number };
+  /** Sessions open at once on one connection, 10 unless given (MaxSessions). */
+  readonly maxSessions?: number;
+  /** Milliseconds of silence before a client is asked for a sign of life; 0 (the default) never. */
+  readonly keepaliveInterval?: number;
+  /** Unanswered questions after which a client counts as dead; 3 unless given. */
+  readonly keepaliveCount?: number;
+  /** When to exchange keys anew; after 1 GiB, 2^31 packets or an hour unless given. */
+  readonly rekey?: RekeyLimits;
+  /** The receive window of each channel in bytes, 2 MiB unless given. */
+  readonly window?: number;
+  /** Stops the server when aborted. */
+  readonly signal?: AbortSignal;
+  /** Called once the server listens. */
+  readonly onListen?: (addr: Deno.NetAddr) => void;
+  /** Called with what ended a connection that did not end in order; for logs. */
+  readonly onError?: (error: unknown, remoteAddr: Deno.Addr | null) => void;
+}

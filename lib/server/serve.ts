@@ -1,0 +1,214 @@
+import { resolveSuite, type Suite } from "../crypto/suite.ts";
+import { MAX_STARTUPS } from "../defaults.ts";
+import { DisconnectError } from "../errors.ts";
+import type { SessionHandler } from "../session/session.ts";
+import { type ByteStreams, connSocket, type Socket, streamSocket } from "../transport/socket.ts";
+import type { Transport } from "../transport/transport.ts";
+import { DISCONNECT } from "../wire/numbers.ts";
+import { serveSocket } from "./login.ts";
+import type { ServeOptions } from "./options.ts";
+
+/** A server that listens, shaped as what `Deno.serve` returns. */
+export interface SshServer extends AsyncDisposable {
+  /** The address that it listens on. */
+  readonly addr: Deno.NetAddr;
+  /** Resolves when the server has stopped and every connection has ended. */
+  readonly finished: Promise<void>;
+  /** Connections at the moment, logged in or not. */
+  readonly connections: number;
+  /** Stops listening and disconnects every client. */
+  shutdown(): Promise<void>;
+}
+
+/**
+ * Serves SSH. Commands and shells go to the handler, SFTP to `options.sftp`; everything else is refused.
+ *
+ * Needs `--allow-net` for the address.
+ *
+ * @param handler Runs for each command or shell; without one, they are refused
+ * @throws {TypeError} If there is no host key, no way to log in or an unknown algorithm
+ *
+ * @example
+ * ```ts
+ * import { serve } from "@denossh/ssh/server";
+ * import { generateKey } from "@denossh/ssh/keys";
+ *
+ * await using server = serve({
+ *   port: 0,
+ *   hostname: "127.0.0.1",
+ *   hostKeys: [await generateKey("ed25519")],
+ *   auth: { password: (user, secret) => user === "deploy" && secret === "hunter2" },
+ * }, async (session) => {
+ *   await session.print(`Hello ${session.user}\n`);
+ *   return 0;
+ * });
+ * console.log(`Listening on port ${server.addr.port}`);
+ * ```
+ */
+export function serve(options: ServeOptions, handler: SessionHandler | null = null): SshServer {
+  const suite = suiteOf(options);
+  options.signal?.throwIfAborted();
+  const listener = Deno.listen({
+    port: options.port ?? 22,
+    ...(options.hostname !== undefined && { hostname: options.hostname }),
+  });
+  return new Server(listener, suite, options, handler);
+}
+
+/** One client of a server without a listener. */
+export interface ServedConnection extends AsyncDisposable {
+  /** Resolves with what ended the connection; never rejects. */
+  readonly closed: Promise<unknown>;
+  /** Disconnects the client. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves one connection that comes through any pair of byte streams, as `sshd -i` does.
+ *
+ * @param streams Taken over
+ *
+ * @example
+ * ```ts
+ * import { connect, none } from "@denossh/ssh";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { serveStreams } from "@denossh/ssh/server";
+ * import { memoryPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const hostKey = await generateKey();
+ * const [near, far] = memoryPair();
+ * await using _served = serveStreams(far, {
+ *   hostKeys: [hostKey],
+ *   auth: { none: () => true },
+ * }, (session) => session.print("hello"));
+ * await using host = await connect({
+ *   transport: near,
+ *   user: "me",
+ *   auth: [none()],
+ *   hostKeys: hostKey.publicKey,
+ * });
+ * assertEquals(await host.run("anything"), "hello");
+ * ```
+ */
+export function serveStreams(
+  streams: ByteStreams,
+  options: ServeOptions,
+  handler: SessionHandler | null = null,
+): ServedConnection {
+  const { transport } = serveSocket(streamSocket(streams), suiteOf(options), options, handler);
+  const close = async () => {
+    transport.disconnect();
+    await transport.finished;
+  };
+  return { closed: transport.closed, close, [Symbol.asyncDispose]: close };
+}
+
+/** What the server offers: no host key algorithm that it has no key for. */
+function suiteOf(options: ServeOptions): Suite {
+  const suite = resolveSuite(options.algorithms);
+  if (options.hostKeys.length === 0) throw new TypeError("A server needs a host key");
+  const able = options.hostKeys.flatMap((key) => key.publicKey.algorithms);
+  const chosen = suite.hostKey.filter((name) => able.includes(name));
+  // A key of a type that is off by default is served all the same: giving it is asking for it.
+  const hostKey = options.algorithms?.hostKey === undefined
+    ? [...new Set([...chosen, ...able])]
+    : chosen;
+  if (hostKey.length === 0) throw new TypeError("No host key fits the host key algorithms");
+  return { ...suite, hostKey };
+}
+
+class Server implements SshServer {
+  readonly addr: Deno.NetAddr;
+  readonly finished: Promise<void>;
+  readonly #listener: Deno.TcpListener;
+  readonly #suite: Suite;
+  readonly #options: ServeOptions;
+  readonly #handler: SessionHandler | null;
+  readonly #transports = new Set<Transport>();
+  #starting = 0;
+  #stopped = false;
+
+  constructor(
+    listener: Deno.TcpListener,
+    suite: Suite,
+    options: ServeOptions,
+    handler: SessionHandler | null,
+  ) {
+    this.#listener = listener;
+    this.#suite = suite;
+    this.#options = options;
+    this.#handler = handler;
+    this.addr = listener.addr as Deno.NetAddr;
+    options.signal?.addEventListener("abort", () => this.#stop(), { once: true });
+    options.onListen?.(this.addr);
+    this.finished = this.#run();
+  }
+
+  get connections(): number {
+    return this.#transports.size;
+  }
+
+  async shutdown(): Promise<void> {
+    this.#stop();
+    await this.finished;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        this.#serve(connSocket(await this.#listener.accept()));
+      } catch (error) {
+        // One connection that breaks while it is accepted, or too many open files, must not end the
+        // server; but nor may it spin.
+        if (this.#stopped) break;
+        this.#options.onError?.(error, null);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
+    while (this.#transports.size > 0) {
+      await Promise.all([...this.#transports].map((transport) => transport.finished));
+    }
+  }
+
+  #stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#listener.close();
+    for (const transport of this.#transports) {
+      transport.disconnect(DISCONNECT.BY_APPLICATION, "The server is shutting down");
+    }
+  }
+
+  #serve(socket: Socket): void {
+    if (this.#stopped || this.#refusesStartup()) return socket.close();
+    this.#starting++;
+    const { transport, loggedIn } = serveSocket(
+      socket,
+      this.#suite,
+      this.#options,
+      this.#handler,
+    );
+    this.#transports.add(transport);
+    loggedIn.finally(() => this.#starting--);
+    transport.closed.then((cause) => {
+      if (!(cause instanceof DisconnectError && cause.reason === DISCONNECT.BY_APPLICATION)) {
+        this.#options.onError?.(cause, socket.remoteAddr);
+      }
+    });
+    transport.finished.then(() => this.#transports.delete(transport));
+  }
+
+  /** sshd's MaxStartups: from `begin` on, a growing share of newcomers is dropped at random. */
+  #refusesStartup(): boolean {
+    const { begin, rate, full } = this.#options.maxStartups ?? MAX_STARTUPS;
+    if (this.#starting < begin) return false;
+    if (this.#starting >= full) return true;
+    const percent = rate + (100 - rate) * (this.#starting - begin) / Math.max(1, full - begin);
+    return Math.random() * 100 < percent;
+  }
+}

@@ -1,0 +1,82 @@
+import type { Session, SessionHandler } from "../session/session.ts";
+
+/** How {@linkcode systemShell} runs commands. */
+export interface SystemShellOptions {
+  /** The shell; `$SHELL` of the server is not asked. `/bin/sh` unless given. */
+  readonly shell?: string;
+  /** The folder that commands start in. */
+  readonly cwd?: string;
+  /** Which of the client's environment variables are passed on; LANG and LC_* unless given. */
+  readonly acceptEnv?: (name: string) => boolean;
+}
+
+/**
+ * A handler that runs commands through the system's shell, as sshd does, with the rights of this
+ * process: whoever can log in can do whatever it can. Needs `--allow-run`.
+ *
+ * @example
+ * ```ts
+ * import { connect, password } from "@denossh/ssh";
+ * import { serve, systemShell } from "@denossh/ssh/server";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const hostKey = await generateKey();
+ * await using server = serve({
+ *   port: 0,
+ *   hostname: "127.0.0.1",
+ *   hostKeys: [hostKey],
+ *   auth: { password: (_, secret) => secret === "hunter2" },
+ *   pty: false,
+ * }, systemShell());
+ *
+ * await using host = await connect({
+ *   hostname: "127.0.0.1",
+ *   port: server.addr.port,
+ *   user: "me",
+ *   auth: [password("hunter2")],
+ *   hostKeys: hostKey.publicKey,
+ * });
+ * const { code, signal } = await host.command("exit 7").output();
+ * assertEquals([code, signal], [7, null]);
+ * ```
+ */
+export function systemShell(options: SystemShellOptions = {}): SessionHandler {
+  const { shell = "/bin/sh", acceptEnv = (name) => /^(LANG|LC_\w+)$/.test(name) } = options;
+  return async (session) => {
+    const child = new Deno.Command(shell, {
+      args: session.command === null ? [] : ["-c", session.command],
+      env: Object.fromEntries(Object.entries(session.env).filter(([name]) => acceptEnv(name))),
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+      ...(options.cwd !== undefined && { cwd: options.cwd }),
+    }).spawn();
+    session.onSignal((name) => kill(child, `SIG${name}` as Deno.Signal));
+    const hangUp = () => kill(child, "SIGHUP");
+    session.signal.addEventListener("abort", hangUp, { once: true });
+    // A command may end without reading its input, and a client without reading the output.
+    const ignore = () => {};
+    session.stdin.pipeTo(child.stdin).catch(ignore);
+    const streams = [
+      child.stdout.pipeTo(session.stdout, { preventClose: true }),
+      child.stderr.pipeTo(session.stderr, { preventClose: true }),
+    ];
+    const [status] = await Promise.all([child.status, ...streams.map((s) => s.catch(ignore))]);
+    session.signal.removeEventListener("abort", hangUp);
+    tell(session, status);
+  };
+}
+
+function tell(session: Session, status: Deno.CommandStatus): void {
+  if (status.signal) session.exitSignal(status.signal.replace(/^SIG/, ""));
+  else session.exit(status.code);
+}
+
+function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch {
+    // It has ended already, or the name is none of this system's.
+  }
+}

@@ -1,0 +1,204 @@
+import type { Channel } from "../connection/channel.ts";
+import { writableOf } from "../connection/channel_streams.ts";
+import { printable } from "../errors.ts";
+import { Env, Exec, Signal as SignalLayout, Subsystem, WindowChange } from "../wire/requests.ts";
+import type { Program } from "./command.ts";
+import { decodePty, type Pty, type TerminalSize } from "./pty.ts";
+
+/** Variables and bytes of environment that one session may set: what no real client reaches. */
+const MAX_VARIABLES = 256;
+const MAX_ENVIRONMENT = 64 * 1024;
+
+/** What runs when a client starts a program; the number it returns is the exit code, 0 if none. */
+export type SessionHandler = (session: Session) => number | void | Promise<number | void>;
+
+/** Who is logged in, for handlers and policies. */
+export interface Login {
+  /** The user's name as the client gave it, and as authentication accepted it. */
+  readonly user: string;
+  /** The client's address, if the connection has one. */
+  readonly remoteAddr: Deno.Addr | null;
+}
+
+/** What the server allows in a session. */
+export interface SessionPolicy {
+  /** Decides about a program; null refuses it. */
+  readonly start: (program: Program) => SessionHandler | null;
+  /** Whether a terminal may be asked for. */
+  readonly pty: boolean;
+}
+
+/** A client's session on our server: its streams, and how it is to end. */
+export class Session {
+  /** The user who is logged in. */
+  readonly user: string;
+  /** The client's address, if the connection has one. */
+  readonly remoteAddr: Deno.Addr | null;
+  /** The environment variables that the client sent; none of them is applied by itself. */
+  readonly env: Record<string, string> = Object.create(null);
+  /** The channel underneath. */
+  readonly channel: Channel;
+  /** Aborted when the client closes the session or the connection ends. */
+  readonly signal: AbortSignal;
+
+  #program: Program | null = null;
+  #pty: Pty | null = null;
+  #stderr: WritableStream<Uint8Array> | null = null;
+  #exited = false;
+  #onSignal: (name: string) => void = () => {};
+  #onResize: (size: Required<TerminalSize>) => void = () => {};
+  readonly #gone = new AbortController();
+  readonly #policy: SessionPolicy;
+
+  /** Sessions come from a server, not from a constructor. */
+  constructor(channel: Channel, login: Login, policy: SessionPolicy) {
+    this.channel = channel;
+    this.user = login.user;
+    this.remoteAddr = login.remoteAddr;
+    this.signal = this.#gone.signal;
+    this.#policy = policy;
+    const gone = () => this.#gone.abort();
+    channel.closed.then(gone, gone);
+    channel.handleRequests(({ type, data }) => this.#answer(type, data));
+  }
+
+  /** The command that the client asked to run, or null for a shell or a subsystem. */
+  get command(): string | null {
+    return this.#program?.kind === "exec" ? this.#program.command : null;
+  }
+
+  /** The subsystem that the client asked for, or null. */
+  get subsystem(): string | null {
+    return this.#program?.kind === "subsystem" ? this.#program.name : null;
+  }
+
+  /** The terminal that the client asked for, with its latest size, or null. */
+  get pty(): Pty | null {
+    return this.#pty;
+  }
+
+  /** What the client sends. */
+  get stdin(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.channel.readable;
+  }
+
+  /** The client's standard output. */
+  get stdout(): WritableStream<Uint8Array> {
+    return this.channel.writable;
+  }
+
+  /** The client's standard error. */
+  get stderr(): WritableStream<Uint8Array> {
+    return this.#stderr ??= writableOf({
+      write: (chunk) => this.channel.writeAllStderr(chunk),
+      close: () => Promise.resolve(),
+      abort: () => {},
+    });
+  }
+
+  /** Writes text to standard output; with a terminal, line feeds become CR LF. */
+  print(text: string): Promise<void> {
+    return this.channel.writeAll(this.#encode(text));
+  }
+
+  /** Writes text to standard error. */
+  printError(text: string): Promise<void> {
+    return this.channel.writeAllStderr(this.#encode(text));
+  }
+
+  /** Called with the name, without SIG, of each signal that the client sends (RFC 4254 §6.9). */
+  onSignal(handler: (name: string) => void): void {
+    this.#onSignal = handler;
+  }
+
+  /** Called when the client's terminal changes its size. */
+  onResize(handler: (size: Required<TerminalSize>) => void): void {
+    this.#onResize = handler;
+  }
+
+  /** Tells the client the exit code; what the handler returns is then ignored. */
+  exit(code: number): void {
+    this.#exit({ code });
+  }
+
+  /** Tells the client that a signal, named without SIG, ended the program. */
+  exitSignal(signal: string, options: { coreDumped?: boolean; message?: string } = {}): void {
+    this.#exit({ signal, ...options });
+  }
+
+  #exit(exit: Parameters<Channel["sendExit"]>[0]): void {
+    if (this.#exited || !this.channel.isOpen) return;
+    this.#exited = true;
+    this.channel.sendExit(exit);
+  }
+
+  #encode(text: string): Uint8Array {
+    return new TextEncoder().encode(this.#pty ? text.replace(/\r?\n/g, "\r\n") : text);
+  }
+
+  #answer(type: string, data: Uint8Array): boolean | (() => void) {
+    switch (type) {
+      case "env":
+        return this.#setEnv(Env.decode(data));
+      case "pty-req":
+        if (!this.#policy.pty || this.#program || this.#pty) return false;
+        this.#pty = decodePty(data);
+        return true;
+      case "window-change": {
+        const size = WindowChange.decode(data);
+        if (!this.#pty) return false;
+        this.#pty = { ...this.#pty, ...size };
+        this.#onResize(size);
+        return true;
+      }
+      case "signal":
+        this.#onSignal(printable(SignalLayout.decode(data).name, 64));
+        return true;
+      case "exec":
+        return this.#start({ kind: "exec", command: Exec.decode(data).command });
+      case "shell":
+        return this.#start({ kind: "shell" });
+      case "subsystem":
+        return this.#start({ kind: "subsystem", name: Subsystem.decode(data).name });
+      default:
+        return false;
+    }
+  }
+
+  #setEnv({ name, value }: { name: string; value: string }): boolean {
+    const used = Object.entries(this.env);
+    const bytes = used.reduce((sum, [key, text]) => sum + key.length + text.length, 0);
+    if (this.#program || used.length >= MAX_VARIABLES) return false;
+    if (bytes + name.length + value.length > MAX_ENVIRONMENT) return false;
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || value.includes("\0")) return false;
+    this.env[name] = value;
+    return true;
+  }
+
+  /** RFC 4254 §6.5: one program a channel. */
+  #start(program: Program): false | (() => void) {
+    if (this.#program) return false;
+    const handler = this.#policy.start(program);
+    if (handler === null) return false;
+    this.#program = program;
+    return () => this.#run(handler);
+  }
+
+  async #run(handler: SessionHandler): Promise<void> {
+    const { channel } = this;
+    try {
+      this.exit(await handler(this) ?? 0);
+    } catch (error) {
+      // The client is told that it failed, not how: messages of ours may hold what is none of its
+      // business.
+      this.exit(1);
+      if (!this.signal.aborted) reportError(error);
+    }
+    try {
+      await channel.closeWrite();
+      await channel.close();
+    } catch {
+      // The client or the connection went first.
+    }
+  }
+}

@@ -1,0 +1,493 @@
+import { concat } from "@std/bytes";
+import { SftpError } from "../errors.ts";
+import type { SftpChanges, SftpFileInfo } from "./attributes.ts";
+import type { SftpChannel } from "./channel.ts";
+import { type SftpFile, sftpFile } from "./file.ts";
+import { get } from "./get.ts";
+import * as msg from "./messages.ts";
+import { EXTENSION, SFTP_VERSION } from "./numbers.ts";
+import type { SftpOpenOptions, SftpOptions } from "./options.ts";
+import { join, parent } from "./paths.ts";
+import type { TransferResult } from "./progress.ts";
+import { put } from "./put.ts";
+import { ReadAhead } from "./read_ahead.ts";
+import { Remote, type RemoteLimits } from "./remote.ts";
+import { SftpStatus } from "./status.ts";
+import type { SftpTransferOptions } from "./transfer.ts";
+
+/**
+ * One entry of a remote directory.
+ *
+ * @example
+ * ```ts
+ * import type { SftpDirEntry } from "@denossh/ssh/sftp";
+ *
+ * function label({ name, isDirectory, info }: SftpDirEntry): string {
+ *   return isDirectory ? `${name}/` : `${name} (${info.size} bytes)`;
+ * }
+ * ```
+ */
+export interface SftpDirEntry {
+  /** The name: one step, never `.` or `..`, but any other characters that the server likes. */
+  readonly name: string;
+  /** Whether it is a regular file. */
+  readonly isFile: boolean;
+  /** Whether it is a directory. */
+  readonly isDirectory: boolean;
+  /** Whether it is a symbolic link. */
+  readonly isSymlink: boolean;
+  /** What `lstat` would say. */
+  readonly info: SftpFileInfo;
+}
+
+/**
+ * How to write a whole file.
+ *
+ * @example
+ * ```ts
+ * import type { SftpWriteOptions } from "@denossh/ssh/sftp";
+ *
+ * const secret: SftpWriteOptions = { createNew: true, mode: 0o600 };
+ * ```
+ */
+export interface SftpWriteOptions extends SftpOptions {
+  /** Add to what is there. */
+  readonly append?: boolean;
+  /** Create the file if there is none; true unless said otherwise. */
+  readonly create?: boolean;
+  /** Refuse if the file is there. */
+  readonly createNew?: boolean;
+  /** Permission bits of a new file. */
+  readonly mode?: number;
+}
+
+/**
+ * The files of another machine, in the shape of the `Deno.*` file functions.
+ *
+ * Paths are the server's: `/` between steps, relative ones start at its home directory. Every
+ * method takes a `signal`, and every request ends after a time-out. A server that breaks the
+ * protocol ends the session with one error.
+ *
+ * @example
+ * ```ts
+ * import { localFiles, serveSftp, SftpClient, streamChannel } from "@denossh/ssh/sftp";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // A server in the same program; `connect(…)` and `host.sftp()` give a client of a real one.
+ * const up = new TransformStream<Uint8Array, Uint8Array>();
+ * const down = new TransformStream<Uint8Array, Uint8Array>();
+ * const root = await Deno.makeTempDir();
+ * const server = serveSftp(streamChannel(up.readable, down.writable), localFiles({ root }));
+ * {
+ *   await using sftp = await SftpClient.open(streamChannel(down.readable, up.writable));
+ *   await sftp.mkdir("/notes");
+ *   await sftp.writeTextFile("/notes/today.txt", "buy milk");
+ *   assertEquals(await sftp.readTextFile("/notes/today.txt"), "buy milk");
+ *   for await (const { name } of sftp.readDir("/notes")) assertEquals(name, "today.txt");
+ * }
+ * await server;
+ * await Deno.remove(root, { recursive: true });
+ * ```
+ */
+export class SftpClient implements AsyncDisposable {
+  /** The version spoken: 3. */
+  readonly version: number = SFTP_VERSION;
+  /** The extensions that the server announced, by name. */
+  readonly extensions: ReadonlyMap<string, string>;
+  /** The bytes of one read and one write, and how many handles may be open (0: unknown). */
+  readonly limits: {
+    /** The most bytes of one read request. */
+    readonly readLength: number;
+    /** The most bytes of one write request. */
+    readonly writeLength: number;
+    /** The most open handles; 0 if the server does not say. */
+    readonly openHandles: number;
+  };
+  readonly #remote: Remote;
+
+  private constructor(remote: Remote) {
+    this.#remote = remote;
+    this.extensions = remote.link.extensions;
+    this.limits = remote.limits satisfies RemoteLimits;
+  }
+
+  /**
+   * Starts a session on a channel that leads to an SFTP server.
+   *
+   * @param channel The channel; it is closed with the client, or if this fails
+   * @param options A signal, and the milliseconds after which any request fails
+   * @returns The client
+   * @throws {SftpError} If what answers is not an SFTP server of version 3
+   */
+  static async open(
+    channel: SftpChannel,
+    options: SftpOptions & { timeout?: number } = {},
+  ): Promise<SftpClient> {
+    return new SftpClient(await Remote.open(channel, options));
+  }
+
+  /**
+   * Opens a file.
+   *
+   * @param path The file
+   * @param options What to do with it: read, unless something else is said
+   * @returns The file, to be closed
+   * @throws {SftpError} If the server refuses
+   */
+  async open(path: string, options: SftpOpenOptions = {}): Promise<SftpFile> {
+    return sftpFile(await this.#remote.file(path, options));
+  }
+
+  /**
+   * Asks what is known of a file, following symbolic links.
+   *
+   * @param path The file
+   * @param options A signal
+   * @returns Its attributes
+   * @throws {SftpError} If there is no such file
+   */
+  stat(path: string, options: SftpOptions = {}): Promise<SftpFileInfo> {
+    return this.#remote.stat(path, options);
+  }
+
+  /**
+   * Asks what is known of a file, or of the symbolic link itself.
+   *
+   * @param path The file
+   * @param options A signal
+   * @returns Its attributes
+   * @throws {SftpError} If there is no such file
+   */
+  lstat(path: string, options: SftpOptions = {}): Promise<SftpFileInfo> {
+    return this.#remote.lstat(path, options);
+  }
+
+  /**
+   * Changes attributes of a file.
+   *
+   * @param path The file
+   * @param changes What to change
+   * @param options A signal
+   * @throws {SftpError} If the server refuses
+   */
+  setStat(path: string, changes: SftpChanges, options: SftpOptions = {}): Promise<void> {
+    return this.#remote.setStat(path, changes, options);
+  }
+
+  /**
+   * Changes the permission bits of a file.
+   *
+   * @param path The file
+   * @param mode The bits, such as `0o644`
+   * @param options A signal
+   * @throws {SftpError} If the server refuses
+   */
+  chmod(path: string, mode: number, options: SftpOptions = {}): Promise<void> {
+    return this.setStat(path, { mode }, options);
+  }
+
+  /**
+   * Changes the owner and the group of a file.
+   *
+   * @param path The file
+   * @param uid The owner's number
+   * @param gid The group's number
+   * @param options A signal
+   * @throws {SftpError} If the server refuses
+   */
+  chown(path: string, uid: number, gid: number, options: SftpOptions = {}): Promise<void> {
+    return this.setStat(path, { uid, gid }, options);
+  }
+
+  /**
+   * Changes the times of a file, to the second.
+   *
+   * @param path The file
+   * @param atime The time of the last access
+   * @param mtime The time of the last modification
+   * @param options A signal
+   * @throws {SftpError} If the server refuses
+   */
+  utime(path: string, atime: Date, mtime: Date, options: SftpOptions = {}): Promise<void> {
+    return this.setStat(path, { atime, mtime }, options);
+  }
+
+  /**
+   * Cuts a file off, or fills it up with zeros.
+   *
+   * @param path The file
+   * @param size The new size in bytes
+   * @param options A signal
+   * @throws {SftpError} If the server refuses
+   */
+  truncate(path: string, size = 0, options: SftpOptions = {}): Promise<void> {
+    return this.setStat(path, { size }, options);
+  }
+
+  /**
+   * Lists a directory, without `.` and `..`, in the server's order.
+   *
+   * @param path The directory
+   * @param options A signal
+   * @returns Its entries; leaving the loop early closes the listing
+   * @throws {SftpError} If there is no such directory, or it lists names that cannot be
+   */
+  async *readDir(path: string, options: SftpOptions = {}): AsyncIterableIterator<SftpDirEntry> {
+    for await (const { name, info } of this.#remote.list(path, options)) {
+      const { isFile, isDirectory, isSymlink } = info;
+      yield { name, isFile, isDirectory, isSymlink, info };
+    }
+  }
+
+  /**
+   * Makes a directory.
+   *
+   * @param path The directory
+   * @param options Its permission bits; `recursive` also makes those above it, and is content if
+   * it is there already
+   * @throws {SftpError} If the server refuses
+   */
+  async mkdir(
+    path: string,
+    options: SftpOptions & { recursive?: boolean; mode?: number } = {},
+  ): Promise<void> {
+    const { recursive = false, mode = null } = options;
+    try {
+      await this.#remote.mkdir(path, mode, options);
+    } catch (cause) {
+      if (!recursive || !(cause instanceof SftpError)) throw cause;
+      const above = parent(path);
+      if (cause.status === SftpStatus.NO_SUCH_FILE && above !== null) {
+        await this.mkdir(above, options);
+        await this.#remote.mkdir(path, mode, options);
+      } else if (!await this.#isDirectory(path, options)) {
+        throw cause;
+      }
+    }
+  }
+
+  /**
+   * Removes a file, a symbolic link or an empty directory.
+   *
+   * @param path What to remove
+   * @param options `recursive` removes a directory with everything in it
+   * @throws {SftpError} If the server refuses
+   */
+  async remove(path: string, options: SftpOptions & { recursive?: boolean } = {}): Promise<void> {
+    const { isDirectory } = await this.lstat(path, options);
+    await this.#remove(path, isDirectory, options);
+  }
+
+  async #remove(
+    path: string,
+    isDirectory: boolean,
+    options: SftpOptions & { recursive?: boolean },
+  ): Promise<void> {
+    const call = { operation: "remove", path, signal: options.signal };
+    if (!isDirectory) return await this.#remote.command(msg.Remove, { path }, call);
+    if (options.recursive) {
+      const entries = await Array.fromAsync(this.readDir(path, options));
+      for (const { name, isDirectory } of entries) {
+        await this.#remove(join(path, name), isDirectory, options);
+      }
+    }
+    await this.#remote.command(msg.Rmdir, { path }, call);
+  }
+
+  /**
+   * Renames or moves a file or a directory.
+   *
+   * @param from The old path
+   * @param to The new path
+   * @param options `overwrite: false` refuses to replace a file at the new path; otherwise it is
+   * replaced in one step, if the server has posix-rename@openssh.com
+   * @throws {SftpError} If the server refuses
+   */
+  async rename(
+    from: string,
+    to: string,
+    options: SftpOptions & { overwrite?: boolean } = {},
+  ): Promise<void> {
+    const { overwrite = true, signal } = options;
+    const call = { operation: "rename", path: from, signal };
+    if (overwrite && this.extensions.has(EXTENSION.POSIX_RENAME)) {
+      const data = msg.TwoPaths.encode({ from, to });
+      await this.#remote.extension(EXTENSION.POSIX_RENAME, data, call);
+    } else {
+      await this.#remote.command(msg.Rename, { from, to }, call);
+    }
+  }
+
+  /**
+   * Makes a path absolute, as the server sees it.
+   *
+   * @param path The path; `.` is the home directory
+   * @param options A signal
+   * @returns The absolute path
+   * @throws {SftpError} If there is no such file
+   */
+  realPath(path: string, options: SftpOptions = {}): Promise<string> {
+    return this.#remote.name(msg.Realpath, path, "realPath", options);
+  }
+
+  /**
+   * Reads where a symbolic link leads.
+   *
+   * @param path The link
+   * @param options A signal
+   * @returns The link's text, which is not to be trusted
+   * @throws {SftpError} If there is no such link
+   */
+  readLink(path: string, options: SftpOptions = {}): Promise<string> {
+    return this.#remote.name(msg.Readlink, path, "readLink", options);
+  }
+
+  /**
+   * Makes a symbolic link.
+   *
+   * @param target Where it leads
+   * @param path The link
+   * @param options A signal
+   * @throws {SftpError} If the server refuses
+   */
+  async symlink(target: string, path: string, { signal }: SftpOptions = {}): Promise<void> {
+    const call = { operation: "symlink", path, signal };
+    await this.#remote.command(msg.Symlink, { target, link: path }, call);
+  }
+
+  /**
+   * Gives a file a second name (hardlink@openssh.com).
+   *
+   * @param from The file
+   * @param to Its second name
+   * @param options A signal
+   * @throws {SftpError} If the server refuses or cannot
+   */
+  async link(from: string, to: string, { signal }: SftpOptions = {}): Promise<void> {
+    const call = { operation: "link", path: from, signal };
+    await this.#remote.extension(EXTENSION.HARDLINK, msg.TwoPaths.encode({ from, to }), call);
+  }
+
+  /**
+   * Reads a whole file.
+   *
+   * @param path The file
+   * @param options A signal
+   * @returns Its content
+   * @throws {SftpError} If the server refuses, or the file ends before its size
+   */
+  async readFile(path: string, options: SftpOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+    const file = await this.#remote.file(path, { ...options, read: true });
+    try {
+      const { size } = await file.stat(options);
+      const ahead = new ReadAhead(file, { size, signal: options.signal });
+      const blocks: Uint8Array[] = [];
+      for (let block; (block = await ahead.next()) !== null;) blocks.push(block);
+      return concat(blocks);
+    } finally {
+      file.close().catch(() => {});
+    }
+  }
+
+  /**
+   * Reads a whole file as UTF-8 text.
+   *
+   * @param path The file
+   * @param options A signal
+   * @returns Its content
+   * @throws {SftpError} If the server refuses, or the file ends before its size
+   */
+  async readTextFile(path: string, options: SftpOptions = {}): Promise<string> {
+    return new TextDecoder().decode(await this.readFile(path, options));
+  }
+
+  /**
+   * Writes a whole file, over what is there.
+   *
+   * @param path The file
+   * @param data Its content
+   * @param options `append` adds to what is there, `createNew` refuses if there is something,
+   * `create: false` if there is nothing; `mode` has the permission bits of a new file
+   * @throws {SftpError} If the server refuses
+   */
+  async writeFile(
+    path: string,
+    data: Uint8Array | ReadableStream<Uint8Array>,
+    options: SftpWriteOptions = {},
+  ): Promise<void> {
+    const { append = false, create = true, createNew = false, signal } = options;
+    const open = { write: true, append, create, createNew, truncate: !append, signal };
+    const { mode } = options;
+    const file = await this.open(path, mode === undefined ? open : { ...open, mode });
+    const stream = data instanceof Uint8Array ? ReadableStream.from([data]) : data;
+    await stream.pipeTo(file.writable, signal ? { signal } : {});
+  }
+
+  /**
+   * Writes a whole file as UTF-8 text, over what is there.
+   *
+   * @param path The file
+   * @param text Its content
+   * @param options As of `writeFile`
+   * @throws {SftpError} If the server refuses
+   */
+  writeTextFile(path: string, text: string, options: SftpWriteOptions = {}): Promise<void> {
+    return this.writeFile(path, new TextEncoder().encode(text), options);
+  }
+
+  /**
+   * Fetches a file, or with `recursive` a folder and everything in it.
+   *
+   * A local file appears under its name when it is whole, or not at all. Of a folder, names that
+   * could lead out of it end the transfer, and symbolic links are left out.
+   *
+   * @param remote The file or folder there
+   * @param local What the copy will be called here (not the folder to put it in), or a stream
+   * @param options Whether to recurse, what to keep, whom to tell
+   * @returns What was done
+   * @throws {SftpError} If the server refuses, or the file ends before its size
+   */
+  get(
+    remote: string,
+    local: string | WritableStream<Uint8Array>,
+    options: SftpTransferOptions = {},
+  ): Promise<TransferResult> {
+    return get(this.#remote, remote, local, options);
+  }
+
+  /**
+   * Stores a file, or with `recursive` a folder and everything in it.
+   *
+   * @param local The file or folder here, or bytes, or a stream
+   * @param remote What the copy will be called there (not the folder to put it in)
+   * @param options Whether to recurse, what to keep, whom to tell
+   * @returns What was done
+   * @throws {SftpError} If the server refuses, or the source ends before its size
+   */
+  put(
+    local: string | Uint8Array | ReadableStream<Uint8Array>,
+    remote: string,
+    options: SftpTransferOptions = {},
+  ): Promise<TransferResult> {
+    return put(this.#remote, local, remote, options);
+  }
+
+  /** Ends the session and closes the channel; what is still under way is rejected. */
+  close(): Promise<void> {
+    return this.#remote.link.close();
+  }
+
+  /** Ends the session. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #isDirectory(path: string, options: SftpOptions): Promise<boolean> {
+    try {
+      return (await this.stat(path, options)).isDirectory;
+    } catch (cause) {
+      if (cause instanceof SftpError) return false;
+      throw cause;
+    }
+  }
+}

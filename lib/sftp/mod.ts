@@ -1,0 +1,40 @@
+/**
+ * SFTP version 3 with OpenSSH's extensions: a client in the shape of Deno's file functions, and a
+ * server over a local folder or a backend of your own.
+ *
+ * Both run on any two-way byte stream, an {@linkcode SftpChannel}.
+ *
+ * @example
+ * ```ts
+ * import { localFiles, serveSftp, SftpClient, streamChannel } from "@denossh/ssh/sftp";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const up = new TransformStream<Uint8Array, Uint8Array>();
+ * const down = new TransformStream<Uint8Array, Uint8Array>();
+ * const root = await Deno.makeTempDir();
+ * const server = serveSftp(streamChannel(up.readable, down.writable), localFiles({ root }));
+ *
+ * const sftp = await SftpClient.open(streamChannel(down.readable, up.writable));
+ * const { bytes } = await sftp.put(new TextEncoder().encode("hello"), "/hello.txt");
+ * assertEquals(bytes, 5);
+ * assertEquals(await Deno.readTextFile(`${root}/hello.txt`), "hello");
+ *
+ * await sftp.close();
+ * await server;
+ * await Deno.remove(root, { recursive: true });
+ * ```
+ *
+ * @module
+ */
+export type { SftpChanges, SftpFileInfo } from "./attributes.ts";
+export type { SftpBackend, SftpBackendFile, SftpBackendOpen } from "./backend.ts";
+export { type SftpChannel, streamChannel } from "./channel.ts";
+export { SftpClient, type SftpDirEntry, type SftpWriteOptions } from "./client.ts";
+export { SftpFile } from "./file.ts";
+export { localFiles, type LocalFilesOptions } from "./local_files.ts";
+export type { SftpOpenOptions, SftpOptions } from "./options.ts";
+export type { TransferProgress, TransferResult } from "./progress.ts";
+export { serveSftp, type ServeSftpOptions } from "./server.ts";
+export { SftpStatus } from "./status.ts";
+export type { SftpTransferOptions } from "./transfer.ts";
+export { SftpError } from "../errors.ts";

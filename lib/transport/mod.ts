@@ -1,0 +1,7 @@
+/**
+ * What carries a connection, for those who bring their own.
+ *
+ * @module
+ */
+export type { ByteStreams } from "./socket.ts";
+export type { RekeyLimits } from "./transport.ts";

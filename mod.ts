@@ -1,0 +1,65 @@
+/**
+ * SSH for Deno: log in to a server, run commands with streams, move files.
+ *
+ * ```ts
+ * import { connect, password } from "@denossh/ssh";
+ * import { localFiles, serve } from "@denossh/ssh/server";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // A server to talk to, so that this example runs anywhere; yours is out there already.
+ * const hostKey = await generateKey();
+ * const root = await Deno.makeTempDir();
+ * await using server = serve({
+ *   port: 0,
+ *   hostname: "127.0.0.1",
+ *   hostKeys: [hostKey],
+ *   auth: { password: (user, secret) => user === "deploy" && secret === "hunter2" },
+ *   sftp: localFiles({ root }),
+ * }, async (session) => {
+ *   await session.print(`You ran ${session.command}\n`);
+ * });
+ *
+ * await using host = await connect(`deploy@127.0.0.1:${server.addr.port}`, {
+ *   auth: [password("hunter2")],
+ *   hostKeys: hostKey.publicKey,
+ * });
+ * assertEquals(await host.run("uptime"), "You ran uptime");
+ *
+ * await using sftp = await host.sftp();
+ * await sftp.writeTextFile("/hello.txt", "Hello over SSH");
+ * assertEquals(await sftp.readTextFile("/hello.txt"), "Hello over SSH");
+ * ```
+ *
+ * @module
+ */
+export { connect } from "./lib/client/connect.ts";
+export { Client, type ConnectionInfo, type WaitOptions } from "./lib/client/client.ts";
+export type { ConnectOptions } from "./lib/client/options.ts";
+export {
+  acceptAnyHostKey,
+  type HostAddress,
+  type HostKeyPolicy,
+  type HostKeys,
+  knownHosts,
+  type KnownHostsOptions,
+} from "./lib/client/host_keys.ts";
+export { loadKey, type LoadKeyOptions } from "./lib/client/identity.ts";
+export type { AuthMethod } from "./lib/auth/method.ts";
+export { none } from "./lib/auth/none.ts";
+export { password } from "./lib/auth/password.ts";
+export { publicKey } from "./lib/auth/public_key.ts";
+export { interactive } from "./lib/auth/interactive.ts";
+export { Command, type CommandOptions } from "./lib/session/command.ts";
+export {
+  type CommandOutput,
+  Process,
+  type ProcessOptions,
+  type Signal,
+} from "./lib/session/process.ts";
+export type { PtyOptions, TerminalMode, TerminalSize } from "./lib/session/pty.ts";
+export { Channel, type ExitStatus } from "./lib/connection/channel.ts";
+export type { AlgorithmOptions } from "./lib/crypto/suite.ts";
+export type { RekeyLimits } from "./lib/transport/transport.ts";
+export type { ByteStreams } from "./lib/transport/socket.ts";
+export * from "./lib/errors.ts";

@@ -1,0 +1,557 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { FAILURE_MS, failureDelay } from "../../lib/auth/failure_delay.ts";
+import type { ServerAuthPolicy } from "../../lib/auth/policy.ts";
+import { authenticateServer, type ServerAuthOptions } from "../../lib/auth/server.ts";
+import { MAX_AUTH_STEPS } from "../../lib/defaults.ts";
+import { ProtocolError, type SshError } from "../../lib/errors.ts";
+import { generateKey, importPublicKey, type PrivateKey } from "../../lib/keys/mod.ts";
+import {
+  UserauthFailure,
+  UserauthInfoResponse,
+  UserauthPkOk,
+  UserauthRequest,
+  UserauthSuccess,
+} from "../../lib/wire/messages.ts";
+import {
+  InteractiveAuth,
+  PasswordAuth,
+  PublicKeyAuth,
+  PublicKeyProbe,
+  PublicKeySigned,
+} from "../../lib/wire/requests.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+import { linkPair, type MemoryLink } from "./link_pair.ts";
+
+const NOTHING = new Uint8Array(0);
+const SESSION = new Uint8Array(32).fill(7);
+
+/** A server at work, and the client's end for hand-made messages. */
+function server(policy: ServerAuthPolicy, options: Partial<ServerAuthOptions> = {}) {
+  const pair = linkPair();
+  const login = authenticateServer(pair.server, { policy, maxTries: 100, ...options });
+  login.catch((error) => pair.client.die(error));
+  return { client: pair.client, sent: pair.server, login };
+}
+
+function request(
+  method: string,
+  data: Uint8Array = NOTHING,
+  { user = "ann", service = "ssh-connection" } = {},
+): Uint8Array {
+  return UserauthRequest.encode({ user, service, method, data });
+}
+
+function passwordRequest(password: string, user = "ann"): Uint8Array {
+  return request("password", PasswordAuth.encode({ change: false, password }), { user });
+}
+
+interface Lie {
+  sessionId?: Uint8Array;
+  user?: string;
+  service?: string;
+  method?: string;
+  signed?: boolean;
+  number?: number;
+  algorithm?: string;
+  publicKey?: Uint8Array;
+}
+
+/** A public key request whose signature is over something that may differ from the request. */
+function keyRequest(key: PrivateKey, lie: Lie = {}, algorithm = "ssh-ed25519"): Uint8Array {
+  const honest = { sessionId: SESSION, number: 50, user: "ann", service: "ssh-connection" };
+  const fields = { method: "publickey", signed: true, algorithm, publicKey: key.publicKey.blob };
+  const data = PublicKeySigned.encode({ ...honest, ...fields, ...lie });
+  const signature = key.sign(key.publicKey.algorithms[0]!, data);
+  return request(
+    "publickey",
+    PublicKeyAuth.encode({ signed: true, algorithm, publicKey: key.publicKey.blob, signature }),
+  );
+}
+
+function probe(algorithm: string, publicKey: Uint8Array): Uint8Array {
+  return request("publickey", PublicKeyProbe.encode({ signed: false, algorithm, publicKey }));
+}
+
+async function exchange(client: MemoryLink, message: Uint8Array): Promise<number> {
+  client.send(message);
+  return (await client.receive())[0]!;
+}
+
+async function refusedBy(login: Promise<unknown>): Promise<SshError & ProtocolError> {
+  return await assertRejects(() => login, ProtocolError) as ProtocolError;
+}
+
+const ask: ServerAuthPolicy = { password: (_user, password) => password === "right" };
+
+Deno.test("a SUCCESS sent by the client ends the connection (CVE-2018-10933)", async () => {
+  for (const number of [52, 51, 53, 60, 61, 63, 79]) {
+    const { client, sent, login } = server(ask);
+    client.send(new Uint8Array([number]));
+    assertEquals((await refusedBy(login)).disconnectReason, 2);
+    assertEquals(sent.sent, []);
+  }
+});
+
+Deno.test("another service than ssh-connection is refused", async () => {
+  for (const service of ["ssh-userauth", "", "shell", "ssh-connection\0"]) {
+    const { client, login } = server(ask);
+    client.send(
+      request("password", PasswordAuth.encode({ change: false, password: "right" }), { service }),
+    );
+    assertEquals((await refusedBy(login)).disconnectReason, 7);
+  }
+});
+
+Deno.test("a malformed request ends the connection whoever the user is (CVE-2018-15473)", async () => {
+  using key = await generateKey();
+  const { blob } = key.publicKey;
+  const whole = PublicKeyAuth.encode({
+    signed: true,
+    algorithm: "ssh-ed25519",
+    publicKey: blob,
+    signature: NOTHING,
+  });
+  const malformed: [string, Uint8Array][] = [
+    ["password", NOTHING],
+    ["password", new Uint8Array([0])],
+    ["password", new Uint8Array([0, 255, 255, 255, 255])],
+    ["password", new Uint8Array([1, 0, 0, 0, 0])],
+    ["password", new Uint8Array([0, 0, 0, 0, 0, 9])],
+    ["publickey", NOTHING],
+    ["publickey", whole.subarray(0, -1)],
+    ["publickey", new Uint8Array([...whole, 0])],
+    ["keyboard-interactive", NOTHING],
+  ];
+  for (const user of ["known", "unknown"]) {
+    for (const [method, data] of malformed) {
+      const { client, sent, login } = server({
+        password: (user) => user === "known",
+        publicKey: (user) => user === "known",
+        interactive: (user) => user === "known",
+      });
+      client.send(request(method, data, { user }));
+      await refusedBy(login);
+      assertEquals(sent.sent, []);
+    }
+  }
+});
+
+Deno.test("methods that are not offered are refused and count as tries", async () => {
+  const { client, login } = server(ask, { maxTries: 4 });
+  const signed = { user: "ann" };
+  for (const method of ["hostbased", "publickey", "keyboard-interactive"]) {
+    assertEquals(await exchange(client, request(method, new Uint8Array(9), signed)), 51);
+  }
+  client.send(request("gssapi-with-mic"));
+  assertEquals((await refusedBy(login)).disconnectReason, 14);
+});
+
+Deno.test("a second none counts as a try", async () => {
+  const { client, login } = server(ask, { maxTries: 1 });
+  assertEquals(await exchange(client, request("none")), 51);
+  client.send(request("none"));
+  assertEquals((await refusedBy(login)).disconnectReason, 14);
+});
+
+Deno.test("a none that the policy refuses is free only at first", async () => {
+  const { client, login } = server({ none: () => false }, { maxTries: 1 });
+  assertEquals(await exchange(client, request("none")), 51);
+  client.send(request("none"));
+  await refusedBy(login);
+});
+
+Deno.test("questions about keys are bounded though they are no failed tries", async () => {
+  using key = await generateKey();
+  const { client, login } = server({ publicKey: () => true });
+  let questions = 0;
+  const flood = async () => {
+    for (;;) {
+      await exchange(client, probe("ssh-ed25519", key.publicKey.blob));
+      questions++;
+    }
+  };
+  await assertRejects(flood, ProtocolError);
+  assertEquals((await refusedBy(login)).disconnectReason, 14);
+  assert(questions <= 64);
+});
+
+Deno.test("PK_OK repeats the question, and comes only if the policy says yes", async () => {
+  using good = await generateKey();
+  using bad = await generateKey();
+  const { client } = server({ publicKey: (_user, key) => key.equals(good.publicKey) });
+  client.send(probe("ssh-ed25519", good.publicKey.blob));
+  const ok = UserauthPkOk.decode(await client.receive());
+  assertEquals(ok, { algorithm: "ssh-ed25519", publicKey: good.publicKey.blob });
+  assertEquals(await exchange(client, probe("ssh-ed25519", bad.publicKey.blob)), 51);
+});
+
+Deno.test("a key that was only asked about has not logged in, and is not the login's key", async () => {
+  using owned = await generateKey();
+  using foreign = await generateKey();
+  const { client, login } = server({ publicKey: () => true });
+  assertEquals(await exchange(client, keyRequest(owned, { user: "bob" })), 51);
+  assertEquals(await exchange(client, probe("ssh-ed25519", foreign.publicKey.blob)), 60);
+  assertEquals(await exchange(client, keyRequest(owned)), 52);
+  assert((await login).key?.equals(owned.publicKey));
+});
+
+Deno.test("a signature over anything else than this very request is refused", async () => {
+  using key = await generateKey();
+  using other = await generateKey();
+  const lies: Lie[] = [
+    { sessionId: new Uint8Array(32) },
+    { sessionId: SESSION.subarray(1) },
+    { user: "root" },
+    { service: "ssh-userauth" },
+    { method: "hostbased" },
+    { signed: false },
+    { number: 51 },
+    { algorithm: "rsa-sha2-256" },
+    { publicKey: other.publicKey.blob },
+  ];
+  const { client, login } = server({ publicKey: () => true });
+  for (const lie of lies) assertEquals(await exchange(client, keyRequest(key, lie)), 51);
+  assertEquals(await exchange(client, keyRequest(key)), 52);
+  await login;
+});
+
+Deno.test("a signature by another key is refused", async () => {
+  using key = await generateKey();
+  using thief = await generateKey();
+  const { client } = server({ publicKey: () => true });
+  const fields = { signed: true, algorithm: "ssh-ed25519", publicKey: key.publicKey.blob };
+  const signature = thief.sign(
+    "ssh-ed25519",
+    PublicKeySigned.encode({
+      ...fields,
+      sessionId: SESSION,
+      number: 50,
+      user: "ann",
+      service: "ssh-connection",
+      method: "publickey",
+    }),
+  );
+  const message = request("publickey", PublicKeyAuth.encode({ ...fields, signature }));
+  assertEquals(await exchange(client, message), 51);
+});
+
+Deno.test("malformed signature blobs are refused without ending the connection", async () => {
+  using key = await generateKey();
+  const { client } = server({ publicKey: () => true });
+  const blobs = [
+    NOTHING,
+    new Uint8Array(3),
+    new Writer().text("ssh-ed25519").string(new Uint8Array(63)).take(),
+    new Writer().text("ssh-ed25519").string(new Uint8Array(64)).take(),
+    new Writer().text("ssh-ed25519").string(new Uint8Array(64)).u8(0).take(),
+    new Writer().text("ssh-ed25519").u32(0xffffffff).take(),
+    new Writer().text("ssh-rsa").string(new Uint8Array(64)).take(),
+  ];
+  const { blob: publicKey } = key.publicKey;
+  for (const signature of blobs) {
+    const fields = { signed: true, algorithm: "ssh-ed25519", publicKey, signature };
+    assertEquals(await exchange(client, request("publickey", PublicKeyAuth.encode(fields))), 51);
+  }
+});
+
+Deno.test("the algorithm must be accepted and be one of the key's type", async () => {
+  using key = await generateKey();
+  using rsa = await generateKey("rsa", { bits: 2048 });
+  let consulted = 0;
+  const policy: ServerAuthPolicy = { publicKey: () => ++consulted > 0 };
+  const { client } = server(policy, { algorithms: ["rsa-sha2-256", "ssh-ed25519"] });
+  const { blob } = key.publicKey;
+  const refused: [string, Uint8Array][] = [
+    ["ssh-rsa", rsa.publicKey.blob],
+    ["rsa-sha2-512", rsa.publicKey.blob],
+    ["ssh-ed25519", rsa.publicKey.blob],
+    ["rsa-sha2-256", blob],
+    ["ecdsa-sha2-nistp256", blob],
+    ["ssh-dss", blob],
+    ["ssh-ed25519-cert-v01@openssh.com", blob],
+    ["ssh-ed25519", blob.subarray(1)],
+    ["ssh-ed25519", NOTHING],
+  ];
+  for (const [algorithm, publicKey] of refused) {
+    assertEquals(await exchange(client, probe(algorithm, publicKey)), 51);
+  }
+  // Signed by rsa-sha2-512 while rsa-sha2-256 is what the request says.
+  assertEquals(await exchange(client, keyRequest(rsa, {}, "rsa-sha2-256")), 51);
+  assertEquals(consulted, 1);
+  assertEquals(await exchange(client, probe("rsa-sha2-256", rsa.publicKey.blob)), 60);
+});
+
+Deno.test("a weak key is refused before the policy is asked", async () => {
+  const weak = new Writer().text("ssh-rsa").mpint(new Uint8Array([1, 0, 1]))
+    .mpint(new Uint8Array(128).fill(255)).take();
+  const { client } = server({
+    publicKey: () => {
+      throw new Error("must not be asked");
+    },
+  });
+  assertEquals(await exchange(client, probe("rsa-sha2-512", weak)), 51);
+});
+
+Deno.test("the policy is asked in the same way for a good and a bad signature", async () => {
+  using key = await generateKey();
+  const seen: string[] = [];
+  const { client } = server({ publicKey: (_user, offered) => seen.push(offered.type) < 0 });
+  await exchange(client, keyRequest(key));
+  await exchange(client, keyRequest(key, { user: "bob" }));
+  await exchange(client, probe("ssh-ed25519", key.publicKey.blob));
+  assertEquals(seen, ["ssh-ed25519", "ssh-ed25519", "ssh-ed25519"]);
+});
+
+Deno.test("what one user earned is lost when the user's name changes", async () => {
+  using key = await generateKey();
+  const policy: ServerAuthPolicy = {
+    ...ask,
+    publicKey: () => true,
+    required: ["publickey", "password"],
+  };
+  const { client, login } = server(policy);
+  client.send(keyRequest(key));
+  assertEquals(UserauthFailure.decode(await client.receive()), {
+    remaining: ["password"],
+    partial: true,
+  });
+  client.send(passwordRequest("right", "root"));
+  assertEquals(UserauthFailure.decode(await client.receive()), {
+    remaining: ["publickey"],
+    partial: true,
+  });
+  // Back again: nothing is left of the first success either.
+  client.send(passwordRequest("right"));
+  assertEquals(UserauthFailure.decode(await client.receive()).remaining, ["publickey"]);
+  assertEquals(await exchange(client, keyRequest(key)), 52);
+  assertEquals((await login).user, "ann");
+  assertEquals((await login).methods, ["password", "publickey"]);
+});
+
+Deno.test("the same method twice does not stand for two methods", async () => {
+  const policy: ServerAuthPolicy = {
+    ...ask,
+    interactive: () => false,
+    required: ["password", "keyboard-interactive"],
+  };
+  const { client } = server(policy);
+  assertEquals(await exchange(client, passwordRequest("right")), 51);
+  client.send(passwordRequest("right"));
+  assertEquals(UserauthFailure.decode(await client.receive()), {
+    remaining: ["keyboard-interactive"],
+    partial: false,
+  });
+});
+
+Deno.test("partial successes are bounded", async () => {
+  const policy: ServerAuthPolicy = {
+    password: () => true,
+    interactive: () => false,
+    required: ["password", "keyboard-interactive"],
+  };
+  const { client, sent, login } = server(policy);
+  for (let i = 0; i < MAX_AUTH_STEPS; i++) client.send(passwordRequest("right", `user${i}`));
+  assertEquals((await refusedBy(login)).disconnectReason, 14);
+  assert(!sent.sentNumbers.includes(52));
+});
+
+Deno.test("only true is yes: whatever else a policy answers, or throws, is a refusal", async () => {
+  const answers: unknown[] = [undefined, null, 1, "yes", {}, [], { change: "x" }, false];
+  for (const answer of answers) {
+    const yes = () => answer as boolean;
+    const { client } = server({ none: yes, password: yes, interactive: yes });
+    assertEquals(await exchange(client, request("none")), 51);
+    assertEquals(await exchange(client, passwordRequest("right")), 51);
+    const data = InteractiveAuth.encode({ language: "", submethods: "" });
+    assertEquals(await exchange(client, request("keyboard-interactive", data)), 51);
+  }
+  const fail = () => Promise.reject(new Error("database is down"));
+  const { client } = server({ none: fail, password: fail });
+  assertEquals(await exchange(client, request("none")), 51);
+  assertEquals(await exchange(client, passwordRequest("right")), 51);
+});
+
+const interactive = request(
+  "keyboard-interactive",
+  InteractiveAuth.encode({ language: "en", submethods: "pam,bsdauth" }),
+);
+
+function answers(...texts: string[]): Uint8Array {
+  const data = new Writer();
+  for (const text of texts) data.text(text);
+  return UserauthInfoResponse.encode({ count: texts.length, answers: data.take() });
+}
+
+const question = [{ text: "Code: ", echo: true }];
+
+Deno.test("another number of answers than prompts is a failure, whatever the policy says", async () => {
+  const { client } = server({
+    interactive: (_user, ask) => ask(question).then(() => true, () => true),
+  });
+  for (const message of [answers(), answers("1", "2")]) {
+    assertEquals(await exchange(client, interactive), 60);
+    assertEquals(await exchange(client, message), 51);
+  }
+});
+
+Deno.test("malformed answers end the connection", async () => {
+  const malformed = [
+    UserauthInfoResponse.encode({ count: 1, answers: NOTHING }),
+    UserauthInfoResponse.encode({ count: 1, answers: new Uint8Array(9) }),
+    UserauthInfoResponse.encode({ count: 1, answers: new Uint8Array([255, 255, 255, 255]) }),
+    new Uint8Array([61]),
+    new Uint8Array([52]),
+  ];
+  for (const message of malformed) {
+    const { client, login } = server({
+      interactive: (_user, ask) => ask(question).then(() => true, () => true),
+    });
+    assertEquals(await exchange(client, interactive), 60);
+    client.send(message);
+    await refusedBy(login);
+  }
+});
+
+Deno.test("a count of four thousand million answers allocates nothing", async () => {
+  const { client } = server({ interactive: async (_user, ask) => !!(await ask(question)) });
+  assertEquals(await exchange(client, interactive), 60);
+  const absurd = UserauthInfoResponse.encode({ count: 0xffffffff, answers: NOTHING });
+  assertEquals(await exchange(client, absurd), 51);
+});
+
+Deno.test("a request in the middle of questions abandons them without an answer", async () => {
+  const { client, sent, login } = server({
+    ...ask,
+    interactive: (_user, ask) => ask(question).then(() => true, () => true),
+  });
+  assertEquals(await exchange(client, interactive), 60);
+  assertEquals(await exchange(client, interactive), 60);
+  assertEquals(await exchange(client, passwordRequest("right")), 52);
+  assertEquals((await login).methods, ["password"]);
+  assertEquals(sent.sentNumbers, [60, 60, 52]);
+});
+
+Deno.test("a policy that answers before its question is answered does not lose a message", async () => {
+  const { client } = server({
+    ...ask,
+    interactive(_user, ask) {
+      ask(question);
+      return false;
+    },
+  });
+  client.send(interactive);
+  assertEquals((await client.receive())[0], 60);
+  assertEquals(await exchange(client, answers("77")), 51);
+  assertEquals(await exchange(client, passwordRequest("right")), 52);
+});
+
+Deno.test("a policy cannot ask twice at a time, too much, or after its attempt", async () => {
+  const errors: string[] = [];
+  const note = (error: Error) => void errors.push(error.message);
+  let late = () => Promise.resolve<unknown>(null);
+  const { client } = server({
+    async interactive(_user, ask) {
+      late = () => ask(question).catch(note);
+      const first = ask(question);
+      await ask(question).catch(note);
+      await first;
+      await ask(Array.from({ length: 65 }, () => question[0]!)).catch(note);
+      return true;
+    },
+  });
+  assertEquals(await exchange(client, interactive), 60);
+  assertEquals(await exchange(client, answers("77")), 52);
+  await late();
+  assertEquals(errors, [
+    "Cannot ask: the attempt waits for answers already",
+    "Cannot ask more than 64 questions at once",
+    "Cannot ask: the attempt is over",
+  ]);
+});
+
+Deno.test("a change of the password needs the policy's word", async () => {
+  const { PasswordChange } = await import("../../lib/wire/requests.ts");
+  const change = PasswordChange.encode({ change: true, password: "old", newPassword: "new" });
+  const without = server({ password: () => true });
+  assertEquals(await exchange(without.client, request("password", change)), 51);
+  const seen: string[][] = [];
+  const { client } = server({
+    password: () => ({ change: "Expired" }),
+    passwordChange: (...words) => seen.push(words) > 1,
+  });
+  assertEquals(await exchange(client, passwordRequest("old")), 60);
+  assertEquals(await exchange(client, request("password", change)), 51);
+  assertEquals(await exchange(client, request("password", change)), 52);
+  assertEquals(seen[0], ["ann", "old", "new"]);
+});
+
+Deno.test("no message follows success", async () => {
+  const { client, sent, login } = server(ask);
+  client.send(passwordRequest("right"));
+  client.send(passwordRequest("right"));
+  await login;
+  assertEquals(sent.sentNumbers, [52]);
+  assertEquals(sent.sent[0], UserauthSuccess.encode({}));
+});
+
+Deno.test("a refusal takes the least time, for known and unknown users alike", async () => {
+  const known = server({ password: (user, password) => user === "ann" && password === "right" });
+  for (const user of ["ann", "nobody"]) {
+    const start = performance.now();
+    assertEquals(await exchange(known.client, passwordRequest("wrong", user)), 51);
+    // Timers may fire a millisecond early.
+    assert(performance.now() - start >= FAILURE_MS - 1);
+  }
+});
+
+Deno.test("a slow policy's refusals are rounded up so that they look alike", async () => {
+  const times = await Promise.all([60, 100].map(async (elapsed) => {
+    const start = performance.now();
+    await failureDelay("ann", elapsed * 2, undefined);
+    return elapsed * 2 + performance.now() - start;
+  }));
+  // Both are due at the same multiple of one base, 200 to 300 ms.
+  assert(times.every((time) => time >= 4 * FAILURE_MS - 2), String(times));
+});
+
+Deno.test("failureDelay ends at once when the signal is aborted", async () => {
+  const controller = new AbortController();
+  const start = performance.now();
+  const delay = failureDelay("ann", 2_400, controller.signal);
+  controller.abort();
+  await delay;
+  await failureDelay("ann", 2_400, controller.signal);
+  assert(performance.now() - start < 500);
+});
+
+Deno.test("a policy that can let nobody in, or requires what it does not offer, is an error", async () => {
+  const policies: ServerAuthPolicy[] = [
+    {},
+    { banner: "hello" },
+    { ...ask, required: [] },
+    { ...ask, required: ["publickey"] },
+    { ...ask, required: ["password", "password"] },
+  ];
+  for (const policy of policies) {
+    await assertRejects(() => server(policy).login, TypeError);
+  }
+});
+
+Deno.test("a banner goes out once, before the first answer", async () => {
+  const { client, sent } = server({ ...ask, banner: (user) => `Hello ${user}` });
+  client.send(passwordRequest("wrong"));
+  assertEquals((await client.receive())[0], 53);
+  assertEquals((await client.receive())[0], 51);
+  assertEquals(await exchange(client, passwordRequest("right")), 52);
+  assertEquals(sent.sentNumbers, [53, 51, 52]);
+});
+
+Deno.test("public keys of the wire carry no comment into the policy", async () => {
+  using key = await generateKey("ed25519", { comment: "me@home" });
+  const { client, login } = server({
+    publicKey: (_user, offered) =>
+      offered.comment === "" && offered.equals(importPublicKey(key.publicKey.toString())),
+  });
+  assertEquals(await exchange(client, keyRequest(key)), 52);
+  await login;
+});

@@ -1,0 +1,210 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { authenticateClient, type ClientAuthOptions } from "../../lib/auth/client.ts";
+import { type Challenge, interactive, none, password, publicKey } from "../../lib/auth/method.ts";
+import { MAX_BANNER, MAX_CLIENT_AUTH_ATTEMPTS } from "../../lib/defaults.ts";
+import { AuthError, ProtocolError } from "../../lib/errors.ts";
+import { generateKey } from "../../lib/keys/mod.ts";
+import {
+  UserauthBanner,
+  UserauthFailure,
+  UserauthInfoRequest,
+  UserauthPasswdChangereq,
+  UserauthPkOk,
+  UserauthRequest,
+  UserauthSuccess,
+} from "../../lib/wire/messages.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+import { linkPair, type MemoryLink } from "./link_pair.ts";
+
+const SUCCESS = UserauthSuccess.encode({});
+
+/** A client at work against a server that answers what the script says, whatever it is sent. */
+async function against(
+  script: readonly Uint8Array[],
+  methods: ClientAuthOptions["methods"],
+  options: Partial<ClientAuthOptions> = {},
+): Promise<{ sent: MemoryLink; error: unknown }> {
+  const { client, server } = linkPair();
+  for (const message of script) server.send(message);
+  const entered = authenticateClient(client, { user: "ann", methods, ...options });
+  return { sent: client, error: await entered.then(() => null, (error) => error) };
+}
+
+function failure(remaining: string[], partial = false): Uint8Array {
+  return UserauthFailure.encode({ remaining, partial });
+}
+
+function challenge(count: number, prompts: Uint8Array, name = ""): Uint8Array {
+  return UserauthInfoRequest.encode({ name, instruction: "", language: "", count, prompts });
+}
+
+Deno.test("a SUCCESS for a mere question about a key is no success", async () => {
+  using key = await generateKey();
+  const { error, sent } = await against([SUCCESS], [publicKey(key, { probe: true })]);
+  assert(error instanceof ProtocolError);
+  assertEquals(sent.sent.length, 1);
+});
+
+Deno.test("a PK_OK for another key or algorithm ends the connection", async () => {
+  using key = await generateKey();
+  using other = await generateKey();
+  const answers = [
+    { algorithm: "ssh-ed25519", publicKey: other.publicKey.blob },
+    { algorithm: "ssh-rsa", publicKey: key.publicKey.blob },
+  ];
+  for (const answer of answers) {
+    const script = [UserauthPkOk.encode(answer), SUCCESS];
+    const { error, sent } = await against(script, [publicKey(key, { probe: true })]);
+    assert(error instanceof ProtocolError);
+    assertEquals(sent.sent.length, 1);
+  }
+});
+
+Deno.test("messages that no server may send end the connection", async () => {
+  const { UserauthInfoResponse } = await import("../../lib/wire/messages.ts");
+  const illegal = [
+    new Uint8Array([50]),
+    UserauthRequest.encode({ user: "a", service: "b", method: "c", data: new Uint8Array(0) }),
+    UserauthInfoResponse.encode({ count: 0, answers: new Uint8Array(0) }),
+    new Uint8Array([60]),
+    new Uint8Array([79]),
+    new Uint8Array([52, 0]),
+    new Uint8Array([51]),
+    failure(["password"]).subarray(0, -1),
+    new Uint8Array([51, 0, 0, 0, 1, 0x2c, 0]),
+    new Uint8Array([53]),
+  ];
+  using key = await generateKey();
+  for (const message of illegal) {
+    for (const method of [none(), password("secret"), publicKey(key), interactive(() => [])]) {
+      const { error } = await against([message], [method]);
+      assert(error instanceof ProtocolError, `${message} by ${method.name}: ${error}`);
+    }
+  }
+});
+
+Deno.test("a PASSWD_CHANGEREQ is no question of keyboard-interactive and none of a key", async () => {
+  using key = await generateKey();
+  const demand = UserauthPasswdChangereq.encode({ prompt: "New password?", language: "" });
+  for (const method of [none(), publicKey(key), interactive(() => [])]) {
+    const { error } = await against([demand], [method]);
+    assert(error instanceof ProtocolError);
+  }
+});
+
+Deno.test("absurd numbers of prompts are refused before anything is allocated", async () => {
+  const prompt = new Writer().text("?").bool(true).take();
+  const many = new Writer();
+  for (let i = 0; i < 65; i++) many.bytes(prompt);
+  const absurd = [
+    challenge(0xffffffff, new Uint8Array(0)),
+    challenge(65, many.take()),
+    challenge(2, prompt),
+    challenge(0, prompt),
+    challenge(1, new Uint8Array([255, 255, 255, 255])),
+  ];
+  for (const message of absurd) {
+    const { error } = await against([message], [interactive(() => ["secret"])]);
+    assert(error instanceof ProtocolError);
+  }
+});
+
+Deno.test("prompts come without what a terminal would obey, and cut", async () => {
+  const prompts = new Writer().text("\x1b]0;owned\x07Pass\u202eword:\n\x9b2J ").bool(false).take();
+  const seen: Challenge[] = [];
+  const method = interactive((asked) => (seen.push(asked), ["secret"]));
+  const long = "x".repeat(1 << 16);
+  await against([challenge(1, prompts, `\x1b[1m${long}`), SUCCESS], [method]);
+  assertEquals(seen[0]?.prompts, [{ text: "]0;ownedPassword:\n2J ", echo: false }]);
+  assert(seen[0]!.name.length < 2000);
+});
+
+Deno.test("the words of a password change come without what a terminal would obey", async () => {
+  let seen = "";
+  const demand = UserauthPasswdChangereq.encode({ prompt: "\x1b[2JNew?", language: "" });
+  const method = password("old", { change: (prompt) => (seen = prompt, "new") });
+  const { error } = await against([demand, SUCCESS], [method]);
+  assertEquals([error, seen], [null, "[2JNew?"]);
+});
+
+Deno.test("a server that asks for ever is left", async () => {
+  const prompt = new Writer().text("?").bool(true).take();
+  const endless = Array.from({ length: 100 }, () => challenge(1, prompt));
+  const first = await against(endless, [interactive(() => ["secret"])]);
+  assert(first.error instanceof ProtocolError);
+  assertEquals(first.sent.sent.length, MAX_CLIENT_AUTH_ATTEMPTS);
+  const demands = Array.from(
+    { length: 100 },
+    () => UserauthPasswdChangereq.encode({ prompt: "", language: "" }),
+  );
+  const second = await against(demands, [password("old", { change: () => "new" })]);
+  assert(second.error instanceof ProtocolError);
+});
+
+Deno.test("endless partial success ends when every method has succeeded", async () => {
+  const methods = [password("one"), interactive(() => []), password("two")];
+  const script = Array.from(
+    { length: 10 },
+    () => failure(["password", "keyboard-interactive"], true),
+  );
+  const { error, sent } = await against(script, methods);
+  assert(error instanceof AuthError);
+  assertEquals(sent.sent.length, 3);
+  assertEquals(error.partial, true);
+});
+
+Deno.test("banners of megabytes are cut, at any moment, and none of them is an answer", async () => {
+  const banner = UserauthBanner.encode({ text: "x".repeat(60_000), language: "" });
+  let shown = 0;
+  const { error } = await against(
+    [...Array.from({ length: 40 }, () => banner), failure(["password"]), banner, SUCCESS],
+    [password("one"), password("two")],
+    { onBanner: (text) => shown += text.length },
+  );
+  assertEquals(error, null);
+  assert(shown <= MAX_BANNER);
+});
+
+Deno.test("the names that a server goes on with are safe to print and cut", async () => {
+  const names = Array.from({ length: 2000 }, (_, i) => `method${i}@example.com`);
+  const { error } = await against([failure(names)], [none()]);
+  assert(error instanceof AuthError);
+  assert(error.message.length < 500);
+});
+
+Deno.test("what the program's own functions throw ends the login with just that", async () => {
+  const reason = new Error("cancelled by the user");
+  const fail = () => Promise.reject(reason);
+  const first = await against([SUCCESS], [password(fail)]);
+  assertEquals([first.error, first.sent.sent], [reason, []]);
+  const prompt = new Writer().text("?").bool(true).take();
+  const second = await against([challenge(1, prompt), SUCCESS], [interactive(fail)]);
+  assertEquals(second.error, reason);
+  const banner = UserauthBanner.encode({ text: "hello", language: "" });
+  const onBanner = () => {
+    throw reason;
+  };
+  const third = await against([banner, SUCCESS], [none()], { onBanner });
+  assertEquals(third.error, reason);
+});
+
+Deno.test("nothing secret is in an AuthError", async () => {
+  const { error } = await against([failure(["password"])], [password("open sesame")]);
+  assert(!Deno.inspect(error).includes("sesame"));
+  const method = password("open sesame");
+  assert(!Deno.inspect(method).includes("sesame"));
+});
+
+Deno.test("an aborted signal sends nothing at all", async () => {
+  const { client } = linkPair();
+  const signal = AbortSignal.abort(new Error("too late"));
+  const entered = authenticateClient(client, { user: "ann", methods: [password("x")], signal });
+  await assertRejects(() => entered, Error, "too late");
+  assertEquals(client.sent, []);
+});
+
+Deno.test("a user's name may hold anything without harm to the error", async () => {
+  const { error } = await against([failure([])], [none()], { user: "a\x1b[2J\n\u0000b" });
+  assert(error instanceof AuthError);
+  assert(error.message.startsWith('Cannot log in as "a[2Jb"'));
+});

@@ -1,0 +1,411 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { authenticateClient, type ClientAuthOptions } from "../../lib/auth/client.ts";
+import { interactive, none, password, publicKey } from "../../lib/auth/method.ts";
+import type { ServerAuthPolicy } from "../../lib/auth/policy.ts";
+import { authenticateServer, type Login, type ServerAuthOptions } from "../../lib/auth/server.ts";
+import { AuthError, ProtocolError } from "../../lib/errors.ts";
+import { type GeneratedKeyType, generateKey } from "../../lib/keys/mod.ts";
+import { linkPair } from "./link_pair.ts";
+
+type World = Partial<ClientAuthOptions> & {
+  policy: ServerAuthPolicy;
+  server?: Partial<ServerAuthOptions>;
+  extensions?: Record<string, string>;
+};
+
+/** Both roles against each other; the client's end ends the server's too. */
+async function logIn({ policy, server, extensions = {}, ...client }: World) {
+  const pair = linkPair();
+  for (const [name, value] of Object.entries(extensions)) {
+    pair.client.extensions.set(name, new TextEncoder().encode(value));
+  }
+  const login = authenticateServer(pair.server, { policy, ...server });
+  const ended = login.then(() => {}, (error) => pair.client.die(error));
+  let error: unknown;
+  try {
+    await authenticateClient(pair.client, { user: "ann", methods: [], ...client });
+  } catch (cause) {
+    error = cause;
+    pair.server.die(cause);
+  }
+  await ended;
+  const result: Login | null = await login.catch(() => null);
+  return { login: result, error, pair };
+}
+
+const ask: ServerAuthPolicy = { password: (_user, password) => password === "right" };
+
+Deno.test("password lets in who knows it", async () => {
+  const { login, pair } = await logIn({ policy: ask, methods: [password("right")] });
+  assertEquals(login, { user: "ann", methods: ["password"] });
+  assertEquals(pair.client.sentNumbers, [50]);
+  assertEquals(pair.server.sentNumbers, [52]);
+});
+
+Deno.test("password asks for the secret only when it is needed", async () => {
+  let asked = 0;
+  const secret = () => Promise.resolve(`right${++asked}`.slice(0, 5));
+  const none: ServerAuthPolicy = { interactive: () => true, password: () => true };
+  await logIn({ policy: none, methods: [interactive(() => []), password(secret)] });
+  assertEquals(asked, 0);
+  const { login } = await logIn({ policy: ask, methods: [password(secret)] });
+  assertEquals(login?.methods, ["password"]);
+  assertEquals(asked, 1);
+});
+
+Deno.test("AuthError says what was tried and what the server goes on with", async () => {
+  using key = await generateKey();
+  const policy: ServerAuthPolicy = { ...ask, publicKey: () => false };
+  const methods = [publicKey(key), password("wrong"), interactive(() => [])];
+  const { login, error } = await logIn({ policy, methods });
+  assertEquals(login, null);
+  assert(error instanceof AuthError);
+  assertEquals(error.attempts, ["publickey", "password"]);
+  assertEquals(error.remaining, ["publickey", "password"]);
+  assertEquals(error.partial, false);
+  assertStringIncludes(error.message, 'Cannot log in as "ann": tried publickey, password');
+});
+
+Deno.test("authenticateClient tries none when it has no method", async () => {
+  const { login } = await logIn({ policy: { none: (user) => user === "ann" } });
+  assertEquals(login, { user: "ann", methods: ["none"] });
+  const { error } = await logIn({ policy: ask });
+  assert(error instanceof AuthError);
+  assertEquals([error.attempts, error.remaining], [["none"], ["password"]]);
+});
+
+Deno.test("authenticateClient skips what the server does not go on with", async () => {
+  using key = await generateKey();
+  let signed = 0;
+  const counted = {
+    publicKey: key.publicKey,
+    sign: (algorithm: string, data: Uint8Array) => (signed++, key.sign(algorithm, data)),
+  };
+  const methods = [none(), publicKey(counted), password("right")];
+  const { login } = await logIn({ policy: ask, methods });
+  assertEquals(login?.methods, ["password"]);
+  assertEquals(signed, 0);
+});
+
+for (const type of ["ed25519", "ecdsa-p256", "ecdsa-p384", "rsa"] as GeneratedKeyType[]) {
+  for (const probe of [false, true]) {
+    const how = probe ? "after asking" : "straight away";
+    Deno.test(`publicKey logs in by a key of type ${type}, ${how}`, async () => {
+      using key = await generateKey(type, type === "rsa" ? { bits: 2048 } : {});
+      const { login, pair } = await logIn({
+        policy: { publicKey: (user, offered) => user === "ann" && offered.equals(key.publicKey) },
+        methods: [publicKey(key, { probe })],
+      });
+      assertEquals(login?.methods, ["publickey"]);
+      assert(login?.key?.equals(key.publicKey));
+      assertEquals(pair.server.sentNumbers, probe ? [60, 52] : [52]);
+    });
+  }
+}
+
+Deno.test("publicKey asks before signing only if it shall, and does not sign in vain", async () => {
+  using key = await generateKey();
+  const unwilling = {
+    publicKey: key.publicKey,
+    sign: () => {
+      throw new Error("must not sign");
+    },
+  };
+  const methods = [publicKey(unwilling, { probe: true })];
+  const { error } = await logIn({ policy: { publicKey: () => false }, methods });
+  assert(error instanceof AuthError);
+  assertEquals(error.cause, undefined);
+});
+
+Deno.test("publicKey that cannot sign leaves the turn to the next method", async () => {
+  using key = await generateKey();
+  const broken = {
+    publicKey: key.publicKey,
+    sign: () => Promise.reject(new Error("agent refused")),
+  };
+  const policy: ServerAuthPolicy = { ...ask, publicKey: () => true };
+  const { login } = await logIn({ policy, methods: [publicKey(broken), password("right")] });
+  assertEquals(login?.methods, ["password"]);
+  const { error } = await logIn({ policy, methods: [publicKey(broken)] });
+  assert(error instanceof AuthError);
+  assertStringIncludes(error.message, `Cannot sign with the key ${key.publicKey.fingerprint()}`);
+});
+
+Deno.test("publicKey chooses an RSA signature by server-sig-algs", async () => {
+  using key = await generateKey("rsa", { bits: 2048 });
+  const tried: string[] = [];
+  const counted = {
+    publicKey: key.publicKey,
+    sign: (algorithm: string, data: Uint8Array) => {
+      tried.push(algorithm);
+      return key.sign(algorithm, data);
+    },
+  };
+  const policy: ServerAuthPolicy = { publicKey: () => true };
+  const methods = [publicKey(counted)];
+  await logIn({ policy, methods });
+  await logIn({ policy, methods, extensions: { "server-sig-algs": "rsa-sha2-256,ssh-rsa" } });
+  assertEquals(tried, ["rsa-sha2-512", "rsa-sha2-256"]);
+  const { error } = await logIn({
+    policy,
+    methods,
+    extensions: { "server-sig-algs": "ssh-rsa" },
+  });
+  assert(error instanceof AuthError);
+  assertStringIncludes(error.message, 'accepts no signature algorithm of a key "ssh-rsa"');
+});
+
+Deno.test("publicKey offers an Ed25519 key to a server that leaves it out of its list", async () => {
+  using key = await generateKey();
+  const { login } = await logIn({
+    policy: { publicKey: () => true },
+    methods: [publicKey(key)],
+    extensions: { "server-sig-algs": "rsa-sha2-256,rsa-sha2-512" },
+  });
+  assertEquals(login?.methods, ["publickey"]);
+});
+
+Deno.test("several keys are tried in order", async () => {
+  using first = await generateKey();
+  using second = await generateKey();
+  const { login } = await logIn({
+    policy: { publicKey: (_user, key) => key.equals(second.publicKey) },
+    methods: [publicKey(first), publicKey(second, { probe: true })],
+  });
+  assert(login?.key?.equals(second.publicKey));
+});
+
+Deno.test("interactive goes through several rounds", async () => {
+  const seen: unknown[] = [];
+  const { login } = await logIn({
+    policy: {
+      async interactive(user, ask) {
+        const [pin] = await ask([{ text: "PIN: ", echo: false }], { name: "Step 1" });
+        const [code, colour] = await ask([
+          { text: "Code: ", echo: true },
+          { text: "Colour: ", echo: true },
+        ], { instruction: "Look at your token" });
+        return user === "ann" && pin === "1234" && code === "77" && colour === "blue";
+      },
+    },
+    methods: [
+      interactive(({ name, instruction, prompts }) => {
+        seen.push(name, instruction);
+        return prompts.map(({ text }) =>
+          ({ "PIN: ": "1234", "Code: ": "77", "Colour: ": "blue" })[text] ?? ""
+        );
+      }),
+    ],
+  });
+  assertEquals(login?.methods, ["keyboard-interactive"]);
+  assertEquals(seen, ["Step 1", "", "", "Look at your token"]);
+});
+
+Deno.test("interactive answers a challenge without prompts by itself", async () => {
+  const shown: string[] = [];
+  const { login } = await logIn({
+    policy: {
+      async interactive(_user, ask) {
+        await ask([]);
+        await ask([], { instruction: "Welcome back" });
+        return true;
+      },
+    },
+    methods: [interactive(({ instruction }) => (shown.push(instruction), ["too", "many"]))],
+  });
+  assertEquals(login?.methods, ["keyboard-interactive"]);
+  assertEquals(shown, ["Welcome back"]);
+});
+
+Deno.test("interactive with the wrong number of answers is the caller's error", async () => {
+  const { error } = await logIn({
+    policy: { interactive: async (_user, ask) => (await ask([{ text: "?", echo: true }]), true) },
+    methods: [interactive(() => [])],
+  });
+  assert(error instanceof TypeError);
+});
+
+Deno.test("an expired password is changed", async () => {
+  let stored = "old";
+  const policy: ServerAuthPolicy = {
+    password: (_user, password) => password === stored && { change: "Expired. New one?" },
+    passwordChange(_user, old, fresh) {
+      if (old !== stored) return false;
+      if (fresh.length < 8) return { change: "Too short. New one?" };
+      stored = fresh;
+      return true;
+    },
+  };
+  const words: string[] = [];
+  const change = (prompt: string) => {
+    words.push(prompt);
+    return words.length === 1 ? "short" : "long enough";
+  };
+  const { login } = await logIn({ policy, methods: [password("old", { change })] });
+  assertEquals(login?.methods, ["password"]);
+  assertEquals(words, ["Expired. New one?", "Too short. New one?"]);
+  assertEquals(stored, "long enough");
+});
+
+Deno.test("an expired password without a way to change it leaves the turn to others", async () => {
+  const policy: ServerAuthPolicy = {
+    password: () => ({ change: "Expired" }),
+    passwordChange: () => true,
+    interactive: () => true,
+  };
+  const methods = [password("old"), interactive(() => [])];
+  const { login } = await logIn({ policy, methods });
+  assertEquals(login?.methods, ["keyboard-interactive"]);
+  const { error } = await logIn({ policy, methods: [password("old")] });
+  assert(error instanceof AuthError);
+  assertStringIncludes(error.message, "must be changed");
+});
+
+Deno.test("a demand for a new password is a refusal when there is no way to change it", async () => {
+  const policy: ServerAuthPolicy = { password: () => ({ change: "Expired" }) };
+  const { login, error } = await logIn({ policy, methods: [password("old")] });
+  assertEquals(login, null);
+  assert(error instanceof AuthError);
+});
+
+Deno.test("required methods must all succeed, in any order", async () => {
+  using key = await generateKey();
+  const policy: ServerAuthPolicy = {
+    ...ask,
+    publicKey: () => true,
+    required: ["publickey", "password"],
+  };
+  const both = [password("right"), publicKey(key)];
+  for (const methods of [both, both.toReversed()]) {
+    const { login, pair } = await logIn({ policy, methods });
+    assertEquals(login?.methods, methods.map(({ name }) => name));
+    assertEquals(pair.server.sentNumbers, [51, 52]);
+  }
+  const { login, error } = await logIn({ policy, methods: [publicKey(key), password("wrong")] });
+  assertEquals(login, null);
+  assert(error instanceof AuthError);
+  assertEquals([error.partial, error.remaining], [true, ["password"]]);
+});
+
+Deno.test("a method that came too early is tried again after partial success", async () => {
+  using key = await generateKey();
+  let keyShown = false;
+  const { login } = await logIn({
+    policy: {
+      publicKey: () => keyShown = true,
+      password: () => keyShown,
+      required: ["publickey", "password"],
+    },
+    methods: [password("right"), publicKey(key)],
+  });
+  assertEquals(login?.methods, ["publickey", "password"]);
+});
+
+Deno.test("the banner is shown without what a terminal would obey", async () => {
+  const banners: string[] = [];
+  const policy: ServerAuthPolicy = {
+    ...ask,
+    banner: (user) => `Hello ${user}\r\n\x1b[31mAuthorized\x07 use only\u202e\n`,
+  };
+  const methods = [password("wrong"), password("right")];
+  const onBanner = (text: string) => banners.push(text);
+  const { login } = await logIn({ policy, methods, onBanner });
+  assertEquals(login?.methods, ["password"]);
+  assertEquals(banners, ["Hello ann\n[31mAuthorized use only\n"]);
+});
+
+Deno.test("onAttempt is told of every decided attempt and of what the policy threw", async () => {
+  using key = await generateKey();
+  const attempts: unknown[] = [];
+  await logIn({
+    policy: {
+      ...ask,
+      publicKey: () => {
+        throw new Error("database is down");
+      },
+    },
+    methods: [publicKey(key), password("right")],
+    server: {
+      onAttempt: ({ method, accepted, key: tried, error }) =>
+        attempts.push([method, accepted, tried?.equals(key.publicKey), String(error)]),
+    },
+  });
+  assertEquals(attempts, [
+    ["publickey", false, true, "Error: database is down"],
+    ["password", true, undefined, "undefined"],
+  ]);
+});
+
+Deno.test("too many failures end the connection with reason 14", async () => {
+  const methods = Array.from({ length: 9 }, () => password("wrong"));
+  const { error, pair } = await logIn({ policy: ask, methods, server: { maxTries: 3 } });
+  assert(error instanceof ProtocolError);
+  assertEquals(error.disconnectReason, 14);
+  assertEquals(pair.server.sentNumbers, [51, 51]);
+});
+
+Deno.test("a first none is no failed try, a second one is", async () => {
+  const { error, pair } = await logIn({
+    policy: ask,
+    methods: [none(), password("wrong")],
+    server: { maxTries: 1 },
+  });
+  assert(error instanceof ProtocolError);
+  assertEquals(pair.server.sentNumbers, [51]);
+});
+
+Deno.test("abort ends both roles with the signal's reason", async () => {
+  const pair = linkPair();
+  const client = new AbortController();
+  const server = new AbortController();
+  const reason = new Error("enough");
+  const waiting = Promise.withResolvers<boolean>();
+  const login = authenticateServer(pair.server, {
+    policy: { password: () => waiting.promise },
+    signal: server.signal,
+  });
+  const entered = authenticateClient(pair.client, {
+    user: "ann",
+    methods: [password("right")],
+    signal: client.signal,
+  });
+  client.abort(reason);
+  server.abort(reason);
+  assertEquals(await entered.catch((error) => error), reason);
+  assertEquals(await login.catch((error) => error), reason);
+  waiting.resolve(true);
+  await waiting.promise;
+  pair.client.die(reason);
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(pair.server.sent, []);
+});
+
+Deno.test("a password that is typed after the abort is not sent", async () => {
+  const pair = linkPair();
+  const controller = new AbortController();
+  const typed = Promise.withResolvers<string>();
+  const entered = authenticateClient(pair.client, {
+    user: "ann",
+    methods: [password(() => typed.promise)],
+    signal: controller.signal,
+  });
+  controller.abort();
+  await assertRejects(() => entered, DOMException);
+  typed.resolve("right");
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(pair.client.sent, []);
+});
+
+Deno.test("a connection that dies ends both roles with its error", async () => {
+  const pair = linkPair();
+  const reason = new Error("reset");
+  const login = authenticateServer(pair.server, { policy: ask });
+  const entered = authenticateClient(pair.client, {
+    user: "ann",
+    methods: [interactive(() => [])],
+  });
+  pair.client.die(reason);
+  pair.server.die(reason);
+  assertEquals(await entered.catch((error) => error), reason);
+  assertEquals(await login.catch((error) => error), reason);
+});

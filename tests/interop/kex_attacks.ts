@@ -1,0 +1,192 @@
+/** Hostile values inside a first key exchange (RFC 8731 §3, RFC 5656 §4, draft mlkem-hybrid-kex). */
+import { concat } from "@std/bytes";
+import { type Attack, REASON } from "./attack.ts";
+import { COMMON_LISTS, kexInit, message, NUMBER, packet, string } from "./raw_packets.ts";
+
+const REFUSED = [REASON.PROTOCOL_ERROR, REASON.KEY_EXCHANGE_FAILED];
+const MLKEM = "mlkem768x25519-sha256";
+
+/** X25519 public values of small order: every secret that comes of them is zero (RFC 7748 §6.1). */
+const SMALL_ORDER: readonly [string, string][] = [
+  ["0", "00".repeat(32)],
+  ["1", "01" + "00".repeat(31)],
+  ["order 8", "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"],
+  ["order 8, the other", "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"],
+  ["p-1", "ec" + "ff".repeat(30) + "7f"],
+  ["p", "ed" + "ff".repeat(30) + "7f"],
+  ["p+1", "ee" + "ff".repeat(30) + "7f"],
+];
+
+/** The base point of P-256, uncompressed, and what can be wrong with a point. */
+const BASE_X = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296";
+const BASE_Y = "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+const BAD_POINTS: readonly [string, string][] = [
+  ["at infinity", "00"],
+  ["off the curve", "04" + BASE_X + BASE_Y.slice(0, -2) + "f6"],
+  ["of zeros", "04" + "00".repeat(64)],
+  ["with a coordinate above the field", "04" + "ff".repeat(32) + BASE_Y],
+  ["that is too short", "04" + BASE_X],
+  ["that is too long", "04" + BASE_X + BASE_Y + "00"],
+  ["in an unknown form", "05" + BASE_X + BASE_Y],
+  ["that is empty", ""],
+];
+
+/** As a client, agrees on the method and sends the value as its own. */
+function offers(kex: string, what: string, value: Uint8Array): Attack {
+  return {
+    by: "client",
+    name: `a ${kex} value ${what}`,
+    async run(peer) {
+      await peer.greet();
+      await peer.send(packet(kexInit({ 0: kex })));
+      await peer.send(packet(message(NUMBER.KEX_INIT, string(value))));
+    },
+    ends: true,
+    reasons: REFUSED,
+  };
+}
+
+/** As a server, agrees on the method and answers the client's value with this message. */
+function answers(
+  name: string,
+  kex: string,
+  reply: () => Uint8Array | Promise<Uint8Array>,
+  expected: Partial<Attack> = {},
+): Attack {
+  return {
+    by: "server",
+    name,
+    async run(peer) {
+      await peer.greet();
+      await peer.send(packet(kexInit({ 0: kex, 1: "ssh-ed25519" })));
+      await peer.until(
+        ({ packets }) => packets.some((payload) => payload[0] === NUMBER.KEX_INIT),
+        "the client's value",
+      );
+      await peer.send(packet(await reply()));
+    },
+    ends: true,
+    reasons: REFUSED,
+    ...expected,
+  };
+}
+
+/** KEX_REPLY with a fresh Ed25519 host key and a signature by it, over other data than it should be. */
+async function reply(
+  value: Uint8Array,
+  change: { blob?: Uint8Array<ArrayBuffer>; label?: string; signature?: Uint8Array } = {},
+): Promise<Uint8Array> {
+  const pair = await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]);
+  const key = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
+  const blob = change.blob ?? concat([string("ssh-ed25519"), string(key)]);
+  const signed = new Uint8Array(await crypto.subtle.sign("Ed25519", pair.privateKey, blob));
+  const signature = concat([
+    string(change.label ?? "ssh-ed25519"),
+    string(change.signature ?? signed),
+  ]);
+  return message(NUMBER.KEX_REPLY, string(blob), string(value), string(signature));
+}
+
+const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+const hex = (text: string) => Uint8Array.fromHex(text);
+const CURVE = "curve25519-sha256";
+const SIGNATURE = { reasons: [...REFUSED, 9] }; // 9: HOST_KEY_NOT_VERIFIABLE
+
+/** Every attack on the values of a first key exchange. */
+export const KEX_ATTACKS: readonly Attack[] = [
+  ...[0, 31, 33, 1000].map((length) => offers(CURVE, `of ${length} bytes`, random(length))),
+  ...SMALL_ORDER.map(([what, value]) => offers(CURVE, `of small order (${what})`, hex(value))),
+  ...BAD_POINTS.map(([what, value]) => offers("ecdh-sha2-nistp256", what, hex(value))),
+  offers(MLKEM, "of 1215 bytes", random(1215)),
+  offers(MLKEM, "of 1217 bytes", random(1217)),
+  offers(MLKEM, "of 32 bytes", random(32)),
+  offers(MLKEM, "whose key is not reduced", concat([new Uint8Array(1184).fill(255), random(32)])),
+  offers(MLKEM, "whose X25519 half is zero", new Uint8Array(1216)),
+  {
+    by: "client",
+    name: "a key exchange value with bytes behind it",
+    async run(peer) {
+      await peer.greet();
+      const init = message(NUMBER.KEX_INIT, string(random(32)), Uint8Array.of(0));
+      await peer.send(packet(kexInit()), packet(init));
+    },
+    ends: true,
+    reasons: REFUSED,
+  },
+  {
+    by: "client",
+    name: "a client that sends the server's part",
+    async run(peer) {
+      await peer.greet();
+      await peer.send(packet(kexInit({ 0: COMMON_LISTS[0] })), packet(await reply(random(32))));
+    },
+    ends: true,
+    reasons: REFUSED,
+  },
+  {
+    by: "client",
+    name: "two key exchange values",
+    async run(peer) {
+      await peer.greet();
+      const init = packet(message(NUMBER.KEX_INIT, string(random(32))));
+      await peer.send(packet(kexInit()), init, init);
+    },
+    ends: true,
+  },
+
+  ...[0, 31, 33].map((length) =>
+    answers(`a server's ${CURVE} value of ${length} bytes`, CURVE, () => reply(random(length)))
+  ),
+  ...SMALL_ORDER.map(([what, value]) =>
+    answers(`a server's ${CURVE} value of small order (${what})`, CURVE, () => reply(hex(value)))
+  ),
+  ...BAD_POINTS.map(([what, value]) =>
+    answers(`a server's point ${what}`, "ecdh-sha2-nistp256", () => reply(hex(value)))
+  ),
+  ...[1119, 1121, 32].map((length) =>
+    answers(`a server's ${MLKEM} value of ${length} bytes`, MLKEM, () => reply(random(length)))
+  ),
+  answers("a signature over other data", CURVE, () => reply(random(32)), SIGNATURE),
+  answers(
+    "a signature of 63 bytes",
+    CURVE,
+    () => reply(random(32), { signature: random(63) }),
+    SIGNATURE,
+  ),
+  answers(
+    "a signature labelled with another algorithm",
+    CURVE,
+    () => reply(random(32), { label: "ssh-rsa" }),
+    SIGNATURE,
+  ),
+  answers(
+    "a host key of another type than agreed",
+    CURVE,
+    () =>
+      reply(random(32), {
+        blob: concat([
+          string("ecdsa-sha2-nistp256"),
+          string("nistp256"),
+          string(hex("04" + BASE_X + BASE_Y)),
+        ]),
+      }),
+    SIGNATURE,
+  ),
+  answers(
+    "a host key that is no key",
+    CURVE,
+    () => reply(random(32), { blob: random(50) }),
+    SIGNATURE,
+  ),
+  answers(
+    "an empty KEX_REPLY",
+    CURVE,
+    () => message(NUMBER.KEX_REPLY),
+  ),
+  answers("NEWKEYS instead of KEX_REPLY", CURVE, () => message(NUMBER.NEWKEYS)),
+  answers(
+    "KEX_INIT from a server",
+    CURVE,
+    () => message(NUMBER.KEX_INIT, string(random(32))),
+  ),
+];

@@ -1,0 +1,8 @@
+/** Our server on standard streams, as OpenSSH's `sftp -D` wants it: `stdio_server.ts ROOT [options]`. */
+import { localFiles, serveSftp, streamChannel } from "../../lib/sftp/mod.ts";
+
+const [root = ".", ...flags] = Deno.args;
+await serveSftp(
+  streamChannel(Deno.stdin.readable, Deno.stdout.writable),
+  localFiles({ root, readOnly: flags.includes("--read-only") }),
+);

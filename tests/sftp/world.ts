@@ -1,0 +1,190 @@
+/** What the SFTP tests build their worlds of: channels, peers, folders. */
+import {
+  localFiles,
+  type ServeSftpOptions,
+  serveSftp,
+  type SftpBackend,
+  type SftpChannel,
+  SftpClient,
+} from "../../lib/sftp/mod.ts";
+
+export const SFTP_SERVER = "/usr/lib/openssh/sftp-server";
+
+/** One direction of an in-memory channel; a writer waits while `limit` bytes are not yet read. */
+class Pipe {
+  readonly #chunks: Uint8Array[] = [];
+  readonly #limit: number;
+  #bytes = 0;
+  #state: "open" | "ended" | "broken" = "open";
+  #changed: PromiseWithResolvers<void> = Promise.withResolvers();
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    for (;;) {
+      if (this.#state === "broken") throw new Error("Pipe is broken");
+      const chunk = this.#chunks.shift();
+      if (chunk !== undefined) {
+        this.#bytes -= chunk.length;
+        this.#change();
+        return chunk;
+      }
+      if (this.#state === "ended") return null;
+      await this.#changed.promise;
+    }
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    while (this.#state === "open" && this.#bytes >= this.#limit) await this.#changed.promise;
+    if (this.#state !== "open") throw new Error("Pipe is closed");
+    this.#chunks.push(chunk.slice());
+    this.#bytes += chunk.length;
+    this.#change();
+  }
+
+  end(state: "ended" | "broken" = "ended"): void {
+    if (this.#state === "open") this.#state = state;
+    this.#change();
+  }
+
+  #change(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+export interface PairOptions {
+  /** Bytes that a direction holds before writers wait. */
+  readonly limit?: number;
+  /** Chunks are cut to this length. */
+  readonly chunk?: number;
+}
+
+/** Two channels, each the other's far end. */
+export function channelPair(options: PairOptions = {}): [SftpChannel, SftpChannel] {
+  const { limit = 256 * 1024, chunk = 32 * 1024 } = options;
+  const [there, back] = [new Pipe(limit), new Pipe(limit)];
+  const end = (input: Pipe, output: Pipe): SftpChannel => ({
+    readChunk: () => input.read(),
+    async writeAll(...chunks) {
+      for (const bytes of chunks) {
+        for (let at = 0; at < bytes.length; at += chunk) {
+          await output.write(bytes.subarray(at, at + chunk));
+        }
+      }
+    },
+    closeWrite: () => Promise.resolve(output.end()),
+    close() {
+      output.end();
+      input.end();
+      return Promise.resolve();
+    },
+  });
+  return [end(back, there), end(there, back)];
+}
+
+/** A folder that is gone afterwards. */
+export async function folder(): Promise<AsyncDisposable & { path: string }> {
+  const path = await Deno.realPath(await Deno.makeTempDir({ prefix: "sftp-test-" }));
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+export interface World extends AsyncDisposable {
+  readonly sftp: SftpClient;
+  /** The server's folder. */
+  readonly root: string;
+  /** A folder of the client's. */
+  readonly here: string;
+}
+
+export interface WorldOptions extends PairOptions {
+  readonly backend?: (root: string) => SftpBackend;
+  readonly serve?: ServeSftpOptions;
+  readonly timeout?: number;
+}
+
+/** Our client at our server. */
+export async function ourWorld(options: WorldOptions = {}): Promise<World> {
+  const { backend = (root) => localFiles({ root }), serve = {}, timeout } = options;
+  const [near, far] = channelPair(options);
+  const [root, here] = [await folder(), await folder()];
+  const served = serveSftp(far, backend(root.path), serve);
+  const sftp = await SftpClient.open(near, timeout === undefined ? {} : { timeout });
+  return {
+    sftp,
+    root: root.path,
+    here: here.path,
+    async [Symbol.asyncDispose]() {
+      await sftp.close();
+      await served;
+      await root[Symbol.asyncDispose]();
+      await here[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A program that speaks SFTP on its standard streams, as a channel. */
+export function programChannel(command: string, args: string[], cwd: string): SftpChannel & {
+  status: Promise<Deno.CommandStatus>;
+} {
+  const child = new Deno.Command(command, {
+    args,
+    cwd,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const reader = child.stdout.getReader();
+  const writer = child.stdin.getWriter();
+  return {
+    status: child.status,
+    readChunk: async () => (await reader.read()).value ?? null,
+    async writeAll(...chunks) {
+      for (const chunk of chunks) await writer.write(chunk);
+    },
+    closeWrite: () => writer.close(),
+    async close() {
+      await writer.close().catch(() => {});
+      // What the program still says is read to the end, so that it can end.
+      while (!(await reader.read().catch(() => ({ done: true }))).done);
+      await child.status;
+    },
+  };
+}
+
+/** Our client at OpenSSH's sftp-server. */
+export async function opensshWorld(args: string[] = []): Promise<World> {
+  const [root, here] = [await folder(), await folder()];
+  const sftp = await SftpClient.open(programChannel(SFTP_SERVER, args, root.path));
+  return {
+    sftp,
+    root: root.path,
+    here: here.path,
+    async [Symbol.asyncDispose]() {
+      await sftp.close();
+      await root[Symbol.asyncDispose]();
+      await here[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Bytes that repeat nowhere soon, the same for the same seed. */
+export function noise(length: number, seed = 1): Uint8Array<ArrayBuffer> {
+  const words = new Uint32Array(Math.ceil(length / 4));
+  let state = seed >>> 0 || 1;
+  for (let i = 0; i < words.length; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    words[i] = state;
+  }
+  return new Uint8Array(words.buffer).subarray(0, length);
+}
+
+/** Whether two arrays are the same, without a diff of a megabyte if they are not. */
+export function same(actual: Uint8Array, expected: Uint8Array): boolean {
+  if (actual.length !== expected.length) return false;
+  return actual.every((byte, index) => byte === expected[index]);
+}
