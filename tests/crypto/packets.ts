@@ -73,7 +73,10 @@ export function keysFor(suite: Suite, sequence = 0, seed = 7): RawKeys {
 }
 
 /** A sealer and an opener under the same keys. */
-export function pairFor(suite: Suite, sequence = 0): { sealer: Sealer; opener: Opener } & Disposable {
+export function pairFor(
+  suite: Suite,
+  sequence = 0,
+): { sealer: Sealer; opener: Opener } & Disposable {
   const sealer = new Sealer();
   const opener = new Opener();
   sealer.setKeys(keysFor(suite, sequence));

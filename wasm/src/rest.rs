@@ -1,10 +1,10 @@
 //! Ciphers for private keys at rest: one call, whole input, no padding.
 
 use crate::cipher::aes::Aes;
+use crate::cipher::gcm::AesGcm;
 use crate::memory::wipe_stack;
 use des::TdesEde3;
 use des::cipher::{BlockDecrypt, BlockEncrypt, KeyInit};
-use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// For AEAD ciphers the tag is appended (`seal`) or expected behind the data (`open`). None for a
@@ -42,8 +42,8 @@ fn aes(size: usize, key: &[u8], iv: &[u8]) -> Option<(Aes, [u8; 16])> {
 }
 
 fn ctr(size: usize, key: &[u8], iv: &[u8], data: &mut [u8]) -> Option<()> {
-    let (aes, mut counter) = aes(size, key, iv)?;
-    aes.ctr(&mut counter, data);
+    let (aes, iv) = aes(size, key, iv)?;
+    aes.ctr(&mut u128::from_be_bytes(iv), data);
     Some(())
 }
 
@@ -60,13 +60,20 @@ fn cbc(size: usize, key: &[u8], iv: &[u8], data: &mut [u8], seal: bool) -> Optio
 }
 
 fn gcm(size: usize, key: &[u8], iv: &[u8], data: &mut Vec<u8>, seal: bool) -> Option<()> {
-    let algorithm = if size == 16 { &AES_128_GCM } else { &AES_256_GCM };
-    let key = LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?);
-    let nonce = Nonce::try_assume_unique_for_key(iv).ok()?;
-    if seal {
-        return key.seal_in_place_append_tag(nonce, Aad::empty(), data).ok();
+    if key.len() != size {
+        return None;
     }
-    let length = key.open_in_place(nonce, Aad::empty(), data).ok()?.len();
+    let (gcm, nonce) = (AesGcm::new(key), iv.try_into().ok()?);
+    if seal {
+        let tag = gcm.seal(nonce, &[], data);
+        data.extend(tag);
+        return Some(());
+    }
+    let (text, tag) = data.split_last_chunk_mut::<16>()?;
+    if !gcm.open(nonce, &[], text, tag) {
+        return None;
+    }
+    let length = text.len();
     data.truncate(length);
     Some(())
 }

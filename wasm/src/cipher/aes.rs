@@ -1,65 +1,256 @@
-//! AES in the modes that need no authentication of their own.
+//! AES by vector permutation: constant time, since every look-up is a swizzle in a register.
 
-use ::aes::cipher::{BlockDecrypt, BlockEncrypt, KeyInit};
-use ::aes::{Aes128, Aes192, Aes256};
+use super::aes_tables::{self as tables, CONSTANT, Table, to_tower};
+use super::simd::*;
+use ::aes::cipher::{BlockDecrypt, KeyInit};
 
-pub enum Aes {
-    Aes128(Aes128),
-    Aes192(Aes192),
-    Aes256(Aes256),
+/// Blocks that are encrypted side by side, to keep the execution units busy.
+pub const WIDE: usize = 8;
+pub const BLOCK: usize = 16;
+const MAX_ROUNDS: usize = 14;
+
+/// Read from memory, not written as constants: those are built anew at each use.
+#[derive(Clone, Copy)]
+struct Tables {
+    low: v128,
+    inverse: v128,
+    inverse_zeta: v128,
+    once: [v128; 2],
+    twice: [v128; 2],
+    last: [v128; 2],
+    enter: [v128; 2],
+    /// Steps down a column by one and by three, by how many ShiftRows are owed.
+    down: [v128; 4],
+    up: [v128; 4],
+    reverse: v128,
+}
+
+fn vector(table: Table) -> v128 {
+    load(&table, 0)
+}
+
+impl Tables {
+    fn new() -> Self {
+        Tables {
+            low: u8x16_splat(15),
+            inverse: vector(tables::INVERSE),
+            inverse_zeta: vector(tables::INVERSE_ZETA),
+            once: tables::ONCE.map(vector),
+            twice: tables::TWICE.map(vector),
+            last: tables::LAST.map(vector),
+            enter: tables::ENTER.map(vector),
+            down: std::array::from_fn(|owed| vector(tables::step(1, owed))),
+            up: std::array::from_fn(|owed| vector(tables::step(3, owed))),
+            reverse: vector(std::array::from_fn(|at| 15 - at as u8)),
+        }
+    }
+
+    /// A linear map given by its tables for the lower and the upper nibble.
+    #[inline(always)]
+    fn map(&self, [low, high]: [v128; 2], x: v128) -> v128 {
+        let (i, k) = self.nibbles(x);
+        v128_xor(swizzle(low, i), swizzle(high, k))
+    }
+
+    #[inline(always)]
+    fn nibbles(&self, x: v128) -> (v128, v128) {
+        (v128_and(x, self.low), v128_and(u16x8_shr(x, 4), self.low))
+    }
+
+    /// 1/u and 1/v of `aes_tables`.
+    #[inline(always)]
+    fn invert(&self, x: v128) -> (v128, v128) {
+        let (i, k) = self.nibbles(x);
+        let j = v128_xor(i, k);
+        let over_k = swizzle(self.inverse_zeta, k);
+        let from_i = v128_xor(swizzle(self.inverse, i), over_k);
+        let from_j = v128_xor(swizzle(self.inverse, j), over_k);
+        (v128_xor(swizzle(self.inverse, from_i), j), v128_xor(swizzle(self.inverse, from_j), i))
+    }
+
+    #[inline(always)]
+    fn output(&self, [u, v]: [v128; 2], inverted: (v128, v128)) -> v128 {
+        v128_xor(swizzle(u, inverted.0), swizzle(v, inverted.1))
+    }
+
+    /// SubBytes in AES's own representation.
+    fn substitute(&self, x: v128) -> v128 {
+        let inside = self.map(self.enter, x);
+        v128_xor(self.output(self.last, self.invert(inside)), u8x16_splat(CONSTANT))
+    }
+}
+
+pub struct Aes {
+    tables: Tables,
+    rounds: usize,
+    /// In the tower, with SubBytes' constant, and with the ShiftRows undone that is still owed;
+    /// the last one as FIPS 197 has it, but for the constant.
+    keys: [v128; MAX_ROUNDS + 1],
+    last_shift: v128,
+    /// Private keys at rest and legacy peers want CBC decryption, and that is never hot.
+    inverse: Inverse,
 }
 
 impl Aes {
+    /// A key of 16, 24 or 32 bytes.
     pub fn new(key: &[u8]) -> Self {
-        match key.len() {
-            16 => Aes::Aes128(Aes128::new(key.into())),
-            24 => Aes::Aes192(Aes192::new(key.into())),
-            _ => Aes::Aes256(Aes256::new(key.into())),
+        let tables = Tables::new();
+        let rounds = key.len() / 4 + 6;
+        let schedule = expand(&tables, key, rounds);
+        let mut keys = [u8x16_splat(0); MAX_ROUNDS + 1];
+        for (round, key) in schedule.as_chunks::<BLOCK>().0.iter().enumerate() {
+            let key = load(key, 0);
+            keys[round] = if round == rounds {
+                v128_xor(key, u8x16_splat(CONSTANT))
+            } else {
+                let inside = tables.map(tables.enter, key);
+                let constant = if round == 0 { 0 } else { to_tower(CONSTANT) };
+                let owed = vector(tables::shift_rows((4 - round % 4) % 4));
+                v128_xor(swizzle(inside, owed), u8x16_splat(constant))
+            };
+        }
+        let last_shift = vector(tables::shift_rows(rounds % 4));
+        Aes { tables, rounds, keys, last_shift, inverse: Inverse::new(key) }
+    }
+
+    /// Encrypts blocks. ShiftRows is never carried out but once at the end: until then the steps
+    /// of MixColumns and the round keys account for it.
+    #[inline(always)]
+    pub fn encrypt<const N: usize>(&self, mut blocks: [v128; N]) -> [v128; N] {
+        let tables = self.tables;
+        for block in &mut blocks {
+            *block = v128_xor(tables.map(tables.enter, *block), self.keys[0]);
+        }
+        for round in 1..self.rounds {
+            let key = self.keys[round];
+            let (down, up) = (tables.down[round % 4], tables.up[round % 4]);
+            for block in &mut blocks {
+                let inverted = tables.invert(*block);
+                let once = tables.output(tables.once, inverted);
+                let twice = tables.output(tables.twice, inverted);
+                // 2a + 3b + c + d, where b, c and d are the rows below a.
+                let a2_b = v128_xor(twice, swizzle(once, down));
+                let d_key = v128_xor(swizzle(once, up), key);
+                *block = v128_xor(v128_xor(a2_b, swizzle(a2_b, down)), d_key);
+            }
+        }
+        for block in &mut blocks {
+            let last = tables.output(tables.last, tables.invert(*block));
+            *block = v128_xor(swizzle(last, self.last_shift), self.keys[self.rounds]);
+        }
+        blocks
+    }
+
+    /// The key stream of eight counter blocks.
+    #[inline(always)]
+    pub fn key_stream(&self, counter: u128) -> [v128; WIDE] {
+        let (high, low) = ((counter >> 64) as u64, counter as u64);
+        let native: [v128; WIDE] = if low <= u64::MAX - WIDE as u64 {
+            std::array::from_fn(|at| u64x2(low + at as u64, high))
+        } else {
+            std::array::from_fn(|at| {
+                let counter = counter.wrapping_add(at as u128);
+                u64x2(counter as u64, (counter >> 64) as u64)
+            })
+        };
+        self.encrypt(native.map(|counter| swizzle(counter, self.tables.reverse)))
+    }
+
+    /// Encrypts or decrypts; the counter runs on by whole blocks (RFC 4344 §4).
+    pub fn ctr(&self, counter: &mut u128, data: &mut [u8]) {
+        let (chunks, rest) = data.as_chunks_mut::<{ WIDE * BLOCK }>();
+        for chunk in chunks {
+            let stream = self.key_stream(*counter);
+            for (at, key) in stream.into_iter().enumerate() {
+                xor_at(chunk, BLOCK * at, key);
+            }
+            *counter = counter.wrapping_add(WIDE as u128);
+        }
+        if !rest.is_empty() {
+            xor_some(&self.key_stream(*counter), rest);
+            *counter = counter.wrapping_add(rest.len().div_ceil(BLOCK) as u128);
         }
     }
 
-    pub fn encrypt(&self, block: &mut [u8; 16]) {
-        let block = block.into();
-        match self {
-            Aes::Aes128(aes) => aes.encrypt_block(block),
-            Aes::Aes192(aes) => aes.encrypt_block(block),
-            Aes::Aes256(aes) => aes.encrypt_block(block),
+    pub fn cbc_encrypt(&self, iv: &mut [u8; BLOCK], data: &mut [u8]) {
+        let mut chain = load(iv, 0);
+        for block in data.as_chunks_mut::<BLOCK>().0 {
+            [chain] = self.encrypt([v128_xor(load(block, 0), chain)]);
+            store(block, 0, chain);
         }
+        store(iv, 0, chain);
     }
 
-    pub fn decrypt(&self, block: &mut [u8; 16]) {
-        let block = block.into();
-        match self {
-            Aes::Aes128(aes) => aes.decrypt_block(block),
-            Aes::Aes192(aes) => aes.decrypt_block(block),
-            Aes::Aes256(aes) => aes.decrypt_block(block),
-        }
-    }
-
-    /// RFC 4344 §4: the counter is a 128-bit big-endian number. Whole blocks.
-    pub fn ctr(&self, counter: &mut [u8; 16], data: &mut [u8]) {
-        for chunk in data.chunks_mut(16) {
-            let mut stream = *counter;
-            self.encrypt(&mut stream);
-            chunk.iter_mut().zip(stream).for_each(|(byte, key)| *byte ^= key);
-            *counter = (u128::from_be_bytes(*counter).wrapping_add(1)).to_be_bytes();
-        }
-    }
-
-    pub fn cbc_encrypt(&self, iv: &mut [u8; 16], data: &mut [u8]) {
-        for block in data.as_chunks_mut::<16>().0 {
-            block.iter_mut().zip(*iv).for_each(|(byte, last)| *byte ^= last);
-            self.encrypt(block);
-            *iv = *block;
-        }
-    }
-
-    pub fn cbc_decrypt(&self, iv: &mut [u8; 16], data: &mut [u8]) {
-        for block in data.as_chunks_mut::<16>().0 {
+    pub fn cbc_decrypt(&self, iv: &mut [u8; BLOCK], data: &mut [u8]) {
+        for block in data.as_chunks_mut::<BLOCK>().0 {
             let cipher = *block;
-            self.decrypt(block);
-            block.iter_mut().zip(*iv).for_each(|(byte, last)| *byte ^= last);
+            self.inverse.decrypt(block);
+            xor_at(block, 0, load(iv, 0));
             *iv = cipher;
+        }
+    }
+}
+
+/// XORs fewer bytes than the key stream has.
+pub fn xor_some(stream: &[v128], text: &mut [u8]) {
+    let mut blocks = text.chunks_exact_mut(BLOCK);
+    let mut stream = stream.iter();
+    for (block, key) in blocks.by_ref().zip(stream.by_ref()) {
+        xor_at(block, 0, *key);
+    }
+    let mut last = [0; BLOCK];
+    stream.next().into_iter().for_each(|key| store(&mut last, 0, *key));
+    blocks.into_remainder().iter_mut().zip(last).for_each(|(byte, key)| *byte ^= key);
+}
+
+/// FIPS 197 §5.2.
+fn expand(tables: &Tables, key: &[u8], rounds: usize) -> Vec<u8> {
+    let mut schedule = Vec::with_capacity(BLOCK * (rounds + 1));
+    schedule.extend(key);
+    let mut round_constant = 1u8;
+    while schedule.len() < BLOCK * (rounds + 1) {
+        let at = schedule.len();
+        let mut word: [u8; 4] = schedule[at - 4..].try_into().expect("4 bytes");
+        let substitute = |word: [u8; 4]| {
+            let bytes = tables.substitute(u32x4_splat(u32::from_le_bytes(word)));
+            (u32x4_extract_lane::<0>(bytes)).to_le_bytes()
+        };
+        if at % key.len() == 0 {
+            word.rotate_left(1);
+            word = substitute(word);
+            word[0] ^= round_constant;
+            round_constant = round_constant << 1 ^ (round_constant >> 7) * 0x1b;
+        } else if key.len() == 32 && at % key.len() == 16 {
+            word = substitute(word);
+        }
+        for (byte, before) in word.into_iter().zip(at - key.len()..) {
+            schedule.push(byte ^ schedule[before]);
+        }
+    }
+    schedule
+}
+
+enum Inverse {
+    Aes128(::aes::Aes128Dec),
+    Aes192(::aes::Aes192Dec),
+    Aes256(::aes::Aes256Dec),
+}
+
+impl Inverse {
+    fn new(key: &[u8]) -> Self {
+        match key.len() {
+            16 => Inverse::Aes128(KeyInit::new(key.into())),
+            24 => Inverse::Aes192(KeyInit::new(key.into())),
+            _ => Inverse::Aes256(KeyInit::new(key.into())),
+        }
+    }
+
+    fn decrypt(&self, block: &mut [u8; BLOCK]) {
+        let block = block.into();
+        match self {
+            Inverse::Aes128(aes) => aes.decrypt_block(block),
+            Inverse::Aes192(aes) => aes.decrypt_block(block),
+            Inverse::Aes256(aes) => aes.decrypt_block(block),
         }
     }
 }

@@ -14,28 +14,32 @@ pub enum Mode {
 pub struct Separate {
     mode: Mode,
     aes: Aes,
-    /// The next counter block, or the last block of ciphertext: state runs on between packets.
-    iv: [u8; 16],
+    /// CTR: the next counter. State runs on between packets.
+    counter: u128,
+    /// CBC: the last block of ciphertext.
+    chain: [u8; 16],
     mac: Hmac,
     etm: bool,
 }
 
 impl Separate {
     pub fn new(mode: Mode, key: &[u8], iv: &[u8], mac: Hmac, etm: bool) -> Self {
-        Separate { mode, aes: Aes::new(key), iv: iv.try_into().expect("16 bytes"), mac, etm }
+        let chain: [u8; 16] = iv.try_into().expect("16 bytes");
+        let counter = u128::from_be_bytes(chain);
+        Separate { mode, aes: Aes::new(key), counter, chain, mac, etm }
     }
 
     fn encrypt(&mut self, data: &mut [u8]) {
         match self.mode {
-            Mode::Ctr => self.aes.ctr(&mut self.iv, data),
-            Mode::Cbc => self.aes.cbc_encrypt(&mut self.iv, data),
+            Mode::Ctr => self.aes.ctr(&mut self.counter, data),
+            Mode::Cbc => self.aes.cbc_encrypt(&mut self.chain, data),
         }
     }
 
     fn decrypt(&mut self, data: &mut [u8]) {
         match self.mode {
-            Mode::Ctr => self.aes.ctr(&mut self.iv, data),
-            Mode::Cbc => self.aes.cbc_decrypt(&mut self.iv, data),
+            Mode::Ctr => self.aes.ctr(&mut self.counter, data),
+            Mode::Cbc => self.aes.cbc_decrypt(&mut self.chain, data),
         }
     }
 

@@ -1,10 +1,12 @@
 //! What protects the packets of one direction: a cipher and a MAC, or both in one.
 
 pub mod aes;
+mod aes_tables;
 mod chacha;
 mod chacha_poly;
 mod ctr_hmac;
-mod gcm;
+pub mod gcm;
+mod ghash;
 mod none;
 mod poly1305;
 mod simd;

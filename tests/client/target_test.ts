@@ -1,0 +1,46 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { connect, none } from "@denossh/ssh";
+import { parseTarget } from "../../lib/client/options.ts";
+
+const TARGETS: [target: string, hostname: string, port: number | null, user: string | null][] = [
+  ["example.com", "example.com", null, null],
+  ["me@example.com", "example.com", null, "me"],
+  ["me@example.com:2222", "example.com", 2222, "me"],
+  ["ssh://me@example.com:2222/", "example.com", 2222, "me"],
+  ["a@b@example.com", "example.com", null, "a@b"],
+  ["::1", "::1", null, null],
+  ["[::1]:22", "::1", 22, null],
+  ["root@[fe80::1]", "fe80::1", null, "root"],
+];
+for (const [target, hostname, port, user] of TARGETS) {
+  Deno.test(`parseTarget takes "${target}" apart`, () => {
+    assertEquals(parseTarget(target), { hostname, port, user });
+  });
+}
+
+for (const target of ["", "@host", "me@", "host name", "host:x", "-oProxyCommand=x", "a\nb"]) {
+  Deno.test(`parseTarget refuses ${JSON.stringify(target)}`, () => {
+    assertThrows(() => parseTarget(target), TypeError, "expected [user@]host[:port]");
+  });
+}
+
+Deno.test("connect refuses bad arguments at once", async () => {
+  const auth = [none()];
+  const hostKeys = () => true;
+  await assertRejects(() => connect("me@host:70000", { auth, hostKeys }), RangeError, "65535");
+  await assertRejects(() => connect({ user: "me", auth, hostKeys }), TypeError, "No host");
+  await assertRejects(
+    () => connect("me@host", { auth, hostKeys, algorithms: { cipher: "rot13" } }),
+    TypeError,
+    'Unknown cipher algorithm "rot13"',
+  );
+  await assertRejects(
+    () => connect("me@host", { auth, hostKeys: "ssh-ed25519 nonsense" }),
+    Error,
+  );
+  await assertRejects(
+    () => connect("me@host", { auth, hostKeys, signal: AbortSignal.abort(new Error("no")) }),
+    Error,
+    "no",
+  );
+});

@@ -1,0 +1,206 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { KeyFormatError } from "../../lib/errors.ts";
+import {
+  type GeneratedKeyType,
+  generateKey,
+  importPublicKey,
+  parsePublicKey,
+  type PublicKey,
+  SIGNATURE_ALGORITHMS,
+} from "../../lib/keys/mod.ts";
+import { decodeSignature, encodeSignature } from "../../lib/keys/signature.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+
+const data = new TextEncoder().encode("what is signed");
+const LINE =
+  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea me@home";
+
+function rsaBlob(bits: number, e = [1, 0, 1], last = 1): Uint8Array {
+  const n = new Uint8Array(Math.ceil(bits / 8)).fill(0xff);
+  n[0] = 0xff >> (n.length * 8 - bits);
+  n[n.length - 1] = last;
+  return new Writer().text("ssh-rsa").mpint(new Uint8Array(e)).mpint(n).take();
+}
+
+Deno.test("importPublicKey and toString are inverse", () => {
+  assertEquals(importPublicKey(LINE).toString(), LINE);
+  const bare = LINE.split(" ").slice(0, 2).join(" ");
+  assertEquals(importPublicKey(`  ${bare}\r\n`).toString(), bare);
+  assertEquals(importPublicKey(bare.replace(" ", "\t \t")).toString(), bare);
+  assertEquals(importPublicKey(`${bare} two words`).comment, "two words");
+});
+
+Deno.test("importPublicKey refuses lines that are no keys", () => {
+  const [type, base64] = LINE.split(" ") as [string, string];
+  const refused = [
+    "",
+    "# comment",
+    type,
+    base64,
+    `${type}${base64}`,
+    `ssh-rsa ${base64}`,
+    `${type} ${base64.slice(0, -1)}`,
+    `${type} ${base64}=`,
+    `${type} ${base64.slice(0, -4)}`,
+    `${type} ${base64}AAAA`,
+    `${type} ${base64}\n${type} ${base64}`,
+    `no-pty ${LINE}`,
+    `${type} ${"-".repeat(60)}`,
+  ];
+  for (const line of refused) {
+    assertThrows(() => importPublicKey(line), KeyFormatError, undefined, line);
+  }
+});
+
+Deno.test("importPublicKey takes no more than linear time on hostile lines", () => {
+  const start = performance.now();
+  const hostile = ["a b" + " ".repeat(1e5) + "\nx", " ".repeat(1e5) + "x", "a" + "\t".repeat(1e5)];
+  for (const line of hostile) assertThrows(() => importPublicKey(line), KeyFormatError);
+  assert(performance.now() - start < 1000);
+});
+
+Deno.test("a comment cannot break out of its line", () => {
+  const { blob } = importPublicKey(LINE);
+  const key = parsePublicKey(blob, `me\nssh-ed25519 AAAA\x1b[2J`);
+  assertEquals(key.comment, "messh-ed25519 AAAA[2J");
+  assertEquals(key.toString().split("\n").length, 1);
+  assert(parsePublicKey(blob, "x".repeat(1e6)).comment.length < 2000);
+});
+
+Deno.test("parsePublicKey copies the blob", () => {
+  const blob = importPublicKey(LINE).blob.slice();
+  const key = parsePublicKey(blob);
+  blob.fill(0);
+  assertEquals(key.toString() + " me@home", LINE);
+});
+
+Deno.test("the fingerprint is the one of ssh-keygen", () => {
+  assertEquals(
+    importPublicKey(LINE).fingerprint(),
+    "SHA256:/xPBrp7DhHDxapgB4SnzjBYm7rLjQ5krjHt7AoX6Gk0",
+  );
+});
+
+Deno.test("parsePublicKey refuses wrong lengths, trailing bytes and foreign curves", () => {
+  const refused: [string, Uint8Array][] = [
+    ["empty", new Uint8Array(0)],
+    ["unknown type", new Writer().text("ssh-dss").take()],
+    ["a type with escapes", new Writer().text("\x1b[2J").take()],
+    ["short", new Writer().text("ssh-ed25519").string(new Uint8Array(31)).take()],
+    ["long", new Writer().text("ssh-ed25519").string(new Uint8Array(33)).take()],
+    ["trailing", new Writer().bytes(importPublicKey(LINE).blob).u8(0).take()],
+  ];
+  for (const [curve, length] of [["nistp256", 65], ["nistp384", 97]] as const) {
+    const name = `ecdsa-sha2-${curve}`;
+    const other = curve === "nistp256" ? "nistp384" : "nistp256";
+    const point = new Uint8Array(length).fill(4);
+    const key = (curve: string, point: Uint8Array) =>
+      new Writer().text(name).text(curve).string(point).take();
+    refused.push(["foreign curve", key(other, point)]);
+    refused.push(["short point", key(curve, point.subarray(1))]);
+    refused.push(["long point", key(curve, new Uint8Array(length + 1).fill(4))]);
+    refused.push(["compressed", key(curve, point.subarray(0, (length + 1) / 2).map(() => 2))]);
+    refused.push(["infinity", key(curve, new Uint8Array(1))]);
+  }
+  for (const [what, blob] of refused) {
+    const error = assertThrows(() => parsePublicKey(blob), KeyFormatError, undefined, what);
+    assert(!error.message.includes("\x1b"));
+  }
+});
+
+Deno.test("RSA keys have 2048 to 16384 bits and an odd exponent of at least 3", () => {
+  for (const bits of [2048, 2049, 4096, 16384]) {
+    assertEquals(parsePublicKey(rsaBlob(bits)).bits, bits);
+  }
+  assertEquals(parsePublicKey(rsaBlob(2048, [3])).bits, 2048);
+  for (const bits of [1, 512, 1024, 2047, 16385, 65536]) {
+    assertThrows(() => parsePublicKey(rsaBlob(bits)), KeyFormatError, `${bits} bits`);
+  }
+  for (const e of [[], [1], [2], [1, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0, 1]]) {
+    assertThrows(() => parsePublicKey(rsaBlob(2048, e)), KeyFormatError, "exponent");
+  }
+  assertThrows(() => parsePublicKey(rsaBlob(2048, [3], 2)), KeyFormatError, "modulus");
+});
+
+Deno.test("an RSA key of 64 Kbit is refused in less than 10 ms", () => {
+  const blob = rsaBlob(65536);
+  const start = performance.now();
+  assertThrows(() => parsePublicKey(blob), KeyFormatError);
+  assert(performance.now() - start < 10);
+});
+
+Deno.test("numbers with needless zeros or a sign are refused", () => {
+  const n = new Uint8Array(256).fill(0xff);
+  const negative = new Writer().text("ssh-rsa").mpint(new Uint8Array([3])).string(n).take();
+  assertThrows(() => parsePublicKey(negative), KeyFormatError, "Negative");
+  const padded = new Writer().text("ssh-rsa").string(new Uint8Array([0, 3])).mpint(n).take();
+  assertThrows(() => parsePublicKey(padded), KeyFormatError, "leading zeros");
+});
+
+for (const type of ["ed25519", "ecdsa-p256", "ecdsa-p384", "rsa"] as GeneratedKeyType[]) {
+  Deno.test(`verify of a key of type ${type} holds for its own signatures alone`, async () => {
+    const options = type === "rsa" ? { bits: 2048 } : {};
+    using key = await generateKey(type, options);
+    using other = await generateKey(type, options);
+    const { publicKey } = key;
+    for (const algorithm of publicKey.algorithms) {
+      const signature = key.sign(algorithm, data);
+      assert(publicKey.verify(algorithm, data, signature));
+      assert(!other.publicKey.verify(algorithm, data, signature));
+      assert(!publicKey.verify(algorithm, data.subarray(1), signature));
+      assert(!publicKey.verify(algorithm, new Uint8Array(0), signature));
+      for (const wrong of [...SIGNATURE_ALGORITHMS, "ssh-rsa", "", "none"]) {
+        if (wrong === algorithm) continue;
+        assert(!publicKey.verify(wrong, data, signature), wrong);
+        assert(!publicKey.verify(algorithm, data, relabelled(signature, wrong)), wrong);
+        assert(!publicKey.verify(wrong, data, relabelled(signature, wrong)), wrong);
+      }
+      assertTamperEvident(publicKey, algorithm, signature);
+    }
+  });
+}
+
+function relabelled(signature: Uint8Array, algorithm: string): Uint8Array {
+  return encodeSignature({ ...decodeSignature(signature), algorithm });
+}
+
+function assertTamperEvident(key: PublicKey, algorithm: string, signature: Uint8Array): void {
+  for (let i = 0; i < signature.length; i += key.type === "ssh-ed25519" ? 1 : 7) {
+    const tampered = signature.slice();
+    tampered[i]! ^= 1;
+    assert(!key.verify(algorithm, data, tampered), `byte ${i}`);
+    assert(!key.verify(algorithm, data, signature.subarray(0, i)), `length ${i}`);
+  }
+  assert(!key.verify(algorithm, data, new Uint8Array([...signature, 0])));
+}
+
+Deno.test("an RSA signature that lost its leading zeros still holds", async () => {
+  using key = await generateKey("rsa", { bits: 2048 });
+  // One signature in 256 starts with a zero.
+  for (let i = 0;; i++) {
+    const message = new Uint8Array([i >> 8, i]);
+    const { algorithm, bytes } = decodeSignature(key.sign("rsa-sha2-256", message));
+    assertEquals(bytes.length, 256);
+    if (bytes[0] !== 0) continue;
+    const short = encodeSignature({ algorithm, bytes: bytes.subarray(1) });
+    assert(key.publicKey.verify(algorithm, message, short));
+    break;
+  }
+});
+
+Deno.test("equals compares keys and not comments", async () => {
+  using other = await generateKey();
+  const key = importPublicKey(LINE);
+  assert(key.equals(parsePublicKey(key.blob, "another name")));
+  assert(!key.equals(other.publicKey));
+});
+
+Deno.test("SIGNATURE_ALGORITHMS has no SHA-1", () => {
+  assertEquals(SIGNATURE_ALGORITHMS, [
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+  ]);
+});

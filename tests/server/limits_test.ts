@@ -1,0 +1,115 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { ChannelOpenError, connect, none, password, SshError } from "@denossh/ssh";
+import { generateKey } from "@denossh/ssh/keys";
+import { serve, type ServeOptions, serveStreams } from "@denossh/ssh/server";
+import { connectedPair, memoryPair } from "@denossh/ssh/testing";
+
+const hostKey = await generateKey("ed25519");
+const open = { hostKeys: [hostKey], auth: { none: () => true } } satisfies ServeOptions;
+
+Deno.test("serve refuses options that cannot work", () => {
+  assertThrows(() => serve({ ...open, hostKeys: [] }), TypeError, "host key");
+  assertThrows(
+    () => serve({ ...open, algorithms: { hostKey: "rsa-sha2-512" } }),
+    TypeError,
+    "No host key fits",
+  );
+  assertThrows(() => serve({ ...open, algorithms: { kex: "+x" } }), TypeError, "Unknown");
+});
+
+Deno.test("LoginGraceTime ends a connection that does not log in, whatever it sends", async () => {
+  const [near, far] = memoryPair();
+  const served = serveStreams(far, { ...open, loginGraceTime: 50 });
+  const writer = near.writable.getWriter();
+  const reading = near.readable.pipeTo(new WritableStream()).catch(() => {});
+  // A drip of bytes does not re-arm the deadline.
+  const drip = setInterval(() => writer.write(new Uint8Array([83])).catch(() => {}), 5);
+  const cause = await served.closed;
+  clearInterval(drip);
+  assert(cause instanceof SshError);
+  await served.close();
+  await reading;
+});
+
+Deno.test("MaxAuthTries disconnects who guesses", async () => {
+  const [near, far] = memoryPair();
+  let guesses = 0;
+  await using served = serveStreams(far, {
+    hostKeys: [hostKey],
+    auth: { password: () => ++guesses < 0 },
+    maxAuthTries: 3,
+  });
+  const auth = Array.from({ length: 10 }, (_, i) => password(`guess ${i}`));
+  await assertRejects(
+    () => connect({ transport: near, user: "me", auth, hostKeys: hostKey.publicKey }),
+    SshError,
+  );
+  await served.closed;
+  assertEquals(guesses, 3);
+});
+
+Deno.test("MaxSessions bounds the sessions open at once, not their number", async () => {
+  await using pair = await connectedPair({ serve: { maxSessions: 2 }, handler: () => 0 });
+  const one = await pair.host.openSession();
+  const two = await pair.host.openSession();
+  const error = await assertRejects(() => pair.host.openSession(), ChannelOpenError);
+  assertEquals(error.reason, 1);
+  await one.close();
+  const three = await pair.host.openSession();
+  await Promise.all([two.close(), three.close()]);
+});
+
+Deno.test("no-more-sessions is honoured", async () => {
+  await using pair = await connectedPair({ handler: () => 0 });
+  await pair.host.request("no-more-sessions@openssh.com");
+  await assertRejects(() => pair.host.run("x"), ChannelOpenError);
+});
+
+Deno.test("A server that shuts down ends its connections and lets the port go", async () => {
+  const server = serve({ ...open, port: 0, hostname: "127.0.0.1" });
+  const port = server.addr.port;
+  const host = await connect({
+    hostname: "127.0.0.1",
+    port,
+    user: "me",
+    auth: [none()],
+    hostKeys: hostKey.publicKey,
+  });
+  assertEquals(server.connections, 1);
+  await server.shutdown();
+  await assertRejects(() => host.closed, SshError, "shutting down");
+  await host.close();
+  await using again = serve({ ...open, port, hostname: "127.0.0.1" });
+  assertEquals(again.addr.port, port);
+});
+
+Deno.test("MaxStartups drops strangers while they crowd, and a good login works after", async () => {
+  await using server = serve({
+    ...open,
+    port: 0,
+    hostname: "127.0.0.1",
+    maxStartups: { begin: 5, rate: 100, full: 5 },
+  });
+  const { port } = server.addr;
+  const stalled: Deno.TcpConn[] = [];
+  for (let i = 0; i < 5; i++) {
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    stalled.push(conn);
+    await conn.read(new Uint8Array(100)); // its identification: the connection is being served
+  }
+  const dropped = await Deno.connect({ hostname: "127.0.0.1", port });
+  assertEquals(await dropped.read(new Uint8Array(100)), null);
+  dropped.close();
+  for (const conn of stalled) conn.close();
+  const options = { user: "me", auth: [none()], hostKeys: hostKey.publicKey };
+  // The server notices the closed ones in its own time.
+  for (;;) {
+    try {
+      await using host = await connect(`127.0.0.1:${port}`, options);
+      assertEquals(host.info.user, "me");
+      break;
+    } catch (error) {
+      if (!(error instanceof SshError)) throw error;
+    }
+  }
+});

@@ -1,0 +1,293 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { TextLineStream, toText } from "@std/streams";
+import { CommandError, RequestDeniedError, SshError } from "../../lib/errors.ts";
+import type { Session } from "../../lib/session/session.ts";
+import { connectedPair } from "../../lib/testing/connected_pair.ts";
+
+const text = new TextDecoder();
+
+Deno.test("Client.run returns standard output without the last line feed", async () => {
+  await using pair = await connectedPair({ handler: (s) => s.print(`ran ${s.command}\n\n`) });
+  assertEquals(await pair.host.run("a b"), "ran a b\n");
+});
+
+Deno.test("Client.run throws what the command left when it fails", async () => {
+  await using pair = await connectedPair({
+    handler: async (session) => {
+      await session.print("half");
+      await session.printError("first\nno space left\n");
+      return 28;
+    },
+  });
+  const error = await assertRejects(
+    () => pair.host.run("dd"),
+    CommandError,
+    'Command "dd" failed with exit code 28: no space left',
+  );
+  assertEquals(error.exitCode, 28);
+  assertEquals(text.decode(error.stdout), "half");
+});
+
+Deno.test("Command.output gathers both streams, however they mix", async () => {
+  const block = new Uint8Array(50_000).fill(120);
+  await using pair = await connectedPair({
+    handler: async ({ channel }) => {
+      for (let i = 0; i < 100; i++) {
+        await channel.writeAll(block);
+        await channel.writeAllStderr(block);
+      }
+      return 1;
+    },
+  });
+  const output = await pair.host.command("x").output();
+  assertEquals([output.stdout.length, output.stderr.length], [5_000_000, 5_000_000]);
+  assertEquals([output.success, output.code, output.signal], [false, 1, null]);
+});
+
+Deno.test("Command.output gives up beyond maxOutput", async () => {
+  await using pair = await connectedPair({
+    handler: async ({ channel }) => {
+      for (;;) await channel.writeAll(new Uint8Array(10_000));
+    },
+  });
+  await assertRejects(
+    () => pair.host.command("yes", { maxOutput: 100_000 }).output(),
+    SshError,
+    "More than 100000 bytes",
+  );
+});
+
+Deno.test("Process.stdin reaches the command, and closing it is EOF", async () => {
+  await using pair = await connectedPair({
+    handler: async (session) => {
+      const said = await toText(session.stdin);
+      await session.print(said.toUpperCase());
+    },
+  });
+  await using process = await pair.host.command("tr a-z A-Z").spawn();
+  const writer = process.stdin.getWriter();
+  await writer.write(new TextEncoder().encode("shout"));
+  await writer.close();
+  assertEquals(await toText(process.stdout), "SHOUT");
+  assert((await process.status).success);
+});
+
+for (
+  const stdin of [
+    "null" as const,
+    new Uint8Array([104, 105]),
+    { text: "hi" },
+    new Blob(["hi"]).stream(),
+  ]
+) {
+  const kind = stdin === "null" ? "nothing" : stdin.constructor.name;
+  Deno.test(`Command.output feeds ${kind} to standard input and ends it`, async () => {
+    await using pair = await connectedPair({
+      handler: async (session) => session.print(`[${await toText(session.stdin)}]`),
+    });
+    const { stdout } = await pair.host.command("x", { stdin }).output();
+    assertEquals(text.decode(stdout), stdin === "null" ? "[]" : "[hi]");
+  });
+}
+
+Deno.test("A command that ends without reading its input is no failure", async () => {
+  await using pair = await connectedPair({ handler: () => 0 });
+  const stdin = new Uint8Array(10_000_000);
+  assertEquals((await pair.host.command("true", { stdin }).output()).code, 0);
+});
+
+Deno.test("Process.stdout streams lines as they come", async () => {
+  const more = Promise.withResolvers<void>();
+  await using pair = await connectedPair({
+    handler: async (session) => {
+      await session.print("one\n");
+      await more.promise;
+      await session.print("two\n");
+    },
+  });
+  await using process = await pair.host.command("tail -f").spawn();
+  const lines: string[] = [];
+  const stream = process.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(
+    new TextLineStream(),
+  );
+  for await (const line of stream) {
+    lines.push(line);
+    more.resolve();
+  }
+  assertEquals(lines, ["one", "two"]);
+});
+
+Deno.test("Standard output that is null is thrown away without stalling the command", async () => {
+  await using pair = await connectedPair({
+    handler: async ({ channel }) => {
+      for (let i = 0; i < 100; i++) await channel.writeAll(new Uint8Array(100_000));
+      return 3;
+    },
+  });
+  const output = await pair.host.command("x", { stdout: "null", stderr: "null" }).output();
+  assertEquals([output.code, output.stdout.length], [3, 0]);
+});
+
+Deno.test("An exit signal carries its name, core dump and message", async () => {
+  await using pair = await connectedPair({
+    handler: (session) =>
+      session.exitSignal("SEGV", { coreDumped: true, message: "bad\x1b address" }),
+  });
+  const output = await pair.host.command("x").output();
+  assertEquals(
+    [output.code, output.signal, output.coreDumped, output.message],
+    [null, "SEGV", true, "bad address"],
+  );
+});
+
+Deno.test("Process.kill and Process.resize reach the session", async () => {
+  const seen: unknown[] = [];
+  await using pair = await connectedPair({
+    handler: async (session) => {
+      seen.push(session.pty?.term, session.pty?.columns, session.pty?.modes);
+      const done = Promise.withResolvers<void>();
+      session.onResize((size) => seen.push(size));
+      session.onSignal((name) => {
+        seen.push(name);
+        done.resolve();
+      });
+      await session.print("ready");
+      await done.promise;
+    },
+  });
+  await using process = await pair.host.shell({
+    pty: { term: "vt100", columns: 132, rows: 43, modes: { ECHO: 0 } },
+  });
+  await process.channel.readChunk();
+  process.resize({ columns: 100, rows: 50 });
+  process.kill("SIGINT");
+  await process.status;
+  assertEquals(seen, [
+    "vt100",
+    132,
+    { ECHO: 0 },
+    { columns: 100, rows: 50, width: 0, height: 0 },
+    "INT",
+  ]);
+  assertThrows(() => process.kill("WINCH" as "TERM"), TypeError, "Unknown signal");
+});
+
+Deno.test("The environment arrives before the command starts", async () => {
+  await using pair = await connectedPair({
+    handler: (session) => session.print(JSON.stringify({ ...session.env })),
+  });
+  const env = { LANG: "C", EMPTY: "", __proto__x: "1" };
+  assertEquals(JSON.parse(await pair.host.run("env", { env })), env);
+});
+
+Deno.test("A session's environment refuses odd names and is bounded", async () => {
+  let count = 0;
+  await using pair = await connectedPair({
+    handler: (session: Session) => void (count = Object.keys(session.env).length),
+  });
+  const env = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`V${i}`, "x"]));
+  // The channel takes 256 requests at once; odd names are the server's to refuse.
+  await pair.host.run("x", { env: Object.fromEntries(Object.entries(env).slice(0, 200)) });
+  assertEquals(count, 200);
+  await pair.host.run("x", { env: { "LD PRELOAD": "x", "A=B": "x", OK: "x" } });
+  assertEquals(count, 1);
+});
+
+Deno.test("What the server does not allow is refused by name", async () => {
+  await using pair = await connectedPair({ serve: { pty: false } });
+  await assertRejects(() => pair.host.run("x"), RequestDeniedError, '"exec"');
+  await assertRejects(() => pair.host.shell({ pty: false }), RequestDeniedError, '"shell"');
+  await assertRejects(() => pair.host.shell(), RequestDeniedError, '"pty-req"');
+  await assertRejects(() => pair.host.sftp(), RequestDeniedError, '"subsystem"');
+  await assertRejects(() => pair.host.request("tcpip-forward"), RequestDeniedError);
+});
+
+Deno.test("A channel runs one program only", async () => {
+  await using pair = await connectedPair({
+    handler: async (session) => void await toText(session.stdin),
+  });
+  const channel = await pair.host.openSession();
+  await channel.request("shell");
+  await assertRejects(() => channel.request("shell"), RequestDeniedError);
+  await channel.closeWrite();
+  assertEquals((await channel.exitStatus).code, 0);
+  await channel.close();
+});
+
+Deno.test("Aborting a command ends it on both sides with the reason", async () => {
+  const gone = Promise.withResolvers<void>();
+  const signals: string[] = [];
+  await using pair = await connectedPair({
+    handler: async (session) => {
+      session.onSignal((name) => signals.push(name));
+      session.signal.addEventListener("abort", () => gone.resolve());
+      await session.print("started");
+      await gone.promise;
+    },
+  });
+  const aborter = new AbortController();
+  await using process = await pair.host.command("sleep 1000", { signal: aborter.signal }).spawn();
+  await process.channel.readChunk();
+  aborter.abort(new Error("too long"));
+  await assertRejects(() => process.status, Error, "too long");
+  await assertRejects(() => process.output(), Error, "too long");
+  await gone.promise;
+  assertEquals(signals, ["TERM"]);
+});
+
+Deno.test("An aborted signal keeps a command from starting", async () => {
+  let ran = false;
+  await using pair = await connectedPair({ handler: () => void (ran = true) });
+  await assertRejects(
+    () => pair.host.run("x", { signal: AbortSignal.abort(new Error("no")) }),
+    Error,
+    "no",
+  );
+  assertEquals(ran, false);
+});
+
+Deno.test("A handler that throws is exit code 1, and tells the client nothing else", async () => {
+  const reported = Promise.withResolvers<unknown>();
+  const listener = (event: ErrorEvent) => {
+    event.preventDefault();
+    reported.resolve(event.error);
+  };
+  addEventListener("error", listener);
+  try {
+    await using pair = await connectedPair({
+      handler: () => {
+        throw new Error("database password is hunter2");
+      },
+    });
+    const output = await pair.host.command("x").output();
+    assertEquals([output.code, output.stderr.length], [1, 0]);
+    assertEquals(String(await reported.promise), "Error: database password is hunter2");
+  } finally {
+    removeEventListener("error", listener);
+  }
+});
+
+Deno.test("A hundred commands at once on one connection", async () => {
+  await using pair = await connectedPair({
+    serve: { maxSessions: 100 },
+    handler: (session) => session.print(session.command!),
+  });
+  const commands = Array.from({ length: 100 }, (_, i) => `command ${i}`);
+  assertEquals(await Promise.all(commands.map((c) => pair.host.run(c))), commands);
+});
+
+Deno.test("A command whose output nobody reads stalls, while nine others go on", async () => {
+  await using pair = await connectedPair({
+    connect: { window: 64 * 1024 },
+    handler: async ({ channel, command }) => {
+      const bytes = command === "stalled" ? 1_000_000 : 300_000;
+      await channel.writeAll(new Uint8Array(bytes));
+    },
+  });
+  await using stalled = await pair.host.command("stalled").spawn();
+  const others = Array.from({ length: 9 }, () => pair.host.command("x").output());
+  for (const output of await Promise.all(others)) assertEquals(output.stdout.length, 300_000);
+  const settled = await Promise.race([stalled.status, Promise.resolve("running")]);
+  assertEquals(settled, "running");
+  assertEquals((await stalled.output()).stdout.length, 1_000_000);
+});
