@@ -6,7 +6,7 @@ export class Deadline implements Disposable {
   readonly #reason: () => unknown;
   #left: number;
   #since = 0;
-  #timer: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * Starts the clock.

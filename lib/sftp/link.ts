@@ -40,6 +40,7 @@ export class SftpLink {
   readonly #pending: Map<number, Pending> = new Map();
   readonly #abandoned: Map<number, Pending> = new Map();
   #nextId = 0;
+  #closing = false;
   #cause: Error | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #lastReply = 0;
@@ -103,12 +104,19 @@ export class SftpLink {
     await this.#send(call, msg.Status, null, encode);
   }
 
-  /** Ends the session; what still waits is rejected. */
+  /** Ends the session: what was sent may still be answered for a moment, then it is rejected. */
   async close(): Promise<void> {
-    if (this.#cause === null) {
-      await cancellable(this.#outbox.below(0), { timeout: CLOSE_LINGER_MS }).catch(() => {});
-      this.#fail(new ClosedError("SFTP session is closed"));
+    if (!this.#closing && this.#cause === null) {
+      this.#closing = true;
+      await cancellable(this.#drain(), { timeout: CLOSE_LINGER_MS }).catch(() => {});
+      this.#fail(closed());
     }
+    await this.#receiving;
+  }
+
+  async #drain(): Promise<void> {
+    await this.#outbox.below(0);
+    await this.#channel.closeWrite();
     await this.#receiving;
   }
 
@@ -119,7 +127,7 @@ export class SftpLink {
     encode: (id: number) => Uint8Array[],
   ): Promise<unknown> {
     const { signal } = call;
-    if (this.#cause !== null) return Promise.reject(this.#cause);
+    if (this.#cause !== null || this.#closing) return Promise.reject(this.#cause ?? closed());
     if (signal?.aborted) return Promise.reject(signal.reason);
     const id = this.#id();
     let chunks: Uint8Array[];
@@ -160,7 +168,11 @@ export class SftpLink {
   async #receive(): Promise<void> {
     try {
       while (await this.#source.more()) await this.#message();
-      this.#fail(sessionError(SftpStatus.CONNECTION_LOST, "the server closed the channel"));
+      this.#fail(
+        this.#closing
+          ? closed()
+          : sessionError(SftpStatus.CONNECTION_LOST, "the server closed the channel"),
+      );
     } catch (cause) {
       this.#fail(cause instanceof SftpError ? cause : lost(cause));
     }
@@ -275,6 +287,10 @@ export class SftpLink {
     this.#abandoned.clear();
     this.#channel.close().catch(() => {});
   }
+}
+
+function closed(): ClosedError {
+  return new ClosedError("SFTP session is closed");
 }
 
 /** What an answer means: a value of the expected kind, or the server's refusal, thrown. */

@@ -35,8 +35,8 @@ export interface ServeSftpOptions {
  * Serves one SFTP session: reads requests in order, answers them in order, and never holds more
  * than a few megabytes for a client.
  *
- * @param channel Where the client is; it is left open at the end of a session that went well, since
- * an SSH session still has its exit status to send
+ * @param channel Where the client is; at the end of a session that went well only its sending
+ * side is closed, since an SSH session still has its exit status to send
  * @param backend What is served, such as `localFiles`
  * @param options Limits on top of the backend's own
  * @returns When the client has sent its EOF and all its handles are closed
@@ -66,6 +66,7 @@ export async function serveSftp(
   const session = new Session(channel, backend, options);
   try {
     await session.run();
+    await channel.closeWrite();
   } catch (cause) {
     await channel.close().catch(() => {});
     throw lost(cause);

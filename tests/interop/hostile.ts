@@ -1,6 +1,6 @@
 /** Runs tables of attacks against our server and our client, a test for each row. */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
-import { acceptAnyHostKey, connect, password, SshError } from "@denossh/ssh";
+import { acceptAnyHostKey, connect, type ConnectOptions, password, SshError } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import { serve, type ServeOptions, type SshServer } from "@denossh/ssh/server";
 import { type Attack, attacksBy, carryOut } from "./attack.ts";
@@ -80,7 +80,10 @@ export function testServerAgainst(table: readonly Attack[], options?: Partial<Se
 }
 
 /** Registers a test for each row that a server can play, against our client. */
-export function testClientAgainst(table: readonly Attack[], timeout = 5_000): void {
+export function testClientAgainst(
+  table: readonly Attack[],
+  options: Partial<ConnectOptions> = {},
+): void {
   for (const attack of attacksBy("server", table)) {
     Deno.test(`A client of ours withstands ${attack.name}`, async () => {
       const done = new AbortController();
@@ -94,6 +97,7 @@ export function testClientAgainst(table: readonly Attack[], timeout = 5_000): vo
           outcome.reject(error);
         }
         if (!attack.ends) done.abort(finished);
+        await peer[Symbol.asyncDispose](); // else the client lingers for it
       });
       let asked = false;
       const connecting = connect(`tester@127.0.0.1:${server.port}`, {
@@ -103,7 +107,8 @@ export function testClientAgainst(table: readonly Attack[], timeout = 5_000): vo
         })],
         hostKeys: acceptAnyHostKey(),
         signal: done.signal,
-        timeout,
+        timeout: 5_000,
+        ...options,
       });
       // Both, so that neither rejection is left alone when the other comes first.
       const [error] = await Promise.all([assertRejects(() => connecting), outcome.promise]);

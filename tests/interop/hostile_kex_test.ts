@@ -1,5 +1,7 @@
 import { testClientAgainst, testServerAgainst } from "./hostile.ts";
 import { KEX_ATTACKS } from "./kex_attacks.ts";
 
-testServerAgainst(KEX_ATTACKS);
-testClientAgainst(KEX_ATTACKS);
+const algorithms = { kex: "+ecdh-sha2-nistp256" };
+
+testServerAgainst(KEX_ATTACKS, { algorithms });
+testClientAgainst(KEX_ATTACKS, { algorithms });

@@ -67,10 +67,14 @@ export class RawPeer implements AsyncDisposable {
     for (let sent = 0; sent < limit && !this.#isOver; sent += bytes.length) await this.send(bytes);
   }
 
-  /** Sends one byte every `interval` milliseconds until the other end hangs up; at most `count`. */
-  async drip(bytes: Uint8Array, interval: number, count: number): Promise<void> {
+  /** Sends the bytes over and over, `size` of them every `interval` ms, until the other end hangs up. */
+  async drip(
+    bytes: Uint8Array,
+    { interval, count, size = 1 }: { interval: number; count: number; size?: number },
+  ): Promise<void> {
     for (let i = 0; i < count && !this.#isOver; i++) {
-      await this.send(bytes.subarray(i % bytes.length, i % bytes.length + 1));
+      const at = i * size % bytes.length;
+      await this.send(bytes.subarray(at, at + size));
       await this.#wait(interval);
     }
   }

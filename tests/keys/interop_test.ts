@@ -23,11 +23,14 @@ const OUR_TYPES: GeneratedKeyType[] = ["ed25519", "ecdsa-p256", "ecdsa-p384", "r
 
 for (const type of THEIR_TYPES) {
   for (const passphrase of ["", "öpen sesame"]) {
-    const kind = `${passphrase ? "encrypted" : "plain"} ${type.join(" ")}`;
-    Deno.test({ name: `importPrivateKey reads a ${kind} key of ssh-keygen`, ignore }, async () => {
+    const kind = `${passphrase ? "an encrypted" : "a plain"} ${type.join(" ")}`;
+    Deno.test({ name: `importPrivateKey reads ${kind} key of ssh-keygen`, ignore }, async () => {
       await using folder = await temporaryFolder();
       const file = `${folder.path}/key`;
-      await sshKeygen(["-q", "-t", ...type, "-N", passphrase, "-C", "me@home", "-f", file]);
+      const rounds = type[0] === "ed25519" ? [] : ["-a", "2"];
+      await sshKeygen([
+        ...["-q", "-t", ...type, ...rounds, "-N", passphrase, "-C", "me@home", "-f", file],
+      ]);
       const text = await Deno.readTextFile(file);
       const line = await Deno.readTextFile(`${file}.pub`);
 
@@ -63,11 +66,19 @@ for (const type of OUR_TYPES) {
         ...(type === "rsa" ? { bits: 2048 } : {}),
       });
       const file = `${folder.path}/key`;
-      const text = key.export(passphrase === undefined ? {} : { passphrase });
+      const text = key.export(
+        passphrase === undefined
+          ? {}
+          : type === "ed25519"
+          ? { passphrase }
+          : { passphrase, rounds: 2 },
+      );
       await Deno.writeTextFile(file, text, { mode: 0o600 });
       const line = await sshKeygen(["-y", "-P", passphrase ?? "", "-f", file]);
       assertEquals(line.trim(), key.publicKey.toString());
-      await sshKeygen(["-q", "-p", "-P", passphrase ?? "", "-N", "changed", "-f", file]);
+      await sshKeygen([
+        ...["-q", "-p", "-a", "2", "-P", passphrase ?? "", "-N", "changed", "-f", file],
+      ]);
       using changed = importPrivateKey(await Deno.readTextFile(file), { passphrase: "changed" });
       assert(changed.publicKey.equals(key.publicKey));
       assertEquals(changed.comment, "made here");

@@ -245,9 +245,9 @@ Deno.test("an RSA key whose smaller prime comes first can sign", async () => {
   const parts = take(key);
   const reader = new Reader(parts.section, 8);
   const name = reader.text();
-  const [n, e, d, _iqmp, p, q] = Array.from({ length: 6 }, () => reader.mpint()) as [
-    ...Uint8Array[],
-  ] as [Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+  const [n, e, d] = [reader.mpint(), reader.mpint(), reader.mpint()];
+  reader.mpint();
+  const [p, q] = [reader.mpint(), reader.mpint()];
   const iqmp = inverse(BigInt("0x" + p.toHex()), BigInt("0x" + q.toHex()));
   const hex = iqmp.toString(16);
   const fields = new Writer().text(name).mpint(n).mpint(e).mpint(d)

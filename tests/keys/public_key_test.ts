@@ -77,7 +77,7 @@ Deno.test("parsePublicKey copies the blob", () => {
 Deno.test("the fingerprint is the one of ssh-keygen", () => {
   assertEquals(
     importPublicKey(LINE).fingerprint(),
-    "SHA256:/xPBrp7DhHDxapgB4SnzjBYm7rLjQ5krjHt7AoX6Gk0",
+    "SHA256:bbXpuKG6zhzdmnxq256TlqzFBzRl2f6OOg722cYNbU8",
   );
 });
 
@@ -175,15 +175,29 @@ function assertTamperEvident(key: PublicKey, algorithm: string, signature: Uint8
 }
 
 Deno.test("an RSA signature that lost its leading zeros still holds", async () => {
-  using key = await generateKey("rsa", { bits: 2048 });
+  const hash = "SHA-256";
+  const publicExponent = new Uint8Array([1, 0, 1]);
+  const { privateKey, publicKey } = await crypto.subtle.generateKey(
+    { name: "RSASSA-PKCS1-v1_5", modulusLength: 2048, publicExponent, hash },
+    true,
+    ["sign", "verify"],
+  );
+  const { n } = await crypto.subtle.exportKey("jwk", publicKey);
+  const modulus = Uint8Array.fromBase64(n!, { alphabet: "base64url" });
+  const key = parsePublicKey(
+    new Writer().text("ssh-rsa").mpint(publicExponent).mpint(modulus).take(),
+  );
   // One signature in 256 starts with a zero.
   for (let i = 0;; i++) {
     const message = new Uint8Array([i >> 8, i]);
-    const { algorithm, bytes } = decodeSignature(key.sign("rsa-sha2-256", message));
-    assertEquals(bytes.length, 256);
+    const bytes = new Uint8Array(
+      await crypto.subtle.sign("RSASSA-PKCS1-v1_5", privateKey, message),
+    );
     if (bytes[0] !== 0) continue;
-    const short = encodeSignature({ algorithm, bytes: bytes.subarray(1) });
-    assert(key.publicKey.verify(algorithm, message, short));
+    const algorithm = "rsa-sha2-256";
+    for (const signature of [bytes, bytes.subarray(1)]) {
+      assert(key.verify(algorithm, message, encodeSignature({ algorithm, bytes: signature })));
+    }
     break;
   }
 });

@@ -1,11 +1,13 @@
 /** What the SFTP tests build their worlds of: channels, peers, folders. */
+import { assertRejects } from "@std/assert";
 import {
   localFiles,
-  type ServeSftpOptions,
   serveSftp,
+  type ServeSftpOptions,
   type SftpBackend,
   type SftpChannel,
   SftpClient,
+  SftpError,
 } from "../../lib/sftp/mod.ts";
 
 export const SFTP_SERVER = "/usr/lib/openssh/sftp-server";
@@ -97,6 +99,8 @@ export interface World extends AsyncDisposable {
   readonly root: string;
   /** A folder of the client's. */
   readonly here: string;
+  /** What the server calls a path in its folder. */
+  at(path: string): string;
 }
 
 export interface WorldOptions extends PairOptions {
@@ -116,6 +120,7 @@ export async function ourWorld(options: WorldOptions = {}): Promise<World> {
     sftp,
     root: root.path,
     here: here.path,
+    at: (path) => `/${path}`,
     async [Symbol.asyncDispose]() {
       await sftp.close();
       await served;
@@ -162,6 +167,7 @@ export async function opensshWorld(args: string[] = []): Promise<World> {
     sftp,
     root: root.path,
     here: here.path,
+    at: (path) => `${root.path}/${path}`,
     async [Symbol.asyncDispose]() {
       await sftp.close();
       await root[Symbol.asyncDispose]();
@@ -187,4 +193,37 @@ export function noise(length: number, seed = 1): Uint8Array<ArrayBuffer> {
 export function same(actual: Uint8Array, expected: Uint8Array): boolean {
   if (actual.length !== expected.length) return false;
   return actual.every((byte, index) => byte === expected[index]);
+}
+
+const installed = (path: string): boolean => {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+};
+
+/** Whether OpenSSH's programs are here; tests that need them are counted as ignored if not. */
+export const OPENSSH_SERVER = installed(SFTP_SERVER);
+export const OPENSSH_CLIENT = installed("/usr/bin/sftp");
+
+/** A test of our client at both servers: ours and OpenSSH's. */
+export function clientTest(name: string, run: (world: World) => Promise<void>): void {
+  Deno.test(`${name} (our server)`, async () => {
+    await using world = await ourWorld();
+    await run(world);
+  });
+  Deno.test({
+    name: `${name} (OpenSSH's server)`,
+    ignore: !OPENSSH_SERVER,
+    fn: async () => {
+      await using world = await opensshWorld();
+      await run(world);
+    },
+  });
+}
+
+/** The status of an SftpError, for tests of refusals. */
+export async function refusal(promise: Promise<unknown>): Promise<number> {
+  return (await assertRejects(() => promise, SftpError)).status;
 }

@@ -1,0 +1,40 @@
+import { AuthError, ConnectError, HostKeyError, NegotiationError, printable } from "../errors.ts";
+import type { Place } from "./login.ts";
+
+/** Why a login or a session failed, as one line in the words of `ssh`. */
+export function describeFailure(error: unknown, { host, port, user }: Place): string {
+  if (error instanceof AuthError) {
+    const why = rootOf(error);
+    return `${user}@${host}: Permission denied (${printable(error.remaining.join(","))}).` +
+      (why === null ? "" : ` ${why}`);
+  }
+  if (error instanceof HostKeyError) return `Host key verification failed. ${error.message}`;
+  if (error instanceof NegotiationError) {
+    return `Unable to negotiate with ${host} port ${port}: ${error.message}`;
+  }
+  if (error instanceof ConnectError && error.message.startsWith("Cannot connect to ")) {
+    return `ssh: ${dialFailure(error, host, port)}`;
+  }
+  return `ssh: ${messageOf(error)}`;
+}
+
+/** An error's message as one line. */
+export function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return printable(message.replace(/\s*\n\s*/g, "; "), 1000);
+}
+
+function dialFailure(error: ConnectError, host: string, port: number): string {
+  const why = messageOf(error.cause).replace(/ \(os error \d+\).*$/, "");
+  const unresolved = /^failed to lookup address information: (.*)$/.exec(why);
+  return unresolved
+    ? `Could not resolve hostname ${printable(host)}: ${unresolved[1]}`
+    : `connect to host ${printable(host)} port ${port}: ${why}`;
+}
+
+/** What kept a credential from being tried: the innermost reason that is about credentials. */
+function rootOf(error: AuthError): string | null {
+  let root: AuthError | null = null;
+  for (let cause = error.cause; cause instanceof AuthError; cause = cause.cause) root = cause;
+  return root && root.message;
+}

@@ -1,0 +1,105 @@
+import {
+  type HostAddress,
+  type HostKeyPolicy,
+  hostName,
+  knownHosts,
+  verifyHostKey,
+} from "../client/host_keys.ts";
+import { expandHome } from "../client/identity.ts";
+import { HostKeyError } from "../errors.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+import { dirname } from "node:path";
+import { keyTypeLabel } from "./key_labels.ts";
+import type { Log } from "./log.ts";
+import type { SshOptions } from "./ssh_options.ts";
+
+/** Asks the user; null if there is nobody to ask. */
+export type Asker = (prompt: string, options: { readonly echo: boolean }) => Promise<string | null>;
+
+/** Whom `ssh` trusts, and what that means for the credentials. */
+export interface HostTrust {
+  /** Decides about host keys. */
+  readonly policy: HostKeyPolicy;
+  /**
+   * Whether the connection goes on although the key is not the known one: no password may be typed
+   * into it then.
+   */
+  readonly compromised: boolean;
+}
+
+/** StrictHostKeyChecking and its relatives, as ssh_config(5) describes them. */
+export function hostTrust(options: SshOptions, ask: Asker, log: Log): HostTrust {
+  const user = paths(options.UserKnownHostsFile ?? ["~/.ssh/known_hosts"]);
+  const global = paths(
+    options.GlobalKnownHostsFile ??
+      ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"],
+  );
+  const strict = options.StrictHostKeyChecking ?? "ask";
+  const known = knownHosts([...user, ...global]);
+  let compromised = false;
+
+  async function verify(host: HostAddress, key: PublicKey): Promise<boolean> {
+    try {
+      await verifyHostKey(known, host, key);
+      return true;
+    } catch (error) {
+      if (!(error instanceof HostKeyError)) throw error;
+      const lax = strict === "no" || strict === "off";
+      if (error.reason === "changed" && lax) {
+        log.info(`Warning: ${error.message}; passwords are disabled`);
+        return compromised = true;
+      }
+      if (error.reason !== "unknown" || strict === "yes") throw error;
+      if (strict === "ask" && !await confirm(host, key, ask, log)) throw error;
+      await remember(host, key);
+      return true;
+    }
+  }
+
+  async function remember(host: HostAddress, key: PublicKey): Promise<void> {
+    const [file] = user;
+    if (file === undefined) return;
+    const add = knownHosts(file, { unknown: "add", hash: options.HashKnownHosts ?? false });
+    const name = `${hostName(host)} (${keyTypeLabel(key)})`;
+    try {
+      await Deno.mkdir(dirname(file), { recursive: true, mode: 0o700 });
+      await add.verify(host, key);
+      log.info(`Warning: Permanently added ${name} to the list of known hosts.`);
+    } catch (error) {
+      log.info(`Warning: Cannot add ${name} to "${file}": ${(error as Error).message}`);
+    }
+  }
+
+  return {
+    policy: { verify, knownTypes: (host) => known.knownTypes!(host) },
+    get compromised() {
+      return compromised;
+    },
+  };
+}
+
+async function confirm(
+  host: HostAddress,
+  key: PublicKey,
+  ask: Asker,
+  log: Log,
+): Promise<boolean> {
+  const fingerprint = key.fingerprint();
+  let prompt = `The authenticity of host ${hostName(host)} can't be established.\n` +
+    `${keyTypeLabel(key)} key fingerprint is ${fingerprint}.\n` +
+    "Are you sure you want to continue connecting (yes/no/[fingerprint])? ";
+  for (;;) {
+    const answer = (await ask(prompt, { echo: true }))?.trim();
+    if (answer === undefined) {
+      log.verbose("There is nobody to ask about the host key");
+      return false;
+    }
+    if (/^yes$/i.test(answer) || answer === fingerprint) return true;
+    if (/^no$/i.test(answer)) return false;
+    prompt = "Please type 'yes', 'no' or the fingerprint: ";
+  }
+}
+
+function paths(files: readonly string[]): string[] {
+  return files.filter((file) => file !== "none").map(expandHome);
+}

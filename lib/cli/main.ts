@@ -1,0 +1,101 @@
+/**
+ * The command line: `ssh`, `sftp`, `serve`, `keygen` and a `demo` of it all, with OpenSSH's own flags.
+ *
+ * ```sh
+ * deno run -A lib/cli/main.ts ssh -p 2222 deploy@example.com uptime
+ * ```
+ *
+ * @module
+ */
+
+/** The version in deno.json; a test compares them. */
+const VERSION = "0.1.0";
+
+/** The tools; each is loaded only when it runs. */
+const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
+  ssh: async () => {
+    const { ssh, SSH_HELP } = await import("./ssh.ts");
+    return { run: ssh, help: SSH_HELP };
+  },
+  sftp: async () => {
+    const { sftp, SFTP_HELP } = await import("./sftp.ts");
+    return { run: sftp, help: SFTP_HELP };
+  },
+  serve: async () => {
+    const { serveCommand, SERVE_HELP } = await import("./serve.ts");
+    return { run: serveCommand, help: SERVE_HELP };
+  },
+  keygen: async () => {
+    const { keygen, KEYGEN_HELP } = await import("./keygen.ts");
+    return { run: keygen, help: KEYGEN_HELP };
+  },
+  demo: async () => {
+    const { demo, DEMO_HELP } = await import("./demo.ts");
+    return { run: demo, help: DEMO_HELP };
+  },
+};
+
+const HELP = `usage: denossh <tool> [arguments]
+
+  ssh      run a command or a shell on another machine
+  sftp     copy files from and to another machine
+  serve    be an SSH server: commands and files
+  keygen   make keys and show them
+  demo     send and fetch a large file over SSH and check it
+
+denossh <tool> --help says more; denossh --version prints the version.
+`;
+
+/** Exit code of a command line that makes no sense. */
+const USAGE = 2;
+
+interface Tool {
+  readonly run: (args: readonly string[]) => Promise<number>;
+  readonly help: string;
+}
+
+/**
+ * Runs a tool.
+ *
+ * @param args The tool's name and its arguments
+ * @returns The exit code
+ *
+ * @example
+ * ```ts
+ * import { main } from "@denossh/ssh/cli";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(await main(["--version"]), 0);
+ * ```
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === "--help" || name === "-h" || name === "help") {
+    await print(HELP);
+    return 0;
+  }
+  if (name === "--version" || name === "-V") {
+    await print(`denossh ${VERSION}\n`);
+    return 0;
+  }
+  if (name === undefined || !Object.hasOwn(TOOLS, name)) {
+    const why = name === undefined ? "" : `denossh: unknown tool "${name}"\n`;
+    await Deno.stderr.write(new TextEncoder().encode(why + HELP));
+    return USAGE;
+  }
+  const tool = await TOOLS[name]!();
+  if (rest[0] === "--help") {
+    await print(tool.help);
+    return 0;
+  }
+  return await tool.run(rest);
+}
+
+async function print(text: string): Promise<void> {
+  await Deno.stdout.write(new TextEncoder().encode(text));
+}
+
+if (import.meta.main) {
+  // Not by returning: a read of standard input may still be under way.
+  Deno.exit(await main(Deno.args));
+}

@@ -1,0 +1,44 @@
+import type { Channel } from "../connection/channel.ts";
+
+/** Bytes moved at a time: several packets, and more than a pipe holds. */
+const BLOCK = 256 * 1024;
+
+/** A stream of the process that bytes go to. */
+export interface Sink {
+  write(bytes: Uint8Array): Promise<number>;
+}
+
+/** A stream of the process that bytes come from. */
+export interface Source {
+  read(into: Uint8Array): Promise<number | null>;
+}
+
+/** Writes what `read` gives until its end; the blocks are as large as what has come meanwhile. */
+export async function drain(
+  read: (into: Uint8Array) => Promise<number | null>,
+  to: Sink,
+): Promise<void> {
+  const block = new Uint8Array(BLOCK);
+  for (let n; (n = await read(block)) !== null;) {
+    for (let at = 0; at < n;) at += await to.write(block.subarray(at, n));
+  }
+}
+
+/** Sends what the source gives, and EOF at its end; the next block is read while one is sent. */
+export async function feed(
+  from: Source,
+  channel: Channel,
+  filter: (bytes: Uint8Array) => Uint8Array = (bytes) => bytes,
+): Promise<void> {
+  let block = new Uint8Array(BLOCK);
+  let spare = new Uint8Array(BLOCK);
+  let reading = from.read(block);
+  for (let n; (n = await reading) !== null;) {
+    const bytes = block.subarray(0, n);
+    [block, spare] = [spare, block];
+    reading = from.read(block);
+    reading.catch(() => {}); // it is awaited, unless the channel fails first
+    await channel.writeAll(filter(bytes));
+  }
+  await channel.closeWrite();
+}

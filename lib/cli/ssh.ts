@@ -1,0 +1,189 @@
+import type { Client } from "../client/client.ts";
+import type { Target } from "../client/options.ts";
+import type { Channel } from "../connection/channel.ts";
+import { RequestDeniedError } from "../errors.ts";
+import { matchesWildcards } from "../keys/host_pattern.ts";
+import { type Program, startProgram } from "../session/command.ts";
+import { encodePty, encodeResize } from "../session/pty.ts";
+import { EscapeKeys } from "./escape_keys.ts";
+import { describeFailure, messageOf } from "./failure.ts";
+import { type Flag, parseFlags, UsageError } from "./flags.ts";
+import { Log } from "./log.ts";
+import { logIn, placeOf } from "./login.ts";
+import type { OptionText } from "./option_values.ts";
+import { drain, feed } from "./pipes.ts";
+import { optionOfFlag, parseDestination, type SshOptions, sshOptions } from "./ssh_options.ts";
+import { InterruptedError, localPty, onSignals, rawInput, terminalSize } from "./terminal.ts";
+
+/** What `ssh --help` prints. */
+export const SSH_HELP = `usage: ssh [-aknNqsTtvx] [-c cipher] [-F none] [-i key] [-l user] [-m mac]
+           [-o Key=Value] [-p port] [user@]host [command …]
+`;
+
+/** What `ssh` answers for its own failures, and for commands that a signal ended. */
+const FAILURE = 255;
+const INTERRUPTED = 130;
+/** -a, -k and -x switch off what there is not; -F is fine as long as it names no file. */
+const LETTERS = "aknNqsTtvxc:F:i:l:m:o:p:";
+
+interface Job {
+  readonly target: Target;
+  readonly options: SshOptions;
+  /** What to run; null is -N. */
+  readonly program: Program | null;
+  /** Whether standard input is not to be read: -n. */
+  readonly noInput: boolean;
+}
+
+/**
+ * `ssh`: a command or a shell on another machine, wired to the standard streams.
+ *
+ * @returns The exit code: the command's own, or 255
+ */
+export async function ssh(args: readonly string[]): Promise<number> {
+  let job: Job;
+  try {
+    job = parse(args);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    new Log().error(`ssh: ${messageOf(error)}`);
+    return FAILURE;
+  }
+  const { options } = job;
+  const log = new Log(options.LogLevel);
+  const place = placeOf(job.target, options);
+  let client: Client | null = null;
+  let killed: Deno.Signal | null = null;
+  try {
+    client = await logIn(place, options, log);
+    using _ = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
+      killed = signal;
+      client!.close();
+    });
+    const code = await run(client, job, log);
+    await client.close();
+    return code;
+  } catch (error) {
+    if (error instanceof InterruptedError) return INTERRUPTED;
+    if (killed) log.verbose(`Killed by signal ${killed}.`);
+    else log.error(describeFailure(error, place));
+    log.verbose(error instanceof Error ? error.stack ?? "" : "");
+    await client?.close();
+    return FAILURE;
+  }
+}
+
+function parse(args: readonly string[]): Job {
+  // As ssh does: flags may stand in front of the host and behind it, then comes the command.
+  const before = parseFlags(args, { letters: LETTERS });
+  const [destination, ...behind] = before.rest;
+  if (destination === undefined) throw new UsageError("no host given; see ssh --help");
+  const after = before.ended
+    ? { flags: [], rest: behind }
+    : parseFlags(behind, { letters: LETTERS });
+  const flags = [...before.flags, ...after.flags];
+  const has = (name: string) => flags.some((flag) => flag.name === name);
+  const options = sshOptions(flags.flatMap((flag) => optionsOf(flag)));
+  const terminals = flags.filter(({ name }) => name === "t").length;
+  const last = flags.findLast(({ name }) => name === "t" || name === "T")?.name;
+  const tty = last === "T" ? "no" : terminals > 1 ? "force" : terminals === 1 ? "yes" : null;
+  const command = after.rest.join(" ");
+  if (has("s") && command === "") throw new UsageError("-s needs the name of a subsystem");
+  return {
+    target: parseDestination(destination),
+    options: tty === null ? options : { ...options, RequestTTY: tty },
+    program: has("N")
+      ? null
+      : has("s")
+      ? { kind: "subsystem", name: command }
+      : command === ""
+      ? { kind: "shell" }
+      : { kind: "exec", command },
+    noInput: has("n"),
+  };
+}
+
+function optionsOf({ name, value }: Flag): OptionText[] {
+  if (name === "F" && value !== "none" && value !== "/dev/null") {
+    throw new UsageError("configuration files are not read; -F none is fine");
+  }
+  const option = name === "p" ? { name: "Port", value } : optionOfFlag(name, value);
+  return option === null ? [] : [option];
+}
+
+async function run(client: Client, job: Job, log: Log): Promise<number> {
+  if (job.program === null) {
+    await client.closed;
+    return 0;
+  }
+  const channel = await client.openSession();
+  const pty = wantsPty(job, log) && await requestPty(channel, log);
+  await startProgram(channel, job.program, { env: environment(job.options) });
+
+  using _raw = pty ? rawInput() : null;
+  using _resize = pty ? onSignals(["SIGWINCH"], () => resize(channel)) : null;
+  const keys = pty ? new EscapeKeys(() => channel.abort()) : null;
+  const ignore = () => {};
+  // The command may end without reading its input; an input that cannot be read is at its end.
+  (job.noInput
+    ? channel.closeWrite()
+    : feed(Deno.stdin, channel, keys ? (bytes) => keys.filter(bytes) : undefined))
+    .catch(() => channel.closeWrite()).catch(ignore);
+  try {
+    await Promise.all([
+      drain((into) => channel.read(into), Deno.stdout),
+      drain((into) => channel.readStderr(into), Deno.stderr),
+    ]);
+  } catch (error) {
+    // Who reads our output has gone: the command is to see that as it would in a local pipe.
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    channel.abort();
+    return FAILURE;
+  }
+  const { code, signal } = await channel.exitStatus;
+  if (signal !== null) log.verbose(`The command was ended by SIG${signal}.`);
+  if (pty) log.info(`Connection to ${job.target.hostname} closed.`);
+  return code ?? FAILURE;
+}
+
+function wantsPty({ program, options }: Job, log: Log): boolean {
+  switch (options.RequestTTY ?? "auto") {
+    case "no":
+      return false;
+    case "force":
+      return true;
+    case "auto":
+      return program?.kind === "shell" && Deno.stdin.isTerminal();
+    case "yes":
+      if (Deno.stdin.isTerminal()) return true;
+      log.info("Pseudo-terminal will not be allocated because stdin is not a terminal.");
+      return false;
+  }
+}
+
+async function requestPty(channel: Channel, log: Log): Promise<boolean> {
+  try {
+    await channel.request("pty-req", encodePty(localPty()));
+    return true;
+  } catch (error) {
+    if (!(error instanceof RequestDeniedError)) throw error;
+    log.info("PTY allocation request failed");
+    return false;
+  }
+}
+
+function resize(channel: Channel): void {
+  const size = terminalSize();
+  if (size !== null && channel.isOpen) channel.notify("window-change", encodeResize(size));
+}
+
+function environment({ SendEnv = [], SetEnv = [] }: SshOptions): Record<string, string> {
+  const sent = Object.entries(Deno.env.toObject())
+    .filter(([name]) => SendEnv.some((pattern) => matchesWildcards(pattern, name)));
+  const set = SetEnv.map((pair): [string, string] => {
+    const equals = pair.indexOf("=");
+    if (equals < 1) throw new TypeError(`SetEnv needs NAME=VALUE, not "${pair}"`);
+    return [pair.slice(0, equals), pair.slice(equals + 1)];
+  });
+  return Object.fromEntries([...sent, ...set]);
+}

@@ -1,0 +1,152 @@
+/** Each key exchange, host key, cipher and MAC in turn, in both roles, with real peers. */
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import type { AlgorithmOptions } from "@denossh/ssh";
+import { NegotiationError } from "@denossh/ssh";
+import { runForeign } from "./foreign_clients.ts";
+import { startForeign } from "./foreign_server.ts";
+import { KEY_KINDS, type KeyKind } from "./keys.ts";
+import { connectTo, noise, startOurs } from "./ours.ts";
+import { runClient } from "./openssh_clients.ts";
+import { peerTest } from "./peers.ts";
+import { startSshd } from "./sshd.ts";
+
+const KEX = [
+  "curve25519-sha256",
+  "curve25519-sha256@libssh.org",
+  "ecdh-sha2-nistp256",
+  "ecdh-sha2-nistp384",
+];
+const HOST_KEYS: Record<string, KeyKind> = {
+  "ssh-ed25519": "ed25519",
+  "ecdsa-sha2-nistp256": "ecdsa256",
+  "ecdsa-sha2-nistp384": "ecdsa384",
+  "rsa-sha2-256": "rsa",
+  "rsa-sha2-512": "rsa",
+};
+const AEAD = [
+  "chacha20-poly1305@openssh.com",
+  "aes128-gcm@openssh.com",
+  "aes256-gcm@openssh.com",
+];
+const CTR = ["aes128-ctr", "aes192-ctr", "aes256-ctr"];
+const MACS = [
+  "hmac-sha2-256-etm@openssh.com",
+  "hmac-sha2-512-etm@openssh.com",
+  "hmac-sha2-256",
+  "hmac-sha2-512",
+];
+
+/** One list differs from the defaults in each. */
+const TURNS: AlgorithmOptions[] = [
+  ...KEX.flatMap((kex) => Object.keys(HOST_KEYS).map((hostKey) => ({ kex, hostKey }))),
+  ...AEAD.map((cipher) => ({ cipher })),
+  ...CTR.flatMap((cipher) => MACS.map((mac) => ({ cipher, mac }))),
+];
+const title = (turn: AlgorithmOptions) => Object.values(turn).join(" ");
+
+// Odd, and more than a window, so that packets of every size and an adjust come by.
+const sample = noise(2_200_001);
+
+await peerTest(
+  ["sshd"],
+  "Our client moves data with OpenSSH's sshd by every algorithm",
+  async (t) => {
+    await using server = await startSshd({
+      // What bookworm's sshd does not offer unasked must be asked for.
+      config: {
+        MACs: MACS.join(","),
+        Ciphers: [...AEAD, ...CTR].join(","),
+        KexAlgorithms: KEX.join(","),
+      },
+    });
+    for (const turn of TURNS) {
+      await t.step(title(turn), async () => {
+        await using host = await connectTo(server, { algorithms: turn });
+        const { stdout, code } = await host.command("cat", { stdin: sample }).output();
+        assertEquals(code, 0);
+        assertEquals(stdout, sample);
+        const { kex, hostKeyAlgorithm, cipher, mac } = host.info;
+        if (turn.kex) assertEquals(kex, turn.kex);
+        if (turn.hostKey) assertEquals(hostKeyAlgorithm, turn.hostKey);
+        if (turn.cipher) assertEquals(cipher, turn.cipher);
+        if (turn.mac) assertEquals(mac, turn.mac);
+      });
+    }
+  },
+);
+
+await peerTest(
+  ["ssh"],
+  "OpenSSH's client moves data with our server by every algorithm",
+  async (t) => {
+    await using server = await startOurs({
+      algorithms: { kex: KEX, mac: MACS },
+    }, KEY_KINDS);
+    for (const turn of TURNS) {
+      await t.step(title(turn), async () => {
+        const result = await runClient("ssh", server, ["cat"], {
+          stdin: sample,
+          config: {
+            KexAlgorithms: `${turn.kex ?? KEX.join(",")}`,
+            HostKeyAlgorithms: `${turn.hostKey ?? "ssh-ed25519"}`,
+            Ciphers: `${turn.cipher ?? AEAD[0]}`,
+            MACs: `${turn.mac ?? MACS[0]}`,
+          },
+        });
+        assertEquals([result.code, result.stderr], [0, ""]);
+        assertEquals(result.stdout, sample);
+      });
+    }
+  },
+);
+
+await peerTest(["go"], "mlkem768x25519-sha256 works with x/crypto in both roles", async () => {
+  const kex = ["mlkem768x25519-sha256"];
+  {
+    await using server = await startForeign("go", { kex });
+    await using host = await connectTo(server);
+    assertEquals(host.info.kex, kex[0]);
+    const { stdout } = await host.command("cat", { stdin: sample }).output();
+    assertEquals(stdout, sample);
+    await host.rekey();
+    assertEquals((await host.command("cat", { stdin: sample }).output()).stdout, sample);
+  }
+  await using server = await startOurs();
+  const result = await runForeign("go", server, ["exec", "cat"], { kex, stdin: sample });
+  assertEquals(result.code, 0, result.stderr);
+  assertStringIncludes(result.stderr, kex[0]!);
+  assertEquals(result.stdout, sample);
+});
+
+for (const kind of ["asyncssh", "paramiko", "go"] as const) {
+  await peerTest([kind], `Our client moves data with a server of ${kind}`, async () => {
+    await using server = await startForeign(kind);
+    await using host = await connectTo(server);
+    assertEquals((await host.command("cat", { stdin: sample }).output()).stdout, sample);
+    assertEquals((await host.command("exit 3").output()).code, 3);
+  });
+
+  await peerTest([kind], `A client of ${kind} moves data with our server`, async (t) => {
+    await using server = await startOurs();
+    for (const ciphers of [["aes128-ctr"], ["aes256-ctr"]]) {
+      await t.step(ciphers[0]!, async () => {
+        const result = await runForeign(kind, server, ["exec", "cat"], { ciphers, stdin: sample });
+        assertEquals(result.code, 0, result.stderr);
+        assertEquals(result.stdout, sample);
+      });
+    }
+    await t.step("exit code", async () => {
+      assertEquals((await runForeign(kind, server, ["exec", "exit 3"])).code, 3);
+    });
+  });
+}
+
+await peerTest(["sshd"], "Without a common algorithm the error lists both offers", async () => {
+  await using server = await startSshd({ config: { Ciphers: "aes128-ctr" } });
+  const error = await assertRejects(
+    () => connectTo(server, { algorithms: { cipher: "chacha20-poly1305@openssh.com" } }),
+    NegotiationError,
+  );
+  assertEquals(error.ours, ["chacha20-poly1305@openssh.com"]);
+  assertEquals(error.theirs, ["aes128-ctr"]);
+});

@@ -1,0 +1,100 @@
+import { assert, assertEquals } from "@std/assert";
+import { generateKey, parseAuthorizedKeys } from "../../lib/keys/mod.ts";
+
+using key = await generateKey("ed25519", { comment: "me@home" });
+using rsa = await generateKey("rsa", { bits: 2048 });
+const mine = key.publicKey;
+
+function options(prefix: string): Record<string, string> | null {
+  const [entry] = parseAuthorizedKeys(`${prefix} ${mine}`);
+  return entry === undefined ? null : Object.fromEntries(entry.options);
+}
+
+Deno.test("parseAuthorizedKeys reads keys, comments and blank lines", () => {
+  const entries = parseAuthorizedKeys(`# team\n\n${mine}\r\n  ${rsa.publicKey}\n`);
+  assertEquals(entries.length, 2);
+  assert(entries[0]!.key.equals(mine));
+  assertEquals(entries[0]!.key.comment, "me@home");
+  assertEquals(entries[0]!.options.size, 0);
+  assert(entries[1]!.key.equals(rsa.publicKey));
+});
+
+Deno.test("options have flags and quoted values", () => {
+  assertEquals(options("no-pty"), { "no-pty": "" });
+  assertEquals(options("restrict,pty,X11-Forwarding"), {
+    restrict: "",
+    pty: "",
+    "x11-forwarding": "",
+  });
+  assertEquals(options('command="echo \\"hi, you\\" # all",no-pty'), {
+    command: 'echo "hi, you" # all',
+    "no-pty": "",
+  });
+  assertEquals(options('from="*.example.com,!bad.example.com"\t'), {
+    from: "*.example.com,!bad.example.com",
+  });
+  assertEquals(options('command=""'), { command: "" });
+  assertEquals(options('command="C:\\dir\\x"'), { command: "C:\\dir\\x" });
+});
+
+Deno.test("options that may repeat keep every value, on lines of their own", () => {
+  assertEquals(options('permitopen="a:1",environment="A=1",permitopen="b:2"'), {
+    permitopen: "a:1\nb:2",
+    environment: "A=1",
+  });
+});
+
+Deno.test("a line with an option that is not understood is skipped: it may be a restriction", () => {
+  const skipped = [
+    "no-such-option",
+    'no-such-option="1"',
+    "command",
+    'no-pty="yes"',
+    'command="a",command="b"',
+    'from="a",from="b"',
+    'command="unfinished',
+    "command=bare",
+    'command="a"b',
+    "no-pty,,restrict",
+    "no-pty,",
+    ",no-pty",
+    "no-pty restrict",
+    'command="a" no-pty',
+    "__proto__",
+    'constructor="x"',
+  ];
+  for (const prefix of skipped) assertEquals(options(prefix), null, prefix);
+});
+
+Deno.test("a certificate authority authorizes no plain key", () => {
+  assertEquals(options("cert-authority"), null);
+  assertEquals(options('cert-authority,principals="ann"'), null);
+});
+
+Deno.test("lines that are no keys are skipped and the others count", () => {
+  const [type, base64] = mine.toString().split(" ");
+  const text = [
+    "hello",
+    `${type}`,
+    `${type} AAAA`,
+    `ssh-rsa ${base64}`,
+    "ssh-dss AAAAB3NzaC1kc3MAAACBAP",
+    `no-pty ${type}`,
+    "no-pty",
+    '"',
+    mine.toString(),
+  ].join("\n");
+  assertEquals(parseAuthorizedKeys(text).length, 1);
+});
+
+Deno.test("hostile option lines take no more than linear time", () => {
+  const start = performance.now();
+  const hostile = [
+    `command="${"\\".repeat(1e5)} ${mine}`,
+    `command="${'\\"'.repeat(1e5)} ${mine}`,
+    `${"a,".repeat(1e5)} ${mine}`,
+    `${'"'.repeat(1e5)} ${mine}`,
+  ];
+  for (const line of hostile) assertEquals(parseAuthorizedKeys(line), []);
+  assert(performance.now() - start < 1000);
+});
