@@ -5,7 +5,7 @@ import { randomBytes } from "../crypto/random.ts";
 export const FAILURE_MS = 50;
 
 /** Most that is added for a user: enough to hide what a look-up takes. */
-const JITTER_MS = 25;
+export const JITTER_MS = 25;
 
 /** From here on a refusal is not delayed any more: the policy is slower than any guess. */
 const MAX_DELAYED_MS = 5_000;
@@ -14,11 +14,9 @@ const secret = randomBytes(32);
 
 /**
  * Waits until a refused attempt has taken as long as others do, so that its time tells nothing about
- * the user (CVE-2018-15473 and its kin). Who takes longer than the least time is rounded up to twice
- * that, four times and so on.
+ * the user (CVE-2018-15473 and its kin).
  *
- * @param user Whose attempt it was; the same user always gets the same addition, else the average of
- * many attempts would show the time without it
+ * @param user Whose attempt it was
  * @param elapsed What the attempt took so far, in milliseconds
  */
 export async function failureDelay(
@@ -26,9 +24,19 @@ export async function failureDelay(
   elapsed: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  let until = FAILURE_MS + JITTER_MS * fraction(user);
-  while (until < elapsed && until < MAX_DELAYED_MS) until *= 2;
-  if (until > elapsed) await sleep(until - elapsed, signal);
+  const due = refusalTime(user, elapsed);
+  if (due > elapsed) await sleep(due - elapsed, signal);
+}
+
+/**
+ * When a refusal is due, in milliseconds from the request: the least time, and what takes longer is
+ * rounded up to twice that, four times and so on. The same user always gets the same addition, else
+ * the average of many attempts would show the time without it.
+ */
+export function refusalTime(user: string, elapsed: number): number {
+  let due = FAILURE_MS + JITTER_MS * fraction(user);
+  while (due < elapsed && due < MAX_DELAYED_MS) due *= 2;
+  return due;
 }
 
 /** A number from 0 to 1 that nobody outside can foretell. */

@@ -18,14 +18,17 @@ export function describeFailure(error: unknown, { host, port, user }: Place): st
   return `ssh: ${messageOf(error)}`;
 }
 
-/** An error's message as one line. */
+/** An error's message as one line; what the system says about a file begins with the file. */
 export function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return printable(message.replace(/\s*\n\s*/g, "; "), 1000);
+  const line = printable(message.replace(/\s*\n\s*/g, "; "), 1000);
+  const system = /^(.*?) \(os error \d+\)(?:: \w+ '(.*)')?$/.exec(line);
+  if (!system) return line;
+  return system[2] === undefined ? system[1]! : `${system[2]}: ${system[1]}`;
 }
 
 function dialFailure(error: ConnectError, host: string, port: number): string {
-  const why = messageOf(error.cause).replace(/ \(os error \d+\).*$/, "");
+  const why = messageOf(error.cause);
   const unresolved = /^failed to lookup address information: (.*)$/.exec(why);
   return unresolved
     ? `Could not resolve hostname ${printable(host)}: ${unresolved[1]}`

@@ -34,7 +34,7 @@ export class Outbox {
 
   async #flush(): Promise<void> {
     this.#state = "flushing";
-    await this.#batch; // a turn of the event loop, so that a burst of pushes becomes one write
+    await this.#batch; // even if that is long done: so a burst of pushes becomes one write
     while (this.#chunks.length > 0) {
       this.#batch = this.#write();
       await this.#batch;

@@ -8,6 +8,7 @@ import {
   UserauthBanner,
   UserauthFailure,
   UserauthInfoRequest,
+  UserauthInfoResponse,
   UserauthPasswdChangereq,
   UserauthPkOk,
   UserauthRequest,
@@ -61,7 +62,6 @@ Deno.test("a PK_OK for another key or algorithm ends the connection", async () =
 });
 
 Deno.test("messages that no server may send end the connection", async () => {
-  const { UserauthInfoResponse } = await import("../../lib/wire/messages.ts");
   const illegal = [
     new Uint8Array([50]),
     UserauthRequest.encode({ user: "a", service: "b", method: "c", data: new Uint8Array(0) }),

@@ -2,7 +2,8 @@
 import { run } from "./run.ts";
 
 const PEERS_FOLDER = new URL("../peers/", import.meta.url);
-const CACHE = Deno.env.get("DENOSSH_CACHE") ??
+/** Where what was built or installed for the tests is kept, outside of the tree. */
+export const cacheFolder: string = Deno.env.get("DENOSSH_CACHE") ??
   `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME") ?? "/tmp"}/.cache`}/denossh`;
 const PATHS: Readonly<Record<string, string>> = {
   sshd: "/usr/sbin/sshd", // it insists on an absolute path
@@ -78,7 +79,7 @@ async function look(peer: Peer): Promise<string | null> {
 }
 
 async function findPython(packageName: string): Promise<string | null> {
-  for (const python of [`${CACHE}/venv/bin/python`, await which("python3")]) {
+  for (const python of [`${cacheFolder}/venv/bin/python`, await which("python3")]) {
     if (python === null || await existing(python) === null) continue;
     const { code } = await run(python, ["-c", `import ${packageName}`]);
     if (code === 0) return python;
@@ -95,11 +96,11 @@ async function buildGoPeer(): Promise<string | null> {
     "SHA-256",
     new TextEncoder().encode(sources.join("\0")),
   );
-  const program = `${CACHE}/go-peer-${new Uint8Array(digest).toHex().slice(0, 16)}`;
+  const program = `${cacheFolder}/go-peer-${new Uint8Array(digest).toHex().slice(0, 16)}`;
   if (await existing(program) !== null) return program;
   const go = await which("go");
   if (go === null) return null;
-  await Deno.mkdir(CACHE, { recursive: true });
+  await Deno.mkdir(cacheFolder, { recursive: true });
   // Built beside and moved, so that a test file running at the same time never sees half a program.
   const fresh = `${program}.${Deno.pid}`;
   const { code, stderr } = await run(go, ["build", "-o", fresh, "."], {

@@ -53,6 +53,12 @@ function section(fields: Uint8Array, comment = ""): Uint8Array {
   return writer.take();
 }
 
+/** The same section with its padding 1, 2, 3… made longer. */
+function padded(section: Uint8Array, more: number): Uint8Array {
+  const last = section.at(-1)!;
+  return new Uint8Array([...section, ...Array.from({ length: more }, (_, i) => last + i + 1)]);
+}
+
 const OURS: GeneratedKeyType[] = ["ed25519", "ecdsa-p256", "ecdsa-p384", "rsa"];
 
 for (const type of OURS) {
@@ -164,6 +170,7 @@ Deno.test("check numbers, padding and counts of openssh-key-v1 are verified", as
     ["section with a block too many", {
       section: new Uint8Array([...parts.section, 1, 2, 3, 4, 5, 6, 7, 8]),
     }],
+    ["padding of two blocks", { section: padded(parts.section, 24) }],
     ["foreign public key", { publicBlob: new Uint8Array(51) }],
   ];
   for (const [what, change] of changes) {

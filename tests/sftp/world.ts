@@ -87,6 +87,11 @@ export function channelPair(options: PairOptions = {}): [SftpChannel, SftpChanne
   return [end(back, there), end(there, back)];
 }
 
+/** One turn of the event loop: timers and files get theirs. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
 /** A folder that is gone afterwards. */
 export async function folder(): Promise<AsyncDisposable & { path: string }> {
   const path = await Deno.realPath(await Deno.makeTempDir({ prefix: "sftp-test-" }));

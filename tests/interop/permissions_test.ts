@@ -1,0 +1,104 @@
+/** What a program is allowed to ask of Deno, and of whom it can be imported. */
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { peerTest } from "./peers.ts";
+import { startSshd } from "./sshd.ts";
+import { tempFolder } from "./temp.ts";
+import { run } from "./run.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+await peerTest(
+  ["sshd"],
+  "With explicit options connect needs --allow-net=host:port and nothing else",
+  async () => {
+    await using server = await startSshd();
+    await using folder = await tempFolder();
+    const key = await Deno.readTextFile(server.identity);
+    const program = `
+    import { connect, publicKey } from "@denossh/ssh";
+    import { importPrivateKey } from "@denossh/ssh/keys";
+    await using host = await connect({
+      hostname: "127.0.0.1",
+      port: ${server.port},
+      user: ${JSON.stringify(server.user)},
+      auth: [publicKey(importPrivateKey(${JSON.stringify(key)}))],
+      hostKeys: ${JSON.stringify(server.hostKeys.ed25519!.publicKey)},
+    });
+    console.log(await host.run("echo edge"));
+    await using sftp = await host.sftp();
+    console.log((await sftp.stat("/")).isDirectory);
+  `;
+    // Within the package, so that its name resolves; what it may do is what the flags say.
+    const path = await folder.write("edge.ts", program);
+    const { code, text, stderr } = await run(Deno.execPath(), [
+      "run",
+      "--no-prompt",
+      `--config=${new URL("deno.json", ROOT).pathname}`,
+      `--allow-net=127.0.0.1:${server.port}`,
+      path,
+    ]);
+    assertEquals([code, text.trim()], [0, "edge\ntrue"], stderr);
+  },
+);
+
+await peerTest(
+  ["sshd"],
+  "A consumer outside the repository imports the module as it stands",
+  async () => {
+    await using server = await startSshd();
+    await using folder = await tempFolder();
+    const std = (name: string) => new URL(`tests/std/${name}/mod.ts`, ROOT).href;
+    await folder.write(
+      "deno.json",
+      JSON.stringify({
+        imports: {
+          "@denossh/ssh": new URL("mod.ts", ROOT).href,
+          // What JSR rewrites at publication: the packages that the module itself imports.
+          "@std/bytes": std("bytes"),
+          "@std/streams": std("streams"),
+        },
+      }),
+    );
+    const path = await folder.write(
+      "main.ts",
+      `
+    import { type Client, connect, knownHosts, loadKey, publicKey } from "@denossh/ssh";
+    const host: Client = await connect(${
+        JSON.stringify(`${server.user}@127.0.0.1:${server.port}`)
+      }, {
+      auth: [publicKey(await loadKey(${JSON.stringify(server.identity)}))],
+      hostKeys: knownHosts(${JSON.stringify(server.knownHosts)}),
+    });
+    console.log(await host.run("echo consumer"));
+    await host.close();
+  `,
+    );
+    const { code, text, stderr } = await run(Deno.execPath(), ["run", "--check", "-A", path], {
+      cwd: folder.path,
+    });
+    assertEquals([code, text.trim()], [0, "consumer"], stderr);
+  },
+);
+
+Deno.test("Without a permission the error is Deno's own, and at once", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write(
+    "none.ts",
+    `
+    import { connect, none } from "@denossh/ssh";
+    try {
+      await connect("me@127.0.0.1:1", { auth: [none()], hostKeys: () => true });
+    } catch (error) {
+      console.log(error.name, error.message);
+    }
+  `,
+  );
+  const { text } = await run(Deno.execPath(), [
+    "run",
+    "--no-prompt",
+    `--config=${new URL("deno.json", ROOT).pathname}`,
+    path,
+  ]);
+  assertStringIncludes(text, "NotCapable");
+  assertStringIncludes(text, "--allow-net");
+});

@@ -1,0 +1,488 @@
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import * as msg from "../../lib/sftp/messages.ts";
+import { FXP } from "../../lib/sftp/numbers.ts";
+import { SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+import { atServer, frame, handle, type RawMessage, type RawPeer, status } from "./raw.ts";
+import { folder, noise, refusal, same } from "./world.ts";
+
+const MODE_FILE = 0o100644;
+const MODE_FOLDER = 0o040755;
+
+/** Answers that end the session, each to a STAT. */
+const nonsense: Record<string, (id: number) => Uint8Array> = {
+  "an answer to a request that was not made": (id) => status(id + 1, 0),
+  "an answer of the wrong type": (id) => msg.Handle.encode(id, { handle }),
+  "a success without the attributes": (id) => status(id, SftpStatus.OK),
+  "an unknown type": (id) => frame(99, id),
+  "a request instead of an answer": (id) => msg.Stat.encode(id, { path: "/" }),
+  "a second VERSION": (id) => frame(FXP.VERSION, id),
+  "attributes cut short": (id) => frame(FXP.ATTRS, id, new Writer().u32(0xf).u32(1).take()),
+  "attributes with bytes behind": (id) => frame(FXP.ATTRS, id, new Writer().u32(0).u32(0).take()),
+  "a size of 2^63": (id) => frame(FXP.ATTRS, id, new Writer().u32(1).u64(1n << 63n).take()),
+  "2^32-1 extended attributes": (id) =>
+    frame(FXP.ATTRS, id, new Writer().u32(0x8000_0000).u32(0xffff_ffff).take()),
+  "a length of 2^32-1": (id) => frame(FXP.ATTRS, id, new Uint8Array(4), 0xffff_ffff),
+  "a length of 0": (id) => frame(FXP.ATTRS, id, new Uint8Array(4), 0),
+  "a length of 4": (id) => frame(FXP.ATTRS, id, new Uint8Array(4), 4),
+  "a length just above the limit": (id) => frame(FXP.ATTRS, id, new Uint8Array(4), 256 * 1024 + 6),
+  "a status without a code": (id) => frame(FXP.STATUS, id),
+  "data that nobody asked for": (id) => msg.Data.encode(id, { data: new Uint8Array(4) }),
+};
+
+for (const [what, answer] of Object.entries(nonsense)) {
+  Deno.test(`a server that sends ${what} ends the session with one error`, async () => {
+    const sftp = await atServer(({ id }, peer) => peer.send(answer(id)));
+    const error = await assertRejects(() => sftp.stat("/x"), SftpError);
+    assertEquals(error.status, SftpStatus.BAD_MESSAGE);
+    assertEquals(await assertRejects(() => sftp.stat("/y")), error);
+    await sftp.close();
+  });
+}
+
+Deno.test("all that waits is rejected when the server breaks the protocol", async () => {
+  const sftp = await atServer(async ({ id, type }, peer) => {
+    if (type === FXP.LSTAT) await peer.send(frame(99, id));
+  });
+  const waiting = [sftp.stat("/a"), sftp.stat("/b"), sftp.lstat("/c")];
+  const errors = await Promise.all(
+    waiting.map((promise) => assertRejects(() => promise, SftpError)),
+  );
+  assert(errors.every((error) => error === errors[0]));
+  await sftp.close();
+});
+
+Deno.test("an answer that comes twice ends the session", async () => {
+  const sftp = await atServer(async ({ id }, peer) => {
+    const answer = msg.Attrs.encode(id, { attributes: {} });
+    await peer.send(answer, answer);
+  });
+  await sftp.stat("/x");
+  assertEquals(await refusal(sftp.stat("/y")), SftpStatus.BAD_MESSAGE);
+  await sftp.close();
+});
+
+Deno.test("answers out of order find their requests", async () => {
+  const waiting: RawMessage[] = [];
+  const sftp = await atServer(async (request, peer) => {
+    waiting.push(request);
+    if (waiting.length < 3) return;
+    for (const { id } of waiting.reverse()) {
+      await peer.send(msg.Attrs.encode(id, { attributes: { size: id } }));
+    }
+  });
+  const infos = await Promise.all([sftp.stat("/a"), sftp.stat("/b"), sftp.stat("/c")]);
+  assertEquals(infos.map(({ size }) => size), [1, 2, 3]);
+  await sftp.close();
+});
+
+for (
+  const [what, greeting] of Object.entries({
+    "version 2": msg.encodeVersion(FXP.VERSION, 2),
+    "version 6": msg.encodeVersion(FXP.VERSION, 6),
+    "another message": status(3, 0),
+    "a login banner": new TextEncoder().encode("Welcome to the machine\n"),
+    "half an extension": frame(FXP.VERSION, 3, new Writer().u32(100).take()),
+    "a greeting of 4 GiB": frame(FXP.VERSION, 3, new Uint8Array(0), 0xffff_fff0),
+  })
+) {
+  Deno.test(`a server that greets with ${what} is refused`, async () => {
+    const error = await assertRejects(() => atServer(() => {}, { greeting }), SftpError);
+    assertEquals(error.status, SftpStatus.BAD_MESSAGE);
+  });
+}
+
+Deno.test("a server that hangs up is noticed by who waits", async () => {
+  const sftp = await atServer((_, peer) => peer.channel.close());
+  assertEquals(await refusal(sftp.stat("/x")), SftpStatus.CONNECTION_LOST);
+  assertEquals(await refusal(sftp.stat("/x")), SftpStatus.CONNECTION_LOST);
+  await sftp.close();
+});
+
+Deno.test("a server that hangs up in the middle of a message is noticed", async () => {
+  const sftp = await atServer(async ({ id }, peer) => {
+    await peer.send(frame(FXP.ATTRS, id, new Uint8Array(2), 40));
+    await peer.channel.close();
+  });
+  assertEquals(await refusal(sftp.stat("/x")), SftpStatus.BAD_MESSAGE);
+  await sftp.close();
+});
+
+/** A server of one file whose READs are answered as a test likes. */
+function fileServer(
+  size: number | undefined,
+  read: (
+    request: { id: number; offset: number; length: number },
+    peer: RawPeer,
+  ) => void | Promise<void>,
+): (request: RawMessage, peer: RawPeer) => Promise<void> {
+  return async ({ type, id, body }, peer) => {
+    const attributes = size === undefined ? { mode: MODE_FILE } : { mode: MODE_FILE, size };
+    if (type === FXP.STAT || type === FXP.FSTAT) {
+      await peer.send(msg.Attrs.encode(id, { attributes }));
+    } else if (type === FXP.OPEN) await peer.send(msg.Handle.encode(id, { handle }));
+    else if (type === FXP.READ) await read({ id, ...msg.Read.decode(body) }, peer);
+    else await peer.send(status(id, SftpStatus.OK));
+  };
+}
+
+const data = noise(300_000);
+
+/** What an honest server sends. */
+function piece({ id, offset, length }: { id: number; offset: number; length: number }): Uint8Array {
+  const bytes = data.subarray(offset, offset + length);
+  return bytes.length === 0 ? status(id, SftpStatus.EOF) : msg.Data.encode(id, { data: bytes });
+}
+
+/** Fetches the file; no trace of it may be left if that fails. */
+async function fetch(
+  size: number | undefined,
+  read: Parameters<typeof fileServer>[1],
+): Promise<Uint8Array | Error> {
+  await using here = await folder();
+  const sftp = await atServer(fileServer(size, read));
+  try {
+    await sftp.get("/file", `${here.path}/file`);
+    return await Deno.readFile(`${here.path}/file`);
+  } catch (cause) {
+    assertEquals(await Array.fromAsync(Deno.readDir(here.path)), []);
+    return cause as Error;
+  } finally {
+    await sftp.close();
+  }
+}
+
+/** The same, of a server that must not succeed. */
+async function refused(
+  size: number | undefined,
+  read: Parameters<typeof fileServer>[1],
+): Promise<number> {
+  const error = await fetch(size, read);
+  assertInstanceOf(error, SftpError);
+  return error.status;
+}
+
+Deno.test("get puts short reads together, whatever their length", async () => {
+  let turn = 0;
+  const result = await fetch(data.length, (request, peer) => {
+    const length = Math.min(request.length, 1 + turn++ * 997 % 5000);
+    return peer.send(piece({ ...request, length }));
+  });
+  assert(result instanceof Uint8Array && same(result, data));
+});
+
+Deno.test("get of a file whose size the server does not tell reads to the end", async () => {
+  for (const size of [undefined, 0]) {
+    const result = await fetch(size, (request, peer) => peer.send(piece(request)));
+    assert(result instanceof Uint8Array && same(result, data));
+  }
+});
+
+Deno.test("get of a file that has grown since takes all of it", async () => {
+  for (const size of [1, 100_000, 299_999]) {
+    const result = await fetch(size, (request, peer) => peer.send(piece(request)));
+    assert(result instanceof Uint8Array && same(result, data), `${size}`);
+  }
+});
+
+Deno.test("get of a file that ends before its size fails, and leaves nothing behind", async () => {
+  for (const size of [300_001, 5_000_000, 2 ** 50]) {
+    assertEquals(await refused(size, (request, peer) => peer.send(piece(request))), SftpStatus.EOF);
+  }
+});
+
+Deno.test("get fails on an early end followed by more data", async () => {
+  const read: Parameters<typeof fileServer>[1] = (request, peer) =>
+    peer.send(request.offset === 65536 ? status(request.id, SftpStatus.EOF) : piece(request));
+  assertEquals(await refused(data.length, read), SftpStatus.EOF);
+});
+
+Deno.test("get fails on more data than was asked for", async () => {
+  const read: Parameters<typeof fileServer>[1] = (request, peer) =>
+    peer.send(msg.Data.encode(request.id, { data: new Uint8Array(request.length + 1) }));
+  assertEquals(await refused(data.length, read), SftpStatus.BAD_MESSAGE);
+});
+
+Deno.test("get fails on data that does not fill its message, and on data of no length", async () => {
+  for (const length of [0, 3, 5, 0xffff_ffff]) {
+    const read: Parameters<typeof fileServer>[1] = ({ id }, peer) =>
+      peer.send(frame(FXP.DATA, id, new Writer().u32(length).u32(0).take()));
+    assertEquals(await refused(data.length, read), SftpStatus.BAD_MESSAGE);
+  }
+  const empty: Parameters<typeof fileServer>[1] = ({ id }, peer) =>
+    peer.send(msg.Data.encode(id, { data: new Uint8Array(0) }));
+  assertEquals(await refused(data.length, empty), SftpStatus.BAD_MESSAGE);
+});
+
+Deno.test("get fails with the server's refusal of one read", async () => {
+  const read: Parameters<typeof fileServer>[1] = (request, peer) =>
+    peer.send(
+      request.offset === 131072 ? status(request.id, 4, "Disk \x1b[31mon fire") : piece(request),
+    );
+  const error = await fetch(data.length, read);
+  assertEquals((error as Error).message, 'Cannot read "/file": Disk [31mon fire');
+});
+
+Deno.test("get fails if the link is lost at any byte of the data", async () => {
+  // The first bytes one by one, then in strides that no length here is a multiple of.
+  for (let cut = 0, whole = false; !whole; cut += cut < 300 ? 1 : 9973) {
+    let left = cut;
+    const result = await fetch(data.length, async (request, peer) => {
+      const answer = piece(request);
+      await peer.send(answer.subarray(0, left));
+      if (answer.length > left) await peer.channel.close();
+      left = Math.max(left - answer.length, 0);
+    });
+    whole = result instanceof Uint8Array;
+    if (whole) assert(same(result as Uint8Array, data) && cut > data.length);
+    else assertInstanceOf(result, SftpError);
+  }
+});
+
+Deno.test("get fails if the server refuses to close the file", async () => {
+  await using here = await folder();
+  const honest = fileServer(data.length, (request, peer) => peer.send(piece(request)));
+  const sftp = await atServer((request, peer) =>
+    request.type === FXP.CLOSE ? peer.send(status(request.id, 4)) : honest(request, peer)
+  );
+  assertEquals(await refusal(sftp.get("/file", `${here.path}/file`)), 4);
+  await sftp.close();
+});
+
+Deno.test("get refuses what is neither a file nor, if recursive, a folder", async () => {
+  await using here = await folder();
+  for (const mode of [MODE_FOLDER, 0o010644, 0o020644, 0o140644]) {
+    const sftp = await atServer(({ id }, peer) =>
+      peer.send(msg.Attrs.encode(id, { attributes: { mode, size: 1 } }))
+    );
+    assertEquals(await refusal(sftp.get("/x", `${here.path}/x`)), SftpStatus.FAILURE);
+    await sftp.close();
+  }
+});
+
+Deno.test("put fails if any write is refused, and tells the first", async () => {
+  const sftp = await atServer(async ({ type, id, body }, peer) => {
+    if (type === FXP.OPEN) return await peer.send(msg.Handle.encode(id, { handle }));
+    if (type !== FXP.WRITE) return await peer.send(status(id, 0));
+    const { offset } = msg.Write.decode(body);
+    await peer.send(status(id, offset === 98304 ? 4 : 0, "No space left on device"));
+  });
+  const error = await assertRejects(() => sftp.put(data, "/file"), SftpError);
+  assertEquals(error.message, 'Cannot write "/file": No space left on device');
+  await sftp.close();
+});
+
+Deno.test("put fails if the server's close says that not all was kept", async () => {
+  const sftp = await atServer(async ({ type, id }, peer) => {
+    if (type === FXP.OPEN) await peer.send(msg.Handle.encode(id, { handle }));
+    else await peer.send(status(id, type === FXP.CLOSE ? 4 : 0));
+  });
+  assertEquals(await refusal(sftp.put(data, "/file")), SftpStatus.FAILURE);
+  await sftp.close();
+});
+
+Deno.test("a handle of more than 256 bytes ends the session", async () => {
+  const sftp = await atServer(({ id }, peer) =>
+    peer.send(frame(FXP.HANDLE, id, new Writer().string(new Uint8Array(257)).take()))
+  );
+  assertEquals(await refusal(sftp.open("/x")), SftpStatus.BAD_MESSAGE);
+  await sftp.close();
+});
+
+Deno.test("absurd limits of a server cost nothing", async () => {
+  for (const length of [0n, 1n, 2n ** 64n - 1n]) {
+    const limits = new Writer().u64(length).u64(length).u64(length).u64(length).take();
+    let largest = 0;
+    const honest = fileServer(200, (request, peer) => {
+      largest = Math.max(largest, request.length);
+      return peer.send(
+        piece({ ...request, length: Math.min(request.length, 200 - request.offset) }),
+      );
+    });
+    const sftp = await atServer(
+      (request, peer) =>
+        request.type === FXP.EXTENDED
+          ? peer.send(msg.ExtendedReply.encode(request.id, { data: limits }))
+          : honest(request, peer),
+      { extensions: [["limits@openssh.com", "1"]] },
+    );
+    assert(same(await sftp.readFile("/file"), data.subarray(0, 200)));
+    assert(largest <= (length === 1n ? 1 : 255 * 1024));
+    await sftp.close();
+  }
+});
+
+/** A server of folders: names by path, each with a mode. */
+function folderServer(
+  folders: Record<string, [name: string, mode: number][]>,
+): (request: RawMessage, peer: RawPeer) => Promise<void> {
+  const listed = new Set<string>();
+  return async ({ type, id, body }, peer) => {
+    const text = new TextDecoder().decode(body.subarray(4));
+    if (type === FXP.STAT) {
+      await peer.send(msg.Attrs.encode(id, { attributes: { mode: MODE_FOLDER } }));
+    } else if (type === FXP.OPENDIR || type === FXP.OPEN) {
+      const path = new TextEncoder().encode(type === FXP.OPENDIR ? text : "file");
+      listed.delete(text);
+      await peer.send(msg.Handle.encode(id, { handle: path }));
+    } else if (type === FXP.READDIR && !listed.has(text) && folders[text] !== undefined) {
+      listed.add(text);
+      const entries = folders[text].map(([name, mode]) => ({
+        name,
+        longname: "",
+        attributes: { mode, size: 0 },
+      }));
+      await peer.send(msg.Name.encode(id, { entries }));
+    } else {
+      await peer.send(status(id, type === FXP.CLOSE ? 0 : SftpStatus.EOF));
+    }
+  };
+}
+
+for (
+  const name of [
+    "..",
+    ".",
+    "",
+    "/etc/passwd",
+    "../../x",
+    "a/b",
+    "a/../../x",
+    "nul\0l",
+    "line\nfeed",
+    "\x1b[2J",
+    "\x7f",
+    "\u009b",
+  ]
+) {
+  Deno.test(`a recursive get never uses the name ${JSON.stringify(name)}`, async () => {
+    await using outside = await folder();
+    await Deno.mkdir(`${outside.path}/here`);
+    const sftp = await atServer(folderServer({ "/x": [[name, MODE_FILE], [name, MODE_FOLDER]] }));
+    const getting = sftp.get("/x", `${outside.path}/here`, { recursive: true });
+    if (name === "." || name === "..") {
+      assertEquals((await getting).files, 0); // every server lists these two
+    } else {
+      assertEquals(await refusal(getting), SftpStatus.BAD_MESSAGE);
+    }
+    assertEquals(await Array.fromAsync(Deno.readDir(`${outside.path}/here`)), []);
+    assertEquals((await Array.fromAsync(Deno.readDir(outside.path))).length, 1);
+    await sftp.close();
+  });
+}
+
+Deno.test("a recursive get refuses a name that is listed twice", async () => {
+  await using here = await folder();
+  const sftp = await atServer(folderServer({ "/x": [["a", 0o120777], ["a", MODE_FILE]] }));
+  assertEquals(
+    await refusal(sftp.get("/x", here.path, { recursive: true })),
+    SftpStatus.BAD_MESSAGE,
+  );
+  await sftp.close();
+});
+
+Deno.test("a recursive get makes no links, and replaces one that is here", async () => {
+  await using here = await folder();
+  await using elsewhere = await folder();
+  await Deno.symlink(`${elsewhere.path}/file`, `${here.path}/file`);
+  const sftp = await atServer(folderServer({ "/x": [["link", 0o120777], ["file", MODE_FILE]] }));
+  await sftp.get("/x", here.path, { recursive: true });
+  assert((await Deno.lstat(`${here.path}/file`)).isFile);
+  assertEquals((await Array.fromAsync(Deno.readDir(here.path))).length, 1);
+  assertEquals(await Array.fromAsync(Deno.readDir(elsewhere.path)), []);
+  await sftp.close();
+});
+
+Deno.test("a recursive get walks through no link that is here", async () => {
+  await using here = await folder();
+  await using elsewhere = await folder();
+  await Deno.symlink(elsewhere.path, `${here.path}/folder`);
+  const sftp = await atServer(folderServer({
+    "/x": [["folder", MODE_FOLDER]],
+    "/x/folder": [["evil", MODE_FILE]],
+  }));
+  const getting = sftp.get("/x", here.path, { recursive: true });
+  await assertRejects(() => getting, Deno.errors.AlreadyExists);
+  assertEquals(await Array.fromAsync(Deno.readDir(elsewhere.path)), []);
+  await sftp.close();
+});
+
+Deno.test("a recursive get of folders without an end ends with an error", async () => {
+  await using here = await folder();
+  let depth = 0;
+  const sftp = await atServer(async ({ type, id }, peer) => {
+    if (type === FXP.STAT) {
+      await peer.send(msg.Attrs.encode(id, { attributes: { mode: MODE_FOLDER } }));
+    } else if (type === FXP.OPENDIR) {
+      depth++;
+      await peer.send(msg.Handle.encode(id, { handle: new Uint8Array([0]) }));
+    } else if (type === FXP.READDIR && depth > 0) {
+      const entry = { name: "folder".repeat(20), longname: "", attributes: { mode: MODE_FOLDER } };
+      await peer.send(msg.Name.encode(id, { entries: [entry] }));
+      depth = -depth;
+    } else {
+      if (type === FXP.READDIR) depth = -depth;
+      await peer.send(status(id, type === FXP.CLOSE ? 0 : SftpStatus.EOF));
+    }
+  });
+  await assertRejects(() => sftp.get("/x", here.path, { recursive: true }), Error);
+  await sftp.close();
+});
+
+Deno.test("a listing of nothing, again and again, is an error", async () => {
+  const sftp = await atServer(async ({ type, id }, peer) => {
+    if (type === FXP.OPENDIR) await peer.send(msg.Handle.encode(id, { handle }));
+    else if (type === FXP.CLOSE) await peer.send(status(id, 0));
+    else await peer.send(msg.Name.encode(id, { entries: [] }));
+  });
+  assertEquals(await refusal(Array.fromAsync(sftp.readDir("/x"))), SftpStatus.BAD_MESSAGE);
+  await sftp.close();
+});
+
+Deno.test("a listing with an absurd count ends the session", async () => {
+  const sftp = await atServer(async ({ type, id }, peer) => {
+    if (type === FXP.OPENDIR) await peer.send(msg.Handle.encode(id, { handle }));
+    else await peer.send(frame(FXP.NAME, id, new Writer().u32(0xffff_ffff).u32(0).take()));
+  });
+  assertEquals(await refusal(Array.fromAsync(sftp.readDir("/x"))), SftpStatus.BAD_MESSAGE);
+  await sftp.close();
+});
+
+Deno.test("a listing without an end can be left, and asks no further", async () => {
+  let readdirs = 0;
+  const sftp = await atServer(async ({ type, id }, peer) => {
+    if (type === FXP.OPENDIR) await peer.send(msg.Handle.encode(id, { handle }));
+    else if (type === FXP.CLOSE) await peer.send(status(id, 0));
+    else {
+      const entry = { name: `${readdirs++}`, longname: "", attributes: { mode: MODE_FILE } };
+      await peer.send(msg.Name.encode(id, { entries: [entry] }));
+    }
+  });
+  let seen = 0;
+  for await (const _ of sftp.readDir("/x")) if (++seen === 10) break;
+  await sftp.close();
+  assert(readdirs <= 12, `${readdirs} requests`);
+});
+
+Deno.test("realPath and readLink want exactly one name", async () => {
+  for (const count of [0, 2]) {
+    const entry = { name: "x", longname: "", attributes: {} };
+    const sftp = await atServer(({ id }, peer) =>
+      peer.send(msg.Name.encode(id, { entries: Array(count).fill(entry) }))
+    );
+    assertEquals(await refusal(sftp.realPath(".")), SftpStatus.BAD_MESSAGE);
+    assertEquals(await refusal(sftp.readLink(".")), SftpStatus.BAD_MESSAGE);
+    await sftp.close();
+  }
+});
+
+Deno.test("text of the server is stripped of control characters in errors", async () => {
+  const sftp = await atServer(({ id }, peer) =>
+    peer.send(status(id, 4, "\x1b]0;owned\x07 no\r\n" + "x".repeat(1000)))
+  );
+  const error = await assertRejects(() => sftp.stat("/x"), SftpError);
+  // deno-lint-ignore no-control-regex
+  assert(!/[\x00-\x1f]/.test(error.message));
+  assert(error.message.length < 400);
+  await sftp.close();
+});

@@ -1,0 +1,199 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import * as msg from "../../lib/sftp/messages.ts";
+import { FXP } from "../../lib/sftp/numbers.ts";
+import { SftpClient, SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
+import { atServer, handle, type RawMessage, status } from "./raw.ts";
+import { channelPair, refusal, turn } from "./world.ts";
+
+const attrs = (id: number) => msg.Attrs.encode(id, { attributes: { size: id } });
+
+Deno.test("a request that is never answered fails after the time-out", async () => {
+  const sftp = await atServer(() => {}, { timeout: 30 });
+  const error = await assertRejects(() => sftp.stat("/x"), SftpError);
+  assertEquals(error.status, SftpStatus.CONNECTION_LOST);
+  assertEquals(error.message, 'Cannot stat "/x": no answer in 30 ms');
+  await sftp.close();
+});
+
+Deno.test("a server that never greets is given up after the time-out", async () => {
+  const [near] = channelPair();
+  const error = await assertRejects(() => SftpClient.open(near, { timeout: 20 }), SftpError);
+  assertEquals(error.status, SftpStatus.CONNECTION_LOST);
+});
+
+Deno.test("waiting for the greeting can be aborted", async () => {
+  const [near] = channelPair();
+  const signal = AbortSignal.timeout(10);
+  await assertRejects(() => SftpClient.open(near, { signal }), DOMException);
+});
+
+Deno.test("silence ends all that wait in one time-out, not one after the other", async () => {
+  const sftp = await atServer(() => {}, { timeout: 100 });
+  const started = performance.now();
+  const waiting = Array.from({ length: 20 }, (_, index) => sftp.stat(`/${index}`));
+  await Promise.all(waiting.map((promise) => assertRejects(() => promise, SftpError)));
+  assert(performance.now() - started < 1000);
+  await sftp.close();
+});
+
+Deno.test("a request that starves while others are answered is late too", async () => {
+  const sftp = await atServer(async ({ type, id }, peer) => {
+    await turn(); // in memory nothing else would let a timer fire
+    if (type === FXP.LSTAT) await peer.send(attrs(id));
+  }, { timeout: 50 });
+  let starved: unknown = null;
+  sftp.stat("/starved").catch((cause) => starved = cause);
+  while (starved === null) await sftp.lstat("/fed");
+  assertEquals((starved as SftpError).status, SftpStatus.CONNECTION_LOST);
+  assertEquals((await sftp.lstat("/fed")).isFile, false);
+  await sftp.close();
+});
+
+Deno.test("requests that wait for those before them are not late", async () => {
+  const waiting: RawMessage[] = [];
+  const sftp = await atServer((request) => void waiting.push(request), { timeout: 200 });
+  const requests = Array.from({ length: 6 }, (_, index) => sftp.stat(`/${index}`));
+  // One answer every 80 ms: the last comes long after its own 200 ms.
+  for (let served = 0; served < requests.length; served++) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    setTimeout(resolve, 80);
+    await promise;
+    await sftp.server.send(attrs(waiting[served]!.id));
+    assertEquals((await requests[served]!).size, waiting[served]!.id);
+  }
+  await sftp.close();
+});
+
+Deno.test("an aborted request rejects at once, and its late answer is dropped", async () => {
+  const waiting: RawMessage[] = [];
+  const asked = Promise.withResolvers<void>();
+  const sftp = await atServer((request, peer) => {
+    if (request.type === FXP.LSTAT) return peer.send(attrs(request.id));
+    waiting.push(request);
+    asked.resolve();
+  });
+  const abort = new AbortController();
+  const stat = sftp.stat("/x", { signal: abort.signal });
+  await asked.promise;
+  abort.abort(new Error("changed my mind"));
+  await assertRejects(() => stat, Error, "changed my mind");
+  await sftp.server.send(attrs(waiting[0]!.id));
+  assertEquals((await sftp.lstat("/y")).isFile, false);
+  await sftp.close();
+});
+
+Deno.test("a handle that comes after its open was aborted is closed", async () => {
+  const opened = Promise.withResolvers<number>();
+  const closed = Promise.withResolvers<Uint8Array>();
+  const sftp = await atServer(({ type, id, body }, peer) => {
+    if (type === FXP.OPEN) return opened.resolve(id);
+    closed.resolve(msg.Close.decode(body).handle);
+    return peer.send(status(id, 0));
+  });
+  const abort = new AbortController();
+  const opening = sftp.open("/x", { signal: abort.signal });
+  const id = await opened.promise;
+  abort.abort();
+  await assertRejects(() => opening, DOMException);
+  await sftp.server.send(msg.Handle.encode(id, { handle }));
+  assertEquals(await closed.promise, handle);
+  await sftp.close();
+});
+
+Deno.test("data of an aborted read does not touch the caller's memory any more", async () => {
+  const reading = Promise.withResolvers<number>();
+  const sftp = await atServer(({ type, id }, peer) => {
+    if (type === FXP.OPEN) return peer.send(msg.Handle.encode(id, { handle }));
+    if (type === FXP.READ) return reading.resolve(id);
+    return peer.send(type === FXP.LSTAT ? attrs(id) : status(id, 0));
+  });
+  const file = await sftp.open("/x");
+  const abort = new AbortController();
+  const memory = new Uint8Array(100);
+  const read = file.read(memory, { signal: abort.signal });
+  const id = await reading.promise;
+  const data = msg.Data.encode(id, { data: new Uint8Array(100).fill(1) });
+  await sftp.server.send(data.subarray(0, 50)); // the first half is let in
+  while (memory[0] === 0) await sftp.server.channel.writeAll(new Uint8Array(0));
+  const filled = memory.lastIndexOf(1);
+  abort.abort();
+  await assertRejects(() => read, DOMException);
+  await sftp.server.send(data.subarray(50));
+  await sftp.lstat("/y");
+  assertEquals(memory.lastIndexOf(1), filled);
+  await sftp.close();
+});
+
+Deno.test("thousands of aborted requests without an answer end the session", async () => {
+  const sftp = await atServer(() => {}, { limit: 1 << 20 });
+  let failures = 0;
+  for (let i = 0; i < 4200; i++) {
+    const abort = new AbortController();
+    const stat = sftp.stat("/x", { signal: abort.signal });
+    abort.abort();
+    await assertRejects(() => stat).then(() => failures++);
+  }
+  assertEquals(failures, 4200);
+  assertEquals(await refusal(sftp.stat("/x")), SftpStatus.CONNECTION_LOST);
+  await sftp.close();
+});
+
+Deno.test("close waits a moment for answers, and rejects what is still not answered", async () => {
+  const sftp = await atServer(({ type, id }, peer) => {
+    if (type === FXP.LSTAT) return peer.send(attrs(id));
+  });
+  const [answered, unanswered] = [sftp.lstat("/x"), sftp.stat("/y")];
+  const rejected = assertRejects(() => unanswered, Error, "closed");
+  await sftp.close();
+  await rejected;
+  assertEquals((await answered).isFile, false);
+});
+
+Deno.test("close ends even if the server never hangs up", async () => {
+  const [near, far] = channelPair();
+  const opening = SftpClient.open(near);
+  await far.writeAll(msg.encodeVersion(FXP.VERSION, 3));
+  const sftp = await opening;
+  await sftp.close();
+  await assertRejects(() => sftp.stat("/"), Error, "closed");
+});
+
+Deno.test("bursts of requests leave in one write", async () => {
+  const [near, far] = channelPair();
+  let writes = 0;
+  const counting = {
+    ...near,
+    writeAll(...chunks: Uint8Array[]) {
+      writes++;
+      return near.writeAll(...chunks);
+    },
+  };
+  const opening = SftpClient.open(counting);
+  await far.writeAll(msg.encodeVersion(FXP.VERSION, 3));
+  const sftp = await opening;
+  const before = writes;
+  const waiting = Array.from({ length: 50 }, () => sftp.stat("/").catch(() => {}));
+  await far.readChunk();
+  await far.readChunk();
+  assertEquals(writes - before, 1);
+  await far.close();
+  await Promise.all(waiting);
+  await sftp.close();
+});
+
+Deno.test("an error of the channel reaches all that wait, as the cause", async () => {
+  const [near, far] = channelPair();
+  const broken = new Error("cable cut");
+  let cut = false;
+  const opening = SftpClient.open({
+    ...near,
+    writeAll: (...chunks) => cut ? Promise.reject(broken) : near.writeAll(...chunks),
+  });
+  await far.writeAll(msg.encodeVersion(FXP.VERSION, 3));
+  const sftp = await opening;
+  cut = true;
+  const error = await assertRejects(() => sftp.stat("/"), SftpError);
+  assertEquals(error.status, SftpStatus.CONNECTION_LOST);
+  assertEquals(error.cause, broken);
+  await sftp.close();
+});

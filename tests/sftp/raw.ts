@@ -1,0 +1,98 @@
+/** A peer that says what it likes: for hostile tests of both roles. */
+import { ByteSource } from "../../lib/sftp/byte_source.ts";
+import * as msg from "../../lib/sftp/messages.ts";
+import { FXP } from "../../lib/sftp/numbers.ts";
+import { serveSftp, type SftpBackend, type SftpChannel, SftpClient } from "../../lib/sftp/mod.ts";
+import { Reader } from "../../lib/wire/reader.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+import { channelPair, type PairOptions } from "./world.ts";
+
+export interface RawMessage {
+  readonly type: number;
+  /** The id, or the version. */
+  readonly id: number;
+  readonly body: Uint8Array;
+}
+
+/** Messages as they come, without a thought. */
+export class RawPeer {
+  readonly channel: SftpChannel;
+  readonly #source: ByteSource;
+
+  constructor(channel: SftpChannel) {
+    this.channel = channel;
+    this.#source = new ByteSource(channel);
+  }
+
+  async next(): Promise<RawMessage | null> {
+    if (!await this.#source.more()) return null;
+    const header = new Reader(await this.#source.take(9));
+    const [length, type, id] = [header.u32(), header.u8(), header.u32()];
+    return { type, id, body: (await this.#source.take(length - 5)).slice() };
+  }
+
+  async send(...frames: Uint8Array[]): Promise<void> {
+    await this.channel.writeAll(...frames).catch(() => {}); // the other side may have hung up
+  }
+}
+
+/** A frame of anything; `length` lies about its length. */
+export function frame(
+  type: number,
+  id: number,
+  body: Uint8Array = new Uint8Array(0),
+  length: number = 5 + body.length,
+): Uint8Array {
+  return new Writer().u32(length).u8(type).u32(id).bytes(body).take();
+}
+
+export function status(id: number, code: number, message = ""): Uint8Array {
+  return msg.Status.encode(id, { status: code, message, language: "" });
+}
+
+export const handle = new Uint8Array([7]);
+
+/** A client of ours at a server that answers as `answer` does. */
+export async function atServer(
+  answer: (request: RawMessage, peer: RawPeer) => void | Promise<void>,
+  options: PairOptions & {
+    timeout?: number;
+    extensions?: [string, string][];
+    greeting?: Uint8Array;
+    signal?: AbortSignal;
+  } = {},
+): Promise<SftpClient & { server: RawPeer }> {
+  const [near, far] = channelPair(options);
+  const peer = new RawPeer(far);
+  const serve = async () => {
+    const init = await peer.next();
+    if (init?.type !== FXP.INIT) throw new Error("The client does not begin with INIT");
+    await peer.send(
+      options.greeting ?? msg.encodeVersion(FXP.VERSION, 3, options.extensions ?? []),
+    );
+    for (let request; (request = await peer.next()) !== null;) await answer(request, peer);
+    await far.close();
+  };
+  serve().catch(() => far.close());
+  const { timeout, signal } = options;
+  const client = await SftpClient.open(near, {
+    signal,
+    ...(timeout === undefined ? {} : { timeout }),
+  });
+  return Object.assign(client, { server: peer });
+}
+
+/** A client that has greeted our server, and the promise of the server's end. */
+export async function atOurServer(
+  backend: SftpBackend,
+  options: PairOptions & { greet?: boolean } = {},
+): Promise<{ peer: RawPeer; served: Promise<Error | null> }> {
+  const [near, far] = channelPair(options);
+  const served = serveSftp(far, backend).then(() => null, (cause) => cause as Error);
+  const peer = new RawPeer(near);
+  if (options.greet ?? true) {
+    await peer.send(msg.encodeVersion(FXP.INIT, 3));
+    await peer.next();
+  }
+  return { peer, served };
+}

@@ -1,0 +1,241 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { SftpError, SftpStatus, type TransferProgress } from "../../lib/sftp/mod.ts";
+import { clientTest, noise, ourWorld, refusal, same } from "./world.ts";
+
+/** Everything in a folder as text: path, kind, mode, size, content. */
+async function describe(path: string, prefix = ""): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(path)) {
+    const info = await Deno.lstat(`${path}/${name}`);
+    const mode = (info.mode! & 0o777).toString(8);
+    const mtime = Math.floor(info.mtime!.getTime() / 1000); // as SFTP has it
+    if (isDirectory) {
+      lines.push(`${prefix}${name}/ ${mode} ${mtime}`);
+      lines.push(...await describe(`${path}/${name}`, `${prefix}${name}/`));
+    } else {
+      const content = await Deno.readFile(`${path}/${name}`);
+      const hash = await crypto.subtle.digest("SHA-256", content);
+      const digest = new Uint8Array(hash).toHex().slice(0, 16);
+      lines.push(`${prefix}${name} ${mode} ${mtime} ${info.size} ${digest}`);
+    }
+  }
+  return lines.sort();
+}
+
+/** A folder of small and large files, empty ones, deep ones, with modes and times of their own. */
+async function plant(path: string): Promise<void> {
+  await Deno.mkdir(`${path}/empty`, { recursive: true });
+  await Deno.mkdir(`${path}/deep/deeper/deepest`, { recursive: true });
+  for (let i = 0; i < 120; i++) await Deno.writeFile(`${path}/small ${i}`, noise(i * 37, i + 1));
+  await Deno.writeFile(`${path}/deep/large`, noise(6_000_000));
+  await Deno.writeFile(`${path}/deep/deeper/ünïcode`, noise(1_044_480, 2));
+  await Deno.writeFile(`${path}/deep/deeper/deepest/script`, noise(300_000, 3));
+  await Deno.chmod(`${path}/deep/deeper/deepest/script`, 0o755);
+  await Deno.chmod(`${path}/deep/large`, 0o400);
+  for (
+    const name of ["deep/deeper/deepest/script", "deep/large", "deep/deeper", "empty", "small 3"]
+  ) {
+    await Deno.utime(`${path}/${name}`, 1_000_000_000, 1_100_000_000);
+  }
+  await Deno.chmod(`${path}/empty`, 0o500);
+}
+
+clientTest("put and get of a file carry it there and back", async ({ sftp, at, root, here }) => {
+  for (const length of [0, 1, 261_120, 1_044_480, 1_044_481, 9_000_000]) {
+    const data = noise(length, length + 1);
+    await Deno.writeFile(`${here}/from`, data);
+    assertEquals(await sftp.put(`${here}/from`, at("there")), {
+      bytes: length,
+      files: 1,
+      skipped: [],
+    });
+    assert(same(await Deno.readFile(`${root}/there`), data), `${length} bytes there`);
+    assertEquals((await sftp.get(at("there"), `${here}/back`)).bytes, length);
+    assert(same(await Deno.readFile(`${here}/back`), data), `${length} bytes back`);
+  }
+});
+
+clientTest("put and get keep modes and times when told", async ({ sftp, at, root, here }) => {
+  await Deno.writeTextFile(`${here}/from`, "text");
+  await Deno.chmod(`${here}/from`, 0o640);
+  await Deno.utime(`${here}/from`, 1_000_000_000, 1_100_000_000);
+  await sftp.put(`${here}/from`, at("there"), { preserve: true });
+  assertEquals((await Deno.stat(`${root}/there`)).mtime, new Date(1_100_000_000_000));
+  await sftp.utime(at("there"), new Date(1_150_000_000_000), new Date(1_100_000_000_000));
+  await sftp.get(at("there"), `${here}/back`, { preserve: true });
+  const info = await Deno.stat(`${here}/back`);
+  assertEquals(info.mode! & 0o777, 0o640);
+  assertEquals(info.mtime, new Date(1_100_000_000_000));
+  assertEquals(info.atime, new Date(1_150_000_000_000));
+  await sftp.get(at("there"), `${here}/other`, { mode: 0o600 });
+  assertEquals((await Deno.stat(`${here}/other`)).mode! & 0o777, 0o600);
+});
+
+clientTest("put takes bytes and streams, get gives to a stream", async ({ sftp, at }) => {
+  const data = noise(3_000_000);
+  await sftp.put(data, at("bytes"));
+  await sftp.put(new Response(data).body!, at("stream"));
+  for (const name of ["bytes", "stream"]) {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const [, back] = await Promise.all([
+      sftp.get(at(name), writable),
+      new Response(readable).arrayBuffer(),
+    ]);
+    assert(same(new Uint8Array(back), data));
+  }
+});
+
+clientTest("put and get of a folder carry everything in it", async ({ sftp, at, root, here }) => {
+  await plant(`${here}/from`);
+  const there = await sftp.put(`${here}/from`, at("tree"), { recursive: true, preserve: true });
+  assertEquals([there.files, there.skipped], [123, []]);
+  assertEquals(await describe(`${root}/tree`), await describe(`${here}/from`));
+  const back = await sftp.get(at("tree"), `${here}/back`, { recursive: true, preserve: true });
+  assertEquals(back, there);
+  assertEquals(await describe(`${here}/back`), await describe(`${here}/from`));
+  // Once more, over what is there.
+  await sftp.put(`${here}/from`, at("tree"), { recursive: true });
+  await sftp.get(at("tree"), `${here}/back`, { recursive: true });
+  assertEquals((await Array.fromAsync(Deno.readDir(`${here}/back`))).length, 122);
+});
+
+clientTest("links in a folder are left out and told", async ({ sftp, at, here }) => {
+  await Deno.mkdir(`${here}/from`);
+  await Deno.writeTextFile(`${here}/from/file`, "text");
+  await Deno.symlink("file", `${here}/from/link`);
+  const there = await sftp.put(`${here}/from`, at("tree"), { recursive: true });
+  assertEquals(there, { bytes: 4, files: 1, skipped: [`${here}/from/link`] });
+  await sftp.symlink("file", at("tree/link"));
+  const back = await sftp.get(at("tree"), `${here}/back`, { recursive: true });
+  assertEquals(back, { bytes: 4, files: 1, skipped: [at("tree/link")] });
+});
+
+clientTest("get and put of a folder need to be told to recurse", async ({ sftp, at, here }) => {
+  await sftp.mkdir(at("folder"));
+  assertEquals(await refusal(sftp.get(at("folder"), `${here}/x`)), SftpStatus.FAILURE);
+  await assertRejects(() => sftp.put(here, at("x")), Deno.errors.IsADirectory);
+  await assertRejects(() => sftp.get(at("folder"), here), Error);
+});
+
+clientTest("a failed get leaves the file that was there", async ({ sftp, at, here }) => {
+  await Deno.writeTextFile(`${here}/file`, "precious");
+  assertEquals(await refusal(sftp.get(at("missing"), `${here}/file`)), SftpStatus.NO_SUCH_FILE);
+  assertEquals(await Deno.readTextFile(`${here}/file`), "precious");
+});
+
+Deno.test("progress tells bytes, totals and rates, and ends at the total", async () => {
+  await using world = await ourWorld();
+  const { sftp, here } = world;
+  await Deno.writeFile(`${here}/file`, noise(5_000_000));
+  for (
+    const run of [
+      (onProgress: (report: TransferProgress) => void) =>
+        sftp.put(`${here}/file`, "/file", { onProgress }),
+      (onProgress: (report: TransferProgress) => void) =>
+        sftp.get("/file", `${here}/back`, { onProgress }),
+    ]
+  ) {
+    const reports: TransferProgress[] = [];
+    await run((report) => reports.push(report));
+    const last = reports.at(-1)!;
+    assertEquals([last.transferred, last.total], [5_000_000, 5_000_000]);
+    assert(reports.length >= 2 && reports.every(({ rate }) => rate > 0));
+    for (const [index, report] of reports.entries()) {
+      assert(report.transferred >= (reports[index - 1]?.transferred ?? 0));
+      assertEquals(report.total, 5_000_000);
+    }
+  }
+});
+
+Deno.test("an error of the progress callback ends the transfer", async () => {
+  await using world = await ourWorld();
+  const { sftp, here } = world;
+  await sftp.writeFile("/file", noise(3_000_000));
+  const onProgress = () => {
+    throw new RangeError("enough");
+  };
+  await assertRejects(() => sftp.get("/file", `${here}/x`, { onProgress }), RangeError);
+  assertEquals(await Array.fromAsync(Deno.readDir(here)), []);
+});
+
+Deno.test("an abort ends a get at once and leaves nothing behind", async () => {
+  await using world = await ourWorld();
+  const { sftp, here } = world;
+  await sftp.writeFile("/file", noise(30_000_000));
+  const abort = new AbortController();
+  const getting = sftp.get("/file", `${here}/file`, {
+    signal: abort.signal,
+    onProgress: () => abort.abort(new Error("changed my mind")),
+  });
+  await assertRejects(() => getting, Error, "changed my mind");
+  assertEquals(await Array.fromAsync(Deno.readDir(here)), []);
+  assertEquals((await sftp.stat("/file")).size, 30_000_000);
+});
+
+Deno.test("an abort ends a put of a stream that has stalled, and cancels the stream", async () => {
+  await using world = await ourWorld();
+  const abort = new AbortController();
+  const cancelled = Promise.withResolvers<void>();
+  const stalled = new ReadableStream<Uint8Array>({
+    pull: () => abort.abort(new Error("changed my mind")),
+    cancel: () => cancelled.resolve(),
+  });
+  const putting = world.sftp.put(stalled, "/file", { signal: abort.signal });
+  await assertRejects(() => putting, Error, "changed my mind");
+  await cancelled.promise;
+});
+
+Deno.test("an abort ends transfers of folders", async () => {
+  await using world = await ourWorld();
+  const { sftp, here } = world;
+  await plant(`${here}/from`);
+  for (const way of ["put", "get"] as const) {
+    const abort = new AbortController();
+    let files = 0;
+    const onProgress = () => ++files === 20 && abort.abort(new Error("changed my mind"));
+    const options = { recursive: true, signal: abort.signal, onProgress };
+    const running = way === "put"
+      ? sftp.put(`${here}/from`, "/tree", options)
+      : sftp.get("/tree", `${here}/back`, options);
+    await assertRejects(() => running, Error, "changed my mind");
+    if (way === "put") await sftp.put(`${here}/from`, "/tree", { recursive: true });
+  }
+});
+
+Deno.test("what is aborted before it starts does nothing", async () => {
+  await using world = await ourWorld();
+  const signal = AbortSignal.abort(new Error("no"));
+  const { sftp, here } = world;
+  await assertRejects(() => sftp.stat("/", { signal }), Error, "no");
+  await assertRejects(() => sftp.put(new Uint8Array(1), "/x", { signal }), Error, "no");
+  await assertRejects(() => sftp.get("/", here, { signal, recursive: true }), Error, "no");
+  await assertRejects(() => Array.fromAsync(sftp.readDir("/", { signal })), Error, "no");
+  assertEquals(await refusal(sftp.stat("/x")), SftpStatus.NO_SUCH_FILE);
+});
+
+Deno.test("the first failure of many ends a transfer, and is the one told", async () => {
+  await using world = await ourWorld();
+  const { sftp, here, root } = world;
+  await plant(`${here}/from`);
+  await Deno.mkdir(`${root}/tree/small 60`, { recursive: true });
+  const putting = sftp.put(`${here}/from`, "/tree", { recursive: true });
+  const error = await assertRejects(() => putting, SftpError);
+  assertEquals(error.message, 'Cannot open "/tree/small 60": It is a directory');
+});
+
+Deno.test("put of a file that is cut off while it is read fails", async () => {
+  await using world = await ourWorld();
+  const { sftp, here } = world;
+  await Deno.writeFile(`${here}/file`, noise(40_000_000));
+  const putting = sftp.put(`${here}/file`, "/file", {
+    onProgress: () => Deno.truncateSync(`${here}/file`, 20_000_000),
+  });
+  assertEquals(await refusal(putting), SftpStatus.EOF);
+});
+
+Deno.test("transfers work in slow and tiny steps", async () => {
+  await using world = await ourWorld({ chunk: 7, limit: 50 });
+  const data = noise(20_000);
+  await world.sftp.put(data, "/file");
+  assert(same(await world.sftp.readFile("/file"), data));
+});
