@@ -45,11 +45,20 @@ export {
   type KnownHostsOptions,
 } from "./lib/client/host_keys.ts";
 export { loadKey, type LoadKeyOptions } from "./lib/client/identity.ts";
-export type { AuthMethod } from "./lib/auth/method.ts";
-export { none } from "./lib/auth/none.ts";
-export { password } from "./lib/auth/password.ts";
-export { publicKey } from "./lib/auth/public_key.ts";
-export { interactive } from "./lib/auth/interactive.ts";
+export {
+  type AuthDialog,
+  type AuthMethod,
+  type Challenge,
+  interactive,
+  none,
+  password,
+  type PasswordOptions,
+  type Prompt,
+  publicKey,
+  type PublicKeyOptions,
+} from "./lib/auth/method.ts";
+export type { PrivateKey, Signer } from "./lib/keys/private_key.ts";
+export type { PublicKey } from "./lib/keys/public_key.ts";
 export { Command, type CommandOptions } from "./lib/session/command.ts";
 export {
   type CommandOutput,
@@ -57,9 +66,19 @@ export {
   type ProcessOptions,
   type Signal,
 } from "./lib/session/process.ts";
-export type { PtyOptions, TerminalMode, TerminalSize } from "./lib/session/pty.ts";
-export { Channel, type ExitStatus } from "./lib/connection/channel.ts";
+export type { PtyOptions, TerminalSize } from "./lib/session/pty.ts";
+export type { SignalName, TerminalMode } from "./lib/wire/numbers.ts";
+export {
+  Channel,
+  type Exit,
+  type ExitStatus,
+  type IncomingRequest,
+  type RequestAnswer,
+  type RequestHandler,
+} from "./lib/connection/channel.ts";
 export type { AlgorithmOptions } from "./lib/crypto/suite.ts";
 export type { RekeyLimits } from "./lib/transport/transport.ts";
 export type { ByteStreams } from "./lib/transport/socket.ts";
+export { SftpClient } from "./lib/sftp/client.ts";
+export type { ExportOptions } from "./lib/keys/private_key.ts";
 export * from "./lib/errors.ts";

@@ -122,7 +122,12 @@ async function run(client: Client, job: Job, log: Log): Promise<number> {
 
   using _raw = pty ? rawInput() : null;
   using _resize = pty ? onSignals(["SIGWINCH"], () => resize(channel)) : null;
-  const keys = pty ? new EscapeKeys(() => channel.abort()) : null;
+  const farewell = `Connection to ${job.target.hostname} closed.`;
+  let left = false;
+  const keys = pty && new EscapeKeys(() => {
+    left = true;
+    channel.abort();
+  });
   const ignore = () => {};
   // The command may end without reading its input; an input that cannot be read is at its end.
   (job.noInput
@@ -135,14 +140,15 @@ async function run(client: Client, job: Job, log: Log): Promise<number> {
       drain((into) => channel.readStderr(into), Deno.stderr),
     ]);
   } catch (error) {
+    if (left) log.info(farewell);
     // Who reads our output has gone: the command is to see that as it would in a local pipe.
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
-    channel.abort();
+    else if (error instanceof Deno.errors.BrokenPipe) channel.abort();
+    else throw error;
     return FAILURE;
   }
   const { code, signal } = await channel.exitStatus;
   if (signal !== null) log.verbose(`The command was ended by SIG${signal}.`);
-  if (pty) log.info(`Connection to ${job.target.hostname} closed.`);
+  if (pty) log.info(farewell);
   return code ?? FAILURE;
 }
 

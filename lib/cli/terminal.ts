@@ -63,10 +63,11 @@ async function askHelper(helper: string, prompt: string): Promise<string | null>
 
 async function askTerminal(tty: Deno.FsFile, prompt: string, echo: boolean): Promise<string> {
   const write = (text: string) => tty.writeSync(new TextEncoder().encode(text));
-  write(prompt);
-  // Raw, with the editing done here: in cooked mode there is no way to turn the echo off.
+  // Raw, with the editing done here: in cooked mode there is no way to turn the echo off. It comes
+  // before the prompt, so that nothing typed at once is shown.
   tty.setRaw(true);
   try {
+    write(prompt);
     return await readLine(tty, echo ? write : () => {});
   } finally {
     tty.setRaw(false);

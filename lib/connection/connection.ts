@@ -38,7 +38,8 @@ import {
   RequestSuccess,
 } from "../wire/messages.ts";
 import { MSG, OPEN_FAILURE } from "../wire/numbers.ts";
-import { Channel, type ChannelHost } from "./channel.ts";
+import { Channel } from "./channel.ts";
+import { ChannelCore, type ChannelHost } from "./channel_core.ts";
 
 /** A peer's wish for a channel; one of `accept` and `reject` must be called. */
 export interface IncomingOpen {
@@ -74,7 +75,7 @@ export class Connection implements Service, ChannelHost {
   readonly #transport: Transport;
   readonly #options: ConnectionOptions;
   readonly #window: number;
-  readonly #channels: (Channel | Opening | null)[] = [];
+  readonly #channels: (ChannelCore | Opening | null)[] = [];
   readonly #free: number[] = [];
   readonly #replies: { type: string; promise: PromiseWithResolvers<Uint8Array> }[] = [];
   readonly #adjust = new Uint8Array(WINDOW_ADJUST_LENGTH);
@@ -225,7 +226,7 @@ export class Connection implements Service, ChannelHost {
     this.#error = { error: cause };
     clearInterval(this.#keepalive);
     for (const entry of this.#channels.splice(0)) {
-      if (entry instanceof Channel) entry.fail(cause);
+      if (entry instanceof ChannelCore) entry.fail(cause);
       else entry?.promise.reject(cause);
     }
     this.#free.length = 0;
@@ -254,10 +255,11 @@ export class Connection implements Service, ChannelHost {
   }
 
   /** Both ends have closed the channel: its number may be used again. */
-  released(channel: Channel): void {
-    if (this.#channels[channel.id] !== channel) return;
-    this.#channels[channel.id] = null;
-    this.#free.push(channel.id);
+  released(channel: ChannelCore): void {
+    const { id } = channel.opening;
+    if (this.#channels[id] !== channel) return;
+    this.#channels[id] = null;
+    this.#free.push(id);
   }
 
   #allocate(entry: Opening): number {
@@ -272,15 +274,15 @@ export class Connection implements Service, ChannelHost {
     return id;
   }
 
-  #channel(id: number): Channel {
+  #channel(id: number): ChannelCore {
     const entry = this.#channels[id];
-    if (entry instanceof Channel) return entry;
+    if (entry instanceof ChannelCore) return entry;
     throw new ProtocolError(`Message for channel ${id}, which is not open`);
   }
 
   #opening(id: number): Opening {
     const entry = this.#channels[id];
-    if (entry && !(entry instanceof Channel)) return entry;
+    if (entry && !(entry instanceof ChannelCore)) return entry;
     throw new ProtocolError(`Answer for channel ${id}, which is not being opened`);
   }
 
@@ -351,9 +353,15 @@ export class Connection implements Service, ChannelHost {
     });
   }
 
-  #create(type: string, id: number, remoteId: number, sendWindow: number, maxPacket: number) {
+  #create(
+    type: string,
+    id: number,
+    remoteId: number,
+    sendWindow: number,
+    maxPacket: number,
+  ): Channel {
     if (maxPacket === 0) throw new ProtocolError("Channel with a maximum packet size of 0");
-    const channel = new Channel(this, {
+    const core = new ChannelCore(this, {
       type,
       id,
       remoteId,
@@ -362,8 +370,8 @@ export class Connection implements Service, ChannelHost {
       receiveWindow: this.#window,
       maxReceive: MAX_CHANNEL_PACKET,
     });
-    this.#channels[id] = channel;
-    return channel;
+    this.#channels[id] = core;
+    return new Channel(core);
   }
 
   /** RFC 4254 §4: answers go out in the order of the requests. */

@@ -93,6 +93,7 @@ class Sessions {
     new Session(channel, this.#login, {
       start: (program) => this.#start(program),
       pty: this.#options.pty ?? true,
+      failed: (error) => this.#options.onError?.(error, this.#login.remoteAddr),
     });
   }
 

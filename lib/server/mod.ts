@@ -7,7 +7,19 @@ export { serve, type ServedConnection, serveStreams, type SshServer } from "./se
 export type { ServeOptions } from "./options.ts";
 export { systemShell, type SystemShellOptions } from "./system_shell.ts";
 export { type Login, Session, type SessionHandler } from "../session/session.ts";
-export type { Pty, TerminalMode, TerminalSize } from "../session/pty.ts";
+export type { Pty, PtyOptions, TerminalSize } from "../session/pty.ts";
+export type { TerminalMode } from "../wire/numbers.ts";
+export {
+  Channel,
+  type Exit,
+  type ExitStatus,
+  type IncomingRequest,
+  type RequestAnswer,
+  type RequestHandler,
+} from "../connection/channel.ts";
+export type { AlgorithmOptions } from "../crypto/suite.ts";
+export type { RekeyLimits } from "../transport/transport.ts";
+export type { ByteStreams } from "../transport/socket.ts";
 export type {
   Ask,
   AuthDecision,
@@ -16,5 +28,8 @@ export type {
   PromptHeading,
   ServerAuthPolicy,
 } from "../auth/policy.ts";
+export type { Prompt } from "../auth/prompts.ts";
+export type { PublicKey } from "../keys/public_key.ts";
+export type { ExportOptions, PrivateKey, Signer } from "../keys/private_key.ts";
 export { localFiles } from "../sftp/local_files.ts";
 export type { SftpBackend } from "../sftp/backend.ts";

@@ -41,6 +41,6 @@ export interface ServeOptions {
   readonly signal?: AbortSignal;
   /** Called once the server listens. */
   readonly onListen?: (addr: Deno.NetAddr) => void;
-  /** Called with what ended a connection that did not end in order; for logs. */
+  /** Called with what ended a connection out of order, and with what a handler threw; for logs. */
   readonly onError?: (error: unknown, remoteAddr: Deno.Addr | null) => void;
 }

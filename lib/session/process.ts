@@ -2,12 +2,12 @@ import { toBytes } from "@std/streams";
 import type { Channel, ExitStatus } from "../connection/channel.ts";
 import { MAX_OUTPUT } from "../defaults.ts";
 import { SshError } from "../errors.ts";
-import { SIGNALS } from "../wire/numbers.ts";
+import { type SignalName, SIGNALS } from "../wire/numbers.ts";
 import { Signal as SignalLayout } from "../wire/requests.ts";
 import { encodeResize, type TerminalSize } from "./pty.ts";
 
 /** A signal's name with or without SIG (RFC 4254 §6.10). */
-export type Signal = `SIG${typeof SIGNALS[number]}` | typeof SIGNALS[number];
+export type Signal = `SIG${SignalName}` | SignalName;
 
 /** All that a finished command left, shaped as `Deno.CommandOutput`. */
 export interface CommandOutput extends ExitStatus {
@@ -87,7 +87,7 @@ export class Process implements AsyncDisposable {
       collect(this.stdout, this.#options.stdout !== "null"),
       collect(this.stderr, this.#options.stderr !== "null"),
       this.status,
-    ]).catch(async (error) => {
+    ]).catch((error) => {
       this.channel.abort(error);
       throw error;
     });

@@ -1,4 +1,4 @@
-import { TTY_MODES } from "../wire/numbers.ts";
+import { type TerminalMode, TTY_MODES } from "../wire/numbers.ts";
 import { ProtocolError } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 import { PtyReq, WindowChange } from "../wire/requests.ts";
@@ -15,9 +15,6 @@ export interface TerminalSize {
   /** Pixels down, or 0. */
   readonly height?: number;
 }
-
-/** The name of a terminal mode, such as `"ECHO"` (RFC 4254 §8). */
-export type TerminalMode = keyof typeof TTY_MODES;
 
 /** A terminal asked for with `pty-req` (RFC 4254 §6.2). */
 export interface PtyOptions extends TerminalSize {

@@ -26,6 +26,8 @@ export interface SessionPolicy {
   readonly start: (program: Program) => SessionHandler | null;
   /** Whether a terminal may be asked for. */
   readonly pty: boolean;
+  /** Told when a handler throws. */
+  readonly failed: (error: unknown) => void;
 }
 
 /** A client's session on our server: its streams, and how it is to end. */
@@ -192,7 +194,7 @@ export class Session {
       // The client is told that it failed, not how: messages of ours may hold what is none of its
       // business.
       this.exit(1);
-      if (!this.signal.aborted) reportError(error);
+      if (!this.signal.aborted) this.#policy.failed(error);
     }
     try {
       await channel.closeWrite();

@@ -66,8 +66,17 @@ export function localFiles(options: LocalFilesOptions): SftpBackend {
 function readOnly(files: LocalFiles): SftpBackend {
   const denied = (): Promise<never> => Promise.reject(new Deno.errors.PermissionDenied());
   return {
-    open: (path, options) =>
-      options.write || options.create || options.truncate ? denied() : files.open(path, options),
+    async open(path, options) {
+      if (options.write || options.create || options.truncate) return await denied();
+      const file = await files.open(path, options);
+      return {
+        read: (into, offset) => file.read(into, offset),
+        stat: () => file.stat(),
+        close: () => file.close(),
+        write: denied,
+        setStat: denied,
+      };
+    },
     readDir: (path) => files.readDir(path),
     stat: (path) => files.stat(path),
     lstat: (path) => files.lstat(path),

@@ -37,4 +37,4 @@ export type { TransferProgress, TransferResult } from "./progress.ts";
 export { serveSftp, type ServeSftpOptions } from "./server.ts";
 export { SftpStatus } from "./status.ts";
 export type { SftpTransferOptions } from "./transfer.ts";
-export { SftpError } from "../errors.ts";
+export { SftpError, SshError, type SshErrorCode } from "../errors.ts";

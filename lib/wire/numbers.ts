@@ -66,25 +66,89 @@ export const OPEN_FAILURE = {
 /** SSH_EXTENDED_DATA_STDERR, the only extended data type in use (RFC 4254 §5.2). */
 export const STDERR = 1;
 
-/** Signal names without SIG (RFC 4254 §6.10). */
-export const SIGNALS = [
-  "ABRT",
-  "ALRM",
-  "FPE",
-  "HUP",
-  "ILL",
-  "INT",
-  "KILL",
-  "PIPE",
-  "QUIT",
-  "SEGV",
-  "TERM",
-  "USR1",
-  "USR2",
-] as const;
+/** A signal's name without SIG (RFC 4254 §6.10). */
+export type SignalName =
+  | "ABRT"
+  | "ALRM"
+  | "FPE"
+  | "HUP"
+  | "ILL"
+  | "INT"
+  | "KILL"
+  | "PIPE"
+  | "QUIT"
+  | "SEGV"
+  | "TERM"
+  | "USR1"
+  | "USR2";
 
-/** Opcodes of encoded terminal modes (RFC 4254 §8, RFC 8160). */
-export const TTY_MODES = {
+/** The signals that can be sent. */
+export const SIGNALS: readonly SignalName[] = [
+  ...["ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL"] as const,
+  ...["PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2"] as const,
+];
+
+/** The name of a terminal mode (RFC 4254 §8, RFC 8160). */
+export type TerminalMode =
+  | "VINTR"
+  | "VQUIT"
+  | "VERASE"
+  | "VKILL"
+  | "VEOF"
+  | "VEOL"
+  | "VEOL2"
+  | "VSTART"
+  | "VSTOP"
+  | "VSUSP"
+  | "VDSUSP"
+  | "VREPRINT"
+  | "VWERASE"
+  | "VLNEXT"
+  | "VFLUSH"
+  | "VSWTCH"
+  | "VSTATUS"
+  | "VDISCARD"
+  | "IGNPAR"
+  | "PARMRK"
+  | "INPCK"
+  | "ISTRIP"
+  | "INLCR"
+  | "IGNCR"
+  | "ICRNL"
+  | "IUCLC"
+  | "IXON"
+  | "IXANY"
+  | "IXOFF"
+  | "IMAXBEL"
+  | "IUTF8"
+  | "ISIG"
+  | "ICANON"
+  | "XCASE"
+  | "ECHO"
+  | "ECHOE"
+  | "ECHOK"
+  | "ECHONL"
+  | "NOFLSH"
+  | "TOSTOP"
+  | "IEXTEN"
+  | "ECHOCTL"
+  | "ECHOKE"
+  | "PENDIN"
+  | "OPOST"
+  | "OLCUC"
+  | "ONLCR"
+  | "OCRNL"
+  | "ONOCR"
+  | "ONLRET"
+  | "CS7"
+  | "CS8"
+  | "PARENB"
+  | "PARODD"
+  | "TTY_OP_ISPEED"
+  | "TTY_OP_OSPEED";
+
+/** Opcodes of encoded terminal modes. */
+export const TTY_MODES: Readonly<Record<TerminalMode, number>> = {
   VINTR: 1,
   VQUIT: 2,
   VERASE: 3,
@@ -141,4 +205,4 @@ export const TTY_MODES = {
   PARODD: 93,
   TTY_OP_ISPEED: 128,
   TTY_OP_OSPEED: 129,
-} as const;
+};

@@ -103,14 +103,17 @@ Deno.test("knownHosts refuses a changed key and names the line", async () => {
 });
 
 Deno.test("knownHosts refuses a revoked key, whatever another file says", async () => {
-  await withFile(`@revoked * ${key.publicKey}\n`, (revoked) =>
-    withFile(`example.com ${key.publicKey}\n`, async (trusted) => {
-      const error = await assertRejects(
-        () => attempt(knownHosts([trusted, revoked])),
-        HostKeyError,
-      );
-      assertEquals(error.reason, "revoked");
-    }));
+  await withFile(
+    `@revoked * ${key.publicKey}\n`,
+    (revoked) =>
+      withFile(`example.com ${key.publicKey}\n`, async (trusted) => {
+        const error = await assertRejects(
+          () => attempt(knownHosts([trusted, revoked])),
+          HostKeyError,
+        );
+        assertEquals(error.reason, "revoked");
+      }),
+  );
 });
 
 Deno.test("knownHosts refuses an unknown host unless told to add it", async () => {

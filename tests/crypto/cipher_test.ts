@@ -62,6 +62,18 @@ for (const size of [128, 256] as const) {
   });
 }
 
+Deno.test("chacha20-poly1305@openssh.com: keys at rest come back, and a wrong tag is refused", () => {
+  const cipher = "chacha20-poly1305@openssh.com";
+  for (let length = 0; length < 700; length++) {
+    const [key, data] = [pattern(64, length), pattern(length, length + 1)];
+    const sealed = encryptBytes(cipher, key, new Uint8Array(), data);
+    assertEquals(sealed.length, length + 16);
+    assertEquals(decryptBytes(cipher, key, new Uint8Array(), sealed), data);
+    sealed[length % sealed.length]! ^= 1;
+    assertThrows(() => decryptBytes(cipher, key, new Uint8Array(), sealed), RangeError);
+  }
+});
+
 Deno.test("3des-cbc: gives NIST's ciphertext and takes it back", () => {
   // SP 800-67's sample keys over its sample text, one block, zero IV.
   const key = Uint8Array.fromHex("0123456789abcdef23456789abcdef01456789abcdef0123");

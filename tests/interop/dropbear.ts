@@ -4,6 +4,7 @@ import { keyFile, type KeyKind } from "./keys.ts";
 import { requirePeer } from "./peers.ts";
 import { Program } from "./program.ts";
 import { must } from "./run.ts";
+import { killLeftovers } from "./sessions.ts";
 import { tempFolder } from "./temp.ts";
 import { testUser } from "./test_user.ts";
 
@@ -59,6 +60,7 @@ export async function startDropbear(options: DropbearOptions = {}): Promise<Fore
     return await listen(tries - 1);
   };
   const [program, port] = await listen(BIND_TRIES);
+  if (Deno.build.os === "linux") stack.defer(() => killLeftovers(port));
   stack.use(program);
   const publicKeys = Object.values(keys).map((key) => key.publicKey);
   const knownHosts = await writeKnownHosts(folder, port, publicKeys);

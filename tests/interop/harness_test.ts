@@ -12,7 +12,7 @@ import { startForeign } from "./foreign_server.ts";
 import { runClient, runDbclient } from "./openssh_clients.ts";
 import { peerTest } from "./peers.ts";
 import { Program } from "./program.ts";
-import { run } from "./run.ts";
+import { must, run } from "./run.ts";
 import { startSshd } from "./sshd.ts";
 import { tempFolder } from "./temp.ts";
 
@@ -48,6 +48,26 @@ await peerTest(["sshd", "ssh", "root"], "sshd lets a user in by keyboard-interac
   assertEquals([ran.text.trim(), ran.code], [server.user, 0], ran.stderr);
   await server.waitFor(/Accepted keyboard-interactive\/pam for/);
 });
+
+await peerTest(
+  ["sshd", "ssh"],
+  "A command that outlives its connection ends with sshd",
+  async () => {
+    await using folder = await tempFolder();
+    const fifo = folder.join("fifo");
+    await must("mkfifo", [fifo]);
+    const server = await startSshd();
+    // The background command holds the pipe open for writing, so that its end is the reader's end.
+    await using reader = new Program("sh", { args: ["-c", `cat < ${fifo}; echo closed`] });
+    const ran = await runClient("ssh", server, [
+      `sh -c 'echo started; exec sleep 600' > ${fifo} 2>&1 < /dev/null & echo left`,
+    ]);
+    assertEquals(ran.text, "left\n", ran.stderr);
+    await reader.waitFor(/started/);
+    await server[Symbol.asyncDispose]();
+    await reader.waitFor(/closed/);
+  },
+);
 
 await peerTest(["sshd", "sftp", "scp"], "sftp and scp carry files to sshd and back", async () => {
   await using folder = await tempFolder();

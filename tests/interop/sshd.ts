@@ -4,6 +4,7 @@ import { KEY_KINDS, keyFile, type KeyKind } from "./keys.ts";
 import { requirePeer } from "./peers.ts";
 import { Program } from "./program.ts";
 import { must } from "./run.ts";
+import { killLeftovers } from "./sessions.ts";
 import { tempFolder } from "./temp.ts";
 import { type TestUser, testUser } from "./test_user.ts";
 
@@ -64,6 +65,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     return await listen(tries - 1); // somebody else took the port in between
   };
   const [program, port] = await listen(BIND_TRIES);
+  if (Deno.build.os === "linux") stack.defer(() => killLeftovers(port));
   stack.use(program);
   const publicKeys = Object.values(keys).map((key) => key.publicKey);
   const knownHosts = await writeKnownHosts(folder, port, publicKeys);
@@ -107,6 +109,8 @@ function configText(
     LogLevel: "VERBOSE",
     Subsystem: "sftp internal-sftp",
     PrintMotd: "no",
+    // The account's own start-up files are not what the tests are about, and may take a while.
+    ...(options.login === undefined && { SetEnv: `HOME=${folder}` }),
     ...options.config,
   };
   const lines = Object.entries(settings).map(([keyword, value]) => `${keyword} ${value}`);

@@ -247,24 +247,16 @@ Deno.test("An aborted signal keeps a command from starting", async () => {
 });
 
 Deno.test("A handler that throws is exit code 1, and tells the client nothing else", async () => {
-  const reported = Promise.withResolvers<unknown>();
-  const listener = (event: ErrorEvent) => {
-    event.preventDefault();
-    reported.resolve(event.error);
-  };
-  addEventListener("error", listener);
-  try {
-    await using pair = await connectedPair({
-      handler: () => {
-        throw new Error("database password is hunter2");
-      },
-    });
-    const output = await pair.host.command("x").output();
-    assertEquals([output.code, output.stderr.length], [1, 0]);
-    assertEquals(String(await reported.promise), "Error: database password is hunter2");
-  } finally {
-    removeEventListener("error", listener);
-  }
+  const reported: unknown[] = [];
+  await using pair = await connectedPair({
+    serve: { onError: (error) => reported.push(error) },
+    handler: () => {
+      throw new Error("database password is hunter2");
+    },
+  });
+  const output = await pair.host.command("x").output();
+  assertEquals([output.code, output.stderr.length], [1, 0]);
+  assertEquals(reported.map(String), ["Error: database password is hunter2"]);
 });
 
 Deno.test("A hundred commands at once on one connection", async () => {

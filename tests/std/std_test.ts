@@ -1,8 +1,8 @@
 import {
   assert,
   assertEquals,
-  AssertionError,
   assertInstanceOf,
+  AssertionError,
   assertMatch,
   assertNotEquals,
   assertRejects,
@@ -36,7 +36,10 @@ const failing: [string, () => void][] = [
   ["unreachable", () => unreachable()],
   ["assertThrows of what does not throw", () => assertThrows(() => 1)],
   ["assertThrows with another class", () => assertThrows(() => raise(new Error("e")), TypeError)],
-  ["assertThrows with another message", () => assertThrows(() => raise(new Error("e")), Error, "x")],
+  [
+    "assertThrows with another message",
+    () => assertThrows(() => raise(new Error("e")), Error, "x"),
+  ],
 ];
 
 for (const [name, run] of failing) {

@@ -43,7 +43,14 @@ Deno.test("Reader.names reads the examples of RFC 4251 §5", () => {
   assertEquals(new Reader(hex("00000009 7a6c69622c6e6f6e65")).names(), ["zlib", "none"]);
 });
 
-for (const [what, list] of [["an empty name", "a,,b"], ["a trailing comma", "a,"], ["a space", "a b"], ["non-ASCII", "ä"]]) {
+for (
+  const [what, list] of [
+    ["an empty name", "a,,b"],
+    ["a trailing comma", "a,"],
+    ["a space", "a b"],
+    ["non-ASCII", "ä"],
+  ]
+) {
   Deno.test(`Reader.names refuses ${what}`, () => {
     const bytes = new Writer().text(list!).take();
     assertThrows(() => new Reader(bytes).names(), ProtocolError);
@@ -100,7 +107,9 @@ for (const [row, value] of SAMPLES) {
     assertEquals(row.decode(wire), value);
     // A field that takes the rest of the message is as long as it is.
     const open = ["data", "pairs"].includes(Object.keys(value).at(-1) ?? "") && row !== m.Ignore;
-    const shortest = open ? wire.length - (value[Object.keys(value).at(-1)!] as Uint8Array).length : wire.length;
+    const shortest = open
+      ? wire.length - (value[Object.keys(value).at(-1)!] as Uint8Array).length
+      : wire.length;
     for (let length = 0; length < shortest; length++) {
       if (length === 0) continue;
       assertThrows(() => row.decode(wire.subarray(0, length)), ProtocolError);

@@ -137,6 +137,11 @@ export function mlkem_decapsulate(seed: Uint8Array | number[], ciphertext: Uint8
 export function mlkem_encapsulate(key: Uint8Array | number[], random: Uint8Array | number[]): Uint8Array | undefined;
 
 /**
+ * Our Poly1305 by itself, for RFC 8439's vectors.
+ */
+export function poly1305(key: Uint8Array | number[], message: Uint8Array | number[]): Uint8Array | undefined;
+
+/**
  * The responder's whole part: its public value, then the secret as `finish` gives it.
  */
 export function respond(name: string, peer: Uint8Array | number[]): Uint8Array | undefined;
@@ -196,6 +201,7 @@ export interface InitOutput {
     readonly opener_set_keys: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => number;
     readonly opener_status: (a: number) => number;
     readonly opener_table: (a: number) => number;
+    readonly poly1305: (a: number, b: number, c: number, d: number) => [number, number];
     readonly reference_create: (a: number, b: number, c: number) => number;
     readonly reference_open: (a: number, b: number) => number;
     readonly reference_packet: (a: number) => number;

@@ -717,6 +717,33 @@ export function mlkem_encapsulate(key, random) {
 }
 
 /**
+ * Our Poly1305 by itself, for RFC 8439's vectors.
+ * @param {Uint8Array | number[]} key
+ * @param {Uint8Array | number[]} message
+ * @returns {Uint8Array | undefined}
+ */
+export function poly1305(key, message) {
+    let ptr0, len0, ptr1, len1;
+    try {
+        ptr0 = passArray8ToWasm0(key, wasm.__wbindgen_malloc);
+        len0 = WASM_VECTOR_LEN;
+        ptr1 = passArray8ToWasm0(message, wasm.__wbindgen_malloc);
+        len1 = WASM_VECTOR_LEN;
+    } catch (e) {
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
+        throw e;
+    }
+    const ret = wasm.poly1305(ptr0, len0, ptr1, len1);
+    let v3;
+    if (ret[0] !== 0) {
+        v3 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
+    }
+    return v3;
+}
+
+/**
  * The responder's whole part: its public value, then the secret as `finish` gives it.
  * @param {string} name
  * @param {Uint8Array | number[]} peer

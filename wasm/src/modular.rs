@@ -41,6 +41,61 @@ fn subtract_if_not_less(number: &mut [u32], modulus: &[u32]) {
     }
 }
 
+/// `base ^ exponent mod modulus` for an odd modulus and public numbers, in Montgomery's form.
+pub fn power(base: &[u8], exponent: u64, modulus: &[u8]) -> Vec<u8> {
+    let m = limbs(modulus);
+    // R, and R² for the way into Montgomery's form, with R = 2^(32 limbs).
+    let one = limbs(&reduce(&shifted(m.len()), modulus));
+    let square = limbs(&reduce(&shifted(2 * m.len()), modulus));
+    let base = montgomery(&limbs(&reduce(base, modulus)), &square, &m);
+    let mut power = one;
+    for bit in (0..u64::BITS - exponent.leading_zeros()).rev() {
+        power = montgomery(&power, &power, &m);
+        if exponent >> bit & 1 != 0 {
+            power = montgomery(&power, &base, &m);
+        }
+    }
+    let mut unit = vec![0; m.len()];
+    unit[0] = 1;
+    let plain = montgomery(&power, &unit, &m);
+    plain.iter().rev().flat_map(|limb| limb.to_be_bytes()).collect()
+}
+
+/// 2^(32 limbs).
+fn shifted(limbs: usize) -> Vec<u8> {
+    let mut number = vec![0; 4 * limbs + 1];
+    number[0] = 1;
+    number
+}
+
+/// `a b / R mod m`, limb by limb.
+fn montgomery(a: &[u32], b: &[u32], m: &[u32]) -> Vec<u32> {
+    // Newton: each step doubles the bits of 1/m that are right.
+    let inverse = (0..5).fold(1u32, |x, _| x.wrapping_mul(2u32.wrapping_sub(m[0].wrapping_mul(x))));
+    let mut sum = vec![0u32; m.len() + 2];
+    for limb in a {
+        add_product(&mut sum, *limb, b);
+        let multiple = sum[0].wrapping_mul(inverse.wrapping_neg());
+        add_product(&mut sum, multiple, m);
+        sum.copy_within(1.., 0);
+        *sum.last_mut().expect("a limb") = 0;
+    }
+    sum.truncate(m.len() + 1);
+    subtract_if_not_less(&mut sum, m);
+    sum.truncate(m.len());
+    sum
+}
+
+fn add_product(sum: &mut [u32], factor: u32, number: &[u32]) {
+    let mut carry = 0;
+    for (at, limb) in sum.iter_mut().enumerate() {
+        let part = number.get(at).map_or(0, |limb| u64::from(*limb) * u64::from(factor));
+        let total = u64::from(*limb) + part + carry;
+        *limb = total as u32;
+        carry = total >> 32;
+    }
+}
+
 /// Little-endian limbs.
 fn limbs(number: &[u8]) -> Vec<u32> {
     let word = |bytes: &[u8]| bytes.iter().fold(0, |word, byte| word << 8 | u32::from(*byte));

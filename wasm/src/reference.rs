@@ -1,5 +1,6 @@
-//! ring's own AEADs over packets, for the benchmark and for differential tests only.
+//! ring's own AEADs over packets, and single parts of ours, for the benchmark and for tests only.
 
+use crate::cipher::poly1305::Poly1305;
 use ring::aead::chacha20_poly1305_openssh::{OpeningKey, SealingKey};
 use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -60,6 +61,13 @@ impl Reference {
             }
         }
     }
+}
+
+/// Our Poly1305 by itself, for RFC 8439's vectors.
+#[wasm_bindgen]
+pub fn poly1305(key: &[u8], message: &[u8]) -> Option<Vec<u8>> {
+    let poly = Poly1305::new(key.first_chunk::<32>()?);
+    Some(poly.tag(poly.absorb_rest([0; 5], message)).to_vec())
 }
 
 fn nonce(sequence: u32) -> Nonce {

@@ -1,6 +1,8 @@
 //! Ciphers for private keys at rest: one call, whole input, no padding.
 
 use crate::cipher::aes::Aes;
+use crate::cipher::chacha_poly::ChaChaPoly;
+use crate::cipher::equal;
 use crate::cipher::gcm::AesGcm;
 use crate::memory::wipe_stack;
 use des::TdesEde3;
@@ -18,6 +20,7 @@ pub fn crypt(cipher: &str, key: &[u8], iv: &[u8], data: &[u8], seal: bool) -> Op
         "aes128-gcm@openssh.com" | "aes256-gcm@openssh.com" => {
             gcm(bytes(cipher), key, iv, &mut data, seal)
         }
+        "chacha20-poly1305@openssh.com" => chacha(key, &mut data, seal),
         "3des-cbc" => triple_des(key, iv, &mut data, seal),
         _ => None,
     };
@@ -73,6 +76,27 @@ fn gcm(size: usize, key: &[u8], iv: &[u8], data: &mut Vec<u8>, seal: bool) -> Op
     if !gcm.open(nonce, &[], text, tag) {
         return None;
     }
+    let length = text.len();
+    data.truncate(length);
+    Some(())
+}
+
+fn chacha(key: &[u8], data: &mut Vec<u8>, seal: bool) -> Option<()> {
+    if key.len() != 64 {
+        return None;
+    }
+    let mut cipher = ChaChaPoly::new(key);
+    if seal {
+        cipher.bare_xor(data);
+        let tag = cipher.bare_tag(data);
+        data.extend(tag);
+        return Some(());
+    }
+    let (text, tag) = data.split_last_chunk_mut::<16>()?;
+    if !equal(&cipher.bare_tag(text), tag) {
+        return None;
+    }
+    cipher.bare_xor(text);
     let length = text.len();
     data.truncate(length);
     Some(())

@@ -1,7 +1,8 @@
 //! RSASSA-PKCS1-v1_5 (RFC 8017 §8.2), as RFC 8332 uses it.
 
+use crate::hash::Hash;
 use crate::memory::wipe_stack;
-use crate::modular::{less_one, reduce};
+use crate::modular::{less_one, power, reduce};
 use crate::random::Given;
 use ring::rsa::{KeyPair, KeyPairComponents, PublicKeyComponents};
 use ring::signature as sig;
@@ -9,6 +10,8 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 /// In bytes: 16384 bits. Work grows with the cube of it, so a larger key is refused unread.
 const MAX_MODULUS: usize = 2048;
+/// The largest that ring verifies, in bytes.
+const RING_MODULUS: usize = 1024;
 
 fn strip(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
@@ -18,8 +21,14 @@ fn strip(number: &[u8]) -> &[u8] {
 #[wasm_bindgen]
 pub fn verify_rsa(hash: &str, n: &[u8], e: &[u8], message: &[u8], signature: &[u8]) -> bool {
     let (n, e) = (strip(n), strip(e));
-    if n.len() > MAX_MODULUS || signature.len() > n.len() {
+    if n.len() > MAX_MODULUS || signature.len() > n.len() || e.len() > 5 {
         return false;
+    }
+    // Some signers drop leading zeros.
+    let mut padded = vec![0; n.len() - signature.len()];
+    padded.extend(signature);
+    if n.len() > RING_MODULUS {
+        return verify_large(hash, n, e, message, &padded) == Some(true);
     }
     let parameters = match hash {
         "SHA-1" => &sig::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
@@ -27,10 +36,42 @@ pub fn verify_rsa(hash: &str, n: &[u8], e: &[u8], message: &[u8], signature: &[u
         "SHA-512" => &sig::RSA_PKCS1_2048_8192_SHA512,
         _ => return false,
     };
-    // Some signers drop leading zeros.
-    let mut padded = vec![0; n.len() - signature.len()];
-    padded.extend(signature);
     PublicKeyComponents { n, e }.verify(parameters, message, &padded).is_ok()
+}
+
+/// The same beyond what ring takes. Everything here is public.
+fn verify_large(hash: &str, n: &[u8], e: &[u8], message: &[u8], signature: &[u8]) -> Option<bool> {
+    let exponent = e.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
+    if !odd(n) || !odd(e) || exponent < 3 || signature >= n {
+        return Some(false);
+    }
+    let opened = power(signature, exponent, n);
+    let expected = encode(hash, n.len(), message)?;
+    Some(strip(&opened) == strip(&expected))
+}
+
+/// EMSA-PKCS1-v1_5 (RFC 8017 §9.2): 00 01 ff ... 00, then DigestInfo.
+fn encode(hash: &str, length: usize, message: &[u8]) -> Option<Vec<u8>> {
+    let hash = Hash::named(hash)?;
+    let identifier: &[u8] = match hash {
+        Hash::Sha1 => &[0x2b, 0x0e, 0x03, 0x02, 0x1a],
+        Hash::Sha256 => &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01],
+        Hash::Sha512 => &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03],
+        Hash::Sha384 => return None,
+    };
+    let digest = hash.digest(&[message]);
+    let element = |tag: u8, parts: &[&[u8]]| {
+        let contents = parts.concat();
+        [&[tag, contents.len() as u8], &contents[..]].concat()
+    };
+    let algorithm = element(0x30, &[&element(0x06, &[identifier]), &[0x05, 0x00]]);
+    let info = element(0x30, &[&algorithm, &element(0x04, &[&digest])]);
+    let mut encoded = vec![0xff; length - info.len()];
+    encoded[..2].copy_from_slice(&[0, 1]);
+    *encoded.last_mut()? = 0;
+    encoded.extend(info);
+    Some(encoded)
 }
 
 /// None if the parts do not belong together or the size is not 2048 to 4096 bits.

@@ -57,7 +57,7 @@ impl ChaChaPoly {
         }
     }
 
-    /// XORs what the loops leave, less than two chunks.
+    /// XORs what the fused loops leave.
     fn xor_tail(&self, mut start: State, mut text: &mut [u8]) {
         while text.len() >= CHUNK {
             chacha::xor_chunk(&start, self.masks, text.first_chunk_mut().expect("256 bytes"));
@@ -69,6 +69,20 @@ impl ChaChaPoly {
             chacha::key_stream(&start, self.masks, &mut stream);
             text.iter_mut().zip(stream).for_each(|(byte, key)| *byte ^= key);
         }
+    }
+
+    /// The same without a packet_length, as OpenSSH encrypts private keys: sequence number 0.
+    pub fn bare_xor(&mut self, text: &mut [u8]) {
+        self.prepare(0);
+        let (head, rest) = text.split_at_mut(HEAD_TEXT.min(text.len()));
+        self.xor_head(head);
+        self.xor_tail(self.text, rest);
+    }
+
+    pub fn bare_tag(&mut self, text: &[u8]) -> [u8; 16] {
+        self.prepare(0);
+        let poly = self.mac();
+        poly.tag(poly.absorb_rest([0; 5], text))
     }
 
     /// Encrypts or decrypts 256 bytes at `text` while 256 bytes at `mac` are absorbed: two blocks

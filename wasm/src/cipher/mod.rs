@@ -3,13 +3,13 @@
 pub mod aes;
 mod aes_tables;
 mod chacha;
-mod chacha_poly;
+pub mod chacha_poly;
 mod ctr_hmac;
 pub mod gcm;
 mod ghash;
 mod none;
-mod poly1305;
-mod simd;
+pub mod poly1305;
+pub mod simd;
 
 pub use none::none;
 

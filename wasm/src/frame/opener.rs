@@ -183,6 +183,7 @@ impl Opener {
         // A payload of no bytes has no message number, so it is no message (RFC 4253 §12).
         if !authentic || padding < MIN_PADDING || padding >= body {
             wipe(packet);
+            wipe_stack(); // the MAC's last block may be decrypted text
             return Err(Status::Bad);
         }
         let kind = packet[HEADER];

@@ -1,0 +1,146 @@
+import { assert, assertEquals } from "@std/assert";
+import { createCipheriv } from "node:crypto";
+import { encryptBytes } from "../../lib/crypto/cipher.ts";
+import { Opener } from "../../lib/crypto/packet_cipher.ts";
+import { core, heap } from "../../lib/crypto/wasm.ts";
+import { keysFor, nameOf, pairFor, pattern, PROTECTED, sealOne } from "./packets.ts";
+import { hex, wycheproof } from "./wycheproof.ts";
+
+const TAG = 16;
+const LENGTHS = [...Array(1100).keys()].slice(1).concat([4095, 32768, 33000, 65536, 261120]);
+
+for (const suite of PROTECTED.filter((suite) => suite.mac === "")) {
+  Deno.test(`${nameOf(suite)}: ring opens what we seal, at every length`, () => {
+    // GCM's nonce as ring's side builds it: zeros, then the packet's number.
+    const keys = { ...keysFor(suite), iv: new Uint8Array(suite.iv) };
+    using pair = pairFor(suite);
+    pair.sealer.setKeys(keys);
+    pair.opener.setKeys(keys);
+    for (const [number, length] of LENGTHS.entries()) {
+      const payload = pattern(length, length);
+      const packet = sealOne(pair.sealer, payload);
+      using ring = core.Reference.create(keys.key, packet.length)!;
+      const at = ring.packet() >>> 0;
+      heap().set(packet, at);
+      assert(ring.open(number), `ring refuses a payload of ${length}`);
+      const start = ring.packet() >>> 0;
+      assertEquals(heap().slice(start + 5, start + 5 + length), payload, `payload of ${length}`);
+      // Sealed once more by ring, from its length in clear, the packet is ours again, tag and all.
+      new DataView(heap().buffer).setUint32(start, packet.length - 4 - TAG);
+      ring.seal(number);
+      const again = ring.packet() >>> 0;
+      assertEquals(heap().slice(again, again + packet.length), packet);
+      pair.opener.push(packet);
+      assertEquals(pair.opener.next()?.length, length);
+    }
+  });
+}
+
+Deno.test("ChaCha20 gives RFC 8439's key stream for block 1 of the zero key", () => {
+  const cipher = "chacha20-poly1305@openssh.com";
+  const zeros = new Uint8Array(64);
+  const sealed = encryptBytes(cipher, zeros, new Uint8Array(), zeros);
+  assertEquals(
+    sealed.subarray(0, 64).toHex(),
+    "9f07e7be5551387a98ba977c732d080dcb0f29a048e3656912c6533e32ee7aed" +
+      "29b721769ce64e43d57133b074d839d531ed1f28510afb45ace10a1f4b794d6f",
+  );
+});
+
+Deno.test("Poly1305 gives RFC 8439's tag", () => {
+  const key = hex("85d6be7857556d337f4452fe42d506a80103808afb0db2fd4abff6af4149f51b");
+  const message = new TextEncoder().encode("Cryptographic Forum Research Group");
+  assertEquals(core.poly1305(key, message)?.toHex(), "a8061dc1305136c6c22b8baf0c0127a9");
+});
+
+Deno.test("Poly1305 agrees with plain arithmetic where carries run far", () => {
+  const little = (bytes: Uint8Array) => BigInt(`0x0${bytes.toReversed().toHex()}`);
+  const prime = (1n << 130n) - 5n;
+  const check = (key: Uint8Array, message: Uint8Array) => {
+    const r = little(key.subarray(0, 16)) & 0x0ffffffc0ffffffc0ffffffc0fffffffn;
+    let sum = 0n;
+    for (let at = 0; at < message.length; at += 16) {
+      const block = message.subarray(at, at + 16);
+      sum = (sum + little(block) + (1n << BigInt(8 * block.length))) * r % prime;
+    }
+    const tag = (sum + little(key.subarray(16))) & (1n << 128n) - 1n;
+    const expected = hex(tag.toString(16).padStart(32, "0")).toReversed();
+    assertEquals(core.poly1305(key, message), expected);
+  };
+  for (const fill of [0x00, 0xff, 0xfb, 0xfc, 0xfe, 0x80]) {
+    for (let length = 0; length < 200; length++) {
+      const message = new Uint8Array(length).fill(fill);
+      check(new Uint8Array(32).fill(0xff), message);
+      check(pattern(32, length), message);
+      // r = 1 and r = 2 leave sums around the prime itself.
+      for (const r of [1, 2]) check(new Uint8Array([r, ...new Uint8Array(31)]), message);
+    }
+  }
+  for (let seed = 0; seed < 2000; seed++) check(pattern(32, seed), pattern(seed % 150, seed + 1));
+  // RFC 8439 A.3, vectors 7 to 11: sums that wrap around 2^130 - 5.
+  const one = new Uint8Array([1, ...new Uint8Array(31)]);
+  const ones = "ff".repeat(16);
+  check(one, hex(ones + "f0" + "ff".repeat(15) + "11" + "00".repeat(15)));
+  check(one, hex(ones + "fb" + "fe".repeat(15) + "01".repeat(16)));
+  check(new Uint8Array([2, ...new Uint8Array(31)]), hex("fd" + "ff".repeat(15)));
+});
+
+Deno.test("AES gives FIPS 197's ciphertexts for its three key sizes", () => {
+  const text = hex("00112233445566778899aabbccddeeff");
+  const key = Uint8Array.from({ length: 32 }, (_, at) => at);
+  const encrypt = (cipher: "aes128-cbc" | "aes192-cbc" | "aes256-cbc", size: number) =>
+    encryptBytes(cipher, key.subarray(0, size), new Uint8Array(16), text).toHex();
+  assertEquals(encrypt("aes128-cbc", 16), "69c4e0d86a7b0430d8cdb78070b4c55a");
+  assertEquals(encrypt("aes192-cbc", 24), "dda97ca4864cdfe06eaf70a0ec0d7191");
+  assertEquals(encrypt("aes256-cbc", 32), "8ea2b7ca516745bfeafc49904b496089");
+});
+
+Deno.test("AES's S-box is right for every byte, in every place", () => {
+  // Encryption of all 256 bytes in all 16 places meets every entry of every table many times.
+  for (let byte = 0; byte < 256; byte++) {
+    const key = new Uint8Array(16).fill(byte ^ 0xa5);
+    const text = new Uint8Array(256);
+    for (let at = 0; at < 16; at++) text[17 * at] = byte;
+    const theirs = createCipheriv("aes-128-ecb", key, null);
+    theirs.setAutoPadding(false);
+    const expected = new Uint8Array(theirs.update(text));
+    for (let at = 0; at < 256; at += 16) {
+      const ours = encryptBytes("aes128-cbc", key, new Uint8Array(16), text.subarray(at, at + 16));
+      assertEquals(ours, expected.subarray(at, at + 16));
+    }
+  }
+});
+
+Deno.test("packets of many sizes in one batch do not disturb each other", () => {
+  for (const suite of PROTECTED) {
+    using pair = pairFor(suite);
+    const lengths = Array.from({ length: 60 }, (_, at) => 1 + at * at * 7 % 3000);
+    const wire: number[] = [];
+    for (const length of lengths) wire.push(...sealOne(pair.sealer, pattern(length, length)));
+    using opener = new Opener();
+    opener.setKeys(keysFor(suite));
+    opener.push(new Uint8Array(wire));
+    for (const length of lengths) assertEquals(opener.next(), pattern(length, length));
+  }
+});
+
+wycheproof("aes_gcm_test", (test, group) => {
+  if (test.aad !== "" || group.ivSize !== 96 || group.keySize === 192) return;
+  const cipher = group.keySize === 128 ? "aes128-gcm@openssh.com" : "aes256-gcm@openssh.com";
+  const [key, iv, text, sealed] = [test.key, test.iv, test.msg, test.ct + test.tag].map(hex);
+  const opened = core.crypt(cipher, key!, iv!, sealed!, false);
+  if (test.result !== "valid") return assertEquals(opened, undefined);
+  assertEquals(opened, text);
+  assertEquals(core.crypt(cipher, key!, iv!, text!, true), sealed);
+  assertEquals(sealed!.length, text!.length + TAG);
+});
+
+wycheproof("aes_cbc_pkcs5_test", (test, group) => {
+  const cipher = `aes${group.keySize}-cbc`;
+  const [key, iv, text, sealed] = [test.key, test.iv, test.msg, test.ct].map(hex);
+  const opened = core.crypt(cipher, key!, iv!, sealed!, false);
+  if (test.result !== "valid") return; // bad padding, which is the caller's to see
+  const padding = opened!.at(-1)!;
+  assertEquals(opened!.slice(0, -padding), text);
+  assertEquals(core.crypt(cipher, key!, iv!, opened!, true), sealed);
+});

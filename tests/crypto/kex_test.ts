@@ -1,0 +1,146 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { createECDH } from "node:crypto";
+import { ProtocolError } from "../../lib/errors.ts";
+import { curve25519 } from "../../lib/crypto/kex/curve25519.ts";
+import { ecdh } from "../../lib/crypto/kex/ecdh.ts";
+import { mlkem768x25519 } from "../../lib/crypto/kex/mlkem.ts";
+import { core } from "../../lib/crypto/wasm.ts";
+import { digest } from "../../lib/crypto/digest.ts";
+import { hex, type Vector, wycheproof } from "./wycheproof.ts";
+
+const METHODS = {
+  curve25519,
+  nistp256: ecdh("nistp256"),
+  nistp384: ecdh("nistp384"),
+  mlkem768x25519,
+};
+
+for (const [name, method] of Object.entries(METHODS)) {
+  Deno.test(`${name}: both sides reach the same secret, and a new one each time`, () => {
+    const secrets = new Set<string>();
+    for (let round = 0; round < 8; round++) {
+      using initiator = method.initiate();
+      const { publicValue, secret } = method.respond(initiator.publicValue);
+      assertEquals(initiator.finish(publicValue), secret);
+      secrets.add(secret.toHex());
+    }
+    assertEquals(secrets.size, 8);
+  });
+
+  Deno.test(`${name}: public values that are malformed are refused on both sides`, () => {
+    using initiator = method.initiate();
+    const good = method.respond(initiator.publicValue).publicValue;
+    for (const length of [0, 1, 31, good.length - 1, good.length + 1]) {
+      const bad = new Uint8Array(length);
+      assertThrows(() => initiator.finish(bad), ProtocolError);
+      assertThrows(() => method.respond(bad), ProtocolError);
+    }
+    assertThrows(() => initiator.finish(new Uint8Array(good.length)), ProtocolError);
+  });
+
+  Deno.test(`${name}: nothing can be finished after the private value is gone`, () => {
+    const initiator = method.initiate();
+    const { publicValue } = method.respond(initiator.publicValue);
+    initiator[Symbol.dispose]();
+    initiator[Symbol.dispose]();
+    assertThrows(() => initiator.finish(publicValue));
+  });
+}
+
+Deno.test("K is an mpint without leading zeros, and with one before a top bit", () => {
+  let [short, padded] = [0, 0];
+  for (let round = 0; round < 3000; round++) {
+    const scalar = digest("SHA-256", new Uint8Array([round, round >> 8]));
+    const raw = core.agree("x25519", scalar, BASE_POINT)!;
+    if (raw[0] === 0) short++;
+    if (raw[0]! >= 0x80) padded++;
+  }
+  assert(short > 0 && padded > 0, "the sample has both kinds");
+  let seen = 0;
+  using initiator = curve25519.initiate();
+  for (let round = 0; round < 1500; round++) {
+    const { publicValue, secret } = curve25519.respond(initiator.publicValue);
+    assertEquals(initiator.finish(publicValue), secret);
+    const length = new DataView(secret.buffer, secret.byteOffset).getUint32(0);
+    assertEquals(length, secret.length - 4);
+    assert(secret[4] !== 0 || secret[5]! >= 0x80, "a zero stands only before a top bit");
+    if (length < 32) seen++;
+  }
+  assert(seen > 0, "some secrets are short");
+});
+
+const BASE_POINT = new Uint8Array(32);
+BASE_POINT[0] = 9;
+
+Deno.test("X25519 gives RFC 7748's results, one time and a thousand times", () => {
+  const once = core.agree(
+    "x25519",
+    hex("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4"),
+    hex("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c"),
+  );
+  assertEquals(
+    once?.toHex(),
+    "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552",
+  );
+  let [k, u]: Uint8Array[] = [BASE_POINT, BASE_POINT];
+  for (let round = 0; round < 1000; round++) [k, u] = [core.agree("x25519", k!, u!)!, k];
+  assertEquals(k!.toHex(), "684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51");
+});
+
+Deno.test("X25519 refuses points of small order", () => {
+  // 0, 1, p - 1 and the two of order 8.
+  const points = [
+    "00".repeat(32),
+    "01" + "00".repeat(31),
+    "ec" + "ff".repeat(30) + "7f",
+    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+    "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+  ];
+  for (const point of points) assertThrows(() => curve25519.respond(hex(point)), ProtocolError);
+});
+
+for (const [curve, name] of [["nistp256", "prime256v1"], ["nistp384", "secp384r1"]] as const) {
+  Deno.test(`${curve}: agrees with node:crypto`, () => {
+    const theirs = createECDH(name);
+    for (let round = 0; round < 20; round++) {
+      theirs.generateKeys();
+      using initiator = ecdh(curve).initiate();
+      const secret = initiator.finish(new Uint8Array(theirs.getPublicKey()));
+      const expected = theirs.computeSecret(initiator.publicValue).toString("hex");
+      assertEquals(
+        secret.subarray(4).toHex().replace(/^(00)+/, ""),
+        expected.replace(/^(00)+/, ""),
+      );
+    }
+  });
+}
+
+function agreement(curve: string, size: number) {
+  return (test: Vector) => {
+    const scalar = new Uint8Array(size);
+    const digits = hex(test.private);
+    scalar.set(digits.slice(-size), size - Math.min(size, digits.length));
+    const secret = core.agree(curve, scalar, hex(test.public));
+    if (test.result === "invalid") assertEquals(secret, undefined);
+    else if (secret !== undefined) assertEquals(secret.toHex(), test.shared);
+    else assert(test.result === "acceptable", "a valid exchange must work");
+  };
+}
+
+wycheproof("x25519_test", agreement("x25519", 32));
+wycheproof("ecdh_secp256r1_ecpoint_test", agreement("nistp256", 32));
+wycheproof("ecdh_secp384r1_ecpoint_test", agreement("nistp384", 48));
+
+wycheproof("mlkem_768_test", (test) => {
+  const key = core.encapsulation_key(hex(test.seed));
+  if (test.ek !== undefined && key !== undefined) assertEquals(key.toHex(), test.ek);
+  const secret = core.mlkem_decapsulate(hex(test.seed), hex(test.c));
+  if (test.result === "valid") assertEquals(secret?.toHex(), test.K);
+  else assertEquals(secret, undefined);
+});
+
+wycheproof("mlkem_768_encaps_test", (test) => {
+  const both = core.mlkem_encapsulate(hex(test.ek), hex(test.m));
+  if (test.result === "valid") assertEquals(both?.toHex(), test.c + test.K);
+  else assertEquals(both, undefined);
+});

@@ -1,0 +1,238 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ProtocolError } from "../../lib/errors.ts";
+import { Opener, Sealer } from "../../lib/crypto/packet_cipher.ts";
+import { heap } from "../../lib/crypto/wasm.ts";
+import {
+  drain,
+  keysFor,
+  nameOf,
+  pairFor,
+  pattern,
+  PROTECTED,
+  sealOne,
+  type Suite,
+  SUITES,
+} from "./packets.ts";
+
+const NONE = SUITES[0]!;
+const NEWKEYS = 21;
+const USERAUTH_SUCCESS = 52;
+
+/** A packet as "none" frames it, with any length fields one likes. */
+function clear(packetLength: number, padding: number, body: number): Uint8Array<ArrayBuffer> {
+  const packet = new Uint8Array(4 + body);
+  new DataView(packet.buffer).setUint32(0, packetLength);
+  if (body > 0) packet[4] = padding;
+  return packet;
+}
+
+for (const suite of SUITES) {
+  Deno.test(`${nameOf(suite)}: packets come out of any split of the bytes`, () => {
+    const payloads = [1, 12, 130, 300].map((length) => pattern(length, length));
+    using pair = pairFor(suite);
+    for (const payload of payloads) pair.sealer.sealPayload(payload);
+    const wire = drain(pair.sealer);
+    for (let cut = 1; cut < wire.length; cut += cut < 40 ? 1 : 13) {
+      using opener = new Opener();
+      opener.setKeys(keysFor(suite));
+      const opened: Uint8Array[] = [];
+      for (let at = 0; at < wire.length; at += cut) {
+        opener.push(wire.subarray(at, at + cut));
+        for (let next; (next = opener.next()) !== null;) opened.push(next.slice());
+      }
+      assertEquals(opened, payloads, `in pieces of ${cut}`);
+      assertEquals(opener.buffered, 0);
+    }
+  });
+
+  Deno.test(`${nameOf(suite)}: padding and alignment are what RFC 4253 asks for`, () => {
+    using sealer = new Sealer();
+    sealer.setKeys(keysFor(suite));
+    const block = suite.cipher.startsWith("aes") ? 16 : 8;
+    const apart = suite.mac.includes("etm") || /gcm|chacha/.test(suite.cipher);
+    const tag = suite.mac === "" ? (suite === NONE ? 0 : 16) : suite.macKey;
+    for (let length = 1; length < 100; length++) {
+      const body = sealOne(sealer, pattern(length)).length - tag - 4;
+      assertEquals((body + (apart ? 0 : 4)) % block, 0);
+      const padding = body - 1 - length;
+      assert(padding >= 4 && padding < 4 + block, `padding of ${padding}`);
+    }
+  });
+}
+
+for (const suite of PROTECTED) {
+  Deno.test(`${nameOf(suite)}: good packets before a bad one are delivered first`, () => {
+    using pair = pairFor(suite);
+    const wire = [1, 2, 3].map((seed) => sealOne(pair.sealer, pattern(50, seed)));
+    wire[1]![20]! ^= 4;
+    pair.opener.push(new Uint8Array([...wire[0]!, ...wire[1]!, ...wire[2]!]));
+    assertEquals(pair.opener.next(), pattern(50, 1));
+    assertThrows(() => pair.opener.next(), ProtocolError, "not authentic");
+    // It stays dead: nothing behind a forgery is looked at.
+    assertThrows(() => pair.opener.next(), ProtocolError, "not authentic");
+  });
+
+  Deno.test(`${nameOf(suite)}: a forged packet's text is wiped`, () => {
+    const secret = new TextEncoder().encode("the payload that a forger must never see ".repeat(40));
+    using sealer = new Sealer();
+    sealer.setKeys(keysFor(suite));
+    const packet = sealOne(sealer, secret);
+    sealer.sealPayload(new Uint8Array(secret.length)); // over the sealer's own copy
+    drain(sealer);
+    packet[packet.length - 1]! ^= 1;
+    using opener = new Opener();
+    opener.setKeys(keysFor(suite));
+    opener.push(packet);
+    assertThrows(() => opener.next(), ProtocolError);
+    for (const at of [0, 200, 800, 1500]) {
+      assertEquals(find(heap(), secret.subarray(at, at + 16)), -1);
+    }
+  });
+}
+
+function find(memory: Uint8Array, needle: Uint8Array): number {
+  for (let at = memory.indexOf(needle[0]!); at >= 0; at = memory.indexOf(needle[0]!, at + 1)) {
+    if (needle.every((byte, offset) => memory[at + offset] === byte)) return at;
+  }
+  return -1;
+}
+
+Deno.test("one message and one reason for a bad MAC, bad padding and a bad hidden length", () => {
+  const messages = new Set<string>();
+  for (const suite of PROTECTED) {
+    for (const at of [0, 5, 40]) {
+      if (at === 0 && (suite.mac.includes("etm") || suite.cipher.includes("gcm"))) continue;
+      using pair = pairFor(suite);
+      const packet = sealOne(pair.sealer, pattern(100));
+      packet[at]! ^= 0x80;
+      pair.opener.push(packet);
+      const error = assertThrows(() => pair.opener.next(), ProtocolError);
+      messages.add(`${error.message} ${(error as ProtocolError).disconnectReason}`);
+    }
+  }
+  assertEquals(messages.size, 1);
+});
+
+Deno.test("packet_length of 0, 1, 4, unaligned, or over the limit is refused at once", () => {
+  for (const length of [0, 1, 4, 5, 11, 13, 262144 + 1024 + 12, 2 ** 31, 2 ** 32 - 1]) {
+    using opener = new Opener();
+    opener.push(clear(length, 4, 0));
+    assertThrows(() => opener.next(), ProtocolError, "packet_length");
+  }
+});
+
+Deno.test("the limit is the caller's to set", () => {
+  using opener = new Opener({ maxPacket: 100 });
+  opener.push(clear(108, 4, 0));
+  assertThrows(() => opener.next(), ProtocolError);
+  using wide = new Opener({ maxPacket: 1 << 20 });
+  using sealer = new Sealer();
+  wide.push(sealOne(sealer, pattern(1_000_000)));
+  assertEquals(wide.next()?.length, 1_000_000);
+});
+
+Deno.test("padding below 4, beyond the packet, or all of it is refused", () => {
+  for (const padding of [0, 1, 2, 3, 12, 11, 255]) {
+    using opener = new Opener();
+    opener.push(clear(12, padding, 12));
+    assertThrows(() => opener.next(), ProtocolError);
+  }
+  using opener = new Opener();
+  opener.push(clear(12, 10, 12)); // one byte of payload
+  assertEquals(opener.next()?.length, 1);
+});
+
+Deno.test("a claim of 200 KiB and then silence costs no memory", () => {
+  const before = heap().length;
+  const openers = Array.from({ length: 100 }, () => new Opener());
+  for (const opener of openers) {
+    opener.push(clear(200 * 1024 + 4, 4, 1));
+    assertEquals(opener.next(), null);
+    assertEquals(opener.buffered, 5);
+  }
+  assert(heap().length - before < 1 << 20);
+  for (const opener of openers) opener[Symbol.dispose]();
+});
+
+for (const kind of [NEWKEYS, USERAUTH_SUCCESS]) {
+  Deno.test(`what follows message ${kind} waits for new keys in the same push`, () => {
+    const [old, fresh] = [SUITES[1]!, SUITES[2]!];
+    using pair = pairFor(old);
+    const first = sealOne(pair.sealer, new Uint8Array([kind]));
+    pair.sealer.setKeys(keysFor(fresh, 7));
+    const second = sealOne(pair.sealer, pattern(99));
+    pair.opener.push(new Uint8Array([...first, ...second]));
+    assertEquals(pair.opener.next(), new Uint8Array([kind]));
+    assertEquals(pair.opener.sequence, 0);
+    assertEquals(pair.opener.buffered, second.length);
+    pair.opener.setKeys(keysFor(fresh, 7));
+    assertEquals(pair.opener.next(), pattern(99));
+    assertEquals(pair.opener.sequence, 7);
+  });
+}
+
+Deno.test("sequence numbers are those of the packet returned last, also within a batch", () => {
+  using pair = pairFor(NONE, 40);
+  for (let packet = 0; packet < 5; packet++) pair.sealer.sealPayload(pattern(30));
+  assertEquals(pair.sealer.sequence, 45);
+  pair.opener.push(drain(pair.sealer));
+  for (let packet = 0; packet < 5; packet++) {
+    pair.opener.next();
+    assertEquals(pair.opener.sequence, 40 + packet);
+  }
+});
+
+Deno.test("more bytes may be pushed while a batch is half handed out", () => {
+  for (const suite of [NONE, SUITES[1]!, SUITES[8]!]) {
+    using pair = pairFor(suite);
+    let pushed = 0;
+    let handed = 0;
+    for (let round = 0; round < 200; round++) {
+      for (let packet = 0; packet < 3; packet++) {
+        pair.sealer.sealPayload(pattern(10 + pushed * 37 % 900, pushed++));
+      }
+      pair.opener.push(drain(pair.sealer));
+      for (let packet = 0; packet < 2 + round % 2; packet++) {
+        assertEquals(pair.opener.next(), pattern(10 + handed * 37 % 900, handed++));
+      }
+    }
+    while (handed < pushed) {
+      assertEquals(pair.opener.next(), pattern(10 + handed * 37 % 900, handed++));
+    }
+    assertEquals(pair.opener.next(), null);
+  }
+});
+
+Deno.test("padding is random", () => {
+  using sealer = new Sealer();
+  const paddings = new Set<string>();
+  for (let packet = 0; packet < 2000; packet++) {
+    paddings.add(sealOne(sealer, new Uint8Array(3)).subarray(8).toHex());
+  }
+  assertEquals(paddings.size, 2000);
+});
+
+for (const suite of SUITES.filter((suite: Suite) => suite === NONE || suite.mac.length < 14)) {
+  Deno.test(`${nameOf(suite)}: no packet is sealed or opened past 2^32 under one key`, () => {
+    using pair = pairFor(suite, 2 ** 32 - 2);
+    for (const seed of [1, 2]) {
+      pair.opener.push(sealOne(pair.sealer, pattern(20, seed)));
+      assertEquals(pair.opener.next(), pattern(20, seed));
+    }
+    assertThrows(() => pair.sealer.sealPayload(pattern(20)), ProtocolError, "used up");
+    assertEquals(pair.sealer.pending, 0);
+    using other = new Sealer();
+    other.setKeys(keysFor(suite));
+    pair.opener.push(sealOne(other, pattern(20)));
+    const message = suite.cipher === "none" || suite.cipher.includes("gcm") ? "used up" : "";
+    assertThrows(() => pair.opener.next(), ProtocolError, message);
+  });
+}
+
+Deno.test("a disposed sealer or opener says so, and disposing twice is harmless", () => {
+  const pair = pairFor(SUITES[1]!);
+  pair[Symbol.dispose]();
+  pair[Symbol.dispose]();
+  assertThrows(() => pair.sealer.sealPayload(pattern(1)), Error, "disposed");
+  assertThrows(() => pair.opener.next(), Error, "disposed");
+});

@@ -1,0 +1,18 @@
+/**
+ * Kills what sessions of the server on this port of loopback have left behind: a command that neither
+ * reads nor writes outlives its connection, and after that it is nobody's child. `sshd` marks what it
+ * starts with SSH_CONNECTION, which names the port.
+ */
+export async function killLeftovers(port: number): Promise<void> {
+  const mark = new RegExp(`(^|\\0)SSH_CONNECTION=127\\.0\\.0\\.1 \\d+ 127\\.0\\.0\\.1 ${port}\\0`);
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      if (mark.test(await Deno.readTextFile(`/proc/${name}/environ`))) {
+        Deno.kill(Number(name), "SIGKILL");
+      }
+    } catch {
+      // It has ended meanwhile, or belongs to somebody else.
+    }
+  }
+}

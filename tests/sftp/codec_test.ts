@@ -1,0 +1,218 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  type Attributes,
+  attributes,
+  attributesOf,
+  changesOf,
+  infoOf,
+} from "../../lib/sftp/attributes.ts";
+import { ByteSource } from "../../lib/sftp/byte_source.ts";
+import { longname } from "../../lib/sftp/longname.ts";
+import * as msg from "../../lib/sftp/messages.ts";
+import { FXP } from "../../lib/sftp/numbers.ts";
+import { nameProblem, parent } from "../../lib/sftp/paths.ts";
+import { ProtocolError } from "../../lib/errors.ts";
+import { Reader } from "../../lib/wire/reader.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+import { FUZZ_ROUNDS, generator, mutate } from "./fuzz.ts";
+import { channelPair, noise } from "./world.ts";
+
+const handle = new Uint8Array([1, 2, 3, 4]);
+const path = "/päth";
+const all: Attributes = { size: 2 ** 40, uid: 1, gid: 2, mode: 0o100644, atime: 3, mtime: 4 };
+
+/** One value for each row, and for the layouts behind EXTENDED. */
+const values: [msg.Row<never>, unknown][] = [
+  [msg.Open, { path, flags: 0x1b, attributes: all }],
+  [msg.Close, { handle }],
+  [msg.Read, { handle, offset: 2 ** 53 - 1, length: 32768 }],
+  [msg.Write, { handle, offset: 0, data: new Uint8Array([9]) }],
+  [msg.Remove, { path }],
+  [msg.Rename, { from: path, to: "/b" }],
+  [msg.Mkdir, { path, attributes: {} }],
+  [msg.Rmdir, { path }],
+  [msg.Opendir, { path }],
+  [msg.Readdir, { handle }],
+  [msg.Stat, { path }],
+  [msg.Lstat, { path }],
+  [msg.Fstat, { handle }],
+  [msg.Setstat, { path, attributes: { mode: 0o644 } }],
+  [msg.Fsetstat, { handle, attributes: { atime: 1, mtime: 2 } }],
+  [msg.Readlink, { path }],
+  [msg.Symlink, { target: "a", link: "b" }],
+  [msg.Realpath, { path: "." }],
+  [msg.Extended, { request: "x@y", data: new Uint8Array([1]) }],
+  [msg.Status, { status: 2, message: "No", language: "en" }],
+  [msg.Handle, { handle }],
+  [msg.Data, { data: new Uint8Array([1, 2]) }],
+  [msg.Name, { entries: [{ name: "a", longname: "l", attributes: all }] }],
+  [msg.Attrs, { attributes: { uid: 0, gid: 0 } }],
+  [msg.ExtendedReply, { data: new Uint8Array(0) }],
+] as [msg.Row<never>, unknown][];
+
+Deno.test("every message comes back as it was, and no shorter or longer", () => {
+  for (const [row, value] of values) {
+    const frame = row.encode(0xdeadbeef, value as never);
+    const reader = new Reader(frame);
+    assertEquals(reader.u32(), frame.length - 4);
+    assertEquals([reader.u8(), reader.u32()], [row.type, 0xdeadbeef]);
+    const body = frame.subarray(msg.FRAME_HEADER);
+    assertEquals(row.decode(body), value);
+    const open = row === msg.Extended || row === msg.ExtendedReply;
+    if (!open) assertThrows(() => row.decode(new Uint8Array([...body, 0])), ProtocolError);
+    if (open || row === msg.Status) continue; // which may end early
+    for (let cut = 0; cut < body.length; cut++) {
+      assertThrows(() => row.decode(body.subarray(0, cut)), ProtocolError);
+    }
+  }
+});
+
+Deno.test("a status without a message, as old servers send, is understood", () => {
+  const body = new Writer().u32(4).take();
+  assertEquals(msg.Status.decode(body), { status: 4, message: "", language: "" });
+});
+
+Deno.test("bytes of messages are those of the draft", () => {
+  assertEquals(
+    msg.Open.encode(7, { path: "ab", flags: 1, attributes: { mode: 0o644 } }).toHex(),
+    "00000017" + "03" + "00000007" + "00000002" + "6162" + "00000001" + "00000004" + "000001a4",
+  );
+  assertEquals(
+    msg.writeHeader(1, new Uint8Array([5]), 2 ** 32, 3).toHex(),
+    "00000019" + "06" + "00000001" + "00000001" + "05" + "0000000100000000" +
+      "00000003",
+  );
+  assertEquals(msg.encodeVersion(FXP.INIT, 3).toHex(), "00000005" + "01" + "00000003");
+});
+
+Deno.test("attributes of any combination come back as they were", () => {
+  for (let bits = 0; bits < 16; bits++) {
+    const value: Attributes = {};
+    if (bits & 1) value.size = bits;
+    if (bits & 2) Object.assign(value, { uid: 1, gid: 2 });
+    if (bits & 4) value.mode = 0o777;
+    if (bits & 8) Object.assign(value, { atime: 1, mtime: 0xffff_ffff });
+    const writer = new Writer();
+    attributes.write(writer, value);
+    const bytes = writer.take();
+    assertEquals(new Reader(bytes).u32(), bits);
+    assertEquals(attributes.read(new Reader(bytes)), value);
+  }
+});
+
+Deno.test("extended attributes are read over", () => {
+  const bytes = new Writer().u32(0x8000_0001).u64(5n).u32(1).text("a@b").text("c").take();
+  assertEquals(attributes.read(new Reader(bytes)), { size: 5 });
+});
+
+Deno.test("file information goes to the wire and back", () => {
+  const info = infoOf(all);
+  assert(info.isFile && !info.isDirectory && !info.isSymlink);
+  assertEquals(attributesOf(info), all);
+  assertEquals(changesOf(all).mode, 0o644);
+  const unknown = infoOf({});
+  assertEquals([unknown.isFile, unknown.size, unknown.mode, unknown.mtime], [false, 0, null, null]);
+  const early = { ...info, mtime: new Date(-1000), atime: new Date("2200-01-01") };
+  assertEquals([attributesOf(early).mtime, attributesOf(early).atime], [0, 0xffff_ffff]);
+  const windows = { ...info, mode: null, isFile: false, isDirectory: true };
+  assertEquals(attributesOf(windows).mode, 0o040755);
+});
+
+Deno.test("a long name is a line of `ls -l`", () => {
+  const now = new Date(2026, 5, 15, 12, 0);
+  const base = infoOf({ ...all, size: 1234 });
+  const at = (mode: number, mtime: Date) =>
+    longname("name", { ...infoOf({ mode }), uid: 0, gid: 100, size: 1234, mtime }, now);
+  const recent = new Date(2026, 4, 3, 9, 7);
+  assertEquals(
+    at(0o100644, recent),
+    "-rw-r--r--    1 0        100          1234 May  3 09:07 name",
+  );
+  assertEquals(
+    at(0o041777, new Date(2019, 11, 24)),
+    "drwxrwxrwt    1 0        100          1234 Dec 24  2019 name",
+  );
+  for (
+    const [mode, text] of [
+      [0o120777, "lrwxrwxrwx"],
+      [0o104755, "-rwsr-xr-x"],
+      [0o102644, "-rw-r-Sr--"],
+      [0o010600, "prw-------"],
+      [0o020000, "c---------"],
+      [0o060000, "b---------"],
+      [0o140000, "s---------"],
+      [0o041666, "drw-rw-rwT"],
+    ] as const
+  ) assertEquals(at(mode, recent).slice(0, 10), text);
+  assert(
+    longname("future", { ...base, mtime: new Date(2030, 0, 1) }, now).includes("Jan  1  2030"),
+  );
+});
+
+Deno.test("names that could lead out of a folder are known", () => {
+  const bad = ["", ".", "..", "/", "a/b", "\0", "a\n", "\x1b[m", "\x7f", "\u0085"];
+  for (const name of bad) assert(nameProblem(name, "linux") !== null, JSON.stringify(name));
+  for (const name of ["a", "...", "..a", "a..", " ", "-", "ü", "a\\b", "CON"]) {
+    assertEquals(nameProblem(name, "linux"), null);
+  }
+  const worse = ["a\\b", "C:", "a:b", "con", "NUL.txt", "a.", "a ", "com1", "a?", "a*", "<", "|"];
+  for (const name of worse) assert(nameProblem(name, "windows") !== null, name);
+  assertEquals(nameProblem("console", "windows"), null);
+});
+
+Deno.test("a path has a parent, until it has none", () => {
+  const parents = ["/a/b", "/a/b/", "/a", "/", "a/b", "a", "", "//a"].map(parent);
+  assertEquals(parents, ["/a", "/a", "/", null, "a", null, null, "/"]);
+});
+
+Deno.test("ByteSource cuts any chunks into what is asked for", async () => {
+  const bytes = noise(10_000);
+  for (const chunk of [1, 2, 7, 100, 9999, 10_000]) {
+    const [near, far] = channelPair({ chunk, limit: 1 << 20 });
+    await near.writeAll(bytes);
+    await near.closeWrite();
+    const source = new ByteSource(far);
+    const scratch = new Uint8Array(5000);
+    let at = 0;
+    for (let length = 0; await source.more(); length = (length * 7 + 1) % 997) {
+      const take = Math.min(length, bytes.length - at);
+      const taken = await source.take(take, length % 2 ? scratch : undefined);
+      assertEquals(taken, bytes.subarray(at, at + take));
+      at += take;
+    }
+    assertEquals(at, bytes.length);
+  }
+});
+
+Deno.test("ByteSource says so if the stream ends inside what is asked for", async () => {
+  const [near, far] = channelPair();
+  await near.writeAll(new Uint8Array(3));
+  await near.closeWrite();
+  const source = new ByteSource(far);
+  let error: unknown = null;
+  await source.take(4).catch((cause) => error = cause);
+  assert(error instanceof ProtocolError);
+});
+
+Deno.test("fuzz: no bytes make a parser do anything but return or throw a ProtocolError", () => {
+  const random = generator(20_261_122);
+  const parsers = [
+    ...values.map(([row]) => (bytes: Uint8Array) => void row.decode(bytes)),
+    (bytes: Uint8Array) => void msg.TwoPaths.decode(bytes),
+    (bytes: Uint8Array) => void msg.OneHandle.decode(bytes),
+    (bytes: Uint8Array) => void msg.Limits.decode(bytes),
+    (bytes: Uint8Array) => void msg.decodeExtensions(bytes),
+  ];
+  for (let round = 0; round < FUZZ_ROUNDS; round++) {
+    const [row, value] = values[random(values.length)]!;
+    const body = mutate(row.encode(1, value as never).subarray(msg.FRAME_HEADER), random);
+    const parser = parsers[
+      random(4) === 0 ? random(parsers.length) : values.findIndex(([r]) => r === row)
+    ]!;
+    try {
+      parser(body);
+    } catch (cause) {
+      assert(cause instanceof ProtocolError, `round ${round}: ${cause} on ${body.toHex()}`);
+    }
+  }
+});

@@ -1,0 +1,306 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { localFiles, serveSftp, SftpClient, SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
+import { channelPair, folder, ourWorld, refusal, type World } from "./world.ts";
+
+/** A served folder with a tree beside it that nobody may reach. */
+async function jailed(): Promise<World & { outside: string }> {
+  const outside = await folder();
+  await Deno.writeTextFile(`${outside.path}/secret`, "secret");
+  await Deno.mkdir(`${outside.path}/empty`);
+  const world = await ourWorld();
+  return {
+    ...world,
+    outside: outside.path,
+    async [Symbol.asyncDispose]() {
+      await world[Symbol.asyncDispose]();
+      await outside[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The tree outside is as it was. */
+async function untouched(outside: string): Promise<void> {
+  const names = await Array.fromAsync(Deno.readDir(outside), ({ name }) => name);
+  assertEquals(names.sort(), ["empty", "secret"]);
+  const info = await Deno.stat(`${outside}/secret`);
+  assertEquals([await Deno.readTextFile(`${outside}/secret`), info.mode! & 0o777], [
+    "secret",
+    0o644,
+  ]);
+}
+
+Deno.test("`..` stops at the root", async () => {
+  await using w = await jailed();
+  for (const path of ["..", "/..", "../..", "/./../.././"]) {
+    assertEquals(await w.sftp.realPath(path), "/");
+  }
+  for (const up of ["..", "../..", "/../../../../../.."]) {
+    const path = `${up}${w.outside}/secret`;
+    assertEquals(await refusal(w.sftp.readFile(path)), SftpStatus.NO_SUCH_FILE);
+    assertEquals(await refusal(w.sftp.writeTextFile(path, "x")), SftpStatus.NO_SUCH_FILE);
+  }
+  await untouched(w.outside);
+});
+
+Deno.test("paths are cleaned up as a shell would", async () => {
+  await using w = await jailed();
+  await w.sftp.mkdir("/a/b", { recursive: true });
+  await w.sftp.writeTextFile("/a/b/c", "x");
+  for (
+    const path of [
+      "a/b/c",
+      "//a//b//c",
+      "./a/./b/./c",
+      "/a/b/../b/c",
+      "a/../a/b/../../a/b/c",
+      "/../a/b/c",
+    ]
+  ) {
+    assertEquals(await w.sftp.realPath(path), "/a/b/c");
+  }
+  assertEquals(await w.sftp.realPath(""), "/");
+  assertEquals(await w.sftp.realPath("/a/b/new"), "/a/b/new");
+  assertEquals(await refusal(w.sftp.realPath("/a/new/new")), SftpStatus.NO_SUCH_FILE);
+  assertEquals(await refusal(w.sftp.stat("/a/b/c/d")), SftpStatus.NO_SUCH_FILE);
+  assertEquals(await refusal(w.sftp.stat("/a/b/c/..")), SftpStatus.NO_SUCH_FILE);
+});
+
+Deno.test("a symbolic link leads nowhere outside, whoever made it", async () => {
+  await using w = await jailed();
+  const depth = "../".repeat(20);
+  for (const target of [w.outside, depth + w.outside.slice(1)]) {
+    await Deno.symlink(target, `${w.root}/by-host`);
+    await w.sftp.symlink(target, "/by-client");
+    for (const link of ["/by-host", "/by-client"]) {
+      for (
+        const attempt of [
+          () => w.sftp.readFile(`${link}/secret`),
+          () => w.sftp.writeTextFile(`${link}/secret`, "x"),
+          () => w.sftp.writeTextFile(`${link}/new`, "x"),
+          () => w.sftp.remove(`${link}/secret`),
+          () => w.sftp.mkdir(`${link}/new`),
+          () => w.sftp.rename("/by-client", `${link}/new`),
+          () => w.sftp.link(`${link}/secret`, "/stolen"),
+          () => w.sftp.chmod(`${link}/secret`, 0o777),
+          () => w.sftp.symlink("x", `${link}/new`),
+          () => w.sftp.stat(`${link}/secret`),
+          () => Array.fromAsync(w.sftp.readDir(link)),
+          () => w.sftp.stat(link),
+        ]
+      ) assertEquals(await refusal(attempt()), SftpStatus.NO_SUCH_FILE);
+      assertEquals(await w.sftp.readLink(link), target);
+      await w.sftp.remove(link);
+    }
+  }
+  await untouched(w.outside);
+});
+
+Deno.test("an absolute link is read from the root, as after chroot", async () => {
+  await using w = await jailed();
+  await w.sftp.mkdir("/real");
+  await w.sftp.writeTextFile("/real/file", "x");
+  await w.sftp.symlink("/real", "/absolute");
+  await w.sftp.symlink("../../../real/./file", "/real/up");
+  assertEquals(await w.sftp.readTextFile("/absolute/file"), "x");
+  assertEquals(await w.sftp.readTextFile("/absolute/up"), "x");
+  assertEquals(await w.sftp.realPath("/absolute/up"), "/real/file");
+});
+
+Deno.test("loops of links end", async () => {
+  await using w = await jailed();
+  await w.sftp.symlink("b", "/a");
+  await w.sftp.symlink("a", "/b");
+  await w.sftp.symlink("self/self/self", "/self");
+  for (const path of ["/a", "/a/x", "/self", "/self/.."]) {
+    assertEquals(await refusal(w.sftp.stat(path)), SftpStatus.FAILURE);
+  }
+  assert((await w.sftp.lstat("/self")).isSymlink);
+});
+
+Deno.test("writing through a dangling link makes the file inside", async () => {
+  await using w = await jailed();
+  await w.sftp.symlink(`${w.outside}/new`, "/out");
+  await w.sftp.symlink("/in-here", "/in");
+  assertEquals(await refusal(w.sftp.writeTextFile("/out", "x")), SftpStatus.NO_SUCH_FILE);
+  await w.sftp.writeTextFile("/in", "x");
+  assertEquals(await Deno.readTextFile(`${w.root}/in-here`), "x");
+  await w.sftp.symlink("/new-there", "/exclusive");
+  assertEquals(await refusal(w.sftp.writeTextFile("/exclusive", "x", { createNew: true })), 4);
+  await untouched(w.outside);
+});
+
+Deno.test("the root itself stays", async () => {
+  await using w = await jailed();
+  await w.sftp.mkdir("/other");
+  assertEquals(
+    await refusal(w.sftp.remove("/", { recursive: true })),
+    SftpStatus.PERMISSION_DENIED,
+  );
+  assertEquals(await refusal(w.sftp.rename("/", "/x")), SftpStatus.PERMISSION_DENIED);
+  assertEquals(await refusal(w.sftp.rename("/x/..", "/y")), SftpStatus.NO_SUCH_FILE);
+  await w.sftp.mkdir("/other");
+  assertEquals(await refusal(w.sftp.rename("/other", "/")), SftpStatus.PERMISSION_DENIED);
+  assertEquals(await refusal(w.sftp.mkdir("/")), SftpStatus.FAILURE);
+  assert((await Deno.stat(w.root)).isDirectory);
+});
+
+Deno.test("what is neither a file nor a directory cannot be opened", async () => {
+  await using w = await jailed();
+  await new Deno.Command("mkfifo", { args: [`${w.root}/pipe`] }).output();
+  using _socket = Deno.listen({ transport: "unix", path: `${w.root}/socket` });
+  for (const path of ["/pipe", "/socket", "/"]) {
+    assertEquals(await refusal(w.sftp.open(path)), SftpStatus.FAILURE);
+    assertEquals(await refusal(w.sftp.open(path, { write: true })), SftpStatus.FAILURE);
+    assertEquals(await refusal(w.sftp.truncate(path)), SftpStatus.FAILURE);
+  }
+  assertEquals(await refusal(Array.fromAsync(w.sftp.readDir("/pipe"))), SftpStatus.FAILURE);
+});
+
+Deno.test("setuid and setgid bits are refused", async () => {
+  await using w = await jailed();
+  await w.sftp.writeTextFile("/file", "x", { mode: 0o6755 });
+  assertEquals((await Deno.stat(`${w.root}/file`)).mode! & 0o7000, 0);
+  for (const mode of [0o4755, 0o2755, 0o6777]) {
+    assertEquals(await refusal(w.sftp.chmod("/file", mode)), SftpStatus.PERMISSION_DENIED);
+  }
+  await w.sftp.mkdir("/folder", { mode: 0o7777 });
+  assertEquals((await Deno.stat(`${w.root}/folder`)).mode! & 0o6000, 0);
+});
+
+Deno.test("the umask of the session is taken off new files and directories", async () => {
+  await using w = await ourWorld({ serve: { umask: 0o077 } });
+  await w.sftp.writeTextFile("/file", "x", { mode: 0o666 });
+  await w.sftp.mkdir("/folder", { mode: 0o777 });
+  assertEquals((await Deno.stat(`${w.root}/file`)).mode! & 0o777, 0o600);
+  assertEquals((await Deno.stat(`${w.root}/folder`)).mode! & 0o777, 0o700);
+});
+
+for (
+  const [what, options] of Object.entries({
+    "a read-only backend": { backend: (root: string) => localFiles({ root, readOnly: true }) },
+    "a read-only session": { serve: { readOnly: true } },
+  })
+) {
+  Deno.test(`${what} refuses every change and allows every look`, async () => {
+    await using w = await ourWorld(options);
+    await Deno.writeTextFile(`${w.root}/file`, "x");
+    await Deno.symlink("file", `${w.root}/link`);
+    for (
+      const attempt of [
+        () => w.sftp.writeTextFile("/file", "y"),
+        () => w.sftp.open("/file", { read: true, write: true }),
+        () => w.sftp.open("/file", { append: true }),
+        () => w.sftp.open("/new", { write: true, create: true }),
+        () => w.sftp.chmod("/file", 0o600),
+        () => w.sftp.truncate("/file"),
+        () => w.sftp.remove("/file"),
+        () => w.sftp.mkdir("/new"),
+        () => w.sftp.rename("/file", "/new"),
+        () => w.sftp.rename("/file", "/new", { overwrite: false }),
+        () => w.sftp.symlink("x", "/new"),
+      ]
+    ) assertEquals(await refusal(attempt()), SftpStatus.PERMISSION_DENIED);
+    await assertRejects(() => w.sftp.link("/file", "/new"), SftpError);
+    await using file = await w.sftp.open("/file");
+    await assertRejects(() => file.setStat({ mode: 0o600 }), SftpError);
+    assertEquals(await w.sftp.readTextFile("/link"), "x");
+    assertEquals((await Array.fromAsync(w.sftp.readDir("/"))).length, 2);
+    assertEquals(await w.sftp.readLink("/link"), "file");
+    const names = await Array.fromAsync(Deno.readDir(w.root), ({ name }) => name);
+    assertEquals(names.sort(), ["file", "link"]);
+  });
+}
+
+Deno.test("a root that is missing or a file is refused at once", async () => {
+  await using here = await folder();
+  await Deno.writeTextFile(`${here.path}/file`, "");
+  assertThrows(() => localFiles({ root: `${here.path}/none` }), Deno.errors.NotFound);
+  assertThrows(() => localFiles({ root: `${here.path}/file` }), Deno.errors.NotADirectory);
+});
+
+Deno.test("attributes of an open file change the file, not what took its name", async () => {
+  await using w = await jailed();
+  await w.sftp.writeTextFile("/file", "12345");
+  await using file = await w.sftp.open("/file", { write: true });
+  await w.sftp.rename("/file", "/moved");
+  await w.sftp.writeTextFile("/file", "other");
+  await file.truncate(3);
+  assertEquals(await refusal(file.setStat({ mode: 0o600 })), SftpStatus.PERMISSION_DENIED);
+  assertEquals(await w.sftp.readTextFile("/moved"), "123");
+  assertEquals(await w.sftp.readTextFile("/file"), "other");
+});
+
+/** Swaps `dir`, a folder, with a link to somewhere else, over and over until `done`. */
+async function swap(
+  rename: (from: string, to: string) => Promise<void>,
+  done: () => boolean,
+): Promise<number> {
+  let swaps = 0;
+  for (; !done(); swaps++) {
+    await rename("dir", "aside");
+    await rename("link", "dir");
+    await rename("dir", "link");
+    await rename("aside", "dir");
+  }
+  return swaps;
+}
+
+Deno.test("another program that swaps links into paths gets no content out or in", async () => {
+  await using w = await jailed();
+  await Deno.mkdir(`${w.root}/dir`);
+  await Deno.writeTextFile(`${w.root}/dir/secret`, "public");
+  await Deno.symlink(w.outside, `${w.root}/link`);
+  let done = false;
+  const swapping = swap(
+    (from, to) => Deno.rename(`${w.root}/${from}`, `${w.root}/${to}`),
+    () => done,
+  );
+  const seen = new Set<string>();
+  for (let i = 0; i < 400; i++) {
+    const text = await w.sftp.readTextFile("/dir/secret").catch((cause) => cause);
+    seen.add(typeof text === "string" ? text : `status ${(text as SftpError).status}`);
+    await w.sftp.writeTextFile("/dir/secret", "public", { create: false }).catch(() => {});
+    await w.sftp.truncate("/dir/secret", 6).catch(() => {});
+  }
+  done = true;
+  assert(await swapping > 10);
+  assert(!seen.has("secret"), [...seen].join());
+  assert(seen.has("public"));
+  await untouched(w.outside);
+});
+
+Deno.test("a client that swaps links under another client gets nothing at all", async () => {
+  await using outside = await folder();
+  await Deno.writeTextFile(`${outside.path}/victim`, "safe");
+  await using root = await folder();
+  const backend = localFiles({ root: root.path });
+  const [attacker, worker] = await Promise.all([0, 1].map(async () => {
+    const [near, far] = channelPair();
+    serveSftp(far, backend).catch(() => {});
+    return await SftpClient.open(near);
+  })) as [SftpClient, SftpClient];
+  await attacker.mkdir("/dir");
+  await attacker.symlink(outside.path, "/link");
+  let done = false;
+  const swapping = swap((from, to) => attacker.rename(`/${from}`, `/${to}`), () => done);
+  for (let i = 0; i < 150; i++) {
+    for (
+      const attempt of [
+        () => worker.remove("/dir/victim"),
+        () => worker.chmod("/dir/victim", 0o777),
+        () => worker.rename("/dir/victim", "/stolen"),
+        () => worker.writeTextFile(`/dir/planted-${i}`, "x", { createNew: true }),
+        () => worker.mkdir(`/dir/folder-${i}`),
+      ]
+    ) await attempt().catch(() => {});
+    const info = await worker.stat("/dir/victim").catch(() => null);
+    assertEquals(info, null);
+  }
+  done = true;
+  assert(await swapping > 10);
+  assertEquals(await Array.fromAsync(Deno.readDir(outside.path), ({ name }) => name), ["victim"]);
+  assertEquals((await Deno.stat(`${outside.path}/victim`)).mode! & 0o777, 0o644);
+  assertEquals(await attacker.stat("/stolen").catch(() => null), null);
+  await attacker.close();
+  await worker.close();
+});

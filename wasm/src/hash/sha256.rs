@@ -1,0 +1,116 @@
+//! SHA-256 (FIPS 180-4 §6.2): the message schedule in vectors, the rounds in scalar code.
+
+use super::constants::{IV256, K256};
+use super::stream::Function;
+use crate::cipher::simd::*;
+use std::ptr::read_volatile;
+
+#[derive(Clone, Copy)]
+pub struct Sha256([u32; 8]);
+
+const BLOCK: usize = 64;
+
+impl Function for Sha256 {
+    type Block = [u8; BLOCK];
+    const LENGTH_BYTES: usize = 8;
+
+    fn start() -> Self {
+        Sha256(IV256)
+    }
+
+    fn compress(&mut self, blocks: &[[u8; BLOCK]]) {
+        let constants = std::hint::black_box(&K256);
+        for block in blocks {
+            compress(&mut self.0, block, constants);
+        }
+    }
+
+    fn output(&self, into: &mut [u8]) {
+        for (bytes, word) in into.chunks_mut(4).zip(self.0) {
+            bytes.copy_from_slice(&word.to_be_bytes()[..bytes.len()]);
+        }
+    }
+}
+
+#[inline(always)]
+fn compress(state: &mut [u32; 8], block: &[u8; BLOCK], constants: &[[u32; 16]; 4]) {
+    let (first, others) = constants.split_first().expect("constants");
+    let mut w: [v128; 4] = std::array::from_fn(|at| big_endian(load(block, 16 * at)));
+    // Schedule words with their constants, sixteen ahead of the rounds that use them. Volatile,
+    // for else they become lane extractions, which cost more than a load.
+    let mut ahead: [v128; 4] = std::array::from_fn(|at| i32x4_add(w[at], load_words(first, 4 * at)));
+    let mut s = *state;
+    macro_rules! four_rounds {
+        ($($at:literal)*) => {$(
+            let words: *const u32 = (&raw const ahead[$at]).cast();
+            // SAFETY: four words in a vector of 16 bytes.
+            let word = |lane| unsafe { read_volatile(words.add(lane)) };
+            round::<{ 4 * $at }>(&mut s, word(0));
+            round::<{ 4 * $at + 1 }>(&mut s, word(1));
+            round::<{ 4 * $at + 2 }>(&mut s, word(2));
+            round::<{ 4 * $at + 3 }>(&mut s, word(3));
+        )*};
+    }
+    macro_rules! rounds_and_schedule {
+        ($next:ident: $($at:literal)*) => {$(
+            four_rounds!($at);
+            w[$at] = schedule(w[$at], w[($at + 1) % 4], w[($at + 2) % 4], w[($at + 3) % 4]);
+            ahead[$at] = i32x4_add(w[$at], load_words($next, 4 * $at));
+        )*};
+    }
+    // Written out: the optimizer would leave loops, and with them the variables in memory.
+    for next in others {
+        rounds_and_schedule!(next: 0 1 2 3);
+    }
+    four_rounds!(0 1 2 3);
+    state.iter_mut().zip(s).for_each(|(word, more)| *word = word.wrapping_add(more));
+}
+
+/// One round. The eight variables stay where they are; their names move.
+#[inline(always)]
+fn round<const NUMBER: usize>(s: &mut [u32; 8], word: u32) {
+    let at = |name: usize| (name + 8 - NUMBER % 8) % 8;
+    let (a, b, c) = (s[at(0)], s[at(1)], s[at(2)]);
+    let (e, f, g) = (s[at(4)], s[at(5)], s[at(6)]);
+    let sum_1 = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
+    let sum_0 = a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22);
+    let choice = g ^ e & (f ^ g);
+    let majority = b ^ (a ^ b) & (b ^ c);
+    let first = s[at(7)].wrapping_add(word).wrapping_add(choice).wrapping_add(sum_1);
+    s[at(3)] = s[at(3)].wrapping_add(first);
+    s[at(7)] = first.wrapping_add(majority).wrapping_add(sum_0);
+}
+
+/// Four new words: each needs the one two before it, so they come in two halves.
+#[inline(always)]
+fn schedule(w0: v128, w4: v128, w8: v128, w12: v128) -> v128 {
+    let zero = u32x4_splat(0);
+    let w1 = i32x4_shuffle::<1, 2, 3, 4>(w0, w4);
+    let w9 = i32x4_shuffle::<1, 2, 3, 4>(w8, w12);
+    let sigma_0 = v128_xor(v128_xor(rotate::<7, 25>(w1), rotate::<18, 14>(w1)), u32x4_shr(w1, 3));
+    let sum = i32x4_add(i32x4_add(w0, w9), sigma_0);
+    let half = i32x4_add(sum, sigma_1(i32x4_shuffle::<2, 3, 4, 5>(w12, zero)));
+    i32x4_add(half, sigma_1(i32x4_shuffle::<0, 1, 4, 5>(zero, half)))
+}
+
+#[inline(always)]
+fn sigma_1(x: v128) -> v128 {
+    v128_xor(v128_xor(rotate::<17, 15>(x), rotate::<19, 13>(x)), u32x4_shr(x, 10))
+}
+
+#[inline(always)]
+fn rotate<const RIGHT: u32, const LEFT: u32>(x: v128) -> v128 {
+    v128_or(u32x4_shr(x, RIGHT), i32x4_shl(x, LEFT))
+}
+
+#[inline(always)]
+fn big_endian(x: v128) -> v128 {
+    i8x16_shuffle::<3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12>(x, x)
+}
+
+#[inline(always)]
+fn load_words(words: &[u32; 16], at: usize) -> v128 {
+    let words = words[at..at + 4].as_ptr();
+    // SAFETY: the slice above checked that four words are there.
+    unsafe { v128_load(words.cast()) }
+}

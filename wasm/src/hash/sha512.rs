@@ -1,0 +1,128 @@
+//! SHA-512 and SHA-384 (FIPS 180-4 §6.4): the message schedule in vectors, the rounds in scalar code.
+
+use super::constants::{IV384, IV512, K512};
+use super::stream::Function;
+use crate::cipher::simd::*;
+use std::ptr::read_volatile;
+
+#[derive(Clone, Copy)]
+pub struct Sha512([u64; 8]);
+
+/// SHA-512 from another start; its output is cut to 48 bytes.
+#[derive(Clone, Copy)]
+pub struct Sha384(Sha512);
+
+const BLOCK: usize = 128;
+
+impl Function for Sha512 {
+    type Block = [u8; BLOCK];
+    const LENGTH_BYTES: usize = 16;
+
+    fn start() -> Self {
+        Sha512(IV512)
+    }
+
+    fn compress(&mut self, blocks: &[[u8; BLOCK]]) {
+        let constants = std::hint::black_box(&K512);
+        for block in blocks {
+            compress(&mut self.0, block, constants);
+        }
+    }
+
+    fn output(&self, into: &mut [u8]) {
+        for (bytes, word) in into.chunks_mut(8).zip(self.0) {
+            bytes.copy_from_slice(&word.to_be_bytes()[..bytes.len()]);
+        }
+    }
+}
+
+impl Function for Sha384 {
+    type Block = [u8; BLOCK];
+    const LENGTH_BYTES: usize = 16;
+
+    fn start() -> Self {
+        Sha384(Sha512(IV384))
+    }
+
+    fn compress(&mut self, blocks: &[[u8; BLOCK]]) {
+        self.0.compress(blocks);
+    }
+
+    fn output(&self, into: &mut [u8]) {
+        self.0.output(into);
+    }
+}
+
+#[inline(always)]
+fn compress(state: &mut [u64; 8], block: &[u8; BLOCK], constants: &[[u64; 16]; 5]) {
+    let (first, others) = constants.split_first().expect("constants");
+    let mut w: [v128; 8] = std::array::from_fn(|at| big_endian(load(block, 16 * at)));
+    // As in SHA-256: sixteen words ahead of the rounds, and volatile.
+    let mut ahead: [v128; 8] = std::array::from_fn(|at| i64x2_add(w[at], load_words(first, 2 * at)));
+    let mut s = *state;
+    macro_rules! two_rounds {
+        ($($at:literal)*) => {$(
+            let words: *const u64 = (&raw const ahead[$at]).cast();
+            // SAFETY: two words in a vector of 16 bytes.
+            let word = |lane| unsafe { read_volatile(words.add(lane)) };
+            round::<{ 2 * $at }>(&mut s, word(0));
+            round::<{ 2 * $at + 1 }>(&mut s, word(1));
+        )*};
+    }
+    macro_rules! rounds_and_schedule {
+        ($next:ident: $($at:literal)*) => {$(
+            two_rounds!($at);
+            let near = |ahead: usize| w[($at + ahead) % 8];
+            w[$at] = schedule(w[$at], near(1), near(4), near(5), near(7));
+            ahead[$at] = i64x2_add(w[$at], load_words($next, 2 * $at));
+        )*};
+    }
+    for next in others {
+        rounds_and_schedule!(next: 0 1 2 3 4 5 6 7);
+    }
+    two_rounds!(0 1 2 3 4 5 6 7);
+    state.iter_mut().zip(s).for_each(|(word, more)| *word = word.wrapping_add(more));
+}
+
+/// One round. The eight variables stay where they are; their names move.
+#[inline(always)]
+fn round<const NUMBER: usize>(s: &mut [u64; 8], word: u64) {
+    let at = |name: usize| (name + 8 - NUMBER % 8) % 8;
+    let (a, b, c) = (s[at(0)], s[at(1)], s[at(2)]);
+    let (e, f, g) = (s[at(4)], s[at(5)], s[at(6)]);
+    let sum_1 = e.rotate_right(14) ^ e.rotate_right(18) ^ e.rotate_right(41);
+    let sum_0 = a.rotate_right(28) ^ a.rotate_right(34) ^ a.rotate_right(39);
+    let choice = g ^ e & (f ^ g);
+    let majority = b ^ (a ^ b) & (b ^ c);
+    let first = s[at(7)].wrapping_add(word).wrapping_add(choice).wrapping_add(sum_1);
+    s[at(3)] = s[at(3)].wrapping_add(first);
+    s[at(7)] = first.wrapping_add(majority).wrapping_add(sum_0);
+}
+
+/// Two new words.
+#[inline(always)]
+fn schedule(w0: v128, w2: v128, w8: v128, w10: v128, w14: v128) -> v128 {
+    let w1 = i64x2_shuffle::<1, 2>(w0, w2);
+    let w9 = i64x2_shuffle::<1, 2>(w8, w10);
+    let sigma_0 = v128_xor(v128_xor(rotate::<1, 63>(w1), rotate::<8, 56>(w1)), u64x2_shr(w1, 7));
+    let sigma_1 =
+        v128_xor(v128_xor(rotate::<19, 45>(w14), rotate::<61, 3>(w14)), u64x2_shr(w14, 6));
+    i64x2_add(i64x2_add(w0, w9), i64x2_add(sigma_0, sigma_1))
+}
+
+#[inline(always)]
+fn rotate<const RIGHT: u32, const LEFT: u32>(x: v128) -> v128 {
+    v128_or(u64x2_shr(x, RIGHT), i64x2_shl(x, LEFT))
+}
+
+#[inline(always)]
+fn big_endian(x: v128) -> v128 {
+    i8x16_shuffle::<7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8>(x, x)
+}
+
+#[inline(always)]
+fn load_words(words: &[u64; 16], at: usize) -> v128 {
+    let words = words[at..at + 2].as_ptr();
+    // SAFETY: the slice above checked that two words are there.
+    unsafe { v128_load(words.cast()) }
+}
