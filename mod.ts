@@ -68,14 +68,14 @@ export {
 } from "./lib/session/process.ts";
 export type { PtyOptions, TerminalSize } from "./lib/session/pty.ts";
 export type { SignalName, TerminalMode } from "./lib/wire/numbers.ts";
-export {
-  Channel,
-  type Exit,
-  type ExitStatus,
-  type IncomingRequest,
-  type RequestAnswer,
-  type RequestHandler,
-} from "./lib/connection/channel.ts";
+export { Channel } from "./lib/connection/channel.ts";
+export type {
+  Exit,
+  ExitStatus,
+  IncomingRequest,
+  RequestAnswer,
+  RequestHandler,
+} from "./lib/connection/request.ts";
 export type { AlgorithmOptions } from "./lib/crypto/suite.ts";
 export type { RekeyLimits } from "./lib/transport/transport.ts";
 export type { ByteStreams } from "./lib/transport/socket.ts";

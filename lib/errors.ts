@@ -258,5 +258,7 @@ export function printable(text: string, limit = 255): string {
 }
 
 function list(names: readonly string[]): string {
-  return names.length === 0 ? "nothing" : names.map((name) => printable(name, 64)).join(", ");
+  if (names.length === 0) return "nothing";
+  const shown = names.slice(0, 32).map((name) => printable(name, 64)).join(", ");
+  return names.length > 32 ? `${shown} and ${names.length - 32} more` : shown;
 }

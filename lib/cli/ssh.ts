@@ -1,19 +1,14 @@
 import type { Client } from "../client/client.ts";
 import type { Target } from "../client/options.ts";
-import type { Channel } from "../connection/channel.ts";
-import { RequestDeniedError } from "../errors.ts";
-import { matchesWildcards } from "../keys/host_pattern.ts";
-import { type Program, startProgram } from "../session/command.ts";
-import { encodePty, encodeResize } from "../session/pty.ts";
-import { EscapeKeys } from "./escape_keys.ts";
+import type { Program } from "../session/command.ts";
 import { describeFailure, messageOf } from "./failure.ts";
 import { type Flag, parseFlags, UsageError } from "./flags.ts";
 import { Log } from "./log.ts";
 import { logIn, placeOf } from "./login.ts";
 import type { OptionText } from "./option_values.ts";
-import { drain, feed } from "./pipes.ts";
+import { runSession } from "./ssh_session.ts";
 import { optionOfFlag, parseDestination, type SshOptions, sshOptions } from "./ssh_options.ts";
-import { InterruptedError, localPty, onSignals, rawInput, terminalSize } from "./terminal.ts";
+import { InterruptedError, onSignals } from "./terminal.ts";
 
 /** What `ssh --help` prints. */
 export const SSH_HELP = `usage: ssh [-aknNqsTtvx] [-c cipher] [-F none] [-i key] [-l user] [-m mac]
@@ -62,7 +57,7 @@ export async function ssh(args: readonly string[]): Promise<number> {
     });
     const code = await run(client, job, log);
     await client.close();
-    return code;
+    return code ?? FAILURE;
   } catch (error) {
     if (error instanceof InterruptedError) return INTERRUPTED;
     if (killed) log.verbose(`Killed by signal ${killed}.`);
@@ -111,85 +106,11 @@ function optionsOf({ name, value }: Flag): OptionText[] {
   return option === null ? [] : [option];
 }
 
-async function run(client: Client, job: Job, log: Log): Promise<number> {
-  if (job.program === null) {
-    await client.closed;
-    return 0;
+async function run(client: Client, job: Job, log: Log): Promise<number | null> {
+  const { program, options, noInput, target } = job;
+  if (program !== null) {
+    return await runSession(client, { program, options, noInput, host: target.hostname }, log);
   }
-  const channel = await client.openSession();
-  const pty = wantsPty(job, log) && await requestPty(channel, log);
-  await startProgram(channel, job.program, { env: environment(job.options) });
-
-  using _raw = pty ? rawInput() : null;
-  using _resize = pty ? onSignals(["SIGWINCH"], () => resize(channel)) : null;
-  const farewell = `Connection to ${job.target.hostname} closed.`;
-  let left = false;
-  const keys = pty && new EscapeKeys(() => {
-    left = true;
-    channel.abort();
-  });
-  const ignore = () => {};
-  // The command may end without reading its input; an input that cannot be read is at its end.
-  (job.noInput
-    ? channel.closeWrite()
-    : feed(Deno.stdin, channel, keys ? (bytes) => keys.filter(bytes) : undefined))
-    .catch(() => channel.closeWrite()).catch(ignore);
-  try {
-    await Promise.all([
-      drain((into) => channel.read(into), Deno.stdout),
-      drain((into) => channel.readStderr(into), Deno.stderr),
-    ]);
-  } catch (error) {
-    if (left) log.info(farewell);
-    // Who reads our output has gone: the command is to see that as it would in a local pipe.
-    else if (error instanceof Deno.errors.BrokenPipe) channel.abort();
-    else throw error;
-    return FAILURE;
-  }
-  const { code, signal } = await channel.exitStatus;
-  if (signal !== null) log.verbose(`The command was ended by SIG${signal}.`);
-  if (pty) log.info(farewell);
-  return code ?? FAILURE;
-}
-
-function wantsPty({ program, options }: Job, log: Log): boolean {
-  switch (options.RequestTTY ?? "auto") {
-    case "no":
-      return false;
-    case "force":
-      return true;
-    case "auto":
-      return program?.kind === "shell" && Deno.stdin.isTerminal();
-    case "yes":
-      if (Deno.stdin.isTerminal()) return true;
-      log.info("Pseudo-terminal will not be allocated because stdin is not a terminal.");
-      return false;
-  }
-}
-
-async function requestPty(channel: Channel, log: Log): Promise<boolean> {
-  try {
-    await channel.request("pty-req", encodePty(localPty()));
-    return true;
-  } catch (error) {
-    if (!(error instanceof RequestDeniedError)) throw error;
-    log.info("PTY allocation request failed");
-    return false;
-  }
-}
-
-function resize(channel: Channel): void {
-  const size = terminalSize();
-  if (size !== null && channel.isOpen) channel.notify("window-change", encodeResize(size));
-}
-
-function environment({ SendEnv = [], SetEnv = [] }: SshOptions): Record<string, string> {
-  const sent = Object.entries(Deno.env.toObject())
-    .filter(([name]) => SendEnv.some((pattern) => matchesWildcards(pattern, name)));
-  const set = SetEnv.map((pair): [string, string] => {
-    const equals = pair.indexOf("=");
-    if (equals < 1) throw new TypeError(`SetEnv needs NAME=VALUE, not "${pair}"`);
-    return [pair.slice(0, equals), pair.slice(equals + 1)];
-  });
-  return Object.fromEntries([...sent, ...set]);
+  await client.closed;
+  return 0;
 }

@@ -141,14 +141,18 @@ export function optionOfFlag(name: string, value: string): OptionText | null {
  * @throws {UsageError} If it is none of these
  */
 export function parseDestination(destination: string): Target {
-  try {
-    if (destination.startsWith("ssh://")) return parseTarget(destination);
-    const at = destination.lastIndexOf("@");
-    const host = destination.slice(at + 1).replace(/^\[(.*)\]$/, "$1");
-    const { hostname } = parseTarget(`[${host}]`);
-    if (at === 0 || hostname.startsWith("-")) throw new TypeError("No user or host");
-    return { hostname, port: null, user: at < 0 ? null : destination.slice(0, at) };
-  } catch (cause) {
-    throw new UsageError(`Cannot parse the destination "${destination}"`, { cause });
+  if (destination.startsWith("ssh://")) {
+    try {
+      return parseTarget(destination);
+    } catch (cause) {
+      throw new UsageError(`Cannot parse the destination "${destination}"`, { cause });
+    }
   }
+  const at = destination.lastIndexOf("@");
+  const hostname = destination.slice(at + 1).replace(/^\[(.*)\]$/, "$1");
+  // A name that begins with a dash would be an option to whoever runs ssh with it.
+  if (at === 0 || hostname === "" || /^-|[\s\p{Cc}]/u.test(hostname)) {
+    throw new UsageError(`Cannot parse the destination "${destination}"`);
+  }
+  return { hostname, port: null, user: at < 0 ? null : destination.slice(0, at) };
 }

@@ -10,7 +10,7 @@ import {
 import { STDERR } from "../wire/numbers.ts";
 import { ExitSignal, ExitStatus as ExitStatusLayout } from "../wire/requests.ts";
 import { ByteQueue } from "./byte_queue.ts";
-import type { ExitStatus, RequestAnswer, RequestHandler } from "./channel.ts";
+import type { ExitStatus, RequestAnswer, RequestHandler } from "./request.ts";
 import { ReceiveWindow, SendWindow } from "./window.ts";
 
 /** What a channel needs of its connection. */

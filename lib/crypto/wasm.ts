@@ -33,18 +33,18 @@ const { base64 } = wasmBuild === "relaxed"
   : await import("../../wasm/pkg/simd128.ts");
 
 const { memory } = core.initSync({ module: new WebAssembly.Module(decode(base64)) });
-let bytes = new Uint8Array(memory.buffer);
-let words = new Uint32Array(memory.buffer);
+let bytes = new Uint8Array(memory.buffer as ArrayBuffer);
+let words = new Uint32Array(memory.buffer as ArrayBuffer);
 
 /** The core's memory. Do not keep it: it is detached when the memory grows. */
 export function heap(): Uint8Array<ArrayBuffer> {
-  if (bytes.length === 0) bytes = new Uint8Array(memory.buffer);
+  if (bytes.length === 0) bytes = new Uint8Array(memory.buffer as ArrayBuffer);
   return bytes;
 }
 
 /** The core's memory as 32-bit words; not to be kept either. */
 export function heapWords(): Uint32Array<ArrayBuffer> {
-  if (words.length === 0) words = new Uint32Array(memory.buffer);
+  if (words.length === 0) words = new Uint32Array(memory.buffer as ArrayBuffer);
   return words;
 }
 

@@ -9,14 +9,14 @@ export { systemShell, type SystemShellOptions } from "./system_shell.ts";
 export { type Login, Session, type SessionHandler } from "../session/session.ts";
 export type { Pty, PtyOptions, TerminalSize } from "../session/pty.ts";
 export type { TerminalMode } from "../wire/numbers.ts";
-export {
-  Channel,
-  type Exit,
-  type ExitStatus,
-  type IncomingRequest,
-  type RequestAnswer,
-  type RequestHandler,
-} from "../connection/channel.ts";
+export { Channel } from "../connection/channel.ts";
+export type {
+  Exit,
+  ExitStatus,
+  IncomingRequest,
+  RequestAnswer,
+  RequestHandler,
+} from "../connection/request.ts";
 export type { AlgorithmOptions } from "../crypto/suite.ts";
 export type { RekeyLimits } from "../transport/transport.ts";
 export type { ByteStreams } from "../transport/socket.ts";

@@ -1,5 +1,6 @@
 import { toBytes } from "@std/streams";
-import type { Channel, ExitStatus } from "../connection/channel.ts";
+import type { Channel } from "../connection/channel.ts";
+import type { ExitStatus } from "../connection/request.ts";
 import { MAX_OUTPUT } from "../defaults.ts";
 import { SshError } from "../errors.ts";
 import { type SignalName, SIGNALS } from "../wire/numbers.ts";

@@ -1,4 +1,10 @@
-/** Runs tasks side by side within a budget; the first failure calls the others off. */
+/** What a task takes of the budget before it knows better: some 32 run at once. */
+const SMALL = 128 * 1024;
+
+/** Makes a task of this much out of a small one; waits for room. */
+export type Grow = (cost: number) => Promise<void>;
+
+/** Runs tasks side by side within a budget of bytes; the first failure calls the others off. */
 export class Crew {
   readonly signal: AbortSignal;
   readonly #stop: AbortController = new AbortController();
@@ -11,12 +17,10 @@ export class Crew {
     this.signal = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
   }
 
-  /** Starts a task of a cost once there is room; one task always finds room. */
-  async start(cost: number, task: () => Promise<void>): Promise<void> {
-    while (this.#used > 0 && this.#used + cost > this.#budget) await Promise.race(this.#running);
-    this.signal.throwIfAborted();
-    this.#used += cost;
-    const run = this.#run(cost, task);
+  /** Starts a task, once there is room for a small one. */
+  async start(task: (grow: Grow) => Promise<void>): Promise<void> {
+    await this.#take(SMALL);
+    const run = this.#run(task);
     this.#running.add(run);
     run.then(() => this.#running.delete(run));
   }
@@ -27,26 +31,33 @@ export class Crew {
    * @throws The first failure
    */
   async work(lead: () => Promise<void>): Promise<void> {
-    await this.#run(0, lead);
+    await lead().catch((cause) => this.#stop.abort(cause));
     await Promise.all(this.#running);
     this.signal.throwIfAborted();
   }
 
-  async #run(cost: number, task: () => Promise<void>): Promise<void> {
+  async #run(task: (grow: Grow) => Promise<void>): Promise<void> {
+    let cost = SMALL;
     try {
-      await task();
+      await task(async (wanted) => {
+        if (wanted <= cost) return;
+        // First back, then anew: so all that wait hold nothing, and the last of them gets in.
+        this.#used -= cost;
+        cost = 0;
+        await this.#take(wanted);
+        cost = wanted;
+      });
     } catch (cause) {
       this.#stop.abort(cause);
     } finally {
       this.#used -= cost;
     }
   }
-}
 
-/** The least that a file costs, so that some 32 small ones are under way at once. */
-const MIN_COST = 128 * 1024;
-
-/** What a file of a size costs of a budget of bytes. */
-export function fileCost(size: number): number {
-  return Math.max(size, MIN_COST);
+  /** Waits for room; what is alone always finds it. */
+  async #take(cost: number): Promise<void> {
+    while (this.#used > 0 && this.#used + cost > this.#budget) await Promise.race(this.#running);
+    this.signal.throwIfAborted();
+    this.#used += cost;
+  }
 }

@@ -1,7 +1,7 @@
 import { join as joinLocal } from "node:path";
 import { SFTP_IN_FLIGHT } from "../defaults.ts";
 import type { SftpFileInfo } from "./attributes.ts";
-import { Crew, fileCost } from "./crew.ts";
+import { Crew } from "./crew.ts";
 import { deviceTarget, fileTarget, streamTarget } from "./local_target.ts";
 import { join, nameProblem } from "./paths.ts";
 import { Progress, type TransferResult } from "./progress.ts";
@@ -92,10 +92,10 @@ class FolderGet {
   async #file(path: string, local: string, info: SftpFileInfo): Promise<void> {
     const { preserve = false } = this.#options;
     const target = () => fileTarget(local, modeOf(info, this.#options), { preserve });
-    await this.#crew.start(
-      fileCost(info.size),
-      () => fetchFile(this.#remote, path, info, target, this.#progress, this.#crew.signal),
-    );
+    await this.#crew.start(async (grow) => {
+      await grow(info.size);
+      await fetchFile(this.#remote, path, info, target, this.#progress, this.#crew.signal);
+    });
   }
 }
 

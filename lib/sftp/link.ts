@@ -40,7 +40,7 @@ export class SftpLink {
   readonly #pending: Map<number, Pending> = new Map();
   readonly #abandoned: Map<number, Pending> = new Map();
   #nextId = 0;
-  #closing = false;
+  #closing: Promise<void> | null = null;
   #cause: Error | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #lastReply = 0;
@@ -105,13 +105,14 @@ export class SftpLink {
   }
 
   /** Ends the session: what was sent may still be answered for a moment, then it is rejected. */
-  async close(): Promise<void> {
-    if (!this.#closing && this.#cause === null) {
-      this.#closing = true;
-      await cancellable(this.#drain(), { timeout: CLOSE_LINGER_MS }).catch(() => {});
-      this.#fail(closed());
-    }
-    await this.#receiving;
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    if (this.#cause !== null) return;
+    await cancellable(this.#drain(), { timeout: CLOSE_LINGER_MS }).catch(() => {});
+    this.#fail(closed());
   }
 
   async #drain(): Promise<void> {

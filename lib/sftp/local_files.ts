@@ -220,8 +220,7 @@ class LocalFiles implements SftpBackend {
   }
 
   async #verify(file: Deno.FsFile, path: string): Promise<Place> {
-    const place = await this.#jail.resolve(path, "follow");
-    const opened = await file.stat();
+    const [place, opened] = await Promise.all([this.#jail.resolve(path, "follow"), file.stat()]);
     if (place.info?.dev !== opened.dev || place.info.ino !== opened.ino) {
       throw new Deno.errors.PermissionDenied();
     }

@@ -1,7 +1,7 @@
 import { join as joinLocal } from "node:path";
 import { SFTP_IN_FLIGHT } from "../defaults.ts";
 import { SftpError } from "../errors.ts";
-import { Crew, fileCost } from "./crew.ts";
+import { Crew, type Grow } from "./crew.ts";
 import { bytesSource, fileSource, type Source, streamSource } from "./local_source.ts";
 import { join } from "./paths.ts";
 import { Progress, type TransferResult } from "./progress.ts";
@@ -41,8 +41,10 @@ async function store(
   source: Source,
   progress: Progress,
   options: SftpTransferOptions,
+  grow?: Grow,
 ): Promise<void> {
   try {
+    await grow?.(source.size ?? 0);
     await storeFile(remote, path, name, source, progress, options);
   } finally {
     await source.close();
@@ -89,10 +91,9 @@ class FolderPut {
   }
 
   async #file(local: string, path: string): Promise<void> {
-    const { size } = await Deno.lstat(local);
-    await this.#crew.start(fileCost(size), async () => {
+    await this.#crew.start(async (grow) => {
       const source = await fileSource(local);
-      await store(this.#remote, path, local, source, this.#progress, this.#options);
+      await store(this.#remote, path, local, source, this.#progress, this.#options, grow);
     });
   }
 }

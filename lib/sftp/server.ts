@@ -68,7 +68,7 @@ export async function serveSftp(
     await session.run();
     await channel.closeWrite();
   } catch (cause) {
-    await channel.close().catch(() => {});
+    channel.close().catch(() => {}); // not awaited: the client need not answer
     throw lost(cause);
   }
 }

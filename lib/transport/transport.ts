@@ -13,6 +13,7 @@ import {
   ConnectError,
   DisconnectError,
   HostKeyError,
+  KeyFormatError,
   NegotiationError,
   printable,
   ProtocolError,
@@ -407,7 +408,9 @@ function unexpected(number: number): ProtocolError {
 /** The reason for DISCONNECT, or null if there is nobody to tell; an abort is the application's. */
 function disconnectReason(cause: unknown): number | null {
   if (cause instanceof ProtocolError) return cause.disconnectReason;
-  if (cause instanceof NegotiationError) return DISCONNECT.KEY_EXCHANGE_FAILED;
+  if (cause instanceof NegotiationError || cause instanceof KeyFormatError) {
+    return DISCONNECT.KEY_EXCHANGE_FAILED;
+  }
   if (cause instanceof HostKeyError) return DISCONNECT.HOST_KEY_NOT_VERIFIABLE;
   if (cause instanceof DisconnectError) return cause.by === "us" ? cause.reason : null;
   if (cause instanceof ConnectError) return null;

@@ -76,7 +76,10 @@ async function reply(
   value: Uint8Array,
   change: { blob?: Uint8Array<ArrayBuffer>; label?: string; signature?: Uint8Array } = {},
 ): Promise<Uint8Array> {
-  const pair = await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]);
+  const pair = await crypto.subtle.generateKey("Ed25519", true, [
+    "sign",
+    "verify",
+  ]) as CryptoKeyPair;
   const key = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
   const blob = change.blob ?? concat([string("ssh-ed25519"), string(key)]);
   const signed = new Uint8Array(await crypto.subtle.sign("Ed25519", pair.privateKey, blob));

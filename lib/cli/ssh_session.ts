@@ -1,0 +1,117 @@
+import type { Client } from "../client/client.ts";
+import type { Channel } from "../connection/channel.ts";
+import { RequestDeniedError } from "../errors.ts";
+import { matchesWildcards } from "../keys/host_pattern.ts";
+import { type Program, startProgram } from "../session/command.ts";
+import { encodePty, encodeResize } from "../session/pty.ts";
+import { EscapeKeys } from "./escape_keys.ts";
+import { UsageError } from "./flags.ts";
+import type { Log } from "./log.ts";
+import { drain, feed } from "./pipes.ts";
+import type { SshOptions } from "./ssh_options.ts";
+import { localPty, onSignals, rawInput, terminalSize } from "./terminal.ts";
+
+/** What `ssh` runs, and how. */
+export interface SshJob {
+  readonly program: Program;
+  readonly options: SshOptions;
+  /** The host as it was typed, for messages. */
+  readonly host: string;
+  /** Whether standard input is not to be read: -n. */
+  readonly noInput: boolean;
+}
+
+/**
+ * Runs a program on the far side, wired to the standard streams.
+ *
+ * @returns Its exit code; null if a signal ended it, it told none, or somebody left before
+ */
+export async function runSession(client: Client, job: SshJob, log: Log): Promise<number | null> {
+  const env = environment(job.options);
+  const channel = await client.openSession();
+  const pty = wantsPty(job, log) && await requestPty(channel, log);
+  await startProgram(channel, job.program, { env });
+  if (!pty) {
+    await wire(channel, { noInput: job.noInput });
+  } else {
+    using _raw = rawInput();
+    using _resize = onSignals(["SIGWINCH"], () => resize(channel));
+    const keys = new EscapeKeys(() => channel.abort(new LeftError()));
+    await wire(channel, { noInput: job.noInput, filter: (bytes) => keys.filter(bytes) });
+  }
+  if (pty) log.info(`Connection to ${job.host} closed.`);
+  const { code, signal } = await channel.exitStatus.catch(ifLeft);
+  if (signal !== null) log.verbose(`The command was ended by SIG${signal}.`);
+  return code;
+}
+
+/** The user or who reads our output has gone. */
+class LeftError extends Error {}
+
+function ifLeft(error: unknown): { code: null; signal: null } {
+  if (error instanceof LeftError) return { code: null, signal: null };
+  throw error;
+}
+
+async function wire(
+  channel: Channel,
+  input: { noInput: boolean; filter?: (bytes: Uint8Array) => Uint8Array },
+): Promise<void> {
+  const ignore = () => {};
+  const feeding = input.noInput ? channel.closeWrite() : feed(Deno.stdin, channel, input.filter);
+  // The command may end without reading its input; an input that cannot be read is at its end.
+  feeding.catch(() => channel.closeWrite()).catch(ignore);
+  try {
+    await Promise.all([
+      drain((into) => channel.read(into), Deno.stdout),
+      drain((into) => channel.readStderr(into), Deno.stderr),
+    ]);
+  } catch (error) {
+    if (error instanceof LeftError) return;
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    // The command is to see that as it would in a local pipe.
+    channel.abort(new LeftError());
+  }
+}
+
+function wantsPty({ program, options }: SshJob, log: Log): boolean {
+  switch (options.RequestTTY ?? "auto") {
+    case "no":
+      return false;
+    case "force":
+      return true;
+    case "auto":
+      return program.kind === "shell" && Deno.stdin.isTerminal();
+    case "yes":
+      if (Deno.stdin.isTerminal()) return true;
+      log.info("Pseudo-terminal will not be allocated because stdin is not a terminal.");
+      return false;
+  }
+}
+
+async function requestPty(channel: Channel, log: Log): Promise<boolean> {
+  try {
+    await channel.request("pty-req", encodePty(localPty()));
+    return true;
+  } catch (error) {
+    if (!(error instanceof RequestDeniedError)) throw error;
+    log.info("PTY allocation request failed");
+    return false;
+  }
+}
+
+function resize(channel: Channel): void {
+  const size = terminalSize();
+  if (size !== null && channel.isOpen) channel.notify("window-change", encodeResize(size));
+}
+
+function environment({ SendEnv = [], SetEnv = [] }: SshOptions): Record<string, string> {
+  const sent = Object.entries(Deno.env.toObject())
+    .filter(([name]) => SendEnv.some((pattern) => matchesWildcards(pattern, name)));
+  const set = SetEnv.map((pair): [string, string] => {
+    const equals = pair.indexOf("=");
+    if (equals < 1) throw new UsageError(`SetEnv needs NAME=VALUE, not "${pair}"`);
+    return [pair.slice(0, equals), pair.slice(equals + 1)];
+  });
+  return Object.fromEntries([...sent, ...set]);
+}

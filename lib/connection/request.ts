@@ -1,0 +1,44 @@
+/** How a remote command ended (RFC 4254 §6.10). */
+export interface ExitStatus {
+  /** Whether the exit code is 0. */
+  readonly success: boolean;
+  /** The exit code; null if a signal ended the command or the peer sent no status. */
+  readonly code: number | null;
+  /** The signal's name without SIG, or null. */
+  readonly signal: string | null;
+  /** Whether a core was dumped; only with a signal. */
+  readonly coreDumped: boolean;
+  /** What the peer says about the signal. */
+  readonly message: string;
+}
+
+/** A request of the peer's on a channel (RFC 4254 §5.4). */
+export interface IncomingRequest {
+  /** The request's name, such as `"exec"`. */
+  readonly type: string;
+  /** What follows the name, owned. */
+  readonly data: Uint8Array;
+}
+
+/** An answer: false refuses; a function accepts, and runs once the reply is on its way. */
+export type RequestAnswer = boolean | (() => void);
+
+/** Answers the peer's requests on a channel. */
+export type RequestHandler = (
+  request: IncomingRequest,
+) => RequestAnswer | Promise<RequestAnswer>;
+
+/** How a server tells that a program has ended. */
+export type Exit =
+  | {
+    /** The exit code. */
+    readonly code: number;
+  }
+  | {
+    /** The signal's name without SIG. */
+    readonly signal: string;
+    /** Whether a core was dumped. */
+    readonly coreDumped?: boolean;
+    /** Words for the user. */
+    readonly message?: string;
+  };

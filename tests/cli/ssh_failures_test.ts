@@ -1,0 +1,165 @@
+/** Every failure of ssh is exit code 255 and one line. */
+import { assertEquals, assertMatch } from "@std/assert";
+import { importPrivateKey } from "../../lib/keys/mod.ts";
+import { freePort } from "../interop/free_port.ts";
+import { keyFile } from "../interop/keys.ts";
+import { listenRaw } from "../interop/raw_peer.ts";
+import type { Ran } from "../interop/run.ts";
+import { tempFolder } from "../interop/temp.ts";
+import { askpass, cli, cliSsh, startServe } from "./world.ts";
+
+function assertFailure(ran: Ran, line: RegExp): void {
+  assertEquals([ran.code, ran.text], [255, ""], ran.stderr);
+  assertMatch(ran.stderr, line);
+  assertEquals(ran.stderr.trimEnd().split("\n").length, 1, ran.stderr);
+}
+
+const NOWHERE = { hostname: "127.0.0.1", port: 1, user: "tester" };
+
+Deno.test("ssh fails in one line where nothing listens", async () => {
+  const port = freePort();
+  const ran = await cliSsh({ ...NOWHERE, port }, ["true"]);
+  assertFailure(ran, /^ssh: connect to host 127\.0\.0\.1 port \d+: Connection refused\n$/);
+});
+
+Deno.test("ssh fails in one line if the host has no address", async () => {
+  const ran = await cliSsh({ ...NOWHERE, hostname: "no-such-host.invalid" }, ["true"]);
+  assertFailure(ran, /^ssh: Could not resolve hostname no-such-host\.invalid: .+\n$/);
+});
+
+Deno.test("ssh fails in one line at an HTTP server", async () => {
+  await using web = Deno.serve({ port: 0, onListen() {} }, () => new Response("hello"));
+  const ran = await cliSsh({ ...NOWHERE, port: web.addr.port }, ["true"]);
+  assertFailure(ran, /^ssh: The server does not speak SSH: it said "HTTP\/1\.1 400 .*"\n$/);
+});
+
+Deno.test("ssh gives up on a silent server after ConnectTimeout", async () => {
+  await using silent = listenRaw((peer) => peer.ended);
+  const config = { ConnectTimeout: 1 };
+  const ran = await cliSsh({ ...NOWHERE, port: silent.port }, ["true"], { config });
+  assertFailure(ran, /^ssh: connect to host 127\.0\.0\.1 port \d+: Connection timed out\n$/);
+});
+
+Deno.test("ssh gives up on a server that drips bytes after ConnectTimeout", async () => {
+  const line = new TextEncoder().encode("x".repeat(50) + "\n");
+  await using slow = listenRaw((peer) => peer.drip(line, 100, 1000));
+  const config = { ConnectTimeout: 1 };
+  const ran = await cliSsh({ ...NOWHERE, port: slow.port }, ["true"], { config });
+  assertFailure(ran, /Connection timed out\n$/);
+});
+
+Deno.test("ssh fails in one line if the server hangs up", async () => {
+  await using rude = listenRaw((peer) => peer[Symbol.asyncDispose]());
+  const ran = await cliSsh({ ...NOWHERE, port: rude.port }, ["true"]);
+  assertFailure(ran, /^ssh: .*(closed the connection|connection was lost).*\n$/i);
+});
+
+Deno.test("ssh fails in one line", async (t) => {
+  await using folder = await tempFolder();
+  await using server = await startServe();
+
+  await t.step("if the key is not let in", async () => {
+    const { path } = await keyFile("ed25519", "stranger");
+    const ran = await cliSsh({ ...server, identity: path }, ["true"]);
+    assertFailure(ran, /^tester@127\.0\.0\.1: Permission denied \(publickey\)\.\n$/);
+  });
+
+  await t.step("if there is no key at all", async () => {
+    const ran = await cliSsh({ ...server, identity: undefined }, ["true"]);
+    assertFailure(ran, /^tester@127\.0\.0\.1: Permission denied \(publickey\)\.\n$/);
+  });
+
+  const locked = importPrivateKey(await Deno.readTextFile(server.identity))
+    .export({ passphrase: "open sesame", rounds: 4 });
+  const identity = await folder.write("locked", locked);
+
+  await t.step("if the passphrase is wrong", async () => {
+    const env = await askpass(folder, ["wrong"]);
+    const ran = await cliSsh({ ...server, identity }, ["true"], {
+      env,
+      config: { BatchMode: "no" },
+    });
+    assertFailure(ran, /Permission denied \(\w*\)\. Load key ".*locked": incorrect passphrase\n$/);
+  });
+
+  await t.step("if the passphrase cannot be asked for", async () => {
+    const ran = await cliSsh({ ...server, identity }, ["true"]);
+    assertFailure(ran, /Permission denied \(\w*\)\. Load key ".*locked": passphrase required\n$/);
+  });
+
+  await t.step("if the key file holds none", async () => {
+    const broken = await folder.write("broken", "hello\n");
+    const ran = await cliSsh({ ...server, identity: broken }, ["true"]);
+    assertFailure(ran, /Permission denied \(\w*\)\. Load key ".*broken": .+\n$/);
+  });
+
+  await t.step("if the host is not known", async () => {
+    const config = { UserKnownHostsFile: "/dev/null" };
+    const ran = await cliSsh(server, ["true"], { config });
+    assertFailure(ran, /^Host key verification failed\. .*SHA256:.*not in known_hosts\n$/);
+  });
+
+  await t.step("if the host's key is another one", async () => {
+    const other = (await keyFile("ecdsa256", "stranger")).publicKey;
+    const known = await folder.write("known", `[127.0.0.1]:${server.port} ${other}\n`);
+    const ran = await cliSsh(server, ["true"], { config: { UserKnownHostsFile: known } });
+    assertFailure(ran, /^Host key verification failed\. .*known line 1\..*\n$/);
+  });
+
+  await t.step("if the host's key is revoked", async () => {
+    const line = `[127.0.0.1]:${server.port} ${server.hostKey}\n`;
+    const known = await folder.write("revoked", `${line}@revoked ${line}`);
+    const config = { UserKnownHostsFile: known, StrictHostKeyChecking: "no" };
+    assertFailure(await cliSsh(server, ["true"], { config }), /@revoked in .*revoked line 2\n$/);
+  });
+
+  await t.step("if there is no common algorithm", async () => {
+    const ran = await cliSsh(server, ["true"], { config: { KexAlgorithms: "ecdh-sha2-nistp384" } });
+    assertFailure(ran, /^Unable to negotiate with 127\.0\.0\.1 port \d+: No common key exchange/);
+  });
+
+  await t.step("if an algorithm is unknown", async () => {
+    const ran = await cliSsh(server, ["true"], { config: { Ciphers: "rot13" } });
+    assertFailure(ran, /^ssh: Unknown cipher algorithm "rot13": known are /);
+  });
+
+  await t.step("if an option is unknown", async () => {
+    const ran = await cliSsh(server, ["true"], { config: { Nonsense: "1" } });
+    assertFailure(ran, /^ssh: command-line: Bad configuration option: Nonsense\n$/);
+  });
+
+  await t.step("if a subsystem is refused", async () => {
+    const ran = await cliSsh(server, ["nonsense"], { flags: ["-s"] });
+    assertFailure(ran, /^ssh: The server refused "subsystem"\n$/);
+  });
+});
+
+Deno.test("ssh fails in one line if commands are refused", async () => {
+  await using server = await startServe([]);
+  assertFailure(await cliSsh(server, ["true"]), /^ssh: The server refused "exec"\n$/);
+});
+
+Deno.test("ssh fails in one line if the server dies", async () => {
+  await using server = await startServe();
+  const running = cliSsh(server, ["kill -KILL $PPID; sleep 10"]);
+  assertFailure(await running, /^ssh: The (server closed the connection|connection was lost)/);
+});
+
+Deno.test("ssh says nothing with -q", async () => {
+  const ran = await cliSsh(NOWHERE, ["true"], { flags: ["-q"] });
+  assertEquals([ran.code, ran.stderr], [255, ""]);
+});
+
+for (
+  const [name, args] of [
+    ["a missing host", ["-v"]],
+    ["an unknown flag", ["-J", "jump", "host"]],
+    ["a missing value", ["host", "-p"]],
+    ["a configuration file", ["-F", "config", "host"]],
+    ["a destination that is a flag", ["--", "-oProxyCommand=x"]],
+  ] as const
+) {
+  Deno.test(`ssh refuses ${name} in one line`, async () => {
+    assertFailure(await cli(["ssh", ...args]), /^ssh: .+\n$/);
+  });
+}

@@ -1,0 +1,148 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { importPrivateKey } from "../../lib/keys/mod.ts";
+import { keyFile } from "../interop/keys.ts";
+import { peerTest } from "../interop/peers.ts";
+import { startSshd } from "../interop/sshd.ts";
+import { tempFolder } from "../interop/temp.ts";
+import { askpass, cliSsh, startServe } from "./world.ts";
+
+await peerTest(["sshd", "root"], "ssh asks for a password until it is right", async () => {
+  await using folder = await tempFolder();
+  await using server = await startSshd({ login: "password" });
+  const { identity: _, ...withoutKey } = server;
+  const env = await askpass(folder, ["wrong", "also wrong", server.password!]);
+  const config = { NumberOfPasswordPrompts: 3, LogLevel: "INFO" };
+  const ran = await cliSsh({ ...withoutKey, identity: undefined }, ["id -un"], { env, config });
+  assertEquals([ran.text.trim(), ran.code], [server.user, 0], ran.stderr);
+  assertEquals(ran.stderr, "Permission denied, please try again.\n".repeat(2));
+});
+
+await peerTest(["sshd", "root"], "ssh answers keyboard-interactive questions", async () => {
+  await using folder = await tempFolder();
+  await using server = await startSshd({ login: "interactive" });
+  const { identity: _, ...withoutKey } = server;
+  const env = await askpass(folder, [server.password!]);
+  const ran = await cliSsh({ ...withoutKey, identity: undefined }, ["id -un"], { env });
+  assertEquals([ran.text.trim(), ran.code], [server.user, 0], ran.stderr);
+});
+
+Deno.test("ssh asks for a passphrase, with and without the public key beside", async () => {
+  await using folder = await tempFolder();
+  await using server = await startServe();
+  const plain = importPrivateKey(await Deno.readTextFile(server.identity));
+  const locked = plain.export({ passphrase: "open sesame", rounds: 4 });
+  const identity = await folder.write("locked", locked);
+  for (const beside of [false, true]) {
+    if (beside) await folder.write("locked.pub", `${plain.publicKey}\n`);
+    const env = await askpass(folder, ["wrong", "open sesame"]);
+    const config = { BatchMode: "no", NumberOfPasswordPrompts: 2 };
+    const ran = await cliSsh({ ...server, identity }, ["echo in"], { env, config });
+    assertEquals([ran.text, ran.code, ran.stderr], ["in\n", 0, ""]);
+  }
+});
+
+Deno.test("ssh tries all the keys that it is given, in turn", async () => {
+  await using server = await startServe();
+  const other = await keyFile("ecdsa256", "stranger");
+  const flags = ["-i", other.path, "-i", server.identity, "-o", "IdentityFile=/nothing/there"];
+  const ran = await cliSsh(server, ["echo in"], { flags, config: { IdentityFile: "none" } });
+  assertEquals([ran.text, ran.code, ran.stderr], ["in\n", 0, ""]);
+});
+
+Deno.test("ssh does not use a key that others can read", async () => {
+  await using folder = await tempFolder();
+  await using server = await startServe();
+  const text = await Deno.readTextFile(server.identity);
+  const identity = await folder.write("open", text);
+  await Deno.chmod(identity, 0o644);
+  const ran = await cliSsh({ ...server, identity }, ["true"], { config: { LogLevel: "INFO" } });
+  assertEquals(ran.code, 255);
+  assertStringIncludes(ran.stderr, "Permissions 0644 for");
+});
+
+Deno.test("ssh adds a new host's key if it is told to", async () => {
+  await using folder = await tempFolder();
+  await using server = await startServe();
+  const known = folder.join("sub/known");
+  const config = { UserKnownHostsFile: known, LogLevel: "INFO" };
+  const first = await cliSsh(server, ["true"], {
+    config: { ...config, StrictHostKeyChecking: "accept-new", HashKnownHosts: "yes" },
+  });
+  assertEquals(first.code, 0, first.stderr);
+  assertMatch(first.stderr, /^Warning: Permanently added \[127\.0\.0\.1\]:\d+ \(ED25519\) .*\n$/);
+  assertMatch(await Deno.readTextFile(known), /^\|1\|\S+ ssh-ed25519 \S+\n$/);
+  const second = await cliSsh(server, ["true"], { config });
+  assertEquals([second.code, second.stderr], [0, ""]);
+});
+
+Deno.test("ssh asks about a new host, and takes yes, no and the fingerprint", async () => {
+  await using folder = await tempFolder();
+  await using server = await startServe();
+  const key = importPrivateKey(await Deno.readTextFile((await keyFile("ed25519", "host")).path));
+  const fingerprint = key.publicKey.fingerprint();
+  for (
+    const [answers, code] of [
+      [["perhaps", "yes"], 0],
+      [[fingerprint], 0],
+      [["SHA256:other", "no"], 255],
+      [["no"], 255],
+    ] as const
+  ) {
+    const env = await askpass(folder, answers);
+    const known = folder.join(crypto.randomUUID());
+    const config = { UserKnownHostsFile: known, StrictHostKeyChecking: "ask", BatchMode: "no" };
+    const ran = await cliSsh(server, ["true"], { env, config });
+    assertEquals(ran.code, code, ran.stderr);
+  }
+});
+
+Deno.test("ssh goes on with a changed host key only if it is not strict", async () => {
+  await using folder = await tempFolder();
+  await using server = await startServe();
+  const other = (await keyFile("ed25519", "user")).publicKey;
+  const known = await folder.write("changed", `[127.0.0.1]:${server.port} ${other}\n`);
+  for (const strict of ["yes", "accept-new", "ask"]) {
+    const config = { UserKnownHostsFile: known, StrictHostKeyChecking: strict };
+    const ran = await cliSsh(server, ["true"], { config });
+    assertEquals([ran.text, ran.code], ["", 255]);
+    assertMatch(ran.stderr, /^Host key verification failed\. .*changed line 1.*\n$/);
+  }
+  const config = { UserKnownHostsFile: known, StrictHostKeyChecking: "no", LogLevel: "INFO" };
+  const lax = await cliSsh(server, ["echo in"], { config });
+  assertEquals([lax.text, lax.code], ["in\n", 0], lax.stderr);
+  assertMatch(lax.stderr, /^Warning: .*passwords are disabled\n$/);
+});
+
+Deno.test("ssh types no password into a connection whose host key has changed", async () => {
+  await using folder = await tempFolder();
+  const passwords = await folder.write("passwords", "tester:hunter2\n");
+  await using server = await startServe(["--password-file", passwords]);
+  const other = (await keyFile("ed25519", "user")).publicKey;
+  const known = await folder.write("changed", `[127.0.0.1]:${server.port} ${other}\n`);
+  const env = await askpass(folder, ["hunter2"]);
+  const endpoint = { ...server, identity: undefined };
+  const right = await cliSsh(endpoint, ["true"], { env });
+  assertStringIncludes(right.stderr, "exec"); // logged in, and refused to run anything
+  const config = { UserKnownHostsFile: known, StrictHostKeyChecking: "no" };
+  const again = await askpass(folder, ["hunter2"]);
+  const ran = await cliSsh(endpoint, ["true"], { env: again, config });
+  assertEquals(ran.code, 255);
+  assertMatch(ran.stderr, /Permission denied .* Passwords are disabled/);
+});
+
+Deno.test("ssh connects to HostName instead of the name that was given", async () => {
+  await using server = await startServe();
+  const endpoint = { ...server, hostname: "no-such-host.invalid" };
+  const config = { HostName: "127.0.0.1" };
+  assertEquals((await cliSsh(endpoint, ["echo in"], { config })).text, "in\n");
+});
+
+Deno.test("serve shows its banner before the login", async () => {
+  await using folder = await tempFolder();
+  const banner = await folder.write("banner", "Keep out\n");
+  await using server = await startServe(["--exec", "-o", `Banner=${banner}`]);
+  const ran = await cliSsh(server, ["true"], { config: { LogLevel: "INFO" } });
+  assertEquals([ran.code, ran.stderr], [0, "Keep out\n"]);
+  const quiet = await cliSsh(server, ["true"], { flags: ["-q"] });
+  assertEquals(quiet.stderr, "");
+});

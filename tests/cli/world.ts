@@ -1,0 +1,124 @@
+/** The command line as users run it: as a process of its own. */
+import { type Endpoint, writeKnownHosts } from "../interop/endpoint.ts";
+import { keyFile, type KeyKind } from "../interop/keys.ts";
+import { configFlags } from "../interop/openssh_clients.ts";
+import { Program } from "../interop/program.ts";
+import { type Ran, run, type RunOptions } from "../interop/run.ts";
+import { tempFolder } from "../interop/temp.ts";
+
+const MAIN = new URL("../../lib/cli/main.ts", import.meta.url).pathname;
+
+/** How to start the command line with any program that starts programs. */
+export const CLI: readonly [command: string, ...args: string[]] = [
+  Deno.execPath(),
+  "run",
+  "-A",
+  "--no-check",
+  MAIN,
+];
+
+/** Runs a tool to its end. */
+export function cli(args: readonly string[], options?: RunOptions): Promise<Ran> {
+  const [command, ...before] = CLI;
+  return run(command, [...before, ...args], options);
+}
+
+/** Starts a tool that runs beside the test. */
+export function startCli(args: readonly string[]): Program {
+  const [command, ...before] = CLI;
+  return new Program(command, { args: [...before, ...args] });
+}
+
+/** How to run our own client. */
+export interface CliClientOptions extends RunOptions {
+  /** Any keywords of ssh_config; they win over the harness's. */
+  config?: Readonly<Record<string, string | number>>;
+  /** Flags before the destination. */
+  flags?: readonly string[];
+}
+
+/** The arguments of our own `ssh` or `sftp` that reach the endpoint and touch nothing else. */
+export function clientArgs(
+  tool: "ssh" | "sftp",
+  endpoint: Endpoint,
+  args: readonly string[],
+  { config, flags = [] }: CliClientOptions = {},
+): string[] {
+  const destination = `${endpoint.user}@${endpoint.hostname}`;
+  return [tool, ...flags, ...configFlags(endpoint, config), destination, ...args];
+}
+
+/** Runs our own `ssh` (the arguments are the command). */
+export function cliSsh(
+  endpoint: Endpoint,
+  args: readonly string[],
+  options: CliClientOptions = {},
+): Promise<Ran> {
+  return cli(clientArgs("ssh", endpoint, args, options), options);
+}
+
+/** Runs our own `sftp` with a batch of commands. */
+export function cliSftp(
+  endpoint: Endpoint,
+  commands: readonly string[],
+  options: CliClientOptions = {},
+): Promise<Ran> {
+  const flags = ["-b", "-", ...options.flags ?? []];
+  const stdin = commands.map((line) => `${line}\n`).join("");
+  return cli(clientArgs("sftp", endpoint, [], { ...options, flags }), { stdin, ...options });
+}
+
+/** A `serve` of ours, up and listening. */
+export interface CliServer extends Endpoint, AsyncDisposable {
+  readonly identity: string;
+  readonly knownHosts: string;
+  /** The folder that it serves. */
+  readonly root: string;
+  /** The public key of the host, one line. */
+  readonly hostKey: string;
+  readonly program: Program;
+}
+
+/** Starts `serve` on a free port, with a key that is let in; more flags may be given. */
+export async function startServe(
+  flags: readonly string[] = ["--exec"],
+  hostKind: KeyKind = "ed25519",
+): Promise<CliServer> {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await tempFolder());
+  const host = await keyFile(hostKind, "host");
+  const user = await keyFile("ed25519", "user");
+  const authorized = await folder.write("authorized_keys", `${user.publicKey}\n`);
+  const root = folder.join("root");
+  await Deno.mkdir(root);
+  const program = stack.use(startCli([
+    "serve",
+    ...["--port", "0", "--host-key", host.path, "--authorized-keys", authorized],
+    ...["--root", root, ...flags],
+  ]));
+  const [, port] = await program.waitFor(/^Listening on 127\.0\.0\.1:(\d+) as SHA256:/m);
+  const knownHosts = await writeKnownHosts(folder, Number(port), [host.publicKey]);
+  const parts = stack.move();
+  return {
+    hostname: "127.0.0.1",
+    port: Number(port),
+    user: "tester",
+    identity: user.path,
+    knownHosts,
+    root,
+    hostKey: host.publicKey,
+    program,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+/** A program that prints the answers in turn, for SSH_ASKPASS. */
+export async function askpass(
+  folder: { write(name: string, text: string, mode?: number): Promise<string> },
+  answers: readonly string[],
+): Promise<Record<string, string>> {
+  const file = await folder.write("answers", answers.map((line) => `${line}\n`).join(""));
+  const script = `#!/bin/sh\nhead -n 1 "${file}"\nsed -i 1d "${file}"\n`;
+  const program = await folder.write("askpass", script, 0o700);
+  return { SSH_ASKPASS: program, SSH_ASKPASS_REQUIRE: "force" };
+}
