@@ -80,7 +80,7 @@ export const MAX_STARTUPS: { begin: number; rate: number; full: number } = {
 };
 
 /** How long `close` waits for the peer to take what is still queued, in milliseconds. */
-export const CLOSE_LINGER_MS = 2_000;
+export const CLOSE_LINGER_MS = 1_000;
 
 /** Missed keepalive answers before the peer counts as dead (ServerAliveCountMax). */
 export const KEEPALIVE_COUNT = 3;

@@ -24,7 +24,24 @@ export type SshErrorCode =
   | "key-format"
   | "passphrase";
 
-/** The base of every error that this module throws about the world outside the program. */
+/**
+ * The base of every error that this module throws about the world outside the program.
+ *
+ * @example
+ * ```ts
+ * import { SshError } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using pair = await connectedPair(); // a server that allows nothing
+ * try {
+ *   await pair.host.run("uptime");
+ * } catch (error) {
+ *   if (!(error instanceof SshError)) throw error;
+ *   assertEquals(error.code, "request-denied");
+ * }
+ * ```
+ */
 export class SshError extends Error {
   /** Which kind of failure this is; stable across versions, unlike the message. */
   readonly code: SshErrorCode;
@@ -37,7 +54,21 @@ export class SshError extends Error {
   }
 }
 
-/** The server could not be reached, or what answered is not an SSH peer. */
+/**
+ * The server could not be reached, or what answered is not an SSH peer.
+ *
+ * @example
+ * ```ts
+ * import { connect, ConnectError, none } from "@denossh/ssh";
+ * import { assertRejects } from "@std/assert";
+ *
+ * // Port 1 of this machine answers nobody.
+ * await assertRejects(
+ *   () => connect("me@127.0.0.1:1", { auth: [none()], hostKeys: () => false }),
+ *   ConnectError,
+ * );
+ * ```
+ */
 export class ConnectError extends SshError {
   /** Creates the error; `code` is `"timeout"` when the time ran out. */
   constructor(message: string, options?: ErrorOptions & { timeout?: boolean }) {
@@ -45,7 +76,26 @@ export class ConnectError extends SshError {
   }
 }
 
-/** The two ends have no algorithm in common (RFC 4253 §7.1). */
+/**
+ * The two ends have no algorithm in common (RFC 4253 §7.1).
+ *
+ * @example
+ * ```ts
+ * import { NegotiationError } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertRejects } from "@std/assert";
+ *
+ * await assertRejects(
+ *   () =>
+ *     connectedPair({
+ *       connect: { algorithms: { cipher: "aes256-ctr" } },
+ *       serve: { algorithms: { cipher: "-aes*-ctr" } },
+ *     }),
+ *   NegotiationError,
+ *   "No common cipher algorithm: we offer aes256-ctr, the peer offers",
+ * );
+ * ```
+ */
 export class NegotiationError extends SshError {
   /** What could not be agreed on, such as `"key exchange"` or `"host key"`. */
   readonly kind: string;
@@ -69,7 +119,24 @@ export class NegotiationError extends SshError {
 /** Why a host key was not accepted. */
 export type HostKeyProblem = "unknown" | "changed" | "revoked" | "refused" | "signature";
 
-/** The server's host key was not accepted; no credential has been sent. */
+/**
+ * The server's host key was not accepted; no credential has been sent.
+ *
+ * @example
+ * ```ts
+ * import { HostKeyError } from "@denossh/ssh";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const another = await generateKey();
+ * const error = await assertRejects(
+ *   () => connectedPair({ connect: { hostKeys: another.publicKey } }),
+ *   HostKeyError,
+ * );
+ * assertEquals(error.reason, "changed");
+ * ```
+ */
 export class HostKeyError extends SshError {
   /** Why the key was not accepted. */
   readonly reason: HostKeyProblem;
@@ -93,7 +160,27 @@ export class HostKeyError extends SshError {
   }
 }
 
-/** The server accepted none of the credentials (RFC 4252 §5.1). */
+/**
+ * The server accepted none of the credentials (RFC 4252 §5.1).
+ *
+ * @example
+ * ```ts
+ * import { AuthError, password } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const error = await assertRejects(
+ *   () =>
+ *     connectedPair({
+ *       serve: { auth: { password: (_user, secret) => secret === "right" } },
+ *       connect: { auth: [password("wrong")] },
+ *     }),
+ *   AuthError,
+ * );
+ * assertEquals(error.attempts, ["password"]);
+ * assertEquals(error.remaining, ["password"]);
+ * ```
+ */
 export class AuthError extends SshError {
   /** The methods that the server would still go on with. */
   readonly remaining: readonly string[];
@@ -119,7 +206,18 @@ export class AuthError extends SshError {
   }
 }
 
-/** The peer broke the protocol; the connection is over. */
+/**
+ * The peer broke the protocol; the connection is over.
+ *
+ * @example
+ * ```ts
+ * import { ProtocolError } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const error = new ProtocolError("Channel data beyond the window");
+ * assertEquals([error.code, error.disconnectReason], ["protocol", 2]);
+ * ```
+ */
 export class ProtocolError extends SshError {
   /** The reason code sent to the peer in DISCONNECT (RFC 4253 §11.1). */
   readonly disconnectReason: number;
@@ -131,7 +229,21 @@ export class ProtocolError extends SshError {
   }
 }
 
-/** One end ended the connection with SSH_MSG_DISCONNECT (RFC 4253 §11.1). */
+/**
+ * One end ended the connection with SSH_MSG_DISCONNECT (RFC 4253 §11.1).
+ *
+ * @example
+ * ```ts
+ * import { DisconnectError } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * await using pair = await connectedPair();
+ * await pair.served.close();
+ * const error = await assertRejects(() => pair.host.closed, DisconnectError);
+ * assertEquals([error.by, error.reason], ["peer", 11]);
+ * ```
+ */
 export class DisconnectError extends SshError {
   /** The reason code, such as 2 for a protocol error or 11 for an ordinary end. */
   readonly reason: number;
@@ -146,7 +258,20 @@ export class DisconnectError extends SshError {
   }
 }
 
-/** A connection or channel was used after it had closed; `cause` says why it closed. */
+/**
+ * A connection or channel was used after it had closed; `cause` says why it closed.
+ *
+ * @example
+ * ```ts
+ * import { ClosedError } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertRejects } from "@std/assert";
+ *
+ * await using pair = await connectedPair();
+ * await pair.host.close();
+ * await assertRejects(() => pair.host.run("uptime"), ClosedError);
+ * ```
+ */
 export class ClosedError extends SshError {
   /** Creates the error. */
   constructor(message: string, options?: ErrorOptions) {
@@ -154,7 +279,20 @@ export class ClosedError extends SshError {
   }
 }
 
-/** The peer refused to open a channel (RFC 4254 §5.1). */
+/**
+ * The peer refused to open a channel (RFC 4254 §5.1).
+ *
+ * @example
+ * ```ts
+ * import { ChannelOpenError } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * await using pair = await connectedPair();
+ * const error = await assertRejects(() => pair.host.openChannel("x11"), ChannelOpenError);
+ * assertEquals(error.reason, 3); // unknown type
+ * ```
+ */
 export class ChannelOpenError extends SshError {
   /** The reason code: 1 prohibited, 2 connect failed, 3 unknown type, 4 resource shortage. */
   readonly reason: number;
@@ -166,7 +304,20 @@ export class ChannelOpenError extends SshError {
   }
 }
 
-/** The peer answered a channel request or global request with a failure (RFC 4254 §4, §5.4). */
+/**
+ * The peer answered a channel request or global request with a failure (RFC 4254 §4, §5.4).
+ *
+ * @example
+ * ```ts
+ * import { RequestDeniedError } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * await using pair = await connectedPair(); // a server without files
+ * const error = await assertRejects(() => pair.host.sftp(), RequestDeniedError);
+ * assertEquals(error.request, "subsystem");
+ * ```
+ */
 export class RequestDeniedError extends SshError {
   /** The request's name, such as `"pty-req"`. */
   readonly request: string;
@@ -178,7 +329,20 @@ export class RequestDeniedError extends SshError {
   }
 }
 
-/** A remote command ended without success. */
+/**
+ * A remote command ended without success.
+ *
+ * @example
+ * ```ts
+ * import { CommandError } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * await using pair = await connectedPair({ handler: () => 42 });
+ * const error = await assertRejects(() => pair.host.run("false"), CommandError);
+ * assertEquals(error.exitCode, 42);
+ * ```
+ */
 export class CommandError extends SshError {
   /** The exit code, or null if a signal ended the command or the server sent no status. */
   readonly exitCode: number | null;
@@ -207,7 +371,24 @@ export class CommandError extends SshError {
   }
 }
 
-/** A file operation failed on the far side, or its answer made no sense. */
+/**
+ * A file operation failed on the far side, or its answer made no sense.
+ *
+ * @example
+ * ```ts
+ * import { SftpError } from "@denossh/ssh";
+ * import { localFiles } from "@denossh/ssh/server";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const root = await Deno.makeTempDir();
+ * await using pair = await connectedPair({ serve: { sftp: localFiles({ root }) } });
+ * await using sftp = await pair.host.sftp();
+ * const error = await assertRejects(() => sftp.readFile("/missing"), SftpError);
+ * assertEquals([error.status, error.path], [2, "/missing"]);
+ * await Deno.remove(root);
+ * ```
+ */
 export class SftpError extends SshError {
   /** The SSH_FX_ status code, such as 2 for "no such file". */
   readonly status: number;
@@ -231,7 +412,18 @@ export class SftpError extends SshError {
   }
 }
 
-/** A key, certificate or signature could not be parsed. */
+/**
+ * A key, certificate or signature could not be parsed.
+ *
+ * @example
+ * ```ts
+ * import { KeyFormatError } from "@denossh/ssh";
+ * import { importPrivateKey } from "@denossh/ssh/keys";
+ * import { assertThrows } from "@std/assert";
+ *
+ * assertThrows(() => importPrivateKey("not a key"), KeyFormatError);
+ * ```
+ */
 export class KeyFormatError extends SshError {
   /** Creates the error. */
   constructor(message: string, options?: ErrorOptions) {
@@ -239,7 +431,20 @@ export class KeyFormatError extends SshError {
   }
 }
 
-/** A private key is encrypted and the passphrase is missing or wrong. */
+/**
+ * A private key is encrypted and the passphrase is missing or wrong.
+ *
+ * @example
+ * ```ts
+ * import { PassphraseError } from "@denossh/ssh";
+ * import { generateKey, importPrivateKey } from "@denossh/ssh/keys";
+ * import { assertThrows } from "@std/assert";
+ *
+ * using key = await generateKey();
+ * const text = key.export({ passphrase: "right" });
+ * assertThrows(() => importPrivateKey(text, { passphrase: "wrong" }), PassphraseError);
+ * ```
+ */
 export class PassphraseError extends SshError {
   /** Creates the error. */
   constructor(message: string, options?: ErrorOptions) {
@@ -250,6 +455,14 @@ export class PassphraseError extends SshError {
 /**
  * Makes text that came from a peer safe to print: control characters, escape sequences among them,
  * are dropped, and the text is cut at `limit` characters.
+ *
+ * @example
+ * ```ts
+ * import { printable } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(printable("red: \x1b[31mred\x07"), "red: [31mred");
+ * ```
  */
 export function printable(text: string, limit = 255): string {
   // deno-lint-ignore no-control-regex

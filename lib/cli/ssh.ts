@@ -57,7 +57,7 @@ export async function ssh(args: readonly string[]): Promise<number> {
     });
     const code = await run(client, job, log);
     await client.close();
-    return code ?? FAILURE;
+    return killed ? FAILURE : code ?? FAILURE;
   } catch (error) {
     if (error instanceof InterruptedError) return INTERRUPTED;
     if (killed) log.verbose(`Killed by signal ${killed}.`);

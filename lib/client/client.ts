@@ -34,7 +34,20 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A server that we are logged in to. Dispose of it to disconnect. */
+/**
+ * A server that we are logged in to. Dispose of it to disconnect.
+ *
+ * @example
+ * ```ts
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using pair = await connectedPair({ handler: (session) => session.print("up 3 days\n") });
+ * const host = pair.host; // what `connect()` returns
+ * assertEquals(await host.run("uptime"), "up 3 days");
+ * assertEquals(host.info.cipher, "chacha20-poly1305@openssh.com");
+ * ```
+ */
 export class Client implements AsyncDisposable {
   /** Resolves when the connection ends in order; rejects with the error that ended it. */
   readonly closed: Promise<void>;

@@ -107,7 +107,17 @@ export function knownHosts(
   };
 }
 
-/** Accepts any host key: for tests on loopback, and nothing else. */
+/**
+ * Accepts any host key: for tests on loopback, and nothing else.
+ *
+ * @example
+ * ```ts
+ * import { acceptAnyHostKey } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ *
+ * await using _pair = await connectedPair({ connect: { hostKeys: acceptAnyHostKey() } });
+ * ```
+ */
 export function acceptAnyHostKey(): HostKeyPolicy {
   return { verify: () => true };
 }

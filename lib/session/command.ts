@@ -23,7 +23,26 @@ export type Program =
   | { readonly kind: "shell" }
   | { readonly kind: "subsystem"; readonly name: string };
 
-/** A remote command that can be run, shaped as `Deno.Command`. */
+/**
+ * A remote command that can be run, shaped as `Deno.Command`.
+ *
+ * @example
+ * ```ts
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using pair = await connectedPair({
+ *   handler: async (session) => {
+ *     await session.print(session.env.GREETING ?? "");
+ *     return 3;
+ *   },
+ * });
+ * const command = pair.host.command("greet", { env: { GREETING: "hello" } });
+ * const { code, success, stdout } = await command.output();
+ * assertEquals([code, success], [3, false]);
+ * assertEquals(new TextDecoder().decode(stdout), "hello");
+ * ```
+ */
 export class Command {
   readonly #open: (signal?: AbortSignal) => Promise<Channel>;
   readonly #command: string;

@@ -33,6 +33,24 @@ export interface ProcessOptions {
 /**
  * A remote command that runs, shaped as `Deno.ChildProcess`. A stream that nobody reads stalls the
  * command once the channel's window is full, exactly as a pipe does.
+ *
+ * @example
+ * ```ts
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using pair = await connectedPair({
+ *   handler: (session) => session.stdin.pipeTo(session.stdout),
+ * });
+ * await using process = await pair.host.command("cat").spawn();
+ * const writer = process.stdin.getWriter();
+ * await writer.write(new TextEncoder().encode("through the wire"));
+ * await writer.close();
+ * let text = "";
+ * for await (const part of process.stdout.pipeThrough(new TextDecoderStream())) text += part;
+ * assertEquals(text, "through the wire");
+ * assertEquals((await process.status).code, 0);
+ * ```
  */
 export class Process implements AsyncDisposable {
   /** The channel that the command runs on. */

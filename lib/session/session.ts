@@ -30,7 +30,29 @@ export interface SessionPolicy {
   readonly failed: (error: unknown) => void;
 }
 
-/** A client's session on our server: its streams, and how it is to end. */
+/**
+ * A client's session on our server: its streams, and how it is to end.
+ *
+ * @example
+ * ```ts
+ * import type { Session } from "@denossh/ssh/server";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * async function greet(session: Session): Promise<number> {
+ *   if (session.command !== "greet") {
+ *     await session.printError(`unknown command "${session.command}"\n`);
+ *     return 127;
+ *   }
+ *   await session.print(`hello ${session.user}\n`);
+ *   return 0;
+ * }
+ *
+ * await using pair = await connectedPair({ handler: greet });
+ * assertEquals(await pair.host.run("greet"), "hello tester");
+ * assertEquals((await pair.host.command("rm").output()).code, 127);
+ * ```
+ */
 export class Session {
   /** The user who is logged in. */
   readonly user: string;

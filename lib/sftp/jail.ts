@@ -4,6 +4,9 @@ import { refuse } from "./status.ts";
 /** Symbolic links that one path may lead through, as Linux has it. */
 const MAX_LINKS = 40;
 
+/** Looks at a path after an open: what deceives one of them half of the time deceives none of all. */
+const LOOKS = 32;
+
 /** Where a client's path leads. */
 export interface Place {
   /** The path on this machine, with no symbolic link between the root and its last step. */
@@ -65,6 +68,33 @@ export class Jail {
     }
     return walked.at(-1) ??
       { real: this.#root || "/", virtual: "/", info: await Deno.lstat(this.#root || "/") };
+  }
+
+  /**
+   * Whether an open file is what a place leads to, through folders alone. Deno has no `openat`, so
+   * another program may have had a link in the way during the open, and swap it for the folder before
+   * the look at the folder and back before the look at the file. Hence a coin says which to look at,
+   * again and again: who swaps them must guess 32 coins, two microseconds each.
+   */
+  holds(file: Deno.FsFile, { real, virtual }: Place): boolean {
+    const opened = file.statSync();
+    if (!opened.isFile) return false;
+    const folders: string[] = [];
+    for (let at = virtual.indexOf("/", 1); at !== -1; at = virtual.indexOf("/", at + 1)) {
+      folders.push(this.#root + virtual.slice(0, at));
+    }
+    const isFile = (): boolean => {
+      const { dev, ino } = Deno.lstatSync(real);
+      return dev === opened.dev && ino === opened.ino;
+    };
+    const areFolders = (): boolean => folders.every((path) => Deno.lstatSync(path).isDirectory);
+    if (!areFolders() || !isFile()) return false;
+    if (folders.length === 0) return true;
+    const [coins = 0] = crypto.getRandomValues(new Uint32Array(1));
+    for (let look = 0; look < LOOKS; look++) {
+      if (!(coins >>> look & 1 ? isFile() : areFolders())) return false;
+    }
+    return true;
   }
 
   async #step(folder: string, name: string): Promise<Place> {

@@ -32,13 +32,14 @@ export interface LocalFilesOptions {
  * clients of one backend take turns in what concerns paths, so none can swap a link into a path
  * between its check and its use; share one backend among the sessions that share a folder.
  *
- * Deno cannot open a file relative to a directory handle. If *another program* swaps a folder for a
- * link at the wrong moment, this is what holds: after an open, the file is compared (device and inode)
- * with what the path leads to, before a byte is read, written or truncated, so content outside the
- * root stays out of reach; a new, empty file or directory may appear outside, and the removal, the
- * renaming or a change of attributes may hit a file outside. Where other programs change the tree
- * under hostile hands, run the server with `--allow-read` and `--allow-write` for the root alone, or
- * in a container. Deno lets a program create symbolic links only if it may read and write everything.
+ * Deno cannot open a file relative to a directory. If *another program* on this machine swaps folders
+ * for links while clients work, this is what holds. After an open, and before a byte is read, written
+ * or cut off, the open file is compared with what the path leads to (device and inode, 32 times, in
+ * an order that cannot be foreseen), so content outside the root stays out of reach but for a guess of
+ * 32 coins. A new, empty file or directory may still appear outside, a listing may show names from
+ * outside, and a removal, a renaming or a change of attributes may hit a file outside. Where other
+ * programs change the tree under hostile hands, run the server in a container or as a user who may do
+ * no harm. Deno lets a program make symbolic links only if it may read and write everything.
  *
  * Setuid and setgid bits are refused.
  *
@@ -199,7 +200,8 @@ class LocalFiles implements SftpBackend {
   async #open(path: string, options: SftpBackendOpen): Promise<Deno.FsFile> {
     const { read, append, create, createNew, truncate } = options;
     const write = options.write && !append;
-    const { real, info } = await this.#jail.resolve(path, createNew ? "keep" : "follow");
+    const place = await this.#jail.resolve(path, createNew ? "keep" : "follow");
+    const { real, info } = place;
     if (info === null && !create) throw new Deno.errors.NotFound();
     if (info !== null && create && createNew) refuse("It exists already");
     if (info?.isDirectory) refuse("It is a directory");
@@ -210,7 +212,7 @@ class LocalFiles implements SftpBackend {
       ? await Deno.open(real, { read, write, append })
       : await Deno.open(real, { read, write, append, createNew: true, ...mode });
     try {
-      await this.#verify(file, path);
+      if (!this.#jail.holds(file, place)) throw new Deno.errors.PermissionDenied();
       if (truncate && info !== null) await file.truncate(0);
       return file;
     } catch (cause) {
@@ -219,11 +221,10 @@ class LocalFiles implements SftpBackend {
     }
   }
 
+  /** The place of an open file, if its path still leads there. */
   async #verify(file: Deno.FsFile, path: string): Promise<Place> {
-    const [place, opened] = await Promise.all([this.#jail.resolve(path, "follow"), file.stat()]);
-    if (place.info?.dev !== opened.dev || place.info.ino !== opened.ino) {
-      throw new Deno.errors.PermissionDenied();
-    }
+    const place = await this.#jail.resolve(path, "follow");
+    if (!this.#jail.holds(file, place)) throw new Deno.errors.PermissionDenied();
     return place;
   }
 

@@ -42,7 +42,7 @@ Deno.test("ssh gives up on a silent server after ConnectTimeout", async () => {
 
 Deno.test("ssh gives up on a server that drips bytes after ConnectTimeout", async () => {
   const line = new TextEncoder().encode("x".repeat(50) + "\n");
-  await using slow = listenRaw((peer) => peer.drip(line, 100, 1000));
+  await using slow = listenRaw((peer) => peer.drip(line, { interval: 100, count: 1000 }));
   const config = { ConnectTimeout: 1 };
   const ran = await cliSsh({ ...NOWHERE, port: slow.port }, ["true"], { config });
   assertFailure(ran, /Connection timed out\n$/);

@@ -24,9 +24,12 @@ export function cli(args: readonly string[], options?: RunOptions): Promise<Ran>
 }
 
 /** Starts a tool that runs beside the test. */
-export function startCli(args: readonly string[]): Program {
+export function startCli(
+  args: readonly string[],
+  options: { env?: Record<string, string> } = {},
+): Program {
   const [command, ...before] = CLI;
-  return new Program(command, { args: [...before, ...args] });
+  return new Program(command, { args: [...before, ...args], ...options });
 }
 
 /** How to run our own client. */

@@ -99,6 +99,19 @@ clientTest("put and get of a folder carry everything in it", async ({ sftp, at, 
   assertEquals((await Array.fromAsync(Deno.readDir(`${here}/back`))).length, 122);
 });
 
+clientTest("many large files wait for each other and all arrive", async (world) => {
+  const { sftp, at, root, here } = world;
+  await Deno.mkdir(`${here}/from`);
+  for (let i = 0; i < 20; i++) await Deno.writeFile(`${here}/from/${i}`, noise(i * 300_000, i + 1));
+  await sftp.put(`${here}/from`, at("tree"), { recursive: true });
+  await sftp.get(at("tree"), `${here}/back`, { recursive: true });
+  for (let i = 0; i < 20; i++) {
+    for (const copy of [`${root}/tree/${i}`, `${here}/back/${i}`]) {
+      assert(same(await Deno.readFile(copy), noise(i * 300_000, i + 1)), copy);
+    }
+  }
+});
+
 clientTest("links in a folder are left out and told", async ({ sftp, at, here }) => {
   await Deno.mkdir(`${here}/from`);
   await Deno.writeTextFile(`${here}/from/file`, "text");

@@ -67,7 +67,7 @@ impl Reference {
 #[wasm_bindgen]
 pub fn poly1305(key: &[u8], message: &[u8]) -> Option<Vec<u8>> {
     let poly = Poly1305::new(key.first_chunk::<32>()?);
-    Some(poly.tag(poly.absorb_rest([0; 5], message)).to_vec())
+    Some(poly.tag(poly.absorb_rest([0; 4], message)).to_vec())
 }
 
 fn nonce(sequence: u32) -> Nonce {

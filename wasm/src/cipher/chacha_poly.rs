@@ -44,7 +44,7 @@ impl ChaChaPoly {
     }
 
     fn mac(&self) -> Poly1305 {
-        Poly1305::new(&self.ready[BLOCK..][..32])
+        Poly1305::new(self.ready[BLOCK..].first_chunk().expect("32 bytes"))
     }
 
     /// XORs the first bytes of the text with what the head has for them.
@@ -82,7 +82,7 @@ impl ChaChaPoly {
     pub fn bare_tag(&mut self, text: &[u8]) -> [u8; 16] {
         self.prepare(0);
         let poly = self.mac();
-        poly.tag(poly.absorb_rest([0; 5], text))
+        poly.tag(poly.absorb_rest([0; 4], text))
     }
 
     /// Encrypts or decrypts 256 bytes at `text` while 256 bytes at `mac` are absorbed: two blocks
@@ -100,9 +100,9 @@ impl ChaChaPoly {
         let masks = self.masks;
         let mut x = *start;
         let message: &[u8; CHUNK] = packet[mac..].first_chunk().expect("256 bytes");
-        for pair in message.as_chunks::<32>().0 {
+        for [first, second] in message.as_chunks::<16>().0.as_chunks::<2>().0 {
             chacha::double_round(&mut x, masks);
-            sum = poly.absorb_two(sum, pair);
+            sum = poly.absorb(poly.absorb(sum, first), second);
         }
         chacha::double_round(&mut x, masks);
         chacha::double_round(&mut x, masks);
@@ -138,7 +138,7 @@ impl Protection for ChaChaPoly {
         packet[..4].iter_mut().zip(self.ready).for_each(|(byte, key)| *byte ^= key);
         self.xor_head(&mut packet[4..]);
         let poly = self.mac();
-        let mut sum = [0; 5];
+        let mut sum = [0; 4];
         let (mut mac, mut text) = (0, packet.len().min(4 + HEAD_TEXT));
         let mut start = self.text;
         if text + CHUNK <= packet.len() {
@@ -158,7 +158,7 @@ impl Protection for ChaChaPoly {
     fn open(&mut self, _: u32, packet: &mut [u8]) -> bool {
         let (packet, tag) = packet.split_last_chunk_mut::<16>().expect("a tag");
         let poly = self.mac();
-        let mut sum = [0; 5];
+        let mut sum = [0; 4];
         let mut start = self.text;
         let (mut mac, mut text) = (0, 4);
         if packet.len() >= HEAD_MAC + CHUNK {

@@ -1,141 +1,88 @@
-//! Poly1305 (RFC 8439 §2.5) in scalar code: numbers modulo 2^130 - 5 as five limbs of 26 bits.
+//! Poly1305 (RFC 8439 §2.5) in scalar code: numbers modulo 2^130 - 5 as four words of 32 bits and a
+//! little more. The key's clamped bits make this possible: its words have 28 bits, so that sums of
+//! products fit 64, and all but the first are multiples of 4, so that 2^128 times one is 5/4 of it.
 
-const LIMB: u64 = (1 << 26) - 1;
-/// 2^128 of a full block, as a bit of the highest limb.
-const FULL: u64 = 1 << 24;
-
-/// A multiplier, and five times its upper limbs: 2^130 is 5.
-#[derive(Clone, Copy)]
-struct Factor {
-    r: [u64; 5],
-    s: [u64; 5],
-}
-
-impl Factor {
-    #[inline(always)]
-    fn new(r: [u64; 5]) -> Self {
-        Factor { r, s: r.map(|limb| 5 * limb) }
-    }
-
-    /// Adds `a` times this to the five sums of products.
-    #[inline(always)]
-    fn multiply(&self, a: [u64; 5], sums: &mut [u64; 5]) {
-        let (r, s) = (&self.r, &self.s);
-        sums[0] += a[0] * r[0] + a[1] * s[4] + a[2] * s[3] + a[3] * s[2] + a[4] * s[1];
-        sums[1] += a[0] * r[1] + a[1] * r[0] + a[2] * s[4] + a[3] * s[3] + a[4] * s[2];
-        sums[2] += a[0] * r[2] + a[1] * r[1] + a[2] * r[0] + a[3] * s[4] + a[4] * s[3];
-        sums[3] += a[0] * r[3] + a[1] * r[2] + a[2] * r[1] + a[3] * r[0] + a[4] * s[4];
-        sums[4] += a[0] * r[4] + a[1] * r[3] + a[2] * r[2] + a[3] * r[1] + a[4] * r[0];
-    }
-}
+/// 2^128 of a full block, in the highest word.
+const FULL: u64 = 1 << 32;
+const WORD: u64 = u32::MAX as u64;
+/// The highest word reaches up to 2^130.
+const HIGHEST: u64 = (1 << 34) - 1;
+pub const BLOCK: usize = 16;
 
 /// The key of one message. The running sum is kept apart, so that it can live in registers.
 pub struct Poly1305 {
-    one: Factor,
-    two: Factor,
+    r: [u64; 4],
+    /// 5/4 of r.
+    s: [u64; 4],
     pad: u128,
 }
 
-pub type Sum = [u64; 5];
+/// Words of 32 bits, but the first is up to 2.03 x 2^32, and the last up to 2^34. With a block
+/// added they are below 1.52, 1, 1 and 3 x 2^33, and the sums of products below 7.8 x 2^61.
+pub type Sum = [u64; 4];
 
 impl Poly1305 {
-    pub fn new(key: &[u8]) -> Self {
-        let half = |at: usize| u128::from_le_bytes(key[at..at + 16].try_into().expect("16 bytes"));
-        let r = half(0) & 0x0ffffffc_0ffffffc_0ffffffc_0fffffff;
-        let one = Factor::new(std::array::from_fn(|at| (r >> (26 * at)) as u64 & LIMB));
-        let mut square = [0; 5];
-        one.multiply(one.r, &mut square);
-        Poly1305 { one, two: Factor::new(carry(square)), pad: half(16) }
+    pub fn new(key: &[u8; 32]) -> Self {
+        let (r, pad) = key.split_at(BLOCK);
+        let r = words(r.try_into().expect("16 bytes"));
+        let r = [r[0] & 0x0fffffff, r[1] & 0x0ffffffc, r[2] & 0x0ffffffc, r[3] & 0x0ffffffc];
+        let pad = u128::from_le_bytes(pad.try_into().expect("16 bytes"));
+        Poly1305 { r, s: r.map(|word| word + (word >> 2)), pad }
     }
 
-    /// Absorbs 32 bytes with one reduction: (sum + first) r² + second r.
+    /// (sum + block) r.
     #[inline(always)]
-    pub fn absorb_two(&self, sum: Sum, bytes: &[u8; 32]) -> Sum {
-        let mut sums = [0; 5];
-        self.two.multiply(add(sum, limbs(&bytes[..16], FULL)), &mut sums);
-        self.one.multiply(limbs(&bytes[16..], FULL), &mut sums);
-        carry(sums)
+    pub fn absorb(&self, sum: Sum, block: &[u8; BLOCK]) -> Sum {
+        self.absorb_with(sum, block, FULL)
     }
 
-    fn absorb_one(&self, sum: Sum, block: &[u8], top: u64) -> Sum {
-        let mut sums = [0; 5];
-        self.one.multiply(add(sum, limbs(block, top)), &mut sums);
-        carry(sums)
+    #[inline(always)]
+    fn absorb_with(&self, sum: Sum, block: &[u8; BLOCK], top: u64) -> Sum {
+        let ([r0, r1, r2, r3], [_, s1, s2, s3]) = (self.r, self.s);
+        let m = words(block);
+        let (a, b, c, d) = (sum[0] + m[0], sum[1] + m[1], sum[2] + m[2], sum[3] + m[3] + top);
+        let p0 = a * r0 + b * s3 + c * s2 + d * s1;
+        let p1 = a * r1 + b * r0 + c * s3 + d * s2 + (p0 >> 32);
+        let p2 = a * r2 + b * r1 + c * r0 + d * s3 + (p1 >> 32);
+        let p3 = a * r3 + b * r2 + c * r1 + d * r0 + (p2 >> 32);
+        // What lies above 2^130 comes back five times.
+        [(p0 & WORD) + (p3 >> 34) * 5, p1 & WORD, p2 & WORD, p3 & HIGHEST]
     }
 
     /// Absorbs the rest of the message, of any length.
     pub fn absorb_rest(&self, mut sum: Sum, bytes: &[u8]) -> Sum {
-        let (pairs, rest) = bytes.as_chunks::<32>();
-        for pair in pairs {
-            sum = self.absorb_two(sum, pair);
-        }
-        let (blocks, rest) = rest.as_chunks::<16>();
+        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
         for block in blocks {
-            sum = self.absorb_one(sum, block, FULL);
+            sum = self.absorb(sum, block);
         }
         if !rest.is_empty() {
-            let mut last = [0; 16];
+            let mut last = [0; BLOCK];
             last[..rest.len()].copy_from_slice(rest);
             last[rest.len()] = 1;
-            sum = self.absorb_one(sum, &last, 0);
+            sum = self.absorb_with(sum, &last, 0);
         }
         sum
     }
 
     /// The tag of everything absorbed.
     pub fn tag(&self, sum: Sum) -> [u8; 16] {
-        let mut h = carry(carry(sum));
-        // h + 5 reaches 2^130 exactly if h >= p; then that, without its top, is h - p.
-        let mut reduced = h;
-        reduced[0] += 5;
-        for at in 0..4 {
-            reduced[at + 1] += reduced[at] >> 26;
-            reduced[at] &= LIMB;
-        }
-        let over = (reduced[4] >> 26).wrapping_neg();
-        reduced[4] &= LIMB;
-        for (limb, less) in h.iter_mut().zip(reduced) {
-            *limb = *limb & !over | less & over;
-        }
-        let wide = |at: usize| u128::from(h[at]) << (26 * at);
-        let number = (0..5).map(wide).fold(0, u128::wrapping_add);
-        number.wrapping_add(self.pad).to_le_bytes()
+        let words = [sum[0], sum[1], sum[2], sum[3] & WORD];
+        let shifted = |at: usize| u128::from(words[at]) << (32 * at);
+        let (low, over) = (shifted(0) + shifted(1) + shifted(2)).overflowing_add(shifted(3));
+        let top = (sum[3] >> 32) + u64::from(over);
+        let (low, over) = low.overflowing_add(u128::from(5 * (top >> 2)));
+        let top = (top & 3) + u64::from(over);
+        // The sum is below 2p now. Adding 5 reaches 2^130 exactly if it is p or more.
+        let (less, over) = low.overflowing_add(5);
+        let beyond = u128::from((top + u64::from(over)) >> 2).wrapping_neg();
+        (low & !beyond | less & beyond).wrapping_add(self.pad).to_le_bytes()
     }
 }
 
 #[inline(always)]
-fn limbs(block: &[u8], top: u64) -> [u64; 5] {
-    let low = u64::from_le_bytes(block[..8].try_into().expect("8 bytes"));
-    let high = u64::from_le_bytes(block[8..16].try_into().expect("8 bytes"));
-    [
-        low & LIMB,
-        low >> 26 & LIMB,
-        (low >> 52 | high << 12) & LIMB,
-        high >> 14 & LIMB,
-        high >> 40 | top,
-    ]
-}
-
-#[inline(always)]
-fn add(a: [u64; 5], b: [u64; 5]) -> [u64; 5] {
-    [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3], a[4] + b[4]]
-}
-
-/// Brings sums of products back to limbs of 26 bits, the second a little over.
-#[inline(always)]
-fn carry(sums: [u64; 5]) -> [u64; 5] {
-    let [mut a, mut b, mut c, mut d, mut e] = sums;
-    b += a >> 26;
-    a &= LIMB;
-    c += b >> 26;
-    b &= LIMB;
-    d += c >> 26;
-    c &= LIMB;
-    e += d >> 26;
-    d &= LIMB;
-    a += (e >> 26) * 5;
-    e &= LIMB;
-    b += a >> 26;
-    a &= LIMB;
-    [a, b, c, d, e]
+fn words(block: &[u8; BLOCK]) -> [u64; 4] {
+    let word = |at: usize| {
+        u64::from(u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]))
+    };
+    [word(0), word(4), word(8), word(12)]
 }

@@ -1,0 +1,172 @@
+/**
+ * Throughput of the packet core, per cipher and packet size, beside ring in the same WebAssembly,
+ * `node:crypto` in the same process, and OpenSSL's own `openssl speed` if it is installed.
+ *
+ *     deno run -A bench/cipher_bench.ts [filter]
+ *
+ * The ways are measured in turns, and the best turn of each counts: on a busy machine the
+ * ratios hold where single figures do not.
+ *
+ * @module
+ */
+
+import { createCipheriv, createHmac } from "node:crypto";
+import { Opener, type RawKeys, Sealer } from "../lib/crypto/packet_cipher.ts";
+import { core, wasmBuild } from "../lib/crypto/wasm.ts";
+
+interface Row {
+  cipher: string;
+  mac: string;
+  key: number;
+  iv: number;
+  macKey: number;
+  /** The names that node:crypto and `openssl speed -evp` have for it. */
+  node?: string;
+  nodeMac?: string;
+  openssl?: string;
+}
+
+const CHACHA = "chacha20-poly1305@openssh.com";
+const ROWS: Row[] = [
+  {
+    cipher: CHACHA,
+    mac: "",
+    key: 64,
+    iv: 0,
+    macKey: 0,
+    node: "chacha20-poly1305",
+    openssl: "chacha20-poly1305",
+  },
+  ...([128, 256] as const).map((bits): Row => ({
+    cipher: `aes${bits}-gcm@openssh.com`,
+    mac: "",
+    key: bits / 8,
+    iv: 12,
+    macKey: 0,
+    node: `aes-${bits}-gcm`,
+    openssl: `aes-${bits}-gcm`,
+  })),
+  ...([128, 256] as const).flatMap((bits) =>
+    ([256, 512] as const).map((mac): Row => ({
+      cipher: `aes${bits}-ctr`,
+      mac: `hmac-sha2-${mac}-etm@openssh.com`,
+      key: bits / 8,
+      iv: 16,
+      macKey: mac / 8,
+      node: `aes-${bits}-ctr`,
+      nodeMac: `sha${mac}`,
+    }))
+  ),
+];
+const SIZES = [64, 1024, 32 * 1024, 64 * 1024];
+const BATCH_BYTES = 128 * 1024;
+const MEASURE_MS = 400;
+
+/** What one turn does for every packet, and what goes before it untimed. */
+interface Way {
+  run(): void;
+  prepare?(): void;
+}
+
+/** Best milliseconds for a batch, each way in turn. */
+function race(ways: Record<string, Way>): Record<string, number> {
+  const best: Record<string, number> = {};
+  const until = performance.now() + MEASURE_MS * Object.keys(ways).length;
+  while (performance.now() < until) {
+    for (const [name, way] of Object.entries(ways)) {
+      way.prepare?.();
+      const began = performance.now();
+      way.run();
+      best[name] = Math.min(best[name] ?? Infinity, performance.now() - began);
+    }
+  }
+  return best;
+}
+
+function waysFor(row: Row, size: number, batch: number): Record<string, Way> {
+  const keys: RawKeys = {
+    cipher: row.cipher,
+    mac: row.mac,
+    key: crypto.getRandomValues(new Uint8Array(row.key)),
+    iv: new Uint8Array(row.iv),
+    macKey: new Uint8Array(row.macKey),
+    sequence: 0,
+  };
+  const [sealer, opener] = [new Sealer(), new Opener()];
+  sealer.setKeys(keys);
+  opener.setKeys(keys);
+  const wire = new Uint8Array(2 * batch * (size + 128));
+  const repeat = (once: (at: number) => void) => () => {
+    for (let at = 0; at < batch; at++) once(at);
+  };
+  const ways: Record<string, Way> = {
+    seal: {
+      run: repeat(() => {
+        sealer.room(size);
+        sealer.seal(size);
+      }),
+    },
+    open: {
+      prepare: () => opener.push(wire.subarray(0, sealer.take(wire))),
+      run: repeat(() => {
+        if (opener.next() === null) throw new Error("A packet is missing");
+      }),
+    },
+  };
+  if (row.mac === "") {
+    const ring = core.Reference.create(keys.key, size + 4 + 16)!;
+    ways.ring = { run: repeat((at) => ring.seal(at)) };
+  }
+  const text = new Uint8Array(size);
+  const nonce = new Uint8Array(row.mac === "" ? 12 : 16);
+  const nodeKey = row.cipher === CHACHA ? keys.key.subarray(0, 32) : keys.key;
+  ways.node = {
+    run: repeat(() => {
+      // As a program in JavaScript has to: a new cipher object for each packet's nonce.
+      const cipher = createCipheriv(row.node! as "aes-128-gcm", nodeKey, nonce);
+      const sealed = cipher.update(text);
+      cipher.final();
+      if (row.nodeMac) createHmac(row.nodeMac, keys.macKey).update(sealed).digest();
+      else cipher.getAuthTag();
+    }),
+  };
+  return ways;
+}
+
+async function opensslSpeed(name: string, size: number): Promise<string> {
+  try {
+    const args = ["speed", "-evp", name, "-bytes", `${size}`, "-seconds", "1"];
+    const { stdout, success } = await new Deno.Command("openssl", { args, stderr: "null" })
+      .output();
+    const figure = new TextDecoder().decode(stdout).match(/([\d.]+)k\s*$/)?.[1];
+    return success && figure
+      ? `${(Number(figure) / 1000).toFixed(0)} (${nanoseconds(size, Number(figure))})`
+      : "-";
+  } catch {
+    return "-";
+  }
+}
+
+function nanoseconds(size: number, thousands: number): string {
+  return `${(size / thousands * 1e6).toFixed(0)} ns`;
+}
+
+if (import.meta.main) {
+  const filter = Deno.args[0] ?? "";
+  console.log(`build: ${wasmBuild}; MB/s of payload (time for a packet)`);
+  for (const row of ROWS) {
+    if (!`${row.cipher} ${row.mac}`.includes(filter)) continue;
+    console.log(`\n${row.cipher} ${row.mac}`);
+    for (const size of SIZES) {
+      const batch = Math.max(1, Math.floor(BATCH_BYTES / size));
+      const best = race(waysFor(row, size, batch));
+      const cells = Object.entries(best).map(([name, ms]) => {
+        const each = ms / batch;
+        const rate = (size / each / 1000).toFixed(0);
+        return `${name} ${rate} (${(each * 1e6).toFixed(0)} ns)`.padEnd(26);
+      });
+      if (row.openssl) cells.push(`openssl ${await opensslSpeed(row.openssl, size)}`);
+      console.log(`${String(size).padStart(6)} B  ${cells.join("")}`);
+    }
+  }
+}

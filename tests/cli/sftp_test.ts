@@ -1,0 +1,230 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import type { Endpoint } from "../interop/endpoint.ts";
+import { peerTest } from "../interop/peers.ts";
+import { must } from "../interop/run.ts";
+import { startSshd } from "../interop/sshd.ts";
+import { tempFolder } from "../interop/temp.ts";
+import { cli, clientArgs, cliSftp, startServe } from "./world.ts";
+
+const LARGE = crypto.getRandomValues(new Uint8Array(65536)).toHex().repeat(24);
+
+/** A server, and the folder that it shows, by its own path and by the local one. */
+interface World extends AsyncDisposable {
+  readonly server: Endpoint;
+  readonly remote: string;
+  readonly local: string;
+}
+
+async function ours(): Promise<World> {
+  const server = await startServe([]);
+  const dispose = () => server[Symbol.asyncDispose]();
+  return { server, remote: "/", local: server.root, [Symbol.asyncDispose]: dispose };
+}
+
+async function openssh(): Promise<World> {
+  const server = await startSshd();
+  const local = `${server.folder}/files`;
+  await Deno.mkdir(local);
+  const dispose = () => server[Symbol.asyncDispose]();
+  return { server, remote: local, local, [Symbol.asyncDispose]: dispose };
+}
+
+for (const [name, start] of [["our serve", ours], ["OpenSSH", openssh]] as const) {
+  await peerTest(["sshd"], `sftp works with ${name}`, async (t) => {
+    await using folder = await tempFolder();
+    await using world = await start();
+    const { server, remote, local } = world;
+    const here = folder.path;
+    const sftp = (...lines: string[]) =>
+      cliSftp(server, [`cd "${remote}"`, ...lines], { cwd: here });
+    await Deno.mkdir(`${here}/tree/sub`, { recursive: true });
+    await folder.write("large", LARGE);
+    await folder.write("tree/a b.txt", "a");
+    await folder.write("tree/star*.txt", "star");
+    await folder.write("tree/starry.txt", "starry");
+    await folder.write("tree/sub/deep", "deep");
+
+    await t.step("put and get carry a file, names with spaces too", async () => {
+      const ran = await sftp("put large", 'put large "with space"', 'get "with space" back');
+      assertEquals(ran.code, 0, ran.stderr);
+      assert(await Deno.readTextFile(`${local}/large`) === LARGE, "put differs");
+      assert(await Deno.readTextFile(`${here}/back`) === LARGE, "get differs");
+    });
+
+    await t.step("what is copied is told, unless -q is given", async () => {
+      const ran = await sftp("put large", "get large back");
+      const base = remote === "/" ? "" : remote;
+      assertStringIncludes(ran.text, `Uploading large to ${base}/large\n`);
+      assertStringIncludes(ran.text, `Fetching ${base}/large to back\n`);
+      const quiet = await cliSftp(server, [`cd "${remote}"`, "put large"], {
+        cwd: here,
+        flags: ["-q"],
+      });
+      assertEquals([quiet.text, quiet.code], ["", 0], quiet.stderr);
+    });
+
+    await t.step("-r carries folders both ways", async () => {
+      const ran = await sftp("put -r tree", "get -r tree tree-back");
+      assertEquals(ran.code, 0, ran.stderr);
+      assertEquals((await must("diff", ["-r", `${here}/tree`, `${here}/tree-back`])).text, "");
+    });
+
+    await t.step("without -r a folder is an error", async () => {
+      assertStringIncludes((await sftp("put tree")).stderr, 'Cannot upload "tree"');
+      assertMatch((await sftp("get tree")).stderr, /Cannot download ".*tree"/);
+    });
+
+    await t.step("-p keeps times and modes", async () => {
+      await Deno.chmod(`${here}/large`, 0o640);
+      await Deno.utime(`${here}/large`, 1_000_000_000, 1_000_000_000);
+      const ran = await sftp("put -p large kept", "get -p kept kept-back");
+      assertEquals(ran.code, 0, ran.stderr);
+      for (const path of [`${local}/kept`, `${here}/kept-back`]) {
+        const { mode, mtime } = await Deno.stat(path);
+        assertEquals([mode! & 0o777, mtime?.getTime()], [0o640, 1_000_000_000_000]);
+      }
+    });
+
+    await t.step("globs stand for many files, quoted ones for themselves", async () => {
+      await Deno.mkdir(`${here}/many`);
+      assertEquals((await sftp("get tree/*.txt many")).code, 0);
+      assertEquals(names(`${here}/many`), ["a b.txt", "star*.txt", "starry.txt"]);
+      await Deno.mkdir(`${here}/one`);
+      assertEquals((await sftp('get tree/star"*".txt one')).code, 0);
+      assertEquals(names(`${here}/one`), ["star*.txt"]);
+      const ran = await sftp("mkdir puts", "put tree/s* puts", "put -r tree/s* puts");
+      assertStringIncludes(ran.stderr, 'Cannot upload "tree/sub"');
+      const wrong = await sftp("get tree/*.txt large");
+      assertStringIncludes(wrong.stderr, 'destination "large" is not a directory');
+    });
+
+    await t.step("ls shows names, everything, and hidden ones", async () => {
+      await Deno.writeTextFile(`${local}/tree/.hidden`, "");
+      assertMatch((await sftp("ls tree")).text, /\na b\.txt +star\*\.txt +starry\.txt +sub\n/);
+      const single = "\na b.txt\nstar*.txt\nstarry.txt\nsub\n";
+      assertStringIncludes((await sftp("ls -1 tree")).text, single);
+      assertStringIncludes((await sftp("ls -1a tree")).text, "\n.hidden\n");
+      const long = (await sftp("ls -l tree")).text;
+      assertMatch(long, /\n-rw------- .* 6 \w{3} +\d+ +[\d:]+ starry\.txt\n/);
+      assertMatch(long, /\ndrwxr-xr-x .* sub\n/);
+      assertStringIncludes(
+        (await sftp("cd tree", "ls -1 star*")).text,
+        "\nstar*.txt\nstarry.txt\n",
+      );
+    });
+
+    await t.step("rename, chmod, ln, symlink, mkdir, rmdir and rm do what they say", async () => {
+      await Deno.writeTextFile(`${local}/one`, "1");
+      const ran = await sftp(
+        "rename one two",
+        "chmod 604 two",
+        "ln two three",
+        "ln -s two four",
+        "symlink two five",
+        "mkdir empty",
+        "rmdir empty",
+        "rm t*o",
+      );
+      assertEquals(ran.code, 0, ran.stderr);
+      assertEquals((await Deno.stat(`${local}/three`)).mode! & 0o777, 0o604);
+      assertEquals(await Deno.readLink(`${local}/four`), "two");
+      assertEquals(await Deno.readLink(`${local}/five`), "two");
+      const left = names(local);
+      assertEquals(["one", "two", "empty"].filter((name) => left.includes(name)), []);
+    });
+
+    await t.step("lcd, lpwd, lls, lmkdir and ! work here", async () => {
+      const ran = await sftp(
+        "lmkdir made",
+        "lcd made",
+        "lpwd",
+        "!echo hi > file",
+        "lls",
+        "!exit 3",
+      );
+      assertStringIncludes(
+        ran.text,
+        `Local working directory: ${await Deno.realPath(here)}/made\n`,
+      );
+      assertEquals(names(`${here}/made`), ["file"]);
+      assertStringIncludes(ran.text, "\nfile\n");
+      assertEquals([ran.code, ran.stderr], [1, "Local command failed with exit code 3\n"]);
+    });
+
+    await t.step("pwd, version and help tell", async () => {
+      const { text } = await sftp("pwd", "version", "help");
+      assertStringIncludes(text, `Remote working directory: ${remote}\n`);
+      assertStringIncludes(text, "SFTP protocol version 3\n");
+      assertStringIncludes(text, "get [-pr] remote [local]");
+    });
+
+    await t.step("a path behind the host is fetched, or where it begins", async () => {
+      const path = remote === "/" ? "" : remote;
+      const args = clientArgs("sftp", server, []);
+      const file = await cli([...args.slice(0, -1), `${args.at(-1)}:${path}/three`], { cwd: here });
+      assertEquals(file.code, 0, file.stderr);
+      assertEquals(await Deno.readTextFile(`${here}/three`), "1");
+      const inside = await cli([...args.slice(0, -1), `${args.at(-1)}:${path}/tree`], {
+        cwd: here,
+        stdin: "pwd\n",
+      });
+      assertStringIncludes(inside.text, `Remote working directory: ${path}/tree\n`);
+    });
+  });
+}
+
+Deno.test("An sftp batch", async (t) => {
+  await using folder = await tempFolder();
+  await using server = await startServe([]);
+  const sftp = (...lines: string[]) => cliSftp(server, lines, { cwd: folder.path });
+
+  await t.step("shows its commands and ends at the first failure with 1", async () => {
+    const ran = await sftp("pwd", "rm nothing", "pwd");
+    assertEquals(ran.text, "sftp> pwd\nRemote working directory: /\nsftp> rm nothing\n");
+    assertEquals([ran.stderr, ran.code], ['File "nothing" not found.\n', 1]);
+  });
+
+  await t.step("goes on where a dash stands, and hides what has an at sign", async () => {
+    const ran = await sftp("-rm nothing", "@pwd", "-@rm nothing", "# a comment", "");
+    assertEquals(ran.code, 0);
+    const shown = "sftp> -rm nothing\nRemote working directory: /\nsftp> # a comment\n";
+    assertEquals(ran.text, shown);
+  });
+
+  await t.step("may be a file, and ends with quit", async () => {
+    const batch = await folder.write("batch", "pwd\nbye\nnonsense\n");
+    const ran = await cli(clientArgs("sftp", server, [], { flags: ["-b", batch] }));
+    assertEquals([ran.text, ran.code], ["sftp> pwd\nRemote working directory: /\nsftp> bye\n", 0]);
+  });
+
+  for (
+    const line of ["nonsense", "get", "put a b c", "ls -Z", 'get "a', "chmod 999 a", "lcd /no"]
+  ) {
+    await t.step(`fails at ${line}`, async () => {
+      const ran = await sftp(line);
+      assertEquals([ran.code, ran.stderr.split("\n").length], [1, 2], ran.stderr);
+    });
+  }
+
+  await t.step("without -b failures do not end it", async () => {
+    const ran = await cli(clientArgs("sftp", server, []), { stdin: "nonsense\npwd\n" });
+    assertEquals([ran.code, ran.stderr.trim().split("\n").length], [0, 1]);
+    assertStringIncludes(ran.text, "Remote working directory: /\n");
+  });
+
+  await t.step("fails with 255 if the server goes away", async () => {
+    const ran = await sftp("pwd", `!kill -KILL ${server.program.pid}`, "-ls", "pwd");
+    assertEquals(ran.code, 255, ran.stderr);
+    assertMatch(ran.stderr, /^[^\n]*(closed|lost|over)[^\n]*\n$/);
+  });
+
+  await t.step("fails with 255 if the login fails", async () => {
+    const ran = await sftp("pwd");
+    assertEquals(ran.code, 255);
+    assertMatch(ran.stderr, /^ssh: connect to host 127\.0\.0\.1 port \d+: Connection refused\n$/);
+  });
+});
+
+function names(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+}
