@@ -72,6 +72,15 @@ export function authenticateServer(link: Link, options: ServerAuthOptions): Prom
   return abortable(letIn(link, options), options.signal);
 }
 
+/**
+ * Refuses a policy that can let nobody in, or that requires what it does not offer.
+ *
+ * @throws {TypeError} If it is such a policy
+ */
+export function checkPolicy(policy: ServerAuthPolicy): void {
+  offeredMethods(policy);
+}
+
 async function letIn(link: Link, options: ServerAuthOptions): Promise<Login> {
   const { policy, signal, maxTries = MAX_AUTH_TRIES, algorithms = SIGNATURE_ALGORITHMS } = options;
   const offered = offeredMethods(policy);

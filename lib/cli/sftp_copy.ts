@@ -47,7 +47,7 @@ export async function put(
 ): Promise<void> {
   const sources = await expandGlob(source.pattern, LOCAL_NAMES);
   if (sources.length === 0) throw new SftpCommandError(`File "${source.text}" not found.`);
-  const place = session.remote(target ?? ".");
+  const place = target === null ? session.directory : session.remote(target);
   const into = target === null || (await session.stat(place))?.isDirectory === true;
   checkTarget(sources, into, target);
   for (const local of sources) {

@@ -29,7 +29,7 @@ export interface SshJob {
 export async function runSession(client: Client, job: SshJob, log: Log): Promise<number | null> {
   const env = environment(job.options);
   const channel = await client.openSession();
-  const pty = wantsPty(job, log) && await requestPty(channel, log);
+  const pty = wantsPty(job, log) && await requestPty(channel, job.options, log);
   await startProgram(channel, job.program, { env });
   if (!pty) {
     await wire(channel, { noInput: job.noInput });
@@ -89,13 +89,18 @@ function wantsPty({ program, options }: SshJob, log: Log): boolean {
   }
 }
 
-async function requestPty(channel: Channel, log: Log): Promise<boolean> {
+/** As in ssh, who asked for a terminal does not go on without; where it is only usual, it does. */
+async function requestPty(
+  channel: Channel,
+  { RequestTTY = "auto" }: SshOptions,
+  log: Log,
+): Promise<boolean> {
   try {
     await channel.request("pty-req", encodePty(localPty()));
     return true;
   } catch (error) {
-    if (!(error instanceof RequestDeniedError)) throw error;
-    log.info("PTY allocation request failed");
+    if (!(error instanceof RequestDeniedError) || RequestTTY !== "auto") throw error;
+    log.info("The server has no terminal for us; going on without");
     return false;
   }
 }

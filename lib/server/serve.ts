@@ -1,3 +1,4 @@
+import { checkPolicy } from "../auth/server.ts";
 import { resolveSuite, type Suite } from "../crypto/suite.ts";
 import { MAX_STARTUPS } from "../defaults.ts";
 import { DisconnectError } from "../errors.ts";
@@ -108,6 +109,7 @@ export function serveStreams(
 function suiteOf(options: ServeOptions): Suite {
   const suite = resolveSuite(options.algorithms);
   if (options.hostKeys.length === 0) throw new TypeError("A server needs a host key");
+  checkPolicy(options.auth);
   const able = options.hostKeys.flatMap((key) => key.publicKey.algorithms);
   const chosen = suite.hostKey.filter((name) => able.includes(name));
   // A key of a type that is off by default is served all the same: giving it is asking for it.

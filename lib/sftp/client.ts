@@ -286,9 +286,8 @@ export class SftpClient implements AsyncDisposable {
     const call = { operation: "remove", path, signal: options.signal };
     if (!isDirectory) return await this.#remote.command(msg.Remove, { path }, call);
     if (options.recursive) {
-      const entries = await Array.fromAsync(this.readDir(path, options));
-      for (const { name, isDirectory } of entries) {
-        await this.#remove(join(path, name), isDirectory, options);
+      for (const { name, info } of await this.#remote.all(path, options)) {
+        await this.#remove(join(path, name), info.isDirectory, options);
       }
     }
     await this.#remote.command(msg.Rmdir, { path }, call);

@@ -2,10 +2,10 @@ import { join as joinLocal } from "node:path";
 import { SFTP_IN_FLIGHT } from "../defaults.ts";
 import type { SftpFileInfo } from "./attributes.ts";
 import { Crew } from "./crew.ts";
-import { deviceTarget, fileTarget, streamTarget } from "./local_target.ts";
+import { deviceTarget, fileTarget, streamTarget, type Target } from "./local_target.ts";
 import { join, nameProblem } from "./paths.ts";
 import { Progress, type TransferResult } from "./progress.ts";
-import type { Remote } from "./remote.ts";
+import { MAX_LISTED, type Remote } from "./remote.ts";
 import { sftpError, SftpStatus } from "./status.ts";
 import { fetchFile, type SftpTransferOptions } from "./transfer.ts";
 
@@ -17,21 +17,41 @@ export async function get(
   options: SftpTransferOptions,
 ): Promise<TransferResult> {
   const { signal, recursive = false, onProgress, preserve = false } = options;
-  if (recursive && typeof local !== "string") throw new TypeError("A folder needs a local path");
   const progress = new Progress(onProgress);
+  if (typeof local !== "string") {
+    if (recursive) throw new TypeError("A folder needs a local path");
+    await getStream(remote, path, streamTarget(local), progress, signal);
+    return progress.result();
+  }
   const info = await remote.stat(path, { signal });
   if (recursive && info.isDirectory) {
     const crew = new Crew(SFTP_IN_FLIGHT, signal);
-    await new FolderGet(remote, options, progress, crew).run(path, local as string, info);
+    await new FolderGet(remote, options, progress, crew).run(path, local, info);
   } else {
-    const target = async () => {
-      if (typeof local !== "string") return streamTarget(local);
-      if (await isDevice(local)) return await deviceTarget(local);
-      return await fileTarget(local, modeOf(info, options), { preserve });
-    };
+    const target = async () =>
+      await isDevice(local)
+        ? await deviceTarget(local)
+        : await fileTarget(local, modeOf(info, options), { preserve });
     await fetchFile(remote, path, info, target, progress, signal);
   }
   return progress.result();
+}
+
+/** Whatever fails, the stream hears of it: somebody may be waiting at its other end. */
+async function getStream(
+  remote: Remote,
+  path: string,
+  target: Target,
+  progress: Progress,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  try {
+    const info = await remote.stat(path, { signal });
+    await fetchFile(remote, path, info, () => Promise.resolve(target), progress, signal);
+  } catch (cause) {
+    await target.discard(cause).catch(() => {});
+    throw cause;
+  }
 }
 
 /**
@@ -77,7 +97,9 @@ class FolderGet {
         const call = { operation: "get", path };
         throw sftpError(SftpStatus.BAD_MESSAGE, call, `cannot use the name "${name}": ${problem}`);
       }
-      names.add(name);
+      if (names.add(name).size > MAX_LISTED) {
+        throw sftpError(SftpStatus.FAILURE, { operation: "get", path }, "it has no end");
+      }
       if (info.isDirectory) folders.push({ name, info });
       else if (info.isFile) await this.#file(join(path, name), joinLocal(local, name), info);
       else this.#progress.skipped.push(join(path, name));

@@ -76,7 +76,7 @@ export class SftpLink {
       link.#receiving = link.#receive();
       return link;
     } catch (cause) {
-      await channel.close().catch(() => {});
+      channel.close().catch(() => {}); // not awaited: the server need not answer
       throw cause;
     }
   }

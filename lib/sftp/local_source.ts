@@ -7,7 +7,7 @@ export interface Source {
   /** Fills the block; resolves to fewer bytes than fit only at the end. */
   fill(block: Uint8Array): Promise<number>;
   /** Ends it, early perhaps. */
-  close(): Promise<void>;
+  close(): void;
 }
 
 /** A local file as a source. */
@@ -28,7 +28,7 @@ export async function fileSource(local: string): Promise<Source> {
         }
         return count;
       },
-      close: () => Promise.resolve(file.close()),
+      close: () => file.close(),
     };
   } catch (cause) {
     file.close();
@@ -48,7 +48,7 @@ export function bytesSource(bytes: Uint8Array): Source {
       block.set(piece);
       return Promise.resolve(piece.length);
     },
-    close: () => Promise.resolve(),
+    close: () => {},
   };
 }
 
@@ -76,6 +76,8 @@ export function streamSource(stream: ReadableStream<Uint8Array>): Source {
       }
       return count;
     },
-    close: () => ended ? Promise.resolve() : reader.cancel(),
+    close() {
+      if (!ended) reader.cancel().catch(() => {}); // nobody is left to tell
+    },
   };
 }

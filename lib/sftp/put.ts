@@ -47,7 +47,7 @@ async function store(
     await grow?.(source.size ?? 0);
     await storeFile(remote, path, name, source, progress, options);
   } finally {
-    await source.close();
+    source.close();
   }
 }
 

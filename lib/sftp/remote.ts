@@ -17,6 +17,9 @@ export interface RemoteLimits {
   readonly openHandles: number;
 }
 
+/** Names that are kept of one directory: a listing without an end must end somewhere. */
+export const MAX_LISTED = 1_000_000;
+
 /** One line of a listing. */
 export interface RemoteEntry {
   readonly name: string;
@@ -128,6 +131,17 @@ export class Remote {
       next.catch(() => {});
       this.command(msg.Close, { handle }, { operation: "close", path }).catch(() => {});
     }
+  }
+
+  /** A whole directory. */
+  async all(path: string, options: SftpOptions): Promise<RemoteEntry[]> {
+    const entries: RemoteEntry[] = [];
+    for await (const entry of this.list(path, options)) {
+      if (entries.push(entry) > MAX_LISTED) {
+        throw sftpError(SftpStatus.FAILURE, { operation: "readDir", path }, "it has no end");
+      }
+    }
+    return entries;
   }
 
   async #names(handle: Uint8Array, call: Call): Promise<msg.NameEntry[] | null> {

@@ -33,13 +33,14 @@ await peerTest(["ssh", "sftp", "scp"], "OpenSSH's clients get on with serve", as
   });
 
   await t.step("a terminal is refused, and the shell works without", async () => {
-    const ran = await runClient("ssh", server, [], {
+    const forced = await runClient("ssh", server, ["true"], {
       flags: ["-tt"],
       config: { LogLevel: "INFO" },
-      stdin: "echo $((6*7))\n",
     });
-    assertStringIncludes(ran.text, "42\n");
-    assertStringIncludes(ran.stderr, "PTY allocation request failed");
+    assertEquals(forced.code, 255);
+    assertStringIncludes(forced.stderr, "PTY allocation request failed");
+    const ran = await runClient("ssh", server, [], { stdin: "echo $((6*7)); exit 4\n" });
+    assertEquals([ran.text, ran.code], ["42\n", 4]);
   });
 
   await t.step("sftp puts, lists, renames, gets and removes", async () => {

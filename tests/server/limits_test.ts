@@ -9,6 +9,7 @@ const open = { hostKeys: [hostKey], auth: { none: () => true } } satisfies Serve
 
 Deno.test("serve refuses options that cannot work", () => {
   assertThrows(() => serve({ ...open, hostKeys: [] }), TypeError, "host key");
+  assertThrows(() => serve({ ...open, auth: {} }), TypeError, "offers no method");
   assertThrows(
     () => serve({ ...open, algorithms: { hostKey: "rsa-sha2-512" } }),
     TypeError,

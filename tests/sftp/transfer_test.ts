@@ -198,6 +198,24 @@ Deno.test("an abort ends a put of a stream that has stalled, and cancels the str
   await cancelled.promise;
 });
 
+Deno.test("a stream hears of a get that fails, however early", async () => {
+  await using world = await ourWorld();
+  for (const path of ["/missing", "/"]) {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const reading = assertRejects(() => new Response(readable).arrayBuffer(), SftpError);
+    await assertRejects(() => world.sftp.get(path, writable), SftpError);
+    await reading;
+  }
+});
+
+Deno.test("a put hears of a stream that fails", async () => {
+  await using world = await ourWorld();
+  const broken = new ReadableStream<Uint8Array>({
+    pull: (controller) => controller.error(new RangeError("out of paper")),
+  });
+  await assertRejects(() => world.sftp.put(broken, "/file"), RangeError, "out of paper");
+});
+
 Deno.test("an abort ends transfers of folders", async () => {
   await using world = await ourWorld();
   const { sftp, here } = world;
