@@ -76,6 +76,7 @@ export type {
   RequestAnswer,
   RequestHandler,
 } from "./lib/connection/request.ts";
+export type { WindowOptions } from "./lib/connection/connection.ts";
 export type { AlgorithmOptions } from "./lib/crypto/suite.ts";
 export type { RekeyLimits } from "./lib/transport/transport.ts";
 export type { ByteStreams } from "./lib/transport/socket.ts";

@@ -9,8 +9,11 @@ export const MAX_CHANNEL_PACKET = 32 * 1024;
 /** Largest data that we put in one packet, even if the peer allows more: RFC 4253 §6.1's floor. */
 export const MAX_SENT_PACKET = 32 * 1024;
 
-/** The receive window of a channel: OpenSSH's own, enough for 1 Gbit/s at 16 ms. */
+/** The receive window that a channel starts with: OpenSSH's own, enough for 1 Gbit/s at 16 ms. */
 export const CHANNEL_WINDOW = 2 * 1024 * 1024;
+
+/** By how much the windows of one connection may grow together: twice 1 Gbit/s at 250 ms. */
+export const WINDOW_GROWTH = 62 * 1024 * 1024;
 
 /** Bytes asked of the socket at a time: measured fastest between 64 and 256 KiB. */
 export const SOCKET_READ_BYTES = 256 * 1024;

@@ -1,4 +1,4 @@
-const BAR_COLUMNS = 24;
+const BAR_COLUMNS = 20;
 const CLEAR_LINE = "\r\x1b[K";
 
 /** What is known of a transfer under way. */

@@ -6,6 +6,9 @@ import { ProgressLine } from "./progress.ts";
 import { SftpCommandError, type SftpSession } from "./sftp_session.ts";
 import { expandGlob, type Names, type Word } from "./sftp_words.ts";
 
+/** With the bar and the figures this fills 80 columns. */
+const LABEL_COLUMNS = 22;
+
 /** How one command copies. */
 export interface CopyOptions {
   readonly recursive: boolean;
@@ -89,7 +92,7 @@ async function copy(
 ): Promise<void> {
   if (options.quiet) return void await run(() => {});
   console.log(title);
-  const line = new ProgressLine(printable(name).slice(0, 32).padEnd(32));
+  const line = new ProgressLine(printable(name).slice(0, LABEL_COLUMNS).padEnd(LABEL_COLUMNS));
   try {
     const { skipped } = await run((progress) => line.update(progress));
     for (const path of skipped) console.log(`Skipped ${printable(path)}: not a regular file`);

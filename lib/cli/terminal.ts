@@ -66,9 +66,11 @@ async function askTerminal(tty: Deno.FsFile, prompt: string, echo: boolean): Pro
   // Raw, with the editing done here: in cooked mode there is no way to turn the echo off. It comes
   // before the prompt, so that nothing typed at once is shown.
   tty.setRaw(true);
+  const killed = Promise.withResolvers<never>();
+  using _ = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], () => killed.reject(new InterruptedError()));
   try {
     write(prompt);
-    return await readLine(tty, echo ? write : () => {});
+    return await Promise.race([readLine(tty, echo ? write : () => {}), killed.promise]);
   } finally {
     tty.setRaw(false);
     write("\n");

@@ -1,4 +1,5 @@
 import type { AuthMethod } from "../auth/method.ts";
+import type { WindowOptions } from "../connection/connection.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import type { ByteStreams } from "../transport/socket.ts";
 import type { RekeyLimits } from "../transport/transport.ts";
@@ -34,8 +35,8 @@ export interface ConnectOptions {
   readonly keepaliveCount?: number;
   /** When to exchange keys anew; after 1 GiB, 2^31 packets or an hour unless given. */
   readonly rekey?: RekeyLimits;
-  /** The receive window of each channel in bytes, 2 MiB unless given. */
-  readonly window?: number;
+  /** The receive windows of channels; tuned to the path between 2 and 64 MiB unless given. */
+  readonly window?: WindowOptions;
   /** What carries the connection instead of a TCP socket; taken over. */
   readonly transport?: ByteStreams;
   /** Shows the server's banner, control characters removed. */

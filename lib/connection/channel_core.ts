@@ -11,7 +11,7 @@ import { STDERR } from "../wire/numbers.ts";
 import { ExitSignal, ExitStatus as ExitStatusLayout } from "../wire/requests.ts";
 import { ByteQueue } from "./byte_queue.ts";
 import type { ExitStatus, RequestAnswer, RequestHandler } from "./request.ts";
-import { ReceiveWindow, SendWindow } from "./window.ts";
+import { ReceiveWindow, SendWindow, type WindowBudget } from "./window.ts";
 
 /** What a channel needs of its connection. */
 export interface ChannelHost {
@@ -32,6 +32,8 @@ export interface ChannelOpening {
   /** Largest data of one packet that we send. */
   readonly maxSend: number;
   readonly receiveWindow: number;
+  /** What the receive window grows from; null keeps it as it is. */
+  readonly budget: WindowBudget | null;
   /** Largest data of one packet that the peer may send. */
   readonly maxReceive: number;
 }
@@ -74,7 +76,7 @@ export class ChannelCore {
     this.#host = host;
     this.opening = opening;
     this.#send = new SendWindow(opening.sendWindow);
-    this.#receive = new ReceiveWindow(opening.receiveWindow);
+    this.#receive = new ReceiveWindow(opening.receiveWindow, opening.budget);
     // RFC 4254 §5.2: standard error shares the one window.
     const consumed = (bytes: number) => this.#consumed(bytes);
     this.stdout = new ByteQueue(consumed);
@@ -282,6 +284,7 @@ export class ChannelCore {
     }
     this.#send.close(new ClosedError("The channel is closed"));
     if (!this.#gotClose) return;
+    this.#receive.close();
     this.#host.released(this);
     this.#bothClosed.resolve();
   }

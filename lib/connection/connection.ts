@@ -6,6 +6,7 @@ import {
   MAX_PENDING_OPENS,
   MAX_PENDING_REQUESTS,
   MAX_SENT_PACKET,
+  WINDOW_GROWTH,
 } from "../defaults.ts";
 import {
   ChannelOpenError,
@@ -40,6 +41,7 @@ import {
 import { MSG, OPEN_FAILURE } from "../wire/numbers.ts";
 import { Channel } from "./channel.ts";
 import { ChannelCore, type ChannelHost } from "./channel_core.ts";
+import type { WindowBudget } from "./window.ts";
 
 /** A peer's wish for a channel; one of `accept` and `reject` must be called. */
 export interface IncomingOpen {
@@ -55,9 +57,19 @@ export interface IncomingOpen {
 /** A peer's global request; returns the reply's data, or null to refuse. */
 export type GlobalHandler = (data: Uint8Array) => Uint8Array | null | Promise<Uint8Array | null>;
 
+/**
+ * The receive window of each channel, in bytes: one number is fixed; otherwise it starts with `initial`
+ * (2 MiB) and all windows of the connection together grow to `max` (64 MiB) as the path needs it.
+ */
+export type WindowOptions = number | {
+  /** What a channel starts with. */
+  readonly initial?: number;
+  /** What the windows of one connection may come to. */
+  readonly max?: number;
+};
+
 export interface ConnectionOptions {
-  /** The receive window of each channel, in bytes. */
-  readonly window?: number;
+  readonly window?: WindowOptions;
   /** Who decides about a peer's channels, by type; other types are refused. */
   readonly opens?: ReadonlyMap<string, (open: IncomingOpen) => void | Promise<void>>;
   /** Who answers a peer's global requests, by type; others are refused. */
@@ -75,6 +87,7 @@ export class Connection implements Service, ChannelHost {
   readonly #transport: Transport;
   readonly #options: ConnectionOptions;
   readonly #window: number;
+  readonly #budget: ConnectionBudget | null;
   readonly #channels: (ChannelCore | Opening | null)[] = [];
   readonly #free: number[] = [];
   readonly #replies: { type: string; promise: PromiseWithResolvers<Uint8Array> }[] = [];
@@ -89,10 +102,14 @@ export class Connection implements Service, ChannelHost {
   constructor(transport: Transport, options: ConnectionOptions = {}) {
     this.#transport = transport;
     this.#options = options;
-    this.#window = options.window ?? CHANNEL_WINDOW;
-    if (!Number.isInteger(this.#window) || this.#window < 1024 || this.#window > 0x7fff_ffff) {
-      throw new RangeError(`Channel window must be 1024 to 2^31 - 1 bytes, not ${this.#window}`);
-    }
+    const { window = {} } = options;
+    const { initial = CHANNEL_WINDOW, max = initial + WINDOW_GROWTH } = typeof window === "number"
+      ? { initial: window, max: window }
+      : window;
+    this.#window = checkWindow(initial);
+    this.#budget = max > initial
+      ? new ConnectionBudget(checkWindow(max) - initial, () => this.#probe())
+      : null;
   }
 
   /** Channels open now or being opened. */
@@ -130,6 +147,7 @@ export class Connection implements Service, ChannelHost {
       opening.promise.reject(signal!.reason);
     };
     signal?.addEventListener("abort", abandon, { once: true });
+    this.#timeRoundTrip(opening.promise.promise);
     return opening.promise.promise.finally(() => signal?.removeEventListener("abort", abandon));
   }
 
@@ -262,6 +280,18 @@ export class Connection implements Service, ChannelHost {
     this.#free.push(id);
   }
 
+  /** How long an answer takes that the peer gives at once is what windows are tuned to. */
+  #timeRoundTrip(answer: Promise<unknown>): void {
+    const start = performance.now();
+    const seen = () => this.#budget?.sawRoundTrip(performance.now() - start);
+    answer.then(seen, () => {});
+  }
+
+  #probe(): void {
+    // A refusal is an answer too.
+    this.#timeRoundTrip(this.request("keepalive@openssh.com").catch(() => {}));
+  }
+
   #allocate(entry: Opening): number {
     if (this.channelCount >= MAX_CHANNELS) {
       throw new ChannelOpenError(
@@ -368,6 +398,7 @@ export class Connection implements Service, ChannelHost {
       sendWindow,
       maxSend: Math.min(maxPacket, MAX_SENT_PACKET),
       receiveWindow: this.#window,
+      budget: this.#budget,
       maxReceive: MAX_CHANNEL_PACKET,
     });
     this.#channels[id] = core;
@@ -402,4 +433,41 @@ export class Connection implements Service, ChannelHost {
   #closedError(): ClosedError {
     return new ClosedError("The connection is closed", { cause: this.#error!.error });
   }
+}
+
+/** What the windows of one connection may grow by together, and the round trip they grow to. */
+class ConnectionBudget implements WindowBudget {
+  roundTrip: number | null = null;
+  #left: number;
+  #probe: (() => void) | null;
+
+  constructor(bytes: number, probe: () => void) {
+    this.#left = bytes;
+    this.#probe = probe;
+  }
+
+  measure(): void {
+    const probe = this.#probe;
+    this.#probe = null;
+    probe?.();
+  }
+
+  sawRoundTrip(milliseconds: number): void {
+    this.roundTrip = Math.min(this.roundTrip ?? Infinity, milliseconds);
+  }
+
+  take(bytes: number): number {
+    const taken = Math.min(bytes, this.#left);
+    this.#left -= taken;
+    return taken;
+  }
+
+  give(bytes: number): void {
+    this.#left += bytes;
+  }
+}
+
+function checkWindow(bytes: number): number {
+  if (Number.isInteger(bytes) && bytes >= 1024 && bytes <= 0x7fff_ffff) return bytes;
+  throw new RangeError(`Channel window must be 1024 to 2^31 - 1 bytes, not ${bytes}`);
 }

@@ -51,19 +51,45 @@ export class SendWindow {
   }
 }
 
+/** What lets the receive windows of one connection grow. */
+export interface WindowBudget {
+  /** The shortest round trip seen, in milliseconds; null as long as none has been measured. */
+  readonly roundTrip: number | null;
+  /** Measures the round trip, if that has not begun. */
+  measure(): void;
+  /** Takes bytes out of what all windows together may grow by; returns how many there were. */
+  take(bytes: number): number;
+  /** Gives bytes back. */
+  give(bytes: number): void;
+}
+
 /**
  * What we allow the peer to send. Credit goes back only for bytes that the reader has consumed, and
  * in steps of an eighth of the window: rarely enough to be cheap, early enough that the peer
  * never waits for a round trip while the reader keeps up.
+ *
+ * With a budget the window follows the path: a peer that fills half of it within a round trip is held
+ * back by it, so it doubles; a reader that leaves half of it lying gets a smaller one.
  */
 export class ReceiveWindow {
-  readonly size: number;
+  readonly #initial: number;
+  readonly #budget: WindowBudget | null;
+  #size: number;
   #available: number;
   #consumed = 0;
+  #sinceLook = 0;
+  #lastLook = 0;
 
-  constructor(size: number) {
-    this.size = size;
+  constructor(size: number, budget: WindowBudget | null = null) {
+    this.#initial = size;
+    this.#size = size;
     this.#available = size;
+    this.#budget = budget;
+  }
+
+  /** Bytes that the peer may have sent and the reader not yet consumed, at most. */
+  get size(): number {
+    return this.#size;
   }
 
   /** Bytes that the peer may still send. */
@@ -80,10 +106,40 @@ export class ReceiveWindow {
   /** The reader took bytes; returns the credit to send now, or 0. */
   consume(bytes: number): number {
     this.#consumed += bytes;
-    if (this.#consumed < this.size / 8) return 0;
-    const credit = this.#consumed;
+    if (this.#consumed < this.#size / 8) return 0;
+    const credit = this.#consumed + this.#tune(this.#consumed);
     this.#consumed = 0;
     this.#available += credit;
     return credit;
+  }
+
+  /** The window is not needed any more. */
+  close(): void {
+    this.#budget?.give(this.#size - this.#initial);
+    this.#size = this.#initial;
+  }
+
+  /** By how much the window grows now; negative if it shrinks. */
+  #tune(consumed: number): number {
+    if (this.#budget === null) return 0;
+    const lying = this.#size - this.#available - consumed;
+    if (lying > this.#size / 2 && this.#size > this.#initial) {
+      const less = Math.min(consumed, this.#size - this.#initial);
+      this.#budget.give(less);
+      this.#size -= less;
+      return -less;
+    }
+    this.#sinceLook += consumed;
+    if (this.#sinceLook < this.#size / 2) return 0;
+    const now = performance.now();
+    const elapsed = now - this.#lastLook;
+    this.#sinceLook = 0;
+    this.#lastLook = now;
+    const { roundTrip } = this.#budget;
+    if (roundTrip === null) this.#budget.measure();
+    if (roundTrip === null || elapsed >= roundTrip) return 0;
+    const more = this.#budget.take(this.#size);
+    this.#size += more;
+    return more;
   }
 }

@@ -17,6 +17,7 @@ export type {
   RequestAnswer,
   RequestHandler,
 } from "../connection/request.ts";
+export type { WindowOptions } from "../connection/connection.ts";
 export type { AlgorithmOptions } from "../crypto/suite.ts";
 export type { RekeyLimits } from "../transport/transport.ts";
 export type { ByteStreams } from "../transport/socket.ts";

@@ -1,4 +1,5 @@
 import type { ServerAuthPolicy } from "../auth/policy.ts";
+import type { WindowOptions } from "../connection/connection.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import type { Signer } from "../keys/private_key.ts";
 import type { Login } from "../session/session.ts";
@@ -35,8 +36,8 @@ export interface ServeOptions {
   readonly keepaliveCount?: number;
   /** When to exchange keys anew; after 1 GiB, 2^31 packets or an hour unless given. */
   readonly rekey?: RekeyLimits;
-  /** The receive window of each channel in bytes, 2 MiB unless given. */
-  readonly window?: number;
+  /** The receive windows of channels; tuned to the path between 2 and 64 MiB unless given. */
+  readonly window?: WindowOptions;
   /** Stops the server when aborted. */
   readonly signal?: AbortSignal;
   /** Called once the server listens. */

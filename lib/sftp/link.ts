@@ -184,7 +184,7 @@ export class SftpLink {
     const length = peek32(header, 0) - (msg.FRAME_HEADER - 4);
     const type = header[4]!;
     const id = peek32(header, 5);
-    if (length < 0 || length > SFTP_MAX_MESSAGE) {
+    if (length < 0) {
       throw new ProtocolError("Message length is absurd");
     }
     const pending = this.#pending.get(id) ?? this.#abandoned.get(id);

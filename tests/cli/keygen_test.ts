@@ -3,7 +3,7 @@ import { keyFile } from "../interop/keys.ts";
 import { peerTest } from "../interop/peers.ts";
 import { must, run } from "../interop/run.ts";
 import { tempFolder } from "../interop/temp.ts";
-import { cli } from "./world.ts";
+import { CLI, cli } from "./world.ts";
 
 /** Runs keygen where there is no terminal to ask at. */
 function keygen(...args: string[]) {
@@ -101,7 +101,6 @@ Deno.test("keygen overwrites nothing without being told", async () => {
 });
 
 async function detached(args: readonly string[]) {
-  const { CLI } = await import("./world.ts");
   return await run("setsid", ["-w", ...CLI, ...args]);
 }
 

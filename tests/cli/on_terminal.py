@@ -1,7 +1,8 @@
 """Runs a program on a terminal of its own and drives it.
 
 Arguments: the steps as JSON, the program and its arguments. Steps are {"expect": text}, {"send": text},
-{"resize": [rows, columns]} and {"echo": true or false}, which waits until the terminal echoes or does not.
+{"resize": [rows, columns]}, {"signal": name}, which goes to what runs in the foreground, and
+{"echo": true or false}, which waits until the terminal echoes or does not.
 Prints JSON: all output, and the exit code.
 """
 import fcntl
@@ -54,6 +55,9 @@ class Driver:
 
     def resize(self, size):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+
+    def signal(self, name):
+        os.killpg(os.tcgetpgrp(self.master), getattr(signal, name))
 
     def echo(self, wanted):
         echoes = lambda: bool(termios.tcgetattr(self.master)[3] & termios.ECHO)

@@ -76,7 +76,7 @@ for (const [bytes, text] of sizes) {
 
 Deno.test("A progress bar has the percentage, the rate and the time left", () => {
   const text = progressText({ transferred: 50e6, total: 200e6, rate: 10e6 });
-  assertEquals(text, `${"█".repeat(6)}${"░".repeat(18)}  25%  47.7 MiB  10.0 MB/s    0:15`);
+  assertEquals(text, `${"█".repeat(5)}${"░".repeat(15)}  25%  47.7 MiB  10.0 MB/s    0:15`);
   assertStringIncludes(progressText({ transferred: 0, total: 0, rate: 0 }), "100%");
 });
 

@@ -47,3 +47,61 @@ Deno.test("SendWindow.wait ends with credit or with the error", async () => {
   await failing;
   await assertRejects(() => window.wait(), Error, "gone");
 });
+
+/** A path of a given round trip, on which the peer always uses the whole window at once. */
+function tuned(roundTrip: number | null, left: number) {
+  const budget = {
+    roundTrip,
+    left,
+    asked: 0,
+    measure: () => void budget.asked++,
+    take(bytes: number) {
+      const taken = Math.min(bytes, budget.left);
+      budget.left -= taken;
+      return taken;
+    },
+    give(bytes: number) {
+      budget.left += bytes;
+    },
+  };
+  return { budget, window: new ReceiveWindow(8000, budget) };
+}
+
+function flow(window: ReceiveWindow, bytes: number): void {
+  for (let at = 0; at < bytes; at += 500) {
+    window.receive(500);
+    window.consume(500);
+  }
+}
+
+Deno.test("ReceiveWindow doubles while a round trip is longer than half a window takes", () => {
+  const { budget, window } = tuned(1e9, 100_000);
+  flow(window, 20_000);
+  assertEquals(window.size > 16_000, true);
+  flow(window, 400_000);
+  // No more than the budget, however long the path.
+  assertEquals([window.size, budget.left], [108_000, 0]);
+  window.close();
+  assertEquals(budget.left, 100_000);
+});
+
+Deno.test("ReceiveWindow stays as it is on a short path, or on one that was not measured", () => {
+  for (const roundTrip of [0, null]) {
+    const { budget, window } = tuned(roundTrip, 100_000);
+    flow(window, 100_000);
+    assertEquals(window.size, 8000);
+    assertEquals(budget.asked > 0, roundTrip === null);
+  }
+});
+
+Deno.test("ReceiveWindow shrinks again when the reader leaves data lying", () => {
+  const { budget, window } = tuned(1e9, 24_000);
+  flow(window, 100_000);
+  assertEquals(window.size, 32_000);
+  window.receive(window.available);
+  // What lies there is more than half: consuming returns no credit until the surplus is gone.
+  let credit = 0;
+  for (let i = 0; i < 3; i++) credit += window.consume(4000);
+  assertEquals(credit, 0);
+  assertEquals([window.size, budget.left], [20_000, 12_000]);
+});
