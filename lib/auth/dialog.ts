@@ -20,6 +20,11 @@ export interface AuthMethod {
   /** The method's name in the protocol, such as `"publickey"` (RFC 4252 §5). */
   readonly name: string;
   /**
+   * Whether the first request can go out before the server has said what it accepts, which saves a
+   * round trip.
+   */
+  readonly eager?: boolean;
+  /**
    * Tries the credential until the server answers with success or failure, and gives that message.
    *
    * @throws {AuthError} If there is no way to try it, or to go on; others are tried then

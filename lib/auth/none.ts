@@ -16,6 +16,7 @@ import type { AuthMethod } from "./dialog.ts";
 export function none(): AuthMethod {
   return {
     name: "none",
+    eager: true,
     authenticate: (dialog) => dialog.request(new Uint8Array(0)),
   };
 }

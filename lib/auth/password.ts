@@ -33,6 +33,7 @@ export function password(
 ): AuthMethod {
   return {
     name: "password",
+    eager: true,
     async authenticate(dialog) {
       const current = typeof secret === "string" ? secret : await secret();
       let answer = await dialog.request(

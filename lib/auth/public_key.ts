@@ -37,6 +37,8 @@ export interface PublicKeyOptions {
 export function publicKey(key: Signer, options: PublicKeyOptions = {}): AuthMethod {
   return {
     name: METHOD,
+    // With one algorithm there is no choice that the server's announcement could make.
+    eager: key.publicKey.algorithms.length === 1,
     async authenticate(dialog) {
       const algorithm = chooseAlgorithm(key, dialog.signatureAlgorithms);
       const { blob } = key.publicKey;

@@ -86,8 +86,9 @@ export async function connect(
     });
     if (either.aborted) abort();
     await transport.handshake();
-    await transport.requestService("ssh-userauth");
-    await authenticateClient(transport.link(), {
+    const link = transport.requestService("ssh-userauth");
+    if (!methods[0]?.eager) await link.accepted();
+    await authenticateClient(link, {
       user,
       methods,
       ...(given.onBanner && { onBanner: given.onBanner }),

@@ -47,6 +47,12 @@ export interface Service {
   closed(cause: unknown): void;
 }
 
+/** A link to a service that has been asked for. */
+export interface ServiceLink extends Link {
+  /** Resolves when the service has been accepted; the peer's EXT_INFO is known by then. */
+  accepted(): Promise<void>;
+}
+
 /** When to exchange keys anew. */
 export interface RekeyLimits {
   /** Bytes in one direction. */
@@ -168,11 +174,28 @@ export class Transport {
     };
   }
 
-  /** Asks for a service and waits for its acceptance (RFC 4253 §10). */
-  async requestService(service: string): Promise<void> {
+  /**
+   * Asks for a service (RFC 4253 §10). Since the host key is proved by a signature, messages may be
+   * sent right behind the request, which saves a round trip; the acceptance is checked before the
+   * first answer is handed out.
+   */
+  requestService(service: string): ServiceLink {
     this.sink.send(ServiceRequest.encode({ service }));
-    const accepted = ServiceAccept.decode(await this.#auth.receive());
-    if (accepted.service !== service) throw new ProtocolError("Another service was accepted");
+    const link = this.link();
+    let acceptance: Promise<void> | null = null;
+    const accepted = () =>
+      acceptance ??= this.#auth.receive().then((payload) => {
+        if (ServiceAccept.decode(payload).service === service) return;
+        throw new ProtocolError("Another service was accepted");
+      });
+    return {
+      ...link,
+      get extensions() {
+        return link.extensions;
+      },
+      accepted,
+      receive: () => accepted().then(() => this.#auth.receive()),
+    };
   }
 
   /** Waits for the request of a service and accepts it; any other ends the connection. */
