@@ -5,7 +5,9 @@ import type { Place } from "./login.ts";
 export function describeFailure(error: unknown, { host, port, user }: Place): string {
   if (error instanceof AuthError) {
     const why = rootOf(error);
-    return `${user}@${host}: Permission denied (${printable(error.remaining.join(","))}).` +
+    // Nothing is known of what the server takes if no credential got as far as to it.
+    const accepted = printable(error.remaining.join(","));
+    return `${user}@${host}: Permission denied${accepted && ` (${accepted})`}.` +
       (why === null ? "" : ` ${why}`);
   }
   if (error instanceof HostKeyError) return `Host key verification failed. ${error.message}`;

@@ -64,11 +64,6 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
     return USAGE;
   }
   const { log } = job;
-  // What goes wrong in one session must not end the others.
-  globalThis.addEventListener("error", (event) => {
-    event.preventDefault();
-    log.error(`serve: ${messageOf(event.error)}`);
-  });
   try {
     const hostKeys = await Promise.all(job.hostKeys.map((file) => hostKey(file)));
     await using server = await start(job, hostKeys);
@@ -123,8 +118,10 @@ function hostKey(file: string): Promise<PrivateKey> {
 }
 
 async function start(job: Job, hostKeys: readonly PrivateKey[]): Promise<SshServer> {
-  const { port, hostname, root, options, log } = job;
+  const { port, hostname, root, options, authorizedKeys, passwords, log } = job;
   const { Banner } = options;
+  // They are read at each login; here it only shows whether they are there.
+  for (const file of [authorizedKeys, passwords]) if (file !== null) await Deno.readTextFile(file);
   const policy = filePolicy(job, log);
   if (Banner !== undefined && Banner !== "none") policy.banner = await Deno.readTextFile(Banner);
   return serve({

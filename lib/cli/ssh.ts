@@ -55,6 +55,7 @@ export async function ssh(args: readonly string[]): Promise<number> {
       killed = signal;
       client!.close();
     });
+    log.verbose("Entering interactive session.");
     const code = await run(client, job, log);
     await client.close();
     return killed ? FAILURE : code ?? FAILURE;

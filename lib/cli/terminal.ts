@@ -146,7 +146,9 @@ export function onSignals(
   signals: readonly Deno.Signal[],
   handler: (signal: Deno.Signal) => void,
 ): Disposable {
-  const listeners = signals.map((signal) => [signal, () => handler(signal)] as const);
+  // Windows has Ctrl-C, and for the others nothing that would come.
+  const known = Deno.build.os === "windows" ? signals.filter((s) => s === "SIGINT") : signals;
+  const listeners = known.map((signal) => [signal, () => handler(signal)] as const);
   for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
   return {
     [Symbol.dispose]() {

@@ -43,7 +43,6 @@ export class SftpLink {
   #closing: Promise<void> | null = null;
   #cause: Error | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
-  #lastReply = 0;
   #oldestSince = 0;
   #receiving: Promise<void> = Promise.resolve();
 
@@ -184,7 +183,7 @@ export class SftpLink {
     const length = peek32(header, 0) - (msg.FRAME_HEADER - 4);
     const type = header[4]!;
     const id = peek32(header, 5);
-    if (length < 0) {
+    if (length < 0 || length > SFTP_MAX_MESSAGE) {
       throw new ProtocolError("Message length is absurd");
     }
     const pending = this.#pending.get(id) ?? this.#abandoned.get(id);
@@ -214,14 +213,13 @@ export class SftpLink {
   #settle(id: number, value: () => unknown): void {
     if (this.#cause !== null) return;
     const pending = this.#pending.get(id);
-    this.#lastReply = performance.now();
     if (!pending) {
       const abandoned = this.#abandoned.get(id)!;
       this.#abandoned.delete(id);
       this.#release(abandoned, value);
       return;
     }
-    if (this.#pending.keys().next().value === id) this.#oldestSince = this.#lastReply;
+    if (this.#pending.keys().next().value === id) this.#oldestSince = performance.now();
     this.#pending.delete(id);
     try {
       pending.resolve(value());
@@ -272,7 +270,6 @@ export class SftpLink {
       }
       const reason = `no answer in ${this.#timeout} ms`;
       this.#abandon(id, sftpError(SftpStatus.CONNECTION_LOST, call, reason));
-      this.#oldestSince = this.#lastReply;
     }
   };
 

@@ -1,6 +1,6 @@
 import { KEX } from "../crypto/algorithms.ts";
 import { digest } from "../crypto/digest.ts";
-import type { DirectionKeys, Opener } from "../crypto/packet_cipher.ts";
+import { type DirectionKeys, type Opener, warmUp } from "../crypto/packet_cipher.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { row, type Suite } from "../crypto/suite.ts";
 import { HostKeyError, ProtocolError } from "../errors.ts";
@@ -116,6 +116,11 @@ async function initiate(
   const { method, hash } = row(KEX, agreed.kex);
   using ours = method.initiate();
   run.sink.sendNow(KexEcdhInit.encode({ publicValue: ours.publicValue }));
+  if (run.session === null) {
+    // The server computes now: time to have the kernels compiled.
+    await run.sink.drained();
+    warmUp(agreed.serverToClient.cipher, agreed.serverToClient.mac);
+  }
   const reply = KexEcdhReply.decode(await run.conversation.receive());
   const hostKey = parsePublicKey(reply.hostKey);
   const secret = ours.finish(reply.publicValue);

@@ -210,6 +210,7 @@ Deno.test("serve says why it cannot start", async () => {
   const flags = ["--port", "0", "--authorized-keys", "/dev/null", "--host-key"];
   for (
     const [args, line] of [
+      [[path, "--authorized-keys", "/nothing/keys"], /^serve: \/nothing\/keys: No such file/],
       [["/nothing/there"], "serve: /nothing/there: No such file or directory\n"],
       [[path, "--root", folder.join("gone")], /^serve: .*gone.*\n$/],
       [[await folder.write("broken", "hello")], /^serve: Cannot load key ".*broken": .*\n$/],

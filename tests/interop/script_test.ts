@@ -4,13 +4,13 @@ import { CLI } from "../cli/world.ts";
 import { configFlags } from "./openssh_clients.ts";
 import { peerTest } from "./peers.ts";
 import { run } from "./run.ts";
-import { startSshd } from "./sshd.ts";
+import { type Sshd, startSshd } from "./sshd.ts";
 import { type TempFolder, tempFolder } from "./temp.ts";
 
-const MINUTES = 60_000;
+const MINUTE = 60_000;
 
 /** What each script may use: `ssh` and `sftp` that reach the server, a folder, and a way to fail. */
-async function prelude(folder: TempFolder, server: Awaited<ReturnType<typeof startSshd>>) {
+function prelude(folder: TempFolder, server: Sshd): string {
   const quote = (words: readonly string[]) => words.map((word) => `'${word}'`).join(" ");
   const place = `${server.user}@${server.hostname}`;
   const flags = quote(configFlags(server));
@@ -24,14 +24,10 @@ async function prelude(folder: TempFolder, server: Awaited<ReturnType<typeof sta
   `;
 }
 
-async function script(
-  server: Awaited<ReturnType<typeof startSshd>>,
-  text: string,
-  minutes = 5,
-): Promise<void> {
+async function script(server: Sshd, text: string): Promise<void> {
   await using folder = await tempFolder();
-  const lines = await prelude(folder, server) + text + "\necho done\n";
-  const ran = await run("bash", ["-c", lines], { timeout: minutes * MINUTES });
+  const lines = prelude(folder, server) + text + "\necho done\n";
+  const ran = await run("bash", ["-c", lines], { timeout: 5 * MINUTE });
   assertEquals([ran.code, ran.text], [0, "done\n"], ran.stderr);
 }
 

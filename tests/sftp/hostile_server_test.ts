@@ -214,6 +214,34 @@ Deno.test("get fails on data that does not fill its message, and on data of no l
   assertEquals(await refused(data.length, empty), SftpStatus.BAD_MESSAGE);
 });
 
+Deno.test("an answer cannot hide in the data of another", async () => {
+  const asked: number[] = [];
+  const sftp = await atServer(async ({ type, id }, peer) => {
+    if (type === FXP.OPEN) return await peer.send(msg.Handle.encode(id, { handle }));
+    asked.push(id);
+    if (asked.length < 2) return;
+    const hidden = msg.Attrs.encode(asked[1]!, { attributes: { size: 666 } });
+    const body = new Writer().u32(1).u8(0).bytes(hidden).take();
+    await peer.send(frame(FXP.DATA, asked[0]!, body));
+  });
+  const file = await sftp.open("/x");
+  const reading = file.read(new Uint8Array(10));
+  const stat = sftp.stat("/x");
+  assertEquals(await refusal(reading), SftpStatus.BAD_MESSAGE);
+  assertEquals(await refusal(stat), SftpStatus.BAD_MESSAGE);
+  await sftp.close();
+});
+
+Deno.test("get of a file that grows while its end is read leaves no hole", async () => {
+  let visible = 500;
+  const result = await fetch(1, (request, peer) => {
+    const length = Math.max(Math.min(request.length, visible - request.offset), 0);
+    if (length === 0) visible = 2000;
+    return peer.send(piece({ ...request, length }));
+  });
+  assert(result instanceof Uint8Array && same(result, data.subarray(0, 2000)));
+});
+
 Deno.test("get fails with the server's refusal of one read", async () => {
   const read: Parameters<typeof fileServer>[1] = (request, peer) =>
     peer.send(
@@ -319,7 +347,7 @@ function folderServer(
   const listed = new Set<string>();
   return async ({ type, id, body }, peer) => {
     const text = new TextDecoder().decode(body.subarray(4));
-    if (type === FXP.STAT) {
+    if (type === FXP.STAT || type === FXP.LSTAT) {
       await peer.send(msg.Attrs.encode(id, { attributes: { mode: MODE_FOLDER } }));
     } else if (type === FXP.OPENDIR || type === FXP.OPEN) {
       const path = new TextEncoder().encode(type === FXP.OPENDIR ? text : "file");
@@ -438,6 +466,15 @@ Deno.test("a listing of nothing, again and again, is an error", async () => {
   assertEquals(await refusal(Array.fromAsync(sftp.readDir("/x"))), SftpStatus.BAD_MESSAGE);
   await sftp.close();
 });
+
+for (const name of ["", "/", "a/b", "../x", "/etc/passwd"]) {
+  Deno.test(`a listing with the name ${JSON.stringify(name)} is refused`, async () => {
+    const sftp = await atServer(folderServer({ "/x": [[name, MODE_FILE]] }));
+    assertEquals(await refusal(Array.fromAsync(sftp.readDir("/x"))), SftpStatus.BAD_MESSAGE);
+    assertEquals(await refusal(sftp.remove("/x", { recursive: true })), SftpStatus.BAD_MESSAGE);
+    await sftp.close();
+  });
+}
 
 Deno.test("a listing with an absurd count ends the session", async () => {
   const sftp = await atServer(async ({ type, id }, peer) => {

@@ -101,6 +101,8 @@ Deno.test("an absolute link is read from the root, as after chroot", async () =>
   await w.sftp.writeTextFile("/real/file", "x");
   await w.sftp.symlink("/real", "/absolute");
   await w.sftp.symlink("../../../real/./file", "/real/up");
+  await w.sftp.symlink("/real/file", "/real/down");
+  assertEquals(await w.sftp.realPath("/real/down"), "/real/file");
   assertEquals(await w.sftp.readTextFile("/absolute/file"), "x");
   assertEquals(await w.sftp.readTextFile("/absolute/up"), "x");
   assertEquals(await w.sftp.realPath("/absolute/up"), "/real/file");
@@ -115,6 +117,10 @@ Deno.test("loops of links end", async () => {
     assertEquals(await refusal(w.sftp.stat(path)), SftpStatus.FAILURE);
   }
   assert((await w.sftp.lstat("/self")).isSymlink);
+  await w.sftp.writeTextFile("/0", "x");
+  for (let i = 0; i < 41; i++) await w.sftp.symlink(`${i}`, `/${i + 1}`);
+  assertEquals(await w.sftp.realPath("/40"), "/0");
+  assertEquals(await refusal(w.sftp.realPath("/41")), SftpStatus.FAILURE);
 });
 
 Deno.test("writing through a dangling link makes the file inside", async () => {
