@@ -33,19 +33,24 @@ const { base64 } = wasmBuild === "relaxed"
   : await import("../../wasm/pkg/simd128.ts");
 
 const { memory } = core.initSync({ module: new WebAssembly.Module(decode(base64)) });
-let bytes = new Uint8Array(memory.buffer as ArrayBuffer);
-let words = new Uint32Array(memory.buffer as ArrayBuffer);
+let bytes = new Uint8Array(buffer());
+let words = new Uint32Array(buffer());
 
 /** The core's memory. Do not keep it: it is detached when the memory grows. */
 export function heap(): Uint8Array<ArrayBuffer> {
-  if (bytes.length === 0) bytes = new Uint8Array(memory.buffer as ArrayBuffer);
+  if (bytes.length === 0) bytes = new Uint8Array(buffer());
   return bytes;
 }
 
 /** The core's memory as 32-bit words; not to be kept either. */
 export function heapWords(): Uint32Array<ArrayBuffer> {
-  if (words.length === 0) words = new Uint32Array(memory.buffer as ArrayBuffer);
+  if (words.length === 0) words = new Uint32Array(buffer());
   return words;
+}
+
+/** The memory is not shared; not every version of the types knows that. */
+function buffer(): ArrayBuffer {
+  return memory.buffer as ArrayBuffer;
 }
 
 function chooseBuild(): WasmBuild {

@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import { createCipheriv } from "node:crypto";
 import { encryptBytes } from "../../lib/crypto/cipher.ts";
 import { Opener } from "../../lib/crypto/packet_cipher.ts";
 import { core, heap } from "../../lib/crypto/wasm.ts";
 import { keysFor, nameOf, pairFor, pattern, PROTECTED, sealOne } from "./packets.ts";
+import { nodeEncrypt } from "./node_cipher.ts";
 import { hex, wycheproof } from "./wycheproof.ts";
 
 const TAG = 16;
@@ -101,9 +101,7 @@ Deno.test("AES's S-box is right for every byte, in every place", () => {
     const key = new Uint8Array(16).fill(byte ^ 0xa5);
     const text = new Uint8Array(256);
     for (let at = 0; at < 16; at++) text[17 * at] = byte;
-    const theirs = createCipheriv("aes-128-ecb", key, null);
-    theirs.setAutoPadding(false);
-    const expected = new Uint8Array(theirs.update(text));
+    const expected = nodeEncrypt("aes-128-ecb", key, null, text);
     for (let at = 0; at < 256; at += 16) {
       const ours = encryptBytes("aes128-cbc", key, new Uint8Array(16), text.subarray(at, at + 16));
       assertEquals(ours, expected.subarray(at, at + 16));

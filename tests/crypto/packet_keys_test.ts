@@ -5,6 +5,7 @@ import {
   Opener,
   type RawKeys,
   Sealer,
+  warmUp,
 } from "../../lib/crypto/packet_cipher.ts";
 import { heap } from "../../lib/crypto/wasm.ts";
 import { nameOf, pattern, PROTECTED, sealOne, type Suite } from "./packets.ts";
@@ -98,6 +99,14 @@ Deno.test("unknown names and wrong key sizes are TypeErrors, and the old keys st
   assertThrows(() => sealer.setKeys({ ...raw, key: raw.key.subarray(1) }), TypeError);
   opener.push(sealOne(sealer, pattern(10)));
   assertEquals(opener.next(), pattern(10));
+});
+
+Deno.test("warming up works for every cipher, and leaves no handle behind", () => {
+  for (const { cipher, mac } of PROTECTED) warmUp(cipher, mac);
+  const before = heap().length;
+  for (let round = 0; round < 50; round++) warmUp(PROTECTED[0]!.cipher, "");
+  assertEquals(heap().length, before);
+  assertThrows(() => warmUp("rot13", ""), TypeError);
 });
 
 for (const suite of PROTECTED) {

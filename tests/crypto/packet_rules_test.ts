@@ -154,6 +154,49 @@ Deno.test("a claim of 200 KiB and then silence costs no memory", () => {
   for (const opener of openers) opener[Symbol.dispose]();
 });
 
+Deno.test("an outbox that is never quite empty does not grow", () => {
+  using pair = pairFor(SUITES[1]!);
+  const into = new Uint8Array(20_000);
+  const payload = pattern(20_000);
+  pair.sealer.sealPayload(payload);
+  for (let round = 0; round < 50; round++) {
+    pair.sealer.sealPayload(payload);
+    pair.opener.push(into.subarray(0, pair.sealer.take(into)));
+    while (pair.opener.next() !== null);
+  }
+  const before = heap().length;
+  for (let round = 0; round < 3000; round++) {
+    pair.sealer.sealPayload(payload);
+    pair.opener.push(into.subarray(0, pair.sealer.take(into)));
+    while (pair.opener.next() !== null);
+    while (pair.sealer.pending > 100_000) {
+      pair.opener.push(into.subarray(0, pair.sealer.take(into)));
+    }
+  }
+  assert(heap().length - before < 1 << 20);
+});
+
+Deno.test("idle connections give the memory of their bulk days back", () => {
+  const pairs = Array.from({ length: 40 }, () => pairFor(SUITES[1]!));
+  const bulk = () => {
+    for (const { sealer, opener } of pairs) {
+      for (let packet = 0; packet < 8; packet++) sealer.sealPayload(pattern(32768));
+      opener.push(drain(sealer));
+      while (opener.next() !== null);
+      for (let packet = 0; packet < 40; packet++) {
+        opener.push(sealOne(sealer, pattern(10)));
+        opener.next();
+      }
+    }
+  };
+  bulk();
+  const before = heap().length;
+  bulk();
+  assertEquals(heap().length, before);
+  assert(before < 16 << 20, "forty connections of 256 KiB each way would be 20 MiB");
+  for (const pair of pairs) pair[Symbol.dispose]();
+});
+
 for (const kind of [NEWKEYS, USERAUTH_SUCCESS]) {
   Deno.test(`what follows message ${kind} waits for new keys in the same push`, () => {
     const [old, fresh] = [SUITES[1]!, SUITES[2]!];

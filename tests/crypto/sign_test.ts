@@ -48,7 +48,7 @@ Deno.test("Ed25519: a new key signs, and nothing else verifies", () => {
   assertThrows(() => signEd25519(seed.subarray(1), message), RangeError);
 });
 
-for (const [curve, size] of [["nistp256", 32], ["nistp384", 48]] as const) {
+for (const [curve, size, rounds] of [["nistp256", 32, 300], ["nistp384", 48, 60]] as const) {
   Deno.test(`${curve}: a new key signs, and nothing else verifies`, () => {
     const { scalar, point } = generateEcdsa(curve);
     assertEquals(ecdsaPublicKey(curve, scalar), point);
@@ -63,18 +63,18 @@ for (const [curve, size] of [["nistp256", 32], ["nistp384", 48]] as const) {
     assertThrows(() => ecdsaPublicKey(curve, new Uint8Array(size)), RangeError);
   });
 
-  Deno.test(`${curve}: 300 signatures have 300 nonces that use the whole range`, () => {
+  Deno.test(`${curve}: ${rounds} signatures have ${rounds} nonces that use the whole range`, () => {
     const { scalar, point } = generateEcdsa(curve);
     const seen = new Set<string>();
     let top = 0;
-    for (let round = 0; round < 300; round++) {
+    for (let round = 0; round < rounds; round++) {
       const { r, s } = signEcdsa(curve, scalar, point, message);
       seen.add(r.toHex());
       if (nonceOf(curve, scalar, r, s) >> BigInt(8 * size - 8) > 0n) top++;
     }
-    assertEquals(seen.size, 300);
+    assertEquals(seen.size, rounds);
     // CVE-2024-31497: nonces with leading zeros gave keys away. All but about 1 in 256 have none.
-    assert(top > 285, `${300 - top} of 300 nonces begin with a zero byte`);
+    assert(top > 0.95 * rounds, `${rounds - top} of ${rounds} nonces begin with a zero byte`);
   });
 
   Deno.test(`${curve}: scalars and magnitudes may lack leading zeros or have one too many`, () => {
@@ -133,7 +133,7 @@ function rsaKey(bits: number) {
   return { ...pair, parts };
 }
 
-for (const bits of [2048, 3072, 4096]) {
+for (const bits of [2048, 4096]) {
   Deno.test(`RSA ${bits}: signs what node:crypto verifies, and the other way round`, () => {
     const { parts, privateKey, publicKey } = rsaKey(bits);
     for (const hash of ["SHA-256", "SHA-512"] as const) {
@@ -173,6 +173,14 @@ Deno.test("RSA: parts that do not belong together are refused", () => {
     }
     assert(verifyRsa("SHA-256", parts.n, parts.e, message, signature), `${name} is another key's`);
   }
+});
+
+Deno.test("RSA: the primes may come in either order", () => {
+  const { parts } = rsaKey(2048);
+  const number = (bytes: Uint8Array) => BigInt(`0x${bytes.toHex()}`);
+  const iqmp = inverse(number(parts.p), number(parts.q)).toString(16).padStart(256, "0");
+  const swapped = { ...parts, p: parts.q, q: parts.p, iqmp: hex(iqmp) };
+  assertEquals(signRsa("SHA-256", swapped, message), signRsa("SHA-256", parts, message));
 });
 
 Deno.test("RSA: a key of 64 Kbit is refused at once, and so are weak exponents", () => {

@@ -1,7 +1,7 @@
 //! bcrypt_pbkdf, which OpenSSH encrypts private keys with.
 
 use crate::hash::Hash;
-use crate::memory::{wipe, wipe_stack};
+use crate::memory::scrubbed;
 use blowfish::Blowfish;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -11,6 +11,10 @@ const MAGIC: &[u8; BLOCK] = b"OxychromaticBlowfishSwatDynamite";
 /// None for no rounds, passphrase, salt or length, as the original has it.
 #[wasm_bindgen]
 pub fn bcrypt_pbkdf(passphrase: &[u8], salt: &[u8], rounds: u32, length: usize) -> Option<Vec<u8>> {
+    scrubbed(|| derive(passphrase, salt, rounds, length))
+}
+
+fn derive(passphrase: &[u8], salt: &[u8], rounds: u32, length: usize) -> Option<Vec<u8>> {
     if passphrase.is_empty() || salt.is_empty() || rounds == 0 || !(1..=1024).contains(&length) {
         return None;
     }
@@ -29,9 +33,7 @@ pub fn bcrypt_pbkdf(passphrase: &[u8], salt: &[u8], rounds: u32, length: usize) 
         for (byte, at) in sum.into_iter().zip((block..length).step_by(stride)) {
             key[at] = byte;
         }
-        wipe(&mut sum);
     }
-    wipe_stack();
     Some(key)
 }
 

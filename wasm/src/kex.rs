@@ -1,7 +1,7 @@
 //! Ephemeral key agreement: X25519, ECDH over the NIST curves, and ML-KEM-768 beside X25519.
 
 use crate::hash::Hash;
-use crate::memory::wipe_stack;
+use crate::memory::scrubbed;
 use crate::random::{self, Given};
 use ml_kem::kem::{Decapsulate, KeyExport};
 use ml_kem::{Key, Seed, ml_kem_768 as mlkem};
@@ -49,10 +49,10 @@ pub fn public_value(name: &str, scalar: &[u8]) -> Option<Vec<u8>> {
 /// The raw shared secret. None for a point off the curve, or an all-zero result (RFC 7748 §6.1).
 #[wasm_bindgen]
 pub fn agree(name: &str, scalar: &[u8], peer: &[u8]) -> Option<Vec<u8>> {
-    let peer = UnparsedPublicKey::new(curve(name)?.0, peer);
-    let secret = agreement::agree_ephemeral(private_key(name, scalar)?, &peer, |s| s.to_vec());
-    wipe_stack();
-    secret.ok()
+    scrubbed(|| {
+        let peer = UnparsedPublicKey::new(curve(name)?.0, peer);
+        agreement::agree_ephemeral(private_key(name, scalar)?, &peer, |s| s.to_vec()).ok()
+    })
 }
 
 /// draft-ietf-sshm-mlkem-hybrid-kex §2.4: K = HASH(K_PQ || K_CL).
@@ -81,15 +81,15 @@ impl Initiator {
             "nistp384" => "nistp384",
             _ => return None,
         };
-        let (scalar, mut public) = generate(curve)?;
+        let (scalar, mut public) = scrubbed(|| generate(curve))?;
         let mut seed = None;
         if hybrid {
-            let bytes = random::bytes::<64>().to_vec();
-            let mut both = encapsulation_key(&bytes)?;
+            let mut bytes = vec![0; 64];
+            random::fill(&mut bytes);
+            let mut both = scrubbed(|| encapsulation_key(&bytes))?;
             both.append(&mut public);
             (public, seed) = (both, Some(bytes));
         }
-        wipe_stack();
         Some(Initiator { curve, scalar, seed, public })
     }
 
@@ -99,6 +99,10 @@ impl Initiator {
 
     /// The shared secret, raw; for the hybrid already combined. None if the peer's value is bad.
     pub fn finish(&self, peer: &[u8]) -> Option<Vec<u8>> {
+        scrubbed(|| self.agreed(peer))
+    }
+
+    fn agreed(&self, peer: &[u8]) -> Option<Vec<u8>> {
         let Some(seed) = &self.seed else { return agree(self.curve, &self.scalar, peer) };
         if peer.len() != MLKEM_CIPHERTEXT + X25519 {
             return None;
@@ -112,10 +116,14 @@ impl Initiator {
 /// The responder's whole part: its public value, then the secret as `finish` gives it.
 #[wasm_bindgen]
 pub fn respond(name: &str, peer: &[u8]) -> Option<Vec<u8>> {
+    scrubbed(|| answer(name, peer))
+}
+
+fn answer(name: &str, peer: &[u8]) -> Option<Vec<u8>> {
     let hybrid = name == "mlkem768x25519";
     let curve = if hybrid { "x25519" } else { name };
     let (scalar, public) = generate(curve)?;
-    let answer = if hybrid {
+    if hybrid {
         if peer.len() != MLKEM_PUBLIC + X25519 {
             return None;
         }
@@ -123,12 +131,10 @@ pub fn respond(name: &str, peer: &[u8]) -> Option<Vec<u8>> {
         let classical = agree(curve, &scalar, point)?;
         let both = mlkem_encapsulate(key, &random::bytes::<32>())?;
         let (ciphertext, post_quantum) = both.split_at(MLKEM_CIPHERTEXT);
-        [ciphertext, &public, &combine(post_quantum, &classical)].concat()
+        Some([ciphertext, &public, &combine(post_quantum, &classical)].concat())
     } else {
-        [public, agree(curve, &scalar, peer)?].concat()
-    };
-    wipe_stack();
-    Some(answer)
+        Some([public, agree(curve, &scalar, peer)?].concat())
+    }
 }
 
 #[wasm_bindgen]
@@ -152,7 +158,5 @@ pub fn mlkem_encapsulate(key: &[u8], random: &[u8]) -> Option<Vec<u8>> {
 pub fn mlkem_decapsulate(seed: &[u8], ciphertext: &[u8]) -> Option<Vec<u8>> {
     let key = mlkem::DecapsulationKey::from_seed(Seed::try_from(seed).ok()?);
     let ciphertext = mlkem::Ciphertext::try_from(ciphertext).ok()?;
-    let secret = key.decapsulate(&ciphertext).to_vec();
-    wipe_stack();
-    Some(secret)
+    Some(key.decapsulate(&ciphertext).to_vec())
 }

@@ -26,8 +26,21 @@ pub fn wipe(bytes: &mut [u8]) {
     black_box(bytes.as_ptr());
 }
 
-/// Zeroes what earlier calls left below the current stack frame: spilled keys, round keys, scalars.
-/// 48 KiB covers the deepest of them (ML-KEM).
+/// Does secret work and zeroes the stack that it used: spilled keys, round keys, scalars. The work has
+/// a frame of its own, below this one, so that all of it is reached.
+#[inline(never)]
+pub fn scrubbed<T>(work: impl FnOnce() -> T) -> T {
+    let result = apart(work);
+    wipe_stack();
+    result
+}
+
+#[inline(never)]
+fn apart<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+/// Zeroes 48 KiB below the current stack frame, which covers the deepest work (ML-KEM).
 #[inline(never)]
 pub fn wipe_stack() {
     let mut below = [0u8; 48 * 1024];

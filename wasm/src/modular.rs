@@ -31,7 +31,7 @@ fn subtract_if_not_less(number: &mut [u32], modulus: &[u32]) {
         let difference = u64::from(*limb).wrapping_sub(u64::from(part)).wrapping_sub(borrow);
         borrow = difference >> 63;
     }
-    let keep = u64::from(std::hint::black_box(borrow)).wrapping_sub(1) as u32; // all ones if >=
+    let keep = std::hint::black_box(borrow).wrapping_sub(1) as u32; // all ones if >=
     let mut borrow = 0;
     for (limb, part) in number.iter_mut().zip(padded()) {
         let part = u64::from(part & keep);

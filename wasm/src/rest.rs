@@ -4,7 +4,7 @@ use crate::cipher::aes::Aes;
 use crate::cipher::chacha_poly::ChaChaPoly;
 use crate::cipher::equal;
 use crate::cipher::gcm::AesGcm;
-use crate::memory::wipe_stack;
+use crate::memory::scrubbed;
 use des::TdesEde3;
 use des::cipher::{BlockDecrypt, BlockEncrypt, KeyInit};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -14,18 +14,27 @@ use wasm_bindgen::prelude::wasm_bindgen;
 #[wasm_bindgen]
 pub fn crypt(cipher: &str, key: &[u8], iv: &[u8], data: &[u8], seal: bool) -> Option<Vec<u8>> {
     let mut data = data.to_vec();
-    let done = match cipher {
-        "aes128-ctr" | "aes192-ctr" | "aes256-ctr" => ctr(bytes(cipher), key, iv, &mut data),
-        "aes128-cbc" | "aes192-cbc" | "aes256-cbc" => cbc(bytes(cipher), key, iv, &mut data, seal),
+    scrubbed(|| crypt_in_place(cipher, key, iv, &mut data, seal))?;
+    Some(data)
+}
+
+fn crypt_in_place(
+    cipher: &str,
+    key: &[u8],
+    iv: &[u8],
+    data: &mut Vec<u8>,
+    seal: bool,
+) -> Option<()> {
+    match cipher {
+        "aes128-ctr" | "aes192-ctr" | "aes256-ctr" => ctr(bytes(cipher), key, iv, data),
+        "aes128-cbc" | "aes192-cbc" | "aes256-cbc" => cbc(bytes(cipher), key, iv, data, seal),
         "aes128-gcm@openssh.com" | "aes256-gcm@openssh.com" => {
-            gcm(bytes(cipher), key, iv, &mut data, seal)
+            gcm(bytes(cipher), key, iv, data, seal)
         }
-        "chacha20-poly1305@openssh.com" => chacha(key, &mut data, seal),
-        "3des-cbc" => triple_des(key, iv, &mut data, seal),
+        "chacha20-poly1305@openssh.com" => chacha(key, data, seal),
+        "3des-cbc" => triple_des(key, iv, data, seal),
         _ => None,
-    };
-    wipe_stack();
-    done.map(|()| data)
+    }
 }
 
 /// The key size in a name like "aes256-ctr".

@@ -1,7 +1,7 @@
 //! RSASSA-PKCS1-v1_5 (RFC 8017 §8.2), as RFC 8332 uses it.
 
 use crate::hash::Hash;
-use crate::memory::wipe_stack;
+use crate::memory::scrubbed;
 use crate::modular::{less_one, power, reduce};
 use crate::random::Given;
 use ring::rsa::{KeyPair, KeyPairComponents, PublicKeyComponents};
@@ -87,6 +87,15 @@ pub fn sign_rsa(
     iqmp: &[u8],
     message: &[u8],
 ) -> Option<Vec<u8>> {
+    scrubbed(|| sign(hash, (n, e), (d, p, q, iqmp), message))
+}
+
+fn sign(
+    hash: &str,
+    (n, e): (&[u8], &[u8]),
+    (d, p, q, iqmp): (&[u8], &[u8], &[u8], &[u8]),
+    message: &[u8],
+) -> Option<Vec<u8>> {
     let padding: &dyn sig::RsaEncoding = match hash {
         "SHA-256" => &sig::RSA_PKCS1_SHA256,
         "SHA-512" => &sig::RSA_PKCS1_SHA512,
@@ -101,15 +110,13 @@ pub fn sign_rsa(
         d,
         p,
         q,
-        dP: &strip(&reduce(d, &less_one(p)))[..],
-        dQ: &strip(&reduce(d, &less_one(q)))[..],
+        dP: strip(&reduce(d, &less_one(p))),
+        dQ: strip(&reduce(d, &less_one(q))),
         qInv: strip(iqmp),
     })
     .ok()?;
     let mut signature = vec![0; key.public().modulus_len()];
     // PKCS#1 v1.5 padding is not randomized; ring asks for a generator all the same.
-    let signed = key.sign(padding, &Given { bytes: &[] }, message, &mut signature);
-    wipe_stack();
-    signed.ok()?;
+    key.sign(padding, &Given { bytes: &[] }, message, &mut signature).ok()?;
     Some(signature)
 }

@@ -1,7 +1,7 @@
 //! Ed25519 and ECDSA signatures.
 
 use crate::kex;
-use crate::memory::wipe_stack;
+use crate::memory::scrubbed;
 use crate::random::{self, Given};
 use ring::signature::{self as sig, EcdsaKeyPair, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -13,16 +13,14 @@ pub fn verify_ed25519(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
 
 #[wasm_bindgen]
 pub fn sign_ed25519(seed: &[u8], message: &[u8]) -> Option<Vec<u8>> {
-    let signature = Ed25519KeyPair::from_seed_unchecked(seed).ok()?.sign(message);
-    wipe_stack();
+    let signature =
+        scrubbed(|| Some(Ed25519KeyPair::from_seed_unchecked(seed).ok()?.sign(message)))?;
     Some(signature.as_ref().into())
 }
 
 #[wasm_bindgen]
 pub fn ed25519_public_key(seed: &[u8]) -> Option<Vec<u8>> {
-    let public = Ed25519KeyPair::from_seed_unchecked(seed).ok()?.public_key().as_ref().into();
-    wipe_stack();
-    Some(public)
+    scrubbed(|| Some(Ed25519KeyPair::from_seed_unchecked(seed).ok()?.public_key().as_ref().into()))
 }
 
 /// `r` and `s` side by side, each of the field's size.
@@ -40,6 +38,10 @@ pub fn verify_ecdsa(curve: &str, point: &[u8], message: &[u8], signature: &[u8])
 /// a repeated message gives the key away (CVE-2024-31497 came of less).
 #[wasm_bindgen]
 pub fn sign_ecdsa(curve: &str, scalar: &[u8], point: &[u8], message: &[u8]) -> Option<Vec<u8>> {
+    scrubbed(|| ecdsa(curve, scalar, point, message))
+}
+
+fn ecdsa(curve: &str, scalar: &[u8], point: &[u8], message: &[u8]) -> Option<Vec<u8>> {
     // How many random bytes ring asks for: to hide the key's hash, then for the nonce.
     let (algorithm, mask, nonce) = match curve {
         "nistp256" => (&sig::ECDSA_P256_SHA256_FIXED_SIGNING, 32, 32),
@@ -52,21 +54,17 @@ pub fn sign_ecdsa(curve: &str, scalar: &[u8], point: &[u8], message: &[u8]) -> O
         EcdsaKeyPair::from_private_key_and_public_key(algorithm, scalar, point, &source).ok()?;
     let source = Given { bytes: &fresh[mask..][..nonce.min(128 - mask)] };
     let signature = key.sign(&source, message).ok()?;
-    wipe_stack();
     Some(signature.as_ref().into())
 }
 
 #[wasm_bindgen]
 pub fn ecdsa_public_key(curve: &str, scalar: &[u8]) -> Option<Vec<u8>> {
-    let point = kex::public_value(curve, scalar);
-    wipe_stack();
-    point
+    scrubbed(|| kex::public_value(curve, scalar))
 }
 
 /// The scalar, then the point.
 #[wasm_bindgen]
 pub fn generate_ecdsa(curve: &str) -> Option<Vec<u8>> {
-    let (scalar, point) = kex::generate(curve)?;
-    wipe_stack();
+    let (scalar, point) = scrubbed(|| kex::generate(curve))?;
     Some([scalar, point].concat())
 }

@@ -1,5 +1,6 @@
 //! AES by vector permutation: constant time, since every look-up is a swizzle in a register.
 
+use super::aes_counter::{GROUP, Shared};
 use super::aes_tables::{self as tables, CONSTANT, Table, to_tower};
 use super::simd::*;
 use ::aes::cipher::{BlockDecrypt, KeyInit};
@@ -73,8 +74,15 @@ impl Tables {
         v128_xor(swizzle(u, inverted.0), swizzle(v, inverted.1))
     }
 
+    /// SubBytes and its double, in the tower and without its constant.
+    #[inline(always)]
+    fn substitute(&self, x: v128) -> (v128, v128) {
+        let inverted = self.invert(x);
+        (self.output(self.once, inverted), self.output(self.twice, inverted))
+    }
+
     /// SubBytes in AES's own representation.
-    fn substitute(&self, x: v128) -> v128 {
+    fn sub_bytes(&self, x: v128) -> v128 {
         let inside = self.map(self.enter, x);
         v128_xor(self.output(self.last, self.invert(inside)), u8x16_splat(CONSTANT))
     }
@@ -113,25 +121,48 @@ impl Aes {
         Aes { tables, rounds, keys, last_shift, inverse: Inverse::new(key) }
     }
 
-    /// Encrypts blocks. ShiftRows is never carried out but once at the end: until then the steps
-    /// of MixColumns and the round keys account for it.
+    /// Encrypts blocks.
     #[inline(always)]
-    pub fn encrypt<const N: usize>(&self, mut blocks: [v128; N]) -> [v128; N] {
+    pub fn encrypt<const N: usize>(&self, blocks: [v128; N]) -> [v128; N] {
+        self.rounds_from(1, blocks.map(|block| self.enter(block)))
+    }
+
+    /// The state before the first round.
+    #[inline(always)]
+    pub fn enter(&self, block: v128) -> v128 {
+        v128_xor(self.tables.map(self.tables.enter, block), self.keys[0])
+    }
+
+    /// The same for bytes that all stand last in their blocks.
+    #[inline(always)]
+    pub fn enter_last(&self, bytes: v128) -> v128 {
+        let key = u8x16_splat(u8x16_extract_lane::<15>(self.keys[0]));
+        v128_xor(self.tables.map(self.tables.enter, bytes), key)
+    }
+
+    /// SubBytes and its double, in the tower and without its constant.
+    #[inline(always)]
+    pub fn substitute(&self, x: v128) -> (v128, v128) {
+        self.tables.substitute(x)
+    }
+
+    /// One round in which only the bytes in `mask` count.
+    pub fn round(&self, round: usize, block: v128, mask: v128) -> v128 {
+        let (once, twice) = self.substitute(block);
+        let (down, up) = (self.tables.down[round % 4], self.tables.up[round % 4]);
+        mix(v128_and(once, mask), v128_and(twice, mask), down, up, self.keys[round])
+    }
+
+    /// All rounds from `first` on.
+    #[inline(always)]
+    fn rounds_from<const N: usize>(&self, first: usize, mut blocks: [v128; N]) -> [v128; N] {
         let tables = self.tables;
-        for block in &mut blocks {
-            *block = v128_xor(tables.map(tables.enter, *block), self.keys[0]);
-        }
-        for round in 1..self.rounds {
+        for round in first..self.rounds {
             let key = self.keys[round];
             let (down, up) = (tables.down[round % 4], tables.up[round % 4]);
             for block in &mut blocks {
-                let inverted = tables.invert(*block);
-                let once = tables.output(tables.once, inverted);
-                let twice = tables.output(tables.twice, inverted);
-                // 2a + 3b + c + d, where b, c and d are the rows below a.
-                let a2_b = v128_xor(twice, swizzle(once, down));
-                let d_key = v128_xor(swizzle(once, up), key);
-                *block = v128_xor(v128_xor(a2_b, swizzle(a2_b, down)), d_key);
+                let (once, twice) = tables.substitute(*block);
+                *block = mix(once, twice, down, up, key);
             }
         }
         for block in &mut blocks {
@@ -157,19 +188,45 @@ impl Aes {
     }
 
     /// Encrypts or decrypts; the counter runs on by whole blocks (RFC 4344 §4).
-    pub fn ctr(&self, counter: &mut u128, data: &mut [u8]) {
+    pub fn ctr(&self, counter: &mut u128, mut data: &mut [u8]) {
+        if data.len() >= GROUP * BLOCK {
+            data = self.ctr_groups(counter, data);
+        }
         let (chunks, rest) = data.as_chunks_mut::<{ WIDE * BLOCK }>();
         for chunk in chunks {
-            let stream = self.key_stream(*counter);
-            for (at, key) in stream.into_iter().enumerate() {
-                xor_at(chunk, BLOCK * at, key);
-            }
+            xor_chunk(self.key_stream(*counter), chunk);
             *counter = counter.wrapping_add(WIDE as u128);
         }
         if !rest.is_empty() {
             xor_some(&self.key_stream(*counter), rest);
             *counter = counter.wrapping_add(rest.len().div_ceil(BLOCK) as u128);
         }
+    }
+
+    /// The bulk of it: sixteen blocks at a time where they have all but the last byte in common.
+    fn ctr_groups<'a>(&self, counter: &mut u128, mut data: &'a mut [u8]) -> &'a mut [u8] {
+        let mut shared = Shared::new(self, *counter);
+        while data.len() >= GROUP * BLOCK {
+            if !shared.fits(*counter) {
+                shared = Shared::new(self, *counter);
+            }
+            if !shared.fits(*counter) {
+                // The last byte is about to run over.
+                let (chunk, rest) = data.split_first_chunk_mut().expect("eight blocks");
+                xor_chunk(self.key_stream(*counter), chunk);
+                *counter = counter.wrapping_add(WIDE as u128);
+                data = rest;
+                continue;
+            }
+            let (group, rest) = data.split_at_mut(GROUP * BLOCK);
+            shared.states(self, *counter, |half, states| {
+                let chunk = group[half * WIDE * BLOCK..].first_chunk_mut().expect("eight blocks");
+                xor_chunk(self.rounds_from(3, states), chunk);
+            });
+            *counter = counter.wrapping_add(GROUP as u128);
+            data = rest;
+        }
+        data
     }
 
     pub fn cbc_encrypt(&self, iv: &mut [u8; BLOCK], data: &mut [u8]) {
@@ -188,6 +245,23 @@ impl Aes {
             xor_at(block, 0, load(iv, 0));
             *iv = cipher;
         }
+    }
+}
+
+/// MixColumns and AddRoundKey. ShiftRows is never carried out but once at the end: until then the
+/// steps down the columns and the round keys account for it.
+#[inline(always)]
+fn mix(once: v128, twice: v128, down: v128, up: v128, key: v128) -> v128 {
+    // 2a + 3b + c + d, where b, c and d are the rows below a.
+    let a2_b = v128_xor(twice, swizzle(once, down));
+    let d_key = v128_xor(swizzle(once, up), key);
+    v128_xor(v128_xor(a2_b, swizzle(a2_b, down)), d_key)
+}
+
+#[inline(always)]
+fn xor_chunk(stream: [v128; WIDE], chunk: &mut [u8; WIDE * BLOCK]) {
+    for (at, key) in stream.into_iter().enumerate() {
+        xor_at(chunk, BLOCK * at, key);
     }
 }
 
@@ -212,14 +286,14 @@ fn expand(tables: &Tables, key: &[u8], rounds: usize) -> Vec<u8> {
         let at = schedule.len();
         let mut word: [u8; 4] = schedule[at - 4..].try_into().expect("4 bytes");
         let substitute = |word: [u8; 4]| {
-            let bytes = tables.substitute(u32x4_splat(u32::from_le_bytes(word)));
+            let bytes = tables.sub_bytes(u32x4_splat(u32::from_le_bytes(word)));
             (u32x4_extract_lane::<0>(bytes)).to_le_bytes()
         };
         if at % key.len() == 0 {
             word.rotate_left(1);
             word = substitute(word);
             word[0] ^= round_constant;
-            round_constant = round_constant << 1 ^ (round_constant >> 7) * 0x1b;
+            round_constant = (round_constant << 1) ^ ((round_constant >> 7) * 0x1b);
         } else if key.len() == 32 && at % key.len() == 16 {
             word = substitute(word);
         }

@@ -143,15 +143,11 @@ pub const INVERSE: Table = table!(n => divide(1, n));
 /// 1/(ζn).
 pub const INVERSE_ZETA: Table = table!(n => divide(divide(1, ZETA_T.0), n));
 /// The S-box, in the tower's representation: look up 1/u and 1/v, and add.
-pub const ONCE: [Table; 2] = [
-    table!(n => to_tower(output(n, U, 1))),
-    table!(n => to_tower(output(n, V, 1))),
-];
+pub const ONCE: [Table; 2] =
+    [table!(n => to_tower(output(n, U, 1))), table!(n => to_tower(output(n, V, 1)))];
 /// Twice the S-box, for MixColumns.
-pub const TWICE: [Table; 2] = [
-    table!(n => to_tower(output(n, U, 2))),
-    table!(n => to_tower(output(n, V, 2))),
-];
+pub const TWICE: [Table; 2] =
+    [table!(n => to_tower(output(n, U, 2))), table!(n => to_tower(output(n, V, 2)))];
 /// The S-box in AES's own representation, for the last round.
 pub const LAST: [Table; 2] = [table!(n => output(n, U, 1)), table!(n => output(n, V, 1))];
 /// The way into the tower, by lower and upper nibble.

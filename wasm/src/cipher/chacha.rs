@@ -110,7 +110,11 @@ fn rotate<const LEFT: u32, const RIGHT: u32>(x: v128) -> v128 {
 
 #[inline(always)]
 fn rotate_16(x: v128, masks: Masks) -> v128 {
-    if cfg!(target_feature = "relaxed-simd") { swizzle(x, masks.by_16) } else { rotate::<16, 16>(x) }
+    if cfg!(target_feature = "relaxed-simd") {
+        swizzle(x, masks.by_16)
+    } else {
+        rotate::<16, 16>(x)
+    }
 }
 
 #[inline(always)]

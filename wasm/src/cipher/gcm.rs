@@ -59,7 +59,7 @@ impl AesGcm {
         }
         let (blocks, rest) = text.as_chunks::<BLOCK>();
         sum = self.ghash.absorb(sum, blocks);
-        let bits = (8 * aad.len() as u128) << 64 | 8 * text.len() as u128;
+        let bits = ((8 * aad.len() as u128) << 64) | (8 * text.len() as u128);
         let lengths = bits.to_be_bytes();
         sum = if rest.is_empty() {
             self.ghash.absorb(sum, &[lengths])

@@ -1,6 +1,7 @@
 //! What protects the packets of one direction: a cipher and a MAC, or both in one.
 
 pub mod aes;
+mod aes_counter;
 mod aes_tables;
 mod chacha;
 pub mod chacha_poly;

@@ -1,7 +1,7 @@
-use super::{Direction, HEADER, MIN_PADDING};
+use super::{Direction, HEADER, MIN_PADDING, Slack};
 use crate::cipher::RawKeys;
 use crate::kdf::Exchange;
-use crate::memory::{wipe, wipe_stack};
+use crate::memory::{scrubbed, wipe, wipe_stack};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// RFC 4253 §7.3: what follows NEWKEYS is under other keys.
@@ -38,6 +38,7 @@ pub struct Opener {
     max_packet: usize,
     table: Vec<Opened>,
     status: Status,
+    slack: Slack,
 }
 
 #[wasm_bindgen]
@@ -52,6 +53,7 @@ impl Opener {
             max_packet,
             table: Vec::new(),
             status: Status::Open,
+            slack: Slack::default(),
         }
     }
 
@@ -66,6 +68,9 @@ impl Opener {
             self.inbox.copy_within(keep.., 0);
             self.inbox.truncate(self.inbox.len() - keep);
             self.start -= keep;
+        }
+        if self.inbox.is_empty() {
+            self.slack.settle(&mut self.inbox, length);
         }
         self.inbox.reserve(length);
         let shift = (self.inbox.as_ptr() as u32).wrapping_sub(base).wrapping_sub(keep as u32);
@@ -121,9 +126,7 @@ impl Opener {
         reset: bool,
     ) -> bool {
         let exchange = Exchange { hash, secret, exchange_hash, session_id, to_server };
-        let done = self.direction.rekey((cipher, mac), &exchange, reset);
-        wipe_stack();
-        done
+        scrubbed(|| self.direction.rekey((cipher, mac), &exchange, reset))
     }
 
     pub fn set_keys(
@@ -135,10 +138,10 @@ impl Opener {
         mac_key: &[u8],
         sequence: u32,
     ) -> bool {
-        let done =
-            self.direction.set_keys((cipher, mac), &RawKeys::new(key, iv, mac_key), sequence);
-        wipe_stack();
-        done
+        scrubbed(|| {
+            let keys = RawKeys::new(key, iv, mac_key);
+            self.direction.set_keys((cipher, mac), &keys, sequence)
+        })
     }
 }
 

@@ -1,12 +1,9 @@
-use super::{Direction, HEADER, MIN_PADDING};
+use super::{Direction, HEADER, MIN_PADDING, Slack};
 use crate::cipher::RawKeys;
 use crate::kdf::Exchange;
-use crate::memory::wipe_stack;
+use crate::memory::{scrubbed, wipe_stack};
 use crate::random;
 use wasm_bindgen::prelude::wasm_bindgen;
-
-/// An empty outbox larger than this is given back.
-const KEEP: usize = 1 << 20;
 
 /// The outgoing direction: payloads in, packets out.
 #[wasm_bindgen]
@@ -15,13 +12,19 @@ pub struct Sealer {
     /// Sealed packets; the room for the next payload lies behind them.
     outbox: Vec<u8>,
     taken: usize,
+    slack: Slack,
 }
 
 #[wasm_bindgen]
 impl Sealer {
     #[wasm_bindgen(constructor)]
     pub fn new() -> Self {
-        Sealer { direction: Direction::clear(), outbox: Vec::new(), taken: 0 }
+        Sealer {
+            direction: Direction::clear(),
+            outbox: Vec::new(),
+            taken: 0,
+            slack: Slack::default(),
+        }
     }
 
     pub fn sequence(&self) -> u32 {
@@ -34,11 +37,12 @@ impl Sealer {
 
     /// Where to write `length` bytes of payload. Valid until the next call.
     pub fn room(&mut self, length: usize) -> *mut u8 {
-        if self.taken == self.outbox.len() {
-            self.outbox.clear();
+        // A writer that never catches up must not make the outbox grow for ever.
+        if self.taken >= self.pending() {
+            self.outbox.drain(..self.taken);
             self.taken = 0;
-            if self.outbox.capacity() > KEEP {
-                self.outbox = Vec::new();
+            if self.outbox.is_empty() {
+                self.slack.settle(&mut self.outbox, length);
             }
         }
         let protection = &self.direction.protection;
@@ -91,9 +95,7 @@ impl Sealer {
         reset: bool,
     ) -> bool {
         let exchange = Exchange { hash, secret, exchange_hash, session_id, to_server };
-        let done = self.direction.rekey((cipher, mac), &exchange, reset);
-        wipe_stack();
-        done
+        scrubbed(|| self.direction.rekey((cipher, mac), &exchange, reset))
     }
 
     pub fn set_keys(
@@ -105,10 +107,10 @@ impl Sealer {
         mac_key: &[u8],
         sequence: u32,
     ) -> bool {
-        let done =
-            self.direction.set_keys((cipher, mac), &RawKeys::new(key, iv, mac_key), sequence);
-        wipe_stack();
-        done
+        scrubbed(|| {
+            let keys = RawKeys::new(key, iv, mac_key);
+            self.direction.set_keys((cipher, mac), &keys, sequence)
+        })
     }
 }
 

@@ -6,6 +6,7 @@ mod sha256;
 mod sha512;
 mod stream;
 
+use crate::memory::scrubbed;
 use sha1::Sha1;
 use sha256::Sha256;
 use sha512::{Sha384, Sha512};
@@ -104,9 +105,9 @@ pub fn digest(hash: &str, data: &[u8]) -> Option<Vec<u8>> {
 
 #[wasm_bindgen]
 pub fn hmac(hash: &str, key: &[u8], data: &[u8]) -> Option<Vec<u8>> {
-    let mac = Hmac::new(Hash::named(hash)?, key);
-    let mut tag = vec![0; mac.size()];
-    mac.tag(&[data], &mut tag);
+    let hash = Hash::named(hash)?;
+    let mut tag = vec![0; hash.size()];
+    scrubbed(|| Hmac::new(hash, key).tag(&[data], &mut tag));
     Some(tag)
 }
 

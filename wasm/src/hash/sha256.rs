@@ -3,12 +3,18 @@
 use super::constants::{IV256, K256};
 use super::stream::Function;
 use crate::cipher::simd::*;
-use std::ptr::read_volatile;
 
 #[derive(Clone, Copy)]
 pub struct Sha256([u32; 8]);
 
 const BLOCK: usize = 64;
+
+/// Swizzles: bytes of words reversed; words 0 and 2 to the lower half; and to the upper half.
+static MOVES: [[u8; 16]; 3] = [
+    [3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12],
+    [0, 1, 2, 3, 8, 9, 10, 11, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80],
+    [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0, 1, 2, 3, 8, 9, 10, 11],
+];
 
 impl Function for Sha256 {
     type Block = [u8; BLOCK];
@@ -19,9 +25,10 @@ impl Function for Sha256 {
     }
 
     fn compress(&mut self, blocks: &[[u8; BLOCK]]) {
-        let constants = std::hint::black_box(&K256);
+        // Hidden from the optimizer: it would build them anew, word by word, at each use.
+        let (constants, moves) = std::hint::black_box((&K256, &MOVES));
         for block in blocks {
-            compress(&mut self.0, block, constants);
+            compress(&mut self.0, block, constants, moves);
         }
     }
 
@@ -33,28 +40,32 @@ impl Function for Sha256 {
 }
 
 #[inline(always)]
-fn compress(state: &mut [u32; 8], block: &[u8; BLOCK], constants: &[[u32; 16]; 4]) {
+fn compress(
+    state: &mut [u32; 8],
+    block: &[u8; BLOCK],
+    constants: &[[u32; 16]; 4],
+    moves: &[[u8; 16]; 3],
+) {
     let (first, others) = constants.split_first().expect("constants");
-    let mut w: [v128; 4] = std::array::from_fn(|at| big_endian(load(block, 16 * at)));
-    // Schedule words with their constants, sixteen ahead of the rounds that use them. Volatile,
-    // for else they become lane extractions, which cost more than a load.
-    let mut ahead: [v128; 4] = std::array::from_fn(|at| i32x4_add(w[at], load_words(first, 4 * at)));
+    let [reverse, to_lower, to_upper] = [0, 1, 2].map(|at| load(&moves[at], 0));
+    let mut w: [v128; 4] = std::array::from_fn(|at| swizzle(load(block, 16 * at), reverse));
+    // Schedule words with their constants, sixteen ahead of the rounds that use them.
+    let mut ahead: [v128; 4] =
+        std::array::from_fn(|at| i32x4_add(w[at], load_words(first, 4 * at)));
     let mut s = *state;
     macro_rules! four_rounds {
         ($($at:literal)*) => {$(
-            let words: *const u32 = (&raw const ahead[$at]).cast();
-            // SAFETY: four words in a vector of 16 bytes.
-            let word = |lane| unsafe { read_volatile(words.add(lane)) };
-            round::<{ 4 * $at }>(&mut s, word(0));
-            round::<{ 4 * $at + 1 }>(&mut s, word(1));
-            round::<{ 4 * $at + 2 }>(&mut s, word(2));
-            round::<{ 4 * $at + 3 }>(&mut s, word(3));
+            round::<{ 4 * $at }>(&mut s, u32x4_extract_lane::<0>(ahead[$at]));
+            round::<{ 4 * $at + 1 }>(&mut s, u32x4_extract_lane::<1>(ahead[$at]));
+            round::<{ 4 * $at + 2 }>(&mut s, u32x4_extract_lane::<2>(ahead[$at]));
+            round::<{ 4 * $at + 3 }>(&mut s, u32x4_extract_lane::<3>(ahead[$at]));
         )*};
     }
     macro_rules! rounds_and_schedule {
         ($next:ident: $($at:literal)*) => {$(
             four_rounds!($at);
-            w[$at] = schedule(w[$at], w[($at + 1) % 4], w[($at + 2) % 4], w[($at + 3) % 4]);
+            let near = |ahead: usize| w[($at + ahead) % 4];
+            w[$at] = schedule(w[$at], near(1), near(2), near(3), to_lower, to_upper);
             ahead[$at] = i32x4_add(w[$at], load_words($next, 4 * $at));
         )*};
     }
@@ -83,29 +94,26 @@ fn round<const NUMBER: usize>(s: &mut [u32; 8], word: u32) {
 
 /// Four new words: each needs the one two before it, so they come in two halves.
 #[inline(always)]
-fn schedule(w0: v128, w4: v128, w8: v128, w12: v128) -> v128 {
-    let zero = u32x4_splat(0);
+fn schedule(w0: v128, w4: v128, w8: v128, w12: v128, to_lower: v128, to_upper: v128) -> v128 {
     let w1 = i32x4_shuffle::<1, 2, 3, 4>(w0, w4);
     let w9 = i32x4_shuffle::<1, 2, 3, 4>(w8, w12);
     let sigma_0 = v128_xor(v128_xor(rotate::<7, 25>(w1), rotate::<18, 14>(w1)), u32x4_shr(w1, 3));
     let sum = i32x4_add(i32x4_add(w0, w9), sigma_0);
-    let half = i32x4_add(sum, sigma_1(i32x4_shuffle::<2, 3, 4, 5>(w12, zero)));
-    i32x4_add(half, sigma_1(i32x4_shuffle::<0, 1, 4, 5>(zero, half)))
+    let lower = swizzle(sigma_1(i32x4_shuffle::<2, 2, 3, 3>(w12, w12)), to_lower);
+    let half = i32x4_add(sum, lower);
+    let upper = swizzle(sigma_1(i32x4_shuffle::<0, 0, 1, 1>(half, half)), to_upper);
+    i32x4_add(half, upper)
 }
 
+/// Of words that come doubled, so that shifts of the pair are rotations; in words 0 and 2.
 #[inline(always)]
 fn sigma_1(x: v128) -> v128 {
-    v128_xor(v128_xor(rotate::<17, 15>(x), rotate::<19, 13>(x)), u32x4_shr(x, 10))
+    v128_xor(v128_xor(u64x2_shr(x, 17), u64x2_shr(x, 19)), u32x4_shr(x, 10))
 }
 
 #[inline(always)]
 fn rotate<const RIGHT: u32, const LEFT: u32>(x: v128) -> v128 {
     v128_or(u32x4_shr(x, RIGHT), i32x4_shl(x, LEFT))
-}
-
-#[inline(always)]
-fn big_endian(x: v128) -> v128 {
-    i8x16_shuffle::<3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12>(x, x)
 }
 
 #[inline(always)]

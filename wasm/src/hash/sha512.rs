@@ -3,7 +3,6 @@
 use super::constants::{IV384, IV512, K512};
 use super::stream::Function;
 use crate::cipher::simd::*;
-use std::ptr::read_volatile;
 
 #[derive(Clone, Copy)]
 pub struct Sha512([u64; 8]);
@@ -57,16 +56,14 @@ impl Function for Sha384 {
 fn compress(state: &mut [u64; 8], block: &[u8; BLOCK], constants: &[[u64; 16]; 5]) {
     let (first, others) = constants.split_first().expect("constants");
     let mut w: [v128; 8] = std::array::from_fn(|at| big_endian(load(block, 16 * at)));
-    // As in SHA-256: sixteen words ahead of the rounds, and volatile.
-    let mut ahead: [v128; 8] = std::array::from_fn(|at| i64x2_add(w[at], load_words(first, 2 * at)));
+    // As in SHA-256: sixteen words ahead of the rounds.
+    let mut ahead: [v128; 8] =
+        std::array::from_fn(|at| i64x2_add(w[at], load_words(first, 2 * at)));
     let mut s = *state;
     macro_rules! two_rounds {
         ($($at:literal)*) => {$(
-            let words: *const u64 = (&raw const ahead[$at]).cast();
-            // SAFETY: two words in a vector of 16 bytes.
-            let word = |lane| unsafe { read_volatile(words.add(lane)) };
-            round::<{ 2 * $at }>(&mut s, word(0));
-            round::<{ 2 * $at + 1 }>(&mut s, word(1));
+            round::<{ 2 * $at }>(&mut s, u64x2_extract_lane::<0>(ahead[$at]));
+            round::<{ 2 * $at + 1 }>(&mut s, u64x2_extract_lane::<1>(ahead[$at]));
         )*};
     }
     macro_rules! rounds_and_schedule {

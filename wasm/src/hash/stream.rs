@@ -48,7 +48,8 @@ impl<F: Function> Stream<F> {
         let whole = bytes.len() / Self::BLOCK;
         let (blocks, rest) = bytes.split_at(whole * Self::BLOCK);
         // SAFETY: blocks are arrays of bytes, and the slice holds `whole` of them.
-        self.function.compress(unsafe { std::slice::from_raw_parts(blocks.as_ptr().cast(), whole) });
+        self.function
+            .compress(unsafe { std::slice::from_raw_parts(blocks.as_ptr().cast(), whole) });
         self.part[..rest.len()].copy_from_slice(rest);
         self.filled = rest.len();
     }

@@ -1,0 +1,102 @@
+/** Whatever a peer sends, the core answers with a payload or a ProtocolError; it never traps. */
+
+import { assert, assertEquals } from "@std/assert";
+import { ProtocolError } from "../../lib/errors.ts";
+import { Opener, Sealer } from "../../lib/crypto/packet_cipher.ts";
+import { verifyEcdsa, verifyEd25519, verifyRsa } from "../../lib/crypto/sign.ts";
+import { core } from "../../lib/crypto/wasm.ts";
+import { drain, keysFor, nameOf, pattern, SUITES } from "./packets.ts";
+
+/** Numbers below a bound, the same on every run (a linear congruential generator). */
+function generator(seed: number): (bound: number) => number {
+  let state = seed >>> 0;
+  return (bound) => {
+    state = Math.imul(state, 1664525) + 1013904223 >>> 0;
+    return Math.floor(state / 2 ** 32 * bound);
+  };
+}
+
+for (const [seed, suite] of SUITES.entries()) {
+  Deno.test(`${nameOf(suite)}: damaged streams end in a ProtocolError, intact packets before it`, () => {
+    const random = generator(seed + 1);
+    for (let round = 0; round < 120; round++) {
+      using sealer = new Sealer();
+      using opener = new Opener();
+      sealer.setKeys(keysFor(suite));
+      opener.setKeys(keysFor(suite));
+      const payloads = Array.from({ length: 6 }, (_, at) => pattern(1 + random(600), at));
+      const ends = payloads.map((payload) => {
+        sealer.sealPayload(payload);
+        return sealer.pending;
+      });
+      const wire = drain(sealer);
+      const damaged = random(wire.length);
+      wire[damaged]! ^= 1 + random(255);
+      const intact = ends.filter((end) => end <= damaged).length;
+      const opened: Uint8Array[] = [];
+      let failed = false;
+      for (let at = 0; at < wire.length && !failed;) {
+        const step = 1 + random(400);
+        opener.push(wire.subarray(at, at + step));
+        at += step;
+        try {
+          for (let next; (next = opener.next()) !== null;) opened.push(next.slice());
+        } catch (error) {
+          assert(error instanceof ProtocolError, `${error}`);
+          failed = true;
+        }
+      }
+      assertEquals(opened.slice(0, intact), payloads.slice(0, intact));
+      if (suite.cipher !== "none") assertEquals(opened.length, intact);
+    }
+  });
+
+  Deno.test(`${nameOf(suite)}: noise never traps`, () => {
+    const random = generator(seed + 1000);
+    for (let round = 0; round < 200; round++) {
+      using opener = new Opener({ maxPacket: 1 + random(5000) });
+      opener.setKeys(keysFor(suite, random(2 ** 32)));
+      try {
+        for (let push = 0; push < 8; push++) {
+          const noise = pattern(random(900), random(2 ** 30));
+          // Small lengths, so that the noise gets as far as the MAC.
+          if (push === 0 && noise.length > 4) noise.set([0, 0, random(4), random(256) & 0xf0]);
+          opener.push(noise);
+          while (opener.next() !== null);
+        }
+      } catch (error) {
+        assert(error instanceof ProtocolError, `${error}`);
+      }
+    }
+  });
+}
+
+Deno.test("arguments of any length are refused or answered, never a trap", () => {
+  const random = generator(9);
+  const some = () => pattern(random(3) === 0 ? random(4) : random(2100), random(2 ** 30));
+  const ciphers = ["aes128-ctr", "aes256-cbc", "aes256-gcm@openssh.com", "3des-cbc"];
+  for (let round = 0; round < 300; round++) {
+    for (const cipher of [...ciphers, "chacha20-poly1305@openssh.com", ""]) {
+      core.crypt(cipher, some(), some(), some(), round % 2 === 0);
+    }
+    for (const name of ["x25519", "nistp256", "nistp384", "mlkem768x25519", ""]) {
+      core.agree(name, some(), some());
+      core.respond(name, some());
+    }
+    core.mlkem_encapsulate(some(), some());
+    core.mlkem_decapsulate(some(), some());
+    assert(!verifyEd25519(some(), some(), some()));
+    assert(!verifyEcdsa("nistp256", some(), some(), some(), some()));
+    assert(!verifyEcdsa("nistp384", some(), some(), some(), some()));
+    assert(!verifyRsa("SHA-512", some(), some(), some(), some()));
+    core.sign_ecdsa("nistp256", some(), some(), some());
+    core.sign_ed25519(some(), some());
+    core.bcrypt_pbkdf(some(), some(), random(2), random(70));
+    core.poly1305(some(), some());
+  }
+  for (let round = 0; round < 20; round++) {
+    const part = () => pattern(random(300), random(2 ** 30));
+    const key = [part(), part(), part(), part(), part(), part()] as const;
+    assertEquals(core.sign_rsa("SHA-512", ...key, part()), undefined);
+  }
+});

@@ -1,0 +1,93 @@
+/** WebAssembly memory keeps nothing secret: neither freed blocks nor the stack. */
+
+import { assert } from "@std/assert";
+import { generateKeyPairSync } from "node:crypto";
+import { decryptBytes } from "../../lib/crypto/cipher.ts";
+import { bcryptPbkdf, hmac } from "../../lib/crypto/digest.ts";
+import { curve25519 } from "../../lib/crypto/kex/curve25519.ts";
+import { ecdh } from "../../lib/crypto/kex/ecdh.ts";
+import { mlkem768x25519 } from "../../lib/crypto/kex/mlkem.ts";
+import {
+  ecdsaPublicKey,
+  ed25519PublicKey,
+  generateEcdsa,
+  generateEd25519,
+  signEcdsa,
+  signEd25519,
+  signRsa,
+} from "../../lib/crypto/sign.ts";
+import { heap } from "../../lib/crypto/wasm.ts";
+import { pattern } from "./packets.ts";
+
+function assertGone(secrets: Record<string, Uint8Array>): void {
+  const memory = heap();
+  for (const [name, bytes] of Object.entries(secrets)) {
+    for (let start = 0; start + 8 <= bytes.length; start += 8) {
+      for (
+        const order of [bytes.slice(start, start + 8), bytes.slice(start, start + 8).reverse()]
+      ) {
+        const at = find(memory, order);
+        assert(at < 0, `${name} from byte ${start} on is still at address ${at}`);
+      }
+    }
+  }
+}
+
+function find(memory: Uint8Array, needle: Uint8Array): number {
+  for (let at = memory.indexOf(needle[0]!); at >= 0; at = memory.indexOf(needle[0]!, at + 1)) {
+    if (needle.every((byte, offset) => memory[at + offset] === byte)) return at;
+  }
+  return -1;
+}
+
+for (
+  const [name, method] of Object.entries({
+    curve25519,
+    nistp256: ecdh("nistp256"),
+    nistp384: ecdh("nistp384"),
+    mlkem768x25519,
+  })
+) {
+  Deno.test(`${name}: the shared secret is not left in memory`, () => {
+    const initiator = method.initiate();
+    const { publicValue, secret } = method.respond(initiator.publicValue);
+    initiator.finish(publicValue);
+    initiator[Symbol.dispose]();
+    assertGone({ secret: secret.subarray(-32) });
+  });
+}
+
+Deno.test("private keys are not left in memory by signing or by deriving public keys", () => {
+  const { seed } = generateEd25519();
+  signEd25519(seed, pattern(50));
+  ed25519PublicKey(seed);
+  assertGone({ seed });
+  for (const curve of ["nistp256", "nistp384"] as const) {
+    const { scalar, point } = generateEcdsa(curve);
+    signEcdsa(curve, scalar, point, pattern(50));
+    ecdsaPublicKey(curve, scalar);
+    assertGone({ [curve]: scalar });
+  }
+});
+
+Deno.test("an RSA key is not left in memory by signing", () => {
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const jwk = privateKey.export({ format: "jwk" }) as Record<string, string>;
+  const part = (name: string) => Uint8Array.fromBase64(jwk[name]!, { alphabet: "base64url" });
+  const [d, p, q, iqmp] = ["d", "p", "q", "qi"].map(part) as [
+    Uint8Array,
+    Uint8Array,
+    Uint8Array,
+    Uint8Array,
+  ];
+  signRsa("SHA-256", { n: part("n"), e: part("e"), d, p, q, iqmp }, pattern(50));
+  assertGone({ d, p, q, iqmp, dp: part("dp"), dq: part("dq") });
+});
+
+Deno.test("keys and texts of private keys at rest are not left in memory", () => {
+  const passphrase = pattern(24, 77);
+  const key = bcryptPbkdf(passphrase, pattern(16, 78), 2, 48);
+  const text = decryptBytes("aes256-ctr", key.subarray(0, 32), key.subarray(32), pattern(64, 79));
+  hmac("SHA-256", key, pattern(10));
+  assertGone({ passphrase, key, text });
+});

@@ -1,0 +1,151 @@
+//! The first two rounds of AES for counters that differ in their last byte only.
+//!
+//! After the first round such blocks differ in the four bytes of one column, so their SubBytes is
+//! done for sixteen blocks in one vector; in the second round for four blocks in one vector. What is
+//! the same in all of them is worked out once for 256 blocks.
+
+use super::aes::{Aes, WIDE};
+use super::aes_tables::{Table, step};
+use super::simd::*;
+
+/// Counters that one run takes: as many as a vector has bytes.
+pub const GROUP: usize = 16;
+/// The last byte of the counter's block.
+const LAST: usize = 15;
+/// An index that a swizzle answers with 0.
+const NOTHING: u8 = 0x80;
+
+/// Where a byte of the state goes in MixColumns, ShiftRows being owed `owed` times: as its double
+/// to its own place, as itself and its double one row up, and as itself to the other two rows.
+struct Spread {
+    own: usize,
+    up: usize,
+    two_up: usize,
+    down: usize,
+}
+
+const fn spread(byte: usize, owed: usize) -> Spread {
+    let up = taken_by(step(1, owed), byte);
+    Spread {
+        own: byte,
+        up,
+        two_up: taken_by(step(1, owed), up),
+        down: taken_by(step(3, owed), byte),
+    }
+}
+
+/// The place whose index in `table` is `byte`.
+const fn taken_by(table: Table, byte: usize) -> usize {
+    let mut at = 0;
+    while table[at] as usize != byte {
+        at += 1;
+    }
+    at
+}
+
+const FIRST: Spread = spread(LAST, 1);
+/// The bytes that differ after the first round.
+const CHANGED: [usize; 4] = [FIRST.own, FIRST.up, FIRST.two_up, FIRST.down];
+
+/// For four blocks, what their changed bytes get: `once` the S-box's output, or `twice`.
+const GATHER_ONCE: Table = gather([false, true, true, true]);
+const GATHER_TWICE: Table = gather([true, true, false, false]);
+
+const fn gather(wanted: [bool; 4]) -> Table {
+    let mut table = [NOTHING; 16];
+    let mut at = 0;
+    while at < 16 {
+        if wanted[at % 4] {
+            table[at] = at as u8 / 4;
+        }
+        at += 1;
+    }
+    table
+}
+
+/// For one block out of four, where its changed bytes go in the second round.
+const fn scatter(block: usize, once: bool) -> Table {
+    let mut table = [NOTHING; 16];
+    let mut at = 0;
+    while at < 4 {
+        let spread = spread(CHANGED[at], 2);
+        let byte = (4 * block + at) as u8;
+        table[spread.up] = byte;
+        if once {
+            table[spread.two_up] = byte;
+            table[spread.down] = byte;
+        } else {
+            table[spread.own] = byte;
+        }
+        at += 1;
+    }
+    table
+}
+
+/// All ones but for some bytes.
+const fn without(bytes: &[usize]) -> Table {
+    let mut table = [0xff; 16];
+    let mut at = 0;
+    while at < bytes.len() {
+        table[bytes[at]] = 0;
+        at += 1;
+    }
+    table
+}
+
+const SCATTER: [[Table; 2]; 4] = [
+    [scatter(0, true), scatter(0, false)],
+    [scatter(1, true), scatter(1, false)],
+    [scatter(2, true), scatter(2, false)],
+    [scatter(3, true), scatter(3, false)],
+];
+
+/// What 256 counters have in common.
+pub struct Shared {
+    /// The counter without its last byte.
+    upper: u128,
+    /// The changed bytes after the first round, four times, without what the last byte adds.
+    changed: v128,
+    /// The state after the second round, without what the changed bytes add.
+    second: v128,
+}
+
+impl Shared {
+    pub fn new(aes: &Aes, counter: u128) -> Self {
+        let block = load(&counter.to_be_bytes(), 0);
+        let mask = |bytes: &[usize]| load(&without(bytes), 0);
+        let first = aes.round(1, aes.enter(block), mask(&[LAST]));
+        let second = aes.round(2, first, mask(&CHANGED));
+        let changed: Table = std::array::from_fn(|at| CHANGED[at % 4] as u8);
+        Shared { upper: counter >> 8, changed: swizzle(first, load(&changed, 0)), second }
+    }
+
+    /// Whether sixteen counters from this one on have this in common.
+    #[inline(always)]
+    pub fn fits(&self, counter: u128) -> bool {
+        self.upper == counter >> 8 && counter as u8 <= u8::MAX - GROUP as u8 + 1
+    }
+
+    /// Sixteen states after the second round, eight at a time.
+    #[inline(always)]
+    pub fn states(&self, aes: &Aes, counter: u128, mut each: impl FnMut(usize, [v128; WIDE])) {
+        let ramp = u8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        let lasts = i8x16_add(u8x16_splat(counter as u8), ramp);
+        let (once, twice) = aes.substitute(aes.enter_last(lasts));
+        for half in 0..2 {
+            let mut states = [self.second; WIDE];
+            for (quarter, states) in states.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                let block = u8x16_splat((8 * half + 4 * quarter) as u8);
+                let from_once = swizzle(once, i8x16_add(load(&GATHER_ONCE, 0), block));
+                let from_twice = swizzle(twice, i8x16_add(load(&GATHER_TWICE, 0), block));
+                let changed = v128_xor(self.changed, v128_xor(from_once, from_twice));
+                let (once, twice) = aes.substitute(changed);
+                for (state, [for_once, for_twice]) in states.iter_mut().zip(&SCATTER) {
+                    let added = swizzle(once, load(for_once, 0));
+                    *state = v128_xor(*state, v128_xor(added, swizzle(twice, load(for_twice, 0))));
+                }
+            }
+            each(half, states);
+        }
+    }
+}
