@@ -172,6 +172,7 @@ export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembl
 
 export interface InitOutput {
     readonly memory: WebAssembly.Memory;
+    readonly ring_core_0_17_14__bn_mul_mont: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly __getrandom_custom: (a: number, b: number) => number;
     readonly __wbg_initiator_free: (a: number, b: number) => void;
     readonly __wbg_opener_free: (a: number, b: number) => void;
@@ -219,7 +220,6 @@ export interface InitOutput {
     readonly sign_ecdsa: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => [number, number];
     readonly sign_ed25519: (a: number, b: number, c: number, d: number) => [number, number];
     readonly sign_rsa: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number) => [number, number];
-    readonly ring_core_0_17_14__bn_mul_mont: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly verify_ecdsa: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => number;
     readonly verify_ed25519: (a: number, b: number, c: number, d: number, e: number, f: number) => number;
     readonly verify_rsa: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => number;
