@@ -35,7 +35,7 @@
  */
 export { connect } from "./lib/client/connect.ts";
 export { Client, type ConnectionInfo, type WaitOptions } from "./lib/client/client.ts";
-export type { ConnectOptions } from "./lib/client/options.ts";
+export type { ConnectOptions, Jump } from "./lib/client/options.ts";
 export {
   acceptAnyHostKey,
   type HostAddress,
@@ -68,6 +68,19 @@ export {
 } from "./lib/session/process.ts";
 export type { PtyOptions, TerminalSize } from "./lib/session/pty.ts";
 export type { SignalName, TerminalMode } from "./lib/wire/numbers.ts";
+export type {
+  AddrOf,
+  BindAddress,
+  BindPort,
+  ForwardAddress,
+  ForwardTarget,
+  HostPort,
+  SocketPath,
+} from "./lib/forward/address.ts";
+export type { CheckOptions, Forwarder } from "./lib/forward/forwarder.ts";
+export type { ForwardOptions, TunnelOptions } from "./lib/forward/forwarding.ts";
+export type { RemoteListener } from "./lib/forward/listener.ts";
+export type { TunnelConn } from "./lib/forward/tunnel_conn.ts";
 export { Channel } from "./lib/connection/channel.ts";
 export type {
   Exit,

@@ -104,7 +104,7 @@ export const SFTP_CHUNK = 32 * 1024;
 export const SFTP_MAX_CHUNK = 255 * 1024;
 
 /** SFTP: bytes of reads or writes under way at once in one transfer. */
-export const SFTP_IN_FLIGHT = 4 * 1024 * 1024;
+export const SFTP_IN_FLIGHT = 16 * 1024 * 1024;
 
 /** SFTP: open handles that one client of our server may have. */
 export const SFTP_MAX_HANDLES = 256;

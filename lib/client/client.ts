@@ -1,6 +1,11 @@
 import type { Channel } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
 import { DisconnectError } from "../errors.ts";
+import type { AddrOf, BindAddress, BindPort, ForwardTarget } from "../forward/address.ts";
+import type { Forwarder } from "../forward/forwarder.ts";
+import { Forwarding, type ForwardOptions, type TunnelOptions } from "../forward/forwarding.ts";
+import type { RemoteListener } from "../forward/listener.ts";
+import type { TunnelConn } from "../forward/tunnel_conn.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { Command, type CommandOptions, startProcess, startProgram } from "../session/command.ts";
 import type { Process } from "../session/process.ts";
@@ -53,6 +58,8 @@ export class Client implements AsyncDisposable {
   readonly closed: Promise<void>;
   readonly #transport: Transport;
   readonly #connection: Connection;
+  readonly #forwarding: Forwarding;
+  readonly #finished: Promise<void>;
   readonly #login: { readonly host: HostAddress; readonly user: string };
 
   /** Clients come from `connect()`, not from a constructor. */
@@ -60,9 +67,12 @@ export class Client implements AsyncDisposable {
     transport: Transport,
     connection: Connection,
     login: { readonly host: HostAddress; readonly user: string },
+    finished: Promise<void> = transport.finished,
   ) {
     this.#transport = transport;
     this.#connection = connection;
+    this.#forwarding = new Forwarding(connection, transport.closed);
+    this.#finished = finished;
     this.#login = login;
     this.closed = transport.closed.then((cause) => {
       if (!(cause instanceof DisconnectError && cause.by === "us")) throw cause;
@@ -151,6 +161,63 @@ export class Client implements AsyncDisposable {
   }
 
   /**
+   * Connects from the server to an address or unix socket in its network.
+   *
+   * @param target `host:port`, resolved by the server, or the path of a unix socket
+   * @throws {ChannelOpenError} If the server forbids it or cannot connect
+   */
+  dial(target: ForwardTarget, options: WaitOptions = {}): Promise<TunnelConn> {
+    return this.#forwarding.dial(target, options);
+  }
+
+  /**
+   * Listens on a port or unix socket of the server's.
+   *
+   * @param on The port, 0 for a free one; only the server itself can connect unless `hostname` says
+   *   more: an empty one is every address
+   * @throws {RequestDeniedError} If the server refuses
+   */
+  listen<A extends BindAddress>(
+    on: A,
+    options: WaitOptions = {},
+  ): Promise<RemoteListener<AddrOf<A>>> {
+    return this.#forwarding.listen(on, options);
+  }
+
+  /**
+   * Brings an address in the server's network here, as `ssh -L`: what connects to `from` on this side
+   * comes out at `to` there. Listens on 127.0.0.1 unless `hostname` says more.
+   *
+   * Needs `--allow-net` for a port, `--allow-read` and `--allow-write` for a unix socket.
+   *
+   * @throws {TypeError} If `to` is no address
+   */
+  forwardLocal<A extends BindAddress>(options: ForwardOptions<A>): Promise<Forwarder<AddrOf<A>>> {
+    return this.#forwarding.local(options);
+  }
+
+  /**
+   * Brings an address of this side's network to the server, as `ssh -R`: what connects to `from` there
+   * comes out at `to` here.
+   *
+   * Needs `--allow-net` for a port to lead to, `--allow-read` and `--allow-write` for a unix socket.
+   *
+   * @throws {RequestDeniedError} If the server refuses to listen
+   */
+  forwardRemote<A extends BindAddress>(options: ForwardOptions<A>): Promise<Forwarder<AddrOf<A>>> {
+    return this.#forwarding.remote(options);
+  }
+
+  /**
+   * Serves SOCKS 4, 4a and 5 on this side, as `ssh -D`: its clients connect from the server, which also
+   * resolves the names. Listens on 127.0.0.1 unless `hostname` says more. With it, a fetch goes through
+   * the server: `Deno.createHttpClient({ proxy: { url: "socks5h://127.0.0.1:" + socks.addr.port } })`.
+   */
+  forwardSocks(options: BindPort & TunnelOptions): Promise<Forwarder<Deno.NetAddr>> {
+    return this.#forwarding.socks(options);
+  }
+
+  /**
    * Sends a global request and returns the data of the answer (RFC 4254 §4).
    *
    * @throws {RequestDeniedError} If the server refuses
@@ -167,7 +234,7 @@ export class Client implements AsyncDisposable {
   /** Disconnects; everything that is open on the connection ends with it. */
   async close(): Promise<void> {
     this.#transport.disconnect();
-    await this.#transport.finished;
+    await this.#finished;
   }
 
   /** Disconnects. */

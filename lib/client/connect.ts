@@ -4,11 +4,12 @@ import { SIGNATURES } from "../crypto/algorithms.ts";
 import { resolveSuite, type Suite } from "../crypto/suite.ts";
 import { CONNECT_TIMEOUT_MS } from "../defaults.ts";
 import { ConnectError } from "../errors.ts";
-import { dialTcp, type Socket, streamSocket } from "../transport/socket.ts";
+import { connSocket, dialTcp, type Socket, streamSocket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
 import { Client } from "./client.ts";
 import { type HostAddress, hostKeyPolicy, hostName, verifyHostKey } from "./host_keys.ts";
 import { userKeys, userKnownHosts } from "./identity.ts";
+import { type Jumped, jumpTo } from "./jump.ts";
 import { checkPort, type ConnectOptions, parseTarget } from "./options.ts";
 
 /**
@@ -53,6 +54,9 @@ export async function connect(
 ): Promise<Client> {
   const given = typeof target === "string" ? { ...parsed(target), ...options } : target;
   const host = addressOf(given);
+  if (given.jump !== undefined && given.transport) {
+    throw new TypeError("A connection goes through a jump or a transport, not both");
+  }
   const { signal } = given;
   signal?.throwIfAborted();
   const user = given.user ?? Deno.env.get("USER") ?? Deno.env.get("LOGNAME");
@@ -74,10 +78,12 @@ export async function connect(
     : undefined;
   const either = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
   let transport: Transport | null = null;
+  let jumped: Jumped | null = null;
   const abort = () => transport?.fail(either.reason);
   either.addEventListener("abort", abort, { once: true });
   try {
-    const socket = await dial(given, host, either);
+    if (given.jump !== undefined) jumped = await jumpTo(host, given.jump, either, connect);
+    const socket = jumped ? connSocket(jumped.conn) : await dial(given, host, either);
     transport = new Transport(socket, {
       role: "client",
       suite,
@@ -101,10 +107,12 @@ export async function connect(
     if (given.keepaliveInterval) {
       connection.keepalive(given.keepaliveInterval, given.keepaliveCount);
     }
-    return new Client(transport, connection, { host, user });
+    const finished = transport.finished.then(() => jumped?.close());
+    return new Client(transport, connection, { host, user }, finished);
   } catch (error) {
     transport?.fail(error);
     await transport?.finished;
+    await jumped?.close();
     throw error;
   } finally {
     clearTimeout(timer);

@@ -3,7 +3,14 @@ import type { WindowOptions } from "../connection/connection.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import type { ByteStreams } from "../transport/socket.ts";
 import type { RekeyLimits } from "../transport/transport.ts";
+import type { Client } from "./client.ts";
 import type { HostKeys } from "./host_keys.ts";
+
+/**
+ * A host to connect through: `[user@]host[:port]` with the user's own keys and known hosts, options, or
+ * a client that is connected already and stays so afterwards.
+ */
+export type Jump = string | ConnectOptions | Client;
 
 /** How to connect. Whatever is not given is what `ssh` would take from the user's files. */
 export interface ConnectOptions {
@@ -39,6 +46,11 @@ export interface ConnectOptions {
   readonly window?: WindowOptions;
   /** What carries the connection instead of a TCP socket; taken over. */
   readonly transport?: ByteStreams;
+  /**
+   * A host to connect through, or several in their order, as ssh's ProxyJump; the connections to them
+   * end with this one. What is given here for the target is not used for them.
+   */
+  readonly jump?: Jump | readonly Jump[];
   /** Shows the server's banner, control characters removed. */
   readonly onBanner?: (text: string) => void;
 }

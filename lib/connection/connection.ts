@@ -54,6 +54,9 @@ export interface IncomingOpen {
   reject(reason: number, message?: string): void;
 }
 
+/** Answers a peer's wish for a channel; who neither accepts nor rejects has refused. */
+export type OpenHandler = (open: IncomingOpen) => void | Promise<void>;
+
 /** A peer's global request; returns the reply's data, or null to refuse. */
 export type GlobalHandler = (data: Uint8Array) => Uint8Array | null | Promise<Uint8Array | null>;
 
@@ -71,7 +74,7 @@ export type WindowOptions = number | {
 export interface ConnectionOptions {
   readonly window?: WindowOptions;
   /** Who decides about a peer's channels, by type; other types are refused. */
-  readonly opens?: ReadonlyMap<string, (open: IncomingOpen) => void | Promise<void>>;
+  readonly opens?: ReadonlyMap<string, OpenHandler>;
   /** Who answers a peer's global requests, by type; others are refused. */
   readonly globals?: ReadonlyMap<string, GlobalHandler>;
 }
@@ -85,7 +88,8 @@ interface Opening {
 /** The channels and global requests of one connection (RFC 4254), either role. */
 export class Connection implements Service, ChannelHost {
   readonly #transport: Transport;
-  readonly #options: ConnectionOptions;
+  readonly #openHandlers: Map<string, OpenHandler>;
+  readonly #globalHandlers: Map<string, GlobalHandler>;
   readonly #window: number;
   readonly #budget: ConnectionBudget | null;
   readonly #channels: (ChannelCore | Opening | null)[] = [];
@@ -101,7 +105,8 @@ export class Connection implements Service, ChannelHost {
 
   constructor(transport: Transport, options: ConnectionOptions = {}) {
     this.#transport = transport;
-    this.#options = options;
+    this.#openHandlers = new Map(options.opens);
+    this.#globalHandlers = new Map(options.globals);
     const { window = {} } = options;
     const { initial = CHANNEL_WINDOW, max = initial + WINDOW_GROWTH } = typeof window === "number"
       ? { initial: window, max: window }
@@ -167,6 +172,16 @@ export class Connection implements Service, ChannelHost {
   /** Sends a global request that needs no answer. */
   notify(type: string, data: Uint8Array = new Uint8Array(0)): void {
     this.send(GlobalRequest.encode({ type, wantReply: false, data }));
+  }
+
+  /** From now on the handler decides about the peer's channels of a type. */
+  handleOpens(type: string, handler: OpenHandler): void {
+    this.#openHandlers.set(type, handler);
+  }
+
+  /** From now on the handler answers the peer's global requests of a type. */
+  handleGlobals(type: string, handler: GlobalHandler): void {
+    this.#globalHandlers.set(type, handler);
   }
 
   /**
@@ -351,7 +366,7 @@ export class Connection implements Service, ChannelHost {
     if (this.#pendingOpens >= MAX_PENDING_OPENS || this.channelCount >= MAX_CHANNELS) {
       return refuse(OPEN_FAILURE.RESOURCE_SHORTAGE, "Too many channels");
     }
-    const handler = this.#options.opens?.get(type);
+    const handler = this.#openHandlers.get(type);
     if (handler === undefined) {
       return refuse(OPEN_FAILURE.UNKNOWN_CHANNEL_TYPE, "This channel type is not served here");
     }
@@ -414,7 +429,7 @@ export class Connection implements Service, ChannelHost {
     this.#globals = this.#globals.then(async () => {
       let answer: Uint8Array | null = null;
       try {
-        answer = await this.#options.globals?.get(type)?.(data) ?? null;
+        answer = await this.#globalHandlers.get(type)?.(data) ?? null;
       } catch {
         // A policy that throws has refused.
       }

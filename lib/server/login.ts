@@ -3,6 +3,7 @@ import { Connection, type IncomingOpen } from "../connection/connection.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { LOGIN_GRACE_MS, MAX_AUTH_TRIES, MAX_SESSIONS } from "../defaults.ts";
 import { ConnectError } from "../errors.ts";
+import { serveForwards } from "../forward/serve.ts";
 import { type Login, Session, type SessionHandler } from "../session/session.ts";
 import type { Program } from "../session/command.ts";
 import { serveSftp } from "../sftp/server.ts";
@@ -57,6 +58,11 @@ async function login(
       ]),
       ...(options.window !== undefined && { window: options.window }),
     });
+    const { forward } = options;
+    serveForwards(connection, {
+      local: (target) => forward?.local?.(target, login) ?? false,
+      remote: (bind) => forward?.remote?.(bind, login) ?? false,
+    }, transport.closed);
     transport.open(connection);
     if (options.keepaliveInterval) {
       connection.keepalive(options.keepaliveInterval, options.keepaliveCount);

@@ -4,7 +4,8 @@
  * @module
  */
 export { serve, type ServedConnection, serveStreams, type SshServer } from "./serve.ts";
-export type { ServeOptions } from "./options.ts";
+export type { ForwardPolicy, ServeOptions } from "./options.ts";
+export type { ForwardAddress, HostPort, SocketPath } from "../forward/address.ts";
 export { systemShell, type SystemShellOptions } from "./system_shell.ts";
 export { type Login, Session, type SessionHandler } from "../session/session.ts";
 export type { Pty, PtyOptions, TerminalSize } from "../session/pty.ts";

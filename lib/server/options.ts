@@ -1,10 +1,26 @@
 import type { ServerAuthPolicy } from "../auth/policy.ts";
 import type { WindowOptions } from "../connection/connection.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
+import type { ForwardAddress } from "../forward/address.ts";
 import type { Signer } from "../keys/private_key.ts";
 import type { Login } from "../session/session.ts";
 import type { SftpBackend } from "../sftp/backend.ts";
 import type { RekeyLimits } from "../transport/transport.ts";
+
+/**
+ * What a client may do with the server's network; whatever is not `true`, an exception included,
+ * refuses. Names are the client's own words: `localhost`, `127.0.0.1` and a name that resolves to it
+ * are three ways to say one thing, so allow what you know rather than forbid what you do not want.
+ */
+export interface ForwardPolicy {
+  /** Whether a client may connect to an address or unix socket from here (`ssh -L`, `-D`, `-W`). */
+  readonly local?: (target: ForwardAddress, login: Login) => boolean | Promise<boolean>;
+  /**
+   * Whether a client may have the server listen (`ssh -R`). The hostname is `""` for every address;
+   * port 0 stands for any free one.
+   */
+  readonly remote?: (bind: ForwardAddress, login: Login) => boolean | Promise<boolean>;
+}
 
 /** How to serve. What is not allowed here is refused. */
 export interface ServeOptions {
@@ -20,6 +36,8 @@ export interface ServeOptions {
   readonly sftp?: SftpBackend | ((login: Login) => SftpBackend | null);
   /** Whether a client may ask for a terminal; true unless given. */
   readonly pty?: boolean;
+  /** Which tunnels clients may have; none unless given. */
+  readonly forward?: ForwardPolicy;
   /** The algorithms to offer. */
   readonly algorithms?: AlgorithmOptions;
   /** Milliseconds within which a client must log in, 120,000 unless given (LoginGraceTime). */

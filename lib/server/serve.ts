@@ -22,7 +22,8 @@ export interface SshServer extends AsyncDisposable {
 }
 
 /**
- * Serves SSH. Commands and shells go to the handler, SFTP to `options.sftp`; everything else is refused.
+ * Serves SSH. Commands and shells go to the handler, SFTP to `options.sftp`, tunnels to
+ * `options.forward`; everything else is refused.
  *
  * Needs `--allow-net` for the address.
  *

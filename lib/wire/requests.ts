@@ -37,6 +37,21 @@ export const Break = layout({ milliseconds: uint32 });
 // RFC 4254 §6.8
 export const XonXoff = layout({ clientCanDo: boolean });
 
+// RFC 4254 §7.1
+export const TcpipForward = layout({ address: text, port: uint32 });
+export const BoundPort = layout({ port: uint32 });
+// RFC 4254 §7.2: both direct-tcpip and forwarded-tcpip.
+export const TcpipOpen = layout({
+  address: text,
+  port: uint32,
+  originatorAddress: text,
+  originatorPort: uint32,
+});
+// OpenSSH PROTOCOL §2.4
+export const StreamlocalForward = layout({ path: text });
+export const DirectStreamlocal = layout({ path: text, reserved: text, reservedNumber: uint32 });
+export const ForwardedStreamlocal = layout({ path: text, reserved: text });
+
 // RFC 4252 §8
 export const PasswordAuth = layout({ change: boolean, password: text });
 export const PasswordChange = layout({ change: boolean, password: text, newPassword: text });

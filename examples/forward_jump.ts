@@ -1,0 +1,14 @@
+/**
+ * Runs a command behind one or more other hosts (`ssh -J`):
+ * deno run -A examples/forward_jump.ts admin@10.0.0.5 uptime ops@bastion ops@inner
+ */
+import { connect } from "@denossh/ssh";
+
+const [target, command, ...jump] = Deno.args;
+if (target === undefined || command === undefined || jump.length === 0) {
+  console.error("usage: forward_jump.ts target command jump...");
+  Deno.exit(2);
+}
+
+await using host = await connect(target, { jump });
+console.log(await host.run(command));

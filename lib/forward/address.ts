@@ -1,0 +1,93 @@
+import { printable } from "../errors.ts";
+
+/** A TCP address. */
+export interface HostPort {
+  /** A name or an address; who connects resolves it. */
+  readonly hostname: string;
+  /** The port. */
+  readonly port: number;
+}
+
+/** A unix socket. */
+export interface SocketPath {
+  /** The path of the socket. */
+  readonly path: string;
+}
+
+/** One end of a tunnel: a TCP address or a unix socket. */
+export type ForwardAddress = HostPort | SocketPath;
+
+/** Where a tunnel leads: `host:port`, `[v6]:port`, an absolute path, or the same as an object. */
+export type ForwardTarget = string | ForwardAddress;
+
+/** Where a tunnel begins. */
+export type BindAddress = BindPort | SocketPath;
+
+/** A TCP port to listen on. */
+export interface BindPort {
+  /** The port; 0 for a free one. */
+  readonly port: number;
+  /** The address to listen on. */
+  readonly hostname?: string;
+}
+
+/** The kind of address that listening on a {@linkcode BindAddress} gives. */
+export type AddrOf<A extends BindAddress> = A extends SocketPath ? Deno.UnixAddr : Deno.NetAddr;
+
+/**
+ * Reads and checks a target.
+ *
+ * @throws {TypeError} If it is none
+ * @throws {RangeError} If the port is none
+ */
+export function targetOf(target: ForwardTarget): ForwardAddress {
+  const address = typeof target === "string" ? parsed(target) : target;
+  return checked(address, 1);
+}
+
+/** Checks what to listen on; port 0 is any, and `hostname` is for those who give none. */
+export function bindOf(bind: BindAddress, hostname: string): ForwardAddress {
+  if ("path" in bind) return checked(bind, 0);
+  return checked({ hostname: bind.hostname ?? hostname, port: bind.port }, 0);
+}
+
+/** The address in Deno's words. */
+export function addrOf(address: ForwardAddress): Deno.NetAddr | Deno.UnixAddr {
+  return "path" in address
+    ? { transport: "unix", path: address.path }
+    : { transport: "tcp", hostname: address.hostname, port: address.port };
+}
+
+/** The address in an error's words. */
+export function describe(address: ForwardAddress): string {
+  if ("path" in address) return printable(address.path);
+  return `${printable(address.hostname) || "*"} port ${address.port}`;
+}
+
+function parsed(target: string): ForwardAddress {
+  if (target.startsWith("/")) return { path: target };
+  const parts = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(target);
+  if (!parts) {
+    throw new TypeError(`Cannot parse "${target}": expected host:port, [v6]:port or /path`);
+  }
+  return { hostname: (parts[1] ?? parts[2])!, port: Number(parts[3]) };
+}
+
+/** Copies what was checked, so that nobody changes it afterwards. */
+function checked(address: ForwardAddress, lowestPort: 0 | 1): ForwardAddress {
+  if ("path" in address) {
+    const { path } = address;
+    if (path === "" || path.includes("\0")) throw new TypeError("Not a path of a unix socket");
+    return { path };
+  }
+  const { hostname, port } = address;
+  // deno-lint-ignore no-control-regex
+  if (hostname.length > 255 || /[\s\x00-\x1f\x7f]/.test(hostname)) {
+    throw new TypeError(`Not a host: "${printable(hostname)}"`);
+  }
+  if (lowestPort === 1 && hostname === "") throw new TypeError("A target needs a host");
+  if (!Number.isInteger(port) || port < lowestPort || port > 65535) {
+    throw new RangeError(`Port must be ${lowestPort} to 65535, not ${port}`);
+  }
+  return { hostname, port };
+}

@@ -1,0 +1,152 @@
+import { abortable } from "../auth/abort.ts";
+import type { Connection } from "../connection/connection.ts";
+import { RequestDeniedError } from "../errors.ts";
+import { OPEN_FAILURE } from "../wire/numbers.ts";
+import {
+  type AddrOf,
+  addrOf,
+  type BindAddress,
+  bindOf,
+  type BindPort,
+  type ForwardTarget,
+  targetOf,
+} from "./address.ts";
+import { type Binding, Bindings } from "./bindings.ts";
+import { type Forwarder, Tunnel } from "./forwarder.ts";
+import { Arrivals, BindingListener, type RemoteListener } from "./listener.ts";
+import { localTunnel, openDirect } from "./local.ts";
+import { connectTo } from "./sockets.ts";
+import { closeQuietly } from "./splice.ts";
+import { socksRouter } from "./socks.ts";
+import { ChannelConn, type TunnelConn } from "./tunnel_conn.ts";
+
+/** How to start a tunnel, and who is told about connections that fail. */
+export interface TunnelOptions {
+  /** Gives up starting the tunnel. */
+  readonly signal?: AbortSignal;
+  /** Called with what ended one connection out of order, a target that refuses among it; for logs. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** A tunnel between two addresses. */
+export interface ForwardOptions<A extends BindAddress> extends TunnelOptions {
+  /** Where the tunnel begins: a port, or the path of a unix socket. */
+  readonly from: A;
+  /** Where it leads: `host:port`, or the path of a unix socket. */
+  readonly to: ForwardTarget;
+}
+
+/** The tunnels of one client. */
+export class Forwarding {
+  readonly #connection: Connection;
+  readonly #over: Promise<unknown>;
+  #bindings: Bindings | null = null;
+
+  /** @param over Resolves with what ended the SSH connection */
+  constructor(connection: Connection, over: Promise<unknown>) {
+    this.#connection = connection;
+    this.#over = over;
+  }
+
+  async dial(to: ForwardTarget, options: { signal?: AbortSignal } = {}): Promise<TunnelConn> {
+    const target = targetOf(to);
+    const channel = await openDirect(this.#connection, target, null, options.signal);
+    return new ChannelConn(channel, addrOf(target), addrOf(target));
+  }
+
+  async listen<A extends BindAddress>(
+    on: A,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<RemoteListener<AddrOf<A>>> {
+    const arrivals = new Arrivals();
+    const binding = await this.#bind(on, (open, from) => arrivals.add(open, from), options.signal);
+    return new BindingListener(binding, arrivals, this.#over);
+  }
+
+  // deno-lint-ignore require-await -- what is wrong with the options is a rejection too
+  async local<A extends BindAddress>(options: ForwardOptions<A>): Promise<Forwarder<AddrOf<A>>> {
+    const target = targetOf(options.to);
+    options.signal?.throwIfAborted();
+    const open = (from: Deno.Addr | null, signal: AbortSignal) =>
+      openDirect(this.#connection, target, from, signal);
+    return localTunnel(
+      options.from,
+      async (conn, signal) => ({ channel: await open(conn.remoteAddr, signal) }),
+      {
+        over: this.#over,
+        onError: options.onError,
+        probe: async (signal) => (await open(null, signal)).abort(),
+      },
+    );
+  }
+
+  // deno-lint-ignore require-await -- what is wrong with the options is a rejection too
+  async socks(options: BindPort & TunnelOptions): Promise<Forwarder<Deno.NetAddr>> {
+    const { port, hostname, onError, signal } = options;
+    signal?.throwIfAborted();
+    const router = socksRouter((target, from, signal) =>
+      openDirect(this.#connection, target, from, signal)
+    );
+    return localTunnel({ port, ...(hostname !== undefined && { hostname }) }, router, {
+      over: this.#over,
+      onError,
+      probe: (signal) => this.#alive(signal),
+    });
+  }
+
+  async remote<A extends BindAddress>(options: ForwardOptions<A>): Promise<Forwarder<AddrOf<A>>> {
+    const target = targetOf(options.to);
+    const ready = Promise.withResolvers<Tunnel<AddrOf<A>>>();
+    ready.promise.catch(() => {}); // whom a connection waits for that comes before the tunnel
+    const binding = await this.#bind(options.from, async (open) => {
+      const tunnel = await ready.promise;
+      await tunnel.run(async () => {
+        let conn;
+        try {
+          conn = await connectTo(target, tunnel.signal);
+        } catch (error) {
+          open.reject(OPEN_FAILURE.CONNECT_FAILED, "Cannot connect");
+          throw error;
+        }
+        try {
+          await tunnel.carry(open.accept(), conn);
+        } finally {
+          closeQuietly(conn);
+        }
+      });
+    }, options.signal).catch((error) => {
+      ready.reject(error);
+      throw error;
+    });
+    const tunnel = new Tunnel({
+      addr: binding.addr as AddrOf<A>,
+      over: this.#over,
+      onError: options.onError,
+      stop: () => binding.cancel(),
+      probe: async (signal) => {
+        closeQuietly(await connectTo(target, signal));
+        await this.#alive(signal);
+      },
+    });
+    ready.resolve(tunnel);
+    return tunnel;
+  }
+
+  #bind(
+    on: BindAddress,
+    take: Parameters<Bindings["bind"]>[1],
+    signal: AbortSignal | undefined,
+  ): Promise<Binding> {
+    this.#bindings ??= new Bindings(this.#connection);
+    return this.#bindings.bind(bindOf(on, "localhost"), take, signal);
+  }
+
+  /** Any answer is a sign of life. */
+  async #alive(signal: AbortSignal): Promise<void> {
+    try {
+      await abortable(this.#connection.request("keepalive@openssh.com"), signal);
+    } catch (error) {
+      if (!(error instanceof RequestDeniedError)) throw error;
+    }
+  }
+}

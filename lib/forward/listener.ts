@@ -1,0 +1,149 @@
+import type { IncomingOpen } from "../connection/connection.ts";
+import { ClosedError } from "../errors.ts";
+import { OPEN_FAILURE } from "../wire/numbers.ts";
+import type { Binding } from "./bindings.ts";
+import { ChannelConn, type TunnelConn } from "./tunnel_conn.ts";
+
+/** Connections that wait to be accepted: what `listen(2)` keeps by default on Linux, or less. */
+const BACKLOG = 128;
+
+/**
+ * A port or unix socket on the far side, shaped as `Deno.Listener`. Dispose of it to stop listening.
+ *
+ * @example
+ * ```ts
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using pair = await connectedPair({ serve: { forward: { remote: () => true } } });
+ * await using listener = await pair.host.listen({ port: 0 });
+ *
+ * // Somebody on the server's side connects.
+ * using conn = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
+ * await using inbound = await listener.accept();
+ * await inbound.write(new TextEncoder().encode("hello"));
+ * const buffer = new Uint8Array(16);
+ * assertEquals(await conn.read(buffer), 5);
+ * ```
+ */
+export interface RemoteListener<A extends Deno.Addr = Deno.Addr>
+  extends Deno.Listener<TunnelConn, A>, AsyncDisposable {
+  /** Waits for the next connection; rejects once the listener is closed. */
+  accept(): Promise<TunnelConn>;
+  /** Stops listening; connections that were accepted go on. */
+  close(): void;
+  /** The address on the far side, with the port that the server chose if any would do. */
+  readonly addr: A;
+  /** Does nothing: what keeps the process alive is the SSH connection. */
+  ref(): void;
+  /** Does nothing: what keeps the process alive is the SSH connection. */
+  unref(): void;
+}
+
+interface Waiting {
+  readonly open: IncomingOpen;
+  readonly from: Deno.Addr;
+  /** Answered, or given up. */
+  readonly done: () => void;
+}
+
+/** The connections that come to one binding, accepted on the wire when the program accepts them. */
+export class Arrivals {
+  readonly #waiting: Waiting[] = [];
+  #news = Promise.withResolvers<void>();
+  #end: { error: unknown } | null = null;
+
+  /** A connection that wants in; the promise ends when it has been answered. */
+  add(open: IncomingOpen, from: Deno.Addr): Promise<void> {
+    const { promise, resolve: done } = Promise.withResolvers<void>();
+    if (this.#end) return Promise.resolve();
+    if (this.#waiting.length >= BACKLOG) {
+      open.reject(OPEN_FAILURE.RESOURCE_SHORTAGE, "Too many connections wait");
+      return Promise.resolve();
+    }
+    this.#waiting.push({ open, from, done });
+    this.#wake();
+    return promise;
+  }
+
+  async next(addr: Deno.Addr): Promise<TunnelConn> {
+    for (;;) {
+      if (this.#end) throw this.#end.error;
+      const first = this.#waiting.shift();
+      if (first) {
+        try {
+          return new ChannelConn(first.open.accept(), addr, first.from);
+        } finally {
+          first.done();
+        }
+      }
+      await this.#news.promise;
+    }
+  }
+
+  /** Whoever waits here is refused, whoever waits for them gets the error. */
+  end(error: unknown): void {
+    if (this.#end) return;
+    this.#end = { error };
+    for (const { done } of this.#waiting.splice(0)) done();
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#news.resolve();
+    this.#news = Promise.withResolvers();
+  }
+}
+
+/** A listener over a binding. */
+export class BindingListener<A extends Deno.Addr> implements RemoteListener<A> {
+  readonly addr: A;
+  readonly #binding: Binding;
+  readonly #arrivals: Arrivals;
+  #cancelled: Promise<void> | null = null;
+
+  constructor(binding: Binding, arrivals: Arrivals, over: Promise<unknown>) {
+    this.addr = binding.addr as A & Binding["addr"];
+    this.#binding = binding;
+    this.#arrivals = arrivals;
+    over.then((cause) => arrivals.end(cause));
+  }
+
+  accept(): Promise<TunnelConn> {
+    return this.#arrivals.next(this.addr);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<TunnelConn, undefined> {
+    for (;;) {
+      let conn;
+      try {
+        conn = await this.accept();
+      } catch (error) {
+        if (this.#cancelled) return;
+        throw error;
+      }
+      yield conn;
+    }
+  }
+
+  close(): void {
+    this.#cancel();
+  }
+
+  ref(): void {}
+
+  unref(): void {}
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#cancel();
+  }
+
+  #cancel(): Promise<void> {
+    this.#arrivals.end(new ClosedError("The listener is closed"));
+    return this.#cancelled ??= this.#binding.cancel();
+  }
+}

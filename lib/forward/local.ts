@@ -1,0 +1,54 @@
+import type { Channel } from "../connection/channel.ts";
+import type { Connection } from "../connection/connection.ts";
+import { type AddrOf, type BindAddress, bindOf, type ForwardAddress } from "./address.ts";
+import { Tunnel, type TunnelParts } from "./forwarder.ts";
+import { encodeDirect, familyOf, NAMES } from "./messages.ts";
+import { acceptEach, listenOn } from "./sockets.ts";
+import { closeQuietly } from "./splice.ts";
+
+/** A connection's way: the channel that it goes through, and what of it has been read already. */
+export interface Route {
+  readonly channel: Channel;
+  readonly early?: Uint8Array;
+}
+
+/** Finds the way of one connection; what it throws ends that connection only. */
+export type Router = (conn: Deno.Conn, signal: AbortSignal) => Promise<Route>;
+
+/** Opens a channel to an address on the far side. */
+export function openDirect(
+  connection: Connection,
+  target: ForwardAddress,
+  from: Deno.Addr | null,
+  signal?: AbortSignal,
+): Promise<Channel> {
+  const { direct } = NAMES[familyOf(target)];
+  return connection.open(direct, encodeDirect(target, from), { signal });
+}
+
+/** A tunnel that begins on this side: each connection goes where the router says. */
+export function localTunnel<A extends BindAddress>(
+  from: A,
+  router: Router,
+  parts: Omit<TunnelParts<AddrOf<A>>, "addr" | "stop">,
+): Tunnel<AddrOf<A>> {
+  const listener = listenOn(bindOf(from, "127.0.0.1"));
+  const tunnel: Tunnel<AddrOf<A>> = new Tunnel({
+    ...parts,
+    addr: listener.addr as AddrOf<A>,
+    stop: () => accepting,
+  });
+  const accepting = acceptEach(listener, tunnel.signal, (conn) =>
+    void tunnel.run(async () => {
+      const close = () => closeQuietly(conn);
+      tunnel.signal.addEventListener("abort", close, { once: true });
+      try {
+        const { channel, early } = await router(conn, tunnel.signal);
+        await tunnel.carry(channel, conn, early);
+      } finally {
+        tunnel.signal.removeEventListener("abort", close);
+        close();
+      }
+    }));
+  return tunnel;
+}

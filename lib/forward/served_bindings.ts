@@ -1,0 +1,100 @@
+import type { Connection } from "../connection/connection.ts";
+import { BoundPort } from "../wire/requests.ts";
+import type { ForwardAddress, HostPort } from "./address.ts";
+import { decodeBind, encodeForwarded, type Family, familyOf, NAMES } from "./messages.ts";
+import type { ForwardPermit } from "./permit.ts";
+import { acceptEach, listenOn } from "./sockets.ts";
+import { closeQuietly, splice } from "./splice.ts";
+
+/** Addresses that one client may have us listen on: far more than anyone needs, far less than files. */
+const MAX_BINDINGS = 64;
+
+/** The addresses that a server listens on for one client. */
+export class ServedBindings {
+  readonly #connection: Connection;
+  readonly #signal: AbortSignal;
+  readonly #bound = new Map<string, { end: AbortController; accepting: Promise<unknown> }>();
+
+  /** @param signal Aborted when the connection is over */
+  constructor(connection: Connection, signal: AbortSignal) {
+    this.#connection = connection;
+    this.#signal = signal;
+    signal.addEventListener("abort", () => {
+      for (const { end } of this.#bound.values()) end.abort();
+      this.#bound.clear();
+    }, { once: true });
+  }
+
+  /** Listens if that is allowed; returns the data of the answer, or null to refuse. */
+  async bind(family: Family, data: Uint8Array, permit: ForwardPermit): Promise<Uint8Array | null> {
+    const asked = decodeBind(family, data);
+    if (this.#bound.size >= MAX_BINDINGS || await permit(asked) !== true) return null;
+    if (this.#signal.aborted || this.#bound.has(keyOf(asked))) return null;
+    const listeners = "path" in asked ? [listenOn(asked)] : listenFor(asked);
+    const address = "path" in asked ? asked : { ...asked, port: portOf(listeners[0]!) };
+    const end = new AbortController();
+    const accepting = listeners.map((listener) =>
+      acceptEach(listener, end.signal, (conn) => void this.#carry(conn, address))
+    );
+    this.#bound.set(keyOf(address), { end, accepting: Promise.all(accepting) });
+    const chosen = "port" in asked && asked.port === 0;
+    return chosen ? BoundPort.encode({ port: portOf(listeners[0]!) }) : new Uint8Array(0);
+  }
+
+  /** Stops listening; connections that came go on. */
+  async cancel(family: Family, data: Uint8Array): Promise<Uint8Array | null> {
+    const key = keyOf(decodeBind(family, data));
+    const bound = this.#bound.get(key);
+    if (!bound) return null;
+    this.#bound.delete(key);
+    bound.end.abort();
+    await bound.accepting;
+    return new Uint8Array(0);
+  }
+
+  /** One connection; how it ends concerns nobody else. */
+  async #carry(conn: Deno.Conn, address: ForwardAddress): Promise<void> {
+    const signal = this.#signal;
+    try {
+      const { forwarded } = NAMES[familyOf(address)];
+      const data = encodeForwarded(address, conn.remoteAddr);
+      const channel = await this.#connection.open(forwarded, data, { signal });
+      await splice(channel, conn, { signal });
+    } catch {
+      // The client refused it, or one of the two ends broke: both are closed.
+    } finally {
+      closeQuietly(conn);
+    }
+  }
+}
+
+/** RFC 4254 §7.1: "" is every address, "localhost" is the loopback address of every family. */
+function listenFor({ hostname, port }: HostPort): Deno.Listener[] {
+  switch (hostname) {
+    case "":
+    case "*":
+      try {
+        return [listenOn({ hostname: "::", port })];
+      } catch {
+        return [listenOn({ hostname: "0.0.0.0", port })]; // a machine without IPv6
+      }
+    case "localhost": {
+      const first = listenOn({ hostname: "127.0.0.1", port });
+      try {
+        return [first, listenOn({ hostname: "::1", port: portOf(first) })];
+      } catch {
+        return [first];
+      }
+    }
+    default:
+      return [listenOn({ hostname, port })];
+  }
+}
+
+function portOf(listener: Deno.Listener): number {
+  return (listener.addr as Deno.NetAddr).port;
+}
+
+function keyOf(address: ForwardAddress): string {
+  return "path" in address ? address.path : `${address.port} ${address.hostname}`;
+}

@@ -1,0 +1,201 @@
+import { ChannelOpenError } from "../errors.ts";
+import { OPEN_FAILURE } from "../wire/numbers.ts";
+import { type ForwardAddress, targetOf } from "./address.ts";
+import type { Route, Router } from "./local.ts";
+import { closeQuietly } from "./splice.ts";
+
+/** A client that has not said where it wants to go within this many milliseconds is closed. */
+const HANDSHAKE_MS = 10_000;
+
+/** Longest name or user of SOCKS 4, whose strings have no length; SOCKS 5 allows as much. */
+const MAX_TEXT = 255;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** Opens the channel that a SOCKS client asked for. */
+export type SocksDialer = (
+  target: ForwardAddress,
+  from: Deno.Addr,
+  signal: AbortSignal,
+) => Promise<Route["channel"]>;
+
+/**
+ * Routes connections as a SOCKS server does: 4, 4a and 5 (RFC 1928), CONNECT only and without a
+ * password. Names are resolved on the far side.
+ */
+export function socksRouter(dial: SocksDialer, handshakeMs: number = HANDSHAKE_MS): Router {
+  return async (conn, signal) => {
+    const reader = new HandshakeReader(conn);
+    const timer = setTimeout(() => closeQuietly(conn), handshakeMs);
+    let request: SocksRequest;
+    try {
+      request = await readRequest(reader, conn);
+    } finally {
+      clearTimeout(timer);
+    }
+    try {
+      const channel = await dial(request.target, conn.remoteAddr, signal);
+      await writeAll(conn, request.granted).catch((error) => {
+        channel.abort(error);
+        throw error;
+      });
+      return { channel, early: reader.rest() };
+    } catch (error) {
+      await writeAll(conn, request.refused(error)).catch(() => {}); // it may have left by now
+      throw error;
+    }
+  };
+}
+
+interface SocksRequest {
+  readonly target: ForwardAddress;
+  readonly granted: Uint8Array;
+  readonly refused: (error: unknown) => Uint8Array;
+}
+
+async function readRequest(reader: HandshakeReader, conn: Deno.Conn): Promise<SocksRequest> {
+  const [version] = await reader.bytes(1);
+  switch (version) {
+    case 4:
+      return await readVersion4(reader, conn);
+    case 5:
+      return await readVersion5(reader, conn);
+    default:
+      throw new TypeError("The client does not speak SOCKS");
+  }
+}
+
+async function readVersion4(reader: HandshakeReader, conn: Deno.Conn): Promise<SocksRequest> {
+  const [command, high, low, ...address] = await reader.bytes(7);
+  await reader.line(); // whoever the client says it is
+  const reply = (code: number) => Uint8Array.of(0, code, 0, 0, 0, 0, 0, 0);
+  const REFUSED = 0x5b;
+  try {
+    if (command !== 1) throw new TypeError("The SOCKS client wants something else than CONNECT");
+    // SOCKS 4a: 0.0.0.x with an x that is not 0 stands for the name that follows.
+    const named = address.slice(0, 3).every((byte) => byte === 0) && address[3] !== 0;
+    const hostname = named ? utf8.decode(await reader.line()) : address.join(".");
+    return {
+      target: targetOf({ hostname, port: high! << 8 | low! }),
+      granted: reply(0x5a),
+      refused: () => reply(REFUSED),
+    };
+  } catch (error) {
+    await writeAll(conn, reply(REFUSED));
+    throw error;
+  }
+}
+
+// RFC 1928 §6
+const REPLY = { granted: 0, failed: 1, forbidden: 2, refused: 5, command: 7, addressType: 8 };
+
+async function readVersion5(reader: HandshakeReader, conn: Deno.Conn): Promise<SocksRequest> {
+  const [count] = await reader.bytes(1);
+  const methods = await reader.bytes(count!);
+  if (!methods.includes(0)) {
+    await writeAll(conn, Uint8Array.of(5, 0xff));
+    throw new TypeError("The SOCKS client insists on a password");
+  }
+  await writeAll(conn, Uint8Array.of(5, 0));
+  const reply = (code: number) => Uint8Array.of(5, code, 0, 1, 0, 0, 0, 0, 0, 0);
+  const refuse = async (code: number, message: string) => {
+    await writeAll(conn, reply(code));
+    throw new TypeError(message);
+  };
+  const [version, command, , type] = await reader.bytes(4);
+  if (version !== 5) await refuse(REPLY.failed, "The SOCKS client changed its version");
+  const hostname = await readAddress(reader, type!);
+  if (hostname === null) return await refuse(REPLY.addressType, "Unknown SOCKS address type");
+  const [high, low] = await reader.bytes(2);
+  if (command !== 1) {
+    await refuse(REPLY.command, "The SOCKS client wants something else than CONNECT");
+  }
+  try {
+    return {
+      target: targetOf({ hostname: utf8.decode(hostname), port: high! << 8 | low! }),
+      granted: reply(REPLY.granted),
+      refused: (error) => reply(reasonOf(error)),
+    };
+  } catch (error) {
+    await writeAll(conn, reply(REPLY.failed));
+    throw error;
+  }
+}
+
+/** RFC 1928 §5, as text; null for a type that is none. */
+async function readAddress(reader: HandshakeReader, type: number): Promise<Uint8Array | null> {
+  const text = (address: string) => new TextEncoder().encode(address);
+  switch (type) {
+    case 1:
+      return text((await reader.bytes(4)).join("."));
+    case 3: {
+      const [length] = await reader.bytes(1);
+      return await reader.bytes(length!);
+    }
+    case 4: {
+      const hex = (await reader.bytes(16)).toHex();
+      return text(hex.match(/.{4}/g)!.join(":"));
+    }
+    default:
+      return null;
+  }
+}
+
+function reasonOf(error: unknown): number {
+  if (!(error instanceof ChannelOpenError)) return REPLY.failed;
+  if (error.reason === OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED) return REPLY.forbidden;
+  return error.reason === OPEN_FAILURE.CONNECT_FAILED ? REPLY.refused : REPLY.failed;
+}
+
+async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+}
+
+/** Reads a handshake of a bounded length; what has come after it is kept. */
+class HandshakeReader {
+  readonly #conn: Deno.Conn;
+  #buffer = new Uint8Array(0);
+
+  constructor(conn: Deno.Conn) {
+    this.#conn = conn;
+  }
+
+  async bytes(length: number): Promise<Uint8Array<ArrayBuffer>> {
+    while (this.#buffer.length < length) await this.#more();
+    return this.#take(length);
+  }
+
+  /** Up to a NUL, which is dropped. */
+  async line(): Promise<Uint8Array<ArrayBuffer>> {
+    for (let from = 0;;) {
+      const end = this.#buffer.indexOf(0, from);
+      if (Math.max(end, from) > MAX_TEXT) {
+        throw new TypeError("The SOCKS client's name is too long");
+      }
+      if (end >= 0) return this.#take(end + 1).subarray(0, end);
+      from = this.#buffer.length;
+      await this.#more();
+    }
+  }
+
+  /** What has been read beyond the handshake. */
+  rest(): Uint8Array<ArrayBuffer> {
+    return this.#take(this.#buffer.length);
+  }
+
+  #take(length: number): Uint8Array<ArrayBuffer> {
+    const taken = this.#buffer.subarray(0, length);
+    this.#buffer = this.#buffer.subarray(length);
+    return taken;
+  }
+
+  async #more(): Promise<void> {
+    const chunk = new Uint8Array(1024);
+    const n = await this.#conn.read(chunk);
+    if (n === null) throw new TypeError("The SOCKS client left before it said where to");
+    const grown = new Uint8Array(this.#buffer.length + n);
+    grown.set(this.#buffer);
+    grown.set(chunk.subarray(0, n), this.#buffer.length);
+    this.#buffer = grown;
+  }
+}

@@ -1,0 +1,100 @@
+import type { Channel } from "../connection/channel.ts";
+
+/** What is read from a connection at a time: fewer, larger reads are what a fast tunnel needs. */
+const READ_BYTES = 128 * 1024;
+
+const NOTHING = new Uint8Array(0);
+
+/** What has gone through a tunnel. */
+export interface Meter {
+  /** Bytes that came out of channels. */
+  bytesIn: number;
+  /** Bytes that went into channels. */
+  bytesOut: number;
+}
+
+/** What {@linkcode splice} may be told. */
+export interface SpliceOptions {
+  /** Counts the bytes. */
+  readonly meter?: Meter | undefined;
+  /** Bytes of the connection that have been read already. */
+  readonly early?: Uint8Array | undefined;
+  /** Ends both. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Joins a channel and a connection until both directions have ended: the end of one is passed on
+ * while the other goes on, and an error of either closes both. Both are taken over.
+ *
+ * @throws If the connection, the channel or the SSH connection broke
+ */
+export async function splice(
+  channel: Channel,
+  conn: Deno.Conn,
+  options: SpliceOptions = {},
+): Promise<void> {
+  const { signal, meter = { bytesIn: 0, bytesOut: 0 }, early = NOTHING } = options;
+  const abort = () => {
+    channel.abort(signal!.reason);
+    closeQuietly(conn);
+  };
+  if (signal?.aborted) return abort();
+  signal?.addEventListener("abort", abort, { once: true });
+  const inward = receive(channel, conn, meter);
+  const outward = send(conn, channel, meter, early);
+  try {
+    // When the peer has closed the channel, nobody is left to read the connection for.
+    const unread = channel.closed.then(() => inward);
+    await Promise.race([Promise.all([inward, outward]), unread]);
+  } catch (error) {
+    channel.abort(error);
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+    closeQuietly(conn);
+    await Promise.allSettled([inward, outward]);
+  }
+  // The peer's CLOSE is nothing to wait for: nobody is left at either end.
+  void channel.close();
+}
+
+/** Closes a connection that may have been closed before. */
+export function closeQuietly(conn: Deno.Conn): void {
+  try {
+    conn.close();
+  } catch {
+    // It is closed: that is what was wanted.
+  }
+}
+
+async function receive(channel: Channel, conn: Deno.Conn, meter: Meter): Promise<void> {
+  for (let chunk; (chunk = await channel.readChunk()) !== null;) {
+    for (let at = 0; at < chunk.length;) at += await conn.write(chunk.subarray(at));
+    meter.bytesIn += chunk.length;
+  }
+  // Who has gone already needs no EOF; the other direction tells the error, if it is one.
+  await conn.closeWrite().catch(() => {});
+}
+
+async function send(
+  conn: Deno.Conn,
+  channel: Channel,
+  meter: Meter,
+  early: Uint8Array,
+): Promise<void> {
+  const buffer = new Uint8Array(READ_BYTES);
+  let chunk: Uint8Array | null = early;
+  while (chunk !== null) {
+    // A peer that takes no more may still have sent what the other direction has to deliver.
+    if (!await taken(channel, chunk)) return;
+    meter.bytesOut += chunk.length;
+    const n: number | null = await conn.read(buffer);
+    chunk = n === null ? null : buffer.subarray(0, n);
+  }
+  await channel.closeWrite();
+}
+
+function taken(channel: Channel, chunk: Uint8Array): Promise<boolean> {
+  return channel.writeAll(chunk).then(() => true, () => false);
+}

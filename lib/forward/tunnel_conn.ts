@@ -1,0 +1,87 @@
+import type { Channel } from "../connection/channel.ts";
+import { writableOf } from "../connection/channel_streams.ts";
+import { ClosedError } from "../errors.ts";
+
+/**
+ * A connection to or from the far side's network, shaped as `Deno.Conn`: what takes one of those
+ * takes this.
+ *
+ * @example
+ * ```ts
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using web = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response("hi"));
+ * await using pair = await connectedPair({ serve: { forward: { local: () => true } } });
+ *
+ * await using conn = await pair.host.dial(`127.0.0.1:${web.addr.port}`);
+ * await conn.write(new TextEncoder().encode("GET / HTTP/1.0\r\n\r\n"));
+ * const answer = await new Response(conn.readable).text();
+ * assertEquals(answer.split("\r\n").at(-1), "hi");
+ * ```
+ */
+export interface TunnelConn extends Deno.Conn, AsyncDisposable {
+  /** The address that the connection comes from; the same as the remote one if the server hides it. */
+  readonly localAddr: Deno.Addr;
+  /** The address that the connection goes to, or where it comes from if it was accepted. */
+  readonly remoteAddr: Deno.Addr;
+  /** Does nothing: what keeps the process alive is the SSH connection. */
+  ref(): void;
+  /** Does nothing: what keeps the process alive is the SSH connection. */
+  unref(): void;
+}
+
+/** The connection that a channel carries. */
+export class ChannelConn implements TunnelConn {
+  readonly localAddr: Deno.Addr;
+  readonly remoteAddr: Deno.Addr;
+  readonly #channel: Channel;
+  #writable: WritableStream<Uint8Array> | null = null;
+
+  constructor(channel: Channel, localAddr: Deno.Addr, remoteAddr: Deno.Addr) {
+    this.#channel = channel;
+    this.localAddr = localAddr;
+    this.remoteAddr = remoteAddr;
+  }
+
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#channel.readable;
+  }
+
+  get writable(): WritableStream<Uint8Array> {
+    return this.#writable ??= writableOf({
+      write: (chunk) => this.#channel.writeAll(chunk),
+      close: () => this.closeWrite(),
+      abort: (reason) => this.#channel.abort(reason),
+    });
+  }
+
+  read(into: Uint8Array): Promise<number | null> {
+    return this.#channel.read(into);
+  }
+
+  write(data: Uint8Array): Promise<number> {
+    return this.#channel.write(data);
+  }
+
+  closeWrite(): Promise<void> {
+    return this.#channel.closeWrite();
+  }
+
+  close(): void {
+    this.#channel.abort(new ClosedError("The connection is closed"));
+  }
+
+  ref(): void {}
+
+  unref(): void {}
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this.#channel.close();
+  }
+}
