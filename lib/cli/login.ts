@@ -35,7 +35,46 @@ export function placeOf(target: Target, options: SshOptions): Place {
  *
  * @throws {SshError} As the kind of failure is; `describeFailure` has it in ssh's words
  */
-export async function logIn(place: Place, options: SshOptions, log: Log): Promise<Client> {
+export async function logIn(
+  place: Place,
+  options: SshOptions,
+  log: Log,
+  hops: readonly Target[] = [],
+): Promise<Client> {
+  if (hops.length > 0) return await logInThrough(hops, place, options, log);
+  return await logInDirectly(place, options, log);
+}
+
+/** Logs in to one host after the other, each through the one before. */
+async function logInThrough(
+  hops: readonly Target[],
+  place: Place,
+  options: SshOptions,
+  log: Log,
+): Promise<Client> {
+  // What names the target is not meant for the hosts on the way.
+  const { HostName: _host, Port: _port, User: _user, ...shared } = options;
+  const clients: Client[] = [];
+  try {
+    for (const hop of hops) {
+      clients.push(await logInDirectly(placeOf(hop, shared), shared, log, clients.at(-1)));
+    }
+    const client = await logInDirectly(place, options, log, clients.at(-1));
+    const closeAll = () => clients.toReversed().forEach((hop) => hop.close());
+    client.closed.then(closeAll, closeAll);
+    return client;
+  } catch (error) {
+    for (const hop of clients.toReversed()) await hop.close();
+    throw error;
+  }
+}
+
+async function logInDirectly(
+  place: Place,
+  options: SshOptions,
+  log: Log,
+  through?: Client,
+): Promise<Client> {
   const { host, hostname, port, user } = place;
   using deadline = new Deadline(
     options.ConnectTimeout || CONNECT_TIMEOUT_MS,
@@ -63,6 +102,7 @@ export async function logIn(place: Place, options: SshOptions, log: Log): Promis
     hostKeys: trust.policy,
     timeout: 0,
     signal: deadline.signal,
+    ...(through && { jump: through }),
     algorithms: algorithmsOf(options),
     onBanner: (text) => log.info(text.replace(/\n$/, "")),
     ...(options.ServerAliveInterval && { keepaliveInterval: options.ServerAliveInterval }),

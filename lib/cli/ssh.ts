@@ -1,31 +1,43 @@
 import type { Client } from "../client/client.ts";
-import type { Target } from "../client/options.ts";
+import { parseTarget, type Target } from "../client/options.ts";
 import type { Program } from "../session/command.ts";
 import { describeFailure, messageOf } from "./failure.ts";
 import { type Flag, parseFlags, UsageError } from "./flags.ts";
+import { type ForwardSpec, socksSpec, tunnelSpec } from "./forward_specs.ts";
 import { Log } from "./log.ts";
 import { logIn, placeOf } from "./login.ts";
 import type { OptionText } from "./option_values.ts";
+import { relay, startForwards } from "./ssh_forward.ts";
 import { runSession } from "./ssh_session.ts";
 import { optionOfFlag, parseDestination, type SshOptions, sshOptions } from "./ssh_options.ts";
 import { InterruptedError, onSignals } from "./terminal.ts";
 
 /** What `ssh --help` prints. */
 export const SSH_HELP = `usage: ssh [-aknNqsTtvx] [-c cipher] [-F none] [-i key] [-l user] [-m mac]
-           [-o Key=Value] [-p port] [user@]host [command …]
+           [-o Key=Value] [-p port] [-D [bind:]port] [-J [user@]host[:port],…]
+           [-L [bind:]port:host:hostport] [-R [bind:]port:host:hostport]
+           [-W host:port] [user@]host [command …]
+
+The hosts of -J are logged in to with the same options.
 `;
 
 /** What `ssh` answers for its own failures, and for commands that a signal ended. */
 const FAILURE = 255;
 const INTERRUPTED = 130;
 /** -a, -k and -x switch off what there is not; -F is fine as long as it names no file. */
-const LETTERS = "aknNqsTtvxc:F:i:l:m:o:p:";
+const LETTERS = "aknNqsTtvxc:D:F:i:J:l:L:m:o:p:R:W:";
 
 interface Job {
   readonly target: Target;
   readonly options: SshOptions;
   /** What to run; null is -N. */
   readonly program: Program | null;
+  /** -L, -R and -D. */
+  readonly forwards: readonly ForwardSpec[];
+  /** -J: the hosts to go through, in order. */
+  readonly hops: readonly Target[];
+  /** -W: the address to connect standard input and output to. */
+  readonly relayTo: string | null;
   /** Whether standard input is not to be read: -n. */
   readonly noInput: boolean;
 }
@@ -50,7 +62,7 @@ export async function ssh(args: readonly string[]): Promise<number> {
   let client: Client | null = null;
   let killed: Deno.Signal | null = null;
   try {
-    client = await logIn(place, options, log);
+    client = await logIn(place, options, log, job.hops);
     using _ = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
       killed = signal;
       client!.close();
@@ -88,6 +100,9 @@ function parse(args: readonly string[]): Job {
   return {
     target: parseDestination(destination),
     options: tty === null ? options : { ...options, RequestTTY: tty },
+    forwards: flags.flatMap((flag) => forwardOf(flag)),
+    hops: valueOf(flags, "J")?.split(",").map(hopOf) ?? [],
+    relayTo: valueOf(flags, "W"),
     program: has("N")
       ? null
       : has("s")
@@ -99,6 +114,24 @@ function parse(args: readonly string[]): Job {
   };
 }
 
+function valueOf(flags: readonly Flag[], name: string): string | null {
+  return flags.findLast((flag) => flag.name === name)?.value ?? null;
+}
+
+function hopOf(text: string): Target {
+  try {
+    return parseTarget(text);
+  } catch (cause) {
+    throw new UsageError(`bad jump host "${text}"`, { cause });
+  }
+}
+
+function forwardOf({ name, value }: Flag): ForwardSpec[] {
+  if (name === "L") return [tunnelSpec("local", value)];
+  if (name === "R") return [tunnelSpec("remote", value)];
+  return name === "D" ? [socksSpec(value)] : [];
+}
+
 function optionsOf({ name, value }: Flag): OptionText[] {
   if (name === "F" && value !== "none" && value !== "/dev/null") {
     throw new UsageError("configuration files are not read; -F none is fine");
@@ -108,7 +141,15 @@ function optionsOf({ name, value }: Flag): OptionText[] {
 }
 
 async function run(client: Client, job: Job, log: Log): Promise<number | null> {
-  const { program, options, noInput, target } = job;
+  const { program, options, noInput, target, relayTo } = job;
+  if (relayTo !== null) {
+    await relay(client, relayTo);
+    return 0;
+  }
+  await using forwards = await startForwards(client, job.forwards, log);
+  if (!forwards.complete && options.ExitOnForwardFailure) {
+    throw new UsageError("a port could not be forwarded");
+  }
   if (program !== null) {
     return await runSession(client, { program, options, noInput, host: target.hostname }, log);
   }
