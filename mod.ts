@@ -34,7 +34,12 @@
  * @module
  */
 export { connect } from "./lib/client/connect.ts";
-export { Client, type ConnectionInfo, type WaitOptions } from "./lib/client/client.ts";
+export {
+  Client,
+  type ConnectionInfo,
+  type RunOptions,
+  type WaitOptions,
+} from "./lib/client/client.ts";
 export type { ConnectOptions, Jump } from "./lib/client/options.ts";
 export {
   acceptAnyHostKey,
@@ -57,6 +62,7 @@ export {
   publicKey,
   type PublicKeyOptions,
 } from "./lib/auth/method.ts";
+export * from "./lib/agent/mod.ts";
 export type { PrivateKey, Signer } from "./lib/keys/private_key.ts";
 export type { PublicKey } from "./lib/keys/public_key.ts";
 export { Command, type CommandOptions } from "./lib/session/command.ts";
@@ -82,6 +88,11 @@ export type { ForwardOptions, TunnelOptions } from "./lib/forward/forwarding.ts"
 export type { RemoteListener } from "./lib/forward/listener.ts";
 export type { TunnelConn } from "./lib/forward/tunnel_conn.ts";
 export { Channel } from "./lib/connection/channel.ts";
+export { ChannelFile, type ChannelFileOptions } from "./lib/connection/channel_file.ts";
+export type { ChannelState } from "./lib/connection/channel_state.ts";
+export { bytesWritten } from "./lib/connection/partial_write.ts";
+export type { EnvOptions, PtyRequest, WindowSize } from "./lib/connection/session_requests.ts";
+export type { CallOptions } from "./lib/connection/waiting.ts";
 export type {
   Exit,
   ExitStatus,

@@ -1,4 +1,9 @@
-import type { Channel } from "../connection/channel.ts";
+import {
+  AgentForwarding,
+  type AgentForwardOptions,
+  type ForwardedAgent,
+} from "../agent/forwarding.ts";
+import { type Channel, drain, introduce } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
 import { DisconnectError } from "../errors.ts";
 import type { AddrOf, BindAddress, BindPort, ForwardTarget } from "../forward/address.ts";
@@ -33,6 +38,12 @@ export interface ConnectionInfo {
   readonly mac: string;
 }
 
+/** How a command runs on a server. */
+export interface RunOptions extends Omit<CommandOptions, "stderr">, AgentForwardOptions {
+  /** `"null"` throws standard error away, `"merge"` sends it the way of standard output. */
+  readonly stderr?: "piped" | "null" | "merge" | undefined;
+}
+
 /** Options of what waits for the server. */
 export interface WaitOptions {
   /** Gives up waiting. */
@@ -59,6 +70,7 @@ export class Client implements AsyncDisposable {
   readonly #transport: Transport;
   readonly #connection: Connection;
   readonly #forwarding: Forwarding;
+  readonly #agents: AgentForwarding;
   readonly #finished: Promise<void>;
   readonly #login: { readonly host: HostAddress; readonly user: string };
 
@@ -72,6 +84,7 @@ export class Client implements AsyncDisposable {
     this.#transport = transport;
     this.#connection = connection;
     this.#forwarding = new Forwarding(connection, transport.closed);
+    this.#agents = new AgentForwarding(connection);
     this.#finished = finished;
     this.#login = login;
     this.closed = transport.closed.then((cause) => {
@@ -99,13 +112,18 @@ export class Client implements AsyncDisposable {
    *
    * @throws {CommandError} If it ends without success
    */
-  run(command: string, options: CommandOptions = {}): Promise<string> {
+  run(command: string, options: RunOptions = {}): Promise<string> {
     return this.command(command, options).text();
   }
 
   /** A command to run with `output()`, `spawn()` or `text()`, as `Deno.Command`. */
-  command(command: string, options: CommandOptions = {}): Command {
-    return new Command((signal) => this.openSession(signal ? { signal } : {}), command, options);
+  command(command: string, options: RunOptions = {}): Command {
+    const { stderr, ...rest } = options;
+    return new Command(
+      (signal) => this.#openFor({ ...options, signal }),
+      command,
+      stderr === "merge" ? rest : { ...rest, stderr },
+    );
   }
 
   /**
@@ -113,9 +131,14 @@ export class Client implements AsyncDisposable {
    *
    * @throws {RequestDeniedError} If the server refuses it
    */
-  async shell(options: CommandOptions = {}): Promise<Process> {
-    const channel = await this.openSession(options.signal ? { signal: options.signal } : {});
-    return await startProcess(channel, { kind: "shell" }, { pty: true, ...options });
+  async shell(options: RunOptions = {}): Promise<Process> {
+    const channel = await this.#openFor(options);
+    const { stderr, ...rest } = options;
+    return await startProcess(channel, { kind: "shell" }, {
+      pty: true,
+      ...rest,
+      stderr: stderr === "merge" ? undefined : stderr,
+    });
   }
 
   /**
@@ -149,15 +172,38 @@ export class Client implements AsyncDisposable {
   }
 
   /**
+   * Lends an agent to what runs on a session's channel until the channel closes, as `ssh -A`. Only then,
+   * and only to it, may the server open connections.
+   *
+   * @param agent The agent of SSH_AUTH_SOCK unless given
+   * @throws {RequestDeniedError} If the server does not want it; the channel stays open
+   * @throws {TypeError} If another agent is forwarded on this connection
+   */
+  forwardAgent(
+    channel: Channel,
+    agent: ForwardedAgent = true,
+    options: WaitOptions = {},
+  ): Promise<void> {
+    return this.#agents.forward(channel, agent, options);
+  }
+
+  /**
    * Opens a channel of any type (RFC 4254 §5.1).
    *
    * @throws {ChannelOpenError} If the server refuses
    */
-  openChannel(
+  async openChannel(
     type: string,
     options: WaitOptions & { readonly extra?: Uint8Array } = {},
   ): Promise<Channel> {
-    return this.#connection.open(type, options.extra, { signal: options.signal });
+    const channel = await this.#connection.open(type, options.extra, { signal: options.signal });
+    const { socket, identification } = this.#transport;
+    introduce(channel, {
+      localAddr: socket.localAddr,
+      remoteAddr: socket.remoteAddr,
+      openssh: /^SSH-2\.0-(OpenSSH|denossh)_/.test(identification.server),
+    });
+    return channel;
   }
 
   /**
@@ -240,5 +286,20 @@ export class Client implements AsyncDisposable {
   /** Disconnects. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #openFor({ signal, stdout, stderr, forwardAgent }: RunOptions): Promise<Channel> {
+    const wait = signal ? { signal } : {};
+    const channel = await this.openSession(wait);
+    if (forwardAgent) {
+      await this.forwardAgent(channel, forwardAgent, wait).catch((error) => {
+        channel.abort(error);
+        throw error;
+      });
+    }
+    if (stderr === "merge") channel.combineStderr(true);
+    // Cancelled, it would be a broken pipe to the command; this is its /dev/null.
+    if (stdout === "null") drain(channel);
+    return channel;
   }
 }

@@ -21,8 +21,9 @@ export interface ConnectOptions {
   /** The user to log in as; may be part of the target. Needs `--allow-env=USER` if not given. */
   readonly user?: string;
   /**
-   * The credentials, tried in this order. If not given, the unencrypted keys among `~/.ssh/id_ed25519`,
-   * `id_ecdsa` and `id_rsa`, which needs `--allow-env=HOME` and `--allow-read`.
+   * The credentials, tried in this order. If not given, the keys of the agent, if `--allow-env` lets us
+   * see SSH_AUTH_SOCK, and the unencrypted ones among `~/.ssh/id_ed25519`, `id_ecdsa` and `id_rsa`, which
+   * needs `--allow-env=HOME` and `--allow-read`.
    */
   readonly auth?: readonly AuthMethod[];
   /**
@@ -42,7 +43,7 @@ export interface ConnectOptions {
   readonly keepaliveCount?: number;
   /** When to exchange keys anew; after 1 GiB, 2^31 packets or an hour unless given. */
   readonly rekey?: RekeyLimits;
-  /** The receive windows of channels; tuned to the path between 2 and 64 MiB unless given. */
+  /** The receive windows of channels; tuned to the path between 2 and 32 MiB unless given. */
   readonly window?: WindowOptions;
   /** What carries the connection instead of a TCP socket; taken over. */
   readonly transport?: ByteStreams;

@@ -1,13 +1,23 @@
+import { platformError } from "./platform_errors.ts";
+import { Bell, type Limit, waitFor } from "./waiting.ts";
+
+const EMPTY = new Uint8Array(0);
+/** Data from which on a packet counts as bulk, and what is joined of it at most. */
+const BULK = 8 * 1024;
+const JOINED = 256 * 1024;
+
 /**
  * The received bytes of one stream of a channel, until somebody reads them. It holds no more than
  * the receive window, since credit goes back only through `consumed`.
  */
 export class ByteQueue {
   readonly #consumed: (bytes: number) => void;
+  readonly #news = new Bell();
   #chunks: Uint8Array<ArrayBuffer>[] = [];
   #head = 0;
   #bytes = 0;
-  #waiting: PromiseWithResolvers<void> | null = null;
+  /** What is free behind the last chunk, for `append`. */
+  #tail: Uint8Array = EMPTY;
   #end: { error: unknown } | null = null;
   #discarding = false;
 
@@ -26,48 +36,108 @@ export class ByteQueue {
     return this.#end !== null && this.#bytes === 0;
   }
 
+  /** Whether what comes is thrown away. */
+  get discarding(): boolean {
+    return this.#discarding;
+  }
+
   /** Adds an owned chunk. */
   push(chunk: Uint8Array<ArrayBuffer>): void {
     if (chunk.length === 0) return;
     if (this.#discarding) return this.#consumed(chunk.length);
+    this.#tail = EMPTY;
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
-    this.#wake();
+    this.#news.ring();
+  }
+
+  /**
+   * Copies borrowed data in. Packets that arrived together become one chunk: a reader takes one at
+   * a time, and would fall behind a source that brings many.
+   *
+   * @param ahead Bytes that have arrived behind this data, of this channel or another
+   */
+  append(data: Uint8Array, ahead: number): void {
+    if (data.length === 0) return;
+    if (this.#discarding) return this.#consumed(data.length);
+    const last = this.#chunks.length - 1;
+    if (this.#tail.length >= data.length && last >= this.#head) {
+      this.#tail.set(data);
+      const { buffer, byteOffset, length } = this.#chunks[last]!;
+      this.#chunks[last] = new Uint8Array(buffer, byteOffset, length + data.length);
+      this.#tail = this.#tail.subarray(data.length);
+      this.#bytes += data.length;
+      this.#news.ring();
+      return;
+    }
+    // Room for more only behind bulk data: little that comes between is not worth it.
+    const room = data.length < BULK ? 0 : Math.max(0, Math.min(ahead, JOINED - data.length));
+    const memory = new Uint8Array(data.length + room);
+    memory.set(data);
+    this.push(memory.subarray(0, data.length));
+    this.#tail = memory.subarray(data.length);
   }
 
   /** No more will come: the end of the stream, or an error once the rest has been read. */
   end(error?: unknown): void {
     if (this.#end) return;
     this.#end = { error };
-    this.#wake();
+    this.#news.ring();
   }
 
-  /** Throws away what is there and what comes; it counts as consumed. */
+  /** Throws away what is there and what comes; it counts as consumed. Readers see the end. */
   discard(): void {
     this.#discarding = true;
     const bytes = this.#bytes;
-    this.#chunks = [];
-    this.#head = 0;
-    this.#bytes = 0;
+    this.#clear();
+    this.end();
     if (bytes > 0) this.#consumed(bytes);
   }
 
+  /** Moves what is there to the end of another queue. */
+  moveTo(other: ByteQueue): void {
+    const chunks = this.#chunks.slice(this.#head);
+    this.#clear();
+    for (const chunk of chunks) other.push(chunk);
+  }
+
+  /** Resolves when a read would not wait. */
+  async ready(limit: Limit | null): Promise<void> {
+    while (this.#bytes === 0 && !this.#end) await waitFor(this.#news, limit);
+  }
+
   /** The next chunk, owned by the caller; null is the end. */
-  async readChunk(): Promise<Uint8Array<ArrayBuffer> | null> {
+  async readChunk(limit: Limit | null = null): Promise<Uint8Array<ArrayBuffer> | null> {
     while (this.#bytes === 0) {
       if (this.#end) return this.#finish();
-      await this.#wait();
+      await waitFor(this.#news, limit);
     }
     return this.#shift();
   }
 
   /** Copies what is there into the buffer, waiting for at least a byte; null is the end. */
-  async read(into: Uint8Array): Promise<number | null> {
+  async read(into: Uint8Array, limit: Limit | null = null): Promise<number | null> {
     if (into.length === 0) return 0;
     while (this.#bytes === 0) {
       if (this.#end) return this.#finish();
-      await this.#wait();
+      await waitFor(this.#news, limit);
     }
+    return this.#copy(into);
+  }
+
+  /**
+   * Copies what is there into the buffer; null is the end.
+   *
+   * @throws {Deno.errors.WouldBlock} If nothing is there yet
+   */
+  tryRead(into: Uint8Array): number | null {
+    if (into.length === 0) return 0;
+    if (this.#bytes > 0) return this.#copy(into);
+    if (this.#end) return this.#finish();
+    throw platformError("WouldBlock", "Nothing to read yet");
+  }
+
+  #copy(into: Uint8Array): number {
     let filled = 0;
     while (filled < into.length && this.#bytes > 0) {
       const chunk = this.#chunks[this.#head]!;
@@ -90,10 +160,18 @@ export class ByteQueue {
     return chunk;
   }
 
+  #clear(): void {
+    this.#tail = EMPTY;
+    this.#chunks = [];
+    this.#head = 0;
+    this.#bytes = 0;
+  }
+
   /** Forgets the first chunk; the array is shortened rarely, so that this costs nothing. */
   #drop(): void {
     this.#chunks[this.#head++] = EMPTY;
     if (this.#head === this.#chunks.length) {
+      this.#tail = EMPTY;
       this.#chunks = [];
       this.#head = 0;
     } else if (this.#head >= 64) {
@@ -106,16 +184,4 @@ export class ByteQueue {
     if (this.#end!.error !== undefined) throw this.#end!.error;
     return null;
   }
-
-  #wait(): Promise<void> {
-    this.#waiting ??= Promise.withResolvers();
-    return this.#waiting.promise;
-  }
-
-  #wake(): void {
-    this.#waiting?.resolve();
-    this.#waiting = null;
-  }
 }
-
-const EMPTY = new Uint8Array(0);

@@ -1,15 +1,37 @@
 import { ClosedError } from "../errors.ts";
-import { STDERR } from "../wire/numbers.ts";
-import { ExitSignal, ExitStatus as ExitStatusLayout } from "../wire/requests.ts";
-import type { ChannelCore } from "./channel_core.ts";
-import type { Exit, ExitStatus, RequestHandler } from "./request.ts";
+import { type SignalName, STDERR } from "../wire/numbers.ts";
+import { Exec, ExitSignal, ExitStatus as ExitStatusLayout, Subsystem } from "../wire/requests.ts";
+import type { ByteQueue } from "./byte_queue.ts";
+import type { ChannelCore, ChannelPeer } from "./channel_core.ts";
+import { ChannelFile, type ChannelFileEnds, type ChannelFileOptions } from "./channel_file.ts";
+import { type ChannelState, describeChannel } from "./channel_state.ts";
 import { readableOf, writableOf } from "./channel_streams.ts";
+import type { Exit, ExitStatus, RequestHandler } from "./request.ts";
+import {
+  encodeBreak,
+  encodePtyRequest,
+  encodeSignal,
+  encodeWindowSize,
+  encodeXonXoff,
+  type EnvOptions,
+  type PtyRequest,
+  sendEnv,
+  type WindowSize,
+} from "./session_requests.ts";
+import type { CallOptions } from "./waiting.ts";
 
 const NOTHING = new Uint8Array(0);
+/** What a socket without an address of its own says: the unspecified address. */
+const NO_ADDRESS: Deno.Addr = { transport: "tcp", hostname: "0.0.0.0", port: 0 };
+
+let coreOf: (channel: Channel) => ChannelCore;
 
 /**
- * One channel of a connection (RFC 4254 §5), shaped like a socket: two byte streams towards us and
- * one away, under exact flow control. An unread channel stalls its peer and nobody else.
+ * One channel of a connection (RFC 4254 §5), a `Deno.Conn`: two byte streams towards us and one away,
+ * under exact flow control. An unread channel stalls its peer and nobody else.
+ *
+ * Calls that wait take a `signal`, and reads and writes end at {@linkcode Channel.timeout} too; the
+ * streams `readable`, `stderr` and `writable` are cancelled instead.
  *
  * @example
  * ```ts
@@ -20,17 +42,19 @@ const NOTHING = new Uint8Array(0);
  *   handler: (session) => session.stdin.pipeTo(session.stdout),
  * });
  * await using channel = await pair.host.openSession();
- * await channel.request("shell");
+ * await channel.shell();
  * await channel.writeAll(new TextEncoder().encode("echo"));
  * const buffer = new Uint8Array(16);
  * assertEquals(await channel.read(buffer), 4);
  * ```
  */
-export class Channel implements AsyncDisposable {
+export class Channel implements Deno.Conn, AsyncDisposable {
   /** The channel's number on this end, small and unique on the connection. */
   readonly id: number;
   /** The type it was opened with, such as `"session"`. */
   readonly type: string;
+  /** A label for logs; the type and number unless set. */
+  name: string;
   /** Resolves when both ends have closed; rejects if the connection dies first. */
   readonly closed: Promise<void>;
   /** How the command ended; also resolves, with nulls, when the channel closes without a status. */
@@ -40,14 +64,30 @@ export class Channel implements AsyncDisposable {
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   #stderr: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   #writable: WritableStream<Uint8Array> | null = null;
+  #program: string | null = null;
+
+  static {
+    coreOf = (channel) => channel.#core;
+  }
 
   /** Channels are opened through a connection, not constructed. */
   constructor(core: ChannelCore) {
     this.#core = core;
     this.id = core.opening.id;
     this.type = core.opening.type;
+    this.name = `${this.type} ${this.id}`;
     this.closed = core.closed;
-    this.exitStatus = core.exitStatus;
+    this.exitStatus = core.requests.exitStatus;
+  }
+
+  /** This end's address: that of the connection underneath, `0.0.0.0:0` if it has none. */
+  get localAddr(): Deno.Addr {
+    return this.#core.peer.localAddr ?? NO_ADDRESS;
+  }
+
+  /** The peer's address: that of the connection underneath, `0.0.0.0:0` if it has none. */
+  get remoteAddr(): Deno.Addr {
+    return this.#core.peer.remoteAddr ?? NO_ADDRESS;
   }
 
   /** Whether neither end has closed the channel. */
@@ -55,47 +95,122 @@ export class Channel implements AsyncDisposable {
     return this.#core.isOpen;
   }
 
+  /** Phase, windows and buffered bytes at the moment. */
+  get state(): ChannelState {
+    return this.#core.state;
+  }
+
+  /**
+   * Milliseconds that a read or write may take before it rejects with `Deno.errors.TimedOut`. Null, as
+   * it is at first, waits for ever; 0 never waits.
+   */
+  get timeout(): number | null {
+    return this.#core.timeout;
+  }
+
+  /** Sets the milliseconds for the calls to come. */
+  set timeout(milliseconds: number | null) {
+    if (milliseconds !== null && !(milliseconds >= 0)) {
+      throw new RangeError(`Timeout must be at least 0 ms or null, not ${milliseconds}`);
+    }
+    this.#core.timeout = milliseconds === Infinity ? null : milliseconds;
+  }
+
   /** What the peer sends, as a byte stream; nothing is read ahead of the reader. */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#readable ??= readableOf(this.#core.stdout);
+    return this.#readable ??= readableOf(this.#core.stdout, () => this.#core.cancel());
   }
 
   /** The peer's standard error, as a byte stream. */
   get stderr(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#stderr ??= readableOf(this.#core.stderr);
+    const { stderr } = this.#core;
+    return this.#stderr ??= readableOf(stderr, () => stderr.discard());
   }
 
   /** What goes to the peer; closing it sends EOF. */
   get writable(): WritableStream<Uint8Array> {
     return this.#writable ??= writableOf({
-      write: (chunk) => this.writeAll(chunk),
+      write: (chunk) => this.#core.writer.writeAll([chunk], 0, null),
       close: () => this.closeWrite(),
       abort: (reason) => this.abort(reason),
     });
+  }
+
+  /** Bytes that a read takes without waiting; 0 does not mean that the channel has ended. */
+  get readableBytes(): number {
+    return this.#core.stdout.size;
+  }
+
+  /** Bytes of standard error that a read takes without waiting. */
+  get readableStderrBytes(): number {
+    return this.#core.stderr.size;
+  }
+
+  /** Bytes that a write takes without waiting. */
+  get writableBytes(): number {
+    return this.#core.writer.writableBytes;
+  }
+
+  /**
+   * Waits until a read (of standard error: `"stderr"`) or write does not have to wait, because there is
+   * something to do or because it fails at once.
+   */
+  ready(what: "read" | "stderr" | "write", options?: CallOptions): Promise<void> {
+    const { stdout, stderr, writer } = this.#core;
+    const source = what === "read" ? stdout : what === "stderr" ? stderr : writer;
+    return this.#core.within(options, (limit) => source.ready(limit), null);
   }
 
   /**
    * Reads what is there, waiting for at least a byte.
    *
    * @returns The number of bytes, or null at the end
+   * @throws {ClosedError} If this end has closed the channel, or shut it down for reading
    */
-  read(into: Uint8Array): Promise<number | null> {
-    return this.#core.stdout.read(into);
+  read(into: Uint8Array, options?: CallOptions): Promise<number | null> {
+    return this.#read(this.#core.stdout, into, options);
   }
 
   /** Reads from standard error as {@linkcode Channel.read} does. */
-  readStderr(into: Uint8Array): Promise<number | null> {
-    return this.#core.stderr.read(into);
+  readStderr(into: Uint8Array, options?: CallOptions): Promise<number | null> {
+    return this.#read(this.#core.stderr, into, options);
   }
 
   /** The next chunk as it came, owned by the caller; null at the end. */
-  readChunk(): Promise<Uint8Array<ArrayBuffer> | null> {
-    return this.#core.stdout.readChunk();
+  readChunk(options?: CallOptions): Promise<Uint8Array<ArrayBuffer> | null> {
+    return this.#readChunk(this.#core.stdout, options);
   }
 
   /** The next chunk of standard error as it came, owned by the caller; null at the end. */
-  readStderrChunk(): Promise<Uint8Array<ArrayBuffer> | null> {
-    return this.#core.stderr.readChunk();
+  readStderrChunk(options?: CallOptions): Promise<Uint8Array<ArrayBuffer> | null> {
+    return this.#readChunk(this.#core.stderr, options);
+  }
+
+  /**
+   * Reads what is there, without waiting.
+   *
+   * @returns The number of bytes, or null at the end
+   * @throws {Deno.errors.WouldBlock} If nothing is there yet
+   */
+  tryRead(into: Uint8Array): number | null {
+    this.#core.readable();
+    return this.#core.stdout.tryRead(into);
+  }
+
+  /** Reads from standard error as {@linkcode Channel.tryRead} does. */
+  tryReadStderr(into: Uint8Array): number | null {
+    this.#core.readable();
+    return this.#core.stderr.tryRead(into);
+  }
+
+  /** The chunks up to the end, as they come; leaving the loop leaves the channel open. */
+  async *[Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+    for (let chunk; (chunk = await this.readChunk()) !== null;) yield chunk;
+  }
+
+  /** The lines of text up to the end, without LF or CR LF. */
+  lines(options?: CallOptions): AsyncIterableIterator<string> {
+    return this.file().lines(options);
   }
 
   /**
@@ -104,22 +219,73 @@ export class Channel implements AsyncDisposable {
    * @returns The number of bytes taken
    * @throws {ClosedError} If the channel is closed for writing
    */
-  write(data: Uint8Array): Promise<number> {
-    return this.#core.write(data);
+  write(data: Uint8Array, options?: CallOptions): Promise<number> {
+    return this.#write(data, 0, options);
+  }
+
+  /** Sends on standard error, as a server does, as much as {@linkcode Channel.write} would. */
+  writeStderr(data: Uint8Array, options?: CallOptions): Promise<number> {
+    return this.#write(data, STDERR, options);
+  }
+
+  /**
+   * Sends what the window takes at once, without waiting.
+   *
+   * @returns The number of bytes taken
+   * @throws {Deno.errors.WouldBlock} If there is no room for a byte
+   * @throws {ClosedError} If the channel is closed for writing
+   */
+  tryWrite(data: Uint8Array): number {
+    return this.#core.writer.tryWrite(data, 0);
   }
 
   /**
    * Sends all of the chunks; resolves when the window and the socket have taken them.
    *
-   * @throws {ClosedError} If the channel is closed for writing
+   * @throws {ClosedError} If the channel is closed for writing; `bytesWritten(error)` tells how far it
+   * came
    */
-  writeAll(...chunks: Uint8Array[]): Promise<void> {
-    return this.#core.writeAll(chunks, 0);
+  writeAll(...chunks: Uint8Array[]): Promise<void>;
+  /** Sends all of the data, within limits. */
+  writeAll(data: Uint8Array, options: CallOptions): Promise<void>;
+  /** Sends all of the chunks or data. */
+  writeAll(...data: (Uint8Array | CallOptions)[]): Promise<void> {
+    return this.#writeAll(data, 0);
   }
 
   /** Sends all of the chunks on standard error, as a server does. */
-  writeAllStderr(...chunks: Uint8Array[]): Promise<void> {
-    return this.#core.writeAll(chunks, STDERR);
+  writeAllStderr(...chunks: Uint8Array[]): Promise<void>;
+  /** Sends all of the data on standard error, within limits. */
+  writeAllStderr(data: Uint8Array, options: CallOptions): Promise<void>;
+  /** Sends all of the chunks or data on standard error. */
+  writeAllStderr(...data: (Uint8Array | CallOptions)[]): Promise<void> {
+    return this.#writeAll(data, STDERR);
+  }
+
+  /** A buffered file, with lines, on a stream of the channel. */
+  file(options: ChannelFileOptions = {}): ChannelFile {
+    return new ChannelFile(this.#fileEnds(options.stream ?? "stdout"), options);
+  }
+
+  /**
+   * Sends standard error the way of standard output, or no longer; what is buffered comes along.
+   *
+   * @returns The setting before
+   */
+  combineStderr(value: boolean): boolean {
+    const before = this.#core.combined;
+    this.#core.combined = value;
+    return before;
+  }
+
+  /**
+   * Ends a direction or both, by word or by the number that sockets use: 0 is `"read"`, 1 `"write"`, 2
+   * `"both"`. Calls in it fail at once; what still comes is thrown away.
+   */
+  async shutdown(how: "read" | "write" | "both" | 0 | 1 | 2): Promise<void> {
+    const [read, write] = DIRECTIONS[how] ?? invalid(how);
+    if (read) this.#core.stopReading();
+    if (write) await this.closeWrite();
   }
 
   /** Sends EOF after what is being written (RFC 4254 §5.3); reading goes on. */
@@ -127,7 +293,7 @@ export class Channel implements AsyncDisposable {
     return this.#core.sendEof();
   }
 
-  /** Closes after what is being written; resolves when the peer has closed too. */
+  /** Closes after what is being written; resolves when the peer has closed too, and never rejects. */
   close(): Promise<void> {
     return this.#core.close();
   }
@@ -138,10 +304,27 @@ export class Channel implements AsyncDisposable {
   }
 
   /** Closes at once, without waiting for what is being written. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.dispose](): void {
     this.abort();
-    await this.#core.close();
+    this.#core.close();
   }
+
+  /**
+   * Closes at once, without waiting for what is being written. A program that has ended is waited for,
+   * so that its session is free again; one that still runs is left to its server.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { finished } = this.#core;
+    this.abort();
+    const closing = this.#core.close();
+    if (finished) await closing;
+  }
+
+  /** Does nothing: the connection underneath keeps the program running. */
+  ref(): void {}
+
+  /** Does nothing: the connection underneath keeps the program running. */
+  unref(): void {}
 
   /**
    * Sends a channel request and waits for the answer (RFC 4254 §5.4).
@@ -149,8 +332,8 @@ export class Channel implements AsyncDisposable {
    * @throws {RequestDeniedError} If the peer refuses
    * @throws {ClosedError} If the channel closes first
    */
-  request(type: string, data: Uint8Array = NOTHING): Promise<void> {
-    return this.#core.request(type, data);
+  request(type: string, data: Uint8Array = NOTHING, options: CallOptions = {}): Promise<void> {
+    return this.#core.requests.request(type, data, options);
   }
 
   /**
@@ -159,12 +342,85 @@ export class Channel implements AsyncDisposable {
    * @throws {ClosedError} If the channel is closed
    */
   notify(type: string, data: Uint8Array = NOTHING): void {
-    this.#core.notify(type, data);
+    this.#core.requests.notify(type, data);
   }
 
   /** Who answers the peer's requests; they are answered one after the other, in order. */
   handleRequests(handler: RequestHandler): void {
-    this.#core.handleRequests(handler);
+    this.#core.requests.handle(handler);
+  }
+
+  /**
+   * Asks for a terminal for the program to come (RFC 4254 §6.2). The channel survives a refusal.
+   *
+   * @throws {RequestDeniedError} If the server refuses
+   */
+  async requestPty(terminal: PtyRequest & CallOptions = {}): Promise<void> {
+    await this.request("pty-req", encodePtyRequest(terminal), terminal);
+  }
+
+  /** Tells the terminal's new size (RFC 4254 §6.7). */
+  resizePty(size: WindowSize): void {
+    this.notify("window-change", encodeWindowSize(size));
+  }
+
+  /**
+   * Sets an environment variable of the program to come (RFC 4254 §6.4); servers take those that they
+   * are told to, and drop the others silently unless `strict` is set.
+   *
+   * @throws {RequestDeniedError} If the server refuses, with `strict`
+   */
+  setEnv(name: string, value: string, options: EnvOptions = {}): Promise<void> {
+    return sendEnv(this, { [name]: value }, options);
+  }
+
+  /**
+   * Sets environment variables as {@linkcode Channel.setEnv} does, in one round trip.
+   *
+   * @throws {RequestDeniedError} If the server refuses some, with `strict`; it names them
+   */
+  updateEnv(variables: Readonly<Record<string, string>>, options: EnvOptions = {}): Promise<void> {
+    return sendEnv(this, variables, options);
+  }
+
+  /**
+   * Runs a command on the channel (RFC 4254 §6.5); a channel runs one program.
+   *
+   * @throws {RequestDeniedError} If the server refuses
+   * @throws {TypeError} If the channel runs a program already
+   */
+  exec(command: string, options: CallOptions = {}): Promise<void> {
+    return this.#start("exec", Exec.encode({ command }), options);
+  }
+
+  /** Runs the user's shell on the channel, as {@linkcode Channel.exec} runs a command. */
+  shell(options: CallOptions = {}): Promise<void> {
+    return this.#start("shell", NOTHING, options);
+  }
+
+  /** Runs a subsystem on the channel, as {@linkcode Channel.exec} runs a command. */
+  subsystem(name: string, options: CallOptions = {}): Promise<void> {
+    return this.#start("subsystem", Subsystem.encode({ name }), options);
+  }
+
+  /** Sends a signal to the program (RFC 4254 §6.9); servers may ignore it. */
+  sendSignal(signal: SignalName | `SIG${SignalName}`): void {
+    this.notify("signal", encodeSignal(signal));
+  }
+
+  /**
+   * Sends a break (RFC 4335).
+   *
+   * @param milliseconds How long it is to last; 0 is the device's own length
+   * @throws {RequestDeniedError} If the server cannot
+   */
+  async sendBreak(milliseconds = 0, options: CallOptions = {}): Promise<void> {
+    await this.request("break", encodeBreak(milliseconds), options);
+  }
+
+  /** Tells a client whether it may do flow control with ^S and ^Q by itself (RFC 4254 §6.8). */
+  xonXoff(clientCanDo: boolean): void {
+    this.notify("xon-xoff", encodeXonXoff(clientCanDo));
   }
 
   /**
@@ -180,4 +436,99 @@ export class Channel implements AsyncDisposable {
       this.notify("exit-signal", ExitSignal.encode({ name, coreDumped, message, language: "" }));
     }
   }
+
+  /** Whether {@linkcode Channel.exitStatus} is settled. */
+  get exitStatusReady(): boolean {
+    return this.#core.requests.exitKnown;
+  }
+
+  /**
+   * Waits for the exit code; a command that writes more than the window ends only if somebody reads, as
+   * `state.stalled` shows.
+   *
+   * @returns The code, or -1 if the channel closes without one
+   */
+  async recvExitStatus(options: CallOptions = {}): Promise<number> {
+    return (await this.#core.requests.waitForExit(options)).code ?? -1;
+  }
+
+  /** What `console.log` shows. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return describeChannel(this);
+  }
+
+  #read(queue: ByteQueue, into: Uint8Array, options?: CallOptions): Promise<number | null> {
+    const core = this.#core;
+    if (core.plain(options)) return queue.read(into);
+    return core.within(options, (limit) => (core.readable(), queue.read(into, limit)));
+  }
+
+  #readChunk(
+    queue: ByteQueue,
+    options?: CallOptions,
+  ): Promise<Uint8Array<ArrayBuffer> | null> {
+    const core = this.#core;
+    if (core.plain(options)) return queue.readChunk();
+    return core.within(options, (limit) => (core.readable(), queue.readChunk(limit)));
+  }
+
+  #write(data: Uint8Array, type: number, options?: CallOptions): Promise<number> {
+    const { writer, timeout } = this.#core;
+    if (options === undefined && timeout === null) return writer.write(data, type, null);
+    return this.#core.within(options, (limit) => writer.write(data, type, limit));
+  }
+
+  #writeAll(data: readonly (Uint8Array | CallOptions)[], type: number): Promise<void> {
+    const { writer, timeout } = this.#core;
+    const last = data.at(-1);
+    const options = last === undefined || last instanceof Uint8Array ? undefined : last;
+    const chunks = (options ? data.slice(0, -1) : data) as readonly Uint8Array[];
+    if (options === undefined && timeout === null) return writer.writeAll(chunks, type, null);
+    return this.#core.within(options, (limit) => writer.writeAll(chunks, type, limit));
+  }
+
+  async #start(type: string, data: Uint8Array, options: CallOptions): Promise<void> {
+    if (this.#program !== null) throw new TypeError(`The channel has a program: ${this.#program}`);
+    this.#program = type;
+    try {
+      await this.request(type, data, options);
+    } catch (error) {
+      this.#program = null;
+      throw error;
+    }
+  }
+
+  #fileEnds(stream: "stdout" | "stderr" | "stdin"): ChannelFileEnds {
+    const stderr = stream === "stderr";
+    return {
+      read: (into, options) => stderr ? this.readStderr(into, options) : this.read(into, options),
+      write: (data, options = {}) =>
+        stderr ? this.writeAllStderr(data, options) : this.writeAll(data, options),
+      close: () => stream === "stdin" ? this.closeWrite() : Promise.resolve(),
+    };
+  }
+}
+
+/** Tells a channel what its owner knows of the far side. */
+export function introduce(channel: Channel, peer: ChannelPeer): void {
+  coreOf(channel).peer = peer;
+}
+
+/** Throws standard output away, though the peer may go on writing as to /dev/null. */
+export function drain(channel: Channel): void {
+  coreOf(channel).stdout.discard();
+}
+
+/** What `shutdown` ends: reading, writing. */
+const DIRECTIONS: Readonly<Record<string | number, readonly [boolean, boolean]>> = {
+  read: [true, false],
+  write: [false, true],
+  both: [true, true],
+  0: [true, false],
+  1: [false, true],
+  2: [true, true],
+};
+
+function invalid(how: unknown): never {
+  throw new TypeError(`Cannot shut down "${how}": it is "read", "write" or "both"`);
 }

@@ -4,8 +4,13 @@ import type { ByteQueue } from "./byte_queue.ts";
  * A byte stream over a queue. Nothing is read ahead, so the channel's window is the whole
  * backpressure; cancelling discards what still comes and goes on granting window, so that the other
  * stream of the channel does not stall.
+ *
+ * @param cancel Discards the queue, and says so where that is wanted
  */
-export function readableOf(queue: ByteQueue): ReadableStream<Uint8Array<ArrayBuffer>> {
+export function readableOf(
+  queue: ByteQueue,
+  cancel: () => void,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream({
     type: "bytes",
     async pull(controller: ReadableByteStreamController) {
@@ -23,9 +28,7 @@ export function readableOf(queue: ByteQueue): ReadableStream<Uint8Array<ArrayBuf
         else controller.enqueue(chunk);
       }
     },
-    cancel() {
-      queue.discard();
-    },
+    cancel,
   }, { highWaterMark: 0 }) as ReadableStream<Uint8Array<ArrayBuffer>>;
 }
 

@@ -39,7 +39,7 @@ import {
   RequestSuccess,
 } from "../wire/messages.ts";
 import { MSG, OPEN_FAILURE } from "../wire/numbers.ts";
-import { Channel } from "./channel.ts";
+import { Channel, introduce } from "./channel.ts";
 import { ChannelCore, type ChannelHost } from "./channel_core.ts";
 import type { WindowBudget } from "./window.ts";
 
@@ -62,7 +62,7 @@ export type GlobalHandler = (data: Uint8Array) => Uint8Array | null | Promise<Ui
 
 /**
  * The receive window of each channel, in bytes: one number is fixed; otherwise it starts with `initial`
- * (2 MiB) and all windows of the connection together grow to `max` (64 MiB) as the path needs it.
+ * (2 MiB) and all windows of the connection together grow to `max` (32 MiB) as the path needs it.
  */
 export type WindowOptions = number | {
   /** What a channel starts with. */
@@ -94,6 +94,8 @@ export class Connection implements Service, ChannelHost {
   readonly #budget: ConnectionBudget | null;
   readonly #channels: (ChannelCore | Opening | null)[] = [];
   readonly #free: number[] = [];
+  /** When channels were confirmed that the peer has not asked anything on yet. */
+  readonly #confirmedAt = new Map<number, number>();
   readonly #replies: { type: string; promise: PromiseWithResolvers<Uint8Array> }[] = [];
   readonly #adjust = new Uint8Array(WINDOW_ADJUST_LENGTH);
   #globals: Promise<void> = Promise.resolve();
@@ -113,7 +115,7 @@ export class Connection implements Service, ChannelHost {
       : window;
     this.#window = checkWindow(initial);
     this.#budget = max > initial
-      ? new ConnectionBudget(checkWindow(max) - initial, () => this.#probe())
+      ? new ConnectionBudget(checkWindow(max) - initial, transport.roundTrip)
       : null;
   }
 
@@ -152,7 +154,9 @@ export class Connection implements Service, ChannelHost {
       opening.promise.reject(signal!.reason);
     };
     signal?.addEventListener("abort", abandon, { once: true });
-    this.#timeRoundTrip(opening.promise.promise);
+    const start = performance.now();
+    const opened = () => this.#budget?.sawRoundTrip(performance.now() - start);
+    opening.promise.promise.then(opened, () => {});
     return opening.promise.promise.finally(() => signal?.removeEventListener("abort", abandon));
   }
 
@@ -227,6 +231,7 @@ export class Connection implements Service, ChannelHost {
         return this.#channel(ChannelClose.decode(payload).recipient).receiveClose();
       case MSG.CHANNEL_REQUEST: {
         const { recipient, type, wantReply, data } = ChannelRequest.decode(payload);
+        this.#answered(recipient);
         return this.#channel(recipient).receiveRequest(type, wantReply, data);
       }
       case MSG.CHANNEL_SUCCESS:
@@ -279,6 +284,10 @@ export class Connection implements Service, ChannelHost {
     this.send(this.#adjust);
   }
 
+  get ahead(): number {
+    return this.#transport.ahead;
+  }
+
   get congested(): boolean {
     return this.#transport.sink.congested;
   }
@@ -290,21 +299,18 @@ export class Connection implements Service, ChannelHost {
   /** Both ends have closed the channel: its number may be used again. */
   released(channel: ChannelCore): void {
     const { id } = channel.opening;
+    this.#confirmedAt.delete(id);
     if (this.#channels[id] !== channel) return;
     this.#channels[id] = null;
     this.#free.push(id);
   }
 
-  /** How long an answer takes that the peer gives at once is what windows are tuned to. */
-  #timeRoundTrip(answer: Promise<unknown>): void {
-    const start = performance.now();
-    const seen = () => this.#budget?.sawRoundTrip(performance.now() - start);
-    answer.then(seen, () => {});
-  }
-
-  #probe(): void {
-    // A refusal is an answer too.
-    this.#timeRoundTrip(this.request("keepalive@openssh.com").catch(() => {}));
+  /** A client asks for a program as soon as it knows of its channel: that is a round trip. */
+  #answered(id: number): void {
+    const start = this.#confirmedAt.get(id);
+    if (start === undefined) return;
+    this.#confirmedAt.delete(id);
+    this.#budget?.sawRoundTrip(performance.now() - start);
   }
 
   #allocate(entry: Opening): number {
@@ -385,6 +391,7 @@ export class Connection implements Service, ChannelHost {
           maxPacket: MAX_CHANNEL_PACKET,
           data: new Uint8Array(0),
         }));
+        this.#confirmedAt.set(id, performance.now());
         return this.#create(type, id, sender, window, maxPacket);
       },
       reject: (reason, message = "Refused") => {
@@ -417,7 +424,15 @@ export class Connection implements Service, ChannelHost {
       maxReceive: MAX_CHANNEL_PACKET,
     });
     this.#channels[id] = core;
-    return new Channel(core);
+    const channel = new Channel(core);
+    const { socket, identification, role } = this.#transport;
+    const peer = identification[role === "client" ? "server" : "client"];
+    introduce(channel, {
+      localAddr: socket.localAddr,
+      remoteAddr: socket.remoteAddr,
+      openssh: /^SSH-2\.0-(OpenSSH|denossh)_/.test(peer),
+    });
+    return channel;
   }
 
   /** RFC 4254 §4: answers go out in the order of the requests. */
@@ -452,19 +467,12 @@ export class Connection implements Service, ChannelHost {
 
 /** What the windows of one connection may grow by together, and the round trip they grow to. */
 class ConnectionBudget implements WindowBudget {
-  roundTrip: number | null = null;
+  roundTrip: number | null;
   #left: number;
-  #probe: (() => void) | null;
 
-  constructor(bytes: number, probe: () => void) {
+  constructor(bytes: number, roundTrip: number | null) {
     this.#left = bytes;
-    this.#probe = probe;
-  }
-
-  measure(): void {
-    const probe = this.#probe;
-    this.#probe = null;
-    probe?.();
+    this.roundTrip = roundTrip;
   }
 
   sawRoundTrip(milliseconds: number): void {

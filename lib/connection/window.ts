@@ -2,6 +2,12 @@ import { ProtocolError } from "../errors.ts";
 
 const MAX_WINDOW = 0xffff_ffff;
 
+/** Shorter round trips need no more than OpenSSH's 2 MiB: that is 400 MB/s at 5 ms. */
+const SHORT_ROUND_TRIP_MS = 5;
+
+/** Round trips for half a window after which it counts as too large. */
+const SLOW_ROUND_TRIPS = 32;
+
 /** What the peer allows us to send (RFC 4254 §5.2). Pure arithmetic and a place to wait. */
 export class SendWindow {
   #available: number;
@@ -53,10 +59,12 @@ export class SendWindow {
 
 /** What lets the receive windows of one connection grow. */
 export interface WindowBudget {
-  /** The shortest round trip seen, in milliseconds; null as long as none has been measured. */
+  /**
+   * The shortest round trip seen, in milliseconds, or null. It must come from an answer that nothing
+   * queues before: one that waits behind bulk data takes as long as a window, and windows that
+   * follow it grow for ever.
+   */
   readonly roundTrip: number | null;
-  /** Measures the round trip, if that has not begun. */
-  measure(): void;
   /** Takes bytes out of what all windows together may grow by; returns how many there were. */
   take(bytes: number): number;
   /** Gives bytes back. */
@@ -69,7 +77,8 @@ export interface WindowBudget {
  * never waits for a round trip while the reader keeps up.
  *
  * With a budget the window follows the path: a peer that fills half of it within a round trip is held
- * back by it, so it doubles; a reader that leaves half of it lying gets a smaller one.
+ * back by it, so it doubles; where half of it takes many round trips, it is larger than it need be
+ * and gives an eighth back.
  */
 export class ReceiveWindow {
   readonly #initial: number;
@@ -119,16 +128,9 @@ export class ReceiveWindow {
     this.#size = this.#initial;
   }
 
-  /** By how much the window grows now; negative if it shrinks. */
+  /** By how much the window grows now; negative if it shrinks. Looks once for half a window. */
   #tune(consumed: number): number {
     if (this.#budget === null) return 0;
-    const lying = this.#size - this.#available - consumed;
-    if (lying > this.#size / 2 && this.#size > this.#initial) {
-      const less = Math.min(consumed, this.#size - this.#initial);
-      this.#budget.give(less);
-      this.#size -= less;
-      return -less;
-    }
     this.#sinceLook += consumed;
     if (this.#sinceLook < this.#size / 2) return 0;
     const now = performance.now();
@@ -136,10 +138,16 @@ export class ReceiveWindow {
     this.#sinceLook = 0;
     this.#lastLook = now;
     const { roundTrip } = this.#budget;
-    if (roundTrip === null) this.#budget.measure();
-    if (roundTrip === null || elapsed >= roundTrip) return 0;
-    const more = this.#budget.take(this.#size);
-    this.#size += more;
-    return more;
+    if (roundTrip === null) return 0;
+    if (elapsed < roundTrip && roundTrip > SHORT_ROUND_TRIP_MS) {
+      const more = this.#budget.take(this.#size);
+      this.#size += more;
+      return more;
+    }
+    if (elapsed < SLOW_ROUND_TRIPS * roundTrip) return 0;
+    const less = Math.min(consumed, this.#size - this.#initial);
+    this.#budget.give(less);
+    this.#size -= less;
+    return -less;
   }
 }

@@ -8,7 +8,7 @@ import type { SftpBackend } from "../sftp/backend.ts";
 import type { RekeyLimits } from "../transport/transport.ts";
 
 /**
- * What a client may do with the server's network; whatever is not `true`, an exception included,
+ * What a client may do with the server's network, and lend it; whatever is not `true`, an exception included,
  * refuses. Names are the client's own words: `localhost`, `127.0.0.1` and a name that resolves to it
  * are three ways to say one thing, so allow what you know rather than forbid what you do not want.
  */
@@ -20,6 +20,8 @@ export interface ForwardPolicy {
    * port 0 stands for any free one.
    */
   readonly remote?: (bind: ForwardAddress, login: Login) => boolean | Promise<boolean>;
+  /** Whether a client may lend its agent to what it runs here (`ssh -A`). */
+  readonly agent?: (login: Login) => boolean | Promise<boolean>;
 }
 
 /** How to serve. What is not allowed here is refused. */
@@ -54,7 +56,7 @@ export interface ServeOptions {
   readonly keepaliveCount?: number;
   /** When to exchange keys anew; after 1 GiB, 2^31 packets or an hour unless given. */
   readonly rekey?: RekeyLimits;
-  /** The receive windows of channels; tuned to the path between 2 and 64 MiB unless given. */
+  /** The receive windows of channels; tuned to the path between 2 and 32 MiB unless given. */
   readonly window?: WindowOptions;
   /** Stops the server when aborted. */
   readonly signal?: AbortSignal;

@@ -1,4 +1,4 @@
-import type { Channel } from "../connection/channel.ts";
+import { type Channel, drain } from "../connection/channel.ts";
 import { CommandError, RequestDeniedError } from "../errors.ts";
 import { Env, Exec, Subsystem } from "../wire/requests.ts";
 import { type CommandOutput, Process, type ProcessOptions } from "./process.ts";
@@ -101,6 +101,10 @@ export async function startProcess(
   program: Program,
   options: CommandOptions,
 ): Promise<Process> {
+  // Before anything can arrive, so that the two streams keep their order.
+  if (options.stderr === "merge") channel.combineStderr(true);
+  // Cancelled, it would be a broken pipe to the command; this is its /dev/null.
+  if (options.stdout === "null") drain(channel);
   try {
     await startProgram(channel, program, options);
     const process = new Process(channel, options);

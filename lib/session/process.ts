@@ -22,8 +22,8 @@ export interface CommandOutput extends ExitStatus {
 export interface ProcessOptions {
   /** `"null"` throws standard output away. */
   readonly stdout?: "piped" | "null" | undefined;
-  /** `"null"` throws standard error away. */
-  readonly stderr?: "piped" | "null" | undefined;
+  /** `"null"` throws standard error away, `"merge"` sends it the way of standard output. */
+  readonly stderr?: "piped" | "null" | "merge" | undefined;
   /** Ends the process when aborted. */
   readonly signal?: AbortSignal | undefined;
   /** Bytes that `output()` collects from each stream at most. */
@@ -71,7 +71,6 @@ export class Process implements AsyncDisposable {
     };
     signal?.addEventListener("abort", abort, { once: true });
     this.#stopAborting = () => signal?.removeEventListener("abort", abort);
-    if (options.stdout === "null") channel.readable.cancel();
     if (options.stderr === "null") channel.stderr.cancel();
     this.status = channel.exitStatus;
     const done = () => this.#stopAborting();

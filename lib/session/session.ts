@@ -1,7 +1,15 @@
 import type { Channel } from "../connection/channel.ts";
 import { writableOf } from "../connection/channel_streams.ts";
+import type { RequestAnswer } from "../connection/request.ts";
 import { printable } from "../errors.ts";
-import { Env, Exec, Signal as SignalLayout, Subsystem, WindowChange } from "../wire/requests.ts";
+import {
+  Break,
+  Env,
+  Exec,
+  Signal as SignalLayout,
+  Subsystem,
+  WindowChange,
+} from "../wire/requests.ts";
 import type { Program } from "./command.ts";
 import { decodePty, type Pty, type TerminalSize } from "./pty.ts";
 
@@ -20,12 +28,24 @@ export interface Login {
   readonly remoteAddr: Deno.Addr | null;
 }
 
+/** The agent that a client lends to a session; `connectAgent()` takes it. */
+export interface SessionAgent {
+  /**
+   * Opens a connection to the agent through the client.
+   *
+   * @throws {ChannelOpenError} If the client refuses
+   */
+  connect(options?: { readonly signal?: AbortSignal }): Promise<Channel>;
+}
+
 /** What the server allows in a session. */
 export interface SessionPolicy {
   /** Decides about a program; null refuses it. */
   readonly start: (program: Program) => SessionHandler | null;
   /** Whether a terminal may be asked for. */
   readonly pty: boolean;
+  /** The client's agent if it may be used here, or null. */
+  readonly agent: () => Promise<SessionAgent | null>;
   /** Told when a handler throws. */
   readonly failed: (error: unknown) => void;
 }
@@ -67,9 +87,11 @@ export class Session {
 
   #program: Program | null = null;
   #pty: Pty | null = null;
+  #agent: SessionAgent | null = null;
   #stderr: WritableStream<Uint8Array> | null = null;
   #exited = false;
   #onSignal: (name: string) => void = () => {};
+  #onBreak: ((milliseconds: number) => void) | null = null;
   #onResize: (size: Required<TerminalSize>) => void = () => {};
   readonly #gone = new AbortController();
   readonly #policy: SessionPolicy;
@@ -99,6 +121,11 @@ export class Session {
   /** The terminal that the client asked for, with its latest size, or null. */
   get pty(): Pty | null {
     return this.#pty;
+  }
+
+  /** The agent that the client lends, or null; the server's `forward.agent` has allowed it. */
+  get agent(): SessionAgent | null {
+    return this.#agent;
   }
 
   /** What the client sends. */
@@ -135,6 +162,11 @@ export class Session {
     this.#onSignal = handler;
   }
 
+  /** Called when the client sends a break (RFC 4335), which is refused without a handler. */
+  onBreak(handler: (milliseconds: number) => void): void {
+    this.#onBreak = handler;
+  }
+
   /** Called when the client's terminal changes its size. */
   onResize(handler: (size: Required<TerminalSize>) => void): void {
     this.#onResize = handler;
@@ -160,7 +192,7 @@ export class Session {
     return new TextEncoder().encode(this.#pty ? text.replace(/\r?\n/g, "\r\n") : text);
   }
 
-  #answer(type: string, data: Uint8Array): boolean | (() => void) {
+  #answer(type: string, data: Uint8Array): RequestAnswer | Promise<RequestAnswer> {
     switch (type) {
       case "env":
         return this.#setEnv(Env.decode(data));
@@ -175,8 +207,14 @@ export class Session {
         this.#onResize(size);
         return true;
       }
+      case "auth-agent-req@openssh.com":
+        return this.#useAgent();
       case "signal":
         this.#onSignal(printable(SignalLayout.decode(data).name, 64));
+        return true;
+      case "break":
+        if (!this.#onBreak) return false;
+        this.#onBreak(Break.decode(data).milliseconds);
         return true;
       case "exec":
         return this.#start({ kind: "exec", command: Exec.decode(data).command });
@@ -187,6 +225,11 @@ export class Session {
       default:
         return false;
     }
+  }
+
+  async #useAgent(): Promise<boolean> {
+    this.#agent ??= await this.#policy.agent();
+    return this.#agent !== null;
   }
 
   #setEnv({ name, value }: { name: string; value: string }): boolean {

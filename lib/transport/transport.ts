@@ -103,6 +103,7 @@ export class Transport {
   #bytesIn = 0;
   #packetsIn = 0;
   #keysSince = 0;
+  #roundTrip: number | null = null;
   #lingering: ReturnType<typeof setTimeout> | undefined;
 
   constructor(socket: Socket, options: TransportOptions) {
@@ -122,6 +123,16 @@ export class Transport {
   /** The server's host key, or null before the first key exchange. */
   get hostKey(): PublicKey | null {
     return this.#session?.hostKey ?? null;
+  }
+
+  /** How long the peer took to answer when it had nothing else to do, in milliseconds, or null. */
+  get roundTrip(): number | null {
+    return this.#roundTrip;
+  }
+
+  /** Bytes that have arrived behind the packet being handled. */
+  get ahead(): number {
+    return this.#opener.buffered;
   }
 
   /** The identification lines of both ends. */
@@ -180,13 +191,16 @@ export class Transport {
    * first answer is handed out.
    */
   requestService(service: string): ServiceLink {
+    const start = performance.now();
     this.sink.send(ServiceRequest.encode({ service }));
     const link = this.link();
     let acceptance: Promise<void> | null = null;
     const accepted = () =>
       acceptance ??= this.#auth.receive().then((payload) => {
-        if (ServiceAccept.decode(payload).service === service) return;
-        throw new ProtocolError("Another service was accepted");
+        if (ServiceAccept.decode(payload).service !== service) {
+          throw new ProtocolError("Another service was accepted");
+        }
+        this.#roundTrip = performance.now() - start;
       });
     return {
       ...link,

@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import type { Channel } from "../../lib/connection/channel.ts";
 import type { IncomingOpen } from "../../lib/connection/connection.ts";
 import {
   ChannelOpenError,
@@ -8,52 +7,11 @@ import {
   ProtocolError,
   RequestDeniedError,
 } from "../../lib/errors.ts";
-import { peek32, writeData, writeWindowAdjust } from "../../lib/wire/hot.ts";
+import { peek32 } from "../../lib/wire/hot.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
-import { type RawWorld, rawWorld } from "./raw_world.ts";
-
-const none = new Uint8Array(0);
-
-function data(recipient: number, length: number, type = 0): Uint8Array {
-  const payload = new Uint8Array((type === 0 ? 9 : 13) + length);
-  writeData(payload, recipient, type, new Uint8Array(length).fill(65));
-  return payload;
-}
-
-function adjust(recipient: number, bytes: number): Uint8Array {
-  const payload = new Uint8Array(9);
-  writeWindowAdjust(payload, recipient, bytes);
-  return payload;
-}
-
-/** A channel of ours that the raw end has confirmed as its number 7. */
-async function openChannel(
-  world: RawWorld,
-  { window = 100_000, maxPacket = 32_768 } = {},
-): Promise<Channel> {
-  const opening = world.connection.open("session");
-  const open = m.ChannelOpen.decode(await world.raw.next(MSG.CHANNEL_OPEN));
-  world.raw.send(m.ChannelOpenConfirmation.encode({
-    recipient: open.sender,
-    sender: 7,
-    window,
-    maxPacket,
-    data: none,
-  }));
-  return await opening;
-}
-
-/** What the raw end reads from the channel as one number of bytes, until it has this many. */
-async function receiveBytes(world: RawWorld, bytes: number): Promise<number[]> {
-  const sizes: number[] = [];
-  for (let sum = 0; sum < bytes;) {
-    const size = (await world.raw.next(MSG.CHANNEL_DATA)).length - 9;
-    sizes.push(size);
-    sum += size;
-  }
-  return sizes;
-}
+import { adjust, data, none, openChannel, receiveBytes } from "./raw_channel.ts";
+import { rawWorld } from "./raw_world.ts";
 
 Deno.test("Channel sends no more than the window and goes on when it grows", async () => {
   await using world = await rawWorld("client");

@@ -1,0 +1,23 @@
+/**
+ * Lends one key to one command, for a git pull on the server say (`ssh -A`, but not with every key):
+ * deno run -A examples/agent_forward.ts deploy@example.com "git -C app pull" ~/.ssh/deploy_key
+ */
+import { connect, Keyring, loadKey } from "@denossh/ssh";
+
+const [target, command, file] = Deno.args;
+if (target === undefined || command === undefined || file === undefined) {
+  console.error("usage: agent_forward.ts [user@]host[:port] command key-file");
+  Deno.exit(2);
+}
+
+// Nobody but this command gets at the key, and only while it runs; each use is shown.
+using keyring = new Keyring({
+  confirm: (key) => {
+    console.error(`${target} signs with ${key.fingerprint()}`);
+    return true;
+  },
+});
+const passphrase = () => prompt("Passphrase:") ?? "";
+keyring.add(await loadKey(file, { passphrase }), { confirm: true, lifetime: 60 * 60 * 1000 });
+await using host = await connect(target);
+console.log(await host.run(command, { forwardAgent: keyring }));

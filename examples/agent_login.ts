@@ -1,0 +1,18 @@
+/**
+ * Logs in with the keys of the running ssh-agent, and shows which there are:
+ * deno run -A examples/agent_login.ts deploy@example.com uptime
+ */
+import { agent, connect, connectAgent } from "@denossh/ssh";
+
+const [target, command] = Deno.args;
+if (target === undefined || command === undefined) {
+  console.error("usage: agent_login.ts [user@]host[:port] command");
+  Deno.exit(2);
+}
+
+await using keys = await connectAgent(); // at SSH_AUTH_SOCK
+for (const { publicKey } of await keys.identities()) {
+  console.log(publicKey.fingerprint(), publicKey.comment);
+}
+await using host = await connect(target, { auth: [agent()] });
+console.log(await host.run(command));

@@ -1,0 +1,20 @@
+/**
+ * A server that shows what keys its clients lend it. Try `ssh -A -p 2222 me@localhost`:
+ * deno run -A examples/agent_server.ts
+ */
+import { connectAgent } from "@denossh/ssh";
+import { generateKey } from "@denossh/ssh/keys";
+import { serve } from "@denossh/ssh/server";
+
+const server = serve({
+  port: 2222,
+  hostname: "127.0.0.1",
+  hostKeys: [await generateKey("ed25519")],
+  auth: { none: () => true },
+  forward: { agent: ({ user }) => user !== "guest" }, // refused unless allowed
+}, async (session) => {
+  if (!session.agent) return await session.print("You lend no agent: use ssh -A\n");
+  await using agent = await connectAgent(session.agent);
+  for (const { publicKey } of await agent.identities()) await session.print(`${publicKey}\n`);
+});
+await server.finished;

@@ -1,0 +1,153 @@
+import { MAX_PENDING_REQUESTS } from "../defaults.ts";
+import { printable, ProtocolError, RequestDeniedError } from "../errors.ts";
+import { ChannelFailure, ChannelRequest, ChannelSuccess } from "../wire/messages.ts";
+import { ExitSignal, ExitStatus as ExitStatusLayout } from "../wire/requests.ts";
+import type { ExitStatus, RequestAnswer, RequestHandler } from "./request.ts";
+import { Bell, type CallOptions, limitOf, waitFor } from "./waiting.ts";
+
+/** What requests need of their channel. */
+export interface RequestHost {
+  readonly remoteId: number;
+  /** Whether an answer can still be sent. */
+  readonly canAnswer: boolean;
+  send(payload: Uint8Array): void;
+  /** @throws {ClosedError} If the channel is closed */
+  usable(): void;
+}
+
+const NO_STATUS: ExitStatus = {
+  success: false,
+  code: null,
+  signal: null,
+  coreDumped: false,
+  message: "",
+};
+
+/** The requests of one channel, both ways, and the exit status that is one of them (RFC 4254 §5.4). */
+export class ChannelRequests {
+  readonly #host: RequestHost;
+  readonly #exit = Promise.withResolvers<ExitStatus>();
+  readonly #exited = new Bell();
+  // Replies come in the order of the requests and name none of them.
+  readonly #replies: { type: string; promise: PromiseWithResolvers<void> }[] = [];
+  #exitKnown = false;
+  #handler: RequestHandler | null = null;
+  #answers: Promise<void> = Promise.resolve();
+  #unanswered = 0;
+
+  constructor(host: RequestHost) {
+    this.#host = host;
+    this.exitStatus.catch(() => {});
+  }
+
+  get exitStatus(): Promise<ExitStatus> {
+    return this.#exit.promise;
+  }
+
+  /** Whether {@linkcode exitStatus} is settled. */
+  get exitKnown(): boolean {
+    return this.#exitKnown;
+  }
+
+  /** Requests of ours that the peer has not answered. */
+  get pending(): number {
+    return this.#replies.length;
+  }
+
+  /** The exit status, for who may stop waiting. */
+  async waitForExit(options: CallOptions): Promise<ExitStatus> {
+    using limit = limitOf(options, null);
+    while (!this.#exitKnown) await waitFor(this.#exited, limit);
+    return await this.exitStatus;
+  }
+
+  /** Sends a request and waits for its answer. */
+  request(type: string, data: Uint8Array, { signal }: CallOptions): Promise<void> {
+    const promise = Promise.withResolvers<void>();
+    try {
+      signal?.throwIfAborted();
+      this.notify(type, data, true);
+      this.#replies.push({ type, promise });
+    } catch (error) {
+      promise.reject(error);
+    }
+    if (signal === undefined) return promise.promise;
+    // The reply is still awaited, in its place; only nobody hears of it.
+    const abort = () => promise.reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    return promise.promise.finally(() => signal.removeEventListener("abort", abort));
+  }
+
+  /** Sends a request that needs no answer. */
+  notify(type: string, data: Uint8Array, wantReply = false): void {
+    this.#host.usable();
+    this.#host.send(
+      ChannelRequest.encode({ recipient: this.#host.remoteId, type, wantReply, data }),
+    );
+  }
+
+  handle(handler: RequestHandler): void {
+    this.#handler = handler;
+  }
+
+  receiveReply(success: boolean): void {
+    const reply = this.#replies.shift();
+    if (reply === undefined) throw new ProtocolError("Reply to a channel request never made");
+    if (success) reply.promise.resolve();
+    else reply.promise.reject(new RequestDeniedError(printable(reply.type)));
+  }
+
+  receive(type: string, wantReply: boolean, data: Uint8Array): void {
+    if (++this.#unanswered > MAX_PENDING_REQUESTS) {
+      throw new ProtocolError("Too many unanswered channel requests");
+    }
+    if (type === "exit-status" && !wantReply) {
+      const { status: code } = ExitStatusLayout.decode(data);
+      this.#settleExit(() => this.#exit.resolve({ ...NO_STATUS, success: code === 0, code }));
+    } else if (type === "exit-signal" && !wantReply) {
+      const { name, coreDumped, message } = ExitSignal.decode(data);
+      const signal = printable(name, 64);
+      const status = { ...NO_STATUS, signal, coreDumped, message: printable(message) };
+      this.#settleExit(() => this.#exit.resolve(status));
+    }
+    this.#answers = this.#answers.then(() => this.#answer(type, wantReply, data));
+  }
+
+  /** The peer has closed the channel: no more answers, and no status if none has come. */
+  closed(error: unknown): void {
+    this.#endWaits(error);
+    this.#settleExit(() => this.#exit.resolve(NO_STATUS));
+  }
+
+  /** The channel failed: everything that waits fails with the error. */
+  fail(error: unknown): void {
+    this.#endWaits(error);
+    this.#settleExit(() => this.#exit.reject(error));
+  }
+
+  #endWaits(error: unknown): void {
+    // They stay in the list: replies that are under way when we close are no offence.
+    for (const { promise } of this.#replies) promise.reject(error);
+  }
+
+  #settleExit(settle: () => void): void {
+    settle();
+    this.#exitKnown = true;
+    this.#exited.ring();
+  }
+
+  async #answer(type: string, wantReply: boolean, data: Uint8Array): Promise<void> {
+    let answer: RequestAnswer = false;
+    try {
+      answer = await this.#handler?.({ type, data }) ?? false;
+    } catch {
+      // A policy that throws has refused.
+    }
+    this.#unanswered--;
+    if (wantReply && this.#host.canAnswer) {
+      const reply = answer === false ? ChannelFailure : ChannelSuccess;
+      this.#host.send(reply.encode({ recipient: this.#host.remoteId }));
+    }
+    if (typeof answer === "function") answer();
+  }
+}

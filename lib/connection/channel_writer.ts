@@ -1,0 +1,211 @@
+import { ClosedError } from "../errors.ts";
+import { withBytesWritten } from "./partial_write.ts";
+import { platformError } from "./platform_errors.ts";
+import { Bell, type Limit, Turns, waitFor } from "./waiting.ts";
+import { SendWindow } from "./window.ts";
+
+/** What a writer needs of its connection. */
+export interface WriterHost {
+  send(payload: Uint8Array): void;
+  sendData(recipient: number, type: number, data: Uint8Array): void;
+  /** Whether bulk data has to await `ready`. */
+  readonly congested: boolean;
+  ready(): Promise<void>;
+}
+
+/** The numbers of the peer's end of a channel. */
+export interface WriterOpening {
+  readonly remoteId: number;
+  readonly sendWindow: number;
+  /** Largest data of one packet that we send. */
+  readonly maxSend: number;
+}
+
+/**
+ * The outbound half of a channel (RFC 4254 §5.2, §5.3): data under the peer's window, one write after
+ * the other. It waits for credit and for the socket, and never queues data.
+ */
+export class ChannelWriter {
+  readonly #host: WriterHost;
+  readonly #opening: WriterOpening;
+  readonly #window: SendWindow;
+  // One write after the other, so that the chunks of two writers do not mix.
+  readonly #turns = new Turns();
+  readonly #news = new Bell();
+  #watching = false;
+  #sent = 0;
+  /** Why new writes fail, though those under way go on. */
+  #shut: string | null = null;
+  /** Why writes under way failed, and what new ones are told. */
+  #end: { error: unknown; message: string } | null = null;
+
+  constructor(host: WriterHost, opening: WriterOpening) {
+    this.#host = host;
+    this.#opening = opening;
+    this.#window = new SendWindow(opening.sendWindow);
+  }
+
+  /** Bytes that the peer's window has room for. */
+  get window(): number {
+    return this.#window.available;
+  }
+
+  /** Bytes that a write would take without waiting. */
+  get writableBytes(): number {
+    if (this.ended || this.#turns.taken || this.#host.congested) return 0;
+    return this.#window.available;
+  }
+
+  /** Bytes sent since the channel was opened. */
+  get sent(): number {
+    return this.#sent;
+  }
+
+  /** Whether new writes fail. */
+  get ended(): boolean {
+    return this.#shut !== null || this.#end !== null;
+  }
+
+  /** Whether writing is over because this end said so, or the peer's reader is gone. */
+  get phase(): "open" | "shut" | "ended" {
+    return this.#end ? "ended" : this.#shut !== null ? "shut" : "open";
+  }
+
+  /** Sends what the window takes, waiting for room for a byte; returns how much that was. */
+  async write(data: Uint8Array, type: number, limit: Limit | null): Promise<number> {
+    this.#check();
+    if (!this.#turns.take()) await this.#turns.wait(limit);
+    try {
+      return await this.#sendSome(data, type, limit);
+    } finally {
+      this.#pass();
+    }
+  }
+
+  /** Sends all of the chunks; an error carries how many bytes were sent before it. */
+  async writeAll(
+    chunks: readonly Uint8Array[],
+    type: number,
+    limit: Limit | null,
+  ): Promise<void> {
+    this.#check();
+    if (!this.#turns.take()) await this.#turns.wait(limit);
+    let sent = 0;
+    try {
+      for (let chunk of chunks) {
+        while (chunk.length > 0) {
+          const n = await this.#sendSome(chunk, type, limit);
+          chunk = chunk.subarray(n);
+          sent += n;
+        }
+      }
+    } catch (error) {
+      throw limit?.aborted ? error : withBytesWritten(error, sent);
+    } finally {
+      this.#pass();
+    }
+  }
+
+  /**
+   * Sends what can be sent at once.
+   *
+   * @throws {Deno.errors.WouldBlock} If that is nothing
+   */
+  tryWrite(data: Uint8Array, type: number): number {
+    this.#check();
+    if (data.length === 0) return 0;
+    if (this.writableBytes === 0) throw platformError("WouldBlock", "No room to write yet");
+    return this.#sendNow(data, type);
+  }
+
+  /** Resolves when a write would take at least a byte, or fail, at once. */
+  async ready(limit: Limit | null): Promise<void> {
+    while (!this.ended && this.writableBytes === 0) {
+      if (this.#host.congested) this.#watchSocket();
+      await waitFor(this.#news, limit);
+    }
+  }
+
+  /** Says the last word after what is being written; new writes fail from now on. */
+  async finish(message: string, lastWord: () => void): Promise<void> {
+    this.#shut ??= message;
+    this.#news.ring();
+    if (!this.#turns.take()) await this.#turns.wait(null);
+    try {
+      lastWord();
+    } finally {
+      this.#pass();
+    }
+  }
+
+  /** The peer's WINDOW_ADJUST. */
+  grow(bytes: number): void {
+    this.#window.grow(bytes);
+    this.#news.ring();
+  }
+
+  /** Nothing more can be sent: writes under way fail with the error, later ones with the message. */
+  end(error: unknown, message: string): void {
+    this.#end ??= { error, message };
+    this.#news.ring();
+  }
+
+  /** Sends what window and socket take without waiting, waiting only if that is nothing. */
+  async #sendSome(data: Uint8Array, type: number, limit: Limit | null): Promise<number> {
+    this.#goOn();
+    if (data.length === 0) return 0;
+    while (this.#window.available === 0 || this.#host.congested) {
+      await this.#room(limit);
+      this.#goOn();
+    }
+    return this.#sendNow(data, type);
+  }
+
+  #sendNow(data: Uint8Array, type: number): number {
+    const { remoteId, maxSend } = this.#opening;
+    let sent = 0;
+    while (sent < data.length && this.#window.available > 0 && !this.#host.congested) {
+      const n = Math.min(data.length - sent, this.#window.available, maxSend);
+      this.#host.sendData(remoteId, type, data.subarray(sent, sent + n));
+      this.#window.take(n);
+      sent += n;
+    }
+    this.#sent += sent;
+    return sent;
+  }
+
+  #room(limit: Limit | null): Promise<void> {
+    if (this.#host.congested) {
+      if (limit === null) return this.#host.ready();
+      this.#watchSocket();
+    }
+    return waitFor(this.#news, limit);
+  }
+
+  /** Rings when the socket takes data again; one reaction, however many waits give up meanwhile. */
+  #watchSocket(): void {
+    if (this.#watching) return;
+    this.#watching = true;
+    const done = () => {
+      this.#watching = false;
+      this.#news.ring();
+    };
+    this.#host.ready().then(done, done);
+  }
+
+  #pass(): void {
+    this.#turns.pass();
+    this.#news.ring();
+  }
+
+  /** Ends a write under way. */
+  #goOn(): void {
+    if (this.#end) throw this.#end.error;
+  }
+
+  /** Ends a new write. */
+  #check(): void {
+    if (this.#end) throw new ClosedError(this.#end.message, { cause: this.#end.error });
+    if (this.#shut !== null) throw new ClosedError(this.#shut);
+  }
+}

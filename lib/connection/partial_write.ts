@@ -1,0 +1,48 @@
+import { SshError } from "../errors.ts";
+
+/**
+ * How many bytes a failed `writeAll` or `writeAllStderr` had handed over; 0 for every other error.
+ * They are on their way, and may or may not have reached the peer.
+ *
+ * A failed `writeAll` rejects with an error of the same class as ever, whose `cause` is the original;
+ * an abort rejects with its reason as it is, and then `channel.state.bytesSent` tells.
+ *
+ * @param error What a write rejected with
+ * @returns The number of bytes
+ *
+ * @example
+ * ```ts
+ * import { bytesWritten } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * // A server whose window takes 1024 bytes, and whose program reads none of them.
+ * const program = Promise.withResolvers<number>();
+ * await using pair = await connectedPair({
+ *   serve: { window: 1024 },
+ *   handler: () => program.promise,
+ * });
+ * await using channel = await pair.host.openSession();
+ * await channel.shell();
+ * channel.timeout = 20;
+ * const error = await assertRejects(() => channel.writeAll(new Uint8Array(5000)));
+ * assertEquals(bytesWritten(error), 1024);
+ * program.resolve(0);
+ * ```
+ */
+export function bytesWritten(error: unknown): number {
+  const count = (error as { bytesWritten?: unknown } | null | undefined)?.bytesWritten;
+  return typeof count === "number" ? count : 0;
+}
+
+/**
+ * The error, and how much was written before it. It is a copy, since one error may end the writes of
+ * many channels. What is not an error of ours is an abort's reason, and stays what it is.
+ */
+export function withBytesWritten(error: unknown, bytes: number): unknown {
+  const ours = error instanceof SshError || error instanceof Error && error.name === "TimedOut";
+  if (!ours || bytes === 0) return error;
+  const copy = Object.assign(new Error(error.message, { cause: error }), error);
+  Object.defineProperty(copy, "bytesWritten", { value: bytes, enumerable: true });
+  return Object.setPrototypeOf(copy, Object.getPrototypeOf(error));
+}

@@ -1,0 +1,59 @@
+import { assert, assertEquals } from "@std/assert";
+import { ByteQueue } from "../../lib/connection/byte_queue.ts";
+
+Deno.test("ByteQueue joins packets that arrived together, and no others", async () => {
+  const queue = new ByteQueue(() => {});
+  const packet = new Uint8Array(32 * 1024);
+  queue.append(packet, 64 * 1024);
+  queue.append(packet, 32 * 1024);
+  queue.append(packet, 0);
+  queue.append(packet, 0);
+  assertEquals((await queue.readChunk())?.length, 96 * 1024);
+  assertEquals((await queue.readChunk())?.length, 32 * 1024);
+});
+
+Deno.test("ByteQueue keeps no room behind little data", async () => {
+  const queue = new ByteQueue(() => {});
+  queue.append(new Uint8Array(20), 200_000);
+  assertEquals((await queue.readChunk())?.buffer.byteLength, 20);
+});
+
+Deno.test("ByteQueue gives back what went in, however it is taken, and leaves taken chunks alone", async () => {
+  let seed = 0xfeed;
+  const random = (below: number) =>
+    ((seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) >>> 8) % below;
+  let consumed = 0;
+  const queue = new ByteQueue((bytes) => consumed += bytes);
+  const given: Uint8Array[] = [];
+  let put = 0;
+  let taken = 0;
+  for (let round = 0; round < 3000; round++) {
+    for (let i = random(4); i > 0; i--) {
+      const data = new Uint8Array(1 + random(random(3) === 0 ? 33_000 : 300));
+      for (let at = 0; at < data.length; at++) data[at] = put + at;
+      put += data.length;
+      queue.append(data, random(300_000));
+      data.fill(0xff); // borrowed: the queue must have copied it
+    }
+    if (queue.size === 0) continue;
+    if (random(2) === 0) {
+      given.push((await queue.readChunk())!);
+      taken += given.at(-1)!.length;
+    } else {
+      const into = new Uint8Array(1 + random(50_000));
+      const n = queue.tryRead(into)!;
+      given.push(into.subarray(0, n));
+      taken += n;
+    }
+    assertEquals([queue.size, consumed], [put - taken, taken]);
+  }
+  while (queue.size > 0) given.push((await queue.readChunk())!);
+  let at = 0;
+  for (const chunk of given) {
+    for (const byte of chunk) {
+      if (byte !== (at & 0xff)) assert(false, `byte ${at} is ${byte}`);
+      at++;
+    }
+  }
+  assertEquals(at, put);
+});

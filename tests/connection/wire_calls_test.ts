@@ -1,0 +1,155 @@
+/** What the new calls put on the wire, and what they leave behind, seen from a hand-driven peer. */
+import { assertEquals, assertRejects } from "@std/assert";
+import { bytesWritten, DisconnectError } from "@denossh/ssh";
+import { introduce } from "../../lib/connection/channel.ts";
+import { peek32 } from "../../lib/wire/hot.ts";
+import * as m from "../../lib/wire/messages.ts";
+import { MSG } from "../../lib/wire/numbers.ts";
+import { adjust, data, none, openChannel, receiveBytes } from "./raw_channel.ts";
+import { rawWorld } from "./raw_world.ts";
+import { until } from "./until.ts";
+
+const OPENSSH = { localAddr: null, remoteAddr: null, openssh: true };
+
+for (const role of ["client", "server"] as const) {
+  Deno.test(`Reading is given up: OpenSSH is told so once (${role})`, async () => {
+    await using world = await rawWorld(role);
+    const channel = await openChannel(world);
+    introduce(channel, OPENSSH);
+    await channel.readable.cancel();
+    await channel.shutdown("read");
+    await channel.closeWrite();
+    await world.raw.next(MSG.CHANNEL_EOF);
+    const told = world.raw.received.filter((payload) => payload[0] === MSG.CHANNEL_REQUEST)
+      .map((payload) => m.ChannelRequest.decode(payload));
+    assertEquals(told.map(({ type, wantReply }) => [type, wantReply]), [[
+      "eow@openssh.com",
+      false,
+    ]]);
+  });
+
+  Deno.test(`Reading is given up: others are not told, and their data is granted (${role})`, async () => {
+    await using world = await rawWorld(role, { window: 1024 });
+    const channel = await openChannel(world);
+    introduce(channel, { ...OPENSSH, openssh: false });
+    world.raw.send(data(channel.id, 500));
+    await channel.ready("read");
+    await channel.shutdown("read");
+    assertEquals(peek32(await world.raw.next(MSG.CHANNEL_WINDOW_ADJUST), 5), 500);
+    for (let round = 0; round < 10; round++) {
+      world.raw.send(data(channel.id, 1024, round % 2));
+      assertEquals(peek32(await world.raw.next(MSG.CHANNEL_WINDOW_ADJUST), 5), 1024);
+    }
+    assertEquals(world.raw.received.filter((p) => p[0] === MSG.CHANNEL_REQUEST), []);
+  });
+}
+
+Deno.test("After the peer's eow, EOF can still be sent", async () => {
+  await using world = await rawWorld("client");
+  const channel = await openChannel(world);
+  world.raw.send(m.ChannelRequest.encode({
+    recipient: channel.id,
+    type: "eow@openssh.com",
+    wantReply: false,
+    data: none,
+  }));
+  await until(() => channel.state.writing === "ended");
+  await channel.closeWrite();
+  await world.raw.next(MSG.CHANNEL_EOF);
+});
+
+Deno.test("Stderr that is combined is credited once, when it is read", async () => {
+  await using world = await rawWorld("client", { window: 1024 });
+  const channel = await openChannel(world);
+  world.raw.send(data(channel.id, 1024, 1));
+  await channel.ready("stderr");
+  channel.combineStderr(true);
+  assertEquals(channel.state.receiveWindow, 0);
+  assertEquals(await channel.read(new Uint8Array(2000)), 1024);
+  assertEquals(peek32(await world.raw.next(MSG.CHANNEL_WINDOW_ADJUST), 5), 1024);
+  assertEquals(channel.state.receiveWindow, 1024);
+});
+
+Deno.test("A request that is given up leaves its reply's place to it", async () => {
+  await using world = await rawWorld("client");
+  const channel = await openChannel(world);
+  const aborter = new AbortController();
+  const first = channel.request("one", none, { signal: aborter.signal });
+  const second = channel.request("two");
+  await world.raw.next(MSG.CHANNEL_REQUEST);
+  aborter.abort(new Error("never mind"));
+  await assertRejects(() => first, Error, "never mind");
+  assertEquals(channel.state.pendingRequests, 2);
+  world.raw.send(m.ChannelFailure.encode({ recipient: channel.id }));
+  world.raw.send(m.ChannelSuccess.encode({ recipient: channel.id }));
+  await second;
+});
+
+Deno.test("Replies under way when a channel is aborted are no offence", async () => {
+  await using world = await rawWorld("client");
+  const channel = await openChannel(world);
+  const asked = assertRejects(() => channel.request("one"), Error, "enough");
+  await world.raw.next(MSG.CHANNEL_REQUEST);
+  channel.abort(new Error("enough"));
+  await asked;
+  world.raw.send(m.ChannelSuccess.encode({ recipient: channel.id }));
+  world.raw.send(m.ChannelClose.encode({ recipient: channel.id }));
+  await channel.closed;
+});
+
+Deno.test("A connection that dies tells each channel how much of its write was taken", async () => {
+  await using world = await rawWorld("client");
+  const writes = [];
+  for (const window of [10, 20]) {
+    const channel = await openChannel(world, { window });
+    writes.push(channel.writeAll(new Uint8Array(100)).catch((error) => error));
+    await receiveBytes(world, window);
+  }
+  world.raw.transport.disconnect(11, "good night");
+  const errors = await Promise.all(writes);
+  assertEquals(errors.map((error) => error instanceof DisconnectError), [true, true]);
+  assertEquals(errors.map(bytesWritten), [10, 20]);
+  assertEquals(errors.map((error) => error.by), ["peer", "peer"]);
+});
+
+Deno.test("Limited calls that wait through a rekey go on after it", async () => {
+  await using world = await rawWorld("client");
+  const channel = await openChannel(world);
+  channel.timeout = 10_000;
+  const rekey = world.transport.rekey();
+  const writing = channel.writeAll(new Uint8Array(100));
+  await Promise.all([rekey, writing, channel.ready("write")]);
+  assertEquals(await receiveBytes(world, 100), [100]);
+});
+
+Deno.test("A window that opens and a limit that ends at once: what was taken is told", async () => {
+  await using world = await rawWorld("client");
+  const channel = await openChannel(world, { window: 10 });
+  const aborter = new AbortController();
+  const write = channel.write(new Uint8Array(30), { signal: aborter.signal });
+  assertEquals(await write, 10);
+  const second = channel.write(new Uint8Array(30), { signal: aborter.signal });
+  world.raw.send(adjust(channel.id, 5));
+  assertEquals(await second, 5);
+});
+
+Deno.test("Disposing of a channel waits for a peer that is done, and for no other", async () => {
+  await using world = await rawWorld("client");
+  const busy = await openChannel(world);
+  await busy[Symbol.asyncDispose]();
+  await world.raw.next(MSG.CHANNEL_CLOSE);
+  const done = await openChannel(world);
+  world.raw.send(m.ChannelEof.encode({ recipient: done.id }));
+  const status = new Uint8Array(4);
+  world.raw.send(m.ChannelRequest.encode({
+    recipient: done.id,
+    type: "exit-status",
+    wantReply: false,
+    data: status,
+  }));
+  await done.exitStatus;
+  const disposed = done[Symbol.asyncDispose]().then(() => done.state.phase);
+  await world.raw.next(MSG.CHANNEL_CLOSE);
+  world.raw.send(m.ChannelClose.encode({ recipient: done.id }));
+  assertEquals(await disposed, "closed");
+});
