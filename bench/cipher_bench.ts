@@ -14,7 +14,8 @@ import { createCipheriv, createHmac } from "node:crypto";
 import { Opener, type RawKeys, Sealer } from "../lib/crypto/packet_cipher.ts";
 import { core, wasmBuild } from "../lib/crypto/wasm.ts";
 
-interface Row {
+/** A cipher with its MAC, and the sizes of its keys in bytes. */
+export interface Row {
   cipher: string;
   mac: string;
   key: number;
@@ -27,7 +28,8 @@ interface Row {
 }
 
 const CHACHA = "chacha20-poly1305@openssh.com";
-const ROWS: Row[] = [
+/** Every cipher that the core has a kernel for. */
+export const ROWS: readonly Row[] = [
   {
     cipher: CHACHA,
     mac: "",
@@ -58,7 +60,8 @@ const ROWS: Row[] = [
     }))
   ),
 ];
-const SIZES = [64, 1024, 32 * 1024, 64 * 1024];
+/** Bytes of payload in a packet. */
+export const SIZES: readonly number[] = [64, 1024, 32 * 1024, 64 * 1024];
 const BATCH_BYTES = 128 * 1024;
 const MEASURE_MS = 400;
 
@@ -68,16 +71,18 @@ interface Way {
   prepare?(): void;
 }
 
-/** Best milliseconds for a batch, each way in turn. */
-function race(ways: Record<string, Way>): Record<string, number> {
+/** Best milliseconds for a packet of the size, each way in turn, `ms` for each of them. */
+export function race(row: Row, size: number, ms: number = MEASURE_MS): Record<string, number> {
+  const batch = Math.max(1, Math.floor(BATCH_BYTES / size));
+  const ways = waysFor(row, size, batch);
   const best: Record<string, number> = {};
-  const until = performance.now() + MEASURE_MS * Object.keys(ways).length;
+  const until = performance.now() + ms * Object.keys(ways).length;
   while (performance.now() < until) {
     for (const [name, way] of Object.entries(ways)) {
       way.prepare?.();
       const began = performance.now();
       way.run();
-      best[name] = Math.min(best[name] ?? Infinity, performance.now() - began);
+      best[name] = Math.min(best[name] ?? Infinity, (performance.now() - began) / batch);
     }
   }
   return best;
@@ -158,10 +163,7 @@ if (import.meta.main) {
     if (!`${row.cipher} ${row.mac}`.includes(filter)) continue;
     console.log(`\n${row.cipher} ${row.mac}`);
     for (const size of SIZES) {
-      const batch = Math.max(1, Math.floor(BATCH_BYTES / size));
-      const best = race(waysFor(row, size, batch));
-      const cells = Object.entries(best).map(([name, ms]) => {
-        const each = ms / batch;
+      const cells = Object.entries(race(row, size)).map(([name, each]) => {
         const rate = (size / each / 1000).toFixed(0);
         return `${name} ${rate} (${(each * 1e6).toFixed(0)} ns)`.padEnd(26);
       });

@@ -15,19 +15,44 @@ import {
   remoteCommand,
   verify,
 } from "./peers/measure.ts";
-import { formatTable } from "./peers/table.ts";
+import { alignTable, CLIENT_HEADER, clientRows } from "./peers/table.ts";
 
 const CHECKED_BYTES = 3_000_001;
-const CIPHERS = "chacha20-poly1305@openssh.com,aes128-gcm@openssh.com";
-const DIRECTIONS: readonly Direction[] = ["down", "up"];
 
-if (import.meta.main) {
-  const options = parseFlags(Deno.args);
+/** OpenSSH's default and ours, and the fastest that has AES in hardware. */
+export const CIPHERS: readonly string[] = [
+  "chacha20-poly1305@openssh.com",
+  "aes128-gcm@openssh.com",
+];
+
+/** What to compare. */
+export interface ThroughputOptions {
+  readonly bytes: number;
+  readonly rounds: number;
+  readonly ciphers: readonly string[];
+  /** The ways to measure with a cipher; both unless given. */
+  readonly directions?: (cipher: string) => readonly Direction[];
+  /** Parts of the names of the clients; all unless given. */
+  readonly clients: readonly string[];
+}
+
+/** The runs of every client, one way with one cipher. */
+export interface Comparison {
+  readonly cipher: string;
+  readonly direction: Direction;
+  readonly rows: ReadonlyMap<string, readonly Measurement[]>;
+}
+
+/** Measures the clients that there are, in turns; `missing` is told of those that there are not. */
+export async function* compareClients(
+  options: ThroughputOptions,
+  missing: (text: string) => void,
+): AsyncGenerator<Comparison> {
   const found = await findClients();
+  found.missing.forEach(missing);
   const clients = found.clients.filter(({ name }) =>
     options.clients.length === 0 || options.clients.some((part) => name.includes(part))
   );
-  for (const why of found.missing) console.log(`Missing: ${why}`);
   await using server = await startSshd({ hostKeys: ["ed25519"] });
   for (const cipher of options.ciphers) {
     const able: BenchClient[] = [];
@@ -36,10 +61,10 @@ if (import.meta.main) {
         await verify((command) => client.commandLine(server, cipher, command), CHECKED_BYTES);
         able.push(client);
       } catch (error) {
-        console.log(`Missing: ${client.name} with ${cipher}: ${(error as Error).message}`);
+        missing(`${client.name} with ${cipher}: ${(error as Error).message}`);
       }
     }
-    for (const direction of DIRECTIONS) {
+    for (const direction of options.directions?.(cipher) ?? ["down", "up"] as const) {
       const command = remoteCommand(direction, options.bytes);
       const rows = new Map<string, Measurement[]>(able.map(({ name }) => [name, []]));
       for (let round = 0; round < options.rounds; round++) {
@@ -48,19 +73,20 @@ if (import.meta.main) {
           rows.get(client.name)!.push(await measure(line, direction, options.bytes));
         }
       }
-      console.log(formatTable(`exec ${direction}, ${cipher}`, rows));
+      yield { cipher, direction, rows };
     }
   }
 }
 
-interface Options {
-  bytes: number;
-  rounds: number;
-  ciphers: string[];
-  clients: string[];
+if (import.meta.main) {
+  const options = parseFlags(Deno.args);
+  const missing = (text: string) => console.log(`Missing: ${text}`);
+  for await (const { cipher, direction, rows } of compareClients(options, missing)) {
+    console.log(alignTable(`exec ${direction}, ${cipher}`, CLIENT_HEADER, clientRows(rows)));
+  }
 }
 
-function parseFlags(args: readonly string[]): Options {
+function parseFlags(args: readonly string[]): ThroughputOptions {
   const flags = new Map(args.map((arg) => {
     const match = /^--(bytes|rounds|ciphers|clients)=(.+)$/.exec(arg);
     if (match === null) throw new TypeError(`Unknown argument "${arg}"`);
@@ -69,7 +95,7 @@ function parseFlags(args: readonly string[]): Options {
   return {
     bytes: count(flags.get("bytes") ?? `${1024 ** 3}`),
     rounds: count(flags.get("rounds") ?? "3"),
-    ciphers: (flags.get("ciphers") ?? CIPHERS).split(","),
+    ciphers: flags.get("ciphers")?.split(",") ?? CIPHERS,
     clients: flags.get("clients")?.split(",") ?? [],
   };
 }

@@ -1,27 +1,55 @@
 import type { Measurement } from "./measure.ts";
 
-/** A table of the clients' medians; the first client is the one that the others are compared with. */
-export function formatTable(
+/** Rows of text under a header, in columns: the first to the left, the others to the right. */
+export function alignTable(
   title: string,
-  rows: ReadonlyMap<string, readonly Measurement[]>,
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
 ): string {
-  const [reference] = rows.values();
-  const lines = [...rows].map(([name, runs]) => [
-    name,
-    median(runs.map(megabytesPerSecond)).toFixed(0),
-    median(runs.map(({ cpuSeconds, bytes }) => cpuSeconds * 1e9 / bytes)).toFixed(2),
-    // Run by run of the same round: both had the same machine in the same minute.
-    median(runs.map((run, i) => megabytesPerSecond(run) / megabytesPerSecond(reference![i]!)))
-      .toFixed(2),
-  ]);
-  const table = [["client", "MB/s", "CPU ns/B", "share of the first"], ...lines];
-  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
-  const text = table.map((row) =>
+  const table = [header, ...rows];
+  const widths = header.map((_, column) =>
+    Math.max(...table.map((row) => row[column]?.length ?? 0))
+  );
+  const lines = table.map((row) =>
     row.map((cell, column) =>
       column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)
-    ).join("  ")
+    ).join("  ").trimEnd()
   );
-  return [`\n${title}`, ...text].join("\n");
+  return [`\n${title}`, ...lines].join("\n");
+}
+
+/** The head of {@linkcode clientRows}. */
+export const CLIENT_HEADER: readonly string[] = [
+  "client",
+  "MB/s",
+  "CPU ns/B",
+  "share of the first",
+];
+
+/** The clients' medians; the first client is the one that the others are compared with. */
+export function clientRows(rows: ReadonlyMap<string, readonly Measurement[]>): string[][] {
+  const [reference] = rows.values();
+  return [...rows].map(([name, runs]) => [
+    name,
+    median(runs.map(megabytesPerSecond)).toFixed(0),
+    cpuPerByte(runs).toFixed(2),
+    pairedShare(runs, reference!).toFixed(2),
+  ]);
+}
+
+/** The median of the shares run by run: both of a round had the same machine in the same minute. */
+export function pairedShare(
+  runs: readonly Measurement[],
+  reference: readonly Measurement[],
+): number {
+  return median(
+    runs.map((run, i) => megabytesPerSecond(run) / megabytesPerSecond(reference[i]!)),
+  );
+}
+
+/** The median of the client's CPU time in nanoseconds per byte. */
+export function cpuPerByte(runs: readonly Measurement[]): number {
+  return median(runs.map(({ cpuSeconds, bytes }) => cpuSeconds * 1e9 / bytes));
 }
 
 /** The middle value, or the mean of the two in the middle. */
@@ -31,6 +59,13 @@ export function median(values: readonly number[]): number {
   return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
 }
 
-function megabytesPerSecond({ bytes, seconds }: Measurement): number {
+/** The value that a share of the values, from 0 to 1, do not exceed. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]!;
+}
+
+/** Millions of bytes a second, connecting included. */
+export function megabytesPerSecond({ bytes, seconds }: Measurement): number {
   return bytes / seconds / 1e6;
 }

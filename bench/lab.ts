@@ -1,0 +1,103 @@
+/** What the sections measure on: servers and delayed paths in processes of their own, and clocks. */
+import { type Client, connect, type ConnectOptions, loadKey, none, publicKey } from "../mod.ts";
+import { Program } from "../tests/interop/program.ts";
+import type { Sshd } from "../tests/interop/sshd.ts";
+import type { OwnServerAddress } from "./own_server.ts";
+
+const OWN_SERVER = new URL("own_server.ts", import.meta.url).pathname;
+const DELAY_PROXY = new URL("delay_proxy.ts", import.meta.url).pathname;
+
+/** Where a client can log in. */
+export interface Target {
+  readonly port: number;
+  readonly user: string;
+  readonly hostKey: string;
+  /** The path of the user's key; without it no credential is needed. */
+  readonly identity?: string;
+}
+
+/** A server of ours that runs. */
+export interface OwnServer extends OwnServerAddress, AsyncDisposable {
+  readonly pid: number;
+  /** Its port with a window, `auto` unless given. */
+  target(window?: string): Target;
+}
+
+/** A program of this repository, run by the same Deno without type-checking. */
+export function denoProgram(script: string, args: readonly string[]): Program {
+  return new Program(Deno.execPath(), { args: ["run", "-A", "--no-check", script, ...args] });
+}
+
+/** Starts a server of ours with a port for each window. */
+export async function startOwnServer(windows: readonly string[] = ["auto"]): Promise<OwnServer> {
+  const program = denoProgram(OWN_SERVER, windows);
+  const [line] = await program.waitFor(/^\{.*\}$/m);
+  const address = JSON.parse(line) as OwnServerAddress;
+  return {
+    ...address,
+    pid: program.pid,
+    target: (window = "auto") => ({
+      port: address.ports[window]!,
+      user: "bench",
+      hostKey: address.hostKey,
+    }),
+    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+  };
+}
+
+/** An `sshd` as a target for our client. */
+export function sshdTarget({ port, user, identity, hostKeys }: Sshd): Target {
+  return { port, user, identity, hostKey: hostKeys.ed25519!.publicKey };
+}
+
+/** A port that leads to another one with a round trip in milliseconds, and a rate in bytes a second. */
+export async function startPath(
+  port: number,
+  roundTrip: number,
+  rate?: number,
+): Promise<AsyncDisposable & { readonly port: number }> {
+  const program = denoProgram(DELAY_PROXY, [port, roundTrip / 2, rate ?? ""].map(String));
+  const [line] = await program.waitFor(/^\d+$/m);
+  return { port: Number(line), [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() };
+}
+
+/** Logs our client in. */
+export async function login(target: Target, options: ConnectOptions = {}): Promise<Client> {
+  const { port, user, identity, hostKey } = target;
+  const auth = identity === undefined ? none() : publicKey(await loadKey(identity));
+  return await connect({
+    hostname: "127.0.0.1",
+    port,
+    user,
+    auth: [auth],
+    hostKeys: hostKey,
+    ...options,
+  });
+}
+
+/** Milliseconds that it takes. */
+export async function timed(what: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await what();
+  return performance.now() - began;
+}
+
+/** Several things in turns, so that all have the same machine; the milliseconds of each by name. */
+export async function inTurns(
+  rounds: number,
+  ways: Readonly<Record<string, () => Promise<unknown>>>,
+): Promise<Record<string, number[]>> {
+  const times: Record<string, number[]> = Object.fromEntries(
+    Object.keys(ways).map((name) => [name, []]),
+  );
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, way] of Object.entries(ways)) times[name]!.push(await timed(way));
+  }
+  return times;
+}
+
+/** Bytes as a table has them. */
+export function sizeText(bytes: number): string {
+  const [unit, name] = bytes >= 1024 ** 2 ? [1024 ** 2, "MiB"] : [1024, "KiB"];
+  return `${bytes / unit} ${name}`;
+}

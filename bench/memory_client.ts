@@ -1,0 +1,79 @@
+/**
+ * What our client needs of memory and CPU, in a process of its own; prints one line of JSON.
+ *
+ *     deno run -A bench/memory_client.ts '<target as JSON>' <bytes>
+ */
+import process from "node:process";
+import { login, type Target } from "./lab.ts";
+
+/** What it prints; memory in bytes of RSS. */
+export interface MemoryFigures {
+  /** Logged in. */
+  readonly idle: number;
+  /** What the server could send to a reader that does not read. */
+  readonly held: number;
+  /** With such a reader. */
+  readonly paused: number;
+  /** The most until then. */
+  readonly pausedPeak: number;
+  /** After a quarter of the bytes. */
+  readonly quarter: number;
+  /** After all of the bytes. */
+  readonly end: number;
+  /** The most of all. */
+  readonly peak: number;
+  /** CPU seconds for the bytes. */
+  readonly cpuSeconds: number;
+}
+
+const POLL_MS = 100;
+const STILL_POLLS = 5;
+
+if (import.meta.main) {
+  const [target, bytes] = Deno.args;
+  console.log(JSON.stringify(await measure(JSON.parse(target!) as Target, Number(bytes))));
+}
+
+async function measure(target: Target, bytes: number): Promise<MemoryFigures> {
+  await using host = await login(target);
+  const sent = async () => Number(await host.run("sent"));
+  const idle = rss();
+  const before = await sent();
+  let held = 0;
+  let paused = 0;
+  {
+    await using _unread = await host.command("source").spawn();
+    // The window is full when the server gets no further.
+    for (let still = 0; still < STILL_POLLS; still++) {
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      const now = await sent() - before;
+      if (now !== held) still = 0;
+      held = now;
+    }
+    paused = rss();
+  }
+  const pausedPeak = peakRss();
+  const cpu = process.cpuUsage();
+  await using bulk = await host.command(`source ${bytes}`).spawn();
+  let received = 0;
+  let quarter = 0;
+  for (let chunk; (chunk = await bulk.channel.readChunk()) !== null;) {
+    received += chunk.length;
+    if (quarter === 0 && received >= bytes / 4) quarter = rss();
+  }
+  if (received !== bytes) throw new Error(`${received} of ${bytes} bytes came`);
+  const { user, system } = process.cpuUsage(cpu);
+  const cpuSeconds = (user + system) / 1e6;
+  return { idle, held, paused, pausedPeak, quarter, end: rss(), peak: peakRss(), cpuSeconds };
+}
+
+function rss(): number {
+  return Deno.memoryUsage().rss;
+}
+
+/** Linux counts it from the start of this program; what `getrusage` tells begins with its parent's. */
+function peakRss(): number {
+  if (Deno.build.os !== "linux") return process.resourceUsage().maxRSS * 1024;
+  const kib = /VmHWM:\s+(\d+) kB/.exec(Deno.readTextFileSync("/proc/self/status"))?.[1];
+  return Number(kib) * 1024;
+}

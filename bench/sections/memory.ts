@@ -1,0 +1,40 @@
+import { must } from "../../tests/interop/run.ts";
+import { CHANNEL_WINDOW } from "../../lib/defaults.ts";
+import { sizeText, startOwnServer } from "../lab.ts";
+import type { MemoryFigures } from "../memory_client.ts";
+import type { BenchOptions, Report } from "../report.ts";
+
+const CLIENT = new URL("../memory_client.ts", import.meta.url).pathname;
+const MIB = 1024 ** 2;
+
+/** RSS of our client with a reader that does not read and after much data, and CPU per GiB. */
+export async function memory(report: Report, { quick }: BenchOptions): Promise<void> {
+  const bytes = (quick ? 256 : 1024) * MIB;
+  await using own = await startOwnServer();
+  const { text } = await must(Deno.execPath(), [
+    "run",
+    "-A",
+    "--no-check",
+    CLIENT,
+    JSON.stringify(own.target()),
+    `${bytes}`,
+  ], { timeout: 300_000 });
+  const got = JSON.parse(text) as MemoryFigures;
+  const mb = (size: number) => (size / 1e6).toFixed(0);
+  report.table("Memory of our client (a process that does nothing else), MB of RSS", ["", "MB"], [
+    ["logged in", mb(got.idle)],
+    ["with a paused reader", mb(got.paused)],
+    ["peak until then", mb(got.pausedPeak)],
+    [`after ${sizeText(bytes / 4)}`, mb(got.quarter)],
+    [`after ${sizeText(bytes)}`, mb(got.end)],
+    ["peak of all", mb(got.peak)],
+  ]);
+  const perGib = got.cpuSeconds * 1024 * MIB / bytes;
+  report.note(`A paused reader holds ${got.held} bytes; its window is ${CHANNEL_WINDOW}`);
+  report.note(`CPU of the client: ${perGib.toFixed(2)} s for each GiB down, chacha20`);
+  report.data("memory", got);
+  report.figure("memory.paused", got.held / CHANNEL_WINDOW);
+  report.figure("memory.pausedPeak", got.pausedPeak / 1e6);
+  report.figure("memory.peak", got.peak / 1e6);
+  report.figure("memory.growth", (got.end - got.quarter) / 1e6);
+}
