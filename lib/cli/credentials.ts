@@ -6,8 +6,9 @@ import { publicKey } from "../auth/public_key.ts";
 import type { Challenge } from "../auth/prompts.ts";
 import { expandHome } from "../client/identity.ts";
 import { AuthError, KeyFormatError, PassphraseError, SshError } from "../errors.ts";
-import { importPrivateKey, type PrivateKey } from "../keys/private_key.ts";
+import { importPrivateKey, type PrivateKey, type Signer } from "../keys/private_key.ts";
 import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
+import { agentKeys } from "./agent.ts";
 import type { Asker, HostTrust } from "./host_trust.ts";
 import type { Log } from "./log.ts";
 import type { SshOptions } from "./ssh_options.ts";
@@ -48,12 +49,25 @@ export async function credentials(
 
 async function keys(options: SshOptions, context: CredentialContext): Promise<AuthMethod[]> {
   const files = options.IdentityFile ?? DEFAULT_KEYS;
-  const methods: AuthMethod[] = [];
+  const held = await agentKeys(options, context.log);
+  // As in ssh: first the agent's keys that are named, then its others, then those in files only.
+  const named: Signer[] = [];
+  const inFiles: AuthMethod[] = [];
   for (const file of files.filter((file) => file !== "none").map(expandHome)) {
-    const method = await keyMethod(file, options, context);
-    if (method !== null) methods.push(method);
+    const key = await heldKey(file, held);
+    const method = key === null ? await keyMethod(file, options, context) : null;
+    if (key !== null) named.push(key);
+    if (method !== null) inFiles.push(method);
   }
-  return methods;
+  const others = options.IdentitiesOnly ? [] : held.filter((key) => !named.includes(key));
+  return [...[...named, ...others].map((key) => publicKey(key, { probe: true })), ...inFiles];
+}
+
+/** The key of the agent that a file, of either half, is about; null if the agent has it not. */
+async function heldKey(file: string, held: readonly Signer[]): Promise<Signer | null> {
+  if (held.length === 0) return null;
+  const known = await publicHalf(file) ?? await publicHalf(`${file}.pub`);
+  return held.find(({ publicKey }) => known !== null && publicKey.equals(known)) ?? null;
 }
 
 async function keyMethod(

@@ -13,7 +13,7 @@ import { optionOfFlag, parseDestination, type SshOptions, sshOptions } from "./s
 import { InterruptedError, onSignals } from "./terminal.ts";
 
 /** What `ssh --help` prints. */
-export const SSH_HELP = `usage: ssh [-aknNqsTtvx] [-c cipher] [-F none] [-i key] [-l user] [-m mac]
+export const SSH_HELP = `usage: ssh [-AaknNqsTtvx] [-c cipher] [-F none] [-i key] [-l user] [-m mac]
            [-o Key=Value] [-p port] [-D [bind:]port] [-J [user@]host[:port],…]
            [-L [bind:]port:host:hostport] [-R [bind:]port:host:hostport]
            [-W host:port] [user@]host [command …]
@@ -24,8 +24,8 @@ The hosts of -J are logged in to with the same options.
 /** What `ssh` answers for its own failures, and for commands that a signal ended. */
 const FAILURE = 255;
 const INTERRUPTED = 130;
-/** -a, -k and -x switch off what there is not; -F is fine as long as it names no file. */
-const LETTERS = "aknNqsTtvxc:D:F:i:J:l:L:m:o:p:R:W:";
+/** -k and -x switch off what there is not; -F is fine as long as it names no file. */
+const LETTERS = "AaknNqsTtvxc:D:F:i:J:l:L:m:o:p:R:W:";
 
 interface Job {
   readonly target: Target;

@@ -36,11 +36,13 @@ const OPTIONS = {
   Ciphers: text,
   ConnectTimeout: time,
   ExitOnForwardFailure: yesNo,
+  ForwardAgent: text,
   GlobalKnownHostsFile: words,
   HashKnownHosts: yesNo,
   HostKeyAlgorithms: text,
   HostName: text,
   IdentitiesOnly: yesNo,
+  IdentityAgent: text,
   IdentityFile: (value: string): string[] => [value],
   KbdInteractiveAuthentication: yesNo,
   KexAlgorithms: text,
@@ -76,13 +78,11 @@ const IGNORED: Readonly<Record<string, RegExp>> = {
   ControlPath: /./,
   ControlPersist: /./,
   FingerprintHash: /^sha256$/i,
-  ForwardAgent: /^no$/i,
   ForwardX11: /^no$/i,
   ForwardX11Trusted: /./,
   GSSAPIAuthentication: /./,
   GSSAPIDelegateCredentials: /^no$/i,
   HostbasedAuthentication: /^no$/i,
-  IdentityAgent: /./,
   IPQoS: /./,
   PermitLocalCommand: /^no$/i,
   ProxyCommand: /^none$/i,
@@ -117,6 +117,10 @@ export function optionOfFlag(name: string, value: string): OptionText | null {
   switch (name) {
     case "o":
       return parseOption(value);
+    case "A":
+      return { name: "ForwardAgent", value: "yes" };
+    case "a":
+      return { name: "ForwardAgent", value: "no" };
     case "c":
       return { name: "Ciphers", value };
     case "i":

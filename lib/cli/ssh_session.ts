@@ -4,6 +4,7 @@ import { RequestDeniedError } from "../errors.ts";
 import { matchesWildcards } from "../keys/host_pattern.ts";
 import { type Program, startProgram } from "../session/command.ts";
 import { encodePty, encodeResize } from "../session/pty.ts";
+import { lendAgent } from "./agent.ts";
 import { EscapeKeys } from "./escape_keys.ts";
 import { UsageError } from "./flags.ts";
 import type { Log } from "./log.ts";
@@ -29,6 +30,7 @@ export interface SshJob {
 export async function runSession(client: Client, job: SshJob, log: Log): Promise<number | null> {
   const env = environment(job.options);
   const channel = await client.openSession();
+  await lendAgent(client, channel, job.options, log);
   const pty = wantsPty(job, log) && await requestPty(channel, job.options, log);
   await startProgram(channel, job.program, { env });
   if (!pty) {

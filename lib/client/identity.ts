@@ -1,7 +1,9 @@
+import { agent } from "../agent/auth.ts";
 import type { AuthMethod } from "../auth/method.ts";
 import { publicKey } from "../auth/public_key.ts";
 import { PassphraseError, SshError } from "../errors.ts";
 import { importPrivateKey, type PrivateKey } from "../keys/private_key.ts";
+import type { PublicKey } from "../keys/public_key.ts";
 import { type HostKeyPolicy, knownHosts } from "./host_keys.ts";
 
 /** How a key file is decrypted. */
@@ -67,18 +69,29 @@ export function userKnownHosts(): HostKeyPolicy {
   return knownHosts([`${homeDirectory()}/.ssh/known_hosts`, "/etc/ssh/ssh_known_hosts"]);
 }
 
-/** The unencrypted ones of the user's usual keys. */
+/** The keys of the user's agent, and the unencrypted ones among the user's usual files. */
 export async function userKeys(): Promise<AuthMethod[]> {
-  const methods: AuthMethod[] = [];
+  const keys: PrivateKey[] = [];
   for (const name of ["id_ed25519", "id_ecdsa", "id_rsa"]) {
     try {
-      methods.push(publicKey(await loadKey(`~/.ssh/${name}`)));
+      keys.push(await loadKey(`~/.ssh/${name}`));
     } catch (error) {
       if (error instanceof Deno.errors.NotFound || error instanceof PassphraseError) continue;
       throw error;
     }
   }
-  return methods;
+  const methods = keys.map((key) => publicKey(key));
+  if (!hasAgent()) return methods;
+  // A key that is in both places is tried once: servers count.
+  const isElsewhere = (key: PublicKey) => keys.some(({ publicKey }) => publicKey.equals(key));
+  return [agent(undefined, { only: (key) => !isElsewhere(key) }), ...methods];
+}
+
+/** Whether there is an agent that may be used: nobody is asked for a permission for its sake. */
+function hasAgent(): boolean {
+  const variable = "SSH_AUTH_SOCK";
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  return state === "granted" && !!Deno.env.get(variable);
 }
 
 function homeDirectory(): string {

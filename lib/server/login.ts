@@ -3,8 +3,9 @@ import { Connection, type IncomingOpen } from "../connection/connection.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { LOGIN_GRACE_MS, MAX_AUTH_TRIES, MAX_SESSIONS } from "../defaults.ts";
 import { ConnectError } from "../errors.ts";
+import { AGENT_CHANNEL } from "../agent/forwarding.ts";
 import { serveForwards } from "../forward/serve.ts";
-import { type Login, Session, type SessionHandler } from "../session/session.ts";
+import { type Login, Session, type SessionAgent, type SessionHandler } from "../session/session.ts";
 import type { Program } from "../session/command.ts";
 import { serveSftp } from "../sftp/server.ts";
 import type { Socket } from "../transport/socket.ts";
@@ -49,8 +50,8 @@ async function login(
     });
     const login: Login = { user, remoteAddr: transport.socket.remoteAddr };
     const sessions = new Sessions(login, options, handler);
-    const connection = new Connection(transport, {
-      opens: new Map([["session", (open) => sessions.open(open)]]),
+    const connection: Connection = new Connection(transport, {
+      opens: new Map([["session", (open) => sessions.open(open, connection)]]),
       globals: new Map([
         ["keepalive@openssh.com", () => new Uint8Array(0)],
         // OpenSSH PROTOCOL §2.2: the client promises to open no more sessions.
@@ -88,7 +89,7 @@ class Sessions {
     this.#handler = handler;
   }
 
-  open(open: IncomingOpen): void {
+  open(open: IncomingOpen, connection: Connection): void {
     if (this.#closed || this.#count >= (this.#options.maxSessions ?? MAX_SESSIONS)) {
       return open.reject(OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, "No more sessions");
     }
@@ -99,6 +100,7 @@ class Sessions {
     new Session(channel, this.#login, {
       start: (program) => this.#start(program),
       pty: this.#options.pty ?? true,
+      agent: () => this.#agent(connection),
       failed: (error) => this.#options.onError?.(error, this.#login.remoteAddr),
     });
   }
@@ -106,6 +108,11 @@ class Sessions {
   close(): Uint8Array {
     this.#closed = true;
     return new Uint8Array(0);
+  }
+
+  async #agent(connection: Connection): Promise<SessionAgent | null> {
+    if (await this.#options.forward?.agent?.(this.#login) !== true) return null;
+    return { connect: (options) => connection.open(AGENT_CHANNEL, undefined, options) };
   }
 
   #start(program: Program): SessionHandler | null {

@@ -7,7 +7,7 @@ export { serve, type ServedConnection, serveStreams, type SshServer } from "./se
 export type { ForwardPolicy, ServeOptions } from "./options.ts";
 export type { ForwardAddress, HostPort, SocketPath } from "../forward/address.ts";
 export { systemShell, type SystemShellOptions } from "./system_shell.ts";
-export { type Login, Session, type SessionHandler } from "../session/session.ts";
+export { type Login, Session, type SessionAgent, type SessionHandler } from "../session/session.ts";
 export type { Pty, PtyOptions, TerminalSize } from "../session/pty.ts";
 export type { TerminalMode } from "../wire/numbers.ts";
 export { Channel } from "../connection/channel.ts";

@@ -1,3 +1,4 @@
+import { listenAgent } from "../agent/listen.ts";
 import type { Session, SessionHandler } from "../session/session.ts";
 
 /** How {@linkcode systemShell} runs commands. */
@@ -12,7 +13,8 @@ export interface SystemShellOptions {
 
 /**
  * A handler that runs commands through the system's shell, as sshd does, with the rights of this
- * process: whoever can log in can do whatever it can. Needs `--allow-run`.
+ * process: whoever can log in can do whatever it can. Needs `--allow-run`. An agent that the client
+ * lends is at SSH_AUTH_SOCK while the command runs; this process's own is not.
  *
  * @example
  * ```ts
@@ -44,9 +46,11 @@ export interface SystemShellOptions {
 export function systemShell(options: SystemShellOptions = {}): SessionHandler {
   const { shell = "/bin/sh", acceptEnv = (name) => /^(LANG|LC_\w+)$/.test(name) } = options;
   return async (session) => {
+    await using agent = session.agent && await listenAgent(session.agent);
+    const accepted = Object.entries(session.env).filter(([name]) => acceptEnv(name));
     const child = new Deno.Command(shell, {
       args: session.command === null ? [] : ["-c", session.command],
-      env: Object.fromEntries(Object.entries(session.env).filter(([name]) => acceptEnv(name))),
+      env: { ...Object.fromEntries(accepted), SSH_AUTH_SOCK: agent?.path ?? "" },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

@@ -13,6 +13,7 @@ const values: [string, string, unknown][] = [
   ["PORT = 2222", "Port", 2222],
   ["User=me", "User", "me"],
   ['User="me and you"', "User", "me and you"],
+  ["forwardagent no", "ForwardAgent", "no"],
   ["BatchMode=yes", "BatchMode", true],
   ["BatchMode=NO", "BatchMode", false],
   ["ConnectTimeout=5", "ConnectTimeout", 5000],
@@ -49,7 +50,6 @@ for (const [text, name, value] of values) {
 
 const harmless = [
   "ForwardX11=no",
-  "forwardagent no",
   "ClearAllForwardings=yes",
   "PermitLocalCommand=no",
   "RemoteCommand=none",

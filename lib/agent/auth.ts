@@ -1,0 +1,90 @@
+import type { AuthMethod } from "../auth/method.ts";
+import { publicKey } from "../auth/public_key.ts";
+import { AuthError } from "../errors.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+import { UserauthFailure } from "../wire/messages.ts";
+import { MSG } from "../wire/numbers.ts";
+import { type AgentClient, connectAgent } from "./client.ts";
+import type { AgentAddress } from "./source.ts";
+
+const METHOD = "publickey";
+
+/** Keys tried: servers disconnect after 6 failures, and another method may follow. */
+const KEYS_TRIED = 5;
+
+/** Which of an agent's keys to log in with. */
+export interface AgentAuthOptions {
+  /** Picks the keys to try; all of them unless given. */
+  readonly only?: (key: PublicKey) => boolean;
+  /** How many keys are tried at most, 5 unless given: most servers disconnect after 6 failures. */
+  readonly limit?: number;
+  /** Milliseconds that each answer of the agent's may take, 60,000 unless given. */
+  readonly timeout?: number;
+}
+
+/**
+ * The keys of an agent, one after the other. The agent is asked once the server's host key has been
+ * accepted, and signs only with a key that the server would take.
+ *
+ * @param address The path of its socket, or what connects to it; SSH_AUTH_SOCK has it unless given
+ *
+ * @example
+ * ```ts
+ * import { agent, Keyring } from "@denossh/ssh";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ *
+ * using keyring = new Keyring(); // leave it out to use the agent that ssh does
+ * const key = await generateKey();
+ * keyring.add(key);
+ * await using pair = await connectedPair({
+ *   serve: { auth: { publicKey: (_user, offered) => offered.equals(key.publicKey) } },
+ *   connect: { auth: [agent(keyring)] },
+ * });
+ * ```
+ */
+export function agent(address?: AgentAddress, options: AgentAuthOptions = {}): AuthMethod {
+  const { only = () => true, limit = KEYS_TRIED } = options;
+  return {
+    name: METHOD,
+    async authenticate(dialog) {
+      await using client = await reached(address, options.timeout);
+      const keys = (await listed(client)).filter((key) => only(key.publicKey)).slice(0, limit);
+      let refusal: Uint8Array | null = null;
+      let problem = new AuthError("The agent holds no key to log in with");
+      for (const key of keys) {
+        try {
+          const answer = await publicKey(key, { probe: true }).authenticate(dialog);
+          if (!goesOn(answer)) return answer;
+          refusal = answer;
+        } catch (error) {
+          if (!(error instanceof AuthError)) throw error;
+          problem = error;
+        }
+      }
+      if (refusal === null) throw problem;
+      return refusal;
+    },
+  };
+}
+
+/** Whether another key may be tried: the server refused this one, and would take one. */
+function goesOn(answer: Uint8Array): boolean {
+  if (answer[0] !== MSG.USERAUTH_FAILURE) return false;
+  const { partial, remaining } = UserauthFailure.decode(answer);
+  return !partial && remaining.includes(METHOD);
+}
+
+function reached(address: AgentAddress | undefined, timeout?: number): Promise<AgentClient> {
+  return connectAgent(address, timeout === undefined ? {} : { timeout }).catch(unusable);
+}
+
+function listed(client: AgentClient): ReturnType<AgentClient["identities"]> {
+  return client.identities().catch(unusable);
+}
+
+/** Whatever is wrong with the agent, other credentials are tried. */
+function unusable(cause: unknown): never {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  throw new AuthError(`Cannot use the agent: ${why}`, { cause });
+}

@@ -1,0 +1,142 @@
+import type { Channel } from "../connection/channel.ts";
+import type { Connection, IncomingOpen } from "../connection/connection.ts";
+import { ClosedError, RequestDeniedError } from "../errors.ts";
+import { type Socket, streamSocket } from "../transport/socket.ts";
+import { OPEN_FAILURE } from "../wire/numbers.ts";
+import { relay } from "./relay.ts";
+import { type AgentAddress, openAgent } from "./source.ts";
+
+/** What a session asks for its agent with, and what the server's connections to it are. */
+export const AGENT_REQUEST = "auth-agent-req@openssh.com";
+export const AGENT_CHANNEL = "auth-agent@openssh.com";
+
+/** Connections to the agent that a server may have at once: logins from there, side by side. */
+const MAX_CONNECTIONS = 64;
+
+/**
+ * An agent for a server: true for the one of SSH_AUTH_SOCK, the path of a socket, a `Keyring` or what
+ * else connects to one, or a function that answers each connection, which is closed when it ends.
+ */
+export type ForwardedAgent = true | AgentAddress | ((channel: Channel) => void | Promise<void>);
+
+/** Lends an agent to a program on the server. */
+export interface AgentForwardOptions {
+  /**
+   * The agent that the program can use while it runs, as `ssh -A`: whoever rules the server can log in
+   * elsewhere with its keys during that time.
+   */
+  readonly forwardAgent?: ForwardedAgent | false;
+}
+
+interface Loan {
+  readonly agent: ForwardedAgent;
+  readonly end: AbortController;
+  sessions: number;
+  connections: number;
+}
+
+/** The agent that a client lends to its server, one at a time: a connection to it names no session. */
+export class AgentForwarding {
+  readonly #connection: Connection;
+  #loan: Loan | null = null;
+  #granted = false;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /**
+   * Lends an agent to the program of a session until the session's channel closes.
+   *
+   * @throws {RequestDeniedError} If the server wants none
+   * @throws {TypeError} If another agent is lent on the connection
+   */
+  async forward(
+    channel: Channel,
+    agent: ForwardedAgent,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const loan = this.#borrow(agent);
+    let lent = true;
+    const giveBack = () => {
+      if (lent) this.#giveBack(loan);
+      lent = false;
+    };
+    channel.closed.then(giveBack, giveBack);
+    try {
+      await channel.request(AGENT_REQUEST, undefined, options);
+      this.#granted = true;
+    } catch (error) {
+      // OpenSSH's server grants it once: every later session has the agent then, asked for or not.
+      if (this.#granted && error instanceof RequestDeniedError) return;
+      giveBack();
+      throw error;
+    }
+  }
+
+  #borrow(agent: ForwardedAgent): Loan {
+    if (this.#loan && this.#loan.agent !== agent) {
+      throw new TypeError("Another agent is forwarded on this connection already");
+    }
+    this.#loan ??= { agent, end: new AbortController(), sessions: 0, connections: 0 };
+    this.#loan.sessions++;
+    this.#connection.handleOpens(AGENT_CHANNEL, (open) => this.#open(open));
+    return this.#loan;
+  }
+
+  #giveBack(loan: Loan): void {
+    if (--loan.sessions > 0) return;
+    this.#loan = null;
+    loan.end.abort(new ClosedError("The session that the agent was forwarded to has ended"));
+  }
+
+  async #open(open: IncomingOpen): Promise<void> {
+    const loan = this.#loan;
+    if (!loan || loan.connections >= MAX_CONNECTIONS) {
+      return open.reject(OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, "No agent is forwarded");
+    }
+    loan.connections++;
+    try {
+      if (typeof loan.agent === "function") await handOver(open, loan.agent, loan.end.signal);
+      else await connectTo(open, loan.agent === true ? undefined : loan.agent, loan.end.signal);
+    } finally {
+      loan.connections--;
+    }
+  }
+}
+
+async function connectTo(
+  open: IncomingOpen,
+  address: AgentAddress | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  let agent: Socket;
+  try {
+    agent = await openAgent(address, { signal, forwarded: true });
+  } catch {
+    return open.reject(OPEN_FAILURE.CONNECT_FAILED, "The agent cannot be reached");
+  }
+  try {
+    await relay(streamSocket(open.accept()), agent, signal);
+  } finally {
+    agent.close();
+  }
+}
+
+async function handOver(
+  open: IncomingOpen,
+  handler: (channel: Channel) => void | Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const channel = open.accept();
+  const abort = () => channel.abort(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    await handler(channel);
+    void channel.close();
+  } catch (error) {
+    channel.abort(error);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}

@@ -1,0 +1,219 @@
+import { equals } from "@std/bytes";
+import { digest, equalConstantTime } from "../crypto/digest.ts";
+import { randomBytes } from "../crypto/random.ts";
+import { RequestDeniedError } from "../errors.ts";
+import type { Signer } from "../keys/private_key.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+import { type ByteStreams, streamSocket } from "../transport/socket.ts";
+import type { KeyConstraints } from "./held_key.ts";
+import { serveAgent } from "./serve.ts";
+import type { AgentConnectOptions, AgentSource } from "./source.ts";
+
+/** The most keys in one keyring: a list of them has to fit in one message. */
+const MAX_KEYS = 100;
+
+/** The longest that `setTimeout` can wait. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** A wrong passphrase delays the answer by this much, and the next one by as much more. */
+const UNLOCK_DELAY_MS = 100;
+const MAX_UNLOCK_DELAY_MS = 10_000;
+
+/** How a keyring works. */
+export interface KeyringOptions {
+  /**
+   * Asks whether a key may sign, for keys that are added with `confirm`; only `true` allows. Without it
+   * such keys are not taken.
+   */
+  readonly confirm?: (key: PublicKey) => boolean | Promise<boolean>;
+}
+
+/** How a client of a keyring is served. */
+export interface KeyringServeOptions {
+  /** Whether it is on another machine: it may list keys and sign, but not change anything. */
+  readonly forwarded?: boolean;
+}
+
+interface Entry {
+  readonly key: Signer & Partial<Disposable>;
+  readonly confirm: boolean;
+  timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+/**
+ * An agent in this process: private keys for logins, for programs that ask over a unix socket
+ * ({@linkcode listenAgent}), and for servers that it is forwarded to. Disposing wipes the keys.
+ *
+ * @example
+ * ```ts
+ * import { Keyring } from "@denossh/ssh";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using keyring = new Keyring({ confirm: (key) => key.comment === "deploy" });
+ * const key = await generateKey("ed25519", { comment: "deploy" });
+ * keyring.add(key, { confirm: true, lifetime: 60_000 });
+ * assertEquals(keyring.identities().length, 1);
+ * keyring.remove(key.publicKey);
+ * assertEquals(keyring.identities().length, 0);
+ * ```
+ */
+export class Keyring implements AgentSource, Disposable {
+  readonly #confirm: KeyringOptions["confirm"];
+  readonly #entries: Entry[] = [];
+  #lock: { readonly salt: Uint8Array; readonly hash: Uint8Array } | null = null;
+  #unlocking: Promise<unknown> = Promise.resolve();
+  #failures = 0;
+
+  /** Creates a keyring without keys. */
+  constructor(options: KeyringOptions = {}) {
+    this.#confirm = options.confirm;
+  }
+
+  /**
+   * Adds a key, or changes the constraints of one that is there.
+   *
+   * @param key Taken over: it is wiped when it leaves the keyring
+   * @throws {RequestDeniedError} If the keyring is locked or full, or nobody could confirm
+   */
+  add(key: Signer & Partial<Disposable>, constraints: KeyConstraints = {}): void {
+    const { lifetime, confirm = false } = constraints;
+    if (lifetime !== undefined && !(lifetime >= 0)) {
+      throw new RangeError(`Lifetime must be at least 0 ms, not ${lifetime}`);
+    }
+    if (this.#lock) throw denied("add", "it is locked");
+    if (confirm && !this.#confirm) throw denied("add", "nobody is there to confirm");
+    const old = this.#find(key.publicKey);
+    if (!old && this.#entries.length >= MAX_KEYS) throw denied("add", "it is full");
+    if (old) this.#drop(old, { wipe: old.key !== key });
+    const entry: Entry = { key, confirm, timer: undefined };
+    this.#entries.push(entry);
+    if (lifetime !== undefined) this.#forgetAfter(entry, lifetime);
+  }
+
+  /** Forgets a key; false if it is not there, or the keyring is locked. */
+  remove(key: Pick<PublicKey, "blob">): boolean {
+    const entry = this.#lock ? undefined : this.#find(key);
+    if (entry) this.#drop(entry);
+    return entry !== undefined;
+  }
+
+  /**
+   * Forgets every key.
+   *
+   * @throws {RequestDeniedError} If the keyring is locked
+   */
+  clear(): void {
+    if (this.#lock) throw denied("clear", "it is locked");
+    this.#wipe();
+  }
+
+  /** The keys, none while the keyring is locked; each signs as the keyring allows. */
+  identities(): Signer[] {
+    if (this.#lock) return [];
+    return this.#entries.map(({ key: { publicKey } }) => ({
+      publicKey,
+      sign: (algorithm, data) => this.#sign(publicKey, algorithm, data),
+    }));
+  }
+
+  /** Neither lists nor uses keys until it is unlocked; false if it is locked already. */
+  lock(passphrase: string | Uint8Array): boolean {
+    if (this.#lock) return false;
+    const salt = randomBytes(16);
+    this.#lock = { salt, hash: digest("SHA-256", salt, bytesOf(passphrase)) };
+    this.#failures = 0;
+    return true;
+  }
+
+  /** Ends what `lock` began; false, after a while, if the passphrase is wrong. */
+  unlock(passphrase: string | Uint8Array): Promise<boolean> {
+    // One guess after the other, whoever makes them.
+    const guess = this.#unlocking.then(() => this.#unlock(bytesOf(passphrase)));
+    this.#unlocking = guess;
+    return guess;
+  }
+
+  /**
+   * Answers a client of the agent until it goes.
+   *
+   * @param streams Taken over
+   * @throws {ProtocolError} If the client's messages make no sense
+   */
+  async serve(streams: ByteStreams, options: KeyringServeOptions = {}): Promise<void> {
+    await serveAgent(streamSocket(streams), this, options.forwarded ?? false);
+  }
+
+  /** Opens a connection to this agent, in memory. */
+  connect(options: AgentConnectOptions = {}): Promise<ByteStreams> {
+    const asked = new TransformStream<Uint8Array, Uint8Array>();
+    const answered = new TransformStream<Uint8Array, Uint8Array>();
+    const end = { readable: asked.readable, writable: answered.writable };
+    // How the client's end breaks is the client's to know.
+    this.serve(end, { forwarded: options.forwarded ?? false }).catch(() => {});
+    return Promise.resolve({ readable: answered.readable, writable: asked.writable });
+  }
+
+  /** Forgets and wipes every key. */
+  [Symbol.dispose](): void {
+    this.#wipe();
+  }
+
+  async #sign(key: PublicKey, algorithm: string, data: Uint8Array): Promise<Uint8Array> {
+    const entry = this.#held(key);
+    if (entry.confirm && await this.#confirm?.(key) !== true) {
+      throw denied("sign", "it was not confirmed");
+    }
+    // While somebody was asked, the key may have expired or the keyring may have been locked.
+    return await this.#held(key).key.sign(algorithm, data);
+  }
+
+  #held(key: PublicKey): Entry {
+    const entry = this.#lock ? undefined : this.#find(key);
+    if (!entry) throw denied("sign", `it does not hold ${key.fingerprint()}, or is locked`);
+    return entry;
+  }
+
+  async #unlock(passphrase: Uint8Array): Promise<boolean> {
+    if (!this.#lock) return false;
+    const { salt, hash } = this.#lock;
+    if (equalConstantTime(digest("SHA-256", salt, passphrase), hash)) {
+      this.#lock = null;
+      return true;
+    }
+    const delay = Math.min(++this.#failures * UNLOCK_DELAY_MS, MAX_UNLOCK_DELAY_MS);
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    return false;
+  }
+
+  #find({ blob }: Pick<PublicKey, "blob">): Entry | undefined {
+    return this.#entries.find(({ key }) => equals(key.publicKey.blob, blob));
+  }
+
+  #forgetAfter(entry: Entry, milliseconds: number): void {
+    const wait = Math.min(milliseconds, MAX_TIMER_MS);
+    entry.timer = setTimeout(() => {
+      if (milliseconds > wait) this.#forgetAfter(entry, milliseconds - wait);
+      else this.#drop(entry);
+    }, wait);
+    Deno.unrefTimer(entry.timer);
+  }
+
+  #drop(entry: Entry, { wipe }: { wipe: boolean } = { wipe: true }): void {
+    clearTimeout(entry.timer);
+    this.#entries.splice(this.#entries.indexOf(entry), 1);
+    if (wipe) entry.key[Symbol.dispose]?.();
+  }
+
+  #wipe(): void {
+    for (const entry of [...this.#entries]) this.#drop(entry);
+  }
+}
+
+function bytesOf(passphrase: string | Uint8Array): Uint8Array {
+  return typeof passphrase === "string" ? new TextEncoder().encode(passphrase) : passphrase;
+}
+
+function denied(request: string, why: string): RequestDeniedError {
+  return new RequestDeniedError(request, `The keyring refuses to ${request}: ${why}`);
+}

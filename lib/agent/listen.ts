@@ -1,0 +1,127 @@
+import { connSocket } from "../transport/socket.ts";
+import { relay } from "./relay.ts";
+import { type AgentSource, openAgent } from "./source.ts";
+
+/** Clients that an agent serves at once; more wait. */
+const MAX_CLIENTS = 64;
+
+/** How long accepting pauses after an error, such as too many open files, in milliseconds. */
+const ACCEPT_PAUSE_MS = 10;
+
+/** Where an agent is to listen. */
+export interface AgentListenOptions {
+  /**
+   * The path of the unix socket, in a folder that nobody else can enter; one in a new private folder
+   * unless given.
+   */
+  readonly path?: string;
+}
+
+/** An agent that programs on this machine can reach; disposing ends it and removes its socket. */
+export interface AgentListener extends AsyncDisposable {
+  /** The path of its socket, for SSH_AUTH_SOCK. */
+  readonly path: string;
+  /** Stops listening, disconnects every client and removes the socket. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes an agent reachable through a unix socket that is its owner's only.
+ *
+ * Needs `--allow-read`, `--allow-write` and `--allow-net=unix:PATH` for the socket.
+ *
+ * @param agent The agent: a keyring, or the one that a client forwards
+ *
+ * @example
+ * ```ts
+ * import { connectAgent, Keyring, listenAgent } from "@denossh/ssh";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using keyring = new Keyring();
+ * keyring.add(await generateKey());
+ * await using listener = await listenAgent(keyring);
+ * // A program that is started with { env: { SSH_AUTH_SOCK: listener.path } } finds the key.
+ * await using agent = await connectAgent(listener.path);
+ * assertEquals((await agent.identities()).length, 1);
+ * ```
+ */
+export async function listenAgent(
+  agent: AgentSource,
+  options: AgentListenOptions = {},
+): Promise<AgentListener> {
+  const own = options.path === undefined ? await Deno.makeTempDir({ prefix: "agent-" }) : null;
+  const path = options.path ?? `${own}/agent.sock`;
+  try {
+    const listener = Deno.listen({ transport: "unix", path });
+    Deno.chmodSync(path, 0o600);
+    return new SocketAgent(agent, listener, path, own ?? path);
+  } catch (error) {
+    if (own !== null) await Deno.remove(own, { recursive: true });
+    throw error;
+  }
+}
+
+class SocketAgent implements AgentListener {
+  readonly path: string;
+  readonly #agent: AgentSource;
+  readonly #listener: Deno.UnixListener;
+  readonly #remains: string;
+  readonly #end = new AbortController();
+  readonly #clients = new Set<Promise<void>>();
+  readonly #accepting: Promise<void>;
+  #closed: Promise<void> | null = null;
+
+  constructor(agent: AgentSource, listener: Deno.UnixListener, path: string, remains: string) {
+    this.path = path;
+    this.#agent = agent;
+    this.#listener = listener;
+    this.#remains = remains;
+    this.#accepting = this.#accept();
+  }
+
+  close(): Promise<void> {
+    return this.#closed ??= this.#stop();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #accept(): Promise<void> {
+    const { signal } = this.#end;
+    while (!signal.aborted) {
+      try {
+        const client = this.#serve(await this.#listener.accept());
+        this.#clients.add(client);
+        client.finally(() => this.#clients.delete(client));
+        if (this.#clients.size >= MAX_CLIENTS) await Promise.race(this.#clients);
+      } catch {
+        // A connection that breaks while it is accepted, or too many open files, must not end the
+        // agent; but nor may it spin.
+        if (signal.aborted) return;
+        await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
+      }
+    }
+  }
+
+  async #serve(conn: Deno.Conn): Promise<void> {
+    const { signal } = this.#end;
+    const client = connSocket(conn);
+    try {
+      await relay(client, await openAgent(this.#agent, { signal }), signal);
+    } catch {
+      client.close(); // the agent cannot be reached
+    }
+  }
+
+  async #stop(): Promise<void> {
+    this.#end.abort();
+    this.#listener.close();
+    await this.#accepting;
+    await Promise.all(this.#clients);
+    await Deno.remove(this.#remains, { recursive: true }).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
+}

@@ -1,0 +1,48 @@
+/** The messages between an agent and its clients (RFC 9987 §5), each with its row. */
+import { message, rest, string, uint32 } from "../wire/message.ts";
+
+/** Message numbers of requests, and of the answers that more than one request has. */
+export const AGENT = {
+  FAILURE: 5,
+  SUCCESS: 6,
+  REQUEST_IDENTITIES: 11,
+  SIGN_REQUEST: 13,
+  ADD_IDENTITY: 17,
+  REMOVE_IDENTITY: 18,
+  REMOVE_ALL_IDENTITIES: 19,
+  LOCK: 22,
+  UNLOCK: 23,
+  ADD_ID_CONSTRAINED: 25,
+} as const;
+
+export const AgentFailure = message("AGENT_FAILURE", AGENT.FAILURE, {});
+export const AgentSuccess = message("AGENT_SUCCESS", AGENT.SUCCESS, {});
+export const RequestIdentities = message("REQUEST_IDENTITIES", AGENT.REQUEST_IDENTITIES, {});
+// For each key a string with the blob and one with the comment.
+export const IdentitiesAnswer = message("IDENTITIES_ANSWER", 12, { count: uint32, keys: rest });
+export const SignRequest = message("SIGN_REQUEST", AGENT.SIGN_REQUEST, {
+  key: string,
+  data: string,
+  flags: uint32,
+});
+export const SignResponse = message("SIGN_RESPONSE", 14, { signature: string });
+export const RemoveIdentity = message("REMOVE_IDENTITY", AGENT.REMOVE_IDENTITY, { key: string });
+export const RemoveAll = message("REMOVE_ALL_IDENTITIES", AGENT.REMOVE_ALL_IDENTITIES, {});
+export const Lock = message("LOCK", AGENT.LOCK, { passphrase: string });
+export const Unlock = message("UNLOCK", AGENT.UNLOCK, { passphrase: string });
+
+/** What a key may be bound to when it is added (RFC 9987 §5.2.7); all others are refused. */
+export const CONSTRAIN = { LIFETIME: 1, CONFIRM: 2 } as const;
+
+/** How a SIGN_REQUEST names the hash of an RSA signature (RFC 9987 §5.6.1). */
+const RSA_FLAGS = { "rsa-sha2-256": 2, "rsa-sha2-512": 4 } as const;
+
+/** The flags that ask for an algorithm. */
+export function flagsOf(algorithm: string): number {
+  return algorithm in RSA_FLAGS ? RSA_FLAGS[algorithm as keyof typeof RSA_FLAGS] : 0;
+}
+
+/** The algorithm among a key's that flags ask for; null if there is none. */
+export function algorithmOf(algorithms: readonly string[], flags: number): string | null {
+  return algorithms.find((algorithm) => flagsOf(algorithm) === flags) ?? null;
+}

@@ -1,0 +1,32 @@
+import type { Socket } from "../transport/socket.ts";
+
+/** Requests and answers are short: a list of keys, something to sign. */
+const READ_BYTES = 16 * 1024;
+
+/**
+ * Joins two ends of an agent's connection until either goes or the signal is aborted; then both are
+ * closed. Both are taken over.
+ */
+export async function relay(one: Socket, other: Socket, signal: AbortSignal): Promise<void> {
+  const close = () => {
+    one.close();
+    other.close();
+  };
+  if (signal.aborted) return close();
+  signal.addEventListener("abort", close, { once: true });
+  const directions = [pump(one, other), pump(other, one)];
+  try {
+    await Promise.race(directions);
+  } catch {
+    // An end that broke has gone, too.
+  } finally {
+    signal.removeEventListener("abort", close);
+    close();
+    await Promise.allSettled(directions);
+  }
+}
+
+async function pump(from: Socket, to: Socket): Promise<void> {
+  const buffer = new Uint8Array(READ_BYTES);
+  for (let n; (n = await from.read(buffer)) !== null;) await to.write(buffer.subarray(0, n));
+}

@@ -1,0 +1,120 @@
+import { equals } from "@std/bytes";
+import type { Signer } from "../keys/private_key.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+import type { Socket } from "../transport/socket.ts";
+import { Writer } from "../wire/writer.ts";
+import { Frames, MAX_AGENT_MESSAGE } from "./frames.ts";
+import { decodeAddedKey, type KeyConstraints } from "./held_key.ts";
+import {
+  AGENT,
+  AgentFailure,
+  AgentSuccess,
+  algorithmOf,
+  IdentitiesAnswer,
+  Lock,
+  RemoveAll,
+  RemoveIdentity,
+  RequestIdentities,
+  SignRequest,
+  SignResponse,
+  Unlock,
+} from "./protocol.ts";
+
+/** What an agent does with its keys. */
+export interface KeyHolder {
+  identities(): readonly Signer[];
+  add(key: Signer & Disposable, constraints: KeyConstraints): void;
+  remove(key: Pick<PublicKey, "blob">): boolean;
+  clear(): void;
+  lock(passphrase: Uint8Array): boolean;
+  unlock(passphrase: Uint8Array): Promise<boolean>;
+}
+
+/**
+ * Answers one client of an agent until it goes (RFC 9987).
+ *
+ * @param forwarded Whether the client is on another machine: it may list keys and sign, no more
+ * @throws {ProtocolError} If the client breaks the framing
+ */
+export async function serveAgent(
+  socket: Socket,
+  keys: KeyHolder,
+  forwarded: boolean,
+): Promise<void> {
+  const frames = new Frames(socket);
+  try {
+    for (let request; (request = await frames.read()) !== null;) {
+      const answer = await answerTo(request, keys, forwarded).catch(() => null);
+      request.fill(0); // a private key or a passphrase may be in it
+      const fits = answer !== null && answer.length <= MAX_AGENT_MESSAGE;
+      await frames.write(fits ? answer : AgentFailure.encode({}));
+    }
+  } finally {
+    socket.close();
+  }
+}
+
+/** The answer; null or an error is a refusal, as it is for requests that are unknown here. */
+async function answerTo(
+  request: Uint8Array,
+  keys: KeyHolder,
+  forwarded: boolean,
+): Promise<Uint8Array | null> {
+  switch (request[0]) {
+    case AGENT.REQUEST_IDENTITIES:
+      RequestIdentities.decode(request);
+      return encodeIdentities(keys.identities());
+    case AGENT.SIGN_REQUEST:
+      return await sign(keys, SignRequest.decode(request));
+    default:
+      return !forwarded && await manage(request, keys) ? AgentSuccess.encode({}) : null;
+  }
+}
+
+async function manage(request: Uint8Array, keys: KeyHolder): Promise<boolean> {
+  switch (request[0]) {
+    case AGENT.ADD_IDENTITY:
+    case AGENT.ADD_ID_CONSTRAINED:
+      add(keys, request);
+      return true;
+    case AGENT.REMOVE_IDENTITY:
+      return keys.remove({ blob: RemoveIdentity.decode(request).key });
+    case AGENT.REMOVE_ALL_IDENTITIES:
+      RemoveAll.decode(request);
+      keys.clear();
+      return true;
+    case AGENT.LOCK:
+      return keys.lock(Lock.decode(request).passphrase);
+    case AGENT.UNLOCK:
+      return await keys.unlock(Unlock.decode(request).passphrase);
+    default:
+      return false;
+  }
+}
+
+function add(keys: KeyHolder, request: Uint8Array): void {
+  const { key, ...constraints } = decodeAddedKey(request);
+  try {
+    keys.add(key, constraints);
+  } catch (error) {
+    key[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function sign(
+  keys: KeyHolder,
+  request: { key: Uint8Array; data: Uint8Array; flags: number },
+): Promise<Uint8Array | null> {
+  const signer = keys.identities().find(({ publicKey }) => equals(publicKey.blob, request.key));
+  // Without a flag an RSA key would sign by SHA-1.
+  const algorithm = signer && algorithmOf(signer.publicKey.algorithms, request.flags);
+  if (!signer || !algorithm) return null;
+  return SignResponse.encode({ signature: await signer.sign(algorithm, request.data) });
+}
+
+function encodeIdentities(signers: readonly Signer[]): Uint8Array {
+  const keys = new Writer();
+  for (const { publicKey } of signers) keys.string(publicKey.blob).text(publicKey.comment);
+  return IdentitiesAnswer.encode({ count: signers.length, keys: keys.take() });
+}

@@ -1,0 +1,168 @@
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import {
+  ClosedError,
+  connectAgent,
+  ConnectError,
+  Keyring,
+  ProtocolError,
+  RequestDeniedError,
+  SshError,
+} from "@denossh/ssh";
+import { generateKey, importPublicKey } from "@denossh/ssh/keys";
+import { encodeSignature } from "../../lib/keys/signature.ts";
+import { IdentitiesAnswer, SignResponse } from "../../lib/agent/protocol.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+import { answering, framed, silentAgent } from "./world.ts";
+
+const FAILURE = framed(5);
+const SUCCESS = framed(6);
+const KEY = importPublicKey(
+  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea me@home",
+);
+const data = new TextEncoder().encode("to sign");
+
+Deno.test("An agent's keys sign by each of their algorithms", async () => {
+  using keyring = new Keyring();
+  for (const type of ["ed25519", "ecdsa-p256", "ecdsa-p384", "rsa"] as const) {
+    keyring.add(await generateKey(type, { comment: type }));
+  }
+  await using agent = await connectAgent(keyring);
+  const keys = await agent.identities();
+  assertEquals(keys.map(({ publicKey }) => publicKey.comment).length, 4);
+  for (const { publicKey, sign } of keys) {
+    for (const algorithm of publicKey.algorithms) {
+      assert(publicKey.verify(algorithm, data, await sign(algorithm, data)), algorithm);
+    }
+  }
+});
+
+Deno.test("Requests to an agent at the same time get their own answers", async () => {
+  using keyring = new Keyring();
+  keyring.add(await generateKey("ed25519"));
+  await using agent = await connectAgent(keyring);
+  const [key] = await agent.identities();
+  const texts = Array.from({ length: 20 }, (_, i) => new TextEncoder().encode(`${i}`));
+  const signatures = await Promise.all(texts.map((text) => key!.sign("ssh-ed25519", text)));
+  for (const [i, signature] of signatures.entries()) {
+    assert(key!.publicKey.verify("ssh-ed25519", texts[i]!, signature));
+  }
+});
+
+Deno.test("A key of an agent does not sign by another type's algorithm", async () => {
+  await using agent = await connectAgent(answering(FAILURE));
+  await assertRejects(() => agent.sign(KEY, "rsa-sha2-512", data), TypeError, "cannot sign");
+});
+
+Deno.test("An agent's refusal is an error and leaves the connection as it is", async () => {
+  await using agent = await connectAgent(answering(FAILURE));
+  for (let i = 0; i < 2; i++) {
+    const error = await assertRejects(
+      () => agent.sign(KEY, "ssh-ed25519", data),
+      RequestDeniedError,
+    );
+    assertEquals(error.message, `The agent refused to sign with ${KEY.fingerprint()}`);
+  }
+});
+
+Deno.test("Keys that are not supported are left out of an agent's list", async () => {
+  const keys = new Writer().string(new Writer().text("ssh-unheard-of").take()).text("strange")
+    .string(KEY.blob).text("mine\x1b[31m");
+  const list = IdentitiesAnswer.encode({ count: 2, keys: keys.take() });
+  await using agent = await connectAgent(answering(framed(...list)));
+  const found = await agent.identities();
+  assertEquals(found.map(({ publicKey }) => publicKey.comment), ["mine[31m"]);
+});
+
+const hostile: [string, Uint8Array, typeof ProtocolError | typeof ConnectError, string][] = [
+  ["a length of 2^32 - 1", new Uint8Array(4).fill(0xff), ProtocolError, "4294967295 bytes"],
+  ["a length of 256 KiB + 1", Uint8Array.of(0, 4, 0, 1), ProtocolError, "262145 bytes"],
+  ["an empty message", framed(), ProtocolError, "0 bytes"],
+  ["SUCCESS for a list", SUCCESS, ProtocolError, "Expected IDENTITIES_ANSWER, got 6"],
+  ["a FAILURE that goes on", framed(5, 0), ProtocolError, "too many"],
+  ["more keys than there are", framed(12, 0, 0, 0, 2), ProtocolError, "ends too early"],
+  ["2^32 - 1 keys", framed(12, 255, 255, 255, 255), ProtocolError, "4294967295 keys"],
+  ["fewer keys than there are", framed(12, 0, 0, 0, 0, 0), ProtocolError, "too many"],
+  ["a key beyond the message", framed(12, 0, 0, 0, 1, 0, 0, 9), ProtocolError, "ends too early"],
+];
+for (const [name, bytes, kind, message] of hostile) {
+  Deno.test(`An agent that answers with ${name} is disconnected from`, async () => {
+    await using agent = await connectAgent(answering(bytes), { timeout: 5_000 });
+    await assertRejects(() => agent.identities(), kind, message);
+    const error = await assertRejects(() => agent.identities(), ClosedError);
+    assert(error.cause instanceof kind);
+  });
+}
+
+for (
+  const [name, bytes] of [["no answer", 0], ["half a length", 2], ["half an answer", 7]] as const
+) {
+  Deno.test(`An agent that hangs up after ${name} is an error`, async () => {
+    const whole = framed(12, 0, 0, 0, 0);
+    await using agent = await connectAgent(answering(whole.slice(0, bytes), { hangUp: true }));
+    const error = await assertRejects(() => agent.identities(), SshError);
+    assertEquals(error.code, bytes === 0 ? "connect" : "protocol");
+  });
+}
+
+Deno.test("A silent agent is given up after the timeout, requests behind it too", async () => {
+  await using agent = await connectAgent(silentAgent(), { timeout: 50 });
+  const first = agent.identities();
+  const second = agent.identities();
+  second.catch(() => {});
+  const error = await assertRejects(() => first, ConnectError, "not answered within 50 ms");
+  assertEquals(error.code, "timeout");
+  await assertRejects(() => second, ClosedError);
+});
+
+Deno.test("A signal gives up a request, and the connection with it", async () => {
+  const silent = silentAgent();
+  await using agent = await connectAgent(silent);
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const request = agent.identities({ signal: controller.signal });
+  const waiting = agent.identities();
+  waiting.catch(() => {});
+  await silent.asked;
+  controller.abort(reason);
+  assertStrictEquals(await request.catch((error) => error), reason);
+  await assertRejects(() => waiting, ClosedError);
+  assertStrictEquals(
+    await agent.identities({ signal: AbortSignal.abort(reason) }).catch((error) => error),
+    reason,
+  );
+});
+
+Deno.test("A signature by another algorithm than asked for is refused", async () => {
+  const old = encodeSignature({ algorithm: "ssh-rsa", bytes: new Uint8Array(256) });
+  const answer = framed(...SignResponse.encode({ signature: old }));
+  await using agent = await connectAgent(answering(answer));
+  await assertRejects(
+    () => agent.sign(KEY, "ssh-ed25519", data),
+    ProtocolError,
+    'Agent signed by "ssh-rsa", not "ssh-ed25519"',
+  );
+});
+
+Deno.test("Closing an agent's client ends requests under way", async () => {
+  const silent = silentAgent();
+  const agent = await connectAgent(silent);
+  const request = agent.identities();
+  request.catch(() => {});
+  await silent.asked;
+  agent.close();
+  await assertRejects(() => request, ClosedError, "was closed");
+});
+
+Deno.test("Without SSH_AUTH_SOCK there is no agent", async () => {
+  const path = Deno.env.get("SSH_AUTH_SOCK");
+  Deno.env.delete("SSH_AUTH_SOCK");
+  try {
+    await assertRejects(() => connectAgent(), ConnectError, "SSH_AUTH_SOCK is not set");
+  } finally {
+    if (path !== undefined) Deno.env.set("SSH_AUTH_SOCK", path);
+  }
+});
+
+Deno.test("An agent's socket that is not there is an error with its path", async () => {
+  await assertRejects(() => connectAgent("/nowhere/agent"), ConnectError, '"/nowhere/agent"');
+});

@@ -1,0 +1,252 @@
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import {
+  ChannelOpenError,
+  connectAgent,
+  type ForwardedAgent,
+  Keyring,
+  listenAgent,
+  RequestDeniedError,
+} from "@denossh/ssh";
+import { generateKey } from "@denossh/ssh/keys";
+import type { ServeOptions, SessionHandler } from "@denossh/ssh/server";
+import { connectedPair } from "@denossh/ssh/testing";
+import { AGENT_CHANNEL, AgentForwarding } from "../../lib/agent/forwarding.ts";
+import {
+  ChannelFailure,
+  ChannelOpen,
+  ChannelOpenConfirmation,
+  ChannelOpenFailure,
+} from "../../lib/wire/messages.ts";
+import { MSG, OPEN_FAILURE } from "../../lib/wire/numbers.ts";
+import { rawWorld } from "../connection/raw_world.ts";
+import { comments, fakeAgent } from "./world.ts";
+
+const allowed: Partial<ServeOptions> = { forward: { agent: () => true } };
+
+async function keyringWith(comment: string): Promise<Keyring> {
+  const keyring = new Keyring();
+  keyring.add(await generateKey("ed25519", { comment }));
+  return keyring;
+}
+
+/** Prints the comments of the client's keys. */
+const list: SessionHandler = async (session) => {
+  await session.print(session.agent ? (await comments(session.agent)).join() : "no agent");
+};
+
+Deno.test("A forwarded agent is there for the session, in every form", async () => {
+  using keyring = await keyringWith("mine");
+  await using listener = await listenAgent(keyring);
+  await using pair = await connectedPair({ serve: allowed, handler: list });
+  const forms: ForwardedAgent[] = [
+    keyring,
+    listener.path,
+    (channel) => keyring.serve(channel),
+    { connect: () => keyring.connect() },
+  ];
+  for (const forwardAgent of forms) {
+    assertEquals(await pair.host.run("list", { forwardAgent }), "mine");
+    await using shell = await pair.host.shell({ forwardAgent, pty: false });
+    assertEquals(new TextDecoder().decode((await shell.output()).stdout), "mine");
+  }
+  assertEquals(await pair.host.run("list", { forwardAgent: false }), "no agent");
+  const before = Deno.env.get("SSH_AUTH_SOCK");
+  Deno.env.set("SSH_AUTH_SOCK", listener.path);
+  try {
+    assertEquals(await pair.host.run("list", { forwardAgent: true }), "mine");
+  } finally {
+    if (before === undefined) Deno.env.delete("SSH_AUTH_SOCK");
+    else Deno.env.set("SSH_AUTH_SOCK", before);
+  }
+});
+
+Deno.test("A forwarded keyring lists and signs, and cannot be changed from there", async () => {
+  using keyring = await keyringWith("mine");
+  const data = new TextEncoder().encode("to sign");
+  await using pair = await connectedPair({
+    serve: allowed,
+    handler: async (session) => {
+      await using agent = await connectAgent(session.agent!);
+      const [key] = await agent.identities();
+      const signature = await key!.sign("ssh-ed25519", data);
+      assert(key!.publicKey.verify("ssh-ed25519", data, signature));
+      await assertRejects(() => agent.removeAll(), RequestDeniedError);
+    },
+  });
+  assertEquals(await pair.host.run("use", { forwardAgent: keyring }), "");
+});
+
+Deno.test("An agent goes on to the next server through the first", async () => {
+  using keyring = await keyringWith("far");
+  await using inner = await connectedPair({ serve: allowed, handler: list });
+  await using outer = await connectedPair({
+    serve: allowed,
+    handler: async (session) => {
+      await session.print(await inner.host.run("list", { forwardAgent: session.agent! }));
+    },
+  });
+  assertEquals(await outer.host.run("through", { forwardAgent: keyring }), "far");
+});
+
+for (
+  const [name, serve] of [
+    ["does not say that it may", {}],
+    ["says no", { forward: { agent: () => false } }],
+    ["throws", {
+      forward: {
+        agent: () => {
+          throw new Error("policy");
+        },
+      },
+    }],
+    ["says something else than true", { forward: { agent: () => "yes" as unknown as boolean } }],
+  ] as const
+) {
+  Deno.test(`Agent forwarding is refused by a server whose policy ${name}`, async () => {
+    using keyring = await keyringWith("mine");
+    await using pair = await connectedPair({ serve, handler: list });
+    const error = await assertRejects(
+      () => pair.host.run("list", { forwardAgent: keyring }),
+      RequestDeniedError,
+    );
+    assertEquals(error.request, "auth-agent-req@openssh.com");
+    assertEquals(await pair.host.run("list"), "no agent");
+  });
+}
+
+Deno.test("A server that grants an agent once, as OpenSSH's, may refuse to do so again", async () => {
+  using keyring = await keyringWith("mine");
+  let asked = 0;
+  await using pair = await connectedPair({
+    serve: { forward: { agent: () => ++asked === 1 } },
+    handler: list,
+  });
+  assertEquals(await pair.host.run("list", { forwardAgent: keyring }), "mine");
+  assertEquals(await pair.host.run("list", { forwardAgent: keyring }), "no agent");
+});
+
+Deno.test("The server's policy about agents is told who has logged in", async () => {
+  using keyring = await keyringWith("mine");
+  const users: string[] = [];
+  const agent = ({ user }: { user: string }) => users.push(user) > 0;
+  await using pair = await connectedPair({ serve: { forward: { agent } }, handler: list });
+  await pair.host.run("list", { forwardAgent: keyring });
+  assertEquals(users, ["tester"]);
+});
+
+Deno.test("A server gets no connection to an agent that was not forwarded to it", async () => {
+  const watched = fakeAgent(() => Promise.resolve());
+  let reach: (() => Promise<unknown>) | null = null;
+  await using pair = await connectedPair({
+    serve: allowed,
+    handler: (session) => {
+      const { agent } = session;
+      reach = () => agent!.connect();
+    },
+  });
+  await pair.host.run("keep", { forwardAgent: watched });
+  // The session is over: what the server kept of it is of no use.
+  await assertRejects(() => reach!(), ChannelOpenError);
+  assertEquals(watched.connections, 0);
+});
+
+Deno.test("A server is refused an agent's channel before and after one is forwarded", async () => {
+  await using world = await rawWorld("client");
+  const { raw, connection } = world;
+  const watched = fakeAgent(() => Promise.resolve());
+  const forwarding = new AgentForwarding(connection);
+  const refusal = async () => {
+    const open = { type: AGENT_CHANNEL, sender: 7, window: 1024, maxPacket: 1024 };
+    raw.send(ChannelOpen.encode({ ...open, data: new Uint8Array(0) }));
+    return ChannelOpenFailure.decode(await raw.next(MSG.CHANNEL_OPEN_FAILURE)).reason;
+  };
+  assertEquals(await refusal(), OPEN_FAILURE.UNKNOWN_CHANNEL_TYPE);
+  const opening = connection.open("session");
+  const { sender } = ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN));
+  raw.send(ChannelOpenConfirmation.encode({
+    recipient: sender,
+    sender: 0,
+    window: 1024,
+    maxPacket: 1024,
+    data: new Uint8Array(0),
+  }));
+  const asked = forwarding.forward(await opening, watched);
+  raw.send(ChannelFailure.encode({ recipient: sender }));
+  await assertRejects(() => asked, RequestDeniedError);
+  assertEquals(await refusal(), OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED);
+  assertEquals(watched.connections, 0);
+});
+
+Deno.test("Connections to the agent end with the session that it was lent to", async () => {
+  using keyring = await keyringWith("mine");
+  const gone = Promise.withResolvers<unknown>();
+  await using pair = await connectedPair({
+    serve: allowed,
+    handler: async (session) => {
+      const channel = await session.agent!.connect();
+      channel.closed.then(gone.resolve, gone.resolve);
+    },
+  });
+  await pair.host.run("leak", { forwardAgent: keyring });
+  assertStrictEquals(await gone.promise, undefined);
+});
+
+Deno.test("Two sessions at once share an agent, and another one is refused meanwhile", async () => {
+  using keyring = await keyringWith("mine");
+  using other = await keyringWith("other");
+  await using pair = await connectedPair({ serve: allowed, handler: list });
+  await using first = await pair.host.openSession();
+  await using second = await pair.host.openSession();
+  await pair.host.forwardAgent(first, keyring);
+  await pair.host.forwardAgent(second, keyring);
+  await assertRejects(
+    () => pair.host.run("list", { forwardAgent: other }),
+    TypeError,
+    "Another agent",
+  );
+  first.abort();
+  await first.close();
+  assertEquals(await pair.host.run("list", { forwardAgent: keyring }), "mine");
+  second.abort();
+  await second.close();
+  assertEquals(await pair.host.run("list", { forwardAgent: other }), "other");
+});
+
+Deno.test("A server may have so many connections to the agent at once and no more", async () => {
+  const agent = fakeAgent(({ readable }) => readable.pipeTo(new WritableStream()));
+  await using pair = await connectedPair({
+    serve: allowed,
+    handler: async (session) => {
+      const opens = Array.from({ length: 70 }, () => session.agent!.connect());
+      const results = await Promise.allSettled(opens);
+      const open = results.filter(({ status }) => status === "fulfilled").length;
+      await session.print(`${open}`);
+    },
+  });
+  assertEquals(await pair.host.run("many", { forwardAgent: agent }), "64");
+});
+
+Deno.test("An agent that cannot be reached refuses its channel, and harms nobody", async () => {
+  await using pair = await connectedPair({
+    serve: allowed,
+    handler: async (session) => {
+      const error = await session.agent!.connect().catch((error) => error);
+      await session.print(`${(error as ChannelOpenError).reason}`);
+    },
+  });
+  assertEquals(await pair.host.run("x", { forwardAgent: "/nowhere/agent" }), "2");
+});
+
+Deno.test("A handler that throws closes its connection and nothing else", async () => {
+  await using pair = await connectedPair({
+    serve: allowed,
+    handler: async (session) => {
+      await assertRejects(() => comments(session.agent!));
+      await session.print("still here");
+    },
+  });
+  const forwardAgent = () => {
+    throw new Error("handler");
+  };
+  assertEquals(await pair.host.run("x", { forwardAgent }), "still here");
+});

@@ -1,0 +1,232 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { connectAgent, Keyring, listenAgent, RequestDeniedError } from "@denossh/ssh";
+import { generateKey } from "@denossh/ssh/keys";
+import { tempFolder } from "../interop/temp.ts";
+import { ed25519Section } from "../../lib/keys/ed25519.ts";
+import { SignRequest } from "../../lib/agent/protocol.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+import { comments, framed, say } from "./world.ts";
+
+const data = new TextEncoder().encode("to sign");
+const FAILURE = framed(5);
+const SUCCESS = framed(6);
+
+/** ADD_IDENTITY, or ADD_ID_CONSTRAINED if there are constraints. */
+function adding(comment: string, constraints?: readonly number[]): Uint8Array {
+  const writer = new Writer().u8(constraints ? 25 : 17)
+    .bytes(ed25519Section(new Uint8Array(32).fill(7))).text(comment);
+  return framed(...writer.bytes(Uint8Array.from(constraints ?? [])).take());
+}
+
+Deno.test("Keyring lists, replaces and forgets keys, and wipes what it forgets", async () => {
+  const key = await generateKey("ed25519", { comment: "one" });
+  const other = await generateKey("ed25519", { comment: "two" });
+  using keyring = new Keyring();
+  keyring.add(key);
+  keyring.add(other);
+  keyring.add(key);
+  assertEquals(await comments(keyring), ["two", "one"]);
+  assert(key.sign("ssh-ed25519", data).length > 0);
+  assertEquals(keyring.remove(key.publicKey), true);
+  assertEquals(keyring.remove(key.publicKey), false);
+  assertThrows(() => key.sign("ssh-ed25519", data));
+  keyring.clear();
+  assertEquals(keyring.identities(), []);
+  assertThrows(() => other.sign("ssh-ed25519", data));
+});
+
+Deno.test("Keyring forgets a key at the end of its lifetime", async () => {
+  using keyring = new Keyring();
+  const key = await generateKey();
+  const wiped = Promise.withResolvers<void>();
+  keyring.add({
+    publicKey: key.publicKey,
+    sign: (algorithm, data) => key.sign(algorithm, data),
+    [Symbol.dispose]: () => wiped.resolve(),
+  }, { lifetime: 20 });
+  const [held] = keyring.identities();
+  // The timer alone does not keep a process alive.
+  const alive = setInterval(() => {}, 1000);
+  await wiped.promise;
+  clearInterval(alive);
+  assertEquals(keyring.identities(), []);
+  await assertRejects(async () => await held!.sign("ssh-ed25519", data), RequestDeniedError);
+  assertThrows(() => keyring.add(key, { lifetime: NaN }), RangeError);
+});
+
+Deno.test("Keyring asks before a key signs that has to be confirmed", async () => {
+  const asked: string[] = [];
+  let answer: unknown = true;
+  using keyring = new Keyring({
+    confirm: (key) => {
+      asked.push(key.comment);
+      return answer as boolean;
+    },
+  });
+  keyring.add(await generateKey("ed25519", { comment: "deploy" }), { confirm: true });
+  await using agent = await connectAgent(keyring);
+  const [key] = await agent.identities();
+  await key!.sign("ssh-ed25519", data);
+  for (answer of [false, undefined, "yes"]) {
+    await assertRejects(async () => await key!.sign("ssh-ed25519", data), RequestDeniedError);
+  }
+  assertEquals(asked, ["deploy", "deploy", "deploy", "deploy"]);
+});
+
+Deno.test("Keyring takes no key to be confirmed when nobody is there to", async () => {
+  using keyring = new Keyring();
+  using key = await generateKey();
+  assertThrows(() => keyring.add(key, { confirm: true }), RequestDeniedError);
+  assertEquals(await say(keyring, adding("by wire", [2])), FAILURE);
+});
+
+Deno.test("Keyring is of no use while it is locked", async () => {
+  using keyring = new Keyring();
+  using another = await generateKey();
+  keyring.add(await generateKey());
+  const [key] = keyring.identities();
+  await using agent = await connectAgent(keyring);
+  await agent.lock("sesame");
+  await assertRejects(() => agent.lock("again"), RequestDeniedError);
+  assertEquals(await agent.identities(), []);
+  await assertRejects(() => agent.sign(key!.publicKey, "ssh-ed25519", data), RequestDeniedError);
+  await assertRejects(async () => await key!.sign("ssh-ed25519", data), RequestDeniedError);
+  await assertRejects(() => agent.remove(key!.publicKey), RequestDeniedError);
+  await assertRejects(() => agent.removeAll(), RequestDeniedError);
+  assertThrows(() => keyring.add(another), RequestDeniedError);
+  assertEquals(await say(keyring, adding("by wire")), FAILURE);
+  await assertRejects(() => agent.unlock("guess"), RequestDeniedError);
+  await agent.unlock("sesame");
+  assertEquals((await agent.identities()).length, 1);
+  assertEquals(await keyring.unlock("sesame"), false);
+});
+
+Deno.test("Keyring makes who guesses its passphrase wait longer each time", async () => {
+  using keyring = new Keyring();
+  keyring.lock("sesame");
+  const start = performance.now();
+  assertEquals(await Promise.all([keyring.unlock("a"), keyring.unlock("b")]), [false, false]);
+  assert(performance.now() - start >= 290);
+});
+
+Deno.test("Keyring takes keys over the wire, with the constraints that it knows", async () => {
+  using keyring = new Keyring({ confirm: () => true });
+  assertEquals(await say(keyring, adding("plain")), SUCCESS);
+  assertEquals(await comments(keyring), ["plain"]);
+  assertEquals(await say(keyring, adding("bound", [1, 0, 0, 0, 60, 2])), SUCCESS);
+  assertEquals(await comments(keyring), ["bound"]);
+  const [key] = keyring.identities();
+  assert(key!.publicKey.verify("ssh-ed25519", data, await key!.sign("ssh-ed25519", data)));
+  await assertRejects(async () => await key!.sign("rsa-sha2-512", data), TypeError);
+});
+
+Deno.test("Keyring holds a bounded number of keys", async () => {
+  using keyring = new Keyring();
+  for (let i = 0; i < 100; i++) keyring.add(await generateKey());
+  using more = await generateKey();
+  assertThrows(() => keyring.add(more), RequestDeniedError, "full");
+  await using agent = await connectAgent(keyring);
+  assertEquals((await agent.identities()).length, 100);
+});
+
+const unknown = new Writer().u8(25).bytes(ed25519Section(new Uint8Array(32).fill(7))).text("x")
+  .u8(255).text("restrict-destination-v00@openssh.com").string(new Uint8Array(3)).take();
+const refused: [string, Uint8Array][] = [
+  ["an unknown request", framed(99)],
+  ["an extension", framed(27, 0, 0, 0, 1, 113)],
+  ["a list with something behind it", framed(11, 0)],
+  ["a signature by a key that is not there", framed(13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)],
+  ["a truncated signature request", framed(13, 0, 0, 0, 9)],
+  ["a key of an unknown type", framed(17, 0, 0, 0, 1, 120)],
+  ["a truncated key", adding("x").with(3, 40).slice(0, 44)],
+  ["an unknown constraint", framed(...unknown)],
+  ["a removal of what is not there", framed(18, 0, 0, 0, 0)],
+  ["an unlock when nothing is locked", framed(23, 0, 0, 0, 0)],
+];
+for (const [name, bytes] of refused) {
+  Deno.test(`Keyring refuses ${name}, and goes on`, async () => {
+    using keyring = new Keyring();
+    const list = framed(11);
+    const both = Uint8Array.from([...bytes, ...list]);
+    const answers = await say(keyring, both, FAILURE.length + 9);
+    assertEquals(answers, Uint8Array.from([...FAILURE, ...framed(12, 0, 0, 0, 0)]));
+  });
+}
+
+Deno.test("Keyring does not sign by SHA-1, nor by flags that it does not know", async () => {
+  using keyring = new Keyring();
+  const key = await generateKey("rsa", { bits: 2048 });
+  keyring.add(key);
+  for (const flags of [0, 1, 6, 8]) {
+    const request = SignRequest.encode({ key: key.publicKey.blob, data, flags });
+    assertEquals(await say(keyring, framed(...request), 5), FAILURE);
+  }
+});
+
+for (
+  const [name, bytes] of [
+    ["a length of 2^32 - 1", new Uint8Array(4).fill(0xff)],
+    ["an empty message", framed()],
+    ["half a message", framed(11).slice(0, 3)],
+  ] as const
+) {
+  Deno.test(`Keyring hangs up on ${name}`, async () => {
+    using keyring = new Keyring();
+    assertEquals(await say(keyring, bytes), new Uint8Array(0));
+  });
+}
+
+Deno.test("Who reaches a keyring from another machine may list and sign only", async () => {
+  using keyring = new Keyring();
+  keyring.add(await generateKey());
+  await using agent = await connectAgent({
+    connect: () => keyring.connect({ forwarded: true }),
+  });
+  const [key] = await agent.identities();
+  await key!.sign("ssh-ed25519", data);
+  await assertRejects(() => agent.remove(key!.publicKey), RequestDeniedError);
+  await assertRejects(() => agent.removeAll(), RequestDeniedError);
+  await assertRejects(() => agent.lock("mine now"), RequestDeniedError);
+  assertEquals(keyring.identities().length, 1);
+});
+
+Deno.test("listenAgent serves many clients on a private socket, which goes with it", async () => {
+  using keyring = new Keyring();
+  keyring.add(await generateKey("ed25519", { comment: "here" }));
+  const listener = await listenAgent(keyring);
+  const { path } = listener;
+  assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
+  assertEquals((await Deno.stat(path.replace(/\/[^/]+$/, ""))).mode! & 0o777, 0o700);
+  const lists = Array.from({ length: 100 }, () => comments(path));
+  assertEquals((await Promise.all(lists)).flat().length, 100);
+  await using idle = await connectAgent(path);
+  await listener.close();
+  await assertRejects(() => idle.identities());
+  await assertRejects(() => Deno.stat(path), Deno.errors.NotFound);
+  await assertRejects(() => Deno.stat(path.replace(/\/[^/]+$/, "")), Deno.errors.NotFound);
+});
+
+Deno.test("listenAgent can use a path of the program's", async () => {
+  await using folder = await tempFolder();
+  const path = folder.join("agent");
+  using keyring = new Keyring();
+  {
+    await using listener = await listenAgent(keyring, { path });
+    assertEquals(listener.path, path);
+    assertEquals(await comments(path), []);
+    await assertRejects(() => listenAgent(keyring, { path }), Deno.errors.AddrInUse);
+  }
+  await assertRejects(() => Deno.stat(path), Deno.errors.NotFound);
+  assert((await Deno.stat(folder.path)).isDirectory);
+});
+
+Deno.test("listenAgent hangs up when its agent cannot be reached, and goes on", async () => {
+  using keyring = new Keyring();
+  let broken = true;
+  await using listener = await listenAgent({
+    connect: () => broken ? Promise.reject(new Error("away")) : keyring.connect(),
+  });
+  await assertRejects(() => comments(listener.path));
+  broken = false;
+  assertEquals(await comments(listener.path), []);
+});

@@ -1,0 +1,34 @@
+/** OpenSSH's agent, one of a test's own. */
+import { requirePeer } from "../interop/peers.ts";
+import { Program } from "../interop/program.ts";
+import { must } from "../interop/run.ts";
+import { tempFolder } from "../interop/temp.ts";
+
+/** An agent that runs. */
+export interface SshAgent extends AsyncDisposable {
+  /** The path of its socket. */
+  readonly path: string;
+  /** Gives it the key of a file. */
+  add(file: string): Promise<void>;
+}
+
+/** Starts an agent without keys. */
+export async function startSshAgent(): Promise<SshAgent> {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await tempFolder());
+  const path = folder.join("agent");
+  const program = stack.use(
+    new Program(await requirePeer("ssh-agent"), {
+      args: ["-D", "-a", path],
+    }),
+  );
+  await program.waitFor(/SSH_AUTH_SOCK=/);
+  const parts = stack.move();
+  return {
+    path,
+    add: async (file) => {
+      await must("ssh-add", ["-q", file], { env: { SSH_AUTH_SOCK: path } });
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
