@@ -13,14 +13,13 @@ export interface Source {
   read(into: Uint8Array): Promise<number | null>;
 }
 
-/** Writes what `read` gives until its end; the blocks are as large as what has come meanwhile. */
+/** Writes the chunks that `next` gives until its end, which is null. */
 export async function drain(
-  read: (into: Uint8Array) => Promise<number | null>,
+  next: () => Promise<Uint8Array | null>,
   to: Sink,
 ): Promise<void> {
-  const block = new Uint8Array(BLOCK);
-  for (let n; (n = await read(block)) !== null;) {
-    for (let at = 0; at < n;) at += await to.write(block.subarray(at, n));
+  for (let chunk; (chunk = await next()) !== null;) {
+    for (let at = 0; at < chunk.length;) at += await to.write(chunk.subarray(at));
   }
 }
 

@@ -65,8 +65,8 @@ async function wire(
   feeding.catch(() => channel.closeWrite()).catch(ignore);
   try {
     await Promise.all([
-      drain((into) => channel.read(into), Deno.stdout),
-      drain((into) => channel.readStderr(into), Deno.stderr),
+      drain(() => channel.readChunk(), Deno.stdout),
+      drain(() => channel.readStderrChunk(), Deno.stderr),
     ]);
   } catch (error) {
     if (error instanceof LeftError) return;
