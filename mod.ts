@@ -72,7 +72,6 @@ export {
   type ProcessOptions,
   type Signal,
 } from "./lib/session/process.ts";
-export type { PtyOptions, TerminalSize } from "./lib/session/pty.ts";
 export type { SignalName, TerminalMode } from "./lib/wire/numbers.ts";
 export type {
   AddrOf,
@@ -91,7 +90,7 @@ export { Channel } from "./lib/connection/channel.ts";
 export { ChannelFile, type ChannelFileOptions } from "./lib/connection/channel_file.ts";
 export type { ChannelState } from "./lib/connection/channel_state.ts";
 export { bytesWritten } from "./lib/connection/partial_write.ts";
-export type { EnvOptions, PtyRequest, WindowSize } from "./lib/connection/session_requests.ts";
+export type { EnvOptions, PtyOptions, TerminalSize } from "./lib/connection/session_requests.ts";
 export type { CallOptions } from "./lib/connection/waiting.ts";
 export type {
   Exit,

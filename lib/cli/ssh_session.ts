@@ -3,7 +3,6 @@ import type { Channel } from "../connection/channel.ts";
 import { RequestDeniedError } from "../errors.ts";
 import { matchesWildcards } from "../keys/host_pattern.ts";
 import { type Program, startProgram } from "../session/command.ts";
-import { encodePty, encodeResize } from "../session/pty.ts";
 import { lendAgent } from "./agent.ts";
 import { EscapeKeys } from "./escape_keys.ts";
 import { UsageError } from "./flags.ts";
@@ -98,7 +97,7 @@ async function requestPty(
   log: Log,
 ): Promise<boolean> {
   try {
-    await channel.request("pty-req", encodePty(localPty()));
+    await channel.requestPty(localPty());
     return true;
   } catch (error) {
     if (!(error instanceof RequestDeniedError) || RequestTTY !== "auto") throw error;
@@ -109,7 +108,7 @@ async function requestPty(
 
 function resize(channel: Channel): void {
   const size = terminalSize();
-  if (size !== null && channel.isOpen) channel.notify("window-change", encodeResize(size));
+  if (size !== null && channel.isOpen) channel.resizePty(size);
 }
 
 function environment({ SendEnv = [], SetEnv = [] }: SshOptions): Record<string, string> {

@@ -1,4 +1,4 @@
-import type { PtyOptions, TerminalSize } from "../session/pty.ts";
+import type { PtyOptions, TerminalSize } from "../connection/session_requests.ts";
 import { printable } from "../errors.ts";
 
 /** The user broke off with Ctrl-C while being asked. */

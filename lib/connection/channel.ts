@@ -14,9 +14,9 @@ import {
   encodeWindowSize,
   encodeXonXoff,
   type EnvOptions,
-  type PtyRequest,
+  type PtyOptions,
   sendEnv,
-  type WindowSize,
+  type TerminalSize,
 } from "./session_requests.ts";
 import type { CallOptions } from "./waiting.ts";
 
@@ -355,12 +355,12 @@ export class Channel implements Deno.Conn, AsyncDisposable {
    *
    * @throws {RequestDeniedError} If the server refuses
    */
-  async requestPty(terminal: PtyRequest & CallOptions = {}): Promise<void> {
+  async requestPty(terminal: PtyOptions & CallOptions = {}): Promise<void> {
     await this.request("pty-req", encodePtyRequest(terminal), terminal);
   }
 
   /** Tells the terminal's new size (RFC 4254 §6.7). */
-  resizePty(size: WindowSize): void {
+  resizePty(size: TerminalSize): void {
     this.notify("window-change", encodeWindowSize(size));
   }
 

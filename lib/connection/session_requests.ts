@@ -5,7 +5,7 @@ import { Writer } from "../wire/writer.ts";
 import type { CallOptions } from "./waiting.ts";
 
 /** The size of a terminal. */
-export interface WindowSize {
+export interface TerminalSize {
   /** Characters in a row; 80 unless given. */
   readonly columns?: number;
   /** Rows of characters; 24 unless given. */
@@ -17,7 +17,7 @@ export interface WindowSize {
 }
 
 /** A terminal to ask for (RFC 4254 §6.2). */
-export interface PtyRequest extends WindowSize {
+export interface PtyOptions extends TerminalSize {
   /** The value of TERM; `"xterm-256color"` unless given. */
   readonly term?: string;
   /** Terminal modes that differ from the far side's defaults. */
@@ -37,7 +37,7 @@ export interface Requester {
 }
 
 /** The payload of `pty-req`. */
-export function encodePtyRequest(options: PtyRequest): Uint8Array {
+export function encodePtyRequest(options: PtyOptions): Uint8Array {
   const modes = new Writer(64);
   for (const [name, value] of Object.entries(options.modes ?? {})) {
     const opcode = TTY_MODES[name as TerminalMode];
@@ -50,7 +50,7 @@ export function encodePtyRequest(options: PtyRequest): Uint8Array {
 }
 
 /** The payload of `window-change` (RFC 4254 §6.7). */
-export function encodeWindowSize(options: WindowSize): Uint8Array {
+export function encodeWindowSize(options: TerminalSize): Uint8Array {
   return WindowChange.encode(size(options));
 }
 
@@ -95,7 +95,7 @@ export async function sendEnv(
   throw new RequestDeniedError("env", `The peer refused to set ${refused.join(", ")}`);
 }
 
-function size(options: WindowSize): Required<WindowSize> {
+function size(options: TerminalSize): Required<TerminalSize> {
   const { columns = 80, rows = 24, width = 0, height = 0 } = options;
   for (const value of [columns, rows, width, height]) uint32(value, "Terminal size");
   return { columns, rows, width, height };

@@ -8,11 +8,9 @@ const SHORT_ROUND_TRIP_MS = 5;
 /** Round trips for half a window after which it counts as too large. */
 const SLOW_ROUND_TRIPS = 32;
 
-/** What the peer allows us to send (RFC 4254 §5.2). Pure arithmetic and a place to wait. */
+/** What the peer allows us to send (RFC 4254 §5.2). Pure arithmetic. */
 export class SendWindow {
   #available: number;
-  #waiting: PromiseWithResolvers<void> | null = null;
-  #closed: { error: unknown } | null = null;
 
   constructor(available: number) {
     this.#available = available;
@@ -35,25 +33,6 @@ export class SendWindow {
       throw new ProtocolError("Window adjust beyond 2^32 - 1 bytes");
     }
     this.#available += bytes;
-    if (this.#available === 0) return;
-    this.#waiting?.resolve();
-    this.#waiting = null;
-  }
-
-  /** Resolves when there is credit; rejects when there will be none. */
-  wait(): Promise<void> {
-    if (this.#closed) return Promise.reject(this.#closed.error);
-    if (this.#available > 0) return Promise.resolve();
-    this.#waiting ??= Promise.withResolvers();
-    return this.#waiting.promise;
-  }
-
-  /** No more credit will come. */
-  close(error: unknown): void {
-    this.#closed ??= { error };
-    this.#waiting?.promise.catch(() => {});
-    this.#waiting?.reject(error);
-    this.#waiting = null;
   }
 }
 

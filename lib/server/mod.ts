@@ -8,7 +8,8 @@ export type { ForwardPolicy, ServeOptions } from "./options.ts";
 export type { ForwardAddress, HostPort, SocketPath } from "../forward/address.ts";
 export { systemShell, type SystemShellOptions } from "./system_shell.ts";
 export { type Login, Session, type SessionAgent, type SessionHandler } from "../session/session.ts";
-export type { Pty, PtyOptions, TerminalSize } from "../session/pty.ts";
+export type { Pty } from "../session/pty.ts";
+export type { PtyOptions, TerminalSize } from "../connection/session_requests.ts";
 export type { TerminalMode } from "../wire/numbers.ts";
 export { Channel } from "../connection/channel.ts";
 export type {

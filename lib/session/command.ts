@@ -2,7 +2,7 @@ import { type Channel, drain } from "../connection/channel.ts";
 import { CommandError, RequestDeniedError } from "../errors.ts";
 import { Env, Exec, Subsystem } from "../wire/requests.ts";
 import { type CommandOutput, Process, type ProcessOptions } from "./process.ts";
-import { encodePty, type PtyOptions } from "./pty.ts";
+import { encodePtyRequest, type PtyOptions } from "../connection/session_requests.ts";
 
 /** How a remote command runs. */
 export interface CommandOptions extends ProcessOptions {
@@ -128,7 +128,7 @@ export async function startProgram(
     channel.notify("env", Env.encode({ name, value }));
   }
   const wanted: Promise<void>[] = [];
-  if (pty) wanted.push(channel.request("pty-req", encodePty(pty === true ? {} : pty)));
+  if (pty) wanted.push(channel.request("pty-req", encodePtyRequest(pty === true ? {} : pty)));
   wanted.push(
     program.kind === "exec"
       ? channel.request("exec", Exec.encode({ command: program.command }))

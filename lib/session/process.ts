@@ -5,7 +5,7 @@ import { MAX_OUTPUT } from "../defaults.ts";
 import { SshError } from "../errors.ts";
 import { type SignalName, SIGNALS } from "../wire/numbers.ts";
 import { Signal as SignalLayout } from "../wire/requests.ts";
-import { encodeResize, type TerminalSize } from "./pty.ts";
+import type { TerminalSize } from "../connection/session_requests.ts";
 
 /** A signal's name with or without SIG (RFC 4254 §6.10). */
 export type Signal = `SIG${SignalName}` | SignalName;
@@ -123,7 +123,7 @@ export class Process implements AsyncDisposable {
 
   /** Tells the terminal's new size (RFC 4254 §6.7). */
   resize(size: TerminalSize): void {
-    this.channel.notify("window-change", encodeResize(size));
+    this.channel.resizePty(size);
   }
 
   /** Closes the channel; the server hangs up on a command that still runs. */

@@ -11,7 +11,8 @@ import {
   WindowChange,
 } from "../wire/requests.ts";
 import type { Program } from "./command.ts";
-import { decodePty, type Pty, type TerminalSize } from "./pty.ts";
+import type { TerminalSize } from "../connection/session_requests.ts";
+import { decodePty, type Pty } from "./pty.ts";
 
 /** Variables and bytes of environment that one session may set: what no real client reaches. */
 const MAX_VARIABLES = 256;

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { ReceiveWindow, SendWindow } from "../../lib/connection/window.ts";
 import { ProtocolError } from "../../lib/errors.ts";
 
@@ -34,18 +34,6 @@ Deno.test("SendWindow grows to 2^32 - 1 and no further", () => {
   window.grow(0xffff_fffe);
   assertEquals(window.available, 0xffff_ffff);
   assertThrows(() => window.grow(1), ProtocolError, "2^32 - 1");
-});
-
-Deno.test("SendWindow.wait ends with credit or with the error", async () => {
-  const window = new SendWindow(0);
-  const waiting = window.wait();
-  window.grow(5);
-  await waiting;
-  window.take(5);
-  const failing = assertRejects(() => window.wait(), Error, "gone");
-  window.close(new Error("gone"));
-  await failing;
-  await assertRejects(() => window.wait(), Error, "gone");
 });
 
 /** A path of a given round trip, on which the peer always uses the whole window at once. */

@@ -2,11 +2,12 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { AlgorithmOptions } from "@denossh/ssh";
 import { NegotiationError } from "@denossh/ssh";
+import { startDropbear } from "./dropbear.ts";
 import { runForeign } from "./foreign_clients.ts";
 import { startForeign } from "./foreign_server.ts";
 import { KEY_KINDS, type KeyKind } from "./keys.ts";
 import { connectTo, noise, startOurs } from "./ours.ts";
-import { runClient } from "./openssh_clients.ts";
+import { runClient, runDbclient } from "./openssh_clients.ts";
 import { peerTest } from "./peers.ts";
 import { startSshd } from "./sshd.ts";
 
@@ -140,6 +141,24 @@ for (const kind of ["asyncssh", "paramiko", "go"] as const) {
     });
   });
 }
+
+await peerTest(
+  ["dropbear", "root"],
+  "Our client moves data with a server of Dropbear",
+  async () => {
+    await using server = await startDropbear();
+    await using host = await connectTo(server);
+    assertEquals((await host.command("cat", { stdin: sample }).output()).stdout, sample);
+    assertEquals((await host.command("exit 3").output()).code, 3);
+  },
+);
+
+await peerTest(["dbclient"], "Dropbear's client moves data with our server", async () => {
+  await using server = await startOurs();
+  const result = await runDbclient(server, ["cat"], { stdin: sample });
+  assertEquals(result.code, 0, result.stderr);
+  assertEquals(result.stdout, sample);
+});
 
 await peerTest(["sshd"], "Without a common algorithm the error lists both offers", async () => {
   await using server = await startSshd({ config: { Ciphers: "aes128-ctr" } });
