@@ -31,11 +31,6 @@ export class ByteQueue {
     return this.#bytes;
   }
 
-  /** Whether the end is known and everything before it has been read. */
-  get ended(): boolean {
-    return this.#end !== null && this.#bytes === 0;
-  }
-
   /** Whether what comes is thrown away. */
   get discarding(): boolean {
     return this.#discarding;

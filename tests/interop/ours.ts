@@ -13,6 +13,8 @@ import type { Endpoint } from "./endpoint.ts";
 import { keyFile, type KeyKind } from "./keys.ts";
 import { type TempFolder, tempFolder } from "./temp.ts";
 
+export { noise } from "../noise.ts";
+
 /** Logs our client in to a server of the harness's with its key. */
 export async function connectTo(
   endpoint: Endpoint,
@@ -79,19 +81,6 @@ export async function startOurs(
       await folder[Symbol.asyncDispose]();
     },
   };
-}
-
-/** Random bytes of any length, the same for the same seed. */
-export function noise(length: number, seed = 1): Uint8Array<ArrayBuffer> {
-  const words = new Uint32Array(Math.ceil(length / 4));
-  let state = seed >>> 0 || 1;
-  for (let i = 0; i < words.length; i++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    words[i] = state;
-  }
-  return new Uint8Array(words.buffer, 0, length);
 }
 
 /** SHA-256 in hexadecimal, as `sha256sum` prints it. */

@@ -10,6 +10,8 @@ import {
   SftpError,
 } from "../../lib/sftp/mod.ts";
 
+export { noise } from "../noise.ts";
+
 export const SFTP_SERVER = "/usr/lib/openssh/sftp-server";
 
 /** One direction of an in-memory channel; a writer waits while `limit` bytes are not yet read. */
@@ -179,19 +181,6 @@ export async function opensshWorld(args: string[] = []): Promise<World> {
       await here[Symbol.asyncDispose]();
     },
   };
-}
-
-/** Bytes that repeat nowhere soon, the same for the same seed. */
-export function noise(length: number, seed = 1): Uint8Array<ArrayBuffer> {
-  const words = new Uint32Array(Math.ceil(length / 4));
-  let state = seed >>> 0 || 1;
-  for (let i = 0; i < words.length; i++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    words[i] = state;
-  }
-  return new Uint8Array(words.buffer).subarray(0, length);
 }
 
 /** Whether two arrays are the same, without a diff of a megabyte if they are not. */
