@@ -151,6 +151,69 @@ export const Name = row(FXP.NAME, { entries });
 export const Attrs = row(FXP.ATTRS, { attributes });
 export const ExtendedReply = row(FXP.EXTENDED_REPLY, { data: rest });
 
+/** uint32 numbers, one after the other inside a string. */
+const packedIds: Kind<number[]> = {
+  read(reader) {
+    const ids = new Reader(reader.string());
+    const list: number[] = [];
+    while (ids.remaining > 0) list.push(ids.u32());
+    return list;
+  },
+  write(writer, list) {
+    writer.u32(4 * list.length);
+    for (const id of list) writer.u32(id);
+  },
+};
+
+/** Texts, one after the other inside a string. */
+const packedTexts: Kind<string[]> = {
+  read(reader) {
+    const texts = new Reader(reader.string());
+    const list: string[] = [];
+    while (texts.remaining > 0) list.push(texts.text());
+    return list;
+  },
+  write(writer, list) {
+    const inside = new Writer(64);
+    for (const item of list) inside.text(item);
+    writer.string(inside.take());
+  },
+};
+
+const uint64: Kind<bigint> = {
+  read: (reader) => reader.u64(),
+  write: (writer, value) => writer.u64(value),
+};
+
+// OpenSSH PROTOCOL §4.4 (path), §4.9 (expand-path), §4.11 (home-directory)
+export const OnePath = layout({ path });
+// OpenSSH PROTOCOL §4.7
+export const PathChanges = layout({ path, attributes });
+// OpenSSH PROTOCOL §4.10; a length of 0 reads to the end.
+export const CopyData = layout({
+  from: handle,
+  fromOffset: safe64,
+  length: safe64,
+  to: handle,
+  toOffset: safe64,
+});
+// OpenSSH PROTOCOL §4.12
+export const Ids = layout({ users: packedIds, groups: packedIds });
+export const IdNames = layout({ users: packedTexts, groups: packedTexts });
+// OpenSSH PROTOCOL §4.4
+export const FileSystem = layout({
+  blockSize: limit(),
+  fragmentSize: limit(),
+  blocks: limit(),
+  freeBlocks: limit(),
+  availableBlocks: limit(),
+  files: limit(),
+  freeFiles: limit(),
+  availableFiles: limit(),
+  id: uint64,
+  flags: uint64,
+  maxNameLength: limit(),
+});
 // OpenSSH PROTOCOL §4.3, §4.5
 export const TwoPaths = layout({ from: path, to: path });
 // OpenSSH PROTOCOL §4.6

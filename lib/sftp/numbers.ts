@@ -75,4 +75,13 @@ export const EXTENSION = {
   FSYNC: "fsync@openssh.com",
   LIMITS: "limits@openssh.com",
   STATVFS: "statvfs@openssh.com",
+  FSTATVFS: "fstatvfs@openssh.com",
+  LSETSTAT: "lsetstat@openssh.com",
+  EXPAND_PATH: "expand-path@openssh.com",
+  COPY_DATA: "copy-data",
+  HOME_DIRECTORY: "home-directory",
+  USERS_GROUPS: "users-groups-by-id@openssh.com",
 } as const;
+
+/** Bits of `flags` in the answer to STATVFS (OpenSSH PROTOCOL §4.4). */
+export const STATVFS_FLAG = { READ_ONLY: 1, NO_SETUID: 2 } as const;
