@@ -31,6 +31,7 @@ export type { SftpBackend, SftpBackendFile, SftpBackendOpen } from "./backend.ts
 export { type SftpChannel, streamChannel } from "./channel.ts";
 export { SftpClient, type SftpDirEntry, type SftpWriteOptions } from "./client.ts";
 export { SftpFile } from "./file.ts";
+export type { SftpFileSystem } from "./file_system.ts";
 export { localFiles, type LocalFilesOptions } from "./local_files.ts";
 export type { SftpOpenOptions, SftpOptions } from "./options.ts";
 export type { TransferProgress, TransferResult } from "./progress.ts";
