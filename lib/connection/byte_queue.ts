@@ -1,3 +1,4 @@
+import type { Cause } from "./cause.ts";
 import { platformError } from "./platform_errors.ts";
 import { Bell, type Limit, waitFor } from "./waiting.ts";
 
@@ -18,7 +19,7 @@ export class ByteQueue {
   #bytes = 0;
   /** What is free behind the last chunk, for `append`. */
   #tail: Uint8Array = EMPTY;
-  #end: { error: unknown } | null = null;
+  #end: { cause: Cause | null } | null = null;
   #discarding = false;
 
   /** @param consumed Told of bytes that have been read or discarded */
@@ -73,10 +74,10 @@ export class ByteQueue {
     this.#tail = memory.subarray(data.length);
   }
 
-  /** No more will come: the end of the stream, or an error once the rest has been read. */
-  end(error?: unknown): void {
+  /** No more will come: the end of the stream, or its cause once the rest has been read. */
+  end(cause: Cause | null = null): void {
     if (this.#end) return;
-    this.#end = { error };
+    this.#end = { cause };
     this.#news.ring();
   }
 
@@ -176,7 +177,8 @@ export class ByteQueue {
   }
 
   #finish(): null {
-    if (this.#end!.error !== undefined) throw this.#end!.error;
+    const { cause } = this.#end!;
+    if (cause !== null) throw cause();
     return null;
   }
 }

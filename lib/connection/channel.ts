@@ -1,7 +1,9 @@
-import { ClosedError } from "../errors.ts";
+import { concat } from "@std/bytes";
+import { ClosedError, SshError } from "../errors.ts";
 import { type SignalName, STDERR } from "../wire/numbers.ts";
 import { Exec, ExitSignal, ExitStatus as ExitStatusLayout, Subsystem } from "../wire/requests.ts";
 import type { ByteQueue } from "./byte_queue.ts";
+import { causeOf } from "./cause.ts";
 import type { ChannelCore, ChannelPeer } from "./channel_core.ts";
 import { ChannelFile, type ChannelFileEnds, type ChannelFileOptions } from "./channel_file.ts";
 import { type ChannelState, describeChannel } from "./channel_state.ts";
@@ -25,6 +27,7 @@ const NOTHING = new Uint8Array(0);
 const NO_ADDRESS: Deno.Addr = { transport: "tcp", hostname: "0.0.0.0", port: 0 };
 
 let coreOf: (channel: Channel) => ChannelCore;
+let isLocked: (channel: Channel, stream: "stdout" | "stderr") => boolean;
 
 /**
  * One channel of a connection (RFC 4254 §5), a `Deno.Conn`: two byte streams towards us and one away,
@@ -68,6 +71,8 @@ export class Channel implements Deno.Conn, AsyncDisposable {
 
   static {
     coreOf = (channel) => channel.#core;
+    isLocked = (channel, stream) =>
+      (stream === "stdout" ? channel.#readable : channel.#stderr)?.locked ?? false;
   }
 
   /** Channels are opened through a connection, not constructed. */
@@ -299,8 +304,8 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 
   /** Closes at once; reads and writes under way fail with the reason. */
-  abort(reason: unknown = new ClosedError("The channel was aborted")): void {
-    this.#core.abort(reason);
+  abort(reason?: unknown): void {
+    this.#core.abort(causeOf(() => reason ?? new ClosedError("The channel was aborted")));
   }
 
   /** Closes at once, without waiting for what is being written. */
@@ -517,6 +522,30 @@ export function introduce(channel: Channel, peer: ChannelPeer): void {
 /** Throws standard output away, though the peer may go on writing as to /dev/null. */
 export function drain(channel: Channel): void {
   coreOf(channel).stdout.discard();
+}
+
+/**
+ * Reads a stream of a channel to its end, without a stream object in between.
+ *
+ * @param limit Bytes to take at most, so that an endless command cannot fill the memory
+ * @throws {TypeError} If the stream has a reader
+ * @throws {SshError} If more than `limit` bytes come
+ */
+export async function collect(
+  channel: Channel,
+  stream: "stdout" | "stderr",
+  limit: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (isLocked(channel, stream)) throw new TypeError(`Cannot collect ${stream}: it has a reader`);
+  const queue = coreOf(channel)[stream];
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let bytes = 0;
+  for (let chunk; (chunk = await queue.readChunk()) !== null;) {
+    bytes += chunk.length;
+    if (bytes > limit) throw new SshError("command", `More than ${limit} bytes of output`);
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 ? chunks[0]! : concat(chunks);
 }
 
 /** What `shutdown` ends: reading, writing. */

@@ -2,6 +2,7 @@ import { ClosedError, ProtocolError } from "../errors.ts";
 import { ChannelClose, ChannelEof } from "../wire/messages.ts";
 import { STDERR } from "../wire/numbers.ts";
 import { ByteQueue } from "./byte_queue.ts";
+import { type Cause, causeOf } from "./cause.ts";
 import { ChannelRequests } from "./channel_requests.ts";
 import type { ChannelState } from "./channel_state.ts";
 import { ChannelWriter, type WriterHost, type WriterOpening } from "./channel_writer.ts";
@@ -195,12 +196,12 @@ export class ChannelCore {
     await this.closed.catch(() => {});
   }
 
-  /** CLOSE at once; everything that waits fails with the reason. */
-  abort(reason: unknown): void {
-    this.stdout.end(reason);
-    this.stderr.end(reason);
-    this.writer.end(reason, CLOSED);
-    this.requests.fail(reason);
+  /** CLOSE at once; everything that waits fails with the cause. */
+  abort(cause: Cause): void {
+    this.stdout.end(cause);
+    this.stderr.end(cause);
+    this.writer.end(cause, CLOSED);
+    this.requests.fail(cause);
     this.#sendClose();
   }
 
@@ -233,9 +234,9 @@ export class ChannelCore {
   receiveClose(): void {
     if (this.#gotClose) throw new ProtocolError("CLOSE twice on a channel");
     this.#gotClose = true;
-    const error = new ClosedError("The peer closed the channel");
-    this.writer.end(error, CLOSED);
-    this.requests.closed(error);
+    const cause = causeOf(() => new ClosedError("The peer closed the channel"));
+    this.writer.end(cause, CLOSED);
+    this.requests.closed(cause);
     this.stdout.end();
     this.stderr.end();
     this.#sendClose();
@@ -248,17 +249,18 @@ export class ChannelCore {
   receiveRequest(type: string, wantReply: boolean, data: Uint8Array): void {
     if (this.#gotClose) throw new ProtocolError("Channel request after CLOSE");
     // OpenSSH PROTOCOL §2.1: the peer's reader is gone, as with a broken pipe.
-    if (type === "eow@openssh.com") this.writer.end(new ClosedError(UNREAD), UNREAD);
+    if (type === "eow@openssh.com") this.writer.end(causeOf(() => new ClosedError(UNREAD)), UNREAD);
     this.requests.receive(type, wantReply, data);
   }
 
   /** The connection died. */
   fail(error: unknown): void {
     this.#error ??= { error };
-    this.stdout.end(error);
-    this.stderr.end(error);
-    this.writer.end(error, "The connection is closed");
-    this.requests.fail(error);
+    const cause = () => error;
+    this.stdout.end(cause);
+    this.stderr.end(cause);
+    this.writer.end(cause, "The connection is closed");
+    this.requests.fail(cause);
     this.#bothClosed.reject(error);
   }
 
@@ -268,7 +270,7 @@ export class ChannelCore {
       this.#sentClose = true;
       this.#host.send(ChannelClose.encode({ recipient: this.remoteId }));
     }
-    this.writer.end(new ClosedError(CLOSED), CLOSED);
+    this.writer.end(causeOf(() => new ClosedError(CLOSED)), CLOSED);
     if (!this.#gotClose) return;
     this.#receive.close();
     this.#host.released(this);

@@ -2,6 +2,7 @@ import { MAX_PENDING_REQUESTS } from "../defaults.ts";
 import { printable, ProtocolError, RequestDeniedError } from "../errors.ts";
 import { ChannelFailure, ChannelRequest, ChannelSuccess } from "../wire/messages.ts";
 import { ExitSignal, ExitStatus as ExitStatusLayout } from "../wire/requests.ts";
+import type { Cause } from "./cause.ts";
 import type { ExitStatus, RequestAnswer, RequestHandler } from "./request.ts";
 import { Bell, type CallOptions, limitOf, waitFor } from "./waiting.ts";
 
@@ -114,20 +115,20 @@ export class ChannelRequests {
   }
 
   /** The peer has closed the channel: no more answers, and no status if none has come. */
-  closed(error: unknown): void {
-    this.#endWaits(error);
+  closed(cause: Cause): void {
+    this.#endWaits(cause);
     this.#settleExit(() => this.#exit.resolve(NO_STATUS));
   }
 
-  /** The channel failed: everything that waits fails with the error. */
-  fail(error: unknown): void {
-    this.#endWaits(error);
-    this.#settleExit(() => this.#exit.reject(error));
+  /** The channel failed: everything that waits fails with the cause. */
+  fail(cause: Cause): void {
+    this.#endWaits(cause);
+    if (!this.#exitKnown) this.#settleExit(() => this.#exit.reject(cause()));
   }
 
-  #endWaits(error: unknown): void {
+  #endWaits(cause: Cause): void {
     // They stay in the list: replies that are under way when we close are no offence.
-    for (const { promise } of this.#replies) promise.reject(error);
+    for (const { promise } of this.#replies) promise.reject(cause());
   }
 
   #settleExit(settle: () => void): void {

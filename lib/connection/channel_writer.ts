@@ -1,4 +1,5 @@
 import { ClosedError } from "../errors.ts";
+import type { Cause } from "./cause.ts";
 import { withBytesWritten } from "./partial_write.ts";
 import { platformError } from "./platform_errors.ts";
 import { Bell, type Limit, Turns, waitFor } from "./waiting.ts";
@@ -37,7 +38,7 @@ export class ChannelWriter {
   /** Why new writes fail, though those under way go on. */
   #shut: string | null = null;
   /** Why writes under way failed, and what new ones are told. */
-  #end: { error: unknown; message: string } | null = null;
+  #end: { cause: Cause; message: string } | null = null;
 
   constructor(host: WriterHost, opening: WriterOpening) {
     this.#host = host;
@@ -144,9 +145,9 @@ export class ChannelWriter {
     this.#news.ring();
   }
 
-  /** Nothing more can be sent: writes under way fail with the error, later ones with the message. */
-  end(error: unknown, message: string): void {
-    this.#end ??= { error, message };
+  /** Nothing more can be sent: writes under way fail with the cause, later ones with the message. */
+  end(cause: Cause, message: string): void {
+    this.#end ??= { cause, message };
     this.#news.ring();
   }
 
@@ -200,12 +201,12 @@ export class ChannelWriter {
 
   /** Ends a write under way. */
   #goOn(): void {
-    if (this.#end) throw this.#end.error;
+    if (this.#end) throw this.#end.cause();
   }
 
   /** Ends a new write. */
   #check(): void {
-    if (this.#end) throw new ClosedError(this.#end.message, { cause: this.#end.error });
+    if (this.#end) throw new ClosedError(this.#end.message, { cause: this.#end.cause() });
     if (this.#shut !== null) throw new ClosedError(this.#shut);
   }
 }

@@ -1,8 +1,6 @@
-import { toBytes } from "@std/streams";
-import type { Channel } from "../connection/channel.ts";
+import { type Channel, collect } from "../connection/channel.ts";
 import type { ExitStatus } from "../connection/request.ts";
 import { MAX_OUTPUT } from "../defaults.ts";
-import { SshError } from "../errors.ts";
 import { type SignalName, SIGNALS } from "../wire/numbers.ts";
 import { Signal as SignalLayout } from "../wire/requests.ts";
 import type { TerminalSize } from "../connection/session_requests.ts";
@@ -95,15 +93,15 @@ export class Process implements AsyncDisposable {
   /**
    * Reads both streams to their ends.
    *
+   * @throws {TypeError} If a stream has a reader
    * @throws {SshError} If a stream is longer than `maxOutput` bytes
    */
   async output(): Promise<CommandOutput> {
-    const limit = this.#options.maxOutput ?? MAX_OUTPUT;
-    const collect = (stream: ReadableStream<Uint8Array<ArrayBuffer>>, piped: boolean) =>
-      piped ? toBytes(stream.pipeThrough(bounded(limit))) : Promise.resolve(new Uint8Array(0));
+    const { stdout: out, stderr: err, maxOutput = MAX_OUTPUT } = this.#options;
+    const nothing = new Uint8Array(0);
     const [stdout, stderr, status] = await Promise.all([
-      collect(this.stdout, this.#options.stdout !== "null"),
-      collect(this.stderr, this.#options.stderr !== "null"),
+      out === "null" ? nothing : collect(this.channel, "stdout", maxOutput),
+      err === "null" ? nothing : collect(this.channel, "stderr", maxOutput),
       this.status,
     ]).catch((error) => {
       this.channel.abort(error);
@@ -130,16 +128,4 @@ export class Process implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.channel[Symbol.asyncDispose]();
   }
-}
-
-/** Lets `limit` bytes through and then fails, so that an endless command cannot fill the memory. */
-function bounded(limit: number): TransformStream<Uint8Array, Uint8Array> {
-  let bytes = 0;
-  return new TransformStream({
-    transform(chunk, controller) {
-      bytes += chunk.length;
-      if (bytes > limit) throw new SshError("command", `More than ${limit} bytes of output`);
-      controller.enqueue(chunk);
-    },
-  });
 }
