@@ -86,7 +86,12 @@ export type { CheckOptions, Forwarder } from "./lib/forward/forwarder.ts";
 export type { ForwardOptions, TunnelOptions } from "./lib/forward/forwarding.ts";
 export type { RemoteListener } from "./lib/forward/listener.ts";
 export type { TunnelConn } from "./lib/forward/tunnel_conn.ts";
-export { Channel } from "./lib/connection/channel.ts";
+export {
+  Channel,
+  type ChannelOwner,
+  type GlobalHandler,
+  type IncomingOpen,
+} from "./lib/connection/channel.ts";
 export { ChannelFile, type ChannelFileOptions } from "./lib/connection/channel_file.ts";
 export type { ChannelState } from "./lib/connection/channel_state.ts";
 export { bytesWritten } from "./lib/connection/partial_write.ts";

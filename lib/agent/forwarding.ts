@@ -1,5 +1,5 @@
-import type { Channel } from "../connection/channel.ts";
-import type { Connection, IncomingOpen } from "../connection/connection.ts";
+import type { Channel, IncomingOpen } from "../connection/channel.ts";
+import type { Connection } from "../connection/connection.ts";
 import { ClosedError, RequestDeniedError } from "../errors.ts";
 import { type Socket, streamSocket } from "../transport/socket.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";

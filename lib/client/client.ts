@@ -3,7 +3,12 @@ import {
   type AgentForwardOptions,
   type ForwardedAgent,
 } from "../agent/forwarding.ts";
-import { type Channel, drain, introduce } from "../connection/channel.ts";
+import {
+  type Channel,
+  drain,
+  type GlobalHandler,
+  type IncomingOpen,
+} from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
 import { DisconnectError } from "../errors.ts";
 import type { AddrOf, BindAddress, BindPort, ForwardTarget } from "../forward/address.ts";
@@ -192,18 +197,44 @@ export class Client implements AsyncDisposable {
    *
    * @throws {ChannelOpenError} If the server refuses
    */
-  async openChannel(
+  openChannel(
     type: string,
     options: WaitOptions & { readonly extra?: Uint8Array } = {},
   ): Promise<Channel> {
-    const channel = await this.#connection.open(type, options.extra, { signal: options.signal });
-    const { socket, identification } = this.#transport;
-    introduce(channel, {
-      localAddr: socket.localAddr,
-      remoteAddr: socket.remoteAddr,
-      openssh: /^SSH-2\.0-(OpenSSH|denossh)_/.test(identification.server),
-    });
-    return channel;
+    return this.#connection.openChannel(type, options);
+  }
+
+  /**
+   * The channels that the server wants to open, of types that SSH itself does not know. Those are
+   * refused until a loop asks for them, and again when it is left.
+   *
+   * @example
+   * ```ts
+   * import { connectedPair } from "@denossh/ssh/testing";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using pair = await connectedPair({
+   *   handler: async (session) => {
+   *     const { connection } = session.channel;
+   *     await using news = await connection.openChannel("news@example.com");
+   *     await news.writeAll(new TextEncoder().encode("read all about it"));
+   *   },
+   * });
+   * const running = pair.host.run("subscribe");
+   * for await (const open of pair.host.incoming) {
+   *   if (open.type !== "news@example.com") {
+   *     open.reject();
+   *     continue;
+   *   }
+   *   await using channel = open.accept();
+   *   assertEquals(await channel.lines().next(), { value: "read all about it", done: false });
+   *   break;
+   * }
+   * await running;
+   * ```
+   */
+  get incoming(): AsyncIterable<IncomingOpen, undefined> {
+    return this.#connection.incoming;
   }
 
   /**
@@ -268,8 +299,18 @@ export class Client implements AsyncDisposable {
    *
    * @throws {RequestDeniedError} If the server refuses
    */
-  request(type: string, data?: Uint8Array): Promise<Uint8Array> {
-    return this.#connection.request(type, data);
+  request(type: string, data?: Uint8Array, options: WaitOptions = {}): Promise<Uint8Array> {
+    return this.#connection.request(type, data, options);
+  }
+
+  /** Sends a global request that needs no answer. */
+  notify(type: string, data?: Uint8Array): void {
+    this.#connection.notify(type, data);
+  }
+
+  /** From now on the handler answers the server's global requests of a type; others are refused. */
+  handleGlobals(type: string, handler: GlobalHandler): void {
+    this.#connection.handleGlobals(type, handler);
   }
 
   /** Exchanges keys anew. */

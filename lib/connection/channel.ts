@@ -62,6 +62,10 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   readonly closed: Promise<void>;
   /** How the command ended; also resolves, with nulls, when the channel closes without a status. */
   readonly exitStatus: Promise<ExitStatus>;
+  /** What the peer added when it asked for the channel, or agreed to it; empty for most types. */
+  readonly extra: Uint8Array;
+  /** The connection that the channel is on: more channels, what the peer opens, global requests. */
+  readonly connection: ChannelOwner;
 
   readonly #core: ChannelCore;
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
@@ -76,10 +80,12 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 
   /** Channels are opened through a connection, not constructed. */
-  constructor(core: ChannelCore) {
+  constructor(core: ChannelCore, owner: ChannelOwner) {
     this.#core = core;
+    this.connection = owner;
     this.id = core.opening.id;
     this.type = core.opening.type;
+    this.extra = core.opening.extra;
     this.name = `${this.type} ${this.id}`;
     this.closed = core.closed;
     this.exitStatus = core.requests.exitStatus;
@@ -512,6 +518,58 @@ export class Channel implements Deno.Conn, AsyncDisposable {
       close: () => stream === "stdin" ? this.closeWrite() : Promise.resolve(),
     };
   }
+}
+
+/** A peer's wish for a channel; `accept` or `reject` answers it. */
+export interface IncomingOpen {
+  /** The type of the channel. */
+  readonly type: string;
+  /** What follows the fixed fields of the message, owned. */
+  readonly data: Uint8Array;
+  /**
+   * Opens the channel.
+   *
+   * @param extra What the answer adds for the peer, which finds it in {@linkcode Channel.extra}
+   * @throws {ClosedError} If the connection is over
+   */
+  accept(extra?: Uint8Array): Channel;
+  /** Refuses, with a reason of RFC 4254 §5.1: 1, prohibited, unless given. */
+  reject(reason?: number, message?: string): void;
+}
+
+/** A peer's global request; returns the reply's data, or null to refuse. */
+export type GlobalHandler = (data: Uint8Array) => Uint8Array | null | Promise<Uint8Array | null>;
+
+/** A connection as its channels see it, in either role (RFC 4254). */
+export interface ChannelOwner {
+  /** Which end this is. */
+  readonly role: "client" | "server";
+  /** Channels open now or being opened. */
+  readonly channelCount: number;
+  /**
+   * The channels that the peer wants to open, of types that SSH itself does not know: those are
+   * refused until a loop asks for them, and again when it is left.
+   */
+  readonly incoming: AsyncIterable<IncomingOpen, undefined>;
+  /**
+   * Opens a channel of any type (RFC 4254 §5.1).
+   *
+   * @throws {ChannelOpenError} If the peer refuses
+   */
+  openChannel(
+    type: string,
+    options?: CallOptions & { readonly extra?: Uint8Array },
+  ): Promise<Channel>;
+  /**
+   * Sends a global request and returns the data of the answer (RFC 4254 §4).
+   *
+   * @throws {RequestDeniedError} If the peer refuses
+   */
+  request(type: string, data?: Uint8Array, options?: CallOptions): Promise<Uint8Array>;
+  /** Sends a global request that needs no answer. */
+  notify(type: string, data?: Uint8Array): void;
+  /** From now on the handler answers the peer's global requests of a type; others are refused. */
+  handleGlobals(type: string, handler: GlobalHandler): void;
 }
 
 /** Tells a channel what its owner knows of the far side. */

@@ -21,6 +21,8 @@ export interface ChannelHost extends WriterHost {
 export interface ChannelOpening extends WriterOpening {
   readonly type: string;
   readonly id: number;
+  /** What the peer added to its message. */
+  readonly extra: Uint8Array;
   readonly receiveWindow: number;
   /** What the receive window grows from; null keeps it as it is. */
   readonly budget: WindowBudget | null;

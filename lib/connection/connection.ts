@@ -12,10 +12,12 @@ import {
   ChannelOpenError,
   ClosedError,
   ConnectError,
+  DisconnectError,
   printable,
   ProtocolError,
   RequestDeniedError,
 } from "../errors.ts";
+import { abortable } from "../auth/abort.ts";
 import type { Service, Transport } from "../transport/transport.ts";
 import {
   DATA_HEADER,
@@ -38,27 +40,21 @@ import {
   RequestFailure,
   RequestSuccess,
 } from "../wire/messages.ts";
-import { MSG, OPEN_FAILURE } from "../wire/numbers.ts";
-import { Channel, introduce } from "./channel.ts";
+import { DISCONNECT, MSG, OPEN_FAILURE } from "../wire/numbers.ts";
+import {
+  Channel,
+  type ChannelOwner,
+  type GlobalHandler,
+  type IncomingOpen,
+  introduce,
+} from "./channel.ts";
 import { ChannelCore, type ChannelHost } from "./channel_core.ts";
+import { Inbound } from "./inbound.ts";
+import type { CallOptions } from "./waiting.ts";
 import type { WindowBudget } from "./window.ts";
-
-/** A peer's wish for a channel; one of `accept` and `reject` must be called. */
-export interface IncomingOpen {
-  readonly type: string;
-  /** What follows the fixed fields, owned. */
-  readonly data: Uint8Array;
-  /** Opens the channel. */
-  accept(): Channel;
-  /** Refuses, with a reason of RFC 4254 §5.1. */
-  reject(reason: number, message?: string): void;
-}
 
 /** Answers a peer's wish for a channel; who neither accepts nor rejects has refused. */
 export type OpenHandler = (open: IncomingOpen) => void | Promise<void>;
-
-/** A peer's global request; returns the reply's data, or null to refuse. */
-export type GlobalHandler = (data: Uint8Array) => Uint8Array | null | Promise<Uint8Array | null>;
 
 /**
  * The receive window of each channel, in bytes: one number is fixed; otherwise it starts with `initial`
@@ -79,6 +75,18 @@ export interface ConnectionOptions {
   readonly globals?: ReadonlyMap<string, GlobalHandler>;
 }
 
+/** Types with a meaning of their own: they are served by what asks for them, and by nothing else. */
+const RESERVED: ReadonlySet<string> = new Set([
+  "session",
+  "x11",
+  "direct-tcpip",
+  "forwarded-tcpip",
+  "direct-streamlocal@openssh.com",
+  "forwarded-streamlocal@openssh.com",
+  "auth-agent@openssh.com",
+  "tun@openssh.com",
+]);
+
 interface Opening {
   readonly type: string;
   readonly promise: PromiseWithResolvers<Channel>;
@@ -86,7 +94,9 @@ interface Opening {
 }
 
 /** The channels and global requests of one connection (RFC 4254), either role. */
-export class Connection implements Service, ChannelHost {
+export class Connection implements Service, ChannelHost, ChannelOwner {
+  readonly role: "client" | "server";
+  readonly #incoming = new Inbound<IncomingOpen>((open) => open.reject(), MAX_PENDING_OPENS);
   readonly #transport: Transport;
   readonly #openHandlers: Map<string, OpenHandler>;
   readonly #globalHandlers: Map<string, GlobalHandler>;
@@ -107,6 +117,7 @@ export class Connection implements Service, ChannelHost {
 
   constructor(transport: Transport, options: ConnectionOptions = {}) {
     this.#transport = transport;
+    this.role = transport.role;
     this.#openHandlers = new Map(options.opens);
     this.#globalHandlers = new Map(options.globals);
     const { window = {} } = options;
@@ -122,6 +133,17 @@ export class Connection implements Service, ChannelHost {
   /** Channels open now or being opened. */
   get channelCount(): number {
     return this.#channels.length - this.#free.length;
+  }
+
+  get incoming(): AsyncIterable<IncomingOpen, undefined> {
+    return this.#incoming;
+  }
+
+  openChannel(
+    type: string,
+    options: CallOptions & { readonly extra?: Uint8Array } = {},
+  ): Promise<Channel> {
+    return this.open(type, options.extra, options);
   }
 
   /**
@@ -165,12 +187,18 @@ export class Connection implements Service, ChannelHost {
    *
    * @throws {RequestDeniedError} If the peer refuses
    */
-  request(type: string, data: Uint8Array = new Uint8Array(0)): Promise<Uint8Array> {
+  request(
+    type: string,
+    data: Uint8Array = new Uint8Array(0),
+    { signal }: CallOptions = {},
+  ): Promise<Uint8Array> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#error) return Promise.reject(this.#closedError());
     const promise = Promise.withResolvers<Uint8Array>();
     this.send(GlobalRequest.encode({ type, wantReply: true, data }));
     this.#replies.push({ type, promise });
-    return promise.promise;
+    // The reply keeps its place; only nobody hears of it.
+    return abortable(promise.promise, signal);
   }
 
   /** Sends a global request that needs no answer. */
@@ -269,6 +297,9 @@ export class Connection implements Service, ChannelHost {
     }
     this.#free.length = 0;
     for (const { promise } of this.#replies.splice(0)) promise.reject(cause);
+    const inOrder = cause instanceof DisconnectError &&
+      (cause.by === "us" || cause.reason === DISCONNECT.BY_APPLICATION);
+    this.#incoming.end(inOrder ? undefined : cause);
   }
 
   send(payload: Uint8Array): void {
@@ -338,9 +369,9 @@ export class Connection implements Service, ChannelHost {
   }
 
   #confirmed(payload: Uint8Array): void {
-    const { recipient, sender, window, maxPacket } = ChannelOpenConfirmation.decode(payload);
-    const opening = this.#opening(recipient);
-    const channel = this.#create(opening.type, recipient, sender, window, maxPacket);
+    const answer = ChannelOpenConfirmation.decode(payload);
+    const opening = this.#opening(answer.recipient);
+    const channel = this.#create(opening.type, answer.recipient, answer);
     if (opening.abandoned) channel.close();
     else opening.promise.resolve(channel);
   }
@@ -357,7 +388,8 @@ export class Connection implements Service, ChannelHost {
   }
 
   #incomingOpen(payload: Uint8Array): void {
-    const { type, sender, window, maxPacket, data } = ChannelOpen.decode(payload);
+    const wish = ChannelOpen.decode(payload);
+    const { type, sender, maxPacket, data } = wish;
     if (maxPacket === 0) throw new ProtocolError("Channel with a maximum packet size of 0");
     let settled = false;
     const settle = () => {
@@ -373,14 +405,15 @@ export class Connection implements Service, ChannelHost {
       return refuse(OPEN_FAILURE.RESOURCE_SHORTAGE, "Too many channels");
     }
     const handler = this.#openHandlers.get(type);
-    if (handler === undefined) {
+    const offered = handler === undefined && this.#incoming.awaited && !RESERVED.has(type);
+    if (handler === undefined && !offered) {
       return refuse(OPEN_FAILURE.UNKNOWN_CHANNEL_TYPE, "This channel type is not served here");
     }
     this.#pendingOpens++;
     const open: IncomingOpen = {
       type,
       data,
-      accept: () => {
+      accept: (extra = new Uint8Array(0)) => {
         if (this.#error) throw this.#closedError();
         settle();
         const id = this.#allocate({ type, promise: Promise.withResolvers(), abandoned: false });
@@ -389,42 +422,43 @@ export class Connection implements Service, ChannelHost {
           sender: id,
           window: this.#window,
           maxPacket: MAX_CHANNEL_PACKET,
-          data: new Uint8Array(0),
+          data: extra,
         }));
         this.#confirmedAt.set(id, performance.now());
-        return this.#create(type, id, sender, window, maxPacket);
+        return this.#create(type, id, wish);
       },
-      reject: (reason, message = "Refused") => {
+      reject: (reason = OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, message = "Refused") => {
         settle();
         refuse(reason, message);
       },
     };
+    if (handler === undefined) return void this.#incoming.offer(open);
     // A policy that throws has refused.
     Promise.try(handler, open).catch(() => {}).then(() => {
-      if (!settled) open.reject(OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED);
+      if (!settled) open.reject();
     });
   }
 
   #create(
     type: string,
     id: number,
-    remoteId: number,
-    sendWindow: number,
-    maxPacket: number,
+    theirs: { sender: number; window: number; maxPacket: number; data: Uint8Array },
   ): Channel {
+    const { maxPacket } = theirs;
     if (maxPacket === 0) throw new ProtocolError("Channel with a maximum packet size of 0");
     const core = new ChannelCore(this, {
       type,
       id,
-      remoteId,
-      sendWindow,
+      remoteId: theirs.sender,
+      sendWindow: theirs.window,
+      extra: theirs.data,
       maxSend: Math.min(maxPacket, MAX_SENT_PACKET),
       receiveWindow: this.#window,
       budget: this.#budget,
       maxReceive: MAX_CHANNEL_PACKET,
     });
     this.#channels[id] = core;
-    const channel = new Channel(core);
+    const channel = new Channel(core, this);
     const { socket, identification, role } = this.#transport;
     const peer = identification[role === "client" ? "server" : "client"];
     introduce(channel, {

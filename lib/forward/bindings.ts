@@ -1,5 +1,6 @@
 import { abortable } from "../auth/abort.ts";
-import type { Connection, IncomingOpen } from "../connection/connection.ts";
+import type { IncomingOpen } from "../connection/channel.ts";
+import type { Connection } from "../connection/connection.ts";
 import { ProtocolError, RequestDeniedError } from "../errors.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { BoundPort } from "../wire/requests.ts";

@@ -1,4 +1,5 @@
-import type { Connection, IncomingOpen } from "../connection/connection.ts";
+import type { IncomingOpen } from "../connection/channel.ts";
+import type { Connection } from "../connection/connection.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { decodeDirect, FAMILIES, type Family, NAMES } from "./messages.ts";
 import type { ForwardPermit, ForwardPermits } from "./permit.ts";

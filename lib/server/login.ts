@@ -1,5 +1,6 @@
 import { authenticateServer } from "../auth/server.ts";
-import { Connection, type IncomingOpen } from "../connection/connection.ts";
+import type { IncomingOpen } from "../connection/channel.ts";
+import { Connection } from "../connection/connection.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { LOGIN_GRACE_MS, MAX_AUTH_TRIES, MAX_SESSIONS } from "../defaults.ts";
 import { ConnectError } from "../errors.ts";
@@ -65,6 +66,10 @@ async function login(
       remote: (bind) => forward?.remote?.(bind, login) ?? false,
     }, transport.closed);
     transport.open(connection);
+    const { onConnection, onError } = options;
+    Promise.try(() => onConnection?.(connection, login)).catch((error) => {
+      if (!over.signal.aborted) onError?.(error, login.remoteAddr);
+    });
     if (options.keepaliveInterval) {
       connection.keepalive(options.keepaliveInterval, options.keepaliveCount);
     }

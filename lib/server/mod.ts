@@ -11,7 +11,12 @@ export { type Login, Session, type SessionAgent, type SessionHandler } from "../
 export type { Pty } from "../session/pty.ts";
 export type { PtyOptions, TerminalSize } from "../connection/session_requests.ts";
 export type { TerminalMode } from "../wire/numbers.ts";
-export { Channel } from "../connection/channel.ts";
+export {
+  Channel,
+  type ChannelOwner,
+  type GlobalHandler,
+  type IncomingOpen,
+} from "../connection/channel.ts";
 export type {
   Exit,
   ExitStatus,

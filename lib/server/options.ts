@@ -1,4 +1,5 @@
 import type { ServerAuthPolicy } from "../auth/policy.ts";
+import type { ChannelOwner } from "../connection/channel.ts";
 import type { WindowOptions } from "../connection/connection.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import type { ForwardAddress } from "../forward/address.ts";
@@ -62,6 +63,11 @@ export interface ServeOptions {
   readonly signal?: AbortSignal;
   /** Called once the server listens. */
   readonly onListen?: (addr: Deno.NetAddr) => void;
+  /**
+   * Called with each client that has logged in, for channels and global requests of your own; what it
+   * throws goes to `onError`.
+   */
+  readonly onConnection?: (connection: ChannelOwner, login: Login) => void | Promise<void>;
   /** Called with what ended a connection out of order, and with what a handler threw; for logs. */
   readonly onError?: (error: unknown, remoteAddr: Deno.Addr | null) => void;
 }

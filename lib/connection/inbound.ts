@@ -1,0 +1,80 @@
+import { Bell } from "./waiting.ts";
+
+/**
+ * What a peer wants of the program, until the program asks for it. Who waits when the last loop over
+ * it is left, or when it ends, is refused.
+ */
+export class Inbound<T> implements AsyncIterable<T, undefined> {
+  readonly #refuse: (item: T) => void;
+  readonly #backlog: number;
+  readonly #news = new Bell();
+  readonly #waiting: T[] = [];
+  #loops = 0;
+  #end: { error: unknown } | null = null;
+
+  /**
+   * @param refuse Told of what nobody will ask for any more
+   * @param backlog How many may wait
+   */
+  constructor(refuse: (item: T) => void, backlog: number) {
+    this.#refuse = refuse;
+    this.#backlog = backlog;
+  }
+
+  /** Whether somebody asks for what comes. */
+  get awaited(): boolean {
+    return this.#loops > 0 && this.#end === null;
+  }
+
+  /** Lets it wait; false if there is no room, or nobody will ever ask for it. */
+  offer(item: T): boolean {
+    if (this.#end || this.#waiting.length >= this.#backlog) return false;
+    this.#waiting.push(item);
+    this.#news.ring();
+    return true;
+  }
+
+  /** No more will come; loops end, with the error if there is one. */
+  end(error?: unknown): void {
+    if (this.#end) return;
+    this.#end = { error };
+    this.#refuseAll();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined> {
+    this.#loops++;
+    let left = false;
+    const leave = () => {
+      if (left) return;
+      left = true;
+      if (--this.#loops === 0) this.#refuseAll();
+      this.#news.ring();
+    };
+    return {
+      next: async () => {
+        while (!left) {
+          if (this.#waiting.length > 0) return { value: this.#waiting.shift()!, done: false };
+          if (this.#end) {
+            leave();
+            if (this.#end.error !== undefined) throw this.#end.error;
+          } else {
+            await this.#news.wait();
+          }
+        }
+        return { value: undefined, done: true };
+      },
+      return: () => {
+        leave();
+        return Promise.resolve({ value: undefined, done: true });
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+
+  #refuseAll(): void {
+    for (const item of this.#waiting.splice(0)) this.#refuse(item);
+    this.#news.ring();
+  }
+}
