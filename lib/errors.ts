@@ -22,7 +22,8 @@ export type SshErrorCode =
   | "command"
   | "sftp"
   | "key-format"
-  | "passphrase";
+  | "passphrase"
+  | "certificate";
 
 /**
  * The base of every error that this module throws about the world outside the program.
@@ -449,6 +450,50 @@ export class PassphraseError extends SshError {
   /** Creates the error. */
   constructor(message: string, options?: ErrorOptions) {
     super("passphrase", message, options);
+  }
+}
+
+/** Why a certificate was not accepted. */
+export type CertificateProblem =
+  | "authority"
+  | "critical option"
+  | "expired"
+  | "kind"
+  | "not yet valid"
+  | "principal"
+  | "revoked";
+
+/**
+ * A certificate is well-formed and signed, but not good for what it was shown for.
+ *
+ * @example
+ * ```ts
+ * import { CertificateError } from "@denossh/ssh";
+ * import { checkCertificate, generateKey, issueCertificate } from "@denossh/ssh/keys";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * using authority = await generateKey();
+ * using key = await generateKey();
+ * const { certificate } = await issueCertificate(authority, key.publicKey, {
+ *   kind: "user",
+ *   keyId: "ann",
+ *   principals: ["ann"],
+ * });
+ * const error = assertThrows(
+ *   () => checkCertificate(certificate!, { kind: "user", principal: "ann", authorities: [] }),
+ *   CertificateError,
+ * );
+ * assertEquals(error.reason, "authority");
+ * ```
+ */
+export class CertificateError extends SshError {
+  /** Why the certificate was not accepted. */
+  readonly reason: CertificateProblem;
+
+  /** Creates the error. */
+  constructor(reason: CertificateProblem, message: string, options?: ErrorOptions) {
+    super("certificate", message, options);
+    this.reason = reason;
   }
 }
 

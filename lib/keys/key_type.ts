@@ -1,4 +1,5 @@
 import type { Reader } from "../wire/reader.ts";
+import type { VerifyOptions } from "./key.ts";
 
 /**
  * One type of key: how its halves are read and what they do. A new type is one file and one row in
@@ -28,7 +29,12 @@ export interface PublicParts {
   /** The size that people name the key by. */
   readonly bits: number;
   /** Checks a signature without its label; the algorithm is one of the type. */
-  verify(algorithm: string, data: Uint8Array, signature: Uint8Array): boolean;
+  verify(
+    algorithm: string,
+    data: Uint8Array,
+    signature: Uint8Array,
+    options: VerifyOptions,
+  ): boolean;
 }
 
 /** The private half of a key. */

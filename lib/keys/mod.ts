@@ -15,6 +15,14 @@
  * @module
  */
 export { type AuthorizedKey, parseAuthorizedKeys } from "./authorized_keys.ts";
+export {
+  type CertificateOptions,
+  type CertificateRequirements,
+  checkCertificate,
+  issueCertificate,
+  withCertificate,
+} from "./certificate.ts";
+export { CERTIFICATE_ALGORITHMS, plainAlgorithm } from "./certificate_names.ts";
 export { SIGNATURE_ALGORITHMS } from "./key_types.ts";
 export { type HostLineOptions, type HostVerdict, KnownHosts } from "./known_hosts.ts";
 export {
@@ -27,4 +35,10 @@ export {
   type PrivateKey,
   type Signer,
 } from "./private_key.ts";
-export { importPublicKey, parsePublicKey, type PublicKey } from "./public_key.ts";
+export {
+  type Certificate,
+  importPublicKey,
+  parsePublicKey,
+  type PublicKey,
+  type VerifyOptions,
+} from "./public_key.ts";

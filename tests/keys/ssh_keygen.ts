@@ -2,9 +2,14 @@
 export const noSshKeygen: boolean = !(await installed());
 
 /** Runs ssh-keygen and gives what it printed; its failure is an error. */
-export async function sshKeygen(args: string[], input = ""): Promise<string> {
+export async function sshKeygen(
+  args: string[],
+  input = "",
+  env: Record<string, string> = {},
+): Promise<string> {
   const child = new Deno.Command("ssh-keygen", {
     args,
+    env,
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

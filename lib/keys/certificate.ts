@@ -1,0 +1,258 @@
+import { randomBytes } from "../crypto/random.ts";
+import { CertificateError, KeyFormatError, printable } from "../errors.ts";
+import { Writer } from "../wire/writer.ts";
+import { type CertificateFields, encodeCertificate } from "./certificate_format.ts";
+import { plainAlgorithm } from "./certificate_names.ts";
+import type { Certificate, PublicKey } from "./key.ts";
+import type { Signer } from "./private_key.ts";
+import { parsePublicKey } from "./public_key.ts";
+
+/** Bytes of a certificate's nonce: what `ssh-keygen` writes. */
+const NONCE_BYTES = 32;
+
+/** The end of what never ends. */
+const FOR_EVER = 2n ** 64n - 1n;
+
+// What ssh-keygen permits unless told (ssh-keygen(1), -O).
+const USER_EXTENSIONS: Readonly<Record<string, string>> = {
+  "permit-X11-forwarding": "",
+  "permit-agent-forwarding": "",
+  "permit-port-forwarding": "",
+  "permit-pty": "",
+  "permit-user-rc": "",
+};
+
+/** What a certificate has to be good for. */
+export interface CertificateRequirements {
+  /** Whether it is a user or a host that shows it. */
+  readonly kind: "user" | "host";
+  /** The user or host that it must name, exactly; of several names one will do. */
+  readonly principal: string | readonly string[];
+  /** The keys that are trusted to sign certificates of this kind. */
+  readonly authorities: readonly PublicKey[];
+  /** The time for which it must be valid; now unless given. */
+  readonly now?: Date;
+  /** The critical options that the caller sees to, such as `"force-command"`; none unless given. */
+  readonly criticalOptions?: readonly string[];
+  /**
+   * Whether a certificate without principals is one of everybody. As OpenSSH has it unless given: yes
+   * for hosts, no for users.
+   */
+  readonly allowNoPrincipals?: boolean;
+  /** Whether the certificate has been revoked, such as `(c) => krl.isRevoked(c)`. */
+  readonly revoked?: (certificate: Certificate) => boolean;
+}
+
+/**
+ * Judges a certificate as OpenSSH does (PROTOCOL.certkeys); its signature has been verified when it was
+ * parsed.
+ *
+ * @param certificate What a `PublicKey` has as its `certificate`
+ * @param requirements What it has to be good for
+ * @throws {CertificateError} If it is not; `reason` says why
+ *
+ * @example
+ * ```ts
+ * import { CertificateError } from "@denossh/ssh";
+ * import { checkCertificate, generateKey, issueCertificate } from "@denossh/ssh/keys";
+ * import { assertThrows } from "@std/assert";
+ *
+ * using authority = await generateKey();
+ * using key = await generateKey();
+ * const { certificate } = await issueCertificate(authority, key.publicKey, {
+ *   kind: "user",
+ *   keyId: "ann",
+ *   principals: ["ann"],
+ * });
+ * const trusted = { kind: "user", authorities: [authority.publicKey] } as const;
+ * checkCertificate(certificate!, { ...trusted, principal: "ann" });
+ * assertThrows(
+ *   () => checkCertificate(certificate!, { ...trusted, principal: "bob" }),
+ *   CertificateError,
+ *   '"bob"',
+ * );
+ * ```
+ */
+export function checkCertificate(
+  certificate: Certificate,
+  requirements: CertificateRequirements,
+): void {
+  const { kind, authorities, now = new Date(), criticalOptions = [], revoked } = requirements;
+  const { authority } = certificate;
+  if (!authorities.some((trusted) => trusted.equals(authority))) {
+    throw new CertificateError(
+      "authority",
+      `Certificate is signed by ${authority.fingerprint()}, which is no trusted authority for it`,
+    );
+  }
+  if (revoked?.(certificate)) throw new CertificateError("revoked", "Certificate is revoked");
+  if (certificate.kind !== kind) {
+    throw new CertificateError("kind", `Certificate is not for a ${kind}`);
+  }
+  const seconds = BigInt(Math.floor(now.getTime() / 1000));
+  if (seconds < certificate.validAfter) {
+    throw new CertificateError("not yet valid", "Certificate is not yet valid");
+  }
+  if (seconds >= certificate.validBefore) {
+    throw new CertificateError("expired", "Certificate has expired");
+  }
+  checkPrincipal(certificate, requirements);
+  for (const name of certificate.criticalOptions.keys()) {
+    if (criticalOptions.includes(name)) continue;
+    throw new CertificateError(
+      "critical option",
+      `Certificate has the critical option "${printable(name, 64)}", which is not supported here`,
+    );
+  }
+}
+
+function checkPrincipal({ principals }: Certificate, requirements: CertificateRequirements): void {
+  const { kind, principal, allowNoPrincipals = kind === "host" } = requirements;
+  if (principals.length === 0 && allowNoPrincipals) return;
+  const wanted = typeof principal === "string" ? [principal] : principal;
+  if (wanted.some((name) => principals.includes(name))) return;
+  const names = wanted.slice(0, 8).map((name) => `"${printable(name, 64)}"`).join(" or ");
+  throw new CertificateError(
+    "principal",
+    principals.length === 0
+      ? "Certificate names no principal"
+      : `Certificate does not name ${names || "any principal that is accepted"}`,
+  );
+}
+
+/** What a new certificate says. */
+export interface CertificateOptions {
+  /** Whether it is for logging in or for being logged in to. */
+  readonly kind: "user" | "host";
+  /** What the holder is called, for logs. */
+  readonly keyId: string;
+  /** The users or hosts that the key stands for; with none, some systems take it as everybody's. */
+  readonly principals: readonly string[];
+  /** Its number, 0 unless given. */
+  readonly serial?: bigint;
+  /** When it starts to be valid; always valid unless given. */
+  readonly validAfter?: Date;
+  /** When it ceases to be valid; never unless given. */
+  readonly validBefore?: Date;
+  /** What restricts it, by name; a flag's value is `""`. */
+  readonly criticalOptions?: Readonly<Record<string, string>>;
+  /** What it permits, by name; unless given, what `ssh-keygen` permits users, and nothing for hosts. */
+  readonly extensions?: Readonly<Record<string, string>>;
+  /** The authority's signature algorithm, its best unless given. */
+  readonly algorithm?: string;
+}
+
+/**
+ * Certifies a key, as `ssh-keygen -s` does.
+ *
+ * @param authority What signs: a private key, or one in an agent
+ * @param publicKey The key to certify; its comment stays
+ * @param options What the certificate says
+ * @returns The certificate, whose line `toString()` gives
+ * @throws {TypeError | RangeError} If the key is a certificate itself, or the options make no sense
+ *
+ * @example
+ * ```ts
+ * import { generateKey, issueCertificate } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using authority = await generateKey();
+ * using host = await generateKey();
+ * const certificate = await issueCertificate(authority, host.publicKey, {
+ *   kind: "host",
+ *   keyId: "db1",
+ *   principals: ["db1.example.com"],
+ *   validBefore: new Date(Date.now() + 90 * 24 * 60 * 60 * 1000),
+ * });
+ * assertEquals(certificate.type, "ssh-ed25519-cert-v01@openssh.com");
+ * ```
+ */
+export async function issueCertificate(
+  authority: Signer,
+  publicKey: PublicKey,
+  options: CertificateOptions,
+): Promise<PublicKey> {
+  if (publicKey.certificate || authority.publicKey.certificate) {
+    throw new TypeError("A certificate can neither be certified nor certify");
+  }
+  const fields = fieldsOf(publicKey, options);
+  const { algorithm = authority.publicKey.algorithms[0]! } = options;
+  const unsigned = encodeCertificate(fields, randomBytes(NONCE_BYTES), authority.publicKey);
+  const signature = await authority.sign(algorithm, unsigned);
+  const blob = new Writer(unsigned.length + signature.length + 4).bytes(unsigned).string(signature);
+  try {
+    return parsePublicKey(blob.take(), publicKey.comment);
+  } catch (cause) {
+    if (!(cause instanceof KeyFormatError)) throw cause;
+    throw new TypeError(`Cannot issue the certificate: ${cause.message}`, { cause });
+  }
+}
+
+function fieldsOf(publicKey: PublicKey, options: CertificateOptions): CertificateFields {
+  const { kind, keyId, principals, serial = 0n } = options;
+  const { criticalOptions = {}, extensions = kind === "user" ? USER_EXTENSIONS : {} } = options;
+  const validAfter = secondsOf(options.validAfter, 0n);
+  const validBefore = secondsOf(options.validBefore, FOR_EVER);
+  if (serial < 0n || serial > FOR_EVER) throw new RangeError(`Serial must fit 64 bits: ${serial}`);
+  if (validAfter >= validBefore) {
+    throw new RangeError("A certificate must end after it begins");
+  }
+  return {
+    ...{ publicKey, serial, kind, keyId, principals, validAfter, validBefore },
+    criticalOptions: new Map(Object.entries(criticalOptions)),
+    extensions: new Map(Object.entries(extensions)),
+  };
+}
+
+function secondsOf(date: Date | undefined, otherwise: bigint): bigint {
+  if (date === undefined) return otherwise;
+  const seconds = Math.floor(date.getTime() / 1000);
+  if (!(seconds >= 0)) throw new RangeError("A certificate's time must be a date since 1970");
+  return BigInt(seconds);
+}
+
+/**
+ * A signer that shows a certificate instead of its key.
+ *
+ * @param key What signs: a private key, or one in an agent
+ * @param certificate A certificate of that key
+ * @returns The signer; disposing of the key disables it
+ * @throws {TypeError} If it is no certificate, or one of another key
+ *
+ * @example
+ * ```ts
+ * import { generateKey, issueCertificate, withCertificate } from "@denossh/ssh/keys";
+ * import { assert } from "@std/assert";
+ *
+ * using authority = await generateKey();
+ * using key = await generateKey();
+ * const certificate = await issueCertificate(authority, key.publicKey, {
+ *   kind: "user",
+ *   keyId: "ann",
+ *   principals: ["ann"],
+ * });
+ * const signer = withCertificate(key, certificate);
+ * const data = new TextEncoder().encode("hello");
+ * const [algorithm] = certificate.algorithms;
+ * const signature = await signer.sign(algorithm!, data);
+ * assert(certificate.verify(algorithm!, data, signature));
+ * ```
+ */
+export function withCertificate(key: Signer, certificate: PublicKey): Signer {
+  if (certificate.certificate === null) {
+    throw new TypeError(`A key of type "${certificate.type}" is no certificate`);
+  }
+  if (!certificate.certificate.publicKey.equals(key.publicKey)) {
+    throw new TypeError("The certificate is not one of this key");
+  }
+  return {
+    publicKey: certificate,
+    sign(algorithm, data) {
+      if (!certificate.algorithms.includes(algorithm)) {
+        const name = printable(algorithm, 64);
+        throw new TypeError(`A certificate of type "${certificate.type}" cannot sign by "${name}"`);
+      }
+      return key.sign(plainAlgorithm(algorithm), data);
+    },
+  };
+}

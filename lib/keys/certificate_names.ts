@@ -1,0 +1,47 @@
+import { KEY_TYPES, SIGNATURE_ALGORITHMS } from "./key_types.ts";
+import type { KeyType } from "./key_type.ts";
+
+const VENDOR = "@openssh.com";
+const SUFFIX = `-cert-v01${VENDOR}`;
+
+/**
+ * Every signature algorithm that a certified key can make, best first.
+ *
+ * @example
+ * ```ts
+ * import { CERTIFICATE_ALGORITHMS } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(CERTIFICATE_ALGORITHMS[0], "ssh-ed25519-cert-v01@openssh.com");
+ * ```
+ */
+export const CERTIFICATE_ALGORITHMS: readonly string[] = SIGNATURE_ALGORITHMS.map(certified);
+
+/** The name of a type's or an algorithm's certificates (OpenSSH PROTOCOL.certkeys). */
+export function certified(name: string): string {
+  return (name.endsWith(VENDOR) ? name.slice(0, -VENDOR.length) : name) + SUFFIX;
+}
+
+/** The type of the keys that certificates of a type are for; null if the name is of no certificate. */
+export function certifiedType(name: string): KeyType | null {
+  return KEY_TYPES.find((type) => certified(type.name) === name) ?? null;
+}
+
+/**
+ * The algorithm that a signature by a certified key names: that of the key without its certificate.
+ *
+ * @param algorithm An algorithm of a key or of a certificate
+ * @returns The plain algorithm; any other name is returned as it is
+ *
+ * @example
+ * ```ts
+ * import { plainAlgorithm } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(plainAlgorithm("rsa-sha2-512-cert-v01@openssh.com"), "rsa-sha2-512");
+ * assertEquals(plainAlgorithm("rsa-sha2-512"), "rsa-sha2-512");
+ * ```
+ */
+export function plainAlgorithm(algorithm: string): string {
+  return SIGNATURE_ALGORITHMS.find((plain) => certified(plain) === algorithm) ?? algorithm;
+}

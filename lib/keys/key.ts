@@ -1,0 +1,84 @@
+/** What a signature must show beside being right; for keys on security tokens (`sk-…`). */
+export interface VerifyOptions {
+  /** Whether nobody need have touched the token: sshd's `no-touch-required`. */
+  readonly noTouchRequired?: boolean;
+  /** Whether the token must have verified its user, by PIN or finger: sshd's `verify-required`. */
+  readonly verifyRequired?: boolean;
+}
+
+/** The public half of a key, or a certificate of it. */
+export interface PublicKey {
+  /** The name of the key's type, such as `"ssh-ed25519"` or `"ssh-ed25519-cert-v01@openssh.com"`. */
+  readonly type: string;
+  /** The key as it travels (RFC 4253 §6.6). */
+  readonly blob: Uint8Array;
+  /** What its owner calls it, or `""`. */
+  readonly comment: string;
+  /** Its size in bits. */
+  readonly bits: number;
+  /** The signature algorithms that the key can make, best first. */
+  readonly algorithms: readonly string[];
+  /** What an authority says about the key; null if this is a key and no certificate. */
+  readonly certificate: Certificate | null;
+  /** The SHA-256 fingerprint as `ssh-keygen -l` shows it; a certificate has its key's. */
+  fingerprint(): string;
+  /** Whether `signature`, a blob with its label, is this key's over `data` by `algorithm`. */
+  verify(
+    algorithm: string,
+    data: Uint8Array,
+    signature: Uint8Array,
+    options?: VerifyOptions,
+  ): boolean;
+  /** Whether the other is the same key; comments do not count. */
+  equals(other: PublicKey): boolean;
+  /** The key as one line, as in an `.pub` file. */
+  toString(): string;
+}
+
+/**
+ * What an authority says about a key (OpenSSH PROTOCOL.certkeys). Its signature holds, but nothing
+ * else has been checked: that is what `checkCertificate` does.
+ *
+ * @example
+ * ```ts
+ * import { generateKey, issueCertificate } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using authority = await generateKey();
+ * using key = await generateKey();
+ * const { certificate } = await issueCertificate(authority, key.publicKey, {
+ *   kind: "user",
+ *   keyId: "ann's laptop",
+ *   principals: ["ann"],
+ * });
+ * assertEquals(certificate?.principals, ["ann"]);
+ * assertEquals(certificate?.authority.fingerprint(), authority.publicKey.fingerprint());
+ * ```
+ */
+export interface Certificate {
+  /** The key that is certified. */
+  readonly publicKey: PublicKey;
+  /** The number that the authority gave it; 0 if it numbers none. */
+  readonly serial: bigint;
+  /** Whether it is for logging in or for being logged in to. */
+  readonly kind: "user" | "host";
+  /** What the authority calls the holder, for logs. */
+  readonly keyId: string;
+  /** The users or hosts that the key stands for. */
+  readonly principals: readonly string[];
+  /** The first second since 1970 in which it is valid. */
+  readonly validAfter: bigint;
+  /** The first second since 1970 in which it is not valid any more; 2^64-1 is never. */
+  readonly validBefore: bigint;
+  /**
+   * What restricts it, by name, such as `"force-command"`; a flag's value is `""`. Who does not know
+   * one of them must refuse the certificate.
+   */
+  readonly criticalOptions: ReadonlyMap<string, string>;
+  /** What it permits, by name, such as `"permit-pty"`; a flag's value is `""`. */
+  readonly extensions: ReadonlyMap<string, string>;
+  /** The key that signed it. */
+  readonly authority: PublicKey;
+  /** The algorithm that it is signed by. */
+  readonly signatureAlgorithm: string;
+}

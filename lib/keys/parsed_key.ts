@@ -1,0 +1,87 @@
+import { equals } from "@std/bytes";
+import { digest } from "../crypto/digest.ts";
+import { printable, ProtocolError } from "../errors.ts";
+import { Reader } from "../wire/reader.ts";
+import { encodeBase64 } from "./base64.ts";
+import { certified, plainAlgorithm } from "./certificate_names.ts";
+import type { Certificate, PublicKey, VerifyOptions } from "./key.ts";
+import type { KeyType, PublicParts } from "./key_type.ts";
+import { keyType } from "./key_types.ts";
+import { decodeSignature } from "./signature.ts";
+
+/** Longest comment kept, in characters: it is only ever shown. */
+const MAX_COMMENT = 1024;
+
+/**
+ * Reads a key that is no certificate; keeps the blob.
+ *
+ * @throws {KeyFormatError | ProtocolError} If the blob is no acceptable key
+ */
+export function parsePlainKey(blob: Uint8Array, comment: string): PublicKey {
+  const reader = new Reader(blob);
+  const type = keyType(reader.text());
+  const parts = type.readPublic(reader);
+  reader.end();
+  return new ParsedPublicKey(type, parts, blob, comment, null);
+}
+
+/** A key that has been read, or a certificate of one. */
+export class ParsedPublicKey implements PublicKey {
+  readonly #parts: PublicParts;
+  readonly type: string;
+  readonly algorithms: readonly string[];
+  readonly blob: Uint8Array;
+  readonly comment: string;
+  readonly certificate: Certificate | null;
+
+  constructor(
+    type: KeyType,
+    parts: PublicParts,
+    blob: Uint8Array,
+    comment: string,
+    certificate: Certificate | null,
+  ) {
+    this.#parts = parts;
+    this.type = certificate ? certified(type.name) : type.name;
+    this.algorithms = certificate ? type.algorithms.map(certified) : type.algorithms;
+    this.blob = blob;
+    this.comment = printable(comment, MAX_COMMENT);
+    this.certificate = certificate;
+  }
+
+  get bits(): number {
+    return this.#parts.bits;
+  }
+
+  fingerprint(): string {
+    const { blob } = this.certificate?.publicKey ?? this;
+    return "SHA256:" + encodeBase64(digest("SHA-256", blob)).replace(/=+$/, "");
+  }
+
+  verify(
+    algorithm: string,
+    data: Uint8Array,
+    signature: Uint8Array,
+    options: VerifyOptions = {},
+  ): boolean {
+    if (!this.algorithms.includes(algorithm)) return false;
+    const plain = plainAlgorithm(algorithm);
+    try {
+      const { algorithm: label, bytes } = decodeSignature(signature);
+      // A signature under a weaker algorithm's label is not the one that was agreed on.
+      return label === plain && this.#parts.verify(plain, data, bytes, options);
+    } catch (error) {
+      if (error instanceof ProtocolError) return false;
+      throw error;
+    }
+  }
+
+  equals(other: PublicKey): boolean {
+    return equals(this.blob, other.blob);
+  }
+
+  toString(): string {
+    const line = `${this.type} ${encodeBase64(this.blob)}`;
+    return this.comment === "" ? line : `${line} ${this.comment}`;
+  }
+}

@@ -1,0 +1,360 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { CertificateError, type CertificateProblem, KeyFormatError } from "../../lib/errors.ts";
+import {
+  type Certificate,
+  CERTIFICATE_ALGORITHMS,
+  type CertificateOptions,
+  type CertificateRequirements,
+  checkCertificate,
+  type GeneratedKeyType,
+  generateKey,
+  importPrivateKey,
+  importPublicKey,
+  issueCertificate,
+  parsePublicKey,
+  plainAlgorithm,
+  type PrivateKey,
+  SIGNATURE_ALGORITHMS,
+  withCertificate,
+} from "../../lib/keys/mod.ts";
+import { decodeSignature, encodeSignature } from "../../lib/keys/signature.ts";
+import { Reader } from "../../lib/wire/reader.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+import { noSshKeygen, sshKeygen, temporaryFolder } from "./ssh_keygen.ts";
+
+const ignore = noSshKeygen;
+const data = new TextEncoder().encode("what is signed");
+const FOR_EVER = 2n ** 64n - 1n;
+
+const TYPES: GeneratedKeyType[] = ["ed25519", "ecdsa-p256", "ecdsa-p384", "rsa"];
+const made = await Promise.all(
+  TYPES.map((type) => generateKey(type, { comment: type, ...(type === "rsa" && { bits: 2048 }) })),
+);
+const [authority, ecdsa, , rsa] = made as [PrivateKey, PrivateKey, PrivateKey, PrivateKey];
+const key = await generateKey("ed25519", { comment: "me@home" });
+
+const ANN: CertificateOptions = { kind: "user", keyId: "ann", principals: ["ann", "root"] };
+
+async function issued(
+  options: Partial<CertificateOptions> = {},
+  by: PrivateKey = authority,
+): Promise<Certificate> {
+  const issued = await issueCertificate(by, key.publicKey, { ...ANN, ...options });
+  return issued.certificate!;
+}
+
+for (const subject of made) {
+  for (const signer of made) {
+    const [type, by] = [subject.comment, signer.comment];
+    const name = `ssh-keygen -L reads a certificate of ${type} by ${by} and its signature holds`;
+    Deno.test({ name, ignore }, async () => {
+      const certificate = await issueCertificate(signer, subject.publicKey, {
+        ...{ kind: "user", keyId: "the id", principals: ["ann", "bob"], serial: 2n ** 63n },
+        validAfter: new Date("2020-01-02T03:04:05Z"),
+        validBefore: new Date("2030-01-02T03:04:05Z"),
+        criticalOptions: { "source-address": "10.0.0.0/8", "force-command": "ls" },
+        extensions: { "permit-pty": "", "name@example.com": "value" },
+      });
+      await using folder = await temporaryFolder();
+      const file = `${folder.path}/key-cert.pub`;
+      await Deno.writeTextFile(file, `${certificate}\n`);
+      const shown = await sshKeygen(["-L", "-f", file], "", { TZ: "UTC" });
+      const lines = shown.split("\n").map((line) => line.trim()).slice(1);
+      assertEquals(lines.slice(0, 1), [`Type: ${certificate.type} user certificate`]);
+      assert(lines[1]!.endsWith(subject.publicKey.fingerprint()), shown);
+      const { signatureAlgorithm } = certificate.certificate!;
+      assert(lines[2]!.endsWith(`${signer.publicKey.fingerprint()} (using ${signatureAlgorithm})`));
+      assertEquals(lines.slice(3), [
+        'Key ID: "the id"',
+        "Serial: 9223372036854775808",
+        "Valid: from 2020-01-02T03:04:05 to 2030-01-02T03:04:05",
+        ...["Principals:", "ann", "bob"],
+        ...["Critical Options:", "force-command ls", "source-address 10.0.0.0/8"],
+        ...["Extensions:", "name@example.com UNKNOWN OPTION: 0000000576616c7565 (len 9)"],
+        ...["permit-pty", ""],
+      ]);
+    });
+
+    Deno.test({
+      name: `importPublicKey reads what ssh-keygen -s writes: ${type} by ${by}`,
+      ignore,
+    }, async () => {
+      await using folder = await temporaryFolder();
+      await Deno.writeTextFile(`${folder.path}/ca`, signer.export(), { mode: 0o600 });
+      await Deno.writeTextFile(`${folder.path}/key.pub`, `${subject.publicKey}\n`);
+      await sshKeygen([
+        ...["-q", "-s", `${folder.path}/ca`, "-h", "-I", "db1", "-n", "db1,db1.example.com"],
+        ...["-z", "42", "-V", "always:20300102030405Z", `${folder.path}/key.pub`],
+      ]);
+      const line = await Deno.readTextFile(`${folder.path}/key-cert.pub`);
+      const read = importPublicKey(line);
+      assertEquals(read.toString(), line.trim());
+      assertEquals(read.type, plainTypeName(subject.publicKey.type));
+      assertEquals(read.bits, subject.publicKey.bits);
+      assertEquals(read.algorithms.map(plainAlgorithm), subject.publicKey.algorithms);
+      assertEquals(read.fingerprint(), subject.publicKey.fingerprint());
+      const { certificate } = read;
+      assert(certificate !== null && certificate.publicKey.equals(subject.publicKey));
+      assertEquals(certificate.publicKey.certificate, null);
+      assert(certificate.authority.equals(signer.publicKey));
+      assertEquals(certificate.signatureAlgorithm, signer.publicKey.algorithms[0]);
+      assertEquals([certificate.serial, certificate.kind, certificate.keyId], [42n, "host", "db1"]);
+      assertEquals(certificate.principals, ["db1", "db1.example.com"]);
+      assertEquals([certificate.validAfter, certificate.validBefore], [0n, 1893553445n]);
+      assertEquals([certificate.criticalOptions.size, certificate.extensions.size], [0, 0]);
+    });
+  }
+}
+
+function plainTypeName(type: string): string {
+  return `${type}-cert-v01@openssh.com`;
+}
+
+Deno.test({ name: "options and extensions of ssh-keygen have their values", ignore }, async () => {
+  await using folder = await temporaryFolder();
+  await Deno.writeTextFile(`${folder.path}/ca`, authority.export(), { mode: 0o600 });
+  await Deno.writeTextFile(`${folder.path}/key.pub`, `${key.publicKey}\n`);
+  await sshKeygen([
+    ...["-q", "-s", `${folder.path}/ca`, "-I", "x", "-n", "ann", "-O", "force-command=ls -l"],
+    ...["-O", "verify-required", "-O", "no-pty", "-O", "extension:hint@example.com=blue"],
+    ...["-O", "critical:must@example.com", `${folder.path}/key.pub`],
+  ]);
+  const { certificate } = importPublicKey(await Deno.readTextFile(`${folder.path}/key-cert.pub`));
+  assertEquals(Object.fromEntries(certificate!.criticalOptions), {
+    "force-command": "ls -l",
+    "must@example.com": "",
+    "verify-required": "",
+  });
+  assertEquals(Object.fromEntries(certificate!.extensions), {
+    "hint@example.com": "blue",
+    "permit-X11-forwarding": "",
+    "permit-agent-forwarding": "",
+    "permit-port-forwarding": "",
+    "permit-user-rc": "",
+  });
+});
+
+Deno.test("a certificate without options is for ever, and permits users what ssh-keygen does", async () => {
+  const user = await issued();
+  assertEquals([user.serial, user.validAfter, user.validBefore], [0n, 0n, FOR_EVER]);
+  assertEquals([...user.extensions.keys()], [
+    "permit-X11-forwarding",
+    "permit-agent-forwarding",
+    "permit-port-forwarding",
+    "permit-pty",
+    "permit-user-rc",
+  ]);
+  assertEquals((await issued({ kind: "host" })).extensions.size, 0);
+});
+
+const NOW = new Date("2026-06-01T00:00:00Z");
+const second = (offset: number) => new Date(NOW.getTime() + offset * 1000);
+const TRUSTED: CertificateRequirements = {
+  kind: "user",
+  principal: "ann",
+  authorities: [rsa.publicKey, authority.publicKey],
+  now: NOW,
+};
+
+const VERDICTS: [
+  name: string,
+  Partial<CertificateOptions>,
+  Partial<CertificateRequirements>,
+  CertificateProblem | null,
+][] = [
+  ["one that fits", {}, {}, null],
+  ["its first second", { validAfter: NOW }, {}, null],
+  ["the second before", { validAfter: second(1) }, {}, "not yet valid"],
+  ["its last second", { validBefore: second(1) }, {}, null],
+  ["the second after", { validBefore: NOW }, {}, "expired"],
+  ["a host's for a user", { kind: "host" }, {}, "kind"],
+  ["a user's for a host", {}, { kind: "host" }, "kind"],
+  ["another principal", {}, { principal: "bob" }, "principal"],
+  ["a principal in other case", {}, { principal: "Ann" }, "principal"],
+  ["a principal that looks like a pattern", { principals: ["*"] }, {}, "principal"],
+  ["one of several names", {}, { principal: ["bob", "root"] }, null],
+  ["none of several names", {}, { principal: ["bob", "eve"] }, "principal"],
+  ["no name that would do", {}, { principal: [] }, "principal"],
+  ["a user's without principals", { principals: [] }, {}, "principal"],
+  ["a user's without principals, allowed", { principals: [] }, { allowNoPrincipals: true }, null],
+  ["a host's without principals", { kind: "host", principals: [] }, { kind: "host" }, null],
+  [
+    "a host's without principals, not allowed",
+    { kind: "host", principals: [] },
+    { kind: "host", allowNoPrincipals: false },
+    "principal",
+  ],
+  ["an unknown authority", {}, { authorities: [rsa.publicKey] }, "authority"],
+  ["no authority at all", {}, { authorities: [] }, "authority"],
+  ["an option that nobody knows", { criticalOptions: { "x@y": "" } }, {}, "critical option"],
+  [
+    "an option that the caller sees to",
+    { criticalOptions: { "force-command": "ls" } },
+    { criticalOptions: ["force-command"] },
+    null,
+  ],
+  [
+    "one option of two that the caller sees to",
+    { criticalOptions: { "force-command": "ls", "source-address": "::1" } },
+    { criticalOptions: ["force-command"] },
+    "critical option",
+  ],
+  ["an extension that nobody knows", { extensions: { "x@y": "z" } }, {}, null],
+  ["a revoked one", {}, { revoked: ({ keyId }) => keyId === "ann" }, "revoked"],
+  ["another than the revoked one", {}, { revoked: ({ keyId }) => keyId === "bob" }, null],
+];
+
+for (const [name, options, requirements, problem] of VERDICTS) {
+  Deno.test(`checkCertificate ${problem === null ? "accepts" : "refuses"} ${name}`, async () => {
+    const certificate = await issued(options);
+    const check = () => checkCertificate(certificate, { ...TRUSTED, ...requirements });
+    if (problem === null) return check();
+    assertEquals(assertThrows(check, CertificateError).reason, problem);
+  });
+}
+
+Deno.test("checkCertificate takes the time from the clock", async () => {
+  const past = await issued({ validBefore: new Date(Date.now() - 60_000) });
+  const { now: _, ...clock } = TRUSTED;
+  assertThrows(() => checkCertificate(past, clock), CertificateError, "has expired");
+  checkCertificate(await issued({ validBefore: new Date(Date.now() + 3_600_000) }), clock);
+});
+
+Deno.test("what checkCertificate says cannot write to the terminal", async () => {
+  const certificate = await issued({ criticalOptions: { "\x1b[2J": "" } });
+  const error = assertThrows(() => checkCertificate(certificate, TRUSTED), CertificateError);
+  assert(!error.message.includes("\x1b"));
+});
+
+Deno.test("a key with a certificate signs by its own algorithms, under the plain label", async () => {
+  for (const holder of made) {
+    const certificate = await issueCertificate(authority, holder.publicKey, ANN);
+    const signer = withCertificate(holder, certificate);
+    assertEquals(signer.publicKey, certificate);
+    for (const algorithm of certificate.algorithms) {
+      const signature = await signer.sign(algorithm, data);
+      assertEquals(decodeSignature(signature).algorithm, plainAlgorithm(algorithm));
+      assert(certificate.verify(algorithm, data, signature));
+      assert(!certificate.verify(plainAlgorithm(algorithm), data, signature));
+      assert(holder.publicKey.verify(plainAlgorithm(algorithm), data, signature));
+      assert(!holder.publicKey.verify(algorithm, data, signature));
+      const { bytes } = decodeSignature(signature);
+      assert(!certificate.verify(algorithm, data, encodeSignature({ algorithm, bytes })));
+    }
+    assertThrows(() => void signer.sign(holder.publicKey.algorithms[0]!, data), TypeError);
+  }
+});
+
+Deno.test("an RSA certificate's signature cannot have another hash than agreed", async () => {
+  const certificate = await issueCertificate(authority, rsa.publicKey, ANN);
+  assertEquals(certificate.algorithms, [
+    "rsa-sha2-512-cert-v01@openssh.com",
+    "rsa-sha2-256-cert-v01@openssh.com",
+  ]);
+  const weaker = await withCertificate(rsa, certificate).sign(certificate.algorithms[1]!, data);
+  assert(!certificate.verify(certificate.algorithms[0]!, data, weaker));
+});
+
+Deno.test("withCertificate refuses a certificate of another key, and a key", async () => {
+  const certificate = await issueCertificate(authority, ecdsa.publicKey, ANN);
+  assertThrows(() => withCertificate(key, certificate), TypeError, "not one of this key");
+  assertThrows(() => withCertificate(key, key.publicKey), TypeError, "is no certificate");
+});
+
+Deno.test("issueCertificate refuses what makes no sense", async () => {
+  const certificate = await issueCertificate(authority, key.publicKey, ANN);
+  const holder = withCertificate(key, certificate);
+  await assertRejects(() => issueCertificate(authority, certificate, ANN), TypeError);
+  await assertRejects(() => issueCertificate(holder, ecdsa.publicKey, ANN), TypeError);
+  const refused: [Partial<CertificateOptions>, typeof TypeError | typeof RangeError][] = [
+    [{ serial: -1n }, RangeError],
+    [{ serial: FOR_EVER + 1n }, RangeError],
+    [{ validAfter: NOW, validBefore: NOW }, RangeError],
+    [{ validAfter: new Date(-1) }, RangeError],
+    [{ validAfter: new Date(NaN) }, RangeError],
+    [{ principals: Array(257).fill("x") }, TypeError],
+    [{ principals: ["a\0b"] }, TypeError],
+    [{ algorithm: "rsa-sha2-512" }, TypeError],
+  ];
+  for (const [options, kind] of refused) await assertRejects(() => issued(options), kind);
+});
+
+/** A certificate of the key, with parts of our own, signed by the authority. */
+function forged(parts: Partial<Record<string, Uint8Array>>, type?: string): Uint8Array {
+  const signedBy = parts.authority ?? authority.publicKey.blob;
+  const blob = new Writer().text(type ?? "ssh-ed25519-cert-v01@openssh.com")
+    .string(new Uint8Array(32))
+    .bytes(parts.key ?? new Reader(key.publicKey.blob, 15).rest())
+    .u64(1n).u32(parts.kind?.[0] ?? 1).text("id")
+    .string(parts.principals ?? new Uint8Array(0)).u64(0n).u64(FOR_EVER)
+    .string(parts.critical ?? new Uint8Array(0)).string(parts.extensions ?? new Uint8Array(0))
+    .string(parts.reserved ?? new Uint8Array(0)).string(signedBy)
+    .take();
+  const signature = parts.signature ?? authority.sign("ssh-ed25519", blob);
+  return new Writer().bytes(blob).string(signature).bytes(parts.behind ?? new Uint8Array(0)).take();
+}
+
+Deno.test("parsePublicKey takes a certificate as the text says, what is reserved included", () => {
+  const blob = forged({ reserved: new Uint8Array(7), extensions: odd("odd@x", [1, 2, 3]) });
+  const { certificate } = parsePublicKey(blob);
+  assertEquals([...certificate!.extensions], [["odd@x", "010203"]]);
+});
+
+function odd(name: string, value: number[]): Uint8Array {
+  return new Writer().text(name).string(new Uint8Array(value)).take();
+}
+
+Deno.test("parsePublicKey refuses certificates that are wrong in any part", async () => {
+  const other = await issueCertificate(authority, ecdsa.publicKey, ANN);
+  const twice = new Uint8Array([...odd("a", []), ...odd("a", [])]);
+  const refused: [string, Uint8Array, string][] = [
+    ["no kind", forged({ kind: new Uint8Array([0]) }), "neither a user nor a host"],
+    ["another kind", forged({ kind: new Uint8Array([3]) }), "neither a user nor a host"],
+    ["bytes behind", forged({ behind: new Uint8Array(1) }), "1 bytes too many"],
+    ["half a principal", forged({ principals: new Uint8Array([0, 0, 0, 9]) }), "ends too early"],
+    ["half an option", forged({ critical: new Uint8Array([0, 0, 0, 0]) }), "ends too early"],
+    ["an option twice", forged({ critical: twice }), '"a" twice'],
+    ["a NUL in a name", forged({ principals: new Writer().text("ann\0x").take() }), "a NUL"],
+    ["a certified authority", forged({ authority: other.blob }), "is not supported"],
+    ["another authority", forged({ authority: ecdsa.publicKey.blob }), '"ssh-ed25519"'],
+    ["another key's signature", forged({ signature: key.sign("ssh-ed25519", data) }), "is not its"],
+    ["no signature", forged({ signature: new Uint8Array(0) }), "ends too early"],
+    ["another type outside", forged({}, "ssh-rsa-cert-v01@openssh.com"), ""],
+    ["an older version", forged({}, "ssh-ed25519-cert-v00@openssh.com"), "is not supported"],
+  ];
+  for (const [what, blob, message] of refused) {
+    assertThrows(() => parsePublicKey(blob), KeyFormatError, message, what);
+  }
+});
+
+Deno.test("a certificate that is changed in any byte, or cut at any, is refused", async () => {
+  const { blob } = await issueCertificate(authority, key.publicKey, ANN);
+  for (let at = 0; at < blob.length; at++) {
+    const changed = blob.slice();
+    changed[at]! ^= 1;
+    assertThrows(() => parsePublicKey(changed), KeyFormatError);
+    assertThrows(() => parsePublicKey(blob.subarray(0, at)), KeyFormatError);
+  }
+});
+
+Deno.test("a certificate equals itself alone, not its key", async () => {
+  const one = await issueCertificate(authority, key.publicKey, ANN);
+  const two = await issueCertificate(authority, key.publicKey, ANN);
+  assert(one.equals(parsePublicKey(one.blob)));
+  assert(!one.equals(two));
+  assert(!one.equals(key.publicKey));
+  assertEquals(one.fingerprint(), key.publicKey.fingerprint());
+  assertEquals([one.comment, two.comment], ["me@home", "me@home"]);
+});
+
+Deno.test("every signature algorithm has its name in certificates", () => {
+  assertEquals(CERTIFICATE_ALGORITHMS.map(plainAlgorithm), SIGNATURE_ALGORITHMS);
+  assertEquals(plainAlgorithm("none"), "none");
+});
+
+Deno.test("a private key cannot be read from a certificate's type", () => {
+  const section = new Writer().text("ssh-ed25519-cert-v01@openssh.com").take();
+  const text = `-----BEGIN OPENSSH PRIVATE KEY-----\n${section.toBase64()}\n` +
+    "-----END OPENSSH PRIVATE KEY-----\n";
+  assertThrows(() => importPrivateKey(text), KeyFormatError);
+});
