@@ -63,7 +63,7 @@ export {
   type PublicKeyOptions,
 } from "./lib/auth/method.ts";
 export * from "./lib/agent/mod.ts";
-export type { PrivateKey, Signer } from "./lib/keys/private_key.ts";
+export type { PrivateKey, Signer, SignOptions } from "./lib/keys/private_key.ts";
 export type { PublicKey } from "./lib/keys/public_key.ts";
 export { Command, type CommandOptions } from "./lib/session/command.ts";
 export {
@@ -107,6 +107,7 @@ export type {
 export type { WindowOptions } from "./lib/connection/connection.ts";
 export type { AlgorithmOptions } from "./lib/crypto/suite.ts";
 export type { RekeyLimits } from "./lib/transport/transport.ts";
+export type { HostProof } from "./lib/transport/link.ts";
 export type { ByteStreams } from "./lib/transport/socket.ts";
 export { SftpClient } from "./lib/sftp/client.ts";
 export type { ExportOptions } from "./lib/keys/private_key.ts";

@@ -1,10 +1,11 @@
-import type { AuthMethod } from "../auth/method.ts";
+import type { AuthDialog, AuthMethod } from "../auth/method.ts";
 import { publicKey } from "../auth/public_key.ts";
 import { AuthError } from "../errors.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { UserauthFailure } from "../wire/messages.ts";
 import { MSG } from "../wire/numbers.ts";
 import { type AgentClient, connectAgent } from "./client.ts";
+import { tryBind } from "./session_bind.ts";
 import type { AgentAddress } from "./source.ts";
 
 const METHOD = "publickey";
@@ -48,8 +49,11 @@ export function agent(address?: AgentAddress, options: AgentAuthOptions = {}): A
   return {
     name: METHOD,
     async authenticate(dialog) {
-      await using client = await reached(address, options.timeout);
-      const keys = (await listed(client)).filter((key) => only(key.publicKey)).slice(0, limit);
+      const { signal } = dialog;
+      await using client = await reached(address, dialog, options);
+      const keys = (await client.identities({ signal }).catch(unusable(signal))).filter((key) =>
+        only(key.publicKey)
+      ).slice(0, limit);
       let refusal: Uint8Array | null = null;
       let problem = new AuthError("The agent holds no key to log in with");
       for (const key of keys) {
@@ -75,16 +79,28 @@ function goesOn(answer: Uint8Array): boolean {
   return !partial && remaining.includes(METHOD);
 }
 
-function reached(address: AgentAddress | undefined, timeout?: number): Promise<AgentClient> {
-  return connectAgent(address, timeout === undefined ? {} : { timeout }).catch(unusable);
+/** A connection to the agent that is bound to the session. */
+async function reached(
+  address: AgentAddress | undefined,
+  { host, signal }: AuthDialog,
+  { timeout }: AgentAuthOptions,
+): Promise<AgentClient> {
+  const options = { signal, ...(timeout !== undefined && { timeout }) };
+  const client = await connectAgent(address, options).catch(unusable(signal));
+  try {
+    await tryBind(client, host, { signal });
+    return client;
+  } catch (error) {
+    client.close();
+    return unusable(signal)(error);
+  }
 }
 
-function listed(client: AgentClient): ReturnType<AgentClient["identities"]> {
-  return client.identities().catch(unusable);
-}
-
-/** Whatever is wrong with the agent, other credentials are tried. */
-function unusable(cause: unknown): never {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  throw new AuthError(`Cannot use the agent: ${why}`, { cause });
+/** Whatever is wrong with the agent, other credentials are tried; but not after an abort. */
+function unusable(signal: AbortSignal): (cause: unknown) => never {
+  return (cause) => {
+    signal.throwIfAborted();
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new AuthError(`Cannot use the agent: ${why}`, { cause });
+  };
 }

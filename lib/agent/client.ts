@@ -2,27 +2,31 @@ import { abortable } from "../auth/abort.ts";
 import {
   ClosedError,
   ConnectError,
-  KeyFormatError,
   printable,
   ProtocolError,
   RequestDeniedError,
 } from "../errors.ts";
-import type { Signer } from "../keys/private_key.ts";
-import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
+import type { PrivateKey, Signer } from "../keys/private_key.ts";
+import type { PublicKey } from "../keys/public_key.ts";
 import { decodeSignature } from "../keys/signature.ts";
+import type { HostProof } from "../transport/link.ts";
 import type { Socket } from "../transport/socket.ts";
-import { Reader } from "../wire/reader.ts";
+import { encodeAddedKey, type KeyConstraints } from "./added_key.ts";
+import { decodeExtensionAnswer, decodeExtensionNames, decodeIdentities } from "./answers.ts";
 import { Frames } from "./frames.ts";
 import {
-  AGENT,
   AgentFailure,
   AgentSuccess,
+  Extension,
+  ExtensionFailure,
   flagsOf,
-  IdentitiesAnswer,
   Lock,
+  QUERY,
   RemoveAll,
   RemoveIdentity,
   RequestIdentities,
+  SESSION_BIND,
+  SessionBind,
   SignRequest,
   SignResponse,
   Unlock,
@@ -32,8 +36,8 @@ import { type AgentAddress, openAgent } from "./source.ts";
 /** How long one answer may take, in milliseconds: somebody may have to confirm or touch something. */
 const ANSWER_TIMEOUT_MS = 60_000;
 
-/** The most keys that an agent may list: OpenSSH's own limit. */
-const MAX_IDENTITIES = 2048;
+/** The ways to say no. */
+const REFUSALS = [AgentFailure, ExtensionFailure];
 
 /** How to talk to an agent. */
 export interface AgentOptions {
@@ -130,7 +134,7 @@ export class AgentClient implements AsyncDisposable {
     const keys = await this.#exchange("list its keys", request, decodeIdentities, options);
     return keys.map((publicKey): Signer => ({
       publicKey,
-      sign: (algorithm, data) => this.sign(publicKey, algorithm, data),
+      sign: (algorithm, data, options) => this.sign(publicKey, algorithm, data, options),
     }));
   }
 
@@ -159,6 +163,24 @@ export class AgentClient implements AsyncDisposable {
       if (label === algorithm) return signature;
       throw new ProtocolError(`Agent signed by "${printable(label, 64)}", not "${algorithm}"`);
     }, options);
+  }
+
+  /**
+   * Gives the agent a private key; one that it holds already gets the constraints.
+   *
+   * @throws {RequestDeniedError} If it refuses the key or a constraint
+   */
+  async add(
+    key: PrivateKey,
+    constraints: KeyConstraints = {},
+    options: AgentRequestOptions = {},
+  ): Promise<void> {
+    const request = encodeAddedKey(key, constraints);
+    try {
+      await this.#command("add the key", request, options);
+    } finally {
+      request.fill(0);
+    }
   }
 
   /**
@@ -197,6 +219,51 @@ export class AgentClient implements AsyncDisposable {
   async unlock(passphrase: string, options: AgentRequestOptions = {}): Promise<void> {
     const request = Unlock.encode({ passphrase: new TextEncoder().encode(passphrase) });
     await this.#command("unlock", request, options);
+  }
+
+  /**
+   * Sends a request that only some agents know (RFC 9987 §5.8).
+   *
+   * @param name The extension's name, such as `"session-bind@openssh.com"`
+   * @param contents What follows the name
+   * @returns What the agent answers, often nothing
+   * @throws {RequestDeniedError} If it does not know the extension, or refuses
+   */
+  async extension(
+    name: string,
+    contents: Uint8Array = new Uint8Array(0),
+    options: AgentRequestOptions = {},
+  ): Promise<Uint8Array> {
+    const request = Extension.encode({ name, contents });
+    const decode = (answer: Uint8Array) => decodeExtensionAnswer(answer, name);
+    return await this.#exchange(`do ${printable(name, 64)}`, request, decode, options);
+  }
+
+  /**
+   * The names of the agent's extensions.
+   *
+   * @throws {RequestDeniedError} If it does not tell, as OpenSSH's before 10.1
+   */
+  async extensions(options: AgentRequestOptions = {}): Promise<string[]> {
+    return decodeExtensionNames(await this.extension(QUERY, undefined, options));
+  }
+
+  /**
+   * Tells the agent whom this connection to it is used for, so that it can hold keys to certain hosts
+   * (OpenSSH's session-bind).
+   *
+   * @param host Whom the session is with
+   * @param forwarding Whether the agent is lent to that host, not used to log in to it
+   * @throws {RequestDeniedError} If the agent knows no sessions, or refuses this one
+   */
+  async bindSession(
+    host: HostProof,
+    { forwarding = false, ...options }: AgentRequestOptions & { readonly forwarding?: boolean } =
+      {},
+  ): Promise<void> {
+    const { hostKey: { blob: hostKey }, sessionId, signature } = host;
+    const contents = SessionBind.encode({ hostKey, sessionId, signature, forwarding });
+    await this.extension(SESSION_BIND, contents, options);
   }
 
   /** Disconnects; requests under way fail. */
@@ -248,8 +315,9 @@ export class AgentClient implements AsyncDisposable {
       await this.#frames.write(request);
       const answer = await this.#frames.read();
       if (answer === null) throw new ConnectError("The agent closed the connection");
-      if (answer[0] !== AGENT.FAILURE) return { value: decode(answer) };
-      AgentFailure.decode(answer);
+      const refusal = REFUSALS.find(({ number }) => number === answer[0]);
+      if (refusal === undefined) return { value: decode(answer) };
+      refusal.decode(answer);
       return null;
     } catch (error) {
       throw this.#end(error);
@@ -265,22 +333,4 @@ export class AgentClient implements AsyncDisposable {
     this.#socket.close();
     return this.#over.error;
   }
-}
-
-function decodeIdentities(answer: Uint8Array): PublicKey[] {
-  const { count, keys } = IdentitiesAnswer.decode(answer);
-  if (count > MAX_IDENTITIES) throw new ProtocolError(`Agent lists ${count} keys`);
-  const reader = new Reader(keys);
-  const found: PublicKey[] = [];
-  for (let left = count; left > 0; left--) {
-    const blob = reader.string();
-    const comment = reader.text();
-    try {
-      found.push(parsePublicKey(blob, comment));
-    } catch (error) {
-      if (!(error instanceof KeyFormatError)) throw error;
-    }
-  }
-  reader.end();
-  return found;
 }

@@ -3,7 +3,10 @@ import type { Connection } from "../connection/connection.ts";
 import { ClosedError, RequestDeniedError } from "../errors.ts";
 import { type Socket, streamSocket } from "../transport/socket.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
+import type { HostProof } from "../transport/link.ts";
+import { AgentClient } from "./client.ts";
 import { relay } from "./relay.ts";
+import { tryBind } from "./session_bind.ts";
 import { type AgentAddress, openAgent } from "./source.ts";
 
 /** What a session asks for its agent with, and what the server's connections to it are. */
@@ -38,11 +41,14 @@ interface Loan {
 /** The agent that a client lends to its server, one at a time: a connection to it names no session. */
 export class AgentForwarding {
   readonly #connection: Connection;
+  readonly #host: HostProof;
   #loan: Loan | null = null;
   #granted = false;
 
-  constructor(connection: Connection) {
+  /** @param host Whom the agent is lent to */
+  constructor(connection: Connection, host: HostProof) {
     this.#connection = connection;
+    this.#host = host;
   }
 
   /**
@@ -97,8 +103,9 @@ export class AgentForwarding {
     }
     loan.connections++;
     try {
-      if (typeof loan.agent === "function") await handOver(open, loan.agent, loan.end.signal);
-      else await connectTo(open, loan.agent === true ? undefined : loan.agent, loan.end.signal);
+      const { agent, end: { signal } } = loan;
+      if (typeof agent === "function") await handOver(open, agent, signal);
+      else await connectTo(open, agent === true ? undefined : agent, this.#host, signal);
     } finally {
       loan.connections--;
     }
@@ -108,6 +115,7 @@ export class AgentForwarding {
 async function connectTo(
   open: IncomingOpen,
   address: AgentAddress | undefined,
+  host: HostProof,
   signal: AbortSignal,
 ): Promise<void> {
   let agent: Socket;
@@ -116,10 +124,16 @@ async function connectTo(
   } catch {
     return open.reject(OPEN_FAILURE.CONNECT_FAILED, "The agent cannot be reached");
   }
+  const channel = open.accept();
+  const close = () => agent.close();
+  channel.closed.then(close, close);
   try {
-    await relay(streamSocket(open.accept()), agent, signal);
+    await tryBind(new AgentClient(agent), host, { forwarding: true, signal });
+    await relay(streamSocket(channel), agent, signal);
+  } catch (error) {
+    channel.abort(error);
   } finally {
-    agent.close();
+    close();
   }
 }
 

@@ -5,7 +5,7 @@ import { RequestDeniedError } from "../errors.ts";
 import type { Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { type ByteStreams, streamSocket } from "../transport/socket.ts";
-import type { KeyConstraints } from "./held_key.ts";
+import type { KeyConstraints } from "./added_key.ts";
 import { serveAgent } from "./serve.ts";
 import type { AgentConnectOptions, AgentSource } from "./source.ts";
 

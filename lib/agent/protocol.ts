@@ -1,5 +1,5 @@
 /** The messages between an agent and its clients (RFC 9987 §5), each with its row. */
-import { message, rest, string, uint32 } from "../wire/message.ts";
+import { boolean, layout, message, rest, string, text, uint32 } from "../wire/message.ts";
 
 /** Message numbers of requests, and of the answers that more than one request has. */
 export const AGENT = {
@@ -13,6 +13,9 @@ export const AGENT = {
   LOCK: 22,
   UNLOCK: 23,
   ADD_ID_CONSTRAINED: 25,
+  EXTENSION: 27,
+  EXTENSION_FAILURE: 28,
+  EXTENSION_RESPONSE: 29,
 } as const;
 
 export const AgentFailure = message("AGENT_FAILURE", AGENT.FAILURE, {});
@@ -30,6 +33,24 @@ export const RemoveIdentity = message("REMOVE_IDENTITY", AGENT.REMOVE_IDENTITY, 
 export const RemoveAll = message("REMOVE_ALL_IDENTITIES", AGENT.REMOVE_ALL_IDENTITIES, {});
 export const Lock = message("LOCK", AGENT.LOCK, { passphrase: string });
 export const Unlock = message("UNLOCK", AGENT.UNLOCK, { passphrase: string });
+
+// RFC 9987 §5.8
+export const Extension = message("EXTENSION", AGENT.EXTENSION, { name: text, contents: rest });
+export const ExtensionFailure = message("EXTENSION_FAILURE", AGENT.EXTENSION_FAILURE, {});
+export const ExtensionResponse = message("EXTENSION_RESPONSE", AGENT.EXTENSION_RESPONSE, {
+  name: text,
+  contents: rest,
+});
+/** Asks which extensions there are. */
+export const QUERY = "query";
+/** OpenSSH PROTOCOL.agent §1: tells the agent whom its client talks to. */
+export const SESSION_BIND = "session-bind@openssh.com";
+export const SessionBind = layout({
+  hostKey: string,
+  sessionId: string,
+  signature: string,
+  forwarding: boolean,
+});
 
 /** What a key may be bound to when it is added (RFC 9987 §5.2.7); all others are refused. */
 export const CONSTRAIN = { LIFETIME: 1, CONFIRM: 2 } as const;

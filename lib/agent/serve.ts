@@ -4,21 +4,27 @@ import type { PublicKey } from "../keys/public_key.ts";
 import type { Socket } from "../transport/socket.ts";
 import { Writer } from "../wire/writer.ts";
 import { Frames, MAX_AGENT_MESSAGE } from "./frames.ts";
-import { decodeAddedKey, type KeyConstraints } from "./held_key.ts";
+import { decodeAddedKey, type KeyConstraints } from "./added_key.ts";
 import {
   AGENT,
   AgentFailure,
   AgentSuccess,
   algorithmOf,
+  Extension,
+  ExtensionFailure,
+  ExtensionResponse,
   IdentitiesAnswer,
   Lock,
+  QUERY,
   RemoveAll,
   RemoveIdentity,
   RequestIdentities,
+  SESSION_BIND,
   SignRequest,
   SignResponse,
   Unlock,
 } from "./protocol.ts";
+import { MAX_BINDINGS, readBinding, type SessionBinding } from "./session_bind.ts";
 
 /** What an agent does with its keys. */
 export interface KeyHolder {
@@ -28,6 +34,15 @@ export interface KeyHolder {
   clear(): void;
   lock(passphrase: Uint8Array): boolean;
   unlock(passphrase: Uint8Array): Promise<boolean>;
+}
+
+/** One client of an agent. */
+interface Conversation {
+  readonly keys: KeyHolder;
+  /** Whether it is on another machine: it may list keys and sign, no more. */
+  forwarded: boolean;
+  /** The sessions that it is used for, as it has proved. */
+  readonly bindings: SessionBinding[];
 }
 
 /**
@@ -42,9 +57,10 @@ export async function serveAgent(
   forwarded: boolean,
 ): Promise<void> {
   const frames = new Frames(socket);
+  const conversation: Conversation = { keys, forwarded, bindings: [] };
   try {
     for (let request; (request = await frames.read()) !== null;) {
-      const answer = await answerTo(request, keys, forwarded).catch(() => null);
+      const answer = await answerTo(request, conversation).catch(() => null);
       request.fill(0); // a private key or a passphrase may be in it
       const fits = answer !== null && answer.length <= MAX_AGENT_MESSAGE;
       await frames.write(fits ? answer : AgentFailure.encode({}));
@@ -55,20 +71,48 @@ export async function serveAgent(
 }
 
 /** The answer; null or an error is a refusal, as it is for requests that are unknown here. */
-async function answerTo(
-  request: Uint8Array,
-  keys: KeyHolder,
-  forwarded: boolean,
-): Promise<Uint8Array | null> {
+async function answerTo(request: Uint8Array, client: Conversation): Promise<Uint8Array | null> {
+  const { keys, forwarded } = client;
   switch (request[0]) {
     case AGENT.REQUEST_IDENTITIES:
       RequestIdentities.decode(request);
       return encodeIdentities(keys.identities());
     case AGENT.SIGN_REQUEST:
       return await sign(keys, SignRequest.decode(request));
+    case AGENT.EXTENSION:
+      return extend(Extension.decode(request), client);
     default:
       return !forwarded && await manage(request, keys) ? AgentSuccess.encode({}) : null;
   }
+}
+
+/** RFC 9987 §5.8; null for an extension that is unknown here. */
+function extend(
+  { name, contents }: { name: string; contents: Uint8Array },
+  client: Conversation,
+): Uint8Array | null {
+  switch (name) {
+    case QUERY: {
+      const names = new Writer().text(SESSION_BIND);
+      return ExtensionResponse.encode({ name, contents: names.take() });
+    }
+    case SESSION_BIND:
+      return bind(contents, client) ? AgentSuccess.encode({}) : ExtensionFailure.encode({});
+    default:
+      return null;
+  }
+}
+
+/** OpenSSH PROTOCOL.agent §1: who has bound a connection to log in binds it to nothing else. */
+function bind(contents: Uint8Array, client: Conversation): boolean {
+  const binding = readBinding(contents);
+  const { bindings } = client;
+  if (binding === null || bindings.length >= MAX_BINDINGS) return false;
+  const last = bindings.at(-1);
+  if (last !== undefined && !last.forwarding) return equals(last.sessionId, binding.sessionId);
+  bindings.push(binding);
+  if (binding.forwarding) client.forwarded = true;
+  return true;
 }
 
 async function manage(request: Uint8Array, keys: KeyHolder): Promise<boolean> {

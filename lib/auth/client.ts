@@ -81,12 +81,14 @@ class ClientConversation {
   readonly #link: Link;
   readonly #options: ClientAuthOptions;
   readonly #signatureAlgorithms: readonly string[] | null;
+  readonly #signal: AbortSignal;
   #sent = 0;
   #bannerLeft = MAX_BANNER;
 
   constructor(link: Link, options: ClientAuthOptions) {
     this.#link = link;
     this.#options = options;
+    this.#signal = options.signal ?? new AbortController().signal;
     const list = link.extensions.get("server-sig-algs");
     this.#signatureAlgorithms = list ? new TextDecoder().decode(list).split(",") : null;
   }
@@ -96,6 +98,8 @@ class ClientConversation {
     return {
       user,
       sessionId: this.#link.sessionId,
+      host: this.#link.host,
+      signal: this.#signal,
       signatureAlgorithms: this.#signatureAlgorithms,
       request: (data) =>
         this.#exchange(UserauthRequest.encode({ user, service: SERVICE, method, data })),
@@ -105,7 +109,7 @@ class ClientConversation {
 
   async #exchange(message: Uint8Array): Promise<Uint8Array> {
     // Who gave up while a password was being typed has not sent it.
-    this.#options.signal?.throwIfAborted();
+    this.#signal.throwIfAborted();
     if (++this.#sent > MAX_CLIENT_AUTH_ATTEMPTS) {
       throw new ProtocolError(
         `The server asks for more than ${MAX_CLIENT_AUTH_ATTEMPTS} authentication messages`,

@@ -1,3 +1,5 @@
+import type { HostProof } from "../transport/link.ts";
+
 /**
  * What a credential talks to while it is being tried: the server, by whole messages. Banners are
  * taken out before.
@@ -7,6 +9,10 @@ export interface AuthDialog {
   readonly user: string;
   /** The session's identifier, which public key signatures are over. */
   readonly sessionId: Uint8Array;
+  /** Whom the session is with, for what signs elsewhere. */
+  readonly host: HostProof;
+  /** Aborted when logging in is given up: what a credential waits for then is not needed any more. */
+  readonly signal: AbortSignal;
   /** The signature algorithms that the server says it accepts, or null if it said nothing. */
   readonly signatureAlgorithms: readonly string[] | null;
   /** Sends a USERAUTH_REQUEST with the method's own fields; the server's answer. */

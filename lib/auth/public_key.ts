@@ -55,7 +55,7 @@ export function publicKey(key: Signer, options: PublicKeyOptions = {}): AuthMeth
         service: SERVICE,
         method: METHOD,
       });
-      const signature = await sign(key, algorithm, signed);
+      const signature = await sign(key, algorithm, signed, dialog.signal);
       return dialog.request(PublicKeyAuth.encode({ ...request, signature }));
     },
   };
@@ -74,10 +74,16 @@ function chooseAlgorithm(key: Signer, accepted: readonly string[] | null): strin
   return choice;
 }
 
-async function sign(key: Signer, algorithm: string, data: Uint8Array): Promise<Uint8Array> {
+async function sign(
+  key: Signer,
+  algorithm: string,
+  data: Uint8Array,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
   try {
-    return await key.sign(algorithm, data);
+    return await key.sign(algorithm, data, { signal });
   } catch (cause) {
+    signal.throwIfAborted();
     throw new AuthError(`Cannot sign with the key ${key.publicKey.fingerprint()}`, { cause });
   }
 }

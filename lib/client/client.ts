@@ -89,7 +89,7 @@ export class Client implements AsyncDisposable {
     this.#transport = transport;
     this.#connection = connection;
     this.#forwarding = new Forwarding(connection, transport.closed);
-    this.#agents = new AgentForwarding(connection);
+    this.#agents = new AgentForwarding(connection, transport.host);
     this.#finished = finished;
     this.#login = login;
     this.closed = transport.closed.then((cause) => {

@@ -34,6 +34,7 @@ export {
   importPrivateKey,
   type PrivateKey,
   type Signer,
+  type SignOptions,
 } from "./private_key.ts";
 export {
   type Certificate,

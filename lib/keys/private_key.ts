@@ -15,12 +15,40 @@ export type { GeneratedKeyType };
 /** Rounds of bcrypt when a key is encrypted: what `ssh-keygen` does today. */
 const BCRYPT_ROUNDS = 24;
 
+/**
+ * Options of one signature.
+ *
+ * @example
+ * ```ts
+ * import { generateKey, type Signer, type SignOptions } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using key = await generateKey("ed25519");
+ * const remote: Signer = {
+ *   publicKey: key.publicKey,
+ *   sign(algorithm, data, { signal }: SignOptions = {}) {
+ *     signal?.throwIfAborted();
+ *     return key.sign(algorithm, data);
+ *   },
+ * };
+ * assertEquals((await remote.sign("ssh-ed25519", new Uint8Array(1))).length, 83);
+ * ```
+ */
+export interface SignOptions {
+  /** Gives up waiting for a signature that is made elsewhere, such as in an agent. */
+  readonly signal?: AbortSignal;
+}
+
 /** What makes signatures: a private key here, or one in an agent. */
 export interface Signer {
   /** The public half. */
   readonly publicKey: PublicKey;
   /** Signs `data` by one of the key's algorithms; the answer is a blob with the label. */
-  sign(algorithm: string, data: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  sign(
+    algorithm: string,
+    data: Uint8Array,
+    options?: SignOptions,
+  ): Uint8Array | Promise<Uint8Array>;
 }
 
 /** A private key in memory; disposing wipes it. */

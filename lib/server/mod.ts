@@ -38,6 +38,6 @@ export type {
 } from "../auth/policy.ts";
 export type { Prompt } from "../auth/prompts.ts";
 export type { PublicKey } from "../keys/public_key.ts";
-export type { ExportOptions, PrivateKey, Signer } from "../keys/private_key.ts";
+export type { ExportOptions, PrivateKey, Signer, SignOptions } from "../keys/private_key.ts";
 export { localFiles } from "../sftp/local_files.ts";
 export type { SftpBackend } from "../sftp/backend.ts";

@@ -46,6 +46,8 @@ export interface KeyExchangeRun {
 export interface Session {
   readonly id: Uint8Array;
   readonly hostKey: PublicKey;
+  /** The host key's signature of the identifier, which shows an agent whom a session is with. */
+  readonly signature: Uint8Array;
   readonly strict: boolean;
 }
 
@@ -53,6 +55,7 @@ interface Exchanged {
   readonly secret: Uint8Array;
   readonly hash: Uint8Array;
   readonly hostKey: PublicKey;
+  readonly signature: Uint8Array;
 }
 
 /**
@@ -80,8 +83,9 @@ export async function exchangeKeys(run: KeyExchangeRun): Promise<[Session, Agree
 
   const exchange = role === "client" ? initiate : respond;
   const [clientInit, serverInit] = role === "client" ? [mine, theirs] : [theirs, mine];
-  const { secret, hash, hostKey } = await exchange(run, agreed, clientInit, serverInit);
-  const session = run.session ?? { id: hash, hostKey, strict };
+  const exchanged = await exchange(run, agreed, clientInit, serverInit);
+  const { secret, hash, hostKey, signature } = exchanged;
+  const session = run.session ?? { id: hash, hostKey, signature, strict };
 
   const keys = (direction: DirectionKeys["direction"]): DirectionKeys => ({
     ...(direction === "client-to-server" ? agreed.clientToServer : agreed.serverToClient),
@@ -149,7 +153,7 @@ async function initiate(
       `The server changed its host key within the connection, to ${hostKey.fingerprint()}`,
     );
   }
-  return { secret, hash: transcript, hostKey };
+  return { secret, hash: transcript, hostKey, signature: reply.signature };
 }
 
 async function respond(
@@ -176,7 +180,7 @@ async function respond(
   });
   const signature = await signer.sign(agreed.hostKey, transcript);
   run.sink.sendNow(KexEcdhReply.encode({ hostKey: hostKey.blob, publicValue, signature }));
-  return { secret, hash: transcript, hostKey };
+  return { secret, hash: transcript, hostKey, signature };
 }
 
 /** H of RFC 5656 §4 and RFC 8731 §3.1; K goes in as its kex encodes it. */

@@ -33,7 +33,7 @@ import { DISCONNECT, MSG } from "../wire/numbers.ts";
 import { decodeExtInfo } from "./ext_info.ts";
 import { IDENTIFICATION, readIdentification } from "./identification.ts";
 import { exchangeKeys, type Session } from "./key_exchange.ts";
-import { Conversation, type Link, messageName } from "./link.ts";
+import { Conversation, type HostProof, type Link, messageName } from "./link.ts";
 import type { Agreed, Role } from "./negotiation.ts";
 import { readPackets } from "./packet_source.ts";
 import { PacketSink } from "./packet_sink.ts";
@@ -146,6 +146,13 @@ export class Transport {
     return this.#session.id;
   }
 
+  /** What proves whom the session is with; only after the first key exchange. */
+  get host(): HostProof {
+    if (this.#session === null) throw new TypeError("No key exchange yet");
+    const { id, hostKey, signature } = this.#session;
+    return { hostKey, sessionId: id, signature };
+  }
+
   /**
    * Identifies both ends and exchanges the first keys; then packets are read until the end.
    *
@@ -179,6 +186,7 @@ export class Transport {
       send: (payload) => this.sink.send(payload),
       receive: () => auth.receive(),
       sessionId: this.sessionId,
+      host: this.host,
       get extensions() {
         return extensions();
       },

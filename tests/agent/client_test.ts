@@ -166,3 +166,50 @@ Deno.test("Without SSH_AUTH_SOCK there is no agent", async () => {
 Deno.test("An agent's socket that is not there is an error with its path", async () => {
   await assertRejects(() => connectAgent("/nowhere/agent"), ConnectError, '"/nowhere/agent"');
 });
+
+Deno.test("A key given to an agent signs there, and its constraints go with it", async () => {
+  const asked: string[] = [];
+  using keyring = new Keyring({ confirm: (key) => asked.push(key.comment) > 0 });
+  await using agent = await connectAgent(keyring);
+  for (const type of ["ed25519", "ecdsa-p256", "rsa"] as const) {
+    using key = await generateKey(type, { comment: type });
+    await agent.add(key, { confirm: true, lifetime: 3_600_000 });
+  }
+  const keys = await agent.identities();
+  assertEquals(keys.map(({ publicKey }) => publicKey.comment), ["ed25519", "ecdsa-p256", "rsa"]);
+  for (const { publicKey, sign } of keys) {
+    const [algorithm] = publicKey.algorithms;
+    assert(publicKey.verify(algorithm!, data, await sign(algorithm!, data)));
+  }
+  assertEquals(asked, ["ed25519", "ecdsa-p256", "rsa"]);
+});
+
+Deno.test("A lifetime that no constraint can say is the caller's error", async () => {
+  using key = await generateKey();
+  await using agent = await connectAgent(answering(SUCCESS));
+  for (const lifetime of [-1000, NaN, 2 ** 32 * 1000]) {
+    await assertRejects(() => agent.add(key, { lifetime }), RangeError, "Lifetime must be");
+  }
+});
+
+Deno.test("An agent tells its extensions, or that it does not", async () => {
+  using keyring = new Keyring();
+  await using agent = await connectAgent(keyring);
+  assertEquals(await agent.extensions(), ["session-bind@openssh.com"]);
+  await assertRejects(() => agent.extension("dance@example.com"), RequestDeniedError, "dance");
+  await using older = await connectAgent(answering(framed(28)));
+  await assertRejects(() => older.extensions(), RequestDeniedError);
+});
+
+const answers: [string, number[], string][] = [
+  ["another extension's answer", [29, 0, 0, 0, 1, 120], 'the extension "x"'],
+  ["half a list", [6, 0, 0, 0, 9, 1], "ends too early"],
+  ["a list of keys", [12, 0, 0, 0, 0], "Expected EXTENSION_RESPONSE"],
+  ["too many names", [6, ...new Array(4 * 257).fill(0)], "too many extensions"],
+];
+for (const [name, answer, message] of answers) {
+  Deno.test(`An agent that answers a query by ${name} is an error`, async () => {
+    await using agent = await connectAgent(answering(framed(...answer)));
+    await assertRejects(() => agent.extensions(), ProtocolError, message);
+  });
+}

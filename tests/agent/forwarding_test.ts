@@ -18,6 +18,7 @@ import {
   ChannelOpenFailure,
 } from "../../lib/wire/messages.ts";
 import { MSG, OPEN_FAILURE } from "../../lib/wire/numbers.ts";
+import { linkPair } from "../auth/link_pair.ts";
 import { rawWorld } from "../connection/raw_world.ts";
 import { comments, fakeAgent } from "./world.ts";
 
@@ -154,7 +155,7 @@ Deno.test("A server is refused an agent's channel before and after one is forwar
   await using world = await rawWorld("client");
   const { raw, connection } = world;
   const watched = fakeAgent(() => Promise.resolve());
-  const forwarding = new AgentForwarding(connection);
+  const forwarding = new AgentForwarding(connection, linkPair().client.host);
   const refusal = async () => {
     const open = { type: AGENT_CHANNEL, sender: 7, window: 1024, maxPacket: 1024 };
     raw.send(ChannelOpen.encode({ ...open, data: new Uint8Array(0) }));

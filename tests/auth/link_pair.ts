@@ -1,8 +1,18 @@
-import type { Link } from "../../lib/transport/link.ts";
+import { generateKey } from "../../lib/keys/mod.ts";
+import type { HostProof, Link } from "../../lib/transport/link.ts";
+
+const sessionId = new Uint8Array(32).fill(7);
+const hostKey = await generateKey("ed25519");
+const host: HostProof = {
+  hostKey: hostKey.publicKey,
+  sessionId,
+  signature: hostKey.sign("ssh-ed25519", sessionId),
+};
 
 /** One end of a connection in memory: what it sends, the other receives. */
 export class MemoryLink implements Link {
-  readonly sessionId: Uint8Array = new Uint8Array(32).fill(7);
+  readonly sessionId: Uint8Array = sessionId;
+  readonly host: HostProof = host;
   readonly extensions = new Map<string, Uint8Array>();
   /** Everything that this end has sent. */
   readonly sent: Uint8Array[] = [];

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   agent,
+  AuthError,
   connectAgent,
   Keyring,
   listenAgent,
@@ -22,6 +23,7 @@ import { tempFolder } from "./temp.ts";
 
 const lending: Partial<ServeOptions> = { forward: { agent: () => true } };
 const LIST = "ssh-add -l; echo $?";
+const data = new TextEncoder().encode("to sign");
 
 /** The key that the harness's servers let in, in a keyring of ours. */
 async function userKeyring(kind: KeyKind = "ed25519"): Promise<Keyring> {
@@ -65,6 +67,52 @@ await peerTest(["ssh-agent"], "ssh-agent can be locked, unlocked and emptied", a
   await client.removeAll();
   assertEquals(await client.identities(), []);
 });
+
+await peerTest(
+  ["ssh-agent"],
+  "ssh-agent takes our keys of every type, with constraints",
+  async () => {
+    await using server = await startSshAgent();
+    await using client = await connectAgent(server.path);
+    const env = { SSH_AUTH_SOCK: server.path };
+    for (const kind of KEY_KINDS) {
+      const { path, publicKey } = await keyFile(kind, "user");
+      using key = importPrivateKey(await Deno.readTextFile(path));
+      await client.add(key, kind === "rsa" ? { lifetime: 3_600_000 } : {});
+      assertStringIncludes((await must("ssh-add", ["-L"], { env })).text, publicKey);
+      await must("ssh-add", ["-q", "-T", `${path}.pub`], { env });
+    }
+    using asking = importPrivateKey(
+      await Deno.readTextFile((await keyFile("ed25519", "asking")).path),
+    );
+    await client.add(asking, { confirm: true });
+    // Nobody is there to say yes.
+    const [key] = (await client.identities()).slice(-1);
+    assertEquals(key!.publicKey.comment, "asking_ed25519");
+    await assertRejects(async () => await key!.sign("ssh-ed25519", data), RequestDeniedError);
+  },
+);
+
+await peerTest(
+  ["sshd", "ssh-agent"],
+  "ssh-agent's key that is for one host logs in to that one only",
+  async () => {
+    await using server = await startSshd();
+    await using keys = await startSshAgent();
+    await must("ssh-add", [
+      ...["-q", "-H", server.knownHosts!, "-h", `[127.0.0.1]:${server.port}`],
+      (await keyFile("ed25519", "user")).path,
+    ], { env: { SSH_AUTH_SOCK: keys.path } });
+    await using host = await connectTo(server, { auth: [agent(keys.path)] });
+    assertEquals(await host.run("echo in"), "in");
+    // The servers of the harness share their keys: so one with a key that the other has not.
+    const stranger = (await keyFile("ed25519", "stranger")).path;
+    const hostKey = importPrivateKey(await Deno.readTextFile(stranger));
+    await using other = await startOurs({ hostKeys: [hostKey] });
+    const options = { auth: [agent(keys.path)], hostKeys: hostKey.publicKey };
+    await assertRejects(() => connectTo(other, options), AuthError);
+  },
+);
 
 await peerTest(["ssh-agent"], "ssh-agent that dies is an error", async () => {
   const server = await agentWithUserKey();
@@ -255,11 +303,29 @@ await peerTest(["ssh-agent"], "ssh-add manages our keyring", async () => {
   }
   await add("-q", "-d", (await keyFile("rsa", "user")).path);
   assertEquals(keyring.identities().length, 3);
+  await lockAndUnlock(env);
   await add("-q", "-c", "-t", "1h", (await keyFile("rsa", "user")).path);
   assertEquals(keyring.identities().length, 4);
   await add("-q", "-D");
   assertEquals(keyring.identities(), []);
 });
+
+/** `ssh-add -x` and `-X`; a program answers what they ask. */
+async function lockAndUnlock(env: Record<string, string>): Promise<void> {
+  await using folder = await tempFolder();
+  const asking = async (word: string) => ({
+    ...env,
+    SSH_ASKPASS: await folder.write(word, `#!/bin/sh\necho ${word}\n`, 0o700),
+    SSH_ASKPASS_REQUIRE: "force",
+    DISPLAY: "none",
+  });
+  const before = (await must("ssh-add", ["-L"], { env })).text;
+  await must("ssh-add", ["-x"], { env: await asking("sesame") });
+  assertEquals((await run("ssh-add", ["-L"], { env })).code, 1);
+  assertEquals((await run("ssh-add", ["-X"], { env: await asking("guess") })).code, 1);
+  await must("ssh-add", ["-X"], { env: await asking("sesame") });
+  assertEquals((await must("ssh-add", ["-L"], { env })).text, before);
+}
 
 await peerTest(["sshd", "ssh"], "ssh logs in with the keys of our keyring", async (t) => {
   for (const kind of KEY_KINDS) await t.step(kind, () => logInWithKeyring(kind));

@@ -1,10 +1,16 @@
 import { printable, ProtocolError } from "../errors.ts";
+import { removeArmor } from "../keys/armor.ts";
 import { readPrivateParts } from "../keys/key_types.ts";
-import type { Signer } from "../keys/private_key.ts";
+import { decodeOpenssh, type OpenedKey } from "../keys/openssh_format.ts";
+import type { PrivateKey, Signer } from "../keys/private_key.ts";
 import { parsePublicKey } from "../keys/public_key.ts";
 import { encodeSignature } from "../keys/signature.ts";
 import { Reader } from "../wire/reader.ts";
+import { Writer } from "../wire/writer.ts";
 import { AGENT, CONSTRAIN } from "./protocol.ts";
+
+/** The longest lifetime that a constraint can say, in seconds: 136 years. */
+const MAX_LIFETIME = 2 ** 32 - 1;
 
 /** How a key in a keyring may be used. */
 export interface KeyConstraints {
@@ -70,4 +76,38 @@ function readConstraints(reader: Reader): KeyConstraints {
     }
   }
   return constraints;
+}
+
+/**
+ * ADD_IDENTITY, or ADD_ID_CONSTRAINED if there are constraints; the caller wipes it.
+ *
+ * @throws {RangeError} If the lifetime is none
+ */
+export function encodeAddedKey(key: PrivateKey, constraints: KeyConstraints): Uint8Array {
+  const { lifetime, confirm = false } = constraints;
+  const constrained = lifetime !== undefined || confirm;
+  const opened = openKey(key);
+  const writer = new Writer(opened.secret.length + 4 * opened.comment.length + 64)
+    .u8(constrained ? AGENT.ADD_ID_CONSTRAINED : AGENT.ADD_IDENTITY)
+    .bytes(opened.secret).text(opened.comment);
+  opened.secret.fill(0);
+  if (lifetime !== undefined) writer.u8(CONSTRAIN.LIFETIME).u32(seconds(lifetime));
+  if (confirm) writer.u8(CONSTRAIN.CONFIRM);
+  return writer.take();
+}
+
+/** The key's private section: what its own export has, without armour. */
+function openKey(key: PrivateKey): OpenedKey {
+  const { bytes } = removeArmor(key.export());
+  try {
+    return decodeOpenssh(bytes, undefined);
+  } finally {
+    bytes.fill(0);
+  }
+}
+
+function seconds(milliseconds: number): number {
+  const seconds = Math.ceil(milliseconds / 1000);
+  if (seconds >= 0 && seconds <= MAX_LIFETIME) return seconds;
+  throw new RangeError(`Lifetime must be 0 to ${MAX_LIFETIME} s, not ${milliseconds} ms`);
 }
