@@ -13,13 +13,20 @@ export interface Source {
   read(into: Uint8Array): Promise<number | null>;
 }
 
-/** Writes the chunks that `next` gives until its end, which is null. */
+/** Writes what the source gives until its end; the next block is read while one is written. */
 export async function drain(
-  next: () => Promise<Uint8Array | null>,
+  from: (into: Uint8Array) => Promise<number | null>,
   to: Sink,
 ): Promise<void> {
-  for (let chunk; (chunk = await next()) !== null;) {
-    for (let at = 0; at < chunk.length;) at += await to.write(chunk.subarray(at));
+  let block = new Uint8Array(BLOCK);
+  let spare = new Uint8Array(BLOCK);
+  let reading = from(block);
+  for (let n; (n = await reading) !== null;) {
+    const bytes = block.subarray(0, n);
+    [block, spare] = [spare, block];
+    reading = from(block);
+    reading.catch(() => {}); // it is awaited, unless writing fails first
+    for (let at = 0; at < n;) at += await to.write(bytes.subarray(at));
   }
 }
 

@@ -40,8 +40,7 @@ export async function relay(client: Client, to: ForwardTarget): Promise<void> {
   const sending = Deno.stdin.readable.pipeTo(conn.writable, { preventCancel: true });
   // The far side may close first; what is still typed has nowhere to go then.
   sending.catch(() => {});
-  const reader = conn.readable.getReader();
-  await drain(async () => (await reader.read()).value ?? null, Deno.stdout);
+  await drain((into) => conn.read(into), Deno.stdout);
 }
 
 function start(client: Client, spec: ForwardSpec, log: Log) {

@@ -64,8 +64,8 @@ async function wire(
   feeding.catch(() => channel.closeWrite()).catch(ignore);
   try {
     await Promise.all([
-      drain(() => channel.readChunk(), Deno.stdout),
-      drain(() => channel.readStderrChunk(), Deno.stderr),
+      drain((into) => channel.read(into), Deno.stdout),
+      drain((into) => channel.readStderr(into), Deno.stderr),
     ]);
   } catch (error) {
     if (error instanceof LeftError) return;

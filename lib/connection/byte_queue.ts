@@ -21,6 +21,8 @@ export class ByteQueue {
   #tail: Uint8Array = EMPTY;
   #end: { cause: Cause | null } | null = null;
   #discarding = false;
+  /** A read that waits, and how much it has got. */
+  #waiting: { readonly into: Uint8Array; filled: number } | null = null;
 
   /** @param consumed Told of bytes that have been read or discarded */
   constructor(consumed: (bytes: number) => void) {
@@ -56,6 +58,10 @@ export class ByteQueue {
   append(data: Uint8Array, ahead: number): void {
     if (data.length === 0) return;
     if (this.#discarding) return this.#consumed(data.length);
+    if (this.#waiting !== null && this.#bytes === 0) {
+      data = this.#hand(data, this.#waiting);
+      if (data.length === 0) return;
+    }
     const last = this.#chunks.length - 1;
     if (this.#tail.length >= data.length && last >= this.#head) {
       this.#tail.set(data);
@@ -111,9 +117,16 @@ export class ByteQueue {
     return this.#shift();
   }
 
-  /** Copies what is there into the buffer, waiting for at least a byte; null is the end. */
+  /**
+   * Copies what is there into the buffer, waiting for at least a byte; null is the end. What comes
+   * while it waits goes into the buffer at once.
+   */
   async read(into: Uint8Array, limit: Limit | null = null): Promise<number | null> {
     if (into.length === 0) return 0;
+    if (this.#bytes === 0 && this.#end === null && this.#waiting === null) {
+      const filled = await this.#await(into, limit);
+      if (filled > 0) return filled;
+    }
     while (this.#bytes === 0) {
       if (this.#end) return this.#finish();
       await waitFor(this.#news, limit);
@@ -131,6 +144,31 @@ export class ByteQueue {
     if (this.#bytes > 0) return this.#copy(into);
     if (this.#end) return this.#finish();
     throw platformError("WouldBlock", "Nothing to read yet");
+  }
+
+  /** Waits until something has come: into the buffer, or otherwise. */
+  async #await(into: Uint8Array, limit: Limit | null): Promise<number> {
+    const waiting = this.#waiting = { into, filled: 0 };
+    try {
+      while (waiting.filled === 0 && this.#bytes === 0 && this.#end === null) {
+        await waitFor(this.#news, limit);
+      }
+    } finally {
+      this.#waiting = null;
+    }
+    if (waiting.filled > 0) this.#consumed(waiting.filled);
+    return waiting.filled;
+  }
+
+  /** Copies borrowed data to a read that waits; returns what it has no room for. */
+  #hand(data: Uint8Array, waiting: { readonly into: Uint8Array; filled: number }): Uint8Array {
+    // The room is asked for each time: a buffer that was transferred meanwhile has none.
+    const n = Math.min(waiting.into.length - waiting.filled, data.length);
+    if (n <= 0) return data;
+    waiting.into.set(n === data.length ? data : data.subarray(0, n), waiting.filled);
+    waiting.filled += n;
+    this.#news.ring();
+    return data.subarray(n);
   }
 
   #copy(into: Uint8Array): number {

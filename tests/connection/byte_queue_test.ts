@@ -1,5 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ByteQueue } from "../../lib/connection/byte_queue.ts";
+import { limitOf } from "../../lib/connection/waiting.ts";
 
 Deno.test("ByteQueue joins packets that arrived together, and no others", async () => {
   const queue = new ByteQueue(() => {});
@@ -56,4 +57,48 @@ Deno.test("ByteQueue gives back what went in, however it is taken, and leaves ta
     }
   }
   assertEquals(at, put);
+});
+
+Deno.test("ByteQueue.read takes all that comes before it wakes, and the queue the rest", async () => {
+  let consumed = 0;
+  const queue = new ByteQueue((bytes) => consumed += bytes);
+  const into = new Uint8Array(5);
+  const reading = queue.read(into);
+  for (const part of [[1, 2], [3], [4, 5, 6], [7]]) queue.append(Uint8Array.from(part), 0);
+  assertEquals([consumed, queue.size], [0, 2]);
+  assertEquals([await reading, [...into], consumed], [5, [1, 2, 3, 4, 5], 5]);
+  assertEquals([await queue.read(into), [...into.subarray(0, 2)], consumed], [2, [6, 7], 7]);
+});
+
+Deno.test("ByteQueue.read that is told of data and of its limit at once gives the data", async () => {
+  const queue = new ByteQueue(() => {});
+  const abort = new AbortController();
+  using limit = limitOf({ signal: abort.signal }, null);
+  const into = new Uint8Array(4);
+  const reading = queue.read(into, limit);
+  queue.append(Uint8Array.of(9), 0);
+  abort.abort(new Error("late"));
+  assertEquals([await reading, into[0]], [1, 9]);
+  await assertRejects(() => queue.read(into, limit), Error, "late");
+  queue.append(Uint8Array.of(8), 0);
+  assertEquals([await queue.read(into), into[0]], [1, 8]);
+});
+
+Deno.test("ByteQueue.read whose buffer is taken away loses nothing", async () => {
+  const queue = new ByteQueue(() => {});
+  const into = new Uint8Array(4);
+  const reading = queue.read(into);
+  structuredClone(into.buffer, { transfer: [into.buffer] });
+  queue.append(Uint8Array.of(1, 2), 0);
+  const other = new Uint8Array(4);
+  assertEquals([await reading, await queue.read(other), other[1]], [0, 2, 2]);
+});
+
+Deno.test("ByteQueue.read by two at once gives each its own bytes", async () => {
+  const queue = new ByteQueue(() => {});
+  const [a, b] = [new Uint8Array(2), new Uint8Array(2)];
+  const readings = [queue.read(a), queue.read(b)];
+  queue.append(Uint8Array.of(1, 2, 3), 0);
+  assertEquals(await Promise.all(readings), [2, 1]);
+  assertEquals([[...a], b[0]], [[1, 2], 3]);
 });
