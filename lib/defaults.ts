@@ -114,3 +114,9 @@ export const SFTP_MAX_HANDLES = 256;
 
 /** SFTP: a request that is not answered within this many milliseconds fails. */
 export const SFTP_TIMEOUT_MS = 120_000;
+
+/** SFTP: folders in folders; a tree that is deeper has no end. */
+export const SFTP_MAX_DEPTH = 256;
+
+/** SFTP: bytes that a server copies by itself before it answers: seconds on the slowest disk. */
+export const COPY_DATA_BYTES = 64 * 1024 * 1024;

@@ -196,6 +196,11 @@ export function modeOf(info: SftpFileInfo): number {
   return type | (info.mode === null ? (info.isDirectory ? 0o755 : 0o644) : info.mode & 0o7777);
 }
 
+/** A time as `Deno.utime` takes it: a `Date`, or seconds. */
+export function dateOf(time: Date | number): Date {
+  return typeof time === "number" ? new Date(time * 1000) : time;
+}
+
 /** Seconds in a uint32: dates before 1970 and after 2106 stop at the edge. */
 function seconds(date: Date): number {
   return Math.min(Math.max(Math.floor(date.getTime() / 1000), 0), 0xffff_ffff) || 0;

@@ -1,72 +1,37 @@
 import { concat } from "@std/bytes";
-import { SftpError } from "../errors.ts";
-import type { SftpChanges, SftpFileInfo } from "./attributes.ts";
+import { expandPath, homeDirectory, type SftpNames, usersAndGroups } from "./accounts.ts";
+import { dateOf, type SftpChanges, type SftpFileInfo } from "./attributes.ts";
 import type { SftpChannel } from "./channel.ts";
+import { copyFile } from "./copy_file.ts";
+import {
+  dirEntry,
+  type SftpDirEntry,
+  type SftpWalkEntry,
+  type SftpWalkOptions,
+} from "./entries.ts";
 import { type SftpFile, sftpFile } from "./file.ts";
+import { fileSystemOf, type SftpFileSystem } from "./file_system.ts";
 import { get } from "./get.ts";
+import { glob } from "./glob.ts";
 import * as msg from "./messages.ts";
 import { EXTENSION, SFTP_VERSION } from "./numbers.ts";
-import type { SftpOpenOptions, SftpOptions } from "./options.ts";
-import { join, parent } from "./paths.ts";
+import type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./options.ts";
 import type { TransferResult } from "./progress.ts";
 import { put } from "./put.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { Remote, type RemoteLimits } from "./remote.ts";
-import { SftpStatus } from "./status.ts";
+import { replace } from "./rename.ts";
+import { callOf } from "./status.ts";
 import type { SftpTransferOptions } from "./transfer.ts";
-
-/**
- * One entry of a remote directory.
- *
- * @example
- * ```ts
- * import type { SftpDirEntry } from "@denossh/ssh/sftp";
- *
- * function label({ name, isDirectory, info }: SftpDirEntry): string {
- *   return isDirectory ? `${name}/` : `${name} (${info.size} bytes)`;
- * }
- * ```
- */
-export interface SftpDirEntry {
-  /** The name: one step, never `.` or `..`, but any other characters that the server likes. */
-  readonly name: string;
-  /** Whether it is a regular file. */
-  readonly isFile: boolean;
-  /** Whether it is a directory. */
-  readonly isDirectory: boolean;
-  /** Whether it is a symbolic link. */
-  readonly isSymlink: boolean;
-  /** What `lstat` would say. */
-  readonly info: SftpFileInfo;
-}
-
-/**
- * How to write a whole file.
- *
- * @example
- * ```ts
- * import type { SftpWriteOptions } from "@denossh/ssh/sftp";
- *
- * const secret: SftpWriteOptions = { createNew: true, mode: 0o600 };
- * ```
- */
-export interface SftpWriteOptions extends SftpOptions {
-  /** Add to what is there. */
-  readonly append?: boolean;
-  /** Create the file if there is none; true unless said otherwise. */
-  readonly create?: boolean;
-  /** Refuse if the file is there. */
-  readonly createNew?: boolean;
-  /** Permission bits of a new file. */
-  readonly mode?: number;
-}
+import { makeFolders, removeTree, walk } from "./tree.ts";
 
 /**
  * The files of another machine, in the shape of the `Deno.*` file functions.
  *
  * Paths are the server's: `/` between steps, relative ones start at its home directory. Every
- * method takes a `signal`, and every request ends after a time-out. A server that breaks the
- * protocol ends the session with one error.
+ * method takes a `signal` and a `timeout`, and every request ends after one. What the server did not
+ * announce is done by other means where there are some, and refused otherwise. A server that breaks
+ * the protocol ends the session with one error.
  *
  * @example
  * ```ts
@@ -175,6 +140,49 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
+   * Changes attributes of a file, or of the symbolic link itself (lsetstat@openssh.com).
+   *
+   * @param path The file or link
+   * @param changes What to change
+   * @param options A signal
+   * @throws {SftpError} If the server refuses, or cannot and it is a link
+   */
+  lsetStat(path: string, changes: SftpChanges, options: SftpOptions = {}): Promise<void> {
+    return this.#remote.lsetStat(path, changes, options);
+  }
+
+  /**
+   * Changes the owner and the group of a file, or of the symbolic link itself.
+   *
+   * @param path The file or link
+   * @param uid The owner's number
+   * @param gid The group's number
+   * @param options A signal
+   * @throws {SftpError} If the server refuses, or cannot and it is a link
+   */
+  lchown(path: string, uid: number, gid: number, options: SftpOptions = {}): Promise<void> {
+    return this.lsetStat(path, { uid, gid }, options);
+  }
+
+  /**
+   * Changes the times of a file, or of the symbolic link itself, to the second.
+   *
+   * @param path The file or link
+   * @param atime The time of the last access, as a `Date` or in seconds
+   * @param mtime The time of the last modification, as a `Date` or in seconds
+   * @param options A signal
+   * @throws {SftpError} If the server refuses, or cannot and it is a link
+   */
+  lutime(
+    path: string,
+    atime: Date | number,
+    mtime: Date | number,
+    options: SftpOptions = {},
+  ): Promise<void> {
+    return this.lsetStat(path, { atime: dateOf(atime), mtime: dateOf(mtime) }, options);
+  }
+
+  /**
    * Changes the permission bits of a file.
    *
    * @param path The file
@@ -203,13 +211,18 @@ export class SftpClient implements AsyncDisposable {
    * Changes the times of a file, to the second.
    *
    * @param path The file
-   * @param atime The time of the last access
-   * @param mtime The time of the last modification
+   * @param atime The time of the last access, as a `Date` or in seconds
+   * @param mtime The time of the last modification, as a `Date` or in seconds
    * @param options A signal
    * @throws {SftpError} If the server refuses
    */
-  utime(path: string, atime: Date, mtime: Date, options: SftpOptions = {}): Promise<void> {
-    return this.setStat(path, { atime, mtime }, options);
+  utime(
+    path: string,
+    atime: Date | number,
+    mtime: Date | number,
+    options: SftpOptions = {},
+  ): Promise<void> {
+    return this.setStat(path, { atime: dateOf(atime), mtime: dateOf(mtime) }, options);
   }
 
   /**
@@ -234,8 +247,7 @@ export class SftpClient implements AsyncDisposable {
    */
   async *readDir(path: string, options: SftpOptions = {}): AsyncIterableIterator<SftpDirEntry> {
     for await (const { name, info } of this.#remote.list(path, options)) {
-      const { isFile, isDirectory, isSymlink } = info;
-      yield { name, isFile, isDirectory, isSymlink, info };
+      yield dirEntry(name, info);
     }
   }
 
@@ -252,18 +264,8 @@ export class SftpClient implements AsyncDisposable {
     options: SftpOptions & { recursive?: boolean; mode?: number } = {},
   ): Promise<void> {
     const { recursive = false, mode = null } = options;
-    try {
-      await this.#remote.mkdir(path, mode, options);
-    } catch (cause) {
-      if (!recursive || !(cause instanceof SftpError)) throw cause;
-      const above = parent(path);
-      if (cause.status === SftpStatus.NO_SUCH_FILE && above !== null) {
-        await this.mkdir(above, options);
-        await this.#remote.mkdir(path, mode, options);
-      } else if (!await this.#isDirectory(path, options)) {
-        throw cause;
-      }
-    }
+    if (recursive) await makeFolders(this.#remote, path, mode, options);
+    else await this.#remote.mkdir(path, mode, options);
   }
 
   /**
@@ -273,24 +275,8 @@ export class SftpClient implements AsyncDisposable {
    * @param options `recursive` removes a directory with everything in it
    * @throws {SftpError} If the server refuses
    */
-  async remove(path: string, options: SftpOptions & { recursive?: boolean } = {}): Promise<void> {
-    const { isDirectory } = await this.lstat(path, options);
-    await this.#remove(path, isDirectory, options);
-  }
-
-  async #remove(
-    path: string,
-    isDirectory: boolean,
-    options: SftpOptions & { recursive?: boolean },
-  ): Promise<void> {
-    const call = { operation: "remove", path, signal: options.signal };
-    if (!isDirectory) return await this.#remote.command(msg.Remove, { path }, call);
-    if (options.recursive) {
-      for (const { name, info } of await this.#remote.all(path, options)) {
-        await this.#remove(join(path, name), info.isDirectory, options);
-      }
-    }
-    await this.#remote.command(msg.Rmdir, { path }, call);
+  remove(path: string, options: SftpOptions & { recursive?: boolean } = {}): Promise<void> {
+    return removeTree(this.#remote, path, options);
   }
 
   /**
@@ -299,7 +285,7 @@ export class SftpClient implements AsyncDisposable {
    * @param from The old path
    * @param to The new path
    * @param options `overwrite: false` refuses to replace a file at the new path; otherwise it is
-   * replaced in one step, if the server has posix-rename@openssh.com
+   * replaced, in one step if the server has posix-rename@openssh.com
    * @throws {SftpError} If the server refuses
    */
   async rename(
@@ -307,14 +293,21 @@ export class SftpClient implements AsyncDisposable {
     to: string,
     options: SftpOptions & { overwrite?: boolean } = {},
   ): Promise<void> {
-    const { overwrite = true, signal } = options;
-    const call = { operation: "rename", path: from, signal };
-    if (overwrite && this.extensions.has(EXTENSION.POSIX_RENAME)) {
-      const data = msg.TwoPaths.encode({ from, to });
-      await this.#remote.extension(EXTENSION.POSIX_RENAME, data, call);
-    } else {
-      await this.#remote.command(msg.Rename, { from, to }, call);
-    }
+    if (options.overwrite ?? true) return await replace(this.#remote, from, to, options);
+    await this.#remote.command(msg.Rename, { from, to }, callOf("rename", from, options));
+  }
+
+  /**
+   * Copies a file on the server, with its permission bits, over what is there: by the server itself if
+   * it has copy-data, else there and back again.
+   *
+   * @param from The file
+   * @param to The copy
+   * @param options A signal
+   * @throws {SftpError} If the server refuses
+   */
+  copyFile(from: string, to: string, options: SftpOptions = {}): Promise<void> {
+    return copyFile(this.#remote, from, to, options);
   }
 
   /**
@@ -326,7 +319,7 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If there is no such file
    */
   realPath(path: string, options: SftpOptions = {}): Promise<string> {
-    return this.#remote.name(msg.Realpath, path, "realPath", options);
+    return this.#remote.realPath(path, options);
   }
 
   /**
@@ -338,7 +331,7 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If there is no such link
    */
   readLink(path: string, options: SftpOptions = {}): Promise<string> {
-    return this.#remote.name(msg.Readlink, path, "readLink", options);
+    return this.#remote.readLink(path, options);
   }
 
   /**
@@ -349,9 +342,8 @@ export class SftpClient implements AsyncDisposable {
    * @param options A signal
    * @throws {SftpError} If the server refuses
    */
-  async symlink(target: string, path: string, { signal }: SftpOptions = {}): Promise<void> {
-    const call = { operation: "symlink", path, signal };
-    await this.#remote.command(msg.Symlink, { target, link: path }, call);
+  symlink(target: string, path: string, options: SftpOptions = {}): Promise<void> {
+    return this.#remote.symlink(target, path, options);
   }
 
   /**
@@ -362,9 +354,90 @@ export class SftpClient implements AsyncDisposable {
    * @param options A signal
    * @throws {SftpError} If the server refuses or cannot
    */
-  async link(from: string, to: string, { signal }: SftpOptions = {}): Promise<void> {
-    const call = { operation: "link", path: from, signal };
-    await this.#remote.extension(EXTENSION.HARDLINK, msg.TwoPaths.encode({ from, to }), call);
+  async link(from: string, to: string, options: SftpOptions = {}): Promise<void> {
+    const data = msg.TwoPaths.encode({ from, to });
+    await this.#remote.extension(EXTENSION.HARDLINK, data, callOf("link", from, options));
+  }
+
+  /**
+   * Asks how full the file system is that a file is on (statvfs@openssh.com).
+   *
+   * @param path Any file there
+   * @param options A signal
+   * @returns Its size and what is left of it
+   * @throws {SftpError} If the server refuses or cannot
+   */
+  async statvfs(path: string, options: SftpOptions = {}): Promise<SftpFileSystem> {
+    const data = msg.OnePath.encode({ path });
+    const call = callOf("statvfs", path, options);
+    const answer = await this.#remote.extendedReply(EXTENSION.STATVFS, data, call);
+    return fileSystemOf(msg.FileSystem.decode(answer));
+  }
+
+  /**
+   * Makes a path absolute in which `~` or `~user` stands for a home (expand-path@openssh.com).
+   *
+   * @param path The path
+   * @param options A signal
+   * @returns The absolute path
+   * @throws {SftpError} If there is no such file, or the server cannot
+   */
+  expandPath(path: string, options: SftpOptions = {}): Promise<string> {
+    return expandPath(this.#remote, path, options);
+  }
+
+  /**
+   * Asks where a user is at home.
+   *
+   * @param user The user; who is logged in unless given
+   * @param options A signal
+   * @returns The directory
+   * @throws {SftpError} If the server does not know the user, or cannot tell
+   */
+  homeDirectory(user = "", options: SftpOptions = {}): Promise<string> {
+    return homeDirectory(this.#remote, user, options);
+  }
+
+  /**
+   * Asks for the names behind the numbers of files' owners (users-groups-by-id@openssh.com).
+   *
+   * @param uids The numbers of users
+   * @param gids The numbers of groups
+   * @param options A signal
+   * @returns The names of those that the server knows
+   * @throws {SftpError} If the server cannot
+   */
+  usersAndGroups(
+    uids: readonly number[],
+    gids: readonly number[],
+    options: SftpOptions = {},
+  ): Promise<SftpNames> {
+    return usersAndGroups(this.#remote, uids, gids, options);
+  }
+
+  /**
+   * Goes through a directory and all below it, folders before what is in them.
+   *
+   * @param root Where to begin
+   * @param options How deep, and what to leave out
+   * @returns What is there; leaving the loop early asks no further
+   * @throws {SftpError} If a folder cannot be listed
+   */
+  walk(root: string, options: SftpWalkOptions = {}): AsyncIterableIterator<SftpWalkEntry> {
+    return walk(this.#remote, root, options);
+  }
+
+  /**
+   * Finds what a pattern stands for. `*` and `?` match no slash and no dot in front, `[a-z]` one
+   * character, a step of `**` any number of folders, and `\\` takes away a character's meaning.
+   *
+   * @param pattern The pattern, such as `logs/*.txt`
+   * @param options A signal
+   * @returns What is there, each folder in order
+   * @throws {SftpError} If a folder cannot be listed
+   */
+  glob(pattern: string, options: SftpOptions = {}): AsyncIterableIterator<SftpWalkEntry> {
+    return glob(this.#remote, pattern, options);
   }
 
   /**
@@ -379,7 +452,7 @@ export class SftpClient implements AsyncDisposable {
     const file = await this.#remote.file(path, { ...options, read: true });
     try {
       const { size } = await file.stat(options);
-      const ahead = new ReadAhead(file, { size, signal: options.signal });
+      const ahead = new ReadAhead(file, { ...options, size });
       const blocks: Uint8Array[] = [];
       for (let block; (block = await ahead.next()) !== null;) blocks.push(block);
       return concat(blocks);
@@ -414,8 +487,8 @@ export class SftpClient implements AsyncDisposable {
     data: Uint8Array | ReadableStream<Uint8Array>,
     options: SftpWriteOptions = {},
   ): Promise<void> {
-    const { append = false, create = true, createNew = false, signal } = options;
-    const open = { write: true, append, create, createNew, truncate: !append, signal };
+    const { append = false, create = true, createNew = false, signal, timeout } = options;
+    const open = { write: true, append, create, createNew, truncate: !append, signal, timeout };
     const { mode } = options;
     const file = await this.open(path, mode === undefined ? open : { ...open, mode });
     const stream = data instanceof Uint8Array ? ReadableStream.from([data]) : data;
@@ -479,14 +552,5 @@ export class SftpClient implements AsyncDisposable {
   /** Ends the session. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  async #isDirectory(path: string, options: SftpOptions): Promise<boolean> {
-    try {
-      return (await this.stat(path, options)).isDirectory;
-    } catch (cause) {
-      if (cause instanceof SftpError) return false;
-      throw cause;
-    }
   }
 }

@@ -1,4 +1,5 @@
-import type { SftpChanges, SftpFileInfo } from "./attributes.ts";
+import { dateOf, type SftpChanges, type SftpFileInfo } from "./attributes.ts";
+import type { SftpFileSystem } from "./file_system.ts";
 import type { SftpOptions } from "./options.ts";
 import { readableOf, writableOf } from "./file_streams.ts";
 import type { RemoteFile } from "./remote_file.ts";
@@ -69,6 +70,39 @@ export class SftpFile implements AsyncDisposable {
   }
 
   /**
+   * Reads at an offset, whatever the file's position is; any number of these may be under way.
+   *
+   * @param into Where the bytes go
+   * @param offset Bytes from the start of the file
+   * @param options A signal
+   * @returns How many bytes came, which may be fewer than fit, or null at the end of the file
+   * @throws {SftpError} If the server refuses
+   */
+  async readAt(
+    into: Uint8Array,
+    offset: number,
+    options: SftpOptions = {},
+  ): Promise<number | null> {
+    if (into.length === 0) return 0;
+    return await this.#file.read(into, offset, options) || null;
+  }
+
+  /**
+   * Writes all of the data at an offset, whatever the file's position is; any number of these may be
+   * under way. A file opened with `append` is written at its end all the same.
+   *
+   * @param data The bytes, which must not change until the promise has settled
+   * @param offset Bytes from the start of the file
+   * @param options A signal
+   * @returns The length of the data
+   * @throws {SftpError} If the server refuses
+   */
+  async writeAt(data: Uint8Array, offset: number, options: SftpOptions = {}): Promise<number> {
+    await this.#file.write(data, offset, options);
+    return data.length;
+  }
+
+  /**
    * Moves the position for the next read or write.
    *
    * @param offset Bytes from where `whence` says
@@ -127,12 +161,68 @@ export class SftpFile implements AsyncDisposable {
   }
 
   /**
+   * Changes the permission bits of the file.
+   *
+   * @param mode The bits, such as `0o644`
+   * @param options A signal
+   * @throws {SftpError} If the server refuses
+   */
+  chmod(mode: number, options: SftpOptions = {}): Promise<void> {
+    return this.#file.setStat({ mode }, options);
+  }
+
+  /**
+   * Changes the owner and the group of the file.
+   *
+   * @param uid The owner's number
+   * @param gid The group's number
+   * @param options A signal
+   * @throws {SftpError} If the server refuses
+   */
+  chown(uid: number, gid: number, options: SftpOptions = {}): Promise<void> {
+    return this.#file.setStat({ uid, gid }, options);
+  }
+
+  /**
+   * Changes the times of the file, to the second.
+   *
+   * @param atime The time of the last access, as a `Date` or in seconds
+   * @param mtime The time of the last modification, as a `Date` or in seconds
+   * @param options A signal
+   * @throws {SftpError} If the server refuses
+   */
+  utime(atime: Date | number, mtime: Date | number, options: SftpOptions = {}): Promise<void> {
+    return this.#file.setStat({ atime: dateOf(atime), mtime: dateOf(mtime) }, options);
+  }
+
+  /**
+   * Asks how full the file system is that the file is on (fstatvfs@openssh.com).
+   *
+   * @param options A signal
+   * @returns Its size and what is left of it
+   * @throws {SftpError} If the server refuses or cannot
+   */
+  statvfs(options: SftpOptions = {}): Promise<SftpFileSystem> {
+    return this.#file.statvfs(options);
+  }
+
+  /**
    * Has the server put what was written on the disk (fsync@openssh.com).
    *
    * @param options A signal
    * @throws {SftpError} If the server cannot
    */
   sync(options: SftpOptions = {}): Promise<void> {
+    return this.#file.sync(options);
+  }
+
+  /**
+   * Has the server put what was written on the disk; SFTP knows no difference to `sync`.
+   *
+   * @param options A signal
+   * @throws {SftpError} If the server cannot
+   */
+  syncData(options: SftpOptions = {}): Promise<void> {
     return this.#file.sync(options);
   }
 

@@ -4,6 +4,7 @@ import { peek32 } from "../wire/hot.ts";
 import { ByteSource } from "./byte_source.ts";
 import type { SftpChannel } from "./channel.ts";
 import { cancellable } from "./cancel.ts";
+import { Cancellations } from "./cancellations.ts";
 import * as msg from "./messages.ts";
 import { FXP, SFTP_VERSION } from "./numbers.ts";
 import { Outbox } from "./outbox.ts";
@@ -19,6 +20,10 @@ interface Pending {
   readonly call: Call;
   readonly reply: msg.Row<unknown>;
   readonly sentAt: number;
+  /** Milliseconds until the answer is late. */
+  readonly timeout: number;
+  /** Nothing else was under way: its time is the round trip's. */
+  readonly alone: boolean;
   /** Where the data of a READ goes; null once the caller has given up on it. */
   into: Uint8Array | null;
   resolve(value: unknown): void;
@@ -39,10 +44,16 @@ export class SftpLink {
   readonly #timeout: number;
   readonly #pending: Map<number, Pending> = new Map();
   readonly #abandoned: Map<number, Pending> = new Map();
+  readonly #cancellable: Cancellations = new Cancellations((id, reason) =>
+    this.#abandon(id, reason)
+  );
   #nextId = 0;
   #closing: Promise<void> | null = null;
   #cause: Error | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
+  /** When the timer goes off. */
+  #due = Infinity;
+  #roundTrip = Infinity;
   #oldestSince = 0;
   #receiving: Promise<void> = Promise.resolve();
 
@@ -78,6 +89,16 @@ export class SftpLink {
       channel.close().catch(() => {}); // not awaited: the server need not answer
       throw cause;
     }
+  }
+
+  /** Why the session is over; null while it goes on. */
+  get cause(): Error | null {
+    return this.#cause;
+  }
+
+  /** The shortest round trip seen of a request that had the link to itself, in milliseconds. */
+  get roundTrip(): number {
+    return this.#roundTrip;
   }
 
   /** Sends a request; resolves to the answer of the expected kind. */
@@ -126,7 +147,7 @@ export class SftpLink {
     into: Uint8Array | null,
     encode: (id: number) => Uint8Array[],
   ): Promise<unknown> {
-    const { signal } = call;
+    const { signal, timeout = this.#timeout } = call;
     if (this.#cause !== null || this.#closing) return Promise.reject(this.#cause ?? closed());
     if (signal?.aborted) return Promise.reject(signal.reason);
     const id = this.#id();
@@ -138,22 +159,11 @@ export class SftpLink {
     }
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const sentAt = performance.now();
-    const pending: Pending = { call, reply, sentAt, into, resolve, reject };
-    if (signal) {
-      const abort = () => this.#abandon(id, signal.reason);
-      signal.addEventListener("abort", abort, { once: true });
-      pending.resolve = (value) => {
-        signal.removeEventListener("abort", abort);
-        resolve(value);
-      };
-      pending.reject = (cause) => {
-        signal.removeEventListener("abort", abort);
-        reject(cause);
-      };
-    }
-    if (this.#pending.size === 0) this.#oldestSince = sentAt;
-    this.#pending.set(id, pending);
-    this.#timer ??= setTimeout(this.#tick, this.#timeout);
+    const alone = this.#pending.size === 0;
+    if (alone) this.#oldestSince = sentAt;
+    this.#pending.set(id, { call, reply, sentAt, timeout, alone, into, resolve, reject });
+    if (signal) this.#cancellable.add(signal, id);
+    if (sentAt + timeout < this.#due) this.#arm(timeout);
     this.#outbox.push(chunks);
     return promise;
   }
@@ -220,7 +230,10 @@ export class SftpLink {
       return;
     }
     if (this.#pending.keys().next().value === id) this.#oldestSince = performance.now();
-    this.#pending.delete(id);
+    if (pending.alone) {
+      this.#roundTrip = Math.min(this.#roundTrip, this.#oldestSince - pending.sentAt);
+    }
+    this.#forget(id, pending);
     try {
       pending.resolve(value());
     } catch (cause) {
@@ -246,7 +259,7 @@ export class SftpLink {
   #abandon(id: number, reason: unknown): void {
     const pending = this.#pending.get(id);
     if (!pending) return;
-    this.#pending.delete(id);
+    this.#forget(id, pending);
     this.#abandoned.set(id, pending);
     pending.into = null;
     pending.reject(reason);
@@ -261,17 +274,30 @@ export class SftpLink {
    */
   #tick = (): void => {
     this.#timer = null;
+    this.#due = Infinity;
     const now = performance.now();
-    for (const [id, { call, sentAt }] of this.#pending) {
-      const left = Math.max(sentAt, this.#oldestSince) + this.#timeout - now;
+    let next = Infinity;
+    for (const [id, { call, sentAt, timeout }] of this.#pending) {
+      const left = Math.max(sentAt, this.#oldestSince) + timeout - now;
       if (left > 0) {
-        this.#timer = setTimeout(this.#tick, Math.ceil(left));
-        return;
+        next = Math.min(next, left);
+        continue;
       }
-      const reason = `no answer in ${this.#timeout} ms`;
-      this.#abandon(id, sftpError(SftpStatus.CONNECTION_LOST, call, reason));
+      this.#abandon(id, sftpError(SftpStatus.CONNECTION_LOST, call, `no answer in ${timeout} ms`));
     }
+    if (next < Infinity && this.#cause === null) this.#arm(next);
   };
+
+  #arm(ms: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#due = performance.now() + ms;
+    this.#timer = setTimeout(this.#tick, Math.ceil(ms));
+  }
+
+  #forget(id: number, { call: { signal } }: Pending): void {
+    this.#pending.delete(id);
+    if (signal) this.#cancellable.delete(signal, id);
+  }
 
   #fail(cause: Error): void {
     if (this.#cause !== null) return;
@@ -282,6 +308,7 @@ export class SftpLink {
       pending.reject(cause);
     }
     this.#pending.clear();
+    this.#cancellable.clear();
     this.#abandoned.clear();
     this.#channel.close().catch(() => {});
   }

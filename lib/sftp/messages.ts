@@ -1,6 +1,6 @@
 /** Every SFTP message as a row; the row is the layout behind `uint32 length, byte type, uint32 id`. */
 import { ProtocolError } from "../errors.ts";
-import { type Kind, layout, rest, string, text, uint32 } from "../wire/message.ts";
+import { type Kind, layout, rest, string, text, uint32, uint64 } from "../wire/message.ts";
 import { poke32 } from "../wire/hot.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
@@ -178,11 +178,6 @@ const packedTexts: Kind<string[]> = {
     for (const item of list) inside.text(item);
     writer.string(inside.take());
   },
-};
-
-const uint64: Kind<bigint> = {
-  read: (reader) => reader.u64(),
-  write: (writer, value) => writer.u64(value),
 };
 
 // OpenSSH PROTOCOL §4.4 (path), §4.9 (expand-path), §4.11 (home-directory)

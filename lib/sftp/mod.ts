@@ -29,11 +29,13 @@
 export type { SftpChanges, SftpFileInfo } from "./attributes.ts";
 export type { SftpBackend, SftpBackendFile, SftpBackendOpen } from "./backend.ts";
 export { type SftpChannel, streamChannel } from "./channel.ts";
-export { SftpClient, type SftpDirEntry, type SftpWriteOptions } from "./client.ts";
-export { SftpFile } from "./file.ts";
+export { SftpClient } from "./client.ts";
+export type { SftpNames } from "./accounts.ts";
+export type { SftpDirEntry, SftpWalkEntry, SftpWalkOptions } from "./entries.ts";
 export type { SftpFileSystem } from "./file_system.ts";
+export { SftpFile } from "./file.ts";
 export { localFiles, type LocalFilesOptions } from "./local_files.ts";
-export type { SftpOpenOptions, SftpOptions } from "./options.ts";
+export type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./options.ts";
 export type { TransferProgress, TransferResult } from "./progress.ts";
 export { serveSftp, type ServeSftpOptions } from "./server.ts";
 export { SftpStatus } from "./status.ts";

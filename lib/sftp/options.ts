@@ -13,6 +13,8 @@ import { FXF } from "./numbers.ts";
 export interface SftpOptions {
   /** Cancels the operation, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /** Milliseconds for the answer to each request, instead of the session's. */
+  readonly timeout?: number | undefined;
 }
 
 /**
@@ -38,6 +40,27 @@ export interface SftpOpenOptions extends SftpOptions {
   readonly createNew?: boolean;
   /** Make the file empty; needs `write`. */
   readonly truncate?: boolean;
+  /** Permission bits of a new file. */
+  readonly mode?: number;
+}
+
+/**
+ * How to write a whole file.
+ *
+ * @example
+ * ```ts
+ * import type { SftpWriteOptions } from "@denossh/ssh/sftp";
+ *
+ * const secret: SftpWriteOptions = { createNew: true, mode: 0o600 };
+ * ```
+ */
+export interface SftpWriteOptions extends SftpOptions {
+  /** Add to what is there. */
+  readonly append?: boolean;
+  /** Create the file if there is none; true unless said otherwise. */
+  readonly create?: boolean;
+  /** Refuse if the file is there. */
+  readonly createNew?: boolean;
   /** Permission bits of a new file. */
   readonly mode?: number;
 }

@@ -13,6 +13,17 @@ export function parent(path: string): string | null {
   return trimmed.slice(0, slash) || "/";
 }
 
+/** The last step of a path, without slashes behind it. */
+export function baseName(path: string): string {
+  return path.replace(/\/+$/, "").split("/").at(-1)!;
+}
+
+/** A new, hidden name in the same folder as a path, for files that are on their way. */
+export function hiddenBeside(path: string, kind: string, id: string = crypto.randomUUID()): string {
+  const slash = path.lastIndexOf("/") + 1;
+  return `${path.slice(0, slash)}.${id}.${kind}`;
+}
+
 /**
  * Why a name from a listing must not become part of a path, or null if it may: a server that lists
  * `..`, `a/b` or a control character is broken or hostile (CVE-2019-6111).

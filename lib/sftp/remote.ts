@@ -8,7 +8,7 @@ import { EXTENSION } from "./numbers.ts";
 import { flagsOf, type SftpOpenOptions, type SftpOptions } from "./options.ts";
 import { join } from "./paths.ts";
 import { RemoteFile } from "./remote_file.ts";
-import { type Call, sftpError, SftpStatus } from "./status.ts";
+import { type Call, callOf, sftpError, SftpStatus } from "./status.ts";
 
 /** The most bytes that requests may have; 0 open handles means that the server does not say. */
 export interface RemoteLimits {
@@ -50,6 +50,11 @@ export class Remote {
     }
   }
 
+  /** Whether the server announced an extension. */
+  can(extension: string): boolean {
+    return this.link.extensions.has(extension);
+  }
+
   /** Sends a request that is answered by a status alone. */
   command<Q>(row: msg.Row<Q>, value: Q, call: Call): Promise<void> {
     return this.link.command(row, value, call);
@@ -60,58 +65,100 @@ export class Remote {
    *
    * @throws {SftpError} If the server did not announce it
    */
-  async extension(request: string, data: Uint8Array, call: Call): Promise<void> {
-    if (!this.link.extensions.has(request)) throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
-    await this.command(msg.Extended, { request, data }, call);
+  extension(request: string, data: Uint8Array, call: Call): Promise<void> {
+    return this.#extended(request, data, msg.Status, call).then(() => {});
+  }
+
+  /** Sends an extended request that is answered by data of its own. */
+  async extendedReply(request: string, data: Uint8Array, call: Call): Promise<Uint8Array> {
+    return (await this.#extended(request, data, msg.ExtendedReply, call)).data;
+  }
+
+  /** Sends an extended request that is answered by one name. */
+  async extendedName(request: string, data: Uint8Array, call: Call): Promise<string> {
+    return single(await this.#extended(request, data, msg.Name, call), call);
+  }
+
+  async #extended<A>(
+    request: string,
+    data: Uint8Array,
+    reply: msg.Row<A>,
+    call: Call,
+  ): Promise<A> {
+    if (!this.can(request)) throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
+    return await this.link.request(msg.Extended, { request, data }, reply, call);
   }
 
   async file(path: string, options: SftpOpenOptions): Promise<RemoteFile> {
-    const { mode, signal } = options;
+    const { mode } = options;
     const attributes = mode === undefined ? {} : { mode };
-    const call = { operation: "open", path, signal };
     const request = { path, flags: flagsOf(options), attributes };
+    const call = callOf("open", path, options);
     const { handle } = await this.link.request(msg.Open, request, msg.Handle, call);
     return new RemoteFile(this.link, handle, path, this.limits);
   }
 
-  async stat(path: string, { signal }: SftpOptions): Promise<SftpFileInfo> {
-    const call = { operation: "stat", path, signal };
+  async stat(path: string, options: SftpOptions): Promise<SftpFileInfo> {
+    const call = callOf("stat", path, options);
     return infoOf((await this.link.request(msg.Stat, { path }, msg.Attrs, call)).attributes);
   }
 
-  async lstat(path: string, { signal }: SftpOptions): Promise<SftpFileInfo> {
-    const call = { operation: "lstat", path, signal };
+  async lstat(path: string, options: SftpOptions): Promise<SftpFileInfo> {
+    const call = callOf("lstat", path, options);
     return infoOf((await this.link.request(msg.Lstat, { path }, msg.Attrs, call)).attributes);
   }
 
-  async setStat(path: string, changes: SftpChanges, { signal }: SftpOptions): Promise<void> {
+  /** What is known of a file, links followed; null if there is none. */
+  statOrNull(path: string, options: SftpOptions): Promise<SftpFileInfo | null> {
+    return orNull(this.stat(path, options));
+  }
+
+  /** What is known of a file or of the link itself; null if there is none. */
+  lstatOrNull(path: string, options: SftpOptions): Promise<SftpFileInfo | null> {
+    return orNull(this.lstat(path, options));
+  }
+
+  async setStat(path: string, changes: SftpChanges, options: SftpOptions): Promise<void> {
     const attributes = attributesOfChanges(changes);
-    await this.command(msg.Setstat, { path, attributes }, { operation: "setStat", path, signal });
+    await this.command(msg.Setstat, { path, attributes }, callOf("setStat", path, options));
   }
 
-  async mkdir(path: string, mode: number | null, { signal }: SftpOptions): Promise<void> {
-    const attributes = mode === null ? {} : { mode };
-    await this.command(msg.Mkdir, { path, attributes }, { operation: "mkdir", path, signal });
-  }
-
-  /** A single name, for REALPATH and READLINK. */
-  async name(
-    row: msg.Row<{ path: string }>,
-    path: string,
-    operation: string,
-    { signal }: SftpOptions,
-  ): Promise<string> {
-    const call = { operation, path, signal };
-    const { entries } = await this.link.request(row, { path }, msg.Name, call);
-    if (entries.length !== 1) {
-      throw sftpError(SftpStatus.BAD_MESSAGE, call, `the server sent ${entries.length} names`);
+  /** Changes a link itself; without lsetstat@openssh.com only what is no link can be changed. */
+  async lsetStat(path: string, changes: SftpChanges, options: SftpOptions): Promise<void> {
+    const attributes = attributesOfChanges(changes);
+    const call = callOf("lsetStat", path, options);
+    if (this.can(EXTENSION.LSETSTAT)) {
+      const data = msg.PathChanges.encode({ path, attributes });
+      return await this.extension(EXTENSION.LSETSTAT, data, call);
     }
-    return entries[0]!.name;
+    if ((await this.lstat(path, options)).isSymlink) {
+      throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
+    }
+    await this.command(msg.Setstat, { path, attributes }, call);
+  }
+
+  async mkdir(path: string, mode: number | null, options: SftpOptions): Promise<void> {
+    const attributes = mode === null ? {} : { mode };
+    await this.command(msg.Mkdir, { path, attributes }, callOf("mkdir", path, options));
+  }
+
+  async realPath(path: string, options: SftpOptions): Promise<string> {
+    const call = callOf("realPath", path, options);
+    return single(await this.link.request(msg.Realpath, { path }, msg.Name, call), call);
+  }
+
+  async readLink(path: string, options: SftpOptions): Promise<string> {
+    const call = callOf("readLink", path, options);
+    return single(await this.link.request(msg.Readlink, { path }, msg.Name, call), call);
+  }
+
+  async symlink(target: string, link: string, options: SftpOptions): Promise<void> {
+    await this.command(msg.Symlink, { target, link }, callOf("symlink", link, options));
   }
 
   /** Lists a directory, one request ahead, without `.` and `..`. */
-  async *list(path: string, { signal }: SftpOptions): AsyncGenerator<RemoteEntry, void> {
-    const call = { operation: "readDir", path, signal };
+  async *list(path: string, options: SftpOptions): AsyncGenerator<RemoteEntry, void> {
+    const call = callOf("readDir", path, options);
     const { handle } = await this.link.request(msg.Opendir, { path }, msg.Handle, call);
     let next = this.#names(handle, call);
     try {
@@ -123,7 +170,7 @@ export class Remote {
             throw sftpError(SftpStatus.BAD_MESSAGE, call, `the server lists the name "${name}"`);
           }
           const known = attributes.mode !== undefined;
-          const info = known ? infoOf(attributes) : await this.lstat(join(path, name), { signal });
+          const info = known ? infoOf(attributes) : await this.lstat(join(path, name), options);
           yield { name, info };
         }
       }
@@ -158,14 +205,29 @@ export class Remote {
   }
 }
 
-async function limitsOf(link: SftpLink, { signal }: SftpOptions): Promise<RemoteLimits> {
+async function limitsOf(link: SftpLink, options: SftpOptions): Promise<RemoteLimits> {
   if (!link.extensions.has(EXTENSION.LIMITS)) {
     return { readLength: SFTP_CHUNK, writeLength: SFTP_CHUNK, openHandles: 0 };
   }
-  const call = { operation: "limits", path: null, signal };
+  const call = callOf("limits", null, options);
   const request = { request: EXTENSION.LIMITS, data: new Uint8Array(0) };
   const { data } = await link.request(msg.Extended, request, msg.ExtendedReply, call);
   const { readLength, writeLength, openHandles } = msg.Limits.decode(data);
   const bounded = (length: number) => Math.min(length || SFTP_MAX_CHUNK, SFTP_MAX_CHUNK);
   return { readLength: bounded(readLength), writeLength: bounded(writeLength), openHandles };
+}
+
+/** The one name that REALPATH and READLINK are answered with. */
+function single({ entries }: { entries: readonly msg.NameEntry[] }, call: Call): string {
+  if (entries.length === 1) return entries[0]!.name;
+  throw sftpError(SftpStatus.BAD_MESSAGE, call, `the server sent ${entries.length} names`);
+}
+
+async function orNull<T>(wanted: Promise<T>): Promise<T | null> {
+  try {
+    return await wanted;
+  } catch (cause) {
+    if (cause instanceof SftpError && cause.status === SftpStatus.NO_SUCH_FILE) return null;
+    throw cause;
+  }
 }

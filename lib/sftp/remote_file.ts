@@ -1,9 +1,10 @@
 import { attributesOfChanges, infoOf, type SftpChanges, type SftpFileInfo } from "./attributes.ts";
+import { fileSystemOf, type SftpFileSystem } from "./file_system.ts";
 import type { SftpLink } from "./link.ts";
 import * as msg from "./messages.ts";
 import { EXTENSION } from "./numbers.ts";
 import type { SftpOptions } from "./options.ts";
-import { type Call, sftpError, SftpStatus } from "./status.ts";
+import { type Call, callOf, sftpError, SftpStatus } from "./status.ts";
 
 /** An open remote file: requests at offsets, nothing remembered. */
 export class RemoteFile {
@@ -14,7 +15,8 @@ export class RemoteFile {
   /** The most bytes of one WRITE. */
   readonly writeLength: number;
   readonly #link: SftpLink;
-  readonly #handle: Uint8Array;
+  /** What the server calls it. */
+  readonly handle: Uint8Array;
   #closed = false;
 
   constructor(
@@ -24,7 +26,7 @@ export class RemoteFile {
     lengths: { readLength: number; writeLength: number },
   ) {
     this.#link = link;
-    this.#handle = handle;
+    this.handle = handle;
     this.path = path;
     this.readLength = lengths.readLength;
     this.writeLength = lengths.writeLength;
@@ -33,7 +35,7 @@ export class RemoteFile {
   /** One READ of at most `readLength` bytes; resolves to how many came, 0 at the end. */
   read(into: Uint8Array, offset: number, options: SftpOptions = {}): Promise<number> {
     const piece = into.subarray(0, this.readLength);
-    return this.#link.read(this.#handle, offset, piece, this.#call("read", options));
+    return this.#link.read(this.handle, offset, piece, this.#call("read", options));
   }
 
   /** As many WRITEs as it takes, all at once. */
@@ -42,7 +44,7 @@ export class RemoteFile {
     const writes: Promise<void>[] = [];
     for (let at = 0; at < data.length; at += this.writeLength) {
       const piece = data.subarray(at, at + this.writeLength);
-      writes.push(this.#link.write(this.#handle, offset + at, piece, call));
+      writes.push(this.#link.write(this.handle, offset + at, piece, call));
     }
     // All of them, even if one fails: the data must stay in place until the last is settled.
     const failed = (await Promise.allSettled(writes)).find((write) => write.status === "rejected");
@@ -50,14 +52,26 @@ export class RemoteFile {
   }
 
   async stat(options: SftpOptions = {}): Promise<SftpFileInfo> {
-    const request = { handle: this.#handle };
+    const request = { handle: this.handle };
     const call = this.#call("stat", options);
     return infoOf((await this.#link.request(msg.Fstat, request, msg.Attrs, call)).attributes);
   }
 
   async setStat(changes: SftpChanges, options: SftpOptions = {}): Promise<void> {
-    const request = { handle: this.#handle, attributes: attributesOfChanges(changes) };
+    const request = { handle: this.handle, attributes: attributesOfChanges(changes) };
     await this.#link.command(msg.Fsetstat, request, this.#call("setStat", options));
+  }
+
+  /** How full the file system is that it is on (fstatvfs@openssh.com). */
+  async statvfs(options: SftpOptions = {}): Promise<SftpFileSystem> {
+    const call = this.#call("statvfs", options);
+    if (!this.#link.extensions.has(EXTENSION.FSTATVFS)) {
+      throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
+    }
+    const data = msg.OneHandle.encode({ handle: this.handle });
+    const request = { request: EXTENSION.FSTATVFS, data };
+    const answer = await this.#link.request(msg.Extended, request, msg.ExtendedReply, call);
+    return fileSystemOf(msg.FileSystem.decode(answer.data));
   }
 
   async sync(options: SftpOptions = {}): Promise<void> {
@@ -65,7 +79,7 @@ export class RemoteFile {
     if (!this.#link.extensions.has(EXTENSION.FSYNC)) {
       throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
     }
-    const data = msg.OneHandle.encode({ handle: this.#handle });
+    const data = msg.OneHandle.encode({ handle: this.handle });
     await this.#link.command(msg.Extended, { request: EXTENSION.FSYNC, data }, call);
   }
 
@@ -73,10 +87,10 @@ export class RemoteFile {
   async close(options: SftpOptions = {}): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#link.command(msg.Close, { handle: this.#handle }, this.#call("close", options));
+    await this.#link.command(msg.Close, { handle: this.handle }, this.#call("close", options));
   }
 
-  #call(operation: string, { signal }: SftpOptions): Call {
-    return { operation, path: this.path, signal };
+  #call(operation: string, options: SftpOptions): Call {
+    return callOf(operation, this.path, options);
   }
 }

@@ -66,6 +66,17 @@ export interface Call {
   readonly operation: string;
   readonly path: string | null;
   readonly signal?: AbortSignal | undefined;
+  /** Milliseconds for the answer; the session's time-out unless given. */
+  readonly timeout?: number | undefined;
+}
+
+/** A call within the limits that a user gave. */
+export function callOf(
+  operation: string,
+  path: string | null,
+  { signal, timeout }: Pick<Call, "signal" | "timeout">,
+): Call {
+  return { operation, path, signal, timeout };
 }
 
 /** The error for one operation; `reason` may be the peer's text. */

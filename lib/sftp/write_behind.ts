@@ -36,14 +36,16 @@ export class WriteBehind {
   }
 
   /**
-   * Sends a block and waits only while too many are under way; the block must not be touched again.
+   * Sends a block and waits only while too many are under way; the block must not be touched again,
+   * but in `release`.
    *
    * @throws {SftpError} If this or an earlier write was refused
    */
-  async write(bytes: Uint8Array): Promise<void> {
+  async write(bytes: Uint8Array, release?: () => void): Promise<void> {
     this.#signal?.throwIfAborted();
     const write = this.#file.write(bytes, this.#offset).then(() => {
-      if (this.#ours.has(bytes.buffer)) this.#free.push(new Uint8Array(bytes.buffer));
+      if (release) release();
+      else if (this.#ours.has(bytes.buffer)) this.#free.push(new Uint8Array(bytes.buffer));
     });
     write.catch(() => {}); // heard of when its turn comes, if it comes
     this.#offset += bytes.length;

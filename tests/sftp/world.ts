@@ -1,5 +1,7 @@
 /** What the SFTP tests build their worlds of: channels, peers, folders. */
 import { assertRejects } from "@std/assert";
+import * as msg from "../../lib/sftp/messages.ts";
+import { FXP } from "../../lib/sftp/numbers.ts";
 import {
   localFiles,
   serveSftp,
@@ -110,7 +112,23 @@ export interface World extends AsyncDisposable {
   at(path: string): string;
 }
 
+/** A channel whose server announces these extensions only: it must not be asked for others. */
+export function announcing(channel: SftpChannel, extensions: readonly string[]): SftpChannel {
+  let greeted = false;
+  return {
+    ...channel,
+    async readChunk() {
+      const chunk = await channel.readChunk();
+      if (greeted || chunk === null) return chunk;
+      greeted = true; // VERSION comes alone, since the client waits for it
+      return msg.encodeVersion(FXP.VERSION, 3, extensions.map((name) => [name, "1"]));
+    },
+  };
+}
+
 export interface WorldOptions extends PairOptions {
+  /** The extensions that the server seems to announce. */
+  readonly extensions?: readonly string[];
   readonly backend?: (root: string) => SftpBackend;
   readonly serve?: ServeSftpOptions;
   readonly timeout?: number;
@@ -118,11 +136,12 @@ export interface WorldOptions extends PairOptions {
 
 /** Our client at our server. */
 export async function ourWorld(options: WorldOptions = {}): Promise<World> {
-  const { backend = (root) => localFiles({ root }), serve = {}, timeout } = options;
+  const { backend = (root) => localFiles({ root }), serve = {}, timeout, extensions } = options;
   const [near, far] = channelPair(options);
   const [root, here] = [await folder(), await folder()];
   const served = serveSftp(far, backend(root.path), serve);
-  const sftp = await SftpClient.open(near, timeout === undefined ? {} : { timeout });
+  const channel = extensions === undefined ? near : announcing(near, extensions);
+  const sftp = await SftpClient.open(channel, timeout === undefined ? {} : { timeout });
   return {
     sftp,
     root: root.path,

@@ -1,0 +1,281 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import * as msg from "../../lib/sftp/messages.ts";
+import { EXTENSION, FXP } from "../../lib/sftp/numbers.ts";
+import { globMatcher } from "../../lib/sftp/glob.ts";
+import { SftpError, SftpStatus, type SftpWalkOptions } from "../../lib/sftp/mod.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+import { atServer, handle, status } from "./raw.ts";
+import { clientTest, noise, ourWorld, refusal, same, turn, type World } from "./world.ts";
+
+async function plant({ sftp, at }: World): Promise<void> {
+  await sftp.mkdir(at("a/deep/deeper"), { recursive: true });
+  await sftp.mkdir(at("b"));
+  for (const name of ["one.txt", "two.txt", ".hidden.txt", "a/three.txt", "a/deep/four.md"]) {
+    await sftp.writeTextFile(at(name), name);
+  }
+  await sftp.writeTextFile(at("a/deep/deeper/five.txt"), "five");
+  await sftp.symlink("../a", at("b/up"));
+  await sftp.symlink("nowhere", at("b/broken"));
+}
+
+async function walked(world: World, options: SftpWalkOptions = {}): Promise<string[]> {
+  const root = world.at("").replace(/\/$/, "") || "/";
+  const entries = await Array.fromAsync(world.sftp.walk(root, options));
+  return entries.map(({ path }) => path.slice(world.at("").length)).sort();
+}
+
+clientTest("walk finds all that is below, as deep and as much as told", async (world) => {
+  await plant(world);
+  const files = ["a/deep/deeper/five.txt", "a/deep/four.md", "a/three.txt"];
+  assertEquals(
+    await walked(world, { includeDirs: false, includeSymlinks: false }),
+    [".hidden.txt", ...files, "one.txt", "two.txt"].sort(),
+  );
+  assertEquals(
+    await walked(world, { includeFiles: false, maxDepth: 2 }),
+    ["", "a", "a/deep", "b", "b/broken", "b/up"],
+  );
+  const followed = await walked(world, { followSymlinks: true, includeDirs: false });
+  assert(followed.includes("b/up/deep/deeper/five.txt") && followed.includes("b/broken"));
+  assertEquals(await refusal(Array.fromAsync(world.sftp.walk(world.at("none")))), 2);
+  const alone = await Array.fromAsync(world.sftp.walk(world.at("one.txt")));
+  assertEquals(alone.map(({ name, isFile }) => [name, isFile]), [["one.txt", true]]);
+});
+
+clientTest("walk goes round no circle of links", async ({ sftp, at }) => {
+  await sftp.mkdir(at("x/y"), { recursive: true });
+  await sftp.symlink("..", at("x/y/back"));
+  const found = await Array.fromAsync(sftp.walk(at("x"), { followSymlinks: true }));
+  assertEquals(found.map(({ path }) => path), [at("x"), at("x/y"), at("x/y/back")]);
+});
+
+clientTest("glob finds what a pattern stands for, each folder in order", async (world) => {
+  await plant(world);
+  const { sftp, at } = world;
+  const found = async (pattern: string) =>
+    (await Array.fromAsync(sftp.glob(at(pattern)))).map(({ path }) => path.slice(at("").length));
+  assertEquals(await found("*.txt"), ["one.txt", "two.txt"]);
+  assertEquals(await found(".*.txt"), [".hidden.txt"]);
+  assertEquals(await found("[!t]ne.tx?"), ["one.txt"]);
+  assertEquals(await found("*/*.txt"), ["a/three.txt"]);
+  assertEquals(await found("*/deep/*.md"), ["a/deep/four.md"]);
+  assertEquals(await found("b/*/deep/four.md"), ["b/up/deep/four.md"]);
+  assertEquals(
+    (await found("**/*.txt")).sort(),
+    ["a/deep/deeper/five.txt", "a/three.txt", "one.txt", "two.txt"],
+  );
+  assertEquals(await found("**/deep/**/five.txt"), ["a/deep/deeper/five.txt"]);
+  assertEquals(await found("one.txt"), ["one.txt"]);
+  assertEquals(await found("none.txt"), []);
+  assertEquals(await found("one.txt/*"), []);
+  assertEquals(await found("none/*"), []);
+});
+
+Deno.test("a step of a pattern matches as in a shell", () => {
+  const cases: [string, string, boolean][] = [
+    ["*", "", true],
+    ["*", ".x", false],
+    [".*", ".x", true],
+    ["a*b*c", "a-b-b-c", true],
+    ["a*b*c", "a-c", false],
+    ["?", "ü", true],
+    ["??", "😀", false],
+    ["[a-c]x", "bx", true],
+    ["[!a-c]x", "bx", false],
+    ["[^a-c]x", "dx", true],
+    ["[]]", "]", true],
+    ["[a-]", "-", true],
+    ["\\*", "*", true],
+    ["\\*", "x", false],
+    ["[", "[", true],
+    ["a.b", "axb", false],
+  ];
+  for (const [pattern, name, expected] of cases) {
+    assertEquals(globMatcher(pattern)(name), expected, `${pattern} ${name}`);
+  }
+  // Exponential, if it were a regular expression.
+  assertEquals(globMatcher("*a".repeat(40) + "b")("a".repeat(5000)), false);
+});
+
+clientTest("copyFile copies content and mode, over what is there", async ({ sftp, at, root }) => {
+  for (const length of [0, 1, 261_121, 3_000_000]) {
+    const data = noise(length, length + 1);
+    await sftp.writeFile(at("from"), data);
+    await sftp.chmod(at("from"), 0o640);
+    await sftp.copyFile(at("from"), at("to"));
+    assert(same(await Deno.readFile(`${root}/to`), data));
+    assertEquals((await sftp.stat(at("to"))).mode! & 0o777, 0o640);
+  }
+  await sftp.writeFile(at("from"), noise(10));
+  await sftp.copyFile(at("from"), at("to"));
+  assertEquals((await sftp.stat(at("to"))).size, 10);
+  await sftp.copyFile(at("from"), at("from")); // onto itself
+  await sftp.link(at("from"), at("second"));
+  await sftp.copyFile(at("from"), at("second"));
+  assert(same(await Deno.readFile(`${root}/from`), noise(10)));
+  await assertRejects(() => sftp.copyFile(at("none"), at("x")), SftpError);
+  await assertRejects(() => sftp.copyFile(at(""), at("x")), SftpError);
+});
+
+clientTest("reads and writes at offsets need no turns", async ({ sftp, at }) => {
+  const data = noise(100_000);
+  await using file = await sftp.open(at("file"), { read: true, write: true, create: true });
+  const pieces = Array.from({ length: 100 }, (_, index) => index * 1000).reverse();
+  await Promise.all(pieces.map((from) => file.writeAt(data.subarray(from, from + 1000), from)));
+  const back = new Uint8Array(100_000);
+  await Promise.all(pieces.map((from) => file.readAt(back.subarray(from, from + 1000), from)));
+  assert(same(back, data));
+  assertEquals(await file.readAt(new Uint8Array(1), 100_000), null);
+  assertEquals(await file.readAt(new Uint8Array(0), 0), 0);
+  assertEquals(await file.seek(0, Deno.SeekMode.Current), 0);
+  await file.utime(1_000_000_000, new Date(1_100_000_000_000));
+  await file.chmod(0o600);
+  const { mtime, mode, uid, gid } = await file.stat();
+  assertEquals([mtime, mode! & 0o777], [new Date(1_100_000_000_000), 0o600]);
+  await file.chown(uid!, gid!);
+  await file.syncData();
+});
+
+Deno.test("without posix-rename, rename moves the old file aside", async () => {
+  await using world = await ourWorld({ extensions: [] });
+  const { sftp, root } = world;
+  await sftp.writeTextFile("/a", "a");
+  await sftp.writeTextFile("/b", "b");
+  await sftp.rename("/a", "/b");
+  assertEquals((await Array.fromAsync(Deno.readDir(root))).map(({ name }) => name), ["b"]);
+  assertEquals(await sftp.readTextFile("/b"), "a");
+  await sftp.mkdir("/folder");
+  await sftp.writeTextFile("/folder/x", "");
+  assertEquals(await refusal(sftp.rename("/b", "/folder")), SftpStatus.FAILURE);
+  assertEquals(await refusal(sftp.rename("/none", "/b")), SftpStatus.NO_SUCH_FILE);
+  assertEquals(await sftp.readTextFile("/b"), "a");
+});
+
+Deno.test("without posix-rename, a rename that fails puts the old file back", async () => {
+  const renames: [string, string][] = [];
+  const sftp = await atServer(({ type, id, body }, peer) => {
+    if (type === FXP.LSTAT) return peer.send(msg.Attrs.encode(id, { attributes: {} }));
+    const { from, to } = msg.Rename.decode(body);
+    renames.push([from, to]);
+    return peer.send(status(id, from === "/a" ? SftpStatus.FAILURE : SftpStatus.OK));
+  });
+  assertEquals(await refusal(sftp.rename("/a", "/b")), SftpStatus.FAILURE);
+  const aside = renames[1]![1];
+  assertEquals(renames, [["/a", "/b"], ["/b", aside], ["/a", "/b"], [aside, "/b"]]);
+  await sftp.close();
+});
+
+Deno.test("without extensions everything else still works, or is refused", async () => {
+  await using world = await ourWorld({ extensions: [] });
+  const { sftp, root } = world;
+  assertEquals(sftp.limits, { readLength: 32768, writeLength: 32768, openHandles: 0 });
+  await sftp.writeFile("/from", noise(300_000));
+  await sftp.copyFile("/from", "/to");
+  assert(same(await Deno.readFile(`${root}/to`), noise(300_000)));
+  await sftp.lsetStat("/to", { mode: 0o600 });
+  await sftp.lutime("/to", 1, 2);
+  assertEquals((await sftp.stat("/to")).mtime, new Date(2000));
+  await sftp.symlink("to", "/link");
+  await using file = await sftp.open("/to");
+  assertEquals(await sftp.homeDirectory(), "/");
+  assertEquals(await sftp.expandPath("~/to"), "/to");
+  assertEquals(await sftp.expandPath("to"), "/to");
+  const unsupported = SftpStatus.OP_UNSUPPORTED;
+  assertEquals(await refusal(sftp.lutime("/link", 1, 2)), unsupported);
+  assertEquals(await refusal(sftp.statvfs("/")), unsupported);
+  assertEquals(await refusal(file.statvfs()), unsupported);
+  assertEquals(await refusal(file.sync()), unsupported);
+  assertEquals(await refusal(sftp.link("/to", "/x")), unsupported);
+  assertEquals(await refusal(sftp.homeDirectory("root")), unsupported);
+  assertEquals(await refusal(sftp.expandPath("~root")), unsupported);
+  assertEquals(await refusal(sftp.usersAndGroups([0], [])), unsupported);
+});
+
+Deno.test("a copy that the server does not like goes through us", async () => {
+  const content = new TextEncoder().encode("content");
+  let written = "";
+  const sftp = await atServer(async ({ type, id, body }, peer) => {
+    if (type === FXP.OPEN) await peer.send(msg.Handle.encode(id, { handle }));
+    else if (type === FXP.FSTAT) {
+      await peer.send(
+        msg.Attrs.encode(id, { attributes: { size: content.length, mode: 0o100600 } }),
+      );
+    } else if (type === FXP.EXTENDED) await peer.send(status(id, SftpStatus.OP_UNSUPPORTED));
+    else if (type === FXP.READ) {
+      const { offset } = msg.Read.decode(body);
+      const data = content.subarray(offset);
+      await peer.send(data.length ? msg.Data.encode(id, { data }) : status(id, SftpStatus.EOF));
+    } else {
+      if (type === FXP.WRITE) written += new TextDecoder().decode(msg.Write.decode(body).data);
+      await peer.send(status(id, SftpStatus.OK));
+    }
+  }, { extensions: [[EXTENSION.COPY_DATA, "1"]] });
+  await sftp.copyFile("/a", "/b");
+  assertEquals(written, "content");
+  await sftp.close();
+});
+
+Deno.test("every operation may have a time-out of its own", async () => {
+  const sftp = await atServer(({ type, id }, peer) => {
+    if (type === FXP.LSTAT) return peer.send(msg.Attrs.encode(id, { attributes: {} }));
+  }, { timeout: 60_000 });
+  const slow = sftp.stat("/slow");
+  const error = await assertRejects(() => sftp.stat("/x", { timeout: 20 }), SftpError);
+  assertEquals(error.message, 'Cannot stat "/x": no answer in 20 ms');
+  await assertRejects(() => sftp.mkdir("/x", { timeout: 10, recursive: true }), SftpError);
+  assertEquals((await sftp.lstat("/y", { timeout: 60_000 })).size, 0);
+  const gone = assertRejects(() => slow, Error, "closed");
+  await sftp.close();
+  await gone;
+});
+
+Deno.test("one signal cancels hundreds of requests, and forgets those that were answered", async () => {
+  const sftp = await atServer(({ type, id }, peer) => {
+    if (type === FXP.LSTAT) return peer.send(msg.Attrs.encode(id, { attributes: {} }));
+  });
+  const abort = new AbortController();
+  const { signal } = abort;
+  for (let i = 0; i < 10; i++) await sftp.lstat("/x", { signal });
+  const waiting = Array.from({ length: 300 }, () => sftp.stat("/x", { signal }));
+  const rejected = waiting.map((promise) => assertRejects(() => promise, Error, "enough"));
+  await turn();
+  abort.abort(new Error("enough"));
+  await Promise.all(rejected);
+  await sftp.lstat("/x");
+  await sftp.close();
+});
+
+const strange: Record<string, (id: number) => Uint8Array> = {
+  "a file system cut short": (id) => msg.ExtendedReply.encode(id, { data: new Uint8Array(80) }),
+  "a file system with bytes behind": (id) =>
+    msg.ExtendedReply.encode(id, { data: new Uint8Array(90) }),
+  "names without an end": (id) =>
+    msg.ExtendedReply.encode(id, { data: new Writer().u32(0xffff_ffff).take() }),
+  "a name inside that is longer than all": (id) =>
+    msg.ExtendedReply.encode(id, { data: new Writer().u32(4).u32(99).u32(0).take() }),
+  "success without an answer": (id) => status(id, SftpStatus.OK),
+};
+
+for (const [what, answer] of Object.entries(strange)) {
+  Deno.test(`an extension that is answered by ${what} is an error`, async () => {
+    const extensions: [string, string][] = [EXTENSION.STATVFS, EXTENSION.USERS_GROUPS].map((
+      name,
+    ) => [name, "1"]);
+    const sftp = await atServer(({ id }, peer) => peer.send(answer(id)), { extensions });
+    await assertRejects(() => sftp.statvfs("/"), Error);
+    await assertRejects(() => sftp.usersAndGroups([1], [2]), Error);
+    await sftp.close();
+  });
+}
+
+Deno.test("another number of names than was asked for is refused", async () => {
+  const data = msg.IdNames.encode({ users: ["a", "b"], groups: [] });
+  const sftp = await atServer(
+    ({ id }, peer) => peer.send(msg.ExtendedReply.encode(id, { data })),
+    { extensions: [[EXTENSION.USERS_GROUPS, "1"]] },
+  );
+  assertEquals(await refusal(sftp.usersAndGroups([1], [])), SftpStatus.BAD_MESSAGE);
+  const { users, groups } = await sftp.usersAndGroups([1, 2], []);
+  assertEquals([[...users], [...groups]], [[[1, "a"], [2, "b"]], []]);
+  await sftp.close();
+});
