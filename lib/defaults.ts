@@ -66,6 +66,12 @@ export const MAX_PROMPTS = 64;
 /** Banner bytes kept; more is dropped, since it is only ever shown. */
 export const MAX_BANNER = 64 * 1024;
 
+/** Memory that a private key file may have Argon2 take, in KiB: PuTTY writes 8 MiB unless told. */
+export const ARGON2_MAX_KIB = 1024 * 1024;
+
+/** Memory times passes that it may cost, in KiB: about half a minute of one core. */
+export const ARGON2_MAX_WORK_KIB = 16 * 1024 * 1024;
+
 /** Sessions that one connection may have open (sshd's MaxSessions). */
 export const MAX_SESSIONS = 10;
 

@@ -1,5 +1,5 @@
 /** The algorithms as tables; adding one is a row. Order is preference. */
-import type { HashName } from "./digest.ts";
+import type { ShaName } from "./digest.ts";
 import { curve25519 } from "./kex/curve25519.ts";
 import { ecdh } from "./kex/ecdh.ts";
 import type { KexMethod } from "./kex/kex_method.ts";
@@ -14,7 +14,7 @@ export interface Algorithm {
 /** A key exchange: the method, and the hash that signs and derives (RFC 4253 §7.1). */
 export interface KexAlgorithm extends Algorithm {
   readonly method: KexMethod;
-  readonly hash: HashName;
+  readonly hash: ShaName;
 }
 
 /** A cipher; one that authenticates by itself needs no MAC. */
@@ -30,6 +30,7 @@ export const KEX: readonly KexAlgorithm[] = [
   { name: "curve25519-sha256@libssh.org", method: curve25519, hash: "SHA-256", default: true },
   { name: "ecdh-sha2-nistp256", method: ecdh("nistp256"), hash: "SHA-256", default: false },
   { name: "ecdh-sha2-nistp384", method: ecdh("nistp384"), hash: "SHA-384", default: false },
+  { name: "ecdh-sha2-nistp521", method: ecdh("nistp521"), hash: "SHA-512", default: false },
 ];
 
 /** Host key and user key signature algorithms (RFC 4253 §6.6, 8332, 5656, 8709). */

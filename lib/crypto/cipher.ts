@@ -6,7 +6,7 @@
 
 import { core } from "./wasm.ts";
 
-/** A cipher, by its SSH name. */
+/** A cipher, by its SSH name; `des-cbc`, which has none, is that of old PEM files. */
 export type CipherName =
   | "aes128-ctr"
   | "aes192-ctr"
@@ -17,7 +17,8 @@ export type CipherName =
   | "aes128-gcm@openssh.com"
   | "aes256-gcm@openssh.com"
   | "chacha20-poly1305@openssh.com"
-  | "3des-cbc";
+  | "3des-cbc"
+  | "des-cbc";
 
 /**
  * Decrypts `data`; AEAD ciphers expect their tag behind it.

@@ -1,15 +1,20 @@
+import { ARGON2_MAX_KIB, ARGON2_MAX_WORK_KIB } from "../defaults.ts";
 import { core } from "./wasm.ts";
 
-/** A hash function, by the name that Web Crypto uses. */
-export type HashName = "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
+/** A hash function of the SHA family, by the name that Web Crypto uses. */
+export type ShaName = "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
+
+/** A hash function; MD5 is for fingerprints and old files only. */
+export type HashName = ShaName | "MD5";
 
 /** The digest of the parts one after the other; at once, unlike `crypto.subtle.digest`. */
 export function digest(hash: HashName, ...parts: Uint8Array[]): Uint8Array {
-  return core.digest(hash, join(parts)) ?? unknown(hash);
+  const data = join(parts);
+  return hash === "MD5" ? core.md5(data) : core.digest(hash, data) ?? unknown(hash);
 }
 
 /** HMAC (RFC 2104) over the parts one after the other. */
-export function hmac(hash: HashName, key: Uint8Array, ...parts: Uint8Array[]): Uint8Array {
+export function hmac(hash: ShaName, key: Uint8Array, ...parts: Uint8Array[]): Uint8Array {
   return core.hmac(hash, key, join(parts)) ?? unknown(hash);
 }
 
@@ -31,10 +36,50 @@ export function bcryptPbkdf(
   return key;
 }
 
+/** How much an Argon2 key costs to derive. */
+export interface Argon2Cost {
+  /** Memory in KiB. */
+  memory: number;
+  /** How often the memory is gone over. */
+  passes: number;
+  /** Lanes; they are computed one after the other here. */
+  parallelism: number;
+}
+
+/**
+ * The key that PuTTY encrypts private keys with (RFC 9106).
+ *
+ * @throws {RangeError} If the cost is out of range or beyond our limits, `length` is below 4 bytes or
+ *     the salt is below 8
+ */
+export function argon2(
+  variant: "argon2d" | "argon2i" | "argon2id",
+  passphrase: Uint8Array,
+  salt: Uint8Array,
+  cost: Argon2Cost,
+  length: number,
+): Uint8Array {
+  const { memory, passes, parallelism } = cost;
+  const bearable = memory <= ARGON2_MAX_KIB && memory * passes <= ARGON2_MAX_WORK_KIB &&
+    length <= ARGON2_MAX_BYTES;
+  const key = bearable
+    ? core.argon2(variant, passphrase, salt, memory, passes, parallelism, length)
+    : undefined;
+  if (key === undefined) {
+    throw new RangeError(
+      `Cannot derive a key with ${memory} KiB, ${passes} passes and parallelism ${parallelism}`,
+    );
+  }
+  return key;
+}
+
 /** Compares in time that does not depend on where the difference is. */
 export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
   return core.equal(a, b);
 }
+
+/** No key is longer; PPK asks for 80. */
+const ARGON2_MAX_BYTES = 1024;
 
 function join(parts: Uint8Array[]): Uint8Array {
   if (parts.length === 1) return parts[0]!;

@@ -7,6 +7,7 @@
 
 import { MAX_PACKET_LENGTH } from "../defaults.ts";
 import { ClosedError, ProtocolError } from "../errors.ts";
+import type { ShaName } from "./digest.ts";
 import { core, heap, heapWords } from "./wasm.ts";
 
 /** What one direction needs to switch keys; the keys are derived inside WebAssembly. */
@@ -16,7 +17,7 @@ export interface DirectionKeys {
   /** The SSH name, such as `"hmac-sha2-256-etm@openssh.com"`; ignored for AEAD ciphers. */
   mac: string;
   /** The hash of the key exchange method. */
-  hash: "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
+  hash: ShaName;
   /** K exactly as it is hashed: an mpint or a string, length prefix included. */
   secret: Uint8Array;
   /** H of this key exchange. */

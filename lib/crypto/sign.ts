@@ -2,7 +2,7 @@ import { randomBytes } from "./random.ts";
 import { core } from "./wasm.ts";
 
 /** A NIST curve, by the name of RFC 5656. */
-export type Curve = "nistp256" | "nistp384";
+export type Curve = "nistp256" | "nistp384" | "nistp521";
 
 /** The numbers of an RSA private key, big-endian. */
 export interface RsaPrivateParts {
@@ -20,7 +20,7 @@ export interface RsaPrivateParts {
   iqmp: Uint8Array;
 }
 
-const FIELD_BYTES = { nistp256: 32, nistp384: 48 } as const;
+const FIELD_BYTES = { nistp256: 32, nistp384: 48, nistp521: 66 } as const;
 const SEED_BYTES = 32;
 
 /** Whether an Ed25519 signature (RFC 8032) holds. */
@@ -74,9 +74,9 @@ export function signEcdsa(
   return { r: signature.subarray(0, size), s: signature.subarray(size) };
 }
 
-/** Signs with RSASSA-PKCS1-v1_5; the signature is as long as the modulus. */
+/** Signs with RSASSA-PKCS1-v1_5; the signature is as long as the modulus, of 2048 to 16384 bits. */
 export function signRsa(
-  hash: "SHA-256" | "SHA-512",
+  hash: "SHA-1" | "SHA-256" | "SHA-512",
   key: RsaPrivateParts,
   message: Uint8Array,
 ): Uint8Array {

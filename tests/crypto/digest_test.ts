@@ -6,14 +6,15 @@ import {
   equalConstantTime,
   type HashName,
   hmac,
+  type ShaName,
 } from "../../lib/crypto/digest.ts";
 import { pattern } from "./packets.ts";
 import { hex, wycheproof } from "./wycheproof.ts";
 
-const HASHES: HashName[] = ["SHA-1", "SHA-256", "SHA-384", "SHA-512"];
+const HASHES: ShaName[] = ["SHA-1", "SHA-256", "SHA-384", "SHA-512"];
 const utf8 = new TextEncoder();
 
-function nodeName(hash: HashName): string {
+function nodeName(hash: ShaName): string {
   return hash.toLowerCase().replace("-", "");
 }
 
@@ -80,7 +81,7 @@ Deno.test("bcrypt_pbkdf refuses what would give a weak key", () => {
 });
 
 Deno.test("an unknown hash is a TypeError", () => {
-  assertThrows(() => digest("MD5" as HashName, new Uint8Array()), TypeError);
+  assertThrows(() => digest("MD4" as HashName, new Uint8Array()), TypeError);
 });
 
 Deno.test("equalConstantTime sees a difference in any bit and in length", () => {

@@ -102,6 +102,11 @@ export class Sealer {
 export function agree(name: string, scalar: Uint8Array | number[], peer: Uint8Array | number[]): Uint8Array | undefined;
 
 /**
+ * None for an unknown variant, parameters out of range, or more memory than there is.
+ */
+export function argon2(variant: string, passphrase: Uint8Array | number[], salt: Uint8Array | number[], memory_kib: number, passes: number, parallelism: number, length: number): Uint8Array | undefined;
+
+/**
  * None for no rounds, passphrase, salt or length, as the original has it.
  */
 export function bcrypt_pbkdf(passphrase: Uint8Array | number[], salt: Uint8Array | number[], rounds: number, length: number): Uint8Array | undefined;
@@ -129,6 +134,8 @@ export function generate_ecdsa(curve: string): Uint8Array | undefined;
 
 export function hmac(hash: string, key: Uint8Array | number[], data: Uint8Array | number[]): Uint8Array | undefined;
 
+export function md5(data: Uint8Array | number[]): Uint8Array;
+
 export function mlkem_decapsulate(seed: Uint8Array | number[], ciphertext: Uint8Array | number[]): Uint8Array | undefined;
 
 /**
@@ -155,7 +162,7 @@ export function sign_ecdsa(curve: string, scalar: Uint8Array | number[], point: 
 export function sign_ed25519(seed: Uint8Array | number[], message: Uint8Array | number[]): Uint8Array | undefined;
 
 /**
- * None if the parts do not belong together or the size is not 2048 to 4096 bits.
+ * None if the parts do not belong together or the size is not 2048 to 16384 bits.
  */
 export function sign_rsa(hash: string, n: Uint8Array | number[], e: Uint8Array | number[], d: Uint8Array | number[], p: Uint8Array | number[], q: Uint8Array | number[], iqmp: Uint8Array | number[], message: Uint8Array | number[]): Uint8Array | undefined;
 
@@ -179,6 +186,7 @@ export interface InitOutput {
     readonly __wbg_reference_free: (a: number, b: number) => void;
     readonly __wbg_sealer_free: (a: number, b: number) => void;
     readonly agree: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number];
+    readonly argon2: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => [number, number];
     readonly bcrypt_pbkdf: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number];
     readonly crypt: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => [number, number];
     readonly digest: (a: number, b: number, c: number, d: number) => [number, number];
@@ -191,6 +199,7 @@ export interface InitOutput {
     readonly initiator_finish: (a: number, b: number, c: number) => [number, number];
     readonly initiator_public_value: (a: number) => [number, number];
     readonly initiator_start: (a: number, b: number) => number;
+    readonly md5: (a: number, b: number) => [number, number];
     readonly mlkem_decapsulate: (a: number, b: number, c: number, d: number) => [number, number];
     readonly mlkem_encapsulate: (a: number, b: number, c: number, d: number) => [number, number];
     readonly opener_buffered: (a: number, b: number) => number;

@@ -443,6 +443,45 @@ export function agree(name, scalar, peer) {
 }
 
 /**
+ * None for an unknown variant, parameters out of range, or more memory than there is.
+ * @param {string} variant
+ * @param {Uint8Array | number[]} passphrase
+ * @param {Uint8Array | number[]} salt
+ * @param {number} memory_kib
+ * @param {number} passes
+ * @param {number} parallelism
+ * @param {number} length
+ * @returns {Uint8Array | undefined}
+ */
+export function argon2(variant, passphrase, salt, memory_kib, passes, parallelism, length) {
+    const val4 = +memory_kib;
+    const val5 = +passes;
+    const val6 = +parallelism;
+    const val7 = +length;
+    let ptr0, len0, ptr1, len1, ptr2, len2;
+    try {
+        ptr0 = passStringToWasm0(variant, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+        len0 = WASM_VECTOR_LEN;
+        ptr1 = passArray8ToWasm0(passphrase, wasm.__wbindgen_malloc);
+        len1 = WASM_VECTOR_LEN;
+        ptr2 = passArray8ToWasm0(salt, wasm.__wbindgen_malloc);
+        len2 = WASM_VECTOR_LEN;
+    } catch (e) {
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
+        throw e;
+    }
+    const ret = wasm.argon2(ptr0, len0, ptr1, len1, ptr2, len2, val4, val5, val6, val7);
+    let v8;
+    if (ret[0] !== 0) {
+        v8 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
+    }
+    return v8;
+}
+
+/**
  * None for no rounds, passphrase, salt or length, as the original has it.
  * @param {Uint8Array | number[]} passphrase
  * @param {Uint8Array | number[]} salt
@@ -664,6 +703,19 @@ export function hmac(hash, key, data) {
 }
 
 /**
+ * @param {Uint8Array | number[]} data
+ * @returns {Uint8Array}
+ */
+export function md5(data) {
+    const ptr0 = passArray8ToWasm0(data, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.md5(ptr0, len0);
+    var v2 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
+    wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
+    return v2;
+}
+
+/**
  * @param {Uint8Array | number[]} seed
  * @param {Uint8Array | number[]} ciphertext
  * @returns {Uint8Array | undefined}
@@ -833,7 +885,7 @@ export function sign_ed25519(seed, message) {
 }
 
 /**
- * None if the parts do not belong together or the size is not 2048 to 4096 bits.
+ * None if the parts do not belong together or the size is not 2048 to 16384 bits.
  * @param {string} hash
  * @param {Uint8Array | number[]} n
  * @param {Uint8Array | number[]} e

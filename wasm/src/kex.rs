@@ -2,6 +2,7 @@
 
 use crate::hash::Hash;
 use crate::memory::scrubbed;
+use crate::p521;
 use crate::random::{self, Given};
 use ml_kem::kem::{Decapsulate, KeyExport};
 use ml_kem::{Key, Seed, ml_kem_768 as mlkem};
@@ -21,6 +22,10 @@ fn curve(name: &str) -> Option<(&'static Algorithm, usize)> {
     })
 }
 
+fn scalar_size(name: &str) -> Option<usize> {
+    if name == p521::NAME { Some(p521::SIZE) } else { Some(curve(name)?.1) }
+}
+
 /// A scalar as ring's private key. None if it has the wrong length or is 0 or above the order.
 fn private_key(name: &str, scalar: &[u8]) -> Option<EphemeralPrivateKey> {
     let (algorithm, size) = curve(name)?;
@@ -33,9 +38,12 @@ fn private_key(name: &str, scalar: &[u8]) -> Option<EphemeralPrivateKey> {
 
 /// A uniformly random scalar with its public value.
 pub fn generate(name: &str) -> Option<(Vec<u8>, Vec<u8>)> {
-    let mut scalar = vec![0; curve(name)?.1];
+    let mut scalar = vec![0; scalar_size(name)?];
     loop {
         random::fill(&mut scalar);
+        if name == p521::NAME {
+            scalar[0] &= 1; // the order has 521 bits
+        }
         if let Some(public) = public_value(name, &scalar) {
             return Some((scalar, public));
         }
@@ -43,6 +51,9 @@ pub fn generate(name: &str) -> Option<(Vec<u8>, Vec<u8>)> {
 }
 
 pub fn public_value(name: &str, scalar: &[u8]) -> Option<Vec<u8>> {
+    if name == p521::NAME {
+        return p521::public_value(scalar);
+    }
     Some(private_key(name, scalar)?.compute_public_key().ok()?.as_ref().into())
 }
 
@@ -50,6 +61,9 @@ pub fn public_value(name: &str, scalar: &[u8]) -> Option<Vec<u8>> {
 #[wasm_bindgen]
 pub fn agree(name: &str, scalar: &[u8], peer: &[u8]) -> Option<Vec<u8>> {
     scrubbed(|| {
+        if name == p521::NAME {
+            return p521::agree(scalar, peer);
+        }
         let peer = UnparsedPublicKey::new(curve(name)?.0, peer);
         agreement::agree_ephemeral(private_key(name, scalar)?, &peer, |s| s.to_vec()).ok()
     })
@@ -79,6 +93,7 @@ impl Initiator {
             "mlkem768x25519" | "x25519" => "x25519",
             "nistp256" => "nistp256",
             "nistp384" => "nistp384",
+            p521::NAME => p521::NAME,
             _ => return None,
         };
         let (scalar, mut public) = scrubbed(|| generate(curve))?;

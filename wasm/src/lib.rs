@@ -1,14 +1,17 @@
 //! The packet core of `@denossh/ssh`: framing, ciphers, MACs and the keys they use never leave
 //! this module. TypeScript hands in bytes and takes payloads out.
 
+mod argon2;
 mod bcrypt;
 mod cipher;
 mod frame;
 mod hash;
 mod kdf;
 mod kex;
+mod md5;
 mod memory;
 mod modular;
+mod p521;
 mod random;
 mod reference;
 mod rest;

@@ -1,6 +1,8 @@
 //! Randomness comes from `crypto.getRandomValues`: directly for keys, through a pool for padding.
 
+use rand_core::{TryCryptoRng, TryRng};
 use std::cell::RefCell;
+use std::convert::Infallible;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 #[wasm_bindgen]
@@ -44,6 +46,26 @@ pub fn pad(into: &mut [u8]) {
         pool.used += into.len();
     });
 }
+
+/// Fresh randomness for the crates that ask for a generator.
+pub struct Fresh;
+
+impl TryRng for Fresh {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(u32::from_le_bytes(bytes()))
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from_le_bytes(bytes()))
+    }
+    fn try_fill_bytes(&mut self, into: &mut [u8]) -> Result<(), Infallible> {
+        fill(into);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Fresh {}
 
 /// What ring takes for a generator and returns these very bytes; they must be as many as it asks for.
 #[allow(deprecated)]

@@ -5,8 +5,8 @@ use crate::cipher::chacha_poly::ChaChaPoly;
 use crate::cipher::equal;
 use crate::cipher::gcm::AesGcm;
 use crate::memory::scrubbed;
-use des::TdesEde3;
-use des::cipher::{BlockDecrypt, BlockEncrypt, KeyInit};
+use des::cipher::{BlockDecrypt, BlockEncrypt, BlockSizeUser, KeyInit, consts::U8};
+use des::{Des, TdesEde3};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// For AEAD ciphers the tag is appended (`seal`) or expected behind the data (`open`). None for a
@@ -32,7 +32,8 @@ fn crypt_in_place(
             gcm(bytes(cipher), key, iv, data, seal)
         }
         "chacha20-poly1305@openssh.com" => chacha(key, data, seal),
-        "3des-cbc" => triple_des(key, iv, data, seal),
+        "3des-cbc" => des_cbc::<TdesEde3>(key, iv, data, seal),
+        "des-cbc" => des_cbc::<Des>(key, iv, data, seal),
         _ => None,
     }
 }
@@ -111,8 +112,11 @@ fn chacha(key: &[u8], data: &mut Vec<u8>, seal: bool) -> Option<()> {
     Some(())
 }
 
-fn triple_des(key: &[u8], iv: &[u8], data: &mut [u8], seal: bool) -> Option<()> {
-    let des = TdesEde3::new_from_slice(key).ok()?;
+fn des_cbc<D>(key: &[u8], iv: &[u8], data: &mut [u8], seal: bool) -> Option<()>
+where
+    D: KeyInit + BlockEncrypt + BlockDecrypt + BlockSizeUser<BlockSize = U8>,
+{
+    let des = D::new_from_slice(key).ok()?;
     let mut chain: [u8; 8] = iv.try_into().ok()?;
     let (blocks, []) = data.as_chunks_mut::<8>() else { return None };
     let mix = |block: &mut [u8; 8], with: [u8; 8]| {

@@ -2,7 +2,7 @@
 
 use crate::hash::Hash;
 use crate::memory::scrubbed;
-use crate::modular::{less_one, power, reduce};
+use crate::modular::{Modulus, combine, less_one, reduce};
 use crate::random::Given;
 use ring::rsa::{KeyPair, KeyPairComponents, PublicKeyComponents};
 use ring::signature as sig;
@@ -10,8 +10,11 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 /// In bytes: 16384 bits. Work grows with the cube of it, so a larger key is refused unread.
 const MAX_MODULUS: usize = 2048;
-/// The largest that ring verifies, in bytes.
-const RING_MODULUS: usize = 1024;
+/// The largest that ring verifies and the largest that it signs with, in bytes.
+const RING_VERIFIES: usize = 1024;
+const RING_SIGNS: usize = 512;
+/// The smallest modulus, in bytes: 2048 bits.
+const MIN_MODULUS: usize = 256;
 
 fn strip(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
@@ -27,7 +30,7 @@ pub fn verify_rsa(hash: &str, n: &[u8], e: &[u8], message: &[u8], signature: &[u
     // Some signers drop leading zeros.
     let mut padded = vec![0; n.len() - signature.len()];
     padded.extend(signature);
-    if n.len() > RING_MODULUS {
+    if n.len() > RING_VERIFIES {
         return verify_large(hash, n, e, message, &padded) == Some(true);
     }
     let parameters = match hash {
@@ -46,7 +49,7 @@ fn verify_large(hash: &str, n: &[u8], e: &[u8], message: &[u8], signature: &[u8]
     if !odd(n) || !odd(e) || exponent < 3 || signature >= n {
         return Some(false);
     }
-    let opened = power(signature, exponent, n);
+    let opened = Modulus::new(n)?.power(signature, e);
     let expected = encode(hash, n.len(), message)?;
     Some(strip(&opened) == strip(&expected))
 }
@@ -74,7 +77,7 @@ fn encode(hash: &str, length: usize, message: &[u8]) -> Option<Vec<u8>> {
     Some(encoded)
 }
 
-/// None if the parts do not belong together or the size is not 2048 to 4096 bits.
+/// None if the parts do not belong together or the size is not 2048 to 16384 bits.
 #[wasm_bindgen]
 #[allow(clippy::too_many_arguments)]
 pub fn sign_rsa(
@@ -96,22 +99,28 @@ fn sign(
     (d, p, q, iqmp): (&[u8], &[u8], &[u8], &[u8]),
     message: &[u8],
 ) -> Option<Vec<u8>> {
-    let padding: &dyn sig::RsaEncoding = match hash {
-        "SHA-256" => &sig::RSA_PKCS1_SHA256,
-        "SHA-512" => &sig::RSA_PKCS1_SHA512,
-        _ => return None,
-    };
     let (n, e, d, p, q) = (strip(n), strip(e), strip(d), strip(p), strip(q));
-    if n.len() > MAX_MODULUS || p.len() > n.len() || q.len() > n.len() || d.len() > n.len() {
+    if !(MIN_MODULUS..=MAX_MODULUS).contains(&n.len()) || e.len() > 5 {
         return None;
     }
+    if p.len() > n.len() || q.len() > n.len() || d.len() > n.len() || iqmp.len() > n.len() {
+        return None;
+    }
+    let (dp, dq) = (reduce(d, &less_one(p))?, reduce(d, &less_one(q))?);
+    let padding: &dyn sig::RsaEncoding = match hash {
+        "SHA-256" if n.len() <= RING_SIGNS => &sig::RSA_PKCS1_SHA256,
+        "SHA-512" if n.len() <= RING_SIGNS => &sig::RSA_PKCS1_SHA512,
+        _ => {
+            return sign_plainly(&encode(hash, n.len(), message)?, (n, e), (p, &dp), (q, &dq), iqmp);
+        }
+    };
     let key = KeyPair::from_components(&KeyPairComponents {
         public_key: PublicKeyComponents { n, e },
         d,
         p,
         q,
-        dP: strip(&reduce(d, &less_one(p))),
-        dQ: strip(&reduce(d, &less_one(q))),
+        dP: strip(&dp),
+        dQ: strip(&dq),
         qInv: strip(iqmp),
     })
     .ok()?;
@@ -119,4 +128,19 @@ fn sign(
     // PKCS#1 v1.5 padding is not randomized; ring asks for a generator all the same.
     key.sign(padding, &Given { bytes: &[] }, message, &mut signature).ok()?;
     Some(signature)
+}
+
+/// What ring does not do: SHA-1, and moduli beyond 4096 bits (RFC 8017 §5.2.1). The result is verified
+/// before it is given out, since a wrong one would give the primes away.
+fn sign_plainly(
+    encoded: &[u8],
+    (n, e): (&[u8], &[u8]),
+    (p, dp): (&[u8], &[u8]),
+    (q, dq): (&[u8], &[u8]),
+    iqmp: &[u8],
+) -> Option<Vec<u8>> {
+    let (by_p, by_q) = (Modulus::new(p)?, Modulus::new(q)?);
+    let (x, y) = (by_p.power(encoded, dp), by_q.power(encoded, dq));
+    let signature = combine((&by_p, &x), (q, &y), iqmp, n.len());
+    (Modulus::new(n)?.power(&signature, e) == encoded).then_some(signature)
 }

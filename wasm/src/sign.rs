@@ -2,6 +2,7 @@
 
 use crate::kex;
 use crate::memory::scrubbed;
+use crate::p521;
 use crate::random::{self, Given};
 use ring::signature::{self as sig, EcdsaKeyPair, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -29,6 +30,7 @@ pub fn verify_ecdsa(curve: &str, point: &[u8], message: &[u8], signature: &[u8])
     let algorithm = match curve {
         "nistp256" => &sig::ECDSA_P256_SHA256_FIXED,
         "nistp384" => &sig::ECDSA_P384_SHA384_FIXED,
+        p521::NAME => return p521::verify(point, message, signature).is_some(),
         _ => return false,
     };
     UnparsedPublicKey::new(algorithm, point).verify(message, signature).is_ok()
@@ -46,6 +48,7 @@ fn ecdsa(curve: &str, scalar: &[u8], point: &[u8], message: &[u8]) -> Option<Vec
     let (algorithm, mask, nonce) = match curve {
         "nistp256" => (&sig::ECDSA_P256_SHA256_FIXED_SIGNING, 32, 32),
         "nistp384" => (&sig::ECDSA_P384_SHA384_FIXED_SIGNING, 48, 80),
+        p521::NAME => return p521::sign(scalar, point, message),
         _ => return None,
     };
     let fresh = random::bytes::<128>();

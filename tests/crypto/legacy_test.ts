@@ -1,0 +1,76 @@
+/** What is only for old peers and old files: MD5, DES, signatures over SHA-1, and large RSA keys. */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
+import { createHash, generateKeyPairSync, sign, verify } from "node:crypto";
+import { decryptBytes, encryptBytes } from "../../lib/crypto/cipher.ts";
+import { digest } from "../../lib/crypto/digest.ts";
+import { type RsaPrivateParts, signRsa, verifyRsa } from "../../lib/crypto/sign.ts";
+import { pattern } from "./packets.ts";
+
+const message = pattern(100);
+
+Deno.test("MD5 agrees with node:crypto at every length", () => {
+  for (let length = 0; length <= 300; length++) {
+    const data = pattern(length, length + 1);
+    const theirs = new Uint8Array(createHash("md5").update(data).digest());
+    assertEquals(digest("MD5", data.subarray(0, length >> 1), data.subarray(length >> 1)), theirs);
+  }
+});
+
+Deno.test("des-cbc gives FIPS 81's ciphertext and takes it back", () => {
+  // FIPS 81, table C1.
+  const [key, iv] = [
+    Uint8Array.fromHex("0123456789abcdef"),
+    Uint8Array.fromHex("1234567890abcdef"),
+  ];
+  const text = new TextEncoder().encode("Now is the time for all ");
+  const sealed = encryptBytes("des-cbc", key, iv, text);
+  assertEquals(sealed.toHex(), "e5c7cdde872bf27c43e934008c389c0f683788499a7c05f6");
+  assertEquals(decryptBytes("des-cbc", key, iv, sealed), text);
+  assertThrows(() => decryptBytes("des-cbc", new Uint8Array(24), iv, sealed), RangeError);
+});
+
+function rsaKey(bits: number) {
+  const pair = generateKeyPairSync("rsa", { modulusLength: bits });
+  const jwk = pair.privateKey.export({ format: "jwk" }) as Record<string, string>;
+  const part = (name: string) => Uint8Array.fromBase64(jwk[name]!, { alphabet: "base64url" });
+  const parts: RsaPrivateParts = {
+    n: part("n"),
+    e: part("e"),
+    d: part("d"),
+    p: part("p"),
+    q: part("q"),
+    iqmp: part("qi"),
+  };
+  return { ...pair, parts };
+}
+
+Deno.test("RSA with SHA-1 signs as node:crypto does, and verifies", () => {
+  for (const bits of [2048, 3072]) {
+    const { parts, privateKey, publicKey } = rsaKey(bits);
+    const ours = signRsa("SHA-1", parts, message);
+    assert(verify("SHA1", message, publicKey, ours));
+    assertEquals(ours, new Uint8Array(sign("SHA1", Buffer.from(message), privateKey)));
+    assert(verifyRsa("SHA-1", parts.n, parts.e, message, ours));
+    assert(!verifyRsa("SHA-256", parts.n, parts.e, message, ours));
+  }
+});
+
+Deno.test("RSA with SHA-1 refuses parts that would betray the key", () => {
+  const { parts } = rsaKey(2048);
+  const other = rsaKey(2048).parts;
+  for (const name of ["n", "d", "p", "q", "iqmp"] as const) {
+    const mixed = { ...parts, [name]: other[name] };
+    assertThrows(() => signRsa("SHA-1", mixed, message), RangeError, "do not match");
+    assertThrows(
+      () => signRsa("SHA-1", { ...parts, [name]: new Uint8Array() }, message),
+      RangeError,
+    );
+  }
+});
+
+Deno.test("RSA 5120, beyond what ring signs with, signs as node:crypto does", () => {
+  const { parts, privateKey } = rsaKey(5120);
+  const ours = signRsa("SHA-512", parts, message);
+  assertEquals(ours, new Uint8Array(sign("SHA512", Buffer.from(message), privateKey)));
+});
