@@ -1,12 +1,14 @@
-import { printable, ProtocolError } from "../errors.ts";
+import { KeyFormatError, printable, ProtocolError } from "../errors.ts";
 import { removeArmor } from "../keys/armor.ts";
+import { certifiedType, plainAlgorithm } from "../keys/certificate_names.ts";
 import { readPrivateParts } from "../keys/key_types.ts";
 import { decodeOpenssh, type OpenedKey } from "../keys/openssh_format.ts";
 import type { PrivateKey, Signer } from "../keys/private_key.ts";
-import { parsePublicKey } from "../keys/public_key.ts";
+import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
 import { encodeSignature } from "../keys/signature.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
+import { certifiedSection, plainSection } from "./certified_section.ts";
 import { AGENT, CONSTRAIN } from "./protocol.ts";
 
 /** The longest lifetime that a constraint can say, in seconds: 136 years. */
@@ -18,6 +20,12 @@ export interface KeyConstraints {
   readonly lifetime?: number;
   /** Whether each signature has to be confirmed. */
   readonly confirm?: boolean;
+}
+
+/** How a key is given to an agent. */
+export interface AddKeyOptions extends KeyConstraints {
+  /** A certificate of the key; the agent then shows that, and not the key. */
+  readonly certificate?: PublicKey;
 }
 
 /** A key as a client of an agent adds it. */
@@ -35,12 +43,23 @@ export interface AddedKey extends KeyConstraints {
 export function decodeAddedKey(request: Uint8Array): AddedKey {
   // The key keeps views on it, and wipes it in the end; whose the request is wipes that.
   const secret = request.slice();
+  const wiped = [secret];
+  const wipe = () => wiped.forEach((bytes) => bytes.fill(0));
   try {
     const reader = new Reader(secret, 1);
-    const parts = readPrivateParts(reader);
-    const publicKey = parsePublicKey(parts.publicBlob, reader.text());
+    const certified = certifiedType(new Reader(secret, 1).text()) !== null;
+    const certificate = certified ? readCertificate(reader) : null;
+    const section = certificate && plainSection(reader, certificate);
+    if (section !== null) wiped.push(section);
+    const parts = readPrivateParts(section === null ? reader : new Reader(section));
+    const comment = reader.text();
     const constraints = request[0] === AGENT.ADD_ID_CONSTRAINED ? readConstraints(reader) : {};
     reader.end();
+    const own = parsePublicKey(parts.publicBlob, comment);
+    const publicKey = certificate ? parsePublicKey(certificate.blob, comment) : own;
+    if (certificate && !certificate.certificate!.publicKey.equals(own)) {
+      throw new KeyFormatError("The certificate is not one of the key that comes with it");
+    }
     const key: AddedKey["key"] = {
       publicKey,
       sign(algorithm, data) {
@@ -48,15 +67,22 @@ export function decodeAddedKey(request: Uint8Array): AddedKey {
           const name = printable(algorithm, 64);
           throw new TypeError(`A key of type "${publicKey.type}" cannot sign by "${name}"`);
         }
-        return encodeSignature({ algorithm, bytes: parts.sign(algorithm, data) });
+        const plain = plainAlgorithm(algorithm);
+        return encodeSignature({ algorithm: plain, bytes: parts.sign(plain, data) });
       },
-      [Symbol.dispose]: () => void secret.fill(0),
+      [Symbol.dispose]: wipe,
     };
     return { key, ...constraints };
   } catch (error) {
-    secret.fill(0);
+    wipe();
     throw error;
   }
+}
+
+/** A certificate takes the place of the public fields; behind it come the private ones. */
+function readCertificate(reader: Reader): PublicKey {
+  reader.string(); // the type
+  return parsePublicKey(reader.string());
 }
 
 /** RFC 9987 §5.2.7: a key under a constraint that we do not know must not be taken. */
@@ -82,15 +108,18 @@ function readConstraints(reader: Reader): KeyConstraints {
  * ADD_IDENTITY, or ADD_ID_CONSTRAINED if there are constraints; the caller wipes it.
  *
  * @throws {RangeError} If the lifetime is none
+ * @throws {TypeError} If the certificate is not one of the key
  */
-export function encodeAddedKey(key: PrivateKey, constraints: KeyConstraints): Uint8Array {
-  const { lifetime, confirm = false } = constraints;
+export function encodeAddedKey(key: PrivateKey, options: AddKeyOptions): Uint8Array {
+  const { lifetime, confirm = false, certificate } = options;
   const constrained = lifetime !== undefined || confirm;
-  const opened = openKey(key);
-  const writer = new Writer(opened.secret.length + 4 * opened.comment.length + 64)
+  const { secret, comment } = openKey(key);
+  const section = certificate ? certifiedSection(secret, certificate) : secret;
+  const writer = new Writer(section.length + 4 * comment.length + 64)
     .u8(constrained ? AGENT.ADD_ID_CONSTRAINED : AGENT.ADD_IDENTITY)
-    .bytes(opened.secret).text(opened.comment);
-  opened.secret.fill(0);
+    .bytes(section).text(comment);
+  secret.fill(0);
+  section.fill(0);
   if (lifetime !== undefined) writer.u8(CONSTRAIN.LIFETIME).u32(seconds(lifetime));
   if (confirm) writer.u8(CONSTRAIN.CONFIRM);
   return writer.take();

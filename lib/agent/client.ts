@@ -6,12 +6,13 @@ import {
   ProtocolError,
   RequestDeniedError,
 } from "../errors.ts";
+import { plainAlgorithm } from "../keys/certificate_names.ts";
 import type { PrivateKey, Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { decodeSignature } from "../keys/signature.ts";
 import type { HostProof } from "../transport/link.ts";
 import type { Socket } from "../transport/socket.ts";
-import { encodeAddedKey, type KeyConstraints } from "./added_key.ts";
+import { type AddKeyOptions, encodeAddedKey } from "./added_key.ts";
 import { decodeExtensionAnswer, decodeExtensionNames, decodeIdentities } from "./answers.ts";
 import { Frames } from "./frames.ts";
 import {
@@ -160,7 +161,7 @@ export class AgentClient implements AsyncDisposable {
       const { signature } = SignResponse.decode(answer);
       const label = decodeSignature(signature).algorithm;
       // An agent that knows no flags signs by SHA-1.
-      if (label === algorithm) return signature;
+      if (label === plainAlgorithm(algorithm)) return signature;
       throw new ProtocolError(`Agent signed by "${printable(label, 64)}", not "${algorithm}"`);
     }, options);
   }
@@ -169,13 +170,13 @@ export class AgentClient implements AsyncDisposable {
    * Gives the agent a private key; one that it holds already gets the constraints.
    *
    * @throws {RequestDeniedError} If it refuses the key or a constraint
+   * @throws {TypeError} If the certificate is not one of the key
    */
   async add(
     key: PrivateKey,
-    constraints: KeyConstraints = {},
-    options: AgentRequestOptions = {},
+    options: AddKeyOptions & AgentRequestOptions = {},
   ): Promise<void> {
-    const request = encodeAddedKey(key, constraints);
+    const request = encodeAddedKey(key, options);
     try {
       await this.#command("add the key", request, options);
     } finally {

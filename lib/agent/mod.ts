@@ -11,7 +11,7 @@ export {
   connectAgent,
 } from "./client.ts";
 export type { AgentForwardOptions, ForwardedAgent } from "./forwarding.ts";
-export type { KeyConstraints } from "./added_key.ts";
+export type { AddKeyOptions, KeyConstraints } from "./added_key.ts";
 export { Keyring, type KeyringOptions, type KeyringServeOptions } from "./keyring.ts";
 export { type AgentListener, type AgentListenOptions, listenAgent } from "./listen.ts";
 export type { AgentAddress, AgentConnectOptions, AgentSource } from "./source.ts";

@@ -1,4 +1,5 @@
 /** The messages between an agent and its clients (RFC 9987 §5), each with its row. */
+import { plainAlgorithm } from "../keys/certificate_names.ts";
 import { boolean, layout, message, rest, string, text, uint32 } from "../wire/message.ts";
 
 /** Message numbers of requests, and of the answers that more than one request has. */
@@ -60,7 +61,8 @@ const RSA_FLAGS = { "rsa-sha2-256": 2, "rsa-sha2-512": 4 } as const;
 
 /** The flags that ask for an algorithm. */
 export function flagsOf(algorithm: string): number {
-  return algorithm in RSA_FLAGS ? RSA_FLAGS[algorithm as keyof typeof RSA_FLAGS] : 0;
+  const plain = plainAlgorithm(algorithm);
+  return plain in RSA_FLAGS ? RSA_FLAGS[plain as keyof typeof RSA_FLAGS] : 0;
 }
 
 /** The algorithm among a key's that flags ask for; null if there is none. */

@@ -37,7 +37,8 @@ export function readBinding(contents: Uint8Array): SessionBinding | null {
   try {
     const hostKey = parsePublicKey(blob);
     const { algorithm } = decodeSignature(signature);
-    if (!hostKey.verify(algorithm, sessionId, signature)) return null;
+    const key = hostKey.certificate?.publicKey ?? hostKey;
+    if (!key.verify(algorithm, sessionId, signature)) return null;
     return { hostKey, sessionId, signature, forwarding };
   } catch (error) {
     if (error instanceof KeyFormatError) return null;

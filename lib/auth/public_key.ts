@@ -1,5 +1,6 @@
 import { equals } from "@std/bytes";
 import { AuthError, ProtocolError } from "../errors.ts";
+import { plainAlgorithm } from "../keys/certificate_names.ts";
 import type { Signer } from "../keys/private_key.ts";
 import { UserauthPkOk } from "../wire/messages.ts";
 import { MSG } from "../wire/numbers.ts";
@@ -67,7 +68,7 @@ function chooseAlgorithm(key: Signer, accepted: readonly string[] | null): strin
   const { algorithms, type } = key.publicKey;
   const choice = accepted === null || algorithms.length === 1
     ? algorithms[0]
-    : algorithms.find((algorithm) => accepted.includes(algorithm));
+    : algorithms.find((algorithm) => accepted.includes(plainAlgorithm(algorithm)));
   if (choice === undefined) {
     throw new AuthError(`The server accepts no signature algorithm of a key "${type}"`);
   }

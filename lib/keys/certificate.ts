@@ -247,12 +247,12 @@ export function withCertificate(key: Signer, certificate: PublicKey): Signer {
   }
   return {
     publicKey: certificate,
-    sign(algorithm, data) {
+    sign(algorithm, data, options) {
       if (!certificate.algorithms.includes(algorithm)) {
         const name = printable(algorithm, 64);
         throw new TypeError(`A certificate of type "${certificate.type}" cannot sign by "${name}"`);
       }
-      return key.sign(plainAlgorithm(algorithm), data);
+      return key.sign(plainAlgorithm(algorithm), data, options);
     },
   };
 }

@@ -8,7 +8,7 @@ import {
   RequestDeniedError,
   SshError,
 } from "@denossh/ssh";
-import { generateKey, importPublicKey } from "@denossh/ssh/keys";
+import { generateKey, importPublicKey, issueCertificate, type PublicKey } from "@denossh/ssh/keys";
 import { encodeSignature } from "../../lib/keys/signature.ts";
 import { IdentitiesAnswer, SignResponse } from "../../lib/agent/protocol.ts";
 import { Writer } from "../../lib/wire/writer.ts";
@@ -213,3 +213,28 @@ for (const [name, answer, message] of answers) {
     await assertRejects(() => agent.extensions(), ProtocolError, message);
   });
 }
+
+Deno.test("A certificate goes to an agent with its own key only", async () => {
+  using authority = await generateKey();
+  for (const type of ["ed25519", "ecdsa-p256", "rsa"] as const) {
+    using key = await generateKey(type, { comment: "mine" });
+    using other = await generateKey(type);
+    const certificate = (of: PublicKey) =>
+      issueCertificate(authority, of, { kind: "user", keyId: "ann", principals: ["ann"] });
+    using keyring = new Keyring();
+    await using agent = await connectAgent(keyring);
+    const own = await certificate(key.publicKey);
+    await agent.add(key, { certificate: own });
+    const [listed] = await agent.identities();
+    assertEquals([listed!.publicKey.type, listed!.publicKey.comment], [own.type, "mine"]);
+    const [algorithm] = own.algorithms;
+    assert(own.verify(algorithm!, data, await listed!.sign(algorithm!, data)));
+
+    const foreign = await certificate(other.publicKey);
+    // An Ed25519 section repeats no public field that would show it here, so the agent finds it.
+    const problem = type === "ed25519" ? RequestDeniedError : TypeError;
+    await assertRejects(() => agent.add(key, { certificate: foreign }), problem);
+    await assertRejects(() => agent.add(key, { certificate: key.publicKey }), TypeError);
+    assertEquals((await agent.identities()).length, 1);
+  }
+});

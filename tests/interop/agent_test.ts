@@ -9,10 +9,12 @@ import {
   RequestDeniedError,
   SshError,
 } from "@denossh/ssh";
-import { importPrivateKey } from "@denossh/ssh/keys";
+import { importPrivateKey, importPublicKey, type PublicKey } from "@denossh/ssh/keys";
 import type { ServeOptions } from "@denossh/ssh/server";
 import { type CliClientOptions, cliSsh } from "../cli/world.ts";
 import { type SshAgent, startSshAgent } from "../agent/ssh_agent.ts";
+import { authority, certifiedKey } from "./certificates.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { KEY_KINDS, keyFile, type KeyKind } from "./keys.ts";
 import { runClient } from "./openssh_clients.ts";
 import { connectTo, startOurs } from "./ours.ts";
@@ -310,6 +312,63 @@ await peerTest(["ssh-agent"], "ssh-add manages our keyring", async () => {
   assertEquals(keyring.identities(), []);
 });
 
+await peerTest(
+  ["sshd", "ssh-agent"],
+  "Certificates go through agents, theirs and ours, and log in",
+  async (t) => {
+    await using folder = await tempFolder();
+    const trusted = await folder.write(
+      "authority.pub",
+      `${(await authority()).publicKey}\n`,
+      0o644,
+    );
+    await using server = await startSshd({
+      config: { TrustedUserCAKeys: trusted, AuthorizedKeysFile: "none" },
+    });
+    for (const kind of KEY_KINDS) {
+      const key = await certifiedKey(folder, "certified", { kind, principals: [server.user] });
+      const certificate = importPublicKey(key.certificate);
+
+      await t.step(`ssh-add gives our keyring a ${kind} key and its certificate`, async () => {
+        using keyring = new Keyring();
+        await using listener = await listenAgent(keyring);
+        await must("ssh-add", ["-q", key.path], { env: { SSH_AUTH_SOCK: listener.path } });
+        const blobs = keyring.identities().map(({ publicKey }) => publicKey);
+        assertEquals(blobs.map(({ type }) => type), [
+          certificate.certificate!.publicKey.type,
+          certificate.type,
+        ]);
+        assert(blobs[1]!.equals(certificate));
+        const only = (offered: PublicKey) => offered.certificate !== null;
+        await using host = await connectTo(server, { auth: [agent(keyring, { only })] });
+        assertEquals(await host.run("echo in"), "in");
+        await logInAs(server, { IdentityAgent: listener.path });
+      });
+
+      await t.step(`our client gives ssh-agent a ${kind} key and its certificate`, async () => {
+        await using keys = await startSshAgent();
+        await using client = await connectAgent(keys.path);
+        using own = importPrivateKey(await Deno.readTextFile(key.path));
+        await client.add(own, { certificate });
+        const [listed] = await client.identities();
+        assert(listed!.publicKey.equals(certificate));
+        await using host = await connectTo(server, { auth: [agent(keys.path)] });
+        assertEquals(await host.run("echo in"), "in");
+        await logInAs(server, { IdentityAgent: keys.path });
+      });
+    }
+  },
+);
+
+/** `ssh` with nothing but what the agent has. */
+async function logInAs(server: Endpoint, config: Record<string, string>): Promise<void> {
+  const { identity: _, ...endpoint } = server;
+  const ran = await runClient("ssh", endpoint, ["echo in"], {
+    config: { ...config, IdentitiesOnly: "no", PubkeyAuthentication: "yes", BatchMode: "yes" },
+  });
+  assertEquals([ran.text, ran.stderr], ["in\n", ""]);
+}
+
 /** `ssh-add -x` and `-X`; a program answers what they ask. */
 async function lockAndUnlock(env: Record<string, string>): Promise<void> {
   await using folder = await tempFolder();
@@ -335,16 +394,7 @@ async function logInWithKeyring(kind: KeyKind): Promise<void> {
   await using server = await startSshd({ userKey: kind });
   using keyring = await userKeyring(kind);
   await using listener = await listenAgent(keyring);
-  const config = {
-    IdentityAgent: listener.path,
-    IdentitiesOnly: "no",
-    IdentityFile: "none",
-    PubkeyAuthentication: "yes",
-    BatchMode: "yes",
-  };
-  const { identity: _, ...endpoint } = server;
-  const ran = await runClient("ssh", endpoint, ["echo in"], { config });
-  assertEquals([ran.text, ran.stderr], ["in\n", ""]);
+  await logInAs(server, { IdentityAgent: listener.path });
 }
 
 async function denoDir(): Promise<string> {

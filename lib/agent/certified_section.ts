@@ -1,0 +1,73 @@
+import { equals } from "@std/bytes";
+import { KeyFormatError } from "../errors.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+import { Reader } from "../wire/reader.ts";
+import { Writer } from "../wire/writer.ts";
+
+/** How the private section of a type of key changes when a certificate stands for its public half. */
+interface Form {
+  /** Where the section's public fields are among those of the public key; the certificate has them. */
+  readonly repeated: readonly number[];
+  /** How many private fields follow. */
+  readonly secrets: number;
+}
+
+// OpenSSH has no text about it: these are the fields that its agent and `ssh-add` exchange.
+const ECDSA: Form = { repeated: [0, 1], secrets: 1 };
+const FORMS: ReadonlyMap<string, Form> = new Map([
+  ["ssh-ed25519", { repeated: [], secrets: 2 }],
+  ["ssh-rsa", { repeated: [1, 0], secrets: 4 }],
+  ["ecdsa-sha2-nistp256", ECDSA],
+  ["ecdsa-sha2-nistp384", ECDSA],
+  ["ecdsa-sha2-nistp521", ECDSA],
+]);
+
+/**
+ * A private section with a certificate in it.
+ *
+ * @param section The type and the fields of a key, as openssh-key-v1 has them
+ * @throws {TypeError} If it is no certificate of the key
+ */
+export function certifiedSection(section: Uint8Array, certificate: PublicKey): Uint8Array {
+  const reader = new Reader(section);
+  const type = reader.text();
+  const { repeated } = formOf(type);
+  const fields = publicFields(certificate);
+  const same = certificate.certificate?.publicKey.type === type &&
+    repeated.every((at) => equals(reader.string(), fields[at]!));
+  if (!same) throw new TypeError("The certificate is not one of this key");
+  return new Writer(certificate.blob.length + section.length + 128)
+    .text(certificate.type).string(certificate.blob).bytes(reader.rest()).take();
+}
+
+/**
+ * Reads what follows the type and the certificate.
+ *
+ * @returns The private section of the plain key; the caller wipes it
+ * @throws {KeyFormatError | ProtocolError} If there are no such keys, or fields are missing
+ */
+export function plainSection(reader: Reader, certificate: PublicKey): Uint8Array<ArrayBuffer> {
+  const type = certificate.certificate!.publicKey.type;
+  const { repeated, secrets } = formOf(type);
+  const fields = publicFields(certificate);
+  const writer = new Writer(certificate.blob.length + reader.remaining).text(type);
+  for (const at of repeated) writer.string(fields[at]!);
+  for (let left = secrets; left > 0; left--) writer.string(reader.string());
+  return writer.take();
+}
+
+/** The fields of the certified key behind its type, as they travel. */
+function publicFields({ certificate }: PublicKey): Uint8Array[] {
+  const fields: Uint8Array[] = [];
+  if (certificate === null) return fields;
+  const reader = new Reader(certificate.publicKey.blob);
+  reader.string(); // the type
+  while (reader.remaining > 0) fields.push(reader.string());
+  return fields;
+}
+
+function formOf(type: string): Form {
+  const form = FORMS.get(type);
+  if (form === undefined) throw new KeyFormatError(`No agent holds certified keys of type ${type}`);
+  return form;
+}
