@@ -50,15 +50,23 @@ export function sshdTarget({ port, user, identity, hostKeys }: Sshd): Target {
   return { port, user, identity, hostKey: hostKeys.ed25519!.publicKey };
 }
 
+/** A program of this repository that prints the port it listens on. */
+export async function startPort(
+  script: string,
+  args: readonly string[] = [],
+): Promise<AsyncDisposable & { readonly port: number }> {
+  const program = denoProgram(script, args);
+  const [line] = await program.waitFor(/^\d+$/m);
+  return { port: Number(line), [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() };
+}
+
 /** A port that leads to another one with a round trip in milliseconds, and a rate in bytes a second. */
-export async function startPath(
+export function startPath(
   port: number,
   roundTrip: number,
   rate?: number,
 ): Promise<AsyncDisposable & { readonly port: number }> {
-  const program = denoProgram(DELAY_PROXY, [port, roundTrip / 2, rate ?? ""].map(String));
-  const [line] = await program.waitFor(/^\d+$/m);
-  return { port: Number(line), [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() };
+  return startPort(DELAY_PROXY, [port, roundTrip / 2, rate ?? ""].map(String));
 }
 
 /** Logs our client in. */

@@ -11,6 +11,7 @@ import { plotWindows } from "./plot.ts";
 import { type BenchOptions, Report, type Section } from "./report.ts";
 import { channels } from "./sections/channels.ts";
 import { cipher } from "./sections/cipher.ts";
+import { codec } from "./sections/codec.ts";
 import { connections } from "./sections/connections.ts";
 import { exec } from "./sections/exec.ts";
 import { handshake } from "./sections/handshake.ts";
@@ -19,10 +20,12 @@ import { memory } from "./sections/memory.ts";
 import { server } from "./sections/server.ts";
 import { sftp } from "./sections/sftp.ts";
 import { startup } from "./sections/startup.ts";
+import { tunnel } from "./sections/tunnel.ts";
 import { type WindowCell, windows } from "./sections/windows.ts";
 
 const SECTIONS: readonly Section[] = [
   { name: "cipher", run: cipher },
+  { name: "codec", run: codec },
   { name: "handshake", run: handshake },
   { name: "startup", run: startup },
   { name: "exec", run: exec },
@@ -33,6 +36,7 @@ const SECTIONS: readonly Section[] = [
   { name: "memory", run: memory },
   { name: "server", run: server },
   { name: "sftp", run: sftp },
+  { name: "tunnel", run: tunnel },
 ];
 /** Load for each core from which on what is measured is the others as well. */
 const BUSY = 0.25;

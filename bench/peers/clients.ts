@@ -19,7 +19,6 @@ export interface BenchClients {
 }
 
 const OURS = new URL("../../lib/cli/main.ts", import.meta.url).pathname;
-const SSH2_SCRIPT = new URL("ssh2_client.mjs", import.meta.url).pathname;
 
 /** Looks which clients there are. OpenSSH's comes first: the others are told in shares of it. */
 export async function findClients(): Promise<BenchClients> {
@@ -34,29 +33,78 @@ export async function findClients(): Promise<BenchClients> {
     commandLine: opensshLine([deno, "run", "-A", "--no-check", OURS, "ssh"]),
   });
 
+  await findSsh2(clients, missing);
+  for (const name of ["asyncssh", "paramiko"] as const) {
+    const python = await findPeer(name);
+    if (python === null) missing.push(`${name}: its Python package is not installed`);
+    else clients.push({ name, commandLine: scriptLine([python, script(`${name}_client.py`)]) });
+  }
+  const go = await findPeer("go");
+  if (go === null) missing.push("Go's x/crypto/ssh: no go on PATH");
+  else clients.push({ name: "Go's x/crypto/ssh", commandLine: goLine(go) });
+  return { clients, missing };
+}
+
+async function findSsh2(clients: BenchClient[], missing: string[]): Promise<void> {
+  const found = await findSsh2Runtimes();
+  missing.push(...found.missing);
+  for (const { name, program, modules } of found.runtimes) {
+    clients.push({
+      name,
+      commandLine: scriptLine([...program, script("ssh2_client.mjs")], { modules }),
+    });
+  }
+}
+
+/** A JavaScript runtime with npm's ssh2. */
+export interface Ssh2Runtime {
+  readonly name: string;
+  /** What a script's path is put behind. */
+  readonly program: readonly string[];
+  /** The folder whose `node_modules` has it. */
+  readonly modules: string;
+}
+
+/** The runtimes that npm's ssh2 can be run on here. */
+export async function findSsh2Runtimes(): Promise<
+  { runtimes: readonly Ssh2Runtime[]; missing: readonly string[] }
+> {
   const modules = `${cacheFolder}/ssh2`;
   try {
     await Deno.stat(`${modules}/node_modules/ssh2/package.json`);
   } catch {
-    missing.push(
-      `npm:ssh2: mkdir -p ${modules}; cd ${modules}; echo {} > package.json; npm install ssh2`,
-    );
-    return { clients, missing };
+    const how = `mkdir -p ${modules}; cd ${modules}; echo {} > package.json; npm install ssh2`;
+    return { runtimes: [], missing: [`npm:ssh2: ${how}`] };
   }
-  const line =
-    (runtime: readonly string[]): BenchClient["commandLine"] => (server, cipher, command) => {
-      const { port, user, identity } = server;
-      const settings = JSON.stringify({ modules, port, user, identity, cipher, command });
-      return [...runtime, SSH2_SCRIPT, settings];
-    };
+  const onDeno = { name: "npm:ssh2 on Deno", program: [Deno.execPath(), "run", "-A"], modules };
   const node = await findNode();
-  if (node === null) missing.push("npm:ssh2 on Node: no node on PATH");
-  else {
-    const addon = await hasAddon(node, modules) ? "with its addon" : "without its addon";
-    clients.push({ name: `npm:ssh2 on Node, ${addon}`, commandLine: line([node]) });
+  if (node === null) {
+    return { runtimes: [onDeno], missing: ["npm:ssh2 on Node: no node on PATH"] };
   }
-  clients.push({ name: "npm:ssh2 on Deno", commandLine: line([deno, "run", "-A"]) });
-  return { clients, missing };
+  const addon = await hasAddon(node, modules) ? "with its addon" : "without its addon";
+  const onNode = { name: `npm:ssh2 on Node, ${addon}`, program: [node], modules };
+  return { runtimes: [onNode, onDeno], missing: [] };
+}
+
+/** A program of ours around a foreign library: what to do comes as JSON. */
+function scriptLine(program: readonly string[], more = {}): BenchClient["commandLine"] {
+  return ({ port, user, identity }, cipher, command) => [
+    ...program,
+    JSON.stringify({ port, user, identity, cipher, command, ...more }),
+  ];
+}
+
+function goLine(program: string): BenchClient["commandLine"] {
+  return ({ hostname, port, user, identity }, cipher, command) => [
+    program,
+    "client",
+    ...["-address", `${hostname}:${port}`, "-user", user, "-identity", identity],
+    ...["-ciphers", cipher, "exec", command],
+  ];
+}
+
+function script(name: string): string {
+  return new URL(name, import.meta.url).pathname;
 }
 
 /** OpenSSH's flags, which our command line understands as well. */

@@ -3,10 +3,12 @@ import { findPeer } from "../../tests/interop/peers.ts";
 import { must } from "../../tests/interop/run.ts";
 import { type Sshd, startSshd } from "../../tests/interop/sshd.ts";
 import { inTurns, login, sshdTarget, startPath } from "../lab.ts";
+import { findSsh2Runtimes } from "../peers/clients.ts";
 import { startMaster } from "../peers/master.ts";
 import { median } from "../peers/table.ts";
 import type { BenchOptions, Report } from "../report.ts";
 
+const SSH2_HANDSHAKE = new URL("../peers/ssh2_handshake.mjs", import.meta.url).pathname;
 const AT_ONCE = 100;
 const FAR_MS = 50;
 
@@ -32,19 +34,30 @@ export async function handshake(report: Report, { quick }: BenchOptions): Promis
 
   const ours = "@denossh/ssh";
   const theirs = "OpenSSH ssh";
+  const ssh2 = await measureSsh2(sshd, rounds);
+  ssh2.missing.forEach((text) => report.note(`Missing: ${text}`));
   const rows: string[][] = [];
-  const add = (name: string, times: Record<string, number[]>, figure: string) => {
+  const add = (
+    name: string,
+    times: Record<string, number[]>,
+    figure: string,
+    kind?: keyof Ssh2Times,
+  ) => {
+    const all = new Map(Object.entries(times));
+    if (kind) { for (const [name, found] of ssh2.times) all.set(name, found[kind]); }
     const text = (values?: number[]) => values ? median(values).toFixed(2) : "-";
-    rows.push([name, text(times[ours]), text(times[theirs])]);
+    rows.push([name, ...[ours, theirs, ...ssh2.times.keys()].map((who) => text(all.get(who)))]);
     report.figure(figure, median(times[ours]!));
-    report.data(figure, times);
+    const [onNode] = [...all].filter(([who]) => who.startsWith("npm:ssh2 on Node"));
+    if (onNode) report.figure(`${figure}.ssh2node`, median(times[ours]!) / median(onNode[1]));
+    report.data(figure, Object.fromEntries(all));
   };
 
   const connecting = await inTurns(rounds.connect, {
     [ours]: () => connectOnce(sshd.port),
     ...(ssh !== null && { [theirs]: () => sshOnce(sshd.port) }),
   });
-  add("connect+exec+close", connecting, "handshake.connect");
+  add("connect+exec+close", connecting, "handshake.connect", "connect");
   {
     await using host = await login(target);
     await using master = ssh === null ? null : await startMaster(ssh, sshd);
@@ -53,14 +66,14 @@ export async function handshake(report: Report, { quick }: BenchOptions): Promis
       [ours]: () => host.run("true"),
       ...(master !== null && { [theirs]: () => master.run("true") }),
     });
-    add("exec on an open connection", open, "handshake.exec");
+    add("exec on an open connection", open, "handshake.exec", "exec");
     const all = (one: () => Promise<unknown>) => () =>
       Promise.all(Array.from({ length: AT_ONCE }, one));
     const atOnce = await inTurns(rounds.atOnce, {
       [ours]: all(() => host.run("true")),
       ...(master !== null && { [theirs]: all(() => master.run("true")) }),
     });
-    add(`${AT_ONCE} execs at once`, atOnce, "handshake.execs100");
+    add(`${AT_ONCE} execs at once`, atOnce, "handshake.execs100", "atOnce");
   }
   await using path = await startPath(sshd.port, FAR_MS);
   const far = await inTurns(rounds.far, {
@@ -69,10 +82,32 @@ export async function handshake(report: Report, { quick }: BenchOptions): Promis
   });
   add(`connect+exec+close, round trip ${FAR_MS} ms`, far, "handshake.connect50");
   report.table(
-    "Handshake with sshd, ms, medians; OpenSSH's are processes, ours is the module in one",
-    ["", ours, theirs],
+    "Handshake with sshd, ms, medians; OpenSSH's are processes, the others modules in one",
+    ["", ours, theirs, ...ssh2.times.keys()],
     rows,
   );
+}
+
+/** Milliseconds of connecting, of a command, and of many at once. */
+interface Ssh2Times {
+  readonly connect: number[];
+  readonly exec: number[];
+  readonly atOnce: number[];
+}
+
+/** The same with npm's ssh2, in a process of its own on each runtime. */
+async function measureSsh2(
+  { port, user, identity }: Sshd,
+  rounds: Readonly<Record<keyof Ssh2Times, number>>,
+): Promise<{ times: Map<string, Ssh2Times>; missing: readonly string[] }> {
+  const { runtimes, missing } = await findSsh2Runtimes();
+  const times = new Map<string, Ssh2Times>();
+  for (const { name, program: [runtime, ...args], modules } of runtimes) {
+    const settings = { modules, port, user, identity, rounds, many: AT_ONCE };
+    const line = [...args, SSH2_HANDSHAKE, JSON.stringify(settings)];
+    times.set(name, JSON.parse((await must(runtime!, line, { timeout: 120_000 })).text));
+  }
+  return { times, missing };
 }
 
 function sshLine(sshd: Sshd, port: number): string[] {
