@@ -2,9 +2,15 @@
 
 import asyncio
 import json
+import os
+import stat
 import sys
 
 import asyncssh
+
+
+# Only a pipe can be waited for: /dev/null cannot, and is empty anyway.
+stdin = sys.stdin.buffer if stat.S_ISFIFO(os.fstat(0).st_mode) else asyncssh.DEVNULL
 
 
 async def main(settings):
@@ -13,7 +19,7 @@ async def main(settings):
         known_hosts=None, config=None, encryption_algs=[settings["cipher"]],
     ) as conn:
         done = await conn.run(
-            settings["command"], stdin=sys.stdin.buffer, stdout=sys.stdout.buffer,
+            settings["command"], stdin=stdin, stdout=sys.stdout.buffer,
             stderr=sys.stderr.buffer, encoding=None,
         )
         return done.exit_status

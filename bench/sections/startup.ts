@@ -21,7 +21,8 @@ export async function startup(report: Report, { quick }: BenchOptions): Promise<
   };
   const ended: { status: Promise<unknown> }[] = [];
   for (const client of clients) {
-    const line = client.commandLine(sshd, CIPHERS[0]!, "echo first");
+    // paramiko has no chacha20, and a first byte is not about ciphers.
+    const line = client.commandLine(sshd, CIPHERS[1]!, "echo first");
     ways[`${client.name}: first byte`] = async () => {
       ended.push(await firstByte(line));
     };
