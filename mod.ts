@@ -92,6 +92,9 @@ export {
   type GlobalHandler,
   type IncomingOpen,
 } from "./lib/connection/channel.ts";
+export type { X11Forward, X11Options } from "./lib/connection/x11_forward.ts";
+export type { X11Authority } from "./lib/connection/x11_setup.ts";
+export type { DisplayOptions } from "./lib/forward/x11_lend.ts";
 export { ChannelFile, type ChannelFileOptions } from "./lib/connection/channel_file.ts";
 export type { ChannelState } from "./lib/connection/channel_state.ts";
 export { bytesWritten } from "./lib/connection/partial_write.ts";

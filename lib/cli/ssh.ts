@@ -13,7 +13,8 @@ import { optionOfFlag, parseDestination, type SshOptions, sshOptions } from "./s
 import { InterruptedError, onSignals } from "./terminal.ts";
 
 /** What `ssh --help` prints. */
-export const SSH_HELP = `usage: ssh [-AaknNqsTtvx] [-c cipher] [-F none] [-i key] [-l user] [-m mac]
+export const SSH_HELP =
+  `usage: ssh [-AaknNqsTtvXxY] [-c cipher] [-F none] [-i key] [-l user] [-m mac]
            [-o Key=Value] [-p port] [-D [bind:]port] [-J [user@]host[:port],…]
            [-L [bind:]port:host:hostport] [-R [bind:]port:host:hostport]
            [-W host:port] [user@]host [command …]
@@ -24,8 +25,8 @@ The hosts of -J are logged in to with the same options.
 /** What `ssh` answers for its own failures, and for commands that a signal ended. */
 const FAILURE = 255;
 const INTERRUPTED = 130;
-/** -k and -x switch off what there is not; -F is fine as long as it names no file. */
-const LETTERS = "AaknNqsTtvxc:D:F:i:J:l:L:m:o:p:R:W:";
+/** -k switches off what there is not; -F is fine as long as it names no file. */
+const LETTERS = "AaknNqsTtvXxYc:D:F:i:J:l:L:m:o:p:R:W:";
 
 interface Job {
   readonly target: Target;
@@ -91,7 +92,9 @@ function parse(args: readonly string[]): Job {
     : parseFlags(behind, { letters: LETTERS });
   const flags = [...before.flags, ...after.flags];
   const has = (name: string) => flags.some((flag) => flag.name === name);
-  const options = sshOptions(flags.flatMap((flag) => optionsOf(flag)));
+  const screen = flags.findLast(({ name }) => /^[XxY]$/.test(name));
+  const said = flags.filter((flag) => flag === screen || !/^[XxY]$/.test(flag.name));
+  const options = sshOptions(said.flatMap((flag) => optionsOf(flag)));
   const terminals = flags.filter(({ name }) => name === "t").length;
   const last = flags.findLast(({ name }) => name === "t" || name === "T")?.name;
   const tty = last === "T" ? "no" : terminals > 1 ? "force" : terminals === 1 ? "yes" : null;
@@ -135,6 +138,9 @@ function forwardOf({ name, value }: Flag): ForwardSpec[] {
 function optionsOf({ name, value }: Flag): OptionText[] {
   if (name === "F" && value !== "none" && value !== "/dev/null") {
     throw new UsageError("configuration files are not read; -F none is fine");
+  }
+  if (name === "Y") {
+    return [{ name: "ForwardX11", value: "yes" }, { name: "ForwardX11Trusted", value: "yes" }];
   }
   const option = name === "p" ? { name: "Port", value } : optionOfFlag(name, value);
   return option === null ? [] : [option];

@@ -37,6 +37,8 @@ const OPTIONS = {
   ConnectTimeout: time,
   ExitOnForwardFailure: yesNo,
   ForwardAgent: text,
+  ForwardX11: yesNo,
+  ForwardX11Trusted: yesNo,
   GlobalKnownHostsFile: words,
   HashKnownHosts: yesNo,
   HostKeyAlgorithms: text,
@@ -78,8 +80,6 @@ const IGNORED: Readonly<Record<string, RegExp>> = {
   ControlPath: /./,
   ControlPersist: /./,
   FingerprintHash: /^sha256$/i,
-  ForwardX11: /^no$/i,
-  ForwardX11Trusted: /./,
   GSSAPIAuthentication: /./,
   GSSAPIDelegateCredentials: /^no$/i,
   HostbasedAuthentication: /^no$/i,
@@ -133,6 +133,10 @@ export function optionOfFlag(name: string, value: string): OptionText | null {
       return { name: "LogLevel", value: "quiet" };
     case "v":
       return { name: "LogLevel", value: "verbose" };
+    case "X":
+      return { name: "ForwardX11", value: "yes" };
+    case "x":
+      return { name: "ForwardX11", value: "no" };
     default:
       return null;
   }

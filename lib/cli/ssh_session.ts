@@ -9,6 +9,7 @@ import { UsageError } from "./flags.ts";
 import type { Log } from "./log.ts";
 import { drain, feed } from "./pipes.ts";
 import type { SshOptions } from "./ssh_options.ts";
+import { lendScreen } from "./x11.ts";
 import { localPty, onSignals, rawInput, terminalSize } from "./terminal.ts";
 
 /** What `ssh` runs, and how. */
@@ -30,6 +31,7 @@ export async function runSession(client: Client, job: SshJob, log: Log): Promise
   const env = environment(job.options);
   const channel = await client.openSession();
   await lendAgent(client, channel, job.options, log);
+  await lendScreen(client, channel, job.options, log);
   const pty = wantsPty(job, log) && await requestPty(channel, job.options, log);
   await startProgram(channel, job.program, { env });
   if (!pty) {

@@ -10,11 +10,13 @@ import {
   type IncomingOpen,
 } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
+import type { X11Forward } from "../connection/x11_forward.ts";
 import { DisconnectError } from "../errors.ts";
 import type { AddrOf, BindAddress, BindPort, ForwardTarget } from "../forward/address.ts";
 import type { Forwarder } from "../forward/forwarder.ts";
 import { Forwarding, type ForwardOptions, type TunnelOptions } from "../forward/forwarding.ts";
 import type { RemoteListener } from "../forward/listener.ts";
+import { type DisplayOptions, lendDisplay } from "../forward/x11_lend.ts";
 import type { TunnelConn } from "../forward/tunnel_conn.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { Command, type CommandOptions, startProcess, startProgram } from "../session/command.ts";
@@ -47,6 +49,11 @@ export interface ConnectionInfo {
 export interface RunOptions extends Omit<CommandOptions, "stderr">, AgentForwardOptions {
   /** `"null"` throws standard error away, `"merge"` sends it the way of standard output. */
   readonly stderr?: "piped" | "null" | "merge" | undefined;
+  /**
+   * Lends a display to the program, as `ssh -Y`: true for the one of DISPLAY. What it shows there can see
+   * and do whatever other X clients can.
+   */
+  readonly forwardX11?: boolean | DisplayOptions;
 }
 
 /** Options of what waits for the server. */
@@ -193,6 +200,21 @@ export class Client implements AsyncDisposable {
   }
 
   /**
+   * Lends a display of this side's to what runs on a session's channel, as `ssh -Y`; the X clients on the
+   * server never see its own secret.
+   *
+   * Needs `--allow-net` or `--allow-read` and `--allow-write` for the X server's port or socket; and, unless
+   * `display` and `authority` are given, `--allow-env=DISPLAY,XAUTHORITY,HOME`, `--allow-sys=hostname` and
+   * `--allow-read` for the file with the secret.
+   *
+   * @throws {ConnectError} If there is no display
+   * @throws {RequestDeniedError} If the server does not want it; the channel stays open
+   */
+  forwardX11(channel: Channel, options: DisplayOptions & WaitOptions = {}): Promise<X11Forward> {
+    return lendDisplay(channel, options);
+  }
+
+  /**
    * Opens a channel of any type (RFC 4254 §5.1).
    *
    * @throws {ChannelOpenError} If the server refuses
@@ -329,14 +351,18 @@ export class Client implements AsyncDisposable {
     return this.close();
   }
 
-  async #openFor({ signal, stdout, stderr, forwardAgent }: RunOptions): Promise<Channel> {
+  async #openFor(options: RunOptions): Promise<Channel> {
+    const { signal, stdout, stderr, forwardAgent, forwardX11 } = options;
     const wait = signal ? { signal } : {};
     const channel = await this.openSession(wait);
-    if (forwardAgent) {
-      await this.forwardAgent(channel, forwardAgent, wait).catch((error) => {
-        channel.abort(error);
-        throw error;
-      });
+    try {
+      if (forwardAgent) await this.forwardAgent(channel, forwardAgent, wait);
+      if (forwardX11) {
+        await this.forwardX11(channel, { ...(forwardX11 === true ? {} : forwardX11), ...wait });
+      }
+    } catch (error) {
+      channel.abort(error);
+      throw error;
     }
     if (stderr === "merge") channel.combineStderr(true);
     // Cancelled, it would be a broken pipe to the command; this is its /dev/null.

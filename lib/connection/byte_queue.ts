@@ -80,6 +80,15 @@ export class ByteQueue {
     this.#tail = memory.subarray(data.length);
   }
 
+  /** Puts bytes in front of what is there; they count as not consumed again. */
+  unread(chunk: Uint8Array<ArrayBuffer>): void {
+    if (this.#discarding || chunk.length === 0) return;
+    this.#chunks.splice(this.#head, 0, chunk);
+    this.#bytes += chunk.length;
+    this.#consumed(-chunk.length);
+    this.#news.ring();
+  }
+
   /** No more will come: the end of the stream, or its cause once the rest has been read. */
   end(cause: Cause | null = null): void {
     if (this.#end) return;

@@ -21,6 +21,7 @@ import {
   type TerminalSize,
 } from "./session_requests.ts";
 import type { CallOptions } from "./waiting.ts";
+import type { X11Forward, X11Options } from "./x11_forward.ts";
 
 const NOTHING = new Uint8Array(0);
 /** What a socket without an address of its own says: the unspecified address. */
@@ -395,6 +396,16 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 
   /**
+   * Asks for X11 for the program to come (RFC 4254 §6.3): its X clients connect to this side, each shown to
+   * hold the cookie, which is replaced by the display's own.
+   *
+   * @throws {RequestDeniedError} If the server refuses
+   */
+  requestX11(options: X11Options = {}): Promise<X11Forward> {
+    return this.#core.x11().request(this, options);
+  }
+
+  /**
    * Runs a command on the channel (RFC 4254 §6.5); a channel runs one program.
    *
    * @throws {RequestDeniedError} If the server refuses
@@ -575,6 +586,11 @@ export interface ChannelOwner {
 /** Tells a channel what its owner knows of the far side. */
 export function introduce(channel: Channel, peer: ChannelPeer): void {
   coreOf(channel).peer = peer;
+}
+
+/** Puts bytes in front of what has come; they count as not read again. */
+export function unread(channel: Channel, bytes: Uint8Array<ArrayBuffer>): void {
+  coreOf(channel).stdout.unread(bytes);
 }
 
 /** Throws standard output away, though the peer may go on writing as to /dev/null. */

@@ -7,6 +7,7 @@ import { ChannelRequests } from "./channel_requests.ts";
 import type { ChannelState } from "./channel_state.ts";
 import { ChannelWriter, type WriterHost, type WriterOpening } from "./channel_writer.ts";
 import { type CallOptions, type Limit, limitOf } from "./waiting.ts";
+import type { X11Forwards } from "./x11_forwards.ts";
 import { ReceiveWindow, type WindowBudget } from "./window.ts";
 
 /** What a channel needs of its connection. */
@@ -15,6 +16,8 @@ export interface ChannelHost extends WriterHost {
   /** Bytes that have arrived behind the message being handled. */
   readonly ahead: number;
   released(channel: ChannelCore): void;
+  /** The X11 that sessions have asked for. */
+  x11(): X11Forwards;
 }
 
 /** The numbers of an open channel. */
@@ -140,6 +143,10 @@ export class ChannelCore {
 
   send(payload: Uint8Array): void {
     this.#host.send(payload);
+  }
+
+  x11(): X11Forwards {
+    return this.#host.x11();
   }
 
   /** @throws {ClosedError} If this end reads no more */

@@ -47,11 +47,13 @@ import {
   type GlobalHandler,
   type IncomingOpen,
   introduce,
+  unread,
 } from "./channel.ts";
-import { ChannelCore, type ChannelHost } from "./channel_core.ts";
+import { ChannelCore, type ChannelHost, type ChannelPeer } from "./channel_core.ts";
 import { Inbound } from "./inbound.ts";
 import type { CallOptions } from "./waiting.ts";
 import type { WindowBudget } from "./window.ts";
+import { type X11Arrival, X11Forwards } from "./x11_forwards.ts";
 
 /** Answers a peer's wish for a channel; who neither accepts nor rejects has refused. */
 export type OpenHandler = (open: IncomingOpen) => void | Promise<void>;
@@ -108,6 +110,7 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
   readonly #confirmedAt = new Map<number, number>();
   readonly #replies: { type: string; promise: PromiseWithResolvers<Uint8Array> }[] = [];
   readonly #adjust = new Uint8Array(WINDOW_ADJUST_LENGTH);
+  #x11: X11Forwards | null = null;
   #globals: Promise<void> = Promise.resolve();
   #globalCount = 0;
   #pendingOpens = 0;
@@ -302,6 +305,17 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
     this.#incoming.end(inOrder ? undefined : cause);
   }
 
+  x11(): X11Forwards {
+    if (this.#x11) return this.#x11;
+    const forwards = new X11Forwards();
+    this.handleOpens(
+      "x11",
+      ({ data, accept, reject }) =>
+        forwards.take({ data, reject, accept: (from) => this.#arrival(accept(), from) }),
+    );
+    return this.#x11 = forwards;
+  }
+
   send(payload: Uint8Array): void {
     this.#transport.sink.send(payload);
   }
@@ -459,14 +473,29 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
     });
     this.#channels[id] = core;
     const channel = new Channel(core, this);
+    introduce(channel, this.#peer());
+    return channel;
+  }
+
+  #peer(): ChannelPeer {
     const { socket, identification, role } = this.#transport;
     const peer = identification[role === "client" ? "server" : "client"];
-    introduce(channel, {
+    return {
       localAddr: socket.localAddr,
       remoteAddr: socket.remoteAddr,
       openssh: /^SSH-2\.0-(OpenSSH|denossh)_/.test(peer),
-    });
-    return channel;
+    };
+  }
+
+  /** The channel of an X client, whose address is its own. */
+  #arrival(channel: Channel, remoteAddr: Deno.NetAddr): X11Arrival {
+    introduce(channel, { ...this.#peer(), remoteAddr });
+    return {
+      conn: channel,
+      unread: (bytes) => unread(channel, bytes),
+      close: () => channel.close(),
+      abort: (reason) => channel.abort(reason),
+    };
   }
 
   /** RFC 4254 §4: answers go out in the order of the requests. */

@@ -6,12 +6,19 @@ import { LOGIN_GRACE_MS, MAX_AUTH_TRIES, MAX_SESSIONS } from "../defaults.ts";
 import { ConnectError } from "../errors.ts";
 import { AGENT_CHANNEL } from "../agent/forwarding.ts";
 import { serveForwards } from "../forward/serve.ts";
-import { type Login, Session, type SessionAgent, type SessionHandler } from "../session/session.ts";
+import {
+  type Login,
+  Session,
+  type SessionAgent,
+  type SessionHandler,
+  type SessionX11,
+} from "../session/session.ts";
 import type { Program } from "../session/command.ts";
 import { serveSftp } from "../sftp/server.ts";
 import type { Socket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
+import { X11Open } from "../wire/requests.ts";
 import type { ServeOptions } from "./options.ts";
 
 /** Starts to serve one connection; the transport carries its end. */
@@ -80,6 +87,9 @@ async function login(
   }
 }
 
+/** Who connects to a client's display, if nobody else is named. */
+const HERE = { hostname: "127.0.0.1", port: 0 };
+
 /** The sessions of one login. */
 class Sessions {
   readonly #login: Login;
@@ -106,6 +116,7 @@ class Sessions {
       start: (program) => this.#start(program),
       pty: this.#options.pty ?? true,
       agent: () => this.#agent(connection),
+      x11: () => this.#x11(connection),
       failed: (error) => this.#options.onError?.(error, this.#login.remoteAddr),
     });
   }
@@ -118,6 +129,15 @@ class Sessions {
   async #agent(connection: Connection): Promise<SessionAgent | null> {
     if (await this.#options.forward?.agent?.(this.#login) !== true) return null;
     return { connect: (options) => connection.open(AGENT_CHANNEL, undefined, options) };
+  }
+
+  async #x11(connection: Connection): Promise<SessionX11["connect"] | null> {
+    if (await this.#options.forward?.x11?.(this.#login) !== true) return null;
+    return (from, options = {}) => {
+      const { hostname, port } = from?.transport === "tcp" ? from : HERE;
+      const wish = X11Open.encode({ originatorAddress: hostname, originatorPort: port });
+      return connection.open("x11", wish, options);
+    };
   }
 
   #start(program: Program): SessionHandler | null {

@@ -7,7 +7,16 @@ export { serve, type ServedConnection, serveStreams, type SshServer } from "./se
 export type { ForwardPolicy, ServeOptions } from "./options.ts";
 export type { ForwardAddress, HostPort, SocketPath } from "../forward/address.ts";
 export { systemShell, type SystemShellOptions } from "./system_shell.ts";
-export { type Login, Session, type SessionAgent, type SessionHandler } from "../session/session.ts";
+export {
+  type Login,
+  Session,
+  type SessionAgent,
+  type SessionHandler,
+  type SessionX11,
+} from "../session/session.ts";
+export { listenX11, type X11Listener, type X11Source } from "../forward/x11_listen.ts";
+export type { X11Forward, X11Options } from "../connection/x11_forward.ts";
+export type { X11Authority } from "../connection/x11_setup.ts";
 export type { Pty } from "../session/pty.ts";
 export type { PtyOptions, TerminalSize } from "../connection/session_requests.ts";
 export type { TerminalMode } from "../wire/numbers.ts";

@@ -23,6 +23,8 @@ export interface ForwardPolicy {
   readonly remote?: (bind: ForwardAddress, login: Login) => boolean | Promise<boolean>;
   /** Whether a client may lend its agent to what it runs here (`ssh -A`). */
   readonly agent?: (login: Login) => boolean | Promise<boolean>;
+  /** Whether a client may lend its display to what it runs here (`ssh -X`). */
+  readonly x11?: (login: Login) => boolean | Promise<boolean>;
 }
 
 /** How to serve. What is not allowed here is refused. */

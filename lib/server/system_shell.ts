@@ -1,4 +1,5 @@
 import { listenAgent } from "../agent/listen.ts";
+import { listenX11 } from "../forward/x11_listen.ts";
 import type { Session, SessionHandler } from "../session/session.ts";
 
 /** How {@linkcode systemShell} runs commands. */
@@ -14,7 +15,8 @@ export interface SystemShellOptions {
 /**
  * A handler that runs commands through the system's shell, as sshd does, with the rights of this
  * process: whoever can log in can do whatever it can. Needs `--allow-run`. An agent that the client
- * lends is at SSH_AUTH_SOCK while the command runs; this process's own is not.
+ * lends is at SSH_AUTH_SOCK while the command runs, and its display at DISPLAY; this process's own are
+ * not.
  *
  * @example
  * ```ts
@@ -47,10 +49,16 @@ export function systemShell(options: SystemShellOptions = {}): SessionHandler {
   const { shell = "/bin/sh", acceptEnv = (name) => /^(LANG|LC_\w+)$/.test(name) } = options;
   return async (session) => {
     await using agent = session.agent && await listenAgent(session.agent);
+    await using x11 = session.x11 && await listenX11(session.x11);
     const accepted = Object.entries(session.env).filter(([name]) => acceptEnv(name));
     const child = new Deno.Command(shell, {
       args: session.command === null ? [] : ["-c", session.command],
-      env: { ...Object.fromEntries(accepted), SSH_AUTH_SOCK: agent?.path ?? "" },
+      env: {
+        ...Object.fromEntries(accepted),
+        SSH_AUTH_SOCK: agent?.path ?? "",
+        DISPLAY: x11?.display ?? "",
+        XAUTHORITY: x11?.authority ?? "",
+      },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

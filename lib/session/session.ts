@@ -9,6 +9,7 @@ import {
   Signal as SignalLayout,
   Subsystem,
   WindowChange,
+  X11Req,
 } from "../wire/requests.ts";
 import type { Program } from "./command.ts";
 import type { TerminalSize } from "../connection/session_requests.ts";
@@ -39,6 +40,28 @@ export interface SessionAgent {
   connect(options?: { readonly signal?: AbortSignal }): Promise<Channel>;
 }
 
+/** What a client asked to see of the X clients of a session (RFC 4254 §6.3.1); `listenX11()` takes it. */
+export interface SessionX11 {
+  /** How an X client shows that it may connect, such as `"MIT-MAGIC-COOKIE-1"`. */
+  readonly protocol: string;
+  /** The secret that it shows, in hexadecimal. */
+  readonly cookie: string;
+  /** The screen of the client's display. */
+  readonly screen: number;
+  /** Whether one connection is all that the client takes. */
+  readonly single: boolean;
+  /**
+   * Opens a connection to the client's display.
+   *
+   * @param from Who wants it; this server unless given
+   * @throws {ChannelOpenError} If the client refuses
+   */
+  connect(
+    from?: Deno.Addr,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<Channel>;
+}
+
 /** What the server allows in a session. */
 export interface SessionPolicy {
   /** Decides about a program; null refuses it. */
@@ -47,6 +70,8 @@ export interface SessionPolicy {
   readonly pty: boolean;
   /** The client's agent if it may be used here, or null. */
   readonly agent: () => Promise<SessionAgent | null>;
+  /** Connects to the client's display if that may be used here, or null. */
+  readonly x11: () => Promise<SessionX11["connect"] | null>;
   /** Told when a handler throws. */
   readonly failed: (error: unknown) => void;
 }
@@ -89,6 +114,7 @@ export class Session {
   #program: Program | null = null;
   #pty: Pty | null = null;
   #agent: SessionAgent | null = null;
+  #x11: SessionX11 | null = null;
   #stderr: WritableStream<Uint8Array> | null = null;
   #exited = false;
   #onSignal: (name: string) => void = () => {};
@@ -127,6 +153,11 @@ export class Session {
   /** The agent that the client lends, or null; the server's `forward.agent` has allowed it. */
   get agent(): SessionAgent | null {
     return this.#agent;
+  }
+
+  /** The display that the client lends, or null; the server's `forward.x11` has allowed it. */
+  get x11(): SessionX11 | null {
+    return this.#x11;
   }
 
   /** What the client sends. */
@@ -210,6 +241,8 @@ export class Session {
       }
       case "auth-agent-req@openssh.com":
         return this.#useAgent();
+      case "x11-req":
+        return this.#useX11(data);
       case "signal":
         this.#onSignal(printable(SignalLayout.decode(data).name, 64));
         return true;
@@ -231,6 +264,16 @@ export class Session {
   async #useAgent(): Promise<boolean> {
     this.#agent ??= await this.#policy.agent();
     return this.#agent !== null;
+  }
+
+  async #useX11(data: Uint8Array): Promise<boolean> {
+    const { protocol, cookie, screen, single } = X11Req.decode(data);
+    // They end up in a file that X clients read, and in an environment variable.
+    if (!/^[\w.-]{1,64}$/.test(protocol) || !/^(?:[0-9a-f]{2}){1,256}$/i.test(cookie)) return false;
+    if (this.#program || this.#x11 || screen > 0xffff) return false;
+    const connect = await this.#policy.x11();
+    if (connect) this.#x11 = { protocol, cookie, screen, single, connect };
+    return this.#x11 !== null;
   }
 
   #setEnv({ name, value }: { name: string; value: string }): boolean {

@@ -10,6 +10,10 @@ export const PtyReq = layout({
   height: uint32,
   modes: string,
 });
+// RFC 4254 §6.3.1
+export const X11Req = layout({ single: boolean, protocol: text, cookie: text, screen: uint32 });
+// RFC 4254 §6.3.2
+export const X11Open = layout({ originatorAddress: text, originatorPort: uint32 });
 // RFC 4254 §6.4
 export const Env = layout({ name: text, value: text });
 // RFC 4254 §6.5

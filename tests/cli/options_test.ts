@@ -49,7 +49,6 @@ for (const [text, name, value] of values) {
 }
 
 const harmless = [
-  "ForwardX11=no",
   "ClearAllForwardings=yes",
   "PermitLocalCommand=no",
   "RemoteCommand=none",
@@ -64,7 +63,6 @@ for (const text of harmless) {
 
 const wrong: [string, string][] = [
   ["Nonsense=1", "command-line: Bad configuration option: Nonsense"],
-  ["ForwardX11=yes", 'Unsupported option "ForwardX11=yes"'],
   ["ProxyCommand=nc %h %p", 'Unsupported option "ProxyCommand=nc %h %p"'],
   ["Port", "missing argument"],
   ["Port=", 'missing argument for "Port"'],

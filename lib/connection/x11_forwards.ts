@@ -1,0 +1,115 @@
+import { printable, ProtocolError } from "../errors.ts";
+import { OPEN_FAILURE } from "../wire/numbers.ts";
+import { X11Open, X11Req } from "../wire/requests.ts";
+import type { CallOptions } from "./waiting.ts";
+import { CookieForward, type X11Forward, type X11Options } from "./x11_forward.ts";
+import { encodeRefusal, encodeSetup, readSetup } from "./x11_setup.ts";
+
+/** An X client that has not shown its cookie within this many milliseconds is closed. */
+const SETUP_MS = 10_000;
+
+/** X clients of one connection that have not shown their cookies yet. */
+const MAX_UNKNOWN = 64;
+
+/** The session that asks for X11. */
+export interface X11Session {
+  readonly closed: Promise<void>;
+  request(type: string, data: Uint8Array, options: CallOptions): Promise<void>;
+}
+
+/** A channel of an X client. */
+export interface X11Arrival {
+  readonly conn: Deno.Conn;
+  /** Puts bytes in front of what the X client has sent. */
+  unread(bytes: Uint8Array<ArrayBuffer>): void;
+  /** Sends what is written, and closes. */
+  close(): Promise<void>;
+  abort(reason: unknown): void;
+}
+
+/** The peer's wish for one. */
+export interface X11Wish {
+  readonly data: Uint8Array;
+  accept(from: Deno.NetAddr): X11Arrival;
+  reject(reason: number, message: string): void;
+}
+
+/** The sessions of one connection that have asked for X11: the cookie tells whose an X client is. */
+export class X11Forwards {
+  readonly #forwards = new Set<CookieForward>();
+  #unknown = 0;
+
+  /** @throws {RequestDeniedError} If the peer refuses */
+  async request(session: X11Session, options: X11Options): Promise<X11Forward> {
+    const forward = new CookieForward(options);
+    const { protocol, cookie, screen, single } = forward;
+    const end = () => {
+      this.#forwards.delete(forward);
+      forward.close();
+    };
+    this.#forwards.add(forward);
+    session.closed.then(end, end);
+    try {
+      const data = X11Req.encode({ single, protocol, cookie, screen });
+      await session.request("x11-req", data, options);
+      return forward;
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
+  /** A channel that the peer wants to open for an X client. */
+  async take(wish: X11Wish): Promise<void> {
+    if (this.#forwards.size === 0) {
+      return wish.reject(OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, "No X11 was asked for");
+    }
+    if (this.#unknown >= MAX_UNKNOWN) {
+      return wish.reject(OPEN_FAILURE.RESOURCE_SHORTAGE, "Too many X clients at once");
+    }
+    const { originatorAddress, originatorPort: port } = X11Open.decode(wish.data);
+    const hostname = printable(originatorAddress, 255);
+    const arrival = wish.accept({ transport: "tcp", hostname, port });
+    const forward = await this.#identify(arrival);
+    if (forward === null) return;
+    try {
+      await forward.deliver(arrival.conn);
+    } catch (error) {
+      arrival.abort(error);
+    }
+  }
+
+  /** Whose an X client is, its cookie replaced; null if it has been turned away. */
+  async #identify(arrival: X11Arrival): Promise<CookieForward | null> {
+    const { conn } = arrival;
+    const late = new ProtocolError("The X client did not show its cookie in time");
+    const timer = setTimeout(() => arrival.abort(late), SETUP_MS);
+    this.#unknown++;
+    try {
+      const setup = await readSetup((into) => readFull(conn, into));
+      const forward = this.#forwards.values().find((one) => one.claim(setup));
+      if (forward === undefined) {
+        const refusal = encodeRefusal(setup, "Wrong authentication for forwarded X11");
+        for (let at = 0; at < refusal.length;) at += await conn.write(refusal.subarray(at));
+        await arrival.close();
+        return null;
+      }
+      arrival.unread(encodeSetup(setup, await forward.authority()));
+      return forward;
+    } catch (error) {
+      arrival.abort(error);
+      return null;
+    } finally {
+      clearTimeout(timer);
+      this.#unknown--;
+    }
+  }
+}
+
+async function readFull(conn: Deno.Conn, into: Uint8Array): Promise<void> {
+  for (let at = 0; at < into.length;) {
+    const n = await conn.read(into.subarray(at));
+    if (n === null) throw new ProtocolError("An X client that left at once");
+    at += n;
+  }
+}

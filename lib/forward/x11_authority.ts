@@ -1,0 +1,111 @@
+import type { X11Authority } from "../connection/x11_setup.ts";
+import type { Display } from "./x11_display.ts";
+
+/** One line of an Xauthority file, as Xau(3) has it. */
+export interface AuthorityEntry extends X11Authority {
+  /** What kind of address it is. */
+  readonly family: number;
+  /** The address, or the name of the machine. */
+  readonly address: Uint8Array;
+  /** The number of the display; every one if empty. */
+  readonly number: string;
+}
+
+const INTERNET = 0;
+const INTERNET6 = 6;
+const LOCAL = 256;
+/** Every address. */
+export const WILD = 65535;
+
+/** Protocols that we can show the secret of as it is. */
+const PROTOCOL = "MIT-MAGIC-COOKIE-1";
+
+/** Larger files than this are none of X's. */
+const MAX_FILE = 1024 * 1024;
+
+/**
+ * Looks for a display's secret in the user's file: XAUTHORITY, or ~/.Xauthority.
+ *
+ * @returns The secret, or null if the file has none or does not exist
+ */
+export async function findAuthority(display: Display): Promise<X11Authority | null> {
+  const home = Deno.env.get("HOME");
+  const path = Deno.env.get("XAUTHORITY") ?? (home && `${home}/.Xauthority`);
+  if (!path) return null;
+  let bytes: Uint8Array;
+  try {
+    if ((await Deno.stat(path)).size > MAX_FILE) return null;
+    bytes = await Deno.readFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+  return chooseAuthority(decodeAuthorities(bytes), display, Deno.hostname());
+}
+
+/** The first entry that is for the display; this machine's name stands for its unix sockets. */
+export function chooseAuthority(
+  entries: readonly AuthorityEntry[],
+  { hostname, number }: Display,
+  machine: string,
+): X11Authority | null {
+  // As Xlib has it: whoever connects to the loopback address is local.
+  const local = hostname === null || /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(hostname);
+  const fits = (entry: AuthorityEntry) => {
+    if (entry.protocol !== PROTOCOL || !["", `${number}`].includes(entry.number)) return false;
+    if (entry.family === WILD) return true;
+    const address = new TextDecoder().decode(entry.address);
+    if (local) return entry.family === LOCAL && address === machine;
+    if (entry.family === INTERNET) return entry.address.join(".") === hostname;
+    if (entry.family === INTERNET6) return isSameAddress(entry.address, hostname!);
+    return entry.family === LOCAL && address === hostname;
+  };
+  const { protocol, data } = entries.find(fits) ?? {};
+  return protocol !== undefined && data !== undefined ? { protocol, data } : null;
+}
+
+/** Reads the file; what is cut off at its end is left out. */
+export function decodeAuthorities(bytes: Uint8Array): AuthorityEntry[] {
+  const entries: AuthorityEntry[] = [];
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = 0;
+  const part = (): Uint8Array | null => {
+    if (at + 2 > bytes.length) return null;
+    const end = at + 2 + view.getUint16(at);
+    if (end > bytes.length) return null;
+    const value = bytes.slice(at + 2, end);
+    at = end;
+    return value;
+  };
+  while (at + 2 <= bytes.length) {
+    const family = view.getUint16(at);
+    at += 2;
+    const [address, number, protocol, data] = [part(), part(), part(), part()];
+    if (!address || !number || !protocol || !data) break;
+    const text = (value: Uint8Array) => new TextDecoder().decode(value);
+    entries.push({ family, address, number: text(number), protocol: text(protocol), data });
+  }
+  return entries;
+}
+
+/** An entry as the file has it. */
+export function encodeAuthority(entry: AuthorityEntry): Uint8Array {
+  const { family, address, data } = entry;
+  const [number, protocol] = [entry.number, entry.protocol].map((t) => new TextEncoder().encode(t));
+  const parts = [address, number!, protocol!, data];
+  const short = (value: number) => [value >> 8 & 0xff, value & 0xff];
+  return Uint8Array.from([
+    ...short(family),
+    ...parts.flatMap((part) => [...short(part.length), ...part]),
+  ]);
+}
+
+/** Whether the 16 bytes are the address that a URL would write the same way. */
+function isSameAddress(bytes: Uint8Array, hostname: string): boolean {
+  const text = bytes.toHex().match(/.{4}/g)?.join(":");
+  const canonical = (address: string) => {
+    const url = `http://[${address}]/`;
+    return URL.canParse(url) ? new URL(url).hostname : null;
+  };
+  return text !== undefined && canonical(text) !== null && canonical(text) === canonical(hostname);
+}

@@ -1,0 +1,64 @@
+import type { Channel } from "../connection/channel.ts";
+import type { X11Forward } from "../connection/x11_forward.ts";
+import type { X11Authority } from "../connection/x11_setup.ts";
+import { ConnectError } from "../errors.ts";
+import { findAuthority } from "./x11_authority.ts";
+import { joinDisplay, parseDisplay } from "./x11_display.ts";
+
+/**
+ * Which display to lend, and how.
+ *
+ * @example
+ * ```ts
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using pair = await connectedPair({
+ *   serve: { forward: { x11: () => true } },
+ *   handler: (session) => session.print(`${session.x11?.screen}`),
+ * });
+ * // authority null: a display that wants no secret
+ * const forwardX11 = { display: "localhost:0.1", authority: null };
+ * assertEquals(await pair.host.run("xclock", { forwardX11 }), "1");
+ * ```
+ */
+export interface DisplayOptions {
+  /** The display, such as `":0"`; that of DISPLAY unless given. */
+  readonly display?: string;
+  /** The display's secret, null for none; the one of XAUTHORITY or `~/.Xauthority` unless given. */
+  readonly authority?: X11Authority | null;
+  /** Whether one connection is all; any number unless given. */
+  readonly single?: boolean;
+  /** Called with what ended one connection out of order; for logs. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/**
+ * Lends a display of this side's to the program that a session's channel is to run.
+ *
+ * @throws {ConnectError} If there is no display
+ * @throws {RequestDeniedError} If the server does not want it
+ */
+export async function lendDisplay(
+  channel: Channel,
+  options: DisplayOptions & { readonly signal?: AbortSignal },
+): Promise<X11Forward> {
+  const name = options.display ?? Deno.env.get("DISPLAY");
+  if (!name) throw new ConnectError("There is no display: DISPLAY is not set");
+  const display = parseDisplay(name);
+  const { authority = await findAuthority(display), single, signal } = options;
+  return await channel.requestX11({
+    screen: display.screen,
+    signal,
+    ...(single !== undefined && { single }),
+    ...(authority !== null && { authority }),
+    handler: async (conn) => {
+      try {
+        await joinDisplay(conn, display);
+      } catch (error) {
+        options.onError?.(error);
+        throw error;
+      }
+    },
+  });
+}
