@@ -1,4 +1,5 @@
 import type { SftpChanges, SftpFileInfo } from "./attributes.ts";
+import type { SftpFileSystem } from "./file_system.ts";
 
 /**
  * How a client wants a file opened.
@@ -36,7 +37,7 @@ export interface SftpBackendOpen {
 }
 
 /**
- * An open file of a backend. Of one file, one operation runs at a time.
+ * An open file of a backend. One operation runs at a time, unless the file says that it is `parallel`.
  *
  * @example
  * ```ts
@@ -46,18 +47,45 @@ export interface SftpBackendOpen {
  * ```
  */
 export interface SftpBackendFile {
-  /** Reads into `into` from an offset; resolves to the number of bytes, 0 at the end. */
-  read(into: Uint8Array, offset: number): Promise<number>;
+  /** Whether several reads, or several writes to different places, may be under way at once. */
+  readonly parallel?: boolean;
+  /** Reads into `into` from an offset; gives the number of bytes, 0 at the end. */
+  read(into: Uint8Array, offset: number): Promise<number> | number;
   /** Writes all of `data` at an offset; the bytes are gone when the promise has settled. */
-  write(data: Uint8Array, offset: number): Promise<void>;
+  write(data: Uint8Array, offset: number): Promise<void> | void;
   /** What is known of the file. */
   stat(): Promise<SftpFileInfo>;
   /** Changes attributes. */
   setStat(changes: SftpChanges): Promise<void>;
   /** Puts what was written on the disk. */
   sync?(): Promise<void>;
+  /** How full the file system is that the file is on. */
+  statVfs?(): Promise<SftpFileSystem>;
   /** Closes the file; called once. */
   close(): Promise<void>;
+}
+
+/**
+ * One line of a listing.
+ *
+ * @example
+ * ```ts
+ * import type { SftpBackendEntry, SftpFileInfo } from "@denossh/ssh/sftp";
+ *
+ * const entry = (name: string, info: SftpFileInfo): SftpBackendEntry => ({ name, info });
+ * ```
+ */
+export interface SftpBackendEntry {
+  /** The name, without its directory. */
+  readonly name: string;
+  /** What is known of it, links not followed. */
+  readonly info: SftpFileInfo;
+  /** How `ls -l` would name its owner; the number unless given. */
+  readonly owner?: string | null;
+  /** How `ls -l` would name its group; the number unless given. */
+  readonly group?: string | null;
+  /** How many names the file has; 1 unless given. */
+  readonly links?: number | null;
 }
 
 /**
@@ -84,8 +112,8 @@ export interface SftpBackendFile {
 export interface SftpBackend {
   /** Opens a file. */
   open?(path: string, options: SftpBackendOpen): Promise<SftpBackendFile>;
-  /** Lists a directory; without `.` and `..`. */
-  readDir?(path: string): AsyncIterable<{ name: string; info: SftpFileInfo }>;
+  /** Lists a directory; `.` and `..` may be left out. */
+  readDir?(path: string): AsyncIterable<SftpBackendEntry>;
   /** What is known of a file, following symbolic links. */
   stat?(path: string): Promise<SftpFileInfo>;
   /** What is known of a file or of the symbolic link itself. */
@@ -108,4 +136,14 @@ export interface SftpBackend {
   symlink?(target: string, path: string): Promise<void>;
   /** Gives a file a second name. */
   link?(from: string, to: string): Promise<void>;
+  /** Changes attributes, of a symbolic link itself if it is one. */
+  lsetStat?(path: string, changes: SftpChanges): Promise<void>;
+  /** How full the file system is that a path is on. */
+  statVfs?(path: string): Promise<SftpFileSystem>;
+  /** The home directory of a user, of the client itself if the name is empty. */
+  home?(user: string): Promise<string>;
+  /** The names of users by their numbers; empty where there is none. */
+  userNames?(ids: readonly number[]): Promise<readonly string[]>;
+  /** The names of groups by their numbers; empty where there is none. */
+  groupNames?(ids: readonly number[]): Promise<readonly string[]>;
 }

@@ -1,12 +1,14 @@
 import { SFTP_MAX_HANDLES } from "../defaults.ts";
-import type { SftpFileInfo } from "./attributes.ts";
-import type { SftpBackendFile } from "./backend.ts";
+import type { SftpBackendEntry, SftpBackendFile } from "./backend.ts";
 import { refuse } from "./status.ts";
 
 /** A directory that is being listed. */
-export type Listing = AsyncIterator<{ name: string; info: SftpFileInfo }>;
+export type Listing = AsyncIterator<SftpBackendEntry>;
 
-type Opened = { readonly file: SftpBackendFile } | { readonly listing: Listing };
+/** What is behind a handle, and the path that it was opened by. */
+type Opened =
+  & { readonly path: string }
+  & ({ readonly file: SftpBackendFile } | { readonly listing: Listing });
 
 /** What one client has open. Numbers are never used twice, so a closed handle stays closed. */
 export class Handles {
@@ -29,6 +31,17 @@ export class Handles {
     const opened = this.#opened.get(numberOf(handle));
     if (opened === undefined || !("file" in opened)) refuse("No such file handle");
     return opened.file;
+  }
+
+  /** The file of a handle, if several requests for it may be under way; else null. */
+  parallel(handle: Uint8Array): SftpBackendFile | null {
+    const opened = this.#opened.get(numberOf(handle));
+    return opened && "file" in opened && opened.file.parallel ? opened.file : null;
+  }
+
+  /** The path that a handle was opened by; null if there is no such handle. */
+  path(handle: Uint8Array): string | null {
+    return this.#opened.get(numberOf(handle))?.path ?? null;
   }
 
   listing(handle: Uint8Array): Listing {

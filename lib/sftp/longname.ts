@@ -17,13 +17,30 @@ const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 /** Older than this many milliseconds, `ls` shows the year instead of the time. */
 const RECENT_MS = 182 * 24 * 60 * 60 * 1000;
 
+/** What a line of `ls -l` has beside the attributes. */
+export interface LongnameDetails {
+  readonly owner?: string | null;
+  readonly group?: string | null;
+  readonly links?: number | null;
+  /** How the size is written; in bytes unless given. */
+  readonly size?: string;
+}
+
 /** A line as `ls -l` has it, which is what clients show (filexfer-02 §7). */
-export function longname(name: string, info: SftpFileInfo, now: Date = new Date()): string {
-  const owner = `${info.uid ?? 0}`.padEnd(8);
-  const group = `${info.gid ?? 0}`.padEnd(8);
-  const size = `${info.size}`.padStart(8);
+export function longname(
+  name: string,
+  info: SftpFileInfo,
+  details: LongnameDetails = {},
+  now: Date = new Date(),
+): string {
+  const links = `${details.links ?? 1}`.padStart(3);
+  const owner = printable(details.owner ?? `${info.uid ?? 0}`).padEnd(8);
+  const group = printable(details.group ?? `${info.gid ?? 0}`).padEnd(8);
+  const size = (details.size ?? `${info.size}`).padStart(8);
   const time = timeOf(info.mtime ?? new Date(0), now);
-  return `${permissions(modeOf(info))}    1 ${owner} ${group} ${size} ${time} ${printable(name)}`;
+  return `${permissions(modeOf(info))}  ${links} ${owner} ${group} ${size} ${time} ${
+    printable(name)
+  }`;
 }
 
 /** `drwxr-xr-x`, with `s` and `t` for the special bits. */

@@ -26,8 +26,9 @@
  *
  * @module
  */
+export type { SftpRequestReport } from "./audit.ts";
 export type { SftpChanges, SftpFileInfo } from "./attributes.ts";
-export type { SftpBackend, SftpBackendFile, SftpBackendOpen } from "./backend.ts";
+export type { SftpBackend, SftpBackendEntry, SftpBackendFile, SftpBackendOpen } from "./backend.ts";
 export { type SftpChannel, streamChannel } from "./channel.ts";
 export { SftpClient } from "./client.ts";
 export type { SftpNames } from "./accounts.ts";

@@ -1,15 +1,19 @@
 import { SFTP_MAX_MESSAGE } from "../defaults.ts";
 import { ProtocolError } from "../errors.ts";
 import { peek32 } from "../wire/hot.ts";
-import type { SftpBackend } from "./backend.ts";
+import { pathOf, type SftpRequestReport } from "./audit.ts";
+import type { SftpBackend, SftpBackendFile } from "./backend.ts";
 import { ByteSource } from "./byte_source.ts";
 import type { SftpChannel } from "./channel.ts";
+import { statusOf } from "./errno.ts";
 import { Handles } from "./handles.ts";
 import * as msg from "./messages.ts";
 import { FXP, SFTP_VERSION } from "./numbers.ts";
-import { type Context, extensionsOf, OPERATIONS, statusFrame } from "./operations.ts";
+import { type Context, type Frame, type Operation, OPERATIONS, statusFrame } from "./operations.ts";
 import { Outbox } from "./outbox.ts";
-import { lost, SftpStatus, statusOf } from "./status.ts";
+import { Pipeline } from "./pipeline.ts";
+import { EXTENSIONS } from "./server_extensions.ts";
+import { lost, refuse, SftpStatus, statusText } from "./status.ts";
 
 /** Answers that may wait for a client to take them; then its requests wait. */
 const QUEUE_BYTES = 2 * 1024 * 1024;
@@ -29,11 +33,15 @@ export interface ServeSftpOptions {
   readonly readOnly?: boolean;
   /** Permission bits that new files and directories do not get, beside the process's own umask. */
   readonly umask?: number;
+  /** Whether clients may make a request, by its name as of `sftp-server -Q requests`; all unless given. */
+  readonly permits?: (request: string) => boolean;
+  /** Hears of each request as it is answered. */
+  readonly onRequest?: (report: SftpRequestReport) => void;
 }
 
 /**
- * Serves one SFTP session: reads requests in order, answers them in order, and never holds more
- * than a few megabytes for a client.
+ * Serves one SFTP session: takes requests in order, answers them in order, and never holds more
+ * than a few megabytes for a client. Of a run of reads, or of writes, several are under way at once.
  *
  * @param channel Where the client is; at the end of a session that went well only its sending
  * side is closed, since an SSH session still has its exit status to send
@@ -76,21 +84,28 @@ export async function serveSftp(
 class Session {
   readonly #source: ByteSource;
   readonly #outbox: Outbox;
+  readonly #pipeline: Pipeline<Frame>;
   readonly #handles: Handles = new Handles();
   readonly #context: Context;
+  readonly #options: ServeSftpOptions;
   readonly #buffers: Buffers = new Buffers();
-  /** WRITEs are gathered here, one at a time. */
-  readonly #scratch: Uint8Array = new Uint8Array(SFTP_MAX_MESSAGE);
+  readonly #scratches: Scratches = new Scratches();
+  /** Where the writes under way end, file by file. */
+  readonly #ends: Map<SftpBackendFile, number> = new Map();
   #failure: unknown = null;
 
   constructor(channel: SftpChannel, backend: SftpBackend, options: ServeSftpOptions) {
     const { readOnly = false, umask = 0 } = options;
     const buffer = (length: number) => this.#buffers.take(length);
+    this.#options = options;
     this.#context = { backend, handles: this.#handles, readOnly, umask, buffer };
     this.#source = new ByteSource(channel);
     this.#outbox = new Outbox(channel, (cause) => {
       this.#failure = cause;
       channel.close().catch(() => {}); // so that a read that waits for more requests ends
+    });
+    this.#pipeline = new Pipeline(QUEUE_BYTES, (frame) => {
+      this.#outbox.push([frame], () => this.#buffers.give(frame.buffer));
     });
   }
 
@@ -99,11 +114,13 @@ class Session {
       if (!await this.#source.more()) return;
       await this.#greet();
       while (this.#failure === null && await this.#source.more()) {
-        await this.#answer();
+        await this.#take();
         await this.#outbox.below(QUEUE_BYTES);
       }
+      await this.#pipeline.idle();
       await this.#outbox.below(0);
     } finally {
+      await this.#pipeline.idle(); // no file is closed under a read's feet
       await this.#handles.closeAll();
     }
     if (this.#failure !== null) throw this.#failure;
@@ -114,23 +131,80 @@ class Session {
     const { type, id: version } = await this.#request();
     if (type !== FXP.INIT) throw new ProtocolError("The client does not begin with INIT");
     if (version < SFTP_VERSION) throw new ProtocolError(`The client speaks version ${version}`);
-    const extensions = extensionsOf(this.#context.backend);
+    const extensions = [...EXTENSIONS.values()]
+      .filter(({ name, offered }) => this.#permits(name) && offered(this.#context.backend))
+      .map(({ request, version }) => [request, version] as const);
     this.#outbox.push([msg.encodeVersion(FXP.VERSION, SFTP_VERSION, extensions)]);
   }
 
-  async #answer(): Promise<void> {
+  /** Takes one request and puts it where it may run. */
+  async #take(): Promise<void> {
     const { type, id, body } = await this.#request();
-    let frame: Uint8Array<ArrayBuffer>;
-    try {
-      const operation = OPERATIONS.get(type);
-      frame = operation
-        ? await operation(this.#context, id, body)
-        : statusFrame(id, SftpStatus.OP_UNSUPPORTED);
-    } catch (cause) {
-      const { status, message } = statusOf(cause);
-      frame = statusFrame(id, status, message);
+    const run = (): Promise<Frame> | Frame => {
+      const answer = this.#answer(type, id, body);
+      if (answer instanceof Promise) this.#scratches.lend(body, answer);
+      return answer;
+    };
+    if (this.#mayRunBeside(type, body)) await this.#pipeline.beside(`${type}`, body.length, run);
+    else {
+      this.#ends.clear();
+      await this.#pipeline.alone(run);
     }
-    this.#outbox.push([frame], () => this.#buffers.give(frame.buffer));
+  }
+
+  /** Whether others of its kind may be under way: reads and writes of parallel files, not overlapping. */
+  #mayRunBeside(type: number, body: Uint8Array): boolean {
+    if (type !== FXP.READ && type !== FXP.WRITE) return false;
+    if (type === FXP.READ) this.#ends.clear();
+    const transfer = transferOf(body);
+    const file = transfer && this.#handles.parallel(transfer.handle);
+    if (!transfer || !file) return false;
+    if (type === FXP.READ) return true;
+    if (transfer.offset < (this.#ends.get(file) ?? 0)) return false;
+    this.#ends.set(file, transfer.offset + transfer.length);
+    return true;
+  }
+
+  /** Runs a request; whatever goes wrong is an answer too. */
+  #answer(type: number, id: number, body: Uint8Array): Promise<Frame> | Frame {
+    let name = "unknown";
+    try {
+      const { operation, data } = this.#operation(type, body);
+      name = operation.name;
+      const path = this.#options.onRequest && pathOf(name, type, body, this.#handles);
+      const answer = operation.run(this.#context, id, data);
+      if (!(answer instanceof Promise)) return this.#report(name, path, answer);
+      return answer.then(
+        (frame) => this.#report(name, path, frame),
+        (cause) => this.#report(name, path, refusalFrame(id, cause)),
+      );
+    } catch (cause) {
+      return this.#report(name, null, refusalFrame(id, cause));
+    }
+  }
+
+  /** What a request asks for, if it may. */
+  #operation(type: number, body: Uint8Array): { operation: Operation; data: Uint8Array } {
+    const extended = type === FXP.EXTENDED ? msg.Extended.decode(body) : null;
+    const operation = extended ? EXTENSIONS.get(extended.request) : OPERATIONS.get(type);
+    if (!operation) refuse(statusText(SftpStatus.OP_UNSUPPORTED), SftpStatus.OP_UNSUPPORTED);
+    if (!this.#permits(operation.name)) {
+      refuse(statusText(SftpStatus.PERMISSION_DENIED), SftpStatus.PERMISSION_DENIED);
+    }
+    if (operation.writes && this.#context.readOnly) {
+      refuse("The server is read-only", SftpStatus.PERMISSION_DENIED);
+    }
+    return { operation, data: extended ? extended.data : body };
+  }
+
+  #permits(name: string): boolean {
+    return this.#options.permits?.(name) ?? true;
+  }
+
+  #report(request: string, path: string | null | undefined, frame: Frame): Frame {
+    const status = frame[4] === FXP.STATUS ? peek32(frame, msg.FRAME_HEADER) : SftpStatus.OK;
+    this.#options.onRequest?.({ request, path: path ?? null, status });
+    return frame;
   }
 
   async #request(): Promise<{ type: number; id: number; body: Uint8Array }> {
@@ -141,8 +215,23 @@ class Session {
     if (length < 0 || length > SFTP_MAX_MESSAGE) {
       throw new ProtocolError("Message length is absurd");
     }
-    return { type, id, body: await this.#source.take(length, this.#scratch) };
+    return { type, id, body: await this.#source.take(length, this.#scratches.current) };
   }
+}
+
+function refusalFrame(id: number, cause: unknown): Frame {
+  const { status, message } = statusOf(cause);
+  return statusFrame(id, status, message);
+}
+
+/** What a READ or WRITE is about, without its data; null if it makes no sense. */
+function transferOf(
+  body: Uint8Array,
+): { handle: Uint8Array; offset: number; length: number } | null {
+  const handle = body.length < 4 ? Infinity : peek32(body, 0);
+  if (4 + handle + 12 > body.length) return null;
+  const offset = peek32(body, 4 + handle) * 2 ** 32 + peek32(body, 8 + handle);
+  return { handle: body.subarray(4, 4 + handle), offset, length: peek32(body, 12 + handle) };
 }
 
 /** Memory for answers to READs, which mostly ask for the same length. */
@@ -158,5 +247,18 @@ class Buffers {
 
   give(buffer: ArrayBuffer): void {
     if (buffer.byteLength === this.#length) this.#free.push(buffer);
+  }
+}
+
+/** Memory in which requests are gathered; what a running one still needs is lent to it. */
+class Scratches {
+  current: Uint8Array<ArrayBuffer> = new Uint8Array(SFTP_MAX_MESSAGE);
+  readonly #spare: Uint8Array<ArrayBuffer>[] = [];
+
+  lend(body: Uint8Array, until: Promise<unknown>): void {
+    if (body.buffer !== this.current.buffer) return;
+    const lent = this.current;
+    this.current = this.#spare.pop() ?? new Uint8Array(SFTP_MAX_MESSAGE);
+    until.then(() => this.#spare.push(lent));
   }
 }

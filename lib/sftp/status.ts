@@ -107,26 +107,6 @@ export function lost(cause: unknown): SftpError {
   return sessionError(status, reason, cause);
 }
 
-/**
- * What a server tells a client about an error. The message of a built-in error names real paths, so
- * only what a backend says in an `SftpError` is passed on.
- */
-export function statusOf(error: unknown): { status: number; message: string } {
-  if (error instanceof SftpError) return { status: error.status, message: error.message };
-  const status = codeOf(error);
-  return { status, message: statusText(status) };
-}
-
-function codeOf(error: unknown): number {
-  if (error instanceof ProtocolError) return SftpStatus.BAD_MESSAGE;
-  if (error instanceof Deno.errors.NotFound) return SftpStatus.NO_SUCH_FILE;
-  if (error instanceof Deno.errors.NotADirectory) return SftpStatus.NO_SUCH_FILE;
-  if (error instanceof Deno.errors.PermissionDenied) return SftpStatus.PERMISSION_DENIED;
-  if (error instanceof Deno.errors.NotCapable) return SftpStatus.PERMISSION_DENIED;
-  if (error instanceof Deno.errors.NotSupported) return SftpStatus.OP_UNSUPPORTED;
-  return SftpStatus.FAILURE;
-}
-
 /** Refuses a client's request with words that it may read. */
 export function refuse(reason: string, status: number = SftpStatus.FAILURE): never {
   throw new SftpError(status, "serve", null, reason);

@@ -122,7 +122,7 @@ Deno.test("a long name is a line of `ls -l`", () => {
   const now = new Date(2026, 5, 15, 12, 0);
   const base = infoOf({ ...all, size: 1234 });
   const at = (mode: number, mtime: Date) =>
-    longname("name", { ...infoOf({ mode }), uid: 0, gid: 100, size: 1234, mtime }, now);
+    longname("name", { ...infoOf({ mode }), uid: 0, gid: 100, size: 1234, mtime }, {}, now);
   const recent = new Date(2026, 4, 3, 9, 7);
   assertEquals(
     at(0o100644, recent),
@@ -145,7 +145,7 @@ Deno.test("a long name is a line of `ls -l`", () => {
     ] as const
   ) assertEquals(at(mode, recent).slice(0, 10), text);
   assert(
-    longname("future", { ...base, mtime: new Date(2030, 0, 1) }, now).includes("Jan  1  2030"),
+    longname("future", { ...base, mtime: new Date(2030, 0, 1) }, {}, now).includes("Jan  1  2030"),
   );
 });
 

@@ -2,7 +2,13 @@
 import { ByteSource } from "../../lib/sftp/byte_source.ts";
 import * as msg from "../../lib/sftp/messages.ts";
 import { FXP } from "../../lib/sftp/numbers.ts";
-import { serveSftp, type SftpBackend, type SftpChannel, SftpClient } from "../../lib/sftp/mod.ts";
+import {
+  serveSftp,
+  type ServeSftpOptions,
+  type SftpBackend,
+  type SftpChannel,
+  SftpClient,
+} from "../../lib/sftp/mod.ts";
 import { Reader } from "../../lib/wire/reader.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { channelPair, type PairOptions } from "./world.ts";
@@ -86,9 +92,10 @@ export async function atServer(
 export async function atOurServer(
   backend: SftpBackend,
   options: PairOptions & { greet?: boolean } = {},
+  serve: ServeSftpOptions = {},
 ): Promise<{ peer: RawPeer; served: Promise<Error | null> }> {
   const [near, far] = channelPair(options);
-  const served = serveSftp(far, backend).then(() => null, (cause) => cause as Error);
+  const served = serveSftp(far, backend, serve).then(() => null, (cause) => cause as Error);
   const peer = new RawPeer(near);
   if (options.greet ?? true) {
     await peer.send(msg.encodeVersion(FXP.INIT, 3));

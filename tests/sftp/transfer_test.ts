@@ -251,7 +251,7 @@ Deno.test("the first failure of many ends a transfer, and is the one told", asyn
   await Deno.mkdir(`${root}/tree/small 60`, { recursive: true });
   const putting = sftp.put(`${here}/from`, "/tree", { recursive: true });
   const error = await assertRejects(() => putting, SftpError);
-  assertEquals(error.message, 'Cannot open "/tree/small 60": It is a directory');
+  assertEquals(error.message, 'Cannot open "/tree/small 60": Is a directory');
 });
 
 Deno.test("put of a file that is cut off while it is read fails", async () => {

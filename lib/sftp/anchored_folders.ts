@@ -1,0 +1,51 @@
+import { closeSync, constants, openSync } from "node:fs";
+import { errnoOf } from "./errno.ts";
+import type { Folders, Place } from "./served_tree.ts";
+
+/** open(2) with this flag needs no permission to read, and gives nothing but a place (Linux). */
+const O_PATH = 0o10000000;
+const ENTER = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+/**
+ * Folders as descriptors. A path below `/proc/self/fd/N` starts at the very folder that was opened, as
+ * with `openat`: whoever swaps a folder for a link changes what its name leads to, not where we are.
+ */
+export class AnchoredFolders implements Folders<number> {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  root(): number {
+    return openSync(this.#root, O_PATH | constants.O_DIRECTORY);
+  }
+
+  enter(folder: number, name: string): number {
+    try {
+      return openSync(this.path(folder, name), ENTER);
+    } catch (cause) {
+      // It was a folder a moment ago.
+      if (errnoOf(cause) === "ELOOP") throw new Deno.errors.NotFound();
+      throw cause;
+    }
+  }
+
+  leave(folder: number): void {
+    closeSync(folder);
+  }
+
+  path(folder: number, name: string): string {
+    return `/proc/self/fd/${folder}/${name}`;
+  }
+
+  pin({ real }: Place): { path: string } & Disposable {
+    const fd = openSync(real, O_PATH | constants.O_NOFOLLOW);
+    return { path: `/proc/self/fd/${fd}`, [Symbol.dispose]: () => closeSync(fd) };
+  }
+
+  /** It was opened without following a link, from a folder that cannot be swapped. */
+  holds(): boolean {
+    return true;
+  }
+}

@@ -1,0 +1,69 @@
+import type { Place, Tree } from "./served_tree.ts";
+
+/** All files of this machine, found by the system itself: there is nothing to be kept out of. */
+export class Everywhere implements Tree {
+  readonly open = true;
+  readonly openFlags = 0;
+  readonly #home: string;
+
+  /** @param home Where relative paths begin */
+  constructor(home: string) {
+    this.#home = home;
+  }
+
+  place(path: string, last: "follow" | "keep"): Place {
+    let real = this.#absolute(path);
+    let info = lookAt(real);
+    if (info?.isSymlink && last === "follow") {
+      const target = realPathOrNull(real);
+      // Behind a link that leads to nothing a file may be made, where the link says.
+      info = target === null ? null : lookAt(target);
+      real = target ?? real;
+    }
+    return { real, virtual: real, info, [Symbol.dispose]() {} };
+  }
+
+  realPath(path: string): string {
+    const absolute = this.#absolute(path);
+    const real = realPathOrNull(absolute);
+    if (real !== null) return real;
+    const [, above = "", name = ""] = /^(.*?)\/+([^/]*)\/*$/s.exec(absolute) ?? [];
+    const folder = Deno.realPathSync(above || "/");
+    if (name === "." || name === "..") throw new Deno.errors.NotFound();
+    return folder === "/" ? `/${name}` : `${folder}/${name}`;
+  }
+
+  pin({ real }: Place): { path: string } & Disposable {
+    return { path: real, [Symbol.dispose]() {} };
+  }
+
+  holds(): boolean {
+    return true;
+  }
+
+  #absolute(path: string): string {
+    if (path.startsWith("/")) return path;
+    return path === "" ? this.#home : `${this.#home}/${path}`;
+  }
+}
+
+function lookAt(path: string): Deno.FileInfo | null {
+  try {
+    return Deno.lstatSync(path);
+  } catch (cause) {
+    return missing(cause);
+  }
+}
+
+function realPathOrNull(path: string): string | null {
+  try {
+    return Deno.realPathSync(path);
+  } catch (cause) {
+    return missing(cause);
+  }
+}
+
+function missing(cause: unknown): null {
+  if (cause instanceof Deno.errors.NotFound) return null;
+  throw cause;
+}

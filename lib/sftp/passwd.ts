@@ -1,0 +1,36 @@
+/** Names of users and groups, as passwd(5) and group(5) have them. */
+export interface Accounts {
+  /** By number; null if there is none of that number. */
+  user(id: number): string | null;
+  /** By number; null if there is none of that number. */
+  group(id: number): string | null;
+  /** The home directory of a user; null if there is no such user. */
+  home(user: string): string | null;
+}
+
+/** Larger files are not what they seem. */
+export const MAX_ACCOUNTS_BYTES = 4 * 1024 * 1024;
+
+/** Reads both files; either may be missing, and lines that make no sense are passed over. */
+export function parseAccounts(passwd: string | null, group: string | null): Accounts {
+  const users = new Map<number, string>();
+  const homes = new Map<string, string>();
+  for (const [name, , id, , , home] of rows(passwd, 6)) {
+    if (!users.has(Number(id))) users.set(Number(id), name!);
+    if (!homes.has(name!)) homes.set(name!, home!);
+  }
+  const groups = new Map<number, string>();
+  for (const [name, , id] of rows(group, 3)) {
+    if (!groups.has(Number(id))) groups.set(Number(id), name!);
+  }
+  return {
+    user: (id) => users.get(id) ?? null,
+    group: (id) => groups.get(id) ?? null,
+    home: (user) => homes.get(user) ?? null,
+  };
+}
+
+function rows(text: string | null, fields: number): string[][] {
+  return (text ?? "").split("\n").map((line) => line.split(":"))
+    .filter((row) => row.length >= fields && row[0] !== "" && /^\d{1,10}$/.test(row[2]!));
+}

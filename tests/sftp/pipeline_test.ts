@@ -1,0 +1,150 @@
+import { assert, assertEquals } from "@std/assert";
+import * as msg from "../../lib/sftp/messages.ts";
+import { FXF, FXP } from "../../lib/sftp/numbers.ts";
+import { type SftpBackend, type SftpBackendFile, SftpError } from "../../lib/sftp/mod.ts";
+import { Pipeline } from "../../lib/sftp/pipeline.ts";
+import { atOurServer, type RawPeer } from "./raw.ts";
+import { turn } from "./world.ts";
+
+Deno.test("answers leave in the order of the requests, whatever is done first", async () => {
+  const sent: number[] = [];
+  const pipeline = new Pipeline<number>(100, (answer) => sent.push(answer));
+  const slow = Promise.withResolvers<number>();
+  await pipeline.beside("read", 1, () => slow.promise);
+  await pipeline.beside("read", 1, () => 2);
+  await pipeline.beside("read", 1, () => Promise.resolve(3));
+  await turn();
+  assertEquals(sent, []);
+  slow.resolve(1);
+  await pipeline.idle();
+  assertEquals(sent, [1, 2, 3]);
+});
+
+Deno.test("what is of another kind waits for all before it", async () => {
+  const pipeline = new Pipeline<string>(100, () => {});
+  const read = Promise.withResolvers<string>();
+  await pipeline.beside("read", 1, () => read.promise);
+  const started: string[] = [];
+  const start = (what: string) => {
+    started.push(what);
+    return what;
+  };
+  const alone = pipeline.alone(() => start("close"));
+  await turn();
+  assertEquals(started, []);
+  read.resolve("data");
+  await alone;
+  assertEquals(started, ["close"]);
+});
+
+Deno.test("no more than the limit of bytes is under way, nor than sixteen requests", async () => {
+  for (const [bytes, most] of [[50, 3], [1, 16]] as const) {
+    let [running, peak] = [0, 0];
+    const pipeline = new Pipeline<void>(100, () => {});
+    for (let i = 0; i < 40; i++) {
+      await pipeline.beside("read", bytes, async () => {
+        peak = Math.max(peak, ++running);
+        await turn();
+        running--;
+      });
+    }
+    await pipeline.idle();
+    assertEquals(peak, most);
+  }
+});
+
+/** A backend with one parallel file, whose operations end when they are told to. */
+function held(): { backend: SftpBackend; started: string[]; release(): void; closed(): number } {
+  const started: string[] = [];
+  const waiting: PromiseWithResolvers<void>[] = [];
+  let closed = 0;
+  const wait = async (what: string): Promise<void> => {
+    started.push(what);
+    const gate = Promise.withResolvers<void>();
+    waiting.push(gate);
+    await gate.promise;
+  };
+  const file: Partial<SftpBackendFile> = {
+    parallel: true,
+    async read(into, offset) {
+      await wait(`read ${offset}`);
+      into[0] = offset;
+      return 1;
+    },
+    write: (data, offset) => wait(`write ${data} at ${offset}`),
+    close: () => Promise.resolve(void closed++),
+  };
+  return {
+    backend: { open: () => Promise.resolve(file as SftpBackendFile) },
+    started,
+    release: () => waiting.splice(0).reverse().forEach((gate) => gate.resolve()),
+    closed: () => closed,
+  };
+}
+
+async function opened(peer: RawPeer): Promise<Uint8Array> {
+  await peer.send(msg.Open.encode(1, { path: "/x", flags: FXF.READ, attributes: {} }));
+  return msg.Handle.decode((await peer.next())!.body).handle;
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await turn();
+}
+
+Deno.test("reads of a parallel file are under way together, and answered in order", async () => {
+  const { backend, started, release } = held();
+  const { peer, served } = await atOurServer(backend);
+  const handle = await opened(peer);
+  const read = (id: number) => msg.Read.encode(id, { handle, offset: id, length: 1 });
+  await peer.send(...[10, 11, 12].map(read));
+  await until(() => started.length === 3);
+  release(); // the last one first
+  for (const id of [10, 11, 12]) {
+    const answer = (await peer.next())!;
+    assertEquals([answer.type, answer.id, msg.Data.decode(answer.body).data[0]], [
+      FXP.DATA,
+      id,
+      id,
+    ]);
+  }
+  await peer.channel.closeWrite();
+  assertEquals(await served, null);
+});
+
+Deno.test("writes of a parallel file keep their data apart, and overlapping ones their order", async () => {
+  const { backend, started, release } = held();
+  // Chunks of seven bytes, so that every message is gathered in memory that is used again.
+  const { peer, served } = await atOurServer(backend, { chunk: 7 });
+  const handle = await opened(peer);
+  const write = (id: number, offset: number) =>
+    msg.Write.encode(id, { handle, offset, data: new Uint8Array([id, id]) });
+  await peer.send(write(1, 0), write(2, 2), write(3, 1));
+  await until(() => started.length === 2);
+  for (let turns = 0; turns < 20; turns++) await turn();
+  assertEquals(started, ["write 1,1 at 0", "write 2,2 at 2"]);
+  release();
+  await until(() => started.length === 3);
+  assertEquals(started[2], "write 3,3 at 1");
+  release();
+  for (const id of [1, 2, 3]) assertEquals((await peer.next())!.id, id);
+  await peer.channel.closeWrite();
+  assertEquals(await served, null);
+});
+
+Deno.test("no file is closed while something is under way, even if the client is gone", async () => {
+  const { backend, started, release, closed } = held();
+  const { peer, served } = await atOurServer(backend);
+  const handle = await opened(peer);
+  await peer.send(
+    msg.Read.encode(1, { handle, offset: 0, length: 1 }),
+    msg.Close.encode(2, { handle }),
+  );
+  await until(() => started.length === 1);
+  await peer.channel.close();
+  for (let turns = 0; turns < 20; turns++) await turn();
+  assertEquals(closed(), 0);
+  release();
+  const error = await served;
+  assert(error === null || error instanceof SftpError);
+  assertEquals(closed(), 1);
+});
