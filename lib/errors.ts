@@ -23,7 +23,8 @@ export type SshErrorCode =
   | "sftp"
   | "key-format"
   | "passphrase"
-  | "certificate";
+  | "certificate"
+  | "signature";
 
 /**
  * The base of every error that this module throws about the world outside the program.
@@ -493,6 +494,38 @@ export class CertificateError extends SshError {
   /** Creates the error. */
   constructor(reason: CertificateProblem, message: string, options?: ErrorOptions) {
     super("certificate", message, options);
+    this.reason = reason;
+  }
+}
+
+/** Why a signature over a message was not accepted. */
+export type SignatureProblem = "message" | "namespace" | "signer";
+
+/**
+ * A signature over a message is well-formed, but is not what it was shown for.
+ *
+ * @example
+ * ```ts
+ * import { SignatureError } from "@denossh/ssh";
+ * import { generateKey, signMessage, verifyMessage } from "@denossh/ssh/keys";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * using key = await generateKey();
+ * const text = await signMessage(key, new Uint8Array(3), { namespace: "file" });
+ * const error = assertThrows(
+ *   () => verifyMessage(text, new Uint8Array(4), { namespace: "file" }),
+ *   SignatureError,
+ * );
+ * assertEquals(error.reason, "message");
+ * ```
+ */
+export class SignatureError extends SshError {
+  /** Why the signature was not accepted. */
+  readonly reason: SignatureProblem;
+
+  /** Creates the error. */
+  constructor(reason: SignatureProblem, message: string, options?: ErrorOptions) {
+    super("signature", message, options);
     this.reason = reason;
   }
 }

@@ -17,16 +17,17 @@ export interface Armored {
 /**
  * Takes off the armour (RFC 7468 §2); text around it is skipped.
  *
+ * @param what How the text is called in errors
  * @throws {KeyFormatError} If there is none, or what is inside is not base64
  */
-export function removeArmor(text: string): Armored {
+export function removeArmor(text: string, what = "Private key"): Armored {
   const lines = text.split(/\r\n|\r|\n/).map((line) => line.trim());
   const begin = lines.findIndex((line) => /^-----BEGIN [A-Z0-9 ]+-----$/.test(line));
-  if (begin < 0) throw new KeyFormatError("Private key has no BEGIN line");
+  if (begin < 0) throw new KeyFormatError(`${what} has no BEGIN line`);
   const label = lines[begin]!.slice("-----BEGIN ".length, -"-----".length);
   const end = lines.indexOf(`-----END ${label}-----`, begin);
   if (end < 0) {
-    throw new KeyFormatError(`Private key has no END line for "${printable(label, 64)}"`);
+    throw new KeyFormatError(`${what} has no END line for "${printable(label, 64)}"`);
   }
 
   const headers = new Map<string, string>();
@@ -37,7 +38,7 @@ export function removeArmor(text: string): Armored {
     headers.set(lines[at]!.slice(0, colon), lines[at]!.slice(colon + 1).trim());
   }
   const bytes = decodeBase64(lines.slice(at, end).join(""));
-  if (bytes === null) throw new KeyFormatError("Private key is not base64 between its lines");
+  if (bytes === null) throw new KeyFormatError(`${what} is not base64 between its lines`);
   return { label, headers, bytes };
 }
 

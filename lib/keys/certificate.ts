@@ -4,6 +4,7 @@ import { Writer } from "../wire/writer.ts";
 import { type CertificateFields, encodeCertificate } from "./certificate_format.ts";
 import { plainAlgorithm } from "./certificate_names.ts";
 import type { Certificate, PublicKey } from "./key.ts";
+import { canUse } from "./parsed_key.ts";
 import type { Signer } from "./private_key.ts";
 import { parsePublicKey } from "./public_key.ts";
 
@@ -248,7 +249,7 @@ export function withCertificate(key: Signer, certificate: PublicKey): Signer {
   return {
     publicKey: certificate,
     sign(algorithm, data, options) {
-      if (!certificate.algorithms.includes(algorithm)) {
+      if (!canUse(certificate, algorithm)) {
         const name = printable(algorithm, 64);
         throw new TypeError(`A certificate of type "${certificate.type}" cannot sign by "${name}"`);
       }

@@ -43,5 +43,6 @@ export function certifiedType(name: string): KeyType | null {
  * ```
  */
 export function plainAlgorithm(algorithm: string): string {
-  return SIGNATURE_ALGORITHMS.find((plain) => certified(plain) === algorithm) ?? algorithm;
+  const plain = KEY_TYPES.flatMap((type) => [...type.algorithms, ...type.legacyAlgorithms ?? []]);
+  return plain.find((name) => certified(name) === algorithm) ?? algorithm;
 }

@@ -17,8 +17,8 @@ export function ecdsa(curve: Curve, fieldBytes: number): KeyType {
       const point = uncompressed(reader.string(), fieldBytes);
       return {
         bits: fieldBytes * 8,
-        verify(_algorithm, data, signature) {
-          const { r, s } = decodeEcdsa(signature);
+        verify(_algorithm, data, { bytes }) {
+          const { r, s } = decodeEcdsa(bytes);
           return verifyEcdsa(curve, point, data, r, s);
         },
       };
@@ -46,7 +46,12 @@ export function ecdsaSection(curve: Curve, scalar: Uint8Array): Uint8Array<Array
   return new Writer().text(`ecdsa-sha2-${curve}`).text(curve).string(point).mpint(scalar).take();
 }
 
-function uncompressed(point: Uint8Array, fieldBytes: number): Uint8Array {
+/**
+ * Checks the form of a point.
+ *
+ * @throws {KeyFormatError} If it is compressed, or not as long as points of the curve are
+ */
+export function uncompressed(point: Uint8Array, fieldBytes: number): Uint8Array {
   // RFC 5656 §3.1: points may be compressed; nobody does, and OpenSSH refuses them too.
   if (point.length !== 1 + 2 * fieldBytes || point[0] !== 4) {
     throw new KeyFormatError("ECDSA key is not an uncompressed point of its curve");

@@ -1,12 +1,14 @@
 import { equals } from "@std/bytes";
 import { ed25519PublicKey, signEd25519, verifyEd25519 } from "../crypto/sign.ts";
 import { KeyFormatError } from "../errors.ts";
+import type { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
 import type { KeyType } from "./key_type.ts";
 
 const NAME = "ssh-ed25519";
 const POINT_BYTES = 32;
-const SIGNATURE_BYTES = 64;
+/** Bytes of a signature. */
+export const SIGNATURE_BYTES = 64;
 
 /** Ed25519 (RFC 8709). */
 export const ed25519: KeyType = {
@@ -14,14 +16,11 @@ export const ed25519: KeyType = {
   algorithms: [NAME],
 
   readPublic(reader) {
-    const point = reader.string();
-    if (point.length !== POINT_BYTES) {
-      throw new KeyFormatError(`Ed25519 key has ${point.length} bytes instead of ${POINT_BYTES}`);
-    }
+    const point = ed25519Point(reader);
     return {
       bits: 256,
-      verify: (_algorithm, data, signature) =>
-        signature.length === SIGNATURE_BYTES && verifyEd25519(point, data, signature),
+      verify: (_algorithm, data, { bytes }) =>
+        bytes.length === SIGNATURE_BYTES && verifyEd25519(point, data, bytes),
     };
   },
 
@@ -42,6 +41,15 @@ export const ed25519: KeyType = {
     };
   },
 };
+
+/** The point of a public key. */
+export function ed25519Point(reader: Reader): Uint8Array {
+  const point = reader.string();
+  if (point.length !== POINT_BYTES) {
+    throw new KeyFormatError(`Ed25519 key has ${point.length} bytes instead of ${POINT_BYTES}`);
+  }
+  return point;
+}
 
 /** The private section of openssh-key-v1, name included, for a seed. */
 export function ed25519Section(seed: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -18,6 +18,11 @@ export interface PublicKey {
   readonly bits: number;
   /** The signature algorithms that the key can make, best first. */
   readonly algorithms: readonly string[];
+  /**
+   * Signature algorithms that are no longer safe, such as `"ssh-rsa"`, which is by SHA-1: used only
+   * where a caller names them.
+   */
+  readonly legacyAlgorithms: readonly string[];
   /** What an authority says about the key; null if this is a key and no certificate. */
   readonly certificate: Certificate | null;
   /** The SHA-256 fingerprint as `ssh-keygen -l` shows it; a certificate has its key's. */

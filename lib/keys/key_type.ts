@@ -1,5 +1,6 @@
 import type { Reader } from "../wire/reader.ts";
 import type { VerifyOptions } from "./key.ts";
+import type { Signature } from "./signature.ts";
 
 /**
  * One type of key: how its halves are read and what they do. A new type is one file and one row in
@@ -10,6 +11,8 @@ export interface KeyType {
   readonly name: string;
   /** The signature algorithms that a key of the type can make, best first. */
   readonly algorithms: readonly string[];
+  /** Those that it can make but must be asked for by name; none unless given. */
+  readonly legacyAlgorithms?: readonly string[];
   /**
    * Reads what follows the name in a public key blob; keeps views on it.
    *
@@ -28,11 +31,11 @@ export interface KeyType {
 export interface PublicParts {
   /** The size that people name the key by. */
   readonly bits: number;
-  /** Checks a signature without its label; the algorithm is one of the type. */
+  /** Checks a signature; the algorithm is one of the type. */
   verify(
     algorithm: string,
     data: Uint8Array,
-    signature: Uint8Array,
+    signature: Signature,
     options: VerifyOptions,
   ): boolean;
 }

@@ -4,6 +4,7 @@ import { ecdsa } from "./ecdsa.ts";
 import { ed25519 } from "./ed25519.ts";
 import type { KeyType, PrivateParts } from "./key_type.ts";
 import { rsa } from "./rsa.ts";
+import { skEcdsa, skEd25519 } from "./security_key.ts";
 
 /** Every type of key, best first. */
 export const KEY_TYPES: readonly KeyType[] = [
@@ -11,6 +12,8 @@ export const KEY_TYPES: readonly KeyType[] = [
   ecdsa("nistp256", 32),
   ecdsa("nistp384", 48),
   rsa,
+  skEd25519,
+  skEcdsa,
 ];
 
 /**

@@ -14,6 +14,7 @@
  *
  * @module
  */
+export { type AllowedSigner, AllowedSigners, type SignedBy } from "./allowed_signers.ts";
 export { type AuthorizedKey, parseAuthorizedKeys } from "./authorized_keys.ts";
 export {
   type CertificateOptions,
@@ -43,3 +44,12 @@ export {
   type PublicKey,
   type VerifyOptions,
 } from "./public_key.ts";
+export {
+  type Message,
+  type MessageHash,
+  type MessageSignature,
+  readSignature,
+  signMessage,
+  type SignMessageOptions,
+  verifyMessage,
+} from "./sshsig.ts";

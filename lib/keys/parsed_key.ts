@@ -25,11 +25,17 @@ export function parsePlainKey(blob: Uint8Array, comment: string): PublicKey {
   return new ParsedPublicKey(type, parts, blob, comment, null);
 }
 
+/** Whether a key can sign by an algorithm, a legacy one included. */
+export function canUse(key: PublicKey, algorithm: string): boolean {
+  return key.algorithms.includes(algorithm) || key.legacyAlgorithms.includes(algorithm);
+}
+
 /** A key that has been read, or a certificate of one. */
 export class ParsedPublicKey implements PublicKey {
   readonly #parts: PublicParts;
   readonly type: string;
   readonly algorithms: readonly string[];
+  readonly legacyAlgorithms: readonly string[];
   readonly blob: Uint8Array;
   readonly comment: string;
   readonly certificate: Certificate | null;
@@ -43,7 +49,9 @@ export class ParsedPublicKey implements PublicKey {
   ) {
     this.#parts = parts;
     this.type = certificate ? certified(type.name) : type.name;
-    this.algorithms = certificate ? type.algorithms.map(certified) : type.algorithms;
+    const named = (names: readonly string[]) => certificate ? names.map(certified) : names;
+    this.algorithms = named(type.algorithms);
+    this.legacyAlgorithms = named(type.legacyAlgorithms ?? []);
     this.blob = blob;
     this.comment = printable(comment, MAX_COMMENT);
     this.certificate = certificate;
@@ -64,12 +72,12 @@ export class ParsedPublicKey implements PublicKey {
     signature: Uint8Array,
     options: VerifyOptions = {},
   ): boolean {
-    if (!this.algorithms.includes(algorithm)) return false;
+    if (!canUse(this, algorithm)) return false;
     const plain = plainAlgorithm(algorithm);
     try {
-      const { algorithm: label, bytes } = decodeSignature(signature);
+      const decoded = decodeSignature(signature);
       // A signature under a weaker algorithm's label is not the one that was agreed on.
-      return label === plain && this.#parts.verify(plain, data, bytes, options);
+      return decoded.algorithm === plain && this.#parts.verify(plain, data, decoded, options);
     } catch (error) {
       if (error instanceof ProtocolError) return false;
       throw error;

@@ -7,6 +7,7 @@ import { readPrivateParts } from "./key_types.ts";
 import { parsing } from "./malformed.ts";
 import { decodeOpenssh, encodeOpenssh, type OpenedKey, OPENSSH_LABEL } from "./openssh_format.ts";
 import { sectionFromPem } from "./pem_keys.ts";
+import { canUse } from "./parsed_key.ts";
 import { parsePublicKey, type PublicKey } from "./public_key.ts";
 import { encodeSignature } from "./signature.ts";
 
@@ -173,7 +174,7 @@ class OpenPrivateKey implements PrivateKey {
 
   sign(algorithm: string, data: Uint8Array): Uint8Array {
     const { parts } = this.#open("sign");
-    if (!this.publicKey.algorithms.includes(algorithm)) {
+    if (!canUse(this.publicKey, algorithm)) {
       throw new TypeError(
         `A key of type "${this.publicKey.type}" cannot sign by "${printable(algorithm, 64)}"`,
       );

@@ -15,14 +15,14 @@ export const MAX_SIGNING_BITS = 4096;
 /** Longest public exponent: OpenSSL's limit. A longer one only makes verifying slow. */
 const MAX_EXPONENT_BYTES = 8;
 
-// RFC 8332 §3: the key's name stays, the signature's says the hash. SHA-1 is left out.
+// RFC 8332 §3: the key's name stays, the signature's says the hash.
 const HASHES = { "rsa-sha2-512": "SHA-512", "rsa-sha2-256": "SHA-256" } as const;
-type RsaAlgorithm = keyof typeof HASHES;
 
 /** RSA (RFC 4253 §6.6, RFC 8332). */
 export const rsa: KeyType = {
   name: NAME,
   algorithms: Object.keys(HASHES),
+  legacyAlgorithms: [NAME], // SHA-1
 
   readPublic(reader) {
     const e = reader.mpint();
@@ -30,9 +30,8 @@ export const rsa: KeyType = {
     checkPublic(n, e);
     return {
       bits: bitLength(n),
-      verify: (algorithm, data, signature) =>
-        signature.length <= n.length &&
-        verifyRsa(HASHES[algorithm as RsaAlgorithm], n, e, data, signature),
+      verify: (algorithm, data, { bytes }) =>
+        bytes.length <= n.length && verifyRsa(hashOf(algorithm), n, e, data, bytes),
     };
   },
 
@@ -47,7 +46,7 @@ export const rsa: KeyType = {
     checkHalves(key);
     return {
       publicBlob: new Writer().text(NAME).mpint(e).mpint(n).take(),
-      sign: (algorithm, data) => signRsa(HASHES[algorithm as RsaAlgorithm], key, data),
+      sign: (algorithm, data) => signRsa(hashOf(algorithm), key, data),
     };
   },
 };
@@ -55,6 +54,10 @@ export const rsa: KeyType = {
 /** The private section of openssh-key-v1, name included, for the numbers of a key. */
 export function rsaSection({ n, e, d, iqmp, p, q }: RsaPrivateParts): Uint8Array<ArrayBuffer> {
   return new Writer().text(NAME).mpint(n).mpint(e).mpint(d).mpint(iqmp).mpint(p).mpint(q).take();
+}
+
+function hashOf(algorithm: string): "SHA-1" | "SHA-256" | "SHA-512" {
+  return algorithm === NAME ? "SHA-1" : HASHES[algorithm as keyof typeof HASHES];
 }
 
 function checkPublic(n: Uint8Array, e: Uint8Array): void {

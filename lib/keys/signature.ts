@@ -5,11 +5,23 @@ import { Writer } from "../wire/writer.ts";
 export interface Signature {
   readonly algorithm: string;
   readonly bytes: Uint8Array;
+  /** What a security token adds; null for other keys. */
+  readonly token: TokenMarks | null;
+}
+
+/** What a security token says about a signature that it makes (OpenSSH PROTOCOL.u2f). */
+export interface TokenMarks {
+  readonly flags: number;
+  readonly counter: number;
 }
 
 /** A signature as one blob. */
-export function encodeSignature({ algorithm, bytes }: Signature): Uint8Array {
-  return new Writer().text(algorithm).string(bytes).take();
+export function encodeSignature(
+  { algorithm, bytes, token }: Omit<Signature, "token"> & Partial<Signature>,
+): Uint8Array {
+  const writer = new Writer().text(algorithm).string(bytes);
+  if (token) writer.u8(token.flags).u32(token.counter);
+  return writer.take();
 }
 
 /**
@@ -19,9 +31,11 @@ export function encodeSignature({ algorithm, bytes }: Signature): Uint8Array {
  */
 export function decodeSignature(blob: Uint8Array): Signature {
   const reader = new Reader(blob);
-  const signature = { algorithm: reader.text(), bytes: reader.string() };
+  const algorithm = reader.text();
+  const bytes = reader.string();
+  const token = algorithm.startsWith("sk-") ? { flags: reader.u8(), counter: reader.u32() } : null;
   reader.end();
-  return signature;
+  return { algorithm, bytes, token };
 }
 
 /** The two numbers of an ECDSA signature as its bytes (RFC 5656 §3.1.2). */

@@ -1,0 +1,244 @@
+import { CertificateError, KeyFormatError, printable, SignatureError } from "../errors.ts";
+import { checkCertificate } from "./certificate.ts";
+import type { PublicKey } from "./key.ts";
+import { matchesPatternList } from "./pattern_list.ts";
+import { importPublicKey } from "./public_key.ts";
+import { splitOptions } from "./signer_options.ts";
+import type { MessageSignature } from "./sshsig.ts";
+import { parseTimestamp } from "./timestamp.ts";
+
+/** One line of an `allowed_signers` file. */
+export interface AllowedSigner {
+  /** The patterns of those who sign by the key, separated by commas. */
+  readonly principals: string;
+  /** The key, or that of an authority. */
+  readonly key: PublicKey;
+  /** Whether the key certifies those of the signers. */
+  readonly certAuthority: boolean;
+  /** The patterns of the namespaces that it may sign for; null for all. */
+  readonly namespaces: string | null;
+  /** When it starts to be valid; null if it always was. */
+  readonly validAfter: Date | null;
+  /** When it ceases to be valid; null if never. */
+  readonly validBefore: Date | null;
+}
+
+/** What signs, as far as `AllowedSigners` asks. */
+export type SignedBy = Pick<MessageSignature, "publicKey" | "namespace">;
+
+/**
+ * Who may sign what (ssh-keygen(1), ALLOWED SIGNERS).
+ *
+ * @example
+ * ```ts
+ * import { AllowedSigners, generateKey, signMessage, verifyMessage } from "@denossh/ssh/keys";
+ *
+ * using key = await generateKey();
+ * const message = new TextEncoder().encode("I owe you");
+ * const text = await signMessage(key, message, { namespace: "file" });
+ * const allowed = AllowedSigners.parse(`*@example.com namespaces="file" ${key.publicKey}`);
+ * const signature = verifyMessage(text, message, { namespace: "file" });
+ * allowed.check(signature, "ann@example.com"); // throws unless Ann may
+ * ```
+ */
+export class AllowedSigners {
+  /** The lines that make sense, in order. */
+  readonly entries: readonly AllowedSigner[];
+
+  private constructor(entries: readonly AllowedSigner[]) {
+    this.entries = entries;
+  }
+
+  /**
+   * Reads the text of a file; like `ssh-keygen` it skips lines that make no sense, an option that it
+   * does not know among them.
+   *
+   * @param text The text
+   * @returns The signers
+   *
+   * @example
+   * ```ts
+   * import { AllowedSigners } from "@denossh/ssh/keys";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(AllowedSigners.parse("# nobody yet\n").entries, []);
+   * ```
+   */
+  static parse(text: string): AllowedSigners {
+    return new AllowedSigners(
+      text.split("\n").map((line) => parseLine(line.trim())).filter((entry) => entry !== null),
+    );
+  }
+
+  /**
+   * Checks that a signature is one that the principal may make.
+   *
+   * @param signed The signature; that it holds is for `verifyMessage` to say
+   * @param principal Who is said to have signed
+   * @param now The time for which to check; now unless given
+   * @throws {SignatureError} If the principal may not, or not with that key
+   *
+   * @example
+   * ```ts
+   * import { SignatureError } from "@denossh/ssh";
+   * import { AllowedSigners, generateKey } from "@denossh/ssh/keys";
+   * import { assertThrows } from "@std/assert";
+   *
+   * using key = await generateKey();
+   * const allowed = AllowedSigners.parse(`ann ${key.publicKey}`);
+   * const signed = { publicKey: key.publicKey, namespace: "file" };
+   * allowed.check(signed, "ann");
+   * assertThrows(() => allowed.check(signed, "bob"), SignatureError, '"bob"');
+   * ```
+   */
+  check(signed: SignedBy, principal: string, now: Date = new Date()): void {
+    let why = "";
+    for (const entry of this.entries) {
+      if (!matchesPatternList(entry.principals, principal)) continue;
+      const problem = problemOf(entry, signed, principal, now);
+      if (problem === null) return;
+      why ||= problem;
+    }
+    throw new SignatureError(
+      "signer",
+      `"${printable(principal, 64)}" may not sign with ${signed.publicKey.fingerprint()}` +
+        (why && `: ${why}`),
+    );
+  }
+
+  /**
+   * Those who may have made a signature: `ssh-keygen -Y find-principals`.
+   *
+   * @param signed The signature; its namespace does not count
+   * @param now The time for which to look; now unless given
+   * @returns The principals of the first line that fits, as they stand there; for a certificate those
+   * that it names
+   *
+   * @example
+   * ```ts
+   * import { AllowedSigners, generateKey } from "@denossh/ssh/keys";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using key = await generateKey();
+   * const allowed = AllowedSigners.parse(`ann,*@example.com ${key.publicKey}`);
+   * assertEquals(allowed.findPrincipals(key), ["ann", "*@example.com"]);
+   * ```
+   */
+  findPrincipals(signed: Pick<SignedBy, "publicKey">, now: Date = new Date()): string[] {
+    for (const entry of this.entries) {
+      if (problemOf(entry, { ...signed, namespace: null }, null, now) !== null) continue;
+      const certified = signed.publicKey.certificate?.principals;
+      const principals = entry.certAuthority
+        ? certified!.filter((name) => matchesPatternList(entry.principals, name))
+        : entry.principals.split(",").filter((name) => name !== "");
+      if (principals.length > 0) return principals;
+    }
+    return [];
+  }
+
+  /**
+   * The principals whose patterns admit a name, each line's: `ssh-keygen -Y match-principals`.
+   *
+   * @param principal The name
+   * @returns The principals fields that match
+   *
+   * @example
+   * ```ts
+   * import { AllowedSigners, generateKey } from "@denossh/ssh/keys";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using key = await generateKey();
+   * const allowed = AllowedSigners.parse(`*@example.com ${key.publicKey}\nbob ${key.publicKey}`);
+   * assertEquals(allowed.matchPrincipals("ann@example.com"), ["*@example.com"]);
+   * ```
+   */
+  matchPrincipals(principal: string): string[] {
+    return this.entries.map(({ principals }) => principals)
+      .filter((patterns) => matchesPatternList(patterns, principal));
+  }
+}
+
+/** Why a line does not allow a signature; null if it does. */
+function problemOf(
+  entry: AllowedSigner,
+  { publicKey, namespace }: { publicKey: PublicKey; namespace: string | null },
+  principal: string | null,
+  now: Date,
+): string | null {
+  const { key, certAuthority, namespaces, validAfter, validBefore } = entry;
+  const { certificate } = publicKey;
+  if (!certAuthority) {
+    if (!publicKey.equals(key)) return "another key is theirs";
+  } else {
+    if (certificate === null || !certificate.authority.equals(key)) return "another key is theirs";
+    try {
+      checkCertificate(certificate, {
+        ...{ kind: "user", authorities: [key], now },
+        principal: principal ?? certificate.principals,
+        // OpenSSH does not look at them here: they restrict logins.
+        criticalOptions: [...certificate.criticalOptions.keys()],
+      });
+    } catch (error) {
+      if (error instanceof CertificateError) return error.message;
+      throw error;
+    }
+  }
+  if (namespace !== null && namespaces !== null && !matchesPatternList(namespaces, namespace)) {
+    return `the key is not for the namespace "${printable(namespace, 64)}"`;
+  }
+  if (validAfter !== null && now < validAfter) return "the key is not yet valid";
+  if (validBefore !== null && now > validBefore) return "the key has expired";
+  return null;
+}
+
+// principals [options] type base64 [comment]
+function parseLine(line: string): AllowedSigner | null {
+  if (line === "" || line.startsWith("#")) return null;
+  const match = /^(?:"([^"]*)"|([^\s"]\S*))\s+(.*)$/.exec(line);
+  if (match === null) return null;
+  const principals = match[1] ?? match[2]!;
+  const rest = match[3]!;
+  const plain = tryKey(rest);
+  if (plain !== null) return entryOf(principals, plain, new Map());
+  const split = splitOptions(rest);
+  const key = split && tryKey(split.rest);
+  return split && key && entryOf(principals, key, split.options);
+}
+
+function entryOf(
+  principals: string,
+  key: PublicKey,
+  options: ReadonlyMap<string, string | null>,
+): AllowedSigner | null {
+  const after = timeOf(options.get("valid-after"));
+  const before = timeOf(options.get("valid-before"));
+  const known = ["cert-authority", "namespaces", "valid-after", "valid-before"];
+  const isWrong = [...options].some(([name, value]) =>
+    !known.includes(name) || (value === null) !== (name === "cert-authority")
+  );
+  if (isWrong || after === undefined || before === undefined) return null;
+  if (after && before && after >= before) return null;
+  return {
+    principals,
+    key,
+    certAuthority: options.has("cert-authority"),
+    namespaces: options.get("namespaces") ?? null,
+    validAfter: after,
+    validBefore: before,
+  };
+}
+
+/** Null if there is none, undefined if it is no time. */
+function timeOf(text: string | null | undefined): Date | null | undefined {
+  if (text === undefined || text === null) return null;
+  return parseTimestamp(text) ?? undefined;
+}
+
+function tryKey(line: string): PublicKey | null {
+  try {
+    return importPublicKey(line);
+  } catch (error) {
+    if (error instanceof KeyFormatError) return null;
+    throw error;
+  }
+}

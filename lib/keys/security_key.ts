@@ -1,0 +1,93 @@
+import { digest } from "../crypto/digest.ts";
+import { verifyEcdsa, verifyEd25519 } from "../crypto/sign.ts";
+import { KeyFormatError } from "../errors.ts";
+import type { Reader } from "../wire/reader.ts";
+import { uncompressed } from "./ecdsa.ts";
+import { ed25519Point, SIGNATURE_BYTES } from "./ed25519.ts";
+import type { VerifyOptions } from "./key.ts";
+import type { KeyType, PublicParts } from "./key_type.ts";
+import { decodeEcdsa, type Signature, type TokenMarks } from "./signature.ts";
+
+// WebAuthn §6.1, "authenticator data".
+const USER_PRESENT = 0x01;
+const USER_VERIFIED = 0x04;
+
+/** Longest application accepted, in bytes: they are short, as `"ssh:"`. */
+const MAX_APPLICATION = 1024;
+
+/** Ed25519 on a security token (OpenSSH PROTOCOL.u2f). */
+export const skEd25519: KeyType = {
+  name: "sk-ssh-ed25519@openssh.com",
+  algorithms: ["sk-ssh-ed25519@openssh.com"],
+
+  readPublic(reader) {
+    const point = ed25519Point(reader);
+    return tokenParts(
+      readApplication(reader),
+      (signed, { bytes }) =>
+        bytes.length === SIGNATURE_BYTES && verifyEd25519(point, signed, bytes),
+    );
+  },
+
+  readPrivate: refusePrivate,
+};
+
+/** ECDSA on a security token (OpenSSH PROTOCOL.u2f). */
+export const skEcdsa: KeyType = {
+  name: "sk-ecdsa-sha2-nistp256@openssh.com",
+  algorithms: ["sk-ecdsa-sha2-nistp256@openssh.com"],
+
+  readPublic(reader) {
+    if (reader.text() !== "nistp256") {
+      throw new KeyFormatError("Key on a token is on no known curve");
+    }
+    const point = uncompressed(reader.string(), 32);
+    return tokenParts(readApplication(reader), (signed, { bytes }) => {
+      const { r, s } = decodeEcdsa(bytes);
+      return verifyEcdsa("nistp256", point, signed, r, s);
+    });
+  },
+
+  readPrivate: refusePrivate,
+};
+
+function tokenParts(
+  application: Uint8Array,
+  holds: (signed: Uint8Array, signature: Signature) => boolean,
+): PublicParts {
+  const applicationHash = digest("SHA-256", application);
+  return {
+    bits: 256,
+    verify(_algorithm, data, signature, options) {
+      const { token } = signature;
+      if (token === null || !suffices(token, options)) return false;
+      // PROTOCOL.u2f: the hash of the application, flags, counter, the hash of the message.
+      const signed = new Uint8Array(69);
+      signed.set(applicationHash);
+      signed[32] = token.flags;
+      new DataView(signed.buffer).setUint32(33, token.counter);
+      signed.set(digest("SHA-256", data), 37);
+      return holds(signed, signature);
+    },
+  };
+}
+
+function suffices(
+  { flags }: TokenMarks,
+  { noTouchRequired = false, verifyRequired = false }: VerifyOptions,
+): boolean {
+  return (noTouchRequired || (flags & USER_PRESENT) !== 0) &&
+    (!verifyRequired || (flags & USER_VERIFIED) !== 0);
+}
+
+function readApplication(reader: Reader): Uint8Array {
+  const application = reader.string();
+  if (application.length > MAX_APPLICATION) {
+    throw new KeyFormatError("Key on a token has an application that is too long");
+  }
+  return application;
+}
+
+function refusePrivate(): never {
+  throw new KeyFormatError("Private key is on a security token: the file has only its handle");
+}

@@ -1,0 +1,147 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { KeyFormatError } from "../../lib/errors.ts";
+import {
+  generateKey,
+  importPrivateKey,
+  importPublicKey,
+  issueCertificate,
+  parsePublicKey,
+  signMessage,
+  withCertificate,
+} from "../../lib/keys/mod.ts";
+import { decodeSignature, encodeSignature } from "../../lib/keys/signature.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+import { addArmor } from "../../lib/keys/armor.ts";
+import { PRESENT, tokenKey, VERIFIED } from "./security_token.ts";
+import { noSshKeygen, sshKeygen, temporaryFolder } from "./ssh_keygen.ts";
+
+const ignore = noSshKeygen;
+const data = new TextEncoder().encode("what is signed");
+const KINDS = [["ed25519", "ED25519-SK"], ["ecdsa", "ECDSA-SK"]] as const;
+
+for (const [kind, label] of KINDS) {
+  const key = tokenKey(kind);
+  const { publicKey } = key;
+  const [algorithm] = publicKey.algorithms as [string];
+
+  Deno.test(`verify of ${publicKey.type} asks that the token was touched, unless told`, async () => {
+    for (
+      const [flags, options, expected] of [
+        [PRESENT, {}, true],
+        [PRESENT | VERIFIED, {}, true],
+        [0, {}, false],
+        [VERIFIED, {}, false],
+        [0, { noTouchRequired: true }, true],
+        [PRESENT, { verifyRequired: true }, false],
+        [PRESENT | VERIFIED, { verifyRequired: true }, true],
+        [VERIFIED, { verifyRequired: true }, false],
+        [VERIFIED, { verifyRequired: true, noTouchRequired: true }, true],
+      ] as const
+    ) {
+      key.flags = flags;
+      const signature = await key.sign(algorithm, data);
+      assertEquals(publicKey.verify(algorithm, data, signature, options), expected, `${flags}`);
+    }
+    key.flags = PRESENT;
+  });
+
+  Deno.test(`verify of ${publicKey.type} notices any change`, async () => {
+    const signature = await key.sign(algorithm, data);
+    assert(!publicKey.verify(algorithm, data.subarray(1), signature));
+    assert(!tokenKey(kind).publicKey.verify(algorithm, data, signature));
+    for (let at = 0; at < signature.length; at++) {
+      const changed = signature.slice();
+      changed[at]! ^= 1;
+      assert(!publicKey.verify(algorithm, data, changed, { noTouchRequired: true }), `byte ${at}`);
+      assert(!publicKey.verify(algorithm, data, signature.subarray(0, at)), `length ${at}`);
+    }
+    assert(!publicKey.verify(algorithm, data, new Uint8Array([...signature, 0])));
+    const { bytes, token } = decodeSignature(signature);
+    const flagged = { flags: token!.flags | VERIFIED, counter: token!.counter };
+    const raised = encodeSignature({ algorithm, bytes, token: flagged });
+    assert(!publicKey.verify(algorithm, data, raised));
+  });
+
+  Deno.test(`${publicKey.type} is for its application alone`, async () => {
+    const at = publicKey.blob.length - 1;
+    const other = publicKey.blob.slice();
+    other[at]! ^= 1;
+    const signature = await key.sign(algorithm, data);
+    assert(publicKey.verify(algorithm, data, signature));
+    assert(!parsePublicKey(other).verify(algorithm, data, signature));
+    const long = new Writer().bytes(publicKey.blob.subarray(0, -8)).text("x".repeat(1025)).take();
+    assertThrows(() => parsePublicKey(long), KeyFormatError, "application");
+  });
+
+  Deno.test({ name: `ssh-keygen knows a key ${publicKey.type} of ours`, ignore }, async () => {
+    await using folder = await temporaryFolder();
+    const file = `${folder.path}/key.pub`;
+    await Deno.writeTextFile(file, `${publicKey}\n`);
+    const line = (await sshKeygen(["-l", "-f", file])).trim();
+    assertEquals(line, `256 ${publicKey.fingerprint()} on a token (${label})`);
+    assert(importPublicKey(`${publicKey}`).equals(publicKey));
+  });
+
+  Deno.test({
+    name: `ssh-keygen -Y verify accepts what a key ${publicKey.type} signs, with touch`,
+    ignore,
+  }, async () => {
+    await using folder = await temporaryFolder();
+    const [allowed, file] = [`${folder.path}/allowed`, `${folder.path}/sig`];
+    await Deno.writeTextFile(allowed, `ann ${publicKey}\n`);
+    await Deno.writeTextFile(file, await signMessage(key, data, { namespace: "file" }));
+    const said = await sshKeygen(
+      ["-Y", "verify", "-f", allowed, "-I", "ann", "-n", "file", "-s", file],
+      "what is signed",
+    );
+    assert(said.startsWith('Good "file" signature for ann'), said);
+  });
+
+  Deno.test(`a key ${publicKey.type} can be certified, and certify`, async () => {
+    using authority = await generateKey();
+    const options = { kind: "user", keyId: "ann", principals: ["ann"] } as const;
+    const certificate = await issueCertificate(authority, publicKey, options);
+    assertEquals(certificate.type, `${algorithm.split("@")[0]}-cert-v01@openssh.com`);
+    const signature = await withCertificate(key, certificate).sign(certificate.type, data);
+    assert(certificate.verify(certificate.type, data, signature));
+    assert(!certificate.verify(certificate.type, data, signature, { verifyRequired: true }));
+    const byToken = await issueCertificate(key, authority.publicKey, options);
+    assert(byToken.certificate?.authority.equals(publicKey));
+  });
+}
+
+Deno.test({ name: "certificates of keys on tokens are those of ssh-keygen", ignore }, async () => {
+  using authority = await generateKey();
+  await using folder = await temporaryFolder();
+  await Deno.writeTextFile(`${folder.path}/ca`, authority.export(), { mode: 0o600 });
+  for (const [kind] of KINDS) {
+    const { publicKey } = tokenKey(kind);
+    await Deno.writeTextFile(`${folder.path}/key.pub`, `${publicKey}\n`);
+    await sshKeygen([
+      ...["-q", "-s", `${folder.path}/ca`, "-I", "x", "-n", "ann", "-O", "no-touch-required"],
+      `${folder.path}/key.pub`,
+    ]);
+    const read = importPublicKey(await Deno.readTextFile(`${folder.path}/key-cert.pub`));
+    assert(read.certificate?.publicKey.equals(publicKey));
+    assert(read.certificate.extensions.has("no-touch-required"));
+    const ours = await issueCertificate(authority, publicKey, {
+      kind: "user",
+      keyId: "x",
+      principals: [],
+    });
+    await Deno.writeTextFile(`${folder.path}/ours-cert.pub`, `${ours}\n`);
+    const shown = await sshKeygen(["-L", "-f", `${folder.path}/ours-cert.pub`]);
+    assert(shown.includes(`Type: ${ours.type} user certificate`), shown);
+  }
+});
+
+Deno.test("the private file of a key on a token is refused with the reason", () => {
+  const { publicKey } = tokenKey("ed25519");
+  const section = new Writer().u32(7).u32(7).bytes(publicKey.blob).u8(1).string(new Uint8Array(64))
+    .string(new Uint8Array(0)).text("");
+  for (let byte = 1; section.length % 8 !== 0; byte++) section.u8(byte);
+  const file = new Writer().bytes(new TextEncoder().encode("openssh-key-v1\0"))
+    .text("none").text("none").text("").u32(1).string(publicKey.blob).string(section.take()).take();
+  const text = addArmor("OPENSSH PRIVATE KEY", file);
+  assertThrows(() => importPrivateKey(text), KeyFormatError, "is on a security token");
+});

@@ -1,0 +1,194 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { digest } from "../../lib/crypto/digest.ts";
+import { KeyFormatError, SignatureError } from "../../lib/errors.ts";
+import { addArmor, removeArmor } from "../../lib/keys/armor.ts";
+import {
+  type GeneratedKeyType,
+  generateKey,
+  importPrivateKey,
+  issueCertificate,
+  type MessageHash,
+  readSignature,
+  signMessage,
+  verifyMessage,
+  withCertificate,
+} from "../../lib/keys/mod.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+import { noSshKeygen, sshKeygen, temporaryFolder } from "./ssh_keygen.ts";
+
+const ignore = noSshKeygen;
+const text = "I owe you\n";
+const message = new TextEncoder().encode(text);
+const namespace = "file";
+const TYPES: GeneratedKeyType[] = ["ed25519", "ecdsa-p256", "ecdsa-p384", "rsa"];
+const HASHES: MessageHash[] = ["sha256", "sha512"];
+const keys = await Promise.all(
+  TYPES.map((type) => generateKey(type, { comment: type, ...(type === "rsa" && { bits: 2048 }) })),
+);
+const key = keys[0]!;
+
+for (const signer of keys) {
+  for (const hash of HASHES) {
+    const what = `${signer.comment} over ${hash}`;
+    Deno.test(
+      { name: `ssh-keygen -Y verify accepts what signMessage writes: ${what}`, ignore },
+      async () => {
+        await using folder = await temporaryFolder();
+        const [allowed, file] = [`${folder.path}/allowed`, `${folder.path}/sig`];
+        await Deno.writeTextFile(allowed, `ann@example.com ${signer.publicKey}\n`);
+        for (const algorithm of signer.publicKey.algorithms) {
+          const signature = await signMessage(signer, message, { namespace, hash, algorithm });
+          await Deno.writeTextFile(file, signature);
+          const args = ["-n", namespace, "-s", file];
+          const verify = ["-Y", "verify", "-f", allowed, "-I", "ann@example.com", ...args];
+          const said = await sshKeygen(verify, text);
+          assert(said.startsWith('Good "file" signature for ann@example.com'), said);
+          await sshKeygen(["-Y", "check-novalidate", ...args], text);
+          await assertRejects(() => sshKeygen(verify, `${text}!`));
+          const read = readSignature(signature);
+          assertEquals([read.hash, read.algorithm, read.namespace], [hash, algorithm, namespace]);
+        }
+      },
+    );
+
+    Deno.test(
+      { name: `verifyMessage accepts what ssh-keygen -Y sign writes: ${what}`, ignore },
+      async () => {
+        await using folder = await temporaryFolder();
+        const [file, letter] = [`${folder.path}/key`, `${folder.path}/letter`];
+        await Deno.writeTextFile(file, signer.export(), { mode: 0o600 });
+        await Deno.writeTextFile(letter, text);
+        await sshKeygen([
+          "-Y",
+          "sign",
+          "-f",
+          file,
+          "-n",
+          namespace,
+          "-O",
+          `hashalg=${hash}`,
+          letter,
+        ]);
+        const signature = await Deno.readTextFile(`${letter}.sig`);
+        const { publicKey, ...read } = verifyMessage(signature, message, { namespace });
+        assert(publicKey.equals(signer.publicKey));
+        assertEquals(read.hash, hash);
+        const name = hash === "sha256" ? "SHA-256" : "SHA-512";
+        verifyMessage(signature, { digest: digest(name, message) }, { namespace });
+      },
+    );
+  }
+}
+
+Deno.test({ name: "a certificate stands in a signature for its key", ignore }, async () => {
+  const [authority, holder] = [keys[1]!, keys[3]!];
+  const certificate = await issueCertificate(authority, holder.publicKey, {
+    ...{ kind: "user", keyId: "ann", principals: ["ann"] },
+  });
+  const signer = withCertificate(holder, certificate);
+  const signature = await signMessage(signer, message, { namespace });
+  assert(verifyMessage(signature, message, { namespace }).publicKey.equals(certificate));
+  await using folder = await temporaryFolder();
+  const [allowed, file] = [`${folder.path}/allowed`, `${folder.path}/sig`];
+  await Deno.writeTextFile(allowed, `ann cert-authority ${authority.publicKey}\n`);
+  await Deno.writeTextFile(file, signature);
+  const args = ["-Y", "verify", "-f", allowed, "-I", "ann", "-n", namespace, "-s", file];
+  assert((await sshKeygen(args, text)).startsWith('Good "file" signature for ann'));
+
+  await Deno.writeTextFile(`${folder.path}/key`, holder.export(), { mode: 0o600 });
+  await Deno.writeTextFile(`${folder.path}/key-cert.pub`, `${certificate}\n`);
+  await Deno.writeTextFile(`${folder.path}/letter`, text);
+  await sshKeygen([
+    ...["-Y", "sign", "-f", `${folder.path}/key-cert.pub`, "-n", namespace],
+    `${folder.path}/letter`,
+  ]);
+  const theirs = await Deno.readTextFile(`${folder.path}/letter.sig`);
+  assert(verifyMessage(theirs, message, { namespace }).publicKey.equals(certificate));
+});
+
+Deno.test("verifyMessage refuses another message, another namespace, another key", async () => {
+  const signature = await signMessage(key, message, { namespace });
+  const wrong = assertThrows(
+    () => verifyMessage(signature, message.subarray(1), { namespace }),
+    SignatureError,
+  );
+  assertEquals(wrong.reason, "message");
+  const elsewhere = assertThrows(
+    () => verifyMessage(signature, message, { namespace: "git" }),
+    SignatureError,
+    'is for "file", not for "git"',
+  );
+  assertEquals(elsewhere.reason, "namespace");
+});
+
+Deno.test("a signature is bound to all that stands in it, at any byte", async () => {
+  const signature = await signMessage(key, message, { namespace });
+  const { bytes } = removeArmor(signature);
+  const armored = (bytes: Uint8Array) => addArmor("SSH SIGNATURE", bytes);
+  assertEquals(armored(bytes), signature);
+  for (let at = 0; at < bytes.length; at++) {
+    const changed = bytes.slice();
+    changed[at]! ^= 1;
+    for (const text of [armored(changed), armored(bytes.subarray(0, at))]) {
+      try {
+        verifyMessage(text, message, { namespace });
+      } catch (error) {
+        if (error instanceof KeyFormatError || error instanceof SignatureError) continue;
+        throw error;
+      }
+      throw new Error(`Byte ${at} does not matter`);
+    }
+  }
+});
+
+/** A signature by the key, of parts of our own. */
+function forged(parts: { version?: number; namespace?: string; hash?: string; blob?: Uint8Array }) {
+  const { version = 1, namespace = "file", hash = "sha512", blob } = parts;
+  const signed = new Writer().bytes(new TextEncoder().encode("SSHSIG")).text(namespace).text("")
+    .text(hash).string(digest("SHA-512", message)).take();
+  const bytes = new Writer().bytes(new TextEncoder().encode("SSHSIG")).u32(version)
+    .string(key.publicKey.blob).text(namespace).text("").text(hash)
+    .string(blob ?? key.sign("ssh-ed25519", signed)).take();
+  return addArmor("SSH SIGNATURE", bytes);
+}
+
+Deno.test("readSignature refuses what it does not know", async () => {
+  assert(verifyMessage(forged({}), message, { namespace }));
+  const signature = await signMessage(key, message, { namespace });
+  const sha1 = new Writer().text("ssh-rsa").string(new Uint8Array(256)).take();
+  const refused: [string, string, string][] = [
+    ["no text", "", "Signature has no BEGIN line"],
+    ["another label", signature.replaceAll("SSH SIGNATURE", "PGP SIGNATURE"), "another BEGIN"],
+    ["a private key", key.export(), "another BEGIN line"],
+    ["half a text", signature.slice(0, 100), "Signature has no END line"],
+    ["another version", forged({ version: 2 }), "version 2"],
+    ["an empty namespace", forged({ namespace: "" }), "no namespace"],
+    ["another hash", forged({ hash: "sha384" }), '"sha384"'],
+    ["a hash that is none", forged({ hash: "__proto__" }), '"__proto__"'],
+    ["SHA-1", forged({ blob: sha1 }), '"ssh-rsa"'],
+  ];
+  for (const [what, text, words] of refused) {
+    assertThrows(() => readSignature(text), KeyFormatError, words, what);
+  }
+});
+
+Deno.test("signMessage refuses what makes no sense", async () => {
+  const refused: [Parameters<typeof signMessage>[1], object][] = [
+    [message, { namespace: "" }],
+    [message, { namespace, hash: "md5" }],
+    [message, { namespace, algorithm: "rsa-sha2-256" }],
+    [{ digest: new Uint8Array(32) }, { namespace }],
+    [{ digest: new Uint8Array(64) }, { namespace, hash: "sha256" }],
+  ];
+  for (const [message, options] of refused) {
+    await assertRejects(
+      () => signMessage(key, message, options as { namespace: string }),
+      TypeError,
+    );
+  }
+});
+
+Deno.test("a signature is no private key", async () => {
+  const signature = await signMessage(key, message, { namespace });
+  assertThrows(() => importPrivateKey(signature), KeyFormatError, '"SSH SIGNATURE"');
+});
