@@ -9,7 +9,7 @@ import { expandHome } from "../client/identity.ts";
 import { HostKeyError } from "../errors.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { dirname } from "node:path";
-import { keyTypeLabel } from "./key_labels.ts";
+import { keyTypeLabel } from "../keys/key_labels.ts";
 import type { Log } from "./log.ts";
 import type { SshOptions } from "./ssh_options.ts";
 

@@ -1,6 +1,5 @@
 import { dirname } from "node:path";
 import { expandHome } from "../client/identity.ts";
-import { digest } from "../crypto/digest.ts";
 import { KeyFormatError, PassphraseError } from "../errors.ts";
 import {
   type GeneratedKeyType,
@@ -11,9 +10,9 @@ import {
 import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
 import { messageOf } from "./failure.ts";
 import { type Flag, parseFlags, UsageError } from "./flags.ts";
-import { keyTypeLabel } from "./key_labels.ts";
+import { keyTypeLabel } from "../keys/key_labels.ts";
 import { Log } from "./log.ts";
-import { randomart } from "./randomart.ts";
+import { randomart } from "../keys/randomart.ts";
 import { ask, canAsk, InterruptedError } from "./terminal.ts";
 
 /** What `keygen --help` prints. */
@@ -69,7 +68,7 @@ async function make(flags: readonly Flag[], log: Log): Promise<number> {
   await write(`${file}.pub`, `${key.publicKey}\n`, 0o644);
   say(`Your public key has been saved in ${file}.pub`);
   say(`The key fingerprint is:\n${key.publicKey.fingerprint()} ${comment}`);
-  say(`The key's randomart image is:\n${picture(key.publicKey)}`);
+  say(`The key's randomart image is:\n${randomart(key.publicKey)}`);
   return 0;
 }
 
@@ -174,7 +173,7 @@ async function list(flags: readonly Flag[], log: Log): Promise<number> {
   for (const key of keys) {
     const comment = key.comment || "no comment";
     console.log(`${key.bits} ${key.fingerprint()} ${comment} (${keyTypeLabel(key)})`);
-    if (last(flags, "v") !== null) console.log(picture(key));
+    if (last(flags, "v") !== null) console.log(randomart(key));
   }
   return 0;
 }
@@ -201,8 +200,4 @@ function keyOfLine(line: string): PublicKey | null {
     if (error instanceof KeyFormatError) return null;
     throw error;
   }
-}
-
-function picture(key: PublicKey): string {
-  return randomart(digest("SHA-256", key.blob), `${keyTypeLabel(key)} ${key.bits}`, "SHA256");
 }

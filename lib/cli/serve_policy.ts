@@ -3,7 +3,7 @@ import { digest, equalConstantTime } from "../crypto/digest.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { type AuthorizedKey, parseAuthorizedKeys } from "../keys/authorized_keys.ts";
 import { printable } from "../errors.ts";
-import { keyTypeLabel } from "./key_labels.ts";
+import { keyTypeLabel } from "../keys/key_labels.ts";
 import type { Log } from "./log.ts";
 
 /**

@@ -5,8 +5,9 @@ import { Writer } from "../wire/writer.ts";
 import type { KeyType } from "./key_type.ts";
 import { decodeEcdsa, encodeEcdsa } from "./signature.ts";
 
-/** ECDSA on a NIST curve whose numbers have `fieldBytes` (RFC 5656 §3.1). */
-export function ecdsa(curve: Curve, fieldBytes: number): KeyType {
+/** ECDSA on a NIST curve (RFC 5656 §3.1); `bits` is the size of its numbers. */
+export function ecdsa(curve: Curve, bits: number): KeyType {
+  const fieldBytes = Math.ceil(bits / 8);
   const name = `ecdsa-sha2-${curve}`;
   return {
     name,
@@ -16,7 +17,7 @@ export function ecdsa(curve: Curve, fieldBytes: number): KeyType {
       if (reader.text() !== curve) throw new KeyFormatError(`Key "${name}" is on another curve`);
       const point = uncompressed(reader.string(), fieldBytes);
       return {
-        bits: fieldBytes * 8,
+        bits,
         verify(_algorithm, data, { bytes }) {
           const { r, s } = decodeEcdsa(bytes);
           return verifyEcdsa(curve, point, data, r, s);

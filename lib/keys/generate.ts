@@ -3,10 +3,12 @@ import { MIN_RSA_BITS } from "../defaults.ts";
 import { ecdsaSection } from "./ecdsa.ts";
 import { ed25519Section } from "./ed25519.ts";
 import { sectionFromPkcs8 } from "./pem_keys.ts";
-import { MAX_SIGNING_BITS } from "./rsa.ts";
 
 /** The kinds of keys that can be made. */
-export type GeneratedKeyType = "ed25519" | "ecdsa-p256" | "ecdsa-p384" | "rsa";
+export type GeneratedKeyType = "ed25519" | "ecdsa-p256" | "ecdsa-p384" | "ecdsa-p521" | "rsa";
+
+/** Largest RSA key that is made, in bits: finding longer primes takes a minute. */
+const MAX_BITS = 4096;
 
 /** Size of a new RSA key: what `ssh-keygen` makes, 128 bits of security. */
 const RSA_BITS = 3072;
@@ -24,6 +26,8 @@ export async function generateSection(
       return wiping(generateEcdsa("nistp256").scalar, (d) => ecdsaSection("nistp256", d));
     case "ecdsa-p384":
       return wiping(generateEcdsa("nistp384").scalar, (d) => ecdsaSection("nistp384", d));
+    case "ecdsa-p521":
+      return wiping(generateEcdsa("nistp521").scalar, (d) => ecdsaSection("nistp521", d));
     case "rsa":
       return wiping(await rsaPkcs8(bits ?? RSA_BITS), sectionFromPkcs8);
     default:
@@ -34,9 +38,9 @@ export async function generateSection(
 // WebCrypto, since finding primes takes a second in WASM; PKCS#8, since JWK would put the secret
 // numbers into strings that nobody can wipe.
 async function rsaPkcs8(bits: number): Promise<Uint8Array> {
-  if (!Number.isInteger(bits) || bits % 8 !== 0 || bits < MIN_RSA_BITS || bits > MAX_SIGNING_BITS) {
+  if (!Number.isInteger(bits) || bits % 8 !== 0 || bits < MIN_RSA_BITS || bits > MAX_BITS) {
     throw new RangeError(
-      `An RSA key has ${MIN_RSA_BITS} to ${MAX_SIGNING_BITS} bits, a multiple of 8: got ${bits}`,
+      `An RSA key has ${MIN_RSA_BITS} to ${MAX_BITS} bits, a multiple of 8: got ${bits}`,
     );
   }
   const publicExponent = new Uint8Array([1, 0, 1]);

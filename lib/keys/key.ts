@@ -6,6 +6,9 @@ export interface VerifyOptions {
   readonly verifyRequired?: boolean;
 }
 
+/** The hash of a fingerprint, by the name that stands before it. */
+export type FingerprintHash = "SHA256" | "SHA512" | "SHA384" | "SHA1" | "MD5";
+
 /** The public half of a key, or a certificate of it. */
 export interface PublicKey {
   /** The name of the key's type, such as `"ssh-ed25519"` or `"ssh-ed25519-cert-v01@openssh.com"`. */
@@ -25,8 +28,8 @@ export interface PublicKey {
   readonly legacyAlgorithms: readonly string[];
   /** What an authority says about the key; null if this is a key and no certificate. */
   readonly certificate: Certificate | null;
-  /** The SHA-256 fingerprint as `ssh-keygen -l` shows it; a certificate has its key's. */
-  fingerprint(): string;
+  /** The fingerprint as `ssh-keygen -l` shows it, by SHA-256 unless told; a certificate has its key's. */
+  fingerprint(hash?: FingerprintHash): string;
   /** Whether `signature`, a blob with its label, is this key's over `data` by `algorithm`. */
   verify(
     algorithm: string,

@@ -9,8 +9,9 @@ import { skEcdsa, skEd25519 } from "./security_key.ts";
 /** Every type of key, best first. */
 export const KEY_TYPES: readonly KeyType[] = [
   ed25519,
-  ecdsa("nistp256", 32),
-  ecdsa("nistp384", 48),
+  ecdsa("nistp256", 256),
+  ecdsa("nistp384", 384),
+  ecdsa("nistp521", 521),
   rsa,
   skEd25519,
   skEcdsa,

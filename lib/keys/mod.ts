@@ -24,6 +24,7 @@ export {
   withCertificate,
 } from "./certificate.ts";
 export { CERTIFICATE_ALGORITHMS, plainAlgorithm } from "./certificate_names.ts";
+export { keyTypeLabel } from "./key_labels.ts";
 export { SIGNATURE_ALGORITHMS } from "./key_types.ts";
 export { type HostLineOptions, type HostVerdict, KnownHosts } from "./known_hosts.ts";
 export {
@@ -39,11 +40,13 @@ export {
 } from "./private_key.ts";
 export {
   type Certificate,
+  type FingerprintHash,
   importPublicKey,
   parsePublicKey,
   type PublicKey,
   type VerifyOptions,
 } from "./public_key.ts";
+export { randomart } from "./randomart.ts";
 export {
   type Message,
   type MessageHash,

@@ -1,10 +1,10 @@
 import { equals } from "@std/bytes";
-import { digest } from "../crypto/digest.ts";
 import { printable, ProtocolError } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 import { encodeBase64 } from "./base64.ts";
 import { certified, plainAlgorithm } from "./certificate_names.ts";
-import type { Certificate, PublicKey, VerifyOptions } from "./key.ts";
+import { fingerprintText } from "./fingerprint.ts";
+import type { Certificate, FingerprintHash, PublicKey, VerifyOptions } from "./key.ts";
 import type { KeyType, PublicParts } from "./key_type.ts";
 import { keyType } from "./key_types.ts";
 import { decodeSignature } from "./signature.ts";
@@ -61,9 +61,8 @@ export class ParsedPublicKey implements PublicKey {
     return this.#parts.bits;
   }
 
-  fingerprint(): string {
-    const { blob } = this.certificate?.publicKey ?? this;
-    return "SHA256:" + encodeBase64(digest("SHA-256", blob)).replace(/=+$/, "");
+  fingerprint(hash: FingerprintHash = "SHA256"): string {
+    return fingerprintText(this, hash);
   }
 
   verify(

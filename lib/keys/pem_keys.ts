@@ -14,6 +14,7 @@ const OID_ED25519 = "2b6570"; // RFC 8410 §3: id-Ed25519
 const CURVES: Readonly<Record<string, Curve>> = {
   "2a8648ce3d030107": "nistp256",
   "2b81040022": "nistp384",
+  "2b81040023": "nistp521",
 };
 
 /**

@@ -7,7 +7,7 @@ import type { PublicKey } from "./key.ts";
 import { parsing } from "./malformed.ts";
 import { parsePlainKey } from "./parsed_key.ts";
 
-export type { Certificate, PublicKey, VerifyOptions } from "./key.ts";
+export type { Certificate, FingerprintHash, PublicKey, VerifyOptions } from "./key.ts";
 
 /**
  * Reads a public key blob, or a certificate's: then its signature holds, and what it says is for

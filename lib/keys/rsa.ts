@@ -9,9 +9,6 @@ const NAME = "ssh-rsa";
 /** Largest modulus accepted, in bits: OpenSSH's own limit. */
 const MAX_RSA_BITS = 16384;
 
-/** Largest modulus that can sign, in bits: ring's limit. */
-export const MAX_SIGNING_BITS = 4096;
-
 /** Longest public exponent: OpenSSL's limit. A longer one only makes verifying slow. */
 const MAX_EXPONENT_BYTES = 8;
 
@@ -74,16 +71,17 @@ function checkPublic(n: Uint8Array, e: Uint8Array): void {
 }
 
 // A wrong number among the private ones would make wrong signatures, and one such signature can
-// give the primes away: so the key proves itself once, before anybody uses it. Signing is ring's,
-// which checks its work by the public half, and takes no more bits and no smaller exponents.
+// give the primes away: so the key proves itself once, before anybody uses it. Signing checks its work
+// by the public half.
 function checkHalves(key: RsaPrivateParts): void {
   try {
     signRsa("SHA-256", key, new Uint8Array(0));
   } catch (cause) {
     throw new KeyFormatError(
-      `RSA private key is inconsistent, or not of ${MIN_RSA_BITS} to ${MAX_SIGNING_BITS} bits ` +
-        "with an exponent of 65537 or more",
-      { cause },
+      "RSA private key is inconsistent, or its exponent is not 65537 or more",
+      {
+        cause,
+      },
     );
   }
 }

@@ -14,11 +14,10 @@ const LABEL = "SSH SIGNATURE";
 const MAGIC = new TextEncoder().encode("SSHSIG");
 const VERSION = 1;
 
-// OpenSSH PROTOCOL.sshsig: no others are allowed.
-const HASHES = { sha256: "SHA-256", sha512: "SHA-512" } as const;
+/** The hash of a signed message; OpenSSH PROTOCOL.sshsig allows no others. */
+export type MessageHash = "sha256" | "sha512";
 
-/** The hash of a signed message. */
-export type MessageHash = keyof typeof HASHES;
+const HASHES = { sha256: "SHA-256", sha512: "SHA-512" } as const;
 
 /** What is signed: a message, or its digest by the hash that the signature names. */
 export type Message = Uint8Array | { readonly digest: Uint8Array };

@@ -26,11 +26,12 @@ const ignore = noSshKeygen;
 const data = new TextEncoder().encode("what is signed");
 const FOR_EVER = 2n ** 64n - 1n;
 
-const TYPES: GeneratedKeyType[] = ["ed25519", "ecdsa-p256", "ecdsa-p384", "rsa"];
+const TYPES: GeneratedKeyType[] = ["ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa"];
 const made = await Promise.all(
   TYPES.map((type) => generateKey(type, { comment: type, ...(type === "rsa" && { bits: 2048 }) })),
 );
-const [authority, ecdsa, , rsa] = made as [PrivateKey, PrivateKey, PrivateKey, PrivateKey];
+const [authority, ecdsa] = made as [PrivateKey, PrivateKey];
+const rsa = made.at(-1)!;
 const key = await generateKey("ed25519", { comment: "me@home" });
 
 const ANN: CertificateOptions = { kind: "user", keyId: "ann", principals: ["ann", "root"] };
@@ -45,6 +46,7 @@ async function issued(
 
 for (const subject of made) {
   for (const signer of made) {
+    if (subject !== made[0] && signer !== made[0]) continue; // each type in both places is enough
     const [type, by] = [subject.comment, signer.comment];
     const name = `ssh-keygen -L reads a certificate of ${type} by ${by} and its signature holds`;
     Deno.test({ name, ignore }, async () => {

@@ -59,7 +59,7 @@ function padded(section: Uint8Array, more: number): Uint8Array {
   return new Uint8Array([...section, ...Array.from({ length: more }, (_, i) => last + i + 1)]);
 }
 
-const OURS: GeneratedKeyType[] = ["ed25519", "ecdsa-p256", "ecdsa-p384", "rsa"];
+const OURS: GeneratedKeyType[] = ["ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa"];
 
 for (const type of OURS) {
   Deno.test(`export and importPrivateKey are inverse for ${type}`, async () => {

@@ -90,7 +90,7 @@ Deno.test("parsePublicKey refuses wrong lengths, trailing bytes and foreign curv
     ["long", new Writer().text("ssh-ed25519").string(new Uint8Array(33)).take()],
     ["trailing", new Writer().bytes(importPublicKey(LINE).blob).u8(0).take()],
   ];
-  for (const [curve, length] of [["nistp256", 65], ["nistp384", 97]] as const) {
+  for (const [curve, length] of [["nistp256", 65], ["nistp384", 97], ["nistp521", 133]] as const) {
     const name = `ecdsa-sha2-${curve}`;
     const other = curve === "nistp256" ? "nistp384" : "nistp256";
     const point = new Uint8Array(length).fill(4);
@@ -137,7 +137,9 @@ Deno.test("numbers with needless zeros or a sign are refused", () => {
   assertThrows(() => parsePublicKey(padded), KeyFormatError, "leading zeros");
 });
 
-for (const type of ["ed25519", "ecdsa-p256", "ecdsa-p384", "rsa"] as GeneratedKeyType[]) {
+for (
+  const type of ["ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa"] as GeneratedKeyType[]
+) {
   Deno.test(`verify of a key of type ${type} holds for its own signatures alone`, async () => {
     const options = type === "rsa" ? { bits: 2048 } : {};
     using key = await generateKey(type, options);
@@ -202,6 +204,30 @@ Deno.test("an RSA signature that lost its leading zeros still holds", async () =
   }
 });
 
+Deno.test("a fingerprint may be by another hash", () => {
+  const key = importPublicKey(LINE);
+  assertEquals(key.fingerprint("SHA256"), key.fingerprint());
+  assertEquals(key.fingerprint("MD5").length, "MD5:".length + 16 * 3 - 1);
+  assertEquals(key.fingerprint("SHA512").length, "SHA512:".length + 86);
+  assertThrows(() => key.fingerprint("toString" as "MD5"), TypeError);
+});
+
+Deno.test("an RSA key signs and verifies by SHA-1 where it is named, and does not offer it", async () => {
+  using key = await generateKey("rsa", { bits: 2048 });
+  const { publicKey } = key;
+  assertEquals([publicKey.algorithms.includes("ssh-rsa"), publicKey.legacyAlgorithms], [false, [
+    "ssh-rsa",
+  ]]);
+  const signature = key.sign("ssh-rsa", data);
+  assertEquals(decodeSignature(signature).algorithm, "ssh-rsa");
+  assert(publicKey.verify("ssh-rsa", data, signature));
+  for (const algorithm of publicKey.algorithms) {
+    assert(!publicKey.verify(algorithm, data, signature));
+    assert(!publicKey.verify(algorithm, data, relabelled(signature, algorithm)));
+    assert(!publicKey.verify("ssh-rsa", data, relabelled(key.sign(algorithm, data), "ssh-rsa")));
+  }
+});
+
 Deno.test("equals compares keys and not comments", async () => {
   using other = await generateKey();
   const key = importPublicKey(LINE);
@@ -214,7 +240,10 @@ Deno.test("SIGNATURE_ALGORITHMS has no SHA-1", () => {
     "ssh-ed25519",
     "ecdsa-sha2-nistp256",
     "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
     "rsa-sha2-512",
     "rsa-sha2-256",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
   ]);
 });

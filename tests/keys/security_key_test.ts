@@ -123,7 +123,7 @@ Deno.test({ name: "certificates of keys on tokens are those of ssh-keygen", igno
     ]);
     const read = importPublicKey(await Deno.readTextFile(`${folder.path}/key-cert.pub`));
     assert(read.certificate?.publicKey.equals(publicKey));
-    assert(read.certificate.extensions.has("no-touch-required"));
+    assert(read.certificate!.extensions.has("no-touch-required"));
     const ours = await issueCertificate(authority, publicKey, {
       kind: "user",
       keyId: "x",

@@ -85,6 +85,7 @@ for (
   const [file, curve, length] of [
     ["ecdsa_secp256r1_sha256_test.json", "nistp256", 32],
     ["ecdsa_secp384r1_sha384_test.json", "nistp384", 48],
+    ["ecdsa_secp521r1_sha512_test.json", "nistp521", 66],
   ] as const
 ) {
   vectors("ECDSA", file, (groups) =>
