@@ -1,7 +1,7 @@
 /**
  * What our client needs of memory and CPU, in a process of its own; prints one line of JSON.
  *
- *     deno run -A bench/memory_client.ts '<target as JSON>' <bytes>
+ *     deno run -A bench/memory_client.ts '<target as JSON>' <bytes> chunks|buffer
  */
 import process from "node:process";
 import { login, type Target } from "./lab.ts";
@@ -30,11 +30,13 @@ const POLL_MS = 100;
 const STILL_POLLS = 5;
 
 if (import.meta.main) {
-  const [target, bytes] = Deno.args;
-  console.log(JSON.stringify(await measure(JSON.parse(target!) as Target, Number(bytes))));
+  const [target, bytes, way] = Deno.args;
+  const figures = await measure(JSON.parse(target!) as Target, Number(bytes), way === "buffer");
+  console.log(JSON.stringify(figures));
 }
 
-async function measure(target: Target, bytes: number): Promise<MemoryFigures> {
+/** @param own Whether the reader brings a buffer of its own, or takes the chunks as they come */
+async function measure(target: Target, bytes: number, own: boolean): Promise<MemoryFigures> {
   await using host = await login(target);
   const sent = async () => Number(await host.run("sent"));
   const idle = rss();
@@ -57,8 +59,12 @@ async function measure(target: Target, bytes: number): Promise<MemoryFigures> {
   await using bulk = await host.command(`source ${bytes}`).spawn();
   let received = 0;
   let quarter = 0;
-  for (let chunk; (chunk = await bulk.channel.readChunk()) !== null;) {
-    received += chunk.length;
+  const buffer = new Uint8Array(256 * 1024);
+  const next = own
+    ? () => bulk.channel.read(buffer)
+    : async () => (await bulk.channel.readChunk())?.length ?? null;
+  for (let n; (n = await next()) !== null;) {
+    received += n;
     if (quarter === 0 && received >= bytes / 4) quarter = rss();
   }
   if (received !== bytes) throw new Error(`${received} of ${bytes} bytes came`);

@@ -1,11 +1,11 @@
 import type { Cause } from "./cause.ts";
+import { CHUNK_BYTES, ChunkMemory } from "./chunk_memory.ts";
 import { platformError } from "./platform_errors.ts";
 import { Bell, type Limit, waitFor } from "./waiting.ts";
 
 const EMPTY = new Uint8Array(0);
-/** Data from which on a packet counts as bulk, and what is joined of it at most. */
+/** Data from which on a packet counts as bulk. */
 const BULK = 8 * 1024;
-const JOINED = 256 * 1024;
 
 /**
  * The received bytes of one stream of a channel, until somebody reads them. It holds no more than
@@ -13,6 +13,7 @@ const JOINED = 256 * 1024;
  */
 export class ByteQueue {
   readonly #consumed: (bytes: number) => void;
+  readonly #memory: ChunkMemory;
   readonly #news = new Bell();
   #chunks: Uint8Array<ArrayBuffer>[] = [];
   #head = 0;
@@ -21,12 +22,18 @@ export class ByteQueue {
   #tail: Uint8Array = EMPTY;
   #end: { cause: Cause | null } | null = null;
   #discarding = false;
+  /** Whether the reader brings its own buffer, so that chunks stay here. */
+  #copies = false;
   /** A read that waits, and how much it has got. */
   #waiting: { readonly into: Uint8Array; filled: number } | null = null;
 
-  /** @param consumed Told of bytes that have been read or discarded */
-  constructor(consumed: (bytes: number) => void) {
+  /**
+   * @param consumed Told of bytes that have been read or discarded
+   * @param memory Where chunks for readers that copy come from
+   */
+  constructor(consumed: (bytes: number) => void, memory: ChunkMemory = new ChunkMemory()) {
     this.#consumed = consumed;
+    this.#memory = memory;
   }
 
   /** Bytes that can be read at once. */
@@ -72,9 +79,7 @@ export class ByteQueue {
       this.#news.ring();
       return;
     }
-    // Room for more only behind bulk data: little that comes between is not worth it.
-    const room = data.length < BULK ? 0 : Math.max(0, Math.min(ahead, JOINED - data.length));
-    const memory = new Uint8Array(data.length + room);
+    const memory = this.#room(data.length, ahead);
     memory.set(data);
     this.push(memory.subarray(0, data.length));
     this.#tail = memory.subarray(data.length);
@@ -155,6 +160,14 @@ export class ByteQueue {
     throw platformError("WouldBlock", "Nothing to read yet");
   }
 
+  /** Memory for data and for what comes behind it. */
+  #room(bytes: number, ahead: number): Uint8Array<ArrayBuffer> {
+    // Room for more only behind bulk data: little that comes between is not worth it.
+    if (bytes < BULK) return new Uint8Array(bytes);
+    if (this.#copies && bytes <= CHUNK_BYTES) return this.#memory.take();
+    return new Uint8Array(Math.min(bytes + ahead, Math.max(bytes, CHUNK_BYTES)));
+  }
+
   /** Waits until something has come: into the buffer, or otherwise. */
   async #await(into: Uint8Array, limit: Limit | null): Promise<number> {
     const waiting = this.#waiting = { into, filled: 0 };
@@ -176,6 +189,7 @@ export class ByteQueue {
     if (n <= 0) return data;
     waiting.into.set(n === data.length ? data : data.subarray(0, n), waiting.filled);
     waiting.filled += n;
+    this.#copies = true;
     this.#news.ring();
     return data.subarray(n);
   }
@@ -187,17 +201,18 @@ export class ByteQueue {
       const n = Math.min(chunk.length, into.length - filled);
       into.set(n === chunk.length ? chunk : chunk.subarray(0, n), filled);
       filled += n;
-      if (n === chunk.length) this.#drop();
+      if (n === chunk.length) this.#memory.give(this.#drop().buffer);
       else this.#chunks[this.#head] = chunk.subarray(n);
       this.#bytes -= n;
     }
+    this.#copies = true;
     this.#consumed(filled);
     return filled;
   }
 
   #shift(): Uint8Array<ArrayBuffer> {
-    const chunk = this.#chunks[this.#head]!;
-    this.#drop();
+    const chunk = this.#drop();
+    this.#copies = false;
     this.#bytes -= chunk.length;
     this.#consumed(chunk.length);
     return chunk;
@@ -210,8 +225,9 @@ export class ByteQueue {
     this.#bytes = 0;
   }
 
-  /** Forgets the first chunk; the array is shortened rarely, so that this costs nothing. */
-  #drop(): void {
+  /** Takes the first chunk out; the array is shortened rarely, so that this costs nothing. */
+  #drop(): Uint8Array<ArrayBuffer> {
+    const chunk = this.#chunks[this.#head]!;
     this.#chunks[this.#head++] = EMPTY;
     if (this.#head === this.#chunks.length) {
       this.#tail = EMPTY;
@@ -221,6 +237,7 @@ export class ByteQueue {
       this.#chunks = this.#chunks.slice(this.#head);
       this.#head = 0;
     }
+    return chunk;
   }
 
   #finish(): null {

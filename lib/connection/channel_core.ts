@@ -3,6 +3,7 @@ import { ChannelClose, ChannelEof } from "../wire/messages.ts";
 import { STDERR } from "../wire/numbers.ts";
 import { ByteQueue } from "./byte_queue.ts";
 import { type Cause, causeOf } from "./cause.ts";
+import type { ChunkMemory } from "./chunk_memory.ts";
 import { ChannelRequests } from "./channel_requests.ts";
 import type { ChannelState } from "./channel_state.ts";
 import { ChannelWriter, type WriterHost, type WriterOpening } from "./channel_writer.ts";
@@ -15,6 +16,8 @@ export interface ChannelHost extends WriterHost {
   sendWindowAdjust(recipient: number, bytes: number): void;
   /** Bytes that have arrived behind the message being handled. */
   readonly ahead: number;
+  /** Where chunks that are copied out come from. */
+  readonly memory: ChunkMemory;
   released(channel: ChannelCore): void;
   /** The X11 that sessions have asked for. */
   x11(): X11Forwards;
@@ -80,8 +83,8 @@ export class ChannelCore {
     this.#receive = new ReceiveWindow(opening.receiveWindow, opening.budget);
     // RFC 4254 §5.2: standard error shares the one window.
     const consumed = (bytes: number) => this.#consumed(bytes);
-    this.stdout = new ByteQueue(consumed);
-    this.stderr = new ByteQueue(consumed);
+    this.stdout = new ByteQueue(consumed, host.memory);
+    this.stderr = new ByteQueue(consumed, host.memory);
     this.#errors = this.stderr;
     this.writer = new ChannelWriter(host, opening);
     this.requests = new ChannelRequests(this);

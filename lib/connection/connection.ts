@@ -50,6 +50,7 @@ import {
   unread,
 } from "./channel.ts";
 import { ChannelCore, type ChannelHost, type ChannelPeer } from "./channel_core.ts";
+import { ChunkMemory } from "./chunk_memory.ts";
 import { Inbound } from "./inbound.ts";
 import type { CallOptions } from "./waiting.ts";
 import type { WindowBudget } from "./window.ts";
@@ -98,6 +99,7 @@ interface Opening {
 /** The channels and global requests of one connection (RFC 4254), either role. */
 export class Connection implements Service, ChannelHost, ChannelOwner {
   readonly role: "client" | "server";
+  readonly memory: ChunkMemory = new ChunkMemory();
   readonly #incoming = new Inbound<IncomingOpen>((open) => open.reject(), MAX_PENDING_OPENS);
   readonly #transport: Transport;
   readonly #openHandlers: Map<string, OpenHandler>;
