@@ -45,6 +45,18 @@ export const REKEY_MS = 60 * 60 * 1000;
 /** A key exchange that takes longer than this many milliseconds ends the connection. */
 export const KEX_TIMEOUT_MS = 30_000;
 
+/** Smallest group accepted in group exchange, in bits: RFC 8270 §3. */
+export const DH_GEX_MIN_BITS = 2048;
+
+/** The group that we ask for, in bits: as strong as a 128-bit cipher; OpenSSH asks for as much. */
+export const DH_GEX_PREFERRED_BITS = 3072;
+
+/** Smallest group that our server grants, in bits: 2048 are worth a cipher of 112 only. */
+export const DH_GEX_GRANTED_BITS = 3072;
+
+/** Largest group accepted, in bits: as OpenSSH has it. Work grows with the cube of it. */
+export const DH_GEX_MAX_BITS = 8192;
+
 /** `connect` gives up after this many milliseconds: TCP, identification, kex and auth together. */
 export const CONNECT_TIMEOUT_MS = 60_000;
 

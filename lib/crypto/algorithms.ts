@@ -1,9 +1,12 @@
 /** The algorithms as tables; adding one is a row. Order is preference. */
 import type { ShaName } from "./digest.ts";
 import { curve25519 } from "./kex/curve25519.ts";
+import { dhGroupExchange } from "./kex/dh_exchange.ts";
+import { dhFixedGroup } from "./kex/dh_group.ts";
 import { ecdh } from "./kex/ecdh.ts";
 import type { KexMethod } from "./kex/kex_method.ts";
 import { mlkem768x25519 } from "./kex/mlkem.ts";
+import { sntrup761x25519 } from "./kex/sntrup.ts";
 
 /** A row of any table; those that are not `default` are offered only on request. */
 export interface Algorithm {
@@ -23,14 +26,59 @@ export interface CipherAlgorithm extends Algorithm {
 }
 
 // The NIST curves are not offered unasked: RFC 9142 allows them, but ssh-audit and the curves'
-// unexplained constants speak against them, and every current peer knows curve25519.
+// unexplained constants speak against them, and every current peer knows curve25519. Nor are 2048-bit
+// groups, worth 112 bits, and what hashes with SHA-1.
 export const KEX: readonly KexAlgorithm[] = [
   { name: "mlkem768x25519-sha256", method: mlkem768x25519, hash: "SHA-256", default: true },
+  { name: "sntrup761x25519-sha512", method: sntrup761x25519, hash: "SHA-512", default: true },
+  {
+    name: "sntrup761x25519-sha512@openssh.com",
+    method: sntrup761x25519,
+    hash: "SHA-512",
+    default: true,
+  },
   { name: "curve25519-sha256", method: curve25519, hash: "SHA-256", default: true },
   { name: "curve25519-sha256@libssh.org", method: curve25519, hash: "SHA-256", default: true },
   { name: "ecdh-sha2-nistp256", method: ecdh("nistp256"), hash: "SHA-256", default: false },
   { name: "ecdh-sha2-nistp384", method: ecdh("nistp384"), hash: "SHA-384", default: false },
   { name: "ecdh-sha2-nistp521", method: ecdh("nistp521"), hash: "SHA-512", default: false },
+  {
+    name: "diffie-hellman-group16-sha512",
+    method: dhFixedGroup(4096),
+    hash: "SHA-512",
+    default: true,
+  },
+  {
+    name: "diffie-hellman-group18-sha512",
+    method: dhFixedGroup(8192),
+    hash: "SHA-512",
+    default: true,
+  },
+  {
+    name: "diffie-hellman-group-exchange-sha256",
+    method: dhGroupExchange,
+    hash: "SHA-256",
+    default: true,
+  },
+  {
+    name: "diffie-hellman-group14-sha256",
+    method: dhFixedGroup(2048),
+    hash: "SHA-256",
+    default: false,
+  },
+  {
+    name: "diffie-hellman-group14-sha1",
+    method: dhFixedGroup(2048),
+    hash: "SHA-1",
+    default: false,
+  },
+  {
+    name: "diffie-hellman-group-exchange-sha1",
+    method: dhGroupExchange,
+    hash: "SHA-1",
+    default: false,
+  },
+  { name: "diffie-hellman-group1-sha1", method: dhFixedGroup(1024), hash: "SHA-1", default: false },
 ];
 
 /** Host key and user key signature algorithms (RFC 4253 §6.6, 8332, 5656, 8709). */

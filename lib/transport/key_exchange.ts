@@ -1,12 +1,13 @@
 import { KEX } from "../crypto/algorithms.ts";
 import { digest } from "../crypto/digest.ts";
+import type { KexTalk } from "../crypto/kex/kex_method.ts";
 import { type DirectionKeys, type Opener, warmUp } from "../crypto/packet_cipher.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { row, type Suite } from "../crypto/suite.ts";
 import { HostKeyError, ProtocolError } from "../errors.ts";
 import type { Signer } from "../keys/private_key.ts";
 import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
-import { KexEcdhInit, KexEcdhReply, KexInit, NewKeys } from "../wire/messages.ts";
+import { KexInit, NewKeys } from "../wire/messages.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
 import { Writer } from "../wire/writer.ts";
 import { encodeExtInfo } from "./ext_info.ts";
@@ -118,18 +119,20 @@ async function initiate(
   serverInit: Uint8Array,
 ): Promise<Exchanged> {
   const { method, hash } = row(KEX, agreed.kex);
-  using ours = method.initiate();
-  run.sink.sendNow(KexEcdhInit.encode({ publicValue: ours.publicValue }));
+  const agreement = await method.request(talkOf(run));
+  using ours = agreement.initiate();
+  run.sink.sendNow(agreement.init.encode({ publicValue: ours.publicValue }));
   if (run.session === null) {
     // The server computes now: time to have the kernels compiled.
     await run.sink.drained();
     warmUp(agreed.serverToClient.cipher, agreed.serverToClient.mac);
   }
-  const reply = KexEcdhReply.decode(await run.conversation.receive());
+  const reply = agreement.reply.decode(await run.conversation.receive());
   const hostKey = parsePublicKey(reply.hostKey);
   const secret = ours.finish(reply.publicValue);
   const transcript = exchangeHash(run, hash, clientInit, serverInit, {
     hostKey: reply.hostKey,
+    settled: agreement.settled,
     client: ours.publicValue,
     server: reply.publicValue,
     secret,
@@ -169,27 +172,39 @@ async function respond(
       disconnectReason: DISCONNECT.KEY_EXCHANGE_FAILED,
     });
   }
-  const init = KexEcdhInit.decode(await run.conversation.receive());
-  const { publicValue, secret } = method.respond(init.publicValue);
+  const agreement = await method.grant(talkOf(run));
+  const init = agreement.init.decode(await run.conversation.receive());
+  const { publicValue, secret } = agreement.respond(init.publicValue);
   const hostKey = signer.publicKey;
   const transcript = exchangeHash(run, hash, clientInit, serverInit, {
     hostKey: hostKey.blob,
+    settled: agreement.settled,
     client: init.publicValue,
     server: publicValue,
     secret,
   });
   const signature = await signer.sign(agreed.hostKey, transcript);
-  run.sink.sendNow(KexEcdhReply.encode({ hostKey: hostKey.blob, publicValue, signature }));
+  run.sink.sendNow(agreement.reply.encode({ hostKey: hostKey.blob, publicValue, signature }));
   return { secret, hash: transcript, hostKey, signature };
 }
 
-/** H of RFC 5656 §4 and RFC 8731 §3.1; K goes in as its kex encodes it. */
+function talkOf({ sink, conversation }: KeyExchangeRun): KexTalk {
+  return { send: (payload) => sink.sendNow(payload), receive: () => conversation.receive() };
+}
+
+/** H of RFC 4253 §8, RFC 4419 §3 and RFC 5656 §4; K goes in as its kex encodes it. */
 function exchangeHash(
   run: KeyExchangeRun,
   hash: Parameters<typeof digest>[0],
   clientInit: Uint8Array,
   serverInit: Uint8Array,
-  values: { hostKey: Uint8Array; client: Uint8Array; server: Uint8Array; secret: Uint8Array },
+  values: {
+    hostKey: Uint8Array;
+    settled: Uint8Array;
+    client: Uint8Array;
+    server: Uint8Array;
+    secret: Uint8Array;
+  },
 ): Uint8Array {
   const transcript = new Writer(8192)
     .text(run.identification.client)
@@ -197,6 +212,7 @@ function exchangeHash(
     .string(clientInit)
     .string(serverInit)
     .string(values.hostKey)
+    .bytes(values.settled)
     .string(values.client)
     .string(values.server)
     .bytes(values.secret)

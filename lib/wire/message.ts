@@ -20,6 +20,11 @@ export const string: Kind<Uint8Array> = {
   read: (r) => r.string().slice(),
   write: (w, v) => w.string(v),
 };
+/** A non-negative number as its magnitude. */
+export const mpint: Kind<Uint8Array> = {
+  read: (r) => r.mpint().slice(),
+  write: (w, v) => w.mpint(v),
+};
 export const rest: Kind<Uint8Array> = {
   read: (r) => r.rest().slice(),
   write: (w, v) => w.bytes(v),

@@ -4,6 +4,7 @@ import {
   fixed,
   type Message,
   message,
+  mpint,
   names,
   rest,
   string,
@@ -47,9 +48,23 @@ export const KexInit = message("KEXINIT", 20, {
 });
 // RFC 4253 §7.3
 export const NewKeys = message("NEWKEYS", 21, {});
-// RFC 5656 §4, RFC 8731 §3, draft-ietf-sshm-mlkem-hybrid-kex §2.3: one shape for all of them.
+// RFC 5656 §4, RFC 8731 §3, draft-ietf-sshm-mlkem-hybrid-kex §2.3: one shape for all of them. That of
+// RFC 4253 §8 is the same, with mpints for the public values, which travel as strings do.
 export const KexEcdhInit = message("KEX_ECDH_INIT", 30, { publicValue: string });
 export const KexEcdhReply = message("KEX_ECDH_REPLY", 31, {
+  hostKey: string,
+  publicValue: string,
+  signature: string,
+});
+// RFC 4419 §5; 31 is the answer to 34, and 33 that to 32.
+export const KexDhGexRequest = message("KEX_DH_GEX_REQUEST", 34, {
+  min: uint32,
+  preferred: uint32,
+  max: uint32,
+});
+export const KexDhGexGroup = message("KEX_DH_GEX_GROUP", 31, { prime: mpint, generator: mpint });
+export const KexDhGexInit = message("KEX_DH_GEX_INIT", 32, { publicValue: string });
+export const KexDhGexReply = message("KEX_DH_GEX_REPLY", 33, {
   hostKey: string,
   publicValue: string,
   signature: string,
@@ -136,7 +151,7 @@ export const ChannelFailure = message("CHANNEL_FAILURE", 100, { recipient: uint3
 export const Ping = message("PING", 192, { data: string });
 export const Pong = message("PONG", 193, { data: string });
 
-/** The rows by number, for traces; 60 and 61 mean what the authentication method says. */
+/** The rows by number, for traces; 31, 60 and 61 mean what the method says. */
 export const MESSAGE_NAMES: ReadonlyMap<number, string> = new Map(
   ([
     Disconnect,
@@ -150,6 +165,9 @@ export const MESSAGE_NAMES: ReadonlyMap<number, string> = new Map(
     NewKeys,
     KexEcdhInit,
     KexEcdhReply,
+    KexDhGexRequest,
+    KexDhGexInit,
+    KexDhGexReply,
     UserauthRequest,
     UserauthFailure,
     UserauthSuccess,

@@ -74,29 +74,46 @@ for (const [seed, suite] of SUITES.entries()) {
 Deno.test("arguments of any length are refused or answered, never a trap", () => {
   const random = generator(9);
   const some = () => pattern(random(3) === 0 ? random(4) : random(2100), random(2 ** 30));
-  const ciphers = ["aes128-ctr", "aes256-cbc", "aes256-gcm@openssh.com", "3des-cbc"];
+  const ciphers = ["aes128-ctr", "aes256-cbc", "aes256-gcm@openssh.com", "3des-cbc", "des-cbc"];
   for (let round = 0; round < 300; round++) {
     for (const cipher of [...ciphers, "chacha20-poly1305@openssh.com", ""]) {
       core.crypt(cipher, some(), some(), some(), round % 2 === 0);
     }
-    for (const name of ["x25519", "nistp256", "nistp384", "mlkem768x25519", ""]) {
+    for (
+      const name of [
+        "x25519",
+        "nistp256",
+        "nistp384",
+        "nistp521",
+        "mlkem768x25519",
+        "sntrup761x25519",
+        "",
+      ]
+    ) {
       core.agree(name, some(), some());
       core.respond(name, some());
     }
+    core.respond_in_group(some().subarray(0, 40), some(), some());
     core.mlkem_encapsulate(some(), some());
+    core.sntrup761_decapsulate(some(), some());
     core.mlkem_decapsulate(some(), some());
     assert(!verifyEd25519(some(), some(), some()));
     assert(!verifyEcdsa("nistp256", some(), some(), some(), some()));
     assert(!verifyEcdsa("nistp384", some(), some(), some(), some()));
+    assert(!verifyEcdsa("nistp521", some(), some(), some(), some()));
     assert(!verifyRsa("SHA-512", some(), some(), some(), some()));
     core.sign_ecdsa("nistp256", some(), some(), some());
+    core.sign_ecdsa("nistp521", some(), some(), some());
     core.sign_ed25519(some(), some());
+    core.argon2("argon2id", some(), some(), random(80), random(2), random(3), random(70));
     core.bcrypt_pbkdf(some(), some(), random(2), random(70));
     core.poly1305(some(), some());
   }
   for (let round = 0; round < 20; round++) {
     const part = () => pattern(random(300), random(2 ** 30));
     const key = [part(), part(), part(), part(), part(), part()] as const;
-    assertEquals(core.sign_rsa("SHA-512", ...key, part()), undefined);
+    for (const hash of ["SHA-512", "SHA-1"]) {
+      assertEquals(core.sign_rsa(hash, ...key, part()), undefined);
+    }
   }
 });

@@ -6,7 +6,10 @@ import { decryptBytes } from "../../lib/crypto/cipher.ts";
 import { bcryptPbkdf, hmac } from "../../lib/crypto/digest.ts";
 import { curve25519 } from "../../lib/crypto/kex/curve25519.ts";
 import { ecdh } from "../../lib/crypto/kex/ecdh.ts";
+import { dhFixedGroup } from "../../lib/crypto/kex/dh_group.ts";
 import { mlkem768x25519 } from "../../lib/crypto/kex/mlkem.ts";
+import { sntrup761x25519 } from "../../lib/crypto/kex/sntrup.ts";
+import { agreementOf } from "./agreement.ts";
 import {
   ecdsaPublicKey,
   ed25519PublicKey,
@@ -45,12 +48,16 @@ for (
     curve25519,
     nistp256: ecdh("nistp256"),
     nistp384: ecdh("nistp384"),
+    nistp521: ecdh("nistp521"),
     mlkem768x25519,
+    sntrup761x25519,
+    group14: dhFixedGroup(2048),
   })
 ) {
-  Deno.test(`${name}: the shared secret is not left in memory`, () => {
-    const initiator = method.initiate();
-    const { publicValue, secret } = method.respond(initiator.publicValue);
+  Deno.test(`${name}: the shared secret is not left in memory`, async () => {
+    const agreement = await agreementOf(method);
+    const initiator = agreement.initiate();
+    const { publicValue, secret } = agreement.respond(initiator.publicValue);
     initiator.finish(publicValue);
     initiator[Symbol.dispose]();
     assertGone({ secret: secret.subarray(-32) });
@@ -62,7 +69,7 @@ Deno.test("private keys are not left in memory by signing or by deriving public 
   signEd25519(seed, pattern(50));
   ed25519PublicKey(seed);
   assertGone({ seed });
-  for (const curve of ["nistp256", "nistp384"] as const) {
+  for (const curve of ["nistp256", "nistp384", "nistp521"] as const) {
     const { scalar, point } = generateEcdsa(curve);
     signEcdsa(curve, scalar, point, pattern(50));
     ecdsaPublicKey(curve, scalar);
@@ -80,7 +87,9 @@ Deno.test("an RSA key is not left in memory by signing", () => {
     Uint8Array,
     Uint8Array,
   ];
-  signRsa("SHA-256", { n: part("n"), e: part("e"), d, p, q, iqmp }, pattern(50));
+  const key = { n: part("n"), e: part("e"), d, p, q, iqmp };
+  signRsa("SHA-256", key, pattern(50));
+  signRsa("SHA-1", key, pattern(50));
   assertGone({ d, p, q, iqmp, dp: part("dp"), dq: part("dq") });
 });
 

@@ -12,10 +12,19 @@ import { peerTest } from "./peers.ts";
 import { startSshd } from "./sshd.ts";
 
 const KEX = [
+  "sntrup761x25519-sha512@openssh.com",
   "curve25519-sha256",
   "curve25519-sha256@libssh.org",
   "ecdh-sha2-nistp256",
   "ecdh-sha2-nistp384",
+  "ecdh-sha2-nistp521",
+  "diffie-hellman-group14-sha256",
+  "diffie-hellman-group16-sha512",
+  "diffie-hellman-group18-sha512",
+  "diffie-hellman-group-exchange-sha256",
+  "diffie-hellman-group14-sha1",
+  "diffie-hellman-group-exchange-sha1",
+  "diffie-hellman-group1-sha1",
 ];
 const HOST_KEYS: Record<string, KeyKind> = {
   "ssh-ed25519": "ed25519",
@@ -39,7 +48,8 @@ const MACS = [
 
 /** One list differs from the defaults in each. */
 const TURNS: AlgorithmOptions[] = [
-  ...KEX.flatMap((kex) => Object.keys(HOST_KEYS).map((hostKey) => ({ kex, hostKey }))),
+  ...KEX.map((kex) => ({ kex })),
+  ...Object.keys(HOST_KEYS).map((hostKey) => ({ hostKey })),
   ...AEAD.map((cipher) => ({ cipher })),
   ...CTR.flatMap((cipher) => MACS.map((mac) => ({ cipher, mac }))),
 ];

@@ -10,14 +10,18 @@ export class Initiator {
     free(): void;
     [Symbol.dispose](): void;
     /**
-     * The shared secret, raw; for the hybrid already combined. None if the peer's value is bad.
+     * The shared secret, raw; for a hybrid already combined. None if the peer's value is bad.
      */
     finish(peer: Uint8Array | number[]): Uint8Array | undefined;
     public_value(): Uint8Array;
     /**
-     * None for an unknown name.
+     * Over a curve, with or without a KEM beside it. None for an unknown name.
      */
     static start(name: string): Initiator | undefined;
+    /**
+     * In the group of `generator` modulo `prime`. None for an even modulus.
+     */
+    static start_in_group(prime: Uint8Array | number[], generator: Uint8Array | number[]): Initiator | undefined;
 }
 
 /**
@@ -97,7 +101,8 @@ export class Sealer {
 }
 
 /**
- * The raw shared secret. None for a point off the curve, or an all-zero result (RFC 7748 §6.1).
+ * The raw shared secret of a curve. None for a point off the curve, or an all-zero result (RFC 7748
+ * §6.1).
  */
 export function agree(name: string, scalar: Uint8Array | number[], peer: Uint8Array | number[]): Uint8Array | undefined;
 
@@ -154,6 +159,11 @@ export function poly1305(key: Uint8Array | number[], message: Uint8Array | numbe
 export function respond(name: string, peer: Uint8Array | number[]): Uint8Array | undefined;
 
 /**
+ * The same in a group; both parts are as long as the prime.
+ */
+export function respond_in_group(prime: Uint8Array | number[], generator: Uint8Array | number[], peer: Uint8Array | number[]): Uint8Array | undefined;
+
+/**
  * The nonce is a hash of the key, the message and fresh randomness: neither a weak generator nor
  * a repeated message gives the key away (CVE-2024-31497 came of less).
  */
@@ -165,6 +175,11 @@ export function sign_ed25519(seed: Uint8Array | number[], message: Uint8Array | 
  * None if the parts do not belong together or the size is not 2048 to 16384 bits.
  */
 export function sign_rsa(hash: string, n: Uint8Array | number[], e: Uint8Array | number[], d: Uint8Array | number[], p: Uint8Array | number[], q: Uint8Array | number[], iqmp: Uint8Array | number[], message: Uint8Array | number[]): Uint8Array | undefined;
+
+/**
+ * For published vectors; a ciphertext that is not the key's gives a secret nobody knows.
+ */
+export function sntrup761_decapsulate(key: Uint8Array | number[], ciphertext: Uint8Array | number[]): Uint8Array | undefined;
 
 /**
  * `r` and `s` side by side, each of the field's size.
@@ -199,6 +214,7 @@ export interface InitOutput {
     readonly initiator_finish: (a: number, b: number, c: number) => [number, number];
     readonly initiator_public_value: (a: number) => [number, number];
     readonly initiator_start: (a: number, b: number) => number;
+    readonly initiator_start_in_group: (a: number, b: number, c: number, d: number) => number;
     readonly md5: (a: number, b: number) => [number, number];
     readonly mlkem_decapsulate: (a: number, b: number, c: number, d: number) => [number, number];
     readonly mlkem_encapsulate: (a: number, b: number, c: number, d: number) => [number, number];
@@ -217,6 +233,7 @@ export interface InitOutput {
     readonly reference_packet: (a: number) => number;
     readonly reference_seal: (a: number, b: number) => void;
     readonly respond: (a: number, b: number, c: number, d: number) => [number, number];
+    readonly respond_in_group: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number];
     readonly sealer_new: () => number;
     readonly sealer_pending: (a: number) => number;
     readonly sealer_rekey: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number) => number;
@@ -229,6 +246,7 @@ export interface InitOutput {
     readonly sign_ecdsa: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => [number, number];
     readonly sign_ed25519: (a: number, b: number, c: number, d: number) => [number, number];
     readonly sign_rsa: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number) => [number, number];
+    readonly sntrup761_decapsulate: (a: number, b: number, c: number, d: number) => [number, number];
     readonly verify_ecdsa: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => number;
     readonly verify_ed25519: (a: number, b: number, c: number, d: number, e: number, f: number) => number;
     readonly verify_rsa: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => number;

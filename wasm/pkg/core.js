@@ -22,7 +22,7 @@ export class Initiator {
         wasm.__wbg_initiator_free(ptr, 0);
     }
     /**
-     * The shared secret, raw; for the hybrid already combined. None if the peer's value is bad.
+     * The shared secret, raw; for a hybrid already combined. None if the peer's value is bad.
      * @param {Uint8Array | number[]} peer
      * @returns {Uint8Array | undefined}
      */
@@ -47,7 +47,7 @@ export class Initiator {
         return v1;
     }
     /**
-     * None for an unknown name.
+     * Over a curve, with or without a KEM beside it. None for an unknown name.
      * @param {string} name
      * @returns {Initiator | undefined}
      */
@@ -55,6 +55,27 @@ export class Initiator {
         const ptr0 = passStringToWasm0(name, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
         const len0 = WASM_VECTOR_LEN;
         const ret = wasm.initiator_start(ptr0, len0);
+        return ret === 0 ? undefined : Initiator.__wrap(ret);
+    }
+    /**
+     * In the group of `generator` modulo `prime`. None for an even modulus.
+     * @param {Uint8Array | number[]} prime
+     * @param {Uint8Array | number[]} generator
+     * @returns {Initiator | undefined}
+     */
+    static start_in_group(prime, generator) {
+        let ptr0, len0, ptr1, len1;
+        try {
+            ptr0 = passArray8ToWasm0(prime, wasm.__wbindgen_malloc);
+            len0 = WASM_VECTOR_LEN;
+            ptr1 = passArray8ToWasm0(generator, wasm.__wbindgen_malloc);
+            len1 = WASM_VECTOR_LEN;
+        } catch (e) {
+            if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+            if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
+            throw e;
+        }
+        const ret = wasm.initiator_start_in_group(ptr0, len0, ptr1, len1);
         return ret === 0 ? undefined : Initiator.__wrap(ret);
     }
 }
@@ -412,7 +433,8 @@ export class Sealer {
 if (Symbol.dispose) Sealer.prototype[Symbol.dispose] = Sealer.prototype.free;
 
 /**
- * The raw shared secret. None for a point off the curve, or an all-zero result (RFC 7748 §6.1).
+ * The raw shared secret of a curve. None for a point off the curve, or an all-zero result (RFC 7748
+ * §6.1).
  * @param {string} name
  * @param {Uint8Array | number[]} scalar
  * @param {Uint8Array | number[]} peer
@@ -823,6 +845,37 @@ export function respond(name, peer) {
 }
 
 /**
+ * The same in a group; both parts are as long as the prime.
+ * @param {Uint8Array | number[]} prime
+ * @param {Uint8Array | number[]} generator
+ * @param {Uint8Array | number[]} peer
+ * @returns {Uint8Array | undefined}
+ */
+export function respond_in_group(prime, generator, peer) {
+    let ptr0, len0, ptr1, len1, ptr2, len2;
+    try {
+        ptr0 = passArray8ToWasm0(prime, wasm.__wbindgen_malloc);
+        len0 = WASM_VECTOR_LEN;
+        ptr1 = passArray8ToWasm0(generator, wasm.__wbindgen_malloc);
+        len1 = WASM_VECTOR_LEN;
+        ptr2 = passArray8ToWasm0(peer, wasm.__wbindgen_malloc);
+        len2 = WASM_VECTOR_LEN;
+    } catch (e) {
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
+        throw e;
+    }
+    const ret = wasm.respond_in_group(ptr0, len0, ptr1, len1, ptr2, len2);
+    let v4;
+    if (ret[0] !== 0) {
+        v4 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
+    }
+    return v4;
+}
+
+/**
  * The nonce is a hash of the key, the message and fresh randomness: neither a weak generator nor
  * a repeated message gives the key away (CVE-2024-31497 came of less).
  * @param {string} curve
@@ -933,6 +986,33 @@ export function sign_rsa(hash, n, e, d, p, q, iqmp, message) {
         wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v9;
+}
+
+/**
+ * For published vectors; a ciphertext that is not the key's gives a secret nobody knows.
+ * @param {Uint8Array | number[]} key
+ * @param {Uint8Array | number[]} ciphertext
+ * @returns {Uint8Array | undefined}
+ */
+export function sntrup761_decapsulate(key, ciphertext) {
+    let ptr0, len0, ptr1, len1;
+    try {
+        ptr0 = passArray8ToWasm0(key, wasm.__wbindgen_malloc);
+        len0 = WASM_VECTOR_LEN;
+        ptr1 = passArray8ToWasm0(ciphertext, wasm.__wbindgen_malloc);
+        len1 = WASM_VECTOR_LEN;
+    } catch (e) {
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
+        throw e;
+    }
+    const ret = wasm.sntrup761_decapsulate(ptr0, len0, ptr1, len1);
+    let v3;
+    if (ret[0] !== 0) {
+        v3 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
+    }
+    return v3;
 }
 
 /**

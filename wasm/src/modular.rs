@@ -1,5 +1,5 @@
-//! Arithmetic on big numbers that ring keeps to itself. Numbers are big-endian bytes; time depends on
-//! their lengths only.
+//! Arithmetic on big numbers that ring keeps to itself. Numbers are big-endian bytes; where they are
+//! secret, time depends on their lengths only.
 
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, ConcatenatingMul, NonZero, Odd};
@@ -11,10 +11,16 @@ pub struct Modulus {
 }
 
 impl Modulus {
-    /// None for an even number.
+    /// A secret one. None for an even number.
     pub fn new(number: &[u8]) -> Option<Modulus> {
         let odd = Odd::new(read(number, number.len())).into_option()?;
         Some(Modulus { parameters: BoxedMontyParams::new(odd), bytes: number.len() })
+    }
+
+    /// One that everybody may know. None for an even number.
+    pub fn public(number: &[u8]) -> Option<Modulus> {
+        let odd = Odd::new(read(number, number.len())).into_option()?;
+        Some(Modulus { parameters: BoxedMontyParams::new_vartime(odd), bytes: number.len() })
     }
 
     /// `base ^ exponent`, as long as the modulus.

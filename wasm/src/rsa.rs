@@ -49,7 +49,7 @@ fn verify_large(hash: &str, n: &[u8], e: &[u8], message: &[u8], signature: &[u8]
     if !odd(n) || !odd(e) || exponent < 3 || signature >= n {
         return Some(false);
     }
-    let opened = Modulus::new(n)?.power(signature, e);
+    let opened = Modulus::public(n)?.power(signature, e);
     let expected = encode(hash, n.len(), message)?;
     Some(strip(&opened) == strip(&expected))
 }
@@ -111,7 +111,13 @@ fn sign(
         "SHA-256" if n.len() <= RING_SIGNS => &sig::RSA_PKCS1_SHA256,
         "SHA-512" if n.len() <= RING_SIGNS => &sig::RSA_PKCS1_SHA512,
         _ => {
-            return sign_plainly(&encode(hash, n.len(), message)?, (n, e), (p, &dp), (q, &dq), iqmp);
+            return sign_plainly(
+                &encode(hash, n.len(), message)?,
+                (n, e),
+                (p, &dp),
+                (q, &dq),
+                iqmp,
+            );
         }
     };
     let key = KeyPair::from_components(&KeyPairComponents {
@@ -142,5 +148,5 @@ fn sign_plainly(
     let (by_p, by_q) = (Modulus::new(p)?, Modulus::new(q)?);
     let (x, y) = (by_p.power(encoded, dp), by_q.power(encoded, dq));
     let signature = combine((&by_p, &x), (q, &y), iqmp, n.len());
-    (Modulus::new(n)?.power(&signature, e) == encoded).then_some(signature)
+    (Modulus::public(n)?.power(&signature, e) == encoded).then_some(signature)
 }

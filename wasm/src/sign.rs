@@ -1,6 +1,6 @@
 //! Ed25519 and ECDSA signatures.
 
-use crate::kex;
+use crate::kex::curve;
 use crate::memory::scrubbed;
 use crate::p521;
 use crate::random::{self, Given};
@@ -62,12 +62,12 @@ fn ecdsa(curve: &str, scalar: &[u8], point: &[u8], message: &[u8]) -> Option<Vec
 
 #[wasm_bindgen]
 pub fn ecdsa_public_key(curve: &str, scalar: &[u8]) -> Option<Vec<u8>> {
-    scrubbed(|| kex::public_value(curve, scalar))
+    scrubbed(|| curve::public_value(curve, scalar))
 }
 
 /// The scalar, then the point.
 #[wasm_bindgen]
 pub fn generate_ecdsa(curve: &str) -> Option<Vec<u8>> {
-    let (scalar, point) = scrubbed(|| kex::generate(curve))?;
+    let (scalar, point) = scrubbed(|| curve::generate(curve))?;
     Some([scalar, point].concat())
 }

@@ -1,60 +1,119 @@
 import { ProtocolError } from "../../errors.ts";
+import type { Message } from "../../wire/message.ts";
+import { KexEcdhInit, KexEcdhReply } from "../../wire/messages.ts";
+import { Writer } from "../../wire/writer.ts";
 import { core } from "../wasm.ts";
 
-/** The side that speaks first; its private values stay in WebAssembly. */
-export interface KexInitiator extends Disposable {
-  /** What goes to the peer, as the contents of an SSH string. */
-  readonly publicValue: Uint8Array;
-  /**
-   * K, encoded as it is hashed: an mpint, or a string with its length.
-   *
-   * @throws {ProtocolError} If the peer's value is malformed or of small order
-   */
-  finish(peer: Uint8Array): Uint8Array;
+/**
+ * A method of the kex list. Each side first settles what the name leaves open, which is the group in
+ * group exchange and nothing in all others; then they agree.
+ */
+export interface KexMethod {
+  /** The client's part of the settling. */
+  request(talk: KexTalk): Promise<Agreement>;
+  /** The server's part. */
+  grant(talk: KexTalk): Promise<Agreement>;
+}
+
+/** The messages between the two sides, in turn. */
+export interface KexTalk {
+  /** Sends a message. */
+  send(payload: Uint8Array): void;
+  /** The peer's next one. */
+  receive(): Promise<Uint8Array>;
 }
 
 /** A key agreement that knows neither role, socket nor host key. */
-export interface KexMethod {
+export interface Agreement {
+  /** The client's message. */
+  readonly init: Message<{ publicValue: Uint8Array }>;
+  /** The server's answer to it. */
+  readonly reply: Message<
+    { hostKey: Uint8Array; publicValue: Uint8Array; signature: Uint8Array }
+  >;
+  /** What was settled, as H covers it between the host key and the public values. */
+  readonly settled: Uint8Array;
   /** Begins an exchange. */
   initiate(): KexInitiator;
   /**
    * Answers one. `secret` is K as {@linkcode KexInitiator.finish} gives it.
    *
-   * @throws {ProtocolError} If the peer's value is malformed or of small order
+   * @throws {ProtocolError} If the peer's value is malformed, of small order or out of range
    */
   respond(peer: Uint8Array): { publicValue: Uint8Array; secret: Uint8Array };
 }
 
-/** Builds a method on the core's agreement `name`; `encode` writes K as the method hashes it. */
-export function kexMethod(
+/** The side that speaks first; its private values stay in WebAssembly. */
+export interface KexInitiator extends Disposable {
+  /** What goes to the peer, as the contents of an SSH string or mpint. */
+  readonly publicValue: Uint8Array;
+  /**
+   * K, encoded as it is hashed: an mpint, or a string with its length.
+   *
+   * @throws {ProtocolError} If the peer's value is malformed, of small order or out of range
+   */
+  finish(peer: Uint8Array): Uint8Array;
+}
+
+/** A method whose name settles everything. */
+export function fixedMethod(agreement: Agreement): KexMethod {
+  return {
+    request: () => Promise.resolve(agreement),
+    grant: () => Promise.resolve(agreement),
+  };
+}
+
+/** A method over the core's agreement `name`; `encode` writes K as the method hashes it. */
+export function coreMethod(
   name: string,
   encode: (secret: Uint8Array) => Uint8Array,
   answerBytes: number,
 ): KexMethod {
-  return {
-    initiate(): KexInitiator {
-      let initiator: core.Initiator | null = core.Initiator.start(name) ?? unknown(name);
-      return {
-        publicValue: initiator.public_value(),
-        finish: (peer) => encode(initiator?.finish(peer) ?? refuse()),
-        [Symbol.dispose]() {
-          initiator?.free();
-          initiator = null;
-        },
-      };
-    },
+  return fixedMethod({
+    init: KexEcdhInit,
+    reply: KexEcdhReply,
+    settled: NOTHING,
+    initiate: () => initiator(core.Initiator.start(name) ?? refuse(), encode),
     respond(peer) {
       const answer = core.respond(name, peer) ?? refuse();
-      const publicValue = answer.slice(0, answerBytes);
-      return { publicValue, secret: encode(answer.subarray(answerBytes)) };
+      return {
+        publicValue: answer.slice(0, answerBytes),
+        secret: encode(answer.subarray(answerBytes)),
+      };
+    },
+  });
+}
+
+/** Most methods leave nothing to be settled. */
+export const NOTHING: Uint8Array = new Uint8Array();
+
+/** An initiator in WebAssembly; it is gone when it is disposed. */
+export function initiator(
+  started: core.Initiator,
+  encode: (secret: Uint8Array) => Uint8Array,
+): KexInitiator {
+  let held: core.Initiator | null = started;
+  return {
+    publicValue: started.public_value(),
+    finish: (peer) => encode(held?.finish(peer) ?? refuse()),
+    [Symbol.dispose]() {
+      held?.free();
+      held = null;
     },
   };
 }
 
-function refuse(): never {
-  throw new ProtocolError("Bad public value in the key exchange");
+/** K as an mpint (RFC 4253 §8, RFC 5656 §4, RFC 8731 §3.1). */
+export function asMpint(secret: Uint8Array): Uint8Array {
+  return new Writer().mpint(secret).take();
 }
 
-function unknown(name: string): never {
-  throw new TypeError(`Unknown key agreement "${name}"`);
+/** K as a string, as the hybrids with a KEM have it. */
+export function asString(secret: Uint8Array): Uint8Array {
+  return new Writer().string(secret).take();
+}
+
+/** The one error for a bad value of the peer's. */
+export function refuse(): never {
+  throw new ProtocolError("Bad public value in the key exchange");
 }

@@ -1,0 +1,61 @@
+import { KexEcdhInit, KexEcdhReply } from "../../wire/messages.ts";
+import { Reader } from "../../wire/reader.ts";
+import { Writer } from "../../wire/writer.ts";
+import { core } from "../wasm.ts";
+import { type DhGroup, dhGroup } from "./dh_groups.ts";
+import {
+  type Agreement,
+  asMpint,
+  fixedMethod,
+  initiator,
+  type KexMethod,
+  NOTHING,
+  refuse,
+} from "./kex_method.ts";
+
+/** Diffie-Hellman in the group of `bits` bits (RFC 4253 §8, RFC 8268); K is an mpint. */
+export function dhFixedGroup(bits: number): KexMethod {
+  return fixedMethod({
+    init: KexEcdhInit,
+    reply: KexEcdhReply,
+    settled: NOTHING,
+    ...dhAgreement(() => dhGroup(bits)),
+  });
+}
+
+/**
+ * Diffie-Hellman in a group. Public values are mpints, which travel as strings do, so that here they
+ * are the contents of those.
+ */
+export function dhAgreement(group: () => DhGroup): Pick<Agreement, "initiate" | "respond"> {
+  return {
+    initiate() {
+      const { prime, generator } = group();
+      const started = core.Initiator.start_in_group(prime, generator) ?? refuse();
+      const bare = initiator(started, asMpint);
+      return {
+        publicValue: contents(bare.publicValue),
+        finish: (peer) => bare.finish(magnitude(peer)),
+        [Symbol.dispose]: () => bare[Symbol.dispose](),
+      };
+    },
+    respond(peer) {
+      const { prime, generator } = group();
+      const answer = core.respond_in_group(prime, generator, magnitude(peer)) ?? refuse();
+      return {
+        publicValue: contents(answer.subarray(0, prime.length)),
+        secret: asMpint(answer.subarray(prime.length)),
+      };
+    },
+  };
+}
+
+/** A number as the contents of an mpint. */
+function contents(number: Uint8Array): Uint8Array {
+  return new Writer().mpint(number).take().subarray(4);
+}
+
+/** The number in the contents of an mpint, which must be in its one right form. */
+function magnitude(contents: Uint8Array): Uint8Array {
+  return new Reader(new Writer().string(contents).take()).mpint();
+}

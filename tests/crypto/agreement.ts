@@ -1,0 +1,7 @@
+import { unreachable } from "@std/assert";
+import type { Agreement, KexMethod } from "../../lib/crypto/kex/kex_method.ts";
+
+/** The agreement of a method whose name settles everything. */
+export function agreementOf(method: KexMethod): Promise<Agreement> {
+  return method.request({ send: () => unreachable(), receive: () => unreachable() });
+}

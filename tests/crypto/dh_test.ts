@@ -1,0 +1,151 @@
+/** Diffie-Hellman in fixed groups and in groups that the server chooses. */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { getDiffieHellman } from "node:crypto";
+import { dhGroupExchange } from "../../lib/crypto/kex/dh_exchange.ts";
+import { dhFixedGroup } from "../../lib/crypto/kex/dh_group.ts";
+import { dhGroup, dhGroupSizes } from "../../lib/crypto/kex/dh_groups.ts";
+import type { Agreement, KexTalk } from "../../lib/crypto/kex/kex_method.ts";
+import { ProtocolError } from "../../lib/errors.ts";
+import { KexDhGexGroup, KexDhGexRequest } from "../../lib/wire/messages.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+import { agreementOf } from "./agreement.ts";
+
+const MODP = [[1024, "modp2"], [2048, "modp14"], [3072, "modp15"], [4096, "modp16"], [
+  6144,
+  "modp17",
+], [8192, "modp18"]] as const;
+const number = (bytes: Uint8Array) => BigInt(`0x${bytes.toHex()}`);
+/** A number as the contents of an mpint. */
+const mpint = (value: bigint) => {
+  const digits = value.toString(16);
+  const bytes = Uint8Array.fromHex(digits.padStart(digits.length + digits.length % 2, "0"));
+  return new Writer().mpint(bytes).take().subarray(4);
+};
+
+for (const [bits, name] of MODP) {
+  Deno.test(`the group of ${bits} bits is the RFC's, and both sides agree in it`, async () => {
+    const { prime, generator } = dhGroup(bits);
+    assertEquals(prime, new Uint8Array(getDiffieHellman(name).getPrime() as Uint8Array));
+    assertEquals(generator, new Uint8Array([2]));
+    const agreement = await agreementOf(dhFixedGroup(bits));
+    using ours = agreement.initiate();
+    const { publicValue, secret } = agreement.respond(ours.publicValue);
+    assertEquals(ours.finish(publicValue), secret);
+  });
+}
+
+Deno.test("group14 agrees with node:crypto", async () => {
+  const agreement = await agreementOf(dhFixedGroup(2048));
+  const theirs = getDiffieHellman("modp14");
+  theirs.generateKeys();
+  using ours = agreement.initiate();
+  const secret = ours.finish(mpint(number(new Uint8Array(theirs.getPublicKey()))));
+  const expected = new Uint8Array(theirs.computeSecret(ours.publicValue));
+  assertEquals(number(secret.subarray(4)), number(expected));
+});
+
+Deno.test("0, 1, p - 1, p and above, negative and padded values are refused on both sides", async () => {
+  const agreement = await agreementOf(dhFixedGroup(2048));
+  const p = number(dhGroup(2048).prime);
+  const padded = new Uint8Array([0, ...mpint(2n)]);
+  const negative = new Uint8Array([0xff, 1]);
+  const bad = [0n, 1n, p - 1n, p, p + 1n, 2n * p, 2n ** 4000n].map(mpint);
+  for (const value of [...bad, padded, negative, new Uint8Array([0])]) {
+    using ours = agreement.initiate();
+    assertThrows(() => ours.finish(value), ProtocolError);
+    assertThrows(() => agreement.respond(value), ProtocolError);
+  }
+  agreement.respond(mpint(2n));
+  agreement.respond(mpint(p - 2n));
+});
+
+/** The two sides of group exchange, settled. */
+async function exchange(): Promise<[Agreement, Agreement]> {
+  const [toServer, toClient] = [
+    Promise.withResolvers<Uint8Array>(),
+    Promise.withResolvers<Uint8Array>(),
+  ];
+  return await Promise.all([
+    dhGroupExchange.request({ send: toServer.resolve, receive: () => toClient.promise }),
+    dhGroupExchange.grant({ send: toClient.resolve, receive: () => toServer.promise }),
+  ]);
+}
+
+Deno.test("group exchange settles one group, and both sides hash the same", async () => {
+  const [client, server] = await exchange();
+  assertEquals(client.settled, server.settled);
+  assertEquals(client.settled.subarray(0, 12).toHex(), "00000800" + "00000c00" + "00002000");
+  assertEquals([client.init.number, client.reply.number], [32, 33]);
+  using ours = client.initiate();
+  assertEquals(ours.publicValue.length - (ours.publicValue[0] === 0 ? 1 : 0) <= 384, true);
+  const { publicValue, secret } = server.respond(ours.publicValue);
+  assertEquals(ours.finish(publicValue), secret);
+});
+
+/** What the server answers to a wish: the bits of the group. */
+async function granted(min: number, preferred: number, max: number): Promise<number> {
+  let bits = 0;
+  await dhGroupExchange.grant({
+    send: (payload) => bits = number(KexDhGexGroup.decode(payload).prime).toString(2).length,
+    receive: () => Promise.resolve(KexDhGexRequest.encode({ min, preferred, max })),
+  });
+  return bits;
+}
+
+Deno.test("the server grants the smallest group that suffices, and none below 3072 bits", async () => {
+  assertEquals(dhGroupSizes(0, 9999), [2048, 3072, 4096, 6144, 8192]);
+  assertEquals(await granted(1024, 1024, 8192), 3072);
+  assertEquals(await granted(2048, 3073, 8192), 4096);
+  assertEquals(await granted(1024, 8192, 8192), 8192);
+  assertEquals(await granted(2048, 5000, 5000), 4096);
+});
+
+Deno.test("the server refuses wishes that make no sense or that it cannot serve", async () => {
+  const senseless: [number, number, number][] = [
+    [1024, 1024, 1024],
+    [2048, 2048, 2048],
+    [8193, 9000, 9000],
+    [2100, 2200, 3000],
+    [4096, 2048, 8192],
+    [2048, 8192, 4096],
+    [0, 0, 0],
+  ];
+  for (const wish of senseless) {
+    await assertRejects(() => granted(...wish), ProtocolError, "which we do not have");
+  }
+});
+
+Deno.test("the client refuses groups that are too small, too large or none", async () => {
+  const p = number(dhGroup(2048).prime);
+  const offer = (prime: bigint, generator: bigint): KexTalk => ({
+    send: () => {},
+    receive: () =>
+      Promise.resolve(
+        new Uint8Array([
+          31,
+          ...new Writer().string(mpint(prime)).string(mpint(generator)).take(),
+        ]),
+      ),
+  });
+  const bad: [bigint, bigint][] = [
+    [number(dhGroup(1024).prime), 2n],
+    [2n ** 2047n - 1n, 2n],
+    [2n ** 8192n + 1n, 2n],
+    [0n, 2n],
+    [1n, 2n],
+    [p - 1n, 2n],
+    [p, 0n],
+    [p, 1n],
+    [p, p - 1n],
+    [p, p],
+    [p, p + 5n],
+  ];
+  for (const [prime, generator] of bad) {
+    await assertRejects(
+      () => dhGroupExchange.request(offer(prime, generator)),
+      ProtocolError,
+      "The server chose a group",
+    );
+  }
+  assert((await dhGroupExchange.request(offer(p, 2n))).settled.length > 256);
+});
