@@ -42,6 +42,15 @@ export {
 } from "./lib/client/client.ts";
 export type { ConnectOptions, Jump } from "./lib/client/options.ts";
 export {
+  type Gateway,
+  openTunnels,
+  type TunnelCheck,
+  Tunnels,
+  type TunnelsOptions,
+  type TunnelSpec,
+  type TunnelsState,
+} from "./lib/client/tunnels.ts";
+export {
   acceptAnyHostKey,
   type HostAddress,
   type HostKeyPolicy,

@@ -106,6 +106,15 @@ export const MAX_STARTUPS: { begin: number; rate: number; full: number } = {
 /** How long `close` waits for the peer to take what is still queued, in milliseconds. */
 export const CLOSE_LINGER_MS = 1_000;
 
+/** Tunnels ask a silent gateway for a sign of life after this many milliseconds, as many VPNs do. */
+export const TUNNELS_KEEPALIVE_MS = 15_000;
+
+/** Tunnels whose gateway was lost try again after this many milliseconds, */
+export const TUNNELS_RETRY_MS = 1_000;
+
+/** and after twice as many each time, up to this: soon enough for who comes back from a sleep. */
+export const TUNNELS_RETRY_MAX_MS = 30_000;
+
 /** Missed keepalive answers before the peer counts as dead (ServerAliveCountMax). */
 export const KEEPALIVE_COUNT = 3;
 

@@ -1,5 +1,5 @@
 /**
- * The command line: `ssh`, `sftp`, `serve`, `keygen` and a `demo` of it all, with OpenSSH's own flags.
+ * The command line: `ssh`, `sftp`, `tunnel`, `serve`, `keygen` and a `demo` of it all, with OpenSSH's own flags.
  *
  * ```sh
  * deno run -A lib/cli/main.ts ssh -p 2222 deploy@example.com uptime
@@ -21,6 +21,10 @@ const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
     const { sftp, SFTP_HELP } = await import("./sftp.ts");
     return { run: sftp, help: SFTP_HELP };
   },
+  tunnel: async () => {
+    const { tunnel, TUNNEL_HELP } = await import("./tunnel.ts");
+    return { run: tunnel, help: TUNNEL_HELP };
+  },
   serve: async () => {
     const { serveCommand, SERVE_HELP } = await import("./serve.ts");
     return { run: serveCommand, help: SERVE_HELP };
@@ -39,6 +43,7 @@ const HELP = `usage: denossh <tool> [arguments]
 
   ssh      run a command or a shell on another machine
   sftp     copy files from and to another machine
+  tunnel   keep tunnels through another machine
   serve    be an SSH server: commands and files
   keygen   make keys and show them
   demo     send and fetch a large file over SSH and check it

@@ -1,0 +1,327 @@
+import { TUNNELS_KEEPALIVE_MS, TUNNELS_RETRY_MAX_MS, TUNNELS_RETRY_MS } from "../defaults.ts";
+import { AuthError, ClosedError, HostKeyError, NegotiationError } from "../errors.ts";
+import type { BindAddress, BindPort, ForwardTarget } from "../forward/address.ts";
+import type { CheckOptions, Forwarder } from "../forward/forwarder.ts";
+import type { Client } from "./client.ts";
+import { connect } from "./connect.ts";
+import type { ConnectOptions } from "./options.ts";
+
+/**
+ * The host that tunnels go through: `[user@]host[:port]`, options, or a function that connects to it and
+ * whose client is taken over.
+ */
+export type Gateway = string | ConnectOptions | ((signal: AbortSignal) => Promise<Client>);
+
+/** One tunnel: where it begins and where it leads. */
+export interface TunnelSpec {
+  /** Where it begins: a port, 0 for a free one, or the path of a unix socket. */
+  readonly from: BindAddress;
+  /** Where it leads: `host:port`, or the path of a unix socket. */
+  readonly to: ForwardTarget;
+}
+
+/**
+ * `"down"` is when the gateway was lost and is being connected to again; `"failed"`, when it was lost for
+ * good.
+ */
+export type TunnelsState = "stopped" | "starting" | "up" | "down" | "failed";
+
+/** Which tunnels, and what happens when the gateway is lost. */
+export interface TunnelsOptions {
+  /** Tunnels that begin here (`ssh -L`). */
+  readonly local?: readonly TunnelSpec[];
+  /** Tunnels that begin at the gateway (`ssh -R`). */
+  readonly remote?: readonly TunnelSpec[];
+  /** SOCKS servers here (`ssh -D`). */
+  readonly socks?: readonly BindPort[];
+  /** Whether to connect again when the gateway is lost; true unless given. */
+  readonly reconnect?: boolean;
+  /** Milliseconds before it is tried again, twice as many each time; 1,000 unless given. */
+  readonly retryDelay?: number;
+  /** Milliseconds between two tries at most; 30,000 unless given. */
+  readonly maxRetryDelay?: number;
+  /** Told of each change, and what caused it. */
+  readonly onState?: (state: TunnelsState, cause?: unknown) => void;
+  /** Called with what ended one connection out of order; for logs. */
+  readonly onError?: (error: unknown) => void;
+  /** Stops the tunnels when aborted. */
+  readonly signal?: AbortSignal;
+}
+
+/** Whether one tunnel works. */
+export interface TunnelCheck {
+  /** Where the tunnel begins. */
+  readonly addr: Deno.Addr;
+  /** Whether it leads to its target at the moment. */
+  readonly up: boolean;
+}
+
+/**
+ * Several tunnels through one gateway, that can be started, stopped and started again, and that come back
+ * by themselves when the gateway does: on the same ports, free ones that were chosen among them.
+ *
+ * @example
+ * ```ts
+ * import { none, openTunnels } from "@denossh/ssh";
+ * import { serve } from "@denossh/ssh/server";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using web = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response("hi"));
+ * const hostKey = await generateKey();
+ * await using gateway = serve({
+ *   port: 0,
+ *   hostname: "127.0.0.1",
+ *   hostKeys: [hostKey],
+ *   auth: { none: () => true },
+ *   forward: { local: (to) => "port" in to && to.port === web.addr.port },
+ * });
+ *
+ * await using tunnels = await openTunnels({
+ *   hostname: "127.0.0.1",
+ *   port: gateway.addr.port,
+ *   user: "me",
+ *   auth: [none()],
+ *   hostKeys: hostKey.publicKey,
+ * }, { local: [{ from: { port: 0 }, to: `127.0.0.1:${web.addr.port}` }] });
+ *
+ * const [{ port }] = tunnels.addrs as [Deno.NetAddr];
+ * const headers = { connection: "close" };
+ * assertEquals(await (await fetch(`http://127.0.0.1:${port}/`, { headers })).text(), "hi");
+ * assertEquals((await tunnels.check()).map(({ up }) => up), [true]);
+ * await tunnels.restart();
+ * assertEquals((tunnels.addrs as [Deno.NetAddr])[0].port, port);
+ * ```
+ */
+export class Tunnels implements AsyncDisposable {
+  readonly #connect: (signal: AbortSignal) => Promise<Client>;
+  readonly #options: TunnelsOptions;
+  #state: TunnelsState = "stopped";
+  #specs: Required<Pick<TunnelsOptions, "local" | "remote" | "socks">>;
+  #client: Client | null = null;
+  #forwarders: readonly Forwarder[] = [];
+  #addrs: readonly Deno.Addr[] = [];
+  #end: AbortController | null = null;
+  #opening: Promise<void> = Promise.resolve();
+  #running: Promise<void> = Promise.resolve();
+  #closed = Promise.withResolvers<void>();
+
+  /** Prepares the tunnels; `start()` starts them. */
+  constructor(gateway: Gateway, options: TunnelsOptions) {
+    this.#connect = connector(gateway);
+    this.#options = options;
+    const { local = [], remote = [], socks = [] } = options;
+    this.#specs = { local, remote, socks };
+    if (local.length + remote.length + socks.length === 0) throw new TypeError("No tunnel given");
+    this.#closed.promise.catch(() => {});
+  }
+
+  /** What they are doing. */
+  get state(): TunnelsState {
+    return this.#state;
+  }
+
+  /** Where the tunnels begin: first the local ones, then the remote and the SOCKS ones. */
+  get addrs(): readonly Deno.Addr[] {
+    return this.#addrs;
+  }
+
+  /** The tunnels, with their connections and bytes; none unless they are up. */
+  get forwarders(): readonly Forwarder[] {
+    return this.#state === "up" ? this.#forwarders : [];
+  }
+
+  /** Resolves when the tunnels are stopped; rejects with the error that ended them for good. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /**
+   * Connects to the gateway and starts every tunnel; nothing happens if they have been started.
+   *
+   * @throws {ConnectError} If the gateway cannot be reached
+   * @throws {AuthError} If it lets nobody in
+   * @throws {RequestDeniedError} If it refuses to listen
+   */
+  async start(): Promise<void> {
+    if (this.#end) return await this.#opening;
+    const { signal: outer } = this.#options;
+    outer?.throwIfAborted();
+    const end = this.#end = new AbortController();
+    const stop = () => void this.stop();
+    outer?.addEventListener("abort", stop, { once: true });
+    this.#closed = Promise.withResolvers();
+    this.#closed.promise.catch(() => {});
+    this.#set("starting");
+    const opening = this.#opening = this.#open(end.signal);
+    this.#running = opening.then(() => this.#watch(end.signal)).then(
+      () => this.#finish("stopped"),
+      (error) => this.#finish(end.signal.aborted ? "stopped" : "failed", error),
+    ).finally(() => outer?.removeEventListener("abort", stop));
+    await opening;
+  }
+
+  /** Stops every tunnel and disconnects; `start()` starts them again. */
+  async stop(): Promise<void> {
+    this.#end?.abort(new ClosedError("The tunnels were stopped"));
+    await this.#client?.close();
+    await this.#running;
+  }
+
+  /** Stops every tunnel and starts it again, on the port that it had. */
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.start();
+  }
+
+  /** Looks whether each tunnel works, as {@linkcode Forwarder.check} does. */
+  async check(options: CheckOptions = {}): Promise<TunnelCheck[]> {
+    const forwarders = this.forwarders;
+    return await Promise.all(this.#addrs.map(async (addr, at) => ({
+      addr,
+      up: await forwarders[at]?.check(options) ?? false,
+    })));
+  }
+
+  /** Stops every tunnel and disconnects. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #open(signal: AbortSignal): Promise<void> {
+    const client = await this.#connect(signal);
+    try {
+      signal.throwIfAborted();
+      const { onError } = this.#options;
+      const more = { signal, ...(onError && { onError }) };
+      const { local, remote, socks } = this.#specs;
+      const locals = await each(local, (spec) => client.forwardLocal({ ...spec, ...more }));
+      const remotes = await each(remote, (spec) => client.forwardRemote({ ...spec, ...more }));
+      const proxies = await each(socks, (spec) => client.forwardSocks({ ...spec, ...more }));
+      // A free port that was chosen once is the tunnel's from now on; one of the gateway's is its own.
+      this.#specs = {
+        local: local.map((spec, at) => ({ ...spec, from: kept(spec.from, locals[at]!.addr) })),
+        remote,
+        socks: socks.map((spec, at) => kept(spec, proxies[at]!.addr)),
+      };
+      this.#client = client;
+      this.#forwarders = [...locals, ...remotes, ...proxies];
+      this.#addrs = this.#forwarders.map(({ addr }) => addr);
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
+    this.#set("up");
+  }
+
+  /** Connects again as often as the gateway is lost. */
+  async #watch(signal: AbortSignal): Promise<void> {
+    const { reconnect = true, retryDelay = TUNNELS_RETRY_MS } = this.#options;
+    const { maxRetryDelay = TUNNELS_RETRY_MAX_MS } = this.#options;
+    for (;;) {
+      const lost = await this.#client!.closed.catch((error) => error);
+      // The ports are free again before anybody asks for them.
+      await Promise.all(this.#forwarders.map((forwarder) => forwarder.close()));
+      if (signal.aborted) return;
+      if (!reconnect) throw lost ?? new ClosedError("The gateway was disconnected");
+      this.#set("down", lost);
+      for (let delay = retryDelay;; delay = Math.min(2 * delay, maxRetryDelay)) {
+        await pause(Math.min(delay, maxRetryDelay), signal);
+        try {
+          await this.#open(signal);
+          break;
+        } catch (error) {
+          if (signal.aborted || isFinal(error)) throw error;
+          this.#set("down", error);
+        }
+      }
+    }
+  }
+
+  #finish(state: "stopped" | "failed", error?: unknown): void {
+    this.#end = null;
+    this.#client = null;
+    this.#forwarders = [];
+    if (state === "failed") this.#closed.reject(error);
+    else this.#closed.resolve();
+    this.#set(state, error);
+  }
+
+  #set(state: TunnelsState, cause?: unknown): void {
+    this.#state = state;
+    try {
+      this.#options.onState?.(state, cause);
+    } catch {
+      // Whoever listens is not part of the tunnels.
+    }
+  }
+}
+
+/**
+ * Opens tunnels through a gateway: what `sshtunnel.open_tunnel` does.
+ *
+ * @throws {ConnectError} If the gateway cannot be reached
+ * @throws {AuthError} If it lets nobody in
+ * @throws {RequestDeniedError} If it refuses to listen
+ *
+ * @example
+ * ```ts
+ * import { openTunnels } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using pair = await connectedPair({ serve: { forward: { local: () => true } } });
+ * const gateway = () => Promise.resolve(pair.host); // or "ops@bastion", with your own keys
+ * await using tunnels = await openTunnels(gateway, { socks: [{ port: 0 }] });
+ * assertEquals([tunnels.state, tunnels.addrs.length], ["up", 1]);
+ * ```
+ */
+export async function openTunnels(gateway: Gateway, options: TunnelsOptions): Promise<Tunnels> {
+  const tunnels = new Tunnels(gateway, options);
+  await tunnels.start();
+  return tunnels;
+}
+
+function connector(gateway: Gateway): (signal: AbortSignal) => Promise<Client> {
+  if (typeof gateway === "function") return gateway;
+  // Without it, a gateway that is gone without a word would never be noticed.
+  const keepaliveInterval = TUNNELS_KEEPALIVE_MS;
+  return typeof gateway === "string"
+    ? (signal) => connect(gateway, { keepaliveInterval, signal })
+    : (signal) => connect({ keepaliveInterval, ...gateway, signal });
+}
+
+/** One after the other, so that ports are taken in the order in which they were asked for. */
+async function each<S, F extends Forwarder>(
+  specs: readonly S[],
+  start: (spec: S) => Promise<F>,
+): Promise<F[]> {
+  const started: F[] = [];
+  for (const spec of specs) started.push(await start(spec));
+  return started;
+}
+
+function kept<B extends BindAddress>(from: B, addr: Deno.Addr): B {
+  return "port" in from && addr.transport === "tcp" ? { ...from, port: addr.port } : from;
+}
+
+/** What no waiting makes better, and what must not be tried over and over. */
+function isFinal(error: unknown): boolean {
+  return error instanceof AuthError || error instanceof HostKeyError ||
+    error instanceof NegotiationError;
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", abort);
+      resolve();
+    }, milliseconds);
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+  });
+}

@@ -1,0 +1,220 @@
+/** sshtunnel's rows: start, stop, restart, several binds, is-up checks, a gateway that comes and goes. */
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
+import {
+  type Client,
+  connect,
+  ConnectError,
+  type ConnectOptions,
+  HostKeyError,
+  none,
+  openTunnels,
+  RequestDeniedError,
+  Tunnels,
+  type TunnelsOptions,
+} from "@denossh/ssh";
+import { generateKey } from "@denossh/ssh/keys";
+import { serve, type ServeOptions, type SshServer } from "@denossh/ssh/server";
+import { ask, deadPort, echo, until } from "../forward/world.ts";
+
+const hostKey = await generateKey();
+
+function gateway(port = 0, options: Partial<ServeOptions> = {}): SshServer {
+  return serve({
+    port,
+    hostname: "127.0.0.1",
+    hostKeys: [hostKey],
+    auth: { none: () => true },
+    forward: { local: () => true, remote: () => true },
+    ...options,
+  });
+}
+
+const way = (port: number): ConnectOptions => ({
+  hostname: "127.0.0.1",
+  port,
+  user: "me",
+  auth: [none()],
+  hostKeys: hostKey.publicKey,
+});
+
+const ports = (tunnels: Tunnels) => tunnels.addrs.map((addr) => (addr as Deno.NetAddr).port);
+
+Deno.test("Tunnels: several binds of every kind, start, stop and restart on the same ports", async () => {
+  await using server = gateway();
+  await using here = echo();
+  const states: string[] = [];
+  const options: TunnelsOptions = {
+    local: [{ from: { port: 0 }, to: here.to }, { from: { port: 0 }, to: here.to }],
+    remote: [{ from: { port: 0 }, to: here.to }],
+    socks: [{ port: 0 }],
+    onState: (state) => {
+      states.push(state);
+      throw new Error("who listens cannot hurt them");
+    },
+  };
+  await using tunnels = new Tunnels(way(server.addr.port), options);
+  assertEquals([tunnels.state, tunnels.addrs, tunnels.forwarders], ["stopped", [], []]);
+  await tunnels.start();
+  await tunnels.start(); // has been started
+  const first = ports(tunnels);
+  assertEquals(new Set(first).size, 4);
+  for (const port of first.slice(0, 3)) assertEquals(await ask(port, "x"), "x");
+  assertEquals((await tunnels.check()).map(({ up }) => up), [true, true, true, true]);
+  assertEquals(tunnels.forwarders[0]!.bytesOut, 1);
+
+  await tunnels.restart();
+  assertEquals(ports(tunnels).slice(0, 2), first.slice(0, 2));
+  assertEquals(ports(tunnels)[3], first[3]);
+  assertEquals(await ask(first[0]!, "y"), "y");
+
+  await tunnels.stop();
+  await tunnels.stop();
+  await tunnels.closed;
+  assertEquals(server.connections, 0);
+  for (const port of first) {
+    await assertRejects(() => Deno.connect({ port }), Deno.errors.ConnectionRefused);
+  }
+  assertEquals((await tunnels.check()).map(({ up }) => up), [false, false, false, false]);
+  assertEquals(states, ["starting", "up", "stopped", "starting", "up", "stopped"]);
+});
+
+Deno.test("Tunnels: a check tells the tunnel that leads nowhere from those that work", async () => {
+  await using server = gateway();
+  await using here = echo();
+  await using tunnels = await openTunnels(way(server.addr.port), {
+    local: [{ from: { port: 0 }, to: here.to }, {
+      from: { port: 0 },
+      to: `127.0.0.1:${deadPort()}`,
+    }],
+  });
+  const checks = await tunnels.check();
+  assertEquals(checks.map(({ up }) => up), [true, false]);
+  assertEquals(checks.map(({ addr }) => addr), [...tunnels.addrs]);
+  const reason = new Error("no time");
+  await assertRejects(() => tunnels.check({ signal: AbortSignal.abort(reason) }), Error, "no time");
+});
+
+Deno.test("Tunnels: they come back with the gateway, on their ports", async () => {
+  const first = gateway();
+  const { port } = first.addr;
+  await using here = echo();
+  const states: string[] = [];
+  await using tunnels = await openTunnels(way(port), {
+    local: [{ from: { port: 0 }, to: here.to }],
+    retryDelay: 1,
+    maxRetryDelay: 4,
+    onState: (state) => states.push(state),
+  });
+  const [own] = ports(tunnels);
+  await first.shutdown();
+  // Tried in vain at least once more.
+  await until(() => states.filter((state) => state === "down").length > 2);
+  assertEquals([tunnels.state, tunnels.forwarders.length], ["down", 0]);
+  assertEquals((await tunnels.check())[0]!.up, false);
+  await using _second = gateway(port);
+  await until(() => tunnels.state === "up");
+  assertEquals(ports(tunnels), [own]);
+  assertEquals(await ask(own!, "again"), "again");
+});
+
+Deno.test("Tunnels: without reconnect the loss of the gateway is their end, and its error", async () => {
+  const server = gateway();
+  await using tunnels = await openTunnels(way(server.addr.port), {
+    socks: [{ port: 0 }],
+    reconnect: false,
+  });
+  const closed = assertRejects(() => tunnels.closed);
+  await server.shutdown();
+  await closed;
+  assertEquals(tunnels.state, "failed");
+});
+
+Deno.test("Tunnels: a gateway that comes back with another host key is not tried again", async () => {
+  const first = gateway();
+  const { port } = first.addr;
+  await using tunnels = await openTunnels(way(port), { socks: [{ port: 0 }], retryDelay: 1 });
+  const closed = assertRejects(() => tunnels.closed, HostKeyError);
+  await first.shutdown();
+  await using _other = gateway(port, { hostKeys: [await generateKey()] });
+  await closed;
+  assertEquals(tunnels.state, "failed");
+});
+
+Deno.test("Tunnels: what cannot start is an error, leaves nothing behind, and can be tried again", async () => {
+  const port = deadPort();
+  await using tunnels = new Tunnels(way(port), { socks: [{ port: 0 }] });
+  await assertRejects(() => tunnels.start(), ConnectError);
+  assertEquals(tunnels.state, "failed");
+  await using server = gateway(port, { forward: { local: () => true } });
+  await tunnels.start();
+  assertEquals(tunnels.state, "up");
+
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const from = { port: (taken.addr as Deno.NetAddr).port };
+  const local = [{ from: { port: 0 }, to: "a:1" }, { from, to: "a:1" }];
+  await assertRejects(() => openTunnels(way(port), { local }), Deno.errors.AddrInUse);
+  const remote = [{ from: { port: 0 }, to: "a:1" }];
+  await assertRejects(() => openTunnels(way(port), { remote }), RequestDeniedError);
+  await tunnels.stop();
+  await until(() => server.connections === 0);
+  assertThrows(() => new Tunnels(way(port), {}), TypeError, "No tunnel");
+});
+
+Deno.test("Tunnels: an abort stops them at any time: connecting, up and waiting", async () => {
+  const server = gateway();
+  const { port } = server.addr;
+  const started = async (when: "starting" | "up" | "down"): Promise<Tunnels> => {
+    const aborter = new AbortController();
+    const tunnels = new Tunnels(way(port), {
+      socks: [{ port: 0 }],
+      retryDelay: 60_000,
+      signal: aborter.signal,
+      onState: (state) => {
+        if (state === when) queueMicrotask(() => aborter.abort(new Error("enough")));
+      },
+    });
+    const starting = tunnels.start();
+    if (when === "starting") await assertRejects(() => starting);
+    else await starting;
+    if (when === "down") await server.shutdown();
+    await until(() => tunnels.state === "stopped");
+    await tunnels.closed;
+    await assertRejects(() => tunnels.start(), Error, "enough");
+    return tunnels;
+  };
+  await started("starting");
+  await started("up");
+  await started("down");
+});
+
+Deno.test("Tunnels: a gateway behind others, or any client, is given as a function", async () => {
+  await using outer = gateway();
+  await using inner = gateway();
+  await using here = echo();
+  let jumped: Client | null = null;
+  await using tunnels = await openTunnels(async (signal) => {
+    const jump = way(outer.addr.port);
+    return jumped = await connect({ ...way(inner.addr.port), jump, signal });
+  }, { local: [{ from: { port: 0 }, to: here.to }] });
+  assertEquals(await ask(ports(tunnels)[0]!, "far"), "far");
+  assertInstanceOf(jumped, Object);
+  await tunnels.stop();
+  await (jumped as unknown as Client).closed; // taken over
+  assert(outer.connections === 0 || (await until(() => outer.connections === 0), true));
+});
+
+Deno.test("Tunnels: one connection's error is told, and hurts no tunnel", async () => {
+  await using server = gateway();
+  await using here = echo();
+  const errors: unknown[] = [];
+  await using tunnels = await openTunnels(way(server.addr.port), {
+    local: [{ from: { port: 0 }, to: `127.0.0.1:${deadPort()}` }, {
+      from: { port: 0 },
+      to: here.to,
+    }],
+    onError: (error) => errors.push(error),
+  });
+  assertEquals(await ask(ports(tunnels)[0]!, "x").catch(() => ""), "");
+  await until(() => errors.length === 1);
+  assertEquals(await ask(ports(tunnels)[1]!, "y"), "y");
+});
