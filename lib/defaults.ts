@@ -147,3 +147,15 @@ export const SFTP_MAX_DEPTH = 256;
 
 /** SFTP: bytes that a server copies by itself before it answers: seconds on the slowest disk. */
 export const COPY_DATA_BYTES = 64 * 1024 * 1024;
+
+/** How deep configuration files may include each other: ssh's own limit, which loops end at. */
+export const MAX_CONFIG_DEPTH = 16;
+
+/** Configuration files that one may include in all: wide trees of the depth above never end. */
+export const MAX_CONFIG_FILES = 1024;
+
+/** The largest configuration file in characters: a hundred times what people write by hand. */
+export const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
+
+/** Identity files, and certificates, that a configuration may name (ssh's own limit). */
+export const MAX_IDENTITY_FILES = 100;

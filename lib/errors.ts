@@ -24,7 +24,8 @@ export type SshErrorCode =
   | "key-format"
   | "passphrase"
   | "certificate"
-  | "signature";
+  | "signature"
+  | "config";
 
 /**
  * The base of every error that this module throws about the world outside the program.
@@ -527,6 +528,34 @@ export class SignatureError extends SshError {
   constructor(reason: SignatureProblem, message: string, options?: ErrorOptions) {
     super("signature", message, options);
     this.reason = reason;
+  }
+}
+
+/**
+ * A configuration cannot be read, makes no sense, or asks for what cannot be done.
+ *
+ * @example
+ * ```ts
+ * import { ConfigError } from "@denossh/ssh";
+ * import { Config } from "@denossh/ssh/config";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const config = Config.parse("Host *\n  Prot 22\n  Port 0\n");
+ * const error = await assertRejects(() => config.lookup("db1"), ConfigError);
+ * assertEquals(error.problems, [
+ *   "config: line 2: Bad configuration option: prot",
+ *   "config line 3: Bad port '0'.",
+ * ]);
+ * ```
+ */
+export class ConfigError extends SshError {
+  /** What is wrong, with the file and the line of each. */
+  readonly problems: readonly string[];
+
+  /** Creates the error. */
+  constructor(problems: readonly string[], options?: ErrorOptions) {
+    super("config", problems.join("\n"), options);
+    this.problems = problems;
   }
 }
 

@@ -1,0 +1,102 @@
+/** The lists of algorithms in configuration files: names that are known, and what they come to. */
+import { CIPHERS, KEX, MACS, SIGNATURES } from "../crypto/algorithms.ts";
+import { printable } from "../errors.ts";
+import { matchesWildcards } from "../keys/host_pattern.ts";
+import { ArgumentError, type Arguments } from "./arguments.ts";
+
+/** The kinds of list. */
+export type ListKind = "kex" | "cipher" | "mac" | "signature" | "ca";
+
+/**
+ * What OpenSSH 9.2 knows: files that are written for it may name algorithms that we do not have, which
+ * is no mistake in the file. They are left out when it comes to offering.
+ */
+const OPENSSH: Readonly<Record<Exclude<ListKind, "ca">, string>> = {
+  kex: "diffie-hellman-group1-sha1,diffie-hellman-group14-sha1,diffie-hellman-group14-sha256," +
+    "diffie-hellman-group16-sha512,diffie-hellman-group18-sha512," +
+    "diffie-hellman-group-exchange-sha1,diffie-hellman-group-exchange-sha256," +
+    "ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,curve25519-sha256," +
+    "curve25519-sha256@libssh.org,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com",
+  cipher: "3des-cbc,aes128-cbc,aes192-cbc,aes256-cbc,aes128-ctr,aes192-ctr,aes256-ctr," +
+    "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com",
+  mac: "hmac-sha1,hmac-sha1-96,hmac-sha2-256,hmac-sha2-512,hmac-md5,hmac-md5-96," +
+    "umac-64@openssh.com,umac-128@openssh.com,hmac-sha1-etm@openssh.com," +
+    "hmac-sha1-96-etm@openssh.com,hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com," +
+    "hmac-md5-etm@openssh.com,hmac-md5-96-etm@openssh.com,umac-64-etm@openssh.com," +
+    "umac-128-etm@openssh.com",
+  signature: "ssh-ed25519,ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519@openssh.com," +
+    "sk-ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256," +
+    "ecdsa-sha2-nistp256-cert-v01@openssh.com,ecdsa-sha2-nistp384," +
+    "ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521," +
+    "ecdsa-sha2-nistp521-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com," +
+    "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,webauthn-sk-ecdsa-sha2-nistp256@openssh.com," +
+    "ssh-dss,ssh-dss-cert-v01@openssh.com,ssh-rsa,ssh-rsa-cert-v01@openssh.com,rsa-sha2-256," +
+    "rsa-sha2-256-cert-v01@openssh.com,rsa-sha2-512,rsa-sha2-512-cert-v01@openssh.com",
+};
+
+const OURS = { kex: KEX, cipher: CIPHERS, mac: MACS, signature: SIGNATURES, ca: SIGNATURES };
+
+const COMPLAINTS: Readonly<Record<ListKind, string>> = {
+  kex: "Bad SSH2 KexAlgorithms",
+  cipher: "Bad SSH2 cipher spec",
+  mac: "Bad SSH2 MAC spec",
+  signature: "Bad key types",
+  ca: "Bad key types",
+};
+
+/**
+ * Reads a list, or an expression with `+`, `-` or `^` in front; only signatures, and what is removed,
+ * may be patterns.
+ */
+export function algorithms(kind: ListKind): (args: Arguments) => string {
+  return (args) => {
+    const text = args.next();
+    if (text.startsWith("-")) return text;
+    const names = split(text.replace(/^[+^]/, ""));
+    const known = allNames(kind);
+    const isPattern = kind === "signature" || kind === "ca";
+    const fits = (name: string) =>
+      known.some((each) => isPattern ? matchesWildcards(name, each) : name === each);
+    if (text.replace(/^[+^]/, "") === "" || !names.every(fits)) {
+      throw new ArgumentError(`${COMPLAINTS[kind]} '${printable(text)}'.`);
+    }
+    return text;
+  };
+}
+
+/** The names that an expression comes to, whether we have them or not; undefined is the default. */
+export function resolveList(kind: ListKind, expression: string | undefined): string[] {
+  const defaults = OURS[kind].filter((row) => row.default).map((row) => row.name);
+  if (expression === undefined) return defaults;
+  const operator = /^[-+^]/.exec(expression)?.[0];
+  const patterns = split(expression.replace(/^[-+^]/, ""));
+  if (operator === "-") {
+    return defaults.filter((name) => !patterns.some((each) => matchesWildcards(each, name)));
+  }
+  const known = allNames(kind);
+  const named = patterns.flatMap((each) => known.filter((name) => matchesWildcards(each, name)));
+  const [first, second] = operator === "+"
+    ? [defaults, named]
+    : [named, operator === "^" ? defaults : []];
+  return [...new Set([...first, ...second])];
+}
+
+/**
+ * The names that an expression comes to as far as we have them, or as it is if that leaves none, for
+ * whoever tells the user so.
+ */
+export function ourList(kind: ListKind, expression: string): string[] {
+  const all = resolveList(kind, expression);
+  const ours = all.filter((name) => OURS[kind].some((row) => row.name === name));
+  return ours.length > 0 ? ours : all;
+}
+
+function allNames(kind: ListKind): string[] {
+  // A certificate is signed by a key, not by another certificate.
+  if (kind === "ca") return allNames("signature").filter((name) => !name.includes("-cert-"));
+  return [...new Set([...split(OPENSSH[kind]), ...OURS[kind].map((row) => row.name)])];
+}
+
+function split(text: string): string[] {
+  return text.split(",").filter((name) => name !== "");
+}

@@ -1,0 +1,77 @@
+import { printable } from "../errors.ts";
+import { splitWords } from "./words.ts";
+
+/** What is wrong with the arguments of a directive. */
+export class ArgumentError extends Error {
+  /** Creates the error. */
+  constructor(message: string) {
+    super(message);
+    this.name = "ArgumentError";
+  }
+}
+
+/** The arguments of a directive, taken one after the other. */
+export class Arguments {
+  /** Everything behind the keyword as it was written, a comment included. */
+  readonly text: string;
+  readonly #words: readonly string[];
+  #at = 0;
+
+  /** @throws {ArgumentError} If a quote is not closed */
+  constructor(text: string) {
+    const words = splitWords(text);
+    if (words === null) throw new ArgumentError("invalid quotes");
+    this.text = text;
+    this.#words = words;
+  }
+
+  /** How many are left. */
+  get left(): number {
+    return this.#words.length - this.#at;
+  }
+
+  /**
+   * The next argument.
+   *
+   * @throws {ArgumentError} If there is none, or it is empty
+   */
+  next(): string {
+    const word = this.#words[this.#at++];
+    if (word === undefined || word === "") throw new ArgumentError("missing argument.");
+    return word;
+  }
+
+  /** The next argument, empty or not; null if there is none. */
+  optional(): string | null {
+    return this.#words[this.#at++] ?? null;
+  }
+
+  /**
+   * All that are left.
+   *
+   * @throws {ArgumentError} If one of them is empty
+   */
+  all(): string[] {
+    const words = this.#words.slice(this.#at);
+    this.#at = this.#words.length;
+    if (words.includes("")) throw new ArgumentError("empty argument");
+    return words;
+  }
+
+  /** Everything as it was written, for commands that a shell takes apart. */
+  raw(): string {
+    this.#at = this.#words.length;
+    return this.text.replace(/^[ \t\r\n=]+/, "");
+  }
+
+  /**
+   * Ends the reading.
+   *
+   * @throws {ArgumentError} If an argument is left
+   */
+  end(keyword: string): void {
+    if (this.left > 0) {
+      throw new ArgumentError(`keyword ${printable(keyword)} extra arguments at end of line`);
+    }
+  }
+}

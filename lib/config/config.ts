@@ -1,0 +1,135 @@
+import { type ConfigFile, type ConfigRoot, loadFile, parseFile } from "./config_file.ts";
+import { type Found, lookUp, type LookupOptions } from "./lookup.ts";
+import { completeSettings, readySettings } from "./ready.ts";
+import type { HostSettings } from "./settings.ts";
+import { showSettings } from "./show.ts";
+import { thisSide } from "./this_side.ts";
+
+/**
+ * A configuration as ssh_config(5) describes it, of one or more files. What it says about a host is
+ * known when it is looked up: only then is it clear which lines count.
+ *
+ * @example
+ * ```ts
+ * import { Config } from "@denossh/ssh/config";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const config = Config.parse(`
+ *   Host db* !db9
+ *     HostName %h.internal.example.com
+ *     ProxyJump bastion.example.com
+ *   Host *
+ *     User deploy
+ *     Port 2222
+ * `);
+ * const { HostName, User, Port, ProxyJump } = await config.lookup("db1");
+ * assertEquals([HostName, User, Port], ["db1.internal.example.com", "deploy", 2222]);
+ * assertEquals(ProxyJump?.map(({ hostname }) => hostname), ["bastion.example.com"]);
+ * assertEquals((await config.lookup("db9")).HostName, "db9");
+ * ```
+ */
+export class Config {
+  readonly #files: readonly ConfigFile[];
+
+  private constructor(files: readonly ConfigFile[]) {
+    this.#files = files;
+  }
+
+  /**
+   * Reads the text of one file, which may include no others.
+   *
+   * @param text The text
+   * @param name What messages call it
+   * @returns The configuration
+   * @throws {ConfigError} If it is larger than any configuration
+   *
+   * @example
+   * ```ts
+   * import { Config } from "@denossh/ssh/config";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals((await Config.parse("Port 2222").lookup("db1")).Port, 2222);
+   * ```
+   */
+  static parse(text: string, name = "config"): Config {
+    return new Config([parseFile(name, text)]);
+  }
+
+  /**
+   * Reads texts with the files that they include, wherever these come from.
+   *
+   * @param roots The texts; what an earlier one says wins
+   * @returns The configuration
+   * @throws {ConfigError} If files include each other without an end, or are not to be trusted
+   *
+   * @example
+   * ```ts
+   * import { Config } from "@denossh/ssh/config";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const files: Record<string, string> = { a: "User ann", b: "Port 2222" };
+   * const source = {
+   *   find: (argument: string) => Promise.resolve(argument === "*" ? ["a", "b"] : []),
+   *   read: (path: string) => Promise.resolve(files[path] ?? null),
+   * };
+   * const config = await Config.load([{ name: "main", text: "Include *", source }]);
+   * assertEquals(await config.lookup("db1"), { HostName: "db1", User: "ann", Port: 2222 });
+   * ```
+   */
+  static async load(roots: readonly ConfigRoot[]): Promise<Config> {
+    const files: ConfigFile[] = [];
+    for (const { name, text, source } of roots) files.push(await loadFile(name, text, source));
+    return new Config(files);
+  }
+
+  /**
+   * What the configuration says about a host.
+   *
+   * @param alias The host as a user names it
+   * @param options What is known already, and wins
+   * @returns The settings; those that nobody gives are missing
+   * @throws {ConfigError} If a line makes no sense, a token or variable is unknown, or the name cannot be
+   *   one of a host
+   *
+   * @example
+   * ```ts
+   * import { Config } from "@denossh/ssh/config";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const config = Config.parse("Match user ops\n  Port 2200\n");
+   * assertEquals((await config.lookup("db1", { user: "ops" })).Port, 2200);
+   * assertEquals((await config.lookup("db1", { options: ["Port=22", "User=ops"] })).Port, 22);
+   * ```
+   */
+  async lookup(alias: string, options: LookupOptions = {}): Promise<HostSettings> {
+    return readySettings(await this.#found(alias, options), options.local ?? thisSide);
+  }
+
+  /**
+   * What the configuration says about a host, as `ssh -G` prints it: a line for each setting, what is not
+   * set among them with its default.
+   *
+   * @param alias The host as a user names it
+   * @param options What is known already, and wins
+   * @returns The lines
+   * @throws {ConfigError} As {@linkcode Config.lookup} does
+   *
+   * @example
+   * ```ts
+   * import { Config } from "@denossh/ssh/config";
+   * import { assert } from "@std/assert";
+   *
+   * const text = await Config.parse("HostName %h.example.com").show("DB1", { user: "ops" });
+   * assert(text.startsWith("host DB1\nuser ops\nhostname db1.example.com\nport 22\n"));
+   * ```
+   */
+  async show(alias: string, options: LookupOptions = {}): Promise<string> {
+    const local = options.local ?? thisSide;
+    const found = await this.#found(alias, options);
+    return showSettings(alias, completeSettings(found, local));
+  }
+
+  #found(alias: string, options: LookupOptions): Promise<Found> {
+    return lookUp(this.#files, alias, options.local ?? thisSide, options);
+  }
+}

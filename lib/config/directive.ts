@@ -1,0 +1,90 @@
+import type { Arguments } from "./arguments.ts";
+import type { HostSettings } from "./settings.ts";
+import * as values from "./values.ts";
+
+/** One directive of ssh_config(5). */
+export interface Directive<T> {
+  /**
+   * Reads its arguments; undefined leaves the setting as if it had not been mentioned.
+   *
+   * @throws {ArgumentError} If they make no sense
+   */
+  readonly read: (args: Arguments) => T | undefined;
+  /** What an earlier value and a later one come to; unless given, the earlier one counts. */
+  readonly add?: (held: T, more: T) => T;
+  /** The texts that `ssh -G` prints for it, each on a line of its own. */
+  readonly show: (value: T) => readonly string[];
+  /** What it is if no file says anything; undefined is not printed. */
+  readonly otherwise?: T | ((settings: Partial<HostSettings>) => T | undefined);
+}
+
+/** A directive whose first value counts. */
+export function directive<T>(
+  read: (args: Arguments) => T | undefined,
+  otherwise?: Directive<T>["otherwise"],
+  show: (value: T) => string = String,
+): Directive<T> {
+  return { read, show: (value) => [show(value)], ...(otherwise !== undefined && { otherwise }) };
+}
+
+/** `yes` or `no`. */
+export function flag(otherwise: boolean): Directive<boolean> {
+  return directive(values.flag, otherwise, (value) => value ? "yes" : "no");
+}
+
+/** One of some words; `-G` has its own names for some of them. */
+export function choice<V extends string>(
+  words: Readonly<Record<string, V>>,
+  otherwise: V,
+  names: Readonly<Record<string, string>> = { yes: "true", no: "false" },
+): Directive<V> {
+  return directive(values.choice(words), otherwise, (value) => names[value] ?? value);
+}
+
+/** A time; `-G` prints seconds. */
+export function time(
+  otherwise?: number | ((settings: Partial<HostSettings>) => number),
+): Directive<number> {
+  return directive(values.time, otherwise, (value) => `${value / 1000}`);
+}
+
+/** A text of which `none`, in any case, is no text at all. */
+export function textOrNone(
+  read: (args: Arguments) => string,
+  otherwise?: string,
+): Directive<string | null> {
+  return {
+    read: (args) => {
+      const text = read(args);
+      return text.toLowerCase() === "none" ? null : text;
+    },
+    show: (value) => value === null ? [] : [value],
+    ...(otherwise !== undefined && { otherwise }),
+  };
+}
+
+/** Words of which the first line that has some counts; printed in one line. */
+export function wordsOnce(
+  read: (args: Arguments) => readonly string[],
+  otherwise?: readonly string[],
+): Directive<readonly string[]> {
+  return directive(read, otherwise, (list) => list.join(" "));
+}
+
+/** Values that add up, each printed on a line of its own. */
+export function adding<T>(
+  read: (args: Arguments) => readonly T[],
+  show: (value: T) => string,
+  same: (a: T, b: T) => boolean,
+  otherwise?: readonly T[],
+): Directive<readonly T[]> {
+  return {
+    read,
+    add: (held, more) => [
+      ...held,
+      ...more.filter((value) => !held.some((each) => same(each, value))),
+    ],
+    show: (list) => list.map(show),
+    ...(otherwise !== undefined && { otherwise }),
+  };
+}

@@ -1,0 +1,198 @@
+import { MAX_IDENTITY_FILES } from "../defaults.ts";
+import { ConfigError, printable } from "../errors.ts";
+import { ArgumentError, Arguments } from "./arguments.ts";
+import type { ConfigFile, ConfigLine } from "./config_file.ts";
+import type { Directive } from "./directive.ts";
+import { DIRECTIVES, type RawSettings } from "./directives.ts";
+import { matches, matchesHost, type MatchSubject } from "./match.ts";
+import { matchesHostList } from "./patterns.ts";
+import { ALIASES, FORGOTTEN, WITHOUT_EFFECT } from "./retired.ts";
+import { type Line, parseLine } from "./words.ts";
+
+type Key = keyof RawSettings;
+
+/** The directives by their names in lower case, the other names among them. */
+const KEYS: ReadonlyMap<string, Key> = new Map([
+  ...(Object.keys(DIRECTIVES) as Key[]).map((key): [string, Key] => [key.toLowerCase(), key]),
+  ...Object.entries(ALIASES),
+]);
+
+/** Where in the files an evaluation is. */
+interface Place {
+  readonly file: string;
+  /** The patterns of Host are about this name. */
+  readonly host: string;
+  readonly subject: MatchSubject;
+  /** Whether nothing of this file counts, since it was included where nothing does. */
+  readonly inert: boolean;
+}
+
+/** The settings that lines come to, one after the other; the first value of each counts. */
+export class Evaluation {
+  readonly #settings: Partial<Record<Key, unknown>> = {};
+  readonly #note: (text: string) => void;
+
+  /** @param note Is told what ssh would say about lines that it takes without effect */
+  constructor(note: (text: string) => void = () => {}) {
+    this.#note = note;
+  }
+
+  /** What has been set. */
+  get settings(): RawSettings {
+    return this.#settings as RawSettings;
+  }
+
+  /**
+   * Takes options of the command line, `Name=value` or `Name value` each.
+   *
+   * @throws {ConfigError} If one makes no sense
+   */
+  async options(texts: readonly string[]): Promise<void> {
+    for (const text of texts) {
+      const line = parseLine(text, 0);
+      if (line === null) continue;
+      const problem = await this.#problemOf("command-line", line, () => {
+        if (/^(host|match|include)$/i.test(line.keyword)) {
+          throw new ArgumentError(
+            `${printable(line.keyword)} directive not supported as a command-line option`,
+          );
+        }
+        this.#set("command-line", line, true);
+      });
+      if (problem !== null) throw new ConfigError([problem]);
+    }
+  }
+
+  /**
+   * Takes the lines of a file that are about a host.
+   *
+   * @throws {ConfigError} If a line makes no sense, also where nothing counts
+   */
+  async file(file: ConfigFile, host: string, subject: MatchSubject): Promise<void> {
+    await this.#file(file, { file: file.name, host, subject, inert: false });
+  }
+
+  async #file(file: ConfigFile, place: Place): Promise<void> {
+    const problems: string[] = [];
+    let active = !place.inert;
+    for (const line of file.lines) {
+      const problem = await this.#problemOf(file.name, line, async () => {
+        switch (line.keyword.toLowerCase()) {
+          case "host":
+            return active = this.#host(line, place);
+          case "match":
+            return active = await this.#match(line, place);
+          case "include":
+            return await this.#include(line, { ...place, inert: !active });
+          default:
+            return this.#set(file.name, line, active);
+        }
+      });
+      if (problem !== null) problems.push(problem);
+    }
+    if (problems.length > 0) throw new ConfigError(problems);
+  }
+
+  #host(line: Line, { host, inert }: Place): boolean {
+    const patterns = argumentsOf(line).all();
+    return !inert && matchesHost(patterns, host);
+  }
+
+  async #match(line: Line, { subject, inert }: Place): Promise<boolean> {
+    argumentsOf(line);
+    // Where nothing counts, the criteria are read, and no command is run for their sake.
+    const asked = inert ? { ...subject, run: () => Promise.resolve(false) } : subject;
+    const result = await matches(line.rest, asked);
+    return !inert && result;
+  }
+
+  async #include(line: ConfigLine, place: Place): Promise<void> {
+    argumentsOf(line).all();
+    if (line.included === undefined) {
+      throw new ArgumentError("Include needs files, and this text came without");
+    }
+    for (const file of line.included) await this.#file(file, place);
+    if (line.problem !== undefined) throw new ArgumentError(line.problem);
+  }
+
+  #set(file: string, line: Line, active: boolean): void {
+    const name = line.keyword.toLowerCase();
+    const key = KEYS.get(name);
+    if (key === undefined) return this.#setNothing(file, line, name);
+    const args = argumentsOf(line);
+    const row = DIRECTIVES[key] as Directive<unknown>;
+    const value = row.read(args);
+    args.end(name);
+    const isNothing = value === undefined || (Array.isArray(value) && value.length === 0);
+    if (!active || isNothing || this.#isTaken(key)) return;
+    // What begins here is one list, in the order of the lines, whichever directive it comes from.
+    const slot = key === "DynamicForward" ? "LocalForward" : key;
+    if (Object.hasOwn(this.#settings, slot)) {
+      if (row.add) this.#settings[slot] = row.add(this.#settings[slot], value);
+    } else {
+      this.#settings[slot] = row.add && Array.isArray(value) ? row.add([], value) : value;
+    }
+    if (key === "IdentityFile" || key === "CertificateFile") this.#bound(key);
+  }
+
+  #setNothing(file: string, line: Line, name: string): void {
+    const args = argumentsOf(line);
+    if (Object.hasOwn(WITHOUT_EFFECT, name)) {
+      const what = WITHOUT_EFFECT[name]!;
+      if (what !== "") {
+        this.#note(`${file} line ${line.number}: ${what} option "${name}"`);
+      }
+    } else if (Object.hasOwn(FORGOTTEN, name)) {
+      FORGOTTEN[name]!(args);
+      args.end(name);
+    } else if (!matchesHostList(this.settings.IgnoreUnknown ?? "", name)) {
+      throw new UnknownError(`Bad configuration option: ${printable(name)}`);
+    }
+  }
+
+  /** ProxyCommand and ProxyJump are one setting: what comes first counts. */
+  #isTaken(key: Key): boolean {
+    if (key === "ProxyCommand") return (this.settings.ProxyJump?.hosts.length ?? 0) > 0;
+    return key === "ProxyJump" && this.settings.ProxyCommand !== undefined;
+  }
+
+  #bound(key: "IdentityFile" | "CertificateFile"): void {
+    if (this.settings[key]!.length > MAX_IDENTITY_FILES) {
+      const what = key === "IdentityFile" ? "identity" : "certificate";
+      throw new ArgumentError(`Too many ${what} files specified (max ${MAX_IDENTITY_FILES}).`);
+    }
+  }
+
+  async #problemOf(
+    file: string,
+    line: Line,
+    run: () => unknown,
+  ): Promise<string | null> {
+    try {
+      requireArguments(line);
+      await run();
+      return null;
+    } catch (error) {
+      return describe(file, line, error);
+    }
+  }
+}
+
+/** A keyword that nobody knows: ssh words the place of it differently. */
+class UnknownError extends ArgumentError {}
+
+function describe(file: string, line: Line, error: unknown): string {
+  if (!(error instanceof ArgumentError)) throw error;
+  const colon = error instanceof UnknownError ? ":" : "";
+  return `${file}${colon} line ${line.number}: ${error.message}`;
+}
+
+function requireArguments(line: Line): void {
+  if (line.rest === "") {
+    throw new ArgumentError(`no argument after keyword "${printable(line.keyword.toLowerCase())}"`);
+  }
+}
+
+function argumentsOf(line: Line): Arguments {
+  return new Arguments(line.rest);
+}

@@ -1,0 +1,157 @@
+import { ConfigError, printable } from "../errors.ts";
+import { canonicalAddress, canonicalHost } from "./canonical.ts";
+import type { ConfigFile } from "./config_file.ts";
+import type { RawSettings } from "./directives.ts";
+import { Evaluation } from "./evaluation.ts";
+import type { LocalSide } from "./local_side.ts";
+import type { MatchSubject } from "./match.ts";
+import { connectionHash, expandTokens, type Tokens } from "./tokens.ts";
+
+/**
+ * What is known already of a host that is looked up, and what is to be known of this side.
+ *
+ * @example
+ * ```ts
+ * import { Config, type LookupOptions } from "@denossh/ssh/config";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const notes: string[] = [];
+ * const options: LookupOptions = { user: "ann", onNote: (note) => notes.push(note) };
+ * const config = Config.parse("Cipher blowfish\nUser bob");
+ * assertEquals((await config.lookup("db1", options)).User, "ann");
+ * assertEquals(notes, ['config line 1: Deprecated option "cipher"']);
+ * ```
+ */
+export interface LookupOptions {
+  /** Options that win over the files, as ssh's `-o` has them: `"Port=2222"`. */
+  readonly options?: readonly string[];
+  /** The user to log in as, unless an option says so. */
+  readonly user?: string;
+  /** The port to connect to, unless an option says so. */
+  readonly port?: number;
+  /** The machine and the user that the files are read for; those that the program runs on and as. */
+  readonly local?: LocalSide;
+  /** Is told what there is to say of lines that have no effect, such as `Deprecated option`. */
+  readonly onNote?: (note: string) => void;
+}
+
+/** What the files say about a host, its name settled. */
+export interface Found {
+  readonly alias: string;
+  readonly hostname: string;
+  readonly settings: RawSettings;
+  readonly tokens: Tokens;
+}
+
+/**
+ * Goes through the files as ssh does: once, and a second time if the name changes on the way or
+ * `Match final` asks for it.
+ *
+ * @throws {ConfigError} If a file makes no sense, or the host's name cannot be one
+ */
+export async function lookUp(
+  files: readonly ConfigFile[],
+  alias: string,
+  local: LocalSide,
+  { options = [], user, port, onNote }: LookupOptions,
+): Promise<Found> {
+  checkHost(alias);
+  if (user !== undefined) checkUser(user);
+  const evaluation = new Evaluation(onNote);
+  await evaluation.options([
+    ...options,
+    ...user === undefined ? [] : [`User=${quoted(user)}`],
+    ...port === undefined ? [] : [`Port=${port}`],
+  ]);
+  let wantsFinal = false;
+  const pass = async (host: string, final: boolean, finalName: string | null) => {
+    const named = () => finalName ?? nameOf(evaluation.settings, alias);
+    const subject: MatchSubject = {
+      originalHost: alias,
+      host: named,
+      user: () => evaluation.settings.User ?? local.user(),
+      localUser: () => local.user(),
+      final,
+      requestFinal: () => void (wantsFinal = true),
+      run: (command) => {
+        const tokens = tokensOf(alias, named(), evaluation.settings, local);
+        return local.run(expandTokens(command, tokens));
+      },
+    };
+    for (const file of files) await evaluation.file(file, host, subject);
+  };
+
+  await pass(alias, false, null);
+  const typed = nameOf(evaluation.settings, alias);
+  const address = canonicalAddress(typed);
+  const hostname = address ?? await canonicalHost(typed.toLowerCase(), evaluation.settings, local);
+  const { CanonicalizeHostname = "no" } = evaluation.settings;
+  if (wantsFinal || CanonicalizeHostname !== "no") {
+    await pass(hostname, true, hostname);
+  }
+  const { settings } = evaluation;
+  checkSettings(settings, hostname, local);
+  return { alias, hostname, settings, tokens: tokensOf(alias, hostname, settings, local) };
+}
+
+function nameOf({ HostName }: RawSettings, alias: string): string {
+  return HostName === undefined ? alias : expandTokens(HostName, { h: () => alias });
+}
+
+function tokensOf(
+  alias: string,
+  hostname: string,
+  settings: RawSettings,
+  local: LocalSide,
+): Tokens {
+  const port = settings.Port ?? 22;
+  const user = () => settings.User ?? local.user();
+  return {
+    C: () => connectionHash({ local: local.hostname(), host: hostname, port, user: user() }),
+    d: () => local.home() ?? "",
+    h: () => hostname,
+    i: () => local.uid(),
+    k: () => settings.HostKeyAlias?.toLowerCase() ?? alias,
+    L: () => local.hostname().replace(/\..*$/s, ""),
+    l: () => local.hostname(),
+    n: () => alias,
+    p: () => `${port}`,
+    r: user,
+    u: () => local.user(),
+  };
+}
+
+/** What only makes sense together, and what would go round in circles. */
+function checkSettings(settings: RawSettings, hostname: string, local: LocalSide): void {
+  if (settings.ConnectionAttempts === 0) {
+    throw new ConfigError(["Invalid number of ConnectionAttempts"]);
+  }
+  if (settings.ProxyCommand === "-" && settings.ProxyUseFdpass) {
+    throw new ConfigError(["ProxyCommand=- and ProxyUseFDPass are incompatible"]);
+  }
+  const last = settings.ProxyJump?.hosts.at(-1);
+  if (last === undefined) return;
+  const sameHost = last.hostname === hostname &&
+    (last.port ?? 22) === (settings.Port ?? 22);
+  const user = settings.User ?? local.user();
+  if (sameHost && (last.user ?? user) === user) {
+    throw new ConfigError([`jumphost loop via ${printable(last.hostname)}`]);
+  }
+}
+
+/** A shell may come to see the name, by ProxyCommand: none of its special characters get there. */
+function checkHost(host: string): void {
+  if (host === "" || /^-|['`"$\\;&<>|(){}\s\p{Cc}]/u.test(host)) {
+    throw new ConfigError([`hostname contains invalid characters: "${printable(host)}"`]);
+  }
+}
+
+function checkUser(user: string): void {
+  if (user === "" || /^-|['`";&<>|(){}\p{Cc}]|\s-|\\$/u.test(user)) {
+    throw new ConfigError([`remote username contains invalid characters: "${printable(user)}"`]);
+  }
+}
+
+function quoted(text: string): string {
+  return `"${text.replace(/["\\]/g, "\\$&")}"`;
+}

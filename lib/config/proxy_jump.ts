@@ -1,0 +1,72 @@
+import { printable } from "../errors.ts";
+import { ArgumentError, type Arguments } from "./arguments.ts";
+import { portNumber } from "./values.ts";
+
+/**
+ * A host of ProxyJump.
+ *
+ * @example
+ * ```ts
+ * import { Config, type JumpHost } from "@denossh/ssh/config";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { ProxyJump } = await Config.parse("ProxyJump ops@gate:2222,inner").lookup("db1");
+ * const [gate, inner]: readonly JumpHost[] = ProxyJump!;
+ * assertEquals(gate, { hostname: "gate", user: "ops", port: 2222 });
+ * assertEquals(inner, { hostname: "inner", user: null, port: null });
+ * ```
+ */
+export interface JumpHost {
+  /** The name or address; it may be an alias of the configuration itself. */
+  readonly hostname: string;
+  /** The user to log in as, if it says so. */
+  readonly user: string | null;
+  /** The port, if it says so. */
+  readonly port: number | null;
+}
+
+/** What ProxyJump says: the hosts in their order, and the text of all but the last, for `-G`. */
+export interface JumpValue {
+  readonly hosts: readonly JumpHost[];
+  readonly before: string;
+}
+
+/** Reads `host,host,…` of ProxyJump; no hosts are `none`. */
+export function proxyJump(args: Arguments): JumpValue {
+  const given = args.raw();
+  if (given.toLowerCase() === "none") return { hosts: [], before: "" };
+  const text = given.replace(/#.*$/s, "").trimEnd();
+  const hosts = text.split(",").map(jumpHost);
+  const invalid = hosts.some((host) => host === null);
+  if (invalid) throw new ArgumentError(`Invalid ProxyJump "${printable(given)}"`);
+  const comma = text.lastIndexOf(",");
+  return { hosts: hosts as JumpHost[], before: comma < 0 ? "" : text.slice(0, comma) };
+}
+
+/** The hosts as `ssh -G` writes them. */
+export function showJump({ hosts, before }: JumpValue): string {
+  const { hostname, user, port } = hosts.at(-1)!;
+  const numeric = /^[\d.]*$/.test(hostname) || hostname.includes(":");
+  const host = numeric ? `[${hostname}]` : hostname;
+  const last = `${user === null ? "" : `${user}@`}${host}${port === null ? "" : `:${port}`}`;
+  return before === "" ? last : `${before},${last}`;
+}
+
+/** One host: `[user@]host[:port]`, where a v6 address stands in brackets, or `ssh://…`. */
+function jumpHost(text: string): JumpHost | null {
+  const uri = /^ssh:\/\//i.test(text);
+  const target = uri ? text.slice(6) : text;
+  if (uri && /\/./s.test(target)) return null;
+  const parts = /^(?:(.*)@)?(\[([^\]]*)\]|[^:/[]*)(?::(.*))?$/s.exec(target.replace(/\/$/, ""));
+  if (!parts) return null;
+  const [, user, host, bracketed, portText] = parts;
+  // As in ssh, what follows white space is lost, and a colon without a port is none.
+  const [hostname = ""] = (bracketed ?? host!).split(/\s/, 1);
+  const port = portText ? portNumber(portText) : null;
+  if (hostname === "" || user === "" || (portText && !port)) return null;
+  return { hostname, user: uri && user ? decodeUser(user) : user ?? null, port };
+}
+
+function decodeUser(user: string): string {
+  return user.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
+}

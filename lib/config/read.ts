@@ -1,0 +1,120 @@
+import { ConfigError } from "../errors.ts";
+import { ArgumentError } from "./arguments.ts";
+import { Config } from "./config.ts";
+import type { ConfigRoot, ConfigSource } from "./config_file.ts";
+import { glob } from "./glob.ts";
+import { thisSide } from "./this_side.ts";
+import { isTrusted } from "./trusted.ts";
+
+/** Where the file for everybody is, and what it includes. */
+const SYSTEM_FOLDER = "/etc/ssh";
+
+/** How a file is read. */
+interface Reading {
+  /** Whether it is the user's: what it includes is in `~/.ssh` then. */
+  readonly ofUser: boolean;
+  /** Whether somebody else must not have been able to write it. */
+  readonly checked: boolean;
+  /** Whether it must be there. */
+  readonly required: boolean;
+}
+
+/**
+ * Reads configuration files, and those that they include.
+ *
+ * Needs `--allow-read` for them, and `--allow-env=HOME`.
+ *
+ * @param paths The files, of which each must be there; `~/.ssh/config` and `/etc/ssh/ssh_config`, as far
+ *   as they are there, unless given
+ * @returns The configuration
+ * @throws {ConfigError} If one is missing, or others may write to it
+ *
+ * @example
+ * ```ts
+ * import { readConfig } from "@denossh/ssh/config";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const path = await Deno.makeTempFile();
+ * await Deno.writeTextFile(path, "Host web*\n  HostName %h.example.com\n  User deploy\n");
+ * const config = await readConfig(path);
+ * const { HostName, User } = await config.lookup("web1");
+ * assertEquals([HostName, User], ["web1.example.com", "deploy"]);
+ * await Deno.remove(path);
+ * ```
+ */
+export async function readConfig(
+  paths?: string | URL | readonly (string | URL)[],
+): Promise<Config> {
+  if (paths === undefined) return await Config.load(await usualRoots());
+  const roots: ConfigRoot[] = [];
+  for (const path of Array.isArray(paths) ? paths : [paths]) {
+    const name = path instanceof URL ? decodeURIComponent(path.pathname) : expandHome(path);
+    roots.push(...await rootOf(name, { ofUser: true, checked: false, required: true }));
+  }
+  return await Config.load(roots);
+}
+
+async function usualRoots(): Promise<ConfigRoot[]> {
+  const home = thisSide.home();
+  return [
+    ...home === undefined ? [] : await rootOf(
+      `${home}/.ssh/config`,
+      { ofUser: true, checked: true, required: false },
+    ),
+    ...await rootOf(
+      `${SYSTEM_FOLDER}/ssh_config`,
+      { ofUser: false, checked: false, required: false },
+    ),
+  ];
+}
+
+async function rootOf(path: string, reading: Reading): Promise<ConfigRoot[]> {
+  const text = await read(path, reading);
+  return text === null ? [] : [{ name: path, text, source: sourceOf(reading) }];
+}
+
+function sourceOf({ ofUser }: Reading): ConfigSource {
+  const folder = ofUser ? "~/.ssh" : SYSTEM_FOLDER;
+  return {
+    async find(argument) {
+      if (argument.startsWith("~") && !ofUser) {
+        throw new ArgumentError(`bad include path ${argument}.`);
+      }
+      const path = /^[~/]/.test(argument) ? argument : `${folder}/${argument}`;
+      return await glob(expandHome(path));
+    },
+    read: (path) => read(path, { ofUser, checked: true, required: false }, true),
+  };
+}
+
+async function read(path: string, reading: Reading, included = false): Promise<string | null> {
+  try {
+    using file = await Deno.open(path);
+    const facts = await file.stat();
+    if (facts.isDirectory) return null;
+    if (reading.checked && !await isTrusted(facts)) {
+      throw new ConfigError([`Bad owner or permissions on ${path}`]);
+    }
+    return await textOf(file);
+  } catch (error) {
+    if (error instanceof ConfigError || error instanceof Deno.errors.NotCapable) throw error;
+    const why = error instanceof Deno.errors.NotFound ? "No such file or directory" : `${error}`;
+    if (reading.required) {
+      throw new ConfigError([`Can't open user config file ${path}: ${why}`], { cause: error });
+    }
+    if (!included || error instanceof Deno.errors.NotFound) return null;
+    throw new ArgumentError(`Can't open user config file ${path}: ${why}`);
+  }
+}
+
+async function textOf(file: Deno.FsFile): Promise<string> {
+  const bytes = new Uint8Array(await new Response(file.readable).arrayBuffer());
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+}
+
+function expandHome(path: string): string {
+  const tilde = /^~([^/]*)/.exec(path);
+  if (!tilde) return path;
+  const home = thisSide.home(tilde[1] || undefined);
+  return home === undefined ? path : home + path.slice(tilde[0].length);
+}

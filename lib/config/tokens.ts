@@ -1,0 +1,54 @@
+import { digest } from "../crypto/digest.ts";
+import { ConfigError, printable } from "../errors.ts";
+
+/** What the tokens of ssh_config(5) stand for, by their letter; they are asked for when they are met. */
+export type Tokens = Readonly<Record<string, (() => string) | undefined>>;
+
+/**
+ * Replaces `%x` by what the tokens say, and `%%` by a percent sign.
+ *
+ * @throws {ConfigError} If there is no such token
+ */
+export function expandTokens(text: string, tokens: Tokens): string {
+  return text.replace(/%(.?)/gsu, (_, letter: string) => {
+    if (letter === "%") return "%";
+    const value = Object.hasOwn(tokens, letter) ? tokens[letter] : undefined;
+    if (value === undefined) {
+      const what = letter === "" ? "a token without a letter" : `no token %${printable(letter)}`;
+      throw new ConfigError([`Cannot expand "${printable(text)}": there is ${what} here`]);
+    }
+    return value();
+  });
+}
+
+/**
+ * Replaces `${NAME}` by the variable of that name, and tokens as {@linkcode expandTokens} does; what they
+ * stand for is taken as it is.
+ *
+ * @throws {ConfigError} If the variable is not set
+ */
+export function expandAll(
+  text: string,
+  tokens: Tokens,
+  env: (name: string) => string | undefined,
+): string {
+  return text.replace(/\$\{([^}]*)(\}?)|%.?/gsu, (found, name: string | undefined, end: string) => {
+    if (name === undefined) return expandTokens(found, tokens);
+    const value = name === "" || end === "" ? undefined : env(name);
+    if (value === undefined) {
+      throw new ConfigError([
+        `Cannot expand "${printable(text)}": variable ${printable(name)} is not set`,
+      ]);
+    }
+    return value;
+  });
+}
+
+/** %C: what tells one connection from another. */
+export function connectionHash(
+  parts: { local: string; host: string; port: number; user: string },
+): string {
+  const { local, host, port, user } = parts;
+  const bytes = new TextEncoder().encode(`${local}${host}${port}${user}`);
+  return digest("SHA-1", bytes).toHex();
+}

@@ -1,0 +1,36 @@
+/** What is known of a file that may have been written by somebody else. */
+interface FileFacts {
+  readonly uid: number | null;
+  readonly gid: number | null;
+  readonly mode: number | null;
+}
+
+/**
+ * Whether nobody but the user and root can have written a file. Where the system gives each user a group
+ * of his own, that group may write: so Debian's ssh has it.
+ */
+export async function isTrusted(file: FileFacts): Promise<boolean> {
+  if (file.mode === null || file.uid === null) return true; // Windows knows no such thing
+  const user = Deno.uid();
+  if (file.uid !== 0 && file.uid !== user) return false;
+  if ((file.mode & 0o002) !== 0) return false;
+  return (file.mode & 0o020) === 0 || await isOwnGroup(file.gid, user);
+}
+
+async function isOwnGroup(gid: number | null, uid: number | null): Promise<boolean> {
+  const [users, groups] = [await fieldsOf("/etc/passwd"), await fieldsOf("/etc/group")];
+  const inGroup = users.filter((fields) => fields[3] === `${gid}`);
+  const group = groups.find((fields) => fields[2] === `${gid}`);
+  if (group === undefined || inGroup.some((fields) => fields[2] !== `${uid}`)) return false;
+  const own = users.filter((fields) => fields[2] === `${uid}`).map(([name]) => name);
+  const members = group[3]?.split(",").filter((name) => name !== "") ?? [];
+  return inGroup.length + members.length > 0 && members.every((name) => own.includes(name));
+}
+
+async function fieldsOf(path: string): Promise<string[][]> {
+  try {
+    return (await Deno.readTextFile(path)).split("\n").map((line) => line.split(":"));
+  } catch {
+    return []; // nobody to ask: the group may be anybody's
+  }
+}

@@ -1,0 +1,77 @@
+/** How a line of ssh_config(5) falls into words. */
+
+/** A line that says something. */
+export interface Line {
+  /** From 1; 0 on the command line. */
+  readonly number: number;
+  /** The keyword as it was written. */
+  readonly keyword: string;
+  /** What follows the keyword, trimmed; empty if nothing does. */
+  readonly rest: string;
+}
+
+/**
+ * Takes a line apart; null if it is empty or a comment. As in ssh, a line whose keyword opens a quote
+ * that nothing closes says nothing.
+ */
+export function parseLine(text: string, number: number): Line | null {
+  const [line = ""] = text.split("\0", 1);
+  const trimmed = line.replace(/(?<!^)[ \t\r\n\f]+$/, "");
+  let parts = takeWord(trimmed);
+  // White space, or an equals sign, in front of the keyword ends an empty word.
+  if (parts !== null && parts.word === "") parts = takeWord(parts.rest);
+  if (parts === null || parts.word === "" || parts.word.startsWith("#")) return null;
+  return { number, keyword: parts.word, rest: parts.rest.replace(/^[ \t\r\n]+/, "") };
+}
+
+/**
+ * Takes the first word off: it ends at white space or at one `=` with or without white space around it,
+ * and what is in double quotes belongs to it. Null if a quote is not closed.
+ */
+export function takeWord(text: string): { word: string; rest: string } | null {
+  const end = text.search(/[ \t\r\n"=]/);
+  if (end < 0) return { word: text, rest: "" };
+  if (text[end] === '"') {
+    const close = text.indexOf('"', end + 1);
+    if (close < 0) return null;
+    const word = text.slice(0, end) + text.slice(end + 1, close);
+    return { word, rest: skipSpace(text.slice(close + 1)) };
+  }
+  let rest = skipSpace(text.slice(end + 1));
+  if (text[end] !== "=" && rest.startsWith("=")) rest = skipSpace(rest.slice(1));
+  return { word: text.slice(0, end), rest };
+}
+
+/**
+ * Splits arguments at spaces and tabs. Single and double quotes keep them together, a backslash takes a
+ * quote, a backslash or, outside quotes, a space literally; `#` at the beginning of a word ends it all.
+ * Null if a quote is not closed.
+ */
+export function splitWords(text: string): string[] | null {
+  const words: string[] = [];
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === " " || text[at] === "\t") continue;
+    if (text[at] === "#") break;
+    let word = "";
+    let quote = "";
+    for (; at < text.length; at++) {
+      const char = text[at]!;
+      if (char === "\\" && isEscaped(text[at + 1], quote)) word += text[++at];
+      else if (quote === "" && (char === " " || char === "\t")) break;
+      else if (quote === "" && (char === '"' || char === "'")) quote = char;
+      else if (char === quote) quote = "";
+      else word += char;
+    }
+    if (quote !== "") return null;
+    words.push(word);
+  }
+  return words;
+}
+
+function isEscaped(next: string | undefined, quote: string): boolean {
+  return next === "'" || next === '"' || next === "\\" || (quote === "" && next === " ");
+}
+
+function skipSpace(text: string): string {
+  return text.replace(/^[ \t\r\n]+/, "");
+}
