@@ -2,9 +2,7 @@
 //! first primes. SHA-256's are the upper halves of SHA-512's.
 
 /// §4.2.3: cube roots of the first 80 primes.
-pub static K512: [[u64; 16]; 5] = CUBE_ROOTS;
-
-const CUBE_ROOTS: [[u64; 16]; 5] = {
+pub const K512: [[u64; 16]; 5] = {
     let mut table = [[0; 16]; 5];
     let mut at = 0;
     while at < 80 {
@@ -14,11 +12,11 @@ const CUBE_ROOTS: [[u64; 16]; 5] = {
     table
 };
 
-pub static K256: [[u32; 16]; 4] = {
+pub const K256: [[u32; 16]; 4] = {
     let mut table = [[0; 16]; 4];
     let mut at = 0;
     while at < 64 {
-        table[at / 16][at % 16] = (CUBE_ROOTS[at / 16][at % 16] >> 32) as u32;
+        table[at / 16][at % 16] = (K512[at / 16][at % 16] >> 32) as u32;
         at += 1;
     }
     table

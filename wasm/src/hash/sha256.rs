@@ -1,6 +1,7 @@
 //! SHA-256 (FIPS 180-4 §6.2): the message schedule in vectors, the rounds in scalar code.
 
 use super::constants::{IV256, K256};
+use super::fixed::Fixed;
 use super::stream::Function;
 use crate::cipher::simd::*;
 
@@ -9,12 +10,22 @@ pub struct Sha256([u32; 8]);
 
 const BLOCK: usize = 64;
 
+static CONSTANTS: Fixed<[[u32; 16]; 4]> = Fixed::new(K256);
 /// Swizzles: bytes of words reversed; words 0 and 2 to the lower half; and to the upper half.
-static MOVES: [[u8; 16]; 3] = [
+static MOVES: Fixed<[[u8; 16]; 3]> = Fixed::new([
     [3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12],
     [0, 1, 2, 3, 8, 9, 10, 11, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80],
     [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0, 1, 2, 3, 8, 9, 10, 11],
-];
+]);
+static AHEAD: Fixed<Ahead> = Fixed::new(Ahead { words: [0; 16], anchor: 0 });
+
+/// What the vectors leave for the rounds.
+struct Ahead {
+    /// Schedule words with their constants, sixteen ahead of the rounds that use them.
+    words: [u32; 16],
+    /// Written and never read: see `round`.
+    anchor: u32,
+}
 
 impl Function for Sha256 {
     type Block = [u8; BLOCK];
@@ -25,11 +36,12 @@ impl Function for Sha256 {
     }
 
     fn compress(&mut self, blocks: &[[u8; BLOCK]]) {
-        // Hidden from the optimizer: it would build them anew, word by word, at each use.
-        let (constants, moves) = std::hint::black_box((&K256, &MOVES));
+        // SAFETY: nothing below calls back in here.
+        let ahead = unsafe { AHEAD.hold() };
         for block in blocks {
-            compress(&mut self.0, block, constants, moves);
+            compress(&mut self.0, block, ahead);
         }
+        *ahead = Ahead { words: [0; 16], anchor: 0 };
     }
 
     fn output(&self, into: &mut [u8]) {
@@ -40,56 +52,70 @@ impl Function for Sha256 {
 }
 
 #[inline(always)]
-fn compress(
-    state: &mut [u32; 8],
-    block: &[u8; BLOCK],
-    constants: &[[u32; 16]; 4],
-    moves: &[[u8; 16]; 3],
-) {
-    let (first, others) = constants.split_first().expect("constants");
+fn compress(state: &mut [u32; 8], block: &[u8; BLOCK], ahead: &mut Ahead) {
+    // SAFETY: they are read here only.
+    let (constants, moves) = unsafe { (&*CONSTANTS.hold(), &*MOVES.hold()) };
     let [reverse, to_lower, to_upper] = [0, 1, 2].map(|at| load(&moves[at], 0));
     let mut w: [v128; 4] = std::array::from_fn(|at| swizzle(load(block, 16 * at), reverse));
-    // Schedule words with their constants, sixteen ahead of the rounds that use them.
-    let mut ahead: [v128; 4] =
-        std::array::from_fn(|at| i32x4_add(w[at], load_words(first, 4 * at)));
+    for (at, w) in w.into_iter().enumerate() {
+        ahead.put(at, w, &constants[0]);
+    }
     let mut s = *state;
     macro_rules! four_rounds {
         ($($at:literal)*) => {$(
-            round::<{ 4 * $at }>(&mut s, u32x4_extract_lane::<0>(ahead[$at]));
-            round::<{ 4 * $at + 1 }>(&mut s, u32x4_extract_lane::<1>(ahead[$at]));
-            round::<{ 4 * $at + 2 }>(&mut s, u32x4_extract_lane::<2>(ahead[$at]));
-            round::<{ 4 * $at + 3 }>(&mut s, u32x4_extract_lane::<3>(ahead[$at]));
+            round::<{ 4 * $at }>(&mut s, ahead);
+            round::<{ 4 * $at + 1 }>(&mut s, ahead);
+            round::<{ 4 * $at + 2 }>(&mut s, ahead);
+            round::<{ 4 * $at + 3 }>(&mut s, ahead);
         )*};
     }
     macro_rules! rounds_and_schedule {
-        ($next:ident: $($at:literal)*) => {$(
+        ($next:expr; $($at:literal)*) => {$(
             four_rounds!($at);
             let near = |ahead: usize| w[($at + ahead) % 4];
             w[$at] = schedule(w[$at], near(1), near(2), near(3), to_lower, to_upper);
-            ahead[$at] = i32x4_add(w[$at], load_words($next, 4 * $at));
+            ahead.put($at, w[$at], $next);
         )*};
     }
-    // Written out: the optimizer would leave loops, and with them the variables in memory.
-    for next in others {
-        rounds_and_schedule!(next: 0 1 2 3);
-    }
+    // Written out: in a loop, variables and addresses would move between registers and memory.
+    rounds_and_schedule!(&constants[1]; 0 1 2 3);
+    rounds_and_schedule!(&constants[2]; 0 1 2 3);
+    rounds_and_schedule!(&constants[3]; 0 1 2 3);
     four_rounds!(0 1 2 3);
     state.iter_mut().zip(s).for_each(|(word, more)| *word = word.wrapping_add(more));
 }
 
-/// One round. The eight variables stay where they are; their names move.
+impl Ahead {
+    /// Four words and their constants.
+    #[inline(always)]
+    fn put(&mut self, at: usize, words: v128, constants: &[u32; 16]) {
+        let into = self.words[4 * at..4 * at + 4].as_mut_ptr();
+        let sum = i32x4_add(words, load_words(constants, 4 * at));
+        // SAFETY: the slice above checked that four words are there.
+        unsafe { v128_store(into.cast(), sum) };
+    }
+}
+
+/// One round, by its number among sixteen. The eight variables stay where they are; their names move.
 #[inline(always)]
-fn round<const NUMBER: usize>(s: &mut [u32; 8], word: u32) {
-    let at = |name: usize| (name + 8 - NUMBER % 8) % 8;
+fn round<const NUMBER: usize>(s: &mut [u32; 8], ahead: &mut Ahead) {
+    let at = |name: usize| (name + 16 - NUMBER) % 8;
     let (a, b, c) = (s[at(0)], s[at(1)], s[at(2)]);
     let (e, f, g) = (s[at(4)], s[at(5)], s[at(6)]);
     let sum_1 = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
     let sum_0 = a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22);
     let choice = g ^ e & (f ^ g);
     let majority = b ^ (a ^ b) & (b ^ c);
+    let word = ahead.words[NUMBER];
     let first = s[at(7)].wrapping_add(word).wrapping_add(choice).wrapping_add(sum_1);
     s[at(3)] = s[at(3)].wrapping_add(first);
     s[at(7)] = first.wrapping_add(majority).wrapping_add(sum_0);
+    if NUMBER % 2 == 1 {
+        // The compiler would put this sum off to where it is needed last, four rounds on, and keep
+        // its parts in memory until then. A store that may not move holds it here.
+        // SAFETY: it is a reference.
+        unsafe { (&raw mut ahead.anchor).write_volatile(s[at(7)]) };
+    }
 }
 
 /// Four new words: each needs the one two before it, so they come in two halves.
