@@ -7,7 +7,18 @@
  * @module
  */
 
-/** The stable, machine-readable names of the kinds of {@linkcode SshError}. */
+/**
+ * The stable, machine-readable names of the kinds of {@linkcode SshError}.
+ *
+ * @example
+ * ```ts
+ * import { ClosedError, type SshErrorCode } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const code: SshErrorCode = new ClosedError("The channel is closed").code;
+ * assertEquals(code, "closed");
+ * ```
+ */
 export type SshErrorCode =
   | "connect"
   | "timeout"
@@ -119,7 +130,22 @@ export class NegotiationError extends SshError {
   }
 }
 
-/** Why a host key was not accepted. */
+/**
+ * Why a host key was not accepted.
+ *
+ * @example
+ * ```ts
+ * import { HostKeyError, type HostKeyProblem } from "@denossh/ssh";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { publicKey } = await generateKey(); // not the server's
+ * const error = await connectedPair({ connect: { hostKeys: publicKey } }).catch((error) => error);
+ * const problems: HostKeyProblem[] = ["changed", "refused", "unknown"];
+ * assertEquals(error instanceof HostKeyError && problems.includes(error.reason), true);
+ * ```
+ */
 export type HostKeyProblem = "unknown" | "changed" | "revoked" | "refused" | "signature";
 
 /**
@@ -455,7 +481,19 @@ export class PassphraseError extends SshError {
   }
 }
 
-/** Why a certificate was not accepted. */
+/**
+ * Why a certificate was not accepted.
+ *
+ * @example
+ * ```ts
+ * import type { CertificateProblem } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const words: Partial<Record<CertificateProblem, string>> = { expired: "Ask for a new one" };
+ * const problem: CertificateProblem = "expired"; // what a CertificateError carries
+ * assertEquals(words[problem], "Ask for a new one");
+ * ```
+ */
 export type CertificateProblem =
   | "authority"
   | "critical option"
@@ -499,7 +537,18 @@ export class CertificateError extends SshError {
   }
 }
 
-/** Why a signature over a message was not accepted. */
+/**
+ * Why a signature over a message was not accepted.
+ *
+ * @example
+ * ```ts
+ * import type { SignatureProblem } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const problem: SignatureProblem = "namespace"; // what a SignatureError carries
+ * assertEquals(problem === "namespace" ? "made for another purpose" : problem, "made for another purpose");
+ * ```
+ */
 export type SignatureProblem = "message" | "namespace" | "signer";
 
 /**

@@ -3,6 +3,24 @@ import type { HostProof } from "../transport/link.ts";
 /**
  * What a credential talks to while it is being tried: the server, by whole messages. Banners are
  * taken out before.
+ *
+ * @example
+ * ```ts
+ * import type { AuthMethod } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const shown: string[] = [];
+ * const custom: AuthMethod = {
+ *   name: "none",
+ *   authenticate: (dialog) => {
+ *     shown.push(dialog.user);
+ *     return dialog.request(new Uint8Array(0)); // the fields of the method: it has none
+ *   },
+ * };
+ * await using _pair = await connectedPair({ connect: { auth: [custom] } });
+ * assertEquals(shown, ["tester"]);
+ * ```
  */
 export interface AuthDialog {
   /** The user who logs in. */
@@ -21,7 +39,18 @@ export interface AuthDialog {
   reply(message: Uint8Array): Promise<Uint8Array>;
 }
 
-/** A credential to log in with. */
+/**
+ * A credential to log in with.
+ *
+ * @example
+ * ```ts
+ * import { type AuthMethod, none, password } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const methods: AuthMethod[] = [none(), password("hunter2")]; // tried in this order
+ * assertEquals(methods.map(({ name }) => name), ["none", "password"]);
+ * ```
+ */
 export interface AuthMethod {
   /** The method's name in the protocol, such as `"publickey"` (RFC 4252 §5). */
   readonly name: string;

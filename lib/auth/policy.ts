@@ -1,19 +1,81 @@
 import type { PublicKey } from "../keys/public_key.ts";
 import type { Prompt } from "./prompts.ts";
 
-/** An answer to an attempt: only `true` lets it pass; an exception is a refusal. */
+/**
+ * An answer to an attempt: only `true` lets it pass; an exception is a refusal.
+ *
+ * @example
+ * ```ts
+ * import type { AuthDecision } from "@denossh/ssh/server";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const mayLogIn = (user: string): AuthDecision => user === "deploy";
+ * assertEquals(mayLogIn("root"), false);
+ * ```
+ */
 export type AuthDecision = boolean | Promise<boolean>;
 
-/** Demands a new password, in words for the user. */
+/**
+ * Demands a new password, in words for the user.
+ *
+ * @example
+ * ```ts
+ * import type { PasswordChangeDemand } from "@denossh/ssh/server";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const demand: PasswordChangeDemand = { change: "Your password is a year old" };
+ * const password = (_user: string, secret: string) => secret === "hunter2" ? demand : false;
+ * assertEquals(password("me", "hunter2"), demand);
+ * ```
+ */
 export interface PasswordChangeDemand {
   /** What to tell the user. */
   readonly change: string;
 }
 
-/** An answer about a password. */
+/**
+ * An answer about a password.
+ *
+ * @example
+ * ```ts
+ * import type { PasswordDecision } from "@denossh/ssh/server";
+ * import { assertEquals } from "@std/assert";
+ *
+ * function check(secret: string): PasswordDecision {
+ *   if (secret === "hunter2") return { change: "Everybody knows this one by now" };
+ *   return secret === "correct horse battery staple";
+ * }
+ * assertEquals(check("guess"), false);
+ * ```
+ */
 export type PasswordDecision = boolean | PasswordChangeDemand;
 
-/** What stands above the questions of keyboard-interactive authentication. */
+/**
+ * What stands above the questions of keyboard-interactive authentication.
+ *
+ * @example
+ * ```ts
+ * import { interactive, none } from "@denossh/ssh";
+ * import type { Ask, PromptHeading } from "@denossh/ssh/server";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const heading: PromptHeading = { name: "Second factor", instruction: "Look at your phone" };
+ * const check = async (_user: string, ask: Ask) =>
+ *   (await ask([{ text: "Code: ", echo: true }], heading))[0] === "123456";
+ * const seen: string[] = [];
+ * await using _pair = await connectedPair({
+ *   connect: {
+ *     auth: [none(), interactive(({ name }) => {
+ *       seen.push(name);
+ *       return ["123456"];
+ *     })],
+ *   },
+ *   serve: { auth: { interactive: check } },
+ * });
+ * assertEquals(seen, ["Second factor"]);
+ * ```
+ */
 export interface PromptHeading {
   /** A title. */
   readonly name?: string;
@@ -24,12 +86,50 @@ export interface PromptHeading {
 /**
  * Asks the user; the answers are as many as the prompts. It rejects when the client turns to
  * something else or answers wrongly, and what the policy then says does not count.
+ *
+ * @example
+ * ```ts
+ * import { interactive } from "@denossh/ssh";
+ * import type { Ask } from "@denossh/ssh/server";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * async function riddle(_user: string, ask: Ask): Promise<boolean> {
+ *   const [answer] = await ask([{ text: "Speak, friend: ", echo: true }]);
+ *   return answer === "mellon";
+ * }
+ * await using pair = await connectedPair({
+ *   connect: { auth: [interactive(() => ["mellon"])] },
+ *   serve: { auth: { interactive: riddle } },
+ *   handler: (session) => session.print("enter"),
+ * });
+ * assertEquals(await pair.host.run("x"), "enter");
+ * ```
  */
 export type Ask = (prompts: readonly Prompt[], heading?: PromptHeading) => Promise<string[]>;
 
 /**
  * Who may log in, and how. A method that is not given is not offered. A policy should take the same
  * time for unknown users as for known ones, say by hashing the password all the same.
+ *
+ * @example
+ * ```ts
+ * import { password } from "@denossh/ssh";
+ * import type { ServerAuthPolicy } from "@denossh/ssh/server";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const auth: ServerAuthPolicy = {
+ *   password: (user, secret) => user === "tester" && secret === "hunter2",
+ *   banner: "Authorized use only",
+ * };
+ * const banners: string[] = [];
+ * await using _pair = await connectedPair({
+ *   connect: { auth: [password("hunter2")], onBanner: (text) => banners.push(text) },
+ *   serve: { auth },
+ * });
+ * assertEquals(banners, ["Authorized use only"]);
+ * ```
  */
 export interface ServerAuthPolicy {
   /** Whether the user may log in without any credential. */

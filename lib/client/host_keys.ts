@@ -2,7 +2,20 @@ import { HostKeyError } from "../errors.ts";
 import { KnownHosts } from "../keys/known_hosts.ts";
 import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
 
-/** The host that is being connected to, as the caller named it. */
+/**
+ * The host that is being connected to, as the caller named it.
+ *
+ * @example
+ * ```ts
+ * import type { HostAddress } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using pair = await connectedPair({ connect: { hostname: "db1", port: 2222 } });
+ * const host: HostAddress = pair.host.info.host;
+ * assertEquals(host, { hostname: "db1", port: 2222 });
+ * ```
+ */
 export interface HostAddress {
   /** The name or address. */
   readonly hostname: string;
@@ -10,7 +23,26 @@ export interface HostAddress {
   readonly port: number;
 }
 
-/** Decides whether a server's host key is the right one. */
+/**
+ * Decides whether a server's host key is the right one.
+ *
+ * @example
+ * ```ts
+ * import type { HostKeyPolicy } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const seen: string[] = [];
+ * const policy: HostKeyPolicy = {
+ *   verify: ({ hostname }, key) => {
+ *     seen.push(`${hostname} ${key.type}`);
+ *     return true; // a real one compares
+ *   },
+ * };
+ * await using _pair = await connectedPair({ connect: { hostKeys: policy } });
+ * assertEquals(seen, ["localhost ssh-ed25519"]);
+ * ```
+ */
 export interface HostKeyPolicy {
   /**
    * Only `true` accepts; anything else, an exception included, refuses.
@@ -25,6 +57,22 @@ export interface HostKeyPolicy {
 /**
  * What `hostKeys` may be: a policy such as {@linkcode knownHosts} gives, a function, or the key itself
  * (one line of OpenSSH's format or its `SHA256:` fingerprint), or several of them.
+ *
+ * @example
+ * ```ts
+ * import { type HostKeys, knownHosts } from "@denossh/ssh";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using key = await generateKey();
+ * const ways: HostKeys[] = [
+ *   knownHosts("./known_hosts"),
+ *   key.publicKey,
+ *   [key.publicKey.fingerprint(), key.publicKey.toString()], // either will do
+ *   ({ hostname }, shown) => hostname === "localhost" && shown.equals(key.publicKey),
+ * ];
+ * assertEquals(ways.length, 4);
+ * ```
  */
 export type HostKeys =
   | HostKeyPolicy
@@ -33,7 +81,22 @@ export type HostKeys =
   | string
   | readonly (PublicKey | string)[];
 
-/** How {@linkcode knownHosts} treats a host that the files do not know. */
+/**
+ * How {@linkcode knownHosts} treats a host that the files do not know.
+ *
+ * @example
+ * ```ts
+ * import { knownHosts, type KnownHostsOptions } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const file = await Deno.makeTempFile();
+ * const options: KnownHostsOptions = { unknown: "add", hash: true };
+ * await using _pair = await connectedPair({ connect: { hostKeys: knownHosts(file, options) } });
+ * assertEquals((await Deno.readTextFile(file)).startsWith("|1|"), true);
+ * await Deno.remove(file);
+ * ```
+ */
 export interface KnownHostsOptions {
   /**
    * `"refuse"` (the default) ends the connection, `"add"` writes the key to the first file and goes

@@ -4,7 +4,22 @@ import { Break, Env, PtyReq, Signal, WindowChange, XonXoff } from "../wire/reque
 import { Writer } from "../wire/writer.ts";
 import type { CallOptions } from "./waiting.ts";
 
-/** The size of a terminal. */
+/**
+ * The size of a terminal.
+ *
+ * @example
+ * ```ts
+ * import type { TerminalSize } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const size: TerminalSize = { columns: 132, rows: 50 };
+ * await using pair = await connectedPair({
+ *   handler: (session) => session.print(`${session.pty?.columns}`),
+ * });
+ * assertEquals(await pair.host.run("stty size", { pty: size }), "132");
+ * ```
+ */
 export interface TerminalSize {
   /** Characters in a row; 80 unless given. */
   readonly columns?: number;
@@ -16,7 +31,22 @@ export interface TerminalSize {
   readonly height?: number;
 }
 
-/** A terminal to ask for (RFC 4254 §6.2). */
+/**
+ * A terminal to ask for (RFC 4254 §6.2).
+ *
+ * @example
+ * ```ts
+ * import type { PtyOptions } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const pty: PtyOptions = { term: "vt100", modes: { ECHO: 0 } };
+ * await using pair = await connectedPair({
+ *   handler: (session) => session.print(`${session.pty?.term} ${session.pty?.modes.ECHO}`),
+ * });
+ * assertEquals(await pair.host.run("x", { pty }), "vt100 0");
+ * ```
+ */
 export interface PtyOptions extends TerminalSize {
   /** The value of TERM; `"xterm-256color"` unless given. */
   readonly term?: string;
@@ -24,7 +54,22 @@ export interface PtyOptions extends TerminalSize {
   readonly modes?: Readonly<Partial<Record<TerminalMode, number>>>;
 }
 
-/** Options of environment variables. */
+/**
+ * Options of environment variables.
+ *
+ * @example
+ * ```ts
+ * import { type EnvOptions, RequestDeniedError } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertRejects } from "@std/assert";
+ *
+ * await using pair = await connectedPair();
+ * await using channel = await pair.host.openSession();
+ * const options: EnvOptions = { strict: true };
+ * await channel.setEnv("LANG", "C", options);
+ * await assertRejects(() => channel.setEnv("not a name", "x", options), RequestDeniedError);
+ * ```
+ */
 export interface EnvOptions extends CallOptions {
   /** Asks for an answer and throws at a refusal; otherwise servers refuse silently. */
   readonly strict?: boolean;

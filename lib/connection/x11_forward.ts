@@ -3,7 +3,26 @@ import { Inbound } from "./inbound.ts";
 import type { CallOptions } from "./waiting.ts";
 import type { X11Authority } from "./x11_setup.ts";
 
-/** How X11 is asked for (RFC 4254 §6.3.1). */
+/**
+ * How X11 is asked for (RFC 4254 §6.3.1).
+ *
+ * @example
+ * ```ts
+ * import type { X11Options } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using pair = await connectedPair({
+ *   serve: { forward: { x11: () => true } },
+ *   handler: (session) => session.print(`${session.x11?.screen} ${session.x11?.cookie}`),
+ * });
+ * await using channel = await pair.host.openSession();
+ * const options: X11Options = { screen: 1, cookie: "00112233445566778899aabbccddeeff" };
+ * using _x11 = await channel.requestX11(options);
+ * await channel.exec("xclock");
+ * assertEquals(await channel.file().readLine(), "1 00112233445566778899aabbccddeeff");
+ * ```
+ */
 export interface X11Options extends CallOptions {
   /** The screen of the display; 0 unless given. */
   readonly screen?: number;

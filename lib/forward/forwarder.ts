@@ -2,7 +2,21 @@ import type { Channel } from "../connection/channel.ts";
 import { ClosedError, DisconnectError } from "../errors.ts";
 import { type Meter, splice } from "./splice.ts";
 
-/** How to look whether a tunnel works. */
+/**
+ * How to look whether a tunnel works.
+ *
+ * @example
+ * ```ts
+ * import type { CheckOptions } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertRejects } from "@std/assert";
+ *
+ * await using pair = await connectedPair({ serve: { forward: { local: () => true, remote: () => true } } });
+ * await using tunnel = await pair.host.forwardLocal({ from: { port: 0 }, to: "db:5432" });
+ * const options: CheckOptions = { signal: AbortSignal.abort(new Error("no time")) };
+ * await assertRejects(() => tunnel.check(options), Error, "no time");
+ * ```
+ */
 export interface CheckOptions {
   /** Gives up waiting. */
   readonly signal?: AbortSignal;

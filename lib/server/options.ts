@@ -12,6 +12,21 @@ import type { RekeyLimits } from "../transport/transport.ts";
  * What a client may do with the server's network, and lend it; whatever is not `true`, an exception included,
  * refuses. Names are the client's own words: `localhost`, `127.0.0.1` and a name that resolves to it
  * are three ways to say one thing, so allow what you know rather than forbid what you do not want.
+ *
+ * @example
+ * ```ts
+ * import type { ForwardPolicy } from "@denossh/ssh/server";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const forward: ForwardPolicy = {
+ *   local: (to, { user }) => user === "ops" && "port" in to && to.port === 5432,
+ *   agent: () => true,
+ * };
+ * await using pair = await connectedPair({ serve: { forward } });
+ * await assertRejects(() => pair.host.dial("localhost:5432"), Error, "not allowed");
+ * await assertRejects(() => pair.host.listen({ port: 0 })); // not there: refused
+ * ```
  */
 export interface ForwardPolicy {
   /** Whether a client may connect to an address or unix socket from here (`ssh -L`, `-D`, `-W`). */
@@ -27,7 +42,26 @@ export interface ForwardPolicy {
   readonly x11?: (login: Login) => boolean | Promise<boolean>;
 }
 
-/** How to serve. What is not allowed here is refused. */
+/**
+ * How to serve. What is not allowed here is refused.
+ *
+ * @example
+ * ```ts
+ * import { serve, type ServeOptions } from "@denossh/ssh/server";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const options: ServeOptions = {
+ *   port: 0,
+ *   hostname: "127.0.0.1",
+ *   hostKeys: [await generateKey()],
+ *   auth: { password: (user, secret) => user === "deploy" && secret === "hunter2" },
+ *   maxAuthTries: 3,
+ * };
+ * await using server = serve(options);
+ * assertEquals(server.connections, 0);
+ * ```
+ */
 export interface ServeOptions {
   /** The port to listen on; 0 for a free one. 22 unless given. */
   readonly port?: number;
