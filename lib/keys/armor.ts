@@ -1,8 +1,9 @@
 import { KeyFormatError, printable } from "../errors.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
 
-/** Characters a line: what `ssh-keygen` writes. */
-const LINE_LENGTH = 70;
+/** Characters a line: what `ssh-keygen` writes, and what RFC 7468 §2 asks for. */
+const SSH_LINE = 70;
+const PEM_LINE = 64;
 
 /** The contents of a text between BEGIN and END lines. */
 export interface Armored {
@@ -42,8 +43,15 @@ export function removeArmor(text: string, what = "Private key"): Armored {
   return { label, headers, bytes };
 }
 
-/** Puts bytes between BEGIN and END lines. */
-export function addArmor(label: string, bytes: Uint8Array): string {
-  const body = encodeBase64(bytes).match(new RegExp(`.{1,${LINE_LENGTH}}`, "g")) ?? [];
-  return [`-----BEGIN ${label}-----`, ...body, `-----END ${label}-----`, ""].join("\n");
+/** Puts bytes between BEGIN and END lines, below headers if there are any. */
+export function addArmor(
+  label: string,
+  bytes: Uint8Array,
+  headers: ReadonlyMap<string, string> = new Map(),
+): string {
+  const head = Array.from(headers, ([name, value]) => `${name}: ${value}`);
+  if (head.length > 0) head.push("");
+  const length = label.startsWith("OPENSSH") || label.startsWith("SSH") ? SSH_LINE : PEM_LINE;
+  const body = encodeBase64(bytes).match(new RegExp(`.{1,${length}}`, "g")) ?? [];
+  return [`-----BEGIN ${label}-----`, ...head, ...body, `-----END ${label}-----`, ""].join("\n");
 }

@@ -65,6 +65,30 @@ export class DerReader {
     return value[0] ?? 0;
   }
 
+  /** A number of at most 32 bits. */
+  uint32(): number {
+    const value = this.number();
+    if (value.length > 4) throw new KeyFormatError("DER has a number that is too large");
+    return value.reduce((sum, byte) => sum * 256 + byte, 0);
+  }
+
+  /** The same if there is a number next, else null. */
+  optionalUint32(): number | null {
+    return this.#bytes[this.#offset] === TAG.INTEGER ? this.uint32() : null;
+  }
+
+  /** The bytes of a bit string that has whole ones. */
+  bits(): Uint8Array {
+    const contents = this.element(TAG.BIT_STRING);
+    if (contents[0] !== 0) throw new KeyFormatError("DER has a bit string of broken bytes");
+    return contents.subarray(1);
+  }
+
+  /** Whether all has been read. */
+  get done(): boolean {
+    return this.#offset === this.#bytes.length;
+  }
+
   /** An object identifier as its contents in hex. */
   oid(): string {
     return this.element(TAG.OBJECT_IDENTIFIER).toHex();

@@ -3,6 +3,7 @@ import { MIN_RSA_BITS } from "../defaults.ts";
 import { ecdsaSection } from "./ecdsa.ts";
 import { ed25519Section } from "./ed25519.ts";
 import { sectionFromPkcs8 } from "./pem_keys.ts";
+import { wiping } from "./wiping.ts";
 
 /** The kinds of keys that can be made. */
 export type GeneratedKeyType = "ed25519" | "ecdsa-p256" | "ecdsa-p384" | "ecdsa-p521" | "rsa";
@@ -50,12 +51,4 @@ async function rsaPkcs8(bits: number): Promise<Uint8Array> {
     ["sign", "verify"],
   );
   return new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey));
-}
-
-function wiping(secret: Uint8Array, use: (secret: Uint8Array) => Uint8Array): Uint8Array {
-  try {
-    return use(secret);
-  } finally {
-    secret.fill(0);
-  }
 }

@@ -31,6 +31,7 @@ const KEY_CIPHERS: readonly KeyCipher[] = [
   { name: "aes128-cbc", key: 16, iv: 16, block: 16, tag: 0 },
   { name: "aes256-gcm@openssh.com", key: 32, iv: 12, block: 16, tag: 16 },
   { name: "aes128-gcm@openssh.com", key: 16, iv: 12, block: 16, tag: 16 },
+  { name: "chacha20-poly1305@openssh.com", key: 64, iv: 0, block: 8, tag: 16 },
   { name: "3des-cbc", key: 24, iv: 8, block: 8, tag: 0 },
 ];
 

@@ -35,15 +35,19 @@ export {
   type ImportOptions,
   importPrivateKey,
   type PrivateKey,
+  type PrivateKeyFormat,
   type Signer,
   type SignOptions,
 } from "./private_key.ts";
 export {
   type Certificate,
+  exportPublicKey,
   type FingerprintHash,
   importPublicKey,
   parsePublicKey,
   type PublicKey,
+  type PublicKeyExportOptions,
+  type PublicKeyFormat,
   type VerifyOptions,
 } from "./public_key.ts";
 export { randomart } from "./randomart.ts";

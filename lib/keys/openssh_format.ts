@@ -3,9 +3,9 @@ import { randomBytes } from "../crypto/random.ts";
 import { KeyFormatError, PassphraseError } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
-import { decryptSection, encryptSection, keyCipher } from "./key_cipher.ts";
-import type { PrivateParts } from "./key_type.ts";
+import { decryptSection, encryptSection, type KeyCipher, keyCipher } from "./key_cipher.ts";
 import { readPrivateParts } from "./key_types.ts";
+import type { OpenedKey } from "./opened_key.ts";
 
 /** The label of the format's armour. */
 export const OPENSSH_LABEL = "OPENSSH PRIVATE KEY";
@@ -15,14 +15,6 @@ const SALT_BYTES = 16;
 
 /** Padding of a section that is not encrypted. */
 const PLAIN_BLOCK = 8;
-
-/** A private key that has been read. */
-export interface OpenedKey {
-  readonly parts: PrivateParts;
-  /** The type and the fields; `parts` has views on it, so wiping it wipes the key. */
-  readonly secret: Uint8Array;
-  readonly comment: string;
-}
 
 /**
  * Reads openssh-key-v1 (OpenSSH PROTOCOL.key).
@@ -71,9 +63,9 @@ export function decodeOpenssh(bytes: Uint8Array, passphrase: string | undefined)
 /** Writes openssh-key-v1; plain unless there is a passphrase. */
 export function encodeOpenssh(
   key: OpenedKey,
-  encryption: { passphrase: string; rounds: number } | null,
+  encryption: { cipher: KeyCipher; passphrase: string; rounds: number } | null,
 ): Uint8Array {
-  const cipher = encryption && keyCipher("aes256-ctr");
+  const cipher = encryption?.cipher ?? null;
   const kdfOptions = encryption
     ? new Writer().string(randomBytes(SALT_BYTES)).u32(encryption.rounds).take()
     : new Uint8Array(0);
@@ -83,7 +75,9 @@ export function encodeOpenssh(
     : section;
   const file = new Writer().bytes(MAGIC)
     .text(cipher?.name ?? "none").text(cipher ? "bcrypt" : "none").string(kdfOptions)
-    .u32(1).string(key.parts.publicBlob).string(sealed).take();
+    .u32(1).string(key.parts.publicBlob)
+    // The tag of an authenticating cipher stands behind the section, outside of its length.
+    .u32(section.length).bytes(sealed).take();
   section.fill(0);
   return file;
 }

@@ -1,33 +1,33 @@
-import type { Curve } from "../crypto/sign.ts";
 import { KeyFormatError, printable } from "../errors.ts";
 import type { Armored } from "./armor.ts";
 import { DerReader, TAG } from "./der.ts";
 import { ecdsaSection } from "./ecdsa.ts";
 import { ed25519Section } from "./ed25519.ts";
+import { curveOf, OID } from "./object_ids.ts";
+import { decryptPkcs8 } from "./pbes2.ts";
+import { decryptPem } from "./pem_encryption.ts";
 import { rsaSection } from "./rsa.ts";
-
-const OID_RSA = "2a864886f70d010101"; // RFC 8017 §A.1: rsaEncryption
-const OID_EC = "2a8648ce3d0201"; // RFC 5480 §2.1.1: id-ecPublicKey
-const OID_ED25519 = "2b6570"; // RFC 8410 §3: id-Ed25519
-
-// RFC 5480 §2.1.1.1
-const CURVES: Readonly<Record<string, Curve>> = {
-  "2a8648ce3d030107": "nistp256",
-  "2b81040022": "nistp384",
-  "2b81040023": "nistp521",
-};
+import { wiping } from "./wiping.ts";
 
 /**
- * Turns an unencrypted PEM key into the private section of openssh-key-v1, which the caller wipes.
+ * Turns a PEM key into the private section of openssh-key-v1, which the caller wipes.
  *
- * @throws {KeyFormatError} If the key is malformed, encrypted or of an unsupported kind
+ * @throws {PassphraseError} If the key is encrypted and the passphrase is missing or wrong
+ * @throws {KeyFormatError} If the key is malformed or of an unsupported kind
  */
-export function sectionFromPem({ label, headers, bytes }: Armored): Uint8Array {
-  if (label === "ENCRYPTED PRIVATE KEY" || headers.has("Proc-Type")) {
-    throw new KeyFormatError(
-      "Private key is encrypted in a legacy format: convert it with `ssh-keygen -p -f FILE`",
-    );
+export function sectionFromPem(armored: Armored, passphrase: string | undefined): Uint8Array {
+  const { label, headers, bytes } = armored;
+  if (label === "ENCRYPTED PRIVATE KEY") {
+    return wiping(decryptPkcs8(bytes, passphrase), sectionFromPkcs8);
   }
+  if (headers.has("Proc-Type")) {
+    const plain = decryptPem(armored, passphrase);
+    return wiping(plain, (bytes) => fromTraditional(label, bytes));
+  }
+  return fromTraditional(label, bytes);
+}
+
+function fromTraditional(label: string, bytes: Uint8Array): Uint8Array {
   switch (label) {
     case "PRIVATE KEY":
       return sectionFromPkcs8(bytes);
@@ -55,11 +55,11 @@ export function sectionFromPkcs8(bytes: Uint8Array): Uint8Array {
   const oid = algorithm.oid();
   const key = info.octets();
   switch (oid) {
-    case OID_RSA:
+    case OID.RSA:
       return fromPkcs1(key);
-    case OID_EC:
+    case OID.EC:
       return fromSec1(key, algorithm.oid());
-    case OID_ED25519:
+    case OID.ED25519:
       return fromSeed(key);
     default:
       throw new KeyFormatError("PKCS#8 key is of an unsupported type");
@@ -89,7 +89,7 @@ function fromSec1(bytes: Uint8Array, curveOid: string | null): Uint8Array {
   const scalar = key.octets();
   const parameters = key.optional(TAG.CONTEXT_0);
   const oid = parameters === null ? curveOid : new DerReader(parameters).oid();
-  const curve = oid === null ? undefined : CURVES[oid];
+  const curve = curveOf(oid);
   if (curve === undefined || (curveOid !== null && oid !== curveOid)) {
     throw new KeyFormatError("EC key is on an unsupported curve");
   }

@@ -1,20 +1,19 @@
 import { ClosedError, printable } from "../errors.ts";
-import { Reader } from "../wire/reader.ts";
-import { addArmor, removeArmor } from "./armor.ts";
+import { removeArmor } from "./armor.ts";
+import { exportKey, type ExportOptions } from "./export_key.ts";
 import { type GeneratedKeyType, generateSection } from "./generate.ts";
-import { MAX_BCRYPT_ROUNDS } from "./key_cipher.ts";
-import { readPrivateParts } from "./key_types.ts";
 import { parsing } from "./malformed.ts";
-import { decodeOpenssh, encodeOpenssh, type OpenedKey, OPENSSH_LABEL } from "./openssh_format.ts";
+import { type OpenedKey, openSection } from "./opened_key.ts";
+import { decodeOpenssh, OPENSSH_LABEL } from "./openssh_format.ts";
 import { sectionFromPem } from "./pem_keys.ts";
+import { decodePpk } from "./ppk.ts";
+import { PPK_MARK } from "./ppk_text.ts";
 import { canUse } from "./parsed_key.ts";
 import { parsePublicKey, type PublicKey } from "./public_key.ts";
 import { encodeSignature } from "./signature.ts";
 
+export type { ExportOptions, PrivateKeyFormat } from "./export_key.ts";
 export type { GeneratedKeyType };
-
-/** Rounds of bcrypt when a key is encrypted: what `ssh-keygen` does today. */
-const BCRYPT_ROUNDS = 24;
 
 /**
  * Options of one signature.
@@ -58,18 +57,8 @@ export interface PrivateKey extends Signer, Disposable {
   readonly comment: string;
   /** Signs `data` by one of the key's algorithms; the answer is a blob with the label. */
   sign(algorithm: string, data: Uint8Array): Uint8Array;
-  /** The key in OpenSSH's format; encrypted if there is a passphrase. */
+  /** The key as the text of a file, in OpenSSH's format unless told; encrypted by a passphrase. */
   export(options?: ExportOptions): string;
-}
-
-/** How to write a private key. */
-export interface ExportOptions {
-  /** Encrypts the key; not empty. */
-  passphrase?: string;
-  /** What to call the key in the file instead of its own comment. */
-  comment?: string;
-  /** Rounds of bcrypt for the passphrase, 24 unless given; each takes some milliseconds. */
-  rounds?: number;
 }
 
 /** How to read a private key. */
@@ -87,8 +76,7 @@ export interface GenerateOptions {
 }
 
 /**
- * Reads a private key: OpenSSH's format, plain or encrypted, or unencrypted PEM (PKCS#8, PKCS#1,
- * SEC1).
+ * Reads a private key, plain or encrypted: OpenSSH's format, PEM (PKCS#8, PKCS#1, SEC 1) or PuTTY's.
  *
  * @param text The text of the key file
  * @param options The passphrase, if the key is encrypted
@@ -108,15 +96,17 @@ export interface GenerateOptions {
  * ```
  */
 export function importPrivateKey(text: string, options: ImportOptions = {}): PrivateKey {
+  const { passphrase } = options;
+  return parsing("Private key", () => new OpenPrivateKey(opened(text, passphrase)));
+}
+
+function opened(text: string, passphrase: string | undefined): OpenedKey {
+  if (text.trimStart().startsWith(PPK_MARK)) return decodePpk(text.trimStart(), passphrase);
   const armored = removeArmor(text);
   try {
-    return parsing(
-      "Private key",
-      () =>
-        armored.label === OPENSSH_LABEL
-          ? new OpenPrivateKey(decodeOpenssh(armored.bytes, options.passphrase))
-          : fromSection(sectionFromPem(armored), ""),
-    );
+    return armored.label === OPENSSH_LABEL
+      ? decodeOpenssh(armored.bytes, passphrase)
+      : openSection(sectionFromPem(armored, passphrase), "");
   } finally {
     armored.bytes.fill(0);
   }
@@ -143,20 +133,8 @@ export async function generateKey(
   type: GeneratedKeyType = "ed25519",
   options: GenerateOptions = {},
 ): Promise<PrivateKey> {
-  return fromSection(await generateSection(type, options.bits), options.comment ?? "");
-}
-
-/** Takes over the section: wiped if it is not a key. */
-function fromSection(secret: Uint8Array, comment: string): PrivateKey {
-  try {
-    const reader = new Reader(secret);
-    const parts = readPrivateParts(reader);
-    reader.end();
-    return new OpenPrivateKey({ parts, secret, comment });
-  } catch (error) {
-    secret.fill(0);
-    throw error;
-  }
+  const section = await generateSection(type, options.bits);
+  return new OpenPrivateKey(openSection(section, options.comment ?? ""));
 }
 
 class OpenPrivateKey implements PrivateKey {
@@ -184,16 +162,7 @@ class OpenPrivateKey implements PrivateKey {
 
   export(options: ExportOptions = {}): string {
     const { parts, secret } = this.#open("export");
-    const { passphrase, comment = this.comment, rounds = BCRYPT_ROUNDS } = options;
-    if (passphrase === "") throw new TypeError("A passphrase must not be empty");
-    if (!Number.isInteger(rounds) || rounds < 1 || rounds > MAX_BCRYPT_ROUNDS) {
-      throw new RangeError(`Rounds must be 1 to ${MAX_BCRYPT_ROUNDS}: got ${rounds}`);
-    }
-    const encryption = passphrase === undefined ? null : { passphrase, rounds };
-    const file = encodeOpenssh({ parts, secret, comment }, encryption);
-    const text = addArmor(OPENSSH_LABEL, file);
-    file.fill(0);
-    return text;
+    return exportKey({ parts, secret, comment: this.comment }, options);
   }
 
   [Symbol.dispose](): void {

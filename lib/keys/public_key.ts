@@ -6,6 +6,8 @@ import { certifiedType } from "./certificate_names.ts";
 import type { PublicKey } from "./key.ts";
 import { parsing } from "./malformed.ts";
 import { parsePlainKey } from "./parsed_key.ts";
+import { blobFromPem, toPkcs1, toSpki } from "./public_pem.ts";
+import { decodeRfc4716, encodeRfc4716, RFC4716_BEGIN } from "./rfc4716.ts";
 
 export type { Certificate, FingerprintHash, PublicKey, VerifyOptions } from "./key.ts";
 
@@ -37,11 +39,11 @@ export function parsePublicKey(blob: Uint8Array, comment = ""): PublicKey {
 }
 
 /**
- * Reads a public key from one line of text, as in an `.pub` file.
+ * Reads a public key or a certificate: a line as in an `.pub` file, RFC 4716, or PEM.
  *
- * @param line The type, the key in base64, and perhaps a comment
+ * @param text The line of type, base64 and perhaps a comment; or what stands between BEGIN and END lines
  * @returns The key
- * @throws {KeyFormatError} If the line is not an acceptable key
+ * @throws {KeyFormatError} If the text is not an acceptable key
  *
  * @example
  * ```ts
@@ -54,8 +56,18 @@ export function parsePublicKey(blob: Uint8Array, comment = ""): PublicKey {
  * assertEquals(key.comment, "me@home");
  * ```
  */
-export function importPublicKey(line: string): PublicKey {
-  const match = /^(\S+)[ \t]+(\S+)(?:[ \t]+(\S[^\r\n]*))?$/.exec(line.trim());
+export function importPublicKey(text: string): PublicKey {
+  const trimmed = text.trim();
+  if (trimmed.startsWith(RFC4716_BEGIN)) {
+    const { blob, comment } = decodeRfc4716(trimmed);
+    return parsePublicKey(blob, comment);
+  }
+  if (trimmed.startsWith("-----BEGIN ")) return parsePublicKey(blobFromPem(trimmed));
+  return fromLine(trimmed);
+}
+
+function fromLine(line: string): PublicKey {
+  const match = /^(\S+)[ \t]+(\S+)(?:[ \t]+(\S[^\r\n]*))?$/.exec(line);
   const blob = match && decodeBase64(match[2]!);
   if (!blob) throw new KeyFormatError("Public key is not a line of type, base64 and comment");
   const key = parsePublicKey(blob, match[3]);
@@ -65,4 +77,66 @@ export function importPublicKey(line: string): PublicKey {
     );
   }
   return key;
+}
+
+/** The formats of public keys. */
+export type PublicKeyFormat = "openssh" | "rfc4716" | "pkcs8" | "pem";
+
+/**
+ * How to write a public key.
+ *
+ * @example
+ * ```ts
+ * import { exportPublicKey, generateKey, type PublicKeyExportOptions } from "@denossh/ssh/keys";
+ * import { assert } from "@std/assert";
+ *
+ * using key = await generateKey("ecdsa-p256");
+ * const forOpenssl: PublicKeyExportOptions = { format: "pkcs8" };
+ * const text = exportPublicKey(key.publicKey, forOpenssl);
+ * assert(text.startsWith("-----BEGIN PUBLIC KEY-----"));
+ * ```
+ */
+export interface PublicKeyExportOptions {
+  /**
+   * The format: a line of OpenSSH's unless given; `"rfc4716"`; `"pkcs8"`, which is what OpenSSL calls
+   * PUBLIC KEY; or `"pem"`, which is RSA PUBLIC KEY for RSA and the same as `"pkcs8"` for others.
+   */
+  readonly format?: PublicKeyFormat;
+  /** What to call the key in the file instead of its own comment; PEM holds none. */
+  readonly comment?: string;
+}
+
+/**
+ * Writes a public key.
+ *
+ * @param key The key, or a certificate, which only OpenSSH's format and RFC 4716 hold
+ * @param options The format and the comment
+ * @returns The text of the file
+ * @throws {TypeError} If the format has no place for the key
+ *
+ * @example
+ * ```ts
+ * import { exportPublicKey, generateKey, importPublicKey } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using key = await generateKey("ed25519", { comment: "me@home" });
+ * const text = exportPublicKey(key.publicKey, { format: "rfc4716" });
+ * assertEquals(importPublicKey(text).toString(), key.publicKey.toString());
+ * ```
+ */
+export function exportPublicKey(key: PublicKey, options: PublicKeyExportOptions = {}): string {
+  const { format = "openssh", comment = key.comment } = options;
+  if (/[\r\n\0]/.test(comment)) throw new TypeError("A comment must be one line");
+  switch (format) {
+    case "openssh":
+      return `${parsePublicKey(key.blob, comment)}\n`;
+    case "rfc4716":
+      return encodeRfc4716(key, comment);
+    case "pkcs8":
+      return toSpki(key);
+    case "pem":
+      return toPkcs1(key);
+    default:
+      throw new TypeError(`Unknown format "${format satisfies never}"`);
+  }
 }

@@ -21,6 +21,8 @@ export type Peer =
   | "ssh-keygen"
   | "ssh-audit"
   | "ssh-agent"
+  | "openssl"
+  | "puttygen"
   | "dropbear"
   | "dbclient"
   | "Xvfb"

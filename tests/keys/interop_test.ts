@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { KeyFormatError, PassphraseError } from "../../lib/errors.ts";
+import { PassphraseError } from "../../lib/errors.ts";
 import {
   type GeneratedKeyType,
   generateKey,
@@ -86,59 +86,6 @@ for (const type of OUR_TYPES) {
     });
   }
 }
-
-for (
-  const cipher of [
-    "aes128-ctr",
-    "aes192-ctr",
-    "aes256-ctr",
-    "aes128-cbc",
-    "aes192-cbc",
-    "aes256-cbc",
-    "3des-cbc",
-    "aes128-gcm@openssh.com",
-    "aes256-gcm@openssh.com",
-  ]
-) {
-  const name = `importPrivateKey reads a key that ssh-keygen encrypted by ${cipher}`;
-  Deno.test({ name, ignore }, async () => {
-    await using folder = await temporaryFolder();
-    const file = `${folder.path}/key`;
-    await sshKeygen([
-      ...["-q", "-t", "ed25519", "-a", "2", "-Z", cipher, "-N", "open sesame", "-f", file],
-    ]);
-    const text = await Deno.readTextFile(file);
-    using key = importPrivateKey(text, { passphrase: "open sesame" });
-    assert(key.publicKey.equals(importPublicKey(await Deno.readTextFile(`${file}.pub`))));
-    assertThrows(() => importPrivateKey(text, { passphrase: "wrong" }), PassphraseError);
-  });
-}
-
-for (const format of ["PEM", "PKCS8"]) {
-  for (const type of THEIR_TYPES.slice(1, 5)) {
-    const name = `importPrivateKey reads a plain ${format} key of type ${type.join(" ")}`;
-    Deno.test({ name, ignore }, async () => {
-      await using folder = await temporaryFolder();
-      const file = `${folder.path}/key`;
-      await sshKeygen(["-q", "-t", ...type, "-m", format, "-N", "", "-f", file]);
-      using key = importPrivateKey(await Deno.readTextFile(file));
-      assert(key.publicKey.equals(importPublicKey(await Deno.readTextFile(`${file}.pub`))));
-    });
-  }
-}
-
-Deno.test(
-  { name: "importPrivateKey says how to convert an encrypted PEM key", ignore },
-  async () => {
-    await using folder = await temporaryFolder();
-    for (const format of ["PEM", "PKCS8"]) {
-      const file = `${folder.path}/${format}`;
-      await sshKeygen(["-q", "-t", "ecdsa", "-m", format, "-N", "open sesame", "-f", file]);
-      const text = await Deno.readTextFile(file);
-      assertThrows(() => importPrivateKey(text), KeyFormatError, "ssh-keygen -p");
-    }
-  },
-);
 
 for (const hash of [false, true]) {
   const name = `ssh-keygen -F finds a ${hash ? "hashed" : "plain"} line of KnownHosts`;

@@ -1,0 +1,209 @@
+import { concat, equals } from "@std/bytes";
+import { decryptBytes, encryptBytes } from "../crypto/cipher.ts";
+import { argon2, digest, equalConstantTime, hmac } from "../crypto/digest.ts";
+import { randomBytes } from "../crypto/random.ts";
+import { KeyFormatError, PassphraseError, printable } from "../errors.ts";
+import { Reader } from "../wire/reader.ts";
+import { Writer } from "../wire/writer.ts";
+
+import { ecdsaSection } from "./ecdsa.ts";
+import { ed25519Section } from "./ed25519.ts";
+import { type OpenedKey, openSection } from "./opened_key.ts";
+import { type PpkFile, type PpkKdf, readPpk, writePpk } from "./ppk_text.ts";
+import { privateNumbers } from "./private_numbers.ts";
+import { rsaSection } from "./rsa.ts";
+
+const BLOCK = 16;
+const SALT_BYTES = 16;
+const CIPHER = "aes256-cbc";
+const V2_MAC_KEY = new TextEncoder().encode("putty-private-key-file-mac-key");
+const utf8 = new TextEncoder();
+
+/** What Argon2 costs unless a caller says otherwise: what PuTTY writes. */
+export const PPK_KDF: Omit<PpkKdf, "salt"> = {
+  variant: "argon2id",
+  memory: 8192,
+  passes: 13,
+  parallelism: 1,
+};
+
+/** How to encrypt a key of PuTTY's. */
+export interface PpkEncryption {
+  readonly passphrase: string;
+  /** Argon2 and what it costs; version 2 has a hash of its own. */
+  readonly kdf: Omit<PpkKdf, "salt">;
+}
+
+interface PpkKeys {
+  readonly cipher: Uint8Array;
+  readonly iv: Uint8Array;
+  readonly mac: Uint8Array;
+}
+
+/**
+ * Reads a private key of PuTTY's (its manual, appendix C), version 2 or 3.
+ *
+ * @throws {PassphraseError} If the key is encrypted and the passphrase is missing or wrong
+ * @throws {KeyFormatError | ProtocolError} If the text is no acceptable key
+ */
+export function decodePpk(text: string, passphrase: string | undefined): OpenedKey {
+  const file = readPpk(text);
+  const isEncrypted = file.encryption === CIPHER;
+  if (!isEncrypted && file.encryption !== "none") {
+    throw new KeyFormatError(`Private key is encrypted by "${printable(file.encryption, 64)}"`);
+  }
+  if (isEncrypted && file.privateBlob.length % BLOCK !== 0) {
+    throw new KeyFormatError("Private key does not fill the blocks of its cipher");
+  }
+  if (isEncrypted && !passphrase) {
+    throw new PassphraseError("Private key is encrypted: passphrase required");
+  }
+  const keys = keysOf(file, isEncrypted ? passphrase! : null);
+  const plain = isEncrypted
+    ? decryptBytes(CIPHER, keys.cipher, keys.iv, file.privateBlob)
+    : file.privateBlob;
+  try {
+    if (!equalConstantTime(macOf(file, plain, keys.mac), file.mac)) {
+      throw isEncrypted
+        ? new PassphraseError("Cannot decrypt the private key: wrong passphrase")
+        : new KeyFormatError("Private key was changed: its MAC is wrong");
+    }
+    return opened(file, plain);
+  } finally {
+    plain.fill(0);
+    wipe(keys);
+  }
+}
+
+/** Writes a private key of PuTTY's; plain unless there is an encryption. */
+export function encodePpk(
+  { parts, secret, comment }: OpenedKey,
+  version: 2 | 3,
+  encryption: PpkEncryption | null,
+): string {
+  const plain = privateBlob(secret);
+  const unsealed: PpkFile = {
+    version,
+    type: new Reader(parts.publicBlob).text(),
+    encryption: encryption ? CIPHER : "none",
+    comment,
+    publicBlob: parts.publicBlob,
+    kdf: encryption && version === 3 ? { ...encryption.kdf, salt: randomBytes(SALT_BYTES) } : null,
+    privateBlob: plain,
+    mac: new Uint8Array(0),
+  };
+  const padded = encryption ? fillBlocks(plain) : plain;
+  const keys = keysOf(unsealed, encryption?.passphrase ?? null);
+  try {
+    const sealed = encryption ? encryptBytes(CIPHER, keys.cipher, keys.iv, padded) : padded;
+    return writePpk({ ...unsealed, privateBlob: sealed, mac: macOf(unsealed, padded, keys.mac) });
+  } finally {
+    plain.fill(0);
+    padded.fill(0);
+    wipe(keys);
+  }
+}
+
+function keysOf(file: PpkFile, passphrase: string | null): PpkKeys {
+  const none = new Uint8Array(0);
+  const secret = passphrase === null ? none : utf8.encode(passphrase);
+  try {
+    if (file.version === 2) {
+      const [one, two] = [0, 1].map((n) => digest("SHA-1", new Uint8Array([0, 0, 0, n]), secret));
+      return {
+        cipher: concat([one!, two!]).subarray(0, 32),
+        iv: new Uint8Array(BLOCK),
+        mac: digest("SHA-1", V2_MAC_KEY, secret),
+      };
+    }
+    if (passphrase === null) return { cipher: none, iv: none, mac: none };
+    if (file.kdf === null) throw new KeyFormatError("Private key's passphrase is not hashed");
+    const { variant, salt, ...cost } = file.kdf;
+    const derived = hashed(() => argon2(variant, secret, salt, cost, 80));
+    return {
+      cipher: derived.subarray(0, 32),
+      iv: derived.subarray(32, 48),
+      mac: derived.subarray(48),
+    };
+  } finally {
+    secret.fill(0);
+  }
+}
+
+function hashed(derive: () => Uint8Array): Uint8Array {
+  try {
+    return derive();
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new KeyFormatError(`Private key asks for too much: ${cause.message}`, { cause });
+  }
+}
+
+// Everything that the user sees is under the MAC, and the padding is too.
+function macOf(file: PpkFile, plain: Uint8Array, key: Uint8Array): Uint8Array {
+  const { version, type, encryption, comment, publicBlob } = file;
+  const data = new Writer(publicBlob.length + plain.length + 256).text(type).text(encryption)
+    .text(comment).string(publicBlob).string(plain).take();
+  const mac = hmac(version === 2 ? "SHA-1" : "SHA-256", key, data);
+  data.fill(0);
+  return mac;
+}
+
+function opened({ type, publicBlob, comment }: PpkFile, plain: Uint8Array): OpenedKey {
+  const key = openSection(sectionOf(type, publicBlob, new Reader(plain)), comment);
+  if (equals(key.parts.publicBlob, publicBlob)) return key;
+  key.secret.fill(0);
+  throw new KeyFormatError("Private key does not belong to the public key beside it");
+}
+
+/** The private section of openssh-key-v1 for the numbers; the padding behind them is left unread. */
+function sectionOf(type: string, publicBlob: Uint8Array, numbers: Reader): Uint8Array {
+  const known = new Reader(publicBlob);
+  if (known.text() !== type) throw new KeyFormatError("Private key has two types");
+  switch (type) {
+    case "ssh-ed25519": {
+      // A number with the least byte first, so leading zeros would stand behind.
+      const short = numbers.string();
+      if (short.length > 32) throw new KeyFormatError("Ed25519 seed is too long");
+      const seed = new Uint8Array(32);
+      seed.set(short);
+      return ed25519Section(seed);
+    }
+    case "ssh-rsa": {
+      const [e, n] = [known.mpint(), known.mpint()];
+      const [d, p] = [numbers.mpint(), numbers.mpint()];
+      return rsaSection({ n, e, d, p, q: numbers.mpint(), iqmp: numbers.mpint() });
+    }
+    case "ecdsa-sha2-nistp256":
+      return ecdsaSection("nistp256", numbers.mpint());
+    case "ecdsa-sha2-nistp384":
+      return ecdsaSection("nistp384", numbers.mpint());
+    case "ecdsa-sha2-nistp521":
+      return ecdsaSection("nistp521", numbers.mpint());
+    default:
+      throw new KeyFormatError(`Key type "${printable(type, 64)}" is not supported`);
+  }
+}
+
+function privateBlob(secret: Uint8Array): Uint8Array {
+  const key = privateNumbers(secret);
+  switch (key.kind) {
+    case "ed25519":
+      return new Writer().string(key.seed).take();
+    case "ecdsa":
+      return new Writer().mpint(key.scalar).take();
+    case "rsa":
+      return new Writer(2048).mpint(key.d).mpint(key.p).mpint(key.q).mpint(key.iqmp).take();
+  }
+}
+
+/** As PuTTY pads: by a hash of what is there, so that it tells nothing. */
+function fillBlocks(plain: Uint8Array): Uint8Array {
+  const missing = (BLOCK - plain.length % BLOCK) % BLOCK;
+  return concat([plain, digest("SHA-1", plain).subarray(0, missing)]);
+}
+
+function wipe({ cipher, mac }: PpkKeys): void {
+  cipher.fill(0);
+  mac.fill(0);
+}

@@ -1,0 +1,158 @@
+import { KeyFormatError, printable } from "../errors.ts";
+import { decodeBase64, encodeBase64 } from "./base64.ts";
+
+/** The first words of a private key of PuTTY's. */
+export const PPK_MARK = "PuTTY-User-Key-File-";
+
+/** Characters a line of base64. */
+const LINE_LENGTH = 64;
+
+/** Most lines of base64: RSA keys of 16384 bits have some hundred. */
+const MAX_LINES = 1024;
+
+/** How the passphrase of a key of version 3 is hashed. */
+export interface PpkKdf {
+  readonly variant: "argon2d" | "argon2i" | "argon2id";
+  /** In KiB. */
+  readonly memory: number;
+  readonly passes: number;
+  readonly parallelism: number;
+  readonly salt: Uint8Array;
+}
+
+/** The fields of a private key file of PuTTY's (its manual, appendix C). */
+export interface PpkFile {
+  readonly version: 2 | 3;
+  readonly type: string;
+  readonly encryption: string;
+  readonly comment: string;
+  readonly publicBlob: Uint8Array;
+  /** Null if nothing is encrypted, and in version 2. */
+  readonly kdf: PpkKdf | null;
+  readonly privateBlob: Uint8Array;
+  readonly mac: Uint8Array;
+}
+
+const VARIANTS = { Argon2d: "argon2d", Argon2i: "argon2i", Argon2id: "argon2id" } as const;
+
+/**
+ * Takes the file apart.
+ *
+ * @throws {KeyFormatError} If the lines are not those of a key of version 2 or 3
+ */
+export function readPpk(text: string): PpkFile {
+  const lines = new Lines(text.split(/\r\n|\r|\n/));
+  const [mark, type] = lines.first();
+  const version = mark === `${PPK_MARK}2` ? 2 : mark === `${PPK_MARK}3` ? 3 : null;
+  if (version === null) throw new KeyFormatError(`Private key is of "${printable(mark, 64)}"`);
+  const encryption = lines.field("Encryption");
+  const comment = lines.field("Comment");
+  const publicBlob = lines.base64("Public-Lines");
+  const kdf = version === 3 && encryption !== "none" ? readKdf(lines) : null;
+  const privateBlob = lines.base64("Private-Lines");
+  const mac = lines.hex("Private-MAC");
+  lines.end();
+  return { version, type, encryption, comment, publicBlob, kdf, privateBlob, mac };
+}
+
+/** Puts the file together. */
+export function writePpk(file: PpkFile): string {
+  const { version, type, encryption, comment, publicBlob, kdf, privateBlob, mac } = file;
+  const lines = [
+    `${PPK_MARK}${version}: ${type}`,
+    `Encryption: ${encryption}`,
+    `Comment: ${comment}`,
+    ...base64Lines("Public", publicBlob),
+  ];
+  if (kdf !== null) {
+    const title = Object.entries(VARIANTS).find(([, variant]) => variant === kdf.variant)![0];
+    lines.push(
+      `Key-Derivation: ${title}`,
+      `Argon2-Memory: ${kdf.memory}`,
+      `Argon2-Passes: ${kdf.passes}`,
+      `Argon2-Parallelism: ${kdf.parallelism}`,
+      `Argon2-Salt: ${kdf.salt.toHex()}`,
+    );
+  }
+  lines.push(...base64Lines("Private", privateBlob), `Private-MAC: ${mac.toHex()}`, "");
+  return lines.join("\n");
+}
+
+function base64Lines(name: string, bytes: Uint8Array): string[] {
+  const lines = encodeBase64(bytes).match(new RegExp(`.{1,${LINE_LENGTH}}`, "g")) ?? [];
+  return [`${name}-Lines: ${lines.length}`, ...lines];
+}
+
+function readKdf(lines: Lines): PpkKdf {
+  const title = lines.field("Key-Derivation");
+  if (!Object.hasOwn(VARIANTS, title)) {
+    throw new KeyFormatError(`Private key's passphrase is hashed by "${printable(title, 64)}"`);
+  }
+  return {
+    variant: VARIANTS[title as keyof typeof VARIANTS],
+    memory: lines.number("Argon2-Memory"),
+    passes: lines.number("Argon2-Passes"),
+    parallelism: lines.number("Argon2-Parallelism"),
+    salt: lines.hex("Argon2-Salt"),
+  };
+}
+
+/** A cursor over lines of `Name: value`. */
+class Lines {
+  readonly #lines: readonly string[];
+  #at = 0;
+
+  constructor(lines: readonly string[]) {
+    this.#lines = lines;
+  }
+
+  first(): [name: string, value: string] {
+    const line = this.#next();
+    const colon = line.indexOf(": ");
+    if (colon < 0) throw new KeyFormatError("Private key has no type");
+    return [line.slice(0, colon), line.slice(colon + 2)];
+  }
+
+  field(name: string): string {
+    const line = this.#next();
+    if (!line.startsWith(`${name}: `)) {
+      throw new KeyFormatError(`Private key has no "${name}" where it must be`);
+    }
+    return line.slice(name.length + 2);
+  }
+
+  number(name: string): number {
+    const value = this.field(name);
+    if (!/^\d{1,9}$/.test(value)) throw new KeyFormatError(`Private key has no number "${name}"`);
+    return Number(value);
+  }
+
+  hex(name: string): Uint8Array {
+    const value = this.field(name);
+    if (!/^(?:[0-9a-f]{2}){1,1024}$/i.test(value)) {
+      throw new KeyFormatError(`Private key has no hex digits in "${name}"`);
+    }
+    return Uint8Array.fromHex(value);
+  }
+
+  base64(name: string): Uint8Array {
+    const count = this.number(name);
+    if (count > MAX_LINES) throw new KeyFormatError(`Private key has ${count} lines`);
+    const lines = Array.from({ length: count }, () => this.#next());
+    const bytes = decodeBase64(lines.join(""));
+    if (bytes === null) throw new KeyFormatError(`Private key is not base64 in "${name}"`);
+    return bytes;
+  }
+
+  end(): void {
+    if (this.#lines.slice(this.#at).some((line) => line.trim() !== "")) {
+      throw new KeyFormatError("Private key has lines too many");
+    }
+  }
+
+  #next(): string {
+    const line = this.#lines[this.#at++];
+    if (line === undefined) throw new KeyFormatError("Private key ends too early");
+    return line;
+  }
+}
