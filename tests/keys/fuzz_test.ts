@@ -13,8 +13,10 @@ import {
   parsePublicKey,
   type PrivateKey,
   readSignature,
+  RevocationList,
   signMessage,
 } from "../../lib/keys/mod.ts";
+import { Writer } from "../../lib/wire/writer.ts";
 import { decodeEcdsa, decodeSignature } from "../../lib/keys/signature.ts";
 
 /** Mutations for each seed input; `FUZZ_ROUNDS=100000` for a longer run. */
@@ -220,6 +222,22 @@ Deno.test("readSignature and AllowedSigners survive anything", async () => {
     allowed.findPrincipals(all[0]!);
     allowed.matchPrincipals("a@b");
   });
+});
+
+Deno.test("RevocationList survives mutated lists", async () => {
+  const options = { kind: "user", keyId: "x", principals: [], serial: 9n } as const;
+  const certificate = await issueCertificate(all[0]!, all[1]!.publicKey, options);
+  const part = (type: number, bytes: Uint8Array) => new Writer().u8(type).string(bytes).take();
+  const certificates = new Writer().string(all[0]!.publicKey.blob).text("")
+    .bytes(part(0x20, new Writer().u64(4n).u64(7n).take()))
+    .bytes(part(0x21, new Writer().u64(10n).u64(20n).take()))
+    .bytes(part(0x22, new Writer().u64(1n).mpint(new Uint8Array([0x80, 1, 2])).take()))
+    .bytes(part(0x23, new Writer().text("ann").take())).take();
+  const list = new Writer().text("SSHKRL\n\0").u32(1).u64(1n).u64(0n).u64(0n).text("").text("x")
+    .bytes(part(1, certificates)).bytes(part(2, new Writer().string(certificate.blob).take()))
+    .bytes(part(3, new Writer().string(new Uint8Array(20)).take())).take().subarray(4);
+  RevocationList.parse(list);
+  survives([list], (bytes) => RevocationList.parse(bytes).isRevoked(certificate));
 });
 
 Deno.test("importPrivateKey survives a mutated RSA key", () => {

@@ -1,0 +1,146 @@
+import { KeyFormatError, printable } from "../errors.ts";
+import { Reader } from "../wire/reader.ts";
+
+/** The first bytes of a KRL. */
+export const KRL_MAGIC: Uint8Array = new TextEncoder().encode("SSHKRL\n\0");
+
+const VERSION = 1;
+
+// OpenSSH PROTOCOL.krl
+const SECTION = { CERTIFICATES: 1, KEYS: 2, SHA1: 3, SIGNATURE: 4, SHA256: 5, EXTENSION: 255 };
+const CERTIFICATES = { LIST: 0x20, RANGE: 0x21, BITMAP: 0x22, KEY_ID: 0x23, EXTENSION: 0x39 };
+
+/** Serial numbers from one to another, both included; of a bitmap only those whose bit is set. */
+export interface SerialRange {
+  readonly first: bigint;
+  readonly last: bigint;
+  /** Bits from the end, the last one for `first`; null for all. */
+  readonly bitmap: Uint8Array | null;
+}
+
+/** Which certificates of an authority are revoked. */
+export interface RevokedCertificates {
+  /** The blob of the authority's key; empty for any. */
+  readonly authority: Uint8Array;
+  readonly serials: ReadonlySet<bigint>;
+  readonly ranges: readonly SerialRange[];
+  readonly keyIds: ReadonlySet<string>;
+}
+
+/** A key revocation list, as it is written. */
+export interface KrlFile {
+  readonly version: bigint;
+  /** Seconds since 1970. */
+  readonly generated: bigint;
+  readonly comment: string;
+  readonly certificates: readonly RevokedCertificates[];
+  /** Blobs of keys, in hex. */
+  readonly keys: ReadonlySet<string>;
+  /** Digests of such blobs, in hex. */
+  readonly sha1: ReadonlySet<string>;
+  readonly sha256: ReadonlySet<string>;
+}
+
+/**
+ * Reads a key revocation list.
+ *
+ * @throws {KeyFormatError | ProtocolError} If it is malformed, or has parts that are not understood and
+ * must be
+ */
+export function decodeKrl(bytes: Uint8Array): KrlFile {
+  const reader = new Reader(bytes, KRL_MAGIC.length);
+  const format = reader.u32();
+  if (format !== VERSION) throw new KeyFormatError(`Revocation list has the format ${format}`);
+  const version = reader.u64();
+  const generated = reader.u64();
+  reader.u64(); // flags: none is defined
+  reader.string(); // reserved
+  const comment = printable(reader.text());
+  const certificates: RevokedCertificates[] = [];
+  const [keys, sha1, sha256] = [new Set<string>(), new Set<string>(), new Set<string>()];
+  while (reader.remaining > 0) {
+    const type = reader.u8();
+    // A signature has another form than the sections; OpenSSH has never written one.
+    if (type === SECTION.SIGNATURE) throw new KeyFormatError("Revocation list is signed");
+    const section = new Reader(reader.string());
+    switch (type) {
+      case SECTION.CERTIFICATES:
+        certificates.push(readCertificates(section));
+        break;
+      case SECTION.KEYS:
+        readBlobs(section, keys);
+        break;
+      case SECTION.SHA1:
+        readBlobs(section, sha1, 20);
+        break;
+      case SECTION.SHA256:
+        readBlobs(section, sha256, 32);
+        break;
+      case SECTION.EXTENSION:
+        skipExtension(section);
+        break;
+      default:
+        throw new KeyFormatError(`Revocation list has a section of an unknown type ${type}`);
+    }
+  }
+  return { version, generated, comment, certificates, keys, sha1, sha256 };
+}
+
+function readCertificates(section: Reader): RevokedCertificates {
+  const authority = section.string();
+  section.string(); // reserved
+  const [serials, keyIds] = [new Set<bigint>(), new Set<string>()];
+  const ranges: SerialRange[] = [];
+  while (section.remaining > 0) {
+    const type = section.u8();
+    const part = new Reader(section.string());
+    switch (type) {
+      case CERTIFICATES.LIST:
+        while (part.remaining > 0) serials.add(part.u64());
+        break;
+      case CERTIFICATES.RANGE:
+        ranges.push({ first: part.u64(), last: part.u64(), bitmap: null });
+        break;
+      case CERTIFICATES.BITMAP:
+        ranges.push(readBitmap(part));
+        break;
+      case CERTIFICATES.KEY_ID:
+        while (part.remaining > 0) keyIds.add(part.text());
+        break;
+      case CERTIFICATES.EXTENSION:
+        skipExtension(part);
+        break;
+      default:
+        throw new KeyFormatError(`Revocation list has certificates of an unknown kind ${type}`);
+    }
+    part.end();
+  }
+  return { authority, serials, ranges, keyIds };
+}
+
+function readBitmap(part: Reader): SerialRange {
+  const first = part.u64();
+  const bitmap = part.mpint();
+  const last = first + BigInt(bitmap.length * 8) - 1n;
+  return { first, last, bitmap };
+}
+
+function readBlobs(section: Reader, into: Set<string>, length?: number): void {
+  while (section.remaining > 0) {
+    const blob = section.string();
+    if (length !== undefined && blob.length !== length) {
+      throw new KeyFormatError("Revocation list has a hash of the wrong length");
+    }
+    into.add(blob.toHex());
+  }
+}
+
+function skipExtension(section: Reader): void {
+  const name = section.text();
+  const critical = section.bool();
+  section.string();
+  section.end();
+  if (critical) {
+    throw new KeyFormatError(`Revocation list needs "${printable(name, 64)}", which is not known`);
+  }
+}
