@@ -11,18 +11,18 @@ import {
 } from "./entries.ts";
 import { type SftpFile, sftpFile } from "./file.ts";
 import { fileSystemOf, type SftpFileSystem } from "./file_system.ts";
-import { get } from "./get.ts";
 import { glob } from "./glob.ts";
 import * as msg from "./messages.ts";
 import { EXTENSION, SFTP_VERSION } from "./numbers.ts";
 import type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./options.ts";
 import type { TransferResult } from "./progress.ts";
-import { put } from "./put.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { Remote, type RemoteLimits } from "./remote.ts";
+import { RemoteSide } from "./remote_side.ts";
 import { replace } from "./rename.ts";
 import { callOf } from "./status.ts";
-import type { SftpTransferOptions } from "./transfer.ts";
+import { copy, get, put } from "./transfer.ts";
+import type { SftpTransferOptions } from "./transfer_options.ts";
 import { makeFolders, removeTree, walk } from "./tree.ts";
 
 /**
@@ -437,7 +437,8 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If a folder cannot be listed
    */
   glob(pattern: string, options: SftpOptions = {}): AsyncIterableIterator<SftpWalkEntry> {
-    return glob(this.#remote, pattern, options);
+    const limits = { signal: options.signal, timeout: options.timeout };
+    return glob(new RemoteSide(this.#remote, { options: {}, limits, inFlight: 0 }), pattern);
   }
 
   /**
@@ -508,16 +509,20 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Fetches a file, or with `recursive` a folder and everything in it.
+   * Fetches a file, or with `recursive` a folder and everything in it, or with `glob` what a pattern
+   * stands for.
    *
-   * A local file appears under its name when it is whole, or not at all. Of a folder, names that
-   * could lead out of it end the transfer, and symbolic links are left out.
+   * A local file appears under its name when it is whole, or not at all. Names that could lead out of
+   * the folder are refused, and symbolic links are left out unless `links` says otherwise. Many files
+   * are under way at once; if some fail, the rest is transferred all the same.
    *
    * @param remote The file or folder there
-   * @param local What the copy will be called here (not the folder to put it in), or a stream
+   * @param local What the copy will be called here (not the folder to put it in, unless it is what a
+   * pattern stands for), or a stream
    * @param options Whether to recurse, what to keep, whom to tell
    * @returns What was done
    * @throws {SftpError} If the server refuses, or the file ends before its size
+   * @throws {SftpTransferError} If some files of a folder could not be transferred
    */
   get(
     remote: string,
@@ -528,13 +533,19 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Stores a file, or with `recursive` a folder and everything in it.
+   * Stores a file, or with `recursive` a folder and everything in it, or with `glob` what a pattern
+   * stands for.
+   *
+   * A file is written under a hidden name first, and gets its own when it is whole. Many files are under
+   * way at once; if some fail, the rest is transferred all the same.
    *
    * @param local The file or folder here, or bytes, or a stream
-   * @param remote What the copy will be called there (not the folder to put it in)
+   * @param remote What the copy will be called there (not the folder to put it in, unless it is what a
+   * pattern stands for)
    * @param options Whether to recurse, what to keep, whom to tell
    * @returns What was done
    * @throws {SftpError} If the server refuses, or the source ends before its size
+   * @throws {SftpTransferError} If some files of a folder could not be transferred
    */
   put(
     local: string | Uint8Array | ReadableStream<Uint8Array>,
@@ -542,6 +553,25 @@ export class SftpClient implements AsyncDisposable {
     options: SftpTransferOptions = {},
   ): Promise<TransferResult> {
     return put(this.#remote, local, remote, options);
+  }
+
+  /**
+   * Copies a file, or with `recursive` a folder, to another server, through us; `copyFile` copies on this
+   * one without.
+   *
+   * @param from The file or folder on this server
+   * @param to The client of the other server, and what the copy will be called there
+   * @param options As of `get` and `put`
+   * @returns What was done
+   * @throws {SftpError} If a server refuses
+   * @throws {SftpTransferError} If some files of a folder could not be transferred
+   */
+  copy(
+    from: string,
+    to: { readonly sftp: SftpClient; readonly path: string },
+    options: SftpTransferOptions = {},
+  ): Promise<TransferResult> {
+    return copy(this.#remote, from, to.sftp.#remote, to.path, options);
   }
 
   /** Ends the session and closes the channel; what is still under way is rejected. */

@@ -1,26 +1,30 @@
-/** What a task takes of the budget before it knows better: some 32 run at once. */
+/** What a task takes of the budget before it knows better. */
 const SMALL = 128 * 1024;
 
 /** Makes a task of this much out of a small one; waits for room. */
 export type Grow = (cost: number) => Promise<void>;
 
-/** Runs tasks side by side within a budget of bytes; the first failure calls the others off. */
+/** Runs tasks side by side, so many at once, within a budget of bytes; a failure calls all off. */
 export class Crew {
   readonly signal: AbortSignal;
   readonly #stop: AbortController = new AbortController();
   readonly #running: Set<Promise<void>> = new Set();
+  readonly #most: number;
   readonly #budget: number;
   #used = 0;
 
-  constructor(budget: number, signal: AbortSignal | undefined) {
+  constructor(most: number, budget: number, signal: AbortSignal | undefined) {
+    this.#most = most;
     this.#budget = budget;
     this.signal = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
   }
 
   /** Starts a task, once there is room for a small one. */
   async start(task: (grow: Grow) => Promise<void>): Promise<void> {
-    await this.#take(SMALL);
-    const run = this.#run(task);
+    while (this.#running.size >= this.#most) await Promise.race(this.#running);
+    const cost = Math.min(SMALL, this.#budget);
+    await this.#take(cost);
+    const run = this.#run(task, cost);
     this.#running.add(run);
     run.then(() => this.#running.delete(run));
   }
@@ -36,8 +40,7 @@ export class Crew {
     this.signal.throwIfAborted();
   }
 
-  async #run(task: (grow: Grow) => Promise<void>): Promise<void> {
-    let cost = SMALL;
+  async #run(task: (grow: Grow) => Promise<void>, cost: number): Promise<void> {
     try {
       await task(async (wanted) => {
         if (wanted <= cost) return;

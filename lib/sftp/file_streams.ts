@@ -22,7 +22,7 @@ export function writableOf(file: RemoteFile, start: number): WritableStream<Uint
   const behind = new WriteBehind(file, { start });
   return new WritableStream<Uint8Array>({
     // A copy, since the write is acknowledged to the writer long before the server has it.
-    write: (chunk) => behind.write(chunk.slice()),
+    write: (chunk) => behind.write(chunk.slice(), () => {}),
     async close() {
       await behind.finish();
       await file.close();

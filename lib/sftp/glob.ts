@@ -1,8 +1,12 @@
 import { dirEntry, type SftpWalkEntry } from "./entries.ts";
-import type { SftpOptions } from "./options.ts";
-import { baseName, join } from "./paths.ts";
-import type { Remote } from "./remote.ts";
+import { baseName } from "./paths.ts";
+import { MAX_LISTED, type RemoteEntry } from "./remote.ts";
+import type { Side } from "./side.ts";
+import { sftpError, SftpStatus } from "./status.ts";
 import { checkDepth } from "./tree.ts";
+
+/** What patterns are looked up in. */
+type Lister = Pick<Side, "stat" | "lstat" | "list" | "join">;
 
 /** One character of a pattern: itself, any, any run of them, or one of a class. */
 type Token = string | typeof ANY | typeof RUN | ((character: string) => boolean);
@@ -14,9 +18,8 @@ const RUN = Symbol("*");
  * front, `[a-z]` and `[!a-z]` one character, a step `**` any number of folders; `\` protects.
  */
 export async function* glob(
-  remote: Remote,
+  files: Lister,
   pattern: string,
-  options: SftpOptions,
 ): AsyncGenerator<SftpWalkEntry, void> {
   const root = /^\/*/.exec(pattern)![0] === "" ? "" : "/";
   const steps = pattern.split("/").filter((step, at, all) =>
@@ -24,25 +27,24 @@ export async function* glob(
   );
   const seen = new Set<string>(); // two `**` find the same path in several ways
   const twice = steps.filter((step) => step === "**").length > 1;
-  for await (const entry of expand(remote, root, steps, options, 0)) {
+  for await (const entry of expand(files, root, steps, 0)) {
     if (twice && seen.size === seen.add(entry.path).size) continue;
     yield entry;
   }
 }
 
 async function* expand(
-  remote: Remote,
+  files: Lister,
   folder: string,
   steps: readonly string[],
-  options: SftpOptions,
   depth: number,
 ): AsyncGenerator<SftpWalkEntry, void> {
   const plain = steps.findIndex(isGlob);
   if (plain !== 0) {
     const literal = steps.slice(0, plain === -1 ? steps.length : plain).map(unescapeGlob);
-    const path = literal.reduce(join, folder);
-    if (plain !== -1) return yield* expand(remote, path, steps.slice(plain), options, depth);
-    const info = path === "" ? null : await remote.lstatOrNull(path, options);
+    const path = literal.reduce((path, step) => files.join(path, step), folder);
+    if (plain !== -1) return yield* expand(files, path, steps.slice(plain), depth);
+    const info = path === "" ? null : await files.lstat(path);
     if (info !== null) yield { path, ...dirEntry(baseName(path), info) };
     return;
   }
@@ -50,35 +52,39 @@ async function* expand(
   const [step = "", ...rest] = steps;
   const deep = step === "**";
   // `**` stands for no folder too, and at the end for everything.
-  if (deep && rest.length > 0) yield* expand(remote, folder, rest, options, depth);
+  if (deep && rest.length > 0) yield* expand(files, folder, rest, depth);
   const matches = globMatcher(deep ? "*" : step);
-  for (const { name, info } of await listed(remote, folder, options)) {
+  for (const { name, info } of await listed(files, folder)) {
     if (!matches(name)) continue;
-    const path = join(folder, name);
+    const path = files.join(folder, name);
     if (rest.length === 0) yield { path, ...dirEntry(name, info) };
-    if (deep && info.isDirectory) yield* expand(remote, path, steps, options, depth + 1);
-    if (!deep && rest.length > 0 && await leadsOn(remote, path, info, options)) {
-      yield* expand(remote, path, rest, options, depth);
+    if (deep && info.isDirectory) yield* expand(files, path, steps, depth + 1);
+    if (!deep && rest.length > 0 && await leadsOn(files, path, info)) {
+      yield* expand(files, path, rest, depth);
     }
   }
 }
 
 /** A folder's entries in order; none if it is gone or no folder. */
-async function listed(remote: Remote, folder: string, options: SftpOptions) {
+async function listed(files: Lister, folder: string): Promise<RemoteEntry[]> {
   const path = folder === "" ? "." : folder;
-  if (!(await remote.statOrNull(path, options))?.isDirectory) return [];
-  const entries = await remote.all(path, options);
+  if (!(await files.stat(path))?.isDirectory) return [];
+  const entries: RemoteEntry[] = [];
+  for await (const entry of files.list(path)) {
+    if (entries.push(entry) <= MAX_LISTED) continue;
+    const call = { operation: "readDir", path };
+    throw sftpError(SftpStatus.FAILURE, call, "a folder without an end");
+  }
   return entries.sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
 async function leadsOn(
-  remote: Remote,
+  files: Lister,
   path: string,
   info: { isDirectory: boolean; isSymlink: boolean },
-  options: SftpOptions,
 ): Promise<boolean> {
   if (!info.isSymlink) return info.isDirectory;
-  return (await remote.statOrNull(path, options))?.isDirectory ?? false;
+  return (await files.stat(path))?.isDirectory ?? false;
 }
 
 /** Whether a pattern has a wildcard that is not protected. */

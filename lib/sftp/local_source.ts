@@ -1,38 +1,94 @@
-/** Where an upload comes from. */
-export interface Source {
-  /** Bytes to expect, or null if nobody knows. */
-  readonly size: number | null;
-  /** What is known of the file, if it is one. */
-  readonly info: Deno.FileInfo | null;
-  /** Fills the block; resolves to fewer bytes than fit only at the end. */
-  fill(block: Uint8Array): Promise<number>;
-  /** Ends it, early perhaps. */
-  close(): void;
-}
+import { naming } from "./local_errors.ts";
+import type { Source } from "./side.ts";
+
+/** Bytes that are read at once. */
+const BLOCK_BYTES = 1024 * 1024;
+
+/** What is asked for behind the expected end, if the file has grown. */
+const GROWN_BYTES = 64 * 1024;
 
 /** A local file as a source. */
-export async function fileSource(local: string): Promise<Source> {
-  const file = await Deno.open(local);
+export async function fileSource(path: string): Promise<Source> {
+  const file = await Deno.open(path);
   try {
-    const info = await file.stat();
-    if (info.isDirectory) throw new Deno.errors.IsADirectory(`"${local}" is a directory`);
-    return {
-      size: info.isFile ? info.size : null,
-      info,
-      async fill(block) {
-        let count = 0;
-        while (count < block.length) {
-          const more = await file.read(block.subarray(count));
-          if (more === null) break;
-          count += more;
-        }
-        return count;
-      },
-      close: () => file.close(),
-    };
+    const info = await naming("read", path, () => file.stat());
+    if (info.isDirectory) throw new Deno.errors.IsADirectory(`"${path}" is a directory`);
+    return new LocalSource(path, file, info);
   } catch (cause) {
     file.close();
     throw cause;
+  }
+}
+
+class LocalSource implements Source {
+  readonly size: number | null;
+  readonly info: Deno.FileInfo;
+  readonly sparse: boolean;
+  readonly #path: string;
+  readonly #file: Deno.FsFile;
+  readonly #free: Uint8Array[] = [];
+  #offset = 0;
+  #ended = false;
+
+  constructor(path: string, file: Deno.FsFile, info: Deno.FileInfo) {
+    this.#path = path;
+    this.#file = file;
+    this.info = info;
+    this.size = info.isFile ? info.size : null;
+    this.sparse = info.isFile && info.blocks !== null && info.blocks * 512 < info.size;
+  }
+
+  async start(offset: number): Promise<void> {
+    await this.#file.seek(offset, Deno.SeekMode.Start);
+    this.#offset = offset;
+    this.#ended = false;
+  }
+
+  async next(): Promise<Uint8Array | null> {
+    if (this.#ended) return null;
+    const block = this.#block();
+    const count = await this.#fill(block);
+    this.#offset += count;
+    this.#ended = count < block.length;
+    return count === 0 ? null : block.subarray(0, count);
+  }
+
+  /** One byte more than expected, so that the end shows in the same read. */
+  #block(): Uint8Array {
+    if (this.size === null) return this.#free.pop() ?? new Uint8Array(BLOCK_BYTES);
+    const left = this.size + 1 - this.#offset;
+    if (left >= BLOCK_BYTES) return this.#free.pop() ?? new Uint8Array(BLOCK_BYTES);
+    return new Uint8Array(left > 0 ? left : GROWN_BYTES);
+  }
+
+  async #fill(block: Uint8Array): Promise<number> {
+    let count = 0;
+    while (count < block.length) {
+      const more = await naming(
+        "read",
+        this.#path,
+        () => this.#file.read(count === 0 ? block : block.subarray(count)),
+      );
+      if (more === null) break;
+      count += more;
+      if (this.size === null) break; // a pipe gives what it has
+    }
+    return count;
+  }
+
+  release(block: Uint8Array): void {
+    if (block.buffer.byteLength === BLOCK_BYTES) {
+      this.#free.push(new Uint8Array(block.buffer as ArrayBuffer));
+    }
+  }
+
+  async readAt(into: Uint8Array, offset: number): Promise<number> {
+    await this.#file.seek(offset, Deno.SeekMode.Start);
+    return await this.#fill(into);
+  }
+
+  close(): void {
+    this.#file.close();
   }
 }
 
@@ -42,10 +98,17 @@ export function bytesSource(bytes: Uint8Array): Source {
   return {
     size: bytes.length,
     info: null,
-    fill(block) {
-      const piece = bytes.subarray(offset, offset + block.length);
-      offset += piece.length;
-      block.set(piece);
+    sparse: false,
+    start: (from) => void (offset = from),
+    next() {
+      const block = bytes.subarray(offset, offset + BLOCK_BYTES);
+      offset += block.length;
+      return Promise.resolve(block.length === 0 ? null : block);
+    },
+    release: () => {},
+    readAt(into, from) {
+      const piece = bytes.subarray(from, from + into.length);
+      into.set(piece);
       return Promise.resolve(piece.length);
     },
     close: () => {},
@@ -55,27 +118,25 @@ export function bytesSource(bytes: Uint8Array): Source {
 /** A stream as a source; it is cancelled if it is not read to its end. */
 export function streamSource(stream: ReadableStream<Uint8Array>): Source {
   const reader = stream.getReader();
-  let rest: Uint8Array = new Uint8Array(0);
   let ended = false;
+  let rest: Uint8Array = new Uint8Array(0);
   return {
     size: null,
     info: null,
-    async fill(block) {
-      let count = 0;
-      while (count < block.length && !ended) {
-        if (rest.length === 0) {
-          const { done, value } = await reader.read();
-          ended = done;
-          rest = value ?? rest;
-          continue;
-        }
-        const piece = rest.subarray(0, block.length - count);
-        block.set(piece, count);
-        rest = rest.subarray(piece.length);
-        count += piece.length;
+    sparse: false,
+    async next() {
+      while (rest.length === 0 && !ended) {
+        const { done, value } = await reader.read();
+        ended = done;
+        rest = value ?? rest;
       }
-      return count;
+      if (rest.length === 0) return null;
+      // A copy: what the stream has given may be filled anew long before the server has this.
+      const block = rest.slice(0, BLOCK_BYTES);
+      rest = rest.subarray(block.length);
+      return block;
     },
+    release: () => {},
     close() {
       if (!ended) reader.cancel().catch(() => {}); // nobody is left to tell
     },

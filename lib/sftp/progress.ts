@@ -5,21 +5,43 @@
  * ```ts
  * import type { TransferProgress } from "@denossh/ssh/sftp";
  *
- * function bar({ path, transferred, total, rate }: TransferProgress): string {
+ * function bar({ path, transferred, total, rate, remaining }: TransferProgress): string {
  *   const percent = total === 0 ? 100 : Math.floor(100 * transferred / total);
- *   return `${path} ${percent} % ${(rate / 1e6).toFixed(1)} MB/s`;
+ *   const left = remaining === null ? "" : `, ${Math.ceil(remaining)} s left`;
+ *   return `${path} ${percent} % ${(rate / 1e6).toFixed(1)} MB/s${left}`;
  * }
  * ```
  */
 export interface TransferProgress {
   /** The source of the file that moved just now. */
   readonly path: string;
-  /** Bytes transferred so far, of all files together. */
+  /** Bytes that are there so far, of all files together. */
   readonly transferred: number;
   /** Bytes that are known to be needed, of all files found so far. */
   readonly total: number;
-  /** Bytes a second since the start. */
+  /** Bytes a second, lately. */
   readonly rate: number;
+  /** Seconds that the rest will take at this rate; null if nobody can know. */
+  readonly remaining: number | null;
+}
+
+/**
+ * A file or folder that could not be transferred.
+ *
+ * @example
+ * ```ts
+ * import type { TransferFailure } from "@denossh/ssh/sftp";
+ *
+ * function line({ path, error }: TransferFailure): string {
+ *   return `${path}: ${error.message}`;
+ * }
+ * ```
+ */
+export interface TransferFailure {
+  /** The source. */
+  readonly path: string;
+  /** Why. */
+  readonly error: Error;
 }
 
 /**
@@ -29,32 +51,45 @@ export interface TransferProgress {
  * ```ts
  * import type { TransferResult } from "@denossh/ssh/sftp";
  *
- * function summary({ files, bytes, skipped }: TransferResult): string {
- *   return `${files} files, ${bytes} bytes, ${skipped.length} left out`;
+ * function summary({ files, bytes, skipped, failures }: TransferResult): string {
+ *   return `${files} files, ${bytes} bytes, ${skipped.length} left out, ${failures.length} failed`;
  * }
  * ```
  */
 export interface TransferResult {
-  /** Bytes of content transferred. */
+  /** Bytes of content transferred; what an earlier try had brought is not among them. */
   readonly bytes: number;
   /** Files transferred. */
   readonly files: number;
+  /** Files that were there already, with `update`. */
+  readonly unchanged: number;
   /** Sources left out, since they are neither files nor folders: symbolic links, devices. */
   readonly skipped: readonly string[];
+  /** Files and folders that could not be transferred. */
+  readonly failures: readonly TransferFailure[];
 }
 
 /** Between two reports, in milliseconds: often enough for the eye. */
 const REPORT_MS = 100;
 
+/** The rate forgets in about this many milliseconds. */
+const RATE_MS = 3000;
+
 /** Counts for the reports and for the result. */
-export class Progress implements TransferResult {
+export class Progress {
+  readonly skipped: string[] = [];
+  readonly failures: TransferFailure[] = [];
   bytes = 0;
   files = 0;
-  readonly skipped: string[] = [];
+  unchanged = 0;
   readonly #report: ((progress: TransferProgress) => void) | undefined;
   readonly #started: number = performance.now();
+  /** Bytes that need not be transferred, since an earlier try has. */
+  #held = 0;
   #total = 0;
-  #reported = -Infinity;
+  #rate = 0;
+  #reported: number = this.#started - REPORT_MS;
+  #reportedBytes = 0;
 
   constructor(report: ((progress: TransferProgress) => void) | undefined) {
     this.#report = report;
@@ -65,28 +100,44 @@ export class Progress implements TransferResult {
     this.#total += size;
   }
 
+  /** So many bytes of a file are there from an earlier try; fewer than nothing if not after all. */
+  held(bytes: number): void {
+    this.#held += bytes;
+  }
+
   /** Some of a file is through. */
   advance(path: string, bytes: number): void {
     this.bytes += bytes;
-    if (performance.now() - this.#reported >= REPORT_MS) this.#tell(path);
+    if (this.#report && performance.now() - this.#reported >= REPORT_MS) this.#tell(path);
   }
 
   /** A file is through. */
   finish(path: string): void {
     this.files++;
-    this.#tell(path);
+    if (this.#report) this.#tell(path);
   }
 
   #tell(path: string): void {
-    if (!this.#report) return;
-    this.#reported = performance.now();
-    const elapsed = Math.max(this.#reported - this.#started, 1);
-    const total = Math.max(this.#total, this.bytes);
-    this.#report({ path, transferred: this.bytes, total, rate: this.bytes / elapsed * 1000 });
+    const now = performance.now();
+    const elapsed = now - this.#started;
+    const span = now - this.#reported;
+    // The mean to begin with, then the past seconds more and more.
+    const weight = elapsed < RATE_MS ? 1 : 1 - Math.exp(-span / RATE_MS);
+    const lately = elapsed < RATE_MS
+      ? this.bytes / Math.max(elapsed, 1)
+      : (this.bytes - this.#reportedBytes) / Math.max(span, 1);
+    this.#rate += (lately * 1000 - this.#rate) * weight;
+    this.#reported = now;
+    this.#reportedBytes = this.bytes;
+    const transferred = this.bytes + this.#held;
+    const total = Math.max(this.#total, transferred);
+    const remaining = this.#rate > 0 && this.#total > 0 ? (total - transferred) / this.#rate : null;
+    this.#report?.({ path, transferred, total, rate: this.#rate, remaining });
   }
 
   /** The bare result. */
   result(): TransferResult {
-    return { bytes: this.bytes, files: this.files, skipped: this.skipped };
+    const { bytes, files, unchanged, skipped, failures } = this;
+    return { bytes, files, unchanged, skipped, failures };
   }
 }

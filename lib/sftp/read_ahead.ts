@@ -1,11 +1,14 @@
-import { blockDepth, blockLength } from "./blocks.ts";
-import { cancellable } from "./cancel.ts";
+import { SftpError } from "../errors.ts";
+import { Pace } from "./blocks.ts";
 import type { SftpOptions } from "./options.ts";
 import type { RemoteFile } from "./remote_file.ts";
 import { sftpError, SftpStatus } from "./status.ts";
 
 /** Asked for behind the expected end: nothing will come, unless the file has grown. */
 const PROBE_BYTES = 1024;
+
+/** A request that a server can hardly refuse for its length. */
+const CAREFUL_BYTES = 32 * 1024;
 
 interface Block {
   readonly offset: number;
@@ -15,29 +18,35 @@ interface Block {
   readonly filled: Promise<number>;
 }
 
+/** What to read. */
+export interface ReadAheadOptions extends SftpOptions {
+  /** Where to begin; 0 unless given. */
+  readonly start?: number;
+  /** The file's size; 0 if that is not known. */
+  readonly size: number;
+  /** Bytes under way at most. */
+  readonly inFlight?: number;
+}
+
 /** Reads a remote file in order, with many requests under way. */
 export class ReadAhead {
   readonly #file: RemoteFile;
   readonly #expected: number;
-  readonly #signal: AbortSignal | undefined;
-  readonly #length: number;
-  readonly #depth: number;
+  readonly #limits: SftpOptions;
+  readonly #pace: Pace;
   readonly #free: Uint8Array[] = [];
-  readonly #blocks: Block[] = [];
+  #blocks: Block[] = [];
   #asked: number;
-  #ended = false;
+  #state: "many" | "one" | "ended" = "many";
 
-  /** Reads from `start`; `size` is the file's, 0 if that is not known. */
-  constructor(
-    file: RemoteFile,
-    { start = 0, size, signal }: { start?: number; size: number } & SftpOptions,
-  ) {
+  /** Reads from `start` to the end. */
+  constructor(file: RemoteFile, options: ReadAheadOptions) {
+    const { start = 0, size, inFlight, signal, timeout } = options;
     this.#file = file;
     this.#asked = start;
     this.#expected = size;
-    this.#signal = signal;
-    this.#length = blockLength(file.readLength);
-    this.#depth = blockDepth(this.#length);
+    this.#limits = { signal, timeout };
+    this.#pace = new Pace(file.readLength, () => file.roundTrip, inFlight);
   }
 
   /**
@@ -46,64 +55,78 @@ export class ReadAhead {
    * @throws {SftpError} If the file ends before its size
    */
   async next(): Promise<Uint8Array | null> {
-    this.#signal?.throwIfAborted();
-    if (this.#ended) return null;
+    this.#limits.signal?.throwIfAborted();
+    if (this.#state === "ended") return null;
     this.#ask();
-    const { bytes, filled, probe, offset } = this.#blocks[0]!;
-    const count = await cancellable(filled, { signal: this.#signal });
+    const { bytes, probe, offset } = this.#blocks[0]!;
+    const count = await this.#first();
     this.#blocks.shift();
     if (count < bytes.length && !probe) this.#short(offset + count);
     if (probe) this.#asked = offset + count;
     if (count === 0) {
-      this.#ended = true;
+      this.#state = "ended";
       return null;
     }
+    this.#pace.passed(count);
     this.#ask(); // before the caller is busy with this block
     return bytes.subarray(0, count);
   }
 
   /** Gives the memory of a block back, to be filled again. */
   release(block: Uint8Array): void {
-    if (block.buffer.byteLength === this.#length) {
+    if (block.buffer.byteLength === this.#pace.block) {
       this.#free.push(new Uint8Array(block.buffer as ArrayBuffer));
     }
   }
 
-  #ask(): void {
-    while (this.#asked < this.#expected && this.#blocks.length < this.#depth) {
-      this.#block(Math.min(this.#length, this.#expected - this.#asked), false);
-    }
-    if (this.#asked >= this.#expected && !this.#blocks.at(-1)?.probe) {
-      const grown = this.#asked > this.#expected || this.#expected === 0;
-      this.#block(grown ? this.#file.readLength : PROBE_BYTES, true);
+  /** The block whose turn it is. */
+  async #first(): Promise<number> {
+    const { filled, bytes, offset } = this.#blocks[0]!;
+    try {
+      return await filled;
+    } catch (cause) {
+      // There are servers that want one request at a time, or short ones: once more, that way.
+      if (this.#state === "one" || !(cause instanceof SftpError)) throw cause;
+      if (cause.status !== SftpStatus.FAILURE && cause.status !== SftpStatus.BAD_MESSAGE) {
+        throw cause;
+      }
+      this.#state = "one";
+      const others = this.#blocks.splice(1);
+      if (others.length > 0) this.#asked = others[0]!.offset;
+      await Promise.allSettled(others.map(({ filled }) => filled));
+      return await this.#carefully(bytes, offset);
     }
   }
 
+  #ask(): void {
+    const depth = this.#state === "one" ? 1 : this.#pace.depth;
+    while (this.#asked < this.#expected && this.#blocks.length < depth) {
+      this.#block(Math.min(this.#pace.block, this.#expected - this.#asked), false);
+    }
+    if (this.#asked < this.#expected || this.#blocks.at(-1)?.probe) return;
+    if (this.#state === "one" && this.#blocks.length > 0) return;
+    const grown = this.#asked > this.#expected || this.#expected === 0;
+    this.#block(grown ? this.#pace.request : PROBE_BYTES, true);
+  }
+
   #block(length: number, probe: boolean): void {
-    const whole = length === this.#length ? this.#free.pop() : undefined;
+    const whole = length === this.#pace.block ? this.#free.pop() : undefined;
     const bytes = whole ?? new Uint8Array(length);
     const offset = this.#asked;
-    const filled = this.#fill(bytes, offset);
+    const filled = this.#state === "one"
+      ? this.#carefully(bytes, offset)
+      : this.#file.fill(bytes, offset, this.#limits, this.#pace.request);
     filled.catch(() => {}); // heard of when its turn comes, if it comes
     this.#blocks.push({ offset, bytes, probe, filled });
     this.#asked += length;
   }
 
-  /** All requests of one block at once. */
-  async #fill(bytes: Uint8Array, offset: number): Promise<number> {
-    const step = this.#file.readLength;
-    const reads: Promise<number>[] = [];
-    for (let at = 0; at < bytes.length; at += step) {
-      reads.push(this.#read(bytes.subarray(at, at + step), offset + at));
-    }
-    return (await Promise.all(reads)).reduce((total, count) => total + count, 0);
-  }
-
-  /** A server may send less than was asked for: the gap is asked for again. */
-  async #read(into: Uint8Array, offset: number): Promise<number> {
+  /** One request after the other. */
+  async #carefully(into: Uint8Array, offset: number): Promise<number> {
     let count = 0;
     while (count < into.length) {
-      const more = await this.#file.read(into.subarray(count), offset + count);
+      const piece = into.subarray(count, count + Math.min(CAREFUL_BYTES, this.#pace.request));
+      const more = await this.#file.read(piece, offset + count, this.#limits);
       if (more === 0) break;
       count += more;
     }

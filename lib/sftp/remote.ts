@@ -89,13 +89,14 @@ export class Remote {
     return await this.link.request(msg.Extended, { request, data }, reply, call);
   }
 
-  async file(path: string, options: SftpOpenOptions): Promise<RemoteFile> {
+  /** Opens a file; errors are `about` another path, if it has a name that nobody knows. */
+  async file(path: string, options: SftpOpenOptions, about: string = path): Promise<RemoteFile> {
     const { mode } = options;
     const attributes = mode === undefined ? {} : { mode };
     const request = { path, flags: flagsOf(options), attributes };
-    const call = callOf("open", path, options);
+    const call = callOf("open", about, options);
     const { handle } = await this.link.request(msg.Open, request, msg.Handle, call);
-    return new RemoteFile(this.link, handle, path, this.limits);
+    return new RemoteFile(this.link, handle, about, this.limits);
   }
 
   async stat(path: string, options: SftpOptions): Promise<SftpFileInfo> {
@@ -135,6 +136,10 @@ export class Remote {
       throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
     }
     await this.command(msg.Setstat, { path, attributes }, call);
+  }
+
+  async remove(path: string, options: SftpOptions): Promise<void> {
+    await this.command(msg.Remove, { path }, callOf("remove", path, options));
   }
 
   async mkdir(path: string, mode: number | null, options: SftpOptions): Promise<void> {

@@ -38,17 +38,62 @@ export class RemoteFile {
     return this.#link.read(this.handle, offset, piece, this.#call("read", options));
   }
 
+  /** One WRITE of at most `writeLength` bytes. */
+  writePiece(data: Uint8Array, offset: number, options: SftpOptions = {}): Promise<void> {
+    return this.#link.write(this.handle, offset, data, this.#call("write", options));
+  }
+
   /** As many WRITEs as it takes, all at once. */
   async write(data: Uint8Array, offset: number, options: SftpOptions = {}): Promise<void> {
-    const call = this.#call("write", options);
     const writes: Promise<void>[] = [];
     for (let at = 0; at < data.length; at += this.writeLength) {
       const piece = data.subarray(at, at + this.writeLength);
-      writes.push(this.#link.write(this.handle, offset + at, piece, call));
+      writes.push(this.writePiece(piece, offset + at, options));
     }
     // All of them, even if one fails: the data must stay in place until the last is settled.
     const failed = (await Promise.allSettled(writes)).find((write) => write.status === "rejected");
     if (failed) throw failed.reason;
+  }
+
+  /** As many READs as it takes, all at once; resolves to fewer bytes than fit only at the end. */
+  async fill(
+    into: Uint8Array,
+    offset: number,
+    options: SftpOptions = {},
+    step: number = this.readLength,
+  ): Promise<number> {
+    if (into.length <= step) return await this.#whole(into, offset, options);
+    const reads: Promise<number>[] = [];
+    for (let at = 0; at < into.length; at += step) {
+      reads.push(this.#whole(into.subarray(at, at + step), offset + at, options));
+    }
+    let total = 0;
+    // All of them, even if one fails: nothing of this may be under way when it is tried once more.
+    for (const read of await Promise.allSettled(reads)) {
+      if (read.status === "rejected") throw read.reason;
+      total += read.value;
+    }
+    return total;
+  }
+
+  /** A server may send less than was asked for: the gap is asked for again. */
+  async #whole(into: Uint8Array, offset: number, options: SftpOptions): Promise<number> {
+    let count = 0;
+    while (count < into.length) {
+      const more = await this.read(
+        count === 0 ? into : into.subarray(count),
+        offset + count,
+        options,
+      );
+      if (more === 0) break;
+      count += more;
+    }
+    return count;
+  }
+
+  /** The shortest round trip to the server that was seen, in milliseconds. */
+  get roundTrip(): number {
+    return this.#link.roundTrip;
   }
 
   async stat(options: SftpOptions = {}): Promise<SftpFileInfo> {

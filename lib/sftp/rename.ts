@@ -9,15 +9,16 @@ import { callOf, SftpStatus } from "./status.ts";
 /**
  * Renames and replaces what has the new name: in one step if the server has posix-rename@openssh.com.
  * Otherwise, since RENAME replaces nothing (filexfer-02 §6.5), the old file is first moved aside, and
- * back again if that fails.
+ * back again if that fails. Errors are `about` another path, if the old name is none that anybody knows.
  */
 export async function replace(
   remote: Remote,
   from: string,
   to: string,
   options: SftpOptions,
+  about: string = from,
 ): Promise<void> {
-  const call = callOf("rename", from, options);
+  const call = callOf("rename", about, options);
   if (remote.can(EXTENSION.POSIX_RENAME)) {
     return await remote.extension(EXTENSION.POSIX_RENAME, msg.TwoPaths.encode({ from, to }), call);
   }

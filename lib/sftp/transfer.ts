@@ -1,121 +1,155 @@
-import type { SftpFileInfo } from "./attributes.ts";
-import { cancellable } from "./cancel.ts";
-import type { Source } from "./local_source.ts";
-import type { Target } from "./local_target.ts";
-import type { SftpOptions } from "./options.ts";
-import type { Progress, TransferProgress } from "./progress.ts";
-import { ReadAhead } from "./read_ahead.ts";
+/** Transfers of files, folders and patterns from one side to the other. */
+import { SFTP_FILES_AT_ONCE, SFTP_RESUME_WINDOW, SFTP_UNKNOWN_HANDLES } from "../defaults.ts";
+import { Crew } from "./crew.ts";
+import { type Shared, transferFile } from "./file_transfer.ts";
+import { FolderTransfer, unchanged } from "./folder_transfer.ts";
+import { glob } from "./glob.ts";
+import { bytesSource, streamSource } from "./local_source.ts";
+import { LocalSide } from "./local_side.ts";
+import { streamTarget } from "./local_target.ts";
+import { Progress, type TransferResult } from "./progress.ts";
 import type { Remote } from "./remote.ts";
-import type { RemoteFile } from "./remote_file.ts";
+import { RemoteSide } from "./remote_side.ts";
+import type { Side, SideOptions, Source } from "./side.ts";
 import { sftpError, SftpStatus } from "./status.ts";
-import { WriteBehind } from "./write_behind.ts";
+import { Throttle } from "./throttle.ts";
+import { SftpTransferError } from "./transfer_error.ts";
+import { inFlightOf, type SftpTransferOptions } from "./transfer_options.ts";
 
-/**
- * How to transfer files.
- *
- * @example
- * ```ts
- * import type { SftpTransferOptions } from "@denossh/ssh/sftp";
- *
- * const options: SftpTransferOptions = {
- *   recursive: true,
- *   preserve: true,
- *   onProgress: ({ transferred, total }) => console.log(`${transferred} of ${total}`),
- * };
- * ```
- */
-export interface SftpTransferOptions extends SftpOptions {
-  /** Transfer a folder with everything in it; symbolic links are left out, not followed. */
-  readonly recursive?: boolean;
-  /** Keep modification times, access times and permission bits. */
-  readonly preserve?: boolean;
-  /** Permission bits of the files written, instead of the source's. */
-  readonly mode?: number;
-  /** Hears how far the transfer is, ten times a second at most and at the end of each file. */
-  readonly onProgress?: (progress: TransferProgress) => void;
-}
-
-/** Copies one remote file, of which `info` is known, to a target made for it. */
-export async function fetchFile(
+/** Fetches a file, a folder, or what a pattern stands for. */
+export async function get(
   remote: Remote,
   path: string,
-  info: SftpFileInfo,
-  makeTarget: () => Promise<Target>,
-  progress: Progress,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const call = { operation: "get", path };
-  // Opening a pipe would wait for ever.
-  if (!info.isFile && info.mode !== null) {
-    const what = info.isDirectory ? "it is a directory" : "it is not a regular file";
-    throw sftpError(SftpStatus.FAILURE, call, what);
+  local: string | WritableStream<Uint8Array>,
+  options: SftpTransferOptions,
+): Promise<TransferResult> {
+  const job = new Job(options, [remote]);
+  if (typeof local === "string") {
+    return await job.run(job.remote(remote), path, job.local(), local);
   }
-  progress.expect(info.size);
-  const file = await remote.file(path, { read: true, signal });
-  await closing(file, async () => {
-    const target = await makeTarget();
+  const target = streamTarget(local);
+  return await job.single(async () => {
     try {
-      const ahead = new ReadAhead(file, { size: info.size, signal });
-      for (let block; (block = await ahead.next()) !== null;) {
-        await cancellable(target.write(block), { signal });
-        progress.advance(path, block.length);
-        ahead.release(block);
-      }
-      await target.commit(info);
+      if (options.recursive || options.glob) throw new TypeError("A folder needs a local path");
+      const info = await remote.stat(path, job.side.limits);
+      const source = await job.remote(remote).source(path, info);
+      await transferFile(path, source, () => Promise.resolve(target), job.shared);
     } catch (cause) {
-      await target.discard(cause).catch(() => {}); // the first failure is the one to tell
+      // Whatever fails, the stream hears of it: somebody may be waiting at its other end.
+      await target.discard(cause).catch(() => {});
       throw cause;
     }
   });
-  progress.finish(path);
 }
 
-/** Copies a source to one remote file; `name` stands for the source in reports. */
-export async function storeFile(
+/** Stores a file, a folder, what a pattern stands for, bytes or a stream. */
+export async function put(
+  remote: Remote,
+  local: string | Uint8Array | ReadableStream<Uint8Array>,
+  path: string,
+  options: SftpTransferOptions,
+): Promise<TransferResult> {
+  const job = new Job(options, [remote]);
+  if (typeof local === "string") {
+    return await job.run(job.local(), local, job.remote(remote), path);
+  }
+  if (options.recursive || options.glob) throw new TypeError("A folder needs a local path");
+  const source = local instanceof Uint8Array ? bytesSource(local) : streamSource(local);
+  return await job.single(() => job.file(path, source, job.remote(remote), path));
+}
+
+/** Copies from one server to another, or on one, through us. */
+export async function copy(
   remote: Remote,
   path: string,
-  name: string,
-  source: Source,
-  progress: Progress,
-  { signal, preserve = false, mode }: SftpTransferOptions,
-): Promise<void> {
-  const { size, info } = source;
-  progress.expect(size ?? 0);
-  const bits = mode ?? (info === null || info.mode === null ? undefined : info.mode & 0o777);
-  const options = { write: true, create: true, truncate: true, signal };
-  const file = await remote.file(path, bits === undefined ? options : { ...options, mode: bits });
-  await closing(file, async () => {
-    const behind = new WriteBehind(file, { signal });
-    let sent = 0;
-    for (;;) {
-      // One byte more than expected, so that the end shows in the same read.
-      const block = behind.block(size === null ? undefined : Math.max(size + 1 - sent, 1));
-      const count = await cancellable(source.fill(block), { signal });
-      if (count > 0) await behind.write(block.subarray(0, count));
-      sent += count;
-      progress.advance(name, count);
-      if (count < block.length) break;
-    }
-    await behind.finish();
-    if (size !== null && sent < size) {
-      const call = { operation: "put", path };
-      throw sftpError(SftpStatus.EOF, call, `the source ends at ${sent} of ${size} bytes`);
-    }
-    if (preserve && info?.mtime) {
-      const times = { atime: info.atime ?? info.mtime, mtime: info.mtime };
-      await file.setStat({ ...times, ...(bits === undefined ? {} : { mode: bits }) }, { signal });
-    }
-  });
-  progress.finish(name);
+  other: Remote,
+  target: string,
+  options: SftpTransferOptions,
+): Promise<TransferResult> {
+  const job = new Job(options, [remote, other]);
+  return await job.run(job.remote(remote), path, job.remote(other), target);
 }
 
-/** Uses a file and closes it; what the server says at the close counts, unless there is worse. */
-async function closing(file: RemoteFile, use: () => Promise<void>): Promise<void> {
-  try {
-    await use();
-  } catch (cause) {
-    file.close().catch(() => {}); // not awaited: who cancels a transfer has waited enough
-    throw cause;
+/** One transfer: what its files share. */
+class Job {
+  readonly side: SideOptions;
+  readonly shared: Shared;
+  readonly #progress: Progress;
+  readonly #crew: Crew;
+
+  constructor(options: SftpTransferOptions, links: readonly Remote[]) {
+    const inFlight = inFlightOf(options);
+    const { rateLimit, timeout, resume = false } = options;
+    const handles = links.map(({ limits }) =>
+      Math.floor(limits.openHandles / 2) || SFTP_UNKNOWN_HANDLES
+    );
+    this.#crew = new Crew(Math.min(SFTP_FILES_AT_ONCE, ...handles), inFlight, options.signal);
+    const { signal } = this.#crew;
+    this.side = {
+      options,
+      limits: { signal, timeout },
+      // What is under way must be sent again by who goes on.
+      inFlight: resume ? Math.min(inFlight, SFTP_RESUME_WINDOW) : inFlight,
+    };
+    this.#progress = new Progress(options.onProgress);
+    this.shared = {
+      options,
+      signal,
+      progress: this.#progress,
+      inFlight: this.side.inFlight,
+      throttle: rateLimit === undefined ? null : new Throttle(rateLimit, signal),
+      over: () => links.some(({ link }) => link.cause !== null),
+    };
   }
-  await file.close();
+
+  local(): Side {
+    return new LocalSide(this.side);
+  }
+
+  remote(remote: Remote): Side {
+    return new RemoteSide(remote, this.side);
+  }
+
+  /** Moves one thing by name. */
+  async run(from: Side, path: string, to: Side, target: string): Promise<TransferResult> {
+    this.shared.signal?.throwIfAborted();
+    const { glob: pattern = false } = this.shared.options;
+    if (!pattern) return await this.single(() => this.#one(from, path, to, target));
+    const found = await Array.fromAsync(glob(from, path));
+    if (found.length === 0) {
+      throw sftpError(SftpStatus.NO_SUCH_FILE, { operation: "transfer", path }, "nothing matches");
+    }
+    await new FolderTransfer(from, to, this.shared, this.#crew).some(found, target);
+    return this.#result();
+  }
+
+  /** Runs what moves one file. */
+  async single(run: () => Promise<void>): Promise<TransferResult> {
+    await this.#crew.work(run);
+    return this.#result();
+  }
+
+  async #one(from: Side, path: string, to: Side, target: string): Promise<void> {
+    const { recursive = false } = this.shared.options;
+    const info = await from.stat(path);
+    if (info === null) {
+      throw sftpError(SftpStatus.NO_SUCH_FILE, { operation: "transfer", path });
+    }
+    if (recursive && info.isDirectory) {
+      return await new FolderTransfer(from, to, this.shared, this.#crew).run(path, target, info);
+    }
+    if (await unchanged(to, target, info, this.shared)) return;
+    await this.file(path, await from.source(path, info), to, target);
+  }
+
+  async file(name: string, source: Source, to: Side, path: string): Promise<void> {
+    const request = { path, name, info: source.info, inside: false };
+    await transferFile(name, source, () => to.target(request), this.shared);
+  }
+
+  #result(): TransferResult {
+    const result = this.#progress.result();
+    if (result.failures.length === 0 || this.shared.options.partial) return result;
+    throw new SftpTransferError(result);
+  }
 }

@@ -1,64 +1,120 @@
-import { blockDepth, blockLength } from "./blocks.ts";
-import { cancellable } from "./cancel.ts";
+import { SftpError } from "../errors.ts";
+import { Pace } from "./blocks.ts";
 import type { SftpOptions } from "./options.ts";
 import type { RemoteFile } from "./remote_file.ts";
+import { SftpStatus } from "./status.ts";
+
+/** A request that a server can hardly refuse for its length. */
+const CAREFUL_BYTES = 32 * 1024;
+
+/** A WRITE that is under way. */
+interface Sent {
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+  readonly written: Promise<void>;
+  /** Called when this one is written, if it is the last of its block. */
+  readonly release: (() => void) | null;
+}
+
+/** What to write. */
+export interface WriteBehindOptions extends SftpOptions {
+  /** Where to begin; 0 unless given. */
+  readonly start?: number;
+  /** Bytes under way at most. */
+  readonly inFlight?: number;
+}
 
 /** Writes a remote file in order and lets the answers come behind. */
 export class WriteBehind {
   readonly #file: RemoteFile;
-  readonly #signal: AbortSignal | undefined;
-  readonly #length: number;
-  readonly #depth: number;
-  readonly #free: Uint8Array[] = [];
-  readonly #ours: WeakSet<ArrayBufferLike> = new WeakSet();
-  readonly #writes: Promise<void>[] = [];
+  readonly #limits: SftpOptions;
+  readonly #pace: Pace;
+  #sent: Sent[] = [];
+  #bytes = 0;
   #offset: number;
+  #state: "many" | "one" = "many";
 
-  constructor(file: RemoteFile, { start = 0, signal }: { start?: number } & SftpOptions) {
+  constructor(file: RemoteFile, { start = 0, inFlight, signal, timeout }: WriteBehindOptions = {}) {
     this.#file = file;
-    this.#signal = signal;
+    this.#limits = { signal, timeout };
     this.#offset = start;
-    this.#length = blockLength(file.writeLength);
-    this.#depth = blockDepth(this.#length);
+    this.#pace = new Pace(file.writeLength, () => file.roundTrip, inFlight);
   }
 
-  /** Bytes in an ideal block. */
-  get blockLength(): number {
-    return this.#length;
+  /** Where the next block goes. */
+  get offset(): number {
+    return this.#offset;
   }
 
-  /** Memory for one block of up to `length` bytes, from writes that are done with it. */
-  block(length: number = this.#length): Uint8Array {
-    if (length < this.#length) return new Uint8Array(length);
-    const block = this.#free.pop() ?? new Uint8Array(this.#length);
-    this.#ours.add(block.buffer);
-    return block;
+  /** How far behind the last byte written a byte may be that has not arrived. */
+  get window(): number {
+    return this.#pace.window;
+  }
+
+  /** Leaves a hole. */
+  skip(bytes: number): void {
+    this.#offset += bytes;
   }
 
   /**
-   * Sends a block and waits only while too many are under way; the block must not be touched again,
-   * but in `release`.
+   * Sends a block and waits only while too many are under way; the block must not be touched again
+   * before `release` is called.
    *
    * @throws {SftpError} If this or an earlier write was refused
    */
-  async write(bytes: Uint8Array, release?: () => void): Promise<void> {
-    this.#signal?.throwIfAborted();
-    const write = this.#file.write(bytes, this.#offset).then(() => {
-      if (release) release();
-      else if (this.#ours.has(bytes.buffer)) this.#free.push(new Uint8Array(bytes.buffer));
-    });
-    write.catch(() => {}); // heard of when its turn comes, if it comes
-    this.#offset += bytes.length;
-    this.#writes.push(write);
-    if (this.#writes.length > this.#depth) await this.#oldest();
+  async write(block: Uint8Array, release: () => void): Promise<void> {
+    this.#limits.signal?.throwIfAborted();
+    for (let at = 0; at < block.length;) {
+      const length = this.#state === "one" ? CAREFUL_BYTES : this.#pace.request;
+      const bytes = block.subarray(at, at + length);
+      at += bytes.length;
+      this.#send(bytes, at < block.length ? null : release);
+      const most = this.#state === "one" ? 0 : this.#pace.depth * this.#pace.block;
+      while (this.#bytes > most) await this.#oldest();
+    }
   }
 
   /** Waits for all answers. */
   async finish(): Promise<void> {
-    while (this.#writes.length > 0) await this.#oldest();
+    while (this.#sent.length > 0) await this.#oldest();
+  }
+
+  #send(bytes: Uint8Array, release: (() => void) | null): void {
+    const offset = this.#offset;
+    const written = this.#file.writePiece(bytes, offset, this.#limits);
+    written.catch(() => {}); // heard of when its turn comes, if it comes
+    this.#sent.push({ bytes, offset, written, release });
+    this.#offset += bytes.length;
+    this.#bytes += bytes.length;
   }
 
   async #oldest(): Promise<void> {
-    await cancellable(this.#writes.shift()!, { signal: this.#signal });
+    const { bytes, written, release } = this.#sent[0]!;
+    try {
+      await written;
+    } catch (cause) {
+      return await this.#again(cause);
+    }
+    this.#sent.shift();
+    this.#bytes -= bytes.length;
+    this.#pace.passed(bytes.length);
+    release?.();
+  }
+
+  /** There are servers that want one request at a time, or short ones: once more, that way. */
+  async #again(cause: unknown): Promise<void> {
+    if (this.#state === "one" || !(cause instanceof SftpError)) throw cause;
+    if (cause.status !== SftpStatus.FAILURE && cause.status !== SftpStatus.BAD_MESSAGE) throw cause;
+    this.#state = "one";
+    await Promise.allSettled(this.#sent.map(({ written }) => written));
+    for (const { bytes, offset, release } of this.#sent) {
+      for (let at = 0; at < bytes.length; at += CAREFUL_BYTES) {
+        const piece = bytes.subarray(at, at + CAREFUL_BYTES);
+        await this.#file.writePiece(piece, offset + at, this.#limits);
+      }
+      release?.();
+    }
+    this.#sent = [];
+    this.#bytes = 0;
   }
 }

@@ -1,0 +1,32 @@
+/**
+ * Fetches a large file over a link that breaks: each try goes on where the last one stopped, and the
+ * whole is compared with what `sha256sum` says on the server before it gets its name:
+ * deno run -A examples/sftp_resume.ts backup@example.com /backup/db.tar ./db.tar
+ */
+import { type Client, connect } from "@denossh/ssh";
+import type { SftpHash } from "@denossh/ssh/sftp";
+
+const [target, remote, local] = Deno.args;
+if (target === undefined || remote === undefined || local === undefined) {
+  console.error("usage: sftp_resume.ts [user@]host[:port] remote-file local-file");
+  Deno.exit(2);
+}
+
+/** The server computes the hash, so that the file need not cross the link once more. */
+const hashOn = (host: Client): SftpHash => async (path, length) => {
+  const quoted = `'${path.replaceAll("'", `'\\''`)}'`;
+  return (await host.run(`head -c ${length} -- ${quoted} | sha256sum`)).slice(0, 64);
+};
+
+for (let tries = 1;; tries++) {
+  try {
+    await using host = await connect(target);
+    await using sftp = await host.sftp();
+    const { bytes } = await sftp.get(remote, local, { resume: true, verify: hashOn(host) });
+    console.log(`${bytes} bytes in try ${tries}`);
+    break;
+  } catch (error) {
+    if (tries === 5) throw error;
+    console.error(`Try ${tries}: ${error instanceof Error ? error.message : error}`);
+  }
+}

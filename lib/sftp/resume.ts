@@ -1,0 +1,70 @@
+import { contentDigest, feedPrefix } from "./content_digest.ts";
+import type { Source, Target } from "./side.ts";
+import type { SftpTransferOptions } from "./transfer_options.ts";
+
+/** Bytes of each block that is compared. */
+const SAMPLE_BYTES = 32 * 1024;
+
+/** Blocks that are compared between the first and the last. */
+const SAMPLES = 14;
+
+/** A file that can be read anywhere. */
+type Readable = Pick<Required<Source>, "readAt"> & Pick<Source, "digest">;
+
+/**
+ * Where to go on: behind what an earlier try has left, if that is the source's. The last blocks are
+ * compared, since a try breaks off there, the first, and some between; all of it if a hash can be asked for.
+ */
+export async function resumeOffset(
+  source: Source,
+  target: Target,
+  options: SftpTransferOptions,
+): Promise<number> {
+  const { size } = source;
+  if (size === null || !canSeek(source) || !canSeek(target)) return 0;
+  const same = (far: Readable, length: number) => sameSamples(source, far, length);
+  if (target.held === 0) await target.adopt?.(size, same);
+  const { held } = target;
+  if (held === 0 || held > size) return 0;
+  const whole = typeof options.verify === "function";
+  return await (whole ? sameHash(source, target, held) : same(target, held)) ? held : 0;
+}
+
+function canSeek<T extends Source | Target>(end: T): end is T & Readable {
+  return end.start !== undefined && end.readAt !== undefined;
+}
+
+async function sameHash(source: Readable, target: Readable, length: number): Promise<boolean> {
+  const [far, near] = source.digest ? [source, target] : [target, source];
+  const hash = contentDigest();
+  await feedPrefix(hash, near, length);
+  return await far.digest!(length) === hash.digest("hex");
+}
+
+async function sameSamples(source: Readable, target: Readable, length: number): Promise<boolean> {
+  const last = Math.max(length - 2 * SAMPLE_BYTES, 0);
+  const offsets = new Set([0, last, Math.max(length - SAMPLE_BYTES, 0)]);
+  for (let i = 0; i < SAMPLES; i++) offsets.add(Math.floor(Math.random() * last));
+  const ranges = [...offsets].map((from) => [from, Math.min(SAMPLE_BYTES, length - from)] as const);
+  const [a, b] = await Promise.all([samples(source, ranges), samples(target, ranges)]);
+  return a.every((bytes, index) => equal(bytes, b[index]!));
+}
+
+/** A server is asked for all at once; a local file has one position only. */
+async function samples(
+  end: Readable,
+  ranges: readonly (readonly [number, number])[],
+): Promise<Uint8Array[]> {
+  const read = async ([from, length]: readonly [number, number]) => {
+    const bytes = new Uint8Array(length);
+    return bytes.subarray(0, await end.readAt(bytes, from));
+  };
+  if (end.digest) return await Promise.all(ranges.map(read));
+  const list: Uint8Array[] = [];
+  for (const range of ranges) list.push(await read(range));
+  return list;
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}

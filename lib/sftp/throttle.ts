@@ -1,0 +1,35 @@
+/** Lets bytes pass at a rate: who would be too fast waits. */
+export class Throttle {
+  readonly #rate: number;
+  readonly #signal: AbortSignal | undefined;
+  /** When all that has passed was due. */
+  #due: number = performance.now();
+
+  constructor(bytesPerSecond: number, signal: AbortSignal | undefined) {
+    this.#rate = bytesPerSecond;
+    this.#signal = signal;
+  }
+
+  /**
+   * Waits until this many bytes may have passed.
+   *
+   * @throws The signal's reason, if it is aborted
+   */
+  async pass(bytes: number): Promise<void> {
+    const now = performance.now();
+    this.#due = Math.max(this.#due, now) + bytes / this.#rate * 1000;
+    const wait = this.#due - now;
+    if (wait < 1) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, wait);
+    const abort = () => reject(this.#signal!.reason);
+    this.#signal?.addEventListener("abort", abort, { once: true });
+    if (this.#signal?.aborted) abort();
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#signal?.removeEventListener("abort", abort);
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type SftpClient, SftpError, type SftpTransferOptions } from "../../lib/sftp/mod.ts";
+import { type Limp, limping } from "./limping_server.ts";
+import { folder, noise, same } from "./world.ts";
+
+/** As many as DENOSSH_SFTP_CUTS says; 1000 for a night, few for every day. */
+const CUTS = Number(Deno.env.get("DENOSSH_SFTP_CUTS") ?? 60);
+
+let seed = 1;
+
+/** A number below a bound; always the same ones, so that a failure comes again. */
+function random(below: number): number {
+  seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
+  return Math.floor(seed / 2 ** 32 * below);
+}
+
+async function sha256(path: string): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", await Deno.readFile(path))).toHex();
+}
+
+const limps: Record<string, Limp> = {
+  "shortens reads": { shortReads: () => 1 + random(9000) },
+  "answers in the reverse order": { reorder: 5 },
+  "refuses more than one request at a time": { mostAtOnce: 1 },
+  "refuses long requests": { longest: 32 * 1024 },
+  "does all of that": {
+    shortReads: () => 1 + random(9000),
+    reorder: 3,
+    mostAtOnce: 4,
+    longest: 40_000,
+  },
+};
+
+for (const [what, limp] of Object.entries(limps)) {
+  Deno.test(`files go to and from a server that ${what}`, async () => {
+    await using root = await folder();
+    await using here = await folder();
+    const sftp = await limping(root.path, limp);
+    const data = noise(1_500_000);
+    await Deno.writeFile(`${here.path}/from`, data);
+    await sftp.put(`${here.path}/from`, "/there");
+    assert(same(await Deno.readFile(`${root.path}/there`), data));
+    await sftp.get("/there", `${here.path}/back`);
+    assert(same(await Deno.readFile(`${here.path}/back`), data));
+    assert(same(await sftp.readFile("/there"), data));
+    await sftp.writeFile("/again", data);
+    assert(same(await Deno.readFile(`${root.path}/again`), data));
+    await sftp.close();
+  });
+}
+
+/** What is under a name; null if nothing is. */
+async function hashOrNull(path: string): Promise<string | null> {
+  return await sha256(path).catch((cause) => {
+    if (cause instanceof Deno.errors.NotFound) return null;
+    throw cause;
+  });
+}
+
+Deno.test(`${CUTS} random cuts, and every file is whole in the end`, async () => {
+  await using root = await folder();
+  await using here = await folder();
+  const options: SftpTransferOptions = { resume: true, inFlight: 256 * 1024 };
+  const length = 3_000_000;
+  let resumed = 0;
+  for (let cuts = 0, round = 0; cuts < CUTS; round++) {
+    const data = noise(length + random(100_000), round + 1);
+    const way = round % 2 === 0 ? "put" : "get";
+    const [from, to] = way === "put" ? [here.path, root.path] : [root.path, here.path];
+    await Deno.writeFile(`${from}/file`, data);
+    const [right, before] = [await sha256(`${from}/file`), noise(1000, 7)];
+    const replaces = round % 3 === 0;
+    if (replaces) await Deno.writeFile(`${to}/file`, before);
+    const old = await hashOrNull(`${to}/file`);
+    for (let tries = 0, done = false; !done; tries++) {
+      // The last of too many tries is let through.
+      const cutAfter = tries < 12 ? 1 + random(length) : Infinity;
+      const limp: Limp = {
+        cutAfter,
+        reorder: 1 + random(4),
+        shortReads: () => 20_000 + random(50_000),
+      };
+      const run = async (sftp: SftpClient) => {
+        const { bytes } = way === "put"
+          ? await sftp.put(`${here.path}/file`, "/file", options)
+          : await sftp.get("/file", `${here.path}/file`, options);
+        if (bytes < data.length) resumed++;
+      };
+      try {
+        await using sftp = await limping(root.path, limp);
+        await run(sftp);
+        done = true;
+      } catch (cause) {
+        assert(cause instanceof SftpError || (cause as Error).name === "ClosedError", `${cause}`);
+        cuts++;
+      }
+      const hash = await hashOrNull(`${to}/file`);
+      assert(hash === right || (!done && hash === old), `try ${tries} of ${way} ${round}`);
+    }
+    const names = (await Array.fromAsync(Deno.readDir(to))).map(({ name }) => name);
+    assertEquals(names, ["file"], "no part is left");
+    await Deno.remove(`${to}/file`);
+    await Deno.remove(`${from}/file`);
+  }
+  assert(resumed > 0);
+});
+
+Deno.test("without resume, a cut leaves nothing here", async () => {
+  await using root = await folder();
+  await using here = await folder();
+  await Deno.writeFile(`${root.path}/file`, noise(500_000));
+  for (let cutAfter = 100; cutAfter < 500_000; cutAfter += 61_003) {
+    const getting = async () => {
+      await using sftp = await limping(root.path, { cutAfter });
+      await sftp.get("/file", `${here.path}/file`);
+    };
+    await assertRejects(getting, Error);
+    assertEquals(await Array.fromAsync(Deno.readDir(here.path)), []);
+  }
+});

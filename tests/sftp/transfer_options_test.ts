@@ -1,0 +1,400 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { createHash } from "node:crypto";
+import {
+  localFiles,
+  SftpError,
+  SftpStatus,
+  SftpTransferError,
+  type TransferProgress,
+} from "../../lib/sftp/mod.ts";
+import { nextHole } from "../../lib/sftp/holes.ts";
+import { clientTest, noise, opensshWorld, ourWorld, refusal, same } from "./world.ts";
+
+async function names(path: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort();
+}
+
+clientTest("a put that fails leaves the old file and nothing else", async (world) => {
+  const { sftp, at, root } = world;
+  await sftp.writeTextFile(at("file"), "precious");
+  const broken = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      controller.enqueue(noise(100_000));
+      controller.error(new RangeError("out of paper"));
+    },
+  });
+  await assertRejects(() => sftp.put(broken, at("file")), RangeError);
+  assertEquals(await sftp.readTextFile(at("file")), "precious");
+  await sftp.stat(at("file"));
+  assertEquals(await names(root), ["file"]);
+});
+
+clientTest("a put replaces a file in one step, its mode and links to it kept", async (world) => {
+  const { sftp, at, root } = world;
+  await sftp.writeTextFile(at("file"), "old");
+  await sftp.chmod(at("file"), 0o640);
+  await sftp.symlink("file", at("link"));
+  await sftp.put(new TextEncoder().encode("new"), at("link"));
+  assertEquals(await Deno.readTextFile(`${root}/file`), "new");
+  assert((await Deno.lstat(`${root}/link`)).isSymlink);
+  assertEquals((await Deno.stat(`${root}/file`)).mode! & 0o777, 0o640);
+  await sftp.put(new TextEncoder().encode("newer"), at("file"), { mode: 0o600 });
+  assertEquals((await Deno.stat(`${root}/file`)).mode! & 0o777, 0o600);
+  assertEquals(await names(root), ["file", "link"]);
+});
+
+clientTest("a put in place keeps the file that is there", async ({ sftp, at, root }) => {
+  await sftp.writeTextFile(at("file"), "something longer");
+  const { ino } = await Deno.stat(`${root}/file`);
+  await sftp.put(new TextEncoder().encode("new"), at("file"), { atomic: false });
+  assertEquals((await Deno.stat(`${root}/file`)).ino, ino);
+  assertEquals(await Deno.readTextFile(`${root}/file`), "new");
+});
+
+clientTest("files reach the disk before they get their names, when told", async (world) => {
+  const { sftp, at, root, here } = world;
+  await sftp.put(noise(1000), at("file"), { sync: true });
+  await sftp.get(at("file"), `${here}/file`, { sync: true });
+  assert(same(await Deno.readFile(`${here}/file`), await Deno.readFile(`${root}/file`)));
+});
+
+clientTest("update leaves out what is there with the same size and time", async (world) => {
+  const { sftp, at, here } = world;
+  await Deno.mkdir(`${here}/from/deep`, { recursive: true });
+  for (const name of ["a", "b", "deep/c"]) await Deno.writeTextFile(`${here}/from/${name}`, name);
+  const options = { recursive: true, preserve: true, update: true };
+  const put = () => sftp.put(`${here}/from`, at("to"), options);
+  const get = () => sftp.get(at("to"), `${here}/back`, options);
+  for (const way of [put, get]) {
+    const first = await way();
+    assertEquals([first.files, first.unchanged], [3, 0]);
+    const second = await way();
+    assertEquals([second.files, second.unchanged, second.bytes], [0, 3, 0]);
+  }
+  await Deno.writeTextFile(`${here}/from/a`, "longer");
+  await Deno.utime(`${here}/from/b`, 1, 1);
+  const third = await put();
+  assertEquals([third.files, third.unchanged], [2, 1]);
+  assertEquals((await sftp.put(`${here}/from/a`, at("to/a"), { update: true })).unchanged, 1);
+});
+
+clientTest("verify compares what is there with what was sent", async ({ sftp, at, here }) => {
+  const data = noise(3_000_000);
+  await sftp.put(data, at("file"), { verify: true });
+  await sftp.get(at("file"), `${here}/file`, { verify: true });
+  const right = createHash("sha256").update(data).digest("hex");
+  const asked: [string, number][] = [];
+  const hash = (answer: string) => (path: string, length: number) => {
+    asked.push([path, length]);
+    return Promise.resolve(answer);
+  };
+  await sftp.get(at("file"), `${here}/asked`, { verify: hash(` ${right.toUpperCase()}\n`) });
+  assertEquals(asked, [[at("file"), 3_000_000]]);
+  const wrong = hash("0".repeat(64));
+  const error = await assertRejects(
+    () => sftp.put(data, at("other"), { verify: wrong }),
+    SftpError,
+  );
+  assertEquals(error.operation, "verify");
+  await assertRejects(() => sftp.get(at("file"), `${here}/no`, { verify: wrong }), SftpError);
+  assertEquals(await refusal(sftp.stat(at("other"))), SftpStatus.NO_SUCH_FILE);
+  assertEquals(await names(here), ["asked", "file"]);
+});
+
+clientTest("links are followed or kept when told, never out of the folder", async (world) => {
+  const { sftp, at, here } = world;
+  await Deno.mkdir(`${here}/from/folder`, { recursive: true });
+  await Deno.writeTextFile(`${here}/from/folder/file`, "text");
+  await Deno.symlink("folder/file", `${here}/from/link`);
+  await Deno.symlink("folder", `${here}/from/twin`);
+  await Deno.symlink("..", `${here}/from/folder/circle`);
+  await Deno.symlink("/etc/passwd", `${here}/from/absolute`);
+  await Deno.symlink("../../secret", `${here}/from/outside`);
+  const kept = { recursive: true, links: "keep", partial: true } as const;
+  assertEquals((await sftp.put(`${here}/from`, at("kept"), kept)).failures, []);
+  assertEquals(await sftp.readLink(at("kept/link")), "folder/file");
+  const back = await sftp.get(at("kept"), `${here}/back`, kept);
+  assertEquals(back.failures.map(({ path }) => path).sort(), [
+    at("kept/absolute"),
+    at("kept/outside"),
+  ]);
+  assertEquals(await Deno.readLink(`${here}/back/twin`), "folder");
+  assertEquals(await Deno.readTextFile(`${here}/back/twin/file`), "text");
+  await Deno.remove(`${here}/from/absolute`);
+  const followed = { recursive: true, links: "follow", partial: true } as const;
+  const there = await sftp.put(`${here}/from`, at("followed"), followed);
+  assertEquals(there.skipped, [`${here}/from/outside`]);
+  assertEquals(await sftp.readTextFile(at("followed/twin/file")), "text");
+  const again = await sftp.get(at("followed"), `${here}/again`, followed);
+  assertEquals(await Deno.readTextFile(`${here}/again/link`), "text");
+  assertEquals(again.failures, []);
+});
+
+clientTest("what a pattern stands for goes into the target folder", async (world) => {
+  const { sftp, at, root, here } = world;
+  await Deno.mkdir(`${here}/from/deep`, { recursive: true });
+  for (const name of ["a.txt", "b.txt", "c.md", "deep/d.txt"]) {
+    await Deno.writeTextFile(`${here}/from/${name}`, name);
+  }
+  const there = await sftp.put(`${here}/from/*.txt`, at("to"), { glob: true });
+  assertEquals([there.files, await names(`${root}/to`)], [2, ["a.txt", "b.txt"]]);
+  await sftp.put(`${here}/from/*`, at("all"), { glob: true, recursive: true });
+  const back = await sftp.get(at("all/**/*.txt"), `${here}/back`, { glob: true });
+  assertEquals([back.files, await names(`${here}/back`)], [3, ["a.txt", "b.txt", "d.txt"]]);
+  const flat = await sftp.get(at("all/*"), `${here}/flat`, { glob: true });
+  assertEquals([flat.files, flat.skipped], [3, [at("all/deep")]]);
+  assertEquals(await refusal(sftp.get(at("none*"), `${here}/x`, { glob: true })), 2);
+  await Deno.writeTextFile(`${root}/all/deep/a.txt`, "another");
+  const twice = await sftp.get(at("all/**/a.txt"), `${here}/twice`, { glob: true, partial: true });
+  assertEquals([twice.files, twice.failures.length], [1, 1]);
+});
+
+clientTest("holes stay holes", async ({ sftp, at, root, here }) => {
+  const file = await Deno.open(`${here}/sparse`, { write: true, create: true });
+  for (const at of [0, 5_000_000, 12_000_000]) {
+    await file.seek(at, Deno.SeekMode.Start);
+    await file.write(noise(3000, at + 1));
+  }
+  await file.truncate(20_000_000);
+  file.close();
+  const data = await Deno.readFile(`${here}/sparse`);
+  const blocks = async (path: string) => (await Deno.stat(path)).blocks!;
+  assert(await blocks(`${here}/sparse`) * 512 < 1_000_000, "this file system has no holes");
+  const { bytes } = await sftp.put(`${here}/sparse`, at("there"));
+  assertEquals(bytes, 20_000_000);
+  assert(same(await Deno.readFile(`${root}/there`), data));
+  assert(await blocks(`${root}/there`) * 512 < 1_000_000, "there");
+  await sftp.get(at("there"), `${here}/back`, { sparse: true });
+  assert(same(await Deno.readFile(`${here}/back`), data));
+  assert(await blocks(`${here}/back`) * 512 < 1_000_000, "back");
+});
+
+Deno.test("a hole is a run of zeros that is worth it", () => {
+  const block = new Uint8Array(300_000).fill(1);
+  assertEquals(nextHole(block, 0), [300_000, 300_000]);
+  block.fill(0, 60_000, 200_000); // whole pieces of 64 KiB: from 65536 to 196608
+  assertEquals(nextHole(block, 0), [65_536, 196_608]);
+  assertEquals(nextHole(block.subarray(1), 65_535), [65_535, 196_607]);
+  assertEquals(nextHole(block, 196_608), [300_000, 300_000]);
+  block.fill(0, 200_000);
+  assertEquals(nextHole(block, 65_536), [65_536, 300_000]);
+  assertEquals(nextHole(new Uint8Array(10), 0), [0, 10]);
+});
+
+Deno.test("a rate limit holds a transfer back, and can be aborted", async () => {
+  await using world = await ourWorld();
+  const { sftp, here } = world;
+  await Deno.writeFile(`${here}/file`, noise(300_000));
+  const started = performance.now();
+  await sftp.put(`${here}/file`, "/file", { rateLimit: 1_000_000 });
+  assert(performance.now() - started > 250);
+  const signal = AbortSignal.timeout(30);
+  const getting = sftp.get("/file", `${here}/back`, { rateLimit: 1000, signal });
+  await assertRejects(() => getting, DOMException);
+  for (const option of [{ rateLimit: 0 }, { inFlight: 0 }]) {
+    await assertRejects(() => sftp.get("/file", `${here}/x`, option), RangeError);
+  }
+});
+
+Deno.test("copy carries files and folders from one server to another", async () => {
+  await using one = await ourWorld();
+  await using two = await ourWorld();
+  await Deno.mkdir(`${one.root}/tree/deep`, { recursive: true });
+  for (let i = 0; i < 20; i++) {
+    await Deno.writeFile(`${one.root}/tree/deep/${i}`, noise(i * 40_000, i + 1));
+  }
+  const to = (path: string) => ({ sftp: two.sftp, path });
+  const tree = await one.sftp.copy("/tree", to("/copy"), { recursive: true, preserve: true });
+  assertEquals(tree.files, 20);
+  for (let i = 0; i < 20; i++) {
+    assert(same(await Deno.readFile(`${two.root}/copy/deep/${i}`), noise(i * 40_000, i + 1)));
+  }
+  await one.sftp.copy("/tree/deep/7", to("/seven"), { verify: true, resume: true });
+  assert(same(await Deno.readFile(`${two.root}/seven`), noise(280_000, 8)));
+  assertEquals(await refusal(one.sftp.copy("/none", to("/x"))), SftpStatus.NO_SUCH_FILE);
+  assertEquals(await refusal(one.sftp.copy("/tree", to("/x"))), SftpStatus.FAILURE);
+});
+
+/** The bytes that a transfer brought of a file of 9,000,000. */
+clientTest("resume goes on with what is there, if it is the same", async (world) => {
+  const { sftp, at, root, here } = world;
+  const data = noise(9_000_000);
+  const options = { resume: true, inFlight: 1_000_000 };
+  await Deno.writeFile(`${root}/file`, data);
+  await Deno.writeFile(`${here}/file`, data.subarray(0, 8_000_000));
+  assertEquals((await sftp.get(at("file"), `${here}/file`, options)).bytes, 1_000_000);
+  assert(same(await Deno.readFile(`${here}/file`), data));
+  await Deno.writeFile(`${root}/other`, data.subarray(0, 8_000_000));
+  const { bytes } = await sftp.put(`${here}/file`, at("other"), options);
+  assert(bytes > 1_000_000 && bytes < 4_000_000, `${bytes}`);
+  assert(same(await Deno.readFile(`${root}/other`), data));
+  // The last block differs, or the first: not the same file.
+  for (const wrong of [0, 7_999_999]) {
+    const part = data.slice(0, 8_000_000);
+    part[wrong]! ^= 1;
+    await Deno.writeFile(`${here}/file`, part);
+    assertEquals((await sftp.get(at("file"), `${here}/file`, options)).bytes, 9_000_000);
+    assert(same(await Deno.readFile(`${here}/file`), data));
+  }
+  assertEquals([await names(here), await names(root)], [["file"], ["file", "other"]]);
+});
+
+Deno.test("resume asks for a hash if it may, and sends all again if the whole is wrong", async () => {
+  await using world = await ourWorld();
+  const { sftp, root, here } = world;
+  const data = noise(2_000_000);
+  await Deno.writeFile(`${root}/file`, data);
+  const part = data.slice(0, 1_500_000);
+  part[700_000]! ^= 1; // where samples may miss it
+  await Deno.writeFile(`${here}/file`, part);
+  const { bytes } = await sftp.get("/file", `${here}/file`, { resume: true, verify: true });
+  assert(bytes >= 2_000_000);
+  assert(same(await Deno.readFile(`${here}/file`), data));
+  await Deno.writeFile(`${here}/file`, part);
+  const hash = async (path: string, length: number) =>
+    createHash("sha256").update((await Deno.readFile(root + path)).subarray(0, length)).digest(
+      "hex",
+    );
+  await sftp.get("/file", `${here}/file`, { resume: true, verify: hash });
+  assert(same(await Deno.readFile(`${here}/file`), data));
+});
+
+Deno.test("a part of another version of the file is not gone on with", async () => {
+  await using world = await ourWorld();
+  const { sftp, root, here } = world;
+  const [first, second] = [noise(3_000_000, 1), noise(3_000_000, 2)];
+  second.set(first.subarray(0, 1_000_000)); // the beginning is the same
+  await Deno.writeFile(`${root}/file`, first);
+  const abort = new AbortController();
+  const options = { resume: true, signal: abort.signal, onProgress: () => abort.abort() };
+  await assertRejects(() => sftp.get("/file", `${here}/file`, options));
+  assertEquals((await names(here)).length, 1);
+  await Deno.writeFile(`${root}/file`, second);
+  await Deno.utime(`${root}/file`, 1000, 1000);
+  assertEquals((await sftp.get("/file", `${here}/file`, { resume: true })).bytes, 3_000_000);
+  assert(same(await Deno.readFile(`${here}/file`), second));
+});
+
+Deno.test("progress counts what an earlier try has brought, and estimates the rest", async () => {
+  await using world = await ourWorld();
+  const { sftp, root, here } = world;
+  const data = noise(3_000_000);
+  await Deno.writeFile(`${root}/file`, data);
+  await Deno.writeFile(`${here}/file`, data.subarray(0, 2_000_000));
+  const reports: TransferProgress[] = [];
+  const onProgress = (report: TransferProgress) => void reports.push(report);
+  await sftp.get("/file", `${here}/file`, { resume: true, onProgress });
+  assert(reports.every(({ transferred }) => transferred >= 2_000_000));
+  const { transferred, total, remaining } = reports.at(-1)!;
+  assertEquals([transferred, total, remaining], [3_000_000, 3_000_000, 0]);
+});
+
+Deno.test("a file that vanishes or may not be read is one failure of many", async () => {
+  await using world = await ourWorld({
+    backend: (root) => {
+      const files = localFiles({ root });
+      return {
+        ...Object.fromEntries(
+          ["readDir", "stat", "lstat", "realPath"].map((name) => [
+            name,
+            (...args: unknown[]) => (files as Record<string, CallableFunction>)[name]!(...args),
+          ]),
+        ),
+        open: (path, options) => {
+          if (path === "/tree/secret") throw new Deno.errors.PermissionDenied();
+          if (path === "/tree/gone") throw new Deno.errors.NotFound();
+          return files.open!(path, options);
+        },
+      };
+    },
+  });
+  const { sftp, root, here } = world;
+  await Deno.mkdir(`${root}/tree`);
+  for (const name of ["secret", "gone", "plain"]) {
+    await Deno.writeTextFile(`${root}/tree/${name}`, name);
+  }
+  const getting = sftp.get("/tree", `${here}/tree`, { recursive: true });
+  const { result, message } = await assertRejects(() => getting, SftpTransferError);
+  assertEquals(result.files, 1);
+  assertEquals(
+    result.failures.map(({ path, error }) => [path, error.message]).sort(),
+    [
+      ["/tree/gone", 'Cannot open "/tree/gone": No such file'],
+      ["/tree/secret", 'Cannot open "/tree/secret": Permission denied'],
+    ],
+  );
+  assert(message.endsWith("(2 of 3 failed)"));
+  assertEquals(await names(`${here}/tree`), ["plain"]);
+});
+
+Deno.test("a file that grows while it is read arrives as long as it was, or longer", async () => {
+  await using world = await ourWorld();
+  const { sftp, here, root } = world;
+  await Deno.writeFile(`${here}/log`, noise(3_000_000));
+  let grown = false;
+  await sftp.put(`${here}/log`, "/log", {
+    onProgress: () => {
+      if (!grown) Deno.writeFileSync(`${here}/log`, noise(200_000, 9), { append: true });
+      grown = true;
+    },
+  });
+  const there = await Deno.readFile(`${root}/log`);
+  assert(same(there, (await Deno.readFile(`${here}/log`)).subarray(0, there.length)));
+  assert(there.length >= 3_000_000);
+});
+
+Deno.test({
+  name: "a folder that is swapped for a link while files arrive gets none of them",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    await using world = await ourWorld();
+    const { sftp, root, here } = world;
+    await Deno.mkdir(`${root}/tree/deep`, { recursive: true });
+    await Deno.mkdir(`${here}/elsewhere`);
+    for (let i = 0; i < 300; i++) await Deno.writeTextFile(`${root}/tree/deep/${i}`, "evil");
+    let swapped = false;
+    const result = await sftp.get("/tree", `${here}/tree`, {
+      recursive: true,
+      partial: true,
+      onProgress: () => {
+        if (swapped) return;
+        swapped = true;
+        Deno.renameSync(`${here}/tree/deep`, `${here}/aside`);
+        Deno.symlinkSync(`${here}/elsewhere`, `${here}/tree/deep`);
+      },
+    });
+    assert(result.failures.length > 0 && result.files + result.failures.length === 300);
+    assertEquals(await names(`${here}/elsewhere`), []);
+  },
+});
+
+Deno.test({
+  name: "a full disk is one error that names the file, and no part is left",
+  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
+  fn: async () => {
+    await using world = await opensshWorld();
+    const { sftp, at, here, root } = world;
+    const mount = async (path: string) => {
+      await Deno.mkdir(path);
+      const args = ["-t", "tmpfs", "-o", "size=2m", "none", path];
+      return (await new Deno.Command("mount", { args, stderr: "null" }).output()).success;
+    };
+    const unmount = (path: string) => new Deno.Command("umount", { args: [path] }).output();
+    await Deno.writeFile(`${here}/file`, noise(5_000_000));
+    if (!await mount(`${here}/full`)) return; // a container that may not mount
+    try {
+      await sftp.put(`${here}/file`, at("file"));
+      const here1 = await assertRejects(() => sftp.get(at("file"), `${here}/full/file`), Error);
+      assert(here1.message.includes(`Cannot write "${here}/full/file": No space left`), `${here1}`);
+      assertEquals(await names(`${here}/full`), []);
+      assert(await mount(`${root}/full`));
+      const there = await assertRejects(() => sftp.put(`${here}/file`, at("full/file")), SftpError);
+      assert(there.message.startsWith(`Cannot write "${at("full/file")}": `), there.message);
+      await sftp.stat(at("full"));
+      assertEquals(await names(`${root}/full`), []);
+    } finally {
+      await unmount(`${here}/full`);
+      await unmount(`${root}/full`);
+    }
+  },
+});
