@@ -50,14 +50,10 @@ export {
   type TunnelSpec,
   type TunnelsState,
 } from "./lib/client/tunnels.ts";
-export {
-  acceptAnyHostKey,
-  type HostAddress,
-  type HostKeyPolicy,
-  type HostKeys,
-  knownHosts,
-  type KnownHostsOptions,
-} from "./lib/client/host_keys.ts";
+export { acceptAnyHostKey, type HostKeys } from "./lib/client/host_keys.ts";
+export { knownHosts, type KnownHostsOptions } from "./lib/known_hosts/known_hosts.ts";
+export type { HostAddress, HostKeyPolicy } from "./lib/known_hosts/policy.ts";
+export type { HostKeyChanges } from "./lib/known_hosts/update.ts";
 export { loadKey, type LoadKeyOptions } from "./lib/client/identity.ts";
 export {
   type AuthDialog,

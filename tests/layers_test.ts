@@ -10,7 +10,7 @@ const ROWS: readonly (readonly string[])[] = [
   ["transport"],
   ["auth"],
   ["connection"],
-  ["session", "sftp", "forward", "agent", "config"],
+  ["session", "sftp", "forward", "agent", "known_hosts", "config"],
   ["client", "server"],
   ["cli"],
   ["testing"],

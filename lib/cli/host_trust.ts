@@ -1,13 +1,9 @@
-import {
-  type HostAddress,
-  type HostKeyPolicy,
-  hostName,
-  knownHosts,
-  verifyHostKey,
-} from "../client/host_keys.ts";
+import { verifyHostKey } from "../client/host_keys.ts";
 import { expandHome } from "../client/identity.ts";
 import { HostKeyError } from "../errors.ts";
 import type { PublicKey } from "../keys/public_key.ts";
+import { knownHosts } from "../known_hosts/known_hosts.ts";
+import { type HostAddress, type HostKeyPolicy, hostName } from "../known_hosts/policy.ts";
 import { dirname } from "node:path";
 import { keyTypeLabel } from "../keys/key_labels.ts";
 import type { Log } from "./log.ts";

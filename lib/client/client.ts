@@ -19,11 +19,11 @@ import type { RemoteListener } from "../forward/listener.ts";
 import { type DisplayOptions, lendDisplay } from "../forward/x11_lend.ts";
 import type { TunnelConn } from "../forward/tunnel_conn.ts";
 import type { PublicKey } from "../keys/public_key.ts";
+import type { HostAddress } from "../known_hosts/policy.ts";
 import { Command, type CommandOptions, startProcess, startProgram } from "../session/command.ts";
 import type { Process } from "../session/process.ts";
 import { SftpClient } from "../sftp/client.ts";
 import type { Transport } from "../transport/transport.ts";
-import type { HostAddress } from "./host_keys.ts";
 
 /**
  * What is known about an open connection.

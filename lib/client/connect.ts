@@ -1,13 +1,15 @@
 import { authenticateClient } from "../auth/client.ts";
 import { Connection } from "../connection/connection.ts";
-import { SIGNATURES } from "../crypto/algorithms.ts";
+import { CERTIFIED, SIGNATURES } from "../crypto/algorithms.ts";
 import { resolveSuite, type Suite } from "../crypto/suite.ts";
 import { CONNECT_TIMEOUT_MS } from "../defaults.ts";
 import { ConnectError } from "../errors.ts";
 import { connSocket, dialTcp, type Socket, streamSocket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
 import { Client } from "./client.ts";
-import { type HostAddress, hostKeyPolicy, hostName, verifyHostKey } from "./host_keys.ts";
+import { type HostAddress, hostName } from "../known_hosts/policy.ts";
+import { followHostKeys } from "./host_key_updates.ts";
+import { hostKeyPolicy, verifyHostKey } from "./host_keys.ts";
 import { userKeys, userKnownHosts } from "./identity.ts";
 import { type Jumped, jumpTo } from "./jump.ts";
 import { checkPort, type ConnectOptions, parseTarget } from "./options.ts";
@@ -103,6 +105,7 @@ export async function connect(
     const connection = new Connection(transport, {
       ...(given.window !== undefined && { window: given.window }),
     });
+    followHostKeys(connection, transport.host, policy, host);
     transport.open(connection);
     if (given.keepaliveInterval) {
       connection.keepalive(given.keepaliveInterval, given.keepaliveCount);
@@ -150,7 +153,7 @@ function preferKnown(suite: Suite, types: readonly string[], options: ConnectOpt
     type === "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256"] : [type];
   const known = types.flatMap(algorithms).filter((name) =>
     options.algorithms?.hostKey === undefined
-      ? SIGNATURES.some((row) => row.name === name)
+      ? [...SIGNATURES, ...CERTIFIED].some((row) => row.name === name)
       : suite.hostKey.includes(name)
   );
   return { ...suite, hostKey: [...new Set([...known, ...suite.hostKey])] };

@@ -4,7 +4,8 @@ import { publicKey } from "../auth/public_key.ts";
 import { PassphraseError, SshError } from "../errors.ts";
 import { importPrivateKey, type PrivateKey } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
-import { type HostKeyPolicy, knownHosts } from "./host_keys.ts";
+import { knownHosts } from "../known_hosts/known_hosts.ts";
+import type { HostKeyPolicy } from "../known_hosts/policy.ts";
 
 /**
  * How a key file is decrypted.

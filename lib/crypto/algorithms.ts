@@ -90,6 +90,18 @@ export const SIGNATURES: readonly Algorithm[] = [
   { name: "ecdsa-sha2-nistp384", default: false },
 ];
 
+/**
+ * The same by a host key with a certificate (OpenSSH PROTOCOL.certkeys): asked for where an authority
+ * is known, since elsewhere the certificate says nothing.
+ */
+export const CERTIFIED: readonly Algorithm[] = [
+  { name: "ssh-ed25519-cert-v01@openssh.com", default: false },
+  { name: "ecdsa-sha2-nistp256-cert-v01@openssh.com", default: false },
+  { name: "ecdsa-sha2-nistp384-cert-v01@openssh.com", default: false },
+  { name: "rsa-sha2-512-cert-v01@openssh.com", default: false },
+  { name: "rsa-sha2-256-cert-v01@openssh.com", default: false },
+];
+
 export const CIPHERS: readonly CipherAlgorithm[] = [
   { name: "chacha20-poly1305@openssh.com", aead: true, default: true },
   { name: "aes128-gcm@openssh.com", aead: true, default: true },

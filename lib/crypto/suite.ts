@@ -1,5 +1,13 @@
 import { printable } from "../errors.ts";
-import { type Algorithm, CIPHERS, COMPRESSIONS, KEX, MACS, SIGNATURES } from "./algorithms.ts";
+import {
+  type Algorithm,
+  CERTIFIED,
+  CIPHERS,
+  COMPRESSIONS,
+  KEX,
+  MACS,
+  SIGNATURES,
+} from "./algorithms.ts";
 
 /**
  * Which algorithms to offer, best first. Each is a list of names or an expression as OpenSSH's:
@@ -46,7 +54,7 @@ export interface Suite {
 export function resolveSuite(options: AlgorithmOptions = {}): Suite {
   return {
     kex: resolve("key exchange", options.kex, KEX),
-    hostKey: resolve("host key", options.hostKey, SIGNATURES),
+    hostKey: resolve("host key", options.hostKey, [...CERTIFIED, ...SIGNATURES]),
     cipher: resolve("cipher", options.cipher, CIPHERS),
     mac: resolve("MAC", options.mac, MACS),
     compression: COMPRESSIONS.map((row) => row.name),

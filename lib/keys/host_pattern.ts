@@ -23,6 +23,18 @@ export function hostMatcher(field: string): HostMatcher | null {
   return field.startsWith(HASH_MARK) ? hashMatcher(field) : patternMatcher(field);
 }
 
+/**
+ * A line's first field when a host is taken out of it; null if nobody is left. Where a wildcard
+ * stands for the host it stays for the others, and the host is excepted.
+ */
+export function withoutHost(field: string, name: string): string | null {
+  if (field.startsWith(HASH_MARK)) return null;
+  const left = field.split(",").filter((pattern) => pattern.toLowerCase() !== name);
+  if (!left.some((pattern) => !pattern.startsWith("!"))) return null;
+  const hosts = left.join(",");
+  return patternMatcher(hosts)(name) ? `${hosts},!${name}` : hosts;
+}
+
 function hashMatcher(field: string): HostMatcher | null {
   const [salt, hash, ...more] = field.slice(HASH_MARK.length).split("|").map(decodeBase64);
   if (!salt || !hash || more.length > 0 || hash.length !== SHA1_BYTES) return null;

@@ -1,15 +1,28 @@
 import { equals } from "@std/bytes";
 import { randomBytes } from "../crypto/random.ts";
-import { ProtocolError } from "../errors.ts";
-import { Reader } from "../wire/reader.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
-import { hashHostName, type HostMatcher, hostMatcher, hostName } from "./host_pattern.ts";
-import type { PublicKey } from "./public_key.ts";
+import { CertificateError, printable } from "../errors.ts";
+import { encodeBase64 } from "./base64.ts";
+import { checkCertificate } from "./certificate.ts";
+import { hashHostName, hostName, withoutHost } from "./host_pattern.ts";
+import { type HostEntry, type KnownHost, MAX_COMMENT, parseHostLine } from "./known_host_line.ts";
+import type { Certificate, PublicKey } from "./public_key.ts";
 
 /** Bytes of salt in a hashed host name: what OpenSSH uses, the length of a SHA-1. */
 const SALT_BYTES = 20;
 
-/** What known_hosts says about a host's key. */
+/**
+ * What known_hosts says about a host's key.
+ *
+ * @example
+ * ```ts
+ * import { generateKey, type HostVerdict, KnownHosts } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using key = await generateKey();
+ * const verdict: HostVerdict = KnownHosts.parse("").check("db1", 22, key.publicKey);
+ * assertEquals(verdict, { verdict: "unknown", lines: [] });
+ * ```
+ */
 export interface HostVerdict {
   /**
    * `"trusted"`: the key is the host's. `"unknown"`: nothing is known of the host. `"changed"`: only
@@ -18,24 +31,21 @@ export interface HostVerdict {
   readonly verdict: "trusted" | "unknown" | "changed" | "revoked";
   /** The numbers of the lines that say so, from 1; for `"changed"` those of the other keys. */
   readonly lines: number[];
+  /** Why a certificate of a known authority did not count; the key was then looked up without it. */
+  readonly problem?: CertificateError;
 }
 
 /** How to write a line of known_hosts. */
 export interface HostLineOptions {
   /** Hides the host's name behind a hash. */
   hash?: boolean;
-}
-
-interface Entry {
-  readonly line: number;
-  readonly marker: "" | "@cert-authority" | "@revoked";
-  readonly matches: HostMatcher;
-  readonly type: string;
-  readonly blob: Uint8Array;
+  /** What stands behind the key; none unless given. */
+  comment?: string;
 }
 
 /**
- * The host keys that a user trusts, in the format of OpenSSH's `known_hosts`.
+ * The host keys that a user trusts, in the format of OpenSSH's `known_hosts`. A value: changes make a
+ * new one, and whatever a change is not about stays as it was, comments and broken lines included.
  *
  * @example
  * ```ts
@@ -43,16 +53,20 @@ interface Entry {
  * import { assertEquals } from "@std/assert";
  *
  * using key = await generateKey("ed25519");
- * const known = KnownHosts.parse(KnownHosts.line("db1", 2222, key.publicKey, { hash: true }));
+ * const known = KnownHosts.parse("# mine\n").with("db1", 2222, key.publicKey, { hash: true });
  * assertEquals(known.check("db1", 2222, key.publicKey).verdict, "trusted");
  * assertEquals(known.check("db1", 22, key.publicKey).verdict, "unknown");
+ * assertEquals(known.without("db1", 2222).toString(), "# mine\n");
  * ```
  */
 export class KnownHosts {
-  readonly #entries: readonly Entry[];
+  readonly #lines: readonly string[];
+  readonly #entries: readonly HostEntry[];
 
-  private constructor(entries: readonly Entry[]) {
-    this.#entries = entries;
+  private constructor(lines: readonly string[]) {
+    this.#lines = lines;
+    this.#entries = lines.map((line, at) => parseHostLine(line.trim(), at + 1))
+      .filter((entry) => entry !== null);
   }
 
   /**
@@ -70,12 +84,12 @@ export class KnownHosts {
    * ```
    */
   static parse(text: string): KnownHosts {
-    const entries = text.split("\n").map((line, index) => parseLine(line.trim(), index + 1));
-    return new KnownHosts(entries.filter((entry) => entry !== null));
+    return new KnownHosts(text.split("\n"));
   }
 
   /**
-   * Looks a host's key up.
+   * Looks a host's key up. A certificate counts if an authority for the host has signed it and it is
+   * valid now; otherwise its key is looked up as one without a certificate, as OpenSSH does.
    *
    * @param host The name or address that was asked for
    * @param port The port
@@ -98,20 +112,27 @@ export class KnownHosts {
    */
   check(host: string, port: number, key: PublicKey): HostVerdict {
     const name = hostName(host, port);
-    const bare = hostName(host, 22);
-    const same = (entry: Entry) => equals(entry.blob, key.blob);
+    const { certificate } = key;
+    const plain = certificate?.publicKey ?? key;
     // A key that leaked is not to be trusted on whichever port the line happens to name.
+    const bare = hostName(host, 22);
+    const bad = certificate ? [plain, certificate.authority] : [plain];
     const revoked = this.#entries.filter((entry) =>
-      entry.marker === "@revoked" && same(entry) && (entry.matches(name) || entry.matches(bare))
+      entry.marker === "@revoked" && (entry.matches(name) || entry.matches(bare)) &&
+      bad.some((key) => equals(entry.blob, key.blob))
     );
     if (revoked.length > 0) return { verdict: "revoked", lines: numbers(revoked) };
 
-    const known = this.#plain(name);
-    const matching = known.filter(same);
+    const certified = certificate && this.#checkCertificate(host, name, certificate);
+    if (certified?.verdict === "trusted") return certified;
+    const known = this.#marked("", name);
+    const matching = known.filter((entry) => equals(entry.blob, plain.blob));
     if (matching.length > 0) return { verdict: "trusted", lines: numbers(matching) };
     // A key of another type counts as changed too: else an attacker need only show one of a type
     // that the host never had.
-    return { verdict: known.length > 0 ? "changed" : "unknown", lines: numbers(known) };
+    const verdict = known.length > 0 ? "changed" : "unknown";
+    const problem = certified?.problem;
+    return { verdict, lines: numbers(known), ...(problem && { problem }) };
   }
 
   /**
@@ -132,7 +153,93 @@ export class KnownHosts {
    * ```
    */
   keyTypes(host: string, port: number): string[] {
-    return [...new Set(this.#plain(hostName(host, port)).map((entry) => entry.type))];
+    return [...new Set(this.#marked("", hostName(host, port)).map((entry) => entry.type))];
+  }
+
+  /**
+   * The lines that are about a host, as `ssh-keygen -F` finds them.
+   *
+   * @param host The name or address
+   * @param port The port
+   * @returns The lines, in the file's order
+   *
+   * @example
+   * ```ts
+   * import { generateKey, KnownHosts } from "@denossh/ssh/keys";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using key = await generateKey("ed25519");
+   * const known = KnownHosts.parse(`@cert-authority *.example.com ${key.publicKey} ours`);
+   * const [line] = known.find("a.example.com", 22);
+   * assertEquals([line?.marker, line?.comment], ["@cert-authority", "ours"]);
+   * ```
+   */
+  find(host: string, port: number): KnownHost[] {
+    const name = hostName(host, port);
+    return this.#entries.filter((entry) => entry.matches(name))
+      .map(({ matches: _, ...known }) => known);
+  }
+
+  /**
+   * Makes a host's key known; nothing changes if it is already.
+   *
+   * @param host The name or address
+   * @param port The port
+   * @param key The host's key
+   * @param options Whether to hash the name
+   * @returns The new value
+   * @throws {TypeError} If the host's name would not be one plain field of a line
+   *
+   * @example
+   * ```ts
+   * import { generateKey, KnownHosts } from "@denossh/ssh/keys";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using key = await generateKey("ed25519");
+   * const known = KnownHosts.parse("").with("db1", 22, key.publicKey);
+   * assertEquals(known.with("db1", 22, key.publicKey).toString(), known.toString());
+   * ```
+   */
+  with(host: string, port: number, key: PublicKey, options: HostLineOptions = {}): KnownHosts {
+    const line = KnownHosts.line(host, port, key, options);
+    if (this.#marked("", hostName(host, port)).some(({ blob }) => equals(blob, key.blob))) {
+      return this;
+    }
+    // What follows the last line feed is the empty text, or a line whose end is missing.
+    const lines = this.#lines.at(-1) === "" ? this.#lines.slice(0, -1) : this.#lines;
+    return new KnownHosts([...lines, line, ""]);
+  }
+
+  /**
+   * Forgets a host's keys. Lines about authorities and revoked keys stay. A line that names other hosts
+   * as well stays for those.
+   *
+   * @param host The name or address
+   * @param port The port
+   * @param key The only key to forget; all of them unless given
+   * @returns The new value
+   *
+   * @example
+   * ```ts
+   * import { generateKey, KnownHosts } from "@denossh/ssh/keys";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using key = await generateKey("ed25519");
+   * const known = KnownHosts.parse(`db1,db2 ${key.publicKey}\n`);
+   * assertEquals(known.without("db1", 22).toString(), `db2 ${key.publicKey}\n`);
+   * ```
+   */
+  without(host: string, port: number, key?: Pick<PublicKey, "blob">): KnownHosts {
+    const name = hostName(host, port);
+    const gone = this.#marked("", name).filter(({ blob }) => !key || equals(blob, key.blob));
+    if (gone.length === 0) return this;
+    const lines = this.#lines.flatMap((line, at) => {
+      const entry = gone.find((entry) => entry.line === at + 1);
+      if (entry === undefined) return [line];
+      const hosts = withoutHost(entry.hosts, name);
+      return hosts === null ? [] : [line.replace(entry.hosts, () => hosts)];
+    });
+    return new KnownHosts(lines);
   }
 
   /**
@@ -159,40 +266,38 @@ export class KnownHosts {
     if (!/^[^\s,*?!|#@\p{Cc}]+$/u.test(host)) {
       throw new TypeError("Host name has characters that known_hosts cannot hold");
     }
+    const { hash = false, comment = "" } = options;
     const name = hostName(host, port);
-    const field = options.hash ? hashHostName(name, randomBytes(SALT_BYTES)) : name;
-    return `${field} ${key.type} ${encodeBase64(key.blob)}`;
+    const field = hash ? hashHostName(name, randomBytes(SALT_BYTES)) : name;
+    const line = `${field} ${key.type} ${encodeBase64(key.blob)}`;
+    return comment === "" ? line : `${line} ${printable(comment, MAX_COMMENT)}`;
   }
 
-  #plain(name: string): Entry[] {
-    return this.#entries.filter((entry) => entry.marker === "" && entry.matches(name));
+  /** The text of the file. */
+  toString(): string {
+    return this.#lines.join("\n");
   }
-}
 
-// sshd(8): an optional marker, the hosts, the key's type, the key in base64, perhaps a comment.
-function parseLine(line: string, number: number): Entry | null {
-  if (line === "" || line.startsWith("#")) return null;
-  const fields = line.split(/[ \t]+/);
-  const marker = line.startsWith("@") ? fields.shift() : "";
-  if (marker !== "" && marker !== "@cert-authority" && marker !== "@revoked") return null;
-  const [hosts, type, base64] = fields;
-  if (hosts === undefined || type === undefined || base64 === undefined) return null;
-  const matches = hostMatcher(hosts);
-  const blob = decodeBase64(base64);
-  // The key itself is not parsed: a key of a type that we do not know still makes the host known.
-  if (matches === null || blob === null || typeOf(blob) !== type) return null;
-  return { line: number, marker, matches, type, blob };
-}
+  #marked(marker: KnownHost["marker"], name: string): HostEntry[] {
+    return this.#entries.filter((entry) => entry.marker === marker && entry.matches(name));
+  }
 
-function typeOf(blob: Uint8Array): string | null {
-  try {
-    return new Reader(blob).text();
-  } catch (error) {
-    if (error instanceof ProtocolError) return null;
-    throw error;
+  #checkCertificate(host: string, name: string, certificate: Certificate): HostVerdict | null {
+    const { authority } = certificate;
+    const lines = this.#marked("@cert-authority", name)
+      .filter(({ blob }) => equals(blob, authority.blob));
+    if (lines.length === 0) return null;
+    const principal = host.toLowerCase();
+    try {
+      checkCertificate(certificate, { kind: "host", principal, authorities: [authority] });
+      return { verdict: "trusted", lines: numbers(lines) };
+    } catch (problem) {
+      if (!(problem instanceof CertificateError)) throw problem;
+      return { verdict: "unknown", lines: numbers(lines), problem };
+    }
   }
 }
 
-function numbers(entries: readonly Entry[]): number[] {
+function numbers(entries: readonly HostEntry[]): number[] {
   return entries.map((entry) => entry.line);
 }

@@ -19,6 +19,7 @@ import type { Socket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { X11Open } from "../wire/requests.ts";
+import { announceHostKeys } from "./host_key_proof.ts";
 import type { ServeOptions } from "./options.ts";
 
 /** Starts to serve one connection; the transport carries its end. */
@@ -73,6 +74,10 @@ async function login(
       remote: (bind) => forward?.remote?.(bind, login) ?? false,
     }, transport.closed);
     transport.open(connection);
+    announceHostKeys(connection, options.hostKeys, {
+      sessionId: transport.sessionId,
+      agreed: transport.agreed!.hostKey,
+    });
     const { onConnection, onError } = options;
     Promise.try(() => onConnection?.(connection, login)).catch((error) => {
       if (!over.signal.aborted) onError?.(error, login.remoteAddr);

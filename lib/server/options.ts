@@ -67,7 +67,10 @@ export interface ServeOptions {
   readonly port?: number;
   /** The address to listen on; all of them unless given. */
   readonly hostname?: string;
-  /** The server's own keys, at least one. */
+  /**
+   * The server's own keys, at least one. Of a key with a certificate give both, the key and what
+   * `withCertificate` makes of it: clients that know no authority ask for the key alone.
+   */
   readonly hostKeys: readonly Signer[];
   /** Who may log in, and how. */
   readonly auth: ServerAuthPolicy;

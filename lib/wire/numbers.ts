@@ -238,3 +238,7 @@ export const TTY_MODES: Readonly<Record<TerminalMode, number>> = {
   TTY_OP_ISPEED: 128,
   TTY_OP_OSPEED: 129,
 };
+
+/** Global requests about a server's host keys (draft-miller-sshm-hostkey-update §2, §3). */
+export const HOSTKEYS = "hostkeys-00@openssh.com";
+export const HOSTKEYS_PROVE = "hostkeys-prove-00@openssh.com";

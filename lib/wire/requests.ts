@@ -56,6 +56,9 @@ export const StreamlocalForward = layout({ path: text });
 export const DirectStreamlocal = layout({ path: text, reserved: text, reservedNumber: uint32 });
 export const ForwardedStreamlocal = layout({ path: text, reserved: text });
 
+// draft-miller-sshm-hostkey-update §3: what a server signs with each key that it is asked to prove.
+export const HostKeyProved = layout({ purpose: text, sessionId: string, hostKey: string });
+
 // RFC 4252 §8
 export const PasswordAuth = layout({ change: boolean, password: text });
 export const PasswordChange = layout({ change: boolean, password: text, newPassword: text });

@@ -1,0 +1,75 @@
+import type { Connection } from "../connection/connection.ts";
+import { HostKeyError, KeyFormatError, ProtocolError } from "../errors.ts";
+import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
+import { decodeSignature } from "../keys/signature.ts";
+import type { HostAddress, HostKeyPolicy } from "../known_hosts/policy.ts";
+import type { HostProof } from "../transport/link.ts";
+import { Reader } from "../wire/reader.ts";
+import { HOSTKEYS, HOSTKEYS_PROVE } from "../wire/numbers.ts";
+import { HostKeyProved } from "../wire/requests.ts";
+import { Writer } from "../wire/writer.ts";
+
+/** Host keys that a server may announce: OpenSSH's clients give up at the same number. */
+const MAX_HOST_KEYS = 256;
+
+/**
+ * Tells a policy which keys the server says it has (draft-miller-sshm-hostkey-update); what goes wrong
+ * harms nobody, and leaves what is known as it is.
+ */
+export function followHostKeys(
+  connection: Connection,
+  proof: HostProof,
+  policy: HostKeyPolicy,
+  host: HostAddress,
+): void {
+  let busy = false;
+  connection.handleGlobals(HOSTKEYS, (data) => {
+    if (busy || policy.update === undefined) return null;
+    busy = true;
+    const prove = (keys: readonly PublicKey[]) => proveKeys(connection, proof.sessionId, keys);
+    Promise.try(() => policy.update!(host, proof.hostKey, decodeKeys(data), prove))
+      .catch(() => {})
+      .finally(() => busy = false);
+    return new Uint8Array(0);
+  });
+}
+
+/** The keys of the list that can be used; those of other types, and certificates, say nothing to us. */
+function decodeKeys(data: Uint8Array): PublicKey[] {
+  const reader = new Reader(data);
+  const keys: PublicKey[] = [];
+  for (let left = MAX_HOST_KEYS; reader.remaining > 0; left--) {
+    if (left === 0) throw new ProtocolError("The server announces too many host keys");
+    try {
+      const key = parsePublicKey(reader.string());
+      if (key.certificate === null && !keys.some((known) => known.equals(key))) keys.push(key);
+    } catch (error) {
+      if (!(error instanceof KeyFormatError)) throw error;
+    }
+  }
+  return keys;
+}
+
+/** @throws {HostKeyError} Unless the server holds all of the keys */
+async function proveKeys(
+  connection: Connection,
+  sessionId: Uint8Array,
+  keys: readonly PublicKey[],
+): Promise<void> {
+  const question = new Writer();
+  for (const { blob } of keys) question.string(blob);
+  const answer = new Reader(await connection.request(HOSTKEYS_PROVE, question.take()));
+  for (const key of keys) {
+    const signature = answer.string();
+    const signed = HostKeyProved.encode({ purpose: HOSTKEYS_PROVE, sessionId, hostKey: key.blob });
+    if (key.verify(decodeSignature(signature).algorithm, signed, signature)) continue;
+    const fingerprint = key.fingerprint();
+    throw new HostKeyError(
+      "signature",
+      "",
+      fingerprint,
+      `The server does not hold the host key that it announces (${fingerprint})`,
+    );
+  }
+  answer.end();
+}

@@ -1,0 +1,116 @@
+import { KnownHosts } from "../keys/known_hosts.ts";
+
+/** Who may read a file that is made anew, as `ssh` makes it. */
+const FRESH_MODE = 0o600;
+
+/** Edits under way in this process, by path: each begins with what the one before has written. */
+const edits = new Map<string, Promise<unknown>>();
+
+/**
+ * Reads a `known_hosts` file; one that does not exist is empty. Needs `--allow-read` for it.
+ *
+ * @param path The file
+ * @returns What it says
+ *
+ * @example
+ * ```ts
+ * import { readKnownHosts } from "@denossh/ssh/known-hosts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const known = await readKnownHosts("/nonexistent/known_hosts");
+ * assertEquals(known.find("db1", 22), []);
+ * ```
+ */
+export async function readKnownHosts(path: string | URL): Promise<KnownHosts> {
+  return KnownHosts.parse(await readText(path));
+}
+
+/**
+ * Changes a `known_hosts` file: who reads it meanwhile sees all of the change or nothing. What the
+ * change is not about stays, comments, broken lines and the file's mode included.
+ *
+ * Needs `--allow-read` and `--allow-write` for the file, and for its folder unless lines are only
+ * added.
+ *
+ * @param path The file; it is made if it does not exist
+ * @param change Gives the new content
+ * @returns Whether anything has changed
+ *
+ * @example
+ * ```ts
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { editKnownHosts, readKnownHosts } from "@denossh/ssh/known-hosts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const path = await Deno.makeTempFile();
+ * using old = await generateKey();
+ * using key = await generateKey();
+ * await editKnownHosts(path, (known) => known.with("db1", 22, old.publicKey));
+ * // The host was set up anew.
+ * await editKnownHosts(path, (known) => known.without("db1", 22).with("db1", 22, key.publicKey));
+ * const known = await readKnownHosts(path);
+ * assertEquals(known.check("db1", 22, key.publicKey).verdict, "trusted");
+ * await Deno.remove(path);
+ * ```
+ */
+export function editKnownHosts(
+  path: string | URL,
+  change: (known: KnownHosts) => KnownHosts,
+): Promise<boolean> {
+  const name = String(path);
+  const edit = (edits.get(name) ?? Promise.resolve()).then(() => rewrite(path, change));
+  const settled = edit.catch(() => {}).then(() => {
+    if (edits.get(name) === settled) edits.delete(name);
+  });
+  edits.set(name, settled);
+  return edit;
+}
+
+async function rewrite(
+  path: string | URL,
+  change: (known: KnownHosts) => KnownHosts,
+): Promise<boolean> {
+  const before = await readText(path);
+  const after = change(KnownHosts.parse(before)).toString();
+  if (after === before) return false;
+  if (after.startsWith(before)) await append(path, after.slice(before.length));
+  else await replace(path, after);
+  return true;
+}
+
+async function append(path: string | URL, text: string): Promise<void> {
+  // Not writeTextFile, whose mode is set for a file that is there, too.
+  using file = await Deno.open(path, { append: true, create: true, mode: FRESH_MODE });
+  await writeAll(file, text);
+}
+
+async function replace(path: string | URL, text: string): Promise<void> {
+  // A link to the file stays one.
+  const target = await Deno.realPath(path);
+  const mode = (await Deno.stat(target)).mode ?? FRESH_MODE;
+  const fresh = `${target}.${crypto.randomUUID()}`;
+  try {
+    using file = await Deno.open(fresh, { write: true, createNew: true, mode: FRESH_MODE });
+    await writeAll(file, text);
+    await file.sync();
+    if (Deno.build.os !== "windows") await Deno.chmod(fresh, mode & 0o777);
+    await Deno.rename(fresh, target);
+  } catch (error) {
+    await Deno.remove(fresh).catch(() => {});
+    throw error;
+  }
+}
+
+async function writeAll(file: Deno.FsFile, text: string): Promise<void> {
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+}
+
+async function readText(path: string | URL): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}

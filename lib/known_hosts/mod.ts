@@ -1,0 +1,24 @@
+/**
+ * The host keys that a user trusts: `known_hosts` files, read, searched and changed.
+ *
+ * ```ts
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { editKnownHosts, readKnownHosts } from "@denossh/ssh/known-hosts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const path = `${await Deno.makeTempDir()}/known_hosts`;
+ * using key = await generateKey();
+ * await editKnownHosts(path, (known) => known.with("db1", 22, key.publicKey, { hash: true }));
+ * const known = await readKnownHosts(path);
+ * assertEquals(known.check("db1", 22, key.publicKey), { verdict: "trusted", lines: [1] });
+ * ```
+ *
+ * @module
+ */
+export type { KnownHost } from "../keys/known_host_line.ts";
+export { type HostLineOptions, type HostVerdict, KnownHosts } from "../keys/known_hosts.ts";
+export type { PublicKey } from "../keys/public_key.ts";
+export { editKnownHosts, readKnownHosts } from "./file.ts";
+export { knownHosts, type KnownHostsOptions } from "./known_hosts.ts";
+export type { HostAddress, HostKeyPolicy } from "./policy.ts";
+export type { HostKeyChanges } from "./update.ts";

@@ -1,0 +1,64 @@
+import { equals } from "@std/bytes";
+import type { KnownHost } from "../keys/known_host_line.ts";
+import type { KnownHosts } from "../keys/known_hosts.ts";
+import { KeyFormatError } from "../errors.ts";
+import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
+import type { HostAddress } from "./policy.ts";
+
+/**
+ * What a host's keys are to become.
+ *
+ * @example
+ * ```ts
+ * import { type HostKeyChanges, knownHosts } from "@denossh/ssh/known-hosts";
+ *
+ * const onlyNew = (_host: unknown, { removed }: HostKeyChanges) => removed.length === 0;
+ * const policy = knownHosts("./known_hosts", { update: onlyNew });
+ * console.log(policy.update !== undefined);
+ * ```
+ */
+export interface HostKeyChanges {
+  /** Keys that are not known yet; the host has proved that it holds them. */
+  readonly added: readonly PublicKey[];
+  /** Known keys that the host does not have any more. */
+  readonly removed: readonly PublicKey[];
+}
+
+/**
+ * How the lines about a host differ from the keys that it says it has; null if there is nothing to
+ * change, or if they are not to be changed by a host's word: when the key that was shown is not among
+ * them, when an authority vouches for the host, or when they are about other hosts as well.
+ */
+export function changesOf(
+  known: KnownHosts,
+  { hostname, port }: HostAddress,
+  shown: PublicKey,
+  announced: readonly PublicKey[],
+): HostKeyChanges | null {
+  const lines = known.find(hostname, port);
+  const own = lines.filter(({ marker }) => marker === "");
+  const has = (key: PublicKey) => own.some(({ blob }) => equals(blob, key.blob));
+  if (shown.certificate !== null || !has(shown)) return null;
+  if (lines.some(isShared)) return null;
+  const isBad = (key: PublicKey) => known.check(hostname, port, key).verdict === "revoked";
+  const added = announced.filter((key) => !has(key) && !isBad(key));
+  const removed = own.map(keyOf).filter((key) => key !== null)
+    .filter((key) => !announced.some((other) => other.equals(key)));
+  // A host that does not announce the key that it has just shown makes no sense.
+  if (removed.some((key) => key.equals(shown))) return null;
+  return added.length > 0 || removed.length > 0 ? { added, removed } : null;
+}
+
+function isShared({ marker, hosts }: KnownHost): boolean {
+  return marker === "@cert-authority" || (marker === "" && /[*?!,]/.test(hosts));
+}
+
+/** The key of a line; null if it is of a type that we do not know and so cannot say anything about. */
+function keyOf({ blob }: KnownHost): PublicKey | null {
+  try {
+    return parsePublicKey(blob);
+  } catch (error) {
+    if (error instanceof KeyFormatError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,100 @@
+/** Host keys that change while they are known: hostkeys-00@openssh.com between our two roles. */
+import { assert, assertEquals } from "@std/assert";
+import { type HostKeyPolicy, knownHosts, type KnownHostsOptions } from "@denossh/ssh";
+import { generateKey, type PrivateKey, type PublicKey, type Signer } from "@denossh/ssh/keys";
+import { KnownHosts } from "@denossh/ssh/known-hosts";
+import { connectedPair } from "@denossh/ssh/testing";
+import { tempFolder } from "../interop/temp.ts";
+
+const [first, second, third] = await Promise.all(
+  (["ed25519", "ecdsa-p256", "ed25519"] as const).map((type) => generateKey(type)),
+) as [PrivateKey, PrivateKey, PrivateKey];
+
+const lineOf = (key: PublicKey, host = "localhost") => KnownHosts.line(host, 22, key) + "\n";
+
+/** What a file says after a client that knows `text` has met a server with keys. */
+async function learned(
+  text: string,
+  hostKeys: readonly Signer[],
+  options: KnownHostsOptions = { update: true },
+): Promise<string> {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", text);
+  const known = knownHosts(path, options);
+  const over = Promise.withResolvers<void>();
+  const policy: HostKeyPolicy = {
+    ...known,
+    update: async (...args) => {
+      try {
+        await known.update?.(...args);
+      } catch {
+        // Nothing is learned then.
+      } finally {
+        over.resolve();
+      }
+    },
+  };
+  await using _pair = await connectedPair({
+    serve: { hostKeys },
+    connect: { hostname: "localhost", hostKeys: policy },
+  });
+  await over.promise;
+  return await Deno.readTextFile(path);
+}
+
+Deno.test("A client learns the keys that a server proves, and forgets those that are gone", async () => {
+  const before = `# mine\n${lineOf(first.publicKey)}${lineOf(third.publicKey)}`;
+  const after = `# mine\n${lineOf(first.publicKey)}${lineOf(second.publicKey)}`;
+  assertEquals(await learned(before, [first, second]), after);
+});
+
+Deno.test("A client learns nothing unless it is told to", async () => {
+  const before = lineOf(first.publicKey);
+  assertEquals(await learned(before, [first, second], {}), before);
+  assertEquals(await learned(before, [first, second], { update: () => false }), before);
+});
+
+Deno.test("A learned key is hashed where the known ones are, or all shall be", async () => {
+  const hashed = KnownHosts.line("localhost", 22, first.publicKey, { hash: true }) + "\n";
+  for (const [text, hash] of [[hashed, false], [lineOf(first.publicKey), true]] as const) {
+    const after = await learned(text, [first, second], { update: true, hash });
+    assert(after.slice(text.length).startsWith("|1|"), after);
+  }
+});
+
+const untouched: [string, string][] = [
+  ["a pattern", `local* ${first.publicKey}\n`],
+  ["several names", `localhost,other ${first.publicKey}\n`],
+  ["an authority", `@cert-authority localhost ${third.publicKey}\n${lineOf(first.publicKey)}`],
+];
+for (const [name, text] of untouched) {
+  Deno.test(`A server's word changes no lines with ${name}`, async () => {
+    assertEquals(await learned(text, [first, second]), text);
+  });
+}
+
+Deno.test("A key that is revoked is not learned", async () => {
+  const text = `${lineOf(first.publicKey)}@revoked * ${second.publicKey}\n`;
+  assertEquals(await learned(text, [first, second]), text);
+});
+
+Deno.test("A key of a type that we do not know is not forgotten", async () => {
+  const text = `${lineOf(first.publicKey)}localhost ssh-new AAAAB3NzaC1uZXc=\n`;
+  const after = await learned(text, [first, second]);
+  assertEquals(after, text + lineOf(second.publicKey));
+});
+
+Deno.test("A server that cannot prove a key teaches us none", async () => {
+  const text = lineOf(first.publicKey) + lineOf(third.publicKey);
+  const liar: Signer = {
+    publicKey: second.publicKey,
+    sign: (_algorithm, data) => first.sign("ssh-ed25519", data),
+  };
+  const broken: Signer = {
+    publicKey: second.publicKey,
+    sign: () => Promise.reject(new Error("no token")),
+  };
+  for (const signer of [liar, broken]) {
+    assertEquals(await learned(text, [first, signer]), text);
+  }
+});
