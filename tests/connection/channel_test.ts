@@ -293,6 +293,24 @@ Deno.test("Keepalive leaves a peer alone that answers, even with a failure", asy
 const confirm = { sender: 1, window: 1, maxPacket: 1, data: none };
 const violations: Record<string, (id: number, raw: (payload: Uint8Array) => void) => void> = {
   "data beyond the maximum packet": (id, send) => send(data(id, 32_769)),
+  "data beyond the window": (id, send) => {
+    for (let sent = 0; sent <= 2 * 1024 * 1024; sent += 32_768) send(data(id, 32_768));
+  },
+  "standard error beyond the window": (id, send) => {
+    for (let sent = 0; sent <= 2 * 1024 * 1024; sent += 32_768) send(data(id, 32_768, 1));
+  },
+  "standard error after EOF": (id, send) => {
+    send(m.ChannelEof.encode({ recipient: id }));
+    send(data(id, 1, 1));
+  },
+  "a window adjust after CLOSE": (id, send) => {
+    send(m.ChannelClose.encode({ recipient: id }));
+    send(adjust(id, 1));
+  },
+  "a request after CLOSE": (id, send) => {
+    send(m.ChannelClose.encode({ recipient: id }));
+    send(m.ChannelRequest.encode({ recipient: id, type: "x", wantReply: true, data: none }));
+  },
   "data for an unknown channel": (_, send) => send(data(99, 1)),
   "data whose length is a lie": (id, send) => {
     const payload = data(id, 10);
@@ -335,15 +353,67 @@ const violations: Record<string, (id: number, raw: (payload: Uint8Array) => void
     send(m.KexEcdhReply.encode({ hostKey: none, publicValue: none, signature: none })),
 };
 
-for (const [name, violate] of Object.entries(violations)) {
-  Deno.test(`A peer that sends ${name} is disconnected with a protocol error`, async () => {
-    await using world = await rawWorld("client");
+const cases = Object.entries(violations)
+  .flatMap(([name, violate]) => [["client", name, violate], ["server", name, violate]] as const);
+for (const [role, name, violate] of cases) {
+  Deno.test(`A ${role}'s peer that sends ${name} is disconnected with a protocol error`, async () => {
+    await using world = await rawWorld(role);
     const channel = await openChannel(world);
     violate(channel.id, (payload) => world.raw.send(payload));
     const error = await world.transport.closed;
     assert(error instanceof ProtocolError, String(error));
     const told = await world.raw.transport.closed;
     assert(told instanceof DisconnectError && told.reason === 2, String(told));
+  });
+}
+
+for (const role of ["client", "server"] as const) {
+  Deno.test(`Unknown requests and channel types are answered, and nothing breaks (${role})`, async () => {
+    await using world = await rawWorld(role);
+    const { raw } = world;
+    const channel = await openChannel(world);
+    for (const type of ["x11-req", "nonsense@example.com", "\u0000", "x".repeat(10_000)]) {
+      const wantReply = true;
+      raw.send(m.ChannelRequest.encode({ recipient: channel.id, type, wantReply, data: none }));
+      assertEquals(m.ChannelFailure.decode(await raw.next(MSG.CHANNEL_FAILURE)).recipient, 7);
+      raw.send(m.GlobalRequest.encode({ type, wantReply, data: none }));
+      await raw.next(MSG.REQUEST_FAILURE);
+      raw.send(m.ChannelOpen.encode({ type, sender: 4, window: 9, maxPacket: 9, data: none }));
+      assertEquals(m.ChannelOpenFailure.decode(await raw.next(MSG.CHANNEL_OPEN_FAILURE)).reason, 3);
+      raw.send(m.ChannelRequest.encode({
+        recipient: channel.id,
+        type,
+        wantReply: false,
+        data: none,
+      }));
+    }
+    assertEquals(channel.isOpen, true);
+  });
+
+  Deno.test(`IGNORE, DEBUG and data of no known kind, in floods, hurt nothing (${role})`, async () => {
+    await using world = await rawWorld(role);
+    const channel = await openChannel(world);
+    const debug = m.Debug.encode({ display: true, text: "x".repeat(1000), language: "" });
+    for (let i = 0; i < 5000; i++) {
+      world.raw.send(m.Ignore.encode({ data: none }));
+      world.raw.send(debug);
+    }
+    // What is read by nobody is given back: many windows of it.
+    for (let i = 0; i < 200; i++) {
+      world.raw.send(data(channel.id, 32_768, 77));
+      if (i % 32 === 31) await world.raw.next(MSG.CHANNEL_WINDOW_ADJUST);
+    }
+    world.raw.send(data(channel.id, 3));
+    assertEquals((await channel.readChunk())!.length, 3);
+    assertEquals([channel.readableBytes, channel.readableStderrBytes], [0, 0]);
+  });
+
+  Deno.test(`Global requests by the million end the connection, not the memory (${role})`, async () => {
+    const globals = new Map([["think", () => new Promise<null>(() => {})]]);
+    await using world = await rawWorld(role, { globals });
+    const request = m.GlobalRequest.encode({ type: "think", wantReply: true, data: none });
+    for (let i = 0; i < 1000; i++) world.raw.send(request);
+    assertStringIncludes(String(await world.transport.closed), "Too many unanswered");
   });
 }
 

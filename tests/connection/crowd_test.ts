@@ -1,0 +1,111 @@
+/** Many channels at once: stalled ones, closing ones, and those beside them. */
+import { assert, assertEquals } from "@std/assert";
+import type { Channel } from "@denossh/ssh";
+import { connectedPair } from "../../lib/testing/connected_pair.ts";
+import { inBothRoles, sessionPair } from "./session_pair.ts";
+import { until } from "./until.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+Deno.test("A thousand channels on one connection, all of them at work", async () => {
+  await using pair = await connectedPair({
+    connect: { window: 4096 },
+    serve: { maxSessions: 1000, window: 4096 },
+    handler: (session) => session.stdin.pipeTo(session.stdout),
+  });
+  const channels = await Promise.all(Array.from({ length: 1000 }, async () => {
+    const channel = await pair.host.openSession();
+    await channel.shell();
+    return channel;
+  }));
+  assertEquals(new Set(channels.map(({ id }) => id)).size, 1000);
+  const back = await Promise.all(channels.map(async (channel) => {
+    const text = `channel ${channel.id}\n`.repeat(300); // beyond the window
+    const writing = channel.writeAll(bytes(text)).then(() => channel.closeWrite());
+    const lines = await Array.fromAsync(channel.lines());
+    await writing;
+    return lines.length === 300 && lines.every((line) => line === `channel ${channel.id}`);
+  }));
+  assert(back.every((whole) => whole));
+  await Promise.all(channels.map((channel) => channel.close()));
+  assertEquals(channels[0]!.connection.channelCount, 0);
+});
+
+Deno.test("A hundred stalled channels hold their windows at most, and others go on at full speed", async () => {
+  const WINDOW = 16 * 1024;
+  await using pair = await connectedPair({
+    connect: { window: WINDOW },
+    serve: { maxSessions: 200 },
+    handler: async ({ channel, command }) => {
+      const length = command === "stall" ? 1_000_000 : 200_000;
+      await channel.writeAll(new Uint8Array(length));
+    },
+  });
+  const stalled: Channel[] = [];
+  for (let i = 0; i < 100; i++) {
+    const channel = await pair.host.openSession();
+    await channel.exec("stall");
+    stalled.push(channel);
+  }
+  await until(() => stalled.every((channel) => channel.state.stalled));
+  for (const channel of stalled) assertEquals(channel.readableBytes, WINDOW);
+  const others = Array.from({ length: 9 }, () => pair.host.command("go").output());
+  for (const { stdout, code } of await Promise.all(others)) {
+    assertEquals([stdout.length, code], [200_000, 0]);
+  }
+  for (const channel of stalled) assertEquals(channel.readableBytes, WINDOW);
+  // One that is read again goes on where it was; the rest may be left as they are.
+  let sum = 0;
+  for await (const chunk of stalled[50]!) sum += chunk.length;
+  assertEquals([sum, await stalled[50]!.recvExitStatus()], [1_000_000, 0]);
+  for (const channel of stalled) channel.abort();
+});
+
+inBothRoles(
+  "close race: both ends at once, with data under way both ways",
+  async (ours, theirs) => {
+    const { connection } = ours;
+    const closing: Promise<unknown>[] = [
+      ours.writeAll(new Uint8Array(100_000)).catch(() => {}),
+      theirs.writeAll(new Uint8Array(100_000)).catch(() => {}),
+      ours.close(),
+      theirs.close(),
+    ];
+    await Promise.all(closing);
+    await Promise.all([ours.closed, theirs.closed]);
+    assertEquals([ours.state.phase, theirs.state.phase], ["closed", "closed"]);
+    await until(() => connection.channelCount === 0);
+  },
+);
+
+Deno.test("close race: a hundred times in every order, and the numbers are free again", async () => {
+  await using pair = await sessionPair();
+  const { connection } = pair.client;
+  const opens = pair.server.connection.incoming[Symbol.asyncIterator]();
+  const before = connection.channelCount;
+  for (let i = 0; i < 100; i++) {
+    const opening = connection.openChannel("race@example.com");
+    const theirs = (await opens.next()).value!.accept();
+    const ours = await opening;
+    const ends = [
+      () => ours.close(),
+      () => theirs.close(),
+      () => ours.abort(),
+      () => theirs.closeWrite(),
+      () => ours.shutdown("both"),
+      () => theirs.abort(),
+      () => ours.writeAll(bytes("x")).catch(() => {}),
+      () => theirs.request("x").catch(() => {}),
+    ];
+    // Each time another order, the same every time that the test runs.
+    const order = ends.map((end, at) => [(i * 7919 + at * 104729) % 97, end] as const)
+      .sort((a, b) => a[0] - b[0]);
+    await Promise.allSettled(order.map(([, end]) => end()));
+    await Promise.all([ours.closed, theirs.closed]);
+  }
+  assertEquals(connection.channelCount, before);
+  const opening = connection.openChannel("race@example.com");
+  (await opens.next()).value!.reject();
+  await opening.catch(() => {});
+  assert(pair.client.isOpen);
+});
