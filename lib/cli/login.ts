@@ -1,5 +1,6 @@
 import type { Client } from "../client/client.ts";
 import { connect } from "../client/connect.ts";
+import type { AlgorithmOptions } from "../crypto/suite.ts";
 import { CONNECT_TIMEOUT_MS } from "../defaults.ts";
 import { ConnectError, printable } from "../errors.ts";
 import type { Target } from "../client/options.ts";
@@ -103,18 +104,21 @@ async function logInDirectly(
     timeout: 0,
     signal: deadline.signal,
     ...(through && { jump: through }),
-    algorithms: algorithmsOf(options),
+    algorithms: {
+      ...algorithmsOf(options),
+      ...(options.Compression && { compression: "zlib@openssh.com,zlib,none" }),
+    },
     onBanner: (text) => log.info(text.replace(/\n$/, "")),
     ...(options.ServerAliveInterval && { keepaliveInterval: options.ServerAliveInterval }),
     ...(options.ServerAliveCountMax && { keepaliveCount: options.ServerAliveCountMax }),
     ...(options.RekeyLimit && { rekey: options.RekeyLimit }),
   });
-  const { server, kex, hostKey, hostKeyAlgorithm, cipher, mac } = client.info;
+  const { server, kex, hostKey, hostKeyAlgorithm, cipher, mac, compression } = client.info;
   log.verbose(`Remote protocol version ${printable(server)}`);
   log.verbose(`kex: algorithm: ${kex}`);
   log.verbose(`kex: host key algorithm: ${hostKeyAlgorithm}`);
   log.verbose(`Server host key: ${hostKey.type} ${hostKey.fingerprint()}`);
-  log.verbose(`kex: cipher: ${cipher} MAC: ${mac || "<implicit>"}`);
+  log.verbose(`kex: cipher: ${cipher} MAC: ${mac || "<implicit>"} compression: ${compression}`);
   log.verbose(`Authenticated to ${host} as ${user}.`);
   return client;
 }
@@ -122,7 +126,7 @@ async function logInDirectly(
 /** The algorithms that the options ask for. */
 export function algorithmsOf(
   options: Pick<SshOptions, "Ciphers" | "MACs" | "KexAlgorithms" | "HostKeyAlgorithms">,
-): { cipher?: string; mac?: string; kex?: string; hostKey?: string } {
+): AlgorithmOptions {
   const { Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms } = options;
   return {
     ...(Ciphers !== undefined && { cipher: Ciphers }),

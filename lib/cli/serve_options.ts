@@ -4,6 +4,7 @@ import { algorithmsOf } from "./login.ts";
 import {
   collectOptions,
   integer,
+  oneOf,
   type OptionText,
   type OptionValues,
   rekeyLimit,
@@ -18,6 +19,7 @@ const OPTIONS = {
   AcceptEnv: words,
   Banner: text,
   Ciphers: text,
+  Compression: oneOf("yes", "delayed", "no"),
   ClientAliveCountMax: integer(1, 1_000_000),
   ClientAliveInterval: time,
   HostKeyAlgorithms: text,
@@ -49,7 +51,12 @@ export function limitsOf(options: SshdOptions): Partial<ServeOptions> {
   const { LoginGraceTime, MaxAuthTries, MaxSessions, MaxStartups, RekeyLimit } = options;
   const { ClientAliveInterval, ClientAliveCountMax } = options;
   return {
-    algorithms: algorithmsOf(options),
+    algorithms: {
+      ...algorithmsOf(options),
+      // Before the login there is none, whatever is asked for: sshd has long dropped it too.
+      ...(/yes|delayed/.test(options.Compression ?? "") &&
+        { compression: "zlib@openssh.com,none" }),
+    },
     ...(LoginGraceTime !== undefined && { loginGraceTime: LoginGraceTime }),
     ...(MaxAuthTries !== undefined && { maxAuthTries: MaxAuthTries }),
     ...(MaxSessions !== undefined && { maxSessions: MaxSessions }),

@@ -15,7 +15,7 @@ import { InterruptedError, onSignals } from "./terminal.ts";
 
 /** What `sftp --help` prints. */
 export const SFTP_HELP =
-  `usage: sftp [-Npqrv] [-b batchfile|-] [-c cipher] [-F none] [-i key] [-l user]
+  `usage: sftp [-CNpqrv] [-b batchfile|-] [-c cipher] [-F none] [-i key] [-l user]
             [-m mac] [-o Key=Value] [-P port] [user@]host[:path]
 
 Commands come from the terminal, from standard input or from a batch file; "help" lists them. A batch
@@ -25,7 +25,7 @@ ends at the first command that fails, unless a dash stands before it.
 const FAILURE = 255;
 const BATCH_FAILURE = 1;
 const INTERRUPTED = 130;
-const LETTERS = "Npqrvb:c:F:i:l:m:o:P:";
+const LETTERS = "CNpqrvb:c:F:i:l:m:o:P:";
 
 interface Job {
   readonly target: Target;

@@ -14,7 +14,7 @@ import { InterruptedError, onSignals } from "./terminal.ts";
 
 /** What `ssh --help` prints. */
 export const SSH_HELP =
-  `usage: ssh [-AaknNqsTtvXxY] [-c cipher] [-F none] [-i key] [-l user] [-m mac]
+  `usage: ssh [-AaCknNqsTtvXxY] [-c cipher] [-F none] [-i key] [-l user] [-m mac]
            [-o Key=Value] [-p port] [-D [bind:]port] [-J [user@]host[:port],…]
            [-L [bind:]port:host:hostport] [-R [bind:]port:host:hostport]
            [-W host:port] [user@]host [command …]
@@ -26,7 +26,7 @@ The hosts of -J are logged in to with the same options.
 const FAILURE = 255;
 const INTERRUPTED = 130;
 /** -k switches off what there is not; -F is fine as long as it names no file. */
-const LETTERS = "AaknNqsTtvXxYc:D:F:i:J:l:L:m:o:p:R:W:";
+const LETTERS = "AaCknNqsTtvXxYc:D:F:i:J:l:L:m:o:p:R:W:";
 
 interface Job {
   readonly target: Target;

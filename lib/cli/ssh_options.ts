@@ -34,6 +34,7 @@ export type LogLevel = typeof LEVELS[keyof typeof LEVELS];
 const OPTIONS = {
   BatchMode: yesNo,
   Ciphers: text,
+  Compression: yesNo,
   ConnectTimeout: time,
   ExitOnForwardFailure: yesNo,
   ForwardAgent: text,
@@ -74,7 +75,6 @@ const IGNORED: Readonly<Record<string, RegExp>> = {
   CanonicalizeHostname: /^no$/i,
   CheckHostIP: /./,
   ClearAllForwardings: /./,
-  Compression: /^no$/i,
   ConnectionAttempts: /^1$/,
   ControlMaster: /^(no|auto)$/i,
   ControlPath: /./,
@@ -121,6 +121,8 @@ export function optionOfFlag(name: string, value: string): OptionText | null {
       return { name: "ForwardAgent", value: "yes" };
     case "a":
       return { name: "ForwardAgent", value: "no" };
+    case "C":
+      return { name: "Compression", value: "yes" };
     case "c":
       return { name: "Ciphers", value };
     case "i":

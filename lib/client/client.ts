@@ -56,6 +56,8 @@ export interface ConnectionInfo {
   readonly cipher: string;
   /** The MAC towards the server; empty if the cipher authenticates by itself. */
   readonly mac: string;
+  /** The compression towards the server, or `"none"`. */
+  readonly compression: string;
 }
 
 /**
@@ -160,6 +162,7 @@ export class Client implements AsyncDisposable {
       hostKeyAlgorithm: agreed.hostKey,
       cipher: agreed.clientToServer.cipher,
       mac: agreed.clientToServer.mac,
+      compression: agreed.clientToServer.compression,
     };
   }
 

@@ -81,13 +81,22 @@ export const KEX: readonly KexAlgorithm[] = [
   { name: "diffie-hellman-group1-sha1", method: dhFixedGroup(1024), hash: "SHA-1", default: false },
 ];
 
-/** Host key and user key signature algorithms (RFC 4253 §6.6, 8332, 5656, 8709). */
-export const SIGNATURES: readonly Algorithm[] = [
-  { name: "ssh-ed25519", default: true },
-  { name: "rsa-sha2-512", default: true },
-  { name: "rsa-sha2-256", default: true },
-  { name: "ecdsa-sha2-nistp256", default: false },
-  { name: "ecdsa-sha2-nistp384", default: false },
+/** A signature algorithm; `default` is about host keys, `userKey` about keys to log in with. */
+export interface SignatureAlgorithm extends Algorithm {
+  readonly userKey: boolean;
+}
+
+/** Host key and user key signature algorithms (RFC 4253 §6.6, 8332, 5656, 8709, PROTOCOL.u2f). */
+export const SIGNATURES: readonly SignatureAlgorithm[] = [
+  { name: "ssh-ed25519", default: true, userKey: true },
+  { name: "rsa-sha2-512", default: true, userKey: true },
+  { name: "rsa-sha2-256", default: true, userKey: true },
+  { name: "ecdsa-sha2-nistp256", default: false, userKey: true },
+  { name: "ecdsa-sha2-nistp384", default: false, userKey: true },
+  { name: "ecdsa-sha2-nistp521", default: false, userKey: true },
+  { name: "sk-ssh-ed25519@openssh.com", default: false, userKey: true },
+  { name: "sk-ecdsa-sha2-nistp256@openssh.com", default: false, userKey: true },
+  { name: "ssh-rsa", default: false, userKey: false }, // SHA-1
 ];
 
 /**
@@ -98,10 +107,12 @@ export const CERTIFIED: readonly Algorithm[] = [
   { name: "ssh-ed25519-cert-v01@openssh.com", default: false },
   { name: "ecdsa-sha2-nistp256-cert-v01@openssh.com", default: false },
   { name: "ecdsa-sha2-nistp384-cert-v01@openssh.com", default: false },
+  { name: "ecdsa-sha2-nistp521-cert-v01@openssh.com", default: false },
   { name: "rsa-sha2-512-cert-v01@openssh.com", default: false },
   { name: "rsa-sha2-256-cert-v01@openssh.com", default: false },
 ];
 
+// CBC is for old peers only, even with the countermeasures that `wasm/src/frame` has.
 export const CIPHERS: readonly CipherAlgorithm[] = [
   { name: "chacha20-poly1305@openssh.com", aead: true, default: true },
   { name: "aes128-gcm@openssh.com", aead: true, default: true },
@@ -109,6 +120,10 @@ export const CIPHERS: readonly CipherAlgorithm[] = [
   { name: "aes128-ctr", aead: false, default: true },
   { name: "aes192-ctr", aead: false, default: true },
   { name: "aes256-ctr", aead: false, default: true },
+  { name: "aes128-cbc", aead: false, default: false },
+  { name: "aes192-cbc", aead: false, default: false },
+  { name: "aes256-cbc", aead: false, default: false },
+  { name: "3des-cbc", aead: false, default: false },
 ];
 
 // Encrypt-and-MAC is off unless asked for: encrypt-then-MAC is refused by no current peer.
@@ -117,6 +132,13 @@ export const MACS: readonly Algorithm[] = [
   { name: "hmac-sha2-512-etm@openssh.com", default: true },
   { name: "hmac-sha2-256", default: false },
   { name: "hmac-sha2-512", default: false },
+  { name: "hmac-sha1-etm@openssh.com", default: false },
+  { name: "hmac-sha1", default: false },
 ];
 
-export const COMPRESSIONS: readonly Algorithm[] = [{ name: "none", default: true }];
+// Off unless asked for, as in OpenSSH: lengths tell of contents, and links are faster than zlib.
+export const COMPRESSIONS: readonly Algorithm[] = [
+  { name: "none", default: true },
+  { name: "zlib@openssh.com", default: false },
+  { name: "zlib", default: false },
+];

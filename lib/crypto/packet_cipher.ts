@@ -16,6 +16,8 @@ export interface DirectionKeys {
   cipher: string;
   /** The SSH name, such as `"hmac-sha2-256-etm@openssh.com"`; ignored for AEAD ciphers. */
   mac: string;
+  /** The SSH name, such as `"zlib@openssh.com"`, or `"none"`. */
+  compression: string;
   /** The hash of the key exchange method. */
   hash: ShaName;
   /** K exactly as it is hashed: an mpint or a string, length prefix included. */
@@ -48,6 +50,8 @@ export interface RawKeys {
 
 /** SSH_DISCONNECT_MAC_ERROR (RFC 4253 §11.1). */
 const MAC_ERROR = 5;
+/** SSH_DISCONNECT_COMPRESSION_ERROR. */
+const COMPRESSION_ERROR = 6;
 /** Words in a row of the opener's table: address, length, sequence number. */
 const ROW = 3;
 
@@ -100,6 +104,11 @@ export class Sealer implements Disposable {
   /** Switches to the keys of a key exchange: call it behind NEWKEYS. */
   rekey(keys: DirectionKeys): void {
     rekey(this.#live(), keys);
+  }
+
+  /** Authentication is over: `zlib@openssh.com` starts behind what has been sealed. */
+  authenticated(): void {
+    this.#live().authenticated();
   }
 
   /** Switches to given keys. */
@@ -175,6 +184,11 @@ export class Opener implements Disposable {
     rekey(this.#live(), keys);
   }
 
+  /** Authentication is over: `zlib@openssh.com` starts behind what {@linkcode next} returned. */
+  authenticated(): void {
+    this.#live().authenticated();
+  }
+
   /** Switches to given keys. Unread ciphertext stays. */
   setKeys(keys: RawKeys): void {
     setKeys(this.#live(), keys);
@@ -205,6 +219,7 @@ export function warmUp(cipher: string, mac: string): void {
   const keys: DirectionKeys = {
     cipher,
     mac,
+    compression: "none",
     hash: "SHA-256",
     secret: none,
     exchangeHash: none,
@@ -224,12 +239,13 @@ export function warmUp(cipher: string, mac: string): void {
 }
 
 function rekey(direction: core.Sealer | core.Opener, keys: DirectionKeys): void {
-  const { cipher, mac, hash, secret, exchangeHash, sessionId } = keys;
+  const { cipher, mac, compression, hash, secret, exchangeHash, sessionId } = keys;
   const toServer = keys.direction === "client-to-server";
   if (
     !direction.rekey(
       cipher,
       mac,
+      compression,
       hash,
       secret,
       exchangeHash,
@@ -237,7 +253,7 @@ function rekey(direction: core.Sealer | core.Opener, keys: DirectionKeys): void 
       toServer,
       keys.resetSequence,
     )
-  ) throw unknown(cipher, mac);
+  ) throw unknown(cipher, mac, compression);
 }
 
 function setKeys(direction: core.Sealer | core.Opener, keys: RawKeys): void {
@@ -245,9 +261,10 @@ function setKeys(direction: core.Sealer | core.Opener, keys: RawKeys): void {
   if (!direction.set_keys(cipher, mac, key, iv, macKey, sequence)) throw unknown(cipher, mac);
 }
 
-function unknown(cipher: string, mac: string): TypeError {
+function unknown(cipher: string, mac: string, compression = "none"): TypeError {
   return new TypeError(
-    `Cannot use cipher "${cipher}" with MAC "${mac}": unknown, or wrong key size`,
+    `Cannot use cipher "${cipher}" with MAC "${mac}" and compression "${compression}": ` +
+      "unknown, or wrong key size",
   );
 }
 
@@ -260,6 +277,10 @@ function failure(status: number): null {
       throw new ProtocolError("Bad packet: packet_length is out of range");
     case 3:
       throw exhausted();
+    case 4:
+      throw new ProtocolError("Bad packet: its compression is broken or hides too much", {
+        disconnectReason: COMPRESSION_ERROR,
+      });
     default:
       // One message for MAC, padding and hidden lengths: it must not tell a forger what was wrong.
       throw new ProtocolError("Bad packet: not authentic", { disconnectReason: MAC_ERROR });

@@ -35,6 +35,11 @@ export interface AlgorithmOptions {
   cipher?: string | readonly string[];
   /** Message authentication codes for the ciphers that need one, in both directions. */
   mac?: string | readonly string[];
+  /**
+   * Compression, in both directions: `"zlib@openssh.com,none"` asks for it once logged in. Off by
+   * default, since lengths then tell of contents.
+   */
+  compression?: string | readonly string[];
 }
 
 /** The lists that one end offers, resolved. */
@@ -57,7 +62,7 @@ export function resolveSuite(options: AlgorithmOptions = {}): Suite {
     hostKey: resolve("host key", options.hostKey, [...CERTIFIED, ...SIGNATURES]),
     cipher: resolve("cipher", options.cipher, CIPHERS),
     mac: resolve("MAC", options.mac, MACS),
-    compression: COMPRESSIONS.map((row) => row.name),
+    compression: resolve("compression", options.compression, COMPRESSIONS),
   };
 }
 

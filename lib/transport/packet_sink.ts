@@ -2,6 +2,7 @@ import { Sealer } from "../crypto/packet_cipher.ts";
 import { OUTBOX_HIGH_WATER, OUTBOX_LIMIT, SOCKET_WRITE_BYTES } from "../defaults.ts";
 import { ProtocolError } from "../errors.ts";
 import { EXTENDED_DATA_HEADER, writeData } from "../wire/hot.ts";
+import { MSG } from "../wire/numbers.ts";
 import type { Socket } from "./socket.ts";
 
 /**
@@ -19,6 +20,9 @@ export class PacketSink {
   bytesSinceRekey = 0;
   /** Packets sealed under the current keys. */
   packetsSinceRekey = 0;
+
+  /** Called behind the message that ends authentication, before anything else is sealed. */
+  onSuccess: () => void = () => {};
 
   readonly #socket: Socket;
   readonly #failed: (error: unknown) => void;
@@ -64,6 +68,7 @@ export class PacketSink {
   sendNow(payload: Uint8Array): void {
     if (this.#closed) return;
     this.sealer.sealPayload(payload);
+    if (payload[0] === MSG.USERAUTH_SUCCESS) this.onSuccess();
     this.#sealed(payload.length);
   }
 

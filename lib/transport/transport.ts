@@ -127,6 +127,7 @@ export class Transport {
     this.socket = socket;
     this.#options = options;
     this.sink = new PacketSink(socket, (error) => this.fail(error));
+    this.sink.onSuccess = () => this.#authenticated();
     this.closed = this.#over.promise;
     this.finished = this.#done.promise;
   }
@@ -365,10 +366,17 @@ export class Transport {
         if (this.role === "server" && number === MSG.USERAUTH_REQUEST) return;
         throw unexpected(number);
       }
+      if (number === MSG.USERAUTH_SUCCESS && this.role === "client") this.#authenticated();
       return this.#auth.deliver(payload);
     }
     if (number >= 80 && number <= 127) throw unexpected(number);
     this.unimplemented();
+  }
+
+  /** Both directions compress from here on, if that is what was agreed on for after the login. */
+  #authenticated(): void {
+    this.sink.sealer.authenticated();
+    this.#opener.authenticated();
   }
 
   #handleKex(number: number, payload: Uint8Array): Promise<void> {
@@ -398,7 +406,9 @@ export class Transport {
         hostKeys: this.#options.hostKeys ?? [],
         verifyHostKey: this.#options.verifyHostKey ?? (() => {}),
         extensions: {
-          "server-sig-algs": SIGNATURES.map((row) => row.name).join(","),
+          "server-sig-algs": SIGNATURES.filter((row) => row.userKey).map((row) => row.name).join(
+            ",",
+          ),
           "ping@openssh.com": "0",
         },
         conversation,

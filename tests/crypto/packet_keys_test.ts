@@ -16,6 +16,7 @@ function exchange(suite: Suite, hash: DirectionKeys["hash"], seed: number): Dire
   return {
     cipher: suite.cipher,
     mac: suite.mac,
+    compression: "none",
     hash,
     secret: pattern(36, seed),
     exchangeHash: pattern(32, seed + 1),

@@ -26,18 +26,20 @@ const MACS = [
   ["hmac-sha1-etm@openssh.com", 20],
 ] as const;
 const CIPHERS = [
-  ["aes128-ctr", 16],
-  ["aes192-ctr", 24],
-  ["aes256-ctr", 32],
-  ["aes128-cbc", 16],
-  ["aes256-cbc", 32],
+  ["aes128-ctr", 16, 16],
+  ["aes192-ctr", 24, 16],
+  ["aes256-ctr", 32, 16],
+  ["aes128-cbc", 16, 16],
+  ["aes192-cbc", 24, 16],
+  ["aes256-cbc", 32, 16],
+  ["3des-cbc", 24, 8],
 ] as const;
 
 /** Everything that a connection can negotiate, and "none". */
 export const SUITES: Suite[] = [
   ...AEAD,
-  ...CIPHERS.flatMap(([cipher, key]) =>
-    MACS.map(([mac, macKey]) => ({ cipher, mac, key, iv: 16, macKey }))
+  ...CIPHERS.flatMap(([cipher, key, iv]) =>
+    MACS.map(([mac, macKey]) => ({ cipher, mac, key, iv, macKey }))
   ),
 ];
 
@@ -102,4 +104,22 @@ export function drain(sealer: Sealer): Uint8Array<ArrayBuffer> {
 export function sealOne(sealer: Sealer, payload: Uint8Array): Uint8Array<ArrayBuffer> {
   sealer.sealPayload(payload);
   return drain(sealer);
+}
+
+/** Whether a forgery under the suite is answered only after as many bytes as a packet may have. */
+export function readsOn({ cipher, mac }: Suite): boolean {
+  return cipher.endsWith("-cbc") && !mac.includes("etm");
+}
+
+/**
+ * What the opener gives when it answers: behind a forgery under CBC it first reads on for as long as
+ * the largest packet (CVE-2008-5161).
+ */
+export function answer(opener: Opener): Uint8Array | null {
+  for (let more = 0; more < 6; more++) {
+    const payload = opener.next();
+    if (payload !== null) return payload;
+    opener.push(new Uint8Array(64 * 1024));
+  }
+  return null;
 }

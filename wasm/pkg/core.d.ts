@@ -31,6 +31,10 @@ export class Opener {
     free(): void;
     [Symbol.dispose](): void;
     /**
+     * Authentication is over: `zlib@openssh.com` starts behind what is opened.
+     */
+    authenticated(): void;
+    /**
      * Bytes that came and that are not in the first `handed` rows of the table.
      */
     buffered(handed: number): number;
@@ -40,10 +44,11 @@ export class Opener {
     filled(length: number): void;
     constructor(max_packet: number);
     /**
-     * Opens every packet that is complete, and returns how many rows the table has.
+     * Opens every packet that is complete, and returns how many rows the table has. Where they are
+     * compressed it is one at a time, since they are inflated into the same place.
      */
     open(): number;
-    rekey(cipher: string, mac: string, hash: string, secret: Uint8Array | number[], exchange_hash: Uint8Array | number[], session_id: Uint8Array | number[], to_server: boolean, reset: boolean): boolean;
+    rekey(cipher: string, mac: string, compression: string, hash: string, secret: Uint8Array | number[], exchange_hash: Uint8Array | number[], session_id: Uint8Array | number[], to_server: boolean, reset: boolean): boolean;
     /**
      * Where to write `length` bytes that came; `handed` rows of the table have been used. What
      * has been used is dropped, the rest moves to the front. Memory grows with what arrives, never
@@ -77,9 +82,13 @@ export class Reference {
 export class Sealer {
     free(): void;
     [Symbol.dispose](): void;
+    /**
+     * Authentication is over: `zlib@openssh.com` starts behind what is sealed.
+     */
+    authenticated(): void;
     constructor();
     pending(): number;
-    rekey(cipher: string, mac: string, hash: string, secret: Uint8Array | number[], exchange_hash: Uint8Array | number[], session_id: Uint8Array | number[], to_server: boolean, reset: boolean): boolean;
+    rekey(cipher: string, mac: string, compression: string, hash: string, secret: Uint8Array | number[], exchange_hash: Uint8Array | number[], session_id: Uint8Array | number[], to_server: boolean, reset: boolean): boolean;
     /**
      * Where to write `length` bytes of payload. Valid until the next call.
      */
@@ -218,11 +227,12 @@ export interface InitOutput {
     readonly md5: (a: number, b: number) => [number, number];
     readonly mlkem_decapsulate: (a: number, b: number, c: number, d: number) => [number, number];
     readonly mlkem_encapsulate: (a: number, b: number, c: number, d: number) => [number, number];
+    readonly opener_authenticated: (a: number) => void;
     readonly opener_buffered: (a: number, b: number) => number;
     readonly opener_filled: (a: number, b: number) => void;
     readonly opener_new: (a: number) => number;
     readonly opener_open: (a: number) => number;
-    readonly opener_rekey: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number) => number;
+    readonly opener_rekey: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number) => number;
     readonly opener_room: (a: number, b: number, c: number) => number;
     readonly opener_set_keys: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => number;
     readonly opener_status: (a: number) => number;
@@ -234,9 +244,10 @@ export interface InitOutput {
     readonly reference_seal: (a: number, b: number) => void;
     readonly respond: (a: number, b: number, c: number, d: number) => [number, number];
     readonly respond_in_group: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number];
+    readonly sealer_authenticated: (a: number) => void;
     readonly sealer_new: () => number;
     readonly sealer_pending: (a: number) => number;
-    readonly sealer_rekey: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number) => number;
+    readonly sealer_rekey: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number) => number;
     readonly sealer_room: (a: number, b: number) => number;
     readonly sealer_seal: (a: number, b: number) => number;
     readonly sealer_sealed: (a: number) => number;

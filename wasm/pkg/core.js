@@ -96,6 +96,12 @@ export class Opener {
         wasm.__wbg_opener_free(ptr, 0);
     }
     /**
+     * Authentication is over: `zlib@openssh.com` starts behind what is opened.
+     */
+    authenticated() {
+        wasm.opener_authenticated(this.__wbg_ptr);
+    }
+    /**
      * Bytes that came and that are not in the first `handed` rows of the table.
      * @param {number} handed
      * @returns {number}
@@ -121,7 +127,8 @@ export class Opener {
         return this;
     }
     /**
-     * Opens every packet that is complete, and returns how many rows the table has.
+     * Opens every packet that is complete, and returns how many rows the table has. Where they are
+     * compressed it is one at a time, since they are inflated into the same place.
      * @returns {number}
      */
     open() {
@@ -131,6 +138,7 @@ export class Opener {
     /**
      * @param {string} cipher
      * @param {string} mac
+     * @param {string} compression
      * @param {string} hash
      * @param {Uint8Array | number[]} secret
      * @param {Uint8Array | number[]} exchange_hash
@@ -139,24 +147,27 @@ export class Opener {
      * @param {boolean} reset
      * @returns {boolean}
      */
-    rekey(cipher, mac, hash, secret, exchange_hash, session_id, to_server, reset) {
-        const val7 = +to_server;
-        const val8 = +reset;
-        let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, ptr5, len5;
+    rekey(cipher, mac, compression, hash, secret, exchange_hash, session_id, to_server, reset) {
+        const val8 = +to_server;
+        const val9 = +reset;
+        let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, ptr5, len5, ptr6, len6;
         try {
             ptr0 = passStringToWasm0(cipher, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len0 = WASM_VECTOR_LEN;
             ptr1 = passStringToWasm0(mac, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len1 = WASM_VECTOR_LEN;
-            ptr2 = passStringToWasm0(hash, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+            ptr2 = passStringToWasm0(compression, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len2 = WASM_VECTOR_LEN;
-            ptr3 = passArray8ToWasm0(secret, wasm.__wbindgen_malloc);
+            ptr3 = passStringToWasm0(hash, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len3 = WASM_VECTOR_LEN;
-            ptr4 = passArray8ToWasm0(exchange_hash, wasm.__wbindgen_malloc);
+            ptr4 = passArray8ToWasm0(secret, wasm.__wbindgen_malloc);
             len4 = WASM_VECTOR_LEN;
-            ptr5 = passArray8ToWasm0(session_id, wasm.__wbindgen_malloc);
+            ptr5 = passArray8ToWasm0(exchange_hash, wasm.__wbindgen_malloc);
             len5 = WASM_VECTOR_LEN;
+            ptr6 = passArray8ToWasm0(session_id, wasm.__wbindgen_malloc);
+            len6 = WASM_VECTOR_LEN;
         } catch (e) {
+            if (ptr6) { wasm.__wbindgen_free(ptr6, len6 * 1, 1); }
             if (ptr5) { wasm.__wbindgen_free(ptr5, len5 * 1, 1); }
             if (ptr4) { wasm.__wbindgen_free(ptr4, len4 * 1, 1); }
             if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
@@ -165,7 +176,7 @@ export class Opener {
             if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
             throw e;
         }
-        const ret = wasm.opener_rekey(this.__wbg_ptr, ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, ptr5, len5, val7, val8);
+        const ret = wasm.opener_rekey(this.__wbg_ptr, ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, ptr5, len5, ptr6, len6, val8, val9);
         return ret !== 0;
     }
     /**
@@ -302,6 +313,12 @@ export class Sealer {
         const ptr = this.__destroy_into_raw();
         wasm.__wbg_sealer_free(ptr, 0);
     }
+    /**
+     * Authentication is over: `zlib@openssh.com` starts behind what is sealed.
+     */
+    authenticated() {
+        wasm.sealer_authenticated(this.__wbg_ptr);
+    }
     constructor() {
         const ret = wasm.sealer_new();
         this.__wbg_ptr = ret;
@@ -318,6 +335,7 @@ export class Sealer {
     /**
      * @param {string} cipher
      * @param {string} mac
+     * @param {string} compression
      * @param {string} hash
      * @param {Uint8Array | number[]} secret
      * @param {Uint8Array | number[]} exchange_hash
@@ -326,24 +344,27 @@ export class Sealer {
      * @param {boolean} reset
      * @returns {boolean}
      */
-    rekey(cipher, mac, hash, secret, exchange_hash, session_id, to_server, reset) {
-        const val7 = +to_server;
-        const val8 = +reset;
-        let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, ptr5, len5;
+    rekey(cipher, mac, compression, hash, secret, exchange_hash, session_id, to_server, reset) {
+        const val8 = +to_server;
+        const val9 = +reset;
+        let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, ptr5, len5, ptr6, len6;
         try {
             ptr0 = passStringToWasm0(cipher, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len0 = WASM_VECTOR_LEN;
             ptr1 = passStringToWasm0(mac, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len1 = WASM_VECTOR_LEN;
-            ptr2 = passStringToWasm0(hash, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+            ptr2 = passStringToWasm0(compression, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len2 = WASM_VECTOR_LEN;
-            ptr3 = passArray8ToWasm0(secret, wasm.__wbindgen_malloc);
+            ptr3 = passStringToWasm0(hash, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len3 = WASM_VECTOR_LEN;
-            ptr4 = passArray8ToWasm0(exchange_hash, wasm.__wbindgen_malloc);
+            ptr4 = passArray8ToWasm0(secret, wasm.__wbindgen_malloc);
             len4 = WASM_VECTOR_LEN;
-            ptr5 = passArray8ToWasm0(session_id, wasm.__wbindgen_malloc);
+            ptr5 = passArray8ToWasm0(exchange_hash, wasm.__wbindgen_malloc);
             len5 = WASM_VECTOR_LEN;
+            ptr6 = passArray8ToWasm0(session_id, wasm.__wbindgen_malloc);
+            len6 = WASM_VECTOR_LEN;
         } catch (e) {
+            if (ptr6) { wasm.__wbindgen_free(ptr6, len6 * 1, 1); }
             if (ptr5) { wasm.__wbindgen_free(ptr5, len5 * 1, 1); }
             if (ptr4) { wasm.__wbindgen_free(ptr4, len4 * 1, 1); }
             if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
@@ -352,7 +373,7 @@ export class Sealer {
             if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
             throw e;
         }
-        const ret = wasm.sealer_rekey(this.__wbg_ptr, ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, ptr5, len5, val7, val8);
+        const ret = wasm.sealer_rekey(this.__wbg_ptr, ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, ptr5, len5, ptr6, len6, val8, val9);
         return ret !== 0;
     }
     /**

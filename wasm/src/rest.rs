@@ -1,12 +1,11 @@
 //! Ciphers for private keys at rest: one call, whole input, no padding.
 
 use crate::cipher::aes::Aes;
+use crate::cipher::cbc::Cbc;
 use crate::cipher::chacha_poly::ChaChaPoly;
 use crate::cipher::equal;
 use crate::cipher::gcm::AesGcm;
 use crate::memory::scrubbed;
-use des::cipher::{BlockDecrypt, BlockEncrypt, BlockSizeUser, KeyInit, consts::U8};
-use des::{Des, TdesEde3};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// For AEAD ciphers the tag is appended (`seal`) or expected behind the data (`open`). None for a
@@ -27,14 +26,11 @@ fn crypt_in_place(
 ) -> Option<()> {
     match cipher {
         "aes128-ctr" | "aes192-ctr" | "aes256-ctr" => ctr(bytes(cipher), key, iv, data),
-        "aes128-cbc" | "aes192-cbc" | "aes256-cbc" => cbc(bytes(cipher), key, iv, data, seal),
         "aes128-gcm@openssh.com" | "aes256-gcm@openssh.com" => {
             gcm(bytes(cipher), key, iv, data, seal)
         }
         "chacha20-poly1305@openssh.com" => chacha(key, data, seal),
-        "3des-cbc" => des_cbc::<TdesEde3>(key, iv, data, seal),
-        "des-cbc" => des_cbc::<Des>(key, iv, data, seal),
-        _ => None,
+        _ => cbc(Cbc::new(cipher, key, iv)?, data, seal),
     }
 }
 
@@ -47,27 +43,22 @@ fn bytes(cipher: &str) -> usize {
     }
 }
 
-fn aes(size: usize, key: &[u8], iv: &[u8]) -> Option<(Aes, [u8; 16])> {
+fn ctr(size: usize, key: &[u8], iv: &[u8], data: &mut [u8]) -> Option<()> {
     if key.len() != size {
         return None;
     }
-    Some((Aes::new(key), iv.try_into().ok()?))
-}
-
-fn ctr(size: usize, key: &[u8], iv: &[u8], data: &mut [u8]) -> Option<()> {
-    let (aes, iv) = aes(size, key, iv)?;
-    aes.ctr(&mut u128::from_be_bytes(iv), data);
+    let mut counter = u128::from_be_bytes(iv.try_into().ok()?);
+    Aes::new(key).ctr(&mut counter, data);
     Some(())
 }
 
-fn cbc(size: usize, key: &[u8], iv: &[u8], data: &mut [u8], seal: bool) -> Option<()> {
-    let (aes, mut iv) = aes(size, key, iv)?;
-    if !data.len().is_multiple_of(16) {
+fn cbc(mut cbc: Cbc, data: &mut [u8], seal: bool) -> Option<()> {
+    if !data.len().is_multiple_of(cbc.block()) {
         return None;
     }
     match seal {
-        true => aes.cbc_encrypt(&mut iv, data),
-        false => aes.cbc_decrypt(&mut iv, data),
+        true => cbc.encrypt(data),
+        false => cbc.decrypt(data),
     }
     Some(())
 }
@@ -109,30 +100,5 @@ fn chacha(key: &[u8], data: &mut Vec<u8>, seal: bool) -> Option<()> {
     cipher.bare_xor(text);
     let length = text.len();
     data.truncate(length);
-    Some(())
-}
-
-fn des_cbc<D>(key: &[u8], iv: &[u8], data: &mut [u8], seal: bool) -> Option<()>
-where
-    D: KeyInit + BlockEncrypt + BlockDecrypt + BlockSizeUser<BlockSize = U8>,
-{
-    let des = D::new_from_slice(key).ok()?;
-    let mut chain: [u8; 8] = iv.try_into().ok()?;
-    let (blocks, []) = data.as_chunks_mut::<8>() else { return None };
-    let mix = |block: &mut [u8; 8], with: [u8; 8]| {
-        block.iter_mut().zip(with).for_each(|(byte, other)| *byte ^= other);
-    };
-    for block in blocks {
-        let before = *block;
-        if seal {
-            mix(block, chain);
-            des.encrypt_block(block.into());
-            chain = *block;
-        } else {
-            des.decrypt_block(block.into());
-            mix(block, chain);
-            chain = before;
-        }
-    }
     Some(())
 }

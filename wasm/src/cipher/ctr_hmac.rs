@@ -2,45 +2,49 @@
 //! encrypt-then-MAC (OpenSSH PROTOCOL §1.5, where packet_length stays in clear).
 
 use super::aes::Aes;
+use super::cbc::Cbc;
 use super::{Protection, equal};
 use crate::hash::Hmac;
 
-#[derive(Clone, Copy)]
+/// The cipher of one direction; its state runs on between packets.
 pub enum Mode {
-    Ctr,
-    Cbc,
+    /// With the next counter.
+    Ctr(Aes, u128),
+    Cbc(Cbc),
+}
+
+impl Mode {
+    fn block(&self) -> usize {
+        match self {
+            Mode::Ctr(..) => 16,
+            Mode::Cbc(cbc) => cbc.block(),
+        }
+    }
+
+    fn encrypt(&mut self, data: &mut [u8]) {
+        match self {
+            Mode::Ctr(aes, counter) => aes.ctr(counter, data),
+            Mode::Cbc(cbc) => cbc.encrypt(data),
+        }
+    }
+
+    fn decrypt(&mut self, data: &mut [u8]) {
+        match self {
+            Mode::Ctr(aes, counter) => aes.ctr(counter, data),
+            Mode::Cbc(cbc) => cbc.decrypt(data),
+        }
+    }
 }
 
 pub struct Separate {
     mode: Mode,
-    aes: Aes,
-    /// CTR: the next counter. State runs on between packets.
-    counter: u128,
-    /// CBC: the last block of ciphertext.
-    chain: [u8; 16],
     mac: Hmac,
     etm: bool,
 }
 
 impl Separate {
-    pub fn new(mode: Mode, key: &[u8], iv: &[u8], mac: Hmac, etm: bool) -> Self {
-        let chain: [u8; 16] = iv.try_into().expect("16 bytes");
-        let counter = u128::from_be_bytes(chain);
-        Separate { mode, aes: Aes::new(key), counter, chain, mac, etm }
-    }
-
-    fn encrypt(&mut self, data: &mut [u8]) {
-        match self.mode {
-            Mode::Ctr => self.aes.ctr(&mut self.counter, data),
-            Mode::Cbc => self.aes.cbc_encrypt(&mut self.chain, data),
-        }
-    }
-
-    fn decrypt(&mut self, data: &mut [u8]) {
-        match self.mode {
-            Mode::Ctr => self.aes.ctr(&mut self.counter, data),
-            Mode::Cbc => self.aes.cbc_decrypt(&mut self.chain, data),
-        }
+    pub fn new(mode: Mode, mac: Hmac, etm: bool) -> Self {
+        Separate { mode, mac, etm }
     }
 
     fn authentic(&self, sequence: u32, text: &[u8], tag: &[u8]) -> bool {
@@ -53,7 +57,7 @@ impl Separate {
 
 impl Protection for Separate {
     fn block(&self) -> usize {
-        16
+        self.mode.block()
     }
     fn tag(&self) -> usize {
         self.mac.size()
@@ -65,12 +69,15 @@ impl Protection for Separate {
         !self.etm
     }
     fn lead(&self) -> usize {
-        if self.etm { 4 } else { 16 }
+        if self.etm { 4 } else { self.mode.block() }
+    }
+    fn reads_on(&self) -> bool {
+        !self.etm && matches!(self.mode, Mode::Cbc(_))
     }
 
     fn length(&mut self, _: u32, lead: &mut [u8]) -> u32 {
         if !self.etm {
-            self.decrypt(lead);
+            self.mode.decrypt(lead);
         }
         u32::from_be_bytes([lead[0], lead[1], lead[2], lead[3]])
     }
@@ -78,11 +85,11 @@ impl Protection for Separate {
     fn seal(&mut self, sequence: u32, packet: &mut [u8]) {
         let (text, tag) = packet.split_at_mut(packet.len() - self.mac.size());
         if self.etm {
-            self.encrypt(&mut text[4..]);
+            self.mode.encrypt(&mut text[4..]);
         }
         self.mac.tag(&[&sequence.to_be_bytes(), text], tag);
         if !self.etm {
-            self.encrypt(text);
+            self.mode.encrypt(text);
         }
     }
 
@@ -92,10 +99,10 @@ impl Protection for Separate {
             if !self.authentic(sequence, text, tag) {
                 return false;
             }
-            self.decrypt(&mut text[4..]);
+            self.mode.decrypt(&mut text[4..]);
             return true;
         }
-        self.decrypt(&mut text[16..]); // `length` decrypted the first block
+        self.mode.decrypt(&mut text[self.mode.block()..]); // `length` decrypted the first block
         self.authentic(sequence, text, tag)
     }
 }

@@ -3,6 +3,7 @@
 pub mod aes;
 mod aes_counter;
 mod aes_tables;
+pub mod cbc;
 mod chacha;
 pub mod chacha_poly;
 mod ctr_hmac;
@@ -15,6 +16,8 @@ pub mod simd;
 pub use none::none;
 
 use crate::hash::{Hash, Hmac};
+use aes::Aes;
+use cbc::Cbc;
 use ctr_hmac::{Mode, Separate};
 
 /// A whole packet is: uint32 packet_length, packet_length bytes, then `tag` bytes.
@@ -29,6 +32,10 @@ pub trait Protection {
     /// How many bytes must be here before packet_length can be told.
     fn lead(&self) -> usize {
         4
+    }
+    /// Whether a forgery must not be answered where it is noticed (CVE-2008-5161).
+    fn reads_on(&self) -> bool {
+        false
     }
     /// Tells packet_length. Called once a packet, since it may decrypt the lead in place.
     fn length(&mut self, sequence: u32, lead: &mut [u8]) -> u32;
@@ -61,7 +68,8 @@ enum Kind {
     None,
     ChaCha,
     Gcm,
-    Separate(Mode),
+    Ctr,
+    Cbc,
 }
 
 fn kind(cipher: &str) -> Option<(Kind, usize, usize)> {
@@ -70,12 +78,13 @@ fn kind(cipher: &str) -> Option<(Kind, usize, usize)> {
         "chacha20-poly1305@openssh.com" => (Kind::ChaCha, 64, 0),
         "aes128-gcm@openssh.com" => (Kind::Gcm, 16, 12),
         "aes256-gcm@openssh.com" => (Kind::Gcm, 32, 12),
-        "aes128-ctr" => (Kind::Separate(Mode::Ctr), 16, 16),
-        "aes192-ctr" => (Kind::Separate(Mode::Ctr), 24, 16),
-        "aes256-ctr" => (Kind::Separate(Mode::Ctr), 32, 16),
-        "aes128-cbc" => (Kind::Separate(Mode::Cbc), 16, 16),
-        "aes192-cbc" => (Kind::Separate(Mode::Cbc), 24, 16),
-        "aes256-cbc" => (Kind::Separate(Mode::Cbc), 32, 16),
+        "aes128-ctr" => (Kind::Ctr, 16, 16),
+        "aes192-ctr" => (Kind::Ctr, 24, 16),
+        "aes256-ctr" => (Kind::Ctr, 32, 16),
+        "aes128-cbc" => (Kind::Cbc, 16, 16),
+        "aes192-cbc" => (Kind::Cbc, 24, 16),
+        "aes256-cbc" => (Kind::Cbc, 32, 16),
+        "3des-cbc" => (Kind::Cbc, 24, 8),
         _ => return None,
     })
 }
@@ -98,7 +107,7 @@ fn mac(name: &str) -> Option<(Hash, bool)> {
 pub fn sizes(cipher: &str, mac_name: &str) -> Option<Sizes> {
     let (kind, key, iv) = kind(cipher)?;
     let mac_key = match kind {
-        Kind::Separate(_) => mac(mac_name)?.0.size(),
+        Kind::Ctr | Kind::Cbc => mac(mac_name)?.0.size(),
         _ => 0,
     };
     Some(Sizes { key, iv, mac_key })
@@ -110,19 +119,21 @@ pub fn protection(cipher: &str, mac_name: &str, keys: &RawKeys) -> Option<Box<dy
     if keys.key.len() != key || keys.iv.len() != iv {
         return None;
     }
-    Some(match kind {
-        Kind::None => none(),
-        Kind::ChaCha => Box::new(chacha_poly::ChaChaPoly::new(&keys.key)),
-        Kind::Gcm => Box::new(gcm::Gcm::new(&keys.key, &keys.iv)),
-        Kind::Separate(mode) => {
-            let (hash, etm) = mac(mac_name)?;
-            if keys.mac_key.len() != hash.size() {
-                return None;
-            }
-            let mac = Hmac::new(hash, &keys.mac_key);
-            Box::new(Separate::new(mode, &keys.key, &keys.iv, mac, etm))
+    let mode = match kind {
+        Kind::None => return Some(none()),
+        Kind::ChaCha => return Some(Box::new(chacha_poly::ChaChaPoly::new(&keys.key))),
+        Kind::Gcm => return Some(Box::new(gcm::Gcm::new(&keys.key, &keys.iv))),
+        Kind::Ctr => {
+            let counter = u128::from_be_bytes(keys.iv.as_slice().try_into().ok()?);
+            Mode::Ctr(Aes::new(&keys.key), counter)
         }
-    })
+        Kind::Cbc => Mode::Cbc(Cbc::new(cipher, &keys.key, &keys.iv)?),
+    };
+    let (hash, etm) = mac(mac_name)?;
+    if keys.mac_key.len() != hash.size() {
+        return None;
+    }
+    Some(Box::new(Separate::new(mode, Hmac::new(hash, &keys.mac_key), etm)))
 }
 
 /// Compares without telling where the first difference is.

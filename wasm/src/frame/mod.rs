@@ -1,10 +1,12 @@
 //! RFC 4253 §6: uint32 packet_length, byte padding_length, payload, random padding, MAC.
 
+mod compression;
 mod opener;
 mod sealer;
 
 use crate::cipher::{self, Protection, RawKeys};
 use crate::kdf::{self, Exchange};
+use compression::Compression;
 
 /// packet_length and padding_length.
 const HEADER: usize = 5;
@@ -37,11 +39,20 @@ struct Direction {
     sequence: u32,
     /// Packets under the present key.
     packets: u64,
+    compression: Compression,
+    /// Whether authentication is over.
+    authenticated: bool,
 }
 
 impl Direction {
     fn clear() -> Self {
-        Direction { protection: cipher::none(), sequence: 0, packets: 0 }
+        Direction {
+            protection: cipher::none(),
+            sequence: 0,
+            packets: 0,
+            compression: Compression::Never,
+            authenticated: false,
+        }
     }
 
     fn exhausted(&self) -> bool {
@@ -57,11 +68,13 @@ impl Direction {
     }
 
     /// Derives and switches to the keys of a key exchange. False if a name is unknown.
-    fn rekey(&mut self, names: (&str, &str), exchange: &Exchange, reset: bool) -> bool {
+    fn rekey(&mut self, names: (&str, &str, &str), exchange: &Exchange, reset: bool) -> bool {
+        let Some(compression) = Compression::named(names.2) else { return false };
         let Some(sizes) = cipher::sizes(names.0, names.1) else { return false };
         let Some(keys) = kdf::derive(exchange, &sizes) else { return false };
         let Some(protection) = cipher::protection(names.0, names.1, &keys) else { return false };
         self.protection = protection;
+        self.compression = compression;
         self.packets = 0;
         if reset {
             self.sequence = 0;

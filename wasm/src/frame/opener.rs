@@ -1,3 +1,4 @@
+use super::compression::Inflater;
 use super::{Direction, HEADER, MIN_PADDING, Slack};
 use crate::cipher::RawKeys;
 use crate::kdf::Exchange;
@@ -16,6 +17,7 @@ enum Status {
     Bad = 1,
     Length = 2,
     Exhausted = 3,
+    Inflate = 4,
 }
 
 /// A row of the table that TypeScript reads: where an opened payload lies.
@@ -38,7 +40,10 @@ pub struct Opener {
     max_packet: usize,
     table: Vec<Opened>,
     status: Status,
+    /// Bytes that are still to come before a forgery is answered.
+    read_on: Option<usize>,
     slack: Slack,
+    inflater: Option<Inflater>,
 }
 
 #[wasm_bindgen]
@@ -53,7 +58,9 @@ impl Opener {
             max_packet,
             table: Vec::new(),
             status: Status::Open,
+            read_on: None,
             slack: Slack::default(),
+            inflater: None,
         }
     }
 
@@ -86,16 +93,18 @@ impl Opener {
         unsafe { self.inbox.set_len(length) };
     }
 
-    /// Opens every packet that is complete, and returns how many rows the table has.
+    /// Opens every packet that is complete, and returns how many rows the table has. Where they are
+    /// compressed it is one at a time, since they are inflated into the same place.
     pub fn open(&mut self) -> usize {
         self.table.clear();
-        while self.status == Status::Open {
+        while self.status == Status::Open && self.read_on.is_none() {
             match self.open_one() {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(status) => self.status = status,
+                Ok(true) if self.inflater.is_none() => {}
+                Ok(_) => break,
+                Err(status) => self.refuse(status),
             }
         }
+        self.pass_over();
         self.table.len()
     }
 
@@ -113,11 +122,20 @@ impl Opener {
         self.inbox.len() - self.unused(handed)
     }
 
+    /// Authentication is over: `zlib@openssh.com` starts behind what is opened.
+    pub fn authenticated(&mut self) {
+        self.direction.authenticated = true;
+        if self.inflater.is_none() {
+            self.start_compression();
+        }
+    }
+
     #[allow(clippy::too_many_arguments)]
     pub fn rekey(
         &mut self,
         cipher: &str,
         mac: &str,
+        compression: &str,
         hash: &str,
         secret: &[u8],
         exchange_hash: &[u8],
@@ -126,7 +144,10 @@ impl Opener {
         reset: bool,
     ) -> bool {
         let exchange = Exchange { hash, secret, exchange_hash, session_id, to_server };
-        scrubbed(|| self.direction.rekey((cipher, mac), &exchange, reset))
+        let names = (cipher, mac, compression);
+        let known = scrubbed(|| self.direction.rekey(names, &exchange, reset));
+        self.start_compression();
+        known
     }
 
     pub fn set_keys(
@@ -150,6 +171,33 @@ impl Opener {
     fn unused(&self, handed: usize) -> usize {
         let base = self.inbox.as_ptr() as usize;
         self.table.get(handed).map_or(self.start, |row| row.address as usize - HEADER - base)
+    }
+
+    /// RFC 4253 §6.2: every key exchange begins a new stream.
+    fn start_compression(&mut self) {
+        let runs = self.direction.compression.runs(self.direction.authenticated);
+        self.inflater = runs.then(Inflater::new);
+    }
+
+    /// CVE-2008-5161: where a block is decrypted before it is authenticated, the place at which a
+    /// forgery is answered would tell what a block of somebody else's decrypts to. So all are
+    /// answered after as many bytes as the largest packet has.
+    fn refuse(&mut self, status: Status) {
+        let protection = &self.direction.protection;
+        if status == Status::Bad && protection.reads_on() {
+            self.read_on = Some(4 + self.max_packet + protection.tag());
+        } else {
+            self.status = status;
+        }
+    }
+
+    fn pass_over(&mut self) {
+        let Some(left) = &mut self.read_on else { return };
+        *left = left.saturating_sub(self.inbox.len() - self.start);
+        self.start = self.inbox.len();
+        if *left == 0 {
+            self.status = Status::Bad;
+        }
     }
 
     /// True: opened, go on. False: more is needed, or keys switch behind this packet.
@@ -189,11 +237,16 @@ impl Opener {
             wipe_stack(); // the MAC's last block may be decrypted text
             return Err(Status::Bad);
         }
-        let kind = packet[HEADER];
+        let sequence = direction.advance();
+        let mut payload = &packet[HEADER..][..body - padding];
+        if let Some(inflater) = &mut self.inflater {
+            payload = inflater.inflate(payload, self.max_packet).ok_or(Status::Inflate)?;
+        }
+        let kind = *payload.first().ok_or(Status::Inflate)?;
         self.table.push(Opened {
-            address: packet[HEADER..].as_ptr() as u32,
-            length: (body - padding) as u32,
-            sequence: direction.advance(),
+            address: payload.as_ptr() as u32,
+            length: payload.len() as u32,
+            sequence,
         });
         self.start += self.need;
         self.need = 0;

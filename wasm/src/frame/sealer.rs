@@ -1,3 +1,4 @@
+use super::compression::Deflater;
 use super::{Direction, HEADER, MIN_PADDING, Slack};
 use crate::cipher::RawKeys;
 use crate::kdf::Exchange;
@@ -13,6 +14,7 @@ pub struct Sealer {
     outbox: Vec<u8>,
     taken: usize,
     slack: Slack,
+    deflater: Option<Deflater>,
 }
 
 #[wasm_bindgen]
@@ -24,6 +26,7 @@ impl Sealer {
             outbox: Vec::new(),
             taken: 0,
             slack: Slack::default(),
+            deflater: None,
         }
     }
 
@@ -45,17 +48,17 @@ impl Sealer {
                 self.slack.settle(&mut self.outbox, length);
             }
         }
-        let protection = &self.direction.protection;
-        self.outbox.reserve(HEADER + length + MIN_PADDING + protection.block() + protection.tag());
+        self.reserve(length);
         self.outbox.spare_capacity_mut()[HEADER..].as_mut_ptr().cast()
     }
 
     /// Seals the `length` bytes written to `room`. False if no more packets may go under this key.
     pub fn seal(&mut self, length: usize) -> bool {
-        let direction = &mut self.direction;
-        if direction.exhausted() {
+        if self.direction.exhausted() {
             return false;
         }
+        let length = self.deflated(length);
+        let direction = &mut self.direction;
         let padding = direction.padding(length);
         let packet_length = 1 + length + padding;
         let total = 4 + packet_length + direction.protection.tag();
@@ -82,11 +85,20 @@ impl Sealer {
         self.taken = (self.taken + length).min(self.outbox.len());
     }
 
+    /// Authentication is over: `zlib@openssh.com` starts behind what is sealed.
+    pub fn authenticated(&mut self) {
+        self.direction.authenticated = true;
+        if self.deflater.is_none() {
+            self.start_compression();
+        }
+    }
+
     #[allow(clippy::too_many_arguments)]
     pub fn rekey(
         &mut self,
         cipher: &str,
         mac: &str,
+        compression: &str,
         hash: &str,
         secret: &[u8],
         exchange_hash: &[u8],
@@ -95,7 +107,10 @@ impl Sealer {
         reset: bool,
     ) -> bool {
         let exchange = Exchange { hash, secret, exchange_hash, session_id, to_server };
-        scrubbed(|| self.direction.rekey((cipher, mac), &exchange, reset))
+        let names = (cipher, mac, compression);
+        let known = scrubbed(|| self.direction.rekey(names, &exchange, reset));
+        self.start_compression();
+        known
     }
 
     pub fn set_keys(
@@ -111,6 +126,36 @@ impl Sealer {
             let keys = RawKeys::new(key, iv, mac_key);
             self.direction.set_keys((cipher, mac), &keys, sequence)
         })
+    }
+}
+
+impl Sealer {
+    fn reserve(&mut self, length: usize) {
+        let protection = &self.direction.protection;
+        self.outbox.reserve(HEADER + length + MIN_PADDING + protection.block() + protection.tag());
+    }
+
+    /// RFC 4253 §6.2: every key exchange begins a new stream.
+    fn start_compression(&mut self) {
+        let runs = self.direction.compression.runs(self.direction.authenticated);
+        self.deflater = runs.then(Deflater::new);
+    }
+
+    /// Compresses the payload in `room`, in its place; returns its new length.
+    fn deflated(&mut self, length: usize) -> usize {
+        let Some(mut deflater) = self.deflater.take() else { return length };
+        let start = self.outbox.len() + HEADER;
+        assert!(start + length <= self.outbox.capacity());
+        // SAFETY: within the capacity, and WASM memory is always initialized.
+        let payload =
+            unsafe { std::slice::from_raw_parts(self.outbox.as_ptr().add(start), length) };
+        let packed = deflater.deflate(payload);
+        let length = packed.len();
+        self.reserve(length);
+        let room = &mut self.outbox.spare_capacity_mut()[HEADER..][..length];
+        room.write_copy_of_slice(packed);
+        self.deflater = Some(deflater);
+        length
     }
 }
 
