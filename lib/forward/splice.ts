@@ -1,7 +1,11 @@
 import type { Channel } from "../connection/channel.ts";
 
-/** What is read from a connection at a time: fewer, larger reads are what a fast tunnel needs. */
-const READ_BYTES = 128 * 1024;
+/**
+ * What is read at a time: fewer, larger reads are what a fast tunnel needs, and little memory is what
+ * thousands of short connections do. So it starts small, and doubles as long as reads fill it.
+ */
+const FIRST_READ_BYTES = 64 * 1024;
+const MAX_READ_BYTES = 256 * 1024;
 
 const NOTHING = new Uint8Array(0);
 
@@ -69,9 +73,12 @@ export function closeQuietly(conn: Deno.Conn): void {
 }
 
 async function receive(channel: Channel, conn: Deno.Conn, meter: Meter): Promise<void> {
-  for (let chunk; (chunk = await channel.readChunk()) !== null;) {
-    for (let at = 0; at < chunk.length;) at += await conn.write(chunk.subarray(at));
-    meter.bytesIn += chunk.length;
+  // Into a buffer of our own: what comes while we wait goes there straight from its packet.
+  let buffer = new Uint8Array(FIRST_READ_BYTES);
+  for (let n; (n = await channel.read(buffer)) !== null;) {
+    for (let at = 0; at < n;) at += await conn.write(buffer.subarray(at, n));
+    meter.bytesIn += n;
+    buffer = roomFor(n, buffer);
   }
   // Who has gone already needs no EOF; the other direction tells the error, if it is one.
   await conn.closeWrite().catch(() => {});
@@ -83,16 +90,23 @@ async function send(
   meter: Meter,
   early: Uint8Array,
 ): Promise<void> {
-  const buffer = new Uint8Array(READ_BYTES);
+  let buffer = new Uint8Array(FIRST_READ_BYTES);
   let chunk: Uint8Array | null = early;
   while (chunk !== null) {
     // A peer that takes no more may still have sent what the other direction has to deliver.
     if (!await taken(channel, chunk)) return;
     meter.bytesOut += chunk.length;
+    if (chunk !== early) buffer = roomFor(chunk.length, buffer);
     const n: number | null = await conn.read(buffer);
     chunk = n === null ? null : buffer.subarray(0, n);
   }
   await channel.closeWrite();
+}
+
+/** The buffer, or a larger one if the last read filled it. */
+function roomFor(n: number, buffer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  if (n < buffer.length || n >= MAX_READ_BYTES) return buffer;
+  return new Uint8Array(2 * buffer.length);
 }
 
 function taken(channel: Channel, chunk: Uint8Array): Promise<boolean> {
