@@ -45,7 +45,7 @@ const HELP = `usage: denossh <tool> [arguments]
   sftp     copy files from and to another machine
   tunnel   keep tunnels through another machine
   serve    be an SSH server: commands and files
-  keygen   make keys and show them
+  keygen   make, change and show keys; certify keys and sign files
   demo     send and fetch a large file over SSH and check it
 
 denossh <tool> --help says more; denossh --version prints the version.

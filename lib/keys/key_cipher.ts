@@ -22,7 +22,8 @@ export interface KeyCipher {
   readonly tag: number;
 }
 
-const KEY_CIPHERS: readonly KeyCipher[] = [
+/** Every cipher of openssh-key-v1, best first. */
+export const KEY_CIPHERS: readonly KeyCipher[] = [
   { name: "aes256-ctr", key: 32, iv: 16, block: 16, tag: 0 },
   { name: "aes192-ctr", key: 24, iv: 16, block: 16, tag: 0 },
   { name: "aes128-ctr", key: 16, iv: 16, block: 16, tag: 0 },

@@ -14,7 +14,7 @@ for (
   const [name, flags, type] of [
     ["ed25519", ["-t", "ed25519"], "256 (ED25519)"],
     ["ecdsa", ["-t", "ecdsa"], "256 (ECDSA)"],
-    ["ecdsa of 384 bits", ["-t", "ecdsa", "-b", "384"], "384 (ECDSA)"],
+    ["ecdsa of 521 bits", ["-t", "ecdsa", "-b", "521"], "521 (ECDSA)"],
     ["rsa", ["-t", "rsa", "-b", "2048"], "2048 (RSA)"],
     ["ed25519 unless told", [], "256 (ED25519)"],
   ] as const
@@ -118,12 +118,18 @@ Deno.test("keygen asks for a passphrase twice", async () => {
 
 for (
   const [name, args, code, message] of [
-    ["an unknown type", ["-t", "dsa"], 1, "unknown key type dsa"],
-    ["an odd size", ["-t", "ecdsa", "-b", "400"], 1, "Invalid ECDSA key length"],
-    ["a small RSA key", ["-t", "rsa", "-b", "1024", "-f", "x", "-N", ""], 1, "An RSA key has"],
-    ["a size that is none", ["-t", "rsa", "-b", "many"], 1, "Bits has bad value many"],
+    ["an unknown type", ["-t", "dsa"], 255, "unknown key type dsa"],
+    ["an odd size", ["-t", "ecdsa", "-b", "400"], 255, "Invalid ECDSA key length"],
+    [
+      "a small RSA key",
+      ["-t", "rsa", "-b", "1024"],
+      255,
+      "Invalid RSA key length: minimum is 2048",
+    ],
+    ["a large RSA key", ["-t", "rsa", "-b", "8192", "-f", "x", "-N", ""], 1, "An RSA key has"],
+    ["a size that is none", ["-t", "rsa", "-b", "many"], 255, "Bits has bad value many"],
     ["an argument", ["extra"], 1, "Too many arguments"],
-    ["an unknown flag", ["-Z"], 1, "unknown option -- Z"],
+    ["an unknown flag", ["-X"], 1, "unknown option -- X"],
     ["a missing file", ["-l", "-f", "/nothing/there"], 255, "/nothing/there: No such file"],
     ["a file without keys", ["-l", "-f", "/dev/null"], 255, "is not a public key file."],
   ] as const
