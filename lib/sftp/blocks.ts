@@ -29,6 +29,8 @@ export class Pace {
   readonly #roundTrip: () => number;
   #depth: number;
   #bytes = 0;
+  /** Bytes that were on the path lately. */
+  #held = 0;
   #since: number = performance.now();
 
   /** For requests of up to a length, on a link whose round trip is known by then. */
@@ -64,8 +66,12 @@ export class Pace {
     const now = performance.now();
     const elapsed = now - this.#since;
     if (elapsed < Math.max(roundTrip, 10) || roundTrip === Infinity) return;
+    // Of this time and the last, since paths are bursty; upwards at once, downwards step by step.
     const held = this.#bytes / elapsed * roundTrip;
-    this.#depth = Math.min(Math.max(this.#depth, Math.ceil(2 * held / this.block)), this.#most);
+    const wanted = Math.ceil((held + this.#held) / this.block);
+    this.#held = held;
+    const least = Math.max(this.#depth - 1, Math.min(MIN_DEPTH, this.#most));
+    this.#depth = Math.min(Math.max(wanted, least), this.#most);
     this.#bytes = 0;
     this.#since = now;
   }

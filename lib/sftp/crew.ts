@@ -12,6 +12,8 @@ export class Crew {
   readonly #most: number;
   readonly #budget: number;
   #used = 0;
+  /** Resolves when a task has ended; a race of all would leave its marks on those that last. */
+  #ended: PromiseWithResolvers<void> = Promise.withResolvers();
 
   constructor(most: number, budget: number, signal: AbortSignal | undefined) {
     this.#most = most;
@@ -21,12 +23,16 @@ export class Crew {
 
   /** Starts a task, once there is room for a small one. */
   async start(task: (grow: Grow) => Promise<void>): Promise<void> {
-    while (this.#running.size >= this.#most) await Promise.race(this.#running);
+    while (this.#running.size >= this.#most) await this.#ended.promise;
     const cost = Math.min(SMALL, this.#budget);
     await this.#take(cost);
     const run = this.#run(task, cost);
     this.#running.add(run);
-    run.then(() => this.#running.delete(run));
+    run.then(() => {
+      this.#running.delete(run);
+      this.#ended.resolve();
+      this.#ended = Promise.withResolvers();
+    });
   }
 
   /**
@@ -59,7 +65,7 @@ export class Crew {
 
   /** Waits for room; what is alone always finds it. */
   async #take(cost: number): Promise<void> {
-    while (this.#used > 0 && this.#used + cost > this.#budget) await Promise.race(this.#running);
+    while (this.#used > 0 && this.#used + cost > this.#budget) await this.#ended.promise;
     this.signal.throwIfAborted();
     this.#used += cost;
   }

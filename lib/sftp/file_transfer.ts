@@ -111,27 +111,31 @@ class FileTransfer {
   }
 
   async #give(block: Uint8Array): Promise<void> {
-    const { throttle } = this.#shared;
-    const target = this.#target;
     const release = () => this.#source.release(block);
-    if (throttle) await throttle.pass(block.length);
-    const sparse = this.#source.sparse && target.skip !== undefined;
-    if (!sparse) {
-      const written = target.write(block, release);
-      return await (target.start ? written : cancellable(written, this.#shared));
-    }
+    const { throttle } = this.#shared;
+    const sparse = this.#source.sparse && this.#target.skip !== undefined;
+    if (!throttle && !sparse) return await this.#write(block, release);
     let pieces = 1;
     const done = () => --pieces === 0 && release();
     for (let at = 0; at < block.length;) {
-      const [from, to] = nextHole(block, at);
-      if (from > at) {
+      const [from, to] = sparse ? nextHole(block, at) : [block.length, block.length];
+      for (const length = throttle?.piece ?? Infinity; at < from;) {
+        const piece = block.subarray(at, Math.min(at + length, from));
+        await throttle?.pass(piece.length);
         pieces++;
-        await target.write(block.subarray(at, from), done);
+        await this.#write(piece, done);
+        at += piece.length;
       }
-      if (to > from) await target.skip!(to - from);
+      if (to > from) await this.#target.skip!(to - from);
       at = to;
     }
     done();
+  }
+
+  /** A stream may never take anything: an abort must not wait for it. */
+  async #write(block: Uint8Array, release: () => void): Promise<void> {
+    const written = this.#target.write(block, release);
+    await (this.#target.start ? written : cancellable(written, this.#shared));
   }
 
   #short(length: number): never {

@@ -4,6 +4,9 @@ import type { Source } from "./side.ts";
 /** Bytes that are read at once. */
 const BLOCK_BYTES = 1024 * 1024;
 
+/** Bytes of a stream that are put together, since a stream may give them one by one. */
+const STREAM_BYTES = 255 * 1024;
+
 /** What is asked for behind the expected end, if the file has grown. */
 const GROWN_BYTES = 64 * 1024;
 
@@ -125,16 +128,23 @@ export function streamSource(stream: ReadableStream<Uint8Array>): Source {
     info: null,
     sparse: false,
     async next() {
-      while (rest.length === 0 && !ended) {
-        const { done, value } = await reader.read();
-        ended = done;
-        rest = value ?? rest;
+      // A block of its own: what the stream gives may be filled anew long before the server has it.
+      const block = new Uint8Array(STREAM_BYTES);
+      let count = 0;
+      while (count < block.length) {
+        if (rest.length === 0) {
+          if (ended) break;
+          const { done, value } = await reader.read();
+          ended = done;
+          rest = value ?? rest;
+          continue;
+        }
+        const piece = rest.subarray(0, block.length - count);
+        block.set(piece, count);
+        rest = rest.subarray(piece.length);
+        count += piece.length;
       }
-      if (rest.length === 0) return null;
-      // A copy: what the stream has given may be filled anew long before the server has this.
-      const block = rest.slice(0, BLOCK_BYTES);
-      rest = rest.subarray(block.length);
-      return block;
+      return count === 0 ? null : block.subarray(0, count);
     },
     release: () => {},
     close() {

@@ -5,8 +5,12 @@ export class Throttle {
   /** When all that has passed was due. */
   #due: number = performance.now();
 
+  /** Bytes that had better pass at once: a tenth of a second's worth. */
+  readonly piece: number;
+
   constructor(bytesPerSecond: number, signal: AbortSignal | undefined) {
     this.#rate = bytesPerSecond;
+    this.piece = Math.max(Math.floor(bytesPerSecond / 10), 1);
     this.#signal = signal;
   }
 

@@ -7,6 +7,9 @@ import { SftpStatus } from "./status.ts";
 /** A request that a server can hardly refuse for its length. */
 const CAREFUL_BYTES = 32 * 1024;
 
+/** Requests under way at most, however short: 32 MiB of the usual length. */
+const MAX_SENT = 1024;
+
 /** A WRITE that is under way. */
 interface Sent {
   readonly bytes: Uint8Array;
@@ -70,7 +73,7 @@ export class WriteBehind {
       at += bytes.length;
       this.#send(bytes, at < block.length ? null : release);
       const most = this.#state === "one" ? 0 : this.#pace.depth * this.#pace.block;
-      while (this.#bytes > most) await this.#oldest();
+      while (this.#bytes > most || this.#sent.length > MAX_SENT) await this.#oldest();
     }
   }
 

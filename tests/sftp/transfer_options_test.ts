@@ -7,8 +7,19 @@ import {
   SftpTransferError,
   type TransferProgress,
 } from "../../lib/sftp/mod.ts";
+import * as msg from "../../lib/sftp/messages.ts";
+import { FXP } from "../../lib/sftp/numbers.ts";
 import { nextHole } from "../../lib/sftp/holes.ts";
-import { clientTest, noise, opensshWorld, ourWorld, refusal, same } from "./world.ts";
+import { atServer, status } from "./raw.ts";
+import {
+  clientTest,
+  noise,
+  OPENSSH_SERVER,
+  opensshWorld,
+  ourWorld,
+  refusal,
+  same,
+} from "./world.ts";
 
 async function names(path: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort();
@@ -215,7 +226,6 @@ Deno.test("copy carries files and folders from one server to another", async () 
   assertEquals(await refusal(one.sftp.copy("/tree", to("/x"))), SftpStatus.FAILURE);
 });
 
-/** The bytes that a transfer brought of a file of 9,000,000. */
 clientTest("resume goes on with what is there, if it is the same", async (world) => {
   const { sftp, at, root, here } = world;
   const data = noise(9_000_000);
@@ -370,7 +380,7 @@ Deno.test({
 
 Deno.test({
   name: "a full disk is one error that names the file, and no part is left",
-  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
+  ignore: !OPENSSH_SERVER || Deno.build.os !== "linux" || Deno.uid() !== 0,
   fn: async () => {
     await using world = await opensshWorld();
     const { sftp, at, here, root } = world;
@@ -397,4 +407,120 @@ Deno.test({
       await unmount(`${root}/full`);
     }
   },
+});
+
+Deno.test("without extensions, transfers work all the same", async () => {
+  await using world = await ourWorld({ extensions: [] });
+  const { sftp, root, here } = world;
+  const data = noise(1_000_000);
+  await sftp.put(noise(10), "/file");
+  await sftp.put(data, "/file");
+  assert(same(await Deno.readFile(`${root}/file`), data));
+  await Deno.mkdir(`${here}/from/deep`, { recursive: true });
+  for (let i = 0; i < 50; i++) await Deno.writeTextFile(`${here}/from/deep/${i}`, `${i}`);
+  for (let round = 0; round < 2; round++) {
+    await sftp.put(`${here}/from`, "/tree", { recursive: true });
+    assertEquals((await sftp.get("/tree", `${here}/back`, { recursive: true })).files, 50);
+  }
+  assertEquals(await names(`${root}/tree/deep`), await names(`${here}/back/deep`));
+  assertEquals((await names(root)).length, 2);
+  // fsync cannot be had here, and is not left out in silence.
+  assertEquals(await refusal(sftp.put(data, "/x", { sync: true })), SftpStatus.OP_UNSUPPORTED);
+});
+
+Deno.test("a put goes into the file itself where no other may be made", async () => {
+  await using world = await ourWorld({
+    backend: (root) => {
+      const files = localFiles({ root });
+      const open = files.open!.bind(files);
+      files.open = (path, options) => {
+        if (options.createNew) throw new Deno.errors.PermissionDenied();
+        return open(path, options);
+      };
+      return files;
+    },
+  });
+  const { sftp, root } = world;
+  await Deno.writeTextFile(`${root}/file`, "something longer");
+  const data = new TextEncoder().encode("new");
+  await sftp.put(data, "/file");
+  assertEquals(await Deno.readTextFile(`${root}/file`), "new");
+  const refused = refusal(sftp.put(data, "/file", { atomic: true }));
+  assertEquals(await refused, SftpStatus.PERMISSION_DENIED);
+});
+
+clientTest("a put onto a folder is refused, and the folder stays", async ({ sftp, at, root }) => {
+  await sftp.mkdir(at("folder"));
+  await sftp.writeTextFile(at("folder/file"), "kept");
+  await assertRejects(() => sftp.put(noise(10), at("folder")), SftpError);
+  await assertRejects(() => sftp.put(noise(10), at("none/file")), SftpError);
+  await sftp.stat(at("folder"));
+  assertEquals([await names(root), await names(`${root}/folder`)], [["folder"], ["file"]]);
+});
+
+Deno.test({
+  name: "a device is written to, not replaced",
+  ignore: !OPENSSH_SERVER || Deno.build.os !== "linux",
+  fn: async () => {
+    await using world = await opensshWorld();
+    const before = await Deno.lstat("/dev/null");
+    await world.sftp.put(noise(100_000), "/dev/null");
+    assertEquals((await Deno.lstat("/dev/null")).ino, before.ino);
+    await world.sftp.put(noise(100_000), world.at("file"));
+    await world.sftp.get(world.at("file"), "/dev/null");
+    assertEquals((await Deno.lstat("/dev/null")).ino, before.ino);
+  },
+});
+
+Deno.test("a stream of single bytes costs few requests", async () => {
+  let requests = 0;
+  await using world = await ourWorld({
+    backend: (root) => {
+      const files = localFiles({ root });
+      const open = files.open!.bind(files);
+      files.open = async (path, options) => {
+        const file = await open(path, options);
+        const write = file.write.bind(file);
+        file.write = (data, offset) => {
+          requests++;
+          return write(data, offset);
+        };
+        return file;
+      };
+      return files;
+    },
+  });
+  const data = noise(20_000);
+  await world.sftp.put(
+    ReadableStream.from(Array.from(data, (byte) => Uint8Array.of(byte))),
+    "/file",
+  );
+  assert(same(await Deno.readFile(`${world.root}/file`), data));
+  assertEquals(requests, 1);
+});
+
+Deno.test("folders in folders without an end are left at some depth", async () => {
+  const sftp = await atServer(async ({ type, id, body }, peer) => {
+    const answer = type === FXP.OPENDIR
+      ? msg.Handle.encode(id, { handle: new Uint8Array([1]) })
+      : type === FXP.REALPATH
+      // Always another one, so that no circle shows.
+      ? msg.Name.encode(id, {
+        entries: [{ name: `/${body.length}-${Math.random()}`, longname: "", attributes: {} }],
+      })
+      : type === FXP.READDIR && !ended.delete(id - 1)
+      ? msg.Name.encode(id, {
+        entries: [{ name: "x", longname: "", attributes: { mode: 0o040755 } }],
+      })
+      : type === FXP.STAT
+      ? msg.Attrs.encode(id, { attributes: { mode: 0o040755 } })
+      : status(id, type === FXP.CLOSE ? SftpStatus.OK : SftpStatus.EOF);
+    if (type === FXP.READDIR && answer[4] === FXP.NAME) ended.add(id);
+    await peer.send(answer);
+  });
+  const ended = new Set<number>();
+  const walking = Array.fromAsync(sftp.walk("/", { followSymlinks: true }));
+  const error = await assertRejects(() => walking, SftpError);
+  assert(error.message.endsWith("folders without an end"), error.message);
+  await sftp.close();
 });
