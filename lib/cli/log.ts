@@ -11,6 +11,11 @@ export class Log {
     this.#level = LEVELS.indexOf(level);
   }
 
+  /** Whether what helps to find a fault is said. */
+  get isVerbose(): boolean {
+    return this.#level >= 3;
+  }
+
   /** Why it failed. */
   error(line: string): void {
     if (this.#level >= 1) say(line);

@@ -21,6 +21,14 @@ const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
     const { sftp, SFTP_HELP } = await import("./sftp.ts");
     return { run: sftp, help: SFTP_HELP };
   },
+  scp: async () => {
+    const { scp, SCP_HELP } = await import("./scp.ts");
+    return { run: scp, help: SCP_HELP };
+  },
+  "sftp-server": async () => {
+    const { sftpServer, SFTP_SERVER_HELP } = await import("./sftp_server.ts");
+    return { run: sftpServer, help: SFTP_SERVER_HELP };
+  },
   tunnel: async () => {
     const { tunnel, TUNNEL_HELP } = await import("./tunnel.ts");
     return { run: tunnel, help: TUNNEL_HELP };
@@ -41,12 +49,14 @@ const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
 
 const HELP = `usage: denossh <tool> [arguments]
 
-  ssh      run a command or a shell on another machine
-  sftp     copy files from and to another machine
-  tunnel   keep tunnels through another machine
-  serve    be an SSH server: commands and files
-  keygen   make, change and show keys; certify keys and sign files
-  demo     send and fetch a large file over SSH and check it
+  ssh          run a command or a shell on another machine
+  sftp         copy files from and to another machine, command by command
+  scp          copy files from and to other machines
+  tunnel       keep tunnels through another machine
+  sftp-server  serve files on standard input and output, for an SSH server to start
+  serve        be an SSH server: commands and files
+  keygen       make, change and show keys; certify keys and sign files
+  demo         send and fetch a large file over SSH and check it
 
 denossh <tool> --help says more; denossh --version prints the version.
 `;

@@ -1,37 +1,43 @@
-import type { Target } from "../client/options.ts";
-import { parseTarget } from "../client/options.ts";
 import { SftpError, SshError } from "../errors.ts";
-import { SftpStatus } from "../sftp/status.ts";
-import { describeFailure, messageOf } from "./failure.ts";
+import type { SftpClient } from "../sftp/client.ts";
+import { CONNECTION_LETTERS, type CopyFlags, copyFlags, numberOf } from "./copy_flags.ts";
+import { parseOperand, type RemoteOperand } from "./copy_target.ts";
+import { messageOf } from "./failure.ts";
+import { type FarSide, FarSideError, openFarSide } from "./far_side.ts";
 import { parseFlags, UsageError } from "./flags.ts";
-import { lines } from "./lines.ts";
 import { Log } from "./log.ts";
-import { logIn, placeOf } from "./login.ts";
-import { get } from "./sftp_copy.ts";
-import { runLine } from "./sftp_commands.ts";
+import { converse } from "./sftp_batch.ts";
 import { SftpSession, type SftpSessionOptions } from "./sftp_session.ts";
-import { optionOfFlag, parseDestination, type SshOptions, sshOptions } from "./ssh_options.ts";
-import { InterruptedError, onSignals } from "./terminal.ts";
+import { InterruptedError } from "./terminal.ts";
 
 /** What `sftp --help` prints. */
-export const SFTP_HELP =
-  `usage: sftp [-CNpqrv] [-b batchfile|-] [-c cipher] [-F none] [-i key] [-l user]
-            [-m mac] [-o Key=Value] [-P port] [user@]host[:path]
+export const SFTP_HELP = `usage: sftp [-46AaCfNpqrv] [-B buffer_size] [-b batchfile] [-c cipher]
+            [-D sftp_server_command] [-F ssh_config] [-i identity_file]
+            [-J destination] [-l limit] [-o ssh_option] [-P port]
+            [-R num_requests] [-S program] [-s subsystem] [-X sftp_option]
+            [user@]host[:path [local]] | sftp://[user@]host[:port][/path]
 
 Commands come from the terminal, from standard input or from a batch file; "help" lists them. A batch
 ends at the first command that fails, unless a dash stands before it.
+
+  -a, -f, -p, -r  as -a, -f, -p and -r of each get and put: resume, flush to the disk, keep times and
+                  modes, whole folders
+  -B, -R          bytes of a request and requests under way, which bounds the memory of a transfer
+  -l              kilobits a second at most
 `;
 
+/** sftp(1): what ended with an error that is not a command's, and a batch whose command failed. */
 const FAILURE = 255;
 const BATCH_FAILURE = 1;
 const INTERRUPTED = 130;
-const LETTERS = "CNpqrvb:c:F:i:l:m:o:P:";
+const LETTERS = `${CONNECTION_LETTERS}12afhNprb:B:l:R:s:X:`;
 
 interface Job {
-  readonly target: Target;
-  /** What to fetch, or where to begin; null is where the server puts us. */
-  readonly path: string | null;
-  readonly options: SshOptions;
+  /** Where to go and what to fetch, or where to begin; null with -D. */
+  readonly place: RemoteOperand | null;
+  /** What the fetched file will be called here. */
+  readonly local: string | null;
+  readonly flags: CopyFlags;
   readonly session: SftpSessionOptions;
   /** A file with commands, or `-`; null is standard input, where errors do not end it. */
   readonly batch: string | null;
@@ -51,141 +57,68 @@ export async function sftp(args: readonly string[]): Promise<number> {
     new Log().error(`sftp: ${messageOf(error)}`);
     return BATCH_FAILURE;
   }
-  const log = new Log(job.options.LogLevel);
-  const place = placeOf(job.target, job.options);
+  const log = new Log(job.flags.options.LogLevel);
+  let side: FarSide | null = null;
+  let client: SftpClient | null = null;
   try {
-    await using client = await logIn(place, job.options, log);
-    await using files = await client.sftp();
-    if (job.batch === null) log.info(`Connected to ${place.host}.`);
-    return await converse(await SftpSession.start(files, job.session), job, log);
+    side = await openFarSide(job.place?.target ?? null, job.flags, log);
+    client = await side.sftp();
+    if (job.batch === null && job.place) log.info(`Connected to ${job.place.target.hostname}.`);
+    const session = await SftpSession.start(client, job.session);
+    const done = await converse(session, { ...job, path: job.place?.path ?? "" }, log);
+    return done ? 0 : BATCH_FAILURE;
   } catch (error) {
     if (error instanceof InterruptedError) return INTERRUPTED;
-    log.error(describeFailure(error, place));
+    const told = error instanceof FarSideError || error instanceof SftpError;
+    log.error(told || side === null ? messageOf(error) : side.describe(error));
+    if (error instanceof SshError && !told) log.verbose(error.stack ?? "");
     return FAILURE;
+  } finally {
+    await client?.close();
+    await side?.[Symbol.asyncDispose]();
   }
 }
 
 function parse(args: readonly string[]): Job {
   const { flags, rest } = parseFlags(args, { letters: LETTERS });
-  const [destination, ...more] = rest;
-  if (destination === undefined) throw new UsageError("no host given; see sftp --help");
-  if (more.length > 0) throw new UsageError(`unexpected argument "${more[0]}"`);
   const value = (name: string) => flags.findLast((flag) => flag.name === name)?.value ?? null;
   const has = (name: string) => value(name) !== null;
-  const config = value("F");
-  if (config !== null && config !== "none" && config !== "/dev/null") {
-    throw new UsageError("configuration files are not read; -F none is fine");
+  if (has("h")) throw new UsageError("see sftp --help");
+  const [destination, local = null, ...more] = rest;
+  if (destination === undefined && !has("D")) {
+    throw new UsageError("no host given; see sftp --help");
   }
-  const options = sshOptions([
-    ...flags.flatMap(({ name, value }) => {
-      const option = name === "P" ? { name: "Port", value } : optionOfFlag(name, value);
-      return option === null ? [] : [option];
-    }),
-    // As sftp(1) has it: nobody is there to answer in a batch.
-    ...has("b") ? [{ name: "BatchMode", value: "yes" }] : [],
-  ]);
+  if (more.length > 0) throw new UsageError(`unexpected argument "${more[0]}"`);
+  const tuning = new Map(
+    flags.filter(({ name }) => name === "X").map(({ value }) => tuningOf(value)),
+  );
+  const buffer = value("B") ?? tuning.get("buffer");
+  const requests = value("R") ?? tuning.get("nrequests");
+  const limit = value("l");
+  // As sftp(1) has it: nobody is there to answer in a batch.
+  const base = copyFlags(flags, has("b") && !has("N") ? [{ name: "BatchMode", value: "yes" }] : []);
   return {
-    ...parsePlace(destination),
-    options,
-    session: { recursive: has("r"), preserve: has("p"), quiet: has("q") },
+    place: has("D") ? null : parseOperand(destination!, "sftp"),
+    local: has("D") ? null : local,
+    flags: { ...base, subsystem: value("s") ?? base.subsystem },
+    session: {
+      recursive: has("r"),
+      preserve: has("p"),
+      resume: has("a"),
+      sync: has("f"),
+      quiet: has("q"),
+      progress: !has("q") && !has("b"),
+      requestLength: buffer ? numberOf("B", buffer, 1, 262_144) : null,
+      requests: requests ? numberOf("R", requests, 1, 65_536) : null,
+      kilobits: limit === null ? null : numberOf("l", limit, 1, 100_000_000),
+    },
     batch: value("b"),
   };
 }
 
-/** `[user@]host[:path]`, where an IPv6 address stands in brackets, or `sftp://[user@]host[:port]/path`. */
-function parsePlace(destination: string): { target: Target; path: string | null } {
-  const url = /^sftp:\/\/([^/]*)(?:\/(.*))?$/s.exec(destination);
-  if (url) {
-    try {
-      return { target: parseTarget(url[1]!), path: url[2] || null };
-    } catch (cause) {
-      throw new UsageError(`Cannot parse the destination "${destination}"`, { cause });
-    }
-  }
-  const parts = /^((?:[^@]*@)?(?:\[[^\]]*\]|[^:]*))(?::(.*))?$/s.exec(destination);
-  if (!parts) throw new UsageError(`Cannot parse the destination "${destination}"`);
-  return { target: parseDestination(parts[1]!), path: parts[2] || null };
-}
-
-async function converse(session: SftpSession, job: Job, log: Log): Promise<number> {
-  if (job.path !== null) {
-    const path = session.remote(job.path);
-    if ((await session.stat(path))?.isDirectory) {
-      session.directory = await session.client.realPath(path);
-    } else {
-      const word = { text: job.path, pattern: job.path };
-      return await attempt(session, log, () => get(session, word, null, job.session))
-        ? 0
-        : BATCH_FAILURE;
-    }
-  }
-  using input = job.batch === null || job.batch === "-"
-    ? { file: Deno.stdin, [Symbol.dispose]() {} }
-    : await openBatch(job.batch);
-  const interactive = job.batch === null && Deno.stdin.isTerminal();
-  const prompt = () => interactive && say("sftp> ");
-  prompt();
-  for await (const line of lines(input.file)) {
-    const { command, silent, tolerant } = modifiers(line, job.batch !== null);
-    if (!interactive && !silent && !job.session.quiet && command.trim() !== "") {
-      say(`sftp> ${line}\n`);
-    }
-    let goesOn = true;
-    const done = await attempt(session, log, async () => {
-      goesOn = await runLine(session, command);
-    });
-    if (!goesOn) return 0;
-    if (!done && !tolerant && job.batch !== null) return BATCH_FAILURE;
-    prompt();
-  }
-  if (interactive) say("\n");
-  return 0;
-}
-
-/** sftp(1), -b: a dash before a command tolerates its failure, an at sign keeps it from being shown. */
-function modifiers(line: string, batch: boolean) {
-  const [, signs, command] = /^\s*([-@]*)(.*)$/s.exec(line)!;
-  return {
-    command: command!,
-    silent: signs!.includes("@"),
-    tolerant: signs!.includes("-") || !batch,
-  };
-}
-
-async function openBatch(path: string): Promise<{ file: Deno.FsFile } & Disposable> {
-  const file = await Deno.open(path);
-  return { file, [Symbol.dispose]: () => file.close() };
-}
-
-/**
- * Runs a command; Ctrl-C ends it, and not the session.
- *
- * @returns Whether it was done
- * @throws {SftpError} If the session is over
- */
-async function attempt(
-  session: SftpSession,
-  log: Log,
-  run: () => Promise<void>,
-): Promise<boolean> {
-  const interrupt = new AbortController();
-  session.signal = interrupt.signal;
-  using _ = onSignals(["SIGINT"], () => interrupt.abort(new InterruptedError()));
-  try {
-    await run();
-    return true;
-  } catch (error) {
-    const over = error instanceof SftpError
-      ? OVER.includes(error.status)
-      : error instanceof SshError;
-    if (over) throw error;
-    log.error(messageOf(error));
-    return false;
-  }
-}
-
-const OVER: readonly number[] = [SftpStatus.NO_CONNECTION, SftpStatus.CONNECTION_LOST];
-
-function say(text: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(text));
+/** `-X nrequests=N` and `-X buffer=N`. */
+function tuningOf(text: string): [string, string] {
+  const [, name, value] = /^(nrequests|buffer)=(.*)$/.exec(text) ?? [];
+  if (name === undefined) throw new UsageError(`Invalid SFTP option "${text}"`);
+  return [name, value!];
 }

@@ -1,18 +1,70 @@
+/** `get` and `put`. */
 import { basename, join as joinLocal } from "node:path";
 import { printable } from "../errors.ts";
 import { join, nameProblem } from "../sftp/paths.ts";
 import type { TransferProgress, TransferResult } from "../sftp/progress.ts";
-import { ProgressLine } from "./progress.ts";
+import type { SftpTransferOptions } from "../sftp/transfer.ts";
+import { Meter } from "./meter.ts";
+import { type Call, type Command, textOf } from "./sftp_command.ts";
 import { SftpCommandError, type SftpSession } from "./sftp_session.ts";
 import { expandGlob, type Names, type Word } from "./sftp_words.ts";
-
-/** With the bar and the figures this fills 80 columns. */
-const LABEL_COLUMNS = 22;
 
 /** How one command copies. */
 export interface CopyOptions {
   readonly recursive: boolean;
   readonly preserve: boolean;
+  readonly resume: boolean;
+  readonly sync: boolean;
+}
+
+const FLAGS = "afpPrR";
+
+/** `get`, `put`, and both with -a under names of their own. */
+export const COPY_COMMANDS: Readonly<Record<string, Command>> = {
+  get: {
+    usage: "get [-afpR] remote [local]",
+    help: "Fetch files; -R folders, -p times and modes, -a resumes, -f flushes to the disk",
+    flags: FLAGS,
+    words: [1, 2],
+    run: (call) => get(call.session, call.words[0]!, targetOf(call), copying(call)),
+  },
+  put: {
+    usage: "put [-afpR] local [remote]",
+    help: "Store files; -R folders, -p times and modes, -a resumes, -f flushes to the disk",
+    flags: FLAGS,
+    words: [1, 2],
+    run: (call) => put(call.session, call.words[0]!, targetOf(call), copying(call)),
+  },
+  reget: {
+    usage: "reget [-fpR] remote [local]",
+    help: "Resume fetching files",
+    flags: FLAGS,
+    words: [1, 2],
+    run: (call) =>
+      get(call.session, call.words[0]!, targetOf(call), { ...copying(call), resume: true }),
+  },
+  reput: {
+    usage: "reput [-fpR] local [remote]",
+    help: "Resume storing files",
+    flags: FLAGS,
+    words: [1, 2],
+    run: (call) =>
+      put(call.session, call.words[0]!, targetOf(call), { ...copying(call), resume: true }),
+  },
+};
+
+function targetOf(call: Call): string | null {
+  return call.words.length > 1 ? textOf(call, 1) : null;
+}
+
+function copying({ session, has }: Call): CopyOptions {
+  const { recursive, preserve, resume, sync } = session.options;
+  return {
+    recursive: recursive || has("r") || has("R"),
+    preserve: preserve || has("p") || has("P"),
+    resume: resume || has("a"),
+    sync: sync || has("f"),
+  };
 }
 
 /** `get`: copies what a word stands for to here. */
@@ -25,20 +77,21 @@ export async function get(
   const sources = await session.matching(source);
   const into = target === null || (await localInfo(target))?.isDirectory === true;
   checkTarget(sources, into, target);
-  for (const remote of sources) {
+  await session.all(sources, async (remote) => {
     if (!options.recursive && (await session.stat(remote))?.isDirectory) {
       throw new SftpCommandError(`Cannot download "${printable(remote)}": not a regular file`);
     }
     const name = remote.split("/").findLast((step) => step !== "") ?? "";
     const local = into ? joinLocal(target ?? ".", safeName(name)) : target!;
+    const verb = options.resume ? "Resuming" : "Fetching";
     await copy(
       session,
-      `Fetching ${printable(remote)} to ${local}`,
+      `${verb} ${printable(remote)} to ${local}`,
       name,
-      (onProgress) =>
-        session.client.get(remote, local, { ...options, onProgress, signal: session.signal }),
+      options,
+      (transfer) => session.client.get(remote, local, transfer),
     );
-  }
+  });
 }
 
 /** `put`: copies what a word stands for to the far side. */
@@ -53,20 +106,21 @@ export async function put(
   const place = target === null ? session.directory : session.remote(target);
   const into = target === null || (await session.stat(place))?.isDirectory === true;
   checkTarget(sources, into, target);
-  for (const local of sources) {
+  await session.all(sources, async (local) => {
     if (!options.recursive && (await localInfo(local))?.isDirectory) {
       throw new SftpCommandError(`Cannot upload "${local}": not a regular file`);
     }
     const name = basename(local);
     const remote = into ? join(place, name) : place;
+    const verb = options.resume ? "Resuming upload of" : "Uploading";
     await copy(
       session,
-      `Uploading ${local} to ${printable(remote)}`,
+      `${verb} ${local} to ${printable(remote)}`,
       name,
-      (onProgress) =>
-        session.client.put(local, remote, { ...options, onProgress, signal: session.signal }),
+      options,
+      (transfer) => session.client.put(local, remote, transfer),
     );
-  }
+  });
 }
 
 function checkTarget(sources: readonly string[], into: boolean, target: string | null): void {
@@ -85,20 +139,19 @@ function safeName(name: string): string {
 }
 
 async function copy(
-  { options }: SftpSession,
+  session: SftpSession,
   title: string,
   name: string,
-  run: (onProgress: (progress: TransferProgress) => void) => Promise<TransferResult>,
+  { recursive, preserve }: CopyOptions,
+  run: (options: SftpTransferOptions) => Promise<TransferResult>,
 ): Promise<void> {
-  if (options.quiet) return void await run(() => {});
-  console.log(title);
-  const line = new ProgressLine(printable(name).slice(0, LABEL_COLUMNS).padEnd(LABEL_COLUMNS));
-  try {
-    const { skipped } = await run((progress) => line.update(progress));
-    for (const path of skipped) console.log(`Skipped ${printable(path)}: not a regular file`);
-  } finally {
-    line.keep();
-  }
+  const { quiet } = session.options;
+  if (!quiet) console.log(title);
+  using meter = session.progress ? new Meter(name) : null;
+  const onProgress = (progress: TransferProgress) => meter?.update(progress);
+  const { skipped } = await run({ recursive, preserve, signal: session.signal, onProgress });
+  if (quiet) return;
+  for (const path of skipped) console.log(`Skipped ${printable(path)}: not a regular file`);
 }
 
 const LOCAL_NAMES: Names = {

@@ -1,19 +1,35 @@
-import { SftpError } from "../errors.ts";
+import { SftpError, SshError } from "../errors.ts";
 import type { SftpFileInfo } from "../sftp/attributes.ts";
 import type { SftpClient } from "../sftp/client.ts";
 import { join } from "../sftp/paths.ts";
 import { SftpStatus } from "../sftp/status.ts";
+import { messageOf } from "./failure.ts";
 import { escapeGlob, expandGlob, type Names, type Word } from "./sftp_words.ts";
 
-/** How an `sftp` runs. */
+/** How an `sftp` runs; what concerns copies goes for all of them, whatever the command says. */
 export interface SftpSessionOptions {
-  /** Copy folders with everything in them, whatever the command says: -r. */
+  /** Copy folders with everything in them: -r. */
   readonly recursive: boolean;
-  /** Keep times and modes, whatever the command says: -p. */
+  /** Keep times and modes: -p. */
   readonly preserve: boolean;
+  /** Go on where an earlier copy ended: -a. */
+  readonly resume: boolean;
+  /** Have files put on the disk: -f. */
+  readonly sync: boolean;
   /** Say nothing of what is copied, and how far it is: -q. */
   readonly quiet: boolean;
+  /** Show how far a copy is; the command `progress` switches it. */
+  readonly progress: boolean;
+  /** The bytes of one request: -B. */
+  readonly requestLength: number | null;
+  /** Requests under way: -R. */
+  readonly requests: number | null;
+  /** Kilobits a second at most: -l. */
+  readonly kilobits: number | null;
 }
+
+/** Statuses after which there is no session any more. */
+export const OVER: readonly number[] = [SftpStatus.NO_CONNECTION, SftpStatus.CONNECTION_LOST];
 
 /** A command that cannot be done, in words for the user. */
 export class SftpCommandError extends Error {
@@ -32,6 +48,8 @@ export class SftpSession {
   readonly home: string;
   /** The directory on the far side, absolute. */
   directory: string;
+  /** Whether copies show how far they are. */
+  progress: boolean;
   /** Cancels the command under way. */
   signal: AbortSignal = new AbortController().signal;
 
@@ -40,6 +58,7 @@ export class SftpSession {
     this.options = options;
     this.home = home;
     this.directory = home;
+    this.progress = options.progress;
   }
 
   /** Begins where the server puts us. */
@@ -62,6 +81,28 @@ export class SftpSession {
     const found = await expandGlob(absolute, this.#names);
     if (found.length === 0) throw new SftpCommandError(`File "${text}" not found.`);
     return found;
+  }
+
+  /**
+   * Does something to each of several paths; one that fails does not keep the others from it.
+   *
+   * @throws {SftpCommandError} With what failed, if anything did
+   */
+  async all(paths: readonly string[], act: (path: string) => Promise<void>): Promise<void> {
+    const failures: unknown[] = [];
+    for (const path of paths) {
+      try {
+        await act(path);
+      } catch (error) {
+        const lost = error instanceof SshError && !(error instanceof SftpError);
+        const over = error instanceof SftpError && OVER.includes(error.status);
+        if (paths.length === 1 || lost || over || this.signal.aborted) throw error;
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) {
+      throw new SftpCommandError(failures.map((error) => messageOf(error)).join("\n"));
+    }
   }
 
   /** What is known of a path, links followed; null if there is nothing. */

@@ -40,6 +40,19 @@ export class ByteSource {
   }
 
   /**
+   * What there is of the next `length` bytes, without waiting for all of them.
+   *
+   * @throws {ProtocolError} If the stream ends
+   */
+  async some(length: number): Promise<Uint8Array> {
+    if (!await this.more()) throw new ProtocolError("The stream ends inside a message");
+    const start = this.#offset;
+    const piece = this.#chunk.subarray(start, start + length);
+    this.#offset = start + piece.length;
+    return piece;
+  }
+
+  /**
    * Hands over the next `length` bytes piece by piece, as they arrive.
    *
    * @throws {ProtocolError} If the stream ends before

@@ -21,7 +21,7 @@ const RECENT_MS = 182 * 24 * 60 * 60 * 1000;
 export interface LongnameDetails {
   readonly owner?: string | null;
   readonly group?: string | null;
-  readonly links?: number | null;
+  readonly links?: number | "?" | null;
   /** How the size is written; in bytes unless given. */
   readonly size?: string;
 }

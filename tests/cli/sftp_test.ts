@@ -100,13 +100,20 @@ for (const [name, start] of [["our serve", ours], ["OpenSSH", openssh]] as const
 
     await t.step("ls shows names, everything, and hidden ones", async () => {
       await Deno.writeTextFile(`${local}/tree/.hidden`, "");
-      assertMatch((await sftp("ls tree")).text, /\na b\.txt +star\*\.txt +starry\.txt +sub\n/);
+      assertMatch(
+        (await sftp("ls tree")).text,
+        /\ntree\/a b\.txt +tree\/star\*\.txt +tree\/starry\.txt +tree\/sub\n/,
+      );
       const single = "\na b.txt\nstar*.txt\nstarry.txt\nsub\n";
-      assertStringIncludes((await sftp("ls -1 tree")).text, single);
-      assertStringIncludes((await sftp("ls -1a tree")).text, "\n.hidden\n");
+      assertStringIncludes((await sftp("cd tree", "ls -1")).text, single);
+      const reversed = "\nsub\nstarry.txt\nstar*.txt\na b.txt\n";
+      assertStringIncludes((await sftp("cd tree", "ls -1r")).text, reversed);
+      assertStringIncludes((await sftp("cd tree", "ls -1a")).text, "\n.\n..\n.hidden\n");
+      const bySize = (await sftp("cd tree", "ls -1S s*.txt")).text;
+      assertStringIncludes(bySize, "\nstarry.txt\nstar*.txt\n");
       const long = (await sftp("ls -l tree")).text;
-      assertMatch(long, /\n-rw------- .* 6 \w{3} +\d+ +[\d:]+ starry\.txt\n/);
-      assertMatch(long, /\ndrwxr-xr-x .* sub\n/);
+      assertMatch(long, /\n-rw------- .* 6 \w{3} +\d+ +[\d:]+ tree\/starry\.txt\n/);
+      assertMatch(long, /\ndrwxr-xr-x .* tree\/sub\n/);
       assertStringIncludes(
         (await sftp("cd tree", "ls -1 star*")).text,
         "\nstar*.txt\nstarry.txt\n",
@@ -133,6 +140,47 @@ for (const [name, start] of [["our serve", ours], ["OpenSSH", openssh]] as const
       assertEquals(["one", "two", "empty"].filter((name) => left.includes(name)), []);
     });
 
+    await t.step("cp, chgrp, chown, df, lumask and progress do what they say", async () => {
+      await Deno.writeTextFile(`${local}/owned`, "owned");
+      const ran = await sftp(
+        "cp owned copied",
+        `chgrp ${Deno.gid()} owned`,
+        `chown ${Deno.uid()} owned`,
+        "symlink owned alias",
+        `chown -h ${Deno.uid()} alias`,
+        "df",
+        "df -h",
+        "df -i",
+        "lumask 077",
+        "get owned private",
+        "progress",
+        "rename -l owned moved",
+      );
+      assertEquals(ran.code, 0, ran.stderr);
+      assertEquals(await Deno.readTextFile(`${local}/copied`), "owned");
+      assertMatch(ran.text, /\n {8}Size {9}Used.*\n( +\d+){4} +\d+%\n/);
+      assertMatch(ran.text, /\n {5}Inodes {8}Used.*\n( +\d+){4} +(\d+%|ERR)\n/);
+      assertStringIncludes(ran.text, "\nLocal umask: 077\n");
+      assertStringIncludes(ran.text, "\nProgress meter enabled\n");
+      assertEquals((await Deno.stat(`${here}/private`)).mode! & 0o77, 0);
+      const taken = await sftp("rename -l moved copied");
+      assertEquals(taken.code, 1);
+      assertEquals(await Deno.readTextFile(`${local}/moved`), "owned");
+    });
+
+    await t.step("of several files those that can be copied are", async () => {
+      await Deno.mkdir(`${local}/several/folder`, { recursive: true });
+      await Deno.writeTextFile(`${local}/several/a`, "a");
+      await Deno.writeTextFile(`${local}/several/z`, "z");
+      const ran = await sftp("get several/*");
+      assertEquals(ran.code, 1);
+      assertStringIncludes(ran.stderr, "not a regular file");
+      assertEquals(
+        await Deno.readTextFile(`${here}/a`) + await Deno.readTextFile(`${here}/z`),
+        "az",
+      );
+    });
+
     await t.step("lcd, lpwd, lls, lmkdir and ! work here", async () => {
       const ran = await sftp(
         "lmkdir made",
@@ -155,7 +203,7 @@ for (const [name, start] of [["our serve", ours], ["OpenSSH", openssh]] as const
       const { text } = await sftp("pwd", "version", "help");
       assertStringIncludes(text, `Remote working directory: ${remote}\n`);
       assertStringIncludes(text, "SFTP protocol version 3\n");
-      assertStringIncludes(text, "get [-pr] remote [local]");
+      assertStringIncludes(text, "get [-afpR] remote [local]");
     });
 
     await t.step("a path behind the host is fetched, or where it begins", async () => {

@@ -1,0 +1,94 @@
+import { parseTarget, type Target } from "../client/options.ts";
+import { type Flag, UsageError } from "./flags.ts";
+import type { OptionText } from "./option_values.ts";
+import { optionOfFlag, type SshOptions, sshOptions } from "./ssh_options.ts";
+
+/** Letters that `sftp` and `scp` share and that concern the connection, as getopt(3) writes them. */
+export const CONNECTION_LETTERS = "46ACc:D:F:i:J:o:P:qS:v";
+
+/** How to reach the other side. */
+export interface CopyFlags {
+  readonly options: SshOptions;
+  /** -J: the hosts to go through, in order. */
+  readonly hops: readonly Target[];
+  /** -S: a program to connect with, instead of our own login. */
+  readonly program: string | null;
+  /** What such a program is given. */
+  readonly passed: readonly string[];
+  /** -D: an SFTP server to start on this machine, instead of any connection. */
+  readonly server: string | null;
+  /** -q. */
+  readonly quiet: boolean;
+  /** The subsystem to ask for. */
+  readonly subsystem: string;
+}
+
+/**
+ * Reads what the flags say of the connection.
+ *
+ * @throws {UsageError} If they make no sense
+ */
+export function copyFlags(flags: readonly Flag[], more: readonly OptionText[] = []): CopyFlags {
+  const value = (name: string) => flags.findLast((flag) => flag.name === name)?.value ?? null;
+  const program = value("S");
+  const connection = flags.filter(({ name }) =>
+    CONNECTION_LETTERS.replaceAll(":", "").includes(name)
+  );
+  return {
+    // A program of the user's reads its own configuration.
+    options: program === null ? ownOptions(connection, more) : sshOptions(levelOf(connection)),
+    hops: program === null ? value("J")?.split(",").map(hopOf) ?? [] : [],
+    program,
+    passed: connection.flatMap(passedOn).concat(
+      more.map(({ name, value }) => `-o${name}=${value}`),
+    ),
+    server: value("D"),
+    quiet: value("q") !== null,
+    subsystem: "sftp",
+  };
+}
+
+function ownOptions(flags: readonly Flag[], more: readonly OptionText[]): SshOptions {
+  const config = flags.findLast(({ name }) => name === "F")?.value;
+  if (config !== undefined && config !== "none" && config !== "/dev/null") {
+    throw new UsageError("configuration files are not read; -F none is fine");
+  }
+  return sshOptions([...flags.flatMap(optionsOf), ...more]);
+}
+
+function optionsOf({ name, value }: Flag): OptionText[] {
+  if (name === "P") return [{ name: "Port", value }];
+  if (name === "C") return [{ name: "Compression", value: "yes" }];
+  const option = "Acioqv".includes(name) ? optionOfFlag(name, value) : null;
+  return option === null ? [] : [option];
+}
+
+function levelOf(flags: readonly Flag[]): OptionText[] {
+  return flags.filter(({ name }) => "qv".includes(name)).flatMap(optionsOf);
+}
+
+/** The same for `ssh`, whose letters differ. */
+function passedOn({ name, value }: Flag): string[] {
+  if ("DS".includes(name)) return [];
+  if (name === "P") return [`-oPort=${value}`];
+  return "cFiJo".includes(name) ? [`-${name}`, value] : [`-${name}`];
+}
+
+function hopOf(text: string): Target {
+  try {
+    return parseTarget(text);
+  } catch (cause) {
+    throw new UsageError(`bad jump host "${text}"`, { cause });
+  }
+}
+
+/**
+ * A number of a flag.
+ *
+ * @throws {UsageError} If it is none, or out of range
+ */
+export function numberOf(flag: string, text: string, least: number, most: number): number {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
+  if (value >= least && value <= most) return value;
+  throw new UsageError(`Invalid value "${text}" of -${flag}`);
+}

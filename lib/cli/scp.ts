@@ -1,0 +1,110 @@
+import { CONNECTION_LETTERS, type CopyFlags, copyFlags, numberOf } from "./copy_flags.ts";
+import { isRemote, type Operand, parseOperand } from "./copy_target.ts";
+import { messageOf } from "./failure.ts";
+import { FarSideError } from "./far_side.ts";
+import { parseFlags, UsageError } from "./flags.ts";
+import { Log } from "./log.ts";
+import { FarSides, type ScpJob } from "./scp_job.ts";
+import { copyLegacy, serveLegacy } from "./scp_legacy.ts";
+import { copyLocal, copyOverSftp } from "./scp_sftp.ts";
+import { InterruptedError, onSignals } from "./terminal.ts";
+
+/** What `scp --help` prints. */
+export const SCP_HELP = `usage: scp [-346ABCOpqRrsTv] [-c cipher] [-D sftp_server_path]
+           [-F ssh_config] [-i identity_file] [-J destination] [-l limit]
+           [-o ssh_option] [-P port] [-S program] [-X sftp_option] source ... target
+
+A source or target is a local path, [user@]host:[path], or scp://[user@]host[:port][/path].
+
+  -p, -r   keep times and modes; copy whole folders
+  -3       between two hosts through this one, which it does anyway; -R by an scp on the first host
+  -s, -O   over SFTP (unless said otherwise), or by the protocol of old
+  -T       with -O: take whatever names the server sends
+  -l       kilobits a second at most
+`;
+
+const LETTERS = `${CONNECTION_LETTERS}123BdfTOpRrstl:X:`;
+const FAILURE = 1;
+const INTERRUPTED = 130;
+
+/**
+ * `scp`: copies files between machines.
+ *
+ * @returns The exit code
+ */
+export async function scp(args: readonly string[]): Promise<number> {
+  let job: ScpJob;
+  let operands: readonly string[];
+  try {
+    ({ job, operands } = parse(args));
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    new Log().error(`scp: ${messageOf(error)}`);
+    return FAILURE;
+  }
+  const interrupt = new AbortController();
+  using _ = onSignals(["SIGINT"], () => interrupt.abort(new InterruptedError()));
+  job = { ...job, signal: interrupt.signal };
+  try {
+    if (job.serving !== null) return await serveLegacy(job, job.serving, operands);
+    await using sides = new FarSides(job.flags, job.log);
+    return await copy(job, sides, operands.map(operandOf)) ? 0 : FAILURE;
+  } catch (error) {
+    if (error instanceof InterruptedError) return INTERRUPTED;
+    job.log.error(error instanceof FarSideError ? error.message : `scp: ${messageOf(error)}`);
+    return error instanceof FarSideError ? 255 : FAILURE;
+  }
+}
+
+async function copy(job: ScpJob, sides: FarSides, operands: readonly Operand[]): Promise<boolean> {
+  const sources = operands.slice(0, -1);
+  const target = operands.at(-1)!;
+  const isLocal = (operand: Operand) => "local" in operand;
+  let done = true;
+  const many = sources.length > 1;
+  for (const source of sources) {
+    const ok = isLocal(source) && isLocal(target)
+      ? await copyLocal(job, source, target, many)
+      : job.legacy
+      ? await copyLegacy(job, sides, source, target, many)
+      : await copyOverSftp(job, sides, source, target, many);
+    done &&= ok;
+  }
+  return done;
+}
+
+function operandOf(text: string): Operand {
+  return isRemote(text) ? parseOperand(text, "scp") : { local: text };
+}
+
+function parse(args: readonly string[]): { job: ScpJob; operands: readonly string[] } {
+  const { flags, rest } = parseFlags(args, { letters: LETTERS });
+  const value = (name: string) => flags.findLast((flag) => flag.name === name)?.value ?? null;
+  const has = (name: string) => value(name) !== null;
+  const serving = has("t") ? "sink" : has("f") ? "source" : null;
+  if (rest.length < (serving === null ? 2 : 1)) throw new UsageError("usage: see scp --help");
+  const limit = value("l");
+  const more = [
+    ...has("B") ? [{ name: "BatchMode", value: "yes" }] : [],
+  ];
+  const connection: CopyFlags = copyFlags(flags, more);
+  const log = new Log(has("v") ? "verbose" : connection.options.LogLevel);
+  const last = flags.findLast(({ name }) => name === "O" || name === "s")?.name;
+  return {
+    operands: rest,
+    job: {
+      flags: connection,
+      log,
+      signal: new AbortController().signal,
+      recursive: has("r"),
+      preserve: has("p"),
+      intoFolder: has("d"),
+      legacy: last === "O",
+      trusting: has("T"),
+      byFirstHost: has("R"),
+      serving,
+      progress: !has("q") && serving === null,
+      kilobits: limit === null ? null : numberOf("l", limit, 1, 100_000_000),
+    },
+  };
+}

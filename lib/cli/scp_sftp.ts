@@ -1,0 +1,213 @@
+/** Copies over SFTP: what `scp` does unless told otherwise. */
+import { basename, join as joinLocal } from "node:path";
+import { printable } from "../errors.ts";
+import type { SftpClient } from "../sftp/client.ts";
+import { join, nameProblem } from "../sftp/paths.ts";
+import type { TransferProgress } from "../sftp/progress.ts";
+import type { SftpTransferOptions } from "../sftp/transfer.ts";
+import type { Operand, RemoteOperand } from "./copy_target.ts";
+import { messageOf } from "./failure.ts";
+import { Meter } from "./meter.ts";
+import type { FarSides, ScpJob } from "./scp_job.ts";
+import { expandGlob, isGlob, type Names } from "./sftp_words.ts";
+
+/** A path of one client. */
+interface Spot {
+  readonly client: SftpClient;
+  readonly path: string;
+}
+
+/**
+ * Copies one source, of which at least one end is on another machine.
+ *
+ * @returns Whether all of it was copied
+ */
+export async function copyOverSftp(
+  job: ScpJob,
+  sides: FarSides,
+  source: Operand,
+  target: Operand,
+  many: boolean,
+): Promise<boolean> {
+  if ("local" in source) {
+    if ("local" in target) throw new TypeError("Both are local");
+    return await each(job, [source.local], async (path) => {
+      await upload(job, path, await spotOf(sides, target), many);
+    });
+  }
+  const from = await spotOf(sides, source);
+  const paths = await matching(from);
+  const several = many || paths.length > 1;
+  return await each(job, paths, async (path) => {
+    if ("local" in target) return await download(job, { ...from, path }, target.local, several);
+    await across(job, { ...from, path }, await spotOf(sides, target), several);
+  });
+}
+
+/** Copies on this machine, as `scp` does: by `cp`. */
+export async function copyLocal(
+  { recursive, preserve, log }: ScpJob,
+  source: { readonly local: string },
+  target: Operand,
+  many: boolean,
+): Promise<boolean> {
+  if (!("local" in target)) throw new TypeError("The target is not local");
+  if (many && !await localFolder(target.local)) {
+    log.error(`scp: ${target.local}: Not a directory`);
+    return false;
+  }
+  const flags = [...recursive ? ["-r"] : [], ...preserve ? ["-p"] : []];
+  log.verbose(`Executing: cp ${flags.join(" ")} -- ${source.local} ${target.local}`);
+  const { success } = await new Deno.Command("cp", {
+    args: [...flags, "--", source.local, target.local],
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).output();
+  return success;
+}
+
+async function spotOf(sides: FarSides, { target, path }: RemoteOperand): Promise<Spot> {
+  const client = await sides.client(target);
+  if (path.startsWith("~")) return { client, path: await client.expandPath(path) };
+  return { client, path: path === "" ? "." : path };
+}
+
+/** The paths that a source stands for; the path itself if it is no pattern or nothing matches. */
+async function matching({ client, path }: Spot): Promise<string[]> {
+  if (!isGlob(path)) return [path];
+  const names: Names = {
+    list: async (directory) => {
+      try {
+        return (await Array.fromAsync(client.readDir(directory))).map(({ name }) => name);
+      } catch {
+        return []; // what cannot be listed has nothing that matches
+      }
+    },
+    exists: (there) => client.lstat(there).then(() => true, () => false),
+  };
+  const found = await expandGlob(path, names);
+  return found.length > 0 ? found : [path];
+}
+
+async function each(
+  { log, signal }: ScpJob,
+  paths: readonly string[],
+  run: (path: string) => Promise<void>,
+): Promise<boolean> {
+  let done = true;
+  for (const path of paths) {
+    try {
+      await run(path);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      log.error(`scp: ${messageOf(error)}`);
+      done = false;
+    }
+  }
+  return done;
+}
+
+async function upload(job: ScpJob, local: string, { client, path }: Spot, many: boolean) {
+  const info = await Deno.stat(local);
+  if (info.isDirectory && !job.recursive) throw new Error(`${local}: not a regular file`);
+  const folder = await isFolder(client, path);
+  if ((many || path.endsWith("/")) && !folder && !(info.isDirectory && !many)) {
+    throw new Error(`${printable(path)}: Not a directory`);
+  }
+  const remote = folder ? join(path, basename(await named(local))) : path.replace(/(?<=.)\/+$/, "");
+  await withMeter(job, local, (options) => client.put(local, remote, options));
+}
+
+async function download(job: ScpJob, { client, path }: Spot, local: string, many: boolean) {
+  const info = await client.stat(path);
+  if (info.isDirectory && !job.recursive) {
+    throw new Error(`${printable(path)}: not a regular file`);
+  }
+  const folder = await localFolder(local);
+  if ((many || local.endsWith("/")) && !folder && !(info.isDirectory && !many)) {
+    throw new Error(`${local}: Not a directory`);
+  }
+  const to = folder ? joinLocal(local, await nameOf(client, path)) : local;
+  await withMeter(job, path, (options) => client.get(path, to, options));
+}
+
+/** From one host to another, through us. */
+async function across(job: ScpJob, from: Spot, to: Spot, many: boolean): Promise<void> {
+  const { isDirectory } = await from.client.stat(from.path);
+  if (isDirectory && !job.recursive) {
+    throw new Error(`${printable(from.path)}: not a regular file`);
+  }
+  const folder = await isFolder(to.client, to.path);
+  if ((many || to.path.endsWith("/")) && !folder && !(isDirectory && !many)) {
+    throw new Error(`${printable(to.path)}: Not a directory`);
+  }
+  const path = folder ? join(to.path, await nameOf(from.client, from.path)) : to.path;
+  await relay(job, from, { client: to.client, path });
+}
+
+async function relay(job: ScpJob, from: Spot, to: Spot): Promise<void> {
+  const { signal } = job;
+  const info = await from.client.stat(from.path, { signal });
+  const bits = (info.mode ?? 0o644) & 0o777;
+  if (!info.isDirectory) {
+    const file = await from.client.open(from.path, { signal });
+    await withMeter(
+      job,
+      from.path,
+      (options) =>
+        to.client.put(file.readable, to.path, { ...options, recursive: false, mode: bits }),
+    );
+  } else {
+    await to.client.mkdir(to.path, { recursive: true, mode: bits | 0o700, signal });
+    for (const { name, isFile, isDirectory } of await entries(from, signal)) {
+      if (!isFile && !isDirectory) continue;
+      const problem = nameProblem(name);
+      if (problem !== null) throw new Error(`"${printable(name)}" is no name: ${problem}`);
+      await relay(job, { ...from, path: join(from.path, name) }, {
+        ...to,
+        path: join(to.path, name),
+      });
+    }
+    if (bits !== (bits | 0o700)) await to.client.chmod(to.path, bits, { signal });
+  }
+  if (job.preserve && info.mtime) {
+    await to.client.utime(to.path, info.atime ?? info.mtime, info.mtime, { signal });
+  }
+}
+
+function entries({ client, path }: Spot, signal: AbortSignal) {
+  return Array.fromAsync(client.readDir(path, { signal }));
+}
+
+async function withMeter(
+  job: ScpJob,
+  path: string,
+  run: (options: SftpTransferOptions) => Promise<unknown>,
+): Promise<void> {
+  const { recursive, preserve, signal } = job;
+  using meter = job.progress ? new Meter(basename(path)) : null;
+  const onProgress = (progress: TransferProgress) => meter?.update(progress);
+  await run({ recursive, preserve, signal, onProgress });
+}
+
+async function isFolder(client: SftpClient, path: string): Promise<boolean> {
+  return await client.stat(path).then((info) => info.isDirectory, () => false);
+}
+
+async function localFolder(path: string): Promise<boolean> {
+  return await Deno.stat(path).then((info) => info.isDirectory, () => false);
+}
+
+/** `.` and `..` have names of their own. */
+async function named(local: string): Promise<string> {
+  return /(?:^|\/)\.{1,2}\/*$/.test(local) ? await Deno.realPath(local) : local;
+}
+
+async function nameOf(client: SftpClient, path: string): Promise<string> {
+  const whole = /(?:^|\/)\.{1,2}\/*$/.test(path) ? await client.realPath(path) : path;
+  const name = whole.split("/").findLast((step) => step !== "") ?? "";
+  const problem = nameProblem(name);
+  if (problem !== null) throw new Error(`"${printable(name)}" is no name for a copy: ${problem}`);
+  return name;
+}

@@ -1,0 +1,174 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { ScpError, ScpLine } from "../../lib/cli/scp_line.ts";
+import { receiveAll } from "../../lib/cli/scp_sink.ts";
+import { sendAll } from "../../lib/cli/scp_source.ts";
+import { tempFolder } from "../interop/temp.ts";
+import { channelPair } from "../sftp/world.ts";
+
+interface Taken {
+  readonly error: Error | null;
+  readonly failed: readonly string[];
+  /** What was said to the source. */
+  readonly said: string;
+}
+
+/** A sink of ours at a source that says what it likes, and then hangs up. */
+async function take(
+  target: string,
+  said: string,
+  options: { recursive?: boolean; preserve?: boolean; expected?: (name: string) => boolean } = {},
+): Promise<Taken> {
+  const [near, far] = channelPair();
+  const failed: string[] = [];
+  await far.writeAll(new TextEncoder().encode(said));
+  await far.closeWrite();
+  const error = await receiveAll(target, new ScpLine(near), {
+    recursive: false,
+    preserve: false,
+    intoFolder: false,
+    expected: () => true,
+    signal: new AbortController().signal,
+    failed: (message) => failed.push(message),
+    ...options,
+  }).then(() => null, (cause) => cause as Error);
+  await near.closeWrite();
+  let answers = "";
+  for (let chunk; (chunk = await far.readChunk()) !== null;) {
+    answers += new TextDecoder().decode(chunk);
+  }
+  return { error, failed, said: answers };
+}
+
+for (
+  const [what, said] of Object.entries({
+    "a name with a slash": "C0644 1 a/b\nx\0",
+    "an absolute name": "C0644 1 /etc/x\nx\0",
+    "..": "D0755 0 ..\nC0644 1 x\nx\0E\n",
+    ".": "D0555 0 .\nE\n",
+    "an empty name": "D0555 0 \nE\n",
+    "a name with an escape": "C0644 1 a\x1b[2J\nx\0",
+    "a folder that was not asked for": "D0755 0 folder\nE\n",
+    "the end of a folder that did not begin": "E\n",
+    "a size of 2^63": "C0644 9223372036854775808 big\n",
+    "a negative size": "C0644 -1 big\n",
+    "a mode that is none": "C9999 1 x\nx\0",
+    "times that make no sense": "Tsoon 0 later 0\n",
+    "something else": "HTTP/1.1 400 Bad Request\r\n",
+    "a line without an end": "C".repeat(10_000),
+    "a file that ends early": "C0644 100 short\nabc",
+  })
+) {
+  Deno.test(`a source that sends ${what} is not believed`, async () => {
+    await using folder = await tempFolder();
+    await Deno.mkdir(folder.join("here/inside"), { recursive: true });
+    const { error } = await take(folder.join("here/inside"), said);
+    assertEquals(error instanceof ScpError, true, `${error}`);
+    const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name);
+    assertEquals(names(folder.path), ["here"]);
+    assertEquals(names(folder.join("here")), ["inside"]);
+    assertEquals(names(folder.join("here/inside")).filter((name) => name !== "short"), []);
+  });
+}
+
+Deno.test("a source that sends what was not asked for is not believed (CVE-2019-6111)", async () => {
+  await using folder = await tempFolder();
+  const expected = (name: string) => name === "wanted";
+  const { error, said } = await take(folder.path, "C0644 1 .bashrc\nx\0", { expected });
+  assertStringIncludes(`${error}`, "filename does not match request: .bashrc");
+  assertStringIncludes(said, "filename does not match request");
+  assertEquals([...Deno.readDirSync(folder.path)], []);
+});
+
+Deno.test("a source that complains goes on, or gives up", async () => {
+  await using folder = await tempFolder();
+  const goesOn = await take(folder.path, "\x01scp: a: No such file\nC0644 1 b\nx\0");
+  assertEquals([goesOn.error, goesOn.failed], [null, ["scp: a: No such file"]]);
+  assertEquals(await Deno.readTextFile(folder.join("b")), "x");
+  const givesUp = await take(folder.path, "\x02scp: out of \x1b[31mpaper\n");
+  assertStringIncludes(`${givesUp.error}`, "out of [31mpaper");
+});
+
+Deno.test("folders without an end are cut short", async () => {
+  await using folder = await tempFolder();
+  const { error } = await take(folder.path, "D0755 0 d\n".repeat(300), { recursive: true });
+  assertStringIncludes(`${error}`, "too deep");
+});
+
+Deno.test("what cannot be written is told, and the rest is taken", async () => {
+  await using folder = await tempFolder();
+  await Deno.mkdir(folder.join("taken"));
+  const { error, failed, said } = await take(folder.join("taken/none/deeper"), "C0644 1 a\n");
+  assertEquals([error, failed.length], [null, 1]);
+  assertStringIncludes(said, "\x01scp: ");
+});
+
+/** Our source and our sink, face to face. */
+async function copy(
+  paths: string[],
+  target: string,
+  options: { recursive?: boolean; preserve?: boolean } = {},
+): Promise<string[]> {
+  const [near, far] = channelPair();
+  const failed: string[] = [];
+  const shared = {
+    recursive: false,
+    preserve: false,
+    signal: new AbortController().signal,
+    failed: (message: string) => failed.push(message),
+    ...options,
+  };
+  const sending = sendAll(paths, new ScpLine(near), shared).then(() => near.closeWrite());
+  const sink = { ...shared, intoFolder: false, expected: () => true };
+  await receiveAll(target, new ScpLine(far), sink);
+  await sending;
+  return failed;
+}
+
+Deno.test("source and sink carry folders, modes and times", async () => {
+  await using folder = await tempFolder();
+  await Deno.mkdir(folder.join("from/sub"), { recursive: true });
+  await folder.write("from/a", "a".repeat(300_000), 0o640);
+  await folder.write("from/sub/empty", "", 0o600);
+  await Deno.chmod(folder.join("from/sub"), 0o750);
+  await Deno.utime(folder.join("from/a"), 1_000_000_000, 1_000_000_000);
+  const options = { recursive: true, preserve: true };
+  assertEquals(await copy([folder.join("from")], folder.join("to"), options), []);
+  assertEquals(await Deno.readTextFile(folder.join("to/a")), "a".repeat(300_000));
+  const info = await Deno.stat(folder.join("to/a"));
+  assertEquals([info.mode! & 0o777, info.mtime], [0o640, new Date(1e12)]);
+  assertEquals((await Deno.stat(folder.join("to/sub"))).mode! & 0o777, 0o750);
+  assertEquals((await Deno.stat(folder.join("to/sub/empty"))).size, 0);
+});
+
+Deno.test("a shorter file takes the whole place of a longer one", async () => {
+  await using folder = await tempFolder();
+  const from = await folder.write("from", "short");
+  const to = await folder.write("to", "much, much longer");
+  assertEquals(await copy([from], to), []);
+  assertEquals(await Deno.readTextFile(to), "short");
+});
+
+Deno.test("what cannot be sent is told on both sides, and the rest is sent", async () => {
+  await using folder = await tempFolder();
+  await Deno.mkdir(folder.join("to"));
+  await Deno.mkdir(folder.join("folder"));
+  const last = await folder.write("last", "x");
+  const failed = await copy([folder.join("none"), folder.join("folder"), last], folder.join("to"));
+  assertEquals(failed.length, 4);
+  assertEquals(await Deno.readTextFile(folder.join("to/last")), "x");
+});
+
+Deno.test("a sink that hangs up ends the source with an error", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("file", "x");
+  const [near, far] = channelPair();
+  await far.writeAll(new Uint8Array([0, 0]));
+  await far.closeWrite();
+  const options = { recursive: false, preserve: false, failed: () => {} };
+  const signal = new AbortController().signal;
+  await assertRejects(
+    () => sendAll([path], new ScpLine(near), { ...options, signal }),
+    ScpError,
+    "closed the connection",
+  );
+});
