@@ -58,8 +58,7 @@ function ownOptions(flags: readonly Flag[], more: readonly OptionText[]): SshOpt
 
 function optionsOf({ name, value }: Flag): OptionText[] {
   if (name === "P") return [{ name: "Port", value }];
-  if (name === "C") return [{ name: "Compression", value: "yes" }];
-  const option = "Acioqv".includes(name) ? optionOfFlag(name, value) : null;
+  const option = "ACcioqv".includes(name) ? optionOfFlag(name, value) : null;
   return option === null ? [] : [option];
 }
 
@@ -83,12 +82,36 @@ function hopOf(text: string): Target {
 }
 
 /**
- * A number of a flag.
+ * -B, -R and -X, and -l: the bytes of a request, requests under way, kilobits a second.
  *
- * @throws {UsageError} If it is none, or out of range
+ * @throws {UsageError} If one is no number, or out of range
  */
-export function numberOf(flag: string, text: string, least: number, most: number): number {
+export function tuningFlags(flags: readonly Flag[]): {
+  requestLength: number | null;
+  requests: number | null;
+  kilobits: number | null;
+} {
+  const found: Record<string, string> = {};
+  for (const { name, value } of flags) {
+    if (name === "B") found["buffer"] = value;
+    if (name === "R") found["nrequests"] = value;
+    if (name === "l") found["l"] = value;
+    if (name !== "X") continue;
+    const [, option, text] = /^(nrequests|buffer)=(.*)$/.exec(value) ?? [];
+    if (option === undefined) throw new UsageError(`Invalid SFTP option "${value}"`);
+    found[option] = text!;
+  }
+  const number = (name: string, most: number) =>
+    found[name] ? numberOf(name, found[name], 1, most) : null;
+  return {
+    requestLength: number("buffer", 262_144),
+    requests: number("nrequests", 65_536),
+    kilobits: number("l", 100_000_000),
+  };
+}
+
+function numberOf(name: string, text: string, least: number, most: number): number {
   const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
   if (value >= least && value <= most) return value;
-  throw new UsageError(`Invalid value "${text}" of -${flag}`);
+  throw new UsageError(`Invalid value "${text}" of ${name}`);
 }

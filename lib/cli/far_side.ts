@@ -123,7 +123,7 @@ function direct(command: string, flags: CopyFlags, log: Log): FarSide {
     run: () => Promise.reject(new TypeError("-D is for SFTP only")),
     sftp: () => {
       child = spawned(program!, args);
-      if (!flags.quiet) log.verbose(`Attached to ${command}.`);
+      if (!flags.quiet) log.info(`Attached to ${command}.`);
       return SftpClient.open(child.channel);
     },
     async [Symbol.asyncDispose]() {

@@ -1,4 +1,4 @@
-import { CONNECTION_LETTERS, type CopyFlags, copyFlags, numberOf } from "./copy_flags.ts";
+import { CONNECTION_LETTERS, type CopyFlags, copyFlags, tuningFlags } from "./copy_flags.ts";
 import { isRemote, type Operand, parseOperand } from "./copy_target.ts";
 import { messageOf } from "./failure.ts";
 import { FarSideError } from "./far_side.ts";
@@ -83,7 +83,6 @@ function parse(args: readonly string[]): { job: ScpJob; operands: readonly strin
   const has = (name: string) => value(name) !== null;
   const serving = has("t") ? "sink" : has("f") ? "source" : null;
   if (rest.length < (serving === null ? 2 : 1)) throw new UsageError("usage: see scp --help");
-  const limit = value("l");
   const more = [
     ...has("B") ? [{ name: "BatchMode", value: "yes" }] : [],
   ];
@@ -104,7 +103,7 @@ function parse(args: readonly string[]): { job: ScpJob; operands: readonly strin
       byFirstHost: has("R"),
       serving,
       progress: !has("q") && serving === null,
-      kilobits: limit === null ? null : numberOf("l", limit, 1, 100_000_000),
+      ...tuningFlags(flags),
     },
   };
 }

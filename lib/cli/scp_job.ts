@@ -26,6 +26,10 @@ export interface ScpJob {
   readonly serving: "sink" | "source" | null;
   /** Whether to show how far it is. */
   readonly progress: boolean;
+  /** -X buffer: the bytes of one request. */
+  readonly requestLength: number | null;
+  /** -X nrequests: requests under way. */
+  readonly requests: number | null;
   /** -l: kilobits a second at most. */
   readonly kilobits: number | null;
 }

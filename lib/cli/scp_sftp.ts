@@ -3,12 +3,13 @@ import { basename, join as joinLocal } from "node:path";
 import { printable } from "../errors.ts";
 import type { SftpClient } from "../sftp/client.ts";
 import { join, nameProblem } from "../sftp/paths.ts";
-import type { TransferProgress } from "../sftp/progress.ts";
-import type { SftpTransferOptions } from "../sftp/transfer.ts";
+import type { TransferProgress, TransferResult } from "../sftp/progress.ts";
+import type { SftpTransferOptions } from "../sftp/transfer_options.ts";
 import type { Operand, RemoteOperand } from "./copy_target.ts";
 import { messageOf } from "./failure.ts";
 import { Meter } from "./meter.ts";
 import type { FarSides, ScpJob } from "./scp_job.ts";
+import { tuningOf } from "./sftp_session.ts";
 import { expandGlob, isGlob, type Names } from "./sftp_words.ts";
 
 /** A path of one client. */
@@ -143,52 +144,30 @@ async function across(job: ScpJob, from: Spot, to: Spot, many: boolean): Promise
     throw new Error(`${printable(to.path)}: Not a directory`);
   }
   const path = folder ? join(to.path, await nameOf(from.client, from.path)) : to.path;
-  await relay(job, from, { client: to.client, path });
-}
-
-async function relay(job: ScpJob, from: Spot, to: Spot): Promise<void> {
-  const { signal } = job;
-  const info = await from.client.stat(from.path, { signal });
-  const bits = (info.mode ?? 0o644) & 0o777;
-  if (!info.isDirectory) {
-    const file = await from.client.open(from.path, { signal });
-    await withMeter(
-      job,
-      from.path,
-      (options) =>
-        to.client.put(file.readable, to.path, { ...options, recursive: false, mode: bits }),
-    );
-  } else {
-    await to.client.mkdir(to.path, { recursive: true, mode: bits | 0o700, signal });
-    for (const { name, isFile, isDirectory } of await entries(from, signal)) {
-      if (!isFile && !isDirectory) continue;
-      const problem = nameProblem(name);
-      if (problem !== null) throw new Error(`"${printable(name)}" is no name: ${problem}`);
-      await relay(job, { ...from, path: join(from.path, name) }, {
-        ...to,
-        path: join(to.path, name),
-      });
-    }
-    if (bits !== (bits | 0o700)) await to.client.chmod(to.path, bits, { signal });
-  }
-  if (job.preserve && info.mtime) {
-    await to.client.utime(to.path, info.atime ?? info.mtime, info.mtime, { signal });
-  }
-}
-
-function entries({ client, path }: Spot, signal: AbortSignal) {
-  return Array.fromAsync(client.readDir(path, { signal }));
+  const target = { sftp: to.client, path };
+  await withMeter(job, from.path, (options) => from.client.copy(from.path, target, options));
 }
 
 async function withMeter(
   job: ScpJob,
   path: string,
-  run: (options: SftpTransferOptions) => Promise<unknown>,
+  run: (options: SftpTransferOptions) => Promise<TransferResult>,
 ): Promise<void> {
-  const { recursive, preserve, signal } = job;
+  const { recursive, preserve, signal, log } = job;
   using meter = job.progress ? new Meter(basename(path)) : null;
   const onProgress = (progress: TransferProgress) => meter?.update(progress);
-  await run({ recursive, preserve, signal, onProgress });
+  // As scp does, links are taken for what they lead to.
+  const options = {
+    recursive,
+    preserve,
+    links: "follow",
+    partial: true,
+    signal,
+    onProgress,
+  } as const;
+  const { failures } = await run({ ...options, ...tuningOf(job) });
+  for (const { error } of failures.slice(1)) log.error(`scp: ${messageOf(error)}`);
+  if (failures.length > 0) throw failures[0]!.error;
 }
 
 async function isFolder(client: SftpClient, path: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { SftpError, SshError } from "../errors.ts";
 import type { SftpClient } from "../sftp/client.ts";
-import { CONNECTION_LETTERS, type CopyFlags, copyFlags, numberOf } from "./copy_flags.ts";
+import { CONNECTION_LETTERS, type CopyFlags, copyFlags, tuningFlags } from "./copy_flags.ts";
 import { parseOperand, type RemoteOperand } from "./copy_target.ts";
 import { messageOf } from "./failure.ts";
 import { type FarSide, FarSideError, openFarSide } from "./far_side.ts";
@@ -22,6 +22,7 @@ ends at the first command that fails, unless a dash stands before it.
 
   -a, -f, -p, -r  as -a, -f, -p and -r of each get and put: resume, flush to the disk, keep times and
                   modes, whole folders
+  -N              says what is copied in a batch too, which is quiet otherwise
   -B, -R          bytes of a request and requests under way, which bounds the memory of a transfer
   -l              kilobits a second at most
 `;
@@ -89,36 +90,23 @@ function parse(args: readonly string[]): Job {
     throw new UsageError("no host given; see sftp --help");
   }
   if (more.length > 0) throw new UsageError(`unexpected argument "${more[0]}"`);
-  const tuning = new Map(
-    flags.filter(({ name }) => name === "X").map(({ value }) => tuningOf(value)),
-  );
-  const buffer = value("B") ?? tuning.get("buffer");
-  const requests = value("R") ?? tuning.get("nrequests");
-  const limit = value("l");
+  const tuning = tuningFlags(flags);
+  const quiet = (has("q") || has("b")) && !has("N");
   // As sftp(1) has it: nobody is there to answer in a batch.
-  const base = copyFlags(flags, has("b") && !has("N") ? [{ name: "BatchMode", value: "yes" }] : []);
+  const base = copyFlags(flags, has("b") ? [{ name: "BatchMode", value: "yes" }] : []);
   return {
     place: has("D") ? null : parseOperand(destination!, "sftp"),
     local: has("D") ? null : local,
-    flags: { ...base, subsystem: value("s") ?? base.subsystem },
+    flags: { ...base, quiet, subsystem: value("s") ?? base.subsystem },
     session: {
       recursive: has("r"),
       preserve: has("p"),
       resume: has("a"),
       sync: has("f"),
-      quiet: has("q"),
+      quiet,
       progress: !has("q") && !has("b"),
-      requestLength: buffer ? numberOf("B", buffer, 1, 262_144) : null,
-      requests: requests ? numberOf("R", requests, 1, 65_536) : null,
-      kilobits: limit === null ? null : numberOf("l", limit, 1, 100_000_000),
+      ...tuning,
     },
     batch: value("b"),
   };
-}
-
-/** `-X nrequests=N` and `-X buffer=N`. */
-function tuningOf(text: string): [string, string] {
-  const [, name, value] = /^(nrequests|buffer)=(.*)$/.exec(text) ?? [];
-  if (name === undefined) throw new UsageError(`Invalid SFTP option "${text}"`);
-  return [name, value!];
 }

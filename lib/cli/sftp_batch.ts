@@ -47,7 +47,7 @@ export async function converse(
   prompt();
   for await (const line of lines(input.file)) {
     const { command, silent, tolerant } = modifiers(line, batch !== null);
-    if (!interactive && !silent && !session.options.quiet && command.trim() !== "") {
+    if (!interactive && !silent && command.trim() !== "") {
       say(`sftp> ${line}\n`);
     }
     let goesOn = true;

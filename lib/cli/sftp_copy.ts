@@ -3,10 +3,11 @@ import { basename, join as joinLocal } from "node:path";
 import { printable } from "../errors.ts";
 import { join, nameProblem } from "../sftp/paths.ts";
 import type { TransferProgress, TransferResult } from "../sftp/progress.ts";
-import type { SftpTransferOptions } from "../sftp/transfer.ts";
+import type { SftpTransferOptions } from "../sftp/transfer_options.ts";
+import { messageOf } from "./failure.ts";
 import { Meter } from "./meter.ts";
 import { type Call, type Command, textOf } from "./sftp_command.ts";
-import { SftpCommandError, type SftpSession } from "./sftp_session.ts";
+import { SftpCommandError, type SftpSession, tuningOf } from "./sftp_session.ts";
 import { expandGlob, type Names, type Word } from "./sftp_words.ts";
 
 /** How one command copies. */
@@ -101,24 +102,26 @@ export async function put(
   target: string | null,
   options: CopyOptions,
 ): Promise<void> {
+  // As sftp(1) does it: in place, which needs no rights but to write.
+  const place = options.resume ? {} : { atomic: false };
   const sources = await expandGlob(source.pattern, LOCAL_NAMES);
   if (sources.length === 0) throw new SftpCommandError(`File "${source.text}" not found.`);
-  const place = target === null ? session.directory : session.remote(target);
-  const into = target === null || (await session.stat(place))?.isDirectory === true;
+  const there = target === null ? session.directory : session.remote(target);
+  const into = target === null || (await session.stat(there))?.isDirectory === true;
   checkTarget(sources, into, target);
   await session.all(sources, async (local) => {
     if (!options.recursive && (await localInfo(local))?.isDirectory) {
       throw new SftpCommandError(`Cannot upload "${local}": not a regular file`);
     }
     const name = basename(local);
-    const remote = into ? join(place, name) : place;
+    const remote = into ? join(there, name) : there;
     const verb = options.resume ? "Resuming upload of" : "Uploading";
     await copy(
       session,
       `${verb} ${local} to ${printable(remote)}`,
       name,
       options,
-      (transfer) => session.client.put(local, remote, transfer),
+      (transfer) => session.client.put(local, remote, { ...place, ...transfer }),
     );
   });
 }
@@ -142,16 +145,26 @@ async function copy(
   session: SftpSession,
   title: string,
   name: string,
-  { recursive, preserve }: CopyOptions,
+  options: CopyOptions,
   run: (options: SftpTransferOptions) => Promise<TransferResult>,
 ): Promise<void> {
   const { quiet } = session.options;
   if (!quiet) console.log(title);
   using meter = session.progress ? new Meter(name) : null;
   const onProgress = (progress: TransferProgress) => meter?.update(progress);
-  const { skipped } = await run({ recursive, preserve, signal: session.signal, onProgress });
-  if (quiet) return;
-  for (const path of skipped) console.log(`Skipped ${printable(path)}: not a regular file`);
+  const { skipped, failures } = await run({
+    ...options,
+    ...tuningOf(session.options),
+    partial: true,
+    signal: session.signal,
+    onProgress,
+  });
+  if (!quiet) {
+    for (const path of skipped) console.log(`Skipped ${printable(path)}: not a regular file`);
+  }
+  if (failures.length > 0) {
+    throw new SftpCommandError(failures.map(({ error }) => messageOf(error)).join("\n"));
+  }
 }
 
 const LOCAL_NAMES: Names = {

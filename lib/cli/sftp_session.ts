@@ -28,6 +28,24 @@ export interface SftpSessionOptions {
   readonly kilobits: number | null;
 }
 
+/** Flags about speed and memory, as transfers take them; a kilobit is 1024 bits here, as in scp(1). */
+export function tuningOf(
+  { requestLength, requests, kilobits }: Pick<
+    SftpSessionOptions,
+    "requestLength" | "requests" | "kilobits"
+  >,
+): { inFlight?: number; rateLimit?: number } {
+  const tuned = requestLength !== null || requests !== null;
+  return {
+    ...(tuned && { inFlight: (requestLength ?? REQUEST_LENGTH) * (requests ?? REQUESTS) }),
+    ...(kilobits !== null && { rateLimit: kilobits * 1024 / 8 }),
+  };
+}
+
+/** What sftp(1) names as the defaults of -B and -R. */
+const REQUEST_LENGTH = 32_768;
+const REQUESTS = 64;
+
 /** Statuses after which there is no session any more. */
 export const OVER: readonly number[] = [SftpStatus.NO_CONNECTION, SftpStatus.CONNECTION_LOST];
 

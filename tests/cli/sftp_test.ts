@@ -51,16 +51,14 @@ for (const [name, start] of [["our serve", ours], ["OpenSSH", openssh]] as const
       assert(await Deno.readTextFile(`${here}/back`) === LARGE, "get differs");
     });
 
-    await t.step("what is copied is told, unless -q is given", async () => {
-      const ran = await sftp("put large", "get large back");
+    await t.step("a batch is quiet, unless -N is given", async () => {
+      const lines = [`cd "${remote}"`, "put large", "get large back"];
+      const ran = await cliSftp(server, lines, { cwd: here, flags: ["-N"] });
       const base = remote === "/" ? "" : remote;
       assertStringIncludes(ran.text, `Uploading large to ${base}/large\n`);
       assertStringIncludes(ran.text, `Fetching ${base}/large to back\n`);
-      const quiet = await cliSftp(server, [`cd "${remote}"`, "put large"], {
-        cwd: here,
-        flags: ["-q"],
-      });
-      assertEquals([quiet.text, quiet.code], ["", 0], quiet.stderr);
+      const quiet = await sftp("put large", "@put large");
+      assertEquals([quiet.text, quiet.code], [`sftp> cd "${remote}"\nsftp> put large\n`, 0]);
     });
 
     await t.step("-r carries folders both ways", async () => {
