@@ -8,7 +8,13 @@ import {
   publicKey,
 } from "@denossh/ssh";
 import { importPrivateKey, importPublicKey } from "@denossh/ssh/keys";
-import { localFiles, serve, type ServeOptions, systemShell } from "@denossh/ssh/server";
+import {
+  localFiles,
+  serve,
+  type ServeOptions,
+  type SessionHandler,
+  systemShell,
+} from "@denossh/ssh/server";
 import type { Endpoint } from "./endpoint.ts";
 import { keyFile, type KeyKind } from "./keys.ts";
 import { type TempFolder, tempFolder } from "./temp.ts";
@@ -44,6 +50,7 @@ export interface OurServer extends Endpoint, AsyncDisposable {
 export async function startOurs(
   options: Partial<ServeOptions> = {},
   kinds: readonly KeyKind[] = ["ed25519"],
+  handler: SessionHandler = systemShell(),
 ): Promise<OurServer> {
   const folder = await tempFolder();
   const root = folder.join("root");
@@ -64,7 +71,7 @@ export async function startOurs(
     pty: false,
     onError: (error) => errors.push(error),
     ...options,
-  }, systemShell());
+  }, handler);
   const { port } = server.addr;
   const lines = keys.map(({ publicKey }) => `[127.0.0.1]:${port} ${publicKey}\n`);
   return {

@@ -209,7 +209,45 @@ async def dial(conn, _settings, host, port):
     sys.stdout.buffer.write(await reader.read())
 
 
-ACTIONS = {"exec": execute, "get": get, "put": put, "list": names, "dial": dial}
+async def seed(conn, _settings):
+    """What asyncssh's channels can do beyond paramiko's, one line of JSON a row."""
+    process = await conn.create_process("signals")
+    await process.stdout.readline()
+    process.send_signal("USR1")
+    process.channel.send_break(500)
+    process.terminate()
+    await process.wait_closed()
+    show("signals", [await process.stdout.read(), process.exit_status])
+
+    result = await conn.run("killed")
+    show("exit_signal", [result.stdout, *result.exit_signal[:3]])
+
+    process = await conn.create_process(term_type="vt220", term_size=(90, 30, 900, 300))
+    first = await process.stdout.readline()
+    process.change_terminal_size(100, 40)
+    show("terminal", [first, await process.stdout.read()])
+
+    result = await conn.run("echo", input="over the wire")
+    show("half_close", [result.stdout, result.exit_status])
+
+    result = await conn.run("env", env={"LC_ONE": "1", "LC_TWO": "2"})
+    show("env", json.loads(result.stdout))
+
+    result = await conn.run("both", stderr=asyncssh.STDOUT)
+    show("merged", sorted(result.stdout.split()))
+
+    result = await conn.run("big")
+    show("big", [len(result.stdout), result.exit_status])
+
+    results = await asyncio.gather(*(conn.run("echo", input=str(n)) for n in range(50)))
+    show("at_once", [result.stdout for result in results] == [str(n) for n in range(50)])
+
+
+def show(row, result):
+    print(json.dumps([row, result]), flush=True)
+
+
+ACTIONS = {"seed": seed, "exec": execute, "get": get, "put": put, "list": names, "dial": dial}
 
 
 def main():

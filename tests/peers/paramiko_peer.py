@@ -187,7 +187,147 @@ def dial(transport, host, port):
     copy(channel.recv, sys.stdout.buffer)
 
 
-ACTIONS = {"exec": execute, "get": get, "put": put, "list": names, "dial": dial}
+def seed(transport):
+    """Every row of the Channel documentation that a client can try, one line of JSON a row."""
+    for row in SEED:
+        result = row(transport, transport.open_session())
+        print(json.dumps([row.__name__, result]), flush=True)
+
+
+def read_all(receive):
+    data = b""
+    while piece := receive(CHUNK):
+        data += piece
+    return data.decode()
+
+
+def exec_command(_, channel):
+    channel.exec_command("echo")
+    channel.sendall(b"over ")
+    sent = channel.send(b"the wire")
+    channel.shutdown_write()
+    return [sent, read_all(channel.recv), channel.recv_exit_status(), channel.exit_status_ready()]
+
+
+def recv_stderr(_, channel):
+    channel.exec_command("both")
+    return [read_all(channel.recv), read_all(channel.recv_stderr)]
+
+
+def set_combine_stderr(_, channel):
+    before = channel.set_combine_stderr(True)
+    channel.exec_command("both")
+    return [before, read_all(channel.recv), read_all(channel.recv_stderr)]
+
+
+def recv_exit_status(_, channel):
+    channel.exec_command("big")
+    total = len(read_all(channel.recv))
+    return [total, channel.recv_exit_status()]
+
+
+def no_exit_status(_, channel):
+    channel.exec_command("killed")
+    return channel.recv_exit_status()
+
+
+def set_environment_variable(_, channel):
+    channel.set_environment_variable("LC_ONE", "1")
+    channel.update_environment({"LC_TWO": "2", "bad name": "3"})
+    channel.exec_command("env")
+    return read_all(channel.recv)
+
+
+def get_pty(_, channel):
+    channel.get_pty("vt220", 90, 30, 900, 300)
+    channel.invoke_shell()
+    first = channel.makefile("r").readline()
+    channel.resize_pty(100, 40)
+    return [first, read_all(channel.recv)]
+
+
+def makefile(_, channel):
+    channel.exec_command("lines")
+    with channel.makefile_stdin("w") as stdin:
+        stdin.write("one\ntwo\n")
+    errors = channel.makefile_stderr("r").readlines()
+    return [channel.makefile("r").readlines(), errors]
+
+
+def shutdown_read(_, channel):
+    channel.exec_command("echo")
+    channel.shutdown_read()
+    channel.sendall(b"x")
+    channel.shutdown_write()
+    return channel.recv_exit_status()
+
+
+def timeouts(_, channel):
+    channel.exec_command("echo")
+    channel.settimeout(0.01)
+    try:
+        channel.recv(1)
+    except socket.timeout:
+        return "timeout"
+
+
+def invoke_subsystem(_, channel):
+    channel.invoke_subsystem("sftp")
+    channel.sendall(b"\0\0\0\5\1\0\0\0\3")
+    return channel.recv(9)[4]
+
+
+def refused(_, channel):
+    try:
+        channel.invoke_subsystem("nonsense")
+    except paramiko.SSHException as error:
+        return str(error)
+
+
+def request_x11(_, channel):
+    came = []
+
+    def handler(display, origin):
+        came.append(origin[0])
+        display.sendall(b"screen")
+        display.close()
+
+    cookie = channel.request_x11(single_connection=True, handler=handler)
+    channel.exec_command("x11")
+    said = read_all(channel.recv)
+    return [said.replace(cookie.decode(), "the cookie"), came]
+
+
+def request_forward_agent(_, channel):
+    def handler(agent):
+        agent.sendall(b"keys")
+        agent.close()
+
+    channel.request_forward_agent(handler)
+    channel.exec_command("agent")
+    return read_all(channel.recv)
+
+
+def open_channel(transport, _):
+    mail = transport.open_channel("mail@example.com")
+    mail.sendall(b"a letter")
+    mail.shutdown_write()
+    try:
+        transport.open_channel("spam@example.com")
+    except paramiko.ChannelException as error:
+        return [read_all(mail.recv), error.code]
+
+
+def global_request(transport, _):
+    answer = transport.global_request("double@example.com", (21,), wait=True)
+    return [answer.get_int(), transport.global_request("nonsense@example.com", wait=True)]
+
+
+SEED = [exec_command, recv_stderr, set_combine_stderr, recv_exit_status, no_exit_status,
+        set_environment_variable, get_pty, makefile, shutdown_read, timeouts, invoke_subsystem,
+        refused, request_x11, request_forward_agent, open_channel, global_request]
+
+ACTIONS = {"exec": execute, "get": get, "put": put, "list": names, "dial": dial, "seed": seed}
 
 
 def main():
