@@ -493,6 +493,15 @@ export class PassphraseError extends SshError {
  * const problem: CertificateProblem = "expired"; // what a CertificateError carries
  * assertEquals(words[problem], "Ask for a new one");
  * ```
+ *
+ * @example
+ * ```ts
+ * import { CertificateError, type CertificateProblem } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const reason: CertificateProblem = "expired";
+ * assertEquals(new CertificateError(reason, "Certificate has expired").code, "certificate");
+ * ```
  */
 export type CertificateProblem =
   | "authority"
@@ -547,6 +556,15 @@ export class CertificateError extends SshError {
  *
  * const problem: SignatureProblem = "namespace"; // what a SignatureError carries
  * assertEquals(problem === "namespace" ? "made for another purpose" : problem, "made for another purpose");
+ * ```
+ *
+ * @example
+ * ```ts
+ * import { SignatureError, type SignatureProblem } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const reason: SignatureProblem = "message";
+ * assertEquals(new SignatureError(reason, "Signature does not hold").code, "signature");
  * ```
  */
 export type SignatureProblem = "message" | "namespace" | "signer";

@@ -17,7 +17,19 @@ const BCRYPT_ROUNDS = 24;
 /** Iterations of PBKDF2: half a second here. OpenSSL's 2048 are next to nothing. */
 const PBKDF2_ITERATIONS = 100_000;
 
-/** The formats of private keys. */
+/**
+ * The formats of private keys.
+ *
+ * @example
+ * ```ts
+ * import { generateKey, type PrivateKeyFormat } from "@denossh/ssh/keys";
+ * import { assert } from "@std/assert";
+ *
+ * const format: PrivateKeyFormat = "pkcs8";
+ * using key = await generateKey();
+ * assert(key.export({ format }).startsWith("-----BEGIN PRIVATE KEY-----"));
+ * ```
+ */
 export type PrivateKeyFormat = "openssh" | "pkcs8" | "pem" | "ppk";
 
 /**

@@ -1,5 +1,6 @@
 /**
- * Keys at rest: read, write and make them, sign and verify, and look hosts up in `known_hosts`.
+ * Keys at rest: read, write and make them, certify and revoke them, sign and verify, and look hosts up
+ * in `known_hosts`.
  * Nothing here touches files: text and bytes in, text and bytes out.
  *
  * ```ts

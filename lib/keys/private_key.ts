@@ -39,7 +39,21 @@ export interface SignOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What makes signatures: a private key here, or one in an agent. */
+/**
+ * What makes signatures: a private key here, or one in an agent.
+ *
+ * @example
+ * ```ts
+ * import { generateKey, type Signer } from "@denossh/ssh/keys";
+ * import { assert } from "@std/assert";
+ *
+ * using key = await generateKey();
+ * const signer: Signer = key; // a key of an agent is one too
+ * const [algorithm] = signer.publicKey.algorithms;
+ * const signature = await signer.sign(algorithm!, new Uint8Array(3));
+ * assert(signer.publicKey.verify(algorithm!, new Uint8Array(3), signature));
+ * ```
+ */
 export interface Signer {
   /** The public half. */
   readonly publicKey: PublicKey;
@@ -51,7 +65,19 @@ export interface Signer {
   ): Uint8Array | Promise<Uint8Array>;
 }
 
-/** A private key in memory; disposing wipes it. */
+/**
+ * A private key in memory; disposing wipes it.
+ *
+ * @example
+ * ```ts
+ * import { generateKey, type PrivateKey } from "@denossh/ssh/keys";
+ * import { assert } from "@std/assert";
+ *
+ * const key: PrivateKey = await generateKey();
+ * assert(key.export().startsWith("-----BEGIN OPENSSH PRIVATE KEY-----"));
+ * key[Symbol.dispose](); // or declare it with `using`
+ * ```
+ */
 export interface PrivateKey extends Signer, Disposable {
   /** What its owner calls it, or `""`. */
   readonly comment: string;
@@ -61,13 +87,38 @@ export interface PrivateKey extends Signer, Disposable {
   export(options?: ExportOptions): string;
 }
 
-/** How to read a private key. */
+/**
+ * How to read a private key.
+ *
+ * @example
+ * ```ts
+ * import { generateKey, importPrivateKey, type ImportOptions } from "@denossh/ssh/keys";
+ * import { assert } from "@std/assert";
+ *
+ * using key = await generateKey();
+ * const options: ImportOptions = { passphrase: "open sesame" };
+ * using same = importPrivateKey(key.export({ passphrase: "open sesame", rounds: 1 }), options);
+ * assert(same.publicKey.equals(key.publicKey));
+ * ```
+ */
 export interface ImportOptions {
   /** What the key is encrypted with. */
   passphrase?: string;
 }
 
-/** What key to make. */
+/**
+ * What key to make.
+ *
+ * @example
+ * ```ts
+ * import { generateKey, type GenerateOptions } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const options: GenerateOptions = { comment: "me@home", bits: 2048 };
+ * using key = await generateKey("rsa", options);
+ * assertEquals([key.comment, key.publicKey.bits], ["me@home", 2048]);
+ * ```
+ */
 export interface GenerateOptions {
   /** What to call the key. */
   comment?: string;

@@ -79,7 +79,19 @@ function fromLine(line: string): PublicKey {
   return key;
 }
 
-/** The formats of public keys. */
+/**
+ * The formats of public keys.
+ *
+ * @example
+ * ```ts
+ * import { exportPublicKey, generateKey, type PublicKeyFormat } from "@denossh/ssh/keys";
+ * import { assert } from "@std/assert";
+ *
+ * const format: PublicKeyFormat = "rfc4716";
+ * using key = await generateKey();
+ * assert(exportPublicKey(key.publicKey, { format }).startsWith("---- BEGIN SSH2 PUBLIC KEY ----"));
+ * ```
+ */
 export type PublicKeyFormat = "openssh" | "rfc4716" | "pkcs8" | "pem";
 
 /**

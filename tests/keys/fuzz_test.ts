@@ -20,7 +20,7 @@ import { Writer } from "../../lib/wire/writer.ts";
 import { decodeEcdsa, decodeSignature } from "../../lib/keys/signature.ts";
 
 /** Mutations for each seed input; `FUZZ_ROUNDS=100000` for a longer run. */
-const ROUNDS = Number(Deno.env.get("FUZZ_ROUNDS") ?? 400);
+const ROUNDS = Number(Deno.env.get("FUZZ_ROUNDS") ?? 200);
 
 /** Numbers that are the same in every run: Marsaglia's xorshift32. */
 function seeded(seed: number): (below: number) => number {
