@@ -13,12 +13,16 @@ import { type AuthDialog, type AuthMethod, SERVICE } from "./dialog.ts";
 import { none } from "./none.ts";
 import { cleanText } from "./prompts.ts";
 
+const SHA1 = "ssh-rsa";
+
 /** How a client logs in. */
 export interface ClientAuthOptions {
   /** The user to log in as. */
   user: string;
   /** The credentials, tried in order; none at all means to ask for being let in without. */
   methods: readonly AuthMethod[];
+  /** The signature algorithms that keys may use; all that are safe unless given. */
+  algorithms?: readonly string[];
   /** Is told the server's banner, control characters left out. */
   onBanner?: (text: string) => void;
   /** Gives up. */
@@ -90,7 +94,8 @@ class ClientConversation {
     this.#options = options;
     this.#signal = options.signal ?? new AbortController().signal;
     const list = link.extensions.get("server-sig-algs");
-    this.#signatureAlgorithms = list ? new TextDecoder().decode(list).split(",") : null;
+    const theirs = list ? new TextDecoder().decode(list).split(",") : null;
+    this.#signatureAlgorithms = usable(options.algorithms, theirs);
   }
 
   dialog(method: string): AuthDialog {
@@ -149,4 +154,17 @@ function refused(
       `tried ${attempts.join(", ")}; ${verdict}, and goes on with ${accepts}${reason}`,
     details,
   );
+}
+
+/**
+ * What a key may sign by, or null if neither side says so. A server that announces nothing is older than
+ * RFC 8332: where SHA-1 is allowed, it is the one thing that it knows of RSA.
+ */
+function usable(
+  ours: readonly string[] | undefined,
+  theirs: readonly string[] | null,
+): readonly string[] | null {
+  if (ours === undefined) return theirs?.filter((name) => name !== SHA1) ?? null;
+  if (theirs !== null) return theirs.filter((name) => ours.includes(name));
+  return ours.includes(SHA1) ? ours.filter((name) => !name.startsWith("rsa-sha2-")) : ours;
 }

@@ -83,10 +83,12 @@ export function publicKey(key: Signer, options: PublicKeyOptions = {}): AuthMeth
 // RFC 8332 §3.3: server-sig-algs decides where there is a choice. Where there is none the list is
 // not asked: OpenSSH 7.4 leaves all but RSA out of it, and accepts them.
 function chooseAlgorithm(key: Signer, accepted: readonly string[] | null): string {
-  const { algorithms, type } = key.publicKey;
+  const { algorithms, legacyAlgorithms, type } = key.publicKey;
   const choice = accepted === null || algorithms.length === 1
     ? algorithms[0]
-    : algorithms.find((algorithm) => accepted.includes(plainAlgorithm(algorithm)));
+    : [...algorithms, ...legacyAlgorithms].find((algorithm) =>
+      accepted.includes(plainAlgorithm(algorithm))
+    );
   if (choice === undefined) {
     throw new AuthError(`The server accepts no signature algorithm of a key "${type}"`);
   }

@@ -1,4 +1,5 @@
 import { KeyFormatError } from "../errors.ts";
+import { canUse } from "../keys/parsed_key.ts";
 import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
 import type { Link } from "../transport/link.ts";
 import { UserauthPasswdChangereq, UserauthPkOk } from "../wire/messages.ts";
@@ -103,7 +104,7 @@ function acceptableKey(
   if (!accepted.includes(algorithm)) return null;
   try {
     const key = parsePublicKey(blob);
-    return key.algorithms.includes(algorithm) ? key : null;
+    return canUse(key, algorithm) ? key : null;
   } catch (error) {
     if (error instanceof KeyFormatError) return null;
     throw error;

@@ -99,6 +99,7 @@ export async function connect(
     await authenticateClient(link, {
       user,
       methods,
+      ...(given.algorithms?.userKey !== undefined && { algorithms: suite.userKey }),
       ...(given.onBanner && { onBanner: given.onBanner }),
       signal: either,
     });

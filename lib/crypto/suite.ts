@@ -31,6 +31,8 @@ export interface AlgorithmOptions {
   kex?: string | readonly string[];
   /** Host key signature algorithms. */
   hostKey?: string | readonly string[];
+  /** Signature algorithms of keys to log in with; `"+ssh-rsa"` allows SHA-1 for old peers. */
+  userKey?: string | readonly string[];
   /** Ciphers, in both directions. */
   cipher?: string | readonly string[];
   /** Message authentication codes for the ciphers that need one, in both directions. */
@@ -46,6 +48,7 @@ export interface AlgorithmOptions {
 export interface Suite {
   readonly kex: readonly string[];
   readonly hostKey: readonly string[];
+  readonly userKey: readonly string[];
   readonly cipher: readonly string[];
   readonly mac: readonly string[];
   readonly compression: readonly string[];
@@ -60,11 +63,18 @@ export function resolveSuite(options: AlgorithmOptions = {}): Suite {
   return {
     kex: resolve("key exchange", options.kex, KEX),
     hostKey: resolve("host key", options.hostKey, [...CERTIFIED, ...SIGNATURES]),
+    userKey: resolve("user key", options.userKey, USER_KEYS),
     cipher: resolve("cipher", options.cipher, CIPHERS),
     mac: resolve("MAC", options.mac, MACS),
     compression: resolve("compression", options.compression, COMPRESSIONS),
   };
 }
+
+/** Keys and certificates of them: one is as good as the other. */
+const USER_KEYS: readonly Algorithm[] = SIGNATURES.flatMap(({ name, userKey }) => [
+  { name, default: userKey },
+  { name: name.replace(/(@openssh\.com)?$/, "-cert-v01@openssh.com"), default: userKey },
+]);
 
 /** The row of a name that has been negotiated, so it is there. */
 export function row<A extends Algorithm>(table: readonly A[], name: string): A {

@@ -55,6 +55,7 @@ async function login(
     const { user } = await authenticateServer(transport.link(), {
       policy: options.auth,
       maxTries: options.maxAuthTries ?? MAX_AUTH_TRIES,
+      algorithms: transport.suite.userKey,
       signal: over.signal,
     });
     const login: Login = { user, remoteAddr: transport.socket.remoteAddr };

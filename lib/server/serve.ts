@@ -2,6 +2,7 @@ import { checkPolicy } from "../auth/server.ts";
 import { resolveSuite, type Suite } from "../crypto/suite.ts";
 import { MAX_STARTUPS } from "../defaults.ts";
 import { DisconnectError } from "../errors.ts";
+import { canUse } from "../keys/parsed_key.ts";
 import type { SessionHandler } from "../session/session.ts";
 import { type ByteStreams, connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import type { Transport } from "../transport/transport.ts";
@@ -144,7 +145,9 @@ function suiteOf(options: ServeOptions): Suite {
   if (options.hostKeys.length === 0) throw new TypeError("A server needs a host key");
   checkPolicy(options.auth);
   const able = options.hostKeys.flatMap((key) => key.publicKey.algorithms);
-  const chosen = suite.hostKey.filter((name) => able.includes(name));
+  const chosen = suite.hostKey.filter((name) =>
+    options.hostKeys.some((key) => canUse(key.publicKey, name))
+  );
   // A key of a type that is off by default is served all the same: giving it is asking for it.
   const hostKey = options.algorithms?.hostKey === undefined
     ? [...new Set([...chosen, ...able])]

@@ -6,6 +6,7 @@ import { randomBytes } from "../crypto/random.ts";
 import { row, type Suite } from "../crypto/suite.ts";
 import { HostKeyError, ProtocolError } from "../errors.ts";
 import type { Signer } from "../keys/private_key.ts";
+import { canUse } from "../keys/parsed_key.ts";
 import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
 import { KexInit, NewKeys } from "../wire/messages.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
@@ -166,7 +167,7 @@ async function respond(
   serverInit: Uint8Array,
 ): Promise<Exchanged> {
   const { method, hash } = row(KEX, agreed.kex);
-  const signer = run.hostKeys.find((key) => key.publicKey.algorithms.includes(agreed.hostKey));
+  const signer = run.hostKeys.find((key) => canUse(key.publicKey, agreed.hostKey));
   if (signer === undefined) {
     throw new ProtocolError(`No host key for ${agreed.hostKey}`, {
       disconnectReason: DISCONNECT.KEY_EXCHANGE_FAILED,

@@ -1,5 +1,4 @@
 import { Opener } from "../crypto/packet_cipher.ts";
-import { SIGNATURES } from "../crypto/algorithms.ts";
 import type { Suite } from "../crypto/suite.ts";
 import {
   CLOSE_LINGER_MS,
@@ -19,6 +18,7 @@ import {
   ProtocolError,
   SshError,
 } from "../errors.ts";
+import { plainAlgorithm } from "../keys/certificate_names.ts";
 import type { Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import {
@@ -130,6 +130,11 @@ export class Transport {
     this.sink.onSuccess = () => this.#authenticated();
     this.closed = this.#over.promise;
     this.finished = this.#done.promise;
+  }
+
+  /** What we offer and accept. */
+  get suite(): Suite {
+    return this.#options.suite;
   }
 
   /** The algorithms in force, or null before the first key exchange. */
@@ -406,9 +411,7 @@ export class Transport {
         hostKeys: this.#options.hostKeys ?? [],
         verifyHostKey: this.#options.verifyHostKey ?? (() => {}),
         extensions: {
-          "server-sig-algs": SIGNATURES.filter((row) => row.userKey).map((row) => row.name).join(
-            ",",
-          ),
+          "server-sig-algs": plainNames(this.#options.suite.userKey),
           "ping@openssh.com": "0",
         },
         conversation,
@@ -470,6 +473,11 @@ export class Transport {
   get #peer(): Role {
     return this.role === "client" ? "server" : "client";
   }
+}
+
+/** RFC 8308 §3.1 is about signatures: certificates add nothing to it. */
+function plainNames(algorithms: readonly string[]): string {
+  return algorithms.filter((name) => plainAlgorithm(name) === name).join(",");
 }
 
 function unexpected(number: number): ProtocolError {

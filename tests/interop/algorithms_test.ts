@@ -1,7 +1,7 @@
 /** Each key exchange, host key, cipher and MAC in turn, in both roles, with real peers. */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { AlgorithmOptions } from "@denossh/ssh";
-import { NegotiationError } from "@denossh/ssh";
+import { AuthError, NegotiationError } from "@denossh/ssh";
 import { startDropbear } from "./dropbear.ts";
 import { runForeign } from "./foreign_clients.ts";
 import { startForeign } from "./foreign_server.ts";
@@ -30,8 +30,10 @@ const HOST_KEYS: Record<string, KeyKind> = {
   "ssh-ed25519": "ed25519",
   "ecdsa-sha2-nistp256": "ecdsa256",
   "ecdsa-sha2-nistp384": "ecdsa384",
+  "ecdsa-sha2-nistp521": "ecdsa521",
   "rsa-sha2-256": "rsa",
   "rsa-sha2-512": "rsa",
+  "ssh-rsa": "rsa",
 };
 const AEAD = [
   "chacha20-poly1305@openssh.com",
@@ -78,6 +80,7 @@ await peerTest(
         MACs: MACS.join(","),
         Ciphers: [...AEAD, ...CTR, ...CBC].join(","),
         KexAlgorithms: KEX.join(","),
+        HostKeyAlgorithms: Object.keys(HOST_KEYS).join(","),
       },
     });
     for (const turn of TURNS) {
@@ -103,7 +106,13 @@ await peerTest(
   "OpenSSH's client moves data with our server by every algorithm",
   async (t) => {
     await using server = await startOurs({
-      algorithms: { kex: KEX, mac: MACS, cipher: "*", compression: "*" },
+      algorithms: {
+        kex: KEX,
+        mac: MACS,
+        cipher: "*",
+        compression: "*",
+        hostKey: Object.keys(HOST_KEYS),
+      },
     }, KEY_KINDS);
     for (const turn of TURNS) {
       await t.step(title(turn), async () => {
@@ -120,6 +129,53 @@ await peerTest(
         });
         assertEquals([result.code, result.stderr], [0, ""]);
         assertEquals(result.stdout, stdin);
+      });
+    }
+  },
+);
+
+const USER_KEYS: [string, KeyKind][] = [
+  ["ecdsa-sha2-nistp521", "ecdsa521"],
+  ["rsa-sha2-256", "rsa"],
+  ["ssh-rsa", "rsa"],
+];
+
+await peerTest(["sshd"], "Our client logs in with OpenSSH's sshd by every signature", async (t) => {
+  for (const [userKey, kind] of USER_KEYS) {
+    await t.step(userKey, async () => {
+      await using server = await startSshd({
+        userKey: kind,
+        config: { PubkeyAcceptedAlgorithms: userKey },
+      });
+      await using host = await connectTo(server, { algorithms: { userKey } });
+      assertEquals(await host.run("echo in"), "in");
+    });
+  }
+});
+
+await peerTest(["sshd"], "SHA-1 is not signed by unless it is asked for", async () => {
+  await using server = await startSshd({
+    userKey: "rsa",
+    config: { PubkeyAcceptedAlgorithms: "ssh-rsa" },
+  });
+  await assertRejects(() => connectTo(server), AuthError);
+});
+
+await peerTest(
+  ["ssh"],
+  "OpenSSH's client logs in with our server by every signature",
+  async (t) => {
+    for (const [userKey, kind] of USER_KEYS) {
+      await t.step(userKey, async () => {
+        const runs = async (algorithms: AlgorithmOptions) => {
+          await using server = await startOurs({ algorithms }, ["ed25519"], undefined, kind);
+          const config = { PubkeyAcceptedAlgorithms: userKey };
+          return await runClient("ssh", server, ["echo in"], { config });
+        };
+        const { code, text, stderr } = await runs({ userKey });
+        assertEquals([code, text], [0, "in\n"], stderr);
+        // Off unless named, and named by nobody here.
+        if (userKey === "ssh-rsa") assertEquals((await runs({})).code, 255);
       });
     }
   },

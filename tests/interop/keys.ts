@@ -2,7 +2,7 @@
 import { must } from "./run.ts";
 
 /** The kinds of keys made. */
-export type KeyKind = "ed25519" | "ecdsa256" | "ecdsa384" | "rsa";
+export type KeyKind = "ed25519" | "ecdsa256" | "ecdsa384" | "ecdsa521" | "rsa";
 
 /** A key pair on disk. */
 export interface KeyFile {
@@ -16,6 +16,7 @@ const KINDS: Readonly<Record<KeyKind, readonly string[]>> = {
   ed25519: ["-t", "ed25519"],
   ecdsa256: ["-t", "ecdsa", "-b", "256"],
   ecdsa384: ["-t", "ecdsa", "-b", "384"],
+  ecdsa521: ["-t", "ecdsa", "-b", "521"],
   rsa: ["-t", "rsa", "-b", "3072"],
 };
 

@@ -51,11 +51,12 @@ export async function startOurs(
   options: Partial<ServeOptions> = {},
   kinds: readonly KeyKind[] = ["ed25519"],
   handler: SessionHandler = systemShell(),
+  userKind: KeyKind = "ed25519",
 ): Promise<OurServer> {
   const folder = await tempFolder();
   const root = folder.join("root");
   await Deno.mkdir(root);
-  const userKey = await keyFile("ed25519", "user");
+  const userKey = await keyFile(userKind, "user");
   const allowed = importPublicKey(userKey.publicKey);
   const keys = await Promise.all(kinds.map((kind) => keyFile(kind, "host")));
   const errors: unknown[] = [];
