@@ -35,13 +35,18 @@ export class Crew {
     });
   }
 
+  /** Calls all off. */
+  fail(cause: unknown): void {
+    this.#stop.abort(cause);
+  }
+
   /**
    * Runs `lead`, which starts tasks, and waits for all of them.
    *
    * @throws The first failure
    */
   async work(lead: () => Promise<void>): Promise<void> {
-    await lead().catch((cause) => this.#stop.abort(cause));
+    await lead().catch((cause) => this.fail(cause));
     await Promise.all(this.#running);
     this.signal.throwIfAborted();
   }
@@ -57,7 +62,7 @@ export class Crew {
         cost = wanted;
       });
     } catch (cause) {
-      this.#stop.abort(cause);
+      this.fail(cause);
     } finally {
       this.#used -= cost;
     }

@@ -65,6 +65,7 @@ class FileTransfer {
     const length = await this.#from(start);
     if (await this.#same(length)) return;
     // What an earlier try had left was not what it seemed: once more, all of it.
+    if (start > 0) this.#shared.progress.held(-start);
     if (start > 0 && await this.#same(await this.#from(0))) return;
     const call = { operation: "verify", path: this.#name };
     throw sftpError(SftpStatus.FAILURE, call, "what is there is not what was sent");

@@ -88,14 +88,17 @@ export class FolderTransfer {
     await this.#finish();
   }
 
+  /** Goes into all that wait, some at a time; resolves when no one is inside any more. */
   async #folders(): Promise<void> {
+    const { signal } = this.#crew;
     const under = new Set<Promise<void>>();
-    while (this.#waiting.length > 0 || under.size > 0) {
-      while (this.#waiting.length > 0 && under.size < SFTP_FOLDERS_AT_ONCE) {
+    while (under.size > 0 || (this.#waiting.length > 0 && !signal.aborted)) {
+      while (this.#waiting.length > 0 && !signal.aborted && under.size < SFTP_FOLDERS_AT_ONCE) {
         const folder = this.#waiting.pop()!;
-        const run = this.#attempt(folder.from, () => this.#folder(folder));
+        const run = this.#attempt(folder.from, () => this.#folder(folder))
+          .catch((cause) => this.#crew.fail(cause))
+          .then(() => void under.delete(run));
         under.add(run);
-        run.catch(() => {}).then(() => under.delete(run));
       }
       await Promise.race(under);
     }

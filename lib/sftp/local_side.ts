@@ -70,10 +70,14 @@ export class LocalSide implements Side {
     return Deno.readLink(path);
   }
 
-  /** Links lead to places inside the folder, if their text is believed; what comes after is not. */
+  /** The text must lead inside, whatever other links there are: `..` may stand at its beginning only. */
   async symlink(target: string, path: string, root: string): Promise<void> {
     const inside = relative(resolve(root), resolve(dirname(path), target));
-    if (isAbsolute(target) || isAbsolute(inside) || inside.split(SEPARATOR)[0] === "..") {
+    const steps = target.split(/[\\/]/).filter((step) => step !== "" && step !== ".");
+    const plain = steps.findIndex((step) => step !== "..");
+    const climbs = plain !== -1 && steps.includes("..", plain); // out of what another link leads to
+    const outside = isAbsolute(inside) || inside.split(SEPARATOR)[0] === "..";
+    if (isAbsolute(target) || climbs || outside) {
       throw new Deno.errors.InvalidData(`Cannot make the link "${path}": it leads outside`);
     }
     this.#check(dirname(path));
@@ -112,13 +116,13 @@ export class LocalSide implements Side {
   }
 
   async target(request: TargetRequest): Promise<Target> {
-    const { options, inFlight } = this.#side;
+    const { options } = this.#side;
     const { path, inside, info } = request;
     if (!inside && await isDevice(path)) return await deviceTarget(path);
     return await fileTarget(path, {
       options,
       info,
-      part: options.resume ? partName(request, inFlight) : null,
+      part: options.resume ? partName(request, 0) : null,
       check: inside ? () => this.#check(dirname(path)) : null,
     });
   }

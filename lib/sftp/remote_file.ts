@@ -132,7 +132,13 @@ export class RemoteFile {
   async close(options: SftpOptions = {}): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#link.command(msg.Close, { handle: this.handle }, this.#call("close", options));
+    const { signal } = options;
+    // What is cancelled must be closed too.
+    const call = this.#call("close", signal?.aborted ? { timeout: options.timeout } : options);
+    const closing = this.#link.command(msg.Close, { handle: this.handle }, call);
+    if (signal?.aborted) closing.catch(() => {});
+    signal?.throwIfAborted();
+    await closing;
   }
 
   #call(operation: string, options: SftpOptions): Call {

@@ -1,3 +1,4 @@
+import { SFTP_RESUME_WINDOW } from "../defaults.ts";
 import type { SftpFileInfo } from "./attributes.ts";
 import { SftpError } from "../errors.ts";
 import { join, nameProblem } from "./paths.ts";
@@ -85,9 +86,12 @@ export class RemoteSide implements Side {
   }
 
   target(request: TargetRequest): Promise<Target> {
-    const { options: { resume = false }, inFlight } = this.#side;
-    const slash = request.path.lastIndexOf("/") + 1;
-    const part = resume ? request.path.slice(0, slash) + partName(request, inFlight) : null;
-    return remoteTarget(this.#remote, request, part, this.#side);
+    const side = this.#side;
+    if (!side.options.resume) return remoteTarget(this.#remote, request, null, side);
+    // What may be under way must be sent again by who goes on.
+    const inFlight = Math.min(side.inFlight, SFTP_RESUME_WINDOW);
+    const folder = request.path.slice(0, request.path.lastIndexOf("/") + 1);
+    const part = folder + partName(request, inFlight);
+    return remoteTarget(this.#remote, request, part, { ...side, inFlight });
   }
 }

@@ -1,7 +1,7 @@
 import { SftpError } from "../errors.ts";
 import type { SftpChanges, SftpFileInfo } from "./attributes.ts";
 import { digestOf } from "./content_digest.ts";
-import type { SftpOpenOptions } from "./options.ts";
+import type { SftpOpenOptions, SftpOptions } from "./options.ts";
 import { hiddenBeside } from "./paths.ts";
 import type { Remote } from "./remote.ts";
 import type { RemoteFile } from "./remote_file.ts";
@@ -39,26 +39,50 @@ export async function remoteTarget(
   try {
     file = await opening;
   } catch (cause) {
-    const refused = cause instanceof SftpError && cause.status === SftpStatus.PERMISSION_DENIED;
+    const status = cause instanceof SftpError ? cause.status : SftpStatus.CONNECTION_LOST;
+    // Nobody waits for the answer any more, so the file may come to be all the same.
+    if (status === SftpStatus.CONNECTION_LOST && part === null) {
+      remote.remove(hidden, {}).catch(() => {});
+    }
+    const refused = status === SftpStatus.PERMISSION_DENIED;
     if (!refused || atomic === true || part !== null) throw cause;
     return await inPlace(remote, request.path, bits, side);
   }
-  let final = request.path;
-  let old = there;
-  if (there?.isSymlink) {
-    old = await remote.statOrNull(final, limits);
-    if (old?.isFile) final = await remote.realPath(final, limits);
+  try {
+    const [final, old] = await behind(remote, request.path, there, limits);
+    if (old !== null && !old.isFile && old.mode !== null) {
+      drop(remote, file, hidden, part);
+      return await inPlace(remote, request.path, bits, side); // a device, a pipe, or an error to come
+    }
+    // As if it had been written to: the file keeps the mode that it had.
+    const kept = mode ?? (old?.isFile && old.mode !== null ? old.mode & 0o7777 : undefined);
+    const held = part === null ? 0 : (await file.stat(limits)).size;
+    const wanted = part !== null || (kept !== undefined && kept !== bits)
+      ? kept ?? bits
+      : undefined;
+    return new RemoteTarget(remote, file, side, { hidden, final, part, held, bits, wanted });
+  } catch (cause) {
+    drop(remote, file, hidden, part);
+    throw cause;
   }
-  if (old !== null && !old.isFile && old.mode !== null) {
-    file.close().catch(() => {});
-    remote.remove(hidden, {}).catch(() => {});
-    return await inPlace(remote, request.path, bits, side); // a device, a pipe, or an error to come
-  }
-  // As if it had been written to: the file keeps the mode that it had.
-  const kept = mode ?? (old?.isFile && old.mode !== null ? old.mode & 0o7777 : undefined);
-  const held = part === null ? 0 : (await file.stat(limits)).size;
-  const wanted = part !== null || (kept !== undefined && kept !== bits) ? kept ?? bits : undefined;
-  return new RemoteTarget(remote, file, side, { hidden, final, part, held, bits, wanted });
+}
+
+/** Sent without a wait: who cancels a transfer has waited enough. */
+function drop(remote: Remote, file: RemoteFile, hidden: string, part: string | null): void {
+  file.close().catch(() => {});
+  if (part === null) remote.remove(hidden, {}).catch(() => {});
+}
+
+/** What a name stands for in the end: a link's file is replaced, not the link. */
+async function behind(
+  remote: Remote,
+  path: string,
+  there: SftpFileInfo | null,
+  limits: SftpOptions,
+): Promise<[final: string, old: SftpFileInfo | null]> {
+  if (!there?.isSymlink) return [path, there];
+  const old = await remote.statOrNull(path, limits);
+  return [old?.isFile ? await remote.realPath(path, limits) : path, old];
 }
 
 /** The promise, of which nobody is left alone with a rejection. */
@@ -157,10 +181,11 @@ class RemoteTarget implements Target {
     return this.#behind.write(block, release);
   }
 
-  skip(bytes: number): Promise<void> {
+  async skip(bytes: number): Promise<void> {
+    // Who resumes counts back from the end: nothing may be under way from before a hole.
+    if (this.#names.part !== null) await this.#behind.finish();
     this.#skipped = true;
     this.#behind.skip(bytes);
-    return Promise.resolve();
   }
 
   async flush(): Promise<void> {
@@ -183,13 +208,17 @@ class RemoteTarget implements Target {
     const { hidden, final } = this.#names;
     const { limits } = this.#side;
     const changes = this.#changes(info);
-    // All in one flight: of one file, requests are answered in order (filexfer-02 §6.1).
-    const last: Promise<void>[] = [];
-    if (Object.keys(changes).length > 0) last.push(this.#file.setStat(changes, limits));
-    if (this.#side.options.sync) last.push(this.#file.sync(limits));
-    last.push(this.#file.close(limits));
-    for (const failed of await Promise.allSettled(last)) {
-      if (failed.status === "rejected") throw failed.reason;
+    const last: (() => Promise<void>)[] = [];
+    if (Object.keys(changes).length > 0) last.push(() => this.#file.setStat(changes, limits));
+    if (this.#side.options.sync) last.push(() => this.#file.sync(limits));
+    last.push(() => this.#file.close(limits));
+    if (this.#behind.careful) {
+      for (const request of last) await request();
+    } else {
+      // All in one flight: of one file, requests are answered in order (filexfer-02 §6.1).
+      for (const done of await Promise.allSettled(last.map((request) => request()))) {
+        if (done.status === "rejected") throw done.reason;
+      }
     }
     if (hidden !== final) await this.#rename(hidden, final);
   }
@@ -217,11 +246,10 @@ class RemoteTarget implements Target {
     };
   }
 
-  /** Sent without a wait: who cancels a transfer has waited enough. */
   discard(): Promise<void> {
     const { hidden, final, part } = this.#names;
-    this.#file.close().catch(() => {});
-    if (hidden !== final && part === null) this.#remote.remove(hidden, {}).catch(() => {});
+    if (hidden === final) this.#file.close().catch(() => {});
+    else drop(this.#remote, this.#file, hidden, part);
     return Promise.resolve();
   }
 }

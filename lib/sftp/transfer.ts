@@ -1,5 +1,5 @@
 /** Transfers of files, folders and patterns from one side to the other. */
-import { SFTP_FILES_AT_ONCE, SFTP_RESUME_WINDOW, SFTP_UNKNOWN_HANDLES } from "../defaults.ts";
+import { SFTP_FILES_AT_ONCE, SFTP_UNKNOWN_HANDLES } from "../defaults.ts";
 import { Crew } from "./crew.ts";
 import { type Shared, transferFile } from "./file_transfer.ts";
 import { FolderTransfer, unchanged } from "./folder_transfer.ts";
@@ -7,6 +7,7 @@ import { glob } from "./glob.ts";
 import { bytesSource, streamSource } from "./local_source.ts";
 import { LocalSide } from "./local_side.ts";
 import { streamTarget } from "./local_target.ts";
+import { join, parent } from "./paths.ts";
 import { Progress, type TransferResult } from "./progress.ts";
 import type { Remote } from "./remote.ts";
 import { RemoteSide } from "./remote_side.ts";
@@ -67,7 +68,24 @@ export async function copy(
   options: SftpTransferOptions,
 ): Promise<TransferResult> {
   const job = new Job(options, [remote, other]);
+  if (remote === other && options.recursive) await notInto(remote, path, target, options);
   return await job.run(job.remote(remote), path, job.remote(other), target);
+}
+
+/** A folder that was copied into itself would have no end. */
+async function notInto(
+  remote: Remote,
+  path: string,
+  target: string,
+  options: SftpTransferOptions,
+): Promise<void> {
+  const [from, into] = await Promise.all([
+    remote.realPath(path, options),
+    remote.realPath(parent(target) ?? ".", options),
+  ]);
+  if (into !== from && !into.startsWith(join(from, ""))) return;
+  const call = { operation: "copy", path };
+  throw sftpError(SftpStatus.FAILURE, call, "a folder cannot be copied into itself");
 }
 
 /** One transfer: what its files share. */
@@ -79,24 +97,19 @@ class Job {
 
   constructor(options: SftpTransferOptions, links: readonly Remote[]) {
     const inFlight = inFlightOf(options);
-    const { rateLimit, timeout, resume = false } = options;
+    const { rateLimit, timeout } = options;
     const handles = links.map(({ limits }) =>
       Math.floor(limits.openHandles / 2) || SFTP_UNKNOWN_HANDLES
     );
     this.#crew = new Crew(Math.min(SFTP_FILES_AT_ONCE, ...handles), inFlight, options.signal);
     const { signal } = this.#crew;
-    this.side = {
-      options,
-      limits: { signal, timeout },
-      // What is under way must be sent again by who goes on.
-      inFlight: resume ? Math.min(inFlight, SFTP_RESUME_WINDOW) : inFlight,
-    };
+    this.side = { options, limits: { signal, timeout }, inFlight };
     this.#progress = new Progress(options.onProgress);
     this.shared = {
       options,
       signal,
       progress: this.#progress,
-      inFlight: this.side.inFlight,
+      inFlight,
       throttle: rateLimit === undefined ? null : new Throttle(rateLimit, signal),
       over: () => links.some(({ link }) => link.cause !== null),
     };

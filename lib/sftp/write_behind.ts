@@ -54,6 +54,11 @@ export class WriteBehind {
     return this.#pace.window;
   }
 
+  /** Whether the server has shown that it wants one request at a time. */
+  get careful(): boolean {
+    return this.#state === "one";
+  }
+
   /** Leaves a hole. */
   skip(bytes: number): void {
     this.#offset += bytes;

@@ -38,7 +38,7 @@ for (const [what, limp] of Object.entries(limps)) {
     const sftp = await limping(root.path, limp);
     const data = noise(1_500_000);
     await Deno.writeFile(`${here.path}/from`, data);
-    await sftp.put(`${here.path}/from`, "/there");
+    await sftp.put(`${here.path}/from`, "/there", { preserve: true });
     assert(same(await Deno.readFile(`${root.path}/there`), data));
     await sftp.get("/there", `${here.path}/back`);
     assert(same(await Deno.readFile(`${here.path}/back`), data));

@@ -13,6 +13,7 @@ import { nextHole } from "../../lib/sftp/holes.ts";
 import { atServer, status } from "./raw.ts";
 import {
   clientTest,
+  folder,
   noise,
   OPENSSH_SERVER,
   opensshWorld,
@@ -224,6 +225,11 @@ Deno.test("copy carries files and folders from one server to another", async () 
   assert(same(await Deno.readFile(`${two.root}/seven`), noise(280_000, 8)));
   assertEquals(await refusal(one.sftp.copy("/none", to("/x"))), SftpStatus.NO_SUCH_FILE);
   assertEquals(await refusal(one.sftp.copy("/tree", to("/x"))), SftpStatus.FAILURE);
+  const within = (path: string) =>
+    one.sftp.copy("/tree", { sftp: one.sftp, path }, { recursive: true });
+  assertEquals(await refusal(within("/tree/deep/copy")), SftpStatus.FAILURE);
+  assertEquals(await refusal(within("/tree/copy")), SftpStatus.FAILURE);
+  assertEquals((await within("/tree-copy")).files, 20);
 });
 
 clientTest("resume goes on with what is there, if it is the same", async (world) => {
@@ -407,6 +413,85 @@ Deno.test({
       await unmount(`${root}/full`);
     }
   },
+});
+
+Deno.test("links that lead outside by way of each other are not made", async () => {
+  const texts: Record<string, string> = {
+    step: "a/b",
+    up: "..",
+    here: ".",
+    plain: "a/b/../b",
+    evil: "step/../../..",
+    sly: "a/../../secret",
+    twice: "up/up",
+  };
+  const infos = Object.keys(texts).map((name) => ({
+    name,
+    longname: "",
+    attributes: { mode: 0o120777 },
+  }));
+  const listed = new Set<string>();
+  const sftp = await atServer(async ({ type, id, body }, peer) => {
+    if (type === FXP.STAT) {
+      await peer.send(msg.Attrs.encode(id, { attributes: { mode: 0o040755 } }));
+    } else if (type === FXP.OPENDIR) {
+      await peer.send(msg.Handle.encode(id, { handle: new Uint8Array([1]) }));
+    } else if (type === FXP.READDIR && listed.size === 0) {
+      listed.add("x");
+      await peer.send(msg.Name.encode(id, { entries: infos }));
+    } else if (type === FXP.READLINK) {
+      const { path } = msg.Readlink.decode(body);
+      const name = texts[path.slice("/x/".length)]!;
+      const entries = [{ name, longname: "", attributes: {} }];
+      await peer.send(msg.Name.encode(id, { entries }));
+    } else await peer.send(status(id, type === FXP.CLOSE ? SftpStatus.OK : SftpStatus.EOF));
+  });
+  await using here = await folder();
+  const options = { recursive: true, links: "keep", partial: true } as const;
+  const { failures } = await sftp.get("/x", `${here.path}/x`, options);
+  const refused = ["evil", "plain", "sly", "up"]; // `plain` is harmless, and too clever
+  assertEquals(failures.map(({ path }) => path.slice(3)).sort(), refused);
+  assertEquals(await names(`${here.path}/x`), ["here", "step", "twice"]);
+  await sftp.close();
+});
+
+clientTest("a resumed file with holes has no others", async ({ sftp, at, root, here }) => {
+  const data = new Uint8Array(6_000_000);
+  data.set(noise(500_000), 0);
+  data.set(noise(500_000, 2), 3_000_000);
+  await Deno.writeFile(`${here}/file`, data);
+  await Deno.truncate(`${here}/file`, 8_000_000); // so that it has a hole
+  for (const way of ["put", "get"] as const) {
+    const abort = new AbortController();
+    const options = { resume: true, sparse: true, inFlight: 300_000 };
+    const transfer = (more = {}) =>
+      way === "put"
+        ? sftp.put(`${here}/file`, at("there"), { ...options, ...more })
+        : sftp.get(at("there"), `${here}/back`, { ...options, ...more });
+    const onProgress = ({ transferred }: TransferProgress) => {
+      if (transferred > 1_000_000) abort.abort(new Error("enough"));
+    };
+    await assertRejects(() => transfer({ signal: abort.signal, onProgress }), Error, "enough");
+    await transfer();
+  }
+  assert(same(await Deno.readFile(`${root}/there`), await Deno.readFile(`${here}/file`)));
+  assert(same(await Deno.readFile(`${here}/back`), await Deno.readFile(`${here}/file`)));
+});
+
+Deno.test("a put that is aborted leaves no handle and no part on the server", async () => {
+  await using world = await ourWorld();
+  const { sftp, root } = world;
+  for (let i = 0; i < 300; i++) { // more than there may be handles
+    const abort = new AbortController();
+    const stream = new ReadableStream<Uint8Array>({ pull: () => abort.abort(new Error("enough")) });
+    await assertRejects(
+      () => sftp.put(stream, "/file", { signal: abort.signal }),
+      Error,
+      "enough",
+    );
+  }
+  await sftp.put(noise(10), "/file");
+  assertEquals(await names(root), ["file"]);
 });
 
 Deno.test("without extensions, transfers work all the same", async () => {
