@@ -7,7 +7,7 @@ import { generateKey } from "@denossh/ssh/keys";
 import { serve } from "@denossh/ssh/server";
 
 const server = serve({
-  port: 2222,
+  port: Number(Deno.args[0] ?? 2222),
   hostname: "127.0.0.1",
   hostKeys: [await generateKey("ed25519")],
   auth: { none: () => true },
@@ -17,4 +17,5 @@ const server = serve({
   await using agent = await connectAgent(session.agent);
   for (const { publicKey } of await agent.identities()) await session.print(`${publicKey}\n`);
 });
+console.log(`Listening on port ${server.addr.port}`);
 await server.finished;

@@ -4,9 +4,9 @@
  */
 import { connect } from "@denossh/ssh";
 
-const [from, to] = Deno.args.map((place) => /^([^:]+):(.+)$/.exec(place));
+const [from, to] = Deno.args.map((place) => /^(.+):([^:]+)$/.exec(place));
 if (!from || !to) {
-  console.error("usage: sftp_copy.ts [user@]host:folder [user@]host:folder");
+  console.error("usage: sftp_copy.ts [user@]host[:port]:folder [user@]host[:port]:folder");
   Deno.exit(2);
 }
 

@@ -84,9 +84,11 @@ export function systemShell(options: SystemShellOptions = {}): SessionHandler {
     // A command may end without reading its input, and a client without reading the output.
     const ignore = () => {};
     session.stdin.pipeTo(child.stdin).catch(ignore);
+    // What a command has left running may hold its pipes open: nobody listens to it any more.
+    const how = { preventClose: true, signal: session.signal };
     const streams = [
-      child.stdout.pipeTo(session.stdout, { preventClose: true }),
-      child.stderr.pipeTo(session.stderr, { preventClose: true }),
+      child.stdout.pipeTo(session.stdout, how),
+      child.stderr.pipeTo(session.stderr, how),
     ];
     const [status] = await Promise.all([child.status, ...streams.map((s) => s.catch(ignore))]);
     session.signal.removeEventListener("abort", hangUp);

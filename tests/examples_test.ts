@@ -1,0 +1,255 @@
+/** Every program in examples/ runs, as its first lines say, and does what it is there to show. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { connect, Keyring, listenAgent, loadKey, none } from "@denossh/ssh";
+import { ask, echo } from "./forward/world.ts";
+import type { Endpoint } from "./interop/endpoint.ts";
+import { type OurServer, startOurs } from "./interop/ours.ts";
+import { peerTest } from "./interop/peers.ts";
+import { Program } from "./interop/program.ts";
+import { type Ran, run } from "./interop/run.ts";
+import { startSshd } from "./interop/sshd.ts";
+import { tempFolder } from "./interop/temp.ts";
+import { startXServer } from "./interop/x_server.ts";
+
+const root = new URL("../", import.meta.url);
+
+/** A user's home folder, whose key the server lets in and whose known_hosts has it. */
+interface World extends AsyncDisposable {
+  readonly home: string;
+  readonly target: string;
+  readonly env: Record<string, string>;
+}
+
+async function homeFor(server: Endpoint): Promise<World> {
+  const folder = await tempFolder();
+  await Deno.mkdir(folder.join(".ssh"), { mode: 0o700 });
+  await Deno.copyFile(server.identity!, folder.join(".ssh/id_ed25519"));
+  await Deno.copyFile(server.knownHosts!, folder.join(".ssh/known_hosts"));
+  return {
+    home: folder.path,
+    target: `${server.user}@${server.hostname}:${server.port}`,
+    env: { HOME: folder.path, USER: server.user, SSH_AUTH_SOCK: "", NO_COLOR: "1" },
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  };
+}
+
+const everything = { forward: { local: () => true, remote: () => true, agent: () => true } };
+
+/** A server of ours that allows everything, and a home. */
+async function ourWorld(): Promise<World & { readonly server: OurServer }> {
+  await using stack = new AsyncDisposableStack();
+  const server = stack.use(await startOurs(everything));
+  const world = stack.use(await homeFor(server));
+  const parts = stack.move();
+  return { ...world, server, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+function command(name: string, args: readonly string[]): string[] {
+  return ["run", "-A", new URL(`examples/${name}`, root).pathname, ...args];
+}
+
+/** Runs an example to its end. */
+async function example(
+  name: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Ran> {
+  const ran = await run(Deno.execPath(), command(name, args), { env });
+  assertEquals(ran.code, 0, ran.stderr);
+  return ran;
+}
+
+/** Starts one that goes on until it is ended. */
+function started(name: string, args: readonly string[], env: Record<string, string> = {}): Program {
+  return new Program(Deno.execPath(), { args: command(name, args), env });
+}
+
+Deno.test("examples/ has no program that is not run here, and README links to none that is not there", async () => {
+  const own = await Deno.readTextFile(import.meta.filename!);
+  const readme = await Deno.readTextFile(new URL("README.md", root));
+  const names = [...Deno.readDirSync(new URL("examples/", root))].map(({ name }) => name);
+  assertEquals(names.filter((name) => !own.includes(`"${name}"`)), []);
+  const linked = [...readme.matchAll(/\]\(examples\/([^)]+)\)/g)].map((link) => link[1]!);
+  assertEquals(linked.filter((name) => !names.includes(name)), []);
+  assertEquals(names.filter((name) => !linked.includes(name)), []);
+});
+
+Deno.test("The examples of channels run", async (t) => {
+  await using world = await ourWorld();
+  const { target, env } = world;
+
+  await t.step("channel_socket.ts", async () => {
+    const { text } = await example("channel_socket.ts", [target], env);
+    assertMatch(text, /^OVER THE WIRE\n.*nonexistent.*\nexit status 2\nChannel 0 "session 0"/s);
+  });
+  await t.step("channel_poll.ts", async () => {
+    const { text } = await example("channel_poll.ts", [target], env);
+    assertEquals(text.match(/exit status 0/g)?.length, 2);
+  });
+  await t.step("channel_files.ts", async () => {
+    const { text } = await example("channel_files.ts", [target], env);
+    assertEquals(text, "first: 5\nsecond: 6\ndone\n");
+  });
+  await t.step("channel_output.ts", async () => {
+    const { text } = await example("channel_output.ts", [target], env);
+    assertMatch(text, /^7 5000000 oops\n1\n2\n3\n\{.*success: true.*\}\nTimeoutError\n$/s);
+  });
+  await t.step("channel_custom.ts", async () => {
+    const { text } = await example("channel_custom.ts", []);
+    assertMatch(text, /^hello me\nan echo\n1970-01-01T00:00:00\.000Z\n.*Only echoes here\n$/);
+  });
+  await t.step("channel_server.ts", async () => {
+    await using server = started("channel_server.ts", ["0"]);
+    const [, port] = await server.waitFor(/Listening on port (\d+)/);
+    await using host = await connect({
+      hostname: "127.0.0.1",
+      port: Number(port),
+      user: "me",
+      auth: [none()],
+      hostKeys: () => true,
+    });
+    assertEquals(await host.run("greet"), "hello me");
+    assertEquals((await host.command("rm").output()).code, 127);
+  });
+  await t.step("transport_command.ts", async () => {
+    const { port } = world.server;
+    const cli = [Deno.execPath(), "run", "-A", new URL("lib/cli/main.ts", root).pathname];
+    const relay = ["ssh", "-p", `${port}`, "-W", `127.0.0.1:${port}`, "tester@127.0.0.1"];
+    const { text } = await example("transport_command.ts", [target, ...cli, ...relay], env);
+    assertEquals(text.trim(), Deno.hostname());
+  });
+});
+
+await peerTest(["sshd"], "The example of a terminal runs", async () => {
+  await using server = await startSshd();
+  await using world = await homeFor(server);
+  const { text } = await example("channel_terminal.ts", [world.target], world.env);
+  assertEquals(text, "30 90\n50 132\nexit status 3\n");
+});
+
+await peerTest(["sshd", "Xvfb", "xauth", "xdpyinfo"], "The example of X11 runs", async () => {
+  await using screen = await startXServer();
+  await using server = await startSshd({ config: { X11Forwarding: "yes" } });
+  await using world = await homeFor(server);
+  const ran = await example("x11_forward.ts", [world.target], { ...world.env, ...screen.env });
+  assertMatch(ran.text, /cookie is [0-9a-f]{32}\n[^]*dimensions: +320x200/);
+});
+
+Deno.test("The examples of tunnels run", async (t) => {
+  await using world = await ourWorld();
+  const { target, env } = world;
+  await using here = echo();
+  await using web = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    () => new Response("from the inside"),
+  );
+
+  await t.step("forward_local.ts", async () => {
+    await using program = started("forward_local.ts", [target, here.to], env);
+    const [, port] = await program.waitFor(/127\.0\.0\.1:(\d+) leads to/);
+    assertEquals(await ask(Number(port), "there and back"), "there and back");
+  });
+  await t.step("forward_remote.ts", async () => {
+    await using program = started("forward_remote.ts", [target, "0"], env);
+    const [, port] = await program.waitFor(/http:\/\/localhost:(\d+)\//);
+    const headers = { connection: "close" };
+    const answer = await fetch(`http://127.0.0.1:${port}/x`, { headers });
+    assertEquals(await answer.text(), "You asked for /x\n");
+  });
+  await t.step("forward_listen.ts", async () => {
+    await using program = started("forward_listen.ts", [target], env);
+    const [, port] = await program.waitFor(/nc localhost (\d+)/);
+    assertEquals(await ask(Number(port), "there and back"), "there and back");
+  });
+  await t.step("forward_fetch.ts", async () => {
+    const url = `http://127.0.0.1:${web.addr.port}/`;
+    const { text } = await example("forward_fetch.ts", [target, url], env);
+    assertEquals(text, "200 from the inside\n");
+  });
+  await t.step("forward_jump.ts", async () => {
+    const { text } = await example("forward_jump.ts", [target, "echo inside", target, target], env);
+    assertEquals(text, "inside\n");
+  });
+  await t.step("tunnels.ts", async () => {
+    await using program = started("tunnels.ts", [target, here.to], env);
+    const [, port] = await program.waitFor(/127\.0\.0\.1:(\d+) -> \S+ up/);
+    assertEquals(await ask(Number(port), "there and back"), "there and back");
+    program.kill("SIGINT");
+    await program.waitFor(/stopped/);
+  });
+});
+
+Deno.test("The examples of agents run", async (t) => {
+  await using world = await ourWorld();
+  const { target, env, home } = world;
+  const key = `${home}/.ssh/id_ed25519`;
+
+  await t.step("agent_login.ts", async () => {
+    using keyring = new Keyring();
+    keyring.add(await loadKey(key));
+    await using agent = await listenAgent(keyring);
+    const own = { ...env, SSH_AUTH_SOCK: agent.path };
+    const { text } = await example("agent_login.ts", [target, "echo in"], own);
+    assertMatch(text, /^SHA256:\S+ .*\nin\n$/);
+  });
+  await t.step("agent_keyring.ts", async () => {
+    const test = 'test -S "$SSH_AUTH_SOCK" && echo there';
+    const { text } = await example("agent_keyring.ts", [key, "sh", "-c", test], env);
+    assertEquals(text, "there\n");
+  });
+  await t.step("agent_forward.ts", async () => {
+    const test = 'test -S "$SSH_AUTH_SOCK" && echo lent';
+    const { text } = await example("agent_forward.ts", [target, test, key], env);
+    assertEquals(text, "lent\n");
+  });
+  await t.step("agent_server.ts", async () => {
+    await using server = started("agent_server.ts", ["0"]);
+    const [, port] = await server.waitFor(/Listening on port (\d+)/);
+    await using host = await connect({
+      hostname: "127.0.0.1",
+      port: Number(port),
+      user: "me",
+      auth: [none()],
+      hostKeys: () => true,
+    });
+    using keyring = new Keyring();
+    using lent = await loadKey(key);
+    keyring.add(lent);
+    const shown = await host.run("x", { forwardAgent: keyring });
+    assert(shown.startsWith("ssh-ed25519 "), shown);
+  });
+});
+
+Deno.test("The examples of files run", async (t) => {
+  await using world = await ourWorld();
+  const { target, env, home, server } = world;
+  await Deno.mkdir(`${home}/dist`);
+  await Deno.writeTextFile(`${home}/dist/a.txt`, "hello");
+  await Deno.writeFile(`${home}/dist/b.bin`, new Uint8Array(300_000));
+
+  await t.step("sftp_sync.ts", async () => {
+    const { text } = await example("sftp_sync.ts", [target, `${home}/dist`, "/app"], env);
+    assertMatch(text, /2 files sent \(300005 bytes\), 0 unchanged\n$/);
+    assertEquals(await Deno.readTextFile(`${server.root}/app/a.txt`), "hello");
+  });
+  await t.step("sftp_find.ts", async () => {
+    const { text } = await example("sftp_find.ts", [target, "/app"], env);
+    assertMatch(text, /^ +300000 .* \/app\/b\.bin\n +5 .* \/app\/a\.txt\n$/);
+  });
+  await t.step("sftp_copy.ts", async () => {
+    const args = [`${target}:/app`, `${target}:/copy`];
+    const { text } = await example("sftp_copy.ts", args, env);
+    assertEquals(text, "2 files, 300005 bytes\n");
+  });
+});
+
+await peerTest(["sshd"], "The example of a transfer that is resumed runs", async () => {
+  await using server = await startSshd();
+  await using world = await homeFor(server);
+  const remote = `${world.home}/remote`;
+  await Deno.writeFile(remote, new Uint8Array(100_000).fill(7));
+  const local = `${world.home}/local`;
+  const { text } = await example("sftp_resume.ts", [world.target, remote, local], world.env);
+  assertEquals(text, "100000 bytes in try 1\n");
+  assertEquals((await Deno.readFile(local)).length, 100_000);
+});
