@@ -59,6 +59,8 @@ export {
   type AuthDialog,
   type AuthMethod,
   type Challenge,
+  hostBased,
+  type HostBasedOptions,
   interactive,
   none,
   password,

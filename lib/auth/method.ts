@@ -1,5 +1,6 @@
 /** The client's credentials as values. */
 export type { AuthDialog, AuthMethod } from "./dialog.ts";
+export { hostBased, type HostBasedOptions } from "./host_based.ts";
 export { interactive } from "./interactive.ts";
 export { none } from "./none.ts";
 export { password, type PasswordOptions } from "./password.ts";

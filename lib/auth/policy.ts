@@ -1,8 +1,9 @@
 import type { PublicKey } from "../keys/public_key.ts";
+import type { Grant } from "./grant.ts";
 import type { Prompt } from "./prompts.ts";
 
 /**
- * An answer to an attempt: only `true` lets it pass; an exception is a refusal.
+ * An answer to an attempt: only `true` and a {@linkcode Grant} let it pass; an exception is a refusal.
  *
  * @example
  * ```ts
@@ -13,7 +14,7 @@ import type { Prompt } from "./prompts.ts";
  * assertEquals(mayLogIn("root"), false);
  * ```
  */
-export type AuthDecision = boolean | Promise<boolean>;
+export type AuthDecision = boolean | Grant | Promise<boolean | Grant>;
 
 /**
  * Demands a new password, in words for the user.
@@ -48,7 +49,7 @@ export interface PasswordChangeDemand {
  * assertEquals(check("guess"), false);
  * ```
  */
-export type PasswordDecision = boolean | PasswordChangeDemand;
+export type PasswordDecision = boolean | Grant | PasswordChangeDemand;
 
 /**
  * What stands above the questions of keyboard-interactive authentication.
@@ -109,6 +110,43 @@ export interface PromptHeading {
 export type Ask = (prompts: readonly Prompt[], heading?: PromptHeading) => Promise<string[]>;
 
 /**
+ * Where a client that wants to log in is.
+ *
+ * @example
+ * ```ts
+ * import type { AuthClient } from "@denossh/ssh/server";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const isHere = (_user: string, { remoteAddr }: AuthClient) =>
+ *   remoteAddr?.transport === "tcp" && remoteAddr.hostname === "127.0.0.1";
+ * assertEquals(isHere("me", { remoteAddr: null }), false);
+ * ```
+ */
+export interface AuthClient {
+  /** Its address, if the connection has one. */
+  readonly remoteAddr: Deno.Addr | null;
+}
+
+/**
+ * What a host says about itself and its user when it vouches for one (RFC 4252 §9).
+ *
+ * @example
+ * ```ts
+ * import type { HostClaim } from "@denossh/ssh/server";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const sameUser = (user: string, { userName }: HostClaim) => user === userName;
+ * assertEquals(sameUser("ann", { hostName: "db1.example.com", userName: "ann" }), true);
+ * ```
+ */
+export interface HostClaim {
+  /** The client host's name, without a dot at its end. */
+  readonly hostName: string;
+  /** The user on that host. */
+  readonly userName: string;
+}
+
+/**
  * Who may log in, and how. A method that is not given is not offered. A policy should take the same
  * time for unknown users as for known ones, say by hashing the password all the same.
  *
@@ -133,24 +171,45 @@ export type Ask = (prompts: readonly Prompt[], heading?: PromptHeading) => Promi
  */
 export interface ServerAuthPolicy {
   /** Whether the user may log in without any credential. */
-  none?: (user: string) => AuthDecision;
+  none?: (user: string, client: AuthClient) => AuthDecision;
   /** Whether the password is the user's, or must be changed now. */
-  password?: (user: string, password: string) => PasswordDecision | Promise<PasswordDecision>;
+  password?: (
+    user: string,
+    password: string,
+    client: AuthClient,
+  ) => PasswordDecision | Promise<PasswordDecision>;
   /** Changes the password, if the old one is right and the new one will do. */
   passwordChange?: (
     user: string,
     oldPassword: string,
     newPassword: string,
+    client: AuthClient,
   ) => PasswordDecision | Promise<PasswordDecision>;
   /**
    * Whether the key may log the user in. It is asked before the client has proved to own the key:
-   * what counts is the key that the login's result names.
+   * what counts is the key that the login's result names. The key may be a certificate: whose, by whom
+   * and until when is for the policy to judge, as `authorizedKeys()` does.
    */
-  publicKey?: (user: string, key: PublicKey) => AuthDecision;
+  publicKey?: (user: string, key: PublicKey, client: AuthClient) => AuthDecision;
+  /**
+   * Whether a host may vouch for its user (RFC 4252 §9). It is asked before the client has proved to
+   * hold the host's key; what it says about its name and user are its own words.
+   */
+  hostBased?: (
+    user: string,
+    key: PublicKey,
+    claim: HostClaim,
+    client: AuthClient,
+  ) => AuthDecision;
   /** Whether the user answers as it must. */
-  interactive?: (user: string, ask: Ask) => AuthDecision;
-  /** The methods that must all succeed, such as `["publickey", "password"]`; any one unless given. */
-  required?: readonly string[];
+  interactive?: (user: string, ask: Ask, client: AuthClient) => AuthDecision;
+  /**
+   * The methods that must succeed one after the other, such as `["publickey", "password"]`, or several
+   * such lists of which one must be gone through, as sshd's AuthenticationMethods; any one method
+   * unless given. A client is offered what comes next and nothing else. A list may have `publickey`
+   * more than once, for as many keys.
+   */
+  required?: readonly string[] | readonly (readonly string[])[];
   /** Shown to the user before logging in. */
   banner?: string | ((user: string) => string);
 }

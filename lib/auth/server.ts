@@ -1,5 +1,6 @@
 import { MAX_AUTH_STEPS, MAX_AUTH_TRIES } from "../defaults.ts";
 import { printable, ProtocolError } from "../errors.ts";
+import { CERTIFICATE_ALGORITHMS } from "../keys/certificate_names.ts";
 import { SIGNATURE_ALGORITHMS } from "../keys/key_types.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import type { Link } from "../transport/link.ts";
@@ -14,7 +15,10 @@ import { abortable } from "./abort.ts";
 import { SERVICE } from "./dialog.ts";
 import { failureDelay } from "./failure_delay.ts";
 import type { ServerAuthPolicy } from "./policy.ts";
-import { type Attempt, type Outcome, SERVER_METHODS, type ServerMethod } from "./server_methods.ts";
+import { type Login, LoginProgress, requiredLists } from "./progress.ts";
+import { type Attempt, type Outcome, SERVER_METHODS } from "./server_methods.ts";
+
+const ALGORITHMS = [...SIGNATURE_ALGORITHMS, ...CERTIFICATE_ALGORITHMS];
 
 /**
  * Requests that one login may take. Questions whether a key would do are no failed tries, so these
@@ -42,25 +46,15 @@ export interface ServerAuthOptions {
   policy: ServerAuthPolicy;
   /** Failed attempts before the server hangs up, 6 unless given. */
   maxTries?: number;
-  /** The signature algorithms that are accepted of user keys; all that we know unless given. */
+  /** The signature algorithms that are accepted of keys and certificates; all that are safe unless given. */
   algorithms?: readonly string[];
+  /** The client's address, for the policy. */
+  remoteAddr?: Deno.Addr | null;
   /** Is told of every attempt. */
   onAttempt?: (attempt: AuthAttempt) => void;
   /** Gives up. */
   signal?: AbortSignal;
 }
-
-/** Who has logged in. */
-export interface Login {
-  /** The user's name. */
-  readonly user: string;
-  /** The methods that succeeded, in order. */
-  readonly methods: string[];
-  /** The key that the user has proved to own. */
-  readonly key?: PublicKey;
-}
-
-type Progress = { -readonly [Field in keyof Login]: Login[Field] };
 
 /**
  * Lets a user in (RFC 4252), after the service has been accepted; telling success is its last act.
@@ -78,15 +72,15 @@ export function authenticateServer(link: Link, options: ServerAuthOptions): Prom
  * @throws {TypeError} If it is such a policy
  */
 export function checkPolicy(policy: ServerAuthPolicy): void {
-  offeredMethods(policy);
+  requiredLists(policy);
 }
 
 async function letIn(link: Link, options: ServerAuthOptions): Promise<Login> {
-  const { policy, signal, maxTries = MAX_AUTH_TRIES, algorithms = SIGNATURE_ALGORITHMS } = options;
-  const offered = offeredMethods(policy);
-  const required = policy.required ?? [];
+  const { policy, signal, maxTries = MAX_AUTH_TRIES, algorithms = ALGORITHMS } = options;
+  const client = { remoteAddr: options.remoteAddr ?? null };
+  const lists = requiredLists(policy);
   const guarded = guard(link, signal);
-  let login: Progress = { user: "", methods: [] };
+  let progress = new LoginProgress("", lists);
   let next: Uint8Array | null = null;
   let failures = 0;
   let steps = 0;
@@ -97,27 +91,30 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<Login> {
     next = null;
     if (requests === 0) sendBanner(guarded, policy, user);
     // RFC 4252 §5: what one user has earned is not another's.
-    if (login.user !== user) login = { user, methods: [] };
+    if (progress.user !== user) progress = new LoginProgress(user, lists);
 
-    const { methods }: Progress = login;
-    const row: ServerMethod | undefined = offered.find(({ name }) => name === method);
-    const outcome: Outcome = row === undefined || methods.includes(method)
+    const row = SERVER_METHODS.find(({ name }) => name === method && progress.next.includes(name));
+    const outcome: Outcome = row === undefined
       ? { kind: "refused" }
-      : await row.check({ link: guarded, policy, algorithms, user, data });
+      : await row.check({ link: guarded, policy, algorithms, user, client, data });
     if (outcome.kind === "answered") continue;
     if (outcome.kind === "abandoned") {
       next = outcome.by;
       continue;
     }
-    const { kind, ...details } = outcome;
-    const accepted = kind === "accepted";
-    options.onAttempt?.({ user, method, accepted, ...details });
+    const accepted = outcome.kind === "accepted" &&
+      progress.succeed(method, outcome.grant, outcome.key);
+    const { key } = outcome;
+    const error = outcome.kind === "refused" ? outcome.error : undefined;
+    options.onAttempt?.({
+      ...{ user, method, accepted },
+      ...(key !== undefined && { key }),
+      ...(error !== undefined && { error }),
+    });
     if (accepted) {
-      methods.push(method);
-      if (outcome.key !== undefined) login.key = outcome.key;
-      if (required.every((name) => methods.includes(name))) {
+      if (progress.done) {
         guarded.send(UserauthSuccess.encode({}));
-        return login;
+        return progress.login;
       }
       if (++steps >= MAX_AUTH_STEPS) break;
     } else {
@@ -127,31 +124,12 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<Login> {
       const free = method === "none" && requests === 0;
       if (!free && ++failures >= maxTries) break;
     }
-    const remaining = offered.map(({ name }) => name)
-      .filter((name) => name !== "none" && !methods.includes(name));
+    const remaining = progress.next.filter((name) => name !== "none");
     guarded.send(UserauthFailure.encode({ remaining, partial: accepted }));
   }
   throw new ProtocolError("Too many authentication attempts", {
     disconnectReason: DISCONNECT.NO_MORE_AUTH_METHODS_AVAILABLE,
   });
-}
-
-function offeredMethods(policy: ServerAuthPolicy): ServerMethod[] {
-  const possible = SERVER_METHODS.filter((method) => method.offered(policy));
-  const { required } = policy;
-  if (required === undefined) {
-    if (possible.length === 0) throw new TypeError("The authentication policy offers no method");
-    return possible;
-  }
-  if (required.length === 0 || new Set(required).size !== required.length) {
-    throw new TypeError("The authentication policy requires no method, or one of them twice");
-  }
-  for (const name of required) {
-    if (!possible.some((method) => method.name === name)) {
-      throw new TypeError(`The authentication policy requires "${name}" without offering it`);
-    }
-  }
-  return possible.filter((method) => required.includes(method.name));
 }
 
 /** The link for the methods: a policy that answers after the end lets nobody in any more. */

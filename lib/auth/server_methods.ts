@@ -5,6 +5,8 @@ import type { Link } from "../transport/link.ts";
 import { UserauthPasswdChangereq, UserauthPkOk } from "../wire/messages.ts";
 import { MSG } from "../wire/numbers.ts";
 import {
+  HostBasedAuth,
+  HostBasedSigned,
   InteractiveAuth,
   PasswordAuth,
   PasswordChange,
@@ -13,7 +15,13 @@ import {
   PublicKeySigned,
 } from "../wire/requests.ts";
 import { SERVICE } from "./dialog.ts";
-import type { ServerAuthPolicy } from "./policy.ts";
+import { Grant } from "./grant.ts";
+import type {
+  AuthClient,
+  PasswordChangeDemand,
+  PasswordDecision,
+  ServerAuthPolicy,
+} from "./policy.ts";
 import { Prompter } from "./prompter.ts";
 
 /** One attempt to log in. */
@@ -23,6 +31,8 @@ export interface Attempt {
   /** The signature algorithms that are accepted. */
   readonly algorithms: readonly string[];
   readonly user: string;
+  /** Where the client is. */
+  readonly client: AuthClient;
   /** The method's own fields of the request. */
   readonly data: Uint8Array;
 }
@@ -32,7 +42,7 @@ export interface Attempt {
  * failure; `abandoned` gets none, its client has sent another request instead.
  */
 export type Outcome =
-  | { readonly kind: "accepted"; readonly key?: PublicKey }
+  | { readonly kind: "accepted"; readonly grant: Grant; readonly key?: PublicKey }
   | { readonly kind: "refused"; readonly key?: PublicKey; readonly error?: unknown }
   | { readonly kind: "answered" }
   | { readonly kind: "abandoned"; readonly by: Uint8Array };
@@ -55,15 +65,17 @@ export const SERVER_METHODS: readonly ServerMethod[] = [
     offered: (policy) => policy.interactive !== undefined,
     check: checkInteractive,
   },
+  { name: "hostbased", offered: (policy) => policy.hostBased !== undefined, check: checkHost },
 ];
 
 // RFC 4252 §5.2
-async function checkNone({ policy, user }: Attempt): Promise<Outcome> {
-  return verdict(await consult(() => policy.none?.(user)));
+async function checkNone({ policy, user, client }: Attempt): Promise<Outcome> {
+  return verdict(await consult(() => policy.none?.(user, client)));
 }
 
 // RFC 4252 §7
-async function checkKey({ link, policy, algorithms, user, data }: Attempt): Promise<Outcome> {
+async function checkKey(attempt: Attempt): Promise<Outcome> {
+  const { link, policy, algorithms, user, client, data } = attempt;
   const signed = data[0] !== 0;
   const request = signed
     ? PublicKeyAuth.decode(data)
@@ -72,9 +84,9 @@ async function checkKey({ link, policy, algorithms, user, data }: Attempt): Prom
   const key = acceptableKey(algorithm, blob, algorithms);
   if (key === null) return { kind: "refused" };
 
-  const answer = await consult(() => policy.publicKey?.(user, key));
+  const answer = verdict(await consult(() => policy.publicKey?.(user, key, client)));
   if (signature === null) {
-    if (answer.value !== true) return { ...verdict(answer), key };
+    if (answer.kind === "refused") return { ...answer, key };
     link.send(UserauthPkOk.encode({ algorithm, publicKey: blob }));
     return { kind: "answered" };
   }
@@ -92,8 +104,33 @@ async function checkKey({ link, policy, algorithms, user, data }: Attempt): Prom
       publicKey: blob,
     }),
     signature,
+    answer.kind === "accepted" ? answer.grant : {},
   );
-  return owned ? { ...verdict(answer), key } : { kind: "refused", key };
+  return owned ? { ...answer, key } : { kind: "refused", key };
+}
+
+// RFC 4252 §9: the client's host signs for its user.
+async function checkHost(attempt: Attempt): Promise<Outcome> {
+  const { link, policy, algorithms, user, client, data } = attempt;
+  const { signature, ...request } = HostBasedAuth.decode(data);
+  const { algorithm, hostKey: blob, hostName, userName } = request;
+  const key = acceptableKey(algorithm, blob, algorithms);
+  if (key === null) return { kind: "refused" };
+  const claim = { hostName: hostName.replace(/\.$/, ""), userName };
+  const answer = verdict(await consult(() => policy.hostBased?.(user, key, claim, client)));
+  const owned = key.verify(
+    algorithm,
+    HostBasedSigned.encode({
+      sessionId: link.sessionId,
+      number: MSG.USERAUTH_REQUEST,
+      user,
+      service: SERVICE,
+      method: "hostbased",
+      ...request,
+    }),
+    signature,
+  );
+  return owned ? { ...answer, key } : { kind: "refused", key };
 }
 
 function acceptableKey(
@@ -112,10 +149,10 @@ function acceptableKey(
 }
 
 // RFC 4252 §8
-async function checkPassword({ link, policy, user, data }: Attempt): Promise<Outcome> {
+async function checkPassword({ link, policy, user, client, data }: Attempt): Promise<Outcome> {
   const answer = data[0] === 0 ? await tryPassword() : await tryChange();
   const demand = answer.value;
-  if (typeof demand === "object" && demand !== null && policy.passwordChange !== undefined) {
+  if (isDemand(demand) && policy.passwordChange !== undefined) {
     link.send(UserauthPasswdChangereq.encode({ prompt: String(demand.change), language: "" }));
     return { kind: "answered" };
   }
@@ -123,20 +160,20 @@ async function checkPassword({ link, policy, user, data }: Attempt): Promise<Out
 
   function tryPassword() {
     const { password } = PasswordAuth.decode(data);
-    return consult(() => policy.password?.(user, password));
+    return consult(() => policy.password?.(user, password, client));
   }
 
   function tryChange() {
     const { password, newPassword } = PasswordChange.decode(data);
-    return consult(() => policy.passwordChange?.(user, password, newPassword));
+    return consult(() => policy.passwordChange?.(user, password, newPassword, client));
   }
 }
 
 // RFC 4256 §3.1; language and submethods are hints that need not be heeded.
-async function checkInteractive({ link, policy, user, data }: Attempt): Promise<Outcome> {
+async function checkInteractive({ link, policy, user, client, data }: Attempt): Promise<Outcome> {
   InteractiveAuth.decode(data);
   const prompter = new Prompter(link);
-  const answer = await consult(() => policy.interactive?.(user, prompter.ask));
+  const answer = await consult(() => policy.interactive?.(user, prompter.ask, client));
   const { valid, abandonedBy } = await prompter.end();
   if (abandonedBy !== null) return { kind: "abandoned", by: abandonedBy };
   return valid ? verdict(answer) : { kind: "refused" };
@@ -156,8 +193,14 @@ async function consult<T>(question: () => T | Promise<T>): Promise<Answer<T>> {
   }
 }
 
-// `true` and nothing that is merely truthy: a policy may be written in JavaScript.
+/** Whether the answer about a password is that it must be changed. */
+function isDemand(value: PasswordDecision | undefined): value is PasswordChangeDemand {
+  return typeof value === "object" && value !== null && !(value instanceof Grant);
+}
+
+// `true` or a grant, and nothing that is merely truthy: a policy may be written in JavaScript.
 function verdict({ value, error }: Answer<unknown>): Outcome & { kind: "accepted" | "refused" } {
-  if (value === true) return { kind: "accepted" };
+  if (value === true) return { kind: "accepted", grant: new Grant() };
+  if (value instanceof Grant) return { kind: "accepted", grant: value };
   return error === undefined ? { kind: "refused" } : { kind: "refused", error };
 }

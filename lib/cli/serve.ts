@@ -1,5 +1,7 @@
 import { loadKey } from "../client/identity.ts";
+import { RevocationList } from "../keys/krl.ts";
 import type { PrivateKey } from "../keys/private_key.ts";
+import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
 import { matchesWildcards } from "../keys/host_pattern.ts";
 import { serve, type SshServer } from "../server/serve.ts";
 import { systemShell } from "../server/system_shell.ts";
@@ -96,7 +98,7 @@ function parse(args: readonly string[]): Job {
     authorizedKeys: options.PubkeyAuthentication === false ? null : last("authorized-keys"),
     passwords: options.PasswordAuthentication === false ? null : last("password-file"),
   };
-  if (given.authorizedKeys === null && given.passwords === null) {
+  if (given.authorizedKeys === null && given.passwords === null && !options.TrustedUserCAKeys) {
     throw new UsageError("nobody could log in: --authorized-keys or --password-file is needed");
   }
   return {
@@ -122,7 +124,17 @@ async function start(job: Job, hostKeys: readonly PrivateKey[]): Promise<SshServ
   const { Banner } = options;
   // They are read at each login; here it only shows whether they are there.
   for (const file of [authorizedKeys, passwords]) if (file !== null) await Deno.readTextFile(file);
-  const policy = filePolicy(job, log);
+  const { TrustedUserCAKeys, RevokedKeys, AuthenticationMethods } = options;
+  const authorities = TrustedUserCAKeys ? await keysOf(TrustedUserCAKeys) : [];
+  const revoked = RevokedKeys ? RevocationList.parse(await Deno.readFile(RevokedKeys)) : null;
+  const policy = filePolicy({
+    ...job,
+    authorities: options.PubkeyAuthentication === false ? [] : authorities,
+    ...(revoked && { revoked: (key) => revoked.isRevoked(key) }),
+  }, log);
+  if (AuthenticationMethods && AuthenticationMethods.join() !== "any") {
+    policy.required = AuthenticationMethods.map((list) => list.split(","));
+  }
   if (Banner !== undefined && Banner !== "none") policy.banner = await Deno.readTextFile(Banner);
   return serve({
     ...limitsOf(options),
@@ -135,6 +147,12 @@ async function start(job: Job, hostKeys: readonly PrivateKey[]): Promise<SshServ
     pty: false,
     onError: (error, address) => log.verbose(`${placeOf(address)}: ${messageOf(error)}`),
   }, job.exec ? shell(job) : null);
+}
+
+/** The keys of a file, one a line. */
+async function keysOf(file: string): Promise<PublicKey[]> {
+  const lines = (await Deno.readTextFile(file)).split("\n").map((line) => line.trim());
+  return lines.filter((line) => line !== "" && !line.startsWith("#")).map(importPublicKey);
 }
 
 function shell({ root, options, log }: Job): SessionHandler {

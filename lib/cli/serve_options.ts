@@ -17,6 +17,7 @@ import {
 /** sshd_config(5): what can be given with `-o`. */
 const OPTIONS = {
   AcceptEnv: words,
+  AuthenticationMethods: words,
   Banner: text,
   Ciphers: text,
   Compression: oneOf("yes", "delayed", "no"),
@@ -32,6 +33,8 @@ const OPTIONS = {
   PasswordAuthentication: yesNo,
   PubkeyAuthentication: yesNo,
   RekeyLimit: rekeyLimit,
+  RevokedKeys: text,
+  TrustedUserCAKeys: text,
 };
 
 /** What was asked for with `-o`. */

@@ -1,28 +1,11 @@
 import type { ServerAuthPolicy } from "../auth/policy.ts";
 import { digest, equalConstantTime } from "../crypto/digest.ts";
 import { randomBytes } from "../crypto/random.ts";
-import { type AuthorizedKey, parseAuthorizedKeys } from "../keys/authorized_keys.ts";
 import { printable } from "../errors.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+import { authorizedKeys } from "../server/authorized_keys.ts";
 import { keyTypeLabel } from "../keys/key_labels.ts";
 import type { Log } from "./log.ts";
-
-/**
- * Options of authorized_keys that this server honours by doing nothing: it forwards nothing, has no
- * terminals and runs no rc files. A key with any other restriction is refused, as it cannot be kept.
- */
-const HONOURED = [
-  "agent-forwarding",
-  "no-agent-forwarding",
-  "no-port-forwarding",
-  "no-pty",
-  "no-user-rc",
-  "no-x11-forwarding",
-  "port-forwarding",
-  "pty",
-  "restrict",
-  "user-rc",
-  "x11-forwarding",
-];
 
 /** Where the credentials are. */
 export interface PolicyFiles {
@@ -30,18 +13,26 @@ export interface PolicyFiles {
   readonly authorizedKeys: string | null;
   /** The path of a file of `user:password` lines, or null. */
   readonly passwords: string | null;
+  /** Keys whose certificates log in (TrustedUserCAKeys). */
+  readonly authorities?: readonly PublicKey[];
+  /** Which keys never do (RevokedKeys). */
+  readonly revoked?: ((key: PublicKey) => boolean) | undefined;
 }
 
 /** Who may log in: the files are read anew for each attempt, so that changes count at once. */
-export function filePolicy({ authorizedKeys, passwords }: PolicyFiles, log: Log): ServerAuthPolicy {
+export function filePolicy(
+  { authorizedKeys: file, passwords, authorities = [], revoked }: PolicyFiles,
+  log: Log,
+): ServerAuthPolicy {
   const policy: ServerAuthPolicy = {};
-  if (authorizedKeys !== null) {
-    policy.publicKey = async (user, key) => {
-      const entries = parseAuthorizedKeys(await Deno.readTextFile(authorizedKeys));
-      const known = entries.some((entry) => entry.key.equals(key) && honoured(entry, log));
+  if (file !== null || authorities.length > 0) {
+    const source = file ?? (() => null);
+    const listed = authorizedKeys(source, { authorities, ...(revoked && { revoked }) });
+    policy.publicKey = async (user, key, client) => {
+      const grant = await listed(user, key, client);
       const name = `${keyTypeLabel(key)} ${key.fingerprint()}`;
-      log.verbose(`Key ${name} of "${printable(user)}" is ${known ? "" : "not "}authorized`);
-      return known;
+      log.verbose(`Key ${name} of "${printable(user)}" is ${grant ? "" : "not "}authorized`);
+      return grant;
     };
   }
   if (passwords !== null) {
@@ -52,13 +43,6 @@ export function filePolicy({ authorizedKeys, passwords }: PolicyFiles, log: Log)
     };
   }
   return policy;
-}
-
-function honoured({ key, options }: AuthorizedKey, log: Log): boolean {
-  const strange = [...options.keys()].filter((name) => !HONOURED.includes(name));
-  if (strange.length === 0) return true;
-  log.verbose(`Key ${key.fingerprint()} is restricted by ${strange.join(", ")}: not supported`);
-  return false;
 }
 
 /** Every line is looked at, whatever the user's name is, so that the time tells nothing. */

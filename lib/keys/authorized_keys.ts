@@ -7,7 +7,8 @@ export interface AuthorizedKey {
   readonly key: PublicKey;
   /**
    * What restricts it, by lower-case name, such as `"from"` or `"restrict"`; a flag's value is `""`,
-   * and several values of one name stand on lines of their own.
+   * and several values of one name stand on lines of their own. They are in the line's order: of flags
+   * that contradict each other, the last counts.
    */
   readonly options: ReadonlyMap<string, string>;
 }
@@ -51,6 +52,32 @@ const REPEATED_VALUES = ["environment", "permitlisten", "permitopen"];
  * ```
  */
 export function parseAuthorizedKeys(text: string): AuthorizedKey[] {
+  return parseLines(text).filter(({ options }) => !options.has("cert-authority"));
+}
+
+/**
+ * Reads the certificate authorities of an `authorized_keys` file: who has a certificate of one of them
+ * may log in if the options of its line, `principals` among them, allow it.
+ *
+ * @param text The text of the file
+ * @returns The authorities' keys in the file's order
+ *
+ * @example
+ * ```ts
+ * import { generateKey, parseAuthorities } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using authority = await generateKey("ed25519");
+ * const line = `cert-authority,principals="ann,bob" ${authority.publicKey}\n`;
+ * const [entry] = parseAuthorities(line);
+ * assertEquals(entry?.options.get("principals"), "ann,bob");
+ * ```
+ */
+export function parseAuthorities(text: string): AuthorizedKey[] {
+  return parseLines(text).filter(({ options }) => options.has("cert-authority"));
+}
+
+function parseLines(text: string): AuthorizedKey[] {
   return text.split("\n").map((line) => parseLine(line.trim())).filter((entry) => entry !== null);
 }
 
@@ -62,8 +89,7 @@ function parseLine(line: string): AuthorizedKey | null {
   const end = endOfOptions(line);
   const options = parseOptions(line.slice(0, end));
   const key = tryKey(line.slice(end));
-  if (options === null || key === null || options.has("cert-authority")) return null;
-  return { key, options };
+  return options === null || key === null ? null : { key, options };
 }
 
 function tryKey(line: string): PublicKey | null {
@@ -99,6 +125,7 @@ function parseOptions(text: string): Map<string, string> | null {
     const before = options.get(name);
     if (value === undefined) {
       if (!FLAGS.includes(name)) return null;
+      options.delete(name); // where it stands counts, and the last word wins
       options.set(name, "");
     } else if (before === undefined) {
       if (!SINGLE_VALUES.includes(name) && !REPEATED_VALUES.includes(name)) return null;

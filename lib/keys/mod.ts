@@ -16,7 +16,7 @@
  * @module
  */
 export { type AllowedSigner, AllowedSigners, type SignedBy } from "./allowed_signers.ts";
-export { type AuthorizedKey, parseAuthorizedKeys } from "./authorized_keys.ts";
+export { type AuthorizedKey, parseAuthorities, parseAuthorizedKeys } from "./authorized_keys.ts";
 export {
   type CertificateOptions,
   type CertificateRequirements,

@@ -19,7 +19,9 @@ import type { Socket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { X11Open } from "../wire/requests.ts";
+import type { Grant } from "../auth/grant.ts";
 import { announceHostKeys } from "./host_key_proof.ts";
+import { mayListen, mayOpen } from "./granted_forwards.ts";
 import type { ServeOptions } from "./options.ts";
 
 /** Starts to serve one connection; the transport carries its end. */
@@ -52,13 +54,15 @@ async function login(
   try {
     await transport.handshake();
     await transport.acceptService("ssh-userauth");
-    const { user } = await authenticateServer(transport.link(), {
+    const { remoteAddr } = transport.socket;
+    const who = await authenticateServer(transport.link(), {
       policy: options.auth,
       maxTries: options.maxAuthTries ?? MAX_AUTH_TRIES,
       algorithms: transport.suite.userKey,
+      remoteAddr,
       signal: over.signal,
     });
-    const login: Login = { user, remoteAddr: transport.socket.remoteAddr };
+    const login: Login = { ...who, remoteAddr };
     const sessions = new Sessions(login, options, handler);
     const connection: Connection = new Connection(transport, {
       opens: new Map([["session", (open) => sessions.open(open, connection)]]),
@@ -71,8 +75,8 @@ async function login(
     });
     const { forward } = options;
     serveForwards(connection, {
-      local: (target) => forward?.local?.(target, login) ?? false,
-      remote: (bind) => forward?.remote?.(bind, login) ?? false,
+      local: (to) => mayOpen(login.grant, to) && (forward?.local?.(to, login) ?? false),
+      remote: (on) => mayListen(login.grant, on) && (forward?.remote?.(on, login) ?? false),
     }, transport.closed);
     transport.open(connection);
     announceHostKeys(connection, options.hostKeys, {
@@ -120,7 +124,7 @@ class Sessions {
     channel.closed.then(done, done);
     new Session(channel, this.#login, {
       start: (program) => this.#start(program),
-      pty: this.#options.pty ?? true,
+      pty: (this.#options.pty ?? true) && this.#login.grant.pty,
       agent: () => this.#agent(connection),
       x11: () => this.#x11(connection),
       failed: (error) => this.#options.onError?.(error, this.#login.remoteAddr),
@@ -133,11 +137,13 @@ class Sessions {
   }
 
   async #agent(connection: Connection): Promise<SessionAgent | null> {
+    if (!this.#login.grant.agentForwarding) return null;
     if (await this.#options.forward?.agent?.(this.#login) !== true) return null;
     return { connect: (options) => connection.open(AGENT_CHANNEL, undefined, options) };
   }
 
   async #x11(connection: Connection): Promise<SessionX11["connect"] | null> {
+    if (!this.#login.grant.x11Forwarding) return null;
     if (await this.#options.forward?.x11?.(this.#login) !== true) return null;
     return (from, options = {}) => {
       const { hostname, port } = from?.transport === "tcp" ? from : HERE;
@@ -146,7 +152,13 @@ class Sessions {
     };
   }
 
-  #start(program: Program): SessionHandler | null {
+  #start(asked: Program): { run: SessionHandler; program: Program } | null {
+    const program = forced(this.#login.grant) ?? asked;
+    const run = this.#handlerOf(program);
+    return run && { run, program };
+  }
+
+  #handlerOf(program: Program): SessionHandler | null {
     if (program.kind !== "subsystem") return this.#handler;
     const { sftp } = this.#options;
     if (program.name !== "sftp" || sftp === undefined) return null;
@@ -156,4 +168,12 @@ class Sessions {
       await serveSftp(channel, backend);
     };
   }
+}
+
+/** sshd(8): a command that is granted runs instead of any other; one name means the server's files. */
+function forced({ command }: Grant): Program | null {
+  if (command === undefined) return null;
+  return /^internal-sftp(\s|$)/.test(command)
+    ? { kind: "subsystem", name: "sftp" }
+    : { kind: "exec", command };
 }

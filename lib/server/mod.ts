@@ -37,9 +37,13 @@ export type { WindowOptions } from "../connection/connection.ts";
 export type { AlgorithmOptions } from "../crypto/suite.ts";
 export type { RekeyLimits } from "../transport/transport.ts";
 export type { ByteStreams } from "../transport/socket.ts";
+export { authorizedKeys, type AuthorizedKeysOptions } from "./authorized_keys.ts";
+export { Grant, type GrantOptions } from "../auth/grant.ts";
 export type {
   Ask,
+  AuthClient,
   AuthDecision,
+  HostClaim,
   PasswordChangeDemand,
   PasswordDecision,
   PromptHeading,

@@ -69,6 +69,8 @@ export function systemShell(options: SystemShellOptions = {}): SessionHandler {
       args: session.command === null ? [] : ["-c", session.command],
       env: {
         ...Object.fromEntries(accepted),
+        ...session.login.grant.environment,
+        ...(session.originalCommand !== null && { SSH_ORIGINAL_COMMAND: session.originalCommand }),
         SSH_AUTH_SOCK: agent?.path ?? "",
         DISPLAY: x11?.display ?? "",
         XAUTHORITY: x11?.authority ?? "",

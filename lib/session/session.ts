@@ -1,7 +1,9 @@
 import type { Channel } from "../connection/channel.ts";
 import { writableOf } from "../connection/channel_streams.ts";
 import type { RequestAnswer } from "../connection/request.ts";
+import type { Grant } from "../auth/grant.ts";
 import { printable } from "../errors.ts";
+import type { PublicKey } from "../keys/public_key.ts";
 import {
   Break,
   Env,
@@ -57,6 +59,12 @@ export type SessionHandler = (session: Session) => number | void | Promise<numbe
 export interface Login {
   /** The user's name as the client gave it, and as authentication accepted it. */
   readonly user: string;
+  /** The methods by which the user has logged in, in order. */
+  readonly methods: readonly string[];
+  /** The key that the user has proved to own, or that the user's host has. */
+  readonly key?: PublicKey;
+  /** What the user may do; the server sees to it. */
+  readonly grant: Grant;
   /** The client's address, if the connection has one. */
   readonly remoteAddr: Deno.Addr | null;
 }
@@ -135,8 +143,8 @@ export interface SessionX11 {
 
 /** What the server allows in a session. */
 export interface SessionPolicy {
-  /** Decides about a program; null refuses it. */
-  readonly start: (program: Program) => SessionHandler | null;
+  /** Decides about a program, and which one runs instead if another does; null refuses it. */
+  readonly start: (program: Program) => { run: SessionHandler; program: Program } | null;
   /** Whether a terminal may be asked for. */
   readonly pty: boolean;
   /** The client's agent if it may be used here, or null. */
@@ -175,6 +183,8 @@ export class Session {
   readonly user: string;
   /** The client's address, if the connection has one. */
   readonly remoteAddr: Deno.Addr | null;
+  /** Who is logged in, and what that allows. */
+  readonly login: Login;
   /** The environment variables that the client sent; none of them is applied by itself. */
   readonly env: Record<string, string> = Object.create(null);
   /** The channel underneath. */
@@ -183,6 +193,7 @@ export class Session {
   readonly signal: AbortSignal;
 
   #program: Program | null = null;
+  #asked: Program | null = null;
   #pty: Pty | null = null;
   #agent: SessionAgent | null = null;
   #x11: SessionX11 | null = null;
@@ -197,6 +208,7 @@ export class Session {
   /** Sessions come from a server, not from a constructor. */
   constructor(channel: Channel, login: Login, policy: SessionPolicy) {
     this.channel = channel;
+    this.login = login;
     this.user = login.user;
     this.remoteAddr = login.remoteAddr;
     this.signal = this.#gone.signal;
@@ -206,14 +218,24 @@ export class Session {
     channel.handleRequests(({ type, data }) => this.#answer(type, data));
   }
 
-  /** The command that the client asked to run, or null for a shell or a subsystem. */
+  /** The command to run, or null for a shell or a subsystem. */
   get command(): string | null {
     return this.#program?.kind === "exec" ? this.#program.command : null;
   }
 
-  /** The subsystem that the client asked for, or null. */
+  /** The subsystem to run, or null. */
   get subsystem(): string | null {
     return this.#program?.kind === "subsystem" ? this.#program.name : null;
+  }
+
+  /**
+   * The command or subsystem that the client asked for when the login's grant has another command run
+   * in its place, as SSH_ORIGINAL_COMMAND; otherwise null.
+   */
+  get originalCommand(): string | null {
+    if (this.#asked === this.#program) return null;
+    if (this.#asked?.kind === "exec") return this.#asked.command;
+    return this.#asked?.kind === "subsystem" ? this.#asked.name : null;
   }
 
   /** The terminal that the client asked for, with its latest size, or null. */
@@ -360,10 +382,11 @@ export class Session {
   /** RFC 4254 §6.5: one program a channel. */
   #start(program: Program): false | (() => void) {
     if (this.#program) return false;
-    const handler = this.#policy.start(program);
-    if (handler === null) return false;
-    this.#program = program;
-    return () => this.#run(handler);
+    const started = this.#policy.start(program);
+    if (started === null) return false;
+    this.#asked = program;
+    this.#program = started.program;
+    return () => this.#run(started.run);
   }
 
   async #run(handler: SessionHandler): Promise<void> {

@@ -72,6 +72,26 @@ export const PublicKeyAuth = layout({
   publicKey: string,
   signature: string,
 });
+// RFC 4252 §9
+export const HostBasedAuth = layout({
+  algorithm: text,
+  hostKey: string,
+  hostName: text,
+  userName: text,
+  signature: string,
+});
+// RFC 4252 §9: what a hostbased signature is over, the session identifier first.
+export const HostBasedSigned = layout({
+  sessionId: string,
+  number: byte,
+  user: text,
+  service: text,
+  method: text,
+  algorithm: text,
+  hostKey: string,
+  hostName: text,
+  userName: text,
+});
 // RFC 4252 §7: what a publickey signature is over, the session identifier first.
 export const PublicKeySigned = layout({
   sessionId: string,

@@ -1,10 +1,17 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FAILURE_MS, failureDelay, JITTER_MS, refusalTime } from "../../lib/auth/failure_delay.ts";
+import { Grant } from "../../lib/auth/grant.ts";
 import type { ServerAuthPolicy } from "../../lib/auth/policy.ts";
 import { authenticateServer, type ServerAuthOptions } from "../../lib/auth/server.ts";
 import { MAX_AUTH_STEPS } from "../../lib/defaults.ts";
 import { ProtocolError, type SshError } from "../../lib/errors.ts";
-import { generateKey, importPublicKey, type PrivateKey } from "../../lib/keys/mod.ts";
+import {
+  generateKey,
+  importPublicKey,
+  issueCertificate,
+  type PrivateKey,
+  withCertificate,
+} from "../../lib/keys/mod.ts";
 import {
   UserauthFailure,
   UserauthInfoResponse,
@@ -13,6 +20,8 @@ import {
   UserauthSuccess,
 } from "../../lib/wire/messages.ts";
 import {
+  HostBasedAuth,
+  HostBasedSigned,
   InteractiveAuth,
   PasswordAuth,
   PasswordChange,
@@ -316,17 +325,16 @@ Deno.test("what one user earned is lost when the user's name changes", async () 
     remaining: ["password"],
     partial: true,
   });
+  const refusal = { remaining: ["publickey"], partial: false };
   client.send(passwordRequest("right", "root"));
-  assertEquals(UserauthFailure.decode(await client.receive()), {
-    remaining: ["publickey"],
-    partial: true,
-  });
+  assertEquals(UserauthFailure.decode(await client.receive()), refusal);
   // Back again: nothing is left of the first success either.
   client.send(passwordRequest("right"));
-  assertEquals(UserauthFailure.decode(await client.receive()).remaining, ["publickey"]);
-  assertEquals(await exchange(client, keyRequest(key)), 52);
+  assertEquals(UserauthFailure.decode(await client.receive()), refusal);
+  assertEquals(await exchange(client, keyRequest(key)), 51);
+  assertEquals(await exchange(client, passwordRequest("right")), 52);
   assertEquals((await login).user, "ann");
-  assertEquals((await login).methods, ["password", "publickey"]);
+  assertEquals((await login).methods, ["publickey", "password"]);
 });
 
 Deno.test("the same method twice does not stand for two methods", async () => {
@@ -484,7 +492,7 @@ Deno.test("a change of the password needs the policy's word", async () => {
   const seen: string[][] = [];
   const { client } = server({
     password: () => ({ change: "Expired" }),
-    passwordChange: (...words) => seen.push(words) > 1,
+    passwordChange: (...[user, before, now]) => seen.push([user, before, now]) > 1,
   });
   assertEquals(await exchange(client, passwordRequest("old")), 60);
   assertEquals(await exchange(client, request("password", change)), 51);
@@ -540,6 +548,8 @@ Deno.test("a policy that can let nobody in, or requires what it does not offer, 
     {},
     { banner: "hello" },
     { ...ask, required: [] },
+    { ...ask, required: [[]] },
+    { ...ask, required: [["password"], ["publickey"]] },
     { ...ask, required: ["publickey"] },
     { ...ask, required: ["password", "password"] },
   ];
@@ -565,4 +575,87 @@ Deno.test("public keys of the wire carry no comment into the policy", async () =
   });
   assertEquals(await exchange(client, keyRequest(key)), 52);
   await login;
+});
+
+Deno.test("the same key is no second factor, nor is its certificate", async () => {
+  using key = await generateKey();
+  using authority = await generateKey();
+  const certificate = await issueCertificate(authority, key.publicKey, {
+    kind: "user",
+    keyId: "ann",
+    principals: ["ann"],
+  });
+  using another = await generateKey();
+  const policy = { publicKey: () => true, required: ["publickey", "publickey"] };
+  const { client, login } = server(policy);
+  assertEquals(await exchange(client, keyRequest(key)), 51);
+  assertEquals(await exchange(client, keyRequest(key)), 51);
+  const certified = { ...withCertificate(key, certificate) } as PrivateKey;
+  assertEquals(await exchange(client, keyRequest(certified, {}, certificate.type)), 51);
+  assertEquals(await exchange(client, keyRequest(another)), 52);
+  assertEquals((await login).methods, ["publickey", "publickey"]);
+});
+
+Deno.test("nothing but true and a grant lets a key in", async () => {
+  using key = await generateKey();
+  const answers: unknown[] = [1, "yes", {}, { pty: true }, [], () => true, new Map()];
+  for (const answer of answers) {
+    const { client } = server({ publicKey: () => answer as boolean });
+    assertEquals(await exchange(client, keyRequest(key)), 51);
+  }
+  const { client, login } = server({ publicKey: () => new Grant({ pty: false }) });
+  assertEquals(await exchange(client, keyRequest(key)), 52);
+  assertEquals((await login).grant.pty, false);
+});
+
+Deno.test("grants of several factors take away together, and commands that differ refuse", async () => {
+  using key = await generateKey();
+  const policy = (command: string): ServerAuthPolicy => ({
+    publicKey: () => new Grant({ command: "uptime", permitOpen: ["a:1", "b:2"] }),
+    password: () => new Grant({ command, pty: false, permitOpen: ["b:2", "c:3"] }),
+    required: ["publickey", "password"],
+  });
+  const { client, login } = server(policy("uptime"));
+  await exchange(client, keyRequest(key));
+  assertEquals(await exchange(client, passwordRequest("right")), 52);
+  const { grant } = await login;
+  assertEquals([grant.command, grant.pty, grant.permitOpen], ["uptime", false, ["b:2"]]);
+  const other = server(policy("date"));
+  await exchange(other.client, keyRequest(key));
+  assertEquals(await exchange(other.client, passwordRequest("right")), 51);
+});
+
+Deno.test("a host's word needs the signature of its key over this session and this user", async () => {
+  using key = await generateKey();
+  const seen: unknown[] = [];
+  const { client, login } = server({
+    hostBased: (user, shown, claim) => {
+      seen.push([user, shown.fingerprint(), claim]);
+      return true;
+    },
+  });
+  const claim = {
+    algorithm: "ssh-ed25519",
+    hostKey: key.publicKey.blob,
+    hostName: "h.",
+    userName: "u",
+  };
+  const honest = {
+    sessionId: SESSION,
+    number: 50,
+    user: "ann",
+    service: "ssh-connection",
+    method: "hostbased",
+  };
+  const lies = [{ sessionId: new Uint8Array(32) }, { user: "bob" }, { userName: "v" }, {
+    method: "publickey",
+  }, {}];
+  for (const lie of lies) {
+    const signed = HostBasedSigned.encode({ ...honest, ...claim, ...lie });
+    const signature = key.sign("ssh-ed25519", signed);
+    const data = HostBasedAuth.encode({ ...claim, signature });
+    assertEquals(await exchange(client, request("hostbased", data)), lie === lies.at(-1) ? 52 : 51);
+  }
+  assertEquals(seen.at(-1), ["ann", key.publicKey.fingerprint(), { hostName: "h", userName: "u" }]);
+  assertEquals((await login).methods, ["hostbased"]);
 });

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { authenticateClient, type ClientAuthOptions } from "../../lib/auth/client.ts";
-import { interactive, none, password, publicKey } from "../../lib/auth/method.ts";
+import { type AuthMethod, interactive, none, password, publicKey } from "../../lib/auth/method.ts";
 import type { ServerAuthPolicy } from "../../lib/auth/policy.ts";
-import { authenticateServer, type Login, type ServerAuthOptions } from "../../lib/auth/server.ts";
+import type { Login } from "../../lib/auth/progress.ts";
+import { authenticateServer, type ServerAuthOptions } from "../../lib/auth/server.ts";
 import { AuthError, ProtocolError } from "../../lib/errors.ts";
 import { type GeneratedKeyType, generateKey } from "../../lib/keys/mod.ts";
 import { linkPair } from "./link_pair.ts";
@@ -37,7 +38,7 @@ const ask: ServerAuthPolicy = { password: (_user, password) => password === "rig
 
 Deno.test("password lets in who knows it", async () => {
   const { login, pair } = await logIn({ policy: ask, methods: [password("right")] });
-  assertEquals(login, { user: "ann", methods: ["password"] });
+  assertEquals([login?.user, login?.methods], ["ann", ["password"]]);
   assertEquals(pair.client.sentNumbers, [50]);
   assertEquals(pair.server.sentNumbers, [52]);
 });
@@ -68,7 +69,7 @@ Deno.test("AuthError says what was tried and what the server goes on with", asyn
 
 Deno.test("authenticateClient tries none when it has no method", async () => {
   const { login } = await logIn({ policy: { none: (user) => user === "ann" } });
-  assertEquals(login, { user: "ann", methods: ["none"] });
+  assertEquals([login?.user, login?.methods], ["ann", ["none"]]);
   const { error } = await logIn({ policy: ask });
   assert(error instanceof AuthError);
   assertEquals([error.attempts, error.remaining], [["none"], ["password"]]);
@@ -268,23 +269,45 @@ Deno.test("a demand for a new password is a refusal when there is no way to chan
   assert(error instanceof AuthError);
 });
 
-Deno.test("required methods must all succeed, in any order", async () => {
+Deno.test("required methods must all succeed, one after the other", async () => {
   using key = await generateKey();
   const policy: ServerAuthPolicy = {
     ...ask,
     publicKey: () => true,
     required: ["publickey", "password"],
   };
-  const both = [password("right"), publicKey(key)];
-  for (const methods of [both, both.toReversed()]) {
+  const both = [publicKey(key), password("right")];
+  for (const [methods, answers] of [[both, [51, 52]], [both.toReversed(), [51, 51, 52]]] as const) {
     const { login, pair } = await logIn({ policy, methods });
-    assertEquals(login?.methods, methods.map(({ name }) => name));
-    assertEquals(pair.server.sentNumbers, [51, 52]);
+    assertEquals(login?.methods, ["publickey", "password"]);
+    assertEquals(pair.server.sentNumbers, [...answers]);
   }
   const { login, error } = await logIn({ policy, methods: [publicKey(key), password("wrong")] });
   assertEquals(login, null);
   assert(error instanceof AuthError);
   assertEquals([error.partial, error.remaining], [true, ["password"]]);
+});
+
+Deno.test("one of several lists of methods is enough", async () => {
+  using key = await generateKey();
+  const policy: ServerAuthPolicy = {
+    ...ask,
+    publicKey: () => true,
+    interactive: async (_user, ask) => (await ask([{ text: "Code: ", echo: true }]))[0] === "42",
+    required: [["publickey", "password"], ["publickey", "keyboard-interactive"], ["password"]],
+  };
+  const code = interactive(() => ["42"]);
+  const ways: [AuthMethod[], string[] | undefined][] = [
+    [[publicKey(key), password("right")], ["publickey", "password"]],
+    [[publicKey(key), code], ["publickey", "keyboard-interactive"]],
+    [[password("right")], ["password"]],
+    [[code], undefined],
+    [[publicKey(key)], undefined],
+  ];
+  for (const [methods, expected] of ways) {
+    const { login } = await logIn({ policy, methods });
+    assertEquals(login?.methods, expected);
+  }
 });
 
 Deno.test("a method that came too early is tried again after partial success", async () => {

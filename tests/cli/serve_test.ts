@@ -1,5 +1,6 @@
 /** OpenSSH's clients at our serve. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { authority, certifiedKey } from "../interop/certificates.ts";
 import { keyFile } from "../interop/keys.ts";
 import { runClient } from "../interop/openssh_clients.ts";
 import { peerTest } from "../interop/peers.ts";
@@ -129,7 +130,7 @@ await peerTest(["ssh"], "serve checks the passwords of its file", async (t) => {
   });
 });
 
-await peerTest(["ssh"], "serve refuses keys whose restrictions it cannot keep", async () => {
+await peerTest(["ssh"], "serve keeps the restrictions of keys", async () => {
   await using folder = await tempFolder();
   const { path: identity, publicKey } = await keyFile("rsa", "restricted");
   const file = await folder.write("restricted", "");
@@ -140,7 +141,8 @@ await peerTest(["ssh"], "serve refuses keys whose restrictions it cannot keep", 
       ["", 0],
       ["restrict ", 0],
       ["no-pty,no-port-forwarding ", 0],
-      [`command="true" `, 255],
+      [`command="exit 7" `, 7],
+      [`restrict,command="test $SSH_ORIGINAL_COMMAND = true" `, 0],
       [`restrict,from="10.0.0.1" `, 255],
       [`expiry-time="20200101" `, 255],
     ] as const
@@ -149,6 +151,41 @@ await peerTest(["ssh"], "serve refuses keys whose restrictions it cannot keep", 
     const ran = await runClient("ssh", { ...server, identity }, ["true"]);
     assertEquals(ran.code, code, `${options}: ${ran.stderr}`);
   }
+});
+
+await peerTest(["ssh"], "serve takes certificates, and asks for several factors", async () => {
+  await using folder = await tempFolder();
+  const trusted = await folder.write("ca.pub", `# ours\n${(await authority()).publicKey}\n`);
+  const { path, publicKey } = await certifiedKey(folder, "served", { principals: ["tester"] });
+  const passwords = await folder.write("passwords", "tester:sesame\n");
+  const revoked = await folder.write("revoked", "");
+  const start = (...options: string[]) =>
+    startServe([
+      ...["--exec", "--password-file", passwords, "-o", `TrustedUserCAKeys=${trusted}`],
+      ...options.flatMap((option) => ["-o", option]),
+    ]);
+  const certified = { CertificateFile: `${path}-cert.pub` };
+  {
+    await using server = await start();
+    const ran = await runClient("ssh", { ...server, identity: path }, ["exit 3"], {
+      config: certified,
+    });
+    assertEquals(ran.code, 3, ran.stderr);
+  }
+  {
+    await using server = await start("AuthenticationMethods=publickey,password");
+    const config = { ...certified, BatchMode: "no" };
+    const both = { ...server, identity: path, password: "sesame" };
+    assertEquals((await runClient("ssh", both, ["exit 3"], { config })).code, 3);
+    const { password: _, ...one } = both;
+    assertEquals((await runClient("ssh", one, ["exit 3"], { config: certified })).code, 255);
+  }
+  await Deno.writeTextFile(revoked, `${publicKey}\n`);
+  await using server = await start(`RevokedKeys=${revoked}`);
+  const ran = await runClient("ssh", { ...server, identity: path }, ["true"], {
+    config: certified,
+  });
+  assertEquals(ran.code, 255);
 });
 
 Deno.test("serve ends cleanly on a signal, with sessions open", async () => {

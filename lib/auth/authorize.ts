@@ -1,0 +1,144 @@
+import { CertificateError } from "../errors.ts";
+import {
+  type AuthorizedKey,
+  parseAuthorities,
+  parseAuthorizedKeys,
+} from "../keys/authorized_keys.ts";
+import { checkCertificate } from "../keys/certificate.ts";
+import type { Certificate, PublicKey } from "../keys/public_key.ts";
+import { listsAddress } from "./address_list.ts";
+import { Grant } from "./grant.ts";
+
+/** A key that wants to log in. */
+export interface KeyAttempt {
+  readonly user: string;
+  readonly key: PublicKey;
+  /** The client's IP address; null if the connection has none, and then no `from=` lets it in. */
+  readonly address: string | null;
+  readonly now?: Date;
+}
+
+/** Whose certificates log in without a line of `authorized_keys`, and as whom. */
+export interface TrustedAuthorities {
+  readonly keys: readonly PublicKey[];
+  /** The principals that stand for the user. */
+  readonly principals: readonly string[];
+}
+
+/** The critical options of a user's certificate that are seen to here (OpenSSH PROTOCOL.certkeys). */
+const CRITICAL = ["force-command", "source-address", "verify-required"];
+
+/**
+ * What `authorized_keys` grants a key or certificate, sshd(8); null if nothing. The first line that fits
+ * counts.
+ */
+export function authorize(text: string, attempt: KeyAttempt): Grant | null {
+  const { key: { certificate }, key, user } = attempt;
+  if (certificate === null) {
+    for (const entry of parseAuthorizedKeys(text)) {
+      if (!entry.key.equals(key)) continue;
+      const grant = grantOf(entry, attempt);
+      if (grant !== null) return grant;
+    }
+    return null;
+  }
+  for (const entry of parseAuthorities(text)) {
+    if (!entry.key.equals(certificate.authority)) continue;
+    const names = entry.options.get("principals")?.split(",") ?? [user];
+    const line = grantOf(entry, attempt);
+    const own = line &&
+      certifiedGrant(certificate, { keys: [entry.key], principals: names }, attempt);
+    const both = own && line.and(own);
+    if (both) return both;
+  }
+  return null;
+}
+
+/**
+ * What a certificate grants by itself, to a user whom one of its principals names; null if it is not
+ * good now, here, or for the user.
+ */
+export function certifiedGrant(
+  certificate: Certificate,
+  { keys, principals }: TrustedAuthorities,
+  { address, now = new Date() }: Pick<KeyAttempt, "address" | "now">,
+): Grant | null {
+  const { criticalOptions, extensions } = certificate;
+  try {
+    checkCertificate(certificate, {
+      kind: "user",
+      principal: principals,
+      authorities: keys,
+      now,
+      criticalOptions: CRITICAL,
+    });
+  } catch (error) {
+    if (error instanceof CertificateError) return null;
+    throw error;
+  }
+  const from = criticalOptions.get("source-address");
+  if (from !== undefined && !(address !== null && listsAddress(from, address))) return null;
+  return new Grant({
+    command: criticalOptions.get("force-command"),
+    pty: extensions.has("permit-pty"),
+    agentForwarding: extensions.has("permit-agent-forwarding"),
+    x11Forwarding: extensions.has("permit-X11-forwarding"),
+    portForwarding: extensions.has("permit-port-forwarding"),
+    noTouchRequired: extensions.has("no-touch-required"),
+    verifyRequired: criticalOptions.has("verify-required"),
+  });
+}
+
+/** What the options of a line grant; null if they do not let the client in from there, or any more. */
+function grantOf(
+  { options }: AuthorizedKey,
+  { address, now = new Date() }: KeyAttempt,
+): Grant | null {
+  const from = options.get("from");
+  if (from !== undefined && !(address !== null && listsAddress(from, address))) return null;
+  const expiry = options.get("expiry-time");
+  if (expiry !== undefined && !(now.getTime() <= (expiryTime(expiry) ?? -Infinity))) return null;
+  // As in sshd the last word counts: `restrict,pty` allows what `pty,restrict` does not.
+  const words = [...options.keys()];
+  const allows = (name: string) => {
+    const last = words.findLast((word) => [name, `no-${name}`, "restrict"].includes(word));
+    return last === undefined || last === name;
+  };
+  return new Grant({
+    command: options.get("command"),
+    environment: environmentOf(options.get("environment")),
+    pty: allows("pty"),
+    agentForwarding: allows("agent-forwarding"),
+    x11Forwarding: allows("x11-forwarding"),
+    portForwarding: allows("port-forwarding"),
+    permitOpen: options.get("permitopen")?.split("\n"),
+    permitListen: options.get("permitlisten")?.split("\n"),
+    noTouchRequired: options.has("no-touch-required"),
+    verifyRequired: options.has("verify-required"),
+  });
+}
+
+/** The first of a name counts, as in sshd. */
+function environmentOf(lines: string | undefined): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const line of lines?.split("\n") ?? []) {
+    const [, name, value] = /^([A-Za-z_][A-Za-z0-9_]*)=([^]*)$/.exec(line) ?? [];
+    if (name !== undefined && !Object.hasOwn(environment, name)) environment[name] = value!;
+  }
+  return environment;
+}
+
+/** `YYYYMMDD[HHMM[SS]][Z]`, local time without the Z, in milliseconds; null if it is none. */
+function expiryTime(text: string): number | null {
+  const parts = /^(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?(Z?)$/i.exec(text);
+  if (parts === null) return null;
+  const [year, month, day, hour, minute, second] = parts.slice(1, 7).map((part) =>
+    Number(part ?? 0)
+  );
+  const time = [year!, month! - 1, day!, hour!, minute!, second!] as const;
+  const date = parts[7] ? new Date(Date.UTC(...time)) : new Date(...time);
+  const right = parts[7]
+    ? date.getUTCMonth() === time[1] && date.getUTCDate() === day
+    : date.getMonth() === time[1] && date.getDate() === day;
+  return right ? date.getTime() : null;
+}

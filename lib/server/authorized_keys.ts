@@ -1,0 +1,85 @@
+import { authorize, certifiedGrant } from "../auth/authorize.ts";
+import type { Grant } from "../auth/grant.ts";
+import type { AuthClient } from "../auth/policy.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+
+/**
+ * Whose certificates are accepted beside what `authorized_keys` says, and which keys never are.
+ *
+ * @example
+ * ```ts
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { authorizedKeys, type AuthorizedKeysOptions } from "@denossh/ssh/server";
+ *
+ * using authority = await generateKey();
+ * const options: AuthorizedKeysOptions = {
+ *   authorities: [authority.publicKey],
+ *   principals: (user) => [user, "everybody"],
+ * };
+ * const policy = authorizedKeys(() => null, options); // certificates alone
+ * console.log(typeof policy);
+ * ```
+ */
+export interface AuthorizedKeysOptions {
+  /** Keys whose certificates log in, as sshd's TrustedUserCAKeys; none unless given. */
+  readonly authorities?: readonly PublicKey[];
+  /** Which of a certificate's principals stand for a user; the user's own name unless given. */
+  readonly principals?: (user: string) => readonly string[] | Promise<readonly string[]>;
+  /**
+   * Whether a key, or the key or authority of a certificate, has been revoked, such as
+   * `(key) => list.isRevoked(key)`.
+   */
+  readonly revoked?: (key: PublicKey) => boolean | Promise<boolean>;
+}
+
+/**
+ * A policy for `auth.publicKey` that lets in whom `authorized_keys` does, with the options of the
+ * line: `from`, `expiry-time`, `command`, `environment`, `restrict`, `pty`, `port-forwarding`,
+ * `agent-forwarding`, `X11-forwarding` and their `no-` forms, `permitopen`, `permitlisten`,
+ * `cert-authority`, `principals`, `no-touch-required` and `verify-required` (sshd(8)). The text is read
+ * anew for each attempt, so that changes count at once.
+ *
+ * @param source The path of a file that is everybody's, which needs `--allow-read`; or who gives a
+ *   user's text, null for a user who has none
+ * @returns The policy
+ *
+ * @example
+ * ```ts
+ * import { publicKey, RequestDeniedError } from "@denossh/ssh";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { authorizedKeys } from "@denossh/ssh/server";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using key = await generateKey();
+ * const text = `restrict,command="uptime" ${key.publicKey}`;
+ * await using pair = await connectedPair({
+ *   serve: { auth: { publicKey: authorizedKeys((user) => user === "tester" ? text : null) } },
+ *   connect: { auth: [publicKey(key)] },
+ *   handler: (session) => session.print(session.command!),
+ * });
+ * assertEquals(await pair.host.run("reboot"), "uptime");
+ * ```
+ */
+export function authorizedKeys(
+  source: string | URL | ((user: string) => string | null | Promise<string | null>),
+  options: AuthorizedKeysOptions = {},
+): (user: string, key: PublicKey, client: AuthClient) => Promise<Grant | false> {
+  const { authorities = [], principals = (user) => [user], revoked = () => false } = options;
+  const textOf = typeof source === "function" ? source : () => Deno.readTextFile(source);
+  return async (user, key, { remoteAddr }) => {
+    const { certificate } = key;
+    const involved = certificate ? [certificate.publicKey, certificate.authority, key] : [key];
+    for (const key of involved) if (await revoked(key) !== false) return false;
+    const attempt = { user, key, address: addressOf(remoteAddr) };
+    const grant = authorize(await textOf(user) ?? "", attempt);
+    if (grant !== null) return grant;
+    if (certificate === null || authorities.length === 0) return false;
+    const trusted = { keys: authorities, principals: await principals(user) };
+    return certifiedGrant(certificate, trusted, attempt) ?? false;
+  };
+}
+
+function addressOf(address: Deno.Addr | null): string | null {
+  return address && "hostname" in address ? address.hostname : null;
+}
