@@ -169,5 +169,8 @@ export const MAX_CONFIG_FILES = 1024;
 /** The largest configuration file in characters: a hundred times what people write by hand. */
 export const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
 
+/** Jump hosts that lead to jump hosts: configurations that go round in circles end here. */
+export const MAX_JUMPS = 16;
+
 /** Identity files, and certificates, that a configuration may name (ssh's own limit). */
 export const MAX_IDENTITY_FILES = 100;

@@ -4,8 +4,8 @@ import type { Client } from "../client/client.ts";
 import { expandHome } from "../client/identity.ts";
 import type { Channel } from "../connection/channel.ts";
 import { HostKeyError, RequestDeniedError, SshError } from "../errors.ts";
-import type { Signer } from "../keys/private_key.ts";
-import { hostTrust } from "./host_trust.ts";
+import type { PrivateKey, Signer } from "../keys/private_key.ts";
+import { type Asker, hostTrust, knownAs } from "./host_trust.ts";
 import type { Log } from "./log.ts";
 import type { SshOptions } from "./ssh_options.ts";
 
@@ -33,6 +33,36 @@ export async function agentKeys(options: SshOptions, log: Log): Promise<Signer[]
   }
 }
 
+/** Adds a key to the agent if AddKeysToAgent asks for it, and the user does not mind. */
+export async function offerToAgent(
+  key: PrivateKey,
+  options: SshOptions,
+  { ask, log }: { readonly ask: Asker | null; readonly log: Log },
+): Promise<void> {
+  const { add, lifetime } = options.AddKeysToAgent ?? { add: "no", lifetime: null };
+  const path = add === "no" ? null : agentPath(options);
+  if (path === null) return;
+  try {
+    await using agent = await connectAgent(path);
+    const { comment } = key.publicKey;
+    const fingerprint = key.publicKey.fingerprint();
+    if ((await agent.identities()).some(({ publicKey }) => publicKey.equals(key.publicKey))) return;
+    if (add === "ask") {
+      const prompt = `Add key ${comment} (${fingerprint}) to the agent (yes/no)? `;
+      if (!/^yes$/i.test(await ask?.(prompt, { echo: true }) ?? "")) return;
+    }
+    await agent.add(key, {
+      ...lifetime !== null && { lifetime },
+      ...add === "confirm" && { confirm: true },
+    });
+    log.verbose(`Identity added to the agent: ${comment} (${fingerprint})`);
+  } catch (error) {
+    // The key does its work all the same.
+    if (!(error instanceof SshError)) throw error;
+    log.verbose(`${error.message}: the key is not added to the agent.`);
+  }
+}
+
 /** Lends the agent to a session if the options ask for it; a server that wants none gets none. */
 export async function lendAgent(
   client: Client,
@@ -40,9 +70,9 @@ export async function lendAgent(
   options: SshOptions,
   log: Log,
 ): Promise<void> {
-  const { ForwardAgent = "no" } = options;
-  if (/^(no|false)$/i.test(ForwardAgent)) return;
-  const path = /^(yes|true)$/i.test(ForwardAgent) ? agentPath(options) : resolve(ForwardAgent);
+  const { ForwardAgent = false } = options;
+  if (ForwardAgent === false) return;
+  const path = ForwardAgent === true ? agentPath(options) : resolve(ForwardAgent);
   if (path === null) return;
   if (!await isKnown(client, options, log)) {
     log.info("Agent forwarding is disabled, since the host key is not the known one.");
@@ -61,7 +91,8 @@ export async function lendAgent(
 async function isKnown(client: Client, options: SshOptions, log: Log): Promise<boolean> {
   const nobody = () => Promise.resolve(null);
   const { policy } = hostTrust({ ...options, StrictHostKeyChecking: "yes" }, nobody, log);
-  const { host, hostKey } = client.info;
+  const { hostKey } = client.info;
+  const host = knownAs(client.info.host, options);
   try {
     return await policy.verify(host, hostKey);
   } catch (error) {
@@ -70,7 +101,7 @@ async function isKnown(client: Client, options: SshOptions, log: Log): Promise<b
 }
 
 /** The path of the agent's socket, or null if there is none. */
-function agentPath({ IdentityAgent = "SSH_AUTH_SOCK" }: SshOptions): string | null {
+export function agentPath({ IdentityAgent = "SSH_AUTH_SOCK" }: SshOptions): string | null {
   if (/^none$/i.test(IdentityAgent)) return null;
   return resolve(IdentityAgent === "SSH_AUTH_SOCK" ? "$SSH_AUTH_SOCK" : IdentityAgent);
 }

@@ -1,14 +1,20 @@
 import { parseTarget, type Target } from "../client/options.ts";
 import { type Flag, UsageError } from "./flags.ts";
+import type { LogLevel } from "./log.ts";
 import type { OptionText } from "./option_values.ts";
-import { optionOfFlag, type SshOptions, sshOptions } from "./ssh_options.ts";
+import { optionOfFlag, sshOptions } from "./ssh_options.ts";
 
 /** Letters that `sftp` and `scp` share and that concern the connection, as getopt(3) writes them. */
 export const CONNECTION_LETTERS = "46ACc:D:F:i:J:o:P:qS:v";
 
 /** How to reach the other side. */
 export interface CopyFlags {
-  readonly options: SshOptions;
+  /** What the letters and `-o` say of the connection, whichever host it is to. */
+  readonly said: readonly OptionText[];
+  /** -F: the configuration file. */
+  readonly file: string | null;
+  /** How much is said on standard error. */
+  readonly level: LogLevel;
   /** -J: the hosts to go through, in order. */
   readonly hops: readonly Target[];
   /** -S: a program to connect with, instead of our own login. */
@@ -28,15 +34,24 @@ export interface CopyFlags {
  *
  * @throws {UsageError} If they make no sense
  */
-export function copyFlags(flags: readonly Flag[], more: readonly OptionText[] = []): CopyFlags {
+export async function copyFlags(
+  flags: readonly Flag[],
+  more: readonly OptionText[] = [],
+): Promise<CopyFlags> {
   const value = (name: string) => flags.findLast((flag) => flag.name === name)?.value ?? null;
   const program = value("S");
   const connection = flags.filter(({ name }) =>
     CONNECTION_LETTERS.replaceAll(":", "").includes(name)
   );
+  // A program of the user's reads its own configuration.
+  const own = program === null ? connection.flatMap(optionsOf) : levelOf(connection);
+  const said = program === null ? [...own, ...more, ...CAUTION] : own;
+  // What makes no sense is refused before any host is looked up.
+  const { LogLevel: level = "info" } = await sshOptions(said, { onNote: () => {} });
   return {
-    // A program of the user's reads its own configuration.
-    options: program === null ? ownOptions(connection, more) : sshOptions(levelOf(connection)),
+    said,
+    file: value("F"),
+    level,
     hops: program === null ? value("J")?.split(",").map(hopOf) ?? [] : [],
     program,
     passed: connection.flatMap(passedOn).concat(
@@ -48,17 +63,18 @@ export function copyFlags(flags: readonly Flag[], more: readonly OptionText[] = 
   };
 }
 
-function ownOptions(flags: readonly Flag[], more: readonly OptionText[]): SshOptions {
-  const config = flags.findLast(({ name }) => name === "F")?.value;
-  if (config !== undefined && config !== "none" && config !== "/dev/null") {
-    throw new UsageError("configuration files are not read; -F none is fine");
-  }
-  return sshOptions([...flags.flatMap(optionsOf), ...more]);
-}
+/** As OpenSSH's: what a configuration has for shells is not meant for copying. */
+const CAUTION: readonly OptionText[] = [
+  { name: "ForwardX11", value: "no" },
+  { name: "PermitLocalCommand", value: "no" },
+  { name: "ClearAllForwardings", value: "yes" },
+  { name: "RemoteCommand", value: "none" },
+  { name: "RequestTTY", value: "no" },
+];
 
 function optionsOf({ name, value }: Flag): OptionText[] {
   if (name === "P") return [{ name: "Port", value }];
-  const option = "ACcioqv".includes(name) ? optionOfFlag(name, value) : null;
+  const option = "46ACcioqv".includes(name) ? optionOfFlag(name, value) : null;
   return option === null ? [] : [option];
 }
 

@@ -4,16 +4,17 @@ import { none } from "../auth/none.ts";
 import { password } from "../auth/password.ts";
 import { publicKey } from "../auth/public_key.ts";
 import type { Challenge } from "../auth/prompts.ts";
+import { certificatesOf, publicHalf, USUAL_KEYS } from "../client/configured_keys.ts";
 import { expandHome } from "../client/identity.ts";
 import { AuthError, KeyFormatError, PassphraseError, SshError } from "../errors.ts";
 import { importPrivateKey, type PrivateKey, type Signer } from "../keys/private_key.ts";
-import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
-import { agentKeys } from "./agent.ts";
+import { withCertificate } from "../keys/certificate.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+import { agentKeys, offerToAgent } from "./agent.ts";
 import type { Asker, HostTrust } from "./host_trust.ts";
 import type { Log } from "./log.ts";
 import type { SshOptions } from "./ssh_options.ts";
 
-const DEFAULT_KEYS = ["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"];
 const DEFAULT_ORDER = ["publickey", "keyboard-interactive", "password"];
 const PROMPTS = 3;
 
@@ -33,13 +34,13 @@ export async function credentials(
   context: CredentialContext,
 ): Promise<AuthMethod[]> {
   const makers: Readonly<Record<string, () => AuthMethod[] | Promise<AuthMethod[]>>> = {
-    "publickey": () => options.PubkeyAuthentication === false ? [] : keys(options, context),
+    "publickey": () => options.PubkeyAuthentication === "no" ? [] : keys(options, context),
     "keyboard-interactive": () =>
       options.KbdInteractiveAuthentication === false ? [] : questions(options, context),
     "password": () => options.PasswordAuthentication === false ? [] : passwords(options, context),
   };
   const methods: AuthMethod[] = [];
-  for (const name of options.PreferredAuthentications ?? DEFAULT_ORDER) {
+  for (const name of options.PreferredAuthentications?.split(",") ?? DEFAULT_ORDER) {
     methods.push(...await makers[name]?.() ?? []);
   }
   // Who has no key asks first what the server takes, so that nobody types a password in vain.
@@ -48,19 +49,27 @@ export async function credentials(
 }
 
 async function keys(options: SshOptions, context: CredentialContext): Promise<AuthMethod[]> {
-  const files = options.IdentityFile ?? DEFAULT_KEYS;
+  const files = options.IdentityFile ?? USUAL_KEYS.map(expandHome);
   const held = await agentKeys(options, context.log);
+  const certificates = await certificatesOf(options);
   // As in ssh: first the agent's keys that are named, then its others, then those in files only.
   const named: Signer[] = [];
   const inFiles: AuthMethod[] = [];
-  for (const file of files.filter((file) => file !== "none").map(expandHome)) {
+  for (const file of files.filter((file) => !/^none$/i.test(file))) {
     const key = await heldKey(file, held);
-    const method = key === null ? await keyMethod(file, options, context) : null;
+    const method = key === null ? await keyMethod(file, options, context, certificates) : [];
     if (key !== null) named.push(key);
-    if (method !== null) inFiles.push(method);
+    inFiles.push(...method);
   }
   const others = options.IdentitiesOnly ? [] : held.filter((key) => !named.includes(key));
-  return [...[...named, ...others].map((key) => publicKey(key, { probe: true })), ...inFiles];
+  const ofAgent = [...named, ...others].flatMap((key) => withCertificates(key, certificates));
+  return [...ofAgent.map((key) => publicKey(key, { probe: true })), ...inFiles];
+}
+
+/** A key with the certificates that are its own, then the key itself. */
+function withCertificates(key: Signer, certificates: readonly PublicKey[]): Signer[] {
+  const own = certificates.filter((each) => each.certificate!.publicKey.equals(key.publicKey));
+  return [...own.map((each) => withCertificate(key, each)), key];
 }
 
 /** The key of the agent that a file, of either half, is about; null if the agent has it not. */
@@ -74,7 +83,8 @@ async function keyMethod(
   file: string,
   options: SshOptions,
   context: CredentialContext,
-): Promise<AuthMethod | null> {
+  certificates: readonly PublicKey[],
+): Promise<AuthMethod[]> {
   const { log } = context;
   let text: string;
   try {
@@ -82,50 +92,66 @@ async function keyMethod(
     if (mode !== null && uid === Deno.uid() && (mode & 0o077) !== 0) {
       const bits = (mode & 0o777).toString(8).padStart(4, "0");
       log.info(`Permissions ${bits} for '${file}' are too open: the key is not used`);
-      return null;
+      return [];
     }
     text = await Deno.readTextFile(file);
   } catch (error) {
     const missing = error instanceof Deno.errors.NotFound;
-    if (options.IdentityFile) {
-      const why = missing ? "No such file or directory" : (error as Error).message;
-      log.info(`Warning: Identity file ${file} not accessible: ${why}.`);
-    } else if (!missing) log.verbose(`${file}: ${(error as Error).message}`);
-    return null;
+    const why = missing ? "No such file or directory" : (error as Error).message;
+    if (options.IdentityFile || !missing) log.verbose(`${file}: ${why}`);
+    return [];
   }
   try {
-    return publicKey(importPrivateKey(text));
+    const key = importPrivateKey(text);
+    const add = () => offerToAgent(key, options, context);
+    return withCertificates(key, certificates).map((each) => publicKey(noting(each, add)));
   } catch (error) {
     if (error instanceof PassphraseError) {
-      return await lockedKey(file, () => unlock(file, text, options, context));
+      return await lockedKey(file, certificates, async () => {
+        const key = await unlock(file, text, options, context);
+        await offerToAgent(key, options, context);
+        return key;
+      });
     }
-    if (error instanceof KeyFormatError) return failing("publickey", loading(file, error));
+    // A file that nobody named may hold a key of a kind that we do not have.
+    if (error instanceof KeyFormatError && options.IdentityFile) {
+      return [failing("publickey", loading(file, error))];
+    }
+    if (error instanceof KeyFormatError) return [];
     throw error;
   }
 }
 
+/** A key that says when it is used. */
+function noting(key: Signer, used: () => Promise<void>): Signer {
+  return {
+    publicKey: key.publicKey,
+    async sign(algorithm, data) {
+      await used();
+      return await key.sign(algorithm, data);
+    },
+  };
+}
+
 /** A key that the passphrase is asked for only when the server would take it, if that can be known. */
-async function lockedKey(file: string, unlock: () => Promise<PrivateKey>): Promise<AuthMethod> {
+async function lockedKey(
+  file: string,
+  certificates: readonly PublicKey[],
+  unlock: () => Promise<PrivateKey>,
+): Promise<AuthMethod[]> {
   const known = await publicHalf(`${file}.pub`);
   if (known === null) {
-    return {
+    return [{
       name: "publickey",
       authenticate: async (dialog) => await publicKey(await unlock()).authenticate(dialog),
-    };
+    }];
   }
   const sign = async (algorithm: string, data: Uint8Array) => {
     using key = await unlock();
     return key.sign(algorithm, data);
   };
-  return publicKey({ publicKey: known, sign }, { probe: true });
-}
-
-async function publicHalf(file: string): Promise<PublicKey | null> {
-  try {
-    return importPublicKey(await Deno.readTextFile(file));
-  } catch {
-    return null;
-  }
+  return withCertificates({ publicKey: known, sign }, certificates)
+    .map((key) => publicKey(key, { probe: true }));
 }
 
 async function unlock(

@@ -42,7 +42,7 @@ interface Job {
 export async function demo(args: readonly string[]): Promise<number> {
   let job: Job;
   try {
-    job = parse(args);
+    job = await parse(args);
   } catch (error) {
     new Log().error(`demo: ${messageOf(error)}; see demo --help`);
     return USAGE;
@@ -61,20 +61,22 @@ export async function demo(args: readonly string[]): Promise<number> {
   }
 }
 
-function parse(args: readonly string[]): Job {
+async function parse(args: readonly string[]): Promise<Job> {
   const { flags, rest } = parseMixed(args, { letters: "c:i:l:m:o:p:qv", names: ["size:"] });
   const [target, ...more] = rest;
   if (more.length > 0) throw new UsageError(`unexpected argument "${more[0]}"`);
-  const options = sshOptions(flags.flatMap(({ name, value }) => {
+  const place = target === undefined ? null : parseTarget(target);
+  const said = flags.flatMap(({ name, value }) => {
     const option = name === "p" ? { name: "Port", value } : optionOfFlag(name, value);
     return option === null ? [] : [option];
-  }));
+  });
+  const options = await sshOptions(said, { target: place });
   const size = Number(flags.findLast(({ name }) => name === "size")?.value ?? 256);
   if (!(size > 0 && size <= 1024 * 1024)) throw new UsageError("--size needs a number of MiB");
   return {
     bytes: Math.ceil(size * MIB),
     options,
-    place: target === undefined ? null : placeOf(parseTarget(target), options),
+    place: place === null ? null : placeOf(place, options),
   };
 }
 

@@ -1,19 +1,29 @@
-const TILDE = 0x7e;
+const TILDE = "~";
+/** No byte is this. */
+const NEVER = -1;
 const DOT = 0x2e;
 const LINE_ENDS = [0x0a, 0x0d];
 
-/** ssh(1), ESCAPE CHARACTERS: after a line end, `~.` disconnects and `~~` is a tilde. */
+/**
+ * ssh(1), ESCAPE CHARACTERS: after a line end, `~.` disconnects and `~~` is a tilde; EscapeChar may name
+ * another character, or none.
+ */
 export class EscapeKeys {
   readonly #disconnect: () => void;
+  readonly #char: number;
   #atLineStart = true;
   #escaped = false;
 
-  /** @param disconnect Called on `~.` */
-  constructor(disconnect: () => void) {
+  /**
+   * @param disconnect Called on `~.`
+   * @param char The character instead of the tilde; null is none
+   */
+  constructor(disconnect: () => void, char: string | null = TILDE) {
     this.#disconnect = disconnect;
+    this.#char = char === null ? NEVER : char.charCodeAt(0);
   }
 
-  /** What of the keys is for the far side; a tilde is held back until the next key. */
+  /** What of the keys is for the far side; an escape is held back until the next key. */
   filter(keys: Uint8Array): Uint8Array {
     const kept: number[] = [];
     for (const key of keys) {
@@ -23,10 +33,10 @@ export class EscapeKeys {
           this.#disconnect();
           return new Uint8Array(0);
         }
-        kept.push(TILDE);
+        kept.push(this.#char);
         this.#atLineStart = false;
-        if (key === TILDE) continue;
-      } else if (this.#atLineStart && key === TILDE) {
+        if (key === this.#char) continue;
+      } else if (this.#atLineStart && key === this.#char) {
         this.#escaped = true;
         continue;
       }

@@ -5,9 +5,11 @@ import { SftpClient } from "../sftp/client.ts";
 import type { CopyFlags } from "./copy_flags.ts";
 import type { CopyTarget } from "./copy_target.ts";
 import { describeFailure, messageOf } from "./failure.ts";
+import { UsageError } from "./flags.ts";
 import { type Log, writeAllSync } from "./log.ts";
 import { logIn, placeOf } from "./login.ts";
 import { splitWords } from "./sftp_words.ts";
+import { type SshOptions, sshOptions } from "./ssh_options.ts";
 
 /** Something that runs on the other side. */
 export interface FarProgram {
@@ -39,11 +41,12 @@ export async function openFarSide(
 }
 
 async function throughLogin(target: CopyTarget, flags: CopyFlags, log: Log): Promise<FarSide> {
-  const place = placeOf(target, flags.options);
+  const options = await optionsFor(target, flags);
+  const place = placeOf(target, options);
   const describe = (error: unknown) => describeFailure(error, place);
   let client: Client;
   try {
-    client = await logIn(place, flags.options, log, flags.hops);
+    client = await logIn(place, options, log, flags.hops);
   } catch (error) {
     throw new FarSideError(describe(error), { cause: error });
   }
@@ -63,6 +66,15 @@ async function throughLogin(target: CopyTarget, flags: CopyFlags, log: Log): Pro
     sftp: async () => await SftpClient.open(await client.subsystem(flags.subsystem)),
     [Symbol.asyncDispose]: () => client.close(),
   };
+}
+
+async function optionsFor(target: CopyTarget, { said, file }: CopyFlags): Promise<SshOptions> {
+  try {
+    return await sshOptions(said, { target, file });
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new FarSideError(`ssh: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** Shows what a program says on standard error, as `ssh` does. */

@@ -1,8 +1,8 @@
 import { verifyHostKey } from "../client/host_keys.ts";
-import { expandHome } from "../client/identity.ts";
+import { knownHostsFiles, withRules } from "../client/configured_trust.ts";
 import { HostKeyError } from "../errors.ts";
 import type { PublicKey } from "../keys/public_key.ts";
-import { knownHosts } from "../known_hosts/known_hosts.ts";
+import { knownHosts, type KnownHostsOptions } from "../known_hosts/known_hosts.ts";
 import { type HostAddress, type HostKeyPolicy, hostName } from "../known_hosts/policy.ts";
 import { dirname } from "node:path";
 import { keyTypeLabel } from "../keys/key_labels.ts";
@@ -25,13 +25,12 @@ export interface HostTrust {
 
 /** StrictHostKeyChecking and its relatives, as ssh_config(5) describes them. */
 export function hostTrust(options: SshOptions, ask: Asker, log: Log): HostTrust {
-  const user = paths(options.UserKnownHostsFile ?? ["~/.ssh/known_hosts"]);
-  const global = paths(
-    options.GlobalKnownHostsFile ??
-      ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"],
-  );
+  const files = knownHostsFiles(options);
   const strict = options.StrictHostKeyChecking ?? "ask";
-  const known = knownHosts([...user, ...global]);
+  const known = withRules(
+    knownHosts([...files.user, ...files.global], { update: updates(options, ask, log) }),
+    options,
+  );
   let compromised = false;
 
   async function verify(host: HostAddress, key: PublicKey): Promise<boolean> {
@@ -40,8 +39,7 @@ export function hostTrust(options: SshOptions, ask: Asker, log: Log): HostTrust 
       return true;
     } catch (error) {
       if (!(error instanceof HostKeyError)) throw error;
-      const lax = strict === "no" || strict === "off";
-      if (error.reason === "changed" && lax) {
+      if (error.reason === "changed" && strict === "no") {
         log.info(`Warning: ${error.message}; passwords are disabled`);
         return compromised = true;
       }
@@ -53,7 +51,7 @@ export function hostTrust(options: SshOptions, ask: Asker, log: Log): HostTrust 
   }
 
   async function remember(host: HostAddress, key: PublicKey): Promise<void> {
-    const [file] = user;
+    const [file] = files.user;
     if (file === undefined) return;
     const add = knownHosts(file, { unknown: "add", hash: options.HashKnownHosts ?? false });
     const name = `${hostName(host)} (${keyTypeLabel(key)})`;
@@ -67,10 +65,31 @@ export function hostTrust(options: SshOptions, ask: Asker, log: Log): HostTrust 
   }
 
   return {
-    policy: { verify, knownTypes: (host) => known.knownTypes!(host) },
+    policy: {
+      verify,
+      knownTypes: (host) => known.knownTypes!(host),
+      ...known.update && !files.user.includes("/dev/null") && { update: known.update },
+    },
     get compromised() {
       return compromised;
     },
+  };
+}
+
+/** UpdateHostKeys: by default for who has the usual files, and does not ask the DNS. */
+function updates(
+  options: SshOptions,
+  ask: Asker,
+  log: Log,
+): NonNullable<KnownHostsOptions["update"]> {
+  const { VerifyHostKeyDNS = "no", UserKnownHostsFile } = options;
+  const usual = UserKnownHostsFile === undefined && VerifyHostKeyDNS === "no";
+  const wanted = options.UpdateHostKeys ?? (usual ? "yes" : "no");
+  if (wanted !== "ask") return wanted === "yes";
+  return async (host) => {
+    log.info(`The server at ${hostName(host)} has other host keys than the known ones.`);
+    const answer = await ask("Accept updated hostkeys? (yes/no): ", { echo: true });
+    return /^yes$/i.test(answer?.trim() ?? "");
   };
 }
 
@@ -96,6 +115,7 @@ async function confirm(
   }
 }
 
-function paths(files: readonly string[]): string[] {
-  return files.filter((file) => file !== "none").map(expandHome);
+/** The host as known_hosts has it: under its alias, if it has one. */
+export function knownAs(host: HostAddress, { HostKeyAlias }: SshOptions): HostAddress {
+  return HostKeyAlias === undefined ? host : { hostname: HostKeyAlias, port: 22 };
 }

@@ -1,4 +1,5 @@
-import type { LogLevel } from "./ssh_options.ts";
+/** How much is said on standard error. */
+export type LogLevel = "quiet" | "error" | "info" | "verbose";
 
 const LEVELS: readonly LogLevel[] = ["quiet", "error", "info", "verbose"];
 

@@ -1,8 +1,13 @@
 import type { Client } from "../client/client.ts";
+import {
+  configuredAlgorithms,
+  configuredProxy,
+  configuredRekey,
+  configuredTcp,
+} from "../client/configured.ts";
 import { connect } from "../client/connect.ts";
-import type { AlgorithmOptions } from "../crypto/suite.ts";
-import { CONNECT_TIMEOUT_MS } from "../defaults.ts";
-import { ConnectError, printable } from "../errors.ts";
+import { CONNECT_TIMEOUT_MS, MAX_JUMPS } from "../defaults.ts";
+import { ConfigError, ConnectError, printable } from "../errors.ts";
 import type { Target } from "../client/options.ts";
 import { credentials } from "./credentials.ts";
 import { Deadline } from "./deadline.ts";
@@ -10,6 +15,9 @@ import { hostTrust } from "./host_trust.ts";
 import type { Log } from "./log.ts";
 import type { SshOptions } from "./ssh_options.ts";
 import { ask as askUser, canAsk } from "./terminal.ts";
+
+/** Debian's ServerAliveInterval where BatchMode is on. */
+const BATCH_KEEPALIVE_MS = 300_000;
 
 /** Where a login goes, for messages. */
 export interface Place {
@@ -25,7 +33,7 @@ export function placeOf(target: Target, options: SshOptions): Place {
   const user = options.User ?? target.user ?? Deno.env.get("USER") ?? Deno.env.get("LOGNAME");
   return {
     host: target.hostname,
-    hostname: options.HostName ?? target.hostname,
+    hostname: options.HostName,
     port: options.Port ?? target.port ?? 22,
     user: user ?? "root",
   };
@@ -34,6 +42,7 @@ export function placeOf(target: Target, options: SshOptions): Place {
 /**
  * Connects and logs in as `ssh` does: with its files, options and questions.
  *
+ * @param hops The hosts of `-J`; those of the options unless given
  * @throws {SshError} As the kind of failure is; `describeFailure` has it in ssh's words
  */
 export async function logIn(
@@ -42,23 +51,30 @@ export async function logIn(
   log: Log,
   hops: readonly Target[] = [],
 ): Promise<Client> {
-  if (hops.length > 0) return await logInThrough(hops, place, options, log);
-  return await logInDirectly(place, options, log);
+  return await logInAt(0, place, options, log, hops);
 }
 
-/** Logs in to one host after the other, each through the one before. */
-async function logInThrough(
-  hops: readonly Target[],
+async function logInAt(
+  depth: number,
   place: Place,
   options: SshOptions,
   log: Log,
+  named: readonly Target[],
 ): Promise<Client> {
-  // What names the target is not meant for the hosts on the way.
-  const { HostName: _host, Port: _port, User: _user, ...shared } = options;
+  if (depth > MAX_JUMPS) {
+    throw new ConfigError([`More than ${MAX_JUMPS} jump hosts lead to each other`]);
+  }
+  const hops = named.length > 0 ? named : options.ProxyJump ?? [];
   const clients: Client[] = [];
   try {
     for (const hop of hops) {
-      clients.push(await logInDirectly(placeOf(hop, shared), shared, log, clients.at(-1)));
+      const shared = await options.ofHop!(hop, { named: named.length > 0 });
+      const at = placeOf(hop, shared);
+      // What is before the first of them is its own business.
+      const client = clients.length > 0
+        ? await logInDirectly(at, shared, log, clients.at(-1))
+        : await logInAt(depth + 1, at, shared, log, []);
+      clients.push(client);
     }
     const client = await logInDirectly(place, options, log, clients.at(-1));
     const closeAll = () => clients.toReversed().forEach((hop) => hop.close());
@@ -95,23 +111,29 @@ async function logInDirectly(
     log,
   });
   log.verbose(`Connecting to ${hostname} port ${port} as ${user}.`);
+  const { proxyCommand } = through ? {} : configuredProxy({ ...options, ProxyJump: [] });
+  const tcp = configuredTcp(options);
+  const rekey = configuredRekey(options);
+  // As Debian's ssh: who cannot be asked is not to wait for ever either.
+  const alive = options.ServerAliveInterval ?? (options.BatchMode ? BATCH_KEEPALIVE_MS : 0);
   const client = await connect({
     hostname,
     port,
     user,
     auth,
     hostKeys: trust.policy,
+    config: false,
     timeout: 0,
     signal: deadline.signal,
+    ...(options.HostKeyAlias !== undefined && { hostKeyAlias: options.HostKeyAlias }),
     ...(through && { jump: through }),
-    algorithms: {
-      ...algorithmsOf(options),
-      ...(options.Compression && { compression: "zlib@openssh.com,zlib,none" }),
-    },
+    ...(proxyCommand !== undefined && { proxyCommand }),
+    ...(tcp && { tcp }),
+    ...configuredAlgorithms(options) && { algorithms: configuredAlgorithms(options)! },
     onBanner: (text) => log.info(text.replace(/\n$/, "")),
-    ...(options.ServerAliveInterval && { keepaliveInterval: options.ServerAliveInterval }),
+    ...(alive && { keepaliveInterval: alive }),
     ...(options.ServerAliveCountMax && { keepaliveCount: options.ServerAliveCountMax }),
-    ...(options.RekeyLimit && { rekey: options.RekeyLimit }),
+    ...(rekey && { rekey }),
   });
   const { server, kex, hostKey, hostKeyAlgorithm, cipher, mac, compression } = client.info;
   log.verbose(`Remote protocol version ${printable(server)}`);
@@ -121,17 +143,4 @@ async function logInDirectly(
   log.verbose(`kex: cipher: ${cipher} MAC: ${mac || "<implicit>"} compression: ${compression}`);
   log.verbose(`Authenticated to ${host} as ${user}.`);
   return client;
-}
-
-/** The algorithms that the options ask for. */
-export function algorithmsOf(
-  options: Pick<SshOptions, "Ciphers" | "MACs" | "KexAlgorithms" | "HostKeyAlgorithms">,
-): AlgorithmOptions {
-  const { Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms } = options;
-  return {
-    ...(Ciphers !== undefined && { cipher: Ciphers }),
-    ...(MACs !== undefined && { mac: MACs }),
-    ...(KexAlgorithms !== undefined && { kex: KexAlgorithms }),
-    ...(HostKeyAlgorithms !== undefined && { hostKey: HostKeyAlgorithms }),
-  };
 }

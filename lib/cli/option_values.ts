@@ -15,6 +15,8 @@ export type OptionValues<T extends OptionTable> = {
 export interface OptionText {
   readonly name: string;
   readonly value: string;
+  /** The letter that stood for it, where that makes a difference. */
+  readonly letter?: string;
 }
 
 /**
@@ -33,25 +35,18 @@ export function parseOption(text: string): OptionText {
  * in any case.
  *
  * @param repeated The names whose values, which are lists, add up
- * @param ignored The names that are taken and have no effect, each with the values that are fine
  * @throws {UsageError} If a name is unknown or a value makes no sense
  */
 export function collectOptions<T extends OptionTable>(
   table: T,
   options: readonly OptionText[],
   repeated: readonly (keyof T)[] = [],
-  ignored: Readonly<Record<string, RegExp>> = {},
 ): OptionValues<T> {
   const values: Partial<Record<keyof T, unknown>> = {};
   for (const { name, value } of options) {
     const known = find(table, name);
     if (known === undefined) {
-      const fine = find(ignored, name);
-      if (fine === undefined) throw new UsageError(`Bad configuration option: ${printable(name)}`);
-      if (!ignored[fine]!.test(value)) {
-        throw new UsageError(`Unsupported option "${fine}=${printable(value)}"`);
-      }
-      continue;
+      throw new UsageError(`Bad configuration option: ${printable(name)}`);
     }
     const parsed = parseValue(known, table[known]!, value);
     if (repeated.includes(known)) {

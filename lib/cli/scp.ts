@@ -36,7 +36,7 @@ export async function scp(args: readonly string[]): Promise<number> {
   let job: ScpJob;
   let operands: readonly string[];
   try {
-    ({ job, operands } = parse(args));
+    ({ job, operands } = await parse(args));
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     new Log().error(`scp: ${messageOf(error)}`);
@@ -77,7 +77,9 @@ function operandOf(text: string): Operand {
   return isRemote(text) ? parseOperand(text, "scp") : { local: text };
 }
 
-function parse(args: readonly string[]): { job: ScpJob; operands: readonly string[] } {
+async function parse(
+  args: readonly string[],
+): Promise<{ job: ScpJob; operands: readonly string[] }> {
   const { flags, rest } = parseFlags(args, { letters: LETTERS });
   const value = (name: string) => flags.findLast((flag) => flag.name === name)?.value ?? null;
   const has = (name: string) => value(name) !== null;
@@ -86,8 +88,8 @@ function parse(args: readonly string[]): { job: ScpJob; operands: readonly strin
   const more = [
     ...has("B") ? [{ name: "BatchMode", value: "yes" }] : [],
   ];
-  const connection: CopyFlags = copyFlags(flags, more);
-  const log = new Log(has("v") ? "verbose" : connection.options.LogLevel);
+  const connection: CopyFlags = await copyFlags(flags, more);
+  const log = new Log(has("v") ? "verbose" : connection.level);
   const last = flags.findLast(({ name }) => name === "O" || name === "s")?.name;
   return {
     operands: rest,

@@ -1,6 +1,6 @@
+import type { AlgorithmOptions } from "../crypto/suite.ts";
 import type { ServeOptions } from "../server/options.ts";
 import { UsageError } from "./flags.ts";
-import { algorithmsOf } from "./login.ts";
 import {
   collectOptions,
   integer,
@@ -80,4 +80,16 @@ function maxStartups(value: string): { begin: number; rate: number; full: number
     throw new UsageError(`unsupported value "${value}"`);
   }
   return { begin, rate, full };
+}
+
+/** The algorithms that the options ask for. */
+function algorithmsOf(
+  { Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms }: SshdOptions,
+): AlgorithmOptions {
+  return {
+    ...(Ciphers !== undefined && { cipher: Ciphers }),
+    ...(MACs !== undefined && { mac: MACs }),
+    ...(KexAlgorithms !== undefined && { kex: KexAlgorithms }),
+    ...(HostKeyAlgorithms !== undefined && { hostKey: HostKeyAlgorithms }),
+  };
 }

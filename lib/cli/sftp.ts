@@ -52,13 +52,13 @@ interface Job {
 export async function sftp(args: readonly string[]): Promise<number> {
   let job: Job;
   try {
-    job = parse(args);
+    job = await parse(args);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     new Log().error(`sftp: ${messageOf(error)}`);
     return BATCH_FAILURE;
   }
-  const log = new Log(job.flags.options.LogLevel);
+  const log = new Log(job.flags.level);
   let side: FarSide | null = null;
   let client: SftpClient | null = null;
   try {
@@ -80,7 +80,7 @@ export async function sftp(args: readonly string[]): Promise<number> {
   }
 }
 
-function parse(args: readonly string[]): Job {
+async function parse(args: readonly string[]): Promise<Job> {
   const { flags, rest } = parseFlags(args, { letters: LETTERS });
   const value = (name: string) => flags.findLast((flag) => flag.name === name)?.value ?? null;
   const has = (name: string) => value(name) !== null;
@@ -93,7 +93,7 @@ function parse(args: readonly string[]): Job {
   const tuning = tuningFlags(flags);
   const quiet = (has("q") || has("b")) && !has("N");
   // As sftp(1) has it: nobody is there to answer in a batch.
-  const base = copyFlags(flags, has("b") ? [{ name: "BatchMode", value: "yes" }] : []);
+  const base = await copyFlags(flags, has("b") ? [{ name: "BatchMode", value: "yes" }] : []);
   return {
     place: has("D") ? null : parseOperand(destination!, "sftp"),
     local: has("D") ? null : local,

@@ -1,46 +1,26 @@
 import type { Client } from "../client/client.ts";
-import { parseTarget, type Target } from "../client/options.ts";
 import type { Program } from "../session/command.ts";
 import { describeFailure, messageOf } from "./failure.ts";
-import { type Flag, parseFlags, UsageError } from "./flags.ts";
-import { type ForwardSpec, socksSpec, tunnelSpec } from "./forward_specs.ts";
+import { UsageError } from "./flags.ts";
+import { runLocalCommand } from "./local_command.ts";
 import { Log } from "./log.ts";
-import { logIn, placeOf } from "./login.ts";
-import type { OptionText } from "./option_values.ts";
-import { relay, startForwards } from "./ssh_forward.ts";
+import { logIn, type Place, placeOf } from "./login.ts";
+import { type CommandLine, parseCommandLine } from "./ssh_command.ts";
+import { forwardsOf, relay, startForwards } from "./ssh_forward.ts";
+import { showOptions, type SshOptions, sshOptions } from "./ssh_options.ts";
 import { runSession } from "./ssh_session.ts";
-import { optionOfFlag, parseDestination, type SshOptions, sshOptions } from "./ssh_options.ts";
 import { InterruptedError, onSignals } from "./terminal.ts";
-
-/** What `ssh --help` prints. */
-export const SSH_HELP =
-  `usage: ssh [-AaCknNqsTtvXxY] [-c cipher] [-F none] [-i key] [-l user] [-m mac]
-           [-o Key=Value] [-p port] [-D [bind:]port] [-J [user@]host[:port],…]
-           [-L [bind:]port:host:hostport] [-R [bind:]port:host:hostport]
-           [-W host:port] [user@]host [command …]
-
-The hosts of -J are logged in to with the same options.
-`;
+export { SSH_HELP } from "./ssh_command.ts";
 
 /** What `ssh` answers for its own failures, and for commands that a signal ended. */
 const FAILURE = 255;
 const INTERRUPTED = 130;
-/** -k switches off what there is not; -F is fine as long as it names no file. */
-const LETTERS = "AaCknNqsTtvXxYc:D:F:i:J:l:L:m:o:p:R:W:";
 
 interface Job {
-  readonly target: Target;
+  readonly line: CommandLine;
   readonly options: SshOptions;
-  /** What to run; null is -N. */
+  /** What to run; null is nothing. */
   readonly program: Program | null;
-  /** -L, -R and -D. */
-  readonly forwards: readonly ForwardSpec[];
-  /** -J: the hosts to go through, in order. */
-  readonly hops: readonly Target[];
-  /** -W: the address to connect standard input and output to. */
-  readonly relayTo: string | null;
-  /** Whether standard input is not to be read: -n. */
-  readonly noInput: boolean;
 }
 
 /**
@@ -49,27 +29,41 @@ interface Job {
  * @returns The exit code: the command's own, or 255
  */
 export async function ssh(args: readonly string[]): Promise<number> {
+  const notes: string[] = [];
   let job: Job;
   try {
-    job = parse(args);
+    const line = parseCommandLine(args);
+    const { said, target, file } = line;
+    const options = await sshOptions(said, { target, file, onNote: (note) => notes.push(note) });
+    checkCommand(line, options);
+    if (line.showOnly) {
+      await writeOut(await showOptions(said, target, file));
+      return 0;
+    }
+    job = { line, options, program: programOf(line, options) };
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     new Log().error(`ssh: ${messageOf(error)}`);
     return FAILURE;
   }
-  const { options } = job;
-  const log = new Log(options.LogLevel);
-  const place = placeOf(job.target, options);
+  const log = new Log(job.options.LogLevel);
+  for (const note of notes) tell(note, log);
+  return await run(job, placeOf(job.line.target, job.options), log);
+}
+
+async function run(job: Job, place: Place, log: Log): Promise<number> {
+  const { line, options } = job;
   let client: Client | null = null;
   let killed: Deno.Signal | null = null;
   try {
-    client = await logIn(place, options, log, job.hops);
+    client = await logIn(place, options, log, line.hops);
     using _ = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
       killed = signal;
       client!.close();
     });
     log.verbose("Entering interactive session.");
-    const code = await run(client, job, log);
+    await runLocalCommand(client, options, log);
+    const code = await work(client, job, log);
     await client.close();
     return killed ? FAILURE : code ?? FAILURE;
   } catch (error) {
@@ -82,83 +76,59 @@ export async function ssh(args: readonly string[]): Promise<number> {
   }
 }
 
-function parse(args: readonly string[]): Job {
-  // As ssh does: flags may stand in front of the host and behind it, then comes the command.
-  const before = parseFlags(args, { letters: LETTERS });
-  const [destination, ...behind] = before.rest;
-  if (destination === undefined) throw new UsageError("no host given; see ssh --help");
-  const after = before.ended
-    ? { flags: [], rest: behind }
-    : parseFlags(behind, { letters: LETTERS });
-  const flags = [...before.flags, ...after.flags];
-  const has = (name: string) => flags.some((flag) => flag.name === name);
-  const screen = flags.findLast(({ name }) => /^[XxY]$/.test(name));
-  const said = flags.filter((flag) => flag === screen || !/^[XxY]$/.test(flag.name));
-  const options = sshOptions(said.flatMap((flag) => optionsOf(flag)));
-  const terminals = flags.filter(({ name }) => name === "t").length;
-  const last = flags.findLast(({ name }) => name === "t" || name === "T")?.name;
-  const tty = last === "T" ? "no" : terminals > 1 ? "force" : terminals === 1 ? "yes" : null;
-  const command = after.rest.join(" ");
-  if (has("s") && command === "") throw new UsageError("-s needs the name of a subsystem");
-  return {
-    target: parseDestination(destination),
-    options: tty === null ? options : { ...options, RequestTTY: tty },
-    forwards: flags.flatMap((flag) => forwardOf(flag)),
-    hops: valueOf(flags, "J")?.split(",").map(hopOf) ?? [],
-    relayTo: valueOf(flags, "W"),
-    program: has("N")
-      ? null
-      : has("s")
-      ? { kind: "subsystem", name: command }
-      : command === ""
-      ? { kind: "shell" }
-      : { kind: "exec", command },
-    noInput: has("n"),
-  };
-}
-
-function valueOf(flags: readonly Flag[], name: string): string | null {
-  return flags.findLast((flag) => flag.name === name)?.value ?? null;
-}
-
-function hopOf(text: string): Target {
-  try {
-    return parseTarget(text);
-  } catch (cause) {
-    throw new UsageError(`bad jump host "${text}"`, { cause });
-  }
-}
-
-function forwardOf({ name, value }: Flag): ForwardSpec[] {
-  if (name === "L") return [tunnelSpec("local", value)];
-  if (name === "R") return [tunnelSpec("remote", value)];
-  return name === "D" ? [socksSpec(value)] : [];
-}
-
-function optionsOf({ name, value }: Flag): OptionText[] {
-  if (name === "F" && value !== "none" && value !== "/dev/null") {
-    throw new UsageError("configuration files are not read; -F none is fine");
-  }
-  if (name === "Y") {
-    return [{ name: "ForwardX11", value: "yes" }, { name: "ForwardX11Trusted", value: "yes" }];
-  }
-  const option = name === "p" ? { name: "Port", value } : optionOfFlag(name, value);
-  return option === null ? [] : [option];
-}
-
-async function run(client: Client, job: Job, log: Log): Promise<number | null> {
-  const { program, options, noInput, target, relayTo } = job;
-  if (relayTo !== null) {
-    await relay(client, relayTo);
+async function work(client: Client, job: Job, log: Log): Promise<number | null> {
+  const { program, options, line } = job;
+  if (line.relayTo !== null) {
+    await relay(client, line.relayTo);
     return 0;
   }
-  await using forwards = await startForwards(client, job.forwards, log);
+  await using forwards = await startForwards(client, forwardsOf(options), log);
   if (!forwards.complete && options.ExitOnForwardFailure) {
     throw new UsageError("a port could not be forwarded");
   }
   if (program !== null) {
-    return await runSession(client, { program, options, noInput, host: target.hostname }, log);
+    const noInput = options.StdinNull ?? false;
+    return await runSession(client, { program, options, noInput, host: line.target.hostname }, log);
   }
   await client.closed;
   return 0;
+}
+
+/** What ssh refuses before it does anything. */
+function checkCommand({ command }: CommandLine, options: SshOptions): void {
+  const { SessionType, RemoteCommand, ForkAfterAuthentication } = options;
+  if (command !== "" && RemoteCommand) {
+    throw new UsageError("Cannot execute command-line and remote command.");
+  }
+  if (ForkAfterAuthentication && !command && !RemoteCommand && SessionType !== "none") {
+    throw new UsageError("Cannot fork into background without a command to execute.");
+  }
+}
+
+/** What is to run on the far side: SessionType, RemoteCommand and the command line settle it. */
+function programOf({ command, relayTo }: CommandLine, options: SshOptions): Program | null {
+  const { SessionType, RemoteCommand } = options;
+  if (options.ForkAfterAuthentication) {
+    throw new UsageError(
+      "ForkAfterAuthentication is not supported: nothing goes to the background",
+    );
+  }
+  const text = command || RemoteCommand || "";
+  if (SessionType === "none" || relayTo !== null) return null;
+  if (SessionType === "subsystem") {
+    if (text === "") throw new UsageError("-s needs the name of a subsystem");
+    return { kind: "subsystem", name: text };
+  }
+  return text === "" ? { kind: "shell" } : { kind: "exec", command: text };
+}
+
+/** As ssh: what is deprecated is no news to anybody, what is not supported is. */
+function tell(note: string, log: Log): void {
+  if (/ Deprecated option /.test(note)) log.verbose(note);
+  else log.info(note);
+}
+
+async function writeOut(text: string): Promise<void> {
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
 }

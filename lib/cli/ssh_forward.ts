@@ -1,9 +1,16 @@
 import type { Client } from "../client/client.ts";
-import type { ForwardTarget } from "../forward/address.ts";
+import type { ForwardEnd, ForwardKind, ForwardSetting } from "../config/forwards.ts";
+import type { BindAddress, ForwardTarget } from "../forward/address.ts";
 import { messageOf } from "./failure.ts";
-import type { ForwardSpec } from "./forward_specs.ts";
 import type { Log } from "./log.ts";
 import { drain } from "./pipes.ts";
+import type { SshOptions } from "./ssh_options.ts";
+
+/** A tunnel that is asked for. */
+export interface Forward {
+  readonly kind: ForwardKind;
+  readonly setting: ForwardSetting;
+}
 
 /** Tunnels at work; disposing of them ends them. */
 export interface Forwards extends AsyncDisposable {
@@ -11,24 +18,51 @@ export interface Forwards extends AsyncDisposable {
   readonly complete: boolean;
 }
 
+/** Every address, as an empty address and `*` ask for it, where a tunnel begins. */
+const ANY = { local: "0.0.0.0", remote: "", dynamic: "0.0.0.0" } as const;
+
+/** The tunnels that the options ask for. */
+export function forwardsOf(options: SshOptions): Forward[] {
+  const of = (kind: ForwardKind, settings: readonly ForwardSetting[] = []) =>
+    settings.map((setting) => ({ kind, setting }));
+  const all = [
+    ...of("local", options.LocalForward),
+    ...of("remote", options.RemoteForward),
+    ...of("dynamic", options.DynamicForward),
+  ];
+  if (!options.GatewayPorts) return all;
+  // What begins here and names no address is open to everybody then.
+  return all.map(({ kind, setting }) => ({
+    kind,
+    setting: kind === "remote" ? setting : { ...setting, from: opened(setting.from) },
+  }));
+}
+
+function opened(from: ForwardEnd): ForwardEnd {
+  return "path" in from || from.hostname !== null ? from : { ...from, hostname: "*" };
+}
+
 /** Starts the tunnels; one that cannot start is reported and left out. */
 export async function startForwards(
   client: Client,
-  specs: readonly ForwardSpec[],
+  forwards: readonly Forward[],
   log: Log,
 ): Promise<Forwards> {
   const stack = new AsyncDisposableStack();
   let complete = true;
-  for (const spec of specs) {
+  for (const { kind, setting } of forwards) {
     try {
-      const tunnel = stack.use(await start(client, spec, log));
-      if (spec.kind === "remote" && tunnel.addr.transport === "tcp" && isFree(spec)) {
-        log.info(`Allocated port ${tunnel.addr.port} for remote forward to ${spec.to}`);
+      const tunnel = stack.use(await start(client, kind, setting, log));
+      if (kind === "remote" && tunnel.addr.transport === "tcp" && isFree(setting.from)) {
+        const to = describeEnd(setting.to!);
+        log.info(`Allocated port ${tunnel.addr.port} for remote forward to ${to}`);
       }
-      log.verbose(`${spec.kind} forwarding from ${describe(tunnel.addr)}`);
+      log.verbose(
+        `${kind === "dynamic" ? "socks" : kind} forwarding from ${describe(tunnel.addr)}`,
+      );
     } catch (error) {
       complete = false;
-      log.info(`Warning: ${spec.kind} forwarding failed: ${messageOf(error)}`);
+      log.info(`Warning: ${kind} forwarding failed: ${messageOf(error)}`);
     }
   }
   return { complete, [Symbol.asyncDispose]: () => stack.disposeAsync() };
@@ -43,20 +77,40 @@ export async function relay(client: Client, to: ForwardTarget): Promise<void> {
   await drain((into) => conn.read(into), Deno.stdout);
 }
 
-function start(client: Client, spec: ForwardSpec, log: Log) {
-  const onError = (error: unknown) => log.verbose(`${spec.kind} forwarding: ${messageOf(error)}`);
-  switch (spec.kind) {
-    case "local":
-      return client.forwardLocal({ from: spec.from, to: spec.to, onError });
-    case "remote":
-      return client.forwardRemote({ from: spec.from, to: spec.to, onError });
-    case "socks":
-      return client.forwardSocks({ ...spec.from, onError });
+function start(
+  client: Client,
+  kind: ForwardKind,
+  setting: ForwardSetting,
+  log: Log,
+) {
+  const onError = (error: unknown) => log.verbose(`${kind} forwarding: ${messageOf(error)}`);
+  const from = bindOf(kind, setting.from);
+  if (setting.to === null) {
+    if (kind === "remote") throw new Error("SOCKS on the far side is not supported");
+    if ("path" in from) throw new Error("SOCKS on a unix socket is not supported");
+    return client.forwardSocks({ ...from, onError });
   }
+  const to = describeEnd(setting.to);
+  return kind === "remote"
+    ? client.forwardRemote({ from, to, onError })
+    : client.forwardLocal({ from, to, onError });
 }
 
-function isFree(spec: ForwardSpec): spec is ForwardSpec & { to: string } {
-  return "port" in spec.from && spec.from.port === 0;
+function bindOf(kind: ForwardKind, end: ForwardEnd): BindAddress {
+  if ("path" in end) return end;
+  const { hostname, port } = end;
+  if (hostname === null) return { port };
+  return { port, hostname: hostname === "" || hostname === "*" ? ANY[kind] : hostname };
+}
+
+function describeEnd(end: ForwardEnd): string {
+  if ("path" in end) return end.path;
+  const { hostname, port } = end;
+  return hostname?.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
+function isFree(end: ForwardEnd): boolean {
+  return "port" in end && end.port === 0;
 }
 
 function describe(addr: Deno.Addr): string {

@@ -1,115 +1,144 @@
 import { parseTarget, type Target } from "../client/options.ts";
+import { expandHome } from "../client/identity.ts";
+import { Config } from "../config/config.ts";
+import { readConfig } from "../config/read.ts";
+import type { HostSettings, LogLevelSetting } from "../config/settings.ts";
+import { ConfigError } from "../errors.ts";
 import { UsageError } from "./flags.ts";
-import {
-  collectOptions,
-  integer,
-  list,
-  oneOf,
-  type OptionText,
-  type OptionValues,
-  parseOption,
-  rekeyLimit,
-  text,
-  time,
-  words,
-  yesNo,
-} from "./option_values.ts";
+import { Log, type LogLevel } from "./log.ts";
+import { type OptionText, parseOption } from "./option_values.ts";
 
-const LEVELS = {
-  quiet: "quiet",
-  fatal: "error",
-  error: "error",
-  info: "info",
-  verbose: "verbose",
-  debug: "verbose",
-  debug1: "verbose",
-  debug2: "verbose",
-  debug3: "verbose",
-} as const;
-
-/** How much is said on standard error. */
-export type LogLevel = typeof LEVELS[keyof typeof LEVELS];
-
-/** ssh_config(5): what can be given with `-o`. */
-const OPTIONS = {
-  BatchMode: yesNo,
-  Ciphers: text,
-  Compression: yesNo,
-  ConnectTimeout: time,
-  ExitOnForwardFailure: yesNo,
-  ForwardAgent: text,
-  ForwardX11: yesNo,
-  ForwardX11Trusted: yesNo,
-  GlobalKnownHostsFile: words,
-  HashKnownHosts: yesNo,
-  HostKeyAlgorithms: text,
-  HostName: text,
-  IdentitiesOnly: yesNo,
-  IdentityAgent: text,
-  IdentityFile: (value: string): string[] => [value],
-  KbdInteractiveAuthentication: yesNo,
-  KexAlgorithms: text,
-  LogLevel: (value: string): LogLevel =>
-    LEVELS[oneOf(...Object.keys(LEVELS) as (keyof typeof LEVELS)[])(value)],
-  MACs: text,
-  NumberOfPasswordPrompts: integer(1, 100),
-  PasswordAuthentication: yesNo,
-  Port: integer(1, 65535),
-  PreferredAuthentications: list,
-  PubkeyAuthentication: yesNo,
-  RekeyLimit: rekeyLimit,
-  RequestTTY: oneOf("auto", "force", "no", "yes"),
-  SendEnv: words,
-  ServerAliveCountMax: integer(1, 1_000_000),
-  ServerAliveInterval: time,
-  SetEnv: words,
-  StrictHostKeyChecking: oneOf("yes", "no", "off", "accept-new", "ask"),
-  User: text,
-  UserKnownHostsFile: words,
+const LEVELS: Readonly<Record<LogLevelSetting, LogLevel>> = {
+  QUIET: "quiet",
+  FATAL: "error",
+  ERROR: "error",
+  INFO: "info",
+  VERBOSE: "verbose",
+  DEBUG: "verbose",
+  DEBUG2: "verbose",
+  DEBUG3: "verbose",
 };
 
-/** Options about things that we do not have, with the values that ask for no more than that. */
-const IGNORED: Readonly<Record<string, RegExp>> = {
-  AddKeysToAgent: /^no$/i,
-  AddressFamily: /^any$/i,
-  CanonicalizeHostname: /^no$/i,
-  CheckHostIP: /./,
-  ClearAllForwardings: /./,
-  ConnectionAttempts: /^1$/,
-  ControlMaster: /^(no|auto)$/i,
-  ControlPath: /./,
-  ControlPersist: /./,
-  FingerprintHash: /^sha256$/i,
-  GSSAPIAuthentication: /./,
-  GSSAPIDelegateCredentials: /^no$/i,
-  HostbasedAuthentication: /^no$/i,
-  IPQoS: /./,
-  PermitLocalCommand: /^no$/i,
-  ProxyCommand: /^none$/i,
-  ProxyJump: /^none$/i,
-  RemoteCommand: /^none$/i,
-  TCPKeepAlive: /./,
-  Tunnel: /^no$/i,
-  UpdateHostKeys: /^(no|ask)$/i,
-  VerifyHostKeyDNS: /^no$/i,
-  VisualHostKey: /^no$/i,
-};
+/** What the command line and the configuration files say about a host; the command line wins. */
+export interface SshOptions extends Omit<HostSettings, "LogLevel"> {
+  /** How much is said. */
+  readonly LogLevel?: LogLevel;
+  /**
+   * The options of a host on the way to this one: what the files say about it, and where `-J` names it
+   * what the command line says, apart from what names the target itself.
+   */
+  readonly ofHop?: (hop: Target, how: { readonly named: boolean }) => Promise<SshOptions>;
+}
 
-/** What was asked for with `-o` and the flags that stand for an option. */
-export type SshOptions = OptionValues<typeof OPTIONS>;
+/** Where options come from, besides `-o` and its like. */
+export interface OptionSources {
+  /** The host that they are about; without one no file is read. */
+  readonly target?: Target | null;
+  /** `-F`: the one file that is read, or `none`; the usual ones unless given. */
+  readonly file?: string | null;
+  /** Is told of what has no effect; standard error unless given. */
+  readonly onNote?: (note: string) => void;
+}
+
+/** Of the command line, what is about the target and nothing else. */
+const OF_TARGET =
+  /^(HostName|HostKeyAlias|Port|User|Proxy(Jump|Command)|RemoteCommand|(Local|Remote|Dynamic)Forward)$/i;
 
 /**
- * Reads `-o` options, those that letters stand for among them.
+ * Finds the options of a host.
  *
- * @throws {UsageError} If one is unknown or malformed
+ * @param said What the command line says, letters that stand for an option among it
+ * @throws {UsageError} If an option or a line of a file is unknown or malformed
  */
-export function sshOptions(options: readonly OptionText[]): SshOptions {
+export async function sshOptions(
+  said: readonly OptionText[],
+  { target = null, file = null, onNote = (note) => new Log().info(note) }: OptionSources = {},
+): Promise<SshOptions> {
   try {
-    return collectOptions(OPTIONS, options, ["IdentityFile", "SendEnv", "SetEnv"], IGNORED);
-  } catch (cause) {
-    if (!(cause instanceof UsageError)) throw cause;
-    throw new UsageError(`command-line: ${cause.message}`, { cause });
+    const config = target === null ? Config.parse("") : await configOf(file);
+    return await lookUp(config, await present(said, onNote), target ?? NOBODY, onNote);
+  } catch (error) {
+    throw error instanceof ConfigError ? new UsageError(error.message, { cause: error }) : error;
   }
+}
+
+/**
+ * What `-G` prints.
+ *
+ * @throws {UsageError} As {@linkcode sshOptions} does
+ */
+export async function showOptions(
+  said: readonly OptionText[],
+  target: Target,
+  file: string | null,
+): Promise<string> {
+  try {
+    return await (await configOf(file)).show(target.hostname, known(await present(said), target));
+  } catch (error) {
+    throw error instanceof ConfigError ? new UsageError(error.message, { cause: error }) : error;
+  }
+}
+
+/** Stands for the host where there is none. */
+const NOBODY: Target = { hostname: "localhost", user: null, port: null };
+
+async function configOf(file: string | null): Promise<Config> {
+  if (file === null) return await readConfig();
+  return file.toLowerCase() === "none" ? Config.parse("") : await readConfig(file);
+}
+
+async function lookUp(
+  config: Config,
+  said: readonly OptionText[],
+  target: Target,
+  onNote?: (note: string) => void,
+): Promise<SshOptions> {
+  const settings = await config.lookup(target.hostname, {
+    ...known(said, target),
+    ...onNote && { onNote },
+  });
+  const { LogLevel, ...others } = settings;
+  return {
+    ...others,
+    ...LogLevel && { LogLevel: LEVELS[LogLevel] },
+    ofHop: (hop, { named }) => {
+      const shared = named ? said.filter(({ name }) => !OF_TARGET.test(name)) : [];
+      return lookUp(config, [...shared, { name: "ClearAllForwardings", value: "yes" }], hop);
+    },
+  };
+}
+
+/** What is said without key files of `-i` that are not there: as in ssh, that is worth a word. */
+async function present(
+  said: readonly OptionText[],
+  onNote: (note: string) => void = () => {},
+): Promise<OptionText[]> {
+  const kept: OptionText[] = [];
+  for (const option of said) {
+    const why = option.letter === "i" ? await absence(expandHome(unquoted(option.value))) : null;
+    if (why === null) kept.push(option);
+    else onNote(`Warning: Identity file ${unquoted(option.value)} not accessible: ${why}.`);
+  }
+  return kept;
+}
+
+async function absence(file: string): Promise<string | null> {
+  try {
+    await Deno.stat(file);
+    return null;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound
+      ? "No such file or directory"
+      : (error as Error).message;
+  }
+}
+
+function known(said: readonly OptionText[], { user, port }: Target) {
+  return {
+    options: said.map(({ name, value }) => `${name}=${value}`),
+    ...user !== null && { user },
+    ...port !== null && { port },
+  };
 }
 
 /** The option that a letter stands for in `ssh` and `sftp`, or null. */
@@ -117,6 +146,10 @@ export function optionOfFlag(name: string, value: string): OptionText | null {
   switch (name) {
     case "o":
       return parseOption(value);
+    case "4":
+      return { name: "AddressFamily", value: "inet" };
+    case "6":
+      return { name: "AddressFamily", value: "inet6" };
     case "A":
       return { name: "ForwardAgent", value: "yes" };
     case "a":
@@ -124,17 +157,17 @@ export function optionOfFlag(name: string, value: string): OptionText | null {
     case "C":
       return { name: "Compression", value: "yes" };
     case "c":
-      return { name: "Ciphers", value };
+      return { name: "Ciphers", value: quoted(value) };
     case "i":
-      return { name: "IdentityFile", value };
+      return { name: "IdentityFile", value: quoted(value), letter: "i" };
     case "l":
-      return { name: "User", value };
+      return { name: "User", value: quoted(value) };
     case "m":
-      return { name: "MACs", value };
+      return { name: "MACs", value: quoted(value) };
     case "q":
       return { name: "LogLevel", value: "quiet" };
     case "v":
-      return { name: "LogLevel", value: "verbose" };
+      return { name: "LogLevel", value: "debug" };
     case "X":
       return { name: "ForwardX11", value: "yes" };
     case "x":
@@ -142,6 +175,15 @@ export function optionOfFlag(name: string, value: string): OptionText | null {
     default:
       return null;
   }
+}
+
+/** A value that is one word, whatever is in it. */
+export function quoted(value: string): string {
+  return `"${value.replace(/["\\]/g, "\\$&")}"`;
+}
+
+function unquoted(value: string): string {
+  return value.replace(/^"(.*)"$/s, "$1").replace(/\\(["\\])/g, "$1");
 }
 
 /**

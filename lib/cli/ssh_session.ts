@@ -39,7 +39,10 @@ export async function runSession(client: Client, job: SshJob, log: Log): Promise
   } else {
     using _raw = rawInput();
     using _resize = onSignals(["SIGWINCH"], () => resize(channel));
-    const keys = new EscapeKeys(() => channel.abort(new LeftError()));
+    const keys = new EscapeKeys(
+      () => channel.abort(new LeftError()),
+      job.options.EscapeChar,
+    );
     await wire(channel, { noInput: job.noInput, filter: (bytes) => keys.filter(bytes) });
   }
   if (pty) log.info(`Connection to ${job.host} closed.`);

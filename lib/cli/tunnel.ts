@@ -52,7 +52,7 @@ interface Job {
 export async function tunnel(args: readonly string[]): Promise<number> {
   let job: Job;
   try {
-    job = parse(args);
+    job = await parse(args);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     new Log().error(`tunnel: ${messageOf(error)}; see tunnel --help`);
@@ -134,7 +134,7 @@ function print(words: readonly string[]): void {
   console.log(words.join("\n"));
 }
 
-function parse(args: readonly string[]): Job {
+async function parse(args: readonly string[]): Promise<Job> {
   const { flags, rest } = parseMixed(args, { letters: LETTERS, names: ["check", "once"] });
   const [destination, ...more] = rest;
   if (destination === undefined) throw new UsageError("no gateway given");
@@ -146,9 +146,10 @@ function parse(args: readonly string[]): Job {
   if (local.length + remote.length + socks.length === 0) {
     throw new UsageError("nothing to do without -L, -R or -D");
   }
+  const target = parseDestination(destination);
   return {
-    target: parseDestination(destination),
-    options: sshOptions(flags.flatMap((flag) => optionsOf(flag))),
+    target,
+    options: await sshOptions(flags.flatMap((flag) => optionsOf(flag)), { target }),
     hops: of("J").at(-1)?.split(",").map(hopOf) ?? [],
     local,
     remote,

@@ -2,24 +2,31 @@ import { authenticateClient } from "../auth/client.ts";
 import { Connection } from "../connection/connection.ts";
 import { CERTIFIED, SIGNATURES } from "../crypto/algorithms.ts";
 import { resolveSuite, type Suite } from "../crypto/suite.ts";
-import { CONNECT_TIMEOUT_MS } from "../defaults.ts";
-import { ConnectError } from "../errors.ts";
-import { connSocket, dialTcp, type Socket, streamSocket } from "../transport/socket.ts";
+import { CONNECT_TIMEOUT_MS, MAX_JUMPS } from "../defaults.ts";
+import { ConfigError, ConnectError } from "../errors.ts";
+import { connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
 import { Client } from "./client.ts";
 import { type HostAddress, hostName } from "../known_hosts/policy.ts";
 import { followHostKeys } from "./host_key_updates.ts";
 import { hostKeyPolicy, verifyHostKey } from "./host_keys.ts";
+import { configured } from "./configured.ts";
 import { userKeys, userKnownHosts } from "./identity.ts";
-import { type Jumped, jumpTo } from "./jump.ts";
+import { type Connect, type Jumped, jumpTo } from "./jump.ts";
 import { checkPort, type ConnectOptions, parseTarget } from "./options.ts";
+import { type Proxy, startProxy } from "./proxy_command.ts";
+import { dialHost } from "./tcp.ts";
+
+const DEFAULT_PORT = 22;
 
 /**
  * Connects to an SSH server and logs in.
  *
- * With user, credentials and host key given, this needs `--allow-net=host:port` and nothing else.
+ * With user, credentials and host key given, this needs `--allow-net=host:port` and nothing else. The
+ * target may be an alias of `~/.ssh/config`, if that may be read.
  *
  * @param target `[user@]host[:port]`, `ssh://…` or the options alone
+ * @throws {ConfigError} If a configuration file makes no sense, or asks for what cannot be done
  * @throws {ConnectError} If the host cannot be reached, is no SSH server or the time runs out
  * @throws {NegotiationError} If the two ends have no algorithm in common
  * @throws {HostKeyError} If the host key is not trusted; no credential has been sent then
@@ -50,21 +57,37 @@ import { checkPort, type ConnectOptions, parseTarget } from "./options.ts";
  * assertEquals(await host.run("uptime"), "You ran uptime");
  * ```
  */
-export async function connect(
+export function connect(
   target: string | ConnectOptions,
   options: ConnectOptions = {},
 ): Promise<Client> {
-  const given = typeof target === "string" ? { ...parsed(target), ...options } : target;
-  const host = addressOf(given);
-  if (given.jump !== undefined && given.transport) {
-    throw new TypeError("A connection goes through a jump or a transport, not both");
+  return connectAt(0, target, options);
+}
+
+async function connectAt(
+  depth: number,
+  target: string | ConnectOptions,
+  options: ConnectOptions = {},
+): Promise<Client> {
+  const asked = typeof target === "string" ? { ...parsed(target), ...options } : target;
+  addressOf(asked);
+  if ([asked.jump, asked.transport, asked.proxyCommand].filter((way) => way).length > 1) {
+    throw new TypeError("A connection goes through a jump, a transport or a command: one of them");
   }
+  asked.signal?.throwIfAborted();
+  if (depth > MAX_JUMPS) {
+    throw new ConfigError([`More than ${MAX_JUMPS} jump hosts lead to each other`]);
+  }
+  const given = await configured(asked);
+  const host = addressOf(given);
   const { signal } = given;
-  signal?.throwIfAborted();
   const user = given.user ?? Deno.env.get("USER") ?? Deno.env.get("LOGNAME");
   if (!user) throw new TypeError("No user given, and USER is not set");
   const policy = given.hostKeys === undefined ? userKnownHosts() : hostKeyPolicy(given.hostKeys);
-  const known = await policy.knownTypes?.(host) ?? [];
+  const trusted = given.hostKeyAlias === undefined
+    ? host
+    : { hostname: given.hostKeyAlias, port: DEFAULT_PORT };
+  const known = await policy.knownTypes?.(trusted) ?? [];
   const suite = preferKnown(resolveSuite(given.algorithms), known, given);
   const methods = given.auth ?? await userKeys();
 
@@ -81,15 +104,22 @@ export async function connect(
   const either = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
   let transport: Transport | null = null;
   let jumped: Jumped | null = null;
+  let proxy: Proxy | null = null;
   const abort = () => transport?.fail(either.reason);
   either.addEventListener("abort", abort, { once: true });
   try {
-    if (given.jump !== undefined) jumped = await jumpTo(host, given.jump, either, connect);
-    const socket = jumped ? connSocket(jumped.conn) : await dial(given, host, either);
+    if (given.jump !== undefined) {
+      const next: Connect = (target, options) => connectAt(depth + 1, target, options);
+      jumped = await jumpTo(host, given.jump, either, next, given.config);
+    }
+    if (given.proxyCommand !== undefined) proxy = startProxy(given.proxyCommand);
+    const socket = jumped
+      ? connSocket(jumped.conn)
+      : proxy?.socket ?? await dial(given, host, either);
     transport = new Transport(socket, {
       role: "client",
       suite,
-      verifyHostKey: (key) => verifyHostKey(policy, host, key),
+      verifyHostKey: (key) => verifyHostKey(policy, trusted, key),
       ...(given.rekey && { rekey: given.rekey }),
     });
     if (either.aborted) abort();
@@ -106,16 +136,17 @@ export async function connect(
     const connection = new Connection(transport, {
       ...(given.window !== undefined && { window: given.window }),
     });
-    followHostKeys(connection, transport.host, policy, host);
+    followHostKeys(connection, transport.host, policy, trusted);
     transport.open(connection);
     if (given.keepaliveInterval) {
       connection.keepalive(given.keepaliveInterval, given.keepaliveCount);
     }
-    const finished = transport.finished.then(() => jumped?.close());
+    const finished = transport.finished.then(() => proxy?.close()).then(() => jumped?.close());
     return new Client(transport, connection, { host, user }, finished);
   } catch (error) {
     transport?.fail(error);
     await transport?.finished;
+    await proxy?.close();
     await jumped?.close();
     throw error;
   } finally {
@@ -130,7 +161,7 @@ function parsed(target: string): ConnectOptions {
 }
 
 function addressOf(options: ConnectOptions): HostAddress {
-  const { hostname, port = 22 } = options;
+  const { hostname, port = DEFAULT_PORT } = options;
   if (hostname !== undefined) return { hostname, port: checkPort(port) };
   if (options.transport) return { hostname: "localhost", port };
   throw new TypeError("No host given");
@@ -142,7 +173,7 @@ async function dial(
   signal: AbortSignal,
 ): Promise<Socket> {
   if (options.transport) return streamSocket(options.transport);
-  return await dialTcp(host.hostname, host.port, signal);
+  return await dialHost(host, options.tcp ?? {}, signal);
 }
 
 /**

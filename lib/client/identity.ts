@@ -106,8 +106,7 @@ export async function userKeys(): Promise<AuthMethod[]> {
 }
 
 /** Whether there is an agent that may be used: nobody is asked for a permission for its sake. */
-function hasAgent(): boolean {
-  const variable = "SSH_AUTH_SOCK";
+export function hasAgent(variable = "SSH_AUTH_SOCK"): boolean {
   const { state } = Deno.permissions.querySync({ name: "env", variable });
   return state === "granted" && !!Deno.env.get(variable);
 }

@@ -1,7 +1,7 @@
 import { ChannelOpenError, ConnectError } from "../errors.ts";
 import { Client } from "./client.ts";
 import { type HostAddress, hostName } from "../known_hosts/policy.ts";
-import type { ConnectOptions, Jump } from "./options.ts";
+import { type ConnectOptions, isProxied, type Jump } from "./options.ts";
 
 /** A connection to a host that goes through others. */
 export interface Jumped {
@@ -26,6 +26,7 @@ export async function jumpTo(
   jump: Jump | readonly Jump[],
   signal: AbortSignal,
   connect: Connect,
+  config: ConnectOptions["config"],
 ): Promise<Jumped> {
   const hops = Array.isArray(jump) ? jump as readonly Jump[] : [jump as Jump];
   const own: Client[] = [];
@@ -39,7 +40,7 @@ export async function jumpTo(
         if (last !== null) throw new TypeError("Only the first hop can be connected already");
         last = hop;
       } else {
-        last = await connectHop(hop, last, signal, connect);
+        last = await connectHop(hop, { jump: last, signal, connect, config });
         own.push(last);
       }
     }
@@ -53,18 +54,21 @@ export async function jumpTo(
 
 function connectHop(
   hop: Exclude<Jump, Client>,
-  last: Client | null,
-  signal: AbortSignal,
-  connect: Connect,
+  { jump, signal, connect, config }: {
+    readonly jump: Client | null;
+    readonly signal: AbortSignal;
+    readonly connect: Connect;
+    readonly config: ConnectOptions["config"];
+  },
 ): Promise<Client> {
-  const jump = last && { jump: last };
-  if (typeof hop === "string") return connect(hop, { ...jump, signal });
-  if (last !== null && (hop.jump !== undefined || hop.transport !== undefined)) {
+  const shared = { ...jump && { jump }, ...config !== undefined && { config } };
+  if (typeof hop === "string") return connect(hop, { ...shared, signal });
+  if (jump !== null && isProxied(hop)) {
     throw new TypeError("Only the first hop can have a jump or a transport of its own");
   }
   return connect({
+    ...shared,
     ...hop,
-    ...jump,
     signal: hop.signal ? AbortSignal.any([hop.signal, signal]) : signal,
   });
 }

@@ -1,10 +1,12 @@
 import type { AuthMethod } from "../auth/method.ts";
 import type { WindowOptions } from "../connection/connection.ts";
+import type { Config } from "../config/config.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import type { ByteStreams } from "../transport/socket.ts";
 import type { RekeyLimits } from "../transport/transport.ts";
 import type { Client } from "./client.ts";
 import type { HostKeys } from "./host_keys.ts";
+import type { TcpOptions } from "./tcp.ts";
 
 /**
  * A host to connect through: `[user@]host[:port]` with the user's own keys and known hosts, options, or
@@ -75,6 +77,12 @@ export interface ConnectOptions {
    * `/etc/ssh/ssh_known_hosts`, unknown ones refused; this needs `--allow-env=HOME` and `--allow-read`.
    */
   readonly hostKeys?: HostKeys;
+  /**
+   * Where the settings come from that are not given here: files of ssh_config(5), or a configuration that
+   * has been read; `false` is nowhere. If not given, `~/.ssh/config` and `/etc/ssh/ssh_config`, if
+   * `--allow-env=HOME` and `--allow-read` let us see them. The host that is asked for may be an alias then.
+   */
+  readonly config?: string | URL | readonly (string | URL)[] | Config | false;
   /** The algorithms to offer. */
   readonly algorithms?: AlgorithmOptions;
   /** Aborts connecting. The open connection is not affected. */
@@ -89,6 +97,15 @@ export interface ConnectOptions {
   readonly rekey?: RekeyLimits;
   /** The receive windows of channels; tuned to the path between 2 and 32 MiB unless given. */
   readonly window?: WindowOptions;
+  /** The name that the host's key is known by instead of its own, as ssh's HostKeyAlias. */
+  readonly hostKeyAlias?: string;
+  /** How the TCP connection is made. */
+  readonly tcp?: TcpOptions;
+  /**
+   * A command for the shell whose standard input and output carry the connection instead of a TCP
+   * socket, as ssh's ProxyCommand, its tokens replaced. Needs `--allow-run`.
+   */
+  readonly proxyCommand?: string;
   /** What carries the connection instead of a TCP socket; taken over. */
   readonly transport?: ByteStreams;
   /**
@@ -98,6 +115,11 @@ export interface ConnectOptions {
   readonly jump?: Jump | readonly Jump[];
   /** Shows the server's banner, control characters removed. */
   readonly onBanner?: (text: string) => void;
+}
+
+/** Whether something else than a TCP socket of ours carries the connection. */
+export function isProxied({ jump, transport, proxyCommand }: ConnectOptions): boolean {
+  return jump !== undefined || transport !== undefined || proxyCommand !== undefined;
 }
 
 /** Where to connect to. */

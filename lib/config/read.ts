@@ -54,18 +54,40 @@ export async function readConfig(
   return await Config.load(roots);
 }
 
+/**
+ * Reads the usual files as far as the permissions for them are there already: nobody is asked for one.
+ * Null if none of them may be read.
+ */
+export async function readGrantedConfig(): Promise<Config | null> {
+  const home = isGranted({ name: "env", variable: "HOME" }) ? thisSide.home() : undefined;
+  const user = home !== undefined && isGranted({ name: "read", path: `${home}/.ssh` });
+  const system = isGranted({ name: "read", path: SYSTEM_FOLDER });
+  if (!user && !system) return null;
+  return await Config.load([
+    ...user ? await userRoot(`${home}/.ssh/config`) : [],
+    ...system ? await systemRoot() : [],
+  ]);
+}
+
+function isGranted(permission: Deno.PermissionDescriptor): boolean {
+  return Deno.permissions.querySync(permission).state === "granted";
+}
+
 async function usualRoots(): Promise<ConfigRoot[]> {
   const home = thisSide.home();
   return [
-    ...home === undefined ? [] : await rootOf(
-      `${home}/.ssh/config`,
-      { ofUser: true, checked: true, required: false },
-    ),
-    ...await rootOf(
-      `${SYSTEM_FOLDER}/ssh_config`,
-      { ofUser: false, checked: false, required: false },
-    ),
+    ...home === undefined ? [] : await userRoot(`${home}/.ssh/config`),
+    ...await systemRoot(),
   ];
+}
+
+function userRoot(path: string): Promise<ConfigRoot[]> {
+  return rootOf(path, { ofUser: true, checked: true, required: false });
+}
+
+function systemRoot(): Promise<ConfigRoot[]> {
+  const path = `${SYSTEM_FOLDER}/ssh_config`;
+  return rootOf(path, { ofUser: false, checked: false, required: false });
 }
 
 async function rootOf(path: string, reading: Reading): Promise<ConfigRoot[]> {

@@ -84,6 +84,7 @@ export async function connectedPair(options: ConnectedPairOptions = {}): Promise
     user: "tester",
     auth: [none()],
     hostKeys: hostKey.publicKey,
+    config: false,
     ...options.connect,
   });
   return {

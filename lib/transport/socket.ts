@@ -52,10 +52,13 @@ export async function dialTcp(
   hostname: string,
   port: number,
   signal?: AbortSignal,
+  { keepAlive = true }: { readonly keepAlive?: boolean } = {},
 ): Promise<Socket> {
   signal?.throwIfAborted();
   try {
-    return connSocket(await Deno.connect({ hostname, port, ...(signal && { signal }) }));
+    const conn = await Deno.connect({ hostname, port, ...(signal && { signal }) });
+    conn.setKeepAlive(keepAlive);
+    return connSocket(conn);
   } catch (cause) {
     if (signal?.aborted) throw signal.reason;
     if (cause instanceof Deno.errors.NotCapable) throw cause;

@@ -1,0 +1,97 @@
+import type { HostSettings } from "../config/settings.ts";
+import { ConfigError, KeyFormatError } from "../errors.ts";
+import { RevocationList } from "../keys/krl.ts";
+import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
+import { knownHosts } from "../known_hosts/known_hosts.ts";
+import { type HostKeyPolicy, refused } from "../known_hosts/policy.ts";
+import { expandHome } from "./identity.ts";
+
+/**
+ * The trust in host keys that settings ask for; undefined if they say nothing about it. Nobody is there
+ * to be asked, so `ask` refuses, and a changed key is never accepted, whatever they say.
+ */
+export function configuredHostKeys(settings: HostSettings): HostKeyPolicy | undefined {
+  const { UserKnownHostsFile, GlobalKnownHostsFile, StrictHostKeyChecking: strict } = settings;
+  const says = [
+    UserKnownHostsFile,
+    GlobalKnownHostsFile,
+    strict,
+    settings.HashKnownHosts,
+    settings.RevokedHostKeys,
+    settings.RequiredRSASize,
+    settings.NoHostAuthenticationForLocalhost,
+    settings.UpdateHostKeys,
+  ];
+  if (says.every((value) => value === undefined)) return undefined;
+  const { user, global } = knownHostsFiles(settings);
+  const adds = user.length > 0 && (strict === "no" || strict === "accept-new");
+  const policy = knownHosts([...user, ...global], {
+    unknown: adds ? "add" : "refuse",
+    hash: settings.HashKnownHosts ?? false,
+    update: user.length > 0 && settings.UpdateHostKeys === "yes",
+  });
+  return withRules(policy, settings);
+}
+
+/** The files of known host keys: the user's, of which keys are added to the first, and everybody's. */
+export function knownHostsFiles(
+  settings: Pick<HostSettings, "UserKnownHostsFile" | "GlobalKnownHostsFile">,
+): { user: string[]; global: string[] } {
+  const some = (files: readonly string[]) => files.filter((file) => !/^none$/i.test(file));
+  const user = settings.UserKnownHostsFile ??
+    ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"].map(expandHome);
+  const global = settings.GlobalKnownHostsFile ??
+    ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
+  return { user: some(user), global: some(global) };
+}
+
+/** A policy that also minds RevokedHostKeys, RequiredRSASize and NoHostAuthenticationForLocalhost. */
+export function withRules(
+  policy: HostKeyPolicy,
+  settings: Pick<
+    HostSettings,
+    "RevokedHostKeys" | "RequiredRSASize" | "NoHostAuthenticationForLocalhost"
+  >,
+): HostKeyPolicy {
+  const { RevokedHostKeys, RequiredRSASize = 0, NoHostAuthenticationForLocalhost } = settings;
+  return {
+    async verify(host, key) {
+      if (RevokedHostKeys && await isRevoked(RevokedHostKeys, key)) {
+        throw refused("revoked", host, key, `it is in ${RevokedHostKeys}`);
+      }
+      if (key.type === "ssh-rsa" && key.bits < RequiredRSASize) {
+        throw refused("refused", host, key, `it has less than ${RequiredRSASize} bits`);
+      }
+      if (NoHostAuthenticationForLocalhost && isLoopback(host.hostname)) return true;
+      return await policy.verify(host, key);
+    },
+    knownTypes: (host) => policy.knownTypes?.(host) ?? [],
+    ...policy.update && { update: policy.update.bind(policy) },
+  };
+}
+
+/**
+ * Whether a file revokes a key: it is a list of `ssh-keygen -k`, or has a key in each line.
+ *
+ * @throws {ConfigError} If it cannot be read: then no host is to be trusted
+ */
+async function isRevoked(path: string, key: PublicKey): Promise<boolean> {
+  try {
+    const bytes = await Deno.readFile(path);
+    const text = new TextDecoder().decode(bytes);
+    if (text.startsWith("SSHKRL\n")) return RevocationList.parse(bytes).isRevoked(key);
+    const lines = text.split("\n").map((line) => line.trim())
+      .filter((line) => line !== "" && !line.startsWith("#"));
+    const shown = [key, ...key.certificate ? [key.certificate.publicKey] : []];
+    return lines.map((line) => importPublicKey(line))
+      .some((revoked) => shown.some((each) => each.equals(revoked)));
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotCapable) throw cause;
+    const why = cause instanceof KeyFormatError ? cause.message : "it cannot be read";
+    throw new ConfigError([`RevokedHostKeys: ${path}: ${why}`], { cause });
+  }
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "::1" || /^127(\.\d+){3}$/.test(hostname);
+}

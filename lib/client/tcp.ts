@@ -1,0 +1,140 @@
+import { ConnectError, printable } from "../errors.ts";
+import { dialTcp, type Socket, streamSocket } from "../transport/socket.ts";
+import type { HostAddress } from "../known_hosts/policy.ts";
+
+/** Milliseconds between two attempts, as in ssh. */
+const PAUSE_MS = 1000;
+
+/**
+ * How the TCP connection is made.
+ *
+ * @example
+ * ```ts
+ * import { connect, none, type TcpOptions } from "@denossh/ssh";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const tcp: TcpOptions = { family: "inet", keepAlive: false };
+ * const given = { user: "ann", auth: [none()], hostKeys: () => true, config: false, tcp } as const;
+ * await assertRejects(() => connect("127.0.0.1:1", given), Error, "Cannot connect");
+ * ```
+ */
+export interface TcpOptions {
+  /** The kind of addresses to connect to; either unless given. */
+  readonly family?: "any" | "inet" | "inet6";
+  /** The address of this side to connect from. */
+  readonly localAddress?: string;
+  /** Whether the system looks after the connection, and ends it when the far side is gone; yes. */
+  readonly keepAlive?: boolean;
+  /** How often to try, a second after each failure; once unless given. */
+  readonly attempts?: number;
+}
+
+/**
+ * Connects to a host.
+ *
+ * @throws {ConnectError} If it cannot be reached
+ */
+export async function dialHost(
+  host: HostAddress,
+  options: TcpOptions,
+  signal: AbortSignal,
+): Promise<Socket> {
+  for (let left = options.attempts ?? 1;;) {
+    try {
+      return await dialOnce(host, options, signal);
+    } catch (error) {
+      if (!(error instanceof ConnectError) || --left <= 0) throw error;
+      await pause(signal);
+    }
+  }
+}
+
+async function dialOnce(
+  { hostname, port }: HostAddress,
+  { family = "any", localAddress, keepAlive = true }: TcpOptions,
+  signal: AbortSignal,
+): Promise<Socket> {
+  if (family === "any" && localAddress === undefined) {
+    return await dialTcp(hostname, port, signal, { keepAlive });
+  }
+  const addresses = await addressesOf(hostname, family, port);
+  for (const [index, address] of addresses.entries()) {
+    try {
+      if (localAddress === undefined) return await dialTcp(address, port, signal, { keepAlive });
+      return await dialFrom(localAddress, address, port, keepAlive, signal);
+    } catch (error) {
+      if (!(error instanceof ConnectError) || index === addresses.length - 1) throw error;
+    }
+  }
+  throw failure(hostname, port, new Error("no address of that family"));
+}
+
+async function addressesOf(
+  hostname: string,
+  family: "any" | "inet" | "inet6",
+  port: number,
+): Promise<string[]> {
+  const { lookup } = await import("node:dns/promises");
+  const number = { any: 0, inet: 4, inet6: 6 }[family];
+  try {
+    const found = await lookup(hostname, { all: true, family: number });
+    return found.map(({ address }) => address);
+  } catch (error) {
+    throw failure(hostname, port, error);
+  }
+}
+
+/** `Deno.connect` lets the system choose the address of this side: Node's sockets can be told. */
+async function dialFrom(
+  localAddress: string,
+  hostname: string,
+  port: number,
+  keepAlive: boolean,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const [{ connect }, { Duplex }] = await Promise.all([
+    import("node:net"),
+    import("node:stream"),
+  ]);
+  signal.throwIfAborted();
+  const socket = connect({ host: hostname, port, localAddress, noDelay: true, keepAlive });
+  const abort = () => socket.destroy();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+  } catch (error) {
+    socket.destroy();
+    signal.throwIfAborted();
+    throw failure(hostname, port, error);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+  socket.on("error", () => {}); // the streams tell it
+  const { readable, writable } = Duplex.toWeb(socket);
+  return streamSocket({ readable, writable } as {
+    readable: ReadableStream<Uint8Array>;
+    writable: WritableStream<Uint8Array>;
+  });
+}
+
+async function pause(signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, PAUSE_MS);
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    signal.throwIfAborted();
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+function failure(hostname: string, port: number, cause: unknown): ConnectError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new ConnectError(
+    `Cannot connect to ${printable(hostname)} port ${port}: ${printable(why)}`,
+    { cause },
+  );
+}

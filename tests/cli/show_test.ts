@@ -1,0 +1,73 @@
+/** `ssh -G` of OpenSSH and ours, command lines included. */
+import { assertEquals } from "@std/assert";
+import { claimed } from "../config/openssh.ts";
+import { peerTest } from "../interop/peers.ts";
+import { run } from "../interop/run.ts";
+import { tempFolder } from "../interop/temp.ts";
+import { cli } from "./world.ts";
+
+const CONFIG = `
+Host db1
+  HostName %h.example.com
+  User ops
+  Port 2200
+  IdentityFile ~/.ssh/db
+  LocalForward 1000 a:1000
+`;
+
+const lines: readonly string[][] = [
+  ["db1"],
+  ["ann@db1", "-p", "99", "uptime"],
+  ["-l", "bob", "ann@db1"],
+  ["ssh://ann@db1:77"],
+  ["-L", "8080:a:80", "-L", "[::1]:81:[::2]:82", "-L", "/a/b:h:1", "db1"],
+  ["-R", "9000", "-R", "0:a:1", "-R", "*:1:/x/y", "-D", "*:1080", "db1"],
+  ["-J", "x@y:22,z", "db1"],
+  ["-t", "-t", "-A", "-a", "-C", "-4", "-g", "-e", "^b", "-b", "127.0.0.1", "db1"],
+  ["-A", "-o", "ForwardAgent=no", "-o", "Port=1", "-p", "2", "db1"],
+  ["-W", "a:1", "db1"],
+  ["-s", "db1", "sftp"],
+  ["-N", "-n", "-6", "-X", "-q", "db1"],
+  ["-i", "/tmp/x y", "-o", "IdentityFile=/z", "-c", "aes256-ctr", "db1"],
+  ["-Y", "-v", "db1"],
+  ["-f", "-N", "db1"],
+  ["-f", "db1"],
+  ["-f", "db1", "command"],
+  ["-o", "RemoteCommand=x", "db1", "y"],
+  ["-o", "Prot=1", "db1"],
+  ["-p", "0", "db1"],
+  ["-L", "8080", "db1"],
+  ["-J", "a,,b", "db1"],
+  ["a;b"],
+];
+
+await peerTest(
+  ["ssh"],
+  "ssh -G prints what OpenSSH's prints, and refuses what it refuses",
+  async (t) => {
+    await using folder = await tempFolder();
+    const config = await folder.write("config", CONFIG);
+    for (const line of lines) {
+      await t.step(line.join(" "), async () => {
+        const args = ["-F", config, "-G", ...line];
+        const [wanted, got] = await Promise.all([run("ssh", args), cli(["ssh", ...args])]);
+        const explicit = line.includes("-c") ? ["ciphers"] : [];
+        const of = (text: string) => claimed(text.trimEnd().split("\n"), explicit);
+        assertEquals(of(got.text), of(wanted.text), got.stderr);
+        assertEquals(got.code, wanted.code);
+      });
+    }
+  },
+);
+
+Deno.test("ssh -G tells what is wrong with a file, and that it is not there", async () => {
+  await using folder = await tempFolder();
+  const config = await folder.write("config", "Prot 1\nHost x\n  Port 0\n");
+  const { code, stderr } = await cli(["ssh", "-F", config, "-G", "db1"]);
+  assertEquals([code, stderr], [
+    255,
+    `ssh: ${config}: line 1: Bad configuration option: prot; ${config} line 3: Bad port '0'.\n`,
+  ]);
+  const missing = await cli(["ssh", "-F", "/nonexistent", "-G", "db1"]);
+  assertEquals(missing.code, 255);
+});
