@@ -1,4 +1,4 @@
-/** The tests of the kernels once more, on the build without relaxed SIMD. */
+/** The tests of kernels and packets once more, on the build without relaxed SIMD. */
 
 import { assertEquals } from "@std/assert";
 
@@ -10,7 +10,11 @@ Deno.test("the build without relaxed SIMD is the one that runs here", async () =
   assertEquals(wasmBuild, "simd128");
 });
 
+// Literal specifiers, so that they are checked with the rest.
 await import("./kernels_test.ts");
 await import("./cipher_test.ts");
 await import("./digest_test.ts");
 await import("./packet_cipher_test.ts");
+await import("./packet_rules_test.ts");
+await import("./packet_keys_test.ts");
+await import("./fuzz_test.ts");
