@@ -1,13 +1,15 @@
 import { assert, assertEquals } from "@std/assert";
+import { createDecipheriv, createHmac } from "node:crypto";
 import { encryptBytes } from "../../lib/crypto/cipher.ts";
-import { Opener } from "../../lib/crypto/packet_cipher.ts";
+import { Opener, Sealer } from "../../lib/crypto/packet_cipher.ts";
 import { core, heap } from "../../lib/crypto/wasm.ts";
 import { keysFor, nameOf, pairFor, pattern, PROTECTED, sealOne } from "./packets.ts";
 import { nodeEncrypt } from "./node_cipher.ts";
 import { hex, wycheproof } from "./wycheproof.ts";
 
 const TAG = 16;
-const LENGTHS = [...Array(1100).keys()].slice(1).concat([4095, 32768, 33000, 65536, 261120]);
+/** Every length around which a kernel changes its way, and every rest behind it. */
+const LENGTHS = [...Array(1200).keys()].slice(1).concat([4095, 32768, 33000, 65536, 261120]);
 
 for (const suite of PROTECTED.filter((suite) => suite.mac === "")) {
   Deno.test(`${nameOf(suite)}: ring opens what we seal, at every length`, () => {
@@ -33,6 +35,35 @@ for (const suite of PROTECTED.filter((suite) => suite.mac === "")) {
       pair.opener.push(packet);
       assertEquals(pair.opener.next()?.length, length);
     }
+  });
+}
+
+for (const suite of PROTECTED) {
+  const [, bits, hash] = `${suite.cipher} ${suite.mac}`.match(/^aes(\d+)-ctr hmac-sha2-(\d+)/) ??
+    [];
+  if (bits === undefined) continue;
+  Deno.test(`${nameOf(suite)}: node:crypto opens what we seal, at every fifth length`, () => {
+    const keys = keysFor(suite);
+    using sealer = new Sealer();
+    sealer.setKeys(keys);
+    const cipher = createDecipheriv(`aes-${bits}-ctr`, keys.key, keys.iv);
+    const lengths = LENGTHS.filter((length) =>
+      (length % 5 === 0 || length > 1200) && length < 40_000
+    );
+    for (const [number, length] of lengths.entries()) {
+      const packet = sealOne(sealer, pattern(length, length));
+      const sent = packet.subarray(0, packet.length - suite.macKey);
+      const clear = suite.mac.includes("etm") ? 4 : 0; // packet_length
+      const text = new Uint8Array(sent);
+      text.set(cipher.update(sent.subarray(clear)), clear);
+      assertEquals(text.subarray(5, 5 + length), pattern(length, length), `payload of ${length}`);
+      const sequence = new Uint8Array(4);
+      new DataView(sequence.buffer).setUint32(0, number);
+      const mac = createHmac(`sha${hash}`, keys.macKey).update(sequence);
+      const tag = new Uint8Array(mac.update(clear === 4 ? sent : text).digest());
+      assertEquals(packet.subarray(sent.length), tag, `tag of ${length}`);
+    }
+    cipher.final();
   });
 }
 

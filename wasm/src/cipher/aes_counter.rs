@@ -7,6 +7,7 @@
 use super::aes::{Aes, WIDE};
 use super::aes_tables::{Table, step};
 use super::simd::*;
+use crate::fixed::Fixed;
 
 /// Counters that one run takes: as many as a vector has bytes.
 pub const GROUP: usize = 16;
@@ -48,8 +49,8 @@ const FIRST: Spread = spread(LAST, 1);
 const CHANGED: [usize; 4] = [FIRST.own, FIRST.up, FIRST.two_up, FIRST.down];
 
 /// For four blocks, what their changed bytes get: `once` the S-box's output, or `twice`.
-const GATHER_ONCE: Table = gather([false, true, true, true]);
-const GATHER_TWICE: Table = gather([true, true, false, false]);
+static GATHER: Fixed<[Table; 2]> =
+    Fixed::new([gather([false, true, true, true]), gather([true, true, false, false])]);
 
 const fn gather(wanted: [bool; 4]) -> Table {
     let mut table = [NOTHING; 16];
@@ -93,12 +94,12 @@ const fn without(bytes: &[usize]) -> Table {
     table
 }
 
-const SCATTER: [[Table; 2]; 4] = [
+static SCATTER: Fixed<[[Table; 2]; 4]> = Fixed::new([
     [scatter(0, true), scatter(0, false)],
     [scatter(1, true), scatter(1, false)],
     [scatter(2, true), scatter(2, false)],
     [scatter(3, true), scatter(3, false)],
-];
+]);
 
 /// What 256 counters have in common.
 pub struct Shared {
@@ -132,15 +133,17 @@ impl Shared {
         let ramp = u8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
         let lasts = i8x16_add(u8x16_splat(counter as u8), ramp);
         let (once, twice) = aes.substitute(aes.enter_last(lasts));
+        // SAFETY: they are read here only.
+        let ([gather_once, gather_twice], scatter) = unsafe { (&*GATHER.hold(), &*SCATTER.hold()) };
         for half in 0..2 {
             let mut states = [self.second; WIDE];
             for (quarter, states) in states.as_chunks_mut::<4>().0.iter_mut().enumerate() {
                 let block = u8x16_splat((8 * half + 4 * quarter) as u8);
-                let from_once = swizzle(once, i8x16_add(load(&GATHER_ONCE, 0), block));
-                let from_twice = swizzle(twice, i8x16_add(load(&GATHER_TWICE, 0), block));
+                let from_once = swizzle(once, i8x16_add(load(gather_once, 0), block));
+                let from_twice = swizzle(twice, i8x16_add(load(gather_twice, 0), block));
                 let changed = v128_xor(self.changed, v128_xor(from_once, from_twice));
                 let (once, twice) = aes.substitute(changed);
-                for (state, [for_once, for_twice]) in states.iter_mut().zip(&SCATTER) {
+                for (state, [for_once, for_twice]) in states.iter_mut().zip(scatter) {
                     let added = swizzle(once, load(for_once, 0));
                     *state = v128_xor(*state, v128_xor(added, swizzle(twice, load(for_twice, 0))));
                 }

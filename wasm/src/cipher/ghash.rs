@@ -6,6 +6,7 @@
 //! H, are added by `d` first, and moved into place and reduced once.
 
 use super::simd::*;
+use crate::fixed::Fixed;
 
 pub const BLOCK: usize = 16;
 /// Blocks that share a reduction.
@@ -18,6 +19,10 @@ const POLYNOMIAL: u128 = 0b1110_0001 << 120;
 
 /// For each distance in bytes, what lower and upper nibbles add there.
 type Multiplier = [[v128; 2]; REACH];
+
+/// From this many blocks on, the tables are worth a copy to where reading them is unchecked.
+const MANY: usize = 64;
+static POWERS: Fixed<[Multiplier; GROUP]> = Fixed::new([[[u64x2(0, 0); 2]; REACH]; GROUP]);
 
 pub struct Ghash {
     /// For H^1 to H^GROUP.
@@ -49,10 +54,52 @@ impl Ghash {
     #[inline(always)]
     pub fn absorb(&self, sum: v128, blocks: &[[u8; BLOCK]]) -> v128 {
         let mut sum = sum;
-        for group in blocks.chunks(GROUP) {
+        let mut rest = blocks;
+        if blocks.len() >= MANY {
+            let (groups, few) = blocks.as_chunks::<GROUP>();
+            sum = self.absorb_many(sum, groups);
+            rest = few;
+        }
+        for group in rest.chunks(GROUP) {
             sum = self.absorb_group(sum, group);
         }
         sum
+    }
+
+    fn absorb_many(&self, sum: v128, groups: &[[[u8; BLOCK]; GROUP]]) -> v128 {
+        // SAFETY: nothing below calls back in here.
+        let powers = unsafe { POWERS.hold() };
+        *powers = *self.powers;
+        let mut sum = sum;
+        for group in groups {
+            let mut by_distance = [u8x16_splat(0); REACH];
+            self.products_of_all::<0, 9>(sum, group, powers, &mut by_distance);
+            self.products_of_all::<9, 8>(sum, group, powers, &mut by_distance);
+            sum = self.gather(&by_distance);
+        }
+        *powers = [[[u64x2(0, 0); 2]; REACH]; GROUP];
+        sum
+    }
+
+    /// `products` of a whole group, written out so that each address is a constant.
+    #[inline(always)]
+    fn products_of_all<const FROM: usize, const COUNT: usize>(
+        &self,
+        sum: v128,
+        group: &[[u8; BLOCK]; GROUP],
+        powers: &[Multiplier; GROUP],
+        by_distance: &mut [v128; REACH],
+    ) {
+        let mut sums = [u8x16_splat(0); COUNT];
+        macro_rules! blocks {
+            ($($number:literal)*) => {$(
+                let block = load(&group[$number], 0);
+                let x = if $number == 0 { v128_xor(block, sum) } else { block };
+                self.add_products::<FROM, COUNT>(x, &powers[GROUP - 1 - $number], &mut sums);
+            )*};
+        }
+        blocks!(0 1 2 3 4 5 6 7);
+        by_distance[FROM..FROM + COUNT].copy_from_slice(&sums);
     }
 
     #[inline(always)]
@@ -79,15 +126,26 @@ impl Ghash {
         for (block, power) in group.iter().zip(powers.iter().rev()) {
             let x = v128_xor(load(block, 0), before);
             before = u8x16_splat(0);
-            let low = v128_and(x, self.reducer.low);
-            let high = v128_and(u16x8_shr(x, 4), self.reducer.low);
-            for (at, sum) in sums.iter_mut().enumerate() {
-                let [for_low, for_high] = power[FROM + at];
-                let product = v128_xor(swizzle(for_low, low), swizzle(for_high, high));
-                *sum = v128_xor(*sum, product);
-            }
+            self.add_products::<FROM, COUNT>(x, power, &mut sums);
         }
         by_distance[FROM..FROM + COUNT].copy_from_slice(&sums);
+    }
+
+    /// Adds those of one block.
+    #[inline(always)]
+    fn add_products<const FROM: usize, const COUNT: usize>(
+        &self,
+        x: v128,
+        power: &Multiplier,
+        sums: &mut [v128; COUNT],
+    ) {
+        let low = v128_and(x, self.reducer.low);
+        let high = v128_and(u16x8_shr(x, 4), self.reducer.low);
+        for (at, sum) in sums.iter_mut().enumerate() {
+            let [for_low, for_high] = power[FROM + at];
+            let product = v128_xor(swizzle(for_low, low), swizzle(for_high, high));
+            *sum = v128_xor(*sum, product);
+        }
     }
 
     /// Moves the sums to their distances, from the farthest on, and reduces 256 bits to 128.

@@ -1,7 +1,6 @@
 //! Digests and HMAC, by name.
 
 mod constants;
-mod fixed;
 mod sha1;
 mod sha256;
 mod sha512;

@@ -1,9 +1,9 @@
 //! SHA-256 (FIPS 180-4 §6.2): the message schedule in vectors, the rounds in scalar code.
 
 use super::constants::{IV256, K256};
-use super::fixed::Fixed;
 use super::stream::Function;
 use crate::cipher::simd::*;
+use crate::fixed::Fixed;
 
 #[derive(Clone, Copy)]
 pub struct Sha256([u32; 8]);

@@ -1,9 +1,9 @@
 //! SHA-512 and SHA-384 (FIPS 180-4 §6.4): the message schedule in vectors, the rounds in scalar code.
 
 use super::constants::{IV384, IV512, K512};
-use super::fixed::Fixed;
 use super::stream::Function;
 use crate::cipher::simd::*;
+use crate::fixed::Fixed;
 
 #[derive(Clone, Copy)]
 pub struct Sha512([u64; 8]);

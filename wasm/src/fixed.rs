@@ -1,8 +1,7 @@
 //! Memory at an address that is known when the module is compiled.
 //!
 //! V8 as Deno embeds it checks the bounds of each access in code, at three instructions apiece, but
-//! not where the address is a constant. The inner loops of SHA-2 read a word from memory in each
-//! round, so theirs is.
+//! not where the address is a constant. Kernels that read memory at every step keep it here.
 
 use std::cell::UnsafeCell;
 use std::hint::black_box;
