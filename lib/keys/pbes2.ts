@@ -3,6 +3,7 @@ import { randomBytes } from "../crypto/random.ts";
 import { KeyFormatError, PassphraseError } from "../errors.ts";
 import { DerReader } from "./der.ts";
 import { integer, NULL, octetString, oid, sequence } from "./der_writer.ts";
+import { oldScheme } from "./pbes1.ts";
 import { pbkdf2 } from "./pbkdf2.ts";
 import { decryptDer, encryptPadded, PEM_CIPHERS, type PemCipher } from "./pem_cipher.ts";
 import { scrypt } from "./scrypt.ts";
@@ -45,11 +46,10 @@ export function decryptPkcs8(bytes: Uint8Array, passphrase: string | undefined):
   const scheme = info.sequence();
   const sealed = info.octets();
   info.end();
-  if (scheme.oid() !== OID_PBES2) {
-    throw new KeyFormatError("PKCS#8 key is encrypted by other means than PBES2");
-  }
+  const kind = scheme.oid();
   const parameters = scheme.sequence();
   scheme.end();
+  if (kind !== OID_PBES2) return decryptOld(oldScheme(kind, parameters), sealed, passphrase);
   const derivation = parameters.sequence();
   const encryption = parameters.sequence();
   parameters.end();
@@ -66,6 +66,23 @@ export function decryptPkcs8(bytes: Uint8Array, passphrase: string | undefined):
   const derive = derivationOf(derivation, cipher);
   if (!passphrase) throw new PassphraseError("Private key is encrypted: passphrase required");
   return withKey(cipher, passphrase, derive, (key) => decryptDer(cipher, key, iv, sealed));
+}
+
+function decryptOld(
+  keysOf: ReturnType<typeof oldScheme>,
+  sealed: Uint8Array,
+  passphrase: string | undefined,
+): Uint8Array {
+  if (sealed.length === 0 || sealed.length % 8 !== 0) {
+    throw new KeyFormatError("PKCS#8 key does not fill the blocks of its cipher");
+  }
+  if (!passphrase) throw new PassphraseError("Private key is encrypted: passphrase required");
+  const { cipher, key, iv } = keysOf(passphrase);
+  try {
+    return decryptDer(cipher, key, iv, sealed);
+  } finally {
+    key.fill(0);
+  }
 }
 
 /** An EncryptedPrivateKeyInfo, by PBKDF2 with HMAC-SHA-256. */

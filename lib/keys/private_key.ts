@@ -1,4 +1,4 @@
-import { ClosedError, printable } from "../errors.ts";
+import { ClosedError, KeyFormatError, printable } from "../errors.ts";
 import { removeArmor } from "./armor.ts";
 import { exportKey, type ExportOptions } from "./export_key.ts";
 import { type GeneratedKeyType, generateSection } from "./generate.ts";
@@ -153,6 +153,9 @@ export function importPrivateKey(text: string, options: ImportOptions = {}): Pri
 
 function opened(text: string, passphrase: string | undefined): OpenedKey {
   if (text.trimStart().startsWith(PPK_MARK)) return decodePpk(text.trimStart(), passphrase);
+  if (/^\s*(?:---- BEGIN SSH2 PUBLIC|(?:ssh|ecdsa|sk)-\S+\s+AAAA)/.test(text)) {
+    throw new KeyFormatError("Private key is a public key, or a certificate");
+  }
   const armored = removeArmor(text);
   try {
     return armored.label === OPENSSH_LABEL

@@ -114,6 +114,11 @@ const FOREIGN: readonly Foreign[] = [
     types: ["ed25519"],
     ...openssl("pkcs8", "-topk8", "-v2prf", `hmacWith${hash}`, "-iter", "50"),
   })),
+  ...["PBE-SHA1-3DES", "PBE-SHA1-2DES", "PBE-MD5-DES", "PBE-SHA1-DES"].map((scheme): Foreign => ({
+    name: `openssl pkcs8 -v1 ${scheme}`,
+    types: ["ed25519"],
+    ...openssl("pkcs8", "-topk8", "-v1", scheme, "-iter", "50", ...LEGACY),
+  })),
   {
     name: "openssl pkcs8 -scrypt",
     types: ["ed25519"],
@@ -132,6 +137,18 @@ const FOREIGN: readonly Foreign[] = [
     },
   ]),
   { name: "openssl ec -des", types: ["ecdsa-p256"], ...openssl("ec", "-des", ...LEGACY) },
+  ...["private-openssh", "private-openssh-new"].map((format): Foreign => ({
+    name: `puttygen -O ${format}`,
+    peer: "puttygen",
+    comment: format === "private-openssh-new",
+    types: format === "private-openssh-new" ? TYPES : [...NIST, "rsa"],
+    from: {},
+    async convert(from, to, secret) {
+      const args = ["-O", format, "-o", to, "--new-passphrase", secret, "--reencrypt"];
+      await must("puttygen", [from, ...args]);
+      return to;
+    },
+  })),
   { name: "puttygen", types: TYPES, ...puttygen("passes=1", "memory=64") },
   { name: "puttygen, plain", types: TYPES, plain: true, ...puttygen("plain", "version=3") },
   { name: "puttygen, version 2", types: TYPES, ...puttygen("version=2") },
@@ -423,6 +440,33 @@ Deno.test("a PPK file that is changed anywhere is refused", () => {
         throw new Error(`Line ${i + 1} does not matter: ${line}`);
       }
     }
+  }
+});
+
+Deno.test("what is no private key is refused with what it is", async () => {
+  const { publicKey } = keyOf("ed25519");
+  const dsa = "-----BEGIN DSA PRIVATE KEY-----\nMAA=\n-----END DSA PRIVATE KEY-----\n";
+  const x509 = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+  const pair = await crypto.subtle.generateKey("X25519", true, ["deriveBits"]) as CryptoKeyPair;
+  const x25519 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
+  const cases: [string, string][] = [
+    ["", "has no BEGIN line"],
+    ["hello\n", "has no BEGIN line"],
+    [exportPublicKey(publicKey), "is a public key"],
+    [exportPublicKey(publicKey, { format: "rfc4716" }), "is a public key"],
+    [exportPublicKey(publicKey, { format: "pkcs8" }), '"PUBLIC KEY" is not supported'],
+    [dsa, '"DSA PRIVATE KEY" is not supported'],
+    [x509, '"CERTIFICATE" is not supported'],
+    ["PuTTY-User-Key-File-1: ssh-rsa\n", '"PuTTY-User-Key-File-1"'],
+    ["PuTTY-User-Key-File-3: ssh-dss", "ends too early"],
+    [keyOf("ed25519").export({ format: "ppk" }).replace("ssh-ed25519", "ssh-dss"), "MAC is wrong"],
+    [
+      `-----BEGIN PRIVATE KEY-----\n${x25519.toBase64()}\n-----END PRIVATE KEY-----\n`,
+      "unsupported type",
+    ],
+  ];
+  for (const [text, words] of cases) {
+    assertThrows(() => importPrivateKey(text), KeyFormatError, words, text.slice(0, 40));
   }
 });
 

@@ -1,0 +1,119 @@
+import { concat } from "@std/bytes";
+import { digest } from "../crypto/digest.ts";
+import { KeyFormatError } from "../errors.ts";
+import type { DerReader } from "./der.ts";
+import { PEM_CIPHERS, type PemCipher } from "./pem_cipher.ts";
+
+/** Most iterations that a file may ask for; OpenSSL writes 2048. */
+const MAX_ITERATIONS = 1_000_000;
+
+/** A cipher and the key and IV for it. */
+export interface OldKeys {
+  readonly cipher: PemCipher;
+  readonly key: Uint8Array;
+  readonly iv: Uint8Array;
+}
+
+/** An encryption of PKCS#8 from before PBES2; read only. */
+export type OldScheme = (passphrase: string, salt: Uint8Array, iterations: number) => OldKeys;
+
+// RFC 8018 §A.3: PBES1; RFC 7292 §C: those of PKCS#12. RC2 and RC4 are left out.
+const SCHEMES: Readonly<Record<string, OldScheme>> = {
+  "2a864886f70d010503": pbes1("MD5"),
+  "2a864886f70d01050a": pbes1("SHA-1"),
+  "2a864886f70d010c0103": pkcs12(24),
+  "2a864886f70d010c0104": pkcs12(16),
+};
+
+/**
+ * What an identifier and its parameters say about the key and the IV.
+ *
+ * @throws {KeyFormatError} If the scheme is not known, or asks for too much
+ */
+export function oldScheme(oid: string, parameters: DerReader): (passphrase: string) => OldKeys {
+  const scheme = SCHEMES[oid];
+  if (scheme === undefined) throw new KeyFormatError("PKCS#8 key is encrypted in an unknown way");
+  const salt = parameters.octets();
+  const iterations = parameters.uint32();
+  parameters.end();
+  if (iterations === 0 || iterations > MAX_ITERATIONS || salt.length === 0) {
+    throw new KeyFormatError(
+      `Private key asks for ${iterations} iterations: 1 to ${MAX_ITERATIONS} are accepted`,
+    );
+  }
+  return (passphrase) => scheme(passphrase, salt, iterations);
+}
+
+// RFC 8018 §5.1, PBKDF1: the hash of the hash of the passphrase and the salt; half of it is the IV.
+function pbes1(hash: "MD5" | "SHA-1"): OldScheme {
+  return (passphrase, salt, iterations) => {
+    const secret = new TextEncoder().encode(passphrase);
+    let derived = digest(hash, secret, salt);
+    for (let i = 1; i < iterations; i++) derived = digest(hash, derived);
+    secret.fill(0);
+    return { cipher: cipherOf("des-cbc"), key: derived.slice(0, 8), iv: derived.slice(8, 16) };
+  };
+}
+
+function pkcs12(keyBytes: 16 | 24): OldScheme {
+  return (passphrase, salt, iterations) => {
+    // Two bytes a character, and two of zeros behind them.
+    const secret = new Uint8Array(2 * passphrase.length + 2);
+    for (let i = 0; i < passphrase.length; i++) {
+      new DataView(secret.buffer).setUint16(2 * i, passphrase.charCodeAt(i));
+    }
+    const part = (id: number, length: number) => pkcs12Part(id, secret, salt, iterations, length);
+    const key = part(1, keyBytes);
+    const iv = part(2, 8);
+    secret.fill(0);
+    // With two keys the first one comes a third time.
+    return { cipher: cipherOf("3des-cbc"), key: concat([key, key]).subarray(0, 24), iv };
+  };
+}
+
+const HASH_BLOCK = 64;
+
+// RFC 7292 §B.2, with SHA-1.
+function pkcs12Part(
+  id: number,
+  secret: Uint8Array,
+  salt: Uint8Array,
+  iterations: number,
+  length: number,
+): Uint8Array {
+  const diversifier = new Uint8Array(HASH_BLOCK).fill(id);
+  const input = concat([repeated(salt), repeated(secret)]);
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < length; at += 20) {
+    let a = digest("SHA-1", diversifier, input);
+    for (let i = 1; i < iterations; i++) a = digest("SHA-1", a);
+    parts.push(a);
+    const b = repeated(a);
+    for (let block = 0; block < input.length; block += HASH_BLOCK) {
+      addOneAnd(b, input.subarray(block, block + HASH_BLOCK));
+    }
+  }
+  input.fill(0);
+  return concat(parts).slice(0, length);
+}
+
+/** As often one after the other as fills whole blocks. */
+function repeated(bytes: Uint8Array): Uint8Array {
+  const filled = new Uint8Array(HASH_BLOCK * Math.ceil(bytes.length / HASH_BLOCK));
+  for (let i = 0; i < filled.length; i++) filled[i] = bytes[i % bytes.length]!;
+  return filled;
+}
+
+/** Adds a number and one to the number in `to`, which keeps its length. */
+function addOneAnd(number: Uint8Array, to: Uint8Array): void {
+  let carry = 1;
+  for (let i = to.length - 1; i >= 0; i--) {
+    carry += to[i]! + number[i]!;
+    to[i] = carry & 0xff;
+    carry >>= 8;
+  }
+}
+
+function cipherOf(name: PemCipher["name"]): PemCipher {
+  return PEM_CIPHERS.find((cipher) => cipher.name === name)!;
+}
