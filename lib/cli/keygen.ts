@@ -5,6 +5,7 @@ import { changeComment, changePassphrase } from "./keygen_change.ts";
 import { findHost, hashHosts, removeHost } from "./keygen_hosts.ts";
 import { FAILURE, KeygenJob, USAGE } from "./keygen_job.ts";
 import { makeKey } from "./keygen_make.ts";
+import { writeRevoked } from "./keygen_revoke.ts";
 import { queryRevoked } from "./keygen_revoked.ts";
 import {
   exportFormat,
@@ -34,18 +35,20 @@ export const KEYGEN_HELP =
        keygen -Y check-novalidate -n namespace -s signature
        keygen -Y find-principals -s signature -f allowed_signers
        keygen -Y match-principals -I principal -f allowed_signers
+       keygen -k -f revoked [-u] [-s ca_key] [-z version] file ...   revoke keys
        keygen -Q -f revoked file ...           say which keys are revoked
        keygen -F host [-lv] [-f known_hosts]   find a host
        keygen -R host [-f known_hosts]         forget a host
        keygen -H [-f known_hosts]              hide the names of hosts
 `;
 
-const LETTERS = "HLQUcehilpqvyC:E:F:I:N:O:P:R:V:Y:Z:a:b:f:m:n:r:s:t:z:";
+const LETTERS = "HLQUcehiklpquvyC:E:F:I:N:O:P:R:V:Y:Z:a:b:f:m:n:r:s:t:z:";
 
 /** What each flag has keygen do; without any it makes a key. */
 const MODES: readonly [flag: string, run: (job: KeygenJob) => Promise<number>, operands?: true][] =
   [
     ["Y", signatures, true],
+    ["k", writeRevoked, true],
     ["Q", queryRevoked, true],
     ["F", findHost],
     ["R", removeHost],

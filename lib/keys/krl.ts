@@ -1,10 +1,55 @@
 import { equals, startsWith } from "@std/bytes";
 import { digest } from "../crypto/digest.ts";
-import { KeyFormatError } from "../errors.ts";
+import { KeyFormatError, printable } from "../errors.ts";
+import { decodeBase64 } from "./base64.ts";
 import type { Certificate, PublicKey } from "./key.ts";
-import { decodeKrl, KRL_MAGIC, type KrlFile, type SerialRange } from "./krl_format.ts";
+import {
+  decodeKrl,
+  encodeKrl,
+  KRL_MAGIC,
+  type KrlFile,
+  type RevokedCertificates,
+  type SerialRange,
+} from "./krl_format.ts";
 import { parsing } from "./malformed.ts";
 import { importPublicKey } from "./public_key.ts";
+
+/**
+ * What to revoke.
+ *
+ * @example
+ * ```ts
+ * import { generateKey, RevocationList, type Revocations } from "@denossh/ssh/keys";
+ * import { assert } from "@std/assert";
+ *
+ * using key = await generateKey();
+ * using authority = await generateKey();
+ * const stolen: Revocations = {
+ *   keys: [key.publicKey],
+ *   certificates: [{ authority: authority.publicKey, serials: [5n, [100n, 199n]] }],
+ * };
+ * assert(RevocationList.of(stolen).isRevoked(key.publicKey));
+ * ```
+ */
+export interface Revocations {
+  /** Keys; with a certificate its key. */
+  readonly keys?: readonly PublicKey[];
+  /** Fingerprints of keys, `SHA256:` and base64, or `SHA1:`. */
+  readonly fingerprints?: readonly string[];
+  /** Certificates, by authority. */
+  readonly certificates?: readonly {
+    /** Who signed them; null for any authority. */
+    readonly authority: PublicKey | null;
+    /** Their numbers, or ranges of them, both ends included; 0 cannot be revoked. */
+    readonly serials?: readonly (bigint | readonly [first: bigint, last: bigint])[];
+    /** What the authority calls their holders. */
+    readonly keyIds?: readonly string[];
+  }[];
+  /** The list's number, 0 unless given: it should grow with each. */
+  readonly version?: bigint;
+  /** What to call the list. */
+  readonly comment?: string;
+}
 
 /**
  * Keys and certificates that must not be accepted any more: OpenSSH's KRL, or a text with a key on
@@ -48,6 +93,68 @@ export class RevocationList {
       const file = startsWith(bytes, KRL_MAGIC) ? decodeKrl(bytes.slice()) : fromText(bytes);
       return new RevocationList(file);
     });
+  }
+
+  /**
+   * Makes a list.
+   *
+   * @param revocations What to revoke
+   * @returns The list, written now
+   * @throws {TypeError | RangeError} If a fingerprint or a number is none
+   *
+   * @example
+   * ```ts
+   * import { generateKey, RevocationList } from "@denossh/ssh/keys";
+   * import { assert } from "@std/assert";
+   *
+   * using key = await generateKey();
+   * const list = RevocationList.of({ fingerprints: [key.publicKey.fingerprint()] });
+   * assert(list.isRevoked(key.publicKey));
+   * ```
+   */
+  static of(revocations: Revocations): RevocationList {
+    return new RevocationList(NOTHING).with(revocations);
+  }
+
+  /**
+   * The list with more revoked.
+   *
+   * @param revocations What to revoke; a version and a comment replace those that are there
+   * @returns Another list, written now; this one stays as it is
+   * @throws {TypeError | RangeError} If a fingerprint or a number is none
+   *
+   * @example
+   * ```ts
+   * import { generateKey, RevocationList } from "@denossh/ssh/keys";
+   * import { assert } from "@std/assert";
+   *
+   * using key = await generateKey();
+   * using other = await generateKey();
+   * const list = RevocationList.of({ keys: [key.publicKey] }).with({ keys: [other.publicKey] });
+   * assert(list.isRevoked(key.publicKey) && list.isRevoked(other.publicKey));
+   * ```
+   */
+  with(revocations: Revocations): RevocationList {
+    return new RevocationList(merged(this.#file, revocations));
+  }
+
+  /**
+   * The list as OpenSSH's KRL.
+   *
+   * @returns The contents of the file
+   *
+   * @example
+   * ```ts
+   * import { generateKey, RevocationList } from "@denossh/ssh/keys";
+   * import { assert } from "@std/assert";
+   *
+   * using key = await generateKey();
+   * const bytes = RevocationList.of({ keys: [key.publicKey] }).encode();
+   * assert(RevocationList.parse(bytes).isRevoked(key.publicKey));
+   * ```
+   */
+  encode(): Uint8Array {
+    return encodeKrl(this.#file);
   }
 
   /** The number that whoever wrote the list gave it, 0 for a text. */
@@ -119,6 +226,58 @@ function inRange({ first, last, bitmap }: SerialRange, serial: bigint): boolean 
   return (bitmap.at(-1 - (bit >> 3))! >> (bit & 7) & 1) === 1;
 }
 
+const NOTHING: KrlFile = {
+  version: 0n,
+  generated: 0n,
+  comment: "",
+  certificates: [],
+  keys: new Set(),
+  sha1: new Set(),
+  sha256: new Set(),
+};
+
+function merged(file: KrlFile, more: Revocations): KrlFile {
+  const [sha1, sha256] = [new Set(file.sha1), new Set(file.sha256)];
+  for (const fingerprint of more.fingerprints ?? []) {
+    const [, hash, base64] = /^(SHA1|SHA256):([A-Za-z0-9+/]+)$/.exec(fingerprint) ?? [];
+    const bytes = base64 && decodeBase64(base64.padEnd(Math.ceil(base64.length / 4) * 4, "="));
+    if (!bytes || bytes.length !== (hash === "SHA1" ? 20 : 32)) {
+      throw new TypeError(`"${printable(fingerprint, 64)}" is no fingerprint`);
+    }
+    (hash === "SHA1" ? sha1 : sha256).add(bytes.toHex());
+  }
+  const keys = (more.keys ?? []).map((key) => (key.certificate?.publicKey ?? key).blob.toHex());
+  return {
+    version: checked(more.version ?? file.version),
+    generated: BigInt(Math.floor(Date.now() / 1000)),
+    comment: more.comment ?? file.comment,
+    keys: new Set([...file.keys, ...keys]),
+    sha1,
+    sha256,
+    certificates: [...file.certificates, ...(more.certificates ?? []).map(revokedOf)],
+  };
+}
+
+function revokedOf(
+  { authority, serials = [], keyIds = [] }: NonNullable<Revocations["certificates"]>[number],
+): RevokedCertificates {
+  const ranges = serials.filter((serial) => typeof serial !== "bigint");
+  return {
+    authority: authority?.blob ?? new Uint8Array(0),
+    serials: new Set(serials.filter((serial) => typeof serial === "bigint").map(checked)),
+    ranges: ranges.map(([first, last]) => {
+      if (first > last) throw new RangeError(`Range ${first} to ${last} is backwards`);
+      return { first: checked(first), last: checked(last), bitmap: null };
+    }),
+    keyIds: new Set(keyIds),
+  };
+}
+
+function checked(number: bigint): bigint {
+  if (number >= 0n && number < 2n ** 64n) return number;
+  throw new RangeError(`A number must fit 64 bits: ${number}`);
+}
+
 // sshd_config(5), RevokedKeys: a key a line.
 function fromText(bytes: Uint8Array): KrlFile {
   const keys = new Set<string>();
@@ -133,11 +292,5 @@ function fromText(bytes: Uint8Array): KrlFile {
     const key = importPublicKey(line);
     keys.add((key.certificate?.publicKey ?? key).blob.toHex());
   }
-  const [none, nobody] = [new Set<string>(), []];
-  return {
-    ...{ version: 0n, generated: 0n, comment: "", keys },
-    sha1: none,
-    sha256: none,
-    certificates: nobody,
-  };
+  return { ...NOTHING, keys };
 }

@@ -1,5 +1,6 @@
 import { KeyFormatError, printable } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
+import { Writer } from "../wire/writer.ts";
 
 /** The first bytes of a KRL. */
 export const KRL_MAGIC: Uint8Array = new TextEncoder().encode("SSHKRL\n\0");
@@ -84,6 +85,48 @@ export function decodeKrl(bytes: Uint8Array): KrlFile {
     }
   }
   return { version, generated, comment, certificates, keys, sha1, sha256 };
+}
+
+/** Writes a key revocation list. */
+export function encodeKrl(file: KrlFile): Uint8Array {
+  const writer = new Writer().bytes(KRL_MAGIC).u32(VERSION).u64(file.version).u64(file.generated)
+    .u64(0n).text("").text(file.comment);
+  for (const section of file.certificates) {
+    writer.u8(SECTION.CERTIFICATES).string(encodeCertificates(section));
+  }
+  const blobs = [
+    [SECTION.KEYS, file.keys],
+    [SECTION.SHA1, file.sha1],
+    [SECTION.SHA256, file.sha256],
+  ] as const;
+  for (const [type, values] of blobs) {
+    if (values.size === 0) continue;
+    const section = new Writer();
+    // PROTOCOL.krl: hashes are sorted, so that they can be searched.
+    for (const hex of [...values].sort()) section.string(Uint8Array.fromHex(hex));
+    writer.u8(type).string(section.take());
+  }
+  return writer.take();
+}
+
+function encodeCertificates({ authority, serials, ranges, keyIds }: RevokedCertificates) {
+  const writer = new Writer().string(authority).text("");
+  if (serials.size > 0) {
+    const list = new Writer();
+    for (const serial of [...serials].sort((a, b) => a < b ? -1 : 1)) list.u64(serial);
+    writer.u8(CERTIFICATES.LIST).string(list.take());
+  }
+  for (const { first, last, bitmap } of ranges) {
+    if (bitmap === null) {
+      writer.u8(CERTIFICATES.RANGE).string(new Writer().u64(first).u64(last).take());
+    } else writer.u8(CERTIFICATES.BITMAP).string(new Writer().u64(first).mpint(bitmap).take());
+  }
+  if (keyIds.size > 0) {
+    const list = new Writer();
+    for (const keyId of keyIds) list.text(keyId);
+    writer.u8(CERTIFICATES.KEY_ID).string(list.take());
+  }
+  return writer.take();
 }
 
 function readCertificates(section: Reader): RevokedCertificates {

@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { keygen } from "../../lib/cli/keygen.ts";
 import { importPrivateKey, importPublicKey, readSignature } from "../../lib/keys/mod.ts";
+import { startSshAgent } from "../agent/ssh_agent.ts";
 import { peerTest } from "../interop/peers.ts";
 import { must, run } from "../interop/run.ts";
 import { type TempFolder, tempFolder } from "../interop/temp.ts";
@@ -370,6 +371,61 @@ await peerTest(
     assertEquals(signed.text, await Deno.readTextFile(both.ours.join("letter.sig")));
   },
 );
+
+await peerTest(["ssh-keygen"], "what keygen -k revokes is what ssh-keygen -k does", async () => {
+  await using both = await world();
+  const key = (await Deno.readTextFile(both.ours.join("ed25519.pub"))).trim();
+  const specs: [name: string, lines: string[], flags: string[]][] = [
+    ["keys", [key, "# a comment", ""], []],
+    ["a certificate", [await Deno.readTextFile(both.ours.join("ecdsa-cert.pub"))], []],
+    ["numbers", ["serial: 1", "serial: 5-9", "id: x"], ["-s", both.ours.join("ca.pub")]],
+    ["hashes", [`sha1: ${key}`, `hash: ${importPublicKey(key).fingerprint()}`], []],
+    ["numbers without an authority", ["serial: 1"], []],
+    ["no numbers", ["serial: many"], ["-s", both.ours.join("ca.pub")]],
+    ["what is no key", ["hello"], []],
+  ];
+  for (const [name, lines, flags] of specs) {
+    const spec = await both.ours.write("spec", lines.map((line) => `${line}\n`).join(""));
+    const krl = both.ours.join("new_krl");
+    const args = ["-k", "-f", krl, "-z", "9", ...flags, spec];
+    const said: unknown[] = [];
+    for (const tool of [theirs, ours]) {
+      const made = await tool(args);
+      if (made.code !== 0) {
+        said.push(made.code); // what ssh-keygen said before is lost in its buffer
+        continue;
+      }
+      const added = await tool(["-k", "-u", "-f", krl, both.ours.join("rsa.pub")]);
+      const files = ["ed25519.pub", "ecdsa.pub", "ecdsa-cert.pub", "rsa.pub", "ca.pub"]
+        .map((file) => both.ours.join(file));
+      const asked = await theirs(["-Q", "-f", krl, ...files]);
+      said.push([made.code, made.text, added.code, asked.code, asked.text]);
+    }
+    assertEquals(said[1], said[0], name);
+  }
+});
+
+await peerTest(["ssh-agent", "ssh-keygen"], "keygen signs with keys of the agent", async () => {
+  await using both = await world();
+  await using agent = await startSshAgent();
+  for (const name of ["ca", "rsa"]) {
+    await agent.add(both.ours.join(name));
+    await Deno.remove(both.ours.join(name));
+  }
+  const env = { SSH_AUTH_SOCK: agent.path };
+  const of = (name: string) => both.ours.join(name);
+  const certify = ["keygen", "-U", "-s", of("ca.pub"), "-I", "x", "-n", "ann", of("ed25519.pub")];
+  assertEquals((await cli(certify, { env })).code, 0);
+  const certificate = importPublicKey(await Deno.readTextFile(of("ed25519-cert.pub")));
+  assertEquals(certificate.certificate?.principals, ["ann"]);
+  const sign = ["keygen", "-Y", "sign", "-f", of("rsa.pub"), "-n", "file", of("hosts")];
+  assertEquals((await cli(sign, { env })).code, 0);
+  const stdin = await Deno.readTextFile(of("hosts"));
+  const check = ["-Y", "check-novalidate", "-n", "file", "-s", of("hosts.sig")];
+  await must("ssh-keygen", check, { stdin });
+  const missing = ["keygen", "-U", "-s", of("ecdsa.pub"), "-I", "x", of("rsa.pub")];
+  assertEquals((await cli(missing, { env })).code, 255);
+});
 
 await peerTest(
   ["ssh-keygen"],

@@ -102,6 +102,45 @@ for (const [name, { lines, authority: by }] of Object.entries(LISTS)) {
   );
 }
 
+await peerTest(["ssh-keygen"], "ssh-keygen -Q reads what RevocationList writes", async () => {
+  await using folder = await tempFolder();
+  const list = RevocationList.of({
+    version: 3n,
+    comment: "ours",
+    keys: [rsa.publicKey],
+    fingerprints: [other.publicKey.fingerprint(), other.publicKey.fingerprint("SHA1")],
+    certificates: [
+      { authority: authority.publicKey, serials: [9n, [60n, 80n], 1n], keyIds: ["eve"] },
+    ],
+  }).with({ certificates: [{ authority: null, keyIds: ["bob"] }], version: 4n });
+  assertEquals([list.version, list.comment], [4n, "ours"]);
+  const krl = await folder.write("krl", list.encode());
+  const again = RevocationList.parse(list.encode());
+  const revoked: string[] = [];
+  for (const [what, subject] of Object.entries(SUBJECTS)) {
+    const file = await folder.write("subject.pub", `${subject}\n`);
+    const { code } = await run("ssh-keygen", ["-Q", "-f", krl, file]);
+    assertEquals([list.isRevoked(subject), again.isRevoked(subject)], [code === 1, code === 1]);
+    if (code === 1) revoked.push(what);
+  }
+  assertEquals(revoked, [
+    ...["another key", "certificate 1", "certificate 9", "certificate 70"],
+    ...["certificate 5 of another authority", "certificate 5 of another name"],
+    "certificate 0 of another name",
+  ]);
+});
+
+Deno.test("RevocationList.of refuses what is no fingerprint and no number", () => {
+  for (const fingerprint of ["", "SHA256:", "MD5:aa:bb", "SHA256:AAAA", "SHA1:!"]) {
+    assertThrows(() => RevocationList.of({ fingerprints: [fingerprint] }), TypeError);
+  }
+  for (const serial of [-1n, 2n ** 64n, [5n, 4n] as const, [0n, 2n ** 64n] as const]) {
+    const certificates = [{ authority: null, serials: [serial] }];
+    assertThrows(() => RevocationList.of({ certificates }), RangeError);
+  }
+  assertThrows(() => RevocationList.of({ version: -1n }), RangeError);
+});
+
 Deno.test("a text with keys is a revocation list too", async () => {
   const bytes = new TextEncoder().encode(`# gone\n\n${rsa.publicKey}\n${authority.publicKey}\n`);
   const list = RevocationList.parse(bytes);
