@@ -61,6 +61,30 @@ Deno.test("A hundred stalled channels hold their windows at most, and others go 
   for (const channel of stalled) channel.abort();
 });
 
+inBothRoles("A peer that reads one channel no more stalls it, and none of nine others", async (
+  ours,
+  theirs,
+) => {
+  const stalled = ours.writeAll(new Uint8Array(1_000_000));
+  const opens = theirs.connection.incoming[Symbol.asyncIterator]();
+  const others: { channel: Channel; taken: Channel }[] = [];
+  for (let i = 0; i < 9; i++) {
+    const opening = ours.connection.openChannel("bulk@example.com");
+    others.push({ taken: (await opens.next()).value!.accept(), channel: await opening });
+  }
+  const sums = await Promise.all(others.map(async ({ channel, taken }) => {
+    const sending = channel.writeAll(new Uint8Array(200_000)).then(() => channel.closeWrite());
+    let sum = 0;
+    for await (const chunk of taken) sum += chunk.length;
+    await sending;
+    return sum;
+  }));
+  assertEquals(sums, Array(9).fill(200_000));
+  assertEquals([ours.state.sendWindow, theirs.readableBytes], [0, 16 * 1024]);
+  for (let sum = 0; sum < 1_000_000;) sum += (await theirs.read(new Uint8Array(65536)))!;
+  await stalled;
+}, { window: 16 * 1024 });
+
 inBothRoles(
   "close race: both ends at once, with data under way both ways",
   async (ours, theirs) => {

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   type Channel,
+  ChannelOpenError,
   ClosedError,
   connect,
   none,
@@ -162,7 +163,7 @@ inBothRoles("ChannelFile: closing it flushes, and leaves the channel open", asyn
   assertEquals(await readAll(theirs), "kept going");
 });
 
-Deno.test("makefile_stderr: a server writes it, a client reads it", async () => {
+Deno.test("makefile_stderr, ChannelStderrFile: a server writes it, a client reads it", async () => {
   await using pair = await sessionPair();
   await using written = pair.server.file({ mode: "w", stream: "stderr" });
   await written.write("warning\n");
@@ -170,7 +171,7 @@ Deno.test("makefile_stderr: a server writes it, a client reads it", async () => 
   assertEquals(await pair.client.file({ stream: "stderr" }).readLine(), "warning");
 });
 
-Deno.test("makefile_stdin: closing it is EOF, which the server reads", async () => {
+Deno.test("makefile_stdin, ChannelStdinFile: closing it is EOF, which the server reads", async () => {
   await using pair = await sessionPair();
   const stdin = pair.client.file({ mode: "w", stream: "stdin" });
   await stdin.write("input\n");
@@ -362,6 +363,37 @@ Deno.test("getpeername: the connection's addresses, in both roles", async () => 
   await channel.shell();
   await channel.recvExitStatus();
   assertEquals(addresses, [channel.localAddr]);
+});
+
+Deno.test("check_channel_request: a server's policy decides, and denies by default", async () => {
+  await using bare = await connectedPair();
+  for (const program of ["shell", "exec"] as const) {
+    await using channel = await bare.host.openSession();
+    await assertRejects(() => channel[program]("x" as never), RequestDeniedError, program);
+  }
+  await using channel = await bare.host.openSession();
+  await assertRejects(() => channel.subsystem("sftp"), RequestDeniedError, "subsystem");
+  await assertRejects(() => channel.request("x@example.com"), RequestDeniedError);
+  await using few = await connectedPair({ serve: { maxSessions: 1 } });
+  await using _one = await few.host.openSession();
+  await assertRejects(() => few.host.openSession(), ChannelOpenError, "No more sessions");
+});
+
+Deno.test("request_forward_agent: a handler answers each connection of the session's", async () => {
+  await using pair = await connectedPair({
+    serve: { forward: { agent: () => true } },
+    handler: async (session) => {
+      for (let i = 0; i < 2; i++) {
+        await using agent = await session.agent!.connect();
+        await session.print(text((await agent.readChunk())!));
+      }
+    },
+  });
+  await using channel = await pair.host.openSession();
+  let count = 0;
+  await pair.host.forwardAgent(channel, (agent) => agent.writeAll(bytes(`agent ${++count} `)));
+  await channel.shell();
+  assertEquals(await readAll(channel), "agent 1 agent 2 ");
 });
 
 Deno.test("Terminal requests of a channel are read as they were meant", () => {

@@ -1,7 +1,7 @@
 /** The seed's rows about the channel as a socket, each in both roles. */
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { toText } from "@std/streams";
-import { bytesWritten, type Channel, ClosedError } from "@denossh/ssh";
+import { bytesWritten, type Channel, ChannelOpenError, ClosedError } from "@denossh/ssh";
 import { inBothRoles, sessionPair } from "./session_pair.ts";
 import { until } from "./until.ts";
 
@@ -183,7 +183,7 @@ inBothRoles("fileno: ready() can be raced and given up", async (ours, theirs) =>
   await assertRejects(() => never, Error, "other things");
 });
 
-inBothRoles("settimeout: reads and writes end with TimedOut", async (ours, theirs) => {
+inBothRoles("settimeout, gettimeout: reads and writes end with TimedOut", async (ours, theirs) => {
   assertEquals(ours.timeout, null);
   ours.timeout = 5;
   const into = new Uint8Array(9);
@@ -336,6 +336,33 @@ inBothRoles("cancelling readable while a read waits ends it", async (ours, their
   await writeInVain(theirs);
 }, SMALL);
 
+inBothRoles("__init__: channels have numbers, from the lowest that is free", async (ours) => {
+  const { connection } = ours;
+  if (connection.role === "server") {
+    await assertRejects(() => connection.openChannel("session"), ChannelOpenError); // clients only
+    return;
+  }
+  const first = await connection.openChannel("session");
+  const second = await connection.openChannel("session");
+  assertEquals([ours.id, first.id, second.id], [0, 1, 2]);
+  await first.close();
+  const third = await connection.openChannel("session");
+  assertEquals(third.id, 1);
+  await third.close();
+  await second.close();
+});
+
+inBothRoles(
+  "shutdown_read: what the other stream of the channel has goes on to nobody",
+  async (ours, theirs) => {
+    const reading = ours.read(new Uint8Array(9));
+    await ours.shutdown("read");
+    assertEquals(await reading, null); // a read that waits sees the end
+    await theirs.writeAllStderr(new Uint8Array(100)).catch(() => {});
+    assertEquals([ours.readableStderrBytes, ours.isOpen], [0, true]);
+  },
+);
+
 Deno.test("get_id, get_name, set_name: a small number and a label", async () => {
   await using pair = await sessionPair();
   assertEquals([pair.client.id, pair.client.name], [0, "session 0"]);
@@ -343,7 +370,7 @@ Deno.test("get_id, get_name, set_name: a small number and a label", async () => 
   assertEquals(pair.client.name, "deploy");
 });
 
-inBothRoles("Operations after close name the state", async (ours, theirs) => {
+inBothRoles("open_only: operations after close name the state", async (ours, theirs) => {
   await ours.close();
   await theirs.closed;
   await assertRejects(() => ours.write(bytes("x")), ClosedError, "The channel is closed");
