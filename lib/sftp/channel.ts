@@ -18,6 +18,11 @@ import { concat } from "@std/bytes";
 export interface SftpChannel {
   /** Waits for the next piece of data, of any size, which then belongs to the caller; null at EOF. */
   readChunk(): Promise<Uint8Array | null>;
+  /**
+   * Reads what is there into a buffer, waiting for at least a byte; null at EOF. A channel that has it
+   * spares the client a chunk of its own for what comes.
+   */
+  read?(into: Uint8Array): Promise<number | null>;
   /** Sends the chunks in order; resolves once they are taken and may be reused. */
   writeAll(...chunks: Uint8Array[]): Promise<void>;
   /** Says that nothing more will be sent. */

@@ -15,6 +15,9 @@ export type { SftpChannel } from "./channel.ts";
 /** Cancelled requests whose answers are still owed; a server that owes more does not answer. */
 const MAX_ABANDONED = 4096;
 
+/** What is read of a message before it is known where its data belongs. */
+const HEAD_BYTES = 16 * 1024;
+
 /** A request that waits for its answer. */
 interface Pending {
   readonly call: Call;
@@ -24,6 +27,8 @@ interface Pending {
   readonly timeout: number;
   /** Nothing else was under way: its time is the round trip's. */
   readonly alone: boolean;
+  /** Whether the data may still go there when the caller has given up on it. */
+  readonly direct: boolean;
   /** Where the data of a READ goes; null once the caller has given up on it. */
   into: Uint8Array | null;
   resolve(value: unknown): void;
@@ -78,7 +83,8 @@ export class SftpLink {
       timeout?: number | undefined;
     },
   ): Promise<SftpLink> {
-    const source = new ByteSource(channel);
+    // All that is kept of a message is copied when it is decoded.
+    const source = new ByteSource(channel, new Uint8Array(HEAD_BYTES));
     const late = () => sessionError(SftpStatus.CONNECTION_LOST, `no answer in ${timeout} ms`);
     try {
       const extensions = await cancellable(greet(channel, source), { signal, timeout, late });
@@ -111,11 +117,20 @@ export class SftpLink {
     await this.request(row, value, msg.Status, call);
   }
 
-  /** Reads into `into`; resolves to the number of bytes, 0 at the end of the file. */
-  read(handle: Uint8Array, offset: number, into: Uint8Array, call: Call): Promise<number> {
+  /**
+   * Reads into `into`; resolves to the number of bytes, 0 at the end of the file. Memory that is `direct`
+   * must not be used for anything else if this fails: some data may still come there.
+   */
+  read(
+    handle: Uint8Array,
+    offset: number,
+    into: Uint8Array,
+    call: Call,
+    { direct = false }: { direct?: boolean } = {},
+  ): Promise<number> {
     const value = { handle, offset, length: into.length };
     const encode = (id: number) => [msg.Read.encode(id, value)];
-    return this.#send(call, msg.Data, into, encode) as Promise<number>;
+    return this.#send(call, msg.Data, into, encode, direct) as Promise<number>;
   }
 
   /** Writes `data`, which must stay as it is until the promise has settled. */
@@ -146,6 +161,7 @@ export class SftpLink {
     reply: msg.Row<unknown>,
     into: Uint8Array | null,
     encode: (id: number) => Uint8Array[],
+    direct = false,
   ): Promise<unknown> {
     const { signal, timeout = this.#timeout } = call;
     if (this.#cause !== null || this.#closing) return Promise.reject(this.#cause ?? closed());
@@ -161,7 +177,7 @@ export class SftpLink {
     const sentAt = performance.now();
     const alone = this.#pending.size === 0;
     if (alone) this.#oldestSince = sentAt;
-    this.#pending.set(id, { call, reply, sentAt, timeout, alone, into, resolve, reject });
+    this.#pending.set(id, { call, reply, sentAt, timeout, alone, into, direct, resolve, reject });
     if (signal) this.#cancellable.add(signal, id);
     if (sentAt + timeout < this.#due) this.#arm(timeout);
     this.#outbox.push(chunks);
@@ -216,7 +232,9 @@ export class SftpLink {
     if (pending.into !== null && size > pending.into.length) {
       throw new ProtocolError("More data than was asked for");
     }
-    await this.#source.each(size, (piece, at) => pending.into?.set(piece, at));
+    if (pending.into !== null && pending.direct) {
+      await this.#source.fill(pending.into.subarray(0, size));
+    } else await this.#source.each(size, (piece, at) => pending.into?.set(piece, at));
     return size;
   }
 

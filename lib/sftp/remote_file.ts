@@ -55,7 +55,10 @@ export class RemoteFile {
     if (failed) throw failed.reason;
   }
 
-  /** As many READs as it takes, all at once; resolves to fewer bytes than fit only at the end. */
+  /**
+   * As many READs as it takes, all at once; resolves to fewer bytes than fit only at the end. If it
+   * fails, the memory must not be used for anything else.
+   */
   async fill(
     into: Uint8Array,
     offset: number,
@@ -79,12 +82,12 @@ export class RemoteFile {
   /** A server may send less than was asked for: the gap is asked for again. */
   async #whole(into: Uint8Array, offset: number, options: SftpOptions): Promise<number> {
     let count = 0;
+    const call = this.#call("read", options);
     while (count < into.length) {
-      const more = await this.read(
-        count === 0 ? into : into.subarray(count),
-        offset + count,
-        options,
-      );
+      const piece = count === 0 ? into : into.subarray(count);
+      const more = await this.#link.read(this.handle, offset + count, piece, call, {
+        direct: true,
+      });
       if (more === 0) break;
       count += more;
     }

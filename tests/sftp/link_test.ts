@@ -1,9 +1,16 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import * as msg from "../../lib/sftp/messages.ts";
 import { FXP } from "../../lib/sftp/numbers.ts";
-import { SftpClient, SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
+import {
+  localFiles,
+  serveSftp,
+  type SftpChannel,
+  SftpClient,
+  SftpError,
+  SftpStatus,
+} from "../../lib/sftp/mod.ts";
 import { atServer, handle, type RawMessage, status } from "./raw.ts";
-import { channelPair, refusal, turn } from "./world.ts";
+import { channelPair, folder, noise, refusal, same, turn } from "./world.ts";
 
 const attrs = (id: number) => msg.Attrs.encode(id, { attributes: { size: id } });
 
@@ -197,3 +204,47 @@ Deno.test("an error of the channel reaches all that wait, as the cause", async (
   assertEquals(error.cause, broken);
   await sftp.close();
 });
+
+Deno.test("a channel that reads into a buffer carries every message, however it is cut", async () => {
+  for (const most of [1, 7, 13, 100, 40_000]) {
+    const server = await folder();
+    const [near, far] = channelPair();
+    const served = serveSftp(far, localFiles({ root: server.path }));
+    const chunks = new ChunkReader(near, most);
+    const sftp = await SftpClient.open({ ...near, read: (into) => chunks.read(into) });
+    const data = noise(most < 10 ? 3000 : 300_000, most);
+    await Deno.writeFile(`${server.path}/file`, data);
+    assert(same(await sftp.readFile("/file"), data));
+    await using here = await folder();
+    await sftp.get("/file", `${here.path}/file`);
+    assert(same(await Deno.readFile(`${here.path}/file`), data));
+    assertEquals((await Array.fromAsync(sftp.readDir("/"))).length, 1);
+    await sftp.close();
+    await served;
+    await server[Symbol.asyncDispose]();
+  }
+});
+
+/** Reads into buffers, at most so many bytes at a time. */
+class ChunkReader {
+  readonly #channel: SftpChannel;
+  readonly #most: number;
+  #rest: Uint8Array = new Uint8Array(0);
+
+  constructor(channel: SftpChannel, most: number) {
+    this.#channel = channel;
+    this.#most = most;
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
+    if (this.#rest.length === 0) {
+      const chunk = await this.#channel.readChunk();
+      if (chunk === null) return null;
+      this.#rest = chunk;
+    }
+    const piece = this.#rest.subarray(0, Math.min(into.length, this.#most));
+    into.set(piece);
+    this.#rest = this.#rest.subarray(piece.length);
+    return piece.length;
+  }
+}
