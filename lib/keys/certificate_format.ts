@@ -55,10 +55,12 @@ export function decodeCertificate(type: KeyType, blob: Uint8Array, comment: stri
   const signature = reader.string();
   reader.end();
   const { algorithm } = decodeSignature(signature);
-  // The token of an authority was touched when it signed, or it was not: no peer's matter.
-  if (!authority.verify(algorithm, signed, signature, { noTouchRequired: true })) {
+  // An authority by SHA-1 vouches for nobody, whatever else is allowed of keys. Its token was touched
+  // when it signed, or it was not: no peer's matter.
+  const acceptable = authority.algorithms.includes(algorithm);
+  if (!acceptable || !authority.verify(algorithm, signed, signature, { noTouchRequired: true })) {
     throw new KeyFormatError(
-      authority.algorithms.includes(algorithm)
+      acceptable
         ? "Certificate's signature is not its authority's"
         : `Certificate is signed by "${printable(algorithm, 64)}", which is not acceptable`,
     );

@@ -14,6 +14,8 @@ export interface CertifyOptions {
   validity?: string;
   /** `-O`, such as `force-command=true`. */
   options?: readonly string[];
+  /** `-t`, the authority's signature algorithm. */
+  algorithm?: string;
   /** The authority's own key; `authority()` unless given. */
   authority?: KeyFile;
 }
@@ -47,6 +49,7 @@ export async function certifiedKey(
   await must("ssh-keygen", [
     ...["-q", "-s", (options.authority ?? await authority()).path, "-I", name],
     ...(host ? ["-h"] : []),
+    ...(options.algorithm ? ["-t", options.algorithm] : []),
     ...(principals ? ["-n", principals.join(",")] : []),
     ...(validity ? ["-V", validity] : []),
     ...(options.options ?? []).flatMap((option) => ["-O", option]),

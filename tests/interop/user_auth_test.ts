@@ -102,6 +102,24 @@ await peerTest(["ssh", "sshd"], "A user's certificate is judged by us as by sshd
       assertEquals([await letsIn(server, key), await letsUsIn(server, key)], [false, false]);
     }
   });
+  await t.step("one signed by SHA-1", async () => {
+    const rsa = await keyFile("rsa", "authority");
+    await Deno.writeTextFile(trusted, `${rsa.publicKey}\n`);
+    await using weak = await startOurs({
+      auth: {
+        publicKey: authorizedKeys(() => null, { authorities: [importPublicKey(rsa.publicKey)] }),
+      },
+    });
+    const by = { principals: [me], authority: rsa };
+    for (const [algorithm, good] of [["rsa-sha2-512", true], ["ssh-rsa", false]] as const) {
+      const key = await certifiedKey(folder, "login", { ...by, algorithm });
+      assertEquals([await letsIn(sshd, key), await letsIn({ ...weak, user: me }, key)], [
+        good,
+        good,
+      ]);
+    }
+    await Deno.writeTextFile(trusted, `${ca.publicKey}\n`);
+  });
   for (const kind of KEY_KINDS) {
     await t.step(`one of a key of type ${kind}`, async () => {
       const key = await certifiedKey(folder, "login", { kind, principals: [me] });
