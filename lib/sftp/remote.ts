@@ -1,4 +1,4 @@
-import { SFTP_CHUNK, SFTP_MAX_CHUNK } from "../defaults.ts";
+import { SFTP_CHUNK, SFTP_MAX_CHUNK, SFTP_MAX_MESSAGE } from "../defaults.ts";
 import { SftpError } from "../errors.ts";
 import { attributesOfChanges, infoOf, type SftpChanges, type SftpFileInfo } from "./attributes.ts";
 import type { SftpChannel } from "./channel.ts";
@@ -17,8 +17,14 @@ export interface RemoteLimits {
   readonly openHandles: number;
 }
 
+/** What a message has besides its data, at most: OpenSSH's own allowance. */
+const MESSAGE_HEAD = 1024;
+
 /** Names that are kept of one directory: a listing without an end must end somewhere. */
 export const MAX_LISTED = 1_000_000;
+
+/** Entries of a listing that are asked about together. */
+const LOOKED_AT_ONCE = 128;
 
 /** One line of a listing. */
 export interface RemoteEntry {
@@ -169,19 +175,40 @@ export class Remote {
     try {
       for (let names; (names = await next) !== null;) {
         next = this.#names(handle, call);
-        for (const { name, attributes } of names) {
-          if (name === "." || name === "..") continue;
-          if (name === "" || name.includes("/")) {
-            throw sftpError(SftpStatus.BAD_MESSAGE, call, `the server lists the name "${name}"`);
-          }
-          const known = attributes.mode !== undefined;
-          const info = known ? infoOf(attributes) : await this.lstat(join(path, name), options);
-          yield { name, info };
+        for (const { name } of names) {
+          if (name !== "" && !name.includes("/")) continue;
+          throw sftpError(SftpStatus.BAD_MESSAGE, call, `the server lists the name "${name}"`);
         }
+        yield* this.#known(path, names, options);
       }
     } finally {
       next.catch(() => {});
       this.command(msg.Close, { handle }, { operation: "close", path }).catch(() => {});
+    }
+  }
+
+  /** The entries of one answer; a server that sends no attributes is asked for them, many at once. */
+  async *#known(
+    path: string,
+    names: readonly msg.NameEntry[],
+    options: SftpOptions,
+  ): AsyncGenerator<RemoteEntry, void> {
+    for (let at = 0; at < names.length; at += LOOKED_AT_ONCE) {
+      const entries = names.slice(at, at + LOOKED_AT_ONCE).filter(({ name }) =>
+        name !== "." && name !== ".."
+      );
+      const infos = entries.every(({ attributes: { mode } }) => mode !== undefined)
+        ? entries.map(({ attributes }) => infoOf(attributes))
+        : await Promise.all(
+          entries.map(async ({ name, attributes }) =>
+            attributes.mode !== undefined
+              ? infoOf(attributes)
+              : await this.lstatOrNull(join(path, name), options)
+          ),
+        );
+      for (const [index, info] of infos.entries()) {
+        if (info !== null) yield { name: entries[index]!.name, info };
+      }
     }
   }
 
@@ -211,15 +238,22 @@ export class Remote {
 }
 
 async function limitsOf(link: SftpLink, options: SftpOptions): Promise<RemoteLimits> {
-  if (!link.extensions.has(EXTENSION.LIMITS)) {
-    return { readLength: SFTP_CHUNK, writeLength: SFTP_CHUNK, openHandles: 0 };
-  }
-  const call = callOf("limits", null, options);
+  const unknown = { readLength: SFTP_CHUNK, writeLength: SFTP_CHUNK, openHandles: 0 };
+  if (!link.extensions.has(EXTENSION.LIMITS)) return unknown;
   const request = { request: EXTENSION.LIMITS, data: new Uint8Array(0) };
-  const { data } = await link.request(msg.Extended, request, msg.ExtendedReply, call);
-  const { readLength, writeLength, openHandles } = msg.Limits.decode(data);
-  const bounded = (length: number) => Math.min(length || SFTP_MAX_CHUNK, SFTP_MAX_CHUNK);
-  return { readLength: bounded(readLength), writeLength: bounded(writeLength), openHandles };
+  try {
+    const call = callOf("limits", null, options);
+    const { data } = await link.request(msg.Extended, request, msg.ExtendedReply, call);
+    const { packetLength, readLength, writeLength, openHandles } = msg.Limits.decode(data);
+    const packet = Math.max((packetLength || SFTP_MAX_MESSAGE) - MESSAGE_HEAD, 1);
+    const most = Math.min(packet, SFTP_MAX_CHUNK);
+    const bounded = (length: number) => Math.min(length || most, most);
+    return { readLength: bounded(readLength), writeLength: bounded(writeLength), openHandles };
+  } catch (cause) {
+    // A server that announces limits and then does not tell them is no worse than one without.
+    if (cause instanceof SftpError && link.cause === null) return unknown;
+    throw cause;
+  }
 }
 
 /** The one name that REALPATH and READLINK are answered with. */

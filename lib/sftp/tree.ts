@@ -35,40 +35,45 @@ export async function removeTree(
   path: string,
   options: SftpOptions & { recursive?: boolean },
 ): Promise<void> {
-  const { isDirectory } = await remote.lstat(path, options);
-  await remove(remote, path, isDirectory, options, 0);
-}
-
-async function remove(
-  remote: Remote,
-  path: string,
-  isDirectory: boolean,
-  options: SftpOptions & { recursive?: boolean },
-  depth: number,
-): Promise<void> {
-  const call = callOf("remove", path, options);
-  if (!isDirectory) return await remote.command(msg.Remove, { path }, call);
-  if (options.recursive) {
-    checkDepth(path, depth);
-    const folders: string[] = [];
-    const files: Promise<void>[] = [];
-    try {
-      for (const { name, info } of await remote.all(path, options)) {
-        if (info.isDirectory) folders.push(name);
-        else files.push(remove(remote, join(path, name), false, options, depth));
-        if (files.length >= TOGETHER) await Promise.all(files.splice(0));
-      }
-    } finally {
-      await Promise.allSettled(files); // none may be left behind unheard
-    }
-    await Promise.all(files);
-    for (const name of folders) await remove(remote, join(path, name), true, options, depth + 1);
+  if (!(await remote.lstat(path, options)).isDirectory) return await remote.remove(path, options);
+  // Level by level, so that round trips of one are had together; the deepest goes first.
+  const levels = [[path]];
+  for (let level = [path]; options.recursive && level.length > 0; levels.push(level)) {
+    checkDepth(level[0]!, levels.length);
+    level = (await together(LISTED_AT_ONCE, level, (path) => empty(remote, path, options))).flat();
   }
-  await remote.command(msg.Rmdir, { path }, call);
+  for (const level of levels.reverse()) {
+    await together(REMOVED_AT_ONCE, level, (path) => {
+      return remote.command(msg.Rmdir, { path }, callOf("remove", path, options));
+    });
+  }
 }
 
-/** Files that are removed at once. */
-const TOGETHER = 64;
+/** Removes what is in a folder but other folders; resolves to those. */
+async function empty(remote: Remote, folder: string, options: SftpOptions): Promise<string[]> {
+  const [folders, files]: [string[], string[]] = [[], []];
+  for (const { name, info } of await remote.all(folder, options)) {
+    (info.isDirectory ? folders : files).push(join(folder, name));
+  }
+  await together(REMOVED_AT_ONCE, files, (path) => remote.remove(path, options));
+  return folders;
+}
+
+const LISTED_AT_ONCE = 8;
+const REMOVED_AT_ONCE = 64;
+
+/** Does the same with all of a list, some at a time; the first failure ends it. */
+async function together<A, B>(
+  most: number,
+  list: readonly A[],
+  run: (item: A) => Promise<B>,
+): Promise<B[]> {
+  const results: B[] = [];
+  for (let at = 0; at < list.length; at += most) {
+    results.push(...await Promise.all(list.slice(at, at + most).map(run)));
+  }
+  return results;
+}
 
 /** Everything below a path, and the path itself; folders before what is in them. */
 export async function* walk(

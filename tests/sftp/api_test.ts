@@ -279,3 +279,67 @@ Deno.test("another number of names than was asked for is refused", async () => {
   assertEquals([[...users], [...groups]], [[[1, "a"], [2, "b"]], []]);
   await sftp.close();
 });
+
+clientTest("remove takes trees of many levels, and stops at what it may not", async (world) => {
+  const { sftp, at, root } = world;
+  for (let i = 0; i < 40; i++) {
+    await Deno.mkdir(`${root}/tree/${i % 5}/${i % 7}/${i}`, { recursive: true });
+    for (let j = 0; j < 3; j++) await Deno.writeTextFile(`${root}/tree/${i % 5}/${j} ${i}`, "");
+  }
+  await sftp.remove(at("tree"), { recursive: true });
+  assertEquals(await Array.fromAsync(Deno.readDir(root)), []);
+});
+
+Deno.test("a server that lists names alone is asked about them together", async () => {
+  let waiting: number[] = [];
+  let most = 0;
+  let listed = false;
+  const sftp = await atServer(async ({ type, id }, peer) => {
+    if (type === FXP.OPENDIR) await peer.send(msg.Handle.encode(id, { handle }));
+    else if (type === FXP.READDIR && !listed) {
+      listed = true;
+      const names = [".", "..", ...Array.from({ length: 20 }, (_, index) => `${index}`)];
+      const entries = names.map((name) => ({ name, longname: name, attributes: {} }));
+      await peer.send(msg.Name.encode(id, { entries }));
+    } else if (type === FXP.LSTAT) {
+      waiting.push(id);
+      most = Math.max(most, waiting.length);
+      if (waiting.length < 20) return;
+      const [gone, ...there] = waiting;
+      waiting = [];
+      await peer.send(status(gone!, SftpStatus.NO_SUCH_FILE)); // since it was listed
+      for (const id of there) {
+        await peer.send(msg.Attrs.encode(id, { attributes: { mode: 0o100644 } }));
+      }
+    } else await peer.send(status(id, type === FXP.CLOSE ? SftpStatus.OK : SftpStatus.EOF));
+  });
+  const entries = await Array.fromAsync(sftp.readDir("/"));
+  assertEquals([entries.length, entries.every(({ isFile }) => isFile), most], [19, true, 20]);
+  await sftp.close();
+});
+
+Deno.test("limits follow the message length, and a server may refuse to tell them", async () => {
+  const limits = async (data: Uint8Array | null) => {
+    const sftp = await atServer(
+      ({ id }, peer) =>
+        peer.send(data ? msg.ExtendedReply.encode(id, { data }) : status(id, SftpStatus.FAILURE)),
+      {
+        extensions: [[EXTENSION.LIMITS, "1"]],
+      },
+    );
+    await sftp.close();
+    return sftp.limits;
+  };
+  const told = (packetLength: number, readLength: number, writeLength: number) =>
+    msg.Limits.encode({ packetLength, readLength, writeLength, openHandles: 9 });
+  const lengths = (readLength: number, writeLength: number, openHandles = 9) => ({
+    readLength,
+    writeLength,
+    openHandles,
+  });
+  assertEquals(await limits(told(34_000, 0, 0)), lengths(32_976, 32_976));
+  assertEquals(await limits(told(0, 0, 1000)), lengths(261_120, 1000));
+  assertEquals(await limits(told(100_000, 200_000, 50_000)), lengths(98_976, 50_000));
+  assertEquals(await limits(told(10, 0, 0)), lengths(1, 1));
+  assertEquals(await limits(null), lengths(32_768, 32_768, 0));
+});

@@ -609,3 +609,23 @@ Deno.test("folders in folders without an end are left at some depth", async () =
   assert(error.message.endsWith("folders without an end"), error.message);
   await sftp.close();
 });
+
+Deno.test({
+  name: "owners are kept when told",
+  ignore: !OPENSSH_SERVER || Deno.build.os === "windows" || Deno.uid() !== 0,
+  fn: async () => {
+    await using world = await opensshWorld();
+    const { sftp, at, here, root } = world;
+    await Deno.mkdir(`${here}/from`);
+    await Deno.writeTextFile(`${here}/from/file`, "x");
+    await Deno.chown(`${here}/from/file`, 12_345, 23_456);
+    await Deno.chown(`${here}/from`, 12_346, 23_457);
+    const options = { recursive: true, owners: true };
+    await sftp.put(`${here}/from`, at("there"), options);
+    await sftp.get(at("there"), `${here}/back`, options);
+    for (const folder of [`${root}/there`, `${here}/back`]) {
+      const [{ uid, gid }, file] = [await Deno.stat(folder), await Deno.stat(`${folder}/file`)];
+      assertEquals([uid, gid, file.uid, file.gid], [12_346, 23_457, 12_345, 23_456]);
+    }
+  },
+});
