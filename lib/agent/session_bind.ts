@@ -38,6 +38,8 @@ export function readBinding(contents: Uint8Array): SessionBinding | null {
     const hostKey = parsePublicKey(blob);
     const { algorithm } = decodeSignature(signature);
     const key = hostKey.certificate?.publicKey ?? hostKey;
+    // The label is whatever the client sent, so a legacy algorithm will not do.
+    if (!key.algorithms.includes(algorithm)) return null;
     if (!key.verify(algorithm, sessionId, signature)) return null;
     return { hostKey, sessionId, signature, forwarding };
   } catch (error) {

@@ -61,7 +61,7 @@ export interface PublicKey {
   readonly algorithms: readonly string[];
   /**
    * Signature algorithms that are no longer safe, such as `"ssh-rsa"`, which is by SHA-1: used only
-   * where a caller names them.
+   * where a caller names them. A signature's own label is no such name: compare it with `algorithms`.
    */
   readonly legacyAlgorithms: readonly string[];
   /** What an authority says about the key; null if this is a key and no certificate. */

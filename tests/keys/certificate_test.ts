@@ -112,6 +112,21 @@ function plainTypeName(type: string): string {
   return `${type}-cert-v01@openssh.com`;
 }
 
+Deno.test("a certificate that is signed by SHA-1 is refused, whoever made it", async () => {
+  const sha1 = { ...ANN, algorithm: "ssh-rsa" };
+  await assertRejects(() => issueCertificate(rsa, key.publicKey, sha1), TypeError, '"ssh-rsa"');
+});
+
+Deno.test({ name: "a certificate of ssh-keygen -t ssh-rsa is refused", ignore }, async () => {
+  await using folder = await temporaryFolder();
+  await Deno.writeTextFile(`${folder.path}/ca`, rsa.export(), { mode: 0o600 });
+  await Deno.writeTextFile(`${folder.path}/key.pub`, `${key.publicKey}\n`);
+  const args = ["-q", "-s", `${folder.path}/ca`, "-t", "ssh-rsa", "-I", "x", "-n", "ann"];
+  await sshKeygen([...args, `${folder.path}/key.pub`]);
+  const line = await Deno.readTextFile(`${folder.path}/key-cert.pub`);
+  assertThrows(() => importPublicKey(line), KeyFormatError, 'signed by "ssh-rsa"');
+});
+
 Deno.test({ name: "options and extensions of ssh-keygen have their values", ignore }, async () => {
   await using folder = await temporaryFolder();
   await Deno.writeTextFile(`${folder.path}/ca`, authority.export(), { mode: 0o600 });
