@@ -8,7 +8,7 @@ import type { SftpRequestReport } from "../sftp/audit.ts";
 import { messageOf } from "./failure.ts";
 import { parseFlags, UsageError } from "./flags.ts";
 import { Log } from "./log.ts";
-import { bytesChannel, STANDARD_STREAMS } from "./stdio_channel.ts";
+import { blockingChannel } from "./stdio_channel.ts";
 
 /** What `sftp-server --help` prints. */
 export const SFTP_SERVER_HELP =
@@ -66,8 +66,8 @@ export async function sftpServer(args: readonly string[]): Promise<number> {
   try {
     if (job.directory !== null) Deno.chdir(job.directory);
     if (job.umask !== null) Deno.umask(job.umask);
-    const backend = localFiles({ root: "/", home: Deno.cwd() });
-    await serveSftp(bytesChannel(STANDARD_STREAMS), backend, job.options);
+    const backend = localFiles({ root: "/", home: Deno.cwd(), blocking: true });
+    await serveSftp(blockingChannel(), backend, job.options);
     return 0;
   } catch (error) {
     log.error(`sftp-server: ${messageOf(error)}`);

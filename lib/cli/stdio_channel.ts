@@ -4,7 +4,7 @@ import type { SftpChannel } from "../sftp/channel.ts";
 /** What one read of a pipe gives at most. */
 const READ_BYTES = 64 * 1024;
 /** Chunks that are put together, since a write costs more than a copy of this many bytes. */
-const JOIN_BYTES = 64 * 1024;
+const JOIN_BYTES = 256 * 1024;
 
 /** Where bytes come from and go to, such as standard input and output. */
 export interface ByteStreams {
@@ -43,4 +43,13 @@ export function bytesChannel(streams: ByteStreams): SftpChannel {
     closeWrite: () => Promise.resolve(streams.closeWrite()),
     close: () => Promise.resolve(streams.close()),
   };
+}
+
+/**
+ * The standard streams for a program that has nothing to do until more comes: it reads without a turn
+ * through other threads.
+ */
+export function blockingChannel(): SftpChannel {
+  const read = (into: Uint8Array) => Promise.resolve(Deno.stdin.readSync(into));
+  return { ...bytesChannel({ ...STANDARD_STREAMS, read }), blocks: true };
 }

@@ -16,6 +16,8 @@ import { concat } from "@std/bytes";
  * ```
  */
 export interface SftpChannel {
+  /** Whether `readChunk` holds up the whole thread: then a server calls it with nothing under way. */
+  readonly blocks?: boolean;
   /** Waits for the next piece of data, of any size, which then belongs to the caller; null at EOF. */
   readChunk(): Promise<Uint8Array | null>;
   /**

@@ -4,8 +4,15 @@ import type { SftpBackendFile } from "./backend.ts";
 import type { SftpFileSystem } from "./file_system.ts";
 import { allowedMode, fileSystemAt, type Mode } from "./local_stat.ts";
 
-/** A read or write that took this many milliseconds came from a slow medium. */
-const SLOW_MS = 5;
+/** How an open file is served. */
+export interface LocalFileOptions {
+  /** Every write goes to the end of the file. */
+  readonly append: boolean;
+  /** Which permission bits clients may set. */
+  readonly mode: Mode;
+  /** A read or write that takes more than this many milliseconds makes the file a slow one. */
+  readonly patience: number;
+}
 
 /**
  * An open local file, read and written at offsets.
@@ -19,13 +26,15 @@ export class LocalFile implements SftpBackendFile {
   readonly #fd: number;
   readonly #append: boolean;
   readonly #mode: Mode;
+  readonly #patience: number;
   #slow = false;
 
-  /** Takes over a descriptor; `mode` says which permission bits clients may set. */
-  constructor(fd: number, { append }: { readonly append: boolean }, mode: Mode) {
+  /** Takes over a descriptor. */
+  constructor(fd: number, { append, mode, patience }: LocalFileOptions) {
     this.#fd = fd;
     this.#append = append;
     this.#mode = mode;
+    this.#patience = patience;
     this.parallel = !append;
   }
 
@@ -33,7 +42,7 @@ export class LocalFile implements SftpBackendFile {
     if (this.#slow) return this.#readLater(into, offset);
     const start = performance.now();
     const count = fs.readSync(this.#fd, into, 0, into.length, offset);
-    this.#slow = performance.now() - start > SLOW_MS;
+    this.#slow = performance.now() - start > this.#patience;
     return count;
   }
 
@@ -44,7 +53,7 @@ export class LocalFile implements SftpBackendFile {
       const place = this.#append ? null : offset + at;
       at += fs.writeSync(this.#fd, data, at, data.length - at, place);
     }
-    this.#slow = performance.now() - start > SLOW_MS;
+    this.#slow = performance.now() - start > this.#patience;
   }
 
   stat(): Promise<SftpFileInfo> {

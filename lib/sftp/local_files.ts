@@ -11,6 +11,9 @@ import { refuse, SftpStatus } from "./status.ts";
 import { treeOf } from "./choose_tree.ts";
 import type { Place, Tree } from "./served_tree.ts";
 
+/** A read or write that took this many milliseconds came from a slow medium. */
+const SLOW_MS = 5;
+
 /** Entries of a directory that are looked at in one go: a fraction of a millisecond. */
 const LIST_BATCH = 64;
 
@@ -31,6 +34,8 @@ export interface LocalFilesOptions {
   readonly home?: string;
   /** Refuse every change. */
   readonly readOnly?: boolean;
+  /** Never leave a slow file to other threads: for a process that has one client and nothing else to do. */
+  readonly blocking?: boolean;
 }
 
 /**
@@ -75,14 +80,14 @@ export interface LocalFilesOptions {
  * ```
  */
 export function localFiles(options: LocalFilesOptions): SftpBackend {
-  const { root, home = "/", readOnly: fixed = false } = options;
-  const files = new LocalFiles(treeOf(root, home), home);
+  const { root, home = "/", readOnly: fixed = false, blocking = false } = options;
+  const files = new LocalFiles(treeOf(root, home), home, blocking ? Infinity : SLOW_MS);
   return fixed ? readOnly(files) : files;
 }
 
 /** Serves a tree, however it keeps to itself. */
 export function filesOf(tree: Tree, home: string): SftpBackend {
-  return new LocalFiles(tree, home);
+  return new LocalFiles(tree, home, SLOW_MS);
 }
 
 function readOnly(files: LocalFiles): SftpBackend {
@@ -131,9 +136,11 @@ class LocalFiles implements SftpBackend {
   readonly #tree: Tree;
   readonly #home: string;
   readonly #mode: Mode;
+  readonly #patience: number;
   #accounts: { readonly mtimes: string; readonly names: Accounts } | null = null;
 
-  constructor(tree: Tree, home: string) {
+  constructor(tree: Tree, home: string, patience: number) {
+    this.#patience = patience;
     this.#tree = tree;
     this.#home = home;
     this.#mode = tree.open ? "any" : "no setuid";
@@ -141,7 +148,8 @@ class LocalFiles implements SftpBackend {
 
   async open(path: string, options: SftpBackendOpen): Promise<SftpBackendFile> {
     const fd = this.#open(path, options);
-    return new LocalFile(fd, options, this.#mode);
+    const { append } = options;
+    return new LocalFile(fd, { append, mode: this.#mode, patience: this.#patience });
   }
 
   async *readDir(path: string): AsyncGenerator<SftpBackendEntry> {

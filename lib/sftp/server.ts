@@ -99,7 +99,7 @@ class Session {
     const buffer = (length: number) => this.#buffers.take(length);
     this.#options = options;
     this.#context = { backend, handles: this.#handles, readOnly, umask, buffer };
-    this.#source = new ByteSource(channel);
+    this.#source = new ByteSource(channel.blocks ? after(() => this.#quiet(), channel) : channel);
     this.#outbox = new Outbox(channel, (cause) => {
       this.#failure = cause;
       channel.close().catch(() => {}); // so that a read that waits for more requests ends
@@ -117,13 +117,18 @@ class Session {
         await this.#take();
         await this.#outbox.below(QUEUE_BYTES);
       }
-      await this.#pipeline.idle();
-      await this.#outbox.below(0);
+      await this.#quiet();
     } finally {
       await this.#pipeline.idle(); // no file is closed under a read's feet
       await this.#handles.closeAll();
     }
     if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Resolves when nothing is under way and everything is said. */
+  async #quiet(): Promise<void> {
+    await this.#pipeline.idle();
+    await this.#outbox.below(0);
   }
 
   /** INIT and VERSION (filexfer-02 §4). */
@@ -217,6 +222,19 @@ class Session {
     }
     return { type, id, body: await this.#source.take(length, this.#scratches.current) };
   }
+}
+
+/** A channel that is asked for more only when something is over. */
+function after(over: () => Promise<void>, channel: SftpChannel): SftpChannel {
+  return {
+    async readChunk() {
+      await over();
+      return await channel.readChunk();
+    },
+    writeAll: (...chunks) => channel.writeAll(...chunks),
+    closeWrite: () => channel.closeWrite(),
+    close: () => channel.close(),
+  };
 }
 
 function refusalFrame(id: number, cause: unknown): Frame {
