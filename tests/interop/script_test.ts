@@ -53,7 +53,7 @@ await peerTest(["sshd"], "Transfers survive rekeys at every megabyte", async () 
     want=$(sha256sum < big)
     same "$(ssh -o RekeyLimit=1M $host "cat $PWD/big" | sha256sum)" "$want" download
     same "$(ssh -o RekeyLimit=1M $host sha256sum < big)" "$want" upload
-    printf 'put big there\nget there back\n' | sftp -q -b - $host:$PWD
+    printf 'put big there\nget there back\n' | sftp -q -b - $host:$PWD > said
     same "$(sha256sum < back)" "$want" sftp
   `,
   );
