@@ -118,7 +118,7 @@ export type {
 export type { WindowOptions } from "./lib/connection/connection.ts";
 export type { AlgorithmOptions } from "./lib/crypto/suite.ts";
 export type { RekeyLimits } from "./lib/transport/transport.ts";
-export type { HostProof } from "./lib/transport/link.ts";
+export type { HostProof } from "./lib/keys/host_proof.ts";
 export type { ByteStreams } from "./lib/transport/socket.ts";
 export { SftpClient } from "./lib/sftp/client.ts";
 export type { ExportOptions } from "./lib/keys/private_key.ts";

@@ -74,7 +74,7 @@ export function publicKey(key: Signer, options: PublicKeyOptions = {}): AuthMeth
         service: SERVICE,
         method: METHOD,
       });
-      const signature = await sign(key, algorithm, signed, dialog.signal);
+      const signature = await sign(key, algorithm, signed, dialog);
       return dialog.request(PublicKeyAuth.encode({ ...request, signature }));
     },
   };
@@ -99,10 +99,10 @@ async function sign(
   key: Signer,
   algorithm: string,
   data: Uint8Array,
-  signal: AbortSignal,
+  { signal, host }: AuthDialog,
 ): Promise<Uint8Array> {
   try {
-    return await key.sign(algorithm, data, { signal });
+    return await key.sign(algorithm, data, { signal, host });
   } catch (cause) {
     signal.throwIfAborted();
     throw new AuthError(`Cannot sign with the key ${key.publicKey.fingerprint()}`, { cause });

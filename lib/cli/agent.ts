@@ -1,5 +1,6 @@
 /** The agent as `ssh` uses it: its keys for logging in, and lent to the server. */
 import { connectAgent } from "../agent/client.ts";
+import { tryBind } from "../agent/session_bind.ts";
 import type { Client } from "../client/client.ts";
 import { expandHome } from "../client/identity.ts";
 import type { Channel } from "../connection/channel.ts";
@@ -21,9 +22,11 @@ export async function agentKeys(options: SshOptions, log: Log): Promise<Signer[]
     const keys = await agent.identities();
     return keys.slice(0, MAX_KEYS).map(({ publicKey }) => ({
       publicKey,
-      async sign(algorithm, data) {
-        await using agent = await connectAgent(path);
-        return await agent.sign(publicKey, algorithm, data);
+      async sign(algorithm, data, { signal, host } = {}) {
+        const options = signal ? { signal } : {};
+        await using agent = await connectAgent(path, options);
+        if (host) await tryBind(agent, host, options);
+        return await agent.sign(publicKey, algorithm, data, options);
       },
     }));
   } catch (error) {

@@ -3,7 +3,7 @@ import { HostKeyError, KeyFormatError, ProtocolError } from "../errors.ts";
 import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
 import { decodeSignature } from "../keys/signature.ts";
 import type { HostAddress, HostKeyPolicy } from "../known_hosts/policy.ts";
-import type { HostProof } from "../transport/link.ts";
+import type { HostProof } from "../keys/host_proof.ts";
 import { Reader } from "../wire/reader.ts";
 import { HOSTKEYS, HOSTKEYS_PROVE } from "../wire/numbers.ts";
 import { HostKeyProved } from "../wire/requests.ts";

@@ -2,6 +2,7 @@ import { ClosedError, KeyFormatError, printable } from "../errors.ts";
 import { removeArmor } from "./armor.ts";
 import { exportKey, type ExportOptions } from "./export_key.ts";
 import { type GeneratedKeyType, generateSection } from "./generate.ts";
+import type { HostProof } from "./host_proof.ts";
 import { parsing } from "./malformed.ts";
 import { type OpenedKey, openSection } from "./opened_key.ts";
 import { decodeOpenssh, OPENSSH_LABEL } from "./openssh_format.ts";
@@ -37,6 +38,8 @@ export type { GeneratedKeyType };
 export interface SignOptions {
   /** Gives up waiting for a signature that is made elsewhere, such as in an agent. */
   readonly signal?: AbortSignal;
+  /** Whom the signature is for, which an agent is told; given when somebody logs in. */
+  readonly host?: HostProof;
 }
 
 /**

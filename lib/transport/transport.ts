@@ -19,6 +19,7 @@ import {
   SshError,
 } from "../errors.ts";
 import { plainAlgorithm } from "../keys/certificate_names.ts";
+import type { HostProof } from "../keys/host_proof.ts";
 import type { Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import {
@@ -33,7 +34,7 @@ import { DISCONNECT, MSG } from "../wire/numbers.ts";
 import { decodeExtInfo } from "./ext_info.ts";
 import { IDENTIFICATION, readIdentification } from "./identification.ts";
 import { exchangeKeys, type Session } from "./key_exchange.ts";
-import { Conversation, type HostProof, type Link, messageName } from "./link.ts";
+import { Conversation, type Link, messageName } from "./link.ts";
 import type { Agreed, Role } from "./negotiation.ts";
 import { readPackets } from "./packet_source.ts";
 import { PacketSink } from "./packet_sink.ts";

@@ -1,5 +1,6 @@
 import { generateKey } from "../../lib/keys/mod.ts";
-import type { HostProof, Link } from "../../lib/transport/link.ts";
+import type { HostProof } from "../../lib/keys/host_proof.ts";
+import type { Link } from "../../lib/transport/link.ts";
 
 const sessionId = new Uint8Array(32).fill(7);
 const hostKey = await generateKey("ed25519");

@@ -113,6 +113,8 @@ await peerTest(
     await using other = await startOurs({ hostKeys: [hostKey] });
     const options = { auth: [agent(keys.path)], hostKeys: hostKey.publicKey };
     await assertRejects(() => connectTo(other, options), AuthError);
+    const config = { IdentityAgent: keys.path, IdentitiesOnly: "no", IdentityFile: "none" };
+    assertEquals((await cliSsh(server, ["echo in"], { config })).text, "in\n");
   },
 );
 
