@@ -47,7 +47,7 @@ Deno.test("a request that starves while others are answered is late too", async 
   const sftp = await atServer(async ({ type, id }, peer) => {
     await turn(); // in memory nothing else would let a timer fire
     if (type === FXP.LSTAT) await peer.send(attrs(id));
-  }, { timeout: 50 });
+  }, { timeout: 500 });
   let starved: unknown = null;
   sftp.stat("/starved").catch((cause) => starved = cause);
   while (starved === null) await sftp.lstat("/fed");
@@ -58,12 +58,12 @@ Deno.test("a request that starves while others are answered is late too", async 
 
 Deno.test("requests that wait for those before them are not late", async () => {
   const waiting: RawMessage[] = [];
-  const sftp = await atServer((request) => void waiting.push(request), { timeout: 200 });
+  const sftp = await atServer((request) => void waiting.push(request), { timeout: 1000 });
   const requests = Array.from({ length: 6 }, (_, index) => sftp.stat(`/${index}`));
-  // One answer every 80 ms: the last comes long after its own 200 ms.
+  // One answer every 300 ms: the last comes long after its own second.
   for (let served = 0; served < requests.length; served++) {
     const { promise, resolve } = Promise.withResolvers<void>();
-    setTimeout(resolve, 80);
+    setTimeout(resolve, 300);
     await promise;
     await sftp.server.send(attrs(waiting[served]!.id));
     assertEquals((await requests[served]!).size, waiting[served]!.id);
