@@ -113,6 +113,7 @@ export class FolderTransfer {
     const following = this.#shared.options.links === "follow";
     const above = following ? [...folder.above, await this.#from.realPath(from)] : [];
     if (following && folder.above.includes(above.at(-1)!)) return; // a link has led back
+    if (depth > 0) await this.#to.makeFolder(to, folder.info.mode, "inside");
     this.#made.push(folder);
     const names = new Set<string>();
     for await (const { name, info } of this.#from.list(from)) {
@@ -145,12 +146,15 @@ export class FolderTransfer {
     let { info } = entry;
     if (info.isSymlink && links === "follow") info = await this.#from.stat(entry.from) ?? info;
     if (info.isDirectory) {
-      await this.#to.makeFolder(entry.to, info.mode, "inside");
       this.#waiting.push({ from: entry.from, to: entry.to, info, depth: depth + 1, above });
     } else if (info.isFile) {
       await this.#file({ ...entry, info });
     } else if (info.isSymlink && links === "keep") {
-      this.#links.push({ entry, text: await this.#from.readLink(entry.from) });
+      await this.#crew.start(() =>
+        this.#attempt(entry.from, async () => {
+          this.#links.push({ entry, text: await this.#from.readLink(entry.from) });
+        })
+      );
     } else progress.skipped.push(entry.from);
   }
 
