@@ -12,6 +12,7 @@ import { parseMixed, UsageError } from "./flags.ts";
 import { Log } from "./log.ts";
 import { parseOption } from "./option_values.ts";
 import { limitsOf, type SshdOptions, sshdOptions } from "./serve_options.ts";
+import { forwardPolicy } from "./serve_forward.ts";
 import { filePolicy } from "./serve_policy.ts";
 import { ask, onSignals } from "./terminal.ts";
 
@@ -27,7 +28,9 @@ export const SERVE_HELP = `usage: serve --port N --host-key FILE… [--authorize
   --root DIR              serve files by SFTP, and nothing outside DIR
   --exec                  run commands, with the rights of this process
   --bind ADDR             address to listen on, 127.0.0.1 unless given
-  -o Key=Value            an option of sshd_config(5), such as MaxAuthTries=3
+  -o Key=Value            an option of sshd_config(5), such as MaxAuthTries=3; tunnels
+                          are refused without AllowTcpForwarding=yes or local,
+                          AllowAgentForwarding=yes, X11Forwarding=yes
 `;
 
 /** Exit code of a command line that makes no sense, and of a server that cannot start. */
@@ -145,6 +148,7 @@ async function start(job: Job, hostKeys: readonly PrivateKey[]): Promise<SshServ
     ...(root !== null && { sftp: localFiles({ root }) }),
     // Commands get pipes: Deno has no pseudo-terminals to offer.
     pty: false,
+    forward: forwardPolicy(options),
     onError: (error, address) => log.verbose(`${placeOf(address)}: ${messageOf(error)}`),
   }, job.exec ? shell(job) : null);
 }

@@ -17,6 +17,9 @@ import {
 /** sshd_config(5): what can be given with `-o`. */
 const OPTIONS = {
   AcceptEnv: words,
+  AllowAgentForwarding: yesNo,
+  AllowStreamLocalForwarding: oneOf("yes", "all", "local", "remote", "no"),
+  AllowTcpForwarding: oneOf("yes", "all", "local", "remote", "no"),
   AuthenticationMethods: words,
   Banner: text,
   Ciphers: text,
@@ -31,10 +34,12 @@ const OPTIONS = {
   MaxSessions: integer(0, 1_000_000),
   MaxStartups: maxStartups,
   PasswordAuthentication: yesNo,
+  PermitOpen: words,
   PubkeyAuthentication: yesNo,
   RekeyLimit: rekeyLimit,
   RevokedKeys: text,
   TrustedUserCAKeys: text,
+  X11Forwarding: yesNo,
 };
 
 /** What was asked for with `-o`. */

@@ -3,7 +3,10 @@ import type { ForwardAddress } from "../forward/address.ts";
 import { matchesWildcards } from "../keys/host_pattern.ts";
 
 /** Whether a grant lets a client connect to an address; only TCP addresses can be on its list. */
-export function mayOpen({ portForwarding, permitOpen }: Grant, to: ForwardAddress): boolean {
+export function mayOpen(
+  { portForwarding, permitOpen }: Pick<Grant, "portForwarding" | "permitOpen">,
+  to: ForwardAddress,
+): boolean {
   if (!portForwarding || permitOpen === undefined) return portForwarding;
   return "port" in to && permitOpen.some((entry) => {
     const { host, port } = parts(entry);
