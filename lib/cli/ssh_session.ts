@@ -1,11 +1,10 @@
 import type { Client } from "../client/client.ts";
+import { configuredEnv } from "../client/configured.ts";
 import type { Channel } from "../connection/channel.ts";
 import { RequestDeniedError } from "../errors.ts";
-import { matchesWildcards } from "../keys/host_pattern.ts";
 import { type Program, startProgram } from "../session/command.ts";
 import { lendAgent } from "./agent.ts";
 import { EscapeKeys } from "./escape_keys.ts";
-import { UsageError } from "./flags.ts";
 import type { Log } from "./log.ts";
 import { drain, feed } from "./pipes.ts";
 import type { SshOptions } from "./ssh_options.ts";
@@ -28,7 +27,7 @@ export interface SshJob {
  * @returns Its exit code; null if a signal ended it, it told none, or somebody left before
  */
 export async function runSession(client: Client, job: SshJob, log: Log): Promise<number | null> {
-  const env = environment(job.options);
+  const env = configuredEnv(job.options, Deno.env.toObject()) ?? {};
   const channel = await client.openSession();
   await lendAgent(client, channel, job.options, log);
   await lendScreen(client, channel, job.options, log);
@@ -114,15 +113,4 @@ async function requestPty(
 function resize(channel: Channel): void {
   const size = terminalSize();
   if (size !== null && channel.isOpen) channel.resizePty(size);
-}
-
-function environment({ SendEnv = [], SetEnv = [] }: SshOptions): Record<string, string> {
-  const sent = Object.entries(Deno.env.toObject())
-    .filter(([name]) => SendEnv.some((pattern) => matchesWildcards(pattern, name)));
-  const set = SetEnv.map((pair): [string, string] => {
-    const equals = pair.indexOf("=");
-    if (equals < 1) throw new UsageError(`SetEnv needs NAME=VALUE, not "${pair}"`);
-    return [pair.slice(0, equals), pair.slice(equals + 1)];
-  });
-  return Object.fromEntries([...sent, ...set]);
 }

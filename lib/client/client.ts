@@ -9,6 +9,7 @@ import {
   type GlobalHandler,
   type IncomingOpen,
 } from "../connection/channel.ts";
+import type { HostSettings } from "../config/settings.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { X11Forward } from "../connection/x11_forward.ts";
 import { DisconnectError } from "../errors.ts";
@@ -108,6 +109,14 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Who is logged in where, and what commands have unless they say otherwise. */
+export interface Login {
+  readonly host: HostAddress;
+  readonly user: string;
+  readonly settings?: HostSettings | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
 /**
  * A server that we are logged in to. Dispose of it to disconnect.
  *
@@ -130,13 +139,13 @@ export class Client implements AsyncDisposable {
   readonly #forwarding: Forwarding;
   readonly #agents: AgentForwarding;
   readonly #finished: Promise<void>;
-  readonly #login: { readonly host: HostAddress; readonly user: string };
+  readonly #login: Login;
 
   /** Clients come from `connect()`, not from a constructor. */
   constructor(
     transport: Transport,
     connection: Connection,
-    login: { readonly host: HostAddress; readonly user: string },
+    login: Login,
     finished: Promise<void> = transport.finished,
   ) {
     this.#transport = transport;
@@ -151,11 +160,21 @@ export class Client implements AsyncDisposable {
     this.closed.catch(() => {});
   }
 
+  /**
+   * What the configuration files say of the host; null if none were read. Commands and tunnels that they
+   * ask for are the program's to start.
+   */
+  get settings(): HostSettings | null {
+    return this.#login.settings ?? null;
+  }
+
   /** What was agreed on with the server. */
   get info(): ConnectionInfo {
     const agreed = this.#transport.agreed!;
+    const { host, user } = this.#login;
     return {
-      ...this.#login,
+      host,
+      user,
       server: this.#transport.identification.server,
       hostKey: this.#transport.hostKey!,
       kex: agreed.kex,
@@ -177,7 +196,7 @@ export class Client implements AsyncDisposable {
 
   /** A command to run with `output()`, `spawn()` or `text()`, as `Deno.Command`. */
   command(command: string, options: RunOptions = {}): Command {
-    const { stderr, ...rest } = options;
+    const { stderr, ...rest } = this.#withEnv(options);
     return new Command(
       (signal) => this.#openFor({ ...options, signal }),
       command,
@@ -192,7 +211,7 @@ export class Client implements AsyncDisposable {
    */
   async shell(options: RunOptions = {}): Promise<Process> {
     const channel = await this.#openFor(options);
-    const { stderr, ...rest } = options;
+    const { stderr, ...rest } = this.#withEnv(options);
     return await startProcess(channel, { kind: "shell" }, {
       pty: true,
       ...rest,
@@ -396,6 +415,11 @@ export class Client implements AsyncDisposable {
   /** Disconnects. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #withEnv(options: RunOptions): RunOptions {
+    const { env } = this.#login;
+    return env === undefined ? options : { ...options, env: { ...env, ...options.env } };
   }
 
   async #openFor(options: RunOptions): Promise<Channel> {

@@ -4,6 +4,7 @@ import { readConfig, readGrantedConfig } from "../config/read.ts";
 import type { HostSettings } from "../config/settings.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import { ConfigError } from "../errors.ts";
+import { matchesWildcards } from "../keys/host_pattern.ts";
 import type { RekeyLimits } from "../transport/transport.ts";
 import { configuredKeys } from "./configured_keys.ts";
 import { configuredHostKeys } from "./configured_trust.ts";
@@ -13,20 +14,26 @@ import type { TcpOptions } from "./tcp.ts";
 /** What settings say about logging in. */
 export type LoginSettings = Omit<HostSettings, "LogLevel">;
 
+/** Options with what the files say filled in, and what they say. */
+export interface Configured {
+  readonly options: ConnectOptions;
+  readonly settings?: HostSettings;
+}
+
 /**
  * Fills in what `ssh` would take from its configuration files; what is given in code stays.
  *
  * @throws {ConfigError} If a file makes no sense, or asks for what cannot be done
  */
-export async function configured(given: ConnectOptions): Promise<ConnectOptions> {
+export async function configured(given: ConnectOptions): Promise<Configured> {
   const { hostname, user, port } = given;
   const config = hostname === undefined ? null : await configOf(given.config);
-  if (config === null) return given;
+  if (config === null) return { options: given };
   const settings = await config.lookup(hostname!, {
     ...(user !== undefined && { user }),
     ...(port !== undefined && { port }),
   });
-  return withSettings(given, settings, config);
+  return { options: await withSettings(given, settings, config), settings };
 }
 
 /** The configuration that an option stands for; the usual files only as far as they may be read. */
@@ -53,6 +60,7 @@ async function withSettings(
     keepaliveCount: settings.ServerAliveCountMax,
     rekey: configuredRekey(settings),
     tcp: configuredTcp(settings),
+    env: configuredEnv(settings, hasEnvironment() ? Deno.env.toObject() : {}),
     ...isProxied(given) ? {} : configuredProxy(settings),
   };
   const set = [...Object.entries(options), ...Object.entries(given)]
@@ -130,4 +138,24 @@ export function configuredProxy(
       ...(port !== null && { port }),
     })),
   };
+}
+
+/** The variables that SendEnv takes from an environment, and those of SetEnv. */
+export function configuredEnv(
+  { SendEnv = [], SetEnv = [] }: Pick<HostSettings, "SendEnv" | "SetEnv">,
+  environment: Readonly<Record<string, string>>,
+): Record<string, string> | undefined {
+  const sent = Object.entries(environment)
+    .filter(([name]) => SendEnv.some((pattern) => matchesWildcards(pattern, name)));
+  const set = SetEnv.map((pair): [string, string] => {
+    const equals = pair.indexOf("=");
+    return [pair.slice(0, equals), pair.slice(equals + 1)];
+  });
+  const all = [...sent, ...set].filter(([name]) => name !== "");
+  return all.length > 0 ? Object.fromEntries(all) : undefined;
+}
+
+/** Whether the whole environment may be looked at: nobody is asked for the sake of SendEnv. */
+function hasEnvironment(): boolean {
+  return Deno.permissions.querySync({ name: "env" }).state === "granted";
 }

@@ -1,5 +1,5 @@
 import type { HostSettings } from "../config/settings.ts";
-import { ConfigError, KeyFormatError } from "../errors.ts";
+import { KeyFormatError } from "../errors.ts";
 import { RevocationList } from "../keys/krl.ts";
 import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
 import { knownHosts } from "../known_hosts/known_hosts.ts";
@@ -56,8 +56,14 @@ export function withRules(
   const { RevokedHostKeys, RequiredRSASize = 0, NoHostAuthenticationForLocalhost } = settings;
   return {
     async verify(host, key) {
-      if (RevokedHostKeys && await isRevoked(RevokedHostKeys, key)) {
-        throw refused("revoked", host, key, `it is in ${RevokedHostKeys}`);
+      if (RevokedHostKeys) {
+        const revoked = await isRevoked(RevokedHostKeys, key).catch((cause) => {
+          // ssh_config(5): without the list, no host is to be trusted.
+          const why = cause instanceof KeyFormatError ? cause.message : "it cannot be read";
+          const what = `RevokedHostKeys "${RevokedHostKeys}": ${why}`;
+          throw refused("refused", host, key, what, { cause });
+        });
+        if (revoked) throw refused("revoked", host, key, `it is in ${RevokedHostKeys}`);
       }
       if (key.type === "ssh-rsa" && key.bits < RequiredRSASize) {
         throw refused("refused", host, key, `it has less than ${RequiredRSASize} bits`);
@@ -73,23 +79,17 @@ export function withRules(
 /**
  * Whether a file revokes a key: it is a list of `ssh-keygen -k`, or has a key in each line.
  *
- * @throws {ConfigError} If it cannot be read: then no host is to be trusted
+ * @throws {KeyFormatError} If it is neither
  */
 async function isRevoked(path: string, key: PublicKey): Promise<boolean> {
-  try {
-    const bytes = await Deno.readFile(path);
-    const text = new TextDecoder().decode(bytes);
-    if (text.startsWith("SSHKRL\n")) return RevocationList.parse(bytes).isRevoked(key);
-    const lines = text.split("\n").map((line) => line.trim())
-      .filter((line) => line !== "" && !line.startsWith("#"));
-    const shown = [key, ...key.certificate ? [key.certificate.publicKey] : []];
-    return lines.map((line) => importPublicKey(line))
-      .some((revoked) => shown.some((each) => each.equals(revoked)));
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotCapable) throw cause;
-    const why = cause instanceof KeyFormatError ? cause.message : "it cannot be read";
-    throw new ConfigError([`RevokedHostKeys: ${path}: ${why}`], { cause });
-  }
+  const bytes = await Deno.readFile(path);
+  const text = new TextDecoder().decode(bytes);
+  if (text.startsWith("SSHKRL\n")) return RevocationList.parse(bytes).isRevoked(key);
+  const lines = text.split("\n").map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#"));
+  const shown = [key, ...key.certificate ? [key.certificate.publicKey] : []];
+  return lines.map((line) => importPublicKey(line))
+    .some((revoked) => shown.some((each) => each.equals(revoked)));
 }
 
 function isLoopback(hostname: string): boolean {

@@ -78,7 +78,7 @@ async function connectAt(
   if (depth > MAX_JUMPS) {
     throw new ConfigError([`More than ${MAX_JUMPS} jump hosts lead to each other`]);
   }
-  const given = await configured(asked);
+  const { options: given, settings } = await configured(asked);
   const host = addressOf(given);
   const { signal } = given;
   const user = given.user ?? Deno.env.get("USER") ?? Deno.env.get("LOGNAME");
@@ -142,7 +142,8 @@ async function connectAt(
       connection.keepalive(given.keepaliveInterval, given.keepaliveCount);
     }
     const finished = transport.finished.then(() => proxy?.close()).then(() => jumped?.close());
-    return new Client(transport, connection, { host, user }, finished);
+    const login = { host, user, settings, env: given.env };
+    return new Client(transport, connection, login, finished);
   } catch (error) {
     transport?.fail(error);
     await transport?.finished;

@@ -113,6 +113,8 @@ export interface ConnectOptions {
    * end with this one. What is given here for the target is not used for them.
    */
   readonly jump?: Jump | readonly Jump[];
+  /** Environment variables of every command and shell; servers ignore those that they do not accept. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Shows the server's banner, control characters removed. */
   readonly onBanner?: (text: string) => void;
 }

@@ -1,5 +1,7 @@
+import type { Socket as NodeSocket } from "node:net";
+import { SOCKET_READ_BYTES } from "../defaults.ts";
 import { ConnectError, printable } from "../errors.ts";
-import { dialTcp, type Socket, streamSocket } from "../transport/socket.ts";
+import { type ByteStreams, dialTcp, type Socket, streamSocket } from "../transport/socket.ts";
 import type { HostAddress } from "../known_hosts/policy.ts";
 
 /** Milliseconds between two attempts, as in ssh. */
@@ -92,10 +94,7 @@ async function dialFrom(
   keepAlive: boolean,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const [{ connect }, { Duplex }] = await Promise.all([
-    import("node:net"),
-    import("node:stream"),
-  ]);
+  const { connect } = await import("node:net");
   signal.throwIfAborted();
   const socket = connect({ host: hostname, port, localAddress, noDelay: true, keepAlive });
   const abort = () => socket.destroy();
@@ -109,12 +108,32 @@ async function dialFrom(
   } finally {
     signal.removeEventListener("abort", abort);
   }
-  socket.on("error", () => {}); // the streams tell it
-  const { readable, writable } = Duplex.toWeb(socket);
-  return streamSocket({ readable, writable } as {
-    readable: ReadableStream<Uint8Array>;
-    writable: WritableStream<Uint8Array>;
+  return streamSocket(streamsOf(socket));
+}
+
+/** The streams of a socket of Node's; its own ones take buffers away that it still needs. */
+function streamsOf(socket: NodeSocket): ByteStreams {
+  const readable = new ReadableStream<Uint8Array>({
+    start(controller) {
+      socket.on("data", (chunk: Uint8Array) => {
+        controller.enqueue(new Uint8Array(chunk));
+        if ((controller.desiredSize ?? 0) <= 0) socket.pause();
+      });
+      socket.once("end", () => controller.close());
+      socket.once("error", (error) => controller.error(error));
+    },
+    pull: () => void socket.resume(),
+    cancel: () => void socket.destroy(),
+  }, { highWaterMark: SOCKET_READ_BYTES, size: ({ length }) => length });
+  const writable = new WritableStream<Uint8Array>({
+    write: (chunk) =>
+      new Promise((resolve, reject) => {
+        socket.write(chunk, (error) => error ? reject(error) : resolve());
+      }),
+    close: () => void socket.end(),
+    abort: () => void socket.destroy(),
   });
+  return { readable, writable };
 }
 
 async function pause(signal: AbortSignal): Promise<void> {

@@ -3,6 +3,7 @@ import { ArgumentError } from "./arguments.ts";
 import { Config } from "./config.ts";
 import type { ConfigRoot, ConfigSource } from "./config_file.ts";
 import { glob } from "./glob.ts";
+import { isGranted } from "./granted.ts";
 import { thisSide } from "./this_side.ts";
 import { isTrusted } from "./trusted.ts";
 
@@ -69,10 +70,6 @@ export async function readGrantedConfig(): Promise<Config | null> {
   ]);
 }
 
-function isGranted(permission: Deno.PermissionDescriptor): boolean {
-  return Deno.permissions.querySync(permission).state === "granted";
-}
-
 async function usualRoots(): Promise<ConfigRoot[]> {
   const home = thisSide.home();
   return [
@@ -114,7 +111,7 @@ async function read(path: string, reading: Reading, included = false): Promise<s
     using file = await Deno.open(path);
     const facts = await file.stat();
     if (facts.isDirectory) return null;
-    if (reading.checked && !await isTrusted(facts)) {
+    if (reading.checked && !await isTrusted(facts, thisSide.home())) {
       throw new ConfigError([`Bad owner or permissions on ${path}`]);
     }
     return await textOf(file);

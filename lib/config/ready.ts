@@ -4,7 +4,7 @@ import type { ForwardEnd, ForwardSetting } from "./forwards.ts";
 import type { LocalSide } from "./local_side.ts";
 import type { Found } from "./lookup.ts";
 import type { HostSettings } from "./settings.ts";
-import { expandAll, expandTokens, type Tokens } from "./tokens.ts";
+import { expandAll, expandSome, expandTokens, type Tokens } from "./tokens.ts";
 
 /** Settings as `ssh -G` has them: names of files that ssh completes before it connects are complete. */
 export function shownSettings({ settings, tokens }: Found, local: LocalSide): RawSettings {
@@ -57,6 +57,7 @@ export function readySettings(found: Found, local: LocalSide): HostSettings {
   const path = (text: string) => expandPath(text, tokens, local);
   const home = (text: string) => expandHome(text, local);
   const { ProxyCommand, ProxyJump, RevokedHostKeys } = settings;
+  const { LocalCommand, KnownHostsCommand } = settings;
   const shown = shownSettings(found, local);
   const forwards = (socks: boolean) => {
     const list = shown.LocalForward?.filter(({ to }) => (to === null) === socks);
@@ -72,6 +73,8 @@ export function readySettings(found: Found, local: LocalSide): HostSettings {
     IdentityFile: settings.IdentityFile?.map(path),
     CertificateFile: settings.CertificateFile?.map(path),
     RevokedHostKeys: RevokedHostKeys && home(RevokedHostKeys),
+    LocalCommand: LocalCommand && expandSome(LocalCommand, tokens),
+    KnownHostsCommand: KnownHostsCommand && expandSome(KnownHostsCommand, tokens),
     ProxyCommand: ProxyCommand && expandTokens(ProxyCommand, { h, k, n, p, r }),
     ProxyJump: ProxyJump?.hosts.map((host) => ({
       ...host,

@@ -146,7 +146,7 @@ export interface HostSettings {
   readonly KexAlgorithms?: string;
   /** The signature algorithms for certificates, as an expression. */
   readonly CASignatureAlgorithms?: string;
-  /** The command to run here after logging in; its tokens are not replaced. Null is none. */
+  /** The command to run here after logging in; tokens about the host key remain. Null is none. */
   readonly LocalCommand?: string | null;
   /** The command to run there; null is none. */
   readonly RemoteCommand?: string | null;
@@ -166,7 +166,7 @@ export interface HostSettings {
   readonly RevokedHostKeys?: string | null;
   /** The path of xauth(1). */
   readonly XAuthLocation?: string;
-  /** The command that prints host keys; its tokens are not replaced. Null is none. */
+  /** The command that prints host keys; tokens about the host key remain. Null is none. */
   readonly KnownHostsCommand?: string | null;
   /** Where SOCKS is served. */
   readonly DynamicForward?: readonly ForwardSetting[];

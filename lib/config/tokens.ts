@@ -44,6 +44,17 @@ export function expandAll(
   });
 }
 
+/**
+ * Replaces the tokens that are known already, and leaves the others, and `%%`, for later: what is put in
+ * is written so that it stays as it is then.
+ */
+export function expandSome(text: string, tokens: Tokens): string {
+  return text.replace(/%(.)/gsu, (found, letter: string) => {
+    const value = Object.hasOwn(tokens, letter) ? tokens[letter] : undefined;
+    return value === undefined ? found : value().replaceAll("%", "%%");
+  });
+}
+
 /** %C: what tells one connection from another. */
 export function connectionHash(
   parts: { local: string; host: string; port: number; user: string },
