@@ -372,8 +372,10 @@ export class Transport {
         if (this.role === "server" && number === MSG.USERAUTH_REQUEST) return;
         throw unexpected(number);
       }
+      // It takes a copy, and comes first: what starts with success may move the memory of the payload.
+      const taken = this.#auth.deliver(payload);
       if (number === MSG.USERAUTH_SUCCESS && this.role === "client") this.#authenticated();
-      return this.#auth.deliver(payload);
+      return taken;
     }
     if (number >= 80 && number <= 127) throw unexpected(number);
     this.unimplemented();
