@@ -103,6 +103,9 @@ export const MAX_STARTUPS: { begin: number; rate: number; full: number } = {
   full: 100,
 };
 
+/** Sources of connections that a server keeps penalties of: sshd's own limit, 65,536. */
+export const MAX_PENALIZED_SOURCES = 65_536;
+
 /** How long `close` waits for the peer to take what is still queued, in milliseconds. */
 export const CLOSE_LINGER_MS = 1_000;
 

@@ -26,6 +26,13 @@ export function listsAddress(list: string, address: string): boolean {
   return found;
 }
 
+/** The network that an address counts as: itself, or the first half of an IPv6 address. */
+export function networkOf(address: string): string {
+  const bits = bitsOf(address);
+  if (bits === null) return address;
+  return bits.length === 32 ? `${bits.value}` : `${bits.value >> 64n}/64`;
+}
+
 /** Null if it is no network, or has bits that its mask leaves out. */
 function matchesNetwork(pattern: string, address: Bits | null): boolean | null {
   const [base = "", mask = "", ...more] = pattern.split("/");

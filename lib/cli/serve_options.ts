@@ -1,5 +1,6 @@
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import type { ServeOptions } from "../server/options.ts";
+import type { PenaltyOptions } from "../server/penalties.ts";
 import { UsageError } from "./flags.ts";
 import {
   collectOptions,
@@ -36,6 +37,8 @@ const OPTIONS = {
   PasswordAuthentication: yesNo,
   PermitOpen: words,
   PubkeyAuthentication: yesNo,
+  PerSourceMaxStartups: integer(1, 1_000_000),
+  PerSourcePenalties: penalties,
   RekeyLimit: rekeyLimit,
   RevokedKeys: text,
   TrustedUserCAKeys: text,
@@ -57,6 +60,7 @@ export function sshdOptions(options: readonly OptionText[]): SshdOptions {
 /** The options that are limits or algorithms, as the server takes them. */
 export function limitsOf(options: SshdOptions): Partial<ServeOptions> {
   const { LoginGraceTime, MaxAuthTries, MaxSessions, MaxStartups, RekeyLimit } = options;
+  const { PerSourceMaxStartups, PerSourcePenalties } = options;
   const { ClientAliveInterval, ClientAliveCountMax } = options;
   return {
     algorithms: {
@@ -69,6 +73,8 @@ export function limitsOf(options: SshdOptions): Partial<ServeOptions> {
     ...(MaxAuthTries !== undefined && { maxAuthTries: MaxAuthTries }),
     ...(MaxSessions !== undefined && { maxSessions: MaxSessions }),
     ...(MaxStartups !== undefined && { maxStartups: MaxStartups }),
+    ...(PerSourceMaxStartups !== undefined && { maxStartupsPerSource: PerSourceMaxStartups }),
+    ...(PerSourcePenalties && { penalties: PerSourcePenalties }),
     ...(RekeyLimit !== undefined && { rekey: RekeyLimit }),
     ...(ClientAliveInterval !== undefined && { keepaliveInterval: ClientAliveInterval }),
     ...(ClientAliveCountMax !== undefined && { keepaliveCount: ClientAliveCountMax }),
@@ -97,4 +103,26 @@ function algorithmsOf(
     ...(KexAlgorithms !== undefined && { kex: KexAlgorithms }),
     ...(HostKeyAlgorithms !== undefined && { hostKey: HostKeyAlgorithms }),
   };
+}
+
+/** How sshd names the penalties that we have. */
+const PENALTIES: Readonly<Record<string, keyof PenaltyOptions>> = {
+  "authfail": "authFail",
+  "noauth": "noAuth",
+  "grace-exceeded": "graceExceeded",
+  "min": "min",
+  "max": "max",
+};
+
+/** `yes`, `no`, or words such as `authfail:10s`; null for no. */
+function penalties(value: string): PenaltyOptions | null {
+  if (/^no$/i.test(value)) return null;
+  if (/^yes$/i.test(value)) return {};
+  const entries = value.split(/\s+/).map((word) => {
+    const [name = "", duration = ""] = word.split(":");
+    const key = PENALTIES[name.toLowerCase()];
+    if (key === undefined) throw new UsageError(`unsupported value "${value}"`);
+    return [key, time(duration)] as const;
+  });
+  return Object.fromEntries(entries);
 }

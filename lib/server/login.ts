@@ -23,6 +23,7 @@ import type { Grant } from "../auth/grant.ts";
 import { announceHostKeys } from "./host_key_proof.ts";
 import { mayListen, mayOpen } from "./granted_forwards.ts";
 import type { ServeOptions } from "./options.ts";
+import type { Offence } from "./penalties.ts";
 
 /** Starts to serve one connection; the transport carries its end. */
 export function serveSocket(
@@ -30,7 +31,7 @@ export function serveSocket(
   suite: Suite,
   options: ServeOptions,
   handler: SessionHandler | null,
-): { transport: Transport; loggedIn: Promise<void> } {
+): { transport: Transport; loggedIn: Promise<Offence | null> } {
   const transport = new Transport(socket, {
     role: "server",
     suite,
@@ -40,11 +41,13 @@ export function serveSocket(
   return { transport, loggedIn: login(transport, options, handler) };
 }
 
+/** Resolves when the login is decided: with null if it succeeded. */
 async function login(
   transport: Transport,
   options: ServeOptions,
   handler: SessionHandler | null,
-): Promise<void> {
+): Promise<Offence | null> {
+  let offence: Offence = "noAuth";
   // One deadline from accept to success; nothing re-arms it.
   const grace = options.loginGraceTime ?? LOGIN_GRACE_MS;
   const late = new ConnectError(`No login within ${grace} ms`, { timeout: true });
@@ -61,6 +64,11 @@ async function login(
       algorithms: transport.suite.userKey,
       remoteAddr,
       signal: over.signal,
+      onAttempt(attempt) {
+        // A first "none" asks what there is, and who has only asked has not tried.
+        if (!attempt.accepted && attempt.method !== "none") offence = "authFail";
+        options.onAttempt?.(attempt, remoteAddr);
+      },
     });
     const login: Login = { ...who, remoteAddr };
     const sessions = new Sessions(login, options, handler);
@@ -90,8 +98,10 @@ async function login(
     if (options.keepaliveInterval) {
       connection.keepalive(options.keepaliveInterval, options.keepaliveCount);
     }
+    return null;
   } catch (error) {
     transport.fail(error);
+    return over.signal.reason === late ? "graceExceeded" : offence;
   } finally {
     clearTimeout(timer);
   }

@@ -38,6 +38,8 @@ export type { AlgorithmOptions } from "../crypto/suite.ts";
 export type { RekeyLimits } from "../transport/transport.ts";
 export type { ByteStreams } from "../transport/socket.ts";
 export { authorizedKeys, type AuthorizedKeysOptions } from "./authorized_keys.ts";
+export type { PenaltyOptions } from "./penalties.ts";
+export type { AuthAttempt } from "../auth/server.ts";
 export { Grant, type GrantOptions } from "../auth/grant.ts";
 export type {
   Ask,

@@ -1,4 +1,5 @@
 import type { ServerAuthPolicy } from "../auth/policy.ts";
+import type { AuthAttempt } from "../auth/server.ts";
 import type { ChannelOwner } from "../connection/channel.ts";
 import type { WindowOptions } from "../connection/connection.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
@@ -7,6 +8,7 @@ import type { Signer } from "../keys/private_key.ts";
 import type { Login } from "../session/session.ts";
 import type { SftpBackend } from "../sftp/backend.ts";
 import type { RekeyLimits } from "../transport/transport.ts";
+import type { PenaltyOptions } from "./penalties.ts";
 
 /**
  * What a client may do with the server's network, and lend it; whatever is not `true`, an exception included,
@@ -88,6 +90,13 @@ export interface ServeOptions {
   readonly maxAuthTries?: number;
   /** Connections that are not logged in: from `begin` on `rate` percent are dropped, at `full` all. */
   readonly maxStartups?: { readonly begin: number; readonly rate: number; readonly full: number };
+  /** Connections of one source that are not logged in; any number unless given (PerSourceMaxStartups). */
+  readonly maxStartupsPerSource?: number;
+  /**
+   * How long a source is kept out whose connections fail to log in; not at all unless given, since many
+   * users may share an address. A server on the internet should have it.
+   */
+  readonly penalties?: PenaltyOptions;
   /** Sessions open at once on one connection, 10 unless given (MaxSessions). */
   readonly maxSessions?: number;
   /** Milliseconds of silence before a client is asked for a sign of life; 0 (the default) never. */
@@ -107,6 +116,8 @@ export interface ServeOptions {
    * throws goes to `onError`.
    */
   readonly onConnection?: (connection: ChannelOwner, login: Login) => void | Promise<void>;
+  /** Called with each attempt to log in that has been decided; for logs. */
+  readonly onAttempt?: (attempt: AuthAttempt, remoteAddr: Deno.Addr | null) => void;
   /** Called with what ended a connection out of order, and with what a handler threw; for logs. */
   readonly onError?: (error: unknown, remoteAddr: Deno.Addr | null) => void;
 }

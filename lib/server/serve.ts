@@ -1,3 +1,4 @@
+import { networkOf } from "../auth/address_list.ts";
 import { checkPolicy } from "../auth/server.ts";
 import { resolveSuite, type Suite } from "../crypto/suite.ts";
 import { MAX_STARTUPS } from "../defaults.ts";
@@ -9,6 +10,7 @@ import type { Transport } from "../transport/transport.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
 import { serveSocket } from "./login.ts";
 import type { ServeOptions } from "./options.ts";
+import { Penalties } from "./penalties.ts";
 
 /**
  * A server that listens, shaped as what `Deno.serve` returns.
@@ -164,6 +166,9 @@ class Server implements SshServer {
   readonly #options: ServeOptions;
   readonly #handler: SessionHandler | null;
   readonly #transports = new Set<Transport>();
+  readonly #penalties: Penalties | null;
+  /** Connections that are not logged in, by where they come from. */
+  readonly #sources = new Map<string, number>();
   #starting = 0;
   #stopped = false;
 
@@ -177,6 +182,7 @@ class Server implements SshServer {
     this.#suite = suite;
     this.#options = options;
     this.#handler = handler;
+    this.#penalties = options.penalties ? new Penalties(options.penalties) : null;
     this.addr = listener.addr as Deno.NetAddr;
     options.signal?.addEventListener("abort", () => this.#stop(), { once: true });
     options.onListen?.(this.addr);
@@ -223,8 +229,13 @@ class Server implements SshServer {
   }
 
   #serve(socket: Socket): void {
-    if (this.#stopped || this.#refusesStartup()) return socket.close();
+    const address = addressOf(socket.remoteAddr);
+    const source = networkOf(address);
+    if (this.#stopped || this.#refusesStartup() || this.#refusesSource(address)) {
+      return socket.close();
+    }
     this.#starting++;
+    this.#sources.set(source, (this.#sources.get(source) ?? 0) + 1);
     const { transport, loggedIn } = serveSocket(
       socket,
       this.#suite,
@@ -232,13 +243,26 @@ class Server implements SshServer {
       this.#handler,
     );
     this.#transports.add(transport);
-    loggedIn.finally(() => this.#starting--);
+    loggedIn.then((offence) => {
+      this.#starting--;
+      const left = this.#sources.get(source)! - 1;
+      if (left > 0) this.#sources.set(source, left);
+      else this.#sources.delete(source);
+      if (offence !== null && !this.#stopped) this.#penalties?.add(address, offence);
+    });
     transport.closed.then((cause) => {
       if (!(cause instanceof DisconnectError && cause.reason === DISCONNECT.BY_APPLICATION)) {
         this.#options.onError?.(cause, socket.remoteAddr);
       }
     });
     transport.finished.then(() => this.#transports.delete(transport));
+  }
+
+  /** sshd's PerSourceMaxStartups and PerSourcePenalties. */
+  #refusesSource(address: string): boolean {
+    const { maxStartupsPerSource = Infinity } = this.#options;
+    if ((this.#sources.get(networkOf(address)) ?? 0) >= maxStartupsPerSource) return true;
+    return this.#penalties?.refuses(address) ?? false;
   }
 
   /** sshd's MaxStartups: from `begin` on, a growing share of newcomers is dropped at random. */
@@ -249,4 +273,8 @@ class Server implements SshServer {
     const percent = rate + (100 - rate) * (this.#starting - begin) / Math.max(1, full - begin);
     return Math.random() * 100 < percent;
   }
+}
+
+function addressOf(address: Deno.Addr | null): string {
+  return address && "hostname" in address ? address.hostname : "";
 }
