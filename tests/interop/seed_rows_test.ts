@@ -112,7 +112,7 @@ await peerTest(
   "paramiko's Channel does with our server what it documents",
   async (t) => {
     await using server = await seedServer();
-    const ran = await runForeign("paramiko", server, ["seed"]);
+    const ran = await runForeign("paramiko", server, ["seed"], { timeout: 90_000 });
     assertEquals(ran.code, 0, ran.stderr);
     const rows: Record<string, unknown> = {
       exec_command: [8, "over the wire", 3, true],
@@ -145,7 +145,7 @@ await peerTest(
   "asyncssh's channels do with our server what they document",
   async (t) => {
     await using server = await seedServer();
-    const ran = await runForeign("asyncssh", server, ["seed"]);
+    const ran = await runForeign("asyncssh", server, ["seed"], { timeout: 90_000 });
     assertEquals(ran.code, 0, ran.stderr);
     const rows: Record<string, unknown> = {
       signals: ["USR1,500 ms,TERM", 0],

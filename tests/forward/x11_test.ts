@@ -1,0 +1,143 @@
+/** A client's display as one of the server's, and displays behind ports; without any X server. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ConnectError, type DisplayOptions } from "@denossh/ssh";
+import { listenX11, type Session } from "@denossh/ssh/server";
+import { encodeSetup, readSetup, type X11Authority } from "../../lib/connection/x11_setup.ts";
+import { decodeAuthorities } from "../../lib/forward/x11_authority.ts";
+import { X11_PORT } from "../../lib/forward/x11_display.ts";
+import { connectedPair } from "../../lib/testing/connected_pair.ts";
+import { decode, encode, readAll, sendAll, type Target, target } from "./world.ts";
+
+const MIT = "MIT-MAGIC-COOKIE-1";
+const REAL: X11Authority = { protocol: MIT, data: new Uint8Array(16).fill(9) };
+
+/** What an X client says first. */
+function hello(authority: X11Authority | null): Uint8Array {
+  return encodeSetup({
+    head: Uint8Array.from([0x6c, 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    littleEndian: true,
+    protocol: "",
+    data: new Uint8Array(0),
+  }, authority);
+}
+
+/** Stands for an X server on a port: it tells whose secret it was shown, and then echoes. */
+function screen(seen: X11Authority[]): Target & { readonly display: string } {
+  const server = target(async (conn) => {
+    const setup = await readSetup(async (into) => {
+      for (let at = 0; at < into.length;) at += (await conn.read(into.subarray(at)))!;
+    });
+    seen.push({ protocol: setup.protocol, data: setup.data });
+    await conn.write(encode("welcome "));
+    await sendAll(conn, await readAll(conn));
+  });
+  return {
+    ...server,
+    display: `127.0.0.1:${server.port - X11_PORT}`,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+/** An X client on the server: it finds the display as programs do, by two variables. */
+async function draw(
+  { display, authority }: { display: string; authority: string },
+  what: string,
+): Promise<string> {
+  const [entry] = decodeAuthorities(await Deno.readFile(authority));
+  const number = Number(/:(\d+)\./.exec(display)![1]);
+  assertEquals(entry!.number, `${number}`);
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port: X11_PORT + number });
+  await sendAll(conn, hello(entry!));
+  await sendAll(conn, encode(what));
+  await conn.closeWrite();
+  return decode(await readAll(conn));
+}
+
+/** Runs a program of the server's with a display of this side's. */
+async function run(
+  program: (session: Session) => Promise<void>,
+  forwardX11: DisplayOptions,
+): Promise<void> {
+  let failed: unknown;
+  await using pair = await connectedPair({
+    serve: { forward: { x11: () => true }, onError: (error) => failed = error },
+    handler: program,
+  });
+  const { code } = await pair.host.command("x", { forwardX11 }).output();
+  if (failed !== undefined) throw failed;
+  assertEquals(code, 0);
+}
+
+Deno.test("A client's display is one of the server's, with a file that shows its cookie", async () => {
+  const seen: X11Authority[] = [];
+  await using here = screen(seen);
+  await run(async (session) => {
+    await using x11 = await listenX11(session.x11!);
+    if (Deno.build.os !== "windows") {
+      assertEquals((await Deno.stat(x11.authority)).mode! & 0o777, 0o600);
+    }
+    const all = await Promise.all(["one", "two", "three"].map((what) => draw(x11, what)));
+    assertEquals(all, ["welcome one", "welcome two", "welcome three"]);
+    assert(session.x11!.cookie !== REAL.data.toHex());
+  }, { display: here.display, authority: REAL });
+  assertEquals(seen, [REAL, REAL, REAL]); // its own secret, which the server never had
+});
+
+Deno.test("A display that wants no secret is shown none", async () => {
+  const seen: X11Authority[] = [];
+  await using here = screen(seen);
+  await run(async (session) => {
+    await using x11 = await listenX11(session.x11!);
+    assertEquals(await draw(x11, "x"), "welcome x");
+  }, { display: here.display, authority: null });
+  assertEquals(seen, [{ protocol: "", data: new Uint8Array(0) }]);
+});
+
+Deno.test("Two sessions' displays have two numbers, and a single connection closes its own", async () => {
+  await using here = screen([]);
+  await run(async (session) => {
+    await using one = await listenX11({ ...session.x11!, single: true });
+    await using two = await listenX11(session.x11!);
+    assert(one.display !== two.display);
+    assertEquals(await draw(one, "x"), "welcome x");
+    // Nobody is there any more, or somebody else, who does not know the cookie.
+    assert(await draw(one, "x").catch(() => "nobody") !== "welcome x");
+    assertEquals(await draw(two, "x"), "welcome x");
+  }, { display: here.display, authority: null });
+});
+
+Deno.test("Closing a display ends what goes through it and removes its file", async () => {
+  await using here = screen([]);
+  await run(async (session) => {
+    const x11 = await listenX11(session.x11!);
+    const number = Number(/:(\d+)\./.exec(x11.display)![1]);
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port: X11_PORT + number });
+    await x11.close();
+    await x11.close();
+    assertEquals(await conn.read(new Uint8Array(1)).catch(() => null), null);
+    await assertRejects(() => Deno.stat(x11.authority), Deno.errors.NotFound);
+  }, { display: here.display, authority: null });
+});
+
+Deno.test("A display that is not there ends each connection, and is told", async () => {
+  const errors: unknown[] = [];
+  await run(async (session) => {
+    await using x11 = await listenX11(session.x11!);
+    for (let i = 0; i < 2; i++) assertEquals(await draw(x11, "x").catch(() => ""), "");
+  }, { display: "unix:59000", authority: null, onError: (error) => errors.push(error) });
+  assertEquals(errors.length, 2);
+});
+
+Deno.test("Without DISPLAY there is no display to lend", async () => {
+  const before = Deno.env.get("DISPLAY");
+  Deno.env.delete("DISPLAY");
+  try {
+    await using pair = await connectedPair({ serve: { forward: { x11: () => true } } });
+    await using channel = await pair.host.openSession();
+    await assertRejects(() => pair.host.forwardX11(channel), ConnectError, "DISPLAY is not set");
+    await assertRejects(() => pair.host.forwardX11(channel, { display: "nonsense" }), TypeError);
+    assert(channel.isOpen);
+  } finally {
+    if (before !== undefined) Deno.env.set("DISPLAY", before);
+  }
+});
