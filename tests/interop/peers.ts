@@ -9,6 +9,7 @@ const PATHS: Readonly<Record<string, string>> = {
   sshd: "/usr/sbin/sshd", // it insists on an absolute path
   "sftp-server": "/usr/lib/openssh/sftp-server",
   dropbear: "/usr/sbin/dropbear",
+  proftpd: "/usr/sbin/proftpd",
 };
 
 /** The peers that tests can ask for. */
@@ -30,6 +31,11 @@ export type Peer =
   | "xdpyinfo"
   | "asyncssh"
   | "paramiko"
+  | "curl"
+  | "lftp"
+  | "proftpd"
+  | "sshfs"
+  | "ssh2"
   | "go"
   | "root";
 
@@ -78,8 +84,35 @@ async function look(peer: Peer): Promise<string | null> {
       return await findPython(peer);
     case "go":
       return await buildGoPeer();
+    case "curl":
+      return await withSftp(await which("curl"));
+    case "proftpd":
+      return await existing("/usr/lib/proftpd/mod_sftp.so") && await existing(PATHS[peer]!);
+    case "sshfs":
+      return await mayMount() ? await which("sshfs") : null;
+    case "ssh2":
+      return await existing(`${cacheFolder}/ssh2/node_modules/ssh2/package.json`) &&
+        await which("node");
     default:
       return PATHS[peer] === undefined ? await which(peer) : await existing(PATHS[peer]);
+  }
+}
+
+/** Not every curl is built with SFTP. */
+async function withSftp(curl: string | null): Promise<string | null> {
+  if (curl === null) return null;
+  return /^Protocols:.* sftp\b/m.test((await run(curl, ["--version"])).text) ? curl : null;
+}
+
+/** Whether a user file system can be mounted here: containers often forbid it. */
+async function mayMount(): Promise<boolean> {
+  try {
+    (await Deno.open("/dev/fuse", { read: true, write: true })).close();
+    const status = await Deno.readTextFile("/proc/self/status");
+    const capabilities = BigInt(`0x${/^CapEff:\s*(\w+)/m.exec(status)![1]}`);
+    return (capabilities >> 21n & 1n) === 1n; // CAP_SYS_ADMIN
+  } catch {
+    return false;
   }
 }
 

@@ -30,6 +30,96 @@ def load_key(path):
     raise paramiko.SSHException(f"no key in {path}")
 
 
+def told(action):
+    """Runs what changes files; its answer is a status."""
+    try:
+        action()
+        return paramiko.SFTP_OK
+    except OSError as error:
+        return paramiko.SFTPServer.convert_errno(error.errno)
+
+
+class Handle(paramiko.SFTPHandle):
+    """An open file, as paramiko's own server reads and writes it."""
+
+    def stat(self):
+        return paramiko.SFTPAttributes.from_stat(os.fstat(self.readfile.fileno()))
+
+    def chattr(self, attributes):
+        return told(lambda: paramiko.SFTPServer.set_file_attr(self.filename, attributes))
+
+
+class Files(paramiko.SFTPServerInterface):
+    """All files of this machine."""
+
+    def list_folder(self, path):
+        try:
+            rows = []
+            for name in os.listdir(path):
+                row = paramiko.SFTPAttributes.from_stat(os.lstat(os.path.join(path, name)))
+                row.filename = name
+                rows.append(row)
+            return rows
+        except OSError as error:
+            return paramiko.SFTPServer.convert_errno(error.errno)
+
+    def look(self, path, how):
+        try:
+            return paramiko.SFTPAttributes.from_stat(how(path))
+        except OSError as error:
+            return paramiko.SFTPServer.convert_errno(error.errno)
+
+    def stat(self, path):
+        return self.look(path, os.stat)
+
+    def lstat(self, path):
+        return self.look(path, os.lstat)
+
+    def open(self, path, flags, attributes):
+        try:
+            mode = attributes.st_mode if attributes.st_mode is not None else 0o666
+            number = os.open(path, flags, mode & 0o777)
+        except OSError as error:
+            return paramiko.SFTPServer.convert_errno(error.errno)
+        access = flags & (os.O_RDONLY | os.O_WRONLY | os.O_RDWR)
+        how = {os.O_RDONLY: "rb", os.O_WRONLY: "wb", os.O_RDWR: "r+b"}[access]
+        if flags & os.O_APPEND:
+            how = "ab"
+        stream = os.fdopen(number, how)
+        handle = Handle(flags)
+        handle.filename = path
+        handle.readfile = stream
+        handle.writefile = stream
+        return handle
+
+    def remove(self, path):
+        return told(lambda: os.remove(path))
+
+    def rename(self, old, new):
+        return paramiko.SFTP_FAILURE if os.path.lexists(new) else told(lambda: os.rename(old, new))
+
+    def posix_rename(self, old, new):
+        return told(lambda: os.replace(old, new))
+
+    def mkdir(self, path, attributes):
+        return told(lambda: os.mkdir(path))
+
+    def rmdir(self, path):
+        return told(lambda: os.rmdir(path))
+
+    def chattr(self, path, attributes):
+        return told(lambda: paramiko.SFTPServer.set_file_attr(path, attributes))
+
+    def symlink(self, target, path):
+        return told(lambda: os.symlink(target, path))
+
+    def readlink(self, path):
+        try:
+            return os.readlink(path)
+        except OSError as error:
+            return paramiko.SFTPServer.convert_errno(error.errno)
+
+
 class Server(paramiko.ServerInterface):
     """Lets in one user by password or key and runs what is asked for with the shell."""
 
@@ -109,7 +199,7 @@ def serve(settings):
         choose(transport, settings)
         for path in settings["hostKeys"]:
             transport.add_server_key(load_key(path))
-        transport.set_subsystem_handler("sftp", paramiko.SFTPServer)
+        transport.set_subsystem_handler("sftp", paramiko.SFTPServer, Files)
         transports.append(transport)
         transport.start_server(event=threading.Event(), server=Server(settings))
 
