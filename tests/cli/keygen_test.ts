@@ -3,7 +3,7 @@ import { keyFile } from "../interop/keys.ts";
 import { peerTest } from "../interop/peers.ts";
 import { must, run } from "../interop/run.ts";
 import { tempFolder } from "../interop/temp.ts";
-import { CLI, cli } from "./world.ts";
+import { askpass, CLI, cli } from "./world.ts";
 
 /** Runs keygen where there is no terminal to ask at. */
 function keygen(...args: string[]) {
@@ -114,6 +114,44 @@ Deno.test("keygen asks for a passphrase twice", async () => {
   assertEquals([differs.code, differs.stderr], [1, "Passphrases do not match.\n"]);
   assertEquals((await cli(["keygen", "-q", "-f", file], { env: env(same) })).code, 0);
   assertEquals((await keygen("-y", "-P", "secret", "-f", file)).code, 0);
+});
+
+Deno.test("keygen asks for what -p and -c need and were not given", async () => {
+  await using folder = await tempFolder();
+  const file = folder.join("key");
+  assertEquals((await keygen("-q", "-f", file, "-N", "old", "-a", "1", "-C", "me")).code, 0);
+  const changed = await cli(["keygen", "-p", "-a", "1", "-f", file], {
+    env: await askpass(folder, ["old", "new", "new"]),
+  });
+  assertEquals([changed.code, changed.stderr], [0, ""]);
+  assertStringIncludes(changed.text, "saved with the new passphrase");
+  const renamed = await cli(["keygen", "-c", "-a", "1", "-f", file], {
+    env: await askpass(folder, ["new", "my key"]),
+  });
+  assertEquals([renamed.code, renamed.stderr], [0, ""]);
+  const shown = await keygen("-y", "-P", "new", "-f", file);
+  assertMatch(shown.text, /^ssh-ed25519 AAAA\S+ my key\n$/);
+  assertEquals(await Deno.readTextFile(`${file}.pub`), shown.text);
+  const differs = await cli(["keygen", "-p", "-f", file], {
+    env: await askpass(folder, ["new", "one", "another"]),
+  });
+  assertEquals([differs.code, differs.stderr], [1, "Passphrases do not match.\n"]);
+  assertEquals((await keygen("-y", "-P", "new", "-f", file)).code, 0);
+});
+
+Deno.test("keygen makes keys for PuTTY, and brings them back", async () => {
+  await using folder = await tempFolder();
+  const file = folder.join("key.ppk");
+  assertEquals((await keygen("-q", "-m", "PPK", "-f", file, "-N", "", "-C", "me")).code, 0);
+  assertMatch(await Deno.readTextFile(file), /^PuTTY-User-Key-File-3: ssh-ed25519\n/);
+  const { text } = await keygen("-y", "-f", file);
+  assertEquals(text, await Deno.readTextFile(`${file}.pub`));
+  assertEquals((await keygen("-c", "-f", file, "-P", "", "-C", "you")).code, 0);
+  assertMatch(await Deno.readTextFile(file), /^Comment: you$/m);
+  const { text: imported } = await keygen("-i", "-f", file);
+  assertMatch(imported, /^-----BEGIN OPENSSH PRIVATE KEY-----\n/);
+  assertEquals((await keygen("-p", "-f", file, "-P", "", "-N", "")).code, 0);
+  assertMatch(await Deno.readTextFile(file), /^-----BEGIN OPENSSH PRIVATE KEY-----\n/);
 });
 
 for (
