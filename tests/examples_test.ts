@@ -1,6 +1,7 @@
 /** Every program in examples/ runs, as its first lines say, and does what it is there to show. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { connect, Keyring, listenAgent, loadKey, none } from "@denossh/ssh";
+import { generateKey, importPrivateKey } from "@denossh/ssh/keys";
 import { ask, echo } from "./forward/world.ts";
 import type { Endpoint } from "./interop/endpoint.ts";
 import { type OurServer, startOurs } from "./interop/ours.ts";
@@ -217,6 +218,32 @@ Deno.test("The examples of agents run", async (t) => {
     keyring.add(lent);
     const shown = await host.run("x", { forwardAgent: keyring });
     assert(shown.startsWith("ssh-ed25519 "), shown);
+  });
+});
+
+Deno.test("The examples of keys run", async (t) => {
+  await using folder = await tempFolder();
+  using key = await generateKey("ecdsa-p256", { comment: "ann" });
+  const file = await folder.write("key", key.export());
+
+  await t.step("keys_certificates.ts", async () => {
+    const { text } = await example("keys_certificates.ts", []);
+    assertMatch(text, /^Hello ann\nNumber 7: .*publickey.*\n$/);
+  });
+  await t.step("keys_sign.ts", async () => {
+    const release = await folder.write("release", "1.0.0");
+    const signers = await folder.write("signers", `ann ${key.publicKey}\n`);
+    await example("keys_sign.ts", ["sign", file, release]);
+    const verified = await example("keys_sign.ts", ["verify", signers, "ann", release]);
+    assertMatch(verified.text, /is as ann signed it\n$/);
+    await folder.write("release", "1.0.1");
+    const args = command("keys_sign.ts", ["verify", signers, "ann", release]);
+    assertEquals((await run(Deno.execPath(), args)).code, 1);
+  });
+  await t.step("keys_convert.ts", async () => {
+    const { text } = await example("keys_convert.ts", [file, "ppk"]);
+    using same = importPrivateKey(text);
+    assertEquals([same.comment, same.publicKey.equals(key.publicKey)], ["ann", true]);
   });
 });
 
