@@ -11,8 +11,8 @@ import {
 
 /**
  * Which algorithms to offer, best first. Each is a list of names or an expression as OpenSSH's:
- * `"a,b"` replaces the default list, `"+a"` appends, `"-a"` removes and `"^a"` puts in front;
- * `*` and `?` are wildcards in what is removed.
+ * `"a,b"` replaces the default list, `"+a"` appends, `"-a"` removes and `"^a"` puts in front. `*` and
+ * `?` are wildcards, and `!` keeps from being removed.
  *
  * @example
  * ```ts
@@ -61,12 +61,12 @@ export interface Suite {
  */
 export function resolveSuite(options: AlgorithmOptions = {}): Suite {
   return {
-    kex: resolve("key exchange", options.kex, KEX),
-    hostKey: resolve("host key", options.hostKey, [...CERTIFIED, ...SIGNATURES]),
-    userKey: resolve("user key", options.userKey, USER_KEYS),
-    cipher: resolve("cipher", options.cipher, CIPHERS),
-    mac: resolve("MAC", options.mac, MACS),
-    compression: resolve("compression", options.compression, COMPRESSIONS),
+    kex: resolveList("key exchange", options.kex, KEX),
+    hostKey: resolveList("host key", options.hostKey, [...CERTIFIED, ...SIGNATURES]),
+    userKey: resolveList("user key", options.userKey, USER_KEYS),
+    cipher: resolveList("cipher", options.cipher, CIPHERS),
+    mac: resolveList("MAC", options.mac, MACS),
+    compression: resolveList("compression", options.compression, COMPRESSIONS),
   };
 }
 
@@ -83,7 +83,12 @@ export function row<A extends Algorithm>(table: readonly A[], name: string): A {
   return found;
 }
 
-function resolve(
+/**
+ * The names that a wish comes to, out of the rows of a table.
+ *
+ * @throws {TypeError} If a name is not known or nothing is left
+ */
+export function resolveList(
   kind: string,
   wish: string | readonly string[] | undefined,
   table: readonly Algorithm[],
@@ -91,21 +96,19 @@ function resolve(
   const defaults = table.filter((row) => row.default).map((row) => row.name);
   if (wish === undefined) return defaults;
   const expression = typeof wish === "string" ? wish : wish.join(",");
-  const operator = "+-^".includes(expression.charAt(0)) ? expression.charAt(0) : "";
-  const names = expression.slice(operator.length).split(",").map((name) => name.trim()).filter(
-    (name) => name !== "",
-  );
-  if (operator === "-") {
-    const patterns = names.map(wildcard);
-    return nonEmpty(kind, defaults.filter((name) => !patterns.some((p) => p.test(name))));
-  }
-  const expanded = names.flatMap((name) => expand(kind, name, table));
-  const list = operator === "+"
-    ? [...defaults, ...expanded]
-    : operator === "^"
-    ? [...expanded, ...defaults]
-    : expanded;
-  return nonEmpty(kind, [...new Set(list)]);
+  const [, operator, list] = /^([-+^]?)(.*)$/s.exec(expression)!;
+  const patterns = list!.split(",").map((name) => name.trim()).filter((name) => name !== "");
+  if (operator === "-") return nonEmpty(kind, defaults.filter((name) => !matches(name, patterns)));
+  const named = patterns.flatMap((pattern) => expand(kind, pattern, table));
+  const both = { "+": [...defaults, ...named], "^": [...named, ...defaults], "": named };
+  return nonEmpty(kind, [...new Set(both[operator as keyof typeof both])]);
+}
+
+/** Whether a pattern fits and none of those behind a `!` does. */
+function matches(name: string, patterns: readonly string[]): boolean {
+  const fits = (pattern: string) => wildcard(pattern).test(name);
+  return !patterns.some((pattern) => pattern.startsWith("!") && fits(pattern.slice(1))) &&
+    patterns.some(fits);
 }
 
 function expand(kind: string, name: string, table: readonly Algorithm[]): string[] {

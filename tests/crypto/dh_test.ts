@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { getDiffieHellman } from "node:crypto";
 import { dhGroupExchange } from "../../lib/crypto/kex/dh_exchange.ts";
-import { dhFixedGroup } from "../../lib/crypto/kex/dh_group.ts";
+import { dhAgreement, dhFixedGroup } from "../../lib/crypto/kex/dh_group.ts";
 import { dhGroup, dhGroupSizes } from "../../lib/crypto/kex/dh_groups.ts";
 import type { Agreement, KexTalk } from "../../lib/crypto/kex/kex_method.ts";
 import { ProtocolError } from "../../lib/errors.ts";
@@ -148,4 +148,25 @@ Deno.test("the client refuses groups that are too small, too large or none", asy
     );
   }
   assert((await dhGroupExchange.request(offer(p, 2n))).settled.length > 256);
+});
+
+Deno.test("thousands of exchanges in a tiny group have K and public values in their one right form", () => {
+  // 2^32 - 209 is a safe prime: a leading zero comes in every 256th number, and the work is small.
+  const prime = 2n ** 32n - 209n;
+  const { initiate, respond } = dhAgreement(() => ({
+    prime: new Uint8Array([0xff, 0xff, 0xff, 0x2f]),
+    generator: new Uint8Array([2]),
+  }));
+  let short = 0;
+  for (let round = 0; round < 3000; round++) {
+    using ours = initiate();
+    const { publicValue, secret } = respond(ours.publicValue);
+    assertEquals(ours.finish(publicValue), secret);
+    const k = number(secret.subarray(4));
+    assert(k > 0n && k < prime);
+    assertEquals(secret.subarray(4), mpint(k));
+    assertEquals(ours.publicValue, mpint(number(ours.publicValue)));
+    if (k < 2n ** 24n) short++;
+  }
+  assert(short > 0, "some K begin with a zero");
 });

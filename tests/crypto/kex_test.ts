@@ -148,3 +148,32 @@ wycheproof("mlkem_768_encaps_test", (test) => {
   if (test.result === "valid") assertEquals(both?.toHex(), test.c + test.K);
   else assertEquals(both, undefined);
 });
+
+Deno.test("thousands of exchanges: both sides write the same K, also where it begins with zeros", () => {
+  const rounds = { curve25519: 1500, nistp256: 600 };
+  for (const [name, count] of Object.entries(rounds)) {
+    const method = METHODS[name as keyof typeof rounds];
+    for (let round = 0; round < count; round++) {
+      using initiator = method.initiate();
+      const { publicValue, secret } = method.respond(initiator.publicValue);
+      assertEquals(initiator.finish(publicValue), secret);
+      const length = new DataView(secret.buffer, secret.byteOffset).getUint32(0);
+      assertEquals(length, secret.length - 4);
+      assert(length === 0 || secret[4] !== 0 || secret[5]! >= 0x80);
+    }
+  }
+});
+
+Deno.test("a hybrid's ciphertext that was changed gives another secret, and no error", () => {
+  for (const name of ["mlkem768x25519", "sntrup761x25519"] as const) {
+    using initiator = METHODS[name].initiate();
+    const { publicValue, secret } = METHODS[name].respond(initiator.publicValue);
+    for (const at of [0, 500, 1000]) {
+      const changed = publicValue.slice();
+      changed[at]! ^= 1;
+      const other = initiator.finish(changed);
+      assertEquals(other.length, secret.length);
+      assert(other.toHex() !== secret.toHex());
+    }
+  }
+});
