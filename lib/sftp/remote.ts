@@ -171,18 +171,35 @@ export class Remote {
   async *list(path: string, options: SftpOptions): AsyncGenerator<RemoteEntry, void> {
     const call = callOf("readDir", path, options);
     const { handle } = await this.link.request(msg.Opendir, { path }, msg.Handle, call);
-    let next = this.#names(handle, call);
+    const asked: Promise<msg.NameEntry[] | null>[] = [];
+    const ask = () => {
+      const answer = this.#names(handle, call);
+      answer.catch(() => {}); // nobody may be waiting just then
+      asked.push(answer);
+    };
+    let [careful, ended] = [false, false];
     try {
-      for (let names; (names = await next) !== null;) {
-        next = this.#names(handle, call);
-        for (const { name } of names) {
+      // Two at once, so that the end of a short listing comes in the same round trip.
+      ask();
+      ask();
+      while (asked.length > 0) {
+        const names = await asked[0]!.catch(async (cause) => {
+          if (careful || ended || !refused(cause)) throw cause;
+          // There are servers that want one request at a time; what others have brought still counts.
+          careful = true;
+          await Promise.allSettled(asked);
+          return [];
+        });
+        asked.shift();
+        ended ||= names === null;
+        if (!ended && (!careful || asked.length === 0)) ask();
+        for (const { name } of names ?? []) {
           if (name !== "" && !name.includes("/")) continue;
           throw sftpError(SftpStatus.BAD_MESSAGE, call, `the server lists the name "${name}"`);
         }
-        yield* this.#known(path, names, options);
+        yield* this.#known(path, names ?? [], options);
       }
     } finally {
-      next.catch(() => {});
       this.command(msg.Close, { handle }, { operation: "close", path }).catch(() => {});
     }
   }
@@ -224,10 +241,8 @@ export class Remote {
   }
 
   async #names(handle: Uint8Array, call: Call): Promise<msg.NameEntry[] | null> {
-    const reading = this.link.request(msg.Readdir, { handle }, msg.Name, call);
-    reading.catch(() => {}); // nobody may be waiting any more
     try {
-      const { entries } = await reading;
+      const { entries } = await this.link.request(msg.Readdir, { handle }, msg.Name, call);
       if (entries.length > 0) return entries;
       throw sftpError(SftpStatus.BAD_MESSAGE, call, "the server lists nothing, for ever");
     } catch (cause) {
@@ -269,4 +284,9 @@ async function orNull<T>(wanted: Promise<T>): Promise<T | null> {
     if (cause instanceof SftpError && cause.status === SftpStatus.NO_SUCH_FILE) return null;
     throw cause;
   }
+}
+
+/** Whether a server did not like a request, which may have been for its moment. */
+function refused(cause: unknown): boolean {
+  return cause instanceof SftpError && cause.status === SftpStatus.FAILURE;
 }

@@ -59,8 +59,8 @@ async function empty(remote: Remote, folder: string, options: SftpOptions): Prom
   return folders;
 }
 
-const LISTED_AT_ONCE = 8;
-const REMOVED_AT_ONCE = 64;
+const LISTED_AT_ONCE = 32;
+const REMOVED_AT_ONCE = 128;
 
 /** Does the same with all of a list, some at a time; the first failure ends it. */
 async function together<A, B>(

@@ -343,3 +343,25 @@ Deno.test("limits follow the message length, and a server may refuse to tell the
   assertEquals(await limits(told(10, 0, 0)), lengths(1, 1));
   assertEquals(await limits(null), lengths(32_768, 32_768, 0));
 });
+
+Deno.test("a link that is lost while nobody asks for the next entry is told to who asks", async () => {
+  const sftp = await atServer(async ({ type, id }, peer) => {
+    if (type === FXP.OPENDIR) return await peer.send(msg.Handle.encode(id, { handle }));
+    if (type !== FXP.READDIR) return;
+    const entries = [{ name: `${id}`, longname: "", attributes: { mode: 0o100644 } }];
+    if (++answers < 3) await peer.send(msg.Name.encode(id, { entries }));
+    else await peer.channel.close();
+  });
+  let answers = 0;
+  const seen: string[] = [];
+  const listing = async () => {
+    for await (const { name } of sftp.readDir("/")) {
+      seen.push(name);
+      await sftp.stat("/").catch(() => {}); // until the link is lost
+    }
+  };
+  const error = await assertRejects(listing, SftpError);
+  assertEquals(error.status, SftpStatus.CONNECTION_LOST);
+  assertEquals(seen.length, 2);
+  await sftp.close();
+});

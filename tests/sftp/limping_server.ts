@@ -12,7 +12,7 @@ export interface Limp {
   readonly shortReads?: () => number;
   /** Answers wait until this many are there, and leave in the reverse order. */
   readonly reorder?: number;
-  /** Requests that are refused while this many others are not answered. */
+  /** READs, WRITEs and READDIRs are refused while this many requests are not answered. */
   readonly mostAtOnce?: number;
   /** READs and WRITEs of more bytes are refused. */
   readonly longest?: number;
@@ -86,8 +86,9 @@ class Middle {
     const { mostAtOnce = Infinity, longest = Infinity, shortReads } = this.#limp;
     const type = frame[4]!;
     const id = new DataView(frame.buffer).getUint32(5);
-    const bulk = type === FXP.READ || type === FXP.WRITE;
-    if (bulk && (this.#open >= mostAtOnce || lengthOf(frame) > longest)) {
+    const data = type === FXP.READ || type === FXP.WRITE;
+    const crowded = (data || type === FXP.READDIR) && this.#open >= mostAtOnce;
+    if (crowded || (data && lengthOf(frame) > longest)) {
       return await this.#send(this.#client, status(id, 4, "One at a time"));
     }
     if (type === FXP.READ && shortReads) {

@@ -45,6 +45,8 @@ for (const [what, limp] of Object.entries(limps)) {
     assert(same(await sftp.readFile("/there"), data));
     await sftp.writeFile("/again", data);
     assert(same(await Deno.readFile(`${root.path}/again`), data));
+    const names = (await Array.fromAsync(sftp.readDir("/"))).map(({ name }) => name);
+    assertEquals(names.sort(), ["again", "there"]);
     await sftp.close();
   });
 }
