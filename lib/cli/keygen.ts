@@ -12,6 +12,7 @@ import {
   importFormat,
   listCertificates,
   listKeys,
+  listWords,
   showPublic,
 } from "./keygen_show.ts";
 import { signatures } from "./keygen_sign.ts";
@@ -28,6 +29,7 @@ export const KEYGEN_HELP =
        keygen -e [-f file] [-m RFC4716|PKCS8|PEM]   print a public key in another format
        keygen -i [-f file]                     print a key of another format in OpenSSH's
        keygen -l [-v] [-E hash] [-f file]      print fingerprints, and pictures with -v
+       keygen -B [-f file]                     print fingerprints as words
        keygen -L [-f file]                     print what certificates say
        keygen -s ca_key -I id [-hU] [-n principals] [-O option] [-V validity] [-z serial] file ...
        keygen -Y sign -f key -n namespace [-O hashalg=hash] [file ...]
@@ -42,7 +44,7 @@ export const KEYGEN_HELP =
        keygen -H [-f known_hosts]              hide the names of hosts
 `;
 
-const LETTERS = "HLQUcehiklpquvyC:E:F:I:N:O:P:R:V:Y:Z:a:b:f:m:n:r:s:t:z:";
+const LETTERS = "BHLQUcehiklpquvyC:E:F:I:N:O:P:R:V:Y:Z:a:b:f:m:n:r:s:t:z:";
 
 /** What each flag has keygen do; without any it makes a key. */
 const MODES: readonly [flag: string, run: (job: KeygenJob) => Promise<number>, operands?: true][] =
@@ -56,6 +58,7 @@ const MODES: readonly [flag: string, run: (job: KeygenJob) => Promise<number>, o
     ["s", certify, true],
     ["L", listCertificates],
     ["l", listKeys],
+    ["B", listWords],
     ["p", changePassphrase],
     ["c", changeComment],
     ["e", exportFormat],

@@ -1,5 +1,7 @@
+import { bubbleBabble } from "./bubble_babble.ts";
 import { expandHome } from "../client/identity.ts";
 import { KeyFormatError } from "../errors.ts";
+import { fingerprintBytes } from "../keys/fingerprint.ts";
 import { keyTypeLabel } from "../keys/key_labels.ts";
 import { exportPublicKey, importPublicKey, type PublicKey } from "../keys/public_key.ts";
 import { randomart } from "../keys/randomart.ts";
@@ -32,27 +34,42 @@ export async function listKeys(job: KeygenJob): Promise<number> {
   return 0;
 }
 
+/** `-B`: prints fingerprints as words. */
+export async function listWords(job: KeygenJob): Promise<number> {
+  const file = expandHome(job.last("f") ?? "~/.ssh/id_ed25519");
+  const keys = await publicKeys(file);
+  if (keys.length === 0) {
+    job.log.error(`${file} is not a public key file.`);
+    return FAILURE;
+  }
+  for (const key of keys) {
+    const words = bubbleBabble(fingerprintBytes(key, "SHA1"));
+    console.log(`${key.bits} ${words} ${key.comment || "no comment"} (${keyTypeLabel(key)})`);
+  }
+  return 0;
+}
+
 /** `-L`: prints what certificates say. */
 export async function listCertificates(job: KeygenJob): Promise<number> {
   const file = await job.file("file in which the key is");
   const lines = (file === "-" ? await readStdin() : await Deno.readTextFile(file)).split("\n");
+  const name = file === "-" ? "(stdin)" : file;
   let shown = 0;
-  let failed = false;
-  const many = lines.filter((line) => line.trim() !== "").length > 1;
+  let others = 0;
   for (const [index, line] of lines.entries()) {
     const key = keyOfLine(line);
     if (key === null) continue;
     if (key.certificate === null) {
-      job.log.error(`${file}:${index + 1} is not a certificate`);
-      failed = true;
+      job.log.error(`${name}:${index + 1} is not a certificate`);
+      others++;
       continue;
     }
     shown++;
-    console.log(`${many ? `${file}:${index + 1}` : file}:`);
+    console.log(`${index === 0 && file !== "-" ? file : `${name}:${index + 1}`}:`);
     printCertificate(key, key.certificate);
   }
-  if (shown === 0 && !failed) throw new KeyFormatError(`${file} is not a public key file.`);
-  return failed ? 1 : 0;
+  if (shown + others === 0) throw new KeyFormatError(`${name} is not a public key file.`);
+  return shown > 0 ? 0 : 1;
 }
 
 /** `-e`: prints a public key in another format. */

@@ -76,6 +76,9 @@ async function makeSeed(): Promise<void> {
     await seed.write(`rsa.${format}`, text);
   }
   const key = async (name: string) => (await Deno.readTextFile(seed.join(`${name}.pub`))).trim();
+  const certificate = await key("ecdsa-cert");
+  await seed.write("certificates", `${certificate}\n# more\n${certificate}\n`);
+  await seed.write("mixed", `${await key("rsa")}\n${certificate}\n`);
   await seed.write("letter", "I owe you\n");
   await must("ssh-keygen", [
     "-Y",
@@ -121,6 +124,10 @@ const COMMANDS: readonly (readonly [name: string, args: string[], loose?: "loose
   ["-lv of a certificate", ["-lvf", "@ecdsa-cert.pub"]],
   ["-l of known hosts", ["-l", "-f", "@hosts"]],
   ["-L", ["-L", "-f", "@ecdsa-cert.pub"]],
+  ["-L of several", ["-L", "-f", "@certificates"]],
+  ["-L of keys among them", ["-L", "-f", "@mixed"]],
+  ["-B", ["-B", "-f", "@rsa.pub"]],
+  ["-B of a certificate", ["-B", "-f", "@ecdsa-cert.pub"]],
   ["-L of a key", ["-L", "-f", "@ecdsa.pub"]],
   ["-e", ["-e", "-f", "@ed25519.pub"]],
   ["-e of a private key", ["-e", "-f", "@ecdsa"]],
