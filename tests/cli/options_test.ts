@@ -45,6 +45,7 @@ const values: [string, string, unknown][] = [
   ["LogLevel=DEBUG3", "LogLevel", "verbose"],
   ["LogLevel=fatal", "LogLevel", "error"],
   ["RequestTTY=force", "RequestTTY", "force"],
+  ["Compression=yes", "Compression", true],
   ["Ciphers=aes128-ctr,aes256-ctr", "Ciphers", "aes128-ctr,aes256-ctr"],
 ];
 

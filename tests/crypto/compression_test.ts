@@ -197,6 +197,27 @@ Deno.test("a broken, ended or empty stream is one protocol error", async () => {
   }
 });
 
+Deno.test("deflate streams changed at random give a payload or one error, never a trap", async () => {
+  const packets = await deflated([text(2000), pattern(500), new Uint8Array(3000), text(90)], 1);
+  let refused = 0;
+  for (let round = 0; round < 1500; round++) {
+    using opener = new Opener();
+    opener.rekey(NONE);
+    const noise = pattern(8, round);
+    try {
+      for (const packed of packets) {
+        const changed = packed.slice();
+        if (noise[0]! & 1) changed[(noise[1]! * 256 + noise[2]!) % changed.length]! ^= noise[3]!;
+        inflate(opener, noise[4]! < 16 ? changed.subarray(0, noise[5]) : changed);
+      }
+    } catch (error) {
+      assert(error instanceof ProtocolError, `${error}`);
+      refused++;
+    }
+  }
+  assert(refused > 100);
+});
+
 Deno.test("an unknown compression is refused", () => {
   using sealer = new Sealer();
   assertThrows(() => sealer.rekey({ ...KEYS, compression: "lzma" }), TypeError, "lzma");

@@ -1,7 +1,7 @@
 /** What is only for old peers and old files: MD5, DES, signatures over SHA-1, and large RSA keys. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { createHash, generateKeyPairSync, sign, verify } from "node:crypto";
+import { createCipheriv, createHash, generateKeyPairSync, sign, verify } from "node:crypto";
 import { decryptBytes, encryptBytes } from "../../lib/crypto/cipher.ts";
 import { digest } from "../../lib/crypto/digest.ts";
 import { type RsaPrivateParts, signRsa, verifyRsa } from "../../lib/crypto/sign.ts";
@@ -28,6 +28,18 @@ Deno.test("des-cbc gives FIPS 81's ciphertext and takes it back", () => {
   assertEquals(sealed.toHex(), "e5c7cdde872bf27c43e934008c389c0f683788499a7c05f6");
   assertEquals(decryptBytes("des-cbc", key, iv, sealed), text);
   assertThrows(() => decryptBytes("des-cbc", new Uint8Array(24), iv, sealed), RangeError);
+});
+
+Deno.test("3des-cbc agrees with node:crypto at every length", () => {
+  for (let length = 0; length < 400; length += 8) {
+    const [key, iv] = [pattern(24, length + 1), pattern(8, length + 2)];
+    const data = pattern(length, length + 3);
+    const theirs = createCipheriv("des-ede3-cbc", key, iv).setAutoPadding(false);
+    const expected = new Uint8Array(Buffer.concat([theirs.update(data), theirs.final()]));
+    const sealed = encryptBytes("3des-cbc", key, iv, data);
+    assertEquals(sealed, expected, `length ${length}`);
+    assertEquals(decryptBytes("3des-cbc", key, iv, sealed), data);
+  }
 });
 
 function rsaKey(bits: number) {

@@ -68,6 +68,8 @@ impl Deflater {
 
 /// How much is inflated at a time.
 const STEP: usize = 32 * 1024;
+/// Room for a payload that is kept for the next.
+const SMALL: usize = 2 * STEP;
 
 pub struct Inflater {
     stream: Box<InflateState>,
@@ -82,6 +84,9 @@ impl Inflater {
     /// The payload of a packet. None if the stream is broken or ends, or as soon as it gives more than
     /// `limit` bytes: a small packet may stand for a thousand times its size.
     pub fn inflate(&mut self, mut packed: &[u8], limit: usize) -> Option<&[u8]> {
+        if self.payload.len() > SMALL {
+            self.payload = Vec::new(); // rare, and idle connections need not keep it
+        }
         let mut used = 0;
         loop {
             if used == self.payload.len() {
