@@ -1,22 +1,17 @@
 import { expandHome } from "../client/identity.ts";
 import { randomBytes } from "../crypto/random.ts";
-import { hashHostName, hostMatcher } from "../keys/host_pattern.ts";
+import { KeyFormatError } from "../errors.ts";
+import { hashHostName } from "../keys/host_pattern.ts";
 import { keyTypeLabel } from "../keys/key_labels.ts";
+import { type HostEntry, parseHostLine } from "../keys/known_host_line.ts";
+import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
 import { randomart } from "../keys/randomart.ts";
 import { type KeygenJob, writeFile } from "./keygen_job.ts";
-import { keyOfLine } from "./keygen_show.ts";
 
 const NOT_FOUND = 1;
 
 /** Bytes of salt in a hashed host name: what OpenSSH uses. */
 const SALT_BYTES = 20;
-
-/** A line of a known_hosts file, taken apart as far as it is one. */
-interface HostLine {
-  readonly marker: string;
-  readonly hosts: string;
-  readonly rest: string;
-}
 
 /** `-F`: prints the lines about a host. */
 export async function findHost(job: KeygenJob): Promise<number> {
@@ -25,14 +20,14 @@ export async function findHost(job: KeygenJob): Promise<number> {
   const hash = job.fingerprintHash();
   let code = NOT_FOUND;
   for (const [index, line] of lines.entries()) {
-    const parts = hostLine(line);
-    if (parts === null || !matches(parts, name)) continue;
+    const entry = parseHostLine(line.trim(), index + 1);
+    if (!entry?.matches(name.toLowerCase())) continue;
     code = 0;
-    const words = { "@cert-authority": "CA", "@revoked": "REVOKED" }[parts.marker] ?? "";
-    job.say(`# Host ${name} found: line ${index + 1} ${words}`);
-    const key = job.has("l") ? keyOfLine(parts.rest) : null;
+    const words = { "": "", "@cert-authority": "CA", "@revoked": "REVOKED" }[entry.marker];
+    job.say(`# Host ${name} found: line ${entry.line} ${words}`);
+    const key = job.has("l") ? keyOf(entry) : null;
     if (key === null) {
-      console.log(job.has("H") ? hashed(parts, name) : line);
+      console.log(job.has("H") ? hashed(line, name) : line);
       continue;
     }
     console.log(`${name} ${keyTypeLabel(key)} ${key.fingerprint(hash)} ${key.comment}`.trimEnd());
@@ -47,8 +42,8 @@ export async function removeHost(job: KeygenJob): Promise<number> {
   const file = hostsFile(job);
   const text = await readHosts(job);
   const kept = text.split("\n").filter((line, index) => {
-    const parts = hostLine(line);
-    if (parts === null || parts.marker !== "" || !matches(parts, name)) return true;
+    const entry = parseHostLine(line.trim(), index + 1);
+    if (entry?.marker !== "" || !entry.matches(name.toLowerCase())) return true;
     job.say(`# Host ${name} found: line ${index + 1}`);
     return false;
   });
@@ -67,14 +62,14 @@ export async function hashHosts(job: KeygenJob): Promise<number> {
   const text = await readHosts(job);
   let unhashed = false;
   const lines = text.split("\n").flatMap((line, index) => {
-    const parts = hostLine(line);
-    if (parts === null || parts.marker !== "" || parts.hosts.startsWith("|")) return [line];
-    if (/[*?!]/.test(parts.hosts)) {
-      job.note(`${file}:${index + 1}: ignoring host name with wildcard: ${parts.hosts}`);
+    const entry = parseHostLine(line.trim(), index + 1);
+    if (entry?.marker !== "" || entry.hosts.startsWith("|")) return [line];
+    if (/[*?!]/.test(entry.hosts)) {
+      job.note(`${file}:${index + 1}: ignoring host name with wildcard: ${entry.hosts}`);
       return [line];
     }
     unhashed = true;
-    return parts.hosts.split(",").map((host) => hashed(parts, host));
+    return entry.hosts.split(",").map((host) => hashed(line, host));
   });
   if (!unhashed) return 0;
   await replace(job, file, text, lines.join("\n"));
@@ -91,18 +86,20 @@ async function replace(job: KeygenJob, file: string, old: string, updated: strin
   job.say(`${file} updated.\nOriginal contents retained as ${file}.old`);
 }
 
-function hashed({ marker, rest }: HostLine, host: string): string {
+/** The line with one host, behind a hash, instead of its own. */
+function hashed(line: string, host: string): string {
   const field = hashHostName(host.toLowerCase(), randomBytes(SALT_BYTES));
-  return `${marker === "" ? "" : `${marker} `}${field} ${rest}`;
+  return line.trim().replace(/^(@\S+\s+)?\S+/, (_, marker = "") => marker + field);
 }
 
-function matches({ hosts }: HostLine, name: string): boolean {
-  return hostMatcher(hosts)?.(name.toLowerCase()) ?? false;
-}
-
-function hostLine(line: string): HostLine | null {
-  const match = /^\s*(?:(@\S+)\s+)?([^\s#@]\S*)\s+(\S.*?)\s*$/.exec(line);
-  return match && { marker: match[1] ?? "", hosts: match[2]!, rest: match[3]! };
+/** The key of a line, or null if it is of no supported type. */
+function keyOf({ blob, comment }: HostEntry): PublicKey | null {
+  try {
+    return parsePublicKey(blob, comment);
+  } catch (error) {
+    if (error instanceof KeyFormatError) return null;
+    throw error;
+  }
 }
 
 async function readHosts(job: KeygenJob): Promise<string> {

@@ -112,7 +112,7 @@ async function publicKeys(file: string): Promise<PublicKey[]> {
 }
 
 /** Wherever in the line the key is: options or host names may stand before it. */
-export function keyOfLine(line: string): PublicKey | null {
+function keyOfLine(line: string): PublicKey | null {
   // Lines of authorities and of revoked keys are left out, as ssh-keygen does.
   if (/^\s*[#@]/.test(line)) return null;
   const match = /(?:^|\s)((?:ssh|ecdsa|sk)-\S+\s+AAAA\S+.*)$/.exec(line);
