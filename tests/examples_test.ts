@@ -1,5 +1,5 @@
 /** Every program in examples/ runs, as its first lines say, and does what it is there to show. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { connect, Keyring, listenAgent, loadKey, none } from "@denossh/ssh";
 import { generateKey, importPrivateKey } from "@denossh/ssh/keys";
 import { ask, echo } from "./forward/world.ts";
@@ -279,4 +279,17 @@ await peerTest(["sshd"], "The example of a transfer that is resumed runs", async
   const { text } = await example("sftp_resume.ts", [world.target, remote, local], world.env);
   assertEquals(text, "100000 bytes in try 1\n");
   assertEquals((await Deno.readFile(local)).length, 100_000);
+});
+
+Deno.test("The example of configuration files runs", async () => {
+  await using folder = await tempFolder();
+  await Deno.mkdir(folder.join(".ssh"));
+  await folder.write(
+    ".ssh/config",
+    "Host db*\n  HostName %h.example.com\n  IdentityFile ~/.ssh/db\n  ProxyJump gate\n",
+    0o600,
+  );
+  const { text } = await example("config_lookup.ts", ["db1"], { HOME: folder.path });
+  assertStringIncludes(text, "at db1.example.com port 22\n");
+  assertStringIncludes(text, `  with the key ${folder.path}/.ssh/db\n  through gate\n`);
 });

@@ -34,6 +34,8 @@ export interface PublicKeyOptions {
    * such as a touch.
    */
   probe?: boolean;
+  /** The signature algorithms that may be used; those of the key unless given. */
+  algorithms?: readonly string[];
 }
 
 /**
@@ -57,9 +59,9 @@ export function publicKey(key: Signer, options: PublicKeyOptions = {}): AuthMeth
   return {
     name: METHOD,
     // With one algorithm there is no choice that the server's announcement could make.
-    eager: key.publicKey.algorithms.length === 1,
+    eager: allowedOf(key, options).length === 1,
     async authenticate(dialog) {
-      const algorithm = chooseAlgorithm(key, dialog.signatureAlgorithms);
+      const algorithm = chooseAlgorithm(key, options, dialog.signatureAlgorithms);
       const { blob } = key.publicKey;
       if (options.probe) {
         const answer = await probe(dialog, algorithm, blob);
@@ -80,15 +82,29 @@ export function publicKey(key: Signer, options: PublicKeyOptions = {}): AuthMeth
   };
 }
 
+/** What a key may sign by, best first. */
+function allowedOf({ publicKey }: Signer, { algorithms: allowed }: PublicKeyOptions) {
+  const { algorithms, legacyAlgorithms } = publicKey;
+  if (allowed === undefined) return algorithms;
+  return [...algorithms, ...legacyAlgorithms].filter((name) => allowed.includes(name));
+}
+
 // RFC 8332 §3.3: server-sig-algs decides where there is a choice. Where there is none the list is
 // not asked: OpenSSH 7.4 leaves all but RSA out of it, and accepts them.
-function chooseAlgorithm(key: Signer, accepted: readonly string[] | null): string {
-  const { algorithms, legacyAlgorithms, type } = key.publicKey;
+function chooseAlgorithm(
+  key: Signer,
+  options: PublicKeyOptions,
+  accepted: readonly string[] | null,
+): string {
+  const { legacyAlgorithms, type } = key.publicKey;
+  const algorithms = allowedOf(key, options);
+  const legacy = options.algorithms ? [] : legacyAlgorithms; // else they are among the others
+  if (algorithms.length === 0) {
+    throw new AuthError(`No signature algorithm of a key "${type}" is allowed`);
+  }
   const choice = accepted === null || algorithms.length === 1
     ? algorithms[0]
-    : [...algorithms, ...legacyAlgorithms].find((algorithm) =>
-      accepted.includes(plainAlgorithm(algorithm))
-    );
+    : [...algorithms, ...legacy].find((algorithm) => accepted.includes(plainAlgorithm(algorithm)));
   if (choice === undefined) {
     throw new AuthError(`The server accepts no signature algorithm of a key "${type}"`);
   }

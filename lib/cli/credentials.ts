@@ -4,7 +4,7 @@ import { none } from "../auth/none.ts";
 import { password } from "../auth/password.ts";
 import { publicKey } from "../auth/public_key.ts";
 import type { Challenge } from "../auth/prompts.ts";
-import { certificatesOf, publicHalf, USUAL_KEYS } from "../client/configured_keys.ts";
+import { certificatesOf, keyOptions, publicHalf, USUAL_KEYS } from "../client/configured_keys.ts";
 import { expandHome } from "../client/identity.ts";
 import { AuthError, KeyFormatError, PassphraseError, SshError } from "../errors.ts";
 import { importPrivateKey, type PrivateKey, type Signer } from "../keys/private_key.ts";
@@ -63,7 +63,8 @@ async function keys(options: SshOptions, context: CredentialContext): Promise<Au
   }
   const others = options.IdentitiesOnly ? [] : held.filter((key) => !named.includes(key));
   const ofAgent = [...named, ...others].flatMap((key) => withCertificates(key, certificates));
-  return [...ofAgent.map((key) => publicKey(key, { probe: true })), ...inFiles];
+  const how = { ...keyOptions(options), probe: true };
+  return [...ofAgent.map((key) => publicKey(key, how)), ...inFiles];
 }
 
 /** A key with the certificates that are its own, then the key itself. */
@@ -104,10 +105,11 @@ async function keyMethod(
   try {
     const key = importPrivateKey(text);
     const add = () => offerToAgent(key, options, context);
-    return withCertificates(key, certificates).map((each) => publicKey(noting(each, add)));
+    return withCertificates(key, certificates)
+      .map((each) => publicKey(noting(each, add), keyOptions(options)));
   } catch (error) {
     if (error instanceof PassphraseError) {
-      return await lockedKey(file, certificates, async () => {
+      return await lockedKey(file, options, certificates, async () => {
         const key = await unlock(file, text, options, context);
         await offerToAgent(key, options, context);
         return key;
@@ -136,6 +138,7 @@ function noting(key: Signer, used: () => Promise<void>): Signer {
 /** A key that the passphrase is asked for only when the server would take it, if that can be known. */
 async function lockedKey(
   file: string,
+  options: SshOptions,
   certificates: readonly PublicKey[],
   unlock: () => Promise<PrivateKey>,
 ): Promise<AuthMethod[]> {
@@ -143,7 +146,8 @@ async function lockedKey(
   if (known === null) {
     return [{
       name: "publickey",
-      authenticate: async (dialog) => await publicKey(await unlock()).authenticate(dialog),
+      authenticate: async (dialog) =>
+        await publicKey(await unlock(), keyOptions(options)).authenticate(dialog),
     }];
   }
   const sign = async (algorithm: string, data: Uint8Array) => {
@@ -151,7 +155,7 @@ async function lockedKey(
     return key.sign(algorithm, data);
   };
   return withCertificates({ publicKey: known, sign }, certificates)
-    .map((key) => publicKey(key, { probe: true }));
+    .map((key) => publicKey(key, { ...keyOptions(options), probe: true }));
 }
 
 async function unlock(

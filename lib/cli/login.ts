@@ -9,6 +9,7 @@ import { connect } from "../client/connect.ts";
 import { CONNECT_TIMEOUT_MS, MAX_JUMPS } from "../defaults.ts";
 import { ConfigError, ConnectError, printable } from "../errors.ts";
 import type { Target } from "../client/options.ts";
+import { randomart } from "../keys/randomart.ts";
 import { credentials } from "./credentials.ts";
 import { Deadline } from "./deadline.ts";
 import { hostTrust } from "./host_trust.ts";
@@ -141,6 +142,9 @@ async function logInDirectly(
   log.verbose(`kex: host key algorithm: ${hostKeyAlgorithm}`);
   log.verbose(`Server host key: ${hostKey.type} ${hostKey.fingerprint()}`);
   log.verbose(`kex: cipher: ${cipher} MAC: ${mac || "<implicit>"} compression: ${compression}`);
+  if (options.VisualHostKey) {
+    log.info(`Host key fingerprint is ${hostKey.fingerprint()}\n${randomart(hostKey)}`);
+  }
   log.verbose(`Authenticated to ${host} as ${user}.`);
   return client;
 }

@@ -6,7 +6,7 @@ import { runLocalCommand } from "./local_command.ts";
 import { Log } from "./log.ts";
 import { logIn, type Place, placeOf } from "./login.ts";
 import { type CommandLine, parseCommandLine } from "./ssh_command.ts";
-import { forwardsOf, relay, startForwards } from "./ssh_forward.ts";
+import { relay, startForwards } from "./ssh_forward.ts";
 import { showOptions, type SshOptions, sshOptions } from "./ssh_options.ts";
 import { runSession } from "./ssh_session.ts";
 import { InterruptedError, onSignals } from "./terminal.ts";
@@ -82,7 +82,7 @@ async function work(client: Client, job: Job, log: Log): Promise<number | null> 
     await relay(client, line.relayTo);
     return 0;
   }
-  await using forwards = await startForwards(client, forwardsOf(options), log);
+  await using forwards = await startForwards(client, options, log);
   if (!forwards.complete && options.ExitOnForwardFailure) {
     throw new UsageError("a port could not be forwarded");
   }

@@ -22,7 +22,7 @@ export interface Forwards extends AsyncDisposable {
 const ANY = { local: "0.0.0.0", remote: "", dynamic: "0.0.0.0" } as const;
 
 /** The tunnels that the options ask for. */
-export function forwardsOf(options: SshOptions): Forward[] {
+function forwardsOf(options: SshOptions): Forward[] {
   const of = (kind: ForwardKind, settings: readonly ForwardSetting[] = []) =>
     settings.map((setting) => ({ kind, setting }));
   const all = [
@@ -45,14 +45,16 @@ function opened(from: ForwardEnd): ForwardEnd {
 /** Starts the tunnels; one that cannot start is reported and left out. */
 export async function startForwards(
   client: Client,
-  forwards: readonly Forward[],
+  options: SshOptions,
   log: Log,
 ): Promise<Forwards> {
   const stack = new AsyncDisposableStack();
   let complete = true;
-  for (const { kind, setting } of forwards) {
+  for (const { kind, setting } of forwardsOf(options)) {
     try {
-      const tunnel = stack.use(await start(client, kind, setting, log));
+      const tunnel = stack.use(
+        await startLocally(kind, setting, options, () => start(client, kind, setting, log)),
+      );
       if (kind === "remote" && tunnel.addr.transport === "tcp" && isFree(setting.from)) {
         const to = describeEnd(setting.to!);
         log.info(`Allocated port ${tunnel.addr.port} for remote forward to ${to}`);
@@ -75,6 +77,24 @@ export async function relay(client: Client, to: ForwardTarget): Promise<void> {
   // The far side may close first; what is still typed has nowhere to go then.
   sending.catch(() => {});
   await drain((into) => conn.read(into), Deno.stdout);
+}
+
+/** StreamLocalBindUnlink and StreamLocalBindMask, where a tunnel begins at a unix socket of this side. */
+async function startLocally<T>(
+  kind: ForwardKind,
+  { from }: ForwardSetting,
+  { StreamLocalBindUnlink, StreamLocalBindMask: mask }: SshOptions,
+  start: () => Promise<T>,
+): Promise<T> {
+  if (kind === "remote" || "port" in from) return await start();
+  if (StreamLocalBindUnlink) {
+    await Deno.remove(from.path).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
+  const tunnel = await start();
+  if (mask !== undefined) await Deno.chmod(from.path, 0o777 & ~mask);
+  return tunnel;
 }
 
 function start(

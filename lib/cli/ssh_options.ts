@@ -97,6 +97,7 @@ async function lookUp(
     ...known(said, target),
     ...onNote && { onNote },
   });
+  for (const name of unsupported(settings)) onNote?.(`Unsupported option "${name}"`);
   const { LogLevel, ...others } = settings;
   return {
     ...others,
@@ -106,6 +107,17 @@ async function lookUp(
       return lookUp(config, [...shared, { name: "ClearAllForwardings", value: "yes" }], hop);
     },
   };
+}
+
+/** What settings ask for that there is none of here; what is merely slower or less is not worth a word. */
+function unsupported(settings: HostSettings): string[] {
+  const { Tunnel = "no", KnownHostsCommand, PKCS11Provider, VerifyHostKeyDNS = "no" } = settings;
+  return [
+    ...Tunnel === "no" ? [] : ["tunnel"],
+    ...KnownHostsCommand ? ["knownhostscommand"] : [],
+    ...PKCS11Provider ? ["pkcs11provider"] : [],
+    ...VerifyHostKeyDNS === "no" ? [] : ["verifyhostkeydns"],
+  ];
 }
 
 /** What is said without key files of `-i` that are not there: as in ssh, that is worth a word. */

@@ -8,8 +8,8 @@ import { messageOf } from "./failure.ts";
 import type { Log } from "./log.ts";
 import type { SshOptions } from "./ssh_options.ts";
 
-/** Seconds that what `xauth` makes for untrusted X clients is good for: ForwardX11Timeout. */
-const UNTRUSTED_SECONDS = 1200;
+/** Milliseconds that what `xauth` makes for untrusted X clients is good for: ForwardX11Timeout. */
+const UNTRUSTED_MS = 1_200_000;
 
 /** Lends the display to a session if the options ask for it; nothing that goes wrong ends the session. */
 export async function lendScreen(
@@ -24,7 +24,7 @@ export async function lendScreen(
   const onError = (error: unknown) => log.verbose(`X11: ${messageOf(error)}`);
   try {
     // Untrusted X clients get a secret of their own, with which they cannot watch the others.
-    const own = options.ForwardX11Trusted ? {} : { authority: await untrusted(display) };
+    const own = options.ForwardX11Trusted ? {} : { authority: await untrusted(display, options) };
     log.verbose("Requesting X11 forwarding with authentication spoofing.");
     await client.forwardX11(channel, { display, onError, ...own });
   } catch (error) {
@@ -37,11 +37,12 @@ export async function lendScreen(
 class UntrustedError extends Error {}
 
 /** Has the X server make a secret for X clients that it is not to trust. */
-async function untrusted(display: string): Promise<X11Authority> {
+async function untrusted(display: string, options: SshOptions): Promise<X11Authority> {
+  const seconds = Math.ceil((options.ForwardX11Timeout ?? UNTRUSTED_MS) / 1000);
   const folder = await Deno.makeTempDir({ prefix: "ssh-x11-" });
   try {
     const file = `${folder}/xauthfile`;
-    const words = ["MIT-MAGIC-COOKIE-1", "untrusted", "timeout", `${UNTRUSTED_SECONDS}`];
+    const words = ["MIT-MAGIC-COOKIE-1", "untrusted", "timeout", `${seconds}`];
     const output = await new Deno.Command("xauth", {
       args: ["-q", "-f", file, "generate", display, ...words],
       stdin: "null",

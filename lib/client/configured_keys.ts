@@ -1,6 +1,7 @@
 import { agent } from "../agent/auth.ts";
 import type { AuthMethod } from "../auth/method.ts";
-import { publicKey } from "../auth/public_key.ts";
+import { publicKey, type PublicKeyOptions } from "../auth/public_key.ts";
+import { resolveList } from "../config/algorithm_lists.ts";
 import type { HostSettings } from "../config/settings.ts";
 import { KeyFormatError, PassphraseError } from "../errors.ts";
 import { withCertificate } from "../keys/certificate.ts";
@@ -21,8 +22,15 @@ export const USUAL_KEYS: readonly string[] = [
  */
 export async function configuredKeys(settings: HostSettings): Promise<AuthMethod[] | undefined> {
   const { IdentityFile, CertificateFile, IdentityAgent, IdentitiesOnly } = settings;
+  const options = keyOptions(settings);
   if (isOff(settings)) return [];
-  const says = [IdentityFile, CertificateFile, IdentityAgent, IdentitiesOnly];
+  const says = [
+    IdentityFile,
+    CertificateFile,
+    IdentityAgent,
+    IdentitiesOnly,
+    settings.PubkeyAcceptedAlgorithms,
+  ];
   if (says.every((value) => value === undefined)) return undefined;
   const keys: PrivateKey[] = [];
   const named: PublicKey[] = [];
@@ -37,8 +45,8 @@ export async function configuredKeys(settings: HostSettings): Promise<AuthMethod
   const ofFiles = keys.flatMap((key) => [
     ...certificates
       .filter((each) => each.certificate!.publicKey.equals(key.publicKey))
-      .map((each) => publicKey(withCertificate(key, each))),
-    publicKey(key),
+      .map((each) => publicKey(withCertificate(key, each), options)),
+    publicKey(key, options),
   ]);
   const path = agentPath(settings);
   if (path === null) return ofFiles;
@@ -49,6 +57,13 @@ export async function configuredKeys(settings: HostSettings): Promise<AuthMethod
   // A key that is in both places is tried once: servers count.
   const only = (key: PublicKey) => !isLoaded(key) && (!IdentitiesOnly || isNamed(key));
   return [agent(path, { only }), ...ofFiles];
+}
+
+/** How keys are offered: PubkeyAcceptedAlgorithms says what they may sign by. */
+export function keyOptions(
+  { PubkeyAcceptedAlgorithms: accepted }: Pick<HostSettings, "PubkeyAcceptedAlgorithms">,
+): PublicKeyOptions {
+  return accepted === undefined ? {} : { algorithms: resolveList("user", accepted) };
 }
 
 /** The certificates of the files that settings name, or that stand beside the keys. */

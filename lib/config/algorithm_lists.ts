@@ -5,13 +5,13 @@ import { matchesWildcards } from "../keys/host_pattern.ts";
 import { ArgumentError, type Arguments } from "./arguments.ts";
 
 /** The kinds of list. */
-export type ListKind = "kex" | "cipher" | "mac" | "signature" | "ca";
+export type ListKind = "kex" | "cipher" | "mac" | "signature" | "user" | "ca";
 
 /**
  * What OpenSSH 9.2 knows: files that are written for it may name algorithms that we do not have, which
  * is no mistake in the file. They are left out when it comes to offering.
  */
-const OPENSSH: Readonly<Record<Exclude<ListKind, "ca">, string>> = {
+const OPENSSH: Readonly<Record<Exclude<ListKind, "user" | "ca">, string>> = {
   kex: "diffie-hellman-group1-sha1,diffie-hellman-group14-sha1,diffie-hellman-group14-sha256," +
     "diffie-hellman-group16-sha512,diffie-hellman-group18-sha512," +
     "diffie-hellman-group-exchange-sha1,diffie-hellman-group-exchange-sha256," +
@@ -34,13 +34,34 @@ const OPENSSH: Readonly<Record<Exclude<ListKind, "ca">, string>> = {
     "rsa-sha2-256-cert-v01@openssh.com,rsa-sha2-512,rsa-sha2-512-cert-v01@openssh.com",
 };
 
-const OURS = { kex: KEX, cipher: CIPHERS, mac: MACS, signature: SIGNATURES, ca: SIGNATURES };
+const OURS = { kex: KEX, cipher: CIPHERS, mac: MACS, signature: SIGNATURES };
+
+const KEY_TYPES = [
+  "ssh-ed25519",
+  "ecdsa-sha2-nistp256",
+  "ecdsa-sha2-nistp384",
+  "ecdsa-sha2-nistp521",
+  "sk-ssh-ed25519@openssh.com",
+  "sk-ecdsa-sha2-nistp256@openssh.com",
+  "rsa-sha2-512",
+  "rsa-sha2-256",
+];
+
+/** What is accepted of keys of users, and of authorities, where OpenSSH's defaults are ours. */
+const ACCEPTED: Readonly<Record<"user" | "ca", readonly string[]>> = {
+  user: [
+    ...KEY_TYPES.map((name) => `${name.replace("@openssh.com", "")}-cert-v01@openssh.com`),
+    ...KEY_TYPES,
+  ],
+  ca: KEY_TYPES,
+};
 
 const COMPLAINTS: Readonly<Record<ListKind, string>> = {
   kex: "Bad SSH2 KexAlgorithms",
   cipher: "Bad SSH2 cipher spec",
   mac: "Bad SSH2 MAC spec",
   signature: "Bad key types",
+  user: "Bad key types",
   ca: "Bad key types",
 };
 
@@ -54,7 +75,7 @@ export function algorithms(kind: ListKind): (args: Arguments) => string {
     if (text.startsWith("-")) return text;
     const names = split(text.replace(/^[+^]/, ""));
     const known = allNames(kind);
-    const isPattern = kind === "signature" || kind === "ca";
+    const isPattern = kind === "signature" || kind === "user" || kind === "ca";
     const fits = (name: string) =>
       known.some((each) => isPattern ? matchesWildcards(name, each) : name === each);
     if (text.replace(/^[+^]/, "") === "" || !names.every(fits)) {
@@ -66,8 +87,8 @@ export function algorithms(kind: ListKind): (args: Arguments) => string {
 
 /** The names that an expression comes to, whether we have them or not; undefined is the default. */
 export function resolveList(kind: ListKind, expression: string | undefined): string[] {
-  const defaults = OURS[kind].filter((row) => row.default).map((row) => row.name);
-  if (expression === undefined) return defaults;
+  const defaults = defaultsOf(kind);
+  if (expression === undefined) return [...defaults];
   const operator = /^[-+^]/.exec(expression)?.[0];
   const patterns = split(expression.replace(/^[-+^]/, ""));
   if (operator === "-") {
@@ -85,13 +106,19 @@ export function resolveList(kind: ListKind, expression: string | undefined): str
  * The names that an expression comes to as far as we have them, or as it is if that leaves none, for
  * whoever tells the user so.
  */
-export function ourList(kind: ListKind, expression: string): string[] {
+export function ourList(kind: keyof typeof OURS, expression: string): string[] {
   const all = resolveList(kind, expression);
   const ours = all.filter((name) => OURS[kind].some((row) => row.name === name));
   return ours.length > 0 ? ours : all;
 }
 
+function defaultsOf(kind: ListKind): readonly string[] {
+  if (kind === "user" || kind === "ca") return ACCEPTED[kind];
+  return OURS[kind].filter((row) => row.default).map((row) => row.name);
+}
+
 function allNames(kind: ListKind): string[] {
+  if (kind === "user") return allNames("signature");
   // A certificate is signed by a key, not by another certificate.
   if (kind === "ca") return allNames("signature").filter((name) => !name.includes("-cert-"));
   return [...new Set([...split(OPENSSH[kind]), ...OURS[kind].map((row) => row.name)])];

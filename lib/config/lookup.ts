@@ -133,8 +133,9 @@ function checkSettings(settings: RawSettings, hostname: string, local: LocalSide
   if (last === undefined) return;
   const sameHost = last.hostname === hostname &&
     (last.port ?? 22) === (settings.Port ?? 22);
+  if (!sameHost) return;
   const user = settings.User ?? local.user();
-  if (sameHost && (last.user ?? user) === user) {
+  if ((last.user ?? user) === user) {
     throw new ConfigError([`jumphost loop via ${printable(last.hostname)}`]);
   }
 }

@@ -4,12 +4,11 @@ import { readConfig } from "../../lib/config/mod.ts";
 import { run } from "../interop/run.ts";
 
 /**
- * What is not compared: GSSAPI, which we do not have, and the lists of algorithms unless the file names
+ * What is not compared: GSSAPI, which we do not have, and the lists of algorithms to offer unless the file names
  * one in full, since we have others by default.
  */
 const UNCLAIMED = /^gssapi/;
-const LISTS =
-  /^(ciphers|macs|kexalgorithms|hostkeyalgorithms|hostbasedacceptedalgorithms|pubkeyacceptedalgorithms|casignaturealgorithms) /;
+const LISTS = /^(ciphers|macs|kexalgorithms|hostkeyalgorithms) /;
 
 /** The lines of `-G`, or that there are none since the file is refused. */
 export type Verdict = readonly string[] | "refused";

@@ -5,7 +5,8 @@ import { CLI, cli, startCli } from "../cli/world.ts";
 import { freePort } from "./free_port.ts";
 import { keyFile } from "./keys.ts";
 import { peerTest } from "./peers.ts";
-import { must, type Ran } from "./run.ts";
+import { Program } from "./program.ts";
+import { must, type Ran, run } from "./run.ts";
 import { type Sshd, startSshd } from "./sshd.ts";
 import { tempFolder } from "./temp.ts";
 
@@ -109,7 +110,7 @@ await peerTest(["sshd", "ssh"], "ProxyCommand carries the connection", async () 
       ProxyCommand ssh -F none -i ${server.identity} -o UserKnownHostsFile=${server.knownHosts} \
 -p ${server.port} -W 127.0.0.1:%p %r@127.0.0.1
     Host broken
-      ProxyCommand echo not found >&2; exit 3
+      ProxyCommand sh -c 'echo not found >&2; exit 3'
   `);
   const lines = await Deno.readTextFile(place.file);
   await Deno.writeTextFile(place.file, lines.replace("Host *", "Host !behind *"));
@@ -340,3 +341,70 @@ await peerTest(["sshd"], "A program that may read them uses the user's own files
   });
   assertEquals(text, "NotCapable\n");
 });
+
+await peerTest(["sshd"], "PubkeyAcceptedAlgorithms keeps a key from being used", async () => {
+  await using place = await world(() => `
+    Host rsa
+      PubkeyAcceptedAlgorithms rsa-sha2-512
+    Host mine
+      PubkeyAcceptedAlgorithms +ssh-rsa
+      VisualHostKey yes
+      LogLevel INFO
+  `);
+  assertEquals((await place.ssh("rsa", "true")).code, 255);
+  await assertRejects(() => place.connect("rsa"), Error, "No signature algorithm");
+  assertEquals(await both(place, "mine", "echo in"), ["in", "in"]);
+  assertStringIncludes((await place.ssh("mine", "true")).stderr, "+--[ED25519 256]--+");
+});
+
+await peerTest(
+  ["sshd"],
+  "A socket of LocalForward is for the user alone, and may replace one",
+  async () => {
+    await using place = await world((server, folder) => `
+    Host *
+      SessionType none
+      LogLevel VERBOSE
+    Host open
+      StreamLocalBindMask 0011
+    Host again
+      StreamLocalBindUnlink yes
+    Host *
+      LocalForward ${folder}/%n.sock 127.0.0.1:${server.port}
+  `);
+    for (const [alias, mode] of [["closed", 0o600], ["open", 0o766], ["again", 0o600]] as const) {
+      const path = place.folder.join(`${alias}.sock`);
+      if (alias === "again") await place.folder.write("again.sock", "in the way");
+      await using ssh = startCli(["ssh", "-F", place.file, alias]);
+      await ssh.waitFor(/local forwarding from/);
+      const { mode: found, isSocket } = await Deno.stat(path);
+      assertEquals([isSocket, found! & 0o777], [true, mode], alias);
+    }
+  },
+);
+
+await peerTest(
+  ["sshd", "ssh-agent"],
+  "AddKeysToAgent gives the agent the key that was used",
+  async () => {
+    await using place = await world((_, folder) => `
+    Host add
+      IdentityAgent ${folder}/agent
+      AddKeysToAgent 1h
+    Host not
+      IdentityAgent ${folder}/agent
+  `);
+    const socket = place.folder.join("agent");
+    await using agent = new Program("ssh-agent", { args: ["-D", "-a", socket] });
+    await agent.waitFor(/SSH_AUTH_SOCK/);
+    const listed = async () =>
+      (await run("ssh-add", ["-l"], { env: { SSH_AUTH_SOCK: socket } })).text;
+    assertEquals((await place.ssh("not", "true")).code, 0);
+    assertStringIncludes(await listed(), "no identities");
+    const ran = await place.ssh("add", "true");
+    assertEquals(ran.code, 0, ran.stderr);
+    assertStringIncludes(await listed(), "ED25519");
+    // From now on the agent signs, for the module too.
+    assertEquals(await both(place, "add", "echo signed"), ["signed", "signed"]);
+  },
+);
