@@ -1,7 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type SftpClient, SftpError, type SftpTransferOptions } from "../../lib/sftp/mod.ts";
+import {
+  localFiles,
+  serveSftp,
+  SftpClient,
+  SftpError,
+  type SftpTransferOptions,
+} from "../../lib/sftp/mod.ts";
 import { type Limp, limping } from "./limping_server.ts";
-import { folder, noise, same } from "./world.ts";
+import { channelPair, folder, noise, same } from "./world.ts";
 
 /** As many as DENOSSH_SFTP_CUTS says; 1000 for a night, few for every day. */
 const CUTS = Number(Deno.env.get("DENOSSH_SFTP_CUTS") ?? 60);
@@ -120,3 +126,65 @@ Deno.test("without resume, a cut leaves nothing here", async () => {
     assertEquals(await Array.fromAsync(Deno.readDir(here.path)), []);
   }
 });
+
+/** Names below a folder. */
+async function below(path: string): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(path)) {
+    names.push(name);
+    if (isDirectory) names.push(...await below(`${path}/${name}`));
+  }
+  return names;
+}
+
+for (const way of ["get", "put"] as const) {
+  Deno.test(`a ${way} of a folder can be aborted at any write, and leaves no part`, async () => {
+    await using root = await folder();
+    await using here = await folder();
+    const [near, far] = channelPair();
+    const served = serveSftp(far, localFiles({ root: root.path }));
+    let writes = 0;
+    let [abort, abortAt] = [new AbortController(), Infinity];
+    const sftp = await SftpClient.open({
+      ...near,
+      writeAll(...chunks) {
+        if (++writes === abortAt) abort.abort(new Error("enough"));
+        return near.writeAll(...chunks);
+      },
+    });
+    const source = way === "get" ? root.path : here.path;
+    await Deno.mkdir(`${source}/from/deep`, { recursive: true });
+    for (let i = 0; i < 6; i++) await Deno.writeFile(`${source}/from/${i}`, noise(i * 1000, i + 1));
+    await Deno.writeFile(`${source}/from/deep/file`, noise(400_000));
+    const transfer = (to: string, signal: AbortSignal) => {
+      const options = { recursive: true, preserve: true, signal };
+      return way === "get"
+        ? sftp.get("/from", `${here.path}/${to}`, options)
+        : sftp.put(`${here.path}/from`, `/${to}`, options);
+    };
+    for (let at = 1, done = false; !done; at++) {
+      [abort, abortAt] = [new AbortController(), writes + at];
+      try {
+        await transfer("to", abort.signal);
+        done = true;
+      } catch (cause) {
+        assertEquals((cause as Error).message, "enough");
+      }
+      abortAt = Infinity;
+      await sftp.stat("/"); // behind all that was sent to clean up
+      const names = [...await below(root.path), ...await below(here.path)];
+      assertEquals(names.filter((name) => name.endsWith(".part")), [], `aborted at write ${at}`);
+      assert(at < 500);
+    }
+    // No handle is left either: as many as there may be can be opened.
+    const files = await Promise.all(
+      Array.from(
+        { length: sftp.limits.openHandles },
+        () => sftp.open("/" + (way === "get" ? "from/1" : "to/1")),
+      ),
+    );
+    await Promise.all(files.map((file) => file.close()));
+    await sftp.close();
+    await served;
+  });
+}
