@@ -19,6 +19,7 @@ import { keystroke } from "./sections/keystroke.ts";
 import { memory } from "./sections/memory.ts";
 import { server } from "./sections/server.ts";
 import { sftp } from "./sections/sftp.ts";
+import { sftpPaths } from "./sections/sftp_paths.ts";
 import { startup } from "./sections/startup.ts";
 import { tunnel } from "./sections/tunnel.ts";
 import { type WindowCell, windows } from "./sections/windows.ts";
@@ -36,6 +37,7 @@ const SECTIONS: readonly Section[] = [
   { name: "memory", run: memory },
   { name: "server", run: server },
   { name: "sftp", run: sftp },
+  { name: "sftp-paths", run: sftpPaths },
   { name: "tunnel", run: tunnel },
 ];
 /** Load for each core from which on what is measured is the others as well. */

@@ -149,7 +149,7 @@ export const SFTP_FILES_AT_ONCE = 128;
 export const SFTP_UNKNOWN_HANDLES = 32;
 
 /** SFTP: folders that are listed at once in a transfer. */
-export const SFTP_FOLDERS_AT_ONCE = 16;
+export const SFTP_FOLDERS_AT_ONCE = 32;
 
 /** SFTP: open handles that one client of our server may have. */
 export const SFTP_MAX_HANDLES = 256;
