@@ -1,7 +1,19 @@
 import { KeyFormatError } from "../errors.ts";
 import { importPublicKey, type PublicKey } from "./public_key.ts";
 
-/** One line of `authorized_keys`. */
+/**
+ * One line of `authorized_keys`.
+ *
+ * @example
+ * ```ts
+ * import { type AuthorizedKey, generateKey, parseAuthorizedKeys } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using key = await generateKey();
+ * const [entry]: AuthorizedKey[] = parseAuthorizedKeys(`restrict,pty ${key.publicKey}`);
+ * assertEquals([...entry!.options.keys()], ["restrict", "pty"]);
+ * ```
+ */
 export interface AuthorizedKey {
   /** The key that may log in. */
   readonly key: PublicKey;

@@ -35,7 +35,20 @@ export interface HostVerdict {
   readonly problem?: CertificateError;
 }
 
-/** How to write a line of known_hosts. */
+/**
+ * How to write a line of known_hosts.
+ *
+ * @example
+ * ```ts
+ * import { generateKey, type HostLineOptions, KnownHosts } from "@denossh/ssh/keys";
+ * import { assert } from "@std/assert";
+ *
+ * const hidden: HostLineOptions = { hash: true, comment: "since May" };
+ * using key = await generateKey();
+ * const line = KnownHosts.line("db1", 22, key.publicKey, hidden);
+ * assert(line.startsWith("|1|") && line.endsWith(" since May"));
+ * ```
+ */
 export interface HostLineOptions {
   /** Hides the host's name behind a hash. */
   hash?: boolean;
