@@ -1,9 +1,10 @@
 import { agent } from "../agent/auth.ts";
 import type { AuthMethod } from "../auth/method.ts";
 import { publicKey } from "../auth/public_key.ts";
-import { PassphraseError, SshError } from "../errors.ts";
-import { importPrivateKey, type PrivateKey } from "../keys/private_key.ts";
-import type { PublicKey } from "../keys/public_key.ts";
+import { KeyFormatError, PassphraseError, SshError } from "../errors.ts";
+import { withCertificate } from "../keys/certificate.ts";
+import { importPrivateKey, type PrivateKey, type Signer } from "../keys/private_key.ts";
+import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
 import { knownHosts } from "../known_hosts/known_hosts.ts";
 import type { HostKeyPolicy } from "../known_hosts/policy.ts";
 
@@ -90,19 +91,36 @@ export function userKnownHosts(): HostKeyPolicy {
 /** The keys of the user's agent, and the unencrypted ones among the user's usual files. */
 export async function userKeys(): Promise<AuthMethod[]> {
   const keys: PrivateKey[] = [];
+  const methods: AuthMethod[] = [];
   for (const name of ["id_ed25519", "id_ecdsa", "id_rsa"]) {
     try {
-      keys.push(await loadKey(`~/.ssh/${name}`));
+      const key = await loadKey(`~/.ssh/${name}`);
+      const certificate = await certificateBeside(`~/.ssh/${name}`, key);
+      keys.push(key);
+      methods.push(...[...certificate ? [certificate] : [], key].map((each) => publicKey(each)));
     } catch (error) {
       if (error instanceof Deno.errors.NotFound || error instanceof PassphraseError) continue;
       throw error;
     }
   }
-  const methods = keys.map((key) => publicKey(key));
   if (!hasAgent()) return methods;
   // A key that is in both places is tried once: servers count.
   const isElsewhere = (key: PublicKey) => keys.some(({ publicKey }) => publicKey.equals(key));
   return [agent(undefined, { only: (key) => !isElsewhere(key) }), ...methods];
+}
+
+/** The key with the certificate that stands beside its file, as `ssh` looks for it; null without one. */
+async function certificateBeside(path: string, key: PrivateKey): Promise<Signer | null> {
+  try {
+    const text = await Deno.readTextFile(expandHome(`${path}-cert.pub`));
+    const certificate = importPublicKey(text);
+    const own = certificate.certificate?.publicKey.equals(key.publicKey) ?? false;
+    return own ? withCertificate(key, certificate) : null;
+  } catch (error) {
+    // What is no certificate is passed over: the key may do by itself.
+    if (error instanceof Deno.errors.NotFound || error instanceof KeyFormatError) return null;
+    throw error;
+  }
 }
 
 /** Whether there is an agent that may be used: nobody is asked for a permission for its sake. */

@@ -56,6 +56,34 @@ const certificates: Record<string, [boolean, CertifyOptions]> = {
   ],
 };
 
+await peerTest(["sshd"], "Our client finds the certificate beside the user's key", async () => {
+  await using folder = await tempFolder();
+  const trusted = await folder.write("ca.pub", `${(await authority()).publicKey}\n`, 0o644);
+  const config = { TrustedUserCAKeys: trusted, AuthorizedKeysFile: "none" };
+  await using server = await startSshd({ config });
+  const key = await certifiedKey(folder, "login", { principals: [me] });
+  await Deno.mkdir(folder.join(".ssh"));
+  await Deno.rename(key.path, folder.join(".ssh/id_ed25519"));
+  await Deno.rename(`${key.path}-cert.pub`, folder.join(".ssh/id_ed25519-cert.pub"));
+  const program = `
+    import { connect, knownHosts } from "@denossh/ssh";
+    await using host = await connect("${me}@127.0.0.1:${server.port}", {
+      hostKeys: knownHosts("${server.knownHosts}"),
+    });
+    console.log(await host.run("echo in"));
+  `;
+  const deno = new URL("../../deno.json", import.meta.url).pathname;
+  const ran = await must(Deno.execPath(), ["eval", "--config", deno, program], {
+    env: { HOME: folder.path, SSH_AUTH_SOCK: "", DENO_DIR: await denoDir() },
+  });
+  assertEquals(ran.text, "in\n");
+});
+
+async function denoDir(): Promise<string> {
+  const ran = await must(Deno.execPath(), ["info", "--json"], { env: { NO_COLOR: "1" } });
+  return JSON.parse(ran.text).denoDir;
+}
+
 /** A file of authorized_keys that an sshd and a server of ours read anew at each login. */
 async function sharedFile(options: Partial<ServeOptions> = {}) {
   await using stack = new AsyncDisposableStack();
