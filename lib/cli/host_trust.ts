@@ -68,7 +68,7 @@ export function hostTrust(options: SshOptions, ask: Asker, log: Log): HostTrust 
     policy: {
       verify,
       knownTypes: (host) => known.knownTypes!(host),
-      ...known.update && !files.user.includes("/dev/null") && { update: known.update },
+      ...known.update && { update: known.update },
     },
     get compromised() {
       return compromised;
@@ -84,6 +84,9 @@ function updates(
 ): NonNullable<KnownHostsOptions["update"]> {
   const { VerifyHostKeyDNS = "no", UserKnownHostsFile } = options;
   const usual = UserKnownHostsFile === undefined && VerifyHostKeyDNS === "no";
+  // It is the user's first file that follows; whose keys go nowhere has none to follow.
+  const [file = "/dev/null"] = knownHostsFiles(options).user;
+  if (file === "/dev/null") return false;
   const wanted = options.UpdateHostKeys ?? (usual ? "yes" : "no");
   if (wanted !== "ask") return wanted === "yes";
   return async (host) => {

@@ -6,7 +6,7 @@ import type { OptionText } from "./option_values.ts";
 import { optionOfFlag, parseDestination, quoted } from "./ssh_options.ts";
 
 /** What `ssh --help` prints. */
-export const SSH_HELP = `usage: ssh [-46AaCGgkNnqsTtVvXxYy] [-B interface] [-b address] [-c cipher]
+export const SSH_HELP = `usage: ssh [-46AaCGgkNnqsTtvXxYy] [-B interface] [-b address] [-c cipher]
            [-D [bind:]port] [-e char] [-F file] [-i key] [-J [user@]host[:port],…]
            [-L [bind:]port:host:hostport] [-l user] [-m mac] [-o Key=Value] [-p port]
            [-R [bind:]port[:host:hostport]] [-W host:port] [user@]host [command …]
@@ -16,7 +16,7 @@ what they come to. The hosts of -J are logged in to with the same options.
 `;
 
 /** -k and -y are about what there is not; -f is refused once it is clear that it would count. */
-const LETTERS = "46AaB:b:Cc:D:e:F:fGgi:J:kL:l:m:Nno:p:qR:sTtVvW:XxYy";
+const LETTERS = "46AaB:b:Cc:D:e:F:fGgi:J:kL:l:m:Nno:p:qR:sTtvW:XxYy";
 
 /** These win over `-o` and the files whatever their place, the last of them first. */
 const WINNING = "46AaBbCcefgmNnqsTtvWXxY";

@@ -35,7 +35,8 @@ export interface JumpValue {
 export function proxyJump(args: Arguments): JumpValue {
   const given = args.raw();
   if (given.toLowerCase() === "none") return { hosts: [], before: "" };
-  const text = given.replace(/#.*$/s, "").trimEnd();
+  // As in ssh, what follows white space or the sign of a comment is lost.
+  const [text = ""] = given.split(/[\s#]/, 1);
   const hosts = text.split(",").map(jumpHost);
   const invalid = hosts.some((host) => host === null);
   if (invalid) throw new ArgumentError(`Invalid ProxyJump "${printable(given)}"`);
@@ -57,11 +58,13 @@ function jumpHost(text: string): JumpHost | null {
   const uri = /^ssh:\/\//i.test(text);
   const target = uri ? text.slice(6) : text;
   if (uri && /\/./s.test(target)) return null;
-  const parts = /^(?:(.*)@)?(\[([^\]]*)\]|[^:/[]*)(?::(.*))?$/s.exec(target.replace(/\/$/, ""));
+  const parts = /^(?:(.*)@)?(\[([^\]]*)\]|[^:/[][^:/]*|)(?::(.*))?$/s.exec(
+    target.replace(/\/$/, ""),
+  );
   if (!parts) return null;
   const [, user, host, bracketed, portText] = parts;
-  // As in ssh, what follows white space is lost, and a colon without a port is none.
-  const [hostname = ""] = (bracketed ?? host!).split(/\s/, 1);
+  const hostname = bracketed ?? host!;
+  // As in ssh, a colon without a port is none.
   const port = portText ? portNumber(portText) : null;
   if (hostname === "" || user === "" || (portText && !port)) return null;
   return { hostname, user: uri && user ? decodeUser(user) : user ?? null, port };

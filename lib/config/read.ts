@@ -60,7 +60,7 @@ export async function readConfig(
  * Null if none of them may be read.
  */
 export async function readGrantedConfig(): Promise<Config | null> {
-  const home = isGranted({ name: "env", variable: "HOME" }) ? thisSide.home() : undefined;
+  const home = isGranted({ name: "env", variable: "HOME" }) ? Deno.env.get("HOME") : undefined;
   const user = home !== undefined && isGranted({ name: "read", path: `${home}/.ssh` });
   const system = isGranted({ name: "read", path: SYSTEM_FOLDER });
   if (!user && !system) return null;

@@ -24,6 +24,7 @@ export function shownSettings({ settings, tokens }: Found, local: LocalSide): Ra
     ForwardAgent: typeof ForwardAgent === "string" ? path(ForwardAgent) : ForwardAgent,
     RemoteCommand: RemoteCommand && expandTokens(RemoteCommand, tokens),
     UserKnownHostsFile: settings.UserKnownHostsFile?.map(path),
+    ProxyUseFdpass: settings.ProxyJump?.hosts.length ? undefined : settings.ProxyUseFdpass,
     UpdateHostKeys: noAsking ? "no" : settings.UpdateHostKeys,
     LocalForward: cleared ? undefined : forwards(settings.LocalForward),
     RemoteForward: cleared ? undefined : forwards(settings.RemoteForward),
