@@ -31,6 +31,9 @@ export async function fileTarget(local: string, how: FileTargetOptions): Promise
     mode: mode | (resumes ? 0o600 : 0o200),
   });
   try {
+    if (resumes && !await lock(file)) {
+      throw new Deno.errors.Busy(`"${local}" is being fetched by another transfer`);
+    }
     if (how.check !== null || resumes) check(file, hidden, how);
     const held = resumes ? file.statSync().size : 0;
     return new FileTarget(file, local, hidden, mode, held, how);
@@ -38,6 +41,15 @@ export async function fileTarget(local: string, how: FileTargetOptions): Promise
     file.close();
     if (!resumes) await Deno.remove(hidden).catch(() => {});
     throw cause;
+  }
+}
+
+/** Keeps other transfers out of a part that several may go on with; true where nothing can be locked. */
+async function lock(file: Deno.FsFile): Promise<boolean> {
+  try {
+    return await file.tryLock(true);
+  } catch {
+    return true;
   }
 }
 
@@ -78,7 +90,7 @@ class FileTarget implements Target {
 
   async adopt(size: number, same: Parameters<Required<Target>["adopt"]>[1]): Promise<void> {
     const info = await Deno.lstat(this.#local).catch(() => null);
-    if (info === null || !info.isFile || info.size === 0 || info.size > size) return;
+    if (info === null || !info.isFile || info.size === 0 || info.size >= size) return;
     const file = await Deno.open(this.#local, { read: true, write: true }).catch(() => null);
     if (file === null) return; // it may be replaced all the same
     try {
@@ -131,13 +143,14 @@ class FileTarget implements Target {
     }
     if (sync) await this.#run("sync", () => this.#file.sync());
     // Were the folder swapped for a link by now, the hidden file would not be found there.
-    this.#close();
     if (owners && info?.uid != null && info.gid != null) {
       await Deno.chown(this.#hidden, info.uid, info.gid);
     }
     const exact = preserve || (this.#mode & 0o200) === 0; // otherwise as the umask left it
     if (exact && Deno.build.os !== "windows") await Deno.chmod(this.#hidden, this.#mode);
+    if (Deno.build.os === "windows") this.#close(); // which renames no open file
     await Deno.rename(this.#hidden, this.#local);
+    this.#close(); // until now, no other transfer could take it for a part
   }
 
   async discard(): Promise<void> {

@@ -146,7 +146,7 @@ class RemoteTarget implements Target {
     const { hidden, final, part } = this.#names;
     if (part === null || this.#before > 0) return;
     const info = await this.#remote.lstatOrNull(final, limits);
-    if (info === null || !info.isFile || info.size > size) return;
+    if (info === null || !info.isFile || info.size >= size) return;
     const reliable = this.#reliable(info.size);
     if (reliable === 0) return;
     const file = await this.#remote.file(final, { ...limits, read: true }).catch(() => null);
@@ -164,8 +164,9 @@ class RemoteTarget implements Target {
   }
 
   async start(offset: number): Promise<void> {
-    // Not cut off to the offset: then less would be there, should this try break off early.
-    if (offset === 0 && this.#before > 0) {
+    // Not cut off to the offset: then less would be there, should this try break off early. What is
+    // shorter than the window is written over; only what turned out to be something else must go.
+    if (offset === 0 && this.held > 0) {
       await this.#file.setStat({ size: 0 }, this.#side.limits);
     }
     this.#behind = this.#from(offset);
@@ -208,6 +209,7 @@ class RemoteTarget implements Target {
     const { hidden, final } = this.#names;
     const { limits } = this.#side;
     const changes = this.#changes(info);
+    if (this.#names.part !== null) await this.#mine();
     const last: (() => Promise<void>)[] = [];
     if (Object.keys(changes).length > 0) last.push(() => this.#file.setStat(changes, limits));
     if (this.#side.options.sync) last.push(() => this.#file.sync(limits));
@@ -221,6 +223,19 @@ class RemoteTarget implements Target {
       }
     }
     if (hidden !== final) await this.#rename(hidden, final);
+  }
+
+  /** Two tries that run at once share a part's name: what is named so must be what was written. */
+  async #mine(): Promise<void> {
+    const { limits } = this.#side;
+    const { hidden, final } = this.#names;
+    const [written, named] = await Promise.all([
+      this.#file.stat(limits),
+      this.#remote.lstatOrNull(hidden, limits),
+    ]);
+    if (named?.isFile && named.size === written.size) return;
+    const call = { operation: "put", path: final };
+    throw sftpError(SftpStatus.FAILURE, call, "another transfer has taken its place");
   }
 
   async #rename(hidden: string, final: string): Promise<void> {

@@ -46,8 +46,13 @@ async function sameSamples(source: Readable, target: Readable, length: number): 
   const offsets = new Set([0, last, Math.max(length - SAMPLE_BYTES, 0)]);
   for (let i = 0; i < SAMPLES; i++) offsets.add(Math.floor(Math.random() * last));
   const ranges = [...offsets].map((from) => [from, Math.min(SAMPLE_BYTES, length - from)] as const);
-  const [a, b] = await Promise.all([samples(source, ranges), samples(target, ranges)]);
-  return a.every((bytes, index) => equal(bytes, b[index]!));
+  // Both to their end, even if one fails: a file in use could not be closed.
+  const read = await Promise.allSettled([samples(source, ranges), samples(target, ranges)]);
+  const [a, b] = read.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
+  return a!.every((bytes, index) => equal(bytes, b![index]!));
 }
 
 /** A server is asked for all at once; a local file has one position only. */

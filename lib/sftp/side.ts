@@ -30,7 +30,7 @@ export interface Target {
   /** Bytes that an earlier try has left; 0 if there was none. */
   readonly held: number;
   /**
-   * Takes a file of the final name for a part, if it is no longer than `size` and `same` as the source
+   * Takes a file of the final name for a part, if it is shorter than `size` and `same` as the source
    * as far as it goes.
    */
   adopt?(

@@ -275,6 +275,26 @@ Deno.test("resume asks for a hash if it may, and sends all again if the whole is
   assert(same(await Deno.readFile(`${here}/file`), data));
 });
 
+clientTest("two transfers that resume one file do it no harm", async (world) => {
+  const { sftp, at, root, here } = world;
+  const data = noise(6_000_000);
+  await Deno.writeFile(`${here}/from`, data);
+  const options = { resume: true, inFlight: 500_000 };
+  for (const part of [0, 3_000_000, 400_000]) {
+    for (const way of ["put", "get"] as const) {
+      const target = way === "put" ? `${root}/there` : `${here}/back`;
+      if (part > 0) await Deno.writeFile(target, data.subarray(0, part));
+      const transfer = () =>
+        way === "put"
+          ? sftp.put(`${here}/from`, at("there"), options)
+          : sftp.get(at("there"), `${here}/back`, options);
+      const results = await Promise.allSettled([transfer(), transfer()]);
+      assert(results.some(({ status }) => status === "fulfilled"), `${results[0]}`);
+      assert(same(await Deno.readFile(target), data), `${way} ${part}`);
+    }
+  }
+});
+
 Deno.test("a part of another version of the file is not gone on with", async () => {
   await using world = await ourWorld();
   const { sftp, root, here } = world;
