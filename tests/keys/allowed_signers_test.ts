@@ -97,11 +97,15 @@ for (const [name, signer] of Object.entries(SIGNERS)) {
       if (`${ours}` !== `${theirs}`) differences.push(`${what}: ${ours} instead of ${theirs}`);
     };
     for (const [what, file] of Object.entries(FILES)) {
+      // Certificates do not concern lines with a key alone, nor the time those without one.
+      const concerns = name === "plain" || /authority|certificate/.test(what) || what === "one key";
+      if (!concerns) continue;
+      const times = name === "plain" && !/valid-/.test(file) ? [TIMES[1]!] : TIMES;
       const allowed = AllowedSigners.parse(file);
       const path = `${folder.path}/allowed`;
       await Deno.writeTextFile(path, file);
       const y = (...args: string[]) => run("ssh-keygen", ["-Y", ...args], { stdin: "x" });
-      for (const time of TIMES) {
+      for (const time of times) {
         const year = time.slice(0, 4), month = time.slice(4, 6);
         const now = new Date(`${year}-${month}-01T00:00:00Z`);
         const at = ["-f", path, "-s", sig, "-O", `verify-time=${time}`];
@@ -118,7 +122,7 @@ for (const [name, signer] of Object.entries(SIGNERS)) {
         }
       }
       // ssh-keygen gives up here, and only here, at a line that makes no sense.
-      if (what === "an unknown option, then the key") continue;
+      if (what === "an unknown option, then the key" || name !== "plain") continue;
       const matched = await y("match-principals", "-f", path, "-I", "ann@example.com");
       const theirs = matched.code === 0 ? matched.text.trim().split("\n") : [];
       compare(`matched by ${what}`, allowed.matchPrincipals("ann@example.com"), theirs);

@@ -141,7 +141,7 @@ const FOREIGN: readonly Foreign[] = [
     name: `puttygen -O ${format}`,
     peer: "puttygen",
     comment: format === "private-openssh-new",
-    types: format === "private-openssh-new" ? TYPES : [...NIST, "rsa"],
+    types: format === "private-openssh-new" ? ["ed25519"] : [...NIST, "rsa"], // 16 rounds
     from: {},
     async convert(from, to, secret) {
       const args = ["-O", format, "-o", to, "--new-passphrase", secret, "--reencrypt"];
