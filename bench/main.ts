@@ -23,6 +23,7 @@ import { sftpPaths } from "./sections/sftp_paths.ts";
 import { startup } from "./sections/startup.ts";
 import { tunnel } from "./sections/tunnel.ts";
 import { type WindowCell, windows } from "./sections/windows.ts";
+import { sftpRoundTrips } from "./sftp.ts";
 
 const SECTIONS: readonly Section[] = [
   { name: "cipher", run: cipher },
@@ -38,6 +39,7 @@ const SECTIONS: readonly Section[] = [
   { name: "server", run: server },
   { name: "sftp", run: sftp },
   { name: "sftp-paths", run: sftpPaths },
+  { name: "sftp-peers", run: sftpRoundTrips },
   { name: "tunnel", run: tunnel },
 ];
 /** Load for each core from which on what is measured is the others as well. */

@@ -56,7 +56,7 @@ export async function sftpServer(args: readonly string[]): Promise<number> {
   const log = new Log();
   let job: Job;
   try {
-    job = parse(args, log);
+    job = parse(args);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     log.error(`sftp-server: ${messageOf(error)}; see sftp-server --help`);
@@ -75,9 +75,9 @@ export async function sftpServer(args: readonly string[]): Promise<number> {
   }
 }
 
-function parse(args: readonly string[], log: Log): Job {
-  const { flags, rest } = parseFlags(args, { letters: LETTERS });
-  if (rest.length > 0) throw new UsageError(`unexpected argument "${rest[0]}"`);
+function parse(args: readonly string[]): Job {
+  // What follows the flags is passed over: `scp -D` gives it what it would give to ssh.
+  const { flags } = parseFlags(args, { letters: LETTERS });
   const value = (name: string) => flags.findLast((flag) => flag.name === name)?.value ?? null;
   if (value("h") !== null) throw new UsageError("usage: sftp-server [flags]");
   const umask = value("u");
@@ -96,7 +96,7 @@ function parse(args: readonly string[], log: Log): Job {
       permits: (request) => !denied?.includes(request) && (!allowed || allowed.includes(request)),
       ...(value("e") !== null && level >= INFO && {
         onRequest: (report: SftpRequestReport) => {
-          if (level >= DEBUG || !FREQUENT.includes(report.request)) log.error(line(report));
+          if (level >= DEBUG || !FREQUENT.includes(report.request)) new Log().error(line(report));
         },
       }),
     },

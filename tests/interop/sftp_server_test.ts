@@ -68,7 +68,7 @@ async function batch(folder: TempFolder, flags: string, ...lines: string[]) {
   });
 }
 
-await peerTest(["sftp"], "sftp-server has OpenSSH's flags", async (t) => {
+await peerTest(["sftp", "scp"], "sftp-server has OpenSSH's flags", async (t) => {
   await using folder = await tempFolder();
   await folder.write("file", "x");
   await t.step("-R refuses changes", async () => {
@@ -106,8 +106,13 @@ await peerTest(["sftp"], "sftp-server has OpenSSH's flags", async (t) => {
     const missing = theirs.text.trim().split("\n").filter((name) => !text.includes(`${name}\n`));
     assertEquals(missing, []);
   });
+  await t.step("scp -D starts it with arguments that are not for it", async () => {
+    const args = ["-s", "-D", await program(folder), folder.join("file"), "host:by-scp"];
+    await must("scp", args, { cwd: folder.path });
+    assertEquals(await Deno.readTextFile(folder.join("by-scp")), "x");
+  });
   await t.step("what makes no sense is refused", async () => {
-    for (const args of [["-Q", "x"], ["-u", "9"], ["-l", "loud"], ["x"], ["-d", "%z"]]) {
+    for (const args of [["-Q", "x"], ["-u", "9"], ["-l", "loud"], ["-x"], ["-d", "%z"]]) {
       assertEquals((await cli(["sftp-server", ...args])).code, 1);
     }
   });
