@@ -94,12 +94,8 @@ export type { CheckOptions, Forwarder } from "./lib/forward/forwarder.ts";
 export type { ForwardOptions, TunnelOptions } from "./lib/forward/forwarding.ts";
 export type { RemoteListener } from "./lib/forward/listener.ts";
 export type { TunnelConn } from "./lib/forward/tunnel_conn.ts";
-export {
-  Channel,
-  type ChannelOwner,
-  type GlobalHandler,
-  type IncomingOpen,
-} from "./lib/connection/channel.ts";
+export { Channel } from "./lib/connection/channel.ts";
+export type { ChannelOwner, GlobalHandler, IncomingOpen } from "./lib/connection/channel_owner.ts";
 export type { X11Forward, X11Options } from "./lib/connection/x11_forward.ts";
 export type { X11Authority } from "./lib/connection/x11_setup.ts";
 export type { DisplayOptions } from "./lib/forward/x11_lend.ts";
@@ -115,7 +111,7 @@ export type {
   RequestAnswer,
   RequestHandler,
 } from "./lib/connection/request.ts";
-export type { WindowOptions } from "./lib/connection/connection.ts";
+export type { WindowOptions } from "./lib/connection/window_budget.ts";
 export type { AlgorithmOptions } from "./lib/crypto/suite.ts";
 export type { RekeyLimits } from "./lib/transport/transport.ts";
 export type { HostProof } from "./lib/keys/host_proof.ts";

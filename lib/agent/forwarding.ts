@@ -1,4 +1,5 @@
-import type { Channel, IncomingOpen } from "../connection/channel.ts";
+import type { Channel } from "../connection/channel.ts";
+import type { IncomingOpen } from "../connection/channel_owner.ts";
 import type { Connection } from "../connection/connection.ts";
 import { ClosedError, RequestDeniedError } from "../errors.ts";
 import { type Socket, streamSocket } from "../transport/socket.ts";

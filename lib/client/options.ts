@@ -1,5 +1,5 @@
 import type { AuthMethod } from "../auth/method.ts";
-import type { WindowOptions } from "../connection/connection.ts";
+import type { WindowOptions } from "../connection/window_budget.ts";
 import type { Config } from "../config/config.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import type { ByteStreams } from "../transport/socket.ts";

@@ -1,12 +1,9 @@
 import {
-  CHANNEL_WINDOW,
   KEEPALIVE_COUNT,
   MAX_CHANNEL_PACKET,
   MAX_CHANNELS,
   MAX_PENDING_OPENS,
-  MAX_PENDING_REQUESTS,
   MAX_SENT_PACKET,
-  WINDOW_GROWTH,
 } from "../defaults.ts";
 import {
   ChannelOpenError,
@@ -15,9 +12,7 @@ import {
   DisconnectError,
   printable,
   ProtocolError,
-  RequestDeniedError,
 } from "../errors.ts";
-import { abortable } from "../auth/abort.ts";
 import type { Service, Transport } from "../transport/transport.ts";
 import {
   DATA_HEADER,
@@ -36,51 +31,20 @@ import {
   ChannelOpenFailure,
   ChannelRequest,
   ChannelSuccess,
-  GlobalRequest,
-  RequestFailure,
-  RequestSuccess,
 } from "../wire/messages.ts";
 import { DISCONNECT, MSG, OPEN_FAILURE } from "../wire/numbers.ts";
-import {
-  Channel,
-  type ChannelOwner,
-  type GlobalHandler,
-  type IncomingOpen,
-  introduce,
-  unread,
-} from "./channel.ts";
+import { Channel, introduce, unread } from "./channel.ts";
+import type { ChannelOwner, GlobalHandler, IncomingOpen } from "./channel_owner.ts";
 import { ChannelCore, type ChannelHost, type ChannelPeer } from "./channel_core.ts";
 import { ChunkMemory } from "./chunk_memory.ts";
+import { GlobalRequests } from "./global_requests.ts";
 import { Inbound } from "./inbound.ts";
 import type { CallOptions } from "./waiting.ts";
-import type { WindowBudget } from "./window.ts";
+import { type ConnectionBudget, type WindowOptions, windowsOf } from "./window_budget.ts";
 import { type X11Arrival, X11Forwards } from "./x11_forwards.ts";
 
 /** Answers a peer's wish for a channel; who neither accepts nor rejects has refused. */
 export type OpenHandler = (open: IncomingOpen) => void | Promise<void>;
-
-/**
- * The receive window of each channel, in bytes: one number is fixed; otherwise it starts with `initial`
- * (2 MiB) and all windows of the connection together grow to `max` (32 MiB) as the path needs it.
- *
- * @example
- * ```ts
- * import type { WindowOptions } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const window: WindowOptions = { initial: 128 * 1024, max: 1024 * 1024 };
- * await using pair = await connectedPair({ connect: { window } });
- * await using channel = await pair.host.openSession();
- * assertEquals(channel.state.receiveWindow, 128 * 1024);
- * ```
- */
-export type WindowOptions = number | {
-  /** What a channel starts with. */
-  readonly initial?: number;
-  /** What the windows of one connection may come to. */
-  readonly max?: number;
-};
 
 export interface ConnectionOptions {
   readonly window?: WindowOptions;
@@ -115,18 +79,15 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
   readonly #incoming = new Inbound<IncomingOpen>((open) => open.reject(), MAX_PENDING_OPENS);
   readonly #transport: Transport;
   readonly #openHandlers: Map<string, OpenHandler>;
-  readonly #globalHandlers: Map<string, GlobalHandler>;
+  readonly #globals: GlobalRequests;
   readonly #window: number;
   readonly #budget: ConnectionBudget | null;
   readonly #channels: (ChannelCore | Opening | null)[] = [];
   readonly #free: number[] = [];
   /** When channels were confirmed that the peer has not asked anything on yet. */
   readonly #confirmedAt = new Map<number, number>();
-  readonly #replies: { type: string; promise: PromiseWithResolvers<Uint8Array> }[] = [];
   readonly #adjust = new Uint8Array(WINDOW_ADJUST_LENGTH);
   #x11: X11Forwards | null = null;
-  #globals: Promise<void> = Promise.resolve();
-  #globalCount = 0;
   #pendingOpens = 0;
   #error: { error: unknown } | null = null;
   #heard = false;
@@ -136,15 +97,10 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
     this.#transport = transport;
     this.role = transport.role;
     this.#openHandlers = new Map(options.opens);
-    this.#globalHandlers = new Map(options.globals);
-    const { window = {} } = options;
-    const { initial = CHANNEL_WINDOW, max = initial + WINDOW_GROWTH } = typeof window === "number"
-      ? { initial: window, max: window }
-      : window;
-    this.#window = checkWindow(initial);
-    this.#budget = max > initial
-      ? new ConnectionBudget(checkWindow(max) - initial, transport.roundTrip)
-      : null;
+    this.#globals = new GlobalRequests(options.globals, (payload) => this.send(payload));
+    const { initial, budget } = windowsOf(options.window, transport.roundTrip);
+    this.#window = initial;
+    this.#budget = budget;
   }
 
   /** Channels open now or being opened. */
@@ -207,20 +163,15 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
   request(
     type: string,
     data: Uint8Array = new Uint8Array(0),
-    { signal }: CallOptions = {},
+    options: CallOptions = {},
   ): Promise<Uint8Array> {
-    if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#error) return Promise.reject(this.#closedError());
-    const promise = Promise.withResolvers<Uint8Array>();
-    this.send(GlobalRequest.encode({ type, wantReply: true, data }));
-    this.#replies.push({ type, promise });
-    // The reply keeps its place; only nobody hears of it.
-    return abortable(promise.promise, signal);
+    return this.#globals.request(type, data, options);
   }
 
   /** Sends a global request that needs no answer. */
   notify(type: string, data: Uint8Array = new Uint8Array(0)): void {
-    this.send(GlobalRequest.encode({ type, wantReply: false, data }));
+    this.#globals.notify(type, data);
   }
 
   /** From now on the handler decides about the peer's channels of a type. */
@@ -230,7 +181,7 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
 
   /** From now on the handler answers the peer's global requests of a type. */
   handleGlobals(type: string, handler: GlobalHandler): void {
-    this.#globalHandlers.set(type, handler);
+    this.#globals.handle(type, handler);
   }
 
   /**
@@ -290,14 +241,11 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
       case MSG.CHANNEL_OPEN_FAILURE:
         return this.#refused(payload);
       case MSG.GLOBAL_REQUEST:
-        return this.#globalRequest(payload);
+        return this.#globals.receive(payload);
       case MSG.REQUEST_SUCCESS:
-        return this.#reply().promise.resolve(RequestSuccess.decode(payload).data);
-      case MSG.REQUEST_FAILURE: {
-        RequestFailure.decode(payload);
-        const { type, promise } = this.#reply();
-        return promise.reject(new RequestDeniedError(type));
-      }
+        return this.#globals.receiveSuccess(payload);
+      case MSG.REQUEST_FAILURE:
+        return this.#globals.receiveFailure(payload);
       default:
         this.#transport.unimplemented();
     }
@@ -313,7 +261,7 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
       else entry?.promise.reject(cause);
     }
     this.#free.length = 0;
-    for (const { promise } of this.#replies.splice(0)) promise.reject(cause);
+    this.#globals.fail(cause);
     const inOrder = cause instanceof DisconnectError &&
       (cause.by === "us" || cause.reason === DISCONNECT.BY_APPLICATION);
     this.#incoming.end(inOrder ? undefined : cause);
@@ -512,62 +460,7 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
     };
   }
 
-  /** RFC 4254 §4: answers go out in the order of the requests. */
-  #globalRequest(payload: Uint8Array): void {
-    const { type, wantReply, data } = GlobalRequest.decode(payload);
-    if (++this.#globalCount > MAX_PENDING_REQUESTS) {
-      throw new ProtocolError("Too many unanswered global requests");
-    }
-    this.#globals = this.#globals.then(async () => {
-      let answer: Uint8Array | null = null;
-      try {
-        answer = await this.#globalHandlers.get(type)?.(data) ?? null;
-      } catch {
-        // A policy that throws has refused.
-      }
-      this.#globalCount--;
-      if (!wantReply) return;
-      this.send(answer ? RequestSuccess.encode({ data: answer }) : RequestFailure.encode({}));
-    });
-  }
-
-  #reply(): { type: string; promise: PromiseWithResolvers<Uint8Array> } {
-    const reply = this.#replies.shift();
-    if (reply === undefined) throw new ProtocolError("Reply to a global request never made");
-    return reply;
-  }
-
   #closedError(): ClosedError {
     return new ClosedError("The connection is closed", { cause: this.#error!.error });
   }
-}
-
-/** What the windows of one connection may grow by together, and the round trip they grow to. */
-class ConnectionBudget implements WindowBudget {
-  roundTrip: number | null;
-  #left: number;
-
-  constructor(bytes: number, roundTrip: number | null) {
-    this.#left = bytes;
-    this.roundTrip = roundTrip;
-  }
-
-  sawRoundTrip(milliseconds: number): void {
-    this.roundTrip = Math.min(this.roundTrip ?? Infinity, milliseconds);
-  }
-
-  take(bytes: number): number {
-    const taken = Math.min(bytes, this.#left);
-    this.#left -= taken;
-    return taken;
-  }
-
-  give(bytes: number): void {
-    this.#left += bytes;
-  }
-}
-
-function checkWindow(bytes: number): number {
-  if (Number.isInteger(bytes) && bytes >= 1024 && bytes <= 0x7fff_ffff) return bytes;
-  throw new RangeError(`Channel window must be 1024 to 2^31 - 1 bytes, not ${bytes}`);
 }

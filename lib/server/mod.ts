@@ -20,12 +20,8 @@ export type { X11Authority } from "../connection/x11_setup.ts";
 export type { Pty } from "../session/pty.ts";
 export type { PtyOptions, TerminalSize } from "../connection/session_requests.ts";
 export type { TerminalMode } from "../wire/numbers.ts";
-export {
-  Channel,
-  type ChannelOwner,
-  type GlobalHandler,
-  type IncomingOpen,
-} from "../connection/channel.ts";
+export { Channel } from "../connection/channel.ts";
+export type { ChannelOwner, GlobalHandler, IncomingOpen } from "../connection/channel_owner.ts";
 export type {
   Exit,
   ExitStatus,
@@ -33,7 +29,7 @@ export type {
   RequestAnswer,
   RequestHandler,
 } from "../connection/request.ts";
-export type { WindowOptions } from "../connection/connection.ts";
+export type { WindowOptions } from "../connection/window_budget.ts";
 export type { AlgorithmOptions } from "../crypto/suite.ts";
 export type { RekeyLimits } from "../transport/transport.ts";
 export type { ByteStreams } from "../transport/socket.ts";

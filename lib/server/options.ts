@@ -1,7 +1,7 @@
 import type { ServerAuthPolicy } from "../auth/policy.ts";
 import type { AuthAttempt } from "../auth/server.ts";
-import type { ChannelOwner } from "../connection/channel.ts";
-import type { WindowOptions } from "../connection/connection.ts";
+import type { ChannelOwner } from "../connection/channel_owner.ts";
+import type { WindowOptions } from "../connection/window_budget.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import type { ForwardAddress } from "../forward/address.ts";
 import type { Signer } from "../keys/private_key.ts";

@@ -1,0 +1,85 @@
+import { abortable } from "../auth/abort.ts";
+import { MAX_PENDING_REQUESTS } from "../defaults.ts";
+import { ProtocolError, RequestDeniedError } from "../errors.ts";
+import { GlobalRequest, RequestFailure, RequestSuccess } from "../wire/messages.ts";
+import type { GlobalHandler } from "./channel_owner.ts";
+import type { CallOptions } from "./waiting.ts";
+
+/** The global requests of one connection, both ways; answers come in the order of the requests (RFC 4254 §4). */
+export class GlobalRequests {
+  readonly #handlers: Map<string, GlobalHandler>;
+  readonly #send: (payload: Uint8Array) => void;
+  readonly #replies: { type: string; promise: PromiseWithResolvers<Uint8Array> }[] = [];
+  #answers: Promise<void> = Promise.resolve();
+  #unanswered = 0;
+
+  constructor(
+    handlers: ReadonlyMap<string, GlobalHandler> | undefined,
+    send: (payload: Uint8Array) => void,
+  ) {
+    this.#handlers = new Map(handlers);
+    this.#send = send;
+  }
+
+  /** From now on the handler answers the peer's requests of a type; others are refused. */
+  handle(type: string, handler: GlobalHandler): void {
+    this.#handlers.set(type, handler);
+  }
+
+  /** Sends a request and waits for its answer. */
+  request(type: string, data: Uint8Array, { signal }: CallOptions): Promise<Uint8Array> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const promise = Promise.withResolvers<Uint8Array>();
+    this.#send(GlobalRequest.encode({ type, wantReply: true, data }));
+    this.#replies.push({ type, promise });
+    // The reply keeps its place; only nobody hears of it.
+    return abortable(promise.promise, signal);
+  }
+
+  /** Sends a request that needs no answer. */
+  notify(type: string, data: Uint8Array): void {
+    this.#send(GlobalRequest.encode({ type, wantReply: false, data }));
+  }
+
+  /** GLOBAL_REQUEST. */
+  receive(payload: Uint8Array): void {
+    const { type, wantReply, data } = GlobalRequest.decode(payload);
+    if (++this.#unanswered > MAX_PENDING_REQUESTS) {
+      throw new ProtocolError("Too many unanswered global requests");
+    }
+    this.#answers = this.#answers.then(async () => {
+      let answer: Uint8Array | null = null;
+      try {
+        answer = await this.#handlers.get(type)?.(data) ?? null;
+      } catch {
+        // A policy that throws has refused.
+      }
+      this.#unanswered--;
+      if (!wantReply) return;
+      this.#send(answer ? RequestSuccess.encode({ data: answer }) : RequestFailure.encode({}));
+    });
+  }
+
+  /** REQUEST_SUCCESS. */
+  receiveSuccess(payload: Uint8Array): void {
+    this.#reply().promise.resolve(RequestSuccess.decode(payload).data);
+  }
+
+  /** REQUEST_FAILURE. */
+  receiveFailure(payload: Uint8Array): void {
+    RequestFailure.decode(payload);
+    const { type, promise } = this.#reply();
+    promise.reject(new RequestDeniedError(type));
+  }
+
+  /** The connection died. */
+  fail(error: unknown): void {
+    for (const { promise } of this.#replies.splice(0)) promise.reject(error);
+  }
+
+  #reply(): { type: string; promise: PromiseWithResolvers<Uint8Array> } {
+    const reply = this.#replies.shift();
+    if (reply === undefined) throw new ProtocolError("Reply to a global request never made");
+    return reply;
+  }
+}
