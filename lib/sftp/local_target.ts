@@ -96,6 +96,7 @@ class FileTarget implements Target {
     try {
       const readAt = (into: Uint8Array, offset: number) => readFrom(file, into, offset);
       if (!await same({ readAt }, info.size)) return file.close();
+      if (!await lock(file)) return file.close();
       await Deno.rename(this.#local, this.#hidden);
       this.#file.close();
       this.#file = file;
