@@ -36,6 +36,7 @@ const OPTIONS = {
   MaxStartups: maxStartups,
   PasswordAuthentication: yesNo,
   PermitOpen: words,
+  PubkeyAcceptedAlgorithms: text,
   PubkeyAuthentication: yesNo,
   PerSourceMaxStartups: integer(1, 1_000_000),
   PerSourcePenalties: penalties,
@@ -95,9 +96,10 @@ function maxStartups(value: string): { begin: number; rate: number; full: number
 
 /** The algorithms that the options ask for. */
 function algorithmsOf(
-  { Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms }: SshdOptions,
+  { Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms, PubkeyAcceptedAlgorithms }: SshdOptions,
 ): AlgorithmOptions {
   return {
+    ...(PubkeyAcceptedAlgorithms !== undefined && { userKey: PubkeyAcceptedAlgorithms }),
     ...(Ciphers !== undefined && { cipher: Ciphers }),
     ...(MACs !== undefined && { mac: MACs }),
     ...(KexAlgorithms !== undefined && { kex: KexAlgorithms }),

@@ -71,9 +71,12 @@ async function withSettings(
 /** The algorithms that settings name, as far as we have them. */
 export function configuredAlgorithms(settings: LoginSettings): AlgorithmOptions | undefined {
   const { KexAlgorithms, HostKeyAlgorithms, Ciphers, MACs, Compression } = settings;
+  const { PubkeyAcceptedAlgorithms } = settings;
   const options: AlgorithmOptions = {
     ...(KexAlgorithms !== undefined && { kex: ourList("kex", KexAlgorithms) }),
     ...(HostKeyAlgorithms !== undefined && { hostKey: ourList("signature", HostKeyAlgorithms) }),
+    ...(PubkeyAcceptedAlgorithms !== undefined &&
+      { userKey: ourList("user", PubkeyAcceptedAlgorithms) }),
     ...(Ciphers !== undefined && { cipher: ourList("cipher", Ciphers) }),
     ...(MACs !== undefined && { mac: ourList("mac", MACs) }),
     ...(Compression && { compression: "zlib@openssh.com,zlib,none" }),

@@ -1,5 +1,5 @@
 /** The lists of algorithms in configuration files: names that are known, and what they come to. */
-import { CIPHERS, KEX, MACS, SIGNATURES } from "../crypto/algorithms.ts";
+import { CIPHERS, KEX, MACS, SIGNATURES, USER_KEYS } from "../crypto/algorithms.ts";
 import { printable } from "../errors.ts";
 import { matchesWildcards } from "../keys/host_pattern.ts";
 import { ArgumentError, type Arguments } from "./arguments.ts";
@@ -34,7 +34,7 @@ const OPENSSH: Readonly<Record<Exclude<ListKind, "user" | "ca">, string>> = {
     "rsa-sha2-256-cert-v01@openssh.com,rsa-sha2-512,rsa-sha2-512-cert-v01@openssh.com",
 };
 
-const OURS = { kex: KEX, cipher: CIPHERS, mac: MACS, signature: SIGNATURES };
+const OURS = { kex: KEX, cipher: CIPHERS, mac: MACS, signature: SIGNATURES, user: USER_KEYS };
 
 const KEY_TYPES = [
   "ssh-ed25519",

@@ -112,6 +112,12 @@ export const CERTIFIED: readonly Algorithm[] = [
   { name: "rsa-sha2-256-cert-v01@openssh.com", default: false },
 ];
 
+/** Keys to log in with, and certificates of them: one is as good as the other. */
+export const USER_KEYS: readonly Algorithm[] = SIGNATURES.flatMap(({ name, userKey }) => [
+  { name, default: userKey },
+  { name: name.replace(/(@openssh\.com)?$/, "-cert-v01@openssh.com"), default: userKey },
+]);
+
 // CBC is for old peers only, even with the countermeasures that `wasm/src/frame` has.
 export const CIPHERS: readonly CipherAlgorithm[] = [
   { name: "chacha20-poly1305@openssh.com", aead: true, default: true },

@@ -7,6 +7,7 @@ import {
   KEX,
   MACS,
   SIGNATURES,
+  USER_KEYS,
 } from "./algorithms.ts";
 
 /**
@@ -69,12 +70,6 @@ export function resolveSuite(options: AlgorithmOptions = {}): Suite {
     compression: resolveList("compression", options.compression, COMPRESSIONS),
   };
 }
-
-/** Keys and certificates of them: one is as good as the other. */
-const USER_KEYS: readonly Algorithm[] = SIGNATURES.flatMap(({ name, userKey }) => [
-  { name, default: userKey },
-  { name: name.replace(/(@openssh\.com)?$/, "-cert-v01@openssh.com"), default: userKey },
-]);
 
 /** The row of a name that has been negotiated, so it is there. */
 export function row<A extends Algorithm>(table: readonly A[], name: string): A {
