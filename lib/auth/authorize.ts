@@ -6,6 +6,7 @@ import {
 } from "../keys/authorized_keys.ts";
 import { checkCertificate } from "../keys/certificate.ts";
 import type { Certificate, PublicKey } from "../keys/public_key.ts";
+import { parseTimestamp } from "../keys/timestamp.ts";
 import { listsAddress } from "./address_list.ts";
 import { Grant } from "./grant.ts";
 
@@ -97,7 +98,10 @@ function grantOf(
   const from = options.get("from");
   if (from !== undefined && !(address !== null && listsAddress(from, address))) return null;
   const expiry = options.get("expiry-time");
-  if (expiry !== undefined && !(now.getTime() <= (expiryTime(expiry) ?? -Infinity))) return null;
+  if (expiry !== undefined) {
+    const end = parseTimestamp(expiry);
+    if (end === null || now > end) return null;
+  }
   // As in sshd the last word counts: `restrict,pty` allows what `pty,restrict` does not.
   const words = [...options.keys()];
   const allows = (name: string) => {
@@ -126,19 +130,4 @@ function environmentOf(lines: string | undefined): Record<string, string> {
     if (name !== undefined && !Object.hasOwn(environment, name)) environment[name] = value!;
   }
   return environment;
-}
-
-/** `YYYYMMDD[HHMM[SS]][Z]`, local time without the Z, in milliseconds; null if it is none. */
-function expiryTime(text: string): number | null {
-  const parts = /^(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?(Z?)$/i.exec(text);
-  if (parts === null) return null;
-  const [year, month, day, hour, minute, second] = parts.slice(1, 7).map((part) =>
-    Number(part ?? 0)
-  );
-  const time = [year!, month! - 1, day!, hour!, minute!, second!] as const;
-  const date = parts[7] ? new Date(Date.UTC(...time)) : new Date(...time);
-  const right = parts[7]
-    ? date.getUTCMonth() === time[1] && date.getUTCDate() === day
-    : date.getMonth() === time[1] && date.getDate() === day;
-  return right ? date.getTime() : null;
 }
