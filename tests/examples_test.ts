@@ -263,6 +263,21 @@ Deno.test("The examples of files run", async (t) => {
     const { text } = await example("sftp_find.ts", [target, "/app"], env);
     assertMatch(text, /^ +300000 .* \/app\/b\.bin\n +5 .* \/app\/a\.txt\n$/);
   });
+  await t.step("sftp_backend.ts", async () => {
+    await using backend = started("sftp_backend.ts", ["0"]);
+    const [, port] = await backend.waitFor(/Listening on port (\d+)/);
+    await using host = await connect({
+      hostname: "127.0.0.1",
+      port: Number(port),
+      user: "me",
+      auth: [none()],
+      hostKeys: () => true,
+    });
+    await using sftp = await host.sftp();
+    assertEquals(await sftp.readTextFile("/hello.txt"), "hello\n");
+    const names = await Array.fromAsync(sftp.readDir("/"), ({ name }) => name);
+    assertEquals(names, ["hello.txt", "numbers.csv"]);
+  });
   await t.step("sftp_copy.ts", async () => {
     const args = [`${target}:/app`, `${target}:/copy`];
     const { text } = await example("sftp_copy.ts", args, env);

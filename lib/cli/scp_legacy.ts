@@ -6,6 +6,7 @@ import type { FarSides, ScpJob } from "./scp_job.ts";
 import { ScpLine } from "./scp_line.ts";
 import { receiveAll } from "./scp_sink.ts";
 import { sendAll } from "./scp_source.ts";
+import { tuningOf } from "./sftp_session.ts";
 import { matcher } from "./sftp_words.ts";
 import { bytesChannel, STANDARD_STREAMS } from "./stdio_channel.ts";
 
@@ -125,7 +126,8 @@ async function sending(job: ScpJob, line: ScpLine, paths: readonly string[]): Pr
   using meter = new FileMeter(job.progress);
   const { recursive, preserve, signal } = job;
   const onProgress = meter.update;
-  await sendAll(paths, line, { recursive, preserve, signal, failed, onProgress });
+  const { rateLimit: rate = null } = tuningOf(job);
+  await sendAll(paths, line, { recursive, preserve, signal, rate, failed, onProgress });
   return wasDone();
 }
 
@@ -140,8 +142,9 @@ async function receiving(
   using meter = new FileMeter(job.progress);
   const { recursive, preserve, signal } = job;
   const onProgress = meter.update;
-  const options = { recursive, preserve, intoFolder, expected, signal, failed, onProgress };
-  await receiveAll(target, line, options);
+  const { rateLimit: rate = null } = tuningOf(job);
+  const how = { recursive, preserve, intoFolder, expected, signal, rate };
+  await receiveAll(target, line, { ...how, failed, onProgress });
   return wasDone();
 }
 

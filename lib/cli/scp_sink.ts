@@ -1,6 +1,7 @@
 /** The receiving half of the scp protocol, which believes nothing that it is told. */
 import { printable } from "../errors.ts";
 import { nameProblem } from "../sftp/paths.ts";
+import { Throttle } from "../sftp/throttle.ts";
 import { messageOf } from "./failure.ts";
 import { ScpError, type ScpLine } from "./scp_line.ts";
 
@@ -16,6 +17,8 @@ export interface SinkOptions {
   /** Whether a name was asked for; names inside of a folder that was are not checked so. */
   readonly expected: (name: string) => boolean;
   readonly signal: AbortSignal;
+  /** Bytes a second that may be taken; no limit for null. */
+  readonly rate: number | null;
   /** Hears of what could not be written, and why. */
   readonly failed: (message: string) => void;
   /** Hears how far a file is. */
@@ -136,8 +139,10 @@ async function receiveFile(
   try {
     await line.acknowledge();
     let at = 0;
+    const throttle = options.rate === null ? null : new Throttle(options.rate, options.signal);
     await line.bytes(size, async (piece) => {
       at += piece.length;
+      await throttle?.pass(piece.length);
       options.onProgress?.(name, at, size);
       if (failure === null) await writeAll(file!, piece).catch(fail);
     });

@@ -1,6 +1,7 @@
 /** The sending half of the scp protocol. */
 import { basename } from "node:path";
 import { printable } from "../errors.ts";
+import { Throttle } from "../sftp/throttle.ts";
 import { ScpError, type ScpLine } from "./scp_line.ts";
 
 /** Bytes that are read and sent at once. */
@@ -11,6 +12,8 @@ export interface SourceOptions {
   readonly recursive: boolean;
   readonly preserve: boolean;
   readonly signal: AbortSignal;
+  /** Bytes a second that may be sent; no limit for null. */
+  readonly rate: number | null;
   /** Hears of what could not be sent, and why. */
   readonly failed: (message: string) => void;
   /** Hears how far a file is. */
@@ -29,10 +32,16 @@ export async function sendAll(
 ): Promise<void> {
   const refusal = await line.reply();
   if (refusal !== null) throw new ScpError(refusal);
-  for (const path of paths) await send(path, line, options);
+  const throttle = options.rate === null ? null : new Throttle(options.rate, options.signal);
+  for (const path of paths) await send(path, line, { ...options, throttle });
 }
 
-async function send(path: string, line: ScpLine, options: SourceOptions): Promise<void> {
+/** What goes for all files. */
+interface Sending extends SourceOptions {
+  readonly throttle: Throttle | null;
+}
+
+async function send(path: string, line: ScpLine, options: Sending): Promise<void> {
   const { failed } = options;
   options.signal.throwIfAborted();
   let info: Deno.FileInfo;
@@ -53,7 +62,7 @@ async function sendFile(
   path: string,
   info: Deno.FileInfo,
   line: ScpLine,
-  options: SourceOptions,
+  options: Sending,
 ): Promise<void> {
   let file: Deno.FsFile;
   try {
@@ -68,12 +77,14 @@ async function sendFile(
   let short = false;
   for (let at = 0; at < info.size;) {
     options.signal.throwIfAborted();
-    const piece = block.subarray(0, Math.min(block.length, info.size - at));
+    const most = Math.min(block.length, options.throttle?.piece ?? block.length);
+    const piece = block.subarray(0, Math.min(most, info.size - at));
     const count: number | null = short ? null : await file.read(piece);
     // The sink waits for as many bytes as were announced; then it is told that they are not the file.
     short ||= count === null;
     if (short) piece.fill(0);
     const bytes = short ? piece : piece.subarray(0, count!);
+    await options.throttle?.pass(bytes.length);
     await line.send(bytes);
     at += bytes.length;
     options.onProgress?.(name, at, info.size);
@@ -89,7 +100,7 @@ async function sendFolder(
   path: string,
   info: Deno.FileInfo,
   line: ScpLine,
-  options: SourceOptions,
+  options: Sending,
 ): Promise<void> {
   if (!await announce(line, info, `D${modeOf(info)} 0 ${sent(basename(path))}`, options)) return;
   const names = (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort();
@@ -104,7 +115,7 @@ async function announce(
   line: ScpLine,
   { mtime, atime }: Deno.FileInfo,
   what: string,
-  { preserve, failed }: SourceOptions,
+  { preserve, failed }: Sending,
 ): Promise<boolean> {
   const seconds = (date: Date | null) => Math.max(Math.floor((date?.getTime() ?? 0) / 1000), 0);
   const messages = preserve ? [`T${seconds(mtime)} 0 ${seconds(atime)} 0`, what] : [what];

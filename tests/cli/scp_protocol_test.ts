@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ScpError, ScpLine } from "../../lib/cli/scp_line.ts";
 import { receiveAll } from "../../lib/cli/scp_sink.ts";
 import { sendAll } from "../../lib/cli/scp_source.ts";
@@ -28,6 +28,7 @@ async function take(
     intoFolder: false,
     expected: () => true,
     signal: new AbortController().signal,
+    rate: null,
     failed: (message) => failed.push(message),
     ...options,
   }).then(() => null, (cause) => cause as Error);
@@ -106,7 +107,7 @@ Deno.test("what cannot be written is told, and the rest is taken", async () => {
 async function copy(
   paths: string[],
   target: string,
-  options: { recursive?: boolean; preserve?: boolean } = {},
+  options: { recursive?: boolean; preserve?: boolean; rate?: number } = {},
 ): Promise<string[]> {
   const [near, far] = channelPair();
   const failed: string[] = [];
@@ -114,6 +115,7 @@ async function copy(
     recursive: false,
     preserve: false,
     signal: new AbortController().signal,
+    rate: null,
     failed: (message: string) => failed.push(message),
     ...options,
   };
@@ -140,6 +142,15 @@ Deno.test("source and sink carry folders, modes and times", async () => {
   assertEquals((await Deno.stat(folder.join("to/sub/empty"))).size, 0);
 });
 
+Deno.test("source and sink keep to a rate, and lose nothing by it", async () => {
+  await using folder = await tempFolder();
+  const from = await folder.write("from", "x".repeat(10_000));
+  const began = performance.now();
+  assertEquals(await copy([from], folder.join("to"), { rate: 50_000 }), []);
+  assert(performance.now() - began >= 150, "ten thousand bytes take a fifth of a second");
+  assertEquals((await Deno.stat(folder.join("to"))).size, 10_000);
+});
+
 Deno.test("a shorter file takes the whole place of a longer one", async () => {
   await using folder = await tempFolder();
   const from = await folder.write("from", "short");
@@ -164,7 +175,7 @@ Deno.test("a sink that hangs up ends the source with an error", async () => {
   const [near, far] = channelPair();
   await far.writeAll(new Uint8Array([0, 0]));
   await far.closeWrite();
-  const options = { recursive: false, preserve: false, failed: () => {} };
+  const options = { recursive: false, preserve: false, rate: null, failed: () => {} };
   const signal = new AbortController().signal;
   await assertRejects(
     () => sendAll([path], new ScpLine(near), { ...options, signal }),

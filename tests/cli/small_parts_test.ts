@@ -3,6 +3,7 @@ import { Deadline } from "../../lib/cli/deadline.ts";
 import { EscapeKeys } from "../../lib/cli/escape_keys.ts";
 import { messageOf } from "../../lib/cli/failure.ts";
 import { lines } from "../../lib/cli/lines.ts";
+import { meterLine } from "../../lib/cli/meter.ts";
 import { ProgressLine, progressText, sizeText } from "../../lib/cli/progress.ts";
 import { within } from "../interop/within.ts";
 
@@ -104,4 +105,19 @@ Deno.test("An error is one line, the file in front", async () => {
   const missing = await assertRejects(() => Deno.readTextFile("/nothing/there"));
   assertEquals(messageOf(missing), "/nothing/there: No such file or directory");
   assertEquals(messageOf(new Error("a\n  b\x1b[31m")), "a; b[31m");
+});
+
+Deno.test("The meter looks like OpenSSH's, whatever the width", () => {
+  const state = { transferred: 366_592, total: 1_000_000, rate: 12.3 * 1024 ** 2 };
+  assertEquals(
+    meterLine("data", state, { left: 65, done: false }, 60),
+    `${"data".padEnd(24)}  36%  358KB  12.3MB/s   01:05 ETA`,
+  );
+  const done = { transferred: 12, total: 12, rate: 0 };
+  assertEquals(
+    meterLine("a long name of a file", done, { left: 3700, done: true }, 46),
+    `a long nam 100%   12     0.0KB/s 1:01:40    `,
+  );
+  const stalled = { transferred: 0, total: 2 ** 40, rate: 0 };
+  assertStringIncludes(meterLine("x", stalled, { left: null, done: false }, 10), "  --:-- ETA");
 });
