@@ -1,5 +1,4 @@
-import type { Channel } from "../connection/channel.ts";
-import type { IncomingOpen } from "../connection/channel_owner.ts";
+import type { Channel, IncomingOpen } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
 import { ClosedError, RequestDeniedError } from "../errors.ts";
 import { type Socket, streamSocket } from "../transport/socket.ts";

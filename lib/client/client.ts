@@ -3,8 +3,8 @@ import {
   type AgentForwardOptions,
   type ForwardedAgent,
 } from "../agent/forwarding.ts";
-import { type Channel, drain } from "../connection/channel.ts";
-import type { GlobalHandler, IncomingOpen } from "../connection/channel_owner.ts";
+import { type Channel, drain, type IncomingOpen } from "../connection/channel.ts";
+import type { GlobalHandler } from "../connection/global_requests.ts";
 import type { HostSettings } from "../config/settings.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { X11Forward } from "../connection/x11_forward.ts";

@@ -33,11 +33,10 @@ import {
   ChannelSuccess,
 } from "../wire/messages.ts";
 import { DISCONNECT, MSG, OPEN_FAILURE } from "../wire/numbers.ts";
-import { Channel, introduce, unread } from "./channel.ts";
-import type { ChannelOwner, GlobalHandler, IncomingOpen } from "./channel_owner.ts";
+import { Channel, type ChannelOwner, type IncomingOpen, introduce, unread } from "./channel.ts";
 import { ChannelCore, type ChannelHost, type ChannelPeer } from "./channel_core.ts";
 import { ChunkMemory } from "./chunk_memory.ts";
-import { GlobalRequests } from "./global_requests.ts";
+import { type GlobalHandler, GlobalRequests } from "./global_requests.ts";
 import { Inbound } from "./inbound.ts";
 import type { CallOptions } from "./waiting.ts";
 import { type ConnectionBudget, type WindowOptions, windowsOf } from "./window_budget.ts";

@@ -2,8 +2,26 @@ import { abortable } from "../auth/abort.ts";
 import { MAX_PENDING_REQUESTS } from "../defaults.ts";
 import { ProtocolError, RequestDeniedError } from "../errors.ts";
 import { GlobalRequest, RequestFailure, RequestSuccess } from "../wire/messages.ts";
-import type { GlobalHandler } from "./channel_owner.ts";
 import type { CallOptions } from "./waiting.ts";
+
+/**
+ * A peer's global request; returns the reply's data, or null to refuse.
+ *
+ * @example
+ * ```ts
+ * import type { GlobalHandler } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const version: GlobalHandler = () => new TextEncoder().encode("1.2.3");
+ * await using pair = await connectedPair({
+ *   serve: { onConnection: (connection) => connection.handleGlobals("version@example.com", version) },
+ * });
+ * const answer = await pair.host.request("version@example.com");
+ * assertEquals(new TextDecoder().decode(answer), "1.2.3");
+ * ```
+ */
+export type GlobalHandler = (data: Uint8Array) => Uint8Array | null | Promise<Uint8Array | null>;
 
 /** The global requests of one connection, both ways; answers come in the order of the requests (RFC 4254 §4). */
 export class GlobalRequests {

@@ -1,5 +1,5 @@
 import { abortable } from "../auth/abort.ts";
-import type { IncomingOpen } from "../connection/channel_owner.ts";
+import type { IncomingOpen } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
 import { ProtocolError, RequestDeniedError } from "../errors.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";

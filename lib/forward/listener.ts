@@ -1,4 +1,4 @@
-import type { IncomingOpen } from "../connection/channel_owner.ts";
+import type { IncomingOpen } from "../connection/channel.ts";
 import { ClosedError } from "../errors.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import type { Binding } from "./bindings.ts";

@@ -1,4 +1,4 @@
-import type { IncomingOpen } from "../connection/channel_owner.ts";
+import type { IncomingOpen } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { decodeDirect, FAMILIES, type Family, NAMES } from "./messages.ts";

@@ -1,5 +1,5 @@
 import { authenticateServer } from "../auth/server.ts";
-import type { IncomingOpen } from "../connection/channel_owner.ts";
+import type { IncomingOpen } from "../connection/channel.ts";
 import { Connection } from "../connection/connection.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { LOGIN_GRACE_MS, MAX_AUTH_TRIES, MAX_SESSIONS } from "../defaults.ts";

@@ -20,8 +20,8 @@ export type { X11Authority } from "../connection/x11_setup.ts";
 export type { Pty } from "../session/pty.ts";
 export type { PtyOptions, TerminalSize } from "../connection/session_requests.ts";
 export type { TerminalMode } from "../wire/numbers.ts";
-export { Channel } from "../connection/channel.ts";
-export type { ChannelOwner, GlobalHandler, IncomingOpen } from "../connection/channel_owner.ts";
+export { Channel, type ChannelOwner, type IncomingOpen } from "../connection/channel.ts";
+export type { GlobalHandler } from "../connection/global_requests.ts";
 export type {
   Exit,
   ExitStatus,

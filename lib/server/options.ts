@@ -1,6 +1,6 @@
 import type { ServerAuthPolicy } from "../auth/policy.ts";
 import type { AuthAttempt } from "../auth/server.ts";
-import type { ChannelOwner } from "../connection/channel_owner.ts";
+import type { ChannelOwner } from "../connection/channel.ts";
 import type { WindowOptions } from "../connection/window_budget.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import type { ForwardAddress } from "../forward/address.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import type { IncomingOpen } from "../../lib/connection/channel_owner.ts";
+import type { IncomingOpen } from "../../lib/connection/channel.ts";
 import {
   ChannelOpenError,
   ClosedError,
