@@ -15,6 +15,7 @@ import type { Socket } from "../transport/socket.ts";
 import { type AddKeyOptions, encodeAddedKey } from "./added_key.ts";
 import { decodeExtensionAnswer, decodeExtensionNames, decodeIdentities } from "./answers.ts";
 import { Frames } from "./frames.ts";
+import type { AgentOptions, AgentRequestOptions } from "./options.ts";
 import {
   AgentFailure,
   AgentSuccess,
@@ -39,45 +40,6 @@ const ANSWER_TIMEOUT_MS = 60_000;
 
 /** The ways to say no. */
 const REFUSALS = [AgentFailure, ExtensionFailure];
-
-/**
- * How to talk to an agent.
- *
- * @example
- * ```ts
- * import { type AgentOptions, connectAgent, Keyring } from "@denossh/ssh";
- *
- * const patient: AgentOptions = { timeout: 0, signal: AbortSignal.timeout(10_000) };
- * using keyring = new Keyring();
- * await using agent = await connectAgent(keyring, patient);
- * console.log((await agent.identities()).length);
- * ```
- */
-export interface AgentOptions {
-  /** Gives up connecting. */
-  readonly signal?: AbortSignal;
-  /** Milliseconds that each answer may take, 60,000 unless given; 0 is no limit. */
-  readonly timeout?: number;
-}
-
-/**
- * Options of one request to an agent.
- *
- * @example
- * ```ts
- * import { type AgentRequestOptions, connectAgent, Keyring } from "@denossh/ssh";
- * import { assertEquals } from "@std/assert";
- *
- * using keyring = new Keyring();
- * await using agent = await connectAgent(keyring);
- * const soon: AgentRequestOptions = { signal: AbortSignal.timeout(10_000) };
- * assertEquals(await agent.identities(soon), []);
- * ```
- */
-export interface AgentRequestOptions {
-  /** Gives up waiting for the answer, which ends the connection to the agent. */
-  readonly signal?: AbortSignal;
-}
 
 /**
  * Connects to an agent: a program that holds private keys and signs with them (RFC 9987).

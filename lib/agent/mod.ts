@@ -4,12 +4,8 @@
  * @module
  */
 export { agent, type AgentAuthOptions } from "./auth.ts";
-export {
-  AgentClient,
-  type AgentOptions,
-  type AgentRequestOptions,
-  connectAgent,
-} from "./client.ts";
+export { AgentClient, connectAgent } from "./client.ts";
+export type { AgentOptions, AgentRequestOptions } from "./options.ts";
 export type { AgentForwardOptions, ForwardedAgent } from "./forwarding.ts";
 export type { AddKeyOptions, KeyConstraints } from "./added_key.ts";
 export { Keyring, type KeyringOptions, type KeyringServeOptions } from "./keyring.ts";

@@ -2,7 +2,8 @@ import { KeyFormatError, RequestDeniedError } from "../errors.ts";
 import { parsePublicKey } from "../keys/public_key.ts";
 import { decodeSignature } from "../keys/signature.ts";
 import type { HostProof } from "../keys/host_proof.ts";
-import type { AgentClient, AgentRequestOptions } from "./client.ts";
+import type { AgentClient } from "./client.ts";
+import type { AgentRequestOptions } from "./options.ts";
 import { SessionBind } from "./protocol.ts";
 
 /** Sessions that one connection to an agent may name: OpenSSH's own limit. */

@@ -29,7 +29,9 @@ export function hostMatcher(field: string): HostMatcher | null {
  */
 export function withoutHost(field: string, name: string): string | null {
   if (field.startsWith(HASH_MARK)) return null;
-  const left = field.split(",").filter((pattern) => pattern.toLowerCase() !== name);
+  // A hash among other names is nobody's name, and must not come first and be taken for one.
+  const left = field.split(",")
+    .filter((pattern) => pattern.toLowerCase() !== name && !pattern.startsWith(HASH_MARK));
   if (!left.some((pattern) => !pattern.startsWith("!"))) return null;
   const hosts = left.join(",");
   return patternMatcher(hosts)(name) ? `${hosts},!${name}` : hosts;

@@ -1,0 +1,112 @@
+/** What users and files say about whom to trust, in every kind of disorder; the same in every run. */
+import { assert, assertEquals } from "@std/assert";
+import { listsAddress } from "../../lib/auth/address_list.ts";
+import { authorize } from "../../lib/auth/authorize.ts";
+import { Grant } from "../../lib/auth/grant.ts";
+import { mayListen, mayOpen } from "../../lib/server/granted_forwards.ts";
+import { generateKey, issueCertificate, KnownHosts } from "../../lib/keys/mod.ts";
+
+/** Inputs for each test; `FUZZ_ROUNDS=100000` for a longer run. */
+const ROUNDS = Number(Deno.env.get("FUZZ_ROUNDS") ?? 300);
+
+let state = 0x7a57;
+/** Marsaglia's xorshift32. */
+function random(below: number): number {
+  state ^= state << 13;
+  state ^= state >>> 17;
+  state ^= state << 5;
+  return (state >>> 0) % below;
+}
+
+const pick = <T>(list: readonly T[]): T => list[random(list.length)]!;
+
+/** Words put together, some of them mangled. */
+function disorder(words: readonly string[], separators: readonly string[]): string {
+  let text = "";
+  for (let left = random(8); left >= 0; left--) {
+    const word = pick(words);
+    const cut = random(4) === 0 ? word.slice(random(word.length)) : word;
+    text += cut + pick(separators);
+  }
+  return text;
+}
+
+using key = await generateKey("ed25519");
+using authority = await generateKey("ed25519");
+const certificate = await issueCertificate(authority, key.publicKey, {
+  kind: "user",
+  keyId: "fuzz",
+  principals: ["ann"],
+});
+
+Deno.test("authorize survives anything in authorized_keys", () => {
+  const words = [
+    ...["restrict", "pty", "no-pty", "cert-authority", 'from="10.0.0.0/8"', 'from="!*,', '"', "\\"],
+    ...['command="x"', 'expiry-time="20260230"', 'principals=""', 'environment="=x"', 'tunnel="1"'],
+    ...['permitopen="[::1]:*"', 'permitlisten=":"', `${key.publicKey}`, `${authority.publicKey}`],
+    ...["ssh-ed25519", "#", "\0", "\u202e"],
+  ];
+  for (let round = 0; round < ROUNDS; round++) {
+    const text = disorder(words, [",", " ", "\n", "\t", "=", ""]);
+    for (const shown of [key.publicKey, certificate]) {
+      const grant = authorize(text, { user: "ann", key: shown, address: "192.0.2.1" });
+      assert(grant === null || grant instanceof Grant);
+      if (grant === null) continue;
+      mayOpen(grant, { hostname: "a", port: 1 });
+      mayListen(grant, { hostname: "", port: 0 });
+    }
+  }
+});
+
+Deno.test("lists of addresses survive anything", () => {
+  const words = [
+    "*",
+    "!",
+    "10.0.0.0/8",
+    "::/0",
+    "1.2.3.4",
+    "::ffff:1.2.3.4",
+    "/",
+    "999.1.1.1",
+    "fe80::1%eth0",
+  ];
+  const addresses = ["1.2.3.4", "::1", "fe80::1%eth0", "", "host", "1:2:3:4:5:6:7:8", "10.0.0.1"];
+  for (let round = 0; round < ROUNDS; round++) {
+    assertEquals(typeof listsAddress(disorder(words, [",", "", "!"]), pick(addresses)), "boolean");
+  }
+});
+
+Deno.test("a host that is forgotten is unknown, and every other verdict stays", () => {
+  const { publicKey } = key;
+  const hashed = KnownHosts.line("db1", 22, publicKey, { hash: true });
+  const words = [
+    ...[
+      "db1",
+      "db2",
+      "*",
+      "d?1",
+      "!db1",
+      "!db2",
+      "@revoked ",
+      "@cert-authority ",
+      "|1|",
+      "#",
+      "\r",
+    ],
+    ...[` ${publicKey}\n`, ` ${publicKey}\n`, `${hashed}\n`, "[db1]:22", "\n"],
+  ];
+  const hosts = ["db2", "db3", "dx1"];
+  for (let round = 0; round < ROUNDS; round++) {
+    const known = KnownHosts.parse(disorder(words, [",", "", " "]));
+    const after = known.without("db1", 22);
+    assertEquals(after.keyTypes("db1", 22), [], known.toString());
+    for (const host of hosts) {
+      const [one, two] = [known, after].map((each) => each.check(host, 22, publicKey).verdict);
+      assertEquals(two, one, `${host} in ${known}`);
+    }
+    const again = after.with("db1", 22, publicKey);
+    const { verdict } = again.check("db1", 22, publicKey);
+    assert(verdict === "trusted" || verdict === "revoked", known.toString());
+    assertEquals(KnownHosts.parse(again.toString()).toString(), again.toString());
+  }
+});
