@@ -1,3 +1,4 @@
+import { resolveList } from "../config/algorithm_lists.ts";
 import type { HostSettings } from "../config/settings.ts";
 import { KeyFormatError } from "../errors.ts";
 import { RevocationList } from "../keys/krl.ts";
@@ -21,6 +22,7 @@ export function configuredHostKeys(settings: HostSettings): HostKeyPolicy | unde
     settings.RequiredRSASize,
     settings.NoHostAuthenticationForLocalhost,
     settings.UpdateHostKeys,
+    settings.CASignatureAlgorithms,
   ];
   if (says.every((value) => value === undefined)) return undefined;
   const { user, global } = knownHostsFiles(settings);
@@ -45,15 +47,22 @@ export function knownHostsFiles(
   return { user: some(user), global: some(global) };
 }
 
-/** A policy that also minds RevokedHostKeys, RequiredRSASize and NoHostAuthenticationForLocalhost. */
+/**
+ * A policy that also minds RevokedHostKeys, RequiredRSASize, CASignatureAlgorithms and
+ * NoHostAuthenticationForLocalhost.
+ */
 export function withRules(
   policy: HostKeyPolicy,
   settings: Pick<
     HostSettings,
-    "RevokedHostKeys" | "RequiredRSASize" | "NoHostAuthenticationForLocalhost"
+    | "RevokedHostKeys"
+    | "RequiredRSASize"
+    | "NoHostAuthenticationForLocalhost"
+    | "CASignatureAlgorithms"
   >,
 ): HostKeyPolicy {
   const { RevokedHostKeys, RequiredRSASize = 0, NoHostAuthenticationForLocalhost } = settings;
+  const authorities = resolveList("ca", settings.CASignatureAlgorithms);
   return {
     async verify(host, key) {
       if (RevokedHostKeys) {
@@ -67,6 +76,15 @@ export function withRules(
       }
       if (key.type === "ssh-rsa" && key.bits < RequiredRSASize) {
         throw refused("refused", host, key, `it has less than ${RequiredRSASize} bits`);
+      }
+      const signed = key.certificate?.signatureAlgorithm;
+      if (signed !== undefined && !authorities.includes(signed)) {
+        throw refused(
+          "refused",
+          host,
+          key,
+          `its authority signed by ${signed}, which is not allowed`,
+        );
       }
       if (NoHostAuthenticationForLocalhost && isLoopback(host.hostname)) return true;
       return await policy.verify(host, key);

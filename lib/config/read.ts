@@ -18,6 +18,8 @@ interface Reading {
   readonly checked: boolean;
   /** Whether it must be there. */
   readonly required: boolean;
+  /** Whether nobody is to be asked for permission to read what it includes. */
+  readonly quiet?: boolean;
 }
 
 /**
@@ -65,8 +67,8 @@ export async function readGrantedConfig(): Promise<Config | null> {
   const system = isGranted({ name: "read", path: SYSTEM_FOLDER });
   if (!user && !system) return null;
   return await Config.load([
-    ...user ? await userRoot(`${home}/.ssh/config`) : [],
-    ...system ? await systemRoot() : [],
+    ...user ? await userRoot(`${home}/.ssh/config`, { quiet: true }) : [],
+    ...system ? await systemRoot({ quiet: true }) : [],
   ]);
 }
 
@@ -78,13 +80,13 @@ async function usualRoots(): Promise<ConfigRoot[]> {
   ];
 }
 
-function userRoot(path: string): Promise<ConfigRoot[]> {
-  return rootOf(path, { ofUser: true, checked: true, required: false });
+function userRoot(path: string, how: Pick<Reading, "quiet"> = {}): Promise<ConfigRoot[]> {
+  return rootOf(path, { ofUser: true, checked: true, required: false, ...how });
 }
 
-function systemRoot(): Promise<ConfigRoot[]> {
+function systemRoot(how: Pick<Reading, "quiet"> = {}): Promise<ConfigRoot[]> {
   const path = `${SYSTEM_FOLDER}/ssh_config`;
-  return rootOf(path, { ofUser: false, checked: false, required: false });
+  return rootOf(path, { ofUser: false, checked: false, required: false, ...how });
 }
 
 async function rootOf(path: string, reading: Reading): Promise<ConfigRoot[]> {
@@ -92,15 +94,19 @@ async function rootOf(path: string, reading: Reading): Promise<ConfigRoot[]> {
   return text === null ? [] : [{ name: path, text, source: sourceOf(reading) }];
 }
 
-function sourceOf({ ofUser }: Reading): ConfigSource {
+function sourceOf({ ofUser, quiet = false }: Reading): ConfigSource {
   const folder = ofUser ? "~/.ssh" : SYSTEM_FOLDER;
   return {
     async find(argument) {
       if (argument.startsWith("~") && !ofUser) {
         throw new ArgumentError(`bad include path ${argument}.`);
       }
-      const path = /^[~/]/.test(argument) ? argument : `${folder}/${argument}`;
-      return await glob(expandHome(path));
+      const path = expandHome(/^[~/]/.test(argument) ? argument : `${folder}/${argument}`);
+      const known = path.replace(/[^/]*[*?[].*$/s, "") || "/";
+      if (quiet && !isGranted({ name: "read", path: known })) {
+        throw new ArgumentError(`include ${argument} needs --allow-read=${known}`);
+      }
+      return await glob(path);
     },
     read: (path) => read(path, { ofUser, checked: true, required: false }, true),
   };
@@ -111,7 +117,7 @@ async function read(path: string, reading: Reading, included = false): Promise<s
     using file = await Deno.open(path);
     const facts = await file.stat();
     if (facts.isDirectory) return null;
-    if (reading.checked && !await isTrusted(facts, thisSide.home())) {
+    if (reading.checked && !await isTrusted(facts)) {
       throw new ConfigError([`Bad owner or permissions on ${path}`]);
     }
     return await textOf(file);

@@ -10,20 +10,18 @@ interface FileFacts {
 /**
  * Whether nobody but the user and root can have written a file. Where the system gives each user a group
  * of his own, that group may write: so Debian's ssh has it.
- *
- * @param home The home directory, if it is known
  */
-export async function isTrusted(file: FileFacts, home: string | undefined): Promise<boolean> {
+export async function isTrusted(file: FileFacts): Promise<boolean> {
   if (file.mode === null || file.uid === null) return true; // Windows knows no such thing
-  const user = await ownUid(home);
-  if (file.uid !== 0 && file.uid !== user) return false;
   if ((file.mode & 0o002) !== 0) return false;
-  return (file.mode & 0o020) === 0 || await isOwnGroup(file.gid, user);
+  if (file.uid !== 0 && file.uid !== await ownUid()) return false;
+  return (file.mode & 0o020) === 0 || await isOwnGroup(file.gid, await ownUid());
 }
 
 /** The user's number; without `--allow-sys=uid` that of who owns `~/.ssh`, so that nobody is asked. */
-async function ownUid(home: string | undefined): Promise<number | null> {
+async function ownUid(): Promise<number | null> {
   if (isGranted({ name: "sys", kind: "uid" })) return Deno.uid();
+  const home = isGranted({ name: "env", variable: "HOME" }) ? Deno.env.get("HOME") : undefined;
   if (home === undefined || !isGranted({ name: "read", path: `${home}/.ssh` })) return Deno.uid();
   try {
     return (await Deno.stat(`${home}/.ssh`)).uid;

@@ -1,7 +1,6 @@
 /** `ssh -G` of OpenSSH and ours, command lines included. */
 import { assertEquals } from "@std/assert";
-import { claimed } from "../config/openssh.ts";
-import { peerTest } from "../interop/peers.ts";
+import { claimed, comparison } from "../config/openssh.ts";
 import { run } from "../interop/run.ts";
 import { tempFolder } from "../interop/temp.ts";
 import { cli } from "./world.ts";
@@ -31,24 +30,20 @@ const lines: readonly string[][] = [
   ["a;b"],
 ];
 
-await peerTest(
-  ["ssh"],
-  "ssh -G prints what OpenSSH's prints, and refuses what it refuses",
-  async (t) => {
-    await using folder = await tempFolder();
-    const config = await folder.write("config", CONFIG);
-    for (const line of lines) {
-      await t.step(line.join(" "), async () => {
-        const args = ["-F", config, "-G", ...line];
-        const [wanted, got] = await Promise.all([run("ssh", args), cli(["ssh", ...args])]);
-        const explicit = line.includes("-c") ? ["ciphers"] : [];
-        const of = (text: string) => claimed(text.trimEnd().split("\n"), explicit);
-        assertEquals(of(got.text), of(wanted.text), got.stderr);
-        assertEquals(got.code, wanted.code);
-      });
-    }
-  },
-);
+await comparison("ssh -G prints what OpenSSH's prints, and refuses what it refuses", async (t) => {
+  await using folder = await tempFolder();
+  const config = await folder.write("config", CONFIG);
+  for (const line of lines) {
+    await t.step(line.join(" "), async () => {
+      const args = ["-F", config, "-G", ...line];
+      const [wanted, got] = await Promise.all([run("ssh", args), cli(["ssh", ...args])]);
+      const explicit = line.includes("-c") ? ["ciphers"] : [];
+      const of = (text: string) => claimed(text.trimEnd().split("\n"), explicit);
+      assertEquals(of(got.text), of(wanted.text), got.stderr);
+      assertEquals(got.code, wanted.code);
+    });
+  }
+});
 
 Deno.test("ssh -G tells what is wrong with a file, and that it is not there", async () => {
   await using folder = await tempFolder();

@@ -1,36 +1,31 @@
 /** `ssh -G` of OpenSSH and ours over the configurations in `corpus/`: nothing that we claim differs. */
 import { assert, assertEquals } from "@std/assert";
-import { peerTest } from "../interop/peers.ts";
 import { tempFolder } from "../interop/temp.ts";
-import { claimed, ours, type Question, theirs, type Verdict } from "./openssh.ts";
+import { claimed, comparison, ours, type Question, theirs, type Verdict } from "./openssh.ts";
 
 const CORPUS = new URL("corpus/", import.meta.url);
 const names = [...Deno.readDirSync(CORPUS)].map(({ name }) => name).sort();
 
 Deno.test("The corpus has more than sixty configurations", () => assert(names.length > 60));
 
-await peerTest(
-  ["ssh"],
-  "Every configuration of the corpus says the same to ssh and to us",
-  async (t) => {
-    await using folder = await tempFolder();
-    for (const name of names) {
-      const text = await Deno.readTextFile(new URL(name, CORPUS));
-      await folder.write(name, text.replaceAll("@HERE@", folder.path));
-    }
-    for (const name of names) {
-      await t.step(name, async () => {
-        const file = folder.join(name);
-        const text = await Deno.readTextFile(file);
-        for (const question of questionsOf(file, text)) {
-          const explicit = listsOf([text, ...question.options ?? []].join("\n"));
-          const [wanted, got] = await Promise.all([theirs(question), ours(question)]);
-          assertSame(claimed(got, explicit), claimed(wanted, explicit), JSON.stringify(question));
-        }
-      });
-    }
-  },
-);
+await comparison("Every configuration of the corpus says the same to ssh and to us", async (t) => {
+  await using folder = await tempFolder();
+  for (const name of names) {
+    const text = await Deno.readTextFile(new URL(name, CORPUS));
+    await folder.write(name, text.replaceAll("@HERE@", folder.path));
+  }
+  for (const name of names) {
+    await t.step(name, async () => {
+      const file = folder.join(name);
+      const text = await Deno.readTextFile(file);
+      for (const question of questionsOf(file, text)) {
+        const explicit = listsOf([text, ...question.options ?? []].join("\n"));
+        const [wanted, got] = await Promise.all([theirs(question), ours(question)]);
+        assertSame(claimed(got, explicit), claimed(wanted, explicit), JSON.stringify(question));
+      }
+    });
+  }
+});
 
 /** Says what differs, and not all that does not. */
 function assertSame(got: Verdict, wanted: Verdict, question: string): void {

@@ -2,10 +2,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { ConfigError } from "../../lib/errors.ts";
 import { Config, type LocalSide } from "../../lib/config/mod.ts";
-import { peerTest } from "../interop/peers.ts";
 import { tempFolder } from "../interop/temp.ts";
 import { implausible, plausible } from "./generator.ts";
-import { claimed, ours, theirs } from "./openssh.ts";
+import { claimed, comparison, ours, theirs } from "./openssh.ts";
 
 const FACTOR = Number(Deno.env.get("DENOSSH_FUZZ") ?? 1);
 
@@ -37,7 +36,7 @@ Deno.test("Whatever the text, a look-up gives settings or a ConfigError", async 
   assert(refused > 0);
 });
 
-await peerTest(["ssh"], "Configurations by chance say the same to ssh and to us", async () => {
+await comparison("Configurations by chance say the same to ssh and to us", async () => {
   await using folder = await tempFolder();
   for (let seed = 1; seed <= 60 * FACTOR; seed++) {
     const text = plausible(seed);

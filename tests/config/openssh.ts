@@ -1,6 +1,7 @@
 /** What OpenSSH's own `ssh -G` makes of a configuration, and what we do. */
 import { ConfigError } from "../../lib/errors.ts";
 import { readConfig } from "../../lib/config/mod.ts";
+import { findPeer } from "../interop/peers.ts";
 import { run } from "../interop/run.ts";
 
 /**
@@ -47,4 +48,18 @@ export function claimed(verdict: Verdict, explicit: readonly string[]): Verdict 
     !UNCLAIMED.test(line) &&
     (!LISTS.test(line) || explicit.includes(line.split(" ", 1)[0]!))
   );
+}
+
+/**
+ * Registers a test that compares with OpenSSH 9.2 as Debian builds it: other versions know other
+ * directives. Where there is none, the test is ignored, and its name says so.
+ */
+export async function comparison(
+  name: string,
+  fn: (t: Deno.TestContext) => Promise<void>,
+): Promise<void> {
+  const path = await findPeer("ssh");
+  const version = path === null ? "" : (await run(path, ["-V"])).stderr;
+  const ignore = !/^OpenSSH_9\.2\S* Debian/.test(version);
+  Deno.test({ name: ignore ? `${name} (needs Debian's OpenSSH 9.2)` : name, ignore, fn });
 }

@@ -3,8 +3,8 @@ import { matchesGlob } from "../../lib/config/glob.ts";
 import { readConfig } from "../../lib/config/mod.ts";
 import { ConfigError } from "../../lib/errors.ts";
 import { run } from "../interop/run.ts";
-import { peerTest } from "../interop/peers.ts";
 import { tempFolder } from "../interop/temp.ts";
+import { comparison } from "./openssh.ts";
 
 Deno.test("Several files are read one after the other, and the first value counts", async () => {
   await using folder = await tempFolder();
@@ -44,7 +44,7 @@ Deno.test("An included file that others may write to is refused", async () => {
   await assertRejects(() => readConfig(outer), ConfigError, "Bad owner or permissions");
 });
 
-await peerTest(["ssh"], "Permissions of included files are judged as ssh judges them", async () => {
+await comparison("Permissions of included files are judged as ssh judges them", async () => {
   await using folder = await tempFolder();
   const inner = await folder.write("inner", "Port 1\n");
   const outer = await folder.write("outer", `Include ${inner}\n`);
@@ -84,6 +84,23 @@ Deno.test("~/.ssh/config is the user's, and what it includes is beside it", asyn
   );
 });
 
+Deno.test("What may not be read is told, and nobody is asked", async () => {
+  await using folder = await tempFolder();
+  await Deno.mkdir(folder.join(".ssh"), { mode: 0o700 });
+  await folder.write(".ssh/config", "Include ~/elsewhere/*.conf\n", 0o600);
+  const program = `
+    import { connect } from "@denossh/ssh";
+    const given = { user: "ann", auth: [], hostKeys: () => true };
+    console.log(JSON.stringify(await connect("db1", given).catch((error) => error.message)));
+  `;
+  const flags = ["--allow-net", "--allow-env=HOME", `--allow-read=${folder.path}/.ssh`];
+  assertEquals(
+    await evaluated(program, folder.path, ["--no-prompt", ...flags]),
+    `${folder.path}/.ssh/config line 1: include ~/elsewhere/*.conf needs ` +
+      `--allow-read=${folder.path}/elsewhere/`,
+  );
+});
+
 const globs: [string, string, boolean][] = [
   ["*.conf", "a.conf", true],
   ["*.conf", ".a.conf", false],
@@ -104,11 +121,15 @@ for (const [pattern, name, wanted] of globs) {
   });
 }
 
-async function evaluated(program: string, home: string): Promise<unknown> {
+async function evaluated(
+  program: string,
+  home: string,
+  flags: readonly string[] = ["-A"],
+): Promise<unknown> {
   const config = new URL("../../deno.json", import.meta.url).pathname;
   const { text, stderr } = await run(Deno.execPath(), [
     "run",
-    "-A",
+    ...flags,
     "--no-check",
     `--config=${config}`,
     "--ext=ts",

@@ -1,0 +1,102 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import {
+  configuredAlgorithms,
+  configuredEnv,
+  configuredRekey,
+  configuredTcp,
+} from "../../lib/client/configured.ts";
+import { agentPath, keyOptions } from "../../lib/client/configured_keys.ts";
+import {
+  configuredHostKeys,
+  knownHostsFiles,
+  withRules,
+} from "../../lib/client/configured_trust.ts";
+import { Config, type HostSettings } from "../../lib/config/mod.ts";
+import { HostKeyError } from "../../lib/errors.ts";
+import { generateKey, issueCertificate } from "../../lib/keys/mod.ts";
+
+const lookup = (text: string): Promise<HostSettings> => Config.parse(text).lookup("db1");
+const anybody = { verify: () => true };
+const host = { hostname: "db1", port: 22 };
+
+Deno.test("What settings do not mention is left to the defaults", async () => {
+  const settings = await lookup("User ann");
+  assertEquals(configuredAlgorithms(settings), undefined);
+  assertEquals(configuredRekey(settings), undefined);
+  assertEquals(configuredTcp(settings), undefined);
+  assertEquals(configuredEnv(settings, { LANG: "C" }), undefined);
+  assertEquals(configuredHostKeys(settings), undefined);
+  assertEquals(keyOptions(settings), {});
+});
+
+Deno.test("Algorithms that we do not have are left out, unless nothing is left", async () => {
+  const some = await lookup("MACs umac-64@openssh.com,hmac-sha2-256\nCiphers aes256-ctr");
+  assertEquals(configuredAlgorithms(some), { cipher: ["aes256-ctr"], mac: ["hmac-sha2-256"] });
+  const none = await lookup("MACs umac-64@openssh.com");
+  assertEquals(configuredAlgorithms(none), { mac: ["umac-64@openssh.com"] });
+});
+
+Deno.test("RekeyLimit without a size leaves the size to the defaults", async () => {
+  assertEquals(configuredRekey(await lookup("RekeyLimit default 1h")), { milliseconds: 3_600_000 });
+  assertEquals(configuredRekey(await lookup("RekeyLimit 1M")), { bytes: 1_048_576 });
+});
+
+Deno.test("SendEnv chooses from the environment, and SetEnv wins", async () => {
+  const settings = await lookup("SendEnv LC_* LANG\nSendEnv -LC_X\nSetEnv LANG=C NEW=1");
+  const environment = { LC_ALL: "a", LC_X: "x", LANG: "l", HOME: "/" };
+  // A pattern that is taken back was one of the patterns, not one of the names.
+  assertEquals(configuredEnv(settings, environment), {
+    LC_ALL: "a",
+    LC_X: "x",
+    LANG: "C",
+    NEW: "1",
+  });
+});
+
+Deno.test("none among the files of known hosts is no file", async () => {
+  const settings = await lookup("UserKnownHostsFile none\nGlobalKnownHostsFile /a /b");
+  assertEquals(knownHostsFiles(settings), { user: [], global: ["/a", "/b"] });
+});
+
+Deno.test("IdentityAgent names a socket, a variable, or nothing", async () => {
+  assertEquals(agentPath(await lookup("IdentityAgent none")), null);
+  assertEquals(agentPath(await lookup("IdentityAgent /run/agent")), "/run/agent");
+  assertEquals(agentPath(await lookup("IdentityAgent $NO_SUCH_VARIABLE_HERE")), null);
+});
+
+Deno.test("RequiredRSASize refuses smaller keys", async () => {
+  using key = await generateKey("rsa", { bits: 2048 });
+  const policy = withRules(anybody, await lookup("RequiredRSASize 3072"));
+  await assertRejects(async () => await policy.verify(host, key.publicKey), HostKeyError, "3072");
+  assertEquals(await withRules(anybody, {}).verify(host, key.publicKey), true);
+});
+
+Deno.test("CASignatureAlgorithms refuses certificates signed by another one", async () => {
+  using authority = await generateKey();
+  using key = await generateKey();
+  const certified = await issueCertificate(authority, key.publicKey, {
+    kind: "host",
+    keyId: "db1",
+    principals: ["db1"],
+  });
+  const policy = withRules(anybody, await lookup("CASignatureAlgorithms rsa-sha2-512"));
+  await assertRejects(
+    async () => await policy.verify(host, certified),
+    HostKeyError,
+    "ssh-ed25519",
+  );
+  assertEquals(await withRules(anybody, {}).verify(host, certified), true);
+});
+
+Deno.test("NoHostAuthenticationForLocalhost asks nobody about loopback, and only that", async () => {
+  using key = await generateKey();
+  const nobody = { verify: () => false };
+  const policy = withRules(nobody, await lookup("NoHostAuthenticationForLocalhost yes"));
+  const at = (hostname: string) => policy.verify({ hostname, port: 22 }, key.publicKey);
+  assertEquals(await Promise.all([at("127.0.0.1"), at("::1"), at("localhost")]), [
+    true,
+    true,
+    true,
+  ]);
+  assertEquals(await Promise.all([at("127.0.0.1.example.com"), at("db1")]), [false, false]);
+});
