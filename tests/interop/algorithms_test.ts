@@ -56,7 +56,8 @@ const TURNS: AlgorithmOptions[] = [
   ...KEX.map((kex) => ({ kex })),
   ...Object.keys(HOST_KEYS).map((hostKey) => ({ hostKey })),
   ...AEAD.map((cipher) => ({ cipher })),
-  ...CTR.flatMap((cipher) => MACS.map((mac) => ({ cipher, mac }))),
+  ...CTR.map((cipher) => ({ cipher, mac: MACS[1]! })),
+  ...MACS.map((mac) => ({ cipher: CTR[0]!, mac })),
   ...CBC.flatMap((cipher) => ["hmac-sha1", MACS[0]!].map((mac) => ({ cipher, mac }))),
   { compression: "zlib@openssh.com" },
 ];

@@ -1,5 +1,7 @@
 /** Hostile values inside a first key exchange (RFC 8731 §3, RFC 5656 §4, draft mlkem-hybrid-kex). */
 import { concat } from "@std/bytes";
+import { dhGroup } from "../../lib/crypto/kex/dh_groups.ts";
+import { Writer } from "../../lib/wire/writer.ts";
 import { type Attack, REASON } from "./attack.ts";
 import { COMMON_LISTS, kexInit, message, NUMBER, packet, string } from "./raw_packets.ts";
 
@@ -30,6 +32,85 @@ const BAD_POINTS: readonly [string, string][] = [
   ["in an unknown form", "05" + BASE_X + BASE_Y],
   ["that is empty", ""],
 ];
+
+const SNTRUP = "sntrup761x25519-sha512";
+const GROUP16 = "diffie-hellman-group16-sha512";
+const EXCHANGE = "diffie-hellman-group-exchange-sha256";
+const GEX_REQUEST = 34;
+const GEX_GROUP = 31;
+
+/** A number as the contents of an mpint. */
+function mpint(value: bigint): Uint8Array {
+  const digits = value.toString(16);
+  const bytes = Uint8Array.fromHex(digits.padStart(digits.length + digits.length % 2, "0"));
+  return new Writer().mpint(bytes).take().subarray(4);
+}
+
+const primeOf = (bits: number) => BigInt(`0x${dhGroup(bits).prime.toHex()}`);
+const P = primeOf(4096);
+/** Values that leave the secret to be guessed, or that are no numbers in their one right form. */
+const BAD_NUMBERS: readonly [string, Uint8Array][] = [
+  ["0", mpint(0n)],
+  ["1", mpint(1n)],
+  ["p-1", mpint(P - 1n)],
+  ["p", mpint(P)],
+  ["p+2", mpint(P + 2n)],
+  ["2^20000", mpint(2n ** 20000n)],
+  ["negative", new Uint8Array([0xff, 0x02])],
+  ["padded", new Uint8Array([0, 0, 2])],
+];
+
+/** Wishes of min, preferred and max bits that make no sense or are weak. */
+const BAD_WISHES: readonly [number, number, number][] = [
+  [1024, 1024, 1024],
+  [8192, 4096, 2048],
+  [0, 0, 0],
+  [2 ** 32 - 1, 2 ** 32 - 1, 2 ** 32 - 1],
+];
+
+/** Groups that are weak, too much work, or none. */
+const BAD_GROUPS: readonly [string, bigint, bigint][] = [
+  ["of 1024 bits", primeOf(1024), 2n],
+  ["of 16384 bits", 2n ** 16384n - 1n, 2n],
+  ["with an even modulus", primeOf(2048) - 1n, 2n],
+  ["modulo 0", 0n, 2n],
+  ["with the generator 1", primeOf(2048), 1n],
+  ["with the generator p-1", primeOf(2048), primeOf(2048) - 1n],
+];
+
+function wishes(min: number, preferred: number, max: number): Attack {
+  return {
+    by: "client",
+    name: `a wish for a group of ${min} to ${max}, better ${preferred} bits`,
+    async run(peer) {
+      await peer.greet();
+      await peer.send(packet(kexInit({ 0: EXCHANGE })));
+      const wish = new Writer().u32(min).u32(preferred).u32(max).take();
+      await peer.send(packet(message(GEX_REQUEST, wish)));
+    },
+    ends: true,
+    reasons: REFUSED,
+  };
+}
+
+function chooses(what: string, prime: bigint, generator: bigint): Attack {
+  return {
+    by: "server",
+    name: `a group ${what}`,
+    async run(peer) {
+      await peer.greet();
+      await peer.send(packet(kexInit({ 0: EXCHANGE, 1: "ssh-ed25519" })));
+      await peer.until(
+        ({ packets }) => packets.some((payload) => payload[0] === GEX_REQUEST),
+        "the client's wish",
+      );
+      const group = [string(mpint(prime)), string(mpint(generator))];
+      await peer.send(packet(message(GEX_GROUP, ...group)));
+    },
+    ends: true,
+    reasons: REFUSED,
+  };
+}
 
 /** As a client, agrees on the method and sends the value as its own. */
 function offers(kex: string, what: string, value: Uint8Array): Attack {
@@ -105,6 +186,15 @@ export const KEX_ATTACKS: readonly Attack[] = [
   offers(MLKEM, "of 32 bytes", random(32)),
   offers(MLKEM, "whose key is not reduced", concat([new Uint8Array(1184).fill(255), random(32)])),
   offers(MLKEM, "whose X25519 half is zero", new Uint8Array(1216)),
+  offers(SNTRUP, "of 1189 bytes", random(1189)),
+  offers(SNTRUP, "of 1191 bytes", random(1191)),
+  offers(SNTRUP, "whose X25519 half is zero", new Uint8Array(1190)),
+  ...BAD_NUMBERS.map(([what, value]) => offers(GROUP16, `that is ${what}`, value)),
+  ...BAD_WISHES.map((wish) => wishes(...wish)),
+  ...BAD_GROUPS.map((group) => chooses(...group)),
+  ...BAD_NUMBERS.map(([what, value]) =>
+    answers(`a ${GROUP16} value that is ${what}`, GROUP16, () => reply(value))
+  ),
   {
     by: "client",
     name: "a key exchange value with bytes behind it",
