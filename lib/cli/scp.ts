@@ -5,7 +5,7 @@ import { FarSideError } from "./far_side.ts";
 import { parseFlags, UsageError } from "./flags.ts";
 import { Log } from "./log.ts";
 import { FarSides, type ScpJob } from "./scp_job.ts";
-import { copyLegacy, serveLegacy } from "./scp_legacy.ts";
+import { copyByFirstHost, copyLegacy, serveLegacy } from "./scp_legacy.ts";
 import { copyLocal, copyOverSftp } from "./scp_sftp.ts";
 import { InterruptedError, onSignals } from "./terminal.ts";
 
@@ -59,12 +59,13 @@ export async function scp(args: readonly string[]): Promise<number> {
 async function copy(job: ScpJob, sides: FarSides, operands: readonly Operand[]): Promise<boolean> {
   const sources = operands.slice(0, -1);
   const target = operands.at(-1)!;
-  const isLocal = (operand: Operand) => "local" in operand;
   let done = true;
   const many = sources.length > 1;
   for (const source of sources) {
-    const ok = isLocal(source) && isLocal(target)
+    const ok = "local" in source && "local" in target
       ? await copyLocal(job, source, target, many)
+      : job.byFirstHost && !("local" in source) && !("local" in target)
+      ? await copyByFirstHost(job, sides, source, target)
       : job.legacy
       ? await copyLegacy(job, sides, source, target, many)
       : await copyOverSftp(job, sides, source, target, many);

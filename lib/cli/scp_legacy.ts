@@ -157,7 +157,6 @@ async function between(
   fetching: string,
   many: boolean,
 ): Promise<boolean> {
-  if (job.byFirstHost) return await byFirstHost(job, sides, source, target);
   const from = await (await sides.side(source.target)).run(fetching);
   const to = await (await sides.side(target.target)).run(
     `${command(job, "-t", many)} ${pathOf(target)}`,
@@ -175,8 +174,12 @@ async function pump(from: SftpChannel, to: SftpChannel): Promise<void> {
   }
 }
 
-/** -R: an `scp` on the first host logs in to the second. */
-async function byFirstHost(
+/**
+ * -R: an `scp` on the first host logs in to the second.
+ *
+ * @returns Whether that one says that it was copied
+ */
+export async function copyByFirstHost(
   job: ScpJob,
   sides: FarSides,
   source: RemoteOperand,
@@ -184,7 +187,8 @@ async function byFirstHost(
 ): Promise<boolean> {
   const user = target.user === null ? "" : `${target.user}@`;
   const port = target.port === null ? "" : ` -P ${target.port}`;
-  const flags = `${job.recursive ? " -r" : ""}${job.preserve ? " -p" : ""}${port}`;
+  const protocol = job.legacy ? " -O" : "";
+  const flags = `${protocol}${job.recursive ? " -r" : ""}${job.preserve ? " -p" : ""}${port}`;
   const side = await sides.side(source.target);
   const { channel, code } = await side.run(
     `scp${flags} ${pathOf(source)} ${quoted(`${user}${target.hostname}:${path}`)}`,

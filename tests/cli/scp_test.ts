@@ -91,6 +91,18 @@ await peerTest(["sshd"], "scp understands URIs, and copies on this machine too",
   assertEquals(await Deno.readTextFile(folder.join("second")), "content");
 });
 
+Deno.test("scp -R has the first host copy to the second", async () => {
+  await using folder = await tempFolder();
+  const record =
+    `#!/bin/sh\nfor last; do :; done\nprintf '%s' "$last" > '${folder.path}/command'\n`;
+  const program = await folder.write("ssh", record, 0o700);
+  const paths = ["one:a b*", "scp://me@two:2222//there/it's"];
+  const ran = await cli(["scp", "-R", "-p", "-S", program, ...paths]);
+  assertEquals(ran.code, 0, ran.stderr);
+  const command = await Deno.readTextFile(folder.join("command"));
+  assertEquals(command, `scp -p -P 2222 a b* 'me@two:/there/it'\\''s'`);
+});
+
 Deno.test("scp without operands, or with unknown flags, says how to use it", async () => {
   for (const args of [[], ["one"], ["-Z", "a", "b"], ["-l", "much", "a", "b:c"]]) {
     const ran = await cli(["scp", ...args]);

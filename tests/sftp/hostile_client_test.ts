@@ -174,6 +174,24 @@ Deno.test("handles that were never given, are closed or are of another kind are 
   assert(!again.every((byte, index) => byte === file[index]), "a number is never used twice");
 });
 
+Deno.test("a handle is worth nothing to another client of the same files", async () => {
+  await using root = await folder();
+  await Deno.writeTextFile(`${root.path}/file`, "secret");
+  const backend = localFiles({ root: root.path });
+  const [one, other] = [await atOurServer(backend), await atOurServer(backend)];
+  await opened(one.peer, "/file", FXF.READ);
+  const handle = await opened(one.peer, "/file", FXF.READ);
+  await opened(other.peer, "/file", FXF.READ);
+  const read = msg.Read.encode(1, { handle, offset: 0, length: 6 });
+  assertEquals(await statusOf(other.peer, read), SftpStatus.FAILURE);
+  assertEquals(await statusOf(other.peer, msg.Close.encode(1, { handle })), SftpStatus.FAILURE);
+  assertEquals((await ask(one.peer, read)).type, FXP.DATA);
+  for (const { peer, served } of [one, other]) {
+    await peer.channel.closeWrite();
+    assertEquals(await served, null);
+  }
+});
+
 Deno.test("a client has 256 handles and no more", async () => {
   await using w = await world();
   await Deno.writeTextFile(`${w.root}/file`, "x");
