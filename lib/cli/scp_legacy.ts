@@ -7,7 +7,7 @@ import { ScpLine } from "./scp_line.ts";
 import { receiveAll } from "./scp_sink.ts";
 import { sendAll } from "./scp_source.ts";
 import { tuningOf } from "./sftp_session.ts";
-import { matcher } from "./sftp_words.ts";
+import { globMatcher } from "../sftp/glob.ts";
 import { bytesChannel, STANDARD_STREAMS } from "./stdio_channel.ts";
 
 /**
@@ -80,7 +80,7 @@ function expectedOf({ trusting }: ScpJob, path: string): (name: string) => boole
   // The name of a folder that goes by another name here.
   if (trusting || last === "" || /^(\.{1,2}|~.*)$/.test(last)) return () => true;
   const patterns = alternatives(last);
-  return (name) => patterns.some((pattern) => pattern === name || matcher(pattern)(name));
+  return (name) => patterns.some((pattern) => pattern === name || globMatcher(pattern)(name));
 }
 
 /** More of them than this are no name. */

@@ -10,7 +10,8 @@ import { messageOf } from "./failure.ts";
 import { Meter } from "./meter.ts";
 import type { FarSides, ScpJob } from "./scp_job.ts";
 import { tuningOf } from "./sftp_session.ts";
-import { expandGlob, isGlob, type Names } from "./sftp_words.ts";
+import { isGlob } from "../sftp/glob.ts";
+import { expandGlob, type Names } from "./sftp_words.ts";
 
 /** A path of one client. */
 interface Spot {

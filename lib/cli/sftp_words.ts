@@ -1,3 +1,4 @@
+import { globMatcher, isGlob, unescapeGlob } from "../sftp/glob.ts";
 import { join } from "../sftp/paths.ts";
 import { UsageError } from "./flags.ts";
 
@@ -63,7 +64,7 @@ export interface Names {
  */
 export async function expandGlob(pattern: string, names: Names): Promise<string[]> {
   if (!isGlob(pattern)) {
-    const path = unescaped(pattern);
+    const path = unescapeGlob(pattern);
     return await names.exists(path) ? [path] : [];
   }
   const steps = pattern.split("/");
@@ -75,9 +76,9 @@ export async function expandGlob(pattern: string, names: Names): Promise<string[
   for (const step of steps.filter((step) => step !== "")) {
     const found: string[] = [];
     for (const path of paths) {
-      if (!isGlob(step)) found.push(join(path, unescaped(step)));
+      if (!isGlob(step)) found.push(join(path, unescapeGlob(step)));
       else {
-        const matches = matcher(step);
+        const matches = globMatcher(step);
         const here = await names.list(path === "" ? "." : path);
         found.push(...here.filter(matches).sort().map((name) => join(path, name)));
       }
@@ -88,39 +89,6 @@ export async function expandGlob(pattern: string, names: Names): Promise<string[
   if (isGlob(steps.at(-1)!)) return paths;
   const there = await Promise.all(paths.map((path) => names.exists(path)));
   return paths.filter((_, index) => there[index]);
-}
-
-/** Whether a pattern has a wildcard that is not protected. */
-export function isGlob(pattern: string): boolean {
-  return /[*?[]/.test(pattern.replace(/\\./gs, ""));
-}
-
-/** A pattern without wildcards as the name that it is. */
-export function unescaped(pattern: string): string {
-  return pattern.replace(/\\(.)/gs, "$1");
-}
-
-/** Whether a name matches one step of a pattern. */
-export function matcher(pattern: string): (name: string) => boolean {
-  const parts = pattern.match(/\\.|\[[!^]?\]?[^\]]*\]|[^]/gs) ?? [];
-  const source = parts.map((part) => {
-    if (part === "*") return ".*";
-    if (part === "?") return ".";
-    if (part.length > 1 && part.startsWith("[")) return charClass(part.slice(1, -1));
-    return escaped(part.startsWith("\\") && part.length > 1 ? part.slice(1) : part);
-  });
-  const regexp = new RegExp(`^${source.join("")}$`, "su");
-  return (name) => (!name.startsWith(".") || pattern.startsWith(".")) && regexp.test(name);
-}
-
-function charClass(inside: string): string {
-  const negated = /^[!^]/.test(inside);
-  const characters = inside.slice(negated ? 1 : 0).replace(/[\\\]^[&|~]/g, "\\$&");
-  return `[${negated ? "^" : ""}${characters}]`;
-}
-
-function escaped(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 }
 
 /** A name as a pattern that matches nothing else. */

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../lib/cli/flags.ts";
-import { escapeGlob, expandGlob, isGlob, matcher, splitWords } from "../../lib/cli/sftp_words.ts";
+import { escapeGlob, expandGlob, splitWords } from "../../lib/cli/sftp_words.ts";
+import { globMatcher, isGlob } from "../../lib/sftp/glob.ts";
 
 const lines: [string, string[]][] = [
   ["get a b", ["get", "a", "b"]],
@@ -54,7 +55,7 @@ const matches: [string, string, boolean][] = [
 for (const [pattern, name, expected] of matches) {
   const verb = expected ? "matches" : "does not match";
   Deno.test(`The pattern ${JSON.stringify(pattern)} ${verb} ${JSON.stringify(name)}`, () => {
-    assertEquals(matcher(pattern)(name), expected);
+    assertEquals(globMatcher(pattern)(name), expected);
   });
 }
 
@@ -90,6 +91,6 @@ for (const [pattern, paths] of globs) {
 Deno.test("An escaped name matches itself only", () => {
   for (const name of ["a*b", "a?b", "a[b]", "a\\b"]) {
     assertEquals(isGlob(escapeGlob(name)), false);
-    assertEquals(matcher(escapeGlob(name))(name), true);
+    assertEquals(globMatcher(escapeGlob(name))(name), true);
   }
 });
