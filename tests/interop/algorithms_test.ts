@@ -258,6 +258,35 @@ for (const kind of ["asyncssh", "paramiko", "go"] as const) {
   });
 }
 
+for (const kind of ["asyncssh", "go"] as const) {
+  await peerTest([kind], `Group exchange works with ${kind} in both roles`, async () => {
+    const kex = "diffie-hellman-group-exchange-sha256";
+    {
+      await using server = await startForeign(kind, { kex: [kex] });
+      await using host = await connectTo(server, { algorithms: { kex } });
+      assertEquals(host.info.kex, kex);
+      assertEquals(await host.run("echo in"), "in");
+    }
+    await using server = await startOurs();
+    const { code, text, stderr } = await runForeign(kind, server, ["exec", "echo in"], {
+      kex: [kex],
+    });
+    assertEquals([code, text], [0, "in\n"], stderr);
+  });
+}
+
+for (const kind of ["asyncssh", "paramiko"] as const) {
+  await peerTest([kind], `A client of ${kind} compresses with our server`, async () => {
+    await using server = await startOurs({ algorithms: { compression: "zlib@openssh.com,zlib" } });
+    for (const compression of ["zlib", "zlib@openssh.com"]) {
+      const options = { compression: [compression], stdin: compressible };
+      const { code, stdout, stderr } = await runForeign(kind, server, ["exec", "cat"], options);
+      assertEquals(code, 0, stderr);
+      assertEquals(stdout, compressible);
+    }
+  });
+}
+
 await peerTest(
   ["dropbear", "root"],
   "Our client moves data with a server of Dropbear",
