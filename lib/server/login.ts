@@ -14,7 +14,7 @@ import {
   type SessionX11,
 } from "../session/session.ts";
 import type { Program } from "../session/command.ts";
-import { serveSftp } from "../sftp/server.ts";
+import { serveSftp, serviceOf } from "../sftp/server.ts";
 import type { Socket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
@@ -172,10 +172,11 @@ class Sessions {
     if (program.kind !== "subsystem") return this.#handler;
     const { sftp } = this.#options;
     if (program.name !== "sftp" || sftp === undefined) return null;
-    const backend = typeof sftp === "function" ? sftp(this.#login) : sftp;
-    if (backend === null) return null;
+    const served = typeof sftp === "function" ? sftp(this.#login) : sftp;
+    if (served === null) return null;
+    const { backend, ...options } = serviceOf(served);
     return async ({ channel }) => {
-      await serveSftp(channel, backend);
+      await serveSftp(channel, backend, options);
     };
   }
 }

@@ -52,3 +52,4 @@ export type { PublicKey } from "../keys/public_key.ts";
 export type { ExportOptions, PrivateKey, Signer, SignOptions } from "../keys/private_key.ts";
 export { localFiles } from "../sftp/local_files.ts";
 export type { SftpBackend } from "../sftp/backend.ts";
+export type { ServeSftpOptions, SftpService } from "../sftp/server.ts";

@@ -7,6 +7,7 @@ import type { ForwardAddress } from "../forward/address.ts";
 import type { Signer } from "../keys/private_key.ts";
 import type { Login } from "../session/session.ts";
 import type { SftpBackend } from "../sftp/backend.ts";
+import type { SftpService } from "../sftp/server.ts";
 import type { RekeyLimits } from "../transport/transport.ts";
 import type { PenaltyOptions } from "./penalties.ts";
 
@@ -76,8 +77,14 @@ export interface ServeOptions {
   readonly hostKeys: readonly Signer[];
   /** Who may log in, and how. */
   readonly auth: ServerAuthPolicy;
-  /** The files that SFTP and scp serve, or who decides about them by login; null refuses. */
-  readonly sftp?: SftpBackend | ((login: Login) => SftpBackend | null);
+  /**
+   * The files that SFTP and scp serve, alone or with how they are served, or who decides about them by
+   * login; null refuses.
+   */
+  readonly sftp?:
+    | SftpBackend
+    | SftpService
+    | ((login: Login) => SftpBackend | SftpService | null);
   /** Whether a client may ask for a terminal; true unless given. */
   readonly pty?: boolean;
   /** Which tunnels clients may have; none unless given. */

@@ -38,7 +38,7 @@ export { SftpFile } from "./file.ts";
 export { localFiles, type LocalFilesOptions } from "./local_files.ts";
 export type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./options.ts";
 export type { TransferFailure, TransferProgress, TransferResult } from "./progress.ts";
-export { serveSftp, type ServeSftpOptions } from "./server.ts";
+export { serveSftp, type ServeSftpOptions, type SftpService } from "./server.ts";
 export { SftpStatus } from "./status.ts";
 export { SftpTransferError } from "./transfer_error.ts";
 export type { SftpHash, SftpTransferOptions } from "./transfer_options.ts";

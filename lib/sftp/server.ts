@@ -40,6 +40,35 @@ export interface ServeSftpOptions {
 }
 
 /**
+ * What is served, and how.
+ *
+ * @example
+ * ```ts
+ * import { localFiles, type SftpService } from "@denossh/ssh/sftp";
+ *
+ * const uploads = (root: string): SftpService => ({
+ *   backend: localFiles({ root }),
+ *   umask: 0o027,
+ *   permits: (request) => request !== "remove" && request !== "rmdir",
+ *   onRequest: ({ request, path, status }) => console.log(request, JSON.stringify(path), status),
+ * });
+ * ```
+ */
+export interface SftpService extends ServeSftpOptions {
+  /** What is served, such as `localFiles`. */
+  readonly backend: SftpBackend;
+}
+
+/** A backend alone is served with nothing special about it. */
+export function serviceOf(served: SftpBackend | SftpService): SftpService {
+  return isService(served) ? served : { backend: served };
+}
+
+function isService(served: SftpBackend | SftpService): served is SftpService {
+  return "backend" in served;
+}
+
+/**
  * Serves one SFTP session: takes requests in order, answers them in order, and never holds more
  * than a few megabytes for a client. Of a run of reads, or of writes, several are under way at once.
  *
@@ -173,10 +202,12 @@ class Session {
   /** Runs a request; whatever goes wrong is an answer too. */
   #answer(type: number, id: number, body: Uint8Array): Promise<Frame> | Frame {
     let name = "unknown";
+    let path: string | null = null;
     try {
-      const { operation, data } = this.#operation(type, body);
+      const { operation, data } = operationOf(type, body);
       name = operation.name;
-      const path = this.#options.onRequest && pathOf(name, type, body, this.#handles);
+      if (this.#options.onRequest) path = pathOf(name, type, body, this.#handles);
+      this.#check(operation);
       const answer = operation.run(this.#context, id, data);
       if (!(answer instanceof Promise)) return this.#report(name, path, answer);
       return answer.then(
@@ -184,31 +215,24 @@ class Session {
         (cause) => this.#report(name, path, refusalFrame(id, cause)),
       );
     } catch (cause) {
-      return this.#report(name, null, refusalFrame(id, cause));
+      return this.#report(name, path, refusalFrame(id, cause));
     }
   }
 
-  /** What a request asks for, if it may. */
-  #operation(type: number, body: Uint8Array): { operation: Operation; data: Uint8Array } {
-    const extended = type === FXP.EXTENDED ? msg.Extended.decode(body) : null;
-    const operation = extended ? EXTENSIONS.get(extended.request) : OPERATIONS.get(type);
-    if (!operation) refuse(statusText(SftpStatus.OP_UNSUPPORTED), SftpStatus.OP_UNSUPPORTED);
-    if (!this.#permits(operation.name)) {
-      refuse(statusText(SftpStatus.PERMISSION_DENIED), SftpStatus.PERMISSION_DENIED);
-    }
-    if (operation.writes && this.#context.readOnly) {
-      refuse("The server is read-only", SftpStatus.PERMISSION_DENIED);
-    }
-    return { operation, data: extended ? extended.data : body };
+  /** Refuses what this client may not do. */
+  #check({ name, writes }: Operation): void {
+    const { PERMISSION_DENIED } = SftpStatus;
+    if (!this.#permits(name)) refuse(statusText(PERMISSION_DENIED), PERMISSION_DENIED);
+    if (writes && this.#context.readOnly) refuse("The server is read-only", PERMISSION_DENIED);
   }
 
   #permits(name: string): boolean {
     return this.#options.permits?.(name) ?? true;
   }
 
-  #report(request: string, path: string | null | undefined, frame: Frame): Frame {
+  #report(request: string, path: string | null, frame: Frame): Frame {
     const status = frame[4] === FXP.STATUS ? peek32(frame, msg.FRAME_HEADER) : SftpStatus.OK;
-    this.#options.onRequest?.({ request, path: path ?? null, status });
+    this.#options.onRequest?.({ request, path, status });
     return frame;
   }
 
@@ -235,6 +259,14 @@ function after(over: () => Promise<void>, channel: SftpChannel): SftpChannel {
     closeWrite: () => channel.closeWrite(),
     close: () => channel.close(),
   };
+}
+
+/** What a request asks for. */
+function operationOf(type: number, body: Uint8Array): { operation: Operation; data: Uint8Array } {
+  const extended = type === FXP.EXTENDED ? msg.Extended.decode(body) : null;
+  const operation = extended ? EXTENSIONS.get(extended.request) : OPERATIONS.get(type);
+  if (!operation) refuse(statusText(SftpStatus.OP_UNSUPPORTED), SftpStatus.OP_UNSUPPORTED);
+  return { operation, data: extended ? extended.data : body };
 }
 
 function refusalFrame(id: number, cause: unknown): Frame {
