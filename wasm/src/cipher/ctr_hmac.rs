@@ -9,7 +9,7 @@ use crate::hash::Hmac;
 /// The cipher of one direction; its state runs on between packets.
 pub enum Mode {
     /// With the next counter.
-    Ctr(Aes, u128),
+    Ctr(Box<Aes>, u128),
     Cbc(Cbc),
 }
 

@@ -125,7 +125,7 @@ pub fn protection(cipher: &str, mac_name: &str, keys: &RawKeys) -> Option<Box<dy
         Kind::Gcm => return Some(Box::new(gcm::Gcm::new(&keys.key, &keys.iv))),
         Kind::Ctr => {
             let counter = u128::from_be_bytes(keys.iv.as_slice().try_into().ok()?);
-            Mode::Ctr(Aes::new(&keys.key), counter)
+            Mode::Ctr(Box::new(Aes::new(&keys.key)), counter)
         }
         Kind::Cbc => Mode::Cbc(Cbc::new(cipher, &keys.key, &keys.iv)?),
     };
