@@ -1,3 +1,4 @@
+import { parseTime } from "../config/values.ts";
 import { parseTimestamp } from "../keys/timestamp.ts";
 
 /** When a certificate begins and ends to be valid; undefined for always and for ever. */
@@ -6,25 +7,16 @@ export interface Validity {
   readonly validBefore?: Date;
 }
 
-const UNITS: Readonly<Record<string, number>> = {
-  "": 1,
-  s: 1,
-  m: 60,
-  h: 3600,
-  d: 86_400,
-  w: 604_800,
-};
-
 /** The interval of `-V` (ssh-keygen(1)): `+1w`, `-4w:+4w`, `20260101:forever`, `always:20270101Z`. */
 export function parseValidity(text: string, now: Date): Validity {
   const wrong = new Error(`Invalid certificate life specification ${text}`);
   const colon = text.indexOf(":");
   if (text.startsWith("+") && colon < 0) {
-    const seconds = duration(text.slice(1));
-    if (seconds === null) throw wrong;
+    const milliseconds = parseTime(text.slice(1));
+    if (milliseconds === null) throw wrong;
     // From the minute before, since clocks differ.
     const start = Math.floor((now.getTime() / 1000 - 59) / 60) * 60;
-    return { validAfter: date(start), validBefore: after(now, seconds) };
+    return { validAfter: date(start), validBefore: after(now, milliseconds / 1000) };
   }
   if (colon < 0) throw wrong;
   const from = moment(text.slice(0, colon), "always", now);
@@ -43,22 +35,12 @@ export function parseValidity(text: string, now: Date): Validity {
 function moment(text: string, open: string, now: Date): Date | null | undefined {
   if (text === open) return undefined;
   if (text.startsWith("+") || text.startsWith("-")) {
-    const seconds = duration(text.slice(1));
-    if (seconds === null) return null;
-    return after(now, text.startsWith("-") ? -seconds : seconds);
+    const milliseconds = parseTime(text.slice(1));
+    if (milliseconds === null) return null;
+    return after(now, (text.startsWith("-") ? -milliseconds : milliseconds) / 1000);
   }
   if (/^0x[0-9a-f]{1,11}$/i.test(text)) return date(Number(text));
   return parseTimestamp(text);
-}
-
-/** Seconds in `1w2d3h`, `90m` or `300` (sshd_config(5), TIME FORMATS); null if it makes no sense. */
-function duration(text: string): number | null {
-  if (!/^(?:\d+[smhdw]?)+$/i.test(text)) return null;
-  let seconds = 0;
-  for (const [, digits, unit] of text.matchAll(/(\d+)([smhdw]?)/gi)) {
-    seconds += Number(digits) * UNITS[unit!.toLowerCase()]!;
-  }
-  return Number.isSafeInteger(seconds) ? seconds : null;
 }
 
 function after(now: Date, seconds: number): Date {

@@ -1,4 +1,5 @@
 /** The forms that the values of `-o Key=Value` take, as ssh_config(5) and sshd_config(5) describe them. */
+import { parseTime } from "../config/values.ts";
 import { printable } from "../errors.ts";
 import type { RekeyLimits } from "../transport/transport.ts";
 import { UsageError } from "./flags.ts";
@@ -109,24 +110,12 @@ export function words(value: string): string[] {
 export const list = (value: string): string[] =>
   value.split(",").map((item) => item.trim()).filter((item) => item !== "");
 
-const UNIT_SECONDS: Readonly<Record<string, number>> = {
-  "": 1,
-  s: 1,
-  m: 60,
-  h: 3600,
-  d: 86_400,
-  w: 604_800,
-};
-
 /** A time such as `90`, `10m` or `1h30m`, in milliseconds; `none` is 0. */
 export function time(value: string): number {
   if (/^none$/i.test(value)) return 0;
-  if (!/^(\d{1,9}[smhdw]?)+$/i.test(value)) throw unsupported(value);
-  let seconds = 0;
-  for (const [, number, unit] of value.matchAll(/(\d+)([a-z]?)/gi)) {
-    seconds += Number(number) * UNIT_SECONDS[unit!.toLowerCase()]!;
-  }
-  return seconds * 1000;
+  const milliseconds = parseTime(value);
+  if (milliseconds === null) throw unsupported(value);
+  return milliseconds;
 }
 
 const UNIT_BYTES: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };

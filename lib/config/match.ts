@@ -1,7 +1,8 @@
 import { printable } from "../errors.ts";
 import { matchesWildcards } from "../keys/host_pattern.ts";
 import { ArgumentError } from "./arguments.ts";
-import { matchesHostList, matchesList } from "./patterns.ts";
+import { matchesPatternList } from "../keys/pattern_list.ts";
+import { matchesHostList } from "./patterns.ts";
 import { takeWord } from "./words.ts";
 
 const EXTRA = "keyword match extra arguments at end of line";
@@ -89,9 +90,9 @@ function holds(
     case "originalhost":
       return matchesHostList(argument, subject.originalHost);
     case "user":
-      return matchesList(argument, subject.user());
+      return matchesPatternList(argument, subject.user());
     case "localuser":
-      return matchesList(argument, subject.localUser());
+      return matchesPatternList(argument, subject.localUser());
     case "exec":
       return subject.run(argument);
     default:

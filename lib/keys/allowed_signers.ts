@@ -1,8 +1,8 @@
-import { CertificateError, KeyFormatError, printable, SignatureError } from "../errors.ts";
+import { CertificateError, printable, SignatureError } from "../errors.ts";
 import { checkCertificate } from "./certificate.ts";
 import type { PublicKey } from "./key.ts";
 import { matchesPatternList } from "./pattern_list.ts";
-import { importPublicKey } from "./public_key.ts";
+import { tryPublicKey } from "./public_key.ts";
 import { splitOptions } from "./signer_options.ts";
 import type { MessageSignature } from "./sshsig.ts";
 import { parseTimestamp } from "./timestamp.ts";
@@ -222,10 +222,10 @@ function parseLine(line: string): AllowedSigner | null {
   if (match === null) return null;
   const principals = match[1] ?? match[2]!;
   const rest = match[3]!;
-  const plain = tryKey(rest);
+  const plain = tryPublicKey(rest);
   if (plain !== null) return entryOf(principals, plain, new Map());
   const split = splitOptions(rest);
-  const key = split && tryKey(split.rest);
+  const key = split && tryPublicKey(split.rest);
   return split && key && entryOf(principals, key, split.options);
 }
 
@@ -256,13 +256,4 @@ function entryOf(
 function timeOf(text: string | null | undefined): Date | null | undefined {
   if (text === undefined || text === null) return null;
   return parseTimestamp(text) ?? undefined;
-}
-
-function tryKey(line: string): PublicKey | null {
-  try {
-    return importPublicKey(line);
-  } catch (error) {
-    if (error instanceof KeyFormatError) return null;
-    throw error;
-  }
 }

@@ -1,5 +1,4 @@
-import { KeyFormatError } from "../errors.ts";
-import { importPublicKey, type PublicKey } from "./public_key.ts";
+import { type PublicKey, tryPublicKey } from "./public_key.ts";
 
 /**
  * One line of `authorized_keys`.
@@ -95,22 +94,13 @@ function parseLines(text: string): AuthorizedKey[] {
 
 function parseLine(line: string): AuthorizedKey | null {
   if (line === "" || line.startsWith("#")) return null;
-  const plain = tryKey(line);
+  const plain = tryPublicKey(line);
   if (plain !== null) return { key: plain, options: new Map() };
 
   const end = endOfOptions(line);
   const options = parseOptions(line.slice(0, end));
-  const key = tryKey(line.slice(end));
+  const key = tryPublicKey(line.slice(end));
   return options === null || key === null ? null : { key, options };
-}
-
-function tryKey(line: string): PublicKey | null {
-  try {
-    return importPublicKey(line);
-  } catch (error) {
-    if (error instanceof KeyFormatError) return null;
-    throw error;
-  }
 }
 
 /** Where the first white space outside of quotes is. */

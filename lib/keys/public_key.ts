@@ -66,6 +66,16 @@ export function importPublicKey(text: string): PublicKey {
   return fromLine(trimmed);
 }
 
+/** A public key in text, or null if it is none. */
+export function tryPublicKey(text: string): PublicKey | null {
+  try {
+    return importPublicKey(text);
+  } catch (error) {
+    if (error instanceof KeyFormatError) return null;
+    throw error;
+  }
+}
+
 function fromLine(line: string): PublicKey {
   const match = /^(\S+)[ \t]+(\S+)(?:[ \t]+(\S[^\r\n]*))?$/.exec(line);
   const blob = match && decodeBase64(match[2]!);
