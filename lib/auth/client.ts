@@ -7,7 +7,7 @@ import {
   UserauthRequest,
   UserauthSuccess,
 } from "../wire/messages.ts";
-import { MSG } from "../wire/numbers.ts";
+import { HOST_BOUND, MSG } from "../wire/numbers.ts";
 import { abortable } from "./abort.ts";
 import { type AuthDialog, type AuthMethod, SERVICE } from "./dialog.ts";
 import { none } from "./none.ts";
@@ -106,8 +106,9 @@ class ClientConversation {
       host: this.#link.host,
       signal: this.#signal,
       signatureAlgorithms: this.#signatureAlgorithms,
-      request: (data) =>
-        this.#exchange(UserauthRequest.encode({ user, service: SERVICE, method, data })),
+      hostBound: this.#link.extensions.has(HOST_BOUND.EXTENSION),
+      request: (data, wire = method) =>
+        this.#exchange(UserauthRequest.encode({ user, service: SERVICE, method: wire, data })),
       reply: (message) => this.#exchange(message),
     };
   }

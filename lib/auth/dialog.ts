@@ -33,8 +33,14 @@ export interface AuthDialog {
   readonly signal: AbortSignal;
   /** The signature algorithms that the server says it accepts, or null if it said nothing. */
   readonly signatureAlgorithms: readonly string[] | null;
-  /** Sends a USERAUTH_REQUEST with the method's own fields; the server's answer. */
-  request(fields: Uint8Array): Promise<Uint8Array>;
+  /** Whether the server takes public keys in the form that names its host key (OpenSSH's hostbound). */
+  readonly hostBound: boolean;
+  /**
+   * Sends a USERAUTH_REQUEST with the method's own fields; the server's answer.
+   *
+   * @param method The method's name on the wire; its own unless given
+   */
+  request(fields: Uint8Array, method?: string): Promise<Uint8Array>;
   /** Sends another message of the method; the server's answer. */
   reply(message: Uint8Array): Promise<Uint8Array>;
 }

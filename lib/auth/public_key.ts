@@ -3,8 +3,15 @@ import { AuthError, ProtocolError } from "../errors.ts";
 import { plainAlgorithm } from "../keys/certificate_names.ts";
 import type { Signer } from "../keys/private_key.ts";
 import { UserauthPkOk } from "../wire/messages.ts";
-import { MSG } from "../wire/numbers.ts";
-import { PublicKeyAuth, PublicKeyProbe, PublicKeySigned } from "../wire/requests.ts";
+import { HOST_BOUND, MSG } from "../wire/numbers.ts";
+import {
+  HostBoundAuth,
+  HostBoundProbe,
+  HostBoundSigned,
+  PublicKeyAuth,
+  PublicKeyProbe,
+  PublicKeySigned,
+} from "../wire/requests.ts";
 import { type AuthDialog, type AuthMethod, SERVICE } from "./dialog.ts";
 
 const METHOD = "publickey";
@@ -68,16 +75,22 @@ export function publicKey(key: Signer, options: PublicKeyOptions = {}): AuthMeth
         if (answer[0] === MSG.USERAUTH_FAILURE) return answer;
       }
       const request = { algorithm, publicKey: blob, signed: true };
-      const signed = PublicKeySigned.encode({
-        ...request,
+      const session = {
         sessionId: dialog.sessionId,
         number: MSG.USERAUTH_REQUEST,
         user: dialog.user,
         service: SERVICE,
-        method: METHOD,
-      });
+      };
+      if (!dialog.hostBound) {
+        const signed = PublicKeySigned.encode({ ...request, ...session, method: METHOD });
+        const signature = await sign(key, algorithm, signed, dialog);
+        return dialog.request(PublicKeyAuth.encode({ ...request, signature }));
+      }
+      // An agent sees from it to whom the login goes, however far away the agent is.
+      const bound = { ...request, hostKey: dialog.host.hostKey.blob };
+      const signed = HostBoundSigned.encode({ ...bound, ...session, method: HOST_BOUND.METHOD });
       const signature = await sign(key, algorithm, signed, dialog);
-      return dialog.request(PublicKeyAuth.encode({ ...request, signature }));
+      return dialog.request(HostBoundAuth.encode({ ...bound, signature }), HOST_BOUND.METHOD);
     },
   };
 }
@@ -130,9 +143,13 @@ async function probe(
   algorithm: string,
   blob: Uint8Array,
 ): Promise<Uint8Array> {
-  const answer = await dialog.request(
-    PublicKeyProbe.encode({ signed: false, algorithm, publicKey: blob }),
-  );
+  const question = { signed: false, algorithm, publicKey: blob };
+  const answer = dialog.hostBound
+    ? await dialog.request(
+      HostBoundProbe.encode({ ...question, hostKey: dialog.host.hostKey.blob }),
+      HOST_BOUND.METHOD,
+    )
+    : await dialog.request(PublicKeyProbe.encode(question));
   if (answer[0] === MSG.USERAUTH_FAILURE) return answer;
   // Any other answer is refused here, a SUCCESS for a question among them.
   const ok = UserauthPkOk.decode(answer);

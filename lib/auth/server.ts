@@ -10,7 +10,7 @@ import {
   UserauthRequest,
   UserauthSuccess,
 } from "../wire/messages.ts";
-import { DISCONNECT } from "../wire/numbers.ts";
+import { DISCONNECT, HOST_BOUND } from "../wire/numbers.ts";
 import { abortable } from "./abort.ts";
 import { SERVICE } from "./dialog.ts";
 import { failureDelay } from "./failure_delay.ts";
@@ -105,7 +105,8 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<Login> {
   let steps = 0;
 
   for (let requests = 0; requests < MAX_REQUESTS; requests++) {
-    const { user, method, data } = readRequest(next ?? await link.receive());
+    const { user, method: named, data } = readRequest(next ?? await link.receive());
+    const method = named === HOST_BOUND.METHOD ? "publickey" : named;
     const start = performance.now();
     next = null;
     if (requests === 0) sendBanner(guarded, policy, user);
@@ -115,7 +116,7 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<Login> {
     const row = SERVER_METHODS.find(({ name }) => name === method && progress.next.includes(name));
     const outcome: Outcome = row === undefined
       ? { kind: "refused" }
-      : await row.check({ link: guarded, policy, algorithms, user, client, data });
+      : await row.check({ link: guarded, policy, algorithms, user, client, method: named, data });
     if (outcome.kind === "answered") continue;
     if (outcome.kind === "abandoned") {
       next = outcome.by;
@@ -155,6 +156,7 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<Login> {
 function guard(link: Link, signal: AbortSignal | undefined): Attempt["link"] {
   return {
     sessionId: link.sessionId,
+    host: link.host,
     receive: () => link.receive(),
     send(payload) {
       signal?.throwIfAborted();

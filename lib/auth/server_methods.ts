@@ -1,12 +1,16 @@
+import { equals } from "@std/bytes";
 import { KeyFormatError } from "../errors.ts";
 import { canUse } from "../keys/parsed_key.ts";
 import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
 import type { Link } from "../transport/link.ts";
 import { UserauthPasswdChangereq, UserauthPkOk } from "../wire/messages.ts";
-import { MSG } from "../wire/numbers.ts";
+import { HOST_BOUND, MSG } from "../wire/numbers.ts";
 import {
   HostBasedAuth,
   HostBasedSigned,
+  HostBoundAuth,
+  HostBoundProbe,
+  HostBoundSigned,
   InteractiveAuth,
   PasswordAuth,
   PasswordChange,
@@ -26,13 +30,15 @@ import { Prompter } from "./prompter.ts";
 
 /** One attempt to log in. */
 export interface Attempt {
-  readonly link: Pick<Link, "send" | "receive" | "sessionId">;
+  readonly link: Pick<Link, "send" | "receive" | "sessionId" | "host">;
   readonly policy: ServerAuthPolicy;
   /** The signature algorithms that are accepted. */
   readonly algorithms: readonly string[];
   readonly user: string;
   /** Where the client is. */
   readonly client: AuthClient;
+  /** The method as the client named it. */
+  readonly method: string;
   /** The method's own fields of the request. */
   readonly data: Uint8Array;
 }
@@ -75,14 +81,13 @@ async function checkNone({ policy, user, client }: Attempt): Promise<Outcome> {
 
 // RFC 4252 §7
 async function checkKey(attempt: Attempt): Promise<Outcome> {
-  const { link, policy, algorithms, user, client, data } = attempt;
-  const signed = data[0] !== 0;
-  const request = signed
-    ? PublicKeyAuth.decode(data)
-    : { ...PublicKeyProbe.decode(data), signature: null };
-  const { algorithm, publicKey: blob, signature } = request;
+  const { link, policy, algorithms, user, client } = attempt;
+  const { signature, hostKey, ...request } = readKeyRequest(attempt);
+  const { algorithm, publicKey: blob } = request;
   const key = acceptableKey(algorithm, blob, algorithms);
-  if (key === null) return { kind: "refused" };
+  // Bound to another host, it was not meant for us.
+  const isElsewhere = hostKey !== null && !equals(hostKey, link.host.hostKey.blob);
+  if (key === null || isElsewhere) return { kind: "refused" };
 
   const answer = verdict(await consult(() => policy.publicKey?.(user, key, client)));
   if (signature === null) {
@@ -91,22 +96,32 @@ async function checkKey(attempt: Attempt): Promise<Outcome> {
     return { kind: "answered" };
   }
   // Verified whatever the policy says, so that the time is the same.
-  const owned = key.verify(
-    algorithm,
-    PublicKeySigned.encode({
-      sessionId: link.sessionId,
-      number: MSG.USERAUTH_REQUEST,
-      user,
-      service: SERVICE,
-      method: "publickey",
-      signed: true,
-      algorithm,
-      publicKey: blob,
-    }),
-    signature,
-    answer.kind === "accepted" ? answer.grant : {},
-  );
+  const session = {
+    sessionId: link.sessionId,
+    number: MSG.USERAUTH_REQUEST,
+    user,
+    service: SERVICE,
+    method: attempt.method,
+  };
+  const signed = hostKey === null
+    ? PublicKeySigned.encode({ ...session, ...request })
+    : HostBoundSigned.encode({ ...session, ...request, hostKey });
+  const touch = answer.kind === "accepted" ? answer.grant : {};
+  const owned = key.verify(algorithm, signed, signature, touch);
   return owned ? { ...answer, key } : { kind: "refused", key };
+}
+
+/** Any of the four forms: asked or signed, bound to a host key or not. */
+function readKeyRequest({ method, data }: Attempt) {
+  const signed = data[0] !== 0;
+  if (method === HOST_BOUND.METHOD) {
+    return signed
+      ? HostBoundAuth.decode(data)
+      : { ...HostBoundProbe.decode(data), signature: null };
+  }
+  return signed
+    ? { ...PublicKeyAuth.decode(data), hostKey: null }
+    : { ...PublicKeyProbe.decode(data), signature: null, hostKey: null };
 }
 
 // RFC 4252 §9: the client's host signs for its user.

@@ -30,7 +30,7 @@ import {
   ServiceRequest,
   Unimplemented,
 } from "../wire/messages.ts";
-import { DISCONNECT, MSG } from "../wire/numbers.ts";
+import { DISCONNECT, HOST_BOUND, MSG } from "../wire/numbers.ts";
 import { decodeExtInfo } from "./ext_info.ts";
 import { IDENTIFICATION, readIdentification } from "./identification.ts";
 import { exchangeKeys, type Session } from "./key_exchange.ts";
@@ -416,6 +416,7 @@ export class Transport {
         extensions: {
           "server-sig-algs": plainNames(this.#options.suite.userKey),
           "ping@openssh.com": "0",
+          [HOST_BOUND.EXTENSION]: "0",
         },
         conversation,
         sink: this.sink,

@@ -239,6 +239,12 @@ export const TTY_MODES: Readonly<Record<TerminalMode, number>> = {
   TTY_OP_OSPEED: 129,
 };
 
+/** Public key authentication that names the server's key, and how it is announced (OpenSSH PROTOCOL). */
+export const HOST_BOUND = {
+  METHOD: "publickey-hostbound-v00@openssh.com",
+  EXTENSION: "publickey-hostbound@openssh.com",
+} as const;
+
 /** Global requests about a server's host keys (draft-miller-sshm-hostkey-update §2, §3). */
 export const HOSTKEYS = "hostkeys-00@openssh.com";
 export const HOSTKEYS_PROVE = "hostkeys-prove-00@openssh.com";

@@ -72,6 +72,31 @@ export const PublicKeyAuth = layout({
   publicKey: string,
   signature: string,
 });
+// OpenSSH PROTOCOL §3.1: the same with the server's host key, so that a signature is for one host.
+export const HostBoundProbe = layout({
+  signed: boolean,
+  algorithm: text,
+  publicKey: string,
+  hostKey: string,
+});
+export const HostBoundAuth = layout({
+  signed: boolean,
+  algorithm: text,
+  publicKey: string,
+  hostKey: string,
+  signature: string,
+});
+export const HostBoundSigned = layout({
+  sessionId: string,
+  number: byte,
+  user: text,
+  service: text,
+  method: text,
+  signed: boolean,
+  algorithm: text,
+  publicKey: string,
+  hostKey: string,
+});
 // RFC 4252 §9
 export const HostBasedAuth = layout({
   algorithm: text,

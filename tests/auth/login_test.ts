@@ -6,6 +6,8 @@ import type { Login } from "../../lib/auth/progress.ts";
 import { authenticateServer, type ServerAuthOptions } from "../../lib/auth/server.ts";
 import { AuthError, ProtocolError } from "../../lib/errors.ts";
 import { type GeneratedKeyType, generateKey } from "../../lib/keys/mod.ts";
+import { UserauthRequest } from "../../lib/wire/messages.ts";
+import { HostBoundAuth, HostBoundProbe, HostBoundSigned } from "../../lib/wire/requests.ts";
 import { linkPair } from "./link_pair.ts";
 
 type World = Partial<ClientAuthOptions> & {
@@ -431,4 +433,48 @@ Deno.test("a connection that dies ends both roles with its error", async () => {
   pair.server.die(reason);
   assertEquals(await entered.catch((error) => error), reason);
   assertEquals(await login.catch((error) => error), reason);
+});
+
+for (const probe of [false, true]) {
+  const how = probe ? "after asking" : "straight away";
+  Deno.test(`publicKey names the server's host key where that is understood, ${how}`, async () => {
+    using key = await generateKey();
+    const { login, pair } = await logIn({
+      policy: { publicKey: () => true },
+      methods: [publicKey(key, { probe })],
+      extensions: { "publickey-hostbound@openssh.com": "0" },
+    });
+    assertEquals(login?.methods, ["publickey"]);
+    for (const sent of pair.client.sent) {
+      const { method, data } = UserauthRequest.decode(sent);
+      assertEquals(method, "publickey-hostbound-v00@openssh.com");
+      const bound = data[0] === 0 ? HostBoundProbe.decode(data) : HostBoundAuth.decode(data);
+      assertEquals(bound.hostKey, pair.client.host.hostKey.blob);
+    }
+  });
+}
+
+Deno.test("a key request that is bound to another host is refused", async () => {
+  using key = await generateKey();
+  using other = await generateKey();
+  const pair = linkPair();
+  const login = authenticateServer(pair.server, { policy: { publicKey: () => true } });
+  login.catch(() => {});
+  const { sessionId } = pair.client;
+  const method = "publickey-hostbound-v00@openssh.com";
+  const send = (hostKey: Uint8Array, signedFor = hostKey) => {
+    const request = { signed: true, algorithm: "ssh-ed25519", publicKey: key.publicKey.blob };
+    const session = { sessionId, number: 50, user: "ann", service: "ssh-connection", method };
+    const bytes = HostBoundSigned.encode({ ...session, ...request, hostKey: signedFor });
+    const signature = key.sign("ssh-ed25519", bytes);
+    const data = HostBoundAuth.encode({ ...request, hostKey, signature });
+    const { user, service } = session;
+    pair.client.send(UserauthRequest.encode({ user, service, method, data }));
+    return pair.client.receive();
+  };
+  const ours = pair.client.host.hostKey.blob;
+  assertEquals((await send(other.publicKey.blob))[0], 51);
+  assertEquals((await send(ours, other.publicKey.blob))[0], 51);
+  assertEquals((await send(ours))[0], 52);
+  assertEquals((await login).methods, ["publickey"]);
 });
