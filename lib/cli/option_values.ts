@@ -1,4 +1,4 @@
-/** The forms that the values of `-o Key=Value` take, as ssh_config(5) and sshd_config(5) describe them. */
+/** The forms that the values of `-o Key=Value` take, as sshd_config(5) describes them. */
 import { parseTime } from "../config/values.ts";
 import { printable } from "../errors.ts";
 import type { RekeyLimits } from "../transport/transport.ts";
@@ -105,10 +105,6 @@ export function words(value: string): string[] {
   const found = value.match(/(?:"[^"]*"|[^\s"])+/g) ?? [];
   return found.map((word) => word.replaceAll('"', ""));
 }
-
-/** A list with commas between. */
-export const list = (value: string): string[] =>
-  value.split(",").map((item) => item.trim()).filter((item) => item !== "");
 
 /** A time such as `90`, `10m` or `1h30m`, in milliseconds; `none` is 0. */
 export function time(value: string): number {
