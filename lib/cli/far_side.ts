@@ -22,8 +22,8 @@ export interface FarProgram {
 export interface FarSide extends AsyncDisposable {
   /** Starts a command. */
   run(command: string): Promise<FarProgram>;
-  /** Starts SFTP. */
-  sftp(): Promise<SftpClient>;
+  /** Starts SFTP; `requestLength` has the most bytes of one read or write. */
+  sftp(requestLength: number | null): Promise<SftpClient>;
   /** Why something failed, in the words of `ssh`. */
   describe(error: unknown): string;
 }
@@ -63,7 +63,8 @@ async function throughLogin(target: CopyTarget, flags: CopyFlags, log: Log): Pro
       code.catch(() => {}); // whoever wants it hears of it
       return { channel: streamChannel(readable, writable), code };
     },
-    sftp: async () => await SftpClient.open(await client.subsystem(flags.subsystem)),
+    sftp: async (length) =>
+      await SftpClient.open(await client.subsystem(flags.subsystem), lengthOf(length)),
     [Symbol.asyncDispose]: () => client.close(),
   };
 }
@@ -75,6 +76,10 @@ async function optionsFor(target: CopyTarget, { said, file }: CopyFlags): Promis
     if (!(error instanceof UsageError)) throw error;
     throw new FarSideError(`ssh: ${messageOf(error)}`, { cause: error });
   }
+}
+
+function lengthOf(requestLength: number | null): { requestLength?: number } {
+  return requestLength === null ? {} : { requestLength };
 }
 
 /** Shows what a program says on standard error, as `ssh` does. */
@@ -117,7 +122,10 @@ function throughProgram(target: CopyTarget, program: string, flags: CopyFlags): 
   return {
     describe: messageOf,
     run: (command) => Promise.resolve(start("--", target.hostname, command)),
-    sftp: () => SftpClient.open(start("-s", "--", target.hostname, flags.subsystem).channel),
+    sftp: (length) => {
+      const { channel } = start("-s", "--", target.hostname, flags.subsystem);
+      return SftpClient.open(channel, lengthOf(length));
+    },
     async [Symbol.asyncDispose]() {
       for (const { channel, code } of children) {
         await channel.close();
@@ -133,10 +141,10 @@ function direct(command: string, flags: CopyFlags, log: Log): FarSide {
   return {
     describe: messageOf,
     run: () => Promise.reject(new TypeError("-D is for SFTP only")),
-    sftp: () => {
+    sftp: (length) => {
       child = spawned(program!, args);
       if (!flags.quiet) log.info(`Attached to ${command}.`);
-      return SftpClient.open(child.channel);
+      return SftpClient.open(child.channel, lengthOf(length));
     },
     async [Symbol.asyncDispose]() {
       await child?.channel.close();

@@ -47,7 +47,7 @@ export async function scp(args: readonly string[]): Promise<number> {
   job = { ...job, signal: interrupt.signal };
   try {
     if (job.serving !== null) return await serveLegacy(job, job.serving, operands);
-    await using sides = new FarSides(job.flags, job.log);
+    await using sides = new FarSides(job.flags, job.requestLength, job.log);
     return await copy(job, sides, operands.map(operandOf)) ? 0 : FAILURE;
   } catch (error) {
     if (error instanceof InterruptedError) return INTERRUPTED;

@@ -37,11 +37,13 @@ export interface ScpJob {
 /** The hosts of one `scp`, each logged in to once. */
 export class FarSides implements AsyncDisposable {
   readonly #flags: CopyFlags;
+  readonly #requestLength: number | null;
   readonly #log: Log;
   readonly #sides: Map<string, Promise<FarSide>> = new Map();
   readonly #clients: Map<string, Promise<SftpClient>> = new Map();
 
-  constructor(flags: CopyFlags, log: Log) {
+  constructor(flags: CopyFlags, requestLength: number | null, log: Log) {
+    this.#requestLength = requestLength;
     this.#flags = flags;
     this.#log = log;
   }
@@ -57,7 +59,8 @@ export class FarSides implements AsyncDisposable {
   /** SFTP on a host. */
   client(target: CopyTarget): Promise<SftpClient> {
     const key = JSON.stringify([target.user, target.hostname, target.port]);
-    const client = this.#clients.get(key) ?? this.side(target).then((side) => side.sftp());
+    const client = this.#clients.get(key) ??
+      this.side(target).then((side) => side.sftp(this.#requestLength));
     this.#clients.set(key, client);
     return client;
   }

@@ -63,7 +63,7 @@ export async function sftp(args: readonly string[]): Promise<number> {
   let client: SftpClient | null = null;
   try {
     side = await openFarSide(job.place?.target ?? null, job.flags, log);
-    client = await side.sftp();
+    client = await side.sftp(job.session.requestLength);
     if (job.batch === null && job.place) log.info(`Connected to ${job.place.target.hostname}.`);
     const session = await SftpSession.start(client, job.session);
     const done = await converse(session, { ...job, path: job.place?.path ?? "" }, log);

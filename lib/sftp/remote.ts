@@ -45,11 +45,18 @@ export class Remote {
   /** Greets the server and asks for its limits. */
   static async open(
     channel: SftpChannel,
-    options: SftpOptions & { timeout?: number },
+    options: SftpOptions & { timeout?: number; requestLength?: number },
   ): Promise<Remote> {
+    const { requestLength = SFTP_MAX_CHUNK } = options;
+    if (!(requestLength >= 1)) throw new RangeError("requestLength must be 1 or more");
     const link = await SftpLink.open(channel, options);
     try {
-      return new Remote(link, await limitsOf(link, options));
+      const { readLength, writeLength, openHandles } = await limitsOf(link, options);
+      return new Remote(link, {
+        readLength: Math.min(readLength, requestLength),
+        writeLength: Math.min(writeLength, requestLength),
+        openHandles,
+      });
     } catch (cause) {
       await link.close();
       throw cause;

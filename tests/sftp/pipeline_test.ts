@@ -1,10 +1,17 @@
 import { assert, assertEquals } from "@std/assert";
 import * as msg from "../../lib/sftp/messages.ts";
 import { FXF, FXP } from "../../lib/sftp/numbers.ts";
-import { type SftpBackend, type SftpBackendFile, SftpError } from "../../lib/sftp/mod.ts";
+import { infoOf } from "../../lib/sftp/attributes.ts";
+import {
+  serveSftp,
+  type SftpBackend,
+  type SftpBackendFile,
+  SftpClient,
+  SftpError,
+} from "../../lib/sftp/mod.ts";
 import { Pipeline } from "../../lib/sftp/pipeline.ts";
 import { atOurServer, type RawPeer } from "./raw.ts";
-import { turn } from "./world.ts";
+import { channelPair, turn } from "./world.ts";
 
 Deno.test("answers leave in the order of the requests, whatever is done first", async () => {
   const sent: number[] = [];
@@ -147,4 +154,24 @@ Deno.test("no file is closed while something is under way, even if the client is
   const error = await served;
   assert(error === null || error instanceof SftpError);
   assertEquals(closed(), 1);
+});
+
+Deno.test("a client asks for no more at once than it is told to", async () => {
+  const [near, far] = channelPair();
+  const lengths = new Set<number>();
+  const file: Partial<SftpBackendFile> = {
+    read: (into, offset) => {
+      lengths.add(into.length);
+      return Math.max(Math.min(into.length, 100 - offset), 0);
+    },
+    stat: () => Promise.resolve(infoOf({ mode: 0o100644, size: 100 })),
+    close: () => Promise.resolve(),
+  };
+  const open = () => Promise.resolve(file as SftpBackendFile);
+  const served = serveSftp(far, { open });
+  const sftp = await SftpClient.open(near, { requestLength: 7 });
+  assertEquals((await sftp.readFile("/x")).length, 100);
+  assert([...lengths].every((length) => length <= 7), [...lengths].join());
+  await sftp.close();
+  await served;
 });
