@@ -354,35 +354,39 @@ await peerTest(["sshd", "root"], "sshd takes the word of our client's host", asy
   }
 });
 
-await peerTest(["ssh", "root"], "Our server takes the word of ssh's host", async () => {
-  const settings = "/etc/ssh/ssh_config.d/denossh-test.conf";
-  await must("ssh-keygen", ["-A"]); // those that are missing
-  const keyPath = "/etc/ssh/ssh_host_ed25519_key.pub";
-  const hostKey = importPublicKey(await Deno.readTextFile(keyPath));
-  const claims: string[] = [];
-  const auth: ServeOptions["auth"] = {
-    hostBased: (_user, key, { hostName, userName }) => {
-      claims.push(`${userName} at ${hostName}`);
-      return key.equals(hostKey);
-    },
-  };
-  await using server = await startOurs({ auth });
-  // ssh-keysign signs only where the system's own file says so.
-  await Deno.writeTextFile(settings, "EnableSSHKeysign yes\n");
-  try {
-    const config = {
-      HostbasedAuthentication: "yes",
-      HostbasedAcceptedAlgorithms: "ssh-ed25519",
-      PreferredAuthentications: "hostbased",
+await peerTest(
+  ["ssh", "root", "own-machine"],
+  "Our server takes the word of ssh's host",
+  async () => {
+    const settings = "/etc/ssh/ssh_config.d/denossh-test.conf";
+    await must("ssh-keygen", ["-A"]); // those that are missing
+    const keyPath = "/etc/ssh/ssh_host_ed25519_key.pub";
+    const hostKey = importPublicKey(await Deno.readTextFile(keyPath));
+    const claims: string[] = [];
+    const auth: ServeOptions["auth"] = {
+      hostBased: (_user, key, { hostName, userName }) => {
+        claims.push(`${userName} at ${hostName}`);
+        return key.equals(hostKey);
+      },
     };
-    const ran = await runClient("ssh", server, ["echo in"], { config });
-    assertEquals([ran.text, ran.stderr], ["in\n", ""]);
-    assertEquals(claims.length, 1);
-    assert(claims[0]!.startsWith(`${me} at `) && !claims[0]!.endsWith("."), claims[0]);
-  } finally {
-    await Deno.remove(settings);
-  }
-});
+    await using server = await startOurs({ auth });
+    // ssh-keysign signs only where the system's own file says so.
+    await Deno.writeTextFile(settings, "EnableSSHKeysign yes\n");
+    try {
+      const config = {
+        HostbasedAuthentication: "yes",
+        HostbasedAcceptedAlgorithms: "ssh-ed25519",
+        PreferredAuthentications: "hostbased",
+      };
+      const ran = await runClient("ssh", server, ["echo in"], { config });
+      assertEquals([ran.text, ran.stderr], ["in\n", ""]);
+      assertEquals(claims.length, 1);
+      assert(claims[0]!.startsWith(`${me} at `) && !claims[0]!.endsWith("."), claims[0]);
+    } finally {
+      await Deno.remove(settings);
+    }
+  },
+);
 
 await peerTest(["ssh"], "Who a user is makes no difference to what ssh is told", async () => {
   using other = await generateKey();
