@@ -3,6 +3,7 @@ import { ConfigError } from "../../lib/errors.ts";
 import { readConfig } from "../../lib/config/mod.ts";
 import { findPeer } from "../interop/peers.ts";
 import { run } from "../interop/run.ts";
+import { databaseHome } from "../interop/database_home.ts";
 
 /**
  * What is not compared: GSSAPI, which we do not have, and the lists of algorithms to offer unless the file names
@@ -61,5 +62,22 @@ export async function comparison(
   const path = await findPeer("ssh");
   const version = path === null ? "" : (await run(path, ["-V"])).stderr;
   const ignore = !/^OpenSSH_9\.2\S* Debian/.test(version);
-  Deno.test({ name: ignore ? `${name} (needs Debian's OpenSSH 9.2)` : name, ignore, fn });
+  Deno.test({
+    name: ignore ? `${name} (needs Debian's OpenSSH 9.2)` : name,
+    ignore,
+    fn: (t) => atHome(() => fn(t)),
+  });
 }
+
+/** OpenSSH asks the user database where home is, whatever HOME says: here HOME says the same. */
+async function atHome(fn: () => Promise<void>): Promise<void> {
+  const before = Deno.env.get("HOME");
+  Deno.env.set("HOME", await databaseHome());
+  try {
+    await fn();
+  } finally {
+    if (before === undefined) Deno.env.delete("HOME");
+    else Deno.env.set("HOME", before);
+  }
+}
+

@@ -4,6 +4,7 @@ import { CLI } from "../cli/world.ts";
 import { cli } from "../cli/world.ts";
 import { runClient } from "./openssh_clients.ts";
 import { peerTest } from "./peers.ts";
+import { databaseHome } from "./database_home.ts";
 import { must } from "./run.ts";
 import { startSshd } from "./sshd.ts";
 import { type TempFolder, tempFolder } from "./temp.ts";
@@ -36,7 +37,7 @@ await peerTest(
       ]);
       assertEquals(ran.code, 0, ran.stderr);
       const home = ran.text.match(/Remote working directory: (.*)/)![1];
-      assertEquals(home, await Deno.realPath(Deno.env.get("HOME") ?? "/"));
+      assertEquals(home, await Deno.realPath(await databaseHome()));
       assert(await Deno.readTextFile(folder.join("back")) === content, "get differs");
       assert(await Deno.readTextFile(folder.join("copied")) === content, "cp differs");
       assertStringIncludes(ran.text, "%Capacity");
