@@ -4,7 +4,6 @@ import { HostKeyError } from "../errors.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { knownHosts, type KnownHostsOptions } from "../known_hosts/known_hosts.ts";
 import { type HostAddress, type HostKeyPolicy, hostName } from "../known_hosts/policy.ts";
-import { dirname } from "node:path";
 import { keyTypeLabel } from "../keys/key_labels.ts";
 import type { Log } from "./log.ts";
 import type { SshOptions } from "./ssh_options.ts";
@@ -56,6 +55,7 @@ export function hostTrust(options: SshOptions, ask: Asker, log: Log): HostTrust 
     const add = knownHosts(file, { unknown: "add", hash: options.HashKnownHosts ?? false });
     const name = `${hostName(host)} (${keyTypeLabel(key)})`;
     try {
+      const { dirname } = await import("node:path"); // rarely wanted, and slow to load
       await Deno.mkdir(dirname(file), { recursive: true, mode: 0o700 });
       await add.verify(host, key);
       log.info(`Warning: Permanently added ${name} to the list of known hosts.`);

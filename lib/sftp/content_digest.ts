@@ -1,5 +1,5 @@
 /** SHA-256 of what files hold: streamed, since no digest of the platform takes a file in pieces. */
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { ReadAhead } from "./read_ahead.ts";
 import type { Remote } from "./remote.ts";
 import type { SideOptions, Source } from "./side.ts";
@@ -7,8 +7,9 @@ import type { SideOptions, Source } from "./side.ts";
 /** Bytes that a prefix is read by. */
 const BLOCK_BYTES = 256 * 1024;
 
-/** A digest to be fed. */
-export function contentDigest(): Hash {
+/** A digest to be fed. Loaded when it is wanted: it takes as long as all of this module. */
+export async function contentDigest(): Promise<Hash> {
+  const { createHash } = await import("node:crypto");
   return createHash("sha256");
 }
 
@@ -22,7 +23,7 @@ export async function digestOf(
   if (typeof verify === "function") return (await verify(path, length)).trim().toLowerCase();
   const file = await remote.file(path, { ...limits, read: true });
   try {
-    const hash = contentDigest();
+    const hash = await contentDigest();
     const ahead = new ReadAhead(file, { ...limits, size: length, inFlight });
     let left = length;
     for (let block; left > 0 && (block = await ahead.next()) !== null;) {

@@ -75,7 +75,7 @@ class FileTransfer {
   async #from(start: number): Promise<number> {
     const { options: { verify = false, resume = false }, progress } = this.#shared;
     const source = this.#source;
-    this.#hash = verify ? contentDigest() : null;
+    this.#hash = verify ? await contentDigest() : null;
     if (start > 0) progress.held(start);
     let length = start;
     try {

@@ -184,21 +184,6 @@ export async function deviceTarget(local: string): Promise<Target> {
   };
 }
 
-/** A stream as a target. */
-export function streamTarget(stream: WritableStream<Uint8Array>): Target {
-  const writer = stream.getWriter();
-  return {
-    held: 0,
-    async write(block, release) {
-      await writer.write(block.slice()); // a stream may hold on to it long after
-      release();
-    },
-    flush: () => Promise.resolve(),
-    commit: () => writer.close(),
-    discard: (cause) => writer.abort(cause),
-  };
-}
-
 async function writeWhole(file: Deno.FsFile, block: Uint8Array): Promise<void> {
   for (let at = 0; at < block.length;) {
     at += await file.write(at === 0 ? block : block.subarray(at));

@@ -36,7 +36,7 @@ function canSeek<T extends Source | Target>(end: T): end is T & Readable {
 
 async function sameHash(source: Readable, target: Readable, length: number): Promise<boolean> {
   const [far, near] = source.digest ? [source, target] : [target, source];
-  const hash = contentDigest();
+  const hash = await contentDigest();
   await feedPrefix(hash, near, length);
   return await far.digest!(length) === hash.digest("hex");
 }

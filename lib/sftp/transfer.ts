@@ -5,8 +5,7 @@ import { type Shared, transferFile } from "./file_transfer.ts";
 import { FolderTransfer, unchanged } from "./folder_transfer.ts";
 import { glob } from "./glob.ts";
 import { bytesSource, streamSource } from "./local_source.ts";
-import { LocalSide } from "./local_side.ts";
-import { streamTarget } from "./local_target.ts";
+import { streamTarget } from "./stream_target.ts";
 import { join, parent } from "./paths.ts";
 import { Progress, type TransferResult } from "./progress.ts";
 import type { Remote } from "./remote.ts";
@@ -26,7 +25,7 @@ export async function get(
 ): Promise<TransferResult> {
   const job = new Job(options, [remote]);
   if (typeof local === "string") {
-    return await job.run(job.remote(remote), path, job.local(), local);
+    return await job.run(job.remote(remote), path, await job.local(), local);
   }
   const target = streamTarget(local);
   return await job.single(async () => {
@@ -52,7 +51,7 @@ export async function put(
 ): Promise<TransferResult> {
   const job = new Job(options, [remote]);
   if (typeof local === "string") {
-    return await job.run(job.local(), local, job.remote(remote), path);
+    return await job.run(await job.local(), local, job.remote(remote), path);
   }
   if (options.recursive || options.glob) throw new TypeError("A folder needs a local path");
   const source = local instanceof Uint8Array ? bytesSource(local) : streamSource(local);
@@ -115,7 +114,9 @@ class Job {
     };
   }
 
-  local(): Side {
+  /** Loaded when it is wanted: what it needs of the platform takes long to load. */
+  async local(): Promise<Side> {
+    const { LocalSide } = await import("./local_side.ts");
     return new LocalSide(this.side);
   }
 

@@ -1,0 +1,16 @@
+import type { Target } from "./side.ts";
+
+/** A stream as a target. */
+export function streamTarget(stream: WritableStream<Uint8Array>): Target {
+  const writer = stream.getWriter();
+  return {
+    held: 0,
+    async write(block, release) {
+      await writer.write(block.slice()); // a stream may hold on to it long after
+      release();
+    },
+    flush: () => Promise.resolve(),
+    commit: () => writer.close(),
+    discard: (cause) => writer.abort(cause),
+  };
+}
