@@ -69,8 +69,17 @@ export async function* compareClients(
       const rows = new Map<string, Measurement[]>(able.map(({ name }) => [name, []]));
       for (let round = 0; round < options.rounds; round++) {
         for (const client of able) {
+          const runs = rows.get(client.name);
+          if (runs === undefined) continue;
           const line = client.commandLine(server, cipher, command);
-          rows.get(client.name)!.push(await measure(line, direction, options.bytes));
+          try {
+            runs.push(await measure(line, direction, options.bytes));
+          } catch (error) {
+            // One that cannot do it says so, and the others go on.
+            rows.delete(client.name);
+            const [reason] = (error as Error).message.split("\n");
+            missing(`${client.name}, ${direction} with ${cipher}: ${reason}`);
+          }
         }
       }
       yield { cipher, direction, rows };

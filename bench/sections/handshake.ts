@@ -8,6 +8,15 @@ import { startMaster } from "../peers/master.ts";
 import { median } from "../peers/table.ts";
 import type { BenchOptions, Report } from "../report.ts";
 
+const OURS = "@denossh/ssh";
+const THEIRS = "OpenSSH ssh";
+const OWN_HANDSHAKE = [
+  Deno.execPath(),
+  "run",
+  "-A",
+  "--no-check",
+  new URL("../peers/own_handshake.ts", import.meta.url).pathname,
+];
 const SSH2_HANDSHAKE = new URL("../peers/ssh2_handshake.mjs", import.meta.url).pathname;
 const AT_ONCE = 100;
 const FAR_MS = 50;
@@ -32,80 +41,87 @@ export async function handshake(report: Report, { quick }: BenchOptions): Promis
   if (ssh === null) report.note("Missing: OpenSSH ssh: not installed");
   const sshOnce = (port: number) => must(ssh!, sshLine(sshd, port), { timeout: 60_000 });
 
-  const ours = "@denossh/ssh";
-  const theirs = "OpenSSH ssh";
-  const ssh2 = await measureSsh2(sshd, rounds);
-  ssh2.missing.forEach((text) => report.note(`Missing: ${text}`));
+  const modules = await measureModules(sshd, rounds);
+  modules.missing.forEach((text) => report.note(`Missing: ${text}`));
+  const columns = [OURS, THEIRS, ...[...modules.times.keys()].filter((name) => name !== OURS)];
   const rows: string[][] = [];
-  const add = (
-    name: string,
-    times: Record<string, number[]>,
-    figure: string,
-    kind?: keyof Ssh2Times,
-  ) => {
-    const all = new Map(Object.entries(times));
-    if (kind) { for (const [name, found] of ssh2.times) all.set(name, found[kind]); }
+  const add = (name: string, times: ReadonlyMap<string, number[]>, figure: string) => {
     const text = (values?: number[]) => values ? median(values).toFixed(2) : "-";
-    rows.push([name, ...[ours, theirs, ...ssh2.times.keys()].map((who) => text(all.get(who)))]);
-    report.figure(figure, median(times[ours]!));
-    const [onNode] = [...all].filter(([who]) => who.startsWith("npm:ssh2 on Node"));
-    if (onNode) report.figure(`${figure}.ssh2node`, median(times[ours]!) / median(onNode[1]));
-    report.data(figure, Object.fromEntries(all));
+    rows.push([name, ...columns.map((who) => text(times.get(who)))]);
+    const ours = median(times.get(OURS)!);
+    report.figure(figure, ours);
+    const [onNode] = [...times].filter(([who]) => who.startsWith("npm:ssh2 on Node"));
+    if (onNode) report.figure(`${figure}.ssh2node`, ours / median(onNode[1]));
+    report.data(figure, Object.fromEntries(times));
+  };
+  /** The modules' times beside those of OpenSSH's processes. */
+  const beside = async (kind: keyof ModuleTimes, theirs: (() => Promise<unknown>) | null) => {
+    const all = new Map([...modules.times].map(([name, found]) => [name, found[kind]]));
+    if (theirs) all.set(THEIRS, (await inTurns(rounds[kind], { [THEIRS]: theirs }))[THEIRS]!);
+    return all;
   };
 
-  const connecting = await inTurns(rounds.connect, {
-    [ours]: () => connectOnce(sshd.port),
-    ...(ssh !== null && { [theirs]: () => sshOnce(sshd.port) }),
-  });
-  add("connect+exec+close", connecting, "handshake.connect", "connect");
+  const connecting = await beside("connect", ssh === null ? null : () => sshOnce(sshd.port));
+  add("connect+exec+close", connecting, "handshake.connect");
   {
-    await using host = await login(target);
     await using master = ssh === null ? null : await startMaster(ssh, sshd);
-    await host.run("true");
-    const open = await inTurns(rounds.exec, {
-      [ours]: () => host.run("true"),
-      ...(master !== null && { [theirs]: () => master.run("true") }),
-    });
-    add("exec on an open connection", open, "handshake.exec", "exec");
-    const all = (one: () => Promise<unknown>) => () =>
-      Promise.all(Array.from({ length: AT_ONCE }, one));
-    const atOnce = await inTurns(rounds.atOnce, {
-      [ours]: all(() => host.run("true")),
-      ...(master !== null && { [theirs]: all(() => master.run("true")) }),
-    });
-    add(`${AT_ONCE} execs at once`, atOnce, "handshake.execs100", "atOnce");
+    const one = master && (() => master.run("true"));
+    add("exec on an open connection", await beside("exec", one), "handshake.exec");
+    const all = one && (() => Promise.all(Array.from({ length: AT_ONCE }, one)));
+    add(`${AT_ONCE} execs at once`, await beside("atOnce", all), "handshake.execs100");
   }
   await using path = await startPath(sshd.port, FAR_MS);
   const far = await inTurns(rounds.far, {
-    [ours]: () => connectOnce(path.port),
-    ...(ssh !== null && { [theirs]: () => sshOnce(path.port) }),
+    [OURS]: () => connectOnce(path.port),
+    ...(ssh !== null && { [THEIRS]: () => sshOnce(path.port) }),
   });
-  add(`connect+exec+close, round trip ${FAR_MS} ms`, far, "handshake.connect50");
+  const name = `connect+exec+close, round trip ${FAR_MS} ms`;
+  add(name, new Map(Object.entries(far)), "handshake.connect50");
   report.table(
     "Handshake with sshd, ms, medians; OpenSSH's are processes, the others modules in one",
-    ["", ours, theirs, ...ssh2.times.keys()],
+    ["", ...columns],
     rows,
   );
 }
 
 /** Milliseconds of connecting, of a command, and of many at once. */
-interface Ssh2Times {
+interface ModuleTimes {
   readonly connect: number[];
   readonly exec: number[];
   readonly atOnce: number[];
 }
 
-/** The same with npm's ssh2, in a process of its own on each runtime. */
-async function measureSsh2(
-  { port, user, identity }: Sshd,
-  rounds: Readonly<Record<keyof Ssh2Times, number>>,
-): Promise<{ times: Map<string, Ssh2Times>; missing: readonly string[] }> {
+/** Turns that the modules take: each is a process of its own, which does a part of the rounds. */
+const TURNS = 3;
+
+/** Modules in processes of their own: ours, and npm's ssh2 on each runtime. */
+async function measureModules(
+  sshd: Sshd,
+  rounds: Readonly<Record<keyof ModuleTimes, number>>,
+): Promise<{ times: Map<string, ModuleTimes>; missing: readonly string[] }> {
+  const { port, user, identity } = sshd;
   const { runtimes, missing } = await findSsh2Runtimes();
-  const times = new Map<string, Ssh2Times>();
-  for (const { name, program: [runtime, ...args], modules } of runtimes) {
-    const settings = { modules, port, user, identity, rounds, many: AT_ONCE };
-    const line = [...args, SSH2_HANDSHAKE, JSON.stringify(settings)];
-    times.set(name, JSON.parse((await must(runtime!, line, { timeout: 120_000 })).text));
+  const part = Object.fromEntries(
+    Object.entries(rounds).map(([kind, count]) => [kind, Math.ceil(count / TURNS)]),
+  );
+  const settings = { port, user, identity, rounds: part, many: AT_ONCE };
+  const { hostKey } = sshdTarget(sshd);
+  const lines: [string, string[]][] = [
+    [OURS, [...OWN_HANDSHAKE, JSON.stringify({ ...settings, hostKey })]],
+    ...runtimes.map(({ name, program, modules }): [string, string[]] => [
+      name,
+      [...program, SSH2_HANDSHAKE, JSON.stringify({ ...settings, modules })],
+    ]),
+  ];
+  const times = new Map<string, ModuleTimes>();
+  for (let turn = 0; turn < TURNS; turn++) {
+    for (const [name, [program, ...args]] of lines) {
+      const { text } = await must(program!, args, { timeout: 120_000 });
+      const found = JSON.parse(text) as ModuleTimes;
+      const all = times.get(name) ?? { connect: [], exec: [], atOnce: [] };
+      for (const kind of ["connect", "exec", "atOnce"] as const) all[kind].push(...found[kind]);
+      times.set(name, all);
+    }
   }
   return { times, missing };
 }

@@ -121,9 +121,13 @@ export async function startProcess(
   // Cancelled, it would be a broken pipe to the command; this is its /dev/null.
   if (options.stdout === "null") drain(channel);
   try {
-    await startProgram(channel, program, options);
+    const { stdin = "piped" } = options;
+    const starting = startProgram(channel, program, options);
+    // Behind the request, in the same write: a program without input need not hear of it later.
+    if (stdin === "null") channel.closeWrite().catch(() => {});
+    await starting;
     const process = new Process(channel, options);
-    feed(process, options.stdin ?? "piped");
+    if (stdin !== "null" && stdin !== "piped") feed(process, stdin);
     return process;
   } catch (error) {
     channel.abort(error);
@@ -169,19 +173,17 @@ export async function startProgram(
   }
 }
 
-function feed(process: Process, stdin: NonNullable<CommandOptions["stdin"]>): void {
-  if (stdin === "piped") return;
+function feed(
+  process: Process,
+  stdin: Exclude<NonNullable<CommandOptions["stdin"]>, "piped" | "null">,
+): void {
   const { channel } = process;
   // A command that ends without reading its input is no failure, as with a pipe: EPIPE is dropped.
   const ignore = () => {};
   if (stdin instanceof ReadableStream) {
     stdin.pipeTo(process.stdin).catch(ignore);
   } else {
-    const bytes = stdin === "null"
-      ? new Uint8Array(0)
-      : stdin instanceof Uint8Array
-      ? stdin
-      : new TextEncoder().encode(stdin.text);
+    const bytes = stdin instanceof Uint8Array ? stdin : new TextEncoder().encode(stdin.text);
     channel.writeAll(bytes).then(() => channel.closeWrite()).catch(ignore);
   }
 }
