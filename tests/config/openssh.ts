@@ -80,4 +80,3 @@ async function atHome(fn: () => Promise<void>): Promise<void> {
     else Deno.env.set("HOME", before);
   }
 }
-
