@@ -1,9 +1,6 @@
 /** Every name that an entrypoint exports has an example; the doc tests run it. */
 import { assertEquals } from "@std/assert";
 
-/** Rooms whose types are still being given theirs. */
-const UNFINISHED: readonly string[] = ["lib/config/"];
-
 interface DocSymbol {
   readonly name: string;
   readonly declarations: readonly {
@@ -20,9 +17,7 @@ interface Docs {
 const root = new URL("../", import.meta.url);
 
 Deno.test("Every exported name has an @example", async () => {
-  const lacking = await namesWithoutExample();
-  const done = lacking.filter((name) => !UNFINISHED.some((folder) => name.startsWith(folder)));
-  assertEquals(done, []);
+  assertEquals(await namesWithoutExample(), []);
 });
 
 /** As `lib/room/file.ts Name`. */

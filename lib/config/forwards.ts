@@ -1,7 +1,20 @@
 import { ArgumentError, type Arguments } from "./arguments.ts";
 import { portNumber } from "./values.ts";
 
-/** An end of a tunnel: a port, or the path of a unix socket. */
+/**
+ * An end of a tunnel: a port, or the path of a unix socket.
+ *
+ * @example
+ * ```ts
+ * import { Config, type ForwardEnd } from "@denossh/ssh/config";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const config = Config.parse("LocalForward 8080 /run/web.sock");
+ * const [tunnel] = (await config.lookup("web")).LocalForward!;
+ * const from: ForwardEnd = tunnel!.from;
+ * assertEquals(from, { hostname: null, port: 8080 });
+ * ```
+ */
 export type ForwardEnd =
   | { readonly hostname: string | null; readonly port: number }
   | { readonly path: string };

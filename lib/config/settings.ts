@@ -1,7 +1,19 @@
 import type { ForwardSetting } from "./forwards.ts";
 import type { JumpHost } from "./proxy_jump.ts";
 
-/** What is done with the keys that are read from files. */
+/**
+ * What is done with the keys that are read from files.
+ *
+ * @example
+ * ```ts
+ * import { Config, type AddKeysSetting } from "@denossh/ssh/config";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const config = Config.parse("AddKeysToAgent confirm 1h");
+ * const setting: AddKeysSetting | undefined = (await config.lookup("web")).AddKeysToAgent;
+ * assertEquals(setting, { add: "confirm", lifetime: 3_600_000 });
+ * ```
+ */
 export interface AddKeysSetting {
   /** Whether they are added to the agent, after asking, or so that each use is to be confirmed. */
   readonly add: "yes" | "no" | "ask" | "confirm";
@@ -9,7 +21,19 @@ export interface AddKeysSetting {
   readonly lifetime: number | null;
 }
 
-/** When keys are exchanged anew. */
+/**
+ * When keys are exchanged anew.
+ *
+ * @example
+ * ```ts
+ * import { Config, type RekeySetting } from "@denossh/ssh/config";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const config = Config.parse("RekeyLimit 1G 1h");
+ * const setting: RekeySetting | undefined = (await config.lookup("web")).RekeyLimit;
+ * assertEquals(setting, { bytes: 2 ** 30, milliseconds: 3_600_000 });
+ * ```
+ */
 export interface RekeySetting {
   /** After how many bytes; 0 is the cipher's own limit. */
   readonly bytes?: number;
@@ -220,7 +244,19 @@ export interface HostSettings {
   readonly ProxyJump?: readonly JumpHost[];
 }
 
-/** How much is said. */
+/**
+ * How much is said.
+ *
+ * @example
+ * ```ts
+ * import { Config, type LogLevelSetting } from "@denossh/ssh/config";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const config = Config.parse("LogLevel verbose");
+ * const level: LogLevelSetting | undefined = (await config.lookup("web")).LogLevel;
+ * assertEquals(level, "VERBOSE");
+ * ```
+ */
 export type LogLevelSetting =
   | "QUIET"
   | "FATAL"
