@@ -10,7 +10,7 @@ import { tryBind } from "./session_bind.ts";
 import { type AgentAddress, openAgent } from "./source.ts";
 
 /** What a session asks for its agent with, and what the server's connections to it are. */
-export const AGENT_REQUEST = "auth-agent-req@openssh.com";
+const AGENT_REQUEST = "auth-agent-req@openssh.com";
 export const AGENT_CHANNEL = "auth-agent@openssh.com";
 
 /** Connections to the agent that a server may have at once: logins from there, side by side. */

@@ -1,7 +1,7 @@
 /** The forms that the values of `-o Key=Value` take, as sshd_config(5) describes them. */
 import { parseTime } from "../config/values.ts";
 import { printable } from "../errors.ts";
-import type { RekeyLimits } from "../transport/transport.ts";
+import type { RekeyLimits } from "../transport/key_use.ts";
 import { UsageError } from "./flags.ts";
 
 /** The parsers of a program's options, by their names as the manual writes them. */

@@ -7,7 +7,7 @@ import { ScpLine } from "./scp_line.ts";
 import { receiveAll } from "./scp_sink.ts";
 import { sendAll } from "./scp_source.ts";
 import { tuningOf } from "./sftp_session.ts";
-import { globMatcher } from "../sftp/glob.ts";
+import { globMatcher } from "../glob_pattern.ts";
 import { bytesChannel, STANDARD_STREAMS } from "./stdio_channel.ts";
 
 /**

@@ -10,7 +10,7 @@ import { messageOf } from "./failure.ts";
 import { Meter } from "./meter.ts";
 import type { FarSides, ScpJob } from "./scp_job.ts";
 import { tuningOf } from "./sftp_session.ts";
-import { isGlob } from "../sftp/glob.ts";
+import { isGlob } from "../glob_pattern.ts";
 import { expandGlob, type Names } from "./sftp_words.ts";
 
 /** A path of one client. */

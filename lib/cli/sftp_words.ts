@@ -1,4 +1,4 @@
-import { globMatcher, isGlob, unescapeGlob } from "../sftp/glob.ts";
+import { globMatcher, isGlob, unescapeGlob } from "../glob_pattern.ts";
 import { join } from "../sftp/paths.ts";
 import { UsageError } from "./flags.ts";
 

@@ -5,7 +5,7 @@ import type { HostSettings } from "../config/settings.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import { ConfigError } from "../errors.ts";
 import { matchesWildcards } from "../keys/host_pattern.ts";
-import type { RekeyLimits } from "../transport/transport.ts";
+import type { RekeyLimits } from "../transport/key_use.ts";
 import { configuredKeys } from "./configured_keys.ts";
 import { configuredHostKeys } from "./configured_trust.ts";
 import { type ConnectOptions, isProxied } from "./options.ts";

@@ -3,7 +3,7 @@ import type { WindowOptions } from "../connection/window_budget.ts";
 import type { Config } from "../config/config.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import type { ByteStreams } from "../transport/socket.ts";
-import type { RekeyLimits } from "../transport/transport.ts";
+import type { RekeyLimits } from "../transport/key_use.ts";
 import type { Client } from "./client.ts";
 import type { HostKeys } from "./host_keys.ts";
 import type { TcpOptions } from "./tcp.ts";

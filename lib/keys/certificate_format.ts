@@ -88,7 +88,7 @@ export function encodeCertificate(
 }
 
 /** The options or extensions of a certificate, in their order. */
-export function decodeOptions(bytes: Uint8Array): CertificateOption[] {
+function decodeOptions(bytes: Uint8Array): CertificateOption[] {
   const reader = new Reader(bytes);
   const options: CertificateOption[] = [];
   while (reader.remaining > 0) options.push({ name: textOf(reader), data: reader.string() });

@@ -31,7 +31,7 @@ export type {
 } from "../connection/request.ts";
 export type { WindowOptions } from "../connection/window_budget.ts";
 export type { AlgorithmOptions } from "../crypto/suite.ts";
-export type { RekeyLimits } from "../transport/transport.ts";
+export type { RekeyLimits } from "../transport/key_use.ts";
 export type { ByteStreams } from "../transport/socket.ts";
 export { authorizedKeys, type AuthorizedKeysOptions } from "./authorized_keys.ts";
 export type { PenaltyOptions } from "./penalties.ts";

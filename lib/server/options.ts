@@ -8,7 +8,7 @@ import type { Signer } from "../keys/private_key.ts";
 import type { Login } from "../session/session.ts";
 import type { SftpBackend } from "../sftp/backend.ts";
 import type { SftpService } from "../sftp/server.ts";
-import type { RekeyLimits } from "../transport/transport.ts";
+import type { RekeyLimits } from "../transport/key_use.ts";
 import type { PenaltyOptions } from "./penalties.ts";
 
 /**

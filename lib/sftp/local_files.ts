@@ -81,13 +81,13 @@ export interface LocalFilesOptions {
  */
 export function localFiles(options: LocalFilesOptions): SftpBackend {
   const { root, home = "/", readOnly: fixed = false, blocking = false } = options;
-  const files = new LocalFiles(treeOf(root, home), home, blocking ? Infinity : SLOW_MS);
+  const files = filesOf(treeOf(root, home), home, blocking);
   return fixed ? readOnly(files) : files;
 }
 
 /** Serves a tree, however it keeps to itself. */
-export function filesOf(tree: Tree, home: string): SftpBackend {
-  return new LocalFiles(tree, home, SLOW_MS);
+export function filesOf(tree: Tree, home: string, blocking = false): LocalFiles {
+  return new LocalFiles(tree, home, blocking ? Infinity : SLOW_MS);
 }
 
 function readOnly(files: LocalFiles): SftpBackend {

@@ -4,4 +4,4 @@
  * @module
  */
 export type { ByteStreams } from "./socket.ts";
-export type { RekeyLimits } from "./transport.ts";
+export type { RekeyLimits } from "./key_use.ts";

@@ -1,13 +1,6 @@
 import { Opener } from "../crypto/packet_cipher.ts";
 import type { Suite } from "../crypto/suite.ts";
-import {
-  CLOSE_LINGER_MS,
-  KEX_TIMEOUT_MS,
-  MAX_PACKET_LENGTH,
-  REKEY_BYTES,
-  REKEY_MS,
-  REKEY_PACKETS,
-} from "../defaults.ts";
+import { CLOSE_LINGER_MS, KEX_TIMEOUT_MS, MAX_PACKET_LENGTH } from "../defaults.ts";
 import {
   ConnectError,
   DisconnectError,
@@ -34,6 +27,7 @@ import { DISCONNECT, HOST_BOUND, MSG } from "../wire/numbers.ts";
 import { decodeExtInfo } from "./ext_info.ts";
 import { IDENTIFICATION, readIdentification } from "./identification.ts";
 import { exchangeKeys, type Session } from "./key_exchange.ts";
+import { KeyUse, type RekeyLimits } from "./key_use.ts";
 import { Conversation, type Link, messageName } from "./link.ts";
 import type { Agreed, Role } from "./negotiation.ts";
 import { readPackets } from "./packet_source.ts";
@@ -52,32 +46,6 @@ export interface Service {
 export interface ServiceLink extends Link {
   /** Resolves when the service has been accepted; the peer's EXT_INFO is known by then. */
   accepted(): Promise<void>;
-}
-
-/**
- * When to exchange keys anew.
- *
- * @example
- * ```ts
- * import type { RekeyLimits } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const rekey: RekeyLimits = { bytes: 64 * 1024, milliseconds: 60_000 };
- * await using pair = await connectedPair({
- *   connect: { rekey },
- *   handler: (session) => session.channel.writeAll(new Uint8Array(1_000_000)), // many times the limit
- * });
- * assertEquals((await pair.host.command("x").output()).stdout.length, 1_000_000);
- * ```
- */
-export interface RekeyLimits {
-  /** Bytes in one direction. */
-  readonly bytes?: number;
-  /** Packets in one direction. */
-  readonly packets?: number;
-  /** Milliseconds since the last exchange, looked at when something is sent or received. */
-  readonly milliseconds?: number;
 }
 
 export interface TransportOptions {
@@ -104,6 +72,7 @@ export class Transport {
   readonly finished: Promise<void>;
 
   readonly #options: TransportOptions;
+  readonly #keyUse: KeyUse;
   readonly #opener = new Opener({ maxPacket: MAX_PACKET_LENGTH });
   readonly #auth = new Conversation();
   readonly #over = Promise.withResolvers<unknown>();
@@ -117,9 +86,6 @@ export class Transport {
   #session: Session | null = null;
   #agreed: Agreed | null = null;
   #service: Service | null = null;
-  #bytesIn = 0;
-  #packetsIn = 0;
-  #keysSince = 0;
   #roundTrip: number | null = null;
   #lingering: ReturnType<typeof setTimeout> | undefined;
 
@@ -127,6 +93,7 @@ export class Transport {
     this.role = options.role;
     this.socket = socket;
     this.#options = options;
+    this.#keyUse = new KeyUse(options.rekey);
     this.sink = new PacketSink(socket, (error) => this.fail(error));
     this.sink.onSuccess = () => this.#authenticated();
     this.closed = this.#over.promise;
@@ -346,7 +313,7 @@ export class Transport {
   /** Which message is legal when (RFC 4253 §7.1, RFC 4252 §6, draft strict-kex §3). */
   #handle(payload: Uint8Array): void | Promise<void> {
     const number = payload[0]!;
-    this.#packetsIn++;
+    this.#keyUse.packetsIn++;
     if (number >= MSG.GLOBAL_REQUEST && number <= 127 && this.#phase === "open") {
       if (this.#peerInKex) throw unexpected(number);
       return this.#service!.handle(payload);
@@ -432,9 +399,7 @@ export class Transport {
           }
         },
       });
-      this.#bytesIn = 0;
-      this.#packetsIn = 0;
-      this.#keysSince = Date.now();
+      this.#keyUse.renew();
       if (this.#phase === "first-kex") this.#phase = "auth";
     } catch (error) {
       this.fail(error);
@@ -447,19 +412,11 @@ export class Transport {
     }
   }
 
-  /** After each batch: rekey when one direction has had enough (RFC 4253 §9, RFC 4344 §3). */
+  /** After each batch. */
   #tick(bytes: number): void {
-    this.#bytesIn += bytes;
+    this.#keyUse.bytesIn += bytes;
     if (this.#kex !== null || this.#session === null) return;
-    const limits = this.#options.rekey;
-    const most = Math.max(this.#bytesIn, this.sink.bytesSinceRekey);
-    const packets = Math.max(this.#packetsIn, this.sink.packetsSinceRekey);
-    if (
-      most >= (limits?.bytes ?? REKEY_BYTES) || packets >= (limits?.packets ?? REKEY_PACKETS) ||
-      Date.now() - this.#keysSince >= (limits?.milliseconds ?? REKEY_MS)
-    ) {
-      this.#exchange().catch(() => {});
-    }
+    if (this.#keyUse.exceeds(this.sink)) this.#exchange().catch(() => {});
   }
 
   #disconnected(payload: Uint8Array): void {

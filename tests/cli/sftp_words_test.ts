@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../lib/cli/flags.ts";
 import { escapeGlob, expandGlob, splitWords } from "../../lib/cli/sftp_words.ts";
-import { globMatcher, isGlob } from "../../lib/sftp/glob.ts";
+import { globMatcher, isGlob } from "../../lib/glob_pattern.ts";
 
 const lines: [string, string[]][] = [
   ["get a b", ["get", "a", "b"]],

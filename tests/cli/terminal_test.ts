@@ -2,23 +2,20 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Endpoint } from "../interop/endpoint.ts";
 import { type Peer, peerTest } from "../interop/peers.ts";
-import { must, run } from "../interop/run.ts";
+import { must } from "../interop/run.ts";
 import { startSshd } from "../interop/sshd.ts";
 import { tempFolder } from "../interop/temp.ts";
 import { CLI, type CliClientOptions, clientArgs, cliSsh, startServe } from "./world.ts";
 
 const DRIVER = new URL("on_terminal.py", import.meta.url).pathname;
 
-const PYTHON = await run("python3", ["--version"]).then(({ code }) => code === 0, () => false);
-
 /** Registers a test that needs a terminal, which takes Python, and perhaps other programs. */
-async function terminalTest(
+function terminalTest(
   peers: readonly Peer[],
   name: string,
   fn: (t: Deno.TestContext) => Promise<void>,
 ): Promise<void> {
-  if (PYTHON) await peerTest(peers, name, fn);
-  else Deno.test({ name: `${name} (needs python3)`, ignore: true, fn });
+  return peerTest(["python3", ...peers], name, fn);
 }
 
 type Step =

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { matchesGlob } from "../../lib/config/glob.ts";
+import { globMatcher } from "../../lib/glob_pattern.ts";
 import { readConfig } from "../../lib/config/mod.ts";
 import { ConfigError } from "../../lib/errors.ts";
 import { run } from "../interop/run.ts";
@@ -117,7 +117,7 @@ const globs: [string, string, boolean][] = [
 ];
 for (const [pattern, name, wanted] of globs) {
   Deno.test(`The pattern ${pattern} ${wanted ? "is" : "is not"} about ${name}`, () => {
-    assertEquals(matchesGlob(pattern, name), wanted);
+    assertEquals(globMatcher(pattern)(name), wanted);
   });
 }
 

@@ -5,7 +5,8 @@ import { generateKey } from "../../lib/keys/mod.ts";
 import { memoryPair } from "../../lib/testing/memory_pair.ts";
 import type { Role } from "../../lib/transport/negotiation.ts";
 import { streamSocket } from "../../lib/transport/socket.ts";
-import { type RekeyLimits, Transport } from "../../lib/transport/transport.ts";
+import type { RekeyLimits } from "../../lib/transport/key_use.ts";
+import { Transport } from "../../lib/transport/transport.ts";
 
 /** The hand-driven end: sends payloads and records what comes. */
 export class RawEnd {

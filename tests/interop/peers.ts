@@ -37,6 +37,7 @@ export type Peer =
   | "sshfs"
   | "ssh2"
   | "go"
+  | "python3"
   | "root"
   | "own-machine";
 
