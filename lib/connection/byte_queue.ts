@@ -191,7 +191,7 @@ export class ByteQueue {
     waiting.filled += n;
     this.#copies = true;
     this.#news.ring();
-    return data.subarray(n);
+    return n === data.length ? EMPTY : data.subarray(n);
   }
 
   #copy(into: Uint8Array): number {
