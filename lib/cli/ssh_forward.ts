@@ -4,6 +4,7 @@ import type { BindAddress, ForwardTarget } from "../forward/address.ts";
 import { messageOf } from "./failure.ts";
 import type { Log } from "./log.ts";
 import { drain } from "./pipes.ts";
+import { openStandardOutput } from "./standard_output.ts";
 import type { SshOptions } from "./ssh_options.ts";
 
 /** A tunnel that is asked for. */
@@ -76,7 +77,8 @@ export async function relay(client: Client, to: ForwardTarget): Promise<void> {
   const sending = Deno.stdin.readable.pipeTo(conn.writable, { preventCancel: true });
   // The far side may close first; what is still typed has nowhere to go then.
   sending.catch(() => {});
-  await drain((into) => conn.read(into), Deno.stdout);
+  using stdout = await openStandardOutput();
+  await drain((into) => conn.read(into), stdout);
 }
 
 /** StreamLocalBindUnlink and StreamLocalBindMask, where a tunnel begins at a unix socket of this side. */

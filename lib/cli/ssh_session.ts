@@ -8,6 +8,7 @@ import { EscapeKeys } from "./escape_keys.ts";
 import type { Log } from "./log.ts";
 import { drain, feed } from "./pipes.ts";
 import type { SshOptions } from "./ssh_options.ts";
+import { openStandardOutput } from "./standard_output.ts";
 import { lendScreen } from "./x11.ts";
 import { localPty, onSignals, rawInput, terminalSize } from "./terminal.ts";
 
@@ -66,9 +67,10 @@ async function wire(
   const feeding = input.noInput ? channel.closeWrite() : feed(Deno.stdin, channel, input.filter);
   // The command may end without reading its input; an input that cannot be read is at its end.
   feeding.catch(() => channel.closeWrite()).catch(ignore);
+  using stdout = await openStandardOutput();
   try {
     await Promise.all([
-      drain((into) => channel.read(into), Deno.stdout),
+      drain((into) => channel.read(into), stdout),
       drain((into) => channel.readStderr(into), Deno.stderr),
     ]);
   } catch (error) {

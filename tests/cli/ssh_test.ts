@@ -3,6 +3,7 @@ import type { Endpoint } from "../interop/endpoint.ts";
 import { peerTest } from "../interop/peers.ts";
 import { run } from "../interop/run.ts";
 import { startSshd } from "../interop/sshd.ts";
+import { tempFolder } from "../interop/temp.ts";
 import { CLI, cli, clientArgs, cliSsh, startCli, startServe } from "./world.ts";
 
 const RANDOM = crypto.getRandomValues(new Uint8Array(65521));
@@ -31,6 +32,17 @@ for (const [name, start] of servers) {
       const ran = await cliSsh(server, ["cat"], { stdin: LARGE });
       assertEquals([ran.code, ran.stderr, ran.stdout.length], [0, "", LARGE.length]);
       assert(ran.stdout.every((byte, i) => byte === LARGE[i]), "The bytes differ");
+    });
+
+    await t.step("what others write to the same file or pipe stays where it is", async () => {
+      const [program, ...args] = [...CLI, ...clientArgs("ssh", server, ["echo middle"])];
+      for (const ending of ['> "$FILE"; cat "$FILE"', "| cat"]) {
+        await using folder = await tempFolder();
+        const script = `{ echo first; "$@"; echo last; } ${ending}`;
+        const env = { FILE: `${folder.path}/out` };
+        const ran = await run("bash", ["-c", script, "bash", program!, ...args], { env });
+        assertEquals(ran.text, "first\nmiddle\nlast\n", ran.stderr);
+      }
     });
 
     await t.step("an input of 0 bytes is EOF", async () => {
