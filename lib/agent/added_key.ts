@@ -10,6 +10,12 @@ import { encodeSignature } from "../keys/signature.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
 import { certifiedSection, plainSection } from "./certified_section.ts";
+import {
+  decodeDestinations,
+  encodeDestinations,
+  type KeyDestination,
+  RESTRICT_DESTINATION,
+} from "./destination.ts";
 import { AGENT, CONSTRAIN } from "./protocol.ts";
 
 /** The longest lifetime that a constraint can say, in seconds: 136 years. */
@@ -35,6 +41,11 @@ export interface KeyConstraints {
   readonly lifetime?: number;
   /** Whether each signature has to be confirmed. */
   readonly confirm?: boolean;
+  /**
+   * The hosts that it may be used for, at least one; any use unless given. Such a key signs logins only,
+   * for clients that tell the agent whom they talk to, as OpenSSH's since 8.9 and this module do.
+   */
+  readonly destinations?: readonly KeyDestination[];
 }
 
 /**
@@ -134,6 +145,14 @@ function readConstraints(reader: Reader): KeyConstraints {
       case CONSTRAIN.CONFIRM:
         constraints = { ...constraints, confirm: true };
         break;
+      case CONSTRAIN.EXTENSION: {
+        const name = reader.text();
+        if (name !== RESTRICT_DESTINATION || constraints.destinations !== undefined) {
+          throw new ProtocolError(`Cannot keep the constraint "${printable(name, 64)}"`);
+        }
+        constraints = { ...constraints, destinations: decodeDestinations(reader.string()) };
+        break;
+      }
       default:
         throw new ProtocolError(`Unknown constraint ${type}`);
     }
@@ -144,21 +163,23 @@ function readConstraints(reader: Reader): KeyConstraints {
 /**
  * ADD_IDENTITY, or ADD_ID_CONSTRAINED if there are constraints; the caller wipes it.
  *
- * @throws {RangeError} If the lifetime is none
- * @throws {TypeError} If the certificate is not one of the key
+ * @throws {RangeError} If the lifetime is none, or there are no destinations
+ * @throws {TypeError} If the certificate is not one of the key, or a destination is incomplete
  */
 export function encodeAddedKey(key: PrivateKey, options: AddKeyOptions): Uint8Array {
-  const { lifetime, confirm = false, certificate } = options;
-  const constrained = lifetime !== undefined || confirm;
+  const { lifetime, confirm = false, certificate, destinations } = options;
+  const places = destinations && encodeDestinations(destinations);
+  const constrained = lifetime !== undefined || confirm || places !== undefined;
   const { secret, comment } = openKey(key);
   const section = certificate ? certifiedSection(secret, certificate) : secret;
-  const writer = new Writer(section.length + 4 * comment.length + 64)
+  const writer = new Writer(section.length + 4 * comment.length + (places?.length ?? 0) + 128)
     .u8(constrained ? AGENT.ADD_ID_CONSTRAINED : AGENT.ADD_IDENTITY)
     .bytes(section).text(comment);
   secret.fill(0);
   section.fill(0);
   if (lifetime !== undefined) writer.u8(CONSTRAIN.LIFETIME).u32(seconds(lifetime));
   if (confirm) writer.u8(CONSTRAIN.CONFIRM);
+  if (places) writer.u8(CONSTRAIN.EXTENSION).text(RESTRICT_DESTINATION).string(places);
   return writer.take();
 }
 

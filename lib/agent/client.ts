@@ -157,7 +157,7 @@ export class AgentClient implements AsyncDisposable {
    * Gives the agent a private key; one that it holds already gets the constraints.
    *
    * @throws {RequestDeniedError} If it refuses the key or a constraint
-   * @throws {TypeError} If the certificate is not one of the key
+   * @throws {TypeError} If the certificate is not one of the key, or a destination is incomplete
    */
   async add(
     key: PrivateKey,

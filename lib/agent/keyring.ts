@@ -6,6 +6,8 @@ import type { Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { type ByteStreams, streamSocket } from "../transport/socket.ts";
 import type { KeyConstraints } from "./added_key.ts";
+import { checkDestinations, type KeyDestination } from "./destination.ts";
+import { type AgentUse, maySee, maySign, OWN_USE } from "./permitted.ts";
 import { serveAgent } from "./serve.ts";
 import type { AgentConnectOptions, AgentSource } from "./source.ts";
 
@@ -68,6 +70,8 @@ export interface KeyringServeOptions {
 interface Entry {
   readonly key: Signer & Partial<Disposable>;
   readonly confirm: boolean;
+  /** Where it may be used; undefined is everywhere. */
+  readonly destinations: readonly KeyDestination[] | undefined;
   timer: ReturnType<typeof setTimeout> | undefined;
 }
 
@@ -106,18 +110,20 @@ export class Keyring implements AgentSource, Disposable {
    *
    * @param key Taken over: it is wiped when it leaves the keyring
    * @throws {RequestDeniedError} If the keyring is locked or full, or nobody could confirm
+   * @throws {RangeError | TypeError} If a constraint makes no sense
    */
   add(key: Signer & Partial<Disposable>, constraints: KeyConstraints = {}): void {
-    const { lifetime, confirm = false } = constraints;
+    const { lifetime, confirm = false, destinations } = constraints;
     if (lifetime !== undefined && !(lifetime >= 0)) {
       throw new RangeError(`Lifetime must be at least 0 ms, not ${lifetime}`);
     }
+    if (destinations) checkDestinations(destinations);
     if (this.#lock) throw denied("add", "it is locked");
     if (confirm && !this.#confirm) throw denied("add", "nobody is there to confirm");
     const old = this.#find(key.publicKey);
     if (!old && this.#entries.length >= MAX_KEYS) throw denied("add", "it is full");
     if (old) this.#drop(old, { wipe: old.key !== key });
-    const entry: Entry = { key, confirm, timer: undefined };
+    const entry: Entry = { key, confirm, destinations, timer: undefined };
     this.#entries.push(entry);
     if (lifetime !== undefined) this.#forgetAfter(entry, lifetime);
   }
@@ -139,13 +145,12 @@ export class Keyring implements AgentSource, Disposable {
     this.#wipe();
   }
 
-  /** The keys, none while the keyring is locked; each signs as the keyring allows. */
+  /**
+   * The keys, none while the keyring is locked; each signs as the keyring allows. One with destinations
+   * signs only for who has shown the keyring where the login goes: `agent(keyring)` does.
+   */
   identities(): Signer[] {
-    if (this.#lock) return [];
-    return this.#entries.map(({ key: { publicKey } }) => ({
-      publicKey,
-      sign: (algorithm, data) => this.#sign(publicKey, algorithm, data),
-    }));
+    return this.#identities(OWN_USE);
   }
 
   /** Neither lists nor uses keys until it is unlocked; false if it is locked already. */
@@ -172,7 +177,14 @@ export class Keyring implements AgentSource, Disposable {
    * @throws {ProtocolError} If the client's messages make no sense
    */
   async serve(streams: ByteStreams, options: KeyringServeOptions = {}): Promise<void> {
-    await serveAgent(streamSocket(streams), this, options.forwarded ?? false);
+    await serveAgent(streamSocket(streams), {
+      identities: (use) => this.#identities(use),
+      add: (key, constraints) => this.add(key, constraints),
+      remove: (key) => this.remove(key),
+      clear: () => this.clear(),
+      lock: (passphrase) => this.lock(passphrase),
+      unlock: (passphrase) => this.unlock(passphrase),
+    }, options.forwarded ?? false);
   }
 
   /** Opens a connection to this agent, in memory. */
@@ -190,8 +202,27 @@ export class Keyring implements AgentSource, Disposable {
     this.#wipe();
   }
 
-  async #sign(key: PublicKey, algorithm: string, data: Uint8Array): Promise<Uint8Array> {
+  #identities(use: AgentUse): Signer[] {
+    if (this.#lock) return [];
+    const shown = this.#entries.filter(({ destinations }) =>
+      destinations === undefined || maySee(destinations, use)
+    );
+    return shown.map(({ key: { publicKey } }) => ({
+      publicKey,
+      sign: (algorithm, data) => this.#sign(publicKey, algorithm, data, use),
+    }));
+  }
+
+  async #sign(
+    key: PublicKey,
+    algorithm: string,
+    data: Uint8Array,
+    use: AgentUse,
+  ): Promise<Uint8Array> {
     const entry = this.#held(key);
+    if (entry.destinations && !maySign(key, entry.destinations, data, use)) {
+      throw denied("sign", "the key is for other hosts or users, or for logins alone");
+    }
     if (entry.confirm && await this.#confirm?.(key) !== true) {
       throw denied("sign", "it was not confirmed");
     }

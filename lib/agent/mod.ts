@@ -7,6 +7,7 @@ export { agent, type AgentAuthOptions } from "./auth.ts";
 export { AgentClient, connectAgent } from "./client.ts";
 export type { AgentOptions, AgentRequestOptions } from "./options.ts";
 export type { AgentForwardOptions, ForwardedAgent } from "./forwarding.ts";
+export type { DestinationHost, KeyDestination } from "./destination.ts";
 export type { AddKeyOptions, KeyConstraints } from "./added_key.ts";
 export { Keyring, type KeyringOptions, type KeyringServeOptions } from "./keyring.ts";
 export { type AgentListener, type AgentListenOptions, listenAgent } from "./listen.ts";

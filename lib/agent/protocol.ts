@@ -54,7 +54,7 @@ export const SessionBind = layout({
 });
 
 /** What a key may be bound to when it is added (RFC 9987 §5.2.7); all others are refused. */
-export const CONSTRAIN = { LIFETIME: 1, CONFIRM: 2 } as const;
+export const CONSTRAIN = { LIFETIME: 1, CONFIRM: 2, EXTENSION: 255 } as const;
 
 /** How a SIGN_REQUEST names the hash of an RSA signature (RFC 9987 §5.6.1). */
 const RSA_FLAGS = { "rsa-sha2-256": 2, "rsa-sha2-512": 4 } as const;

@@ -24,11 +24,13 @@ import {
   SignResponse,
   Unlock,
 } from "./protocol.ts";
+import type { AgentUse } from "./permitted.ts";
 import { MAX_BINDINGS, readBinding, type SessionBinding } from "./session_bind.ts";
 
 /** What an agent does with its keys. */
 export interface KeyHolder {
-  identities(): readonly Signer[];
+  /** The keys that who asks may see; each signs for that use alone. */
+  identities(use: AgentUse): readonly Signer[];
   add(key: Signer & Disposable, constraints: KeyConstraints): void;
   remove(key: Pick<PublicKey, "blob">): boolean;
   clear(): void;
@@ -43,6 +45,8 @@ interface Conversation {
   forwarded: boolean;
   /** The sessions that it is used for, as it has proved. */
   readonly bindings: SessionBinding[];
+  /** Whether it may be at the agent's own machine: neither forwarded, nor has it failed to prove a session. */
+  local: boolean;
 }
 
 /**
@@ -57,7 +61,7 @@ export async function serveAgent(
   forwarded: boolean,
 ): Promise<void> {
   const frames = new Frames(socket);
-  const conversation: Conversation = { keys, forwarded, bindings: [] };
+  const conversation: Conversation = { keys, forwarded, bindings: [], local: !forwarded };
   try {
     for (let request; (request = await frames.read()) !== null;) {
       const answer = await answerTo(request, conversation).catch(() => null);
@@ -76,13 +80,13 @@ async function answerTo(request: Uint8Array, client: Conversation): Promise<Uint
   switch (request[0]) {
     case AGENT.REQUEST_IDENTITIES:
       RequestIdentities.decode(request);
-      return encodeIdentities(keys.identities());
+      return encodeIdentities(keys.identities(client));
     case AGENT.SIGN_REQUEST:
-      return await sign(keys, SignRequest.decode(request));
+      return await sign(client, SignRequest.decode(request));
     case AGENT.EXTENSION:
       return extend(Extension.decode(request), client);
     default:
-      return !forwarded && await manage(request, keys) ? AgentSuccess.encode({}) : null;
+      return !forwarded && await manage(request, client) ? AgentSuccess.encode({}) : null;
   }
 }
 
@@ -105,24 +109,29 @@ function extend(
 
 /** OpenSSH PROTOCOL.agent §1: who has bound a connection to log in binds it to nothing else. */
 function bind(contents: Uint8Array, client: Conversation): boolean {
+  client.local = false; // until it is proved, it may be anywhere
   const binding = readBinding(contents);
   const { bindings } = client;
-  if (binding === null || bindings.length >= MAX_BINDINGS) return false;
-  const last = bindings.at(-1);
-  if (last !== undefined && !last.forwarding) return equals(last.sessionId, binding.sessionId);
+  if (binding === null) return false;
+  const same = bindings.find(({ sessionId }) => equals(sessionId, binding.sessionId));
+  if (same !== undefined) {
+    return same.hostKey.equals(binding.hostKey) && same.forwarding === binding.forwarding;
+  }
+  if (bindings.length >= MAX_BINDINGS || bindings.at(-1)?.forwarding === false) return false;
   bindings.push(binding);
   if (binding.forwarding) client.forwarded = true;
   return true;
 }
 
-async function manage(request: Uint8Array, keys: KeyHolder): Promise<boolean> {
+async function manage(request: Uint8Array, client: Conversation): Promise<boolean> {
+  const { keys } = client;
   switch (request[0]) {
     case AGENT.ADD_IDENTITY:
     case AGENT.ADD_ID_CONSTRAINED:
       add(keys, request);
       return true;
     case AGENT.REMOVE_IDENTITY:
-      return keys.remove({ blob: RemoveIdentity.decode(request).key });
+      return remove(client, RemoveIdentity.decode(request).key);
     case AGENT.REMOVE_ALL_IDENTITIES:
       RemoveAll.decode(request);
       keys.clear();
@@ -146,11 +155,17 @@ function add(keys: KeyHolder, request: Uint8Array): void {
   }
 }
 
+/** What a client may not see it cannot remove. */
+function remove({ keys, ...use }: Conversation, blob: Uint8Array): boolean {
+  const seen = keys.identities(use).some(({ publicKey }) => equals(publicKey.blob, blob));
+  return seen && keys.remove({ blob });
+}
+
 async function sign(
-  keys: KeyHolder,
+  { keys, ...use }: Conversation,
   request: { key: Uint8Array; data: Uint8Array; flags: number },
 ): Promise<Uint8Array | null> {
-  const signer = keys.identities().find(({ publicKey }) => equals(publicKey.blob, request.key));
+  const signer = keys.identities(use).find(({ publicKey }) => equals(publicKey.blob, request.key));
   // Without a flag an RSA key would sign by SHA-1.
   const algorithm = signer && algorithmOf(signer.publicKey.algorithms, request.flags);
   if (!signer || !algorithm) return null;

@@ -1,0 +1,176 @@
+/** The hosts that a key is for: OpenSSH's PROTOCOL.agent §2, restrict-destination-v00@openssh.com. */
+import { KeyFormatError, ProtocolError } from "../errors.ts";
+import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
+import { Reader } from "../wire/reader.ts";
+import { Writer } from "../wire/writer.ts";
+
+/** The name of the constraint. */
+export const RESTRICT_DESTINATION = "restrict-destination-v00@openssh.com";
+
+/** The most destinations of one key: OpenSSH's own limit. */
+const MAX_DESTINATIONS = 1024;
+
+/**
+ * A host as an agent can recognise it: by its keys.
+ *
+ * @example
+ * ```ts
+ * import type { DestinationHost } from "@denossh/ssh";
+ * import { generateKey } from "@denossh/ssh/keys";
+ *
+ * using hostKey = await generateKey();
+ * const bastion: DestinationHost = { hostname: "bastion", hostKeys: [hostKey.publicKey] };
+ * console.log(bastion.hostname);
+ * ```
+ */
+export interface DestinationHost {
+  /** What it is called; the pattern that a host certificate's principal has to match. */
+  readonly hostname: string;
+  /** Its host keys. */
+  readonly hostKeys?: readonly PublicKey[];
+  /** Keys that certify host keys for `hostname`. */
+  readonly authorities?: readonly PublicKey[];
+}
+
+/**
+ * A way on which a key may be used: for logging in to a host from here, or, where the agent is forwarded,
+ * from another host. Each hop of a longer way has to be allowed.
+ *
+ * @example
+ * ```ts
+ * import { connectAgent, Keyring, type KeyDestination } from "@denossh/ssh";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using bastionKey = await generateKey();
+ * using innerKey = await generateKey();
+ * const bastion = { hostname: "bastion", hostKeys: [bastionKey.publicKey] };
+ * const inner = { hostname: "inner", hostKeys: [innerKey.publicKey], user: "backup" };
+ * const destinations: KeyDestination[] = [{ to: bastion }, { from: bastion, to: inner }];
+ *
+ * using keyring = new Keyring();
+ * await using agent = await connectAgent(keyring);
+ * using key = await generateKey();
+ * await agent.add(key, { destinations }); // as ssh-add -h bastion -h "bastion>backup@inner"
+ * assertEquals((await agent.identities()).length, 1);
+ * ```
+ */
+export interface KeyDestination {
+  /** The host on which the login starts; the machine of the agent unless given. */
+  readonly from?: DestinationHost;
+  /** The host that is logged in to, and a pattern of the users as whom; any user unless given. */
+  readonly to: DestinationHost & { readonly user?: string };
+}
+
+/**
+ * The contents of the constraint.
+ *
+ * @throws {RangeError} If there are no destinations, or too many
+ * @throws {TypeError} If a host has no name or no keys
+ */
+export function encodeDestinations(destinations: readonly KeyDestination[]): Uint8Array {
+  checkDestinations(destinations);
+  const writer = new Writer();
+  for (const { from, to } of destinations) {
+    const way = new Writer().string(encodeHop(from)).string(encodeHop(to)).text("");
+    writer.string(way.take());
+  }
+  return writer.take();
+}
+
+/**
+ * Refuses destinations that mean nothing: a key without any could go nowhere, or anywhere.
+ *
+ * @throws {RangeError} If there are none, or too many
+ * @throws {TypeError} If a host has no name or no keys
+ */
+export function checkDestinations(destinations: readonly KeyDestination[]): void {
+  if (destinations.length === 0 || destinations.length > MAX_DESTINATIONS) {
+    throw new RangeError(`A key has 1 to ${MAX_DESTINATIONS} destinations or is not bound to any`);
+  }
+  for (const { hostname, hostKeys = [], authorities = [] } of destinations.flatMap(hopsOf)) {
+    if (hostname === "") throw new TypeError("A destination needs the name of a host");
+    if (hostKeys.length + authorities.length === 0) {
+      throw new TypeError(`The destination "${hostname}" needs a key of the host`);
+    }
+  }
+}
+
+function hopsOf({ from, to }: KeyDestination): DestinationHost[] {
+  return from === undefined ? [to] : [from, to];
+}
+
+function encodeHop(hop: KeyDestination["to"] | undefined): Uint8Array {
+  const writer = new Writer().text(hop?.user ?? "").text(hop?.hostname ?? "").text("");
+  for (const { blob } of hop?.hostKeys ?? []) writer.string(blob).bool(false);
+  for (const { blob } of hop?.authorities ?? []) writer.string(blob).bool(true);
+  return writer.take();
+}
+
+/**
+ * Reads the contents of the constraint.
+ *
+ * @throws {ProtocolError} If they are malformed, or say what we do not know
+ */
+export function decodeDestinations(contents: Uint8Array): KeyDestination[] {
+  const reader = new Reader(contents);
+  const destinations: KeyDestination[] = [];
+  while (reader.remaining > 0) {
+    if (destinations.length === MAX_DESTINATIONS) throw new ProtocolError("Too many destinations");
+    destinations.push(decodeDestination(new Reader(reader.string())));
+  }
+  if (destinations.length === 0) throw new ProtocolError("A bound key has no destination");
+  return destinations;
+}
+
+function decodeDestination(reader: Reader): KeyDestination {
+  const from = decodeHop(new Reader(reader.string()));
+  const to = decodeHop(new Reader(reader.string()));
+  refuseMore(reader.string());
+  reader.end();
+  if (from.user !== "" || (from.hostname === "") !== (from.count === 0)) {
+    throw new ProtocolError("A destination does not say where it starts");
+  }
+  if (to.hostname === "" || to.count === 0) {
+    throw new ProtocolError("A destination does not say where it leads");
+  }
+  const { user, host } = to;
+  return {
+    ...from.hostname !== "" && { from: from.host },
+    to: user === "" ? host : { ...host, user },
+  };
+}
+
+function decodeHop(reader: Reader): {
+  user: string;
+  hostname: string;
+  count: number;
+  host: DestinationHost;
+} {
+  const user = reader.text();
+  const hostname = reader.text();
+  refuseMore(reader.string());
+  const hostKeys: PublicKey[] = [];
+  const authorities: PublicKey[] = [];
+  let count = 0;
+  for (; reader.remaining > 0; count++) {
+    const blob = reader.string().slice();
+    const key = readKey(blob);
+    (reader.bool() ? authorities : hostKeys).push(...key);
+  }
+  return { user, hostname, count, host: { hostname, hostKeys, authorities } };
+}
+
+/** A key of a kind that is unknown here proves nothing here; the others of its host still count. */
+function readKey(blob: Uint8Array): PublicKey[] {
+  try {
+    return [parsePublicKey(blob)];
+  } catch (error) {
+    if (error instanceof KeyFormatError) return [];
+    throw error;
+  }
+}
+
+function refuseMore(extension: Uint8Array): void {
+  if (extension.length > 0) throw new ProtocolError("A destination says what is not known here");
+}
