@@ -2,6 +2,7 @@
 import type { Client } from "../client/client.ts";
 import { type SftpChannel, streamChannel } from "../sftp/channel.ts";
 import { SftpClient } from "../sftp/client.ts";
+import { serverReadsLinkFirst } from "../sftp/link_order.ts";
 import type { CopyFlags } from "./copy_flags.ts";
 import type { CopyTarget } from "./copy_target.ts";
 import { describeFailure, messageOf } from "./failure.ts";
@@ -64,7 +65,10 @@ async function throughLogin(target: CopyTarget, flags: CopyFlags, log: Log): Pro
       return { channel: streamChannel(readable, writable), code };
     },
     sftp: async (length) =>
-      await SftpClient.open(await client.subsystem(flags.subsystem), lengthOf(length)),
+      await SftpClient.open(await client.subsystem(flags.subsystem), {
+        ...lengthOf(length),
+        linkFirst: serverReadsLinkFirst(client.info.server),
+      }),
     [Symbol.asyncDispose]: () => client.close(),
   };
 }

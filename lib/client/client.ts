@@ -20,6 +20,7 @@ import type { HostAddress } from "../known_hosts/policy.ts";
 import { Command, type CommandOptions, startProcess, startProgram } from "../session/command.ts";
 import type { Process } from "../session/process.ts";
 import { SftpClient } from "../sftp/client.ts";
+import { serverReadsLinkFirst } from "../sftp/link_order.ts";
 import type { Transport } from "../transport/transport.ts";
 
 /**
@@ -237,7 +238,8 @@ export class Client implements AsyncDisposable {
    * @throws {RequestDeniedError} If the server offers no SFTP
    */
   async sftp(options: WaitOptions = {}): Promise<SftpClient> {
-    return await SftpClient.open(await this.subsystem("sftp", options), options);
+    const linkFirst = serverReadsLinkFirst(this.#transport.identification.server);
+    return await SftpClient.open(await this.subsystem("sftp", options), { ...options, linkFirst });
   }
 
   /** Opens a session channel that nothing runs on yet (RFC 4254 §6.1). */

@@ -14,6 +14,7 @@ import {
   type SessionX11,
 } from "../session/session.ts";
 import type { Program } from "../session/command.ts";
+import { clientSendsLinkFirst } from "../sftp/link_order.ts";
 import { serveSftp, serviceOf } from "../sftp/server.ts";
 import type { Socket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
@@ -71,7 +72,12 @@ async function login(
       },
     });
     const login: Login = { ...who, remoteAddr };
-    const sessions = new Sessions(login, options, handler);
+    const sessions = new Sessions(
+      login,
+      options,
+      handler,
+      clientSendsLinkFirst(transport.identification.client),
+    );
     const connection: Connection = new Connection(transport, {
       opens: new Map([["session", (open) => sessions.open(open, connection)]]),
       globals: new Map([
@@ -115,13 +121,20 @@ class Sessions {
   readonly #login: Login;
   readonly #options: ServeOptions;
   readonly #handler: SessionHandler | null;
+  readonly #linkFirst: boolean;
   #count = 0;
   #closed = false;
 
-  constructor(login: Login, options: ServeOptions, handler: SessionHandler | null) {
+  constructor(
+    login: Login,
+    options: ServeOptions,
+    handler: SessionHandler | null,
+    linkFirst: boolean,
+  ) {
     this.#login = login;
     this.#options = options;
     this.#handler = handler;
+    this.#linkFirst = linkFirst;
   }
 
   open(open: IncomingOpen, connection: Connection): void {
@@ -176,7 +189,7 @@ class Sessions {
     if (served === null) return null;
     const { backend, ...options } = serviceOf(served);
     return async ({ channel }) => {
-      await serveSftp(channel, backend, options);
+      await serveSftp(channel, backend, { linkFirst: this.#linkFirst, ...options });
     };
   }
 }

@@ -80,14 +80,15 @@ export class SftpClient implements AsyncDisposable {
    * Starts a session on a channel that leads to an SFTP server.
    *
    * @param channel The channel; it is closed with the client, or if this fails
-   * @param options A signal, the milliseconds after which any request fails, and the most bytes of one
-   * read or write, which are as many as the server takes unless given
+   * @param options A signal, the milliseconds after which any request fails, the most bytes of one
+   * read or write, which are as many as the server takes unless given, and whether the server has
+   * SYMLINK's paths in the draft's order instead of OpenSSH's
    * @returns The client
    * @throws {SftpError} If what answers is not an SFTP server of version 3
    */
   static async open(
     channel: SftpChannel,
-    options: SftpOptions & { timeout?: number; requestLength?: number } = {},
+    options: SftpOptions & { timeout?: number; requestLength?: number; linkFirst?: boolean } = {},
   ): Promise<SftpClient> {
     return new SftpClient(await Remote.open(channel, options));
   }

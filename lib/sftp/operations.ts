@@ -15,6 +15,8 @@ export interface Context {
   readonly readOnly: boolean;
   /** Bits that new files and directories do not get. */
   readonly umask: number;
+  /** Whether SYMLINK comes in the draft's order. */
+  readonly linkFirst: boolean;
   /** Memory for the answer to a READ. */
   buffer(length: number): Uint8Array<ArrayBuffer>;
 }
@@ -109,7 +111,10 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
   changes(
     "symlink",
     msg.Symlink,
-    ({ backend }, { target, link }) => has(backend.symlink).call(backend, target, link),
+    ({ backend, linkFirst }, { target, link }) => {
+      const make = has(backend.symlink);
+      return linkFirst ? make.call(backend, link, target) : make.call(backend, target, link);
+    },
   ),
 ]);
 

@@ -36,18 +36,20 @@ export interface RemoteEntry {
 export class Remote {
   readonly link: SftpLink;
   readonly limits: RemoteLimits;
+  readonly #linkFirst: boolean;
 
-  private constructor(link: SftpLink, limits: RemoteLimits) {
+  private constructor(link: SftpLink, limits: RemoteLimits, linkFirst: boolean) {
     this.link = link;
     this.limits = limits;
+    this.#linkFirst = linkFirst;
   }
 
   /** Greets the server and asks for its limits. */
   static async open(
     channel: SftpChannel,
-    options: SftpOptions & { timeout?: number; requestLength?: number },
+    options: SftpOptions & { timeout?: number; requestLength?: number; linkFirst?: boolean },
   ): Promise<Remote> {
-    const { requestLength = SFTP_MAX_CHUNK } = options;
+    const { requestLength = SFTP_MAX_CHUNK, linkFirst = false } = options;
     if (!(requestLength >= 1)) throw new RangeError("requestLength must be 1 or more");
     const link = await SftpLink.open(channel, options);
     try {
@@ -56,7 +58,7 @@ export class Remote {
         readLength: Math.min(readLength, requestLength),
         writeLength: Math.min(writeLength, requestLength),
         openHandles,
-      });
+      }, linkFirst);
     } catch (cause) {
       await link.close();
       throw cause;
@@ -171,7 +173,8 @@ export class Remote {
   }
 
   async symlink(target: string, link: string, options: SftpOptions): Promise<void> {
-    await this.command(msg.Symlink, { target, link }, callOf("symlink", link, options));
+    const row = this.#linkFirst ? msg.LinkFirst : msg.Symlink;
+    await this.command(row, { target, link }, callOf("symlink", link, options));
   }
 
   /** Lists a directory, one request ahead, without `.` and `..`. */

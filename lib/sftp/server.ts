@@ -33,6 +33,11 @@ export interface ServeSftpOptions {
   readonly readOnly?: boolean;
   /** Permission bits that new files and directories do not get, beside the process's own umask. */
   readonly umask?: number;
+  /**
+   * Whether the client has SYMLINK's paths in the draft's order instead of OpenSSH's. `serve` tells by
+   * the client's identification line, unless this is given.
+   */
+  readonly linkFirst?: boolean;
   /** Whether clients may make a request, by its name as of `sftp-server -Q requests`; all unless given. */
   readonly permits?: (request: string) => boolean;
   /** Hears of each request as it is answered. */
@@ -124,10 +129,10 @@ class Session {
   #failure: unknown = null;
 
   constructor(channel: SftpChannel, backend: SftpBackend, options: ServeSftpOptions) {
-    const { readOnly = false, umask = 0 } = options;
+    const { readOnly = false, umask = 0, linkFirst = false } = options;
     const buffer = (length: number) => this.#buffers.take(length);
     this.#options = options;
-    this.#context = { backend, handles: this.#handles, readOnly, umask, buffer };
+    this.#context = { backend, handles: this.#handles, readOnly, umask, linkFirst, buffer };
     this.#source = new ByteSource(channel.blocks ? after(() => this.#quiet(), channel) : channel);
     this.#outbox = new Outbox(channel, (cause) => {
       this.#failure = cause;

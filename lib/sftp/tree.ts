@@ -35,7 +35,13 @@ export async function removeTree(
   path: string,
   options: SftpOptions & { recursive?: boolean },
 ): Promise<void> {
-  if (!(await remote.lstat(path, options)).isDirectory) return await remote.remove(path, options);
+  try {
+    // First, whatever it is: some servers' LSTAT (ProFTPD's) takes a link for the folder it leads to.
+    return await remote.remove(path, options);
+  } catch (cause) {
+    if (!(cause instanceof SftpError) || cause.status === SftpStatus.NO_SUCH_FILE) throw cause;
+    if (!(await remote.lstat(path, options)).isDirectory) throw cause;
+  }
   // Level by level, so that round trips of one are had together; the deepest goes first.
   const levels = [[path]];
   for (let level = [path]; options.recursive && level.length > 0; levels.push(level)) {

@@ -40,6 +40,7 @@ const values: [msg.Row<never>, unknown][] = [
   [msg.Fsetstat, { handle, attributes: { atime: 1, mtime: 2 } }],
   [msg.Readlink, { path }],
   [msg.Symlink, { target: "a", link: "b" }],
+  [msg.LinkFirst, { target: "a", link: "b" }],
   [msg.Realpath, { path: "." }],
   [msg.Extended, { request: "x@y", data: new Uint8Array([1]) }],
   [msg.Status, { status: 2, message: "No", language: "en" }],
