@@ -18,8 +18,9 @@ export interface ForeignClientOptions extends RunOptions, Algorithms {
 
 /**
  * Runs a foreign client. The action is `exec COMMAND` or `dial HOST PORT` (standard input goes there,
- * what comes back is the output), for asyncssh and paramiko also `get REMOTE LOCAL`, `put LOCAL REMOTE`
- * and `list PATH` over SFTP, for Go `listen`. What was agreed on is on stderr after `agreed`.
+ * what comes back is the output), over SFTP `get REMOTE LOCAL`, `put LOCAL REMOTE`, `list PATH` and
+ * `everything FOLDER` (all that the client can ask of a server, in a folder that is there and empty),
+ * for Go `listen`. What was agreed on is on stderr after `agreed`.
  */
 export async function runForeign(
   kind: "asyncssh" | "paramiko" | "go",
@@ -66,6 +67,6 @@ function goArguments(
     ...flag("-env", variable?.join("=")),
     ...(options.pty ? ["-pty"] : []),
     action,
-    args.join(action === "dial" ? ":" : " "),
+    ...(action === "dial" ? [args.join(":")] : args),
   ];
 }

@@ -43,6 +43,8 @@ export interface ForeignServerOptions extends Algorithms {
   interactive?: readonly { name?: string; instruction?: string; prompts: readonly Prompt[] }[];
   /** Shown before authentication; not for paramiko. */
   banner?: string;
+  /** What SFTP shows: the machine's files, or files in memory; Go only. */
+  files?: "disk" | "memory";
 }
 
 /** The user that foreign servers let in. */
@@ -113,6 +115,7 @@ function goArguments(
     ...flag("-password", options.password),
     ...flag("-interactive", answers?.join(",")),
     ...flag("-banner", options.banner),
+    ...flag("-files", options.files),
   ];
 }
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 
 import asyncssh
@@ -202,6 +203,69 @@ async def names(conn, _settings, path):
         print("\n".join(sorted(await sftp.listdir(path))))
 
 
+async def everything(conn, _settings, folder):
+    """What asyncssh's client can ask of a server; the folder is there and empty."""
+    data = os.urandom(3_000_001)
+    async with conn.start_sftp_client() as sftp:
+        await sftp.chdir(folder)
+        await sftp.makedirs("tree/deep er/ü")
+        await sftp.mkdir("tree/empty")
+        await refused(asyncssh.SFTPFailure, sftp.mkdir("tree/empty"))
+        await sftp.rmdir("tree/empty")
+        async with sftp.open("tree/one", "wb+") as file:
+            await file.write(data)
+            await file.fsync()
+            assert await file.read(10, 1_000_000) == data[1_000_000:1_000_010]
+            assert (await file.stat()).size == len(data)
+            assert (await file.statvfs()).namemax > 0
+            await file.truncate(2_000_000)
+            await file.chmod(0o640)
+        async with sftp.open("tree/one", "rb", block_size=10_000, max_requests=100) as file:
+            assert await file.read() == data[:2_000_000]
+        async with sftp.open("tree/one", "ab") as file:
+            await file.write(b"end")
+        assert (await sftp.getsize("tree/one")) == 2_000_003
+        await sftp.remote_copy("tree/one", "tree/two")
+        await refused(asyncssh.SFTPFailure, sftp.rename("tree/one", "tree/two"))
+        await sftp.posix_rename("tree/one", "tree/two")
+        await sftp.rename("tree/two", "tree/three")
+        await sftp.link("tree/three", "tree/hard")
+        await sftp.symlink("three", "tree/soft")
+        assert await sftp.readlink("tree/soft") == "three"
+        assert await sftp.islink("tree/soft") and await sftp.isfile("tree/soft")
+        await sftp.utime("tree/soft", (1_100_000_000, 1_200_000_000), follow_symlinks=False)
+        await sftp.utime("tree/three", (1_000_000_000, 1_000_000_000))
+        await sftp.chmod("tree/three", 0o600)
+        info = await sftp.stat("tree/hard")
+        assert (info.permissions & 0o777, info.mtime) == (0o600, 1_000_000_000)
+        assert (await sftp.lstat("tree/soft")).mtime == 1_200_000_000
+        await sftp.chown("tree/three", info.uid, info.gid)
+        assert await sftp.realpath("tree/../tree/./three") == f"{folder}/tree/three"
+        assert sorted(await sftp.glob("tree/[hst]*")) == ["tree/hard", "tree/soft", "tree/three"]
+        names = sorted([entry.filename async for entry in sftp.scandir("tree")])
+        assert names == [".", "..", "deep er", "hard", "soft", "three"], names
+        assert (await sftp.statvfs(".")).blocks > 0
+        await refused(asyncssh.SFTPNoSuchFile, sftp.stat("none"))
+        await refused(asyncssh.SFTPNoSuchFile, sftp.open("none/none", "w"))
+
+        async def one(number):
+            async with sftp.open(f"tree/deep er/{number}", "w") as file:
+                await file.write("x" * number)
+            return await sftp.getsize(f"tree/deep er/{number}")
+
+        assert await asyncio.gather(*map(one, range(200))) == list(range(200))
+        await sftp.rmtree("tree")
+        assert not await sftp.exists("tree")
+
+
+async def refused(kind, request):
+    try:
+        await request
+    except kind:
+        return
+    raise AssertionError(f"not refused as {kind.__name__}")
+
+
 async def dial(conn, _settings, host, port):
     reader, writer = await conn.open_connection(host, int(port))
     writer.write(sys.stdin.buffer.read())
@@ -247,7 +311,8 @@ def show(row, result):
     print(json.dumps([row, result]), flush=True)
 
 
-ACTIONS = {"seed": seed, "exec": execute, "get": get, "put": put, "list": names, "dial": dial}
+ACTIONS = {"seed": seed, "exec": execute, "get": get, "put": put, "list": names, "dial": dial,
+           "everything": everything}
 
 
 def main():

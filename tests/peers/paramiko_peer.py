@@ -1,8 +1,10 @@
 """A foreign SSH server and client for the tests, over paramiko. Settings come as JSON in argv[2]."""
 
+import io
 import json
 import os
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -270,6 +272,72 @@ def names(transport, path):
     print("\n".join(sorted(paramiko.SFTPClient.from_transport(transport).listdir(path))))
 
 
+def everything(transport, folder):
+    """What paramiko's client can ask of a server; the folder is there and empty."""
+    data = os.urandom(3_000_001)
+    sftp = paramiko.SFTPClient.from_transport(transport)
+    sftp.chdir(folder)
+    sftp.mkdir("tree", 0o755)
+    sftp.mkdir("tree/deep er")
+    not_done(IOError, sftp.mkdir, "tree")
+    not_done(IOError, sftp.rmdir, "tree")
+    with sftp.open("tree/one", "w+") as file:
+        file.set_pipelined(True)
+        file.write(data)
+        file.seek(1_000_000)
+        assert file.read(10) == data[1_000_000:1_000_010]
+        assert file.stat().st_size == len(data)
+        file.truncate(2_000_000)
+        file.chmod(0o640)
+        file.utime((1_000_000_000, 1_000_000_000))
+    with sftp.open("tree/one", "r") as file:
+        file.prefetch()
+        assert file.read() == data[:2_000_000]
+    with sftp.open("tree/one", "r") as file:
+        chunks = [(100, 50_000), (1_900_000, 100_000), (0, 10)]
+        assert list(file.readv(chunks)) == [data[at:at + size] for at, size in chunks]
+    with sftp.open("tree/one", "a") as file:
+        file.write(b"end")
+    assert sftp.stat("tree/one").st_size == 2_000_003
+    with sftp.open("tree/two", "wx") as file:
+        file.write("two")
+    not_done(IOError, sftp.open, "tree/two", "wx")
+    not_done(IOError, sftp.rename, "tree/one", "tree/two")
+    sftp.posix_rename("tree/one", "tree/two")
+    sftp.rename("tree/two", "tree/three")
+    sftp.symlink("three", "tree/soft")
+    assert sftp.readlink("tree/soft") == "three"
+    assert stat.S_ISLNK(sftp.lstat("tree/soft").st_mode)
+    sftp.truncate("tree/three", 5)
+    sftp.utime("tree/three", (1_000_000_000, 1_000_000_000))
+    sftp.chmod("tree/three", 0o600)
+    info = sftp.stat("tree/soft")
+    assert (info.st_size, info.st_mode & 0o777, info.st_mtime) == (5, 0o600, 1_000_000_000)
+    sftp.chown("tree/three", info.st_uid, info.st_gid)
+    assert sftp.normalize("tree/../tree/./three") == f"{folder}/tree/three"
+    assert sorted(sftp.listdir("tree")) == ["deep er", "soft", "three"]
+    assert len(list(sftp.listdir_iter("tree", read_aheads=20))) == 3
+    not_done(FileNotFoundError, sftp.stat, "none")
+    for number in range(100):
+        sftp.putfo(io.BytesIO(b"x" * number), f"tree/deep er/{number}", confirm=True)
+    assert sorted(row.st_size for row in sftp.listdir_attr("tree/deep er")) == list(range(100))
+    for name in sftp.listdir("tree/deep er"):
+        sftp.remove(f"tree/deep er/{name}")
+    for name in ("soft", "three"):
+        sftp.unlink(f"tree/{name}")
+    sftp.rmdir("tree/deep er")
+    sftp.rmdir("tree")
+    sftp.close()
+
+
+def not_done(kind, request, *arguments):
+    try:
+        request(*arguments)
+    except kind:
+        return
+    raise AssertionError(f"{request.__name__} was not refused as {kind.__name__}")
+
+
 def dial(transport, host, port):
     channel = transport.open_channel("direct-tcpip", (host, int(port)), ("127.0.0.1", 0))
     channel.sendall(sys.stdin.buffer.read())
@@ -417,7 +485,8 @@ SEED = [exec_command, recv_stderr, set_combine_stderr, recv_exit_status, no_exit
         set_environment_variable, get_pty, makefile, shutdown_read, timeouts, invoke_subsystem,
         refused, request_x11, request_forward_agent, open_channel, global_request]
 
-ACTIONS = {"exec": execute, "get": get, "put": put, "list": names, "dial": dial, "seed": seed}
+ACTIONS = {"exec": execute, "get": get, "put": put, "list": names, "dial": dial, "seed": seed,
+           "everything": everything}
 
 
 def main():

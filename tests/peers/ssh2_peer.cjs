@@ -1,6 +1,10 @@
 // npm:ssh2 as a foreign SFTP client and server. Settings come as JSON in argv[2].
+const assert = require("node:assert");
+const crypto = require("node:crypto");
 const fs = require("node:fs");
 const path = require("node:path");
+const { Readable } = require("node:stream");
+const { pipeline } = require("node:stream/promises");
 const { Client, Server, utils } = require("ssh2");
 
 const settings = JSON.parse(process.argv[2]);
@@ -18,6 +22,7 @@ function connect() {
       const [action, from, to] = settings.action;
       if (action === "get") sftp.fastGet(from, to, done);
       else if (action === "put") sftp.fastPut(from, to, done);
+      else if (action === "everything") everything(sftp, from).then(() => done(), done);
       else {
         sftp.readdir(from, (error, list) => {
           if (!error) console.log(list.map(({ filename }) => filename).sort().join("\n"));
@@ -32,6 +37,68 @@ function connect() {
     username: settings.user,
     privateKey: fs.readFileSync(settings.identity),
   });
+}
+
+// What ssh2's client can ask of a server; the folder is there and empty.
+async function everything(sftp, folder) {
+  const call = (name, ...args) =>
+    new Promise((resolve, reject) =>
+      sftp[name](...args, (error, ...values) => error ? reject(error) : resolve(values[0]))
+    );
+  const refused = (name, ...args) => assert.rejects(call(name, ...args), name);
+  const at = (name) => `${folder}/${name}`;
+  const data = crypto.randomBytes(1_000_001);
+  await call("mkdir", at("tree"));
+  await refused("mkdir", at("tree"));
+  const file = await call("open", at("tree/one"), "w+");
+  // At most a block of ssh2's own making goes in one call.
+  const blocks = Array.from({ length: 40 }, (_, i) => i * 25_001);
+  const length = (from) => Math.min(25_001, data.length - from);
+  await Promise.all(blocks.map((from) => call("write", file, data, from, length(from), from)));
+  const seen = Buffer.alloc(data.length);
+  await Promise.all(blocks.map((from) => call("read", file, seen, from, length(from), from)));
+  assert(seen.equals(data));
+  await call("ext_openssh_fsync", file);
+  const copy = await call("open", at("tree/copy"), "wx");
+  await call("ext_copy_data", file, 0, 0, copy, 0);
+  await call("fchmod", copy, 0o640);
+  await call("futimes", copy, 1e9, 1e9);
+  const held = await call("fstat", copy);
+  assert.deepEqual([held.size, held.mode & 0o777, held.mtime], [data.length, 0o640, 1e9]);
+  assert((await call("ext_openssh_fstatvfs", file)).f_namemax > 0);
+  for (const handle of [file, copy]) await call("close", handle);
+  await refused("close", file);
+  assert((await call("readFile", at("tree/copy"))).equals(data));
+  await call("appendFile", at("tree/copy"), "end");
+  assert.equal((await call("stat", at("tree/copy"))).size, data.length + 3);
+  await refused("rename", at("tree/one"), at("tree/copy"));
+  await call("ext_openssh_rename", at("tree/one"), at("tree/copy"));
+  await call("rename", at("tree/copy"), at("tree/three"));
+  await call("ext_openssh_hardlink", at("tree/three"), at("tree/hard"));
+  await call("symlink", "three", at("tree/soft"));
+  assert.equal(await call("readlink", at("tree/soft")), "three");
+  await call("ext_openssh_lsetstat", at("tree/soft"), { atime: 11e8, mtime: 12e8 });
+  assert.equal((await call("lstat", at("tree/soft"))).mtime, 12e8);
+  await call("chmod", at("tree/three"), 0o600);
+  await call("setstat", at("tree/three"), { size: 5 });
+  await call("utimes", at("tree/three"), 1e9, 1e9);
+  const info = await call("stat", at("tree/soft"));
+  assert.deepEqual([info.size, info.mode & 0o777, info.mtime], [5, 0o600, 1e9]);
+  await call("chown", at("tree/three"), info.uid, info.gid);
+  assert.equal(await call("realpath", at("tree/../tree/./three")), at("tree/three"));
+  // Of expand-path it writes the name wrongly, of users-groups-by-id it reads the answer wrongly.
+  assert.equal(await call("ext_home_dir", ""), "/");
+  assert((await call("ext_openssh_statvfs", folder)).f_blocks > 0);
+  const names = (await call("readdir", at("tree"))).map(({ filename }) => filename);
+  assert.deepEqual(names.sort(), ["hard", "soft", "three"]);
+  await refused("stat", at("none"));
+  const writer = sftp.createWriteStream(at("tree/stream"));
+  await pipeline(Readable.from([data.subarray(0, 7), data.subarray(7)]), writer);
+  const chunks = await sftp.createReadStream(at("tree/stream")).toArray();
+  assert(Buffer.concat(chunks).equals(data));
+  await refused("rmdir", at("tree"));
+  await Promise.all([...names, "stream"].map((name) => call("unlink", at(`tree/${name}`))));
+  await call("rmdir", at("tree"));
 }
 
 function serve() {
@@ -160,7 +227,7 @@ function serve() {
           (filename) => sftp.name(id, [{ filename, longname: filename, attrs: {} }]),
         ),
     );
-    sftp.on("SYMLINK", (id, target, link) => answer(id, () => fs.symlinkSync(target, link)));
+    sftp.on("SYMLINK", (id, link, target) => answer(id, () => fs.symlinkSync(target, link)));
     sftp.on(
       "READLINK",
       (id, name) =>

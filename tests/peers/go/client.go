@@ -12,8 +12,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// client logs in and does one thing: `exec COMMAND`, `dial HOST:PORT` or `listen` (which echoes the
-// first connection that comes through the server back to it).
+// client logs in and does one thing: `exec COMMAND`, `dial HOST:PORT`, `listen` (which echoes the
+// first connection that comes through the server back to it), or one of copyFiles' actions.
 func client(args []string) error {
 	flags := flag.NewFlagSet("client", flag.ExitOnError)
 	algorithms := algorithmFlags(flags)
@@ -77,6 +77,8 @@ func client(args []string) error {
 		return dial(conn, rest)
 	case "listen":
 		return listen(conn)
+	case "get", "put", "list", "everything":
+		return copyFiles(conn, action, flags.Args()[1:])
 	default:
 		return fmt.Errorf("unknown action %q", action)
 	}

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// serve is a server that runs what it is asked with `sh -c`, and forwards TCP connections.
+// serve is a server that runs what it is asked with `sh -c`, forwards TCP connections, and has files.
 func serve(args []string) error {
 	flags := flag.NewFlagSet("server", flag.ExitOnError)
 	algorithms := algorithmFlags(flags)
@@ -24,6 +24,7 @@ func serve(args []string) error {
 	password := flags.String("password", "", "the password; none is asked for if empty")
 	interactive := flags.String("interactive", "", "the answers wanted, one a prompt, comma separated")
 	banner := flags.String("banner", "", "shown before authentication")
+	files := flags.String("files", "disk", "what SFTP shows: disk or memory")
 	flags.Parse(args)
 
 	config := &ssh.ServerConfig{Config: algorithms.config(), MaxAuthTries: 6}
@@ -84,14 +85,14 @@ func serve(args []string) error {
 			return err
 		}
 		go func() {
-			if err := serveConnection(socket, config); err != nil {
+			if err := serveConnection(socket, config, *files); err != nil {
 				fmt.Fprintf(os.Stderr, "connection: %v\n", err)
 			}
 		}()
 	}
 }
 
-func serveConnection(socket net.Conn, config *ssh.ServerConfig) error {
+func serveConnection(socket net.Conn, config *ssh.ServerConfig, files string) error {
 	defer socket.Close()
 	conn, channels, requests, err := ssh.NewServerConn(socket, config)
 	if err != nil {
@@ -103,7 +104,7 @@ func serveConnection(socket net.Conn, config *ssh.ServerConfig) error {
 	for opened := range channels {
 		switch opened.ChannelType() {
 		case "session":
-			go serveSession(opened)
+			go serveSession(opened, files)
 		case "direct-tcpip":
 			go serveDial(opened)
 		default:
@@ -113,7 +114,7 @@ func serveConnection(socket net.Conn, config *ssh.ServerConfig) error {
 	return conn.Wait()
 }
 
-func serveSession(opened ssh.NewChannel) {
+func serveSession(opened ssh.NewChannel, files string) {
 	channel, requests, err := opened.Accept()
 	if err != nil {
 		return
@@ -130,6 +131,12 @@ func serveSession(opened ssh.NewChannel) {
 			var command struct{ Line string }
 			if ok = ssh.Unmarshal(request.Payload, &command) == nil; ok {
 				go runCommand(channel, command.Line, environment)
+			}
+		case "subsystem":
+			var subsystem struct{ Name string }
+			ok = ssh.Unmarshal(request.Payload, &subsystem) == nil && subsystem.Name == "sftp"
+			if ok {
+				go serveFiles(channel, files)
 			}
 		}
 		if request.WantReply {

@@ -1,0 +1,172 @@
+/** SFTP with others than OpenSSH: their clients at our server. */
+import { assert, assertEquals } from "@std/assert";
+import { ConnectError } from "@denossh/ssh";
+import type { Endpoint } from "./endpoint.ts";
+import { runForeign } from "./foreign_clients.ts";
+import { configFlags } from "./openssh_clients.ts";
+import { noise, type OurServer, startOurs } from "./ours.ts";
+import { cacheFolder, type Peer, peerSource, peerTest, requirePeer } from "./peers.ts";
+import { must, run } from "./run.ts";
+import { same } from "./sftp_everything.ts";
+
+const DATA = noise(1_500_001);
+
+/** What a client must be able to do with a server of ours. */
+interface ForeignSftp {
+  get(server: OurServer, remote: string, local: string): Promise<void>;
+  put(server: OurServer, local: string, remote: string): Promise<void>;
+  /** The names in a folder. */
+  list(server: OurServer, path: string): Promise<string[]>;
+  /** All that the client can ask of a server, in an empty folder; not every client has much to ask. */
+  everything?(server: OurServer, path: string): Promise<void>;
+}
+
+const names = (text: string) =>
+  text.split("\n").map((line) => line.trim()).filter((name) => name !== "" && !name.startsWith("."))
+    .sort();
+
+function foreign(kind: "asyncssh" | "paramiko" | "go"): ForeignSftp {
+  const act = async (server: OurServer, ...action: [string, ...string[]]) => {
+    const ran = await runForeign(kind, server, action);
+    assertEquals(ran.code, 0, ran.stderr);
+    return ran.text;
+  };
+  return {
+    get: async (server, ...paths) => void await act(server, "get", ...paths),
+    put: async (server, ...paths) => void await act(server, "put", ...paths),
+    list: async (server, path) => names(await act(server, "list", path)),
+    everything: async (server, path) => void await act(server, "everything", path),
+  };
+}
+
+async function ssh2(server: Endpoint, ...action: string[]): Promise<string> {
+  const { hostname, port, user, identity } = server;
+  const settings = { hostname, port, user, identity, role: "client", action };
+  const ran = await run(await requirePeer("ssh2"), [
+    peerSource("ssh2_peer.cjs"),
+    JSON.stringify(settings),
+  ], { env: { NODE_PATH: `${cacheFolder}/ssh2/node_modules` } });
+  assertEquals(ran.code, 0, ran.stderr);
+  return ran.text;
+}
+
+async function lftp({ user, port, ...server }: OurServer, command: string): Promise<string> {
+  const flags = configFlags({ user, port, ...server }).join(" ");
+  const program = `set sftp:connect-program "ssh -a -x ${flags}"`;
+  return (await must("lftp", [
+    "-u",
+    `${user},`,
+    "-e",
+    `${program}; set net:max-retries 1; set cmd:fail-exit yes; ${command}; bye`,
+    `sftp://127.0.0.1:${port}`,
+  ])).text;
+}
+
+async function curl({ user, port, identity }: OurServer, path: string, ...flags: string[]) {
+  return (await must("curl", [
+    ...["-sS", "-k", "--key", identity!, "--pubkey", `${identity}.pub`, "-u", `${user}:`],
+    ...flags,
+    `sftp://127.0.0.1:${port}${path}`,
+  ])).text;
+}
+
+const CLIENTS: readonly [Peer, ForeignSftp][] = [
+  ["asyncssh", foreign("asyncssh")],
+  ["paramiko", foreign("paramiko")],
+  ["go", foreign("go")],
+  ["ssh2", {
+    get: async (server, remote, local) => void await ssh2(server, "get", remote, local),
+    put: async (server, local, remote) => void await ssh2(server, "put", local, remote),
+    list: async (server, path) => names(await ssh2(server, "list", path)),
+    everything: async (server, path) => void await ssh2(server, "everything", path),
+  }],
+  ["lftp", {
+    get: async (server, remote, local) => void await lftp(server, `get ${remote} -o ${local}`),
+    put: async (server, local, remote) => void await lftp(server, `put ${local} -o ${remote}`),
+    list: async (server, path) => names(await lftp(server, `cls -1 --basename ${path}`)),
+  }],
+  ["curl", {
+    get: async (server, remote, local) => void await curl(server, remote, "-o", local),
+    put: async (server, local, remote) => void await curl(server, remote, "-T", local),
+    list: async (server, path) => names(await curl(server, `${path}/`, "-l")),
+  }],
+];
+
+for (const [peer, client] of CLIENTS) {
+  const needs: Peer[] = peer === "lftp" ? ["lftp", "ssh"] : [peer];
+  await peerTest(needs, `${peer} puts, lists and gets files on our server`, async () => {
+    // libssh2 1.10 has no encrypt-then-MAC.
+    const algorithms = peer === "curl" ? { mac: "+hmac-sha2-256" } : {};
+    await using server = await startOurs({ algorithms });
+    const { folder, root } = server;
+    const local = await folder.write("local", DATA);
+    await Deno.mkdir(`${root}/sub`);
+    await client.put(server, local, "/sub/there");
+    assert(same(await Deno.readFile(`${root}/sub/there`), DATA), "put differs");
+    await Deno.writeTextFile(`${root}/sub/second`, "");
+    assertEquals(await client.list(server, "/sub"), ["second", "there"]);
+    await client.get(server, "/sub/there", folder.join("back"));
+    assert(same(await Deno.readFile(folder.join("back")), DATA), "get differs");
+    // Not all say goodbye.
+    assertEquals(server.errors.filter((error) => !(error instanceof ConnectError)), []);
+  });
+}
+
+for (const [peer, client] of CLIENTS.filter(([, client]) => client.everything)) {
+  await peerTest([peer], `${peer} does with our server all that it can ask for`, async () => {
+    await using server = await startOurs();
+    await Deno.mkdir(`${server.root}/empty`);
+    await client.everything!(server, "/empty");
+    assertEquals([...Deno.readDirSync(`${server.root}/empty`)], []);
+    assertEquals(server.errors.filter((error) => !(error instanceof ConnectError)), []);
+  });
+}
+
+await peerTest(["lftp", "ssh"], "lftp mirrors a tree to our server and back", async () => {
+  await using server = await startOurs();
+  const { folder } = server;
+  await Deno.mkdir(folder.join("tree/deep"), { recursive: true });
+  for (let i = 0; i < 30; i++) await folder.write(`tree/deep/${i}`, noise(i * 1000, i));
+  await lftp(server, `mirror -R ${folder.join("tree")} /tree; mirror /tree ${folder.join("copy")}`);
+  assertEquals((await must("diff", ["-r", folder.join("tree"), folder.join("copy")])).text, "");
+});
+
+await peerTest(["sshfs", "ssh"], "sshfs mounts our server as a file system", async () => {
+  await using server = await startOurs();
+  const { folder, root } = server;
+  const mount = folder.join("mount");
+  await Deno.mkdir(mount);
+  const options = configFlags(server).filter((flag) => flag.includes("="))
+    .flatMap((setting) => ["-o", setting]);
+  await must("sshfs", [...options, `${server.user}@127.0.0.1:/`, mount], { timeout: 20_000 });
+  try {
+    // Not with Deno's file functions: the server of this process answers them.
+    await must("sh", [
+      "-ec",
+      `
+      cd '${mount}'
+      mkdir -p a/b
+      head -c 300000 /dev/urandom > a/b/file
+      cp a/b/file a/copy
+      cmp a/b/file a/copy
+      mv a/copy a/moved
+      ln -s b/file a/link
+      cmp a/link a/moved
+      chmod 640 a/moved
+      echo more >> a/moved
+      truncate -s 1000 a/b/file
+      touch -d @1000000000 a/b/file
+      rm a/link
+      df . > /dev/null
+      ls -la a > /dev/null
+    `,
+    ]);
+  } finally {
+    await must("umount", [mount]);
+  }
+  const info = await Deno.stat(`${root}/a/b/file`);
+  assertEquals([info.size, info.mtime], [1000, new Date(1e12)]);
+  const moved = await Deno.stat(`${root}/a/moved`);
+  assertEquals([moved.size, moved.mode! & 0o777], [300_005, 0o640]);
+  assertEquals([...Deno.readDirSync(`${root}/a`)].map(({ name }) => name).sort(), ["b", "moved"]);
+});
