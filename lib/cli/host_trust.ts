@@ -1,5 +1,6 @@
 import { verifyHostKey } from "../client/host_keys.ts";
 import { knownHostsFiles, withRules } from "../client/configured_trust.ts";
+import { knownHostsCommand } from "../client/known_hosts_command.ts";
 import { HostKeyError } from "../errors.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { knownHosts, type KnownHostsOptions } from "../known_hosts/known_hosts.ts";
@@ -25,9 +26,12 @@ export interface HostTrust {
 /** StrictHostKeyChecking and its relatives, as ssh_config(5) describes them. */
 export function hostTrust(options: SshOptions, ask: Asker, log: Log): HostTrust {
   const files = knownHostsFiles(options);
-  const strict = options.StrictHostKeyChecking ?? "ask";
+  const { StrictHostKeyChecking: strict = "ask", KnownHostsCommand: command } = options;
   const known = withRules(
-    knownHosts([...files.user, ...files.global], { update: updates(options, ask, log) }),
+    knownHosts([...files.user, ...files.global], {
+      update: updates(options, ask, log),
+      ...command && { source: knownHostsCommand(command, (problem) => log.error(problem)) },
+    }),
     options,
   );
   let compromised = false;

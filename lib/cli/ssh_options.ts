@@ -111,10 +111,9 @@ async function lookUp(
 
 /** What settings ask for that there is none of here; what is merely slower or less is not worth a word. */
 function unsupported(settings: HostSettings): string[] {
-  const { Tunnel = "no", KnownHostsCommand, PKCS11Provider, VerifyHostKeyDNS = "no" } = settings;
+  const { Tunnel = "no", PKCS11Provider, VerifyHostKeyDNS = "no" } = settings;
   return [
     ...Tunnel === "no" ? [] : ["tunnel"],
-    ...KnownHostsCommand ? ["knownhostscommand"] : [],
     ...PKCS11Provider ? ["pkcs11provider"] : [],
     ...VerifyHostKeyDNS === "no" ? [] : ["verifyhostkeydns"],
   ];

@@ -6,6 +6,7 @@ import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
 import { knownHosts } from "../known_hosts/known_hosts.ts";
 import { type HostKeyPolicy, refused } from "../known_hosts/policy.ts";
 import { expandHome } from "./identity.ts";
+import { knownHostsCommand } from "./known_hosts_command.ts";
 
 /**
  * The trust in host keys that settings ask for; undefined if they say nothing about it. Nobody is there
@@ -13,12 +14,14 @@ import { expandHome } from "./identity.ts";
  */
 export function configuredHostKeys(settings: HostSettings): HostKeyPolicy | undefined {
   const { UserKnownHostsFile, GlobalKnownHostsFile, StrictHostKeyChecking: strict } = settings;
+  const { KnownHostsCommand: command } = settings;
   const says = [
     UserKnownHostsFile,
     GlobalKnownHostsFile,
     strict,
     settings.HashKnownHosts,
     settings.RevokedHostKeys,
+    settings.KnownHostsCommand,
     settings.RequiredRSASize,
     settings.NoHostAuthenticationForLocalhost,
     settings.UpdateHostKeys,
@@ -31,6 +34,7 @@ export function configuredHostKeys(settings: HostSettings): HostKeyPolicy | unde
     unknown: adds ? "add" : "refuse",
     hash: settings.HashKnownHosts ?? false,
     update: user.length > 0 && settings.UpdateHostKeys === "yes",
+    ...command && { source: knownHostsCommand(command) },
   });
   return withRules(policy, settings);
 }

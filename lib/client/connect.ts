@@ -1,3 +1,4 @@
+import { abortable } from "../auth/abort.ts";
 import { authenticateClient } from "../auth/client.ts";
 import { Connection } from "../connection/connection.ts";
 import { CERTIFIED, SIGNATURES } from "../crypto/algorithms.ts";
@@ -87,7 +88,7 @@ async function connectAt(
   const trusted = given.hostKeyAlias === undefined
     ? host
     : { hostname: given.hostKeyAlias, port: DEFAULT_PORT };
-  const known = await policy.knownTypes?.(trusted) ?? [];
+  const known = await abortable(Promise.resolve(policy.knownTypes?.(trusted) ?? []), signal);
   const suite = preferKnown(resolveSuite(given.algorithms), known, given);
   const methods = given.auth ?? await userKeys();
 

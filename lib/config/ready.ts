@@ -4,7 +4,7 @@ import type { ForwardEnd, ForwardSetting } from "./forwards.ts";
 import type { LocalSide } from "./local_side.ts";
 import type { Found } from "./lookup.ts";
 import type { HostSettings } from "./settings.ts";
-import { expandAll, expandSome, expandTokens, type Tokens } from "./tokens.ts";
+import { expandAll, expandArguments, expandSome, expandTokens, type Tokens } from "./tokens.ts";
 
 /** Settings as `ssh -G` has them: names of files that ssh completes before it connects are complete. */
 export function shownSettings({ settings, tokens }: Found, local: LocalSide): RawSettings {
@@ -75,7 +75,8 @@ export function readySettings(found: Found, local: LocalSide): HostSettings {
     CertificateFile: settings.CertificateFile?.map(path),
     RevokedHostKeys: RevokedHostKeys && home(RevokedHostKeys),
     LocalCommand: LocalCommand && expandSome(LocalCommand, tokens),
-    KnownHostsCommand: KnownHostsCommand && expandSome(KnownHostsCommand, tokens),
+    KnownHostsCommand: KnownHostsCommand &&
+      expandArguments(KnownHostsCommand, tokens, (name) => local.env(name)),
     ProxyCommand: ProxyCommand && expandTokens(ProxyCommand, { h, k, n, p, r }),
     ProxyJump: ProxyJump?.hosts.map((host) => ({
       ...host,

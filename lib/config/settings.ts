@@ -190,7 +190,7 @@ export interface HostSettings {
   readonly RevokedHostKeys?: string | null;
   /** The path of xauth(1). */
   readonly XAuthLocation?: string;
-  /** The command that prints host keys; tokens about the host key remain. Null is none. */
+  /** The program, with its arguments, that prints host keys; tokens about the host key remain. Null is none. */
   readonly KnownHostsCommand?: string | null;
   /** Where SOCKS is served. */
   readonly DynamicForward?: readonly ForwardSetting[];

@@ -1,5 +1,6 @@
 import { digest } from "../crypto/digest.ts";
 import { ConfigError, printable } from "../errors.ts";
+import { joinWords, splitWords } from "./words.ts";
 
 /** What the tokens of ssh_config(5) stand for, by their letter; they are asked for when they are met. */
 export type Tokens = Readonly<Record<string, (() => string) | undefined>>;
@@ -51,8 +52,36 @@ export function expandAll(
 export function expandSome(text: string, tokens: Tokens): string {
   return text.replace(/%(.)/gsu, (found, letter: string) => {
     const value = Object.hasOwn(tokens, letter) ? tokens[letter] : undefined;
-    return value === undefined ? found : value().replaceAll("%", "%%");
+    return value === undefined ? found : literally(value());
   });
+}
+
+/**
+ * {@linkcode expandSome} for each argument of a command that no shell takes apart, and `${NAME}` as
+ * {@linkcode expandAll} has it; the program's own name stays as it is.
+ *
+ * @throws {ConfigError} If a variable is not set
+ */
+export function expandArguments(
+  command: string,
+  tokens: Tokens,
+  env: (name: string) => string | undefined,
+): string {
+  const words = splitWords(command, { comments: false });
+  if (words === null) return command; // who runs it says what is wrong with it
+  const [program, ...args] = words;
+  return joinWords([
+    ...program === undefined ? [] : [program],
+    ...args.map((arg) =>
+      arg.split(/(\$\{[^}]*\})/).map((part, at) =>
+        at % 2 === 1 ? literally(expandAll(part, {}, env)) : expandSome(part, tokens)
+      ).join("")
+    ),
+  ]);
+}
+
+function literally(text: string): string {
+  return text.replaceAll("%", "%%");
 }
 
 /** %C: what tells one connection from another. */

@@ -46,12 +46,17 @@ export function takeWord(text: string): { word: string; rest: string } | null {
  * Splits arguments at spaces and tabs. Single and double quotes keep them together, a backslash takes a
  * quote, a backslash or, outside quotes, a space literally; `#` at the beginning of a word ends it all.
  * Null if a quote is not closed.
+ *
+ * @param options Whether `#` begins a comment; it does unless given
  */
-export function splitWords(text: string): string[] | null {
+export function splitWords(
+  text: string,
+  { comments = true }: { readonly comments?: boolean } = {},
+): string[] | null {
   const words: string[] = [];
   for (let at = 0; at < text.length; at++) {
     if (text[at] === " " || text[at] === "\t") continue;
-    if (text[at] === "#") break;
+    if (comments && text[at] === "#") break;
     let word = "";
     let quote = "";
     for (; at < text.length; at++) {
@@ -66,6 +71,13 @@ export function splitWords(text: string): string[] | null {
     words.push(word);
   }
   return words;
+}
+
+/** Words as one text that {@linkcode splitWords} takes apart again. */
+export function joinWords(words: readonly string[]): string {
+  return words.map((word) =>
+    word === "" || /[\s"'\\#]/.test(word) ? `"${word.replace(/["'\\]/g, "\\$&")}"` : word
+  ).join(" ");
 }
 
 function isEscaped(next: string | undefined, quote: string): boolean {

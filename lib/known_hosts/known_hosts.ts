@@ -35,10 +35,42 @@ export interface KnownHostsOptions {
   readonly update?:
     | boolean
     | ((host: HostAddress, changes: HostKeyChanges) => boolean | Promise<boolean>);
+  /** Known hosts from elsewhere, which count as much as those of the files. */
+  readonly source?: KnownHostsSource;
 }
 
-interface FileVerdict extends HostVerdict {
-  readonly file: string | URL;
+/**
+ * Known hosts that are in no file, such as those of a directory service; as OpenSSH's KnownHostsCommand.
+ *
+ * @example
+ * ```ts
+ * import { KnownHosts, knownHosts, type KnownHostsSource } from "@denossh/ssh/known-hosts";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using key = await generateKey();
+ * const inventory: KnownHostsSource = {
+ *   name: "the inventory",
+ *   find: ({ hostname }) => KnownHosts.parse(`${hostname} ${key.publicKey}`),
+ * };
+ * const policy = knownHosts([], { source: inventory });
+ * assertEquals(await policy.verify({ hostname: "db1", port: 22 }, key.publicKey), true);
+ * ```
+ */
+export interface KnownHostsSource {
+  /** What messages call it. */
+  readonly name: string;
+  /**
+   * Looks a host up; if that fails the connection does, too.
+   *
+   * @param key The key that the host showed; null before, when algorithms are chosen
+   */
+  find(host: HostAddress, key: PublicKey | null): KnownHosts | Promise<KnownHosts>;
+}
+
+/** What one file, or the source besides them, says. */
+interface PlaceVerdict extends HostVerdict {
+  readonly place: string | URL;
 }
 
 /**
@@ -64,7 +96,7 @@ export function knownHosts(
   options: KnownHostsOptions = {},
 ): HostKeyPolicy {
   const files = (Array.isArray(paths) ? paths : [paths]) as (string | URL)[];
-  const { unknown = "refuse", hash = false, update = false } = options;
+  const { unknown = "refuse", hash = false, update = false, source } = options;
 
   async function add(host: HostAddress, key: PublicKey): Promise<void> {
     const { hostname, port } = host;
@@ -74,7 +106,7 @@ export function knownHosts(
 
   const policy: HostKeyPolicy = {
     async verify(host, key) {
-      const { verdict, because, problem } = await judge(files, host, key);
+      const { verdict, because, problem } = await judge(files, source, host, key);
       if (verdict === "trusted") return true;
       const also = problem === undefined ? "" : `. ${problem.message}`;
       const options = problem && { cause: problem };
@@ -86,7 +118,8 @@ export function knownHosts(
     },
     async knownTypes(host) {
       const known = await Promise.all(files.map(readKnownHosts));
-      const named = typesOf(known, host.hostname, host.port);
+      const more = source ? [await source.find(host, null)] : [];
+      const named = typesOf([...known, ...more], host.hostname, host.port);
       return named.length > 0 || host.port === 22 ? named : typesOf(known, host.hostname, 22);
     },
   };
@@ -118,44 +151,49 @@ interface Judgement extends Pick<HostVerdict, "verdict" | "problem"> {
 
 async function judge(
   files: readonly (string | URL)[],
+  source: KnownHostsSource | undefined,
   host: HostAddress,
   key: PublicKey,
 ): Promise<Judgement> {
   const { hostname, port } = host;
   const known = await Promise.all(files.map(readKnownHosts));
   const ask = (port: number) =>
-    known.map((known, at): FileVerdict => ({
-      file: files[at]!,
+    known.map((known, at): PlaceVerdict => ({
+      place: files[at]!,
       ...known.check(hostname, port, key),
     }));
-  const judged = combine(ask(port));
+  const found = source && {
+    place: source.name,
+    ...(await source.find(host, key)).check(hostname, port, key),
+  };
+  const judged = combine([...ask(port), ...found ? [found] : []]);
   if (judged.verdict !== "unknown" || port === 22) return judged;
   const bare = combine(ask(22));
   return bare.verdict === "trusted" ? bare : judged;
 }
 
 /** The worst verdict of any file counts first: a revoked key is revoked wherever it says so. */
-function combine(verdicts: readonly FileVerdict[]): Judgement {
+function combine(verdicts: readonly PlaceVerdict[]): Judgement {
   const problem = verdicts.find(({ problem }) => problem)?.problem;
   const first = (wanted: HostVerdict["verdict"]) =>
     verdicts.find(({ verdict }) => verdict === wanted);
   const revoked = first("revoked");
   if (revoked) {
-    return { verdict: "revoked", because: `it is marked @revoked in ${place(revoked)}` };
+    return { verdict: "revoked", because: `it is marked @revoked in ${lineOf(revoked)}` };
   }
   const trusted = first("trusted");
-  if (trusted) return { verdict: "trusted", because: place(trusted) };
+  if (trusted) return { verdict: "trusted", because: lineOf(trusted) };
   const changed = first("changed");
   if (changed) {
-    const because = `it differs from the one in ${place(changed)}. Somebody may be intercepting ` +
+    const because = `it differs from the one in ${lineOf(changed)}. Somebody may be intercepting ` +
       "the connection, or the host was set up anew";
     return { verdict: "changed", because, ...(problem && { problem }) };
   }
   return { verdict: "unknown", because: "it is not in known_hosts", ...(problem && { problem }) };
 }
 
-function place({ file, lines }: FileVerdict): string {
-  return `${file} line ${lines.join(", ")}`;
+function lineOf({ place, lines }: PlaceVerdict): string {
+  return `${place} line ${lines.join(", ")}`;
 }
 
 function typesOf(known: readonly KnownHosts[], hostname: string, port: number): string[] {

@@ -1,0 +1,85 @@
+import { expandTokens } from "../config/tokens.ts";
+import { splitWords } from "../config/words.ts";
+import { ConnectError, printable } from "../errors.ts";
+import { encodeBase64 } from "../keys/base64.ts";
+import { hostName } from "../keys/host_pattern.ts";
+import { KnownHosts } from "../keys/known_hosts.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+import type { KnownHostsSource } from "../known_hosts/known_hosts.ts";
+import type { HostAddress } from "../known_hosts/policy.ts";
+
+/** More than any list of known hosts: what is not one must not fill the memory. */
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
+
+/**
+ * KnownHostsCommand of ssh_config(5): a program that prints lines of known_hosts. Needs `--allow-run` for
+ * it. One that fails ends the connection.
+ *
+ * @param command The program and its arguments, in which only tokens about the host key are left
+ * @param onProblem Told that it cannot be started; without it that ends the connection, too
+ */
+export function knownHostsCommand(
+  command: string,
+  onProblem: (message: string) => void = (message) => {
+    throw new ConnectError(message);
+  },
+): KnownHostsSource {
+  const name = `KnownHostsCommand "${printable(command)}"`;
+  return {
+    name: "the output of KnownHostsCommand",
+    async find(host, key) {
+      const started = start(command, host, key);
+      if (typeof started === "string") {
+        onProblem(`${name} ${started}`);
+        return KnownHosts.parse("");
+      }
+      const text = await textOf(started, name);
+      const { success, code, signal } = await started.status;
+      if (success) return KnownHosts.parse(text);
+      throw new ConnectError(`${name} failed: ${signal ?? `exit status ${code}`}`);
+    },
+  };
+}
+
+/** The program, as it runs; or why it does not. */
+function start(
+  command: string,
+  host: HostAddress,
+  key: PublicKey | null,
+): Deno.ChildProcess | string {
+  const words = splitWords(command, { comments: false });
+  if (words === null) return "contains invalid quotes";
+  const [program = "", ...args] = words;
+  // It is not searched for: whoever can add to PATH would say whom to trust.
+  if (!/^([a-z]:)?[/\\]/i.test(program)) return "path is not absolute";
+  const tokens = {
+    H: () => hostName(host.hostname, host.port),
+    I: () => key === null ? "ORDER" : "HOSTNAME",
+    f: () => key?.fingerprint() ?? "NONE",
+    K: () => key === null ? "NONE" : encodeBase64(key.blob),
+    t: () => key?.type ?? "NONE",
+  };
+  try {
+    return new Deno.Command(program, {
+      args: args.map((arg) => expandTokens(arg, tokens)),
+      stdin: "null",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+  } catch (error) {
+    const failed = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.PermissionDenied;
+    if (!failed) throw error;
+    return `cannot be run: ${printable(error.message)}`;
+  }
+}
+
+async function textOf({ stdout }: Deno.ChildProcess, name: string): Promise<string> {
+  const decoder = new TextDecoder();
+  let [text, size] = ["", 0];
+  for await (const chunk of stdout) {
+    if ((size += chunk.length) > MAX_OUTPUT_BYTES) throw new ConnectError(`${name} never ends`);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
