@@ -42,6 +42,12 @@ export const REKEY_PACKETS = 2 ** 31;
 /** Rekey after this many milliseconds: RFC 4253 §9 recommends an hour. */
 export const REKEY_MS = 60 * 60 * 1000;
 
+/**
+ * Milliseconds that a server leaves a client to send its KEXINIT first: more than a round trip of a
+ * local network, and little beside those of others.
+ */
+export const KEXINIT_PATIENCE_MS = 5;
+
 /** A key exchange that takes longer than this many milliseconds ends the connection. */
 export const KEX_TIMEOUT_MS = 30_000;
 

@@ -137,7 +137,7 @@ async function connectAt(
     const connection = new Connection(transport, {
       ...(given.window !== undefined && { window: given.window }),
     });
-    followHostKeys(connection, transport.host, policy, trusted);
+    followHostKeys(connection, transport, policy, trusted);
     transport.open(connection);
     if (given.keepaliveInterval) {
       connection.keepalive(given.keepaliveInterval, given.keepaliveCount);

@@ -3,7 +3,7 @@ import { HostKeyError, KeyFormatError, ProtocolError } from "../errors.ts";
 import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
 import { decodeSignature } from "../keys/signature.ts";
 import type { HostAddress, HostKeyPolicy } from "../known_hosts/policy.ts";
-import type { HostProof } from "../keys/host_proof.ts";
+import type { Transport } from "../transport/transport.ts";
 import { Reader } from "../wire/reader.ts";
 import { HOSTKEYS, HOSTKEYS_PROVE } from "../wire/numbers.ts";
 import { HostKeyProved } from "../wire/requests.ts";
@@ -18,12 +18,15 @@ const MAX_HOST_KEYS = 256;
  */
 export function followHostKeys(
   connection: Connection,
-  proof: HostProof,
+  transport: Transport,
   policy: HostKeyPolicy,
   host: HostAddress,
 ): void {
+  const proof = transport.host;
   let busy = false;
   connection.handleGlobals(HOSTKEYS, (data) => {
+    // sshd says this first of all, and the answer to our first request is waiting behind it.
+    transport.acknowledge();
     if (busy || policy.update === undefined) return null;
     busy = true;
     const prove = (keys: readonly PublicKey[]) => proveKeys(connection, proof.sessionId, keys);

@@ -4,6 +4,7 @@ import type { KexTalk } from "../crypto/kex/kex_method.ts";
 import { type DirectionKeys, type Opener, warmUp } from "../crypto/packet_cipher.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { row, type Suite } from "../crypto/suite.ts";
+import { KEXINIT_PATIENCE_MS } from "../defaults.ts";
 import { HostKeyError, ProtocolError } from "../errors.ts";
 import type { Signer } from "../keys/private_key.ts";
 import { canUse } from "../keys/parsed_key.ts";
@@ -72,9 +73,11 @@ export async function exchangeKeys(run: KeyExchangeRun): Promise<[Session, Agree
     ? [EXT_INFO_C, STRICT.client]
     : [STRICT.server];
   const mine = offer(run.suite, flags, randomBytes(16));
+  const receiving = conversation.receive();
+  if (run.session === null && role === "server") await patience(receiving);
   sink.hold();
   sink.sendNow(mine);
-  const theirs = await conversation.receive();
+  const theirs = await receiving;
   const myInit = KexInit.decode(mine);
   const peerInit = KexInit.decode(theirs);
   const strict = run.session?.strict ??
@@ -111,6 +114,21 @@ export async function exchangeKeys(run: KeyExchangeRun): Promise<[Session, Agree
   opener.rekey(keys(inbound));
   secret.fill(0);
   return [session, agreed];
+}
+
+/**
+ * A client with Nagle's algorithm on sends nothing behind its KEXINIT until that is acknowledged, which
+ * the kernel leaves for 40 ms unless there is an answer to carry it: ours is one, if it comes second. For
+ * clients that wait for the server's it is not late either.
+ */
+async function patience(receiving: Promise<Uint8Array>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, KEXINIT_PATIENCE_MS);
+  try {
+    await Promise.race([receiving, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function initiate(

@@ -17,6 +17,7 @@ import type { Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import {
   Disconnect,
+  Ignore,
   Ping,
   Pong,
   ServiceAccept,
@@ -237,6 +238,14 @@ export class Transport {
     this.sink.send(Unimplemented.encode({ sequence: this.#opener.sequence }));
   }
 
+  /**
+   * Sends IGNORE (RFC 4253 §11.2). A peer with Nagle's algorithm on keeps a small packet back until its
+   * last one is acknowledged, and the kernel takes 40 ms over that where nothing is sent that carries it.
+   */
+  acknowledge(): void {
+    this.sink.send(Ignore.encode({ data: new Uint8Array(0) }));
+  }
+
   /** Exchanges keys anew; resolves when the new ones are in force in both directions. */
   async rekey(): Promise<void> {
     if (this.#phase === "closed") throw await this.closed;
@@ -401,6 +410,8 @@ export class Transport {
       });
       this.#keyUse.renew();
       if (this.#phase === "first-kex") this.#phase = "auth";
+      // What the client has sealed with its new keys waits behind its NEWKEYS.
+      if (first && this.role === "server") this.acknowledge();
     } catch (error) {
       this.fail(error);
       throw await this.closed;
