@@ -76,8 +76,21 @@ export const path: Kind<string> = {
   write: text.write,
 };
 
-/** Data of a WRITE: borrowed from the message, gone with the next one. */
+/** Data of a file: borrowed from the message, gone with the next one. */
 const borrowed: Kind<Uint8Array> = { read: (r) => r.string(), write: (w, v) => w.string(v) };
+
+/**
+ * Data of a WRITE. What comes behind is read over: older versions of pkg/sftp, as in rclone 1.60, send
+ * their whole buffer with the last of a file.
+ */
+const written: Kind<Uint8Array> = {
+  read(reader) {
+    const data = reader.string();
+    reader.rest();
+    return data;
+  },
+  write: borrowed.write,
+};
 
 /** Text that some servers leave out at the end of a STATUS. */
 const optionalText: Kind<string> = {
@@ -113,7 +126,7 @@ export const Open = row(FXP.OPEN, { path, flags: uint32, attributes });
 export const Close = row(FXP.CLOSE, { handle });
 // §6.4
 export const Read = row(FXP.READ, { handle, offset: safe64, length: uint32 });
-export const Write = row(FXP.WRITE, { handle, offset: safe64, data: borrowed });
+export const Write = row(FXP.WRITE, { handle, offset: safe64, data: written });
 // §6.5
 export const Remove = row(FXP.REMOVE, { path });
 export const Rename = row(FXP.RENAME, { from: path, to: path });

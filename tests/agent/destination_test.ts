@@ -4,8 +4,8 @@ import {
   type AgentClient,
   connectAgent,
   type HostProof,
-  Keyring,
   type KeyDestination,
+  Keyring,
   RequestDeniedError,
 } from "@denossh/ssh";
 import { generateKey, issueCertificate, type PrivateKey, withCertificate } from "@denossh/ssh/keys";

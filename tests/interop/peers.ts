@@ -35,6 +35,7 @@ export type Peer =
   | "lftp"
   | "proftpd"
   | "sshfs"
+  | "rclone"
   | "ssh2"
   | "go"
   | "python3"

@@ -142,6 +142,14 @@ for (const [what, request] of Object.entries(malformed)) {
   });
 }
 
+Deno.test("a WRITE with bytes behind its data writes its data", async () => {
+  await using w = await world();
+  const handle = await opened(w.peer, "/file", FXF.WRITE | FXF.CREAT);
+  const body = new Writer().string(handle).u64(0n).text("data").text("and the buffer").take();
+  assertEquals(await statusOf(w.peer, frame(FXP.WRITE, 1, body)), SftpStatus.OK);
+  assertEquals(await Deno.readTextFile(`${w.root}/file`), "data");
+});
+
 Deno.test("unknown requests, extensions and answers are not supported", async () => {
   await using w = await world();
   for (const type of [0, 2, 21, 99, 101, 102, 103, 104, 105, 201, 255]) {
