@@ -1,6 +1,6 @@
 import { equals } from "@std/bytes";
 import { KeyFormatError } from "../errors.ts";
-import { canUse } from "../keys/parsed_key.ts";
+import { canVerify } from "../keys/parsed_key.ts";
 import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
 import type { Link } from "../transport/link.ts";
 import { UserauthPasswdChangereq, UserauthPkOk } from "../wire/messages.ts";
@@ -156,7 +156,7 @@ function acceptableKey(
   if (!accepted.includes(algorithm)) return null;
   try {
     const key = parsePublicKey(blob);
-    return canUse(key, algorithm) ? key : null;
+    return canVerify(key, algorithm) ? key : null;
   } catch (error) {
     if (error instanceof KeyFormatError) return null;
     throw error;

@@ -115,7 +115,7 @@ async function verify(job: KeygenJob, options: SignOptions): Promise<number> {
   const signersFile = needed(job, "f", "allowed keys file");
   const file = needed(job, "s", "signature file");
   return await reporting(job, options, async () => {
-    const signature = verifyMessage(await readText(file), await readStdin(), { namespace });
+    const signature = verifyMessage(await readText(file), await readStdin(), expected(namespace));
     const { publicKey } = signature;
     AllowedSigners.parse(await readText(signersFile)).check(signature, principal, options.now);
     const revoked = job.last("r");
@@ -131,9 +131,14 @@ async function checkAlone(job: KeygenJob, options: SignOptions): Promise<number>
   const namespace = needed(job, "n", "namespace");
   const file = needed(job, "s", "signature file");
   return await reporting(job, options, async () => ({
-    signature: verifyMessage(await readText(file), await readStdin(), { namespace }),
+    signature: verifyMessage(await readText(file), await readStdin(), expected(namespace)),
     who: "",
   }));
+}
+
+/** As ssh-keygen has it, whether a token was touched is for who asks the token. */
+function expected(namespace: string): Parameters<typeof verifyMessage>[2] {
+  return { namespace, noTouchRequired: true };
 }
 
 async function reporting(

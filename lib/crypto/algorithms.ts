@@ -114,10 +114,14 @@ export const CERTIFIED: readonly Algorithm[] = [
 ];
 
 /** Keys to log in with, and certificates of them: one is as good as the other. */
-export const USER_KEYS: readonly Algorithm[] = SIGNATURES.flatMap(({ name, userKey }) => [
-  { name, default: userKey },
-  { name: name.replace(/(@openssh\.com)?$/, "-cert-v01@openssh.com"), default: userKey },
-]);
+export const USER_KEYS: readonly Algorithm[] = [
+  ...SIGNATURES.flatMap(({ name, userKey }) => [
+    { name, default: userKey },
+    { name: name.replace(/(@openssh\.com)?$/, "-cert-v01@openssh.com"), default: userKey },
+  ]),
+  // Made by browsers (PROTOCOL.u2f): as in sshd, for who names it.
+  { name: "webauthn-sk-ecdsa-sha2-nistp256@openssh.com", default: false },
+];
 
 // CBC is for old peers only, even with the countermeasures that `wasm/src/frame` has.
 export const CIPHERS: readonly CipherAlgorithm[] = [

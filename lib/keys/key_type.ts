@@ -13,6 +13,8 @@ export interface KeyType {
   readonly algorithms: readonly string[];
   /** Those that it can make but must be asked for by name; none unless given. */
   readonly legacyAlgorithms?: readonly string[];
+  /** Those by which others than we have it sign: verified where they are named; none unless given. */
+  readonly foreignAlgorithms?: readonly string[];
   /**
    * Reads what follows the name in a public key blob; keeps views on it.
    *

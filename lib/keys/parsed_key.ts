@@ -6,7 +6,7 @@ import { certified, plainAlgorithm } from "./certificate_names.ts";
 import { fingerprintText } from "./fingerprint.ts";
 import type { Certificate, FingerprintHash, PublicKey, VerifyOptions } from "./key.ts";
 import type { KeyType, PublicParts } from "./key_type.ts";
-import { keyType } from "./key_types.ts";
+import { KEY_TYPES, keyType } from "./key_types.ts";
 import { decodeSignature } from "./signature.ts";
 
 /** Longest comment kept, in characters: it is only ever shown. */
@@ -28,6 +28,17 @@ export function parsePlainKey(blob: Uint8Array, comment: string): PublicKey {
 /** Whether a key can sign by an algorithm, a legacy one included. */
 export function canUse(key: PublicKey, algorithm: string): boolean {
   return key.algorithms.includes(algorithm) || key.legacyAlgorithms.includes(algorithm);
+}
+
+/** Whether a key's signatures by an algorithm can be verified: also by some that it cannot make here. */
+export function canVerify(key: PublicKey, algorithm: string): boolean {
+  return canUse(key, algorithm) || isForeign(key, algorithm);
+}
+
+/** Whether others than we sign by an algorithm with such a key, as a browser with one on a token. */
+export function isForeign(key: PublicKey, algorithm: string): boolean {
+  const type = KEY_TYPES.find(({ name }) => name === key.type);
+  return type?.foreignAlgorithms?.includes(algorithm) ?? false;
 }
 
 /** A key that has been read, or a certificate of one. */
@@ -71,7 +82,7 @@ export class ParsedPublicKey implements PublicKey {
     signature: Uint8Array,
     options: VerifyOptions = {},
   ): boolean {
-    if (!canUse(this, algorithm)) return false;
+    if (!canVerify(this, algorithm)) return false;
     const plain = plainAlgorithm(algorithm);
     try {
       const decoded = decodeSignature(signature);

@@ -2,11 +2,13 @@ import { digest } from "../crypto/digest.ts";
 import { verifyEcdsa, verifyEd25519 } from "../crypto/sign.ts";
 import { KeyFormatError } from "../errors.ts";
 import type { Reader } from "../wire/reader.ts";
+import { Writer } from "../wire/writer.ts";
 import { uncompressed } from "./ecdsa.ts";
 import { ed25519Point, SIGNATURE_BYTES } from "./ed25519.ts";
 import type { VerifyOptions } from "./key.ts";
 import type { KeyType, PublicParts } from "./key_type.ts";
 import { decodeEcdsa, type Signature, type TokenMarks } from "./signature.ts";
+import { isAskedFor, WEBAUTHN_ECDSA } from "./webauthn.ts";
 
 // WebAuthn §6.1, "authenticator data".
 const USER_PRESENT = 0x01;
@@ -36,6 +38,7 @@ export const skEd25519: KeyType = {
 export const skEcdsa: KeyType = {
   name: "sk-ecdsa-sha2-nistp256@openssh.com",
   algorithms: ["sk-ecdsa-sha2-nistp256@openssh.com"],
+  foreignAlgorithms: [WEBAUTHN_ECDSA],
 
   readPublic(reader) {
     if (reader.text() !== "nistp256") {
@@ -61,13 +64,14 @@ function tokenParts(
     verify(_algorithm, data, signature, options) {
       const { token } = signature;
       if (token === null || !suffices(token, options)) return false;
-      // PROTOCOL.u2f: the hash of the application, flags, counter, the hash of the message.
-      const signed = new Uint8Array(69);
-      signed.set(applicationHash);
-      signed[32] = token.flags;
-      new DataView(signed.buffer).setUint32(33, token.counter);
-      signed.set(digest("SHA-256", data), 37);
-      return holds(signed, signature);
+      const { flags, counter, browser } = token;
+      if (browser && !isAskedFor(data, browser, flags)) return false;
+      // PROTOCOL.u2f: the hash of the application, flags, counter, the hash of the message, which a
+      // browser wraps.
+      const signed = new Writer().bytes(applicationHash).u8(flags).u32(counter)
+        .bytes(browser?.extensions ?? new Uint8Array(0))
+        .bytes(digest("SHA-256", browser?.clientData ?? data));
+      return holds(signed.take(), signature);
     },
   };
 }

@@ -1,5 +1,11 @@
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
+import {
+  type BrowserMarks,
+  readBrowserMarks,
+  WEBAUTHN_ECDSA,
+  writeBrowserMarks,
+} from "./webauthn.ts";
 
 /** A signature as it travels: the name of its algorithm and the bytes (RFC 4253 §6.6). */
 export interface Signature {
@@ -13,6 +19,8 @@ export interface Signature {
 export interface TokenMarks {
   readonly flags: number;
   readonly counter: number;
+  /** What a browser adds that had it make the signature. */
+  readonly browser?: BrowserMarks;
 }
 
 /** A signature as one blob. */
@@ -21,6 +29,7 @@ export function encodeSignature(
 ): Uint8Array {
   const writer = new Writer().text(algorithm).string(bytes);
   if (token) writer.u8(token.flags).u32(token.counter);
+  if (token?.browser) writeBrowserMarks(writer, token.browser);
   return writer.take();
 }
 
@@ -33,9 +42,16 @@ export function decodeSignature(blob: Uint8Array): Signature {
   const reader = new Reader(blob);
   const algorithm = reader.text();
   const bytes = reader.string();
-  const token = algorithm.startsWith("sk-") ? { flags: reader.u8(), counter: reader.u32() } : null;
+  const token = readToken(algorithm, reader);
   reader.end();
   return { algorithm, bytes, token };
+}
+
+function readToken(algorithm: string, reader: Reader): TokenMarks | null {
+  const isWeb = algorithm === WEBAUTHN_ECDSA;
+  if (!isWeb && !algorithm.startsWith("sk-")) return null;
+  const marks = { flags: reader.u8(), counter: reader.u32() };
+  return isWeb ? { ...marks, browser: readBrowserMarks(reader) } : marks;
 }
 
 /** The two numbers of an ECDSA signature as its bytes (RFC 5656 §3.1.2). */

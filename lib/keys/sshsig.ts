@@ -6,6 +6,7 @@ import { Writer } from "../wire/writer.ts";
 import { addArmor, removeArmor } from "./armor.ts";
 import type { PublicKey, VerifyOptions } from "./key.ts";
 import { parsing } from "./malformed.ts";
+import { isForeign } from "./parsed_key.ts";
 import type { Signer } from "./private_key.ts";
 import { parsePublicKey } from "./public_key.ts";
 import { decodeSignature } from "./signature.ts";
@@ -217,7 +218,7 @@ function decode(bytes: Uint8Array): MessageSignature {
   const { certificate } = publicKey;
   // The label is the key's, whether or not a certificate stands in its place.
   const key = certificate?.publicKey ?? publicKey;
-  if (!key.algorithms.includes(algorithm)) {
+  if (!key.algorithms.includes(algorithm) && !isForeign(key, algorithm)) {
     throw new KeyFormatError(
       `Signature is by "${printable(algorithm, 64)}", which is not accepted`,
     );

@@ -3,6 +3,7 @@ import { digest } from "../../lib/crypto/digest.ts";
 import { generateEcdsa, generateEd25519, signEcdsa, signEd25519 } from "../../lib/crypto/sign.ts";
 import { parsePublicKey, type PublicKey, type Signer } from "../../lib/keys/mod.ts";
 import { encodeEcdsa, encodeSignature } from "../../lib/keys/signature.ts";
+import { WEBAUTHN_ECDSA } from "../../lib/keys/webauthn.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 
 /** Bits of a signature's flags. */
@@ -33,6 +34,44 @@ export function tokenKey(kind: "ed25519" | "ecdsa", application = "ssh:"): Token
     },
   };
   return key;
+}
+
+/** What a browser and its token are made to say; what is not given is as it should be. */
+export interface BrowserClaims {
+  readonly flags?: number;
+  /** The site that the signature names. */
+  readonly origin?: string;
+  /** The whole of what the browser says. */
+  readonly clientData?: string;
+  readonly extensions?: Uint8Array;
+}
+
+/** A key on a token that a browser uses (W3C Web Authentication): it lists the browser's algorithm alone. */
+export function browserKey(claims: BrowserClaims = {}): Signer {
+  const application = "example.org";
+  const { blob, signBytes } = ecdsa(application);
+  const { flags = PRESENT, origin = "https://example.org" } = claims;
+  const { extensions = new Uint8Array(0) } = claims;
+  const encode = (text: string) => new TextEncoder().encode(text);
+  // Like any key but for the list: a client offers it by what is in there.
+  const publicKey: PublicKey = Object.create(parsePublicKey(blob), {
+    algorithms: { value: [WEBAUTHN_ECDSA] },
+  });
+  return {
+    publicKey,
+    sign(algorithm, data) {
+      const challenge = data.toBase64({ alphabet: "base64url", omitPadding: true });
+      const clientData = encode(
+        claims.clientData?.replace("CHALLENGE", challenge) ??
+          `{"type":"webauthn.get","challenge":"${challenge}","origin":"${origin}","crossOrigin":false}`,
+      );
+      const signed = new Writer().bytes(digest("SHA-256", encode(application))).u8(flags).u32(5)
+        .bytes(extensions).bytes(digest("SHA-256", clientData)).take();
+      const browser = { origin: encode(origin), clientData, extensions };
+      const token = { flags, counter: 5, browser };
+      return encodeSignature({ algorithm, bytes: signBytes(signed), token });
+    },
+  };
 }
 
 interface Halves {

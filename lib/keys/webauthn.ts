@@ -1,0 +1,52 @@
+/** What a browser has a security token sign (W3C Web Authentication §6.3.3, OpenSSH PROTOCOL.u2f). */
+import { startsWith } from "@std/bytes";
+import type { Reader } from "../wire/reader.ts";
+import type { Writer } from "../wire/writer.ts";
+
+/** The name of such signatures by a key of type `sk-ecdsa-sha2-nistp256@openssh.com`. */
+export const WEBAUTHN_ECDSA = "webauthn-sk-ecdsa-sha2-nistp256@openssh.com";
+
+/** What a browser adds to a signature. */
+export interface BrowserMarks {
+  /** The site that asked for the signature. */
+  readonly origin: Uint8Array;
+  /** What the browser says it was asked for: JSON, of which the hash is signed. */
+  readonly clientData: Uint8Array;
+  /** The token's extensions, signed too. */
+  readonly extensions: Uint8Array;
+}
+
+const QUOTE = 0x22;
+// §6.1: what follows the counter; the first belongs to new keys, not to signatures.
+const HAS_NEW_KEY = 0x40;
+const HAS_EXTENSIONS = 0x80;
+
+/** Reads what follows the counter of a signature. */
+export function readBrowserMarks(reader: Reader): BrowserMarks {
+  return { origin: reader.string(), clientData: reader.string(), extensions: reader.string() };
+}
+
+/** Writes what {@linkcode readBrowserMarks} reads. */
+export function writeBrowserMarks(writer: Writer, marks: BrowserMarks): void {
+  writer.string(marks.origin).string(marks.clientData).string(marks.extensions);
+}
+
+/**
+ * Whether the browser was asked for a signature of just this data, for the site that the signature names.
+ *
+ * @param flags What the token says
+ */
+export function isAskedFor(data: Uint8Array, marks: BrowserMarks, flags: number): boolean {
+  const { origin, clientData, extensions } = marks;
+  if (origin.includes(QUOTE) || origin.includes(0) || (flags & HAS_NEW_KEY) !== 0) return false;
+  if (((flags & HAS_EXTENSIONS) !== 0) !== (extensions.length > 0)) return false;
+  // §5.8.1.1: the order of these members is fixed, so that they can be compared without a JSON parser.
+  const challenge = data.toBase64({ alphabet: "base64url", omitPadding: true });
+  const encoder = new TextEncoder();
+  const beginning = new Uint8Array([
+    ...encoder.encode(`{"type":"webauthn.get","challenge":"${challenge}","origin":"`),
+    ...origin,
+    QUOTE,
+  ]);
+  return startsWith(clientData, beginning);
+}
