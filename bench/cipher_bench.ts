@@ -27,6 +27,8 @@ export interface Row {
   openssl?: string;
 }
 
+/** The packets that bulk data comes in, which the marks are about. */
+export const LARGE = 32 * 1024;
 const CHACHA = "chacha20-poly1305@openssh.com";
 /** Every cipher that the core has a kernel for. */
 export const ROWS: readonly Row[] = [

@@ -1,13 +1,15 @@
 /**
  * The benchmark suite: prints tables as it goes, at the end each mark and whether it was met, and leaves
- * bench/results/*.json and a plot.
+ * bench/results/*.json and a plot. `--readme` puts what a whole run has found into the README.
  *
  * ```sh
- * deno task bench [--quick] [cipher] [handshake] [exec] [windows] …
+ * deno task bench [--quick] [--readme] [cipher] [handshake] [exec] [windows] …
  * ```
  */
+import { LARGE, race, ROWS } from "./cipher_bench.ts";
 import { judge, MARK_HEADER } from "./marks.ts";
 import { plotWindows } from "./plot.ts";
+import { writeReadme } from "./readme.ts";
 import { type BenchOptions, Report, type Section } from "./report.ts";
 import { channels } from "./sections/channels.ts";
 import { cipher } from "./sections/cipher.ts";
@@ -24,6 +26,7 @@ import { startup } from "./sections/startup.ts";
 import { tunnel } from "./sections/tunnel.ts";
 import { type WindowCell, windows } from "./sections/windows.ts";
 import { sftpRoundTrips } from "./sftp.ts";
+import { CIPHERS } from "./throughput.ts";
 
 const SECTIONS: readonly Section[] = [
   { name: "cipher", run: cipher },
@@ -51,27 +54,31 @@ if (import.meta.main) {
   const report = new Report();
   const began = new Date();
   const load = Deno.loadavg()[0]!;
-  console.log(machine(load));
+  const ring = LARGE / race(ROWS[0]!, LARGE).ring! / 1000;
+  console.log(machine(load, ring));
   if (load > navigator.hardwareConcurrency * BUSY) {
     report.note("Other programs keep this machine busy: single runs are not to be trusted");
   }
   for (const section of sections) await report.run(section, options);
   // A mark that was not measured matters only where everything was to be.
   const all = sections.length === SECTIONS.length;
-  const marks = judge(report.figures).filter(([, , reached]) => all || reached !== "-");
+  const marks = judge(report.figures, ring).filter(([, , , reached]) => all || reached !== "-");
   report.table("Marks", MARK_HEADER, marks);
   if (options.quick) {
     console.log(
       "--quick: one or few short runs, in which start-up weighs more: marks are an indication only",
     );
   }
-  await save(report, { began, quick: options.quick, load, marks });
+  await save(report, { machine: machine(load, ring), began, quick: options.quick, marks });
+  if (options.readme) await writeReadme(machine(load, ring), report.tables);
   for (const failure of report.failures) console.error(`Failed: ${failure}`);
   if (report.failures.length > 0) Deno.exitCode = 1;
 }
 
-function parse(args: readonly string[]): { sections: readonly Section[]; options: BenchOptions } {
-  const names = args.filter((arg) => arg !== "--quick");
+function parse(
+  args: readonly string[],
+): { sections: readonly Section[]; options: BenchOptions & { readonly readme: boolean } } {
+  const names = args.filter((arg) => !["--quick", "--readme"].includes(arg));
   const unknown = names.find((name) => !SECTIONS.some((section) => section.name === name));
   if (unknown !== undefined) {
     const known = SECTIONS.map(({ name }) => name).join(" ");
@@ -80,26 +87,32 @@ function parse(args: readonly string[]): { sections: readonly Section[]; options
   }
   return {
     sections: SECTIONS.filter(({ name }) => names.length === 0 || names.includes(name)),
-    options: { quick: args.includes("--quick") },
+    options: { quick: args.includes("--quick"), readme: args.includes("--readme") },
   };
 }
 
-function machine(load: number): string {
+function machine(load: number, ring: number): string {
   const { arch, os } = Deno.build;
   const cores = navigator.hardwareConcurrency;
-  return `Deno ${Deno.version.deno}, ${os} ${arch}, ${cores} cores, load ${load.toFixed(1)}`;
+  const speed = `ring's chacha20-poly1305 in WebAssembly ${ring.toFixed(0)} MB/s`;
+  return `Deno ${Deno.version.deno}, ${os} ${arch}, ${cores} cores (${speed}), load ${
+    load.toFixed(1)
+  }`;
 }
 
 async function save(
   report: Report,
-  run: { began: Date; quick: boolean; load: number; marks: readonly string[][] },
+  run: { machine: string; began: Date; quick: boolean; marks: readonly string[][] },
 ): Promise<void> {
   await Deno.mkdir(RESULTS, { recursive: true });
   const name = run.began.toISOString().slice(0, 19).replaceAll(":", "");
   const file = new URL(`${name}.json`, RESULTS);
-  const content = { machine: machine(run.load), ...run, ...report.toJSON() };
+  const content = { ...run, ...report.toJSON() };
   await Deno.writeTextFile(file, JSON.stringify(content, null, 2) + "\n");
   const cells = report.kept("windows") as WindowCell[] | undefined;
-  if (cells) await Deno.writeTextFile(new URL("windows.svg", RESULTS), plotWindows(cells));
+  if (cells) {
+    const shown = cells.filter(({ cipher }) => cipher === CIPHERS[0]);
+    await Deno.writeTextFile(new URL("windows.svg", RESULTS), plotWindows(shown));
+  }
   console.log(`\n${file.pathname}${cells ? " and windows.svg beside it" : ""}`);
 }

@@ -13,7 +13,9 @@ export interface Section {
   readonly run: (report: Report, options: BenchOptions) => Promise<void>;
 }
 
-interface Table {
+/** A table as it was printed. */
+export interface Table {
+  /** The section that it is of; none for the marks, which are of all. */
   readonly section: string;
   readonly title: string;
   readonly header: readonly string[];
@@ -35,6 +37,11 @@ export class Report {
     return this.#figures;
   }
 
+  /** What was printed. */
+  get tables(): readonly Table[] {
+    return this.#tables;
+  }
+
   /** The sections that did not come to their end, and why. */
   get failures(): readonly string[] {
     return this.#failures;
@@ -53,6 +60,7 @@ export class Report {
     const seconds = (performance.now() - began) / 1000;
     const load = Deno.loadavg()[0]!;
     this.#sections.push({ name: section.name, seconds, load });
+    this.#section = "";
     console.log(`(${section.name}: ${seconds.toFixed(0)} s, load ${load.toFixed(1)})`);
   }
 

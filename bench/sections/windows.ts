@@ -1,13 +1,23 @@
 import { startSshd } from "../../tests/interop/sshd.ts";
 import { type Flow, reading, watch, writing } from "../flow.ts";
-import { login, type OwnServer, sizeText, sshdTarget, startOwnServer, startPath } from "../lab.ts";
+import {
+  login,
+  type OwnServer,
+  sizeText,
+  sshdTarget,
+  startOwnServer,
+  startPath,
+  type Target,
+} from "../lab.ts";
 import type { BenchOptions, Report } from "../report.ts";
+import { CIPHERS } from "../throughput.ts";
 
 /** A window in bytes, or one that grows with the path. */
 export type Window = number | "auto";
 
 /** One measurement: a direction, a window and a path. */
 export interface WindowCell extends Flow {
+  readonly cipher: string;
   readonly direction: "down" | "up";
   readonly window: Window;
   /** Milliseconds. */
@@ -21,12 +31,14 @@ const FULL = {
   windows: [64 * KIB, 256 * KIB, 2048 * KIB, 16384 * KIB, "auto"] as Window[],
   roundTrips: [0, 10, 50, 100, 200],
   links: [100, 200],
-  ms: 4000,
+  ciphers: CIPHERS,
+  ms: 2500,
 };
 const QUICK: typeof FULL = {
   windows: [64 * KIB, 2048 * KIB, "auto"],
   roundTrips: [0, 50, 100],
   links: [100],
+  ciphers: CIPHERS.slice(0, 1),
   ms: 500,
 };
 /** What a window of its own choice is looked at in steps of. */
@@ -36,7 +48,7 @@ const ROUND_TRIPS = 10;
 const GIGABIT = 125_000_000;
 
 /**
- * `exec` through a path with a round trip, for each receive window: downloads from sshd with the window
+ * `exec` through a path with a round trip, for each cipher and receive window: downloads from sshd with the window
  * of our client, uploads to our server with the window of that. Beside it the path without SSH.
  */
 export async function windows(report: Report, { quick }: BenchOptions): Promise<void> {
@@ -48,36 +60,50 @@ export async function windows(report: Report, { quick }: BenchOptions): Promise<
   for (const roundTrip of plan.roundTrips) {
     const ms = Math.max(plan.ms, ROUND_TRIPS * roundTrip);
     tcp.set(roundTrip, await plainTcp(own, roundTrip, ms));
-    for (const window of plan.windows) {
-      for (const direction of ["down", "up"] as const) {
-        const target = direction === "down" ? sshdTarget(sshd) : own.target(`${window}`);
-        const flow = await measure(target, direction, window, roundTrip, ms);
-        const line = window === "auto" ? Infinity : window / roundTrip / 1000;
-        cells.push({ ...flow, direction, window, roundTrip, line });
+    for (const cipher of plan.ciphers) {
+      for (const window of plan.windows) {
+        for (const direction of ["down", "up"] as const) {
+          const target = direction === "down" ? sshdTarget(sshd) : own.target(`${window}`);
+          const flow = await measure(target, { cipher, direction, window, roundTrip, ms });
+          const line = window === "auto" ? Infinity : window / roundTrip / 1000;
+          cells.push({ ...flow, cipher, direction, window, roundTrip, line });
+        }
       }
     }
   }
-  for (const direction of ["down", "up"] as const) {
-    print(report, direction, cells, tcp, plan);
+  for (const cipher of plan.ciphers) {
+    const own = cells.filter((cell) => cell.cipher === cipher);
+    for (const direction of ["down", "up"] as const) {
+      print(report, { cipher, direction }, own, tcp, plan);
+    }
   }
   report.data("windows", cells);
   const at50 = cells.find((c) =>
-    c.direction === "down" && c.window === "auto" && c.roundTrip === 50
+    c.cipher === CIPHERS[0] && c.direction === "down" && c.window === "auto" && c.roundTrip === 50
   );
   if (at50) report.figure("windows.down50", at50.whole);
   await links(report, own, plan);
 }
 
+interface Run {
+  readonly cipher: string;
+  readonly direction: "down" | "up";
+  readonly window: Window;
+  /** Milliseconds. */
+  readonly roundTrip: number;
+  /** For how long. */
+  readonly ms: number;
+  /** Bytes a second that the path lets through; as many as it can unless given. */
+  readonly rate?: number;
+}
+
 async function measure(
-  target: ReturnType<typeof sshdTarget>,
-  direction: "down" | "up",
-  window: Window,
-  roundTrip: number,
-  ms: number,
-  rate?: number,
+  target: Target,
+  { cipher, direction, window, roundTrip, ms, rate }: Run,
 ): Promise<Flow> {
   await using path = await startPath(target.port, roundTrip, rate);
   await using host = await login({ ...target, port: path.port }, {
+    algorithms: { cipher: [cipher] },
     ...(direction === "down" && window !== "auto" && { window }),
   });
   const own = target.identity === undefined;
@@ -103,7 +129,7 @@ async function plainTcp(
 
 function print(
   report: Report,
-  direction: "down" | "up",
+  { cipher, direction }: { cipher: string; direction: "down" | "up" },
   cells: readonly WindowCell[],
   tcp: ReadonlyMap<number, number>,
   { windows, roundTrips }: typeof FULL,
@@ -121,7 +147,7 @@ function print(
   ]);
   const path = ["the path without SSH, down", ...roundTrips.map((rt) => text(tcp.get(rt)!))];
   report.table(
-    `exec ${direction} ${peer}, MB/s by window and round trip; in parentheses window / RTT`,
+    `exec ${direction} ${peer}, ${cipher}, MB/s by window and round trip; in parentheses window / RTT`,
     ["window", ...roundTrips.map((rt) => `${rt} ms`)],
     [...rows, path],
   );
@@ -134,7 +160,8 @@ async function links(report: Report, own: OwnServer, plan: typeof FULL): Promise
     // It takes ten round trips to fill the path, whatever the time for the others is.
     const ms = Math.max(plan.ms, 2 * ROUND_TRIPS * roundTrip);
     const tcp = await plainTcp(own, roundTrip, ms, GIGABIT);
-    const flow = await measure(own.target("auto"), "down", "auto", roundTrip, ms, GIGABIT);
+    const run = { cipher: CIPHERS[0]!, direction: "down", window: "auto", roundTrip, ms } as const;
+    const flow = await measure(own.target("auto"), { ...run, rate: GIGABIT });
     const share = flow.steady * 1e6 / GIGABIT;
     report.figure(`windows.link${roundTrip}`, share);
     const rates = [flow.steady, flow.whole, tcp].map(text);

@@ -1,0 +1,24 @@
+/** The tables that the README shows: what a run printed, and nothing else. */
+import { CIPHERS } from "./throughput.ts";
+import type { Table } from "./report.ts";
+
+const README = new URL("../README.md", import.meta.url);
+const BLOCK = /(<!-- bench -->\n)[^]*(\n<!-- \/bench -->)/;
+
+/** Puts the default cipher's `exec` tables and the marks of a run into the README. */
+export async function writeReadme(machine: string, tables: readonly Table[]): Promise<void> {
+  const text = await Deno.readTextFile(README);
+  if (!BLOCK.test(text)) throw new Error("README.md has no place for the bench");
+  const shown = tables.filter(({ section, title }) =>
+    section === "" || (section === "exec" && title.includes(CIPHERS[0]!))
+  );
+  const block = [`${machine}:`, ...shown.map(markdown)].join("\n\n");
+  await Deno.writeTextFile(README, text.replace(BLOCK, (_, open, close) => open + block + close));
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", README.pathname] }).output();
+}
+
+function markdown({ title, header, rows }: Table): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [`**${title}**`, "", line(header), line(header.map(() => "-")), ...rows.map(line)]
+    .join("\n");
+}
