@@ -46,10 +46,28 @@ export function bytesChannel(streams: ByteStreams): SftpChannel {
 }
 
 /**
- * The standard streams for a program that has nothing to do until more comes: it reads without a turn
- * through other threads.
+ * The standard streams for a program that has nothing to do until more comes: it reads and writes without
+ * a turn through other threads, which takes longer than most answers.
  */
 export function blockingChannel(): SftpChannel {
-  const read = (into: Uint8Array) => Promise.resolve(Deno.stdin.readSync(into));
-  return { ...bytesChannel({ ...STANDARD_STREAMS, read }), blocks: true };
+  const buffer = new Uint8Array(JOIN_BYTES);
+  return {
+    ...bytesChannel({ ...STANDARD_STREAMS, write: writeNow }),
+    blocks: true,
+    // deno-lint-ignore require-await -- a throw becomes a rejection
+    async readChunk() {
+      const count = Deno.stdin.readSync(buffer);
+      return count === null ? null : buffer.subarray(0, count);
+    },
+  };
+}
+
+/** Whoever started this program may have set its streams to say that they are full. */
+async function writeNow(bytes: Uint8Array): Promise<number> {
+  try {
+    return Deno.stdout.writeSync(bytes);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.WouldBlock)) throw cause;
+    return await Deno.stdout.write(bytes);
+  }
 }

@@ -17,8 +17,13 @@ export interface Context {
   readonly umask: number;
   /** Whether SYMLINK comes in the draft's order. */
   readonly linkFirst: boolean;
-  /** Memory for the answer to a READ. */
-  buffer(length: number): Uint8Array<ArrayBuffer>;
+  readonly buffers: Buffers;
+}
+
+/** Memory for answers to READs; what is sent comes back by itself. */
+export interface Buffers {
+  take(length: number): Uint8Array<ArrayBuffer>;
+  give(buffer: ArrayBuffer): void;
 }
 
 /** A frame that answers a request. */
@@ -158,14 +163,21 @@ function changes<Q>(
   return [type, { ...operation, writes: true }];
 }
 
+/** An answer up to this long is copied, rather than hold memory for a much longer one. */
+const SHORT_BYTES = 16 * 1024;
+
 /** READ: the data is read to where it is sent from. */
-function read(context: Context, id: number, body: Uint8Array): Promise<Frame> | Frame {
+function read({ handles, buffers }: Context, id: number, body: Uint8Array): Promise<Frame> | Frame {
   const { handle, offset, length } = msg.Read.decode(body);
-  const file = context.handles.file(handle);
-  const frame = context.buffer(msg.DATA_HEADER + Math.min(length, SFTP_MAX_CHUNK));
+  const file = handles.file(handle);
+  const frame = buffers.take(msg.DATA_HEADER + Math.min(length, SFTP_MAX_CHUNK));
   const count = file.read(frame.subarray(msg.DATA_HEADER), offset);
-  const answer = (count: number): Frame =>
-    count === 0 ? statusFrame(id, SftpStatus.EOF) : msg.dataFrame(frame, id, count);
+  const answer = (count: number): Frame => {
+    if (count > SHORT_BYTES) return msg.dataFrame(frame, id, count);
+    const short = frame.slice(0, msg.DATA_HEADER + count);
+    buffers.give(frame.buffer);
+    return count === 0 ? statusFrame(id, SftpStatus.EOF) : msg.dataFrame(short, id, count);
+  };
   return typeof count === "number" ? answer(count) : count.then(answer);
 }
 

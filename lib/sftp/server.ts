@@ -9,7 +9,14 @@ import { statusOf } from "./errno.ts";
 import { Handles } from "./handles.ts";
 import * as msg from "./messages.ts";
 import { FXP, SFTP_VERSION } from "./numbers.ts";
-import { type Context, type Frame, type Operation, OPERATIONS, statusFrame } from "./operations.ts";
+import {
+  type Buffers,
+  type Context,
+  type Frame,
+  type Operation,
+  OPERATIONS,
+  statusFrame,
+} from "./operations.ts";
 import { Outbox } from "./outbox.ts";
 import { Pipeline } from "./pipeline.ts";
 import { EXTENSIONS } from "./server_extensions.ts";
@@ -122,7 +129,7 @@ class Session {
   readonly #handles: Handles = new Handles();
   readonly #context: Context;
   readonly #options: ServeSftpOptions;
-  readonly #buffers: Buffers = new Buffers();
+  readonly #buffers: AnswerBuffers = new AnswerBuffers();
   readonly #scratches: Scratches = new Scratches();
   /** Where the writes under way end, file by file. */
   readonly #ends: Map<SftpBackendFile, number> = new Map();
@@ -130,9 +137,9 @@ class Session {
 
   constructor(channel: SftpChannel, backend: SftpBackend, options: ServeSftpOptions) {
     const { readOnly = false, umask = 0, linkFirst = false } = options;
-    const buffer = (length: number) => this.#buffers.take(length);
+    const buffers = this.#buffers;
     this.#options = options;
-    this.#context = { backend, handles: this.#handles, readOnly, umask, linkFirst, buffer };
+    this.#context = { backend, handles: this.#handles, readOnly, umask, linkFirst, buffers };
     this.#source = new ByteSource(channel.blocks ? after(() => this.#quiet(), channel) : channel);
     this.#outbox = new Outbox(channel, (cause) => {
       this.#failure = cause;
@@ -289,15 +296,17 @@ function transferOf(
   return { handle: body.subarray(4, 4 + handle), offset, length: peek32(body, 12 + handle) };
 }
 
-/** Memory for answers to READs, which mostly ask for the same length. */
-class Buffers {
+/** Memory for answers to READs, all of it of the greatest length so far: short ones come between. */
+class AnswerBuffers implements Buffers {
   #length = 0;
   #free: ArrayBuffer[] = [];
 
   take(length: number): Uint8Array<ArrayBuffer> {
-    if (length !== this.#length) this.#free = [];
-    this.#length = length;
-    return new Uint8Array(this.#free.pop() ?? new ArrayBuffer(length));
+    if (length > this.#length) {
+      this.#length = length;
+      this.#free = [];
+    }
+    return new Uint8Array(this.#free.pop() ?? new ArrayBuffer(this.#length), 0, length);
   }
 
   give(buffer: ArrayBuffer): void {
