@@ -24,6 +24,8 @@ export class ByteQueue {
   #discarding = false;
   /** Whether the reader brings its own buffer, so that chunks stay here. */
   #copies = false;
+  /** Who takes all that comes, as it comes. */
+  #taker: ((bytes: Uint8Array) => void) | null = null;
   /** A read that waits, and how much it has got. */
   #waiting: { readonly into: Uint8Array; filled: number } | null = null;
 
@@ -50,6 +52,7 @@ export class ByteQueue {
   push(chunk: Uint8Array<ArrayBuffer>): void {
     if (chunk.length === 0) return;
     if (this.#discarding) return this.#consumed(chunk.length);
+    if (this.#taker !== null) return this.#give(chunk);
     this.#tail = EMPTY;
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
@@ -65,6 +68,7 @@ export class ByteQueue {
   append(data: Uint8Array, ahead: number): void {
     if (data.length === 0) return;
     if (this.#discarding) return this.#consumed(data.length);
+    if (this.#taker !== null) return this.#give(data);
     if (this.#waiting !== null && this.#bytes === 0) {
       data = this.#hand(data, this.#waiting);
       if (data.length === 0) return;
@@ -149,6 +153,20 @@ export class ByteQueue {
   }
 
   /**
+   * Hands over what is there and what comes, at once and without a copy: it is borrowed until `take`
+   * returns. Resolves at the end, and rejects with what `take` throws; the rest is thrown away then.
+   */
+  async consume(take: (bytes: Uint8Array) => void): Promise<void> {
+    const chunks = this.#chunks.slice(this.#head);
+    this.#clear();
+    this.#taker = take;
+    for (const chunk of chunks) this.append(chunk, 0);
+    while (this.#end === null) await this.#news.wait();
+    this.#taker = null;
+    this.#finish();
+  }
+
+  /**
    * Copies what is there into the buffer; null is the end.
    *
    * @throws {Deno.errors.WouldBlock} If nothing is there yet
@@ -158,6 +176,17 @@ export class ByteQueue {
     if (this.#bytes > 0) return this.#copy(into);
     if (this.#end) return this.#finish();
     throw platformError("WouldBlock", "Nothing to read yet");
+  }
+
+  /** Hands borrowed data over. What goes wrong there is no affair of the connection's. */
+  #give(data: Uint8Array): void {
+    try {
+      this.#taker!(data);
+    } catch (error) {
+      this.end(() => error);
+      this.discard();
+    }
+    this.#consumed(data.length);
   }
 
   /** Memory for data and for what comes behind it. */

@@ -200,6 +200,33 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 
   /**
+   * Hands over what comes, as it comes and without a copy, until the end: the fastest way to take data
+   * that need not wait. The peer may send on at once, so nothing holds it back while this goes on.
+   *
+   * @param take Gets each piece, which is borrowed until it returns; if it throws, the rest is thrown away
+   * @returns When the peer has sent its EOF; rejects with what `take` throws
+   * @throws {ClosedError} If this end has closed the channel, or shut it down for reading
+   *
+   * @example
+   * ```ts
+   * import { connectedPair } from "@denossh/ssh/testing";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using pair = await connectedPair({ handler: (session) => session.print("hello") });
+   * await using channel = await pair.host.openSession();
+   * await channel.shell();
+   * let bytes = 0;
+   * await channel.consume((piece) => bytes += piece.length);
+   * assertEquals(bytes, 5);
+   * ```
+   */
+  // deno-lint-ignore require-await -- a throw becomes a rejection
+  async consume(take: (bytes: Uint8Array) => void): Promise<void> {
+    this.#core.readable();
+    return this.#core.stdout.consume(take);
+  }
+
+  /**
    * Reads what is there, without waiting.
    *
    * @returns The number of bytes, or null at the end

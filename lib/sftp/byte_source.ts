@@ -4,21 +4,17 @@ import type { SftpChannel } from "./channel.ts";
 /** Takes exact numbers of bytes from a channel whose chunks have any size: at most one copy. */
 export class ByteSource {
   readonly #channel: SftpChannel;
-  /** Where chunks are read to, if their bytes need not last. */
-  readonly #buffer: Uint8Array | null;
   #chunk: Uint8Array = new Uint8Array(0);
   #offset = 0;
 
-  /** With a buffer, and a channel that reads into one, what is taken is gone with the next. */
-  constructor(channel: SftpChannel, buffer: Uint8Array | null = null) {
+  constructor(channel: SftpChannel) {
     this.#channel = channel;
-    this.#buffer = channel.read ? buffer : null;
   }
 
   /** Whether there is a byte to take: false at the end of the stream. */
   async more(): Promise<boolean> {
     while (this.#offset === this.#chunk.length) {
-      const chunk = await this.#next();
+      const chunk = await this.#channel.readChunk();
       if (chunk === null) return false;
       this.#chunk = chunk;
       this.#offset = 0;
@@ -70,32 +66,5 @@ export class ByteSource {
       sink(piece, at);
       at += piece.length;
     }
-  }
-
-  /**
-   * Fills `into` with the next bytes, which then come straight from the channel.
-   *
-   * @throws {ProtocolError} If the stream ends before
-   */
-  async fill(into: Uint8Array): Promise<void> {
-    const start = this.#offset;
-    const held = this.#chunk.subarray(start, start + into.length);
-    into.set(held);
-    this.#offset = start + held.length;
-    for (let at = held.length; at < into.length;) {
-      if (this.#buffer === null) {
-        const rest = into.subarray(at);
-        return await this.each(rest.length, (piece, offset) => rest.set(piece, offset));
-      }
-      const count = await this.#channel.read!(into.subarray(at));
-      if (count === null) throw new ProtocolError("The stream ends inside a message");
-      at += count;
-    }
-  }
-
-  async #next(): Promise<Uint8Array | null> {
-    if (this.#buffer === null) return await this.#channel.readChunk();
-    const count = await this.#channel.read!(this.#buffer);
-    return count === null ? null : this.#buffer.subarray(0, count);
   }
 }

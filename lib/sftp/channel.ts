@@ -16,15 +16,18 @@ import { concat } from "@std/bytes";
  * ```
  */
 export interface SftpChannel {
-  /** Whether `readChunk` holds up the whole thread: then a server calls it with nothing under way. */
+  /**
+   * Whether `readChunk` holds up the whole thread: then a server calls it with nothing under way, and what
+   * it gave before may be used again.
+   */
   readonly blocks?: boolean;
   /** Waits for the next piece of data, of any size, which then belongs to the caller; null at EOF. */
   readChunk(): Promise<Uint8Array | null>;
   /**
-   * Reads what is there into a buffer, waiting for at least a byte; null at EOF. A channel that has it
-   * spares the client a chunk of its own for what comes.
+   * Hands over what comes as it comes, borrowed until `take` returns; resolves at EOF, and rejects with
+   * what `take` throws. A channel that has it spares a client the waits and the copies of chunks.
    */
-  read?(into: Uint8Array): Promise<number | null>;
+  consume?(take: (bytes: Uint8Array) => void): Promise<void>;
   /** Sends the chunks in order; resolves once they are taken and may be reused. */
   writeAll(...chunks: Uint8Array[]): Promise<void>;
   /** Says that nothing more will be sent. */
@@ -72,4 +75,13 @@ export function streamChannel(
       await Promise.allSettled([reader.cancel(), writer.close()]);
     },
   };
+}
+
+/** Hands over what comes, up to EOF. */
+export async function consume(
+  channel: SftpChannel,
+  take: (bytes: Uint8Array) => void,
+): Promise<void> {
+  if (channel.consume) return await channel.consume(take);
+  for (let chunk; (chunk = await channel.readChunk()) !== null;) take(chunk);
 }

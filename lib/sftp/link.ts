@@ -1,8 +1,7 @@
 import { ClosedError, ProtocolError, SftpError } from "../errors.ts";
 import { CLOSE_LINGER_MS, SFTP_MAX_MESSAGE, SFTP_TIMEOUT_MS } from "../defaults.ts";
-import { peek32 } from "../wire/hot.ts";
-import { ByteSource } from "./byte_source.ts";
-import type { SftpChannel } from "./channel.ts";
+import { Answers, type Asker, type Reading } from "./answers.ts";
+import { consume, type SftpChannel } from "./channel.ts";
 import { cancellable } from "./cancel.ts";
 import { Cancellations } from "./cancellations.ts";
 import * as msg from "./messages.ts";
@@ -15,9 +14,6 @@ export type { SftpChannel } from "./channel.ts";
 /** Cancelled requests whose answers are still owed; a server that owes more does not answer. */
 const MAX_ABANDONED = 4096;
 
-/** What is read of a message before it is known where its data belongs. */
-const HEAD_BYTES = 16 * 1024;
-
 /** A request that waits for its answer. */
 interface Pending {
   readonly call: Call;
@@ -27,8 +23,6 @@ interface Pending {
   readonly timeout: number;
   /** Nothing else was under way: its time is the round trip's. */
   readonly alone: boolean;
-  /** Whether the data may still go there when the caller has given up on it. */
-  readonly direct: boolean;
   /** Where the data of a READ goes; null once the caller has given up on it. */
   into: Uint8Array | null;
   resolve(value: unknown): void;
@@ -37,16 +31,14 @@ interface Pending {
 
 /**
  * The client's end of the protocol: numbers requests, matches answers, and dies once, with one
- * error. Data of a READ goes straight from the channel's chunks to where it is wanted.
+ * error. Data of a READ goes straight from the packets to where it is wanted.
  */
 export class SftpLink {
-  /** What the server announced. */
-  readonly extensions: ReadonlyMap<string, string>;
-
   readonly #channel: SftpChannel;
-  readonly #source: ByteSource;
   readonly #outbox: Outbox;
   readonly #timeout: number;
+  readonly #greeting: PromiseWithResolvers<ReadonlyMap<string, string>> = Promise.withResolvers();
+  #extensions: ReadonlyMap<string, string> | null = null;
   readonly #pending: Map<number, Pending> = new Map();
   readonly #abandoned: Map<number, Pending> = new Map();
   readonly #cancellable: Cancellations = new Cancellations((id, reason) =>
@@ -62,15 +54,8 @@ export class SftpLink {
   #oldestSince = 0;
   #receiving: Promise<void> = Promise.resolve();
 
-  private constructor(
-    channel: SftpChannel,
-    source: ByteSource,
-    extensions: ReadonlyMap<string, string>,
-    timeout: number,
-  ) {
+  private constructor(channel: SftpChannel, timeout: number) {
     this.#channel = channel;
-    this.#source = source;
-    this.extensions = extensions;
     this.#timeout = timeout;
     this.#outbox = new Outbox(channel, (cause) => this.#fail(lost(cause)));
   }
@@ -83,18 +68,22 @@ export class SftpLink {
       timeout?: number | undefined;
     },
   ): Promise<SftpLink> {
-    // All that is kept of a message is copied when it is decoded.
-    const source = new ByteSource(channel, new Uint8Array(HEAD_BYTES));
+    const link = new SftpLink(channel, timeout);
     const late = () => sessionError(SftpStatus.CONNECTION_LOST, `no answer in ${timeout} ms`);
     try {
-      const extensions = await cancellable(greet(channel, source), { signal, timeout, late });
-      const link = new SftpLink(channel, source, extensions, timeout);
+      link.#outbox.push([msg.encodeVersion(FXP.INIT, SFTP_VERSION)]);
       link.#receiving = link.#receive();
+      await cancellable(link.#greeting.promise, { signal, timeout, late });
       return link;
     } catch (cause) {
       channel.close().catch(() => {}); // not awaited: the server need not answer
       throw cause;
     }
+  }
+
+  /** What the server announced. */
+  get extensions(): ReadonlyMap<string, string> {
+    return this.#extensions!;
   }
 
   /** Why the session is over; null while it goes on. */
@@ -117,20 +106,11 @@ export class SftpLink {
     await this.request(row, value, msg.Status, call);
   }
 
-  /**
-   * Reads into `into`; resolves to the number of bytes, 0 at the end of the file. Memory that is `direct`
-   * must not be used for anything else if this fails: some data may still come there.
-   */
-  read(
-    handle: Uint8Array,
-    offset: number,
-    into: Uint8Array,
-    call: Call,
-    { direct = false }: { direct?: boolean } = {},
-  ): Promise<number> {
+  /** Reads into `into`; resolves to the number of bytes, 0 at the end of the file. */
+  read(handle: Uint8Array, offset: number, into: Uint8Array, call: Call): Promise<number> {
     const value = { handle, offset, length: into.length };
     const encode = (id: number) => [msg.Read.encode(id, value)];
-    return this.#send(call, msg.Data, into, encode, direct) as Promise<number>;
+    return this.#send(call, msg.Data, into, encode) as Promise<number>;
   }
 
   /** Writes `data`, which must stay as it is until the promise has settled. */
@@ -161,7 +141,6 @@ export class SftpLink {
     reply: msg.Row<unknown>,
     into: Uint8Array | null,
     encode: (id: number) => Uint8Array[],
-    direct = false,
   ): Promise<unknown> {
     const { signal, timeout = this.#timeout } = call;
     if (this.#cause !== null || this.#closing) return Promise.reject(this.#cause ?? closed());
@@ -177,7 +156,7 @@ export class SftpLink {
     const sentAt = performance.now();
     const alone = this.#pending.size === 0;
     if (alone) this.#oldestSince = sentAt;
-    this.#pending.set(id, { call, reply, sentAt, timeout, alone, into, direct, resolve, reject });
+    this.#pending.set(id, { call, reply, sentAt, timeout, alone, into, resolve, reject });
     if (signal) this.#cancellable.add(signal, id);
     if (sentAt + timeout < this.#due) this.#arm(timeout);
     this.#outbox.push(chunks);
@@ -193,7 +172,11 @@ export class SftpLink {
 
   async #receive(): Promise<void> {
     try {
-      while (await this.#source.more()) await this.#message();
+      const answers = new Answers(this.#asker);
+      await consume(this.#channel, (bytes) => {
+        if (this.#cause === null) answers.push(bytes);
+      });
+      if (answers.inside) throw new ProtocolError("The stream ends inside a message");
       this.#fail(
         this.#closing
           ? closed()
@@ -204,38 +187,30 @@ export class SftpLink {
     }
   }
 
-  async #message(): Promise<void> {
-    const header = await this.#source.take(msg.FRAME_HEADER);
-    const length = peek32(header, 0) - (msg.FRAME_HEADER - 4);
-    const type = header[4]!;
-    const id = peek32(header, 5);
-    if (length < 0 || length > SFTP_MAX_MESSAGE) {
-      throw new ProtocolError("Message length is absurd");
+  readonly #asker: Asker = {
+    begun: (type, id, length) => this.#begun(type, id, length),
+    filled: (id, bytes) => this.#settle(id, () => bytes),
+    answered: (type, id, body) => this.#answered(type, id, body),
+  };
+
+  #begun(type: number, id: number, length: number): Reading | null {
+    if (this.#extensions === null) {
+      checkVersion(type, id, length);
+      return null;
     }
     const pending = this.#pending.get(id) ?? this.#abandoned.get(id);
     if (!pending) throw new ProtocolError("Answer to a request that was not made");
-    if (type === FXP.DATA && pending.reply === msg.Data) {
-      const data = await this.#data(length, pending);
-      this.#settle(id, () => data);
-    } else {
-      const body = await this.#source.take(length);
-      this.#settle(id, () => answer(type, body, pending));
-    }
+    return type === FXP.DATA && pending.reply === msg.Data ? pending : null;
   }
 
-  /** DATA: uint32 length, then the bytes, at most as many as were asked for and at least one. */
-  async #data(length: number, pending: Pending): Promise<number> {
-    if (length < 4) throw new ProtocolError("Message ends too early");
-    const size = peek32(await this.#source.take(4), 0);
-    if (size !== length - 4) throw new ProtocolError("Data does not fill its message");
-    if (size === 0) throw new ProtocolError("Data is empty");
-    if (pending.into !== null && size > pending.into.length) {
-      throw new ProtocolError("More data than was asked for");
+  #answered(type: number, id: number, body: Uint8Array): void {
+    if (this.#extensions === null) {
+      this.#extensions = msg.decodeExtensions(body);
+      return this.#greeting.resolve(this.#extensions);
     }
-    if (pending.into !== null && pending.direct) {
-      await this.#source.fill(pending.into.subarray(0, size));
-    } else await this.#source.each(size, (piece, at) => pending.into?.set(piece, at));
-    return size;
+    const pending = this.#pending.get(id) ?? this.#abandoned.get(id);
+    if (!pending) throw new ProtocolError("Answer to a request that was not made");
+    this.#settle(id, () => answer(type, body, pending));
   }
 
   #settle(id: number, value: () => unknown): void {
@@ -320,6 +295,7 @@ export class SftpLink {
   #fail(cause: Error): void {
     if (this.#cause !== null) return;
     this.#cause = cause;
+    this.#greeting.reject(cause);
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const pending of this.#pending.values()) {
       pending.into = null;
@@ -347,21 +323,10 @@ function answer(type: number, body: Uint8Array, { reply, call }: Pending): unkno
   return reply.decode(body);
 }
 
-async function greet(
-  channel: SftpChannel,
-  source: ByteSource,
-): Promise<ReadonlyMap<string, string>> {
-  try {
-    await channel.writeAll(msg.encodeVersion(FXP.INIT, SFTP_VERSION));
-    const header = await source.take(msg.FRAME_HEADER);
-    const length = peek32(header, 0) - (msg.FRAME_HEADER - 4);
-    if (header[4] !== FXP.VERSION || length < 0 || length > SFTP_MAX_MESSAGE) {
-      throw new ProtocolError("what answered is not an SFTP server");
-    }
-    const version = peek32(header, 5);
-    if (version !== SFTP_VERSION) throw new ProtocolError(`the server speaks version ${version}`);
-    return msg.decodeExtensions(await source.take(length));
-  } catch (cause) {
-    throw lost(cause);
+/** The first message, which has a version where others have an id. */
+function checkVersion(type: number, version: number, length: number): void {
+  if (type !== FXP.VERSION || length < 0 || length > SFTP_MAX_MESSAGE) {
+    throw new ProtocolError("what answered is not an SFTP server");
   }
+  if (version !== SFTP_VERSION) throw new ProtocolError(`the server speaks version ${version}`);
 }

@@ -2,6 +2,7 @@ import { dirname, isAbsolute, join, relative, resolve, sep as SEPARATOR } from "
 import type { SftpFileInfo } from "./attributes.ts";
 import { fileSource } from "./local_source.ts";
 import { deviceTarget, fileTarget } from "./local_target.ts";
+import { Medium } from "./medium.ts";
 import { partName } from "./part_name.ts";
 import { nameProblem } from "./paths.ts";
 import type { RemoteEntry } from "./remote.ts";
@@ -27,6 +28,7 @@ const UNSEEN_FILE: SftpFileInfo = {
 export class LocalSide implements Side {
   readonly trusted = true;
   readonly #side: SideOptions;
+  readonly #medium: Medium = new Medium();
   /** The folder that a transfer may write in, without links; null until it is made. */
   #root: string | null = null;
 
@@ -112,7 +114,7 @@ export class LocalSide implements Side {
   }
 
   source(path: string): Promise<Source> {
-    return fileSource(path);
+    return fileSource(path, this.#medium);
   }
 
   async target(request: TargetRequest): Promise<Target> {
@@ -122,6 +124,7 @@ export class LocalSide implements Side {
     return await fileTarget(path, {
       options,
       info,
+      medium: this.#medium,
       part: options.resume ? partName(request, 0) : null,
       check: inside ? () => this.#check(dirname(path)) : null,
     });

@@ -1,4 +1,5 @@
 import { naming } from "./local_errors.ts";
+import type { Medium } from "./medium.ts";
 import type { Source } from "./side.ts";
 
 /** Bytes that are read at once. */
@@ -11,12 +12,12 @@ const STREAM_BYTES = 255 * 1024;
 const GROWN_BYTES = 64 * 1024;
 
 /** A local file as a source. */
-export async function fileSource(path: string): Promise<Source> {
+export async function fileSource(path: string, medium: Medium): Promise<Source> {
   const file = await Deno.open(path);
   try {
     const info = await naming("read", path, () => file.stat());
     if (info.isDirectory) throw new Deno.errors.IsADirectory(`"${path}" is a directory`);
-    return new LocalSource(path, file, info);
+    return new LocalSource(path, file, info, medium);
   } catch (cause) {
     file.close();
     throw cause;
@@ -29,13 +30,15 @@ class LocalSource implements Source {
   readonly sparse: boolean;
   readonly #path: string;
   readonly #file: Deno.FsFile;
+  readonly #medium: Medium;
   readonly #free: Uint8Array[] = [];
   #offset = 0;
   #ended = false;
 
-  constructor(path: string, file: Deno.FsFile, info: Deno.FileInfo) {
+  constructor(path: string, file: Deno.FsFile, info: Deno.FileInfo, medium: Medium) {
     this.#path = path;
     this.#file = file;
+    this.#medium = medium;
     this.info = info;
     this.size = info.isFile ? info.size : null;
     this.sparse = info.isFile && info.blocks !== null && info.blocks * 512 < info.size;
@@ -67,16 +70,19 @@ class LocalSource implements Source {
   async #fill(block: Uint8Array): Promise<number> {
     let count = 0;
     while (count < block.length) {
-      const more = await naming(
-        "read",
-        this.#path,
-        () => this.#file.read(count === 0 ? block : block.subarray(count)),
-      );
+      const rest = count === 0 ? block : block.subarray(count);
+      const more = await naming("read", this.#path, () => this.#read(rest));
       if (more === null) break;
       count += more;
       if (this.size === null) break; // a pipe gives what it has
     }
     return count;
+  }
+
+  /** A pipe or a device may have nothing for a long time. */
+  #read(into: Uint8Array): number | null | Promise<number | null> {
+    const later = () => this.#file.read(into);
+    return this.size === null ? later() : this.#medium.run(() => this.#file.readSync(into), later);
   }
 
   release(block: Uint8Array): void {

@@ -1,6 +1,7 @@
 import { dirname, join } from "node:path";
 import type { SftpFileInfo } from "./attributes.ts";
 import { naming } from "./local_errors.ts";
+import type { Medium } from "./medium.ts";
 import type { Target } from "./side.ts";
 import { bitsOf, type SftpTransferOptions } from "./transfer_options.ts";
 
@@ -11,6 +12,7 @@ export interface FileTargetOptions {
   readonly info: SftpFileInfo | null;
   /** The hidden name of a part that may be gone on with; without it a name of its own is used. */
   readonly part: string | null;
+  readonly medium: Medium;
   /** Throws if the folder of the file is no longer where it was; null if it may be anywhere. */
   readonly check: (() => void) | null;
 }
@@ -116,9 +118,16 @@ class FileTarget implements Target {
 
   async write(block: Uint8Array, release: () => void): Promise<void> {
     if (this.#offset > this.#size) await this.#file.seek(this.#offset, Deno.SeekMode.Start);
-    await this.#run("write", () => writeWhole(this.#file, block));
+    await this.#run("write", () => this.#write(block));
     this.#size = this.#offset += block.length;
     release();
+  }
+
+  #write(block: Uint8Array): void | Promise<void> {
+    return this.#how.medium.run(
+      () => writeWholeNow(this.#file, block),
+      () => writeWhole(this.#file, block),
+    );
   }
 
   skip(bytes: number): Promise<void> {
@@ -164,7 +173,7 @@ class FileTarget implements Target {
     this.#open = false;
   }
 
-  #run<T>(operation: string, run: () => Promise<T>): Promise<T> {
+  #run<T>(operation: string, run: () => T | Promise<T>): Promise<T> {
     return naming(operation, this.#local, run);
   }
 }
@@ -187,6 +196,12 @@ export async function deviceTarget(local: string): Promise<Target> {
 async function writeWhole(file: Deno.FsFile, block: Uint8Array): Promise<void> {
   for (let at = 0; at < block.length;) {
     at += await file.write(at === 0 ? block : block.subarray(at));
+  }
+}
+
+function writeWholeNow(file: Deno.FsFile, block: Uint8Array): void {
+  for (let at = 0; at < block.length;) {
+    at += file.writeSync(at === 0 ? block : block.subarray(at));
   }
 }
 

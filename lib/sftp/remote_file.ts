@@ -56,8 +56,7 @@ export class RemoteFile {
   }
 
   /**
-   * As many READs as it takes, all at once; resolves to fewer bytes than fit only at the end. If it
-   * fails, the memory must not be used for anything else.
+   * As many READs as it takes, all at once; resolves to fewer bytes than fit only at the end.
    */
   async fill(
     into: Uint8Array,
@@ -85,9 +84,7 @@ export class RemoteFile {
     const call = this.#call("read", options);
     while (count < into.length) {
       const piece = count === 0 ? into : into.subarray(count);
-      const more = await this.#link.read(this.handle, offset + count, piece, call, {
-        direct: true,
-      });
+      const more = await this.#link.read(this.handle, offset + count, piece, call);
       if (more === 0) break;
       count += more;
     }

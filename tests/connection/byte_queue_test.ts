@@ -102,3 +102,33 @@ Deno.test("ByteQueue.read by two at once gives each its own bytes", async () => 
   assertEquals(await Promise.all(readings), [2, 1]);
   assertEquals([[...a], b[0]], [[1, 2], 3]);
 });
+
+Deno.test("ByteQueue.consume hands over what was there and what comes, and resolves at the end", async () => {
+  let consumed = 0;
+  const queue = new ByteQueue((bytes) => consumed += bytes);
+  queue.append(new Uint8Array([1, 2]), 0);
+  const taken: number[] = [];
+  const done = queue.consume((bytes) => taken.push(...bytes));
+  queue.append(new Uint8Array([3]), 0);
+  queue.push(new Uint8Array([4, 5]));
+  assertEquals([taken, consumed, queue.size], [[1, 2, 3, 4, 5], 5, 0]);
+  queue.end();
+  await done;
+});
+
+Deno.test("ByteQueue.consume rejects with what goes wrong in it, and throws the rest away", async () => {
+  let consumed = 0;
+  const queue = new ByteQueue((bytes) => consumed += bytes);
+  const done = queue.consume(() => {
+    throw new TypeError("not that");
+  });
+  queue.append(new Uint8Array(3), 0);
+  queue.append(new Uint8Array(4), 0);
+  await assertRejects(() => done, TypeError, "not that");
+  assertEquals([consumed, queue.size], [7, 0]);
+
+  const broken = new ByteQueue(() => {});
+  const over = broken.consume(() => {});
+  broken.end(() => new Error("lost"));
+  await assertRejects(() => over, Error, "lost");
+});

@@ -205,13 +205,12 @@ Deno.test("an error of the channel reaches all that wait, as the cause", async (
   await sftp.close();
 });
 
-Deno.test("a channel that reads into a buffer carries every message, however it is cut", async () => {
+Deno.test("a channel that hands over what comes carries every message, however it is cut", async () => {
   for (const most of [1, 7, 13, 100, 40_000]) {
     const server = await folder();
     const [near, far] = channelPair();
     const served = serveSftp(far, localFiles({ root: server.path }));
-    const chunks = new ChunkReader(near, most);
-    const sftp = await SftpClient.open({ ...near, read: (into) => chunks.read(into) });
+    const sftp = await SftpClient.open({ ...near, consume: (take) => inPieces(near, most, take) });
     const data = noise(most < 10 ? 3000 : 300_000, most);
     await Deno.writeFile(`${server.path}/file`, data);
     assert(same(await sftp.readFile("/file"), data));
@@ -225,26 +224,18 @@ Deno.test("a channel that reads into a buffer carries every message, however it 
   }
 });
 
-/** Reads into buffers, at most so many bytes at a time. */
-class ChunkReader {
-  readonly #channel: SftpChannel;
-  readonly #most: number;
-  #rest: Uint8Array = new Uint8Array(0);
-
-  constructor(channel: SftpChannel, most: number) {
-    this.#channel = channel;
-    this.#most = most;
-  }
-
-  async read(into: Uint8Array): Promise<number | null> {
-    if (this.#rest.length === 0) {
-      const chunk = await this.#channel.readChunk();
-      if (chunk === null) return null;
-      this.#rest = chunk;
+/** Hands over at most so many bytes at a time, in memory that is used again. */
+async function inPieces(
+  channel: SftpChannel,
+  most: number,
+  take: (bytes: Uint8Array) => void,
+): Promise<void> {
+  const memory = new Uint8Array(most);
+  for (let chunk; (chunk = await channel.readChunk()) !== null;) {
+    for (let at = 0; at < chunk.length; at += most) {
+      const piece = chunk.subarray(at, at + most);
+      memory.set(piece);
+      take(memory.subarray(0, piece.length));
     }
-    const piece = this.#rest.subarray(0, Math.min(into.length, this.#most));
-    into.set(piece);
-    this.#rest = this.#rest.subarray(piece.length);
-    return piece.length;
   }
 }
