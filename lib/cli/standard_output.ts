@@ -1,25 +1,36 @@
 import type { Sink } from "./pipes.ts";
 
-/** Standard output, as long as it is open here. */
-export type StandardOutput = Sink & Disposable;
+const PATH = "/dev/stdout";
 
 /**
- * Opens standard output for bulk data. Deno's own stream searches all of it for line ends and writes what
- * follows the last one apart; a pipe or device can be opened a second time, without that.
- *
- * @returns The second way in; Deno's own stream for a terminal, and for a file, where two ways would be
- * two positions
+ * Opens standard output for bulk data. Deno's own stream searches all that it gets for line ends, writes
+ * what follows the last one apart, and does so in another thread: a pipe or device can be opened a second
+ * time without the one, and files and devices keep no writer waiting.
  */
-export async function openStandardOutput(): Promise<StandardOutput> {
-  try {
-    const { isFifo, isCharDevice } = await Deno.stat(PATH);
-    if (!Deno.stdout.isTerminal() && (isFifo || isCharDevice)) {
-      return await Deno.open(PATH, { write: true });
-    }
-  } catch {
-    // There is no such path everywhere, nor the permission to open it.
+export async function openStandardOutput(): Promise<Sink & Disposable> {
+  const { isFifo, isFile, isCharDevice } = await kind();
+  if (isFifo) return await Deno.open(PATH, { write: true });
+  // A second way into a file would have a position of its own.
+  if (isFile) return atOnce(Deno.stdout, () => {});
+  if (isCharDevice && !Deno.stdout.isTerminal()) {
+    const device = await Deno.open(PATH, { write: true });
+    return atOnce(device, () => device.close());
   }
   return { write: (bytes) => Deno.stdout.write(bytes), [Symbol.dispose]: () => {} };
 }
 
-const PATH = "/dev/stdout";
+/** Nothing is known where there is no such path, or no permission to look at it. */
+async function kind(): Promise<Partial<Deno.FileInfo>> {
+  try {
+    return await Deno.stat(PATH);
+  } catch {
+    return {};
+  }
+}
+
+function atOnce(
+  to: { writeSync(bytes: Uint8Array): number },
+  close: () => void,
+): Sink & Disposable {
+  return { write: (bytes) => Promise.try(() => to.writeSync(bytes)), [Symbol.dispose]: close };
+}
