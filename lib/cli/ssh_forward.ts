@@ -4,7 +4,7 @@ import type { BindAddress, ForwardTarget } from "../forward/address.ts";
 import { messageOf } from "./failure.ts";
 import type { Log } from "./log.ts";
 import { drain } from "./pipes.ts";
-import { openStandardOutput } from "./standard_streams.ts";
+import { openStandardOutput } from "./standard_output.ts";
 import type { SshOptions } from "./ssh_options.ts";
 
 /** A tunnel that is asked for. */

@@ -8,7 +8,7 @@ import { EscapeKeys } from "./escape_keys.ts";
 import type { Log } from "./log.ts";
 import { drain, feed } from "./pipes.ts";
 import type { SshOptions } from "./ssh_options.ts";
-import { openStandardInput, openStandardOutput } from "./standard_streams.ts";
+import { openStandardOutput } from "./standard_output.ts";
 import { lendScreen } from "./x11.ts";
 import { localPty, onSignals, rawInput, terminalSize } from "./terminal.ts";
 
@@ -64,11 +64,10 @@ async function wire(
   input: { noInput: boolean; filter?: (bytes: Uint8Array) => Uint8Array },
 ): Promise<void> {
   const ignore = () => {};
-  using stdin = await openStandardInput();
-  using stdout = await openStandardOutput();
-  const feeding = input.noInput ? channel.closeWrite() : feed(stdin, channel, input.filter);
+  const feeding = input.noInput ? channel.closeWrite() : feed(Deno.stdin, channel, input.filter);
   // The command may end without reading its input; an input that cannot be read is at its end.
   feeding.catch(() => channel.closeWrite()).catch(ignore);
+  using stdout = await openStandardOutput();
   try {
     await Promise.all([
       drain((into) => channel.read(into), stdout),
