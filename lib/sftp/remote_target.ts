@@ -1,4 +1,5 @@
 import { SftpError } from "../errors.ts";
+import { cancellable } from "./cancel.ts";
 import type { SftpChanges, SftpFileInfo } from "./attributes.ts";
 import { digestOf } from "./content_digest.ts";
 import type { SftpOpenOptions, SftpOptions } from "./options.ts";
@@ -51,7 +52,7 @@ export async function remoteTarget(
   try {
     const [final, old] = await behind(remote, request.path, there, limits);
     if (old !== null && !old.isFile && old.mode !== null) {
-      drop(remote, file, hidden, part);
+      await drop(remote, file, hidden, part, limits);
       return await inPlace(remote, request.path, bits, side); // a device, a pipe, or an error to come
     }
     // As if it had been written to: the file keeps the mode that it had.
@@ -62,15 +63,22 @@ export async function remoteTarget(
       : undefined;
     return new RemoteTarget(remote, file, side, { hidden, final, part, held, bits, wanted });
   } catch (cause) {
-    drop(remote, file, hidden, part);
+    await drop(remote, file, hidden, part, limits);
     throw cause;
   }
 }
 
-/** Sent without a wait: who cancels a transfer has waited enough. */
-function drop(remote: Remote, file: RemoteFile, hidden: string, part: string | null): void {
-  file.close().catch(() => {});
-  if (part === null) remote.remove(hidden, {}).catch(() => {});
+/** Closes and removes, whatever comes of it; who cancels a transfer waits for none of that. */
+async function drop(
+  remote: Remote,
+  file: RemoteFile,
+  hidden: string,
+  part: string | null,
+  limits: SftpOptions,
+): Promise<void> {
+  const last = [file.close()];
+  if (part === null) last.push(remote.remove(hidden, {}));
+  await cancellable(Promise.allSettled(last), limits).catch(() => {});
 }
 
 /** What a name stands for in the end: a link's file is replaced, not the link. */
@@ -263,8 +271,7 @@ class RemoteTarget implements Target {
 
   discard(): Promise<void> {
     const { hidden, final, part } = this.#names;
-    if (hidden === final) this.#file.close().catch(() => {});
-    else drop(this.#remote, this.#file, hidden, part);
-    return Promise.resolve();
+    const kept = hidden === final ? hidden : part;
+    return drop(this.#remote, this.#file, hidden, kept, this.#side.limits);
   }
 }

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Endpoint } from "../interop/endpoint.ts";
-import { peerTest } from "../interop/peers.ts";
+import { peerTest, requirePeer } from "../interop/peers.ts";
 import { must } from "../interop/run.ts";
 import { startSshd } from "../interop/sshd.ts";
 import { tempFolder } from "../interop/temp.ts";
-import { cli, clientArgs, cliSftp, startServe } from "./world.ts";
+import { CLI, cli, clientArgs, cliSftp, startServe } from "./world.ts";
 
 const LARGE = crypto.getRandomValues(new Uint8Array(65536)).toHex().repeat(24);
 
@@ -218,6 +218,38 @@ for (const [name, start] of [["our serve", ours], ["OpenSSH", openssh]] as const
     });
   });
 }
+
+await peerTest(
+  ["sftp", "sftp-server"],
+  "sftp has all commands of OpenSSH's, and their flags",
+  async () => {
+    const ask = async (program: string, ...args: string[]) =>
+      (await must(program, [...args, "-b", "-", "-D", await requirePeer("sftp-server")], {
+        stdin: "help\n",
+      })).text;
+    /** The words and flags that a line of `help` begins with. */
+    const commands = (text: string) =>
+      new Map(
+        [...text.matchAll(/^([a-z]+)(?:, \w+)*(?: \[-(\w+)\])?/gm)].map((
+          [, name, flags],
+        ) => [name!, flags]),
+      );
+    const theirs = commands((await ask("sftp")).replace(/^Available.*\n|^ .*\n/gm, ""));
+    const ours = commands(await ask(CLI[0], ...CLI.slice(1), "sftp"));
+    assert(theirs.size > 25, `${[...theirs.keys()]}`);
+    for (const [name, flags = ""] of theirs) {
+      if (ours.has(name)) {
+        assertEquals([...flags].filter((flag) => !(ours.get(name) ?? "").includes(flag)), [], name);
+      } else {
+        // Another name of a command, which `help` here does not repeat.
+        const { stderr } = await cli(["sftp", "-b", "-", "-D", await requirePeer("sftp-server")], {
+          stdin: `${name} a b c\n`,
+        });
+        assert(!stderr.includes("Invalid command"), name);
+      }
+    }
+  },
+);
 
 Deno.test("An sftp batch", async (t) => {
   await using folder = await tempFolder();

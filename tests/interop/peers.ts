@@ -1,5 +1,6 @@
 /** Which foreign programs this machine has, and tests that need them. */
 import { run } from "./run.ts";
+import { canMountDisks } from "./small_disk.ts";
 
 const PEERS_FOLDER = new URL("../peers/", import.meta.url);
 /** Where what was built or installed for the tests is kept, outside of the tree. */
@@ -40,6 +41,8 @@ export type Peer =
   | "go"
   | "python3"
   | "root"
+  | "mount"
+  | "setpriv"
   | "own-machine";
 
 const found = new Map<Peer, Promise<string | null>>();
@@ -85,6 +88,8 @@ async function look(peer: Peer): Promise<string | null> {
       return Deno.env.get("DENOSSH_OWN_MACHINE") === "1" ? "own-machine" : null;
     case "root":
       return Deno.build.os !== "windows" && Deno.uid() === 0 ? "root" : null;
+    case "mount":
+      return await canMountDisks() ? await which("mount") : null;
     case "asyncssh":
     case "paramiko":
       return await findPython(peer);

@@ -404,53 +404,6 @@ Deno.test({
   },
 });
 
-/** A small disk at a path. */
-function mount(path: string): boolean {
-  Deno.mkdirSync(path);
-  const args = ["-t", "tmpfs", "-o", "size=2m", "none", path];
-  return new Deno.Command("mount", { args, stderr: "null" }).outputSync().success;
-}
-
-function unmount(path: string): void {
-  new Deno.Command("umount", { args: [path], stderr: "null" }).outputSync();
-}
-
-/** Containers may not mount, even as root. */
-function canMount(): boolean {
-  if (Deno.build.os !== "linux" || Deno.uid() !== 0) return false;
-  const folder = Deno.makeTempDirSync();
-  try {
-    return mount(`${folder}/disk`);
-  } finally {
-    unmount(`${folder}/disk`);
-    Deno.removeSync(folder, { recursive: true });
-  }
-}
-
-Deno.test({
-  name: "a full disk is one error that names the file, and no part is left",
-  ignore: !OPENSSH_SERVER || !canMount(),
-  fn: async () => {
-    await using world = await opensshWorld();
-    const { sftp, at, here, root } = world;
-    await Deno.writeFile(`${here}/file`, noise(5_000_000));
-    await sftp.put(`${here}/file`, at("file"));
-    try {
-      assert(mount(`${here}/full`) && mount(`${root}/full`));
-      const near = await assertRejects(() => sftp.get(at("file"), `${here}/full/file`), Error);
-      assert(near.message.includes(`Cannot write "${here}/full/file": No space left`), `${near}`);
-      assertEquals(await names(`${here}/full`), []);
-      const far = await assertRejects(() => sftp.put(`${here}/file`, at("full/file")), SftpError);
-      assert(far.message.startsWith(`Cannot write "${at("full/file")}": `), far.message);
-      await sftp.stat(at("full"));
-      assertEquals(await names(`${root}/full`), []);
-    } finally {
-      unmount(`${here}/full`);
-      unmount(`${root}/full`);
-    }
-  },
-});
-
 Deno.test("links that lead outside by way of each other are not made", async () => {
   const texts: Record<string, string> = {
     step: "a/b",
