@@ -38,7 +38,7 @@ export const KEYGEN_HELP =
        keygen -Y find-principals -s signature -f allowed_signers
        keygen -Y match-principals -I principal -f allowed_signers
        keygen -k -f revoked [-u] [-s ca_key] [-z version] file ...   revoke keys
-       keygen -Q -f revoked file ...           say which keys are revoked
+       keygen -Q [-l] -f revoked [file ...]    say which keys are revoked, with -l all that are
        keygen -F host [-lv] [-f known_hosts]   find a host
        keygen -R host [-f known_hosts]         forget a host
        keygen -H [-f known_hosts]              hide the names of hosts

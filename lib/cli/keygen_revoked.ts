@@ -2,10 +2,11 @@ import { RevocationList } from "../keys/krl.ts";
 import { importPublicKey } from "../keys/public_key.ts";
 import { UsageError } from "./flags.ts";
 import type { KeygenJob } from "./keygen_job.ts";
+import { writeAllSync } from "./log.ts";
 
 const SOME_REVOKED = 1;
 
-/** `-Q`: says which keys a revocation list has. */
+/** `-Q`: says which keys a revocation list has; `-l` shows all of it first. */
 export async function queryRevoked(job: KeygenJob): Promise<number> {
   const file = job.last("f");
   if (file === null) throw new UsageError("KRL checking requires an input file");
@@ -14,6 +15,7 @@ export async function queryRevoked(job: KeygenJob): Promise<number> {
     throw new Error(`Unable to load KRL ${file}: No such file or directory`);
   });
   const list = RevocationList.parse(bytes);
+  if (job.has("l")) writeAllSync(Deno.stdout, new TextEncoder().encode(`${list}`));
   let code = 0;
   for (const path of job.rest) {
     const text = await Deno.readTextFile(path).catch((error) => {

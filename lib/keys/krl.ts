@@ -11,6 +11,7 @@ import {
   type RevokedCertificates,
   type SerialRange,
 } from "./krl_format.ts";
+import { krlText } from "./krl_text.ts";
 import { parsing } from "./malformed.ts";
 import { importPublicKey } from "./public_key.ts";
 
@@ -155,6 +156,25 @@ export class RevocationList {
    */
   encode(): Uint8Array {
     return encodeKrl(this.#file);
+  }
+
+  /**
+   * The list as `ssh-keygen -Q -l` prints it.
+   *
+   * @returns Lines, each with its end
+   *
+   * @example
+   * ```ts
+   * import { generateKey, RevocationList } from "@denossh/ssh/keys";
+   * import { assert } from "@std/assert";
+   *
+   * using key = await generateKey();
+   * const text = RevocationList.of({ keys: [key.publicKey] }).toString();
+   * assert(text.includes(`hash: ${key.publicKey.fingerprint()} # ssh-ed25519`));
+   * ```
+   */
+  toString(): string {
+    return krlText(this.#file);
   }
 
   /** The number that whoever wrote the list gave it, 0 for a text. */

@@ -252,6 +252,9 @@ const COMMANDS: readonly (readonly [name: string, args: string[], loose?: "loose
   ["-Q of none", ["-Q", "-f", "@krl", "@ca.pub"]],
   ["-Q of nothing", ["-Q", "-f", "@krl", "@nothing"]],
   ["-Q in nothing", ["-Q", "-f", "@nothing", "@rsa.pub"]],
+  ["-Ql", ["-Ql", "-f", "@krl"]],
+  ["-Ql of keys", ["-Q", "-l", "-f", "@krl", "@rsa.pub", "@ca.pub"]],
+  ["-Ql in nothing", ["-Q", "-l", "-f", "@nothing"]],
   ["-F", ["-F", "h1", "-f", "@hosts"]],
   ["-F of another port", ["-F", "[h3]:2222", "-f", "@hosts"]],
   ["-F by a pattern", ["-F", "db.example.com", "-f", "@hosts"]],
@@ -386,6 +389,12 @@ await peerTest(["ssh-keygen"], "what keygen -k revokes is what ssh-keygen -k doe
     ["keys", [key, "# a comment", ""], []],
     ["a certificate", [await Deno.readTextFile(both.ours.join("ecdsa-cert.pub"))], []],
     ["numbers", ["serial: 1", "serial: 5-9", "id: x"], ["-s", both.ours.join("ca.pub")]],
+    ["many numbers", [
+      ...["serial: 100", "serial: 102", "serial: 104", "serial: 3-4", "serial: 5", "serial: 4-7"],
+      ...["serial: 18446744073709551615", "id: b", 'id: a "b"', "id: a\\b"],
+    ], ["-s", both.ours.join("ca.pub")]],
+    ["numbers of any authority", ["serial: 9", "id: x"], ["-s", "none"]],
+    ["keys as they are", [`key: ${key}`, `sha256: ${key}`], []],
     ["hashes", [`sha1: ${key}`, `hash: ${importPublicKey(key).fingerprint()}`], []],
     ["numbers without an authority", ["serial: 1"], []],
     ["no numbers", ["serial: many"], ["-s", both.ours.join("ca.pub")]],
@@ -407,6 +416,8 @@ await peerTest(["ssh-keygen"], "what keygen -k revokes is what ssh-keygen -k doe
         .map((file) => both.ours.join(file));
       const asked = await theirs(["-Q", "-f", krl, ...files]);
       said.push([made.code, made.text, added.code, asked.code, asked.text]);
+      const list = ["-Q", "-l", "-f", krl];
+      assertEquals(await ours(list), await theirs(list), name);
     }
     assertEquals(said[1], said[0], name);
   }

@@ -1,0 +1,108 @@
+import { KeyFormatError, printable } from "../errors.ts";
+import { fingerprintText } from "./fingerprint.ts";
+import type { KrlFile, RevokedCertificates, SerialRange } from "./krl_format.ts";
+import type { PublicKey } from "./key.ts";
+import { parsePublicKey } from "./public_key.ts";
+
+/** A list as `ssh-keygen -Q -l` prints it: mostly what `ssh-keygen -k` would read. */
+export function krlText(file: KrlFile): string {
+  const hashes = [
+    ...sorted(file.keys).map(keyLine),
+    ...sorted(file.sha256).map((hash) => `hash: SHA256:${hash}`),
+    // Nothing in a specification stands for them.
+    ...sorted(file.sha1).map((hash) => `# hash SHA1:${hash}`),
+  ];
+  const lines = [
+    `# KRL version ${file.version}`,
+    `# Generated at ${timeText(new Date(Number(file.generated) * 1000))}`,
+    ...file.comment === "" ? [] : [`# Comment: ${printable(file.comment)}`],
+    "",
+    ...hashes,
+    ...byAuthority(file.certificates).flatMap(sectionLines),
+  ];
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+function sorted(values: ReadonlySet<string>): string[] {
+  return [...values].sort();
+}
+
+function keyLine(hex: string): string {
+  const key = readKey(Uint8Array.fromHex(hex));
+  if (key === null) return "# a key of an unknown kind";
+  return `hash: ${fingerprintText(key, "SHA256")} # ${key.type}`;
+}
+
+function readKey(blob: Uint8Array): PublicKey | null {
+  try {
+    return parsePublicKey(blob);
+  } catch (error) {
+    if (error instanceof KeyFormatError) return null;
+    throw error;
+  }
+}
+
+/** What is said of one authority in several places, in one. */
+function byAuthority(sections: readonly RevokedCertificates[]): RevokedCertificates[] {
+  const merged = new Map<string, RevokedCertificates>();
+  for (const section of sections) {
+    const name = section.authority.toHex();
+    const before = merged.get(name);
+    merged.set(
+      name,
+      before === undefined ? section : {
+        authority: section.authority,
+        serials: before.serials.union(section.serials),
+        ranges: [...before.ranges, ...section.ranges],
+        keyIds: before.keyIds.union(section.keyIds),
+      },
+    );
+  }
+  return [...merged.values()];
+}
+
+function sectionLines({ authority, serials, ranges, keyIds }: RevokedCertificates): string[] {
+  const key = authority.length === 0 ? null : readKey(authority);
+  const who = authority.length === 0
+    ? "Wildcard CA"
+    : `CA key ${key === null ? "of an unknown kind" : `${key.type} ${key.fingerprint()}`}`;
+  const single = [...serials].map((serial): Run => [serial, serial]);
+  const runs = joined([...single, ...ranges.flatMap(runsOf)]);
+  return [
+    "",
+    `# ${who}`,
+    ...runs.map(([first, last]) => `serial: ${first === last ? first : `${first}-${last}`}`),
+    ...sorted(keyIds).map((id) => `id: ${printable(id)}`),
+  ];
+}
+
+/** Serial numbers from one to another, both included. */
+type Run = readonly [first: bigint, last: bigint];
+
+function runsOf({ first, last, bitmap }: SerialRange): Run[] {
+  if (bitmap === null) return [[first, last]];
+  const runs: Run[] = [];
+  for (let bit = 0; bit < bitmap.length * 8; bit++) {
+    const serial = first + BigInt(bit);
+    if ((bitmap.at(-1 - (bit >> 3))! >> (bit & 7) & 1) === 1) runs.push([serial, serial]);
+  }
+  return runs;
+}
+
+/** Runs in their order; those that touch are one. */
+function joined(runs: readonly Run[]): Run[] {
+  const result: [bigint, bigint][] = [];
+  for (const [first, last] of [...runs].sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0)) {
+    const before = result.at(-1);
+    if (before === undefined || before[1] + 1n < first) result.push([first, last]);
+    else if (before[1] < last) before[1] = last;
+  }
+  return result;
+}
+
+/** Local time, as ssh-keygen writes it. */
+function timeText(date: Date): string {
+  const two = (number: number) => `${number}`.padStart(2, "0");
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("");
+  return `${day}T${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
+}
