@@ -8,6 +8,8 @@ import { type Ran, run, type RunOptions } from "./run.ts";
 export interface ForeignClientOptions extends RunOptions, Algorithms {
   /** The host key algorithms that it accepts, preferred first. */
   hostKeyAlgorithms?: readonly string[];
+  /** What to change an expired password to, one after the other; asyncssh only. */
+  newPasswords?: readonly string[];
   /** The only host key that it accepts, as a public key line; paramiko and Go only. */
   hostKey?: string;
   /** Variables set on the server; asyncssh any number, Go one, paramiko none. */
@@ -44,6 +46,7 @@ function pythonSettings(
   return JSON.stringify({
     ...{ hostname, port, user, identity, password, answers, knownHosts },
     ...{ kex, ciphers, macs, compression, rekeyBytes, hostKeyAlgorithms, hostKey },
+    ...options.newPasswords && { newPasswords: options.newPasswords },
     ...{ action, args, env: options.remoteEnv, term: options.pty ? "xterm" : undefined },
   });
 }

@@ -143,10 +143,12 @@ async def serve(settings):
 
 
 class Client(asyncssh.SSHClient):
-    """Answers keyboard-interactive prompts with the answers of the settings, in their order."""
+    """Answers keyboard-interactive prompts, and changes passwords, as the settings say, in order."""
 
     def __init__(self, settings):
         self.answers = list(settings.get("answers", []))
+        self.password = settings.get("password")
+        self.new_passwords = list(settings.get("newPasswords", []))
 
     def kbdint_auth_requested(self):
         return "" if self.answers else None
@@ -154,6 +156,16 @@ class Client(asyncssh.SSHClient):
     def kbdint_challenge_received(self, name, instructions, lang, prompts):
         print("asked", json.dumps([name, instructions, prompts]), file=sys.stderr)
         return [self.answers.pop(0) for _ in prompts]
+
+    def password_change_requested(self, prompt, lang):
+        print("change", prompt, file=sys.stderr)
+        return (self.password, self.new_passwords.pop(0)) if self.new_passwords else NotImplemented
+
+    def password_changed(self):
+        print("changed", file=sys.stderr)
+
+    def password_change_failed(self):
+        print("not changed", file=sys.stderr)
 
     def auth_banner_received(self, msg, lang):
         print("banner", msg, file=sys.stderr)
