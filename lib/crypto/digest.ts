@@ -36,6 +36,50 @@ export function bcryptPbkdf(
   return key;
 }
 
+/** PBKDF2 (RFC 8018 §5.2); without an iteration there is no key, which is a `RangeError`. */
+export function pbkdf2(
+  hash: ShaName,
+  passphrase: Uint8Array,
+  salt: Uint8Array,
+  iterations: number,
+  length: number,
+): Uint8Array {
+  const key = core.pbkdf2(hash, passphrase, salt, iterations, length);
+  if (key === undefined) throw new RangeError(`Cannot derive a key with ${iterations} iterations`);
+  return key;
+}
+
+/** What an scrypt key costs to derive. */
+export interface ScryptCost {
+  /** Rounds, and blocks of memory: a power of two. */
+  readonly n: number;
+  /** Block size, in units of 128 bytes. */
+  readonly r: number;
+  /** How often it is all done. */
+  readonly p: number;
+}
+
+/**
+ * scrypt (RFC 7914 §6).
+ *
+ * @throws {RangeError} If the cost is out of range, or there is not as much memory
+ */
+export function scrypt(
+  passphrase: Uint8Array,
+  salt: Uint8Array,
+  { n, r, p }: ScryptCost,
+  length: number,
+): Uint8Array {
+  const rounds = Math.log2(n);
+  const key = Number.isInteger(rounds) && rounds > 0 && rounds < 32
+    ? core.scrypt(passphrase, salt, rounds, r, p, length)
+    : undefined;
+  if (key === undefined) {
+    throw new RangeError(`Cannot derive a key by scrypt with ${n}, ${r}, ${p}`);
+  }
+  return key;
+}
+
 /** How much an Argon2 key costs to derive. */
 export interface Argon2Cost {
   /** Memory in KiB. */

@@ -1,12 +1,10 @@
-import type { ShaName } from "../crypto/digest.ts";
+import { pbkdf2, scrypt, type ShaName } from "../crypto/digest.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { KeyFormatError, PassphraseError } from "../errors.ts";
 import { DerReader } from "./der.ts";
 import { integer, NULL, octetString, oid, sequence } from "./der_writer.ts";
 import { oldScheme } from "./pbes1.ts";
-import { pbkdf2 } from "./pbkdf2.ts";
 import { decryptDer, encryptPadded, PEM_CIPHERS, type PemCipher } from "./pem_cipher.ts";
-import { scrypt } from "./scrypt.ts";
 
 // RFC 8018 §A, RFC 7914 §7
 const OID_PBES2 = "2a864886f70d01050d";

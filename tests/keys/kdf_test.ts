@@ -1,8 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { pbkdf2Sync, scryptSync } from "node:crypto";
-import type { ShaName } from "../../lib/crypto/digest.ts";
-import { pbkdf2 } from "../../lib/keys/pbkdf2.ts";
-import { scrypt } from "../../lib/keys/scrypt.ts";
+import { pbkdf2, scrypt, type ShaName } from "../../lib/crypto/digest.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -36,5 +34,13 @@ Deno.test("PBKDF2 gives what Node's does, for all hashes and lengths", () => {
       const theirs = pbkdf2Sync("öpen", "salt", iterations, length, hash.replace("-", ""));
       assertEquals(key.toHex(), theirs.toString("hex"));
     }
+  }
+});
+
+Deno.test("Costs that are none are refused", () => {
+  const [secret, salt] = [bytes("x"), bytes("salt")];
+  assertThrows(() => pbkdf2("SHA-256", secret, salt, 0, 32), RangeError, "0 iterations");
+  for (const [n, r, p] of [[1, 8, 1], [3, 8, 1], [16, 0, 1], [16, 8, 0], [2 ** 60, 8, 1]] as const) {
+    assertThrows(() => scrypt(secret, salt, { n, r, p }, 32), RangeError, `${n}, ${r}, ${p}`);
   }
 });

@@ -13,6 +13,7 @@ mod md5;
 mod memory;
 mod modular;
 mod p521;
+mod pbes2;
 mod random;
 mod reference;
 mod rest;

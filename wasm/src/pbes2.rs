@@ -1,0 +1,51 @@
+//! What PKCS#8 derives keys from passphrases with (RFC 8018 §5.2, RFC 7914).
+
+use crate::memory::scrubbed;
+use ring::pbkdf2::{
+    Algorithm, PBKDF2_HMAC_SHA1, PBKDF2_HMAC_SHA256, PBKDF2_HMAC_SHA384, PBKDF2_HMAC_SHA512,
+};
+use scrypt::Params;
+use std::num::NonZeroU32;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// None for an unknown hash, or no iterations.
+#[wasm_bindgen]
+pub fn pbkdf2(
+    hash: &str,
+    passphrase: &[u8],
+    salt: &[u8],
+    iterations: u32,
+    length: usize,
+) -> Option<Vec<u8>> {
+    let algorithm: Algorithm = match hash {
+        "SHA-1" => PBKDF2_HMAC_SHA1,
+        "SHA-256" => PBKDF2_HMAC_SHA256,
+        "SHA-384" => PBKDF2_HMAC_SHA384,
+        "SHA-512" => PBKDF2_HMAC_SHA512,
+        _ => return None,
+    };
+    let iterations = NonZeroU32::new(iterations)?;
+    let mut key = vec![0; length];
+    scrubbed(|| ring::pbkdf2::derive(algorithm, iterations, salt, passphrase, &mut key));
+    Some(key)
+}
+
+/// None for costs out of range, or more memory than there is; `log_n` is the logarithm of the rounds.
+#[wasm_bindgen]
+pub fn scrypt(
+    passphrase: &[u8],
+    salt: &[u8],
+    log_n: u8,
+    block_size: u32,
+    parallelism: u32,
+    length: usize,
+) -> Option<Vec<u8>> {
+    let parameters = Params::new(log_n, block_size, parallelism).ok()?;
+    let blocks = 1usize.checked_shl(log_n.into())?.checked_add(parallelism as usize)?;
+    let needed = blocks.checked_mul(128)?.checked_mul(block_size as usize)?;
+    // Running out of memory would end the module; what can be had now can be had in a moment.
+    Vec::<u8>::new().try_reserve_exact(needed.checked_add(needed / 8)?).ok()?;
+    let mut key = vec![0; length];
+    scrubbed(|| scrypt::scrypt(passphrase, salt, &parameters, &mut key)).ok()?;
+    Some(key)
+}
