@@ -158,6 +158,11 @@ export function mlkem_decapsulate(seed: Uint8Array | number[], ciphertext: Uint8
 export function mlkem_encapsulate(key: Uint8Array | number[], random: Uint8Array | number[]): Uint8Array | undefined;
 
 /**
+ * None for an unknown hash, or no iterations.
+ */
+export function pbkdf2(hash: string, passphrase: Uint8Array | number[], salt: Uint8Array | number[], iterations: number, length: number): Uint8Array | undefined;
+
+/**
  * Our Poly1305 by itself, for RFC 8439's vectors.
  */
 export function poly1305(key: Uint8Array | number[], message: Uint8Array | number[]): Uint8Array | undefined;
@@ -171,6 +176,11 @@ export function respond(name: string, peer: Uint8Array | number[]): Uint8Array |
  * The same in a group; both parts are as long as the prime.
  */
 export function respond_in_group(prime: Uint8Array | number[], generator: Uint8Array | number[], peer: Uint8Array | number[]): Uint8Array | undefined;
+
+/**
+ * None for costs out of range, or more memory than there is; `log_n` is the logarithm of the rounds.
+ */
+export function scrypt(passphrase: Uint8Array | number[], salt: Uint8Array | number[], log_n: number, block_size: number, parallelism: number, length: number): Uint8Array | undefined;
 
 /**
  * The nonce is a hash of the key, the message and fresh randomness: neither a weak generator nor
@@ -237,6 +247,7 @@ export interface InitOutput {
     readonly opener_set_keys: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => number;
     readonly opener_status: (a: number) => number;
     readonly opener_table: (a: number) => number;
+    readonly pbkdf2: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => [number, number];
     readonly poly1305: (a: number, b: number, c: number, d: number) => [number, number];
     readonly reference_create: (a: number, b: number, c: number) => number;
     readonly reference_open: (a: number, b: number) => number;
@@ -244,6 +255,7 @@ export interface InitOutput {
     readonly reference_seal: (a: number, b: number) => void;
     readonly respond: (a: number, b: number, c: number, d: number) => [number, number];
     readonly respond_in_group: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number];
+    readonly scrypt: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => [number, number];
     readonly sealer_authenticated: (a: number) => void;
     readonly sealer_new: () => number;
     readonly sealer_pending: (a: number) => number;

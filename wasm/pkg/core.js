@@ -812,6 +812,41 @@ export function mlkem_encapsulate(key, random) {
 }
 
 /**
+ * None for an unknown hash, or no iterations.
+ * @param {string} hash
+ * @param {Uint8Array | number[]} passphrase
+ * @param {Uint8Array | number[]} salt
+ * @param {number} iterations
+ * @param {number} length
+ * @returns {Uint8Array | undefined}
+ */
+export function pbkdf2(hash, passphrase, salt, iterations, length) {
+    const val4 = +iterations;
+    const val5 = +length;
+    let ptr0, len0, ptr1, len1, ptr2, len2;
+    try {
+        ptr0 = passStringToWasm0(hash, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+        len0 = WASM_VECTOR_LEN;
+        ptr1 = passArray8ToWasm0(passphrase, wasm.__wbindgen_malloc);
+        len1 = WASM_VECTOR_LEN;
+        ptr2 = passArray8ToWasm0(salt, wasm.__wbindgen_malloc);
+        len2 = WASM_VECTOR_LEN;
+    } catch (e) {
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
+        throw e;
+    }
+    const ret = wasm.pbkdf2(ptr0, len0, ptr1, len1, ptr2, len2, val4, val5);
+    let v6;
+    if (ret[0] !== 0) {
+        v6 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
+    }
+    return v6;
+}
+
+/**
  * Our Poly1305 by itself, for RFC 8439's vectors.
  * @param {Uint8Array | number[]} key
  * @param {Uint8Array | number[]} message
@@ -894,6 +929,41 @@ export function respond_in_group(prime, generator, peer) {
         wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v4;
+}
+
+/**
+ * None for costs out of range, or more memory than there is; `log_n` is the logarithm of the rounds.
+ * @param {Uint8Array | number[]} passphrase
+ * @param {Uint8Array | number[]} salt
+ * @param {number} log_n
+ * @param {number} block_size
+ * @param {number} parallelism
+ * @param {number} length
+ * @returns {Uint8Array | undefined}
+ */
+export function scrypt(passphrase, salt, log_n, block_size, parallelism, length) {
+    const val3 = +log_n;
+    const val4 = +block_size;
+    const val5 = +parallelism;
+    const val6 = +length;
+    let ptr0, len0, ptr1, len1;
+    try {
+        ptr0 = passArray8ToWasm0(passphrase, wasm.__wbindgen_malloc);
+        len0 = WASM_VECTOR_LEN;
+        ptr1 = passArray8ToWasm0(salt, wasm.__wbindgen_malloc);
+        len1 = WASM_VECTOR_LEN;
+    } catch (e) {
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
+        throw e;
+    }
+    const ret = wasm.scrypt(ptr0, len0, ptr1, len1, val3, val4, val5, val6);
+    let v7;
+    if (ret[0] !== 0) {
+        v7 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
+    }
+    return v7;
 }
 
 /**
