@@ -40,7 +40,9 @@ Deno.test("PBKDF2 gives what Node's does, for all hashes and lengths", () => {
 Deno.test("Costs that are none are refused", () => {
   const [secret, salt] = [bytes("x"), bytes("salt")];
   assertThrows(() => pbkdf2("SHA-256", secret, salt, 0, 32), RangeError, "0 iterations");
-  for (const [n, r, p] of [[1, 8, 1], [3, 8, 1], [16, 0, 1], [16, 8, 0], [2 ** 60, 8, 1]] as const) {
+  for (
+    const [n, r, p] of [[1, 8, 1], [3, 8, 1], [16, 0, 1], [16, 8, 0], [2 ** 60, 8, 1]] as const
+  ) {
     assertThrows(() => scrypt(secret, salt, { n, r, p }, 32), RangeError, `${n}, ${r}, ${p}`);
   }
 });
