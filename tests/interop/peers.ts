@@ -25,6 +25,8 @@ export type Peer =
   | "ssh-agent"
   | "openssl"
   | "puttygen"
+  | "psftp"
+  | "pscp"
   | "dropbear"
   | "dbclient"
   | "Xvfb"
