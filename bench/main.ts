@@ -21,7 +21,6 @@ import { keystroke } from "./sections/keystroke.ts";
 import { memory } from "./sections/memory.ts";
 import { server } from "./sections/server.ts";
 import { sftp } from "./sections/sftp.ts";
-import { sftpPaths } from "./sections/sftp_paths.ts";
 import { startup } from "./sections/startup.ts";
 import { tunnel } from "./sections/tunnel.ts";
 import { type WindowCell, windows } from "./sections/windows.ts";
@@ -41,7 +40,6 @@ const SECTIONS: readonly Section[] = [
   { name: "memory", run: memory },
   { name: "server", run: server },
   { name: "sftp", run: sftp },
-  { name: "sftp-paths", run: sftpPaths },
   { name: "sftp-peers", run: sftpRoundTrips },
   { name: "tunnel", run: tunnel },
 ];

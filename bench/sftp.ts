@@ -1,183 +1,205 @@
 /**
  * SFTP over round trips: one large file, many small ones and a tree, each way, with every client that is
- * here, on connections that are open already. Prints tables, and with a file name writes JSON.
+ * here, on connections that are open already. By itself it prints tables, and with a file name writes
+ * JSON; `deno task bench sftp-peers` tells the marks as well.
  *
  * ```sh
  * deno run -A bench/sftp.ts [--quick] [results.json]
  * ```
  */
-import { configFlags } from "../tests/interop/openssh_clients.ts";
-import { findPeer } from "../tests/interop/peers.ts";
-import { run } from "../tests/interop/run.ts";
-import { type Sshd, startSshd } from "../tests/interop/sshd.ts";
-import { startPath, timed } from "./lab.ts";
-import { findSsh2Runtimes } from "./peers/clients.ts";
+import { startSshd } from "../tests/interop/sshd.ts";
+import { startPath } from "./lab.ts";
+import {
+  findSftpPeers,
+  type SftpAction,
+  type SftpLane,
+  type SftpPeer,
+  type SftpTimes,
+} from "./peers/sftp_clients.ts";
 import { type BenchOptions, Report } from "./report.ts";
-import { CIPHERS } from "./throughput.ts";
 
 const MIB = 1024 ** 2;
-/** What is moved; sizes in bytes. */
-const WORK = {
-  full: { large: 256 * MIB, small: { files: 1000, bytes: 4096 }, tree: { folders: 10, files: 20 } },
-  quick: { large: 16 * MIB, small: { files: 100, bytes: 4096 }, tree: { folders: 4, files: 5 } },
-};
-type Work = typeof WORK.full;
+/** Round trips in milliseconds. */
+const ROUND_TRIPS = { full: [0, 20, 50, 100], quick: [0, 50] };
+/** Bytes of the large file: without a round trip, and with one, where a peer carries 20 MB/s. */
+const LARGE = { full: [256 * MIB, 64 * MIB], quick: [32 * MIB, 8 * MIB] } as const;
+const SMALL_BYTES = 4096;
 const TREE_FILE_BYTES = 16_384;
-const LIMIT_MS = 600_000;
+/** Files and folders; the few tell how long the many would take one after the other. */
+const SMALL = { files: 1000, few: { full: 10, quick: 4 } };
+const TREE = { folders: 20, files: 10 };
+/**
+ * What would take longer is reckoned from the few, without a round trip and with one: a client that asks
+ * file by file needs minutes at 100 ms.
+ */
+const PATIENCE_MS = { full: [60_000, 6000], quick: [3000, 400] } as const;
 
-/** What is measured: each goes from one folder of the machine to another. */
-const ACTIONS = [
-  "get large",
-  "put large",
-  "get small",
-  "put small",
-  "get tree",
-  "put tree",
-] as const;
-type Action = typeof ACTIONS[number];
+/** What is told of each client: of the large file the rate, of the others the time. */
+const LARGE_ACTIONS = ["get large", "put large"] as const;
+const MANY_ACTIONS = ["get small", "put small", "get tree", "put tree"] as const;
+/** What the marks are about, at this round trip: windows have grown by then. */
+const MARKED = 50;
+const HUNDRED = 100;
 
-/** Where the server is, seen through a path. */
-interface Lane {
-  readonly server: Sshd;
-  readonly port: number;
-  readonly folder: string;
+/** A time, or what the few come to. */
+interface Result extends SftpTimes {
+  readonly estimated: boolean;
 }
-
-/** Milliseconds of what a client could do. */
-type Times = Partial<Record<Action, number>>;
-
-interface SftpClientUnderTest {
-  readonly name: string;
-  measure(lane: Lane, actions: readonly Action[]): Promise<Times>;
-}
+type Results = Partial<Record<SftpAction, Result>>;
 
 /** The section: a table for each round trip. */
 export async function sftpRoundTrips(report: Report, { quick }: BenchOptions): Promise<void> {
-  const work = quick ? WORK.quick : WORK.full;
-  const { large, small, tree } = work;
+  const size = quick ? "quick" : "full";
   await using stack = new AsyncDisposableStack();
   const folder = await memoryFolder();
   stack.defer(() => Deno.remove(folder, { recursive: true }));
-  await fill(folder, work);
   const server = stack.use(await startSshd({ hostKeys: ["ed25519"] }));
-  const clients = await findClients(report);
-  for (const roundTrip of quick ? [0, 50] : [0, 20, 50, 100]) {
+  const { peers, missing } = await findSftpPeers();
+  for (const line of missing) report.note(`Missing: ${line}`);
+  const few = SMALL.few[size];
+  const many = await plantMany(folder, few);
+  for (const roundTrip of ROUND_TRIPS[size]) {
+    const near = roundTrip === 0 ? 0 : 1;
+    const bytes = LARGE[size][near];
+    await Deno.writeFile(`${folder}/large`, new Uint8Array(bytes));
     await using path = roundTrip === 0 ? null : await startPath(server.port, roundTrip);
     const lane = { server, port: path?.port ?? server.port, folder };
-    const rows: string[][] = [];
-    for (const client of clients) {
-      const times = await measured(client, lane, report);
-      report.data(`sftp.${roundTrip}ms.${client.name}`, times);
-      rows.push([client.name, ...ACTIONS.map((action) => cell(action, times[action], large))]);
-    }
+    const rows = await inTurns(peers, quick && roundTrip > 0, async (peer) => {
+      const results = await measured(peer, lane, many, PATIENCE_MS[size][near], report);
+      report.data(`sftp.${roundTrip}ms.${peer.name}`, results);
+      return [peer.name, ...cells(results, bytes)];
+    });
     report.table(
-      `SFTP at ${roundTrip} ms round trip to sshd: ${
-        large / MIB
-      } MiB in MB/s; ${small.files} files of ` +
-        `${small.bytes} bytes and a tree of ${tree.folders * tree.files} in ms`,
-      ["", ...ACTIONS],
+      `SFTP at ${roundTrip} ms round trip to sshd: ${bytes / MIB} MiB in MB/s and CPU ns/B; ` +
+        `${SMALL.files} files of ${SMALL_BYTES} bytes and a tree of ` +
+        `${TREE.folders * TREE.files} in ms`,
+      ["", "get", "CPU", "put", "CPU", ...MANY_ACTIONS],
       rows,
     );
+    if (roundTrip === MARKED) await marked(peers[0]!, lane, 4 * bytes, report);
   }
-  report.note("OpenSSH's times are of whole programs, less that of one that does nothing.");
+  report.note(
+    "~: reckoned from a few files. OpenSSH's times are of programs, less one that idles.",
+  );
+}
+
+/** One after the other; all at once where they wait for round trips only and nobody has the time. */
+async function inTurns(
+  peers: readonly SftpPeer[],
+  together: boolean,
+  run: (peer: SftpPeer) => Promise<string[]>,
+): Promise<string[][]> {
+  if (together) return await Promise.all(peers.map(run));
+  const rows: string[][] = [];
+  for (const peer of peers) rows.push(await run(peer));
+  return rows;
 }
 
 /** A client that fails is told and has an empty row; the others go on. */
-async function measured(client: SftpClientUnderTest, lane: Lane, report: Report): Promise<Times> {
+async function measured(
+  peer: SftpPeer,
+  lane: SftpLane,
+  many: Many,
+  patience: number,
+  report: Report,
+): Promise<Results> {
+  const results: Results = {};
   try {
-    return await client.measure(lane, ACTIONS);
-  } catch (error) {
-    report.note(`${client.name} failed: ${error instanceof Error ? error.message : error}`);
-    return {};
-  }
-}
-
-function cell(action: Action, ms: number | undefined, large: number): string {
-  if (ms === undefined) return "–";
-  return (action.endsWith("large") ? large / 1e3 / ms : ms).toFixed(0);
-}
-
-async function findClients(report: Report): Promise<SftpClientUnderTest[]> {
-  const deno = [Deno.execPath(), "run", "-A", "--no-check"];
-  const clients = [scripted("@denossh/ssh", [...deno, peer("own_sftp.ts")])];
-  const sftp = await findPeer("sftp");
-  if (sftp === null) report.note("Missing: OpenSSH sftp: not installed");
-  else clients.unshift(openssh(sftp));
-  const { runtimes, missing } = await findSsh2Runtimes();
-  for (const { name, program, modules } of runtimes) {
-    clients.push(scripted(name, [...program, peer("ssh2_sftp.mjs")], { modules }));
-  }
-  for (const line of missing) report.note(`Missing: ${line}`);
-  for (const name of ["asyncssh", "paramiko"] as const) {
-    const python = await findPeer(name);
-    if (python === null) report.note(`Missing: ${name}: its Python package is not installed`);
-    else clients.push(scripted(name, [python, peer(`${name}_sftp.py`)]));
-  }
-  return clients;
-}
-
-/** A program around a library, which times itself: what to do comes as JSON, and the times go back. */
-function scripted(name: string, program: readonly string[], more = {}): SftpClientUnderTest {
-  return {
-    name,
-    async measure({ server, port, folder }, actions) {
-      const { user, identity, hostKeys } = server;
-      const hostKey = hostKeys.ed25519!.publicKey;
-      const job = { port, user, identity, hostKey, cipher: CIPHERS[0], folder, actions, ...more };
-      const [command, ...args] = program;
-      const ran = await run(command!, [...args, JSON.stringify(job)], { timeout: LIMIT_MS });
-      if (ran.code !== 0) throw new Error(ran.stderr.trim().split("\n").at(-1));
-      return JSON.parse(ran.text) as Times;
-    },
-  };
-}
-
-function openssh(program: string): SftpClientUnderTest {
-  return {
-    name: "OpenSSH sftp",
-    async measure({ server, port, folder }, actions) {
-      // The path has a port of its own, which no known_hosts file names.
-      const flags = configFlags({ ...server, port }, {
-        Ciphers: CIPHERS[0]!,
-        StrictHostKeyChecking: "no",
-        UserKnownHostsFile: "/dev/null",
-      });
-      const batch = (line: string) =>
-        timed(async () => {
-          const args = ["-b", "-", ...flags, `${server.user}@127.0.0.1`];
-          const ran = await run(program, args, { stdin: `${line}\n`, timeout: LIMIT_MS });
-          if (ran.code !== 0) throw new Error(ran.stderr);
-        });
-      const nothing = await batch("pwd");
-      const times: Times = {};
-      for (const action of actions) {
-        const [verb, what] = action.split(" ") as ["get" | "put", string];
-        const out = `${folder}/out`;
-        const took = await batch(`${verb} -r ${folder}/${what} ${out}`);
-        times[action] = Math.max(took - nothing, 1);
-        await Deno.remove(out, { recursive: true });
-      }
-      return times;
-    },
-  };
-}
-
-function peer(name: string): string {
-  return new URL(`peers/${name}`, import.meta.url).pathname;
-}
-
-async function fill(folder: string, { large, small, tree }: Work): Promise<void> {
-  await Deno.writeFile(`${folder}/large`, new Uint8Array(large));
-  await Deno.mkdir(`${folder}/small`);
-  for (let i = 0; i < small.files; i++) {
-    await Deno.writeFile(`${folder}/small/${i}`, new Uint8Array(small.bytes));
-  }
-  for (let i = 0; i < tree.folders; i++) {
-    await Deno.mkdir(`${folder}/tree/${i}`, { recursive: true });
-    for (let j = 0; j < tree.files; j++) {
-      await Deno.writeFile(`${folder}/tree/${i}/${j}`, new Uint8Array(TREE_FILE_BYTES));
+    const fewer = MANY_ACTIONS.map((action): SftpAction => `${action}-few`);
+    const first = await peer.measure(lane, [...LARGE_ACTIONS, ...fewer]);
+    for (const action of LARGE_ACTIONS) results[action] = { ...first[action]!, estimated: false };
+    const whole: SftpAction[] = [];
+    for (const action of MANY_ACTIONS) {
+      const { ms, cpu } = first[`${action}-few`]!;
+      const { few: some, all } = many[action.split(" ")[1] as keyof Many];
+      const waves = Math.ceil(all / peer.width) / Math.ceil(some / peer.width);
+      results[action] = { ms: ms * waves, cpu: cpu * all / some, estimated: true };
+      if (ms * waves < patience) whole.push(action);
     }
+    const second = whole.length > 0 ? await peer.measure(lane, whole) : {};
+    for (const [action, times] of Object.entries(second)) {
+      results[action as SftpAction] = { ...times, estimated: false };
+    }
+  } catch (error) {
+    report.note(`${peer.name} failed: ${error instanceof Error ? error.message : error}`);
   }
+  return results;
+}
+
+/** The figures that marks are about: ours, on a connection whose windows have grown to the path. */
+async function marked(
+  ours: SftpPeer,
+  lane: SftpLane,
+  bytes: number,
+  report: Report,
+): Promise<void> {
+  await Deno.writeFile(`${lane.folder}/large`, new Uint8Array(bytes));
+  const large = (times: SftpTimes) => bytes / times.ms / 1000;
+  const warm = await ours.measure(lane, ["get small-few", "get large"]);
+  const again = await ours.measure(lane, ["get large", "get large", ...LARGE_ACTIONS]);
+  const small = await ours.measure(lane, ["get hundred", "put hundred"]);
+  report.figure("sftp.get.large.50", large(again["get large"]!));
+  report.figure("sftp.put.large.50", large(again["put large"]!));
+  report.figure("sftp.get.small.50", small["get hundred"]!.ms);
+  report.figure("sftp.put.small.50", small["put hundred"]!.ms);
+  report.table(
+    `@denossh/ssh at ${MARKED} ms: ${bytes / MIB} MiB in MB/s, ${HUNDRED} small files in ms`,
+    ["get, fresh", "get, grown", "put", `get ${HUNDRED}`, `put ${HUNDRED}`],
+    [[
+      large(warm["get large"]!),
+      large(again["get large"]!),
+      large(again["put large"]!),
+      small["get hundred"]!.ms,
+      small["put hundred"]!.ms,
+    ].map((value) => value.toFixed(0))],
+  );
+}
+
+function cells(results: Results, bytes: number): string[] {
+  const large = LARGE_ACTIONS.flatMap((action) => {
+    const times = results[action];
+    if (times === undefined) return ["–", "–"];
+    return [(bytes / times.ms / 1000).toFixed(0), (times.cpu * 1e6 / bytes).toFixed(2)];
+  });
+  const many = MANY_ACTIONS.map((action) => {
+    const times = results[action];
+    if (times === undefined) return "–";
+    return `${times.estimated ? "~" : ""}${times.ms.toFixed(0)}`;
+  });
+  return [...large, ...many];
+}
+
+/** How many files there are of a kind, and how many of the few. */
+interface Many {
+  readonly small: { readonly few: number; readonly all: number };
+  readonly tree: { readonly few: number; readonly all: number };
+}
+
+/** The small files and the trees: all, a few, and a hundred for the marks. */
+async function plantMany(folder: string, few: number): Promise<Many> {
+  const small = async (name: string, files: number) => {
+    await Deno.mkdir(`${folder}/${name}`);
+    const bytes = new Uint8Array(SMALL_BYTES);
+    for (let i = 0; i < files; i++) await Deno.writeFile(`${folder}/${name}/${i}`, bytes);
+  };
+  const tree = async (name: string, folders: number, files: number) => {
+    const bytes = new Uint8Array(TREE_FILE_BYTES);
+    for (let i = 0; i < folders; i++) {
+      await Deno.mkdir(`${folder}/${name}/${i}`, { recursive: true });
+      for (let j = 0; j < files; j++) {
+        await Deno.writeFile(`${folder}/${name}/${i}/${j}`, bytes);
+      }
+    }
+  };
+  await small("small", SMALL.files);
+  await small("small-few", few);
+  await small("hundred", HUNDRED);
+  await tree("tree", TREE.folders, TREE.files);
+  await tree("tree-few", 1, few);
+  return {
+    small: { few, all: SMALL.files },
+    tree: { few, all: TREE.folders * TREE.files },
+  };
 }
 
 async function memoryFolder(): Promise<string> {
@@ -189,7 +211,7 @@ async function memoryFolder(): Promise<string> {
 if (import.meta.main) {
   const report = new Report();
   const quick = Deno.args.includes("--quick");
-  await report.run({ name: "round trips", run: sftpRoundTrips }, { quick });
+  await report.run({ name: "sftp-peers", run: sftpRoundTrips }, { quick });
   const file = Deno.args.find((arg) => !arg.startsWith("-"));
   if (file) await Deno.writeTextFile(file, JSON.stringify(report, null, 2) + "\n");
 }

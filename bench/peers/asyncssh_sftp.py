@@ -18,10 +18,11 @@ async def main(settings):
     ) as conn, conn.start_sftp_client() as sftp:
         for action in settings["actions"]:
             verb, what = action.split()
-            source, target = f"{folder}/{what}", f"{folder}/out"
-            began = time.monotonic()
+            source, target = f"{folder}/{what}", f"{settings['out']}/copy"
+            began, cpu = time.monotonic(), time.process_time()
             await getattr(sftp, verb)(source, target, recurse=what != "large")
-            times[action] = (time.monotonic() - began) * 1000
+            times[action] = {"ms": (time.monotonic() - began) * 1000,
+                             "cpu": (time.process_time() - cpu) * 1000}
             shutil.rmtree(target) if os.path.isdir(target) else os.remove(target)
     print(json.dumps(times))
 

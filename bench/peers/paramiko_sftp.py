@@ -1,4 +1,4 @@
-"""paramiko for bench/sftp.ts: one file after the other, since it has no recursion; no tree."""
+"""paramiko for bench/sftp.ts: one file after the other, and folders as this machine lists them."""
 
 import json
 import os
@@ -19,17 +19,18 @@ def main(settings):
     sftp = paramiko.SFTPClient.from_transport(transport)
     for action in settings["actions"]:
         verb, what = action.split()
-        if what == "tree":
-            continue
-        source, target = f"{folder}/{what}", f"{folder}/out"
-        began = time.monotonic()
+        source, target = f"{folder}/{what}", f"{settings['out']}/copy"
+        began, cpu = time.monotonic(), time.process_time()
         if what == "large":
             getattr(sftp, verb)(source, target)
         else:
-            os.mkdir(target)
-            for name in os.listdir(source):
-                getattr(sftp, verb)(f"{source}/{name}", f"{target}/{name}")
-        times[action] = (time.monotonic() - began) * 1000
+            for path, _, names in os.walk(source):
+                there = target + path[len(source):]
+                (os if verb == "get" else sftp).mkdir(there)
+                for name in names:
+                    getattr(sftp, verb)(f"{path}/{name}", f"{there}/{name}")
+        times[action] = {"ms": (time.monotonic() - began) * 1000,
+                         "cpu": (time.process_time() - cpu) * 1000}
         shutil.rmtree(target) if os.path.isdir(target) else os.remove(target)
     transport.close()
     print(json.dumps(times))

@@ -26,7 +26,7 @@ interface Pairing {
 export async function sftp(report: Report, { quick }: BenchOptions): Promise<void> {
   const openssh = await findPeer("sftp");
   if (openssh === null) return report.note("Missing: OpenSSH sftp: not installed");
-  const bytes = (quick ? 256 : 1024) * MIB;
+  const bytes = (quick ? 128 : 1024) * MIB;
   const rounds = quick ? 1 : 5;
   await using stack = new AsyncDisposableStack();
   const folder = await memoryFolder(report);

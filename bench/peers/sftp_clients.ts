@@ -1,0 +1,140 @@
+/** The SFTP clients that are measured side by side: each copies folders of this machine to and fro. */
+import { SFTP_FILES_AT_ONCE } from "../../lib/defaults.ts";
+import { configFlags } from "../../tests/interop/openssh_clients.ts";
+import { findPeer } from "../../tests/interop/peers.ts";
+import { run } from "../../tests/interop/run.ts";
+import type { Sshd } from "../../tests/interop/sshd.ts";
+import { CIPHERS } from "../throughput.ts";
+import { findSsh2Runtimes } from "./clients.ts";
+import { measure } from "./measure.ts";
+
+/** Where the server is, seen through a path, and where the files are. */
+export interface SftpLane {
+  readonly server: Sshd;
+  readonly port: number;
+  readonly folder: string;
+}
+
+/** `get large`: what is called so in the folder comes to be called `out` in it. */
+export type SftpAction = `${"get" | "put"} ${string}`;
+
+/** What an action took, in milliseconds. */
+export interface SftpTimes {
+  readonly ms: number;
+  /** CPU time of the client. */
+  readonly cpu: number;
+}
+
+/** A client, ready to be measured. */
+export interface SftpPeer {
+  /** What the table calls it. */
+  readonly name: string;
+  /** Files that it has under way at once. */
+  readonly width: number;
+  /** Copies one after the other, on one connection if it can. */
+  measure(
+    lane: SftpLane,
+    actions: readonly SftpAction[],
+  ): Promise<Readonly<Record<SftpAction, SftpTimes>>>;
+}
+
+const LIMIT_MS = 120_000;
+
+/** As `ssh2_sftp.mjs` has it, and as ours does by itself. */
+const SSH2_WIDTH = 16;
+
+/** The clients of this machine, ours first, and for those that it lacks, why. */
+export async function findSftpPeers(): Promise<{
+  readonly peers: readonly SftpPeer[];
+  readonly missing: readonly string[];
+}> {
+  const deno = [Deno.execPath(), "run", "-A", "--no-check"];
+  const ours = [...deno, script("own_sftp.ts")];
+  const peers = [scripted("@denossh/ssh", SFTP_FILES_AT_ONCE, ours)];
+  const { runtimes, missing } = await findSsh2Runtimes();
+  const lacking = [...missing];
+  const sftp = await findPeer("sftp");
+  if (sftp === null) lacking.push("OpenSSH sftp: not installed");
+  else peers.push(openssh(sftp));
+  for (const { name, program, modules } of runtimes) {
+    const line = [...program, script("ssh2_sftp.mjs")];
+    peers.push(scripted(name, SSH2_WIDTH, line, { modules }));
+  }
+  for (const name of ["asyncssh", "paramiko"] as const) {
+    const python = await findPeer(name);
+    if (python === null) lacking.push(`${name}: its Python package is not installed`);
+    else peers.push(scripted(name, 1, [python, script(`${name}_sftp.py`)]));
+  }
+  return { peers, missing: lacking };
+}
+
+/** A program around a library, which times itself: what to do comes as JSON, and the times go back. */
+function scripted(
+  name: string,
+  width: number,
+  program: readonly string[],
+  more = {},
+): SftpPeer {
+  return {
+    name,
+    width,
+    async measure({ server, port, folder }, actions) {
+      const { user, identity, hostKeys } = server;
+      const hostKey = hostKeys.ed25519!.publicKey;
+      const out = await outOf(folder);
+      const job = { port, user, identity, hostKey, cipher: CIPHERS[0], folder, out, actions };
+      const [command, ...args] = program;
+      const line = [...args, JSON.stringify({ ...job, ...more })];
+      const ran = await run(command!, line, { timeout: LIMIT_MS });
+      await Deno.remove(out, { recursive: true });
+      if (ran.code !== 0) throw new Error(ran.stderr.trim().split("\n").at(-1));
+      return JSON.parse(ran.text);
+    },
+  };
+}
+
+/** A program for each action; what it takes to do nothing is not counted. */
+function openssh(program: string): SftpPeer {
+  return {
+    name: "OpenSSH sftp",
+    width: 1,
+    async measure({ server, port, folder }, actions) {
+      const out = await outOf(folder);
+      // The path has a port of its own, which no known_hosts file names.
+      const flags = configFlags({ ...server, port }, {
+        Ciphers: CIPHERS[0]!,
+        StrictHostKeyChecking: "no",
+        UserKnownHostsFile: "/dev/null",
+      });
+      const batch = async (line: string): Promise<SftpTimes> => {
+        await Deno.writeTextFile(`${out}/batch`, `${line}\n`);
+        const args = ["-q", "-b", `${out}/batch`, ...flags, `${server.user}@127.0.0.1`];
+        const { seconds, cpuSeconds } = await measure([program, ...args], "down", 0);
+        return { ms: seconds * 1000, cpu: cpuSeconds * 1000 };
+      };
+      const idle = [await batch("pwd"), await batch("pwd")];
+      const [ms0, cpu0] = [
+        Math.min(...idle.map(({ ms }) => ms)),
+        Math.min(...idle.map(({ cpu }) => cpu)),
+      ];
+      const times: Record<SftpAction, SftpTimes> = {};
+      for (const action of actions) {
+        const [verb, what] = action.split(" ");
+        const { ms, cpu } = await batch(`${verb} -r ${folder}/${what} ${out}/copy`);
+        times[action] = { ms: Math.max(ms - ms0, 1), cpu: Math.max(cpu - cpu0, 0) };
+        await Deno.remove(`${out}/copy`, { recursive: true });
+      }
+      await Deno.remove(out, { recursive: true });
+      return times;
+    },
+  };
+}
+
+/** A folder for copies alone: clients may be at work side by side. */
+function outOf(folder: string): Promise<string> {
+  return Deno.makeTempDir({ dir: folder, prefix: "out-" });
+}
+
+function script(name: string): string {
+  return new URL(name, import.meta.url).pathname;
+}
