@@ -5,8 +5,10 @@ import * as msg from "./messages.ts";
 
 /** A READ that is under way. */
 export interface Reading {
-  /** Where its data goes; null if nobody wants it any more. */
-  readonly into: Uint8Array | null;
+  /** Bytes that were asked for. */
+  readonly length: number;
+  /** Where its data goes, asked when there is some; null if nobody wants it any more. */
+  readonly into: (() => Uint8Array) | null;
 }
 
 /** Who asked, and hears the answers. */
@@ -34,6 +36,7 @@ export class Answers {
   #headBytes = 0;
   #headLength = msg.FRAME_HEADER;
   #reading: Reading | null = null;
+  #into: Uint8Array | null = null;
   #body: Uint8Array | null = null;
   /** Bytes behind the head, and how many of them have come. */
   #length = 0;
@@ -89,19 +92,19 @@ export class Answers {
     const size = peek32(this.#head, msg.FRAME_HEADER);
     if (size !== this.#length - 4) throw new ProtocolError("Data does not fill its message");
     if (size === 0) throw new ProtocolError("Data is empty");
-    const { into } = this.#reading!;
-    if (into !== null && size > into.length) {
-      throw new ProtocolError("More data than was asked for");
-    }
+    const { into, length } = this.#reading!;
+    if (size > length) throw new ProtocolError("More data than was asked for");
     this.#length = size;
+    this.#into = into?.() ?? null;
   }
 
   /** Takes what there is of the rest of a message. */
   #take(bytes: Uint8Array, from: number): number {
     const count = Math.min(bytes.length - from, this.#length - this.#at);
     const piece = bytes.subarray(from, from + count);
-    if (this.#reading !== null) this.#reading.into?.set(piece, this.#at);
-    else if (count < this.#length) {
+    if (this.#reading !== null) {
+      if (this.#reading.into !== null) this.#into!.set(piece, this.#at);
+    } else if (count < this.#length) {
       this.#body ??= new Uint8Array(this.#length);
       this.#body.set(piece, this.#at);
     }
@@ -115,7 +118,7 @@ export class Answers {
     const id = peek32(this.#head, 5);
     this.#headBytes = 0;
     this.#headLength = msg.FRAME_HEADER;
-    this.#reading = this.#body = null;
+    this.#reading = this.#into = this.#body = null;
     if (reading !== null) this.#asker.filled(id, this.#length);
     else this.#asker.answered(this.#head[4]!, id, body);
   }

@@ -1,9 +1,10 @@
 import { ClosedError, ProtocolError, SftpError } from "../errors.ts";
 import { CLOSE_LINGER_MS, SFTP_MAX_MESSAGE, SFTP_TIMEOUT_MS } from "../defaults.ts";
 import { Answers, type Asker, type Reading } from "./answers.ts";
-import { consume, type SftpChannel } from "./channel.ts";
+import { Path } from "./blocks.ts";
 import { cancellable } from "./cancel.ts";
 import { Cancellations } from "./cancellations.ts";
+import { consume, type SftpChannel } from "./channel.ts";
 import * as msg from "./messages.ts";
 import { FXP, SFTP_VERSION } from "./numbers.ts";
 import { Outbox } from "./outbox.ts";
@@ -14,6 +15,9 @@ export type { SftpChannel } from "./channel.ts";
 /** Cancelled requests whose answers are still owed; a server that owes more does not answer. */
 const MAX_ABANDONED = 4096;
 
+/** What is no READ wants no data. */
+const NO_READING: Reading = { length: 0, into: null };
+
 /** A request that waits for its answer. */
 interface Pending {
   readonly call: Call;
@@ -23,8 +27,10 @@ interface Pending {
   readonly timeout: number;
   /** Nothing else was under way: its time is the round trip's. */
   readonly alone: boolean;
+  /** Bytes that a READ asks for. */
+  readonly length: number;
   /** Where the data of a READ goes; null once the caller has given up on it. */
-  into: Uint8Array | null;
+  into: (() => Uint8Array) | null;
   resolve(value: unknown): void;
   reject(cause: unknown): void;
 }
@@ -50,6 +56,7 @@ export class SftpLink {
   #timer: ReturnType<typeof setTimeout> | null = null;
   /** When the timer goes off. */
   #due = Infinity;
+  /** The shortest round trip seen of a request that had the link to itself, in milliseconds. */
   #roundTrip = Infinity;
   #oldestSince = 0;
   #receiving: Promise<void> = Promise.resolve();
@@ -91,14 +98,15 @@ export class SftpLink {
     return this.#cause;
   }
 
-  /** The shortest round trip seen of a request that had the link to itself, in milliseconds. */
-  get roundTrip(): number {
-    return this.#roundTrip;
-  }
+  /** What reads and writes have found out about the way, each its own. */
+  readonly paths: { readonly read: Path; readonly write: Path } = {
+    read: new Path(() => this.#roundTrip),
+    write: new Path(() => this.#roundTrip),
+  };
 
   /** Sends a request; resolves to the answer of the expected kind. */
   request<Q, A>(row: msg.Row<Q>, value: Q, reply: msg.Row<A>, call: Call): Promise<A> {
-    return this.#send(call, reply, null, (id) => [row.encode(id, value)]) as Promise<A>;
+    return this.#send(call, reply, (id) => [row.encode(id, value)]) as Promise<A>;
   }
 
   /** Sends a request that is answered by a status alone. */
@@ -106,17 +114,25 @@ export class SftpLink {
     await this.request(row, value, msg.Status, call);
   }
 
-  /** Reads into `into`; resolves to the number of bytes, 0 at the end of the file. */
-  read(handle: Uint8Array, offset: number, into: Uint8Array, call: Call): Promise<number> {
-    const value = { handle, offset, length: into.length };
-    const encode = (id: number) => [msg.Read.encode(id, value)];
-    return this.#send(call, msg.Data, into, encode) as Promise<number>;
+  /**
+   * Reads `length` bytes at most into memory that is asked for when they come; resolves to how many there
+   * were, 0 at the end of the file.
+   */
+  read(
+    handle: Uint8Array,
+    offset: number,
+    length: number,
+    into: () => Uint8Array,
+    call: Call,
+  ): Promise<number> {
+    const encode = (id: number) => [msg.Read.encode(id, { handle, offset, length })];
+    return this.#send(call, msg.Data, encode, { length, into }) as Promise<number>;
   }
 
   /** Writes `data`, which must stay as it is until the promise has settled. */
   async write(handle: Uint8Array, offset: number, data: Uint8Array, call: Call): Promise<void> {
     const encode = (id: number) => [msg.writeHeader(id, handle, offset, data.length), data];
-    await this.#send(call, msg.Status, null, encode);
+    await this.#send(call, msg.Status, encode);
   }
 
   /** Ends the session: what was sent may still be answered for a moment, then it is rejected. */
@@ -139,8 +155,8 @@ export class SftpLink {
   #send(
     call: Call,
     reply: msg.Row<unknown>,
-    into: Uint8Array | null,
     encode: (id: number) => Uint8Array[],
+    { length, into }: Reading = NO_READING,
   ): Promise<unknown> {
     const { signal, timeout = this.#timeout } = call;
     if (this.#cause !== null || this.#closing) return Promise.reject(this.#cause ?? closed());
@@ -156,7 +172,7 @@ export class SftpLink {
     const sentAt = performance.now();
     const alone = this.#pending.size === 0;
     if (alone) this.#oldestSince = sentAt;
-    this.#pending.set(id, { call, reply, sentAt, timeout, alone, into, resolve, reject });
+    this.#pending.set(id, { call, reply, sentAt, timeout, alone, length, into, resolve, reject });
     if (signal) this.#cancellable.add(signal, id);
     if (sentAt + timeout < this.#due) this.#arm(timeout);
     this.#outbox.push(chunks);

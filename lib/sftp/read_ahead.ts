@@ -1,7 +1,7 @@
 import { SftpError } from "../errors.ts";
 import { Pace } from "./blocks.ts";
 import type { SftpOptions } from "./options.ts";
-import type { RemoteFile } from "./remote_file.ts";
+import type { RemoteFile, Room } from "./remote_file.ts";
 import { sftpError, SftpStatus } from "./status.ts";
 
 /** Asked for behind the expected end: nothing will come, unless the file has grown. */
@@ -12,7 +12,7 @@ const CAREFUL_BYTES = 32 * 1024;
 
 interface Block {
   readonly offset: number;
-  readonly bytes: Uint8Array;
+  readonly room: Room;
   /** Behind the expected end: may be short or empty. */
   readonly probe: boolean;
   readonly filled: Promise<number>;
@@ -46,7 +46,7 @@ export class ReadAhead {
     this.#asked = start;
     this.#expected = size;
     this.#limits = { signal, timeout };
-    this.#pace = new Pace(file.readLength, () => file.roundTrip, inFlight);
+    this.#pace = new Pace(file.readLength, file.paths.read, inFlight);
   }
 
   /**
@@ -58,10 +58,10 @@ export class ReadAhead {
     this.#limits.signal?.throwIfAborted();
     if (this.#state === "ended") return null;
     this.#ask();
-    const { bytes, probe, offset } = this.#blocks[0]!;
+    const { room, probe, offset } = this.#blocks[0]!;
     const count = await this.#first();
     this.#blocks.shift();
-    if (count < bytes.length && !probe) this.#short(offset + count);
+    if (count < room.length && !probe) this.#short(offset + count);
     if (probe) this.#asked = offset + count;
     if (count === 0) {
       this.#state = "ended";
@@ -69,7 +69,7 @@ export class ReadAhead {
     }
     this.#pace.passed(count);
     this.#ask(); // before the caller is busy with this block
-    return bytes.subarray(0, count);
+    return room.bytes().subarray(0, count);
   }
 
   /** Gives the memory of a block back, to be filled again. */
@@ -81,7 +81,7 @@ export class ReadAhead {
 
   /** The block whose turn it is. */
   async #first(): Promise<number> {
-    const { filled, bytes, offset } = this.#blocks[0]!;
+    const { filled, room, offset } = this.#blocks[0]!;
     try {
       return await filled;
     } catch (cause) {
@@ -94,7 +94,7 @@ export class ReadAhead {
       const others = this.#blocks.splice(1);
       if (others.length > 0) this.#asked = others[0]!.offset;
       await Promise.allSettled(others.map(({ filled }) => filled));
-      return await this.#carefully(bytes, offset);
+      return await this.#carefully(room.bytes(), offset);
     }
   }
 
@@ -110,15 +110,22 @@ export class ReadAhead {
   }
 
   #block(length: number, probe: boolean): void {
-    const whole = length === this.#pace.block ? this.#free.pop() : undefined;
-    const bytes = whole ?? new Uint8Array(length);
+    const room = this.#room(length);
     const offset = this.#asked;
     const filled = this.#state === "one"
-      ? this.#carefully(bytes, offset)
-      : this.#file.fill(bytes, offset, this.#limits, this.#pace.request);
+      ? this.#carefully(room.bytes(), offset)
+      : this.#file.fill(room, offset, this.#limits, this.#pace.request);
     filled.catch(() => {}); // heard of when its turn comes, if it comes
-    this.#blocks.push({ offset, bytes, probe, filled });
+    this.#blocks.push({ offset, room, probe, filled });
     this.#asked += length;
+  }
+
+  /** Memory for a block, taken when its first bytes come: what was just used is in the processor's cache. */
+  #room(length: number): Room {
+    let bytes: Uint8Array | null = null;
+    const take = (): Uint8Array =>
+      (length === this.#pace.block ? this.#free.pop() : undefined) ?? new Uint8Array(length);
+    return { length, bytes: () => bytes ??= take() };
   }
 
   /** One request after the other. */

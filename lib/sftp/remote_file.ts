@@ -6,6 +6,12 @@ import { EXTENSION } from "./numbers.ts";
 import type { SftpOptions } from "./options.ts";
 import { type Call, callOf, sftpError, SftpStatus } from "./status.ts";
 
+/** Memory that may not be there before there is something to put into it. */
+export interface Room {
+  readonly length: number;
+  bytes(): Uint8Array;
+}
+
 /** An open remote file: requests at offsets, nothing remembered. */
 export class RemoteFile {
   /** The path that it was opened by, for errors. */
@@ -34,8 +40,9 @@ export class RemoteFile {
 
   /** One READ of at most `readLength` bytes; resolves to how many came, 0 at the end. */
   read(into: Uint8Array, offset: number, options: SftpOptions = {}): Promise<number> {
-    const piece = into.subarray(0, this.readLength);
-    return this.#link.read(this.handle, offset, piece, this.#call("read", options));
+    const length = Math.min(into.length, this.readLength);
+    const call = this.#call("read", options);
+    return this.#link.read(this.handle, offset, length, () => into, call);
   }
 
   /** One WRITE of at most `writeLength` bytes. */
@@ -59,15 +66,17 @@ export class RemoteFile {
    * As many READs as it takes, all at once; resolves to fewer bytes than fit only at the end.
    */
   async fill(
-    into: Uint8Array,
+    into: Room | Uint8Array,
     offset: number,
     options: SftpOptions = {},
     step: number = this.readLength,
   ): Promise<number> {
-    if (into.length <= step) return await this.#whole(into, offset, options);
+    const { length } = into;
+    const room = into instanceof Uint8Array ? { length, bytes: () => into } : into;
+    if (length <= step) return await this.#whole(room, 0, length, offset, options);
     const reads: Promise<number>[] = [];
-    for (let at = 0; at < into.length; at += step) {
-      reads.push(this.#whole(into.subarray(at, at + step), offset + at, options));
+    for (let at = 0; at < length; at += step) {
+      reads.push(this.#whole(room, at, Math.min(at + step, length), offset, options));
     }
     let total = 0;
     // All of them, even if one fails: nothing of this may be under way when it is tried once more.
@@ -79,21 +88,28 @@ export class RemoteFile {
   }
 
   /** A server may send less than was asked for: the gap is asked for again. */
-  async #whole(into: Uint8Array, offset: number, options: SftpOptions): Promise<number> {
-    let count = 0;
+  async #whole(
+    room: Room,
+    from: number,
+    to: number,
+    offset: number,
+    options: SftpOptions,
+  ): Promise<number> {
+    let at = from;
     const call = this.#call("read", options);
-    while (count < into.length) {
-      const piece = count === 0 ? into : into.subarray(count);
-      const more = await this.#link.read(this.handle, offset + count, piece, call);
-      if (more === 0) break;
-      count += more;
+    while (at < to) {
+      const start = at;
+      const into = () => room.bytes().subarray(start, to);
+      const count = await this.#link.read(this.handle, offset + at, to - at, into, call);
+      if (count === 0) break;
+      at += count;
     }
-    return count;
+    return at - from;
   }
 
-  /** The shortest round trip to the server that was seen, in milliseconds. */
-  get roundTrip(): number {
-    return this.#link.roundTrip;
+  /** What is known of the way to the server, for reads and for writes. */
+  get paths(): SftpLink["paths"] {
+    return this.#link.paths;
   }
 
   async stat(options: SftpOptions = {}): Promise<SftpFileInfo> {

@@ -41,7 +41,7 @@ export class WriteBehind {
     this.#file = file;
     this.#limits = { signal, timeout };
     this.#offset = start;
-    this.#pace = new Pace(file.writeLength, () => file.roundTrip, inFlight);
+    this.#pace = new Pace(file.writeLength, file.paths.write, inFlight);
   }
 
   /** Where the next block goes. */
