@@ -136,6 +136,8 @@ export const DIRECTIVES: DirectiveTable = {
   RevokedHostKeys: textOrNone(word),
   XAuthLocation: directive(word, "/usr/bin/xauth"),
   KnownHostsCommand: textOrNone(command),
+  // Since OpenSSH 9.4, as is Match tagged.
+  Tag: text,
   DynamicForward: forwards("dynamic"),
   LocalForward: forwards("local"),
   RemoteForward: forwards("remote"),

@@ -71,6 +71,7 @@ export async function lookUp(
       host: named,
       user: () => evaluation.settings.User ?? local.user(),
       localUser: () => local.user(),
+      tag: () => evaluation.settings.Tag ?? "",
       final,
       requestFinal: () => void (wantsFinal = true),
       run: (command) => {

@@ -16,6 +16,8 @@ export interface MatchSubject {
   /** The user to log in as, as far as it is known. */
   user(): string;
   localUser(): string;
+  /** The value of Tag; empty unless one is set. */
+  tag(): string;
   /** Whether this is the pass after the name is final. */
   readonly final: boolean;
   /** Asks for that pass. */
@@ -93,6 +95,8 @@ function holds(
       return matchesPatternList(argument, subject.user());
     case "localuser":
       return matchesPatternList(argument, subject.localUser());
+    case "tagged":
+      return matchesPatternList(argument, subject.tag());
     case "exec":
       return subject.run(argument);
     default:

@@ -192,6 +192,8 @@ export interface HostSettings {
   readonly XAuthLocation?: string;
   /** The program, with its arguments, that prints host keys; tokens about the host key remain. Null is none. */
   readonly KnownHostsCommand?: string | null;
+  /** What `Match tagged` is about. */
+  readonly Tag?: string;
   /** Where SOCKS is served. */
   readonly DynamicForward?: readonly ForwardSetting[];
   /** Tunnels that begin here. */

@@ -45,7 +45,7 @@ const VALUES = [
   ...`"a b" 'a b' a\\ b "a\\"b" "" '' "open 'open #x a#b "#x" a=b = == ^a ^[ \\`.split(" "),
   ..."INFO DEBUG3 QUIET lowdelay ef 0x10 point-to-point subsystem inet6 md5 pam".split(" "),
 ];
-const CRITERIA = "host originalhost user localuser all final canonical !host !user tagged".split(
+const CRITERIA = "host originalhost user localuser all final canonical !host !user labelled".split(
   " ",
 );
 

@@ -71,6 +71,16 @@ Deno.test("Commands of ProxyCommand and hosts of ProxyJump have their tokens rep
   ]);
 });
 
+Deno.test("Arguments of KnownHostsCommand are settled one by one, but for the host key", async () => {
+  const { KnownHostsCommand } = await lookup(
+    'KnownHostsCommand /bin/%h "%u 100%%" %H a\\ b ${KEYS}/%k # %t ""',
+    "we%ird",
+  );
+  assertEquals(KnownHostsCommand, '/bin/%h "ann 100%%" %H "a b" /keys/we%%ird "#" %t ""');
+  const unset = lookup("KnownHostsCommand /bin/keys ${UNSET}");
+  await assertRejects(() => unset, ConfigError, "UNSET");
+});
+
 Deno.test("Tunnels are sorted by what they are", async () => {
   const settings = await lookup("DynamicForward 1080\nLocalForward 1 a:2\nRemoteForward 3");
   assertEquals(settings.DynamicForward, [{ from: { hostname: null, port: 1080 }, to: null }]);

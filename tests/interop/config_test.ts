@@ -1,59 +1,15 @@
 /** What configuration files say, done with a real server: by `cli ssh -F` and by `connect` alike. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { type Client, connect, HostKeyError } from "../../mod.ts";
+import { connect, HostKeyError } from "../../mod.ts";
 import { CLI, cli, startCli } from "../cli/world.ts";
+import { both, world } from "./config_world.ts";
 import { freePort } from "./free_port.ts";
 import { keyFile } from "./keys.ts";
 import { peerTest } from "./peers.ts";
 import { Program } from "./program.ts";
-import { must, type Ran, run } from "./run.ts";
-import { type Sshd, startSshd } from "./sshd.ts";
+import { must, run } from "./run.ts";
+import { startSshd } from "./sshd.ts";
 import { tempFolder } from "./temp.ts";
-
-/** A server, and a file with aliases for it. */
-async function world(more: (server: Sshd, folder: string) => string) {
-  await using stack = new AsyncDisposableStack();
-  const server = stack.use(await startSshd({ config: { AcceptEnv: "X_*" } }));
-  const folder = stack.use(await tempFolder());
-  const file = await folder.write(
-    "config",
-    `
-    ${more(server, folder.path)}
-    Host *
-      HostName 127.0.0.1
-      Port ${server.port}
-      User ${server.user}
-      IdentityFile ${server.identity}
-      IdentitiesOnly yes
-      IdentityAgent none
-      UserKnownHostsFile ${server.knownHosts}
-      GlobalKnownHostsFile none
-      UpdateHostKeys no
-      BatchMode yes
-    `,
-  );
-  const parts = stack.move();
-  return {
-    server,
-    folder,
-    file,
-    ssh: (...args: string[]): Promise<Ran> => cli(["ssh", "-F", file, ...args]),
-    connect: (alias: string): Promise<Client> => connect(alias, { config: file }),
-    [Symbol.asyncDispose]: () => parts.disposeAsync(),
-  };
-}
-
-/** What a command says, by the command line and by the module. */
-async function both(
-  place: Awaited<ReturnType<typeof world>>,
-  alias: string,
-  command: string,
-): Promise<[string, string]> {
-  const ran = await place.ssh(alias, command);
-  assertEquals(ran.code, 0, ran.stderr);
-  await using host = await place.connect(alias);
-  return [ran.text.trim(), await host.run(command)];
-}
 
 await peerTest(
   ["sshd"],
