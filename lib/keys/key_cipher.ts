@@ -44,7 +44,9 @@ export const KEY_CIPHERS: readonly KeyCipher[] = [
 export function keyCipher(name: string): KeyCipher {
   const cipher = KEY_CIPHERS.find((candidate) => candidate.name === name);
   if (cipher === undefined) {
-    throw new KeyFormatError(`Private key is encrypted by "${printable(name, 64)}"`);
+    throw new KeyFormatError(
+      `Private key is encrypted by "${printable(name, 64)}", which is not supported`,
+    );
   }
   return cipher;
 }

@@ -32,7 +32,9 @@ const SCHEMES: Readonly<Record<string, OldScheme>> = {
  */
 export function oldScheme(oid: string, parameters: DerReader): (passphrase: string) => OldKeys {
   const scheme = SCHEMES[oid];
-  if (scheme === undefined) throw new KeyFormatError("PKCS#8 key is encrypted in an unknown way");
+  if (scheme === undefined) {
+    throw new KeyFormatError("PKCS#8 key is encrypted in a way that is not supported");
+  }
   const salt = parameters.octets();
   const iterations = parameters.uint32();
   parameters.end();

@@ -54,7 +54,7 @@ export function decryptPkcs8(bytes: Uint8Array, passphrase: string | undefined):
   const cipherOid = encryption.oid();
   const cipher = PEM_CIPHERS.find((candidate) => candidate.oid === cipherOid);
   if (cipher === undefined) {
-    throw new KeyFormatError("PKCS#8 key is encrypted by an unknown cipher");
+    throw new KeyFormatError("PKCS#8 key is encrypted by a cipher that is not supported");
   }
   const iv = encryption.octets();
   encryption.end();
@@ -129,7 +129,9 @@ function pbkdf2Of(parameters: DerReader, cipher: PemCipher): KeyDerivation {
     hash = HMACS[algorithm.oid()];
     parameters.end();
   }
-  if (hash === undefined) throw new KeyFormatError("PKCS#8 key is encrypted by an unknown hash");
+  if (hash === undefined) {
+    throw new KeyFormatError("PKCS#8 key's passphrase is hashed by a hash that is not supported");
+  }
   if (iterations === 0 || iterations > MAX_PBKDF2_ITERATIONS) {
     throw new KeyFormatError(
       `Private key asks for ${iterations} iterations: 1 to ${MAX_PBKDF2_ITERATIONS} are accepted`,

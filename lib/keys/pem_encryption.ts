@@ -25,7 +25,9 @@ export function decryptPem(
   const [title = "", hex = ""] = headers.get(DEK_INFO)?.split(",") ?? [];
   const cipher = PEM_CIPHERS.find((candidate) => candidate.title === title.toUpperCase());
   if (cipher === undefined) {
-    throw new KeyFormatError(`Private key is encrypted by "${printable(title, 64)}"`);
+    throw new KeyFormatError(
+      `Private key is encrypted by "${printable(title, 64)}", which is not supported`,
+    );
   }
   if (hex.length !== 2 * cipher.block || !/^[0-9A-F]*$/i.test(hex)) {
     throw new KeyFormatError("Private key is encrypted with a malformed IV");

@@ -50,7 +50,9 @@ export function decodePpk(text: string, passphrase: string | undefined): OpenedK
   const file = readPpk(text);
   const isEncrypted = file.encryption === CIPHER;
   if (!isEncrypted && file.encryption !== "none") {
-    throw new KeyFormatError(`Private key is encrypted by "${printable(file.encryption, 64)}"`);
+    throw new KeyFormatError(
+      `Private key is encrypted by "${printable(file.encryption, 64)}", which is not supported`,
+    );
   }
   if (isEncrypted && file.privateBlob.length % BLOCK !== 0) {
     throw new KeyFormatError("Private key does not fill the blocks of its cipher");

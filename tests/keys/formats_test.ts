@@ -187,6 +187,36 @@ for (const { name, peer, types, from, convert, comment = false, plain = false } 
   });
 }
 
+// OpenSSL has them for who names them, with the provider of what is old, too.
+const EXOTIC: readonly (readonly string[])[] = [
+  ...["camellia-256-cbc", "aria-256-cbc", "sm4-cbc", "aes-256-cfb"].map((c) => ["pkcs8", "-v2", c]),
+  ...["hmacWithSHA224", "hmacWithSHA512-256"].map((hash) => ["pkcs8", "-v2prf", hash]),
+  ...["PBE-SHA1-RC2-40", "PBE-SHA1-RC4-128"].map((scheme) => ["pkcs8", "-v1", scheme, ...LEGACY]),
+  ...["-camellia256", "-aria256", "-idea"].map((cipher) => ["ec", cipher, ...LEGACY]),
+];
+await peerTest(
+  ["openssl"],
+  "what OpenSSL encrypts by rare ciphers is refused with the reason",
+  async () => {
+    await using folder = await tempFolder();
+    const secret = await folder.write("secret", PASSPHRASE);
+    const from = await folder.write("key", keyOf("ecdsa-p256").export({ format: "pkcs8" }));
+    for (const [tool, ...flags] of EXOTIC) {
+      const topk8 = tool === "pkcs8" ? ["-topk8"] : [];
+      const { convert } = openssl(tool!, ...topk8, ...flags);
+      const made = await convert(from, folder.join("out"), secret).catch(() => null);
+      if (made === null) continue; // this OpenSSL was built without it
+      const text = await Deno.readTextFile(made);
+      assertThrows(
+        () => importPrivateKey(text, { passphrase: PASSPHRASE }),
+        KeyFormatError,
+        "not supported",
+        `${flags}`,
+      );
+    }
+  },
+);
+
 /** What we write, and what must read it. */
 interface Written {
   readonly name: string;
