@@ -114,6 +114,7 @@ export type {
 export type { WindowOptions } from "./lib/connection/window_budget.ts";
 export type { AlgorithmOptions } from "./lib/crypto/suite.ts";
 export type { RekeyLimits } from "./lib/transport/key_use.ts";
+export { type TraceEvent, type TraceField, traceLine } from "./lib/transport/trace.ts";
 export type { HostProof } from "./lib/keys/host_proof.ts";
 export type { ByteStreams } from "./lib/transport/socket.ts";
 export { SftpClient } from "./lib/sftp/client.ts";

@@ -1,7 +1,7 @@
 /** How much is said on standard error. */
-export type LogLevel = "quiet" | "error" | "info" | "verbose";
+export type LogLevel = "quiet" | "error" | "info" | "verbose" | "trace";
 
-const LEVELS: readonly LogLevel[] = ["quiet", "error", "info", "verbose"];
+const LEVELS: readonly LogLevel[] = ["quiet", "error", "info", "verbose", "trace"];
 
 /** What a program says on standard error, one line at a time. */
 export class Log {
@@ -17,6 +17,11 @@ export class Log {
     return this.#level >= 3;
   }
 
+  /** Whether each message of the wire is told. */
+  get traces(): boolean {
+    return this.#level >= 4;
+  }
+
   /** Why it failed. */
   error(line: string): void {
     if (this.#level >= 1) say(line);
@@ -30,6 +35,11 @@ export class Log {
   /** What helps to find a fault; with `-v` only. */
   verbose(line: string): void {
     if (this.#level >= 3) say(`debug1: ${line}`);
+  }
+
+  /** A message of the wire; with `-vv` only. */
+  trace(line: string): void {
+    if (this.#level >= 4) say(`debug2: ${line}`);
   }
 }
 

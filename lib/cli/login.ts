@@ -10,6 +10,7 @@ import { CONNECT_TIMEOUT_MS, MAX_JUMPS } from "../defaults.ts";
 import { ConfigError, ConnectError, printable } from "../errors.ts";
 import type { Target } from "../client/options.ts";
 import { randomart } from "../keys/randomart.ts";
+import { traceLine } from "../transport/trace.ts";
 import { credentials } from "./credentials.ts";
 import { Deadline } from "./deadline.ts";
 import { hostTrust } from "./host_trust.ts";
@@ -131,6 +132,7 @@ async function logInDirectly(
     ...(proxyCommand !== undefined && { proxyCommand }),
     ...(tcp && { tcp }),
     ...configuredAlgorithms(options) && { algorithms: configuredAlgorithms(options)! },
+    ...(log.traces && { trace: (event) => log.trace(traceLine(event)) }),
     onBanner: (text) => log.info(text.replace(/\n$/, "")),
     ...(alive && { keepaliveInterval: alive }),
     ...(options.ServerAliveCountMax && { keepaliveCount: options.ServerAliveCountMax }),

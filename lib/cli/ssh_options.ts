@@ -15,8 +15,8 @@ const LEVELS: Readonly<Record<LogLevelSetting, LogLevel>> = {
   INFO: "info",
   VERBOSE: "verbose",
   DEBUG: "verbose",
-  DEBUG2: "verbose",
-  DEBUG3: "verbose",
+  DEBUG2: "trace",
+  DEBUG3: "trace",
 };
 
 /** What the command line and the configuration files say about a host; the command line wins. */
@@ -145,8 +145,11 @@ async function absence(file: string): Promise<string | null> {
 }
 
 function known(said: readonly OptionText[], { user, port }: Target) {
+  // Each -v says more.
+  const louder = said.filter(({ letter }) => letter === "v").length;
+  const level = louder > 1 ? `debug${Math.min(louder, 3)}` : "debug";
   return {
-    options: said.map(({ name, value }) => `${name}=${value}`),
+    options: said.map(({ name, value, letter }) => `${name}=${letter === "v" ? level : value}`),
     ...user !== null && { user },
     ...port !== null && { port },
   };
@@ -178,7 +181,7 @@ export function optionOfFlag(name: string, value: string): OptionText | null {
     case "q":
       return { name: "LogLevel", value: "quiet" };
     case "v":
-      return { name: "LogLevel", value: "debug" };
+      return { name: "LogLevel", value: "debug", letter: "v" };
     case "X":
       return { name: "ForwardX11", value: "yes" };
     case "x":

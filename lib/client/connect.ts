@@ -122,6 +122,7 @@ async function connectAt(
       suite,
       verifyHostKey: (key) => verifyHostKey(policy, trusted, key),
       ...(given.rekey && { rekey: given.rekey }),
+      ...(given.trace && { trace: given.trace }),
     });
     if (either.aborted) abort();
     await transport.handshake();

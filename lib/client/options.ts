@@ -4,6 +4,7 @@ import type { Config } from "../config/config.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import type { ByteStreams } from "../transport/socket.ts";
 import type { RekeyLimits } from "../transport/key_use.ts";
+import type { TraceEvent } from "../transport/trace.ts";
 import type { Client } from "./client.ts";
 import type { HostKeys } from "./host_keys.ts";
 import type { TcpOptions } from "./tcp.ts";
@@ -117,6 +118,8 @@ export interface ConnectOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Shows the server's banner, control characters removed. */
   readonly onBanner?: (text: string) => void;
+  /** Is told each message of the wire, secrets left out. */
+  readonly trace?: (event: TraceEvent) => void;
 }
 
 /** Whether something else than a TCP socket of ours carries the connection. */

@@ -12,6 +12,8 @@ export interface WriterHost {
   /** Whether bulk data has to await `ready`. */
   readonly congested: boolean;
   ready(): Promise<void>;
+  /** Is told that a writer waits for the peer's window. */
+  stalled(recipient: number): void;
 }
 
 /** The numbers of the peer's end of a channel. */
@@ -176,6 +178,7 @@ export class ChannelWriter {
   }
 
   #room(limit: Limit | null): Promise<void> {
+    if (this.#window.available === 0) this.#host.stalled(this.#opening.remoteId);
     if (this.#host.congested) {
       if (limit === null) return this.#host.ready();
       this.#watchSocket();

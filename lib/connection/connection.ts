@@ -302,6 +302,11 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
     return this.#transport.sink.ready();
   }
 
+  /** A channel's writer waits for the peer. */
+  stalled(recipient: number): void {
+    this.#transport.sink.trace?.waiting(recipient);
+  }
+
   /** Both ends have closed the channel: its number may be used again. */
   released(channel: ChannelCore): void {
     const { id } = channel.opening;

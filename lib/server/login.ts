@@ -38,6 +38,7 @@ export function serveSocket(
     suite,
     hostKeys: options.hostKeys,
     ...(options.rekey && { rekey: options.rekey }),
+    ...(options.trace && { trace: (event) => options.trace!(event, socket.remoteAddr) }),
   });
   return { transport, loggedIn: login(transport, options, handler) };
 }

@@ -32,6 +32,7 @@ export type {
 export type { WindowOptions } from "../connection/window_budget.ts";
 export type { AlgorithmOptions } from "../crypto/suite.ts";
 export type { RekeyLimits } from "../transport/key_use.ts";
+export { type TraceEvent, type TraceField, traceLine } from "../transport/trace.ts";
 export type { ByteStreams } from "../transport/socket.ts";
 export { authorizedKeys, type AuthorizedKeysOptions } from "./authorized_keys.ts";
 export type { PenaltyOptions } from "./penalties.ts";

@@ -9,6 +9,7 @@ import type { Login } from "../session/session.ts";
 import type { SftpBackend } from "../sftp/backend.ts";
 import type { SftpService } from "../sftp/server.ts";
 import type { RekeyLimits } from "../transport/key_use.ts";
+import type { TraceEvent } from "../transport/trace.ts";
 import type { PenaltyOptions } from "./penalties.ts";
 
 /**
@@ -127,4 +128,6 @@ export interface ServeOptions {
   readonly onAttempt?: (attempt: AuthAttempt, remoteAddr: Deno.Addr | null) => void;
   /** Called with what ended a connection out of order, and with what a handler threw; for logs. */
   readonly onError?: (error: unknown, remoteAddr: Deno.Addr | null) => void;
+  /** Is told each message of the wire, secrets left out. */
+  readonly trace?: (event: TraceEvent, remoteAddr: Deno.Addr | null) => void;
 }

@@ -1,6 +1,6 @@
 import { ProtocolError } from "../errors.ts";
 import type { HostProof } from "../keys/host_proof.ts";
-import { MESSAGE_NAMES } from "../wire/messages.ts";
+import { MESSAGES } from "../wire/messages.ts";
 
 /** A conversation of messages, as key exchange and authentication have it: one after the other. */
 export interface Link {
@@ -73,5 +73,5 @@ export class Conversation {
 
 /** A message's name for errors. */
 export function messageName(number: number): string {
-  return MESSAGE_NAMES.get(number) ?? `message ${number}`;
+  return MESSAGES.get(number)?.name ?? `message ${number}`;
 }

@@ -4,6 +4,7 @@ import { ProtocolError } from "../errors.ts";
 import { EXTENDED_DATA_HEADER, writeData } from "../wire/hot.ts";
 import { MSG } from "../wire/numbers.ts";
 import type { Socket } from "./socket.ts";
+import type { Trace } from "./trace.ts";
 
 /**
  * Seals packets and writes them, many to a write. Nothing here waits for a timer: the first packet
@@ -23,6 +24,8 @@ export class PacketSink {
 
   /** Called behind the message that ends authentication, before anything else is sealed. */
   onSuccess: () => void = () => {};
+  /** Is told of each message, if there is one. */
+  trace: Trace | null = null;
 
   readonly #socket: Socket;
   readonly #failed: (error: unknown) => void;
@@ -67,6 +70,7 @@ export class PacketSink {
   /** Sends a message of the transport or the key exchange itself, hold or no hold. */
   sendNow(payload: Uint8Array): void {
     if (this.#closed) return;
+    this.trace?.sent(payload);
     this.sealer.sealPayload(payload);
     if (payload[0] === MSG.USERAUTH_SUCCESS) this.onSuccess();
     this.#sealed(payload.length);
@@ -75,6 +79,7 @@ export class PacketSink {
   /** Seals channel data straight from the caller's buffer: the one copy of the outbound path. */
   sendData(recipient: number, type: number, data: Uint8Array): void {
     if (this.#closed) return;
+    this.trace?.sentData(recipient, type, data.length);
     const length = EXTENDED_DATA_HEADER - (type === 0 ? 4 : 0) + data.length;
     writeData(this.sealer.room(length), recipient, type, data);
     this.sealer.seal(length);

@@ -34,6 +34,7 @@ import type { Agreed, Role } from "./negotiation.ts";
 import { readPackets } from "./packet_source.ts";
 import { PacketSink } from "./packet_sink.ts";
 import type { Socket } from "./socket.ts";
+import { Trace, type TraceEvent } from "./trace.ts";
 
 /** What runs on top once authentication is over; declared here so that calls go upward. */
 export interface Service {
@@ -55,6 +56,7 @@ export interface TransportOptions {
   readonly hostKeys?: readonly Signer[];
   readonly verifyHostKey?: (key: PublicKey) => void | Promise<void>;
   readonly rekey?: RekeyLimits;
+  readonly trace?: (event: TraceEvent) => void;
 }
 
 type Phase = "identification" | "first-kex" | "auth" | "open" | "closed";
@@ -97,6 +99,7 @@ export class Transport {
     this.#keyUse = new KeyUse(options.rekey);
     this.sink = new PacketSink(socket, (error) => this.fail(error));
     this.sink.onSuccess = () => this.#authenticated();
+    if (options.trace) this.sink.trace = new Trace(options.trace);
     this.closed = this.#over.promise;
     this.finished = this.#done.promise;
   }
@@ -323,6 +326,7 @@ export class Transport {
   #handle(payload: Uint8Array): void | Promise<void> {
     const number = payload[0]!;
     this.#keyUse.packetsIn++;
+    this.sink.trace?.received(payload);
     if (number >= MSG.GLOBAL_REQUEST && number <= 127 && this.#phase === "open") {
       if (this.#peerInKex) throw unexpected(number);
       return this.#service!.handle(payload);

@@ -151,8 +151,8 @@ export const ChannelFailure = message("CHANNEL_FAILURE", 100, { recipient: uint3
 export const Ping = message("PING", 192, { data: string });
 export const Pong = message("PONG", 193, { data: string });
 
-/** The rows by number, for traces; 31, 60 and 61 mean what the method says. */
-export const MESSAGE_NAMES: ReadonlyMap<number, string> = new Map(
+/** The rows by number, for errors and traces; 31, 60 and 61 mean what the method says. */
+export const MESSAGES: ReadonlyMap<number, Message<unknown>> = new Map(
   ([
     Disconnect,
     Ignore,
@@ -185,5 +185,5 @@ export const MESSAGE_NAMES: ReadonlyMap<number, string> = new Map(
     ChannelFailure,
     Ping,
     Pong,
-  ] as Message<never>[]).map((row) => [row.number, row.name]),
+  ] as Message<never>[]).map((row) => [row.number, row]),
 );

@@ -1,0 +1,157 @@
+import { printable, ProtocolError } from "../errors.ts";
+import { peek32 } from "../wire/hot.ts";
+import { MESSAGES } from "../wire/messages.ts";
+import { MSG } from "../wire/numbers.ts";
+import { messageName } from "./link.ts";
+
+/**
+ * What a trace says of a field: bytes, in which secrets are, by their number only.
+ *
+ * @example
+ * ```ts
+ * import type { TraceField } from "@denossh/ssh";
+ *
+ * const fields: Record<string, TraceField> = { type: "session", sender: 0, window: 2097152 };
+ * console.log(fields);
+ * ```
+ */
+export type TraceField = string | number | boolean | readonly string[];
+
+/**
+ * A message of the wire, as `trace` is told of it. Neither passwords nor commands nor file contents are
+ * in it: of bytes there is the number alone.
+ *
+ * @example
+ * ```ts
+ * import { type TraceEvent, traceLine } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assert } from "@std/assert";
+ *
+ * const events: TraceEvent[] = [];
+ * const trace = (event: TraceEvent) => void events.push(event);
+ * {
+ *   await using pair = await connectedPair({ connect: { trace }, handler: () => 0 });
+ *   await pair.host.command("true").output();
+ * }
+ * assert(events.some(({ name }) => name === "KEXINIT"));
+ * console.log(events.map(traceLine).join("\n"));
+ * ```
+ */
+export interface TraceEvent {
+  /** Which way it went; `waiting` if data could not go, since the peer's window is full. */
+  readonly direction: "sent" | "received" | "waiting";
+  /** The message's name without `SSH_MSG_`, or `message N` where the method of the moment names it. */
+  readonly name: string;
+  /** Its number (RFC 4250 §4.1.2). */
+  readonly number: number;
+  /** Bytes of payload, those of fields and all. */
+  readonly length: number;
+  /** Its fields by name; none where they depend on the method of the moment. */
+  readonly fields: Readonly<Record<string, TraceField>>;
+}
+
+/**
+ * A trace event as one line.
+ *
+ * @param event What `trace` was told
+ * @returns Such as `sent CHANNEL_OPEN type=session sender=0 window=2097152 …`
+ *
+ * @example
+ * ```ts
+ * import { traceLine } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const event = { direction: "sent", name: "CHANNEL_EOF", number: 96, length: 5 } as const;
+ * assertEquals(traceLine({ ...event, fields: { recipient: 3 } }), "sent CHANNEL_EOF recipient=3");
+ * ```
+ */
+export function traceLine({ direction, name, fields }: TraceEvent): string {
+  const words = Object.entries(fields).map(([field, value]) => `${field}=${value}`);
+  return [direction, name, ...words].join(" ");
+}
+
+/** The messages that have no row, since they are read and written by hand. */
+const BY_HAND: ReadonlyMap<number, readonly [name: string, ...fields: string[]]> = new Map([
+  [MSG.CHANNEL_WINDOW_ADJUST, ["CHANNEL_WINDOW_ADJUST", "recipient", "bytes"]],
+  [MSG.CHANNEL_DATA, ["CHANNEL_DATA", "recipient", "bytes"]],
+  [MSG.CHANNEL_EXTENDED_DATA, ["CHANNEL_EXTENDED_DATA", "recipient", "type", "bytes"]],
+]);
+
+/** Messages 30 to 49 are what the key exchange, 60 to 79 what the method says (RFC 4250 §4.1.2). */
+const isOfMethod = (number: number) => /^([34]|[67])\d$/.test(`${number}`);
+
+/** Tells somebody what goes over the wire. */
+export class Trace {
+  readonly #tell: (event: TraceEvent) => void;
+
+  constructor(tell: (event: TraceEvent) => void) {
+    this.#tell = tell;
+  }
+
+  sent(payload: Uint8Array): void {
+    this.#message("sent", payload);
+  }
+
+  received(payload: Uint8Array): void {
+    this.#message("received", payload);
+  }
+
+  /** Channel data, which is sealed from where it lies. */
+  sentData(recipient: number, type: number, length: number): void {
+    const number = type === 0 ? MSG.CHANNEL_DATA : MSG.CHANNEL_EXTENDED_DATA;
+    const fields = { recipient, ...(type !== 0 && { type }), bytes: length };
+    this.#say("sent", number, length, fields);
+  }
+
+  /** A writer waits for the peer's window. */
+  waiting(recipient: number): void {
+    this.#say("waiting", MSG.CHANNEL_DATA, 0, { recipient, window: 0 });
+  }
+
+  #message(direction: "sent" | "received", payload: Uint8Array): void {
+    this.#say(direction, payload[0]!, payload.length, fieldsOf(payload));
+  }
+
+  #say(
+    direction: TraceEvent["direction"],
+    number: number,
+    length: number,
+    fields: Readonly<Record<string, TraceField>>,
+  ): void {
+    try {
+      this.#tell({ direction, name: nameOf(number), number, length, fields });
+    } catch {
+      // Who looks on does not get in the way.
+    }
+  }
+}
+
+function nameOf(number: number): string {
+  return BY_HAND.get(number)?.[0] ?? messageName(number);
+}
+
+function fieldsOf(payload: Uint8Array): Record<string, TraceField> {
+  const number = payload[0]!;
+  const [, ...byHand] = BY_HAND.get(number) ?? [];
+  if (byHand.length > 0 && payload.length > 4 * byHand.length) {
+    return Object.fromEntries(byHand.map((name, i) => [name, peek32(payload, 1 + 4 * i)]));
+  }
+  const row = MESSAGES.get(number);
+  if (row === undefined || isOfMethod(number)) return {};
+  try {
+    const fields = row.decode(payload) as Readonly<Record<string, unknown>>;
+    return Object.fromEntries(
+      Object.entries(fields).map(([name, value]) => [name, shown(value)]),
+    );
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return {}; // it is about to end the connection
+  }
+}
+
+function shown(value: unknown): TraceField {
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (Array.isArray(value)) return value.map((name) => printable(String(name), 128));
+  if (typeof value === "string") return printable(value, 256);
+  return value as number | boolean;
+}

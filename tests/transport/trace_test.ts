@@ -1,0 +1,72 @@
+/** What `trace` tells, and what it does not. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { password, type TraceEvent, traceLine } from "@denossh/ssh";
+import { connectedPair } from "@denossh/ssh/testing";
+
+const names = (events: readonly TraceEvent[], direction: string) =>
+  events.filter((event) => event.direction === direction).map(({ name }) => name);
+
+Deno.test("A trace has every message of both ends, in their order, and no secret", async () => {
+  const secrets = ["hunter2", "S3CRET_COMMAND", "S3CRET_VALUE", "S3CRET_INPUT", "S3CRET_OUTPUT"];
+  const [passphrase, command, value, input, output] = secrets;
+  const client: TraceEvent[] = [];
+  const server: TraceEvent[] = [];
+  {
+    await using pair = await connectedPair({
+      connect: { auth: [password(passphrase!)], trace: (event) => void client.push(event) },
+      serve: {
+        auth: { password: (_, secret) => secret === passphrase },
+        trace: (event) => void server.push(event),
+      },
+      handler: async (session) => {
+        await session.print(output!);
+        return 0;
+      },
+    });
+    const env = { NAME: value! };
+    await pair.host.command(command!, { env, stdin: new TextEncoder().encode(input!) }).output();
+    await pair.host.request(`unknown-${"x".repeat(9)}`, new TextEncoder().encode(value!))
+      .catch(() => {});
+  }
+  for (const events of [client, server]) {
+    const text = events.map((event) => traceLine(event) + JSON.stringify(event)).join("\n");
+    for (const secret of secrets) assert(!text.includes(secret), `${secret} is told`);
+    assertStringIncludes(text, "method=password");
+    assertStringIncludes(text, "type=exec");
+  }
+  // What one end sends is what the other receives, but for what a closing end no longer reads.
+  const heard = names(server, "received");
+  assertEquals(names(client, "sent").slice(0, heard.length), heard);
+  assertEquals(heard.slice(0, 4), ["KEXINIT", "KEX_ECDH_INIT", "NEWKEYS", "SERVICE_REQUEST"]);
+});
+
+Deno.test("A trace tells that a writer waits for the peer's window", async () => {
+  const waiting = Promise.withResolvers<TraceEvent>();
+  await using pair = await connectedPair({
+    connect: {
+      trace: (event) => {
+        if (event.direction === "waiting") waiting.resolve(event);
+      },
+    },
+    serve: { window: 65536 },
+    handler: () => waiting.promise.then(() => 0), // reads nothing until the writer is stuck
+  });
+  await using channel = await pair.host.openSession();
+  await channel.exec("read nothing");
+  const writing = channel.writeAll(new Uint8Array(100_000)).catch(() => {});
+  const { name, fields } = await waiting.promise;
+  assertEquals([name, fields.window], ["CHANNEL_DATA", 0]);
+  await writing;
+});
+
+Deno.test("A trace that throws gets in nobody's way", async () => {
+  await using pair = await connectedPair({
+    connect: {
+      trace: () => {
+        throw new Error("The log is full");
+      },
+    },
+    handler: (session) => session.print("hello"),
+  });
+  assertEquals(await pair.host.run("greet"), "hello");
+});
