@@ -15,6 +15,7 @@ import { configured } from "./configured.ts";
 import { userKeys, userKnownHosts } from "./identity.ts";
 import { type Connect, type Jumped, jumpTo } from "./jump.ts";
 import { checkPort, type ConnectOptions, parseTarget } from "./options.ts";
+import { inSpan } from "../spans.ts";
 import { type Proxy, startProxy } from "./proxy_command.ts";
 import { dialHost } from "./tcp.ts";
 
@@ -62,7 +63,13 @@ export function connect(
   target: string | ConnectOptions,
   options: ConnectOptions = {},
 ): Promise<Client> {
-  return connectAt(0, target, options);
+  return inSpan("ssh.connect", "client", {}, async (span) => {
+    const client = await connectAt(0, target, options);
+    const { host, kex, cipher, server } = client.info;
+    span.set({ "server.address": host.hostname, "server.port": host.port });
+    span.set({ "ssh.kex": kex, "ssh.cipher": cipher, "ssh.server": server });
+    return client;
+  });
 }
 
 async function connectAt(

@@ -1,6 +1,7 @@
 import { abortable } from "../auth/abort.ts";
 import type { Connection } from "../connection/connection.ts";
 import { RequestDeniedError } from "../errors.ts";
+import { inSpan } from "../spans.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import {
   type AddrOf,
@@ -79,7 +80,8 @@ export class Forwarding {
 
   async dial(to: ForwardTarget, options: { signal?: AbortSignal } = {}): Promise<TunnelConn> {
     const target = targetOf(to);
-    const channel = await openDirect(this.#connection, target, null, options.signal);
+    const open = () => openDirect(this.#connection, target, null, options.signal);
+    const channel = await inSpan("ssh.dial", "client", {}, open);
     return new ChannelConn(channel, addrOf(target), addrOf(target));
   }
 

@@ -14,6 +14,7 @@ import {
   type SessionX11,
 } from "../session/session.ts";
 import type { Program } from "../session/command.ts";
+import { startSpan } from "../spans.ts";
 import { clientSendsLinkFirst } from "../sftp/link_order.ts";
 import { serveSftp, serviceOf } from "../sftp/server.ts";
 import type { Socket } from "../transport/socket.ts";
@@ -49,6 +50,7 @@ async function login(
   options: ServeOptions,
   handler: SessionHandler | null,
 ): Promise<Offence | null> {
+  const span = startSpan("ssh.login", "server");
   let offence: Offence = "noAuth";
   // One deadline from accept to success; nothing re-arms it.
   const grace = options.loginGraceTime ?? LOGIN_GRACE_MS;
@@ -105,8 +107,10 @@ async function login(
     if (options.keepaliveInterval) {
       connection.keepalive(options.keepaliveInterval, options.keepaliveCount);
     }
+    span.end();
     return null;
   } catch (error) {
+    span.end(error);
     transport.fail(error);
     return over.signal.reason === late ? "graceExceeded" : offence;
   } finally {

@@ -1,6 +1,7 @@
 import { type Channel, drain } from "../connection/channel.ts";
 import { CommandError, RequestDeniedError } from "../errors.ts";
 import { Env, Exec, Subsystem } from "../wire/requests.ts";
+import { startSpan } from "../spans.ts";
 import { type CommandOutput, Process, type ProcessOptions } from "./process.ts";
 import { encodePtyRequest, type PtyOptions } from "../connection/session_requests.ts";
 
@@ -140,6 +141,24 @@ export async function startProgram(
   channel: Channel,
   program: Program,
   options: Pick<CommandOptions, "env" | "pty" | "signal"> = {},
+): Promise<void> {
+  const span = startSpan(`ssh.${program.kind}`, "client");
+  try {
+    await requestProgram(channel, program, options);
+  } catch (error) {
+    span.end(error);
+    throw error;
+  }
+  channel.exitStatus.then(({ code, signal }) => {
+    span.set({ "process.exit.code": code, "ssh.exit_signal": signal });
+    span.end();
+  }, (error) => span.end(error));
+}
+
+async function requestProgram(
+  channel: Channel,
+  program: Program,
+  options: Pick<CommandOptions, "env" | "pty" | "signal">,
 ): Promise<void> {
   const { signal, pty } = options;
   signal?.throwIfAborted();

@@ -15,6 +15,7 @@ import {
 } from "../wire/requests.ts";
 import type { Program } from "./command.ts";
 import type { TerminalSize } from "../connection/session_requests.ts";
+import { inSpan } from "../spans.ts";
 import { decodePty, type Pty } from "./pty.ts";
 
 /** Variables and bytes of environment that one session may set: what no real client reaches. */
@@ -392,7 +393,9 @@ export class Session {
   async #run(handler: SessionHandler): Promise<void> {
     const { channel } = this;
     try {
-      this.exit(await handler(this) ?? 0);
+      const kind = this.#program!.kind;
+      const run = () => Promise.try(() => handler(this));
+      this.exit(await inSpan(`ssh.${kind}`, "server", {}, run) ?? 0);
     } catch (error) {
       // The client is told that it failed, not how: messages of ours may hold what is none of its
       // business.

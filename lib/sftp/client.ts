@@ -22,6 +22,7 @@ import { RemoteSide } from "./remote_side.ts";
 import { replace } from "./rename.ts";
 import { callOf } from "./status.ts";
 import { copy, get, put } from "./transfer.ts";
+import { inSpan } from "../spans.ts";
 import type { SftpTransferOptions } from "./transfer_options.ts";
 import { makeFolders, removeTree, walk } from "./tree.ts";
 
@@ -531,7 +532,7 @@ export class SftpClient implements AsyncDisposable {
     local: string | WritableStream<Uint8Array>,
     options: SftpTransferOptions = {},
   ): Promise<TransferResult> {
-    return get(this.#remote, remote, local, options);
+    return spanned("sftp.get", () => get(this.#remote, remote, local, options));
   }
 
   /**
@@ -554,7 +555,7 @@ export class SftpClient implements AsyncDisposable {
     remote: string,
     options: SftpTransferOptions = {},
   ): Promise<TransferResult> {
-    return put(this.#remote, local, remote, options);
+    return spanned("sftp.put", () => put(this.#remote, local, remote, options));
   }
 
   /**
@@ -573,7 +574,8 @@ export class SftpClient implements AsyncDisposable {
     to: { readonly sftp: SftpClient; readonly path: string },
     options: SftpTransferOptions = {},
   ): Promise<TransferResult> {
-    return copy(this.#remote, from, to.sftp.#remote, to.path, options);
+    const there = to.sftp.#remote;
+    return spanned("sftp.copy", () => copy(this.#remote, from, there, to.path, options));
   }
 
   /** Ends the session and closes the channel; what is still under way is rejected. */
@@ -585,4 +587,13 @@ export class SftpClient implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+/** A transfer, and in its span how much that was. */
+function spanned(name: string, run: () => Promise<TransferResult>): Promise<TransferResult> {
+  return inSpan(name, "client", {}, async (span) => {
+    const result = await run();
+    span.set({ "sftp.files": result.files, "sftp.bytes": result.bytes });
+    return result;
+  });
 }

@@ -86,6 +86,11 @@ for (const [name, start] of servers) {
       assertStringIncludes(stderr, `Authenticated to 127.0.0.1 as ${server.user}.`);
     });
 
+    await t.step("-vv tells each message", async () => {
+      const { stderr } = await cliSsh(server, ["true"], { flags: ["-vv"] });
+      assertStringIncludes(stderr, "sent CHANNEL_REQUEST recipient=0 type=exec wantReply=true");
+    });
+
     await t.step("-c and -m choose", async () => {
       const flags = ["-v", "-c", "aes128-ctr", "-m", "hmac-sha2-512-etm@openssh.com"];
       const { stderr } = await cliSsh(server, ["true"], { flags });
