@@ -25,7 +25,7 @@ export interface CopyFlags {
   readonly server: string | null;
   /** -q. */
   readonly quiet: boolean;
-  /** The subsystem to ask for. */
+  /** The subsystem to ask for, or the path of a program over there that serves files. */
   readonly subsystem: string;
 }
 

@@ -51,26 +51,34 @@ async function throughLogin(target: CopyTarget, flags: CopyFlags, log: Log): Pro
   } catch (error) {
     throw new FarSideError(describe(error), { cause: error });
   }
+  const run = async (command: string): Promise<FarProgram> => {
+    const process = await client.command(command).spawn();
+    const { readable, writable } = { readable: process.stdout, writable: process.stdin };
+    const said = show(process.stderr);
+    const code = process.status.then(async (status) => {
+      await said;
+      return status.code;
+    });
+    code.catch(() => {}); // whoever wants it hears of it
+    return { channel: streamChannel(readable, writable), code };
+  };
   return {
     describe,
-    async run(command) {
-      const process = await client.command(command).spawn();
-      const { readable, writable } = { readable: process.stdout, writable: process.stdin };
-      const said = show(process.stderr);
-      const code = process.status.then(async (status) => {
-        await said;
-        return status.code;
-      });
-      code.catch(() => {}); // whoever wants it hears of it
-      return { channel: streamChannel(readable, writable), code };
+    run,
+    async sftp(length) {
+      const channel = isPath(flags.subsystem)
+        ? (await run(flags.subsystem)).channel
+        : await client.subsystem(flags.subsystem);
+      const linkFirst = serverReadsLinkFirst(client.info.server);
+      return await SftpClient.open(channel, { ...lengthOf(length), linkFirst });
     },
-    sftp: async (length) =>
-      await SftpClient.open(await client.subsystem(flags.subsystem), {
-        ...lengthOf(length),
-        linkFirst: serverReadsLinkFirst(client.info.server),
-      }),
     [Symbol.asyncDispose]: () => client.close(),
   };
+}
+
+/** Whether what serves is no subsystem but a program over there, for a server that has no subsystem. */
+function isPath(subsystem: string): boolean {
+  return subsystem.includes("/");
 }
 
 async function optionsFor(target: CopyTarget, { said, file }: CopyFlags): Promise<SshOptions> {
@@ -127,7 +135,13 @@ function throughProgram(target: CopyTarget, program: string, flags: CopyFlags): 
     describe: messageOf,
     run: (command) => Promise.resolve(start("--", target.hostname, command)),
     sftp: (length) => {
-      const { channel } = start("-s", "--", target.hostname, flags.subsystem);
+      const { subsystem } = flags;
+      const { channel } = start(
+        ...isPath(subsystem) ? [] : ["-s"],
+        "--",
+        target.hostname,
+        subsystem,
+      );
       return SftpClient.open(channel, lengthOf(length));
     },
     async [Symbol.asyncDispose]() {

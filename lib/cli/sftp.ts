@@ -14,7 +14,7 @@ import { InterruptedError } from "./terminal.ts";
 export const SFTP_HELP = `usage: sftp [-46AaCfNpqrv] [-B buffer_size] [-b batchfile] [-c cipher]
             [-D sftp_server_command] [-F ssh_config] [-i identity_file]
             [-J destination] [-l limit] [-o ssh_option] [-P port]
-            [-R num_requests] [-S program] [-s subsystem] [-X sftp_option]
+            [-R num_requests] [-S program] [-s subsystem|path] [-X sftp_option]
             [user@]host[:path [local]] | sftp://[user@]host[:port][/path]
 
 Commands come from the terminal, from standard input or from a batch file; "help" lists them. A batch

@@ -237,8 +237,8 @@ export class ChannelCore {
   }
 
   receiveEof(): void {
-    if (this.#gotEof || this.#gotClose) throw new ProtocolError("EOF twice on a channel");
-    this.#gotEof = true;
+    if (this.#gotClose) throw new ProtocolError("EOF after CLOSE");
+    this.#gotEof = true; // perhaps once more: Go's pkg/sftp says it twice when it closes a session
     this.stdout.end();
     this.stderr.end();
   }

@@ -251,6 +251,22 @@ await peerTest(
   },
 );
 
+await peerTest(
+  ["sshd", "sftp-server", "ssh"],
+  "sftp -s takes a program where there is no subsystem",
+  async () => {
+    await using server = await startSshd({ config: { Subsystem: "none /bin/false" } });
+    const program = await requirePeer("sftp-server");
+    for (const more of [[], ["-S", await requirePeer("ssh")]]) {
+      const flags = ["-s", program, ...more];
+      const ran = await cliSftp(server, ["cd /", "pwd"], { flags });
+      assertEquals(ran.code, 0, ran.stderr);
+      assertStringIncludes(ran.text, "Remote working directory: /\n");
+      assertEquals((await cliSftp(server, ["pwd"], { flags: more })).code, 255);
+    }
+  },
+);
+
 Deno.test("An sftp batch", async (t) => {
   await using folder = await tempFolder();
   await using server = await startServe([]);

@@ -325,8 +325,8 @@ const violations: Record<string, (id: number, raw: (payload: Uint8Array) => void
     send(m.ChannelClose.encode({ recipient: id }));
     send(data(id, 1));
   },
-  "EOF twice": (id, send) => {
-    send(m.ChannelEof.encode({ recipient: id }));
+  "EOF after CLOSE": (id, send) => {
+    send(m.ChannelClose.encode({ recipient: id }));
     send(m.ChannelEof.encode({ recipient: id }));
   },
   "CLOSE twice": (id, send) => {
@@ -368,6 +368,18 @@ for (const [role, name, violate] of cases) {
 }
 
 for (const role of ["client", "server"] as const) {
+  Deno.test(`An EOF that comes twice is one end of the data, and nothing else ends (${role})`, async () => {
+    await using world = await rawWorld(role);
+    const channel = await openChannel(world);
+    world.raw.send(data(channel.id, 10));
+    for (let i = 0; i < 2; i++) world.raw.send(m.ChannelEof.encode({ recipient: channel.id }));
+    const buffer = new Uint8Array(100);
+    assertEquals(await channel.read(buffer), 10);
+    assertEquals(await channel.read(buffer), null);
+    await channel.writeAll(new Uint8Array(3));
+    assertEquals((await world.raw.next(MSG.CHANNEL_DATA)).length, 9 + 3);
+  });
+
   Deno.test(`Unknown requests and channel types are answered, and nothing breaks (${role})`, async () => {
     await using world = await rawWorld(role);
     const { raw } = world;

@@ -1,5 +1,5 @@
 /** SFTP with others than OpenSSH: their clients at our server. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ConnectError } from "@denossh/ssh";
 import type { Endpoint } from "./endpoint.ts";
 import { runForeign } from "./foreign_clients.ts";
@@ -17,8 +17,8 @@ interface ForeignSftp {
   put(server: OurServer, local: string, remote: string): Promise<void>;
   /** The names in a folder. */
   list(server: OurServer, path: string): Promise<string[]>;
-  /** All that the client can ask of a server, in an empty folder; not every client has much to ask. */
-  everything?(server: OurServer, path: string): Promise<void>;
+  /** All that the client can ask of a server, in an empty folder. */
+  everything(server: OurServer, path: string): Promise<void>;
 }
 
 const names = (text: string) =>
@@ -70,6 +70,74 @@ async function curl({ user, port, identity }: OurServer, path: string, ...flags:
   ])).text;
 }
 
+/** What lftp can ask for, a transfer in pieces and one that goes on included. */
+async function lftpEverything(server: OurServer, path: string): Promise<void> {
+  const { folder, root } = server;
+  const local = await folder.write("data", DATA);
+  await Deno.mkdir(folder.join("tree/sub"), { recursive: true });
+  await folder.write("tree/sub/file", "file");
+  await folder.write("tree/second", "second");
+  await Deno.writeFile(`${root}${path}/part`, DATA.subarray(0, 400_000));
+  await folder.write("begun", DATA.subarray(0, 700_000));
+  const run = (...commands: string[]) => lftp(server, [`cd ${path}`, ...commands].join("; "));
+  const text = await run(
+    `put -c ${local} -o part`,
+    `get -c part -o ${folder.join("begun")}`,
+    `pget -n 4 part -o ${folder.join("pieces")}`,
+    "mkdir -p a/b",
+    "mv part a/moved",
+    "chmod 640 a/moved",
+    "ln -s moved a/link",
+    "cls -l a",
+    `mirror -R ${folder.join("tree")} tree`,
+  );
+  await Deno.remove(folder.join("tree/second"));
+  const more = await run(
+    `mirror -R --delete ${folder.join("tree")} tree`,
+    "cat tree/sub/file",
+    "du -b a",
+    "rmdir a/b",
+    "rm -r a",
+    "rm tree/sub/file",
+    "rmdir tree/sub tree",
+  );
+  assertStringIncludes(text, "-rw-r-----");
+  assertStringIncludes(more, "file");
+  for (const name of ["begun", "pieces"]) {
+    assert(same(await Deno.readFile(folder.join(name)), DATA), name);
+  }
+}
+
+/** What curl can ask for, a part of a file and a transfer that goes on included. */
+async function curlEverything(server: OurServer, path: string): Promise<void> {
+  const { folder, root } = server;
+  const local = await folder.write("data", DATA);
+  await curl(server, `${path}/made/on the way/file`.replaceAll(" ", "%20"), ...[
+    ...["-T", local, "--ftp-create-dirs"],
+    ...["-Q", `-rename "${path}/made/on the way/file" ${path}/file`],
+    ...["-Q", `-chmod 640 ${path}/file`],
+    ...["-Q", `-rmdir "${path}/made/on the way"`],
+    ...["-Q", `-rmdir ${path}/made`],
+    ...["-Q", `-symlink file ${path}/link`],
+  ]);
+  assertEquals((await Deno.stat(`${root}${path}/file`)).mode! & 0o777, 0o640);
+  assertEquals(await Deno.readLink(`${root}${path}/link`), "file");
+  const part = await curl(server, `${path}/link`, "-r", "1000-1999", "-o", folder.join("part"));
+  assertEquals(part, "");
+  assert(
+    same(await Deno.readFile(folder.join("part")), DATA.subarray(1000, 2000)),
+    "range differs",
+  );
+  await folder.write("begun", DATA.subarray(0, 700_000));
+  await curl(server, `${path}/file`, "-C", "-", "-o", folder.join("begun"));
+  assert(same(await Deno.readFile(folder.join("begun")), DATA), "what went on differs");
+  await Deno.truncate(`${root}${path}/file`, 700_000);
+  await curl(server, `${path}/file`, "-C", "-", "-T", local);
+  assert(same(await Deno.readFile(`${root}${path}/file`), DATA), "what went on there differs");
+  const gone = ["-Q", `-rm ${path}/file`, "-Q", `-rm ${path}/link`];
+  await curl(server, `${path}/`, "-l", ...gone);
+}
+
 const CLIENTS: readonly [Peer, ForeignSftp][] = [
   ["asyncssh", foreign("asyncssh")],
   ["paramiko", foreign("paramiko")],
@@ -84,20 +152,25 @@ const CLIENTS: readonly [Peer, ForeignSftp][] = [
     get: async (server, remote, local) => void await lftp(server, `get ${remote} -o ${local}`),
     put: async (server, local, remote) => void await lftp(server, `put ${local} -o ${remote}`),
     list: async (server, path) => names(await lftp(server, `cls -1 --basename ${path}`)),
+    everything: lftpEverything,
   }],
   ["curl", {
     get: async (server, remote, local) => void await curl(server, remote, "-o", local),
     put: async (server, local, remote) => void await curl(server, remote, "-T", local),
     list: async (server, path) => names(await curl(server, `${path}/`, "-l")),
+    everything: curlEverything,
   }],
 ];
 
+/** What must be there for a client. */
+const needs = (peer: Peer): Peer[] => peer === "lftp" ? ["lftp", "ssh"] : [peer];
+
+/** libssh2 1.10 has no encrypt-then-MAC. */
+const algorithms = (peer: Peer) => peer === "curl" ? { mac: "+hmac-sha2-256" } : {};
+
 for (const [peer, client] of CLIENTS) {
-  const needs: Peer[] = peer === "lftp" ? ["lftp", "ssh"] : [peer];
-  await peerTest(needs, `${peer} puts, lists and gets files on our server`, async () => {
-    // libssh2 1.10 has no encrypt-then-MAC.
-    const algorithms = peer === "curl" ? { mac: "+hmac-sha2-256" } : {};
-    await using server = await startOurs({ algorithms });
+  await peerTest(needs(peer), `${peer} puts, lists and gets files on our server`, async () => {
+    await using server = await startOurs({ algorithms: algorithms(peer) });
     const { folder, root } = server;
     const local = await folder.write("local", DATA);
     await Deno.mkdir(`${root}/sub`);
@@ -112,11 +185,11 @@ for (const [peer, client] of CLIENTS) {
   });
 }
 
-for (const [peer, client] of CLIENTS.filter(([, client]) => client.everything)) {
-  await peerTest([peer], `${peer} does with our server all that it can ask for`, async () => {
-    await using server = await startOurs();
+for (const [peer, client] of CLIENTS) {
+  await peerTest(needs(peer), `${peer} does with our server all that it can ask for`, async () => {
+    await using server = await startOurs({ algorithms: algorithms(peer) });
     await Deno.mkdir(`${server.root}/empty`);
-    await client.everything!(server, "/empty");
+    await client.everything(server, "/empty");
     assertEquals([...Deno.readDirSync(`${server.root}/empty`)], []);
     assertEquals(server.errors.filter((error) => !(error instanceof ConnectError)), []);
   });
