@@ -400,3 +400,22 @@ await peerTest(["ssh"], "Who a user is makes no difference to what ssh is told",
   };
   assertEquals(await said("ann"), await said("nobody-at-all"));
 });
+
+await peerTest(["ssh", "sshd"], "MaxAuthTries counts ssh's keys as sshd does", async () => {
+  await using theirs = await startSshd({ config: { MaxAuthTries: 3 } });
+  await using ours = await startOurs({ maxAuthTries: 3 });
+  const wrong = await Promise.all([1, 2, 3].map((number) => keyFile("ed25519", `wrong${number}`)));
+  const right = await keyFile("ed25519", "user");
+  const flagsOf = (keys: readonly { path: string }[]) => keys.flatMap(({ path }) => ["-i", path]);
+  const said = async (server: Endpoint, wrongOnes: number) => {
+    const keys = [...wrong.slice(0, wrongOnes), right];
+    const endpoint = { ...server, identity: keys[0]!.path };
+    const ran = await runClient("ssh", endpoint, ["echo in"], { flags: flagsOf(keys.slice(1)) });
+    return [ran.text, ran.stderr.replaceAll(`${server.port}`, "PORT").split("\n")[0]];
+  };
+  for (const [wrongOnes, gets] of [[1, true], [2, true], [3, false]] as const) {
+    const answers = [await said(theirs, wrongOnes), await said(ours, wrongOnes)];
+    assertEquals(answers.map(([text]) => text === "in\n"), [gets, gets], `${answers}`);
+    if (!gets) for (const [, line] of answers) assertStringIncludes(line!, "Too many auth");
+  }
+});
