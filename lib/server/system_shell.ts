@@ -83,20 +83,63 @@ export function systemShell(options: SystemShellOptions = {}): SessionHandler {
     session.onSignal((name) => kill(child, `SIG${name}` as Deno.Signal));
     const hangUp = () => kill(child, "SIGHUP");
     session.signal.addEventListener("abort", hangUp, { once: true });
-    // A command may end without reading its input, and a client without reading the output.
-    const ignore = () => {};
-    session.stdin.pipeTo(child.stdin).catch(ignore);
-    // What a command has left running may hold its pipes open: nobody listens to it any more.
-    const how = { preventClose: true, signal: session.signal };
-    const streams = [
-      child.stdout.pipeTo(session.stdout, how),
-      child.stderr.pipeTo(session.stderr, how),
-    ];
-    const [status] = await Promise.all([child.status, ...streams.map((s) => s.catch(ignore))]);
+    feed(child.stdin, session);
+    const { channel, signal } = session;
+    const [status] = await Promise.all([
+      child.status,
+      drain(child.stdout, (bytes) => channel.writeAll(bytes), signal),
+      drain(child.stderr, (bytes) => channel.writeAllStderr(bytes), signal),
+    ]);
     session.signal.removeEventListener("abort", hangUp);
     tell(session, status);
   };
 }
+
+/** What a pipe of a command holds. */
+const BLOCK = 64 * 1024;
+
+/** Gives a command what the client sends. It may end without reading that. */
+async function feed(stdin: WritableStream<Uint8Array>, { channel }: Session): Promise<void> {
+  const writer = stdin.getWriter();
+  const buffer = new Uint8Array(BLOCK);
+  try {
+    for (let n; (n = await channel.read(buffer)) !== null;) {
+      await writer.write(buffer.subarray(0, n));
+    }
+    await writer.close();
+  } catch (error) {
+    await writer.abort(error).catch(ignore);
+    await channel.readable.cancel(error).catch(ignore);
+  }
+}
+
+/**
+ * Sends what a command writes, each piece in the memory of the one before. The client may go without
+ * reading that, and what a command has left running may hold its pipes open: nobody listens then.
+ */
+async function drain(
+  from: ReadableStream<Uint8Array<ArrayBuffer>>,
+  send: (bytes: Uint8Array) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const reader = from.getReader({ mode: "byob" });
+  const leave = () => void reader.cancel(signal.reason).catch(ignore);
+  signal.addEventListener("abort", leave, { once: true });
+  if (signal.aborted) leave();
+  try {
+    let block = new Uint8Array(BLOCK);
+    for (let got; !(got = await reader.read(block)).done;) {
+      await send(got.value);
+      block = new Uint8Array(got.value.buffer);
+    }
+  } catch (error) {
+    await reader.cancel(error).catch(ignore);
+  } finally {
+    signal.removeEventListener("abort", leave);
+  }
+}
+
+function ignore(): void {}
 
 function tell(session: Session, status: Deno.CommandStatus): void {
   if (status.signal) session.exitSignal(status.signal.replace(/^SIG/, ""));
