@@ -3,6 +3,7 @@ import { assert, assertInstanceOf } from "@std/assert";
 import { connectAgent, Keyring, SshError } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import { ed25519Section } from "../../lib/keys/ed25519.ts";
+import { encodeDestinations } from "../../lib/agent/destination.ts";
 import { IdentitiesAnswer, SignRequest, SignResponse } from "../../lib/agent/protocol.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { answering, framed, say } from "./world.ts";
@@ -33,10 +34,16 @@ Deno.test("Keyring answers broken requests and goes on", async () => {
   keyring.add(key);
   const add = new Writer().u8(25).bytes(ed25519Section(new Uint8Array(32).fill(3))).text("added")
     .u8(1).u32(60).take();
+  const destinations = encodeDestinations([
+    { to: { hostname: "a", hostKeys: [key.publicKey], authorities: [key.publicKey] } },
+    { from: { hostname: "a", hostKeys: [key.publicKey] }, to: { hostname: "b", hostKeys: [key.publicKey] } },
+  ]);
+  const bound = new Writer().bytes(add).u8(255).text("restrict-destination-v00@openssh.com")
+    .string(destinations).take();
   const sign = SignRequest.encode({ key: key.publicKey.blob, data: add, flags: 0 });
   const next = numbers(1);
   for (let i = 0; i < ROUNDS; i++) {
-    const request = broken(next(2) === 0 ? add : sign, next);
+    const request = broken([add, bound, sign][next(3)]!, next);
     if (request[0]! === 22) continue; // a lock is nothing broken, and would end the rest
     const answer = await say(keyring, framed(...request), 5);
     assert([5, 6, 12, 14].includes(answer[4]!), `${request}: ${answer}`);

@@ -7,7 +7,8 @@ import { noise } from "../noise.ts";
 
 /**
  * ssh 9.2 takes the first two from blocks that are about other hosts, refuses the next without a command,
- * looks for the agent's socket because of the fourth, and asks the DNS because of the last two.
+ * looks for the agent's socket because of the fourth, asks the DNS because of the next two, and does not
+ * know the last one yet.
  */
 const QUIRKS = [
   "StreamLocalBindMask",
@@ -16,6 +17,7 @@ const QUIRKS = [
   "ExitOnForwardFailure",
   "CanonicalDomains",
   "CanonicalizePermittedCNAMEs",
+  "Tag",
 ];
 
 const KEYWORDS = [
