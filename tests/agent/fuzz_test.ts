@@ -36,7 +36,10 @@ Deno.test("Keyring answers broken requests and goes on", async () => {
     .u8(1).u32(60).take();
   const destinations = encodeDestinations([
     { to: { hostname: "a", hostKeys: [key.publicKey], authorities: [key.publicKey] } },
-    { from: { hostname: "a", hostKeys: [key.publicKey] }, to: { hostname: "b", hostKeys: [key.publicKey] } },
+    {
+      from: { hostname: "a", hostKeys: [key.publicKey] },
+      to: { hostname: "b", hostKeys: [key.publicKey] },
+    },
   ]);
   const bound = new Writer().bytes(add).u8(255).text("restrict-destination-v00@openssh.com")
     .string(destinations).take();

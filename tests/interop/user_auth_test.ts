@@ -416,6 +416,6 @@ await peerTest(["ssh", "sshd"], "MaxAuthTries counts ssh's keys as sshd does", a
   for (const [wrongOnes, gets] of [[1, true], [2, true], [3, false]] as const) {
     const answers = [await said(theirs, wrongOnes), await said(ours, wrongOnes)];
     assertEquals(answers.map(([text]) => text === "in\n"), [gets, gets], `${answers}`);
-    if (!gets) for (const [, line] of answers) assertStringIncludes(line!, "Too many auth");
+    if (!gets) { for (const [, line] of answers) assertStringIncludes(line!, "Too many auth"); }
   }
 });
