@@ -9,6 +9,9 @@ import { sftpError, SftpStatus } from "./status.ts";
 import type { Throttle } from "./throttle.ts";
 import type { SftpTransferOptions } from "./transfer_options.ts";
 
+/** Bytes of a block where the target has no preference. */
+const BLOCK_BYTES = 1024 * 1024;
+
 /** What the files of one transfer share. */
 export interface Shared {
   readonly options: SftpTransferOptions;
@@ -107,7 +110,7 @@ class FileTransfer {
 
   /** A stream may never give anything: an abort must not wait for it. */
   #next(): Promise<Uint8Array | null> {
-    const next = this.#source.next();
+    const next = this.#source.next(this.#target.unit ?? BLOCK_BYTES);
     return this.#source.size === null ? cancellable(next, this.#shared) : next;
   }
 

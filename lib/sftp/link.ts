@@ -129,10 +129,19 @@ export class SftpLink {
     return this.#send(call, msg.Data, encode, { length, into }) as Promise<number>;
   }
 
-  /** Writes `data`, which must stay as it is until the promise has settled. */
-  async write(handle: Uint8Array, offset: number, data: Uint8Array, call: Call): Promise<void> {
+  /**
+   * Writes `data`, which must stay as it is until the promise has settled; `sent` says that the channel
+   * has taken it.
+   */
+  async write(
+    handle: Uint8Array,
+    offset: number,
+    data: Uint8Array,
+    call: Call,
+    sent?: () => void,
+  ): Promise<void> {
     const encode = (id: number) => [msg.writeHeader(id, handle, offset, data.length), data];
-    await this.#send(call, msg.Status, encode);
+    await this.#send(call, msg.Status, encode, NO_READING, sent);
   }
 
   /** Ends the session: what was sent may still be answered for a moment, then it is rejected. */
@@ -157,6 +166,7 @@ export class SftpLink {
     reply: msg.Row<unknown>,
     encode: (id: number) => Uint8Array[],
     { length, into }: Reading = NO_READING,
+    sent?: () => void,
   ): Promise<unknown> {
     const { signal, timeout = this.#timeout } = call;
     if (this.#cause !== null || this.#closing) return Promise.reject(this.#cause ?? closed());
@@ -175,7 +185,7 @@ export class SftpLink {
     this.#pending.set(id, { call, reply, sentAt, timeout, alone, length, into, resolve, reject });
     if (signal) this.#cancellable.add(signal, id);
     if (sentAt + timeout < this.#due) this.#arm(timeout);
-    this.#outbox.push(chunks);
+    this.#outbox.push(chunks, sent);
     return promise;
   }
 

@@ -2,9 +2,6 @@ import { naming } from "./local_errors.ts";
 import type { Medium } from "./medium.ts";
 import type { Source } from "./side.ts";
 
-/** Bytes that are read at once. */
-const BLOCK_BYTES = 1024 * 1024;
-
 /** Bytes of a stream that are put together, since a stream may give them one by one. */
 const STREAM_BYTES = 255 * 1024;
 
@@ -31,7 +28,8 @@ class LocalSource implements Source {
   readonly #path: string;
   readonly #file: Deno.FsFile;
   readonly #medium: Medium;
-  readonly #free: Uint8Array[] = [];
+  #free: Uint8Array[] = [];
+  #unit = 0;
   #offset = 0;
   #ended = false;
 
@@ -50,9 +48,9 @@ class LocalSource implements Source {
     this.#ended = false;
   }
 
-  async next(): Promise<Uint8Array | null> {
+  async next(unit: number): Promise<Uint8Array | null> {
     if (this.#ended) return null;
-    const block = this.#block();
+    const block = this.#block(unit);
     const count = await this.#fill(block);
     this.#offset += count;
     this.#ended = count < block.length;
@@ -60,10 +58,11 @@ class LocalSource implements Source {
   }
 
   /** One byte more than expected, so that the end shows in the same read. */
-  #block(): Uint8Array {
-    if (this.size === null) return this.#free.pop() ?? new Uint8Array(BLOCK_BYTES);
-    const left = this.size + 1 - this.#offset;
-    if (left >= BLOCK_BYTES) return this.#free.pop() ?? new Uint8Array(BLOCK_BYTES);
+  #block(unit: number): Uint8Array {
+    if (unit !== this.#unit) this.#free = [];
+    this.#unit = unit;
+    const left = this.size === null ? unit : this.size + 1 - this.#offset;
+    if (left >= unit) return this.#free.pop() ?? new Uint8Array(unit);
     return new Uint8Array(left > 0 ? left : GROWN_BYTES);
   }
 
@@ -86,7 +85,7 @@ class LocalSource implements Source {
   }
 
   release(block: Uint8Array): void {
-    if (block.buffer.byteLength === BLOCK_BYTES) {
+    if (block.buffer.byteLength === this.#unit) {
       this.#free.push(new Uint8Array(block.buffer as ArrayBuffer));
     }
   }
@@ -109,8 +108,8 @@ export function bytesSource(bytes: Uint8Array): Source {
     info: null,
     sparse: false,
     start: (from) => void (offset = from),
-    next() {
-      const block = bytes.subarray(offset, offset + BLOCK_BYTES);
+    next(unit) {
+      const block = bytes.subarray(offset, offset + unit);
       offset += block.length;
       return Promise.resolve(block.length === 0 ? null : block);
     },

@@ -45,9 +45,14 @@ export class RemoteFile {
     return this.#link.read(this.handle, offset, length, () => into, call);
   }
 
-  /** One WRITE of at most `writeLength` bytes. */
-  writePiece(data: Uint8Array, offset: number, options: SftpOptions = {}): Promise<void> {
-    return this.#link.write(this.handle, offset, data, this.#call("write", options));
+  /** One WRITE of at most `writeLength` bytes; `sent` says that the channel has taken it. */
+  writePiece(
+    data: Uint8Array,
+    offset: number,
+    options: SftpOptions = {},
+    sent?: () => void,
+  ): Promise<void> {
+    return this.#link.write(this.handle, offset, data, this.#call("write", options), sent);
   }
 
   /** As many WRITEs as it takes, all at once. */

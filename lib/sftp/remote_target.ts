@@ -185,6 +185,10 @@ class RemoteTarget implements Target {
     return new WriteBehind(this.#file, { ...limits, start, inFlight });
   }
 
+  get unit(): number {
+    return this.#behind.unit;
+  }
+
   write(block: Uint8Array, release: () => void): Promise<void> {
     this.#skipped = false;
     return this.#behind.write(block, release);

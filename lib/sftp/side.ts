@@ -13,8 +13,8 @@ export interface Source {
   readonly sparse: boolean;
   /** Goes to an offset, before `next`; a stream cannot. */
   start?(offset: number): void | Promise<void>;
-  /** The next block in order, or null at the end. */
-  next(): Promise<Uint8Array | null>;
+  /** The next block in order, of `unit` bytes if the source can choose, or null at the end. */
+  next(unit: number): Promise<Uint8Array | null>;
   /** Gives the memory of a block back. */
   release(block: Uint8Array): void;
   /** Fills `into` from an offset; resolves to fewer bytes than fit only at the end. */
@@ -29,6 +29,8 @@ export interface Source {
 export interface Target {
   /** Bytes that an earlier try has left; 0 if there was none. */
   readonly held: number;
+  /** Bytes of a block that it sends best. */
+  readonly unit?: number;
   /**
    * Takes a file of the final name for a part, if it is shorter than `size` and `same` as the source
    * as far as it goes.

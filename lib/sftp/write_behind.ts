@@ -7,6 +7,9 @@ import { SftpStatus } from "./status.ts";
 /** A request that a server can hardly refuse for its length. */
 const CAREFUL_BYTES = 32 * 1024;
 
+/** Bytes of a block that is read and sent in one go: what the processor's cache holds beside its copies. */
+const UNIT_BYTES = 256 * 1024;
+
 /** Requests under way at most, however short: 32 MiB of the usual length. */
 const MAX_SENT = 1024;
 
@@ -34,6 +37,10 @@ export class WriteBehind {
   readonly #pace: Pace;
   #sent: Sent[] = [];
   #bytes = 0;
+  /** Requests that wait for the channel to take them. */
+  #waiting = 0;
+  #refused = false;
+  #news: PromiseWithResolvers<void> | null = null;
   #offset: number;
   #state: "many" | "one" = "many";
 
@@ -59,14 +66,20 @@ export class WriteBehind {
     return this.#state === "one";
   }
 
+  /** Bytes of a block that fills its requests. */
+  get unit(): number {
+    const { request, block } = this.#pace;
+    return Math.min(Math.max(Math.floor(UNIT_BYTES / request), 1) * request, block);
+  }
+
   /** Leaves a hole. */
   skip(bytes: number): void {
     this.#offset += bytes;
   }
 
   /**
-   * Sends a block and waits only while too many are under way; the block must not be touched again
-   * before `release` is called.
+   * Sends a block and waits until it is on its way, longer only while too many are; the block must not
+   * be touched again before `release` is called.
    *
    * @throws {SftpError} If this or an earlier write was refused
    */
@@ -80,6 +93,11 @@ export class WriteBehind {
       const most = this.#state === "one" ? 0 : this.#pace.depth * this.#pace.block;
       while (this.#bytes > most || this.#sent.length > MAX_SENT) await this.#oldest();
     }
+    // Who read the next block now would find this one out of the processor's cache when it is sealed.
+    while (this.#waiting > 0 && !this.#refused) {
+      this.#news = Promise.withResolvers();
+      await this.#news.promise;
+    }
   }
 
   /** Waits for all answers. */
@@ -89,8 +107,14 @@ export class WriteBehind {
 
   #send(bytes: Uint8Array, release: (() => void) | null): void {
     const offset = this.#offset;
-    const written = this.#file.writePiece(bytes, offset, this.#limits);
-    written.catch(() => {}); // heard of when its turn comes, if it comes
+    this.#waiting++;
+    const written = this.#file.writePiece(bytes, offset, this.#limits, () => {
+      if (--this.#waiting === 0) this.#news?.resolve();
+    });
+    written.catch(() => { // heard of when its turn comes, if it comes
+      this.#refused = true;
+      this.#news?.resolve();
+    });
     this.#sent.push({ bytes, offset, written, release });
     this.#offset += bytes.length;
     this.#bytes += bytes.length;
