@@ -29,9 +29,16 @@ export async function copyFile(
     const open = { ...options, write: true, create: true };
     const target = await remote.file(to, bits === undefined ? open : { ...open, mode: bits });
     try {
+      const before = (await target.stat(options)).size;
       const length = await copyData(remote, source, target, size, options);
-      const changes = bits === undefined ? {} : { mode: bits };
-      await target.setStat({ size: length, ...changes }, options);
+      // No size that is right already: paramiko's server empties a file before it sets one. Of a server
+      // that tells no sizes nothing is known.
+      const longer = before > length || size !== length;
+      const changes = {
+        ...(longer && { size: length }),
+        ...(bits !== undefined && { mode: bits }),
+      };
+      if (Object.keys(changes).length > 0) await target.setStat(changes, options);
     } catch (cause) {
       target.close().catch(() => {}); // the first failure is the one to tell
       throw cause;

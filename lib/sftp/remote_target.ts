@@ -176,6 +176,7 @@ class RemoteTarget implements Target {
     // shorter than the window is written over; only what turned out to be something else must go.
     if (offset === 0 && this.held > 0) {
       await this.#file.setStat({ size: 0 }, this.#side.limits);
+      this.#before = 0;
     }
     this.#behind = this.#from(offset);
   }
@@ -203,10 +204,11 @@ class RemoteTarget implements Target {
 
   async flush(): Promise<void> {
     await this.#behind.finish();
+    const { limits } = this.#side;
     const size = this.#behind.offset;
-    if (this.#skipped || size < this.#before) {
-      await this.#file.setStat({ size }, this.#side.limits);
-    }
+    // A hole at the end is made by its last byte: paramiko's server empties a file to set its size.
+    if (this.#skipped) await this.#file.write(new Uint8Array(1), size - 1, limits);
+    if (size < this.#before) await this.#file.setStat({ size }, limits);
   }
 
   readAt(into: Uint8Array, offset: number): Promise<number> {

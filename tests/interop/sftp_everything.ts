@@ -12,6 +12,43 @@ export function same(actual: Uint8Array, expected: Uint8Array): boolean {
   return actual.length === expected.length && actual.every((byte, at) => byte === expected[at]);
 }
 
+/** What there is to transfers beside a plain get and put; `there/large` has the data. */
+async function transfers(sftp: SftpClient, folder: TempFolder): Promise<void> {
+  const at = (name: string) => folder.join(`there/${name}`);
+  const local = folder.join("back");
+  // What broke off goes on, both ways; what is sent is compared with what has come.
+  await Deno.writeFile(at("part"), DATA.subarray(0, 1_000_000));
+  await sftp.put(local, at("part"), { resume: true, verify: true, preserve: true });
+  assert(same(await Deno.readFile(at("part")), DATA), "put that went on differs");
+  const again = await sftp.put(local, at("part"), { update: true });
+  assertEquals([again.files, again.unchanged], [0, 1]);
+  await folder.write("part", DATA.subarray(0, 1_000_000));
+  await sftp.get(at("part"), folder.join("part"), { resume: true, verify: true });
+  assert(same(await Deno.readFile(folder.join("part")), DATA), "get that went on differs");
+  await sftp.copyFile(at("part"), at("copied"));
+  assert(same(await Deno.readFile(at("copied")), DATA), "copy differs");
+  // Pieces at once, in any order, longer than many a server's messages.
+  await using file = await sftp.open(at("pieces"), { read: true, write: true, create: true });
+  const pieces = Array.from({ length: 30 }, (_, i) => i * 50_001).reverse();
+  const end = (from: number) => Math.min(from + 50_001, DATA.length);
+  await Promise.all(pieces.map((from) => file.writeAt(DATA.subarray(from, end(from)), from)));
+  const seen = new Uint8Array(DATA.length);
+  await Promise.all(pieces.map(async (from) => {
+    for (let at = from; at < end(from);) {
+      at += await file.readAt(seen.subarray(at, end(from)), at) ?? 0;
+    }
+  }));
+  assert(same(seen, DATA), "pieces differ");
+  // Holes, at the end too.
+  const sparse = await folder.write("sparse", DATA.subarray(0, 10));
+  await Deno.truncate(sparse, 1_000_000);
+  await sftp.put(sparse, at("holes"));
+  assert(same(await Deno.readFile(at("holes")), await Deno.readFile(sparse)), "holes differ");
+  const found = await Array.fromAsync(sftp.glob(at("*p*")));
+  assertEquals(found.map(({ name }) => name).sort(), ["copied", "part", "pieces"]);
+  for (const name of ["part", "copied", "pieces", "holes"]) await sftp.remove(at(name));
+}
+
 /** Does it, in a folder that both ends see by the same name. */
 export async function everything(sftp: SftpClient, folder: TempFolder): Promise<void> {
   const there = folder.join("there");
@@ -22,6 +59,7 @@ export async function everything(sftp: SftpClient, folder: TempFolder): Promise<
   assert(same(await sftp.readFile(at("large")), DATA), "readFile differs");
   await sftp.get(at("large"), folder.join("back"));
   assert(same(await Deno.readFile(folder.join("back")), DATA), "get differs");
+  await transfers(sftp, folder);
   await sftp.rename(at("large"), at("moved"));
   await sftp.writeTextFile(at("small"), "small");
   await sftp.rename(at("small"), at("moved")); // over what is there
