@@ -206,3 +206,24 @@ await terminalTest(["ssh"], "sftp has a prompt, a progress meter and survives Ct
   assertEquals(code, 0, output);
   assertMatch(output, /large +100% 8192KB +[\d.]+[KMG]B\/s +00:0\d/);
 });
+
+await terminalTest(
+  ["sshd", "ssh"],
+  "EscapeChar ends the connection as with ssh, or nothing does",
+  async () => {
+    await using server = await startSshd();
+    const command = "echo ready; while read -r line; do echo got $line; done";
+    const typed: [char: string, steps: Step[], code: number][] = [
+      ["^]", [{ send: "~.\r" }, { expect: "got ~." }, { send: "\x1d." }], 255],
+      ["none", [{ send: "~.\r" }, { expect: "got ~." }, { send: "\x04" }], 0],
+    ];
+    for (const [EscapeChar, steps, code] of typed) {
+      const options = { config: { EscapeChar, BatchMode: "no" }, flags: ["-tt"] };
+      const [, ...args] = clientArgs("ssh", server, [command], options);
+      for (const program of [["ssh"], [...CLI, "ssh"]]) {
+        const ended = await onTerminal([...program, ...args], [{ expect: "ready" }, ...steps]);
+        assertEquals(ended.code, code, `${program} ${EscapeChar}: ${ended.output}`);
+      }
+    }
+  },
+);
