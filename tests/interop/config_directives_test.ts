@@ -1,6 +1,6 @@
 /** Directives that are about tunnels, terminals, input and trust: as `ssh` honours them, so do we. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { AuthError, HostKeyError } from "../../mod.ts";
+import { type AuthError, HostKeyError } from "../../mod.ts";
 import { cli, startCli } from "../cli/world.ts";
 import { authority, certifiedKey } from "./certificates.ts";
 import { both, type ConfigWorld, world } from "./config_world.ts";
