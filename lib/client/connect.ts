@@ -5,6 +5,7 @@ import { CERTIFIED, SIGNATURES } from "../crypto/algorithms.ts";
 import { resolveSuite, type Suite } from "../crypto/suite.ts";
 import { CONNECT_TIMEOUT_MS, MAX_JUMPS } from "../defaults.ts";
 import { ConfigError, ConnectError } from "../errors.ts";
+import { requestService } from "../transport/service.ts";
 import { connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
 import { Client } from "./client.ts";
@@ -133,7 +134,7 @@ async function connectAt(
     });
     if (either.aborted) abort();
     await transport.handshake();
-    const link = transport.requestService("ssh-userauth");
+    const link = requestService(transport.link(), "ssh-userauth");
     if (!methods[0]?.eager) await link.accepted();
     await authenticateClient(link, {
       user,
@@ -143,6 +144,7 @@ async function connectAt(
       signal: either,
     });
     const connection = new Connection(transport, {
+      roundTrip: link.roundTrip,
       ...(given.window !== undefined && { window: given.window }),
     });
     followHostKeys(connection, transport, policy, trusted);

@@ -35,6 +35,7 @@ import {
 import { DISCONNECT, MSG, OPEN_FAILURE } from "../wire/numbers.ts";
 import { Channel, type ChannelOwner, type IncomingOpen, introduce, unread } from "./channel.ts";
 import { ChannelCore, type ChannelHost, type ChannelPeer } from "./channel_core.ts";
+import { ChannelTable, type Opening } from "./channel_table.ts";
 import { ChunkMemory } from "./chunk_memory.ts";
 import { type GlobalHandler, GlobalRequests } from "./global_requests.ts";
 import { Inbound } from "./inbound.ts";
@@ -47,6 +48,8 @@ export type OpenHandler = (open: IncomingOpen) => void | Promise<void>;
 
 export interface ConnectionOptions {
   readonly window?: WindowOptions;
+  /** How long the peer took to answer when it had nothing else to do, in milliseconds, if known. */
+  readonly roundTrip?: number | null;
   /** Who decides about a peer's channels, by type; other types are refused. */
   readonly opens?: ReadonlyMap<string, OpenHandler>;
   /** Who answers a peer's global requests, by type; others are refused. */
@@ -65,12 +68,6 @@ const RESERVED: ReadonlySet<string> = new Set([
   "tun@openssh.com",
 ]);
 
-interface Opening {
-  readonly type: string;
-  readonly promise: PromiseWithResolvers<Channel>;
-  abandoned: boolean;
-}
-
 /** The channels and global requests of one connection (RFC 4254), either role. */
 export class Connection implements Service, ChannelHost, ChannelOwner {
   readonly role: "client" | "server";
@@ -81,8 +78,7 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
   readonly #globals: GlobalRequests;
   readonly #window: number;
   readonly #budget: ConnectionBudget | null;
-  readonly #channels: (ChannelCore | Opening | null)[] = [];
-  readonly #free: number[] = [];
+  readonly #channels = new ChannelTable();
   /** When channels were confirmed that the peer has not asked anything on yet. */
   readonly #confirmedAt = new Map<number, number>();
   readonly #adjust = new Uint8Array(WINDOW_ADJUST_LENGTH);
@@ -97,14 +93,14 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
     this.role = transport.role;
     this.#openHandlers = new Map(options.opens);
     this.#globals = new GlobalRequests(options.globals, (payload) => this.send(payload));
-    const { initial, budget } = windowsOf(options.window, transport.roundTrip);
+    const { initial, budget } = windowsOf(options.window, options.roundTrip ?? null);
     this.#window = initial;
     this.#budget = budget;
   }
 
   /** Channels open now or being opened. */
   get channelCount(): number {
-    return this.#channels.length - this.#free.length;
+    return this.#channels.count;
   }
 
   get incoming(): AsyncIterable<IncomingOpen, undefined> {
@@ -135,7 +131,7 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#error) return Promise.reject(this.#closedError());
     const opening: Opening = { type, promise: Promise.withResolvers(), abandoned: false };
-    const id = this.#allocate(opening);
+    const id = this.#channels.add(opening);
     this.send(ChannelOpen.encode({
       type,
       sender: id,
@@ -209,30 +205,30 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
     switch (payload[0]) {
       case MSG.CHANNEL_DATA: {
         const data = readData(payload, DATA_HEADER);
-        return this.#channel(peek32(payload, 1)).receiveData(0, data);
+        return this.#channels.get(peek32(payload, 1)).receiveData(0, data);
       }
       case MSG.CHANNEL_EXTENDED_DATA: {
         const data = readData(payload, EXTENDED_DATA_HEADER);
-        return this.#channel(peek32(payload, 1)).receiveData(peek32(payload, 5), data);
+        return this.#channels.get(peek32(payload, 1)).receiveData(peek32(payload, 5), data);
       }
       case MSG.CHANNEL_WINDOW_ADJUST:
         if (payload.length !== WINDOW_ADJUST_LENGTH) {
           throw new ProtocolError("Window adjust of a wrong length");
         }
-        return this.#channel(peek32(payload, 1)).receiveWindowAdjust(peek32(payload, 5));
+        return this.#channels.get(peek32(payload, 1)).receiveWindowAdjust(peek32(payload, 5));
       case MSG.CHANNEL_EOF:
-        return this.#channel(ChannelEof.decode(payload).recipient).receiveEof();
+        return this.#channels.get(ChannelEof.decode(payload).recipient).receiveEof();
       case MSG.CHANNEL_CLOSE:
-        return this.#channel(ChannelClose.decode(payload).recipient).receiveClose();
+        return this.#channels.get(ChannelClose.decode(payload).recipient).receiveClose();
       case MSG.CHANNEL_REQUEST: {
         const { recipient, type, wantReply, data } = ChannelRequest.decode(payload);
         this.#answered(recipient);
-        return this.#channel(recipient).receiveRequest(type, wantReply, data);
+        return this.#channels.get(recipient).receiveRequest(type, wantReply, data);
       }
       case MSG.CHANNEL_SUCCESS:
-        return this.#channel(ChannelSuccess.decode(payload).recipient).receiveReply(true);
+        return this.#channels.get(ChannelSuccess.decode(payload).recipient).receiveReply(true);
       case MSG.CHANNEL_FAILURE:
-        return this.#channel(ChannelFailure.decode(payload).recipient).receiveReply(false);
+        return this.#channels.get(ChannelFailure.decode(payload).recipient).receiveReply(false);
       case MSG.CHANNEL_OPEN:
         return this.#incomingOpen(payload);
       case MSG.CHANNEL_OPEN_CONFIRMATION:
@@ -255,11 +251,7 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
     if (this.#error) return;
     this.#error = { error: cause };
     clearInterval(this.#keepalive);
-    for (const entry of this.#channels.splice(0)) {
-      if (entry instanceof ChannelCore) entry.fail(cause);
-      else entry?.promise.reject(cause);
-    }
-    this.#free.length = 0;
+    this.#channels.fail(cause);
     this.#globals.fail(cause);
     const inOrder = cause instanceof DisconnectError &&
       (cause.by === "us" || cause.reason === DISCONNECT.BY_APPLICATION);
@@ -311,9 +303,7 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
   released(channel: ChannelCore): void {
     const { id } = channel.opening;
     this.#confirmedAt.delete(id);
-    if (this.#channels[id] !== channel) return;
-    this.#channels[id] = null;
-    this.#free.push(id);
+    this.#channels.release(id, channel);
   }
 
   /** A client asks for a program as soon as it knows of its channel: that is a round trip. */
@@ -324,33 +314,9 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
     this.#budget?.sawRoundTrip(performance.now() - start);
   }
 
-  #allocate(entry: Opening): number {
-    if (this.channelCount >= MAX_CHANNELS) {
-      throw new ChannelOpenError(
-        OPEN_FAILURE.RESOURCE_SHORTAGE,
-        `A connection carries at most ${MAX_CHANNELS} channels`,
-      );
-    }
-    const id = this.#free.pop() ?? this.#channels.length;
-    this.#channels[id] = entry;
-    return id;
-  }
-
-  #channel(id: number): ChannelCore {
-    const entry = this.#channels[id];
-    if (entry instanceof ChannelCore) return entry;
-    throw new ProtocolError(`Message for channel ${id}, which is not open`);
-  }
-
-  #opening(id: number): Opening {
-    const entry = this.#channels[id];
-    if (entry && !(entry instanceof ChannelCore)) return entry;
-    throw new ProtocolError(`Answer for channel ${id}, which is not being opened`);
-  }
-
   #confirmed(payload: Uint8Array): void {
     const answer = ChannelOpenConfirmation.decode(payload);
-    const opening = this.#opening(answer.recipient);
+    const opening = this.#channels.opening(answer.recipient);
     const channel = this.#create(opening.type, answer.recipient, answer);
     if (opening.abandoned) channel.close();
     else opening.promise.resolve(channel);
@@ -358,9 +324,8 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
 
   #refused(payload: Uint8Array): void {
     const { recipient, reason, description } = ChannelOpenFailure.decode(payload);
-    const opening = this.#opening(recipient);
-    this.#channels[recipient] = null;
-    this.#free.push(recipient);
+    const opening = this.#channels.opening(recipient);
+    this.#channels.release(recipient, opening);
     const text = printable(description) || `reason ${reason}`;
     opening.promise.reject(
       new ChannelOpenError(reason, `The peer refused a ${opening.type} channel: ${text}`),
@@ -396,7 +361,7 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
       accept: (extra = new Uint8Array(0)) => {
         if (this.#error) throw this.#closedError();
         settle();
-        const id = this.#allocate({ type, promise: Promise.withResolvers(), abandoned: false });
+        const id = this.#channels.add({ type, promise: Promise.withResolvers(), abandoned: false });
         this.send(ChannelOpenConfirmation.encode({
           recipient: sender,
           sender: id,
@@ -437,7 +402,7 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
       budget: this.#budget,
       maxReceive: MAX_CHANNEL_PACKET,
     });
-    this.#channels[id] = core;
+    this.#channels.opened(id, core);
     const channel = new Channel(core, this);
     introduce(channel, this.#peer());
     return channel;

@@ -17,6 +17,7 @@ import type { Program } from "../session/command.ts";
 import { startSpan } from "../spans.ts";
 import { clientSendsLinkFirst } from "../sftp/link_order.ts";
 import { serveSftp, serviceOf } from "../sftp/server.ts";
+import { acceptService } from "../transport/service.ts";
 import type { Socket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
@@ -60,9 +61,10 @@ async function login(
   transport.closed.then((cause) => over.abort(cause));
   try {
     await transport.handshake();
-    await transport.acceptService("ssh-userauth");
+    const link = transport.link();
+    await acceptService(link, "ssh-userauth");
     const { remoteAddr } = transport.socket;
-    const who = await authenticateServer(transport.link(), {
+    const who = await authenticateServer(link, {
       policy: options.auth,
       maxTries: options.maxAuthTries ?? MAX_AUTH_TRIES,
       algorithms: transport.suite.userKey,

@@ -15,15 +15,7 @@ import { plainAlgorithm } from "../keys/certificate_names.ts";
 import type { HostProof } from "../keys/host_proof.ts";
 import type { Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
-import {
-  Disconnect,
-  Ignore,
-  Ping,
-  Pong,
-  ServiceAccept,
-  ServiceRequest,
-  Unimplemented,
-} from "../wire/messages.ts";
+import { Disconnect, Ignore, Ping, Pong, Unimplemented } from "../wire/messages.ts";
 import { DISCONNECT, HOST_BOUND, MSG } from "../wire/numbers.ts";
 import { decodeExtInfo } from "./ext_info.ts";
 import { IDENTIFICATION, readIdentification } from "./identification.ts";
@@ -42,12 +34,6 @@ export interface Service {
   handle(payload: Uint8Array): void;
   /** The connection is over, once, with the one error. */
   closed(cause: unknown): void;
-}
-
-/** A link to a service that has been asked for. */
-export interface ServiceLink extends Link {
-  /** Resolves when the service has been accepted; the peer's EXT_INFO is known by then. */
-  accepted(): Promise<void>;
 }
 
 export interface TransportOptions {
@@ -89,7 +75,6 @@ export class Transport {
   #session: Session | null = null;
   #agreed: Agreed | null = null;
   #service: Service | null = null;
-  #roundTrip: number | null = null;
   #lingering: ReturnType<typeof setTimeout> | undefined;
 
   constructor(socket: Socket, options: TransportOptions) {
@@ -117,11 +102,6 @@ export class Transport {
   /** The server's host key, or null before the first key exchange. */
   get hostKey(): PublicKey | null {
     return this.#session?.hostKey ?? null;
-  }
-
-  /** How long the peer took to answer when it had nothing else to do, in milliseconds, or null. */
-  get roundTrip(): number | null {
-    return this.#roundTrip;
   }
 
   /** Bytes that have arrived behind the packet being handled. */
@@ -185,44 +165,6 @@ export class Transport {
         return extensions();
       },
     };
-  }
-
-  /**
-   * Asks for a service (RFC 4253 §10). Since the host key is proved by a signature, messages may be
-   * sent right behind the request, which saves a round trip; the acceptance is checked before the
-   * first answer is handed out.
-   */
-  requestService(service: string): ServiceLink {
-    const start = performance.now();
-    this.sink.send(ServiceRequest.encode({ service }));
-    const link = this.link();
-    let acceptance: Promise<void> | null = null;
-    const accepted = () =>
-      acceptance ??= this.#auth.receive().then((payload) => {
-        if (ServiceAccept.decode(payload).service !== service) {
-          throw new ProtocolError("Another service was accepted");
-        }
-        this.#roundTrip = performance.now() - start;
-      });
-    return {
-      ...link,
-      get extensions() {
-        return link.extensions;
-      },
-      accepted,
-      receive: () => accepted().then(() => this.#auth.receive()),
-    };
-  }
-
-  /** Waits for the request of a service and accepts it; any other ends the connection. */
-  async acceptService(service: string): Promise<void> {
-    const request = ServiceRequest.decode(await this.#auth.receive());
-    if (request.service !== service) {
-      throw new ProtocolError(`Unknown service "${printable(request.service, 64)}"`, {
-        disconnectReason: DISCONNECT.SERVICE_NOT_AVAILABLE,
-      });
-    }
-    this.sink.send(ServiceAccept.encode({ service }));
   }
 
   /** Authentication is over: from here on messages go to the service. */

@@ -1,0 +1,76 @@
+import { MAX_CHANNELS } from "../defaults.ts";
+import { ChannelOpenError, ProtocolError } from "../errors.ts";
+import { OPEN_FAILURE } from "../wire/numbers.ts";
+import type { Channel } from "./channel.ts";
+import { ChannelCore } from "./channel_core.ts";
+
+/** A channel that has been asked for. */
+export interface Opening {
+  readonly type: string;
+  readonly promise: PromiseWithResolvers<Channel>;
+  /** Whether who asked has given up; the answer comes all the same. */
+  abandoned: boolean;
+}
+
+/** The channels of a connection and those being opened, by our numbers, which are used again. */
+export class ChannelTable {
+  readonly #entries: (ChannelCore | Opening | null)[] = [];
+  readonly #free: number[] = [];
+
+  /** Channels open or being opened. */
+  get count(): number {
+    return this.#entries.length - this.#free.length;
+  }
+
+  /**
+   * Gives a number to a channel that is being opened.
+   *
+   * @throws {ChannelOpenError} If there are too many
+   */
+  add(opening: Opening): number {
+    if (this.count >= MAX_CHANNELS) {
+      throw new ChannelOpenError(
+        OPEN_FAILURE.RESOURCE_SHORTAGE,
+        `A connection carries at most ${MAX_CHANNELS} channels`,
+      );
+    }
+    const id = this.#free.pop() ?? this.#entries.length;
+    this.#entries[id] = opening;
+    return id;
+  }
+
+  /** The channel that was being opened is open. */
+  opened(id: number, channel: ChannelCore): void {
+    this.#entries[id] = channel;
+  }
+
+  /** The number may be used again; nothing happens if it has another channel already. */
+  release(id: number, entry: ChannelCore | Opening): void {
+    if (this.#entries[id] !== entry) return;
+    this.#entries[id] = null;
+    this.#free.push(id);
+  }
+
+  /** @throws {ProtocolError} If no such channel is open */
+  get(id: number): ChannelCore {
+    const entry = this.#entries[id];
+    if (entry instanceof ChannelCore) return entry;
+    throw new ProtocolError(`Message for channel ${id}, which is not open`);
+  }
+
+  /** @throws {ProtocolError} If no such channel is being opened */
+  opening(id: number): Opening {
+    const entry = this.#entries[id];
+    if (entry && !(entry instanceof ChannelCore)) return entry;
+    throw new ProtocolError(`Answer for channel ${id}, which is not being opened`);
+  }
+
+  /** All of them are over. */
+  fail(cause: unknown): void {
+    for (const entry of this.#entries.splice(0)) {
+      if (entry instanceof ChannelCore) entry.fail(cause);
+      else entry?.promise.reject(cause);
+    }
+    this.#free.length = 0;
+  }
+}
