@@ -12,7 +12,8 @@ const GROWN_BYTES = 64 * 1024;
 export async function fileSource(path: string, medium: Medium): Promise<Source> {
   const file = await Deno.open(path);
   try {
-    const info = await naming("read", path, () => file.stat());
+    const look = () => medium.run(() => file.statSync(), () => file.stat());
+    const info = await naming("read", path, look);
     if (info.isDirectory) throw new Deno.errors.IsADirectory(`"${path}" is a directory`);
     return new LocalSource(path, file, info, medium);
   } catch (cause) {

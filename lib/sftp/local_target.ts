@@ -26,12 +26,16 @@ export async function fileTarget(local: string, how: FileTargetOptions): Promise
   const resumes = how.part !== null;
   const mode = bitsOf(how.info, how.options) ?? 0o666;
   // For who resumes it must be possible to read what is there, whatever the mode will be.
-  const file = await Deno.open(hidden, {
+  const open = {
     read: resumes,
     write: true,
     ...(resumes ? { create: true } : { createNew: true }),
     mode: mode | (resumes ? 0o600 : 0o200),
-  });
+  };
+  const later = () => Deno.open(hidden, open);
+  // What is there already may be a pipe, where an open waits for its other end.
+  const opened = resumes ? later() : how.medium.run(() => Deno.openSync(hidden, open), later);
+  const file = await opened;
   try {
     if (resumes && !await lock(file)) {
       throw new Deno.errors.Busy(`"${local}" is being fetched by another transfer`);
