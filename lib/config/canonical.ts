@@ -2,16 +2,27 @@ import { ConfigError, printable } from "../errors.ts";
 import type { RawSettings } from "./directives.ts";
 import type { LocalSide } from "./local_side.ts";
 import { matchesHostList } from "./patterns.ts";
+import type { HostSettings } from "./settings.ts";
 
-/** An address in its usual form, such as `::1` for `0:0::1`; null if it is none. */
-export function canonicalAddress(text: string): string | null {
-  if (/^(0x[0-9a-f]*|\d+)(\.(0x[0-9a-f]*|\d+)){0,3}$/i.test(text)) return hostOf(text);
+/**
+ * An address in its usual form, such as `::1` for `0:0::1`; null if it is none.
+ *
+ * @param family The only kind of addresses that are wanted
+ */
+export function canonicalAddress(
+  text: string,
+  family: HostSettings["AddressFamily"] = "any",
+): string | null {
+  if (/^(0x[0-9a-f]*|\d+)(\.(0x[0-9a-f]*|\d+)){0,3}$/i.test(text)) {
+    return family === "inet6" ? null : hostOf(text);
+  }
   if (!/^[0-9a-f:.]+$/i.test(text) || !text.includes(":")) return null;
   const v6 = hostOf(`[${text}]`)?.slice(1, -1) ?? null;
   const mapped = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(v6 ?? "");
-  if (!mapped) return v6;
+  if (!mapped) return family === "inet" ? null : v6;
   const [high, low] = [parseInt(mapped[1]!, 16), parseInt(mapped[2]!, 16)];
-  return `::ffff:${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
+  const v4 = `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
+  return family === "inet" ? v4 : `::ffff:${v4}`;
 }
 
 /**
@@ -25,6 +36,8 @@ export async function canonicalHost(
   settings: RawSettings,
   local: LocalSide,
 ): Promise<string> {
+  // What looks like an address, but is none that is wanted, is no name either.
+  if (/^[\d.]*$|[:%]/.test(host)) return host;
   const { CanonicalizeHostname: wanted = "no", CanonicalizePermittedCNAMEs: rules } = settings;
   const direct = !settings.ProxyCommand && !settings.ProxyJump?.hosts.length;
   if (!direct && wanted !== "always") return host;
@@ -32,7 +45,7 @@ export async function canonicalHost(
     const found = await complete(host, settings, local, direct || wanted === "always");
     if (found !== null) return found;
   }
-  if (rules === undefined || rules[0] === "none" || /^[\d.]*$|:/.test(host)) return host;
+  if (rules === undefined || rules[0] === "none") return host;
   const name = await local.resolve(host);
   if (name !== null) return follow(host, name, settings);
   // Who asks for the names that the DNS has wants to know when it has none.

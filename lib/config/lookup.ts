@@ -84,7 +84,7 @@ export async function lookUp(
 
   await pass(alias, false, null);
   const typed = nameOf(evaluation.settings, alias);
-  const address = canonicalAddress(typed);
+  const address = canonicalAddress(typed, evaluation.settings.AddressFamily);
   const hostname = address ?? await canonicalHost(typed.toLowerCase(), evaluation.settings, local);
   const { CanonicalizeHostname = "no" } = evaluation.settings;
   if (wantsFinal || CanonicalizeHostname !== "no") {
