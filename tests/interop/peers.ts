@@ -92,6 +92,8 @@ async function look(peer: Peer): Promise<string | null> {
       return Deno.build.os !== "windows" && Deno.uid() === 0 ? "root" : null;
     case "mount":
       return await canMountDisks() ? await which("mount") : null;
+    case "setpriv":
+      return await mayGiveUpPower(await which("setpriv"));
     case "asyncssh":
     case "paramiko":
       return await findPython(peer);
@@ -109,6 +111,13 @@ async function look(peer: Peer): Promise<string | null> {
     default:
       return PATHS[peer] === undefined ? await which(peer) : await existing(PATHS[peer]);
   }
+}
+
+/** Where root has not all of its power, it may not be able to give up any. */
+async function mayGiveUpPower(setpriv: string | null): Promise<string | null> {
+  if (setpriv === null) return null;
+  const flags = ["--bounding-set", "-dac_override", "--inh-caps", "-all"];
+  return (await run(setpriv, [...flags, "true"])).code === 0 ? setpriv : null;
 }
 
 /** Not every curl is built with SFTP. */
