@@ -35,6 +35,7 @@ export const WITHOUT_EFFECT: Readonly<Record<string, "Deprecated" | "Unsupported
   rhostsauthentication: "Deprecated",
   rhostsrsaauthentication: "Unsupported",
   rsaauthentication: "Unsupported",
+  useblacklistedkeys: "Deprecated", // Debian's
   useprivilegedport: "Deprecated",
   useroaming: "Deprecated",
   usersh: "Deprecated",
