@@ -5,7 +5,6 @@ import { startServe } from "../cli/world.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { connectTo, noise } from "./ours.ts";
 import { peerTest } from "./peers.ts";
-import { same } from "./sftp_everything.ts";
 import { startSshd } from "./sshd.ts";
 import { tempFolder } from "./temp.ts";
 
