@@ -14,7 +14,7 @@ import { forward, type ForwardSetting, sameForward, showEnd } from "./forwards.t
 import { type JumpValue, proxyJump, showJump } from "./proxy_jump.ts";
 import type { HostSettings } from "./settings.ts";
 import * as special from "./special_values.ts";
-import { command, integer, port, word, words } from "./values.ts";
+import { command, integer, port, word } from "./values.ts";
 
 /** What the files say, before names of files are completed. */
 export type RawSettings =
@@ -167,7 +167,7 @@ export const DIRECTIVES: DirectiveTable = {
   },
   SetEnv: { read: special.setEnv, show: (pairs) => pairs },
   // As in 9.2, only the first pattern of a line arrives.
-  LogVerbose: wordsOnce((args) => words(args).slice(0, 1), ["none"]),
+  LogVerbose: wordsOnce((args) => special.wordsOrNone("logverbose")(args).slice(0, 1), ["none"]),
   PermitRemoteOpen: wordsOnce(special.permitRemoteOpen, ["any"]),
   AddKeysToAgent: directive(
     special.addKeys,
