@@ -26,6 +26,7 @@ export function shownSettings({ settings, tokens }: Found, local: LocalSide): Ra
     UserKnownHostsFile: settings.UserKnownHostsFile?.map(path),
     ProxyUseFdpass: settings.ProxyJump?.hosts.length ? undefined : settings.ProxyUseFdpass,
     UpdateHostKeys: noAsking ? "no" : settings.UpdateHostKeys,
+    Tunnel: cleared && settings.Tunnel !== undefined ? "no" : settings.Tunnel,
     LocalForward: cleared ? undefined : forwards(settings.LocalForward),
     RemoteForward: cleared ? undefined : forwards(settings.RemoteForward),
   });

@@ -46,7 +46,7 @@ await peerTest(["sshd"], "RemoteForward and DynamicForward make tunnels", async 
       LogLevel VERBOSE
   `);
   await using ssh = startCli(["ssh", "-F", place.file, "tunnels"]);
-  await ssh.waitFor(/Remote forwarding[^\n]*/i);
+  for (const kind of ["remote", "socks"]) await ssh.waitFor(new RegExp(`${kind} forwarding from`));
   assertStringIncludes(await greeting(remote), "SSH-2.0-OpenSSH");
   // SOCKS 4: connect to the server's own port, as nobody.
   const { port } = place.server;
