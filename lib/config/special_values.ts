@@ -187,12 +187,11 @@ export function ipQos(args: Arguments): readonly [string, string] {
 function packetClass(text: string): string {
   const lower = text.toLowerCase();
   if (lower === "none") return "none";
-  const value = Object.hasOwn(CLASSES, lower)
-    ? CLASSES[lower]!
-    : /^(0x[0-9a-f]+|0[0-7]*|[1-9]\d*)$/i.test(text)
-    ? Number(/^0[0-7]+$/.test(text) ? `0o${text}` : text)
-    : NaN;
-  if (!(value <= 255)) throw new ArgumentError(`Bad IPQoS value: ${printable(text)}`);
+  // A number is one of strtol(3) in any base.
+  const [, sign, digits] = /^\s*([+-]?)(0x[0-9a-f]+|0[0-7]*|[1-9]\d*)$/i.exec(text) ?? [];
+  const number = digits === undefined ? NaN : Number(digits.replace(/^0(?=[0-7])/, "0o"));
+  const value = Object.hasOwn(CLASSES, lower) ? CLASSES[lower]! : sign === "-" ? -number : number;
+  if (!(value >= 0 && value <= 255)) throw new ArgumentError(`Bad IPQoS value: ${printable(text)}`);
   const name = Object.keys(CLASSES).find((name) => CLASSES[name] === value);
   return name ?? `0x${value.toString(16).padStart(2, "0")}`;
 }
