@@ -22,12 +22,12 @@ const MIB = 1024 ** 2;
 /** Round trips in milliseconds. */
 const ROUND_TRIPS = { full: [0, 20, 50, 100], quick: [0, 50] };
 /** Bytes of the large file: without a round trip, and with one, where a peer carries 20 MB/s. */
-const LARGE = { full: [256 * MIB, 64 * MIB], quick: [32 * MIB, 8 * MIB] } as const;
+const LARGE = { full: [256 * MIB, 64 * MIB], quick: [16 * MIB, 8 * MIB] } as const;
 const SMALL_BYTES = 4096;
 const TREE_FILE_BYTES = 16_384;
 /** Files and folders; the few tell how long the many would take one after the other. */
-const SMALL = { files: 1000, few: { full: 10, quick: 4 } };
-const TREE = { folders: 20, files: 10 };
+const SMALL = { files: { full: 1000, quick: 250 }, few: { full: 10, quick: 4 } };
+const TREE = { folders: { full: 20, quick: 5 }, files: 10 };
 /**
  * What would take longer is reckoned from the few, without a round trip and with one: a client that asks
  * file by file needs minutes at 100 ms.
@@ -56,8 +56,7 @@ export async function sftpRoundTrips(report: Report, { quick }: BenchOptions): P
   const server = stack.use(await startSshd({ hostKeys: ["ed25519"] }));
   const { peers, missing } = await findSftpPeers();
   for (const line of missing) report.note(`Missing: ${line}`);
-  const few = SMALL.few[size];
-  const many = await plantMany(folder, few);
+  const many = await plantMany(folder, size);
   for (const roundTrip of ROUND_TRIPS[size]) {
     const near = roundTrip === 0 ? 0 : 1;
     const bytes = LARGE[size][near];
@@ -71,8 +70,8 @@ export async function sftpRoundTrips(report: Report, { quick }: BenchOptions): P
     });
     report.table(
       `SFTP at ${roundTrip} ms round trip to sshd: ${bytes / MIB} MiB in MB/s and CPU ns/B; ` +
-        `${SMALL.files} files of ${SMALL_BYTES} bytes and a tree of ` +
-        `${TREE.folders * TREE.files} in ms`,
+        `${many.small.all} files of ${SMALL_BYTES} bytes and a tree of ` +
+        `${many.tree.all} in ms`,
       ["", "get", "CPU", "put", "CPU", ...MANY_ACTIONS],
       rows,
     );
@@ -176,7 +175,9 @@ interface Many {
 }
 
 /** The small files and the trees: all, a few, and a hundred for the marks. */
-async function plantMany(folder: string, few: number): Promise<Many> {
+async function plantMany(folder: string, size: "full" | "quick"): Promise<Many> {
+  const few = SMALL.few[size];
+  const [files, folders] = [SMALL.files[size], TREE.folders[size]];
   const small = async (name: string, files: number) => {
     await Deno.mkdir(`${folder}/${name}`);
     const bytes = new Uint8Array(SMALL_BYTES);
@@ -191,14 +192,14 @@ async function plantMany(folder: string, few: number): Promise<Many> {
       }
     }
   };
-  await small("small", SMALL.files);
+  await small("small", files);
   await small("small-few", few);
   await small("hundred", HUNDRED);
-  await tree("tree", TREE.folders, TREE.files);
+  await tree("tree", folders, TREE.files);
   await tree("tree-few", 1, few);
   return {
-    small: { few, all: SMALL.files },
-    tree: { few, all: TREE.folders * TREE.files },
+    small: { few, all: files },
+    tree: { few, all: folders * TREE.files },
   };
 }
 

@@ -6,7 +6,6 @@ import { run } from "../../tests/interop/run.ts";
 import type { Sshd } from "../../tests/interop/sshd.ts";
 import { CIPHERS } from "../throughput.ts";
 import { findSsh2Runtimes } from "./clients.ts";
-import { measure } from "./measure.ts";
 
 /** Where the server is, seen through a path, and where the files are. */
 export interface SftpLane {
@@ -93,7 +92,13 @@ function scripted(
   };
 }
 
-/** A program for each action; what it takes to do nothing is not counted. */
+/** What a batch says between its commands: the time in ns, and the ticks of CPU of sftp and its ssh. */
+const LOOK = "!echo @ $(date +%s%N) $(cat /proc/$PPID/stat " +
+  "$(sed 's:[0-9]\\+:/proc/&/stat:g' /proc/$PPID/task/$PPID/children) 2>/dev/null | " +
+  "awk '{ ticks += $14 + $15 } END { print ticks }')";
+const TICK_MS = 10;
+
+/** A batch that looks at the clock before and after each of its commands. */
 function openssh(program: string): SftpPeer {
   return {
     name: "OpenSSH sftp",
@@ -106,26 +111,22 @@ function openssh(program: string): SftpPeer {
         StrictHostKeyChecking: "no",
         UserKnownHostsFile: "/dev/null",
       });
-      const batch = async (line: string): Promise<SftpTimes> => {
-        await Deno.writeTextFile(`${out}/batch`, `${line}\n`);
-        const args = ["-q", "-b", `${out}/batch`, ...flags, `${server.user}@127.0.0.1`];
-        const { seconds, cpuSeconds } = await measure([program, ...args], "down", 0);
-        return { ms: seconds * 1000, cpu: cpuSeconds * 1000 };
-      };
-      const idle = [await batch("pwd"), await batch("pwd")];
-      const [ms0, cpu0] = [
-        Math.min(...idle.map(({ ms }) => ms)),
-        Math.min(...idle.map(({ cpu }) => cpu)),
-      ];
-      const times: Record<SftpAction, SftpTimes> = {};
-      for (const action of actions) {
+      const lines = actions.map((action, index) => {
         const [verb, what] = action.split(" ");
-        const { ms, cpu } = await batch(`${verb} -r ${folder}/${what} ${out}/copy`);
-        times[action] = { ms: Math.max(ms - ms0, 1), cpu: Math.max(cpu - cpu0, 0) };
-        await Deno.remove(`${out}/copy`, { recursive: true });
-      }
+        return `${LOOK}\n${verb} -r ${folder}/${what} ${out}/${index}\n${LOOK}\n`;
+      });
+      const args = ["-q", "-b", "-", ...flags, `${server.user}@127.0.0.1`];
+      const ran = await run(program, args, { stdin: lines.join(""), timeout: LIMIT_MS });
       await Deno.remove(out, { recursive: true });
-      return times;
+      if (ran.code !== 0) throw new Error(ran.stderr.trim().split("\n").at(-1));
+      const looks = [...ran.text.matchAll(/^@ (\d+) (\d+)$/gm)].map(([, ns, ticks]) => ({
+        ms: Number(ns) / 1e6,
+        cpu: Number(ticks) * TICK_MS,
+      }));
+      return Object.fromEntries(actions.map((action, index) => {
+        const [before, after] = [looks[2 * index]!, looks[2 * index + 1]!];
+        return [action, { ms: after.ms - before.ms, cpu: after.cpu - before.cpu }];
+      }));
     },
   };
 }
