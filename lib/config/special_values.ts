@@ -139,7 +139,7 @@ export function addRekey(held: RekeySetting, more: RekeySetting): RekeySetting {
 
 /** RekeyLimit as `-G` has it. */
 export function showRekey({ bytes = 0, milliseconds = 0 }: RekeySetting): string {
-  return `${bytes} ${milliseconds / 1000}`;
+  return `${BigInt(bytes)} ${milliseconds / 1000}`; // an exabyte, too, to its last digit
 }
 
 /** StreamLocalBindMask: an octal number; what follows its digits counts for nothing. */

@@ -91,13 +91,14 @@ export function parseTime(text: string): number | null {
 export function bytes(args: Arguments): number {
   const text = args.next();
   if (text === "default") return 0;
-  const parts = /^\s*\+?(\d*)(?:\.(\d*))?([bkmgtpe]?)$/i.exec(text);
-  if (!parts || (parts[1] === "" && !parts[2])) {
-    throw new ArgumentError(`Bad number '${printable(text)}'`);
-  }
-  const scale = 1024 ** Math.max(0, "bkmgtpe".indexOf((parts[3] || "b").toLowerCase()));
-  const number = Math.floor(Number(`${parts[1] || "0"}.${parts[2] || "0"}`) * scale);
-  if (number > Number.MAX_SAFE_INTEGER) throw new ArgumentError(`Bad number '${printable(text)}'`);
+  // As in ssh, no digits are 0, and behind a unit comes whatever is neither letter nor digit.
+  const parts = /^\s*([+-]?)(\d*)(?:\.(\d*))?(?:([bkmgtpe])(?![a-z0-9]).*)?$/is.exec(text);
+  if (!parts) throw new ArgumentError(`Bad number '${printable(text)}'`);
+  const [, sign, whole, fraction, unit = "b"] = parts;
+  const scale = 1024 ** "bkmgtpe".indexOf(unit.toLowerCase());
+  const size = Math.floor(Number(`${whole || "0"}.${fraction || "0"}`) * scale);
+  if (size >= 2 ** 63) throw new ArgumentError(`Bad number '${printable(text)}'`);
+  const number = sign === "-" && size > 0 ? -size : size;
   if (number !== 0 && number < 16) throw new ArgumentError("RekeyLimit too small");
   return number;
 }
