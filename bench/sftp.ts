@@ -22,7 +22,7 @@ const MIB = 1024 ** 2;
 /** Round trips in milliseconds. */
 const ROUND_TRIPS = { full: [0, 20, 50, 100], quick: [0, 50] };
 /** Bytes of the large file: without a round trip, and with one, where a peer carries 20 MB/s. */
-const LARGE = { full: [256 * MIB, 64 * MIB], quick: [16 * MIB, 8 * MIB] } as const;
+const LARGE = { full: [256 * MIB, 32 * MIB], quick: [16 * MIB, 8 * MIB] } as const;
 const SMALL_BYTES = 4096;
 const TREE_FILE_BYTES = 16_384;
 /** Files and folders; the few tell how long the many would take one after the other. */
@@ -75,11 +75,9 @@ export async function sftpRoundTrips(report: Report, { quick }: BenchOptions): P
       ["", "get", "CPU", "put", "CPU", ...MANY_ACTIONS],
       rows,
     );
-    if (roundTrip === MARKED) await marked(peers[0]!, lane, 4 * bytes, report);
+    if (roundTrip === MARKED) await marked(peers[0]!, lane, bytes * (quick ? 4 : 8), report);
   }
-  report.note(
-    "~: reckoned from a few files. OpenSSH's times are of programs, less one that idles.",
-  );
+  report.note("~: reckoned from a few files");
 }
 
 /** One after the other; all at once where they wait for round trips only and nobody has the time. */
