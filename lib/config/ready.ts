@@ -15,8 +15,9 @@ export function shownSettings({ settings, tokens }: Found, local: LocalSide): Ra
     list?.map(({ from, to }) => ({ from: endOf(from, socket), to: to && endOf(to, socket) }));
   const { ControlPath, ControlPersist, IdentityAgent, ForwardAgent, RemoteCommand } = settings;
   const cleared = settings.ClearAllForwardings === true;
-  // Nobody is there any more to answer for a connection that outlives its terminal.
-  const noAsking = settings.UpdateHostKeys === "ask" && ControlPath && ControlPersist;
+  // Nobody is there to answer for a command, or for a connection that outlives its terminal.
+  const noAsking = settings.UpdateHostKeys === "ask" &&
+    (RemoteCommand || ControlPath && ControlPersist);
   return withoutUndefined({
     ...settings,
     ControlPath: ControlPath && path(ControlPath),
