@@ -58,9 +58,11 @@ export async function matches(text: string, subject: MatchSubject): Promise<bool
     const name = taken.word.slice(negated ? 1 : 0).toLowerCase();
     rest = taken.rest;
     if (name === "all") {
-      if (count > 1 || !/^(#|$)/.test(takeWord(rest)?.word ?? "")) {
+      const next = takeWord(rest);
+      if (count > 1 || !/^(#|$)/.test(next?.word ?? "")) {
         throw bad("'all' cannot be combined with other Match attributes");
       }
+      if (next?.word === "" && next.rest !== "") throw new ArgumentError(EXTRA);
       return result && !negated;
     }
     count++;
