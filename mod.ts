@@ -90,6 +90,7 @@ export type {
   HostPort,
   SocketPath,
 } from "./lib/forward/address.ts";
+export type { ConfiguredForward, ConfiguredForwards } from "./lib/client/configured_forwards.ts";
 export type { CheckOptions, Forwarder } from "./lib/forward/forwarder.ts";
 export type { ForwardOptions, TunnelOptions } from "./lib/forward/forwarding.ts";
 export type { RemoteListener } from "./lib/forward/listener.ts";

@@ -42,7 +42,8 @@ export async function startup(report: Report, { quick }: BenchOptions): Promise<
 async function firstByte(
   [program, ...args]: readonly string[],
 ): Promise<{ status: Promise<unknown> }> {
-  const child = new Deno.Command(program!, { args, stdin: "null", stdout: "piped" }).spawn();
+  const child = new Deno.Command(program!, { args, stdin: "null", stdout: "piped", stderr: "null" })
+    .spawn();
   const reader = child.stdout.getReader();
   const { done } = await reader.read();
   await reader.cancel();

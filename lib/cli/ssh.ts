@@ -83,7 +83,8 @@ async function work(client: Client, job: Job, log: Log): Promise<number | null> 
     return 0;
   }
   await using forwards = await startForwards(client, options, log);
-  if (!forwards.complete && options.ExitOnForwardFailure) {
+  const complete = forwards.tunnels.every(({ error }) => error === null);
+  if (!complete && options.ExitOnForwardFailure) {
     throw new UsageError("a port could not be forwarded");
   }
   if (program !== null) {

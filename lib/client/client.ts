@@ -17,6 +17,7 @@ import { type DisplayOptions, lendDisplay } from "../forward/x11_lend.ts";
 import type { TunnelConn } from "../forward/tunnel_conn.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import type { HostAddress } from "../known_hosts/policy.ts";
+import { type ConfiguredForwards, startConfiguredOrExit } from "./configured_forwards.ts";
 import { Command, type CommandOptions, startProcess, startProgram } from "../session/command.ts";
 import type { Process } from "../session/process.ts";
 import { SftpClient } from "../sftp/client.ts";
@@ -158,8 +159,8 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * What the configuration files say of the host; null if none were read. Commands and tunnels that they
-   * ask for are the program's to start.
+   * What the configuration files say of the host; null if none were read. What they ask to be run is the
+   * program's to start, and its tunnels by `forwardConfigured`: neither happens unasked.
    */
   get settings(): HostSettings | null {
     return this.#login.settings ?? null;
@@ -378,6 +379,17 @@ export class Client implements AsyncDisposable {
    */
   forwardSocks(options: BindPort & TunnelOptions): Promise<Forwarder<Deno.NetAddr>> {
     return this.#forwarding.socks(options);
+  }
+
+  /**
+   * Starts the tunnels that the configuration files ask for: LocalForward, RemoteForward and
+   * DynamicForward of `settings`. One that cannot start is told in the result, unless
+   * ExitOnForwardFailure says that none is to work then.
+   *
+   * @throws {ConnectError} If one cannot start, with ExitOnForwardFailure
+   */
+  forwardConfigured(options: TunnelOptions = {}): Promise<ConfiguredForwards> {
+    return startConfiguredOrExit(this, this.settings, options);
   }
 
   /**

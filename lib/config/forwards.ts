@@ -42,7 +42,21 @@ export interface ForwardSetting {
   readonly to: ForwardEnd | null;
 }
 
-/** The kinds of tunnel; they differ in what may be left out. */
+/**
+ * The kinds of tunnel; they differ in what may be left out.
+ *
+ * @example
+ * ```ts
+ * import type { ForwardKind } from "@denossh/ssh/config";
+ *
+ * const directives: Record<ForwardKind, string> = {
+ *   local: "LocalForward",
+ *   remote: "RemoteForward",
+ *   dynamic: "DynamicForward",
+ * };
+ * console.log(directives.local);
+ * ```
+ */
 export type ForwardKind = "local" | "remote" | "dynamic";
 
 /** Reads the one or two arguments of a directive. */

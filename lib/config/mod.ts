@@ -15,7 +15,7 @@
  */
 export { Config } from "./config.ts";
 export type { ConfigRoot, ConfigSource } from "./config_file.ts";
-export type { ForwardEnd, ForwardSetting } from "./forwards.ts";
+export type { ForwardEnd, ForwardKind, ForwardSetting } from "./forwards.ts";
 export type { LocalSide } from "./local_side.ts";
 export type { LookupOptions } from "./lookup.ts";
 export type { JumpHost } from "./proxy_jump.ts";

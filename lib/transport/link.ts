@@ -8,6 +8,8 @@ export interface Link {
   send(payload: Uint8Array): void;
   /** The next message, owned by the caller; rejects with the connection's error when it dies. */
   receive(): Promise<Uint8Array>;
+  /** Lets a peer that waits for an acknowledgement before it sends on have it at once. */
+  acknowledge(): void;
   /** The session identifier: the first exchange hash (RFC 4253 §7.2). */
   readonly sessionId: Uint8Array;
   /** Whom the session is with. */

@@ -27,6 +27,8 @@ export function requestService(link: Link, service: string): ServiceLink {
         throw new ProtocolError("Another service was accepted");
       }
       roundTrip = performance.now() - start;
+      // The answer to what was sent ahead is waiting behind it.
+      link.acknowledge();
     });
   return {
     ...link,

@@ -159,6 +159,7 @@ export class Transport {
     return {
       send: (payload) => this.sink.send(payload),
       receive: () => auth.receive(),
+      acknowledge: () => this.acknowledge(),
       sessionId: this.sessionId,
       host: this.host,
       get extensions() {
@@ -184,10 +185,14 @@ export class Transport {
   }
 
   /**
-   * Sends IGNORE (RFC 4253 §11.2). A peer with Nagle's algorithm on keeps a small packet back until its
-   * last one is acknowledged, and the kernel takes 40 ms over that where nothing is sent that carries it.
+   * Sends IGNORE (RFC 4253 §11.2) where there is nothing else to say. A peer with Nagle's algorithm on, as
+   * OpenSSH's ends have it until a session starts, keeps a small packet back until its last one is
+   * acknowledged, and the kernel takes 40 ms over that where nothing is sent that carries it.
    */
   acknowledge(): void {
+    // A packet that crosses the server's success would come uncompressed where it is not expected to.
+    const crosses = this.role === "client" && this.#phase === "auth";
+    if (crosses && this.#agreed?.clientToServer.compression === "zlib@openssh.com") return;
     this.sink.send(Ignore.encode({ data: new Uint8Array(0) }));
   }
 

@@ -31,6 +31,8 @@ export class MemoryLink implements Link {
     this.#peer!.#deliver(payload.slice());
   }
 
+  acknowledge(): void {}
+
   receive(): Promise<Uint8Array> {
     const payload = this.#queue.shift();
     if (payload !== undefined) return Promise.resolve(payload);

@@ -1,6 +1,6 @@
 /** What configuration files say, done with a real server: by `cli ssh -F` and by `connect` alike. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { connect, HostKeyError } from "../../mod.ts";
+import { connect, ConnectError, HostKeyError } from "../../mod.ts";
 import { CLI, cli, startCli } from "../cli/world.ts";
 import { both, world } from "./config_world.ts";
 import { freePort } from "./free_port.ts";
@@ -169,6 +169,65 @@ await peerTest(["sshd"], "LocalForward and SessionType none make a tunnel", asyn
   await conn.read(bytes);
   assertEquals(new TextDecoder().decode(bytes), "SSH-2.0-");
 });
+
+await peerTest(
+  ["sshd"],
+  "forwardConfigured starts the tunnels of a file, of each kind",
+  async () => {
+    const port = freePort();
+    await using place = await world((server, folder) => `
+    Host tunnels
+      LocalForward ${port} 127.0.0.1:${server.port}
+      LocalForward ${folder}/%n.sock 127.0.0.1:${server.port}
+      RemoteForward 0 127.0.0.1:${server.port}
+      DynamicForward ${freePort()}
+      LocalForward ${folder}/nowhere/%n.sock 127.0.0.1:${server.port}
+    Host none
+  `);
+    await using host = await place.connect("tunnels");
+    await using forwards = await host.forwardConfigured();
+    const works = await Promise.all(
+      forwards.tunnels.map(async ({ kind, forwarder }) => [kind, await forwarder?.check() ?? null]),
+    );
+    assertEquals(works, [
+      ["local", true],
+      ["local", true],
+      ["local", null],
+      ["remote", true],
+      ["dynamic", true],
+    ]);
+    assert(forwards.tunnels[2]!.error instanceof Deno.errors.NotFound);
+    using conn = await Deno.connect({ port });
+    const bytes = new Uint8Array(8);
+    await conn.read(bytes);
+    assertEquals(new TextDecoder().decode(bytes), "SSH-2.0-");
+
+    await using other = await place.connect("none");
+    await using nothing = await other.forwardConfigured();
+    assertEquals(nothing.tunnels, []);
+  },
+);
+
+await peerTest(
+  ["sshd"],
+  "With ExitOnForwardFailure forwardConfigured starts all or none",
+  async () => {
+    const port = freePort();
+    await using place = await world((_, folder) => `
+    Host strict
+      ExitOnForwardFailure yes
+      LocalForward ${port} 127.0.0.1:1
+      LocalForward ${folder}/nowhere/%n.sock 127.0.0.1:1
+  `);
+    await using host = await place.connect("strict");
+    await assertRejects(
+      () => host.forwardConfigured(),
+      ConnectError,
+      "Cannot start local forwarding",
+    );
+    Deno.listen({ port, hostname: "127.0.0.1" }).close(); // nobody listens there any more
+  },
+);
 
 await peerTest(["sshd"], "A new host key is added where the file says, and hashed", async () => {
   await using place = await world((_, folder) => `

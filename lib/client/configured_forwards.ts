@@ -1,0 +1,169 @@
+import type { ForwardEnd, ForwardKind, ForwardSetting } from "../config/forwards.ts";
+import type { HostSettings } from "../config/settings.ts";
+import { ConnectError, printable } from "../errors.ts";
+import type { BindAddress, BindPort } from "../forward/address.ts";
+import type { Forwarder } from "../forward/forwarder.ts";
+import type { ForwardOptions, TunnelOptions } from "../forward/forwarding.ts";
+
+/** A client, as far as its tunnels go. */
+export interface TunnelStarter {
+  forwardLocal(options: ForwardOptions<BindAddress>): Promise<Forwarder>;
+  forwardRemote(options: ForwardOptions<BindAddress>): Promise<Forwarder>;
+  forwardSocks(options: BindPort & TunnelOptions): Promise<Forwarder>;
+}
+
+/**
+ * A tunnel that configuration files ask for: at work, or the reason why not.
+ *
+ * @example
+ * ```ts
+ * import { type ConfiguredForward, connect } from "@denossh/ssh";
+ *
+ * async function tunnels(alias: string): Promise<void> {
+ *   await using host = await connect(alias);
+ *   await using forwards = await host.forwardConfigured();
+ *   forwards.tunnels.forEach(({ kind, forwarder, error }: ConfiguredForward) =>
+ *     console.log(kind, forwarder?.addr ?? error)
+ *   );
+ *   await host.closed;
+ * }
+ * console.log(tunnels.name);
+ * ```
+ */
+export interface ConfiguredForward {
+  /** Of LocalForward, RemoteForward or DynamicForward. */
+  readonly kind: ForwardKind;
+  /** What the files say. */
+  readonly setting: ForwardSetting;
+  /** The tunnel; null if it could not be started. */
+  readonly forwarder: Forwarder | null;
+  /** Why it could not be started; null if it could. */
+  readonly error: Error | null;
+}
+
+/**
+ * The tunnels that configuration files ask for; disposing of them ends them.
+ *
+ * @example
+ * ```ts
+ * import type { ConfiguredForwards } from "@denossh/ssh";
+ *
+ * const working = ({ tunnels }: ConfiguredForwards) => tunnels.filter(({ error }) => error === null);
+ * console.log(working.name);
+ * ```
+ */
+export interface ConfiguredForwards extends AsyncDisposable {
+  /** All of them, in the order of the files. */
+  readonly tunnels: readonly ConfiguredForward[];
+}
+
+/** Every address, as an empty address and `*` ask for it, where a tunnel begins. */
+const ANY = { local: "0.0.0.0", remote: "", dynamic: "0.0.0.0" } as const;
+
+/** Starts the tunnels that settings ask for; the others go on without one that cannot start. */
+export async function startConfigured(
+  client: TunnelStarter,
+  settings: Omit<HostSettings, "LogLevel">,
+  options: TunnelOptions,
+): Promise<ConfiguredForwards> {
+  const stack = new AsyncDisposableStack();
+  const tunnels: ConfiguredForward[] = [];
+  for (const { kind, setting } of forwardsOf(settings)) {
+    try {
+      const forwarder = stack.use(
+        await startHere(kind, setting, settings, () => start(client, kind, setting, options)),
+      );
+      tunnels.push({ kind, setting, forwarder, error: null });
+    } catch (cause) {
+      const error = cause instanceof Error ? cause : new Error(String(cause));
+      tunnels.push({ kind, setting, forwarder: null, error });
+    }
+  }
+  return { tunnels, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+/** The same; a tunnel that cannot start ends them all if ExitOnForwardFailure says so. */
+export async function startConfiguredOrExit(
+  client: TunnelStarter,
+  settings: HostSettings | null,
+  options: TunnelOptions,
+): Promise<ConfiguredForwards> {
+  if (settings === null) return { tunnels: [], [Symbol.asyncDispose]: () => Promise.resolve() };
+  const forwards = await startConfigured(client, settings, options);
+  const failed = forwards.tunnels.find(({ error }) => error !== null);
+  if (failed === undefined || !settings.ExitOnForwardFailure) return forwards;
+  await forwards[Symbol.asyncDispose]();
+  const what = `${failed.kind} forwarding from ${printable(describeEnd(failed.setting.from))}`;
+  throw new ConnectError(`Cannot start ${what}: ${failed.error!.message}`, { cause: failed.error });
+}
+
+function forwardsOf(
+  settings: Omit<HostSettings, "LogLevel">,
+): { kind: ForwardKind; setting: ForwardSetting }[] {
+  const of = (kind: ForwardKind, tunnels: readonly ForwardSetting[] = []) =>
+    tunnels.map((setting) => ({ kind, setting }));
+  const all = [
+    ...of("local", settings.LocalForward),
+    ...of("remote", settings.RemoteForward),
+    ...of("dynamic", settings.DynamicForward),
+  ];
+  if (!settings.GatewayPorts) return all;
+  // What begins here and names no address is open to everybody then.
+  return all.map(({ kind, setting }) => ({
+    kind,
+    setting: kind === "remote" ? setting : { ...setting, from: opened(setting.from) },
+  }));
+}
+
+function opened(from: ForwardEnd): ForwardEnd {
+  return "path" in from || from.hostname !== null ? from : { ...from, hostname: "*" };
+}
+
+/** StreamLocalBindUnlink and StreamLocalBindMask, where a tunnel begins at a unix socket of this side. */
+async function startHere<T>(
+  kind: ForwardKind,
+  { from }: ForwardSetting,
+  { StreamLocalBindUnlink, StreamLocalBindMask: mask }: Omit<HostSettings, "LogLevel">,
+  start: () => Promise<T>,
+): Promise<T> {
+  if (kind === "remote" || "port" in from) return await start();
+  if (StreamLocalBindUnlink) {
+    await Deno.remove(from.path).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
+  const tunnel = await start();
+  if (mask !== undefined) await Deno.chmod(from.path, 0o777 & ~mask);
+  return tunnel;
+}
+
+function start(
+  client: TunnelStarter,
+  kind: ForwardKind,
+  setting: ForwardSetting,
+  options: TunnelOptions,
+): Promise<Forwarder> {
+  const from = bindOf(kind, setting.from);
+  if (setting.to === null) {
+    if (kind === "remote") throw new TypeError("SOCKS on the far side is not supported");
+    if ("path" in from) throw new TypeError("SOCKS on a unix socket is not supported");
+    return client.forwardSocks({ ...from, ...options });
+  }
+  const tunnel = { from, to: describeEnd(setting.to), ...options };
+  return kind === "remote" ? client.forwardRemote(tunnel) : client.forwardLocal(tunnel);
+}
+
+function bindOf(kind: ForwardKind, end: ForwardEnd): BindAddress {
+  if ("path" in end) return end;
+  const { hostname, port } = end;
+  if (hostname === null) return { port };
+  return { port, hostname: hostname === "" || hostname === "*" ? ANY[kind] : hostname };
+}
+
+/** An end as text; a hostname that was not given is left out. */
+export function describeEnd(end: ForwardEnd): string {
+  if ("path" in end) return end.path;
+  const { hostname, port } = end;
+  if (hostname === null) return `${port}`;
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
