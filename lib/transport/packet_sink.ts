@@ -6,6 +6,9 @@ import { MSG } from "../wire/numbers.ts";
 import type { Socket } from "./socket.ts";
 import type { Trace } from "./trace.ts";
 
+/** Microtasks from the end of a wait to the packet that was waited for, and some to spare. */
+const TURNS = 4;
+
 /**
  * Seals packets and writes them, many to a write. Nothing here waits for a timer: the first packet
  * schedules a flush at the end of the current turn, and what is sealed while a write is under way
@@ -34,7 +37,9 @@ export class PacketSink {
   #heldBytes = 0;
   #flushing = false;
   #closed: { error: unknown } | null = null;
-  #ready: PromiseWithResolvers<void> | null = null;
+  /** Bulk writers that wait for room, in their order. */
+  readonly #waiting: PromiseWithResolvers<void>[] = [];
+  #waking = false;
   #idle: PromiseWithResolvers<void> | null = null;
 
   constructor(socket: Socket, failed: (error: unknown) => void) {
@@ -47,12 +52,13 @@ export class PacketSink {
     return this.#held !== null || this.#closed !== null || this.sealer.pending >= OUTBOX_HIGH_WATER;
   }
 
-  /** Resolves when bulk data may be sent; rejects when the connection is over. */
+  /** Resolves when bulk data may be sent, in the order of asking; rejects when the connection is over. */
   ready(): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closed.error);
     if (!this.congested) return Promise.resolve();
-    this.#ready ??= Promise.withResolvers();
-    return this.#ready.promise;
+    const waiting = Promise.withResolvers<void>();
+    this.#waiting.push(waiting);
+    return waiting.promise;
   }
 
   /** Sends a message, or keeps it until the key exchange is over. */
@@ -114,9 +120,10 @@ export class PacketSink {
     if (this.#closed !== null) return;
     this.#closed = { error };
     this.#held = null;
-    this.#ready?.promise.catch(() => {});
-    this.#ready?.reject(error);
-    this.#ready = null;
+    for (const { promise, reject } of this.#waiting.splice(0)) {
+      promise.catch(() => {});
+      reject(error);
+    }
     if (!this.#flushing) this.sealer[Symbol.dispose]();
   }
 
@@ -146,10 +153,19 @@ export class PacketSink {
     }
   }
 
-  #wake(): void {
-    if (this.#ready === null || this.congested) return;
-    this.#ready.resolve();
-    this.#ready = null;
+  /**
+   * Lets writers go on one by one while there is room: of a thousand, all but a few would come in vain and
+   * lose their places.
+   */
+  async #wake(): Promise<void> {
+    if (this.#waking) return;
+    this.#waking = true;
+    while (this.#waiting.length > 0 && !this.congested) {
+      this.#waiting.shift()!.resolve();
+      // Time to send; one that has given up meanwhile leaves the room to the next.
+      for (let turn = 0; turn < TURNS; turn++) await null;
+    }
+    this.#waking = false;
   }
 
   /** A peer that asks without reading the answers may not make us hold them all. */
