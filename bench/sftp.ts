@@ -20,13 +20,13 @@ import { type BenchOptions, Report } from "./report.ts";
 
 const MIB = 1024 ** 2;
 /** Round trips in milliseconds. */
-const ROUND_TRIPS = { full: [0, 20, 50, 100], quick: [0, 50] };
+const ROUND_TRIPS = { full: [0, 20, 50, 100], quick: [50] };
 /** Bytes of the large file: without a round trip, and with one, where a peer carries 20 MB/s. */
 const LARGE = { full: [256 * MIB, 32 * MIB], quick: [16 * MIB, 8 * MIB] } as const;
 const SMALL_BYTES = 4096;
 const TREE_FILE_BYTES = 16_384;
 /** Files and folders; the few tell how long the many would take one after the other. */
-const SMALL = { files: { full: 1000, quick: 250 }, few: { full: 10, quick: 4 } };
+const SMALL = { files: { full: 1000, quick: 100 }, few: { full: 10, quick: 4 } };
 const TREE = { folders: { full: 20, quick: 5 }, files: 10 };
 /**
  * What would take longer is reckoned from the few, without a round trip and with one: a client that asks

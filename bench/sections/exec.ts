@@ -18,7 +18,7 @@ type Rows = ReadonlyMap<string, readonly Measurement[]>;
 /** `exec` of whole clients against sshd, in turns with each other, connecting and start-up included. */
 export async function exec(report: Report, { quick }: BenchOptions): Promise<void> {
   const options = {
-    bytes: (quick ? 256 : 1024) * MIB,
+    bytes: (quick ? 128 : 1024) * MIB,
     rounds: quick ? 1 : 5,
     ciphers: CIPHERS,
     clients: [],

@@ -10,7 +10,7 @@ const MOD = new URL("../../mod.ts", import.meta.url).href;
 
 /** From nothing: the start of the runtime, the import of the module, and a client's first byte. */
 export async function startup(report: Report, { quick }: BenchOptions): Promise<void> {
-  const rounds = quick ? 3 : 15;
+  const rounds = quick ? 2 : 15;
   await using sshd = await startSshd({ hostKeys: ["ed25519"] });
   const { clients, missing } = await findClients();
   missing.forEach((text) => report.note(`Missing: ${text}`));

@@ -35,8 +35,8 @@ const FULL = {
   ms: 2500,
 };
 const QUICK: typeof FULL = {
-  windows: [64 * KIB, 2048 * KIB, "auto"],
-  roundTrips: [0, 50, 100],
+  windows: [256 * KIB, 2048 * KIB, "auto"],
+  roundTrips: [0, 50],
   links: [100],
   ciphers: CIPHERS.slice(0, 1),
   ms: 500,
