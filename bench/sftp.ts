@@ -133,7 +133,9 @@ async function marked(
   await Deno.writeFile(`${lane.folder}/large`, new Uint8Array(bytes));
   const large = (times: SftpTimes) => bytes / times.ms / 1000;
   const warm = await ours.measure(lane, ["get small-few", "get large"]);
-  const again = await ours.measure(lane, ["get large", "get large", ...LARGE_ACTIONS]);
+  // On loopback the kernel now and then sends a segment twice, which costs a transfer half of its rate.
+  const gets = Array.from({ length: 7 }, () => "get large" as const);
+  const again = await ours.measure(lane, [...gets, "put large"]);
   const small = await ours.measure(lane, ["get hundred", "put hundred"]);
   report.figure("sftp.get.large.50", large(again["get large"]!));
   report.figure("sftp.put.large.50", large(again["put large"]!));

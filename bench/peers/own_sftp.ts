@@ -1,11 +1,15 @@
-/** Our client for `bench/sftp.ts`: what to do comes as JSON, the milliseconds go back as JSON. */
+/**
+ * Our client for `bench/sftp.ts`: what to do comes as JSON, the milliseconds go back as JSON; of what is
+ * done several times, the median.
+ */
 import process from "node:process";
 import { login, timed } from "../lab.ts";
+import { median } from "./table.ts";
 
 const { port, user, identity, hostKey, cipher, folder, out, actions } = JSON.parse(Deno.args[0]!);
 await using host = await login({ port, user, identity, hostKey }, { algorithms: { cipher } });
 await using sftp = await host.sftp();
-const times: Record<string, { ms: number; cpu: number }> = {};
+const runs: Record<string, { ms: number; cpu: number }[]> = {};
 for (const action of actions as string[]) {
   const [verb, what] = action.split(" ");
   const [from, to] = [`${folder}/${what}`, `${out}/copy`];
@@ -15,7 +19,11 @@ for (const action of actions as string[]) {
     verb === "get" ? sftp.get(from, to, options) : sftp.put(from, to, options)
   );
   const { user, system } = process.cpuUsage(began);
-  times[action] = { ms, cpu: (user + system) / 1000 };
+  (runs[action] ??= []).push({ ms, cpu: (user + system) / 1000 });
   await Deno.remove(to, { recursive: true });
 }
-console.log(JSON.stringify(times));
+const medians = Object.entries(runs).map(([action, times]) => [action, {
+  ms: median(times.map(({ ms }) => ms)),
+  cpu: median(times.map(({ cpu }) => cpu)),
+}]);
+console.log(JSON.stringify(Object.fromEntries(medians)));
