@@ -5,6 +5,9 @@ import type { BindAddress, BindPort } from "../forward/address.ts";
 import type { Forwarder } from "../forward/forwarder.ts";
 import type { ForwardOptions, TunnelOptions } from "../forward/forwarding.ts";
 
+/** What is said about tunnels, in files or on a command line, whose levels of logging differ. */
+type ForwardSettings = Omit<HostSettings, "LogLevel">;
+
 /** A client, as far as its tunnels go. */
 export interface TunnelStarter {
   forwardLocal(options: ForwardOptions<BindAddress>): Promise<Forwarder>;
@@ -17,17 +20,12 @@ export interface TunnelStarter {
  *
  * @example
  * ```ts
- * import { type ConfiguredForward, connect } from "@denossh/ssh";
+ * import type { ConfiguredForward } from "@denossh/ssh";
  *
- * async function tunnels(alias: string): Promise<void> {
- *   await using host = await connect(alias);
- *   await using forwards = await host.forwardConfigured();
- *   forwards.tunnels.forEach(({ kind, forwarder, error }: ConfiguredForward) =>
- *     console.log(kind, forwarder?.addr ?? error)
- *   );
- *   await host.closed;
- * }
- * console.log(tunnels.name);
+ * const told = ({ kind, forwarder, error }: ConfiguredForward): string =>
+ *   `${kind}: ${forwarder ? "at work" : error!.message}`;
+ * const setting = { from: { hostname: null, port: 80 }, to: null };
+ * console.log(told({ kind: "dynamic", setting, forwarder: null, error: new Error("in use") }));
  * ```
  */
 export interface ConfiguredForward {
@@ -46,10 +44,34 @@ export interface ConfiguredForward {
  *
  * @example
  * ```ts
- * import type { ConfiguredForwards } from "@denossh/ssh";
+ * import { type ConfiguredForwards, connect, password } from "@denossh/ssh";
+ * import { Config } from "@denossh/ssh/config";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { serve } from "@denossh/ssh/server";
+ * import { assert } from "@std/assert";
  *
- * const working = ({ tunnels }: ConfiguredForwards) => tunnels.filter(({ error }) => error === null);
- * console.log(working.name);
+ * const hostKey = await generateKey();
+ * await using server = serve({
+ *   port: 0,
+ *   hostname: "127.0.0.1",
+ *   hostKeys: [hostKey],
+ *   auth: { password: (_, secret) => secret === "hunter2" },
+ *   forward: { local: () => true },
+ * });
+ * const folder = await Deno.makeTempDir();
+ * const config = Config.parse(`
+ *   Host db
+ *     HostName 127.0.0.1
+ *     Port ${server.addr.port}
+ *     LocalForward ${folder}/db.sock 127.0.0.1:${server.addr.port}
+ * `);
+ * {
+ *   const auth = [password("hunter2")];
+ *   await using host = await connect("ann@db", { config, auth, hostKeys: hostKey.publicKey });
+ *   await using forwards: ConfiguredForwards = await host.forwardConfigured();
+ *   assert(await forwards.tunnels[0]!.forwarder!.check());
+ * }
+ * await Deno.remove(folder, { recursive: true });
  * ```
  */
 export interface ConfiguredForwards extends AsyncDisposable {
@@ -63,7 +85,7 @@ const ANY = { local: "0.0.0.0", remote: "", dynamic: "0.0.0.0" } as const;
 /** Starts the tunnels that settings ask for; the others go on without one that cannot start. */
 export async function startConfigured(
   client: TunnelStarter,
-  settings: Omit<HostSettings, "LogLevel">,
+  settings: ForwardSettings,
   options: TunnelOptions,
 ): Promise<ConfiguredForwards> {
   const stack = new AsyncDisposableStack();
@@ -98,7 +120,7 @@ export async function startConfiguredOrExit(
 }
 
 function forwardsOf(
-  settings: Omit<HostSettings, "LogLevel">,
+  settings: ForwardSettings,
 ): { kind: ForwardKind; setting: ForwardSetting }[] {
   const of = (kind: ForwardKind, tunnels: readonly ForwardSetting[] = []) =>
     tunnels.map((setting) => ({ kind, setting }));
@@ -123,7 +145,7 @@ function opened(from: ForwardEnd): ForwardEnd {
 async function startHere<T>(
   kind: ForwardKind,
   { from }: ForwardSetting,
-  { StreamLocalBindUnlink, StreamLocalBindMask: mask }: Omit<HostSettings, "LogLevel">,
+  { StreamLocalBindUnlink, StreamLocalBindMask: mask }: ForwardSettings,
   start: () => Promise<T>,
 ): Promise<T> {
   if (kind === "remote" || "port" in from) return await start();

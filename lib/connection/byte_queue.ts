@@ -7,6 +7,11 @@ const EMPTY = new Uint8Array(0);
 /** Data from which on a packet counts as bulk. */
 const BULK = 8 * 1024;
 
+interface Taker {
+  readonly take: (bytes: Uint8Array) => void;
+  failure: { readonly error: unknown } | null;
+}
+
 /**
  * The received bytes of one stream of a channel, until somebody reads them. It holds no more than
  * the receive window, since credit goes back only through `consumed`.
@@ -24,8 +29,8 @@ export class ByteQueue {
   #discarding = false;
   /** Whether the reader brings its own buffer, so that chunks stay here. */
   #copies = false;
-  /** Who takes all that comes, as it comes. */
-  #taker: ((bytes: Uint8Array) => void) | null = null;
+  /** Who takes all that comes, as it comes, and what went wrong there. */
+  #taker: Taker | null = null;
   /** A read that waits, and how much it has got. */
   #waiting: { readonly into: Uint8Array; filled: number } | null = null;
 
@@ -155,14 +160,22 @@ export class ByteQueue {
   /**
    * Hands over what is there and what comes, at once and without a copy: it is borrowed until `take`
    * returns. Resolves at the end, and rejects with what `take` throws; the rest is thrown away then.
+   *
+   * @throws {TypeError} If somebody else takes it
    */
-  async consume(take: (bytes: Uint8Array) => void): Promise<void> {
+  async consume(take: (bytes: Uint8Array) => void, limit: Limit | null = null): Promise<void> {
+    if (this.#taker !== null) throw new TypeError("The data is being consumed already");
+    const taker: Taker = { take, failure: null };
+    this.#taker = taker;
     const chunks = this.#chunks.slice(this.#head);
     this.#clear();
-    this.#taker = take;
-    for (const chunk of chunks) this.append(chunk, 0);
-    while (this.#end === null) await this.#news.wait();
-    this.#taker = null;
+    try {
+      for (const chunk of chunks) this.append(chunk, 0);
+      while (this.#end === null) await waitFor(this.#news, limit);
+    } finally {
+      this.#taker = null;
+    }
+    if (taker.failure !== null) throw taker.failure.error;
     this.#finish();
   }
 
@@ -180,10 +193,11 @@ export class ByteQueue {
 
   /** Hands borrowed data over. What goes wrong there is no affair of the connection's. */
   #give(data: Uint8Array): void {
+    const taker = this.#taker!;
     try {
-      this.#taker!(data);
+      taker.take(data);
     } catch (error) {
-      this.end(() => error);
+      taker.failure = { error };
       this.discard();
     }
     this.#consumed(data.length);

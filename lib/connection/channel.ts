@@ -21,7 +21,7 @@ import {
   sendEnv,
   type TerminalSize,
 } from "./session_requests.ts";
-import type { CallOptions } from "./waiting.ts";
+import type { CallOptions, Limit } from "./waiting.ts";
 import type { X11Forward, X11Options } from "./x11_forward.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -204,8 +204,10 @@ export class Channel implements Deno.Conn, AsyncDisposable {
    * that need not wait. The peer may send on at once, so nothing holds it back while this goes on.
    *
    * @param take Gets each piece, which is borrowed until it returns; if it throws, the rest is thrown away
+   * @param options A signal: what comes after it is left to other reads
    * @returns When the peer has sent its EOF; rejects with what `take` throws
    * @throws {ClosedError} If this end has closed the channel, or shut it down for reading
+   * @throws {TypeError} If it is being consumed already
    *
    * @example
    * ```ts
@@ -220,10 +222,10 @@ export class Channel implements Deno.Conn, AsyncDisposable {
    * assertEquals(bytes, 5);
    * ```
    */
-  // deno-lint-ignore require-await -- a throw becomes a rejection
-  async consume(take: (bytes: Uint8Array) => void): Promise<void> {
-    this.#core.readable();
-    return this.#core.stdout.consume(take);
+  consume(take: (bytes: Uint8Array) => void, options?: CallOptions): Promise<void> {
+    const core = this.#core;
+    const run = (limit: Limit | null) => (core.readable(), core.stdout.consume(take, limit));
+    return core.within(options, run, null); // a timeout is for a read that waits, not for all of them
   }
 
   /**

@@ -3,6 +3,7 @@ import type { SftpChanges, SftpFileInfo } from "./attributes.ts";
 import type { SftpBackendFile } from "./backend.ts";
 import type { SftpFileSystem } from "./file_system.ts";
 import { allowedMode, fileSystemAt, type Mode } from "./local_stat.ts";
+import type { Medium } from "./medium.ts";
 
 /** How an open file is served. */
 export interface LocalFileOptions {
@@ -10,50 +11,39 @@ export interface LocalFileOptions {
   readonly append: boolean;
   /** Which permission bits clients may set. */
   readonly mode: Mode;
-  /** A read or write that takes more than this many milliseconds makes the file a slow one. */
-  readonly patience: number;
+  /** Where it is, for reads and writes: side by side as soon as it is slow. */
+  readonly medium: Medium;
 }
 
-/**
- * An open local file, read and written at offsets.
- *
- * From the page cache 32 KiB come in ten microseconds, and a turn through the thread pool takes fifty:
- * so it is read at once. As soon as that took long, the rest of the file is left to the threads, several
- * requests at a time, and the other clients do not wait for the disk.
- */
+/** An open local file, read and written at offsets. The other clients do not wait for a slow disk. */
 export class LocalFile implements SftpBackendFile {
   readonly parallel: boolean;
   readonly #fd: number;
   readonly #append: boolean;
   readonly #mode: Mode;
-  readonly #patience: number;
-  #slow = false;
+  readonly #medium: Medium;
 
   /** Takes over a descriptor. */
-  constructor(fd: number, { append, mode, patience }: LocalFileOptions) {
+  constructor(fd: number, { append, mode, medium }: LocalFileOptions) {
     this.#fd = fd;
     this.#append = append;
     this.#mode = mode;
-    this.#patience = patience;
+    this.#medium = medium;
     this.parallel = !append;
   }
 
   read(into: Uint8Array, offset: number): number | Promise<number> {
-    if (this.#slow) return this.#readLater(into, offset);
-    const start = performance.now();
-    const count = fs.readSync(this.#fd, into, 0, into.length, offset);
-    this.#slow = performance.now() - start > this.#patience;
-    return count;
+    return this.#medium.run(
+      () => fs.readSync(this.#fd, into, 0, into.length, offset),
+      () => this.#readLater(into, offset),
+    );
   }
 
   write(data: Uint8Array, offset: number): void | Promise<void> {
-    if (this.#slow) return this.#writeLater(data, offset);
-    const start = performance.now();
-    for (let at = 0; at < data.length;) {
-      const place = this.#append ? null : offset + at;
-      at += fs.writeSync(this.#fd, data, at, data.length - at, place);
-    }
-    this.#slow = performance.now() - start > this.#patience;
+    return this.#medium.run(
+      () => this.#writeNow(data, offset),
+      () => this.#writeLater(data, offset),
+    );
   }
 
   stat(): Promise<SftpFileInfo> {
@@ -97,6 +87,13 @@ export class LocalFile implements SftpBackendFile {
 
   #readLater(into: Uint8Array, offset: number): Promise<number> {
     return settled((done) => fs.read(this.#fd, into, 0, into.length, offset, done));
+  }
+
+  #writeNow(data: Uint8Array, offset: number): void {
+    for (let at = 0; at < data.length;) {
+      const place = this.#append ? null : offset + at;
+      at += fs.writeSync(this.#fd, data, at, data.length - at, place);
+    }
   }
 
   async #writeLater(data: Uint8Array, offset: number): Promise<void> {

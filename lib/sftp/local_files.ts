@@ -7,12 +7,10 @@ import { errnoOf } from "./errno.ts";
 import type { SftpFileSystem } from "./file_system.ts";
 import { LocalFile } from "./local_file.ts";
 import { allowedMode, fileSystemAt, type Mode } from "./local_stat.ts";
+import { Medium } from "./medium.ts";
 import { refuse, SftpStatus } from "./status.ts";
 import { treeOf } from "./choose_tree.ts";
 import type { Place, Tree } from "./served_tree.ts";
-
-/** A read or write that took this many milliseconds came from a slow medium. */
-const SLOW_MS = 5;
 
 /** Entries of a directory that are looked at in one go: a fraction of a millisecond. */
 const LIST_BATCH = 64;
@@ -87,7 +85,7 @@ export function localFiles(options: LocalFilesOptions): SftpBackend {
 
 /** Serves a tree, however it keeps to itself. */
 export function filesOf(tree: Tree, home: string, blocking = false): LocalFiles {
-  return new LocalFiles(tree, home, blocking ? Infinity : SLOW_MS);
+  return new LocalFiles(tree, home, blocking);
 }
 
 function readOnly(files: LocalFiles): SftpBackend {
@@ -136,11 +134,12 @@ class LocalFiles implements SftpBackend {
   readonly #tree: Tree;
   readonly #home: string;
   readonly #mode: Mode;
-  readonly #patience: number;
+  /** Whether nobody else waits, so that even a slow disk is no reason to go another way. */
+  readonly #blocking: boolean;
   #accounts: { readonly mtimes: string; readonly names: Accounts } | null = null;
 
-  constructor(tree: Tree, home: string, patience: number) {
-    this.#patience = patience;
+  constructor(tree: Tree, home: string, blocking: boolean) {
+    this.#blocking = blocking;
     this.#tree = tree;
     this.#home = home;
     this.#mode = tree.open ? "any" : "no setuid";
@@ -149,7 +148,8 @@ class LocalFiles implements SftpBackend {
   async open(path: string, options: SftpBackendOpen): Promise<SftpBackendFile> {
     const fd = this.#open(path, options);
     const { append } = options;
-    return new LocalFile(fd, { append, mode: this.#mode, patience: this.#patience });
+    const medium = new Medium(this.#blocking ? Infinity : undefined);
+    return new LocalFile(fd, { append, mode: this.#mode, medium });
   }
 
   async *readDir(path: string): AsyncGenerator<SftpBackendEntry> {

@@ -5,13 +5,19 @@ const SLOW_MS = 5;
 const WARY_CALLS = 64;
 
 /**
- * Where local files are, as one transfer comes to know it. From the page cache a block comes in less time
+ * Where local files are, as who uses them comes to know it. From the page cache a block comes in less time
  * than the way through another thread takes, and is in the processor's cache then: so calls are made at
  * once. As soon as one took long, they are left to other threads for a while, side by side, and the
  * program goes on meanwhile.
  */
 export class Medium {
+  readonly #slow: number;
   #wary = 0;
+
+  /** @param slow Milliseconds from which on a call counts as slow; Infinity has all made at once */
+  constructor(slow: number = SLOW_MS) {
+    this.#slow = slow;
+  }
 
   /** Runs a call in one of its two forms; both must do the same. */
   run<T>(now: () => T, later: () => Promise<T>): T | Promise<T> {
@@ -23,7 +29,7 @@ export class Medium {
     try {
       return now();
     } finally {
-      if (performance.now() - start > SLOW_MS) this.#wary = WARY_CALLS;
+      if (performance.now() - start > this.#slow) this.#wary = WARY_CALLS;
     }
   }
 }

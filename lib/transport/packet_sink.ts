@@ -153,12 +153,15 @@ export class PacketSink {
     }
   }
 
+  #wake(): void {
+    if (this.#waiting.length > 0 && !this.#waking) this.#goOn();
+  }
+
   /**
    * Lets writers go on one by one while there is room: of a thousand, all but a few would come in vain and
    * lose their places.
    */
-  async #wake(): Promise<void> {
-    if (this.#waking) return;
+  async #goOn(): Promise<void> {
     this.#waking = true;
     while (this.#waiting.length > 0 && !this.congested) {
       this.#waiting.shift()!.resolve();

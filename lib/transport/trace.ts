@@ -1,5 +1,5 @@
 import { printable, ProtocolError } from "../errors.ts";
-import { peek32 } from "../wire/hot.ts";
+import { DATA_HEADER, EXTENDED_DATA_HEADER, peek32 } from "../wire/hot.ts";
 import { MESSAGES } from "../wire/messages.ts";
 import { MSG } from "../wire/numbers.ts";
 import { messageName } from "./link.ts";
@@ -100,7 +100,7 @@ export class Trace {
   sentData(recipient: number, type: number, length: number): void {
     const number = type === 0 ? MSG.CHANNEL_DATA : MSG.CHANNEL_EXTENDED_DATA;
     const fields = { recipient, ...(type !== 0 && { type }), bytes: length };
-    this.#say("sent", number, length, fields);
+    this.#say("sent", number, (type === 0 ? DATA_HEADER : EXTENDED_DATA_HEADER) + length, fields);
   }
 
   /** A writer waits for the peer's window. */

@@ -132,3 +132,46 @@ Deno.test("ByteQueue.consume rejects with what goes wrong in it, and throws the 
   broken.end(() => new Error("lost"));
   await assertRejects(() => over, Error, "lost");
 });
+
+Deno.test("ByteQueue.consume hands over what is there and what comes, and all of it is credited", async () => {
+  let credited = 0;
+  const queue = new ByteQueue((bytes) => credited += bytes);
+  queue.append(new Uint8Array([1, 2]), 0);
+  const taken: number[] = [];
+  const consuming = queue.consume((bytes) => taken.push(...bytes));
+  await assertRejects(() => queue.consume(() => {}), TypeError, "consumed already");
+  queue.append(new Uint8Array([3]), 0);
+  queue.push(new Uint8Array([4, 5]));
+  queue.end();
+  await consuming;
+  assertEquals([taken, credited], [[1, 2, 3, 4, 5], 5]);
+});
+
+for (const ended of [false, true]) {
+  const when = ended ? "after the end" : "before the end";
+  Deno.test(`ByteQueue.consume tells what its taker throws, ${when} has come`, async () => {
+    let credited = 0;
+    const queue = new ByteQueue((bytes) => credited += bytes);
+    queue.push(new Uint8Array(10));
+    queue.push(new Uint8Array(20));
+    if (ended) queue.end();
+    const refuse = () => {
+      throw new Error("no room");
+    };
+    await assertRejects(() => queue.consume(refuse), Error, "no room");
+    queue.append(new Uint8Array(5), 0); // thrown away
+    assertEquals([credited, queue.size], [35, 0]);
+  });
+}
+
+Deno.test("ByteQueue.consume can be given up, and leaves what comes then to others", async () => {
+  const queue = new ByteQueue(() => {});
+  const aborter = new AbortController();
+  using limit = limitOf({ signal: aborter.signal }, null);
+  const consuming = queue.consume(() => {}, limit);
+  queue.append(new Uint8Array(3), 0);
+  aborter.abort(new Error("enough"));
+  await assertRejects(() => consuming, Error, "enough");
+  queue.append(new Uint8Array(4), 0);
+  assertEquals((await queue.readChunk())?.length, 4);
+});
