@@ -51,8 +51,8 @@ export {
   type TunnelsState,
 } from "./lib/client/tunnels.ts";
 export { acceptAnyHostKey, type HostKeys } from "./lib/client/host_keys.ts";
-export { knownHosts, type KnownHostsOptions } from "./lib/known_hosts/known_hosts.ts";
-export type { HostAddress, HostKeyPolicy } from "./lib/known_hosts/policy.ts";
+export { knownHosts, type KnownHostsOptions } from "./lib/known_hosts/known_hosts_policy.ts";
+export type { HostAddress, HostKeyPolicy } from "./lib/known_hosts/host_key_policy.ts";
 export type { HostKeyChanges } from "./lib/known_hosts/update.ts";
 export type { TcpOptions } from "./lib/client/tcp.ts";
 export { loadKey, type LoadKeyOptions } from "./lib/client/identity.ts";

@@ -3,7 +3,8 @@ import { assertEquals } from "@std/assert";
 
 /** From left to right; folders in one row are siblings and do not import each other. */
 const ROWS: readonly (readonly string[])[] = [
-  ["errors.ts", "defaults.ts", "glob_pattern.ts", "spans.ts"],
+  ["errors.ts", "defaults.ts", "patterns.ts", "spans.ts", "waiting.ts"],
+  ["runtime"],
   ["wire"],
   ["crypto"],
   ["keys"],
@@ -11,10 +12,21 @@ const ROWS: readonly (readonly string[])[] = [
   ["auth"],
   ["connection"],
   ["session", "sftp", "forward", "agent", "known_hosts", "config"],
+  ["login"],
   ["client", "server"],
   ["cli"],
   ["testing"],
 ];
+/** The wings of a big room, from left to right too; files beside the wings may import all of them. */
+const WINGS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  sftp: [["protocol"], ["remote", "server"], ["transfer"]],
+  cli: [["shared"], ["ssh", "sftp", "scp", "keygen", "serve", "tunnel", "demo"]],
+};
+/** Folders that group files of a room and have no direction of their imports. */
+const INNER_FOLDERS = ["crypto/kex"];
+const MOST_FILES = 30;
+/** One format a file: there are many formats of keys. */
+const LARGE_ROOMS = ["lib/keys"];
 const PURE = ["wire", "crypto", "keys", "transport", "auth", "connection"];
 const WASM_DOOR = "lib/crypto/wasm.ts";
 /** The pure layers' doors to the platform: the socket, and the errors that Deno's own sockets throw. */
@@ -32,6 +44,14 @@ Deno.test("lib/ has files to check", () => {
 
 Deno.test("Every file in lib/ imports its own folder and the folders to its left only", () => {
   assertEquals(upwardImports(sources), []);
+});
+
+Deno.test("Every wing imports itself and the wings to its left only", () => {
+  assertEquals(wingImports(sources), []);
+});
+
+Deno.test("No folder of lib/ holds more than 30 files", () => {
+  assertEquals(largeFolders(sources), []);
 });
 
 Deno.test("Only crypto/wasm.ts imports the generated WebAssembly package", () => {
@@ -70,6 +90,20 @@ const mistakes: [string, (sources: Sources) => string[], Record<string, string>]
   ["an import of a package that is not ours to use", upwardImports, {
     "lib/client/a.ts": `import "npm:left-pad";`,
   }],
+  ["an import of a wing to the right", wingImports, {
+    "lib/sftp/protocol/a.ts": `import "../remote/b.ts";`,
+  }],
+  ["an import between sibling wings", wingImports, {
+    "lib/cli/ssh/a.ts": `import { x } from "../scp/b.ts";`,
+  }],
+  ["an import of a file beside the wings", wingImports, {
+    "lib/sftp/transfer/a.ts": `import type { Client } from "../client.ts";`,
+  }],
+  ["a wing that has no place", wingImports, { "lib/sftp/attic/a.ts": "" }],
+  ["a wing in a room that has none", wingImports, { "lib/wire/attic/a.ts": "" }],
+  ["a folder with too many files", largeFolders, {
+    ...Object.fromEntries(Array.from({ length: 31 }, (_, i) => [`lib/wire/a${i}.ts`, ""])),
+  }],
   ["a file in no layer", upwardImports, { "lib/stuff/a.ts": "" }],
   ["a second door to the WebAssembly package", wasmImports, {
     "lib/crypto/b.ts": `import { y } from "../../wasm/pkg/core.js";`,
@@ -107,8 +141,13 @@ Deno.test("The layering rules allow what is right", () => {
     ].join("\n"),
     "lib/client/a.ts": `import "../session/b.ts";\nimport "../sftp/b.ts";`,
     "lib/testing/a.ts": `import "../cli/main.ts";`,
+    "lib/sftp/mod.ts": `export * from "./server/a.ts";\nexport * from "./client.ts";`,
+    "lib/sftp/transfer/a.ts":
+      `import "../server/b.ts";\nimport "./c.ts";\nimport "../../wire/a.ts";`,
   }));
-  for (const rule of [upwardImports, wasmImports, platformUses, cycles]) {
+  for (
+    const rule of [upwardImports, wingImports, largeFolders, wasmImports, platformUses, cycles]
+  ) {
     assertEquals(rule(files), []);
   }
 });
@@ -127,6 +166,29 @@ function upwardImports(sources: Sources): string[] {
     }
   }
   return wrong;
+}
+
+function wingImports(sources: Sources): string[] {
+  const wrong: string[] = [];
+  for (const [file, source] of sources) {
+    const from = wingOf(file);
+    if (from.row === -1) wrong.push(`${file} is in no wing`);
+    for (const target of importsOf(file, source)) {
+      const to = wingOf(target);
+      const sameRoom = layerOf(target).folder === layerOf(file).folder;
+      if (sameRoom && to.row >= from.row && to.wing !== from.wing) {
+        wrong.push(`${file} imports ${target}`);
+      }
+    }
+  }
+  return wrong;
+}
+
+function largeFolders(sources: Sources): string[] {
+  const files = Map.groupBy(sources.keys(), (file) => file.slice(0, file.lastIndexOf("/")));
+  return [...files].filter(([folder, { length }]) =>
+    length > MOST_FILES && !LARGE_ROOMS.includes(folder)
+  ).map(([folder, { length }]) => `${folder} holds ${length} files`);
 }
 
 function wasmImports(sources: Sources): string[] {
@@ -171,6 +233,18 @@ function cycles(sources: Sources): string[] {
 function layerOf(file: string): { row: number; folder: string } {
   const [top, folder = ""] = file.split("/");
   return { row: top === "lib" ? ROWS.findIndex((row) => row.includes(folder)) : -1, folder };
+}
+
+/** The row and name of a file's wing; row -1 for a wing that has no place, the last row beside the wings. */
+function wingOf(file: string): { row: number; wing: string } {
+  const [, room = "", ...path] = file.split("/");
+  const rows = WINGS[room] ?? [];
+  const wing = path.length > 1 ? path[0]! : "";
+  const known = wing === "" || INNER_FOLDERS.includes(`${room}/${wing}`);
+  return {
+    row: known ? rows.length : rows.findIndex((row) => row.includes(wing)),
+    wing: known ? "" : wing,
+  };
 }
 
 /** What the file imports: paths from the root of the repository, other specifiers as they are. */

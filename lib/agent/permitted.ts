@@ -2,7 +2,7 @@
 import { equals } from "@std/bytes";
 import { CertificateError, ProtocolError } from "../errors.ts";
 import { checkCertificate } from "../keys/certificate.ts";
-import { matchesWildcards } from "../keys/host_pattern.ts";
+import { matchesWildcards } from "../patterns.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { HOST_BOUND, MSG } from "../wire/numbers.ts";
 import { HostBoundSigned, PublicKeySigned } from "../wire/requests.ts";

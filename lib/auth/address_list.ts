@@ -1,4 +1,4 @@
-import { matchesWildcards } from "../keys/host_pattern.ts";
+import { matchesWildcards } from "../patterns.ts";
 
 /** An address as its bits. */
 interface Bits {

@@ -14,35 +14,35 @@ const VERSION = "0.1.0";
 /** The tools; each is loaded only when it runs. */
 const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
   ssh: async () => {
-    const { ssh, SSH_HELP } = await import("./ssh.ts");
+    const { ssh, SSH_HELP } = await import("./ssh/ssh.ts");
     return { run: ssh, help: SSH_HELP };
   },
   sftp: async () => {
-    const { sftp, SFTP_HELP } = await import("./sftp.ts");
+    const { sftp, SFTP_HELP } = await import("./sftp/sftp.ts");
     return { run: sftp, help: SFTP_HELP };
   },
   scp: async () => {
-    const { scp, SCP_HELP } = await import("./scp.ts");
+    const { scp, SCP_HELP } = await import("./scp/scp.ts");
     return { run: scp, help: SCP_HELP };
   },
   "sftp-server": async () => {
-    const { sftpServer, SFTP_SERVER_HELP } = await import("./sftp_server.ts");
+    const { sftpServer, SFTP_SERVER_HELP } = await import("./serve/sftp_server.ts");
     return { run: sftpServer, help: SFTP_SERVER_HELP };
   },
   tunnel: async () => {
-    const { tunnel, TUNNEL_HELP } = await import("./tunnel.ts");
+    const { tunnel, TUNNEL_HELP } = await import("./tunnel/tunnel.ts");
     return { run: tunnel, help: TUNNEL_HELP };
   },
   serve: async () => {
-    const { serveCommand, SERVE_HELP } = await import("./serve.ts");
+    const { serveCommand, SERVE_HELP } = await import("./serve/serve.ts");
     return { run: serveCommand, help: SERVE_HELP };
   },
   keygen: async () => {
-    const { keygen, KEYGEN_HELP } = await import("./keygen.ts");
+    const { keygen, KEYGEN_HELP } = await import("./keygen/keygen.ts");
     return { run: keygen, help: KEYGEN_HELP };
   },
   demo: async () => {
-    const { demo, DEMO_HELP } = await import("./demo.ts");
+    const { demo, DEMO_HELP } = await import("./demo/demo.ts");
     return { run: demo, help: DEMO_HELP };
   },
 };

@@ -16,12 +16,12 @@ import type { RemoteListener } from "../forward/listener.ts";
 import { type DisplayOptions, lendDisplay } from "../forward/x11_lend.ts";
 import type { TunnelConn } from "../forward/tunnel_conn.ts";
 import type { PublicKey } from "../keys/public_key.ts";
-import type { HostAddress } from "../known_hosts/policy.ts";
+import type { HostAddress } from "../known_hosts/host_key_policy.ts";
 import { type ConfiguredForwards, startConfiguredOrExit } from "./configured_forwards.ts";
 import { Command, type CommandOptions, startProcess, startProgram } from "../session/command.ts";
 import type { Process } from "../session/process.ts";
 import { SftpClient } from "../sftp/client.ts";
-import { serverReadsLinkFirst } from "../sftp/link_order.ts";
+import { serverReadsLinkFirst } from "../sftp/protocol/link_order.ts";
 import type { Transport } from "../transport/transport.ts";
 
 /**

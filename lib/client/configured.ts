@@ -4,7 +4,7 @@ import { readConfig, readGrantedConfig } from "../config/read.ts";
 import type { HostSettings } from "../config/settings.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import { ConfigError } from "../errors.ts";
-import { matchesWildcards } from "../keys/host_pattern.ts";
+import { matchesWildcards } from "../patterns.ts";
 import type { RekeyLimits } from "../transport/key_use.ts";
 import { configuredKeys } from "./configured_keys.ts";
 import { configuredHostKeys } from "./configured_trust.ts";

@@ -9,7 +9,7 @@ import { requestService } from "../transport/service.ts";
 import { connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
 import { Client } from "./client.ts";
-import { type HostAddress, hostName } from "../known_hosts/policy.ts";
+import { type HostAddress, hostName } from "../known_hosts/host_key_policy.ts";
 import { followHostKeys } from "./host_key_updates.ts";
 import { hostKeyPolicy, verifyHostKey } from "./host_keys.ts";
 import { configured } from "./configured.ts";

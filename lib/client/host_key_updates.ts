@@ -2,7 +2,7 @@ import type { Connection } from "../connection/connection.ts";
 import { HostKeyError, KeyFormatError, ProtocolError } from "../errors.ts";
 import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
 import { decodeSignature } from "../keys/signature.ts";
-import type { HostAddress, HostKeyPolicy } from "../known_hosts/policy.ts";
+import type { HostAddress, HostKeyPolicy } from "../known_hosts/host_key_policy.ts";
 import type { Transport } from "../transport/transport.ts";
 import { Reader } from "../wire/reader.ts";
 import { HOSTKEYS, HOSTKEYS_PROVE } from "../wire/numbers.ts";

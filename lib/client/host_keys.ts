@@ -1,6 +1,6 @@
 import { HostKeyError } from "../errors.ts";
 import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
-import { type HostAddress, type HostKeyPolicy, refused } from "../known_hosts/policy.ts";
+import { type HostAddress, type HostKeyPolicy, refused } from "../known_hosts/host_key_policy.ts";
 
 /**
  * What `hostKeys` may be: a policy such as {@linkcode knownHosts} gives, a function, or the key itself

@@ -5,8 +5,8 @@ import { KeyFormatError, PassphraseError, SshError } from "../errors.ts";
 import { withCertificate } from "../keys/certificate.ts";
 import { importPrivateKey, type PrivateKey, type Signer } from "../keys/private_key.ts";
 import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
-import { knownHosts } from "../known_hosts/known_hosts.ts";
-import type { HostKeyPolicy } from "../known_hosts/policy.ts";
+import { knownHosts } from "../known_hosts/known_hosts_policy.ts";
+import type { HostKeyPolicy } from "../known_hosts/host_key_policy.ts";
 
 /**
  * How a key file is decrypted.

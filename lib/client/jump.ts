@@ -1,6 +1,6 @@
 import { ChannelOpenError, ConnectError } from "../errors.ts";
 import { Client } from "./client.ts";
-import { type HostAddress, hostName } from "../known_hosts/policy.ts";
+import { type HostAddress, hostName } from "../known_hosts/host_key_policy.ts";
 import { type ConnectOptions, isProxied, type Jump } from "./options.ts";
 
 /** A connection to a host that goes through others. */

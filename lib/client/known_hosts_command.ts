@@ -2,11 +2,11 @@ import { expandTokens } from "../config/tokens.ts";
 import { splitWords } from "../config/words.ts";
 import { ConnectError, printable } from "../errors.ts";
 import { encodeBase64 } from "../keys/base64.ts";
-import { hostName } from "../keys/host_pattern.ts";
-import { KnownHosts } from "../keys/known_hosts.ts";
+import { hostName } from "../known_hosts/host_pattern.ts";
+import { KnownHosts } from "../known_hosts/known_hosts.ts";
 import type { PublicKey } from "../keys/public_key.ts";
-import type { KnownHostsSource } from "../known_hosts/known_hosts.ts";
-import type { HostAddress } from "../known_hosts/policy.ts";
+import type { KnownHostsSource } from "../known_hosts/known_hosts_policy.ts";
+import type { HostAddress } from "../known_hosts/host_key_policy.ts";
 
 /** More than any list of known hosts: what is not one must not fill the memory. */
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;

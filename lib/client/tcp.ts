@@ -2,7 +2,7 @@ import type { Socket as NodeSocket } from "node:net";
 import { SOCKET_READ_BYTES } from "../defaults.ts";
 import { ConnectError, printable } from "../errors.ts";
 import { type ByteStreams, dialTcp, type Socket, streamSocket } from "../transport/socket.ts";
-import type { HostAddress } from "../known_hosts/policy.ts";
+import type { HostAddress } from "../known_hosts/host_key_policy.ts";
 
 /** Milliseconds between two attempts, as in ssh. */
 const PAUSE_MS = 1000;

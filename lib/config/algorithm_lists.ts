@@ -1,7 +1,7 @@
 /** The lists of algorithms in configuration files: names that are known, and what they come to. */
 import { CIPHERS, KEX, MACS, SIGNATURES, USER_KEYS } from "../crypto/algorithms.ts";
 import { printable } from "../errors.ts";
-import { matchesWildcards } from "../keys/host_pattern.ts";
+import { matchesWildcards } from "../patterns.ts";
 import { ArgumentError, type Arguments } from "./arguments.ts";
 
 /** The kinds of list. */

@@ -1,7 +1,7 @@
 import { ConfigError, printable } from "../errors.ts";
 import type { RawSettings } from "./directives.ts";
 import type { LocalSide } from "./local_side.ts";
-import { matchesHostList } from "./patterns.ts";
+import { matchesHostList } from "../patterns.ts";
 import type { HostSettings } from "./settings.ts";
 
 /**

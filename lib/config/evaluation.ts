@@ -5,7 +5,7 @@ import type { ConfigFile, ConfigLine } from "./config_file.ts";
 import type { Directive } from "./directive.ts";
 import { DIRECTIVES, type RawSettings } from "./directives.ts";
 import { matches, matchesHost, type MatchSubject } from "./match.ts";
-import { matchesHostList } from "./patterns.ts";
+import { matchesHostList } from "../patterns.ts";
 import { ALIASES, FORGOTTEN, WITHOUT_EFFECT } from "./retired.ts";
 import { type Line, parseLine } from "./words.ts";
 

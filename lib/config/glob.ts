@@ -1,5 +1,5 @@
 /** Glob(7) over the file system, for the arguments of Include. */
-import { globMatcher, isGlob, unescapeGlob } from "../glob_pattern.ts";
+import { globMatcher, isGlob, unescapeGlob } from "../patterns.ts";
 
 /** The paths that a pattern stands for, sorted; one without wildcards is itself, whether it is there or not. */
 export async function glob(pattern: string): Promise<string[]> {

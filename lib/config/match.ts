@@ -1,8 +1,8 @@
 import { printable } from "../errors.ts";
-import { matchesWildcards } from "../keys/host_pattern.ts";
+import { matchesWildcards } from "../patterns.ts";
 import { ArgumentError } from "./arguments.ts";
-import { matchesPatternList } from "../keys/pattern_list.ts";
-import { matchesHostList } from "./patterns.ts";
+import { matchesPatternList } from "../patterns.ts";
+import { matchesHostList } from "../patterns.ts";
 import { takeWord } from "./words.ts";
 
 const EXTRA = "keyword match extra arguments at end of line";

@@ -1,6 +1,6 @@
 /** The values that only one directive has. */
 import { printable } from "../errors.ts";
-import { matchesWildcards } from "../keys/host_pattern.ts";
+import { matchesWildcards } from "../patterns.ts";
 import { ArgumentError, type Arguments } from "./arguments.ts";
 import type { AddKeysSetting, HostSettings, LogLevelSetting, RekeySetting } from "./settings.ts";
 import { bytes, choice, parseTime, portNumber, time, unsupported } from "./values.ts";

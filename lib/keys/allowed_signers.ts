@@ -1,7 +1,7 @@
 import { CertificateError, printable, SignatureError } from "../errors.ts";
 import { checkCertificate } from "./certificate.ts";
 import type { PublicKey } from "./key.ts";
-import { matchesPatternList } from "./pattern_list.ts";
+import { matchesPatternList } from "../patterns.ts";
 import { tryPublicKey } from "./public_key.ts";
 import { splitOptions } from "./signer_options.ts";
 import type { MessageSignature } from "./sshsig.ts";

@@ -1,6 +1,5 @@
 /**
- * Keys at rest: read, write and make them, certify and revoke them, sign and verify, and look hosts up
- * in `known_hosts`.
+ * Keys at rest: read, write and make them, certify and revoke them, sign and verify.
  * Nothing here touches files: text and bytes in, text and bytes out.
  *
  * ```ts
@@ -29,8 +28,6 @@ export { keyTypeLabel } from "./key_labels.ts";
 export { SIGNATURE_ALGORITHMS } from "./key_types.ts";
 export { RevocationList, type Revocations } from "./krl.ts";
 export type { HostProof } from "./host_proof.ts";
-export type { KnownHost } from "./known_host_line.ts";
-export { type HostLineOptions, type HostVerdict, KnownHosts } from "./known_hosts.ts";
 export {
   type ExportOptions,
   type GeneratedKeyType,

@@ -1,4 +1,4 @@
-import { KnownHosts } from "../keys/known_hosts.ts";
+import { KnownHosts } from "./known_hosts.ts";
 
 /** Who may read a file that is made anew, as `ssh` makes it. */
 const FRESH_MODE = 0o600;

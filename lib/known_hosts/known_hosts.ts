@@ -1,205 +1,325 @@
-import { CERTIFICATE_ALGORITHMS } from "../keys/certificate_names.ts";
-import type { HostVerdict, KnownHosts } from "../keys/known_hosts.ts";
-import type { PublicKey } from "../keys/public_key.ts";
-import { editKnownHosts, readKnownHosts } from "./file.ts";
-import { type HostAddress, type HostKeyPolicy, refused } from "./policy.ts";
-import { changesOf, type HostKeyChanges } from "./update.ts";
+import { equals } from "@std/bytes";
+import { randomBytes } from "../crypto/random.ts";
+import { CertificateError, printable } from "../errors.ts";
+import { encodeBase64 } from "../keys/base64.ts";
+import { checkCertificate } from "../keys/certificate.ts";
+import { hashHostName, hostName, withoutHost } from "./host_pattern.ts";
+import { type HostEntry, type KnownHost, MAX_COMMENT, parseHostLine } from "./known_host_line.ts";
+import type { Certificate, PublicKey } from "../keys/public_key.ts";
+
+/** Bytes of salt in a hashed host name: what OpenSSH uses, the length of a SHA-1. */
+const SALT_BYTES = 20;
 
 /**
- * How {@linkcode knownHosts} treats a host that the files do not know, and one that has new keys.
+ * What known_hosts says about a host's key.
  *
  * @example
  * ```ts
- * import { knownHosts, type KnownHostsOptions } from "@denossh/ssh/known-hosts";
- *
- * const trusting: KnownHostsOptions = { unknown: "add", hash: true, update: true };
- * const policy = knownHosts(`${await Deno.makeTempDir()}/known_hosts`, trusting);
- * console.log(await policy.knownTypes!({ hostname: "db1", port: 22 }));
- * ```
- */
-export interface KnownHostsOptions {
-  /**
-   * `"refuse"` (the default) ends the connection, `"add"` writes the key to the first file and goes
-   * on; a function is asked, and the key is added if it returns true.
-   */
-  readonly unknown?:
-    | "refuse"
-    | "add"
-    | ((host: HostAddress, key: PublicKey) => boolean | Promise<boolean>);
-  /** Whether an added line hides the host's name, as OpenSSH's HashKnownHosts. */
-  readonly hash?: boolean;
-  /**
-   * Whether the first file follows the keys that a known host proves to have, as OpenSSH's
-   * UpdateHostKeys: new ones are added and those that it has no more are removed. A function is asked.
-   */
-  readonly update?:
-    | boolean
-    | ((host: HostAddress, changes: HostKeyChanges) => boolean | Promise<boolean>);
-  /** Known hosts from elsewhere, which count as much as those of the files. */
-  readonly source?: KnownHostsSource;
-}
-
-/**
- * Known hosts that are in no file, such as those of a directory service; as OpenSSH's KnownHostsCommand.
- *
- * @example
- * ```ts
- * import { KnownHosts, knownHosts, type KnownHostsSource } from "@denossh/ssh/known-hosts";
  * import { generateKey } from "@denossh/ssh/keys";
+ * import { type HostVerdict, KnownHosts } from "@denossh/ssh/known-hosts";
  * import { assertEquals } from "@std/assert";
  *
  * using key = await generateKey();
- * const inventory: KnownHostsSource = {
- *   name: "the inventory",
- *   find: ({ hostname }) => KnownHosts.parse(`${hostname} ${key.publicKey}`),
- * };
- * const policy = knownHosts([], { source: inventory });
- * assertEquals(await policy.verify({ hostname: "db1", port: 22 }, key.publicKey), true);
+ * const verdict: HostVerdict = KnownHosts.parse("").check("db1", 22, key.publicKey);
+ * assertEquals(verdict, { verdict: "unknown", lines: [] });
  * ```
  */
-export interface KnownHostsSource {
-  /** What messages call it. */
-  readonly name: string;
+export interface HostVerdict {
   /**
-   * Looks a host up; if that fails the connection does, too.
-   *
-   * @param key The key that the host showed; null before, when algorithms are chosen
+   * `"trusted"`: the key is the host's. `"unknown"`: nothing is known of the host. `"changed"`: only
+   * other keys of the host are known. `"revoked"`: the key must never be accepted.
    */
-  find(host: HostAddress, key: PublicKey | null): KnownHosts | Promise<KnownHosts>;
-}
-
-/** What one file, or the source besides them, says. */
-interface PlaceVerdict extends HostVerdict {
-  readonly place: string | URL;
+  readonly verdict: "trusted" | "unknown" | "changed" | "revoked";
+  /** The numbers of the lines that say so, from 1; for `"changed"` those of the other keys. */
+  readonly lines: number[];
+  /** Why a certificate of a known authority did not count; the key was then looked up without it. */
+  readonly problem?: CertificateError;
 }
 
 /**
- * Trusts the host keys of one or more `known_hosts` files (sshd(8)), and host certificates of the
- * authorities in them. A key that differs from the known one is always refused. A file that does not
- * exist is an empty one. As with `ssh`, a key that is known for the host without a port is good for
- * every port of which nothing else is known.
- *
- * @param paths The files; a new key goes to the first. Reading needs `--allow-read`, adding
- *   `--allow-write`
+ * How to write a line of known_hosts.
  *
  * @example
  * ```ts
- * import { knownHosts } from "@denossh/ssh";
- * import { assertEquals } from "@std/assert";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { type HostLineOptions, KnownHosts } from "@denossh/ssh/known-hosts";
+ * import { assert } from "@std/assert";
  *
- * const policy = knownHosts("/nonexistent/known_hosts", { unknown: "refuse" });
- * assertEquals(await policy.knownTypes!({ hostname: "example.com", port: 22 }), []);
+ * const hidden: HostLineOptions = { hash: true, comment: "since May" };
+ * using key = await generateKey();
+ * const line = KnownHosts.line("db1", 22, key.publicKey, hidden);
+ * assert(line.startsWith("|1|") && line.endsWith(" since May"));
  * ```
  */
-export function knownHosts(
-  paths: string | URL | readonly (string | URL)[],
-  options: KnownHostsOptions = {},
-): HostKeyPolicy {
-  const files = (Array.isArray(paths) ? paths : [paths]) as (string | URL)[];
-  const { unknown = "refuse", hash = false, update = false, source } = options;
+export interface HostLineOptions {
+  /** Hides the host's name behind a hash. */
+  hash?: boolean;
+  /** What stands behind the key; none unless given. */
+  comment?: string;
+}
 
-  async function add(host: HostAddress, key: PublicKey): Promise<void> {
-    const { hostname, port } = host;
-    const plain = key.certificate?.publicKey ?? key;
-    await editKnownHosts(files[0]!, (known) => known.with(hostname, port, plain, { hash }));
+/**
+ * The host keys that a user trusts, in the format of OpenSSH's `known_hosts`. A value: changes make a
+ * new one, and whatever a change is not about stays as it was, comments and broken lines included.
+ *
+ * @example
+ * ```ts
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { KnownHosts } from "@denossh/ssh/known-hosts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using key = await generateKey("ed25519");
+ * const known = KnownHosts.parse("# mine\n").with("db1", 2222, key.publicKey, { hash: true });
+ * assertEquals(known.check("db1", 2222, key.publicKey).verdict, "trusted");
+ * assertEquals(known.check("db1", 22, key.publicKey).verdict, "unknown");
+ * assertEquals(known.without("db1", 2222).toString(), "# mine\n");
+ * ```
+ */
+export class KnownHosts {
+  readonly #lines: readonly string[];
+  readonly #entries: readonly HostEntry[];
+
+  private constructor(lines: readonly string[]) {
+    this.#lines = lines;
+    this.#entries = lines.map((line, at) => parseHostLine(line.trim(), at + 1))
+      .filter((entry) => entry !== null);
   }
 
-  const policy: HostKeyPolicy = {
-    async verify(host, key) {
-      const { verdict, because, problem } = await judge(files, source, host, key);
-      if (verdict === "trusted") return true;
-      const also = problem === undefined ? "" : `. ${problem.message}`;
-      const options = problem && { cause: problem };
-      if (verdict !== "unknown") throw refused(verdict, host, key, because + also, options);
-      const wanted = typeof unknown === "function" ? await unknown(host, key) : unknown === "add";
-      if (wanted !== true) throw refused("unknown", host, key, because + also, options);
-      await add(host, key);
-      return true;
-    },
-    async knownTypes(host) {
-      const known = await Promise.all(files.map(readKnownHosts));
-      const more = source ? [await source.find(host, null)] : [];
-      const named = typesOf([...known, ...more], host.hostname, host.port);
-      return named.length > 0 || host.port === 22 ? named : typesOf(known, host.hostname, 22);
-    },
-  };
-  if (update === false) return policy;
-  return {
-    ...policy,
-    async update(host, shown, announced, prove) {
-      const { hostname, port } = host;
-      const [file] = files;
-      const changes = changesOf(await readKnownHosts(file!), host, shown, announced);
-      if (changes === null) return;
-      if (changes.added.length > 0) await prove(changes.added);
-      if (update !== true && await update(host, changes) !== true) return;
-      await editKnownHosts(file!, (before) => {
-        let known = before;
-        const hashed = hash || before.find(hostname, port).some(({ hosts }) => hosts[0] === "|");
-        for (const key of changes.removed) known = known.without(hostname, port, key);
-        for (const key of changes.added) known = known.with(hostname, port, key, { hash: hashed });
-        return known;
-      });
-    },
-  };
-}
-
-interface Judgement extends Pick<HostVerdict, "verdict" | "problem"> {
-  /** What the verdict rests on, in words. */
-  readonly because: string;
-}
-
-async function judge(
-  files: readonly (string | URL)[],
-  source: KnownHostsSource | undefined,
-  host: HostAddress,
-  key: PublicKey,
-): Promise<Judgement> {
-  const { hostname, port } = host;
-  const known = await Promise.all(files.map(readKnownHosts));
-  const ask = (port: number) =>
-    known.map((known, at): PlaceVerdict => ({
-      place: files[at]!,
-      ...known.check(hostname, port, key),
-    }));
-  const found = source && {
-    place: source.name,
-    ...(await source.find(host, key)).check(hostname, port, key),
-  };
-  const judged = combine([...ask(port), ...found ? [found] : []]);
-  if (judged.verdict !== "unknown" || port === 22) return judged;
-  const bare = combine(ask(22));
-  return bare.verdict === "trusted" ? bare : judged;
-}
-
-/** The worst verdict of any file counts first: a revoked key is revoked wherever it says so. */
-function combine(verdicts: readonly PlaceVerdict[]): Judgement {
-  const problem = verdicts.find(({ problem }) => problem)?.problem;
-  const first = (wanted: HostVerdict["verdict"]) =>
-    verdicts.find(({ verdict }) => verdict === wanted);
-  const revoked = first("revoked");
-  if (revoked) {
-    return { verdict: "revoked", because: `it is marked @revoked in ${lineOf(revoked)}` };
+  /**
+   * Reads the text of a file; comments, and lines that make no sense, are skipped.
+   *
+   * @param text The text, perhaps of several files one after the other
+   * @returns The known hosts
+   *
+   * @example
+   * ```ts
+   * import { KnownHosts } from "@denossh/ssh/known-hosts";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(KnownHosts.parse("# nobody yet\n").keyTypes("db1", 22), []);
+   * ```
+   */
+  static parse(text: string): KnownHosts {
+    return new KnownHosts(text.split("\n"));
   }
-  const trusted = first("trusted");
-  if (trusted) return { verdict: "trusted", because: lineOf(trusted) };
-  const changed = first("changed");
-  if (changed) {
-    const because = `it differs from the one in ${lineOf(changed)}. Somebody may be intercepting ` +
-      "the connection, or the host was set up anew";
-    return { verdict: "changed", because, ...(problem && { problem }) };
+
+  /**
+   * Looks a host's key up. A certificate counts if an authority for the host has signed it and it is
+   * valid now; otherwise its key is looked up as one without a certificate, as OpenSSH does.
+   *
+   * @param host The name or address that was asked for
+   * @param port The port
+   * @param key The key that the host showed
+   * @returns The verdict and the lines that it rests on
+   *
+   * @example
+   * ```ts
+   * import { generateKey } from "@denossh/ssh/keys";
+   * import { KnownHosts } from "@denossh/ssh/known-hosts";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using old = await generateKey("ed25519");
+   * using key = await generateKey("ed25519");
+   * const known = KnownHosts.parse(`*.example.com ${old.publicKey}`);
+   * assertEquals(known.check("a.example.com", 22, key.publicKey), {
+   *   verdict: "changed",
+   *   lines: [1],
+   * });
+   * ```
+   */
+  check(host: string, port: number, key: PublicKey): HostVerdict {
+    const name = hostName(host, port);
+    const { certificate } = key;
+    const plain = certificate?.publicKey ?? key;
+    // A key that leaked is not to be trusted on whichever port the line happens to name.
+    const bare = hostName(host, 22);
+    const bad = certificate ? [plain, certificate.authority] : [plain];
+    const revoked = this.#entries.filter((entry) =>
+      entry.marker === "@revoked" && (entry.matches(name) || entry.matches(bare)) &&
+      bad.some((key) => equals(entry.blob, key.blob))
+    );
+    if (revoked.length > 0) return { verdict: "revoked", lines: numbers(revoked) };
+
+    const certified = certificate && this.#checkCertificate(host, name, certificate);
+    if (certified?.verdict === "trusted") return certified;
+    const known = this.#marked("", name);
+    const matching = known.filter((entry) => equals(entry.blob, plain.blob));
+    if (matching.length > 0) return { verdict: "trusted", lines: numbers(matching) };
+    // A key of another type counts as changed too: else an attacker need only show one of a type
+    // that the host never had.
+    const verdict = known.length > 0 ? "changed" : "unknown";
+    const problem = certified?.problem;
+    return { verdict, lines: numbers(known), ...(problem && { problem }) };
   }
-  return { verdict: "unknown", because: "it is not in known_hosts", ...(problem && { problem }) };
+
+  /**
+   * The types of the keys that are known for a host, so that those are asked for first.
+   *
+   * @param host The name or address
+   * @param port The port
+   * @returns The names of the types, such as `"ssh-ed25519"`, in the file's order
+   *
+   * @example
+   * ```ts
+   * import { generateKey } from "@denossh/ssh/keys";
+   * import { KnownHosts } from "@denossh/ssh/known-hosts";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using key = await generateKey("ed25519");
+   * const known = KnownHosts.parse(`db1 ${key.publicKey}`);
+   * assertEquals(known.keyTypes("db1", 22), ["ssh-ed25519"]);
+   * ```
+   */
+  keyTypes(host: string, port: number): string[] {
+    return [...new Set(this.#marked("", hostName(host, port)).map((entry) => entry.type))];
+  }
+
+  /**
+   * The lines that are about a host, as `ssh-keygen -F` finds them.
+   *
+   * @param host The name or address
+   * @param port The port
+   * @returns The lines, in the file's order
+   *
+   * @example
+   * ```ts
+   * import { generateKey } from "@denossh/ssh/keys";
+   * import { KnownHosts } from "@denossh/ssh/known-hosts";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using key = await generateKey("ed25519");
+   * const known = KnownHosts.parse(`@cert-authority *.example.com ${key.publicKey} ours`);
+   * const [line] = known.find("a.example.com", 22);
+   * assertEquals([line?.marker, line?.comment], ["@cert-authority", "ours"]);
+   * ```
+   */
+  find(host: string, port: number): KnownHost[] {
+    const name = hostName(host, port);
+    return this.#entries.filter((entry) => entry.matches(name))
+      .map(({ matches: _, ...known }) => known);
+  }
+
+  /**
+   * Makes a host's key known; nothing changes if it is already.
+   *
+   * @param host The name or address
+   * @param port The port
+   * @param key The host's key
+   * @param options Whether to hash the name
+   * @returns The new value
+   * @throws {TypeError} If the host's name would not be one plain field of a line
+   *
+   * @example
+   * ```ts
+   * import { generateKey } from "@denossh/ssh/keys";
+   * import { KnownHosts } from "@denossh/ssh/known-hosts";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using key = await generateKey("ed25519");
+   * const known = KnownHosts.parse("").with("db1", 22, key.publicKey);
+   * assertEquals(known.with("db1", 22, key.publicKey).toString(), known.toString());
+   * ```
+   */
+  with(host: string, port: number, key: PublicKey, options: HostLineOptions = {}): KnownHosts {
+    const line = KnownHosts.line(host, port, key, options);
+    if (this.#marked("", hostName(host, port)).some(({ blob }) => equals(blob, key.blob))) {
+      return this;
+    }
+    // What follows the last line feed is the empty text, or a line whose end is missing.
+    const lines = this.#lines.at(-1) === "" ? this.#lines.slice(0, -1) : this.#lines;
+    return new KnownHosts([...lines, line, ""]);
+  }
+
+  /**
+   * Forgets a host's keys. Lines about authorities and revoked keys stay. A line that names other hosts
+   * as well stays for those.
+   *
+   * @param host The name or address
+   * @param port The port
+   * @param key The only key to forget; all of them unless given
+   * @returns The new value
+   *
+   * @example
+   * ```ts
+   * import { generateKey } from "@denossh/ssh/keys";
+   * import { KnownHosts } from "@denossh/ssh/known-hosts";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using key = await generateKey("ed25519");
+   * const known = KnownHosts.parse(`db1,db2 ${key.publicKey}\n`);
+   * assertEquals(known.without("db1", 22).toString(), `db2 ${key.publicKey}\n`);
+   * ```
+   */
+  without(host: string, port: number, key?: Pick<PublicKey, "blob">): KnownHosts {
+    const name = hostName(host, port);
+    const gone = this.#marked("", name).filter(({ blob }) => !key || equals(blob, key.blob));
+    if (gone.length === 0) return this;
+    const lines = this.#lines.flatMap((line, at) => {
+      const entry = gone.find((entry) => entry.line === at + 1);
+      if (entry === undefined) return [line];
+      const hosts = withoutHost(entry.hosts, name);
+      return hosts === null ? [] : [line.replace(entry.hosts, () => hosts)];
+    });
+    return new KnownHosts(lines);
+  }
+
+  /**
+   * Writes the line that makes a host known.
+   *
+   * @param host The name or address
+   * @param port The port
+   * @param key The host's key
+   * @param options Whether to hash the name
+   * @returns The line, without its end
+   * @throws {TypeError} If the host's name would not be one plain field of the line
+   *
+   * @example
+   * ```ts
+   * import { generateKey } from "@denossh/ssh/keys";
+   * import { KnownHosts } from "@denossh/ssh/known-hosts";
+   * import { assert } from "@std/assert";
+   *
+   * using key = await generateKey("ed25519");
+   * assert(KnownHosts.line("db1", 2222, key.publicKey).startsWith("[db1]:2222 ssh-ed25519 AAAA"));
+   * ```
+   */
+  static line(host: string, port: number, key: PublicKey, options: HostLineOptions = {}): string {
+    // Any of these would make the line mean another host, or many of them.
+    if (!/^[^\s,*?!|#@\p{Cc}]+$/u.test(host)) {
+      throw new TypeError("Host name has characters that known_hosts cannot hold");
+    }
+    const { hash = false, comment = "" } = options;
+    const name = hostName(host, port);
+    const field = hash ? hashHostName(name, randomBytes(SALT_BYTES)) : name;
+    const line = `${field} ${key.type} ${encodeBase64(key.blob)}`;
+    return comment === "" ? line : `${line} ${printable(comment, MAX_COMMENT)}`;
+  }
+
+  /** The text of the file. */
+  toString(): string {
+    return this.#lines.join("\n");
+  }
+
+  #marked(marker: KnownHost["marker"], name: string): HostEntry[] {
+    return this.#entries.filter((entry) => entry.marker === marker && entry.matches(name));
+  }
+
+  #checkCertificate(host: string, name: string, certificate: Certificate): HostVerdict | null {
+    const { authority } = certificate;
+    const lines = this.#marked("@cert-authority", name)
+      .filter(({ blob }) => equals(blob, authority.blob));
+    if (lines.length === 0) return null;
+    const principal = host.toLowerCase();
+    try {
+      checkCertificate(certificate, { kind: "host", principal, authorities: [authority] });
+      return { verdict: "trusted", lines: numbers(lines) };
+    } catch (problem) {
+      if (!(problem instanceof CertificateError)) throw problem;
+      return { verdict: "unknown", lines: numbers(lines), problem };
+    }
+  }
 }
 
-function lineOf({ place, lines }: PlaceVerdict): string {
-  return `${place} line ${lines.join(", ")}`;
-}
-
-function typesOf(known: readonly KnownHosts[], hostname: string, port: number): string[] {
-  const certified = known.some((known) =>
-    known.find(hostname, port).some(({ marker }) => marker === "@cert-authority")
-  );
-  const types = known.flatMap((known) => known.keyTypes(hostname, port));
-  return [...new Set([...(certified ? CERTIFICATE_ALGORITHMS : []), ...types])];
+function numbers(entries: readonly HostEntry[]): number[] {
+  return entries.map((entry) => entry.line);
 }

@@ -15,10 +15,10 @@
  *
  * @module
  */
-export type { KnownHost } from "../keys/known_host_line.ts";
-export { type HostLineOptions, type HostVerdict, KnownHosts } from "../keys/known_hosts.ts";
+export type { KnownHost } from "./known_host_line.ts";
+export { type HostLineOptions, type HostVerdict, KnownHosts } from "./known_hosts.ts";
 export type { PublicKey } from "../keys/public_key.ts";
 export { editKnownHosts, readKnownHosts } from "./file.ts";
-export { knownHosts, type KnownHostsOptions, type KnownHostsSource } from "./known_hosts.ts";
-export type { HostAddress, HostKeyPolicy } from "./policy.ts";
+export { knownHosts, type KnownHostsOptions, type KnownHostsSource } from "./known_hosts_policy.ts";
+export type { HostAddress, HostKeyPolicy } from "./host_key_policy.ts";
 export type { HostKeyChanges } from "./update.ts";

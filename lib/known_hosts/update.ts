@@ -1,9 +1,9 @@
 import { equals } from "@std/bytes";
-import type { KnownHost } from "../keys/known_host_line.ts";
-import type { KnownHosts } from "../keys/known_hosts.ts";
+import type { KnownHost } from "./known_host_line.ts";
+import type { KnownHosts } from "./known_hosts.ts";
 import { KeyFormatError } from "../errors.ts";
 import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
-import type { HostAddress } from "./policy.ts";
+import type { HostAddress } from "./host_key_policy.ts";
 
 /**
  * What a host's keys are to become.

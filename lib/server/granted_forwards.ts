@@ -1,6 +1,6 @@
 import type { Grant } from "../auth/grant.ts";
 import type { ForwardAddress } from "../forward/address.ts";
-import { matchesWildcards } from "../keys/host_pattern.ts";
+import { matchesWildcards } from "../patterns.ts";
 
 /** Whether a grant lets a client connect to an address; only TCP addresses can be on its list. */
 export function mayOpen(

@@ -51,6 +51,6 @@ export type {
 export type { Prompt } from "../auth/prompts.ts";
 export type { PublicKey } from "../keys/public_key.ts";
 export type { ExportOptions, PrivateKey, Signer, SignOptions } from "../keys/private_key.ts";
-export { localFiles } from "../sftp/local_files.ts";
-export type { SftpBackend } from "../sftp/backend.ts";
-export type { ServeSftpOptions, SftpService } from "../sftp/server.ts";
+export { localFiles } from "../sftp/server/local_files.ts";
+export type { SftpBackend } from "../sftp/server/backend.ts";
+export type { ServeSftpOptions, SftpService } from "../sftp/server/server.ts";

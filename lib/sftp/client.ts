@@ -1,30 +1,30 @@
 import { concat } from "@std/bytes";
-import { expandPath, homeDirectory, type SftpNames, usersAndGroups } from "./accounts.ts";
-import { dateOf, type SftpChanges, type SftpFileInfo } from "./attributes.ts";
-import type { SftpChannel } from "./channel.ts";
-import { copyFile } from "./copy_file.ts";
+import { expandPath, homeDirectory, type SftpNames, usersAndGroups } from "./remote/accounts.ts";
+import { dateOf, type SftpChanges, type SftpFileInfo } from "./protocol/attributes.ts";
+import type { SftpChannel } from "./protocol/channel.ts";
+import { copyFile } from "./remote/copy_file.ts";
 import {
   dirEntry,
   type SftpDirEntry,
   type SftpWalkEntry,
   type SftpWalkOptions,
-} from "./entries.ts";
-import { type SftpFile, sftpFile } from "./file.ts";
-import { fileSystemOf, type SftpFileSystem } from "./file_system.ts";
-import { glob } from "./glob.ts";
-import * as msg from "./messages.ts";
-import { EXTENSION, SFTP_VERSION } from "./numbers.ts";
-import type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./options.ts";
-import type { TransferResult } from "./progress.ts";
-import { ReadAhead } from "./read_ahead.ts";
-import { Remote, type RemoteLimits } from "./remote.ts";
-import { RemoteSide } from "./remote_side.ts";
-import { replace } from "./rename.ts";
-import { callOf } from "./status.ts";
-import { copy, get, put } from "./transfer.ts";
+} from "./remote/entries.ts";
+import { type SftpFile, sftpFile } from "./remote/file.ts";
+import { fileSystemOf, type SftpFileSystem } from "./protocol/file_system.ts";
+import { glob } from "./transfer/glob.ts";
+import * as msg from "./protocol/messages.ts";
+import { EXTENSION, SFTP_VERSION } from "./protocol/numbers.ts";
+import type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./protocol/options.ts";
+import type { TransferResult } from "./transfer/progress.ts";
+import { ReadAhead } from "./remote/read_ahead.ts";
+import { Remote, type RemoteLimits } from "./remote/remote.ts";
+import { RemoteSide } from "./transfer/remote_side.ts";
+import { replace } from "./remote/rename.ts";
+import { callOf } from "./protocol/status.ts";
+import { copy, get, put } from "./transfer/transfer.ts";
 import { inSpan } from "../spans.ts";
-import type { SftpTransferOptions } from "./transfer_options.ts";
-import { makeFolders, removeTree, walk } from "./tree.ts";
+import type { SftpTransferOptions } from "./transfer/transfer_options.ts";
+import { makeFolders, removeTree, walk } from "./remote/tree.ts";
 
 /**
  * The files of another machine, in the shape of the `Deno.*` file functions.

@@ -26,20 +26,25 @@
  *
  * @module
  */
-export type { SftpRequestReport } from "./audit.ts";
-export type { SftpChanges, SftpFileInfo } from "./attributes.ts";
-export type { SftpBackend, SftpBackendEntry, SftpBackendFile, SftpBackendOpen } from "./backend.ts";
-export { type SftpChannel, streamChannel } from "./channel.ts";
+export type { SftpRequestReport } from "./server/audit.ts";
+export type { SftpChanges, SftpFileInfo } from "./protocol/attributes.ts";
+export type {
+  SftpBackend,
+  SftpBackendEntry,
+  SftpBackendFile,
+  SftpBackendOpen,
+} from "./server/backend.ts";
+export { type SftpChannel, streamChannel } from "./protocol/channel.ts";
 export { SftpClient } from "./client.ts";
-export type { SftpNames } from "./accounts.ts";
-export type { SftpDirEntry, SftpWalkEntry, SftpWalkOptions } from "./entries.ts";
-export type { SftpFileSystem } from "./file_system.ts";
-export { SftpFile } from "./file.ts";
-export { localFiles, type LocalFilesOptions } from "./local_files.ts";
-export type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./options.ts";
-export type { TransferFailure, TransferProgress, TransferResult } from "./progress.ts";
-export { serveSftp, type ServeSftpOptions, type SftpService } from "./server.ts";
-export { SftpStatus } from "./status.ts";
-export { SftpTransferError } from "./transfer_error.ts";
-export type { SftpHash, SftpTransferOptions } from "./transfer_options.ts";
+export type { SftpNames } from "./remote/accounts.ts";
+export type { SftpDirEntry, SftpWalkEntry, SftpWalkOptions } from "./remote/entries.ts";
+export type { SftpFileSystem } from "./protocol/file_system.ts";
+export { SftpFile } from "./remote/file.ts";
+export { localFiles, type LocalFilesOptions } from "./server/local_files.ts";
+export type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./protocol/options.ts";
+export type { TransferFailure, TransferProgress, TransferResult } from "./transfer/progress.ts";
+export { serveSftp, type ServeSftpOptions, type SftpService } from "./server/server.ts";
+export { SftpStatus } from "./protocol/status.ts";
+export { SftpTransferError } from "./transfer/transfer_error.ts";
+export type { SftpHash, SftpTransferOptions } from "./transfer/transfer_options.ts";
 export { SftpError, SshError, type SshErrorCode } from "../errors.ts";

@@ -4,7 +4,8 @@ import { listsAddress } from "../../lib/auth/address_list.ts";
 import { authorize } from "../../lib/auth/authorize.ts";
 import { Grant } from "../../lib/auth/grant.ts";
 import { mayListen, mayOpen } from "../../lib/server/granted_forwards.ts";
-import { generateKey, issueCertificate, KnownHosts } from "../../lib/keys/mod.ts";
+import { generateKey, issueCertificate } from "../../lib/keys/mod.ts";
+import { KnownHosts } from "../../lib/known_hosts/mod.ts";
 
 /** Inputs for each test; `FUZZ_ROUNDS=100000` for a longer run. */
 const ROUNDS = Number(Deno.env.get("FUZZ_ROUNDS") ?? 300);

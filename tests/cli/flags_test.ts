@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { type FlagSpec, parseFlags, parseMixed, UsageError } from "../../lib/cli/flags.ts";
+import { type FlagSpec, parseFlags, parseMixed, UsageError } from "../../lib/cli/shared/flags.ts";
 
 const SSH: FlagSpec = { letters: "qTvp:o:i:", names: ["port:", "exec"] };
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { UsageError } from "../../lib/cli/flags.ts";
-import { socksSpec, tunnelSpec } from "../../lib/cli/forward_specs.ts";
+import { UsageError } from "../../lib/cli/shared/flags.ts";
+import { socksSpec, tunnelSpec } from "../../lib/cli/tunnel/forward_specs.ts";
 import { freePort } from "../interop/free_port.ts";
 import { peerTest } from "../interop/peers.ts";
 import { startSshd } from "../interop/sshd.ts";

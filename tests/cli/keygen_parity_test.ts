@@ -1,6 +1,6 @@
 /** Our keygen beside ssh-keygen: the same flags on the same files, and what both say and write. */
 import { assert, assertEquals } from "@std/assert";
-import { keygen } from "../../lib/cli/keygen.ts";
+import { keygen } from "../../lib/cli/keygen/keygen.ts";
 import { importPrivateKey, importPublicKey, readSignature } from "../../lib/keys/mod.ts";
 import { startSshAgent } from "../agent/ssh_agent.ts";
 import { peerTest } from "../interop/peers.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { localTime, parseValidity } from "../../lib/cli/keygen_times.ts";
+import { localTime, parseValidity } from "../../lib/cli/keygen/times.ts";
 import { parseTimestamp } from "../../lib/keys/timestamp.ts";
 
 const NOW = new Date("2026-06-01T12:34:56.789Z");

@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { UsageError } from "../../lib/cli/flags.ts";
-import { parseOption } from "../../lib/cli/option_values.ts";
-import { limitsOf, sshdOptions } from "../../lib/cli/serve_options.ts";
-import { parseDestination, sshOptions } from "../../lib/cli/ssh_options.ts";
+import { UsageError } from "../../lib/cli/shared/flags.ts";
+import { parseOption } from "../../lib/cli/shared/option_values.ts";
+import { limitsOf, sshdOptions } from "../../lib/cli/serve/options.ts";
+import { parseDestination, sshOptions } from "../../lib/cli/shared/ssh_options.ts";
 
 /** What the options come to, without what is about the machine that the test runs on. */
 async function read(...texts: string[]): Promise<Record<string, unknown>> {

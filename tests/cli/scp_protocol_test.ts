@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { ScpError, ScpLine } from "../../lib/cli/scp_line.ts";
-import { receiveAll } from "../../lib/cli/scp_sink.ts";
-import { sendAll } from "../../lib/cli/scp_source.ts";
+import { ScpError, ScpLine } from "../../lib/cli/scp/line.ts";
+import { receiveAll } from "../../lib/cli/scp/sink.ts";
+import { sendAll } from "../../lib/cli/scp/source.ts";
 import { tempFolder } from "../interop/temp.ts";
 import { channelPair } from "../sftp/world.ts";
 

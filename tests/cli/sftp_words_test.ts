@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { UsageError } from "../../lib/cli/flags.ts";
-import { escapeGlob, expandGlob, splitWords } from "../../lib/cli/sftp_words.ts";
-import { globMatcher, isGlob } from "../../lib/glob_pattern.ts";
+import { UsageError } from "../../lib/cli/shared/flags.ts";
+import { escapeGlob, expandGlob, splitWords } from "../../lib/cli/shared/sftp_words.ts";
+import { globMatcher, isGlob } from "../../lib/patterns.ts";
 
 const lines: [string, string[]][] = [
   ["get a b", ["get", "a", "b"]],

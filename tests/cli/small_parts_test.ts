@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { Deadline } from "../../lib/cli/deadline.ts";
-import { EscapeKeys } from "../../lib/cli/escape_keys.ts";
-import { messageOf } from "../../lib/cli/failure.ts";
-import { lines } from "../../lib/cli/lines.ts";
-import { meterLine } from "../../lib/cli/meter.ts";
-import { ProgressLine, progressText, sizeText } from "../../lib/cli/progress.ts";
+import { Deadline } from "../../lib/cli/shared/deadline.ts";
+import { EscapeKeys } from "../../lib/cli/ssh/escape_keys.ts";
+import { messageOf } from "../../lib/cli/shared/failure.ts";
+import { lines } from "../../lib/cli/sftp/lines.ts";
+import { meterLine } from "../../lib/cli/shared/meter.ts";
+import { ProgressLine, progressText, sizeText } from "../../lib/cli/shared/progress.ts";
 import { within } from "../interop/within.ts";
 
 Deno.test("A deadline aborts with its reason", async () => {

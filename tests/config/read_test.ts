@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { globMatcher } from "../../lib/glob_pattern.ts";
+import { globMatcher } from "../../lib/patterns.ts";
 import { readConfig } from "../../lib/config/mod.ts";
 import { ConfigError } from "../../lib/errors.ts";
 import { run } from "../interop/run.ts";

@@ -1,8 +1,8 @@
 /** PuTTY's psftp and pscp at our server; WinSCP stands on the same SSH, and has its own way with files. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { localFiles } from "@denossh/ssh/server";
-import * as msg from "../../lib/sftp/messages.ts";
-import { FXF, FXP } from "../../lib/sftp/numbers.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { atOurServer, type RawMessage } from "../sftp/raw.ts";
 import { noise, type OurServer, startOurs } from "./ours.ts";
 import { peerTest } from "./peers.ts";

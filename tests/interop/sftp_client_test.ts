@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Client, connect, loadKey, publicKey } from "../../mod.ts";
 import { SftpError, type SftpHash, SshError } from "../../lib/sftp/mod.ts";
-import { SftpStatus } from "../../lib/sftp/status.ts";
+import { SftpStatus } from "../../lib/sftp/protocol/status.ts";
 import { noise } from "../noise.ts";
 import { peerTest } from "./peers.ts";
 import { cut, startProxy } from "./proxy.ts";

@@ -8,7 +8,6 @@ import {
   importPrivateKey,
   importPublicKey,
   issueCertificate,
-  KnownHosts,
   parseAuthorizedKeys,
   parsePublicKey,
   type PrivateKey,
@@ -16,6 +15,7 @@ import {
   RevocationList,
   signMessage,
 } from "../../lib/keys/mod.ts";
+import { KnownHosts } from "../../lib/known_hosts/mod.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { decodeEcdsa, decodeSignature } from "../../lib/keys/signature.ts";
 

@@ -5,8 +5,8 @@ import {
   generateKey,
   importPrivateKey,
   importPublicKey,
-  KnownHosts,
 } from "../../lib/keys/mod.ts";
+import { KnownHosts } from "../../lib/known_hosts/mod.ts";
 import { noSshKeygen, sshKeygen, temporaryFolder } from "./ssh_keygen.ts";
 
 const data = new TextEncoder().encode("what is signed");

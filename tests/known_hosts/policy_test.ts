@@ -76,7 +76,7 @@ for (const [what, hostKeys] of Object.entries(refused)) {
 }
 
 Deno.test("knownHosts accepts a known key, plain or hashed, with and without a port", async () => {
-  const { KnownHosts } = await import("../../lib/keys/known_hosts.ts");
+  const { KnownHosts } = await import("../../lib/known_hosts/known_hosts.ts");
   for (const hash of [false, true]) {
     for (const port of [22, 2222]) {
       const line = KnownHosts.line("example.com", port, key.publicKey, { hash });

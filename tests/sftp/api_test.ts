@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import * as msg from "../../lib/sftp/messages.ts";
-import { EXTENSION, FXP } from "../../lib/sftp/numbers.ts";
-import { globMatcher } from "../../lib/glob_pattern.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { EXTENSION, FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { globMatcher } from "../../lib/patterns.ts";
 import { SftpError, SftpStatus, type SftpWalkOptions } from "../../lib/sftp/mod.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { atServer, handle, status } from "./raw.ts";

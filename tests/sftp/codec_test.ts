@@ -5,12 +5,12 @@ import {
   attributesOf,
   changesOf,
   infoOf,
-} from "../../lib/sftp/attributes.ts";
-import { ByteSource } from "../../lib/sftp/byte_source.ts";
-import { longname } from "../../lib/sftp/longname.ts";
-import * as msg from "../../lib/sftp/messages.ts";
-import { FXP } from "../../lib/sftp/numbers.ts";
-import { nameProblem, parent } from "../../lib/sftp/paths.ts";
+} from "../../lib/sftp/protocol/attributes.ts";
+import { ByteSource } from "../../lib/sftp/protocol/byte_source.ts";
+import { longname } from "../../lib/sftp/protocol/longname.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { nameProblem, parent } from "../../lib/sftp/protocol/paths.ts";
 import { ProtocolError } from "../../lib/errors.ts";
 import { Reader } from "../../lib/wire/reader.ts";
 import { Writer } from "../../lib/wire/writer.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import * as msg from "../../lib/sftp/messages.ts";
-import { FXP } from "../../lib/sftp/numbers.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { localFiles, SftpError } from "../../lib/sftp/mod.ts";
 import { poke32 } from "../../lib/wire/hot.ts";
 import { FUZZ_ROUNDS, generator, mutate } from "./fuzz.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import * as msg from "../../lib/sftp/messages.ts";
-import { FXP } from "../../lib/sftp/numbers.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { SftpError, SftpStatus, SftpTransferError } from "../../lib/sftp/mod.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { atServer, frame, handle, type RawMessage, type RawPeer, status } from "./raw.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Jail, PathFolders } from "../../lib/sftp/jail.ts";
-import { filesOf } from "../../lib/sftp/local_files.ts";
+import { Jail, PathFolders } from "../../lib/sftp/server/jail.ts";
+import { filesOf } from "../../lib/sftp/server/local_files.ts";
 import {
   localFiles,
   serveSftp,

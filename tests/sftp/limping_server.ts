@@ -1,6 +1,6 @@
 /** A server of the tests that limps: short reads, answers in any order, one request at a time, cut links. */
-import { FXP } from "../../lib/sftp/numbers.ts";
-import * as msg from "../../lib/sftp/messages.ts";
+import { FXP } from "../../lib/sftp/protocol/numbers.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { localFiles, serveSftp, type SftpChannel, SftpClient } from "../../lib/sftp/mod.ts";
 import { status } from "./raw.ts";
 import { channelPair } from "./world.ts";

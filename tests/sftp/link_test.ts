@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import * as msg from "../../lib/sftp/messages.ts";
-import { FXP } from "../../lib/sftp/numbers.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import {
   localFiles,
   serveSftp,

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import * as msg from "../../lib/sftp/messages.ts";
-import { FXF, FXP } from "../../lib/sftp/numbers.ts";
-import { infoOf } from "../../lib/sftp/attributes.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
 import {
   serveSftp,
   type SftpBackend,
@@ -9,7 +9,7 @@ import {
   SftpClient,
   SftpError,
 } from "../../lib/sftp/mod.ts";
-import { Pipeline } from "../../lib/sftp/pipeline.ts";
+import { Pipeline } from "../../lib/sftp/server/pipeline.ts";
 import { atOurServer, type RawPeer } from "./raw.ts";
 import { channelPair, turn } from "./world.ts";
 

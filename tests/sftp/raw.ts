@@ -1,7 +1,7 @@
 /** A peer that says what it likes: for hostile tests of both roles. */
-import { ByteSource } from "../../lib/sftp/byte_source.ts";
-import * as msg from "../../lib/sftp/messages.ts";
-import { FXP } from "../../lib/sftp/numbers.ts";
+import { ByteSource } from "../../lib/sftp/protocol/byte_source.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import {
   serveSftp,
   type ServeSftpOptions,

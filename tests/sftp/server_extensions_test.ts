@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { parseAccounts } from "../../lib/sftp/passwd.ts";
-import { statusOf } from "../../lib/sftp/errno.ts";
-import * as msg from "../../lib/sftp/messages.ts";
-import { EXTENSION, FXF, FXP } from "../../lib/sftp/numbers.ts";
+import { parseAccounts } from "../../lib/sftp/server/passwd.ts";
+import { statusOf } from "../../lib/sftp/server/errno.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { EXTENSION, FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
 import {
   localFiles,
   type ServeSftpOptions,

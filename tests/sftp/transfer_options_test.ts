@@ -7,9 +7,9 @@ import {
   SftpTransferError,
   type TransferProgress,
 } from "../../lib/sftp/mod.ts";
-import * as msg from "../../lib/sftp/messages.ts";
-import { FXP } from "../../lib/sftp/numbers.ts";
-import { nextHole } from "../../lib/sftp/holes.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { nextHole } from "../../lib/sftp/transfer/holes.ts";
 import { atServer, status } from "./raw.ts";
 import {
   clientTest,

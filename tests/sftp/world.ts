@@ -1,7 +1,7 @@
 /** What the SFTP tests build their worlds of: channels, peers, folders. */
 import { assertRejects } from "@std/assert";
-import * as msg from "../../lib/sftp/messages.ts";
-import { FXP } from "../../lib/sftp/numbers.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import {
   localFiles,
   serveSftp,

@@ -1,0 +1,49 @@
+import { publicKey } from "../../auth/public_key.ts";
+import type { Client } from "../../client/client.ts";
+import { connect } from "../../client/connect.ts";
+import { generateKey } from "../../keys/private_key.ts";
+import { serve } from "../../server/serve.ts";
+import { systemShell } from "../../server/system_shell.ts";
+import { localFiles } from "../../sftp/server/local_files.ts";
+
+/** Somebody to demonstrate on. */
+export interface DemoHost extends AsyncDisposable {
+  readonly client: Client;
+  /** Who that is. */
+  readonly name: string;
+  /** The local path of a file of the far side, if that is this machine. */
+  readonly localPath: ((path: string) => string) | null;
+}
+
+/** A server in this process, made for the moment: its own keys, and a folder of its own. */
+export async function embeddedHost(): Promise<DemoHost> {
+  await using stack = new AsyncDisposableStack();
+  const root = await Deno.makeTempDir({ prefix: "denossh-demo-" });
+  stack.defer(() => Deno.remove(root, { recursive: true }));
+  const hostKey = stack.use(await generateKey("ed25519"));
+  const userKey = stack.use(await generateKey("ed25519"));
+  const server = stack.use(serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    hostKeys: [hostKey],
+    auth: { publicKey: (user, key) => user === "demo" && key.equals(userKey.publicKey) },
+    sftp: localFiles({ root }),
+    pty: false,
+  }, systemShell({ cwd: root })));
+  const client = stack.use(
+    await connect({
+      hostname: "127.0.0.1",
+      port: server.addr.port,
+      user: "demo",
+      auth: [publicKey(userKey)],
+      hostKeys: hostKey.publicKey,
+    }),
+  );
+  const parts = stack.move();
+  return {
+    client,
+    name: `127.0.0.1:${server.addr.port}, in this process`,
+    localPath: (path) => `${root}${path}`,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}

@@ -1,0 +1,201 @@
+import { dirname } from "node:path";
+import { expandHome } from "../../client/identity.ts";
+import { KeyFormatError, PassphraseError } from "../../errors.ts";
+import type { PrivateKeyFormat } from "../../keys/export_key.ts";
+import type { FingerprintHash } from "../../keys/key.ts";
+import { KEY_CIPHERS } from "../../keys/key_cipher.ts";
+import { type ExportOptions, importPrivateKey, type PrivateKey } from "../../keys/private_key.ts";
+import { importPublicKey, type PublicKey } from "../../keys/public_key.ts";
+import { type Flag, UsageError } from "../shared/flags.ts";
+import type { Log } from "../shared/log.ts";
+import { ask, canAsk } from "../shared/terminal.ts";
+
+/** What ssh-keygen answers for files that it cannot use, and for what it was told wrongly. */
+export const FAILURE = 255;
+export const USAGE = 1;
+
+/** One run of keygen: what it was told, and how it speaks. */
+export class KeygenJob {
+  readonly flags: readonly Flag[];
+  readonly rest: readonly string[];
+  readonly log: Log;
+
+  constructor(flags: readonly Flag[], rest: readonly string[], log: Log) {
+    this.flags = flags;
+    this.rest = rest;
+    this.log = log;
+  }
+
+  has(name: string): boolean {
+    return this.flags.some((flag) => flag.name === name);
+  }
+
+  /** The value of a flag, the last one if there are several; null if there is none. */
+  last(name: string): string | null {
+    return this.flags.findLast((flag) => flag.name === name)?.value ?? null;
+  }
+
+  /** The values of a flag, in order. */
+  all(name: string): string[] {
+    return this.flags.filter((flag) => flag.name === name).map(({ value }) => value);
+  }
+
+  /** Says something on standard output, unless -q. */
+  say(line: string): void {
+    if (!this.has("q")) console.log(line);
+  }
+
+  /** Says something on standard error, unless -q. */
+  note(line: string): void {
+    if (!this.has("q")) this.log.info(line);
+  }
+
+  /** The file of -f; asked for if it was not given. */
+  async file(purpose: string): Promise<string> {
+    const given = this.last("f");
+    if (given !== null) return expandHome(given);
+    const usual = expandHome("~/.ssh/id_ed25519");
+    const prompt = `Enter ${purpose} (${usual}): `;
+    const answer = await ask(prompt, { echo: true });
+    if (answer === null) throw new UsageError("-f is needed, since there is nobody to ask");
+    return answer.trim() || usual;
+  }
+
+  /** The hash of -E. */
+  fingerprintHash(): FingerprintHash {
+    const name = (this.last("E") ?? "sha256").toUpperCase();
+    const known: FingerprintHash[] = ["SHA256", "SHA512", "SHA384", "SHA1", "MD5"];
+    const hash = known.find((candidate) => candidate === name);
+    if (hash === undefined) throw new Error(`Invalid hash algorithm "${this.last("E")}"`);
+    return hash;
+  }
+
+  /** How -m, -Z and -a say that a private key is written. */
+  exportOptions(passphrase: string): ExportOptions {
+    const format = this.#format();
+    const cipher = this.last("Z");
+    if (cipher !== null && !KEY_CIPHERS.some(({ name }) => name === cipher)) {
+      throw new Error(`Invalid OpenSSH-format cipher '${cipher}'`);
+    }
+    if (passphrase === "") return { format };
+    // As ssh-keygen has it, both are about its own format.
+    const rounds = numberOf(this.last("a"), 1, 1024);
+    const own = format === "openssh";
+    return {
+      format,
+      passphrase,
+      ...(own && cipher !== null && { cipher }),
+      ...(own && rounds !== null && { rounds }),
+    };
+  }
+
+  #format(): PrivateKeyFormat {
+    const name = this.last("m")?.toUpperCase() ?? "RFC4716";
+    const formats: Readonly<Record<string, PrivateKeyFormat>> = {
+      RFC4716: "openssh",
+      PKCS8: "pkcs8",
+      PEM: "pem",
+      PPK: "ppk",
+    };
+    const format = Object.hasOwn(formats, name) ? formats[name] : undefined;
+    if (format === undefined) throw new Error(`Unsupported conversion format "${this.last("m")}"`);
+    return format;
+  }
+}
+
+/** A number of a flag, or null if it was not given. */
+export function numberOf(text: string | null, least: number, most: number): number | null {
+  if (text === null) return null;
+  if (!/^\d{1,10}$/.test(text)) throw new Error(`Invalid number: ${text} (invalid)`);
+  const number = Number(text);
+  if (number < least) throw new Error(`Invalid number: ${text} (too small)`);
+  if (number > most) throw new Error(`Invalid number: ${text} (too large)`);
+  return number;
+}
+
+/** Reads a private key file; the passphrase is asked for if it is needed and was not given. */
+export async function openPrivateKey(file: string, given: string | null): Promise<PrivateKey> {
+  const text = await Deno.readTextFile(file);
+  try {
+    try {
+      return importPrivateKey(text, given ? { passphrase: given } : {});
+    } catch (error) {
+      if (!(error instanceof PassphraseError) || given) throw error;
+      const passphrase = given === null
+        ? await ask(`Enter passphrase for "${file}": `, { echo: false })
+        : null;
+      return importPrivateKey(text, passphrase ? { passphrase } : {});
+    }
+  } catch (error) {
+    if (error instanceof PassphraseError) {
+      const message = `Load key "${file}": incorrect passphrase supplied to decrypt private key`;
+      throw new PassphraseError(message, { cause: error });
+    }
+    if (!(error instanceof KeyFormatError)) throw error;
+    throw new KeyFormatError(`Load key "${file}": invalid format: ${error.message}`);
+  }
+}
+
+/** Reads the public key of a file: its own, the one beside a private key, or the private key's. */
+export async function readPublicKey(file: string, passphrase: string | null): Promise<PublicKey> {
+  const text = await Deno.readTextFile(file);
+  if (!isPrivate(text)) return importPublicKey(text);
+  const beside = await Deno.readTextFile(`${file}.pub`).catch(() => null);
+  if (beside !== null) return importPublicKey(beside);
+  using key = await openPrivateKey(file, passphrase);
+  return key.publicKey;
+}
+
+/** Whether a text is that of a private key, of whatever format. */
+export function isPrivate(text: string): boolean {
+  return text.includes("PRIVATE KEY-----") || text.startsWith("PuTTY-User-Key-File-");
+}
+
+/** Asks for a new passphrase twice; -N is one already. */
+export async function newPassphrase(job: KeygenJob, prompt: string): Promise<string> {
+  const given = job.last("N");
+  if (given !== null) return given;
+  const first = await ask(prompt, { echo: false });
+  const again = await ask("Enter same passphrase again: ", { echo: false });
+  if (first === null) throw new UsageError("-N is needed, since there is nobody to ask");
+  if (first !== again) throw new UsageError("Passphrases do not match.");
+  return first;
+}
+
+/** Whether a file may be written: it is not there, or the user says so. */
+export async function mayWrite(file: string, log: Log): Promise<boolean> {
+  const exists = await Deno.lstat(file).then(() => true, (error) => {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  });
+  if (!exists) return true;
+  if (!canAsk()) {
+    log.error(`${file} already exists.`);
+    return false;
+  }
+  const answer = await ask(`${file} already exists.\nOverwrite (y/n)? `, { echo: true });
+  return /^y(es)?$/i.test(answer?.trim() ?? "");
+}
+
+/** Written beside and moved into place: no file is ever half there, or readable for a moment. */
+export async function writeFile(
+  file: string,
+  content: string | Uint8Array,
+  mode: number,
+): Promise<void> {
+  const fresh = `${file}.${crypto.randomUUID()}`;
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  try {
+    await Deno.writeFile(fresh, bytes, { mode, createNew: true });
+    await Deno.chmod(fresh, mode); // whatever the umask is
+    await Deno.rename(fresh, file);
+  } catch (error) {
+    await Deno.remove(fresh).catch(() => {});
+    throw error;
+  }
+}
+
+/** Makes the folder of a file if it is not there. */
+export async function makeFolder(file: string): Promise<void> {
+  await Deno.mkdir(dirname(file), { recursive: true, mode: 0o700 });
+}

@@ -1,0 +1,133 @@
+import { bubbleBabble } from "./bubble_babble.ts";
+import { expandHome } from "../../client/identity.ts";
+import { KeyFormatError } from "../../errors.ts";
+import { fingerprintBytes } from "../../keys/fingerprint.ts";
+import { keyTypeLabel } from "../../keys/key_labels.ts";
+import { exportPublicKey, importPublicKey, type PublicKey } from "../../keys/public_key.ts";
+import { randomart } from "../../keys/randomart.ts";
+import { FAILURE, isPrivate, type KeygenJob, openPrivateKey, readPublicKey } from "./job.ts";
+import { writeAllSync } from "../shared/log.ts";
+import { printCertificate } from "./certificate_text.ts";
+
+/** `-y`: prints the public half of a private key. */
+export async function showPublic(job: KeygenJob): Promise<number> {
+  const file = await job.file("file in which the key is");
+  using key = await openPrivateKey(file, job.last("P"));
+  console.log(`${key.publicKey}`);
+  return 0;
+}
+
+/** `-l`: prints fingerprints, and pictures with -v. */
+export async function listKeys(job: KeygenJob): Promise<number> {
+  const hash = job.fingerprintHash();
+  const file = expandHome(job.last("f") ?? "~/.ssh/id_ed25519");
+  const keys = await publicKeys(file);
+  if (keys.length === 0) {
+    job.log.error(`${file} is not a public key file.`);
+    return FAILURE;
+  }
+  for (const key of keys) {
+    const comment = key.comment || "no comment";
+    console.log(`${key.bits} ${key.fingerprint(hash)} ${comment} (${keyTypeLabel(key)})`);
+    if (job.has("v")) console.log(randomart(key, hash));
+  }
+  return 0;
+}
+
+/** `-B`: prints fingerprints as words. */
+export async function listWords(job: KeygenJob): Promise<number> {
+  const file = expandHome(job.last("f") ?? "~/.ssh/id_ed25519");
+  const keys = await publicKeys(file);
+  if (keys.length === 0) {
+    job.log.error(`${file} is not a public key file.`);
+    return FAILURE;
+  }
+  for (const key of keys) {
+    const words = bubbleBabble(fingerprintBytes(key, "SHA1"));
+    console.log(`${key.bits} ${words} ${key.comment || "no comment"} (${keyTypeLabel(key)})`);
+  }
+  return 0;
+}
+
+/** `-L`: prints what certificates say. */
+export async function listCertificates(job: KeygenJob): Promise<number> {
+  const file = await job.file("file in which the key is");
+  const lines = (file === "-" ? await readStdin() : await Deno.readTextFile(file)).split("\n");
+  const name = file === "-" ? "(stdin)" : file;
+  let shown = 0;
+  let others = 0;
+  for (const [index, line] of lines.entries()) {
+    const key = keyOfLine(line);
+    if (key === null) continue;
+    if (key.certificate === null) {
+      job.log.error(`${name}:${index + 1} is not a certificate`);
+      others++;
+      continue;
+    }
+    shown++;
+    console.log(`${index === 0 && file !== "-" ? file : `${name}:${index + 1}`}:`);
+    printCertificate(key, key.certificate);
+  }
+  if (shown + others === 0) throw new KeyFormatError(`${name} is not a public key file.`);
+  return shown > 0 ? 0 : 1;
+}
+
+/** `-e`: prints a public key in another format. */
+export async function exportFormat(job: KeygenJob): Promise<number> {
+  const file = await job.file("file in which the key is");
+  const name = job.last("m")?.toUpperCase() ?? "RFC4716";
+  const formats = { RFC4716: "rfc4716", PKCS8: "pkcs8", PEM: "pem" } as const;
+  if (!Object.hasOwn(formats, name)) {
+    throw new Error(`Unsupported conversion format "${job.last("m")}"`);
+  }
+  const shown = await readPublicKey(file, job.last("P"));
+  // PEM has no place for what an authority says.
+  const key = name === "RFC4716" ? shown : shown.certificate?.publicKey ?? shown;
+  const who = `${Deno.env.get("USER") ?? "root"}@${Deno.hostname()}`;
+  const comment = `${key.bits}-bit ${keyTypeLabel(key)}, converted by ${who} from OpenSSH`;
+  const format = formats[name as keyof typeof formats];
+  print(exportPublicKey(key, { format, comment }));
+  return 0;
+}
+
+/** `-i`: prints a public key of another format as OpenSSH has it. */
+export async function importFormat(job: KeygenJob): Promise<number> {
+  const file = await job.file("file in which the key is");
+  const text = await Deno.readTextFile(file);
+  const key = isPrivate(text) ? null : importPublicKey(text);
+  if (key !== null) {
+    print(exportPublicKey(key, { comment: "" }));
+    return 0;
+  }
+  using read = await openPrivateKey(file, job.last("P"));
+  print(read.export());
+  return 0;
+}
+
+/** The keys of a public key file, an authorized_keys or known_hosts file, or a private key. */
+async function publicKeys(file: string): Promise<PublicKey[]> {
+  const text = file === "-" ? await readStdin() : await Deno.readTextFile(file);
+  if (isPrivate(text)) return [await readPublicKey(file, null)];
+  return text.split("\n").map(keyOfLine).filter((key) => key !== null);
+}
+
+/** Wherever in the line the key is: options or host names may stand before it. */
+function keyOfLine(line: string): PublicKey | null {
+  // Lines of authorities and of revoked keys are left out, as ssh-keygen does.
+  if (/^\s*[#@]/.test(line)) return null;
+  const match = /(?:^|\s)((?:ssh|ecdsa|sk)-\S+\s+AAAA\S+.*)$/.exec(line);
+  try {
+    return match && importPublicKey(match[1]!);
+  } catch (error) {
+    if (error instanceof KeyFormatError) return null;
+    throw error;
+  }
+}
+
+function print(text: string): void {
+  writeAllSync(Deno.stdout, new TextEncoder().encode(text));
+}
+
+async function readStdin(): Promise<string> {
+  return await new Response(Deno.stdin.readable).text();
+}

@@ -1,0 +1,74 @@
+import type { SftpClient } from "../../sftp/client.ts";
+import type { CopyFlags } from "../shared/copy_flags.ts";
+import type { CopyTarget } from "../shared/copy_target.ts";
+import { type FarSide, openFarSide } from "../shared/far_side.ts";
+import type { Log } from "../shared/log.ts";
+
+/** How an `scp` runs. */
+export interface ScpJob {
+  readonly flags: CopyFlags;
+  readonly log: Log;
+  /** Cancels everything. */
+  readonly signal: AbortSignal;
+  /** -r. */
+  readonly recursive: boolean;
+  /** -p. */
+  readonly preserve: boolean;
+  /** -d: the target must be a folder. */
+  readonly intoFolder: boolean;
+  /** -O: by the protocol of old. */
+  readonly legacy: boolean;
+  /** -T: whatever names a server sends. */
+  readonly trusting: boolean;
+  /** -R: the first host copies to the second. */
+  readonly byFirstHost: boolean;
+  /** -t and -f: what an `scp` on the other side started us for. */
+  readonly serving: "sink" | "source" | null;
+  /** Whether to show how far it is. */
+  readonly progress: boolean;
+  /** -X buffer: the bytes of one request. */
+  readonly requestLength: number | null;
+  /** -X nrequests: requests under way. */
+  readonly requests: number | null;
+  /** -l: kilobits a second at most. */
+  readonly kilobits: number | null;
+}
+
+/** The hosts of one `scp`, each logged in to once. */
+export class FarSides implements AsyncDisposable {
+  readonly #flags: CopyFlags;
+  readonly #requestLength: number | null;
+  readonly #log: Log;
+  readonly #sides: Map<string, Promise<FarSide>> = new Map();
+  readonly #clients: Map<string, Promise<SftpClient>> = new Map();
+
+  constructor(flags: CopyFlags, requestLength: number | null, log: Log) {
+    this.#requestLength = requestLength;
+    this.#flags = flags;
+    this.#log = log;
+  }
+
+  /** A host. */
+  side(target: CopyTarget): Promise<FarSide> {
+    const key = JSON.stringify([target.user, target.hostname, target.port]);
+    const side = this.#sides.get(key) ?? openFarSide(target, this.#flags, this.#log);
+    this.#sides.set(key, side);
+    return side;
+  }
+
+  /** SFTP on a host. */
+  client(target: CopyTarget): Promise<SftpClient> {
+    const key = JSON.stringify([target.user, target.hostname, target.port]);
+    const client = this.#clients.get(key) ??
+      this.side(target).then((side) => side.sftp(this.#requestLength));
+    this.#clients.set(key, client);
+    return client;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients.values()) await (await client.catch(() => null))?.close();
+    for (const side of this.#sides.values()) {
+      await (await side.catch(() => null))?.[Symbol.asyncDispose]();
+    }
+  }
+}

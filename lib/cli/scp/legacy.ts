@@ -1,0 +1,241 @@
+/** `scp -O`: an `scp` on each side, and their own protocol in between. */
+import type { SftpChannel } from "../../sftp/protocol/channel.ts";
+import type { Operand, RemoteOperand } from "../shared/copy_target.ts";
+import { Meter } from "../shared/meter.ts";
+import type { FarSides, ScpJob } from "./job.ts";
+import { ScpLine } from "./line.ts";
+import { receiveAll } from "./sink.ts";
+import { sendAll } from "./source.ts";
+import { tuningOf } from "../shared/sftp_session.ts";
+import { globMatcher } from "../../patterns.ts";
+import { bytesChannel, STANDARD_STREAMS } from "../shared/stdio_channel.ts";
+
+/**
+ * Copies one source, of which at least one end is on another machine.
+ *
+ * @returns Whether all of it was copied
+ */
+export async function copyLegacy(
+  job: ScpJob,
+  sides: FarSides,
+  source: Operand,
+  target: Operand,
+  many: boolean,
+): Promise<boolean> {
+  if ("local" in source) {
+    if ("local" in target) throw new TypeError("Both are local");
+    return await talk(
+      job,
+      sides,
+      target,
+      `${command(job, "-t", many)} ${pathOf(target)}`,
+      (line) => sending(job, line, [source.local]),
+    );
+  }
+  const fetching = `${command(job, "-f", false)} ${pathOf(source)}`;
+  if (!("local" in target)) return await between(job, sides, source, target, fetching, many);
+  return await talk(
+    job,
+    sides,
+    source,
+    fetching,
+    (line) => receiving(job, line, target.local, many, expectedOf(job, source.path)),
+  );
+}
+
+/** `scp -t` and `scp -f`: what an `scp` on the other side starts, on the standard streams. */
+export async function serveLegacy(
+  job: ScpJob,
+  role: "sink" | "source",
+  paths: readonly string[],
+): Promise<number> {
+  const channel = bytesChannel(STANDARD_STREAMS);
+  const line = new ScpLine(channel);
+  const quiet = { ...job, progress: false };
+  const done = role === "source"
+    ? await sending(quiet, line, paths)
+    : await receiving(quiet, line, paths[0]!, job.intoFolder, () => true);
+  await channel.closeWrite();
+  return done ? 0 : 1;
+}
+
+function command({ recursive, preserve, log }: ScpJob, role: "-t" | "-f", many: boolean): string {
+  const verbose = log.isVerbose ? " -v" : "";
+  const flags = `${recursive ? " -r" : ""}${preserve ? " -p" : ""}${many ? " -d" : ""}`;
+  return `scp${verbose}${flags} ${role}`;
+}
+
+/** As scp(1) has it with -O: the other side's shell expands it, so quoting is the user's. */
+function pathOf({ path }: RemoteOperand): string {
+  const shown = path === "" ? "." : path;
+  return shown.startsWith("-") ? `-- ${shown}` : shown;
+}
+
+/**
+ * Names that may come for a path: what its last step stands for (CVE-2019-6111). A step that quotes
+ * something for the other side's shell matches nothing, as with OpenSSH's scp; -T is for that.
+ */
+function expectedOf({ trusting }: ScpJob, path: string): (name: string) => boolean {
+  const last = path.replace(/\/+$/, "").split("/").at(-1) ?? "";
+  // The name of a folder that goes by another name here.
+  if (trusting || last === "" || /^(\.{1,2}|~.*)$/.test(last)) return () => true;
+  const patterns = alternatives(last);
+  return (name) => patterns.some((pattern) => pattern === name || globMatcher(pattern)(name));
+}
+
+/** More of them than this are no name. */
+const MAX_ALTERNATIVES = 256;
+
+/** `a{b,c}` is `ab` and `ac`, as a shell has it. */
+function alternatives(pattern: string): string[] {
+  let patterns = [pattern];
+  for (;;) {
+    const next = patterns.flatMap((one) => {
+      const [, before, inside, behind] = /^(.*?)\{([^{}]*,[^{}]*)\}(.*)$/s.exec(one) ?? [];
+      if (inside === undefined) return [one];
+      return inside.split(",").map((choice) => `${before}${choice}${behind}`);
+    });
+    if (next.length === patterns.length || next.length > MAX_ALTERNATIVES) return patterns;
+    patterns = next;
+  }
+}
+
+async function talk(
+  job: ScpJob,
+  sides: FarSides,
+  { target }: RemoteOperand,
+  command: string,
+  run: (line: ScpLine) => Promise<boolean>,
+): Promise<boolean> {
+  const side = await sides.side(target);
+  job.log.verbose(`Sending command: ${command}`);
+  const { channel, code } = await side.run(command);
+  let done = false;
+  try {
+    done = await run(new ScpLine(channel));
+    await channel.closeWrite().catch(() => {});
+    if (await code !== 0) done = false;
+  } finally {
+    await channel.close();
+  }
+  return done;
+}
+
+async function sending(job: ScpJob, line: ScpLine, paths: readonly string[]): Promise<boolean> {
+  const { failed, wasDone } = failures(job);
+  using meter = new FileMeter(job.progress);
+  const { recursive, preserve, signal } = job;
+  const onProgress = meter.update;
+  const { rateLimit: rate = null } = tuningOf(job);
+  await sendAll(paths, line, { recursive, preserve, signal, rate, failed, onProgress });
+  return wasDone();
+}
+
+async function receiving(
+  job: ScpJob,
+  line: ScpLine,
+  target: string,
+  intoFolder: boolean,
+  expected: (name: string) => boolean,
+): Promise<boolean> {
+  const { failed, wasDone } = failures(job);
+  using meter = new FileMeter(job.progress);
+  const { recursive, preserve, signal } = job;
+  const onProgress = meter.update;
+  const { rateLimit: rate = null } = tuningOf(job);
+  const how = { recursive, preserve, intoFolder, expected, signal, rate };
+  await receiveAll(target, line, { ...how, failed, onProgress });
+  return wasDone();
+}
+
+/** Two hosts: what one sends, the other takes, and their answers the other way round. */
+async function between(
+  job: ScpJob,
+  sides: FarSides,
+  source: RemoteOperand,
+  target: RemoteOperand,
+  fetching: string,
+  many: boolean,
+): Promise<boolean> {
+  const from = await (await sides.side(source.target)).run(fetching);
+  const to = await (await sides.side(target.target)).run(
+    `${command(job, "-t", many)} ${pathOf(target)}`,
+  );
+  await Promise.all([pump(from.channel, to.channel), pump(to.channel, from.channel)]);
+  const codes = await Promise.all([from.code, to.code]);
+  return codes.every((code) => code === 0);
+}
+
+async function pump(from: SftpChannel, to: SftpChannel): Promise<void> {
+  try {
+    for (let chunk; (chunk = await from.readChunk()) !== null;) await to.writeAll(chunk);
+  } finally {
+    await to.closeWrite().catch(() => {});
+  }
+}
+
+/**
+ * -R: an `scp` on the first host logs in to the second.
+ *
+ * @returns Whether that one says that it was copied
+ */
+export async function copyByFirstHost(
+  job: ScpJob,
+  sides: FarSides,
+  source: RemoteOperand,
+  { target, path }: RemoteOperand,
+): Promise<boolean> {
+  const user = target.user === null ? "" : `${target.user}@`;
+  const port = target.port === null ? "" : ` -P ${target.port}`;
+  const protocol = job.legacy ? " -O" : "";
+  const flags = `${protocol}${job.recursive ? " -r" : ""}${job.preserve ? " -p" : ""}${port}`;
+  const side = await sides.side(source.target);
+  const { channel, code } = await side.run(
+    `scp${flags} ${pathOf(source)} ${quoted(`${user}${target.hostname}:${path}`)}`,
+  );
+  while (await channel.readChunk() !== null);
+  return await code === 0;
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function failures({ log }: ScpJob): { failed(message: string): void; wasDone(): boolean } {
+  let done = true;
+  return {
+    failed: (message) => {
+      done = false;
+      log.error(message.startsWith("scp: ") ? message : `scp: ${message}`);
+    },
+    wasDone: () => done,
+  };
+}
+
+/** A meter for one file after the other. */
+class FileMeter implements Disposable {
+  readonly #shows: boolean;
+  readonly #started = performance.now();
+  #name = "";
+  #meter: Meter | null = null;
+
+  constructor(shows: boolean) {
+    this.#shows = shows;
+  }
+
+  readonly update = (name: string, transferred: number, total: number): void => {
+    if (!this.#shows) return;
+    if (name !== this.#name) {
+      this[Symbol.dispose]();
+      this.#meter = new Meter(name);
+      this.#name = name;
+    }
+    const rate = transferred / Math.max((performance.now() - this.#started) / 1000, 0.001);
+    this.#meter?.update({ transferred, total, rate });
+  };
+
+  [Symbol.dispose](): void {
+    this.#meter?.[Symbol.dispose]();
+    this.#meter = null;
+  }
+}

@@ -1,0 +1,86 @@
+import { printable } from "../../errors.ts";
+import { ByteSource } from "../../sftp/protocol/byte_source.ts";
+import type { SftpChannel } from "../../sftp/protocol/channel.ts";
+
+/** The longest line that makes sense: a message with a path in it. */
+const MAX_LINE = 8192;
+
+/** The other side of an scp gave up, or makes no sense. */
+export class ScpError extends Error {
+  /** Creates the error. */
+  constructor(message: string) {
+    super(message);
+    this.name = "ScpError";
+  }
+}
+
+/** The scp protocol as it is spoken: lines, bytes of files, and a zero byte for "go on". */
+export class ScpLine {
+  readonly #channel: SftpChannel;
+  readonly #source: ByteSource;
+
+  constructor(channel: SftpChannel) {
+    this.#channel = channel;
+    this.#source = new ByteSource(channel);
+  }
+
+  /** Sends a line. */
+  say(text: string): Promise<void> {
+    return this.#channel.writeAll(new TextEncoder().encode(`${text}\n`));
+  }
+
+  /** Sends bytes of a file. */
+  send(bytes: Uint8Array): Promise<void> {
+    return this.#channel.writeAll(bytes);
+  }
+
+  /** Says that all is well. */
+  acknowledge(): Promise<void> {
+    return this.#channel.writeAll(new Uint8Array([0]));
+  }
+
+  /** Says what is not. */
+  complain(message: string): Promise<void> {
+    return this.say(`\x01scp: ${printable(message, MAX_LINE / 2)}`);
+  }
+
+  /**
+   * The answer to what was sent; null if all is well, else what the other side says.
+   *
+   * @throws {ScpError} If it gives up
+   */
+  async reply(): Promise<string | null> {
+    if (!await this.#source.more()) throw new ScpError("the other side closed the connection");
+    const [kind] = await this.#source.take(1);
+    if (kind === 0) return null;
+    const text = printable(await this.#text(kind === 1 || kind === 2 ? [] : [kind!]));
+    if (kind === 1) return text;
+    throw new ScpError(text);
+  }
+
+  /** The next line, with its first byte; null at the end. */
+  async line(): Promise<string | null> {
+    if (!await this.#source.more()) return null;
+    return await this.#text([]);
+  }
+
+  /** The next bytes of a file, piece by piece. */
+  async bytes(length: number, sink: (piece: Uint8Array) => Promise<void>): Promise<void> {
+    for (let left = length; left > 0;) {
+      if (!await this.#source.more()) throw new ScpError("the file ends before its size");
+      const piece = await this.#source.some(left);
+      left -= piece.length;
+      await sink(piece);
+    }
+  }
+
+  async #text(start: number[]): Promise<string> {
+    const bytes = start;
+    for (;;) {
+      if (!await this.#source.more()) throw new ScpError("a line has no end");
+      const [byte] = await this.#source.take(1);
+      if (byte === 10) return new TextDecoder().decode(new Uint8Array(bytes));
+      if (bytes.push(byte!) > MAX_LINE) throw new ScpError("a line is too long");
+    }
+  }
+}

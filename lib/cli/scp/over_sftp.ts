@@ -1,0 +1,193 @@
+/** Copies over SFTP: what `scp` does unless told otherwise. */
+import { basename, join as joinLocal } from "node:path";
+import { printable } from "../../errors.ts";
+import type { SftpClient } from "../../sftp/client.ts";
+import { join, nameProblem } from "../../sftp/protocol/paths.ts";
+import type { TransferProgress, TransferResult } from "../../sftp/transfer/progress.ts";
+import type { SftpTransferOptions } from "../../sftp/transfer/transfer_options.ts";
+import type { Operand, RemoteOperand } from "../shared/copy_target.ts";
+import { messageOf } from "../shared/failure.ts";
+import { Meter } from "../shared/meter.ts";
+import type { FarSides, ScpJob } from "./job.ts";
+import { tuningOf } from "../shared/sftp_session.ts";
+import { isGlob } from "../../patterns.ts";
+import { expandGlob, type Names } from "../shared/sftp_words.ts";
+
+/** A path of one client. */
+interface Spot {
+  readonly client: SftpClient;
+  readonly path: string;
+}
+
+/**
+ * Copies one source, of which at least one end is on another machine.
+ *
+ * @returns Whether all of it was copied
+ */
+export async function copyOverSftp(
+  job: ScpJob,
+  sides: FarSides,
+  source: Operand,
+  target: Operand,
+  many: boolean,
+): Promise<boolean> {
+  if ("local" in source) {
+    if ("local" in target) throw new TypeError("Both are local");
+    return await each(job, [source.local], async (path) => {
+      await upload(job, path, await spotOf(sides, target), many);
+    });
+  }
+  const from = await spotOf(sides, source);
+  const paths = await matching(from);
+  const several = many || paths.length > 1;
+  return await each(job, paths, async (path) => {
+    if ("local" in target) return await download(job, { ...from, path }, target.local, several);
+    await across(job, { ...from, path }, await spotOf(sides, target), several);
+  });
+}
+
+/** Copies on this machine, as `scp` does: by `cp`. */
+export async function copyLocal(
+  { recursive, preserve, log }: ScpJob,
+  source: { readonly local: string },
+  target: Operand,
+  many: boolean,
+): Promise<boolean> {
+  if (!("local" in target)) throw new TypeError("The target is not local");
+  if (many && !await localFolder(target.local)) {
+    log.error(`scp: ${target.local}: Not a directory`);
+    return false;
+  }
+  const flags = [...recursive ? ["-r"] : [], ...preserve ? ["-p"] : []];
+  log.verbose(`Executing: cp ${flags.join(" ")} -- ${source.local} ${target.local}`);
+  const { success } = await new Deno.Command("cp", {
+    args: [...flags, "--", source.local, target.local],
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).output();
+  return success;
+}
+
+async function spotOf(sides: FarSides, { target, path }: RemoteOperand): Promise<Spot> {
+  const client = await sides.client(target);
+  if (path.startsWith("~")) return { client, path: await client.expandPath(path) };
+  return { client, path: path === "" ? "." : path };
+}
+
+/** The paths that a source stands for; the path itself if it is no pattern or nothing matches. */
+async function matching({ client, path }: Spot): Promise<string[]> {
+  if (!isGlob(path)) return [path];
+  const names: Names = {
+    list: async (directory) => {
+      try {
+        return (await Array.fromAsync(client.readDir(directory))).map(({ name }) => name);
+      } catch {
+        return []; // what cannot be listed has nothing that matches
+      }
+    },
+    exists: (there) => client.lstat(there).then(() => true, () => false),
+  };
+  const found = await expandGlob(path, names);
+  return found.length > 0 ? found : [path];
+}
+
+async function each(
+  { log, signal }: ScpJob,
+  paths: readonly string[],
+  run: (path: string) => Promise<void>,
+): Promise<boolean> {
+  let done = true;
+  for (const path of paths) {
+    try {
+      await run(path);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      log.error(`scp: ${messageOf(error)}`);
+      done = false;
+    }
+  }
+  return done;
+}
+
+async function upload(job: ScpJob, local: string, { client, path }: Spot, many: boolean) {
+  const info = await Deno.stat(local);
+  if (info.isDirectory && !job.recursive) throw new Error(`${local}: not a regular file`);
+  const folder = await isFolder(client, path);
+  if ((many || path.endsWith("/")) && !folder && !(info.isDirectory && !many)) {
+    throw new Error(`${printable(path)}: Not a directory`);
+  }
+  const remote = folder ? join(path, basename(await named(local))) : path.replace(/(?<=.)\/+$/, "");
+  await withMeter(job, local, (options) => client.put(local, remote, options));
+}
+
+async function download(job: ScpJob, { client, path }: Spot, local: string, many: boolean) {
+  const info = await client.stat(path);
+  if (info.isDirectory && !job.recursive) {
+    throw new Error(`${printable(path)}: not a regular file`);
+  }
+  const folder = await localFolder(local);
+  if ((many || local.endsWith("/")) && !folder && !(info.isDirectory && !many)) {
+    throw new Error(`${local}: Not a directory`);
+  }
+  const to = folder ? joinLocal(local, await nameOf(client, path)) : local;
+  await withMeter(job, path, (options) => client.get(path, to, options));
+}
+
+/** From one host to another, through us. */
+async function across(job: ScpJob, from: Spot, to: Spot, many: boolean): Promise<void> {
+  const { isDirectory } = await from.client.stat(from.path);
+  if (isDirectory && !job.recursive) {
+    throw new Error(`${printable(from.path)}: not a regular file`);
+  }
+  const folder = await isFolder(to.client, to.path);
+  if ((many || to.path.endsWith("/")) && !folder && !(isDirectory && !many)) {
+    throw new Error(`${printable(to.path)}: Not a directory`);
+  }
+  const path = folder ? join(to.path, await nameOf(from.client, from.path)) : to.path;
+  const target = { sftp: to.client, path };
+  await withMeter(job, from.path, (options) => from.client.copy(from.path, target, options));
+}
+
+async function withMeter(
+  job: ScpJob,
+  path: string,
+  run: (options: SftpTransferOptions) => Promise<TransferResult>,
+): Promise<void> {
+  const { recursive, preserve, signal, log } = job;
+  using meter = job.progress ? new Meter(basename(path)) : null;
+  const onProgress = (progress: TransferProgress) => meter?.update(progress);
+  // As scp does, links are taken for what they lead to.
+  const options = {
+    recursive,
+    preserve,
+    links: "follow",
+    partial: true,
+    signal,
+    onProgress,
+  } as const;
+  const { failures } = await run({ ...options, ...tuningOf(job) });
+  for (const { error } of failures.slice(1)) log.error(`scp: ${messageOf(error)}`);
+  if (failures.length > 0) throw failures[0]!.error;
+}
+
+async function isFolder(client: SftpClient, path: string): Promise<boolean> {
+  return await client.stat(path).then((info) => info.isDirectory, () => false);
+}
+
+async function localFolder(path: string): Promise<boolean> {
+  return await Deno.stat(path).then((info) => info.isDirectory, () => false);
+}
+
+/** `.` and `..` have names of their own. */
+async function named(local: string): Promise<string> {
+  return /(?:^|\/)\.{1,2}\/*$/.test(local) ? await Deno.realPath(local) : local;
+}
+
+async function nameOf(client: SftpClient, path: string): Promise<string> {
+  const whole = /(?:^|\/)\.{1,2}\/*$/.test(path) ? await client.realPath(path) : path;
+  const name = whole.split("/").findLast((step) => step !== "") ?? "";
+  const problem = nameProblem(name);
+  if (problem !== null) throw new Error(`"${printable(name)}" is no name for a copy: ${problem}`);
+  return name;
+}

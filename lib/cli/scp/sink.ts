@@ -1,0 +1,191 @@
+/** The receiving half of the scp protocol, which believes nothing that it is told. */
+import { printable } from "../../errors.ts";
+import { nameProblem } from "../../sftp/protocol/paths.ts";
+import { Throttle } from "../../sftp/transfer/throttle.ts";
+import { messageOf } from "../shared/failure.ts";
+import { ScpError, type ScpLine } from "./line.ts";
+
+/** Folders in folders that a source may send. */
+const MAX_DEPTH = 256;
+
+/** How a sink takes what it is sent. */
+export interface SinkOptions {
+  readonly recursive: boolean;
+  readonly preserve: boolean;
+  /** The target must be a folder. */
+  readonly intoFolder: boolean;
+  /** Whether a name was asked for; names inside of a folder that was are not checked so. */
+  readonly expected: (name: string) => boolean;
+  readonly signal: AbortSignal;
+  /** Bytes a second that may be taken; no limit for null. */
+  readonly rate: number | null;
+  /** Hears of what could not be written, and why. */
+  readonly failed: (message: string) => void;
+  /** Hears how far a file is. */
+  readonly onProgress?: (name: string, transferred: number, total: number) => void;
+}
+
+interface Announcement {
+  readonly folder: boolean;
+  readonly mode: number;
+  readonly size: number;
+  readonly name: string;
+}
+
+interface Times {
+  readonly mtime: number;
+  readonly atime: number;
+}
+
+/**
+ * Receives files and folders from a source (CVE-2018-20685, CVE-2019-6111: its names are checked).
+ *
+ * @throws {ScpError} If the source gives up, makes no sense, or sends what nobody asked for
+ */
+export async function receiveAll(
+  target: string,
+  line: ScpLine,
+  options: SinkOptions,
+): Promise<void> {
+  if (options.intoFolder && !await isFolder(target)) {
+    await line.complain(`${target}: Not a directory`);
+    throw new ScpError(`${target}: Not a directory`);
+  }
+  try {
+    await receive(target, line, options, 0);
+  } catch (error) {
+    if (error instanceof ScpError) await line.complain(error.message).catch(() => {});
+    throw error;
+  }
+}
+
+async function receive(
+  target: string,
+  line: ScpLine,
+  options: SinkOptions,
+  depth: number,
+): Promise<void> {
+  if (depth > MAX_DEPTH) throw new ScpError("folders are too deep");
+  await line.acknowledge();
+  let times: Times | null = null;
+  for (let text; (text = await line.line()) !== null;) {
+    options.signal.throwIfAborted();
+    if (text.startsWith("\x01")) {
+      options.failed(printable(text.slice(1)));
+      continue;
+    }
+    if (text.startsWith("\x02")) throw new ScpError(printable(text.slice(1)));
+    if (text === "E") {
+      if (depth === 0) throw new ScpError("protocol error: a folder ends that did not begin");
+      return await line.acknowledge();
+    }
+    if (text.startsWith("T")) {
+      times = timesOf(text);
+      await line.acknowledge();
+      continue;
+    }
+    const what = announcementOf(text);
+    const problem = nameProblem(what.name);
+    if (problem !== null) {
+      throw new ScpError(`unexpected filename: ${printable(what.name)}: ${problem}`);
+    }
+    if (depth === 0 && !options.expected(what.name)) {
+      throw new ScpError(`filename does not match request: ${printable(what.name)}`);
+    }
+    const path = await isFolder(target)
+      ? `${target.replace(/(?<=.)\/+$/, "")}/${what.name}`
+      : target;
+    if (what.folder) await receiveFolder(path, what, times, line, options, depth);
+    else await receiveFile(path, what, times, line, options);
+    times = null;
+  }
+  if (depth > 0) throw new ScpError("the source ended inside of a folder");
+}
+
+async function receiveFolder(
+  path: string,
+  { mode }: Announcement,
+  times: Times | null,
+  line: ScpLine,
+  options: SinkOptions,
+  depth: number,
+): Promise<void> {
+  if (!options.recursive) throw new ScpError("received a folder without -r");
+  const known = await isFolder(path);
+  if (!known) await Deno.mkdir(path, { mode: mode | 0o700 });
+  await receive(path, line, options, depth + 1);
+  if (options.preserve && times) await Deno.utime(path, times.atime, times.mtime);
+  if (options.preserve || (!known && mode !== (mode | 0o700))) await Deno.chmod(path, mode & 0o777);
+}
+
+async function receiveFile(
+  path: string,
+  { name, mode, size }: Announcement,
+  times: Times | null,
+  line: ScpLine,
+  options: SinkOptions,
+): Promise<void> {
+  let file: Deno.FsFile | null = null;
+  let failure: string | null = null;
+  const fail = (error: unknown): void => {
+    failure ??= `${path}: ${messageOf(error)}`;
+  };
+  try {
+    file = await Deno.open(path, { write: true, create: true, mode: mode & 0o777 });
+  } catch (error) {
+    options.failed(`${path}: ${messageOf(error)}`);
+    return await line.complain(`${path}: ${messageOf(error)}`); // then it is not sent
+  }
+  try {
+    await line.acknowledge();
+    let at = 0;
+    const throttle = options.rate === null ? null : new Throttle(options.rate, options.signal);
+    await line.bytes(size, async (piece) => {
+      at += piece.length;
+      await throttle?.pass(piece.length);
+      options.onProgress?.(name, at, size);
+      if (failure === null) await writeAll(file!, piece).catch(fail);
+    });
+    if (failure === null) await truncated(file, size).catch(fail);
+    const said = await line.reply();
+    if (said !== null) options.failed(said);
+    if (options.preserve) {
+      await Deno.chmod(path, mode & 0o777).catch(fail);
+      if (times) await file.utime(times.atime, times.mtime).catch(fail);
+    }
+  } finally {
+    file.close();
+  }
+  if (failure === null) return await line.acknowledge();
+  options.failed(failure);
+  await line.complain(failure);
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+}
+
+/** What was there may have been longer; a device has no length. */
+async function truncated(file: Deno.FsFile, size: number): Promise<void> {
+  if ((await file.stat()).isFile) await file.truncate(size);
+}
+
+/** `C0644 123 name` or `D0755 0 name`. */
+function announcementOf(text: string): Announcement {
+  const [, kind, mode, size, name] = /^([CD])([0-7]{3,4}) (\d{1,16}) (.*)$/s.exec(text) ?? [];
+  if (kind === undefined) throw new ScpError(`protocol error: ${printable(text, 80)}`);
+  const bytes = Number(size);
+  if (!Number.isSafeInteger(bytes)) throw new ScpError("size out of range");
+  return { folder: kind === "D", mode: parseInt(mode!, 8), size: bytes, name: name! };
+}
+
+/** `T1700000000 0 1700000000 0`: seconds and microseconds of the modification and of the access. */
+function timesOf(text: string): Times {
+  const [, mtime, atime] = /^T(\d{1,12}) \d{1,6} (\d{1,12}) \d{1,6}$/.exec(text) ?? [];
+  if (mtime === undefined) throw new ScpError("protocol error: times make no sense");
+  return { mtime: Number(mtime), atime: Number(atime) };
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await Deno.stat(path).then((info) => info.isDirectory, () => false);
+}

@@ -1,0 +1,149 @@
+/** The sending half of the scp protocol. */
+import { basename } from "node:path";
+import { printable } from "../../errors.ts";
+import { Throttle } from "../../sftp/transfer/throttle.ts";
+import { ScpError, type ScpLine } from "./line.ts";
+
+/** Bytes that are read and sent at once. */
+const BLOCK_BYTES = 128 * 1024;
+
+/** What a source sends, and how. */
+export interface SourceOptions {
+  readonly recursive: boolean;
+  readonly preserve: boolean;
+  readonly signal: AbortSignal;
+  /** Bytes a second that may be sent; no limit for null. */
+  readonly rate: number | null;
+  /** Hears of what could not be sent, and why. */
+  readonly failed: (message: string) => void;
+  /** Hears how far a file is. */
+  readonly onProgress?: (name: string, transferred: number, total: number) => void;
+}
+
+/**
+ * Sends files and folders to a sink.
+ *
+ * @throws {ScpError} If the sink gives up, or makes no sense
+ */
+export async function sendAll(
+  paths: readonly string[],
+  line: ScpLine,
+  options: SourceOptions,
+): Promise<void> {
+  const refusal = await line.reply();
+  if (refusal !== null) throw new ScpError(refusal);
+  const throttle = options.rate === null ? null : new Throttle(options.rate, options.signal);
+  for (const path of paths) await send(path, line, { ...options, throttle });
+}
+
+/** What goes for all files. */
+interface Sending extends SourceOptions {
+  readonly throttle: Throttle | null;
+}
+
+async function send(path: string, line: ScpLine, options: Sending): Promise<void> {
+  const { failed } = options;
+  options.signal.throwIfAborted();
+  let info: Deno.FileInfo;
+  try {
+    info = await Deno.stat(path);
+  } catch {
+    return await complain(line, `${path}: No such file or directory`, failed);
+  }
+  if (info.isDirectory) {
+    if (!options.recursive) return await complain(line, `${path}: not a regular file`, failed);
+    return await sendFolder(path, info, line, options);
+  }
+  if (!info.isFile) return await complain(line, `${path}: not a regular file`, failed);
+  await sendFile(path, info, line, options);
+}
+
+async function sendFile(
+  path: string,
+  info: Deno.FileInfo,
+  line: ScpLine,
+  options: Sending,
+): Promise<void> {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(path);
+  } catch (error) {
+    return await complain(line, `${path}: ${(error as Error).name}`, options.failed);
+  }
+  using _ = file;
+  const name = basename(path);
+  if (!await announce(line, info, `C${modeOf(info)} ${info.size} ${sent(name)}`, options)) return;
+  const block = new Uint8Array(BLOCK_BYTES);
+  let short = false;
+  for (let at = 0; at < info.size;) {
+    options.signal.throwIfAborted();
+    const most = Math.min(block.length, options.throttle?.piece ?? block.length);
+    const piece = block.subarray(0, Math.min(most, info.size - at));
+    const count: number | null = short ? null : await file.read(piece);
+    // The sink waits for as many bytes as were announced; then it is told that they are not the file.
+    short ||= count === null;
+    if (short) piece.fill(0);
+    const bytes = short ? piece : piece.subarray(0, count!);
+    await options.throttle?.pass(bytes.length);
+    await line.send(bytes);
+    at += bytes.length;
+    options.onProgress?.(name, at, info.size);
+  }
+  if (short) await line.complain(`${path}: the file became shorter while it was read`);
+  else await line.acknowledge();
+  if (short) options.failed(`${path}: the file became shorter while it was read`);
+  const refusal = await line.reply();
+  if (refusal !== null) options.failed(refusal);
+}
+
+async function sendFolder(
+  path: string,
+  info: Deno.FileInfo,
+  line: ScpLine,
+  options: Sending,
+): Promise<void> {
+  if (!await announce(line, info, `D${modeOf(info)} 0 ${sent(basename(path))}`, options)) return;
+  const names = (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort();
+  for (const name of names) await send(`${path.replace(/\/+$/, "")}/${name}`, line, options);
+  await line.say("E");
+  const refusal = await line.reply();
+  if (refusal !== null) options.failed(refusal);
+}
+
+/** Times if they are to be kept, then what comes; false if the sink does not want it. */
+async function announce(
+  line: ScpLine,
+  { mtime, atime }: Deno.FileInfo,
+  what: string,
+  { preserve, failed }: Sending,
+): Promise<boolean> {
+  const seconds = (date: Date | null) => Math.max(Math.floor((date?.getTime() ?? 0) / 1000), 0);
+  const messages = preserve ? [`T${seconds(mtime)} 0 ${seconds(atime)} 0`, what] : [what];
+  for (const message of messages) {
+    await line.say(message);
+    const refusal = await line.reply();
+    if (refusal === null) continue;
+    failed(refusal);
+    return false;
+  }
+  return true;
+}
+
+async function complain(
+  line: ScpLine,
+  message: string,
+  failed: (message: string) => void,
+): Promise<void> {
+  failed(message);
+  await line.complain(message);
+}
+
+function modeOf(info: Deno.FileInfo): string {
+  const mode = info.mode === null ? (info.isDirectory ? 0o755 : 0o644) : info.mode & 0o7777;
+  return mode.toString(8).padStart(4, "0");
+}
+
+/** A name with a line end in it would be two lines. */
+function sent(name: string): string {
+  return printable(name);
+}

@@ -1,0 +1,188 @@
+import { loadKey } from "../../client/identity.ts";
+import { RevocationList } from "../../keys/krl.ts";
+import type { PrivateKey } from "../../keys/private_key.ts";
+import { importPublicKey, type PublicKey } from "../../keys/public_key.ts";
+import { matchesWildcards } from "../../patterns.ts";
+import { serve, type SshServer } from "../../server/serve.ts";
+import { systemShell } from "../../server/system_shell.ts";
+import type { SessionHandler } from "../../session/session.ts";
+import { localFiles } from "../../sftp/server/local_files.ts";
+import { messageOf } from "../shared/failure.ts";
+import { parseMixed, UsageError } from "../shared/flags.ts";
+import { Log } from "../shared/log.ts";
+import { parseOption } from "../shared/option_values.ts";
+import { limitsOf, type SshdOptions, sshdOptions } from "./options.ts";
+import { forwardPolicy } from "./forward.ts";
+import { filePolicy } from "./policy.ts";
+import { ask, onSignals } from "../shared/terminal.ts";
+
+/** What `serve --help` prints. */
+export const SERVE_HELP = `usage: serve --port N --host-key FILE… [--authorized-keys FILE]
+             [--password-file FILE] [--root DIR] [--exec] [--bind ADDR]
+             [-o Key=Value]… [-v] [-q]
+
+  --port N                port to listen on; 0 for a free one
+  --host-key FILE         a private key of the server's; several with several types
+  --authorized-keys FILE  public keys that may log in, as any user
+  --password-file FILE    lines of user:password that may log in
+  --root DIR              serve files by SFTP, and nothing outside DIR
+  --exec                  run commands, with the rights of this process
+  --bind ADDR             address to listen on, 127.0.0.1 unless given
+  -o Key=Value            an option of sshd_config(5), such as MaxAuthTries=3; tunnels
+                          are refused without AllowTcpForwarding=yes or local,
+                          AllowAgentForwarding=yes, X11Forwarding=yes
+`;
+
+/** Exit code of a command line that makes no sense, and of a server that cannot start. */
+const USAGE = 2;
+const FAILURE = 1;
+
+const FLAGS = {
+  letters: "o:p:qv",
+  names: ["port:", "host-key:", "authorized-keys:", "password-file:", "root:", "exec", "bind:"],
+};
+
+interface Job {
+  readonly port: number;
+  readonly hostname: string;
+  readonly hostKeys: readonly string[];
+  readonly authorizedKeys: string | null;
+  readonly passwords: string | null;
+  readonly root: string | null;
+  readonly exec: boolean;
+  readonly options: SshdOptions;
+  readonly log: Log;
+}
+
+/**
+ * `serve`: an SSH server for the keys, passwords and files that are named, until a signal ends it.
+ *
+ * @returns The exit code
+ */
+export async function serveCommand(args: readonly string[]): Promise<number> {
+  let job: Job;
+  try {
+    job = parse(args);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    new Log().error(`serve: ${messageOf(error)}; see serve --help`);
+    return USAGE;
+  }
+  const { log } = job;
+  try {
+    const hostKeys = await Promise.all(job.hostKeys.map((file) => hostKey(file)));
+    await using server = await start(job, hostKeys);
+    announce(server, hostKeys);
+    using _ = onSignals(["SIGINT", "SIGTERM"], (signal) => {
+      log.verbose(`Ended by ${signal}`);
+      server.shutdown();
+    });
+    await server.finished;
+    return 0;
+  } catch (error) {
+    log.error(`serve: ${messageOf(error)}`);
+    return FAILURE;
+  }
+}
+
+function parse(args: readonly string[]): Job {
+  const { flags, rest } = parseMixed(args, FLAGS);
+  if (rest.length > 0) throw new UsageError(`unexpected argument "${rest[0]}"`);
+  const all = (name: string) => flags.filter((f) => f.name === name).map((f) => f.value);
+  const last = (name: string) => all(name).at(-1) ?? null;
+  const port = last("port") ?? last("p");
+  if (port === null || !/^\d{1,5}$/.test(port) || Number(port) > 65535) {
+    throw new UsageError("--port needs a number from 0 to 65535");
+  }
+  const hostKeys = all("host-key");
+  if (hostKeys.length === 0) throw new UsageError("--host-key is needed");
+  const options = sshdOptions(all("o").map(parseOption));
+  const given = {
+    authorizedKeys: options.PubkeyAuthentication === false ? null : last("authorized-keys"),
+    passwords: options.PasswordAuthentication === false ? null : last("password-file"),
+  };
+  if (given.authorizedKeys === null && given.passwords === null && !options.TrustedUserCAKeys) {
+    throw new UsageError("nobody could log in: --authorized-keys or --password-file is needed");
+  }
+  return {
+    port: Number(port),
+    hostname: last("bind") ?? "127.0.0.1",
+    hostKeys,
+    ...given,
+    root: last("root"),
+    exec: all("exec").length > 0,
+    options,
+    log: new Log(all("v").length > 0 ? "verbose" : all("q").length > 0 ? "quiet" : "error"),
+  };
+}
+
+function hostKey(file: string): Promise<PrivateKey> {
+  const passphrase = async () =>
+    await ask(`Enter passphrase for key '${file}': `, { echo: false }) ?? "";
+  return loadKey(file, { passphrase });
+}
+
+async function start(job: Job, hostKeys: readonly PrivateKey[]): Promise<SshServer> {
+  const { port, hostname, root, options, authorizedKeys, passwords, log } = job;
+  const { Banner } = options;
+  // They are read at each login; here it only shows whether they are there.
+  for (const file of [authorizedKeys, passwords]) if (file !== null) await Deno.readTextFile(file);
+  const { TrustedUserCAKeys, RevokedKeys, AuthenticationMethods } = options;
+  const authorities = TrustedUserCAKeys ? await keysOf(TrustedUserCAKeys) : [];
+  const revoked = RevokedKeys ? RevocationList.parse(await Deno.readFile(RevokedKeys)) : null;
+  const policy = filePolicy({
+    ...job,
+    authorities: options.PubkeyAuthentication === false ? [] : authorities,
+    ...(revoked && { revoked: (key) => revoked.isRevoked(key) }),
+  }, log);
+  if (AuthenticationMethods && AuthenticationMethods.join() !== "any") {
+    policy.required = AuthenticationMethods.map((list) => list.split(","));
+  }
+  if (Banner !== undefined && Banner !== "none") policy.banner = await Deno.readTextFile(Banner);
+  return serve({
+    ...limitsOf(options),
+    port,
+    hostname,
+    hostKeys,
+    auth: policy,
+    ...(root !== null && { sftp: localFiles({ root }) }),
+    // Commands get pipes: Deno has no pseudo-terminals to offer.
+    pty: false,
+    forward: forwardPolicy(options),
+    onError: (error, address) => log.verbose(`${placeOf(address)}: ${messageOf(error)}`),
+  }, job.exec ? shell(job) : null);
+}
+
+/** The keys of a file, one a line. */
+async function keysOf(file: string): Promise<PublicKey[]> {
+  const lines = (await Deno.readTextFile(file)).split("\n").map((line) => line.trim());
+  return lines.filter((line) => line !== "" && !line.startsWith("#")).map(importPublicKey);
+}
+
+function shell({ root, options, log }: Job): SessionHandler {
+  const { AcceptEnv } = options;
+  const run = systemShell({
+    ...(root !== null && { cwd: root }),
+    ...(AcceptEnv && {
+      acceptEnv: (name) => AcceptEnv.some((pattern) => matchesWildcards(pattern, name)),
+    }),
+  });
+  return async (session) => {
+    const kind = session.command === null ? "shell" : "command";
+    log.verbose(`${placeOf(session.remoteAddr)}: ${kind} for "${session.user}"`);
+    return await run(session);
+  };
+}
+
+function announce({ addr }: SshServer, hostKeys: readonly PrivateKey[]): void {
+  const host = addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname;
+  for (const { publicKey } of hostKeys) {
+    console.log(
+      `Listening on ${host}:${addr.port} as ${publicKey.fingerprint()} (${publicKey.type})`,
+    );
+  }
+}
+
+function placeOf(address: Deno.Addr | null): string {
+  return address && "hostname" in address ? `${address.hostname}:${address.port}` : "A client";
+}

@@ -1,0 +1,114 @@
+import { SftpError, SshError } from "../../errors.ts";
+import { messageOf } from "../shared/failure.ts";
+import { lines } from "./lines.ts";
+import type { Log } from "../shared/log.ts";
+import { runLine } from "./commands.ts";
+import { get } from "./copy.ts";
+import { OVER, SftpCommandError, type SftpSession } from "../shared/sftp_session.ts";
+import { escapeGlob } from "../shared/sftp_words.ts";
+import { InterruptedError, onSignals } from "../shared/terminal.ts";
+
+/** Where commands come from. */
+export interface Conversation {
+  /** What to fetch, or where to begin; empty is where the server puts us. */
+  readonly path: string;
+  /** What the fetched file will be called here. */
+  readonly local: string | null;
+  /** A file with commands, or `-`; null is standard input, where errors do not end it. */
+  readonly batch: string | null;
+}
+
+/**
+ * Runs commands until there are no more.
+ *
+ * @returns Whether all went well that had to
+ * @throws {SshError} If the session is over
+ */
+export async function converse(
+  session: SftpSession,
+  { path, local, batch }: Conversation,
+  log: Log,
+): Promise<boolean> {
+  if (path !== "") {
+    const start = session.remote(path);
+    if ((await session.stat(start))?.isDirectory) {
+      if (!session.options.quiet && batch === null) log.info(`Changing to: ${path}`);
+      session.directory = await session.client.realPath(start);
+    } else {
+      const word = { text: path, pattern: local === null ? path : escapeGlob(path) };
+      return await attempt(session, log, () => get(session, word, local, session.options));
+    }
+  }
+  using input = batch === null || batch === "-"
+    ? { file: Deno.stdin, [Symbol.dispose]() {} }
+    : await openBatch(batch);
+  const interactive = batch === null && Deno.stdin.isTerminal();
+  const prompt = () => interactive && say("sftp> ");
+  prompt();
+  for await (const line of lines(input.file)) {
+    const { command, silent, tolerant } = modifiers(line, batch !== null);
+    if (!interactive && !silent && command.trim() !== "") {
+      say(`sftp> ${line}\n`);
+    }
+    let goesOn = true;
+    const done = await attempt(session, log, async () => {
+      goesOn = await runLine(session, command);
+    });
+    if (!goesOn) return true;
+    if (!done && !tolerant) return false;
+    prompt();
+  }
+  if (interactive) say("\n");
+  return true;
+}
+
+/** sftp(1), -b: a dash before a command tolerates its failure, an at sign keeps it from being shown. */
+function modifiers(line: string, batch: boolean) {
+  const [, signs, command] = /^\s*([-@]*)(.*)$/s.exec(line)!;
+  return {
+    command: command!,
+    silent: signs!.includes("@"),
+    tolerant: signs!.includes("-") || !batch,
+  };
+}
+
+async function openBatch(path: string): Promise<{ file: Deno.FsFile } & Disposable> {
+  const file = await Deno.open(path);
+  return { file, [Symbol.dispose]: () => file.close() };
+}
+
+/**
+ * Runs a command; Ctrl-C ends it, and not the session.
+ *
+ * @returns Whether it was done
+ * @throws {SftpError} If the session is over
+ */
+async function attempt(
+  session: SftpSession,
+  log: Log,
+  run: () => Promise<void>,
+): Promise<boolean> {
+  const interrupt = new AbortController();
+  session.signal = interrupt.signal;
+  using _ = onSignals(["SIGINT"], () => interrupt.abort(new InterruptedError()));
+  try {
+    await run();
+    return true;
+  } catch (error) {
+    const over = error instanceof SftpError
+      ? OVER.includes(error.status)
+      : error instanceof SshError;
+    if (over) throw error;
+    for (const line of reasonsOf(error)) log.error(line);
+    return false;
+  }
+}
+
+/** Of several files that failed, each has a line. */
+function reasonsOf(error: unknown): string[] {
+  return error instanceof SftpCommandError ? error.message.split("\n") : [messageOf(error)];
+}
+
+function say(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(text));
+}

@@ -1,0 +1,38 @@
+import type { SftpSession } from "../shared/sftp_session.ts";
+import type { Word } from "../shared/sftp_words.ts";
+
+/** What a command has been given. */
+export interface Call {
+  readonly session: SftpSession;
+  /** The words that are no flags. */
+  readonly words: readonly Word[];
+  /** Whether a flag was given, by its letter. */
+  has(letter: string): boolean;
+}
+
+/** One command of `sftp`. */
+export interface Command {
+  readonly usage: string;
+  readonly help: string;
+  /** Letters of the flags it takes. */
+  readonly flags?: string;
+  /** How many words it takes. */
+  readonly words: readonly [least: number, most: number];
+  readonly run: (call: Call) => Promise<void>;
+}
+
+/** A word as it was meant. */
+export function textOf(call: Call, index = 0): string {
+  return call.words[index]!.text;
+}
+
+/** A word as a path on the far side. */
+export function remoteOf(call: Call, index = 0): string {
+  return call.session.remote(textOf(call, index));
+}
+
+/** Writes to standard output. */
+export async function print(text: string): Promise<void> {
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+}

@@ -1,0 +1,93 @@
+import { printable } from "../../errors.ts";
+import { parseFlags, UsageError } from "../shared/flags.ts";
+import type { Call, Command } from "./command.ts";
+import { print } from "./command.ts";
+import { COPY_COMMANDS } from "./copy.ts";
+import { LIST_COMMANDS } from "./list.ts";
+import { LOCAL_COMMANDS, runLocal } from "./local.ts";
+import { REMOTE_COMMANDS } from "./remote.ts";
+import type { SftpSession } from "../shared/sftp_session.ts";
+import { splitWords, type Word } from "../shared/sftp_words.ts";
+
+const OWN_COMMANDS: Readonly<Record<string, Command>> = {
+  help: { usage: "help", help: "Show this", words: [0, 0], run: help },
+  progress: {
+    usage: "progress",
+    help: "Switch the progress meter on or off",
+    words: [0, 0],
+    run: ({ session }) => {
+      session.progress = !session.progress;
+      return print(`Progress meter ${session.progress ? "enabled" : "disabled"}\n`);
+    },
+  },
+  version: {
+    usage: "version",
+    help: "Show the protocol's version",
+    words: [0, 0],
+    run: ({ session }) => print(`SFTP protocol version ${session.client.version}\n`),
+  },
+};
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  ...COPY_COMMANDS,
+  ...LIST_COMMANDS,
+  ...LOCAL_COMMANDS,
+  ...REMOTE_COMMANDS,
+  ...OWN_COMMANDS,
+};
+
+const ALIASES: Readonly<Record<string, string>> = {
+  "?": "help",
+  chdir: "cd",
+  copy: "cp",
+  dir: "ls",
+  lchdir: "lcd",
+  mget: "get",
+  mput: "put",
+};
+const ENDINGS = ["bye", "exit", "quit"];
+
+/**
+ * Runs one line.
+ *
+ * @returns Whether the session goes on
+ * @throws {UsageError | SftpCommandError | SftpError} If the command fails
+ */
+export async function runLine(session: SftpSession, line: string): Promise<boolean> {
+  const trimmed = line.trim();
+  if (trimmed === "" || trimmed.startsWith("#")) return true;
+  if (trimmed.startsWith("!")) {
+    await runLocal(trimmed.slice(1).trim());
+    return true;
+  }
+  const [first, ...words] = splitWords(trimmed);
+  const typed = first!.text.toLowerCase();
+  if (ENDINGS.includes(typed)) return false;
+  const name = Object.hasOwn(ALIASES, typed) ? ALIASES[typed]! : typed;
+  if (!Object.hasOwn(COMMANDS, name)) throw new UsageError("Invalid command.");
+  await COMMANDS[name]!.run(callOf(session, COMMANDS[name]!, words));
+  return true;
+}
+
+function callOf(session: SftpSession, command: Command, words: readonly Word[]): Call {
+  const { flags: letters, words: [least, most] } = command;
+  const { flags, rest } = letters === undefined
+    ? { flags: [], rest: words }
+    : parseFlags(words.map((word) => word.text), { letters });
+  if (rest.length < least || rest.length > most) throw new UsageError(`usage: ${command.usage}`);
+  return {
+    session,
+    words: words.slice(words.length - rest.length),
+    has: (name) => flags.some((flag) => flag.name === name),
+  };
+}
+
+async function help(): Promise<void> {
+  const rows = Object.values(COMMANDS).map(({ usage, help }) => [usage, help]);
+  rows.push(["!command", "Run a local command"], ["quit, exit, bye", "End"]);
+  rows.sort(([a], [b]) => a! < b! ? -1 : 1);
+  const width = Math.max(...rows.map(([usage]) => usage!.length));
+  await print(
+    rows.map(([usage, help]) => `${usage!.padEnd(width)}  ${printable(help!)}\n`).join(""),
+  );
+}

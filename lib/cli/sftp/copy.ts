@@ -1,0 +1,187 @@
+/** `get` and `put`. */
+import { basename, join as joinLocal } from "node:path";
+import { printable } from "../../errors.ts";
+import { join, nameProblem } from "../../sftp/protocol/paths.ts";
+import type { TransferProgress, TransferResult } from "../../sftp/transfer/progress.ts";
+import type { SftpTransferOptions } from "../../sftp/transfer/transfer_options.ts";
+import { messageOf } from "../shared/failure.ts";
+import { Meter } from "../shared/meter.ts";
+import { type Call, type Command, textOf } from "./command.ts";
+import { SftpCommandError, type SftpSession, tuningOf } from "../shared/sftp_session.ts";
+import { expandGlob, type Names, type Word } from "../shared/sftp_words.ts";
+
+/** How one command copies. */
+export interface CopyOptions {
+  readonly recursive: boolean;
+  readonly preserve: boolean;
+  readonly resume: boolean;
+  readonly sync: boolean;
+}
+
+const FLAGS = "afpPrR";
+
+/** `get`, `put`, and both with -a under names of their own. */
+export const COPY_COMMANDS: Readonly<Record<string, Command>> = {
+  get: {
+    usage: "get [-afpR] remote [local]",
+    help: "Fetch files; -R folders, -p times and modes, -a resumes, -f flushes to the disk",
+    flags: FLAGS,
+    words: [1, 2],
+    run: (call) => get(call.session, call.words[0]!, targetOf(call), copying(call)),
+  },
+  put: {
+    usage: "put [-afpR] local [remote]",
+    help: "Store files; -R folders, -p times and modes, -a resumes, -f flushes to the disk",
+    flags: FLAGS,
+    words: [1, 2],
+    run: (call) => put(call.session, call.words[0]!, targetOf(call), copying(call)),
+  },
+  reget: {
+    usage: "reget [-fpR] remote [local]",
+    help: "Resume fetching files",
+    flags: FLAGS,
+    words: [1, 2],
+    run: (call) =>
+      get(call.session, call.words[0]!, targetOf(call), { ...copying(call), resume: true }),
+  },
+  reput: {
+    usage: "reput [-fpR] local [remote]",
+    help: "Resume storing files",
+    flags: FLAGS,
+    words: [1, 2],
+    run: (call) =>
+      put(call.session, call.words[0]!, targetOf(call), { ...copying(call), resume: true }),
+  },
+};
+
+function targetOf(call: Call): string | null {
+  return call.words.length > 1 ? textOf(call, 1) : null;
+}
+
+function copying({ session, has }: Call): CopyOptions {
+  const { recursive, preserve, resume, sync } = session.options;
+  return {
+    recursive: recursive || has("r") || has("R"),
+    preserve: preserve || has("p") || has("P"),
+    resume: resume || has("a"),
+    sync: sync || has("f"),
+  };
+}
+
+/** `get`: copies what a word stands for to here. */
+export async function get(
+  session: SftpSession,
+  source: Word,
+  target: string | null,
+  options: CopyOptions,
+): Promise<void> {
+  const sources = await session.matching(source);
+  const into = target === null || (await localInfo(target))?.isDirectory === true;
+  checkTarget(sources, into, target);
+  await session.all(sources, async (remote) => {
+    if (!options.recursive && (await session.stat(remote))?.isDirectory) {
+      throw new SftpCommandError(`Cannot download "${printable(remote)}": not a regular file`);
+    }
+    const name = remote.split("/").findLast((step) => step !== "") ?? "";
+    const local = into ? joinLocal(target ?? ".", safeName(name)) : target!;
+    const verb = options.resume ? "Resuming" : "Fetching";
+    await copy(
+      session,
+      `${verb} ${printable(remote)} to ${local}`,
+      name,
+      options,
+      (transfer) => session.client.get(remote, local, transfer),
+    );
+  });
+}
+
+/** `put`: copies what a word stands for to the far side. */
+export async function put(
+  session: SftpSession,
+  source: Word,
+  target: string | null,
+  options: CopyOptions,
+): Promise<void> {
+  // As sftp(1) does it: in place, which needs no rights but to write.
+  const place = options.resume ? {} : { atomic: false };
+  const sources = await expandGlob(source.pattern, LOCAL_NAMES);
+  if (sources.length === 0) throw new SftpCommandError(`File "${source.text}" not found.`);
+  const there = target === null ? session.directory : session.remote(target);
+  const into = target === null || (await session.stat(there))?.isDirectory === true;
+  checkTarget(sources, into, target);
+  await session.all(sources, async (local) => {
+    if (!options.recursive && (await localInfo(local))?.isDirectory) {
+      throw new SftpCommandError(`Cannot upload "${local}": not a regular file`);
+    }
+    const name = basename(local);
+    const remote = into ? join(there, name) : there;
+    const verb = options.resume ? "Resuming upload of" : "Uploading";
+    await copy(
+      session,
+      `${verb} ${local} to ${printable(remote)}`,
+      name,
+      options,
+      (transfer) => session.client.put(local, remote, { ...place, ...transfer }),
+    );
+  });
+}
+
+function checkTarget(sources: readonly string[], into: boolean, target: string | null): void {
+  if (sources.length > 1 && !into) {
+    throw new SftpCommandError(
+      `Multiple paths match, but destination "${target}" is not a directory`,
+    );
+  }
+}
+
+/** A name that comes from the server must not lead anywhere but where we are. */
+function safeName(name: string): string {
+  const problem = nameProblem(name);
+  if (problem === null) return name;
+  throw new SftpCommandError(`Cannot use the name "${printable(name)}" here: ${problem}`);
+}
+
+async function copy(
+  session: SftpSession,
+  title: string,
+  name: string,
+  options: CopyOptions,
+  run: (options: SftpTransferOptions) => Promise<TransferResult>,
+): Promise<void> {
+  const { quiet } = session.options;
+  if (!quiet) console.log(title);
+  using meter = session.progress ? new Meter(name) : null;
+  const onProgress = (progress: TransferProgress) => meter?.update(progress);
+  const { skipped, failures } = await run({
+    ...options,
+    ...tuningOf(session.options),
+    partial: true,
+    signal: session.signal,
+    onProgress,
+  });
+  if (!quiet) {
+    for (const path of skipped) console.log(`Skipped ${printable(path)}: not a regular file`);
+  }
+  if (failures.length > 0) {
+    throw new SftpCommandError(failures.map(({ error }) => messageOf(error)).join("\n"));
+  }
+}
+
+const LOCAL_NAMES: Names = {
+  list: async (directory) => {
+    const info = await localInfo(directory);
+    if (!info?.isDirectory) return [];
+    return (await Array.fromAsync(Deno.readDir(directory))).map(({ name }) => name);
+  },
+  exists: async (path) => await localInfo(path) !== null,
+};
+
+async function localInfo(path: string): Promise<Deno.FileInfo | null> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    if (error instanceof Deno.errors.NotADirectory) return null;
+    throw error;
+  }
+}

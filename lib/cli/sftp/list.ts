@@ -1,0 +1,177 @@
+/** `ls` and `df`. */
+import { printable } from "../../errors.ts";
+import type { SftpFileInfo } from "../../sftp/protocol/attributes.ts";
+import type { SftpFileSystem } from "../../sftp/protocol/file_system.ts";
+import { longname } from "../../sftp/protocol/longname.ts";
+import { EXTENSION } from "../../sftp/protocol/numbers.ts";
+import { join } from "../../sftp/protocol/paths.ts";
+import { type Call, type Command, print } from "./command.ts";
+import type { SftpSession } from "../shared/sftp_session.ts";
+import type { Word } from "../shared/sftp_words.ts";
+import { terminalSize } from "../shared/terminal.ts";
+
+/** The commands that only look. */
+export const LIST_COMMANDS: Readonly<Record<string, Command>> = {
+  df: {
+    usage: "df [-hi] [path]",
+    help: "Show how full the file system is; -h with units, -i its inodes",
+    flags: "hi",
+    words: [0, 1],
+    run: async (call) => {
+      const { session, words } = call;
+      const path = words.length === 0 ? session.directory : session.remote(words[0]!.text);
+      const found = await session.client.statvfs(path, session);
+      const table = call.has("i") ? inodes(found) : call.has("h") ? units(found) : blocks(found);
+      await print(table);
+    },
+  },
+  ls: {
+    usage: "ls [-1afhlnrSt] [path]",
+    help: "List remote files; -l with everything, -a hidden ones too, -1 one a line",
+    flags: "1afhlnrSt",
+    words: [0, 1],
+    run: async (call) => print(await listing(call, call.words[0] ?? null)),
+  },
+};
+
+interface Entry {
+  /** The name as it is shown. */
+  readonly name: string;
+  readonly info: SftpFileInfo;
+}
+
+/** The text that `ls` prints: of one directory what is in it, of several matches these themselves. */
+async function listing(call: Call, word: Word | null): Promise<string> {
+  const { session } = call;
+  const shown = word ?? { text: ".", pattern: "." };
+  const paths = await session.matching(shown);
+  const typed = (path: string) => asTyped(session, path, shown);
+  if (paths.length === 1 && (await session.stat(paths[0]!))?.isDirectory) {
+    const [path] = paths as [string];
+    const prefix = word === null || typed(path) === "" ? "" : typed(path);
+    return await format(call, await folder(call, path, prefix));
+  }
+  const entries: Entry[] = [];
+  for (const path of paths) {
+    entries.push({ name: typed(path), info: await session.client.lstat(path, session) });
+  }
+  return await format(call, entries);
+}
+
+async function folder(call: Call, path: string, prefix: string): Promise<Entry[]> {
+  const { session } = call;
+  const entries = await Array.fromAsync(session.client.readDir(path, session));
+  // The client leaves these out.
+  if (call.has("a")) {
+    for (const name of [".", ".."]) {
+      const info = await session.stat(join(path, name));
+      if (info !== null) entries.push({ ...info, name, info });
+    }
+  }
+  return entries
+    .filter(({ name }) => call.has("a") || !name.startsWith("."))
+    .map(({ name, info }) => ({ name: prefix === "" ? name : join(prefix, name), info }));
+}
+
+/** A path as the user began it, not as it became absolute. */
+function asTyped({ directory }: SftpSession, path: string, { text }: Word): string {
+  const prefix = directory.endsWith("/") ? directory : `${directory}/`;
+  if (text.startsWith("/")) return path;
+  if (path === directory || path === `${prefix}.`) return "";
+  return path.startsWith(prefix) ? path.slice(prefix.length).replace(/^\.\//, "") : path;
+}
+
+async function format(call: Call, entries: readonly Entry[]): Promise<string> {
+  const sorted = sort(call, entries);
+  const lines = ["l", "n", "h"].some((flag) => call.has(flag))
+    ? await long(call, sorted)
+    : call.has("1")
+    ? sorted.map(({ name }) => printable(name))
+    : columns(sorted.map(({ name }) => printable(name)));
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+/** By name; -S by size, -t by time, -r the other way round, -f not at all. */
+function sort(call: Call, entries: readonly Entry[]): readonly Entry[] {
+  if (call.has("f")) return entries;
+  const byName = (a: Entry, b: Entry) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+  const time = ({ info }: Entry) => info.mtime?.getTime() ?? 0;
+  const order = call.has("t")
+    ? (a: Entry, b: Entry) => time(b) - time(a) || byName(a, b)
+    : call.has("S")
+    ? (a: Entry, b: Entry) => b.info.size - a.info.size || byName(a, b)
+    : byName;
+  const sorted = entries.toSorted(order);
+  return call.has("r") ? sorted.reverse() : sorted;
+}
+
+/** Lines as of `ls -l`; -n without names of owners, -h with units. */
+async function long(call: Call, entries: readonly Entry[]): Promise<string[]> {
+  const names = await ownersOf(call, entries);
+  return entries.map(({ name, info }) =>
+    longname(name, info, {
+      links: "?",
+      owner: names?.users.get(info.uid ?? -1) ?? null,
+      group: names?.groups.get(info.gid ?? -1) ?? null,
+      ...(call.has("h") && { size: scaled(info.size) }),
+    })
+  );
+}
+
+async function ownersOf({ session, has }: Call, entries: readonly Entry[]) {
+  if (has("n") || !session.client.extensions.has(EXTENSION.USERS_GROUPS)) return null;
+  const ids = (key: "uid" | "gid") => [
+    ...new Set(entries.flatMap(({ info }) => info[key] ?? [])),
+  ];
+  return await session.client.usersAndGroups(ids("uid"), ids("gid"), session);
+}
+
+/** Names in columns, line by line, as OpenSSH's sftp has them. */
+function columns(names: readonly string[]): string[] {
+  const total = terminalSize()?.columns || 80;
+  const widest = Math.max(...names.map((name) => name.length), 0);
+  const perLine = Math.max(Math.floor(total / (widest + 2)), 1);
+  const width = Math.floor(total / perLine);
+  const lines: string[] = [];
+  for (let at = 0; at < names.length; at += perLine) {
+    lines.push(names.slice(at, at + perLine).map((name) => name.padEnd(width)).join("").trimEnd());
+  }
+  return lines;
+}
+
+function blocks(found: SftpFileSystem): string {
+  const kibi = (blocks: number) => `${Math.floor(found.fragmentSize * blocks / 1024)}`.padStart(12);
+  return "        Size         Used        Avail       (root)    %Capacity\n" +
+    `${figures(found).map(kibi).join(" ")} ${capacity(found.blocks, found.freeBlocks)}\n`;
+}
+
+function units(found: SftpFileSystem): string {
+  const text = (blocks: number) => `${scaled(found.fragmentSize * blocks)}B`.padStart(8);
+  return "    Size     Used    Avail   (root)    %Capacity\n" +
+    `${figures(found).map(text).join(" ")} ${capacity(found.blocks, found.freeBlocks)}\n`;
+}
+
+function inodes({ files, freeFiles, availableFiles }: SftpFileSystem): string {
+  const numbers = [files, files - freeFiles, availableFiles, freeFiles];
+  return "     Inodes        Used       Avail      (root)    %Capacity\n" +
+    `${numbers.map((number) => `${number}`.padStart(11)).join(" ")} ${
+      capacity(files, freeFiles)
+    }\n`;
+}
+
+function figures({ blocks, freeBlocks, availableBlocks }: SftpFileSystem): number[] {
+  return [blocks, blocks - freeBlocks, availableBlocks, freeBlocks];
+}
+
+function capacity(all: number, free: number): string {
+  const share = all === 0 ? "ERR" : `${Math.floor(100 * (all - free) / all)}%`;
+  return share.padStart(12);
+}
+
+/** A number with a unit, three digits at most: `16.6G`. */
+function scaled(bytes: number): string {
+  const letters = "BKMGTPE";
+  let unit = 0;
+  for (; bytes >= 1023.5 && unit < letters.length - 1; unit++) bytes /= 1024;
+  return `${unit > 0 && bytes < 99.95 ? bytes.toFixed(1) : bytes.toFixed(0)}${letters[unit]}`;
+}

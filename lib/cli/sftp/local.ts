@@ -1,0 +1,62 @@
+/** Commands about this machine. */
+import { UsageError } from "../shared/flags.ts";
+import { type Command, print, textOf } from "./command.ts";
+import { SftpCommandError } from "../shared/sftp_session.ts";
+
+/** `lcd`, `lls`, `lmkdir`, `lpwd` and `lumask`. */
+export const LOCAL_COMMANDS: Readonly<Record<string, Command>> = {
+  lcd: {
+    usage: "lcd [path]",
+    help: "Change the local directory",
+    words: [0, 1],
+    run: (call) => {
+      Deno.chdir(call.words.length === 0 ? Deno.env.get("HOME") ?? "/" : textOf(call));
+      return Promise.resolve();
+    },
+  },
+  lls: {
+    usage: "lls [flags] [path]",
+    help: "List a local directory",
+    words: [0, Infinity],
+    run: ({ words }) => run("ls", words.map((word) => word.text)),
+  },
+  lmkdir: {
+    usage: "lmkdir path",
+    help: "Make a local directory",
+    words: [1, 1],
+    run: (call) => Deno.mkdir(textOf(call)),
+  },
+  lpwd: {
+    usage: "lpwd",
+    help: "Show the local directory",
+    words: [0, 0],
+    run: () => print(`Local working directory: ${Deno.cwd()}\n`),
+  },
+  lumask: {
+    usage: "lumask umask",
+    help: "Set the permission bits that new local files do not get",
+    words: [1, 1],
+    run: (call) => {
+      const text = textOf(call);
+      if (!/^[0-7]{1,3}$/.test(text)) throw new UsageError(`Bad umask "${text}"`);
+      Deno.umask(parseInt(text, 8));
+      return print(`Local umask: ${text.padStart(3, "0")}\n`);
+    },
+  },
+};
+
+/** `!`: a local command, or a shell if there is none. */
+export async function runLocal(command: string): Promise<void> {
+  const shell = Deno.env.get("SHELL") ?? "/bin/sh";
+  await run(shell, command === "" ? [] : ["-c", command]);
+}
+
+async function run(command: string, args: readonly string[]): Promise<void> {
+  const { success, code } = await new Deno.Command(command, {
+    args: [...args],
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new SftpCommandError(`Local command failed with exit code ${code}`);
+}

@@ -1,0 +1,117 @@
+import { SftpError, SshError } from "../../errors.ts";
+import type { SftpClient } from "../../sftp/client.ts";
+import {
+  CONNECTION_LETTERS,
+  type CopyFlags,
+  copyFlags,
+  tuningFlags,
+} from "../shared/copy_flags.ts";
+import { parseOperand, type RemoteOperand } from "../shared/copy_target.ts";
+import { messageOf } from "../shared/failure.ts";
+import { type FarSide, FarSideError, openFarSide } from "../shared/far_side.ts";
+import { parseFlags, UsageError } from "../shared/flags.ts";
+import { Log } from "../shared/log.ts";
+import { converse } from "./batch.ts";
+import { SftpSession, type SftpSessionOptions } from "../shared/sftp_session.ts";
+import { InterruptedError } from "../shared/terminal.ts";
+
+/** What `sftp --help` prints. */
+export const SFTP_HELP = `usage: sftp [-46AaCfNpqrv] [-B buffer_size] [-b batchfile] [-c cipher]
+            [-D sftp_server_command] [-F ssh_config] [-i identity_file]
+            [-J destination] [-l limit] [-o ssh_option] [-P port]
+            [-R num_requests] [-S program] [-s subsystem|path] [-X sftp_option]
+            [user@]host[:path [local]] | sftp://[user@]host[:port][/path]
+
+Commands come from the terminal, from standard input or from a batch file; "help" lists them. A batch
+ends at the first command that fails, unless a dash stands before it.
+
+  -a, -f, -p, -r  as -a, -f, -p and -r of each get and put: resume, flush to the disk, keep times and
+                  modes, whole folders
+  -N              says what is copied in a batch too, which is quiet otherwise
+  -B, -R          bytes of a request and requests under way, which bounds the memory of a transfer
+  -l              kilobits a second at most
+`;
+
+/** sftp(1): what ended with an error that is not a command's, and a batch whose command failed. */
+const FAILURE = 255;
+const BATCH_FAILURE = 1;
+const INTERRUPTED = 130;
+const LETTERS = `${CONNECTION_LETTERS}12afhNprb:B:l:R:s:X:`;
+
+interface Job {
+  /** Where to go and what to fetch, or where to begin; null with -D. */
+  readonly place: RemoteOperand | null;
+  /** What the fetched file will be called here. */
+  readonly local: string | null;
+  readonly flags: CopyFlags;
+  readonly session: SftpSessionOptions;
+  /** A file with commands, or `-`; null is standard input, where errors do not end it. */
+  readonly batch: string | null;
+}
+
+/**
+ * `sftp`: commands about files here and on another machine.
+ *
+ * @returns The exit code
+ */
+export async function sftp(args: readonly string[]): Promise<number> {
+  let job: Job;
+  try {
+    job = await parse(args);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    new Log().error(`sftp: ${messageOf(error)}`);
+    return BATCH_FAILURE;
+  }
+  const log = new Log(job.flags.level);
+  let side: FarSide | null = null;
+  let client: SftpClient | null = null;
+  try {
+    side = await openFarSide(job.place?.target ?? null, job.flags, log);
+    client = await side.sftp(job.session.requestLength);
+    if (job.batch === null && job.place) log.info(`Connected to ${job.place.target.hostname}.`);
+    const session = await SftpSession.start(client, job.session);
+    const done = await converse(session, { ...job, path: job.place?.path ?? "" }, log);
+    return done ? 0 : BATCH_FAILURE;
+  } catch (error) {
+    if (error instanceof InterruptedError) return INTERRUPTED;
+    const told = error instanceof FarSideError || error instanceof SftpError;
+    log.error(told || side === null ? messageOf(error) : side.describe(error));
+    if (error instanceof SshError && !told) log.verbose(error.stack ?? "");
+    return FAILURE;
+  } finally {
+    await client?.close();
+    await side?.[Symbol.asyncDispose]();
+  }
+}
+
+async function parse(args: readonly string[]): Promise<Job> {
+  const { flags, rest } = parseFlags(args, { letters: LETTERS });
+  const value = (name: string) => flags.findLast((flag) => flag.name === name)?.value ?? null;
+  const has = (name: string) => value(name) !== null;
+  if (has("h")) throw new UsageError("see sftp --help");
+  const [destination, local = null, ...more] = rest;
+  if (destination === undefined && !has("D")) {
+    throw new UsageError("no host given; see sftp --help");
+  }
+  if (more.length > 0) throw new UsageError(`unexpected argument "${more[0]}"`);
+  const tuning = tuningFlags(flags);
+  const quiet = (has("q") || has("b")) && !has("N");
+  // As sftp(1) has it: nobody is there to answer in a batch.
+  const base = await copyFlags(flags, has("b") ? [{ name: "BatchMode", value: "yes" }] : []);
+  return {
+    place: has("D") ? null : parseOperand(destination!, "sftp"),
+    local: has("D") ? null : local,
+    flags: { ...base, quiet, subsystem: value("s") ?? base.subsystem },
+    session: {
+      recursive: has("r"),
+      preserve: has("p"),
+      resume: has("a"),
+      sync: has("f"),
+      quiet,
+      progress: !has("q") && !has("b"),
+      ...tuning,
+    },
+    batch: value("b"),
+  };
+}

@@ -1,0 +1,133 @@
+import { parseTarget, type Target } from "../../client/options.ts";
+import { type Flag, UsageError } from "./flags.ts";
+import type { LogLevel } from "./log.ts";
+import type { OptionText } from "./option_values.ts";
+import { optionOfFlag, sshOptions } from "./ssh_options.ts";
+
+/** Letters that `sftp` and `scp` share and that concern the connection, as getopt(3) writes them. */
+export const CONNECTION_LETTERS = "46ACc:D:F:i:J:o:P:qS:v";
+
+/** How to reach the other side. */
+export interface CopyFlags {
+  /** What the letters and `-o` say of the connection, whichever host it is to. */
+  readonly said: readonly OptionText[];
+  /** -F: the configuration file. */
+  readonly file: string | null;
+  /** How much is said on standard error. */
+  readonly level: LogLevel;
+  /** -J: the hosts to go through, in order. */
+  readonly hops: readonly Target[];
+  /** -S: a program to connect with, instead of our own login. */
+  readonly program: string | null;
+  /** What such a program is given. */
+  readonly passed: readonly string[];
+  /** -D: an SFTP server to start on this machine, instead of any connection. */
+  readonly server: string | null;
+  /** -q. */
+  readonly quiet: boolean;
+  /** The subsystem to ask for, or the path of a program over there that serves files. */
+  readonly subsystem: string;
+}
+
+/**
+ * Reads what the flags say of the connection.
+ *
+ * @throws {UsageError} If they make no sense
+ */
+export async function copyFlags(
+  flags: readonly Flag[],
+  more: readonly OptionText[] = [],
+): Promise<CopyFlags> {
+  const value = (name: string) => flags.findLast((flag) => flag.name === name)?.value ?? null;
+  const program = value("S");
+  const connection = flags.filter(({ name }) =>
+    CONNECTION_LETTERS.replaceAll(":", "").includes(name)
+  );
+  // A program of the user's reads its own configuration.
+  const own = program === null ? connection.flatMap(optionsOf) : levelOf(connection);
+  const said = program === null ? [...own, ...more, ...CAUTION] : own;
+  // What makes no sense is refused before any host is looked up.
+  const { LogLevel: level = "info" } = await sshOptions(said, { onNote: () => {} });
+  return {
+    said,
+    file: value("F"),
+    level,
+    hops: program === null ? value("J")?.split(",").map(hopOf) ?? [] : [],
+    program,
+    passed: connection.flatMap(passedOn).concat(
+      more.map(({ name, value }) => `-o${name}=${value}`),
+    ),
+    server: value("D"),
+    quiet: value("q") !== null,
+    subsystem: "sftp",
+  };
+}
+
+/** As OpenSSH's: what a configuration has for shells is not meant for copying. */
+const CAUTION: readonly OptionText[] = [
+  { name: "ForwardX11", value: "no" },
+  { name: "PermitLocalCommand", value: "no" },
+  { name: "ClearAllForwardings", value: "yes" },
+  { name: "RemoteCommand", value: "none" },
+  { name: "RequestTTY", value: "no" },
+];
+
+function optionsOf({ name, value }: Flag): OptionText[] {
+  if (name === "P") return [{ name: "Port", value }];
+  const option = "46ACcioqv".includes(name) ? optionOfFlag(name, value) : null;
+  return option === null ? [] : [option];
+}
+
+function levelOf(flags: readonly Flag[]): OptionText[] {
+  return flags.filter(({ name }) => "qv".includes(name)).flatMap(optionsOf);
+}
+
+/** The same for `ssh`, whose letters differ. */
+function passedOn({ name, value }: Flag): string[] {
+  if ("DS".includes(name)) return [];
+  if (name === "P") return [`-oPort=${value}`];
+  return "cFiJo".includes(name) ? [`-${name}`, value] : [`-${name}`];
+}
+
+function hopOf(text: string): Target {
+  try {
+    return parseTarget(text);
+  } catch (cause) {
+    throw new UsageError(`bad jump host "${text}"`, { cause });
+  }
+}
+
+/**
+ * -B, -R and -X, and -l: the bytes of a request, requests under way, kilobits a second.
+ *
+ * @throws {UsageError} If one is no number, or out of range
+ */
+export function tuningFlags(flags: readonly Flag[]): {
+  requestLength: number | null;
+  requests: number | null;
+  kilobits: number | null;
+} {
+  const found: Record<string, string> = {};
+  for (const { name, value } of flags) {
+    if (name === "B") found["buffer"] = value;
+    if (name === "R") found["nrequests"] = value;
+    if (name === "l") found["l"] = value;
+    if (name !== "X") continue;
+    const [, option, text] = /^(nrequests|buffer)=(.*)$/.exec(value) ?? [];
+    if (option === undefined) throw new UsageError(`Invalid SFTP option "${value}"`);
+    found[option] = text!;
+  }
+  const number = (name: string, most: number) =>
+    found[name] ? numberOf(name, found[name], 1, most) : null;
+  return {
+    requestLength: number("buffer", 262_144),
+    requests: number("nrequests", 65_536),
+    kilobits: number("l", 100_000_000),
+  };
+}
+
+function numberOf(name: string, text: string, least: number, most: number): number {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
+  if (value >= least && value <= most) return value;
+  throw new UsageError(`Invalid value "${text}" of ${name}`);
+}

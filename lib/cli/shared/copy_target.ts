@@ -1,0 +1,43 @@
+import { parseTarget, type Target } from "../../client/options.ts";
+import { UsageError } from "./flags.ts";
+import { parseDestination } from "./ssh_options.ts";
+
+/** A host that files are copied from or to. */
+export type CopyTarget = Target;
+
+/** A path on another machine. */
+export interface RemoteOperand {
+  readonly target: CopyTarget;
+  /** The path there; empty is where the server puts us. */
+  readonly path: string;
+}
+
+/** One end of a copy. */
+export type Operand = { readonly local: string } | RemoteOperand;
+
+/**
+ * `[user@]host[:path]`, where an IPv6 address stands in brackets, or `scheme://[user@]host[:port][/path]`,
+ * whose path is relative unless it begins with two slashes.
+ *
+ * @throws {UsageError} If it is none of these
+ */
+export function parseOperand(text: string, scheme: "sftp" | "scp"): RemoteOperand {
+  const url = text.startsWith(`${scheme}://`) ? text.slice(scheme.length + 3) : null;
+  if (url !== null) {
+    const slash = url.indexOf("/");
+    const [host, path] = slash < 0 ? [url, ""] : [url.slice(0, slash), url.slice(slash + 1)];
+    try {
+      return { target: parseTarget(host), path: decodeURIComponent(path) };
+    } catch (cause) {
+      throw new UsageError(`Cannot parse the destination "${text}"`, { cause });
+    }
+  }
+  const parts = /^((?:[^@]*@)?(?:\[[^\]]*\]|[^:]*))(?::(.*))?$/s.exec(text);
+  if (!parts) throw new UsageError(`Cannot parse the destination "${text}"`);
+  return { target: parseDestination(parts[1]!), path: parts[2] ?? "" };
+}
+
+/** Whether `scp` takes a word for a path on another machine: a colon before any slash. */
+export function isRemote(text: string): boolean {
+  return text.startsWith("scp://") || /^(?:[^/:]*@)?(?:\[[^\]/]*\]|[^/:[]+):/.test(text);
+}

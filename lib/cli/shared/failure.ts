@@ -1,0 +1,51 @@
+import {
+  AuthError,
+  ConnectError,
+  HostKeyError,
+  NegotiationError,
+  printable,
+} from "../../errors.ts";
+import type { Place } from "./login.ts";
+
+/** Why a login or a session failed, as one line in the words of `ssh`. */
+export function describeFailure(error: unknown, { host, port, user }: Place): string {
+  if (error instanceof AuthError) {
+    const why = rootOf(error);
+    // Nothing is known of what the server takes if no credential got as far as to it.
+    const accepted = printable(error.remaining.join(","));
+    return `${user}@${host}: Permission denied${accepted && ` (${accepted})`}.` +
+      (why === null ? "" : ` ${why}`);
+  }
+  if (error instanceof HostKeyError) return `Host key verification failed. ${error.message}`;
+  if (error instanceof NegotiationError) {
+    return `Unable to negotiate with ${host} port ${port}: ${error.message}`;
+  }
+  if (error instanceof ConnectError && error.message.startsWith("Cannot connect to ")) {
+    return `ssh: ${dialFailure(error, host, port)}`;
+  }
+  return `ssh: ${messageOf(error)}`;
+}
+
+/** An error's message as one line; what the system says about a file begins with the file. */
+export function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const line = printable(message.replace(/\s*\n\s*/g, "; "), 1000);
+  const system = /^(.*?) \(os error \d+\)(?:: \w+ '(.*)')?$/.exec(line);
+  if (!system) return line;
+  return system[2] === undefined ? system[1]! : `${system[2]}: ${system[1]}`;
+}
+
+function dialFailure(error: ConnectError, host: string, port: number): string {
+  const why = messageOf(error.cause);
+  const unresolved = /^failed to lookup address information: (.*)$/.exec(why);
+  return unresolved
+    ? `Could not resolve hostname ${printable(host)}: ${unresolved[1]}`
+    : `connect to host ${printable(host)} port ${port}: ${why}`;
+}
+
+/** What kept a credential from being tried: the innermost reason that is about credentials. */
+function rootOf(error: AuthError): string | null {
+  let root: AuthError | null = null;
+  for (let cause = error.cause; cause instanceof AuthError; cause = cause.cause) root = cause;
+  return root && root.message;
+}

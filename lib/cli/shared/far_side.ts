@@ -1,0 +1,202 @@
+/** How `sftp` and `scp` reach the other side: by our own login, by an `ssh` program, or right here. */
+import type { Client } from "../../client/client.ts";
+import { type SftpChannel, streamChannel } from "../../sftp/protocol/channel.ts";
+import { SftpClient } from "../../sftp/client.ts";
+import { serverReadsLinkFirst } from "../../sftp/protocol/link_order.ts";
+import type { CopyFlags } from "./copy_flags.ts";
+import type { CopyTarget } from "./copy_target.ts";
+import { describeFailure, messageOf } from "./failure.ts";
+import { UsageError } from "./flags.ts";
+import { type Log, writeAllSync } from "./log.ts";
+import { logIn, placeOf } from "./login.ts";
+import { splitWords } from "./sftp_words.ts";
+import { type SshOptions, sshOptions } from "./ssh_options.ts";
+
+/** Something that runs on the other side. */
+export interface FarProgram {
+  readonly channel: SftpChannel;
+  /** Its exit code, once it has ended; null if it has none. */
+  readonly code: Promise<number | null>;
+}
+
+/** The other side, logged in to. */
+export interface FarSide extends AsyncDisposable {
+  /** Starts a command. */
+  run(command: string): Promise<FarProgram>;
+  /** Starts SFTP; `requestLength` has the most bytes of one read or write. */
+  sftp(requestLength: number | null): Promise<SftpClient>;
+  /** Why something failed, in the words of `ssh`. */
+  describe(error: unknown): string;
+}
+
+/** Reaches the other side; a target of null is this machine, through `-D`. */
+export async function openFarSide(
+  target: CopyTarget | null,
+  flags: CopyFlags,
+  log: Log,
+): Promise<FarSide> {
+  if (flags.server !== null) return direct(flags.server, flags, log);
+  if (target === null) throw new TypeError("There is no host to go to");
+  if (flags.program !== null) return throughProgram(target, flags.program, flags);
+  return await throughLogin(target, flags, log);
+}
+
+async function throughLogin(target: CopyTarget, flags: CopyFlags, log: Log): Promise<FarSide> {
+  const options = await optionsFor(target, flags);
+  const place = placeOf(target, options);
+  const describe = (error: unknown) => describeFailure(error, place);
+  let client: Client;
+  try {
+    client = await logIn(place, options, log, flags.hops);
+  } catch (error) {
+    throw new FarSideError(describe(error), { cause: error });
+  }
+  const run = async (command: string): Promise<FarProgram> => {
+    const process = await client.command(command).spawn();
+    const { readable, writable } = { readable: process.stdout, writable: process.stdin };
+    const said = show(process.stderr);
+    const code = process.status.then(async (status) => {
+      await said;
+      return status.code;
+    });
+    code.catch(() => {}); // whoever wants it hears of it
+    return { channel: streamChannel(readable, writable), code };
+  };
+  return {
+    describe,
+    run,
+    async sftp(length) {
+      const channel = isPath(flags.subsystem)
+        ? (await run(flags.subsystem)).channel
+        : await client.subsystem(flags.subsystem);
+      const linkFirst = serverReadsLinkFirst(client.info.server);
+      return await SftpClient.open(channel, { ...lengthOf(length), linkFirst });
+    },
+    [Symbol.asyncDispose]: () => client.close(),
+  };
+}
+
+/** Whether what serves is no subsystem but a program over there, for a server that has no subsystem. */
+function isPath(subsystem: string): boolean {
+  return subsystem.includes("/");
+}
+
+async function optionsFor(target: CopyTarget, { said, file }: CopyFlags): Promise<SshOptions> {
+  try {
+    return await sshOptions(said, { target, file });
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new FarSideError(`ssh: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function lengthOf(requestLength: number | null): { requestLength?: number } {
+  return requestLength === null ? {} : { requestLength };
+}
+
+/** Shows what a program says on standard error, as `ssh` does. */
+async function show(stderr: ReadableStream<Uint8Array>): Promise<void> {
+  try {
+    for await (const chunk of stderr) writeAllSync(Deno.stderr, chunk);
+  } catch {
+    // The channel is gone, which whoever uses it hears.
+  }
+}
+
+/** The other side could not be reached; the message is for the user. */
+export class FarSideError extends Error {
+  /** Creates the error. */
+  constructor(message: string, options: ErrorOptions) {
+    super(message, options);
+    this.name = "FarSideError";
+  }
+}
+
+/** What a program that stands for `ssh` is told, so that it asks and forwards nothing. */
+const CAUTION = [
+  "-oForwardX11=no",
+  "-oPermitLocalCommand=no",
+  "-oClearAllForwardings=yes",
+  "-oRemoteCommand=none",
+  "-oRequestTTY=no",
+];
+
+function throughProgram(target: CopyTarget, program: string, flags: CopyFlags): FarSide {
+  const args = [...CAUTION, ...flags.passed];
+  if (target.port !== null) args.push(`-oPort=${target.port}`);
+  if (target.user !== null) args.push(`-oUser=${target.user}`);
+  const children: FarProgram[] = [];
+  const start = (...last: string[]): FarProgram => {
+    const child = spawned(program, [...args, ...last]);
+    children.push(child);
+    return child;
+  };
+  return {
+    describe: messageOf,
+    run: (command) => Promise.resolve(start("--", target.hostname, command)),
+    sftp: (length) => {
+      const { subsystem } = flags;
+      const { channel } = start(
+        ...isPath(subsystem) ? [] : ["-s"],
+        "--",
+        target.hostname,
+        subsystem,
+      );
+      return SftpClient.open(channel, lengthOf(length));
+    },
+    async [Symbol.asyncDispose]() {
+      for (const { channel, code } of children) {
+        await channel.close();
+        await code;
+      }
+    },
+  };
+}
+
+function direct(command: string, flags: CopyFlags, log: Log): FarSide {
+  const [program, ...args] = splitWords(command).map(({ text }) => text);
+  let child: FarProgram | null = null;
+  return {
+    describe: messageOf,
+    run: () => Promise.reject(new TypeError("-D is for SFTP only")),
+    sftp: (length) => {
+      child = spawned(program!, args);
+      if (!flags.quiet) log.info(`Attached to ${command}.`);
+      return SftpClient.open(child.channel, lengthOf(length));
+    },
+    async [Symbol.asyncDispose]() {
+      await child?.channel.close();
+      await child?.code;
+    },
+  };
+}
+
+/** A program of this machine, spoken to through its standard streams. */
+function spawned(program: string, args: readonly string[]): FarProgram {
+  const child = new Deno.Command(program, {
+    args: [...args],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const reader = child.stdout.getReader();
+  const writer = child.stdin.getWriter();
+  const code = child.status.then((status) => status.code);
+  const ended = (): void => void writer.close().catch(() => {});
+  return {
+    code,
+    channel: {
+      async readChunk() {
+        return (await reader.read()).value ?? null;
+      },
+      async writeAll(...chunks) {
+        for (const chunk of chunks) await writer.write(chunk.slice());
+      },
+      closeWrite: () => writer.close(),
+      async close() {
+        ended();
+        await reader.cancel().catch(() => {});
+      },
+    },
+  };
+}

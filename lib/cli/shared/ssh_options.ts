@@ -1,0 +1,224 @@
+import { parseTarget, type Target } from "../../client/options.ts";
+import { expandHome } from "../../client/identity.ts";
+import { Config } from "../../config/config.ts";
+import { readConfig } from "../../config/read.ts";
+import type { HostSettings, LogLevelSetting } from "../../config/settings.ts";
+import { ConfigError } from "../../errors.ts";
+import { UsageError } from "./flags.ts";
+import { Log, type LogLevel } from "./log.ts";
+import { type OptionText, parseOption } from "./option_values.ts";
+
+const LEVELS: Readonly<Record<LogLevelSetting, LogLevel>> = {
+  QUIET: "quiet",
+  FATAL: "error",
+  ERROR: "error",
+  INFO: "info",
+  VERBOSE: "verbose",
+  DEBUG: "verbose",
+  DEBUG2: "trace",
+  DEBUG3: "trace",
+};
+
+/** What the command line and the configuration files say about a host; the command line wins. */
+export interface SshOptions extends Omit<HostSettings, "LogLevel"> {
+  /** How much is said. */
+  readonly LogLevel?: LogLevel;
+  /**
+   * The options of a host on the way to this one: what the files say about it, and where `-J` names it
+   * what the command line says, apart from what names the target itself.
+   */
+  readonly ofHop?: (hop: Target, how: { readonly named: boolean }) => Promise<SshOptions>;
+}
+
+/** Where options come from, besides `-o` and its like. */
+export interface OptionSources {
+  /** The host that they are about; without one no file is read. */
+  readonly target?: Target | null;
+  /** `-F`: the one file that is read, or `none`; the usual ones unless given. */
+  readonly file?: string | null;
+  /** Is told of what has no effect; standard error unless given. */
+  readonly onNote?: (note: string) => void;
+}
+
+/** Of the command line, what is about the target and nothing else. */
+const OF_TARGET =
+  /^(HostName|HostKeyAlias|Port|User|Proxy(Jump|Command)|RemoteCommand|(Local|Remote|Dynamic)Forward)$/i;
+
+/**
+ * Finds the options of a host.
+ *
+ * @param said What the command line says, letters that stand for an option among it
+ * @throws {UsageError} If an option or a line of a file is unknown or malformed
+ */
+export async function sshOptions(
+  said: readonly OptionText[],
+  { target = null, file = null, onNote = (note) => new Log().info(note) }: OptionSources = {},
+): Promise<SshOptions> {
+  try {
+    const config = target === null ? Config.parse("") : await configOf(file);
+    return await lookUp(config, await present(said, onNote), target ?? NOBODY, onNote);
+  } catch (error) {
+    throw error instanceof ConfigError ? new UsageError(error.message, { cause: error }) : error;
+  }
+}
+
+/**
+ * What `-G` prints.
+ *
+ * @throws {UsageError} As {@linkcode sshOptions} does
+ */
+export async function showOptions(
+  said: readonly OptionText[],
+  target: Target,
+  file: string | null,
+): Promise<string> {
+  try {
+    return await (await configOf(file)).show(target.hostname, known(await present(said), target));
+  } catch (error) {
+    throw error instanceof ConfigError ? new UsageError(error.message, { cause: error }) : error;
+  }
+}
+
+/** Stands for the host where there is none. */
+const NOBODY: Target = { hostname: "localhost", user: null, port: null };
+
+async function configOf(file: string | null): Promise<Config> {
+  if (file === null) return await readConfig();
+  return file.toLowerCase() === "none" ? Config.parse("") : await readConfig(file);
+}
+
+async function lookUp(
+  config: Config,
+  said: readonly OptionText[],
+  target: Target,
+  onNote?: (note: string) => void,
+): Promise<SshOptions> {
+  const settings = await config.lookup(target.hostname, {
+    ...known(said, target),
+    ...onNote && { onNote },
+  });
+  for (const name of unsupported(settings)) onNote?.(`Unsupported option "${name}"`);
+  const { LogLevel, ...others } = settings;
+  return {
+    ...others,
+    ...LogLevel && { LogLevel: LEVELS[LogLevel] },
+    ofHop: (hop, { named }) => {
+      const shared = named ? said.filter(({ name }) => !OF_TARGET.test(name)) : [];
+      return lookUp(config, [...shared, { name: "ClearAllForwardings", value: "yes" }], hop);
+    },
+  };
+}
+
+/** What settings ask for that there is none of here; what is merely slower or less is not worth a word. */
+function unsupported(settings: HostSettings): string[] {
+  const { Tunnel = "no", PKCS11Provider, VerifyHostKeyDNS = "no" } = settings;
+  return [
+    ...Tunnel === "no" ? [] : ["tunnel"],
+    ...PKCS11Provider ? ["pkcs11provider"] : [],
+    ...VerifyHostKeyDNS === "no" ? [] : ["verifyhostkeydns"],
+  ];
+}
+
+/** What is said without key files of `-i` that are not there: as in ssh, that is worth a word. */
+async function present(
+  said: readonly OptionText[],
+  onNote: (note: string) => void = () => {},
+): Promise<OptionText[]> {
+  const kept: OptionText[] = [];
+  for (const option of said) {
+    const why = option.letter === "i" ? await absence(expandHome(unquoted(option.value))) : null;
+    if (why === null) kept.push(option);
+    else onNote(`Warning: Identity file ${unquoted(option.value)} not accessible: ${why}.`);
+  }
+  return kept;
+}
+
+async function absence(file: string): Promise<string | null> {
+  try {
+    await Deno.stat(file);
+    return null;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound
+      ? "No such file or directory"
+      : (error as Error).message;
+  }
+}
+
+function known(said: readonly OptionText[], { user, port }: Target) {
+  // Each -v says more.
+  const louder = said.filter(({ letter }) => letter === "v").length;
+  const level = louder > 1 ? `debug${Math.min(louder, 3)}` : "debug";
+  return {
+    options: said.map(({ name, value, letter }) => `${name}=${letter === "v" ? level : value}`),
+    ...user !== null && { user },
+    ...port !== null && { port },
+  };
+}
+
+/** The option that a letter stands for in `ssh` and `sftp`, or null. */
+export function optionOfFlag(name: string, value: string): OptionText | null {
+  switch (name) {
+    case "o":
+      return parseOption(value);
+    case "4":
+      return { name: "AddressFamily", value: "inet" };
+    case "6":
+      return { name: "AddressFamily", value: "inet6" };
+    case "A":
+      return { name: "ForwardAgent", value: "yes" };
+    case "a":
+      return { name: "ForwardAgent", value: "no" };
+    case "C":
+      return { name: "Compression", value: "yes" };
+    case "c":
+      return { name: "Ciphers", value: quoted(value) };
+    case "i":
+      return { name: "IdentityFile", value: quoted(value), letter: "i" };
+    case "l":
+      return { name: "User", value: quoted(value) };
+    case "m":
+      return { name: "MACs", value: quoted(value) };
+    case "q":
+      return { name: "LogLevel", value: "quiet" };
+    case "v":
+      return { name: "LogLevel", value: "debug", letter: "v" };
+    case "X":
+      return { name: "ForwardX11", value: "yes" };
+    case "x":
+      return { name: "ForwardX11", value: "no" };
+    default:
+      return null;
+  }
+}
+
+/** A value that is one word, whatever is in it. */
+export function quoted(value: string): string {
+  return `"${value.replace(/["\\]/g, "\\$&")}"`;
+}
+
+function unquoted(value: string): string {
+  return value.replace(/^"(.*)"$/s, "$1").replace(/\\(["\\])/g, "$1");
+}
+
+/**
+ * Takes `[user@]host` or `ssh://[user@]host[:port]` apart, as `ssh` does: without the scheme a colon is
+ * part of an IPv6 address.
+ *
+ * @throws {UsageError} If it is none of these
+ */
+export function parseDestination(destination: string): Target {
+  if (destination.startsWith("ssh://")) {
+    try {
+      return parseTarget(destination);
+    } catch (cause) {
+      throw new UsageError(`Cannot parse the destination "${destination}"`, { cause });
+    }
+  }
+  const at = destination.lastIndexOf("@");
+  const hostname = destination.slice(at + 1).replace(/^\[(.*)\]$/, "$1");
+  // A name that begins with a dash would be an option to whoever runs ssh with it.
+  if (at === 0 || hostname === "" || /^-|[\s\p{Cc}]/u.test(hostname)) {
+    throw new UsageError(`Cannot parse the destination "${destination}"`);
+  }
+  return { hostname, port: null, user: at < 0 ? null : destination.slice(0, at) };
+}

@@ -1,0 +1,73 @@
+import { concat } from "@std/bytes";
+import type { SftpChannel } from "../../sftp/protocol/channel.ts";
+
+/** What one read of a pipe gives at most. */
+const READ_BYTES = 64 * 1024;
+/** Chunks that are put together, since a write costs more than a copy of this many bytes. */
+const JOIN_BYTES = 256 * 1024;
+
+/** Where bytes come from and go to, such as standard input and output. */
+export interface ByteStreams {
+  read(into: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<number>;
+  /** Ends the sending side. */
+  closeWrite(): void;
+  /** Ends both. */
+  close(): void;
+}
+
+/** The standard streams of this process. */
+export const STANDARD_STREAMS: ByteStreams = {
+  read: (into) => Deno.stdin.read(into),
+  write: (bytes) => Deno.stdout.write(bytes),
+  closeWrite: () => Deno.stdout.close(),
+  close: () => {},
+};
+
+/** A channel without streams in between: one read and one write of the system each. */
+export function bytesChannel(streams: ByteStreams): SftpChannel {
+  const write = async (bytes: Uint8Array): Promise<void> => {
+    for (let at = 0; at < bytes.length;) at += await streams.write(bytes.subarray(at));
+  };
+  return {
+    async readChunk() {
+      const chunk = new Uint8Array(READ_BYTES);
+      const count = await streams.read(chunk);
+      return count === null ? null : chunk.subarray(0, count);
+    },
+    async writeAll(...chunks) {
+      const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+      if (chunks.length > 1 && length <= JOIN_BYTES) await write(concat(chunks));
+      else for (const chunk of chunks) await write(chunk);
+    },
+    closeWrite: () => Promise.resolve(streams.closeWrite()),
+    close: () => Promise.resolve(streams.close()),
+  };
+}
+
+/**
+ * The standard streams for a program that has nothing to do until more comes: it reads and writes without
+ * a turn through other threads, which takes longer than most answers.
+ */
+export function blockingChannel(): SftpChannel {
+  const buffer = new Uint8Array(JOIN_BYTES);
+  return {
+    ...bytesChannel({ ...STANDARD_STREAMS, write: writeNow }),
+    blocks: true,
+    // deno-lint-ignore require-await -- a throw becomes a rejection
+    async readChunk() {
+      const count = Deno.stdin.readSync(buffer);
+      return count === null ? null : buffer.subarray(0, count);
+    },
+  };
+}
+
+/** Whoever started this program may have set its streams to say that they are full. */
+async function writeNow(bytes: Uint8Array): Promise<number> {
+  try {
+    return Deno.stdout.writeSync(bytes);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.WouldBlock)) throw cause;
+    return await Deno.stdout.write(bytes);
+  }
+}

@@ -1,0 +1,158 @@
+import type { PtyOptions, TerminalSize } from "../../connection/session_requests.ts";
+import { printable } from "../../errors.ts";
+
+/** The user broke off with Ctrl-C while being asked. */
+export class InterruptedError extends Error {
+  /** Creates the error. */
+  constructor() {
+    super("Interrupted");
+    this.name = "InterruptedError";
+  }
+}
+
+/** How to ask. */
+export interface AskOptions {
+  /** Whether the answer may be seen while it is typed. */
+  readonly echo: boolean;
+}
+
+/**
+ * Asks the user: on the controlling terminal, whatever the standard streams are, or through the program
+ * that SSH_ASKPASS names if SSH_ASKPASS_REQUIRE is `force`.
+ *
+ * @returns The answer, or null if there is nobody to ask
+ * @throws {InterruptedError} If the user breaks off
+ */
+export async function ask(prompt: string, options: AskOptions): Promise<string | null> {
+  const helper = Deno.env.get("SSH_ASKPASS");
+  if (helper && Deno.env.get("SSH_ASKPASS_REQUIRE") === "force") {
+    return await askHelper(helper, prompt);
+  }
+  const tty = openTerminal();
+  if (tty === null) return null;
+  try {
+    return await askTerminal(tty, prompt, options.echo);
+  } finally {
+    tty.close();
+  }
+}
+
+/** Whether `ask` finds somebody. */
+export function canAsk(): boolean {
+  if (Deno.env.get("SSH_ASKPASS") && Deno.env.get("SSH_ASKPASS_REQUIRE") === "force") return true;
+  const tty = openTerminal();
+  tty?.close();
+  return tty !== null;
+}
+
+function openTerminal(): Deno.FsFile | null {
+  try {
+    return Deno.openSync("/dev/tty", { read: true, write: true });
+  } catch {
+    return null;
+  }
+}
+
+// ssh(1), ENVIRONMENT: the prompt is the argument, the answer the first line that it prints.
+async function askHelper(helper: string, prompt: string): Promise<string | null> {
+  const command = new Deno.Command(helper, { args: [prompt], stdin: "null", stderr: "inherit" });
+  const { success, stdout } = await command.output();
+  if (!success) return null;
+  return new TextDecoder().decode(stdout).split(/\r?\n/, 1)[0]!;
+}
+
+async function askTerminal(tty: Deno.FsFile, prompt: string, echo: boolean): Promise<string> {
+  const write = (text: string) => tty.writeSync(new TextEncoder().encode(text));
+  // Raw, with the editing done here: in cooked mode there is no way to turn the echo off. It comes
+  // before the prompt, so that nothing typed at once is shown.
+  tty.setRaw(true);
+  const killed = Promise.withResolvers<never>();
+  using _ = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], () => killed.reject(new InterruptedError()));
+  try {
+    write(prompt);
+    return await Promise.race([readLine(tty, echo ? write : () => {}), killed.promise]);
+  } finally {
+    tty.setRaw(false);
+    write("\n");
+  }
+}
+
+async function readLine(tty: Deno.FsFile, show: (text: string) => void): Promise<string> {
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(256);
+  let line: string[] = [];
+  for (;;) {
+    const n = await tty.read(buffer);
+    if (n === null) return line.join("");
+    for (const key of decoder.decode(buffer.subarray(0, n), { stream: true })) {
+      switch (key) {
+        case "\r":
+        case "\n":
+          return line.join("");
+        case "\x03": // Ctrl-C
+        case "\x1c": // Ctrl-\
+          throw new InterruptedError();
+        case "\x04": // Ctrl-D
+          if (line.length === 0) throw new InterruptedError();
+          break;
+        case "\x08": // Backspace
+        case "\x7f":
+          if (line.pop() !== undefined) show("\b \b");
+          break;
+        case "\x15": // Ctrl-U
+          show("\b \b".repeat(line.length));
+          line = [];
+          break;
+        default:
+          line.push(key);
+          show(printable(key));
+      }
+    }
+  }
+}
+
+/** The size of the terminal that one of the standard streams is on, or null. */
+export function terminalSize(): TerminalSize | null {
+  try {
+    return Deno.consoleSize();
+  } catch {
+    return null;
+  }
+}
+
+/** The terminal to ask a server for: as large as the local one, and of its kind. */
+export function localPty(): PtyOptions {
+  const term = Deno.env.get("TERM");
+  return { ...terminalSize(), ...(term && { term }) };
+}
+
+/** Standard input as the terminal gives it, every key at once; disposing restores it. */
+export function rawInput(): Disposable {
+  if (!Deno.stdin.isTerminal()) return { [Symbol.dispose]() {} };
+  const restore = () => Deno.stdin.setRaw(false);
+  // Deno.exit() runs no finally blocks, but it does this.
+  globalThis.addEventListener("unload", restore);
+  Deno.stdin.setRaw(true);
+  return {
+    [Symbol.dispose]() {
+      globalThis.removeEventListener("unload", restore);
+      restore();
+    },
+  };
+}
+
+/** Calls back on any of the signals; disposing stops that. */
+export function onSignals(
+  signals: readonly Deno.Signal[],
+  handler: (signal: Deno.Signal) => void,
+): Disposable {
+  // Windows has Ctrl-C, and for the others nothing that would come.
+  const known = Deno.build.os === "windows" ? signals.filter((s) => s === "SIGINT") : signals;
+  const listeners = known.map((signal) => [signal, () => handler(signal)] as const);
+  for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
+  return {
+    [Symbol.dispose]() {
+      for (const [signal, listener] of listeners) Deno.removeSignalListener(signal, listener);
+    },
+  };
+}

@@ -1,0 +1,155 @@
+import { parseTarget, type Target } from "../../client/options.ts";
+import { ArgumentError } from "../../config/arguments.ts";
+import { type ForwardEnd, type ForwardKind, parseForward, showEnd } from "../../config/forwards.ts";
+import { type Flag, parseFlags, UsageError } from "../shared/flags.ts";
+import type { OptionText } from "../shared/option_values.ts";
+import { optionOfFlag, parseDestination, quoted } from "../shared/ssh_options.ts";
+
+/** What `ssh --help` prints. */
+export const SSH_HELP = `usage: ssh [-46AaCGgkNnqsTtvXxYy] [-B interface] [-b address] [-c cipher]
+           [-D [bind:]port] [-e char] [-F file] [-i key] [-J [user@]host[:port],…]
+           [-L [bind:]port:host:hostport] [-l user] [-m mac] [-o Key=Value] [-p port]
+           [-R [bind:]port[:host:hostport]] [-W host:port] [user@]host [command …]
+
+~/.ssh/config and /etc/ssh/ssh_config are read, as ssh_config(5) describes them; -G prints
+what they come to. The hosts of -J are logged in to with the same options.
+`;
+
+/** -k and -y are about what there is not; -f is refused once it is clear that it would count. */
+const LETTERS = "46AaB:b:Cc:D:e:F:fGgi:J:kL:l:m:Nno:p:qR:sTtvW:XxYy";
+
+/** These win over `-o` and the files whatever their place, the last of them first. */
+const WINNING = "46AaBbCcefgmNnqsTtvWXxY";
+
+/** A command line of `ssh`, taken apart. */
+export interface CommandLine {
+  readonly target: Target;
+  /** What it says about the options. */
+  readonly said: readonly OptionText[];
+  /** -F. */
+  readonly file: string | null;
+  /** The words behind the destination, as one text. */
+  readonly command: string;
+  /** -J: the hosts to go through, in order. */
+  readonly hops: readonly Target[];
+  /** -W: the address to connect standard input and output to. */
+  readonly relayTo: string | null;
+  /** -G: whether the options are only printed. */
+  readonly showOnly: boolean;
+}
+
+/**
+ * Takes a command line of `ssh` apart.
+ *
+ * @throws {UsageError} If it makes no sense
+ */
+export function parseCommandLine(args: readonly string[]): CommandLine {
+  // As ssh does: flags may stand in front of the host and behind it, then comes the command.
+  const before = parseFlags(args, { letters: LETTERS });
+  const [destination, ...behind] = before.rest;
+  if (destination === undefined) throw new UsageError("no host given; see ssh --help");
+  const after = before.ended
+    ? { flags: [], rest: behind }
+    : parseFlags(behind, { letters: LETTERS });
+  const flags = [...before.flags, ...after.flags];
+  const relayTo = valueOf(flags, "W");
+  const wins = (flag: Flag) => WINNING.includes(flag.name);
+  return {
+    target: parseDestination(destination),
+    said: [
+      ...flags.filter(wins).toReversed().flatMap((flag) => optionsOf(flag, flags)),
+      ...flags.filter((flag) => !wins(flag)).flatMap((flag) => optionsOf(flag, flags)),
+      // As in ssh, -W has nothing beside it.
+      ...relayTo === null ? [] : [
+        { name: "ClearAllForwardings", value: "yes" },
+        { name: "ExitOnForwardFailure", value: "yes" },
+      ],
+    ],
+    file: valueOf(flags, "F"),
+    command: after.rest.join(" "),
+    hops: valueOf(flags, "J")?.split(",").map(hopOf) ?? [],
+    relayTo,
+    showOnly: flags.some(({ name }) => name === "G"),
+  };
+}
+
+function valueOf(flags: readonly Flag[], name: string): string | null {
+  return flags.findLast((flag) => flag.name === name)?.value ?? null;
+}
+
+function hopOf(text: string): Target {
+  try {
+    return parseTarget(text);
+  } catch (cause) {
+    throw new UsageError(`bad jump host "${text}"`, { cause });
+  }
+}
+
+/** -L, -R and -D as the directives that they stand for. */
+function forwardOf(kind: ForwardKind, name: string, value: string): OptionText {
+  try {
+    const isSocks = kind === "dynamic" || (kind === "remote" && isPortOnly(value));
+    const { from, to } = parseForward(value, kind, isSocks);
+    const ends = to === null ? [from] : [from, to];
+    return { name, value: ends.map((end) => quoted(wordOf(end))).join(" ") };
+  } catch (error) {
+    if (!(error instanceof ArgumentError)) throw error;
+    throw new UsageError(`bad ${kind} forwarding specification "${value}"`, { cause: error });
+  }
+}
+
+function wordOf(end: ForwardEnd): string {
+  return "path" in end ? end.path.replace(/[\\:]/g, "\\$&") : showEnd(end);
+}
+
+/** `[bind:]port` without a target, for which a RemoteForward serves SOCKS. */
+function isPortOnly(text: string): boolean {
+  return /^(?:(?:\[[^\]]*\]|[^:/]*):)?\d+$/.test(text);
+}
+
+function optionsOf({ name, value }: Flag, flags: readonly Flag[]): OptionText[] {
+  switch (name) {
+    case "B":
+      return [{ name: "BindInterface", value: quoted(value) }];
+    case "b":
+      return [{ name: "BindAddress", value: quoted(value) }];
+    case "e":
+      return [{ name: "EscapeChar", value: quoted(value) }];
+    case "D":
+      return [forwardOf("dynamic", "DynamicForward", value)];
+    case "f":
+      return [
+        { name: "ForkAfterAuthentication", value: "yes" },
+        { name: "StdinNull", value: "yes" },
+      ];
+    case "g":
+      return [{ name: "GatewayPorts", value: "yes" }];
+    case "J":
+      return [{ name: "ProxyJump", value }];
+    case "L":
+      return [forwardOf("local", "LocalForward", value)];
+    case "N":
+    case "W":
+      return [{ name: "SessionType", value: "none" }, { name: "RequestTTY", value: "no" }];
+    case "n":
+      return [{ name: "StdinNull", value: "yes" }];
+    case "p":
+      return [{ name: "Port", value }];
+    case "R":
+      return [forwardOf("remote", "RemoteForward", value)];
+    case "s":
+      return [{ name: "SessionType", value: "subsystem" }];
+    case "T":
+      return [{ name: "RequestTTY", value: "no" }];
+    case "t": {
+      const isForced = flags.filter((flag) => flag.name === "t").length > 1;
+      return [{ name: "RequestTTY", value: isForced ? "force" : "yes" }];
+    }
+    case "Y":
+      return [{ name: "ForwardX11", value: "yes" }, { name: "ForwardX11Trusted", value: "yes" }];
+    default: {
+      const option = optionOfFlag(name, value);
+      return option === null ? [] : [option];
+    }
+  }
+}

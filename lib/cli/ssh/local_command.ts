@@ -1,0 +1,33 @@
+import type { Client } from "../../client/client.ts";
+import { expandTokens } from "../../config/tokens.ts";
+import { encodeBase64 } from "../../keys/base64.ts";
+import { knownAs } from "../shared/host_trust.ts";
+import type { Log } from "../shared/log.ts";
+import type { SshOptions } from "../shared/ssh_options.ts";
+
+/** Runs LocalCommand in the user's shell, if PermitLocalCommand allows it, and waits for its end. */
+export async function runLocalCommand(
+  client: Client,
+  options: SshOptions,
+  log: Log,
+): Promise<void> {
+  const { LocalCommand, PermitLocalCommand } = options;
+  if (!LocalCommand || !PermitLocalCommand) return;
+  const { host, hostKey } = client.info;
+  const command = expandTokens(LocalCommand, {
+    f: () => hostKey.fingerprint(),
+    H: () => knownAs(host, options).hostname,
+    I: () => "HOSTNAME",
+    K: () => encodeBase64(hostKey.blob),
+    T: () => "NONE",
+    t: () => hostKey.type,
+  });
+  log.verbose(`Executing local command: ${command}`);
+  const { code } = await new Deno.Command(Deno.env.get("SHELL") || "/bin/sh", {
+    args: ["-c", command],
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).output();
+  if (code !== 0) log.verbose(`The local command ended with ${code}`);
+}

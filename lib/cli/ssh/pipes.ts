@@ -1,0 +1,50 @@
+import type { Channel } from "../../connection/channel.ts";
+
+/** Bytes moved at a time: several packets, and more than a pipe holds. */
+const BLOCK = 256 * 1024;
+
+/** A stream of the process that bytes go to. */
+export interface Sink {
+  write(bytes: Uint8Array): Promise<number>;
+}
+
+/** A stream of the process that bytes come from. */
+export interface Source {
+  read(into: Uint8Array): Promise<number | null>;
+}
+
+/** Writes what the source gives until its end; the next block is read while one is written. */
+export async function drain(
+  from: (into: Uint8Array) => Promise<number | null>,
+  to: Sink,
+): Promise<void> {
+  let block = new Uint8Array(BLOCK);
+  let spare = new Uint8Array(BLOCK);
+  let reading = from(block);
+  for (let n; (n = await reading) !== null;) {
+    const bytes = block.subarray(0, n);
+    [block, spare] = [spare, block];
+    reading = from(block);
+    reading.catch(() => {}); // it is awaited, unless writing fails first
+    for (let at = 0; at < n;) at += await to.write(bytes.subarray(at));
+  }
+}
+
+/** Sends what the source gives, and EOF at its end; the next block is read while one is sent. */
+export async function feed(
+  from: Source,
+  channel: Channel,
+  filter: (bytes: Uint8Array) => Uint8Array = (bytes) => bytes,
+): Promise<void> {
+  let block = new Uint8Array(BLOCK);
+  let spare = new Uint8Array(BLOCK);
+  let reading = from.read(block);
+  for (let n; (n = await reading) !== null;) {
+    const bytes = block.subarray(0, n);
+    [block, spare] = [spare, block];
+    reading = from.read(block);
+    reading.catch(() => {}); // it is awaited, unless the channel fails first
+    await channel.writeAll(filter(bytes));
+  }
+  await channel.closeWrite();
+}

@@ -1,0 +1,118 @@
+import type { Client } from "../../client/client.ts";
+import { configuredEnv } from "../../client/configured.ts";
+import type { Channel } from "../../connection/channel.ts";
+import { RequestDeniedError } from "../../errors.ts";
+import { type Program, startProgram } from "../../session/command.ts";
+import { lendAgent } from "../shared/agent.ts";
+import { EscapeKeys } from "./escape_keys.ts";
+import type { Log } from "../shared/log.ts";
+import { drain, feed } from "./pipes.ts";
+import type { SshOptions } from "../shared/ssh_options.ts";
+import { openStandardOutput } from "./standard_output.ts";
+import { lendScreen } from "./x11.ts";
+import { localPty, onSignals, rawInput, terminalSize } from "../shared/terminal.ts";
+
+/** What `ssh` runs, and how. */
+export interface SshJob {
+  readonly program: Program;
+  readonly options: SshOptions;
+  /** The host as it was typed, for messages. */
+  readonly host: string;
+  /** Whether standard input is not to be read: -n. */
+  readonly noInput: boolean;
+}
+
+/**
+ * Runs a program on the far side, wired to the standard streams.
+ *
+ * @returns Its exit code; null if a signal ended it, it told none, or somebody left before
+ */
+export async function runSession(client: Client, job: SshJob, log: Log): Promise<number | null> {
+  const env = configuredEnv(job.options, Deno.env.toObject()) ?? {};
+  const channel = await client.openSession();
+  await lendAgent(client, channel, job.options, log);
+  await lendScreen(client, channel, job.options, log);
+  const pty = wantsPty(job, log) && await requestPty(channel, job.options, log);
+  await startProgram(channel, job.program, { env });
+  if (!pty) {
+    await wire(channel, { noInput: job.noInput });
+  } else {
+    using _raw = rawInput();
+    using _resize = onSignals(["SIGWINCH"], () => resize(channel));
+    const keys = new EscapeKeys(
+      () => channel.abort(new LeftError()),
+      job.options.EscapeChar,
+    );
+    await wire(channel, { noInput: job.noInput, filter: (bytes) => keys.filter(bytes) });
+  }
+  if (pty) log.info(`Connection to ${job.host} closed.`);
+  const { code, signal } = await channel.exitStatus.catch(ifLeft);
+  if (signal !== null) log.verbose(`The command was ended by SIG${signal}.`);
+  return code;
+}
+
+/** The user or who reads our output has gone. */
+class LeftError extends Error {}
+
+function ifLeft(error: unknown): { code: null; signal: null } {
+  if (error instanceof LeftError) return { code: null, signal: null };
+  throw error;
+}
+
+async function wire(
+  channel: Channel,
+  input: { noInput: boolean; filter?: (bytes: Uint8Array) => Uint8Array },
+): Promise<void> {
+  const ignore = () => {};
+  const feeding = input.noInput ? channel.closeWrite() : feed(Deno.stdin, channel, input.filter);
+  // The command may end without reading its input; an input that cannot be read is at its end.
+  feeding.catch(() => channel.closeWrite()).catch(ignore);
+  using stdout = await openStandardOutput();
+  try {
+    await Promise.all([
+      drain((into) => channel.read(into), stdout),
+      drain((into) => channel.readStderr(into), Deno.stderr),
+    ]);
+  } catch (error) {
+    if (error instanceof LeftError) return;
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    // The command is to see that as it would in a local pipe.
+    channel.abort(new LeftError());
+  }
+}
+
+function wantsPty({ program, options }: SshJob, log: Log): boolean {
+  switch (options.RequestTTY ?? "auto") {
+    case "no":
+      return false;
+    case "force":
+      return true;
+    case "auto":
+      return program.kind === "shell" && Deno.stdin.isTerminal();
+    case "yes":
+      if (Deno.stdin.isTerminal()) return true;
+      log.info("Pseudo-terminal will not be allocated because stdin is not a terminal.");
+      return false;
+  }
+}
+
+/** As in ssh, who asked for a terminal does not go on without; where it is only usual, it does. */
+async function requestPty(
+  channel: Channel,
+  { RequestTTY = "auto" }: SshOptions,
+  log: Log,
+): Promise<boolean> {
+  try {
+    await channel.requestPty(localPty());
+    return true;
+  } catch (error) {
+    if (!(error instanceof RequestDeniedError) || RequestTTY !== "auto") throw error;
+    log.info("The server has no terminal for us; going on without");
+    return false;
+  }
+}
+
+function resize(channel: Channel): void {
+  const size = terminalSize();
+  if (size !== null && channel.isOpen) channel.resizePty(size);
+}

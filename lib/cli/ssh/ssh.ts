@@ -1,0 +1,135 @@
+import type { Client } from "../../client/client.ts";
+import type { Program } from "../../session/command.ts";
+import { describeFailure, messageOf } from "../shared/failure.ts";
+import { UsageError } from "../shared/flags.ts";
+import { runLocalCommand } from "./local_command.ts";
+import { Log } from "../shared/log.ts";
+import { logIn, type Place, placeOf } from "../shared/login.ts";
+import { type CommandLine, parseCommandLine } from "./command.ts";
+import { relay, startForwards } from "./forward.ts";
+import { showOptions, type SshOptions, sshOptions } from "../shared/ssh_options.ts";
+import { runSession } from "./session.ts";
+import { InterruptedError, onSignals } from "../shared/terminal.ts";
+export { SSH_HELP } from "./command.ts";
+
+/** What `ssh` answers for its own failures, and for commands that a signal ended. */
+const FAILURE = 255;
+const INTERRUPTED = 130;
+
+interface Job {
+  readonly line: CommandLine;
+  readonly options: SshOptions;
+  /** What to run; null is nothing. */
+  readonly program: Program | null;
+}
+
+/**
+ * `ssh`: a command or a shell on another machine, wired to the standard streams.
+ *
+ * @returns The exit code: the command's own, or 255
+ */
+export async function ssh(args: readonly string[]): Promise<number> {
+  const notes: string[] = [];
+  let job: Job;
+  try {
+    const line = parseCommandLine(args);
+    const { said, target, file } = line;
+    const options = await sshOptions(said, { target, file, onNote: (note) => notes.push(note) });
+    checkCommand(line, options);
+    if (line.showOnly) {
+      await writeOut(await showOptions(said, target, file));
+      return 0;
+    }
+    job = { line, options, program: programOf(line, options) };
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    new Log().error(`ssh: ${messageOf(error)}`);
+    return FAILURE;
+  }
+  const log = new Log(job.options.LogLevel);
+  for (const note of notes) tell(note, log);
+  return await run(job, placeOf(job.line.target, job.options), log);
+}
+
+async function run(job: Job, place: Place, log: Log): Promise<number> {
+  const { line, options } = job;
+  let client: Client | null = null;
+  let killed: Deno.Signal | null = null;
+  try {
+    client = await logIn(place, options, log, line.hops);
+    using _ = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
+      killed = signal;
+      client!.close();
+    });
+    log.verbose("Entering interactive session.");
+    await runLocalCommand(client, options, log);
+    const code = await work(client, job, log);
+    await client.close();
+    return killed ? FAILURE : code ?? FAILURE;
+  } catch (error) {
+    if (error instanceof InterruptedError) return INTERRUPTED;
+    if (killed) log.verbose(`Killed by signal ${killed}.`);
+    else log.error(describeFailure(error, place));
+    log.verbose(error instanceof Error ? error.stack ?? "" : "");
+    await client?.close();
+    return FAILURE;
+  }
+}
+
+async function work(client: Client, job: Job, log: Log): Promise<number | null> {
+  const { program, options, line } = job;
+  if (line.relayTo !== null) {
+    await relay(client, line.relayTo);
+    return 0;
+  }
+  await using forwards = await startForwards(client, options, log);
+  const complete = forwards.tunnels.every(({ error }) => error === null);
+  if (!complete && options.ExitOnForwardFailure) {
+    throw new UsageError("a port could not be forwarded");
+  }
+  if (program !== null) {
+    const noInput = options.StdinNull ?? false;
+    return await runSession(client, { program, options, noInput, host: line.target.hostname }, log);
+  }
+  await client.closed;
+  return 0;
+}
+
+/** What ssh refuses before it does anything. */
+function checkCommand({ command }: CommandLine, options: SshOptions): void {
+  const { SessionType, RemoteCommand, ForkAfterAuthentication } = options;
+  if (command !== "" && RemoteCommand) {
+    throw new UsageError("Cannot execute command-line and remote command.");
+  }
+  if (ForkAfterAuthentication && !command && !RemoteCommand && SessionType !== "none") {
+    throw new UsageError("Cannot fork into background without a command to execute.");
+  }
+}
+
+/** What is to run on the far side: SessionType, RemoteCommand and the command line settle it. */
+function programOf({ command, relayTo }: CommandLine, options: SshOptions): Program | null {
+  const { SessionType, RemoteCommand } = options;
+  if (options.ForkAfterAuthentication) {
+    throw new UsageError(
+      "ForkAfterAuthentication is not supported: nothing goes to the background",
+    );
+  }
+  const text = command || RemoteCommand || "";
+  if (SessionType === "none" || relayTo !== null) return null;
+  if (SessionType === "subsystem") {
+    if (text === "") throw new UsageError("-s needs the name of a subsystem");
+    return { kind: "subsystem", name: text };
+  }
+  return text === "" ? { kind: "shell" } : { kind: "exec", command: text };
+}
+
+/** As ssh: what is deprecated is no news to anybody, what is not supported is. */
+function tell(note: string, log: Log): void {
+  if (/ Deprecated option /.test(note)) log.verbose(note);
+  else log.info(note);
+}
+
+async function writeOut(text: string): Promise<void> {
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+}

@@ -1,0 +1,59 @@
+/** The display as `ssh` lends it: -X, -Y. */
+import type { Client } from "../../client/client.ts";
+import type { Channel } from "../../connection/channel.ts";
+import type { X11Authority } from "../../connection/x11_setup.ts";
+import { RequestDeniedError } from "../../errors.ts";
+import { decodeAuthorities } from "../../forward/x11_authority.ts";
+import { messageOf } from "../shared/failure.ts";
+import type { Log } from "../shared/log.ts";
+import type { SshOptions } from "../shared/ssh_options.ts";
+
+/** Milliseconds that what `xauth` makes for untrusted X clients is good for: ForwardX11Timeout. */
+const UNTRUSTED_MS = 1_200_000;
+
+/** Lends the display to a session if the options ask for it; nothing that goes wrong ends the session. */
+export async function lendScreen(
+  client: Client,
+  channel: Channel,
+  options: SshOptions,
+  log: Log,
+): Promise<void> {
+  if (!options.ForwardX11) return;
+  const display = Deno.env.get("DISPLAY");
+  if (!display) return log.verbose("X11 forwarding requested but DISPLAY not set");
+  const onError = (error: unknown) => log.verbose(`X11: ${messageOf(error)}`);
+  try {
+    // Untrusted X clients get a secret of their own, with which they cannot watch the others.
+    const own = options.ForwardX11Trusted ? {} : { authority: await untrusted(display, options) };
+    log.verbose("Requesting X11 forwarding with authentication spoofing.");
+    await client.forwardX11(channel, { display, onError, ...own });
+  } catch (error) {
+    if (error instanceof RequestDeniedError) log.info("X11 forwarding request failed");
+    else if (error instanceof UntrustedError) log.info(`Warning: ${error.message}`);
+    else log.info(`Warning: X11 forwarding failed: ${messageOf(error)}`);
+  }
+}
+
+class UntrustedError extends Error {}
+
+/** Has the X server make a secret for X clients that it is not to trust. */
+async function untrusted(display: string, options: SshOptions): Promise<X11Authority> {
+  const seconds = Math.ceil((options.ForwardX11Timeout ?? UNTRUSTED_MS) / 1000);
+  const folder = await Deno.makeTempDir({ prefix: "ssh-x11-" });
+  try {
+    const file = `${folder}/xauthfile`;
+    const words = ["MIT-MAGIC-COOKIE-1", "untrusted", "timeout", `${seconds}`];
+    const output = await new Deno.Command("xauth", {
+      args: ["-q", "-f", file, "generate", display, ...words],
+      stdin: "null",
+    }).output();
+    const [entry] = output.success ? decodeAuthorities(await Deno.readFile(file)) : [];
+    if (entry) return entry;
+    throw new Error(new TextDecoder().decode(output.stderr).trim());
+  } catch (cause) {
+    const message = "untrusted X11 forwarding setup failed: xauth key data not generated";
+    throw new UntrustedError(message, { cause });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}

@@ -1,0 +1,188 @@
+import type { Client } from "../../client/client.ts";
+import type { Target } from "../../client/options.ts";
+import { parseTarget } from "../../client/options.ts";
+import { Tunnels, type TunnelSpec, type TunnelsState } from "../../client/tunnels.ts";
+import { TUNNELS_KEEPALIVE_MS } from "../../defaults.ts";
+import type { BindPort } from "../../forward/address.ts";
+import { describeFailure, messageOf } from "../shared/failure.ts";
+import { type Flag, parseMixed, UsageError } from "../shared/flags.ts";
+import { socksSpec, tunnelSpec } from "./forward_specs.ts";
+import { Log } from "../shared/log.ts";
+import { logIn, placeOf } from "../shared/login.ts";
+import {
+  optionOfFlag,
+  parseDestination,
+  type SshOptions,
+  sshOptions,
+} from "../shared/ssh_options.ts";
+import { InterruptedError, onSignals } from "../shared/terminal.ts";
+
+/** What `tunnel --help` prints. */
+export const TUNNEL_HELP = `usage: tunnel [-L […]]… [-R […]]… [-D […]]… [--check] [--once]
+              [-J [user@]host[:port],…] [-i key] [-l user] [-p port]
+              [-o Key=Value]… [-q] [-v] [user@]gateway
+
+  -L [[bind:]port:]host:hostport  bring an address behind the gateway here; on a
+                                  free port unless one is given
+  -R [bind:]port:host:hostport    bring an address of this side to the gateway
+  -D [bind:]port                  a SOCKS server here
+  --check                         look whether every tunnel works, say so and end
+  --once                          end when the gateway is lost; otherwise it is
+                                  connected to again, and the ports stay the same
+
+Each tunnel's address is printed when it is up. SIGHUP starts them all again.
+Who is to come back unattended logs in with a key, an agent or SSH_ASKPASS.
+`;
+
+const LETTERS = "c:D:i:J:l:L:m:o:p:qR:v";
+const USAGE = 2;
+const FAILURE = 1;
+
+interface Job {
+  readonly target: Target;
+  readonly options: SshOptions;
+  readonly hops: readonly Target[];
+  readonly local: readonly TunnelSpec[];
+  readonly remote: readonly TunnelSpec[];
+  readonly socks: readonly BindPort[];
+  readonly check: boolean;
+  readonly once: boolean;
+}
+
+/**
+ * `tunnel`: tunnels through a gateway until a signal ends them, connected again when it is lost.
+ *
+ * @returns The exit code
+ */
+export async function tunnel(args: readonly string[]): Promise<number> {
+  let job: Job;
+  try {
+    job = await parse(args);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    new Log().error(`tunnel: ${messageOf(error)}; see tunnel --help`);
+    return USAGE;
+  }
+  const { options, hops } = job;
+  const log = new Log(options.LogLevel);
+  const place = placeOf(job.target, options);
+  // It would otherwise never be noticed that the gateway has gone.
+  const alive = { ServerAliveInterval: TUNNELS_KEEPALIVE_MS, ...options };
+  const connect = (): Promise<Client> => logIn(place, alive, log, hops);
+  const over = Promise.withResolvers<void>();
+  over.promise.catch(() => {});
+  await using tunnels = new Tunnels(connect, {
+    ...job,
+    reconnect: !job.once && !job.check,
+    onState: (state, cause) => {
+      report(tunnels, job, state, cause, log);
+      if (state === "failed") over.reject(cause);
+    },
+    onError: (error) => log.verbose(`One connection failed: ${messageOf(error)}`),
+  });
+  using _end = onSignals(["SIGINT", "SIGTERM"], () => {
+    over.resolve();
+    void tunnels.stop();
+  });
+  using _again = onSignals(["SIGHUP"], () => void tunnels.restart().catch(() => {}));
+  try {
+    await tunnels.start();
+    if (job.check) return await check(tunnels, job);
+    await over.promise;
+    return 0;
+  } catch (error) {
+    if (error instanceof InterruptedError || tunnels.state === "stopped") return FAILURE;
+    log.error(describeFailure(error, place).replace(/^ssh: /, "tunnel: "));
+    return FAILURE;
+  }
+}
+
+function report(
+  tunnels: Tunnels,
+  job: Job,
+  state: TunnelsState,
+  cause: unknown,
+  log: Log,
+): void {
+  log.verbose(`Tunnels: ${state}`);
+  if (state === "up" && !job.check) print(lines(tunnels, job));
+  if (state === "down") log.info(`tunnel: the gateway is lost: ${messageOf(cause)}`);
+}
+
+async function check(tunnels: Tunnels, job: Job): Promise<number> {
+  const checks = await tunnels.check({ signal: AbortSignal.timeout(CHECK_MS) });
+  const words = lines(tunnels, job);
+  print(checks.map(({ up }, at) => `${up ? "up  " : "down"} ${words[at]}`));
+  return checks.every(({ up }) => up) ? 0 : FAILURE;
+}
+
+/** A target that has not answered within this many milliseconds is down. */
+const CHECK_MS = 30_000;
+
+function lines(tunnels: Tunnels, { local, remote, socks }: Job): string[] {
+  const words = [
+    ...local.map(({ to }) => ["local", ` -> ${to}`]),
+    ...remote.map(({ to }) => ["remote", ` -> ${to}`]),
+    ...socks.map(() => ["socks", ""]),
+  ] as const;
+  return tunnels.addrs.map((addr, at) => `${words[at]![0]} ${nameOf(addr)}${words[at]![1]}`);
+}
+
+function nameOf(addr: Deno.Addr): string {
+  if (addr.transport === "unix") return addr.path;
+  if (!("hostname" in addr)) return addr.transport;
+  const { hostname, port } = addr;
+  return `${hostname.includes(":") ? `[${hostname}]` : hostname || "*"}:${port}`;
+}
+
+function print(words: readonly string[]): void {
+  console.log(words.join("\n"));
+}
+
+async function parse(args: readonly string[]): Promise<Job> {
+  const { flags, rest } = parseMixed(args, { letters: LETTERS, names: ["check", "once"] });
+  const [destination, ...more] = rest;
+  if (destination === undefined) throw new UsageError("no gateway given");
+  if (more.length > 0) throw new UsageError(`unexpected "${more[0]}"`);
+  const of = (name: string) => flags.filter((flag) => flag.name === name).map(({ value }) => value);
+  const local = of("L").map((value) => specOf("local", isTarget(value) ? `0:${value}` : value));
+  const remote = of("R").map((value) => specOf("remote", value));
+  const socks = of("D").map((value) => socksSpec(value).from as BindPort);
+  if (local.length + remote.length + socks.length === 0) {
+    throw new UsageError("nothing to do without -L, -R or -D");
+  }
+  const target = parseDestination(destination);
+  return {
+    target,
+    options: await sshOptions(flags.flatMap((flag) => optionsOf(flag)), { target }),
+    hops: of("J").at(-1)?.split(",").map(hopOf) ?? [],
+    local,
+    remote,
+    socks,
+    check: of("check").length > 0,
+    once: of("once").length > 0,
+  };
+}
+
+function specOf(kind: "local" | "remote", value: string): TunnelSpec {
+  const { from, to } = tunnelSpec(kind, value) as TunnelSpec;
+  return { from, to };
+}
+
+/** `host:port`, without a port to listen on. */
+function isTarget(value: string): boolean {
+  return /^(?:\[[^\]]+\]|[^:/]+):\d+$/.test(value);
+}
+
+function hopOf(text: string): Target {
+  try {
+    return parseTarget(text);
+  } catch (cause) {
+    throw new UsageError(`bad jump host "${text}"`, { cause });
+  }
+}
+
+function optionsOf({ name, value }: Flag) {
+  const option = name === "p" ? { name: "Port", value } : optionOfFlag(name, value);
+  return option === null ? [] : [option];
+}

@@ -1,0 +1,58 @@
+import { equalConstantTime, hmac } from "../crypto/digest.ts";
+import { decodeBase64, encodeBase64 } from "../keys/base64.ts";
+import { matchesWildcards } from "../patterns.ts";
+
+/** Whether a line of known_hosts is about a host, given as it is written there. */
+export type HostMatcher = (name: string) => boolean;
+
+const HASH_MARK = "|1|";
+const SHA1_BYTES = 20;
+
+/** How known_hosts writes a host: `[name]:port` unless the port is 22. */
+export function hostName(host: string, port: number): string {
+  const name = host.toLowerCase();
+  return port === 22 ? name : `[${name}]:${port}`;
+}
+
+/** A host name that tells nothing to who reads the file: `|1|salt|HMAC-SHA1(salt, name)`. */
+export function hashHostName(name: string, salt: Uint8Array): string {
+  return `${HASH_MARK}${encodeBase64(salt)}|${encodeBase64(hashed(name, salt))}`;
+}
+
+/** The matcher of a line's first field; null if it is malformed. */
+export function hostMatcher(field: string): HostMatcher | null {
+  return field.startsWith(HASH_MARK) ? hashMatcher(field) : patternMatcher(field);
+}
+
+/**
+ * A line's first field when a host is taken out of it; null if nobody is left. Where a wildcard
+ * stands for the host it stays for the others, and the host is excepted.
+ */
+export function withoutHost(field: string, name: string): string | null {
+  if (field.startsWith(HASH_MARK)) return null;
+  // A hash among other names is nobody's name, and must not come first and be taken for one.
+  const left = field.split(",")
+    .filter((pattern) => pattern.toLowerCase() !== name && !pattern.startsWith(HASH_MARK));
+  if (!left.some((pattern) => !pattern.startsWith("!"))) return null;
+  const hosts = left.join(",");
+  return patternMatcher(hosts)(name) ? `${hosts},!${name}` : hosts;
+}
+
+function hashMatcher(field: string): HostMatcher | null {
+  const [salt, hash, ...more] = field.slice(HASH_MARK.length).split("|").map(decodeBase64);
+  if (!salt || !hash || more.length > 0 || hash.length !== SHA1_BYTES) return null;
+  return (name) => equalConstantTime(hashed(name, salt), hash);
+}
+
+// sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT": a negated match wins over all others of the line.
+function patternMatcher(field: string): HostMatcher {
+  const patterns = field.toLowerCase().split(",");
+  const negated = patterns.filter((p) => p.startsWith("!")).map((p) => p.slice(1));
+  const plain = patterns.filter((p) => !p.startsWith("!"));
+  return (name) =>
+    plain.some((p) => matchesWildcards(p, name)) && !negated.some((p) => matchesWildcards(p, name));
+}
+
+function hashed(name: string, salt: Uint8Array): Uint8Array {
+  return hmac("SHA-1", salt, new TextEncoder().encode(name));
+}

@@ -1,0 +1,205 @@
+import { CERTIFICATE_ALGORITHMS } from "../keys/certificate_names.ts";
+import type { HostVerdict, KnownHosts } from "./known_hosts.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+import { editKnownHosts, readKnownHosts } from "./file.ts";
+import { type HostAddress, type HostKeyPolicy, refused } from "./host_key_policy.ts";
+import { changesOf, type HostKeyChanges } from "./update.ts";
+
+/**
+ * How {@linkcode knownHosts} treats a host that the files do not know, and one that has new keys.
+ *
+ * @example
+ * ```ts
+ * import { knownHosts, type KnownHostsOptions } from "@denossh/ssh/known-hosts";
+ *
+ * const trusting: KnownHostsOptions = { unknown: "add", hash: true, update: true };
+ * const policy = knownHosts(`${await Deno.makeTempDir()}/known_hosts`, trusting);
+ * console.log(await policy.knownTypes!({ hostname: "db1", port: 22 }));
+ * ```
+ */
+export interface KnownHostsOptions {
+  /**
+   * `"refuse"` (the default) ends the connection, `"add"` writes the key to the first file and goes
+   * on; a function is asked, and the key is added if it returns true.
+   */
+  readonly unknown?:
+    | "refuse"
+    | "add"
+    | ((host: HostAddress, key: PublicKey) => boolean | Promise<boolean>);
+  /** Whether an added line hides the host's name, as OpenSSH's HashKnownHosts. */
+  readonly hash?: boolean;
+  /**
+   * Whether the first file follows the keys that a known host proves to have, as OpenSSH's
+   * UpdateHostKeys: new ones are added and those that it has no more are removed. A function is asked.
+   */
+  readonly update?:
+    | boolean
+    | ((host: HostAddress, changes: HostKeyChanges) => boolean | Promise<boolean>);
+  /** Known hosts from elsewhere, which count as much as those of the files. */
+  readonly source?: KnownHostsSource;
+}
+
+/**
+ * Known hosts that are in no file, such as those of a directory service; as OpenSSH's KnownHostsCommand.
+ *
+ * @example
+ * ```ts
+ * import { KnownHosts, knownHosts, type KnownHostsSource } from "@denossh/ssh/known-hosts";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using key = await generateKey();
+ * const inventory: KnownHostsSource = {
+ *   name: "the inventory",
+ *   find: ({ hostname }) => KnownHosts.parse(`${hostname} ${key.publicKey}`),
+ * };
+ * const policy = knownHosts([], { source: inventory });
+ * assertEquals(await policy.verify({ hostname: "db1", port: 22 }, key.publicKey), true);
+ * ```
+ */
+export interface KnownHostsSource {
+  /** What messages call it. */
+  readonly name: string;
+  /**
+   * Looks a host up; if that fails the connection does, too.
+   *
+   * @param key The key that the host showed; null before, when algorithms are chosen
+   */
+  find(host: HostAddress, key: PublicKey | null): KnownHosts | Promise<KnownHosts>;
+}
+
+/** What one file, or the source besides them, says. */
+interface PlaceVerdict extends HostVerdict {
+  readonly place: string | URL;
+}
+
+/**
+ * Trusts the host keys of one or more `known_hosts` files (sshd(8)), and host certificates of the
+ * authorities in them. A key that differs from the known one is always refused. A file that does not
+ * exist is an empty one. As with `ssh`, a key that is known for the host without a port is good for
+ * every port of which nothing else is known.
+ *
+ * @param paths The files; a new key goes to the first. Reading needs `--allow-read`, adding
+ *   `--allow-write`
+ *
+ * @example
+ * ```ts
+ * import { knownHosts } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const policy = knownHosts("/nonexistent/known_hosts", { unknown: "refuse" });
+ * assertEquals(await policy.knownTypes!({ hostname: "example.com", port: 22 }), []);
+ * ```
+ */
+export function knownHosts(
+  paths: string | URL | readonly (string | URL)[],
+  options: KnownHostsOptions = {},
+): HostKeyPolicy {
+  const files = (Array.isArray(paths) ? paths : [paths]) as (string | URL)[];
+  const { unknown = "refuse", hash = false, update = false, source } = options;
+
+  async function add(host: HostAddress, key: PublicKey): Promise<void> {
+    const { hostname, port } = host;
+    const plain = key.certificate?.publicKey ?? key;
+    await editKnownHosts(files[0]!, (known) => known.with(hostname, port, plain, { hash }));
+  }
+
+  const policy: HostKeyPolicy = {
+    async verify(host, key) {
+      const { verdict, because, problem } = await judge(files, source, host, key);
+      if (verdict === "trusted") return true;
+      const also = problem === undefined ? "" : `. ${problem.message}`;
+      const options = problem && { cause: problem };
+      if (verdict !== "unknown") throw refused(verdict, host, key, because + also, options);
+      const wanted = typeof unknown === "function" ? await unknown(host, key) : unknown === "add";
+      if (wanted !== true) throw refused("unknown", host, key, because + also, options);
+      await add(host, key);
+      return true;
+    },
+    async knownTypes(host) {
+      const known = await Promise.all(files.map(readKnownHosts));
+      const more = source ? [await source.find(host, null)] : [];
+      const named = typesOf([...known, ...more], host.hostname, host.port);
+      return named.length > 0 || host.port === 22 ? named : typesOf(known, host.hostname, 22);
+    },
+  };
+  if (update === false) return policy;
+  return {
+    ...policy,
+    async update(host, shown, announced, prove) {
+      const { hostname, port } = host;
+      const [file] = files;
+      const changes = changesOf(await readKnownHosts(file!), host, shown, announced);
+      if (changes === null) return;
+      if (changes.added.length > 0) await prove(changes.added);
+      if (update !== true && await update(host, changes) !== true) return;
+      await editKnownHosts(file!, (before) => {
+        let known = before;
+        const hashed = hash || before.find(hostname, port).some(({ hosts }) => hosts[0] === "|");
+        for (const key of changes.removed) known = known.without(hostname, port, key);
+        for (const key of changes.added) known = known.with(hostname, port, key, { hash: hashed });
+        return known;
+      });
+    },
+  };
+}
+
+interface Judgement extends Pick<HostVerdict, "verdict" | "problem"> {
+  /** What the verdict rests on, in words. */
+  readonly because: string;
+}
+
+async function judge(
+  files: readonly (string | URL)[],
+  source: KnownHostsSource | undefined,
+  host: HostAddress,
+  key: PublicKey,
+): Promise<Judgement> {
+  const { hostname, port } = host;
+  const known = await Promise.all(files.map(readKnownHosts));
+  const ask = (port: number) =>
+    known.map((known, at): PlaceVerdict => ({
+      place: files[at]!,
+      ...known.check(hostname, port, key),
+    }));
+  const found = source && {
+    place: source.name,
+    ...(await source.find(host, key)).check(hostname, port, key),
+  };
+  const judged = combine([...ask(port), ...found ? [found] : []]);
+  if (judged.verdict !== "unknown" || port === 22) return judged;
+  const bare = combine(ask(22));
+  return bare.verdict === "trusted" ? bare : judged;
+}
+
+/** The worst verdict of any file counts first: a revoked key is revoked wherever it says so. */
+function combine(verdicts: readonly PlaceVerdict[]): Judgement {
+  const problem = verdicts.find(({ problem }) => problem)?.problem;
+  const first = (wanted: HostVerdict["verdict"]) =>
+    verdicts.find(({ verdict }) => verdict === wanted);
+  const revoked = first("revoked");
+  if (revoked) {
+    return { verdict: "revoked", because: `it is marked @revoked in ${lineOf(revoked)}` };
+  }
+  const trusted = first("trusted");
+  if (trusted) return { verdict: "trusted", because: lineOf(trusted) };
+  const changed = first("changed");
+  if (changed) {
+    const because = `it differs from the one in ${lineOf(changed)}. Somebody may be intercepting ` +
+      "the connection, or the host was set up anew";
+    return { verdict: "changed", because, ...(problem && { problem }) };
+  }
+  return { verdict: "unknown", because: "it is not in known_hosts", ...(problem && { problem }) };
+}
+
+function lineOf({ place, lines }: PlaceVerdict): string {
+  return `${place} line ${lines.join(", ")}`;
+}
+
+function typesOf(known: readonly KnownHosts[], hostname: string, port: number): string[] {
+  const certified = known.some((known) =>
+    known.find(hostname, port).some(({ marker }) => marker === "@cert-authority")
+  );
+  const types = known.flatMap((known) => known.keyTypes(hostname, port));
+  return [...new Set([...(certified ? CERTIFICATE_ALGORITHMS : []), ...types])];
+}

@@ -1,0 +1,70 @@
+import { ProtocolError } from "../../errors.ts";
+import type { SftpChannel } from "./channel.ts";
+
+/** Takes exact numbers of bytes from a channel whose chunks have any size: at most one copy. */
+export class ByteSource {
+  readonly #channel: SftpChannel;
+  #chunk: Uint8Array = new Uint8Array(0);
+  #offset = 0;
+
+  constructor(channel: SftpChannel) {
+    this.#channel = channel;
+  }
+
+  /** Whether there is a byte to take: false at the end of the stream. */
+  async more(): Promise<boolean> {
+    while (this.#offset === this.#chunk.length) {
+      const chunk = await this.#channel.readChunk();
+      if (chunk === null) return false;
+      this.#chunk = chunk;
+      this.#offset = 0;
+    }
+    return true;
+  }
+
+  /**
+   * The next `length` bytes: a view on the chunk if it holds them all, else gathered in `scratch`,
+   * else in memory of their own.
+   *
+   * @throws {ProtocolError} If the stream ends before
+   */
+  async take(length: number, scratch?: Uint8Array): Promise<Uint8Array> {
+    const start = this.#offset;
+    if (this.#chunk.length - start >= length) {
+      this.#offset = start + length;
+      return this.#chunk.subarray(start, start + length);
+    }
+    const gathered = scratch?.subarray(0, length) ?? new Uint8Array(length);
+    await this.each(length, (piece, at) => gathered.set(piece, at));
+    return gathered;
+  }
+
+  /**
+   * What there is of the next `length` bytes, without waiting for all of them.
+   *
+   * @throws {ProtocolError} If the stream ends
+   */
+  async some(length: number): Promise<Uint8Array> {
+    if (!await this.more()) throw new ProtocolError("The stream ends inside a message");
+    const start = this.#offset;
+    const piece = this.#chunk.subarray(start, start + length);
+    this.#offset = start + piece.length;
+    return piece;
+  }
+
+  /**
+   * Hands over the next `length` bytes piece by piece, as they arrive.
+   *
+   * @throws {ProtocolError} If the stream ends before
+   */
+  async each(length: number, sink: (piece: Uint8Array, at: number) => void): Promise<void> {
+    for (let at = 0; at < length;) {
+      if (!await this.more()) throw new ProtocolError("The stream ends inside a message");
+      const start = this.#offset;
+      const piece = this.#chunk.subarray(start, start + length - at);
+      this.#offset = start + piece.length;
+      sink(piece, at);
+      at += piece.length;
+    }
+  }
+}

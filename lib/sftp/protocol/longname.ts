@@ -1,0 +1,63 @@
+import { printable } from "../../errors.ts";
+import { modeOf, type SftpFileInfo } from "./attributes.ts";
+import { S_IF } from "./numbers.ts";
+
+const TYPES: ReadonlyMap<number, string> = new Map([
+  [S_IF.SOCKET, "s"],
+  [S_IF.LINK, "l"],
+  [S_IF.FILE, "-"],
+  [S_IF.BLOCK, "b"],
+  [S_IF.DIRECTORY, "d"],
+  [S_IF.CHARACTER, "c"],
+  [S_IF.FIFO, "p"],
+]);
+
+const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+
+/** Older than this many milliseconds, `ls` shows the year instead of the time. */
+const RECENT_MS = 182 * 24 * 60 * 60 * 1000;
+
+/** What a line of `ls -l` has beside the attributes. */
+export interface LongnameDetails {
+  readonly owner?: string | null;
+  readonly group?: string | null;
+  readonly links?: number | "?" | null;
+  /** How the size is written; in bytes unless given. */
+  readonly size?: string;
+}
+
+/** A line as `ls -l` has it, which is what clients show (filexfer-02 §7). */
+export function longname(
+  name: string,
+  info: SftpFileInfo,
+  details: LongnameDetails = {},
+  now: Date = new Date(),
+): string {
+  const links = `${details.links ?? 1}`.padStart(3);
+  const owner = printable(details.owner ?? `${info.uid ?? 0}`).padEnd(8);
+  const group = printable(details.group ?? `${info.gid ?? 0}`).padEnd(8);
+  const size = (details.size ?? `${info.size}`).padStart(8);
+  const time = timeOf(info.mtime ?? new Date(0), now);
+  return `${permissions(modeOf(info))}  ${links} ${owner} ${group} ${size} ${time} ${
+    printable(name)
+  }`;
+}
+
+/** `drwxr-xr-x`, with `s` and `t` for the special bits. */
+function permissions(mode: number): string {
+  const triple = (shift: number, special: number, letter: string): string => {
+    const execute = (mode >> shift & 1) !== 0;
+    const last = mode & special ? (execute ? letter : letter.toUpperCase()) : (execute ? "x" : "-");
+    return (mode >> shift & 4 ? "r" : "-") + (mode >> shift & 2 ? "w" : "-") + last;
+  };
+  return (TYPES.get(mode & S_IF.MASK) ?? "?") +
+    triple(6, 0o4000, "s") + triple(3, 0o2000, "s") + triple(0, 0o1000, "t");
+}
+
+function timeOf(date: Date, now: Date): string {
+  const day = `${MONTHS[date.getMonth()]} ${`${date.getDate()}`.padStart(2)}`;
+  const age = now.getTime() - date.getTime();
+  if (age > RECENT_MS || age < -RECENT_MS) return `${day}  ${date.getFullYear()}`;
+  const two = (value: number) => `${value}`.padStart(2, "0");
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
+}

@@ -1,0 +1,286 @@
+/** Every SFTP message as a row; the row is the layout behind `uint32 length, byte type, uint32 id`. */
+import { ProtocolError } from "../../errors.ts";
+import { type Kind, layout, rest, string, text, uint32, uint64 } from "../../wire/message.ts";
+import { poke32 } from "../../wire/hot.ts";
+import { Reader } from "../../wire/reader.ts";
+import { Writer } from "../../wire/writer.ts";
+import { type Attributes, attributes, safe64 } from "./attributes.ts";
+import { FXP, MAX_HANDLE_LENGTH } from "./numbers.ts";
+
+/** Length, type and id: what every message but INIT and VERSION starts with. */
+export const FRAME_HEADER = 9;
+/** A DATA message up to its data: the frame header and the data's length. */
+export const DATA_HEADER = FRAME_HEADER + 4;
+
+/** One row: encodes whole frames, decodes what follows the id. */
+export interface Row<V> {
+  readonly type: number;
+  encode(id: number, value: V): Uint8Array<ArrayBuffer>;
+  /** @throws {ProtocolError} If the body is too short or too long */
+  decode(body: Uint8Array): V;
+}
+
+/** The value that a row stands for. */
+export type RowValue<R> = R extends Row<infer V> ? V : never;
+
+/** One file of a NAME message. */
+export interface NameEntry {
+  name: string;
+  longname: string;
+  attributes: Attributes;
+}
+
+// deno-lint-ignore no-explicit-any
+type Fields = Record<string, Kind<any>>;
+
+function row<F extends Fields>(
+  type: number,
+  fields: F,
+): Row<{ [K in keyof F]: F[K] extends Kind<infer T> ? T : never }> {
+  type Value = { [K in keyof F]: F[K] extends Kind<infer T> ? T : never };
+  const order = Object.entries(fields);
+  return {
+    type,
+    encode(id, value) {
+      const writer = new Writer(128).u32(0).u8(type).u32(id);
+      for (const [key, kind] of order) kind.write(writer, value[key as keyof F]);
+      return writer.patch(0, writer.length - 4).take();
+    },
+    decode(body) {
+      const reader = new Reader(body);
+      const value: Record<string, unknown> = {};
+      for (const [key, kind] of order) value[key] = kind.read(reader);
+      reader.end();
+      return value as Value;
+    },
+  };
+}
+
+/** A handle: up to 256 bytes (filexfer-02 §6.3). */
+const handle: Kind<Uint8Array> = {
+  read(reader) {
+    const value = string.read(reader);
+    if (value.length > MAX_HANDLE_LENGTH) throw new ProtocolError("Handle is over 256 bytes");
+    return value;
+  },
+  write: string.write,
+};
+
+/** A path: a NUL in it could only mean mischief, since no system knows such names. */
+export const path: Kind<string> = {
+  read(reader) {
+    const value = text.read(reader);
+    if (value.includes("\0")) throw new ProtocolError("Path has a NUL in it");
+    return value;
+  },
+  write: text.write,
+};
+
+/** Data of a file: borrowed from the message, gone with the next one. */
+const borrowed: Kind<Uint8Array> = { read: (r) => r.string(), write: (w, v) => w.string(v) };
+
+/**
+ * Data of a WRITE. What comes behind is read over: older versions of pkg/sftp, as in rclone 1.60, send
+ * their whole buffer with the last of a file.
+ */
+const written: Kind<Uint8Array> = {
+  read(reader) {
+    const data = reader.string();
+    reader.rest();
+    return data;
+  },
+  write: borrowed.write,
+};
+
+/** Text that some servers leave out at the end of a STATUS. */
+const optionalText: Kind<string> = {
+  read: (reader) => reader.remaining === 0 ? "" : text.read(reader),
+  write: text.write,
+};
+
+const entries: Kind<NameEntry[]> = {
+  read(reader) {
+    const count = reader.u32();
+    const list: NameEntry[] = [];
+    // An entry takes twelve bytes or more, so an absurd count ends with the message.
+    while (list.length < count) {
+      list.push({
+        name: path.read(reader),
+        longname: reader.text(),
+        attributes: attributes.read(reader),
+      });
+    }
+    return list;
+  },
+  write(writer, list) {
+    writer.u32(list.length);
+    for (const entry of list) {
+      writer.text(entry.name).text(entry.longname);
+      attributes.write(writer, entry.attributes);
+    }
+  },
+};
+
+// filexfer-02 §6.3
+export const Open = row(FXP.OPEN, { path, flags: uint32, attributes });
+export const Close = row(FXP.CLOSE, { handle });
+// §6.4
+export const Read = row(FXP.READ, { handle, offset: safe64, length: uint32 });
+export const Write = row(FXP.WRITE, { handle, offset: safe64, data: written });
+// §6.5
+export const Remove = row(FXP.REMOVE, { path });
+export const Rename = row(FXP.RENAME, { from: path, to: path });
+// §6.6
+export const Mkdir = row(FXP.MKDIR, { path, attributes });
+export const Rmdir = row(FXP.RMDIR, { path });
+// §6.7
+export const Opendir = row(FXP.OPENDIR, { path });
+export const Readdir = row(FXP.READDIR, { handle });
+// §6.8
+export const Stat = row(FXP.STAT, { path });
+export const Lstat = row(FXP.LSTAT, { path });
+export const Fstat = row(FXP.FSTAT, { handle });
+// §6.9
+export const Setstat = row(FXP.SETSTAT, { path, attributes });
+export const Fsetstat = row(FXP.FSETSTAT, { handle, attributes });
+// §6.10
+export const Readlink = row(FXP.READLINK, { path });
+// As OpenSSH has it (OpenSSH PROTOCOL §4.1), and as the draft has it: see link_order.ts.
+export const Symlink = row(FXP.SYMLINK, { target: path, link: path });
+export const LinkFirst = row(FXP.SYMLINK, { link: path, target: path });
+// §6.11
+export const Realpath = row(FXP.REALPATH, { path });
+// §8
+export const Extended = row(FXP.EXTENDED, { request: text, data: rest });
+
+// §7
+export const Status = row(FXP.STATUS, {
+  status: uint32,
+  message: optionalText,
+  language: optionalText,
+});
+export const Handle = row(FXP.HANDLE, { handle });
+export const Data = row(FXP.DATA, { data: borrowed });
+export const Name = row(FXP.NAME, { entries });
+export const Attrs = row(FXP.ATTRS, { attributes });
+export const ExtendedReply = row(FXP.EXTENDED_REPLY, { data: rest });
+
+/** uint32 numbers, one after the other inside a string. */
+const packedIds: Kind<number[]> = {
+  read(reader) {
+    const ids = new Reader(reader.string());
+    const list: number[] = [];
+    while (ids.remaining > 0) list.push(ids.u32());
+    return list;
+  },
+  write(writer, list) {
+    writer.u32(4 * list.length);
+    for (const id of list) writer.u32(id);
+  },
+};
+
+/** Texts, one after the other inside a string. */
+const packedTexts: Kind<string[]> = {
+  read(reader) {
+    const texts = new Reader(reader.string());
+    const list: string[] = [];
+    while (texts.remaining > 0) list.push(texts.text());
+    return list;
+  },
+  write(writer, list) {
+    const inside = new Writer(64);
+    for (const item of list) inside.text(item);
+    writer.string(inside.take());
+  },
+};
+
+// OpenSSH PROTOCOL §4.4 (path), §4.9 (expand-path), §4.11 (home-directory)
+export const OnePath = layout({ path });
+// OpenSSH PROTOCOL §4.7
+export const PathChanges = layout({ path, attributes });
+// OpenSSH PROTOCOL §4.10; a length of 0 reads to the end.
+export const CopyData = layout({
+  from: handle,
+  fromOffset: safe64,
+  length: safe64,
+  to: handle,
+  toOffset: safe64,
+});
+// OpenSSH PROTOCOL §4.12
+export const Ids = layout({ users: packedIds, groups: packedIds });
+export const IdNames = layout({ users: packedTexts, groups: packedTexts });
+// OpenSSH PROTOCOL §4.4
+export const FileSystem = layout({
+  blockSize: limit(),
+  fragmentSize: limit(),
+  blocks: limit(),
+  freeBlocks: limit(),
+  availableBlocks: limit(),
+  files: limit(),
+  freeFiles: limit(),
+  availableFiles: limit(),
+  id: uint64,
+  flags: uint64,
+  maxNameLength: limit(),
+});
+// OpenSSH PROTOCOL §4.3, §4.5
+export const TwoPaths = layout({ from: path, to: path });
+// OpenSSH PROTOCOL §4.6
+export const OneHandle = layout({ handle });
+// OpenSSH PROTOCOL §4.8; 0 means that there is no such limit.
+export const Limits = layout({
+  packetLength: limit(),
+  readLength: limit(),
+  writeLength: limit(),
+  openHandles: limit(),
+});
+
+/** A limit beyond 2^53 is no limit. */
+function limit(): Kind<number> {
+  return { read: (reader) => Math.min(Number(reader.u64()), 2 ** 53 - 1), write: safe64.write };
+}
+
+/** INIT and VERSION have a version where others have an id, then pairs of names and data (§4). */
+export function encodeVersion(
+  type: typeof FXP.INIT | typeof FXP.VERSION,
+  version: number,
+  extensions: Iterable<readonly [string, string]> = [],
+): Uint8Array<ArrayBuffer> {
+  const writer = new Writer(64).u32(0).u8(type).u32(version);
+  for (const [name, data] of extensions) writer.text(name).text(data);
+  return writer.patch(0, writer.length - 4).take();
+}
+
+/** The pairs of an INIT or VERSION. */
+export function decodeExtensions(body: Uint8Array): Map<string, string> {
+  const reader = new Reader(body);
+  const extensions = new Map<string, string>();
+  while (reader.remaining > 0) extensions.set(reader.text(), reader.text());
+  return extensions;
+}
+
+/** Everything of a WRITE but its data, which is sent from where it is. */
+export function writeHeader(
+  id: number,
+  handle: Uint8Array,
+  offset: number,
+  length: number,
+): Uint8Array<ArrayBuffer> {
+  const writer = new Writer(32 + handle.length).u32(0).u8(FXP.WRITE).u32(id).string(handle);
+  safe64.write(writer, offset);
+  writer.u32(length);
+  return writer.patch(0, writer.length - 4 + length).take();
+}
+
+/** A DATA message around `count` bytes that are in their place in `frame`. */
+export function dataFrame(
+  frame: Uint8Array<ArrayBuffer>,
+  id: number,
+  count: number,
+): Uint8Array<ArrayBuffer> {
+  poke32(frame, 0, DATA_HEADER - 4 + count);
+  frame[4] = FXP.DATA;
+  poke32(frame, 5, id);
+  poke32(frame, FRAME_HEADER, count);
+  return frame.subarray(0, DATA_HEADER + count);
+}

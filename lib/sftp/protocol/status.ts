@@ -1,0 +1,113 @@
+import { printable, ProtocolError, SftpError } from "../../errors.ts";
+
+/**
+ * The status codes of SFTP version 3, as `SftpError.status` holds them
+ * (draft-ietf-secsh-filexfer-02 §7).
+ *
+ * @example
+ * ```ts
+ * import { SftpError, SftpStatus } from "@denossh/ssh/sftp";
+ * import { assert } from "@std/assert";
+ *
+ * const error = new SftpError(2, "stat", "/missing", "No such file");
+ * assert(error.status === SftpStatus.NO_SUCH_FILE);
+ * ```
+ */
+export const SftpStatus: {
+  /** Success. */
+  readonly OK: 0;
+  /** The file or the directory has no more to give. */
+  readonly EOF: 1;
+  /** The path does not exist. */
+  readonly NO_SUCH_FILE: 2;
+  /** The user may not do this. */
+  readonly PERMISSION_DENIED: 3;
+  /** Anything that has no code of its own, such as "file exists". */
+  readonly FAILURE: 4;
+  /** A message, or an answer, that makes no sense. */
+  readonly BAD_MESSAGE: 5;
+  /** There is no connection. */
+  readonly NO_CONNECTION: 6;
+  /** The connection went away, or the answer did not come in time. */
+  readonly CONNECTION_LOST: 7;
+  /** The other side does not know this operation. */
+  readonly OP_UNSUPPORTED: 8;
+} = {
+  OK: 0,
+  EOF: 1,
+  NO_SUCH_FILE: 2,
+  PERMISSION_DENIED: 3,
+  FAILURE: 4,
+  BAD_MESSAGE: 5,
+  NO_CONNECTION: 6,
+  CONNECTION_LOST: 7,
+  OP_UNSUPPORTED: 8,
+};
+
+const TEXTS: readonly string[] = [
+  "Success",
+  "End of file",
+  "No such file",
+  "Permission denied",
+  "Failure",
+  "Bad message",
+  "No connection",
+  "Connection lost",
+  "Operation not supported",
+];
+
+/** What a status code says in words, when the peer says nothing better. */
+export function statusText(status: number): string {
+  return TEXTS[status] ?? `Status ${status}`;
+}
+
+/** What an operation was about: for errors, and to cancel it. */
+export interface Call {
+  readonly operation: string;
+  readonly path: string | null;
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds for the answer; the session's time-out unless given. */
+  readonly timeout?: number | undefined;
+}
+
+/** A call within the limits that a user gave. */
+export function callOf(
+  operation: string,
+  path: string | null,
+  { signal, timeout }: Pick<Call, "signal" | "timeout">,
+): Call {
+  return { operation, path, signal, timeout };
+}
+
+/** The error for one operation; `reason` may be the peer's text. */
+export function sftpError(
+  status: number,
+  { operation, path }: Call,
+  reason: string = statusText(status),
+  cause?: unknown,
+): SftpError {
+  const about = path === null ? "" : ` "${printable(path)}"`;
+  const message = `Cannot ${operation}${about}: ${printable(reason) || statusText(status)}`;
+  return new SftpError(status, operation, path, message, cause === undefined ? {} : { cause });
+}
+
+/** The end of a session: the peer broke the protocol or went away. */
+export function sessionError(status: number, reason: string, cause?: unknown): SftpError {
+  const options = cause === undefined ? {} : { cause };
+  return new SftpError(status, "session", null, `SFTP session is over: ${reason}`, options);
+}
+
+/** The end of a session by whatever was thrown. */
+export function lost(cause: unknown): SftpError {
+  if (cause instanceof SftpError) return cause;
+  const status = cause instanceof ProtocolError
+    ? SftpStatus.BAD_MESSAGE
+    : SftpStatus.CONNECTION_LOST;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return sessionError(status, reason, cause);
+}
+
+/** Refuses a client's request with words that it may read. */
+export function refuse(reason: string, status: number = SftpStatus.FAILURE): never {
+  throw new SftpError(status, "serve", null, reason);
+}

@@ -1,0 +1,92 @@
+/** What servers know of their users: homes and names. */
+import * as msg from "../protocol/messages.ts";
+import { EXTENSION } from "../protocol/numbers.ts";
+import type { SftpOptions } from "../protocol/options.ts";
+import { join } from "../protocol/paths.ts";
+import type { Remote } from "./remote.ts";
+import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
+
+/** Names that are asked for at once: 1024 numbers are 4 KiB, their names less than a message. */
+const TOGETHER = 1024;
+
+/**
+ * Names by number.
+ *
+ * @example
+ * ```ts
+ * import type { SftpClient, SftpNames } from "@denossh/ssh/sftp";
+ *
+ * async function owner(sftp: SftpClient, path: string): Promise<string> {
+ *   const { uid } = await sftp.stat(path);
+ *   const { users }: SftpNames = await sftp.usersAndGroups([uid ?? 0], []);
+ *   return users.get(uid ?? 0) ?? "nobody that the server knows";
+ * }
+ * ```
+ */
+export interface SftpNames {
+  /** The users that the server knows. */
+  readonly users: ReadonlyMap<number, string>;
+  /** The groups that the server knows. */
+  readonly groups: ReadonlyMap<number, string>;
+}
+
+/** `~`, `~/x` and `~user/x` made absolute (OpenSSH PROTOCOL §4.9). */
+export async function expandPath(
+  remote: Remote,
+  path: string,
+  options: SftpOptions,
+): Promise<string> {
+  if (remote.can(EXTENSION.EXPAND_PATH)) {
+    const data = msg.OnePath.encode({ path });
+    return await remote.extendedName(EXTENSION.EXPAND_PATH, data, callOf("expand", path, options));
+  }
+  const [, user, rest] = /^(?:~([^/]*))?(.*)$/s.exec(path)!;
+  if (user === undefined) return await remote.realPath(path, options);
+  const home = await homeDirectory(remote, user, options);
+  return rest === "" ? home : await remote.realPath(join(home, rest!.slice(1)), options);
+}
+
+/** The home of a user, "" for who is logged in (OpenSSH PROTOCOL §4.11). */
+export async function homeDirectory(
+  remote: Remote,
+  user: string,
+  options: SftpOptions,
+): Promise<string> {
+  const call = callOf("find the home of", user, options);
+  // Sessions begin at home, unless the server's administrator has said otherwise.
+  if (user === "") {
+    return await (remote.can(EXTENSION.EXPAND_PATH)
+      ? expandPath(remote, "~", options)
+      : remote.realPath(".", options));
+  }
+  const request = remote.can(EXTENSION.HOME_DIRECTORY)
+    ? EXTENSION.HOME_DIRECTORY
+    : EXTENSION.EXPAND_PATH;
+  const path = request === EXTENSION.HOME_DIRECTORY ? user : `~${user}`;
+  return await remote.extendedName(request, msg.OnePath.encode({ path }), call);
+}
+
+/** The names of users and groups (OpenSSH PROTOCOL §4.12); who is not known is left out. */
+export async function usersAndGroups(
+  remote: Remote,
+  uids: readonly number[],
+  gids: readonly number[],
+  options: SftpOptions,
+): Promise<SftpNames> {
+  const [users, groups] = [new Map<number, string>(), new Map<number, string>()];
+  const call = callOf("look up users and groups", null, options);
+  for (let at = 0; at < Math.max(uids.length, gids.length); at += TOGETHER) {
+    const ids = { users: uids.slice(at, at + TOGETHER), groups: gids.slice(at, at + TOGETHER) };
+    const answer = await remote.extendedReply(EXTENSION.USERS_GROUPS, msg.Ids.encode(ids), call);
+    const names = msg.IdNames.decode(answer);
+    for (const [kind, map] of [["users", users], ["groups", groups]] as const) {
+      if (names[kind].length !== ids[kind].length) {
+        throw sftpError(SftpStatus.BAD_MESSAGE, call, "the server sent another number of names");
+      }
+      for (const [index, name] of names[kind].entries()) {
+        if (name !== "") map.set(ids[kind][index]!, name);
+      }
+    }
+  }
+  return { users, groups };
+}

@@ -1,0 +1,107 @@
+import { COPY_DATA_BYTES } from "../../defaults.ts";
+import { SftpError } from "../../errors.ts";
+import * as msg from "../protocol/messages.ts";
+import { EXTENSION } from "../protocol/numbers.ts";
+import type { SftpOptions } from "../protocol/options.ts";
+import { ReadAhead } from "./read_ahead.ts";
+import type { Remote } from "./remote.ts";
+import type { RemoteFile } from "./remote_file.ts";
+import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
+import { WriteBehind } from "./write_behind.ts";
+
+/**
+ * Copies a file on the server, content and permission bits: by the server itself if it has copy-data,
+ * else through us.
+ */
+export async function copyFile(
+  remote: Remote,
+  from: string,
+  to: string,
+  options: SftpOptions,
+): Promise<void> {
+  const call = callOf("copyFile", from, options);
+  const source = await remote.file(from, { ...options, read: true });
+  try {
+    const { size, mode, isDirectory } = await source.stat(options);
+    if (isDirectory) throw sftpError(SftpStatus.FAILURE, call, "it is a directory");
+    const bits = mode === null ? undefined : mode & 0o777;
+    // Not cut off first: it may be the same file under another name.
+    const open = { ...options, write: true, create: true };
+    const target = await remote.file(to, bits === undefined ? open : { ...open, mode: bits });
+    try {
+      const before = (await target.stat(options)).size;
+      const length = await copyData(remote, source, target, size, options);
+      // No size that is right already: paramiko's server empties a file before it sets one. Of a server
+      // that tells no sizes nothing is known.
+      const longer = before > length || size !== length;
+      const changes = {
+        ...(longer && { size: length }),
+        ...(bits !== undefined && { mode: bits }),
+      };
+      if (Object.keys(changes).length > 0) await target.setStat(changes, options);
+    } catch (cause) {
+      target.close().catch(() => {}); // the first failure is the one to tell
+      throw cause;
+    }
+    await target.close(options);
+  } finally {
+    source.close().catch(() => {});
+  }
+}
+
+/** Resolves to the number of bytes that are there now. */
+async function copyData(
+  remote: Remote,
+  source: RemoteFile,
+  target: RemoteFile,
+  size: number,
+  options: SftpOptions,
+): Promise<number> {
+  if (remote.can(EXTENSION.COPY_DATA) && size > 0) {
+    try {
+      // In pieces, so that each is answered in time.
+      for (let at = 0; at < size; at += COPY_DATA_BYTES) {
+        const length = Math.min(COPY_DATA_BYTES, size - at);
+        await copyPiece(remote, source, target, at, length, options);
+      }
+      return size;
+    } catch (cause) {
+      // Servers refuse what they are not sure of, such as one file under two handles; if it was the
+      // disk, that will show again.
+      if (!(cause instanceof SftpError) || remote.link.cause !== null) throw cause;
+    }
+  }
+  return await throughUs(source, target, size, options);
+}
+
+async function copyPiece(
+  remote: Remote,
+  source: RemoteFile,
+  target: RemoteFile,
+  at: number,
+  length: number,
+  options: SftpOptions,
+): Promise<void> {
+  const { handle: from } = source;
+  const { handle: to } = target;
+  const data = msg.CopyData.encode({ from, fromOffset: at, length, to, toOffset: at });
+  await remote.extension(EXTENSION.COPY_DATA, data, callOf("copyFile", source.path, options));
+}
+
+async function throughUs(
+  source: RemoteFile,
+  target: RemoteFile,
+  size: number,
+  options: SftpOptions,
+): Promise<number> {
+  const ahead = new ReadAhead(source, { ...options, size });
+  const behind = new WriteBehind(target, options);
+  let length = 0;
+  for (let block; (block = await ahead.next()) !== null;) {
+    const done = block;
+    await behind.write(block, () => ahead.release(done));
+    length += block.length;
+  }
+  await behind.finish();
+  return length;
+}

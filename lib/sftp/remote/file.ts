@@ -1,0 +1,258 @@
+import { dateOf, type SftpChanges, type SftpFileInfo } from "../protocol/attributes.ts";
+import type { SftpFileSystem } from "../protocol/file_system.ts";
+import type { SftpOptions } from "../protocol/options.ts";
+import { readableOf, writableOf } from "./file_streams.ts";
+import type { RemoteFile } from "./remote_file.ts";
+
+let wrap: (file: RemoteFile) => SftpFile;
+
+/**
+ * An open remote file, in the shape of `Deno.FsFile`; {@linkcode SftpClient.open} makes one.
+ *
+ * @example
+ * ```ts
+ * import { type SftpClient, type SftpFile } from "@denossh/ssh/sftp";
+ *
+ * async function firstBytes(sftp: SftpClient, path: string): Promise<Uint8Array> {
+ *   await using file: SftpFile = await sftp.open(path);
+ *   const bytes = new Uint8Array(16);
+ *   return bytes.subarray(0, await file.read(bytes) ?? 0);
+ * }
+ * ```
+ */
+export class SftpFile implements AsyncDisposable {
+  readonly #file: RemoteFile;
+  #position = 0;
+  #readable: ReadableStream<Uint8Array> | null = null;
+  #writable: WritableStream<Uint8Array> | null = null;
+
+  private constructor(file: RemoteFile) {
+    this.#file = file;
+  }
+
+  static {
+    wrap = (file) => new SftpFile(file);
+  }
+
+  /** The path that the file was opened by. */
+  get path(): string {
+    return this.#file.path;
+  }
+
+  /**
+   * Reads at the file's position and moves it on.
+   *
+   * @param into Where the bytes go
+   * @param options A signal
+   * @returns How many bytes came, which may be fewer than fit, or null at the end of the file
+   * @throws {SftpError} If the server refuses
+   */
+  async read(into: Uint8Array, options: SftpOptions = {}): Promise<number | null> {
+    if (into.length === 0) return 0;
+    const count = await this.#file.read(into, this.#position, options);
+    this.#position += count;
+    return count === 0 ? null : count;
+  }
+
+  /**
+   * Writes all of the data at the file's position and moves it on.
+   *
+   * @param data The bytes, which must not change until the promise has settled
+   * @param options A signal
+   * @returns The length of the data
+   * @throws {SftpError} If the server refuses
+   */
+  async write(data: Uint8Array, options: SftpOptions = {}): Promise<number> {
+    const offset = this.#position;
+    this.#position += data.length;
+    await this.#file.write(data, offset, options);
+    return data.length;
+  }
+
+  /**
+   * Reads at an offset, whatever the file's position is; any number of these may be under way.
+   *
+   * @param into Where the bytes go
+   * @param offset Bytes from the start of the file
+   * @param options A signal
+   * @returns How many bytes came, which may be fewer than fit, or null at the end of the file
+   * @throws {SftpError} If the server refuses
+   */
+  async readAt(
+    into: Uint8Array,
+    offset: number,
+    options: SftpOptions = {},
+  ): Promise<number | null> {
+    if (into.length === 0) return 0;
+    return await this.#file.read(into, offset, options) || null;
+  }
+
+  /**
+   * Writes all of the data at an offset, whatever the file's position is; any number of these may be
+   * under way. A file opened with `append` is written at its end all the same.
+   *
+   * @param data The bytes, which must not change until the promise has settled
+   * @param offset Bytes from the start of the file
+   * @param options A signal
+   * @returns The length of the data
+   * @throws {SftpError} If the server refuses
+   */
+  async writeAt(data: Uint8Array, offset: number, options: SftpOptions = {}): Promise<number> {
+    await this.#file.write(data, offset, options);
+    return data.length;
+  }
+
+  /**
+   * Moves the position for the next read or write.
+   *
+   * @param offset Bytes from where `whence` says
+   * @param whence `Deno.SeekMode.Start`, `Current` or `End`
+   * @param options A signal
+   * @returns The new position
+   * @throws {RangeError} If that would be before the start of the file
+   */
+  async seek(
+    offset: number,
+    whence: Deno.SeekMode = Deno.SeekMode.Start,
+    options: SftpOptions = {},
+  ): Promise<number> {
+    const base = whence === Deno.SeekMode.Start
+      ? 0
+      : whence === Deno.SeekMode.Current
+      ? this.#position
+      : (await this.#file.stat(options)).size;
+    if (!Number.isSafeInteger(base + offset) || base + offset < 0) {
+      throw new RangeError("Cannot seek outside the file");
+    }
+    return this.#position = base + offset;
+  }
+
+  /**
+   * Asks what is known of the file.
+   *
+   * @param options A signal
+   * @returns Its attributes
+   * @throws {SftpError} If the server refuses
+   */
+  stat(options: SftpOptions = {}): Promise<SftpFileInfo> {
+    return this.#file.stat(options);
+  }
+
+  /**
+   * Changes attributes of the file.
+   *
+   * @param changes What to change
+   * @param options A signal
+   * @throws {SftpError} If the server refuses
+   */
+  setStat(changes: SftpChanges, options: SftpOptions = {}): Promise<void> {
+    return this.#file.setStat(changes, options);
+  }
+
+  /**
+   * Cuts the file off, or fills it up with zeros.
+   *
+   * @param size The new size in bytes
+   * @param options A signal
+   * @throws {SftpError} If the server refuses
+   */
+  truncate(size = 0, options: SftpOptions = {}): Promise<void> {
+    return this.#file.setStat({ size }, options);
+  }
+
+  /**
+   * Changes the permission bits of the file.
+   *
+   * @param mode The bits, such as `0o644`
+   * @param options A signal
+   * @throws {SftpError} If the server refuses
+   */
+  chmod(mode: number, options: SftpOptions = {}): Promise<void> {
+    return this.#file.setStat({ mode }, options);
+  }
+
+  /**
+   * Changes the owner and the group of the file.
+   *
+   * @param uid The owner's number
+   * @param gid The group's number
+   * @param options A signal
+   * @throws {SftpError} If the server refuses
+   */
+  chown(uid: number, gid: number, options: SftpOptions = {}): Promise<void> {
+    return this.#file.setStat({ uid, gid }, options);
+  }
+
+  /**
+   * Changes the times of the file, to the second.
+   *
+   * @param atime The time of the last access, as a `Date` or in seconds
+   * @param mtime The time of the last modification, as a `Date` or in seconds
+   * @param options A signal
+   * @throws {SftpError} If the server refuses
+   */
+  utime(atime: Date | number, mtime: Date | number, options: SftpOptions = {}): Promise<void> {
+    return this.#file.setStat({ atime: dateOf(atime), mtime: dateOf(mtime) }, options);
+  }
+
+  /**
+   * Asks how full the file system is that the file is on (fstatvfs@openssh.com).
+   *
+   * @param options A signal
+   * @returns Its size and what is left of it
+   * @throws {SftpError} If the server refuses or cannot
+   */
+  statvfs(options: SftpOptions = {}): Promise<SftpFileSystem> {
+    return this.#file.statvfs(options);
+  }
+
+  /**
+   * Has the server put what was written on the disk (fsync@openssh.com).
+   *
+   * @param options A signal
+   * @throws {SftpError} If the server cannot
+   */
+  sync(options: SftpOptions = {}): Promise<void> {
+    return this.#file.sync(options);
+  }
+
+  /**
+   * Has the server put what was written on the disk; SFTP knows no difference to `sync`.
+   *
+   * @param options A signal
+   * @throws {SftpError} If the server cannot
+   */
+  syncData(options: SftpOptions = {}): Promise<void> {
+    return this.#file.sync(options);
+  }
+
+  /** What is in the file from the position on, read ahead; its end or cancel closes the file. */
+  get readable(): ReadableStream<Uint8Array> {
+    return this.#readable ??= readableOf(this.#file, this.#position);
+  }
+
+  /** Writes from the position on, answers awaited behind; closing or aborting closes the file. */
+  get writable(): WritableStream<Uint8Array> {
+    return this.#writable ??= writableOf(this.#file, this.#position);
+  }
+
+  /**
+   * Closes the file.
+   *
+   * @param options A signal
+   * @throws {SftpError} If the server could not write everything after all
+   */
+  close(options: SftpOptions = {}): Promise<void> {
+    return this.#file.close(options);
+  }
+
+  /** Closes the file. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** Makes the public face of an open file; the constructor is nobody else's business. */
+export function sftpFile(file: RemoteFile): SftpFile {
+  return wrap(file);
+}

@@ -1,0 +1,358 @@
+import { ClosedError, ProtocolError, SftpError } from "../../errors.ts";
+import { CLOSE_LINGER_MS, SFTP_MAX_MESSAGE, SFTP_TIMEOUT_MS } from "../../defaults.ts";
+import { Answers, type Asker, type Reading } from "./answers.ts";
+import { Path } from "./pacing.ts";
+import { cancellable } from "./cancel.ts";
+import { Cancellations } from "./cancellations.ts";
+import { consume, type SftpChannel } from "../protocol/channel.ts";
+import * as msg from "../protocol/messages.ts";
+import { FXP, SFTP_VERSION } from "../protocol/numbers.ts";
+import { Outbox } from "../protocol/outbox.ts";
+import { type Call, lost, sessionError, sftpError, SftpStatus } from "../protocol/status.ts";
+
+export type { SftpChannel } from "../protocol/channel.ts";
+
+/** Cancelled requests whose answers are still owed; a server that owes more does not answer. */
+const MAX_ABANDONED = 4096;
+
+/** What is no READ wants no data. */
+const NO_READING: Reading = { length: 0, into: null };
+
+/** A request that waits for its answer. */
+interface Pending {
+  readonly call: Call;
+  readonly reply: msg.Row<unknown>;
+  readonly sentAt: number;
+  /** Milliseconds until the answer is late. */
+  readonly timeout: number;
+  /** Nothing else was under way: its time is the round trip's. */
+  readonly alone: boolean;
+  /** Bytes that a READ asks for. */
+  readonly length: number;
+  /** Where the data of a READ goes; null once the caller has given up on it. */
+  into: (() => Uint8Array) | null;
+  resolve(value: unknown): void;
+  reject(cause: unknown): void;
+}
+
+/**
+ * The client's end of the protocol: numbers requests, matches answers, and dies once, with one
+ * error. Data of a READ goes straight from the packets to where it is wanted.
+ */
+export class SftpLink {
+  readonly #channel: SftpChannel;
+  readonly #outbox: Outbox;
+  readonly #timeout: number;
+  readonly #greeting: PromiseWithResolvers<ReadonlyMap<string, string>> = Promise.withResolvers();
+  #extensions: ReadonlyMap<string, string> | null = null;
+  readonly #pending: Map<number, Pending> = new Map();
+  readonly #abandoned: Map<number, Pending> = new Map();
+  readonly #cancellable: Cancellations = new Cancellations((id, reason) =>
+    this.#abandon(id, reason)
+  );
+  #nextId = 0;
+  #closing: Promise<void> | null = null;
+  #cause: Error | null = null;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  /** When the timer goes off. */
+  #due = Infinity;
+  /** The shortest round trip seen of a request that had the link to itself, in milliseconds. */
+  #roundTrip = Infinity;
+  #oldestSince = 0;
+  #receiving: Promise<void> = Promise.resolve();
+
+  private constructor(channel: SftpChannel, timeout: number) {
+    this.#channel = channel;
+    this.#timeout = timeout;
+    this.#outbox = new Outbox(channel, (cause) => this.#fail(lost(cause)));
+  }
+
+  /** Exchanges INIT and VERSION (filexfer-02 §4). */
+  static async open(
+    channel: SftpChannel,
+    { signal, timeout = SFTP_TIMEOUT_MS }: {
+      signal?: AbortSignal | undefined;
+      timeout?: number | undefined;
+    },
+  ): Promise<SftpLink> {
+    const link = new SftpLink(channel, timeout);
+    const late = () => sessionError(SftpStatus.CONNECTION_LOST, `no answer in ${timeout} ms`);
+    try {
+      link.#outbox.push([msg.encodeVersion(FXP.INIT, SFTP_VERSION)]);
+      link.#receiving = link.#receive();
+      await cancellable(link.#greeting.promise, { signal, timeout, late });
+      return link;
+    } catch (cause) {
+      channel.close().catch(() => {}); // not awaited: the server need not answer
+      throw cause;
+    }
+  }
+
+  /** What the server announced. */
+  get extensions(): ReadonlyMap<string, string> {
+    return this.#extensions!;
+  }
+
+  /** Why the session is over; null while it goes on. */
+  get cause(): Error | null {
+    return this.#cause;
+  }
+
+  /** What reads and writes have found out about the way, each its own. */
+  readonly paths: { readonly read: Path; readonly write: Path } = {
+    read: new Path(() => this.#roundTrip),
+    write: new Path(() => this.#roundTrip),
+  };
+
+  /** Sends a request; resolves to the answer of the expected kind. */
+  request<Q, A>(row: msg.Row<Q>, value: Q, reply: msg.Row<A>, call: Call): Promise<A> {
+    return this.#send(call, reply, (id) => [row.encode(id, value)]) as Promise<A>;
+  }
+
+  /** Sends a request that is answered by a status alone. */
+  async command<Q>(row: msg.Row<Q>, value: Q, call: Call): Promise<void> {
+    await this.request(row, value, msg.Status, call);
+  }
+
+  /**
+   * Reads `length` bytes at most into memory that is asked for when they come; resolves to how many there
+   * were, 0 at the end of the file.
+   */
+  read(
+    handle: Uint8Array,
+    offset: number,
+    length: number,
+    into: () => Uint8Array,
+    call: Call,
+  ): Promise<number> {
+    const encode = (id: number) => [msg.Read.encode(id, { handle, offset, length })];
+    return this.#send(call, msg.Data, encode, { length, into }) as Promise<number>;
+  }
+
+  /**
+   * Writes `data`, which must stay as it is until the promise has settled; `sent` says that the channel
+   * has taken it.
+   */
+  async write(
+    handle: Uint8Array,
+    offset: number,
+    data: Uint8Array,
+    call: Call,
+    sent?: () => void,
+  ): Promise<void> {
+    const encode = (id: number) => [msg.writeHeader(id, handle, offset, data.length), data];
+    await this.#send(call, msg.Status, encode, NO_READING, sent);
+  }
+
+  /** Ends the session: what was sent may still be answered for a moment, then it is rejected. */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    if (this.#cause !== null) return;
+    await cancellable(this.#drain(), { timeout: CLOSE_LINGER_MS }).catch(() => {});
+    this.#fail(closed());
+  }
+
+  async #drain(): Promise<void> {
+    await this.#outbox.below(0);
+    await this.#channel.closeWrite();
+    await this.#receiving;
+  }
+
+  #send(
+    call: Call,
+    reply: msg.Row<unknown>,
+    encode: (id: number) => Uint8Array[],
+    { length, into }: Reading = NO_READING,
+    sent?: () => void,
+  ): Promise<unknown> {
+    const { signal, timeout = this.#timeout } = call;
+    if (this.#cause !== null || this.#closing) return Promise.reject(this.#cause ?? closed());
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const id = this.#id();
+    let chunks: Uint8Array[];
+    try {
+      chunks = encode(id);
+    } catch (cause) {
+      return Promise.reject(cause);
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const sentAt = performance.now();
+    const alone = this.#pending.size === 0;
+    if (alone) this.#oldestSince = sentAt;
+    this.#pending.set(id, { call, reply, sentAt, timeout, alone, length, into, resolve, reject });
+    if (signal) this.#cancellable.add(signal, id);
+    if (sentAt + timeout < this.#due) this.#arm(timeout);
+    this.#outbox.push(chunks, sent);
+    return promise;
+  }
+
+  #id(): number {
+    do this.#nextId = (this.#nextId + 1) >>> 0; while (
+      this.#pending.has(this.#nextId) || this.#abandoned.has(this.#nextId)
+    );
+    return this.#nextId;
+  }
+
+  async #receive(): Promise<void> {
+    try {
+      const answers = new Answers(this.#asker);
+      await consume(this.#channel, (bytes) => {
+        if (this.#cause === null) answers.push(bytes);
+      });
+      if (answers.inside) throw new ProtocolError("The stream ends inside a message");
+      this.#fail(
+        this.#closing
+          ? closed()
+          : sessionError(SftpStatus.CONNECTION_LOST, "the server closed the channel"),
+      );
+    } catch (cause) {
+      this.#fail(cause instanceof SftpError ? cause : lost(cause));
+    }
+  }
+
+  readonly #asker: Asker = {
+    begun: (type, id, length) => this.#begun(type, id, length),
+    filled: (id, bytes) => this.#settle(id, () => bytes),
+    answered: (type, id, body) => this.#answered(type, id, body),
+  };
+
+  #begun(type: number, id: number, length: number): Reading | null {
+    if (this.#extensions === null) {
+      checkVersion(type, id, length);
+      return null;
+    }
+    const pending = this.#pending.get(id) ?? this.#abandoned.get(id);
+    if (!pending) throw new ProtocolError("Answer to a request that was not made");
+    return type === FXP.DATA && pending.reply === msg.Data ? pending : null;
+  }
+
+  #answered(type: number, id: number, body: Uint8Array): void {
+    if (this.#extensions === null) {
+      this.#extensions = msg.decodeExtensions(body);
+      return this.#greeting.resolve(this.#extensions);
+    }
+    const pending = this.#pending.get(id) ?? this.#abandoned.get(id);
+    if (!pending) throw new ProtocolError("Answer to a request that was not made");
+    this.#settle(id, () => answer(type, body, pending));
+  }
+
+  #settle(id: number, value: () => unknown): void {
+    if (this.#cause !== null) return;
+    const pending = this.#pending.get(id);
+    if (!pending) {
+      const abandoned = this.#abandoned.get(id)!;
+      this.#abandoned.delete(id);
+      this.#release(abandoned, value);
+      return;
+    }
+    if (this.#pending.keys().next().value === id) this.#oldestSince = performance.now();
+    if (pending.alone) {
+      this.#roundTrip = Math.min(this.#roundTrip, this.#oldestSince - pending.sentAt);
+    }
+    this.#forget(id, pending);
+    try {
+      pending.resolve(value());
+    } catch (cause) {
+      // The server's "no" concerns this request; nonsense ends the session.
+      const error = cause instanceof SftpError ? cause : lost(cause);
+      pending.reject(error);
+      if (error !== cause) throw error;
+    }
+  }
+
+  /** A handle that comes too late would stay open on the server. */
+  #release({ reply, call }: Pending, value: () => unknown): void {
+    try {
+      const answer = value();
+      if (reply !== msg.Handle) return;
+      const close = { operation: "close", path: call.path };
+      this.command(msg.Close, answer as msg.RowValue<typeof msg.Handle>, close).catch(() => {});
+    } catch (cause) {
+      if (!(cause instanceof SftpError)) throw cause;
+    }
+  }
+
+  #abandon(id: number, reason: unknown): void {
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    this.#forget(id, pending);
+    this.#abandoned.set(id, pending);
+    pending.into = null;
+    pending.reject(reason);
+    if (this.#abandoned.size > MAX_ABANDONED) {
+      this.#fail(sessionError(SftpStatus.CONNECTION_LOST, "the server does not answer"));
+    }
+  }
+
+  /**
+   * A request's time runs from when it was sent, or became the oldest: on a slow link the last of
+   * many reads must wait for those before it. One that starves while others are answered is late too.
+   */
+  #tick = (): void => {
+    this.#timer = null;
+    this.#due = Infinity;
+    const now = performance.now();
+    let next = Infinity;
+    for (const [id, { call, sentAt, timeout }] of this.#pending) {
+      const left = Math.max(sentAt, this.#oldestSince) + timeout - now;
+      if (left > 0) {
+        next = Math.min(next, left);
+        continue;
+      }
+      this.#abandon(id, sftpError(SftpStatus.CONNECTION_LOST, call, `no answer in ${timeout} ms`));
+    }
+    if (next < Infinity && this.#cause === null) this.#arm(next);
+  };
+
+  #arm(ms: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#due = performance.now() + ms;
+    this.#timer = setTimeout(this.#tick, Math.ceil(ms));
+  }
+
+  #forget(id: number, { call: { signal } }: Pending): void {
+    this.#pending.delete(id);
+    if (signal) this.#cancellable.delete(signal, id);
+  }
+
+  #fail(cause: Error): void {
+    if (this.#cause !== null) return;
+    this.#cause = cause;
+    this.#greeting.reject(cause);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    for (const pending of this.#pending.values()) {
+      pending.into = null;
+      pending.reject(cause);
+    }
+    this.#pending.clear();
+    this.#cancellable.clear();
+    this.#abandoned.clear();
+    this.#channel.close().catch(() => {});
+  }
+}
+
+function closed(): ClosedError {
+  return new ClosedError("SFTP session is closed");
+}
+
+/** What an answer means: a value of the expected kind, or the server's refusal, thrown. */
+function answer(type: number, body: Uint8Array, { reply, call }: Pending): unknown {
+  if (type === FXP.STATUS) {
+    const { status, message } = msg.Status.decode(body);
+    if (status === SftpStatus.EOF && reply === msg.Data) return 0;
+    if (status !== SftpStatus.OK) throw sftpError(status, call, message || undefined);
+  }
+  if (type !== reply.type) throw new ProtocolError(`Answer of the wrong type ${type}`);
+  return reply.decode(body);
+}
+
+/** The first message, which has a version where others have an id. */
+function checkVersion(type: number, version: number, length: number): void {
+  if (type !== FXP.VERSION || length < 0 || length > SFTP_MAX_MESSAGE) {
+    throw new ProtocolError("what answered is not an SFTP server");
+  }
+  if (version !== SFTP_VERSION) throw new ProtocolError(`the server speaks version ${version}`);
+}

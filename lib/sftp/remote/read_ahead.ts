@@ -1,0 +1,147 @@
+import { SftpError } from "../../errors.ts";
+import { Pace } from "./pacing.ts";
+import type { SftpOptions } from "../protocol/options.ts";
+import type { RemoteFile, Room } from "./remote_file.ts";
+import { sftpError, SftpStatus } from "../protocol/status.ts";
+
+/** Asked for behind the expected end: nothing will come, unless the file has grown. */
+const PROBE_BYTES = 1024;
+
+/** A request that a server can hardly refuse for its length. */
+const CAREFUL_BYTES = 32 * 1024;
+
+interface Block {
+  readonly offset: number;
+  readonly room: Room;
+  /** Behind the expected end: may be short or empty. */
+  readonly probe: boolean;
+  readonly filled: Promise<number>;
+}
+
+/** What to read. */
+export interface ReadAheadOptions extends SftpOptions {
+  /** Where to begin; 0 unless given. */
+  readonly start?: number;
+  /** The file's size; 0 if that is not known. */
+  readonly size: number;
+  /** Bytes under way at most. */
+  readonly inFlight?: number;
+}
+
+/** Reads a remote file in order, with many requests under way. */
+export class ReadAhead {
+  readonly #file: RemoteFile;
+  readonly #expected: number;
+  readonly #limits: SftpOptions;
+  readonly #pace: Pace;
+  readonly #free: Uint8Array[] = [];
+  #blocks: Block[] = [];
+  #asked: number;
+  #state: "many" | "one" | "ended" = "many";
+
+  /** Reads from `start` to the end. */
+  constructor(file: RemoteFile, options: ReadAheadOptions) {
+    const { start = 0, size, inFlight, signal, timeout } = options;
+    this.#file = file;
+    this.#asked = start;
+    this.#expected = size;
+    this.#limits = { signal, timeout };
+    this.#pace = new Pace(file.readLength, file.paths.read, inFlight);
+  }
+
+  /**
+   * The next block, or null at the end.
+   *
+   * @throws {SftpError} If the file ends before its size
+   */
+  async next(): Promise<Uint8Array | null> {
+    this.#limits.signal?.throwIfAborted();
+    if (this.#state === "ended") return null;
+    this.#ask();
+    const { room, probe, offset } = this.#blocks[0]!;
+    const count = await this.#first();
+    this.#blocks.shift();
+    if (count < room.length && !probe) this.#short(offset + count);
+    if (probe) this.#asked = offset + count;
+    if (count === 0) {
+      this.#state = "ended";
+      return null;
+    }
+    this.#pace.passed(count);
+    this.#ask(); // before the caller is busy with this block
+    return room.bytes().subarray(0, count);
+  }
+
+  /** Gives the memory of a block back, to be filled again. */
+  release(block: Uint8Array): void {
+    if (block.buffer.byteLength === this.#pace.block) {
+      this.#free.push(new Uint8Array(block.buffer as ArrayBuffer));
+    }
+  }
+
+  /** The block whose turn it is. */
+  async #first(): Promise<number> {
+    const { filled, room, offset } = this.#blocks[0]!;
+    try {
+      return await filled;
+    } catch (cause) {
+      // There are servers that want one request at a time, or short ones: once more, that way.
+      if (this.#state === "one" || !(cause instanceof SftpError)) throw cause;
+      if (cause.status !== SftpStatus.FAILURE && cause.status !== SftpStatus.BAD_MESSAGE) {
+        throw cause;
+      }
+      this.#state = "one";
+      const others = this.#blocks.splice(1);
+      if (others.length > 0) this.#asked = others[0]!.offset;
+      await Promise.allSettled(others.map(({ filled }) => filled));
+      return await this.#carefully(room.bytes(), offset);
+    }
+  }
+
+  #ask(): void {
+    const depth = this.#state === "one" ? 1 : this.#pace.depth;
+    while (this.#asked < this.#expected && this.#blocks.length < depth) {
+      this.#block(Math.min(this.#pace.block, this.#expected - this.#asked), false);
+    }
+    if (this.#asked < this.#expected || this.#blocks.at(-1)?.probe) return;
+    if (this.#state === "one" && this.#blocks.length > 0) return;
+    const grown = this.#asked > this.#expected || this.#expected === 0;
+    this.#block(grown ? this.#pace.request : PROBE_BYTES, true);
+  }
+
+  #block(length: number, probe: boolean): void {
+    const room = this.#room(length);
+    const offset = this.#asked;
+    const filled = this.#state === "one"
+      ? this.#carefully(room.bytes(), offset)
+      : this.#file.fill(room, offset, this.#limits, this.#pace.request);
+    filled.catch(() => {}); // heard of when its turn comes, if it comes
+    this.#blocks.push({ offset, room, probe, filled });
+    this.#asked += length;
+  }
+
+  /** Memory for a block, taken when its first bytes come: what was just used is in the processor's cache. */
+  #room(length: number): Room {
+    let bytes: Uint8Array | null = null;
+    const take = (): Uint8Array =>
+      (length === this.#pace.block ? this.#free.pop() : undefined) ?? new Uint8Array(length);
+    return { length, bytes: () => bytes ??= take() };
+  }
+
+  /** One request after the other. */
+  async #carefully(into: Uint8Array, offset: number): Promise<number> {
+    let count = 0;
+    while (count < into.length) {
+      const piece = into.subarray(count, count + Math.min(CAREFUL_BYTES, this.#pace.request));
+      const more = await this.#file.read(piece, offset + count, this.#limits);
+      if (more === 0) break;
+      count += more;
+    }
+    return count;
+  }
+
+  #short(at: number): never {
+    const call = { operation: "read", path: this.#file.path };
+    throw sftpError(SftpStatus.EOF, call, `it ends at ${at} of ${this.#expected} bytes`);
+  }
+}

@@ -1,0 +1,307 @@
+import { SFTP_CHUNK, SFTP_MAX_CHUNK, SFTP_MAX_MESSAGE } from "../../defaults.ts";
+import { SftpError } from "../../errors.ts";
+import {
+  attributesOfChanges,
+  infoOf,
+  type SftpChanges,
+  type SftpFileInfo,
+} from "../protocol/attributes.ts";
+import type { SftpChannel } from "../protocol/channel.ts";
+import { SftpLink } from "./link.ts";
+import * as msg from "../protocol/messages.ts";
+import { EXTENSION } from "../protocol/numbers.ts";
+import { flagsOf, type SftpOpenOptions, type SftpOptions } from "../protocol/options.ts";
+import { join } from "../protocol/paths.ts";
+import { RemoteFile } from "./remote_file.ts";
+import { type Call, callOf, sftpError, SftpStatus } from "../protocol/status.ts";
+
+/** The most bytes that requests may have; 0 open handles means that the server does not say. */
+export interface RemoteLimits {
+  readonly readLength: number;
+  readonly writeLength: number;
+  readonly openHandles: number;
+}
+
+/** What a message has besides its data, at most: OpenSSH's own allowance. */
+const MESSAGE_HEAD = 1024;
+
+/** Names that are kept of one directory: a listing without an end must end somewhere. */
+export const MAX_LISTED = 1_000_000;
+
+/** Entries of a listing that are asked about together. */
+const LOOKED_AT_ONCE = 128;
+
+/** One line of a listing. */
+export interface RemoteEntry {
+  readonly name: string;
+  readonly info: SftpFileInfo;
+}
+
+/** The far file system in single operations; the client and the transfers stand on it. */
+export class Remote {
+  readonly link: SftpLink;
+  readonly limits: RemoteLimits;
+  readonly #linkFirst: boolean;
+
+  private constructor(link: SftpLink, limits: RemoteLimits, linkFirst: boolean) {
+    this.link = link;
+    this.limits = limits;
+    this.#linkFirst = linkFirst;
+  }
+
+  /** Greets the server and asks for its limits. */
+  static async open(
+    channel: SftpChannel,
+    options: SftpOptions & { timeout?: number; requestLength?: number; linkFirst?: boolean },
+  ): Promise<Remote> {
+    const { requestLength = SFTP_MAX_CHUNK, linkFirst = false } = options;
+    if (!(requestLength >= 1)) throw new RangeError("requestLength must be 1 or more");
+    const link = await SftpLink.open(channel, options);
+    try {
+      const { readLength, writeLength, openHandles } = await limitsOf(link, options);
+      return new Remote(link, {
+        readLength: Math.min(readLength, requestLength),
+        writeLength: Math.min(writeLength, requestLength),
+        openHandles,
+      }, linkFirst);
+    } catch (cause) {
+      await link.close();
+      throw cause;
+    }
+  }
+
+  /** Whether the server announced an extension. */
+  can(extension: string): boolean {
+    return this.link.extensions.has(extension);
+  }
+
+  /** Sends a request that is answered by a status alone. */
+  command<Q>(row: msg.Row<Q>, value: Q, call: Call): Promise<void> {
+    return this.link.command(row, value, call);
+  }
+
+  /**
+   * Sends an extended request that is answered by a status alone.
+   *
+   * @throws {SftpError} If the server did not announce it
+   */
+  extension(request: string, data: Uint8Array, call: Call): Promise<void> {
+    return this.#extended(request, data, msg.Status, call).then(() => {});
+  }
+
+  /** Sends an extended request that is answered by data of its own. */
+  async extendedReply(request: string, data: Uint8Array, call: Call): Promise<Uint8Array> {
+    return (await this.#extended(request, data, msg.ExtendedReply, call)).data;
+  }
+
+  /** Sends an extended request that is answered by one name. */
+  async extendedName(request: string, data: Uint8Array, call: Call): Promise<string> {
+    return single(await this.#extended(request, data, msg.Name, call), call);
+  }
+
+  async #extended<A>(
+    request: string,
+    data: Uint8Array,
+    reply: msg.Row<A>,
+    call: Call,
+  ): Promise<A> {
+    if (!this.can(request)) throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
+    return await this.link.request(msg.Extended, { request, data }, reply, call);
+  }
+
+  /** Opens a file; errors are `about` another path, if it has a name that nobody knows. */
+  async file(path: string, options: SftpOpenOptions, about: string = path): Promise<RemoteFile> {
+    const { mode } = options;
+    const attributes = mode === undefined ? {} : { mode };
+    const request = { path, flags: flagsOf(options), attributes };
+    const call = callOf("open", about, options);
+    const { handle } = await this.link.request(msg.Open, request, msg.Handle, call);
+    return new RemoteFile(this.link, handle, about, this.limits);
+  }
+
+  async stat(path: string, options: SftpOptions): Promise<SftpFileInfo> {
+    const call = callOf("stat", path, options);
+    return infoOf((await this.link.request(msg.Stat, { path }, msg.Attrs, call)).attributes);
+  }
+
+  async lstat(path: string, options: SftpOptions): Promise<SftpFileInfo> {
+    const call = callOf("lstat", path, options);
+    return infoOf((await this.link.request(msg.Lstat, { path }, msg.Attrs, call)).attributes);
+  }
+
+  /** What is known of a file, links followed; null if there is none. */
+  statOrNull(path: string, options: SftpOptions): Promise<SftpFileInfo | null> {
+    return orNull(this.stat(path, options));
+  }
+
+  /** What is known of a file or of the link itself; null if there is none. */
+  lstatOrNull(path: string, options: SftpOptions): Promise<SftpFileInfo | null> {
+    return orNull(this.lstat(path, options));
+  }
+
+  async setStat(path: string, changes: SftpChanges, options: SftpOptions): Promise<void> {
+    const attributes = attributesOfChanges(changes);
+    await this.command(msg.Setstat, { path, attributes }, callOf("setStat", path, options));
+  }
+
+  /** Changes a link itself; without lsetstat@openssh.com only what is no link can be changed. */
+  async lsetStat(path: string, changes: SftpChanges, options: SftpOptions): Promise<void> {
+    const attributes = attributesOfChanges(changes);
+    const call = callOf("lsetStat", path, options);
+    if (this.can(EXTENSION.LSETSTAT)) {
+      const data = msg.PathChanges.encode({ path, attributes });
+      return await this.extension(EXTENSION.LSETSTAT, data, call);
+    }
+    if ((await this.lstat(path, options)).isSymlink) {
+      throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
+    }
+    await this.command(msg.Setstat, { path, attributes }, call);
+  }
+
+  async remove(path: string, options: SftpOptions): Promise<void> {
+    await this.command(msg.Remove, { path }, callOf("remove", path, options));
+  }
+
+  async mkdir(path: string, mode: number | null, options: SftpOptions): Promise<void> {
+    const attributes = mode === null ? {} : { mode };
+    await this.command(msg.Mkdir, { path, attributes }, callOf("mkdir", path, options));
+  }
+
+  async realPath(path: string, options: SftpOptions): Promise<string> {
+    const call = callOf("realPath", path, options);
+    return single(await this.link.request(msg.Realpath, { path }, msg.Name, call), call);
+  }
+
+  async readLink(path: string, options: SftpOptions): Promise<string> {
+    const call = callOf("readLink", path, options);
+    return single(await this.link.request(msg.Readlink, { path }, msg.Name, call), call);
+  }
+
+  async symlink(target: string, link: string, options: SftpOptions): Promise<void> {
+    const row = this.#linkFirst ? msg.LinkFirst : msg.Symlink;
+    await this.command(row, { target, link }, callOf("symlink", link, options));
+  }
+
+  /** Lists a directory, one request ahead, without `.` and `..`. */
+  async *list(path: string, options: SftpOptions): AsyncGenerator<RemoteEntry, void> {
+    const call = callOf("readDir", path, options);
+    const { handle } = await this.link.request(msg.Opendir, { path }, msg.Handle, call);
+    const asked: Promise<msg.NameEntry[] | null>[] = [];
+    const ask = () => {
+      const answer = this.#names(handle, call);
+      answer.catch(() => {}); // nobody may be waiting just then
+      asked.push(answer);
+    };
+    let [careful, ended] = [false, false];
+    try {
+      // Two at once, so that the end of a short listing comes in the same round trip.
+      ask();
+      ask();
+      while (asked.length > 0) {
+        const names = await asked[0]!.catch(async (cause) => {
+          if (careful || ended || !refused(cause)) throw cause;
+          // There are servers that want one request at a time; what others have brought still counts.
+          careful = true;
+          await Promise.allSettled(asked);
+          return [];
+        });
+        asked.shift();
+        ended ||= names === null;
+        if (!ended && (!careful || asked.length === 0)) ask();
+        for (const { name } of names ?? []) {
+          if (name !== "" && !name.includes("/")) continue;
+          throw sftpError(SftpStatus.BAD_MESSAGE, call, `the server lists the name "${name}"`);
+        }
+        yield* this.#known(path, names ?? [], options);
+      }
+    } finally {
+      this.command(msg.Close, { handle }, { operation: "close", path }).catch(() => {});
+    }
+  }
+
+  /** The entries of one answer; a server that sends no attributes is asked for them, many at once. */
+  async *#known(
+    path: string,
+    names: readonly msg.NameEntry[],
+    options: SftpOptions,
+  ): AsyncGenerator<RemoteEntry, void> {
+    for (let at = 0; at < names.length; at += LOOKED_AT_ONCE) {
+      const entries = names.slice(at, at + LOOKED_AT_ONCE).filter(({ name }) =>
+        name !== "." && name !== ".."
+      );
+      const infos = entries.every(({ attributes: { mode } }) => mode !== undefined)
+        ? entries.map(({ attributes }) => infoOf(attributes))
+        : await Promise.all(
+          entries.map(async ({ name, attributes }) =>
+            attributes.mode !== undefined
+              ? infoOf(attributes)
+              : await this.lstatOrNull(join(path, name), options)
+          ),
+        );
+      for (const [index, info] of infos.entries()) {
+        if (info !== null) yield { name: entries[index]!.name, info };
+      }
+    }
+  }
+
+  /** A whole directory. */
+  async all(path: string, options: SftpOptions): Promise<RemoteEntry[]> {
+    const entries: RemoteEntry[] = [];
+    for await (const entry of this.list(path, options)) {
+      if (entries.push(entry) > MAX_LISTED) {
+        throw sftpError(SftpStatus.FAILURE, { operation: "readDir", path }, "it has no end");
+      }
+    }
+    return entries;
+  }
+
+  async #names(handle: Uint8Array, call: Call): Promise<msg.NameEntry[] | null> {
+    try {
+      const { entries } = await this.link.request(msg.Readdir, { handle }, msg.Name, call);
+      if (entries.length > 0) return entries;
+      throw sftpError(SftpStatus.BAD_MESSAGE, call, "the server lists nothing, for ever");
+    } catch (cause) {
+      if (cause instanceof SftpError && cause.status === SftpStatus.EOF) return null;
+      throw cause;
+    }
+  }
+}
+
+async function limitsOf(link: SftpLink, options: SftpOptions): Promise<RemoteLimits> {
+  const unknown = { readLength: SFTP_CHUNK, writeLength: SFTP_CHUNK, openHandles: 0 };
+  if (!link.extensions.has(EXTENSION.LIMITS)) return unknown;
+  const request = { request: EXTENSION.LIMITS, data: new Uint8Array(0) };
+  try {
+    const call = callOf("limits", null, options);
+    const { data } = await link.request(msg.Extended, request, msg.ExtendedReply, call);
+    const { packetLength, readLength, writeLength, openHandles } = msg.Limits.decode(data);
+    const packet = Math.max((packetLength || SFTP_MAX_MESSAGE) - MESSAGE_HEAD, 1);
+    const most = Math.min(packet, SFTP_MAX_CHUNK);
+    const bounded = (length: number) => Math.min(length || most, most);
+    return { readLength: bounded(readLength), writeLength: bounded(writeLength), openHandles };
+  } catch (cause) {
+    // A server that announces limits and then does not tell them is no worse than one without.
+    if (cause instanceof SftpError && link.cause === null) return unknown;
+    throw cause;
+  }
+}
+
+/** The one name that REALPATH and READLINK are answered with. */
+function single({ entries }: { entries: readonly msg.NameEntry[] }, call: Call): string {
+  if (entries.length === 1) return entries[0]!.name;
+  throw sftpError(SftpStatus.BAD_MESSAGE, call, `the server sent ${entries.length} names`);
+}
+
+async function orNull<T>(wanted: Promise<T>): Promise<T | null> {
+  try {
+    return await wanted;
+  } catch (cause) {
+    if (cause instanceof SftpError && cause.status === SftpStatus.NO_SUCH_FILE) return null;
+    throw cause;
+  }
+}
+
+/** Whether a server did not like a request, which may have been for its moment. */
+function refused(cause: unknown): boolean {
+  return cause instanceof SftpError && cause.status === SftpStatus.FAILURE;
+}

@@ -1,0 +1,173 @@
+import {
+  attributesOfChanges,
+  infoOf,
+  type SftpChanges,
+  type SftpFileInfo,
+} from "../protocol/attributes.ts";
+import { fileSystemOf, type SftpFileSystem } from "../protocol/file_system.ts";
+import type { SftpLink } from "./link.ts";
+import * as msg from "../protocol/messages.ts";
+import { EXTENSION } from "../protocol/numbers.ts";
+import type { SftpOptions } from "../protocol/options.ts";
+import { type Call, callOf, sftpError, SftpStatus } from "../protocol/status.ts";
+
+/** Memory that may not be there before there is something to put into it. */
+export interface Room {
+  readonly length: number;
+  bytes(): Uint8Array;
+}
+
+/** An open remote file: requests at offsets, nothing remembered. */
+export class RemoteFile {
+  /** The path that it was opened by, for errors. */
+  readonly path: string;
+  /** The most bytes of one READ. */
+  readonly readLength: number;
+  /** The most bytes of one WRITE. */
+  readonly writeLength: number;
+  readonly #link: SftpLink;
+  /** What the server calls it. */
+  readonly handle: Uint8Array;
+  #closed = false;
+
+  constructor(
+    link: SftpLink,
+    handle: Uint8Array,
+    path: string,
+    lengths: { readLength: number; writeLength: number },
+  ) {
+    this.#link = link;
+    this.handle = handle;
+    this.path = path;
+    this.readLength = lengths.readLength;
+    this.writeLength = lengths.writeLength;
+  }
+
+  /** One READ of at most `readLength` bytes; resolves to how many came, 0 at the end. */
+  read(into: Uint8Array, offset: number, options: SftpOptions = {}): Promise<number> {
+    const length = Math.min(into.length, this.readLength);
+    const call = this.#call("read", options);
+    return this.#link.read(this.handle, offset, length, () => into, call);
+  }
+
+  /** One WRITE of at most `writeLength` bytes; `sent` says that the channel has taken it. */
+  writePiece(
+    data: Uint8Array,
+    offset: number,
+    options: SftpOptions = {},
+    sent?: () => void,
+  ): Promise<void> {
+    return this.#link.write(this.handle, offset, data, this.#call("write", options), sent);
+  }
+
+  /** As many WRITEs as it takes, all at once. */
+  async write(data: Uint8Array, offset: number, options: SftpOptions = {}): Promise<void> {
+    const writes: Promise<void>[] = [];
+    for (let at = 0; at < data.length; at += this.writeLength) {
+      const piece = data.subarray(at, at + this.writeLength);
+      writes.push(this.writePiece(piece, offset + at, options));
+    }
+    // All of them, even if one fails: the data must stay in place until the last is settled.
+    const failed = (await Promise.allSettled(writes)).find((write) => write.status === "rejected");
+    if (failed) throw failed.reason;
+  }
+
+  /**
+   * As many READs as it takes, all at once; resolves to fewer bytes than fit only at the end.
+   */
+  async fill(
+    into: Room | Uint8Array,
+    offset: number,
+    options: SftpOptions = {},
+    step: number = this.readLength,
+  ): Promise<number> {
+    const { length } = into;
+    const room = into instanceof Uint8Array ? { length, bytes: () => into } : into;
+    if (length <= step) return await this.#whole(room, 0, length, offset, options);
+    const reads: Promise<number>[] = [];
+    for (let at = 0; at < length; at += step) {
+      reads.push(this.#whole(room, at, Math.min(at + step, length), offset, options));
+    }
+    let total = 0;
+    // All of them, even if one fails: nothing of this may be under way when it is tried once more.
+    for (const read of await Promise.allSettled(reads)) {
+      if (read.status === "rejected") throw read.reason;
+      total += read.value;
+    }
+    return total;
+  }
+
+  /** A server may send less than was asked for: the gap is asked for again. */
+  async #whole(
+    room: Room,
+    from: number,
+    to: number,
+    offset: number,
+    options: SftpOptions,
+  ): Promise<number> {
+    let at = from;
+    const call = this.#call("read", options);
+    while (at < to) {
+      const start = at;
+      const into = () => room.bytes().subarray(start, to);
+      const count = await this.#link.read(this.handle, offset + at, to - at, into, call);
+      if (count === 0) break;
+      at += count;
+    }
+    return at - from;
+  }
+
+  /** What is known of the way to the server, for reads and for writes. */
+  get paths(): SftpLink["paths"] {
+    return this.#link.paths;
+  }
+
+  async stat(options: SftpOptions = {}): Promise<SftpFileInfo> {
+    const request = { handle: this.handle };
+    const call = this.#call("stat", options);
+    return infoOf((await this.#link.request(msg.Fstat, request, msg.Attrs, call)).attributes);
+  }
+
+  async setStat(changes: SftpChanges, options: SftpOptions = {}): Promise<void> {
+    const request = { handle: this.handle, attributes: attributesOfChanges(changes) };
+    await this.#link.command(msg.Fsetstat, request, this.#call("setStat", options));
+  }
+
+  /** How full the file system is that it is on (fstatvfs@openssh.com). */
+  async statvfs(options: SftpOptions = {}): Promise<SftpFileSystem> {
+    const call = this.#call("statvfs", options);
+    if (!this.#link.extensions.has(EXTENSION.FSTATVFS)) {
+      throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
+    }
+    const data = msg.OneHandle.encode({ handle: this.handle });
+    const request = { request: EXTENSION.FSTATVFS, data };
+    const answer = await this.#link.request(msg.Extended, request, msg.ExtendedReply, call);
+    return fileSystemOf(msg.FileSystem.decode(answer.data));
+  }
+
+  async sync(options: SftpOptions = {}): Promise<void> {
+    const call = this.#call("sync", options);
+    if (!this.#link.extensions.has(EXTENSION.FSYNC)) {
+      throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
+    }
+    const data = msg.OneHandle.encode({ handle: this.handle });
+    await this.#link.command(msg.Extended, { request: EXTENSION.FSYNC, data }, call);
+  }
+
+  /** Closes the handle, once. The answer counts: it may say that the disk is full. */
+  async close(options: SftpOptions = {}): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { signal } = options;
+    // What is cancelled must be closed too.
+    const call = this.#call("close", signal?.aborted ? { timeout: options.timeout } : options);
+    const closing = this.#link.command(msg.Close, { handle: this.handle }, call);
+    if (signal?.aborted) closing.catch(() => {});
+    signal?.throwIfAborted();
+    await closing;
+  }
+
+  #call(operation: string, options: SftpOptions): Call {
+    return callOf(operation, this.path, options);
+  }
+}

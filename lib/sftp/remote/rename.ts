@@ -1,0 +1,45 @@
+import { SftpError } from "../../errors.ts";
+import * as msg from "../protocol/messages.ts";
+import { EXTENSION } from "../protocol/numbers.ts";
+import type { SftpOptions } from "../protocol/options.ts";
+import { hiddenBeside } from "../protocol/paths.ts";
+import type { Remote } from "./remote.ts";
+import { callOf, SftpStatus } from "../protocol/status.ts";
+
+/**
+ * Renames and replaces what has the new name: in one step if the server has posix-rename@openssh.com.
+ * Otherwise, since RENAME replaces nothing (filexfer-02 §6.5), the old file is first moved aside, and
+ * back again if that fails. Errors are `about` another path, if the old name is none that anybody knows.
+ */
+export async function replace(
+  remote: Remote,
+  from: string,
+  to: string,
+  options: SftpOptions,
+  about: string = from,
+): Promise<void> {
+  const call = callOf("rename", about, options);
+  if (remote.can(EXTENSION.POSIX_RENAME)) {
+    return await remote.extension(EXTENSION.POSIX_RENAME, msg.TwoPaths.encode({ from, to }), call);
+  }
+  try {
+    await remote.command(msg.Rename, { from, to }, call);
+  } catch (cause) {
+    if (!(cause instanceof SftpError) || cause.status !== SftpStatus.FAILURE) throw cause;
+    const [source, inTheWay] = await Promise.all([
+      remote.lstatOrNull(from, options),
+      remote.lstatOrNull(to, options),
+    ]);
+    if (source === null || inTheWay === null || inTheWay.isDirectory) throw cause;
+    const aside = hiddenBeside(to, "old");
+    await remote.command(msg.Rename, { from: to, to: aside }, call);
+    try {
+      await remote.command(msg.Rename, { from, to }, call);
+    } catch (cause) {
+      // Without the user's signal: an abort must not leave the file under a name that nobody knows.
+      await remote.command(msg.Rename, { from: aside, to }, { operation: "rename", path: aside });
+      throw cause;
+    }
+    await remote.command(msg.Remove, { path: aside }, { operation: "remove", path: aside });
+  }
+}

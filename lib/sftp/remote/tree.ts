@@ -1,0 +1,139 @@
+/** Operations on whole trees: made, removed, walked. */
+import { SFTP_MAX_DEPTH } from "../../defaults.ts";
+import { SftpError } from "../../errors.ts";
+import { dirEntry, type SftpWalkEntry, type SftpWalkOptions } from "./entries.ts";
+import * as msg from "../protocol/messages.ts";
+import type { SftpOptions } from "../protocol/options.ts";
+import { baseName, join, parent } from "../protocol/paths.ts";
+import type { Remote, RemoteEntry } from "./remote.ts";
+import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
+
+/** Makes a directory and those above it that are missing; content if it is there. */
+export async function makeFolders(
+  remote: Remote,
+  path: string,
+  mode: number | null,
+  options: SftpOptions,
+): Promise<void> {
+  try {
+    await remote.mkdir(path, mode, options);
+  } catch (cause) {
+    if (!(cause instanceof SftpError)) throw cause;
+    const above = parent(path);
+    if (cause.status === SftpStatus.NO_SUCH_FILE && above !== null) {
+      await makeFolders(remote, above, mode, options);
+      await remote.mkdir(path, mode, options);
+    } else if (!(await remote.statOrNull(path, options))?.isDirectory) {
+      throw cause;
+    }
+  }
+}
+
+/** Removes a file, a link, or a directory, on request with everything in it. */
+export async function removeTree(
+  remote: Remote,
+  path: string,
+  options: SftpOptions & { recursive?: boolean },
+): Promise<void> {
+  try {
+    // First, whatever it is: some servers' LSTAT (ProFTPD's) takes a link for the folder it leads to.
+    return await remote.remove(path, options);
+  } catch (cause) {
+    if (!(cause instanceof SftpError) || cause.status === SftpStatus.NO_SUCH_FILE) throw cause;
+    if (!(await remote.lstat(path, options)).isDirectory) throw cause;
+  }
+  // Level by level, so that round trips of one are had together; the deepest goes first.
+  const levels = [[path]];
+  for (let level = [path]; options.recursive && level.length > 0; levels.push(level)) {
+    checkDepth(level[0]!, levels.length);
+    level = (await together(LISTED_AT_ONCE, level, (path) => empty(remote, path, options))).flat();
+  }
+  for (const level of levels.reverse()) {
+    await together(REMOVED_AT_ONCE, level, (path) => {
+      return remote.command(msg.Rmdir, { path }, callOf("remove", path, options));
+    });
+  }
+}
+
+/** Removes what is in a folder but other folders; resolves to those. */
+async function empty(remote: Remote, folder: string, options: SftpOptions): Promise<string[]> {
+  const [folders, files]: [string[], string[]] = [[], []];
+  for (const { name, info } of await remote.all(folder, options)) {
+    (info.isDirectory ? folders : files).push(join(folder, name));
+  }
+  await together(REMOVED_AT_ONCE, files, (path) => remote.remove(path, options));
+  return folders;
+}
+
+const LISTED_AT_ONCE = 32;
+const REMOVED_AT_ONCE = 128;
+
+/** Does the same with all of a list, some at a time; the first failure ends it. */
+async function together<A, B>(
+  most: number,
+  list: readonly A[],
+  run: (item: A) => Promise<B>,
+): Promise<B[]> {
+  const results: B[] = [];
+  for (let at = 0; at < list.length; at += most) {
+    results.push(...await Promise.all(list.slice(at, at + most).map(run)));
+  }
+  return results;
+}
+
+/** Everything below a path, and the path itself; folders before what is in them. */
+export async function* walk(
+  remote: Remote,
+  root: string,
+  options: SftpWalkOptions,
+): AsyncGenerator<SftpWalkEntry, void> {
+  const info = await remote.stat(root, options);
+  const name = baseName(root);
+  if (info.isDirectory) {
+    if (options.includeDirs ?? true) yield { path: root, ...dirEntry(name, info) };
+    yield* below(remote, root, options, 1, []);
+  } else if (options.includeFiles ?? true) yield { path: root, ...dirEntry(name, info) };
+}
+
+async function* below(
+  remote: Remote,
+  folder: string,
+  options: SftpWalkOptions,
+  depth: number,
+  above: readonly string[],
+): AsyncGenerator<SftpWalkEntry, void> {
+  const { includeFiles = true, includeDirs = true, includeSymlinks = true } = options;
+  const { followSymlinks = false, maxDepth = Infinity } = options;
+  if (depth > maxDepth) return;
+  checkDepth(folder, depth);
+  const real = followSymlinks ? await remote.realPath(folder, options) : folder;
+  if (above.includes(real)) return; // a link has led back
+  const folders: SftpWalkEntry[] = [];
+  for await (const entry of remote.list(folder, options)) {
+    const found = await walked(remote, folder, entry, options);
+    if (found.isDirectory) folders.push(found);
+    else if (found.isSymlink ? includeSymlinks : includeFiles) yield found;
+  }
+  for (const entry of folders) {
+    if (includeDirs) yield entry;
+    yield* below(remote, entry.path, options, depth + 1, [...above, real]);
+  }
+}
+
+async function walked(
+  remote: Remote,
+  folder: string,
+  { name, info }: RemoteEntry,
+  options: SftpWalkOptions,
+): Promise<SftpWalkEntry> {
+  const path = join(folder, name);
+  if (!info.isSymlink || !options.followSymlinks) return { path, ...dirEntry(name, info) };
+  // A link to nowhere stays a link.
+  return { path, ...dirEntry(name, await remote.statOrNull(path, options) ?? info) };
+}
+
+/** Refuses folders in folders without an end, which only a hostile server has. */
+export function checkDepth(path: string, depth: number): void {
+  if (depth <= SFTP_MAX_DEPTH) return;
+  throw sftpError(SftpStatus.FAILURE, { operation: "readDir", path }, "folders without an end");
+}

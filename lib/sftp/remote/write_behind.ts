@@ -1,0 +1,152 @@
+import { SftpError } from "../../errors.ts";
+import { Pace } from "./pacing.ts";
+import type { SftpOptions } from "../protocol/options.ts";
+import type { RemoteFile } from "./remote_file.ts";
+import { SftpStatus } from "../protocol/status.ts";
+
+/** A request that a server can hardly refuse for its length. */
+const CAREFUL_BYTES = 32 * 1024;
+
+/** Bytes of a block that is read and sent in one go: what the processor's cache holds beside its copies. */
+const UNIT_BYTES = 256 * 1024;
+
+/** Requests under way at most, however short: 32 MiB of the usual length. */
+const MAX_SENT = 1024;
+
+/** A WRITE that is under way. */
+interface Sent {
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+  readonly written: Promise<void>;
+  /** Called when this one is written, if it is the last of its block. */
+  readonly release: (() => void) | null;
+}
+
+/** What to write. */
+export interface WriteBehindOptions extends SftpOptions {
+  /** Where to begin; 0 unless given. */
+  readonly start?: number;
+  /** Bytes under way at most. */
+  readonly inFlight?: number;
+}
+
+/** Writes a remote file in order and lets the answers come behind. */
+export class WriteBehind {
+  readonly #file: RemoteFile;
+  readonly #limits: SftpOptions;
+  readonly #pace: Pace;
+  #sent: Sent[] = [];
+  #bytes = 0;
+  /** Requests that wait for the channel to take them. */
+  #waiting = 0;
+  #refused = false;
+  #news: PromiseWithResolvers<void> | null = null;
+  #offset: number;
+  #state: "many" | "one" = "many";
+
+  constructor(file: RemoteFile, { start = 0, inFlight, signal, timeout }: WriteBehindOptions = {}) {
+    this.#file = file;
+    this.#limits = { signal, timeout };
+    this.#offset = start;
+    this.#pace = new Pace(file.writeLength, file.paths.write, inFlight);
+  }
+
+  /** Where the next block goes. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** How far behind the last byte written a byte may be that has not arrived. */
+  get window(): number {
+    return this.#pace.window;
+  }
+
+  /** Whether the server has shown that it wants one request at a time. */
+  get careful(): boolean {
+    return this.#state === "one";
+  }
+
+  /** Bytes of a block that fills its requests. */
+  get unit(): number {
+    const { request, block } = this.#pace;
+    return Math.min(Math.max(Math.floor(UNIT_BYTES / request), 1) * request, block);
+  }
+
+  /** Leaves a hole. */
+  skip(bytes: number): void {
+    this.#offset += bytes;
+  }
+
+  /**
+   * Sends a block and waits until it is on its way, longer only while too many are; the block must not
+   * be touched again before `release` is called.
+   *
+   * @throws {SftpError} If this or an earlier write was refused
+   */
+  async write(block: Uint8Array, release: () => void): Promise<void> {
+    this.#limits.signal?.throwIfAborted();
+    for (let at = 0; at < block.length;) {
+      const length = this.#state === "one" ? CAREFUL_BYTES : this.#pace.request;
+      const bytes = block.subarray(at, at + length);
+      at += bytes.length;
+      this.#send(bytes, at < block.length ? null : release);
+      const most = this.#state === "one" ? 0 : this.#pace.depth * this.#pace.block;
+      while (this.#bytes > most || this.#sent.length > MAX_SENT) await this.#oldest();
+    }
+    // Who read the next block now would find this one out of the processor's cache when it is sealed.
+    while (this.#waiting > 0 && !this.#refused) {
+      this.#news = Promise.withResolvers();
+      await this.#news.promise;
+    }
+  }
+
+  /** Waits for all answers. */
+  async finish(): Promise<void> {
+    while (this.#sent.length > 0) await this.#oldest();
+  }
+
+  #send(bytes: Uint8Array, release: (() => void) | null): void {
+    const offset = this.#offset;
+    this.#waiting++;
+    const written = this.#file.writePiece(bytes, offset, this.#limits, () => {
+      if (--this.#waiting === 0) this.#news?.resolve();
+    });
+    written.catch(() => { // heard of when its turn comes, if it comes
+      this.#refused = true;
+      this.#news?.resolve();
+    });
+    this.#sent.push({ bytes, offset, written, release });
+    this.#offset += bytes.length;
+    this.#bytes += bytes.length;
+  }
+
+  async #oldest(): Promise<void> {
+    const { bytes, written, release } = this.#sent[0]!;
+    try {
+      await written;
+    } catch (cause) {
+      return await this.#again(cause);
+    }
+    this.#sent.shift();
+    this.#bytes -= bytes.length;
+    this.#pace.passed(bytes.length);
+    release?.();
+  }
+
+  /** There are servers that want one request at a time, or short ones: once more, that way. */
+  async #again(cause: unknown): Promise<void> {
+    if (this.#state === "one" || !(cause instanceof SftpError)) throw cause;
+    if (cause.status !== SftpStatus.FAILURE && cause.status !== SftpStatus.BAD_MESSAGE) throw cause;
+    this.#state = "one";
+    await Promise.allSettled(this.#sent.map(({ written }) => written));
+    for (const { bytes, offset, release } of this.#sent) {
+      for (let at = 0; at < bytes.length; at += CAREFUL_BYTES) {
+        const piece = bytes.subarray(at, at + CAREFUL_BYTES);
+        await this.#file.writePiece(piece, offset + at, this.#limits);
+      }
+      release?.();
+    }
+    this.#sent = [];
+    this.#bytes = 0;
+  }
+}

@@ -1,0 +1,36 @@
+import { closeSync, constants, openSync } from "node:fs";
+import { AnchoredFolders } from "./anchored_folders.ts";
+import { Everywhere } from "./unjailed.ts";
+import { Jail, PathFolders } from "./jail.ts";
+
+import type { Tree } from "./served_tree.ts";
+
+/**
+ * The tree below a folder.
+ *
+ * @throws {Deno.errors.NotFound} If there is no such folder
+ * @throws {Deno.errors.NotADirectory} If it is none
+ */
+export function treeOf(root: string, home: string): Tree {
+  const real = Deno.realPathSync(root);
+  if (!Deno.statSync(real).isDirectory) {
+    throw new Deno.errors.NotADirectory(`Cannot serve "${root}": it is not a directory`);
+  }
+  if (real === "/") return new Everywhere(home);
+  return canAnchor(real)
+    ? new Jail(new AnchoredFolders(real), home)
+    : new Jail(new PathFolders(real.replace(/[/\\]$/, "")), home);
+}
+
+/** Whether paths can start at an open folder: on Linux, where everything is permitted (`-A`). */
+function canAnchor(root: string): boolean {
+  if (Deno.build.os !== "linux") return false;
+  const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    return Deno.lstatSync(`/proc/self/fd/${fd}/.`).isDirectory;
+  } catch {
+    return false; // there is no /proc, or it may not be read
+  } finally {
+    closeSync(fd);
+  }
+}

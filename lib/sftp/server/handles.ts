@@ -1,0 +1,76 @@
+import { SFTP_MAX_HANDLES } from "../../defaults.ts";
+import type { SftpBackendEntry, SftpBackendFile } from "./backend.ts";
+import { refuse } from "../protocol/status.ts";
+
+/** A directory that is being listed. */
+export type Listing = AsyncIterator<SftpBackendEntry>;
+
+/** What is behind a handle, and the path that it was opened by. */
+type Opened =
+  & { readonly path: string }
+  & ({ readonly file: SftpBackendFile } | { readonly listing: Listing });
+
+/** What one client has open. Numbers are never used twice, so a closed handle stays closed. */
+export class Handles {
+  readonly #opened: Map<number, Opened> = new Map();
+  #next = 0;
+
+  /** Refuses what would be one too many, before it is opened. */
+  reserve(): void {
+    if (this.#opened.size >= SFTP_MAX_HANDLES) refuse("Too many open handles");
+  }
+
+  add(opened: Opened): Uint8Array {
+    const handle = new Uint8Array(4);
+    new DataView(handle.buffer).setUint32(0, ++this.#next);
+    this.#opened.set(this.#next, opened);
+    return handle;
+  }
+
+  file(handle: Uint8Array): SftpBackendFile {
+    const opened = this.#opened.get(numberOf(handle));
+    if (opened === undefined || !("file" in opened)) refuse("No such file handle");
+    return opened.file;
+  }
+
+  /** The file of a handle, if several requests for it may be under way; else null. */
+  parallel(handle: Uint8Array): SftpBackendFile | null {
+    const opened = this.#opened.get(numberOf(handle));
+    return opened && "file" in opened && opened.file.parallel ? opened.file : null;
+  }
+
+  /** The path that a handle was opened by; null if there is no such handle. */
+  path(handle: Uint8Array): string | null {
+    return this.#opened.get(numberOf(handle))?.path ?? null;
+  }
+
+  listing(handle: Uint8Array): Listing {
+    const opened = this.#opened.get(numberOf(handle));
+    if (opened === undefined || !("listing" in opened)) refuse("No such directory handle");
+    return opened.listing;
+  }
+
+  async close(handle: Uint8Array): Promise<void> {
+    const number = numberOf(handle);
+    const opened = this.#opened.get(number);
+    if (opened === undefined) refuse("No such handle");
+    this.#opened.delete(number);
+    await close(opened);
+  }
+
+  /** Closes everything, whatever comes of it. */
+  async closeAll(): Promise<void> {
+    await Promise.allSettled([...this.#opened.values()].map(close));
+    this.#opened.clear();
+  }
+}
+
+async function close(opened: Opened): Promise<void> {
+  if ("file" in opened) await opened.file.close();
+  else await opened.listing.return?.();
+}
+
+function numberOf(handle: Uint8Array): number {
+  if (handle.length !== 4) return 0; // which is nobody's
+  return new DataView(handle.buffer, handle.byteOffset, 4).getUint32(0);
+}

@@ -1,0 +1,163 @@
+import { constants, fstatSync } from "node:fs";
+import { nameProblem } from "../protocol/paths.ts";
+import { refuse } from "../protocol/status.ts";
+import type { Folders, Place, Tree } from "./served_tree.ts";
+
+/** Symbolic links that one path may lead through, as Linux has it. */
+const MAX_LINKS = 40;
+
+/** Looks at a path after an open: what deceives one of them half of the time deceives none of all. */
+const LOOKS = 32;
+
+/** No link that was put in a file's place is followed, and no pipe waited for; not all systems have these. */
+const OPEN_FLAGS = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+/**
+ * Keeps paths below a folder: `/` is the folder, `..` stops there, and symbolic links are read as
+ * they would be after `chroot`, an absolute one starting at the folder again.
+ */
+export class Jail<F> implements Tree {
+  readonly open = false;
+  readonly openFlags: number = OPEN_FLAGS;
+  readonly #folders: Folders<F>;
+  readonly #home: string;
+
+  /** @param home Where relative paths begin, as clients see it */
+  constructor(folders: Folders<F>, home: string) {
+    this.#folders = folders;
+    this.#home = home;
+  }
+
+  /** Walks a path step by step. */
+  place(path: string, last: "follow" | "keep"): Place {
+    const folders = this.#folders;
+    const inside: F[] = [folders.root()];
+    const names: string[] = [];
+    const leave = (): void => {
+      for (let folder; (folder = inside.pop()) !== undefined;) folders.leave(folder);
+    };
+    const at = (name: string, info: Deno.FileInfo | null): Place => ({
+      real: folders.path(inside.at(-1)!, name),
+      virtual: `/${[...names, name].filter((step) => step !== ".").join("/")}`,
+      info,
+      [Symbol.dispose]: leave,
+    });
+    try {
+      const steps = stepsOf(path);
+      if (!path.startsWith("/")) steps.push(...stepsOf(this.#home));
+      let links = 0;
+      for (let step; (step = steps.pop()) !== undefined;) {
+        if (step === "..") {
+          if (names.pop() !== undefined) folders.leave(inside.pop()!);
+          continue;
+        }
+        const place = at(step, look(folders.path(inside.at(-1)!, step), step));
+        const { info, real } = place;
+        if (info?.isSymlink && !(steps.length === 0 && last === "keep")) {
+          if (++links > MAX_LINKS) refuse("Too many symbolic links");
+          const target = Deno.readLinkSync(real);
+          if (target.startsWith("/")) {
+            while (names.pop() !== undefined) folders.leave(inside.pop()!);
+          }
+          steps.push(...stepsOf(target));
+        } else if (steps.length === 0) {
+          return place;
+        } else {
+          if (!info?.isDirectory) throw new Deno.errors.NotFound();
+          inside.push(folders.enter(inside.at(-1)!, step));
+          names.push(step);
+        }
+      }
+      // It ends with the folder that it is in, which is seen from the one above.
+      const name = names.pop();
+      if (name !== undefined) folders.leave(inside.pop()!);
+      const own = name ?? ".";
+      return at(own, look(folders.path(inside.at(-1)!, own), own));
+    } catch (cause) {
+      leave();
+      throw cause;
+    }
+  }
+
+  realPath(path: string): string {
+    using place = this.place(path, "follow");
+    return place.virtual;
+  }
+
+  pin(place: Place): { readonly path: string } & Disposable {
+    return this.#folders.pin(place);
+  }
+
+  holds(fd: number, place: Place): boolean {
+    return this.#folders.holds(fd, place);
+  }
+}
+
+/**
+ * Folders as paths, for systems where nothing better is to be had. Another program may have a link in
+ * the way during an open, and swap it for the folder before a look at the folder and back before the
+ * look at the file. Hence a coin says which to look at, again and again: who swaps them must guess 32
+ * coins, two microseconds each.
+ */
+export class PathFolders implements Folders<string> {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  root(): string {
+    return this.#root;
+  }
+
+  enter(folder: string, name: string): string {
+    return this.path(folder, name);
+  }
+
+  leave(): void {}
+
+  path(folder: string, name: string): string {
+    return `${folder}/${name}`;
+  }
+
+  pin({ real }: Place): { path: string } & Disposable {
+    return { path: real, [Symbol.dispose]() {} };
+  }
+
+  holds(fd: number, { real, virtual }: Place): boolean {
+    const opened = fstatSync(fd);
+    const folders: string[] = [];
+    for (let at = virtual.indexOf("/", 1); at !== -1; at = virtual.indexOf("/", at + 1)) {
+      folders.push(this.#root + virtual.slice(0, at));
+    }
+    const isFile = (): boolean => {
+      const { dev, ino } = Deno.lstatSync(real);
+      return dev === opened.dev && ino === opened.ino;
+    };
+    const areFolders = (): boolean => folders.every((path) => Deno.lstatSync(path).isDirectory);
+    if (!areFolders() || !isFile()) return false;
+    if (folders.length === 0) return true;
+    const [coins = 0] = crypto.getRandomValues(new Uint32Array(1));
+    for (let look = 0; look < LOOKS; look++) {
+      if (!(coins >>> look & 1 ? isFile() : areFolders())) return false;
+    }
+    return true;
+  }
+}
+
+function look(path: string, name: string): Deno.FileInfo | null {
+  if (Deno.build.os === "windows" && name !== "." && nameProblem(name)) {
+    throw new Deno.errors.NotFound();
+  }
+  try {
+    return Deno.lstatSync(path);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return null;
+    throw cause;
+  }
+}
+
+/** The steps of a path, the first one last. */
+function stepsOf(path: string): string[] {
+  return path.split("/").filter((step) => step !== "" && step !== ".").reverse();
+}

@@ -1,0 +1,116 @@
+import * as fs from "node:fs";
+import type { SftpChanges, SftpFileInfo } from "../protocol/attributes.ts";
+import type { SftpBackendFile } from "./backend.ts";
+import type { SftpFileSystem } from "../protocol/file_system.ts";
+import { allowedMode, fileSystemAt, type Mode } from "./local_stat.ts";
+import type { Medium } from "../../runtime/adaptive_io.ts";
+
+/** How an open file is served. */
+export interface LocalFileOptions {
+  /** Every write goes to the end of the file. */
+  readonly append: boolean;
+  /** Which permission bits clients may set. */
+  readonly mode: Mode;
+  /** Where it is, for reads and writes: side by side as soon as it is slow. */
+  readonly medium: Medium;
+}
+
+/** An open local file, read and written at offsets. The other clients do not wait for a slow disk. */
+export class LocalFile implements SftpBackendFile {
+  readonly parallel: boolean;
+  readonly #fd: number;
+  readonly #append: boolean;
+  readonly #mode: Mode;
+  readonly #medium: Medium;
+
+  /** Takes over a descriptor. */
+  constructor(fd: number, { append, mode, medium }: LocalFileOptions) {
+    this.#fd = fd;
+    this.#append = append;
+    this.#mode = mode;
+    this.#medium = medium;
+    this.parallel = !append;
+  }
+
+  read(into: Uint8Array, offset: number): number | Promise<number> {
+    return this.#medium.run(
+      () => fs.readSync(this.#fd, into, 0, into.length, offset),
+      () => this.#readLater(into, offset),
+    );
+  }
+
+  write(data: Uint8Array, offset: number): void | Promise<void> {
+    return this.#medium.run(
+      () => this.#writeNow(data, offset),
+      () => this.#writeLater(data, offset),
+    );
+  }
+
+  stat(): Promise<SftpFileInfo> {
+    const stats = fs.fstatSync(this.#fd);
+    return Promise.resolve({
+      isFile: stats.isFile(),
+      isDirectory: stats.isDirectory(),
+      isSymlink: false,
+      size: stats.size,
+      mtime: stats.mtime,
+      atime: stats.atime,
+      mode: stats.mode,
+      uid: stats.uid,
+      gid: stats.gid,
+    });
+  }
+
+  // deno-lint-ignore require-await -- a throw becomes a rejection
+  async setStat({ size, mode, uid, gid, atime, mtime }: SftpChanges): Promise<void> {
+    const bits = mode === undefined ? null : allowedMode(mode, this.#mode);
+    if (size !== undefined) fs.ftruncateSync(this.#fd, size);
+    if (bits !== null) fs.fchmodSync(this.#fd, bits);
+    if (atime && mtime) fs.futimesSync(this.#fd, atime, mtime);
+    if (uid !== undefined && gid !== undefined) fs.fchownSync(this.#fd, uid, gid);
+  }
+
+  // deno-lint-ignore require-await -- a throw becomes a rejection
+  async statVfs(): Promise<SftpFileSystem> {
+    if (Deno.build.os === "linux") return fileSystemAt(`/proc/self/fd/${this.#fd}`);
+    throw new Deno.errors.NotSupported();
+  }
+
+  sync(): Promise<void> {
+    return settled((done) => fs.fsync(this.#fd, done));
+  }
+
+  // deno-lint-ignore require-await -- a throw becomes a rejection
+  async close(): Promise<void> {
+    fs.closeSync(this.#fd);
+  }
+
+  #readLater(into: Uint8Array, offset: number): Promise<number> {
+    return settled((done) => fs.read(this.#fd, into, 0, into.length, offset, done));
+  }
+
+  #writeNow(data: Uint8Array, offset: number): void {
+    for (let at = 0; at < data.length;) {
+      const place = this.#append ? null : offset + at;
+      at += fs.writeSync(this.#fd, data, at, data.length - at, place);
+    }
+  }
+
+  async #writeLater(data: Uint8Array, offset: number): Promise<void> {
+    for (let at = 0; at < data.length;) {
+      const place = this.#append ? null : offset + at;
+      at += await settled<number>((done) =>
+        fs.write(this.#fd, data, at, data.length - at, place, done)
+      );
+    }
+  }
+}
+
+/** A callback of Node's as a promise. */
+function settled<T>(
+  start: (done: (error: Error | null, value?: T) => void) => void,
+): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  start((error, value) => error ? reject(error) : resolve(value as T));
+  return promise;
+}

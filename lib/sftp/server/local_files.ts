@@ -1,0 +1,416 @@
+// deno-lint-ignore-file require-await -- as LocalFiles says
+import * as fs from "node:fs";
+import { type Accounts, MAX_ACCOUNTS_BYTES, parseAccounts } from "./passwd.ts";
+import type { SftpChanges, SftpFileInfo } from "../protocol/attributes.ts";
+import type { SftpBackend, SftpBackendEntry, SftpBackendFile, SftpBackendOpen } from "./backend.ts";
+import { errnoOf } from "./errno.ts";
+import type { SftpFileSystem } from "../protocol/file_system.ts";
+import { LocalFile } from "./local_file.ts";
+import { allowedMode, fileSystemAt, type Mode } from "./local_stat.ts";
+import { Medium } from "../../runtime/adaptive_io.ts";
+import { refuse, SftpStatus } from "../protocol/status.ts";
+import { treeOf } from "./choose_tree.ts";
+import type { Place, Tree } from "./served_tree.ts";
+
+/** Entries of a directory that are looked at in one go: a fraction of a millisecond. */
+const LIST_BATCH = 64;
+
+/**
+ * What to serve.
+ *
+ * @example
+ * ```ts
+ * import type { LocalFilesOptions } from "@denossh/ssh/sftp";
+ *
+ * const downloads: LocalFilesOptions = { root: "./public", readOnly: true };
+ * ```
+ */
+export interface LocalFilesOptions {
+  /** The folder that clients see as `/`. */
+  readonly root: string;
+  /** Where relative paths begin, as clients see it; `/` unless given. */
+  readonly home?: string;
+  /** Refuse every change. */
+  readonly readOnly?: boolean;
+  /** Never leave a slow file to other threads: for a process that has one client and nothing else to do. */
+  readonly blocking?: boolean;
+}
+
+/**
+ * Serves a local folder, and nothing outside it.
+ *
+ * Paths are resolved step by step as after `chroot`: `..` stops at the root, and the text of a
+ * symbolic link is read from the root. Only regular files and directories can be opened; setuid and
+ * setgid bits are refused. Owners' names are those of `etc/passwd` and `etc/group` *inside* of the
+ * folder, if it has them.
+ *
+ * Another program on this machine, or a second server, may swap folders for symbolic links while a
+ * client works. On Linux, in a program that is permitted everything (`-A`), every step starts at the
+ * folder that was opened before it (as `openat` does), so there is no moment in which a swapped link
+ * leads out. Elsewhere, or with fewer permissions, Deno can open files by their whole path only, and
+ * this is what holds: after an open, and before a byte is read, written or cut off, the open file is
+ * compared with what the path leads to (device and inode, 32 times, in an order that cannot be
+ * foreseen), so content outside the root stays out of reach but for a guess of 32 coins. A new, empty
+ * file or directory may still appear outside, a listing may show names from outside, and a removal, a
+ * renaming or a change of attributes may hit a file outside.
+ *
+ * With `root: "/"` there is nothing to be kept out of: paths are the system's own, and clients may have
+ * whatever the process may. Deno lets a program make symbolic links only if it may read and write
+ * everything.
+ *
+ * Look-ups are synchronous, as they take microseconds on a local disk. Reads and writes are as well
+ * until one is slow; from then on that file is left to other threads.
+ *
+ * @param options The folder, and whether it may be changed
+ * @returns The backend for `serveSftp`
+ * @throws {Deno.errors.NotFound} If there is no such folder
+ *
+ * @example
+ * ```ts
+ * import { localFiles } from "@denossh/ssh/sftp";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const root = await Deno.makeTempDir();
+ * const backend = localFiles({ root });
+ * await backend.mkdir?.("/reports", null);
+ * assertEquals(await backend.realPath?.("/reports/../../.."), "/");
+ * await Deno.remove(root, { recursive: true });
+ * ```
+ */
+export function localFiles(options: LocalFilesOptions): SftpBackend {
+  const { root, home = "/", readOnly: fixed = false, blocking = false } = options;
+  const files = filesOf(treeOf(root, home), home, blocking);
+  return fixed ? readOnly(files) : files;
+}
+
+/** Serves a tree, however it keeps to itself. */
+export function filesOf(tree: Tree, home: string, blocking = false): LocalFiles {
+  return new LocalFiles(tree, home, blocking);
+}
+
+function readOnly(files: LocalFiles): SftpBackend {
+  const denied = (): Promise<never> => Promise.reject(new Deno.errors.PermissionDenied());
+  return {
+    async open(path, options) {
+      if (options.write || options.create || options.truncate) return await denied();
+      const file = await files.open(path, options);
+      return {
+        parallel: file.parallel ?? false,
+        read: (into, offset) => file.read(into, offset),
+        stat: () => file.stat(),
+        statVfs: () => file.statVfs!(),
+        close: () => file.close(),
+        write: denied,
+        setStat: denied,
+      };
+    },
+    readDir: (path) => files.readDir(path),
+    stat: (path) => files.stat(path),
+    lstat: (path) => files.lstat(path),
+    realPath: (path) => files.realPath(path),
+    readLink: (path) => files.readLink(path),
+    async statVfs(path) {
+      return { ...await files.statVfs(path), readOnly: true };
+    },
+    home: (user) => files.home(user),
+    userNames: (ids) => files.userNames(ids),
+    groupNames: (ids) => files.groupNames(ids),
+    setStat: denied,
+    lsetStat: denied,
+    mkdir: denied,
+    rmdir: denied,
+    remove: denied,
+    rename: denied,
+    symlink: denied,
+    link: denied,
+  };
+}
+
+/**
+ * From the look-up to the use everything is synchronous, so no other client of this process comes in
+ * between; the methods are async only so that what they throw is a rejection.
+ */
+class LocalFiles implements SftpBackend {
+  readonly #tree: Tree;
+  readonly #home: string;
+  readonly #mode: Mode;
+  /** Whether nobody else waits, so that even a slow disk is no reason to go another way. */
+  readonly #blocking: boolean;
+  #accounts: { readonly mtimes: string; readonly names: Accounts } | null = null;
+
+  constructor(tree: Tree, home: string, blocking: boolean) {
+    this.#blocking = blocking;
+    this.#tree = tree;
+    this.#home = home;
+    this.#mode = tree.open ? "any" : "no setuid";
+  }
+
+  async open(path: string, options: SftpBackendOpen): Promise<SftpBackendFile> {
+    const fd = this.#open(path, options);
+    const { append } = options;
+    const medium = new Medium(this.#blocking ? Infinity : undefined);
+    return new LocalFile(fd, { append, mode: this.#mode, medium });
+  }
+
+  async *readDir(path: string): AsyncGenerator<SftpBackendEntry> {
+    using place = this.#folder(path);
+    using folder = this.#tree.pin(place);
+    const accounts = this.#names();
+    const names = [".", "..", ...fs.readdirSync(folder.path)];
+    const root = place.virtual === "/";
+    for (let at = 0; at < names.length; at += LIST_BATCH) {
+      const entries = names.slice(at, at + LIST_BATCH).flatMap((name) => {
+        // Above the root is the root.
+        const info = infoOrNull(`${folder.path}/${root && name === ".." ? "." : name}`);
+        return info === null ? [] : [entryOf(name, info, accounts)];
+      });
+      yield* entries;
+    }
+  }
+
+  async stat(path: string): Promise<SftpFileInfo> {
+    using place = this.#existing(path, "follow");
+    return place.info;
+  }
+
+  async lstat(path: string): Promise<SftpFileInfo> {
+    using place = this.#existing(path, "keep");
+    return place.info;
+  }
+
+  async setStat(path: string, changes: SftpChanges): Promise<void> {
+    this.#change(path, "follow", changes);
+  }
+
+  async lsetStat(path: string, changes: SftpChanges): Promise<void> {
+    this.#change(path, "keep", changes);
+  }
+
+  async mkdir(path: string, mode: number | null): Promise<void> {
+    using place = this.#vacant(path);
+    fs.mkdirSync(place.real, mode === null ? {} : { mode: mode & 0o1777 });
+  }
+
+  async rmdir(path: string): Promise<void> {
+    using place = this.#movable(path);
+    if (!place.info.isDirectory) refuse("Not a directory", SftpStatus.NO_SUCH_FILE);
+    fs.rmdirSync(place.real);
+  }
+
+  async remove(path: string): Promise<void> {
+    using place = this.#movable(path);
+    if (place.info.isDirectory) refuse("Is a directory");
+    fs.unlinkSync(place.real);
+  }
+
+  async rename(from: string, to: string, { overwrite }: { overwrite: boolean }): Promise<void> {
+    using old = this.#movable(from);
+    using target = overwrite ? this.#tree.place(to, "keep") : this.#vacant(to);
+    if (target.virtual === "/") refuse("It is the root", SftpStatus.PERMISSION_DENIED);
+    if (!overwrite && old.info.isFile && linked(old.real, target.real)) fs.unlinkSync(old.real);
+    else fs.renameSync(old.real, target.real);
+  }
+
+  async realPath(path: string): Promise<string> {
+    return this.#tree.realPath(path);
+  }
+
+  async readLink(path: string): Promise<string> {
+    using place = this.#existing(path, "keep");
+    if (!place.info.isSymlink) refuse("Not a symbolic link", SftpStatus.BAD_MESSAGE);
+    return Deno.readLinkSync(place.real);
+  }
+
+  async symlink(target: string, path: string): Promise<void> {
+    using place = this.#vacant(path);
+    fs.symlinkSync(target, place.real);
+  }
+
+  async link(from: string, to: string): Promise<void> {
+    using old = this.#existing(from, "keep");
+    if (!old.info.isFile) refuse("Not a regular file");
+    using place = this.#vacant(to);
+    fs.linkSync(old.real, place.real);
+  }
+
+  async statVfs(path: string): Promise<SftpFileSystem> {
+    using place = this.#existing(path, "follow");
+    using there = this.#tree.pin(place);
+    return fileSystemAt(there.path);
+  }
+
+  async home(user: string): Promise<string> {
+    if (user === "") return this.#tree.realPath(this.#home);
+    const home = this.#names().home(user);
+    if (home === null) refuse("No such user", SftpStatus.NO_SUCH_FILE);
+    return home;
+  }
+
+  async userNames(ids: readonly number[]): Promise<string[]> {
+    const names = this.#names();
+    return ids.map((id) => names.user(id) ?? "");
+  }
+
+  async groupNames(ids: readonly number[]): Promise<string[]> {
+    const names = this.#names();
+    return ids.map((id) => names.group(id) ?? "");
+  }
+
+  /** Opens a file and makes sure that it is the one in the tree; gives its descriptor. */
+  #open(path: string, options: SftpBackendOpen): number {
+    const { open, openFlags } = this.#tree;
+    const { createNew } = options;
+    using place = this.#tree.place(path, createNew ? "keep" : "follow");
+    const { real, info } = place;
+    if (info === null && !options.create) throw new Deno.errors.NotFound();
+    if (info !== null && options.create && createNew) refuse("File exists");
+    if (info?.isDirectory) refuse("Is a directory");
+    if (info !== null && !info.isFile && !open) refuse("Not a regular file");
+    const { O_CREAT, O_EXCL, O_TRUNC } = fs.constants;
+    // O_EXCL makes nothing behind a link, and nothing is cut off before the look at what was opened.
+    const making = info !== null ? 0 : open && !createNew ? O_CREAT : O_CREAT | O_EXCL;
+    const cutting = open && options.truncate ? O_TRUNC : 0;
+    const flags = accessOf(options) | openFlags | making | cutting;
+    const mode = options.mode === null ? 0o666 : options.mode & (open ? 0o7777 : 0o777);
+    const fd = fs.openSync(real, flags, mode);
+    try {
+      if (open) return fd;
+      if (!fs.fstatSync(fd).isFile() || !this.#tree.holds(fd, place)) {
+        throw new Deno.errors.PermissionDenied();
+      }
+      if (options.truncate && info !== null) fs.ftruncateSync(fd, 0);
+      return fd;
+    } catch (cause) {
+      fs.closeSync(fd);
+      throw cause;
+    }
+  }
+
+  #change(path: string, last: "follow" | "keep", changes: SftpChanges): void {
+    const { size, mode, uid, gid, atime, mtime } = changes;
+    const bits = mode === undefined ? null : allowedMode(mode, this.#mode);
+    if (size !== undefined) this.#truncate(path, size);
+    using place = this.#existing(path, last);
+    const { real, info } = place;
+    if (info.isSymlink && bits !== null) throw new Deno.errors.NotSupported();
+    if (bits !== null) {
+      using there = this.#tree.pin(place);
+      fs.chmodSync(there.path, bits);
+    }
+    if (atime && mtime) fs.lutimesSync(real, atime, mtime);
+    if (uid !== undefined && gid !== undefined) fs.lchownSync(real, uid, gid);
+  }
+
+  #truncate(path: string, size: number): void {
+    const options = { read: false, write: true, append: false, create: false, createNew: false };
+    const fd = this.#open(path, { ...options, truncate: false, mode: null });
+    try {
+      fs.ftruncateSync(fd, size);
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+
+  #existing(path: string, last: "follow" | "keep"): Place & { info: Deno.FileInfo } {
+    const place = this.#tree.place(path, last);
+    if (place.info !== null) return place as Place & { info: Deno.FileInfo };
+    place[Symbol.dispose]();
+    throw new Deno.errors.NotFound();
+  }
+
+  #folder(path: string): Place {
+    const place = this.#existing(path, "follow");
+    if (place.info.isDirectory) return place;
+    place[Symbol.dispose]();
+    refuse("Not a directory", SftpStatus.NO_SUCH_FILE);
+  }
+
+  #vacant(path: string): Place {
+    const place = this.#tree.place(path, "keep");
+    if (place.info === null) return place;
+    place[Symbol.dispose]();
+    refuse("File exists");
+  }
+
+  /** Something other than the root itself. */
+  #movable(path: string): Place & { info: Deno.FileInfo } {
+    const place = this.#existing(path, "keep");
+    if (place.virtual !== "/") return place;
+    place[Symbol.dispose]();
+    refuse("It is the root", SftpStatus.PERMISSION_DENIED);
+  }
+
+  /** The accounts of the tree, read anew when a file has changed. */
+  #names(): Accounts {
+    const files = ["/etc/passwd", "/etc/group"];
+    const mtimes = files.map((file) => this.#mtime(file)).join();
+    if (this.#accounts?.mtimes !== mtimes) {
+      const [passwd = null, group = null] = files.map((file) => this.#text(file));
+      this.#accounts = { mtimes, names: parseAccounts(passwd, group) };
+    }
+    return this.#accounts.names;
+  }
+
+  #mtime(path: string): number {
+    try {
+      using place = this.#tree.place(path, "follow");
+      return place.info?.mtime?.getTime() ?? 0;
+    } catch {
+      return 0; // nothing that this process may read
+    }
+  }
+
+  #text(path: string): string | null {
+    const options = { read: true, write: false, append: false, create: false, createNew: false };
+    try {
+      const fd = this.#open(path, { ...options, truncate: false, mode: null });
+      try {
+        const { size } = fs.fstatSync(fd);
+        const bytes = new Uint8Array(Math.min(size, MAX_ACCOUNTS_BYTES));
+        const count = fs.readSync(fd, bytes, 0, bytes.length, 0);
+        return new TextDecoder().decode(bytes.subarray(0, count));
+      } finally {
+        fs.closeSync(fd);
+      }
+    } catch {
+      return null; // there are only numbers then
+    }
+  }
+}
+
+function accessOf({ read, write, append }: SftpBackendOpen): number {
+  const { O_RDONLY, O_WRONLY, O_RDWR, O_APPEND } = fs.constants;
+  const writes = write || append;
+  return (writes ? (read ? O_RDWR : O_WRONLY) : O_RDONLY) | (append ? O_APPEND : 0);
+}
+
+/** Gives a file its second name, which fails if that is taken; false where there are no such links. */
+function linked(from: string, to: string): boolean {
+  try {
+    fs.linkSync(from, to);
+    return true;
+  } catch (cause) {
+    if (["EPERM", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(errnoOf(cause) ?? "")) return false;
+    throw cause;
+  }
+}
+
+/** Null for a file that went away since its directory was read. */
+function infoOrNull(path: string): Deno.FileInfo | null {
+  try {
+    return Deno.lstatSync(path);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return null;
+    throw cause;
+  }
+}
+
+function entryOf(name: string, info: Deno.FileInfo, accounts: Accounts): SftpBackendEntry {
+  return {
+    name,
+    info,
+    owner: info.uid === null ? null : accounts.user(info.uid),
+    group: info.gid === null ? null : accounts.group(info.gid),
+    links: info.nlink,
+  };
+}

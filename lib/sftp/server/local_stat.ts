@@ -1,0 +1,40 @@
+/** What local files and open ones have in common: permission bits and figures of the file system. */
+import { statfsSync } from "node:fs";
+import type { SftpFileSystem } from "../protocol/file_system.ts";
+import { refuse, SftpStatus } from "../protocol/status.ts";
+
+/** Which permission bits clients may set: in a jail none that give rights to others. */
+export type Mode = "any" | "no setuid";
+
+/** The bytes of the longest name, on every system in use. */
+const MAX_NAME_LENGTH = 255;
+
+/**
+ * The permission bits that a client asks for.
+ *
+ * @throws {SftpError} If it may not have them
+ */
+export function allowedMode(mode: number, allowed: Mode): number {
+  if (allowed === "any") return mode & 0o7777;
+  if (mode & 0o6000) refuse("Setuid and setgid are not allowed", SftpStatus.PERMISSION_DENIED);
+  return mode & 0o1777;
+}
+
+/** How full the file system is that a path is on; Node knows no flags and no longest name. */
+export function fileSystemAt(path: string): SftpFileSystem {
+  const { bsize, blocks, bfree, bavail, files, ffree, type } = statfsSync(path);
+  return {
+    blockSize: bsize,
+    fragmentSize: bsize,
+    blocks,
+    freeBlocks: bfree,
+    availableBlocks: bavail,
+    files,
+    freeFiles: ffree,
+    availableFiles: ffree,
+    id: BigInt(type),
+    readOnly: false,
+    noSetuid: false,
+    maxNameLength: MAX_NAME_LENGTH,
+  };
+}

@@ -1,0 +1,241 @@
+/** What a server does for each request; the table is the dispatch. */
+import { SFTP_MAX_CHUNK } from "../../defaults.ts";
+import { attributesOf, changesOf, type SftpFileInfo } from "../protocol/attributes.ts";
+import type { SftpBackend, SftpBackendOpen } from "./backend.ts";
+import type { Handles } from "./handles.ts";
+import { longname } from "../protocol/longname.ts";
+import * as msg from "../protocol/messages.ts";
+import { FXF, FXP } from "../protocol/numbers.ts";
+import { refuse, SftpStatus, statusText } from "../protocol/status.ts";
+
+/** What an operation works on. */
+export interface Context {
+  readonly backend: SftpBackend;
+  readonly handles: Handles;
+  readonly readOnly: boolean;
+  /** Bits that new files and directories do not get. */
+  readonly umask: number;
+  /** Whether SYMLINK comes in the draft's order. */
+  readonly linkFirst: boolean;
+  readonly buffers: Buffers;
+}
+
+/** Memory for answers to READs; what is sent comes back by itself. */
+export interface Buffers {
+  take(length: number): Uint8Array<ArrayBuffer>;
+  give(buffer: ArrayBuffer): void;
+}
+
+/** A frame that answers a request. */
+export type Frame = Uint8Array<ArrayBuffer>;
+
+/** Runs a request; gives the frame that answers it. */
+export type Run = (context: Context, id: number, body: Uint8Array) => Promise<Frame> | Frame;
+
+/** One kind of request. */
+export interface Operation {
+  /** Its name, as OpenSSH's `sftp-server -Q requests` has it. */
+  readonly name: string;
+  /** Whether it changes anything; an OPEN may or may not. */
+  readonly writes: boolean;
+  readonly run: Run;
+}
+
+/** A status as a frame. */
+export function statusFrame(
+  id: number,
+  status: number,
+  message: string = statusText(status),
+): Frame {
+  return msg.Status.encode(id, { status, message, language: "" });
+}
+
+/** Operations by packet type. */
+export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operation>([
+  answers("open", msg.Open, msg.Handle, async (context, { path, flags, attributes }) => {
+    const { backend, handles, readOnly, umask } = context;
+    const options = openOptions(flags, attributes.mode, umask);
+    if (options.write || options.create || options.truncate) mayWrite(readOnly);
+    handles.reserve();
+    const file = await has(backend.open).call(backend, path, options);
+    return { handle: handles.add({ path, file }) };
+  }),
+  does("close", msg.Close, ({ handles }, { handle }) => handles.close(handle)),
+  [FXP.READ, { name: "read", writes: false, run: read }],
+  [FXP.WRITE, { name: "write", writes: true, run: write }],
+  answers("lstat", msg.Lstat, msg.Attrs, async ({ backend }, { path }) => {
+    return attrs(await has(backend.lstat ?? backend.stat).call(backend, path));
+  }),
+  answers("fstat", msg.Fstat, msg.Attrs, async ({ handles }, { handle }) => {
+    return attrs(await handles.file(handle).stat());
+  }),
+  changes(
+    "setstat",
+    msg.Setstat,
+    ({ backend }, { path, attributes }) =>
+      has(backend.setStat).call(backend, path, changesOf(attributes)),
+  ),
+  changes(
+    "fsetstat",
+    msg.Fsetstat,
+    ({ handles }, { handle, attributes }) => handles.file(handle).setStat(changesOf(attributes)),
+  ),
+  answers("opendir", msg.Opendir, msg.Handle, async ({ backend, handles }, { path }) => {
+    handles.reserve();
+    const { isDirectory } = await has(backend.stat).call(backend, path);
+    if (!isDirectory) refuse("Not a directory", SftpStatus.NO_SUCH_FILE);
+    const listing = has(backend.readDir).call(backend, path)[Symbol.asyncIterator]();
+    return { handle: handles.add({ path, listing }) };
+  }),
+  answers("readdir", msg.Readdir, msg.Name, async ({ handles }, { handle }) => {
+    return { entries: await list(handles, handle) };
+  }),
+  changes("remove", msg.Remove, ({ backend }, { path }) => has(backend.remove).call(backend, path)),
+  changes(
+    "mkdir",
+    msg.Mkdir,
+    ({ backend, umask }, { path, attributes: { mode } }) =>
+      has(backend.mkdir).call(backend, path, mode === undefined ? null : mode & 0o7777 & ~umask),
+  ),
+  changes("rmdir", msg.Rmdir, ({ backend }, { path }) => has(backend.rmdir).call(backend, path)),
+  answers("realpath", msg.Realpath, msg.Name, async ({ backend }, { path }) => {
+    return single(await has(backend.realPath).call(backend, path));
+  }),
+  answers("stat", msg.Stat, msg.Attrs, async ({ backend }, { path }) => {
+    return attrs(await has(backend.stat).call(backend, path));
+  }),
+  changes(
+    "rename",
+    msg.Rename,
+    ({ backend }, { from, to }) =>
+      has(backend.rename).call(backend, from, to, { overwrite: false }),
+  ),
+  answers("readlink", msg.Readlink, msg.Name, async ({ backend }, { path }) => {
+    return single(await has(backend.readLink).call(backend, path));
+  }),
+  changes(
+    "symlink",
+    msg.Symlink,
+    ({ backend, linkFirst }, { target, link }) => {
+      const make = has(backend.symlink);
+      return linkFirst ? make.call(backend, link, target) : make.call(backend, target, link);
+    },
+  ),
+]);
+
+/** An operation that is answered by a value. */
+function answers<Q, A>(
+  name: string,
+  request: msg.Row<Q>,
+  reply: msg.Row<A>,
+  run: (context: Context, request: Q) => Promise<A>,
+): [number, Operation] {
+  return [request.type, {
+    name,
+    writes: false,
+    run: async (context, id, body) => reply.encode(id, await run(context, request.decode(body))),
+  }];
+}
+
+/** An operation that is answered by a status. */
+function does<Q>(
+  name: string,
+  request: msg.Row<Q>,
+  run: (context: Context, request: Q) => Promise<void>,
+): [number, Operation] {
+  return [request.type, {
+    name,
+    writes: false,
+    run: async (context, id, body) => {
+      await run(context, request.decode(body));
+      return statusFrame(id, SftpStatus.OK);
+    },
+  }];
+}
+
+/** The same, if clients may change anything. */
+function changes<Q>(
+  name: string,
+  request: msg.Row<Q>,
+  run: (context: Context, request: Q) => Promise<void>,
+): [number, Operation] {
+  const [type, operation] = does(name, request, run);
+  return [type, { ...operation, writes: true }];
+}
+
+/** An answer up to this long is copied, rather than hold memory for a much longer one. */
+const SHORT_BYTES = 16 * 1024;
+
+/** READ: the data is read to where it is sent from. */
+function read({ handles, buffers }: Context, id: number, body: Uint8Array): Promise<Frame> | Frame {
+  const { handle, offset, length } = msg.Read.decode(body);
+  const file = handles.file(handle);
+  const frame = buffers.take(msg.DATA_HEADER + Math.min(length, SFTP_MAX_CHUNK));
+  const count = file.read(frame.subarray(msg.DATA_HEADER), offset);
+  const answer = (count: number): Frame => {
+    if (count > SHORT_BYTES) return msg.dataFrame(frame, id, count);
+    const short = frame.slice(0, msg.DATA_HEADER + count);
+    buffers.give(frame.buffer);
+    return count === 0 ? statusFrame(id, SftpStatus.EOF) : msg.dataFrame(short, id, count);
+  };
+  return typeof count === "number" ? answer(count) : count.then(answer);
+}
+
+function write(context: Context, id: number, body: Uint8Array): Promise<Frame> | Frame {
+  const { handle, offset, data } = msg.Write.decode(body);
+  const written = context.handles.file(handle).write(data, offset);
+  if (written === undefined) return statusFrame(id, SftpStatus.OK);
+  return written.then(() => statusFrame(id, SftpStatus.OK));
+}
+
+/** The method of a backend, or the answer that there is none. */
+export function has<M>(method: M | undefined): M {
+  if (method !== undefined) return method;
+  refuse(statusText(SftpStatus.OP_UNSUPPORTED), SftpStatus.OP_UNSUPPORTED);
+}
+
+function mayWrite(readOnly: boolean): void {
+  if (readOnly) refuse("The server is read-only", SftpStatus.PERMISSION_DENIED);
+}
+
+function openOptions(flags: number, mode: number | undefined, umask: number): SftpBackendOpen {
+  const append = (flags & FXF.APPEND) !== 0;
+  const write = append || (flags & FXF.WRITE) !== 0;
+  const create = write && (flags & FXF.CREAT) !== 0;
+  return {
+    read: (flags & FXF.READ) !== 0 || !write,
+    write,
+    append,
+    create,
+    createNew: create && (flags & FXF.EXCL) !== 0,
+    truncate: write && (flags & FXF.TRUNC) !== 0,
+    mode: mode === undefined ? null : mode & 0o7777 & ~umask,
+  };
+}
+
+function attrs(info: SftpFileInfo): msg.RowValue<typeof msg.Attrs> {
+  return { attributes: attributesOf(info) };
+}
+
+/** A NAME with one path in it. */
+export function single(name: string): msg.RowValue<typeof msg.Name> {
+  return { entries: [{ name, longname: name, attributes: {} }] };
+}
+
+/** Entries of one answer: enough to make round trips rare, far below what a message may have. */
+const LIST_BYTES = 64 * 1024;
+
+async function list(handles: Handles, handle: Uint8Array): Promise<msg.NameEntry[]> {
+  const listing = handles.listing(handle);
+  const entries: msg.NameEntry[] = [];
+  for (let bytes = 0; bytes < LIST_BYTES;) {
+    const { done, value } = await listing.next();
+    if (done) break;
+    const { name, info } = value;
+    const entry = { name, longname: longname(name, info, value), attributes: attributesOf(info) };
+    entries.push(entry);
+    bytes += 48 + 3 * (name.length + entry.longname.length); // UTF-8 has three bytes a unit at most
+  }
+  if (entries.length === 0) refuse(statusText(SftpStatus.EOF), SftpStatus.EOF);
+  return entries;
+}

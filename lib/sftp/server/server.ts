@@ -1,0 +1,328 @@
+import { SFTP_MAX_MESSAGE } from "../../defaults.ts";
+import { ProtocolError } from "../../errors.ts";
+import { peek32 } from "../../wire/hot.ts";
+import { pathOf, type SftpRequestReport } from "./audit.ts";
+import type { SftpBackend, SftpBackendFile } from "./backend.ts";
+import { ByteSource } from "../protocol/byte_source.ts";
+import type { SftpChannel } from "../protocol/channel.ts";
+import { statusOf } from "./errno.ts";
+import { Handles } from "./handles.ts";
+import * as msg from "../protocol/messages.ts";
+import { FXP, SFTP_VERSION } from "../protocol/numbers.ts";
+import {
+  type Buffers,
+  type Context,
+  type Frame,
+  type Operation,
+  OPERATIONS,
+  statusFrame,
+} from "./operations.ts";
+import { Outbox } from "../protocol/outbox.ts";
+import { Pipeline } from "./pipeline.ts";
+import { EXTENSIONS } from "./extensions.ts";
+import { lost, refuse, SftpStatus, statusText } from "../protocol/status.ts";
+
+/** Answers that may wait for a client to take them; then its requests wait. */
+const QUEUE_BYTES = 2 * 1024 * 1024;
+
+/**
+ * How to serve.
+ *
+ * @example
+ * ```ts
+ * import type { ServeSftpOptions } from "@denossh/ssh/sftp";
+ *
+ * const careful: ServeSftpOptions = { umask: 0o077 };
+ * ```
+ */
+export interface ServeSftpOptions {
+  /** Refuse every change, whatever the backend would allow. */
+  readonly readOnly?: boolean;
+  /** Permission bits that new files and directories do not get, beside the process's own umask. */
+  readonly umask?: number;
+  /**
+   * Whether the client has SYMLINK's paths in the draft's order instead of OpenSSH's. `serve` tells by
+   * the client's identification line, unless this is given.
+   */
+  readonly linkFirst?: boolean;
+  /** Whether clients may make a request, by its name as of `sftp-server -Q requests`; all unless given. */
+  readonly permits?: (request: string) => boolean;
+  /** Hears of each request as it is answered. */
+  readonly onRequest?: (report: SftpRequestReport) => void;
+}
+
+/**
+ * What is served, and how.
+ *
+ * @example
+ * ```ts
+ * import { localFiles, type SftpService } from "@denossh/ssh/sftp";
+ *
+ * const uploads = (root: string): SftpService => ({
+ *   backend: localFiles({ root }),
+ *   umask: 0o027,
+ *   permits: (request) => request !== "remove" && request !== "rmdir",
+ *   onRequest: ({ request, path, status }) => console.log(request, JSON.stringify(path), status),
+ * });
+ * ```
+ */
+export interface SftpService extends ServeSftpOptions {
+  /** What is served, such as `localFiles`. */
+  readonly backend: SftpBackend;
+}
+
+/** A backend alone is served with nothing special about it. */
+export function serviceOf(served: SftpBackend | SftpService): SftpService {
+  return isService(served) ? served : { backend: served };
+}
+
+function isService(served: SftpBackend | SftpService): served is SftpService {
+  return "backend" in served;
+}
+
+/**
+ * Serves one SFTP session: takes requests in order, answers them in order, and never holds more
+ * than a few megabytes for a client. Of a run of reads, or of writes, several are under way at once.
+ *
+ * @param channel Where the client is; at the end of a session that went well only its sending
+ * side is closed, since an SSH session still has its exit status to send
+ * @param backend What is served, such as `localFiles`
+ * @param options Limits on top of the backend's own
+ * @returns When the client has sent its EOF and all its handles are closed
+ * @throws {SftpError} If the client breaks the protocol or goes away in the middle of a message
+ *
+ * @example
+ * ```ts
+ * import { localFiles, serveSftp, SftpClient, streamChannel } from "@denossh/ssh/sftp";
+ * import { assert } from "@std/assert";
+ *
+ * const up = new TransformStream<Uint8Array, Uint8Array>();
+ * const down = new TransformStream<Uint8Array, Uint8Array>();
+ * const backend = localFiles({ root: Deno.cwd() });
+ * const serving = serveSftp(streamChannel(up.readable, down.writable), backend, { readOnly: true });
+ *
+ * const sftp = await SftpClient.open(streamChannel(down.readable, up.writable));
+ * assert((await sftp.stat("/")).isDirectory);
+ * await sftp.close();
+ * await serving;
+ * ```
+ */
+export async function serveSftp(
+  channel: SftpChannel,
+  backend: SftpBackend,
+  options: ServeSftpOptions = {},
+): Promise<void> {
+  const session = new Session(channel, backend, options);
+  try {
+    await session.run();
+    await channel.closeWrite();
+  } catch (cause) {
+    channel.close().catch(() => {}); // not awaited: the client need not answer
+    throw lost(cause);
+  }
+}
+
+class Session {
+  readonly #source: ByteSource;
+  readonly #outbox: Outbox;
+  readonly #pipeline: Pipeline<Frame>;
+  readonly #handles: Handles = new Handles();
+  readonly #context: Context;
+  readonly #options: ServeSftpOptions;
+  readonly #buffers: AnswerBuffers = new AnswerBuffers();
+  readonly #scratches: Scratches = new Scratches();
+  /** Where the writes under way end, file by file. */
+  readonly #ends: Map<SftpBackendFile, number> = new Map();
+  #failure: unknown = null;
+
+  constructor(channel: SftpChannel, backend: SftpBackend, options: ServeSftpOptions) {
+    const { readOnly = false, umask = 0, linkFirst = false } = options;
+    const buffers = this.#buffers;
+    this.#options = options;
+    this.#context = { backend, handles: this.#handles, readOnly, umask, linkFirst, buffers };
+    this.#source = new ByteSource(channel.blocks ? after(() => this.#quiet(), channel) : channel);
+    this.#outbox = new Outbox(channel, (cause) => {
+      this.#failure = cause;
+      channel.close().catch(() => {}); // so that a read that waits for more requests ends
+    });
+    this.#pipeline = new Pipeline(QUEUE_BYTES, (frame) => {
+      this.#outbox.push([frame], () => this.#buffers.give(frame.buffer));
+    });
+  }
+
+  async run(): Promise<void> {
+    try {
+      if (!await this.#source.more()) return;
+      await this.#greet();
+      while (this.#failure === null && await this.#source.more()) {
+        await this.#take();
+        await this.#outbox.below(QUEUE_BYTES);
+      }
+      await this.#quiet();
+    } finally {
+      await this.#pipeline.idle(); // no file is closed under a read's feet
+      await this.#handles.closeAll();
+    }
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Resolves when nothing is under way and everything is said. */
+  async #quiet(): Promise<void> {
+    await this.#pipeline.idle();
+    await this.#outbox.below(0);
+  }
+
+  /** INIT and VERSION (filexfer-02 §4). */
+  async #greet(): Promise<void> {
+    const { type, id: version } = await this.#request();
+    if (type !== FXP.INIT) throw new ProtocolError("The client does not begin with INIT");
+    if (version < SFTP_VERSION) throw new ProtocolError(`The client speaks version ${version}`);
+    const extensions = [...EXTENSIONS.values()]
+      .filter(({ name, offered }) => this.#permits(name) && offered(this.#context.backend))
+      .map(({ request, version }) => [request, version] as const);
+    this.#outbox.push([msg.encodeVersion(FXP.VERSION, SFTP_VERSION, extensions)]);
+  }
+
+  /** Takes one request and puts it where it may run. */
+  async #take(): Promise<void> {
+    const { type, id, body } = await this.#request();
+    const run = (): Promise<Frame> | Frame => {
+      const answer = this.#answer(type, id, body);
+      if (answer instanceof Promise) this.#scratches.lend(body, answer);
+      return answer;
+    };
+    if (this.#mayRunBeside(type, body)) await this.#pipeline.beside(`${type}`, body.length, run);
+    else {
+      this.#ends.clear();
+      await this.#pipeline.alone(run);
+    }
+  }
+
+  /** Whether others of its kind may be under way: reads and writes of parallel files, not overlapping. */
+  #mayRunBeside(type: number, body: Uint8Array): boolean {
+    if (type !== FXP.READ && type !== FXP.WRITE) return false;
+    if (type === FXP.READ) this.#ends.clear();
+    const transfer = transferOf(body);
+    const file = transfer && this.#handles.parallel(transfer.handle);
+    if (!transfer || !file) return false;
+    if (type === FXP.READ) return true;
+    if (transfer.offset < (this.#ends.get(file) ?? 0)) return false;
+    this.#ends.set(file, transfer.offset + transfer.length);
+    return true;
+  }
+
+  /** Runs a request; whatever goes wrong is an answer too. */
+  #answer(type: number, id: number, body: Uint8Array): Promise<Frame> | Frame {
+    let name = "unknown";
+    let path: string | null = null;
+    try {
+      const { operation, data } = operationOf(type, body);
+      name = operation.name;
+      if (this.#options.onRequest) path = pathOf(name, type, body, this.#handles);
+      this.#check(operation);
+      const answer = operation.run(this.#context, id, data);
+      if (!(answer instanceof Promise)) return this.#report(name, path, answer);
+      return answer.then(
+        (frame) => this.#report(name, path, frame),
+        (cause) => this.#report(name, path, refusalFrame(id, cause)),
+      );
+    } catch (cause) {
+      return this.#report(name, path, refusalFrame(id, cause));
+    }
+  }
+
+  /** Refuses what this client may not do. */
+  #check({ name, writes }: Operation): void {
+    const { PERMISSION_DENIED } = SftpStatus;
+    if (!this.#permits(name)) refuse(statusText(PERMISSION_DENIED), PERMISSION_DENIED);
+    if (writes && this.#context.readOnly) refuse("The server is read-only", PERMISSION_DENIED);
+  }
+
+  #permits(name: string): boolean {
+    return this.#options.permits?.(name) ?? true;
+  }
+
+  #report(request: string, path: string | null, frame: Frame): Frame {
+    const status = frame[4] === FXP.STATUS ? peek32(frame, msg.FRAME_HEADER) : SftpStatus.OK;
+    this.#options.onRequest?.({ request, path, status });
+    return frame;
+  }
+
+  async #request(): Promise<{ type: number; id: number; body: Uint8Array }> {
+    const header = await this.#source.take(msg.FRAME_HEADER);
+    const length = peek32(header, 0) - (msg.FRAME_HEADER - 4);
+    const type = header[4]!;
+    const id = peek32(header, 5);
+    if (length < 0 || length > SFTP_MAX_MESSAGE) {
+      throw new ProtocolError("Message length is absurd");
+    }
+    return { type, id, body: await this.#source.take(length, this.#scratches.current) };
+  }
+}
+
+/** A channel that is asked for more only when something is over. */
+function after(over: () => Promise<void>, channel: SftpChannel): SftpChannel {
+  return {
+    async readChunk() {
+      await over();
+      return await channel.readChunk();
+    },
+    writeAll: (...chunks) => channel.writeAll(...chunks),
+    closeWrite: () => channel.closeWrite(),
+    close: () => channel.close(),
+  };
+}
+
+/** What a request asks for. */
+function operationOf(type: number, body: Uint8Array): { operation: Operation; data: Uint8Array } {
+  const extended = type === FXP.EXTENDED ? msg.Extended.decode(body) : null;
+  const operation = extended ? EXTENSIONS.get(extended.request) : OPERATIONS.get(type);
+  if (!operation) refuse(statusText(SftpStatus.OP_UNSUPPORTED), SftpStatus.OP_UNSUPPORTED);
+  return { operation, data: extended ? extended.data : body };
+}
+
+function refusalFrame(id: number, cause: unknown): Frame {
+  const { status, message } = statusOf(cause);
+  return statusFrame(id, status, message);
+}
+
+/** What a READ or WRITE is about, without its data; null if it makes no sense. */
+function transferOf(
+  body: Uint8Array,
+): { handle: Uint8Array; offset: number; length: number } | null {
+  const handle = body.length < 4 ? Infinity : peek32(body, 0);
+  if (4 + handle + 12 > body.length) return null;
+  const offset = peek32(body, 4 + handle) * 2 ** 32 + peek32(body, 8 + handle);
+  return { handle: body.subarray(4, 4 + handle), offset, length: peek32(body, 12 + handle) };
+}
+
+/** Memory for answers to READs, all of it of the greatest length so far: short ones come between. */
+class AnswerBuffers implements Buffers {
+  #length = 0;
+  #free: ArrayBuffer[] = [];
+
+  take(length: number): Uint8Array<ArrayBuffer> {
+    if (length > this.#length) {
+      this.#length = length;
+      this.#free = [];
+    }
+    return new Uint8Array(this.#free.pop() ?? new ArrayBuffer(this.#length), 0, length);
+  }
+
+  give(buffer: ArrayBuffer): void {
+    if (buffer.byteLength === this.#length) this.#free.push(buffer);
+  }
+}
+
+/** Memory in which requests are gathered; what a running one still needs is lent to it. */
+class Scratches {
+  current: Uint8Array<ArrayBuffer> = new Uint8Array(SFTP_MAX_MESSAGE);
+  readonly #spare: Uint8Array<ArrayBuffer>[] = [];
+
+  lend(body: Uint8Array, until: Promise<unknown>): void {
+    if (body.buffer !== this.current.buffer) return;
+    const lent = this.current;
+    this.current = this.#spare.pop() ?? new Uint8Array(SFTP_MAX_MESSAGE);
+    until.then(() => this.#spare.push(lent));
+  }
+}

@@ -1,0 +1,53 @@
+/** SHA-256 of what files hold: streamed, since no digest of the platform takes a file in pieces. */
+import type { Hash } from "node:crypto";
+import { ReadAhead } from "../remote/read_ahead.ts";
+import type { Remote } from "../remote/remote.ts";
+import type { SideOptions, Source } from "./side.ts";
+
+/** Bytes that a prefix is read by. */
+const BLOCK_BYTES = 256 * 1024;
+
+/** A digest to be fed. Loaded when it is wanted: it takes as long as all of this module. */
+export async function contentDigest(): Promise<Hash> {
+  const { createHash } = await import("node:crypto");
+  return createHash("sha256");
+}
+
+/** The digest of a server's file: asked for, or of what is read. */
+export async function digestOf(
+  remote: Remote,
+  path: string,
+  length: number,
+  { options: { verify }, limits, inFlight }: SideOptions,
+): Promise<string> {
+  if (typeof verify === "function") return (await verify(path, length)).trim().toLowerCase();
+  const file = await remote.file(path, { ...limits, read: true });
+  try {
+    const hash = await contentDigest();
+    const ahead = new ReadAhead(file, { ...limits, size: length, inFlight });
+    let left = length;
+    for (let block; left > 0 && (block = await ahead.next()) !== null;) {
+      hash.update(block.subarray(0, left));
+      left -= block.length;
+      ahead.release(block);
+    }
+    return hash.digest("hex");
+  } finally {
+    file.close().catch(() => {});
+  }
+}
+
+/** Feeds the first bytes of a file that can be read anywhere. */
+export async function feedPrefix(
+  hash: Hash,
+  from: Pick<Required<Source>, "readAt">,
+  length: number,
+): Promise<void> {
+  const block = new Uint8Array(Math.min(BLOCK_BYTES, length));
+  for (let at = 0; at < length;) {
+    const count = await from.readAt(block.subarray(0, length - at), at);
+    if (count === 0) return;
+    hash.update(block.subarray(0, count));
+    at += count;
+  }
+}

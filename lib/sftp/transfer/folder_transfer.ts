@@ -1,0 +1,227 @@
+import { SFTP_FILES_AT_ONCE, SFTP_FOLDERS_AT_ONCE, SFTP_MAX_DEPTH } from "../../defaults.ts";
+import type { SftpFileInfo } from "../protocol/attributes.ts";
+import type { SftpWalkEntry } from "../remote/entries.ts";
+import type { Crew } from "./task_pool.ts";
+import { type Shared, transferFile } from "./file_transfer.ts";
+import { MAX_LISTED } from "../remote/remote.ts";
+import type { Side } from "./side.ts";
+import { sftpError, SftpStatus } from "../protocol/status.ts";
+import { isOfOneFile } from "./transfer_error.ts";
+
+/** A folder on the way: the same place on both sides. */
+interface Folder {
+  readonly from: string;
+  readonly to: string;
+  readonly info: SftpFileInfo;
+  readonly depth: number;
+  /** Folders above without links, if links are followed: none may come again. */
+  readonly above: readonly string[];
+}
+
+/** What one side says of a file. */
+interface Entry {
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+  readonly info: SftpFileInfo;
+}
+
+/**
+ * A folder with everything in it on its way from one side to the other, many files and some folders at a
+ * time. Nothing that a server says is trusted: names are single steps, folders have an end, links are
+ * made last of all and none that is here is walked through.
+ */
+export class FolderTransfer {
+  readonly #from: Side;
+  readonly #to: Side;
+  readonly #shared: Shared;
+  readonly #crew: Crew;
+  /** Folders to go into, the latest first, so that few wait. */
+  readonly #waiting: Folder[] = [];
+  readonly #made: Folder[] = [];
+  readonly #links: { entry: Entry; text: string }[] = [];
+  #root = "";
+
+  constructor(from: Side, to: Side, shared: Shared, crew: Crew) {
+    this.#from = from;
+    this.#to = to;
+    this.#shared = shared;
+    this.#crew = crew;
+  }
+
+  /** Moves a folder; what cannot be moved is told to the progress. */
+  async run(from: string, to: string, info: SftpFileInfo): Promise<void> {
+    await this.#all(to, info, () => {
+      this.#waiting.push({ from, to, info, depth: 0, above: [] });
+      return Promise.resolve();
+    });
+  }
+
+  /** Moves what was found, wherever that was, into a folder. */
+  async some(found: readonly SftpWalkEntry[], to: string): Promise<void> {
+    const names = new Set<string>();
+    await this.#all(to, null, async () => {
+      for (const { name, path, info: own } of found) {
+        if (!this.#usable(path, name, names)) continue;
+        const info = own.isSymlink ? await this.#from.stat(path) ?? own : own;
+        const entry = { name, from: path, to: this.#to.join(to, name), info };
+        if (info.isDirectory && !this.#shared.options.recursive) {
+          this.#shared.progress.skipped.push(path);
+        } else await this.#attempt(path, () => this.#entry(entry, 0, []));
+      }
+    });
+  }
+
+  async #all(to: string, info: SftpFileInfo | null, begin: () => Promise<void>): Promise<void> {
+    this.#root = to;
+    await this.#crew.work(async () => {
+      await this.#to.makeFolder(to, info?.mode ?? null, "root");
+      await begin();
+      await this.#folders();
+    });
+    for (const { entry, text } of this.#links) {
+      await this.#attempt(entry.from, async () => {
+        await this.#to.symlink(text, entry.to, this.#root);
+        this.#shared.progress.finish(entry.from);
+      });
+    }
+    await this.#finish();
+  }
+
+  /** Goes into all that wait, some at a time; resolves when no one is inside any more. */
+  async #folders(): Promise<void> {
+    const { signal } = this.#crew;
+    const under = new Set<Promise<void>>();
+    while (under.size > 0 || (this.#waiting.length > 0 && !signal.aborted)) {
+      while (this.#waiting.length > 0 && !signal.aborted && under.size < SFTP_FOLDERS_AT_ONCE) {
+        const folder = this.#waiting.pop()!;
+        const run = this.#attempt(folder.from, () => this.#folder(folder))
+          .catch((cause) => this.#crew.fail(cause))
+          .then(() => void under.delete(run));
+        under.add(run);
+      }
+      await Promise.race(under);
+    }
+  }
+
+  async #folder(folder: Folder): Promise<void> {
+    const { from, to, depth } = folder;
+    const call = { operation: "transfer", path: from };
+    if (depth > SFTP_MAX_DEPTH) {
+      throw sftpError(SftpStatus.FAILURE, call, "folders without an end");
+    }
+    const following = this.#shared.options.links === "follow";
+    const above = following ? [...folder.above, await this.#from.realPath(from)] : [];
+    if (following && folder.above.includes(above.at(-1)!)) return; // a link has led back
+    if (depth > 0) await this.#to.makeFolder(to, folder.info.mode, "inside");
+    this.#made.push(folder);
+    const names = new Set<string>();
+    for await (const { name, info } of this.#from.list(from)) {
+      if (!this.#usable(this.#from.join(from, name), name, names)) continue;
+      if (names.size > MAX_LISTED) {
+        throw sftpError(SftpStatus.FAILURE, call, "a folder without an end");
+      }
+      const entry = { name, from: this.#from.join(from, name), to: this.#to.join(to, name), info };
+      await this.#attempt(entry.from, () => this.#entry(entry, depth, above));
+    }
+  }
+
+  /** Whether a name may become part of a path; if not, that is a failure. */
+  #usable(path: string, name: string, names: Set<string>): boolean {
+    const problem = names.has(name)
+      ? "it is listed twice"
+      : this.#from.trusted
+      ? null
+      : this.#to.nameProblem(name);
+    names.add(name);
+    if (problem === null) return true;
+    const reason = `cannot use the name "${name}": ${problem}`;
+    const error = sftpError(SftpStatus.BAD_MESSAGE, { operation: "transfer", path }, reason);
+    this.#shared.progress.failures.push({ path, error });
+    return false;
+  }
+
+  async #entry(entry: Entry, depth: number, above: readonly string[]): Promise<void> {
+    const { options: { links = "skip" }, progress } = this.#shared;
+    let { info } = entry;
+    if (info.isSymlink && links === "follow") info = await this.#from.stat(entry.from) ?? info;
+    if (info.isDirectory) {
+      this.#waiting.push({ from: entry.from, to: entry.to, info, depth: depth + 1, above });
+    } else if (info.isFile) {
+      await this.#file({ ...entry, info });
+    } else if (info.isSymlink && links === "keep") {
+      await this.#crew.start(() =>
+        this.#attempt(entry.from, async () => {
+          this.#links.push({ entry, text: await this.#from.readLink(entry.from) });
+        })
+      );
+    } else progress.skipped.push(entry.from);
+  }
+
+  async #file({ from, to, info }: Entry): Promise<void> {
+    await this.#crew.start((grow) =>
+      this.#attempt(from, async () => {
+        if (await unchanged(this.#to, to, info, this.#shared)) return;
+        const source = await this.#from.source(from, info);
+        try {
+          await grow(Math.min(source.size ?? 0, this.#shared.inFlight));
+        } catch (cause) {
+          source.close();
+          throw cause;
+        }
+        const request = { path: to, name: from, info: source.info ?? info, inside: true };
+        await transferFile(from, source, () => this.#to.target(request), this.#shared);
+      })
+    );
+  }
+
+  /** Children first: making them touched the folder's own times, and its mode may forbid it. */
+  async #finish(): Promise<void> {
+    const { preserve = false, owners = false } = this.#shared.options;
+    if (!preserve && !owners) return;
+    this.#made.sort((a, b) => b.depth - a.depth);
+    for (let at = 0; at < this.#made.length;) {
+      const { depth } = this.#made[at]!;
+      const some = this.#made.slice(at, at + SFTP_FILES_AT_ONCE).filter((other) =>
+        other.depth === depth
+      );
+      at += some.length;
+      await Promise.all(
+        some.map(({ from, to, info }) =>
+          this.#attempt(from, () => this.#to.finishFolder(to, info))
+        ),
+      );
+    }
+  }
+
+  /** A failure that concerns one file is told, and the rest goes on. */
+  async #attempt(path: string, run: () => Promise<void>): Promise<void> {
+    try {
+      await run();
+    } catch (error) {
+      this.#shared.signal?.throwIfAborted();
+      if (!isOfOneFile(error) || this.#shared.over()) throw error;
+      this.#shared.progress.failures.push({ path, error });
+    }
+  }
+}
+
+/** Whether a file is there already, as far as size and time can tell; counts it then. */
+export async function unchanged(
+  to: Side,
+  path: string,
+  info: SftpFileInfo,
+  { options: { update = false }, progress }: Shared,
+): Promise<boolean> {
+  if (!update || info.mtime === null) return false;
+  const there = await to.lstat(path);
+  const same = there !== null && there.isFile && there.size === info.size &&
+    there.mtime !== null && seconds(there.mtime) === seconds(info.mtime);
+  if (same) progress.unchanged++;
+  return same;
+}
+
+/** SFTP has no finer times. */
+function seconds(time: Date): number {
+  return Math.floor(time.getTime() / 1000);
+}

@@ -1,0 +1,157 @@
+import { dirname, isAbsolute, join, relative, resolve, sep as SEPARATOR } from "node:path";
+import type { SftpFileInfo } from "../protocol/attributes.ts";
+import { fileSource } from "./local_source.ts";
+import { deviceTarget, fileTarget } from "./local_target.ts";
+import { Medium } from "../../runtime/adaptive_io.ts";
+import { partName } from "./part_name.ts";
+import { nameProblem } from "../protocol/paths.ts";
+import type { RemoteEntry } from "../remote/remote.ts";
+import type { Side, SideOptions, Source, Target, TargetRequest } from "./side.ts";
+
+/** Entries of a folder that are looked at together. */
+const TOGETHER = 64;
+
+/** A file that was listed and no more. */
+const UNSEEN_FILE: SftpFileInfo = {
+  isFile: true,
+  isDirectory: false,
+  isSymlink: false,
+  size: 0,
+  mtime: null,
+  atime: null,
+  mode: null,
+  uid: null,
+  gid: null,
+};
+
+/** The files of this machine as one side of a transfer. */
+export class LocalSide implements Side {
+  readonly trusted = true;
+  readonly #side: SideOptions;
+  readonly #medium: Medium = new Medium();
+  /** The folder that a transfer may write in, without links; null until it is made. */
+  #root: string | null = null;
+
+  constructor(side: SideOptions) {
+    this.#side = side;
+  }
+
+  stat(path: string): Promise<SftpFileInfo | null> {
+    return orNull(Deno.stat(path));
+  }
+
+  lstat(path: string): Promise<SftpFileInfo | null> {
+    return orNull(Deno.lstat(path));
+  }
+
+  async *list(path: string): AsyncGenerator<RemoteEntry, void> {
+    const folders: Promise<RemoteEntry | null>[] = [];
+    for await (const { name, isFile } of Deno.readDir(path)) {
+      // Of a file, nothing more need be known until it is opened: a look costs as much as that.
+      if (isFile && !this.#side.options.update) yield { name, info: UNSEEN_FILE };
+      else folders.push(this.lstat(join(path, name)).then((info) => info && { name, info }));
+      if (folders.length < TOGETHER) continue;
+      for (const entry of await Promise.all(folders.splice(0))) if (entry !== null) yield entry;
+    }
+    for (const entry of await Promise.all(folders)) if (entry !== null) yield entry;
+  }
+
+  join(folder: string, name: string): string {
+    return join(folder, name);
+  }
+
+  nameProblem(name: string): string | null {
+    return nameProblem(name);
+  }
+
+  realPath(path: string): Promise<string> {
+    return Deno.realPath(path);
+  }
+
+  readLink(path: string): Promise<string> {
+    return Deno.readLink(path);
+  }
+
+  /** The text must lead inside, whatever other links there are: `..` may stand at its beginning only. */
+  async symlink(target: string, path: string, root: string): Promise<void> {
+    const inside = relative(resolve(root), resolve(dirname(path), target));
+    const steps = target.split(/[\\/]/).filter((step) => step !== "" && step !== ".");
+    const plain = steps.findIndex((step) => step !== "..");
+    const climbs = plain !== -1 && steps.includes("..", plain); // out of what another link leads to
+    const outside = isAbsolute(inside) || inside.split(SEPARATOR)[0] === "..";
+    if (isAbsolute(target) || climbs || outside) {
+      throw new Deno.errors.InvalidData(`Cannot make the link "${path}": it leads outside`);
+    }
+    this.#check(dirname(path));
+    if ((await this.lstat(path))?.isSymlink) await Deno.remove(path);
+    await Deno.symlink(target, path);
+  }
+
+  async makeFolder(path: string, bits: number | null, place: "root" | "inside"): Promise<void> {
+    if (place === "root") {
+      await Deno.mkdir(path, { recursive: true });
+      this.#root = await Deno.realPath(path);
+      return;
+    }
+    const mode = bits === null ? 0o777 : (bits & 0o777) | 0o700;
+    try {
+      await Deno.mkdir(path, { mode });
+    } catch (cause) {
+      if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
+      if (!(await Deno.lstat(path)).isDirectory) throw cause;
+    }
+    this.#check(path);
+  }
+
+  async finishFolder(path: string, { mode, mtime, atime, uid, gid }: SftpFileInfo): Promise<void> {
+    const { preserve = false, owners = false } = this.#side.options;
+    if (!preserve && !owners) return;
+    this.#check(path);
+    if (owners && uid !== null && gid !== null) await Deno.chown(path, uid, gid);
+    if (!preserve) return;
+    if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(path, mode & 0o777);
+    if (mtime !== null) await Deno.utime(path, atime ?? mtime, mtime);
+  }
+
+  source(path: string): Promise<Source> {
+    return fileSource(path, this.#medium);
+  }
+
+  async target(request: TargetRequest): Promise<Target> {
+    const { options } = this.#side;
+    const { path, inside, info } = request;
+    if (!inside && await isDevice(path)) return await deviceTarget(path);
+    return await fileTarget(path, {
+      options,
+      info,
+      medium: this.#medium,
+      part: options.resume ? partName(request, 0) : null,
+      check: inside ? () => this.#check(dirname(path)) : null,
+    });
+  }
+
+  /** A folder that was ours may be a link by now, which somebody put in its place. */
+  #check(folder: string): void {
+    if (this.#root === null) return;
+    const real = Deno.realPathSync(folder);
+    const root = this.#root.endsWith(SEPARATOR) ? this.#root : this.#root + SEPARATOR;
+    if (real === this.#root || real.startsWith(root)) return;
+    throw new Deno.errors.InvalidData(`"${folder}" leads outside now`);
+  }
+}
+
+async function isDevice(path: string): Promise<boolean> {
+  const info = await orNull(Deno.stat(path));
+  if (info?.isDirectory) throw new Deno.errors.IsADirectory(`"${path}" is a directory`);
+  return info !== null && !info.isFile;
+}
+
+async function orNull<T>(wanted: Promise<T>): Promise<T | null> {
+  try {
+    return await wanted;
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return null;
+    if (cause instanceof Deno.errors.NotADirectory) return null;
+    throw cause;
+  }
+}

@@ -1,0 +1,160 @@
+import { naming } from "./local_errors.ts";
+import type { Medium } from "../../runtime/adaptive_io.ts";
+import type { Source } from "./side.ts";
+
+/** Bytes of a stream that are put together, since a stream may give them one by one. */
+const STREAM_BYTES = 255 * 1024;
+
+/** What is asked for behind the expected end, if the file has grown. */
+const GROWN_BYTES = 64 * 1024;
+
+/** A local file as a source. */
+export async function fileSource(path: string, medium: Medium): Promise<Source> {
+  const file = await Deno.open(path);
+  try {
+    const look = () => medium.run(() => file.statSync(), () => file.stat());
+    const info = await naming("read", path, look);
+    if (info.isDirectory) throw new Deno.errors.IsADirectory(`"${path}" is a directory`);
+    return new LocalSource(path, file, info, medium);
+  } catch (cause) {
+    file.close();
+    throw cause;
+  }
+}
+
+class LocalSource implements Source {
+  readonly size: number | null;
+  readonly info: Deno.FileInfo;
+  readonly sparse: boolean;
+  readonly #path: string;
+  readonly #file: Deno.FsFile;
+  readonly #medium: Medium;
+  #free: Uint8Array[] = [];
+  #unit = 0;
+  #offset = 0;
+  #ended = false;
+
+  constructor(path: string, file: Deno.FsFile, info: Deno.FileInfo, medium: Medium) {
+    this.#path = path;
+    this.#file = file;
+    this.#medium = medium;
+    this.info = info;
+    this.size = info.isFile ? info.size : null;
+    this.sparse = info.isFile && info.blocks !== null && info.blocks * 512 < info.size;
+  }
+
+  async start(offset: number): Promise<void> {
+    await this.#file.seek(offset, Deno.SeekMode.Start);
+    this.#offset = offset;
+    this.#ended = false;
+  }
+
+  async next(unit: number): Promise<Uint8Array | null> {
+    if (this.#ended) return null;
+    const block = this.#block(unit);
+    const count = await this.#fill(block);
+    this.#offset += count;
+    this.#ended = count < block.length;
+    return count === 0 ? null : block.subarray(0, count);
+  }
+
+  /** One byte more than expected, so that the end shows in the same read. */
+  #block(unit: number): Uint8Array {
+    if (unit !== this.#unit) this.#free = [];
+    this.#unit = unit;
+    const left = this.size === null ? unit : this.size + 1 - this.#offset;
+    if (left >= unit) return this.#free.pop() ?? new Uint8Array(unit);
+    return new Uint8Array(left > 0 ? left : GROWN_BYTES);
+  }
+
+  async #fill(block: Uint8Array): Promise<number> {
+    let count = 0;
+    while (count < block.length) {
+      const rest = count === 0 ? block : block.subarray(count);
+      const more = await naming("read", this.#path, () => this.#read(rest));
+      if (more === null) break;
+      count += more;
+      if (this.size === null) break; // a pipe gives what it has
+    }
+    return count;
+  }
+
+  /** A pipe or a device may have nothing for a long time. */
+  #read(into: Uint8Array): number | null | Promise<number | null> {
+    const later = () => this.#file.read(into);
+    return this.size === null ? later() : this.#medium.run(() => this.#file.readSync(into), later);
+  }
+
+  release(block: Uint8Array): void {
+    if (block.buffer.byteLength === this.#unit) {
+      this.#free.push(new Uint8Array(block.buffer as ArrayBuffer));
+    }
+  }
+
+  async readAt(into: Uint8Array, offset: number): Promise<number> {
+    await this.#file.seek(offset, Deno.SeekMode.Start);
+    return await this.#fill(into);
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+}
+
+/** Bytes in memory as a source. */
+export function bytesSource(bytes: Uint8Array): Source {
+  let offset = 0;
+  return {
+    size: bytes.length,
+    info: null,
+    sparse: false,
+    start: (from) => void (offset = from),
+    next(unit) {
+      const block = bytes.subarray(offset, offset + unit);
+      offset += block.length;
+      return Promise.resolve(block.length === 0 ? null : block);
+    },
+    release: () => {},
+    readAt(into, from) {
+      const piece = bytes.subarray(from, from + into.length);
+      into.set(piece);
+      return Promise.resolve(piece.length);
+    },
+    close: () => {},
+  };
+}
+
+/** A stream as a source; it is cancelled if it is not read to its end. */
+export function streamSource(stream: ReadableStream<Uint8Array>): Source {
+  const reader = stream.getReader();
+  let ended = false;
+  let rest: Uint8Array = new Uint8Array(0);
+  return {
+    size: null,
+    info: null,
+    sparse: false,
+    async next() {
+      // A block of its own: what the stream gives may be filled anew long before the server has it.
+      const block = new Uint8Array(STREAM_BYTES);
+      let count = 0;
+      while (count < block.length) {
+        if (rest.length === 0) {
+          if (ended) break;
+          const { done, value } = await reader.read();
+          ended = done;
+          rest = value ?? rest;
+          continue;
+        }
+        const piece = rest.subarray(0, block.length - count);
+        block.set(piece, count);
+        rest = rest.subarray(piece.length);
+        count += piece.length;
+      }
+      return count === 0 ? null : block.subarray(0, count);
+    },
+    release: () => {},
+    close() {
+      if (!ended) reader.cancel().catch(() => {}); // nobody is left to tell
+    },
+  };
+}

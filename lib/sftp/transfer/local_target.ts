@@ -1,0 +1,221 @@
+import { dirname, join } from "node:path";
+import type { SftpFileInfo } from "../protocol/attributes.ts";
+import { naming } from "./local_errors.ts";
+import type { Medium } from "../../runtime/adaptive_io.ts";
+import type { Target } from "./side.ts";
+import { bitsOf, type SftpTransferOptions } from "./transfer_options.ts";
+
+/** How a local file comes to be. */
+export interface FileTargetOptions {
+  readonly options: SftpTransferOptions;
+  /** Attributes of the source. */
+  readonly info: SftpFileInfo | null;
+  /** The hidden name of a part that may be gone on with; without it a name of its own is used. */
+  readonly part: string | null;
+  readonly medium: Medium;
+  /** Throws if the folder of the file is no longer where it was; null if it may be anywhere. */
+  readonly check: (() => void) | null;
+}
+
+/**
+ * A local file as a target. The content goes to a hidden file beside it, which takes its name when
+ * it is whole. A symbolic link of that name is replaced, never followed.
+ */
+export async function fileTarget(local: string, how: FileTargetOptions): Promise<Target> {
+  const hidden = join(dirname(local), how.part ?? `.${crypto.randomUUID()}.part`);
+  const resumes = how.part !== null;
+  const mode = bitsOf(how.info, how.options) ?? 0o666;
+  // For who resumes it must be possible to read what is there, whatever the mode will be.
+  const open = {
+    read: resumes,
+    write: true,
+    ...(resumes ? { create: true } : { createNew: true }),
+    mode: mode | (resumes ? 0o600 : 0o200),
+  };
+  const later = () => Deno.open(hidden, open);
+  // What is there already may be a pipe, where an open waits for its other end.
+  const opened = resumes ? later() : how.medium.run(() => Deno.openSync(hidden, open), later);
+  const file = await opened;
+  try {
+    if (resumes && !await lock(file)) {
+      throw new Deno.errors.Busy(`"${local}" is being fetched by another transfer`);
+    }
+    if (how.check !== null || resumes) check(file, hidden, how);
+    const held = resumes ? file.statSync().size : 0;
+    return new FileTarget(file, local, hidden, mode, held, how);
+  } catch (cause) {
+    file.close();
+    if (!resumes) await Deno.remove(hidden).catch(() => {});
+    throw cause;
+  }
+}
+
+/** Keeps other transfers out of a part that several may go on with; true where nothing can be locked. */
+async function lock(file: Deno.FsFile): Promise<boolean> {
+  try {
+    return await file.tryLock(true);
+  } catch {
+    return true;
+  }
+}
+
+/** The file that is open is the one of that name, in the folder that was meant. */
+function check(file: Deno.FsFile, hidden: string, { check }: FileTargetOptions): void {
+  check?.();
+  const [opened, named] = [file.statSync(), Deno.lstatSync(hidden)];
+  if (opened.dev === named.dev && opened.ino === named.ino && named.isFile) return;
+  throw new Deno.errors.InvalidData(`"${dirname(hidden)}" changed under our hands`);
+}
+
+class FileTarget implements Target {
+  held: number;
+  #file: Deno.FsFile;
+  readonly #local: string;
+  readonly #hidden: string;
+  readonly #mode: number;
+  readonly #how: FileTargetOptions;
+  #offset = 0;
+  #size = 0;
+  #open = true;
+
+  constructor(
+    file: Deno.FsFile,
+    local: string,
+    hidden: string,
+    mode: number,
+    held: number,
+    how: FileTargetOptions,
+  ) {
+    this.#file = file;
+    this.#local = local;
+    this.#hidden = hidden;
+    this.#mode = mode;
+    this.held = held;
+    this.#how = how;
+  }
+
+  async adopt(size: number, same: Parameters<Required<Target>["adopt"]>[1]): Promise<void> {
+    const info = await Deno.lstat(this.#local).catch(() => null);
+    if (info === null || !info.isFile || info.size === 0 || info.size >= size) return;
+    const file = await Deno.open(this.#local, { read: true, write: true }).catch(() => null);
+    if (file === null) return; // it may be replaced all the same
+    try {
+      const readAt = (into: Uint8Array, offset: number) => readFrom(file, into, offset);
+      if (!await same({ readAt }, info.size)) return file.close();
+      if (!await lock(file)) return file.close();
+      await Deno.rename(this.#local, this.#hidden);
+      this.#file.close();
+      this.#file = file;
+      check(file, this.#hidden, this.#how);
+      this.held = file.statSync().size;
+    } catch (cause) {
+      if (this.#file !== file) file.close();
+      throw cause;
+    }
+  }
+
+  async start(offset: number): Promise<void> {
+    await this.#run("truncate", () => this.#file.truncate(offset));
+    await this.#file.seek(offset, Deno.SeekMode.Start);
+    this.#offset = this.#size = offset;
+  }
+
+  async write(block: Uint8Array, release: () => void): Promise<void> {
+    if (this.#offset > this.#size) await this.#file.seek(this.#offset, Deno.SeekMode.Start);
+    await this.#run("write", () => this.#write(block));
+    this.#size = this.#offset += block.length;
+    release();
+  }
+
+  #write(block: Uint8Array): void | Promise<void> {
+    return this.#how.medium.run(
+      () => writeWholeNow(this.#file, block),
+      () => writeWhole(this.#file, block),
+    );
+  }
+
+  skip(bytes: number): Promise<void> {
+    this.#offset += bytes;
+    return Promise.resolve();
+  }
+
+  async flush(): Promise<void> {
+    if (this.#offset > this.#size) {
+      await this.#run("truncate", () => this.#file.truncate(this.#offset));
+    }
+  }
+
+  readAt(into: Uint8Array, offset: number): Promise<number> {
+    return this.#run("read", () => readFrom(this.#file, into, offset));
+  }
+
+  async commit(info: SftpFileInfo | null): Promise<void> {
+    const { preserve = false, owners = false, sync = false } = this.#how.options;
+    if (preserve && info?.mtime) {
+      const { atime, mtime } = info;
+      await this.#run("set the time of", () => this.#file.utime(atime ?? mtime, mtime));
+    }
+    if (sync) await this.#run("sync", () => this.#file.sync());
+    // Were the folder swapped for a link by now, the hidden file would not be found there.
+    if (owners && info?.uid != null && info.gid != null) {
+      await Deno.chown(this.#hidden, info.uid, info.gid);
+    }
+    const exact = preserve || (this.#mode & 0o200) === 0; // otherwise as the umask left it
+    if (exact && Deno.build.os !== "windows") await Deno.chmod(this.#hidden, this.#mode);
+    if (Deno.build.os === "windows") this.#close(); // which renames no open file
+    await Deno.rename(this.#hidden, this.#local);
+    this.#close(); // until now, no other transfer could take it for a part
+  }
+
+  async discard(): Promise<void> {
+    this.#close();
+    if (this.#how.part === null) await Deno.remove(this.#hidden);
+  }
+
+  #close(): void {
+    if (this.#open) this.#file.close();
+    this.#open = false;
+  }
+
+  #run<T>(operation: string, run: () => T | Promise<T>): Promise<T> {
+    return naming(operation, this.#local, run);
+  }
+}
+
+/** A device or a pipe as a target: written to directly. */
+export async function deviceTarget(local: string): Promise<Target> {
+  const file = await Deno.open(local, { write: true });
+  return {
+    held: 0,
+    async write(block, release) {
+      await naming("write", local, () => writeWhole(file, block));
+      release();
+    },
+    flush: () => Promise.resolve(),
+    commit: () => Promise.resolve(file.close()),
+    discard: () => Promise.resolve(file.close()),
+  };
+}
+
+async function writeWhole(file: Deno.FsFile, block: Uint8Array): Promise<void> {
+  for (let at = 0; at < block.length;) {
+    at += await file.write(at === 0 ? block : block.subarray(at));
+  }
+}
+
+function writeWholeNow(file: Deno.FsFile, block: Uint8Array): void {
+  for (let at = 0; at < block.length;) {
+    at += file.writeSync(at === 0 ? block : block.subarray(at));
+  }
+}
+
+async function readFrom(file: Deno.FsFile, into: Uint8Array, offset: number): Promise<number> {
+  await file.seek(offset, Deno.SeekMode.Start);
+  let count = 0;
+  while (count < into.length) {
+    const more = await file.read(into.subarray(count));
+    if (more === null) break;
+    count += more;
+  }
+  return count;
+}

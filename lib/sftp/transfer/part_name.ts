@@ -1,0 +1,13 @@
+import { digest } from "../../crypto/digest.ts";
+import type { TargetRequest } from "./side.ts";
+
+/**
+ * The hidden name of a part, without its folder: the same for each try of a transfer, another if the
+ * source has changed in size or time, so that no file is put together of two.
+ */
+export function partName({ path, name, info }: TargetRequest, window: number): string {
+  const final = path.split(/[\\/]/).at(-1);
+  const time = info?.mtime ? Math.floor(info.mtime.getTime() / 1000) : null;
+  const what = JSON.stringify([final, name, info?.size ?? null, time, window]);
+  return `.${digest("SHA-256", new TextEncoder().encode(what)).toHex().slice(0, 32)}.part`;
+}

@@ -1,0 +1,97 @@
+import { SFTP_RESUME_WINDOW } from "../../defaults.ts";
+import type { SftpFileInfo } from "../protocol/attributes.ts";
+import { SftpError } from "../../errors.ts";
+import { join, nameProblem } from "../protocol/paths.ts";
+import type { Remote, RemoteEntry } from "../remote/remote.ts";
+import { remoteSource } from "./remote_source.ts";
+import { remoteTarget } from "./remote_target.ts";
+import { partName } from "./part_name.ts";
+import type { Side, SideOptions, Source, Target, TargetRequest } from "./side.ts";
+import { sftpError, SftpStatus } from "../protocol/status.ts";
+
+/** A server's files as one side of a transfer. */
+export class RemoteSide implements Side {
+  readonly trusted = false;
+  readonly #remote: Remote;
+  readonly #side: SideOptions;
+
+  constructor(remote: Remote, side: SideOptions) {
+    this.#remote = remote;
+    this.#side = side;
+  }
+
+  stat(path: string): Promise<SftpFileInfo | null> {
+    return this.#remote.statOrNull(path, this.#side.limits);
+  }
+
+  lstat(path: string): Promise<SftpFileInfo | null> {
+    return this.#remote.lstatOrNull(path, this.#side.limits);
+  }
+
+  list(path: string): AsyncIterable<RemoteEntry> {
+    return this.#remote.list(path, this.#side.limits);
+  }
+
+  join(folder: string, name: string): string {
+    return join(folder, name);
+  }
+
+  nameProblem(name: string): string | null {
+    return nameProblem(name, "linux");
+  }
+
+  realPath(path: string): Promise<string> {
+    return this.#remote.realPath(path, this.#side.limits);
+  }
+
+  readLink(path: string): Promise<string> {
+    return this.#remote.readLink(path, this.#side.limits);
+  }
+
+  async symlink(target: string, path: string): Promise<void> {
+    const { limits } = this.#side;
+    if ((await this.lstat(path))?.isSymlink) await this.#remote.remove(path, limits);
+    await this.#remote.symlink(target, path, limits);
+  }
+
+  async makeFolder(path: string, bits: number | null): Promise<void> {
+    const { limits } = this.#side;
+    const mode = bits === null ? null : (bits & 0o777) | 0o700;
+    try {
+      await this.#remote.mkdir(path, mode, limits);
+    } catch (cause) {
+      // Version 3 has no status of its own for a folder that is there already.
+      if (!(cause instanceof SftpError) || cause.status !== SftpStatus.FAILURE) throw cause;
+      if (!(await this.stat(path))?.isDirectory) throw cause;
+    }
+  }
+
+  async finishFolder(path: string, { mode, mtime, atime, uid, gid }: SftpFileInfo): Promise<void> {
+    const { limits, options: { preserve = false, owners = false } } = this.#side;
+    const changes = {
+      ...(owners && uid !== null && gid !== null && { uid, gid }),
+      ...(preserve && mode !== null && { mode: mode & 0o777 }),
+      ...(preserve && mtime !== null && { mtime, atime: atime ?? mtime }),
+    };
+    if (Object.keys(changes).length > 0) await this.#remote.setStat(path, changes, limits);
+  }
+
+  async source(path: string, info: SftpFileInfo): Promise<Source> {
+    // Opening a pipe would wait for ever.
+    if (!info.isFile && info.mode !== null) {
+      const what = info.isDirectory ? "it is a directory" : "it is not a regular file";
+      throw sftpError(SftpStatus.FAILURE, { operation: "get", path }, what);
+    }
+    return await remoteSource(this.#remote, path, info, this.#side);
+  }
+
+  target(request: TargetRequest): Promise<Target> {
+    const side = this.#side;
+    if (!side.options.resume) return remoteTarget(this.#remote, request, null, side);
+    // What may be under way must be sent again by who goes on.
+    const inFlight = Math.min(side.inFlight, SFTP_RESUME_WINDOW);
+    const folder = request.path.slice(0, request.path.lastIndexOf("/") + 1);
+    const part = folder + partName(request, inFlight);
+    return remoteTarget(this.#remote, request, part, { ...side, inFlight });
+  }
+}

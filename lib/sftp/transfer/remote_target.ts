@@ -1,0 +1,283 @@
+import { SftpError } from "../../errors.ts";
+import { cancellable } from "../remote/cancel.ts";
+import type { SftpChanges, SftpFileInfo } from "../protocol/attributes.ts";
+import { digestOf } from "./content_digest.ts";
+import type { SftpOpenOptions, SftpOptions } from "../protocol/options.ts";
+import { hiddenBeside } from "../protocol/paths.ts";
+import type { Remote } from "../remote/remote.ts";
+import type { RemoteFile } from "../remote/remote_file.ts";
+import { replace } from "../remote/rename.ts";
+import type { SideOptions, Target, TargetRequest } from "./side.ts";
+import { sftpError, SftpStatus } from "../protocol/status.ts";
+import { bitsOf } from "./transfer_options.ts";
+import { WriteBehind } from "../remote/write_behind.ts";
+
+/**
+ * A server's file as a target. It is written under a hidden name and renamed when it is whole, unless
+ * there is something that cannot be replaced so, or the server lets nobody make files there.
+ */
+export async function remoteTarget(
+  remote: Remote,
+  request: TargetRequest,
+  part: string | null,
+  side: SideOptions,
+): Promise<Target> {
+  const { options: { atomic, mode }, limits } = side;
+  const bits = bitsOf(request.info, side.options);
+  if (atomic === false && part === null) return await inPlace(remote, request.path, bits, side);
+  const hidden = part ?? hiddenBeside(request.path, "part");
+  const open = {
+    ...limits,
+    ...(part === null ? { createNew: true } : { create: true, read: true }),
+    write: true,
+    ...(bits !== undefined && { mode: part === null ? bits : bits | 0o600 }),
+  };
+  const opening = remote.file(hidden, open, request.path);
+  opening.catch(() => {}); // heard of below
+  // What is there already matters for a single file; in folders only what the source says.
+  const there = request.inside ? null : await heard(remote.lstatOrNull(request.path, limits));
+  let file: RemoteFile;
+  try {
+    file = await opening;
+  } catch (cause) {
+    const status = cause instanceof SftpError ? cause.status : SftpStatus.CONNECTION_LOST;
+    // Nobody waits for the answer any more, so the file may come to be all the same.
+    if (status === SftpStatus.CONNECTION_LOST && part === null) {
+      remote.remove(hidden, {}).catch(() => {});
+    }
+    const refused = status === SftpStatus.PERMISSION_DENIED;
+    if (!refused || atomic === true || part !== null) throw cause;
+    return await inPlace(remote, request.path, bits, side);
+  }
+  try {
+    const [final, old] = await behind(remote, request.path, there, limits);
+    if (old !== null && !old.isFile && old.mode !== null) {
+      await drop(remote, file, hidden, part, limits);
+      return await inPlace(remote, request.path, bits, side); // a device, a pipe, or an error to come
+    }
+    // As if it had been written to: the file keeps the mode that it had.
+    const kept = mode ?? (old?.isFile && old.mode !== null ? old.mode & 0o7777 : undefined);
+    const held = part === null ? 0 : (await file.stat(limits)).size;
+    const wanted = part !== null || (kept !== undefined && kept !== bits)
+      ? kept ?? bits
+      : undefined;
+    return new RemoteTarget(remote, file, side, { hidden, final, part, held, bits, wanted });
+  } catch (cause) {
+    await drop(remote, file, hidden, part, limits);
+    throw cause;
+  }
+}
+
+/** Closes and removes, whatever comes of it; who cancels a transfer waits for none of that. */
+async function drop(
+  remote: Remote,
+  file: RemoteFile,
+  hidden: string,
+  part: string | null,
+  limits: SftpOptions,
+): Promise<void> {
+  const last = [file.close()];
+  if (part === null) last.push(remote.remove(hidden, {}));
+  await cancellable(Promise.allSettled(last), limits).catch(() => {});
+}
+
+/** What a name stands for in the end: a link's file is replaced, not the link. */
+async function behind(
+  remote: Remote,
+  path: string,
+  there: SftpFileInfo | null,
+  limits: SftpOptions,
+): Promise<[final: string, old: SftpFileInfo | null]> {
+  if (!there?.isSymlink) return [path, there];
+  const old = await remote.statOrNull(path, limits);
+  return [old?.isFile ? await remote.realPath(path, limits) : path, old];
+}
+
+/** The promise, of which nobody is left alone with a rejection. */
+function heard<T>(promise: Promise<T>): Promise<T | null> {
+  return promise.catch(() => null);
+}
+
+async function inPlace(
+  remote: Remote,
+  path: string,
+  bits: number | undefined,
+  side: SideOptions,
+): Promise<Target> {
+  const open: SftpOpenOptions = { ...side.limits, write: true, create: true, truncate: true };
+  const file = await remote.file(path, bits === undefined ? open : { ...open, mode: bits });
+  const names = { hidden: path, final: path, part: null, held: 0, bits, wanted: undefined };
+  return new RemoteTarget(remote, file, side, names);
+}
+
+interface Names {
+  /** What it is called while it is written; the final name if it is written in place. */
+  readonly hidden: string;
+  readonly final: string;
+  /** Not null if it stays for a later try. */
+  readonly part: string | null;
+  readonly held: number;
+  /** The permission bits that it was made with. */
+  readonly bits: number | undefined;
+  /** The permission bits that it must have in the end, if others. */
+  readonly wanted: number | undefined;
+}
+
+class RemoteTarget implements Target {
+  held: number;
+  readonly #remote: Remote;
+  #file: RemoteFile;
+  readonly #side: SideOptions;
+  readonly #names: Names;
+  /** The size of the file before anything was written. */
+  #before: number;
+  #behind: WriteBehind;
+  #skipped = false;
+
+  constructor(remote: Remote, file: RemoteFile, side: SideOptions, names: Names) {
+    this.#remote = remote;
+    this.#file = file;
+    this.#side = side;
+    this.#names = names;
+    this.#behind = this.#from(0);
+    this.#before = names.held;
+    this.held = this.#reliable(names.held);
+  }
+
+  /** Requests may have been answered in any order: behind the last of them there may be gaps. */
+  #reliable(size: number): number {
+    return Math.max(size - this.#behind.window, 0);
+  }
+
+  async adopt(size: number, same: Parameters<Required<Target>["adopt"]>[1]): Promise<void> {
+    const { limits } = this.#side;
+    const { hidden, final, part } = this.#names;
+    if (part === null || this.#before > 0) return;
+    const info = await this.#remote.lstatOrNull(final, limits);
+    if (info === null || !info.isFile || info.size >= size) return;
+    const reliable = this.#reliable(info.size);
+    if (reliable === 0) return;
+    const file = await this.#remote.file(final, { ...limits, read: true }).catch(() => null);
+    if (file === null) return; // it may be replaced all the same
+    const readAt = (into: Uint8Array, offset: number) => file.fill(into, offset, limits);
+    const usable = await same({ readAt }, reliable);
+    file.close().catch(() => {});
+    if (!usable) return;
+    this.#file.close().catch(() => {});
+    await replace(this.#remote, final, hidden, limits);
+    this.#file = await this.#remote.file(hidden, { ...limits, read: true, write: true }, final);
+    this.#behind = this.#from(0);
+    this.#before = info.size;
+    this.held = reliable;
+  }
+
+  async start(offset: number): Promise<void> {
+    // Not cut off to the offset: then less would be there, should this try break off early. What is
+    // shorter than the window is written over; only what turned out to be something else must go.
+    if (offset === 0 && this.held > 0) {
+      await this.#file.setStat({ size: 0 }, this.#side.limits);
+      this.#before = 0;
+    }
+    this.#behind = this.#from(offset);
+  }
+
+  #from(start: number): WriteBehind {
+    const { limits, inFlight } = this.#side;
+    return new WriteBehind(this.#file, { ...limits, start, inFlight });
+  }
+
+  get unit(): number {
+    return this.#behind.unit;
+  }
+
+  write(block: Uint8Array, release: () => void): Promise<void> {
+    this.#skipped = false;
+    return this.#behind.write(block, release);
+  }
+
+  async skip(bytes: number): Promise<void> {
+    // Who resumes counts back from the end: nothing may be under way from before a hole.
+    if (this.#names.part !== null) await this.#behind.finish();
+    this.#skipped = true;
+    this.#behind.skip(bytes);
+  }
+
+  async flush(): Promise<void> {
+    await this.#behind.finish();
+    const { limits } = this.#side;
+    const size = this.#behind.offset;
+    // A hole at the end is made by its last byte: paramiko's server empties a file to set its size.
+    if (this.#skipped) await this.#file.write(new Uint8Array(1), size - 1, limits);
+    if (size < this.#before) await this.#file.setStat({ size }, limits);
+  }
+
+  readAt(into: Uint8Array, offset: number): Promise<number> {
+    return this.#file.fill(into, offset, this.#side.limits);
+  }
+
+  digest(length: number): Promise<string> {
+    return digestOf(this.#remote, this.#names.hidden, length, this.#side);
+  }
+
+  async commit(info: SftpFileInfo | null): Promise<void> {
+    const { hidden, final } = this.#names;
+    const { limits } = this.#side;
+    const changes = this.#changes(info);
+    if (this.#names.part !== null) await this.#mine();
+    const last: (() => Promise<void>)[] = [];
+    if (Object.keys(changes).length > 0) last.push(() => this.#file.setStat(changes, limits));
+    if (this.#side.options.sync) last.push(() => this.#file.sync(limits));
+    last.push(() => this.#file.close(limits));
+    if (this.#behind.careful) {
+      for (const request of last) await request();
+    } else {
+      // All in one flight: of one file, requests are answered in order (filexfer-02 §6.1).
+      for (const done of await Promise.allSettled(last.map((request) => request()))) {
+        if (done.status === "rejected") throw done.reason;
+      }
+    }
+    if (hidden !== final) await this.#rename(hidden, final);
+  }
+
+  /** Two tries that run at once share a part's name: what is named so must be what was written. */
+  async #mine(): Promise<void> {
+    const { limits } = this.#side;
+    const { hidden, final } = this.#names;
+    const [written, named] = await Promise.all([
+      this.#file.stat(limits),
+      this.#remote.lstatOrNull(hidden, limits),
+    ]);
+    if (named?.isFile && named.size === written.size) return;
+    const call = { operation: "put", path: final };
+    throw sftpError(SftpStatus.FAILURE, call, "another transfer has taken its place");
+  }
+
+  async #rename(hidden: string, final: string): Promise<void> {
+    const { limits } = this.#side;
+    try {
+      await replace(this.#remote, hidden, final, limits, final);
+    } catch (cause) {
+      const there = await this.#remote.lstatOrNull(final, limits).catch(() => null);
+      if (!there?.isDirectory) throw cause;
+      const call = { operation: "put", path: final };
+      throw sftpError(SftpStatus.FAILURE, call, "it is a directory", cause);
+    }
+  }
+
+  #changes(info: SftpFileInfo | null): SftpChanges {
+    const { preserve = false, owners = false } = this.#side.options;
+    const { bits, wanted } = this.#names;
+    const mode = preserve ? bits : wanted;
+    return {
+      ...(owners && info?.uid != null && info.gid != null && { uid: info.uid, gid: info.gid }),
+      ...(mode !== undefined && { mode }),
+      ...(preserve && info?.mtime && { atime: info.atime ?? info.mtime, mtime: info.mtime }),
+    };
+  }
+
+  discard(): Promise<void> {
+    const { hidden, final, part } = this.#names;
+    const kept = hidden === final ? hidden : part;
+    return drop(this.#remote, this.#file, hidden, kept, this.#side.limits);
+  }
+}

@@ -1,0 +1,48 @@
+import { SftpError } from "../../errors.ts";
+import type { TransferResult } from "./progress.ts";
+import { SftpStatus } from "../protocol/status.ts";
+
+/**
+ * Some files of a transfer could not be transferred; all others were. Its cause is the first failure.
+ *
+ * @example
+ * ```ts
+ * import { type SftpClient, SftpTransferError } from "@denossh/ssh/sftp";
+ *
+ * async function deploy(sftp: SftpClient): Promise<void> {
+ *   try {
+ *     await sftp.put("./dist", "/srv/app", { recursive: true });
+ *   } catch (error) {
+ *     if (!(error instanceof SftpTransferError)) throw error;
+ *     for (const { path, error: reason } of error.result.failures) console.error(path, reason.message);
+ *   }
+ * }
+ * ```
+ */
+export class SftpTransferError extends SftpError {
+  /** What was transferred and what was not. */
+  readonly result: TransferResult;
+
+  /** Creates the error for a result with failures. */
+  constructor(result: TransferResult) {
+    const { failures, files, unchanged } = result;
+    const { path, error } = failures[0]!;
+    const known = error instanceof SftpError;
+    const all = failures.length + files + unchanged;
+    super(
+      known ? error.status : SftpStatus.FAILURE,
+      known ? error.operation : "transfer",
+      known ? error.path : path,
+      `${error.message} (${failures.length} of ${all} failed)`,
+      { cause: error },
+    );
+    this.result = result;
+  }
+}
+
+/** Whether a failure concerns one file alone, so that the rest may go on. */
+export function isOfOneFile(cause: unknown): cause is Error {
+  if (cause instanceof SftpError) return cause.status !== SftpStatus.CONNECTION_LOST;
+  if (!(cause instanceof Error)) return false;
+  return "code" in cause || Object.values(Deno.errors).some((kind) => cause instanceof kind);
+}

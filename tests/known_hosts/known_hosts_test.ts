@@ -1,0 +1,165 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { generateKey, type PublicKey } from "../../lib/keys/mod.ts";
+import { KnownHosts } from "../../lib/known_hosts/mod.ts";
+import { matchesWildcards } from "../../lib/patterns.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+
+using key = await generateKey("ed25519");
+using otherKey = await generateKey("ed25519");
+using ecdsaKey = await generateKey("ecdsa-p256");
+const [mine, other, ecdsa] = [key.publicKey, otherKey.publicKey, ecdsaKey.publicKey];
+
+function verdict(text: string, host: string, port = 22, key: PublicKey = mine): string {
+  return KnownHosts.parse(text).check(host, port, key).verdict;
+}
+
+Deno.test("KnownHosts.check tells trusted, unknown and changed, with the lines", () => {
+  const known = KnownHosts.parse(`# hosts\n\ndb1 ${other}\ndb1 ${ecdsa}\r\nweb,db2 ${mine}\n`);
+  assertEquals(known.check("db2", 22, mine), { verdict: "trusted", lines: [5] });
+  assertEquals(known.check("web", 22, mine), { verdict: "trusted", lines: [5] });
+  assertEquals(known.check("db1", 22, ecdsa), { verdict: "trusted", lines: [4] });
+  assertEquals(known.check("db1", 22, mine), { verdict: "changed", lines: [3, 4] });
+  assertEquals(known.check("db3", 22, mine), { verdict: "unknown", lines: [] });
+});
+
+Deno.test("a key of a type that the host never had is changed, not unknown", () => {
+  assertEquals(verdict(`db1 ${ecdsa}`, "db1"), "changed");
+});
+
+Deno.test("host names are compared without case", () => {
+  assertEquals(verdict(`DB1.Example.COM ${mine}`, "db1.example.com"), "trusted");
+  assertEquals(verdict(`db1.example.com ${mine}`, "DB1.EXAMPLE.com"), "trusted");
+  const hashed = KnownHosts.line("DB1", 22, mine, { hash: true });
+  assertEquals(verdict(hashed, "db1"), "trusted");
+});
+
+Deno.test("a port other than 22 is part of the name", () => {
+  const text = `[db1]:2222 ${mine}\n`;
+  assertEquals(verdict(text, "db1", 2222), "trusted");
+  assertEquals(verdict(text, "db1", 22), "unknown");
+  assertEquals(verdict(text, "db1", 2223), "unknown");
+  assertEquals(verdict(`db1 ${mine}`, "db1", 2222), "unknown");
+  assertEquals(verdict(`[::1]:2222 ${mine}`, "::1", 2222), "trusted");
+  assertEquals(verdict(`[*.example.com]:* ${mine}`, "a.example.com", 99), "trusted");
+});
+
+Deno.test("wildcards stand for any characters or one, and negation wins", () => {
+  const text = `*.example.com,!bad.example.com,10.0.0.? ${mine}\n`;
+  assertEquals(verdict(text, "a.example.com"), "trusted");
+  assertEquals(verdict(text, "a.b.example.com"), "trusted");
+  assertEquals(verdict(text, "example.com"), "unknown");
+  assertEquals(verdict(text, "bad.example.com"), "unknown");
+  assertEquals(verdict(text, "10.0.0.7"), "trusted");
+  assertEquals(verdict(text, "10.0.0.77"), "unknown");
+  assertEquals(verdict(`!db1,* ${mine}`, "db1"), "unknown");
+  assertEquals(verdict(`!db1 ${mine}`, "db2"), "unknown");
+  assertEquals(verdict(`a.c ${mine}`, "abc"), "unknown");
+});
+
+Deno.test("a revoked key wins over every other line, on any port of the host", () => {
+  const text = `db1 ${mine}\n@revoked * ${mine}\n`;
+  assertEquals(KnownHosts.parse(text).check("db1", 22, mine), { verdict: "revoked", lines: [2] });
+  assertEquals(verdict(`@revoked db1 ${mine}\n[db1]:2222 ${mine}`, "db1", 2222), "revoked");
+  assertEquals(verdict(`@revoked db1 ${mine}`, "db2"), "unknown");
+  assertEquals(verdict(`@revoked db1 ${other}\ndb1 ${mine}`, "db1"), "trusted");
+  assertEquals(verdict(`@revoked db1 ${other}`, "db1"), "unknown");
+});
+
+Deno.test("a certificate authority's line is nothing to a plain key", () => {
+  assertEquals(verdict(`@cert-authority *.example.com ${mine}`, "a.example.com"), "unknown");
+  assertEquals(verdict(`@cert-authority * ${other}\ndb1 ${mine}`, "db1"), "trusted");
+});
+
+Deno.test("lines that make no sense are skipped, the others count", () => {
+  const [type, base64] = mine.toString().split(" ");
+  const broken = [
+    "db1",
+    `db1 ${type}`,
+    `db1 ${type} !!!!`,
+    `db1 ssh-rsa ${base64}`,
+    `db1 ${type} AAAA`,
+    `@unknown db1 ${mine}`,
+    `@revoked`,
+    `#db1 ${mine}`,
+    `|1|AAAA db1 ${mine}`,
+    `|1|AAAA|AAAA ${mine}`,
+    `|1|!|! ${mine}`,
+    `|2|AAAA|AAAAAAAAAAAAAAAAAAAAAAAAAAA= ${mine}`,
+    `1024 35 1234567890`,
+    "\0\0\0",
+  ];
+  for (const line of broken) assertEquals(verdict(line, "db1"), "unknown", line);
+  assertEquals(verdict([...broken, `db1 ${mine}`].join("\n"), "db1"), "trusted");
+  assertEquals(verdict(`db1\t${mine}\tcomment`, "db1"), "trusted");
+});
+
+Deno.test("keyTypes has the types of a host in the file's order, once each", () => {
+  const blob = new Writer().text("sk-ssh-ed25519@openssh.com").string(new Uint8Array(32)).take();
+  const unknown = `sk-ssh-ed25519@openssh.com ${blob.toBase64()}`;
+  const known = KnownHosts.parse(
+    `db1 ${ecdsa}\n* ${mine}\ndb1 ${other}\n@cert-authority db1 ${mine}\ndb9 ${unknown}\n`,
+  );
+  assertEquals(known.keyTypes("db1", 22), ["ecdsa-sha2-nistp256", "ssh-ed25519"]);
+  assertEquals(known.keyTypes("db2", 22), ["ssh-ed25519"]);
+  // A type that we do not know still makes the host known: another key is no first meeting.
+  assertEquals(known.keyTypes("db9", 22), ["ssh-ed25519", "sk-ssh-ed25519@openssh.com"]);
+  assertEquals(verdict(`db9 ${unknown}`, "db9"), "changed");
+});
+
+Deno.test("KnownHosts.line writes what KnownHosts.check finds", () => {
+  for (const [host, port] of [["db1", 22], ["db1", 2222], ["::1", 22], ["fe80::1", 99]] as const) {
+    for (const hash of [false, true]) {
+      const line = KnownHosts.line(host, port, mine, { hash });
+      assertEquals(verdict(line, host, port), "trusted");
+      assertEquals(verdict(line, host, port + 1), "unknown");
+      assertEquals(line.includes(host), !hash);
+    }
+  }
+  const hashes = [1, 2].map(() => KnownHosts.line("db1", 22, mine, { hash: true }));
+  assert(hashes[0] !== hashes[1]);
+});
+
+Deno.test("KnownHosts.line refuses names that would mean other hosts", () => {
+  const names = [
+    "",
+    "*",
+    "db?",
+    "!db1",
+    "a,b",
+    "a b",
+    "a\tb",
+    "a\nb",
+    "|1|x",
+    "#a",
+    "@revoked",
+    "\0",
+  ];
+  for (const name of names) {
+    assertThrows(() => KnownHosts.line(name, 22, mine), TypeError, undefined, name);
+    assertThrows(() => KnownHosts.line(name, 2222, mine, { hash: true }), TypeError);
+  }
+});
+
+Deno.test("matchesWildcards agrees with a plain recursive definition", () => {
+  const define = (p: string, t: string): boolean =>
+    p === ""
+      ? t === ""
+      : p[0] === "*"
+      ? define(p.slice(1), t) || (t !== "" && define(p, t.slice(1)))
+      : t !== "" && (p[0] === "?" || p[0] === t[0]) && define(p.slice(1), t.slice(1));
+  const words = (alphabet: string[], length: number): string[] =>
+    length === 0 ? [""] : words(alphabet, length - 1).flatMap((w) => alphabet.map((a) => a + w));
+  const patterns = [0, 1, 2, 3, 4].flatMap((n) => words(["a", "b", "*", "?"], n));
+  const texts = [0, 1, 2, 3, 4].flatMap((n) => words(["a", "b"], n));
+  for (const pattern of patterns) {
+    for (const text of texts) {
+      assertEquals(matchesWildcards(pattern, text), define(pattern, text), `${pattern} ${text}`);
+    }
+  }
+});
+
+Deno.test("hostile wildcards do not take exponential time", () => {
+  const start = performance.now();
+  assertEquals(verdict(`${"*a".repeat(50)}b ${mine}`, "a".repeat(255)), "unknown");
+  assert(performance.now() - start < 500);
+});

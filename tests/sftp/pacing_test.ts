@@ -1,0 +1,56 @@
+import { assert, assertEquals } from "@std/assert";
+import { SFTP_MAX_CHUNK } from "../../lib/defaults.ts";
+import { Pace, Path } from "../../lib/sftp/remote/pacing.ts";
+import { localFiles, serveSftp, type SftpBackend, SftpClient } from "../../lib/sftp/mod.ts";
+import { channelPair, folder, noise, same } from "./world.ts";
+
+const MIB = 1024 ** 2;
+
+Deno.test("a transfer begins with what those before it had under way, within its own memory", () => {
+  const path = new Path(() => 50);
+  const fresh = new Pace(SFTP_MAX_CHUNK, path);
+  path.held = 10 * MIB;
+  const later = new Pace(SFTP_MAX_CHUNK, path);
+  assert(fresh.depth * fresh.block < 8 * MIB);
+  assert(later.depth * later.block >= 20 * MIB);
+  const small = new Pace(SFTP_MAX_CHUNK, path, 4 * MIB);
+  assert(small.depth * small.block <= 4 * MIB);
+});
+
+Deno.test("a put fills its requests, though the file's length is no multiple of theirs", async () => {
+  await using there = await folder();
+  await using here = await folder();
+  const files = localFiles({ root: there.path });
+  const lengths: number[] = [];
+  const backend: SftpBackend = {
+    stat: (path) => files.stat!(path),
+    lstat: (path) => files.lstat!(path),
+    rename: (from, to, options) => files.rename!(from, to, options),
+    async open(path, options) {
+      const file = await files.open!(path, options);
+      return {
+        parallel: false,
+        read: (into, offset) => file.read(into, offset),
+        stat: () => file.stat(),
+        setStat: (changes) => file.setStat(changes),
+        close: () => file.close(),
+        write(data, offset) {
+          lengths.push(data.length);
+          return file.write(data, offset);
+        },
+      };
+    },
+  };
+  const [near, far] = channelPair();
+  const served = serveSftp(far, backend);
+  const sftp = await SftpClient.open(near);
+  const data = noise(3 * MIB + 5);
+  await Deno.writeFile(`${here.path}/file`, data);
+  await sftp.put(`${here.path}/file`, "/file");
+  await sftp.close();
+  await served;
+  assert(same(await Deno.readFile(`${there.path}/file`), data));
+  const last = lengths.pop();
+  assertEquals(new Set(lengths), new Set([SFTP_MAX_CHUNK]));
+  assertEquals(lengths.length * SFTP_MAX_CHUNK + last!, data.length);
+});
