@@ -7,18 +7,7 @@
  * @module
  */
 
-/**
- * The stable, machine-readable names of the kinds of {@linkcode SshError}.
- *
- * @example
- * ```ts
- * import { ClosedError, type SshErrorCode } from "@denossh/ssh";
- * import { assertEquals } from "@std/assert";
- *
- * const code: SshErrorCode = new ClosedError("The channel is closed").code;
- * assertEquals(code, "closed");
- * ```
- */
+/** The stable, machine-readable names of the kinds of {@linkcode SshError}. */
 export type SshErrorCode =
   | "connect"
   | "timeout"
@@ -130,22 +119,7 @@ export class NegotiationError extends SshError {
   }
 }
 
-/**
- * Why a host key was not accepted.
- *
- * @example
- * ```ts
- * import { HostKeyError, type HostKeyProblem } from "@denossh/ssh";
- * import { generateKey } from "@denossh/ssh/keys";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const { publicKey } = await generateKey(); // not the server's
- * const error = await connectedPair({ connect: { hostKeys: publicKey } }).catch((error) => error);
- * const problems: HostKeyProblem[] = ["changed", "refused", "unknown"];
- * assertEquals(error instanceof HostKeyError && problems.includes(error.reason), true);
- * ```
- */
+/** Why a host key was not accepted. */
 export type HostKeyProblem = "unknown" | "changed" | "revoked" | "refused" | "signature";
 
 /**
@@ -481,28 +455,7 @@ export class PassphraseError extends SshError {
   }
 }
 
-/**
- * Why a certificate was not accepted.
- *
- * @example
- * ```ts
- * import type { CertificateProblem } from "@denossh/ssh";
- * import { assertEquals } from "@std/assert";
- *
- * const words: Partial<Record<CertificateProblem, string>> = { expired: "Ask for a new one" };
- * const problem: CertificateProblem = "expired"; // what a CertificateError carries
- * assertEquals(words[problem], "Ask for a new one");
- * ```
- *
- * @example
- * ```ts
- * import { CertificateError, type CertificateProblem } from "@denossh/ssh";
- * import { assertEquals } from "@std/assert";
- *
- * const reason: CertificateProblem = "expired";
- * assertEquals(new CertificateError(reason, "Certificate has expired").code, "certificate");
- * ```
- */
+/** Why a certificate was not accepted. */
 export type CertificateProblem =
   | "authority"
   | "critical option"
@@ -546,27 +499,7 @@ export class CertificateError extends SshError {
   }
 }
 
-/**
- * Why a signature over a message was not accepted.
- *
- * @example
- * ```ts
- * import type { SignatureProblem } from "@denossh/ssh";
- * import { assertEquals } from "@std/assert";
- *
- * const problem: SignatureProblem = "namespace"; // what a SignatureError carries
- * assertEquals(problem === "namespace" ? "made for another purpose" : problem, "made for another purpose");
- * ```
- *
- * @example
- * ```ts
- * import { SignatureError, type SignatureProblem } from "@denossh/ssh";
- * import { assertEquals } from "@std/assert";
- *
- * const reason: SignatureProblem = "message";
- * assertEquals(new SignatureError(reason, "Signature does not hold").code, "signature");
- * ```
- */
+/** Why a signature over a message was not accepted. */
 export type SignatureProblem = "message" | "namespace" | "signer";
 
 /**

@@ -1,12 +1,18 @@
-/** Every name that an entrypoint exports has an example; the doc tests run it. */
-import { assertEquals } from "@std/assert";
+/**
+ * Every function, class and value that an entrypoint exports has an example, and every export a
+ * sentence; the doc tests run the examples.
+ */
+import { assert, assertEquals } from "@std/assert";
 
 interface DocSymbol {
   readonly name: string;
   readonly declarations: readonly {
     readonly kind: string;
     readonly location: { readonly filename: string };
-    readonly jsDoc?: { readonly tags?: readonly { readonly kind: string }[] };
+    readonly jsDoc?: {
+      readonly doc?: string;
+      readonly tags?: readonly { readonly kind: string }[];
+    };
   }[];
 }
 
@@ -14,14 +20,28 @@ interface Docs {
   readonly nodes: Readonly<Record<string, { readonly symbols: readonly DocSymbol[] }>>;
 }
 
-const root = new URL("../", import.meta.url);
+/** Kinds of declarations that say by their shape how they are used. */
+const TYPES = ["interface", "typeAlias"];
 
-Deno.test("Every exported name has an @example", async () => {
-  assertEquals(await namesWithoutExample(), []);
+const root = new URL("../", import.meta.url);
+const symbols = await exportedSymbols();
+
+Deno.test("Every exported function, class and value has an @example", () => {
+  const lacking = symbols.filter(({ declarations }) =>
+    declarations.some(({ kind }) => !TYPES.includes(kind)) &&
+    !declarations.some(({ jsDoc }) => jsDoc?.tags?.some(({ kind }) => kind === "example"))
+  );
+  assertEquals(lacking.map(pathAndName).sort(), []);
 });
 
-/** As `lib/room/file.ts Name`. */
-async function namesWithoutExample(): Promise<string[]> {
+Deno.test("Every exported name has a sentence that says what it is", () => {
+  const lacking = symbols.filter(({ declarations }) =>
+    !declarations.some(({ jsDoc }) => jsDoc?.doc)
+  );
+  assertEquals(lacking.map(pathAndName).sort(), []);
+});
+
+async function exportedSymbols(): Promise<readonly DocSymbol[]> {
   const config = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["doc", "--json", ...Object.values<string>(config.exports)],
@@ -30,15 +50,13 @@ async function namesWithoutExample(): Promise<string[]> {
   }).output();
   const { nodes }: Docs = JSON.parse(new TextDecoder().decode(stdout));
   const symbols = Object.values(nodes).flatMap((node) => node.symbols)
-    // What an entrypoint takes from another is documented there.
+    // A name that one entrypoint takes from another is documented there.
     .filter(({ declarations }) => declarations.every(({ kind }) => kind !== "reference"));
-  assertEquals(symbols.length > 100, true); // the format of the output is what this expects
-  const lacking = symbols.filter(({ declarations }) =>
-    !declarations.some(({ jsDoc }) => jsDoc?.tags?.some(({ kind }) => kind === "example"))
-  );
-  return [...new Set(lacking.map(pathAndName))].sort();
+  assert(symbols.length > 100, "deno doc --json has changed its format");
+  return symbols;
 }
 
+/** As `lib/room/file.ts Name`. */
 function pathAndName({ name, declarations }: DocSymbol): string {
   return `${declarations[0]!.location.filename.slice(root.href.length)} ${name}`;
 }

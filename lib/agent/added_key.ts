@@ -21,21 +21,7 @@ import { AGENT, CONSTRAIN } from "./protocol.ts";
 /** The longest lifetime that a constraint can say, in seconds: 136 years. */
 const MAX_LIFETIME = 2 ** 32 - 1;
 
-/**
- * How a key in a keyring may be used.
- *
- * @example
- * ```ts
- * import { Keyring, type KeyConstraints } from "@denossh/ssh";
- * import { generateKey } from "@denossh/ssh/keys";
- * import { assertEquals } from "@std/assert";
- *
- * const oneHour: KeyConstraints = { lifetime: 60 * 60 * 1000 };
- * using keyring = new Keyring();
- * keyring.add(await generateKey(), oneHour);
- * assertEquals(keyring.identities().length, 1);
- * ```
- */
+/** How a key in a keyring may be used. */
 export interface KeyConstraints {
   /** Milliseconds after which it is forgotten. */
   readonly lifetime?: number;
@@ -48,29 +34,7 @@ export interface KeyConstraints {
   readonly destinations?: readonly KeyDestination[];
 }
 
-/**
- * How a key is given to an agent.
- *
- * @example
- * ```ts
- * import { type AddKeyOptions, connectAgent, Keyring } from "@denossh/ssh";
- * import { generateKey, issueCertificate } from "@denossh/ssh/keys";
- * import { assertEquals } from "@std/assert";
- *
- * using authority = await generateKey();
- * using key = await generateKey();
- * const certificate = await issueCertificate(authority, key.publicKey, {
- *   kind: "user",
- *   keyId: "ann",
- *   principals: ["ann"],
- * });
- * using keyring = new Keyring();
- * await using agent = await connectAgent(keyring);
- * const options: AddKeyOptions = { certificate, lifetime: 3_600_000 };
- * await agent.add(key, options);
- * assertEquals((await agent.identities())[0]?.publicKey.type, "ssh-ed25519-cert-v01@openssh.com");
- * ```
- */
+/** How a key is given to an agent. */
 export interface AddKeyOptions extends KeyConstraints {
   /** A certificate of the key; the agent then shows that, and not the key. */
   readonly certificate?: PublicKey;

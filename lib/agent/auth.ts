@@ -13,18 +13,7 @@ const METHOD = "publickey";
 /** Keys tried: servers disconnect after 6 failures, and another method may follow. */
 const KEYS_TRIED = 5;
 
-/**
- * Which of an agent's keys to log in with.
- *
- * @example
- * ```ts
- * import { agent, type AgentAuthOptions } from "@denossh/ssh";
- * import { assertEquals } from "@std/assert";
- *
- * const certificatesOnly: AgentAuthOptions = { only: (key) => key.certificate !== null };
- * assertEquals(agent("/run/user/1000/agent", certificatesOnly).name, "publickey");
- * ```
- */
+/** Which of an agent's keys to log in with. */
 export interface AgentAuthOptions {
   /** Picks the keys to try; all of them unless given. */
   readonly only?: (key: PublicKey) => boolean;

@@ -10,19 +10,7 @@ export const RESTRICT_DESTINATION = "restrict-destination-v00@openssh.com";
 /** The most destinations of one key: OpenSSH's own limit. */
 const MAX_DESTINATIONS = 1024;
 
-/**
- * A host as an agent can recognise it: by its keys.
- *
- * @example
- * ```ts
- * import type { DestinationHost } from "@denossh/ssh";
- * import { generateKey } from "@denossh/ssh/keys";
- *
- * using hostKey = await generateKey();
- * const bastion: DestinationHost = { hostname: "bastion", hostKeys: [hostKey.publicKey] };
- * console.log(bastion.hostname);
- * ```
- */
+/** A host as an agent can recognise it: by its keys. */
 export interface DestinationHost {
   /** What it is called; the pattern that a host certificate's principal has to match. */
   readonly hostname: string;
@@ -35,25 +23,6 @@ export interface DestinationHost {
 /**
  * A way on which a key may be used: for logging in to a host from here, or, where the agent is forwarded,
  * from another host. Each hop of a longer way has to be allowed.
- *
- * @example
- * ```ts
- * import { connectAgent, Keyring, type KeyDestination } from "@denossh/ssh";
- * import { generateKey } from "@denossh/ssh/keys";
- * import { assertEquals } from "@std/assert";
- *
- * using bastionKey = await generateKey();
- * using innerKey = await generateKey();
- * const bastion = { hostname: "bastion", hostKeys: [bastionKey.publicKey] };
- * const inner = { hostname: "inner", hostKeys: [innerKey.publicKey], user: "backup" };
- * const destinations: KeyDestination[] = [{ to: bastion }, { from: bastion, to: inner }];
- *
- * using keyring = new Keyring();
- * await using agent = await connectAgent(keyring);
- * using key = await generateKey();
- * await agent.add(key, { destinations }); // as ssh-add -h bastion -h "bastion>backup@inner"
- * assertEquals((await agent.identities()).length, 1);
- * ```
  */
 export interface KeyDestination {
   /** The host on which the login starts; the machine of the agent unless given. */

@@ -19,43 +19,10 @@ const MAX_CONNECTIONS = 64;
 /**
  * An agent for a server: true for the one of SSH_AUTH_SOCK, the path of a socket, a `Keyring` or what
  * else connects to one, or a function that answers each connection, which is closed when it ends.
- *
- * @example
- * ```ts
- * import { type ForwardedAgent, Keyring } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * using keyring = new Keyring();
- * const lent: ForwardedAgent = keyring; // or true, or the path of a socket
- * await using pair = await connectedPair({
- *   serve: { forward: { agent: () => true } },
- *   handler: (session) => session.print(`${session.agent !== null}`),
- * });
- * assertEquals(await pair.host.run("ssh-add -l", { forwardAgent: lent }), "true");
- * ```
  */
 export type ForwardedAgent = true | AgentAddress | ((channel: Channel) => void | Promise<void>);
 
-/**
- * Lends an agent to a program on the server.
- *
- * @example
- * ```ts
- * import { type AgentForwardOptions, Keyring } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * using keyring = new Keyring();
- * const options: AgentForwardOptions = { forwardAgent: keyring };
- * await using pair = await connectedPair({
- *   serve: { forward: { agent: () => true } },
- *   handler: (session) => session.print(session.agent ? "lent" : "not lent"),
- * });
- * assertEquals(await pair.host.run("git pull", options), "lent");
- * assertEquals(await pair.host.run("git pull"), "not lent");
- * ```
- */
+/** Lends an agent to a program on the server. */
 export interface AgentForwardOptions {
   /**
    * The agent that the program can use while it runs, as `ssh -A`: whoever rules the server can log in

@@ -21,22 +21,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 const UNLOCK_DELAY_MS = 100;
 const MAX_UNLOCK_DELAY_MS = 10_000;
 
-/**
- * How a keyring works.
- *
- * @example
- * ```ts
- * import { Keyring, type KeyringOptions } from "@denossh/ssh";
- * import { generateKey } from "@denossh/ssh/keys";
- * import { assertRejects } from "@std/assert";
- *
- * const asking: KeyringOptions = { confirm: (key) => key.comment !== "production" };
- * using keyring = new Keyring(asking);
- * keyring.add(await generateKey("ed25519", { comment: "production" }), { confirm: true });
- * const [key] = keyring.identities();
- * await assertRejects(async () => await key!.sign("ssh-ed25519", new Uint8Array(1)));
- * ```
- */
+/** How a keyring works. */
 export interface KeyringOptions {
   /**
    * Asks whether a key may sign, for keys that are added with `confirm`; only `true` allows. Without it
@@ -45,23 +30,7 @@ export interface KeyringOptions {
   readonly confirm?: (key: PublicKey) => boolean | Promise<boolean>;
 }
 
-/**
- * How a client of a keyring is served.
- *
- * @example
- * ```ts
- * import { connectAgent, Keyring, type KeyringServeOptions, RequestDeniedError } from "@denossh/ssh";
- * import { memoryPair } from "@denossh/ssh/testing";
- * import { assertRejects } from "@std/assert";
- *
- * const elsewhere: KeyringServeOptions = { forwarded: true };
- * using keyring = new Keyring();
- * const [near, far] = memoryPair();
- * keyring.serve(far, elsewhere).catch(() => {}); // how the client leaves is its own affair
- * await using agent = await connectAgent({ connect: () => Promise.resolve(near) });
- * await assertRejects(() => agent.removeAll(), RequestDeniedError);
- * ```
- */
+/** How a client of a keyring is served. */
 export interface KeyringServeOptions {
   /** Whether it is on another machine: it may list keys and sign, but not change anything. */
   readonly forwarded?: boolean;

@@ -8,21 +8,7 @@ const MAX_CLIENTS = 64;
 /** How long accepting pauses after an error, such as too many open files, in milliseconds. */
 const ACCEPT_PAUSE_MS = 10;
 
-/**
- * Where an agent is to listen.
- *
- * @example
- * ```ts
- * import { type AgentListenOptions, Keyring, listenAgent } from "@denossh/ssh";
- * import { assertEquals } from "@std/assert";
- *
- * const folder = await Deno.makeTempDir();
- * const options: AgentListenOptions = { path: `${folder}/agent` };
- * using keyring = new Keyring();
- * await using listener = await listenAgent(keyring, options);
- * assertEquals(listener.path, `${folder}/agent`);
- * ```
- */
+/** Where an agent is to listen. */
 export interface AgentListenOptions {
   /**
    * The path of the unix socket, in a folder that nobody else can enter; one in a new private folder
@@ -31,18 +17,7 @@ export interface AgentListenOptions {
   readonly path?: string;
 }
 
-/**
- * An agent that programs on this machine can reach; disposing ends it and removes its socket.
- *
- * @example
- * ```ts
- * import { type AgentListener, Keyring, listenAgent } from "@denossh/ssh";
- *
- * using keyring = new Keyring();
- * await using listener: AgentListener = await listenAgent(keyring);
- * console.log(`export SSH_AUTH_SOCK=${listener.path}`);
- * ```
- */
+/** An agent that programs on this machine can reach; disposing ends it and removes its socket. */
 export interface AgentListener extends AsyncDisposable {
   /** The path of its socket, for SSH_AUTH_SOCK. */
   readonly path: string;

@@ -1,16 +1,4 @@
-/**
- * How to talk to an agent.
- *
- * @example
- * ```ts
- * import { type AgentOptions, connectAgent, Keyring } from "@denossh/ssh";
- *
- * const patient: AgentOptions = { timeout: 0, signal: AbortSignal.timeout(10_000) };
- * using keyring = new Keyring();
- * await using agent = await connectAgent(keyring, patient);
- * console.log((await agent.identities()).length);
- * ```
- */
+/** How to talk to an agent. */
 export interface AgentOptions {
   /** Gives up connecting. */
   readonly signal?: AbortSignal;
@@ -18,20 +6,7 @@ export interface AgentOptions {
   readonly timeout?: number;
 }
 
-/**
- * Options of one request to an agent.
- *
- * @example
- * ```ts
- * import { type AgentRequestOptions, connectAgent, Keyring } from "@denossh/ssh";
- * import { assertEquals } from "@std/assert";
- *
- * using keyring = new Keyring();
- * await using agent = await connectAgent(keyring);
- * const soon: AgentRequestOptions = { signal: AbortSignal.timeout(10_000) };
- * assertEquals(await agent.identities(soon), []);
- * ```
- */
+/** Options of one request to an agent. */
 export interface AgentRequestOptions {
   /** Gives up waiting for the answer, which ends the connection to the agent. */
   readonly signal?: AbortSignal;

@@ -1,20 +1,7 @@
 import { ConnectError, printable } from "../errors.ts";
 import { type ByteStreams, connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 
-/**
- * For whom a connection to an agent is, and how long it may take.
- *
- * @example
- * ```ts
- * import { type AgentConnectOptions, Keyring } from "@denossh/ssh";
- *
- * using keyring = new Keyring();
- * const careful: AgentConnectOptions = { forwarded: true };
- * const { readable, writable } = await keyring.connect(careful);
- * await writable.close();
- * await readable.cancel();
- * ```
- */
+/** For whom a connection to an agent is, and how long it may take. */
 export interface AgentConnectOptions {
   /** Gives up connecting. */
   readonly signal?: AbortSignal;
@@ -24,42 +11,13 @@ export interface AgentConnectOptions {
 
 /**
  * What connections to an agent can be opened to: a `Keyring`, or the agent that a client forwards.
- *
- * @example
- * ```ts
- * import { type AgentSource, connectAgent, Keyring } from "@denossh/ssh";
- * import { assertEquals } from "@std/assert";
- *
- * using keyring = new Keyring();
- * let connections = 0;
- * const counted: AgentSource = {
- *   connect(options) {
- *     connections++;
- *     return keyring.connect(options);
- *   },
- * };
- * await using _agent = await connectAgent(counted);
- * assertEquals(connections, 1);
- * ```
  */
 export interface AgentSource {
   /** Opens a connection to the agent. */
   connect(options?: AgentConnectOptions): Promise<ByteStreams>;
 }
 
-/**
- * Where an agent is: the path of its unix socket, or what opens connections to it.
- *
- * @example
- * ```ts
- * import { agent, type AgentAddress, Keyring } from "@denossh/ssh";
- * import { assertEquals } from "@std/assert";
- *
- * using keyring = new Keyring();
- * const places: AgentAddress[] = ["/run/user/1000/agent", keyring];
- * assertEquals(places.map((place) => agent(place).name), ["publickey", "publickey"]);
- * ```
- */
+/** Where an agent is: the path of its unix socket, or what opens connections to it. */
 export type AgentAddress = string | AgentSource;
 
 /**

@@ -3,24 +3,6 @@ import type { HostProof } from "../keys/host_proof.ts";
 /**
  * What a credential talks to while it is being tried: the server, by whole messages. Banners are
  * taken out before.
- *
- * @example
- * ```ts
- * import type { AuthMethod } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const shown: string[] = [];
- * const custom: AuthMethod = {
- *   name: "none",
- *   authenticate: (dialog) => {
- *     shown.push(dialog.user);
- *     return dialog.request(new Uint8Array(0)); // the fields of the method: it has none
- *   },
- * };
- * await using _pair = await connectedPair({ connect: { auth: [custom] } });
- * assertEquals(shown, ["tester"]);
- * ```
  */
 export interface AuthDialog {
   /** The user who logs in. */

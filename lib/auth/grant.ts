@@ -1,15 +1,6 @@
 /**
  * What a {@linkcode Grant} says. What is not given is as the server's own options have it: a grant takes
  * away and never adds.
- *
- * @example
- * ```ts
- * import { Grant, type GrantOptions } from "@denossh/ssh/server";
- * import { assertEquals } from "@std/assert";
- *
- * const backup: GrantOptions = { command: "backup --nightly", pty: false, portForwarding: false };
- * assertEquals(new Grant(backup).command, "backup --nightly");
- * ```
  */
 export interface GrantOptions {
   /**

@@ -7,19 +7,7 @@ import { type AuthMethod, SERVICE } from "./dialog.ts";
 
 const METHOD = "hostbased";
 
-/**
- * For whom a host vouches.
- *
- * @example
- * ```ts
- * import { hostBased, type HostBasedOptions } from "@denossh/ssh";
- * import { generateKey } from "@denossh/ssh/keys";
- *
- * const me: HostBasedOptions = { hostName: "build1.example.com", userName: "ci" };
- * using hostKey = await generateKey();
- * console.log(hostBased(hostKey, me).name);
- * ```
- */
+/** For whom a host vouches. */
 export interface HostBasedOptions {
   /** This host's name, as the server knows it. */
   readonly hostName: string;

@@ -5,29 +5,7 @@ import { PasswordAuth, PasswordChange } from "../wire/requests.ts";
 import type { AuthMethod } from "./dialog.ts";
 import { cleanText } from "./prompts.ts";
 
-/**
- * What to do about a password that the server wants changed.
- *
- * @example
- * ```ts
- * import { password } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const change = (prompt: string) => prompt === "Too old" ? "new secret" : "";
- * await using pair = await connectedPair({
- *   connect: { auth: [password("old secret", { change })] },
- *   serve: {
- *     auth: {
- *       password: (_, secret) => secret === "old secret" ? { change: "Too old" } : false,
- *       passwordChange: (_, before, now) => before === "old secret" && now === "new secret",
- *     },
- *   },
- *   handler: (session) => session.print("in"),
- * });
- * assertEquals(await pair.host.run("x"), "in");
- * ```
- */
+/** What to do about a password that the server wants changed. */
 export interface PasswordOptions {
   /** Gives a new password; called with the server's words when the old one has expired. */
   change?: (prompt: string) => string | Promise<string>;

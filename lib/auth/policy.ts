@@ -4,79 +4,19 @@ import type { Prompt } from "./prompts.ts";
 
 /**
  * An answer to an attempt: only `true` and a {@linkcode Grant} let it pass; an exception is a refusal.
- *
- * @example
- * ```ts
- * import type { AuthDecision } from "@denossh/ssh/server";
- * import { assertEquals } from "@std/assert";
- *
- * const mayLogIn = (user: string): AuthDecision => user === "deploy";
- * assertEquals(mayLogIn("root"), false);
- * ```
  */
 export type AuthDecision = boolean | Grant | Promise<boolean | Grant>;
 
-/**
- * Demands a new password, in words for the user.
- *
- * @example
- * ```ts
- * import type { PasswordChangeDemand } from "@denossh/ssh/server";
- * import { assertEquals } from "@std/assert";
- *
- * const demand: PasswordChangeDemand = { change: "Your password is a year old" };
- * const password = (_user: string, secret: string) => secret === "hunter2" ? demand : false;
- * assertEquals(password("me", "hunter2"), demand);
- * ```
- */
+/** Demands a new password, in words for the user. */
 export interface PasswordChangeDemand {
   /** What to tell the user. */
   readonly change: string;
 }
 
-/**
- * An answer about a password.
- *
- * @example
- * ```ts
- * import type { PasswordDecision } from "@denossh/ssh/server";
- * import { assertEquals } from "@std/assert";
- *
- * function check(secret: string): PasswordDecision {
- *   if (secret === "hunter2") return { change: "Everybody knows this one by now" };
- *   return secret === "correct horse battery staple";
- * }
- * assertEquals(check("guess"), false);
- * ```
- */
+/** An answer about a password. */
 export type PasswordDecision = boolean | Grant | PasswordChangeDemand;
 
-/**
- * What stands above the questions of keyboard-interactive authentication.
- *
- * @example
- * ```ts
- * import { interactive, none } from "@denossh/ssh";
- * import type { Ask, PromptHeading } from "@denossh/ssh/server";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const heading: PromptHeading = { name: "Second factor", instruction: "Look at your phone" };
- * const check = async (_user: string, ask: Ask) =>
- *   (await ask([{ text: "Code: ", echo: true }], heading))[0] === "123456";
- * const seen: string[] = [];
- * await using _pair = await connectedPair({
- *   connect: {
- *     auth: [none(), interactive(({ name }) => {
- *       seen.push(name);
- *       return ["123456"];
- *     })],
- *   },
- *   serve: { auth: { interactive: check } },
- * });
- * assertEquals(seen, ["Second factor"]);
- * ```
- */
+/** What stands above the questions of keyboard-interactive authentication. */
 export interface PromptHeading {
   /** A title. */
   readonly name?: string;
@@ -87,58 +27,16 @@ export interface PromptHeading {
 /**
  * Asks the user; the answers are as many as the prompts. It rejects when the client turns to
  * something else or answers wrongly, and what the policy then says does not count.
- *
- * @example
- * ```ts
- * import { interactive } from "@denossh/ssh";
- * import type { Ask } from "@denossh/ssh/server";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * async function riddle(_user: string, ask: Ask): Promise<boolean> {
- *   const [answer] = await ask([{ text: "Speak, friend: ", echo: true }]);
- *   return answer === "mellon";
- * }
- * await using pair = await connectedPair({
- *   connect: { auth: [interactive(() => ["mellon"])] },
- *   serve: { auth: { interactive: riddle } },
- *   handler: (session) => session.print("enter"),
- * });
- * assertEquals(await pair.host.run("x"), "enter");
- * ```
  */
 export type Ask = (prompts: readonly Prompt[], heading?: PromptHeading) => Promise<string[]>;
 
-/**
- * Where a client that wants to log in is.
- *
- * @example
- * ```ts
- * import type { AuthClient } from "@denossh/ssh/server";
- * import { assertEquals } from "@std/assert";
- *
- * const isHere = (_user: string, { remoteAddr }: AuthClient) =>
- *   remoteAddr?.transport === "tcp" && remoteAddr.hostname === "127.0.0.1";
- * assertEquals(isHere("me", { remoteAddr: null }), false);
- * ```
- */
+/** Where a client that wants to log in is. */
 export interface AuthClient {
   /** Its address, if the connection has one. */
   readonly remoteAddr: Deno.Addr | null;
 }
 
-/**
- * What a host says about itself and its user when it vouches for one (RFC 4252 §9).
- *
- * @example
- * ```ts
- * import type { HostClaim } from "@denossh/ssh/server";
- * import { assertEquals } from "@std/assert";
- *
- * const sameUser = (user: string, { userName }: HostClaim) => user === userName;
- * assertEquals(sameUser("ann", { hostName: "db1.example.com", userName: "ann" }), true);
- * ```
- */
+/** What a host says about itself and its user when it vouches for one (RFC 4252 §9). */
 export interface HostClaim {
   /** The client host's name, without a dot at its end. */
   readonly hostName: string;

@@ -7,19 +7,7 @@ import { Writer } from "../wire/writer.ts";
 /** Longest line of a prompt or banner kept, in characters: they are only ever shown. */
 const MAX_LINE = 1024;
 
-/**
- * One question of keyboard-interactive authentication.
- *
- * @example
- * ```ts
- * import { type Challenge, interactive, type Prompt } from "@denossh/ssh";
- * import { assertEquals } from "@std/assert";
- *
- * const answer = ({ text, echo }: Prompt) => echo ? `shown: ${text}` : "hidden";
- * const method = interactive(({ prompts }: Challenge) => prompts.map(answer));
- * assertEquals(method.name, "keyboard-interactive");
- * ```
- */
+/** One question of keyboard-interactive authentication. */
 export interface Prompt {
   /** The question. */
   readonly text: string;
@@ -27,29 +15,7 @@ export interface Prompt {
   readonly echo: boolean;
 }
 
-/**
- * What a server asks at a time, control characters left out (RFC 4256 §3.2).
- *
- * @example
- * ```ts
- * import { type Challenge, interactive } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const asked: string[] = [];
- * const answer = ({ prompts }: Challenge) => {
- *   asked.push(...prompts.map(({ text }) => text));
- *   return ["42"];
- * };
- * await using _pair = await connectedPair({
- *   connect: { auth: [interactive(answer)] },
- *   serve: {
- *     auth: { interactive: async (_, ask) => (await ask([{ text: "6 * 7?", echo: true }]))[0] === "42" },
- *   },
- * });
- * assertEquals(asked, ["6 * 7?"]);
- * ```
- */
+/** What a server asks at a time, control characters left out (RFC 4256 §3.2). */
 export interface Challenge {
   /** A title, or `""`. */
   readonly name: string;

@@ -16,25 +16,7 @@ import { type AuthDialog, type AuthMethod, SERVICE } from "./dialog.ts";
 
 const METHOD = "publickey";
 
-/**
- * How to offer a key.
- *
- * @example
- * ```ts
- * import { publicKey } from "@denossh/ssh";
- * import { generateKey } from "@denossh/ssh/keys";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * using key = await generateKey();
- * await using pair = await connectedPair({
- *   connect: { auth: [publicKey(key, { probe: true })] }, // asked first, touched only then
- *   serve: { auth: { publicKey: (_, shown) => shown.equals(key.publicKey) } },
- *   handler: (session) => session.print("in"),
- * });
- * assertEquals(await pair.host.run("x"), "in");
- * ```
- */
+/** How to offer a key. */
 export interface PublicKeyOptions {
   /**
    * Asks first whether the key would do, and signs only then: for keys whose use costs something,

@@ -26,26 +26,7 @@ const ALGORITHMS = [...SIGNATURE_ALGORITHMS, ...CERTIFICATE_ALGORITHMS];
  */
 const MAX_REQUESTS = 64;
 
-/**
- * One attempt that has been decided, for logs.
- *
- * @example
- * ```ts
- * import { password } from "@denossh/ssh";
- * import type { AuthAttempt } from "@denossh/ssh/server";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const log: string[] = [];
- * const note = ({ user, method, accepted }: AuthAttempt) =>
- *   log.push(`${method} of ${user} ${accepted ? "accepted" : "refused"}`);
- * await using _pair = await connectedPair({
- *   connect: { auth: [password("wrong"), password("right")] },
- *   serve: { auth: { password: (_, secret) => secret === "right" }, onAttempt: note },
- * });
- * assertEquals(log, ["password of tester refused", "password of tester accepted"]);
- * ```
- */
+/** One attempt that has been decided, for logs. */
 export interface AuthAttempt {
   /** The user who wants to log in, as the client wrote it: not to be trusted. */
   readonly user: string;

@@ -24,20 +24,7 @@ import { SftpClient } from "../sftp/client.ts";
 import { serverReadsLinkFirst } from "../sftp/protocol/link_order.ts";
 import type { Transport } from "../transport/transport.ts";
 
-/**
- * What is known about an open connection.
- *
- * @example
- * ```ts
- * import type { ConnectionInfo } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair();
- * const info: ConnectionInfo = pair.host.info;
- * assertEquals([info.user, info.kex], ["tester", "mlkem768x25519-sha256"]);
- * ```
- */
+/** What is known about an open connection. */
 export interface ConnectionInfo {
   /** The host as it was asked for. */
   readonly host: HostAddress;
@@ -59,25 +46,7 @@ export interface ConnectionInfo {
   readonly compression: string;
 }
 
-/**
- * How a command runs on a server.
- *
- * @example
- * ```ts
- * import type { RunOptions } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({
- *   handler: async (session) => {
- *     await session.print(`${session.env.LC_ALL} `);
- *     await session.printError("and a warning");
- *   },
- * });
- * const options: RunOptions = { env: { LC_ALL: "C" }, stderr: "merge" };
- * assertEquals(await pair.host.run("x", options), "C and a warning");
- * ```
- */
+/** How a command runs on a server. */
 export interface RunOptions extends Omit<CommandOptions, "stderr">, AgentForwardOptions {
   /** `"null"` throws standard error away, `"merge"` sends it the way of standard output. */
   readonly stderr?: "piped" | "null" | "merge" | undefined;
@@ -88,20 +57,7 @@ export interface RunOptions extends Omit<CommandOptions, "stderr">, AgentForward
   readonly forwardX11?: boolean | DisplayOptions;
 }
 
-/**
- * Options of what waits for the server.
- *
- * @example
- * ```ts
- * import type { WaitOptions } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertRejects } from "@std/assert";
- *
- * await using pair = await connectedPair();
- * const options: WaitOptions = { signal: AbortSignal.abort(new Error("no time")) };
- * await assertRejects(() => pair.host.openSession(options), Error, "no time");
- * ```
- */
+/** Options of what waits for the server. */
 export interface WaitOptions {
   /** Gives up waiting. */
   readonly signal?: AbortSignal;

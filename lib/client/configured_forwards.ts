@@ -15,19 +15,7 @@ export interface TunnelStarter {
   forwardSocks(options: BindPort & TunnelOptions): Promise<Forwarder>;
 }
 
-/**
- * A tunnel that configuration files ask for: at work, or the reason why not.
- *
- * @example
- * ```ts
- * import type { ConfiguredForward } from "@denossh/ssh";
- *
- * const told = ({ kind, forwarder, error }: ConfiguredForward): string =>
- *   `${kind}: ${forwarder ? "at work" : error!.message}`;
- * const setting = { from: { hostname: null, port: 80 }, to: null };
- * console.log(told({ kind: "dynamic", setting, forwarder: null, error: new Error("in use") }));
- * ```
- */
+/** A tunnel that configuration files ask for: at work, or the reason why not. */
 export interface ConfiguredForward {
   /** Of LocalForward, RemoteForward or DynamicForward. */
   readonly kind: ForwardKind;
@@ -39,41 +27,7 @@ export interface ConfiguredForward {
   readonly error: Error | null;
 }
 
-/**
- * The tunnels that configuration files ask for; disposing of them ends them.
- *
- * @example
- * ```ts
- * import { type ConfiguredForwards, connect, password } from "@denossh/ssh";
- * import { Config } from "@denossh/ssh/config";
- * import { generateKey } from "@denossh/ssh/keys";
- * import { serve } from "@denossh/ssh/server";
- * import { assert } from "@std/assert";
- *
- * const hostKey = await generateKey();
- * await using server = serve({
- *   port: 0,
- *   hostname: "127.0.0.1",
- *   hostKeys: [hostKey],
- *   auth: { password: (_, secret) => secret === "hunter2" },
- *   forward: { local: () => true },
- * });
- * const folder = await Deno.makeTempDir();
- * const config = Config.parse(`
- *   Host db
- *     HostName 127.0.0.1
- *     Port ${server.addr.port}
- *     LocalForward ${folder}/db.sock 127.0.0.1:${server.addr.port}
- * `);
- * {
- *   const auth = [password("hunter2")];
- *   await using host = await connect("ann@db", { config, auth, hostKeys: hostKey.publicKey });
- *   await using forwards: ConfiguredForwards = await host.forwardConfigured();
- *   assert(await forwards.tunnels[0]!.forwarder!.check());
- * }
- * await Deno.remove(folder, { recursive: true });
- * ```
- */
+/** The tunnels that configuration files ask for; disposing of them ends them. */
 export interface ConfiguredForwards extends AsyncDisposable {
   /** All of them, in the order of the files. */
   readonly tunnels: readonly ConfiguredForward[];

@@ -8,24 +8,7 @@ import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
 import { knownHosts } from "../known_hosts/known_hosts_policy.ts";
 import type { HostKeyPolicy } from "../known_hosts/host_key_policy.ts";
 
-/**
- * How a key file is decrypted.
- *
- * @example
- * ```ts
- * import { loadKey, type LoadKeyOptions } from "@denossh/ssh";
- * import { generateKey } from "@denossh/ssh/keys";
- * import { assertEquals } from "@std/assert";
- *
- * const file = await Deno.makeTempFile();
- * using made = await generateKey();
- * await Deno.writeTextFile(file, await made.export({ passphrase: "sesame", rounds: 1 }));
- * const options: LoadKeyOptions = { passphrase: () => Promise.resolve("sesame") };
- * using key = await loadKey(file, options);
- * assertEquals(key.publicKey.equals(made.publicKey), true);
- * await Deno.remove(file);
- * ```
- */
+/** How a key file is decrypted. */
 export interface LoadKeyOptions {
   /** The passphrase, or who is asked for it if the key turns out to be encrypted. */
   readonly passphrase?: string | (() => string | Promise<string>);

@@ -12,54 +12,10 @@ import type { TcpOptions } from "./tcp.ts";
 /**
  * A host to connect through: `[user@]host[:port]` with the user's own keys and known hosts, options, or
  * a client that is connected already and stays so afterwards.
- *
- * @example
- * ```ts
- * import { connect, type Jump, none } from "@denossh/ssh";
- * import { generateKey } from "@denossh/ssh/keys";
- * import { serve } from "@denossh/ssh/server";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * using hostKey = await generateKey();
- * const server = { hostname: "127.0.0.1", port: 0, hostKeys: [hostKey], auth: { none: () => true } };
- * await using inner = serve(server, (session) => session.print("far away"));
- * await using bastion = await connectedPair({ serve: { forward: { local: () => true } } });
- *
- * const jump: Jump = bastion.host; // or "ops@bastion", or options
- * await using host = await connect({
- *   hostname: "127.0.0.1", // as the bastion sees it
- *   port: inner.addr.port,
- *   user: "me",
- *   auth: [none()],
- *   hostKeys: hostKey.publicKey,
- *   jump,
- * });
- * assertEquals(await host.run("x"), "far away");
- * ```
  */
 export type Jump = string | ConnectOptions | Client;
 
-/**
- * How to connect. Whatever is not given is what `ssh` would take from the user's files.
- *
- * @example
- * ```ts
- * import { connect, type ConnectOptions, ConnectError, none } from "@denossh/ssh";
- * import { assertRejects } from "@std/assert";
- *
- * using silent = Deno.listen({ port: 0, hostname: "127.0.0.1" }); // answers nothing
- * const options: ConnectOptions = {
- *   hostname: "127.0.0.1",
- *   port: (silent.addr as Deno.NetAddr).port,
- *   user: "me",
- *   auth: [none()],
- *   hostKeys: () => true,
- *   timeout: 10, // for all of it, in milliseconds
- * };
- * await assertRejects(() => connect(options), ConnectError, "timed out");
- * ```
- */
+/** How to connect. Whatever is not given is what `ssh` would take from the user's files. */
 export interface ConnectOptions {
   /** The host's name or address; may be part of the target. */
   readonly hostname?: string;

@@ -7,19 +7,7 @@ import type { HostAddress } from "../known_hosts/host_key_policy.ts";
 /** Milliseconds between two attempts, as in ssh. */
 const PAUSE_MS = 1000;
 
-/**
- * How the TCP connection is made.
- *
- * @example
- * ```ts
- * import { connect, none, type TcpOptions } from "@denossh/ssh";
- * import { assertRejects } from "@std/assert";
- *
- * const tcp: TcpOptions = { family: "inet", keepAlive: false };
- * const given = { user: "ann", auth: [none()], hostKeys: () => true, config: false, tcp } as const;
- * await assertRejects(() => connect("127.0.0.1:1", given), Error, "Cannot connect");
- * ```
- */
+/** How the TCP connection is made. */
 export interface TcpOptions {
   /** The kind of addresses to connect to; either unless given. */
   readonly family?: "any" | "inet" | "inet6";

@@ -9,36 +9,10 @@ import type { ConnectOptions } from "./options.ts";
 /**
  * The host that tunnels go through: `[user@]host[:port]`, options, or a function that connects to it and
  * whose client is taken over.
- *
- * @example
- * ```ts
- * import { type Gateway, openTunnels } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair();
- * const gateway: Gateway = () => Promise.resolve(pair.host); // or "ops@bastion", or options
- * await using tunnels = await openTunnels(gateway, { socks: [{ port: 0 }] });
- * assertEquals(tunnels.state, "up");
- * ```
  */
 export type Gateway = string | ConnectOptions | ((signal: AbortSignal) => Promise<Client>);
 
-/**
- * One tunnel: where it begins and where it leads.
- *
- * @example
- * ```ts
- * import { openTunnels, type TunnelSpec } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair();
- * const database: TunnelSpec = { from: { port: 0 }, to: "db.internal:5432" };
- * await using tunnels = await openTunnels(() => Promise.resolve(pair.host), { local: [database] });
- * assertEquals(tunnels.addrs[0]!.transport, "tcp");
- * ```
- */
+/** One tunnel: where it begins and where it leads. */
 export interface TunnelSpec {
   /** Where it begins: a port, 0 for a free one, or the path of a unix socket. */
   readonly from: BindAddress;
@@ -49,44 +23,10 @@ export interface TunnelSpec {
 /**
  * `"down"` is when the gateway was lost and is being connected to again; `"failed"`, when it was lost for
  * good.
- *
- * @example
- * ```ts
- * import { openTunnels, type TunnelsState } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair();
- * const states: TunnelsState[] = [];
- * const tunnels = await openTunnels(() => Promise.resolve(pair.host), {
- *   socks: [{ port: 0 }],
- *   onState: (state) => states.push(state),
- * });
- * await tunnels.stop();
- * assertEquals(states, ["starting", "up", "stopped"]);
- * ```
  */
 export type TunnelsState = "stopped" | "starting" | "up" | "down" | "failed";
 
-/**
- * Which tunnels, and what happens when the gateway is lost.
- *
- * @example
- * ```ts
- * import { openTunnels, type TunnelsOptions } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair();
- * const options: TunnelsOptions = {
- *   local: [{ from: { port: 0 }, to: "db.internal:5432" }],
- *   socks: [{ port: 0 }],
- *   reconnect: false,
- * };
- * await using tunnels = await openTunnels(() => Promise.resolve(pair.host), options);
- * assertEquals(tunnels.forwarders.length, 2);
- * ```
- */
+/** Which tunnels, and what happens when the gateway is lost. */
 export interface TunnelsOptions {
   /** Tunnels that begin here (`ssh -L`). */
   readonly local?: readonly TunnelSpec[];
@@ -108,23 +48,7 @@ export interface TunnelsOptions {
   readonly signal?: AbortSignal;
 }
 
-/**
- * Whether one tunnel works.
- *
- * @example
- * ```ts
- * import { openTunnels, type TunnelCheck } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair();
- * await using tunnels = await openTunnels(() => Promise.resolve(pair.host), {
- *   local: [{ from: { port: 0 }, to: "db.internal:5432" }],
- * });
- * const [check]: TunnelCheck[] = await tunnels.check();
- * assertEquals(check!.up, false); // this server lets nobody through
- * ```
- */
+/** Whether one tunnel works. */
 export interface TunnelCheck {
   /** Where the tunnel begins. */
   readonly addr: Deno.Addr;

@@ -17,19 +17,7 @@ export interface ConfigLine extends Line {
   readonly problem?: string;
 }
 
-/**
- * Where the text of files comes from.
- *
- * @example
- * ```ts
- * import type { ConfigSource } from "@denossh/ssh/config";
- *
- * const _empty: ConfigSource = {
- *   find: () => Promise.resolve([]),
- *   read: () => Promise.resolve(null),
- * };
- * ```
- */
+/** Where the text of files comes from. */
 export interface ConfigSource {
   /**
    * The files that an argument of Include stands for, in their order.
@@ -45,19 +33,7 @@ export interface ConfigSource {
   read(path: string): Promise<string | null>;
 }
 
-/**
- * The text of a file, and where it finds others.
- *
- * @example
- * ```ts
- * import { Config, type ConfigRoot } from "@denossh/ssh/config";
- * import { assertEquals } from "@std/assert";
- *
- * const nothing = { find: () => Promise.resolve([]), read: () => Promise.resolve(null) };
- * const root: ConfigRoot = { name: "main", text: "Include *.conf\nPort 22", source: nothing };
- * assertEquals((await (await Config.load([root])).lookup("db1")).Port, 22);
- * ```
- */
+/** The text of a file, and where it finds others. */
 export interface ConfigRoot {
   /** What messages call it. */
   readonly name: string;

@@ -1,40 +1,12 @@
 import { ArgumentError, type Arguments } from "./arguments.ts";
 import { portNumber } from "./values.ts";
 
-/**
- * An end of a tunnel: a port, or the path of a unix socket.
- *
- * @example
- * ```ts
- * import { Config, type ForwardEnd } from "@denossh/ssh/config";
- * import { assertEquals } from "@std/assert";
- *
- * const config = Config.parse("LocalForward 8080 /run/web.sock");
- * const [tunnel] = (await config.lookup("web")).LocalForward!;
- * const from: ForwardEnd = tunnel!.from;
- * assertEquals(from, { hostname: null, port: 8080 });
- * ```
- */
+/** An end of a tunnel: a port, or the path of a unix socket. */
 export type ForwardEnd =
   | { readonly hostname: string | null; readonly port: number }
   | { readonly path: string };
 
-/**
- * A tunnel of LocalForward, RemoteForward or DynamicForward.
- *
- * @example
- * ```ts
- * import { Config, type ForwardSetting } from "@denossh/ssh/config";
- * import { assertEquals } from "@std/assert";
- *
- * const config = Config.parse("LocalForward 5432 db.internal:5432");
- * const forwards: readonly ForwardSetting[] = (await config.lookup("bastion")).LocalForward!;
- * assertEquals(forwards, [{
- *   from: { hostname: null, port: 5432 },
- *   to: { hostname: "db.internal", port: 5432 },
- * }]);
- * ```
- */
+/** A tunnel of LocalForward, RemoteForward or DynamicForward. */
 export interface ForwardSetting {
   /** Where it begins; a hostname of null was not given, `""` and `"*"` are every address. */
   readonly from: ForwardEnd;
@@ -42,21 +14,7 @@ export interface ForwardSetting {
   readonly to: ForwardEnd | null;
 }
 
-/**
- * The kinds of tunnel; they differ in what may be left out.
- *
- * @example
- * ```ts
- * import type { ForwardKind } from "@denossh/ssh/config";
- *
- * const directives: Record<ForwardKind, string> = {
- *   local: "LocalForward",
- *   remote: "RemoteForward",
- *   dynamic: "DynamicForward",
- * };
- * console.log(directives.local);
- * ```
- */
+/** The kinds of tunnel; they differ in what may be left out. */
 export type ForwardKind = "local" | "remote" | "dynamic";
 
 /** Reads the one or two arguments of a directive. */

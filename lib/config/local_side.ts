@@ -1,25 +1,6 @@
 /**
  * What a configuration needs to know of the machine and the user that it is read for. Nothing is asked
  * unless the files make it matter.
- *
- * @example
- * ```ts
- * import { Config, type LocalSide } from "@denossh/ssh/config";
- * import { assertEquals } from "@std/assert";
- *
- * const local: LocalSide = {
- *   home: () => "/home/ann",
- *   user: () => "ann",
- *   uid: () => "1000",
- *   hostname: () => "desk.example.com",
- *   env: () => undefined,
- *   run: () => Promise.resolve(false),
- *   resolve: () => Promise.resolve(null),
- * };
- * const config = Config.parse("Match localuser ann\n  IdentityFile ~/.ssh/%L_%r\n");
- * const { IdentityFile } = await config.lookup("db1", { local, user: "ops" });
- * assertEquals(IdentityFile, ["/home/ann/.ssh/desk_ops"]);
- * ```
  */
 export interface LocalSide {
   /** The home directory of the user, or of another one; undefined if there is no such user. */

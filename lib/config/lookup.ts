@@ -7,21 +7,7 @@ import type { LocalSide } from "./local_side.ts";
 import type { MatchSubject } from "./match.ts";
 import { connectionHash, expandTokens, type Tokens } from "./tokens.ts";
 
-/**
- * What is known already of a host that is looked up, and what is to be known of this side.
- *
- * @example
- * ```ts
- * import { Config, type LookupOptions } from "@denossh/ssh/config";
- * import { assertEquals } from "@std/assert";
- *
- * const notes: string[] = [];
- * const options: LookupOptions = { user: "ann", onNote: (note) => notes.push(note) };
- * const config = Config.parse("Cipher blowfish\nUser bob");
- * assertEquals((await config.lookup("db1", options)).User, "ann");
- * assertEquals(notes, ['config line 1: Deprecated option "cipher"']);
- * ```
- */
+/** What is known already of a host that is looked up, and what is to be known of this side. */
 export interface LookupOptions {
   /** Options that win over the files, as ssh's `-o` has them: `"Port=2222"`. */
   readonly options?: readonly string[];

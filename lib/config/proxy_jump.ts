@@ -2,20 +2,7 @@ import { printable } from "../errors.ts";
 import { ArgumentError, type Arguments } from "./arguments.ts";
 import { portNumber } from "./values.ts";
 
-/**
- * A host of ProxyJump.
- *
- * @example
- * ```ts
- * import { Config, type JumpHost } from "@denossh/ssh/config";
- * import { assertEquals } from "@std/assert";
- *
- * const { ProxyJump } = await Config.parse("ProxyJump ops@gate:2222,inner").lookup("db1");
- * const [gate, inner]: readonly JumpHost[] = ProxyJump!;
- * assertEquals(gate, { hostname: "gate", user: "ops", port: 2222 });
- * assertEquals(inner, { hostname: "inner", user: null, port: null });
- * ```
- */
+/** A host of ProxyJump. */
 export interface JumpHost {
   /** The name or address; it may be an alias of the configuration itself. */
   readonly hostname: string;

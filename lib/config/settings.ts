@@ -1,19 +1,7 @@
 import type { ForwardSetting } from "./forwards.ts";
 import type { JumpHost } from "./proxy_jump.ts";
 
-/**
- * What is done with the keys that are read from files.
- *
- * @example
- * ```ts
- * import { Config, type AddKeysSetting } from "@denossh/ssh/config";
- * import { assertEquals } from "@std/assert";
- *
- * const config = Config.parse("AddKeysToAgent confirm 1h");
- * const setting: AddKeysSetting | undefined = (await config.lookup("web")).AddKeysToAgent;
- * assertEquals(setting, { add: "confirm", lifetime: 3_600_000 });
- * ```
- */
+/** What is done with the keys that are read from files. */
 export interface AddKeysSetting {
   /** Whether they are added to the agent, after asking, or so that each use is to be confirmed. */
   readonly add: "yes" | "no" | "ask" | "confirm";
@@ -21,19 +9,7 @@ export interface AddKeysSetting {
   readonly lifetime: number | null;
 }
 
-/**
- * When keys are exchanged anew.
- *
- * @example
- * ```ts
- * import { Config, type RekeySetting } from "@denossh/ssh/config";
- * import { assertEquals } from "@std/assert";
- *
- * const config = Config.parse("RekeyLimit 1G 1h");
- * const setting: RekeySetting | undefined = (await config.lookup("web")).RekeyLimit;
- * assertEquals(setting, { bytes: 2 ** 30, milliseconds: 3_600_000 });
- * ```
- */
+/** When keys are exchanged anew. */
 export interface RekeySetting {
   /** After how many bytes; 0 is the cipher's own limit. */
   readonly bytes?: number;
@@ -44,16 +20,6 @@ export interface RekeySetting {
 /**
  * What ssh_config(5) says about a host, under the names that the manual has. What no file and no option
  * says is missing. Times are in milliseconds, names of files are ready to be opened.
- *
- * @example
- * ```ts
- * import { Config, type HostSettings } from "@denossh/ssh/config";
- * import { assertEquals } from "@std/assert";
- *
- * const config = Config.parse("Host db*\n  HostName %h.example.com\n  ServerAliveInterval 1m\n");
- * const settings: HostSettings = await config.lookup("db1");
- * assertEquals(settings, { HostName: "db1.example.com", ServerAliveInterval: 60_000 });
- * ```
  */
 export interface HostSettings {
   /** The user to log in as. */
@@ -246,19 +212,7 @@ export interface HostSettings {
   readonly ProxyJump?: readonly JumpHost[];
 }
 
-/**
- * How much is said.
- *
- * @example
- * ```ts
- * import { Config, type LogLevelSetting } from "@denossh/ssh/config";
- * import { assertEquals } from "@std/assert";
- *
- * const config = Config.parse("LogLevel verbose");
- * const level: LogLevelSetting | undefined = (await config.lookup("web")).LogLevel;
- * assertEquals(level, "VERBOSE");
- * ```
- */
+/** How much is said. */
 export type LogLevelSetting =
   | "QUIET"
   | "FATAL"

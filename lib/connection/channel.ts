@@ -561,31 +561,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 }
 
-/**
- * A peer's wish for a channel; `accept` or `reject` answers it.
- *
- * @example
- * ```ts
- * import type { IncomingOpen } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({
- *   serve: {
- *     onConnection: async (connection) => {
- *       for await (const open of connection.incoming) answer(open);
- *     },
- *   },
- * });
- * function answer(open: IncomingOpen): void {
- *   if (open.type === "mail@example.com") void open.accept(open.data).close();
- *   else open.reject(3, "Only mail is taken here");
- * }
- * const extra = new TextEncoder().encode("a letter");
- * await using channel = await pair.host.openChannel("mail@example.com", { extra });
- * assertEquals(channel.extra, extra); // sent back with the answer
- * ```
- */
+/** A peer's wish for a channel; `accept` or `reject` answers it. */
 export interface IncomingOpen {
   /** The type of the channel. */
   readonly type: string;
@@ -602,24 +578,7 @@ export interface IncomingOpen {
   reject(reason?: number, message?: string): void;
 }
 
-/**
- * A connection as its channels see it, in either role (RFC 4254).
- *
- * @example
- * ```ts
- * import type { ChannelOwner } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({ handler: (session) => session.print("second") });
- * await using first = await pair.host.openSession();
- * const connection: ChannelOwner = first.connection;
- * await using second = await connection.openChannel("session");
- * assertEquals([connection.role, connection.channelCount], ["client", 2]);
- * await second.shell();
- * assertEquals(await Array.fromAsync(second.lines()), ["second"]);
- * ```
- */
+/** A connection as its channels see it, in either role (RFC 4254). */
 export interface ChannelOwner {
   /** Which end this is. */
   readonly role: "client" | "server";

@@ -2,26 +2,7 @@ import { concat } from "@std/bytes";
 import { ClosedError, SshError } from "../errors.ts";
 import type { CallOptions } from "./waiting.ts";
 
-/**
- * How a {@linkcode ChannelFile} is opened.
- *
- * @example
- * ```ts
- * import type { ChannelFileOptions } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({
- *   handler: (session) => session.stdin.pipeTo(session.stdout),
- * });
- * await using channel = await pair.host.openSession();
- * await channel.shell();
- * const options: ChannelFileOptions = { mode: "w", bufferSize: 1, stream: "stdin" }; // by line
- * await using stdin = channel.file(options);
- * await stdin.write("hello\n");
- * assertEquals(await channel.file().readLine(), "hello");
- * ```
- */
+/** How a {@linkcode ChannelFile} is opened. */
 export interface ChannelFileOptions {
   /** `"r"` reads (the default), `"w"` and `"a"` write, `"r+"` does both. */
   readonly mode?: "r" | "w" | "a" | "r+";

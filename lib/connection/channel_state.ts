@@ -1,18 +1,4 @@
-/**
- * What a channel looks like at the moment, for logs and for finding out why nothing moves.
- *
- * @example
- * ```ts
- * import type { ChannelState } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({ connect: { window: 65536 } });
- * await using channel = await pair.host.openSession();
- * const state: ChannelState = channel.state;
- * assertEquals([state.phase, state.stalled, state.receiveWindow], ["open", false, 65536]);
- * ```
- */
+/** What a channel looks like at the moment, for logs and for finding out why nothing moves. */
 export interface ChannelState {
   /** `"closing"` is when one end has closed and the other has not; `"failed"`, when the connection died. */
   readonly phase: "open" | "closing" | "closed" | "failed";

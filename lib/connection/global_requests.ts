@@ -4,23 +4,7 @@ import { ProtocolError, RequestDeniedError } from "../errors.ts";
 import { GlobalRequest, RequestFailure, RequestSuccess } from "../wire/messages.ts";
 import type { CallOptions } from "./waiting.ts";
 
-/**
- * A peer's global request; returns the reply's data, or null to refuse.
- *
- * @example
- * ```ts
- * import type { GlobalHandler } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const version: GlobalHandler = () => new TextEncoder().encode("1.2.3");
- * await using pair = await connectedPair({
- *   serve: { onConnection: (connection) => connection.handleGlobals("version@example.com", version) },
- * });
- * const answer = await pair.host.request("version@example.com");
- * assertEquals(new TextDecoder().decode(answer), "1.2.3");
- * ```
- */
+/** A peer's global request; returns the reply's data, or null to refuse. */
 export type GlobalHandler = (data: Uint8Array) => Uint8Array | null | Promise<Uint8Array | null>;
 
 /** The global requests of one connection, both ways; answers come in the order of the requests (RFC 4254 §4). */

@@ -4,22 +4,7 @@ import { Break, Env, PtyReq, Signal, WindowChange, XonXoff } from "../wire/reque
 import { Writer } from "../wire/writer.ts";
 import type { CallOptions } from "./waiting.ts";
 
-/**
- * The size of a terminal.
- *
- * @example
- * ```ts
- * import type { TerminalSize } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const size: TerminalSize = { columns: 132, rows: 50 };
- * await using pair = await connectedPair({
- *   handler: (session) => session.print(`${session.pty?.columns}`),
- * });
- * assertEquals(await pair.host.run("stty size", { pty: size }), "132");
- * ```
- */
+/** The size of a terminal. */
 export interface TerminalSize {
   /** Characters in a row; 80 unless given. */
   readonly columns?: number;
@@ -31,22 +16,7 @@ export interface TerminalSize {
   readonly height?: number;
 }
 
-/**
- * A terminal to ask for (RFC 4254 §6.2).
- *
- * @example
- * ```ts
- * import type { PtyOptions } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const pty: PtyOptions = { term: "vt100", modes: { ECHO: 0 } };
- * await using pair = await connectedPair({
- *   handler: (session) => session.print(`${session.pty?.term} ${session.pty?.modes.ECHO}`),
- * });
- * assertEquals(await pair.host.run("x", { pty }), "vt100 0");
- * ```
- */
+/** A terminal to ask for (RFC 4254 §6.2). */
 export interface PtyOptions extends TerminalSize {
   /** The value of TERM; `"xterm-256color"` unless given. */
   readonly term?: string;
@@ -54,22 +24,7 @@ export interface PtyOptions extends TerminalSize {
   readonly modes?: Readonly<Partial<Record<TerminalMode, number>>>;
 }
 
-/**
- * Options of environment variables.
- *
- * @example
- * ```ts
- * import { type EnvOptions, RequestDeniedError } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertRejects } from "@std/assert";
- *
- * await using pair = await connectedPair();
- * await using channel = await pair.host.openSession();
- * const options: EnvOptions = { strict: true };
- * await channel.setEnv("LANG", "C", options);
- * await assertRejects(() => channel.setEnv("not a name", "x", options), RequestDeniedError);
- * ```
- */
+/** Options of environment variables. */
 export interface EnvOptions extends CallOptions {
   /** Asks for an answer and throws at a refusal; otherwise servers refuse silently. */
   readonly strict?: boolean;

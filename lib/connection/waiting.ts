@@ -1,20 +1,6 @@
 import { platformError } from "./platform_errors.ts";
 
-/**
- * Options of a call that may wait.
- *
- * @example
- * ```ts
- * import type { CallOptions } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertRejects } from "@std/assert";
- *
- * await using pair = await connectedPair();
- * await using channel = await pair.host.openSession();
- * const options: CallOptions = { signal: AbortSignal.abort(new Error("no time")) };
- * await assertRejects(() => channel.read(new Uint8Array(1), options), Error, "no time");
- * ```
- */
+/** Options of a call that may wait. */
 export interface CallOptions {
   /** Gives up waiting; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;

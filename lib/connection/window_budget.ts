@@ -4,18 +4,6 @@ import type { WindowBudget } from "./window.ts";
 /**
  * The receive window of each channel, in bytes: one number is fixed; otherwise it starts with `initial`
  * (2 MiB) and all windows of the connection together grow to `max` (32 MiB) as the path needs it.
- *
- * @example
- * ```ts
- * import type { WindowOptions } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const window: WindowOptions = { initial: 128 * 1024, max: 1024 * 1024 };
- * await using pair = await connectedPair({ connect: { window } });
- * await using channel = await pair.host.openSession();
- * assertEquals(channel.state.receiveWindow, 128 * 1024);
- * ```
  */
 export type WindowOptions = number | {
   /** What a channel starts with. */

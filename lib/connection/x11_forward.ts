@@ -3,26 +3,7 @@ import { Inbound } from "./inbound.ts";
 import type { CallOptions } from "./waiting.ts";
 import type { X11Authority } from "./x11_setup.ts";
 
-/**
- * How X11 is asked for (RFC 4254 §6.3.1).
- *
- * @example
- * ```ts
- * import type { X11Options } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({
- *   serve: { forward: { x11: () => true } },
- *   handler: (session) => session.print(`${session.x11?.screen} ${session.x11?.cookie}`),
- * });
- * await using channel = await pair.host.openSession();
- * const options: X11Options = { screen: 1, cookie: "00112233445566778899aabbccddeeff" };
- * using _x11 = await channel.requestX11(options);
- * await channel.exec("xclock");
- * assertEquals(await channel.file().readLine(), "1 00112233445566778899aabbccddeeff");
- * ```
- */
+/** How X11 is asked for (RFC 4254 §6.3.1). */
 export interface X11Options extends CallOptions {
   /** The screen of the display; 0 unless given. */
   readonly screen?: number;
@@ -48,32 +29,6 @@ export interface X11Options extends CallOptions {
  * X11 that was asked for on a session's channel: the connections of the X clients on the other side,
  * each shown to hold the cookie, and the cookie replaced. What they send then is for an X server as it
  * is. It ends with the channel.
- *
- * @example
- * ```ts
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({
- *   serve: { forward: { x11: () => true } },
- *   handler: async (session) => {
- *     await using client = await session.x11!.connect();
- *     const cookie = Uint8Array.fromHex(session.x11!.cookie);
- *     const hello = [0x6c, 0, 11, 0, 0, 0, 18, 0, 16, 0, 0, 0]; // what an X client says first
- *     await client.writeAll(Uint8Array.from(hello));
- *     await client.writeAll(new TextEncoder().encode("MIT-MAGIC-COOKIE-1\0\0"), cookie);
- *   },
- * });
- * await using channel = await pair.host.openSession();
- * const x11 = await channel.requestX11();
- * await channel.exec("xclock");
- * for await (const conn of x11) { // a connection to be joined with an X server's
- *   const buffer = new Uint8Array(64);
- *   assertEquals(await conn.read(buffer), 12); // no cookie: this display wants none
- *   conn.close();
- *   break;
- * }
- * ```
  */
 export interface X11Forward extends AsyncIterable<Deno.Conn, undefined>, Disposable {
   /** How the X clients show that they may connect. */

@@ -1,27 +1,6 @@
 import { ProtocolError } from "../errors.ts";
 
-/**
- * How an X server knows its clients: a protocol and a secret.
- *
- * @example
- * ```ts
- * import type { X11Authority } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({
- *   serve: { forward: { x11: () => true } },
- *   handler: (session) => session.print(`${session.x11?.screen} ${session.x11?.cookie}`),
- * });
- * await using channel = await pair.host.openSession();
- * const authority: X11Authority = {
- *   protocol: "MIT-MAGIC-COOKIE-1",
- *   data: Uint8Array.fromHex("00112233445566778899aabbccddeeff"), // as `xauth list` shows it
- * };
- * using x11 = await channel.requestX11({ authority });
- * assertEquals(x11.cookie === authority.data.toHex(), false); // the server never sees it
- * ```
- */
+/** How an X server knows its clients: a protocol and a secret. */
 export interface X11Authority {
   /** The protocol, such as `"MIT-MAGIC-COOKIE-1"`. */
   readonly protocol: string;

@@ -14,18 +14,6 @@ import {
  * Which algorithms to offer, best first. Each is a list of names or an expression as OpenSSH's:
  * `"a,b"` replaces the default list, `"+a"` appends, `"-a"` removes and `"^a"` puts in front. `*` and
  * `?` are wildcards, and `!` keeps from being removed.
- *
- * @example
- * ```ts
- * import type { AlgorithmOptions } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const algorithms: AlgorithmOptions = { cipher: "^aes256-gcm@openssh.com", kex: "curve25519-sha256" };
- * await using pair = await connectedPair({ connect: { algorithms } });
- * const { cipher, kex } = pair.host.info;
- * assertEquals([cipher, kex], ["aes256-gcm@openssh.com", "curve25519-sha256"]);
- * ```
  */
 export interface AlgorithmOptions {
   /** Key exchange methods. */

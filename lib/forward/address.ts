@@ -1,21 +1,6 @@
 import { printable } from "../errors.ts";
 
-/**
- * A TCP address.
- *
- * @example
- * ```ts
- * import type { HostPort } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({ serve: { forward: { local: () => true, remote: () => true } } });
- * using server = Deno.listen({ port: 0, hostname: "127.0.0.1" });
- * const target: HostPort = server.addr as Deno.NetAddr;
- * await using conn = await pair.host.dial(target);
- * assertEquals(conn.remoteAddr.transport, "tcp");
- * ```
- */
+/** A TCP address. */
 export interface HostPort {
   /** A name or an address; who connects resolves it. */
   readonly hostname: string;
@@ -23,96 +8,22 @@ export interface HostPort {
   readonly port: number;
 }
 
-/**
- * A unix socket.
- *
- * @example
- * ```ts
- * import type { SocketPath } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({ serve: { forward: { local: () => true, remote: () => true } } });
- * const folder = await Deno.makeTempDir();
- * const socket: SocketPath = { path: `${folder}/socket` };
- * using _server = Deno.listen({ transport: "unix", ...socket });
- * await using conn = await pair.host.dial(socket);
- * assertEquals(conn.remoteAddr, { transport: "unix", ...socket });
- * await Deno.remove(folder, { recursive: true });
- * ```
- */
+/** A unix socket. */
 export interface SocketPath {
   /** The path of the socket. */
   readonly path: string;
 }
 
-/**
- * One end of a tunnel: a TCP address or a unix socket.
- *
- * @example
- * ```ts
- * import type { ForwardAddress } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertRejects } from "@std/assert";
- *
- * const allowed = (to: ForwardAddress) => "port" in to && to.port === 5432;
- * await using pair = await connectedPair({ serve: { forward: { local: allowed } } });
- * await assertRejects(() => pair.host.dial("localhost:22"), Error, "not allowed");
- * ```
- */
+/** One end of a tunnel: a TCP address or a unix socket. */
 export type ForwardAddress = HostPort | SocketPath;
 
-/**
- * Where a tunnel leads: `host:port`, `[v6]:port`, an absolute path, or the same as an object.
- *
- * @example
- * ```ts
- * import type { ForwardTarget } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({ serve: { forward: { local: () => true, remote: () => true } } });
- * const targets: ForwardTarget[] = ["db:5432", "[fd00::1]:80", "/run/app.sock", { hostname: "db", port: 1 }];
- * for (const to of targets) {
- *   await using tunnel = await pair.host.forwardLocal({ from: { port: 0 }, to });
- *   assertEquals(tunnel.connections, 0);
- * }
- * ```
- */
+/** Where a tunnel leads: `host:port`, `[v6]:port`, an absolute path, or the same as an object. */
 export type ForwardTarget = string | ForwardAddress;
 
-/**
- * Where a tunnel begins.
- *
- * @example
- * ```ts
- * import type { BindAddress } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({ serve: { forward: { local: () => true, remote: () => true } } });
- * const from: BindAddress = { port: 0, hostname: "127.0.0.1" }; // or { path: "/run/db.sock" }
- * await using tunnel = await pair.host.forwardLocal({ from, to: "db:5432" });
- * assertEquals(tunnel.addr.transport, "tcp");
- * ```
- */
+/** Where a tunnel begins. */
 export type BindAddress = BindPort | SocketPath;
 
-/**
- * A TCP port to listen on.
- *
- * @example
- * ```ts
- * import type { BindPort } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({ serve: { forward: { local: () => true, remote: () => true } } });
- * const from: BindPort = { port: 0 }; // any free one
- * await using socks = await pair.host.forwardSocks(from);
- * assertEquals(socks.addr.hostname, "127.0.0.1");
- * ```
- */
+/** A TCP port to listen on. */
 export interface BindPort {
   /** The port; 0 for a free one. */
   readonly port: number;
@@ -120,19 +31,7 @@ export interface BindPort {
   readonly hostname?: string;
 }
 
-/**
- * The kind of address that listening on a {@linkcode BindAddress} gives.
- *
- * @example
- * ```ts
- * import type { AddrOf, SocketPath } from "@denossh/ssh";
- * import { assertEquals } from "@std/assert";
- *
- * const addr: AddrOf<SocketPath> = { transport: "unix", path: "/run/db.sock" };
- * const port: AddrOf<{ port: number }> = { transport: "tcp", hostname: "127.0.0.1", port: 5432 };
- * assertEquals([addr.path, port.port], ["/run/db.sock", 5432]);
- * ```
- */
+/** The kind of address that listening on a {@linkcode BindAddress} gives. */
 export type AddrOf<A extends BindAddress> = A extends SocketPath ? Deno.UnixAddr : Deno.NetAddr;
 
 /**

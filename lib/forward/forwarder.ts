@@ -2,47 +2,13 @@ import type { Channel } from "../connection/channel.ts";
 import { ClosedError, DisconnectError } from "../errors.ts";
 import { type Meter, splice } from "./splice.ts";
 
-/**
- * How to look whether a tunnel works.
- *
- * @example
- * ```ts
- * import type { CheckOptions } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertRejects } from "@std/assert";
- *
- * await using pair = await connectedPair({ serve: { forward: { local: () => true, remote: () => true } } });
- * await using tunnel = await pair.host.forwardLocal({ from: { port: 0 }, to: "db:5432" });
- * const options: CheckOptions = { signal: AbortSignal.abort(new Error("no time")) };
- * await assertRejects(() => tunnel.check(options), Error, "no time");
- * ```
- */
+/** How to look whether a tunnel works. */
 export interface CheckOptions {
   /** Gives up waiting. */
   readonly signal?: AbortSignal;
 }
 
-/**
- * A tunnel at work. Dispose of it to end it; an error of one connection hurts no other.
- *
- * @example
- * ```ts
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assert, assertEquals } from "@std/assert";
- *
- * await using web = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response("hi"));
- * await using pair = await connectedPair({ serve: { forward: { local: () => true } } });
- *
- * await using tunnel = await pair.host.forwardLocal({
- *   from: { port: 0 },
- *   to: `127.0.0.1:${web.addr.port}`,
- * });
- * const headers = { connection: "close" };
- * const answer = await fetch(`http://127.0.0.1:${tunnel.addr.port}/`, { headers });
- * assertEquals(await answer.text(), "hi");
- * assert(await tunnel.check());
- * ```
- */
+/** A tunnel at work. Dispose of it to end it; an error of one connection hurts no other. */
 export interface Forwarder<A extends Deno.Addr = Deno.Addr> extends AsyncDisposable {
   /** Where the tunnel begins, with the port that was chosen if any would do. */
   readonly addr: A;

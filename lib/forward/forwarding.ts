@@ -21,22 +21,7 @@ import { closeQuietly } from "./splice.ts";
 import { socksRouter } from "./socks.ts";
 import { ChannelConn, type TunnelConn } from "./tunnel_conn.ts";
 
-/**
- * How to start a tunnel, and who is told about connections that fail.
- *
- * @example
- * ```ts
- * import type { TunnelOptions } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({ serve: { forward: { local: () => true, remote: () => true } } });
- * const failures: unknown[] = [];
- * const options: TunnelOptions = { onError: (error) => failures.push(error) };
- * await using socks = await pair.host.forwardSocks({ port: 0, ...options });
- * assertEquals([socks.connections, failures.length], [0, 0]);
- * ```
- */
+/** How to start a tunnel, and who is told about connections that fail. */
 export interface TunnelOptions {
   /** Gives up starting the tunnel. */
   readonly signal?: AbortSignal;
@@ -44,21 +29,7 @@ export interface TunnelOptions {
   readonly onError?: (error: unknown) => void;
 }
 
-/**
- * A tunnel between two addresses.
- *
- * @example
- * ```ts
- * import type { BindPort, ForwardOptions } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({ serve: { forward: { local: () => true, remote: () => true } } });
- * const options: ForwardOptions<BindPort> = { from: { port: 0 }, to: "localhost:3000" };
- * await using tunnel = await pair.host.forwardRemote(options);
- * assertEquals(tunnel.addr.port > 0, true); // which the server chose
- * ```
- */
+/** A tunnel between two addresses. */
 export interface ForwardOptions<A extends BindAddress> extends TunnelOptions {
   /** Where the tunnel begins: a port, or the path of a unix socket. */
   readonly from: A;

@@ -9,22 +9,6 @@ const BACKLOG = 128;
 
 /**
  * A port or unix socket on the far side, shaped as `Deno.Listener`. Dispose of it to stop listening.
- *
- * @example
- * ```ts
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({ serve: { forward: { remote: () => true } } });
- * await using listener = await pair.host.listen({ port: 0 });
- *
- * // Somebody on the server's side connects.
- * using conn = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
- * await using inbound = await listener.accept();
- * await inbound.write(new TextEncoder().encode("hello"));
- * const buffer = new Uint8Array(16);
- * assertEquals(await conn.read(buffer), 5);
- * ```
  */
 export interface RemoteListener<A extends Deno.Addr = Deno.Addr>
   extends Deno.Listener<TunnelConn, A>, AsyncDisposable {

@@ -5,20 +5,6 @@ import { ClosedError } from "../errors.ts";
 /**
  * A connection to or from the far side's network, shaped as `Deno.Conn`: what takes one of those
  * takes this.
- *
- * @example
- * ```ts
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using web = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response("hi"));
- * await using pair = await connectedPair({ serve: { forward: { local: () => true } } });
- *
- * await using conn = await pair.host.dial(`127.0.0.1:${web.addr.port}`);
- * await conn.write(new TextEncoder().encode("GET / HTTP/1.0\r\n\r\n"));
- * const answer = await new Response(conn.readable).text();
- * assertEquals(answer.split("\r\n").at(-1), "hi");
- * ```
  */
 export interface TunnelConn extends Deno.Conn, AsyncDisposable {
   /** The address that the connection comes from; the same as the remote one if the server hides it. */

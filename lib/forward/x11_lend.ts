@@ -5,23 +5,7 @@ import { ConnectError } from "../errors.ts";
 import { findAuthority } from "./x11_authority.ts";
 import { joinDisplay, parseDisplay } from "./x11_display.ts";
 
-/**
- * Which display to lend, and how.
- *
- * @example
- * ```ts
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({
- *   serve: { forward: { x11: () => true } },
- *   handler: (session) => session.print(`${session.x11?.screen}`),
- * });
- * // authority null: a display that wants no secret
- * const forwardX11 = { display: "localhost:0.1", authority: null };
- * assertEquals(await pair.host.run("xclock", { forwardX11 }), "1");
- * ```
- */
+/** Which display to lend, and how. */
 export interface DisplayOptions {
   /** The display, such as `":0"`; that of DISPLAY unless given. */
   readonly display?: string;

@@ -8,25 +8,7 @@ import { X11_PORT } from "./x11_display.ts";
 const FIRST_DISPLAY = 10;
 const LAST_DISPLAY = 999;
 
-/**
- * A display that a client lends: what `session.x11` is.
- *
- * @example
- * ```ts
- * import { listenX11, type X11Source } from "@denossh/ssh/server";
- * import { assertEquals } from "@std/assert";
- *
- * const source: X11Source = { // what session.x11 is
- *   protocol: "MIT-MAGIC-COOKIE-1",
- *   cookie: "00112233445566778899aabbccddeeff",
- *   screen: 0,
- *   single: true,
- *   connect: () => Promise.reject(new Error("nobody there")),
- * };
- * await using x11 = await listenX11(source);
- * assertEquals((await Deno.stat(x11.authority)).isFile, true);
- * ```
- */
+/** A display that a client lends: what `session.x11` is. */
 export interface X11Source {
   /** How an X client shows that it may connect. */
   readonly protocol: string;
@@ -40,27 +22,7 @@ export interface X11Source {
   connect(from?: Deno.Addr, options?: { readonly signal?: AbortSignal }): Promise<Channel>;
 }
 
-/**
- * A display that programs on this machine can reach; disposing of it ends it.
- *
- * @example
- * ```ts
- * import { listenX11, type X11Listener } from "@denossh/ssh/server";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({
- *   serve: { forward: { x11: () => true } },
- *   handler: async (session) => {
- *     const x11: X11Listener = await listenX11(session.x11!);
- *     await session.print(x11.display.split(":")[0]!);
- *     await x11.close();
- *   },
- * });
- * const forwardX11 = { display: ":0", authority: null };
- * assertEquals(await pair.host.run("x", { forwardX11 }), "127.0.0.1");
- * ```
- */
+/** A display that programs on this machine can reach; disposing of it ends it. */
 export interface X11Listener extends AsyncDisposable {
   /** Its name, for DISPLAY. */
   readonly display: string;

@@ -7,20 +7,7 @@ import { splitOptions } from "./signer_options.ts";
 import type { MessageSignature } from "./sshsig.ts";
 import { parseTimestamp } from "./timestamp.ts";
 
-/**
- * One line of an `allowed_signers` file.
- *
- * @example
- * ```ts
- * import { type AllowedSigner, AllowedSigners, generateKey } from "@denossh/ssh/keys";
- * import { assertEquals } from "@std/assert";
- *
- * using key = await generateKey();
- * const text = `ann,bob namespaces="git" ${key.publicKey}`;
- * const [signer]: readonly AllowedSigner[] = AllowedSigners.parse(text).entries;
- * assertEquals([signer?.principals, signer?.namespaces], ["ann,bob", "git"]);
- * ```
- */
+/** One line of an `allowed_signers` file. */
 export interface AllowedSigner {
   /** The patterns of those who sign by the key, separated by commas. */
   readonly principals: string;
@@ -36,18 +23,7 @@ export interface AllowedSigner {
   readonly validBefore: Date | null;
 }
 
-/**
- * What signs, as far as `AllowedSigners` asks.
- *
- * @example
- * ```ts
- * import { AllowedSigners, generateKey, type SignedBy } from "@denossh/ssh/keys";
- *
- * using key = await generateKey();
- * const signed: SignedBy = { publicKey: key.publicKey, namespace: "file" };
- * AllowedSigners.parse(`ann ${key.publicKey}`).check(signed, "ann");
- * ```
- */
+/** What signs, as far as `AllowedSigners` asks. */
 export type SignedBy = Pick<MessageSignature, "publicKey" | "namespace">;
 
 /**

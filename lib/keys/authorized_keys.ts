@@ -1,18 +1,6 @@
 import { type PublicKey, tryPublicKey } from "./public_key.ts";
 
-/**
- * One line of `authorized_keys`.
- *
- * @example
- * ```ts
- * import { type AuthorizedKey, generateKey, parseAuthorizedKeys } from "@denossh/ssh/keys";
- * import { assertEquals } from "@std/assert";
- *
- * using key = await generateKey();
- * const [entry]: AuthorizedKey[] = parseAuthorizedKeys(`restrict,pty ${key.publicKey}`);
- * assertEquals([...entry!.options.keys()], ["restrict", "pty"]);
- * ```
- */
+/** One line of `authorized_keys`. */
 export interface AuthorizedKey {
   /** The key that may log in. */
   readonly key: PublicKey;

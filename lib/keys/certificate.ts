@@ -23,33 +23,7 @@ const USER_EXTENSIONS: Readonly<Record<string, string>> = {
   "permit-user-rc": "",
 };
 
-/**
- * What a certificate has to be good for.
- *
- * @example
- * ```ts
- * import {
- *   type CertificateRequirements,
- *   checkCertificate,
- *   generateKey,
- *   issueCertificate,
- * } from "@denossh/ssh/keys";
- *
- * using authority = await generateKey();
- * using host = await generateKey();
- * const { certificate } = await issueCertificate(authority, host.publicKey, {
- *   kind: "host",
- *   keyId: "db1",
- *   principals: ["db1.example.com"],
- * });
- * const required: CertificateRequirements = {
- *   kind: "host",
- *   principal: "db1.example.com",
- *   authorities: [authority.publicKey],
- * };
- * checkCertificate(certificate!, required);
- * ```
- */
+/** What a certificate has to be good for. */
 export interface CertificateRequirements {
   /** Whether it is a user or a host that shows it. */
   readonly kind: "user" | "host";
@@ -147,28 +121,7 @@ function checkPrincipal({ principals }: Certificate, requirements: CertificateRe
   );
 }
 
-/**
- * What a new certificate says.
- *
- * @example
- * ```ts
- * import { type CertificateOptions, generateKey, issueCertificate } from "@denossh/ssh/keys";
- * import { assertEquals } from "@std/assert";
- *
- * const backup: CertificateOptions = {
- *   kind: "user",
- *   keyId: "nightly backup",
- *   principals: ["backup"],
- *   validBefore: new Date(Date.now() + 24 * 60 * 60 * 1000),
- *   criticalOptions: { "force-command": "/usr/bin/backup" },
- *   extensions: {},
- * };
- * using authority = await generateKey();
- * using key = await generateKey();
- * const { certificate } = await issueCertificate(authority, key.publicKey, backup);
- * assertEquals(certificate?.criticalOptions.get("force-command"), "/usr/bin/backup");
- * ```
- */
+/** What a new certificate says. */
 export interface CertificateOptions {
   /** Whether it is for logging in or for being logged in to. */
   readonly kind: "user" | "host";

@@ -17,37 +17,10 @@ const BCRYPT_ROUNDS = 24;
 /** Iterations of PBKDF2: half a second here. OpenSSL's 2048 are next to nothing. */
 const PBKDF2_ITERATIONS = 100_000;
 
-/**
- * The formats of private keys.
- *
- * @example
- * ```ts
- * import { generateKey, type PrivateKeyFormat } from "@denossh/ssh/keys";
- * import { assert } from "@std/assert";
- *
- * const format: PrivateKeyFormat = "pkcs8";
- * using key = await generateKey();
- * assert(key.export({ format }).startsWith("-----BEGIN PRIVATE KEY-----"));
- * ```
- */
+/** The formats of private keys. */
 export type PrivateKeyFormat = "openssh" | "pkcs8" | "pem" | "ppk";
 
-/**
- * How to write a private key.
- *
- * @example
- * ```ts
- * import { type ExportOptions, generateKey, importPrivateKey } from "@denossh/ssh/keys";
- * import { assert } from "@std/assert";
- *
- * using key = await generateKey("rsa", { bits: 2048, comment: "me@home" });
- * const forPutty: ExportOptions = { format: "ppk", passphrase: "open sesame", rounds: 1 };
- * const text = key.export(forPutty);
- * assert(text.startsWith("PuTTY-User-Key-File-3: ssh-rsa"));
- * using same = importPrivateKey(text, { passphrase: "open sesame" });
- * assert(same.publicKey.equals(key.publicKey));
- * ```
- */
+/** How to write a private key. */
 export interface ExportOptions {
   /**
    * The format: OpenSSH's own unless given; `"pkcs8"`; `"pem"`, which is PKCS#1 for RSA and SEC 1 for

@@ -5,19 +5,7 @@ import { ed25519Section } from "./ed25519.ts";
 import { sectionFromPkcs8 } from "./pem_keys.ts";
 import { wiping } from "./wiping.ts";
 
-/**
- * The kinds of keys that can be made.
- *
- * @example
- * ```ts
- * import { type GeneratedKeyType, generateKey } from "@denossh/ssh/keys";
- * import { assertEquals } from "@std/assert";
- *
- * const type: GeneratedKeyType = "ecdsa-p521";
- * using key = await generateKey(type);
- * assertEquals(key.publicKey.bits, 521);
- * ```
- */
+/** The kinds of keys that can be made. */
 export type GeneratedKeyType = "ed25519" | "ecdsa-p256" | "ecdsa-p384" | "ecdsa-p521" | "rsa";
 
 /** Largest RSA key that is made, in bits: finding longer primes takes a minute. */

@@ -1,17 +1,4 @@
-/**
- * What a signature must show beside being right; for keys on security tokens (`sk-…`).
- *
- * @example
- * ```ts
- * import { generateKey, type VerifyOptions } from "@denossh/ssh/keys";
- * import { assert } from "@std/assert";
- *
- * const careful: VerifyOptions = { verifyRequired: true };
- * using key = await generateKey(); // on no token: such keys need show nothing
- * const signature = key.sign("ssh-ed25519", new Uint8Array(3));
- * assert(key.publicKey.verify("ssh-ed25519", new Uint8Array(3), signature, careful));
- * ```
- */
+/** What a signature must show beside being right; for keys on security tokens (`sk-…`). */
 export interface VerifyOptions {
   /** Whether nobody need have touched the token: sshd's `no-touch-required`. */
   readonly noTouchRequired?: boolean;
@@ -19,35 +6,10 @@ export interface VerifyOptions {
   readonly verifyRequired?: boolean;
 }
 
-/**
- * The hash of a fingerprint, by the name that stands before it.
- *
- * @example
- * ```ts
- * import { type FingerprintHash, generateKey } from "@denossh/ssh/keys";
- * import { assert } from "@std/assert";
- *
- * const hash: FingerprintHash = "MD5";
- * using key = await generateKey();
- * assert(key.publicKey.fingerprint(hash).startsWith("MD5:"));
- * ```
- */
+/** The hash of a fingerprint, by the name that stands before it. */
 export type FingerprintHash = "SHA256" | "SHA512" | "SHA384" | "SHA1" | "MD5";
 
-/**
- * The public half of a key, or a certificate of it.
- *
- * @example
- * ```ts
- * import { importPublicKey, type PublicKey } from "@denossh/ssh/keys";
- * import { assertEquals } from "@std/assert";
- *
- * const key: PublicKey = importPublicKey(
- *   "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea me@home",
- * );
- * assertEquals([key.type, key.bits, key.certificate], ["ssh-ed25519", 256, null]);
- * ```
- */
+/** The public half of a key, or a certificate of it. */
 export interface PublicKey {
   /** The name of the key's type, such as `"ssh-ed25519"` or `"ssh-ed25519-cert-v01@openssh.com"`. */
   readonly type: string;
@@ -84,22 +46,6 @@ export interface PublicKey {
 /**
  * What an authority says about a key (OpenSSH PROTOCOL.certkeys). Its signature holds, but nothing
  * else has been checked: that is what `checkCertificate` does.
- *
- * @example
- * ```ts
- * import { generateKey, issueCertificate } from "@denossh/ssh/keys";
- * import { assertEquals } from "@std/assert";
- *
- * using authority = await generateKey();
- * using key = await generateKey();
- * const { certificate } = await issueCertificate(authority, key.publicKey, {
- *   kind: "user",
- *   keyId: "ann's laptop",
- *   principals: ["ann"],
- * });
- * assertEquals(certificate?.principals, ["ann"]);
- * assertEquals(certificate?.authority.fingerprint(), authority.publicKey.fingerprint());
- * ```
  */
 export interface Certificate {
   /** The key that is certified. */

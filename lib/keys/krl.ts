@@ -15,23 +15,7 @@ import { krlText } from "./krl_text.ts";
 import { parsing } from "./malformed.ts";
 import { importPublicKey } from "./public_key.ts";
 
-/**
- * What to revoke.
- *
- * @example
- * ```ts
- * import { generateKey, RevocationList, type Revocations } from "@denossh/ssh/keys";
- * import { assert } from "@std/assert";
- *
- * using key = await generateKey();
- * using authority = await generateKey();
- * const stolen: Revocations = {
- *   keys: [key.publicKey],
- *   certificates: [{ authority: authority.publicKey, serials: [5n, [100n, 199n]] }],
- * };
- * assert(RevocationList.of(stolen).isRevoked(key.publicKey));
- * ```
- */
+/** What to revoke. */
 export interface Revocations {
   /** Keys; with a certificate its key. */
   readonly keys?: readonly PublicKey[];

@@ -16,25 +16,7 @@ import { encodeSignature } from "./signature.ts";
 export type { ExportOptions, PrivateKeyFormat } from "./export_key.ts";
 export type { GeneratedKeyType };
 
-/**
- * Options of one signature.
- *
- * @example
- * ```ts
- * import { generateKey, type Signer, type SignOptions } from "@denossh/ssh/keys";
- * import { assertEquals } from "@std/assert";
- *
- * using key = await generateKey("ed25519");
- * const remote: Signer = {
- *   publicKey: key.publicKey,
- *   sign(algorithm, data, { signal }: SignOptions = {}) {
- *     signal?.throwIfAborted();
- *     return key.sign(algorithm, data);
- *   },
- * };
- * assertEquals((await remote.sign("ssh-ed25519", new Uint8Array(1))).length, 83);
- * ```
- */
+/** Options of one signature. */
 export interface SignOptions {
   /** Gives up waiting for a signature that is made elsewhere, such as in an agent. */
   readonly signal?: AbortSignal;
@@ -68,19 +50,7 @@ export interface Signer {
   ): Uint8Array | Promise<Uint8Array>;
 }
 
-/**
- * A private key in memory; disposing wipes it.
- *
- * @example
- * ```ts
- * import { generateKey, type PrivateKey } from "@denossh/ssh/keys";
- * import { assert } from "@std/assert";
- *
- * const key: PrivateKey = await generateKey();
- * assert(key.export().startsWith("-----BEGIN OPENSSH PRIVATE KEY-----"));
- * key[Symbol.dispose](); // or declare it with `using`
- * ```
- */
+/** A private key in memory; disposing wipes it. */
 export interface PrivateKey extends Signer, Disposable {
   /** What its owner calls it, or `""`. */
   readonly comment: string;
@@ -90,38 +60,13 @@ export interface PrivateKey extends Signer, Disposable {
   export(options?: ExportOptions): string;
 }
 
-/**
- * How to read a private key.
- *
- * @example
- * ```ts
- * import { generateKey, importPrivateKey, type ImportOptions } from "@denossh/ssh/keys";
- * import { assert } from "@std/assert";
- *
- * using key = await generateKey();
- * const options: ImportOptions = { passphrase: "open sesame" };
- * using same = importPrivateKey(key.export({ passphrase: "open sesame", rounds: 1 }), options);
- * assert(same.publicKey.equals(key.publicKey));
- * ```
- */
+/** How to read a private key. */
 export interface ImportOptions {
   /** What the key is encrypted with. */
   passphrase?: string;
 }
 
-/**
- * What key to make.
- *
- * @example
- * ```ts
- * import { generateKey, type GenerateOptions } from "@denossh/ssh/keys";
- * import { assertEquals } from "@std/assert";
- *
- * const options: GenerateOptions = { comment: "me@home", bits: 2048 };
- * using key = await generateKey("rsa", options);
- * assertEquals([key.comment, key.publicKey.bits], ["me@home", 2048]);
- * ```
- */
+/** What key to make. */
 export interface GenerateOptions {
   /** What to call the key. */
   comment?: string;

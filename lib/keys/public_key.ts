@@ -89,35 +89,10 @@ function fromLine(line: string): PublicKey {
   return key;
 }
 
-/**
- * The formats of public keys.
- *
- * @example
- * ```ts
- * import { exportPublicKey, generateKey, type PublicKeyFormat } from "@denossh/ssh/keys";
- * import { assert } from "@std/assert";
- *
- * const format: PublicKeyFormat = "rfc4716";
- * using key = await generateKey();
- * assert(exportPublicKey(key.publicKey, { format }).startsWith("---- BEGIN SSH2 PUBLIC KEY ----"));
- * ```
- */
+/** The formats of public keys. */
 export type PublicKeyFormat = "openssh" | "rfc4716" | "pkcs8" | "pem";
 
-/**
- * How to write a public key.
- *
- * @example
- * ```ts
- * import { exportPublicKey, generateKey, type PublicKeyExportOptions } from "@denossh/ssh/keys";
- * import { assert } from "@std/assert";
- *
- * using key = await generateKey("ecdsa-p256");
- * const forOpenssl: PublicKeyExportOptions = { format: "pkcs8" };
- * const text = exportPublicKey(key.publicKey, forOpenssl);
- * assert(text.startsWith("-----BEGIN PUBLIC KEY-----"));
- * ```
- */
+/** How to write a public key. */
 export interface PublicKeyExportOptions {
   /**
    * The format: a line of OpenSSH's unless given; `"rfc4716"`; `"pkcs8"`, which is what OpenSSL calls

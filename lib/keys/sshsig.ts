@@ -15,56 +15,15 @@ const LABEL = "SSH SIGNATURE";
 const MAGIC = new TextEncoder().encode("SSHSIG");
 const VERSION = 1;
 
-/**
- * The hash of a signed message; OpenSSH PROTOCOL.sshsig allows no others.
- *
- * @example
- * ```ts
- * import { generateKey, type MessageHash, readSignature, signMessage } from "@denossh/ssh/keys";
- * import { assertEquals } from "@std/assert";
- *
- * const hash: MessageHash = "sha256";
- * using key = await generateKey();
- * const text = await signMessage(key, new Uint8Array(3), { namespace: "file", hash });
- * assertEquals(readSignature(text).hash, "sha256");
- * ```
- */
+/** The hash of a signed message; OpenSSH PROTOCOL.sshsig allows no others. */
 export type MessageHash = "sha256" | "sha512";
 
 const HASHES = { sha256: "SHA-256", sha512: "SHA-512" } as const;
 
-/**
- * What is signed: a message, or its digest by the hash that the signature names.
- *
- * @example
- * ```ts
- * import { generateKey, type Message, signMessage, verifyMessage } from "@denossh/ssh/keys";
- *
- * // Of a file that is too large to be read at once: its digest, computed elsewhere.
- * const large: Message = {
- *   digest: new Uint8Array(await crypto.subtle.digest("SHA-512", new Uint8Array(1000))),
- * };
- * using key = await generateKey();
- * const text = await signMessage(key, large, { namespace: "file" });
- * verifyMessage(text, new Uint8Array(1000), { namespace: "file" });
- * ```
- */
+/** What is signed: a message, or its digest by the hash that the signature names. */
 export type Message = Uint8Array | { readonly digest: Uint8Array };
 
-/**
- * How to sign a message.
- *
- * @example
- * ```ts
- * import { generateKey, signMessage, type SignMessageOptions } from "@denossh/ssh/keys";
- * import { assert } from "@std/assert";
- *
- * const options: SignMessageOptions = { namespace: "release@example.com", hash: "sha512" };
- * using key = await generateKey();
- * const text = await signMessage(key, new TextEncoder().encode("v1.0.0"), options);
- * assert(text.startsWith("-----BEGIN SSH SIGNATURE-----"));
- * ```
- */
+/** How to sign a message. */
 export interface SignMessageOptions {
   /** What the signature is for, such as `"file"` or `"git"`; it holds for nothing else. */
   readonly namespace: string;
@@ -74,20 +33,7 @@ export interface SignMessageOptions {
   readonly algorithm?: string;
 }
 
-/**
- * A signature over a message, read but not verified.
- *
- * @example
- * ```ts
- * import { generateKey, type MessageSignature, readSignature, signMessage } from "@denossh/ssh/keys";
- * import { assert } from "@std/assert";
- *
- * using key = await generateKey();
- * const text = await signMessage(key, new Uint8Array(3), { namespace: "file" });
- * const signature: MessageSignature = readSignature(text);
- * assert(signature.verify(new Uint8Array(3)));
- * ```
- */
+/** A signature over a message, read but not verified. */
 export interface MessageSignature {
   /** The key that claims to have made it, or a certificate of that key. */
   readonly publicKey: PublicKey;

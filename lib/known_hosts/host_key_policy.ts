@@ -1,17 +1,7 @@
 import { HostKeyError, type HostKeyProblem } from "../errors.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 
-/**
- * The host that is being connected to, as the caller named it.
- *
- * @example
- * ```ts
- * import type { HostAddress } from "@denossh/ssh";
- *
- * const host: HostAddress = { hostname: "db1.example.com", port: 22 };
- * console.log(host.hostname);
- * ```
- */
+/** The host that is being connected to, as the caller named it. */
 export interface HostAddress {
   /** The name or address. */
   readonly hostname: string;

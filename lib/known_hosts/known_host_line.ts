@@ -6,20 +6,7 @@ import { type HostMatcher, hostMatcher } from "./host_pattern.ts";
 /** Longest comment kept, in characters: it is only ever shown. */
 export const MAX_COMMENT = 1024;
 
-/**
- * One line of known_hosts that is about a host.
- *
- * @example
- * ```ts
- * import { generateKey } from "@denossh/ssh/keys";
- * import { type KnownHost, KnownHosts } from "@denossh/ssh/known-hosts";
- * import { assertEquals } from "@std/assert";
- *
- * using key = await generateKey();
- * const [line]: KnownHost[] = KnownHosts.parse(`db1,db2 ${key.publicKey}`).find("db2", 22);
- * assertEquals([line?.line, line?.hosts, line?.type], [1, "db1,db2", "ssh-ed25519"]);
- * ```
- */
+/** One line of known_hosts that is about a host. */
 export interface KnownHost {
   /** The line's number, from 1. */
   readonly line: number;

@@ -10,20 +10,7 @@ import type { Certificate, PublicKey } from "../keys/public_key.ts";
 /** Bytes of salt in a hashed host name: what OpenSSH uses, the length of a SHA-1. */
 const SALT_BYTES = 20;
 
-/**
- * What known_hosts says about a host's key.
- *
- * @example
- * ```ts
- * import { generateKey } from "@denossh/ssh/keys";
- * import { type HostVerdict, KnownHosts } from "@denossh/ssh/known-hosts";
- * import { assertEquals } from "@std/assert";
- *
- * using key = await generateKey();
- * const verdict: HostVerdict = KnownHosts.parse("").check("db1", 22, key.publicKey);
- * assertEquals(verdict, { verdict: "unknown", lines: [] });
- * ```
- */
+/** What known_hosts says about a host's key. */
 export interface HostVerdict {
   /**
    * `"trusted"`: the key is the host's. `"unknown"`: nothing is known of the host. `"changed"`: only
@@ -36,21 +23,7 @@ export interface HostVerdict {
   readonly problem?: CertificateError;
 }
 
-/**
- * How to write a line of known_hosts.
- *
- * @example
- * ```ts
- * import { generateKey } from "@denossh/ssh/keys";
- * import { type HostLineOptions, KnownHosts } from "@denossh/ssh/known-hosts";
- * import { assert } from "@std/assert";
- *
- * const hidden: HostLineOptions = { hash: true, comment: "since May" };
- * using key = await generateKey();
- * const line = KnownHosts.line("db1", 22, key.publicKey, hidden);
- * assert(line.startsWith("|1|") && line.endsWith(" since May"));
- * ```
- */
+/** How to write a line of known_hosts. */
 export interface HostLineOptions {
   /** Hides the host's name behind a hash. */
   hash?: boolean;

@@ -7,15 +7,6 @@ import { changesOf, type HostKeyChanges } from "./update.ts";
 
 /**
  * How {@linkcode knownHosts} treats a host that the files do not know, and one that has new keys.
- *
- * @example
- * ```ts
- * import { knownHosts, type KnownHostsOptions } from "@denossh/ssh/known-hosts";
- *
- * const trusting: KnownHostsOptions = { unknown: "add", hash: true, update: true };
- * const policy = knownHosts(`${await Deno.makeTempDir()}/known_hosts`, trusting);
- * console.log(await policy.knownTypes!({ hostname: "db1", port: 22 }));
- * ```
  */
 export interface KnownHostsOptions {
   /**

@@ -5,18 +5,7 @@ import { KeyFormatError } from "../errors.ts";
 import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
 import type { HostAddress } from "./host_key_policy.ts";
 
-/**
- * What a host's keys are to become.
- *
- * @example
- * ```ts
- * import { type HostKeyChanges, knownHosts } from "@denossh/ssh/known-hosts";
- *
- * const onlyNew = (_host: unknown, { removed }: HostKeyChanges) => removed.length === 0;
- * const policy = knownHosts("./known_hosts", { update: onlyNew });
- * console.log(policy.update !== undefined);
- * ```
- */
+/** What a host's keys are to become. */
 export interface HostKeyChanges {
   /** Keys that are not known yet; the host has proved that it holds them. */
   readonly added: readonly PublicKey[];

@@ -3,23 +3,7 @@ import type { Grant } from "../auth/grant.ts";
 import type { AuthClient } from "../auth/policy.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 
-/**
- * Whose certificates are accepted beside what `authorized_keys` says, and which keys never are.
- *
- * @example
- * ```ts
- * import { generateKey } from "@denossh/ssh/keys";
- * import { authorizedKeys, type AuthorizedKeysOptions } from "@denossh/ssh/server";
- *
- * using authority = await generateKey();
- * const options: AuthorizedKeysOptions = {
- *   authorities: [authority.publicKey],
- *   principals: (user) => [user, "everybody"],
- * };
- * const policy = authorizedKeys(() => null, options); // certificates alone
- * console.log(typeof policy);
- * ```
- */
+/** Whose certificates are accepted beside what `authorized_keys` says, and which keys never are. */
 export interface AuthorizedKeysOptions {
   /** Keys whose certificates log in, as sshd's TrustedUserCAKeys; none unless given. */
   readonly authorities?: readonly PublicKey[];

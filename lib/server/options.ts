@@ -46,26 +46,7 @@ export interface ForwardPolicy {
   readonly x11?: (login: Login) => boolean | Promise<boolean>;
 }
 
-/**
- * How to serve. What is not allowed here is refused.
- *
- * @example
- * ```ts
- * import { serve, type ServeOptions } from "@denossh/ssh/server";
- * import { generateKey } from "@denossh/ssh/keys";
- * import { assertEquals } from "@std/assert";
- *
- * const options: ServeOptions = {
- *   port: 0,
- *   hostname: "127.0.0.1",
- *   hostKeys: [await generateKey()],
- *   auth: { password: (user, secret) => user === "deploy" && secret === "hunter2" },
- *   maxAuthTries: 3,
- * };
- * await using server = serve(options);
- * assertEquals(server.connections, 0);
- * ```
- */
+/** How to serve. What is not allowed here is refused. */
 export interface ServeOptions {
   /** The port to listen on; 0 for a free one. 22 unless given. */
   readonly port?: number;

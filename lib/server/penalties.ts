@@ -6,27 +6,6 @@ import { MAX_PENALIZED_SOURCES } from "../defaults.ts";
  * sshd's PerSourcePenalties. Penalties add up, and nothing is refused while they come to less than
  * `min`: who mistypes a password is not locked out, who guesses is. A source is an IPv4 address or the
  * first 64 bits of an IPv6 address.
- *
- * @example
- * ```ts
- * import { connect, none } from "@denossh/ssh";
- * import { generateKey } from "@denossh/ssh/keys";
- * import { type PenaltyOptions, serve } from "@denossh/ssh/server";
- * import { assertRejects } from "@std/assert";
- *
- * const strict: PenaltyOptions = { authFail: 60_000, exempt: "10.0.0.0/8" };
- * const hostKey = await generateKey();
- * await using server = serve({
- *   port: 0,
- *   hostname: "127.0.0.1",
- *   hostKeys: [hostKey],
- *   auth: { password: () => false },
- *   penalties: strict,
- * });
- * const guess = () =>
- *   connect(`me@127.0.0.1:${server.addr.port}`, { auth: [none()], hostKeys: hostKey.publicKey });
- * await assertRejects(guess);
- * ```
  */
 export interface PenaltyOptions {
   /** For a connection that tried to log in and could not; 5,000 unless given. */

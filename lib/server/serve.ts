@@ -12,25 +12,7 @@ import { serveSocket } from "./login.ts";
 import type { ServeOptions } from "./options.ts";
 import { Penalties } from "./penalties.ts";
 
-/**
- * A server that listens, shaped as what `Deno.serve` returns.
- *
- * @example
- * ```ts
- * import { serve, type SshServer } from "@denossh/ssh/server";
- * import { generateKey } from "@denossh/ssh/keys";
- * import { assertEquals } from "@std/assert";
- *
- * const server: SshServer = serve({
- *   port: 0,
- *   hostname: "127.0.0.1",
- *   hostKeys: [await generateKey()],
- *   auth: { none: () => true },
- * });
- * assertEquals(server.addr.hostname, "127.0.0.1");
- * await server.shutdown();
- * ```
- */
+/** A server that listens, shaped as what `Deno.serve` returns. */
 export interface SshServer extends AsyncDisposable {
   /** The address that it listens on. */
   readonly addr: Deno.NetAddr;
@@ -78,21 +60,7 @@ export function serve(options: ServeOptions, handler: SessionHandler | null = nu
   return new Server(listener, suite, options, handler);
 }
 
-/**
- * One client of a server without a listener.
- *
- * @example
- * ```ts
- * import type { ServedConnection } from "@denossh/ssh/server";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair();
- * const served: ServedConnection = pair.served;
- * await pair.host.close();
- * assertEquals(`${await served.closed}`.includes("Disconnect"), true);
- * ```
- */
+/** One client of a server without a listener. */
 export interface ServedConnection extends AsyncDisposable {
   /** Resolves with what ended the connection; never rejects. */
   readonly closed: Promise<unknown>;

@@ -2,21 +2,7 @@ import { listenAgent } from "../agent/listen.ts";
 import { listenX11 } from "../forward/x11_listen.ts";
 import type { Session, SessionHandler } from "../session/session.ts";
 
-/**
- * How {@linkcode systemShell} runs commands.
- *
- * @example
- * ```ts
- * import { systemShell, type SystemShellOptions } from "@denossh/ssh/server";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const options: SystemShellOptions = { cwd: "/", acceptEnv: (name) => name === "GREETING" };
- * await using pair = await connectedPair({ handler: systemShell(options) });
- * const env = { GREETING: "hello", SECRET: "x" };
- * assertEquals(await pair.host.run('echo "$GREETING$SECRET"; pwd', { env }), "hello\n/");
- * ```
- */
+/** How {@linkcode systemShell} runs commands. */
 export interface SystemShellOptions {
   /** The shell; `$SHELL` of the server is not asked. `/bin/sh` unless given. */
   readonly shell?: string;

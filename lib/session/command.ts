@@ -5,22 +5,7 @@ import { startSpan } from "../spans.ts";
 import { type CommandOutput, Process, type ProcessOptions } from "./process.ts";
 import { encodePtyRequest, type PtyOptions } from "../connection/session_requests.ts";
 
-/**
- * How a remote command runs.
- *
- * @example
- * ```ts
- * import type { CommandOptions } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({
- *   handler: (session) => session.stdin.pipeTo(session.stdout),
- * });
- * const options: CommandOptions = { stdin: { text: "fed to it" } };
- * assertEquals(await pair.host.run("cat", options), "fed to it");
- * ```
- */
+/** How a remote command runs. */
 export interface CommandOptions extends ProcessOptions {
   /** Environment variables; servers silently ignore those that they do not accept. */
   readonly env?: Readonly<Record<string, string>>;

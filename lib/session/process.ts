@@ -5,40 +5,10 @@ import { type SignalName, SIGNALS } from "../wire/numbers.ts";
 import { Signal as SignalLayout } from "../wire/requests.ts";
 import type { TerminalSize } from "../connection/session_requests.ts";
 
-/**
- * A signal's name with or without SIG (RFC 4254 §6.10).
- *
- * @example
- * ```ts
- * import type { Signal } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({
- *   handler: (session) => new Promise((resolve) => session.onSignal(() => resolve(7))),
- * });
- * await using process = await pair.host.command("sleep 9").spawn();
- * const signal: Signal = "SIGUSR1"; // or "USR1"
- * process.kill(signal);
- * assertEquals((await process.status).code, 7);
- * ```
- */
+/** A signal's name with or without SIG (RFC 4254 §6.10). */
 export type Signal = `SIG${SignalName}` | SignalName;
 
-/**
- * All that a finished command left, shaped as `Deno.CommandOutput`.
- *
- * @example
- * ```ts
- * import type { CommandOutput } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({ handler: (session) => session.printError("oops") });
- * const output: CommandOutput = await pair.host.command("x").output();
- * assertEquals([output.stdout.length, new TextDecoder().decode(output.stderr)], [0, "oops"]);
- * ```
- */
+/** All that a finished command left, shaped as `Deno.CommandOutput`. */
 export interface CommandOutput extends ExitStatus {
   /** What it wrote to its standard output. */
   readonly stdout: Uint8Array<ArrayBuffer>;
@@ -46,20 +16,7 @@ export interface CommandOutput extends ExitStatus {
   readonly stderr: Uint8Array<ArrayBuffer>;
 }
 
-/**
- * Where the streams of a process go.
- *
- * @example
- * ```ts
- * import type { ProcessOptions } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertRejects } from "@std/assert";
- *
- * await using pair = await connectedPair({ handler: (session) => session.print("far too much") });
- * const options: ProcessOptions = { maxOutput: 4, stderr: "null" };
- * await assertRejects(() => pair.host.run("x", options), Error, "More than 4 bytes");
- * ```
- */
+/** Where the streams of a process go. */
 export interface ProcessOptions {
   /** `"null"` throws standard output away. */
   readonly stdout?: "piped" | "null" | undefined;

@@ -4,21 +4,7 @@ import { ProtocolError } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 import { PtyReq } from "../wire/requests.ts";
 
-/**
- * A terminal as a server sees it.
- *
- * @example
- * ```ts
- * import type { Pty } from "@denossh/ssh/server";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const seen: (Pty | null)[] = [];
- * await using pair = await connectedPair({ handler: (session) => void seen.push(session.pty) });
- * await pair.host.run("x", { pty: { term: "vt100", modes: { ECHO: 0 } } });
- * assertEquals([seen[0]!.term, seen[0]!.columns, seen[0]!.modes], ["vt100", 80, { ECHO: 0 }]);
- * ```
- */
+/** A terminal as a server sees it. */
 export interface Pty extends Required<Omit<PtyOptions, "modes">> {
   /** The modes that the client named. */
   readonly modes: Readonly<Partial<Record<TerminalMode, number>>>;

@@ -41,22 +41,7 @@ const MAX_ENVIRONMENT = 64 * 1024;
  */
 export type SessionHandler = (session: Session) => number | void | Promise<number | void>;
 
-/**
- * Who is logged in, for handlers and policies.
- *
- * @example
- * ```ts
- * import type { Login } from "@denossh/ssh/server";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const mayForward = (_to: unknown, { user }: Login) => user === "tester";
- * await using web = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response());
- * await using pair = await connectedPair({ serve: { forward: { local: mayForward } } });
- * await using conn = await pair.host.dial(`127.0.0.1:${web.addr.port}`);
- * assertEquals(conn.remoteAddr.transport, "tcp");
- * ```
- */
+/** Who is logged in, for handlers and policies. */
 export interface Login {
   /** The user's name as the client gave it, and as authentication accepted it. */
   readonly user: string;
@@ -70,28 +55,7 @@ export interface Login {
   readonly remoteAddr: Deno.Addr | null;
 }
 
-/**
- * The agent that a client lends to a session; `connectAgent()` takes it.
- *
- * @example
- * ```ts
- * import { connectAgent, Keyring } from "@denossh/ssh";
- * import type { SessionAgent } from "@denossh/ssh/server";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({
- *   serve: { forward: { agent: () => true } },
- *   handler: async (session) => {
- *     const lent: SessionAgent = session.agent!;
- *     await using agent = await connectAgent(lent);
- *     await session.print(`${(await agent.identities()).length} keys`);
- *   },
- * });
- * using keyring = new Keyring();
- * assertEquals(await pair.host.run("ssh-add -l", { forwardAgent: keyring }), "0 keys");
- * ```
- */
+/** The agent that a client lends to a session; `connectAgent()` takes it. */
 export interface SessionAgent {
   /**
    * Opens a connection to the agent through the client.
@@ -103,23 +67,6 @@ export interface SessionAgent {
 
 /**
  * What a client asked to see of the X clients of a session (RFC 4254 §6.3.1); `listenX11()` takes it.
- *
- * @example
- * ```ts
- * import type { SessionX11 } from "@denossh/ssh/server";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * await using pair = await connectedPair({
- *   serve: { forward: { x11: () => true } },
- *   handler: (session) => {
- *     const x11: SessionX11 = session.x11!;
- *     return session.print(`${x11.protocol}, ${x11.cookie.length / 2} bytes`);
- *   },
- * });
- * const forwardX11 = { display: ":0", authority: null };
- * assertEquals(await pair.host.run("x", { forwardX11 }), "MIT-MAGIC-COOKIE-1, 16 bytes");
- * ```
  */
 export interface SessionX11 {
   /** How an X client shows that it may connect, such as `"MIT-MAGIC-COOKIE-1"`. */

@@ -9,19 +9,7 @@ import { type ServedConnection, serveStreams } from "../server/serve.ts";
 import type { SessionHandler } from "../session/session.ts";
 import { memoryPair } from "./memory_pair.ts";
 
-/**
- * A client that is logged in to a server, both in this process and without a network.
- *
- * @example
- * ```ts
- * import { type ConnectedPair, connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const pair: ConnectedPair = await connectedPair({ handler: () => 3 });
- * assertEquals(pair.host.info.hostKey.equals(pair.hostKey.publicKey), true);
- * await pair[Symbol.asyncDispose]();
- * ```
- */
+/** A client that is logged in to a server, both in this process and without a network. */
 export interface ConnectedPair extends AsyncDisposable {
   /** The client's end. */
   readonly host: Client;
@@ -31,23 +19,7 @@ export interface ConnectedPair extends AsyncDisposable {
   readonly hostKey: PrivateKey;
 }
 
-/**
- * What differs from a pair in which everybody may log in.
- *
- * @example
- * ```ts
- * import { connectedPair, type ConnectedPairOptions } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const options: ConnectedPairOptions = {
- *   connect: { user: "somebody" },
- *   serve: { auth: { none: (user) => user === "somebody" } },
- *   handler: (session) => session.print(session.user),
- * };
- * await using pair = await connectedPair(options);
- * assertEquals(await pair.host.run("whoami"), "somebody");
- * ```
- */
+/** What differs from a pair in which everybody may log in. */
 export interface ConnectedPairOptions {
   /** Options of the client. */
   readonly connect?: ConnectOptions;

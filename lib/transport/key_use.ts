@@ -1,22 +1,6 @@
 import { REKEY_BYTES, REKEY_MS, REKEY_PACKETS } from "../defaults.ts";
 
-/**
- * When to exchange keys anew.
- *
- * @example
- * ```ts
- * import type { RekeyLimits } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const rekey: RekeyLimits = { bytes: 64 * 1024, milliseconds: 60_000 };
- * await using pair = await connectedPair({
- *   connect: { rekey },
- *   handler: (session) => session.channel.writeAll(new Uint8Array(1_000_000)), // many times the limit
- * });
- * assertEquals((await pair.host.command("x").output()).stdout.length, 1_000_000);
- * ```
- */
+/** When to exchange keys anew. */
 export interface RekeyLimits {
   /** Bytes in one direction. */
   readonly bytes?: number;

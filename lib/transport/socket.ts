@@ -14,29 +14,7 @@ export interface Socket {
   readonly remoteAddr: Deno.Addr | null;
 }
 
-/**
- * Any pair of byte streams that can carry SSH: a channel, a WebSocket, a process's pipes.
- *
- * @example
- * ```ts
- * import { type ByteStreams, connect, none } from "@denossh/ssh";
- * import { generateKey } from "@denossh/ssh/keys";
- * import { serveStreams } from "@denossh/ssh/server";
- * import { memoryPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * using hostKey = await generateKey();
- * const [near, far]: [ByteStreams, ByteStreams] = memoryPair(); // or a WebSocketStream's, a process's
- * await using _served = serveStreams(far, { hostKeys: [hostKey], auth: { none: () => true } });
- * await using host = await connect({
- *   transport: near,
- *   user: "me",
- *   auth: [none()],
- *   hostKeys: hostKey.publicKey,
- * });
- * assertEquals(host.info.user, "me");
- * ```
- */
+/** Any pair of byte streams that can carry SSH: a channel, a WebSocket, a process's pipes. */
 export interface ByteStreams {
   /** What comes from the peer. */
   readonly readable: ReadableStream<Uint8Array>;

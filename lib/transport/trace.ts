@@ -4,38 +4,12 @@ import { MESSAGES } from "../wire/messages.ts";
 import { MSG } from "../wire/numbers.ts";
 import { messageName } from "./link.ts";
 
-/**
- * What a trace says of a field: bytes, in which secrets are, by their number only.
- *
- * @example
- * ```ts
- * import type { TraceField } from "@denossh/ssh";
- *
- * const fields: Record<string, TraceField> = { type: "session", sender: 0, window: 2097152 };
- * console.log(fields);
- * ```
- */
+/** What a trace says of a field: bytes, in which secrets are, by their number only. */
 export type TraceField = string | number | boolean | readonly string[];
 
 /**
  * A message of the wire, as `trace` is told of it. Neither passwords nor commands nor file contents are
  * in it: of bytes there is the number alone.
- *
- * @example
- * ```ts
- * import { type TraceEvent, traceLine } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assert } from "@std/assert";
- *
- * const events: TraceEvent[] = [];
- * const trace = (event: TraceEvent) => void events.push(event);
- * {
- *   await using pair = await connectedPair({ connect: { trace }, handler: () => 0 });
- *   await pair.host.command("true").output();
- * }
- * assert(events.some(({ name }) => name === "KEXINIT"));
- * console.log(events.map(traceLine).join("\n"));
- * ```
  */
 export interface TraceEvent {
   /** Which way it went; `waiting` if data could not go, since the peer's window is full. */

@@ -66,24 +66,7 @@ export const OPEN_FAILURE = {
 /** SSH_EXTENDED_DATA_STDERR, the only extended data type in use (RFC 4254 §5.2). */
 export const STDERR = 1;
 
-/**
- * A signal's name without SIG (RFC 4254 §6.10).
- *
- * @example
- * ```ts
- * import type { SignalName } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const name: SignalName = "INT";
- * await using pair = await connectedPair({
- *   handler: (session) => new Promise((resolve) => session.onSignal((got) => resolve(got === name ? 1 : 2))),
- * });
- * await using process = await pair.host.command("sleep 9").spawn();
- * process.kill(name);
- * assertEquals((await process.status).code, 1);
- * ```
- */
+/** A signal's name without SIG (RFC 4254 §6.10). */
 export type SignalName =
   | "ABRT"
   | "ALRM"
@@ -105,22 +88,7 @@ export const SIGNALS: readonly SignalName[] = [
   ...["PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2"] as const,
 ];
 
-/**
- * The name of a terminal mode (RFC 4254 §8, RFC 8160).
- *
- * @example
- * ```ts
- * import type { TerminalMode } from "@denossh/ssh";
- * import { connectedPair } from "@denossh/ssh/testing";
- * import { assertEquals } from "@std/assert";
- *
- * const modes: Partial<Record<TerminalMode, number>> = { ECHO: 0, VINTR: 3 };
- * await using pair = await connectedPair({
- *   handler: (session) => session.print(JSON.stringify(session.pty?.modes)),
- * });
- * assertEquals(await pair.host.run("x", { pty: { modes } }), '{"ECHO":0,"VINTR":3}');
- * ```
- */
+/** The name of a terminal mode (RFC 4254 §8, RFC 8160). */
 export type TerminalMode =
   | "VINTR"
   | "VQUIT"

@@ -4,18 +4,7 @@ import type { Reader } from "../../wire/reader.ts";
 import type { Writer } from "../../wire/writer.ts";
 import { ATTR, S_IF } from "./numbers.ts";
 
-/**
- * What is known of a remote file, in the shape of `Deno.FileInfo`.
- *
- * @example
- * ```ts
- * import type { SftpFileInfo } from "@denossh/ssh/sftp";
- *
- * function describe(info: SftpFileInfo): string {
- *   return info.isDirectory ? "a directory" : `${info.size} bytes`;
- * }
- * ```
- */
+/** What is known of a remote file, in the shape of `Deno.FileInfo`. */
 export interface SftpFileInfo {
   /** Whether it is a regular file. */
   readonly isFile: boolean;
@@ -37,16 +26,7 @@ export interface SftpFileInfo {
   readonly gid: number | null;
 }
 
-/**
- * The attributes to change; what is left out stays as it is.
- *
- * @example
- * ```ts
- * import type { SftpChanges } from "@denossh/ssh/sftp";
- *
- * const changes: SftpChanges = { mode: 0o644, size: 0 };
- * ```
- */
+/** The attributes to change; what is left out stays as it is. */
 export interface SftpChanges {
   /** The new size in bytes: cut off or filled with zeros. */
   readonly size?: number;

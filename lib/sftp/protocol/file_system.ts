@@ -1,18 +1,7 @@
 import type { FileSystem } from "./messages.ts";
 import { STATVFS_FLAG } from "./numbers.ts";
 
-/**
- * How full a file system is, as statvfs(3) tells it.
- *
- * @example
- * ```ts
- * import type { SftpFileSystem } from "@denossh/ssh/sftp";
- *
- * function bytesLeft({ fragmentSize, availableBlocks }: SftpFileSystem): number {
- *   return fragmentSize * availableBlocks;
- * }
- * ```
- */
+/** How full a file system is, as statvfs(3) tells it. */
 export interface SftpFileSystem {
   /** The preferred length of reads and writes, in bytes. */
   readonly blockSize: number;

@@ -1,15 +1,6 @@
 import { FXF } from "./numbers.ts";
 
-/**
- * What every operation takes.
- *
- * @example
- * ```ts
- * import type { SftpOptions } from "@denossh/ssh/sftp";
- *
- * const options: SftpOptions = { signal: AbortSignal.timeout(10_000) };
- * ```
- */
+/** What every operation takes. */
 export interface SftpOptions {
   /** Cancels the operation, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -17,16 +8,7 @@ export interface SftpOptions {
   readonly timeout?: number | undefined;
 }
 
-/**
- * How to open a remote file, in the shape of `Deno.OpenOptions`.
- *
- * @example
- * ```ts
- * import type { SftpOpenOptions } from "@denossh/ssh/sftp";
- *
- * const log: SftpOpenOptions = { append: true, create: true, mode: 0o640 };
- * ```
- */
+/** How to open a remote file, in the shape of `Deno.OpenOptions`. */
 export interface SftpOpenOptions extends SftpOptions {
   /** Open for reading; the default if nothing else is asked for. */
   readonly read?: boolean;
@@ -44,16 +26,7 @@ export interface SftpOpenOptions extends SftpOptions {
   readonly mode?: number;
 }
 
-/**
- * How to write a whole file.
- *
- * @example
- * ```ts
- * import type { SftpWriteOptions } from "@denossh/ssh/sftp";
- *
- * const secret: SftpWriteOptions = { createNew: true, mode: 0o600 };
- * ```
- */
+/** How to write a whole file. */
 export interface SftpWriteOptions extends SftpOptions {
   /** Add to what is there. */
   readonly append?: boolean;

@@ -9,20 +9,7 @@ import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
 /** Names that are asked for at once: 1024 numbers are 4 KiB, their names less than a message. */
 const TOGETHER = 1024;
 
-/**
- * Names by number.
- *
- * @example
- * ```ts
- * import type { SftpClient, SftpNames } from "@denossh/ssh/sftp";
- *
- * async function owner(sftp: SftpClient, path: string): Promise<string> {
- *   const { uid } = await sftp.stat(path);
- *   const { users }: SftpNames = await sftp.usersAndGroups([uid ?? 0], []);
- *   return users.get(uid ?? 0) ?? "nobody that the server knows";
- * }
- * ```
- */
+/** Names by number. */
 export interface SftpNames {
   /** The users that the server knows. */
   readonly users: ReadonlyMap<number, string>;

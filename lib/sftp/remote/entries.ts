@@ -1,18 +1,7 @@
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 
-/**
- * One entry of a remote directory.
- *
- * @example
- * ```ts
- * import type { SftpDirEntry } from "@denossh/ssh/sftp";
- *
- * function label({ name, isDirectory, info }: SftpDirEntry): string {
- *   return isDirectory ? `${name}/` : `${name} (${info.size} bytes)`;
- * }
- * ```
- */
+/** One entry of a remote directory. */
 export interface SftpDirEntry {
   /** The name: one step, never `.` or `..`, but any other characters that the server likes. */
   readonly name: string;
@@ -26,37 +15,13 @@ export interface SftpDirEntry {
   readonly info: SftpFileInfo;
 }
 
-/**
- * A file, directory or link that `walk` or `glob` came upon.
- *
- * @example
- * ```ts
- * import type { SftpClient, SftpWalkEntry } from "@denossh/ssh/sftp";
- *
- * async function largest(sftp: SftpClient): Promise<SftpWalkEntry | null> {
- *   let found: SftpWalkEntry | null = null;
- *   for await (const entry of sftp.walk(".", { includeDirs: false })) {
- *     if (found === null || entry.info.size > found.info.size) found = entry;
- *   }
- *   return found;
- * }
- * ```
- */
+/** A file, directory or link that `walk` or `glob` came upon. */
 export interface SftpWalkEntry extends SftpDirEntry {
   /** The path, which begins as the one that was asked for. */
   readonly path: string;
 }
 
-/**
- * What `walk` goes through, in the shape of `@std/fs`'s.
- *
- * @example
- * ```ts
- * import type { SftpWalkOptions } from "@denossh/ssh/sftp";
- *
- * const filesHere: SftpWalkOptions = { maxDepth: 1, includeDirs: false };
- * ```
- */
+/** What `walk` goes through, in the shape of `@std/fs`'s. */
 export interface SftpWalkOptions extends SftpOptions {
   /** How many folders down: 1 stays in the one given, which itself is at 0. */
   readonly maxDepth?: number;

@@ -2,17 +2,7 @@ import { Reader } from "../../wire/reader.ts";
 import type { Handles } from "./handles.ts";
 import { FXP } from "../protocol/numbers.ts";
 
-/**
- * A request that was answered, for logs.
- *
- * @example
- * ```ts
- * import { localFiles, type SftpRequestReport } from "@denossh/ssh/sftp";
- *
- * const log = ({ request, path, status }: SftpRequestReport) =>
- *   console.log(request, JSON.stringify(path), status === 0 ? "done" : `refused: ${status}`);
- * ```
- */
+/** A request that was answered, for logs. */
 export interface SftpRequestReport {
   /** The request's name, such as `open`, `rename` or `posix-rename`. */
   readonly request: string;

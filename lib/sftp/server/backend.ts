@@ -1,24 +1,7 @@
 import type { SftpChanges, SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
 
-/**
- * How a client wants a file opened.
- *
- * @example
- * ```ts
- * import type { SftpBackendOpen } from "@denossh/ssh/sftp";
- *
- * const upload: SftpBackendOpen = {
- *   read: false,
- *   write: true,
- *   append: false,
- *   create: true,
- *   createNew: false,
- *   truncate: true,
- *   mode: 0o644,
- * };
- * ```
- */
+/** How a client wants a file opened. */
 export interface SftpBackendOpen {
   /** For reading. */
   readonly read: boolean;
@@ -65,16 +48,7 @@ export interface SftpBackendFile {
   close(): Promise<void>;
 }
 
-/**
- * One line of a listing.
- *
- * @example
- * ```ts
- * import type { SftpBackendEntry, SftpFileInfo } from "@denossh/ssh/sftp";
- *
- * const entry = (name: string, info: SftpFileInfo): SftpBackendEntry => ({ name, info });
- * ```
- */
+/** One line of a listing. */
 export interface SftpBackendEntry {
   /** The name, without its directory. */
   readonly name: string;

@@ -15,16 +15,7 @@ import type { Place, Tree } from "./served_tree.ts";
 /** Entries of a directory that are looked at in one go: a fraction of a millisecond. */
 const LIST_BATCH = 64;
 
-/**
- * What to serve.
- *
- * @example
- * ```ts
- * import type { LocalFilesOptions } from "@denossh/ssh/sftp";
- *
- * const downloads: LocalFilesOptions = { root: "./public", readOnly: true };
- * ```
- */
+/** What to serve. */
 export interface LocalFilesOptions {
   /** The folder that clients see as `/`. */
   readonly root: string;

@@ -25,16 +25,7 @@ import { lost, refuse, SftpStatus, statusText } from "../protocol/status.ts";
 /** Answers that may wait for a client to take them; then its requests wait. */
 const QUEUE_BYTES = 2 * 1024 * 1024;
 
-/**
- * How to serve.
- *
- * @example
- * ```ts
- * import type { ServeSftpOptions } from "@denossh/ssh/sftp";
- *
- * const careful: ServeSftpOptions = { umask: 0o077 };
- * ```
- */
+/** How to serve. */
 export interface ServeSftpOptions {
   /** Refuse every change, whatever the backend would allow. */
   readonly readOnly?: boolean;
@@ -51,21 +42,7 @@ export interface ServeSftpOptions {
   readonly onRequest?: (report: SftpRequestReport) => void;
 }
 
-/**
- * What is served, and how.
- *
- * @example
- * ```ts
- * import { localFiles, type SftpService } from "@denossh/ssh/sftp";
- *
- * const uploads = (root: string): SftpService => ({
- *   backend: localFiles({ root }),
- *   umask: 0o027,
- *   permits: (request) => request !== "remove" && request !== "rmdir",
- *   onRequest: ({ request, path, status }) => console.log(request, JSON.stringify(path), status),
- * });
- * ```
- */
+/** What is served, and how. */
 export interface SftpService extends ServeSftpOptions {
   /** What is served, such as `localFiles`. */
   readonly backend: SftpBackend;

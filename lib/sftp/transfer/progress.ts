@@ -1,17 +1,4 @@
-/**
- * How far a transfer is.
- *
- * @example
- * ```ts
- * import type { TransferProgress } from "@denossh/ssh/sftp";
- *
- * function bar({ path, transferred, total, rate, remaining }: TransferProgress): string {
- *   const percent = total === 0 ? 100 : Math.floor(100 * transferred / total);
- *   const left = remaining === null ? "" : `, ${Math.ceil(remaining)} s left`;
- *   return `${path} ${percent} % ${(rate / 1e6).toFixed(1)} MB/s${left}`;
- * }
- * ```
- */
+/** How far a transfer is. */
 export interface TransferProgress {
   /** The source of the file that moved just now. */
   readonly path: string;
@@ -25,18 +12,7 @@ export interface TransferProgress {
   readonly remaining: number | null;
 }
 
-/**
- * A file or folder that could not be transferred.
- *
- * @example
- * ```ts
- * import type { TransferFailure } from "@denossh/ssh/sftp";
- *
- * function line({ path, error }: TransferFailure): string {
- *   return `${path}: ${error.message}`;
- * }
- * ```
- */
+/** A file or folder that could not be transferred. */
 export interface TransferFailure {
   /** The source. */
   readonly path: string;
@@ -44,18 +20,7 @@ export interface TransferFailure {
   readonly error: Error;
 }
 
-/**
- * What a transfer did.
- *
- * @example
- * ```ts
- * import type { TransferResult } from "@denossh/ssh/sftp";
- *
- * function summary({ files, bytes, skipped, failures }: TransferResult): string {
- *   return `${files} files, ${bytes} bytes, ${skipped.length} left out, ${failures.length} failed`;
- * }
- * ```
- */
+/** What a transfer did. */
 export interface TransferResult {
   /** Bytes of content transferred; what an earlier try had brought is not among them. */
   readonly bytes: number;

@@ -2,21 +2,7 @@ import { SFTP_IN_FLIGHT } from "../../defaults.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import type { TransferProgress } from "./progress.ts";
 
-/**
- * How to transfer files.
- *
- * @example
- * ```ts
- * import type { SftpTransferOptions } from "@denossh/ssh/sftp";
- *
- * const options: SftpTransferOptions = {
- *   recursive: true,
- *   preserve: true,
- *   update: true, // what is there already is left alone
- *   onProgress: ({ transferred, total }) => console.log(`${transferred} of ${total}`),
- * };
- * ```
- */
+/** How to transfer files. */
 export interface SftpTransferOptions extends SftpOptions {
   /** Transfer a folder with everything in it. */
   readonly recursive?: boolean;
@@ -70,20 +56,7 @@ export interface SftpTransferOptions extends SftpOptions {
   readonly onProgress?: (progress: TransferProgress) => void;
 }
 
-/**
- * Asks a server for the SHA-256 of the first `length` bytes of a file, in hexadecimal digits.
- *
- * @example
- * ```ts
- * import type { Client } from "@denossh/ssh";
- * import type { SftpHash } from "@denossh/ssh/sftp";
- *
- * const hashOn = (host: Client): SftpHash => async (path, length) => {
- *   const quoted = `'${path.replaceAll("'", `'\\''`)}'`;
- *   return (await host.run(`head -c ${length} -- ${quoted} | sha256sum`)).slice(0, 64);
- * };
- * ```
- */
+/** Asks a server for the SHA-256 of the first `length` bytes of a file, in hexadecimal digits. */
 export type SftpHash = (path: string, length: number) => Promise<string>;
 
 /** The memory that a transfer may take, in bytes. */
