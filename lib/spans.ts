@@ -1,23 +1,24 @@
 /**
- * OpenTelemetry spans: made where Deno collects them (`OTEL_DENO=true`), and no work at all elsewhere.
- * They say which host, how long and how it ended; never what was run, typed or written.
+ * OpenTelemetry spans, made only where a tracer provider is registered: by Deno with
+ * `OTEL_DENO=true`, elsewhere by the program's OpenTelemetry SDK. They record the host, the
+ * duration and the outcome, never commands, input or file contents.
  */
 
-/** What a span says beside its name and times; what is not known is left out. */
+/** Attributes of a span; null and undefined are left out. */
 export type SpanAttributes = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
-/** Something that takes time. */
+/** One timed operation. */
 export interface Span {
-  /** Adds what has come to be known. */
+  /** Adds attributes. */
   set(attributes: SpanAttributes): void;
-  /** It is over, well or with an error. */
+  /** Ends the span; an argument marks it as failed with that error. */
   end(...failure: [] | [error: unknown]): void;
 }
 
-/** SpanKind of OpenTelemetry: who asks, and who serves. */
+/** The role of this side in the operation, OpenTelemetry's SpanKind. */
 export type SpanKind = "client" | "server";
 
-/** What we use of the tracers that Deno has, which are those of OpenTelemetry's JavaScript API. */
+/** The part of OpenTelemetry's JavaScript API that is used here. */
 interface PlatformSpan {
   setAttribute(name: string, value: string | number | boolean): void;
   setStatus(status: { code: number; message?: string }): void;
@@ -27,28 +28,31 @@ interface Tracer {
   startSpan(name: string, options: { kind: number }): PlatformSpan;
   startActiveSpan<T>(name: string, options: { kind: number }, run: (span: PlatformSpan) => T): T;
 }
+interface TelemetryApi {
+  readonly trace?: { getTracer(name: string): Tracer };
+}
 
+/** The global property under which `@opentelemetry/api` 1.x and Deno register providers. */
+const API = Symbol.for("opentelemetry.js.api.1");
 const KINDS: Readonly<Record<SpanKind, number>> = { server: 1, client: 2 };
 const STATUS_ERROR = 2;
 const NOTHING: Span = { set: () => {}, end: () => {} };
 
-let tracer: Tracer | null | undefined;
-
-/** Starts a span within the one that is running now. */
+/** Starts a span as a child of the active one. */
 export function startSpan(name: string, kind: SpanKind, attributes: SpanAttributes = {}): Span {
-  tracer = tracer === undefined ? findTracer() : tracer;
+  const tracer = findTracer();
   if (tracer === null) return NOTHING;
   return wrap(tracer.startSpan(name, { kind: KINDS[kind] }), attributes);
 }
 
-/** Runs something within a span, which ends with it. */
+/** Calls `run` within an active span and ends the span when its promise settles. */
 export async function inSpan<T>(
   name: string,
   kind: SpanKind,
   attributes: SpanAttributes,
   run: (span: Span) => Promise<T>,
 ): Promise<T> {
-  tracer = tracer === undefined ? findTracer() : tracer;
+  const tracer = findTracer();
   if (tracer === null) return await run(NOTHING);
   return await tracer.startActiveSpan(name, { kind: KINDS[kind] }, async (started) => {
     const span = wrap(started, attributes);
@@ -73,7 +77,7 @@ function wrap(span: PlatformSpan, attributes: SpanAttributes): Span {
     end(...failure) {
       if (failure.length > 0) {
         const [error] = failure;
-        // An error's message may tell what was run; its kind does not.
+        // The message of an error may contain a command; its name does not.
         const kind = error instanceof Error ? error.name : typeof error;
         span.setAttribute("error.type", kind);
         span.setStatus({ code: STATUS_ERROR, message: kind });
@@ -85,15 +89,11 @@ function wrap(span: PlatformSpan, attributes: SpanAttributes): Span {
   return wrapped;
 }
 
+/**
+ * Looked up for every span, because a program may register its provider late. `Deno.telemetry` is
+ * not used: with telemetry off, its `getTracer` panics in Deno 2.4.1 to 2.7.3.
+ */
 function findTracer(): Tracer | null {
-  try {
-    const { Deno: platform } = globalThis as unknown as {
-      Deno: { telemetry: { tracerProvider: { getTracer(name: string): Tracer } } };
-    };
-    const found = platform.telemetry.tracerProvider.getTracer("@denossh/ssh");
-    found.startSpan("probe", { kind: 0 }); // it throws unless telemetry is on; without an end none is sent
-    return found;
-  } catch {
-    return null;
-  }
+  const api = (globalThis as { [API]?: TelemetryApi })[API];
+  return api?.trace?.getTracer("@denossh/ssh") ?? null;
 }
