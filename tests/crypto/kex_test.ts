@@ -9,7 +9,8 @@ import { sntrup761x25519 } from "../../lib/crypto/kex/sntrup.ts";
 import { core } from "../../lib/crypto/wasm.ts";
 import { digest } from "../../lib/crypto/digest.ts";
 import { agreementOf } from "./agreement.ts";
-import { hex, type Vector, wycheproof } from "./wycheproof.ts";
+import { hex } from "./packets.ts";
+import { testVectors } from "../vectors/read.ts";
 
 const x25519 = await agreementOf(curve25519);
 const METHODS = {
@@ -119,33 +120,35 @@ for (const [curve, name] of [["nistp256", "prime256v1"], ["nistp384", "secp384r1
   });
 }
 
-function agreement(curve: string, size: number) {
-  return (test: Vector) => {
+for (
+  const [set, curve, size] of [
+    ["x25519", "x25519", 32],
+    ["ecdh_secp256r1", "nistp256", 32],
+    ["ecdh_secp384r1", "nistp384", 48],
+  ] as const
+) {
+  testVectors(set, ({ publicKey, privateKey, shared, result }) => {
     const scalar = new Uint8Array(size);
-    const digits = hex(test.private);
-    scalar.set(digits.slice(-size), size - Math.min(size, digits.length));
-    const secret = core.agree(curve, scalar, hex(test.public));
-    if (test.result === "invalid") assertEquals(secret, undefined);
-    else if (secret !== undefined) assertEquals(secret.toHex(), test.shared);
-    else assert(test.result === "acceptable", "a valid exchange must work");
-  };
+    scalar.set(privateKey.slice(-size), size - Math.min(size, privateKey.length));
+    const secret = core.agree(curve, scalar, publicKey);
+    if (result === "invalid") assertEquals(secret, undefined);
+    else if (secret !== undefined) assertEquals(secret, shared);
+    else assert(result === "acceptable", "a valid exchange must work");
+  });
 }
 
-wycheproof("x25519_test", agreement("x25519", 32));
-wycheproof("ecdh_secp256r1_ecpoint_test", agreement("nistp256", 32));
-wycheproof("ecdh_secp384r1_ecpoint_test", agreement("nistp384", 48));
-
-wycheproof("mlkem_768_test", (test) => {
-  const key = core.encapsulation_key(hex(test.seed));
-  if (test.ek !== undefined && key !== undefined) assertEquals(key.toHex(), test.ek);
-  const secret = core.mlkem_decapsulate(hex(test.seed), hex(test.c));
-  if (test.result === "valid") assertEquals(secret?.toHex(), test.K);
-  else assertEquals(secret, undefined);
+testVectors("mlkem_768", ({ seed, publicKeyHash, ciphertext, shared, result }) => {
+  const key = core.encapsulation_key(seed);
+  if (publicKeyHash.length > 0 && key !== undefined) {
+    assertEquals(digest("SHA-256", key), publicKeyHash);
+  }
+  const secret = core.mlkem_decapsulate(seed, ciphertext);
+  assertEquals(secret, result === "valid" ? shared : undefined);
 });
 
-wycheproof("mlkem_768_encaps_test", (test) => {
-  const both = core.mlkem_encapsulate(hex(test.ek), hex(test.m));
-  if (test.result === "valid") assertEquals(both?.toHex(), test.c + test.K);
+testVectors("mlkem_768_encaps", ({ random, publicKey, resultHash, result }) => {
+  const both = core.mlkem_encapsulate(publicKey, random);
+  if (result === "valid") assertEquals(digest("SHA-256", both!), resultHash);
   else assertEquals(both, undefined);
 });
 

@@ -3,8 +3,9 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { digest } from "../../lib/crypto/digest.ts";
 import { ecdsaPublicKey, generateEcdsa, signEcdsa, verifyEcdsa } from "../../lib/crypto/sign.ts";
 import { core } from "../../lib/crypto/wasm.ts";
-import { pattern } from "./packets.ts";
-import { hex, wycheproof } from "./wycheproof.ts";
+import { testVectors } from "../vectors/read.ts";
+import { derNumbers } from "./der_numbers.ts";
+import { hex, pattern } from "./packets.ts";
 
 const SIZE = 66;
 const ORDER = 2n ** 521n -
@@ -72,44 +73,20 @@ Deno.test("nistp521: the scalar 1 is the base point's, and both sides of ECDH ag
   assertEquals(secret, core.agree("nistp521", theirs.scalar, ours.point));
 });
 
-wycheproof("ecdsa_secp521r1_sha512_test", (test, group) => {
-  const parsed = parseDer(hex(test.sig));
-  const holds = parsed !== null &&
-    verifyEcdsa("nistp521", hex(group.publicKey.uncompressed), hex(test.msg), ...parsed);
-  // SSH carries two mpints, no DER: where only the DER is wrong the numbers may well be right.
-  if (test.result === "valid") assert(holds);
-  else if (parsed !== null && !FORM.some((flag) => test.flags.includes(flag))) assert(!holds);
+testVectors("ecdsa_secp521r1_sha512", ({ publicKey, message, signature, result }) => {
+  const numbers = derNumbers(signature);
+  const valid = numbers !== null && verifyEcdsa("nistp521", publicKey, message, ...numbers);
+  assertEquals(valid, result === "valid");
 });
 
-const FORM = ["BerEncodedSignature", "InvalidEncoding", "MissingZero", "InvalidTypesInSignature"];
-
-wycheproof("ecdh_secp521r1_ecpoint_test", (test) => {
-  const digits = hex(test.private);
+testVectors("ecdh_secp521r1", ({ publicKey, privateKey, shared, result }) => {
   const scalar = new Uint8Array(SIZE);
-  scalar.set(digits.slice(-SIZE), SIZE - Math.min(SIZE, digits.length));
-  const secret = core.agree("nistp521", scalar, hex(test.public));
-  if (test.result === "invalid") assertEquals(secret, undefined);
-  else if (secret !== undefined) assertEquals(secret.toHex(), test.shared);
-  else assert(test.result === "acceptable", "a valid exchange must work");
+  scalar.set(privateKey.slice(-SIZE), SIZE - Math.min(SIZE, privateKey.length));
+  const secret = core.agree("nistp521", scalar, publicKey);
+  if (result === "invalid") assertEquals(secret, undefined);
+  else if (secret !== undefined) assertEquals(secret, shared);
+  else assert(result === "acceptable", "a valid exchange must work");
 });
-
-/** The two numbers of a DER signature in its one right form; null for any other. */
-function parseDer(der: Uint8Array): [Uint8Array, Uint8Array] | null {
-  let at = 0;
-  const header = (tag: number): number => {
-    if (der[at++] !== tag) return -1;
-    const short = der[at++]!;
-    return short < 0x80 ? short : short === 0x81 ? der[at++]! : -1;
-  };
-  if (header(0x30) !== der.length - at) return null;
-  const numbers: Uint8Array[] = [];
-  for (let n = 0; n < 2; n++) {
-    const length = header(0x02);
-    if (length < 1 || at + length > der.length || der[at]! >= 0x80) return null;
-    numbers.push(der.slice(at, at += length));
-  }
-  return at === der.length ? [numbers[0]!, numbers[1]!] : null;
-}
 
 function inverse(a: bigint, m: bigint): bigint {
   let [old, now, x, y] = [a, m, 1n, 0n];

@@ -123,3 +123,8 @@ export function answer(opener: Opener): Uint8Array | null {
   }
   return null;
 }
+
+/** Bytes from hexadecimal digits. */
+export function hex(digits: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.fromHex(digits);
+}

@@ -14,8 +14,9 @@ import {
   verifyEd25519,
   verifyRsa,
 } from "../../lib/crypto/sign.ts";
-import { pattern } from "./packets.ts";
-import { hex, wycheproof } from "./wycheproof.ts";
+import { testVectors } from "../vectors/read.ts";
+import { derNumbers } from "./der_numbers.ts";
+import { hex, pattern } from "./packets.ts";
 
 const message = pattern(100);
 
@@ -228,58 +229,33 @@ function power(base: bigint, exponent: bigint, modulus: bigint): bigint {
   return result;
 }
 
-wycheproof("ed25519_test", (test, group) => {
-  const valid = verifyEd25519(hex(group.publicKey.pk), hex(test.msg), hex(test.sig));
-  assertEquals(valid, test.result === "valid");
+testVectors("ed25519", ({ publicKey, message, signature, result }) => {
+  assertEquals(verifyEd25519(publicKey, message, signature), result === "valid");
 });
 
 for (
-  const [file, curve] of [
-    ["ecdsa_secp256r1_sha256_test", "nistp256"],
-    ["ecdsa_secp384r1_sha384_test", "nistp384"],
+  const [set, curve] of [
+    ["ecdsa_secp256r1_sha256", "nistp256"],
+    ["ecdsa_secp384r1_sha384", "nistp384"],
   ] as const
 ) {
-  wycheproof(file, (test, group) => {
-    const parts = parseDer(hex(test.sig));
-    const point = hex(group.publicKey.uncompressed);
-    const valid = parts !== null && verifyEcdsa(curve, point, hex(test.msg), ...parts);
-    assertEquals(valid, test.result === "valid");
+  testVectors(set, ({ publicKey, message, signature, result }) => {
+    const numbers = derNumbers(signature);
+    const valid = numbers !== null && verifyEcdsa(curve, publicKey, message, ...numbers);
+    assertEquals(valid, result === "valid");
   });
 }
 
-/** Two positive INTEGERs in a SEQUENCE, in DER and nothing else: SSH itself has mpints there. */
-function parseDer(der: Uint8Array): [Uint8Array, Uint8Array] | null {
-  let at = 0;
-  const header = (tag: number): number | null => {
-    if (der[at++] !== tag) return null;
-    const length = der[at++] ?? 0xff;
-    if (length < 0x80) return length;
-    return length === 0x81 && der[at]! >= 0x80 ? der[at++]! : null;
-  };
-  const integer = (): Uint8Array | null => {
-    const length = header(2);
-    if (length === null || length === 0 || at + length > der.length) return null;
-    const bytes = der.subarray(at, at += length);
-    if (bytes[0]! >= 0x80 || (bytes[0] === 0 && length > 1 && bytes[1]! < 0x80)) return null;
-    return bytes;
-  };
-  if (header(0x30) !== der.length - at) return null;
-  const [r, s] = [integer(), integer()];
-  return r === null || s === null || at !== der.length ? null : [r, s];
-}
-
 for (
-  const [file, hash] of [
-    ["rsa_signature_2048_sha256_test", "SHA-256"],
-    ["rsa_signature_2048_sha512_test", "SHA-512"],
-    ["rsa_signature_4096_sha512_test", "SHA-512"],
+  const [set, hash] of [
+    ["rsa_2048_sha256", "SHA-256"],
+    ["rsa_2048_sha512", "SHA-512"],
+    ["rsa_4096_sha512", "SHA-512"],
   ] as const
 ) {
-  wycheproof(file, (test, group) => {
-    if (test.result === "acceptable") return;
-    const { modulus, publicExponent } = group.publicKey;
-    const signature = hex(test.sig);
-    const valid = verifyRsa(hash, hex(modulus), hex(publicExponent), hex(test.msg), signature);
-    assertEquals(valid, test.result === "valid");
+  testVectors(set, ({ modulus, exponent, message, signature, result }) => {
+    if (result === "acceptable") return;
+    const valid = verifyRsa(hash, modulus, exponent, message, signature);
+    assertEquals(valid, result === "valid");
   });
 }
