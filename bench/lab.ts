@@ -1,7 +1,7 @@
 /** What the sections measure on: servers and delayed paths in processes of their own, and clocks. */
 import { type Client, connect, type ConnectOptions, loadKey, none, publicKey } from "../mod.ts";
-import { Program } from "../tests/interop/program.ts";
-import type { Sshd } from "../tests/interop/sshd.ts";
+import { Program } from "../tests/support/program.ts";
+import type { Sshd } from "../tests/interop/harness/sshd.ts";
 import type { OwnServerAddress } from "./own_server.ts";
 
 const OWN_SERVER = new URL("own_server.ts", import.meta.url).pathname;

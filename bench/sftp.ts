@@ -7,7 +7,7 @@
  * deno run -A bench/sftp.ts [--quick] [results.json]
  * ```
  */
-import { startSshd } from "../tests/interop/sshd.ts";
+import { startSshd } from "../tests/interop/harness/sshd.ts";
 import { startPath } from "./lab.ts";
 import {
   findSftpPeers,

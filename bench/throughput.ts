@@ -6,7 +6,7 @@
  * deno run -A bench/throughput.ts [--bytes=1073741824] [--rounds=3] [--ciphers=a,b] [--clients=ours,OpenSSH]
  * ```
  */
-import { startSshd } from "../tests/interop/sshd.ts";
+import { startSshd } from "../tests/interop/harness/sshd.ts";
 import { type BenchClient, findClients } from "./peers/clients.ts";
 import {
   type Direction,

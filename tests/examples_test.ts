@@ -3,14 +3,14 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { connect, Keyring, listenAgent, loadKey, none } from "@denossh/ssh";
 import { generateKey, importPrivateKey } from "@denossh/ssh/keys";
 import { ask, echo } from "./forward/world.ts";
-import type { Endpoint } from "./interop/endpoint.ts";
-import { type OurServer, startOurs } from "./interop/ours.ts";
-import { peerTest } from "./interop/peers.ts";
-import { Program } from "./interop/program.ts";
-import { type Ran, run } from "./interop/run.ts";
-import { startSshd } from "./interop/sshd.ts";
-import { tempFolder } from "./interop/temp.ts";
-import { startXServer } from "./interop/x_server.ts";
+import type { Endpoint } from "./support/endpoint.ts";
+import { type OurServer, startOurs } from "./support/ours.ts";
+import { peerTest } from "./interop/harness/peers.ts";
+import { Program } from "./support/program.ts";
+import { type Ran, run } from "./support/run.ts";
+import { startSshd } from "./interop/harness/sshd.ts";
+import { tempFolder } from "./support/temp.ts";
+import { startXServer } from "./interop/harness/x_server.ts";
 
 const root = new URL("../", import.meta.url);
 

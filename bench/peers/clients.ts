@@ -1,8 +1,8 @@
 /** The clients that are measured side by side: each is a command line that runs one remote command. */
-import type { Sshd } from "../../tests/interop/sshd.ts";
-import { configFlags } from "../../tests/interop/openssh_clients.ts";
-import { cacheFolder, findPeer } from "../../tests/interop/peers.ts";
-import { run } from "../../tests/interop/run.ts";
+import type { Sshd } from "../../tests/interop/harness/sshd.ts";
+import { configFlags } from "../../tests/interop/harness/openssh_clients.ts";
+import { cacheFolder, findPeer } from "../../tests/interop/harness/peers.ts";
+import { run } from "../../tests/support/run.ts";
 
 /** A client, ready to be run. */
 export interface BenchClient {

@@ -1,9 +1,9 @@
 /** An open connection of OpenSSH's client, which further clients run their commands on. */
-import type { Endpoint } from "../../tests/interop/endpoint.ts";
-import { configFlags } from "../../tests/interop/openssh_clients.ts";
-import { Program } from "../../tests/interop/program.ts";
-import { must, run } from "../../tests/interop/run.ts";
-import { tempFolder } from "../../tests/interop/temp.ts";
+import type { Endpoint } from "../../tests/support/endpoint.ts";
+import { configFlags } from "../../tests/interop/harness/openssh_clients.ts";
+import { Program } from "../../tests/support/program.ts";
+import { must, run } from "../../tests/support/run.ts";
+import { tempFolder } from "../../tests/support/temp.ts";
 
 /** Runs commands over one connection. */
 export interface Master extends AsyncDisposable {

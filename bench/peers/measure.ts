@@ -1,4 +1,4 @@
-import { run } from "../../tests/interop/run.ts";
+import { run } from "../../tests/support/run.ts";
 
 /** What one run took. */
 export interface Measurement {

@@ -1,7 +1,7 @@
 /** Our `cli serve` in a process of its own, with the keys that the interop tests have. */
-import type { Endpoint } from "../../tests/interop/endpoint.ts";
-import { keyFile } from "../../tests/interop/keys.ts";
-import { tempFolder } from "../../tests/interop/temp.ts";
+import type { Endpoint } from "../../tests/support/endpoint.ts";
+import { keyFile } from "../../tests/interop/harness/keys.ts";
+import { tempFolder } from "../../tests/support/temp.ts";
 import { denoProgram } from "../lab.ts";
 
 const CLI = new URL("../../lib/cli/main.ts", import.meta.url).pathname;

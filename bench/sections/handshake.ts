@@ -1,7 +1,7 @@
-import { configFlags } from "../../tests/interop/openssh_clients.ts";
-import { findPeer } from "../../tests/interop/peers.ts";
-import { must } from "../../tests/interop/run.ts";
-import { type Sshd, startSshd } from "../../tests/interop/sshd.ts";
+import { configFlags } from "../../tests/interop/harness/openssh_clients.ts";
+import { findPeer } from "../../tests/interop/harness/peers.ts";
+import { must } from "../../tests/support/run.ts";
+import { type Sshd, startSshd } from "../../tests/interop/harness/sshd.ts";
 import { inTurns, login, sshdTarget, startPath } from "../lab.ts";
 import { findSsh2Runtimes } from "../peers/clients.ts";
 import { startMaster } from "../peers/master.ts";

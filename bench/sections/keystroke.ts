@@ -1,4 +1,4 @@
-import { startSshd } from "../../tests/interop/sshd.ts";
+import { startSshd } from "../../tests/interop/harness/sshd.ts";
 import type { Client, Process } from "../../mod.ts";
 import { reading, writing } from "../flow.ts";
 import { login, sshdTarget } from "../lab.ts";

@@ -1,4 +1,4 @@
-import { must } from "../../tests/interop/run.ts";
+import { must } from "../../tests/support/run.ts";
 import { CHANNEL_WINDOW } from "../../lib/defaults.ts";
 import { sizeText, startOwnServer } from "../lab.ts";
 import type { MemoryFigures } from "../memory_client.ts";

@@ -1,8 +1,8 @@
-import type { Endpoint } from "../../tests/interop/endpoint.ts";
-import { configFlags } from "../../tests/interop/openssh_clients.ts";
-import { findPeer } from "../../tests/interop/peers.ts";
-import { must } from "../../tests/interop/run.ts";
-import { startSshd } from "../../tests/interop/sshd.ts";
+import type { Endpoint } from "../../tests/support/endpoint.ts";
+import { configFlags } from "../../tests/interop/harness/openssh_clients.ts";
+import { findPeer } from "../../tests/interop/harness/peers.ts";
+import { must } from "../../tests/support/run.ts";
+import { startSshd } from "../../tests/interop/harness/sshd.ts";
 import { inTurns } from "../lab.ts";
 import { startMaster } from "../peers/master.ts";
 import { measure, type Measurement, remoteCommand } from "../peers/measure.ts";

@@ -1,7 +1,7 @@
-import type { Endpoint } from "../../tests/interop/endpoint.ts";
-import { configFlags } from "../../tests/interop/openssh_clients.ts";
-import { findPeer } from "../../tests/interop/peers.ts";
-import { startSshd } from "../../tests/interop/sshd.ts";
+import type { Endpoint } from "../../tests/support/endpoint.ts";
+import { configFlags } from "../../tests/interop/harness/openssh_clients.ts";
+import { findPeer } from "../../tests/interop/harness/peers.ts";
+import { startSshd } from "../../tests/interop/harness/sshd.ts";
 import { inTurns, login, sshdTarget } from "../lab.ts";
 import { measure, type Measurement } from "../peers/measure.ts";
 import { startOwnCli } from "../peers/own_cli.ts";

@@ -1,5 +1,5 @@
-import { startSshd } from "../../tests/interop/sshd.ts";
-import { must } from "../../tests/interop/run.ts";
+import { startSshd } from "../../tests/interop/harness/sshd.ts";
+import { must } from "../../tests/support/run.ts";
 import { inTurns } from "../lab.ts";
 import { findClients } from "../peers/clients.ts";
 import { median } from "../peers/table.ts";

@@ -1,8 +1,8 @@
-import { freePort } from "../../tests/interop/free_port.ts";
-import { configFlags } from "../../tests/interop/openssh_clients.ts";
-import { findPeer } from "../../tests/interop/peers.ts";
-import { Program } from "../../tests/interop/program.ts";
-import { type Sshd, startSshd } from "../../tests/interop/sshd.ts";
+import { freePort } from "../../tests/support/free_port.ts";
+import { configFlags } from "../../tests/interop/harness/openssh_clients.ts";
+import { findPeer } from "../../tests/interop/harness/peers.ts";
+import { Program } from "../../tests/support/program.ts";
+import { type Sshd, startSshd } from "../../tests/interop/harness/sshd.ts";
 import { denoProgram, startPort } from "../lab.ts";
 import type { Direction, Measurement } from "../peers/measure.ts";
 import { CLIENT_HEADER, clientRows, pairedShare } from "../peers/table.ts";

@@ -1,4 +1,4 @@
-import { startSshd } from "../../tests/interop/sshd.ts";
+import { startSshd } from "../../tests/interop/harness/sshd.ts";
 import { type Flow, reading, watch, writing } from "../flow.ts";
 import {
   login,

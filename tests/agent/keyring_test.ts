@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { connectAgent, Keyring, listenAgent, RequestDeniedError } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
-import { tempFolder } from "../interop/temp.ts";
+import { tempFolder } from "../support/temp.ts";
 import { ed25519Section } from "../../lib/keys/ed25519.ts";
 import { SignRequest } from "../../lib/agent/protocol.ts";
 import { Writer } from "../../lib/wire/writer.ts";

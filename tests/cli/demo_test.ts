@@ -1,8 +1,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { configFlags } from "../interop/openssh_clients.ts";
-import { peerTest } from "../interop/peers.ts";
-import { startSshd } from "../interop/sshd.ts";
-import { tempFolder } from "../interop/temp.ts";
+import { configFlags } from "../interop/harness/openssh_clients.ts";
+import { peerTest } from "../interop/harness/peers.ts";
+import { startSshd } from "../interop/harness/sshd.ts";
+import { tempFolder } from "../support/temp.ts";
 import { cli, startCli, startServe } from "./world.ts";
 
 const SHOWN = new RegExp(

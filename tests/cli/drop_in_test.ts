@@ -1,10 +1,10 @@
 /** Our ssh where other programs expect OpenSSH's. */
 import { assert, assertEquals } from "@std/assert";
-import { configFlags } from "../interop/openssh_clients.ts";
-import { peerTest } from "../interop/peers.ts";
-import { must, run } from "../interop/run.ts";
-import { startSshd } from "../interop/sshd.ts";
-import { type TempFolder, tempFolder } from "../interop/temp.ts";
+import { configFlags } from "../interop/harness/openssh_clients.ts";
+import { peerTest } from "../interop/harness/peers.ts";
+import { must, run } from "../support/run.ts";
+import { startSshd } from "../interop/harness/sshd.ts";
+import { type TempFolder, tempFolder } from "../support/temp.ts";
 import { CLI } from "./world.ts";
 
 const LARGE = crypto.getRandomValues(new Uint8Array(65536)).toHex().repeat(8);

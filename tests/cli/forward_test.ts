@@ -1,9 +1,9 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { UsageError } from "../../lib/cli/shared/flags.ts";
 import { socksSpec, tunnelSpec } from "../../lib/cli/tunnel/forward_specs.ts";
-import { freePort } from "../interop/free_port.ts";
-import { peerTest } from "../interop/peers.ts";
-import { startSshd } from "../interop/sshd.ts";
+import { freePort } from "../support/free_port.ts";
+import { peerTest } from "../interop/harness/peers.ts";
+import { startSshd } from "../interop/harness/sshd.ts";
 import { cli, clientArgs, cliSsh, startCli } from "./world.ts";
 
 const SPECS: [text: string, from: unknown, to: string][] = [

@@ -3,9 +3,9 @@ import { assert, assertEquals } from "@std/assert";
 import { keygen } from "../../lib/cli/keygen/keygen.ts";
 import { importPrivateKey, importPublicKey, readSignature } from "../../lib/keys/mod.ts";
 import { startSshAgent } from "../agent/ssh_agent.ts";
-import { peerTest } from "../interop/peers.ts";
-import { must, run } from "../interop/run.ts";
-import { type TempFolder, tempFolder } from "../interop/temp.ts";
+import { peerTest } from "../interop/harness/peers.ts";
+import { must, run } from "../support/run.ts";
+import { type TempFolder, tempFolder } from "../support/temp.ts";
 import { cli } from "./world.ts";
 
 interface Said {

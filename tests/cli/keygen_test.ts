@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { keyFile } from "../interop/keys.ts";
-import { peerTest } from "../interop/peers.ts";
-import { must, run } from "../interop/run.ts";
-import { tempFolder } from "../interop/temp.ts";
+import { keyFile } from "../interop/harness/keys.ts";
+import { peerTest } from "../interop/harness/peers.ts";
+import { must, run } from "../support/run.ts";
+import { tempFolder } from "../support/temp.ts";
 import { askpass, CLI, cli } from "./world.ts";
 
 /** Runs keygen where there is no terminal to ask at. */

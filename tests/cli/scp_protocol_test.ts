@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { ScpError, ScpLine } from "../../lib/cli/scp/line.ts";
 import { receiveAll } from "../../lib/cli/scp/sink.ts";
 import { sendAll } from "../../lib/cli/scp/source.ts";
-import { tempFolder } from "../interop/temp.ts";
+import { tempFolder } from "../support/temp.ts";
 import { channelPair } from "../sftp/world.ts";
 
 interface Taken {

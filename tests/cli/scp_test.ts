@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import type { Endpoint } from "../interop/endpoint.ts";
-import { configFlags } from "../interop/openssh_clients.ts";
-import { peerTest } from "../interop/peers.ts";
-import { must, type Ran } from "../interop/run.ts";
-import { startSshd } from "../interop/sshd.ts";
-import { tempFolder } from "../interop/temp.ts";
+import type { Endpoint } from "../support/endpoint.ts";
+import { configFlags } from "../interop/harness/openssh_clients.ts";
+import { peerTest } from "../interop/harness/peers.ts";
+import { must, type Ran } from "../support/run.ts";
+import { startSshd } from "../interop/harness/sshd.ts";
+import { tempFolder } from "../support/temp.ts";
 import { cli } from "./world.ts";
 
 const LARGE = crypto.getRandomValues(new Uint8Array(65536)).toHex().repeat(8);

@@ -4,9 +4,9 @@ import { forwardPolicy } from "../../lib/cli/serve/forward.ts";
 import { sshdOptions } from "../../lib/cli/serve/options.ts";
 import type { Login } from "../../lib/session/session.ts";
 import { deadPort, echo } from "../forward/world.ts";
-import { runClient } from "../interop/openssh_clients.ts";
-import { peerTest } from "../interop/peers.ts";
-import { startXServer } from "../interop/x_server.ts";
+import { runClient } from "../interop/harness/openssh_clients.ts";
+import { peerTest } from "../interop/harness/peers.ts";
+import { startXServer } from "../interop/harness/x_server.ts";
 import { startServe } from "./world.ts";
 
 const LOGIN = {} as Login; // the options are the same for everybody

@@ -1,13 +1,13 @@
 /** OpenSSH's clients at our serve. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { authority, certifiedKey } from "../interop/certificates.ts";
-import { keyFile } from "../interop/keys.ts";
-import { runClient } from "../interop/openssh_clients.ts";
-import { peerTest } from "../interop/peers.ts";
-import { dialRaw } from "../interop/raw_peer.ts";
-import { must } from "../interop/run.ts";
-import { tempFolder } from "../interop/temp.ts";
-import { within } from "../interop/within.ts";
+import { authority, certifiedKey } from "../interop/harness/certificates.ts";
+import { keyFile } from "../interop/harness/keys.ts";
+import { runClient } from "../interop/harness/openssh_clients.ts";
+import { peerTest } from "../interop/harness/peers.ts";
+import { dialRaw } from "../support/raw_peer.ts";
+import { must } from "../support/run.ts";
+import { tempFolder } from "../support/temp.ts";
+import { within } from "../support/within.ts";
 import { cli, startCli, startServe } from "./world.ts";
 
 const LARGE = crypto.getRandomValues(new Uint8Array(65536)).toHex().repeat(24);

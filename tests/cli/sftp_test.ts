@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { Endpoint } from "../interop/endpoint.ts";
-import { peerTest, requirePeer } from "../interop/peers.ts";
-import { must } from "../interop/run.ts";
-import { startSshd } from "../interop/sshd.ts";
-import { tempFolder } from "../interop/temp.ts";
+import type { Endpoint } from "../support/endpoint.ts";
+import { peerTest, requirePeer } from "../interop/harness/peers.ts";
+import { must } from "../support/run.ts";
+import { startSshd } from "../interop/harness/sshd.ts";
+import { tempFolder } from "../support/temp.ts";
 import { CLI, cli, clientArgs, cliSftp, startServe } from "./world.ts";
 
 const LARGE = crypto.getRandomValues(new Uint8Array(65536)).toHex().repeat(24);

@@ -1,8 +1,8 @@
 /** `ssh -G` of OpenSSH and ours, command lines included. */
 import { assertEquals } from "@std/assert";
 import { claimed, comparison } from "../config/openssh.ts";
-import { run } from "../interop/run.ts";
-import { tempFolder } from "../interop/temp.ts";
+import { run } from "../support/run.ts";
+import { tempFolder } from "../support/temp.ts";
 import { cli } from "./world.ts";
 
 const CONFIG = `

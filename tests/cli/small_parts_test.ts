@@ -5,7 +5,7 @@ import { messageOf } from "../../lib/cli/shared/failure.ts";
 import { lines } from "../../lib/cli/sftp/lines.ts";
 import { meterLine } from "../../lib/cli/shared/meter.ts";
 import { ProgressLine, progressText, sizeText } from "../../lib/cli/shared/progress.ts";
-import { within } from "../interop/within.ts";
+import { within } from "../support/within.ts";
 
 Deno.test("A deadline aborts with its reason", async () => {
   using deadline = new Deadline(1, () => new Error("late"));

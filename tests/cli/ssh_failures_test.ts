@@ -1,11 +1,11 @@
 /** Every failure of ssh is exit code 255 and one line. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { importPrivateKey } from "../../lib/keys/mod.ts";
-import { freePort } from "../interop/free_port.ts";
-import { keyFile } from "../interop/keys.ts";
-import { listenRaw } from "../interop/raw_peer.ts";
-import type { Ran } from "../interop/run.ts";
-import { tempFolder } from "../interop/temp.ts";
+import { freePort } from "../support/free_port.ts";
+import { keyFile } from "../interop/harness/keys.ts";
+import { listenRaw } from "../support/raw_peer.ts";
+import type { Ran } from "../support/run.ts";
+import { tempFolder } from "../support/temp.ts";
 import { askpass, cli, cliSsh, startServe } from "./world.ts";
 
 function assertFailure(ran: Ran, line: RegExp): void {

@@ -1,9 +1,9 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { importPrivateKey } from "../../lib/keys/mod.ts";
-import { keyFile } from "../interop/keys.ts";
-import { peerTest } from "../interop/peers.ts";
-import { startSshd } from "../interop/sshd.ts";
-import { tempFolder } from "../interop/temp.ts";
+import { keyFile } from "../interop/harness/keys.ts";
+import { peerTest } from "../interop/harness/peers.ts";
+import { startSshd } from "../interop/harness/sshd.ts";
+import { tempFolder } from "../support/temp.ts";
 import { askpass, cliSsh, startServe } from "./world.ts";
 
 await peerTest(["sshd", "root"], "ssh asks for a password until it is right", async () => {

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import type { Endpoint } from "../interop/endpoint.ts";
-import { peerTest } from "../interop/peers.ts";
-import { run } from "../interop/run.ts";
-import { startSshd } from "../interop/sshd.ts";
-import { tempFolder } from "../interop/temp.ts";
+import type { Endpoint } from "../support/endpoint.ts";
+import { peerTest } from "../interop/harness/peers.ts";
+import { run } from "../support/run.ts";
+import { startSshd } from "../interop/harness/sshd.ts";
+import { tempFolder } from "../support/temp.ts";
 import { CLI, cli, clientArgs, cliSsh, startCli, startServe } from "./world.ts";
 
 const RANDOM = crypto.getRandomValues(new Uint8Array(65521));

@@ -1,10 +1,10 @@
 /** What happens at a terminal: the tests run the command line on one of their own. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { Endpoint } from "../interop/endpoint.ts";
-import { type Peer, peerTest } from "../interop/peers.ts";
-import { must } from "../interop/run.ts";
-import { startSshd } from "../interop/sshd.ts";
-import { tempFolder } from "../interop/temp.ts";
+import type { Endpoint } from "../support/endpoint.ts";
+import { type Peer, peerTest } from "../interop/harness/peers.ts";
+import { must } from "../support/run.ts";
+import { startSshd } from "../interop/harness/sshd.ts";
+import { tempFolder } from "../support/temp.ts";
 import { CLI, type CliClientOptions, clientArgs, cliSsh, startServe } from "./world.ts";
 
 const DRIVER = new URL("on_terminal.py", import.meta.url).pathname;

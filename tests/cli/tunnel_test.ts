@@ -1,15 +1,15 @@
 /** What sshtunnel's command line does, with ours. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ask, deadPort, echo } from "../forward/world.ts";
-import { freePort } from "../interop/free_port.ts";
-import { startOurs } from "../interop/ours.ts";
-import { peerTest } from "../interop/peers.ts";
-import { startProxy } from "../interop/proxy.ts";
-import { tempFolder } from "../interop/temp.ts";
-import { startSshd } from "../interop/sshd.ts";
+import { freePort } from "../support/free_port.ts";
+import { startOurs } from "../support/ours.ts";
+import { peerTest } from "../interop/harness/peers.ts";
+import { startProxy } from "../support/proxy.ts";
+import { tempFolder } from "../support/temp.ts";
+import { startSshd } from "../interop/harness/sshd.ts";
 import { askpass, cli, startCli } from "./world.ts";
-import { configFlags } from "../interop/openssh_clients.ts";
-import type { Endpoint } from "../interop/endpoint.ts";
+import { configFlags } from "../interop/harness/openssh_clients.ts";
+import type { Endpoint } from "../support/endpoint.ts";
 
 const INFO = { LogLevel: "INFO" };
 /** The arguments of `tunnel` that reach the gateway and touch nothing else. */

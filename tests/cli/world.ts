@@ -1,10 +1,10 @@
 /** The command line as users run it: as a process of its own. */
-import { type Endpoint, writeKnownHosts } from "../interop/endpoint.ts";
-import { keyFile, type KeyKind } from "../interop/keys.ts";
-import { configFlags } from "../interop/openssh_clients.ts";
-import { Program } from "../interop/program.ts";
-import { type Ran, run, type RunOptions } from "../interop/run.ts";
-import { tempFolder } from "../interop/temp.ts";
+import { type Endpoint, writeKnownHosts } from "../support/endpoint.ts";
+import { keyFile, type KeyKind } from "../interop/harness/keys.ts";
+import { configFlags } from "../interop/harness/openssh_clients.ts";
+import { Program } from "../support/program.ts";
+import { type Ran, run, type RunOptions } from "../support/run.ts";
+import { tempFolder } from "../support/temp.ts";
 
 const MAIN = new URL("../../lib/cli/main.ts", import.meta.url).pathname;
 

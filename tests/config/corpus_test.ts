@@ -1,6 +1,6 @@
 /** `ssh -G` of OpenSSH and ours over the configurations in `corpus/`: nothing that we claim differs. */
 import { assert, assertEquals } from "@std/assert";
-import { tempFolder } from "../interop/temp.ts";
+import { tempFolder } from "../support/temp.ts";
 import { claimed, comparison, ours, type Question, theirs, type Verdict } from "./openssh.ts";
 
 const CORPUS = new URL("corpus/", import.meta.url);

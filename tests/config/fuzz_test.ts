@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ConfigError } from "../../lib/errors.ts";
 import { Config, type LocalSide } from "../../lib/config/mod.ts";
-import { tempFolder } from "../interop/temp.ts";
+import { tempFolder } from "../support/temp.ts";
 import { implausible, plausible } from "./generator.ts";
 import { claimed, comparison, ours, theirs } from "./openssh.ts";
 

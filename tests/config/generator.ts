@@ -3,7 +3,7 @@ import { Arguments } from "../../lib/config/arguments.ts";
 import type { Directive } from "../../lib/config/directive.ts";
 import { DIRECTIVES } from "../../lib/config/directives.ts";
 import { ALIASES, FORGOTTEN, WITHOUT_EFFECT } from "../../lib/config/retired.ts";
-import { noise } from "../noise.ts";
+import { noise } from "../support/noise.ts";
 
 /**
  * ssh 9.2 takes the first two from blocks that are about other hosts, refuses the next without a command,

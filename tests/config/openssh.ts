@@ -1,9 +1,9 @@
 /** What OpenSSH's own `ssh -G` makes of a configuration, and what we do. */
 import { ConfigError } from "../../lib/errors.ts";
 import { readConfig } from "../../lib/config/mod.ts";
-import { findPeer } from "../interop/peers.ts";
-import { run } from "../interop/run.ts";
-import { databaseHome } from "../interop/database_home.ts";
+import { findPeer } from "../interop/harness/peers.ts";
+import { run } from "../support/run.ts";
+import { databaseHome } from "../interop/harness/database_home.ts";
 
 /**
  * What is not compared: GSSAPI, which we do not have, and the lists of algorithms to offer unless the file names

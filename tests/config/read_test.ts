@@ -2,8 +2,8 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { globMatcher } from "../../lib/patterns.ts";
 import { readConfig } from "../../lib/config/mod.ts";
 import { ConfigError } from "../../lib/errors.ts";
-import { run } from "../interop/run.ts";
-import { tempFolder } from "../interop/temp.ts";
+import { run } from "../support/run.ts";
+import { tempFolder } from "../support/temp.ts";
 import { comparison } from "./openssh.ts";
 
 Deno.test("Several files are read one after the other, and the first value counts", async () => {

@@ -2,14 +2,14 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { AlgorithmOptions } from "@denossh/ssh";
 import { AuthError, NegotiationError } from "@denossh/ssh";
-import { startDropbear } from "./dropbear.ts";
-import { runForeign } from "./foreign_clients.ts";
-import { startForeign } from "./foreign_server.ts";
-import { KEY_KINDS, type KeyKind } from "./keys.ts";
-import { connectTo, noise, startOurs } from "./ours.ts";
-import { runClient, runDbclient } from "./openssh_clients.ts";
-import { peerTest } from "./peers.ts";
-import { startSshd } from "./sshd.ts";
+import { startDropbear } from "./harness/dropbear.ts";
+import { runForeign } from "./harness/foreign_clients.ts";
+import { startForeign } from "./harness/foreign_server.ts";
+import { KEY_KINDS, type KeyKind } from "./harness/keys.ts";
+import { connectTo, noise, startOurs } from "../support/ours.ts";
+import { runClient, runDbclient } from "./harness/openssh_clients.ts";
+import { peerTest } from "./harness/peers.ts";
+import { startSshd } from "./harness/sshd.ts";
 
 const KEX = [
   "sntrup761x25519-sha512@openssh.com",

@@ -1,12 +1,12 @@
 /** `ssh-audit` looks at what we offer, in both roles. */
 import { assertEquals } from "@std/assert";
 import { connect, none } from "@denossh/ssh";
-import { freePort } from "./free_port.ts";
-import { KEY_KINDS } from "./keys.ts";
-import { startOurs } from "./ours.ts";
-import { peerTest, requirePeer } from "./peers.ts";
-import { Program } from "./program.ts";
-import { run } from "./run.ts";
+import { freePort } from "../support/free_port.ts";
+import { KEY_KINDS } from "./harness/keys.ts";
+import { startOurs } from "../support/ours.ts";
+import { peerTest, requirePeer } from "./harness/peers.ts";
+import { Program } from "../support/program.ts";
+import { run } from "../support/run.ts";
 
 /**
  * The complaints. Debian's ssh-audit is older than the post-quantum kex, and than strict kex, which it

@@ -3,10 +3,10 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { RequestDeniedError } from "@denossh/ssh";
 import { serve } from "@denossh/ssh/server";
 import { generateKey } from "@denossh/ssh/keys";
-import { runClient } from "./openssh_clients.ts";
-import { connectTo } from "./ours.ts";
-import { peerTest } from "./peers.ts";
-import { startSshd } from "./sshd.ts";
+import { runClient } from "./harness/openssh_clients.ts";
+import { connectTo } from "../support/ours.ts";
+import { peerTest } from "./harness/peers.ts";
+import { startSshd } from "./harness/sshd.ts";
 import { until } from "../connection/until.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -13,15 +13,15 @@ import {
   target,
   until,
 } from "../forward/world.ts";
-import { bulkEcho, TUNNEL_MIB } from "./bulk.ts";
-import { runForeign } from "./foreign_clients.ts";
-import { freePort } from "./free_port.ts";
-import { configFlags, runClient } from "./openssh_clients.ts";
-import { connectTo, noise, sha256, startOurs } from "./ours.ts";
-import { peerTest, requirePeer } from "./peers.ts";
-import { Program } from "./program.ts";
-import { startSshd } from "./sshd.ts";
-import { tempFolder } from "./temp.ts";
+import { bulkEcho, TUNNEL_MIB } from "../support/bulk.ts";
+import { runForeign } from "./harness/foreign_clients.ts";
+import { freePort } from "../support/free_port.ts";
+import { configFlags, runClient } from "./harness/openssh_clients.ts";
+import { connectTo, noise, sha256, startOurs } from "../support/ours.ts";
+import { peerTest, requirePeer } from "./harness/peers.ts";
+import { Program } from "../support/program.ts";
+import { startSshd } from "./harness/sshd.ts";
+import { tempFolder } from "../support/temp.ts";
 
 const everything: Partial<ServeOptions> = { forward: { local: () => true, remote: () => true } };
 

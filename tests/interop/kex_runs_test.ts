@@ -10,13 +10,13 @@ import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { serveSocket } from "../../lib/server/login.ts";
 import { connSocket } from "../../lib/transport/socket.ts";
 import { importPrivateKey } from "@denossh/ssh/keys";
-import { keyFile } from "./keys.ts";
-import { connectTo } from "./ours.ts";
-import { configFlags } from "./openssh_clients.ts";
-import { peerTest, requirePeer } from "./peers.ts";
-import { Program } from "./program.ts";
-import { startSshd } from "./sshd.ts";
-import { tempFolder } from "./temp.ts";
+import { keyFile } from "./harness/keys.ts";
+import { connectTo } from "../support/ours.ts";
+import { configFlags } from "./harness/openssh_clients.ts";
+import { peerTest, requirePeer } from "./harness/peers.ts";
+import { Program } from "../support/program.ts";
+import { startSshd } from "./harness/sshd.ts";
+import { tempFolder } from "../support/temp.ts";
 
 const RUNS = Number(Deno.env.get("DENOSSH_KEX_RUNS") ?? 2);
 

@@ -10,9 +10,9 @@ import {
   SshError,
 } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
-import { connectTo, noise, sha256 } from "./ours.ts";
-import { peerTest } from "./peers.ts";
-import { startSshd } from "./sshd.ts";
+import { connectTo, noise, sha256 } from "../support/ours.ts";
+import { peerTest } from "./harness/peers.ts";
+import { startSshd } from "./harness/sshd.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 

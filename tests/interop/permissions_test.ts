@@ -1,9 +1,9 @@
 /** What a program is allowed to ask of Deno, and of whom it can be imported. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { peerTest } from "./peers.ts";
-import { startSshd } from "./sshd.ts";
-import { tempFolder } from "./temp.ts";
-import { run } from "./run.ts";
+import { peerTest } from "./harness/peers.ts";
+import { startSshd } from "./harness/sshd.ts";
+import { tempFolder } from "../support/temp.ts";
+import { run } from "../support/run.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 

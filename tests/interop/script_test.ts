@@ -1,11 +1,11 @@
 /** A shell script that was written for OpenSSH's `ssh` and `sftp`, run with ours in their place. */
 import { assertEquals } from "@std/assert";
 import { CLI } from "../cli/world.ts";
-import { configFlags } from "./openssh_clients.ts";
-import { peerTest } from "./peers.ts";
-import { run } from "./run.ts";
-import { type Sshd, startSshd } from "./sshd.ts";
-import { type TempFolder, tempFolder } from "./temp.ts";
+import { configFlags } from "./harness/openssh_clients.ts";
+import { peerTest } from "./harness/peers.ts";
+import { run } from "../support/run.ts";
+import { type Sshd, startSshd } from "./harness/sshd.ts";
+import { type TempFolder, tempFolder } from "../support/temp.ts";
 
 const MINUTE = 60_000;
 

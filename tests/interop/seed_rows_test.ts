@@ -2,9 +2,9 @@
 import { assertEquals } from "@std/assert";
 import type { Channel } from "@denossh/ssh";
 import type { ServeOptions, Session } from "@denossh/ssh/server";
-import { runForeign } from "./foreign_clients.ts";
-import { type OurServer, startOurs } from "./ours.ts";
-import { peerTest } from "./peers.ts";
+import { runForeign } from "./harness/foreign_clients.ts";
+import { type OurServer, startOurs } from "../support/ours.ts";
+import { peerTest } from "./harness/peers.ts";
 
 /** The programs of the server; each shows one thing. */
 const PROGRAMS: Record<string, (session: Session) => Promise<number | void>> = {

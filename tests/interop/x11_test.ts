@@ -4,12 +4,12 @@ import { RequestDeniedError } from "@denossh/ssh";
 import { findAuthority } from "../../lib/forward/x11_authority.ts";
 import { joinDisplay, parseDisplay } from "../../lib/forward/x11_display.ts";
 import { cliSsh } from "../cli/world.ts";
-import { runClient } from "./openssh_clients.ts";
-import { connectTo, startOurs } from "./ours.ts";
-import { peerTest } from "./peers.ts";
-import { run } from "./run.ts";
-import { startSshd } from "./sshd.ts";
-import { startXServer } from "./x_server.ts";
+import { runClient } from "./harness/openssh_clients.ts";
+import { connectTo, startOurs } from "../support/ours.ts";
+import { peerTest } from "./harness/peers.ts";
+import { run } from "../support/run.ts";
+import { startSshd } from "./harness/sshd.ts";
+import { startXServer } from "./harness/x_server.ts";
 
 const X11 = ["Xvfb", "xauth", "xdpyinfo"] as const;
 

@@ -8,7 +8,7 @@ import {
   withCertificate,
 } from "../../lib/keys/mod.ts";
 import { noSshKeygen, temporaryFolder } from "./ssh_keygen.ts";
-import { run } from "../interop/run.ts";
+import { run } from "../support/run.ts";
 
 const ignore = noSshKeygen;
 const plain = await generateKey("ed25519", { comment: "ann@home" });

@@ -11,9 +11,9 @@ import {
   type PrivateKey,
   type PublicKeyFormat,
 } from "../../lib/keys/mod.ts";
-import { type Peer, peerTest } from "../interop/peers.ts";
-import { must } from "../interop/run.ts";
-import { tempFolder } from "../interop/temp.ts";
+import { type Peer, peerTest } from "../interop/harness/peers.ts";
+import { must } from "../support/run.ts";
+import { tempFolder } from "../support/temp.ts";
 
 const PASSPHRASE = "öpen sesame";
 const COMMENT = "made here";

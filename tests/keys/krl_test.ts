@@ -8,9 +8,9 @@ import {
   RevocationList,
 } from "../../lib/keys/mod.ts";
 import { Writer } from "../../lib/wire/writer.ts";
-import { peerTest } from "../interop/peers.ts";
-import { must, run } from "../interop/run.ts";
-import { tempFolder } from "../interop/temp.ts";
+import { peerTest } from "../interop/harness/peers.ts";
+import { must, run } from "../support/run.ts";
+import { tempFolder } from "../support/temp.ts";
 
 const authority = await generateKey("ed25519");
 const other = await generateKey("ecdsa-p256");

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { generateKey } from "@denossh/ssh/keys";
 import { editKnownHosts, KnownHosts, readKnownHosts } from "@denossh/ssh/known-hosts";
-import { tempFolder } from "../interop/temp.ts";
+import { tempFolder } from "../support/temp.ts";
 
 using key = await generateKey("ed25519", { comment: "mine" });
 using otherKey = await generateKey("ed25519");

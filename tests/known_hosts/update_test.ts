@@ -4,7 +4,7 @@ import { type HostKeyPolicy, knownHosts, type KnownHostsOptions } from "@denossh
 import { generateKey, type PrivateKey, type PublicKey, type Signer } from "@denossh/ssh/keys";
 import { KnownHosts } from "@denossh/ssh/known-hosts";
 import { connectedPair } from "@denossh/ssh/testing";
-import { tempFolder } from "../interop/temp.ts";
+import { tempFolder } from "../support/temp.ts";
 
 const [first, second, third] = await Promise.all(
   (["ed25519", "ecdsa-p256", "ed25519"] as const).map((type) => generateKey(type)),

@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { localFiles } from "@denossh/ssh/server";
 import { SftpError, SftpStatus } from "@denossh/ssh/sftp";
-import { connectTo, startOurs } from "../interop/ours.ts";
-import { tempFolder } from "../interop/temp.ts";
+import { connectTo, startOurs } from "../support/ours.ts";
+import { tempFolder } from "../support/temp.ts";
 
 Deno.test("a server serves files by login, with a umask, a choice of requests and a log", async () => {
   await using folder = await tempFolder();

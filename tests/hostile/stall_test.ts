@@ -1,0 +1,83 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { acceptAnyHostKey, connect, ConnectError, password } from "@denossh/ssh";
+import { startVictim } from "./hostile.ts";
+import { dialRaw, listenRaw, type RawPeer } from "../support/raw_peer.ts";
+import { STALLS } from "./stall_attacks.ts";
+
+const LIMIT_MS = 400;
+/** The answer may come this much later: the machine is busy, and a hung-up peer is given time to read. */
+const GRACE_MS = 2_500;
+
+for (const stall of STALLS) {
+  Deno.test(`A server of ours hangs up at its login deadline on ${stall.name}`, async () => {
+    await using victim = await startVictim({ loginGraceTime: LIMIT_MS });
+    const started = performance.now();
+    await using peer = await dialRaw(victim.server.addr.port);
+    await Promise.all([stall.run(peer, "client"), peer.collect(LIMIT_MS + GRACE_MS)]);
+    const took = performance.now() - started;
+    assert(took > LIMIT_MS - 50, `It hung up after ${took} ms already`);
+    await peer[Symbol.asyncDispose]();
+    await victim.serveCleanly();
+  });
+
+  Deno.test(`A client of ours gives up at its deadline on ${stall.name}`, async () => {
+    await using server = listenRaw((peer) => stall.run(peer, "server"));
+    const started = performance.now();
+    const error = await assertRejects(
+      () =>
+        connect(`tester@127.0.0.1:${server.port}`, {
+          auth: [password("never sent")],
+          hostKeys: acceptAnyHostKey(),
+          timeout: LIMIT_MS,
+        }),
+      ConnectError,
+      "timed out",
+    );
+    const took = performance.now() - started;
+    assertEquals(error.code, "timeout");
+    assert(took > LIMIT_MS - 50 && took < LIMIT_MS + GRACE_MS, `It took ${took} ms`);
+  });
+}
+
+Deno.test("A server of ours logs users in while 50 strangers stall", async () => {
+  await using victim = await startVictim({ maxStartups: { begin: 60, rate: 30, full: 100 } });
+  await using strangers = new AsyncDisposableStack();
+  const peers: RawPeer[] = [];
+  for (let i = 0; i < 50; i++) peers.push(strangers.use(await dialRaw(victim.server.addr.port)));
+  await Promise.all(peers.map((peer) => peer.until((p) => p.identification !== undefined, "SSH-")));
+  assertEquals(victim.server.connections, 50);
+  await victim.serveCleanly();
+});
+
+Deno.test("A server of ours drops strangers above MaxStartups and takes users in again after", async () => {
+  await using victim = await startVictim({ maxStartups: { begin: 10, rate: 30, full: 10 } });
+  {
+    await using strangers = new AsyncDisposableStack();
+    for (let i = 0; i < 10; i++) {
+      const peer = strangers.use(await dialRaw(victim.server.addr.port));
+      await peer.until((p) => p.identification !== undefined, "SSH-");
+    }
+    await using eleventh = await dialRaw(victim.server.addr.port);
+    await eleventh.collect();
+    assertEquals(eleventh.identification, undefined);
+  }
+  await victim.failed(10);
+  await victim.serveCleanly();
+});
+
+Deno.test("A client of ours can be aborted while the server says nothing", async () => {
+  const reason = new Error("changed my mind");
+  const controller = new AbortController();
+  await using server = listenRaw(async (peer) => {
+    await peer.until((p) => p.identification !== undefined, "SSH-");
+    controller.abort(reason);
+  });
+  const error = await assertRejects(() =>
+    connect(`tester@127.0.0.1:${server.port}`, {
+      auth: [password("never sent")],
+      hostKeys: acceptAnyHostKey(),
+      signal: controller.signal,
+    })
+  );
+  assert(error === reason, "The reason must come unwrapped");
+});

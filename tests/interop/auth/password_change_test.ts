@@ -1,0 +1,111 @@
+/** A password that has expired is changed while logging in (RFC 4252 §8), with asyncssh and with `ssh`. */
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { AuthError, password } from "@denossh/ssh";
+import type { ServeOptions } from "@denossh/ssh/server";
+import { askpass, cliSsh } from "../../cli/world.ts";
+import type { Endpoint } from "../../support/endpoint.ts";
+import { runForeign } from "../harness/foreign_clients.ts";
+import { startForeign } from "../harness/foreign_server.ts";
+import { runClient } from "../harness/openssh_clients.ts";
+import { connectTo, type OurServer, startOurs } from "../../support/ours.ts";
+import { peerTest } from "../harness/peers.ts";
+import { tempFolder } from "../../support/temp.ts";
+
+const OLD = "summer";
+const NEW = "long enough";
+
+/** A server of ours that wants the old password changed to one of eight characters. */
+async function changing(): Promise<{ server: OurServer; seen: string[] }> {
+  const seen: string[] = [];
+  let secret = OLD;
+  const auth: ServeOptions["auth"] = {
+    password(_user, given) {
+      if (given !== secret) return false;
+      return secret === OLD ? { change: "Your password has expired" } : true;
+    },
+    passwordChange(_user, before, after) {
+      seen.push(`${before} > ${after}`);
+      if (before !== secret) return false;
+      if (after.length < 8) return { change: "At least eight characters" };
+      secret = after;
+      return true;
+    },
+  };
+  return { server: await startOurs({ auth }), seen };
+}
+
+/** Who has nothing but a password. */
+function withPassword(server: Endpoint, secret: string): Endpoint {
+  const { hostname, port, user, knownHosts } = server;
+  return { hostname, port, user, knownHosts, password: secret };
+}
+
+await peerTest(["asyncssh"], "asyncssh's server has our client change its password", async (t) => {
+  const start = () =>
+    startForeign("asyncssh", { password: NEW, expiredPassword: OLD, userKey: null });
+  await t.step("after another try, and the new one logs in from then on", async () => {
+    await using server = await start();
+    const asked: string[] = [];
+    const change = (prompt: string) => {
+      asked.push(prompt);
+      return asked.length === 1 ? "short" : "yet another";
+    };
+    await using host = await connectTo(server, { auth: [password(OLD, { change })] });
+    assertEquals(await host.run("echo in"), "in");
+    assertEquals(asked, ["Your password has expired", "At least eight characters"]);
+    await using again = await connectTo(server, { auth: [password("yet another")] });
+    assertEquals(await again.run("echo in"), "in");
+  });
+  await t.step("which fails without a way to", async () => {
+    await using server = await start();
+    const login = () => connectTo(server, { auth: [password(OLD)] });
+    await assertRejects(login, AuthError, "must be changed");
+  });
+  await t.step("which cli ssh asks for, twice", async () => {
+    await using server = await start();
+    await using folder = await tempFolder();
+    const endpoint = withPassword(server, OLD);
+    const { text, stderr } = await cliSsh(endpoint, ["echo in"], {
+      config: { PreferredAuthentications: "password" },
+      env: await askpass(folder, [OLD, "yet another", "yet another"]),
+    });
+    assertEquals(text, "in\n", stderr);
+  });
+});
+
+await peerTest(["asyncssh"], "Our server has asyncssh's client change its password", async (t) => {
+  await t.step("after another try", async () => {
+    const { server, seen } = await changing();
+    await using _server = server;
+    const newPasswords = ["short", NEW];
+    const said = await runForeign("asyncssh", withPassword(server, OLD), ["exec", "echo in"], {
+      newPasswords,
+    });
+    assertEquals(said.text, "in\n", said.stderr);
+    assertEquals(seen, [`${OLD} > short`, `${OLD} > ${NEW}`]);
+    assertStringIncludes(said.stderr, "change Your password has expired");
+    assertStringIncludes(said.stderr, "change At least eight characters");
+    assert(/^changed$/m.test(said.stderr), said.stderr);
+    const now = await runForeign("asyncssh", withPassword(server, NEW), ["exec", "echo in"]);
+    assertEquals(now.text, "in\n", now.stderr);
+  });
+  await t.step("which does not get in without", async () => {
+    const { server, seen } = await changing();
+    await using _server = server;
+    const said = await runForeign("asyncssh", withPassword(server, OLD), ["exec", "echo in"]);
+    assertEquals([said.text, seen], ["", []]);
+    assertStringIncludes(said.stderr, "PermissionDenied");
+  });
+});
+
+await peerTest(["ssh"], "Our server has ssh change its password", async () => {
+  const { server, seen } = await changing();
+  await using _server = server;
+  // It asks for the old one again, and for the new one twice.
+  const endpoint = { ...withPassword(server, OLD), answers: [OLD, OLD, NEW, NEW] };
+  const said = await runClient("ssh", endpoint, ["echo in"], {
+    config: { PreferredAuthentications: "password" },
+  });
+  assertEquals(said.text, "in\n", said.stderr);
+  assertEquals(seen, [`${OLD} > ${NEW}`]);
+});

@@ -1,0 +1,135 @@
+/** The servers of `tests/interop/peers/`: asyncssh, paramiko and x/crypto. They choose their port themselves. */
+import { type ForeignServer, hostKeys, writeKnownHosts } from "../../support/endpoint.ts";
+import { keyFile, type KeyKind } from "./keys.ts";
+import { peerSource, requirePeer } from "./peers.ts";
+import { Program } from "../../support/program.ts";
+import { tempFolder } from "../../support/temp.ts";
+
+/** Algorithm names, preferred first. */
+export interface Algorithms {
+  /** Key exchanges. */
+  kex?: readonly string[];
+  /** Ciphers, both ways. */
+  ciphers?: readonly string[];
+  /** MACs, both ways. */
+  macs?: readonly string[];
+  /** Compressions, both ways; not for Go. */
+  compression?: readonly string[];
+  /** Bytes after which the peer asks for new keys; not for paramiko. */
+  rekeyBytes?: number;
+}
+
+/** One question of keyboard-interactive authentication and the answer that is right. */
+export interface Prompt {
+  /** The question. */
+  readonly text: string;
+  /** Whether the answer may be shown. */
+  readonly echo: boolean;
+  /** The right answer. */
+  readonly answer: string;
+}
+
+/** How to start a foreign server. */
+export interface ForeignServerOptions extends Algorithms {
+  /** The host keys that it has; all but ECDSA-384 by default. */
+  hostKeys?: readonly KeyKind[];
+  /** The user key that is let in; ed25519 by default, none for null. */
+  userKey?: KeyKind | null;
+  /** The password that is let in; none by default. */
+  password?: string;
+  /** A password that is let in only to be changed; asyncssh only. */
+  expiredPassword?: string;
+  /** Rounds of questions; Go takes one round with answers only, paramiko none. */
+  interactive?: readonly { name?: string; instruction?: string; prompts: readonly Prompt[] }[];
+  /** Shown before authentication; not for paramiko. */
+  banner?: string;
+  /** What SFTP shows: the machine's files, or files in memory; Go only. */
+  files?: "disk" | "memory";
+}
+
+/** The user that foreign servers let in. */
+export const FOREIGN_USER = "tester";
+
+/** Starts a server of the given kind on loopback. */
+export async function startForeign(
+  kind: "asyncssh" | "paramiko" | "go",
+  options: ForeignServerOptions = {},
+): Promise<ForeignServer> {
+  await using stack = new AsyncDisposableStack();
+  const program = await requirePeer(kind);
+  const folder = stack.use(await tempFolder());
+  const keys = await hostKeys(options.hostKeys ?? ["ed25519", "ecdsa256", "rsa"]);
+  const paths = Object.values(keys).map((key) => key.path);
+  const userKey = options.userKey === null
+    ? undefined
+    : await keyFile(options.userKey ?? "ed25519", "user");
+  const authorized = userKey && await folder.write("authorized_keys", userKey.publicKey + "\n");
+  const args = kind === "go"
+    ? goArguments(options, paths, authorized)
+    : [peerSource(`${kind}_peer.py`), "server", pythonSettings(options, paths, authorized)];
+  const server = stack.use(new Program(program, { args }));
+  const port = Number((await server.waitFor(/listening (\d+)/))[1]);
+  const publicKeys = Object.values(keys).map((key) => key.publicKey);
+  const knownHosts = await writeKnownHosts(folder, port, publicKeys);
+  const parts = stack.move();
+  return {
+    hostname: "127.0.0.1",
+    port,
+    user: FOREIGN_USER,
+    identity: userKey?.path,
+    password: options.password,
+    answers: options.interactive?.flatMap((round) => round.prompts.map((prompt) => prompt.answer)),
+    knownHosts,
+    hostKeys: keys,
+    pid: server.pid,
+    get log() {
+      return server.log;
+    },
+    waitFor: (pattern, ms) => server.waitFor(pattern, ms),
+    kill: (signal) => server.kill(signal),
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+function pythonSettings(
+  options: ForeignServerOptions,
+  paths: readonly string[],
+  authorizedKeys: string | undefined,
+): string {
+  const { hostKeys: _, userKey: __, ...rest } = options;
+  return JSON.stringify({ ...rest, user: FOREIGN_USER, hostKeys: paths, authorizedKeys });
+}
+
+function goArguments(
+  options: ForeignServerOptions,
+  paths: readonly string[],
+  authorizedKeys: string | undefined,
+): string[] {
+  const answers = options.interactive?.[0]?.prompts.map((prompt) => prompt.answer);
+  return [
+    "server",
+    ...algorithmFlags(options),
+    ...flag("-host-keys", paths.join(",")),
+    ...flag("-authorized", authorizedKeys),
+    ...flag("-user", FOREIGN_USER),
+    ...flag("-password", options.password),
+    ...flag("-interactive", answers?.join(",")),
+    ...flag("-banner", options.banner),
+    ...flag("-files", options.files),
+  ];
+}
+
+/** The algorithms as flags of the Go peer. */
+export function algorithmFlags(algorithms: Algorithms): string[] {
+  return [
+    ...flag("-kex", algorithms.kex?.join(",")),
+    ...flag("-ciphers", algorithms.ciphers?.join(",")),
+    ...flag("-macs", algorithms.macs?.join(",")),
+    ...flag("-rekey", algorithms.rekeyBytes?.toString()),
+  ];
+}
+
+/** A flag with its value, or nothing if there is no value. */
+export function flag(name: string, value: string | undefined): string[] {
+  return value === undefined ? [] : [name, value];
+}

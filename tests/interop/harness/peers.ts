@@ -1,0 +1,192 @@
+/** Which foreign programs this machine has, and tests that need them. */
+import { run } from "../../support/run.ts";
+import { canMountDisks } from "./small_disk.ts";
+
+const PEERS_FOLDER = new URL("../peers/", import.meta.url);
+/** Where what was built or installed for the tests is kept, outside of the tree. */
+export const cacheFolder: string = Deno.env.get("DENOSSH_CACHE") ??
+  `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME") ?? "/tmp"}/.cache`}/denossh`;
+const PATHS: Readonly<Record<string, string>> = {
+  sshd: "/usr/sbin/sshd", // it insists on an absolute path
+  "sftp-server": "/usr/lib/openssh/sftp-server",
+  dropbear: "/usr/sbin/dropbear",
+  proftpd: "/usr/sbin/proftpd",
+};
+
+/** The peers that tests can ask for. */
+export type Peer =
+  | "ssh"
+  | "sftp"
+  | "scp"
+  | "sshd"
+  | "sftp-server"
+  | "ssh-keygen"
+  | "ssh-audit"
+  | "ssh-agent"
+  | "openssl"
+  | "puttygen"
+  | "psftp"
+  | "pscp"
+  | "dropbear"
+  | "dbclient"
+  | "Xvfb"
+  | "xauth"
+  | "xdpyinfo"
+  | "asyncssh"
+  | "paramiko"
+  | "curl"
+  | "lftp"
+  | "proftpd"
+  | "sshfs"
+  | "rclone"
+  | "ssh2"
+  | "go"
+  | "python3"
+  | "root"
+  | "mount"
+  | "setpriv"
+  | "own-machine";
+
+const found = new Map<Peer, Promise<string | null>>();
+
+/** The path of the peer (for Python packages: of the interpreter that has it), or null. */
+export function findPeer(peer: Peer): Promise<string | null> {
+  const known = found.get(peer) ?? look(peer);
+  found.set(peer, known);
+  return known;
+}
+
+/** The path of a peer that must be there. */
+export async function requirePeer(peer: Peer): Promise<string> {
+  const path = await findPeer(peer);
+  if (path === null) throw new Error(`This test needs ${peer}, which is not installed`);
+  return path;
+}
+
+/** The source of a peer program of ours, such as `asyncssh_peer.py`. */
+export function peerSource(name: string): string {
+  return new URL(name, PEERS_FOLDER).pathname;
+}
+
+/**
+ * Registers a test that needs foreign programs. Where one is missing the test is ignored, and its name
+ * says what it needs.
+ */
+export async function peerTest(
+  peers: readonly Peer[],
+  name: string,
+  fn: (t: Deno.TestContext) => void | Promise<void>,
+): Promise<void> {
+  const paths = await Promise.all(peers.map(findPeer));
+  const missing = peers.filter((_, i) => paths[i] === null);
+  const ignore = missing.length > 0;
+  Deno.test({ name: ignore ? `${name} (needs ${missing.join(", ")})` : name, ignore, fn });
+}
+
+async function look(peer: Peer): Promise<string | null> {
+  switch (peer) {
+    case "own-machine":
+      // One whose files in /etc may be changed; .ci/run says that it is.
+      return Deno.env.get("DENOSSH_OWN_MACHINE") === "1" ? "own-machine" : null;
+    case "root":
+      return Deno.build.os !== "windows" && Deno.uid() === 0 ? "root" : null;
+    case "mount":
+      return await canMountDisks() ? await which("mount") : null;
+    case "setpriv":
+      return await mayGiveUpPower(await which("setpriv"));
+    case "asyncssh":
+    case "paramiko":
+      return await findPython(peer);
+    case "go":
+      return await buildGoPeer();
+    case "curl":
+      return await withSftp(await which("curl"));
+    case "proftpd":
+      return await existing("/usr/lib/proftpd/mod_sftp.so") && await existing(PATHS[peer]!);
+    case "sshfs":
+      return await mayMount() ? await which("sshfs") : null;
+    case "ssh2":
+      return await existing(`${cacheFolder}/ssh2/node_modules/ssh2/package.json`) &&
+        await which("node");
+    default:
+      return PATHS[peer] === undefined ? await which(peer) : await existing(PATHS[peer]);
+  }
+}
+
+/** Where root has not all of its power, it may not be able to give up any. */
+async function mayGiveUpPower(setpriv: string | null): Promise<string | null> {
+  if (setpriv === null) return null;
+  const flags = ["--bounding-set", "-dac_override", "--inh-caps", "-all"];
+  return (await run(setpriv, [...flags, "true"])).code === 0 ? setpriv : null;
+}
+
+/** Not every curl is built with SFTP. */
+async function withSftp(curl: string | null): Promise<string | null> {
+  if (curl === null) return null;
+  return /^Protocols:.* sftp\b/m.test((await run(curl, ["--version"])).text) ? curl : null;
+}
+
+/** Whether a user file system can be mounted here: containers often forbid it. */
+async function mayMount(): Promise<boolean> {
+  try {
+    (await Deno.open("/dev/fuse", { read: true, write: true })).close();
+    const status = await Deno.readTextFile("/proc/self/status");
+    const capabilities = BigInt(`0x${/^CapEff:\s*(\w+)/m.exec(status)![1]}`);
+    return (capabilities >> 21n & 1n) === 1n; // CAP_SYS_ADMIN
+  } catch {
+    return false;
+  }
+}
+
+async function findPython(packageName: string): Promise<string | null> {
+  for (const python of [`${cacheFolder}/venv/bin/python`, await which("python3")]) {
+    if (python === null || await existing(python) === null) continue;
+    const { code } = await run(python, ["-c", `import ${packageName}`]);
+    if (code === 0) return python;
+  }
+  return null;
+}
+
+/** Builds tests/interop/peers/go into the cache, once for each state of its sources. */
+async function buildGoPeer(): Promise<string | null> {
+  const folder = peerSource("go");
+  const names = [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
+  const sources = await Promise.all(names.map((name) => Deno.readTextFile(`${folder}/${name}`)));
+  const digest = await crypto.subtle.digest(
+    "SHA-256",
+    new TextEncoder().encode(sources.join("\0")),
+  );
+  const program = `${cacheFolder}/go-peer-${new Uint8Array(digest).toHex().slice(0, 16)}`;
+  if (await existing(program) !== null) return program;
+  const go = await which("go");
+  if (go === null) return null;
+  await Deno.mkdir(cacheFolder, { recursive: true });
+  // Built beside and moved, so that a test file running at the same time never sees half a program.
+  const fresh = `${program}.${Deno.pid}`;
+  const { code, stderr } = await run(go, ["build", "-o", fresh, "."], {
+    cwd: folder,
+    timeout: 300_000,
+  });
+  if (code !== 0) {
+    console.error(`The Go peer does not build, its tests are ignored: ${stderr}`);
+    return null;
+  }
+  await Deno.rename(fresh, program);
+  return program;
+}
+
+async function which(name: string): Promise<string | null> {
+  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
+    const path = await existing(`${folder}/${name}`);
+    if (path !== null) return path;
+  }
+  return null;
+}
+
+async function existing(path: string): Promise<string | null> {
+  try {
+    return (await Deno.stat(path)).isFile ? path : null;
+  } catch {
+    return null;
+  }
+}

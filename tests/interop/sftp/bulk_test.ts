@@ -1,0 +1,80 @@
+/**
+ * A large file through several rekeys, put and got back: DENOSSH_SFTP_MIB says how large. The promise is
+ * 10240, which takes minutes and 20 GiB of disk; then memory is looked at too, and figures are printed.
+ */
+import { createHash } from "node:crypto";
+import { assert, assertEquals } from "@std/assert";
+import { loadKey, publicKey } from "@denossh/ssh";
+import { noise } from "../../support/noise.ts";
+import { connectTo } from "../../support/ours.ts";
+import { peerTest } from "../harness/peers.ts";
+import { must } from "../../support/run.ts";
+import { startSshd } from "../harness/sshd.ts";
+import { tempFolder } from "../../support/temp.ts";
+
+const MIB = 1024 * 1024;
+const BYTES = Number(Deno.env.get("DENOSSH_SFTP_MIB") ?? 48) * MIB;
+const REKEYS = 10;
+/** From here on memory is measured: what a smaller transfer takes is the engine's warming up. */
+const LARGE = 2048 * MIB;
+
+/** Writes a file in which no block is like another; its SHA-256. */
+async function make(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  const block = noise(MIB);
+  const number = new DataView(block.buffer);
+  using file = await Deno.open(path, { write: true, create: true });
+  for (let i = 0; i < BYTES / MIB; i++) {
+    number.setUint32(0, i);
+    hash.update(block);
+    for (let at = 0; at < block.length;) at += await file.write(block.subarray(at));
+  }
+  return hash.digest("hex");
+}
+
+async function sha256sum(path: string): Promise<string> {
+  return (await must("sha256sum", [path], { timeout: 600_000 })).text.slice(0, 64);
+}
+
+/** The memory of the process in each tenth of a transfer, at most, in MiB. */
+class Memory {
+  readonly tenths: number[] = Array(10).fill(0);
+
+  look({ transferred }: { transferred: number }): void {
+    const tenth = Math.min(Math.floor(transferred / BYTES * 10), 9);
+    const rss = Math.round(Deno.memoryUsage().rss / MIB);
+    this.tenths[tenth] = Math.max(this.tenths[tenth]!, rss);
+  }
+}
+
+await peerTest(["sshd"], "a large file is the same after many rekeys both ways", async () => {
+  await using folder = await tempFolder();
+  await using sshd = await startSshd({ hostKeys: ["ed25519"], config: { LogLevel: "DEBUG1" } });
+  await using host = await connectTo(sshd, {
+    auth: [publicKey(await loadKey(sshd.identity))],
+    rekey: { bytes: BYTES / REKEYS },
+  });
+  await using sftp = await host.sftp();
+  const digest = await make(folder.join("file"));
+  const there = `${sshd.folder}/file`;
+  const rekeys = () => sshd.log.match(/SSH2_MSG_NEWKEYS received/g)?.length ?? 0;
+  for (const way of ["put", "get"] as const) {
+    const [memory, before, started] = [new Memory(), rekeys(), performance.now()];
+    const options = { onProgress: memory.look.bind(memory) };
+    const target = way === "put" ? there : folder.join("back");
+    const { bytes } = way === "put"
+      ? await sftp.put(folder.join("file"), there, options)
+      : await sftp.get(there, target, options);
+    const seconds = (performance.now() - started) / 1000;
+    assertEquals(bytes, BYTES);
+    if (way === "put") await Deno.remove(folder.join("file"));
+    assertEquals(await sha256sum(target), digest);
+    const made = rekeys() - before;
+    // What is on its way when new keys are asked for still comes under the old ones: up to a window.
+    assert(made >= REKEYS / 3, `${made} rekeys`);
+    if (BYTES < LARGE) continue;
+    const { tenths } = memory;
+    console.log(`${way}: ${seconds.toFixed(1)} s, ${made} rekeys, RSS in MiB: ${tenths.join(" ")}`);
+    assert(Math.max(...tenths.slice(5)) < Math.max(...tenths.slice(0, 5)) + 32, "memory grows");
+  }
+});

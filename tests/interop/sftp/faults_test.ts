@@ -1,0 +1,249 @@
+/**
+ * What goes wrong with files while they are transferred, at OpenSSH's server and at ours: an error that
+ * names the operation and the path, and nothing left behind.
+ */
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { localFiles } from "@denossh/ssh/server";
+import { type SftpClient, SftpError, SftpTransferError } from "@denossh/ssh/sftp";
+import { connectTo, noise, startOurs } from "../../support/ours.ts";
+import { peerTest } from "../harness/peers.ts";
+import { same } from "./everything.ts";
+import { smallDisk } from "../harness/small_disk.ts";
+import { startSshd } from "../harness/sshd.ts";
+import { type TempFolder, tempFolder } from "../../support/temp.ts";
+
+const MIB = 1024 * 1024;
+
+/** Our client at a server that shows this machine's files, and two folders of the test's. */
+interface World extends AsyncDisposable {
+  readonly sftp: SftpClient;
+  readonly folder: TempFolder;
+  /** What the client has. */
+  readonly here: string;
+  /** What the server has. */
+  readonly there: string;
+}
+
+async function world(kind: "OpenSSH's" | "our"): Promise<World> {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await tempFolder());
+  const endpoint = kind === "our"
+    ? stack.use(await startOurs({ sftp: localFiles({ root: "/" }) }))
+    : stack.use(await startSshd({ hostKeys: ["ed25519"] }));
+  const host = stack.use(await connectTo(endpoint));
+  const sftp = stack.use(await host.sftp());
+  const [here, there] = [folder.join("here"), folder.join("there")];
+  for (const path of [here, there]) await Deno.mkdir(path);
+  const parts = stack.move();
+  const dispose = () => parts.disposeAsync();
+  return { sftp, folder, here, there, [Symbol.asyncDispose]: dispose };
+}
+
+/** The names in a folder, hidden ones too. */
+function names(path: string): string[] {
+  return [...Deno.readDirSync(path)].map(({ name }) => name).sort();
+}
+
+/** Progress that does something as soon as a first block is over. */
+function once(act: () => void): () => void {
+  let acted = false;
+  return () => {
+    if (!acted) act();
+    acted = true;
+  };
+}
+
+/** Of a folder in which one file is too large that one fails, and what is there is whole. */
+async function whole(transfer: Promise<unknown>, from: string, to: string): Promise<void> {
+  const { result } = await assertRejects(() => transfer, SftpTransferError);
+  const failed = result.failures.map(({ path }) => path);
+  // While the large one has the disk full, the small one may not fit either.
+  assert(failed.includes(`${from}/b is too large`), `${failed}`);
+  assertEquals(names(to), failed.length === 1 ? ["a fits"] : []);
+  for (const name of names(to)) {
+    assert(same(await Deno.readFile(`${to}/${name}`), await Deno.readFile(`${from}/${name}`)));
+  }
+}
+
+for (const kind of ["OpenSSH's", "our"] as const) {
+  await peerTest(
+    ["sshd", "mount"],
+    `files that do not fit on a disk, with ${kind} server`,
+    async (t) => {
+      await using w = await world(kind);
+      const { sftp, here, there, folder } = w;
+      await using near = await smallDisk(`${here}/full`, MIB);
+      await using far = await smallDisk(`${there}/full`, MIB);
+      await folder.write("here/large", noise(3 * MIB));
+      await Deno.mkdir(`${here}/tree`);
+      await folder.write("here/tree/a fits", noise(100_000));
+      await folder.write("here/tree/b is too large", noise(3 * MIB));
+
+      await t.step("put of one file", async () => {
+        const target = `${far.path}/file`;
+        const error = await assertRejects(() => sftp.put(`${here}/large`, target), SftpError);
+        assertEquals([error.operation, error.path], ["write", target]);
+        assertStringIncludes(error.message, `Cannot write "${target}": `);
+        assertEquals(names(far.path), []);
+      });
+      await t.step("put over a file leaves the old one", async () => {
+        await Deno.writeTextFile(`${far.path}/old`, "precious");
+        await assertRejects(() => sftp.put(`${here}/large`, `${far.path}/old`), SftpError);
+        assertEquals(names(far.path), ["old"]);
+        assertEquals(await Deno.readTextFile(`${far.path}/old`), "precious");
+        await Deno.remove(`${far.path}/old`);
+      });
+      await t.step("put of a folder stores what fits", async () => {
+        const putting = sftp.put(`${here}/tree`, `${far.path}/tree`, { recursive: true });
+        await whole(putting, `${here}/tree`, `${far.path}/tree`);
+      });
+      await t.step("get of one file and of a folder", async () => {
+        const target = `${near.path}/file`;
+        const error = await assertRejects(() => sftp.get(`${here}/large`, target), Error);
+        assertMatch(error.message, /^Cannot write "[^"]*\/full\/file": No space left/);
+        assertEquals(names(near.path), []);
+        const getting = sftp.get(`${here}/tree`, `${near.path}/tree`, { recursive: true });
+        await whole(getting, `${here}/tree`, `${near.path}/tree`);
+      });
+      await t.step("the session goes on, and what fits now is stored", async () => {
+        await sftp.remove(`${far.path}/tree`, { recursive: true }).catch(() => {});
+        await sftp.put(`${here}/tree/a fits`, `${far.path}/file`);
+        assertEquals((await sftp.stat(`${far.path}/file`)).size, 100_000);
+      });
+    },
+  );
+
+  await peerTest(
+    ["sshd", "mount"],
+    `a disk that may not be written to, with ${kind} server`,
+    async () => {
+      await using w = await world(kind);
+      const { sftp, here, there, folder } = w;
+      await using near = await smallDisk(`${here}/disk`, MIB);
+      await using far = await smallDisk(`${there}/disk`, MIB);
+      await folder.write("here/file", "new");
+      await Deno.writeTextFile(`${far.path}/file`, "old");
+      for (const disk of [near, far]) await disk.protect();
+      const at = (name: string) => `${far.path}/${name}`;
+      for (
+        const [operation, path, act] of [
+          ["open", at("new"), () => sftp.put(`${here}/file`, at("new"))],
+          ["open", at("file"), () => sftp.put(`${here}/file`, at("file"))],
+          ["open", at("file"), () => sftp.writeTextFile(at("file"), "new")],
+          ["mkdir", at("folder"), () => sftp.mkdir(at("folder"))],
+          ["remove", at("file"), () => sftp.remove(at("file"))],
+          ["rename", at("file"), () => sftp.rename(at("file"), at("other"))],
+          ["symlink", at("link"), () => sftp.symlink("file", at("link"))],
+          ["setStat", at("file"), () => sftp.chmod(at("file"), 0o600)],
+        ] as [string, string, () => Promise<unknown>][]
+      ) {
+        const error = await assertRejects(act, SftpError);
+        assertEquals([error.operation, error.path], [operation, path]);
+        assertStringIncludes(error.message, `Cannot ${operation} "${path}": `);
+      }
+      const error = await assertRejects(() => sftp.get(at("file"), `${near.path}/file`), Error);
+      assertStringIncludes(error.message, `${near.path}/`);
+      assertStringIncludes(error.message, "Read-only");
+      assertEquals([names(near.path), names(far.path)], [[], ["file"]]);
+      assertEquals(await sftp.readTextFile(at("file")), "old");
+    },
+  );
+
+  await peerTest(
+    ["sshd"],
+    `files that change while they are read, with ${kind} server`,
+    async (t) => {
+      await using w = await world(kind);
+      const { sftp, here, there } = w;
+      const data = noise(8 * MIB);
+      const empty = async () => {
+        for (const path of [here, there]) {
+          await Deno.remove(path, { recursive: true });
+          await Deno.mkdir(path);
+        }
+      };
+      /** A transfer in small steps, during which something is done to the source. */
+      const transfer = async (way: "get" | "put", act: (source: string) => void) => {
+        await empty();
+        const [source, target] = way === "get"
+          ? [`${there}/source`, `${here}/target`]
+          : [`${here}/source`, `${there}/target`];
+        await Deno.writeFile(source, data);
+        const options = { inFlight: MIB, onProgress: once(() => act(source)) };
+        const running = way === "get"
+          ? sftp.get(source, target, options)
+          : sftp.put(source, target, options);
+        return { running, source, target, folder: way === "get" ? here : there };
+      };
+      for (const way of ["get", "put"] as const) {
+        await t.step(`${way} of one that shrinks fails and leaves nothing`, async () => {
+          const { running, source, folder } = await transfer(
+            way,
+            (path) => Deno.truncateSync(path, 2 * MIB),
+          );
+          const error = await assertRejects(() => running, SftpError);
+          assertEquals([error.operation, error.path], ["read", source]);
+          assertStringIncludes(error.message, source);
+          assertEquals(names(folder).filter((name) => name !== "source"), []);
+        });
+        await t.step(`${way} of one that grows takes it as long as it was, or longer`, async () => {
+          const more = (path: string) => Deno.writeFileSync(path, noise(5000, 9), { append: true });
+          const { running, source, target } = await transfer(way, more);
+          await running;
+          const got = await Deno.readFile(target);
+          assert(got.length >= data.length);
+          assert(same(got, (await Deno.readFile(source)).subarray(0, got.length)));
+        });
+        await t.step(`${way} of one that loses its name while it is open is whole`, async () => {
+          const { running, target } = await transfer(way, (path) => Deno.removeSync(path));
+          await running;
+          assert(same(await Deno.readFile(target), data));
+        });
+        await t.step(
+          `${way} of a folder of which a file vanishes is all but that file`,
+          async () => {
+            const [from, to] = way === "get" ? [there, here] : [here, there];
+            await empty();
+            await Deno.mkdir(`${from}/tree`);
+            // More than are opened at once, and the last ones are gone when they would be.
+            for (let i = 0; i < 400; i++) {
+              await Deno.writeFile(`${from}/tree/${i}`, noise(10_000, i + 1));
+            }
+            const gone = new Set<string>();
+            const onProgress = once(() => {
+              for (let i = 0; i < 400; i++) {
+                if (names(to).includes("tree") && names(`${to}/tree`).includes(`${i}`)) continue;
+                if (gone.size < 200) gone.add(`${i}`);
+              }
+              for (const name of gone) Deno.removeSync(`${from}/tree/${name}`);
+            });
+            const options = { recursive: true, partial: true, onProgress };
+            const { files, failures } = way === "get"
+              ? await sftp.get(`${from}/tree`, `${to}/tree`, options)
+              : await sftp.put(`${from}/tree`, `${to}/tree`, options);
+            assert(
+              files >= 200 && files + failures.length <= 400,
+              `${files} and ${failures.length}`,
+            );
+            for (const { path, error } of failures) {
+              assert(gone.has(path.slice(`${from}/tree/`.length)), path);
+              assertStringIncludes(error.message, path);
+            }
+            assertEquals(names(`${to}/tree`).length, files);
+            for (const name of names(`${to}/tree`)) {
+              assert(
+                same(await Deno.readFile(`${to}/tree/${name}`), noise(10_000, Number(name) + 1)),
+              );
+            }
+          },
+        );
+      }
+    },
+  );
+}

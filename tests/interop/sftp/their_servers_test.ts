@@ -1,0 +1,119 @@
+/** SFTP with others than OpenSSH: our client at their servers. */
+import { assert, assertEquals } from "@std/assert";
+import { connect, loadKey, password, publicKey } from "@denossh/ssh";
+import { startForeign } from "../harness/foreign_server.ts";
+import { freePort } from "../../support/free_port.ts";
+import { keyFile } from "../harness/keys.ts";
+import { connectTo, noise } from "../../support/ours.ts";
+import { cacheFolder, findPeer, peerSource, peerTest } from "../harness/peers.ts";
+import { Program } from "../../support/program.ts";
+import { must } from "../../support/run.ts";
+import { everything, same } from "./everything.ts";
+import { tempFolder } from "../../support/temp.ts";
+
+for (const kind of ["asyncssh", "paramiko", "go"] as const) {
+  await peerTest([kind], `our client does everything with ${kind}'s SFTP server`, async () => {
+    await using folder = await tempFolder();
+    await using server = await startForeign(kind);
+    await using host = await connectTo(server);
+    await using sftp = await host.sftp();
+    await everything(sftp, folder);
+  });
+}
+
+await peerTest(["ssh2"], "our client does everything with npm:ssh2's SFTP server", async () => {
+  await using folder = await tempFolder();
+  const key = await keyFile("ed25519", "host");
+  const user = await keyFile("ed25519", "user");
+  const settings = JSON.stringify({ role: "server", hostKey: key.path });
+  await using server = new Program((await findPeer("ssh2"))!, {
+    args: [peerSource("ssh2_peer.cjs"), settings],
+    env: { NODE_PATH: `${cacheFolder}/ssh2/node_modules` },
+  });
+  const port = Number((await server.waitFor(/listening (\d+)/))[1]);
+  await using host = await connect({
+    hostname: "127.0.0.1",
+    port,
+    user: "tester",
+    auth: [publicKey(await loadKey(user.path))],
+    hostKeys: { verify: () => true },
+  });
+  await using sftp = await host.sftp();
+  await everything(sftp, folder);
+});
+
+await peerTest(
+  ["proftpd", "root"],
+  "our client does everything with ProFTPD's mod_sftp",
+  async () => {
+    await using folder = await tempFolder();
+    const key = await keyFile("rsa", "host");
+    const port = freePort();
+    const hash = (await must("openssl", ["passwd", "-6", "secret"])).text.trim();
+    await folder.write("passwd", `tester:${hash}:0:0::${folder.path}:/bin/sh\n`);
+    await folder.write("host", await Deno.readTextFile(key.path));
+    const config = await folder.write(
+      "proftpd.conf",
+      `
+    ServerType standalone
+    DefaultAddress 127.0.0.1
+    Port ${port}
+    User root
+    Group root
+    ModulePath /usr/lib/proftpd
+    LoadModule mod_sftp.c
+    SFTPEngine on
+    SFTPLog ${folder.join("log")}
+    SFTPHostKey ${folder.join("host")}
+    SFTPAuthMethods password
+    AuthUserFile ${folder.join("passwd")}
+    AuthOrder mod_auth_file.c
+    RequireValidShell off
+    RootLogin on
+    WtmpLog off
+    TransferLog none
+    PidFile ${folder.join("pid")}
+    ScoreboardFile ${folder.join("scoreboard")}
+    AllowOverwrite on
+    UseIPv6 off
+    <IfModule mod_delay.c>
+      DelayEngine off
+    </IfModule>
+  `,
+    );
+    await using server = new Program((await findPeer("proftpd"))!, { args: ["-n", "-c", config] });
+    await server.waitFor(/ProFTPD .* STARTUP|standalone mode/);
+    await using host = await connect({
+      hostname: "127.0.0.1",
+      port,
+      user: "tester",
+      auth: [password("secret")],
+      hostKeys: { verify: () => true },
+    });
+    await using sftp = await host.sftp();
+    await everything(sftp, folder);
+  },
+);
+
+await peerTest(["go"], "our client keeps files in pkg/sftp's server in memory", async () => {
+  await using folder = await tempFolder();
+  await using server = await startForeign("go", { files: "memory" });
+  await using host = await connectTo(server);
+  await using sftp = await host.sftp();
+  const data = noise(1_500_001);
+  await sftp.put(data, "/file");
+  assert(same(await sftp.readFile("/file"), data), "put differs");
+  await sftp.get("/file", folder.join("back"), { verify: true });
+  assert(same(await Deno.readFile(folder.join("back")), data), "get differs");
+  await Deno.mkdir(folder.join("tree/deep"), { recursive: true });
+  for (let i = 0; i < 20; i++) await folder.write(`tree/deep/${i}`, noise(i * 1000, i));
+  await sftp.put(folder.join("tree"), "/tree", { recursive: true });
+  await sftp.get("/tree", folder.join("copy"), { recursive: true });
+  assertEquals((await must("diff", ["-r", folder.join("tree"), folder.join("copy")])).text, "");
+  await sftp.rename("/file", "/tree/deep/7");
+  assertEquals((await sftp.stat("/tree/deep/7")).size, data.length);
+  await sftp.symlink("/tree/deep/8", "/link");
+  assertEquals((await sftp.readFile("/link")).length, 8000);
+  await sftp.remove("/tree", { recursive: true });
+  assertEquals((await Array.fromAsync(sftp.readDir("/"))).map(({ name }) => name), ["link"]);
+});

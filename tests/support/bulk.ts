@@ -1,0 +1,41 @@
+/** A large transfer of any size through a tunnel, in little memory, its SHA-256 taken at both ends. */
+import { createHash } from "node:crypto";
+import { noise } from "./noise.ts";
+
+/** MiB that the tunnels' large transfers move each way; the promise is 1024, which takes minutes. */
+export const TUNNEL_MIB: number = Number(Deno.env.get("DENOSSH_TUNNEL_MIB") ?? 64);
+
+/** Sends so many MiB and its end, reads the echo, and returns both digests. */
+export async function bulkEcho(
+  conn: Deno.Conn,
+  mebibytes: number,
+): Promise<{ sent: string; received: string; bytes: number }> {
+  const [sent, { digest: received, bytes }] = await Promise.all([
+    sendNoise(conn, mebibytes),
+    digestOf(conn),
+  ]);
+  return { sent, received, bytes };
+}
+
+async function sendNoise(conn: Deno.Conn, mebibytes: number): Promise<string> {
+  const hash = createHash("sha256");
+  const block = noise(1024 * 1024);
+  const numbers = new DataView(block.buffer);
+  for (let i = 0; i < mebibytes; i++) {
+    numbers.setUint32(0, i); // no block like the other: a lost or doubled one shows
+    hash.update(block);
+    for (let at = 0; at < block.length;) at += await conn.write(block.subarray(at));
+  }
+  await conn.closeWrite();
+  return hash.digest("hex");
+}
+
+async function digestOf(conn: Deno.Conn): Promise<{ digest: string; bytes: number }> {
+  const hash = createHash("sha256");
+  const buffer = new Uint8Array(256 * 1024);
+  let bytes = 0;
+  for (let n; (n = await conn.read(buffer)) !== null; bytes += n) {
+    hash.update(buffer.subarray(0, n));
+  }
+  return { digest: hash.digest("hex"), bytes };
+}

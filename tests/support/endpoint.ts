@@ -1,0 +1,54 @@
+import { type KeyFile, keyFile, type KeyKind } from "../interop/harness/keys.ts";
+import type { TempFolder } from "./temp.ts";
+
+/** Where a server listens and how a client gets in. */
+export interface Endpoint {
+  /** The address, `127.0.0.1`. */
+  readonly hostname: string;
+  /** The TCP port. */
+  readonly port: number;
+  /** Who to log in as. */
+  readonly user: string;
+  /** The path of a private key that is let in. */
+  readonly identity?: string | undefined;
+  /** The password that is let in. */
+  readonly password?: string | undefined;
+  /** The answers to keyboard-interactive prompts. */
+  readonly answers?: readonly string[] | undefined;
+  /** The path of a known_hosts file with the server's keys; without it any key is accepted. */
+  readonly knownHosts?: string | undefined;
+}
+
+/** A server of a foreign kind, up and listening. */
+export interface ForeignServer extends Endpoint, AsyncDisposable {
+  /** The path of a known_hosts file with the server's keys. */
+  readonly knownHosts: string;
+  /** The host keys by kind. */
+  readonly hostKeys: Readonly<Partial<Record<KeyKind, KeyFile>>>;
+  /** The process id of the listening program. */
+  readonly pid: number;
+  /** What the server has logged so far. */
+  readonly log: string;
+  /** Waits until the log matches. */
+  waitFor(pattern: RegExp, ms?: number): Promise<RegExpMatchArray>;
+  /** Sends the listening program a signal. */
+  kill(signal: Deno.Signal): void;
+}
+
+/** The host keys of the kinds, for a server of the test process. */
+export async function hostKeys(
+  kinds: readonly KeyKind[],
+): Promise<Partial<Record<KeyKind, KeyFile>>> {
+  const pairs = kinds.map(async (kind) => [kind, await keyFile(kind, "host")] as const);
+  return Object.fromEntries(await Promise.all(pairs));
+}
+
+/** Writes a known_hosts file that has the keys for the port on loopback; returns its path. */
+export function writeKnownHosts(
+  folder: TempFolder,
+  port: number,
+  publicKeys: readonly string[],
+): Promise<string> {
+  const lines = publicKeys.map((key) => `[127.0.0.1]:${port} ${key}\n`);
+  return folder.write("known_hosts", lines.join(""));
+}
