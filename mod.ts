@@ -50,12 +50,12 @@ export {
   type TunnelSpec,
   type TunnelsState,
 } from "./lib/client/tunnels.ts";
-export { acceptAnyHostKey, type HostKeys } from "./lib/client/host_keys.ts";
+export { acceptAnyHostKey, type HostKeys } from "./lib/login/host_keys.ts";
 export { knownHosts, type KnownHostsOptions } from "./lib/known_hosts/known_hosts_policy.ts";
 export type { HostAddress, HostKeyPolicy } from "./lib/known_hosts/host_key_policy.ts";
 export type { HostKeyChanges } from "./lib/known_hosts/update.ts";
-export type { TcpOptions } from "./lib/client/tcp.ts";
-export { loadKey, type LoadKeyOptions } from "./lib/client/identity.ts";
+export type { TcpOptions } from "./lib/login/tcp.ts";
+export { loadKey, type LoadKeyOptions } from "./lib/login/key_files.ts";
 export {
   type AuthDialog,
   type AuthMethod,

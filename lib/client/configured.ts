@@ -6,10 +6,10 @@ import type { AlgorithmOptions } from "../crypto/suite.ts";
 import { ConfigError } from "../errors.ts";
 import { matchesWildcards } from "../patterns.ts";
 import type { RekeyLimits } from "../transport/key_use.ts";
-import { configuredKeys } from "./configured_keys.ts";
-import { configuredHostKeys } from "./configured_trust.ts";
+import { configuredKeys } from "../login/credentials.ts";
+import { configuredHostKeys } from "../login/host_trust.ts";
 import { type ConnectOptions, isProxied } from "./options.ts";
-import type { TcpOptions } from "./tcp.ts";
+import type { TcpOptions } from "../login/tcp.ts";
 
 /** What settings say about logging in. */
 export type LoginSettings = Omit<HostSettings, "LogLevel">;

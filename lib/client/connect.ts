@@ -11,14 +11,14 @@ import { Transport } from "../transport/transport.ts";
 import { Client } from "./client.ts";
 import { type HostAddress, hostName } from "../known_hosts/host_key_policy.ts";
 import { followHostKeys } from "./host_key_updates.ts";
-import { hostKeyPolicy, verifyHostKey } from "./host_keys.ts";
+import { hostKeyPolicy, verifyHostKey } from "../login/host_keys.ts";
 import { configured } from "./configured.ts";
-import { userKeys, userKnownHosts } from "./identity.ts";
+import { userKeys, userKnownHosts } from "../login/key_files.ts";
 import { type Connect, type Jumped, jumpTo } from "./jump.ts";
 import { checkPort, type ConnectOptions, parseTarget } from "./options.ts";
 import { inSpan } from "../spans.ts";
-import { type Proxy, startProxy } from "./proxy_command.ts";
-import { dialHost } from "./tcp.ts";
+import { type Proxy, startProxy } from "../login/proxy_command.ts";
+import { dialHost } from "../login/tcp.ts";
 
 const DEFAULT_PORT = 22;
 

@@ -6,8 +6,8 @@ import type { ByteStreams } from "../transport/socket.ts";
 import type { RekeyLimits } from "../transport/key_use.ts";
 import type { TraceEvent } from "../transport/trace.ts";
 import type { Client } from "./client.ts";
-import type { HostKeys } from "./host_keys.ts";
-import type { TcpOptions } from "./tcp.ts";
+import type { HostKeys } from "../login/host_keys.ts";
+import type { TcpOptions } from "../login/tcp.ts";
 
 /**
  * A host to connect through: `[user@]host[:port]` with the user's own keys and known hosts, options, or

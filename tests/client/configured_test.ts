@@ -5,12 +5,8 @@ import {
   configuredRekey,
   configuredTcp,
 } from "../../lib/client/configured.ts";
-import { agentPath, keyOptions } from "../../lib/client/configured_keys.ts";
-import {
-  configuredHostKeys,
-  knownHostsFiles,
-  withRules,
-} from "../../lib/client/configured_trust.ts";
+import { agentPath, keyOptions } from "../../lib/login/credentials.ts";
+import { configuredHostKeys, knownHostsFiles, withRules } from "../../lib/login/host_trust.ts";
 import { Config, type HostSettings } from "../../lib/config/mod.ts";
 import { HostKeyError } from "../../lib/errors.ts";
 import { generateKey, issueCertificate } from "../../lib/keys/mod.ts";

@@ -3,7 +3,7 @@ import { connect, HostKeyError, knownHosts, password } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import { serveStreams } from "@denossh/ssh/server";
 import { memoryPair } from "@denossh/ssh/testing";
-import type { HostKeys } from "../../lib/client/host_keys.ts";
+import type { HostKeys } from "../../lib/login/host_keys.ts";
 
 const key = await generateKey("ed25519");
 const other = await generateKey("ed25519");

@@ -2,7 +2,7 @@
 import { connectAgent } from "../../agent/client.ts";
 import { tryBind } from "../../agent/session_bind.ts";
 import type { Client } from "../../client/client.ts";
-import { expandHome } from "../../client/identity.ts";
+import { expandHome } from "../../login/key_files.ts";
 import type { Channel } from "../../connection/channel.ts";
 import { HostKeyError, RequestDeniedError, SshError } from "../../errors.ts";
 import type { PrivateKey, Signer } from "../../keys/private_key.ts";

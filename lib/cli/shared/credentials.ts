@@ -4,13 +4,8 @@ import { none } from "../../auth/none.ts";
 import { password } from "../../auth/password.ts";
 import { publicKey } from "../../auth/public_key.ts";
 import type { Challenge } from "../../auth/prompts.ts";
-import {
-  certificatesOf,
-  keyOptions,
-  publicHalf,
-  USUAL_KEYS,
-} from "../../client/configured_keys.ts";
-import { expandHome } from "../../client/identity.ts";
+import { certificatesOf, keyOptions, publicHalf, USUAL_KEYS } from "../../login/credentials.ts";
+import { expandHome } from "../../login/key_files.ts";
 import { AuthError, KeyFormatError, PassphraseError, SshError } from "../../errors.ts";
 import { importPrivateKey, type PrivateKey, type Signer } from "../../keys/private_key.ts";
 import { withCertificate } from "../../keys/certificate.ts";

@@ -1,6 +1,6 @@
-import { verifyHostKey } from "../../client/host_keys.ts";
-import { knownHostsFiles, withRules } from "../../client/configured_trust.ts";
-import { knownHostsCommand } from "../../client/known_hosts_command.ts";
+import { verifyHostKey } from "../../login/host_keys.ts";
+import { knownHostsFiles, withRules } from "../../login/host_trust.ts";
+import { knownHostsCommand } from "../../login/known_hosts_command.ts";
 import { HostKeyError } from "../../errors.ts";
 import type { PublicKey } from "../../keys/public_key.ts";
 import { knownHosts, type KnownHostsOptions } from "../../known_hosts/known_hosts_policy.ts";

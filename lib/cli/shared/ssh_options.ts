@@ -1,5 +1,5 @@
 import { parseTarget, type Target } from "../../client/options.ts";
-import { expandHome } from "../../client/identity.ts";
+import { expandHome } from "../../login/key_files.ts";
 import { Config } from "../../config/config.ts";
 import { readConfig } from "../../config/read.ts";
 import type { HostSettings, LogLevelSetting } from "../../config/settings.ts";

@@ -5,7 +5,7 @@ import { RevocationList } from "../keys/krl.ts";
 import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
 import { knownHosts } from "../known_hosts/known_hosts_policy.ts";
 import { type HostKeyPolicy, refused } from "../known_hosts/host_key_policy.ts";
-import { expandHome } from "./identity.ts";
+import { expandHome } from "./key_files.ts";
 import { knownHostsCommand } from "./known_hosts_command.ts";
 
 /**

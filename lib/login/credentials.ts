@@ -7,7 +7,7 @@ import { KeyFormatError, PassphraseError } from "../errors.ts";
 import { withCertificate } from "../keys/certificate.ts";
 import type { PrivateKey } from "../keys/private_key.ts";
 import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
-import { expandHome, hasAgent, loadKey } from "./identity.ts";
+import { expandHome, hasAgent, loadKey } from "./key_files.ts";
 
 /** The files that are tried if nobody names any, best first. */
 export const USUAL_KEYS: readonly string[] = [
