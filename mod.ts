@@ -116,7 +116,7 @@ export type { WindowOptions } from "./lib/connection/window_budget.ts";
 export type { AlgorithmOptions } from "./lib/crypto/suite.ts";
 export type { RekeyLimits } from "./lib/transport/key_use.ts";
 export { type TraceEvent, type TraceField, traceLine } from "./lib/transport/trace.ts";
-export type { HostProof } from "./lib/keys/host_proof.ts";
+export type { HostProof } from "./lib/keys/key.ts";
 export type { ByteStreams } from "./lib/transport/socket.ts";
 export { SftpClient } from "./lib/sftp/client.ts";
 export type { ExportOptions } from "./lib/keys/private_key.ts";

@@ -10,7 +10,7 @@ import { plainAlgorithm } from "../keys/certificate_names.ts";
 import type { PrivateKey, Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { decodeSignature } from "../keys/signature.ts";
-import type { HostProof } from "../keys/host_proof.ts";
+import type { HostProof } from "../keys/key.ts";
 import type { Socket } from "../transport/socket.ts";
 import { type AddKeyOptions, encodeAddedKey } from "./added_key.ts";
 import { decodeExtensionAnswer, decodeExtensionNames, decodeIdentities } from "./answers.ts";

@@ -3,7 +3,7 @@ import type { Connection } from "../connection/connection.ts";
 import { ClosedError, RequestDeniedError } from "../errors.ts";
 import { type Socket, streamSocket } from "../transport/socket.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
-import type { HostProof } from "../keys/host_proof.ts";
+import type { HostProof } from "../keys/key.ts";
 import { AgentClient } from "./client.ts";
 import { relay } from "./relay.ts";
 import { tryBind } from "./session_bind.ts";

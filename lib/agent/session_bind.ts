@@ -1,7 +1,7 @@
 import { KeyFormatError, RequestDeniedError } from "../errors.ts";
 import { parsePublicKey } from "../keys/public_key.ts";
 import { decodeSignature } from "../keys/signature.ts";
-import type { HostProof } from "../keys/host_proof.ts";
+import type { HostProof } from "../keys/key.ts";
 import type { AgentClient } from "./client.ts";
 import type { AgentRequestOptions } from "./options.ts";
 import { SessionBind } from "./protocol.ts";

@@ -1,4 +1,4 @@
-import type { HostProof } from "../keys/host_proof.ts";
+import type { HostProof } from "../keys/key.ts";
 
 /**
  * What a credential talks to while it is being tried: the server, by whole messages. Banners are

@@ -9,7 +9,7 @@ import { requestService } from "../transport/service.ts";
 import { connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
 import { Client } from "./client.ts";
-import { type HostAddress, hostName } from "../known_hosts/host_key_policy.ts";
+import { type HostAddress, hostLabel } from "../known_hosts/host_key_policy.ts";
 import { followHostKeys } from "./host_key_updates.ts";
 import { hostKeyPolicy, verifyHostKey } from "../login/host_keys.ts";
 import { configured } from "./configured.ts";
@@ -103,7 +103,7 @@ async function connectAt(
   // One deadline for everything, which no traffic re-arms: a peer that drips bytes gains nothing.
   const milliseconds = given.timeout ?? CONNECT_TIMEOUT_MS;
   const deadline = new AbortController();
-  const name = hostName(host);
+  const name = hostLabel(host);
   const timer = milliseconds > 0
     ? setTimeout(() => {
       const message = `Connecting to ${name} timed out after ${milliseconds} ms`;

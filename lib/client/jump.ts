@@ -1,6 +1,6 @@
 import { ChannelOpenError, ConnectError } from "../errors.ts";
 import { Client } from "./client.ts";
-import { type HostAddress, hostName } from "../known_hosts/host_key_policy.ts";
+import { type HostAddress, hostLabel } from "../known_hosts/host_key_policy.ts";
 import { type ConnectOptions, isProxied, type Jump } from "./options.ts";
 
 /** A connection to a host that goes through others. */
@@ -83,8 +83,8 @@ async function dialThrough(
     return await hop.dial({ hostname, port }, { signal });
   } catch (cause) {
     if (!(cause instanceof ChannelOpenError)) throw cause;
-    const via = hostName(hop.info.host);
-    const message = `Cannot reach ${hostName(host)} through ${via}: ${cause.message}`;
+    const via = hostLabel(hop.info.host);
+    const message = `Cannot reach ${hostLabel(host)} through ${via}: ${cause.message}`;
     throw new ConnectError(message, { cause });
   }
 }

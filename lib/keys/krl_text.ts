@@ -66,7 +66,7 @@ function sectionLines({ authority, serials, ranges, keyIds }: RevokedCertificate
   const who = authority.length === 0
     ? "Wildcard CA"
     : `CA key ${key === null ? "of an unknown kind" : `${key.type} ${key.fingerprint()}`}`;
-  const single = [...serials].map((serial): Run => [serial, serial]);
+  const single = [...serials].map((serial): SerialRun => [serial, serial]);
   const runs = joined([...single, ...ranges.flatMap(runsOf)]);
   return [
     "",
@@ -77,11 +77,11 @@ function sectionLines({ authority, serials, ranges, keyIds }: RevokedCertificate
 }
 
 /** Serial numbers from one to another, both included. */
-type Run = readonly [first: bigint, last: bigint];
+type SerialRun = readonly [first: bigint, last: bigint];
 
-function runsOf({ first, last, bitmap }: SerialRange): Run[] {
+function runsOf({ first, last, bitmap }: SerialRange): SerialRun[] {
   if (bitmap === null) return [[first, last]];
-  const runs: Run[] = [];
+  const runs: SerialRun[] = [];
   for (let bit = 0; bit < bitmap.length * 8; bit++) {
     const serial = first + BigInt(bit);
     if ((bitmap.at(-1 - (bit >> 3))! >> (bit & 7) & 1) === 1) runs.push([serial, serial]);
@@ -90,7 +90,7 @@ function runsOf({ first, last, bitmap }: SerialRange): Run[] {
 }
 
 /** Runs in their order; those that touch are one. */
-function joined(runs: readonly Run[]): Run[] {
+function joined(runs: readonly SerialRun[]): SerialRun[] {
   const result: [bigint, bigint][] = [];
   for (const [first, last] of [...runs].sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0)) {
     const before = result.at(-1);

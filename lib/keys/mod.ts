@@ -27,7 +27,7 @@ export { CERTIFICATE_ALGORITHMS, plainAlgorithm } from "./certificate_names.ts";
 export { keyTypeLabel } from "./key_labels.ts";
 export { SIGNATURE_ALGORITHMS } from "./key_types.ts";
 export { RevocationList, type Revocations } from "./krl.ts";
-export type { HostProof } from "./host_proof.ts";
+export type { HostProof } from "./key.ts";
 export {
   type ExportOptions,
   type GeneratedKeyType,

@@ -2,7 +2,7 @@ import { ClosedError, KeyFormatError, printable } from "../errors.ts";
 import { removeArmor } from "./armor.ts";
 import { exportKey, type ExportOptions } from "./export_key.ts";
 import { type GeneratedKeyType, generateSection } from "./generate.ts";
-import type { HostProof } from "./host_proof.ts";
+import type { HostProof } from "./key.ts";
 import { parsing } from "./malformed.ts";
 import { type OpenedKey, openSection } from "./opened_key.ts";
 import { decodeOpenssh, OPENSSH_LABEL } from "./openssh_format.ts";

@@ -57,8 +57,8 @@ export interface HostKeyPolicy {
   ): void | Promise<void>;
 }
 
-/** A host as known_hosts and messages name it. */
-export function hostName(host: HostAddress): string {
+/** A host as messages show it: the name as given, `[name]:port` unless the port is 22. */
+export function hostLabel(host: HostAddress): string {
   return host.port === 22 ? host.hostname : `[${host.hostname}]:${host.port}`;
 }
 
@@ -70,7 +70,7 @@ export function refused(
   why: string,
   options?: ErrorOptions,
 ): HostKeyError {
-  const name = hostName(host);
+  const name = hostLabel(host);
   const fingerprint = key.fingerprint();
   return new HostKeyError(
     reason,

@@ -8,8 +8,8 @@ export type HostMatcher = (name: string) => boolean;
 const HASH_MARK = "|1|";
 const SHA1_BYTES = 20;
 
-/** How known_hosts writes a host: `[name]:port` unless the port is 22. */
-export function hostName(host: string, port: number): string {
+/** A host as known_hosts has it: in lower case, `[name]:port` unless the port is 22. */
+export function knownHostsName(host: string, port: number): string {
   const name = host.toLowerCase();
   return port === 22 ? name : `[${name}]:${port}`;
 }

@@ -3,7 +3,7 @@ import { randomBytes } from "../crypto/random.ts";
 import { CertificateError, printable } from "../errors.ts";
 import { encodeBase64 } from "../keys/base64.ts";
 import { checkCertificate } from "../keys/certificate.ts";
-import { hashHostName, hostName, withoutHost } from "./host_pattern.ts";
+import { hashHostName, knownHostsName, withoutHost } from "./host_pattern.ts";
 import { type HostEntry, type KnownHost, MAX_COMMENT, parseHostLine } from "./known_host_line.ts";
 import type { Certificate, PublicKey } from "../keys/public_key.ts";
 
@@ -101,11 +101,11 @@ export class KnownHosts {
    * ```
    */
   check(host: string, port: number, key: PublicKey): HostVerdict {
-    const name = hostName(host, port);
+    const name = knownHostsName(host, port);
     const { certificate } = key;
     const plain = certificate?.publicKey ?? key;
     // A key that leaked is not to be trusted on whichever port the line happens to name.
-    const bare = hostName(host, 22);
+    const bare = knownHostsName(host, 22);
     const bad = certificate ? [plain, certificate.authority] : [plain];
     const revoked = this.#entries.filter((entry) =>
       entry.marker === "@revoked" && (entry.matches(name) || entry.matches(bare)) &&
@@ -144,7 +144,7 @@ export class KnownHosts {
    * ```
    */
   keyTypes(host: string, port: number): string[] {
-    return [...new Set(this.#marked("", hostName(host, port)).map((entry) => entry.type))];
+    return [...new Set(this.#marked("", knownHostsName(host, port)).map((entry) => entry.type))];
   }
 
   /**
@@ -167,7 +167,7 @@ export class KnownHosts {
    * ```
    */
   find(host: string, port: number): KnownHost[] {
-    const name = hostName(host, port);
+    const name = knownHostsName(host, port);
     return this.#entries.filter((entry) => entry.matches(name))
       .map(({ matches: _, ...known }) => known);
   }
@@ -195,7 +195,7 @@ export class KnownHosts {
    */
   with(host: string, port: number, key: PublicKey, options: HostLineOptions = {}): KnownHosts {
     const line = KnownHosts.line(host, port, key, options);
-    if (this.#marked("", hostName(host, port)).some(({ blob }) => equals(blob, key.blob))) {
+    if (this.#marked("", knownHostsName(host, port)).some(({ blob }) => equals(blob, key.blob))) {
       return this;
     }
     // What follows the last line feed is the empty text, or a line whose end is missing.
@@ -224,7 +224,7 @@ export class KnownHosts {
    * ```
    */
   without(host: string, port: number, key?: Pick<PublicKey, "blob">): KnownHosts {
-    const name = hostName(host, port);
+    const name = knownHostsName(host, port);
     const gone = this.#marked("", name).filter(({ blob }) => !key || equals(blob, key.blob));
     if (gone.length === 0) return this;
     const lines = this.#lines.flatMap((line, at) => {
@@ -262,7 +262,7 @@ export class KnownHosts {
       throw new TypeError("Host name has characters that known_hosts cannot hold");
     }
     const { hash = false, comment = "" } = options;
-    const name = hostName(host, port);
+    const name = knownHostsName(host, port);
     const field = hash ? hashHostName(name, randomBytes(SALT_BYTES)) : name;
     const line = `${field} ${key.type} ${encodeBase64(key.blob)}`;
     return comment === "" ? line : `${line} ${printable(comment, MAX_COMMENT)}`;

@@ -2,7 +2,7 @@ import { expandTokens } from "../config/tokens.ts";
 import { splitWords } from "../config/words.ts";
 import { ConnectError, printable } from "../errors.ts";
 import { encodeBase64 } from "../keys/base64.ts";
-import { hostName } from "../known_hosts/host_pattern.ts";
+import { knownHostsName } from "../known_hosts/host_pattern.ts";
 import { KnownHosts } from "../known_hosts/known_hosts.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import type { KnownHostsSource } from "../known_hosts/known_hosts_policy.ts";
@@ -53,7 +53,7 @@ function start(
   // It is not searched for: whoever can add to PATH would say whom to trust.
   if (!/^([a-z]:)?[/\\]/i.test(program)) return "path is not absolute";
   const tokens = {
-    H: () => hostName(host.hostname, host.port),
+    H: () => knownHostsName(host.hostname, host.port),
     I: () => key === null ? "ORDER" : "HOSTNAME",
     f: () => key?.fingerprint() ?? "NONE",
     K: () => key === null ? "NONE" : encodeBase64(key.blob),

@@ -1,5 +1,5 @@
 import { ProtocolError } from "../errors.ts";
-import type { HostProof } from "../keys/host_proof.ts";
+import type { HostProof } from "../keys/key.ts";
 import { MESSAGES } from "../wire/messages.ts";
 
 /** A conversation of messages, as key exchange and authentication have it: one after the other. */

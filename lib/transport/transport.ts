@@ -12,7 +12,7 @@ import {
   SshError,
 } from "../errors.ts";
 import { plainAlgorithm } from "../keys/certificate_names.ts";
-import type { HostProof } from "../keys/host_proof.ts";
+import type { HostProof } from "../keys/key.ts";
 import type { Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { Disconnect, Ignore, Ping, Pong, Unimplemented } from "../wire/messages.ts";

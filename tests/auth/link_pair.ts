@@ -1,5 +1,5 @@
 import { generateKey } from "../../lib/keys/mod.ts";
-import type { HostProof } from "../../lib/keys/host_proof.ts";
+import type { HostProof } from "../../lib/keys/key.ts";
 import type { Link } from "../../lib/transport/link.ts";
 
 const sessionId = new Uint8Array(32).fill(7);

@@ -7,7 +7,7 @@ import { knownHosts, type KnownHostsOptions } from "../../known_hosts/known_host
 import {
   type HostAddress,
   type HostKeyPolicy,
-  hostName,
+  hostLabel,
 } from "../../known_hosts/host_key_policy.ts";
 import { keyTypeLabel } from "../../keys/key_labels.ts";
 import type { Log } from "./log.ts";
@@ -61,7 +61,7 @@ export function hostTrust(options: SshOptions, ask: Asker, log: Log): HostTrust 
     const [file] = files.user;
     if (file === undefined) return;
     const add = knownHosts(file, { unknown: "add", hash: options.HashKnownHosts ?? false });
-    const name = `${hostName(host)} (${keyTypeLabel(key)})`;
+    const name = `${hostLabel(host)} (${keyTypeLabel(key)})`;
     try {
       const { dirname } = await import("node:path"); // rarely wanted, and slow to load
       await Deno.mkdir(dirname(file), { recursive: true, mode: 0o700 });
@@ -98,7 +98,7 @@ function updates(
   const wanted = options.UpdateHostKeys ?? (usual ? "yes" : "no");
   if (wanted !== "ask") return wanted === "yes";
   return async (host) => {
-    log.info(`The server at ${hostName(host)} has other host keys than the known ones.`);
+    log.info(`The server at ${hostLabel(host)} has other host keys than the known ones.`);
     const answer = await ask("Accept updated hostkeys? (yes/no): ", { echo: true });
     return /^yes$/i.test(answer?.trim() ?? "");
   };
@@ -111,7 +111,7 @@ async function confirm(
   log: Log,
 ): Promise<boolean> {
   const fingerprint = key.fingerprint();
-  let prompt = `The authenticity of host ${hostName(host)} can't be established.\n` +
+  let prompt = `The authenticity of host ${hostLabel(host)} can't be established.\n` +
     `${keyTypeLabel(key)} key fingerprint is ${fingerprint}.\n` +
     "Are you sure you want to continue connecting (yes/no/[fingerprint])? ";
   for (;;) {
