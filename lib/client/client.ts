@@ -21,7 +21,7 @@ import { type ConfiguredForwards, startConfiguredOrExit } from "./configured_for
 import { Command, type CommandOptions, startProcess, startProgram } from "../session/command.ts";
 import type { Process } from "../session/process.ts";
 import { SftpClient } from "../sftp/client.ts";
-import { serverReadsLinkFirst } from "../sftp/protocol/link_order.ts";
+import { serverReadsLinkFirst } from "../sftp/protocol/symlink_order.ts";
 import type { Transport } from "../transport/transport.ts";
 
 /** What is known about an open connection. */

@@ -15,7 +15,7 @@ import {
 } from "../session/session.ts";
 import type { Program } from "../session/command.ts";
 import { startSpan } from "../spans.ts";
-import { clientSendsLinkFirst } from "../sftp/protocol/link_order.ts";
+import { clientSendsLinkFirst } from "../sftp/protocol/symlink_order.ts";
 import { serveSftp, serviceOf } from "../sftp/server/server.ts";
 import { acceptService } from "../transport/service.ts";
 import type { Socket } from "../transport/socket.ts";

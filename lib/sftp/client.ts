@@ -8,8 +8,8 @@ import {
   type SftpDirEntry,
   type SftpWalkEntry,
   type SftpWalkOptions,
-} from "./remote/entries.ts";
-import { type SftpFile, sftpFile } from "./remote/file.ts";
+} from "./remote/dir_entry.ts";
+import { type SftpFile, sftpFile } from "./remote/sftp_file.ts";
 import { fileSystemOf, type SftpFileSystem } from "./protocol/file_system.ts";
 import { glob } from "./transfer/glob.ts";
 import * as msg from "./protocol/messages.ts";
@@ -17,8 +17,8 @@ import { EXTENSION, SFTP_VERSION } from "./protocol/numbers.ts";
 import type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./protocol/options.ts";
 import type { TransferResult } from "./transfer/progress.ts";
 import { ReadAhead } from "./remote/read_ahead.ts";
-import { Remote, type RemoteLimits } from "./remote/remote.ts";
-import { RemoteSide } from "./transfer/remote_side.ts";
+import { Remote, type RemoteLimits } from "./remote/remote_file_system.ts";
+import { RemoteSide } from "./transfer/remote_store.ts";
 import { replace } from "./remote/rename.ts";
 import { callOf } from "./protocol/status.ts";
 import { copy, get, put } from "./transfer/transfer.ts";

@@ -37,9 +37,9 @@ export type {
 export { type SftpChannel, streamChannel } from "./protocol/channel.ts";
 export { SftpClient } from "./client.ts";
 export type { SftpNames } from "./remote/accounts.ts";
-export type { SftpDirEntry, SftpWalkEntry, SftpWalkOptions } from "./remote/entries.ts";
+export type { SftpDirEntry, SftpWalkEntry, SftpWalkOptions } from "./remote/dir_entry.ts";
 export type { SftpFileSystem } from "./protocol/file_system.ts";
-export { SftpFile } from "./remote/file.ts";
+export { SftpFile } from "./remote/sftp_file.ts";
 export { localFiles, type LocalFilesOptions } from "./server/local_files.ts";
 export type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./protocol/options.ts";
 export type { TransferFailure, TransferProgress, TransferResult } from "./transfer/progress.ts";

@@ -2,7 +2,7 @@
 import type { Client } from "../../client/client.ts";
 import { type SftpChannel, streamChannel } from "../../sftp/protocol/channel.ts";
 import { SftpClient } from "../../sftp/client.ts";
-import { serverReadsLinkFirst } from "../../sftp/protocol/link_order.ts";
+import { serverReadsLinkFirst } from "../../sftp/protocol/symlink_order.ts";
 import type { CopyFlags } from "./copy_flags.ts";
 import type { CopyTarget } from "./copy_target.ts";
 import { describeFailure, messageOf } from "./failure.ts";

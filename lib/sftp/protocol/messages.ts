@@ -145,7 +145,7 @@ export const Setstat = row(FXP.SETSTAT, { path, attributes });
 export const Fsetstat = row(FXP.FSETSTAT, { handle, attributes });
 // §6.10
 export const Readlink = row(FXP.READLINK, { path });
-// As OpenSSH has it (OpenSSH PROTOCOL §4.1), and as the draft has it: see link_order.ts.
+// As OpenSSH has it (OpenSSH PROTOCOL §4.1), and as the draft has it: see symlink_order.ts.
 export const Symlink = row(FXP.SYMLINK, { target: path, link: path });
 export const LinkFirst = row(FXP.SYMLINK, { link: path, target: path });
 // §6.11

@@ -3,7 +3,7 @@ import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { join } from "../protocol/paths.ts";
-import type { Remote } from "./remote.ts";
+import type { Remote } from "./remote_file_system.ts";
 import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
 
 /** Names that are asked for at once: 1024 numbers are 4 KiB, their names less than a message. */

@@ -4,7 +4,7 @@ import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { ReadAhead } from "./read_ahead.ts";
-import type { Remote } from "./remote.ts";
+import type { Remote } from "./remote_file_system.ts";
 import type { RemoteFile } from "./remote_file.ts";
 import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
 import { WriteBehind } from "./write_behind.ts";

@@ -5,7 +5,7 @@ import {
   type SftpFileInfo,
 } from "../protocol/attributes.ts";
 import { fileSystemOf, type SftpFileSystem } from "../protocol/file_system.ts";
-import type { SftpLink } from "./link.ts";
+import type { SftpLink } from "./client_session.ts";
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";

@@ -3,7 +3,7 @@ import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { hiddenBeside } from "../protocol/paths.ts";
-import type { Remote } from "./remote.ts";
+import type { Remote } from "./remote_file_system.ts";
 import { callOf, SftpStatus } from "../protocol/status.ts";
 
 /**

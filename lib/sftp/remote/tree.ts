@@ -1,11 +1,11 @@
 /** Operations on whole trees: made, removed, walked. */
 import { SFTP_MAX_DEPTH } from "../../defaults.ts";
 import { SftpError } from "../../errors.ts";
-import { dirEntry, type SftpWalkEntry, type SftpWalkOptions } from "./entries.ts";
+import { dirEntry, type SftpWalkEntry, type SftpWalkOptions } from "./dir_entry.ts";
 import * as msg from "../protocol/messages.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { baseName, join, parent } from "../protocol/paths.ts";
-import type { Remote, RemoteEntry } from "./remote.ts";
+import type { Remote, RemoteEntry } from "./remote_file_system.ts";
 import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
 
 /** Makes a directory and those above it that are missing; content if it is there. */

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { AnchoredFolders } from "./anchored_folders.ts";
-import { Everywhere } from "./unjailed.ts";
+import { Everywhere } from "./unrestricted_tree.ts";
 import { Jail, PathFolders } from "./jail.ts";
 
 import type { Tree } from "./served_tree.ts";

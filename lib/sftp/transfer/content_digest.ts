@@ -1,8 +1,8 @@
 /** SHA-256 of what files hold: streamed, since no digest of the platform takes a file in pieces. */
 import type { Hash } from "node:crypto";
 import { ReadAhead } from "../remote/read_ahead.ts";
-import type { Remote } from "../remote/remote.ts";
-import type { SideOptions, Source } from "./side.ts";
+import type { Remote } from "../remote/remote_file_system.ts";
+import type { SideOptions, Source } from "./file_store.ts";
 
 /** Bytes that a prefix is read by. */
 const BLOCK_BYTES = 256 * 1024;

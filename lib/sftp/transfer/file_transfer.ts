@@ -3,7 +3,7 @@ import { contentDigest, feedPrefix } from "./content_digest.ts";
 import { nextHole } from "./holes.ts";
 import type { Progress } from "./progress.ts";
 import { resumeOffset } from "./resume.ts";
-import type { Source, Target } from "./side.ts";
+import type { Source, Target } from "./file_store.ts";
 import { cancellable } from "../remote/cancel.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import type { Throttle } from "./throttle.ts";

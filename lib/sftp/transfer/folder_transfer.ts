@@ -1,10 +1,10 @@
 import { SFTP_FILES_AT_ONCE, SFTP_FOLDERS_AT_ONCE, SFTP_MAX_DEPTH } from "../../defaults.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
-import type { SftpWalkEntry } from "../remote/entries.ts";
+import type { SftpWalkEntry } from "../remote/dir_entry.ts";
 import type { Crew } from "./task_pool.ts";
 import { type Shared, transferFile } from "./file_transfer.ts";
-import { MAX_LISTED } from "../remote/remote.ts";
-import type { Side } from "./side.ts";
+import { MAX_LISTED } from "../remote/remote_file_system.ts";
+import type { Side } from "./file_store.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import { isOfOneFile } from "./transfer_error.ts";
 

@@ -1,8 +1,8 @@
 import { globMatcher, isGlob, unescapeGlob } from "../../patterns.ts";
-import { dirEntry, type SftpWalkEntry } from "../remote/entries.ts";
+import { dirEntry, type SftpWalkEntry } from "../remote/dir_entry.ts";
 import { baseName } from "../protocol/paths.ts";
-import { MAX_LISTED, type RemoteEntry } from "../remote/remote.ts";
-import type { Side } from "./side.ts";
+import { MAX_LISTED, type RemoteEntry } from "../remote/remote_file_system.ts";
+import type { Side } from "./file_store.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import { checkDepth } from "../remote/tree.ts";
 

@@ -1,6 +1,6 @@
 import { naming } from "./local_errors.ts";
 import type { Medium } from "../../runtime/adaptive_io.ts";
-import type { Source } from "./side.ts";
+import type { Source } from "./file_store.ts";
 
 /** Bytes of a stream that are put together, since a stream may give them one by one. */
 const STREAM_BYTES = 255 * 1024;

@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { naming } from "./local_errors.ts";
 import type { Medium } from "../../runtime/adaptive_io.ts";
-import type { Target } from "./side.ts";
+import type { Target } from "./file_store.ts";
 import { bitsOf, type SftpTransferOptions } from "./transfer_options.ts";
 
 /** How a local file comes to be. */

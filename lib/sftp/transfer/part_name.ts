@@ -1,5 +1,5 @@
 import { digest } from "../../crypto/digest.ts";
-import type { TargetRequest } from "./side.ts";
+import type { TargetRequest } from "./file_store.ts";
 
 /**
  * The hidden name of a part, without its folder: the same for each try of a transfer, another if the

@@ -1,9 +1,9 @@
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { digestOf } from "./content_digest.ts";
 import { ReadAhead } from "../remote/read_ahead.ts";
-import type { Remote } from "../remote/remote.ts";
+import type { Remote } from "../remote/remote_file_system.ts";
 import type { RemoteFile } from "../remote/remote_file.ts";
-import type { SideOptions, Source } from "./side.ts";
+import type { SideOptions, Source } from "./file_store.ts";
 
 /** A server's file as a source, read ahead. */
 export async function remoteSource(

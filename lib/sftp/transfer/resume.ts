@@ -1,5 +1,5 @@
 import { contentDigest, feedPrefix } from "./content_digest.ts";
-import type { Source, Target } from "./side.ts";
+import type { Source, Target } from "./file_store.ts";
 import type { SftpTransferOptions } from "./transfer_options.ts";
 
 /** Bytes of each block that is compared. */

@@ -1,4 +1,4 @@
-import type { Target } from "./side.ts";
+import type { Target } from "./file_store.ts";
 
 /** A stream as a target. */
 export function streamTarget(stream: WritableStream<Uint8Array>): Target {

@@ -8,9 +8,9 @@ import { bytesSource, streamSource } from "./local_source.ts";
 import { streamTarget } from "./stream_target.ts";
 import { join, parent } from "../protocol/paths.ts";
 import { Progress, type TransferResult } from "./progress.ts";
-import type { Remote } from "../remote/remote.ts";
-import { RemoteSide } from "./remote_side.ts";
-import type { Side, SideOptions, Source } from "./side.ts";
+import type { Remote } from "../remote/remote_file_system.ts";
+import { RemoteSide } from "./remote_store.ts";
+import type { Side, SideOptions, Source } from "./file_store.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import { Throttle } from "./throttle.ts";
 import { SftpTransferError } from "./transfer_error.ts";
@@ -116,7 +116,7 @@ class Job {
 
   /** Loaded when it is wanted: what it needs of the platform takes long to load. */
   async local(): Promise<Side> {
-    const { LocalSide } = await import("./local_side.ts");
+    const { LocalSide } = await import("./local_store.ts");
     return new LocalSide(this.side);
   }
 

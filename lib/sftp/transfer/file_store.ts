@@ -1,6 +1,6 @@
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpOptions } from "../protocol/options.ts";
-import type { RemoteEntry } from "../remote/remote.ts";
+import type { RemoteEntry } from "../remote/remote_file_system.ts";
 import type { SftpTransferOptions } from "./transfer_options.ts";
 
 /** Where the bytes of a transfer come from. */

@@ -7,7 +7,7 @@ import {
   type SftpFileInfo,
 } from "../protocol/attributes.ts";
 import type { SftpChannel } from "../protocol/channel.ts";
-import { SftpLink } from "./link.ts";
+import { SftpLink } from "./client_session.ts";
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import { flagsOf, type SftpOpenOptions, type SftpOptions } from "../protocol/options.ts";

@@ -2,11 +2,11 @@ import { SFTP_RESUME_WINDOW } from "../../defaults.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { SftpError } from "../../errors.ts";
 import { join, nameProblem } from "../protocol/paths.ts";
-import type { Remote, RemoteEntry } from "../remote/remote.ts";
+import type { Remote, RemoteEntry } from "../remote/remote_file_system.ts";
 import { remoteSource } from "./remote_source.ts";
 import { remoteTarget } from "./remote_target.ts";
 import { partName } from "./part_name.ts";
-import type { Side, SideOptions, Source, Target, TargetRequest } from "./side.ts";
+import type { Side, SideOptions, Source, Target, TargetRequest } from "./file_store.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 
 /** A server's files as one side of a transfer. */

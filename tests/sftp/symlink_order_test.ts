@@ -1,5 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { clientSendsLinkFirst, serverReadsLinkFirst } from "../../lib/sftp/protocol/link_order.ts";
+import {
+  clientSendsLinkFirst,
+  serverReadsLinkFirst,
+} from "../../lib/sftp/protocol/symlink_order.ts";
 import { localFiles, serveSftp, SftpClient } from "../../lib/sftp/mod.ts";
 import { channelPair, folder } from "./world.ts";
 

@@ -1,6 +1,6 @@
 import { ClosedError, ProtocolError, SftpError } from "../../errors.ts";
 import { CLOSE_LINGER_MS, SFTP_MAX_MESSAGE, SFTP_TIMEOUT_MS } from "../../defaults.ts";
-import { Answers, type Asker, type Reading } from "./answers.ts";
+import { Answers, type Asker, type Reading } from "./answer_parser.ts";
 import { Path } from "./pacing.ts";
 import { cancellable } from "./cancel.ts";
 import { Cancellations } from "./cancellations.ts";

@@ -5,8 +5,8 @@ import { deviceTarget, fileTarget } from "./local_target.ts";
 import { Medium } from "../../runtime/adaptive_io.ts";
 import { partName } from "./part_name.ts";
 import { nameProblem } from "../protocol/paths.ts";
-import type { RemoteEntry } from "../remote/remote.ts";
-import type { Side, SideOptions, Source, Target, TargetRequest } from "./side.ts";
+import type { RemoteEntry } from "../remote/remote_file_system.ts";
+import type { Side, SideOptions, Source, Target, TargetRequest } from "./file_store.ts";
 
 /** Entries of a folder that are looked at together. */
 const TOGETHER = 64;
