@@ -1,6 +1,6 @@
 import { type ConfigFile, type ConfigRoot, loadFile, parseFile } from "./config_file.ts";
 import { type Found, lookUp, type LookupOptions } from "./lookup.ts";
-import { completeSettings, readySettings } from "./ready.ts";
+import { completeSettings, readySettings } from "./expanded_settings.ts";
 import type { HostSettings } from "./settings.ts";
 import { showSettings } from "./show.ts";
 import { thisSide } from "./this_side.ts";

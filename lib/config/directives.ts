@@ -166,7 +166,7 @@ export const DIRECTIVES: DirectiveTable = {
     show: (patterns) => patterns,
   },
   SetEnv: { read: special.setEnv, show: (pairs) => pairs },
-  // As in 9.2, only the first pattern of a line arrives.
+  // OpenSSH 9.2 keeps only the first pattern of a line.
   LogVerbose: wordsOnce((args) => special.wordsOrNone("logverbose")(args).slice(0, 1), ["none"]),
   PermitRemoteOpen: wordsOnce(special.permitRemoteOpen, ["any"]),
   AddKeysToAgent: directive(
@@ -196,7 +196,7 @@ export const DIRECTIVES: DirectiveTable = {
     otherwise: {},
   },
   StreamLocalBindMask: directive(special.bindMask, 0o177, (mask) => `0${mask.toString(8)}`),
-  SyslogFacility: directive(special.facility, "USER"),
+  SyslogFacility: directive((args) => args.next().toUpperCase(), "USER"),
   ProxyCommand: textOrNone(command),
   ProxyJump: {
     read: proxyJump,

@@ -6,19 +6,21 @@ import type { Directive } from "./directive.ts";
 import { DIRECTIVES, type RawSettings } from "./directives.ts";
 import { matches, matchesHost, type MatchSubject } from "./match.ts";
 import { matchesHostList } from "../patterns.ts";
-import { ALIASES, FORGOTTEN, WITHOUT_EFFECT } from "./retired.ts";
+import { ALIASES, NOT_READ, WITHOUT_EFFECT } from "./ignored_keywords.ts";
 import { type Line, parseLine } from "./words.ts";
 
-type Key = keyof RawSettings;
+type SettingName = keyof RawSettings;
 
 /** The directives by their names in lower case, the other names among them. */
-const KEYS: ReadonlyMap<string, Key> = new Map([
-  ...(Object.keys(DIRECTIVES) as Key[]).map((key): [string, Key] => [key.toLowerCase(), key]),
+const KEYS: ReadonlyMap<string, SettingName> = new Map([
+  ...(Object.keys(DIRECTIVES) as SettingName[]).map((
+    key,
+  ): [string, SettingName] => [key.toLowerCase(), key]),
   ...Object.entries(ALIASES),
 ]);
 
 /** Where in the files an evaluation is. */
-interface Place {
+interface EvaluationContext {
   readonly file: string;
   /** The patterns of Host are about this name. */
   readonly host: string;
@@ -29,7 +31,7 @@ interface Place {
 
 /** The settings that lines come to, one after the other; the first value of each counts. */
 export class Evaluation {
-  readonly #settings: Partial<Record<Key, unknown>> = {};
+  readonly #settings: Partial<Record<SettingName, unknown>> = {};
   readonly #note: (text: string) => void;
 
   /** @param note Is told what ssh would say about lines that it takes without effect */
@@ -72,7 +74,7 @@ export class Evaluation {
     await this.#file(file, { file: file.name, host, subject, inert: false });
   }
 
-  async #file(file: ConfigFile, place: Place): Promise<void> {
+  async #file(file: ConfigFile, place: EvaluationContext): Promise<void> {
     const problems: string[] = [];
     let active = !place.inert;
     for (const line of file.lines) {
@@ -93,12 +95,12 @@ export class Evaluation {
     if (problems.length > 0) throw new ConfigError(problems);
   }
 
-  #host(line: Line, { host, inert }: Place): boolean {
+  #host(line: Line, { host, inert }: EvaluationContext): boolean {
     const patterns = argumentsOf(line).all();
     return !inert && matchesHost(patterns, host);
   }
 
-  async #match(line: Line, { subject, inert }: Place): Promise<boolean> {
+  async #match(line: Line, { subject, inert }: EvaluationContext): Promise<boolean> {
     argumentsOf(line);
     // Where nothing counts, the criteria are read, and no command is run for their sake.
     const asked = inert ? { ...subject, run: () => Promise.resolve(false) } : subject;
@@ -106,7 +108,7 @@ export class Evaluation {
     return !inert && result;
   }
 
-  async #include(line: ConfigLine, place: Place): Promise<void> {
+  async #include(line: ConfigLine, place: EvaluationContext): Promise<void> {
     argumentsOf(line).all();
     if (line.included === undefined) {
       throw new ArgumentError("Include needs files, and this text came without");
@@ -136,22 +138,18 @@ export class Evaluation {
   }
 
   #setNothing(file: string, line: Line, name: string): void {
-    const args = argumentsOf(line);
     if (Object.hasOwn(WITHOUT_EFFECT, name)) {
       const what = WITHOUT_EFFECT[name]!;
       if (what !== "") {
         this.#note(`${file} line ${line.number}: ${what} option "${name}"`);
       }
-    } else if (Object.hasOwn(FORGOTTEN, name)) {
-      FORGOTTEN[name]!(args);
-      args.end(name);
-    } else if (!matchesHostList(this.settings.IgnoreUnknown ?? "", name)) {
+    } else if (!NOT_READ.has(name) && !matchesHostList(this.settings.IgnoreUnknown ?? "", name)) {
       throw new UnknownError(`Bad configuration option: ${printable(name)}`);
     }
   }
 
   /** ProxyCommand and ProxyJump are one setting: what comes first counts. */
-  #isTaken(key: Key): boolean {
+  #isTaken(key: SettingName): boolean {
     if (key === "ProxyCommand") return (this.settings.ProxyJump?.hosts.length ?? 0) > 0;
     return key === "ProxyJump" && this.settings.ProxyCommand !== undefined;
   }

@@ -5,13 +5,13 @@ import type { ConfigRoot, ConfigSource } from "./config_file.ts";
 import { glob } from "./glob.ts";
 import { isGranted } from "./granted.ts";
 import { thisSide } from "./this_side.ts";
-import { isTrusted } from "./trusted.ts";
+import { isTrusted } from "./file_trust.ts";
 
 /** Where the file for everybody is, and what it includes. */
 const SYSTEM_FOLDER = "/etc/ssh";
 
 /** How a file is read. */
-interface Reading {
+interface ReadRules {
   /** Whether it is the user's: what it includes is in `~/.ssh` then. */
   readonly ofUser: boolean;
   /** Whether somebody else must not have been able to write it. */
@@ -80,21 +80,21 @@ async function usualRoots(): Promise<ConfigRoot[]> {
   ];
 }
 
-function userRoot(path: string, how: Pick<Reading, "quiet"> = {}): Promise<ConfigRoot[]> {
+function userRoot(path: string, how: Pick<ReadRules, "quiet"> = {}): Promise<ConfigRoot[]> {
   return rootOf(path, { ofUser: true, checked: true, required: false, ...how });
 }
 
-function systemRoot(how: Pick<Reading, "quiet"> = {}): Promise<ConfigRoot[]> {
+function systemRoot(how: Pick<ReadRules, "quiet"> = {}): Promise<ConfigRoot[]> {
   const path = `${SYSTEM_FOLDER}/ssh_config`;
   return rootOf(path, { ofUser: false, checked: false, required: false, ...how });
 }
 
-async function rootOf(path: string, reading: Reading): Promise<ConfigRoot[]> {
+async function rootOf(path: string, reading: ReadRules): Promise<ConfigRoot[]> {
   const text = await read(path, reading);
   return text === null ? [] : [{ name: path, text, source: sourceOf(reading) }];
 }
 
-function sourceOf({ ofUser, quiet = false }: Reading): ConfigSource {
+function sourceOf({ ofUser, quiet = false }: ReadRules): ConfigSource {
   const folder = ofUser ? "~/.ssh" : SYSTEM_FOLDER;
   return {
     async find(argument) {
@@ -112,7 +112,7 @@ function sourceOf({ ofUser, quiet = false }: Reading): ConfigSource {
   };
 }
 
-async function read(path: string, reading: Reading, included = false): Promise<string | null> {
+async function read(path: string, reading: ReadRules, included = false): Promise<string | null> {
   try {
     using file = await Deno.open(path);
     const facts = await file.stat();

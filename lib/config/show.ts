@@ -2,10 +2,10 @@ import type { Directive } from "./directive.ts";
 import { DIRECTIVES, type RawSettings } from "./directives.ts";
 import { type ForwardSetting, showEnd } from "./forwards.ts";
 
-type Key = keyof RawSettings;
+type SettingName = keyof RawSettings;
 
 /** Keys that ssh prints in a way of its own. */
-const NAMES: Partial<Record<Key, string>> = {
+const NAMES: Partial<Record<SettingName, string>> = {
   CanonicalizePermittedCNAMEs: "canonicalizePermittedcnames",
 };
 
@@ -16,7 +16,7 @@ const NAMES: Partial<Record<Key, string>> = {
  */
 export function showSettings(alias: string, settings: RawSettings): string {
   const lines = [`host ${alias}`];
-  for (const key of Object.keys(DIRECTIVES) as Key[]) {
+  for (const key of Object.keys(DIRECTIVES) as SettingName[]) {
     for (const text of textsOf(key, settings)) {
       lines.push(`${NAMES[key] ?? key.toLowerCase()} ${text}`);
     }
@@ -24,7 +24,7 @@ export function showSettings(alias: string, settings: RawSettings): string {
   return lines.map((line) => `${line}\n`).join("");
 }
 
-function textsOf(key: Key, settings: RawSettings): readonly string[] {
+function textsOf(key: SettingName, settings: RawSettings): readonly string[] {
   const row = DIRECTIVES[key] as Directive<unknown>;
   const { otherwise } = row;
   const value = settings[key] ??

@@ -17,19 +17,6 @@ export function showLogLevel(level: LogLevelSetting): string {
   return level === "QUIET" ? "SILENT" : level;
 }
 
-/** The names of SyslogFacility. */
-export const facility: (args: Arguments) => string = named<string>(
-  {},
-  [
-    "DAEMON",
-    "USER",
-    "AUTH",
-    "AUTHPRIV",
-    ...[0, 1, 2, 3, 4, 5, 6, 7].map((number) => `LOCAL${number}`),
-  ],
-  (text) => `unsupported log facility '${text}'`,
-);
-
 /** The names of FingerprintHash. */
 export const fingerprintHash: (args: Arguments) => HashSetting = named<HashSetting>(
   {},
@@ -142,10 +129,10 @@ export function showRekey({ bytes = 0, milliseconds = 0 }: RekeySetting): string
   return `${BigInt(bytes)} ${milliseconds / 1000}`; // an exabyte, too, to its last digit
 }
 
-/** StreamLocalBindMask: an octal number; what follows its digits counts for nothing. */
+/** StreamLocalBindMask: an octal number. */
 export function bindMask(args: Arguments): number {
-  const digits = /^\s*\+?([0-7]+)/.exec(args.next());
-  const mask = digits ? parseInt(digits[1]!, 8) : NaN;
+  const text = args.next();
+  const mask = /^[0-7]+$/.test(text) ? parseInt(text, 8) : NaN;
   if (!(mask <= 0o777)) throw new ArgumentError("Bad mask.");
   return mask;
 }
@@ -187,10 +174,11 @@ export function ipQos(args: Arguments): readonly [string, string] {
 function packetClass(text: string): string {
   const lower = text.toLowerCase();
   if (lower === "none") return "none";
-  // A number is one of strtol(3) in any base.
-  const [, sign, digits] = /^\s*([+-]?)(0x[0-9a-f]+|0[0-7]*|[1-9]\d*)$/i.exec(text) ?? [];
-  const number = digits === undefined ? NaN : Number(digits.replace(/^0(?=[0-7])/, "0o"));
-  const value = Object.hasOwn(CLASSES, lower) ? CLASSES[lower]! : sign === "-" ? -number : number;
+  const value = Object.hasOwn(CLASSES, lower)
+    ? CLASSES[lower]!
+    : lower === ""
+    ? NaN
+    : Number(lower);
   if (!(value >= 0 && value <= 255)) throw new ArgumentError(`Bad IPQoS value: ${printable(text)}`);
   const name = Object.keys(CLASSES).find((name) => CLASSES[name] === value);
   return name ?? `0x${value.toString(16).padStart(2, "0")}`;

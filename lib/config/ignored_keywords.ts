@@ -1,10 +1,7 @@
-/** Keywords that set nothing: other names, and what OpenSSH has given up or we do not have. */
-import { printable } from "../errors.ts";
-import { ArgumentError, type Arguments } from "./arguments.ts";
+/** Keywords that set nothing: aliases, options that OpenSSH dropped, and GSSAPI. */
 import type { RawSettings } from "./directives.ts";
-import { flag, word } from "./values.ts";
 
-/** Other names of directives, Debian's among them, in lower case. */
+/** Aliases of directives, including Debian's, in lower case. */
 export const ALIASES: Readonly<Record<string, keyof RawSettings>> = {
   challengeresponseauthentication: "KbdInteractiveAuthentication",
   dsaauthentication: "PubkeyAuthentication",
@@ -20,8 +17,8 @@ export const ALIASES: Readonly<Record<string, keyof RawSettings>> = {
 };
 
 /**
- * Keywords that are taken without effect, in lower case: ssh says `Deprecated option` or
- * `Unsupported option` of them, or nothing.
+ * Keywords that are accepted without effect, in lower case, and the word with which `ssh` reports
+ * each: `Deprecated option`, `Unsupported option`, or no message.
  */
 export const WITHOUT_EFFECT: Readonly<Record<string, "Deprecated" | "Unsupported" | "">> = {
   afstokenpassing: "Unsupported",
@@ -42,23 +39,14 @@ export const WITHOUT_EFFECT: Readonly<Record<string, "Deprecated" | "Unsupported
   userknownhostsfile2: "Deprecated",
 };
 
-/** GSSAPI, which we do not have: its values are checked and forgotten. */
-export const FORGOTTEN: Readonly<Record<string, (args: Arguments) => unknown>> = {
-  gssapiauthentication: flag,
-  gssapiclientidentity: word,
-  gssapidelegatecredentials: flag,
-  gssapikexalgorithms: gssapiKex,
-  gssapikeyexchange: flag,
-  gssapirenewalforcesrekey: flag,
-  gssapiserveridentity: word,
-  gssapitrustdns: flag,
-};
-
-function gssapiKex(args: Arguments): void {
-  const text = args.next();
-  const name =
-    /^gss-(gex-sha1|group1-sha1|group14-sha1|group14-sha256|group16-sha512|nistp256-sha256|curve25519-sha256)-$/;
-  if (!text.split(",").every((each) => name.test(each))) {
-    throw new ArgumentError(`Bad GSSAPI KexAlgorithms '${printable(text)}'.`);
-  }
-}
+/** Directives of GSSAPI, which this module does not implement, in lower case: their values are not read. */
+export const NOT_READ: ReadonlySet<string> = new Set([
+  "gssapiauthentication",
+  "gssapiclientidentity",
+  "gssapidelegatecredentials",
+  "gssapikexalgorithms",
+  "gssapikeyexchange",
+  "gssapirenewalforcesrekey",
+  "gssapiserveridentity",
+  "gssapitrustdns",
+]);
