@@ -3,23 +3,19 @@ import { KeyFormatError } from "../../lib/errors.ts";
 import {
   generateKey,
   importPrivateKey,
-  importPublicKey,
   issueCertificate,
   parsePublicKey,
-  signMessage,
   withCertificate,
 } from "../../lib/keys/mod.ts";
 import { decodeSignature, encodeSignature } from "../../lib/keys/signature.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { addArmor } from "../../lib/keys/armor.ts";
 import { PRESENT, tokenKey, VERIFIED } from "./security_token.ts";
-import { noSshKeygen, sshKeygen, temporaryFolder } from "./ssh_keygen.ts";
 
-const ignore = noSshKeygen;
 const data = new TextEncoder().encode("what is signed");
-const KINDS = [["ed25519", "ED25519-SK"], ["ecdsa", "ECDSA-SK"]] as const;
+const KINDS = ["ed25519", "ecdsa"] as const;
 
-for (const [kind, label] of KINDS) {
+for (const kind of KINDS) {
   const key = tokenKey(kind);
   const { publicKey } = key;
   const [algorithm] = publicKey.algorithms as [string];
@@ -73,30 +69,6 @@ for (const [kind, label] of KINDS) {
     assertThrows(() => parsePublicKey(long), KeyFormatError, "application");
   });
 
-  Deno.test({ name: `ssh-keygen knows a key ${publicKey.type} of ours`, ignore }, async () => {
-    await using folder = await temporaryFolder();
-    const file = `${folder.path}/key.pub`;
-    await Deno.writeTextFile(file, `${publicKey}\n`);
-    const line = (await sshKeygen(["-l", "-f", file])).trim();
-    assertEquals(line, `256 ${publicKey.fingerprint()} on a token (${label})`);
-    assert(importPublicKey(`${publicKey}`).equals(publicKey));
-  });
-
-  Deno.test({
-    name: `ssh-keygen -Y verify accepts what a key ${publicKey.type} signs, with touch`,
-    ignore,
-  }, async () => {
-    await using folder = await temporaryFolder();
-    const [allowed, file] = [`${folder.path}/allowed`, `${folder.path}/sig`];
-    await Deno.writeTextFile(allowed, `ann ${publicKey}\n`);
-    await Deno.writeTextFile(file, await signMessage(key, data, { namespace: "file" }));
-    const said = await sshKeygen(
-      ["-Y", "verify", "-f", allowed, "-I", "ann", "-n", "file", "-s", file],
-      "what is signed",
-    );
-    assert(said.startsWith('Good "file" signature for ann'), said);
-  });
-
   Deno.test(`a key ${publicKey.type} can be certified, and certify`, async () => {
     using authority = await generateKey();
     const options = { kind: "user", keyId: "ann", principals: ["ann"] } as const;
@@ -109,31 +81,6 @@ for (const [kind, label] of KINDS) {
     assert(byToken.certificate?.authority.equals(publicKey));
   });
 }
-
-Deno.test({ name: "certificates of keys on tokens are those of ssh-keygen", ignore }, async () => {
-  using authority = await generateKey();
-  await using folder = await temporaryFolder();
-  await Deno.writeTextFile(`${folder.path}/ca`, authority.export(), { mode: 0o600 });
-  for (const [kind] of KINDS) {
-    const { publicKey } = tokenKey(kind);
-    await Deno.writeTextFile(`${folder.path}/key.pub`, `${publicKey}\n`);
-    await sshKeygen([
-      ...["-q", "-s", `${folder.path}/ca`, "-I", "x", "-n", "ann", "-O", "no-touch-required"],
-      `${folder.path}/key.pub`,
-    ]);
-    const read = importPublicKey(await Deno.readTextFile(`${folder.path}/key-cert.pub`));
-    assert(read.certificate?.publicKey.equals(publicKey));
-    assert(read.certificate!.extensions.has("no-touch-required"));
-    const ours = await issueCertificate(authority, publicKey, {
-      kind: "user",
-      keyId: "x",
-      principals: [],
-    });
-    await Deno.writeTextFile(`${folder.path}/ours-cert.pub`, `${ours}\n`);
-    const shown = await sshKeygen(["-L", "-f", `${folder.path}/ours-cert.pub`]);
-    assert(shown.includes(`Type: ${ours.type} user certificate`), shown);
-  }
-});
 
 Deno.test("the private file of a key on a token is refused with the reason", () => {
   const { publicKey } = tokenKey("ed25519");

@@ -1,16 +1,17 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { PassphraseError } from "../../lib/errors.ts";
+import { PassphraseError } from "../../../lib/errors.ts";
 import {
   type GeneratedKeyType,
   generateKey,
   importPrivateKey,
   importPublicKey,
-} from "../../lib/keys/mod.ts";
-import { KnownHosts } from "../../lib/known_hosts/mod.ts";
-import { noSshKeygen, sshKeygen, temporaryFolder } from "./ssh_keygen.ts";
+} from "../../../lib/keys/mod.ts";
+import { KnownHosts } from "../../../lib/known_hosts/mod.ts";
+import { sshKeygen } from "./ssh_keygen.ts";
+import { tempFolder } from "../../support/temp.ts";
+import { peerTest } from "../harness/peers.ts";
 
 const data = new TextEncoder().encode("what is signed");
-const ignore = noSshKeygen;
 
 const THEIR_TYPES = [
   ["ed25519"],
@@ -25,8 +26,8 @@ const OUR_TYPES: GeneratedKeyType[] = ["ed25519", "ecdsa-p256", "ecdsa-p384", "e
 for (const type of THEIR_TYPES) {
   for (const passphrase of ["", "öpen sesame"]) {
     const kind = `${passphrase ? "an encrypted" : "a plain"} ${type.join(" ")}`;
-    Deno.test({ name: `importPrivateKey reads ${kind} key of ssh-keygen`, ignore }, async () => {
-      await using folder = await temporaryFolder();
+    await peerTest(["ssh-keygen"], `importPrivateKey reads ${kind} key of ssh-keygen`, async () => {
+      await using folder = await tempFolder();
       const file = `${folder.path}/key`;
       const rounds = type[0] === "ed25519" ? [] : ["-a", "2"];
       await sshKeygen([
@@ -60,8 +61,8 @@ for (const type of THEIR_TYPES) {
 for (const type of OUR_TYPES) {
   for (const passphrase of [undefined, "öpen sesame"]) {
     const kind = `${passphrase ? "encrypted" : "plain"} ${type}`;
-    Deno.test({ name: `ssh-keygen reads an exported ${kind} key`, ignore }, async () => {
-      await using folder = await temporaryFolder();
+    await peerTest(["ssh-keygen"], `ssh-keygen reads an exported ${kind} key`, async () => {
+      await using folder = await tempFolder();
       using key = await generateKey(type, {
         comment: "made here",
         ...(type === "rsa" ? { bits: 2048 } : {}),
@@ -89,8 +90,8 @@ for (const type of OUR_TYPES) {
 
 for (const hash of [false, true]) {
   const name = `ssh-keygen -F finds a ${hash ? "hashed" : "plain"} line of KnownHosts`;
-  Deno.test({ name, ignore }, async () => {
-    await using folder = await temporaryFolder();
+  await peerTest(["ssh-keygen"], name, async () => {
+    await using folder = await tempFolder();
     using key = await generateKey("ed25519");
     const file = `${folder.path}/known_hosts`;
     const hosts: [string, number][] = [["db1.example.com", 22], ["db1", 2222], ["::1", 2022]];
@@ -102,10 +103,11 @@ for (const hash of [false, true]) {
   });
 }
 
-Deno.test(
-  { name: "KnownHosts finds hosts in a file that ssh-keygen -H hashed", ignore },
+await peerTest(
+  ["ssh-keygen"],
+  "KnownHosts finds hosts in a file that ssh-keygen -H hashed",
   async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await tempFolder();
     using key = await generateKey("ed25519");
     const file = `${folder.path}/known_hosts`;
     const text = `db1,[db2]:2222 ${key.publicKey}\n`;

@@ -1,0 +1,10 @@
+import { must } from "../../support/run.ts";
+
+/** Runs ssh-keygen and returns its output; its failure is an error. */
+export async function sshKeygen(
+  args: readonly string[],
+  stdin = "",
+  env: Record<string, string> = {},
+): Promise<string> {
+  return (await must("ssh-keygen", args, { stdin, env })).text;
+}
