@@ -1,0 +1,70 @@
+import type { Socket } from "node:net";
+import { SOCKET_READ_BYTES } from "../defaults.ts";
+import { builtin } from "./builtin.ts";
+import type { Net, SocketStreams } from "./net.ts";
+
+/** Deno's sockets. */
+export const denoNet: Net = {
+  connect: (options) => Deno.connect(options),
+  connectFrom,
+  connectUnix: (path) => Deno.connect({ transport: "unix", path }),
+  listen: (options) => Deno.listen(options),
+  listenUnix: (path) => Deno.listen({ transport: "unix", path }),
+  async lookup(hostname, family) {
+    const found = await builtin("node:dns/promises").lookup(hostname, { all: true, family });
+    return found.map(({ address }) => address);
+  },
+  async aliasOf(hostname) {
+    try {
+      return (await Deno.resolveDns(hostname, "CNAME"))[0] ?? null;
+    } catch {
+      return null;
+    }
+  },
+  networkInterfaces: () => Deno.networkInterfaces(),
+};
+
+/** `Deno.connect` leaves the local address to the system; Node's sockets can be bound to one. */
+async function connectFrom(
+  ...[localAddress, { hostname, port, keepAlive, signal }]: Parameters<Net["connectFrom"]>
+): Promise<SocketStreams> {
+  const { connect } = builtin("node:net");
+  signal.throwIfAborted();
+  const socket = connect({ host: hostname, port, localAddress, noDelay: true, keepAlive });
+  const abort = () => socket.destroy();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+  } catch (error) {
+    socket.destroy();
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+  return streamsOf(socket);
+}
+
+/** The streams of a Node socket. Its own web streams detach buffers that the socket still uses. */
+function streamsOf(socket: Socket): SocketStreams {
+  const readable = new ReadableStream<Uint8Array>({
+    start(controller) {
+      socket.on("data", (chunk: Uint8Array) => {
+        controller.enqueue(new Uint8Array(chunk));
+        if ((controller.desiredSize ?? 0) <= 0) socket.pause();
+      });
+      socket.once("end", () => controller.close());
+      socket.once("error", (error) => controller.error(error));
+    },
+    pull: () => void socket.resume(),
+    cancel: () => void socket.destroy(),
+  }, { highWaterMark: SOCKET_READ_BYTES, size: ({ length }) => length });
+  const writable = new WritableStream<Uint8Array>({
+    write: (chunk) =>
+      new Promise((resolve, reject) => {
+        socket.write(chunk, (error) => error ? reject(error) : resolve());
+      }),
+    close: () => void socket.end(),
+    abort: () => void socket.destroy(),
+  });
+  return { readable, writable };
+}

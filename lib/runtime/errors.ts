@@ -1,0 +1,45 @@
+/** Errors of the runtime that the module tells apart, with their names in errno.h. */
+const ERRNO = {
+  AddrInUse: ["EADDRINUSE"],
+  AlreadyExists: ["EEXIST"],
+  BrokenPipe: ["EPIPE"],
+  Busy: ["EBUSY"],
+  InvalidData: [],
+  IsADirectory: ["EISDIR"],
+  NotADirectory: ["ENOTDIR"],
+  /** A permission of the runtime's own, such as `--allow-net`, is missing. */
+  NotCapable: [],
+  NotFound: ["ENOENT"],
+  NotSupported: ["ENOSYS", "ENOTSUP", "EOPNOTSUPP"],
+  PermissionDenied: ["EACCES", "EPERM"],
+  TimedOut: ["ETIMEDOUT"],
+  WouldBlock: ["EAGAIN"],
+} as const satisfies Record<string, readonly string[]>;
+
+/** The name of an error, as in `Deno.errors`. */
+export type PlatformErrorName = keyof typeof ERRNO;
+
+/** An error as the runtime's own functions throw it: on Deno, an instance of the class in `Deno.errors`. */
+export function platformError(name: PlatformErrorName, message?: string): Error {
+  const Known = denoErrors()?.[name];
+  return Known ? new Known(message) : Object.assign(new Error(message), { name });
+}
+
+/** Whether an error of the runtime's functions is one of those; by name or code, on every runtime. */
+export function isError(error: unknown, ...names: readonly PlatformErrorName[]): error is Error {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  return names.some((name) =>
+    error.name === name || (ERRNO[name] as readonly unknown[]).includes(code)
+  );
+}
+
+/** Whether an error is one that the runtime's functions throw. */
+export function isPlatformError(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  return "code" in error || error.name in ERRNO || error.name in (denoErrors() ?? {});
+}
+
+function denoErrors(): typeof Deno.errors | undefined {
+  return (globalThis as { Deno?: typeof Deno }).Deno?.errors;
+}
