@@ -1,25 +1,25 @@
-/** What takes this many milliseconds waits for something slow: a disk, a network. */
+/** A call that takes longer than this many milliseconds has waited for a disk or a network. */
 const SLOW_MS = 5;
 
-/** Calls that are left to other threads after a slow one, before one is tried again. */
+/** Calls that run in other threads after a slow one, before a synchronous one is tried again. */
 const WARY_CALLS = 64;
 
 /**
- * Where local files are, as who uses them comes to know it. From the page cache a block comes in less time
- * than the way through another thread takes, and is in the processor's cache then: so calls are made at
- * once. As soon as one took long, they are left to other threads for a while, side by side, and the
- * program goes on meanwhile.
+ * Chooses synchronous or threaded I/O by how slow the disk has been. Reading a block from the page cache
+ * takes less time than a switch to another thread, and leaves the block in the processor's cache, so
+ * calls are synchronous at first. After a slow one, the next calls run in other threads, in parallel, and
+ * do not block the program.
  */
-export class Medium {
+export class AdaptiveIo {
   readonly #slow: number;
   #wary = 0;
 
-  /** @param slow Milliseconds from which on a call counts as slow; Infinity has all made at once */
+  /** @param slow Milliseconds above which a call counts as slow; with Infinity every call is synchronous */
   constructor(slow: number = SLOW_MS) {
     this.#slow = slow;
   }
 
-  /** Runs a call in one of its two forms; both must do the same. */
+  /** Runs an operation in its synchronous or its threaded form; both must do the same. */
   run<T>(now: () => T, later: () => Promise<T>): T | Promise<T> {
     if (this.#wary > 0) {
       this.#wary--;

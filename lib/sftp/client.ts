@@ -17,8 +17,8 @@ import { EXTENSION, SFTP_VERSION } from "./protocol/numbers.ts";
 import type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./protocol/options.ts";
 import type { TransferResult } from "./transfer/progress.ts";
 import { ReadAhead } from "./remote/read_ahead.ts";
-import { Remote, type RemoteLimits } from "./remote/remote_file_system.ts";
-import { RemoteSide } from "./transfer/remote_store.ts";
+import { RemoteFileSystem, type ServerLimits } from "./remote/remote_file_system.ts";
+import { RemoteStore } from "./transfer/remote_store.ts";
 import { replace } from "./remote/rename.ts";
 import { callOf } from "./protocol/status.ts";
 import { copy, get, put } from "./transfer/transfer.ts";
@@ -69,12 +69,12 @@ export class SftpClient implements AsyncDisposable {
     /** The most open handles; 0 if the server does not say. */
     readonly openHandles: number;
   };
-  readonly #remote: Remote;
+  readonly #remote: RemoteFileSystem;
 
-  private constructor(remote: Remote) {
+  private constructor(remote: RemoteFileSystem) {
     this.#remote = remote;
-    this.extensions = remote.link.extensions;
-    this.limits = remote.limits satisfies RemoteLimits;
+    this.extensions = remote.session.extensions;
+    this.limits = remote.limits satisfies ServerLimits;
   }
 
   /**
@@ -91,7 +91,7 @@ export class SftpClient implements AsyncDisposable {
     channel: SftpChannel,
     options: SftpOptions & { timeout?: number; requestLength?: number; linkFirst?: boolean } = {},
   ): Promise<SftpClient> {
-    return new SftpClient(await Remote.open(channel, options));
+    return new SftpClient(await RemoteFileSystem.open(channel, options));
   }
 
   /**
@@ -441,7 +441,7 @@ export class SftpClient implements AsyncDisposable {
    */
   glob(pattern: string, options: SftpOptions = {}): AsyncIterableIterator<SftpWalkEntry> {
     const limits = { signal: options.signal, timeout: options.timeout };
-    return glob(new RemoteSide(this.#remote, { options: {}, limits, inFlight: 0 }), pattern);
+    return glob(new RemoteStore(this.#remote, { options: {}, limits, inFlight: 0 }), pattern);
   }
 
   /**
@@ -580,7 +580,7 @@ export class SftpClient implements AsyncDisposable {
 
   /** Ends the session and closes the channel; what is still under way is rejected. */
   close(): Promise<void> {
-    return this.#remote.link.close();
+    return this.#remote.session.close();
   }
 
   /** Ends the session. */

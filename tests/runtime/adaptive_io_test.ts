@@ -1,15 +1,15 @@
 import { assertEquals } from "@std/assert";
-import { Medium } from "../../lib/runtime/adaptive_io.ts";
+import { AdaptiveIo } from "../../lib/runtime/adaptive_io.ts";
 
 function busy(milliseconds: number): void {
   for (const end = performance.now() + milliseconds; performance.now() < end;);
 }
 
 Deno.test("after a slow call those that follow are left to other threads, and then one is tried", async () => {
-  const medium = new Medium();
+  const io = new AdaptiveIo();
   const ways: string[] = [];
   const call = (milliseconds: number) =>
-    medium.run(() => {
+    io.run(() => {
       busy(milliseconds);
       ways.push("now");
     }, () => {
@@ -22,10 +22,10 @@ Deno.test("after a slow call those that follow are left to other threads, and th
 });
 
 Deno.test("a slow call that fails counts, and its failure is told", () => {
-  const medium = new Medium();
+  const io = new AdaptiveIo();
   let failure: unknown = null;
   try {
-    medium.run(() => {
+    io.run(() => {
       busy(6);
       throw new Deno.errors.NotFound("gone");
     }, () => Promise.resolve());
@@ -33,5 +33,5 @@ Deno.test("a slow call that fails counts, and its failure is told", () => {
     failure = cause;
   }
   assertEquals((failure as Error).message, "gone");
-  assertEquals(medium.run(() => "now", () => Promise.resolve("later")) === "now", false);
+  assertEquals(io.run(() => "now", () => Promise.resolve("later")) === "now", false);
 });

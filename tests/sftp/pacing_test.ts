@@ -1,19 +1,19 @@
 import { assert, assertEquals } from "@std/assert";
 import { SFTP_MAX_CHUNK } from "../../lib/defaults.ts";
-import { Pace, Path } from "../../lib/sftp/remote/pacing.ts";
+import { PathEstimate, RequestPacing } from "../../lib/sftp/remote/pacing.ts";
 import { localFiles, serveSftp, type SftpBackend, SftpClient } from "../../lib/sftp/mod.ts";
 import { channelPair, folder, noise, same } from "./world.ts";
 
 const MIB = 1024 ** 2;
 
 Deno.test("a transfer begins with what those before it had under way, within its own memory", () => {
-  const path = new Path(() => 50);
-  const fresh = new Pace(SFTP_MAX_CHUNK, path);
+  const path = new PathEstimate(() => 50);
+  const fresh = new RequestPacing(SFTP_MAX_CHUNK, path);
   path.held = 10 * MIB;
-  const later = new Pace(SFTP_MAX_CHUNK, path);
+  const later = new RequestPacing(SFTP_MAX_CHUNK, path);
   assert(fresh.depth * fresh.block < 8 * MIB);
   assert(later.depth * later.block >= 20 * MIB);
-  const small = new Pace(SFTP_MAX_CHUNK, path, 4 * MIB);
+  const small = new RequestPacing(SFTP_MAX_CHUNK, path, 4 * MIB);
   assert(small.depth * small.block <= 4 * MIB);
 });
 

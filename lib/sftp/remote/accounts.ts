@@ -3,7 +3,7 @@ import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { join } from "../protocol/paths.ts";
-import type { Remote } from "./remote_file_system.ts";
+import type { RemoteFileSystem } from "./remote_file_system.ts";
 import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
 
 /** Names that are asked for at once: 1024 numbers are 4 KiB, their names less than a message. */
@@ -19,7 +19,7 @@ export interface SftpNames {
 
 /** `~`, `~/x` and `~user/x` made absolute (OpenSSH PROTOCOL §4.9). */
 export async function expandPath(
-  remote: Remote,
+  remote: RemoteFileSystem,
   path: string,
   options: SftpOptions,
 ): Promise<string> {
@@ -35,7 +35,7 @@ export async function expandPath(
 
 /** The home of a user, "" for who is logged in (OpenSSH PROTOCOL §4.11). */
 export async function homeDirectory(
-  remote: Remote,
+  remote: RemoteFileSystem,
   user: string,
   options: SftpOptions,
 ): Promise<string> {
@@ -55,7 +55,7 @@ export async function homeDirectory(
 
 /** The names of users and groups (OpenSSH PROTOCOL §4.12); who is not known is left out. */
 export async function usersAndGroups(
-  remote: Remote,
+  remote: RemoteFileSystem,
   uids: readonly number[],
   gids: readonly number[],
   options: SftpOptions,

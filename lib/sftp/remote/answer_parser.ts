@@ -3,58 +3,58 @@ import { ProtocolError } from "../../errors.ts";
 import { peek32 } from "../../wire/hot.ts";
 import * as msg from "../protocol/messages.ts";
 
-/** A READ that is under way. */
-export interface Reading {
+/** A READ that waits for its data. */
+export interface PendingRead {
   /** Bytes that were asked for. */
   readonly length: number;
-  /** Where its data goes, asked when there is some; null if nobody wants it any more. */
+  /** Gives the memory for its data when some has come; null if the data is to be dropped. */
   readonly into: (() => Uint8Array) | null;
 }
 
-/** Who asked, and hears the answers. */
-export interface Asker {
+/** Takes the answers; implemented by the session that sent the requests. */
+export interface AnswerHandler {
   /**
-   * A message begins. If it is the data of a READ it goes straight to where it is wanted, and then
-   * `filled` hears of it; null has the message gathered for `answered`.
+   * A message begins. If it is the data of a READ, the READ is returned: the data goes straight to its
+   * memory, and `filled` is called at the end. With null the message is gathered for `answered`.
    *
-   * @throws If nobody asked for it
+   * @throws If there was no such request
    */
-  begun(type: number, id: number, length: number): Reading | null;
-  /** So many bytes of a READ have come. */
+  begun(type: number, id: number, length: number): PendingRead | null;
+  /** All data of a READ has come, this many bytes. */
   filled(id: number, bytes: number): void;
-  /** A message has come; its body is borrowed. */
+  /** A whole message has come; its body is borrowed. */
   answered(type: number, id: number, body: Uint8Array): void;
 }
 
 /**
- * Cuts what a server sends into messages, as it comes and without a wait. Data is copied once: from the
- * packet that it came in to where it is wanted.
+ * Parses a server's messages from chunks of any size, without waiting. Data of a READ is copied once, from
+ * the packet to the caller's memory.
  */
-export class Answers {
-  readonly #asker: Asker;
+export class AnswerParser {
+  readonly #handler: AnswerHandler;
   readonly #head: Uint8Array = new Uint8Array(msg.DATA_HEADER);
   #headBytes = 0;
   #headLength = msg.FRAME_HEADER;
-  #reading: Reading | null = null;
+  #reading: PendingRead | null = null;
   #into: Uint8Array | null = null;
   #body: Uint8Array | null = null;
-  /** Bytes behind the head, and how many of them have come. */
+  /** Bytes after the head, and how many of them have come. */
   #length = 0;
   #at = 0;
 
-  constructor(asker: Asker) {
-    this.#asker = asker;
+  constructor(handler: AnswerHandler) {
+    this.#handler = handler;
   }
 
-  /** Whether the last message is not whole. */
+  /** Whether the last message is incomplete. */
   get inside(): boolean {
     return this.#headBytes > 0;
   }
 
   /**
-   * Takes what has come, which is borrowed.
+   * Parses a chunk, which is borrowed.
    *
-   * @throws {ProtocolError} If it is no answer to what was asked
+   * @throws {ProtocolError} If it does not answer a request
    */
   push(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) {
@@ -71,13 +71,13 @@ export class Answers {
     return at - from;
   }
 
-  /** The head is whole. */
+  /** The head is complete. */
   #begin(): void {
     const head = this.#head;
     if (this.#headLength === msg.DATA_HEADER) return this.#beginData();
     this.#length = peek32(head, 0) - (msg.FRAME_HEADER - 4);
     this.#at = 0;
-    this.#reading = this.#asker.begun(head[4]!, peek32(head, 5), this.#length);
+    this.#reading = this.#handler.begun(head[4]!, peek32(head, 5), this.#length);
     if (this.#length < 0 || this.#length > SFTP_MAX_MESSAGE) {
       throw new ProtocolError("Message length is absurd");
     }
@@ -98,7 +98,7 @@ export class Answers {
     this.#into = into?.() ?? null;
   }
 
-  /** Takes what there is of the rest of a message. */
+  /** Takes the part of a message's body that this chunk holds. */
   #take(bytes: Uint8Array, from: number): number {
     const count = Math.min(bytes.length - from, this.#length - this.#at);
     const piece = bytes.subarray(from, from + count);
@@ -119,7 +119,7 @@ export class Answers {
     this.#headBytes = 0;
     this.#headLength = msg.FRAME_HEADER;
     this.#reading = this.#into = this.#body = null;
-    if (reading !== null) this.#asker.filled(id, this.#length);
-    else this.#asker.answered(this.#head[4]!, id, body);
+    if (reading !== null) this.#handler.filled(id, this.#length);
+    else this.#handler.answered(this.#head[4]!, id, body);
   }
 }

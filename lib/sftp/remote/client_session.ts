@@ -1,7 +1,7 @@
 import { ClosedError, ProtocolError, SftpError } from "../../errors.ts";
 import { CLOSE_LINGER_MS, SFTP_MAX_MESSAGE, SFTP_TIMEOUT_MS } from "../../defaults.ts";
-import { Answers, type Asker, type Reading } from "./answer_parser.ts";
-import { Path } from "./pacing.ts";
+import { type AnswerHandler, AnswerParser, type PendingRead } from "./answer_parser.ts";
+import { PathEstimate } from "./pacing.ts";
 import { cancellable } from "./cancel.ts";
 import { Cancellations } from "./cancellations.ts";
 import { consume, type SftpChannel } from "../protocol/channel.ts";
@@ -16,7 +16,7 @@ export type { SftpChannel } from "../protocol/channel.ts";
 const MAX_ABANDONED = 4096;
 
 /** What is no READ wants no data. */
-const NO_READING: Reading = { length: 0, into: null };
+const NO_READ: PendingRead = { length: 0, into: null };
 
 /** A request that waits for its answer. */
 interface Pending {
@@ -39,7 +39,7 @@ interface Pending {
  * The client's end of the protocol: numbers requests, matches answers, and dies once, with one
  * error. Data of a READ goes straight from the packets to where it is wanted.
  */
-export class SftpLink {
+export class ClientSession {
   readonly #channel: SftpChannel;
   readonly #outbox: Outbox;
   readonly #timeout: number;
@@ -74,14 +74,14 @@ export class SftpLink {
       signal?: AbortSignal | undefined;
       timeout?: number | undefined;
     },
-  ): Promise<SftpLink> {
-    const link = new SftpLink(channel, timeout);
+  ): Promise<ClientSession> {
+    const session = new ClientSession(channel, timeout);
     const late = () => sessionError(SftpStatus.CONNECTION_LOST, `no answer in ${timeout} ms`);
     try {
-      link.#outbox.push([msg.encodeVersion(FXP.INIT, SFTP_VERSION)]);
-      link.#receiving = link.#receive();
-      await cancellable(link.#greeting.promise, { signal, timeout, late });
-      return link;
+      session.#outbox.push([msg.encodeVersion(FXP.INIT, SFTP_VERSION)]);
+      session.#receiving = session.#receive();
+      await cancellable(session.#greeting.promise, { signal, timeout, late });
+      return session;
     } catch (cause) {
       channel.close().catch(() => {}); // not awaited: the server need not answer
       throw cause;
@@ -99,9 +99,9 @@ export class SftpLink {
   }
 
   /** What reads and writes have found out about the way, each its own. */
-  readonly paths: { readonly read: Path; readonly write: Path } = {
-    read: new Path(() => this.#roundTrip),
-    write: new Path(() => this.#roundTrip),
+  readonly pathEstimates: { readonly read: PathEstimate; readonly write: PathEstimate } = {
+    read: new PathEstimate(() => this.#roundTrip),
+    write: new PathEstimate(() => this.#roundTrip),
   };
 
   /** Sends a request; resolves to the answer of the expected kind. */
@@ -141,7 +141,7 @@ export class SftpLink {
     sent?: () => void,
   ): Promise<void> {
     const encode = (id: number) => [msg.writeHeader(id, handle, offset, data.length), data];
-    await this.#send(call, msg.Status, encode, NO_READING, sent);
+    await this.#send(call, msg.Status, encode, NO_READ, sent);
   }
 
   /** Ends the session: what was sent may still be answered for a moment, then it is rejected. */
@@ -165,7 +165,7 @@ export class SftpLink {
     call: Call,
     reply: msg.Row<unknown>,
     encode: (id: number) => Uint8Array[],
-    { length, into }: Reading = NO_READING,
+    { length, into }: PendingRead = NO_READ,
     sent?: () => void,
   ): Promise<unknown> {
     const { signal, timeout = this.#timeout } = call;
@@ -198,7 +198,7 @@ export class SftpLink {
 
   async #receive(): Promise<void> {
     try {
-      const answers = new Answers(this.#asker);
+      const answers = new AnswerParser(this.#answerHandler);
       await consume(this.#channel, (bytes) => {
         if (this.#cause === null) answers.push(bytes);
       });
@@ -213,13 +213,13 @@ export class SftpLink {
     }
   }
 
-  readonly #asker: Asker = {
+  readonly #answerHandler: AnswerHandler = {
     begun: (type, id, length) => this.#begun(type, id, length),
     filled: (id, bytes) => this.#settle(id, () => bytes),
     answered: (type, id, body) => this.#answered(type, id, body),
   };
 
-  #begun(type: number, id: number, length: number): Reading | null {
+  #begun(type: number, id: number, length: number): PendingRead | null {
     if (this.#extensions === null) {
       checkVersion(type, id, length);
       return null;

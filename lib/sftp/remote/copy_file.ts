@@ -4,7 +4,7 @@ import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { ReadAhead } from "./read_ahead.ts";
-import type { Remote } from "./remote_file_system.ts";
+import type { RemoteFileSystem } from "./remote_file_system.ts";
 import type { RemoteFile } from "./remote_file.ts";
 import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
 import { WriteBehind } from "./write_behind.ts";
@@ -14,7 +14,7 @@ import { WriteBehind } from "./write_behind.ts";
  * else through us.
  */
 export async function copyFile(
-  remote: Remote,
+  remote: RemoteFileSystem,
   from: string,
   to: string,
   options: SftpOptions,
@@ -51,7 +51,7 @@ export async function copyFile(
 
 /** Resolves to the number of bytes that are there now. */
 async function copyData(
-  remote: Remote,
+  remote: RemoteFileSystem,
   source: RemoteFile,
   target: RemoteFile,
   size: number,
@@ -68,14 +68,14 @@ async function copyData(
     } catch (cause) {
       // Servers refuse what they are not sure of, such as one file under two handles; if it was the
       // disk, that will show again.
-      if (!(cause instanceof SftpError) || remote.link.cause !== null) throw cause;
+      if (!(cause instanceof SftpError) || remote.session.cause !== null) throw cause;
     }
   }
   return await throughUs(source, target, size, options);
 }
 
 async function copyPiece(
-  remote: Remote,
+  remote: RemoteFileSystem,
   source: RemoteFile,
   target: RemoteFile,
   at: number,

@@ -1,25 +1,25 @@
-/** How transfers cut files up. A block is some requests long, and one write or read of a local file. */
+/** How transfers divide files. A block is several requests, and one read or write of a local file. */
 import { SFTP_IN_FLIGHT } from "../../defaults.ts";
 
-/** The size that blocks aim at: a local file operation costs 5-30 µs however long it is. */
+/** The preferred size of a block: a local file operation costs 5-30 µs whatever its length. */
 const BLOCK_BYTES = 1024 * 1024;
 
-/** Requests of one block at most: a server that allows one byte a request must not cost us more. */
+/** The most requests of one block, so that a server that allows one byte a request costs little. */
 const BLOCK_REQUESTS = 32;
 
-/** Blocks under way to begin with: what a path of 50 ms carries at 80 MB/s. */
+/** Blocks in flight at the start: what a path of 50 ms carries at 80 MB/s. */
 const MIN_DEPTH = 4;
 
-/** Blocks under way at most, however small. */
+/** The most blocks in flight. */
 const MAX_DEPTH = 64;
 
-/** Requests go down to this length when memory is short. */
+/** The shortest request when memory is limited. */
 const MIN_REQUEST = 4 * 1024;
 
-/** What transfers in one direction have found out about the way, for those to come. */
-export class Path {
+/** What earlier transfers in one direction have measured of the network path. */
+export class PathEstimate {
   readonly #roundTrip: () => number;
-  /** Bytes that were on the way lately. */
+  /** Bytes that the path held in flight when it was last measured. */
   held = 0;
 
   constructor(roundTrip: () => number) {
@@ -33,22 +33,22 @@ export class Path {
 }
 
 /**
- * How long requests and blocks are, and how many blocks are under way: twice what the path holds by
- * its round trip and the rate seen so far, within the memory allowed.
+ * Chooses the length of requests and blocks, and how many blocks are in flight: twice what the path holds
+ * by its round trip and the rate measured so far, within the memory allowed.
  */
-export class Pace {
+export class RequestPacing {
   /** Bytes of a request. */
   readonly request: number;
   /** Bytes of a block, a multiple of a request's. */
   readonly block: number;
   readonly #most: number;
-  readonly #path: Path;
+  readonly #path: PathEstimate;
   #depth: number;
   #bytes = 0;
   #since: number = performance.now();
 
-  /** For requests of up to a length, on a path that others may have been on. */
-  constructor(longest: number, path: Path, inFlight: number = SFTP_IN_FLIGHT) {
+  /** For requests of up to `longest` bytes. */
+  constructor(longest: number, path: PathEstimate, inFlight: number = SFTP_IN_FLIGHT) {
     // Two blocks at least, or sending would wait for the answer to what was sent before.
     const half = Math.max(Math.floor(inFlight / 2), MIN_REQUEST);
     this.request = Math.max(Math.min(longest, half), 1);
@@ -59,17 +59,17 @@ export class Pace {
     this.#depth = this.#for(path.held);
   }
 
-  /** Blocks to have under way now. */
+  /** Blocks to have in flight now. */
   get depth(): number {
     return this.#depth;
   }
 
-  /** Bytes that may be under way at most. */
+  /** The most bytes in flight. */
   get window(): number {
     return (this.#most + 1) * this.block;
   }
 
-  /** A block is through. */
+  /** Notes that a block has arrived. */
   passed(bytes: number): void {
     this.#bytes += bytes;
     const { roundTrip, held: before } = this.#path;
@@ -77,13 +77,14 @@ export class Pace {
     const elapsed = now - this.#since;
     if (elapsed < Math.max(roundTrip, 10) || roundTrip === Infinity) return;
     const held = this.#path.held = this.#bytes / elapsed * roundTrip;
-    // Of this time and the last, since paths are bursty; upwards at once, downwards step by step.
+    // The larger of this measurement and the last, since paths are bursty: the depth grows at once and
+    // shrinks by one block at a time.
     this.#depth = Math.max(this.#depth - 1, this.#for(Math.max(held, before)));
     this.#bytes = 0;
     this.#since = now;
   }
 
-  /** Blocks for a path that holds so many bytes. */
+  /** Blocks for a path that holds this many bytes. */
   #for(held: number): number {
     return Math.min(Math.max(Math.ceil(2 * held / this.block), MIN_DEPTH), this.#most);
   }

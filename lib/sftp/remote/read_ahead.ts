@@ -1,7 +1,7 @@
 import { SftpError } from "../../errors.ts";
-import { Pace } from "./pacing.ts";
+import { RequestPacing } from "./pacing.ts";
 import type { SftpOptions } from "../protocol/options.ts";
-import type { RemoteFile, Room } from "./remote_file.ts";
+import type { LazyBuffer, RemoteFile } from "./remote_file.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 
 /** Asked for behind the expected end: nothing will come, unless the file has grown. */
@@ -12,7 +12,7 @@ const CAREFUL_BYTES = 32 * 1024;
 
 interface Block {
   readonly offset: number;
-  readonly room: Room;
+  readonly room: LazyBuffer;
   /** Behind the expected end: may be short or empty. */
   readonly probe: boolean;
   readonly filled: Promise<number>;
@@ -33,7 +33,7 @@ export class ReadAhead {
   readonly #file: RemoteFile;
   readonly #expected: number;
   readonly #limits: SftpOptions;
-  readonly #pace: Pace;
+  readonly #pacing: RequestPacing;
   readonly #free: Uint8Array[] = [];
   #blocks: Block[] = [];
   #asked: number;
@@ -46,7 +46,7 @@ export class ReadAhead {
     this.#asked = start;
     this.#expected = size;
     this.#limits = { signal, timeout };
-    this.#pace = new Pace(file.readLength, file.paths.read, inFlight);
+    this.#pacing = new RequestPacing(file.readLength, file.pathEstimates.read, inFlight);
   }
 
   /**
@@ -67,14 +67,14 @@ export class ReadAhead {
       this.#state = "ended";
       return null;
     }
-    this.#pace.passed(count);
+    this.#pacing.passed(count);
     this.#ask(); // before the caller is busy with this block
     return room.bytes().subarray(0, count);
   }
 
   /** Gives the memory of a block back, to be filled again. */
   release(block: Uint8Array): void {
-    if (block.buffer.byteLength === this.#pace.block) {
+    if (block.buffer.byteLength === this.#pacing.block) {
       this.#free.push(new Uint8Array(block.buffer as ArrayBuffer));
     }
   }
@@ -99,14 +99,14 @@ export class ReadAhead {
   }
 
   #ask(): void {
-    const depth = this.#state === "one" ? 1 : this.#pace.depth;
+    const depth = this.#state === "one" ? 1 : this.#pacing.depth;
     while (this.#asked < this.#expected && this.#blocks.length < depth) {
-      this.#block(Math.min(this.#pace.block, this.#expected - this.#asked), false);
+      this.#block(Math.min(this.#pacing.block, this.#expected - this.#asked), false);
     }
     if (this.#asked < this.#expected || this.#blocks.at(-1)?.probe) return;
     if (this.#state === "one" && this.#blocks.length > 0) return;
     const grown = this.#asked > this.#expected || this.#expected === 0;
-    this.#block(grown ? this.#pace.request : PROBE_BYTES, true);
+    this.#block(grown ? this.#pacing.request : PROBE_BYTES, true);
   }
 
   #block(length: number, probe: boolean): void {
@@ -114,17 +114,17 @@ export class ReadAhead {
     const offset = this.#asked;
     const filled = this.#state === "one"
       ? this.#carefully(room.bytes(), offset)
-      : this.#file.fill(room, offset, this.#limits, this.#pace.request);
+      : this.#file.fill(room, offset, this.#limits, this.#pacing.request);
     filled.catch(() => {}); // heard of when its turn comes, if it comes
     this.#blocks.push({ offset, room, probe, filled });
     this.#asked += length;
   }
 
   /** Memory for a block, taken when its first bytes come: what was just used is in the processor's cache. */
-  #room(length: number): Room {
+  #room(length: number): LazyBuffer {
     let bytes: Uint8Array | null = null;
     const take = (): Uint8Array =>
-      (length === this.#pace.block ? this.#free.pop() : undefined) ?? new Uint8Array(length);
+      (length === this.#pacing.block ? this.#free.pop() : undefined) ?? new Uint8Array(length);
     return { length, bytes: () => bytes ??= take() };
   }
 
@@ -132,7 +132,7 @@ export class ReadAhead {
   async #carefully(into: Uint8Array, offset: number): Promise<number> {
     let count = 0;
     while (count < into.length) {
-      const piece = into.subarray(count, count + Math.min(CAREFUL_BYTES, this.#pace.request));
+      const piece = into.subarray(count, count + Math.min(CAREFUL_BYTES, this.#pacing.request));
       const more = await this.#file.read(piece, offset + count, this.#limits);
       if (more === 0) break;
       count += more;

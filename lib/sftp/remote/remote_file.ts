@@ -5,14 +5,14 @@ import {
   type SftpFileInfo,
 } from "../protocol/attributes.ts";
 import { fileSystemOf, type SftpFileSystem } from "../protocol/file_system.ts";
-import type { SftpLink } from "./client_session.ts";
+import type { ClientSession } from "./client_session.ts";
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { type Call, callOf, sftpError, SftpStatus } from "../protocol/status.ts";
 
-/** Memory that may not be there before there is something to put into it. */
-export interface Room {
+/** Memory that is allocated when its first bytes come. */
+export interface LazyBuffer {
   readonly length: number;
   bytes(): Uint8Array;
 }
@@ -25,18 +25,18 @@ export class RemoteFile {
   readonly readLength: number;
   /** The most bytes of one WRITE. */
   readonly writeLength: number;
-  readonly #link: SftpLink;
+  readonly #session: ClientSession;
   /** What the server calls it. */
   readonly handle: Uint8Array;
   #closed = false;
 
   constructor(
-    link: SftpLink,
+    session: ClientSession,
     handle: Uint8Array,
     path: string,
     lengths: { readLength: number; writeLength: number },
   ) {
-    this.#link = link;
+    this.#session = session;
     this.handle = handle;
     this.path = path;
     this.readLength = lengths.readLength;
@@ -47,7 +47,7 @@ export class RemoteFile {
   read(into: Uint8Array, offset: number, options: SftpOptions = {}): Promise<number> {
     const length = Math.min(into.length, this.readLength);
     const call = this.#call("read", options);
-    return this.#link.read(this.handle, offset, length, () => into, call);
+    return this.#session.read(this.handle, offset, length, () => into, call);
   }
 
   /** One WRITE of at most `writeLength` bytes; `sent` says that the channel has taken it. */
@@ -57,7 +57,7 @@ export class RemoteFile {
     options: SftpOptions = {},
     sent?: () => void,
   ): Promise<void> {
-    return this.#link.write(this.handle, offset, data, this.#call("write", options), sent);
+    return this.#session.write(this.handle, offset, data, this.#call("write", options), sent);
   }
 
   /** As many WRITEs as it takes, all at once. */
@@ -76,7 +76,7 @@ export class RemoteFile {
    * As many READs as it takes, all at once; resolves to fewer bytes than fit only at the end.
    */
   async fill(
-    into: Room | Uint8Array,
+    into: LazyBuffer | Uint8Array,
     offset: number,
     options: SftpOptions = {},
     step: number = this.readLength,
@@ -99,7 +99,7 @@ export class RemoteFile {
 
   /** A server may send less than was asked for: the gap is asked for again. */
   async #whole(
-    room: Room,
+    room: LazyBuffer,
     from: number,
     to: number,
     offset: number,
@@ -110,7 +110,7 @@ export class RemoteFile {
     while (at < to) {
       const start = at;
       const into = () => room.bytes().subarray(start, to);
-      const count = await this.#link.read(this.handle, offset + at, to - at, into, call);
+      const count = await this.#session.read(this.handle, offset + at, to - at, into, call);
       if (count === 0) break;
       at += count;
     }
@@ -118,40 +118,40 @@ export class RemoteFile {
   }
 
   /** What is known of the way to the server, for reads and for writes. */
-  get paths(): SftpLink["paths"] {
-    return this.#link.paths;
+  get pathEstimates(): ClientSession["pathEstimates"] {
+    return this.#session.pathEstimates;
   }
 
   async stat(options: SftpOptions = {}): Promise<SftpFileInfo> {
     const request = { handle: this.handle };
     const call = this.#call("stat", options);
-    return infoOf((await this.#link.request(msg.Fstat, request, msg.Attrs, call)).attributes);
+    return infoOf((await this.#session.request(msg.Fstat, request, msg.Attrs, call)).attributes);
   }
 
   async setStat(changes: SftpChanges, options: SftpOptions = {}): Promise<void> {
     const request = { handle: this.handle, attributes: attributesOfChanges(changes) };
-    await this.#link.command(msg.Fsetstat, request, this.#call("setStat", options));
+    await this.#session.command(msg.Fsetstat, request, this.#call("setStat", options));
   }
 
   /** How full the file system is that it is on (fstatvfs@openssh.com). */
   async statvfs(options: SftpOptions = {}): Promise<SftpFileSystem> {
     const call = this.#call("statvfs", options);
-    if (!this.#link.extensions.has(EXTENSION.FSTATVFS)) {
+    if (!this.#session.extensions.has(EXTENSION.FSTATVFS)) {
       throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
     }
     const data = msg.OneHandle.encode({ handle: this.handle });
     const request = { request: EXTENSION.FSTATVFS, data };
-    const answer = await this.#link.request(msg.Extended, request, msg.ExtendedReply, call);
+    const answer = await this.#session.request(msg.Extended, request, msg.ExtendedReply, call);
     return fileSystemOf(msg.FileSystem.decode(answer.data));
   }
 
   async sync(options: SftpOptions = {}): Promise<void> {
     const call = this.#call("sync", options);
-    if (!this.#link.extensions.has(EXTENSION.FSYNC)) {
+    if (!this.#session.extensions.has(EXTENSION.FSYNC)) {
       throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
     }
     const data = msg.OneHandle.encode({ handle: this.handle });
-    await this.#link.command(msg.Extended, { request: EXTENSION.FSYNC, data }, call);
+    await this.#session.command(msg.Extended, { request: EXTENSION.FSYNC, data }, call);
   }
 
   /** Closes the handle, once. The answer counts: it may say that the disk is full. */
@@ -161,7 +161,7 @@ export class RemoteFile {
     const { signal } = options;
     // What is cancelled must be closed too.
     const call = this.#call("close", signal?.aborted ? { timeout: options.timeout } : options);
-    const closing = this.#link.command(msg.Close, { handle: this.handle }, call);
+    const closing = this.#session.command(msg.Close, { handle: this.handle }, call);
     if (signal?.aborted) closing.catch(() => {});
     signal?.throwIfAborted();
     await closing;

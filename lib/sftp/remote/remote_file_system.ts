@@ -7,7 +7,7 @@ import {
   type SftpFileInfo,
 } from "../protocol/attributes.ts";
 import type { SftpChannel } from "../protocol/channel.ts";
-import { SftpLink } from "./client_session.ts";
+import { ClientSession } from "./client_session.ts";
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import { flagsOf, type SftpOpenOptions, type SftpOptions } from "../protocol/options.ts";
@@ -15,8 +15,8 @@ import { join } from "../protocol/paths.ts";
 import { RemoteFile } from "./remote_file.ts";
 import { type Call, callOf, sftpError, SftpStatus } from "../protocol/status.ts";
 
-/** The most bytes that requests may have; 0 open handles means that the server does not say. */
-export interface RemoteLimits {
+/** The most bytes of one request; 0 open handles means that the server does not say. */
+export interface ServerLimits {
   readonly readLength: number;
   readonly writeLength: number;
   readonly openHandles: number;
@@ -31,20 +31,20 @@ export const MAX_LISTED = 1_000_000;
 /** Entries of a listing that are asked about together. */
 const LOOKED_AT_ONCE = 128;
 
-/** One line of a listing. */
-export interface RemoteEntry {
+/** One entry of a listing. */
+export interface ListedEntry {
   readonly name: string;
   readonly info: SftpFileInfo;
 }
 
-/** The far file system in single operations; the client and the transfers stand on it. */
-export class Remote {
-  readonly link: SftpLink;
-  readonly limits: RemoteLimits;
+/** The server's file system, one method an operation; the client and the transfers are built on it. */
+export class RemoteFileSystem {
+  readonly session: ClientSession;
+  readonly limits: ServerLimits;
   readonly #linkFirst: boolean;
 
-  private constructor(link: SftpLink, limits: RemoteLimits, linkFirst: boolean) {
-    this.link = link;
+  private constructor(session: ClientSession, limits: ServerLimits, linkFirst: boolean) {
+    this.session = session;
     this.limits = limits;
     this.#linkFirst = linkFirst;
   }
@@ -53,31 +53,31 @@ export class Remote {
   static async open(
     channel: SftpChannel,
     options: SftpOptions & { timeout?: number; requestLength?: number; linkFirst?: boolean },
-  ): Promise<Remote> {
+  ): Promise<RemoteFileSystem> {
     const { requestLength = SFTP_MAX_CHUNK, linkFirst = false } = options;
     if (!(requestLength >= 1)) throw new RangeError("requestLength must be 1 or more");
-    const link = await SftpLink.open(channel, options);
+    const session = await ClientSession.open(channel, options);
     try {
-      const { readLength, writeLength, openHandles } = await limitsOf(link, options);
-      return new Remote(link, {
+      const { readLength, writeLength, openHandles } = await limitsOf(session, options);
+      return new RemoteFileSystem(session, {
         readLength: Math.min(readLength, requestLength),
         writeLength: Math.min(writeLength, requestLength),
         openHandles,
       }, linkFirst);
     } catch (cause) {
-      await link.close();
+      await session.close();
       throw cause;
     }
   }
 
   /** Whether the server announced an extension. */
   can(extension: string): boolean {
-    return this.link.extensions.has(extension);
+    return this.session.extensions.has(extension);
   }
 
   /** Sends a request that is answered by a status alone. */
   command<Q>(row: msg.Row<Q>, value: Q, call: Call): Promise<void> {
-    return this.link.command(row, value, call);
+    return this.session.command(row, value, call);
   }
 
   /**
@@ -106,7 +106,7 @@ export class Remote {
     call: Call,
   ): Promise<A> {
     if (!this.can(request)) throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
-    return await this.link.request(msg.Extended, { request, data }, reply, call);
+    return await this.session.request(msg.Extended, { request, data }, reply, call);
   }
 
   /** Opens a file; errors are `about` another path, if it has a name that nobody knows. */
@@ -115,18 +115,18 @@ export class Remote {
     const attributes = mode === undefined ? {} : { mode };
     const request = { path, flags: flagsOf(options), attributes };
     const call = callOf("open", about, options);
-    const { handle } = await this.link.request(msg.Open, request, msg.Handle, call);
-    return new RemoteFile(this.link, handle, about, this.limits);
+    const { handle } = await this.session.request(msg.Open, request, msg.Handle, call);
+    return new RemoteFile(this.session, handle, about, this.limits);
   }
 
   async stat(path: string, options: SftpOptions): Promise<SftpFileInfo> {
     const call = callOf("stat", path, options);
-    return infoOf((await this.link.request(msg.Stat, { path }, msg.Attrs, call)).attributes);
+    return infoOf((await this.session.request(msg.Stat, { path }, msg.Attrs, call)).attributes);
   }
 
   async lstat(path: string, options: SftpOptions): Promise<SftpFileInfo> {
     const call = callOf("lstat", path, options);
-    return infoOf((await this.link.request(msg.Lstat, { path }, msg.Attrs, call)).attributes);
+    return infoOf((await this.session.request(msg.Lstat, { path }, msg.Attrs, call)).attributes);
   }
 
   /** What is known of a file, links followed; null if there is none. */
@@ -169,12 +169,12 @@ export class Remote {
 
   async realPath(path: string, options: SftpOptions): Promise<string> {
     const call = callOf("realPath", path, options);
-    return single(await this.link.request(msg.Realpath, { path }, msg.Name, call), call);
+    return single(await this.session.request(msg.Realpath, { path }, msg.Name, call), call);
   }
 
   async readLink(path: string, options: SftpOptions): Promise<string> {
     const call = callOf("readLink", path, options);
-    return single(await this.link.request(msg.Readlink, { path }, msg.Name, call), call);
+    return single(await this.session.request(msg.Readlink, { path }, msg.Name, call), call);
   }
 
   async symlink(target: string, link: string, options: SftpOptions): Promise<void> {
@@ -183,9 +183,9 @@ export class Remote {
   }
 
   /** Lists a directory, one request ahead, without `.` and `..`. */
-  async *list(path: string, options: SftpOptions): AsyncGenerator<RemoteEntry, void> {
+  async *list(path: string, options: SftpOptions): AsyncGenerator<ListedEntry, void> {
     const call = callOf("readDir", path, options);
-    const { handle } = await this.link.request(msg.Opendir, { path }, msg.Handle, call);
+    const { handle } = await this.session.request(msg.Opendir, { path }, msg.Handle, call);
     const asked: Promise<msg.NameEntry[] | null>[] = [];
     const ask = () => {
       const answer = this.#names(handle, call);
@@ -224,7 +224,7 @@ export class Remote {
     path: string,
     names: readonly msg.NameEntry[],
     options: SftpOptions,
-  ): AsyncGenerator<RemoteEntry, void> {
+  ): AsyncGenerator<ListedEntry, void> {
     for (let at = 0; at < names.length; at += LOOKED_AT_ONCE) {
       const entries = names.slice(at, at + LOOKED_AT_ONCE).filter(({ name }) =>
         name !== "." && name !== ".."
@@ -245,8 +245,8 @@ export class Remote {
   }
 
   /** A whole directory. */
-  async all(path: string, options: SftpOptions): Promise<RemoteEntry[]> {
-    const entries: RemoteEntry[] = [];
+  async all(path: string, options: SftpOptions): Promise<ListedEntry[]> {
+    const entries: ListedEntry[] = [];
     for await (const entry of this.list(path, options)) {
       if (entries.push(entry) > MAX_LISTED) {
         throw sftpError(SftpStatus.FAILURE, { operation: "readDir", path }, "it has no end");
@@ -257,7 +257,7 @@ export class Remote {
 
   async #names(handle: Uint8Array, call: Call): Promise<msg.NameEntry[] | null> {
     try {
-      const { entries } = await this.link.request(msg.Readdir, { handle }, msg.Name, call);
+      const { entries } = await this.session.request(msg.Readdir, { handle }, msg.Name, call);
       if (entries.length > 0) return entries;
       throw sftpError(SftpStatus.BAD_MESSAGE, call, "the server lists nothing, for ever");
     } catch (cause) {
@@ -267,13 +267,13 @@ export class Remote {
   }
 }
 
-async function limitsOf(link: SftpLink, options: SftpOptions): Promise<RemoteLimits> {
+async function limitsOf(session: ClientSession, options: SftpOptions): Promise<ServerLimits> {
   const unknown = { readLength: SFTP_CHUNK, writeLength: SFTP_CHUNK, openHandles: 0 };
-  if (!link.extensions.has(EXTENSION.LIMITS)) return unknown;
+  if (!session.extensions.has(EXTENSION.LIMITS)) return unknown;
   const request = { request: EXTENSION.LIMITS, data: new Uint8Array(0) };
   try {
     const call = callOf("limits", null, options);
-    const { data } = await link.request(msg.Extended, request, msg.ExtendedReply, call);
+    const { data } = await session.request(msg.Extended, request, msg.ExtendedReply, call);
     const { packetLength, readLength, writeLength, openHandles } = msg.Limits.decode(data);
     const packet = Math.max((packetLength || SFTP_MAX_MESSAGE) - MESSAGE_HEAD, 1);
     const most = Math.min(packet, SFTP_MAX_CHUNK);
@@ -281,7 +281,7 @@ async function limitsOf(link: SftpLink, options: SftpOptions): Promise<RemoteLim
     return { readLength: bounded(readLength), writeLength: bounded(writeLength), openHandles };
   } catch (cause) {
     // A server that announces limits and then does not tell them is no worse than one without.
-    if (cause instanceof SftpError && link.cause === null) return unknown;
+    if (cause instanceof SftpError && session.cause === null) return unknown;
     throw cause;
   }
 }

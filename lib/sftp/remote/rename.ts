@@ -3,7 +3,7 @@ import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { hiddenBeside } from "../protocol/paths.ts";
-import type { Remote } from "./remote_file_system.ts";
+import type { RemoteFileSystem } from "./remote_file_system.ts";
 import { callOf, SftpStatus } from "../protocol/status.ts";
 
 /**
@@ -12,7 +12,7 @@ import { callOf, SftpStatus } from "../protocol/status.ts";
  * back again if that fails. Errors are `about` another path, if the old name is none that anybody knows.
  */
 export async function replace(
-  remote: Remote,
+  remote: RemoteFileSystem,
   from: string,
   to: string,
   options: SftpOptions,

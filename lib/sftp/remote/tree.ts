@@ -5,12 +5,12 @@ import { dirEntry, type SftpWalkEntry, type SftpWalkOptions } from "./dir_entry.
 import * as msg from "../protocol/messages.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { baseName, join, parent } from "../protocol/paths.ts";
-import type { Remote, RemoteEntry } from "./remote_file_system.ts";
+import type { ListedEntry, RemoteFileSystem } from "./remote_file_system.ts";
 import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
 
 /** Makes a directory and those above it that are missing; content if it is there. */
 export async function makeFolders(
-  remote: Remote,
+  remote: RemoteFileSystem,
   path: string,
   mode: number | null,
   options: SftpOptions,
@@ -31,7 +31,7 @@ export async function makeFolders(
 
 /** Removes a file, a link, or a directory, on request with everything in it. */
 export async function removeTree(
-  remote: Remote,
+  remote: RemoteFileSystem,
   path: string,
   options: SftpOptions & { recursive?: boolean },
 ): Promise<void> {
@@ -56,7 +56,11 @@ export async function removeTree(
 }
 
 /** Removes what is in a folder but other folders; resolves to those. */
-async function empty(remote: Remote, folder: string, options: SftpOptions): Promise<string[]> {
+async function empty(
+  remote: RemoteFileSystem,
+  folder: string,
+  options: SftpOptions,
+): Promise<string[]> {
   const [folders, files]: [string[], string[]] = [[], []];
   for (const { name, info } of await remote.all(folder, options)) {
     (info.isDirectory ? folders : files).push(join(folder, name));
@@ -83,7 +87,7 @@ async function together<A, B>(
 
 /** Everything below a path, and the path itself; folders before what is in them. */
 export async function* walk(
-  remote: Remote,
+  remote: RemoteFileSystem,
   root: string,
   options: SftpWalkOptions,
 ): AsyncGenerator<SftpWalkEntry, void> {
@@ -96,7 +100,7 @@ export async function* walk(
 }
 
 async function* below(
-  remote: Remote,
+  remote: RemoteFileSystem,
   folder: string,
   options: SftpWalkOptions,
   depth: number,
@@ -121,9 +125,9 @@ async function* below(
 }
 
 async function walked(
-  remote: Remote,
+  remote: RemoteFileSystem,
   folder: string,
-  { name, info }: RemoteEntry,
+  { name, info }: ListedEntry,
   options: SftpWalkOptions,
 ): Promise<SftpWalkEntry> {
   const path = join(folder, name);

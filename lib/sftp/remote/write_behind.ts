@@ -1,5 +1,5 @@
 import { SftpError } from "../../errors.ts";
-import { Pace } from "./pacing.ts";
+import { RequestPacing } from "./pacing.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import type { RemoteFile } from "./remote_file.ts";
 import { SftpStatus } from "../protocol/status.ts";
@@ -34,7 +34,7 @@ export interface WriteBehindOptions extends SftpOptions {
 export class WriteBehind {
   readonly #file: RemoteFile;
   readonly #limits: SftpOptions;
-  readonly #pace: Pace;
+  readonly #pacing: RequestPacing;
   #sent: Sent[] = [];
   #bytes = 0;
   /** Requests that wait for the channel to take them. */
@@ -48,7 +48,7 @@ export class WriteBehind {
     this.#file = file;
     this.#limits = { signal, timeout };
     this.#offset = start;
-    this.#pace = new Pace(file.writeLength, file.paths.write, inFlight);
+    this.#pacing = new RequestPacing(file.writeLength, file.pathEstimates.write, inFlight);
   }
 
   /** Where the next block goes. */
@@ -58,7 +58,7 @@ export class WriteBehind {
 
   /** How far behind the last byte written a byte may be that has not arrived. */
   get window(): number {
-    return this.#pace.window;
+    return this.#pacing.window;
   }
 
   /** Whether the server has shown that it wants one request at a time. */
@@ -68,7 +68,7 @@ export class WriteBehind {
 
   /** Bytes of a block that fills its requests. */
   get unit(): number {
-    const { request, block } = this.#pace;
+    const { request, block } = this.#pacing;
     return Math.min(Math.max(Math.floor(UNIT_BYTES / request), 1) * request, block);
   }
 
@@ -86,11 +86,11 @@ export class WriteBehind {
   async write(block: Uint8Array, release: () => void): Promise<void> {
     this.#limits.signal?.throwIfAborted();
     for (let at = 0; at < block.length;) {
-      const length = this.#state === "one" ? CAREFUL_BYTES : this.#pace.request;
+      const length = this.#state === "one" ? CAREFUL_BYTES : this.#pacing.request;
       const bytes = block.subarray(at, at + length);
       at += bytes.length;
       this.#send(bytes, at < block.length ? null : release);
-      const most = this.#state === "one" ? 0 : this.#pace.depth * this.#pace.block;
+      const most = this.#state === "one" ? 0 : this.#pacing.depth * this.#pacing.block;
       while (this.#bytes > most || this.#sent.length > MAX_SENT) await this.#oldest();
     }
     // Who read the next block now would find this one out of the processor's cache when it is sealed.
@@ -129,7 +129,7 @@ export class WriteBehind {
     }
     this.#sent.shift();
     this.#bytes -= bytes.length;
-    this.#pace.passed(bytes.length);
+    this.#pacing.passed(bytes.length);
     release?.();
   }
 

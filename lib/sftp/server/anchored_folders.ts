@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { errnoOf } from "./errno.ts";
-import type { Folders, Place } from "./served_tree.ts";
+import type { Folders, ResolvedPath } from "./served_tree.ts";
 
 /** open(2) with this flag needs no permission to read, and gives nothing but a place (Linux). */
 const O_PATH = 0o10000000;
@@ -39,7 +39,7 @@ export class AnchoredFolders implements Folders<number> {
     return `/proc/self/fd/${folder}/${name}`;
   }
 
-  pin({ real }: Place): { path: string } & Disposable {
+  pin({ real }: ResolvedPath): { path: string } & Disposable {
     const fd = openSync(real, O_PATH | constants.O_NOFOLLOW);
     return { path: `/proc/self/fd/${fd}`, [Symbol.dispose]: () => closeSync(fd) };
   }

@@ -1,9 +1,9 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { AnchoredFolders } from "./anchored_folders.ts";
-import { Everywhere } from "./unrestricted_tree.ts";
+import { UnrestrictedTree } from "./unrestricted_tree.ts";
 import { Jail, PathFolders } from "./jail.ts";
 
-import type { Tree } from "./served_tree.ts";
+import type { ServedTree } from "./served_tree.ts";
 
 /**
  * The tree below a folder.
@@ -11,12 +11,12 @@ import type { Tree } from "./served_tree.ts";
  * @throws {Deno.errors.NotFound} If there is no such folder
  * @throws {Deno.errors.NotADirectory} If it is none
  */
-export function treeOf(root: string, home: string): Tree {
+export function treeOf(root: string, home: string): ServedTree {
   const real = Deno.realPathSync(root);
   if (!Deno.statSync(real).isDirectory) {
     throw new Deno.errors.NotADirectory(`Cannot serve "${root}": it is not a directory`);
   }
-  if (real === "/") return new Everywhere(home);
+  if (real === "/") return new UnrestrictedTree(home);
   return canAnchor(real)
     ? new Jail(new AnchoredFolders(real), home)
     : new Jail(new PathFolders(real.replace(/[/\\]$/, "")), home);

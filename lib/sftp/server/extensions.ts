@@ -7,10 +7,10 @@ import { wireFileSystem } from "../protocol/file_system.ts";
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import {
-  type Context,
   type Frame,
   has,
   type Operation,
+  type OperationContext,
   single,
   statusFrame,
 } from "./operations.ts";
@@ -115,10 +115,10 @@ export const EXTENSIONS: ReadonlyMap<string, Extension> = new Map(
   ].map((extension) => [extension.request, extension]),
 );
 
-interface Does<Q> {
+interface StatusExtension<Q> {
   readonly writes: boolean;
   readonly offered: (backend: SftpBackend) => boolean;
-  readonly run: (context: Context, request: Q) => Promise<void>;
+  readonly run: (context: OperationContext, request: Q) => Promise<void>;
 }
 
 /** An extension that is answered by a status. */
@@ -126,7 +126,7 @@ function does<Q>(
   name: string,
   request: string,
   layout: Layout<Q>,
-  { writes, offered, run }: Does<Q>,
+  { writes, offered, run }: StatusExtension<Q>,
 ): Extension {
   return {
     name,
@@ -141,10 +141,10 @@ function does<Q>(
   };
 }
 
-interface Answers<Q> {
+interface ValueExtension<Q> {
   readonly offered: (backend: SftpBackend) => boolean;
   readonly run: (
-    context: Context,
+    context: OperationContext,
     request: Q,
   ) => Promise<(id: number) => Frame> | ((id: number) => Frame);
 }
@@ -155,7 +155,7 @@ function answers<Q>(
   request: string,
   version: string,
   layout: Layout<Q> | null,
-  { offered, run }: Answers<Q>,
+  { offered, run }: ValueExtension<Q>,
 ): Extension {
   return {
     name,
@@ -179,7 +179,7 @@ async function expanded(backend: SftpBackend, path: string): Promise<string> {
 
 /** Copies between two open files without the client; a length of 0 means up to the end. */
 async function copyData(
-  { handles }: Context,
+  { handles }: OperationContext,
   { from, fromOffset, length, to, toOffset }: ReturnType<typeof msg.CopyData.decode>,
 ): Promise<void> {
   const source = handles.file(from);

@@ -1,7 +1,7 @@
 import { constants, fstatSync } from "node:fs";
 import { nameProblem } from "../protocol/paths.ts";
 import { refuse } from "../protocol/status.ts";
-import type { Folders, Place, Tree } from "./served_tree.ts";
+import type { Folders, ResolvedPath, ServedTree } from "./served_tree.ts";
 
 /** Symbolic links that one path may lead through, as Linux has it. */
 const MAX_LINKS = 40;
@@ -16,7 +16,7 @@ const OPEN_FLAGS = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
  * Keeps paths below a folder: `/` is the folder, `..` stops there, and symbolic links are read as
  * they would be after `chroot`, an absolute one starting at the folder again.
  */
-export class Jail<F> implements Tree {
+export class Jail<F> implements ServedTree {
   readonly open = false;
   readonly openFlags: number = OPEN_FLAGS;
   readonly #folders: Folders<F>;
@@ -29,14 +29,14 @@ export class Jail<F> implements Tree {
   }
 
   /** Walks a path step by step. */
-  place(path: string, last: "follow" | "keep"): Place {
+  resolve(path: string, last: "follow" | "keep"): ResolvedPath {
     const folders = this.#folders;
     const inside: F[] = [folders.root()];
     const names: string[] = [];
     const leave = (): void => {
       for (let folder; (folder = inside.pop()) !== undefined;) folders.leave(folder);
     };
-    const at = (name: string, info: Deno.FileInfo | null): Place => ({
+    const at = (name: string, info: Deno.FileInfo | null): ResolvedPath => ({
       real: folders.path(inside.at(-1)!, name),
       virtual: `/${[...names, name].filter((step) => step !== ".").join("/")}`,
       info,
@@ -51,8 +51,8 @@ export class Jail<F> implements Tree {
           if (names.pop() !== undefined) folders.leave(inside.pop()!);
           continue;
         }
-        const place = at(step, look(folders.path(inside.at(-1)!, step), step));
-        const { info, real } = place;
+        const found = at(step, look(folders.path(inside.at(-1)!, step), step));
+        const { info, real } = found;
         if (info?.isSymlink && !(steps.length === 0 && last === "keep")) {
           if (++links > MAX_LINKS) refuse("Too many symbolic links");
           const target = Deno.readLinkSync(real);
@@ -61,7 +61,7 @@ export class Jail<F> implements Tree {
           }
           steps.push(...stepsOf(target));
         } else if (steps.length === 0) {
-          return place;
+          return found;
         } else {
           if (!info?.isDirectory) throw new Deno.errors.NotFound();
           inside.push(folders.enter(inside.at(-1)!, step));
@@ -80,16 +80,16 @@ export class Jail<F> implements Tree {
   }
 
   realPath(path: string): string {
-    using place = this.place(path, "follow");
-    return place.virtual;
+    using found = this.resolve(path, "follow");
+    return found.virtual;
   }
 
-  pin(place: Place): { readonly path: string } & Disposable {
-    return this.#folders.pin(place);
+  pin(found: ResolvedPath): { readonly path: string } & Disposable {
+    return this.#folders.pin(found);
   }
 
-  holds(fd: number, place: Place): boolean {
-    return this.#folders.holds(fd, place);
+  holds(fd: number, found: ResolvedPath): boolean {
+    return this.#folders.holds(fd, found);
   }
 }
 
@@ -120,11 +120,11 @@ export class PathFolders implements Folders<string> {
     return `${folder}/${name}`;
   }
 
-  pin({ real }: Place): { path: string } & Disposable {
+  pin({ real }: ResolvedPath): { path: string } & Disposable {
     return { path: real, [Symbol.dispose]() {} };
   }
 
-  holds(fd: number, { real, virtual }: Place): boolean {
+  holds(fd: number, { real, virtual }: ResolvedPath): boolean {
     const opened = fstatSync(fd);
     const folders: string[] = [];
     for (let at = virtual.indexOf("/", 1); at !== -1; at = virtual.indexOf("/", at + 1)) {

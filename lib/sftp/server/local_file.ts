@@ -2,17 +2,17 @@ import * as fs from "node:fs";
 import type { SftpChanges, SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpBackendFile } from "./backend.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
-import { allowedMode, fileSystemAt, type Mode } from "./local_stat.ts";
-import type { Medium } from "../../runtime/adaptive_io.ts";
+import { allowedMode, fileSystemAt, type ModePolicy } from "./local_stat.ts";
+import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 
 /** How an open file is served. */
 export interface LocalFileOptions {
   /** Every write goes to the end of the file. */
   readonly append: boolean;
   /** Which permission bits clients may set. */
-  readonly mode: Mode;
+  readonly mode: ModePolicy;
   /** Where it is, for reads and writes: side by side as soon as it is slow. */
-  readonly medium: Medium;
+  readonly io: AdaptiveIo;
 }
 
 /** An open local file, read and written at offsets. The other clients do not wait for a slow disk. */
@@ -20,27 +20,27 @@ export class LocalFile implements SftpBackendFile {
   readonly parallel: boolean;
   readonly #fd: number;
   readonly #append: boolean;
-  readonly #mode: Mode;
-  readonly #medium: Medium;
+  readonly #mode: ModePolicy;
+  readonly #io: AdaptiveIo;
 
   /** Takes over a descriptor. */
-  constructor(fd: number, { append, mode, medium }: LocalFileOptions) {
+  constructor(fd: number, { append, mode, io }: LocalFileOptions) {
     this.#fd = fd;
     this.#append = append;
     this.#mode = mode;
-    this.#medium = medium;
+    this.#io = io;
     this.parallel = !append;
   }
 
   read(into: Uint8Array, offset: number): number | Promise<number> {
-    return this.#medium.run(
+    return this.#io.run(
       () => fs.readSync(this.#fd, into, 0, into.length, offset),
       () => this.#readLater(into, offset),
     );
   }
 
   write(data: Uint8Array, offset: number): void | Promise<void> {
-    return this.#medium.run(
+    return this.#io.run(
       () => this.#writeNow(data, offset),
       () => this.#writeLater(data, offset),
     );
@@ -91,16 +91,16 @@ export class LocalFile implements SftpBackendFile {
 
   #writeNow(data: Uint8Array, offset: number): void {
     for (let at = 0; at < data.length;) {
-      const place = this.#append ? null : offset + at;
-      at += fs.writeSync(this.#fd, data, at, data.length - at, place);
+      const position = this.#append ? null : offset + at;
+      at += fs.writeSync(this.#fd, data, at, data.length - at, position);
     }
   }
 
   async #writeLater(data: Uint8Array, offset: number): Promise<void> {
     for (let at = 0; at < data.length;) {
-      const place = this.#append ? null : offset + at;
+      const position = this.#append ? null : offset + at;
       at += await settled<number>((done) =>
-        fs.write(this.#fd, data, at, data.length - at, place, done)
+        fs.write(this.#fd, data, at, data.length - at, position, done)
       );
     }
   }

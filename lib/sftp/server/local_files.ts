@@ -6,11 +6,11 @@ import type { SftpBackend, SftpBackendEntry, SftpBackendFile, SftpBackendOpen } 
 import { errnoOf } from "./errno.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
 import { LocalFile } from "./local_file.ts";
-import { allowedMode, fileSystemAt, type Mode } from "./local_stat.ts";
-import { Medium } from "../../runtime/adaptive_io.ts";
+import { allowedMode, fileSystemAt, type ModePolicy } from "./local_stat.ts";
+import { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import { refuse, SftpStatus } from "../protocol/status.ts";
 import { treeOf } from "./choose_tree.ts";
-import type { Place, Tree } from "./served_tree.ts";
+import type { ResolvedPath, ServedTree } from "./served_tree.ts";
 
 /** Entries of a directory that are looked at in one go: a fraction of a millisecond. */
 const LIST_BATCH = 64;
@@ -75,7 +75,7 @@ export function localFiles(options: LocalFilesOptions): SftpBackend {
 }
 
 /** Serves a tree, however it keeps to itself. */
-export function filesOf(tree: Tree, home: string, blocking = false): LocalFiles {
+export function filesOf(tree: ServedTree, home: string, blocking = false): LocalFiles {
   return new LocalFiles(tree, home, blocking);
 }
 
@@ -122,14 +122,14 @@ function readOnly(files: LocalFiles): SftpBackend {
  * between; the methods are async only so that what they throw is a rejection.
  */
 class LocalFiles implements SftpBackend {
-  readonly #tree: Tree;
+  readonly #tree: ServedTree;
   readonly #home: string;
-  readonly #mode: Mode;
+  readonly #mode: ModePolicy;
   /** Whether nobody else waits, so that even a slow disk is no reason to go another way. */
   readonly #blocking: boolean;
   #accounts: { readonly mtimes: string; readonly names: Accounts } | null = null;
 
-  constructor(tree: Tree, home: string, blocking: boolean) {
+  constructor(tree: ServedTree, home: string, blocking: boolean) {
     this.#blocking = blocking;
     this.#tree = tree;
     this.#home = home;
@@ -139,16 +139,16 @@ class LocalFiles implements SftpBackend {
   async open(path: string, options: SftpBackendOpen): Promise<SftpBackendFile> {
     const fd = this.#open(path, options);
     const { append } = options;
-    const medium = new Medium(this.#blocking ? Infinity : undefined);
-    return new LocalFile(fd, { append, mode: this.#mode, medium });
+    const io = new AdaptiveIo(this.#blocking ? Infinity : undefined);
+    return new LocalFile(fd, { append, mode: this.#mode, io });
   }
 
   async *readDir(path: string): AsyncGenerator<SftpBackendEntry> {
-    using place = this.#folder(path);
-    using folder = this.#tree.pin(place);
+    using found = this.#folder(path);
+    using folder = this.#tree.pin(found);
     const accounts = this.#names();
     const names = [".", "..", ...fs.readdirSync(folder.path)];
-    const root = place.virtual === "/";
+    const root = found.virtual === "/";
     for (let at = 0; at < names.length; at += LIST_BATCH) {
       const entries = names.slice(at, at + LIST_BATCH).flatMap((name) => {
         // Above the root is the root.
@@ -160,13 +160,13 @@ class LocalFiles implements SftpBackend {
   }
 
   async stat(path: string): Promise<SftpFileInfo> {
-    using place = this.#existing(path, "follow");
-    return place.info;
+    using found = this.#existing(path, "follow");
+    return found.info;
   }
 
   async lstat(path: string): Promise<SftpFileInfo> {
-    using place = this.#existing(path, "keep");
-    return place.info;
+    using found = this.#existing(path, "keep");
+    return found.info;
   }
 
   async setStat(path: string, changes: SftpChanges): Promise<void> {
@@ -178,25 +178,25 @@ class LocalFiles implements SftpBackend {
   }
 
   async mkdir(path: string, mode: number | null): Promise<void> {
-    using place = this.#vacant(path);
-    fs.mkdirSync(place.real, mode === null ? {} : { mode: mode & 0o1777 });
+    using found = this.#vacant(path);
+    fs.mkdirSync(found.real, mode === null ? {} : { mode: mode & 0o1777 });
   }
 
   async rmdir(path: string): Promise<void> {
-    using place = this.#movable(path);
-    if (!place.info.isDirectory) refuse("Not a directory", SftpStatus.NO_SUCH_FILE);
-    fs.rmdirSync(place.real);
+    using found = this.#movable(path);
+    if (!found.info.isDirectory) refuse("Not a directory", SftpStatus.NO_SUCH_FILE);
+    fs.rmdirSync(found.real);
   }
 
   async remove(path: string): Promise<void> {
-    using place = this.#movable(path);
-    if (place.info.isDirectory) refuse("Is a directory");
-    fs.unlinkSync(place.real);
+    using found = this.#movable(path);
+    if (found.info.isDirectory) refuse("Is a directory");
+    fs.unlinkSync(found.real);
   }
 
   async rename(from: string, to: string, { overwrite }: { overwrite: boolean }): Promise<void> {
     using old = this.#movable(from);
-    using target = overwrite ? this.#tree.place(to, "keep") : this.#vacant(to);
+    using target = overwrite ? this.#tree.resolve(to, "keep") : this.#vacant(to);
     if (target.virtual === "/") refuse("It is the root", SftpStatus.PERMISSION_DENIED);
     if (!overwrite && old.info.isFile && linked(old.real, target.real)) fs.unlinkSync(old.real);
     else fs.renameSync(old.real, target.real);
@@ -207,26 +207,26 @@ class LocalFiles implements SftpBackend {
   }
 
   async readLink(path: string): Promise<string> {
-    using place = this.#existing(path, "keep");
-    if (!place.info.isSymlink) refuse("Not a symbolic link", SftpStatus.BAD_MESSAGE);
-    return Deno.readLinkSync(place.real);
+    using found = this.#existing(path, "keep");
+    if (!found.info.isSymlink) refuse("Not a symbolic link", SftpStatus.BAD_MESSAGE);
+    return Deno.readLinkSync(found.real);
   }
 
   async symlink(target: string, path: string): Promise<void> {
-    using place = this.#vacant(path);
-    fs.symlinkSync(target, place.real);
+    using found = this.#vacant(path);
+    fs.symlinkSync(target, found.real);
   }
 
   async link(from: string, to: string): Promise<void> {
     using old = this.#existing(from, "keep");
     if (!old.info.isFile) refuse("Not a regular file");
-    using place = this.#vacant(to);
-    fs.linkSync(old.real, place.real);
+    using found = this.#vacant(to);
+    fs.linkSync(old.real, found.real);
   }
 
   async statVfs(path: string): Promise<SftpFileSystem> {
-    using place = this.#existing(path, "follow");
-    using there = this.#tree.pin(place);
+    using found = this.#existing(path, "follow");
+    using there = this.#tree.pin(found);
     return fileSystemAt(there.path);
   }
 
@@ -251,8 +251,8 @@ class LocalFiles implements SftpBackend {
   #open(path: string, options: SftpBackendOpen): number {
     const { open, openFlags } = this.#tree;
     const { createNew } = options;
-    using place = this.#tree.place(path, createNew ? "keep" : "follow");
-    const { real, info } = place;
+    using found = this.#tree.resolve(path, createNew ? "keep" : "follow");
+    const { real, info } = found;
     if (info === null && !options.create) throw new Deno.errors.NotFound();
     if (info !== null && options.create && createNew) refuse("File exists");
     if (info?.isDirectory) refuse("Is a directory");
@@ -266,7 +266,7 @@ class LocalFiles implements SftpBackend {
     const fd = fs.openSync(real, flags, mode);
     try {
       if (open) return fd;
-      if (!fs.fstatSync(fd).isFile() || !this.#tree.holds(fd, place)) {
+      if (!fs.fstatSync(fd).isFile() || !this.#tree.holds(fd, found)) {
         throw new Deno.errors.PermissionDenied();
       }
       if (options.truncate && info !== null) fs.ftruncateSync(fd, 0);
@@ -281,11 +281,11 @@ class LocalFiles implements SftpBackend {
     const { size, mode, uid, gid, atime, mtime } = changes;
     const bits = mode === undefined ? null : allowedMode(mode, this.#mode);
     if (size !== undefined) this.#truncate(path, size);
-    using place = this.#existing(path, last);
-    const { real, info } = place;
+    using found = this.#existing(path, last);
+    const { real, info } = found;
     if (info.isSymlink && bits !== null) throw new Deno.errors.NotSupported();
     if (bits !== null) {
-      using there = this.#tree.pin(place);
+      using there = this.#tree.pin(found);
       fs.chmodSync(there.path, bits);
     }
     if (atime && mtime) fs.lutimesSync(real, atime, mtime);
@@ -302,32 +302,32 @@ class LocalFiles implements SftpBackend {
     }
   }
 
-  #existing(path: string, last: "follow" | "keep"): Place & { info: Deno.FileInfo } {
-    const place = this.#tree.place(path, last);
-    if (place.info !== null) return place as Place & { info: Deno.FileInfo };
-    place[Symbol.dispose]();
+  #existing(path: string, last: "follow" | "keep"): ResolvedPath & { info: Deno.FileInfo } {
+    const found = this.#tree.resolve(path, last);
+    if (found.info !== null) return found as ResolvedPath & { info: Deno.FileInfo };
+    found[Symbol.dispose]();
     throw new Deno.errors.NotFound();
   }
 
-  #folder(path: string): Place {
-    const place = this.#existing(path, "follow");
-    if (place.info.isDirectory) return place;
-    place[Symbol.dispose]();
+  #folder(path: string): ResolvedPath {
+    const found = this.#existing(path, "follow");
+    if (found.info.isDirectory) return found;
+    found[Symbol.dispose]();
     refuse("Not a directory", SftpStatus.NO_SUCH_FILE);
   }
 
-  #vacant(path: string): Place {
-    const place = this.#tree.place(path, "keep");
-    if (place.info === null) return place;
-    place[Symbol.dispose]();
+  #vacant(path: string): ResolvedPath {
+    const found = this.#tree.resolve(path, "keep");
+    if (found.info === null) return found;
+    found[Symbol.dispose]();
     refuse("File exists");
   }
 
   /** Something other than the root itself. */
-  #movable(path: string): Place & { info: Deno.FileInfo } {
-    const place = this.#existing(path, "keep");
-    if (place.virtual !== "/") return place;
-    place[Symbol.dispose]();
+  #movable(path: string): ResolvedPath & { info: Deno.FileInfo } {
+    const found = this.#existing(path, "keep");
+    if (found.virtual !== "/") return found;
+    found[Symbol.dispose]();
     refuse("It is the root", SftpStatus.PERMISSION_DENIED);
   }
 
@@ -344,8 +344,8 @@ class LocalFiles implements SftpBackend {
 
   #mtime(path: string): number {
     try {
-      using place = this.#tree.place(path, "follow");
-      return place.info?.mtime?.getTime() ?? 0;
+      using found = this.#tree.resolve(path, "follow");
+      return found.info?.mtime?.getTime() ?? 0;
     } catch {
       return 0; // nothing that this process may read
     }

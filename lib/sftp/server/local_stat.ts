@@ -4,7 +4,7 @@ import type { SftpFileSystem } from "../protocol/file_system.ts";
 import { refuse, SftpStatus } from "../protocol/status.ts";
 
 /** Which permission bits clients may set: in a jail none that give rights to others. */
-export type Mode = "any" | "no setuid";
+export type ModePolicy = "any" | "no setuid";
 
 /** The bytes of the longest name, on every system in use. */
 const MAX_NAME_LENGTH = 255;
@@ -14,7 +14,7 @@ const MAX_NAME_LENGTH = 255;
  *
  * @throws {SftpError} If it may not have them
  */
-export function allowedMode(mode: number, allowed: Mode): number {
+export function allowedMode(mode: number, allowed: ModePolicy): number {
   if (allowed === "any") return mode & 0o7777;
   if (mode & 0o6000) refuse("Setuid and setgid are not allowed", SftpStatus.PERMISSION_DENIED);
   return mode & 0o1777;

@@ -9,7 +9,7 @@ import { FXF, FXP } from "../protocol/numbers.ts";
 import { refuse, SftpStatus, statusText } from "../protocol/status.ts";
 
 /** What an operation works on. */
-export interface Context {
+export interface OperationContext {
   readonly backend: SftpBackend;
   readonly handles: Handles;
   readonly readOnly: boolean;
@@ -30,7 +30,11 @@ export interface Buffers {
 export type Frame = Uint8Array<ArrayBuffer>;
 
 /** Runs a request; gives the frame that answers it. */
-export type Run = (context: Context, id: number, body: Uint8Array) => Promise<Frame> | Frame;
+export type RunOperation = (
+  context: OperationContext,
+  id: number,
+  body: Uint8Array,
+) => Promise<Frame> | Frame;
 
 /** One kind of request. */
 export interface Operation {
@@ -38,7 +42,7 @@ export interface Operation {
   readonly name: string;
   /** Whether it changes anything; an OPEN may or may not. */
   readonly writes: boolean;
-  readonly run: Run;
+  readonly run: RunOperation;
 }
 
 /** A status as a frame. */
@@ -128,7 +132,7 @@ function answers<Q, A>(
   name: string,
   request: msg.Row<Q>,
   reply: msg.Row<A>,
-  run: (context: Context, request: Q) => Promise<A>,
+  run: (context: OperationContext, request: Q) => Promise<A>,
 ): [number, Operation] {
   return [request.type, {
     name,
@@ -141,7 +145,7 @@ function answers<Q, A>(
 function does<Q>(
   name: string,
   request: msg.Row<Q>,
-  run: (context: Context, request: Q) => Promise<void>,
+  run: (context: OperationContext, request: Q) => Promise<void>,
 ): [number, Operation] {
   return [request.type, {
     name,
@@ -157,7 +161,7 @@ function does<Q>(
 function changes<Q>(
   name: string,
   request: msg.Row<Q>,
-  run: (context: Context, request: Q) => Promise<void>,
+  run: (context: OperationContext, request: Q) => Promise<void>,
 ): [number, Operation] {
   const [type, operation] = does(name, request, run);
   return [type, { ...operation, writes: true }];
@@ -167,7 +171,11 @@ function changes<Q>(
 const SHORT_BYTES = 16 * 1024;
 
 /** READ: the data is read to where it is sent from. */
-function read({ handles, buffers }: Context, id: number, body: Uint8Array): Promise<Frame> | Frame {
+function read(
+  { handles, buffers }: OperationContext,
+  id: number,
+  body: Uint8Array,
+): Promise<Frame> | Frame {
   const { handle, offset, length } = msg.Read.decode(body);
   const file = handles.file(handle);
   const frame = buffers.take(msg.DATA_HEADER + Math.min(length, SFTP_MAX_CHUNK));
@@ -181,7 +189,7 @@ function read({ handles, buffers }: Context, id: number, body: Uint8Array): Prom
   return typeof count === "number" ? answer(count) : count.then(answer);
 }
 
-function write(context: Context, id: number, body: Uint8Array): Promise<Frame> | Frame {
+function write(context: OperationContext, id: number, body: Uint8Array): Promise<Frame> | Frame {
   const { handle, offset, data } = msg.Write.decode(body);
   const written = context.handles.file(handle).write(data, offset);
   if (written === undefined) return statusFrame(id, SftpStatus.OK);

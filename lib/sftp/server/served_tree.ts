@@ -1,27 +1,27 @@
-/** Where a client's path leads; disposing of it lets go of what holds it in place. */
-export interface Place extends Disposable {
+/** What a client's path leads to; disposing of it closes the folders opened on the way. */
+export interface ResolvedPath extends Disposable {
   /** The path for this process: its last step is no symbolic link that may be followed by mistake. */
   readonly real: string;
   /** The path as the client should see it, absolute. */
   readonly virtual: string;
-  /** What is there, links not followed; null if nothing is. */
+  /** The attributes of what is there, links not followed; null if nothing is there. */
   readonly info: Deno.FileInfo | null;
 }
 
-/** Finds what clients' paths lead to. Everything here is synchronous: nothing comes in between. */
-export interface Tree {
+/** Resolves clients' paths. Every method is synchronous, so that no other request runs in between. */
+export interface ServedTree {
   /** Whether clients may have all that this process may, special files and setuid bits included. */
   readonly open: boolean;
   /** Flags that every open(2) in it gets. */
   readonly openFlags: number;
-  /** Finds a place; `last` says whether a symbolic link at the end of the path is followed. */
-  place(path: string, last: "follow" | "keep"): Place;
+  /** Resolves a path; `last` says whether a symbolic link at its end is followed. */
+  resolve(path: string, last: "follow" | "keep"): ResolvedPath;
   /** Makes a path absolute, as the client should see it; its last step may be missing. */
   realPath(path: string): string;
-  /** A path to what a place leads to now, and to nothing else even if the place changes. */
-  pin(place: Place): { readonly path: string } & Disposable;
-  /** Whether an open file is what a place leads to: asked before a byte is read or written. */
-  holds(fd: number, place: Place): boolean;
+  /** A path to what was found, which leads to nothing else even if the folders change later. */
+  pin(found: ResolvedPath): { readonly path: string } & Disposable;
+  /** Whether an open file is the one that was found: asked before a byte is read or written. */
+  holds(fd: number, found: ResolvedPath): boolean;
 }
 
 /** How a walk holds on to the folders that it is in. */
@@ -34,8 +34,8 @@ export interface Folders<F> {
   leave(folder: F): void;
   /** A path to what is in a folder. */
   path(folder: F, name: string): string;
-  /** As of `Tree`. */
-  pin(place: Place): { readonly path: string } & Disposable;
-  /** As of `Tree`. */
-  holds(fd: number, place: Place): boolean;
+  /** As of `ServedTree`. */
+  pin(found: ResolvedPath): { readonly path: string } & Disposable;
+  /** As of `ServedTree`. */
+  holds(fd: number, found: ResolvedPath): boolean;
 }

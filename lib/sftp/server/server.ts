@@ -11,9 +11,9 @@ import * as msg from "../protocol/messages.ts";
 import { FXP, SFTP_VERSION } from "../protocol/numbers.ts";
 import {
   type Buffers,
-  type Context,
   type Frame,
   type Operation,
+  type OperationContext,
   OPERATIONS,
   statusFrame,
 } from "./operations.ts";
@@ -89,7 +89,7 @@ export async function serveSftp(
   backend: SftpBackend,
   options: ServeSftpOptions = {},
 ): Promise<void> {
-  const session = new Session(channel, backend, options);
+  const session = new ServerSession(channel, backend, options);
   try {
     await session.run();
     await channel.closeWrite();
@@ -99,12 +99,12 @@ export async function serveSftp(
   }
 }
 
-class Session {
+class ServerSession {
   readonly #source: ByteSource;
   readonly #outbox: Outbox;
   readonly #pipeline: Pipeline<Frame>;
   readonly #handles: Handles = new Handles();
-  readonly #context: Context;
+  readonly #context: OperationContext;
   readonly #options: ServeSftpOptions;
   readonly #buffers: AnswerBuffers = new AnswerBuffers();
   readonly #scratches: Scratches = new Scratches();

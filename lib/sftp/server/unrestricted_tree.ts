@@ -1,7 +1,7 @@
-import type { Place, Tree } from "./served_tree.ts";
+import type { ResolvedPath, ServedTree } from "./served_tree.ts";
 
-/** All files of this machine, found by the system itself: there is nothing to be kept out of. */
-export class Everywhere implements Tree {
+/** All files of this machine, without a jail: the system resolves paths and checks permissions. */
+export class UnrestrictedTree implements ServedTree {
   readonly open = true;
   readonly openFlags = 0;
   readonly #home: string;
@@ -11,7 +11,7 @@ export class Everywhere implements Tree {
     this.#home = home;
   }
 
-  place(path: string, last: "follow" | "keep"): Place {
+  resolve(path: string, last: "follow" | "keep"): ResolvedPath {
     let real = this.#absolute(path);
     let info = lookAt(real);
     if (info?.isSymlink && last === "follow") {
@@ -33,7 +33,7 @@ export class Everywhere implements Tree {
     return folder === "/" ? `/${name}` : `${folder}/${name}`;
   }
 
-  pin({ real }: Place): { path: string } & Disposable {
+  pin({ real }: ResolvedPath): { path: string } & Disposable {
     return { path: real, [Symbol.dispose]() {} };
   }
 

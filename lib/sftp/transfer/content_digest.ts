@@ -1,8 +1,8 @@
 /** SHA-256 of what files hold: streamed, since no digest of the platform takes a file in pieces. */
 import type { Hash } from "node:crypto";
 import { ReadAhead } from "../remote/read_ahead.ts";
-import type { Remote } from "../remote/remote_file_system.ts";
-import type { SideOptions, Source } from "./file_store.ts";
+import type { RemoteFileSystem } from "../remote/remote_file_system.ts";
+import type { StoreSettings, TransferSource } from "./file_store.ts";
 
 /** Bytes that a prefix is read by. */
 const BLOCK_BYTES = 256 * 1024;
@@ -15,10 +15,10 @@ export async function contentDigest(): Promise<Hash> {
 
 /** The digest of a server's file: asked for, or of what is read. */
 export async function digestOf(
-  remote: Remote,
+  remote: RemoteFileSystem,
   path: string,
   length: number,
-  { options: { verify }, limits, inFlight }: SideOptions,
+  { options: { verify }, limits, inFlight }: StoreSettings,
 ): Promise<string> {
   if (typeof verify === "function") return (await verify(path, length)).trim().toLowerCase();
   const file = await remote.file(path, { ...limits, read: true });
@@ -40,7 +40,7 @@ export async function digestOf(
 /** Feeds the first bytes of a file that can be read anywhere. */
 export async function feedPrefix(
   hash: Hash,
-  from: Pick<Required<Source>, "readAt">,
+  from: Pick<Required<TransferSource>, "readAt">,
   length: number,
 ): Promise<void> {
   const block = new Uint8Array(Math.min(BLOCK_BYTES, length));

@@ -1,10 +1,10 @@
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpOptions } from "../protocol/options.ts";
-import type { RemoteEntry } from "../remote/remote_file_system.ts";
+import type { ListedEntry } from "../remote/remote_file_system.ts";
 import type { SftpTransferOptions } from "./transfer_options.ts";
 
-/** Where the bytes of a transfer come from. */
-export interface Source {
+/** Where one file's bytes come from. */
+export interface TransferSource {
   /** Bytes to expect, or null if nobody knows. */
   readonly size: number | null;
   /** What is known of the file, if it is one. */
@@ -25,8 +25,8 @@ export interface Source {
   close(): void;
 }
 
-/** Where the bytes of a transfer go. */
-export interface Target {
+/** Where one file's bytes go. */
+export interface TransferTarget {
   /** Bytes that an earlier try has left; 0 if there was none. */
   readonly held: number;
   /** Bytes of a block that it sends best. */
@@ -37,7 +37,7 @@ export interface Target {
    */
   adopt?(
     size: number,
-    same: (file: Pick<Required<Source>, "readAt">, length: number) => Promise<boolean>,
+    same: (file: Pick<Required<TransferSource>, "readAt">, length: number) => Promise<boolean>,
   ): Promise<void>;
   /** Goes to an offset, before `write`: what is behind it is of no value. */
   start?(offset: number): Promise<void>;
@@ -68,19 +68,19 @@ export interface TargetRequest {
   readonly inside: boolean;
 }
 
-/** One side of a transfer: the files of this machine, or those of a server. */
-export interface Side {
-  /** Whether names that it lists need no look: those of this machine's own files. */
+/** Files that a transfer reads from or writes to: those of this machine, or those of a server. */
+export interface FileStore {
+  /** Whether the names that it lists need no check: those of this machine's own files. */
   readonly trusted: boolean;
   /** What is known of a file, links followed; null if there is none. */
   stat(path: string): Promise<SftpFileInfo | null>;
   /** What is known of a file or of the link itself; null if there is none. */
   lstat(path: string): Promise<SftpFileInfo | null>;
-  /** A folder's entries; names are single steps, but not more to be trusted than their side is. */
-  list(path: string): AsyncIterable<RemoteEntry>;
+  /** A folder's entries; names are single steps, and trusted only if `trusted` says so. */
+  list(path: string): AsyncIterable<ListedEntry>;
   /** A path one step further down. */
   join(folder: string, name: string): string;
-  /** Why a name cannot be used on this side; null if it can. */
+  /** Why a name cannot be used here; null if it can. */
   nameProblem(name: string): string | null;
   /** The path without links. */
   realPath(path: string): Promise<string>;
@@ -91,15 +91,15 @@ export interface Side {
   makeFolder(path: string, bits: number | null, place: "root" | "inside"): Promise<void>;
   /** Gives a folder its attributes, when all that is in it is done. */
   finishFolder(path: string, info: SftpFileInfo): Promise<void>;
-  source(path: string, info: SftpFileInfo | null): Promise<Source>;
-  target(request: TargetRequest): Promise<Target>;
+  source(path: string, info: SftpFileInfo | null): Promise<TransferSource>;
+  target(request: TargetRequest): Promise<TransferTarget>;
 }
 
-/** What both sides are made of. */
-export interface SideOptions {
+/** What the two stores of a transfer are given. */
+export interface StoreSettings {
   readonly options: SftpTransferOptions;
-  /** What every request is limited by. */
+  /** The signal and the time-out of every request. */
   readonly limits: SftpOptions;
-  /** Bytes that one file may have under way. */
+  /** Bytes that one file may have in flight. */
   readonly inFlight: number;
 }

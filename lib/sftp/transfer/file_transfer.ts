@@ -3,39 +3,35 @@ import { contentDigest, feedPrefix } from "./content_digest.ts";
 import { nextHole } from "./holes.ts";
 import type { Progress } from "./progress.ts";
 import { resumeOffset } from "./resume.ts";
-import type { Source, Target } from "./file_store.ts";
+import type { StoreSettings, TransferSource, TransferTarget } from "./file_store.ts";
 import { cancellable } from "../remote/cancel.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import type { Throttle } from "./throttle.ts";
-import type { SftpTransferOptions } from "./transfer_options.ts";
 
 /** Bytes of a block where the target has no preference. */
 const BLOCK_BYTES = 1024 * 1024;
 
-/** What the files of one transfer share. */
-export interface Shared {
-  readonly options: SftpTransferOptions;
+/** What all files of one transfer share. */
+export interface TransferContext extends StoreSettings {
   readonly progress: Progress;
   readonly throttle: Throttle | null;
-  readonly signal: AbortSignal | undefined;
-  /** Bytes that one file may have under way. */
-  readonly inFlight: number;
-  /** Whether a session is over, so that going on is of no use. */
+  readonly signal: AbortSignal;
+  /** Whether a session has ended, so that no other file can be transferred either. */
   over(): boolean;
 }
 
 /** Moves one file; it is there when the promise resolves, and there is no trace of it if it rejects. */
 export async function transferFile(
   name: string,
-  source: Source,
-  makeTarget: () => Promise<Target>,
-  shared: Shared,
+  source: TransferSource,
+  makeTarget: () => Promise<TransferTarget>,
+  context: TransferContext,
 ): Promise<void> {
   try {
-    shared.progress.expect(source.size ?? 0);
+    context.progress.expect(source.size ?? 0);
     const target = await makeTarget();
     try {
-      await new FileTransfer(name, source, target, shared).run();
+      await new FileTransfer(name, source, target, context).run();
       await target.commit(source.info);
     } catch (cause) {
       await target.discard(cause).catch(() => {}); // the first failure is the one to tell
@@ -44,31 +40,38 @@ export async function transferFile(
   } finally {
     source.close();
   }
-  shared.progress.finish(name);
+  context.progress.finish(name);
 }
 
 class FileTransfer {
   readonly #name: string;
-  readonly #source: Source;
-  readonly #target: Target;
-  readonly #shared: Shared;
+  readonly #source: TransferSource;
+  readonly #target: TransferTarget;
+  readonly #context: TransferContext;
   /** Of what was sent, if anybody wants to compare. */
   #hash: Hash | null = null;
 
-  constructor(name: string, source: Source, target: Target, shared: Shared) {
+  constructor(
+    name: string,
+    source: TransferSource,
+    target: TransferTarget,
+    context: TransferContext,
+  ) {
     this.#name = name;
     this.#source = source;
     this.#target = target;
-    this.#shared = shared;
+    this.#context = context;
   }
 
   async run(): Promise<void> {
-    const { resume = false } = this.#shared.options;
-    const start = resume ? await resumeOffset(this.#source, this.#target, this.#shared.options) : 0;
+    const { resume = false } = this.#context.options;
+    const start = resume
+      ? await resumeOffset(this.#source, this.#target, this.#context.options)
+      : 0;
     const length = await this.#from(start);
     if (await this.#same(length)) return;
     // What an earlier try had left was not what it seemed: once more, all of it.
-    if (start > 0) this.#shared.progress.held(-start);
+    if (start > 0) this.#context.progress.held(-start);
     if (start > 0 && await this.#same(await this.#from(0))) return;
     const call = { operation: "verify", path: this.#name };
     throw sftpError(SftpStatus.FAILURE, call, "what is there is not what was sent");
@@ -76,7 +79,7 @@ class FileTransfer {
 
   /** Moves what is behind an offset; resolves to the file's length. */
   async #from(start: number): Promise<number> {
-    const { options: { verify = false, resume = false }, progress } = this.#shared;
+    const { options: { verify = false, resume = false }, progress } = this.#context;
     const source = this.#source;
     this.#hash = verify ? await contentDigest() : null;
     if (start > 0) progress.held(start);
@@ -111,12 +114,12 @@ class FileTransfer {
   /** A stream may never give anything: an abort must not wait for it. */
   #next(): Promise<Uint8Array | null> {
     const next = this.#source.next(this.#target.unit ?? BLOCK_BYTES);
-    return this.#source.size === null ? cancellable(next, this.#shared) : next;
+    return this.#source.size === null ? cancellable(next, this.#context) : next;
   }
 
   async #give(block: Uint8Array): Promise<void> {
     const release = () => this.#source.release(block);
-    const { throttle } = this.#shared;
+    const { throttle } = this.#context;
     const sparse = this.#source.sparse && this.#target.skip !== undefined;
     if (!throttle && !sparse) return await this.#write(block, release);
     let pieces = 1;
@@ -139,7 +142,7 @@ class FileTransfer {
   /** A stream may never take anything: an abort must not wait for it. */
   async #write(block: Uint8Array, release: () => void): Promise<void> {
     const written = this.#target.write(block, release);
-    await (this.#target.start ? written : cancellable(written, this.#shared));
+    await (this.#target.start ? written : cancellable(written, this.#context));
   }
 
   #short(length: number): never {

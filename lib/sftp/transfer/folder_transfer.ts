@@ -1,10 +1,10 @@
 import { SFTP_FILES_AT_ONCE, SFTP_FOLDERS_AT_ONCE, SFTP_MAX_DEPTH } from "../../defaults.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpWalkEntry } from "../remote/dir_entry.ts";
-import type { Crew } from "./task_pool.ts";
-import { type Shared, transferFile } from "./file_transfer.ts";
+import type { TaskPool } from "./task_pool.ts";
+import { type TransferContext, transferFile } from "./file_transfer.ts";
 import { MAX_LISTED } from "../remote/remote_file_system.ts";
-import type { Side } from "./file_store.ts";
+import type { FileStore } from "./file_store.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import { isOfOneFile } from "./transfer_error.ts";
 
@@ -19,7 +19,7 @@ interface Folder {
 }
 
 /** What one side says of a file. */
-interface Entry {
+interface SourceEntry {
   readonly name: string;
   readonly from: string;
   readonly to: string;
@@ -32,21 +32,21 @@ interface Entry {
  * made last of all and none that is here is walked through.
  */
 export class FolderTransfer {
-  readonly #from: Side;
-  readonly #to: Side;
-  readonly #shared: Shared;
-  readonly #crew: Crew;
+  readonly #from: FileStore;
+  readonly #to: FileStore;
+  readonly #context: TransferContext;
+  readonly #pool: TaskPool;
   /** Folders to go into, the latest first, so that few wait. */
   readonly #waiting: Folder[] = [];
   readonly #made: Folder[] = [];
-  readonly #links: { entry: Entry; text: string }[] = [];
+  readonly #links: { entry: SourceEntry; text: string }[] = [];
   #root = "";
 
-  constructor(from: Side, to: Side, shared: Shared, crew: Crew) {
+  constructor(from: FileStore, to: FileStore, context: TransferContext, pool: TaskPool) {
     this.#from = from;
     this.#to = to;
-    this.#shared = shared;
-    this.#crew = crew;
+    this.#context = context;
+    this.#pool = pool;
   }
 
   /** Moves a folder; what cannot be moved is told to the progress. */
@@ -65,8 +65,8 @@ export class FolderTransfer {
         if (!this.#usable(path, name, names)) continue;
         const info = own.isSymlink ? await this.#from.stat(path) ?? own : own;
         const entry = { name, from: path, to: this.#to.join(to, name), info };
-        if (info.isDirectory && !this.#shared.options.recursive) {
-          this.#shared.progress.skipped.push(path);
+        if (info.isDirectory && !this.#context.options.recursive) {
+          this.#context.progress.skipped.push(path);
         } else await this.#attempt(path, () => this.#entry(entry, 0, []));
       }
     });
@@ -74,7 +74,7 @@ export class FolderTransfer {
 
   async #all(to: string, info: SftpFileInfo | null, begin: () => Promise<void>): Promise<void> {
     this.#root = to;
-    await this.#crew.work(async () => {
+    await this.#pool.work(async () => {
       await this.#to.makeFolder(to, info?.mode ?? null, "root");
       await begin();
       await this.#folders();
@@ -82,7 +82,7 @@ export class FolderTransfer {
     for (const { entry, text } of this.#links) {
       await this.#attempt(entry.from, async () => {
         await this.#to.symlink(text, entry.to, this.#root);
-        this.#shared.progress.finish(entry.from);
+        this.#context.progress.finish(entry.from);
       });
     }
     await this.#finish();
@@ -90,13 +90,13 @@ export class FolderTransfer {
 
   /** Goes into all that wait, some at a time; resolves when no one is inside any more. */
   async #folders(): Promise<void> {
-    const { signal } = this.#crew;
+    const { signal } = this.#pool;
     const under = new Set<Promise<void>>();
     while (under.size > 0 || (this.#waiting.length > 0 && !signal.aborted)) {
       while (this.#waiting.length > 0 && !signal.aborted && under.size < SFTP_FOLDERS_AT_ONCE) {
         const folder = this.#waiting.pop()!;
         const run = this.#attempt(folder.from, () => this.#folder(folder))
-          .catch((cause) => this.#crew.fail(cause))
+          .catch((cause) => this.#pool.fail(cause))
           .then(() => void under.delete(run));
         under.add(run);
       }
@@ -110,7 +110,7 @@ export class FolderTransfer {
     if (depth > SFTP_MAX_DEPTH) {
       throw sftpError(SftpStatus.FAILURE, call, "folders without an end");
     }
-    const following = this.#shared.options.links === "follow";
+    const following = this.#context.options.links === "follow";
     const above = following ? [...folder.above, await this.#from.realPath(from)] : [];
     if (following && folder.above.includes(above.at(-1)!)) return; // a link has led back
     if (depth > 0) await this.#to.makeFolder(to, folder.info.mode, "inside");
@@ -137,12 +137,12 @@ export class FolderTransfer {
     if (problem === null) return true;
     const reason = `cannot use the name "${name}": ${problem}`;
     const error = sftpError(SftpStatus.BAD_MESSAGE, { operation: "transfer", path }, reason);
-    this.#shared.progress.failures.push({ path, error });
+    this.#context.progress.failures.push({ path, error });
     return false;
   }
 
-  async #entry(entry: Entry, depth: number, above: readonly string[]): Promise<void> {
-    const { options: { links = "skip" }, progress } = this.#shared;
+  async #entry(entry: SourceEntry, depth: number, above: readonly string[]): Promise<void> {
+    const { options: { links = "skip" }, progress } = this.#context;
     let { info } = entry;
     if (info.isSymlink && links === "follow") info = await this.#from.stat(entry.from) ?? info;
     if (info.isDirectory) {
@@ -150,7 +150,7 @@ export class FolderTransfer {
     } else if (info.isFile) {
       await this.#file({ ...entry, info });
     } else if (info.isSymlink && links === "keep") {
-      await this.#crew.start(() =>
+      await this.#pool.start(() =>
         this.#attempt(entry.from, async () => {
           this.#links.push({ entry, text: await this.#from.readLink(entry.from) });
         })
@@ -158,26 +158,26 @@ export class FolderTransfer {
     } else progress.skipped.push(entry.from);
   }
 
-  async #file({ from, to, info }: Entry): Promise<void> {
-    await this.#crew.start((grow) =>
+  async #file({ from, to, info }: SourceEntry): Promise<void> {
+    await this.#pool.start((grow) =>
       this.#attempt(from, async () => {
-        if (await unchanged(this.#to, to, info, this.#shared)) return;
+        if (await unchanged(this.#to, to, info, this.#context)) return;
         const source = await this.#from.source(from, info);
         try {
-          await grow(Math.min(source.size ?? 0, this.#shared.inFlight));
+          await grow(Math.min(source.size ?? 0, this.#context.inFlight));
         } catch (cause) {
           source.close();
           throw cause;
         }
         const request = { path: to, name: from, info: source.info ?? info, inside: true };
-        await transferFile(from, source, () => this.#to.target(request), this.#shared);
+        await transferFile(from, source, () => this.#to.target(request), this.#context);
       })
     );
   }
 
   /** Children first: making them touched the folder's own times, and its mode may forbid it. */
   async #finish(): Promise<void> {
-    const { preserve = false, owners = false } = this.#shared.options;
+    const { preserve = false, owners = false } = this.#context.options;
     if (!preserve && !owners) return;
     this.#made.sort((a, b) => b.depth - a.depth);
     for (let at = 0; at < this.#made.length;) {
@@ -199,19 +199,19 @@ export class FolderTransfer {
     try {
       await run();
     } catch (error) {
-      this.#shared.signal?.throwIfAborted();
-      if (!isOfOneFile(error) || this.#shared.over()) throw error;
-      this.#shared.progress.failures.push({ path, error });
+      this.#context.signal.throwIfAborted();
+      if (!isOfOneFile(error) || this.#context.over()) throw error;
+      this.#context.progress.failures.push({ path, error });
     }
   }
 }
 
 /** Whether a file is there already, as far as size and time can tell; counts it then. */
 export async function unchanged(
-  to: Side,
+  to: FileStore,
   path: string,
   info: SftpFileInfo,
-  { options: { update = false }, progress }: Shared,
+  { options: { update = false }, progress }: TransferContext,
 ): Promise<boolean> {
   if (!update || info.mtime === null) return false;
   const there = await to.lstat(path);

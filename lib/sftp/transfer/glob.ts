@@ -1,13 +1,13 @@
 import { globMatcher, isGlob, unescapeGlob } from "../../patterns.ts";
 import { dirEntry, type SftpWalkEntry } from "../remote/dir_entry.ts";
 import { baseName } from "../protocol/paths.ts";
-import { MAX_LISTED, type RemoteEntry } from "../remote/remote_file_system.ts";
-import type { Side } from "./file_store.ts";
+import { type ListedEntry, MAX_LISTED } from "../remote/remote_file_system.ts";
+import type { FileStore } from "./file_store.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import { checkDepth } from "../remote/tree.ts";
 
 /** What patterns are looked up in. */
-type Lister = Pick<Side, "stat" | "lstat" | "list" | "join">;
+type Lister = Pick<FileStore, "stat" | "lstat" | "list" | "join">;
 
 /**
  * What a pattern stands for, sorted within each folder. `*` and `?` match no slash and no dot in
@@ -62,10 +62,10 @@ async function* expand(
 }
 
 /** A folder's entries in order; none if it is gone or no folder. */
-async function listed(files: Lister, folder: string): Promise<RemoteEntry[]> {
+async function listed(files: Lister, folder: string): Promise<ListedEntry[]> {
   const path = folder === "" ? "." : folder;
   if (!(await files.stat(path))?.isDirectory) return [];
-  const entries: RemoteEntry[] = [];
+  const entries: ListedEntry[] = [];
   for await (const entry of files.list(path)) {
     if (entries.push(entry) <= MAX_LISTED) continue;
     const call = { operation: "readDir", path };

@@ -1,6 +1,6 @@
 import { naming } from "./local_errors.ts";
-import type { Medium } from "../../runtime/adaptive_io.ts";
-import type { Source } from "./file_store.ts";
+import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
+import type { TransferSource } from "./file_store.ts";
 
 /** Bytes of a stream that are put together, since a stream may give them one by one. */
 const STREAM_BYTES = 255 * 1024;
@@ -9,35 +9,35 @@ const STREAM_BYTES = 255 * 1024;
 const GROWN_BYTES = 64 * 1024;
 
 /** A local file as a source. */
-export async function fileSource(path: string, medium: Medium): Promise<Source> {
+export async function fileSource(path: string, io: AdaptiveIo): Promise<TransferSource> {
   const file = await Deno.open(path);
   try {
-    const look = () => medium.run(() => file.statSync(), () => file.stat());
+    const look = () => io.run(() => file.statSync(), () => file.stat());
     const info = await naming("read", path, look);
     if (info.isDirectory) throw new Deno.errors.IsADirectory(`"${path}" is a directory`);
-    return new LocalSource(path, file, info, medium);
+    return new LocalSource(path, file, info, io);
   } catch (cause) {
     file.close();
     throw cause;
   }
 }
 
-class LocalSource implements Source {
+class LocalSource implements TransferSource {
   readonly size: number | null;
   readonly info: Deno.FileInfo;
   readonly sparse: boolean;
   readonly #path: string;
   readonly #file: Deno.FsFile;
-  readonly #medium: Medium;
+  readonly #io: AdaptiveIo;
   #free: Uint8Array[] = [];
   #unit = 0;
   #offset = 0;
   #ended = false;
 
-  constructor(path: string, file: Deno.FsFile, info: Deno.FileInfo, medium: Medium) {
+  constructor(path: string, file: Deno.FsFile, info: Deno.FileInfo, io: AdaptiveIo) {
     this.#path = path;
     this.#file = file;
-    this.#medium = medium;
+    this.#io = io;
     this.info = info;
     this.size = info.isFile ? info.size : null;
     this.sparse = info.isFile && info.blocks !== null && info.blocks * 512 < info.size;
@@ -82,7 +82,7 @@ class LocalSource implements Source {
   /** A pipe or a device may have nothing for a long time. */
   #read(into: Uint8Array): number | null | Promise<number | null> {
     const later = () => this.#file.read(into);
-    return this.size === null ? later() : this.#medium.run(() => this.#file.readSync(into), later);
+    return this.size === null ? later() : this.#io.run(() => this.#file.readSync(into), later);
   }
 
   release(block: Uint8Array): void {
@@ -102,7 +102,7 @@ class LocalSource implements Source {
 }
 
 /** Bytes in memory as a source. */
-export function bytesSource(bytes: Uint8Array): Source {
+export function bytesSource(bytes: Uint8Array): TransferSource {
   let offset = 0;
   return {
     size: bytes.length,
@@ -125,7 +125,7 @@ export function bytesSource(bytes: Uint8Array): Source {
 }
 
 /** A stream as a source; it is cancelled if it is not read to its end. */
-export function streamSource(stream: ReadableStream<Uint8Array>): Source {
+export function streamSource(stream: ReadableStream<Uint8Array>): TransferSource {
   const reader = stream.getReader();
   let ended = false;
   let rest: Uint8Array = new Uint8Array(0);

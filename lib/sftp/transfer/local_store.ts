@@ -2,11 +2,17 @@ import { dirname, isAbsolute, join, relative, resolve, sep as SEPARATOR } from "
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { fileSource } from "./local_source.ts";
 import { deviceTarget, fileTarget } from "./local_target.ts";
-import { Medium } from "../../runtime/adaptive_io.ts";
+import { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import { partName } from "./part_name.ts";
 import { nameProblem } from "../protocol/paths.ts";
-import type { RemoteEntry } from "../remote/remote_file_system.ts";
-import type { Side, SideOptions, Source, Target, TargetRequest } from "./file_store.ts";
+import type { ListedEntry } from "../remote/remote_file_system.ts";
+import type {
+  FileStore,
+  StoreSettings,
+  TargetRequest,
+  TransferSource,
+  TransferTarget,
+} from "./file_store.ts";
 
 /** Entries of a folder that are looked at together. */
 const TOGETHER = 64;
@@ -25,15 +31,15 @@ const UNSEEN_FILE: SftpFileInfo = {
 };
 
 /** The files of this machine as one side of a transfer. */
-export class LocalSide implements Side {
+export class LocalStore implements FileStore {
   readonly trusted = true;
-  readonly #side: SideOptions;
-  readonly #medium: Medium = new Medium();
+  readonly #settings: StoreSettings;
+  readonly #io: AdaptiveIo = new AdaptiveIo();
   /** The folder that a transfer may write in, without links; null until it is made. */
   #root: string | null = null;
 
-  constructor(side: SideOptions) {
-    this.#side = side;
+  constructor(settings: StoreSettings) {
+    this.#settings = settings;
   }
 
   stat(path: string): Promise<SftpFileInfo | null> {
@@ -44,11 +50,11 @@ export class LocalSide implements Side {
     return orNull(Deno.lstat(path));
   }
 
-  async *list(path: string): AsyncGenerator<RemoteEntry, void> {
-    const folders: Promise<RemoteEntry | null>[] = [];
+  async *list(path: string): AsyncGenerator<ListedEntry, void> {
+    const folders: Promise<ListedEntry | null>[] = [];
     for await (const { name, isFile } of Deno.readDir(path)) {
       // Of a file, nothing more need be known until it is opened: a look costs as much as that.
-      if (isFile && !this.#side.options.update) yield { name, info: UNSEEN_FILE };
+      if (isFile && !this.#settings.options.update) yield { name, info: UNSEEN_FILE };
       else folders.push(this.lstat(join(path, name)).then((info) => info && { name, info }));
       if (folders.length < TOGETHER) continue;
       for (const entry of await Promise.all(folders.splice(0))) if (entry !== null) yield entry;
@@ -104,7 +110,7 @@ export class LocalSide implements Side {
   }
 
   async finishFolder(path: string, { mode, mtime, atime, uid, gid }: SftpFileInfo): Promise<void> {
-    const { preserve = false, owners = false } = this.#side.options;
+    const { preserve = false, owners = false } = this.#settings.options;
     if (!preserve && !owners) return;
     this.#check(path);
     if (owners && uid !== null && gid !== null) await Deno.chown(path, uid, gid);
@@ -113,18 +119,18 @@ export class LocalSide implements Side {
     if (mtime !== null) await Deno.utime(path, atime ?? mtime, mtime);
   }
 
-  source(path: string): Promise<Source> {
-    return fileSource(path, this.#medium);
+  source(path: string): Promise<TransferSource> {
+    return fileSource(path, this.#io);
   }
 
-  async target(request: TargetRequest): Promise<Target> {
-    const { options } = this.#side;
+  async target(request: TargetRequest): Promise<TransferTarget> {
+    const { options } = this.#settings;
     const { path, inside, info } = request;
     if (!inside && await isDevice(path)) return await deviceTarget(path);
     return await fileTarget(path, {
       options,
       info,
-      medium: this.#medium,
+      io: this.#io,
       part: options.resume ? partName(request, 0) : null,
       check: inside ? () => this.#check(dirname(path)) : null,
     });

@@ -1,8 +1,8 @@
 import { dirname, join } from "node:path";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { naming } from "./local_errors.ts";
-import type { Medium } from "../../runtime/adaptive_io.ts";
-import type { Target } from "./file_store.ts";
+import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
+import type { TransferTarget } from "./file_store.ts";
 import { bitsOf, type SftpTransferOptions } from "./transfer_options.ts";
 
 /** How a local file comes to be. */
@@ -12,7 +12,7 @@ export interface FileTargetOptions {
   readonly info: SftpFileInfo | null;
   /** The hidden name of a part that may be gone on with; without it a name of its own is used. */
   readonly part: string | null;
-  readonly medium: Medium;
+  readonly io: AdaptiveIo;
   /** Throws if the folder of the file is no longer where it was; null if it may be anywhere. */
   readonly check: (() => void) | null;
 }
@@ -21,7 +21,7 @@ export interface FileTargetOptions {
  * A local file as a target. The content goes to a hidden file beside it, which takes its name when
  * it is whole. A symbolic link of that name is replaced, never followed.
  */
-export async function fileTarget(local: string, how: FileTargetOptions): Promise<Target> {
+export async function fileTarget(local: string, how: FileTargetOptions): Promise<TransferTarget> {
   const hidden = join(dirname(local), how.part ?? `.${crypto.randomUUID()}.part`);
   const resumes = how.part !== null;
   const mode = bitsOf(how.info, how.options) ?? 0o666;
@@ -34,7 +34,7 @@ export async function fileTarget(local: string, how: FileTargetOptions): Promise
   };
   const later = () => Deno.open(hidden, open);
   // What is there already may be a pipe, where an open waits for its other end.
-  const opened = resumes ? later() : how.medium.run(() => Deno.openSync(hidden, open), later);
+  const opened = resumes ? later() : how.io.run(() => Deno.openSync(hidden, open), later);
   const file = await opened;
   try {
     if (resumes && !await lock(file)) {
@@ -67,7 +67,7 @@ function check(file: Deno.FsFile, hidden: string, { check }: FileTargetOptions):
   throw new Deno.errors.InvalidData(`"${dirname(hidden)}" changed under our hands`);
 }
 
-class FileTarget implements Target {
+class FileTarget implements TransferTarget {
   held: number;
   #file: Deno.FsFile;
   readonly #local: string;
@@ -94,7 +94,7 @@ class FileTarget implements Target {
     this.#how = how;
   }
 
-  async adopt(size: number, same: Parameters<Required<Target>["adopt"]>[1]): Promise<void> {
+  async adopt(size: number, same: Parameters<Required<TransferTarget>["adopt"]>[1]): Promise<void> {
     const info = await Deno.lstat(this.#local).catch(() => null);
     if (info === null || !info.isFile || info.size === 0 || info.size >= size) return;
     const file = await Deno.open(this.#local, { read: true, write: true }).catch(() => null);
@@ -128,7 +128,7 @@ class FileTarget implements Target {
   }
 
   #write(block: Uint8Array): void | Promise<void> {
-    return this.#how.medium.run(
+    return this.#how.io.run(
       () => writeWholeNow(this.#file, block),
       () => writeWhole(this.#file, block),
     );
@@ -183,7 +183,7 @@ class FileTarget implements Target {
 }
 
 /** A device or a pipe as a target: written to directly. */
-export async function deviceTarget(local: string): Promise<Target> {
+export async function deviceTarget(local: string): Promise<TransferTarget> {
   const file = await Deno.open(local, { write: true });
   return {
     held: 0,

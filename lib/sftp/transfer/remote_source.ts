@@ -1,38 +1,43 @@
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { digestOf } from "./content_digest.ts";
 import { ReadAhead } from "../remote/read_ahead.ts";
-import type { Remote } from "../remote/remote_file_system.ts";
+import type { RemoteFileSystem } from "../remote/remote_file_system.ts";
 import type { RemoteFile } from "../remote/remote_file.ts";
-import type { SideOptions, Source } from "./file_store.ts";
+import type { StoreSettings, TransferSource } from "./file_store.ts";
 
 /** A server's file as a source, read ahead. */
 export async function remoteSource(
-  remote: Remote,
+  remote: RemoteFileSystem,
   path: string,
   info: SftpFileInfo,
-  side: SideOptions,
-): Promise<Source> {
-  const file = await remote.file(path, { ...side.limits, read: true });
-  return new RemoteSource(remote, file, info, side);
+  settings: StoreSettings,
+): Promise<TransferSource> {
+  const file = await remote.file(path, { ...settings.limits, read: true });
+  return new RemoteSource(remote, file, info, settings);
 }
 
-class RemoteSource implements Source {
+class RemoteSource implements TransferSource {
   readonly size: number | null;
   readonly info: SftpFileInfo;
   readonly sparse: boolean;
-  readonly #remote: Remote;
+  readonly #remote: RemoteFileSystem;
   readonly #file: RemoteFile;
-  readonly #side: SideOptions;
+  readonly #settings: StoreSettings;
   #start = 0;
   #ahead: ReadAhead | null = null;
 
-  constructor(remote: Remote, file: RemoteFile, info: SftpFileInfo, side: SideOptions) {
+  constructor(
+    remote: RemoteFileSystem,
+    file: RemoteFile,
+    info: SftpFileInfo,
+    settings: StoreSettings,
+  ) {
     this.#remote = remote;
     this.#file = file;
-    this.#side = side;
+    this.#settings = settings;
     this.info = info;
     this.size = info.size;
-    this.sparse = side.options.sparse ?? false; // SFTP does not tell where a file has holes
+    this.sparse = settings.options.sparse ?? false; // SFTP does not tell where a file has holes
   }
 
   start(offset: number): void {
@@ -41,7 +46,7 @@ class RemoteSource implements Source {
   }
 
   next(): Promise<Uint8Array | null> {
-    const { limits, inFlight } = this.#side;
+    const { limits, inFlight } = this.#settings;
     const range = { start: this.#start, size: this.info.size };
     this.#ahead ??= new ReadAhead(this.#file, { ...limits, ...range, inFlight });
     return this.#ahead.next();
@@ -52,11 +57,11 @@ class RemoteSource implements Source {
   }
 
   readAt(into: Uint8Array, offset: number): Promise<number> {
-    return this.#file.fill(into, offset, this.#side.limits);
+    return this.#file.fill(into, offset, this.#settings.limits);
   }
 
   digest(length: number): Promise<string> {
-    return digestOf(this.#remote, this.#file.path, length, this.#side);
+    return digestOf(this.#remote, this.#file.path, length, this.#settings);
   }
 
   close(): void {

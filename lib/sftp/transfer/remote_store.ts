@@ -2,34 +2,40 @@ import { SFTP_RESUME_WINDOW } from "../../defaults.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { SftpError } from "../../errors.ts";
 import { join, nameProblem } from "../protocol/paths.ts";
-import type { Remote, RemoteEntry } from "../remote/remote_file_system.ts";
+import type { ListedEntry, RemoteFileSystem } from "../remote/remote_file_system.ts";
 import { remoteSource } from "./remote_source.ts";
 import { remoteTarget } from "./remote_target.ts";
 import { partName } from "./part_name.ts";
-import type { Side, SideOptions, Source, Target, TargetRequest } from "./file_store.ts";
+import type {
+  FileStore,
+  StoreSettings,
+  TargetRequest,
+  TransferSource,
+  TransferTarget,
+} from "./file_store.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 
 /** A server's files as one side of a transfer. */
-export class RemoteSide implements Side {
+export class RemoteStore implements FileStore {
   readonly trusted = false;
-  readonly #remote: Remote;
-  readonly #side: SideOptions;
+  readonly #remote: RemoteFileSystem;
+  readonly #settings: StoreSettings;
 
-  constructor(remote: Remote, side: SideOptions) {
+  constructor(remote: RemoteFileSystem, settings: StoreSettings) {
     this.#remote = remote;
-    this.#side = side;
+    this.#settings = settings;
   }
 
   stat(path: string): Promise<SftpFileInfo | null> {
-    return this.#remote.statOrNull(path, this.#side.limits);
+    return this.#remote.statOrNull(path, this.#settings.limits);
   }
 
   lstat(path: string): Promise<SftpFileInfo | null> {
-    return this.#remote.lstatOrNull(path, this.#side.limits);
+    return this.#remote.lstatOrNull(path, this.#settings.limits);
   }
 
-  list(path: string): AsyncIterable<RemoteEntry> {
-    return this.#remote.list(path, this.#side.limits);
+  list(path: string): AsyncIterable<ListedEntry> {
+    return this.#remote.list(path, this.#settings.limits);
   }
 
   join(folder: string, name: string): string {
@@ -41,21 +47,21 @@ export class RemoteSide implements Side {
   }
 
   realPath(path: string): Promise<string> {
-    return this.#remote.realPath(path, this.#side.limits);
+    return this.#remote.realPath(path, this.#settings.limits);
   }
 
   readLink(path: string): Promise<string> {
-    return this.#remote.readLink(path, this.#side.limits);
+    return this.#remote.readLink(path, this.#settings.limits);
   }
 
   async symlink(target: string, path: string): Promise<void> {
-    const { limits } = this.#side;
+    const { limits } = this.#settings;
     if ((await this.lstat(path))?.isSymlink) await this.#remote.remove(path, limits);
     await this.#remote.symlink(target, path, limits);
   }
 
   async makeFolder(path: string, bits: number | null): Promise<void> {
-    const { limits } = this.#side;
+    const { limits } = this.#settings;
     const mode = bits === null ? null : (bits & 0o777) | 0o700;
     try {
       await this.#remote.mkdir(path, mode, limits);
@@ -67,7 +73,7 @@ export class RemoteSide implements Side {
   }
 
   async finishFolder(path: string, { mode, mtime, atime, uid, gid }: SftpFileInfo): Promise<void> {
-    const { limits, options: { preserve = false, owners = false } } = this.#side;
+    const { limits, options: { preserve = false, owners = false } } = this.#settings;
     const changes = {
       ...(owners && uid !== null && gid !== null && { uid, gid }),
       ...(preserve && mode !== null && { mode: mode & 0o777 }),
@@ -76,22 +82,22 @@ export class RemoteSide implements Side {
     if (Object.keys(changes).length > 0) await this.#remote.setStat(path, changes, limits);
   }
 
-  async source(path: string, info: SftpFileInfo): Promise<Source> {
+  async source(path: string, info: SftpFileInfo): Promise<TransferSource> {
     // Opening a pipe would wait for ever.
     if (!info.isFile && info.mode !== null) {
       const what = info.isDirectory ? "it is a directory" : "it is not a regular file";
       throw sftpError(SftpStatus.FAILURE, { operation: "get", path }, what);
     }
-    return await remoteSource(this.#remote, path, info, this.#side);
+    return await remoteSource(this.#remote, path, info, this.#settings);
   }
 
-  target(request: TargetRequest): Promise<Target> {
-    const side = this.#side;
-    if (!side.options.resume) return remoteTarget(this.#remote, request, null, side);
+  target(request: TargetRequest): Promise<TransferTarget> {
+    const settings = this.#settings;
+    if (!settings.options.resume) return remoteTarget(this.#remote, request, null, settings);
     // What may be under way must be sent again by who goes on.
-    const inFlight = Math.min(side.inFlight, SFTP_RESUME_WINDOW);
+    const inFlight = Math.min(settings.inFlight, SFTP_RESUME_WINDOW);
     const folder = request.path.slice(0, request.path.lastIndexOf("/") + 1);
     const part = folder + partName(request, inFlight);
-    return remoteTarget(this.#remote, request, part, { ...side, inFlight });
+    return remoteTarget(this.#remote, request, part, { ...settings, inFlight });
   }
 }

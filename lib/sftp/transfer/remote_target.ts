@@ -4,10 +4,10 @@ import type { SftpChanges, SftpFileInfo } from "../protocol/attributes.ts";
 import { digestOf } from "./content_digest.ts";
 import type { SftpOpenOptions, SftpOptions } from "../protocol/options.ts";
 import { hiddenBeside } from "../protocol/paths.ts";
-import type { Remote } from "../remote/remote_file_system.ts";
+import type { RemoteFileSystem } from "../remote/remote_file_system.ts";
 import type { RemoteFile } from "../remote/remote_file.ts";
 import { replace } from "../remote/rename.ts";
-import type { SideOptions, Target, TargetRequest } from "./file_store.ts";
+import type { StoreSettings, TargetRequest, TransferTarget } from "./file_store.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import { bitsOf } from "./transfer_options.ts";
 import { WriteBehind } from "../remote/write_behind.ts";
@@ -17,14 +17,14 @@ import { WriteBehind } from "../remote/write_behind.ts";
  * there is something that cannot be replaced so, or the server lets nobody make files there.
  */
 export async function remoteTarget(
-  remote: Remote,
+  remote: RemoteFileSystem,
   request: TargetRequest,
   part: string | null,
-  side: SideOptions,
-): Promise<Target> {
-  const { options: { atomic, mode }, limits } = side;
-  const bits = bitsOf(request.info, side.options);
-  if (atomic === false && part === null) return await inPlace(remote, request.path, bits, side);
+  settings: StoreSettings,
+): Promise<TransferTarget> {
+  const { options: { atomic, mode }, limits } = settings;
+  const bits = bitsOf(request.info, settings.options);
+  if (atomic === false && part === null) return await inPlace(remote, request.path, bits, settings);
   const hidden = part ?? hiddenBeside(request.path, "part");
   const open = {
     ...limits,
@@ -47,13 +47,13 @@ export async function remoteTarget(
     }
     const refused = status === SftpStatus.PERMISSION_DENIED;
     if (!refused || atomic === true || part !== null) throw cause;
-    return await inPlace(remote, request.path, bits, side);
+    return await inPlace(remote, request.path, bits, settings);
   }
   try {
     const [final, old] = await behind(remote, request.path, there, limits);
     if (old !== null && !old.isFile && old.mode !== null) {
       await drop(remote, file, hidden, part, limits);
-      return await inPlace(remote, request.path, bits, side); // a device, a pipe, or an error to come
+      return await inPlace(remote, request.path, bits, settings); // a device, a pipe, or an error to come
     }
     // As if it had been written to: the file keeps the mode that it had.
     const kept = mode ?? (old?.isFile && old.mode !== null ? old.mode & 0o7777 : undefined);
@@ -61,7 +61,7 @@ export async function remoteTarget(
     const wanted = part !== null || (kept !== undefined && kept !== bits)
       ? kept ?? bits
       : undefined;
-    return new RemoteTarget(remote, file, side, { hidden, final, part, held, bits, wanted });
+    return new RemoteTarget(remote, file, settings, { hidden, final, part, held, bits, wanted });
   } catch (cause) {
     await drop(remote, file, hidden, part, limits);
     throw cause;
@@ -70,7 +70,7 @@ export async function remoteTarget(
 
 /** Closes and removes, whatever comes of it; who cancels a transfer waits for none of that. */
 async function drop(
-  remote: Remote,
+  remote: RemoteFileSystem,
   file: RemoteFile,
   hidden: string,
   part: string | null,
@@ -83,7 +83,7 @@ async function drop(
 
 /** What a name stands for in the end: a link's file is replaced, not the link. */
 async function behind(
-  remote: Remote,
+  remote: RemoteFileSystem,
   path: string,
   there: SftpFileInfo | null,
   limits: SftpOptions,
@@ -99,18 +99,18 @@ function heard<T>(promise: Promise<T>): Promise<T | null> {
 }
 
 async function inPlace(
-  remote: Remote,
+  remote: RemoteFileSystem,
   path: string,
   bits: number | undefined,
-  side: SideOptions,
-): Promise<Target> {
-  const open: SftpOpenOptions = { ...side.limits, write: true, create: true, truncate: true };
+  settings: StoreSettings,
+): Promise<TransferTarget> {
+  const open: SftpOpenOptions = { ...settings.limits, write: true, create: true, truncate: true };
   const file = await remote.file(path, bits === undefined ? open : { ...open, mode: bits });
   const names = { hidden: path, final: path, part: null, held: 0, bits, wanted: undefined };
-  return new RemoteTarget(remote, file, side, names);
+  return new RemoteTarget(remote, file, settings, names);
 }
 
-interface Names {
+interface TargetNames {
   /** What it is called while it is written; the final name if it is written in place. */
   readonly hidden: string;
   readonly final: string;
@@ -123,21 +123,26 @@ interface Names {
   readonly wanted: number | undefined;
 }
 
-class RemoteTarget implements Target {
+class RemoteTarget implements TransferTarget {
   held: number;
-  readonly #remote: Remote;
+  readonly #remote: RemoteFileSystem;
   #file: RemoteFile;
-  readonly #side: SideOptions;
-  readonly #names: Names;
+  readonly #settings: StoreSettings;
+  readonly #names: TargetNames;
   /** The size of the file before anything was written. */
   #before: number;
   #behind: WriteBehind;
   #skipped = false;
 
-  constructor(remote: Remote, file: RemoteFile, side: SideOptions, names: Names) {
+  constructor(
+    remote: RemoteFileSystem,
+    file: RemoteFile,
+    settings: StoreSettings,
+    names: TargetNames,
+  ) {
     this.#remote = remote;
     this.#file = file;
-    this.#side = side;
+    this.#settings = settings;
     this.#names = names;
     this.#behind = this.#from(0);
     this.#before = names.held;
@@ -149,8 +154,8 @@ class RemoteTarget implements Target {
     return Math.max(size - this.#behind.window, 0);
   }
 
-  async adopt(size: number, same: Parameters<Required<Target>["adopt"]>[1]): Promise<void> {
-    const { limits } = this.#side;
+  async adopt(size: number, same: Parameters<Required<TransferTarget>["adopt"]>[1]): Promise<void> {
+    const { limits } = this.#settings;
     const { hidden, final, part } = this.#names;
     if (part === null || this.#before > 0) return;
     const info = await this.#remote.lstatOrNull(final, limits);
@@ -175,14 +180,14 @@ class RemoteTarget implements Target {
     // Not cut off to the offset: then less would be there, should this try break off early. What is
     // shorter than the window is written over; only what turned out to be something else must go.
     if (offset === 0 && this.held > 0) {
-      await this.#file.setStat({ size: 0 }, this.#side.limits);
+      await this.#file.setStat({ size: 0 }, this.#settings.limits);
       this.#before = 0;
     }
     this.#behind = this.#from(offset);
   }
 
   #from(start: number): WriteBehind {
-    const { limits, inFlight } = this.#side;
+    const { limits, inFlight } = this.#settings;
     return new WriteBehind(this.#file, { ...limits, start, inFlight });
   }
 
@@ -204,7 +209,7 @@ class RemoteTarget implements Target {
 
   async flush(): Promise<void> {
     await this.#behind.finish();
-    const { limits } = this.#side;
+    const { limits } = this.#settings;
     const size = this.#behind.offset;
     // A hole at the end is made by its last byte: paramiko's server empties a file to set its size.
     if (this.#skipped) await this.#file.write(new Uint8Array(1), size - 1, limits);
@@ -212,21 +217,21 @@ class RemoteTarget implements Target {
   }
 
   readAt(into: Uint8Array, offset: number): Promise<number> {
-    return this.#file.fill(into, offset, this.#side.limits);
+    return this.#file.fill(into, offset, this.#settings.limits);
   }
 
   digest(length: number): Promise<string> {
-    return digestOf(this.#remote, this.#names.hidden, length, this.#side);
+    return digestOf(this.#remote, this.#names.hidden, length, this.#settings);
   }
 
   async commit(info: SftpFileInfo | null): Promise<void> {
     const { hidden, final } = this.#names;
-    const { limits } = this.#side;
+    const { limits } = this.#settings;
     const changes = this.#changes(info);
     if (this.#names.part !== null) await this.#mine();
     const last: (() => Promise<void>)[] = [];
     if (Object.keys(changes).length > 0) last.push(() => this.#file.setStat(changes, limits));
-    if (this.#side.options.sync) last.push(() => this.#file.sync(limits));
+    if (this.#settings.options.sync) last.push(() => this.#file.sync(limits));
     last.push(() => this.#file.close(limits));
     if (this.#behind.careful) {
       for (const request of last) await request();
@@ -241,7 +246,7 @@ class RemoteTarget implements Target {
 
   /** Two tries that run at once share a part's name: what is named so must be what was written. */
   async #mine(): Promise<void> {
-    const { limits } = this.#side;
+    const { limits } = this.#settings;
     const { hidden, final } = this.#names;
     const [written, named] = await Promise.all([
       this.#file.stat(limits),
@@ -253,7 +258,7 @@ class RemoteTarget implements Target {
   }
 
   async #rename(hidden: string, final: string): Promise<void> {
-    const { limits } = this.#side;
+    const { limits } = this.#settings;
     try {
       await replace(this.#remote, hidden, final, limits, final);
     } catch (cause) {
@@ -265,7 +270,7 @@ class RemoteTarget implements Target {
   }
 
   #changes(info: SftpFileInfo | null): SftpChanges {
-    const { preserve = false, owners = false } = this.#side.options;
+    const { preserve = false, owners = false } = this.#settings.options;
     const { bits, wanted } = this.#names;
     const mode = preserve ? bits : wanted;
     return {
@@ -278,6 +283,6 @@ class RemoteTarget implements Target {
   discard(): Promise<void> {
     const { hidden, final, part } = this.#names;
     const kept = hidden === final ? hidden : part;
-    return drop(this.#remote, this.#file, hidden, kept, this.#side.limits);
+    return drop(this.#remote, this.#file, hidden, kept, this.#settings.limits);
   }
 }

@@ -1,5 +1,5 @@
 import { contentDigest, feedPrefix } from "./content_digest.ts";
-import type { Source, Target } from "./file_store.ts";
+import type { TransferSource, TransferTarget } from "./file_store.ts";
 import type { SftpTransferOptions } from "./transfer_options.ts";
 
 /** Bytes of each block that is compared. */
@@ -9,20 +9,20 @@ const SAMPLE_BYTES = 32 * 1024;
 const SAMPLES = 14;
 
 /** A file that can be read anywhere. */
-type Readable = Pick<Required<Source>, "readAt"> & Pick<Source, "digest">;
+type RandomAccess = Pick<Required<TransferSource>, "readAt"> & Pick<TransferSource, "digest">;
 
 /**
  * Where to go on: behind what an earlier try has left, if that is the source's. The last blocks are
  * compared, since a try breaks off there, the first, and some between; all of it if a hash can be asked for.
  */
 export async function resumeOffset(
-  source: Source,
-  target: Target,
+  source: TransferSource,
+  target: TransferTarget,
   options: SftpTransferOptions,
 ): Promise<number> {
   const { size } = source;
   if (size === null || !canSeek(source) || !canSeek(target)) return 0;
-  const same = (far: Readable, length: number) => sameSamples(source, far, length);
+  const same = (far: RandomAccess, length: number) => sameSamples(source, far, length);
   if (target.held === 0) await target.adopt?.(size, same);
   const { held } = target;
   if (held === 0 || held > size) return 0;
@@ -30,18 +30,26 @@ export async function resumeOffset(
   return await (whole ? sameHash(source, target, held) : same(target, held)) ? held : 0;
 }
 
-function canSeek<T extends Source | Target>(end: T): end is T & Readable {
+function canSeek<T extends TransferSource | TransferTarget>(end: T): end is T & RandomAccess {
   return end.start !== undefined && end.readAt !== undefined;
 }
 
-async function sameHash(source: Readable, target: Readable, length: number): Promise<boolean> {
+async function sameHash(
+  source: RandomAccess,
+  target: RandomAccess,
+  length: number,
+): Promise<boolean> {
   const [far, near] = source.digest ? [source, target] : [target, source];
   const hash = await contentDigest();
   await feedPrefix(hash, near, length);
   return await far.digest!(length) === hash.digest("hex");
 }
 
-async function sameSamples(source: Readable, target: Readable, length: number): Promise<boolean> {
+async function sameSamples(
+  source: RandomAccess,
+  target: RandomAccess,
+  length: number,
+): Promise<boolean> {
   const last = Math.max(length - 2 * SAMPLE_BYTES, 0);
   const offsets = new Set([0, last, Math.max(length - SAMPLE_BYTES, 0)]);
   for (let i = 0; i < SAMPLES; i++) offsets.add(Math.floor(Math.random() * last));
@@ -57,7 +65,7 @@ async function sameSamples(source: Readable, target: Readable, length: number): 
 
 /** A server is asked for all at once; a local file has one position only. */
 async function samples(
-  end: Readable,
+  end: RandomAccess,
   ranges: readonly (readonly [number, number])[],
 ): Promise<Uint8Array[]> {
   const read = async ([from, length]: readonly [number, number]) => {

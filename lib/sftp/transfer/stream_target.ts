@@ -1,7 +1,7 @@
-import type { Target } from "./file_store.ts";
+import type { TransferTarget } from "./file_store.ts";
 
 /** A stream as a target. */
-export function streamTarget(stream: WritableStream<Uint8Array>): Target {
+export function streamTarget(stream: WritableStream<Uint8Array>): TransferTarget {
   const writer = stream.getWriter();
   return {
     held: 0,

@@ -1,29 +1,29 @@
-/** What a task takes of the budget before it knows better. */
+/** Bytes of the budget that a task takes before its size is known. */
 const SMALL = 128 * 1024;
 
-/** Makes a task of this much out of a small one; waits for room. */
+/** Raises what a task takes of the budget to `cost` bytes; waits until there is room. */
 export type Grow = (cost: number) => Promise<void>;
 
-/** Runs tasks side by side, so many at once, within a budget of bytes; a failure calls all off. */
-export class Crew {
+/** Runs up to `limit` tasks in parallel within a budget of bytes; the first failure cancels the rest. */
+export class TaskPool {
   readonly signal: AbortSignal;
   readonly #stop: AbortController = new AbortController();
   readonly #running: Set<Promise<void>> = new Set();
-  readonly #most: number;
+  readonly #limit: number;
   readonly #budget: number;
   #used = 0;
-  /** Resolves when a task has ended; a race of all would leave its marks on those that last. */
+  /** Resolves when a task has ended; `Promise.race` would add a reaction to each running task. */
   #ended: PromiseWithResolvers<void> = Promise.withResolvers();
 
-  constructor(most: number, budget: number, signal: AbortSignal | undefined) {
-    this.#most = most;
+  constructor(limit: number, budget: number, signal: AbortSignal | undefined) {
+    this.#limit = limit;
     this.#budget = budget;
     this.signal = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
   }
 
-  /** Starts a task, once there is room for a small one. */
+  /** Starts a task when there is room for a small one. */
   async start(task: (grow: Grow) => Promise<void>): Promise<void> {
-    while (this.#running.size >= this.#most) await this.#ended.promise;
+    while (this.#running.size >= this.#limit) await this.#ended.promise;
     const cost = Math.min(SMALL, this.#budget);
     await this.#take(cost);
     const run = this.#run(task, cost);
@@ -35,7 +35,7 @@ export class Crew {
     });
   }
 
-  /** Calls all off. */
+  /** Cancels all tasks. */
   fail(cause: unknown): void {
     this.#stop.abort(cause);
   }
@@ -55,7 +55,7 @@ export class Crew {
     try {
       await task(async (wanted) => {
         if (wanted <= cost) return;
-        // First back, then anew: so all that wait hold nothing, and the last of them gets in.
+        // Given back before it is taken again: tasks that wait hold nothing, so one of them fits.
         this.#used -= cost;
         cost = 0;
         await this.#take(wanted);
@@ -68,7 +68,7 @@ export class Crew {
     }
   }
 
-  /** Waits for room; what is alone always finds it. */
+  /** Waits for room; a task that runs alone always fits. */
   async #take(cost: number): Promise<void> {
     while (this.#used > 0 && this.#used + cost > this.#budget) await this.#ended.promise;
     this.signal.throwIfAborted();
