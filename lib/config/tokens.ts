@@ -1,4 +1,5 @@
 import { digest } from "../crypto/digest.ts";
+import { encodeHex } from "../encoding.ts";
 import { ConfigError, printable } from "../errors.ts";
 import { joinWords, splitWords } from "./words.ts";
 
@@ -90,5 +91,5 @@ export function connectionHash(
 ): string {
   const { local, host, port, user } = parts;
   const bytes = new TextEncoder().encode(`${local}${host}${port}${user}`);
-  return digest("SHA-1", bytes).toHex();
+  return encodeHex(digest("SHA-1", bytes));
 }

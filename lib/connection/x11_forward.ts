@@ -1,4 +1,5 @@
 import { MAX_PENDING_OPENS } from "../defaults.ts";
+import { decodeHex, encodeHex } from "../encoding.ts";
 import { Inbound } from "./inbound.ts";
 import type { CallOptions } from "./waiting.ts";
 import type { X11Authority } from "./x11_setup.ts";
@@ -85,7 +86,7 @@ export class CookieForward implements X11Forward {
   /** Whether an X client that shows this belongs here; for `single`, once. */
   claim(shown: X11Authority): boolean {
     if (this.#closed || this.single && this.#used) return false;
-    const same = equal(shown.data, Uint8Array.fromHex(this.cookie)) &&
+    const same = equal(shown.data, decodeHex(this.cookie)) &&
       shown.protocol === this.protocol;
     this.#used ||= same;
     return same;
@@ -110,7 +111,7 @@ export class CookieForward implements X11Forward {
 }
 
 function randomCookie(): string {
-  return crypto.getRandomValues(new Uint8Array(16)).toHex();
+  return encodeHex(crypto.getRandomValues(new Uint8Array(16)));
 }
 
 /** In a time that does not depend on where they differ. */

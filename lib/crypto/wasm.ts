@@ -6,6 +6,7 @@
  */
 
 import * as core from "../../wasm/pkg/core.js";
+import { decodeBase64 } from "../encoding.ts";
 
 export { core };
 
@@ -59,7 +60,7 @@ function chooseBuild(): WasmBuild {
 }
 
 function decode(text: string): Uint8Array<ArrayBuffer> {
-  // Runtimes that lack it, Node 22 among them, take the slower way.
-  if (Uint8Array.fromBase64 !== undefined) return Uint8Array.fromBase64(text);
-  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  // The built-in takes 1 ms for the module, decodeBase64() 5 ms.
+  const { fromBase64 } = Uint8Array as { fromBase64?: (text: string) => Uint8Array<ArrayBuffer> };
+  return fromBase64?.(text) ?? decodeBase64(text)!;
 }

@@ -1,3 +1,4 @@
+import { encodeHex } from "../encoding.ts";
 import { ChannelOpenError } from "../errors.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { type ForwardAddress, targetOf } from "./address.ts";
@@ -133,7 +134,7 @@ async function readAddress(reader: HandshakeReader, type: number): Promise<Uint8
       return await reader.bytes(length!);
     }
     case 4: {
-      const hex = (await reader.bytes(16)).toHex();
+      const hex = encodeHex(await reader.bytes(16));
       return text(hex.match(/.{4}/g)!.join(":"));
     }
     default:

@@ -1,4 +1,5 @@
 import type { X11Authority } from "../connection/x11_setup.ts";
+import { encodeHex } from "../encoding.ts";
 import type { Display } from "./x11_display.ts";
 
 /** One line of an Xauthority file, as Xau(3) has it. */
@@ -102,7 +103,7 @@ export function encodeAuthority(entry: AuthorityEntry): Uint8Array {
 
 /** Whether the 16 bytes are the address that a URL would write the same way. */
 function isSameAddress(bytes: Uint8Array, hostname: string): boolean {
-  const text = bytes.toHex().match(/.{4}/g)?.join(":");
+  const text = encodeHex(bytes).match(/.{4}/g)?.join(":");
   const canonical = (address: string) => {
     const url = `http://[${address}]/`;
     return URL.canParse(url) ? new URL(url).hostname : null;

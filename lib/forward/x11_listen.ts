@@ -1,4 +1,5 @@
 import type { Channel } from "../connection/channel.ts";
+import { decodeHex } from "../encoding.ts";
 import { acceptEach, listenOn } from "./sockets.ts";
 import { closeQuietly, splice } from "./splice.ts";
 import { encodeAuthority, WILD } from "./x11_authority.ts";
@@ -69,7 +70,7 @@ export async function listenX11(x11: X11Source): Promise<X11Listener> {
         address: new Uint8Array(0),
         number: `${number}`,
         protocol: x11.protocol,
-        data: Uint8Array.fromHex(x11.cookie),
+        data: decodeHex(x11.cookie),
       };
       await Deno.writeFile(authority, encodeAuthority(entry), { mode: 0o600, createNew: true });
       return new DisplayListener(x11, listener, number, authority, folder);

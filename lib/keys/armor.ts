@@ -1,5 +1,5 @@
 import { KeyFormatError, printable } from "../errors.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { decodeBase64, encodeBase64 } from "../encoding.ts";
 
 /** Characters a line: what `ssh-keygen` writes, and what RFC 7468 §2 asks for. */
 const SSH_LINE = 70;

@@ -1,3 +1,4 @@
+import { encodeHex } from "../encoding.ts";
 import { KeyFormatError, printable, ProtocolError } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
@@ -124,7 +125,7 @@ function valueOf(data: Uint8Array): string {
     reader.end();
     return value;
   } catch (error) {
-    if (error instanceof ProtocolError) return data.toHex();
+    if (error instanceof ProtocolError) return encodeHex(data);
     throw error;
   }
 }

@@ -1,3 +1,4 @@
+import { encodeHex } from "../encoding.ts";
 import { KeyFormatError } from "../errors.ts";
 
 /** The tags that keys use (X.690 §8). */
@@ -91,7 +92,7 @@ export class DerReader {
 
   /** An object identifier as its contents in hex. */
   oid(): string {
-    return this.element(TAG.OBJECT_IDENTIFIER).toHex();
+    return encodeHex(this.element(TAG.OBJECT_IDENTIFIER));
   }
 
   /** Refuses trailing bytes. */

@@ -1,4 +1,5 @@
 import { concat } from "@std/bytes";
+import { decodeHex } from "../encoding.ts";
 import { TAG } from "./der.ts";
 
 /** An element of DER (X.690): its tag, its length in the shortest form, its contents. */
@@ -27,7 +28,7 @@ export function integer(magnitude: Uint8Array | number): Uint8Array {
 
 /** An OBJECT IDENTIFIER, whose contents are given in hex. */
 export function oid(hex: string): Uint8Array {
-  return element(TAG.OBJECT_IDENTIFIER, Uint8Array.fromHex(hex));
+  return element(TAG.OBJECT_IDENTIFIER, decodeHex(hex));
 }
 
 /** A BIT STRING of whole bytes. */

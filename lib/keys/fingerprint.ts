@@ -1,5 +1,5 @@
 import { digest, type HashName } from "../crypto/digest.ts";
-import { encodeBase64 } from "./base64.ts";
+import { encodeBase64 } from "../encoding.ts";
 import type { FingerprintHash, PublicKey } from "./key.ts";
 
 const HASHES: Readonly<Record<FingerprintHash, HashName>> = {

@@ -1,7 +1,7 @@
 import { equals, startsWith } from "@std/bytes";
 import { digest } from "../crypto/digest.ts";
 import { KeyFormatError, printable } from "../errors.ts";
-import { decodeBase64 } from "./base64.ts";
+import { decodeBase64, encodeHex } from "../encoding.ts";
 import type { Certificate, PublicKey } from "./key.ts";
 import {
   decodeKrl,
@@ -205,9 +205,9 @@ export class RevocationList {
 
   #hasKey({ blob }: PublicKey): boolean {
     const { keys, sha1, sha256 } = this.#file;
-    return keys.has(blob.toHex()) ||
-      sha1.size > 0 && sha1.has(digest("SHA-1", blob).toHex()) ||
-      sha256.size > 0 && sha256.has(digest("SHA-256", blob).toHex());
+    return keys.has(encodeHex(blob)) ||
+      sha1.size > 0 && sha1.has(encodeHex(digest("SHA-1", blob))) ||
+      sha256.size > 0 && sha256.has(encodeHex(digest("SHA-256", blob)));
   }
 
   #hasCertificate({ authority, keyId, serial }: Certificate): boolean {
@@ -248,9 +248,9 @@ function merged(file: KrlFile, more: Revocations): KrlFile {
     if (!bytes || bytes.length !== (hash === "SHA1" ? 20 : 32)) {
       throw new TypeError(`"${printable(fingerprint, 64)}" is no fingerprint`);
     }
-    (hash === "SHA1" ? sha1 : sha256).add(bytes.toHex());
+    (hash === "SHA1" ? sha1 : sha256).add(encodeHex(bytes));
   }
-  const keys = (more.keys ?? []).map((key) => (key.certificate?.publicKey ?? key).blob.toHex());
+  const keys = (more.keys ?? []).map((key) => encodeHex((key.certificate?.publicKey ?? key).blob));
   return {
     version: checked(more.version ?? file.version),
     generated: BigInt(Math.floor(Date.now() / 1000)),
@@ -294,7 +294,7 @@ function fromText(bytes: Uint8Array): KrlFile {
   for (const line of text.split("\n").map((line) => line.trim())) {
     if (line === "" || line.startsWith("#")) continue;
     const key = importPublicKey(line);
-    keys.add((key.certificate?.publicKey ?? key).blob.toHex());
+    keys.add(encodeHex((key.certificate?.publicKey ?? key).blob));
   }
   return { ...NOTHING, keys };
 }

@@ -1,3 +1,4 @@
+import { decodeHex, encodeHex } from "../encoding.ts";
 import { KeyFormatError, printable } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
@@ -103,7 +104,7 @@ export function encodeKrl(file: KrlFile): Uint8Array {
     if (values.size === 0) continue;
     const section = new Writer();
     // PROTOCOL.krl: hashes are sorted, so that they can be searched.
-    for (const hex of [...values].sort()) section.string(Uint8Array.fromHex(hex));
+    for (const hex of [...values].sort()) section.string(decodeHex(hex));
     writer.u8(type).string(section.take());
   }
   return writer.take();
@@ -174,7 +175,7 @@ function readBlobs(section: Reader, into: Set<string>, length?: number): void {
     if (length !== undefined && blob.length !== length) {
       throw new KeyFormatError("Revocation list has a hash of the wrong length");
     }
-    into.add(blob.toHex());
+    into.add(encodeHex(blob));
   }
 }
 

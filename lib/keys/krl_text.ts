@@ -1,3 +1,4 @@
+import { decodeHex, encodeHex } from "../encoding.ts";
 import { KeyFormatError, printable } from "../errors.ts";
 import { fingerprintText } from "./fingerprint.ts";
 import type { KrlFile, RevokedCertificates, SerialRange } from "./krl_format.ts";
@@ -28,7 +29,7 @@ function sorted(values: ReadonlySet<string>): string[] {
 }
 
 function keyLine(hex: string): string {
-  const key = readKey(Uint8Array.fromHex(hex));
+  const key = readKey(decodeHex(hex));
   if (key === null) return "# a key of an unknown kind";
   return `hash: ${fingerprintText(key, "SHA256")} # ${key.type}`;
 }
@@ -46,7 +47,7 @@ function readKey(blob: Uint8Array): PublicKey | null {
 function byAuthority(sections: readonly RevokedCertificates[]): RevokedCertificates[] {
   const merged = new Map<string, RevokedCertificates>();
   for (const section of sections) {
-    const name = section.authority.toHex();
+    const name = encodeHex(section.authority);
     const before = merged.get(name);
     merged.set(
       name,

@@ -1,7 +1,7 @@
 import { equals } from "@std/bytes";
 import { printable, ProtocolError } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
-import { encodeBase64 } from "./base64.ts";
+import { encodeBase64 } from "../encoding.ts";
 import { certified, plainAlgorithm } from "./certificate_names.ts";
 import { fingerprintText } from "./fingerprint.ts";
 import type { Certificate, FingerprintHash, PublicKey, VerifyOptions } from "./key.ts";

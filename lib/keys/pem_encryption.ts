@@ -1,6 +1,7 @@
 import { concat } from "@std/bytes";
 import { digest } from "../crypto/digest.ts";
 import { randomBytes } from "../crypto/random.ts";
+import { decodeHex, encodeHex } from "../encoding.ts";
 import { KeyFormatError, PassphraseError, printable } from "../errors.ts";
 import type { Armored } from "./armor.ts";
 import { decryptDer, encryptPadded, PEM_CIPHERS, type PemCipher } from "./pem_cipher.ts";
@@ -36,7 +37,7 @@ export function decryptPem(
     throw new KeyFormatError("Private key does not fill the blocks of its cipher");
   }
   if (!passphrase) throw new PassphraseError("Private key is encrypted: passphrase required");
-  const iv = Uint8Array.fromHex(hex);
+  const iv = decodeHex(hex);
   return withKey(cipher, passphrase, iv, (key) => decryptDer(cipher, key, iv, bytes));
 }
 
@@ -47,7 +48,7 @@ export function encryptPem(
   bytes: Uint8Array,
 ): { headers: Map<string, string>; bytes: Uint8Array } {
   const iv = randomBytes(cipher.block);
-  const info = `${cipher.title},${iv.toHex().toUpperCase()}`;
+  const info = `${cipher.title},${encodeHex(iv).toUpperCase()}`;
   return {
     headers: new Map([[PROC_TYPE, "4,ENCRYPTED"], [DEK_INFO, info]]),
     bytes: withKey(cipher, passphrase, iv, (key) => encryptPadded(cipher, key, iv, bytes)),

@@ -1,4 +1,5 @@
 import type { RsaPrivateParts } from "../crypto/sign.ts";
+import { decodeHex, encodeHex } from "../encoding.ts";
 import { bitString, element, integer, NULL, octetString, oid, sequence } from "./der_writer.ts";
 import { TAG } from "./der.ts";
 import { CURVE_OIDS, OID } from "./object_ids.ts";
@@ -59,6 +60,6 @@ function encodeSec1(
 
 /** d mod (p - 1). The text that it ends in cannot be wiped either. */
 function reduced(d: Uint8Array, p: Uint8Array): Uint8Array {
-  const digits = (BigInt(`0x${d.toHex()}`) % (BigInt(`0x${p.toHex()}`) - 1n)).toString(16);
-  return Uint8Array.fromHex(digits.length % 2 === 0 ? digits : `0${digits}`);
+  const digits = (BigInt(`0x${encodeHex(d)}`) % (BigInt(`0x${encodeHex(p)}`) - 1n)).toString(16);
+  return decodeHex(digits.length % 2 === 0 ? digits : `0${digits}`);
 }

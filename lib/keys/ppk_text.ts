@@ -1,5 +1,5 @@
 import { KeyFormatError, printable } from "../errors.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { decodeBase64, decodeHex, encodeBase64, encodeHex } from "../encoding.ts";
 
 /** The first words of a private key of PuTTY's. */
 export const PPK_MARK = "PuTTY-User-Key-File-";
@@ -71,10 +71,10 @@ export function writePpk(file: PpkFile): string {
       `Argon2-Memory: ${kdf.memory}`,
       `Argon2-Passes: ${kdf.passes}`,
       `Argon2-Parallelism: ${kdf.parallelism}`,
-      `Argon2-Salt: ${kdf.salt.toHex()}`,
+      `Argon2-Salt: ${encodeHex(kdf.salt)}`,
     );
   }
-  lines.push(...base64Lines("Private", privateBlob), `Private-MAC: ${mac.toHex()}`, "");
+  lines.push(...base64Lines("Private", privateBlob), `Private-MAC: ${encodeHex(mac)}`, "");
   return lines.join("\n");
 }
 
@@ -132,7 +132,7 @@ class Lines {
     if (!/^(?:[0-9a-f]{2}){1,1024}$/i.test(value)) {
       throw new KeyFormatError(`Private key has no hex digits in "${name}"`);
     }
-    return Uint8Array.fromHex(value);
+    return decodeHex(value);
   }
 
   base64(name: string): Uint8Array {

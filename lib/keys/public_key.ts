@@ -1,6 +1,6 @@
 import { KeyFormatError, printable } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
-import { decodeBase64 } from "./base64.ts";
+import { decodeBase64 } from "../encoding.ts";
 import { decodeCertificate } from "./certificate_format.ts";
 import { certifiedType } from "./certificate_names.ts";
 import type { PublicKey } from "./key.ts";

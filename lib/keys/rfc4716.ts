@@ -1,5 +1,5 @@
 import { KeyFormatError } from "../errors.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { decodeBase64, encodeBase64 } from "../encoding.ts";
 import type { PublicKey } from "./key.ts";
 
 /** The first line of the format. */

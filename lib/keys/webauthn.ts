@@ -1,5 +1,6 @@
 /** What a browser has a security token sign (W3C Web Authentication §6.3.3, OpenSSH PROTOCOL.u2f). */
 import { startsWith } from "@std/bytes";
+import { encodeBase64 } from "../encoding.ts";
 import type { Reader } from "../wire/reader.ts";
 import type { Writer } from "../wire/writer.ts";
 
@@ -41,7 +42,10 @@ export function isAskedFor(data: Uint8Array, marks: BrowserMarks, flags: number)
   if (origin.includes(QUOTE) || origin.includes(0) || (flags & HAS_NEW_KEY) !== 0) return false;
   if (((flags & HAS_EXTENSIONS) !== 0) !== (extensions.length > 0)) return false;
   // §5.8.1.1: the order of these members is fixed, so that they can be compared without a JSON parser.
-  const challenge = data.toBase64({ alphabet: "base64url", omitPadding: true });
+  const challenge = encodeBase64(data).replaceAll("+", "-").replaceAll("/", "_").replaceAll(
+    "=",
+    "",
+  );
   const encoder = new TextEncoder();
   const beginning = new Uint8Array([
     ...encoder.encode(`{"type":"webauthn.get","challenge":"${challenge}","origin":"`),

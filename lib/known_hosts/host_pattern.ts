@@ -1,5 +1,5 @@
 import { equalConstantTime, hmac } from "../crypto/digest.ts";
-import { decodeBase64, encodeBase64 } from "../keys/base64.ts";
+import { decodeBase64, encodeBase64 } from "../encoding.ts";
 import { matchesWildcards } from "../patterns.ts";
 
 /** Whether a line of known_hosts is about a host, given as it is written there. */

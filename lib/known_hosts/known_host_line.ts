@@ -1,6 +1,6 @@
 import { printable, ProtocolError } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
-import { decodeBase64 } from "../keys/base64.ts";
+import { decodeBase64 } from "../encoding.ts";
 import { type HostMatcher, hostMatcher } from "./host_pattern.ts";
 
 /** Longest comment kept, in characters: it is only ever shown. */

@@ -1,7 +1,7 @@
 import { equals } from "@std/bytes";
 import { randomBytes } from "../crypto/random.ts";
 import { CertificateError, printable } from "../errors.ts";
-import { encodeBase64 } from "../keys/base64.ts";
+import { encodeBase64 } from "../encoding.ts";
 import { checkCertificate } from "../keys/certificate.ts";
 import { hashHostName, knownHostsName, withoutHost } from "./host_pattern.ts";
 import { type HostEntry, type KnownHost, MAX_COMMENT, parseHostLine } from "./known_host_line.ts";

@@ -1,7 +1,7 @@
 import { expandTokens } from "../config/tokens.ts";
 import { splitWords } from "../config/words.ts";
 import { ConnectError, printable } from "../errors.ts";
-import { encodeBase64 } from "../keys/base64.ts";
+import { encodeBase64 } from "../encoding.ts";
 import { knownHostsName } from "../known_hosts/host_pattern.ts";
 import { KnownHosts } from "../known_hosts/known_hosts.ts";
 import type { PublicKey } from "../keys/public_key.ts";

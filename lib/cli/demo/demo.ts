@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Client } from "../../client/client.ts";
 import { parseTarget } from "../../client/options.ts";
 import { randomBytes } from "../../crypto/random.ts";
+import { encodeHex } from "../../encoding.ts";
 import { printable, SshError } from "../../errors.ts";
 import { type DemoHost, embeddedHost } from "./host.ts";
 import { describeFailure, messageOf } from "../shared/failure.ts";
@@ -105,7 +106,7 @@ async function show(host: DemoHost, bytes: number): Promise<boolean> {
   const [file, back] = [`${folder}/sent`, `${folder}/fetched`];
   const wanted = await makeFile(file, bytes, signal);
   const home = await sftp.realPath(".");
-  const remote = `${home === "/" ? "" : home}/denossh-demo-${randomBytes(6).toHex()}`;
+  const remote = `${home === "/" ? "" : home}/denossh-demo-${encodeHex(randomBytes(6))}`;
   stack.defer(() => sftp.remove(remote).catch(() => {}));
 
   const sent = await transfer(

@@ -1,3 +1,4 @@
+import { encodeHex } from "../../encoding.ts";
 import { printable } from "../../errors.ts";
 import { Writer } from "../../wire/writer.ts";
 import { keyTypeLabel } from "../../keys/key_labels.ts";
@@ -55,5 +56,5 @@ function option(name: string, value: string): string {
   if (FLAGS.includes(name)) return shown;
   if (value === "") return `${shown} UNKNOWN FLAG OPTION`;
   const data = new Writer().text(value).take();
-  return `${shown} UNKNOWN OPTION: ${data.toHex()} (len ${data.length})`;
+  return `${shown} UNKNOWN OPTION: ${encodeHex(data)} (len ${data.length})`;
 }

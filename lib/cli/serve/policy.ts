@@ -1,6 +1,7 @@
 import type { ServerAuthPolicy } from "../../auth/policy.ts";
 import { digest, equalConstantTime } from "../../crypto/digest.ts";
 import { randomBytes } from "../../crypto/random.ts";
+import { encodeHex } from "../../encoding.ts";
 import { printable } from "../../errors.ts";
 import type { PublicKey } from "../../keys/public_key.ts";
 import { authorizedKeys } from "../../server/authorized_keys.ts";
@@ -63,5 +64,5 @@ function account(line: string): Uint8Array {
 }
 
 function randomLine(): string {
-  return `:${randomBytes(16).toHex()}`;
+  return `:${encodeHex(randomBytes(16))}`;
 }

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { decodeHex } from "../../encoding.ts";
+
 /** A group: a safe prime and a generator, as big-endian magnitudes. */
 export interface DhGroup {
   readonly prime: Uint8Array;
@@ -38,7 +40,7 @@ export function dhGroup(bits: number): DhGroup {
   const digits = BigInt(`0x${PI}`) >> BigInt(LARGEST - bits);
   const n = BigInt(bits);
   const prime = (1n << n) - (1n << (n - 64n)) - 1n + ((digits + offset) << 64n);
-  return { prime: Uint8Array.fromHex(prime.toString(16)), generator: GENERATOR };
+  return { prime: decodeHex(prime.toString(16)), generator: GENERATOR };
 }
 
 /** [2^(8192-130) pi], which begins with that of every smaller size. */

@@ -50,10 +50,13 @@ export async function fileTarget(local: string, how: FileTargetOptions): Promise
   }
 }
 
-/** Keeps other transfers out of a part that several may go on with; true where nothing can be locked. */
+/**
+ * Keeps other transfers out of a part that several may continue. True also where nothing can be
+ * locked: on some file systems, and in Deno 2.5 and older, which have no `tryLock`.
+ */
 async function lock(file: Deno.FsFile): Promise<boolean> {
   try {
-    return await file.tryLock(true);
+    return await (file as { tryLock?(exclusive: boolean): Promise<boolean> }).tryLock!(true);
   } catch {
     return true;
   }

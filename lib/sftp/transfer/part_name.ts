@@ -1,4 +1,5 @@
 import { digest } from "../../crypto/digest.ts";
+import { encodeHex } from "../../encoding.ts";
 import type { TargetRequest } from "./file_store.ts";
 
 /**
@@ -9,5 +10,5 @@ export function partName({ path, name, info }: TargetRequest, window: number): s
   const final = path.split(/[\\/]/).at(-1);
   const time = info?.mtime ? Math.floor(info.mtime.getTime() / 1000) : null;
   const what = JSON.stringify([final, name, info?.size ?? null, time, window]);
-  return `.${digest("SHA-256", new TextEncoder().encode(what)).toHex().slice(0, 32)}.part`;
+  return `.${encodeHex(digest("SHA-256", new TextEncoder().encode(what))).slice(0, 32)}.part`;
 }
