@@ -1,0 +1,111 @@
+/** Small changes that break code: each is what a slip of the hand could be. */
+import { closing, type Token, tokens, typeRanges } from "./tokens.ts";
+
+/** One change of one file. */
+export interface Mutation {
+  /** The name of the operator that made it, or `list`. */
+  readonly operator: string;
+  /** Offsets of the text that is replaced. */
+  readonly from: number;
+  readonly to: number;
+  readonly replacement: string;
+}
+
+type Operator = (source: string, all: readonly Token[]) => Mutation[];
+
+const COMPARISONS: Readonly<Record<string, string>> = {
+  "<": "<=",
+  "<=": "<",
+  ">": ">=",
+  ">=": ">",
+  "===": "!==",
+  "!==": "===",
+};
+const LOGIC: Readonly<Record<string, string>> = { "&&": "||", "||": "&&" };
+const LITERALS: Readonly<Record<string, string>> = { true: "false", false: "true" };
+
+/** A statement on a line of its own that does something: a call, an assignment, a throw, a jump. */
+const STATEMENT =
+  /^[ ]+(?!return\b|const\b|let\b|yield\b|super\b|export\b|import\b)(?:await |void )?(?:throw \S.*|continue|break|[\w$.#?!]+(?:\[[^\]]*\])?(?:\(.*\)|\+\+|--| (?:[-+*|&]|\?\?|\|\|)?= .*)(?:\.\w+\(.*\))?);$/gm;
+
+/** Every operator, by its name. */
+export const OPERATORS: Readonly<Record<string, Operator>> = {
+  /** `if (c)` as if the condition never, or always, held. */
+  condition: (_, all) =>
+    all.flatMap(({ text }, index) => {
+      if (text !== "if" || all[index + 1]?.text !== "(") return [];
+      const from = all[index + 1]!.at;
+      const to = all[closing(all, index + 1)]!.at + 1;
+      return ["(false)", "(true)"].map((replacement) => change("condition", from, to, replacement));
+    }),
+
+  /** A limit off by one, or an equality turned round. */
+  comparison: (source, all) =>
+    all.filter(({ text, at }) => Object.hasOwn(COMPARISONS, text) && isSpaced(source, at, text))
+      .map(({ text, at }) => change("comparison", at, at + text.length, COMPARISONS[text]!)),
+
+  logic: (_, all) =>
+    all.filter(({ text }) => Object.hasOwn(LOGIC, text))
+      .map(({ text, at }) => change("logic", at, at + text.length, LOGIC[text]!)),
+
+  literal: (_, all) =>
+    all.filter(({ text }, index) => Object.hasOwn(LITERALS, text) && all[index + 1]?.text !== ":")
+      .map(({ text, at }) => change("literal", at, at + text.length, LITERALS[text]!)),
+
+  /** A number that is one more. */
+  number: (_, all) =>
+    all.filter(({ text }) => /^\d{1,9}n?$/.test(text))
+      .map(({ text, at }) => {
+        const more = `${parseInt(text) + 1}${text.endsWith("n") ? "n" : ""}`;
+        return change("number", at, at + text.length, more);
+      }),
+
+  /** A promise that is left to itself. */
+  await: (source, all) =>
+    all.filter(({ text, at }) => text === "await" && source[at + 5] === " ")
+      .filter(({ at }) => !/^(await (using|null)|for await)/.test(source.slice(at - 4, at + 12)))
+      .map(({ at }) => change("await", at, at + 6, "")),
+
+  /** A statement that is not there. */
+  statement: (source) =>
+    [...source.matchAll(STATEMENT)].map(({ index, 0: text }) =>
+      change("statement", index + text.search(/\S/), index + text.length, ";")
+    ),
+
+  /** Something that is not released at the end of its block. */
+  using: (_, all) =>
+    all.filter(({ text }, index) => text === "using" && /^\w/.test(all[index + 1]?.text ?? ""))
+      .map(({ at }) => change("using", at, at + 5, "const")),
+};
+
+/** Every change that the operators make of a source. */
+export function mutationsOf(source: string, names: readonly string[]): Mutation[] {
+  const all = tokens(source);
+  const types = typeRanges(source, all);
+  const code = all.filter(({ at }) => !types.some(([from, to]) => at >= from && at < to));
+  return names.flatMap((name) => {
+    const operator = OPERATORS[name];
+    if (operator === undefined) throw new TypeError(`No operator is called "${name}"`);
+    return operator(source, code);
+  }).filter(({ from }) => !isComment(source, from)).sort((a, b) => a.from - b.from);
+}
+
+/** The source with one change. */
+export function mutate(source: string, { from, to, replacement }: Mutation): string {
+  // `await using x` cannot lose its `await` alone.
+  const before = source.slice(0, from).replace(/await $/, replacement === "const" ? "" : "$&");
+  return before + replacement + source.slice(to);
+}
+
+function change(operator: string, from: number, to: number, replacement: string): Mutation {
+  return { operator, from, to, replacement };
+}
+
+/** Binary operators have spaces around them; brackets of type arguments have none. */
+function isSpaced(source: string, at: number, text: string): boolean {
+  return /\s/.test(source[at - 1]!) && /\s/.test(source[at + text.length]!);
+}
+
+function isComment(source: string, at: number): boolean {
+  return /^\s*(\*|\/\/|\/\*)/.test(source.slice(source.lastIndexOf("\n", at - 1) + 1, at + 2));
+}
