@@ -104,7 +104,7 @@ export { ChannelFile, type ChannelFileOptions } from "./lib/connection/channel_f
 export type { ChannelState } from "./lib/connection/channel_state.ts";
 export { bytesWritten } from "./lib/connection/partial_write.ts";
 export type { EnvOptions, PtyOptions, TerminalSize } from "./lib/connection/session_requests.ts";
-export type { CallOptions } from "./lib/connection/waiting.ts";
+export type { CallOptions } from "./lib/waiting.ts";
 export type {
   Exit,
   ExitStatus,

@@ -1,4 +1,3 @@
-import { abortable } from "../auth/abort.ts";
 import {
   ClosedError,
   ConnectError,
@@ -12,6 +11,7 @@ import type { PublicKey } from "../keys/public_key.ts";
 import { decodeSignature } from "../keys/signature.ts";
 import type { HostProof } from "../keys/key.ts";
 import type { Socket } from "../transport/socket.ts";
+import { abortable, onAbort, onTimeout } from "../waiting.ts";
 import { type AddKeyOptions, encodeAddedKey } from "./added_key.ts";
 import { decodeExtensionAnswer, decodeExtensionNames, decodeIdentities } from "./answers.ts";
 import { Frames } from "./frames.ts";
@@ -292,13 +292,11 @@ export class AgentClient implements AsyncDisposable {
     if (this.#over) {
       throw new ClosedError("The connection to the agent is closed", { cause: this.#over.error });
     }
-    const late = () => {
+    using _late = onTimeout(this.#timeout || undefined, () => {
       const message = `The agent has not answered within ${this.#timeout} ms`;
       this.#end(new ConnectError(message, { timeout: true }));
-    };
-    const timer = this.#timeout > 0 ? setTimeout(late, this.#timeout) : undefined;
-    const abort = () => this.#end(signal!.reason);
-    signal?.addEventListener("abort", abort, { once: true });
+    });
+    using _aborting = onAbort(signal, (reason) => this.#end(reason));
     try {
       await this.#frames.write(request);
       const answer = await this.#frames.read();
@@ -309,9 +307,6 @@ export class AgentClient implements AsyncDisposable {
       return null;
     } catch (error) {
       throw this.#end(error);
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
     }
   }
 

@@ -2,6 +2,7 @@ import type { Channel, IncomingOpen } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
 import { ClosedError, RequestDeniedError } from "../errors.ts";
 import { type Socket, streamSocket } from "../transport/socket.ts";
+import { onAbort } from "../waiting.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import type { HostProof } from "../keys/key.ts";
 import { AgentClient } from "./client.ts";
@@ -143,14 +144,11 @@ async function handOver(
   signal: AbortSignal,
 ): Promise<void> {
   const channel = open.accept();
-  const abort = () => channel.abort(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
+  using _aborting = onAbort(signal, (reason) => channel.abort(reason));
   try {
     await handler(channel);
     void channel.close();
   } catch (error) {
     channel.abort(error);
-  } finally {
-    signal.removeEventListener("abort", abort);
   }
 }

@@ -5,6 +5,7 @@ import { RequestDeniedError } from "../errors.ts";
 import type { Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { type ByteStreams, streamSocket } from "../transport/socket.ts";
+import { sleep } from "../waiting.ts";
 import type { KeyConstraints } from "./added_key.ts";
 import { checkDestinations, type KeyDestination } from "./destination.ts";
 import { type AgentUse, maySee, maySign, OWN_USE } from "./permitted.ts";
@@ -213,7 +214,7 @@ export class Keyring implements AgentSource, Disposable {
       return true;
     }
     const delay = Math.min(++this.#failures * UNLOCK_DELAY_MS, MAX_UNLOCK_DELAY_MS);
-    await new Promise((resolve) => setTimeout(resolve, delay));
+    await sleep(delay);
     return false;
   }
 

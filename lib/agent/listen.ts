@@ -1,4 +1,5 @@
 import { connSocket } from "../transport/socket.ts";
+import { sleep } from "../waiting.ts";
 import { relay } from "./relay.ts";
 import { type AgentSource, openAgent } from "./source.ts";
 
@@ -100,7 +101,7 @@ class SocketAgent implements AgentListener {
         // A connection that breaks while it is accepted, or too many open files, must not end the
         // agent; but nor may it spin.
         if (signal.aborted) return;
-        await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
+        await sleep(ACCEPT_PAUSE_MS);
       }
     }
   }

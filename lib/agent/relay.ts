@@ -1,4 +1,5 @@
 import type { Socket } from "../transport/socket.ts";
+import { onAbort } from "../waiting.ts";
 
 /** Requests and answers are short: a list of keys, something to sign. */
 const READ_BYTES = 16 * 1024;
@@ -12,15 +13,14 @@ export async function relay(one: Socket, other: Socket, signal: AbortSignal): Pr
     one.close();
     other.close();
   };
-  if (signal.aborted) return close();
-  signal.addEventListener("abort", close, { once: true });
+  using _closing = onAbort(signal, close);
+  if (signal.aborted) return;
   const directions = [pump(one, other), pump(other, one)];
   try {
     await Promise.race(directions);
   } catch {
     // An end that broke has gone, too.
   } finally {
-    signal.removeEventListener("abort", close);
     close();
     await Promise.allSettled(directions);
   }

@@ -1,6 +1,7 @@
 import { MAX_BANNER, MAX_CLIENT_AUTH_ATTEMPTS } from "../defaults.ts";
 import { AuthError, printable, ProtocolError } from "../errors.ts";
 import type { Link } from "../transport/link.ts";
+import { abortable } from "../waiting.ts";
 import {
   UserauthBanner,
   UserauthFailure,
@@ -8,7 +9,6 @@ import {
   UserauthSuccess,
 } from "../wire/messages.ts";
 import { HOST_BOUND, MSG } from "../wire/numbers.ts";
-import { abortable } from "./abort.ts";
 import { type AuthDialog, type AuthMethod, SERVICE } from "./dialog.ts";
 import { none } from "./none.ts";
 import { cleanText } from "./prompts.ts";

@@ -1,5 +1,6 @@
 import { hmac } from "../crypto/digest.ts";
 import { randomBytes } from "../crypto/random.ts";
+import { sleep } from "../waiting.ts";
 
 /** Least time that a refusal takes: longer than looking a user or a key up in memory. */
 export const FAILURE_MS = 50;
@@ -25,7 +26,7 @@ export async function failureDelay(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const due = refusalTime(user, elapsed);
-  if (due > elapsed) await sleep(due - elapsed, signal);
+  if (due > elapsed) await sleep(due - elapsed, signal).catch(() => {}); // it ends early at an abort
 }
 
 /**
@@ -43,17 +44,4 @@ export function refusalTime(user: string, elapsed: number): number {
 function fraction(user: string): number {
   const hash = hmac("SHA-256", secret, new TextEncoder().encode(user));
   return new DataView(hash.buffer, hash.byteOffset).getUint32(0) / 2 ** 32;
-}
-
-function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    signal?.addEventListener("abort", end);
-    if (signal?.aborted) end();
-  });
 }

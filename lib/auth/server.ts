@@ -10,8 +10,8 @@ import {
   UserauthRequest,
   UserauthSuccess,
 } from "../wire/messages.ts";
+import { abortable } from "../waiting.ts";
 import { DISCONNECT, HOST_BOUND } from "../wire/numbers.ts";
-import { abortable } from "./abort.ts";
 import { SERVICE } from "./dialog.ts";
 import { failureDelay } from "./failure_delay.ts";
 import type { ServerAuthPolicy } from "./policy.ts";

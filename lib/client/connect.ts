@@ -1,4 +1,4 @@
-import { abortable } from "../auth/abort.ts";
+import { abortable, onAbort, onTimeout } from "../waiting.ts";
 import { authenticateClient } from "../auth/client.ts";
 import { Connection } from "../connection/connection.ts";
 import { CERTIFIED, SIGNATURES } from "../crypto/algorithms.ts";
@@ -104,18 +104,15 @@ async function connectAt(
   const milliseconds = given.timeout ?? CONNECT_TIMEOUT_MS;
   const deadline = new AbortController();
   const name = hostLabel(host);
-  const timer = milliseconds > 0
-    ? setTimeout(() => {
-      const message = `Connecting to ${name} timed out after ${milliseconds} ms`;
-      deadline.abort(new ConnectError(message, { timeout: true }));
-    }, milliseconds)
-    : undefined;
+  using _late = onTimeout(milliseconds || undefined, () => {
+    const message = `Connecting to ${name} timed out after ${milliseconds} ms`;
+    deadline.abort(new ConnectError(message, { timeout: true }));
+  });
   const either = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
   let transport: Transport | null = null;
   let jumped: Jumped | null = null;
   let proxy: Proxy | null = null;
-  const abort = () => transport?.fail(either.reason);
-  either.addEventListener("abort", abort, { once: true });
+  using _aborting = onAbort(either, (reason) => transport?.fail(reason));
   try {
     if (given.jump !== undefined) {
       const next: Connect = (target, options) => connectAt(depth + 1, target, options);
@@ -132,7 +129,7 @@ async function connectAt(
       ...(given.rekey && { rekey: given.rekey }),
       ...(given.trace && { trace: given.trace }),
     });
-    if (either.aborted) abort();
+    if (either.aborted) transport.fail(either.reason);
     await transport.handshake();
     const link = requestService(transport.link(), "ssh-userauth");
     if (!methods[0]?.eager) await link.accepted();
@@ -161,9 +158,6 @@ async function connectAt(
     await proxy?.close();
     await jumped?.close();
     throw error;
-  } finally {
-    clearTimeout(timer);
-    either.removeEventListener("abort", abort);
   }
 }
 

@@ -2,6 +2,7 @@ import { TUNNELS_KEEPALIVE_MS, TUNNELS_RETRY_MAX_MS, TUNNELS_RETRY_MS } from "..
 import { AuthError, ClosedError, HostKeyError, NegotiationError } from "../errors.ts";
 import type { BindAddress, BindPort, ForwardTarget } from "../forward/address.ts";
 import type { CheckOptions, Forwarder } from "../forward/forwarder.ts";
+import { onAbort, sleep } from "../waiting.ts";
 import type { Client } from "./client.ts";
 import { connect } from "./connect.ts";
 import type { ConnectOptions } from "./options.ts";
@@ -148,8 +149,7 @@ export class Tunnels implements AsyncDisposable {
     const { signal: outer } = this.#options;
     outer?.throwIfAborted();
     const end = this.#end = new AbortController();
-    const stop = () => void this.stop();
-    outer?.addEventListener("abort", stop, { once: true });
+    const stopping = onAbort(outer, () => void this.stop());
     this.#closed = Promise.withResolvers();
     this.#closed.promise.catch(() => {});
     this.#set("starting");
@@ -157,7 +157,7 @@ export class Tunnels implements AsyncDisposable {
     this.#running = opening.then(() => this.#watch(end.signal)).then(
       () => this.#finish("stopped"),
       (error) => this.#finish(end.signal.aborted ? "stopped" : "failed", error),
-    ).finally(() => outer?.removeEventListener("abort", stop));
+    ).finally(() => stopping[Symbol.dispose]());
     await opening;
   }
 
@@ -226,7 +226,7 @@ export class Tunnels implements AsyncDisposable {
       if (!reconnect) throw lost ?? new ClosedError("The gateway was disconnected");
       this.#set("down", lost);
       for (let delay = retryDelay;; delay = Math.min(2 * delay, maxRetryDelay)) {
-        await pause(Math.min(delay, maxRetryDelay), signal);
+        await sleep(Math.min(delay, maxRetryDelay), signal);
         try {
           await this.#open(signal);
           break;
@@ -309,19 +309,4 @@ function kept<B extends BindAddress>(from: B, addr: Deno.Addr): B {
 function isFinal(error: unknown): boolean {
   return error instanceof AuthError || error instanceof HostKeyError ||
     error instanceof NegotiationError;
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", abort);
-      resolve();
-    }, milliseconds);
-    if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort, { once: true });
-  });
 }

@@ -1,7 +1,7 @@
 import type { Cause } from "./cause.ts";
 import { CHUNK_BYTES, ChunkMemory } from "./chunk_memory.ts";
 import { platformError } from "./platform_errors.ts";
-import { Bell, type Limit, waitFor } from "./waiting.ts";
+import { Condition, type Limit } from "../waiting.ts";
 
 const EMPTY = new Uint8Array(0);
 /** Data from which on a packet counts as bulk. */
@@ -19,7 +19,7 @@ interface Taker {
 export class ByteQueue {
   readonly #consumed: (bytes: number) => void;
   readonly #memory: ChunkMemory;
-  readonly #news = new Bell();
+  readonly #news = new Condition();
   #chunks: Uint8Array<ArrayBuffer>[] = [];
   #head = 0;
   #bytes = 0;
@@ -61,7 +61,7 @@ export class ByteQueue {
     this.#tail = EMPTY;
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
-    this.#news.ring();
+    this.#news.notify();
   }
 
   /**
@@ -85,7 +85,7 @@ export class ByteQueue {
       this.#chunks[last] = new Uint8Array(buffer, byteOffset, length + data.length);
       this.#tail = this.#tail.subarray(data.length);
       this.#bytes += data.length;
-      this.#news.ring();
+      this.#news.notify();
       return;
     }
     const memory = this.#room(data.length, ahead);
@@ -100,14 +100,14 @@ export class ByteQueue {
     this.#chunks.splice(this.#head, 0, chunk);
     this.#bytes += chunk.length;
     this.#consumed(-chunk.length);
-    this.#news.ring();
+    this.#news.notify();
   }
 
   /** No more will come: the end of the stream, or its cause once the rest has been read. */
   end(cause: Cause | null = null): void {
     if (this.#end) return;
     this.#end = { cause };
-    this.#news.ring();
+    this.#news.notify();
   }
 
   /** Throws away what is there and what comes; it counts as consumed. Readers see the end. */
@@ -128,14 +128,14 @@ export class ByteQueue {
 
   /** Resolves when a read would not wait. */
   async ready(limit: Limit | null): Promise<void> {
-    while (this.#bytes === 0 && !this.#end) await waitFor(this.#news, limit);
+    while (this.#bytes === 0 && !this.#end) await this.#news.wait(limit);
   }
 
   /** The next chunk, owned by the caller; null is the end. */
   async readChunk(limit: Limit | null = null): Promise<Uint8Array<ArrayBuffer> | null> {
     while (this.#bytes === 0) {
       if (this.#end) return this.#finish();
-      await waitFor(this.#news, limit);
+      await this.#news.wait(limit);
     }
     return this.#shift();
   }
@@ -152,7 +152,7 @@ export class ByteQueue {
     }
     while (this.#bytes === 0) {
       if (this.#end) return this.#finish();
-      await waitFor(this.#news, limit);
+      await this.#news.wait(limit);
     }
     return this.#copy(into);
   }
@@ -171,7 +171,7 @@ export class ByteQueue {
     this.#clear();
     try {
       for (const chunk of chunks) this.append(chunk, 0);
-      while (this.#end === null) await waitFor(this.#news, limit);
+      while (this.#end === null) await this.#news.wait(limit);
     } finally {
       this.#taker = null;
     }
@@ -216,7 +216,7 @@ export class ByteQueue {
     const waiting = this.#waiting = { into, filled: 0 };
     try {
       while (waiting.filled === 0 && this.#bytes === 0 && this.#end === null) {
-        await waitFor(this.#news, limit);
+        await this.#news.wait(limit);
       }
     } finally {
       this.#waiting = null;
@@ -233,7 +233,7 @@ export class ByteQueue {
     waiting.into.set(n === data.length ? data : data.subarray(0, n), waiting.filled);
     waiting.filled += n;
     this.#copies = true;
-    this.#news.ring();
+    this.#news.notify();
     return n === data.length ? EMPTY : data.subarray(n);
   }
 

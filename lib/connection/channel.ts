@@ -21,7 +21,7 @@ import {
   sendEnv,
   type TerminalSize,
 } from "./session_requests.ts";
-import type { CallOptions, Limit } from "./waiting.ts";
+import type { CallOptions, Limit } from "../waiting.ts";
 import type { X11Forward, X11Options } from "./x11_forward.ts";
 
 const NOTHING = new Uint8Array(0);

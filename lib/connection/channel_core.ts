@@ -7,7 +7,8 @@ import type { ChunkMemory } from "./chunk_memory.ts";
 import { ChannelRequests } from "./channel_requests.ts";
 import type { ChannelState } from "./channel_state.ts";
 import { ChannelWriter, type WriterHost, type WriterOpening } from "./channel_writer.ts";
-import { type CallOptions, type Limit, limitOf } from "./waiting.ts";
+import { type CallOptions, type Limit, limitOf } from "../waiting.ts";
+import { platformError } from "./platform_errors.ts";
 import type { X11Forwards } from "./x11_forwards.ts";
 import { ReceiveWindow, type WindowBudget } from "./window.ts";
 
@@ -135,7 +136,11 @@ export class ChannelCore {
     run: (limit: Limit | null) => Promise<T> | T,
     timeout: number | null = this.timeout,
   ): Promise<T> {
-    using limit = limitOf(options, timeout);
+    using limit = limitOf(
+      options,
+      timeout,
+      () => platformError("TimedOut", `Timed out after ${timeout} ms`),
+    );
     return await run(limit);
   }
 

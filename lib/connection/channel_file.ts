@@ -1,6 +1,6 @@
 import { concat } from "@std/bytes";
 import { ClosedError, SshError } from "../errors.ts";
-import type { CallOptions } from "./waiting.ts";
+import type { CallOptions } from "../waiting.ts";
 
 /** How a {@linkcode ChannelFile} is opened. */
 export interface ChannelFileOptions {

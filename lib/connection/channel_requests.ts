@@ -4,7 +4,7 @@ import { ChannelFailure, ChannelRequest, ChannelSuccess } from "../wire/messages
 import { ExitSignal, ExitStatus as ExitStatusLayout } from "../wire/requests.ts";
 import type { Cause } from "./cause.ts";
 import type { ExitStatus, RequestAnswer, RequestHandler } from "./request.ts";
-import { Bell, type CallOptions, limitOf, waitFor } from "./waiting.ts";
+import { abortable, type CallOptions, Condition, limitOf } from "../waiting.ts";
 
 /** What requests need of their channel. */
 export interface RequestHost {
@@ -28,7 +28,7 @@ const NO_STATUS: ExitStatus = {
 export class ChannelRequests {
   readonly #host: RequestHost;
   readonly #exit = Promise.withResolvers<ExitStatus>();
-  readonly #exited = new Bell();
+  readonly #exited = new Condition();
   // Replies come in the order of the requests and name none of them.
   readonly #replies: { type: string; promise: PromiseWithResolvers<void> }[] = [];
   #exitKnown = false;
@@ -57,8 +57,8 @@ export class ChannelRequests {
 
   /** The exit status, for who may stop waiting. */
   async waitForExit(options: CallOptions): Promise<ExitStatus> {
-    using limit = limitOf(options, null);
-    while (!this.#exitKnown) await waitFor(this.#exited, limit);
+    using limit = limitOf(options);
+    while (!this.#exitKnown) await this.#exited.wait(limit);
     return await this.exitStatus;
   }
 
@@ -72,11 +72,8 @@ export class ChannelRequests {
     } catch (error) {
       promise.reject(error);
     }
-    if (signal === undefined) return promise.promise;
-    // The reply is still awaited, in its place; only nobody hears of it.
-    const abort = () => promise.reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    return promise.promise.finally(() => signal.removeEventListener("abort", abort));
+    // The reply keeps its place in the list: replies name no request.
+    return abortable(promise.promise, signal);
   }
 
   /** Sends a request that needs no answer. */
@@ -134,7 +131,7 @@ export class ChannelRequests {
   #settleExit(settle: () => void): void {
     settle();
     this.#exitKnown = true;
-    this.#exited.ring();
+    this.#exited.notify();
   }
 
   async #answer(type: string, wantReply: boolean, data: Uint8Array): Promise<void> {

@@ -2,7 +2,7 @@ import { ClosedError } from "../errors.ts";
 import type { Cause } from "./cause.ts";
 import { withBytesWritten } from "./partial_write.ts";
 import { platformError } from "./platform_errors.ts";
-import { Bell, type Limit, Turns, waitFor } from "./waiting.ts";
+import { Condition, type Limit, Mutex } from "../waiting.ts";
 import { SendWindow } from "./window.ts";
 
 /** What a writer needs of its connection. */
@@ -33,8 +33,8 @@ export class ChannelWriter {
   readonly #opening: WriterOpening;
   readonly #window: SendWindow;
   // One write after the other, so that the chunks of two writers do not mix.
-  readonly #turns = new Turns();
-  readonly #news = new Bell();
+  readonly #lock = new Mutex();
+  readonly #news = new Condition();
   #watching = false;
   #sent = 0;
   /** Why new writes fail, though those under way go on. */
@@ -55,7 +55,7 @@ export class ChannelWriter {
 
   /** Bytes that a write would take without waiting. */
   get writableBytes(): number {
-    if (this.ended || this.#turns.taken || this.#host.congested) return 0;
+    if (this.ended || this.#lock.locked || this.#host.congested) return 0;
     return this.#window.available;
   }
 
@@ -77,11 +77,11 @@ export class ChannelWriter {
   /** Sends what the window takes, waiting for room for a byte; returns how much that was. */
   async write(data: Uint8Array, type: number, limit: Limit | null): Promise<number> {
     this.#check();
-    if (!this.#turns.take()) await this.#turns.wait(limit);
+    if (!this.#lock.tryLock()) await this.#lock.lock(limit);
     try {
       return await this.#sendSome(data, type, limit);
     } finally {
-      this.#pass();
+      this.#unlock();
     }
   }
 
@@ -92,7 +92,7 @@ export class ChannelWriter {
     limit: Limit | null,
   ): Promise<void> {
     this.#check();
-    if (!this.#turns.take()) await this.#turns.wait(limit);
+    if (!this.#lock.tryLock()) await this.#lock.lock(limit);
     let sent = 0;
     try {
       for (let chunk of chunks) {
@@ -105,7 +105,7 @@ export class ChannelWriter {
     } catch (error) {
       throw limit?.aborted ? error : withBytesWritten(error, sent);
     } finally {
-      this.#pass();
+      this.#unlock();
     }
   }
 
@@ -125,32 +125,32 @@ export class ChannelWriter {
   async ready(limit: Limit | null): Promise<void> {
     while (!this.ended && this.writableBytes === 0) {
       if (this.#host.congested) this.#watchSocket();
-      await waitFor(this.#news, limit);
+      await this.#news.wait(limit);
     }
   }
 
   /** Says the last word after what is being written; new writes fail from now on. */
   async finish(message: string, lastWord: () => void): Promise<void> {
     this.#shut ??= message;
-    this.#news.ring();
-    if (!this.#turns.take()) await this.#turns.wait(null);
+    this.#news.notify();
+    if (!this.#lock.tryLock()) await this.#lock.lock(null);
     try {
       lastWord();
     } finally {
-      this.#pass();
+      this.#unlock();
     }
   }
 
   /** The peer's WINDOW_ADJUST. */
   grow(bytes: number): void {
     this.#window.grow(bytes);
-    this.#news.ring();
+    this.#news.notify();
   }
 
   /** Nothing more can be sent: writes under way fail with the cause, later ones with the message. */
   end(cause: Cause, message: string): void {
     this.#end ??= { cause, message };
-    this.#news.ring();
+    this.#news.notify();
   }
 
   /** Sends what window and socket take without waiting, waiting only if that is nothing. */
@@ -183,7 +183,7 @@ export class ChannelWriter {
       if (limit === null) return this.#host.ready();
       this.#watchSocket();
     }
-    return waitFor(this.#news, limit);
+    return this.#news.wait(limit);
   }
 
   /** Rings when the socket takes data again; one reaction, however many waits give up meanwhile. */
@@ -192,14 +192,14 @@ export class ChannelWriter {
     this.#watching = true;
     const done = () => {
       this.#watching = false;
-      this.#news.ring();
+      this.#news.notify();
     };
     this.#host.ready().then(done, done);
   }
 
-  #pass(): void {
-    this.#turns.pass();
-    this.#news.ring();
+  #unlock(): void {
+    this.#lock.unlock();
+    this.#news.notify();
   }
 
   /** Ends a write under way. */

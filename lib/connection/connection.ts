@@ -39,7 +39,7 @@ import { ChannelTable, type Opening } from "./channel_table.ts";
 import { ChunkMemory } from "./chunk_memory.ts";
 import { type GlobalHandler, GlobalRequests } from "./global_requests.ts";
 import { Inbound } from "./inbound.ts";
-import type { CallOptions } from "./waiting.ts";
+import { type CallOptions, onAbort } from "../waiting.ts";
 import { type ConnectionBudget, type WindowOptions, windowsOf } from "./window_budget.ts";
 import { type X11Arrival, X11Forwards } from "./x11_forwards.ts";
 
@@ -139,15 +139,14 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
       maxPacket: MAX_CHANNEL_PACKET,
       data,
     }));
-    const abandon = () => {
+    const abandoning = onAbort(signal, (reason) => {
       opening.abandoned = true;
-      opening.promise.reject(signal!.reason);
-    };
-    signal?.addEventListener("abort", abandon, { once: true });
+      opening.promise.reject(reason);
+    });
     const start = performance.now();
     const opened = () => this.#budget?.sawRoundTrip(performance.now() - start);
     opening.promise.promise.then(opened, () => {});
-    return opening.promise.promise.finally(() => signal?.removeEventListener("abort", abandon));
+    return opening.promise.promise.finally(() => abandoning[Symbol.dispose]());
   }
 
   /**

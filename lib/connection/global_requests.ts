@@ -1,8 +1,7 @@
-import { abortable } from "../auth/abort.ts";
 import { MAX_PENDING_REQUESTS } from "../defaults.ts";
 import { ProtocolError, RequestDeniedError } from "../errors.ts";
 import { GlobalRequest, RequestFailure, RequestSuccess } from "../wire/messages.ts";
-import type { CallOptions } from "./waiting.ts";
+import { abortable, type CallOptions } from "../waiting.ts";
 
 /** A peer's global request; returns the reply's data, or null to refuse. */
 export type GlobalHandler = (data: Uint8Array) => Uint8Array | null | Promise<Uint8Array | null>;

@@ -1,4 +1,4 @@
-import { Bell } from "./waiting.ts";
+import { Condition } from "../waiting.ts";
 
 /**
  * What a peer wants of the program, until the program asks for it. Who waits when the last loop over
@@ -7,7 +7,7 @@ import { Bell } from "./waiting.ts";
 export class Inbound<T> implements AsyncIterable<T, undefined> {
   readonly #refuse: (item: T) => void;
   readonly #backlog: number;
-  readonly #news = new Bell();
+  readonly #news = new Condition();
   readonly #waiting: T[] = [];
   #loops = 0;
   #end: { error: unknown } | null = null;
@@ -30,7 +30,7 @@ export class Inbound<T> implements AsyncIterable<T, undefined> {
   offer(item: T): boolean {
     if (this.#end || this.#waiting.length >= this.#backlog) return false;
     this.#waiting.push(item);
-    this.#news.ring();
+    this.#news.notify();
     return true;
   }
 
@@ -48,7 +48,7 @@ export class Inbound<T> implements AsyncIterable<T, undefined> {
       if (left) return;
       left = true;
       if (--this.#loops === 0) this.#refuseAll();
-      this.#news.ring();
+      this.#news.notify();
     };
     return {
       next: async () => {
@@ -75,6 +75,6 @@ export class Inbound<T> implements AsyncIterable<T, undefined> {
 
   #refuseAll(): void {
     for (const item of this.#waiting.splice(0)) this.#refuse(item);
-    this.#news.ring();
+    this.#news.notify();
   }
 }

@@ -2,7 +2,7 @@ import { RequestDeniedError } from "../errors.ts";
 import { type SignalName, SIGNALS, type TerminalMode, TTY_MODES } from "../wire/numbers.ts";
 import { Break, Env, PtyReq, Signal, WindowChange, XonXoff } from "../wire/requests.ts";
 import { Writer } from "../wire/writer.ts";
-import type { CallOptions } from "./waiting.ts";
+import type { CallOptions } from "../waiting.ts";
 
 /** The size of a terminal. */
 export interface TerminalSize {

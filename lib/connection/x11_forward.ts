@@ -1,7 +1,7 @@
 import { MAX_PENDING_OPENS } from "../defaults.ts";
 import { decodeHex, encodeHex } from "../encoding.ts";
 import { Inbound } from "./inbound.ts";
-import type { CallOptions } from "./waiting.ts";
+import type { CallOptions } from "../waiting.ts";
 import type { X11Authority } from "./x11_setup.ts";
 
 /** How X11 is asked for (RFC 4254 §6.3.1). */

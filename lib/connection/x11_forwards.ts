@@ -1,7 +1,7 @@
 import { printable, ProtocolError } from "../errors.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { X11Open, X11Req } from "../wire/requests.ts";
-import type { CallOptions } from "./waiting.ts";
+import { type CallOptions, onTimeout } from "../waiting.ts";
 import { CookieForward, type X11Forward, type X11Options } from "./x11_forward.ts";
 import { encodeRefusal, encodeSetup, readSetup } from "./x11_setup.ts";
 
@@ -83,7 +83,7 @@ export class X11Forwards {
   async #identify(arrival: X11Arrival): Promise<CookieForward | null> {
     const { conn } = arrival;
     const late = new ProtocolError("The X client did not show its cookie in time");
-    const timer = setTimeout(() => arrival.abort(late), SETUP_MS);
+    using _late = onTimeout(SETUP_MS, () => arrival.abort(late));
     this.#unknown++;
     try {
       const setup = await readSetup((into) => readFull(conn, into));
@@ -100,7 +100,6 @@ export class X11Forwards {
       arrival.abort(error);
       return null;
     } finally {
-      clearTimeout(timer);
       this.#unknown--;
     }
   }

@@ -1,4 +1,4 @@
-import { abortable } from "../auth/abort.ts";
+import { abortable } from "../waiting.ts";
 import type { IncomingOpen } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
 import { ProtocolError, RequestDeniedError } from "../errors.ts";

@@ -1,4 +1,4 @@
-import { abortable } from "../auth/abort.ts";
+import { abortable } from "../waiting.ts";
 import type { Connection } from "../connection/connection.ts";
 import { RequestDeniedError } from "../errors.ts";
 import { inSpan } from "../spans.ts";

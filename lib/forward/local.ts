@@ -1,5 +1,6 @@
 import type { Channel } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
+import { onAbort } from "../waiting.ts";
 import { type AddrOf, type BindAddress, bindOf, type ForwardAddress } from "./address.ts";
 import { Tunnel, type TunnelParts } from "./forwarder.ts";
 import { encodeDirect, familyOf, NAMES } from "./messages.ts";
@@ -40,14 +41,12 @@ export function localTunnel<A extends BindAddress>(
   });
   const accepting = acceptEach(listener, tunnel.signal, (conn) =>
     void tunnel.run(async () => {
-      const close = () => closeQuietly(conn);
-      tunnel.signal.addEventListener("abort", close, { once: true });
+      using _closing = onAbort(tunnel.signal, () => closeQuietly(conn));
       try {
         const { channel, early } = await router(conn, tunnel.signal);
         await tunnel.carry(channel, conn, early);
       } finally {
-        tunnel.signal.removeEventListener("abort", close);
-        close();
+        closeQuietly(conn);
       }
     }));
   return tunnel;

@@ -1,4 +1,5 @@
 import type { Connection } from "../connection/connection.ts";
+import { onAbort } from "../waiting.ts";
 import { BoundPort } from "../wire/requests.ts";
 import type { ForwardAddress, HostPort } from "./address.ts";
 import { decodeBind, encodeForwarded, type Family, familyOf, NAMES } from "./messages.ts";
@@ -19,10 +20,10 @@ export class ServedBindings {
   constructor(connection: Connection, signal: AbortSignal) {
     this.#connection = connection;
     this.#signal = signal;
-    signal.addEventListener("abort", () => {
+    onAbort(signal, () => {
       for (const { end } of this.#bound.values()) end.abort();
       this.#bound.clear();
-    }, { once: true });
+    });
   }
 
   /** Listens if that is allowed; returns the data of the answer, or null to refuse. */

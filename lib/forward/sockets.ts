@@ -1,3 +1,4 @@
+import { onAbort, sleep } from "../waiting.ts";
 import type { ForwardAddress } from "./address.ts";
 import { closeQuietly } from "./splice.ts";
 
@@ -36,8 +37,7 @@ export async function acceptEach(
   signal: AbortSignal,
   take: (conn: Deno.Conn) => void,
 ): Promise<void> {
-  if (signal.aborted) return listener.close();
-  signal.addEventListener("abort", () => listener.close(), { once: true });
+  onAbort(signal, () => listener.close());
   while (!signal.aborted) {
     try {
       const conn = await listener.accept();
@@ -48,7 +48,7 @@ export async function acceptEach(
       // A connection that breaks while it is accepted, or too many open files, must not end the
       // tunnel; but nor may it spin.
       if (signal.aborted) return;
-      await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
+      await sleep(ACCEPT_PAUSE_MS);
     }
   }
 }

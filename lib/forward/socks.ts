@@ -1,5 +1,6 @@
 import { encodeHex } from "../encoding.ts";
 import { ChannelOpenError } from "../errors.ts";
+import { onTimeout } from "../waiting.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { type ForwardAddress, targetOf } from "./address.ts";
 import type { Route, Router } from "./local.ts";
@@ -27,12 +28,10 @@ export type SocksDialer = (
 export function socksRouter(dial: SocksDialer, handshakeMs: number = HANDSHAKE_MS): Router {
   return async (conn, signal) => {
     const reader = new HandshakeReader(conn);
-    const timer = setTimeout(() => closeQuietly(conn), handshakeMs);
     let request: SocksRequest;
-    try {
+    {
+      using _late = onTimeout(handshakeMs, () => closeQuietly(conn));
       request = await readRequest(reader, conn);
-    } finally {
-      clearTimeout(timer);
     }
     try {
       const channel = await dial(request.target, conn.remoteAddr, signal);

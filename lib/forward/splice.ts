@@ -1,4 +1,5 @@
 import type { Channel } from "../connection/channel.ts";
+import { onAbort } from "../waiting.ts";
 
 /**
  * What is read at a time: fewer, larger reads are what a fast tunnel needs, and little memory is what
@@ -39,12 +40,11 @@ export async function splice(
   options: SpliceOptions = {},
 ): Promise<void> {
   const { signal, meter = { bytesIn: 0, bytesOut: 0 }, early = NOTHING } = options;
-  const abort = () => {
-    channel.abort(signal!.reason);
+  using _aborting = onAbort(signal, (reason) => {
+    channel.abort(reason);
     closeQuietly(conn);
-  };
-  if (signal?.aborted) return abort();
-  signal?.addEventListener("abort", abort, { once: true });
+  });
+  if (signal?.aborted) return;
   const inward = receive(channel, conn, meter);
   const outward = send(conn, channel, meter, early);
   try {
@@ -55,7 +55,6 @@ export async function splice(
     channel.abort(error);
     throw error;
   } finally {
-    signal?.removeEventListener("abort", abort);
     closeQuietly(conn);
     await Promise.allSettled([inward, outward]);
   }

@@ -2,6 +2,7 @@ import type { Socket as NodeSocket } from "node:net";
 import { SOCKET_READ_BYTES } from "../defaults.ts";
 import { ConnectError, printable } from "../errors.ts";
 import { type ByteStreams, dialTcp, type Socket, streamSocket } from "../transport/socket.ts";
+import { onAbort, sleep } from "../waiting.ts";
 import type { HostAddress } from "../known_hosts/host_key_policy.ts";
 
 /** Milliseconds between two attempts, as in ssh. */
@@ -34,7 +35,7 @@ export async function dialHost(
       return await dialOnce(host, options, signal);
     } catch (error) {
       if (!(error instanceof ConnectError) || --left <= 0) throw error;
-      await pause(signal);
+      await sleep(PAUSE_MS, signal);
     }
   }
 }
@@ -85,16 +86,13 @@ async function dialFrom(
   const { connect } = await import("node:net");
   signal.throwIfAborted();
   const socket = connect({ host: hostname, port, localAddress, noDelay: true, keepAlive });
-  const abort = () => socket.destroy();
-  signal.addEventListener("abort", abort, { once: true });
+  using _aborting = onAbort(signal, () => socket.destroy());
   try {
     await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
   } catch (error) {
     socket.destroy();
     signal.throwIfAborted();
     throw failure(hostname, port, error);
-  } finally {
-    signal.removeEventListener("abort", abort);
   }
   return streamSocket(streamsOf(socket));
 }
@@ -122,20 +120,6 @@ function streamsOf(socket: NodeSocket): ByteStreams {
     abort: () => void socket.destroy(),
   });
   return { readable, writable };
-}
-
-async function pause(signal: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, PAUSE_MS);
-  const abort = () => reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    signal.throwIfAborted();
-    await promise;
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", abort);
-  }
 }
 
 function failure(hostname: string, port: number, cause: unknown): ConnectError {

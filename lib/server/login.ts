@@ -20,6 +20,7 @@ import { serveSftp, serviceOf } from "../sftp/server/server.ts";
 import { acceptService } from "../transport/service.ts";
 import type { Socket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
+import { onTimeout } from "../waiting.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { X11Open } from "../wire/requests.ts";
 import type { Grant } from "../auth/grant.ts";
@@ -56,7 +57,7 @@ async function login(
   // One deadline from accept to success; nothing re-arms it.
   const grace = options.loginGraceTime ?? LOGIN_GRACE_MS;
   const late = new ConnectError(`No login within ${grace} ms`, { timeout: true });
-  const timer = grace > 0 ? setTimeout(() => transport.fail(late), grace) : undefined;
+  using _late = onTimeout(grace || undefined, () => transport.fail(late));
   const over = new AbortController();
   transport.closed.then((cause) => over.abort(cause));
   try {
@@ -115,8 +116,6 @@ async function login(
     span.end(error);
     transport.fail(error);
     return over.signal.reason === late ? "graceExceeded" : offence;
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -7,10 +7,14 @@ import { canUse } from "../keys/parsed_key.ts";
 import type { SessionHandler } from "../session/session.ts";
 import { type ByteStreams, connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import type { Transport } from "../transport/transport.ts";
+import { onAbort, sleep } from "../waiting.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
 import { serveSocket } from "./login.ts";
 import type { ServeOptions } from "./options.ts";
 import { Penalties } from "./penalties.ts";
+
+/** How long accepting pauses after an error, such as too many open files, in milliseconds. */
+const ACCEPT_PAUSE_MS = 10;
 
 /** A server that listens, shaped as what `Deno.serve` returns. */
 export interface SshServer extends AsyncDisposable {
@@ -152,7 +156,7 @@ class Server implements SshServer {
     this.#handler = handler;
     this.#penalties = options.penalties ? new Penalties(options.penalties) : null;
     this.addr = listener.addr as Deno.NetAddr;
-    options.signal?.addEventListener("abort", () => this.#stop(), { once: true });
+    onAbort(options.signal, () => this.#stop());
     options.onListen?.(this.addr);
     this.finished = this.#run();
   }
@@ -179,7 +183,7 @@ class Server implements SshServer {
         // server; but nor may it spin.
         if (this.#stopped) break;
         this.#options.onError?.(error, null);
-        await new Promise((resolve) => setTimeout(resolve, 10));
+        await sleep(ACCEPT_PAUSE_MS);
       }
     }
     while (this.#transports.size > 0) {

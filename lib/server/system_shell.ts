@@ -1,6 +1,7 @@
 import { listenAgent } from "../agent/listen.ts";
 import { listenX11 } from "../forward/x11_listen.ts";
 import type { Session, SessionHandler } from "../session/session.ts";
+import { onAbort } from "../waiting.ts";
 
 /** How {@linkcode systemShell} runs commands. */
 export interface SystemShellOptions {
@@ -67,8 +68,7 @@ export function systemShell(options: SystemShellOptions = {}): SessionHandler {
       ...(options.cwd !== undefined && { cwd: options.cwd }),
     }).spawn();
     session.onSignal((name) => kill(child, `SIG${name}` as Deno.Signal));
-    const hangUp = () => kill(child, "SIGHUP");
-    session.signal.addEventListener("abort", hangUp, { once: true });
+    using _hangUp = onAbort(session.signal, () => kill(child, "SIGHUP"));
     feed(child.stdin, session);
     const { channel, signal } = session;
     const [status] = await Promise.all([
@@ -76,7 +76,6 @@ export function systemShell(options: SystemShellOptions = {}): SessionHandler {
       drain(child.stdout, (bytes) => channel.writeAll(bytes), signal),
       drain(child.stderr, (bytes) => channel.writeAllStderr(bytes), signal),
     ]);
-    session.signal.removeEventListener("abort", hangUp);
     tell(session, status);
   };
 }
@@ -109,9 +108,7 @@ async function drain(
   signal: AbortSignal,
 ): Promise<void> {
   const reader = from.getReader({ mode: "byob" });
-  const leave = () => void reader.cancel(signal.reason).catch(ignore);
-  signal.addEventListener("abort", leave, { once: true });
-  if (signal.aborted) leave();
+  using _leaving = onAbort(signal, (reason) => void reader.cancel(reason).catch(ignore));
   try {
     let block = new Uint8Array(BLOCK);
     for (let got; !(got = await reader.read(block)).done;) {
@@ -120,8 +117,6 @@ async function drain(
     }
   } catch (error) {
     await reader.cancel(error).catch(ignore);
-  } finally {
-    signal.removeEventListener("abort", leave);
   }
 }
 

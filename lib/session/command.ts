@@ -2,6 +2,7 @@ import { type Channel, drain } from "../connection/channel.ts";
 import { CommandError, RequestDeniedError } from "../errors.ts";
 import { Env, Exec, Subsystem } from "../wire/requests.ts";
 import { startSpan } from "../spans.ts";
+import { onAbort } from "../waiting.ts";
 import { type CommandOutput, Process, type ProcessOptions } from "./process.ts";
 import { encodePtyRequest, type PtyOptions } from "../connection/session_requests.ts";
 
@@ -159,21 +160,16 @@ async function requestProgram(
       ? channel.request("shell")
       : channel.request("subsystem", Subsystem.encode({ name: program.name })),
   );
-  const abort = () => channel.abort(signal!.reason);
-  signal?.addEventListener("abort", abort, { once: true });
-  try {
-    for (const result of await Promise.allSettled(wanted)) {
-      if (result.status === "fulfilled") continue;
-      if (signal?.aborted) throw signal.reason;
-      if (!(result.reason instanceof RequestDeniedError)) throw result.reason;
-      throw new RequestDeniedError(
-        result.reason.request,
-        `The server refused "${result.reason.request}"`,
-        { cause: result.reason },
-      );
-    }
-  } finally {
-    signal?.removeEventListener("abort", abort);
+  using _aborting = onAbort(signal, (reason) => channel.abort(reason));
+  for (const result of await Promise.allSettled(wanted)) {
+    if (result.status === "fulfilled") continue;
+    if (signal?.aborted) throw signal.reason;
+    if (!(result.reason instanceof RequestDeniedError)) throw result.reason;
+    throw new RequestDeniedError(
+      result.reason.request,
+      `The server refused "${result.reason.request}"`,
+      { cause: result.reason },
+    );
   }
 }
 

@@ -3,6 +3,7 @@ import type { ExitStatus } from "../connection/request.ts";
 import { MAX_OUTPUT } from "../defaults.ts";
 import { type SignalName, SIGNALS } from "../wire/numbers.ts";
 import { Signal as SignalLayout } from "../wire/requests.ts";
+import { onAbort } from "../waiting.ts";
 import type { TerminalSize } from "../connection/session_requests.ts";
 
 /** A signal's name with or without SIG (RFC 4254 §6.10). */
@@ -56,22 +57,18 @@ export class Process implements AsyncDisposable {
   /** How the command ended; all nulls if the channel closed without a status. */
   readonly status: Promise<ExitStatus>;
   readonly #options: ProcessOptions;
-  readonly #stopAborting: () => void;
 
   /** Processes are started with `command().spawn()` or `shell()`, not constructed. */
   constructor(channel: Channel, options: ProcessOptions = {}) {
     this.channel = channel;
     this.#options = options;
-    const { signal } = options;
-    const abort = () => {
+    const aborting = onAbort(options.signal, (reason) => {
       if (channel.isOpen) this.kill("TERM");
-      channel.abort(signal!.reason);
-    };
-    signal?.addEventListener("abort", abort, { once: true });
-    this.#stopAborting = () => signal?.removeEventListener("abort", abort);
+      channel.abort(reason);
+    });
     if (options.stderr === "null") channel.stderr.cancel();
     this.status = channel.exitStatus;
-    const done = () => this.#stopAborting();
+    const done = () => aborting[Symbol.dispose]();
     channel.closed.then(done, done);
   }
 

@@ -11,6 +11,7 @@ import { canUse } from "../keys/parsed_key.ts";
 import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
 import { KexInit, NewKeys } from "../wire/messages.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
+import { onTimeout } from "../waiting.ts";
 import { Writer } from "../wire/writer.ts";
 import { encodeExtInfo } from "./ext_info.ts";
 import type { Conversation } from "./link.ts";
@@ -122,13 +123,9 @@ export async function exchangeKeys(run: KeyExchangeRun): Promise<[Session, Agree
  * clients that wait for the server's it is not late either.
  */
 async function patience(receiving: Promise<Uint8Array>): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, KEXINIT_PATIENCE_MS);
-  try {
-    await Promise.race([receiving, promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  using _timer = onTimeout(KEXINIT_PATIENCE_MS, resolve);
+  await Promise.race([receiving, late]);
 }
 
 async function initiate(

@@ -15,6 +15,7 @@ import { plainAlgorithm } from "../keys/certificate_names.ts";
 import type { HostProof } from "../keys/key.ts";
 import type { Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
+import { onTimeout } from "../waiting.ts";
 import { Disconnect, Ignore, Ping, Pong, Unimplemented } from "../wire/messages.ts";
 import { DISCONNECT, HOST_BOUND, MSG } from "../wire/numbers.ts";
 import { decodeExtInfo } from "./ext_info.ts";
@@ -330,9 +331,9 @@ export class Transport {
     const conversation = this.#kex = new Conversation();
     const first = this.#session === null;
     // The first exchange is inside the connect timeout and the login grace time.
-    const timer = first ? undefined : setTimeout(
+    using _late = onTimeout(
+      first ? undefined : KEX_TIMEOUT_MS,
       () => this.fail(new ConnectError("The key exchange timed out", { timeout: true })),
-      KEX_TIMEOUT_MS,
     );
     try {
       [this.#session, this.#agreed] = await exchangeKeys({
@@ -367,7 +368,6 @@ export class Transport {
       this.fail(error);
       throw await this.closed;
     } finally {
-      clearTimeout(timer);
       this.#kex = null;
       this.#peerInKex = false;
       conversation.end(new TypeError("The key exchange is over"));

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ByteQueue } from "../../lib/connection/byte_queue.ts";
-import { limitOf } from "../../lib/connection/waiting.ts";
+import { limitOf } from "../../lib/waiting.ts";
 
 Deno.test("ByteQueue joins packets that arrived together, and no others", async () => {
   const queue = new ByteQueue(() => {});
@@ -73,7 +73,7 @@ Deno.test("ByteQueue.read takes all that comes before it wakes, and the queue th
 Deno.test("ByteQueue.read that is told of data and of its limit at once gives the data", async () => {
   const queue = new ByteQueue(() => {});
   const abort = new AbortController();
-  using limit = limitOf({ signal: abort.signal }, null);
+  using limit = limitOf({ signal: abort.signal });
   const into = new Uint8Array(4);
   const reading = queue.read(into, limit);
   queue.append(Uint8Array.of(9), 0);
@@ -167,7 +167,7 @@ for (const ended of [false, true]) {
 Deno.test("ByteQueue.consume can be given up, and leaves what comes then to others", async () => {
   const queue = new ByteQueue(() => {});
   const aborter = new AbortController();
-  using limit = limitOf({ signal: aborter.signal }, null);
+  using limit = limitOf({ signal: aborter.signal });
   const consuming = queue.consume(() => {}, limit);
   queue.append(new Uint8Array(3), 0);
   aborter.abort(new Error("enough"));

@@ -1,7 +1,9 @@
+import { onAbort } from "../../waiting.ts";
+
 /** Requests by the signal that cancels them: a transfer has hundreds under one, which hears of one. */
 export class Cancellations {
   readonly #cancel: (id: number, reason: unknown) => void;
-  readonly #bySignal: Map<AbortSignal, { ids: Set<number>; abort: () => void }> = new Map();
+  readonly #bySignal: Map<AbortSignal, { ids: Set<number>; listening: Disposable }> = new Map();
 
   constructor(cancel: (id: number, reason: unknown) => void) {
     this.#cancel = cancel;
@@ -11,22 +13,21 @@ export class Cancellations {
     const known = this.#bySignal.get(signal);
     if (known) return void known.ids.add(id);
     const ids = new Set([id]);
-    const abort = () => {
-      for (const id of ids) this.#cancel(id, signal.reason);
-    };
-    this.#bySignal.set(signal, { ids, abort });
-    signal.addEventListener("abort", abort, { once: true });
+    const listening = onAbort(signal, (reason) => {
+      for (const id of ids) this.#cancel(id, reason);
+    });
+    this.#bySignal.set(signal, { ids, listening });
   }
 
   delete(signal: AbortSignal, id: number): void {
     const known = this.#bySignal.get(signal);
     if (!known?.ids.delete(id) || known.ids.size > 0) return;
     this.#bySignal.delete(signal);
-    signal.removeEventListener("abort", known.abort);
+    known.listening[Symbol.dispose]();
   }
 
   clear(): void {
-    for (const [signal, { abort }] of this.#bySignal) signal.removeEventListener("abort", abort);
+    for (const { listening } of this.#bySignal.values()) listening[Symbol.dispose]();
     this.#bySignal.clear();
   }
 }

@@ -1,8 +1,8 @@
+import { withLimits } from "../../waiting.ts";
 import { ClosedError, ProtocolError, SftpError } from "../../errors.ts";
 import { CLOSE_LINGER_MS, SFTP_MAX_MESSAGE, SFTP_TIMEOUT_MS } from "../../defaults.ts";
 import { type AnswerHandler, AnswerParser, type PendingRead } from "./answer_parser.ts";
 import { PathEstimate } from "./pacing.ts";
-import { cancellable } from "./cancel.ts";
 import { Cancellations } from "./cancellations.ts";
 import { consume, type SftpChannel } from "../protocol/channel.ts";
 import * as msg from "../protocol/messages.ts";
@@ -80,7 +80,7 @@ export class ClientSession {
     try {
       session.#outbox.push([msg.encodeVersion(FXP.INIT, SFTP_VERSION)]);
       session.#receiving = session.#receive();
-      await cancellable(session.#greeting.promise, { signal, timeout, late });
+      await withLimits(session.#greeting.promise, { signal, timeout, late });
       return session;
     } catch (cause) {
       channel.close().catch(() => {}); // not awaited: the server need not answer
@@ -151,7 +151,7 @@ export class ClientSession {
 
   async #close(): Promise<void> {
     if (this.#cause !== null) return;
-    await cancellable(this.#drain(), { timeout: CLOSE_LINGER_MS }).catch(() => {});
+    await withLimits(this.#drain(), { timeout: CLOSE_LINGER_MS }).catch(() => {});
     this.#fail(closed());
   }
 

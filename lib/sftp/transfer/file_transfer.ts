@@ -4,7 +4,7 @@ import { nextHole } from "./holes.ts";
 import type { Progress } from "./progress.ts";
 import { resumeOffset } from "./resume.ts";
 import type { StoreSettings, TransferSource, TransferTarget } from "./file_store.ts";
-import { cancellable } from "../remote/cancel.ts";
+import { withLimits } from "../../waiting.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import type { Throttle } from "./throttle.ts";
 
@@ -114,7 +114,7 @@ class FileTransfer {
   /** A stream may never give anything: an abort must not wait for it. */
   #next(): Promise<Uint8Array | null> {
     const next = this.#source.next(this.#target.unit ?? BLOCK_BYTES);
-    return this.#source.size === null ? cancellable(next, this.#context) : next;
+    return this.#source.size === null ? withLimits(next, this.#context) : next;
   }
 
   async #give(block: Uint8Array): Promise<void> {
@@ -142,7 +142,7 @@ class FileTransfer {
   /** A stream may never take anything: an abort must not wait for it. */
   async #write(block: Uint8Array, release: () => void): Promise<void> {
     const written = this.#target.write(block, release);
-    await (this.#target.start ? written : cancellable(written, this.#context));
+    await (this.#target.start ? written : withLimits(written, this.#context));
   }
 
   #short(length: number): never {

@@ -1,5 +1,5 @@
 import { SftpError } from "../../errors.ts";
-import { cancellable } from "../remote/cancel.ts";
+import { withLimits } from "../../waiting.ts";
 import type { SftpChanges, SftpFileInfo } from "../protocol/attributes.ts";
 import { digestOf } from "./content_digest.ts";
 import type { SftpOpenOptions, SftpOptions } from "../protocol/options.ts";
@@ -78,7 +78,7 @@ async function drop(
 ): Promise<void> {
   const last = [file.close()];
   if (part === null) last.push(remote.remove(hidden, {}));
-  await cancellable(Promise.allSettled(last), limits).catch(() => {});
+  await withLimits(Promise.allSettled(last), limits).catch(() => {});
 }
 
 /** What a name stands for in the end: a link's file is replaced, not the link. */

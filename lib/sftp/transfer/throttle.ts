@@ -1,3 +1,5 @@
+import { sleep } from "../../waiting.ts";
+
 /** Lets bytes pass at a rate: who would be too fast waits. */
 export class Throttle {
   readonly #rate: number;
@@ -24,16 +26,6 @@ export class Throttle {
     this.#due = Math.max(this.#due, now) + bytes / this.#rate * 1000;
     const wait = this.#due - now;
     if (wait < 1) return;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, wait);
-    const abort = () => reject(this.#signal!.reason);
-    this.#signal?.addEventListener("abort", abort, { once: true });
-    if (this.#signal?.aborted) abort();
-    try {
-      await promise;
-    } finally {
-      clearTimeout(timer);
-      this.#signal?.removeEventListener("abort", abort);
-    }
+    await sleep(wait, this.#signal);
   }
 }

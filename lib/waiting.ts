@@ -1,0 +1,194 @@
+/** Waits that end early: abort signals, time limits, conditions and turns. */
+
+/** Options of a call that may wait. */
+export interface CallOptions {
+  /** Gives up waiting; the call rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What may cut a wait short. */
+export interface WaitLimits extends CallOptions {
+  /** Milliseconds; unlimited unless given. */
+  readonly timeout?: number | undefined;
+  /** Makes the error of a wait that took too long; a `TimeoutError` unless given. */
+  readonly late?: () => unknown;
+}
+
+/**
+ * Calls `run` with the signal's reason when it is aborted, at once if it is aborted already. Disposing
+ * removes the listener.
+ */
+export function onAbort(
+  signal: AbortSignal | undefined,
+  run: (reason: unknown) => void,
+): Disposable {
+  const abort = () => run(signal!.reason);
+  if (signal?.aborted) abort();
+  else signal?.addEventListener("abort", abort, { once: true });
+  return { [Symbol.dispose]: () => signal?.removeEventListener("abort", abort) };
+}
+
+/** Calls `run` after a time in milliseconds, or never if that is undefined. Disposing clears the timer. */
+export function onTimeout(milliseconds: number | undefined, run: () => void): Disposable {
+  const timer = milliseconds === undefined ? undefined : setTimeout(run, milliseconds);
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
+}
+
+/** Waits for a promise, or rejects with the signal's reason if that comes first. */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  return signal === undefined ? promise : withLimits(promise, { signal });
+}
+
+/** Waits for a promise within limits; after those, the promise's outcome is ignored. */
+export async function withLimits<T>(
+  promise: Promise<T>,
+  { signal, timeout, late = timedOut }: WaitLimits,
+): Promise<T> {
+  if (signal === undefined && timeout === undefined) return await promise;
+  const over = Promise.withResolvers<never>();
+  using _aborted = onAbort(signal, over.reject);
+  using _late = onTimeout(timeout, () => over.reject(late()));
+  return await Promise.race([promise, over.promise]);
+}
+
+/** Waits for a time in milliseconds; rejects with the signal's reason if it is aborted. */
+export async function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  using _aborted = onAbort(signal, reject);
+  using _done = onTimeout(milliseconds, resolve);
+  await promise;
+}
+
+/** A condition to wait for. A waiter that wakes checks again, since another may have been faster. */
+export class Condition {
+  #next: PromiseWithResolvers<void> | null = null;
+
+  /**
+   * Resolves at the next {@linkcode notify}.
+   *
+   * @throws The limit's error, if it is over
+   */
+  wait(limit: Limit | null = null): Promise<void> {
+    limit?.watch(this);
+    this.#next ??= Promise.withResolvers();
+    return this.#next.promise;
+  }
+
+  /** Wakes every waiter. */
+  notify(): void {
+    this.#next?.resolve();
+    this.#next = null;
+  }
+}
+
+/**
+ * How long one call may wait, over several waits for conditions. When that is over it notifies the
+ * condition instead of racing with it, so that a wait that gave up leaves no reaction on a promise that
+ * stays.
+ */
+export class Limit implements Disposable {
+  readonly #signal: AbortSignal | undefined;
+  readonly #timeout: number | null;
+  readonly #late: () => unknown;
+  readonly #aborting: Disposable;
+  #timer: Disposable | null = null;
+  #condition: Condition | null = null;
+  #over: { error: unknown } | null = null;
+
+  constructor(signal: AbortSignal | undefined, timeout: number | null, late: () => unknown) {
+    this.#signal = signal;
+    this.#timeout = timeout;
+    this.#late = late;
+    this.#aborting = onAbort(signal, (reason) => this.#end(reason));
+  }
+
+  /** Whether the caller's signal is aborted. */
+  get aborted(): boolean {
+    return this.#signal?.aborted ?? false;
+  }
+
+  /** Ends the wait for a condition that begins now; throws if there is no time left. */
+  watch(condition: Condition): void {
+    this.#condition = condition;
+    // The clock starts with the first wait: a call that does not wait needs no timer.
+    if (this.#timeout === 0) this.#end(this.#late());
+    else if (this.#timeout !== null) {
+      this.#timer ??= onTimeout(this.#timeout, () => this.#end(this.#late()));
+    }
+    if (this.#over) throw this.#over.error;
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#aborting[Symbol.dispose]();
+  }
+
+  #end(error: unknown): void {
+    this.#over ??= { error };
+    this.#condition?.notify();
+  }
+}
+
+/**
+ * The limit of one call, or null if it may wait for ever.
+ *
+ * @param timeout Milliseconds
+ * @param late Makes the error of a call that took too long; a `TimeoutError` unless given
+ * @throws The signal's reason, if it is aborted already
+ */
+export function limitOf(
+  options: CallOptions | undefined,
+  timeout: number | null = null,
+  late: () => unknown = timedOut,
+): Limit | null {
+  const signal = options?.signal;
+  signal?.throwIfAborted();
+  return signal === undefined && timeout === null ? null : new Limit(signal, timeout, late);
+}
+
+/** A lock that one caller holds at a time; the others get it in the order of asking. */
+export class Mutex {
+  #locked = false;
+  readonly #queue = new Set<Condition>();
+
+  /** Whether a caller holds it. */
+  get locked(): boolean {
+    return this.#locked;
+  }
+
+  /** Takes the lock if it is free. */
+  tryLock(): boolean {
+    if (this.#locked) return false;
+    this.#locked = true;
+    return true;
+  }
+
+  /** Takes the lock, waiting for it if another caller holds it. */
+  async lock(limit: Limit | null): Promise<void> {
+    if (this.tryLock()) return;
+    const turn = new Condition();
+    this.#queue.add(turn);
+    try {
+      // `unlock` takes a caller out of the queue when it hands the lock over.
+      while (this.#queue.has(turn)) await turn.wait(limit);
+    } catch (error) {
+      this.#queue.delete(turn);
+      throw error;
+    }
+  }
+
+  /** Hands the lock to the next caller, or frees it. */
+  unlock(): void {
+    const [next] = this.#queue;
+    if (next === undefined) {
+      this.#locked = false;
+    } else {
+      this.#queue.delete(next);
+      next.notify();
+    }
+  }
+}
+
+function timedOut(): DOMException {
+  return new DOMException("Timed out", "TimeoutError");
+}

@@ -1,0 +1,130 @@
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  abortable,
+  Condition,
+  limitOf,
+  Mutex,
+  onAbort,
+  onTimeout,
+  sleep,
+  withLimits,
+} from "../lib/waiting.ts";
+
+const never = new Promise<void>(() => {});
+const REASON = new Error("enough");
+
+Deno.test("onAbort calls with the reason, at once if the signal is aborted already", () => {
+  const controller = new AbortController();
+  const reasons: unknown[] = [];
+  onAbort(controller.signal, (reason) => reasons.push(reason));
+  assertEquals(reasons, []);
+  controller.abort(REASON);
+  onAbort(controller.signal, (reason) => reasons.push(reason));
+  assertEquals(reasons, [REASON, REASON]);
+});
+
+Deno.test("onAbort that was disposed of does not call", () => {
+  const controller = new AbortController();
+  let calls = 0;
+  onAbort(controller.signal, () => calls++)[Symbol.dispose]();
+  onAbort(undefined, () => calls++)[Symbol.dispose]();
+  controller.abort();
+  assertEquals(calls, 0);
+});
+
+Deno.test("onTimeout calls once its time is up, and not after it was disposed of", async () => {
+  const calls: string[] = [];
+  onTimeout(0, () => calls.push("disposed"))[Symbol.dispose]();
+  onTimeout(undefined, () => calls.push("never"))[Symbol.dispose]();
+  await new Promise<void>((resolve) => onTimeout(1, resolve));
+  assertEquals(calls, []);
+});
+
+Deno.test("abortable and withLimits give what the promise gives, and leave no timer", async () => {
+  const { signal } = new AbortController();
+  assertEquals(await abortable(Promise.resolve(1), signal), 1);
+  assertEquals(await abortable(Promise.resolve(2), undefined), 2);
+  assertEquals(await withLimits(Promise.resolve(3), { signal, timeout: 60_000 }), 3);
+  await assertRejects(() => withLimits(Promise.reject(REASON), { signal }), Error, "enough");
+});
+
+Deno.test("withLimits rejects with the reason of an abort, before it as after it", async () => {
+  const controller = new AbortController();
+  const waiting = withLimits(never, { signal: controller.signal, timeout: 60_000 });
+  controller.abort(REASON);
+  assertStrictEquals(await waiting.catch((error) => error), REASON);
+  assertStrictEquals(await abortable(never, controller.signal).catch((error) => error), REASON);
+});
+
+Deno.test("withLimits rejects when the time is up, with the caller's error if there is one", async () => {
+  const error = await withLimits(never, { timeout: 0 }).catch((error) => error);
+  assertEquals(error.name, "TimeoutError");
+  const late = () => REASON;
+  assertStrictEquals(await withLimits(never, { timeout: 0, late }).catch((e) => e), REASON);
+});
+
+Deno.test("withLimits ignores a promise that fails after the limit", async () => {
+  const { promise, reject } = Promise.withResolvers<void>();
+  await assertRejects(() => withLimits(promise, { timeout: 0 }));
+  reject(new Error("too late")); // an unhandled rejection would fail the test
+  await sleep(0);
+});
+
+Deno.test("sleep ends with the reason when it is aborted, and leaves no timer", async () => {
+  const controller = new AbortController();
+  const sleeping = sleep(60_000, controller.signal);
+  controller.abort(REASON);
+  assertStrictEquals(await sleeping.catch((error) => error), REASON);
+  assertStrictEquals(await sleep(60_000, controller.signal).catch((error) => error), REASON);
+});
+
+Deno.test("Condition.notify wakes every waiter once", async () => {
+  const condition = new Condition();
+  const woken = Promise.all([condition.wait(), condition.wait()]);
+  condition.notify();
+  await woken;
+  using limit = limitOf(undefined, 0)!;
+  assertThrows(() => condition.wait(limit), DOMException, "Timed out");
+});
+
+Deno.test("Limit ends the wait under way, and every later one, with its error", async () => {
+  const condition = new Condition();
+  using limit = limitOf(undefined, 1, () => REASON)!;
+  await condition.wait(limit); // woken by the limit
+  assertThrows(() => condition.wait(limit), Error, "enough");
+});
+
+Deno.test("limitOf is null where nothing limits the call", () => {
+  assertEquals(limitOf(undefined), null);
+  assertEquals(limitOf({}, null), null);
+  const { signal } = new AbortController();
+  assertEquals(limitOf({ signal })?.aborted, false);
+  assertThrows(() => limitOf({ signal: AbortSignal.abort(REASON) }), Error, "enough");
+});
+
+Deno.test("Mutex goes from caller to caller in the order of asking", async () => {
+  const mutex = new Mutex();
+  const order: number[] = [];
+  assert(mutex.tryLock());
+  assert(!mutex.tryLock());
+  const callers = [1, 2, 3].map(async (n) => {
+    await mutex.lock(null);
+    order.push(n);
+    mutex.unlock();
+  });
+  assertEquals(order, []);
+  mutex.unlock();
+  await Promise.all(callers);
+  assertEquals([order, mutex.locked], [[1, 2, 3], false]);
+});
+
+Deno.test("Mutex skips a caller that gave up", async () => {
+  const mutex = new Mutex();
+  await mutex.lock(null);
+  using limit = limitOf(undefined, 0, () => REASON);
+  await assertRejects(() => mutex.lock(limit), Error, "enough");
+  const next = mutex.lock(null);
+  mutex.unlock();
+  await next;
+  assert(mutex.locked);
+});
