@@ -1,4 +1,4 @@
-/** What users and files say about whom to trust, in every kind of disorder; the same in every run. */
+/** Lists of keys, hosts and addresses, made of words by chance. */
 import { assert, assertEquals } from "@std/assert";
 import { listsAddress } from "../../lib/auth/address_list.ts";
 import { authorize } from "../../lib/auth/authorize.ts";
@@ -6,28 +6,17 @@ import { Grant } from "../../lib/auth/grant.ts";
 import { mayListen, mayOpen } from "../../lib/server/granted_forwards.ts";
 import { generateKey, issueCertificate } from "../../lib/keys/mod.ts";
 import { KnownHosts } from "../../lib/known_hosts/mod.ts";
+import { fuzzTest, LONG, type Random } from "../support/random.ts";
 
-/** Inputs for each test; `FUZZ_ROUNDS=100000` for a longer run. */
-const ROUNDS = Number(Deno.env.get("FUZZ_ROUNDS") ?? 300);
+const ROUNDS = 300 * LONG;
 
-let state = 0x7a57;
-/** Marsaglia's xorshift32. */
-function random(below: number): number {
-  state ^= state << 13;
-  state ^= state >>> 17;
-  state ^= state << 5;
-  return (state >>> 0) % below;
-}
-
-const pick = <T>(list: readonly T[]): T => list[random(list.length)]!;
-
-/** Words put together, some of them mangled. */
-function disorder(words: readonly string[], separators: readonly string[]): string {
+/** Words put together, some of them cut. */
+function disorder(random: Random, words: readonly string[], separators: readonly string[]): string {
   let text = "";
   for (let left = random(8); left >= 0; left--) {
-    const word = pick(words);
+    const word = words[random(words.length)]!;
     const cut = random(4) === 0 ? word.slice(random(word.length)) : word;
-    text += cut + pick(separators);
+    text += cut + separators[random(separators.length)]!;
   }
   return text;
 }
@@ -40,7 +29,7 @@ const certificate = await issueCertificate(authority, key.publicKey, {
   principals: ["ann"],
 });
 
-Deno.test("authorize survives anything in authorized_keys", () => {
+fuzzTest("authorize survives anything in authorized_keys", (random) => {
   const words = [
     ...["restrict", "pty", "no-pty", "cert-authority", 'from="10.0.0.0/8"', 'from="!*,', '"', "\\"],
     ...['command="x"', 'expiry-time="20260230"', 'principals=""', 'environment="=x"', 'tunnel="1"'],
@@ -48,7 +37,7 @@ Deno.test("authorize survives anything in authorized_keys", () => {
     ...["ssh-ed25519", "#", "\0", "\u202e"],
   ];
   for (let round = 0; round < ROUNDS; round++) {
-    const text = disorder(words, [",", " ", "\n", "\t", "=", ""]);
+    const text = disorder(random, words, [",", " ", "\n", "\t", "=", ""]);
     for (const shown of [key.publicKey, certificate]) {
       const grant = authorize(text, { user: "ann", key: shown, address: "192.0.2.1" });
       assert(grant === null || grant instanceof Grant);
@@ -59,7 +48,7 @@ Deno.test("authorize survives anything in authorized_keys", () => {
   }
 });
 
-Deno.test("lists of addresses survive anything", () => {
+fuzzTest("lists of addresses survive anything", (random) => {
   const words = [
     "*",
     "!",
@@ -73,11 +62,17 @@ Deno.test("lists of addresses survive anything", () => {
   ];
   const addresses = ["1.2.3.4", "::1", "fe80::1%eth0", "", "host", "1:2:3:4:5:6:7:8", "10.0.0.1"];
   for (let round = 0; round < ROUNDS; round++) {
-    assertEquals(typeof listsAddress(disorder(words, [",", "", "!"]), pick(addresses)), "boolean");
+    assertEquals(
+      typeof listsAddress(
+        disorder(random, words, [",", "", "!"]),
+        addresses[random(addresses.length)]!,
+      ),
+      "boolean",
+    );
   }
 });
 
-Deno.test("a host that is forgotten is unknown, and every other verdict stays", () => {
+fuzzTest("a host that is forgotten is unknown, and every other verdict stays", (random) => {
   const { publicKey } = key;
   const hashed = KnownHosts.line("db1", 22, publicKey, { hash: true });
   const words = [
@@ -98,7 +93,7 @@ Deno.test("a host that is forgotten is unknown, and every other verdict stays", 
   ];
   const hosts = ["db2", "db3", "dx1"];
   for (let round = 0; round < ROUNDS; round++) {
-    const known = KnownHosts.parse(disorder(words, [",", "", " "]));
+    const known = KnownHosts.parse(disorder(random, words, [",", "", " "]));
     const after = known.without("db1", 22);
     assertEquals(after.keyTypes("db1", 22), [], known.toString());
     for (const host of hosts) {

@@ -2,12 +2,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { configFlags } from "../interop/harness/openssh_clients.ts";
 import { peerTest } from "../interop/harness/peers.ts";
+import { noise } from "../support/random.ts";
 import { must, run } from "../support/run.ts";
 import { startSshd } from "../interop/harness/sshd.ts";
 import { type TempFolder, tempFolder } from "../support/temp.ts";
 import { CLI } from "./world.ts";
 
-const LARGE = crypto.getRandomValues(new Uint8Array(65536)).toHex().repeat(8);
+const LARGE = noise(65536).toHex().repeat(8);
 
 function wrapper(folder: TempFolder): Promise<string> {
   const words = CLI.map((word) => `'${word}'`).join(" ");

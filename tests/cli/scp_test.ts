@@ -2,12 +2,13 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Endpoint } from "../support/endpoint.ts";
 import { configFlags } from "../interop/harness/openssh_clients.ts";
 import { peerTest } from "../interop/harness/peers.ts";
+import { noise } from "../support/random.ts";
 import { must, type Ran } from "../support/run.ts";
 import { startSshd } from "../interop/harness/sshd.ts";
 import { tempFolder } from "../support/temp.ts";
 import { cli } from "./world.ts";
 
-const LARGE = crypto.getRandomValues(new Uint8Array(65536)).toHex().repeat(8);
+const LARGE = noise(65536).toHex().repeat(8);
 
 /** Runs our `scp`; `remote:` in front of a path is on the server. */
 function scp(server: Endpoint, cwd: string, ...args: string[]): Promise<Ran> {

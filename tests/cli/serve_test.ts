@@ -5,12 +5,13 @@ import { keyFile } from "../interop/harness/keys.ts";
 import { runClient } from "../interop/harness/openssh_clients.ts";
 import { peerTest } from "../interop/harness/peers.ts";
 import { dialRaw } from "../support/raw_peer.ts";
+import { noise } from "../support/random.ts";
 import { must } from "../support/run.ts";
 import { tempFolder } from "../support/temp.ts";
 import { within } from "../support/within.ts";
 import { cli, startCli, startServe } from "./world.ts";
 
-const LARGE = crypto.getRandomValues(new Uint8Array(65536)).toHex().repeat(24);
+const LARGE = noise(65536).toHex().repeat(24);
 
 await peerTest(["ssh", "sftp", "scp"], "OpenSSH's clients get on with serve", async (t) => {
   await using folder = await tempFolder();

@@ -1,12 +1,13 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Endpoint } from "../support/endpoint.ts";
 import { peerTest } from "../interop/harness/peers.ts";
+import { noise } from "../support/random.ts";
 import { run } from "../support/run.ts";
 import { startSshd } from "../interop/harness/sshd.ts";
 import { tempFolder } from "../support/temp.ts";
 import { CLI, cli, clientArgs, cliSsh, startCli, startServe } from "./world.ts";
 
-const RANDOM = crypto.getRandomValues(new Uint8Array(65521));
+const RANDOM = noise(65521);
 /** More than a window, of every byte value. */
 const LARGE = new Uint8Array(3 * 1024 * 1024).map((_, i) => RANDOM[i % 65521]! ^ (i >> 16));
 

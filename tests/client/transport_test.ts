@@ -12,6 +12,7 @@ import { generateKey } from "@denossh/ssh/keys";
 import { serveStreams } from "@denossh/ssh/server";
 import { connectedPair } from "../../lib/testing/connected_pair.ts";
 import { target } from "../forward/world.ts";
+import { noise } from "../support/random.ts";
 
 const hostKey = await generateKey();
 
@@ -37,7 +38,7 @@ async function serveOn(streams: ByteStreams): Promise<void> {
 
 /** Enough to need the window, and rekeying. */
 async function works(host: Client): Promise<void> {
-  const sent = crypto.getRandomValues(new Uint8Array(60_000));
+  const sent = noise(60_000);
   const { stdout } = await host.command("cat", { stdin: sent }).output();
   assertEquals(stdout, sent);
   await host.rekey();

@@ -1,12 +1,11 @@
-/** Configurations by chance. DENOSSH_FUZZ is by how much more of them there are than usual. */
+/** Configurations by chance. */
 import { assert, assertEquals } from "@std/assert";
 import { ConfigError } from "../../lib/errors.ts";
 import { Config, type LocalSide } from "../../lib/config/mod.ts";
 import { tempFolder } from "../support/temp.ts";
+import { fuzzTest, LONG, randomFrom, SEED } from "../support/random.ts";
 import { implausible, plausible } from "./generator.ts";
 import { claimed, comparison, ours, theirs } from "./openssh.ts";
-
-const FACTOR = Number(Deno.env.get("DENOSSH_FUZZ") ?? 1);
 
 /** A side that nothing can happen to. */
 const local: LocalSide = {
@@ -19,10 +18,10 @@ const local: LocalSide = {
   resolve: () => Promise.resolve(null),
 };
 
-Deno.test("Whatever the text, a look-up gives settings or a ConfigError", async () => {
+fuzzTest("Whatever the text, a look-up gives settings or a ConfigError", async (random) => {
   let refused = 0;
-  for (let seed = 1; seed <= 2000 * FACTOR; seed++) {
-    const text = seed % 2 === 0 ? implausible(seed) : plausible(seed);
+  for (let round = 0; round < 2000 * LONG; round++) {
+    const text = round % 2 === 0 ? implausible(random) : plausible(random);
     try {
       const config = Config.parse(text);
       const settings = await config.lookup("db1", { local });
@@ -38,10 +37,11 @@ Deno.test("Whatever the text, a look-up gives settings or a ConfigError", async 
 
 await comparison("Configurations by chance say the same to ssh and to us", async () => {
   await using folder = await tempFolder();
-  for (let seed = 1; seed <= 60 * FACTOR; seed++) {
-    const text = plausible(seed);
+  for (let round = 0; round < 60 * LONG; round++) {
+    const what = `DENOSSH_SEED=${SEED}, round ${round}`;
+    const text = plausible(randomFrom(what));
     const question = { file: await folder.write("config", text), host: "db1" };
     const [wanted, got] = await Promise.all([theirs(question), ours(question)]);
-    assertEquals(claimed(got, []), claimed(wanted, []), `seed ${seed}: ${JSON.stringify(text)}`);
+    assertEquals(claimed(got, []), claimed(wanted, []), `${what}: ${JSON.stringify(text)}`);
   }
 });

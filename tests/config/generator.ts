@@ -1,9 +1,9 @@
-/** Configurations by chance, the same for the same seed. */
+/** Configurations by chance. */
 import { Arguments } from "../../lib/config/arguments.ts";
 import type { Directive } from "../../lib/config/directive.ts";
 import { DIRECTIVES } from "../../lib/config/directives.ts";
 import { ALIASES, WITHOUT_EFFECT } from "../../lib/config/ignored_keywords.ts";
-import { noise } from "../support/noise.ts";
+import type { Random } from "../support/random.ts";
 
 /**
  * ssh 9.2 takes the first two from blocks that are about other hosts, refuses the next without a command,
@@ -51,16 +51,8 @@ const CRITERIA = "host originalhost user localuser all final canonical !host !us
   " ",
 );
 
-/** Numbers by chance. */
-export function dice(seed: number): (sides: number) => number {
-  const words = new Uint32Array(noise(16_384, seed).buffer);
-  let at = 0;
-  return (sides) => words[at++ % words.length]! % sides;
-}
-
 /** A configuration that looks like one. */
-export function plausible(seed: number): string {
-  const roll = dice(seed * 2_654_435_761);
+export function plausible(roll: Random): string {
   const one = (of: readonly string[]) => of[roll(of.length)]!;
   const lines = Array.from({ length: 1 + roll(8) }, () => {
     const keyword = roll(3) === 0 ? one(COMMON) : one(KEYWORDS);
@@ -77,7 +69,8 @@ export function plausible(seed: number): string {
 }
 
 /** Arguments that mostly make sense: else no configuration got beyond its first mistake. */
-function argumentsFor(keyword: string, roll: (sides: number) => number): string[] {
+function argumentsFor(keyword: string, roll: Random): string[] {
+  if (keyword in WITHOUT_EFFECT) return ["yes"]; // their values are not read, not even their quotes
   const row = DIRECTIVES[keyword as keyof typeof DIRECTIVES] as Directive<unknown> | undefined;
   const choose = () =>
     Array.from({ length: roll(8) === 0 ? 2 : 1 }, () => VALUES[roll(VALUES.length)]!);
@@ -99,9 +92,8 @@ function isFine(row: Directive<unknown>, text: string): boolean {
 }
 
 /** Text that looks like nothing, keywords among it. */
-export function implausible(seed: number): string {
-  const roll = dice(seed * 40_503 + 1);
-  const bytes = noise(1 + roll(400), seed + 7);
+export function implausible(roll: Random): string {
+  const bytes = Uint8Array.from({ length: 1 + roll(400) }, () => roll(256));
   const text = new TextDecoder("latin1").decode(bytes);
   const cut = roll(text.length);
   return `${text.slice(0, cut)}\n${KEYWORDS[roll(KEYWORDS.length)]} ${text.slice(cut)}\n`;

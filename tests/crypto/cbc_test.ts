@@ -3,7 +3,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MAX_PACKET_LENGTH } from "../../lib/defaults.ts";
 import { ProtocolError } from "../../lib/errors.ts";
 import { Opener } from "../../lib/crypto/packet_cipher.ts";
-import { drain, keysFor, nameOf, pairFor, pattern, PROTECTED, readsOn } from "./packets.ts";
+import { noise } from "../support/random.ts";
+import { drain, keysFor, nameOf, pairFor, PROTECTED, readsOn } from "./packets.ts";
 
 /** How many bytes the opener takes until it answers, and with what. */
 function answeredAfter(opener: Opener, packet: Uint8Array): [number, string] {
@@ -27,7 +28,7 @@ for (const suite of PROTECTED.filter(readsOn)) {
     for (const at of [0, 1, 2, 3, 5, 30, 100, 330]) {
       for (const bit of [0x01, 0x10, 0x80]) {
         using pair = pairFor(suite);
-        pair.sealer.sealPayload(pattern(300));
+        pair.sealer.sealPayload(noise(300));
         const packet = drain(pair.sealer);
         packet[Math.min(at, packet.length - 1)]! ^= bit;
         const [after, message] = answeredAfter(pair.opener, packet);
@@ -44,7 +45,7 @@ Deno.test("with encrypt-then-MAC a forgery under CBC is answered at once", () =>
     cipher === "aes128-cbc" && mac.includes("etm")
   )!;
   using pair = pairFor(suite);
-  pair.sealer.sealPayload(pattern(300));
+  pair.sealer.sealPayload(noise(300));
   const packet = drain(pair.sealer);
   packet[40]! ^= 1;
   pair.opener.push(packet);
@@ -55,13 +56,13 @@ Deno.test("memory does not grow while a forgery's bytes are passed over", () => 
   const suite = PROTECTED.find(readsOn)!;
   using opener = new Opener();
   opener.setKeys(keysFor(suite));
-  opener.push(pattern(64));
+  opener.push(noise(64));
   let largest = 0;
   assertThrows(() => {
     for (let push = 0; push < 100; push++) {
       assertEquals(opener.next(), null);
       largest = Math.max(largest, opener.buffered);
-      opener.push(pattern(16 * 1024, push + 2));
+      opener.push(noise(16 * 1024, push + 2));
     }
   }, ProtocolError);
   assertEquals(largest, 0);

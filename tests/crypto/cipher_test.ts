@@ -1,8 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { createCipheriv } from "node:crypto";
 import { type CipherName, decryptBytes, encryptBytes } from "../../lib/crypto/cipher.ts";
+import { noise } from "../support/random.ts";
 import { nodeEncrypt } from "./node_cipher.ts";
-import { pattern } from "./packets.ts";
 
 /** Cipher, key bytes, block, and node:crypto's name; Deno's node:crypto has no aes-192-cbc. */
 const PLAIN: [CipherName, number, number, string][] = [
@@ -16,9 +16,9 @@ const PLAIN: [CipherName, number, number, string][] = [
 for (const [cipher, keyBytes, block, name] of PLAIN) {
   Deno.test(`${cipher}: agrees with node:crypto at every length, and decrypts what it encrypts`, () => {
     for (let length = 0; length < 700; length += block) {
-      const key = pattern(keyBytes, length + 1);
-      const iv = pattern(16, length + 2);
-      const data = pattern(length, length + 3);
+      const key = noise(keyBytes, length + 1);
+      const iv = noise(16, length + 2);
+      const data = noise(length, length + 3);
       const sealed = encryptBytes(cipher, key, iv, data);
       assertEquals(sealed, nodeEncrypt(name, key, iv, data), `length ${length}`);
       assertEquals(decryptBytes(cipher, key, iv, sealed), data);
@@ -31,7 +31,7 @@ Deno.test("a CTR counter carries through all of its 128 bits", () => {
     for (const ones of [7, 8, 15]) {
       const iv = new Uint8Array(16).fill(0xff, 15 - ones);
       iv[15] = low;
-      const key = pattern(16);
+      const key = noise(16);
       const zeros = new Uint8Array(600);
       const theirs = nodeEncrypt("aes-128-ctr", key, iv, zeros);
       assertEquals(encryptBytes("aes128-ctr", key, iv, zeros), theirs);
@@ -41,10 +41,10 @@ Deno.test("a CTR counter carries through all of its 128 bits", () => {
 
 Deno.test("long CTR streams agree with node:crypto from any start of the last byte", () => {
   for (let low = 0; low < 256; low += 5) {
-    const iv = pattern(16, low);
+    const iv = noise(16, low);
     iv[15] = low;
     iv[14] = 0xfe; // carries into the byte above within the stream
-    const [key, data] = [pattern(32, low + 1), pattern(9000 + low, low)];
+    const [key, data] = [noise(32, low + 1), noise(9000 + low, low)];
     const theirs = nodeEncrypt("aes-256-ctr", key, iv, data);
     assertEquals(encryptBytes("aes256-ctr", key, iv, data), theirs, `${low}`);
   }
@@ -54,9 +54,9 @@ for (const size of [128, 256] as const) {
   Deno.test(`aes${size}-gcm: agrees with node:crypto at every length and refuses a wrong tag`, () => {
     const cipher = `aes${size}-gcm@openssh.com` as const;
     for (let length = 0; length < 700; length++) {
-      const key = pattern(size / 8, length + 1);
-      const iv = pattern(12, length + 2);
-      const data = pattern(length, length + 3);
+      const key = noise(size / 8, length + 1);
+      const iv = noise(12, length + 2);
+      const data = noise(length, length + 3);
       const theirs = createCipheriv(`aes-${size}-gcm`, key, iv);
       const text = theirs.update(data);
       theirs.final();
@@ -73,7 +73,7 @@ for (const size of [128, 256] as const) {
 Deno.test("chacha20-poly1305@openssh.com: keys at rest come back, and a wrong tag is refused", () => {
   const cipher = "chacha20-poly1305@openssh.com";
   for (let length = 0; length < 700; length++) {
-    const [key, data] = [pattern(64, length), pattern(length, length + 1)];
+    const [key, data] = [noise(64, length), noise(length, length + 1)];
     const sealed = encryptBytes(cipher, key, new Uint8Array(), data);
     assertEquals(sealed.length, length + 16);
     assertEquals(decryptBytes(cipher, key, new Uint8Array(), sealed), data);

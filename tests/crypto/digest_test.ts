@@ -8,8 +8,8 @@ import {
   hmac,
   type ShaName,
 } from "../../lib/crypto/digest.ts";
-import { pattern } from "./packets.ts";
 import { testVectors } from "../vectors/read.ts";
+import { noise } from "../support/random.ts";
 
 const HASHES: ShaName[] = ["SHA-1", "SHA-256", "SHA-384", "SHA-512"];
 const utf8 = new TextEncoder();
@@ -21,7 +21,7 @@ function nodeName(hash: ShaName): string {
 for (const hash of HASHES) {
   Deno.test(`${hash}: agrees with node:crypto at every length, also in parts`, () => {
     for (let length = 0; length <= 1100; length++) {
-      const data = pattern(length, length);
+      const data = noise(length, length);
       const theirs = new Uint8Array(createHash(nodeName(hash)).update(data).digest());
       assertEquals(digest(hash, data), theirs, `length ${length}`);
       const cut = length * 7 % (length + 1);
@@ -31,7 +31,7 @@ for (const hash of HASHES) {
 
   Deno.test(`HMAC with ${hash}: agrees with node:crypto for short and long keys`, () => {
     for (let length = 0; length <= 300; length++) {
-      const [key, data] = [pattern(length, 3), pattern(2 * length, length)];
+      const [key, data] = [noise(length, 3), noise(2 * length, length)];
       const theirs = createHmac(nodeName(hash), key).update(data).digest();
       assertEquals(hmac(hash, key, data), new Uint8Array(theirs), `key of ${length}`);
     }
@@ -85,7 +85,7 @@ Deno.test("an unknown hash is a TypeError", () => {
 });
 
 Deno.test("equalConstantTime sees a difference in any bit and in length", () => {
-  const bytes = pattern(33);
+  const bytes = noise(33);
   assert(equalConstantTime(bytes, bytes.slice()));
   for (let bit = 0; bit < 8 * bytes.length; bit++) {
     const other = bytes.slice();

@@ -5,29 +5,20 @@ import { ProtocolError } from "../../lib/errors.ts";
 import { Opener, Sealer } from "../../lib/crypto/packet_cipher.ts";
 import { verifyEcdsa, verifyEd25519, verifyRsa } from "../../lib/crypto/sign.ts";
 import { core, wasmBuild } from "../../lib/crypto/wasm.ts";
-import { drain, keysFor, nameOf, pattern, SUITES } from "./packets.ts";
+import { fuzzTest, LONG, noise } from "../support/random.ts";
+import { drain, keysFor, nameOf, SUITES } from "./packets.ts";
 
-/** Each build does half of the rounds, from seeds of its own (see simd128_test.ts). */
-const SEEDS = wasmBuild === "relaxed" ? 0 : 10_000;
+/** In the tests' names, so that each build gets other inputs (see simd128_test.ts). */
+const BUILD = `the ${wasmBuild} build`;
 
-/** Numbers below a bound, the same on every run (a linear congruential generator). */
-function generator(seed: number): (bound: number) => number {
-  let state = seed >>> 0;
-  return (bound) => {
-    state = Math.imul(state, 1664525) + 1013904223 >>> 0;
-    return Math.floor(state / 2 ** 32 * bound);
-  };
-}
-
-for (const [seed, suite] of SUITES.entries()) {
-  Deno.test(`${nameOf(suite)}: damaged streams end in a ProtocolError, intact packets before it`, () => {
-    const random = generator(SEEDS + seed + 1);
-    for (let round = 0; round < 60; round++) {
+for (const suite of SUITES) {
+  fuzzTest(`${nameOf(suite)}: damaged streams end in a ProtocolError (${BUILD})`, (random) => {
+    for (let round = 0; round < 60 * LONG; round++) {
       using sealer = new Sealer();
       using opener = new Opener();
       sealer.setKeys(keysFor(suite));
       opener.setKeys(keysFor(suite));
-      const payloads = Array.from({ length: 6 }, (_, at) => pattern(1 + random(600), at));
+      const payloads = Array.from({ length: 6 }, (_, at) => noise(1 + random(600), at));
       const ends = payloads.map((payload) => {
         sealer.sealPayload(payload);
         return sealer.pending;
@@ -54,17 +45,16 @@ for (const [seed, suite] of SUITES.entries()) {
     }
   });
 
-  Deno.test(`${nameOf(suite)}: noise never traps`, () => {
-    const random = generator(SEEDS + seed + 1000);
-    for (let round = 0; round < 100; round++) {
+  fuzzTest(`${nameOf(suite)}: random bytes never trap (${BUILD})`, (random) => {
+    for (let round = 0; round < 100 * LONG; round++) {
       using opener = new Opener({ maxPacket: 1 + random(5000) });
       opener.setKeys(keysFor(suite, random(2 ** 32)));
       try {
         for (let push = 0; push < 8; push++) {
-          const noise = pattern(random(900), random(2 ** 30));
-          // Small lengths, so that the noise gets as far as the MAC.
-          if (push === 0 && noise.length > 4) noise.set([0, 0, random(4), random(256) & 0xf0]);
-          opener.push(noise);
+          const bytes = noise(random(900), random(2 ** 30));
+          // Small lengths, so that the bytes get as far as the MAC.
+          if (push === 0 && bytes.length > 4) bytes.set([0, 0, random(4), random(256) & 0xf0]);
+          opener.push(bytes);
           while (opener.next() !== null);
         }
       } catch (error) {
@@ -74,11 +64,10 @@ for (const [seed, suite] of SUITES.entries()) {
   });
 }
 
-Deno.test("arguments of any length are refused or answered, never a trap", () => {
-  const random = generator(SEEDS + 9);
-  const some = () => pattern(random(3) === 0 ? random(4) : random(2100), random(2 ** 30));
+fuzzTest(`arguments of any length are refused or answered, never a trap (${BUILD})`, (random) => {
+  const some = () => noise(random(3) === 0 ? random(4) : random(2100), random(2 ** 30));
   const ciphers = ["aes128-ctr", "aes256-cbc", "aes256-gcm@openssh.com", "3des-cbc", "des-cbc"];
-  for (let round = 0; round < 150; round++) {
+  for (let round = 0; round < 150 * LONG; round++) {
     for (const cipher of [...ciphers, "chacha20-poly1305@openssh.com", ""]) {
       core.crypt(cipher, some(), some(), some(), round % 2 === 0);
     }
@@ -112,8 +101,8 @@ Deno.test("arguments of any length are refused or answered, never a trap", () =>
     core.bcrypt_pbkdf(some(), some(), random(2), random(70));
     core.poly1305(some(), some());
   }
-  for (let round = 0; round < 10; round++) {
-    const part = () => pattern(random(300), random(2 ** 30));
+  for (let round = 0; round < 10 * LONG; round++) {
+    const part = () => noise(random(300), random(2 ** 30));
     const key = [part(), part(), part(), part(), part(), part()] as const;
     for (const hash of ["SHA-512", "SHA-1"]) {
       assertEquals(core.sign_rsa(hash, ...key, part()), undefined);

@@ -4,8 +4,9 @@ import { encryptBytes } from "../../lib/crypto/cipher.ts";
 import { Opener, Sealer } from "../../lib/crypto/packet_cipher.ts";
 import { core, heap } from "../../lib/crypto/wasm.ts";
 import { testVectors } from "../vectors/read.ts";
+import { noise } from "../support/random.ts";
 import { nodeEncrypt } from "./node_cipher.ts";
-import { hex, keysFor, nameOf, pairFor, pattern, PROTECTED, sealOne } from "./packets.ts";
+import { hex, keysFor, nameOf, pairFor, PROTECTED, sealOne } from "./packets.ts";
 
 const TAG = 16;
 /** Every length around which a kernel changes its way, and every rest behind it. */
@@ -19,7 +20,7 @@ for (const suite of PROTECTED.filter((suite) => suite.mac === "")) {
     pair.sealer.setKeys(keys);
     pair.opener.setKeys(keys);
     for (const [number, length] of LENGTHS.entries()) {
-      const payload = pattern(length, length);
+      const payload = noise(length, length);
       const packet = sealOne(pair.sealer, payload);
       using ring = core.Reference.create(keys.key, packet.length)!;
       const at = ring.packet() >>> 0;
@@ -51,12 +52,12 @@ for (const suite of PROTECTED) {
       (length % 5 === 0 || length > 1200) && length < 40_000
     );
     for (const [number, length] of lengths.entries()) {
-      const packet = sealOne(sealer, pattern(length, length));
+      const packet = sealOne(sealer, noise(length, length));
       const sent = packet.subarray(0, packet.length - suite.macKey);
       const clear = suite.mac.includes("etm") ? 4 : 0; // packet_length
       const text = new Uint8Array(sent);
       text.set(cipher.update(sent.subarray(clear)), clear);
-      assertEquals(text.subarray(5, 5 + length), pattern(length, length), `payload of ${length}`);
+      assertEquals(text.subarray(5, 5 + length), noise(length, length), `payload of ${length}`);
       const sequence = new Uint8Array(4);
       new DataView(sequence.buffer).setUint32(0, number);
       const mac = createHmac(`sha${hash}`, keys.macKey).update(sequence);
@@ -102,12 +103,12 @@ Deno.test("Poly1305 agrees with plain arithmetic where carries run far", () => {
     for (let length = 0; length < 200; length++) {
       const message = new Uint8Array(length).fill(fill);
       check(new Uint8Array(32).fill(0xff), message);
-      check(pattern(32, length), message);
+      check(noise(32, length), message);
       // r = 1 and r = 2 leave sums around the prime itself.
       for (const r of [1, 2]) check(new Uint8Array([r, ...new Uint8Array(31)]), message);
     }
   }
-  for (let seed = 0; seed < 2000; seed++) check(pattern(32, seed), pattern(seed % 150, seed + 1));
+  for (let seed = 0; seed < 2000; seed++) check(noise(32, seed), noise(seed % 150, seed + 1));
   // RFC 8439 A.3, vectors 7 to 11: sums that wrap around 2^130 - 5.
   const one = new Uint8Array([1, ...new Uint8Array(31)]);
   const ones = "ff".repeat(16);
@@ -145,11 +146,11 @@ Deno.test("packets of many sizes in one batch do not disturb each other", () => 
     using pair = pairFor(suite);
     const lengths = Array.from({ length: 60 }, (_, at) => 1 + at * at * 7 % 3000);
     const wire: number[] = [];
-    for (const length of lengths) wire.push(...sealOne(pair.sealer, pattern(length, length)));
+    for (const length of lengths) wire.push(...sealOne(pair.sealer, noise(length, length)));
     using opener = new Opener();
     opener.setKeys(keysFor(suite));
     opener.push(new Uint8Array(wire));
-    for (const length of lengths) assertEquals(opener.next(), pattern(length, length));
+    for (const length of lengths) assertEquals(opener.next(), noise(length, length));
   }
 });
 

@@ -9,6 +9,7 @@ import { ecdh } from "../../lib/crypto/kex/ecdh.ts";
 import { dhFixedGroup } from "../../lib/crypto/kex/dh_group.ts";
 import { mlkem768x25519 } from "../../lib/crypto/kex/mlkem.ts";
 import { sntrup761x25519 } from "../../lib/crypto/kex/sntrup.ts";
+import { noise } from "../support/random.ts";
 import { agreementOf } from "./agreement.ts";
 import {
   ecdsaPublicKey,
@@ -20,7 +21,6 @@ import {
   signRsa,
 } from "../../lib/crypto/sign.ts";
 import { heap } from "../../lib/crypto/wasm.ts";
-import { pattern } from "./packets.ts";
 
 function assertGone(secrets: Record<string, Uint8Array>): void {
   const memory = heap();
@@ -66,12 +66,12 @@ for (
 
 Deno.test("private keys are not left in memory by signing or by deriving public keys", () => {
   const { seed } = generateEd25519();
-  signEd25519(seed, pattern(50));
+  signEd25519(seed, noise(50));
   ed25519PublicKey(seed);
   assertGone({ seed });
   for (const curve of ["nistp256", "nistp384", "nistp521"] as const) {
     const { scalar, point } = generateEcdsa(curve);
-    signEcdsa(curve, scalar, point, pattern(50));
+    signEcdsa(curve, scalar, point, noise(50));
     ecdsaPublicKey(curve, scalar);
     assertGone({ [curve]: scalar });
   }
@@ -88,15 +88,15 @@ Deno.test("an RSA key is not left in memory by signing", () => {
     Uint8Array,
   ];
   const key = { n: part("n"), e: part("e"), d, p, q, iqmp };
-  signRsa("SHA-256", key, pattern(50));
-  signRsa("SHA-1", key, pattern(50));
+  signRsa("SHA-256", key, noise(50));
+  signRsa("SHA-1", key, noise(50));
   assertGone({ d, p, q, iqmp, dp: part("dp"), dq: part("dq") });
 });
 
 Deno.test("keys and texts of private keys at rest are not left in memory", () => {
-  const passphrase = pattern(24, 77);
-  const key = bcryptPbkdf(passphrase, pattern(16, 78), 2, 48);
-  const text = decryptBytes("aes256-ctr", key.subarray(0, 32), key.subarray(32), pattern(64, 79));
-  hmac("SHA-256", key, pattern(10));
+  const passphrase = noise(24, 77);
+  const key = bcryptPbkdf(passphrase, noise(16, 78), 2, 48);
+  const text = decryptBytes("aes256-ctr", key.subarray(0, 32), key.subarray(32), noise(64, 79));
+  hmac("SHA-256", key, noise(10));
   assertGone({ passphrase, key, text });
 });

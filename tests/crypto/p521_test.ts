@@ -4,13 +4,14 @@ import { digest } from "../../lib/crypto/digest.ts";
 import { ecdsaPublicKey, generateEcdsa, signEcdsa, verifyEcdsa } from "../../lib/crypto/sign.ts";
 import { core } from "../../lib/crypto/wasm.ts";
 import { testVectors } from "../vectors/read.ts";
+import { noise } from "../support/random.ts";
 import { derNumbers } from "./der_numbers.ts";
-import { hex, pattern } from "./packets.ts";
+import { hex } from "./packets.ts";
 
 const SIZE = 66;
 const ORDER = 2n ** 521n -
   0x5ae79787c40d069948033feb708f65a2fc44a36477663b851449048e16ec79bf7n;
-const message = pattern(100);
+const message = noise(100);
 const number = (bytes: Uint8Array) => BigInt(`0x${bytes.toHex()}`);
 const scalarOf = (value: bigint) => hex(value.toString(16).padStart(2 * SIZE, "0"));
 

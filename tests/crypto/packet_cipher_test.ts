@@ -1,17 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ProtocolError } from "../../lib/errors.ts";
 import { Opener, Sealer } from "../../lib/crypto/packet_cipher.ts";
-import {
-  answer,
-  drain,
-  keysFor,
-  nameOf,
-  pairFor,
-  pattern,
-  PROTECTED,
-  sealOne,
-  SUITES,
-} from "./packets.ts";
+import { noise } from "../support/random.ts";
+import { answer, drain, keysFor, nameOf, pairFor, PROTECTED, sealOne, SUITES } from "./packets.ts";
 
 /** Around blocks, four-block chunks and the sizes where kernels change. */
 const LENGTHS = [...Array(1100).keys()].slice(1).concat([2047, 4096, 8191, 32768, 35000, 262000]);
@@ -20,7 +11,7 @@ for (const suite of SUITES) {
   Deno.test(`${nameOf(suite)}: opens what it seals, at every length`, () => {
     using pair = pairFor(suite);
     for (const length of LENGTHS) {
-      const payload = pattern(length, length);
+      const payload = noise(length, length);
       pair.opener.push(sealOne(pair.sealer, payload));
       const opened = pair.opener.next();
       assert(opened !== null);
@@ -35,7 +26,7 @@ for (const suite of PROTECTED) {
   Deno.test(`${nameOf(suite)}: a change in any byte of a packet is noticed`, () => {
     using sealer = new Sealer();
     sealer.setKeys(keysFor(suite));
-    const packet = sealOne(sealer, pattern(300));
+    const packet = sealOne(sealer, noise(300));
     for (let at = 0; at < packet.length; at++) {
       const forged = packet.slice();
       forged[at]! ^= 1 << at % 8;
@@ -59,15 +50,15 @@ for (const suite of PROTECTED) {
 
 Deno.test("packets stay queued until they are taken, also in parts", () => {
   using pair = pairFor(SUITES[1]!);
-  pair.sealer.sealPayload(pattern(100));
-  pair.sealer.sealPayload(pattern(200));
+  pair.sealer.sealPayload(noise(100));
+  pair.sealer.sealPayload(noise(200));
   const part = new Uint8Array(7);
   for (let left = pair.sealer.pending; left > 0; left = pair.sealer.pending) {
     const length = pair.sealer.take(part);
     assertEquals(length, Math.min(7, left));
     pair.opener.push(part.subarray(0, length));
   }
-  assertEquals(pair.opener.next(), pattern(100));
-  assertEquals(pair.opener.next(), pattern(200));
+  assertEquals(pair.opener.next(), noise(100));
+  assertEquals(pair.opener.next(), noise(200));
   assertEquals(drain(pair.sealer).length, 0);
 });

@@ -8,7 +8,8 @@ import {
   warmUp,
 } from "../../lib/crypto/packet_cipher.ts";
 import { heap } from "../../lib/crypto/wasm.ts";
-import { nameOf, pattern, PROTECTED, sealOne, type Suite } from "./packets.ts";
+import { noise } from "../support/random.ts";
+import { nameOf, PROTECTED, sealOne, type Suite } from "./packets.ts";
 
 const HASHES = ["SHA-1", "SHA-256", "SHA-384", "SHA-512"] as const;
 
@@ -18,9 +19,9 @@ function exchange(suite: Suite, hash: DirectionKeys["hash"], seed: number): Dire
     mac: suite.mac,
     compression: "none",
     hash,
-    secret: pattern(36, seed),
-    exchangeHash: pattern(32, seed + 1),
-    sessionId: pattern(32, seed + 2),
+    secret: noise(36, seed),
+    exchangeHash: noise(32, seed + 1),
+    sessionId: noise(32, seed + 2),
     direction: "client-to-server",
     resetSequence: true,
   };
@@ -60,8 +61,8 @@ for (const suite of PROTECTED) {
         using opener = new Opener();
         sealer.rekey(keys);
         opener.setKeys(derive(suite, keys));
-        opener.push(sealOne(sealer, pattern(200)));
-        assertEquals(opener.next(), pattern(200));
+        opener.push(sealOne(sealer, noise(200)));
+        assertEquals(opener.next(), noise(200));
       }
     }
   });
@@ -72,8 +73,8 @@ Deno.test("a sequence number goes on over a rekey unless strict key exchange res
   using sealer = new Sealer();
   using opener = new Opener();
   for (const resetSequence of [false, true, false]) {
-    opener.push(sealOne(sealer, pattern(10)));
-    opener.push(sealOne(sealer, pattern(10)));
+    opener.push(sealOne(sealer, noise(10)));
+    opener.push(sealOne(sealer, noise(10)));
     opener.next();
     opener.next();
     const before = sealer.sequence;
@@ -81,8 +82,8 @@ Deno.test("a sequence number goes on over a rekey unless strict key exchange res
     sealer.rekey(keys);
     opener.rekey(keys);
     assertEquals(sealer.sequence, resetSequence ? 0 : before);
-    opener.push(sealOne(sealer, pattern(33)));
-    assertEquals(opener.next(), pattern(33));
+    opener.push(sealOne(sealer, noise(33)));
+    assertEquals(opener.next(), noise(33));
     assertEquals(opener.sequence, resetSequence ? 0 : before);
   }
 });
@@ -98,8 +99,8 @@ Deno.test("unknown names and wrong key sizes are TypeErrors, and the old keys st
   }
   const raw = derive(suite, exchange(suite, "SHA-256", 2));
   assertThrows(() => sealer.setKeys({ ...raw, key: raw.key.subarray(1) }), TypeError);
-  opener.push(sealOne(sealer, pattern(10)));
-  assertEquals(opener.next(), pattern(10));
+  opener.push(sealOne(sealer, noise(10)));
+  assertEquals(opener.next(), noise(10));
 });
 
 Deno.test("warming up works for every cipher, and leaves no handle behind", () => {
@@ -119,8 +120,8 @@ for (const suite of PROTECTED) {
       sealer.rekey(keys);
       opener.rekey(keys);
       for (const length of [10, 1000]) {
-        opener.push(sealOne(sealer, pattern(length)));
-        assertEquals(opener.next(), pattern(length));
+        opener.push(sealOne(sealer, noise(length)));
+        assertEquals(opener.next(), noise(length));
       }
     };
     use(first);

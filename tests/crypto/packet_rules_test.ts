@@ -2,13 +2,13 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ProtocolError } from "../../lib/errors.ts";
 import { Opener, Sealer } from "../../lib/crypto/packet_cipher.ts";
 import { heap } from "../../lib/crypto/wasm.ts";
+import { noise } from "../support/random.ts";
 import {
   answer,
   drain,
   keysFor,
   nameOf,
   pairFor,
-  pattern,
   PROTECTED,
   readsOn,
   sealOne,
@@ -30,7 +30,7 @@ function clear(packetLength: number, padding: number, body: number): Uint8Array<
 
 for (const suite of SUITES) {
   Deno.test(`${nameOf(suite)}: packets come out of any split of the bytes`, () => {
-    const payloads = [1, 12, 130, 300].map((length) => pattern(length, length));
+    const payloads = [1, 12, 130, 300].map((length) => noise(length, length));
     using pair = pairFor(suite);
     for (const payload of payloads) pair.sealer.sealPayload(payload);
     const wire = drain(pair.sealer);
@@ -54,7 +54,7 @@ for (const suite of SUITES) {
     const apart = suite.mac.includes("etm") || /gcm|chacha/.test(suite.cipher);
     const tag = suite.mac === "" ? (suite === NONE ? 0 : 16) : suite.macKey;
     for (let length = 1; length < 100; length++) {
-      const body = sealOne(sealer, pattern(length)).length - tag - 4;
+      const body = sealOne(sealer, noise(length)).length - tag - 4;
       assertEquals((body + (apart ? 0 : 4)) % block, 0);
       const padding = body - 1 - length;
       assert(padding >= 4 && padding < 4 + block, `padding of ${padding}`);
@@ -65,10 +65,10 @@ for (const suite of SUITES) {
 for (const suite of PROTECTED) {
   Deno.test(`${nameOf(suite)}: good packets before a bad one are delivered first`, () => {
     using pair = pairFor(suite);
-    const wire = [1, 2, 3].map((seed) => sealOne(pair.sealer, pattern(50, seed)));
+    const wire = [1, 2, 3].map((seed) => sealOne(pair.sealer, noise(50, seed)));
     wire[1]![20]! ^= 4;
     pair.opener.push(new Uint8Array([...wire[0]!, ...wire[1]!, ...wire[2]!]));
-    assertEquals(pair.opener.next(), pattern(50, 1));
+    assertEquals(pair.opener.next(), noise(50, 1));
     assertThrows(() => answer(pair.opener), ProtocolError, "not authentic");
     // It stays dead: nothing behind a forgery is looked at.
     assertThrows(() => pair.opener.next(), ProtocolError, "not authentic");
@@ -106,7 +106,7 @@ Deno.test("one message and one reason for a bad MAC, bad padding and a bad hidde
     for (const at of [0, 5, 40]) {
       if (at === 0 && (suite.mac.includes("etm") || suite.cipher.includes("gcm"))) continue;
       using pair = pairFor(suite);
-      const packet = sealOne(pair.sealer, pattern(100));
+      const packet = sealOne(pair.sealer, noise(100));
       packet[at]! ^= 0x80;
       pair.opener.push(packet);
       const error = assertThrows(() => answer(pair.opener), ProtocolError);
@@ -130,7 +130,7 @@ Deno.test("the limit is the caller's to set", () => {
   assertThrows(() => opener.next(), ProtocolError);
   using wide = new Opener({ maxPacket: 1 << 20 });
   using sealer = new Sealer();
-  wide.push(sealOne(sealer, pattern(1_000_000)));
+  wide.push(sealOne(sealer, noise(1_000_000)));
   assertEquals(wide.next()?.length, 1_000_000);
 });
 
@@ -160,7 +160,7 @@ Deno.test("a claim of 200 KiB and then silence costs no memory", () => {
 Deno.test("an outbox that is never quite empty does not grow", () => {
   using pair = pairFor(SUITES[1]!);
   const into = new Uint8Array(20_000);
-  const payload = pattern(20_000);
+  const payload = noise(20_000);
   pair.sealer.sealPayload(payload);
   for (let round = 0; round < 50; round++) {
     pair.sealer.sealPayload(payload);
@@ -183,11 +183,11 @@ Deno.test("idle connections give the memory of their bulk days back", () => {
   const pairs = Array.from({ length: 40 }, () => pairFor(SUITES[1]!));
   const bulk = () => {
     for (const { sealer, opener } of pairs) {
-      for (let packet = 0; packet < 8; packet++) sealer.sealPayload(pattern(32768));
+      for (let packet = 0; packet < 8; packet++) sealer.sealPayload(noise(32768));
       opener.push(drain(sealer));
       while (opener.next() !== null);
       for (let packet = 0; packet < 40; packet++) {
-        opener.push(sealOne(sealer, pattern(10)));
+        opener.push(sealOne(sealer, noise(10)));
         opener.next();
       }
     }
@@ -206,20 +206,20 @@ for (const kind of [NEWKEYS, USERAUTH_SUCCESS]) {
     using pair = pairFor(old);
     const first = sealOne(pair.sealer, new Uint8Array([kind]));
     pair.sealer.setKeys(keysFor(fresh, 7));
-    const second = sealOne(pair.sealer, pattern(99));
+    const second = sealOne(pair.sealer, noise(99));
     pair.opener.push(new Uint8Array([...first, ...second]));
     assertEquals(pair.opener.next(), new Uint8Array([kind]));
     assertEquals(pair.opener.sequence, 0);
     assertEquals(pair.opener.buffered, second.length);
     pair.opener.setKeys(keysFor(fresh, 7));
-    assertEquals(pair.opener.next(), pattern(99));
+    assertEquals(pair.opener.next(), noise(99));
     assertEquals(pair.opener.sequence, 7);
   });
 }
 
 Deno.test("sequence numbers are those of the packet returned last, also within a batch", () => {
   using pair = pairFor(NONE, 40);
-  for (let packet = 0; packet < 5; packet++) pair.sealer.sealPayload(pattern(30));
+  for (let packet = 0; packet < 5; packet++) pair.sealer.sealPayload(noise(30));
   assertEquals(pair.sealer.sequence, 45);
   pair.opener.push(drain(pair.sealer));
   for (let packet = 0; packet < 5; packet++) {
@@ -235,15 +235,15 @@ Deno.test("more bytes may be pushed while a batch is half handed out", () => {
     let handed = 0;
     for (let round = 0; round < 200; round++) {
       for (let packet = 0; packet < 3; packet++) {
-        pair.sealer.sealPayload(pattern(10 + pushed * 37 % 900, pushed++));
+        pair.sealer.sealPayload(noise(10 + pushed * 37 % 900, pushed++));
       }
       pair.opener.push(drain(pair.sealer));
       for (let packet = 0; packet < 2 + round % 2; packet++) {
-        assertEquals(pair.opener.next(), pattern(10 + handed * 37 % 900, handed++));
+        assertEquals(pair.opener.next(), noise(10 + handed * 37 % 900, handed++));
       }
     }
     while (handed < pushed) {
-      assertEquals(pair.opener.next(), pattern(10 + handed * 37 % 900, handed++));
+      assertEquals(pair.opener.next(), noise(10 + handed * 37 % 900, handed++));
     }
     assertEquals(pair.opener.next(), null);
   }
@@ -262,14 +262,14 @@ for (const suite of SUITES.filter((suite: Suite) => suite === NONE || suite.mac.
   Deno.test(`${nameOf(suite)}: no packet is sealed or opened past 2^32 under one key`, () => {
     using pair = pairFor(suite, 2 ** 32 - 2);
     for (const seed of [1, 2]) {
-      pair.opener.push(sealOne(pair.sealer, pattern(20, seed)));
-      assertEquals(pair.opener.next(), pattern(20, seed));
+      pair.opener.push(sealOne(pair.sealer, noise(20, seed)));
+      assertEquals(pair.opener.next(), noise(20, seed));
     }
-    assertThrows(() => pair.sealer.sealPayload(pattern(20)), ProtocolError, "used up");
+    assertThrows(() => pair.sealer.sealPayload(noise(20)), ProtocolError, "used up");
     assertEquals(pair.sealer.pending, 0);
     using other = new Sealer();
     other.setKeys(keysFor(suite));
-    pair.opener.push(sealOne(other, pattern(20)));
+    pair.opener.push(sealOne(other, noise(20)));
     const message = suite.cipher === "none" || suite.cipher.includes("gcm") ? "used up" : "";
     assertThrows(() => answer(pair.opener), ProtocolError, message);
   });
@@ -279,6 +279,6 @@ Deno.test("a disposed sealer or opener says so, and disposing twice is harmless"
   const pair = pairFor(SUITES[1]!);
   pair[Symbol.dispose]();
   pair[Symbol.dispose]();
-  assertThrows(() => pair.sealer.sealPayload(pattern(1)), Error, "disposed");
+  assertThrows(() => pair.sealer.sealPayload(noise(1)), Error, "disposed");
   assertThrows(() => pair.opener.next(), Error, "disposed");
 });

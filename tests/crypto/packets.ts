@@ -1,6 +1,7 @@
 /** What the packet tests share: every protection, keys for it, and payloads. */
 
 import { Opener, type RawKeys, Sealer } from "../../lib/crypto/packet_cipher.ts";
+import { noise } from "../support/random.ts";
 
 /** A cipher with its MAC and the sizes of their keys. */
 export interface Suite {
@@ -51,25 +52,14 @@ export function nameOf({ cipher, mac }: Suite): string {
   return mac === "" ? cipher : `${cipher} with ${mac}`;
 }
 
-/** Deterministic bytes: no two neighbours, blocks or lanes are alike. */
-export function pattern(length: number, seed = 1): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  let state = seed * 2654435761 >>> 0;
-  for (let at = 0; at < length; at++) {
-    state = Math.imul(state ^ state >>> 15, 0x2c1b3c6d) + 0x9e3779b9 >>> 0;
-    bytes[at] = state >>> 24;
-  }
-  return bytes;
-}
-
 /** Keys for a suite, the same for the same seed. */
 export function keysFor(suite: Suite, sequence = 0, seed = 7): RawKeys {
   return {
     cipher: suite.cipher,
     mac: suite.mac,
-    key: pattern(suite.key, seed),
-    iv: pattern(suite.iv, seed + 1),
-    macKey: pattern(suite.macKey, seed + 2),
+    key: noise(suite.key, seed),
+    iv: noise(suite.iv, seed + 1),
+    macKey: noise(suite.macKey, seed + 2),
     sequence,
   };
 }

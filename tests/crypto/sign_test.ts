@@ -15,10 +15,11 @@ import {
   verifyRsa,
 } from "../../lib/crypto/sign.ts";
 import { testVectors } from "../vectors/read.ts";
+import { noise } from "../support/random.ts";
 import { derNumbers } from "./der_numbers.ts";
-import { hex, pattern } from "./packets.ts";
+import { hex } from "./packets.ts";
 
-const message = pattern(100);
+const message = noise(100);
 
 Deno.test("Ed25519 gives RFC 8032's second vector", () => {
   const seed = hex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb");

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ClosedError, DisconnectError } from "../../lib/errors.ts";
+import { noise } from "../support/random.ts";
 import {
   ask,
   close,
@@ -161,7 +162,7 @@ Deno.test("A hundred short connections come and go while a large one runs, in bo
   await using pair = await tunnelPair();
   await using tunnel = await pair.host.forwardLocal({ from: { port: 0 }, to: server.to });
   using big = await Deno.connect({ port: tunnel.addr.port });
-  const block = crypto.getRandomValues(new Uint8Array(65536));
+  const block = noise(65536);
   const sent = new Uint8Array(512 * block.length);
   for (let i = 0; i < 512; i++) sent.set(block, i * block.length);
   const whole = exchange(big, sent);

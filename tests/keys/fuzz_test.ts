@@ -17,63 +17,24 @@ import {
 } from "../../lib/keys/mod.ts";
 import { KnownHosts } from "../../lib/known_hosts/mod.ts";
 import { Writer } from "../../lib/wire/writer.ts";
+import { fuzzTest, LONG, mutate, type Random } from "../support/random.ts";
 import { decodeEcdsa, decodeSignature } from "../../lib/keys/signature.ts";
 
-/** Mutations for each seed input; `FUZZ_ROUNDS=100000` for a longer run. */
-const ROUNDS = Number(Deno.env.get("FUZZ_ROUNDS") ?? 200);
-
-/** Numbers that are the same in every run: Marsaglia's xorshift32. */
-function seeded(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
-
-const random = seeded(0x5eed);
-const EDGES = [0, 1, 0x7f, 0x80, 0xff];
-
-/** The input with a few bytes changed, cut, doubled, or lengths blown up. */
-function mutate(bytes: Uint8Array): Uint8Array {
-  let result = bytes.slice();
-  for (let change = 0; change <= random(3); change++) {
-    const at = random(result.length + 1);
-    const before = result.subarray(0, at);
-    const after = result.subarray(at);
-    switch (random(6)) {
-      case 0:
-        result = new Uint8Array([...before, random(256), ...after.subarray(1)]);
-        break;
-      case 1:
-        result = new Uint8Array([...before, EDGES[random(EDGES.length)]!, ...after.subarray(1)]);
-        break;
-      case 2:
-        result = before.slice();
-        break;
-      case 3:
-        result = new Uint8Array([...before, ...after.subarray(random(9))]);
-        break;
-      case 4:
-        result = new Uint8Array([...before, ...after.subarray(0, random(40)), ...after]);
-        break;
-      default:
-        result = new Uint8Array([...before, 255, 255, 255, 255, ...after.subarray(4)]);
-    }
-  }
-  return result;
-}
+/** Mutations of each input. */
+const ROUNDS = 200 * LONG;
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
 /** Only the errors that are documented may escape. */
-function survives(inputs: Uint8Array[], parse: (input: Uint8Array) => unknown): void {
+function survives(
+  random: Random,
+  inputs: Uint8Array[],
+  parse: (input: Uint8Array) => unknown,
+): void {
   for (const input of inputs) {
     for (let round = 0; round < ROUNDS; round++) {
-      const mutated = mutate(input);
+      const mutated = mutate(input, random);
       try {
         parse(mutated);
       } catch (error) {
@@ -97,15 +58,15 @@ async function keys(): Promise<PrivateKey[]> {
 const all = await keys();
 const lines = all.map(({ publicKey }) => encoder.encode(publicKey.toString()));
 
-Deno.test("parsePublicKey survives mutated blobs", () => {
-  survives(all.map(({ publicKey }) => publicKey.blob), (blob) => parsePublicKey(blob));
+fuzzTest("parsePublicKey survives mutated blobs", (random) => {
+  survives(random, all.map(({ publicKey }) => publicKey.blob), (blob) => parsePublicKey(blob));
 });
 
-Deno.test("importPublicKey survives mutated lines", () => {
-  survives(lines, (line) => importPublicKey(decoder.decode(line)));
+fuzzTest("importPublicKey survives mutated lines", (random) => {
+  survives(random, lines, (line) => importPublicKey(decoder.decode(line)));
 });
 
-Deno.test("verify survives mutated keys and signatures, and believes none of them", () => {
+fuzzTest("verify survives mutated keys and signatures, and believes none of them", (random) => {
   const data = encoder.encode("what is signed");
   for (
     const { publicKey, sign } of all.map((key) => ({
@@ -115,36 +76,41 @@ Deno.test("verify survives mutated keys and signatures, and believes none of the
   ) {
     const [algorithm] = publicKey.algorithms;
     const signature = sign(algorithm!);
-    survives([signature], (mutated) => {
+    survives(random, [signature], (mutated) => {
       if (mutated.toHex() === signature.toHex()) return;
       assert(!publicKey.verify(algorithm!, data, mutated));
     });
-    survives([publicKey.blob], (mutated) => {
+    survives(random, [publicKey.blob], (mutated) => {
       if (mutated.toHex() === publicKey.blob.toHex()) return;
       assert(!parsePublicKey(mutated).verify(algorithm!, data, signature));
     });
   }
 });
 
-Deno.test("importPrivateKey survives mutated files of openssh-key-v1", () => {
+fuzzTest("importPrivateKey survives mutated files of openssh-key-v1", (random) => {
   const plain = all.map((key) => removeArmor(key.export()).bytes);
   // The numbers of an RSA key are proved by signing, which takes a while.
   const inputs = plain.slice(0, 3);
-  survives(inputs, (bytes) => importPrivateKey(addArmor("OPENSSH PRIVATE KEY", bytes)));
+  survives(random, inputs, (bytes) => importPrivateKey(addArmor("OPENSSH PRIVATE KEY", bytes)));
   const sealed = removeArmor(all[0]!.export({ passphrase: "x", rounds: 1 })).bytes;
   const options = { passphrase: "x" };
   const cheap = sealed.subarray(0, 15 + 4 + 10 + 4 + 6 + 4 + 4 + 16);
-  survives([cheap], (bytes) => importPrivateKey(addArmor("OPENSSH PRIVATE KEY", bytes), options));
+  survives(
+    random,
+    [cheap],
+    (bytes) => importPrivateKey(addArmor("OPENSSH PRIVATE KEY", bytes), options),
+  );
 });
 
-Deno.test("importPrivateKey survives mutated armour", () => {
+fuzzTest("importPrivateKey survives mutated armour", (random) => {
   survives(
+    random,
     all.slice(0, 3).map((key) => encoder.encode(key.export())),
     (bytes) => importPrivateKey(decoder.decode(bytes)),
   );
 });
 
-Deno.test("importPrivateKey survives mutated DER", async () => {
+fuzzTest("importPrivateKey survives mutated DER", async (random) => {
   for (
     const algorithm of [{ name: "Ed25519" }, { name: "ECDSA", namedCurve: "P-256" }]
   ) {
@@ -152,6 +118,7 @@ Deno.test("importPrivateKey survives mutated DER", async () => {
     const pkcs8 = await crypto.subtle.exportKey("pkcs8", (pair as CryptoKeyPair).privateKey);
     for (const label of ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"]) {
       survives(
+        random,
         [new Uint8Array(pkcs8)],
         (bytes) => importPrivateKey(addArmor(label, bytes)),
       );
@@ -159,7 +126,7 @@ Deno.test("importPrivateKey survives mutated DER", async () => {
   }
 });
 
-Deno.test("importPrivateKey survives mutated files of PuTTY's and encrypted PEM", () => {
+fuzzTest("importPrivateKey survives mutated files of PuTTY's and encrypted PEM", (random) => {
   const passphrase = "x";
   const texts = [
     all[0]!.export({ format: "ppk" }),
@@ -169,62 +136,68 @@ Deno.test("importPrivateKey survives mutated files of PuTTY's and encrypted PEM"
   ];
   const cheap = (text: string) => text.replace(/^(Argon2-\w+): .*$/gm, "$1: 8"); // what is greedy is refused elsewhere
   survives(
+    random,
     texts.map((text) => encoder.encode(text)),
     (text) => importPrivateKey(cheap(decoder.decode(text)), { passphrase }),
   );
   const sealed = removeArmor(texts[3]!).bytes;
-  survives([sealed], (bytes) => {
+  survives(random, [sealed], (bytes) => {
     // A few iterations more are no matter; a million are.
     if (bytes.length !== sealed.length) return;
     importPrivateKey(addArmor("ENCRYPTED PRIVATE KEY", bytes), { passphrase });
   });
 });
 
-Deno.test("importPublicKey survives mutated RFC 4716 and PEM", () => {
+fuzzTest("importPublicKey survives mutated RFC 4716 and PEM", (random) => {
   for (const format of ["rfc4716", "pkcs8", "pem"] as const) {
     const texts = all.map(({ publicKey }) => exportPublicKey(publicKey, { format }));
     survives(
+      random,
       texts.map((text) => encoder.encode(text)),
       (text) => importPublicKey(decoder.decode(text)),
     );
     if (format === "rfc4716") continue;
     const label = format === "pem" ? "RSA PUBLIC KEY" : "PUBLIC KEY";
     survives(
+      random,
       texts.map((text) => removeArmor(text).bytes),
       (bytes) => importPublicKey(addArmor(label, bytes)),
     );
   }
 });
 
-Deno.test("parsePublicKey survives mutated certificates, and believes none of them", async () => {
-  const options = { kind: "user", keyId: "x", principals: ["ann"] } as const;
-  const certificate = await issueCertificate(all[0]!, all[1]!.publicKey, {
-    ...options,
-    criticalOptions: { "force-command": "ls" },
-  });
-  survives([certificate.blob], (blob) => {
-    if (blob.toHex() === certificate.blob.toHex()) return;
-    parsePublicKey(blob);
-    throw new Error("It was accepted");
-  });
-});
+fuzzTest(
+  "parsePublicKey survives mutated certificates, and believes none of them",
+  async (random) => {
+    const options = { kind: "user", keyId: "x", principals: ["ann"] } as const;
+    const certificate = await issueCertificate(all[0]!, all[1]!.publicKey, {
+      ...options,
+      criticalOptions: { "force-command": "ls" },
+    });
+    survives(random, [certificate.blob], (blob) => {
+      if (blob.toHex() === certificate.blob.toHex()) return;
+      parsePublicKey(blob);
+      throw new Error("It was accepted");
+    });
+  },
+);
 
-Deno.test("readSignature and AllowedSigners survive anything", async () => {
+fuzzTest("readSignature and AllowedSigners survive anything", async (random) => {
   const text = await signMessage(all[0]!, encoder.encode("x"), { namespace: "file" });
-  survives([removeArmor(text).bytes], (bytes) => {
+  survives(random, [removeArmor(text).bytes], (bytes) => {
     readSignature(addArmor("SSH SIGNATURE", bytes)).verify(encoder.encode("x"));
   });
-  survives([encoder.encode(text)], (bytes) => readSignature(decoder.decode(bytes)));
+  survives(random, [encoder.encode(text)], (bytes) => readSignature(decoder.decode(bytes)));
   const lines = `a,*@b,!c namespaces="f*",valid-after="20200101" ${all[0]!.publicKey}\n` +
     `x cert-authority ${all[1]!.publicKey}\n`;
-  survives([encoder.encode(lines)], (bytes) => {
+  survives(random, [encoder.encode(lines)], (bytes) => {
     const allowed = AllowedSigners.parse(decoder.decode(bytes));
     allowed.findPrincipals(all[0]!);
     allowed.matchPrincipals("a@b");
   });
 });
 
-Deno.test("RevocationList survives mutated lists", async () => {
+fuzzTest("RevocationList survives mutated lists", async (random) => {
   const options = { kind: "user", keyId: "x", principals: [], serial: 9n } as const;
   const certificate = await issueCertificate(all[0]!, all[1]!.publicKey, options);
   const part = (type: number, bytes: Uint8Array) => new Writer().u8(type).string(bytes).take();
@@ -237,33 +210,33 @@ Deno.test("RevocationList survives mutated lists", async () => {
     .bytes(part(1, certificates)).bytes(part(2, new Writer().string(certificate.blob).take()))
     .bytes(part(3, new Writer().string(new Uint8Array(20)).take())).take().subarray(4);
   RevocationList.parse(list);
-  survives([list], (bytes) => RevocationList.parse(bytes).isRevoked(certificate));
+  survives(random, [list], (bytes) => RevocationList.parse(bytes).isRevoked(certificate));
 });
 
-Deno.test("importPrivateKey survives a mutated RSA key", () => {
+fuzzTest("importPrivateKey survives a mutated RSA key", (random) => {
   const bytes = removeArmor(all.at(-1)!.export()).bytes;
   for (let round = 0; round < 30; round++) {
     try {
-      importPrivateKey(addArmor("OPENSSH PRIVATE KEY", mutate(bytes)));
+      importPrivateKey(addArmor("OPENSSH PRIVATE KEY", mutate(bytes, random)));
     } catch (error) {
       assert(error instanceof KeyFormatError || error instanceof PassphraseError, `${error}`);
     }
   }
 });
 
-Deno.test("known_hosts and authorized_keys survive anything, without an error", () => {
+fuzzTest("known_hosts and authorized_keys survive anything, without an error", (random) => {
   const host = KnownHosts.line("db1", 22, all[0]!.publicKey, { hash: true });
   const text = `# hosts\n*.a,!b.a ${all[1]!.publicKey}\n@revoked * ${all[2]!.publicKey}\n${host}\n`;
   const options = `command="a \\"b\\"",no-pty,permitopen="h:1" ${all[0]!.publicKey}\n`;
   for (let round = 0; round < ROUNDS * 5; round++) {
-    const known = KnownHosts.parse(decoder.decode(mutate(encoder.encode(text))));
+    const known = KnownHosts.parse(decoder.decode(mutate(encoder.encode(text), random)));
     known.check("db1", 22, all[0]!.publicKey);
     known.keyTypes("x.a", 2222);
-    parseAuthorizedKeys(decoder.decode(mutate(encoder.encode(options))));
+    parseAuthorizedKeys(decoder.decode(mutate(encoder.encode(options), random)));
   }
 });
 
-Deno.test("signature blobs of random bytes are a ProtocolError or nothing", () => {
+fuzzTest("signature blobs of random bytes are a ProtocolError or nothing", (random) => {
   for (let round = 0; round < ROUNDS * 5; round++) {
     const bytes = new Uint8Array(random(64)).map(() => random(4) ? 0 : random(256));
     for (const decode of [decodeSignature, decodeEcdsa]) {

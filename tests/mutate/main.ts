@@ -12,7 +12,7 @@
  * - `--workers N`: changes tested in parallel; the number of cores unless given
  * - `--near`: only the tests of the room itself, which is quicker and notices less
  */
-import { noise } from "../support/noise.ts";
+import { noise } from "../support/random.ts";
 import { ImportGraph } from "./imports.ts";
 import { type Entry, mutationOf, parseList } from "./list.ts";
 import { mutate, type Mutation, mutationsOf, OPERATORS } from "./operators.ts";

@@ -14,7 +14,7 @@ import { nameProblem, parent } from "../../lib/sftp/protocol/paths.ts";
 import { ProtocolError } from "../../lib/errors.ts";
 import { Reader } from "../../lib/wire/reader.ts";
 import { Writer } from "../../lib/wire/writer.ts";
-import { FUZZ_ROUNDS, generator, mutate } from "./fuzz.ts";
+import { fuzzTest, LONG, mutate } from "../support/random.ts";
 import { channelPair, noise } from "./world.ts";
 
 const handle = new Uint8Array([1, 2, 3, 4]);
@@ -197,25 +197,27 @@ Deno.test("ByteSource says so if the stream ends inside what is asked for", asyn
   assert(error instanceof ProtocolError);
 });
 
-Deno.test("fuzz: no bytes make a parser do anything but return or throw a ProtocolError", () => {
-  const random = generator(20_261_122);
-  const parsers = [
-    ...values.map(([row]) => (bytes: Uint8Array) => void row.decode(bytes)),
-    (bytes: Uint8Array) => void msg.TwoPaths.decode(bytes),
-    (bytes: Uint8Array) => void msg.OneHandle.decode(bytes),
-    (bytes: Uint8Array) => void msg.Limits.decode(bytes),
-    (bytes: Uint8Array) => void msg.decodeExtensions(bytes),
-  ];
-  for (let round = 0; round < FUZZ_ROUNDS; round++) {
-    const [row, value] = values[random(values.length)]!;
-    const body = mutate(row.encode(1, value as never).subarray(msg.FRAME_HEADER), random);
-    const parser = parsers[
-      random(4) === 0 ? random(parsers.length) : values.findIndex(([r]) => r === row)
-    ]!;
-    try {
-      parser(body);
-    } catch (cause) {
-      assert(cause instanceof ProtocolError, `round ${round}: ${cause} on ${body.toHex()}`);
+fuzzTest(
+  "fuzz: no bytes make a parser do anything but return or throw a ProtocolError",
+  (random) => {
+    const parsers = [
+      ...values.map(([row]) => (bytes: Uint8Array) => void row.decode(bytes)),
+      (bytes: Uint8Array) => void msg.TwoPaths.decode(bytes),
+      (bytes: Uint8Array) => void msg.OneHandle.decode(bytes),
+      (bytes: Uint8Array) => void msg.Limits.decode(bytes),
+      (bytes: Uint8Array) => void msg.decodeExtensions(bytes),
+    ];
+    for (let round = 0; round < 20_000 * LONG; round++) {
+      const [row, value] = values[random(values.length)]!;
+      const body = mutate(row.encode(1, value as never).subarray(msg.FRAME_HEADER), random);
+      const parser = parsers[
+        random(4) === 0 ? random(parsers.length) : values.findIndex(([r]) => r === row)
+      ]!;
+      try {
+        parser(body);
+      } catch (cause) {
+        assert(cause instanceof ProtocolError, `round ${round}: ${cause} on ${body.toHex()}`);
+      }
     }
-  }
-});
+  },
+);

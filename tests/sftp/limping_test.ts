@@ -7,41 +7,33 @@ import {
   type SftpTransferOptions,
 } from "../../lib/sftp/mod.ts";
 import { type Limp, limping } from "./limping_server.ts";
+import { fuzzTest, LONG, type Random } from "../support/random.ts";
 import { channelPair, folder, noise, same } from "./world.ts";
 
-/** As many as DENOSSH_SFTP_CUTS says; 1000 for a night, few for every day. */
-const CUTS = Number(Deno.env.get("DENOSSH_SFTP_CUTS") ?? 60);
-
-let seed = 1;
-
-/** A number below a bound; always the same ones, so that a failure comes again. */
-function random(below: number): number {
-  seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
-  return Math.floor(seed / 2 ** 32 * below);
-}
+const CUTS = 60 * LONG;
 
 async function sha256(path: string): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", await Deno.readFile(path))).toHex();
 }
 
-const limps: Record<string, Limp> = {
-  "shortens reads": { shortReads: () => 1 + random(9000) },
-  "answers in the reverse order": { reorder: 5 },
-  "refuses more than one request at a time": { mostAtOnce: 1 },
-  "refuses long requests": { longest: 32 * 1024 },
-  "does all of that": {
+const limps: Record<string, (random: Random) => Limp> = {
+  "shortens reads": (random) => ({ shortReads: () => 1 + random(9000) }),
+  "answers in the reverse order": () => ({ reorder: 5 }),
+  "refuses more than one request at a time": () => ({ mostAtOnce: 1 }),
+  "refuses long requests": () => ({ longest: 32 * 1024 }),
+  "does all of that": (random) => ({
     shortReads: () => 1 + random(9000),
     reorder: 3,
     mostAtOnce: 4,
     longest: 40_000,
-  },
+  }),
 };
 
 for (const [what, limp] of Object.entries(limps)) {
-  Deno.test(`files go to and from a server that ${what}`, async () => {
+  fuzzTest(`files go to and from a server that ${what}`, async (random) => {
     await using root = await folder();
     await using here = await folder();
-    const sftp = await limping(root.path, limp);
+    const sftp = await limping(root.path, limp(random));
     const data = noise(1_500_000);
     await Deno.writeFile(`${here.path}/from`, data);
     await sftp.put(`${here.path}/from`, "/there", { preserve: true });
@@ -65,7 +57,7 @@ async function hashOrNull(path: string): Promise<string | null> {
   });
 }
 
-Deno.test(`${CUTS} random cuts, and every file is whole in the end`, async () => {
+fuzzTest("every file is whole in the end after cuts at random bytes", async (random) => {
   await using root = await folder();
   await using here = await folder();
   const options: SftpTransferOptions = { resume: true, inFlight: 256 * 1024 };

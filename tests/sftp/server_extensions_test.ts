@@ -10,6 +10,7 @@ import {
   type SftpRequestReport,
   SftpStatus,
 } from "../../lib/sftp/mod.ts";
+import { noise } from "../support/random.ts";
 import { atOurServer, type RawMessage, type RawPeer } from "./raw.ts";
 import { folder } from "./world.ts";
 
@@ -106,7 +107,7 @@ Deno.test("lsetstat changes a symbolic link and not what it leads to", async () 
 
 Deno.test("copy-data copies a range, or up to the end, and nothing onto itself", async () => {
   await using w = await raw();
-  const content = crypto.getRandomValues(new Uint8Array(60_000));
+  const content = noise(60_000);
   await Deno.writeFile(`${w.root}/from`, new Uint8Array([...content, ...content, ...content]));
   const from = await opened(w, "/from", FXF.READ | FXF.WRITE);
   const to = await opened(w, "/to", FXF.WRITE | FXF.CREAT);

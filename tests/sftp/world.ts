@@ -12,7 +12,7 @@ import {
   SftpError,
 } from "../../lib/sftp/mod.ts";
 
-export { noise } from "../support/noise.ts";
+export { noise } from "../support/random.ts";
 
 export const SFTP_SERVER = "/usr/lib/openssh/sftp-server";
 

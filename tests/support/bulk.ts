@@ -1,9 +1,9 @@
 /** A large transfer of any size through a tunnel, in little memory, its SHA-256 taken at both ends. */
 import { createHash } from "node:crypto";
-import { noise } from "./noise.ts";
+import { LONG, noise } from "./random.ts";
 
-/** MiB that the tunnels' large transfers move each way; the promise is 1024, which takes minutes. */
-export const TUNNEL_MIB: number = Number(Deno.env.get("DENOSSH_TUNNEL_MIB") ?? 64);
+/** MiB that the tunnels' large transfers move each way. */
+export const TUNNEL_MIB: number = 64 * LONG;
 
 /** Sends so many MiB and its end, reads the echo, and returns both digests. */
 export async function bulkEcho(

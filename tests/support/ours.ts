@@ -19,7 +19,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { keyFile, type KeyKind } from "../interop/harness/keys.ts";
 import { type TempFolder, tempFolder } from "./temp.ts";
 
-export { noise } from "./noise.ts";
+export { noise } from "./random.ts";
 
 /** Logs our client in to a server of the harness's with its key. */
 export async function connectTo(

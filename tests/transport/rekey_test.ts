@@ -9,6 +9,7 @@ import { Transport } from "../../lib/transport/transport.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { connectedPair } from "../../lib/testing/connected_pair.ts";
 import { rawWorld } from "../connection/raw_world.ts";
+import { noise } from "../support/random.ts";
 
 /** Echoes standard input; the rekeys happen on the way. */
 const echo = (session: { stdin: ReadableStream<Uint8Array>; channel: Channel }) =>
@@ -17,7 +18,7 @@ const echo = (session: { stdin: ReadableStream<Uint8Array>; channel: Channel }) 
   );
 
 async function echoed(pair: Awaited<ReturnType<typeof connectedPair>>, bytes: number) {
-  const sent = crypto.getRandomValues(new Uint8Array(60_000));
+  const sent = noise(60_000);
   const total = Math.ceil(bytes / sent.length) * sent.length;
   const process = await pair.host.command("echo").spawn();
   const writing = (async () => {

@@ -19,6 +19,7 @@ import { KEY_KINDS, keyFile, type KeyKind } from "../harness/keys.ts";
 import { runClient } from "../harness/openssh_clients.ts";
 import { connectTo, startOurs } from "../../support/ours.ts";
 import { peerTest } from "../harness/peers.ts";
+import { noise } from "../../support/random.ts";
 import { must, run } from "../../support/run.ts";
 import { startSshd } from "../harness/sshd.ts";
 import { tempFolder } from "../../support/temp.ts";
@@ -47,7 +48,7 @@ await peerTest(["ssh-agent"], "ssh-agent's keys of every type list and sign", as
   await using client = await connectAgent(server.path);
   const keys = await client.identities();
   assertEquals(keys.map(({ publicKey }) => publicKey.comment), KEY_KINDS.map((k) => `user_${k}`));
-  const data = crypto.getRandomValues(new Uint8Array(1000));
+  const data = noise(1000);
   for (const { publicKey, sign } of keys) {
     for (const algorithm of publicKey.algorithms) {
       assert(publicKey.verify(algorithm, data, await sign(algorithm, data)), algorithm);

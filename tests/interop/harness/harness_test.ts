@@ -12,11 +12,12 @@ import { startForeign } from "./foreign_server.ts";
 import { runClient, runDbclient } from "./openssh_clients.ts";
 import { peerTest } from "./peers.ts";
 import { Program } from "../../support/program.ts";
+import { noise } from "../../support/random.ts";
 import { must, run } from "../../support/run.ts";
 import { startSshd } from "./sshd.ts";
 import { tempFolder } from "../../support/temp.ts";
 
-const MEBIBYTE = crypto.getRandomValues(new Uint8Array(65536)).toHex().repeat(8);
+const MEBIBYTE = noise(65536).toHex().repeat(8);
 
 await peerTest(["sshd", "ssh"], "sshd of a test's own serves ssh with a key", async () => {
   await using server = await startSshd({ config: { Ciphers: "aes128-ctr", RekeyLimit: "512K" } });

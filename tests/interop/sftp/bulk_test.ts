@@ -1,11 +1,11 @@
 /**
- * A large file through several rekeys, put and got back: DENOSSH_SFTP_MIB says how large. The promise is
- * 10240, which takes minutes and 20 GiB of disk; then memory is looked at too, and figures are printed.
+ * A large file through several rekeys, put and got back. With `DENOSSH_LONG=200` it is of 10 GB, takes twice
+ * that on the disk, memory is measured too, and figures are printed.
  */
 import { createHash } from "node:crypto";
 import { assert, assertEquals } from "@std/assert";
 import { loadKey, publicKey } from "@denossh/ssh";
-import { noise } from "../../support/noise.ts";
+import { LONG, noise } from "../../support/random.ts";
 import { connectTo } from "../../support/ours.ts";
 import { peerTest } from "../harness/peers.ts";
 import { must } from "../../support/run.ts";
@@ -13,7 +13,7 @@ import { startSshd } from "../harness/sshd.ts";
 import { tempFolder } from "../../support/temp.ts";
 
 const MIB = 1024 * 1024;
-const BYTES = Number(Deno.env.get("DENOSSH_SFTP_MIB") ?? 48) * MIB;
+const BYTES = 48 * LONG * MIB;
 const REKEYS = 10;
 /** From here on memory is measured: what a smaller transfer takes is the engine's warming up. */
 const LARGE = 2048 * MIB;

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Client, connect, loadKey, publicKey } from "../../../mod.ts";
 import { SftpError, type SftpHash, SshError } from "../../../lib/sftp/mod.ts";
 import { SftpStatus } from "../../../lib/sftp/protocol/status.ts";
-import { noise } from "../../support/noise.ts";
+import { noise } from "../../support/random.ts";
 import { peerTest } from "../harness/peers.ts";
 import { cut, startProxy } from "../../support/proxy.ts";
 import { type Sshd, startSshd } from "../harness/sshd.ts";

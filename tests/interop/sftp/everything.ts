@@ -1,7 +1,7 @@
 /** What our SFTP client does with any server. */
 import { assert, assertEquals } from "@std/assert";
 import { type SftpClient, SftpError } from "@denossh/ssh/sftp";
-import { noise } from "../../support/noise.ts";
+import { noise } from "../../support/random.ts";
 import { must } from "../../support/run.ts";
 import type { TempFolder } from "../../support/temp.ts";
 

@@ -1,15 +1,16 @@
 /**
  * OpenSSH's own regress scripts about files (Debian package `openssh-tests`), with our programs where they
- * expect OpenSSH's. Quick ones run wherever the package is; DENOSSH_REGRESS=all runs them all.
+ * expect OpenSSH's. Quick ones run wherever the package is; `DENOSSH_LONG` runs them all.
  */
 import { assert } from "@std/assert";
 import { CLI } from "../../cli/world.ts";
+import { LONG } from "../../support/random.ts";
 import { run } from "../../support/run.ts";
 import { type TempFolder, tempFolder } from "../../support/temp.ts";
 
 const SCRIPTS = "/usr/lib/openssh/regress";
 const OPENSSH_SERVER = "/usr/lib/openssh/sftp-server";
-const ALL = Deno.env.get("DENOSSH_REGRESS") === "all";
+const ALL = LONG > 1;
 const LIMIT_MS = 600_000;
 
 type Ours = "sftp-server" | "sftp" | "scp";

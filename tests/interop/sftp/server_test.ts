@@ -5,6 +5,7 @@ import { cli } from "../../cli/world.ts";
 import { runClient } from "../harness/openssh_clients.ts";
 import { peerTest } from "../harness/peers.ts";
 import { databaseHome } from "../harness/database_home.ts";
+import { noise } from "../../support/random.ts";
 import { must } from "../../support/run.ts";
 import { startSshd } from "../harness/sshd.ts";
 import { type TempFolder, tempFolder } from "../../support/temp.ts";
@@ -23,7 +24,7 @@ await peerTest(
     await using server = await startSshd({
       config: { Subsystem: `sftp ${await program(folder)}` },
     });
-    const content = crypto.getRandomValues(new Uint8Array(50_001)).toHex().repeat(40);
+    const content = noise(50_001).toHex().repeat(40);
     await folder.write("file", content);
     await t.step("sftp: the user's own files, from the home directory", async () => {
       const ran = await runClient("sftp", server, [
