@@ -29,8 +29,23 @@ const MOST_FILES = 30;
 const LARGE_ROOMS = ["lib/keys"];
 const PURE = ["wire", "crypto", "keys", "transport", "auth", "connection"];
 const WASM_DOOR = "lib/crypto/wasm.ts";
-/** The pure layers' doors to the platform: the socket, and the errors that Deno's own sockets throw. */
-const PLATFORM = ["lib/transport/socket.ts", "lib/connection/platform_errors.ts"];
+/** What the pure layers may import of `runtime/`: functions that touch no part of the runtime. */
+const PURE_RUNTIME = ["lib/runtime/errors.ts", "lib/runtime/write_all.ts"];
+/** Rooms that do not go through `runtime/` yet. */
+const OPEN_ROOMS = [
+  "session",
+  "sftp",
+  "forward",
+  "agent",
+  "known_hosts",
+  "config",
+  "login",
+  "client",
+  "server",
+  "cli",
+  "errors.ts",
+  "testing",
+];
 const PACKAGES = ["@std/bytes", "@std/streams"];
 
 /** Source texts by their path from the root of the repository, such as `lib/wire/reader.ts`. */
@@ -58,9 +73,19 @@ Deno.test("Only crypto/wasm.ts imports the generated WebAssembly package", () =>
   assertEquals(wasmImports(sources), []);
 });
 
-Deno.test("From wire to connection only two files touch the platform", () => {
-  assertEquals(platformUses(sources), []);
-  for (const file of PLATFORM) assertEquals(sources.has(file), true, file);
+Deno.test("Only runtime/ touches Deno and the modules of Node", () => {
+  assertEquals(runtimeUses(sources), []);
+});
+
+Deno.test("No comment outside runtime/ names a function that only Deno has", () => {
+  assertEquals(denoFunctions(sources), []);
+});
+
+Deno.test("From wire to connection nothing touches the runtime", () => {
+  assertEquals(impureImports(sources), []);
+  for (const file of PURE_RUNTIME) {
+    assertEquals(importsOf(file, sources.get(file)!), [], `${file} needs other files`);
+  }
 });
 
 Deno.test("No file of lib/ imports itself through others", () => {
@@ -108,12 +133,42 @@ const mistakes: [string, (sources: Sources) => string[], Record<string, string>]
   ["a second door to the WebAssembly package", wasmImports, {
     "lib/crypto/b.ts": `import { y } from "../../wasm/pkg/core.js";`,
   }],
-  ["a call of Deno", platformUses, { "lib/connection/a.ts": `const c = await Deno.connect(o);` }],
-  ["a Deno class", platformUses, { "lib/keys/a.ts": `if (e instanceof Deno.FsFile) stop();` }],
-  ["Deno through the global object", platformUses, {
-    "lib/auth/a.ts": `const { Deno: d } = globalThis as { Deno?: typeof Deno };`,
+  ["a call of Deno", runtimeUses, { "lib/cli/a.ts": `const c = await Deno.connect(o);` }],
+  ["a Deno class", runtimeUses, { "lib/keys/a.ts": `if (e instanceof Deno.FsFile) stop();` }],
+  ["a class that extends one of Deno's", runtimeUses, {
+    "lib/sftp/a.ts": `class F extends Deno.FsFile {}`,
   }],
-  ["a node: module in a pure layer", platformUses, { "lib/keys/a.ts": `import "node:fs";` }],
+  ["a value of a Deno enumeration", runtimeUses, {
+    "lib/sftp/a.ts": `f.seek(0, Deno.SeekMode.End);`,
+  }],
+  ["the namespace itself", runtimeUses, { "lib/sftp/a.ts": `export const files: Files = Deno;` }],
+  ["a call of Deno in a template", runtimeUses, { "lib/cli/a.ts": "say(`in ${Deno.cwd()}`);" }],
+  ["Deno through the global object", runtimeUses, {
+    "lib/auth/a.ts": `const { Deno: d } = globalThis as { Deno?: object };`,
+  }],
+  ["Deno's class through the global object", runtimeUses, {
+    "lib/auth/a.ts": `new globalThis.Deno.Command("ls");`,
+  }],
+  ["Deno in brackets", runtimeUses, { "lib/auth/a.ts": `globalThis["Deno"].exit();` }],
+  ["a node: module", runtimeUses, { "lib/client/a.ts": `import "node:fs";` }],
+  ["a node: module that is loaded late", runtimeUses, {
+    "lib/sftp/a.ts": `const { lookup } = await import("node:dns/promises");`,
+  }],
+  ["the type of a node: module", runtimeUses, {
+    "lib/sftp/a.ts": `import type { H } from "node:fs";`,
+  }],
+  ["a module of Node's through the process", runtimeUses, {
+    "lib/sftp/a.ts": `const fs = process.getBuiltinModule("node:fs");`,
+  }],
+  ["a Deno function in an example", denoFunctions, {
+    "lib/sftp/a.ts": `/** const root = await Deno.makeTempDir(); */`,
+  }],
+  ["a part of the runtime in a pure layer", impureImports, {
+    "lib/transport/a.ts": `import { runtime } from "../runtime/runtime.ts";`,
+  }],
+  ["a part of the runtime in a pure layer, as a type", impureImports, {
+    "lib/wire/a.ts": `import type { OpenFile } from "../runtime/files.ts";`,
+  }],
   ["a cycle of three", cycles, {
     "lib/wire/a.ts": `import "./b.ts";`,
     "lib/wire/b.ts": `import type { C } from "./c.ts";`,
@@ -130,14 +185,17 @@ Deno.test("The layering rules allow what is right", () => {
   const files: Sources = new Map(Object.entries({
     "lib/errors.ts": "export {};",
     "lib/crypto/wasm.ts": `import "../../wasm/pkg/core.js";\nimport "../errors.ts";`,
-    "lib/transport/socket.ts": `const c = await Deno.connect(o);`,
+    "lib/runtime/deno.ts": `import type * as fs from "node:fs";\nexport const c = Deno.connect;`,
     "lib/transport/a.ts": [
-      "/** import { x } from '../client/b.ts' and Deno.connect in a comment",
+      "/** import { x } from '../client/b.ts' and Deno.serve in a comment",
       ` * import { connect } from "@denossh/ssh";`,
+      ` * import { tmpdir } from "node:os";`,
       " */",
-      `import { concat } from "@std/bytes"; // Deno.connect`,
-      `export const url = "http://x/", kind = "Deno.connect";`,
-      `export type Conn = Deno.Conn;`,
+      `import { concat } from "@std/bytes"; // in the shape of \`Deno.FsFile\``,
+      `import { writeAll } from "../runtime/write_all.ts";`,
+      `export const url = "http://x/", kind = "Deno.customInspect";`,
+      `export interface Tunnel<A extends Deno.Addr> extends Deno.Listener<Conn, A> {}`,
+      `const conn = wrapped as Deno.TcpConn;`,
     ].join("\n"),
     "lib/client/a.ts": `import "../session/b.ts";\nimport "../sftp/b.ts";`,
     "lib/testing/a.ts": `import "../cli/main.ts";`,
@@ -146,7 +204,16 @@ Deno.test("The layering rules allow what is right", () => {
       `import "../server/b.ts";\nimport "./c.ts";\nimport "../../wire/a.ts";`,
   }));
   for (
-    const rule of [upwardImports, wingImports, largeFolders, wasmImports, platformUses, cycles]
+    const rule of [
+      upwardImports,
+      wingImports,
+      largeFolders,
+      wasmImports,
+      runtimeUses,
+      denoFunctions,
+      impureImports,
+      cycles,
+    ]
   ) {
     assertEquals(rule(files), []);
   }
@@ -198,18 +265,44 @@ function wasmImports(sources: Sources): string[] {
   );
 }
 
-function platformUses(sources: Sources): string[] {
-  const wrong: string[] = [];
-  for (const [file, source] of sources) {
-    if (PLATFORM.includes(file) || !PURE.includes(layerOf(file).folder)) continue;
-    // Types of the namespace are erased and may stay: they begin with a capital letter.
-    const uses = code(source).match(/\bDeno\.[a-z]\w*|(?:new|instanceof)\s+Deno\.\w+/g) ?? [];
-    // A way around it: the global object, and the namespace taken out of it.
-    const hidden = code(source).match(/\bglobalThis\s+as\s+\{[^}]*\bDeno\b/g) ?? [];
+/** What only `runtime/` may do: types of Deno's namespace are erased, and may stay. */
+function runtimeUses(sources: Sources): string[] {
+  // A type begins with a capital letter, and nothing is read from it.
+  const value =
+    /\bDeno\b(?!\.[A-Z])|\bDeno\.[A-Z]\w*\.|(?:\bnew|\binstanceof|\bclass\s[^{]*\bextends|\.)\s*Deno\.[A-Z]/g;
+  const around = /globalThis\s*\[|\bgetBuiltinModule\b/g;
+  return outsideRuntime(sources).flatMap(([file, source]) => {
+    const uses = [...code(source).match(value) ?? [], ...code(source).match(around) ?? []].slice(
+      0,
+      1,
+    );
     const modules = importsOf(file, source).filter((target) => target.startsWith("node:"));
-    wrong.push(...[...uses, ...hidden, ...modules].map((use) => `${file} uses ${use}`));
-  }
-  return wrong;
+    return [...uses, ...modules].map((use) => `${file} uses ${use}`);
+  });
+}
+
+/** Functions that touch the system, wherever they are named: in comments and examples, too. */
+function denoFunctions(sources: Sources): string[] {
+  const named = /\bDeno\.(connect|listen|open|stat|env|Command|read|write|make|remove)/g;
+  return outsideRuntime(sources).flatMap(([file, source]) =>
+    (source.match(named) ?? []).map((name) => `${file} names ${name}`)
+  );
+}
+
+function impureImports(sources: Sources): string[] {
+  return [...sources].filter(([file]) => PURE.includes(layerOf(file).folder)).flatMap(
+    ([file, source]) =>
+      importsOf(file, source)
+        .filter((to) => to.startsWith("lib/runtime/") && !PURE_RUNTIME.includes(to))
+        .map((to) => `${file} imports ${to}`),
+  );
+}
+
+function outsideRuntime(sources: Sources): [file: string, source: string][] {
+  return [...sources].filter(([file]) => {
+    const { folder } = layerOf(file);
+    return folder !== "runtime" && !(sources.size > 10 && OPEN_ROOMS.includes(folder));
+  });
 }
 
 function cycles(sources: Sources): string[] {

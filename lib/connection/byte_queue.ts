@@ -1,6 +1,6 @@
 import type { Cause } from "./cause.ts";
 import { CHUNK_BYTES, ChunkMemory } from "./chunk_memory.ts";
-import { platformError } from "./platform_errors.ts";
+import { platformError } from "../runtime/errors.ts";
 import { Condition, type Limit } from "../waiting.ts";
 
 const EMPTY = new Uint8Array(0);

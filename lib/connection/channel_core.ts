@@ -8,7 +8,7 @@ import { ChannelRequests } from "./channel_requests.ts";
 import type { ChannelState } from "./channel_state.ts";
 import { ChannelWriter, type WriterHost, type WriterOpening } from "./channel_writer.ts";
 import { type CallOptions, type Limit, limitOf } from "../waiting.ts";
-import { platformError } from "./platform_errors.ts";
+import { platformError } from "../runtime/errors.ts";
 import type { X11Forwards } from "./x11_forwards.ts";
 import { ReceiveWindow, type WindowBudget } from "./window.ts";
 

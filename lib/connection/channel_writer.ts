@@ -1,7 +1,7 @@
 import { ClosedError } from "../errors.ts";
 import type { Cause } from "./cause.ts";
 import { withBytesWritten } from "./partial_write.ts";
-import { platformError } from "./platform_errors.ts";
+import { platformError } from "../runtime/errors.ts";
 import { Condition, type Limit, Mutex } from "../waiting.ts";
 import { SendWindow } from "./window.ts";
 

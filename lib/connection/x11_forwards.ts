@@ -1,4 +1,5 @@
 import { printable, ProtocolError } from "../errors.ts";
+import { writeAll } from "../runtime/write_all.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { X11Open, X11Req } from "../wire/requests.ts";
 import { type CallOptions, onTimeout } from "../waiting.ts";
@@ -90,7 +91,7 @@ export class X11Forwards {
       const forward = this.#forwards.values().find((one) => one.claim(setup));
       if (forward === undefined) {
         const refusal = encodeRefusal(setup, "Wrong authentication for forwarded X11");
-        for (let at = 0; at < refusal.length;) at += await conn.write(refusal.subarray(at));
+        await writeAll(conn, refusal);
         await arrival.close();
         return null;
       }

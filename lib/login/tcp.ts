@@ -1,8 +1,8 @@
-import type { Socket as NodeSocket } from "node:net";
-import { SOCKET_READ_BYTES } from "../defaults.ts";
 import { ConnectError, printable } from "../errors.ts";
-import { type ByteStreams, dialTcp, type Socket, streamSocket } from "../transport/socket.ts";
-import { onAbort, sleep } from "../waiting.ts";
+import { isError } from "../runtime/errors.ts";
+import { runtime } from "../runtime/runtime.ts";
+import { connSocket, type Socket, streamSocket } from "../transport/socket.ts";
+import { sleep } from "../waiting.ts";
 import type { HostAddress } from "../known_hosts/host_key_policy.ts";
 
 /** Milliseconds between two attempts, as in ssh. */
@@ -41,18 +41,19 @@ export async function dialHost(
 }
 
 async function dialOnce(
-  { hostname, port }: HostAddress,
-  { family = "any", localAddress, keepAlive = true }: TcpOptions,
+  host: HostAddress,
+  options: TcpOptions,
   signal: AbortSignal,
 ): Promise<Socket> {
+  const { hostname, port } = host;
+  const { family = "any", localAddress } = options;
   if (family === "any" && localAddress === undefined) {
-    return await dialTcp(hostname, port, signal, { keepAlive });
+    return await dialAddress(host, options, signal);
   }
-  const addresses = await addressesOf(hostname, family, port);
+  const addresses = await addressesOf(host, family);
   for (const [index, address] of addresses.entries()) {
     try {
-      if (localAddress === undefined) return await dialTcp(address, port, signal, { keepAlive });
-      return await dialFrom(localAddress, address, port, keepAlive, signal);
+      return await dialAddress({ hostname: address, port }, options, signal);
     } catch (error) {
       if (!(error instanceof ConnectError) || index === addresses.length - 1) throw error;
     }
@@ -61,65 +62,35 @@ async function dialOnce(
 }
 
 async function addressesOf(
-  hostname: string,
+  { hostname, port }: HostAddress,
   family: "any" | "inet" | "inet6",
-  port: number,
 ): Promise<string[]> {
-  const { lookup } = await import("node:dns/promises");
-  const number = { any: 0, inet: 4, inet6: 6 }[family];
   try {
-    const found = await lookup(hostname, { all: true, family: number });
-    return found.map(({ address }) => address);
+    return await runtime.net.lookup(hostname, ({ any: 0, inet: 4, inet6: 6 } as const)[family]);
   } catch (error) {
     throw failure(hostname, port, error);
   }
 }
 
-/** `Deno.connect` lets the system choose the address of this side: Node's sockets can be told. */
-async function dialFrom(
-  localAddress: string,
-  hostname: string,
-  port: number,
-  keepAlive: boolean,
+async function dialAddress(
+  { hostname, port }: HostAddress,
+  { localAddress, keepAlive = true }: TcpOptions,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const { connect } = await import("node:net");
   signal.throwIfAborted();
-  const socket = connect({ host: hostname, port, localAddress, noDelay: true, keepAlive });
-  using _aborting = onAbort(signal, () => socket.destroy());
   try {
-    await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
-  } catch (error) {
-    socket.destroy();
-    signal.throwIfAborted();
-    throw failure(hostname, port, error);
+    const address = { hostname, port, signal };
+    if (localAddress !== undefined) {
+      return streamSocket(await runtime.net.connectFrom(localAddress, { ...address, keepAlive }));
+    }
+    const conn = await runtime.net.connect(address);
+    conn.setKeepAlive(keepAlive);
+    return connSocket(conn);
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason;
+    if (isError(cause, "NotCapable")) throw cause;
+    throw failure(hostname, port, cause);
   }
-  return streamSocket(streamsOf(socket));
-}
-
-/** The streams of a socket of Node's; its own ones take buffers away that it still needs. */
-function streamsOf(socket: NodeSocket): ByteStreams {
-  const readable = new ReadableStream<Uint8Array>({
-    start(controller) {
-      socket.on("data", (chunk: Uint8Array) => {
-        controller.enqueue(new Uint8Array(chunk));
-        if ((controller.desiredSize ?? 0) <= 0) socket.pause();
-      });
-      socket.once("end", () => controller.close());
-      socket.once("error", (error) => controller.error(error));
-    },
-    pull: () => void socket.resume(),
-    cancel: () => void socket.destroy(),
-  }, { highWaterMark: SOCKET_READ_BYTES, size: ({ length }) => length });
-  const writable = new WritableStream<Uint8Array>({
-    write: (chunk) =>
-      new Promise((resolve, reject) => {
-        socket.write(chunk, (error) => error ? reject(error) : resolve());
-      }),
-    close: () => void socket.end(),
-    abort: () => void socket.destroy(),
-  });
-  return { readable, writable };
 }
 
 function failure(hostname: string, port: number, cause: unknown): ConnectError {

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { SOCKET_READ_BYTES } from "../defaults.ts";
+import { onAbort } from "../waiting.ts";
 import { builtin } from "./builtin.ts";
 import type { Net, SocketStreams } from "./net.ts";
 
@@ -31,15 +32,12 @@ async function connectFrom(
   const { connect } = builtin("node:net");
   signal.throwIfAborted();
   const socket = connect({ host: hostname, port, localAddress, noDelay: true, keepAlive });
-  const abort = () => socket.destroy();
-  signal.addEventListener("abort", abort, { once: true });
+  using _aborting = onAbort(signal, () => socket.destroy(new Error("Aborted")));
   try {
     await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
   } catch (error) {
     socket.destroy();
-    throw signal.aborted ? signal.reason : error;
-  } finally {
-    signal.removeEventListener("abort", abort);
+    throw error;
   }
   return streamsOf(socket);
 }

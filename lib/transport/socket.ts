@@ -1,6 +1,7 @@
 import { ConnectError, printable } from "../errors.ts";
+import { writeAll } from "../runtime/write_all.ts";
 
-/** What the transport needs of a connection; the only place below `client/` that touches `Deno`. */
+/** What the transport needs of a connection. */
 export interface Socket {
   /** Reads into the buffer; null is the end. */
   read(into: Uint8Array): Promise<number | null>;
@@ -23,32 +24,9 @@ export interface ByteStreams {
 }
 
 /**
- * Opens a TCP connection with Nagle's algorithm off: with it on, a small packet waits for the
- * peer's delayed acknowledgement, 40 ms and more.
+ * A socket over a `Deno.Conn`, taken over: the transport closes it. Nagle's algorithm is switched off: with
+ * it on, a small packet waits for the peer's delayed acknowledgement, 40 ms and more.
  */
-export async function dialTcp(
-  hostname: string,
-  port: number,
-  signal?: AbortSignal,
-  { keepAlive = true }: { readonly keepAlive?: boolean } = {},
-): Promise<Socket> {
-  signal?.throwIfAborted();
-  try {
-    const conn = await Deno.connect({ hostname, port, ...(signal && { signal }) });
-    conn.setKeepAlive(keepAlive);
-    return connSocket(conn);
-  } catch (cause) {
-    if (signal?.aborted) throw signal.reason;
-    if (cause instanceof Deno.errors.NotCapable) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ConnectError(
-      `Cannot connect to ${printable(hostname)} port ${port}: ${printable(why)}`,
-      { cause },
-    );
-  }
-}
-
-/** A socket over a `Deno.Conn`, taken over: the transport closes it. */
 export function connSocket(conn: Deno.Conn): Socket {
   if ("setNoDelay" in conn) (conn as Deno.TcpConn).setNoDelay(true);
   let open = true;
@@ -62,7 +40,8 @@ export function connSocket(conn: Deno.Conn): Socket {
     },
     async write(bytes) {
       try {
-        for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+        const written = await conn.write(bytes);
+        if (written < bytes.length) await writeAll(conn, bytes.subarray(written));
       } catch (error) {
         throw lost(error);
       }
