@@ -2,10 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { ConfigError } from "../../lib/errors.ts";
 import { Config, type LocalSide } from "../../lib/config/mod.ts";
-import { tempFolder } from "../support/temp.ts";
-import { fuzzTest, LONG, randomFrom, SEED } from "../support/random.ts";
+import { fuzzTest } from "../support/random.ts";
 import { implausible, plausible } from "./generator.ts";
-import { claimed, comparison, ours, theirs } from "./openssh.ts";
 
 /** A side that nothing can happen to. */
 const local: LocalSide = {
@@ -33,15 +31,4 @@ fuzzTest("Whatever the text, a look-up gives settings or a ConfigError", async (
     }
   }
   assert(refused > 0);
-});
-
-await comparison("Configurations by chance say the same to ssh and to us", async () => {
-  await using folder = await tempFolder();
-  for (let round = 0; round < 60 * LONG; round++) {
-    const what = `DENOSSH_SEED=${SEED}, round ${round}`;
-    const text = plausible(randomFrom(what));
-    const question = { file: await folder.write("config", text), host: "db1" };
-    const [wanted, got] = await Promise.all([theirs(question), ours(question)]);
-    assertEquals(claimed(got, []), claimed(wanted, []), `${what}: ${JSON.stringify(text)}`);
-  }
 });

@@ -4,7 +4,6 @@ import { readConfig } from "../../lib/config/mod.ts";
 import { ConfigError } from "../../lib/errors.ts";
 import { run } from "../support/run.ts";
 import { tempFolder } from "../support/temp.ts";
-import { comparison } from "./openssh.ts";
 
 Deno.test("Several files are read one after the other, and the first value counts", async () => {
   await using folder = await tempFolder();
@@ -42,21 +41,6 @@ Deno.test("An included file that others may write to is refused", async () => {
   assertEquals((await (await readConfig(outer)).lookup("x")).Port, 1);
   await Deno.chmod(inner, 0o622);
   await assertRejects(() => readConfig(outer), ConfigError, "Bad owner or permissions");
-});
-
-await comparison("Permissions of included files are judged as ssh judges them", async () => {
-  await using folder = await tempFolder();
-  const inner = await folder.write("inner", "Port 1\n");
-  const outer = await folder.write("outer", `Include ${inner}\n`);
-  for (const mode of [0o600, 0o644, 0o664, 0o660, 0o606, 0o622, 0o602, 0o444]) {
-    await Deno.chmod(inner, mode);
-    const { code } = await run("ssh", ["-F", outer, "-G", "x"]);
-    const accepted = await readConfig(outer).then(() => true, (error) => {
-      if (!(error instanceof ConfigError)) throw error;
-      return false;
-    });
-    assertEquals(accepted, code === 0, mode.toString(8));
-  }
 });
 
 Deno.test("~/.ssh/config is the user's, and what it includes is beside it", async () => {
@@ -115,6 +99,7 @@ const globs: [string, string, boolean][] = [
   ["a\\*", "ab", false],
   ["a+(b)", "a+(b)", true],
 ];
+
 for (const [pattern, name, wanted] of globs) {
   Deno.test(`The pattern ${pattern} ${wanted ? "is" : "is not"} about ${name}`, () => {
     assertEquals(globMatcher(pattern)(name), wanted);

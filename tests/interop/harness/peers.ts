@@ -1,5 +1,6 @@
 /** Which foreign programs this machine has, and tests that need them. */
 import { run } from "../../support/run.ts";
+import { reportSkip } from "./control.ts";
 import { canMountDisks } from "./small_disk.ts";
 
 const PEERS_FOLDER = new URL("../peers/", import.meta.url);
@@ -69,18 +70,32 @@ export function peerSource(name: string): string {
 }
 
 /**
- * Registers a test that needs foreign programs. Where one is missing the test is ignored, and its name
- * says what it needs.
+ * Registers a test that needs foreign programs. Where one is missing, or where the control fails (the
+ * same steps between the foreign program and OpenSSH), the test is ignored, and its name says why.
  */
 export async function peerTest(
   peers: readonly Peer[],
   name: string,
   fn: (t: Deno.TestContext) => void | Promise<void>,
+  failedControl?: () => Promise<string | null>,
 ): Promise<void> {
   const paths = await Promise.all(peers.map(findPeer));
   const missing = peers.filter((_, i) => paths[i] === null);
-  const ignore = missing.length > 0;
-  Deno.test({ name: ignore ? `${name} (needs ${missing.join(", ")})` : name, ignore, fn });
+  for (const peer of missing) reportMissing(peer, name);
+  const reason = missing.length > 0
+    ? `needs ${missing.join(", ")}`
+    : await failedControl?.() ?? null;
+  const ignore = reason !== null;
+  Deno.test({ name: ignore ? `${name} (${reason})` : name, ignore, fn });
+}
+
+/** What a machine may forbid, whether or not a program is installed. */
+const MACHINE: readonly Peer[] = ["root", "mount", "setpriv", "sshfs", "own-machine"];
+
+function reportMissing(peer: Peer, what: string): void {
+  const kind = MACHINE.includes(peer) ? "machine" : "missing";
+  const reason = kind === "machine" ? "not possible on this machine" : "not installed";
+  reportSkip({ kind, peer, what, reason });
 }
 
 async function look(peer: Peer): Promise<string | null> {

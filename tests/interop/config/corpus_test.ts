@@ -1,0 +1,63 @@
+/** `ssh -G` of OpenSSH and ours over the configurations in `corpus/`: nothing that we claim differs. */
+import { assertEquals } from "@std/assert";
+import { tempFolder } from "../../support/temp.ts";
+import { stepUnless } from "../harness/control.ts";
+import {
+  claimed,
+  comparison,
+  ours,
+  type Question,
+  reasonToSkip,
+  theirs,
+  type Verdict,
+} from "./ssh_g.ts";
+
+const CORPUS = new URL("../../config/corpus/", import.meta.url);
+const names = [...Deno.readDirSync(CORPUS)].map(({ name }) => name).sort();
+
+await comparison("Every configuration of the corpus says the same to ssh and to us", async (t) => {
+  await using folder = await tempFolder();
+  for (const name of names) {
+    const text = await Deno.readTextFile(new URL(name, CORPUS));
+    await folder.write(name, text.replaceAll("@HERE@", folder.path));
+  }
+  for (const name of names) {
+    const file = folder.join(name);
+    const text = await Deno.readTextFile(file);
+    await stepUnless(await reasonToSkip(text), t, name, async () => {
+      for (const question of questionsOf(file, text)) {
+        const explicit = listsOf([text, ...question.options ?? []].join("\n"));
+        const [wanted, got] = await Promise.all([theirs(question), ours(question)]);
+        if (wanted === null) continue; // this ssh is older than a directive of the file
+        assertSame(claimed(got, explicit), claimed(wanted, explicit), JSON.stringify(question));
+      }
+    });
+  }
+});
+
+/** Says what differs, and not all that does not. */
+function assertSame(got: Verdict, wanted: Verdict, question: string): void {
+  if (got === "refused" || wanted === "refused") return assertEquals(got, wanted, question);
+  const without = (lines: Verdict, others: Verdict) =>
+    lines === "refused" ? [] : lines.filter((line) => !others.includes(line));
+  assertEquals(without(got, wanted), without(wanted, got), question);
+  assertEquals(got, wanted, question);
+}
+
+/** The lines `#? [-l user] [-o option]… host` of a file. */
+function questionsOf(file: string, text: string): Question[] {
+  return [...text.matchAll(/^#\? (.*?)\r?$/gm)].map(([, line]) => {
+    const words = line!.match(/"[^"]*"|\S+/g)!.map((word) => word.replaceAll('"', ""));
+    const after = (flag: string) => words.filter((_, i) => words[i - 1] === flag);
+    const [user] = after("-l");
+    return { file, host: words.at(-1)!, options: after("-o"), ...user && { user } };
+  });
+}
+
+/** The lists of algorithms that a file names in full: all others are the programs' own. */
+function listsOf(text: string): string[] {
+  const lists = [...text.matchAll(/^\s*(\w+)[ =]+([-+^]?)/gm)];
+  const relative = lists.filter(([, , operator]) => operator !== "");
+  return lists.map(([, name]) => name!.toLowerCase())
+    .filter((name) => !relative.some(([, other]) => other!.toLowerCase() === name));
+}

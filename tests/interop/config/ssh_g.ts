@@ -1,0 +1,137 @@
+/** The answers of OpenSSH's own `ssh -G` to a configuration, and ours. */
+import { ConfigError } from "../../../lib/errors.ts";
+import { readConfig } from "../../../lib/config/mod.ts";
+import { run } from "../../support/run.ts";
+import { tempFolder } from "../../support/temp.ts";
+import { control } from "../harness/control.ts";
+import { databaseHome } from "../harness/database_home.ts";
+import { findPeer, peerTest } from "../harness/peers.ts";
+
+/** Not compared: GSSAPI, which we do not have, and lists of algorithms unless the file names one in full. */
+const UNCLAIMED = /^gssapi/;
+const LISTS = /^(ciphers|macs|kexalgorithms|hostkeyalgorithms) /;
+
+/** Behaviour that changed between patch levels of `ssh`: a probe shows which one is here. */
+const DIFFERENCES = [{
+  step: "ProxyCommand counts after ProxyJump none",
+  concerns: /^\s*proxyjump[\s="]+none/im,
+  config: "ProxyJump none\nProxyCommand nc %h %p\n",
+  line: "proxycommand nc %h %p\n",
+}];
+
+/** The lines of `-G`, or that there are none since the file is refused. */
+export type Verdict = readonly string[] | "refused";
+
+/** A question to both. */
+export interface Question {
+  readonly file: string;
+  readonly host: string;
+  readonly options?: readonly string[];
+  readonly user?: string;
+}
+
+/** OpenSSH's answer; null if this `ssh` does not know a directive of the file that we know. */
+export async function theirs(
+  { file, host, options = [], user }: Question,
+): Promise<Verdict | null> {
+  const flags = [...options.flatMap((option) => ["-o", option]), ...user ? ["-l", user] : []];
+  const { code, text, stderr } = await run("ssh", ["-F", file, "-G", ...flags, "--", host]);
+  if (code === 0 && text !== "") return text.trimEnd().split("\n");
+  for (const [, keyword] of stderr.matchAll(/Bad configuration option: (\S+)/g)) {
+    if (await isKnownToUs(keyword!)) return null;
+  }
+  return "refused";
+}
+
+/** Our answer. */
+export async function ours({ file, host, options = [], user }: Question): Promise<Verdict> {
+  try {
+    const config = await readConfig(file);
+    const text = await config.show(host, { options, ...user && { user } });
+    return text.trimEnd().split("\n");
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return "refused";
+  }
+}
+
+/** Both answers as far as they are compared; `explicit` are the lists that the file names in full. */
+export function claimed(verdict: Verdict, explicit: readonly string[]): Verdict {
+  if (verdict === "refused") return verdict;
+  return verdict.filter((line) =>
+    !UNCLAIMED.test(line) && !otherDefaults.has(keywordOf(line)) &&
+    (!LISTS.test(line) || explicit.includes(keywordOf(line)))
+  );
+}
+
+/** Why this `ssh` cannot be asked about a configuration: a control says that it behaves otherwise. */
+export async function reasonToSkip(text: string): Promise<string | null> {
+  for (const { step, concerns, config, line } of DIFFERENCES) {
+    if (!concerns.test(text)) continue;
+    const reason = await control("ssh", step, async () => {
+      await using folder = await tempFolder();
+      const file = await folder.write("config", config);
+      const { text } = await run("ssh", ["-F", file, "-G", "x"]);
+      if (!text.includes(line)) throw new Error(`ssh -G does not print ${line.trim()}`);
+    });
+    if (reason !== null) return reason;
+  }
+  return null;
+}
+
+/** Registers a test that compares with the `ssh` that is installed, whatever its version. */
+export async function comparison(
+  name: string,
+  fn: (t: Deno.TestContext) => Promise<void>,
+): Promise<void> {
+  await peerTest(["ssh"], name, (t) => atHome(() => fn(t)));
+}
+
+/** The directives that have another default in the `ssh` that is here, or that it does not have. */
+const otherDefaults = await findPeer("ssh") === null
+  ? new Set<string>()
+  : await atHome(findOtherDefaults);
+
+async function findOtherDefaults(): Promise<Set<string>> {
+  const question = { file: "/dev/null", host: "x" };
+  const [wanted, got] = await Promise.all([theirs(question), ours(question)]);
+  const differing = new Set<string>();
+  if (wanted === null || wanted === "refused" || got === "refused") return differing;
+  const differs = (line: string) => !LISTS.test(line) && !UNCLAIMED.test(line);
+  const lines = [
+    ...wanted.filter((line) => !got.includes(line)),
+    ...got.filter((line) => !wanted.includes(line)),
+  ];
+  for (const keyword of new Set(lines.filter(differs).map(keywordOf))) {
+    const shown = (answer: readonly string[]) =>
+      answer.filter((line) => keywordOf(line) === keyword).join(", ") || "nothing";
+    await control("ssh", `the default of ${keyword}`, () => {
+      throw new Error(`ssh -G prints ${shown(wanted)}; ours prints ${shown(got)}`);
+    });
+    differing.add(keyword);
+  }
+  return differing;
+}
+
+async function isKnownToUs(keyword: string): Promise<boolean> {
+  await using folder = await tempFolder();
+  const file = await folder.write("config", `${keyword}\n`);
+  const error = await readConfig(file).catch((error) => error);
+  return !(error instanceof ConfigError && error.message.includes("Bad configuration option"));
+}
+
+function keywordOf(line: string): string {
+  return line.split(" ", 1)[0]!;
+}
+
+/** OpenSSH asks the user database for the home folder, whatever HOME says: here HOME says the same. */
+async function atHome<T>(fn: () => Promise<T>): Promise<T> {
+  const before = Deno.env.get("HOME");
+  Deno.env.set("HOME", await databaseHome());
+  try {
+    return await fn();
+  } finally {
+    if (before === undefined) Deno.env.delete("HOME");
+    else Deno.env.set("HOME", before);
+  }
+}

@@ -1,0 +1,66 @@
+/** Controls: whether a foreign program can do with OpenSSH what a test has it do with our code. */
+
+const REASON_CHARACTERS = 300;
+
+const results = new Map<string, Promise<string | null>>();
+
+/**
+ * Runs steps between a foreign program and OpenSSH, once for each name. A program that fails its
+ * control is reported, and what depends on the control is skipped.
+ *
+ * @returns Null if the steps work, else the reason to skip
+ */
+export function control(
+  peer: string,
+  step: string,
+  steps: () => Promise<unknown>,
+): Promise<string | null> {
+  const key = `${peer}\0${step}`;
+  const result = results.get(key) ?? carryOut(peer, step, steps);
+  results.set(key, result);
+  return result;
+}
+
+/** Runs a step of a test, or counts it as ignored with the reason of a control that failed. */
+export function stepUnless(
+  reason: string | null,
+  t: Deno.TestContext,
+  name: string,
+  fn: (t: Deno.TestContext) => void | Promise<void>,
+): Promise<boolean> {
+  const ignore = reason !== null;
+  return t.step({ name: ignore ? `${name} (skipped: ${reason})` : name, ignore, fn });
+}
+
+/** Why a test is skipped, for the summary of a run. */
+export interface Skip {
+  /** `missing`: not installed. `machine`: this machine forbids it. `control`: it fails with OpenSSH. */
+  readonly kind: "missing" | "machine" | "control";
+  readonly peer: string;
+  /** The test, or the step of the control. */
+  readonly what: string;
+  readonly reason: string;
+}
+
+/** Appends to the file that DENOSSH_SKIPPED names, one JSON object a line. */
+export function reportSkip(skip: Skip): void {
+  const file = Deno.env.get("DENOSSH_SKIPPED");
+  if (file) Deno.writeTextFileSync(file, `${JSON.stringify(skip)}\n`, { append: true });
+}
+
+async function carryOut(
+  peer: string,
+  step: string,
+  steps: () => Promise<unknown>,
+): Promise<string | null> {
+  try {
+    await steps();
+    return null;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const reason = message.trim().slice(0, REASON_CHARACTERS).replaceAll(/\s*\n\s*/g, " | ");
+    reportSkip({ kind: "control", peer, what: step, reason });
+    console.error(`skipped: ${peer} fails this with OpenSSH itself: ${step}: ${reason}`);
+    return `${peer} fails this with OpenSSH itself: ${step}`;
+  }
+}
