@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ConfigError } from "../../lib/errors.ts";
 import { Config, type LocalSide } from "../../lib/config/mod.ts";
-import { fuzzTest } from "../support/random.ts";
+import { fuzzTest, LONG } from "../support/random.ts";
 import { implausible, plausible } from "./generator.ts";
 
 /** A side that nothing can happen to. */
