@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { UsageError } from "../../lib/cli/shared/flags.ts";
 import { parseOption } from "../../lib/cli/shared/option_values.ts";
-import { limitsOf, sshdOptions } from "../../lib/cli/serve/options.ts";
+import { limitsOf, sshdOptions } from "../../lib/cli/serve/sshd_options.ts";
 import { parseDestination, sshOptions } from "../../lib/cli/shared/ssh_options.ts";
 
 /** What the options come to, without what is about the machine that the test runs on. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { ScpError, ScpLine } from "../../lib/cli/scp/line.ts";
+import { ScpError, ScpLine } from "../../lib/cli/scp/scp_protocol.ts";
 import { receiveAll } from "../../lib/cli/scp/sink.ts";
 import { sendAll } from "../../lib/cli/scp/source.ts";
 import { tempFolder } from "../support/temp.ts";

@@ -1,7 +1,7 @@
 /** `serve` and tunnels: what sshd_config's options allow, by OpenSSH's client. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { forwardPolicy } from "../../lib/cli/serve/forward.ts";
-import { sshdOptions } from "../../lib/cli/serve/options.ts";
+import { forwardPolicy } from "../../lib/cli/serve/forward_policy.ts";
+import { sshdOptions } from "../../lib/cli/serve/sshd_options.ts";
 import type { Login } from "../../lib/session/session.ts";
 import { deadPort, echo } from "../forward/world.ts";
 import { runClient } from "../interop/harness/openssh_clients.ts";

@@ -6,7 +6,7 @@ import { findHost, hashHosts, removeHost } from "./hosts.ts";
 import { FAILURE, KeygenJob, USAGE } from "./job.ts";
 import { makeKey } from "./make.ts";
 import { writeRevoked } from "./revoke.ts";
-import { queryRevoked } from "./revoked.ts";
+import { queryRevoked } from "./query_revoked.ts";
 import {
   exportFormat,
   importFormat,

@@ -1,7 +1,7 @@
 import type { SftpClient } from "../../sftp/client.ts";
 import type { CopyFlags } from "../shared/copy_flags.ts";
 import type { CopyTarget } from "../shared/copy_target.ts";
-import { type FarSide, openFarSide } from "../shared/far_side.ts";
+import { type FarSide, openFarSide } from "../shared/remote_host.ts";
 import type { Log } from "../shared/log.ts";
 
 /** How an `scp` runs. */

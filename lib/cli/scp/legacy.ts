@@ -3,7 +3,7 @@ import type { SftpChannel } from "../../sftp/protocol/channel.ts";
 import type { Operand, RemoteOperand } from "../shared/copy_target.ts";
 import { Meter } from "../shared/meter.ts";
 import type { FarSides, ScpJob } from "./job.ts";
-import { ScpLine } from "./line.ts";
+import { ScpLine } from "./scp_protocol.ts";
 import { receiveAll } from "./sink.ts";
 import { sendAll } from "./source.ts";
 import { tuningOf } from "../shared/sftp_session.ts";

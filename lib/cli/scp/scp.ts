@@ -6,7 +6,7 @@ import {
 } from "../shared/copy_flags.ts";
 import { isRemote, type Operand, parseOperand } from "../shared/copy_target.ts";
 import { messageOf } from "../shared/failure.ts";
-import { FarSideError } from "../shared/far_side.ts";
+import { FarSideError } from "../shared/remote_host.ts";
 import { parseFlags, UsageError } from "../shared/flags.ts";
 import { Log } from "../shared/log.ts";
 import { FarSides, type ScpJob } from "./job.ts";

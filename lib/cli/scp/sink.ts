@@ -3,7 +3,7 @@ import { printable } from "../../errors.ts";
 import { nameProblem } from "../../sftp/protocol/paths.ts";
 import { Throttle } from "../../sftp/transfer/throttle.ts";
 import { messageOf } from "../shared/failure.ts";
-import { ScpError, type ScpLine } from "./line.ts";
+import { ScpError, type ScpLine } from "./scp_protocol.ts";
 
 /** Folders in folders that a source may send. */
 const MAX_DEPTH = 256;

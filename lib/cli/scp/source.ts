@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { printable } from "../../errors.ts";
 import { Throttle } from "../../sftp/transfer/throttle.ts";
-import { ScpError, type ScpLine } from "./line.ts";
+import { ScpError, type ScpLine } from "./scp_protocol.ts";
 
 /** Bytes that are read and sent at once. */
 const BLOCK_BYTES = 128 * 1024;

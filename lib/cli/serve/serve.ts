@@ -11,9 +11,9 @@ import { messageOf } from "../shared/failure.ts";
 import { parseMixed, UsageError } from "../shared/flags.ts";
 import { Log } from "../shared/log.ts";
 import { parseOption } from "../shared/option_values.ts";
-import { limitsOf, type SshdOptions, sshdOptions } from "./options.ts";
-import { forwardPolicy } from "./forward.ts";
-import { filePolicy } from "./policy.ts";
+import { limitsOf, type SshdOptions, sshdOptions } from "./sshd_options.ts";
+import { forwardPolicy } from "./forward_policy.ts";
+import { filePolicy } from "./auth_policy.ts";
 import { ask, onSignals } from "../shared/terminal.ts";
 
 /** What `serve --help` prints. */

@@ -8,10 +8,10 @@ import {
 } from "../shared/copy_flags.ts";
 import { parseOperand, type RemoteOperand } from "../shared/copy_target.ts";
 import { messageOf } from "../shared/failure.ts";
-import { type FarSide, FarSideError, openFarSide } from "../shared/far_side.ts";
+import { type FarSide, FarSideError, openFarSide } from "../shared/remote_host.ts";
 import { parseFlags, UsageError } from "../shared/flags.ts";
 import { Log } from "../shared/log.ts";
-import { converse } from "./batch.ts";
+import { converse } from "./run_commands.ts";
 import { SftpSession, type SftpSessionOptions } from "../shared/sftp_session.ts";
 import { InterruptedError } from "../shared/terminal.ts";
 

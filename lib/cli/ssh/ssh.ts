@@ -5,12 +5,12 @@ import { UsageError } from "../shared/flags.ts";
 import { runLocalCommand } from "./local_command.ts";
 import { Log } from "../shared/log.ts";
 import { logIn, type Place, placeOf } from "../shared/login.ts";
-import { type CommandLine, parseCommandLine } from "./command.ts";
+import { type CommandLine, parseCommandLine } from "./command_line.ts";
 import { relay, startForwards } from "./forward.ts";
 import { showOptions, type SshOptions, sshOptions } from "../shared/ssh_options.ts";
 import { runSession } from "./session.ts";
 import { InterruptedError, onSignals } from "../shared/terminal.ts";
-export { SSH_HELP } from "./command.ts";
+export { SSH_HELP } from "./command_line.ts";
 
 /** What `ssh` answers for its own failures, and for commands that a signal ended. */
 const FAILURE = 255;

@@ -1,7 +1,7 @@
 import type { ForwardAddress } from "../../forward/address.ts";
 import { mayOpen } from "../../server/granted_forwards.ts";
 import type { ForwardPolicy } from "../../server/options.ts";
-import type { SshdOptions } from "./options.ts";
+import type { SshdOptions } from "./sshd_options.ts";
 
 /** What sshd_config(5) says of tunnels; unlike with sshd, nothing that is not asked for is allowed. */
 export function forwardPolicy(options: SshdOptions): ForwardPolicy {

@@ -2,7 +2,7 @@ import { SftpError, SshError } from "../../errors.ts";
 import { messageOf } from "../shared/failure.ts";
 import { lines } from "./lines.ts";
 import type { Log } from "../shared/log.ts";
-import { runLine } from "./commands.ts";
+import { runLine } from "./command_table.ts";
 import { get } from "./copy.ts";
 import { OVER, SftpCommandError, type SftpSession } from "../shared/sftp_session.ts";
 import { escapeGlob } from "../shared/sftp_words.ts";
