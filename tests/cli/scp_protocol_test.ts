@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { ScpError, ScpLine } from "../../lib/cli/scp/scp_protocol.ts";
+import { ScpError, ScpProtocol } from "../../lib/cli/scp/scp_protocol.ts";
 import { receiveAll } from "../../lib/cli/scp/sink.ts";
 import { sendAll } from "../../lib/cli/scp/source.ts";
 import { tempFolder } from "../support/temp.ts";
@@ -22,7 +22,7 @@ async function take(
   const failed: string[] = [];
   await far.writeAll(new TextEncoder().encode(said));
   await far.closeWrite();
-  const error = await receiveAll(target, new ScpLine(near), {
+  const error = await receiveAll(target, new ScpProtocol(near), {
     recursive: false,
     preserve: false,
     intoFolder: false,
@@ -119,9 +119,9 @@ async function copy(
     failed: (message: string) => failed.push(message),
     ...options,
   };
-  const sending = sendAll(paths, new ScpLine(near), shared).then(() => near.closeWrite());
+  const sending = sendAll(paths, new ScpProtocol(near), shared).then(() => near.closeWrite());
   const sink = { ...shared, intoFolder: false, expected: () => true };
-  await receiveAll(target, new ScpLine(far), sink);
+  await receiveAll(target, new ScpProtocol(far), sink);
   await sending;
   return failed;
 }
@@ -178,7 +178,7 @@ Deno.test("a sink that hangs up ends the source with an error", async () => {
   const options = { recursive: false, preserve: false, rate: null, failed: () => {} };
   const signal = new AbortController().signal;
   await assertRejects(
-    () => sendAll([path], new ScpLine(near), { ...options, signal }),
+    () => sendAll([path], new ScpProtocol(near), { ...options, signal }),
     ScpError,
     "closed the connection",
   );

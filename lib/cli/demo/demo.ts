@@ -28,7 +28,7 @@ const BLOCK = 4 * MIB;
 const COMMAND = "uname -sm";
 const LABEL_COLUMNS = 11;
 
-interface Job {
+interface DemoArguments {
   readonly bytes: number;
   readonly options: SshOptions;
   /** The server to show it on; null is one of our own. */
@@ -41,7 +41,7 @@ interface Job {
  * @returns The exit code: 1 if what arrived is not what was sent
  */
 export async function demo(args: readonly string[]): Promise<number> {
-  let job: Job;
+  let job: DemoArguments;
   try {
     job = await parse(args);
   } catch (error) {
@@ -62,7 +62,7 @@ export async function demo(args: readonly string[]): Promise<number> {
   }
 }
 
-async function parse(args: readonly string[]): Promise<Job> {
+async function parse(args: readonly string[]): Promise<DemoArguments> {
   const { flags, rest } = parseMixed(args, { letters: "c:i:l:m:o:p:qv", names: ["size:"] });
   const [target, ...more] = rest;
   if (more.length > 0) throw new UsageError(`unexpected argument "${more[0]}"`);

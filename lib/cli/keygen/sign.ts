@@ -23,7 +23,7 @@ import { FAILURE, isPrivate, type KeygenJob, mayWrite, openPrivateKey, writeFile
 /** What ssh-keygen answers where no line of the file has the name. */
 const NOT_FOUND = 210;
 
-interface SignOptions {
+interface SignatureOptions {
   readonly hash: MessageHash;
   readonly now: Date;
   readonly printPublicKey: boolean;
@@ -49,7 +49,7 @@ export async function signatures(job: KeygenJob): Promise<number> {
   }
 }
 
-function optionsOf(job: KeygenJob): SignOptions {
+function optionsOf(job: KeygenJob): SignatureOptions {
   let hash = "sha512";
   let now = new Date();
   let printPublicKey = false;
@@ -72,7 +72,7 @@ function needed(job: KeygenJob, flag: string, what: string): string {
   throw new UsageError(`Too few arguments for ${job.last("Y")}: missing ${what}`);
 }
 
-async function sign(job: KeygenJob, { hash }: SignOptions): Promise<number> {
+async function sign(job: KeygenJob, { hash }: SignatureOptions): Promise<number> {
   const namespace = needed(job, "n", "namespace");
   await using key = await openSigner(job, expandHome(needed(job, "f", "key")));
   const signed = async (message: Uint8Array, name: string) => {
@@ -102,7 +102,7 @@ async function sign(job: KeygenJob, { hash }: SignOptions): Promise<number> {
   return 0;
 }
 
-async function verify(job: KeygenJob, options: SignOptions): Promise<number> {
+async function verify(job: KeygenJob, options: SignatureOptions): Promise<number> {
   const namespace = needed(job, "n", "namespace");
   const principal = needed(job, "I", "principal identity");
   const signersFile = needed(job, "f", "allowed keys file");
@@ -120,7 +120,7 @@ async function verify(job: KeygenJob, options: SignOptions): Promise<number> {
   });
 }
 
-async function checkAlone(job: KeygenJob, options: SignOptions): Promise<number> {
+async function checkAlone(job: KeygenJob, options: SignatureOptions): Promise<number> {
   const namespace = needed(job, "n", "namespace");
   const file = needed(job, "s", "signature file");
   return await reporting(job, options, async () => ({
@@ -136,7 +136,7 @@ function expected(namespace: string): Parameters<typeof verifyMessage>[2] {
 
 async function reporting(
   job: KeygenJob,
-  { printPublicKey }: SignOptions,
+  { printPublicKey }: SignatureOptions,
   check: () => Promise<{ signature: MessageSignature; who: string }>,
 ): Promise<number> {
   try {
@@ -152,7 +152,7 @@ async function reporting(
   }
 }
 
-async function findPrincipals(job: KeygenJob, { now }: SignOptions): Promise<number> {
+async function findPrincipals(job: KeygenJob, { now }: SignatureOptions): Promise<number> {
   const file = needed(job, "s", "signature file");
   const signersFile = needed(job, "f", "allowed keys file");
   const signature = readSignature(await readText(file));

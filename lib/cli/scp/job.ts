@@ -1,7 +1,7 @@
 import type { SftpClient } from "../../sftp/client.ts";
 import type { CopyFlags } from "../shared/copy_flags.ts";
-import type { CopyTarget } from "../shared/copy_target.ts";
-import { type FarSide, openFarSide } from "../shared/remote_host.ts";
+import type { Target } from "../../client/options.ts";
+import { openRemoteHost, type RemoteHost } from "../shared/remote_host.ts";
 import type { Log } from "../shared/log.ts";
 
 /** How an `scp` runs. */
@@ -35,11 +35,11 @@ export interface ScpJob {
 }
 
 /** The hosts of one `scp`, each logged in to once. */
-export class FarSides implements AsyncDisposable {
+export class RemoteHosts implements AsyncDisposable {
   readonly #flags: CopyFlags;
   readonly #requestLength: number | null;
   readonly #log: Log;
-  readonly #sides: Map<string, Promise<FarSide>> = new Map();
+  readonly #hosts: Map<string, Promise<RemoteHost>> = new Map();
   readonly #clients: Map<string, Promise<SftpClient>> = new Map();
 
   constructor(flags: CopyFlags, requestLength: number | null, log: Log) {
@@ -49,26 +49,26 @@ export class FarSides implements AsyncDisposable {
   }
 
   /** A host. */
-  side(target: CopyTarget): Promise<FarSide> {
+  host(target: Target): Promise<RemoteHost> {
     const key = JSON.stringify([target.user, target.hostname, target.port]);
-    const side = this.#sides.get(key) ?? openFarSide(target, this.#flags, this.#log);
-    this.#sides.set(key, side);
-    return side;
+    const host = this.#hosts.get(key) ?? openRemoteHost(target, this.#flags, this.#log);
+    this.#hosts.set(key, host);
+    return host;
   }
 
   /** SFTP on a host. */
-  client(target: CopyTarget): Promise<SftpClient> {
+  client(target: Target): Promise<SftpClient> {
     const key = JSON.stringify([target.user, target.hostname, target.port]);
     const client = this.#clients.get(key) ??
-      this.side(target).then((side) => side.sftp(this.#requestLength));
+      this.host(target).then((host) => host.sftp(this.#requestLength));
     this.#clients.set(key, client);
     return client;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const client of this.#clients.values()) await (await client.catch(() => null))?.close();
-    for (const side of this.#sides.values()) {
-      await (await side.catch(() => null))?.[Symbol.asyncDispose]();
+    for (const host of this.#hosts.values()) {
+      await (await host.catch(() => null))?.[Symbol.asyncDispose]();
     }
   }
 }

@@ -1,9 +1,9 @@
-/** `scp -O`: an `scp` on each side, and their own protocol in between. */
+/** `scp -O`: an `scp` on each host, and their own protocol in between. */
 import type { SftpChannel } from "../../sftp/protocol/channel.ts";
 import type { Operand, RemoteOperand } from "../shared/copy_target.ts";
 import { Meter } from "../shared/meter.ts";
-import type { FarSides, ScpJob } from "./job.ts";
-import { ScpLine } from "./scp_protocol.ts";
+import type { RemoteHosts, ScpJob } from "./job.ts";
+import { ScpProtocol } from "./scp_protocol.ts";
 import { receiveAll } from "./sink.ts";
 import { sendAll } from "./source.ts";
 import { tuningOf } from "../shared/sftp_session.ts";
@@ -17,7 +17,7 @@ import { bytesChannel, STANDARD_STREAMS } from "../shared/stdio_channel.ts";
  */
 export async function copyLegacy(
   job: ScpJob,
-  sides: FarSides,
+  hosts: RemoteHosts,
   source: Operand,
   target: Operand,
   many: boolean,
@@ -26,35 +26,35 @@ export async function copyLegacy(
     if ("local" in target) throw new TypeError("Both are local");
     return await talk(
       job,
-      sides,
+      hosts,
       target,
       `${command(job, "-t", many)} ${pathOf(target)}`,
-      (line) => sending(job, line, [source.local]),
+      (scp) => sending(job, scp, [source.local]),
     );
   }
   const fetching = `${command(job, "-f", false)} ${pathOf(source)}`;
-  if (!("local" in target)) return await between(job, sides, source, target, fetching, many);
+  if (!("local" in target)) return await between(job, hosts, source, target, fetching, many);
   return await talk(
     job,
-    sides,
+    hosts,
     source,
     fetching,
-    (line) => receiving(job, line, target.local, many, expectedOf(job, source.path)),
+    (scp) => receiving(job, scp, target.local, many, expectedOf(job, source.path)),
   );
 }
 
-/** `scp -t` and `scp -f`: what an `scp` on the other side starts, on the standard streams. */
+/** `scp -t` and `scp -f`: what an `scp` on the other host starts, on the standard streams. */
 export async function serveLegacy(
   job: ScpJob,
   role: "sink" | "source",
   paths: readonly string[],
 ): Promise<number> {
   const channel = bytesChannel(STANDARD_STREAMS);
-  const line = new ScpLine(channel);
+  const scp = new ScpProtocol(channel);
   const quiet = { ...job, progress: false };
   const done = role === "source"
-    ? await sending(quiet, line, paths)
-    : await receiving(quiet, line, paths[0]!, job.intoFolder, () => true);
+    ? await sending(quiet, scp, paths)
+    : await receiving(quiet, scp, paths[0]!, job.intoFolder, () => true);
   await channel.closeWrite();
   return done ? 0 : 1;
 }
@@ -65,7 +65,7 @@ function command({ recursive, preserve, log }: ScpJob, role: "-t" | "-f", many: 
   return `scp${verbose}${flags} ${role}`;
 }
 
-/** As scp(1) has it with -O: the other side's shell expands it, so quoting is the user's. */
+/** As scp(1) has it with -O: the other host's shell expands it, so quoting is the user's. */
 function pathOf({ path }: RemoteOperand): string {
   const shown = path === "" ? "." : path;
   return shown.startsWith("-") ? `-- ${shown}` : shown;
@@ -73,7 +73,7 @@ function pathOf({ path }: RemoteOperand): string {
 
 /**
  * Names that may come for a path: what its last step stands for (CVE-2019-6111). A step that quotes
- * something for the other side's shell matches nothing, as with OpenSSH's scp; -T is for that.
+ * something for the other host's shell matches nothing, as with OpenSSH's scp; -T is for that.
  */
 function expectedOf({ trusting }: ScpJob, path: string): (name: string) => boolean {
   const last = path.replace(/\/+$/, "").split("/").at(-1) ?? "";
@@ -102,17 +102,17 @@ function alternatives(pattern: string): string[] {
 
 async function talk(
   job: ScpJob,
-  sides: FarSides,
+  hosts: RemoteHosts,
   { target }: RemoteOperand,
   command: string,
-  run: (line: ScpLine) => Promise<boolean>,
+  run: (scp: ScpProtocol) => Promise<boolean>,
 ): Promise<boolean> {
-  const side = await sides.side(target);
+  const host = await hosts.host(target);
   job.log.verbose(`Sending command: ${command}`);
-  const { channel, code } = await side.run(command);
+  const { channel, code } = await host.run(command);
   let done = false;
   try {
-    done = await run(new ScpLine(channel));
+    done = await run(new ScpProtocol(channel));
     await channel.closeWrite().catch(() => {});
     if (await code !== 0) done = false;
   } finally {
@@ -121,19 +121,19 @@ async function talk(
   return done;
 }
 
-async function sending(job: ScpJob, line: ScpLine, paths: readonly string[]): Promise<boolean> {
+async function sending(job: ScpJob, scp: ScpProtocol, paths: readonly string[]): Promise<boolean> {
   const { failed, wasDone } = failures(job);
   using meter = new FileMeter(job.progress);
   const { recursive, preserve, signal } = job;
   const onProgress = meter.update;
   const { rateLimit: rate = null } = tuningOf(job);
-  await sendAll(paths, line, { recursive, preserve, signal, rate, failed, onProgress });
+  await sendAll(paths, scp, { recursive, preserve, signal, rate, failed, onProgress });
   return wasDone();
 }
 
 async function receiving(
   job: ScpJob,
-  line: ScpLine,
+  scp: ScpProtocol,
   target: string,
   intoFolder: boolean,
   expected: (name: string) => boolean,
@@ -144,21 +144,21 @@ async function receiving(
   const onProgress = meter.update;
   const { rateLimit: rate = null } = tuningOf(job);
   const how = { recursive, preserve, intoFolder, expected, signal, rate };
-  await receiveAll(target, line, { ...how, failed, onProgress });
+  await receiveAll(target, scp, { ...how, failed, onProgress });
   return wasDone();
 }
 
 /** Two hosts: what one sends, the other takes, and their answers the other way round. */
 async function between(
   job: ScpJob,
-  sides: FarSides,
+  hosts: RemoteHosts,
   source: RemoteOperand,
   target: RemoteOperand,
   fetching: string,
   many: boolean,
 ): Promise<boolean> {
-  const from = await (await sides.side(source.target)).run(fetching);
-  const to = await (await sides.side(target.target)).run(
+  const from = await (await hosts.host(source.target)).run(fetching);
+  const to = await (await hosts.host(target.target)).run(
     `${command(job, "-t", many)} ${pathOf(target)}`,
   );
   await Promise.all([pump(from.channel, to.channel), pump(to.channel, from.channel)]);
@@ -181,7 +181,7 @@ async function pump(from: SftpChannel, to: SftpChannel): Promise<void> {
  */
 export async function copyByFirstHost(
   job: ScpJob,
-  sides: FarSides,
+  hosts: RemoteHosts,
   source: RemoteOperand,
   { target, path }: RemoteOperand,
 ): Promise<boolean> {
@@ -189,8 +189,8 @@ export async function copyByFirstHost(
   const port = target.port === null ? "" : ` -P ${target.port}`;
   const protocol = job.legacy ? " -O" : "";
   const flags = `${protocol}${job.recursive ? " -r" : ""}${job.preserve ? " -p" : ""}${port}`;
-  const side = await sides.side(source.target);
-  const { channel, code } = await side.run(
+  const host = await hosts.host(source.target);
+  const { channel, code } = await host.run(
     `scp${flags} ${pathOf(source)} ${quoted(`${user}${target.hostname}:${path}`)}`,
   );
   while (await channel.readChunk() !== null);

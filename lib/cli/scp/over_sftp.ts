@@ -8,13 +8,13 @@ import type { SftpTransferOptions } from "../../sftp/transfer/transfer_options.t
 import type { Operand, RemoteOperand } from "../shared/copy_target.ts";
 import { messageOf } from "../shared/failure.ts";
 import { Meter } from "../shared/meter.ts";
-import type { FarSides, ScpJob } from "./job.ts";
+import type { RemoteHosts, ScpJob } from "./job.ts";
 import { tuningOf } from "../shared/sftp_session.ts";
 import { isGlob } from "../../patterns.ts";
 import { expandGlob, type Names } from "../shared/sftp_words.ts";
 
 /** A path of one client. */
-interface Spot {
+interface RemotePath {
   readonly client: SftpClient;
   readonly path: string;
 }
@@ -26,7 +26,7 @@ interface Spot {
  */
 export async function copyOverSftp(
   job: ScpJob,
-  sides: FarSides,
+  hosts: RemoteHosts,
   source: Operand,
   target: Operand,
   many: boolean,
@@ -34,15 +34,15 @@ export async function copyOverSftp(
   if ("local" in source) {
     if ("local" in target) throw new TypeError("Both are local");
     return await each(job, [source.local], async (path) => {
-      await upload(job, path, await spotOf(sides, target), many);
+      await upload(job, path, await remotePathOf(hosts, target), many);
     });
   }
-  const from = await spotOf(sides, source);
+  const from = await remotePathOf(hosts, source);
   const paths = await matching(from);
   const several = many || paths.length > 1;
   return await each(job, paths, async (path) => {
     if ("local" in target) return await download(job, { ...from, path }, target.local, several);
-    await across(job, { ...from, path }, await spotOf(sides, target), several);
+    await across(job, { ...from, path }, await remotePathOf(hosts, target), several);
   });
 }
 
@@ -69,14 +69,17 @@ export async function copyLocal(
   return success;
 }
 
-async function spotOf(sides: FarSides, { target, path }: RemoteOperand): Promise<Spot> {
-  const client = await sides.client(target);
+async function remotePathOf(
+  hosts: RemoteHosts,
+  { target, path }: RemoteOperand,
+): Promise<RemotePath> {
+  const client = await hosts.client(target);
   if (path.startsWith("~")) return { client, path: await client.expandPath(path) };
   return { client, path: path === "" ? "." : path };
 }
 
 /** The paths that a source stands for; the path itself if it is no pattern or nothing matches. */
-async function matching({ client, path }: Spot): Promise<string[]> {
+async function matching({ client, path }: RemotePath): Promise<string[]> {
   if (!isGlob(path)) return [path];
   const names: Names = {
     list: async (directory) => {
@@ -110,7 +113,7 @@ async function each(
   return done;
 }
 
-async function upload(job: ScpJob, local: string, { client, path }: Spot, many: boolean) {
+async function upload(job: ScpJob, local: string, { client, path }: RemotePath, many: boolean) {
   const info = await Deno.stat(local);
   if (info.isDirectory && !job.recursive) throw new Error(`${local}: not a regular file`);
   const folder = await isFolder(client, path);
@@ -121,7 +124,7 @@ async function upload(job: ScpJob, local: string, { client, path }: Spot, many: 
   await withMeter(job, local, (options) => client.put(local, remote, options));
 }
 
-async function download(job: ScpJob, { client, path }: Spot, local: string, many: boolean) {
+async function download(job: ScpJob, { client, path }: RemotePath, local: string, many: boolean) {
   const info = await client.stat(path);
   if (info.isDirectory && !job.recursive) {
     throw new Error(`${printable(path)}: not a regular file`);
@@ -135,7 +138,7 @@ async function download(job: ScpJob, { client, path }: Spot, local: string, many
 }
 
 /** From one host to another, through us. */
-async function across(job: ScpJob, from: Spot, to: Spot, many: boolean): Promise<void> {
+async function across(job: ScpJob, from: RemotePath, to: RemotePath, many: boolean): Promise<void> {
   const { isDirectory } = await from.client.stat(from.path);
   if (isDirectory && !job.recursive) {
     throw new Error(`${printable(from.path)}: not a regular file`);

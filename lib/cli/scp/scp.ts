@@ -6,10 +6,10 @@ import {
 } from "../shared/copy_flags.ts";
 import { isRemote, type Operand, parseOperand } from "../shared/copy_target.ts";
 import { messageOf } from "../shared/failure.ts";
-import { FarSideError } from "../shared/remote_host.ts";
+import { RemoteHostError } from "../shared/remote_host.ts";
 import { parseFlags, UsageError } from "../shared/flags.ts";
 import { Log } from "../shared/log.ts";
-import { FarSides, type ScpJob } from "./job.ts";
+import { RemoteHosts, type ScpJob } from "./job.ts";
 import { copyByFirstHost, copyLegacy, serveLegacy } from "./legacy.ts";
 import { copyLocal, copyOverSftp } from "./over_sftp.ts";
 import { InterruptedError, onSignals } from "../shared/terminal.ts";
@@ -52,16 +52,20 @@ export async function scp(args: readonly string[]): Promise<number> {
   job = { ...job, signal: interrupt.signal };
   try {
     if (job.serving !== null) return await serveLegacy(job, job.serving, operands);
-    await using sides = new FarSides(job.flags, job.requestLength, job.log);
-    return await copy(job, sides, operands.map(operandOf)) ? 0 : FAILURE;
+    await using hosts = new RemoteHosts(job.flags, job.requestLength, job.log);
+    return await copy(job, hosts, operands.map(operandOf)) ? 0 : FAILURE;
   } catch (error) {
     if (error instanceof InterruptedError) return INTERRUPTED;
-    job.log.error(error instanceof FarSideError ? error.message : `scp: ${messageOf(error)}`);
-    return error instanceof FarSideError ? 255 : FAILURE;
+    job.log.error(error instanceof RemoteHostError ? error.message : `scp: ${messageOf(error)}`);
+    return error instanceof RemoteHostError ? 255 : FAILURE;
   }
 }
 
-async function copy(job: ScpJob, sides: FarSides, operands: readonly Operand[]): Promise<boolean> {
+async function copy(
+  job: ScpJob,
+  hosts: RemoteHosts,
+  operands: readonly Operand[],
+): Promise<boolean> {
   const sources = operands.slice(0, -1);
   const target = operands.at(-1)!;
   let done = true;
@@ -70,10 +74,10 @@ async function copy(job: ScpJob, sides: FarSides, operands: readonly Operand[]):
     const ok = "local" in source && "local" in target
       ? await copyLocal(job, source, target, many)
       : job.byFirstHost && !("local" in source) && !("local" in target)
-      ? await copyByFirstHost(job, sides, source, target)
+      ? await copyByFirstHost(job, hosts, source, target)
       : job.legacy
-      ? await copyLegacy(job, sides, source, target, many)
-      : await copyOverSftp(job, sides, source, target, many);
+      ? await copyLegacy(job, hosts, source, target, many)
+      : await copyOverSftp(job, hosts, source, target, many);
     done &&= ok;
   }
   return done;

@@ -15,7 +15,7 @@ export class ScpError extends Error {
 }
 
 /** The scp protocol as it is spoken: lines, bytes of files, and a zero byte for "go on". */
-export class ScpLine {
+export class ScpProtocol {
   readonly #channel: SftpChannel;
   readonly #source: ByteSource;
 

@@ -3,7 +3,7 @@ import { printable } from "../../errors.ts";
 import { nameProblem } from "../../sftp/protocol/paths.ts";
 import { Throttle } from "../../sftp/transfer/throttle.ts";
 import { messageOf } from "../shared/failure.ts";
-import { ScpError, type ScpLine } from "./scp_protocol.ts";
+import { ScpError, type ScpProtocol } from "./scp_protocol.ts";
 
 /** Folders in folders that a source may send. */
 const MAX_DEPTH = 256;
@@ -44,31 +44,31 @@ interface Times {
  */
 export async function receiveAll(
   target: string,
-  line: ScpLine,
+  scp: ScpProtocol,
   options: SinkOptions,
 ): Promise<void> {
   if (options.intoFolder && !await isFolder(target)) {
-    await line.complain(`${target}: Not a directory`);
+    await scp.complain(`${target}: Not a directory`);
     throw new ScpError(`${target}: Not a directory`);
   }
   try {
-    await receive(target, line, options, 0);
+    await receive(target, scp, options, 0);
   } catch (error) {
-    if (error instanceof ScpError) await line.complain(error.message).catch(() => {});
+    if (error instanceof ScpError) await scp.complain(error.message).catch(() => {});
     throw error;
   }
 }
 
 async function receive(
   target: string,
-  line: ScpLine,
+  scp: ScpProtocol,
   options: SinkOptions,
   depth: number,
 ): Promise<void> {
   if (depth > MAX_DEPTH) throw new ScpError("folders are too deep");
-  await line.acknowledge();
+  await scp.acknowledge();
   let times: Times | null = null;
-  for (let text; (text = await line.line()) !== null;) {
+  for (let text; (text = await scp.line()) !== null;) {
     options.signal.throwIfAborted();
     if (text.startsWith("\x01")) {
       options.failed(printable(text.slice(1)));
@@ -77,11 +77,11 @@ async function receive(
     if (text.startsWith("\x02")) throw new ScpError(printable(text.slice(1)));
     if (text === "E") {
       if (depth === 0) throw new ScpError("protocol error: a folder ends that did not begin");
-      return await line.acknowledge();
+      return await scp.acknowledge();
     }
     if (text.startsWith("T")) {
       times = timesOf(text);
-      await line.acknowledge();
+      await scp.acknowledge();
       continue;
     }
     const what = announcementOf(text);
@@ -95,8 +95,8 @@ async function receive(
     const path = await isFolder(target)
       ? `${target.replace(/(?<=.)\/+$/, "")}/${what.name}`
       : target;
-    if (what.folder) await receiveFolder(path, what, times, line, options, depth);
-    else await receiveFile(path, what, times, line, options);
+    if (what.folder) await receiveFolder(path, what, times, scp, options, depth);
+    else await receiveFile(path, what, times, scp, options);
     times = null;
   }
   if (depth > 0) throw new ScpError("the source ended inside of a folder");
@@ -106,14 +106,14 @@ async function receiveFolder(
   path: string,
   { mode }: Announcement,
   times: Times | null,
-  line: ScpLine,
+  scp: ScpProtocol,
   options: SinkOptions,
   depth: number,
 ): Promise<void> {
   if (!options.recursive) throw new ScpError("received a folder without -r");
   const known = await isFolder(path);
   if (!known) await Deno.mkdir(path, { mode: mode | 0o700 });
-  await receive(path, line, options, depth + 1);
+  await receive(path, scp, options, depth + 1);
   if (options.preserve && times) await Deno.utime(path, times.atime, times.mtime);
   if (options.preserve || (!known && mode !== (mode | 0o700))) await Deno.chmod(path, mode & 0o777);
 }
@@ -122,7 +122,7 @@ async function receiveFile(
   path: string,
   { name, mode, size }: Announcement,
   times: Times | null,
-  line: ScpLine,
+  scp: ScpProtocol,
   options: SinkOptions,
 ): Promise<void> {
   let file: Deno.FsFile | null = null;
@@ -134,20 +134,20 @@ async function receiveFile(
     file = await Deno.open(path, { write: true, create: true, mode: mode & 0o777 });
   } catch (error) {
     options.failed(`${path}: ${messageOf(error)}`);
-    return await line.complain(`${path}: ${messageOf(error)}`); // then it is not sent
+    return await scp.complain(`${path}: ${messageOf(error)}`); // then it is not sent
   }
   try {
-    await line.acknowledge();
+    await scp.acknowledge();
     let at = 0;
     const throttle = options.rate === null ? null : new Throttle(options.rate, options.signal);
-    await line.bytes(size, async (piece) => {
+    await scp.bytes(size, async (piece) => {
       at += piece.length;
       await throttle?.pass(piece.length);
       options.onProgress?.(name, at, size);
       if (failure === null) await writeAll(file!, piece).catch(fail);
     });
     if (failure === null) await truncated(file, size).catch(fail);
-    const said = await line.reply();
+    const said = await scp.reply();
     if (said !== null) options.failed(said);
     if (options.preserve) {
       await Deno.chmod(path, mode & 0o777).catch(fail);
@@ -156,9 +156,9 @@ async function receiveFile(
   } finally {
     file.close();
   }
-  if (failure === null) return await line.acknowledge();
+  if (failure === null) return await scp.acknowledge();
   options.failed(failure);
-  await line.complain(failure);
+  await scp.complain(failure);
 }
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { printable } from "../../errors.ts";
 import { Throttle } from "../../sftp/transfer/throttle.ts";
-import { ScpError, type ScpLine } from "./scp_protocol.ts";
+import { ScpError, type ScpProtocol } from "./scp_protocol.ts";
 
 /** Bytes that are read and sent at once. */
 const BLOCK_BYTES = 128 * 1024;
@@ -27,13 +27,13 @@ export interface SourceOptions {
  */
 export async function sendAll(
   paths: readonly string[],
-  line: ScpLine,
+  scp: ScpProtocol,
   options: SourceOptions,
 ): Promise<void> {
-  const refusal = await line.reply();
+  const refusal = await scp.reply();
   if (refusal !== null) throw new ScpError(refusal);
   const throttle = options.rate === null ? null : new Throttle(options.rate, options.signal);
-  for (const path of paths) await send(path, line, { ...options, throttle });
+  for (const path of paths) await send(path, scp, { ...options, throttle });
 }
 
 /** What goes for all files. */
@@ -41,38 +41,38 @@ interface Sending extends SourceOptions {
   readonly throttle: Throttle | null;
 }
 
-async function send(path: string, line: ScpLine, options: Sending): Promise<void> {
+async function send(path: string, scp: ScpProtocol, options: Sending): Promise<void> {
   const { failed } = options;
   options.signal.throwIfAborted();
   let info: Deno.FileInfo;
   try {
     info = await Deno.stat(path);
   } catch {
-    return await complain(line, `${path}: No such file or directory`, failed);
+    return await complain(scp, `${path}: No such file or directory`, failed);
   }
   if (info.isDirectory) {
-    if (!options.recursive) return await complain(line, `${path}: not a regular file`, failed);
-    return await sendFolder(path, info, line, options);
+    if (!options.recursive) return await complain(scp, `${path}: not a regular file`, failed);
+    return await sendFolder(path, info, scp, options);
   }
-  if (!info.isFile) return await complain(line, `${path}: not a regular file`, failed);
-  await sendFile(path, info, line, options);
+  if (!info.isFile) return await complain(scp, `${path}: not a regular file`, failed);
+  await sendFile(path, info, scp, options);
 }
 
 async function sendFile(
   path: string,
   info: Deno.FileInfo,
-  line: ScpLine,
+  scp: ScpProtocol,
   options: Sending,
 ): Promise<void> {
   let file: Deno.FsFile;
   try {
     file = await Deno.open(path);
   } catch (error) {
-    return await complain(line, `${path}: ${(error as Error).name}`, options.failed);
+    return await complain(scp, `${path}: ${(error as Error).name}`, options.failed);
   }
   using _ = file;
   const name = basename(path);
-  if (!await announce(line, info, `C${modeOf(info)} ${info.size} ${sent(name)}`, options)) return;
+  if (!await announce(scp, info, `C${modeOf(info)} ${info.size} ${sent(name)}`, options)) return;
   const block = new Uint8Array(BLOCK_BYTES);
   let short = false;
   for (let at = 0; at < info.size;) {
@@ -85,34 +85,34 @@ async function sendFile(
     if (short) piece.fill(0);
     const bytes = short ? piece : piece.subarray(0, count!);
     await options.throttle?.pass(bytes.length);
-    await line.send(bytes);
+    await scp.send(bytes);
     at += bytes.length;
     options.onProgress?.(name, at, info.size);
   }
-  if (short) await line.complain(`${path}: the file became shorter while it was read`);
-  else await line.acknowledge();
+  if (short) await scp.complain(`${path}: the file became shorter while it was read`);
+  else await scp.acknowledge();
   if (short) options.failed(`${path}: the file became shorter while it was read`);
-  const refusal = await line.reply();
+  const refusal = await scp.reply();
   if (refusal !== null) options.failed(refusal);
 }
 
 async function sendFolder(
   path: string,
   info: Deno.FileInfo,
-  line: ScpLine,
+  scp: ScpProtocol,
   options: Sending,
 ): Promise<void> {
-  if (!await announce(line, info, `D${modeOf(info)} 0 ${sent(basename(path))}`, options)) return;
+  if (!await announce(scp, info, `D${modeOf(info)} 0 ${sent(basename(path))}`, options)) return;
   const names = (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort();
-  for (const name of names) await send(`${path.replace(/\/+$/, "")}/${name}`, line, options);
-  await line.say("E");
-  const refusal = await line.reply();
+  for (const name of names) await send(`${path.replace(/\/+$/, "")}/${name}`, scp, options);
+  await scp.say("E");
+  const refusal = await scp.reply();
   if (refusal !== null) options.failed(refusal);
 }
 
 /** Times if they are to be kept, then what comes; false if the sink does not want it. */
 async function announce(
-  line: ScpLine,
+  scp: ScpProtocol,
   { mtime, atime }: Deno.FileInfo,
   what: string,
   { preserve, failed }: Sending,
@@ -120,8 +120,8 @@ async function announce(
   const seconds = (date: Date | null) => Math.max(Math.floor((date?.getTime() ?? 0) / 1000), 0);
   const messages = preserve ? [`T${seconds(mtime)} 0 ${seconds(atime)} 0`, what] : [what];
   for (const message of messages) {
-    await line.say(message);
-    const refusal = await line.reply();
+    await scp.say(message);
+    const refusal = await scp.reply();
     if (refusal === null) continue;
     failed(refusal);
     return false;
@@ -130,12 +130,12 @@ async function announce(
 }
 
 async function complain(
-  line: ScpLine,
+  scp: ScpProtocol,
   message: string,
   failed: (message: string) => void,
 ): Promise<void> {
   failed(message);
-  await line.complain(message);
+  await scp.complain(message);
 }
 
 function modeOf(info: Deno.FileInfo): string {

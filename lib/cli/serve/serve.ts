@@ -42,7 +42,7 @@ const FLAGS = {
   names: ["port:", "host-key:", "authorized-keys:", "password-file:", "root:", "exec", "bind:"],
 };
 
-interface Job {
+interface ServeArguments {
   readonly port: number;
   readonly hostname: string;
   readonly hostKeys: readonly string[];
@@ -60,7 +60,7 @@ interface Job {
  * @returns The exit code
  */
 export async function serveCommand(args: readonly string[]): Promise<number> {
-  let job: Job;
+  let job: ServeArguments;
   try {
     job = parse(args);
   } catch (error) {
@@ -85,7 +85,7 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
   }
 }
 
-function parse(args: readonly string[]): Job {
+function parse(args: readonly string[]): ServeArguments {
   const { flags, rest } = parseMixed(args, FLAGS);
   if (rest.length > 0) throw new UsageError(`unexpected argument "${rest[0]}"`);
   const all = (name: string) => flags.filter((f) => f.name === name).map((f) => f.value);
@@ -122,7 +122,7 @@ function hostKey(file: string): Promise<PrivateKey> {
   return loadKey(file, { passphrase });
 }
 
-async function start(job: Job, hostKeys: readonly PrivateKey[]): Promise<SshServer> {
+async function start(job: ServeArguments, hostKeys: readonly PrivateKey[]): Promise<SshServer> {
   const { port, hostname, root, options, authorizedKeys, passwords, log } = job;
   const { Banner } = options;
   // They are read at each login; here it only shows whether they are there.
@@ -159,7 +159,7 @@ async function keysOf(file: string): Promise<PublicKey[]> {
   return lines.filter((line) => line !== "" && !line.startsWith("#")).map(importPublicKey);
 }
 
-function shell({ root, options, log }: Job): SessionHandler {
+function shell({ root, options, log }: ServeArguments): SessionHandler {
   const { AcceptEnv } = options;
   const run = systemShell({
     ...(root !== null && { cwd: root }),

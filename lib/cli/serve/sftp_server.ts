@@ -39,7 +39,7 @@ const LEVELS: readonly string[] = [
 const [INFO, DEBUG] = [LEVELS.indexOf("info"), LEVELS.indexOf("debug")];
 const FREQUENT: readonly string[] = ["read", "write", "readdir", "fstat", "stat", "lstat"];
 
-interface Job {
+interface SftpServerArguments {
   readonly directory: string | null;
   readonly umask: number | null;
   readonly options: ServeSftpOptions;
@@ -54,7 +54,7 @@ interface Job {
  */
 export async function sftpServer(args: readonly string[]): Promise<number> {
   const log = new Log();
-  let job: Job;
+  let job: SftpServerArguments;
   try {
     job = parse(args);
   } catch (error) {
@@ -75,7 +75,7 @@ export async function sftpServer(args: readonly string[]): Promise<number> {
   }
 }
 
-function parse(args: readonly string[]): Job {
+function parse(args: readonly string[]): SftpServerArguments {
   // What follows the flags is passed over: `scp -D` gives it what it would give to ssh.
   const { flags } = parseFlags(args, { letters: LETTERS });
   const value = (name: string) => flags.findLast((flag) => flag.name === name)?.value ?? null;

@@ -2,7 +2,7 @@ import type { SftpSession } from "../shared/sftp_session.ts";
 import type { Word } from "../shared/sftp_words.ts";
 
 /** What a command has been given. */
-export interface Call {
+export interface CommandCall {
   readonly session: SftpSession;
   /** The words that are no flags. */
   readonly words: readonly Word[];
@@ -11,23 +11,23 @@ export interface Call {
 }
 
 /** One command of `sftp`. */
-export interface Command {
+export interface SftpCommand {
   readonly usage: string;
   readonly help: string;
   /** Letters of the flags it takes. */
   readonly flags?: string;
   /** How many words it takes. */
   readonly words: readonly [least: number, most: number];
-  readonly run: (call: Call) => Promise<void>;
+  readonly run: (call: CommandCall) => Promise<void>;
 }
 
 /** A word as it was meant. */
-export function textOf(call: Call, index = 0): string {
+export function textOf(call: CommandCall, index = 0): string {
   return call.words[index]!.text;
 }
 
 /** A word as a path on the far side. */
-export function remoteOf(call: Call, index = 0): string {
+export function remoteOf(call: CommandCall, index = 0): string {
   return call.session.remote(textOf(call, index));
 }
 

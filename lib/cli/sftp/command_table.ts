@@ -1,6 +1,6 @@
 import { printable } from "../../errors.ts";
 import { parseFlags, UsageError } from "../shared/flags.ts";
-import type { Call, Command } from "./command.ts";
+import type { CommandCall, SftpCommand } from "./command.ts";
 import { print } from "./command.ts";
 import { COPY_COMMANDS } from "./copy.ts";
 import { LIST_COMMANDS } from "./list.ts";
@@ -9,7 +9,7 @@ import { REMOTE_COMMANDS } from "./remote.ts";
 import type { SftpSession } from "../shared/sftp_session.ts";
 import { splitWords, type Word } from "../shared/sftp_words.ts";
 
-const OWN_COMMANDS: Readonly<Record<string, Command>> = {
+const OWN_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   help: { usage: "help", help: "Show this", words: [0, 0], run: help },
   progress: {
     usage: "progress",
@@ -28,7 +28,7 @@ const OWN_COMMANDS: Readonly<Record<string, Command>> = {
   },
 };
 
-const COMMANDS: Readonly<Record<string, Command>> = {
+const COMMANDS: Readonly<Record<string, SftpCommand>> = {
   ...COPY_COMMANDS,
   ...LIST_COMMANDS,
   ...LOCAL_COMMANDS,
@@ -69,7 +69,7 @@ export async function runLine(session: SftpSession, line: string): Promise<boole
   return true;
 }
 
-function callOf(session: SftpSession, command: Command, words: readonly Word[]): Call {
+function callOf(session: SftpSession, command: SftpCommand, words: readonly Word[]): CommandCall {
   const { flags: letters, words: [least, most] } = command;
   const { flags, rest } = letters === undefined
     ? { flags: [], rest: words }

@@ -6,7 +6,7 @@ import type { TransferProgress, TransferResult } from "../../sftp/transfer/progr
 import type { SftpTransferOptions } from "../../sftp/transfer/transfer_options.ts";
 import { messageOf } from "../shared/failure.ts";
 import { Meter } from "../shared/meter.ts";
-import { type Call, type Command, textOf } from "./command.ts";
+import { type CommandCall, type SftpCommand, textOf } from "./command.ts";
 import { SftpCommandError, type SftpSession, tuningOf } from "../shared/sftp_session.ts";
 import { expandGlob, type Names, type Word } from "../shared/sftp_words.ts";
 
@@ -21,7 +21,7 @@ export interface CopyOptions {
 const FLAGS = "afpPrR";
 
 /** `get`, `put`, and both with -a under names of their own. */
-export const COPY_COMMANDS: Readonly<Record<string, Command>> = {
+export const COPY_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   get: {
     usage: "get [-afpR] remote [local]",
     help: "Fetch files; -R folders, -p times and modes, -a resumes, -f flushes to the disk",
@@ -54,11 +54,11 @@ export const COPY_COMMANDS: Readonly<Record<string, Command>> = {
   },
 };
 
-function targetOf(call: Call): string | null {
+function targetOf(call: CommandCall): string | null {
   return call.words.length > 1 ? textOf(call, 1) : null;
 }
 
-function copying({ session, has }: Call): CopyOptions {
+function copying({ session, has }: CommandCall): CopyOptions {
   const { recursive, preserve, resume, sync } = session.options;
   return {
     recursive: recursive || has("r") || has("R"),

@@ -5,13 +5,13 @@ import type { SftpFileSystem } from "../../sftp/protocol/file_system.ts";
 import { longname } from "../../sftp/protocol/longname.ts";
 import { EXTENSION } from "../../sftp/protocol/numbers.ts";
 import { join } from "../../sftp/protocol/paths.ts";
-import { type Call, type Command, print } from "./command.ts";
+import { type CommandCall, print, type SftpCommand } from "./command.ts";
 import type { SftpSession } from "../shared/sftp_session.ts";
 import type { Word } from "../shared/sftp_words.ts";
 import { terminalSize } from "../shared/terminal.ts";
 
 /** The commands that only look. */
-export const LIST_COMMANDS: Readonly<Record<string, Command>> = {
+export const LIST_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   df: {
     usage: "df [-hi] [path]",
     help: "Show how full the file system is; -h with units, -i its inodes",
@@ -34,14 +34,14 @@ export const LIST_COMMANDS: Readonly<Record<string, Command>> = {
   },
 };
 
-interface Entry {
+interface ListedFile {
   /** The name as it is shown. */
   readonly name: string;
   readonly info: SftpFileInfo;
 }
 
 /** The text that `ls` prints: of one directory what is in it, of several matches these themselves. */
-async function listing(call: Call, word: Word | null): Promise<string> {
+async function listing(call: CommandCall, word: Word | null): Promise<string> {
   const { session } = call;
   const shown = word ?? { text: ".", pattern: "." };
   const paths = await session.matching(shown);
@@ -51,14 +51,14 @@ async function listing(call: Call, word: Word | null): Promise<string> {
     const prefix = word === null || typed(path) === "" ? "" : typed(path);
     return await format(call, await folder(call, path, prefix));
   }
-  const entries: Entry[] = [];
+  const entries: ListedFile[] = [];
   for (const path of paths) {
     entries.push({ name: typed(path), info: await session.client.lstat(path, session) });
   }
   return await format(call, entries);
 }
 
-async function folder(call: Call, path: string, prefix: string): Promise<Entry[]> {
+async function folder(call: CommandCall, path: string, prefix: string): Promise<ListedFile[]> {
   const { session } = call;
   const entries = await Array.fromAsync(session.client.readDir(path, session));
   // The client leaves these out.
@@ -81,7 +81,7 @@ function asTyped({ directory }: SftpSession, path: string, { text }: Word): stri
   return path.startsWith(prefix) ? path.slice(prefix.length).replace(/^\.\//, "") : path;
 }
 
-async function format(call: Call, entries: readonly Entry[]): Promise<string> {
+async function format(call: CommandCall, entries: readonly ListedFile[]): Promise<string> {
   const sorted = sort(call, entries);
   const lines = ["l", "n", "h"].some((flag) => call.has(flag))
     ? await long(call, sorted)
@@ -92,21 +92,21 @@ async function format(call: Call, entries: readonly Entry[]): Promise<string> {
 }
 
 /** By name; -S by size, -t by time, -r the other way round, -f not at all. */
-function sort(call: Call, entries: readonly Entry[]): readonly Entry[] {
+function sort(call: CommandCall, entries: readonly ListedFile[]): readonly ListedFile[] {
   if (call.has("f")) return entries;
-  const byName = (a: Entry, b: Entry) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
-  const time = ({ info }: Entry) => info.mtime?.getTime() ?? 0;
+  const byName = (a: ListedFile, b: ListedFile) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+  const time = ({ info }: ListedFile) => info.mtime?.getTime() ?? 0;
   const order = call.has("t")
-    ? (a: Entry, b: Entry) => time(b) - time(a) || byName(a, b)
+    ? (a: ListedFile, b: ListedFile) => time(b) - time(a) || byName(a, b)
     : call.has("S")
-    ? (a: Entry, b: Entry) => b.info.size - a.info.size || byName(a, b)
+    ? (a: ListedFile, b: ListedFile) => b.info.size - a.info.size || byName(a, b)
     : byName;
   const sorted = entries.toSorted(order);
   return call.has("r") ? sorted.reverse() : sorted;
 }
 
 /** Lines as of `ls -l`; -n without names of owners, -h with units. */
-async function long(call: Call, entries: readonly Entry[]): Promise<string[]> {
+async function long(call: CommandCall, entries: readonly ListedFile[]): Promise<string[]> {
   const names = await ownersOf(call, entries);
   return entries.map(({ name, info }) =>
     longname(name, info, {
@@ -118,7 +118,7 @@ async function long(call: Call, entries: readonly Entry[]): Promise<string[]> {
   );
 }
 
-async function ownersOf({ session, has }: Call, entries: readonly Entry[]) {
+async function ownersOf({ session, has }: CommandCall, entries: readonly ListedFile[]) {
   if (has("n") || !session.client.extensions.has(EXTENSION.USERS_GROUPS)) return null;
   const ids = (key: "uid" | "gid") => [
     ...new Set(entries.flatMap(({ info }) => info[key] ?? [])),

@@ -1,10 +1,10 @@
 /** Commands about this machine. */
 import { UsageError } from "../shared/flags.ts";
-import { type Command, print, textOf } from "./command.ts";
+import { print, type SftpCommand, textOf } from "./command.ts";
 import { SftpCommandError } from "../shared/sftp_session.ts";
 
 /** `lcd`, `lls`, `lmkdir`, `lpwd` and `lumask`. */
-export const LOCAL_COMMANDS: Readonly<Record<string, Command>> = {
+export const LOCAL_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   lcd: {
     usage: "lcd [path]",
     help: "Change the local directory",

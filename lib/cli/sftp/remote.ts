@@ -2,11 +2,11 @@
 import { printable, SftpError } from "../../errors.ts";
 import type { SftpChanges } from "../../sftp/protocol/attributes.ts";
 import { UsageError } from "../shared/flags.ts";
-import { type Call, type Command, print, remoteOf, textOf } from "./command.ts";
+import { type CommandCall, print, remoteOf, type SftpCommand, textOf } from "./command.ts";
 import { SftpCommandError } from "../shared/sftp_session.ts";
 
 /** All that changes the far side but copies. */
-export const REMOTE_COMMANDS: Readonly<Record<string, Command>> = {
+export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   cd: {
     usage: "cd [path]",
     help: "Change the remote directory",
@@ -142,7 +142,7 @@ export const REMOTE_COMMANDS: Readonly<Record<string, Command>> = {
   },
 };
 
-function id(call: Call): number {
+function id(call: CommandCall): number {
   const text = textOf(call);
   if (/^\d{1,10}$/.test(text) && Number(text) <= 0xffff_ffff) return Number(text);
   throw new UsageError(`"${text}" is no number of a user or group`);
@@ -150,7 +150,7 @@ function id(call: Call): number {
 
 /** Changes attributes of all that the second word stands for. */
 async function each(
-  call: Call,
+  call: CommandCall,
   what: string,
   changesOf: (path: string) => Promise<SftpChanges>,
 ): Promise<void> {

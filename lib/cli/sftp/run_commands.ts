@@ -9,7 +9,7 @@ import { escapeGlob } from "../shared/sftp_words.ts";
 import { InterruptedError, onSignals } from "../shared/terminal.ts";
 
 /** Where commands come from. */
-export interface Conversation {
+export interface CommandSource {
   /** What to fetch, or where to begin; empty is where the server puts us. */
   readonly path: string;
   /** What the fetched file will be called here. */
@@ -24,9 +24,9 @@ export interface Conversation {
  * @returns Whether all went well that had to
  * @throws {SshError} If the session is over
  */
-export async function converse(
+export async function runCommands(
   session: SftpSession,
-  { path, local, batch }: Conversation,
+  { path, local, batch }: CommandSource,
   log: Log,
 ): Promise<boolean> {
   if (path !== "") {

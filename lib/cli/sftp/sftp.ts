@@ -8,10 +8,10 @@ import {
 } from "../shared/copy_flags.ts";
 import { parseOperand, type RemoteOperand } from "../shared/copy_target.ts";
 import { messageOf } from "../shared/failure.ts";
-import { type FarSide, FarSideError, openFarSide } from "../shared/remote_host.ts";
+import { openRemoteHost, type RemoteHost, RemoteHostError } from "../shared/remote_host.ts";
 import { parseFlags, UsageError } from "../shared/flags.ts";
 import { Log } from "../shared/log.ts";
-import { converse } from "./run_commands.ts";
+import { runCommands } from "./run_commands.ts";
 import { SftpSession, type SftpSessionOptions } from "../shared/sftp_session.ts";
 import { InterruptedError } from "../shared/terminal.ts";
 
@@ -38,7 +38,7 @@ const BATCH_FAILURE = 1;
 const INTERRUPTED = 130;
 const LETTERS = `${CONNECTION_LETTERS}12afhNprb:B:l:R:s:X:`;
 
-interface Job {
+interface SftpArguments {
   /** Where to go and what to fetch, or where to begin; null with -D. */
   readonly place: RemoteOperand | null;
   /** What the fetched file will be called here. */
@@ -55,7 +55,7 @@ interface Job {
  * @returns The exit code
  */
 export async function sftp(args: readonly string[]): Promise<number> {
-  let job: Job;
+  let job: SftpArguments;
   try {
     job = await parse(args);
   } catch (error) {
@@ -64,28 +64,28 @@ export async function sftp(args: readonly string[]): Promise<number> {
     return BATCH_FAILURE;
   }
   const log = new Log(job.flags.level);
-  let side: FarSide | null = null;
+  let host: RemoteHost | null = null;
   let client: SftpClient | null = null;
   try {
-    side = await openFarSide(job.place?.target ?? null, job.flags, log);
-    client = await side.sftp(job.session.requestLength);
+    host = await openRemoteHost(job.place?.target ?? null, job.flags, log);
+    client = await host.sftp(job.session.requestLength);
     if (job.batch === null && job.place) log.info(`Connected to ${job.place.target.hostname}.`);
     const session = await SftpSession.start(client, job.session);
-    const done = await converse(session, { ...job, path: job.place?.path ?? "" }, log);
+    const done = await runCommands(session, { ...job, path: job.place?.path ?? "" }, log);
     return done ? 0 : BATCH_FAILURE;
   } catch (error) {
     if (error instanceof InterruptedError) return INTERRUPTED;
-    const told = error instanceof FarSideError || error instanceof SftpError;
-    log.error(told || side === null ? messageOf(error) : side.describe(error));
+    const told = error instanceof RemoteHostError || error instanceof SftpError;
+    log.error(told || host === null ? messageOf(error) : host.describe(error));
     if (error instanceof SshError && !told) log.verbose(error.stack ?? "");
     return FAILURE;
   } finally {
     await client?.close();
-    await side?.[Symbol.asyncDispose]();
+    await host?.[Symbol.asyncDispose]();
   }
 }
 
-async function parse(args: readonly string[]): Promise<Job> {
+async function parse(args: readonly string[]): Promise<SftpArguments> {
   const { flags, rest } = parseFlags(args, { letters: LETTERS });
   const value = (name: string) => flags.findLast((flag) => flag.name === name)?.value ?? null;
   const has = (name: string) => value(name) !== null;

@@ -2,12 +2,9 @@ import { parseTarget, type Target } from "../../client/options.ts";
 import { UsageError } from "./flags.ts";
 import { parseDestination } from "./ssh_options.ts";
 
-/** A host that files are copied from or to. */
-export type CopyTarget = Target;
-
 /** A path on another machine. */
 export interface RemoteOperand {
-  readonly target: CopyTarget;
+  readonly target: Target;
   /** The path there; empty is where the server puts us. */
   readonly path: string;
 }

@@ -1,10 +1,10 @@
-/** How `sftp` and `scp` reach the other side: by our own login, by an `ssh` program, or right here. */
+/** How `sftp` and `scp` reach a host: by our own login, by an `ssh` program, or a server started here. */
 import type { Client } from "../../client/client.ts";
 import { type SftpChannel, streamChannel } from "../../sftp/protocol/channel.ts";
 import { SftpClient } from "../../sftp/client.ts";
 import { serverReadsLinkFirst } from "../../sftp/protocol/symlink_order.ts";
 import type { CopyFlags } from "./copy_flags.ts";
-import type { CopyTarget } from "./copy_target.ts";
+import type { Target } from "../../client/options.ts";
 import { describeFailure, messageOf } from "./failure.ts";
 import { UsageError } from "./flags.ts";
 import { type Log, writeAllSync } from "./log.ts";
@@ -12,36 +12,36 @@ import { logIn, placeOf } from "./login.ts";
 import { splitWords } from "./sftp_words.ts";
 import { type SshOptions, sshOptions } from "./ssh_options.ts";
 
-/** Something that runs on the other side. */
-export interface FarProgram {
+/** A program that runs on the host. */
+export interface RemoteProgram {
   readonly channel: SftpChannel;
   /** Its exit code, once it has ended; null if it has none. */
   readonly code: Promise<number | null>;
 }
 
-/** The other side, logged in to. */
-export interface FarSide extends AsyncDisposable {
+/** A host that is logged in to. */
+export interface RemoteHost extends AsyncDisposable {
   /** Starts a command. */
-  run(command: string): Promise<FarProgram>;
+  run(command: string): Promise<RemoteProgram>;
   /** Starts SFTP; `requestLength` has the most bytes of one read or write. */
   sftp(requestLength: number | null): Promise<SftpClient>;
   /** Why something failed, in the words of `ssh`. */
   describe(error: unknown): string;
 }
 
-/** Reaches the other side; a target of null is this machine, through `-D`. */
-export async function openFarSide(
-  target: CopyTarget | null,
+/** Logs in to a host; a target of null is this machine, through `-D`. */
+export async function openRemoteHost(
+  target: Target | null,
   flags: CopyFlags,
   log: Log,
-): Promise<FarSide> {
+): Promise<RemoteHost> {
   if (flags.server !== null) return direct(flags.server, flags, log);
   if (target === null) throw new TypeError("There is no host to go to");
   if (flags.program !== null) return throughProgram(target, flags.program, flags);
   return await throughLogin(target, flags, log);
 }
 
-async function throughLogin(target: CopyTarget, flags: CopyFlags, log: Log): Promise<FarSide> {
+async function throughLogin(target: Target, flags: CopyFlags, log: Log): Promise<RemoteHost> {
   const options = await optionsFor(target, flags);
   const place = placeOf(target, options);
   const describe = (error: unknown) => describeFailure(error, place);
@@ -49,9 +49,9 @@ async function throughLogin(target: CopyTarget, flags: CopyFlags, log: Log): Pro
   try {
     client = await logIn(place, options, log, flags.hops);
   } catch (error) {
-    throw new FarSideError(describe(error), { cause: error });
+    throw new RemoteHostError(describe(error), { cause: error });
   }
-  const run = async (command: string): Promise<FarProgram> => {
+  const run = async (command: string): Promise<RemoteProgram> => {
     const process = await client.command(command).spawn();
     const { readable, writable } = { readable: process.stdout, writable: process.stdin };
     const said = show(process.stderr);
@@ -81,12 +81,12 @@ function isPath(subsystem: string): boolean {
   return subsystem.includes("/");
 }
 
-async function optionsFor(target: CopyTarget, { said, file }: CopyFlags): Promise<SshOptions> {
+async function optionsFor(target: Target, { said, file }: CopyFlags): Promise<SshOptions> {
   try {
     return await sshOptions(said, { target, file });
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    throw new FarSideError(`ssh: ${messageOf(error)}`, { cause: error });
+    throw new RemoteHostError(`ssh: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -103,12 +103,12 @@ async function show(stderr: ReadableStream<Uint8Array>): Promise<void> {
   }
 }
 
-/** The other side could not be reached; the message is for the user. */
-export class FarSideError extends Error {
+/** A host could not be reached; the message is for the user. */
+export class RemoteHostError extends Error {
   /** Creates the error. */
   constructor(message: string, options: ErrorOptions) {
     super(message, options);
-    this.name = "FarSideError";
+    this.name = "RemoteHostError";
   }
 }
 
@@ -121,12 +121,12 @@ const CAUTION = [
   "-oRequestTTY=no",
 ];
 
-function throughProgram(target: CopyTarget, program: string, flags: CopyFlags): FarSide {
+function throughProgram(target: Target, program: string, flags: CopyFlags): RemoteHost {
   const args = [...CAUTION, ...flags.passed];
   if (target.port !== null) args.push(`-oPort=${target.port}`);
   if (target.user !== null) args.push(`-oUser=${target.user}`);
-  const children: FarProgram[] = [];
-  const start = (...last: string[]): FarProgram => {
+  const children: RemoteProgram[] = [];
+  const start = (...last: string[]): RemoteProgram => {
     const child = spawned(program, [...args, ...last]);
     children.push(child);
     return child;
@@ -153,9 +153,9 @@ function throughProgram(target: CopyTarget, program: string, flags: CopyFlags): 
   };
 }
 
-function direct(command: string, flags: CopyFlags, log: Log): FarSide {
+function direct(command: string, flags: CopyFlags, log: Log): RemoteHost {
   const [program, ...args] = splitWords(command).map(({ text }) => text);
-  let child: FarProgram | null = null;
+  let child: RemoteProgram | null = null;
   return {
     describe: messageOf,
     run: () => Promise.reject(new TypeError("-D is for SFTP only")),
@@ -172,7 +172,7 @@ function direct(command: string, flags: CopyFlags, log: Log): FarSide {
 }
 
 /** A program of this machine, spoken to through its standard streams. */
-function spawned(program: string, args: readonly string[]): FarProgram {
+function spawned(program: string, args: readonly string[]): RemoteProgram {
   const child = new Deno.Command(program, {
     args: [...args],
     stdin: "piped",

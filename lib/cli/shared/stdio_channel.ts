@@ -7,7 +7,7 @@ const READ_BYTES = 64 * 1024;
 const JOIN_BYTES = 256 * 1024;
 
 /** Where bytes come from and go to, such as standard input and output. */
-export interface ByteStreams {
+export interface ProcessStreams {
   read(into: Uint8Array): Promise<number | null>;
   write(bytes: Uint8Array): Promise<number>;
   /** Ends the sending side. */
@@ -17,7 +17,7 @@ export interface ByteStreams {
 }
 
 /** The standard streams of this process. */
-export const STANDARD_STREAMS: ByteStreams = {
+export const STANDARD_STREAMS: ProcessStreams = {
   read: (into) => Deno.stdin.read(into),
   write: (bytes) => Deno.stdout.write(bytes),
   closeWrite: () => Deno.stdout.close(),
@@ -25,7 +25,7 @@ export const STANDARD_STREAMS: ByteStreams = {
 };
 
 /** A channel without streams in between: one read and one write of the system each. */
-export function bytesChannel(streams: ByteStreams): SftpChannel {
+export function bytesChannel(streams: ProcessStreams): SftpChannel {
   const write = async (bytes: Uint8Array): Promise<void> => {
     for (let at = 0; at < bytes.length;) at += await streams.write(bytes.subarray(at));
   };

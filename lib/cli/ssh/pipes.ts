@@ -4,19 +4,19 @@ import type { Channel } from "../../connection/channel.ts";
 const BLOCK = 256 * 1024;
 
 /** A stream of the process that bytes go to. */
-export interface Sink {
+export interface ByteWriter {
   write(bytes: Uint8Array): Promise<number>;
 }
 
 /** A stream of the process that bytes come from. */
-export interface Source {
+export interface ByteReader {
   read(into: Uint8Array): Promise<number | null>;
 }
 
 /** Writes what the source gives until its end; the next block is read while one is written. */
 export async function drain(
   from: (into: Uint8Array) => Promise<number | null>,
-  to: Sink,
+  to: ByteWriter,
 ): Promise<void> {
   let block = new Uint8Array(BLOCK);
   let spare = new Uint8Array(BLOCK);
@@ -32,7 +32,7 @@ export async function drain(
 
 /** Sends what the source gives, and EOF at its end; the next block is read while one is sent. */
 export async function feed(
-  from: Source,
+  from: ByteReader,
   channel: Channel,
   filter: (bytes: Uint8Array) => Uint8Array = (bytes) => bytes,
 ): Promise<void> {

@@ -13,7 +13,7 @@ import { lendScreen } from "./x11.ts";
 import { localPty, onSignals, rawInput, terminalSize } from "../shared/terminal.ts";
 
 /** What `ssh` runs, and how. */
-export interface SshJob {
+export interface SessionJob {
   readonly program: Program;
   readonly options: SshOptions;
   /** The host as it was typed, for messages. */
@@ -27,7 +27,11 @@ export interface SshJob {
  *
  * @returns Its exit code; null if a signal ended it, it told none, or somebody left before
  */
-export async function runSession(client: Client, job: SshJob, log: Log): Promise<number | null> {
+export async function runSession(
+  client: Client,
+  job: SessionJob,
+  log: Log,
+): Promise<number | null> {
   const env = configuredEnv(job.options, Deno.env.toObject()) ?? {};
   const channel = await client.openSession();
   await lendAgent(client, channel, job.options, log);
@@ -81,7 +85,7 @@ async function wire(
   }
 }
 
-function wantsPty({ program, options }: SshJob, log: Log): boolean {
+function wantsPty({ program, options }: SessionJob, log: Log): boolean {
   switch (options.RequestTTY ?? "auto") {
     case "no":
       return false;

@@ -16,7 +16,7 @@ export { SSH_HELP } from "./command_line.ts";
 const FAILURE = 255;
 const INTERRUPTED = 130;
 
-interface Job {
+interface SshArguments {
   readonly line: CommandLine;
   readonly options: SshOptions;
   /** What to run; null is nothing. */
@@ -30,7 +30,7 @@ interface Job {
  */
 export async function ssh(args: readonly string[]): Promise<number> {
   const notes: string[] = [];
-  let job: Job;
+  let job: SshArguments;
   try {
     const line = parseCommandLine(args);
     const { said, target, file } = line;
@@ -51,7 +51,7 @@ export async function ssh(args: readonly string[]): Promise<number> {
   return await run(job, placeOf(job.line.target, job.options), log);
 }
 
-async function run(job: Job, place: Place, log: Log): Promise<number> {
+async function run(job: SshArguments, place: Place, log: Log): Promise<number> {
   const { line, options } = job;
   let client: Client | null = null;
   let killed: Deno.Signal | null = null;
@@ -76,7 +76,7 @@ async function run(job: Job, place: Place, log: Log): Promise<number> {
   }
 }
 
-async function work(client: Client, job: Job, log: Log): Promise<number | null> {
+async function work(client: Client, job: SshArguments, log: Log): Promise<number | null> {
   const { program, options, line } = job;
   if (line.relayTo !== null) {
     await relay(client, line.relayTo);

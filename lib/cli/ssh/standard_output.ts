@@ -1,4 +1,4 @@
-import type { Sink } from "./pipes.ts";
+import type { ByteWriter } from "./pipes.ts";
 
 const PATH = "/dev/stdout";
 
@@ -7,7 +7,7 @@ const PATH = "/dev/stdout";
  * what follows the last one apart, and does so in another thread: a pipe or device can be opened a second
  * time without the one, and files and devices keep no writer waiting.
  */
-export async function openStandardOutput(): Promise<Sink & Disposable> {
+export async function openStandardOutput(): Promise<ByteWriter & Disposable> {
   const { isFifo, isFile, isCharDevice } = await kind();
   if (isFifo) return await Deno.open(PATH, { write: true });
   // A second way into a file would have a position of its own.
@@ -31,6 +31,6 @@ async function kind(): Promise<Partial<Deno.FileInfo>> {
 function atOnce(
   to: { writeSync(bytes: Uint8Array): number },
   close: () => void,
-): Sink & Disposable {
+): ByteWriter & Disposable {
   return { write: (bytes) => Promise.try(() => to.writeSync(bytes)), [Symbol.dispose]: close };
 }

@@ -38,7 +38,7 @@ const LETTERS = "c:D:i:J:l:L:m:o:p:qR:v";
 const USAGE = 2;
 const FAILURE = 1;
 
-interface Job {
+interface TunnelArguments {
   readonly target: Target;
   readonly options: SshOptions;
   readonly hops: readonly Target[];
@@ -55,7 +55,7 @@ interface Job {
  * @returns The exit code
  */
 export async function tunnel(args: readonly string[]): Promise<number> {
-  let job: Job;
+  let job: TunnelArguments;
   try {
     job = await parse(args);
   } catch (error) {
@@ -99,7 +99,7 @@ export async function tunnel(args: readonly string[]): Promise<number> {
 
 function report(
   tunnels: Tunnels,
-  job: Job,
+  job: TunnelArguments,
   state: TunnelsState,
   cause: unknown,
   log: Log,
@@ -109,7 +109,7 @@ function report(
   if (state === "down") log.info(`tunnel: the gateway is lost: ${messageOf(cause)}`);
 }
 
-async function check(tunnels: Tunnels, job: Job): Promise<number> {
+async function check(tunnels: Tunnels, job: TunnelArguments): Promise<number> {
   const checks = await tunnels.check({ signal: AbortSignal.timeout(CHECK_MS) });
   const words = lines(tunnels, job);
   print(checks.map(({ up }, at) => `${up ? "up  " : "down"} ${words[at]}`));
@@ -119,7 +119,7 @@ async function check(tunnels: Tunnels, job: Job): Promise<number> {
 /** A target that has not answered within this many milliseconds is down. */
 const CHECK_MS = 30_000;
 
-function lines(tunnels: Tunnels, { local, remote, socks }: Job): string[] {
+function lines(tunnels: Tunnels, { local, remote, socks }: TunnelArguments): string[] {
   const words = [
     ...local.map(({ to }) => ["local", ` -> ${to}`]),
     ...remote.map(({ to }) => ["remote", ` -> ${to}`]),
@@ -139,7 +139,7 @@ function print(words: readonly string[]): void {
   console.log(words.join("\n"));
 }
 
-async function parse(args: readonly string[]): Promise<Job> {
+async function parse(args: readonly string[]): Promise<TunnelArguments> {
   const { flags, rest } = parseMixed(args, { letters: LETTERS, names: ["check", "once"] });
   const [destination, ...more] = rest;
   if (destination === undefined) throw new UsageError("no gateway given");
