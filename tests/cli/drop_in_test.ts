@@ -1,5 +1,6 @@
 /** Our ssh where other programs expect OpenSSH's. */
 import { assert, assertEquals } from "@std/assert";
+import { encodeHex } from "../../lib/encoding.ts";
 import { configFlags } from "../interop/harness/openssh_clients.ts";
 import { peerTest } from "../interop/harness/peers.ts";
 import { noise } from "../support/random.ts";
@@ -8,7 +9,7 @@ import { startSshd } from "../interop/harness/sshd.ts";
 import { type TempFolder, tempFolder } from "../support/temp.ts";
 import { CLI } from "./world.ts";
 
-const LARGE = noise(65536).toHex().repeat(8);
+const LARGE = encodeHex(noise(65536)).repeat(8);
 
 function wrapper(folder: TempFolder): Promise<string> {
   const words = CLI.map((word) => `'${word}'`).join(" ");

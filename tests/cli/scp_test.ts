@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { encodeHex } from "../../lib/encoding.ts";
 import type { Endpoint } from "../support/endpoint.ts";
 import { configFlags } from "../interop/harness/openssh_clients.ts";
 import { peerTest } from "../interop/harness/peers.ts";
@@ -8,7 +9,7 @@ import { startSshd } from "../interop/harness/sshd.ts";
 import { tempFolder } from "../support/temp.ts";
 import { cli } from "./world.ts";
 
-const LARGE = noise(65536).toHex().repeat(8);
+const LARGE = encodeHex(noise(65536)).repeat(8);
 
 /** Runs our `scp`; `remote:` in front of a path is on the server. */
 function scp(server: Endpoint, cwd: string, ...args: string[]): Promise<Ran> {

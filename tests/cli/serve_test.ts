@@ -1,5 +1,6 @@
 /** OpenSSH's clients at our serve. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { encodeHex } from "../../lib/encoding.ts";
 import { authority, certifiedKey } from "../interop/harness/certificates.ts";
 import { keyFile } from "../interop/harness/keys.ts";
 import { runClient } from "../interop/harness/openssh_clients.ts";
@@ -11,7 +12,7 @@ import { tempFolder } from "../support/temp.ts";
 import { within } from "../support/within.ts";
 import { cli, startCli, startServe } from "./world.ts";
 
-const LARGE = noise(65536).toHex().repeat(24);
+const LARGE = encodeHex(noise(65536)).repeat(24);
 
 await peerTest(["ssh", "sftp", "scp"], "OpenSSH's clients get on with serve", async (t) => {
   await using folder = await tempFolder();

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { encodeHex } from "../../lib/encoding.ts";
 import type { Endpoint } from "../support/endpoint.ts";
 import { peerTest, requirePeer } from "../interop/harness/peers.ts";
 import { noise } from "../support/random.ts";
@@ -7,7 +8,7 @@ import { startSshd } from "../interop/harness/sshd.ts";
 import { tempFolder } from "../support/temp.ts";
 import { CLI, cli, clientArgs, cliSftp, startServe } from "./world.ts";
 
-const LARGE = noise(65536).toHex().repeat(24);
+const LARGE = encodeHex(noise(65536)).repeat(24);
 
 /** A server, and the folder that it shows, by its own path and by the local one. */
 interface World extends AsyncDisposable {

@@ -9,6 +9,7 @@ import {
   type X11Options,
 } from "@denossh/ssh";
 import type { SessionX11 } from "@denossh/ssh/server";
+import { decodeHex, encodeHex } from "../../lib/encoding.ts";
 import { decodeAuthorities, encodeAuthority } from "../../lib/forward/x11_authority.ts";
 import { parseDisplay } from "../../lib/forward/x11_display.ts";
 import { encodeSetup, readSetup, type X11Setup } from "../../lib/connection/x11_setup.ts";
@@ -35,7 +36,7 @@ function hello(authority: X11Authority | null, littleEndian = true): Uint8Array<
 
 const shown = (x11: SessionX11): X11Authority => ({
   protocol: x11.protocol,
-  data: Uint8Array.fromHex(x11.cookie),
+  data: decodeHex(x11.cookie),
 });
 
 /** A session that has asked for X11, and the server's side of it. */
@@ -187,7 +188,7 @@ Deno.test("request_x11: two sessions share a connection, and the cookie tells wh
   for (const name of ["first", "second"]) {
     const channel = await pair.host.openSession();
     channels.push(channel);
-    const cookie = new TextEncoder().encode(name).toHex();
+    const cookie = encodeHex(new TextEncoder().encode(name));
     await channel.requestX11({
       cookie,
       handler: () => {

@@ -3,6 +3,7 @@ import { createDecipheriv, createHmac } from "node:crypto";
 import { encryptBytes } from "../../lib/crypto/cipher.ts";
 import { Opener, Sealer } from "../../lib/crypto/packet_cipher.ts";
 import { core, heap } from "../../lib/crypto/wasm.ts";
+import { encodeHex } from "../../lib/encoding.ts";
 import { testVectors } from "../vectors/read.ts";
 import { noise } from "../support/random.ts";
 import { nodeEncrypt } from "./node_cipher.ts";
@@ -73,7 +74,7 @@ Deno.test("ChaCha20 gives RFC 8439's key stream for block 1 of the zero key", ()
   const zeros = new Uint8Array(64);
   const sealed = encryptBytes(cipher, zeros, new Uint8Array(), zeros);
   assertEquals(
-    sealed.subarray(0, 64).toHex(),
+    encodeHex(sealed.subarray(0, 64)),
     "9f07e7be5551387a98ba977c732d080dcb0f29a048e3656912c6533e32ee7aed" +
       "29b721769ce64e43d57133b074d839d531ed1f28510afb45ace10a1f4b794d6f",
   );
@@ -82,11 +83,11 @@ Deno.test("ChaCha20 gives RFC 8439's key stream for block 1 of the zero key", ()
 Deno.test("Poly1305 gives RFC 8439's tag", () => {
   const key = hex("85d6be7857556d337f4452fe42d506a80103808afb0db2fd4abff6af4149f51b");
   const message = new TextEncoder().encode("Cryptographic Forum Research Group");
-  assertEquals(core.poly1305(key, message)?.toHex(), "a8061dc1305136c6c22b8baf0c0127a9");
+  assertEquals(encodeHex(core.poly1305(key, message)!), "a8061dc1305136c6c22b8baf0c0127a9");
 });
 
 Deno.test("Poly1305 agrees with plain arithmetic where carries run far", () => {
-  const little = (bytes: Uint8Array) => BigInt(`0x0${bytes.toReversed().toHex()}`);
+  const little = (bytes: Uint8Array) => BigInt(`0x0${encodeHex(bytes.toReversed())}`);
   const prime = (1n << 130n) - 5n;
   const check = (key: Uint8Array, message: Uint8Array) => {
     const r = little(key.subarray(0, 16)) & 0x0ffffffc0ffffffc0ffffffc0fffffffn;
@@ -121,7 +122,7 @@ Deno.test("AES gives FIPS 197's ciphertexts for its three key sizes", () => {
   const text = hex("00112233445566778899aabbccddeeff");
   const key = Uint8Array.from({ length: 32 }, (_, at) => at);
   const encrypt = (cipher: "aes128-cbc" | "aes192-cbc" | "aes256-cbc", size: number) =>
-    encryptBytes(cipher, key.subarray(0, size), new Uint8Array(16), text).toHex();
+    encodeHex(encryptBytes(cipher, key.subarray(0, size), new Uint8Array(16), text));
   assertEquals(encrypt("aes128-cbc", 16), "69c4e0d86a7b0430d8cdb78070b4c55a");
   assertEquals(encrypt("aes192-cbc", 24), "dda97ca4864cdfe06eaf70a0ec0d7191");
   assertEquals(encrypt("aes256-cbc", 32), "8ea2b7ca516745bfeafc49904b496089");

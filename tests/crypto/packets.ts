@@ -1,6 +1,7 @@
 /** What the packet tests share: every protection, keys for it, and payloads. */
 
 import { Opener, type RawKeys, Sealer } from "../../lib/crypto/packet_cipher.ts";
+import { decodeHex } from "../../lib/encoding.ts";
 import { noise } from "../support/random.ts";
 
 /** A cipher with its MAC and the sizes of their keys. */
@@ -116,5 +117,5 @@ export function answer(opener: Opener): Uint8Array | null {
 
 /** Bytes from hexadecimal digits. */
 export function hex(digits: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.fromHex(digits);
+  return decodeHex(digits);
 }

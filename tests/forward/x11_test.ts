@@ -3,6 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConnectError, type DisplayOptions } from "@denossh/ssh";
 import { listenX11, type Session } from "@denossh/ssh/server";
 import { encodeSetup, readSetup, type X11Authority } from "../../lib/connection/x11_setup.ts";
+import { encodeHex } from "../../lib/encoding.ts";
 import { decodeAuthorities } from "../../lib/forward/x11_authority.ts";
 import { X11_PORT } from "../../lib/forward/x11_display.ts";
 import { connectedPair } from "../../lib/testing/connected_pair.ts";
@@ -78,7 +79,7 @@ Deno.test("A client's display is one of the server's, with a file that shows its
     }
     const all = await Promise.all(["one", "two", "three"].map((what) => draw(x11, what)));
     assertEquals(all, ["welcome one", "welcome two", "welcome three"]);
-    assert(session.x11!.cookie !== REAL.data.toHex());
+    assert(session.x11!.cookie !== encodeHex(REAL.data));
   }, { display: here.display, authority: REAL });
   assertEquals(seen, [REAL, REAL, REAL]); // its own secret, which the server never had
 });

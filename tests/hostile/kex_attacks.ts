@@ -1,6 +1,7 @@
 /** Hostile values inside a first key exchange (RFC 8731 §3, RFC 5656 §4, draft mlkem-hybrid-kex). */
 import { concat } from "@std/bytes";
 import { dhGroup } from "../../lib/crypto/kex/dh_groups.ts";
+import { decodeHex, encodeHex } from "../../lib/encoding.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { type Attack, REASON } from "./attack.ts";
 import { COMMON_LISTS, kexInit, message, NUMBER, packet, string } from "../support/raw_packets.ts";
@@ -42,11 +43,11 @@ const GEX_GROUP = 31;
 /** A number as the contents of an mpint. */
 function mpint(value: bigint): Uint8Array {
   const digits = value.toString(16);
-  const bytes = Uint8Array.fromHex(digits.padStart(digits.length + digits.length % 2, "0"));
+  const bytes = decodeHex(digits.padStart(digits.length + digits.length % 2, "0"));
   return new Writer().mpint(bytes).take().subarray(4);
 }
 
-const primeOf = (bits: number) => BigInt(`0x${dhGroup(bits).prime.toHex()}`);
+const primeOf = (bits: number) => BigInt(`0x${encodeHex(dhGroup(bits).prime)}`);
 const P = primeOf(4096);
 /** Values that leave the secret to be guessed, or that are no numbers in their one right form. */
 const BAD_NUMBERS: readonly [string, Uint8Array][] = [
@@ -172,7 +173,7 @@ async function reply(
 }
 
 const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
-const hex = (text: string) => Uint8Array.fromHex(text);
+const hex = (text: string) => decodeHex(text);
 const CURVE = "curve25519-sha256";
 const SIGNATURE = { reasons: [...REFUSED, 9] }; // 9: HOST_KEY_NOT_VERIFIABLE
 

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { encodeBase64 } from "../../lib/encoding.ts";
 import { CertificateError, type CertificateProblem, KeyFormatError } from "../../lib/errors.ts";
 import {
   type Certificate,
@@ -266,7 +267,7 @@ Deno.test("every signature algorithm has its name in certificates", () => {
 
 Deno.test("a private key cannot be read from a certificate's type", () => {
   const section = new Writer().text("ssh-ed25519-cert-v01@openssh.com").take();
-  const text = `-----BEGIN OPENSSH PRIVATE KEY-----\n${section.toBase64()}\n` +
+  const text = `-----BEGIN OPENSSH PRIVATE KEY-----\n${encodeBase64(section)}\n` +
     "-----END OPENSSH PRIVATE KEY-----\n";
   assertThrows(() => importPrivateKey(text), KeyFormatError);
 });

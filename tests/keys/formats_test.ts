@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { encodeBase64 } from "../../lib/encoding.ts";
 import { KeyFormatError, PassphraseError } from "../../lib/errors.ts";
 import {
   type ExportOptions,
@@ -112,7 +113,7 @@ Deno.test("public keys in broken armour are refused", async () => {
     pem.replaceAll("RSA PUBLIC", "PUBLIC"),
     spki.replaceAll("PUBLIC", "RSA PUBLIC"),
     spki.replace(/\n.{8}/, "\n"),
-    `-----BEGIN PUBLIC KEY-----\n${foreign.toBase64()}\n-----END PUBLIC KEY-----\n`,
+    `-----BEGIN PUBLIC KEY-----\n${encodeBase64(foreign)}\n-----END PUBLIC KEY-----\n`,
     keyOf("rsa").export(),
   ];
   for (const text of refused) assertThrows(() => importPublicKey(text), KeyFormatError);
@@ -202,7 +203,7 @@ Deno.test("what is no private key is refused with what it is", async () => {
     ["PuTTY-User-Key-File-3: ssh-dss", "ends too early"],
     [keyOf("ed25519").export({ format: "ppk" }).replace("ssh-ed25519", "ssh-dss"), "MAC is wrong"],
     [
-      `-----BEGIN PRIVATE KEY-----\n${x25519.toBase64()}\n-----END PRIVATE KEY-----\n`,
+      `-----BEGIN PRIVATE KEY-----\n${encodeBase64(x25519)}\n-----END PRIVATE KEY-----\n`,
       "unsupported type",
     ],
   ];

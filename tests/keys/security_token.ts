@@ -1,4 +1,5 @@
 /** A security token made of software: its keys and signatures are as OpenSSH's PROTOCOL.u2f says. */
+import { Buffer } from "node:buffer";
 import { digest } from "../../lib/crypto/digest.ts";
 import { generateEcdsa, generateEd25519, signEcdsa, signEd25519 } from "../../lib/crypto/sign.ts";
 import { parsePublicKey, type PublicKey, type Signer } from "../../lib/keys/mod.ts";
@@ -60,7 +61,7 @@ export function browserKey(claims: BrowserClaims = {}): Signer {
   return {
     publicKey,
     sign(algorithm, data) {
-      const challenge = data.toBase64({ alphabet: "base64url", omitPadding: true });
+      const challenge = Buffer.from(data).toString("base64url");
       const clientData = encode(
         claims.clientData?.replace("CHALLENGE", challenge) ??
           `{"type":"webauthn.get","challenge":"${challenge}","origin":"${origin}","crossOrigin":false}`,

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { encodeBase64 } from "../../lib/encoding.ts";
 import { generateKey, type PublicKey } from "../../lib/keys/mod.ts";
 import { KnownHosts } from "../../lib/known_hosts/mod.ts";
 import { matchesWildcards } from "../../lib/patterns.ts";
@@ -95,7 +96,7 @@ Deno.test("lines that make no sense are skipped, the others count", () => {
 
 Deno.test("keyTypes has the types of a host in the file's order, once each", () => {
   const blob = new Writer().text("sk-ssh-ed25519@openssh.com").string(new Uint8Array(32)).take();
-  const unknown = `sk-ssh-ed25519@openssh.com ${blob.toBase64()}`;
+  const unknown = `sk-ssh-ed25519@openssh.com ${encodeBase64(blob)}`;
   const known = KnownHosts.parse(
     `db1 ${ecdsa}\n* ${mine}\ndb1 ${other}\n@cert-authority db1 ${mine}\ndb9 ${unknown}\n`,
   );

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { encodeHex } from "../../lib/encoding.ts";
 import {
   type Attributes,
   attributes,
@@ -77,15 +78,15 @@ Deno.test("a status without a message, as old servers send, is understood", () =
 
 Deno.test("bytes of messages are those of the draft", () => {
   assertEquals(
-    msg.Open.encode(7, { path: "ab", flags: 1, attributes: { mode: 0o644 } }).toHex(),
+    encodeHex(msg.Open.encode(7, { path: "ab", flags: 1, attributes: { mode: 0o644 } })),
     "00000017" + "03" + "00000007" + "00000002" + "6162" + "00000001" + "00000004" + "000001a4",
   );
   assertEquals(
-    msg.writeHeader(1, new Uint8Array([5]), 2 ** 32, 3).toHex(),
+    encodeHex(msg.writeHeader(1, new Uint8Array([5]), 2 ** 32, 3)),
     "00000019" + "06" + "00000001" + "00000001" + "05" + "0000000100000000" +
       "00000003",
   );
-  assertEquals(msg.encodeVersion(FXP.INIT, 3).toHex(), "00000005" + "01" + "00000003");
+  assertEquals(encodeHex(msg.encodeVersion(FXP.INIT, 3)), "00000005" + "01" + "00000003");
 });
 
 Deno.test("attributes of any combination come back as they were", () => {
@@ -216,7 +217,7 @@ fuzzTest(
       try {
         parser(body);
       } catch (cause) {
-        assert(cause instanceof ProtocolError, `round ${round}: ${cause} on ${body.toHex()}`);
+        assert(cause instanceof ProtocolError, `round ${round}: ${cause} on ${encodeHex(body)}`);
       }
     }
   },

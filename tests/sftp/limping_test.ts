@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { encodeHex } from "../../lib/encoding.ts";
 import {
   localFiles,
   serveSftp,
@@ -13,7 +14,9 @@ import { channelPair, folder, noise, same } from "./world.ts";
 const CUTS = 60 * LONG;
 
 async function sha256(path: string): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", await Deno.readFile(path))).toHex();
+  return encodeHex(
+    new Uint8Array(await crypto.subtle.digest("SHA-256", await Deno.readFile(path))),
+  );
 }
 
 const limps: Record<string, (random: Random) => Limp> = {

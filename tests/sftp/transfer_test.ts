@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { encodeHex } from "../../lib/encoding.ts";
 import {
   SftpError,
   SftpStatus,
@@ -20,7 +21,7 @@ async function describe(path: string, prefix = ""): Promise<string[]> {
     } else {
       const content = await Deno.readFile(`${path}/${name}`);
       const hash = await crypto.subtle.digest("SHA-256", content);
-      const digest = new Uint8Array(hash).toHex().slice(0, 16);
+      const digest = encodeHex(new Uint8Array(hash)).slice(0, 16);
       lines.push(`${prefix}${name} ${mode} ${mtime} ${info.size} ${digest}`);
     }
   }

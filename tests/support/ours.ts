@@ -15,6 +15,7 @@ import {
   type SessionHandler,
   systemShell,
 } from "@denossh/ssh/server";
+import { encodeHex } from "../../lib/encoding.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { keyFile, type KeyKind } from "../interop/harness/keys.ts";
 import { type TempFolder, tempFolder } from "./temp.ts";
@@ -93,5 +94,5 @@ export async function startOurs(
 
 /** SHA-256 in hexadecimal, as `sha256sum` prints it. */
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  return encodeHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
 }

@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { decodeHex } from "../../lib/encoding.ts";
 import { KeyFormatError, printable, ProtocolError } from "../../lib/errors.ts";
 import type { Message } from "../../lib/wire/message.ts";
 import * as m from "../../lib/wire/messages.ts";
@@ -6,7 +7,7 @@ import { Reader } from "../../lib/wire/reader.ts";
 import * as requests from "../../lib/wire/requests.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 
-const hex = (text: string) => Uint8Array.fromHex(text.replaceAll(" ", ""));
+const hex = (text: string) => decodeHex(text.replaceAll(" ", ""));
 
 // The examples of RFC 4251 §5, negative numbers left out.
 const MPINTS: [magnitude: string, wire: string][] = [
