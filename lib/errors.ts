@@ -384,12 +384,10 @@ export class CommandError extends SshError {
  * import { connectedPair } from "@denossh/ssh/testing";
  * import { assertEquals, assertRejects } from "@std/assert";
  *
- * const root = await Deno.makeTempDir();
- * await using pair = await connectedPair({ serve: { sftp: localFiles({ root }) } });
+ * await using pair = await connectedPair({ serve: { sftp: localFiles({ root: "." }) } });
  * await using sftp = await pair.host.sftp();
  * const error = await assertRejects(() => sftp.readFile("/missing"), SftpError);
  * assertEquals([error.status, error.path], [2, "/missing"]);
- * await Deno.remove(root);
  * ```
  */
 export class SftpError extends SshError {

@@ -4,6 +4,7 @@ import { randomBytes } from "../crypto/random.ts";
 import { RequestDeniedError } from "../errors.ts";
 import type { Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
+import { runtime } from "../runtime/runtime.ts";
 import { type ByteStreams, streamSocket } from "../transport/socket.ts";
 import { sleep } from "../waiting.ts";
 import type { KeyConstraints } from "./added_key.ts";
@@ -228,7 +229,7 @@ export class Keyring implements AgentSource, Disposable {
       if (milliseconds > wait) this.#forgetAfter(entry, milliseconds - wait);
       else this.#drop(entry);
     }, wait);
-    Deno.unrefTimer(entry.timer);
+    runtime.unrefTimer(entry.timer);
   }
 
   #drop(entry: Entry, { wipe }: { wipe: boolean } = { wipe: true }): void {

@@ -1,3 +1,5 @@
+import { isError } from "../runtime/errors.ts";
+import { runtime } from "../runtime/runtime.ts";
 import { connSocket } from "../transport/socket.ts";
 import { sleep } from "../waiting.ts";
 import { relay } from "./relay.ts";
@@ -51,14 +53,16 @@ export async function listenAgent(
   agent: AgentSource,
   options: AgentListenOptions = {},
 ): Promise<AgentListener> {
-  const own = options.path === undefined ? await Deno.makeTempDir({ prefix: "agent-" }) : null;
+  const own = options.path === undefined
+    ? await runtime.files.makeTempDir({ prefix: "agent-" })
+    : null;
   const path = options.path ?? `${own}/agent.sock`;
   try {
-    const listener = Deno.listen({ transport: "unix", path });
-    Deno.chmodSync(path, 0o600);
+    const listener = runtime.net.listenUnix(path);
+    runtime.files.chmodSync(path, 0o600);
     return new SocketAgent(agent, listener, path, own ?? path);
   } catch (error) {
-    if (own !== null) await Deno.remove(own, { recursive: true });
+    if (own !== null) await runtime.files.remove(own, { recursive: true });
     throw error;
   }
 }
@@ -121,8 +125,8 @@ class SocketAgent implements AgentListener {
     this.#listener.close();
     await this.#accepting;
     await Promise.all(this.#clients);
-    await Deno.remove(this.#remains, { recursive: true }).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    await runtime.files.remove(this.#remains, { recursive: true }).catch((error) => {
+      if (!isError(error, "NotFound")) throw error;
     });
   }
 }

@@ -1,4 +1,6 @@
 import { ConnectError, printable } from "../errors.ts";
+import { isError } from "../runtime/errors.ts";
+import { runtime } from "../runtime/runtime.ts";
 import { type ByteStreams, connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 
 /** For whom a connection to an agent is, and how long it may take. */
@@ -31,12 +33,12 @@ export async function openAgent(
 ): Promise<Socket> {
   options.signal?.throwIfAborted();
   if (typeof address === "object") return streamSocket(await address.connect(options));
-  const path = address ?? Deno.env.get("SSH_AUTH_SOCK");
+  const path = address ?? runtime.env.get("SSH_AUTH_SOCK");
   if (!path) throw new ConnectError("There is no agent: SSH_AUTH_SOCK is not set");
   try {
-    return connSocket(await Deno.connect({ transport: "unix", path }));
+    return connSocket(await runtime.net.connectUnix(path));
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotCapable) throw cause;
+    if (isError(cause, "NotCapable")) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new ConnectError(`Cannot connect to the agent at "${path}": ${printable(why)}`, {
       cause,

@@ -3,7 +3,7 @@ import { type Found, lookUp, type LookupOptions } from "./lookup.ts";
 import { completeSettings, readySettings } from "./expanded_settings.ts";
 import type { HostSettings } from "./settings.ts";
 import { showSettings } from "./show.ts";
-import { thisSide } from "./this_side.ts";
+import { thisSide } from "./local_side.ts";
 
 /**
  * A configuration as ssh_config(5) describes it, of one or more files. What it says about a host is

@@ -1,4 +1,5 @@
-import { isGranted } from "./granted.ts";
+import { grantedVariable } from "../runtime/environment.ts";
+import { runtime } from "../runtime/runtime.ts";
 
 /** What is known of a file that may have been written by somebody else. */
 interface FileFacts {
@@ -20,11 +21,13 @@ export async function isTrusted(file: FileFacts): Promise<boolean> {
 
 /** The user's number; without `--allow-sys=uid` that of who owns `~/.ssh`, so that nobody is asked. */
 async function ownUid(): Promise<number | null> {
-  if (isGranted({ name: "sys", kind: "uid" })) return Deno.uid();
-  const home = isGranted({ name: "env", variable: "HOME" }) ? Deno.env.get("HOME") : undefined;
-  if (home === undefined || !isGranted({ name: "read", path: `${home}/.ssh` })) return Deno.uid();
+  if (runtime.isGranted({ name: "sys", kind: "uid" })) return runtime.process.uid();
+  const home = grantedVariable("HOME");
+  if (home === undefined || !runtime.isGranted({ name: "read", path: `${home}/.ssh` })) {
+    return runtime.process.uid();
+  }
   try {
-    return (await Deno.stat(`${home}/.ssh`)).uid;
+    return (await runtime.files.stat(`${home}/.ssh`)).uid;
   } catch {
     return null; // then only root's files are to be trusted
   }
@@ -41,9 +44,9 @@ async function isOwnGroup(gid: number | null, uid: number | null): Promise<boole
 }
 
 async function fieldsOf(path: string): Promise<string[][]> {
-  if (!isGranted({ name: "read", path })) return [];
+  if (!runtime.isGranted({ name: "read", path })) return [];
   try {
-    return (await Deno.readTextFile(path)).split("\n").map((line) => line.split(":"));
+    return (await runtime.files.readTextFile(path)).split("\n").map((line) => line.split(":"));
   } catch {
     return []; // nobody to ask: the group may be anybody's
   }

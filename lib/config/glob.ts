@@ -1,5 +1,7 @@
 /** Glob(7) over the file system, for the arguments of Include. */
 import { globMatcher, isGlob, unescapeGlob } from "../patterns.ts";
+import { isError } from "../runtime/errors.ts";
+import { runtime } from "../runtime/runtime.ts";
 
 /** The paths that a pattern stands for, sorted; one without wildcards is itself, whether it is there or not. */
 export async function glob(pattern: string): Promise<string[]> {
@@ -19,14 +21,12 @@ async function step(folder: string, part: string): Promise<string[]> {
   const matches = globMatcher(part);
   const names: string[] = [];
   try {
-    for await (const { name } of Deno.readDir(folder === "" ? "." : folder)) {
+    for await (const { name } of runtime.files.readDir(folder === "" ? "." : folder)) {
       if (matches(name)) names.push(name);
     }
   } catch (error) {
     // What cannot be listed matches nothing, as in a shell.
-    if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied)) {
-      if (!(error instanceof Deno.errors.NotADirectory)) throw error;
-    }
+    if (!isError(error, "NotFound", "PermissionDenied", "NotADirectory")) throw error;
   }
   return names.sort().map(join);
 }

@@ -1,3 +1,8 @@
+import { ConfigError } from "../errors.ts";
+import { homeDirectory } from "../runtime/environment.ts";
+import { isError } from "../runtime/errors.ts";
+import { runtime } from "../runtime/runtime.ts";
+
 /**
  * What a configuration needs to know of the machine and the user that it is read for. Nothing is asked
  * unless the files make it matter.
@@ -21,4 +26,59 @@ export interface LocalSide {
    * @returns The name that it stands for, which is another one where the DNS has an alias
    */
   resolve(name: string): Promise<string | null>;
+}
+
+/**
+ * The machine and the user that the program runs on and as. What the files make it ask for needs
+ * `--allow-env`, `--allow-sys=hostname,uid`, `--allow-run` and `--allow-net`; for the home directory of
+ * somebody else, `--allow-read=/etc/passwd`.
+ */
+export const thisSide: LocalSide = {
+  home(user) {
+    if (user === undefined) return homeDirectory();
+    return accounts().find(([name]) => name === user)?.[5];
+  },
+  user() {
+    const { env, process } = runtime;
+    const name = env.get("USER") ?? env.get("LOGNAME") ?? env.get("USERNAME") ??
+      nameOf(process.uid());
+    if (!name) throw new ConfigError(["The name of the user is not known: USER is not set"]);
+    return name;
+  },
+  uid: () => `${runtime.process.uid() ?? ""}`,
+  hostname: () => runtime.process.hostname(),
+  env: (name) => runtime.env.get(name),
+  async run(command) {
+    const windows = runtime.os === "windows";
+    const shell = windows ? "cmd" : runtime.env.get("SHELL") || "/bin/sh";
+    const { success } = await runtime.programs.output(shell, {
+      args: [windows ? "/c" : "-c", command],
+      stdin: "null",
+      stdout: "null",
+      stderr: "inherit",
+    });
+    return success;
+  },
+  async resolve(name) {
+    try {
+      await runtime.net.lookup(name, 0);
+    } catch {
+      return null;
+    }
+    return await runtime.net.aliasOf(name) ?? name;
+  },
+};
+
+function nameOf(uid: number | null): string | undefined {
+  return uid === null ? undefined : accounts().find((fields) => fields[2] === `${uid}`)?.[0];
+}
+
+/** The lines of /etc/passwd, in fields. */
+function accounts(): string[][] {
+  try {
+    return runtime.files.readTextFileSync("/etc/passwd").split("\n").map((line) => line.split(":"));
+  } catch (error) {
+    if (isError(error, "NotFound")) return [];
+    throw error;
+  }
 }

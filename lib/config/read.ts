@@ -1,10 +1,13 @@
 import { ConfigError } from "../errors.ts";
+import { grantedVariable } from "../runtime/environment.ts";
+import { isError } from "../runtime/errors.ts";
+import type { OpenFile } from "../runtime/files.ts";
+import { runtime } from "../runtime/runtime.ts";
 import { ArgumentError } from "./arguments.ts";
 import { Config } from "./config.ts";
 import type { ConfigRoot, ConfigSource } from "./config_file.ts";
 import { glob } from "./glob.ts";
-import { isGranted } from "./granted.ts";
-import { thisSide } from "./this_side.ts";
+import { thisSide } from "./local_side.ts";
 import { isTrusted } from "./file_trust.ts";
 
 /** Where the file for everybody is, and what it includes. */
@@ -36,13 +39,16 @@ interface ReadRules {
  * ```ts
  * import { readConfig } from "@denossh/ssh/config";
  * import { assertEquals } from "@std/assert";
+ * import { mkdtemp, rm, writeFile } from "node:fs/promises";
+ * import { tmpdir } from "node:os";
  *
- * const path = await Deno.makeTempFile();
- * await Deno.writeTextFile(path, "Host web*\n  HostName %h.example.com\n  User deploy\n");
+ * const folder = await mkdtemp(`${tmpdir()}/config-`);
+ * const path = `${folder}/config`;
+ * await writeFile(path, "Host web*\n  HostName %h.example.com\n  User deploy\n");
  * const config = await readConfig(path);
  * const { HostName, User } = await config.lookup("web1");
  * assertEquals([HostName, User], ["web1.example.com", "deploy"]);
- * await Deno.remove(path);
+ * await rm(folder, { recursive: true });
  * ```
  */
 export async function readConfig(
@@ -62,9 +68,9 @@ export async function readConfig(
  * Null if none of them may be read.
  */
 export async function readGrantedConfig(): Promise<Config | null> {
-  const home = isGranted({ name: "env", variable: "HOME" }) ? Deno.env.get("HOME") : undefined;
-  const user = home !== undefined && isGranted({ name: "read", path: `${home}/.ssh` });
-  const system = isGranted({ name: "read", path: SYSTEM_FOLDER });
+  const home = grantedVariable("HOME");
+  const user = home !== undefined && runtime.isGranted({ name: "read", path: `${home}/.ssh` });
+  const system = runtime.isGranted({ name: "read", path: SYSTEM_FOLDER });
   if (!user && !system) return null;
   return await Config.load([
     ...user ? await userRoot(`${home}/.ssh/config`, { quiet: true }) : [],
@@ -103,7 +109,7 @@ function sourceOf({ ofUser, quiet = false }: ReadRules): ConfigSource {
       }
       const path = expandHome(/^[~/]/.test(argument) ? argument : `${folder}/${argument}`);
       const known = path.replace(/[^/]*[*?[].*$/s, "") || "/";
-      if (quiet && !isGranted({ name: "read", path: known })) {
+      if (quiet && !runtime.isGranted({ name: "read", path: known })) {
         throw new ArgumentError(`include ${argument} needs --allow-read=${known}`);
       }
       return await glob(path);
@@ -114,7 +120,7 @@ function sourceOf({ ofUser, quiet = false }: ReadRules): ConfigSource {
 
 async function read(path: string, reading: ReadRules, included = false): Promise<string | null> {
   try {
-    using file = await Deno.open(path);
+    using file = await runtime.files.open(path);
     const facts = await file.stat();
     if (facts.isDirectory) return null;
     if (reading.checked && !await isTrusted(facts)) {
@@ -122,17 +128,17 @@ async function read(path: string, reading: ReadRules, included = false): Promise
     }
     return await textOf(file);
   } catch (error) {
-    if (error instanceof ConfigError || error instanceof Deno.errors.NotCapable) throw error;
-    const why = error instanceof Deno.errors.NotFound ? "No such file or directory" : `${error}`;
+    if (error instanceof ConfigError || isError(error, "NotCapable")) throw error;
+    const why = isError(error, "NotFound") ? "No such file or directory" : `${error}`;
     if (reading.required) {
       throw new ConfigError([`Can't open user config file ${path}: ${why}`], { cause: error });
     }
-    if (!included || error instanceof Deno.errors.NotFound) return null;
+    if (!included || isError(error, "NotFound")) return null;
     throw new ArgumentError(`Can't open user config file ${path}: ${why}`);
   }
 }
 
-async function textOf(file: Deno.FsFile): Promise<string> {
+async function textOf(file: OpenFile): Promise<string> {
   const bytes = new Uint8Array(await new Response(file.readable).arrayBuffer());
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }

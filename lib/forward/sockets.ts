@@ -1,3 +1,4 @@
+import { runtime } from "../runtime/runtime.ts";
 import { onAbort, sleep } from "../waiting.ts";
 import type { ForwardAddress } from "./address.ts";
 import { closeQuietly } from "./splice.ts";
@@ -11,19 +12,19 @@ const SOCKET_MODE = 0o600;
 /** Connects to an address of this side's. */
 export async function connectTo(address: ForwardAddress, signal: AbortSignal): Promise<Deno.Conn> {
   signal.throwIfAborted();
-  if ("path" in address) return await Deno.connect({ transport: "unix", path: address.path });
+  if ("path" in address) return await runtime.net.connectUnix(address.path);
   const { hostname, port } = address;
-  const conn = await Deno.connect({ hostname, port, signal });
+  const conn = await runtime.net.connect({ hostname, port, signal });
   conn.setNoDelay(true);
   return conn;
 }
 
 /** Listens on an address of this side's; a unix socket is its owner's only. */
 export function listenOn(address: ForwardAddress): Deno.Listener {
-  if (!("path" in address)) return Deno.listen(address);
-  const listener = Deno.listen({ transport: "unix", path: address.path });
+  if (!("path" in address)) return runtime.net.listen(address);
+  const listener = runtime.net.listenUnix(address.path);
   try {
-    if (Deno.build.os !== "windows") Deno.chmodSync(address.path, SOCKET_MODE);
+    if (runtime.os !== "windows") runtime.files.chmodSync(address.path, SOCKET_MODE);
     return listener;
   } catch (error) {
     listener.close();

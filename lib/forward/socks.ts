@@ -1,5 +1,6 @@
 import { encodeHex } from "../encoding.ts";
 import { ChannelOpenError } from "../errors.ts";
+import { writeAll } from "../runtime/write_all.ts";
 import { onTimeout } from "../waiting.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { type ForwardAddress, targetOf } from "./address.ts";
@@ -145,10 +146,6 @@ function reasonOf(error: unknown): number {
   if (!(error instanceof ChannelOpenError)) return REPLY.failed;
   if (error.reason === OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED) return REPLY.forbidden;
   return error.reason === OPEN_FAILURE.CONNECT_FAILED ? REPLY.refused : REPLY.failed;
-}
-
-async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
 }
 
 /** Reads a handshake of a bounded length; what has come after it is kept. */

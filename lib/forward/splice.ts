@@ -1,4 +1,5 @@
 import type { Channel } from "../connection/channel.ts";
+import { writeAll } from "../runtime/write_all.ts";
 import { onAbort } from "../waiting.ts";
 
 /**
@@ -75,7 +76,7 @@ async function receive(channel: Channel, conn: Deno.Conn, meter: Meter): Promise
   // Into a buffer of our own: what comes while we wait goes there straight from its packet.
   let buffer = new Uint8Array(FIRST_READ_BYTES);
   for (let n; (n = await channel.read(buffer)) !== null;) {
-    for (let at = 0; at < n;) at += await conn.write(buffer.subarray(at, n));
+    await writeAll(conn, buffer.subarray(0, n));
     meter.bytesIn += n;
     buffer = roomFor(n, buffer);
   }

@@ -1,5 +1,7 @@
 import type { X11Authority } from "../connection/x11_setup.ts";
 import { encodeHex } from "../encoding.ts";
+import { isError } from "../runtime/errors.ts";
+import { runtime } from "../runtime/runtime.ts";
 import type { Display } from "./x11_display.ts";
 
 /** One line of an Xauthority file, as Xau(3) has it. */
@@ -30,18 +32,18 @@ const MAX_FILE = 1024 * 1024;
  * @returns The secret, or null if the file has none or does not exist
  */
 export async function findAuthority(display: Display): Promise<X11Authority | null> {
-  const home = Deno.env.get("HOME");
-  const path = Deno.env.get("XAUTHORITY") ?? (home && `${home}/.Xauthority`);
+  const home = runtime.env.get("HOME");
+  const path = runtime.env.get("XAUTHORITY") ?? (home && `${home}/.Xauthority`);
   if (!path) return null;
   let bytes: Uint8Array;
   try {
-    if ((await Deno.stat(path)).size > MAX_FILE) return null;
-    bytes = await Deno.readFile(path);
+    if ((await runtime.files.stat(path)).size > MAX_FILE) return null;
+    bytes = await runtime.files.readFile(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
+    if (isError(error, "NotFound")) return null;
     throw error;
   }
-  return chooseAuthority(decodeAuthorities(bytes), display, Deno.hostname());
+  return chooseAuthority(decodeAuthorities(bytes), display, runtime.process.hostname());
 }
 
 /** The first entry that is for the display; this machine's name stands for its unix sockets. */

@@ -1,3 +1,5 @@
+import { runtime } from "../runtime/runtime.ts";
+import { writeAll } from "../runtime/write_all.ts";
 import { closeQuietly } from "./splice.ts";
 
 /** Where an X server is. */
@@ -42,8 +44,8 @@ export function parseDisplay(text: string): Display {
 
 /** Connects to an X server. */
 export async function connectDisplay({ hostname, path, number }: Display): Promise<Deno.Conn> {
-  if (path !== null) return await Deno.connect({ transport: "unix", path });
-  const conn = await Deno.connect({ hostname: hostname!, port: X11_PORT + number });
+  if (path !== null) return await runtime.net.connectUnix(path);
+  const conn = await runtime.net.connect({ hostname: hostname!, port: X11_PORT + number });
   conn.setNoDelay(true);
   return conn;
 }
@@ -63,8 +65,6 @@ export async function joinDisplay(conn: Deno.Conn, display: Display): Promise<vo
 
 async function pump(from: Deno.Conn, to: Deno.Conn): Promise<void> {
   const buffer = new Uint8Array(READ_BYTES);
-  for (let n; (n = await from.read(buffer)) !== null;) {
-    for (let at = 0; at < n;) at += await to.write(buffer.subarray(at, n));
-  }
+  for (let n; (n = await from.read(buffer)) !== null;) await writeAll(to, buffer.subarray(0, n));
   await to.closeWrite().catch(() => {}); // who has gone already needs no EOF
 }

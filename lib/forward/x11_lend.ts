@@ -2,6 +2,7 @@ import type { Channel } from "../connection/channel.ts";
 import type { X11Forward } from "../connection/x11_forward.ts";
 import type { X11Authority } from "../connection/x11_setup.ts";
 import { ConnectError } from "../errors.ts";
+import { runtime } from "../runtime/runtime.ts";
 import { findAuthority } from "./x11_authority.ts";
 import { joinDisplay, parseDisplay } from "./x11_display.ts";
 
@@ -27,7 +28,7 @@ export async function lendDisplay(
   channel: Channel,
   options: DisplayOptions & { readonly signal?: AbortSignal },
 ): Promise<X11Forward> {
-  const name = options.display ?? Deno.env.get("DISPLAY");
+  const name = options.display ?? runtime.env.get("DISPLAY");
   if (!name) throw new ConnectError("There is no display: DISPLAY is not set");
   const display = parseDisplay(name);
   const { authority = await findAuthority(display), single, signal } = options;

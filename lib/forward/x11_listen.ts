@@ -1,5 +1,7 @@
 import type { Channel } from "../connection/channel.ts";
 import { decodeHex } from "../encoding.ts";
+import { isError } from "../runtime/errors.ts";
+import { runtime } from "../runtime/runtime.ts";
 import { acceptEach, listenOn } from "./sockets.ts";
 import { closeQuietly, splice } from "./splice.ts";
 import { encodeAuthority, WILD } from "./x11_authority.ts";
@@ -60,7 +62,7 @@ export interface X11Listener extends AsyncDisposable {
  * ```
  */
 export async function listenX11(x11: X11Source): Promise<X11Listener> {
-  const folder = await Deno.makeTempDir({ prefix: "x11-" });
+  const folder = await runtime.files.makeTempDir({ prefix: "x11-" });
   try {
     const [listener, number] = listenOnFree();
     try {
@@ -72,14 +74,17 @@ export async function listenX11(x11: X11Source): Promise<X11Listener> {
         protocol: x11.protocol,
         data: decodeHex(x11.cookie),
       };
-      await Deno.writeFile(authority, encodeAuthority(entry), { mode: 0o600, createNew: true });
+      await runtime.files.writeFile(authority, encodeAuthority(entry), {
+        mode: 0o600,
+        createNew: true,
+      });
       return new DisplayListener(x11, listener, number, authority, folder);
     } catch (error) {
       listener.close();
       throw error;
     }
   } catch (error) {
-    await Deno.remove(folder, { recursive: true });
+    await runtime.files.remove(folder, { recursive: true });
     throw error;
   }
 }
@@ -89,7 +94,7 @@ function listenOnFree(): [Deno.Listener, number] {
     try {
       return [listenOn({ hostname: "127.0.0.1", port: X11_PORT + number }), number];
     } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse) || number >= LAST_DISPLAY) throw error;
+      if (!isError(error, "AddrInUse") || number >= LAST_DISPLAY) throw error;
     }
   }
 }
@@ -152,6 +157,6 @@ class DisplayListener implements X11Listener {
     this.#end.abort();
     await this.#accepting;
     await Promise.all(this.#lives);
-    await Deno.remove(this.#folder, { recursive: true });
+    await runtime.files.remove(this.#folder, { recursive: true });
   }
 }

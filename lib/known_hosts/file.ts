@@ -1,3 +1,6 @@
+import { isError } from "../runtime/errors.ts";
+import { runtime } from "../runtime/runtime.ts";
+import { writeAll } from "../runtime/write_all.ts";
 import { KnownHosts } from "./known_hosts.ts";
 
 /** Who may read a file that is made anew, as `ssh` makes it. */
@@ -41,8 +44,11 @@ export async function readKnownHosts(path: string | URL): Promise<KnownHosts> {
  * import { generateKey } from "@denossh/ssh/keys";
  * import { editKnownHosts, readKnownHosts } from "@denossh/ssh/known-hosts";
  * import { assertEquals } from "@std/assert";
+ * import { mkdtemp, rm } from "node:fs/promises";
+ * import { tmpdir } from "node:os";
  *
- * const path = await Deno.makeTempFile();
+ * const folder = await mkdtemp(`${tmpdir()}/hosts-`);
+ * const path = `${folder}/known_hosts`;
  * using old = await generateKey();
  * using key = await generateKey();
  * await editKnownHosts(path, (known) => known.with("db1", 22, old.publicKey));
@@ -50,7 +56,7 @@ export async function readKnownHosts(path: string | URL): Promise<KnownHosts> {
  * await editKnownHosts(path, (known) => known.without("db1", 22).with("db1", 22, key.publicKey));
  * const known = await readKnownHosts(path);
  * assertEquals(known.check("db1", 22, key.publicKey).verdict, "trusted");
- * await Deno.remove(path);
+ * await rm(folder, { recursive: true });
  * ```
  */
 export function editKnownHosts(
@@ -80,37 +86,33 @@ async function rewrite(
 
 async function append(path: string | URL, text: string): Promise<void> {
   // Not writeTextFile, whose mode is set for a file that is there, too.
-  using file = await Deno.open(path, { append: true, create: true, mode: FRESH_MODE });
-  await writeAll(file, text);
+  using file = await runtime.files.open(path, { append: true, create: true, mode: FRESH_MODE });
+  await writeAll(file, new TextEncoder().encode(text));
 }
 
 async function replace(path: string | URL, text: string): Promise<void> {
+  const { files } = runtime;
   // A link to the file stays one.
-  const target = await Deno.realPath(path);
-  const mode = (await Deno.stat(target)).mode ?? FRESH_MODE;
+  const target = await files.realPath(path);
+  const mode = (await files.stat(target)).mode ?? FRESH_MODE;
   const fresh = `${target}.${crypto.randomUUID()}`;
   try {
-    using file = await Deno.open(fresh, { write: true, createNew: true, mode: FRESH_MODE });
-    await writeAll(file, text);
+    using file = await files.open(fresh, { write: true, createNew: true, mode: FRESH_MODE });
+    await writeAll(file, new TextEncoder().encode(text));
     await file.sync();
-    if (Deno.build.os !== "windows") await Deno.chmod(fresh, mode & 0o777);
-    await Deno.rename(fresh, target);
+    if (runtime.os !== "windows") await files.chmod(fresh, mode & 0o777);
+    await files.rename(fresh, target);
   } catch (error) {
-    await Deno.remove(fresh).catch(() => {});
+    await files.remove(fresh).catch(() => {});
     throw error;
   }
 }
 
-async function writeAll(file: Deno.FsFile, text: string): Promise<void> {
-  const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-}
-
 async function readText(path: string | URL): Promise<string> {
   try {
-    return await Deno.readTextFile(path);
+    return await runtime.files.readTextFile(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
+    if (isError(error, "NotFound")) return "";
     throw error;
   }
 }

@@ -5,8 +5,10 @@
  * import { generateKey } from "@denossh/ssh/keys";
  * import { editKnownHosts, readKnownHosts } from "@denossh/ssh/known-hosts";
  * import { assertEquals } from "@std/assert";
+ * import { mkdtemp } from "node:fs/promises";
+ * import { tmpdir } from "node:os";
  *
- * const path = `${await Deno.makeTempDir()}/known_hosts`;
+ * const path = `${await mkdtemp(`${tmpdir()}/hosts-`)}/known_hosts`;
  * using key = await generateKey();
  * await editKnownHosts(path, (known) => known.with("db1", 22, key.publicKey, { hash: true }));
  * const known = await readKnownHosts(path);

@@ -1,6 +1,6 @@
 /** Local files, in the shape of Deno's functions. */
 export interface Files {
-  open(path: string, options?: FileOpenOptions): Promise<OpenFile>;
+  open(path: string | URL, options?: FileOpenOptions): Promise<OpenFile>;
   openSync(path: string, options?: FileOpenOptions): OpenFile;
   readFile(path: string | URL): Promise<Uint8Array<ArrayBuffer>>;
   readTextFile(path: string | URL): Promise<string>;
@@ -11,7 +11,7 @@ export interface Files {
   lstat(path: string): Promise<Deno.FileInfo>;
   lstatSync(path: string): Deno.FileInfo;
   readDir(path: string): AsyncIterable<Deno.DirEntry>;
-  realPath(path: string): Promise<string>;
+  realPath(path: string | URL): Promise<string>;
   realPathSync(path: string): string;
   readLink(path: string): Promise<string>;
   readLinkSync(path: string): string;

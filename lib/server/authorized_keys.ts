@@ -2,6 +2,7 @@ import { authorize, certifiedGrant } from "../auth/authorize.ts";
 import type { Grant } from "../auth/grant.ts";
 import type { AuthClient } from "../auth/policy.ts";
 import type { PublicKey } from "../keys/public_key.ts";
+import { runtime } from "../runtime/runtime.ts";
 
 /** Whose certificates are accepted beside what `authorized_keys` says, and which keys never are. */
 export interface AuthorizedKeysOptions {
@@ -50,7 +51,7 @@ export function authorizedKeys(
   options: AuthorizedKeysOptions = {},
 ): (user: string, key: PublicKey, client: AuthClient) => Promise<Grant | false> {
   const { authorities = [], principals = (user) => [user], revoked = () => false } = options;
-  const textOf = typeof source === "function" ? source : () => Deno.readTextFile(source);
+  const textOf = typeof source === "function" ? source : () => runtime.files.readTextFile(source);
   return async (user, key, { remoteAddr }) => {
     const { certificate } = key;
     const involved = certificate ? [certificate.publicKey, certificate.authority, key] : [key];

@@ -4,6 +4,7 @@ import { resolveSuite, type Suite } from "../crypto/suite.ts";
 import { MAX_STARTUPS } from "../defaults.ts";
 import { DisconnectError } from "../errors.ts";
 import { canUse } from "../keys/parsed_key.ts";
+import { runtime } from "../runtime/runtime.ts";
 import type { SessionHandler } from "../session/session.ts";
 import { type ByteStreams, connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import type { Transport } from "../transport/transport.ts";
@@ -57,7 +58,7 @@ export interface SshServer extends AsyncDisposable {
 export function serve(options: ServeOptions, handler: SessionHandler | null = null): SshServer {
   const suite = suiteOf(options);
   options.signal?.throwIfAborted();
-  const listener = Deno.listen({
+  const listener = runtime.net.listen({
     port: options.port ?? 22,
     ...(options.hostname !== undefined && { hostname: options.hostname }),
   });

@@ -1,5 +1,7 @@
 import { listenAgent } from "../agent/listen.ts";
 import { listenX11 } from "../forward/x11_listen.ts";
+import type { ChildProcess, ProgramStatus } from "../runtime/parts.ts";
+import { runtime } from "../runtime/runtime.ts";
 import type { Session, SessionHandler } from "../session/session.ts";
 import { onAbort } from "../waiting.ts";
 
@@ -52,7 +54,7 @@ export function systemShell(options: SystemShellOptions = {}): SessionHandler {
     await using agent = session.agent && await listenAgent(session.agent);
     await using x11 = session.x11 && await listenX11(session.x11);
     const accepted = Object.entries(session.env).filter(([name]) => acceptEnv(name));
-    const child = new Deno.Command(shell, {
+    const child = runtime.programs.spawn(shell, {
       args: session.command === null ? [] : ["-c", session.command],
       env: {
         ...Object.fromEntries(accepted),
@@ -66,7 +68,7 @@ export function systemShell(options: SystemShellOptions = {}): SessionHandler {
       stdout: "piped",
       stderr: "piped",
       ...(options.cwd !== undefined && { cwd: options.cwd }),
-    }).spawn();
+    });
     session.onSignal((name) => kill(child, `SIG${name}` as Deno.Signal));
     using _hangUp = onAbort(session.signal, () => kill(child, "SIGHUP"));
     feed(child.stdin, session);
@@ -122,12 +124,12 @@ async function drain(
 
 function ignore(): void {}
 
-function tell(session: Session, status: Deno.CommandStatus): void {
+function tell(session: Session, status: ProgramStatus): void {
   if (status.signal) session.exitSignal(status.signal.replace(/^SIG/, ""));
   else session.exit(status.code);
 }
 
-function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
+function kill(child: ChildProcess, signal: Deno.Signal): void {
   try {
     child.kill(signal);
   } catch {

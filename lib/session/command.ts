@@ -26,7 +26,7 @@ export type Program =
   | { readonly kind: "subsystem"; readonly name: string };
 
 /**
- * A remote command that can be run, shaped as `Deno.Command`.
+ * A remote command that can be run, in the shape of Deno's `Command`.
  *
  * @example
  * ```ts

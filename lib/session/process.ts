@@ -9,7 +9,7 @@ import type { TerminalSize } from "../connection/session_requests.ts";
 /** A signal's name with or without SIG (RFC 4254 §6.10). */
 export type Signal = `SIG${SignalName}` | SignalName;
 
-/** All that a finished command left, shaped as `Deno.CommandOutput`. */
+/** All that a finished command left, in the shape of Deno's `CommandOutput`. */
 export interface CommandOutput extends ExitStatus {
   /** What it wrote to its standard output. */
   readonly stdout: Uint8Array<ArrayBuffer>;
