@@ -1,3 +1,4 @@
+import { equalConstantTime } from "../crypto/digest.ts";
 import { MAX_PENDING_OPENS } from "../defaults.ts";
 import { decodeHex, encodeHex } from "../encoding.ts";
 import { Inbound } from "./inbound.ts";
@@ -86,7 +87,7 @@ export class CookieForward implements X11Forward {
   /** Whether an X client that shows this belongs here; for `single`, once. */
   claim(shown: X11Authority): boolean {
     if (this.#closed || this.single && this.#used) return false;
-    const same = equal(shown.data, decodeHex(this.cookie)) &&
+    const same = equalConstantTime(shown.data, decodeHex(this.cookie)) &&
       shown.protocol === this.protocol;
     this.#used ||= same;
     return same;
@@ -112,11 +113,4 @@ export class CookieForward implements X11Forward {
 
 function randomCookie(): string {
   return encodeHex(crypto.getRandomValues(new Uint8Array(16)));
-}
-
-/** In a time that does not depend on where they differ. */
-function equal(one: Uint8Array, other: Uint8Array): boolean {
-  let difference = one.length ^ other.length;
-  for (let i = 0; i < other.length; i++) difference |= (one[i] ?? 0) ^ other[i]!;
-  return difference === 0;
 }

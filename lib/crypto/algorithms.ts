@@ -1,12 +1,8 @@
 /** The algorithms as tables; adding one is a row. Order is preference. */
 import type { ShaName } from "./digest.ts";
-import { curve25519 } from "./kex/curve25519.ts";
 import { dhGroupExchange } from "./kex/dh_exchange.ts";
 import { dhFixedGroup } from "./kex/dh_group.ts";
-import { ecdh } from "./kex/ecdh.ts";
-import type { KexMethod } from "./kex/kex_method.ts";
-import { mlkem768x25519 } from "./kex/mlkem.ts";
-import { sntrup761x25519 } from "./kex/sntrup.ts";
+import { asMpint, asString, coreMethod, type KexMethod } from "./kex/kex_method.ts";
 
 /** A row of any table; those that are not `default` are offered only on request. */
 export interface Algorithm {
@@ -23,6 +19,27 @@ export interface KexAlgorithm extends Algorithm {
 /** A cipher; one that authenticates by itself needs no MAC. */
 export interface CipherAlgorithm extends Algorithm {
   readonly aead: boolean;
+}
+
+/** Bytes of a public value: an X25519 point, and ciphertexts of ML-KEM-768 and sntrup761. */
+const X25519_BYTES = 32;
+const ML_KEM_BYTES = 1088;
+const SNTRUP_BYTES = 1039;
+/** Uncompressed points of NIST curves: 04, X, Y. */
+const POINT_BYTES = { nistp256: 65, nistp384: 97, nistp521: 133 } as const;
+
+/** X25519 (RFC 8731); K is the 32 bytes read as a big-endian number (§3.1). */
+const curve25519 = coreMethod("x25519", asMpint, X25519_BYTES);
+
+/** ML-KEM-768 beside X25519 (draft-ietf-sshm-mlkem-hybrid-kex); K is a string, not an mpint (§2.4). */
+const mlkem768x25519 = coreMethod("mlkem768x25519", asString, ML_KEM_BYTES + X25519_BYTES);
+
+/** Streamlined NTRU Prime beside X25519 (RFC 9941); K is a string, not an mpint. */
+const sntrup761x25519 = coreMethod("sntrup761x25519", asString, SNTRUP_BYTES + X25519_BYTES);
+
+/** ECDH over a NIST curve (RFC 5656 §4); K is the X coordinate as an mpint. */
+function ecdh(curve: keyof typeof POINT_BYTES): KexMethod {
+  return coreMethod(curve, asMpint, POINT_BYTES[curve]);
 }
 
 // The NIST curves are not offered unasked: RFC 9142 allows them, but ssh-audit and the curves'

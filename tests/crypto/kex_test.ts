@@ -2,25 +2,24 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { createECDH } from "node:crypto";
 import { encodeHex } from "../../lib/encoding.ts";
 import { ProtocolError } from "../../lib/errors.ts";
-import { curve25519 } from "../../lib/crypto/kex/curve25519.ts";
-import { ecdh } from "../../lib/crypto/kex/ecdh.ts";
+import { KEX } from "../../lib/crypto/algorithms.ts";
+import { row } from "../../lib/crypto/suite.ts";
 import { dhFixedGroup } from "../../lib/crypto/kex/dh_group.ts";
-import { mlkem768x25519 } from "../../lib/crypto/kex/mlkem.ts";
-import { sntrup761x25519 } from "../../lib/crypto/kex/sntrup.ts";
 import { core } from "../../lib/crypto/wasm.ts";
 import { digest } from "../../lib/crypto/digest.ts";
 import { agreementOf } from "./agreement.ts";
 import { hex } from "./packets.ts";
 import { testVectors } from "../vectors/read.ts";
 
-const x25519 = await agreementOf(curve25519);
+const method = (name: string) => row(KEX, name).method;
+const x25519 = await agreementOf(method("curve25519-sha256"));
 const METHODS = {
   curve25519: x25519,
-  nistp256: await agreementOf(ecdh("nistp256")),
-  nistp384: await agreementOf(ecdh("nistp384")),
-  nistp521: await agreementOf(ecdh("nistp521")),
-  mlkem768x25519: await agreementOf(mlkem768x25519),
-  sntrup761x25519: await agreementOf(sntrup761x25519),
+  nistp256: await agreementOf(method("ecdh-sha2-nistp256")),
+  nistp384: await agreementOf(method("ecdh-sha2-nistp384")),
+  nistp521: await agreementOf(method("ecdh-sha2-nistp521")),
+  mlkem768x25519: await agreementOf(method("mlkem768x25519-sha256")),
+  sntrup761x25519: await agreementOf(method("sntrup761x25519-sha512")),
   group14: await agreementOf(dhFixedGroup(2048)),
 };
 

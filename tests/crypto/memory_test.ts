@@ -5,11 +5,8 @@ import { Buffer } from "node:buffer";
 import { generateKeyPairSync } from "node:crypto";
 import { decryptBytes } from "../../lib/crypto/cipher.ts";
 import { bcryptPbkdf, hmac } from "../../lib/crypto/digest.ts";
-import { curve25519 } from "../../lib/crypto/kex/curve25519.ts";
-import { ecdh } from "../../lib/crypto/kex/ecdh.ts";
-import { dhFixedGroup } from "../../lib/crypto/kex/dh_group.ts";
-import { mlkem768x25519 } from "../../lib/crypto/kex/mlkem.ts";
-import { sntrup761x25519 } from "../../lib/crypto/kex/sntrup.ts";
+import { KEX } from "../../lib/crypto/algorithms.ts";
+import { row } from "../../lib/crypto/suite.ts";
 import { noise } from "../support/random.ts";
 import { agreementOf } from "./agreement.ts";
 import {
@@ -45,18 +42,18 @@ function find(memory: Uint8Array, needle: Uint8Array): number {
 }
 
 for (
-  const [name, method] of Object.entries({
-    curve25519,
-    nistp256: ecdh("nistp256"),
-    nistp384: ecdh("nistp384"),
-    nistp521: ecdh("nistp521"),
-    mlkem768x25519,
-    sntrup761x25519,
-    group14: dhFixedGroup(2048),
-  })
+  const name of [
+    "curve25519-sha256",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "mlkem768x25519-sha256",
+    "sntrup761x25519-sha512",
+    "diffie-hellman-group14-sha256",
+  ]
 ) {
   Deno.test(`${name}: the shared secret is not left in memory`, async () => {
-    const agreement = await agreementOf(method);
+    const agreement = await agreementOf(row(KEX, name).method);
     const initiator = agreement.initiate();
     const { publicValue, secret } = agreement.respond(initiator.publicValue);
     initiator.finish(publicValue);
