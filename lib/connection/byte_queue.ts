@@ -1,4 +1,4 @@
-import type { Cause } from "./cause.ts";
+import type { LazyError } from "./lazy_error.ts";
 import { CHUNK_BYTES, ChunkMemory } from "./chunk_memory.ts";
 import { platformError } from "../runtime/errors.ts";
 import { Condition, type Limit } from "../waiting.ts";
@@ -25,7 +25,7 @@ export class ByteQueue {
   #bytes = 0;
   /** What is free behind the last chunk, for `append`. */
   #tail: Uint8Array = EMPTY;
-  #end: { cause: Cause | null } | null = null;
+  #end: { cause: LazyError | null } | null = null;
   #discarding = false;
   /** Whether the reader brings its own buffer, so that chunks stay here. */
   #copies = false;
@@ -104,7 +104,7 @@ export class ByteQueue {
   }
 
   /** No more will come: the end of the stream, or its cause once the rest has been read. */
-  end(cause: Cause | null = null): void {
+  end(cause: LazyError | null = null): void {
     if (this.#end) return;
     this.#end = { cause };
     this.#news.notify();

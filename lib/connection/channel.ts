@@ -3,7 +3,7 @@ import { ClosedError, SshError } from "../errors.ts";
 import { type SignalName, STDERR } from "../wire/numbers.ts";
 import { Exec, ExitSignal, ExitStatus as ExitStatusLayout, Subsystem } from "../wire/requests.ts";
 import type { ByteQueue } from "./byte_queue.ts";
-import { causeOf } from "./cause.ts";
+import { lazyError } from "./lazy_error.ts";
 import type { ChannelCore, ChannelPeer } from "./channel_core.ts";
 import type { GlobalHandler } from "./global_requests.ts";
 import { ChannelFile, type ChannelFileEnds, type ChannelFileOptions } from "./channel_file.ts";
@@ -342,7 +342,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
 
   /** Closes at once; reads and writes under way fail with the reason. */
   abort(reason?: unknown): void {
-    this.#core.abort(causeOf(() => reason ?? new ClosedError("The channel was aborted")));
+    this.#core.abort(lazyError(() => reason ?? new ClosedError("The channel was aborted")));
   }
 
   /** Closes at once, without waiting for what is being written. */

@@ -2,7 +2,7 @@ import { ClosedError, ProtocolError } from "../errors.ts";
 import { ChannelClose, ChannelEof } from "../wire/messages.ts";
 import { STDERR } from "../wire/numbers.ts";
 import { ByteQueue } from "./byte_queue.ts";
-import { type Cause, causeOf } from "./cause.ts";
+import { type LazyError, lazyError } from "./lazy_error.ts";
 import type { ChunkMemory } from "./chunk_memory.ts";
 import { ChannelRequests } from "./channel_requests.ts";
 import type { ChannelState } from "./channel_state.ts";
@@ -214,7 +214,7 @@ export class ChannelCore {
   }
 
   /** CLOSE at once; everything that waits fails with the cause. */
-  abort(cause: Cause): void {
+  abort(cause: LazyError): void {
     this.stdout.end(cause);
     this.stderr.end(cause);
     this.writer.end(cause, CLOSED);
@@ -251,7 +251,7 @@ export class ChannelCore {
   receiveClose(): void {
     if (this.#gotClose) throw new ProtocolError("CLOSE twice on a channel");
     this.#gotClose = true;
-    const cause = causeOf(() => new ClosedError("The peer closed the channel"));
+    const cause = lazyError(() => new ClosedError("The peer closed the channel"));
     this.writer.end(cause, CLOSED);
     this.requests.closed(cause);
     this.stdout.end();
@@ -266,7 +266,9 @@ export class ChannelCore {
   receiveRequest(type: string, wantReply: boolean, data: Uint8Array): void {
     if (this.#gotClose) throw new ProtocolError("Channel request after CLOSE");
     // OpenSSH PROTOCOL §2.1: the peer's reader is gone, as with a broken pipe.
-    if (type === "eow@openssh.com") this.writer.end(causeOf(() => new ClosedError(UNREAD)), UNREAD);
+    if (type === "eow@openssh.com") {
+      this.writer.end(lazyError(() => new ClosedError(UNREAD)), UNREAD);
+    }
     this.requests.receive(type, wantReply, data);
   }
 
@@ -287,7 +289,7 @@ export class ChannelCore {
       this.#sentClose = true;
       this.#host.send(ChannelClose.encode({ recipient: this.remoteId }));
     }
-    this.writer.end(causeOf(() => new ClosedError(CLOSED)), CLOSED);
+    this.writer.end(lazyError(() => new ClosedError(CLOSED)), CLOSED);
     if (!this.#gotClose) return;
     this.#receive.close();
     this.#host.released(this);

@@ -2,7 +2,7 @@ import { MAX_PENDING_REQUESTS } from "../defaults.ts";
 import { printable, ProtocolError, RequestDeniedError } from "../errors.ts";
 import { ChannelFailure, ChannelRequest, ChannelSuccess } from "../wire/messages.ts";
 import { ExitSignal, ExitStatus as ExitStatusLayout } from "../wire/requests.ts";
-import type { Cause } from "./cause.ts";
+import type { LazyError } from "./lazy_error.ts";
 import type { ExitStatus, RequestAnswer, RequestHandler } from "./request.ts";
 import { abortable, type CallOptions, Condition, limitOf } from "../waiting.ts";
 
@@ -112,18 +112,18 @@ export class ChannelRequests {
   }
 
   /** The peer has closed the channel: no more answers, and no status if none has come. */
-  closed(cause: Cause): void {
+  closed(cause: LazyError): void {
     this.#endWaits(cause);
     this.#settleExit(() => this.#exit.resolve(NO_STATUS));
   }
 
   /** The channel failed: everything that waits fails with the cause. */
-  fail(cause: Cause): void {
+  fail(cause: LazyError): void {
     this.#endWaits(cause);
     if (!this.#exitKnown) this.#settleExit(() => this.#exit.reject(cause()));
   }
 
-  #endWaits(cause: Cause): void {
+  #endWaits(cause: LazyError): void {
     // They stay in the list: replies that are under way when we close are no offence.
     for (const { promise } of this.#replies) promise.reject(cause());
   }

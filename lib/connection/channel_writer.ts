@@ -1,5 +1,5 @@
 import { ClosedError } from "../errors.ts";
-import type { Cause } from "./cause.ts";
+import type { LazyError } from "./lazy_error.ts";
 import { withBytesWritten } from "./partial_write.ts";
 import { platformError } from "../runtime/errors.ts";
 import { Condition, type Limit, Mutex } from "../waiting.ts";
@@ -40,7 +40,7 @@ export class ChannelWriter {
   /** Why new writes fail, though those under way go on. */
   #shut: string | null = null;
   /** Why writes under way failed, and what new ones are told. */
-  #end: { cause: Cause; message: string } | null = null;
+  #end: { cause: LazyError; message: string } | null = null;
 
   constructor(host: WriterHost, opening: WriterOpening) {
     this.#host = host;
@@ -148,7 +148,7 @@ export class ChannelWriter {
   }
 
   /** Nothing more can be sent: writes under way fail with the cause, later ones with the message. */
-  end(cause: Cause, message: string): void {
+  end(cause: LazyError, message: string): void {
     this.#end ??= { cause, message };
     this.#news.notify();
   }
