@@ -56,20 +56,13 @@ export type { HostAddress, HostKeyPolicy } from "./lib/known_hosts/host_key_poli
 export type { HostKeyChanges } from "./lib/known_hosts/update.ts";
 export type { TcpOptions } from "./lib/login/tcp.ts";
 export { loadKey, type LoadKeyOptions } from "./lib/login/key_files.ts";
-export {
-  type AuthDialog,
-  type AuthMethod,
-  type Challenge,
-  hostBased,
-  type HostBasedOptions,
-  interactive,
-  none,
-  password,
-  type PasswordOptions,
-  type Prompt,
-  publicKey,
-  type PublicKeyOptions,
-} from "./lib/auth/method.ts";
+export type { AuthDialog, AuthMethod } from "./lib/auth/auth_method.ts";
+export { hostBased, type HostBasedOptions } from "./lib/auth/host_based.ts";
+export { interactive } from "./lib/auth/interactive.ts";
+export { none } from "./lib/auth/none.ts";
+export { password, type PasswordOptions } from "./lib/auth/password.ts";
+export type { Challenge, Prompt } from "./lib/auth/prompts.ts";
+export { publicKey, type PublicKeyOptions } from "./lib/auth/public_key.ts";
 export * from "./lib/agent/mod.ts";
 export type { PrivateKey, Signer, SignOptions } from "./lib/keys/private_key.ts";
 export type { PublicKey } from "./lib/keys/public_key.ts";

@@ -1,4 +1,4 @@
-import type { AuthDialog, AuthMethod } from "../auth/method.ts";
+import type { AuthDialog, AuthMethod } from "../auth/auth_method.ts";
 import { publicKey } from "../auth/public_key.ts";
 import { AuthError } from "../errors.ts";
 import type { PublicKey } from "../keys/public_key.ts";

@@ -15,7 +15,6 @@ import { abortable, onAbort, onTimeout } from "../waiting.ts";
 import { type AddKeyOptions, encodeAddedKey } from "./added_key.ts";
 import { decodeExtensionAnswer, decodeExtensionNames, decodeIdentities } from "./answers.ts";
 import { Frames } from "./frames.ts";
-import type { AgentOptions, AgentRequestOptions } from "./options.ts";
 import {
   AgentFailure,
   AgentSuccess,
@@ -34,6 +33,20 @@ import {
   Unlock,
 } from "./protocol.ts";
 import { type AgentAddress, openAgent } from "./source.ts";
+
+/** How to talk to an agent. */
+export interface AgentOptions {
+  /** Gives up connecting. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds that each answer may take, 60,000 unless given; 0 is no limit. */
+  readonly timeout?: number;
+}
+
+/** Options of one request to an agent. */
+export interface AgentRequestOptions {
+  /** Gives up waiting for the answer, which ends the connection to the agent. */
+  readonly signal?: AbortSignal;
+}
 
 /** How long one answer may take, in milliseconds: somebody may have to confirm or touch something. */
 const ANSWER_TIMEOUT_MS = 60_000;

@@ -4,8 +4,12 @@
  * @module
  */
 export { agent, type AgentAuthOptions } from "./auth.ts";
-export { AgentClient, connectAgent } from "./client.ts";
-export type { AgentOptions, AgentRequestOptions } from "./options.ts";
+export {
+  AgentClient,
+  type AgentOptions,
+  type AgentRequestOptions,
+  connectAgent,
+} from "./client.ts";
 export type { AgentForwardOptions, ForwardedAgent } from "./forwarding.ts";
 export type { DestinationHost, KeyDestination } from "./destination.ts";
 export type { AddKeyOptions, KeyConstraints } from "./added_key.ts";

@@ -2,8 +2,7 @@ import { KeyFormatError, RequestDeniedError } from "../errors.ts";
 import { parsePublicKey } from "../keys/public_key.ts";
 import { decodeSignature } from "../keys/signature.ts";
 import type { HostProof } from "../keys/key.ts";
-import type { AgentClient } from "./client.ts";
-import type { AgentRequestOptions } from "./options.ts";
+import type { AgentClient, AgentRequestOptions } from "./client.ts";
 import { SessionBind } from "./protocol.ts";
 
 /** Sessions that one connection to an agent may name: OpenSSH's own limit. */

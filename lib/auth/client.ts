@@ -9,7 +9,7 @@ import {
   UserauthSuccess,
 } from "../wire/messages.ts";
 import { HOST_BOUND, MSG } from "../wire/numbers.ts";
-import { type AuthDialog, type AuthMethod, SERVICE } from "./dialog.ts";
+import { type AuthDialog, type AuthMethod, SERVICE } from "./auth_method.ts";
 import { none } from "./none.ts";
 import { cleanText } from "./prompts.ts";
 

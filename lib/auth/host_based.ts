@@ -3,7 +3,7 @@ import { plainAlgorithm } from "../keys/certificate_names.ts";
 import type { Signer } from "../keys/private_key.ts";
 import { MSG } from "../wire/numbers.ts";
 import { HostBasedAuth, HostBasedSigned } from "../wire/requests.ts";
-import { type AuthMethod, SERVICE } from "./dialog.ts";
+import { type AuthMethod, SERVICE } from "./auth_method.ts";
 
 const METHOD = "hostbased";
 

@@ -1,6 +1,6 @@
 import { MSG } from "../wire/numbers.ts";
 import { InteractiveAuth } from "../wire/requests.ts";
-import type { AuthMethod } from "./dialog.ts";
+import type { AuthMethod } from "./auth_method.ts";
 import { type Challenge, decodeChallenge, encodeAnswers } from "./prompts.ts";
 
 /**

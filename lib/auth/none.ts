@@ -1,4 +1,4 @@
-import type { AuthMethod } from "./dialog.ts";
+import type { AuthMethod } from "./auth_method.ts";
 
 /**
  * No credential at all (RFC 4252 §5.2): some servers let a user in, others tell what they want.

@@ -2,7 +2,7 @@ import { AuthError } from "../errors.ts";
 import { UserauthPasswdChangereq } from "../wire/messages.ts";
 import { MSG } from "../wire/numbers.ts";
 import { PasswordAuth, PasswordChange } from "../wire/requests.ts";
-import type { AuthMethod } from "./dialog.ts";
+import type { AuthMethod } from "./auth_method.ts";
 import { cleanText } from "./prompts.ts";
 
 /** What to do about a password that the server wants changed. */

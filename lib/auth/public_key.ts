@@ -12,7 +12,7 @@ import {
   PublicKeyProbe,
   PublicKeySigned,
 } from "../wire/requests.ts";
-import { type AuthDialog, type AuthMethod, SERVICE } from "./dialog.ts";
+import { type AuthDialog, type AuthMethod, SERVICE } from "./auth_method.ts";
 
 const METHOD = "publickey";
 

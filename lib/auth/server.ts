@@ -12,7 +12,7 @@ import {
 } from "../wire/messages.ts";
 import { abortable } from "../waiting.ts";
 import { DISCONNECT, HOST_BOUND } from "../wire/numbers.ts";
-import { SERVICE } from "./dialog.ts";
+import { SERVICE } from "./auth_method.ts";
 import { failureDelay } from "./failure_delay.ts";
 import type { ServerAuthPolicy } from "./policy.ts";
 import { type Login, LoginProgress, requiredLists } from "./progress.ts";

@@ -18,7 +18,7 @@ import {
   PublicKeyProbe,
   PublicKeySigned,
 } from "../wire/requests.ts";
-import { SERVICE } from "./dialog.ts";
+import { SERVICE } from "./auth_method.ts";
 import { Grant } from "./grant.ts";
 import type {
   AuthClient,

@@ -1,4 +1,4 @@
-import type { AuthMethod } from "../auth/method.ts";
+import type { AuthMethod } from "../auth/auth_method.ts";
 import type { WindowOptions } from "../connection/window_budget.ts";
 import type { Config } from "../config/config.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";

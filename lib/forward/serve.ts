@@ -2,10 +2,17 @@ import type { IncomingOpen } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { decodeDirect, FAMILIES, type Family, NAMES } from "./messages.ts";
-import type { ForwardPermit, ForwardPermits } from "./permit.ts";
-import { ServedBindings } from "./served_bindings.ts";
+import { type ForwardPermit, ServedBindings } from "./served_bindings.ts";
 import { connectTo } from "./sockets.ts";
 import { closeQuietly, splice } from "./splice.ts";
+
+/** What a client may do with this side's network; what is not there is refused. */
+export interface ForwardPermits {
+  /** Where it may connect to. */
+  readonly local?: ForwardPermit | undefined;
+  /** Where it may have us listen. */
+  readonly remote?: ForwardPermit | undefined;
+}
 
 /**
  * Serves a client's tunnels. Everything that was opened for it ends with its connection.

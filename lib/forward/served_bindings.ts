@@ -3,12 +3,14 @@ import { onAbort } from "../waiting.ts";
 import { BoundPort } from "../wire/requests.ts";
 import type { ForwardAddress, HostPort } from "./address.ts";
 import { decodeBind, encodeForwarded, type Family, familyOf, NAMES } from "./messages.ts";
-import type { ForwardPermit } from "./permit.ts";
 import { acceptEach, listenOn } from "./sockets.ts";
 import { closeQuietly, splice } from "./splice.ts";
 
 /** Addresses that one client may have us listen on: far more than anyone needs, far less than files. */
 const MAX_BINDINGS = 64;
+
+/** Decides about one address; only `true` allows, an exception refuses. */
+export type ForwardPermit = (address: ForwardAddress) => boolean | Promise<boolean>;
 
 /** The addresses that a server listens on for one client. */
 export class ServedBindings {

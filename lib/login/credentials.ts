@@ -1,5 +1,5 @@
 import { agent } from "../agent/auth.ts";
-import type { AuthMethod } from "../auth/method.ts";
+import type { AuthMethod } from "../auth/auth_method.ts";
 import { publicKey, type PublicKeyOptions } from "../auth/public_key.ts";
 import { resolveList } from "../config/algorithm_lists.ts";
 import type { HostSettings } from "../config/settings.ts";

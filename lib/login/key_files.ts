@@ -1,5 +1,5 @@
 import { agent } from "../agent/auth.ts";
-import type { AuthMethod } from "../auth/method.ts";
+import type { AuthMethod } from "../auth/auth_method.ts";
 import { publicKey } from "../auth/public_key.ts";
 import { KeyFormatError, PassphraseError, SshError } from "../errors.ts";
 import { withCertificate } from "../keys/certificate.ts";

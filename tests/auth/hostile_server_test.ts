@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { authenticateClient, type ClientAuthOptions } from "../../lib/auth/client.ts";
-import { type Challenge, interactive, none, password, publicKey } from "../../lib/auth/method.ts";
+import { type Challenge, interactive, none, password, publicKey } from "../../mod.ts";
 import { MAX_BANNER, MAX_CLIENT_AUTH_ATTEMPTS } from "../../lib/defaults.ts";
 import { AuthError, ProtocolError } from "../../lib/errors.ts";
 import { generateKey } from "../../lib/keys/mod.ts";

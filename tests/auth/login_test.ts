@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { authenticateClient, type ClientAuthOptions } from "../../lib/auth/client.ts";
-import { type AuthMethod, interactive, none, password, publicKey } from "../../lib/auth/method.ts";
+import { type AuthMethod, interactive, none, password, publicKey } from "../../mod.ts";
 import type { ServerAuthPolicy } from "../../lib/auth/policy.ts";
 import type { Login } from "../../lib/auth/progress.ts";
 import { authenticateServer, type ServerAuthOptions } from "../../lib/auth/server.ts";

@@ -1,6 +1,6 @@
 /** Keys on security tokens, as a server of ours accepts them; the token is played by the test. */
 import { assertEquals } from "@std/assert";
-import { publicKey } from "../../lib/auth/method.ts";
+import { publicKey } from "../../mod.ts";
 import { authenticateClient } from "../../lib/auth/client.ts";
 import { Grant } from "../../lib/auth/grant.ts";
 import { authenticateServer } from "../../lib/auth/server.ts";

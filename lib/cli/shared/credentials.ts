@@ -1,4 +1,4 @@
-import type { AuthMethod } from "../../auth/method.ts";
+import type { AuthMethod } from "../../auth/auth_method.ts";
 import { interactive } from "../../auth/interactive.ts";
 import { none } from "../../auth/none.ts";
 import { password } from "../../auth/password.ts";
