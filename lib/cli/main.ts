@@ -1,5 +1,5 @@
 /**
- * The command line: `ssh`, `sftp`, `tunnel`, `serve`, `keygen` and a `demo` of it all, with OpenSSH's own flags.
+ * The command line: `ssh`, `sftp`, `tunnel`, `serve` and `keygen`, with OpenSSH's own flags.
  *
  * ```sh
  * deno run -A lib/cli/main.ts ssh -p 2222 deploy@example.com uptime
@@ -41,10 +41,6 @@ const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
     const { keygen, KEYGEN_HELP } = await import("./keygen/keygen.ts");
     return { run: keygen, help: KEYGEN_HELP };
   },
-  demo: async () => {
-    const { demo, DEMO_HELP } = await import("./demo/demo.ts");
-    return { run: demo, help: DEMO_HELP };
-  },
 };
 
 const HELP = `usage: denossh <tool> [arguments]
@@ -56,7 +52,6 @@ const HELP = `usage: denossh <tool> [arguments]
   sftp-server  serve files on standard input and output, for an SSH server to start
   serve        be an SSH server: commands and files
   keygen       make, change and show keys; certify keys and sign files
-  demo         send and fetch a large file over SSH and check it
 
 denossh <tool> --help says more; denossh --version prints the version.
 `;

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { cli } from "./world.ts";
 
-const TOOLS = ["ssh", "sftp", "serve", "keygen", "demo"];
+const TOOLS = ["ssh", "sftp", "serve", "keygen"];
 
 Deno.test("--help lists the tools, and --version says the version of deno.json", async () => {
   const help = await cli(["--help"]);

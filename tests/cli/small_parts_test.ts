@@ -1,10 +1,9 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { Deadline } from "../../lib/cli/shared/deadline.ts";
 import { EscapeKeys } from "../../lib/cli/ssh/escape_keys.ts";
 import { messageOf } from "../../lib/cli/shared/failure.ts";
 import { lines } from "../../lib/cli/sftp/lines.ts";
-import { meterLine } from "../../lib/cli/shared/meter.ts";
-import { ProgressLine, progressText, sizeText } from "../../lib/cli/shared/progress.ts";
+import { meterLine, ProgressMeter } from "../../lib/cli/shared/progress_meter.ts";
 import { within } from "../support/within.ts";
 
 Deno.test("A deadline aborts with its reason", async () => {
@@ -62,44 +61,34 @@ Deno.test("Lines come whole, whatever the pieces are", async () => {
   assertEquals(await Array.fromAsync(lines(from)), ["a", "bc", "", "é"]);
 });
 
-const sizes: [number, string][] = [
-  [0, "0 B"],
-  [1023, "1023 B"],
-  [1024, "1 KiB"],
-  [1536, "1.5 KiB"],
-  [268435456, "256 MiB"],
-  [5 * 2 ** 40, "5 TiB"],
-];
-
-for (const [bytes, text] of sizes) {
-  Deno.test(`${bytes} bytes are shown as ${text}`, () => assertEquals(sizeText(bytes), text));
+const ends: ["keep" | "clear", string][] = [["keep", " 100%"], ["clear", ""]];
+for (const [atEnd, last] of ends) {
+  Deno.test(`The progress meter draws on a terminal only (at the end: ${atEnd})`, () => {
+    for (const terminal of [true, false]) {
+      let written = "";
+      const out = {
+        isTerminal: () => terminal,
+        writeSync(bytes: Uint8Array) {
+          written += new TextDecoder().decode(bytes);
+          return bytes.length;
+        },
+      };
+      const meter = new ProgressMeter("file", { out, atEnd });
+      meter.update({ transferred: 1, total: 2, rate: 1 });
+      meter.update({ transferred: 2, total: 2, rate: 1 });
+      meter[Symbol.dispose]();
+      if (!terminal) {
+        assertEquals(written, "");
+        continue;
+      }
+      const [before, first, , end] = written.split("\r\x1b[K");
+      assertEquals(before, "");
+      assertMatch(first!, /^file +50% /);
+      assertEquals(end!.includes(last) && end!.endsWith("\n"), atEnd === "keep");
+      if (atEnd === "clear") assertEquals(end, last);
+    }
+  });
 }
-
-Deno.test("A progress bar has the percentage, the rate and the time left", () => {
-  const text = progressText({ transferred: 50e6, total: 200e6, rate: 10e6 });
-  assertEquals(text, `${"█".repeat(5)}${"░".repeat(15)}  25%  47.7 MiB  10.0 MB/s    0:15`);
-  assertStringIncludes(progressText({ transferred: 0, total: 0, rate: 0 }), "100%");
-});
-
-Deno.test("A progress line is drawn on a terminal only", () => {
-  for (const terminal of [true, false]) {
-    let written = "";
-    const out = {
-      isTerminal: () => terminal,
-      writeSync(bytes: Uint8Array) {
-        written += new TextDecoder().decode(bytes);
-        return bytes.length;
-      },
-    };
-    const line = new ProgressLine("file", out);
-    line.update({ transferred: 1, total: 2, rate: 1 });
-    line.keep();
-    assertEquals(written === "", !terminal);
-    if (!terminal) continue;
-    assert(written.startsWith("\r\x1b[Kfile  ") && written.endsWith("\n"), written);
-    assertStringIncludes(written, " 50% ");
-  }
-});
 
 Deno.test("An error is one line, the file in front", async () => {
   const missing = await assertRejects(() => Deno.readTextFile("/nothing/there"));

@@ -1,7 +1,7 @@
 /** `scp -O`: an `scp` on each host, and their own protocol in between. */
 import type { SftpChannel } from "../../sftp/protocol/channel.ts";
 import type { Operand, RemoteOperand } from "../shared/copy_target.ts";
-import { Meter } from "../shared/meter.ts";
+import { ProgressMeter } from "../shared/progress_meter.ts";
 import type { RemoteHosts, ScpJob } from "./job.ts";
 import { ScpProtocol } from "./scp_protocol.ts";
 import { receiveAll } from "./sink.ts";
@@ -217,7 +217,7 @@ class FileMeter implements Disposable {
   readonly #shows: boolean;
   readonly #started = performance.now();
   #name = "";
-  #meter: Meter | null = null;
+  #meter: ProgressMeter | null = null;
 
   constructor(shows: boolean) {
     this.#shows = shows;
@@ -227,7 +227,7 @@ class FileMeter implements Disposable {
     if (!this.#shows) return;
     if (name !== this.#name) {
       this[Symbol.dispose]();
-      this.#meter = new Meter(name);
+      this.#meter = new ProgressMeter(name);
       this.#name = name;
     }
     const rate = transferred / Math.max((performance.now() - this.#started) / 1000, 0.001);

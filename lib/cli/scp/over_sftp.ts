@@ -7,7 +7,7 @@ import type { TransferProgress, TransferResult } from "../../sftp/transfer/progr
 import type { SftpTransferOptions } from "../../sftp/transfer/transfer_options.ts";
 import type { Operand, RemoteOperand } from "../shared/copy_target.ts";
 import { messageOf } from "../shared/failure.ts";
-import { Meter } from "../shared/meter.ts";
+import { ProgressMeter } from "../shared/progress_meter.ts";
 import type { RemoteHosts, ScpJob } from "./job.ts";
 import { tuningOf } from "../shared/sftp_session.ts";
 import { isGlob } from "../../patterns.ts";
@@ -158,7 +158,7 @@ async function withMeter(
   run: (options: SftpTransferOptions) => Promise<TransferResult>,
 ): Promise<void> {
   const { recursive, preserve, signal, log } = job;
-  using meter = job.progress ? new Meter(basename(path)) : null;
+  using meter = job.progress ? new ProgressMeter(basename(path)) : null;
   const onProgress = (progress: TransferProgress) => meter?.update(progress);
   // As scp does, links are taken for what they lead to.
   const options = {

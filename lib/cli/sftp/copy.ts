@@ -5,7 +5,7 @@ import { join, nameProblem } from "../../sftp/protocol/paths.ts";
 import type { TransferProgress, TransferResult } from "../../sftp/transfer/progress.ts";
 import type { SftpTransferOptions } from "../../sftp/transfer/transfer_options.ts";
 import { messageOf } from "../shared/failure.ts";
-import { Meter } from "../shared/meter.ts";
+import { ProgressMeter } from "../shared/progress_meter.ts";
 import { type CommandCall, type SftpCommand, textOf } from "./command.ts";
 import { SftpCommandError, type SftpSession, tuningOf } from "../shared/sftp_session.ts";
 import { expandGlob, type Names, type Word } from "../shared/sftp_words.ts";
@@ -150,7 +150,7 @@ async function copy(
 ): Promise<void> {
   const { quiet } = session.options;
   if (!quiet) console.log(title);
-  using meter = session.progress ? new Meter(name) : null;
+  using meter = session.progress ? new ProgressMeter(name) : null;
   const onProgress = (progress: TransferProgress) => meter?.update(progress);
   const { skipped, failures } = await run({
     ...options,

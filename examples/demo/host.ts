@@ -1,10 +1,10 @@
-import { publicKey } from "../../auth/public_key.ts";
-import type { Client } from "../../client/client.ts";
-import { connect } from "../../client/connect.ts";
-import { generateKey } from "../../keys/private_key.ts";
-import { serve } from "../../server/serve.ts";
-import { systemShell } from "../../server/system_shell.ts";
-import { localFiles } from "../../sftp/server/local_files.ts";
+import { publicKey } from "../../lib/auth/public_key.ts";
+import type { Client } from "../../lib/client/client.ts";
+import { connect } from "../../lib/client/connect.ts";
+import { generateKey } from "../../lib/keys/private_key.ts";
+import { serve } from "../../lib/server/serve.ts";
+import { systemShell } from "../../lib/server/system_shell.ts";
+import { localFiles } from "../../lib/sftp/server/local_files.ts";
 
 /** Somebody to demonstrate on. */
 export interface DemoHost extends AsyncDisposable {

@@ -1,21 +1,25 @@
+/**
+ * Sends a file over SSH, fetches it back and compares both: with a server in this process, or with a real
+ * one:
+ * deno run -A examples/demo/main.ts [user@]host
+ */
 import { createHash } from "node:crypto";
-import type { Client } from "../../client/client.ts";
-import { parseTarget } from "../../client/options.ts";
-import { randomBytes } from "../../crypto/random.ts";
-import { encodeHex } from "../../encoding.ts";
-import { printable, SshError } from "../../errors.ts";
+import type { Client } from "../../lib/client/client.ts";
+import { parseTarget } from "../../lib/client/options.ts";
+import { randomBytes } from "../../lib/crypto/random.ts";
+import { encodeHex } from "../../lib/encoding.ts";
+import { printable, SshError } from "../../lib/errors.ts";
 import { type DemoHost, embeddedHost } from "./host.ts";
-import { describeFailure, messageOf } from "../shared/failure.ts";
-import { parseMixed, UsageError } from "../shared/flags.ts";
-import { Log } from "../shared/log.ts";
-import { logIn, type Place, placeOf } from "../shared/login.ts";
-import { ProgressLine, type ProgressState, rateText, sizeText } from "../shared/progress.ts";
-import { optionOfFlag, type SshOptions, sshOptions } from "../shared/ssh_options.ts";
-import { InterruptedError, onSignals } from "../shared/terminal.ts";
+import { describeFailure, messageOf } from "../../lib/cli/shared/failure.ts";
+import { parseMixed, UsageError } from "../../lib/cli/shared/flags.ts";
+import { Log } from "../../lib/cli/shared/log.ts";
+import { logIn, type Place, placeOf } from "../../lib/cli/shared/login.ts";
+import { ProgressMeter, type ProgressState } from "../../lib/cli/shared/progress_meter.ts";
+import { optionOfFlag, type SshOptions, sshOptions } from "../../lib/cli/shared/ssh_options.ts";
+import { InterruptedError, onSignals } from "../../lib/cli/shared/terminal.ts";
 
 /** What `demo --help` prints. */
-export const DEMO_HELP =
-  `usage: demo [--size MiB] [-p port] [-i key] [-o Key=Value]… [[user@]host[:port]]
+const HELP = `usage: demo [--size MiB] [-p port] [-i key] [-o Key=Value]… [[user@]host[:port]]
 
 Sends a file over SSH, fetches it back and compares SHA-256 both ways: with a server of its own, or
 with a real one, with your keys and known_hosts.
@@ -40,7 +44,11 @@ interface DemoArguments {
  *
  * @returns The exit code: 1 if what arrived is not what was sent
  */
-export async function demo(args: readonly string[]): Promise<number> {
+async function demo(args: readonly string[]): Promise<number> {
+  if (args[0] === "--help") {
+    console.log(HELP.trimEnd());
+    return 0;
+  }
   let job: DemoArguments;
   try {
     job = await parse(args);
@@ -178,7 +186,7 @@ async function transfer(
   bytes: number,
   run: (onProgress: (state: ProgressState) => void) => Promise<unknown>,
 ): Promise<number> {
-  using progress = new ProgressLine(`  ${label.padEnd(LABEL_COLUMNS)}`);
+  using progress = new ProgressMeter(`  ${label}`, { atEnd: "clear" });
   const started = performance.now();
   await run((state) => progress.update(state));
   return bytes / (performance.now() - started) * 1000;
@@ -203,3 +211,21 @@ function style(code: string, text: string): string {
   const plain = !Deno.stdout.isTerminal() || Deno.noColor;
   return plain ? text : `\x1b[${code}m${text}\x1b[0m`;
 }
+
+/** Bytes as people read them: `256 MiB`. */
+function sizeText(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let unit = 0;
+  for (; bytes >= 1024 && unit < units.length - 1; unit++) bytes /= 1024;
+  const digits = unit === 0 || Number.isInteger(bytes) || bytes >= 100 ? 0 : 1;
+  return `${bytes.toFixed(digits)} ${units[unit]}`;
+}
+
+/** Bytes a second as `512 MB/s`. */
+function rateText(rate: number): string {
+  const mega = rate / 1e6;
+  return `${mega.toFixed(mega >= 100 ? 0 : 1)} MB/s`;
+}
+
+// Deno.exit, since a read of standard input may still be pending.
+Deno.exit(await demo(Deno.args));

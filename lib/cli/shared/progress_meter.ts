@@ -1,45 +1,60 @@
 import { printable } from "../../errors.ts";
-import type { ProgressState, Terminal } from "./progress.ts";
-
+import { terminalSize } from "./terminal.ts";
 const CLEAR_LINE = "\r\x1b[K";
-/** Columns behind the name. */
+/** Columns after the name. */
 const FIGURES = 36;
 const UNITS = " KMGT";
 
-/** How far a transfer is, in the line that OpenSSH's programs draw; nothing where there is no terminal. */
-export class Meter implements Disposable {
+/** How far a transfer is. */
+export interface ProgressState {
+  readonly transferred: number;
+  readonly total: number;
+  /** Bytes a second. */
+  readonly rate: number;
+}
+
+/** How a meter draws. */
+export interface ProgressMeterOptions {
+  /** Whether the last line stays; it does unless given. */
+  readonly atEnd?: "keep" | "clear";
+  /** Where the line goes, if that is a terminal; standard output unless given. */
+  readonly out?: { isTerminal(): boolean; writeSync(bytes: Uint8Array): number };
+}
+
+/** Draws the progress line of OpenSSH's programs on a terminal, and nothing anywhere else. */
+export class ProgressMeter implements Disposable {
   readonly #name: string;
-  readonly #out: Terminal | null;
+  readonly #out: ProgressMeterOptions["out"] | null;
+  readonly #atEnd: "keep" | "clear";
   readonly #started: number = performance.now();
   #state: ProgressState = { transferred: 0, total: 0, rate: 0 };
   #shown = false;
 
   /** @param name What is transferred, as a server may have named it */
-  constructor(name: string, out: Terminal = Deno.stdout) {
+  constructor(name: string, { atEnd = "keep", out = Deno.stdout }: ProgressMeterOptions = {}) {
     this.#name = printable(name);
     this.#out = out.isTerminal() ? out : null;
+    this.#atEnd = atEnd;
   }
 
-  /** Draws the line anew. */
+  /** Draws the line again. */
   update(state: ProgressState): void {
     this.#state = state;
     const left = state.rate > 0 ? (state.total - state.transferred) / state.rate : null;
-    this.#draw(meterLine(this.#name, state, { left, done: false }, columns()));
+    this.#shown = this.#out !== null;
+    if (this.#shown) {
+      this.#write(CLEAR_LINE + meterLine(this.#name, state, { left, done: false }, columns()));
+    }
   }
 
-  /** Leaves the line with how long it took, and goes on to the next. */
+  /** Ends the line with how long the transfer took, or clears it. */
   [Symbol.dispose](): void {
     if (!this.#shown) return;
-    const left = (performance.now() - this.#started) / 1000;
-    this.#draw(meterLine(this.#name, this.#state, { left, done: true }, columns()));
-    this.#write("\n");
     this.#shown = false;
-  }
-
-  #draw(line: string): void {
-    if (this.#out === null) return;
-    this.#shown = true;
-    this.#write(CLEAR_LINE + line);
+    if (this.#atEnd === "clear") return this.#write(CLEAR_LINE);
+    const left = (performance.now() - this.#started) / 1000;
+    const line = meterLine(this.#name, this.#state, { left, done: true }, columns());
+    this.#write(`${CLEAR_LINE}${line}\n`);
   }
 
   #write(text: string): void {
@@ -70,7 +85,7 @@ function sizeColumn(bytes: number): string {
   return `${Math.floor(bytes)}`.padStart(4) + UNITS[unit] + (unit > 0 ? "B" : " ");
 }
 
-/** Up to three digits, one behind the point, and a unit: ` 12.3MB`; always in kibibytes or more. */
+/** Up to three digits, one decimal, and a unit: ` 12.3MB`; always in kibibytes or more. */
 function rateColumn(rate: number): string {
   let unit = 1;
   let value = rate / 1024;
@@ -87,9 +102,5 @@ function clockColumn(seconds: number | null): string {
 }
 
 function columns(): number {
-  try {
-    return Deno.consoleSize().columns || 80;
-  } catch {
-    return 80;
-  }
+  return terminalSize()?.columns || 80;
 }

@@ -1,9 +1,23 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { configFlags } from "../interop/harness/openssh_clients.ts";
-import { peerTest } from "../interop/harness/peers.ts";
-import { startSshd } from "../interop/harness/sshd.ts";
-import { tempFolder } from "../support/temp.ts";
-import { cli, startCli, startServe } from "./world.ts";
+import { configFlags } from "./interop/harness/openssh_clients.ts";
+import { peerTest } from "./interop/harness/peers.ts";
+import { startSshd } from "./interop/harness/sshd.ts";
+import { tempFolder } from "./support/temp.ts";
+import { startServe } from "./cli/world.ts";
+import { Program } from "./support/program.ts";
+import { type Ran, run, type RunOptions } from "./support/run.ts";
+
+const DEMO = [
+  "run",
+  "-A",
+  "--no-check",
+  new URL("../examples/demo/main.ts", import.meta.url).pathname,
+];
+
+/** Runs the demo to its end. */
+function demo(args: readonly string[], options?: RunOptions): Promise<Ran> {
+  return run(Deno.execPath(), [...DEMO, ...args], options);
+}
 
 const SHOWN = new RegExp(
   [
@@ -19,7 +33,7 @@ const SHOWN = new RegExp(
 
 Deno.test("demo sends and fetches a file with a server of its own, and leaves nothing", async () => {
   await using folder = await tempFolder();
-  const ran = await cli(["demo", "--size", "8"], { env: { TMPDIR: folder.path } });
+  const ran = await demo(["--size", "8"], { env: { TMPDIR: folder.path } });
   assertEquals([ran.code, ran.stderr], [0, ""]);
   assertMatch(ran.text, SHOWN);
   assertMatch(ran.text, /mlkem768x25519-sha256\n/);
@@ -32,7 +46,7 @@ await peerTest(["sshd"], "demo does the same with a real server", async () => {
   await using server = await startSshd();
   const target = `${server.user}@127.0.0.1:${server.port}`;
   const flags = configFlags(server).slice(2); // without -F none
-  const ran = await cli(["demo", "--size", "8", ...flags, target], {
+  const ran = await demo(["--size", "8", ...flags, target], {
     env: { TMPDIR: folder.path },
   });
   assertEquals([ran.code, ran.stderr], [0, ""]);
@@ -44,7 +58,7 @@ await peerTest(["sshd"], "demo does the same with a real server", async () => {
 Deno.test("demo compares on the way back where no commands run", async () => {
   await using server = await startServe([]);
   const flags = configFlags(server).slice(2);
-  const ran = await cli(["demo", "--size", "8", ...flags, `tester@127.0.0.1:${server.port}`]);
+  const ran = await demo(["--size", "8", ...flags, `tester@127.0.0.1:${server.port}`]);
   assertEquals([ran.code, ran.stderr], [0, ""]);
   assertMatch(ran.text, SHOWN);
   assertMatch(ran.text, /sent .* SHA-256 is compared on the way back\n/);
@@ -56,7 +70,8 @@ Deno.test("demo cleans up when it is interrupted", async () => {
   await using server = await startServe([]);
   const flags = configFlags(server).slice(2);
   const target = `tester@127.0.0.1:${server.port}`;
-  await using running = startCli(["demo", "--size", "4096", ...flags, target], {
+  await using running = new Program(Deno.execPath(), {
+    args: [...DEMO, "--size", "4096", ...flags, target],
     env: { TMPDIR: folder.path },
   });
   await running.waitFor(/uname/);
@@ -76,14 +91,20 @@ for (
   ] as const
 ) {
   Deno.test(`demo refuses ${args.join(" ")}`, async () => {
-    const ran = await cli(["demo", ...args]);
+    const ran = await demo(args);
     assertEquals([ran.code, ran.text], [2, ""]);
     assertMatch(ran.stderr, message);
   });
 }
 
 Deno.test("demo fails in one line if the server cannot be reached", async () => {
-  const ran = await cli(["demo", "-o", "BatchMode=yes", "me@127.0.0.1:1"]);
+  const ran = await demo(["-o", "BatchMode=yes", "me@127.0.0.1:1"]);
   assertEquals([ran.code, ran.text], [1, ""]);
   assertEquals(ran.stderr, "ssh: connect to host 127.0.0.1 port 1: Connection refused\n");
+});
+
+Deno.test("demo --help says how to use it", async () => {
+  const ran = await demo(["--help"]);
+  assertEquals([ran.code, ran.stderr], [0, ""]);
+  assertMatch(ran.text, /^usage: demo \[--size MiB\]/);
 });
