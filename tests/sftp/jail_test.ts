@@ -175,14 +175,13 @@ Deno.test("the root itself stays", async () => {
 
 Deno.test("what is neither a file nor a directory cannot be opened", async () => {
   await using w = await jailed();
-  await new Deno.Command("mkfifo", { args: [`${w.root}/pipe`] }).output();
   using _socket = Deno.listen({ transport: "unix", path: `${w.root}/socket` });
-  for (const path of ["/pipe", "/socket", "/"]) {
+  for (const path of ["/socket", "/"]) {
     assertEquals(await refusal(w.sftp.open(path)), SftpStatus.FAILURE);
     assertEquals(await refusal(w.sftp.open(path, { write: true })), SftpStatus.FAILURE);
     assertEquals(await refusal(w.sftp.truncate(path)), SftpStatus.FAILURE);
   }
-  assertEquals(await refusal(Array.fromAsync(w.sftp.readDir("/pipe"))), SftpStatus.NO_SUCH_FILE);
+  assertEquals(await refusal(Array.fromAsync(w.sftp.readDir("/socket"))), SftpStatus.NO_SUCH_FILE);
 });
 
 Deno.test("setuid and setgid bits are refused", async () => {

@@ -1,32 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { encodeHex } from "../../lib/encoding.ts";
 import {
   SftpError,
   SftpStatus,
   SftpTransferError,
   type TransferProgress,
 } from "../../lib/sftp/mod.ts";
-import { clientTest, noise, ourWorld, refusal, same } from "./world.ts";
-
-/** Everything in a folder as text: path, kind, mode, size, content. */
-async function describe(path: string, prefix = ""): Promise<string[]> {
-  const lines: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(path)) {
-    const info = await Deno.lstat(`${path}/${name}`);
-    const mode = (info.mode! & 0o777).toString(8);
-    const mtime = Math.floor(info.mtime!.getTime() / 1000); // as SFTP has it
-    if (isDirectory) {
-      lines.push(`${prefix}${name}/ ${mode} ${mtime}`);
-      lines.push(...await describe(`${path}/${name}`, `${prefix}${name}/`));
-    } else {
-      const content = await Deno.readFile(`${path}/${name}`);
-      const hash = await crypto.subtle.digest("SHA-256", content);
-      const digest = encodeHex(new Uint8Array(hash)).slice(0, 16);
-      lines.push(`${prefix}${name} ${mode} ${mtime} ${info.size} ${digest}`);
-    }
-  }
-  return lines.sort();
-}
+import { noise, ourWorld, refusal, same } from "./world.ts";
 
 /** A folder of small and large files, empty ones, deep ones, with modes and times of their own. */
 async function plant(path: string): Promise<void> {
@@ -45,104 +24,6 @@ async function plant(path: string): Promise<void> {
   }
   await Deno.chmod(`${path}/empty`, 0o500);
 }
-
-clientTest("put and get of a file carry it there and back", async ({ sftp, at, root, here }) => {
-  for (const length of [0, 1, 261_120, 1_044_480, 1_044_481, 9_000_000]) {
-    const data = noise(length, length + 1);
-    await Deno.writeFile(`${here}/from`, data);
-    assertEquals(await sftp.put(`${here}/from`, at("there")), {
-      bytes: length,
-      files: 1,
-      unchanged: 0,
-      skipped: [],
-      failures: [],
-    });
-    assert(same(await Deno.readFile(`${root}/there`), data), `${length} bytes there`);
-    assertEquals((await sftp.get(at("there"), `${here}/back`)).bytes, length);
-    assert(same(await Deno.readFile(`${here}/back`), data), `${length} bytes back`);
-  }
-});
-
-clientTest("put and get keep modes and times when told", async ({ sftp, at, root, here }) => {
-  await Deno.writeTextFile(`${here}/from`, "text");
-  await Deno.chmod(`${here}/from`, 0o640);
-  await Deno.utime(`${here}/from`, 1_000_000_000, 1_100_000_000);
-  await sftp.put(`${here}/from`, at("there"), { preserve: true });
-  assertEquals((await Deno.stat(`${root}/there`)).mtime, new Date(1_100_000_000_000));
-  await sftp.utime(at("there"), new Date(1_150_000_000_000), new Date(1_100_000_000_000));
-  await sftp.get(at("there"), `${here}/back`, { preserve: true });
-  const info = await Deno.stat(`${here}/back`);
-  assertEquals(info.mode! & 0o777, 0o640);
-  assertEquals(info.mtime, new Date(1_100_000_000_000));
-  assertEquals(info.atime, new Date(1_150_000_000_000));
-  await sftp.get(at("there"), `${here}/other`, { mode: 0o600 });
-  assertEquals((await Deno.stat(`${here}/other`)).mode! & 0o777, 0o600);
-});
-
-clientTest("put takes bytes and streams, get gives to a stream", async ({ sftp, at }) => {
-  const data = noise(3_000_000);
-  await sftp.put(data, at("bytes"));
-  await sftp.put(new Response(data).body!, at("stream"));
-  for (const name of ["bytes", "stream"]) {
-    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-    const [, back] = await Promise.all([
-      sftp.get(at(name), writable),
-      new Response(readable).arrayBuffer(),
-    ]);
-    assert(same(new Uint8Array(back), data));
-  }
-});
-
-clientTest("put and get of a folder carry everything in it", async ({ sftp, at, root, here }) => {
-  await plant(`${here}/from`);
-  const there = await sftp.put(`${here}/from`, at("tree"), { recursive: true, preserve: true });
-  assertEquals([there.files, there.skipped], [123, []]);
-  assertEquals(await describe(`${root}/tree`), await describe(`${here}/from`));
-  const back = await sftp.get(at("tree"), `${here}/back`, { recursive: true, preserve: true });
-  assertEquals(back, there);
-  assertEquals(await describe(`${here}/back`), await describe(`${here}/from`));
-  // Once more, over what is there.
-  await sftp.put(`${here}/from`, at("tree"), { recursive: true });
-  await sftp.get(at("tree"), `${here}/back`, { recursive: true });
-  assertEquals((await Array.fromAsync(Deno.readDir(`${here}/back`))).length, 122);
-});
-
-clientTest("many large files wait for each other and all arrive", async (world) => {
-  const { sftp, at, root, here } = world;
-  await Deno.mkdir(`${here}/from`);
-  for (let i = 0; i < 20; i++) await Deno.writeFile(`${here}/from/${i}`, noise(i * 300_000, i + 1));
-  await sftp.put(`${here}/from`, at("tree"), { recursive: true });
-  await sftp.get(at("tree"), `${here}/back`, { recursive: true });
-  for (let i = 0; i < 20; i++) {
-    for (const copy of [`${root}/tree/${i}`, `${here}/back/${i}`]) {
-      assert(same(await Deno.readFile(copy), noise(i * 300_000, i + 1)), copy);
-    }
-  }
-});
-
-clientTest("links in a folder are left out and told", async ({ sftp, at, here }) => {
-  await Deno.mkdir(`${here}/from`);
-  await Deno.writeTextFile(`${here}/from/file`, "text");
-  await Deno.symlink("file", `${here}/from/link`);
-  const there = await sftp.put(`${here}/from`, at("tree"), { recursive: true });
-  assertEquals([there.files, there.skipped], [1, [`${here}/from/link`]]);
-  await sftp.symlink("file", at("tree/link"));
-  const back = await sftp.get(at("tree"), `${here}/back`, { recursive: true });
-  assertEquals([back.files, back.skipped], [1, [at("tree/link")]]);
-});
-
-clientTest("get and put of a folder need to be told to recurse", async ({ sftp, at, here }) => {
-  await sftp.mkdir(at("folder"));
-  assertEquals(await refusal(sftp.get(at("folder"), `${here}/x`)), SftpStatus.FAILURE);
-  await assertRejects(() => sftp.put(here, at("x")), Deno.errors.IsADirectory);
-  await assertRejects(() => sftp.get(at("folder"), here), Error);
-});
-
-clientTest("a failed get leaves the file that was there", async ({ sftp, at, here }) => {
-  await Deno.writeTextFile(`${here}/file`, "precious");
-  assertEquals(await refusal(sftp.get(at("missing"), `${here}/file`)), SftpStatus.NO_SUCH_FILE);
-  assertEquals(await Deno.readTextFile(`${here}/file`), "precious");
-});
 
 Deno.test("progress tells bytes, totals and rates, and ends at the total", async () => {
   await using world = await ourWorld();

@@ -14,8 +14,6 @@ import {
 
 export { noise } from "../support/random.ts";
 
-export const SFTP_SERVER = "/usr/lib/openssh/sftp-server";
-
 /** One direction of an in-memory channel; a writer waits while `limit` bytes are not yet read. */
 class Pipe {
   readonly #chunks: Uint8Array[] = [];
@@ -156,84 +154,29 @@ export async function ourWorld(options: WorldOptions = {}): Promise<World> {
   };
 }
 
-/** A program that speaks SFTP on its standard streams, as a channel. */
-export function programChannel(command: string, args: string[], cwd: string): SftpChannel & {
-  status: Promise<Deno.CommandStatus>;
-} {
-  const child = new Deno.Command(command, {
-    args,
-    cwd,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const reader = child.stdout.getReader();
-  const writer = child.stdin.getWriter();
-  return {
-    status: child.status,
-    readChunk: async () => (await reader.read()).value ?? null,
-    async writeAll(...chunks) {
-      for (const chunk of chunks) await writer.write(chunk);
-    },
-    closeWrite: () => writer.close(),
-    async close() {
-      await writer.close().catch(() => {});
-      // What the program still says is read to the end, so that it can end.
-      while (!(await reader.read().catch(() => ({ done: true }))).done);
-      await child.status;
-    },
-  };
-}
-
-/** Our client at OpenSSH's sftp-server. */
-export async function opensshWorld(args: string[] = []): Promise<World> {
-  const [root, here] = [await folder(), await folder()];
-  const sftp = await SftpClient.open(programChannel(SFTP_SERVER, args, root.path));
-  return {
-    sftp,
-    root: root.path,
-    here: here.path,
-    at: (path) => `${root.path}/${path}`,
-    async [Symbol.asyncDispose]() {
-      await sftp.close();
-      await root[Symbol.asyncDispose]();
-      await here[Symbol.asyncDispose]();
-    },
-  };
-}
-
 /** Whether two arrays are the same, without a diff of a megabyte if they are not. */
 export function same(actual: Uint8Array, expected: Uint8Array): boolean {
   if (actual.length !== expected.length) return false;
   return actual.every((byte, index) => byte === expected[index]);
 }
 
-const installed = (path: string): boolean => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
+/** Tests of our client that hold at any server: a file adds them, and each kind of server runs them. */
+export class ClientCases {
+  readonly #cases: [name: string, run: (world: World) => Promise<void>][] = [];
+
+  add(name: string, run: (world: World) => Promise<void>): void {
+    this.#cases.push([name, run]);
   }
-};
 
-/** Whether OpenSSH's programs are here; tests that need them are counted as ignored if not. */
-export const OPENSSH_SERVER = installed(SFTP_SERVER);
-export const OPENSSH_CLIENT = installed("/usr/bin/sftp");
-
-/** A test of our client at both servers: ours and OpenSSH's. */
-export function clientTest(name: string, run: (world: World) => Promise<void>): void {
-  Deno.test(`${name} (our server)`, async () => {
-    await using world = await ourWorld();
-    await run(world);
-  });
-  Deno.test({
-    name: `${name} (OpenSSH's server)`,
-    ignore: !OPENSSH_SERVER,
-    fn: async () => {
-      await using world = await opensshWorld();
-      await run(world);
-    },
-  });
+  /** The tests at a server, which is started anew for each. */
+  *at(server: string, start: () => Promise<World>): Iterable<[string, () => Promise<void>]> {
+    for (const [name, run] of this.#cases) {
+      yield [`${name} (${server})`, async () => {
+        await using world = await start();
+        await run(world);
+      }];
+    }
+  }
 }
 
 /** The status of an SftpError, for tests of refusals. */

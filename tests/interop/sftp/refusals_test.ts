@@ -1,9 +1,10 @@
 /** Files that may not be had, and disks that are full, as our client and as OpenSSH's sees them. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { localFiles } from "@denossh/ssh/server";
-import { SftpClient, SftpError, SftpTransferError } from "@denossh/ssh/sftp";
+import { SftpClient, SftpError, SftpStatus, SftpTransferError } from "@denossh/ssh/sftp";
 import { CLI } from "../../cli/world.ts";
-import { programChannel } from "../../sftp/world.ts";
+import { ourWorld, refusal } from "../../sftp/world.ts";
+import { programChannel } from "./openssh_world.ts";
 import { runClient } from "../harness/openssh_clients.ts";
 import { noise, startOurs } from "../../support/ours.ts";
 import { peerTest, requirePeer } from "../harness/peers.ts";
@@ -134,4 +135,13 @@ await peerTest(["sftp", "mount"], "OpenSSH's sftp hears that it may not, and why
   }
   assertEquals(names(disk.path), ["file"]);
   assertEquals(await Deno.readTextFile(file), "old");
+});
+
+Deno.test("our server opens no named pipe", async () => {
+  await using world = await ourWorld();
+  await must("mkfifo", [`${world.root}/pipe`]);
+  for (const options of [{ read: true }, { write: true }]) {
+    assertEquals(await refusal(world.sftp.open("/pipe", options)), SftpStatus.FAILURE);
+  }
+  assertEquals(await refusal(world.sftp.truncate("/pipe")), SftpStatus.FAILURE);
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { folder, noise, OPENSSH_CLIENT, same } from "./world.ts";
+import { folder, noise, same } from "../../sftp/world.ts";
+import { peerTest, requirePeer } from "../harness/peers.ts";
 
 /** OpenSSH's own programs at our server, connected through pipes (`sftp -D`, `scp -D`). */
 interface Foreign extends AsyncDisposable {
@@ -14,7 +15,7 @@ interface Foreign extends AsyncDisposable {
 async function foreign(...flags: string[]): Promise<Foreign> {
   const [root, here] = [await folder(), await folder()];
   const script = new URL("./stdio_server.ts", import.meta.url).pathname;
-  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const config = new URL("../../../deno.json", import.meta.url).pathname;
   const server = `${here.path}/server`;
   const command = [Deno.execPath(), "run", "-A", "--no-check", "-c", config, script, root.path];
   await Deno.writeTextFile(server, `#!/bin/sh\nexec ${[...command, ...flags].join(" ")}\n`);
@@ -23,7 +24,7 @@ async function foreign(...flags: string[]): Promise<Foreign> {
     root: root.path,
     here: here.path,
     async sftp(...lines) {
-      const sftp = new Deno.Command("/usr/bin/sftp", {
+      const sftp = new Deno.Command(await requirePeer("sftp"), {
         args: ["-b", "-", "-D", server],
         cwd: here.path,
         stdin: "piped",
@@ -38,12 +39,13 @@ async function foreign(...flags: string[]): Promise<Foreign> {
       assertEquals(code, 0, text);
       return text.split("\n").filter((line) => !line.startsWith("sftp>")).join("\n");
     },
-    scp: (...args) =>
-      new Deno.Command("/usr/bin/scp", {
+    async scp(...args) {
+      return await new Deno.Command(await requirePeer("scp"), {
         args: ["-s", "-D", server, ...args],
         cwd: here.path,
         stdin: "null",
-      }).output(),
+      }).output();
+    },
     async [Symbol.asyncDispose]() {
       await root[Symbol.asyncDispose]();
       await here[Symbol.asyncDispose]();
@@ -51,11 +53,7 @@ async function foreign(...flags: string[]): Promise<Foreign> {
   };
 }
 
-function foreignTest(name: string, run: () => Promise<void>): void {
-  Deno.test({ name, ignore: !OPENSSH_CLIENT, fn: run });
-}
-
-foreignTest("OpenSSH's sftp gets and puts files through our server", async () => {
+await peerTest(["sftp"], "OpenSSH's sftp gets and puts files through our server", async () => {
   await using f = await foreign();
   const data = noise(5_000_001);
   await Deno.writeFile(`${f.here}/from`, data);
@@ -67,62 +65,75 @@ foreignTest("OpenSSH's sftp gets and puts files through our server", async () =>
   assertEquals(kept.mode, from.mode);
 });
 
-foreignTest("OpenSSH's sftp moves folders and resumes transfers through our server", async () => {
-  await using f = await foreign();
-  await Deno.mkdir(`${f.here}/tree/deep`, { recursive: true });
-  for (let i = 0; i < 50; i++) await Deno.writeFile(`${f.here}/tree/deep/${i}`, noise(i * 100, i));
-  await f.sftp("put -R tree", "get -R tree copy");
-  for (let i = 0; i < 50; i++) {
-    assert(same(await Deno.readFile(`${f.here}/copy/deep/${i}`), noise(i * 100, i)));
-  }
-  const data = noise(2_000_000);
-  await Deno.writeFile(`${f.root}/large`, data);
-  await Deno.writeFile(`${f.here}/large`, data.subarray(0, 700_000));
-  await Deno.writeFile(`${f.root}/half`, data.subarray(0, 300_001));
-  await f.sftp("reget large", "reput large half");
-  assert(same(await Deno.readFile(`${f.here}/large`), data));
-  assert(same(await Deno.readFile(`${f.root}/half`), data));
-});
+await peerTest(
+  ["sftp"],
+  "OpenSSH's sftp moves folders and resumes transfers through our server",
+  async () => {
+    await using f = await foreign();
+    await Deno.mkdir(`${f.here}/tree/deep`, { recursive: true });
+    for (let i = 0; i < 50; i++) {
+      await Deno.writeFile(
+        `${f.here}/tree/deep/${i}`,
+        noise(i * 100, i),
+      );
+    }
+    await f.sftp("put -R tree", "get -R tree copy");
+    for (let i = 0; i < 50; i++) {
+      assert(same(await Deno.readFile(`${f.here}/copy/deep/${i}`), noise(i * 100, i)));
+    }
+    const data = noise(2_000_000);
+    await Deno.writeFile(`${f.root}/large`, data);
+    await Deno.writeFile(`${f.here}/large`, data.subarray(0, 700_000));
+    await Deno.writeFile(`${f.root}/half`, data.subarray(0, 300_001));
+    await f.sftp("reget large", "reput large half");
+    assert(same(await Deno.readFile(`${f.here}/large`), data));
+    assert(same(await Deno.readFile(`${f.root}/half`), data));
+  },
+);
 
-foreignTest("OpenSSH's sftp lists, makes, renames, links and removes on our server", async () => {
-  await using f = await foreign();
-  await Deno.writeTextFile(`${f.here}/file`, "12345");
-  const listing = await f.sftp(
-    "pwd",
-    "mkdir folder",
-    "cd folder",
-    "pwd",
-    "put file",
-    "chmod 640 file",
-    "symlink file link",
-    "ln file second",
-    "ls -l",
-    "rename file renamed",
-    "ls -1",
-    "rm link",
-    "rm second",
-    "cd ..",
-    "-rmdir folder",
-    "rm folder/renamed",
-    "rmdir folder",
-    "ls -1",
-  );
-  assertStringIncludes(listing, "Remote working directory: /\n");
-  assertStringIncludes(listing, "Remote working directory: /folder\n");
-  assertMatch(listing, /-rw-r-----\s+[1?] \d+\s+\d+\s+5 \w{3} [ \d]\d \d\d:\d\d file\n/);
-  assertMatch(listing, /lrwxrwxrwx .* link\n/);
-  assertStringIncludes(listing, "link\nrenamed\nsecond\n");
-  assertStringIncludes(listing, "Failure");
-  assertEquals(await Array.fromAsync(Deno.readDir(f.root)), []);
-});
+await peerTest(
+  ["sftp"],
+  "OpenSSH's sftp lists, makes, renames, links and removes on our server",
+  async () => {
+    await using f = await foreign();
+    await Deno.writeTextFile(`${f.here}/file`, "12345");
+    const listing = await f.sftp(
+      "pwd",
+      "mkdir folder",
+      "cd folder",
+      "pwd",
+      "put file",
+      "chmod 640 file",
+      "symlink file link",
+      "ln file second",
+      "ls -l",
+      "rename file renamed",
+      "ls -1",
+      "rm link",
+      "rm second",
+      "cd ..",
+      "-rmdir folder",
+      "rm folder/renamed",
+      "rmdir folder",
+      "ls -1",
+    );
+    assertStringIncludes(listing, "Remote working directory: /\n");
+    assertStringIncludes(listing, "Remote working directory: /folder\n");
+    assertMatch(listing, /-rw-r-----\s+[1?] \d+\s+\d+\s+5 \w{3} [ \d]\d \d\d:\d\d file\n/);
+    assertMatch(listing, /lrwxrwxrwx .* link\n/);
+    assertStringIncludes(listing, "link\nrenamed\nsecond\n");
+    assertStringIncludes(listing, "Failure");
+    assertEquals(await Array.fromAsync(Deno.readDir(f.root)), []);
+  },
+);
 
-foreignTest("OpenSSH's sftp makes the symbolic link that was meant", async () => {
+await peerTest(["sftp"], "OpenSSH's sftp makes the symbolic link that was meant", async () => {
   await using f = await foreign();
   await f.sftp("symlink the-target the-link");
   assertEquals(await Deno.readLink(`${f.root}/the-link`), "the-target");
 });
 
-foreignTest("OpenSSH's sftp hears why it is refused", async () => {
+await peerTest(["sftp"], "OpenSSH's sftp hears why it is refused", async () => {
   await using f = await foreign("--read-only");
   await Deno.writeTextFile(`${f.root}/file`, "x");
   const text = await f.sftp(
@@ -140,7 +151,7 @@ foreignTest("OpenSSH's sftp hears why it is refused", async () => {
   assertEquals((await Array.fromAsync(Deno.readDir(f.root))).length, 1);
 });
 
-foreignTest("OpenSSH's scp copies files and folders through our server", async () => {
+await peerTest(["scp"], "OpenSSH's scp copies files and folders through our server", async () => {
   await using f = await foreign();
   const data = noise(3_000_000);
   await Deno.mkdir(`${f.here}/tree/deep`, { recursive: true });

@@ -1,5 +1,5 @@
 /** Our server on standard streams, as OpenSSH's `sftp -D` wants it: `stdio_server.ts ROOT [options]`. */
-import { localFiles, serveSftp, streamChannel } from "../../lib/sftp/mod.ts";
+import { localFiles, serveSftp, streamChannel } from "../../../lib/sftp/mod.ts";
 
 const [root = ".", ...flags] = Deno.args;
 await serveSftp(
