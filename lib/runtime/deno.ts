@@ -1,4 +1,5 @@
 import { denoNet } from "./deno_net.ts";
+import { denoPosix } from "./deno_posix.ts";
 import type { Runtime } from "./parts.ts";
 import { builtin } from "./builtin.ts";
 
@@ -12,7 +13,7 @@ export function denoRuntime(): Runtime {
       return builtin("node:path");
     },
     get posix() {
-      return builtin("node:fs");
+      return denoPosix();
     },
     sha256: () => builtin("node:crypto").createHash("sha256"),
     env: Deno.env,

@@ -53,8 +53,8 @@ export interface OpenFile extends Disposable {
   statSync(): Deno.FileInfo;
   utime(atime: Date | number, mtime: Date | number): Promise<void>;
   sync(): Promise<void>;
-  /** Whether the file is locked now: no other process may hold a lock on it. */
-  tryLock(exclusive: boolean): Promise<boolean>;
+  /** Whether the file is locked now: no other process may hold a lock on it. Deno 2.5 and older lack it. */
+  tryLock?(exclusive: boolean): Promise<boolean>;
   isTerminal(): boolean;
   /** Whether a terminal gives keys one by one, as they are pressed. */
   setRaw(raw: boolean): void;

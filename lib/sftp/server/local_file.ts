@@ -4,6 +4,7 @@ import type { SftpBackendFile } from "./backend.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
 import { allowedMode, fileSystemAt, type ModePolicy } from "./local_stat.ts";
 import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
+import { runtime } from "../../runtime/runtime.ts";
 
 /** How an open file is served. */
 export interface LocalFileOptions {
@@ -100,7 +101,7 @@ export class LocalFile implements SftpBackendFile {
     for (let at = 0; at < data.length;) {
       const position = this.#append ? null : offset + at;
       at += await settled<number>((done) =>
-        fs.write(this.#fd, data, at, data.length - at, position, done)
+        runtime.posix.write(this.#fd, data, at, data.length - at, position, done)
       );
     }
   }

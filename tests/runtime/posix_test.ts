@@ -1,0 +1,38 @@
+import { assertEquals } from "@std/assert";
+import { runtime } from "../../lib/runtime/runtime.ts";
+
+const BLOCK = 4096;
+const BLOCKS = 64;
+
+Deno.test("posix.write puts blocks at their positions, also many in parallel", async () => {
+  const path = await Deno.makeTempFile();
+  const { closeSync, constants, openSync, write } = runtime.posix;
+  const fd = openSync(path, constants.O_WRONLY);
+  try {
+    await Promise.all(
+      Array.from({ length: BLOCKS }, (_, block) =>
+        new Promise<void>((resolve, reject) => {
+          const data = new Uint8Array(BLOCK).fill(block);
+          write(fd, data, 0, BLOCK, block * BLOCK, (error) => error ? reject(error) : resolve());
+        })),
+    );
+    const expected = Uint8Array.from({ length: BLOCK * BLOCKS }, (_, i) => Math.floor(i / BLOCK));
+    assertEquals(await Deno.readFile(path), expected);
+  } finally {
+    closeSync(fd);
+    await Deno.remove(path);
+  }
+});
+
+Deno.test("posix.write passes an error to its callback", async () => {
+  const path = await Deno.makeTempFile();
+  const { closeSync, constants, openSync, write } = runtime.posix;
+  const fd = openSync(path, constants.O_RDONLY);
+  try {
+    const error = await new Promise((resolve) => write(fd, new Uint8Array(1), 0, 1, 0, resolve));
+    assertEquals(error instanceof Error, true);
+  } finally {
+    closeSync(fd);
+    await Deno.remove(path);
+  }
+});
