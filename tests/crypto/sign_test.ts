@@ -186,12 +186,11 @@ Deno.test("RSA: the primes may come in either order", () => {
   assertEquals(signRsa("SHA-256", swapped, message), signRsa("SHA-256", parts, message));
 });
 
-Deno.test("RSA: a key of 64 Kbit is refused at once, and so are weak exponents", () => {
-  const began = performance.now();
-  const n = new Uint8Array(8192).fill(0xff);
+Deno.test("RSA: a key of 4 Mbit is refused before any arithmetic, and so are weak exponents", () => {
+  // A power of that size would take days.
+  const n = new Uint8Array(1 << 19).fill(0xff);
   assert(!verifyRsa("SHA-512", n, new Uint8Array([1, 0, 1]), message, n.slice()));
   assert(!verifyRsa("SHA-512", n, n, message, n.slice()));
-  assert(performance.now() - began < 10);
   const { parts } = rsaKey(2048);
   const signature = signRsa("SHA-256", parts, message);
   for (const e of [[], [0], [1], [2], [1, 0, 0]]) {

@@ -11,7 +11,7 @@ import {
 } from "../support/raw_packets.ts";
 import type { RawPeer } from "../support/raw_peer.ts";
 
-const DRIP = { interval: 20, count: 500 };
+const DRIP = { interval: 20, count: Infinity };
 
 /** A way to stall. */
 export interface Stall {
@@ -21,13 +21,13 @@ export interface Stall {
   run(peer: RawPeer, attacker: Attacker): Promise<void>;
 }
 
-/** Every way to stall before the login; the drips send a byte long before any deadline passes. */
+/** Every way to stall before the login; the drips send a byte long before any deadline passes, and do not end. */
 export const STALLS: readonly Stall[] = [
   { name: "a peer that never speaks", run: async () => {} },
   { name: "half an identification", run: (peer) => peer.send("SSH-2.0-ra") },
   {
     name: "an identification that drips",
-    run: (peer) => peer.drip(latin1("SSH-2.0-" + "r".repeat(240)), { ...DRIP, count: 240 }),
+    run: (peer) => peer.drip(latin1("SSH-2.0-" + "r".repeat(240)), DRIP),
   },
   {
     name: "nothing behind the identification",

@@ -98,12 +98,9 @@ await peerTest(["sshd"], "A raw channel does with a real server what it document
   });
 
   await t.step("disposing does not wait for a command that still runs", async () => {
-    const start = performance.now();
-    {
-      await using channel = await host.openSession();
-      await channel.exec("sleep 30");
-    }
-    assert(performance.now() - start < 10_000);
+    // If it waited, the test would not end for hours.
+    await using channel = await host.openSession();
+    await channel.exec("sleep 30000");
   });
 
   await t.step("settimeout: a silent command, a full window", async () => {

@@ -88,13 +88,12 @@ Deno.test("lines that are no keys are skipped and the others count", () => {
 });
 
 Deno.test("hostile option lines take no more than linear time", () => {
-  const start = performance.now();
+  // Quadratic time would be hours.
   const hostile = [
-    `command="${"\\".repeat(1e5)} ${mine}`,
-    `command="${'\\"'.repeat(1e5)} ${mine}`,
-    `${"a,".repeat(1e5)} ${mine}`,
-    `${'"'.repeat(1e5)} ${mine}`,
+    `command="${"\\".repeat(2e6)} ${mine}`,
+    `command="${'\\"'.repeat(2e6)} ${mine}`,
+    `${"a,".repeat(2e6)} ${mine}`,
+    `${'"'.repeat(2e6)} ${mine}`,
   ];
   for (const line of hostile) assertEquals(parseAuthorizedKeys(line), []);
-  assert(performance.now() - start < 1000);
 });

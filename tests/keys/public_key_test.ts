@@ -54,10 +54,9 @@ Deno.test("importPublicKey refuses lines that are no keys", () => {
 });
 
 Deno.test("importPublicKey takes no more than linear time on hostile lines", () => {
-  const start = performance.now();
-  const hostile = ["a b" + " ".repeat(1e5) + "\nx", " ".repeat(1e5) + "x", "a" + "\t".repeat(1e5)];
+  // Quadratic time would be most of an hour.
+  const hostile = ["a b" + " ".repeat(2e6) + "\nx", " ".repeat(2e6) + "x", "a" + "\t".repeat(2e6)];
   for (const line of hostile) assertThrows(() => importPublicKey(line), KeyFormatError);
-  assert(performance.now() - start < 1000);
 });
 
 Deno.test("a comment cannot break out of its line", () => {
@@ -123,15 +122,11 @@ Deno.test("RSA keys have 2048 to 16384 bits and an odd exponent of at least 3", 
   assertThrows(() => parsePublicKey(rsaBlob(2048, [3], 2)), KeyFormatError, "modulus");
 });
 
-Deno.test("an RSA key of 64 Kbit is refused in less than 10 ms", () => {
-  const blob = rsaBlob(65536);
-  // The best of several: the machine may have been doing something else.
-  const times = Array.from({ length: 50 }, () => {
-    const start = performance.now();
-    assertThrows(() => parsePublicKey(blob), KeyFormatError);
-    return performance.now() - start;
-  });
-  assert(Math.min(...times) < 10);
+Deno.test("an RSA key of 4 Mbit is refused by its length, before any arithmetic", () => {
+  const blob = rsaBlob(1 << 22);
+  for (let i = 0; i < 50; i++) {
+    assertThrows(() => parsePublicKey(blob), KeyFormatError, "4194304 bits");
+  }
 });
 
 Deno.test("numbers with needless zeros or a sign are refused", () => {

@@ -1,16 +1,14 @@
 import { assertEquals } from "@std/assert";
 import { AdaptiveIo } from "../../lib/runtime/adaptive_io.ts";
-
-function busy(milliseconds: number): void {
-  for (const end = performance.now() + milliseconds; performance.now() < end;);
-}
+import { FakeTime } from "../support/fake_time.ts";
 
 Deno.test("after a slow call those that follow are left to other threads, and then one is tried", async () => {
+  using time = new FakeTime();
   const io = new AdaptiveIo();
   const ways: string[] = [];
   const call = (milliseconds: number) =>
     io.run(() => {
-      busy(milliseconds);
+      time.skip(milliseconds);
       ways.push("now");
     }, () => {
       ways.push("later");
@@ -22,11 +20,12 @@ Deno.test("after a slow call those that follow are left to other threads, and th
 });
 
 Deno.test("a slow call that fails counts, and its failure is told", () => {
+  using time = new FakeTime();
   const io = new AdaptiveIo();
   let failure: unknown = null;
   try {
     io.run(() => {
-      busy(6);
+      time.skip(6);
       throw new Deno.errors.NotFound("gone");
     }, () => Promise.resolve());
   } catch (cause) {

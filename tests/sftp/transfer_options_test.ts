@@ -10,6 +10,7 @@ import {
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { nextHole } from "../../lib/sftp/transfer/holes.ts";
+import { FakeTime } from "../support/fake_time.ts";
 import { atServer, status } from "./raw.ts";
 import { folder, noise, ourWorld, refusal, same } from "./world.ts";
 
@@ -33,12 +34,17 @@ Deno.test("a rate limit holds a transfer back, and can be aborted", async () => 
   await using world = await ourWorld();
   const { sftp, here } = world;
   await Deno.writeFile(`${here}/file`, noise(300_000));
-  const started = performance.now();
-  await sftp.put(`${here}/file`, "/file", { rateLimit: 1_000_000 });
-  assert(performance.now() - started > 250);
-  const signal = AbortSignal.timeout(30);
-  const getting = sftp.get("/file", `${here}/back`, { rateLimit: 1000, signal });
-  await assertRejects(() => getting, DOMException);
+  {
+    using time = new FakeTime();
+    // A time-out of a request is 30 s away, and a wait of the limit at most a tenth of one.
+    await time.settle(sftp.put(`${here}/file`, "/file", { rateLimit: 1_000_000 }), 1000);
+    assertEquals(Math.round(time.now), 300);
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 1000);
+    const slow = { rateLimit: 1000, signal: controller.signal };
+    const getting = sftp.get("/file", `${here}/back`, slow);
+    await assertRejects(() => time.settle(getting, 1000), DOMException);
+  }
   for (const option of [{ rateLimit: 0 }, { inFlight: 0 }]) {
     await assertRejects(() => sftp.get("/file", `${here}/x`, option), RangeError);
   }
