@@ -11,7 +11,7 @@ import {
 } from "../../lib/sftp/mod.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { atServer, handle, type RawMessage, status } from "./raw.ts";
-import { channelPair, folder, noise, refusal, same, turn } from "./world.ts";
+import { channelPair, folder, noise, refusal, same } from "./world.ts";
 
 const attrs = (id: number) => msg.Attrs.encode(id, { attributes: { size: id } });
 
