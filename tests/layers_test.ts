@@ -33,7 +33,6 @@ const WASM_DOOR = "lib/crypto/wasm.ts";
 const PURE_RUNTIME = ["lib/runtime/errors.ts", "lib/runtime/write_all.ts"];
 /** Rooms that do not go through `runtime/` yet. */
 const OPEN_ROOMS = [
-  "sftp",
   "login",
   "client",
   "cli",

@@ -7,11 +7,17 @@ interface Builtins {
   "node:path": typeof import("node:path");
 }
 
+const loaded: Partial<Builtins> = {};
+
 /**
- * A module of Node's. Unlike an import it is loaded when it is first used, at once, and a runtime or a
- * bundler that does not have it never hears of it.
+ * A module of Node's. Unlike an import it is loaded when it is first used, and synchronously; and a bundler
+ * does not look for it where it does not exist.
  */
 export function builtin<Name extends keyof Builtins>(name: Name): Builtins[Name] {
+  return loaded[name] ??= load(name);
+}
+
+function load<Name extends keyof Builtins>(name: Name): Builtins[Name] {
   const { process } = globalThis as unknown as {
     process: { getBuiltinModule(name: string): unknown };
   };

@@ -40,6 +40,9 @@ export interface FileOpenOptions {
 /** From the beginning of the file: `Deno.SeekMode.Start`. */
 export const SEEK_START: Deno.SeekMode.Start = 0;
 
+/** From where the file is now: `Deno.SeekMode.Current`. */
+export const SEEK_CURRENT: Deno.SeekMode.Current = 1;
+
 /** An open file. */
 export interface OpenFile extends Disposable {
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;

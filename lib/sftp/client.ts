@@ -38,11 +38,13 @@ import { makeFolders, removeTree, walk } from "./remote/tree.ts";
  * ```ts
  * import { localFiles, serveSftp, SftpClient, streamChannel } from "@denossh/ssh/sftp";
  * import { assertEquals } from "@std/assert";
+ * import { mkdtemp, rm } from "node:fs/promises";
+ * import { tmpdir } from "node:os";
  *
  * // A server in the same program; `connect(…)` and `host.sftp()` give a client of a real one.
  * const up = new TransformStream<Uint8Array, Uint8Array>();
  * const down = new TransformStream<Uint8Array, Uint8Array>();
- * const root = await Deno.makeTempDir();
+ * const root = await mkdtemp(`${tmpdir()}/files-`);
  * const server = serveSftp(streamChannel(up.readable, down.writable), localFiles({ root }));
  * {
  *   await using sftp = await SftpClient.open(streamChannel(down.readable, up.writable));
@@ -52,7 +54,7 @@ import { makeFolders, removeTree, walk } from "./remote/tree.ts";
  *   for await (const { name } of sftp.readDir("/notes")) assertEquals(name, "today.txt");
  * }
  * await server;
- * await Deno.remove(root, { recursive: true });
+ * await rm(root, { recursive: true });
  * ```
  */
 export class SftpClient implements AsyncDisposable {

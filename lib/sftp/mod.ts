@@ -8,20 +8,22 @@
  * ```ts
  * import { localFiles, serveSftp, SftpClient, streamChannel } from "@denossh/ssh/sftp";
  * import { assertEquals } from "@std/assert";
+ * import { mkdtemp, readFile, rm } from "node:fs/promises";
+ * import { tmpdir } from "node:os";
  *
  * const up = new TransformStream<Uint8Array, Uint8Array>();
  * const down = new TransformStream<Uint8Array, Uint8Array>();
- * const root = await Deno.makeTempDir();
+ * const root = await mkdtemp(`${tmpdir()}/files-`);
  * const server = serveSftp(streamChannel(up.readable, down.writable), localFiles({ root }));
  *
  * const sftp = await SftpClient.open(streamChannel(down.readable, up.writable));
  * const { bytes } = await sftp.put(new TextEncoder().encode("hello"), "/hello.txt");
  * assertEquals(bytes, 5);
- * assertEquals(await Deno.readTextFile(`${root}/hello.txt`), "hello");
+ * assertEquals(await readFile(`${root}/hello.txt`, "utf8"), "hello");
  *
  * await sftp.close();
  * await server;
- * await Deno.remove(root, { recursive: true });
+ * await rm(root, { recursive: true });
  * ```
  *
  * @module

@@ -1,3 +1,5 @@
+import { runtime } from "../../runtime/runtime.ts";
+
 /** Remote paths have slashes, whatever the local system has. */
 
 /** A path one step further down. */
@@ -28,7 +30,7 @@ export function hiddenBeside(path: string, kind: string, id: string = crypto.ran
  * Why a name from a listing must not become part of a path, or null if it may: a server that lists
  * `..`, `a/b` or a control character is broken or hostile (CVE-2019-6111).
  */
-export function nameProblem(name: string, os: string = Deno.build.os): string | null {
+export function nameProblem(name: string, os: string = runtime.os): string | null {
   if (name === "") return "it is empty";
   if (name === "." || name === "..") return "it leads elsewhere";
   if (name.includes("/")) return "it has a slash in it";

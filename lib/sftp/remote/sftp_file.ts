@@ -1,3 +1,4 @@
+import { SEEK_CURRENT, SEEK_START } from "../../runtime/files.ts";
 import { dateOf, type SftpChanges, type SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
 import type { SftpOptions } from "../protocol/options.ts";
@@ -113,12 +114,12 @@ export class SftpFile implements AsyncDisposable {
    */
   async seek(
     offset: number,
-    whence: Deno.SeekMode = Deno.SeekMode.Start,
+    whence: Deno.SeekMode = SEEK_START,
     options: SftpOptions = {},
   ): Promise<number> {
-    const base = whence === Deno.SeekMode.Start
+    const base = whence === SEEK_START
       ? 0
-      : whence === Deno.SeekMode.Current
+      : whence === SEEK_CURRENT
       ? this.#position
       : (await this.#file.stat(options)).size;
     if (!Number.isSafeInteger(base + offset) || base + offset < 0) {

@@ -1,16 +1,18 @@
-import { closeSync, constants, openSync } from "node:fs";
+import { platformError } from "../../runtime/errors.ts";
+import type { PosixFiles } from "../../runtime/files.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { errnoOf } from "./errno.ts";
 import type { Folders, ResolvedPath } from "./served_tree.ts";
 
 /** open(2) with this flag needs no permission to read, and gives nothing but a place (Linux). */
 const O_PATH = 0o10000000;
-const ENTER = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /**
  * Folders as descriptors. A path below `/proc/self/fd/N` starts at the very folder that was opened, as
  * with `openat`: whoever swaps a folder for a link changes what its name leads to, not where we are.
  */
 export class AnchoredFolders implements Folders<number> {
+  readonly #fs: PosixFiles = runtime.posix;
   readonly #root: string;
 
   constructor(root: string) {
@@ -18,21 +20,23 @@ export class AnchoredFolders implements Folders<number> {
   }
 
   root(): number {
-    return openSync(this.#root, O_PATH | constants.O_DIRECTORY);
+    return this.#fs.openSync(this.#root, O_PATH | this.#fs.constants.O_DIRECTORY);
   }
 
   enter(folder: number, name: string): number {
+    const { constants, openSync } = this.#fs;
     try {
-      return openSync(this.path(folder, name), ENTER);
+      const flags = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+      return openSync(this.path(folder, name), flags);
     } catch (cause) {
       // It was a folder a moment ago.
-      if (errnoOf(cause) === "ELOOP") throw new Deno.errors.NotFound();
+      if (errnoOf(cause) === "ELOOP") throw platformError("NotFound");
       throw cause;
     }
   }
 
   leave(folder: number): void {
-    closeSync(folder);
+    this.#fs.closeSync(folder);
   }
 
   path(folder: number, name: string): string {
@@ -40,6 +44,7 @@ export class AnchoredFolders implements Folders<number> {
   }
 
   pin({ real }: ResolvedPath): { path: string } & Disposable {
+    const { closeSync, constants, openSync } = this.#fs;
     const fd = openSync(real, O_PATH | constants.O_NOFOLLOW);
     return { path: `/proc/self/fd/${fd}`, [Symbol.dispose]: () => closeSync(fd) };
   }

@@ -1,4 +1,5 @@
-import { closeSync, constants, openSync } from "node:fs";
+import { platformError } from "../../runtime/errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { AnchoredFolders } from "./anchored_folders.ts";
 import { UnrestrictedTree } from "./unrestricted_tree.ts";
 import { Jail, PathFolders } from "./jail.ts";
@@ -12,9 +13,9 @@ import type { ServedTree } from "./served_tree.ts";
  * @throws {Deno.errors.NotADirectory} If it is none
  */
 export function treeOf(root: string, home: string): ServedTree {
-  const real = Deno.realPathSync(root);
-  if (!Deno.statSync(real).isDirectory) {
-    throw new Deno.errors.NotADirectory(`Cannot serve "${root}": it is not a directory`);
+  const real = runtime.files.realPathSync(root);
+  if (!runtime.files.statSync(real).isDirectory) {
+    throw platformError("NotADirectory", `Cannot serve "${root}": it is not a directory`);
   }
   if (real === "/") return new UnrestrictedTree(home);
   return canAnchor(real)
@@ -24,10 +25,11 @@ export function treeOf(root: string, home: string): ServedTree {
 
 /** Whether paths can start at an open folder: on Linux, where everything is permitted (`-A`). */
 function canAnchor(root: string): boolean {
-  if (Deno.build.os !== "linux") return false;
+  if (runtime.os !== "linux") return false;
+  const { closeSync, constants, openSync } = runtime.posix;
   const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    return Deno.lstatSync(`/proc/self/fd/${fd}/.`).isDirectory;
+    return runtime.files.lstatSync(`/proc/self/fd/${fd}/.`).isDirectory;
   } catch {
     return false; // there is no /proc, or it may not be read
   } finally {

@@ -1,4 +1,5 @@
 import { ProtocolError, SftpError } from "../../errors.ts";
+import { isError } from "../../runtime/errors.ts";
 import { SftpStatus, statusText } from "../protocol/status.ts";
 
 const { NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE, OP_UNSUPPORTED } = SftpStatus;
@@ -54,10 +55,8 @@ export function statusOf(error: unknown): { status: number; message: string } {
 
 function codeOf(error: unknown): number {
   if (error instanceof ProtocolError) return SftpStatus.BAD_MESSAGE;
-  if (error instanceof Deno.errors.NotFound) return SftpStatus.NO_SUCH_FILE;
-  if (error instanceof Deno.errors.NotADirectory) return SftpStatus.NO_SUCH_FILE;
-  if (error instanceof Deno.errors.PermissionDenied) return SftpStatus.PERMISSION_DENIED;
-  if (error instanceof Deno.errors.NotCapable) return SftpStatus.PERMISSION_DENIED;
-  if (error instanceof Deno.errors.NotSupported) return SftpStatus.OP_UNSUPPORTED;
+  if (isError(error, "NotFound", "NotADirectory")) return SftpStatus.NO_SUCH_FILE;
+  if (isError(error, "PermissionDenied", "NotCapable")) return SftpStatus.PERMISSION_DENIED;
+  if (isError(error, "NotSupported")) return SftpStatus.OP_UNSUPPORTED;
   return SftpStatus.FAILURE;
 }

@@ -1,4 +1,5 @@
-import { constants, fstatSync } from "node:fs";
+import { isError, platformError } from "../../runtime/errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { nameProblem } from "../protocol/paths.ts";
 import { refuse } from "../protocol/status.ts";
 import type { Folders, ResolvedPath, ServedTree } from "./served_tree.ts";
@@ -9,16 +10,13 @@ const MAX_LINKS = 40;
 /** Looks at a path after an open: what deceives one of them half of the time deceives none of all. */
 const LOOKS = 32;
 
-/** No link that was put in a file's place is followed, and no pipe waited for; not all systems have these. */
-const OPEN_FLAGS = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
-
 /**
  * Keeps paths below a folder: `/` is the folder, `..` stops there, and symbolic links are read as
  * they would be after `chroot`, an absolute one starting at the folder again.
  */
 export class Jail<F> implements ServedTree {
   readonly open = false;
-  readonly openFlags: number = OPEN_FLAGS;
+  readonly openFlags: number = openFlags();
   readonly #folders: Folders<F>;
   readonly #home: string;
 
@@ -55,7 +53,7 @@ export class Jail<F> implements ServedTree {
         const { info, real } = found;
         if (info?.isSymlink && !(steps.length === 0 && last === "keep")) {
           if (++links > MAX_LINKS) refuse("Too many symbolic links");
-          const target = Deno.readLinkSync(real);
+          const target = runtime.files.readLinkSync(real);
           if (target.startsWith("/")) {
             while (names.pop() !== undefined) folders.leave(inside.pop()!);
           }
@@ -63,7 +61,7 @@ export class Jail<F> implements ServedTree {
         } else if (steps.length === 0) {
           return found;
         } else {
-          if (!info?.isDirectory) throw new Deno.errors.NotFound();
+          if (!info?.isDirectory) throw platformError("NotFound");
           inside.push(folders.enter(inside.at(-1)!, step));
           names.push(step);
         }
@@ -125,16 +123,17 @@ export class PathFolders implements Folders<string> {
   }
 
   holds(fd: number, { real, virtual }: ResolvedPath): boolean {
-    const opened = fstatSync(fd);
+    const opened = runtime.posix.fstatSync(fd);
     const folders: string[] = [];
     for (let at = virtual.indexOf("/", 1); at !== -1; at = virtual.indexOf("/", at + 1)) {
       folders.push(this.#root + virtual.slice(0, at));
     }
     const isFile = (): boolean => {
-      const { dev, ino } = Deno.lstatSync(real);
+      const { dev, ino } = runtime.files.lstatSync(real);
       return dev === opened.dev && ino === opened.ino;
     };
-    const areFolders = (): boolean => folders.every((path) => Deno.lstatSync(path).isDirectory);
+    const areFolders = (): boolean =>
+      folders.every((path) => runtime.files.lstatSync(path).isDirectory);
     if (!areFolders() || !isFile()) return false;
     if (folders.length === 0) return true;
     const [coins = 0] = crypto.getRandomValues(new Uint32Array(1));
@@ -146,15 +145,21 @@ export class PathFolders implements Folders<string> {
 }
 
 function look(path: string, name: string): Deno.FileInfo | null {
-  if (Deno.build.os === "windows" && name !== "." && nameProblem(name)) {
-    throw new Deno.errors.NotFound();
+  if (runtime.os === "windows" && name !== "." && nameProblem(name)) {
+    throw platformError("NotFound");
   }
   try {
-    return Deno.lstatSync(path);
+    return runtime.files.lstatSync(path);
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return null;
+    if (isError(cause, "NotFound")) return null;
     throw cause;
   }
+}
+
+/** No link that was put in a file's place is followed, and no pipe waited for; not all systems have these. */
+function openFlags(): number {
+  const { O_NOFOLLOW = 0, O_NONBLOCK = 0 } = runtime.posix.constants;
+  return O_NOFOLLOW | O_NONBLOCK;
 }
 
 /** The steps of a path, the first one last. */

@@ -1,10 +1,11 @@
-import * as fs from "node:fs";
+import { platformError } from "../../runtime/errors.ts";
+import type { PosixFiles } from "../../runtime/files.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import type { SftpChanges, SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpBackendFile } from "./backend.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
 import { allowedMode, fileSystemAt, type ModePolicy } from "./local_stat.ts";
 import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
-import { runtime } from "../../runtime/runtime.ts";
 
 /** How an open file is served. */
 export interface LocalFileOptions {
@@ -19,6 +20,7 @@ export interface LocalFileOptions {
 /** An open local file, read and written at offsets. The other clients do not wait for a slow disk. */
 export class LocalFile implements SftpBackendFile {
   readonly parallel: boolean;
+  readonly #fs: PosixFiles = runtime.posix;
   readonly #fd: number;
   readonly #append: boolean;
   readonly #mode: ModePolicy;
@@ -35,7 +37,7 @@ export class LocalFile implements SftpBackendFile {
 
   read(into: Uint8Array, offset: number): number | Promise<number> {
     return this.#io.run(
-      () => fs.readSync(this.#fd, into, 0, into.length, offset),
+      () => this.#fs.readSync(this.#fd, into, 0, into.length, offset),
       () => this.#readLater(into, offset),
     );
   }
@@ -48,7 +50,7 @@ export class LocalFile implements SftpBackendFile {
   }
 
   stat(): Promise<SftpFileInfo> {
-    const stats = fs.fstatSync(this.#fd);
+    const stats = this.#fs.fstatSync(this.#fd);
     return Promise.resolve({
       isFile: stats.isFile(),
       isDirectory: stats.isDirectory(),
@@ -65,35 +67,35 @@ export class LocalFile implements SftpBackendFile {
   // deno-lint-ignore require-await -- a throw becomes a rejection
   async setStat({ size, mode, uid, gid, atime, mtime }: SftpChanges): Promise<void> {
     const bits = mode === undefined ? null : allowedMode(mode, this.#mode);
-    if (size !== undefined) fs.ftruncateSync(this.#fd, size);
-    if (bits !== null) fs.fchmodSync(this.#fd, bits);
-    if (atime && mtime) fs.futimesSync(this.#fd, atime, mtime);
-    if (uid !== undefined && gid !== undefined) fs.fchownSync(this.#fd, uid, gid);
+    if (size !== undefined) this.#fs.ftruncateSync(this.#fd, size);
+    if (bits !== null) this.#fs.fchmodSync(this.#fd, bits);
+    if (atime && mtime) this.#fs.futimesSync(this.#fd, atime, mtime);
+    if (uid !== undefined && gid !== undefined) this.#fs.fchownSync(this.#fd, uid, gid);
   }
 
   // deno-lint-ignore require-await -- a throw becomes a rejection
   async statVfs(): Promise<SftpFileSystem> {
-    if (Deno.build.os === "linux") return fileSystemAt(`/proc/self/fd/${this.#fd}`);
-    throw new Deno.errors.NotSupported();
+    if (runtime.os === "linux") return fileSystemAt(`/proc/self/fd/${this.#fd}`);
+    throw platformError("NotSupported");
   }
 
   sync(): Promise<void> {
-    return settled((done) => fs.fsync(this.#fd, done));
+    return settled((done) => this.#fs.fsync(this.#fd, done));
   }
 
   // deno-lint-ignore require-await -- a throw becomes a rejection
   async close(): Promise<void> {
-    fs.closeSync(this.#fd);
+    this.#fs.closeSync(this.#fd);
   }
 
   #readLater(into: Uint8Array, offset: number): Promise<number> {
-    return settled((done) => fs.read(this.#fd, into, 0, into.length, offset, done));
+    return settled((done) => this.#fs.read(this.#fd, into, 0, into.length, offset, done));
   }
 
   #writeNow(data: Uint8Array, offset: number): void {
     for (let at = 0; at < data.length;) {
       const position = this.#append ? null : offset + at;
-      at += fs.writeSync(this.#fd, data, at, data.length - at, position);
+      at += this.#fs.writeSync(this.#fd, data, at, data.length - at, position);
     }
   }
 
@@ -101,7 +103,7 @@ export class LocalFile implements SftpBackendFile {
     for (let at = 0; at < data.length;) {
       const position = this.#append ? null : offset + at;
       at += await settled<number>((done) =>
-        runtime.posix.write(this.#fd, data, at, data.length - at, position, done)
+        this.#fs.write(this.#fd, data, at, data.length - at, position, done)
       );
     }
   }

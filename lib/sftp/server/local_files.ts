@@ -1,5 +1,7 @@
 // deno-lint-ignore-file require-await -- as LocalFiles says
-import * as fs from "node:fs";
+import { isError, platformError } from "../../runtime/errors.ts";
+import type { PosixFiles } from "../../runtime/files.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { type Accounts, MAX_ACCOUNTS_BYTES, parseAccounts } from "./passwd.ts";
 import type { SftpChanges, SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpBackend, SftpBackendEntry, SftpBackendFile, SftpBackendOpen } from "./backend.ts";
@@ -60,12 +62,14 @@ export interface LocalFilesOptions {
  * ```ts
  * import { localFiles } from "@denossh/ssh/sftp";
  * import { assertEquals } from "@std/assert";
+ * import { mkdtemp, rm } from "node:fs/promises";
+ * import { tmpdir } from "node:os";
  *
- * const root = await Deno.makeTempDir();
+ * const root = await mkdtemp(`${tmpdir()}/files-`);
  * const backend = localFiles({ root });
  * await backend.mkdir?.("/reports", null);
  * assertEquals(await backend.realPath?.("/reports/../../.."), "/");
- * await Deno.remove(root, { recursive: true });
+ * await rm(root, { recursive: true });
  * ```
  */
 export function localFiles(options: LocalFilesOptions): SftpBackend {
@@ -80,7 +84,7 @@ export function filesOf(tree: ServedTree, home: string, blocking = false): Local
 }
 
 function readOnly(files: LocalFiles): SftpBackend {
-  const denied = (): Promise<never> => Promise.reject(new Deno.errors.PermissionDenied());
+  const denied = (): Promise<never> => Promise.reject(platformError("PermissionDenied"));
   return {
     async open(path, options) {
       if (options.write || options.create || options.truncate) return await denied();
@@ -122,6 +126,7 @@ function readOnly(files: LocalFiles): SftpBackend {
  * between; the methods are async only so that what they throw is a rejection.
  */
 class LocalFiles implements SftpBackend {
+  readonly #fs: PosixFiles = runtime.posix;
   readonly #tree: ServedTree;
   readonly #home: string;
   readonly #mode: ModePolicy;
@@ -147,7 +152,7 @@ class LocalFiles implements SftpBackend {
     using found = this.#folder(path);
     using folder = this.#tree.pin(found);
     const accounts = this.#names();
-    const names = [".", "..", ...fs.readdirSync(folder.path)];
+    const names = [".", "..", ...this.#fs.readdirSync(folder.path)];
     const root = found.virtual === "/";
     for (let at = 0; at < names.length; at += LIST_BATCH) {
       const entries = names.slice(at, at + LIST_BATCH).flatMap((name) => {
@@ -179,27 +184,28 @@ class LocalFiles implements SftpBackend {
 
   async mkdir(path: string, mode: number | null): Promise<void> {
     using found = this.#vacant(path);
-    fs.mkdirSync(found.real, mode === null ? {} : { mode: mode & 0o1777 });
+    this.#fs.mkdirSync(found.real, mode === null ? {} : { mode: mode & 0o1777 });
   }
 
   async rmdir(path: string): Promise<void> {
     using found = this.#movable(path);
     if (!found.info.isDirectory) refuse("Not a directory", SftpStatus.NO_SUCH_FILE);
-    fs.rmdirSync(found.real);
+    this.#fs.rmdirSync(found.real);
   }
 
   async remove(path: string): Promise<void> {
     using found = this.#movable(path);
     if (found.info.isDirectory) refuse("Is a directory");
-    fs.unlinkSync(found.real);
+    this.#fs.unlinkSync(found.real);
   }
 
   async rename(from: string, to: string, { overwrite }: { overwrite: boolean }): Promise<void> {
     using old = this.#movable(from);
     using target = overwrite ? this.#tree.resolve(to, "keep") : this.#vacant(to);
     if (target.virtual === "/") refuse("It is the root", SftpStatus.PERMISSION_DENIED);
-    if (!overwrite && old.info.isFile && linked(old.real, target.real)) fs.unlinkSync(old.real);
-    else fs.renameSync(old.real, target.real);
+    if (!overwrite && old.info.isFile && linked(old.real, target.real)) {
+      this.#fs.unlinkSync(old.real);
+    } else this.#fs.renameSync(old.real, target.real);
   }
 
   async realPath(path: string): Promise<string> {
@@ -209,19 +215,19 @@ class LocalFiles implements SftpBackend {
   async readLink(path: string): Promise<string> {
     using found = this.#existing(path, "keep");
     if (!found.info.isSymlink) refuse("Not a symbolic link", SftpStatus.BAD_MESSAGE);
-    return Deno.readLinkSync(found.real);
+    return runtime.files.readLinkSync(found.real);
   }
 
   async symlink(target: string, path: string): Promise<void> {
     using found = this.#vacant(path);
-    fs.symlinkSync(target, found.real);
+    this.#fs.symlinkSync(target, found.real);
   }
 
   async link(from: string, to: string): Promise<void> {
     using old = this.#existing(from, "keep");
     if (!old.info.isFile) refuse("Not a regular file");
     using found = this.#vacant(to);
-    fs.linkSync(old.real, found.real);
+    this.#fs.linkSync(old.real, found.real);
   }
 
   async statVfs(path: string): Promise<SftpFileSystem> {
@@ -253,26 +259,26 @@ class LocalFiles implements SftpBackend {
     const { createNew } = options;
     using found = this.#tree.resolve(path, createNew ? "keep" : "follow");
     const { real, info } = found;
-    if (info === null && !options.create) throw new Deno.errors.NotFound();
+    if (info === null && !options.create) throw platformError("NotFound");
     if (info !== null && options.create && createNew) refuse("File exists");
     if (info?.isDirectory) refuse("Is a directory");
     if (info !== null && !info.isFile && !open) refuse("Not a regular file");
-    const { O_CREAT, O_EXCL, O_TRUNC } = fs.constants;
+    const { O_CREAT, O_EXCL, O_TRUNC } = this.#fs.constants;
     // O_EXCL makes nothing behind a link, and nothing is cut off before the look at what was opened.
     const making = info !== null ? 0 : open && !createNew ? O_CREAT : O_CREAT | O_EXCL;
     const cutting = open && options.truncate ? O_TRUNC : 0;
     const flags = accessOf(options) | openFlags | making | cutting;
     const mode = options.mode === null ? 0o666 : options.mode & (open ? 0o7777 : 0o777);
-    const fd = fs.openSync(real, flags, mode);
+    const fd = this.#fs.openSync(real, flags, mode);
     try {
       if (open) return fd;
-      if (!fs.fstatSync(fd).isFile() || !this.#tree.holds(fd, found)) {
-        throw new Deno.errors.PermissionDenied();
+      if (!this.#fs.fstatSync(fd).isFile() || !this.#tree.holds(fd, found)) {
+        throw platformError("PermissionDenied");
       }
-      if (options.truncate && info !== null) fs.ftruncateSync(fd, 0);
+      if (options.truncate && info !== null) this.#fs.ftruncateSync(fd, 0);
       return fd;
     } catch (cause) {
-      fs.closeSync(fd);
+      this.#fs.closeSync(fd);
       throw cause;
     }
   }
@@ -283,22 +289,22 @@ class LocalFiles implements SftpBackend {
     if (size !== undefined) this.#truncate(path, size);
     using found = this.#existing(path, last);
     const { real, info } = found;
-    if (info.isSymlink && bits !== null) throw new Deno.errors.NotSupported();
+    if (info.isSymlink && bits !== null) throw platformError("NotSupported");
     if (bits !== null) {
       using there = this.#tree.pin(found);
-      fs.chmodSync(there.path, bits);
+      this.#fs.chmodSync(there.path, bits);
     }
-    if (atime && mtime) fs.lutimesSync(real, atime, mtime);
-    if (uid !== undefined && gid !== undefined) fs.lchownSync(real, uid, gid);
+    if (atime && mtime) this.#fs.lutimesSync(real, atime, mtime);
+    if (uid !== undefined && gid !== undefined) this.#fs.lchownSync(real, uid, gid);
   }
 
   #truncate(path: string, size: number): void {
     const options = { read: false, write: true, append: false, create: false, createNew: false };
     const fd = this.#open(path, { ...options, truncate: false, mode: null });
     try {
-      fs.ftruncateSync(fd, size);
+      this.#fs.ftruncateSync(fd, size);
     } finally {
-      fs.closeSync(fd);
+      this.#fs.closeSync(fd);
     }
   }
 
@@ -306,7 +312,7 @@ class LocalFiles implements SftpBackend {
     const found = this.#tree.resolve(path, last);
     if (found.info !== null) return found as ResolvedPath & { info: Deno.FileInfo };
     found[Symbol.dispose]();
-    throw new Deno.errors.NotFound();
+    throw platformError("NotFound");
   }
 
   #folder(path: string): ResolvedPath {
@@ -356,12 +362,12 @@ class LocalFiles implements SftpBackend {
     try {
       const fd = this.#open(path, { ...options, truncate: false, mode: null });
       try {
-        const { size } = fs.fstatSync(fd);
+        const { size } = this.#fs.fstatSync(fd);
         const bytes = new Uint8Array(Math.min(size, MAX_ACCOUNTS_BYTES));
-        const count = fs.readSync(fd, bytes, 0, bytes.length, 0);
+        const count = this.#fs.readSync(fd, bytes, 0, bytes.length, 0);
         return new TextDecoder().decode(bytes.subarray(0, count));
       } finally {
-        fs.closeSync(fd);
+        this.#fs.closeSync(fd);
       }
     } catch {
       return null; // there are only numbers then
@@ -370,7 +376,7 @@ class LocalFiles implements SftpBackend {
 }
 
 function accessOf({ read, write, append }: SftpBackendOpen): number {
-  const { O_RDONLY, O_WRONLY, O_RDWR, O_APPEND } = fs.constants;
+  const { O_RDONLY, O_WRONLY, O_RDWR, O_APPEND } = runtime.posix.constants;
   const writes = write || append;
   return (writes ? (read ? O_RDWR : O_WRONLY) : O_RDONLY) | (append ? O_APPEND : 0);
 }
@@ -378,7 +384,7 @@ function accessOf({ read, write, append }: SftpBackendOpen): number {
 /** Gives a file its second name, which fails if that is taken; false where there are no such links. */
 function linked(from: string, to: string): boolean {
   try {
-    fs.linkSync(from, to);
+    runtime.posix.linkSync(from, to);
     return true;
   } catch (cause) {
     if (["EPERM", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(errnoOf(cause) ?? "")) return false;
@@ -389,9 +395,9 @@ function linked(from: string, to: string): boolean {
 /** Null for a file that went away since its directory was read. */
 function infoOrNull(path: string): Deno.FileInfo | null {
   try {
-    return Deno.lstatSync(path);
+    return runtime.files.lstatSync(path);
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return null;
+    if (isError(cause, "NotFound")) return null;
     throw cause;
   }
 }

@@ -1,5 +1,5 @@
 /** What local files and open ones have in common: permission bits and figures of the file system. */
-import { statfsSync } from "node:fs";
+import { runtime } from "../../runtime/runtime.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
 import { refuse, SftpStatus } from "../protocol/status.ts";
 
@@ -22,7 +22,7 @@ export function allowedMode(mode: number, allowed: ModePolicy): number {
 
 /** How full the file system is that a path is on; Node knows no flags and no longest name. */
 export function fileSystemAt(path: string): SftpFileSystem {
-  const { bsize, blocks, bfree, bavail, files, ffree, type } = statfsSync(path);
+  const { bsize, blocks, bfree, bavail, files, ffree, type } = runtime.posix.statfsSync(path);
   return {
     blockSize: bsize,
     fragmentSize: bsize,

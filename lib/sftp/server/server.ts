@@ -75,7 +75,7 @@ function isService(served: SftpBackend | SftpService): served is SftpService {
  *
  * const up = new TransformStream<Uint8Array, Uint8Array>();
  * const down = new TransformStream<Uint8Array, Uint8Array>();
- * const backend = localFiles({ root: Deno.cwd() });
+ * const backend = localFiles({ root: "." });
  * const serving = serveSftp(streamChannel(up.readable, down.writable), backend, { readOnly: true });
  *
  * const sftp = await SftpClient.open(streamChannel(down.readable, up.writable));

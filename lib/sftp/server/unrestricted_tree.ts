@@ -1,3 +1,5 @@
+import { isError, platformError } from "../../runtime/errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import type { ResolvedPath, ServedTree } from "./served_tree.ts";
 
 /** All files of this machine, without a jail: the system resolves paths and checks permissions. */
@@ -28,8 +30,8 @@ export class UnrestrictedTree implements ServedTree {
     const real = realPathOrNull(absolute);
     if (real !== null) return real;
     const [, above = "", name = ""] = /^(.*?)\/+([^/]*)\/*$/s.exec(absolute) ?? [];
-    const folder = Deno.realPathSync(above || "/");
-    if (name === "." || name === "..") throw new Deno.errors.NotFound();
+    const folder = runtime.files.realPathSync(above || "/");
+    if (name === "." || name === "..") throw platformError("NotFound");
     return folder === "/" ? `/${name}` : `${folder}/${name}`;
   }
 
@@ -49,7 +51,7 @@ export class UnrestrictedTree implements ServedTree {
 
 function lookAt(path: string): Deno.FileInfo | null {
   try {
-    return Deno.lstatSync(path);
+    return runtime.files.lstatSync(path);
   } catch (cause) {
     return missing(cause);
   }
@@ -57,13 +59,13 @@ function lookAt(path: string): Deno.FileInfo | null {
 
 function realPathOrNull(path: string): string | null {
   try {
-    return Deno.realPathSync(path);
+    return runtime.files.realPathSync(path);
   } catch (cause) {
     return missing(cause);
   }
 }
 
 function missing(cause: unknown): null {
-  if (cause instanceof Deno.errors.NotFound) return null;
+  if (isError(cause, "NotFound")) return null;
   throw cause;
 }

@@ -1,17 +1,12 @@
 /** SHA-256 of what files hold: streamed, since no digest of the platform takes a file in pieces. */
-import type { Hash } from "node:crypto";
+import type { StreamingHash } from "../../runtime/parts.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { ReadAhead } from "../remote/read_ahead.ts";
 import type { RemoteFileSystem } from "../remote/remote_file_system.ts";
 import type { StoreSettings, TransferSource } from "./file_store.ts";
 
 /** Bytes that a prefix is read by. */
 const BLOCK_BYTES = 256 * 1024;
-
-/** A digest to be fed. Loaded when it is wanted: it takes as long as all of this module. */
-export async function contentDigest(): Promise<Hash> {
-  const { createHash } = await import("node:crypto");
-  return createHash("sha256");
-}
 
 /** The digest of a server's file: asked for, or of what is read. */
 export async function digestOf(
@@ -23,7 +18,7 @@ export async function digestOf(
   if (typeof verify === "function") return (await verify(path, length)).trim().toLowerCase();
   const file = await remote.file(path, { ...limits, read: true });
   try {
-    const hash = await contentDigest();
+    const hash = runtime.sha256();
     const ahead = new ReadAhead(file, { ...limits, size: length, inFlight });
     let left = length;
     for (let block; left > 0 && (block = await ahead.next()) !== null;) {
@@ -39,7 +34,7 @@ export async function digestOf(
 
 /** Feeds the first bytes of a file that can be read anywhere. */
 export async function feedPrefix(
-  hash: Hash,
+  hash: StreamingHash,
   from: Pick<Required<TransferSource>, "readAt">,
   length: number,
 ): Promise<void> {

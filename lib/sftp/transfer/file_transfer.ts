@@ -1,5 +1,6 @@
-import type { Hash } from "node:crypto";
-import { contentDigest, feedPrefix } from "./content_digest.ts";
+import type { StreamingHash } from "../../runtime/parts.ts";
+import { runtime } from "../../runtime/runtime.ts";
+import { feedPrefix } from "./content_digest.ts";
 import { nextHole } from "./holes.ts";
 import type { Progress } from "./progress.ts";
 import { resumeOffset } from "./resume.ts";
@@ -49,7 +50,7 @@ class FileTransfer {
   readonly #target: TransferTarget;
   readonly #context: TransferContext;
   /** Of what was sent, if anybody wants to compare. */
-  #hash: Hash | null = null;
+  #hash: StreamingHash | null = null;
 
   constructor(
     name: string,
@@ -81,7 +82,7 @@ class FileTransfer {
   async #from(start: number): Promise<number> {
     const { options: { verify = false, resume = false }, progress } = this.#context;
     const source = this.#source;
-    this.#hash = verify ? await contentDigest() : null;
+    this.#hash = verify ? runtime.sha256() : null;
     if (start > 0) progress.held(start);
     let length = start;
     try {

@@ -1,3 +1,6 @@
+import { platformError } from "../../runtime/errors.ts";
+import { type OpenFile, SEEK_START } from "../../runtime/files.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { naming } from "./local_errors.ts";
 import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import type { TransferSource } from "./file_store.ts";
@@ -10,11 +13,11 @@ const GROWN_BYTES = 64 * 1024;
 
 /** A local file as a source. */
 export async function fileSource(path: string, io: AdaptiveIo): Promise<TransferSource> {
-  const file = await Deno.open(path);
+  const file = await runtime.files.open(path);
   try {
     const look = () => io.run(() => file.statSync(), () => file.stat());
     const info = await naming("read", path, look);
-    if (info.isDirectory) throw new Deno.errors.IsADirectory(`"${path}" is a directory`);
+    if (info.isDirectory) throw platformError("IsADirectory", `"${path}" is a directory`);
     return new LocalSource(path, file, info, io);
   } catch (cause) {
     file.close();
@@ -27,14 +30,14 @@ class LocalSource implements TransferSource {
   readonly info: Deno.FileInfo;
   readonly sparse: boolean;
   readonly #path: string;
-  readonly #file: Deno.FsFile;
+  readonly #file: OpenFile;
   readonly #io: AdaptiveIo;
   #free: Uint8Array[] = [];
   #unit = 0;
   #offset = 0;
   #ended = false;
 
-  constructor(path: string, file: Deno.FsFile, info: Deno.FileInfo, io: AdaptiveIo) {
+  constructor(path: string, file: OpenFile, info: Deno.FileInfo, io: AdaptiveIo) {
     this.#path = path;
     this.#file = file;
     this.#io = io;
@@ -44,7 +47,7 @@ class LocalSource implements TransferSource {
   }
 
   async start(offset: number): Promise<void> {
-    await this.#file.seek(offset, Deno.SeekMode.Start);
+    await this.#file.seek(offset, SEEK_START);
     this.#offset = offset;
     this.#ended = false;
   }
@@ -92,7 +95,7 @@ class LocalSource implements TransferSource {
   }
 
   async readAt(into: Uint8Array, offset: number): Promise<number> {
-    await this.#file.seek(offset, Deno.SeekMode.Start);
+    await this.#file.seek(offset, SEEK_START);
     return await this.#fill(into);
   }
 

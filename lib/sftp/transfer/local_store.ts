@@ -1,4 +1,5 @@
-import { dirname, isAbsolute, join, relative, resolve, sep as SEPARATOR } from "node:path";
+import { isError, platformError } from "../../runtime/errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { fileSource } from "./local_source.ts";
 import { deviceTarget, fileTarget } from "./local_target.ts";
@@ -43,19 +44,21 @@ export class LocalStore implements FileStore {
   }
 
   stat(path: string): Promise<SftpFileInfo | null> {
-    return orNull(Deno.stat(path));
+    return orNull(runtime.files.stat(path));
   }
 
   lstat(path: string): Promise<SftpFileInfo | null> {
-    return orNull(Deno.lstat(path));
+    return orNull(runtime.files.lstat(path));
   }
 
   async *list(path: string): AsyncGenerator<ListedEntry, void> {
     const folders: Promise<ListedEntry | null>[] = [];
-    for await (const { name, isFile } of Deno.readDir(path)) {
+    for await (const { name, isFile } of runtime.files.readDir(path)) {
       // Of a file, nothing more need be known until it is opened: a look costs as much as that.
       if (isFile && !this.#settings.options.update) yield { name, info: UNSEEN_FILE };
-      else folders.push(this.lstat(join(path, name)).then((info) => info && { name, info }));
+      else {folders.push(
+          this.lstat(runtime.paths.join(path, name)).then((info) => info && { name, info }),
+        );}
       if (folders.length < TOGETHER) continue;
       for (const entry of await Promise.all(folders.splice(0))) if (entry !== null) yield entry;
     }
@@ -63,7 +66,7 @@ export class LocalStore implements FileStore {
   }
 
   join(folder: string, name: string): string {
-    return join(folder, name);
+    return runtime.paths.join(folder, name);
   }
 
   nameProblem(name: string): string | null {
@@ -71,40 +74,41 @@ export class LocalStore implements FileStore {
   }
 
   realPath(path: string): Promise<string> {
-    return Deno.realPath(path);
+    return runtime.files.realPath(path);
   }
 
   readLink(path: string): Promise<string> {
-    return Deno.readLink(path);
+    return runtime.files.readLink(path);
   }
 
   /** The text must lead inside, whatever other links there are: `..` may stand at its beginning only. */
   async symlink(target: string, path: string, root: string): Promise<void> {
+    const { dirname, isAbsolute, relative, resolve, sep } = runtime.paths;
     const inside = relative(resolve(root), resolve(dirname(path), target));
     const steps = target.split(/[\\/]/).filter((step) => step !== "" && step !== ".");
     const plain = steps.findIndex((step) => step !== "..");
     const climbs = plain !== -1 && steps.includes("..", plain); // out of what another link leads to
-    const outside = isAbsolute(inside) || inside.split(SEPARATOR)[0] === "..";
+    const outside = isAbsolute(inside) || inside.split(sep)[0] === "..";
     if (isAbsolute(target) || climbs || outside) {
-      throw new Deno.errors.InvalidData(`Cannot make the link "${path}": it leads outside`);
+      throw platformError("InvalidData", `Cannot make the link "${path}": it leads outside`);
     }
     this.#check(dirname(path));
-    if ((await this.lstat(path))?.isSymlink) await Deno.remove(path);
-    await Deno.symlink(target, path);
+    if ((await this.lstat(path))?.isSymlink) await runtime.files.remove(path);
+    await runtime.files.symlink(target, path);
   }
 
   async makeFolder(path: string, bits: number | null, place: "root" | "inside"): Promise<void> {
     if (place === "root") {
-      await Deno.mkdir(path, { recursive: true });
-      this.#root = await Deno.realPath(path);
+      await runtime.files.mkdir(path, { recursive: true });
+      this.#root = await runtime.files.realPath(path);
       return;
     }
     const mode = bits === null ? 0o777 : (bits & 0o777) | 0o700;
     try {
-      await Deno.mkdir(path, { mode });
+      await runtime.files.mkdir(path, { mode });
     } catch (cause) {
-      if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
-      if (!(await Deno.lstat(path)).isDirectory) throw cause;
+      if (!isError(cause, "AlreadyExists")) throw cause;
+      if (!(await runtime.files.lstat(path)).isDirectory) throw cause;
     }
     this.#check(path);
   }
@@ -113,10 +117,10 @@ export class LocalStore implements FileStore {
     const { preserve = false, owners = false } = this.#settings.options;
     if (!preserve && !owners) return;
     this.#check(path);
-    if (owners && uid !== null && gid !== null) await Deno.chown(path, uid, gid);
+    if (owners && uid !== null && gid !== null) await runtime.files.chown(path, uid, gid);
     if (!preserve) return;
-    if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(path, mode & 0o777);
-    if (mtime !== null) await Deno.utime(path, atime ?? mtime, mtime);
+    if (mode !== null && runtime.os !== "windows") await runtime.files.chmod(path, mode & 0o777);
+    if (mtime !== null) await runtime.files.utime(path, atime ?? mtime, mtime);
   }
 
   source(path: string): Promise<TransferSource> {
@@ -132,23 +136,24 @@ export class LocalStore implements FileStore {
       info,
       io: this.#io,
       part: options.resume ? partName(request, 0) : null,
-      check: inside ? () => this.#check(dirname(path)) : null,
+      check: inside ? () => this.#check(runtime.paths.dirname(path)) : null,
     });
   }
 
   /** A folder that was ours may be a link by now, which somebody put in its place. */
   #check(folder: string): void {
     if (this.#root === null) return;
-    const real = Deno.realPathSync(folder);
-    const root = this.#root.endsWith(SEPARATOR) ? this.#root : this.#root + SEPARATOR;
+    const real = runtime.files.realPathSync(folder);
+    const { sep } = runtime.paths;
+    const root = this.#root.endsWith(sep) ? this.#root : this.#root + sep;
     if (real === this.#root || real.startsWith(root)) return;
-    throw new Deno.errors.InvalidData(`"${folder}" leads outside now`);
+    throw platformError("InvalidData", `"${folder}" leads outside now`);
   }
 }
 
 async function isDevice(path: string): Promise<boolean> {
-  const info = await orNull(Deno.stat(path));
-  if (info?.isDirectory) throw new Deno.errors.IsADirectory(`"${path}" is a directory`);
+  const info = await orNull(runtime.files.stat(path));
+  if (info?.isDirectory) throw platformError("IsADirectory", `"${path}" is a directory`);
   return info !== null && !info.isFile;
 }
 
@@ -156,8 +161,7 @@ async function orNull<T>(wanted: Promise<T>): Promise<T | null> {
   try {
     return await wanted;
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return null;
-    if (cause instanceof Deno.errors.NotADirectory) return null;
+    if (isError(cause, "NotFound", "NotADirectory")) return null;
     throw cause;
   }
 }

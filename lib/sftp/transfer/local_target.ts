@@ -1,4 +1,7 @@
-import { dirname, join } from "node:path";
+import { platformError } from "../../runtime/errors.ts";
+import { type OpenFile, SEEK_START } from "../../runtime/files.ts";
+import { runtime } from "../../runtime/runtime.ts";
+import { writeAll, writeAllSync } from "../../runtime/write_all.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { naming } from "./local_errors.ts";
 import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
@@ -22,6 +25,7 @@ export interface FileTargetOptions {
  * it is whole. A symbolic link of that name is replaced, never followed.
  */
 export async function fileTarget(local: string, how: FileTargetOptions): Promise<TransferTarget> {
+  const { dirname, join } = runtime.paths;
   const hidden = join(dirname(local), how.part ?? `.${crypto.randomUUID()}.part`);
   const resumes = how.part !== null;
   const mode = bitsOf(how.info, how.options) ?? 0o666;
@@ -32,20 +36,20 @@ export async function fileTarget(local: string, how: FileTargetOptions): Promise
     ...(resumes ? { create: true } : { createNew: true }),
     mode: mode | (resumes ? 0o600 : 0o200),
   };
-  const later = () => Deno.open(hidden, open);
+  const later = () => runtime.files.open(hidden, open);
   // What is there already may be a pipe, where an open waits for its other end.
-  const opened = resumes ? later() : how.io.run(() => Deno.openSync(hidden, open), later);
+  const opened = resumes ? later() : how.io.run(() => runtime.files.openSync(hidden, open), later);
   const file = await opened;
   try {
     if (resumes && !await lock(file)) {
-      throw new Deno.errors.Busy(`"${local}" is being fetched by another transfer`);
+      throw platformError("Busy", `"${local}" is being fetched by another transfer`);
     }
     if (how.check !== null || resumes) check(file, hidden, how);
     const held = resumes ? file.statSync().size : 0;
     return new FileTarget(file, local, hidden, mode, held, how);
   } catch (cause) {
     file.close();
-    if (!resumes) await Deno.remove(hidden).catch(() => {});
+    if (!resumes) await runtime.files.remove(hidden).catch(() => {});
     throw cause;
   }
 }
@@ -54,25 +58,25 @@ export async function fileTarget(local: string, how: FileTargetOptions): Promise
  * Keeps other transfers out of a part that several may continue. True also where nothing can be
  * locked: on some file systems, and in Deno 2.5 and older, which have no `tryLock`.
  */
-async function lock(file: Deno.FsFile): Promise<boolean> {
+async function lock(file: OpenFile): Promise<boolean> {
   try {
-    return await (file as { tryLock?(exclusive: boolean): Promise<boolean> }).tryLock!(true);
+    return await file.tryLock?.(true) ?? true;
   } catch {
     return true;
   }
 }
 
 /** The file that is open is the one of that name, in the folder that was meant. */
-function check(file: Deno.FsFile, hidden: string, { check }: FileTargetOptions): void {
+function check(file: OpenFile, hidden: string, { check }: FileTargetOptions): void {
   check?.();
-  const [opened, named] = [file.statSync(), Deno.lstatSync(hidden)];
+  const [opened, named] = [file.statSync(), runtime.files.lstatSync(hidden)];
   if (opened.dev === named.dev && opened.ino === named.ino && named.isFile) return;
-  throw new Deno.errors.InvalidData(`"${dirname(hidden)}" changed under our hands`);
+  throw platformError("InvalidData", `"${runtime.paths.dirname(hidden)}" changed under our hands`);
 }
 
 class FileTarget implements TransferTarget {
   held: number;
-  #file: Deno.FsFile;
+  #file: OpenFile;
   readonly #local: string;
   readonly #hidden: string;
   readonly #mode: number;
@@ -82,7 +86,7 @@ class FileTarget implements TransferTarget {
   #open = true;
 
   constructor(
-    file: Deno.FsFile,
+    file: OpenFile,
     local: string,
     hidden: string,
     mode: number,
@@ -98,15 +102,16 @@ class FileTarget implements TransferTarget {
   }
 
   async adopt(size: number, same: Parameters<Required<TransferTarget>["adopt"]>[1]): Promise<void> {
-    const info = await Deno.lstat(this.#local).catch(() => null);
+    const info = await runtime.files.lstat(this.#local).catch(() => null);
     if (info === null || !info.isFile || info.size === 0 || info.size >= size) return;
-    const file = await Deno.open(this.#local, { read: true, write: true }).catch(() => null);
+    const options = { read: true, write: true };
+    const file = await runtime.files.open(this.#local, options).catch(() => null);
     if (file === null) return; // it may be replaced all the same
     try {
       const readAt = (into: Uint8Array, offset: number) => readFrom(file, into, offset);
       if (!await same({ readAt }, info.size)) return file.close();
       if (!await lock(file)) return file.close();
-      await Deno.rename(this.#local, this.#hidden);
+      await runtime.files.rename(this.#local, this.#hidden);
       this.#file.close();
       this.#file = file;
       check(file, this.#hidden, this.#how);
@@ -119,12 +124,12 @@ class FileTarget implements TransferTarget {
 
   async start(offset: number): Promise<void> {
     await this.#run("truncate", () => this.#file.truncate(offset));
-    await this.#file.seek(offset, Deno.SeekMode.Start);
+    await this.#file.seek(offset, SEEK_START);
     this.#offset = this.#size = offset;
   }
 
   async write(block: Uint8Array, release: () => void): Promise<void> {
-    if (this.#offset > this.#size) await this.#file.seek(this.#offset, Deno.SeekMode.Start);
+    if (this.#offset > this.#size) await this.#file.seek(this.#offset, SEEK_START);
     await this.#run("write", () => this.#write(block));
     this.#size = this.#offset += block.length;
     release();
@@ -132,8 +137,8 @@ class FileTarget implements TransferTarget {
 
   #write(block: Uint8Array): void | Promise<void> {
     return this.#how.io.run(
-      () => writeWholeNow(this.#file, block),
-      () => writeWhole(this.#file, block),
+      () => writeAllSync(this.#file, block),
+      () => writeAll(this.#file, block),
     );
   }
 
@@ -161,18 +166,18 @@ class FileTarget implements TransferTarget {
     if (sync) await this.#run("sync", () => this.#file.sync());
     // Were the folder swapped for a link by now, the hidden file would not be found there.
     if (owners && info?.uid != null && info.gid != null) {
-      await Deno.chown(this.#hidden, info.uid, info.gid);
+      await runtime.files.chown(this.#hidden, info.uid, info.gid);
     }
     const exact = preserve || (this.#mode & 0o200) === 0; // otherwise as the umask left it
-    if (exact && Deno.build.os !== "windows") await Deno.chmod(this.#hidden, this.#mode);
-    if (Deno.build.os === "windows") this.#close(); // which renames no open file
-    await Deno.rename(this.#hidden, this.#local);
+    if (exact && runtime.os !== "windows") await runtime.files.chmod(this.#hidden, this.#mode);
+    if (runtime.os === "windows") this.#close(); // which renames no open file
+    await runtime.files.rename(this.#hidden, this.#local);
     this.#close(); // until now, no other transfer could take it for a part
   }
 
   async discard(): Promise<void> {
     this.#close();
-    if (this.#how.part === null) await Deno.remove(this.#hidden);
+    if (this.#how.part === null) await runtime.files.remove(this.#hidden);
   }
 
   #close(): void {
@@ -187,11 +192,11 @@ class FileTarget implements TransferTarget {
 
 /** A device or a pipe as a target: written to directly. */
 export async function deviceTarget(local: string): Promise<TransferTarget> {
-  const file = await Deno.open(local, { write: true });
+  const file = await runtime.files.open(local, { write: true });
   return {
     held: 0,
     async write(block, release) {
-      await naming("write", local, () => writeWhole(file, block));
+      await naming("write", local, () => writeAll(file, block));
       release();
     },
     flush: () => Promise.resolve(),
@@ -200,20 +205,8 @@ export async function deviceTarget(local: string): Promise<TransferTarget> {
   };
 }
 
-async function writeWhole(file: Deno.FsFile, block: Uint8Array): Promise<void> {
-  for (let at = 0; at < block.length;) {
-    at += await file.write(at === 0 ? block : block.subarray(at));
-  }
-}
-
-function writeWholeNow(file: Deno.FsFile, block: Uint8Array): void {
-  for (let at = 0; at < block.length;) {
-    at += file.writeSync(at === 0 ? block : block.subarray(at));
-  }
-}
-
-async function readFrom(file: Deno.FsFile, into: Uint8Array, offset: number): Promise<number> {
-  await file.seek(offset, Deno.SeekMode.Start);
+async function readFrom(file: OpenFile, into: Uint8Array, offset: number): Promise<number> {
+  await file.seek(offset, SEEK_START);
   let count = 0;
   while (count < into.length) {
     const more = await file.read(into.subarray(count));

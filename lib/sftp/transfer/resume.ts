@@ -1,4 +1,5 @@
-import { contentDigest, feedPrefix } from "./content_digest.ts";
+import { runtime } from "../../runtime/runtime.ts";
+import { feedPrefix } from "./content_digest.ts";
 import type { TransferSource, TransferTarget } from "./file_store.ts";
 import type { SftpTransferOptions } from "./transfer_options.ts";
 
@@ -40,7 +41,7 @@ async function sameHash(
   length: number,
 ): Promise<boolean> {
   const [far, near] = source.digest ? [source, target] : [target, source];
-  const hash = await contentDigest();
+  const hash = runtime.sha256();
   await feedPrefix(hash, near, length);
   return await far.digest!(length) === hash.digest("hex");
 }

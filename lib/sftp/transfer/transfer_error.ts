@@ -1,4 +1,5 @@
 import { SftpError } from "../../errors.ts";
+import { isPlatformError } from "../../runtime/errors.ts";
 import type { TransferResult } from "./progress.ts";
 import { SftpStatus } from "../protocol/status.ts";
 
@@ -43,6 +44,5 @@ export class SftpTransferError extends SftpError {
 /** Whether a failure concerns one file alone, so that the rest may go on. */
 export function isOfOneFile(cause: unknown): cause is Error {
   if (cause instanceof SftpError) return cause.status !== SftpStatus.CONNECTION_LOST;
-  if (!(cause instanceof Error)) return false;
-  return "code" in cause || Object.values(Deno.errors).some((kind) => cause instanceof kind);
+  return isPlatformError(cause);
 }
