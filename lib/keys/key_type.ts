@@ -33,6 +33,11 @@ export interface KeyType {
 export interface PublicParts {
   /** The size that people name the key by. */
   readonly bits: number;
+  /**
+   * The key's blob in its only correct encoding, for types whose numbers may have needless zeros; the
+   * blob that was read unless given.
+   */
+  readonly blob?: Uint8Array;
   /** Checks a signature; the algorithm is one of the type. */
   verify(
     algorithm: string,

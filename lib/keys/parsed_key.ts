@@ -13,7 +13,8 @@ import { decodeSignature } from "./signature.ts";
 const MAX_COMMENT = 1024;
 
 /**
- * Reads a key that is no certificate; keeps the blob.
+ * Reads a key that is no certificate. Keeps the blob, or as OpenSSH does, its correct encoding, so that
+ * one key has one blob and one fingerprint.
  *
  * @throws {KeyFormatError | ProtocolError} If the blob is no acceptable key
  */
@@ -22,7 +23,7 @@ export function parsePlainKey(blob: Uint8Array, comment: string): PublicKey {
   const type = keyType(reader.text());
   const parts = type.readPublic(reader);
   reader.end();
-  return new ParsedPublicKey(type, parts, blob, comment, null);
+  return new ParsedPublicKey(type, parts, parts.blob ?? blob, comment, null);
 }
 
 /** Whether a key can sign by an algorithm, a legacy one included. */

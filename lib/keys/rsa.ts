@@ -2,6 +2,7 @@ import { type RsaPrivateParts, signRsa, verifyRsa } from "../crypto/sign.ts";
 import { MIN_RSA_BITS } from "../defaults.ts";
 import { KeyFormatError } from "../errors.ts";
 import { Writer } from "../wire/writer.ts";
+import { withoutLeadingZeros } from "../wire/reader.ts";
 import type { KeyType } from "./key_type.ts";
 
 const NAME = "ssh-rsa";
@@ -27,8 +28,9 @@ export const rsa: KeyType = {
     checkPublic(n, e);
     return {
       bits: bitLength(n),
+      blob: publicBlob(n, e),
       verify: (algorithm, data, { bytes }) =>
-        bytes.length <= n.length && verifyRsa(hashOf(algorithm), n, e, data, bytes),
+        verifyRsa(hashOf(algorithm), n, e, data, withoutLeadingZeros(bytes)),
     };
   },
 
@@ -42,11 +44,15 @@ export const rsa: KeyType = {
     const key: RsaPrivateParts = { n, e, d, iqmp, p: reader.mpint(), q: reader.mpint() };
     checkHalves(key);
     return {
-      publicBlob: new Writer().text(NAME).mpint(e).mpint(n).take(),
+      publicBlob: publicBlob(n, e),
       sign: (algorithm, data) => signRsa(hashOf(algorithm), key, data),
     };
   },
 };
+
+function publicBlob(n: Uint8Array, e: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Writer().text(NAME).mpint(e).mpint(n).take();
+}
 
 /** The private section of openssh-key-v1, name included, for the numbers of a key. */
 export function rsaSection({ n, e, d, iqmp, p, q }: RsaPrivateParts): Uint8Array<ArrayBuffer> {

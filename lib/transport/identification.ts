@@ -5,8 +5,8 @@ import type { Socket } from "./socket.ts";
 /** What we call ourselves; without CR LF, as it is hashed (RFC 4253 §4.2, §8). */
 export const IDENTIFICATION = "SSH-2.0-denossh_0.1";
 
-/** RFC 4253 §4.2: 255 bytes with CR LF. */
-const MAX_LINE = 255;
+/** Longest line that is read, in bytes: RFC 4253 §4.2 allows 255, and OpenSSH reads 8192. */
+const MAX_LINE = 8192;
 /** Lines that a server may send first, and their bytes: OpenSSH's client gives up likewise. */
 const MAX_LINES_BEFORE = 1024;
 const MAX_BYTES_BEFORE = 64 * 1024;
@@ -21,7 +21,7 @@ export interface PeerIdentification {
  * Reads the peer's identification. Only a server may send other lines first (RFC 4253 §4.2).
  *
  * @throws {ConnectError} If what answers is not an SSH server
- * @throws {ProtocolError} If the line is too long, has control characters or another version
+ * @throws {ProtocolError} If the line has another version
  */
 export async function readIdentification(
   socket: Socket,
@@ -83,7 +83,7 @@ function allowed(byte: number): boolean {
 
 /** RFC 4253 §4.2, §5.1: 1.99 is a server that also speaks 2.0. */
 function check(line: string, from: "client" | "server"): string {
-  const version = /^SSH-([^-]*)-([\x20-\x7e]*)$/.exec(line);
+  const version = /^SSH-([^-]*)-/.exec(line);
   if (version === null) throw new ProtocolError("Malformed identification");
   if (version[1] !== "2.0" && !(version[1] === "1.99" && from === "server")) {
     throw new ProtocolError(
@@ -100,6 +100,12 @@ function refuse(said: string, from: "client" | "server", why?: string): ConnectE
   return new ConnectError(`The ${from} does not speak SSH: ${answer}`);
 }
 
+/** One character a byte, so that the hash of the key exchange covers exactly what was sent. */
 function decode(line: number[]): string {
-  return new TextDecoder("latin1").decode(new Uint8Array(line));
+  return String.fromCharCode(...line);
+}
+
+/** The bytes of an identification as the peer sent them, without CR LF. */
+export function identificationBytes(line: string): Uint8Array {
+  return Uint8Array.from(line, (character) => character.charCodeAt(0));
 }

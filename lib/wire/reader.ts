@@ -56,31 +56,25 @@ export class Reader {
     return utf8.decode(this.string());
   }
 
-  /** A `name-list`: US-ASCII names, none empty and none over 64 characters (RFC 4251 §6). */
+  /**
+   * A `name-list` (RFC 4251 §5). Names that break the rules of §6 are kept, because a peer may list
+   * them beside good ones and they match nothing; empty names are dropped, because libssh 0.10 ends
+   * its lists with a comma.
+   */
   names(): string[] {
-    const list = this.string();
-    if (list.length === 0) return [];
-    for (const byte of list) {
-      if (byte <= 0x20 || byte >= 0x7f) throw new ProtocolError("Name list has a non-ASCII name");
-    }
-    const names = utf8.decode(list).split(",");
-    for (const name of names) {
-      if (name === "") throw new ProtocolError("Name list has an empty name");
-    }
-    return names;
+    return this.text().split(",").filter((name) => name !== "");
   }
 
-  /** A non-negative `mpint` as its magnitude without leading zeros; zero is empty. */
+  /**
+   * A non-negative `mpint` as its magnitude without leading zeros; zero is empty. Needless zeros are
+   * accepted although RFC 4251 §5 forbids them: routers and agents write them, and OpenSSH reads them.
+   */
   mpint(): Uint8Array {
     const value = this.string();
-    if (value.length === 0) return value;
-    if ((value[0]! & 0x80) !== 0) throw new ProtocolError("Negative number where none is allowed");
-    if (value[0] !== 0) return value;
-    // RFC 4251 §5: unnecessary leading zeros must not be there; zero itself is the empty string.
-    if (value.length === 1 || (value[1]! & 0x80) === 0) {
-      throw new ProtocolError("Number has needless leading zeros");
+    if (value.length > 0 && (value[0]! & 0x80) !== 0) {
+      throw new ProtocolError("Negative number where none is allowed");
     }
-    return value.subarray(1);
+    return withoutLeadingZeros(value);
   }
 
   /** What is left of the payload. */
@@ -101,4 +95,11 @@ export class Reader {
     this.#offset = start + length;
     return start;
   }
+}
+
+/** A view on a big-endian number without its leading zeros. */
+export function withoutLeadingZeros(number: Uint8Array): Uint8Array {
+  let start = 0;
+  while (start < number.length && number[start] === 0) start++;
+  return number.subarray(start);
 }

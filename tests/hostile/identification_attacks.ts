@@ -27,8 +27,8 @@ export const IDENTIFICATION_ATTACKS: readonly Attack[] = [
     ends: true,
   },
   {
-    name: "an identification of 300 bytes",
-    run: says(`SSH-2.0-${"x".repeat(300)}\r\n`),
+    name: "an identification of more than 8192 bytes",
+    run: says(`SSH-2.0-${"x".repeat(8192)}\r\n`),
     ends: true,
   },
   { name: "an identification with a NUL", run: says("SSH-2.0-a\0b\r\n"), ends: true },

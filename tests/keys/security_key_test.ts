@@ -10,6 +10,7 @@ import {
 import { decodeSignature, encodeSignature } from "../../lib/keys/signature.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { addArmor } from "../../lib/keys/armor.ts";
+import { connectedPair } from "../../lib/testing/mod.ts";
 import { PRESENT, tokenKey, VERIFIED } from "./security_token.ts";
 
 const data = new TextEncoder().encode("what is signed");
@@ -92,3 +93,18 @@ Deno.test("the private file of a key on a token is refused with the reason", () 
   const text = addArmor("OPENSSH PRIVATE KEY", file);
   assertThrows(() => importPrivateKey(text), KeyFormatError, "is on a security token");
 });
+
+for (const kind of ["ed25519", "ecdsa"] as const) {
+  Deno.test(`a host key of ${kind} on a token needs nobody to touch it`, async () => {
+    const hostKey = tokenKey(kind);
+    hostKey.flags = 0;
+    await using pair = await connectedPair({
+      serve: { hostKeys: [hostKey], algorithms: { hostKey: hostKey.publicKey.type } },
+      connect: {
+        hostKeys: hostKey.publicKey,
+        algorithms: { hostKey: hostKey.publicKey.type },
+      },
+    });
+    assertEquals(pair.host.info.hostKey.equals(hostKey.publicKey), true);
+  });
+}

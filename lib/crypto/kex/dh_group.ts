@@ -1,3 +1,4 @@
+import { equals } from "@std/bytes";
 import { KexEcdhInit, KexEcdhReply } from "../../wire/messages.ts";
 import { Reader } from "../../wire/reader.ts";
 import { Writer } from "../../wire/writer.ts";
@@ -55,7 +56,11 @@ function contents(number: Uint8Array): Uint8Array {
   return new Writer().mpint(number).take().subarray(4);
 }
 
-/** The number in the contents of an mpint, which must be in its one right form. */
-function magnitude(contents: Uint8Array): Uint8Array {
-  return new Reader(new Writer().string(contents).take()).mpint();
+/**
+ * The number in the contents of an mpint, which must have no needless zeros: the exchange hash covers
+ * its correct form.
+ */
+function magnitude(given: Uint8Array): Uint8Array {
+  const number = new Reader(new Writer().string(given).take()).mpint();
+  return equals(contents(number), given) ? number : refuse();
 }
