@@ -17,8 +17,9 @@ export class FakeTime implements Disposable {
   #lastId = 0;
 
   constructor() {
-    const set = (interval: boolean) => (run: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) =>
-      this.#set(() => run(...args), Math.max(ms, 0), interval);
+    const set =
+      (interval: boolean) => (run: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) =>
+        this.#set(() => run(...args), Math.max(ms, 0), interval);
     const clear = (id?: number) => void this.#timers.delete(id ?? 0);
     this.#replace(globalThis, "setTimeout", set(false));
     this.#replace(globalThis, "setInterval", set(true));
