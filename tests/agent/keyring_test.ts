@@ -37,19 +37,20 @@ Deno.test("Keyring lists, replaces and forgets keys, and wipes what it forgets",
 });
 
 Deno.test("Keyring forgets a key at the end of its lifetime", async () => {
+  using time = new FakeTime();
   using keyring = new Keyring();
   const key = await generateKey();
-  const wiped = Promise.withResolvers<void>();
+  let wiped = false;
   keyring.add({
     publicKey: key.publicKey,
     sign: (algorithm, data) => key.sign(algorithm, data),
-    [Symbol.dispose]: () => wiped.resolve(),
+    [Symbol.dispose]: () => void (wiped = true),
   }, { lifetime: 20 });
   const [held] = keyring.identities();
-  // The timer alone does not keep a process alive.
-  const alive = setInterval(() => {}, 1000);
-  await wiped.promise;
-  clearInterval(alive);
+  await time.advance(19);
+  assertEquals([keyring.identities().length, wiped], [1, false]);
+  await time.advance(1);
+  assertEquals(wiped, true);
   assertEquals(keyring.identities(), []);
   await assertRejects(async () => await held!.sign("ssh-ed25519", data), RequestDeniedError);
   assertThrows(() => keyring.add(key, { lifetime: NaN }), RangeError);

@@ -4,23 +4,26 @@ import { EscapeKeys } from "../../lib/cli/ssh/escape_keys.ts";
 import { messageOf } from "../../lib/cli/shared/failure.ts";
 import { lines } from "../../lib/cli/sftp/lines.ts";
 import { meterLine, ProgressMeter } from "../../lib/cli/shared/progress_meter.ts";
-import { within } from "../support/within.ts";
+import { FakeTime } from "../support/fake_time.ts";
 
 Deno.test("A deadline aborts with its reason", async () => {
-  using deadline = new Deadline(1, () => new Error("late"));
-  const { promise, reject } = Promise.withResolvers<never>();
-  deadline.signal.addEventListener("abort", () => reject(deadline.signal.reason));
-  await assertRejects(() => within(promise, 5_000, "The deadline"), Error, "late");
+  using time = new FakeTime();
+  using deadline = new Deadline(10, () => new Error("late"));
+  await time.advance(9);
+  assertEquals(deadline.signal.aborted, false);
+  await time.advance(1);
+  assertEquals(deadline.signal.reason.message, "late");
 });
 
 Deno.test("A deadline stands still while the user is being asked", async () => {
+  using time = new FakeTime();
   using deadline = new Deadline(30, () => new Error("late"));
-  // Another clock of twice that time, so that the pause is longer than the limit.
-  using other = new Deadline(60, () => new Error("other"));
-  const { promise, resolve } = Promise.withResolvers<void>();
-  other.signal.addEventListener("abort", () => resolve());
-  await deadline.pausedFor(() => promise);
+  await time.advance(20);
+  await deadline.pausedFor(() => time.advance(100));
+  await time.advance(9);
   assertEquals(deadline.signal.aborted, false);
+  await time.advance(1);
+  assertEquals(deadline.signal.aborted, true);
 });
 
 Deno.test("A deadline of 0 is none", () => {

@@ -8,8 +8,6 @@ import { dialRaw, listenRaw } from "../support/raw_peer.ts";
 import { within } from "../support/within.ts";
 
 const SECRET = "correct horse";
-/** An end for a test that would hang otherwise. */
-const HANGS_MS = 60_000;
 /** Errors of OpenSSH's longest name lists fit; a peer must not fill a log. */
 const LONGEST_MESSAGE = 16_384;
 
@@ -56,9 +54,9 @@ export async function startVictim(options: Partial<ServeOptions> = {}): Promise<
     server,
     errors,
     async failed(count) {
-      while (errors.length < count) await within(news.promise, HANGS_MS, "The server's complaint");
+      while (errors.length < count) await within(news.promise, "The server's complaint");
     },
-    serveCleanly: () => within(login(), HANGS_MS, "A clean login"),
+    serveCleanly: () => within(login(), "A clean login"),
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
 }

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ChannelOpenError, connect, none, password, SshError } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import { serve, type ServeOptions, serveStreams } from "@denossh/ssh/server";
+import { FakeTime } from "../support/fake_time.ts";
 import { connectedPair, memoryPair } from "@denossh/ssh/testing";
 
 const hostKey = await generateKey("ed25519");
@@ -19,15 +20,19 @@ Deno.test("serve refuses options that cannot work", () => {
 });
 
 Deno.test("LoginGraceTime ends a connection that does not log in, whatever it sends", async () => {
+  using time = new FakeTime();
   const [near, far] = memoryPair();
   const served = serveStreams(far, { ...open, loginGraceTime: 50 });
   const writer = near.writable.getWriter();
   const reading = near.readable.pipeTo(new WritableStream()).catch(() => {});
   // A drip of bytes does not re-arm the deadline.
-  const drip = setInterval(() => writer.write(new Uint8Array([83])).catch(() => {}), 5);
-  const cause = await served.closed;
+  const send = (text: string) => writer.write(new TextEncoder().encode(text)).catch(() => {});
+  send("SSH-2.0-");
+  const drip = setInterval(() => send("x"), 5);
+  const cause = await time.settle(served.closed);
   clearInterval(drip);
   assert(cause instanceof SshError);
+  assertEquals([cause.message, time.now], ["No login within 50 ms", 50]);
   await served.close();
   await reading;
 });

@@ -1,4 +1,4 @@
-import { within } from "./within.ts";
+import { HANGS_MS, within } from "./within.ts";
 
 const LOG_CHARACTERS = 1024 * 1024;
 
@@ -40,7 +40,7 @@ export class Program implements AsyncDisposable {
   }
 
   /** Waits until the log matches. Fails with the log if the program ends or `ms` pass before. */
-  async waitFor(pattern: RegExp, ms = 20_000): Promise<RegExpMatchArray> {
+  async waitFor(pattern: RegExp, ms = HANGS_MS): Promise<RegExpMatchArray> {
     let ended = false;
     this.status.then(() => ended = true);
     const search = async (): Promise<RegExpMatchArray> => {
@@ -53,7 +53,7 @@ export class Program implements AsyncDisposable {
       }
     };
     try {
-      return await within(search(), ms, `${pattern}`);
+      return await within(search(), `${pattern}`, ms);
     } catch (cause) {
       throw new Error(`${this.#name} did not print ${pattern}; its log:\n${this.#log}`, { cause });
     }
@@ -72,7 +72,7 @@ export class Program implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.kill("SIGTERM");
     try {
-      await within(this.status, 3_000, `The end of ${this.#name}`);
+      await within(this.status, `The end of ${this.#name}`, 3_000);
     } catch {
       this.kill("SIGKILL");
       await this.status;

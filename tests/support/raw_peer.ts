@@ -1,10 +1,9 @@
 /** A peer that speaks whatever it is told to, as server or client, and records what comes. */
 import { concat, indexOfNeedle } from "@std/bytes";
 import { clearPackets, disconnectOf, latin1 } from "./raw_packets.ts";
-import { within } from "./within.ts";
+import { HANGS_MS, within } from "./within.ts";
 
 const RECORDED_BYTES = 16 * 1024 * 1024;
-const LIMIT_MS = 10_000;
 
 /** One TCP connection, driven by hand. */
 export class RawPeer implements AsyncDisposable {
@@ -92,7 +91,7 @@ export class RawPeer implements AsyncDisposable {
   async until(
     condition: (peer: this) => boolean,
     what: string,
-    ms: number = LIMIT_MS,
+    ms: number = HANGS_MS,
   ): Promise<void> {
     const search = async () => {
       while (!condition(this)) {
@@ -100,12 +99,12 @@ export class RawPeer implements AsyncDisposable {
         await this.#news.promise;
       }
     };
-    await within(search(), ms, what);
+    await within(search(), what, ms);
   }
 
   /** Waits for the other end to hang up; returns everything that came. */
-  async collect(ms: number = LIMIT_MS): Promise<Uint8Array> {
-    await within(this.ended, ms, "The end of the connection");
+  async collect(ms: number = HANGS_MS): Promise<Uint8Array> {
+    await within(this.ended, "The end of the connection", ms);
     return this.#received;
   }
 

@@ -1,10 +1,10 @@
-import { within } from "./within.ts";
+import { HANGS_MS, within } from "./within.ts";
 
 /** How to run a program to its end. */
 export interface RunOptions {
   /** What it reads; nothing by default. */
   stdin?: string | Uint8Array | undefined;
-  /** Milliseconds after which it is killed and the test fails; 30 s by default. */
+  /** Milliseconds after which it is killed and the test fails; two minutes by default. */
   timeout?: number | undefined;
   /** Variables added to the environment. */
   env?: Record<string, string> | undefined;
@@ -38,13 +38,13 @@ export async function run(
     ...(options.env && { env: options.env }),
     ...(options.cwd !== undefined && { cwd: options.cwd }),
   }).spawn();
-  const { stdin = "", timeout = 30_000 } = options;
+  const { stdin = "", timeout = HANGS_MS } = options;
   const fed = ReadableStream.from([typeof stdin === "string" ? encode(stdin) : stdin])
     .pipeTo(child.stdin)
     .catch(() => {}); // it need not read its input
   const finished = Promise.all([child.output(), fed]);
   try {
-    const [output] = await within(finished, timeout, `${command} ${args.join(" ")}`);
+    const [output] = await within(finished, `${command} ${args.join(" ")}`, timeout);
     const { code, stdout } = output;
     return { code, stdout, text: decode(stdout), stderr: decode(output.stderr) };
   } catch (cause) {

@@ -1,5 +1,12 @@
-/** Awaits the promise, but no longer than `ms` milliseconds; `what` says in the error what was awaited. */
-export async function within<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+/** An end for waits that would hang otherwise, in milliseconds; far beyond what a busy machine needs. */
+export const HANGS_MS = 120_000;
+
+/** Awaits the promise; `what` says in the error what was awaited if it does not come. */
+export async function within<T>(
+  promise: Promise<T>,
+  what: string,
+  ms: number = HANGS_MS,
+): Promise<T> {
   const { promise: timeout, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new Error(`${what} took longer than ${ms} ms`)), ms);
   try {
