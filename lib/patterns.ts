@@ -48,18 +48,107 @@ type Token = string | typeof ANY | typeof RUN | ((character: string) => boolean)
 const ANY = Symbol("?");
 const RUN = Symbol("*");
 
-/** Whether a pattern has a wildcard that is not protected. */
+/** Whether a glob pattern has a wildcard that is not escaped. */
 export function isGlob(pattern: string): boolean {
   return /[*?[]/.test(pattern.replace(/\\./gs, ""));
 }
 
-/** A pattern without wildcards as the name that it is. */
+/** The name that a pattern without wildcards stands for. */
 export function unescapeGlob(pattern: string): string {
   return pattern.replace(/\\(.)/gs, "$1");
 }
 
+/** A pattern that matches one name and nothing else. */
+export function escapeGlob(name: string): string {
+  return name.replace(/[*?[\\]/g, "\\$&");
+}
+
+/** An entry of a folder, in the shape of `Deno.DirEntry`. */
+export interface GlobEntry {
+  readonly name: string;
+  readonly isDirectory: boolean;
+  readonly isSymlink: boolean;
+}
+
+/** The files that patterns are expanded in. A path has `/` between its steps; `.` is the current folder. */
+export interface GlobFiles<E extends GlobEntry> {
+  /** The entries of a folder; none if there is no such folder. `depth` counts the folders under a `**`. */
+  list(folder: string, depth: number): Promise<readonly E[]>;
+  /** Whether there is anything at a path. */
+  exists(path: string): Promise<boolean>;
+}
+
+/** A path that a pattern matched. */
+export interface GlobMatch<E extends GlobEntry> {
+  readonly path: string;
+  /** Its entry in the folder; null if the last step of the pattern has no wildcard. */
+  readonly entry: E | null;
+}
+
 /**
- * Whether a name matches one step of a pattern. It takes time in proportion to both lengths, whatever
+ * Expands a glob pattern: yields what it matches, sorted within each folder. Wildcards match neither `/`
+ * nor a dot at the beginning of a name. With `globstar` a step `**` matches any number of folders.
+ */
+export async function* expandGlob<E extends GlobEntry>(
+  pattern: string,
+  files: GlobFiles<E>,
+  { globstar = false }: { readonly globstar?: boolean } = {},
+): AsyncGenerator<GlobMatch<E>, void> {
+  const isDeep = (step: string | undefined): boolean => globstar && step === "**";
+
+  /** What the steps match in some folders, of which some may not exist. */
+  async function* inside(folders: readonly string[], steps: string[], depth: number): Matches<E> {
+    const at = steps.findIndex(isGlob);
+    const fixed = (at === -1 ? steps : steps.slice(0, at)).map(unescapeGlob);
+    const paths = folders.map((folder) => fixed.reduce(joinSteps, folder));
+    if (at !== -1) {
+      for (const path of paths) yield* matching(path, steps.slice(at), depth);
+      return;
+    }
+    // In parallel: each look-up may be a round trip.
+    const exist = await Promise.all(paths.map((path) => files.exists(path)));
+    yield* paths.filter((_, index) => exist[index]).map((path) => ({ path, entry: null }));
+  }
+
+  /** What the steps match in one folder; the first of them has a wildcard. */
+  async function* matching(folder: string, steps: string[], depth: number): Matches<E> {
+    const [step = "", ...rest] = steps;
+    const deep = isDeep(step);
+    if (deep && rest.length > 0) yield* inside([folder], rest, depth); // `**` matches no folder, too
+    const isMatch = globMatcher(deep ? "*" : step);
+    const listed = await files.list(folder === "" ? "." : folder, depth);
+    const found = listed.filter(({ name }) => isMatch(name))
+      .sort((a, b) => a.name < b.name ? -1 : 1)
+      .map((entry) => ({ path: joinSteps(folder, entry.name), entry }));
+    if (!deep && rest.length > 0) {
+      const folders = found.filter(({ entry }) => entry.isDirectory || entry.isSymlink);
+      return yield* inside(folders.map(({ path }) => path), rest, depth);
+    }
+    for (const { path, entry } of found) {
+      if (rest.length === 0) yield { path, entry };
+      if (deep && entry.isDirectory) yield* matching(path, steps, depth + 1);
+    }
+  }
+
+  if (!isGlob(pattern)) return yield* inside([unescapeGlob(pattern)], [], 0);
+  const steps = pattern.split("/").filter((step, at, all) =>
+    step !== "" && !(isDeep(step) && isDeep(all[at - 1]))
+  );
+  const seen = new Set<string>(); // two `**` match the same path in several ways
+  const repeats = steps.filter(isDeep).length > 1;
+  for await (const match of inside([pattern.startsWith("/") ? "/" : ""], steps, 0)) {
+    if (!repeats || seen.size < seen.add(match.path).size) yield match;
+  }
+}
+
+type Matches<E extends GlobEntry> = AsyncGenerator<GlobMatch<E>, void>;
+
+function joinSteps(folder: string, name: string): string {
+  return folder === "" || folder.endsWith("/") ? folder + name : `${folder}/${name}`;
+}
+
+/**
+ * Whether a name matches one step of a glob pattern. It takes time in proportion to both lengths, whatever
  * name a server comes up with; a regular expression would not.
  */
 export function globMatcher(pattern: string): (name: string) => boolean {

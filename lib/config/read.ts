@@ -1,4 +1,5 @@
 import { ConfigError } from "../errors.ts";
+import { expandGlob } from "../patterns.ts";
 import { grantedVariable } from "../runtime/environment.ts";
 import { isError } from "../runtime/errors.ts";
 import type { OpenFile } from "../runtime/files.ts";
@@ -6,7 +7,6 @@ import { runtime } from "../runtime/runtime.ts";
 import { ArgumentError } from "./arguments.ts";
 import { Config } from "./config.ts";
 import type { ConfigRoot, ConfigSource } from "./config_file.ts";
-import { glob } from "./glob.ts";
 import { thisSide } from "./local_side.ts";
 import { isTrusted } from "./file_trust.ts";
 
@@ -112,10 +112,27 @@ function sourceOf({ ofUser, quiet = false }: ReadRules): ConfigSource {
       if (quiet && !runtime.isGranted({ name: "read", path: known })) {
         throw new ArgumentError(`include ${argument} needs --allow-read=${known}`);
       }
-      return await glob(path);
+      return await expandInclude(path);
     },
     read: (path) => read(path, { ofUser, checked: true, required: false }, true),
   };
+}
+
+/** The files that an Include names, sorted; a path without wildcards is itself, even if it is missing. */
+async function expandInclude(pattern: string): Promise<string[]> {
+  const matches = expandGlob(pattern, {
+    async list(folder) {
+      try {
+        return await Array.fromAsync(runtime.files.readDir(folder));
+      } catch (error) {
+        // As in a shell, a folder that cannot be listed matches nothing.
+        if (isError(error, "NotFound", "PermissionDenied", "NotADirectory")) return [];
+        throw error;
+      }
+    },
+    exists: () => Promise.resolve(true),
+  });
+  return await Array.fromAsync(matches, ({ path }) => path);
 }
 
 async function read(path: string, reading: ReadRules, included = false): Promise<string | null> {

@@ -1,11 +1,11 @@
 import type { SftpClient } from "../../sftp/client.ts";
-import type { CopyFlags } from "../shared/copy_flags.ts";
+import type { CopyFlags, Tuning } from "../shared/copy_flags.ts";
 import type { Target } from "../../client/options.ts";
 import { openRemoteHost, type RemoteHost } from "../shared/remote_host.ts";
 import type { Log } from "../shared/log.ts";
 
 /** How an `scp` runs. */
-export interface ScpJob {
+export interface ScpJob extends Tuning {
   readonly flags: CopyFlags;
   readonly log: Log;
   /** Cancels everything. */
@@ -26,12 +26,6 @@ export interface ScpJob {
   readonly serving: "sink" | "source" | null;
   /** Whether to show how far it is. */
   readonly progress: boolean;
-  /** -X buffer: the bytes of one request. */
-  readonly requestLength: number | null;
-  /** -X nrequests: requests under way. */
-  readonly requests: number | null;
-  /** -l: kilobits a second at most. */
-  readonly kilobits: number | null;
 }
 
 /** The hosts of one `scp`, each logged in to once. */

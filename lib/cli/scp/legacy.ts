@@ -6,7 +6,7 @@ import type { RemoteHosts, ScpJob } from "./job.ts";
 import { ScpProtocol } from "./scp_protocol.ts";
 import { receiveAll } from "./sink.ts";
 import { sendAll } from "./source.ts";
-import { tuningOf } from "../shared/sftp_session.ts";
+import { transferLimits } from "../shared/copy_flags.ts";
 import { globMatcher } from "../../patterns.ts";
 import { bytesChannel, STANDARD_STREAMS } from "../shared/stdio_channel.ts";
 
@@ -126,7 +126,7 @@ async function sending(job: ScpJob, scp: ScpProtocol, paths: readonly string[]):
   using meter = new FileMeter(job.progress);
   const { recursive, preserve, signal } = job;
   const onProgress = meter.update;
-  const { rateLimit: rate = null } = tuningOf(job);
+  const { rateLimit: rate = null } = transferLimits(job);
   await sendAll(paths, scp, { recursive, preserve, signal, rate, failed, onProgress });
   return wasDone();
 }
@@ -142,7 +142,7 @@ async function receiving(
   using meter = new FileMeter(job.progress);
   const { recursive, preserve, signal } = job;
   const onProgress = meter.update;
-  const { rateLimit: rate = null } = tuningOf(job);
+  const { rateLimit: rate = null } = transferLimits(job);
   const how = { recursive, preserve, intoFolder, expected, signal, rate };
   await receiveAll(target, scp, { ...how, failed, onProgress });
   return wasDone();

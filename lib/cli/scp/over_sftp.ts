@@ -9,9 +9,8 @@ import type { Operand, RemoteOperand } from "../shared/copy_target.ts";
 import { messageOf } from "../shared/failure.ts";
 import { ProgressMeter } from "../shared/progress_meter.ts";
 import type { RemoteHosts, ScpJob } from "./job.ts";
-import { tuningOf } from "../shared/sftp_session.ts";
-import { isGlob } from "../../patterns.ts";
-import { expandGlob, type Names } from "../shared/sftp_words.ts";
+import { transferLimits } from "../shared/copy_flags.ts";
+import { expandGlob } from "../../patterns.ts";
 
 /** A path of one client. */
 interface RemotePath {
@@ -78,20 +77,14 @@ async function remotePathOf(
   return { client, path: path === "" ? "." : path };
 }
 
-/** The paths that a source stands for; the path itself if it is no pattern or nothing matches. */
+/** The paths that a source matches; the path itself if there are none. */
 async function matching({ client, path }: RemotePath): Promise<string[]> {
-  if (!isGlob(path)) return [path];
-  const names: Names = {
-    list: async (directory) => {
-      try {
-        return (await Array.fromAsync(client.readDir(directory))).map(({ name }) => name);
-      } catch {
-        return []; // what cannot be listed has nothing that matches
-      }
-    },
-    exists: (there) => client.lstat(there).then(() => true, () => false),
-  };
-  const found = await expandGlob(path, names);
+  const matches = expandGlob(path, {
+    // As in a shell, a folder that cannot be listed matches nothing.
+    list: (folder) => Array.fromAsync(client.readDir(folder)).catch(() => []),
+    exists: (path) => client.lstat(path).then(() => true, () => false),
+  });
+  const found = await Array.fromAsync(matches, ({ path }) => path);
   return found.length > 0 ? found : [path];
 }
 
@@ -169,7 +162,7 @@ async function withMeter(
     signal,
     onProgress,
   } as const;
-  const { failures } = await run({ ...options, ...tuningOf(job) });
+  const { failures } = await run({ ...options, ...transferLimits(job) });
   for (const { error } of failures.slice(1)) log.error(`scp: ${messageOf(error)}`);
   if (failures.length > 0) throw failures[0]!.error;
 }

@@ -1,9 +1,9 @@
-import type { SftpSession } from "../shared/sftp_session.ts";
-import type { Word } from "../shared/sftp_words.ts";
+import type { SftpShell } from "./shell.ts";
+import type { Word } from "../shared/split_words.ts";
 
 /** What a command has been given. */
 export interface CommandCall {
-  readonly session: SftpSession;
+  readonly shell: SftpShell;
   /** The words that are no flags. */
   readonly words: readonly Word[];
   /** Whether a flag was given, by its letter. */
@@ -28,7 +28,7 @@ export function textOf(call: CommandCall, index = 0): string {
 
 /** A word as a path on the far side. */
 export function remoteOf(call: CommandCall, index = 0): string {
-  return call.session.remote(textOf(call, index));
+  return call.shell.remote(textOf(call, index));
 }
 
 /** Writes to standard output. */

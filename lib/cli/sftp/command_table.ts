@@ -6,8 +6,8 @@ import { COPY_COMMANDS } from "./copy.ts";
 import { LIST_COMMANDS } from "./list.ts";
 import { LOCAL_COMMANDS, runLocal } from "./local.ts";
 import { REMOTE_COMMANDS } from "./remote.ts";
-import type { SftpSession } from "../shared/sftp_session.ts";
-import { splitWords, type Word } from "../shared/sftp_words.ts";
+import type { SftpShell } from "./shell.ts";
+import { splitWords, type Word } from "../shared/split_words.ts";
 
 const OWN_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   help: { usage: "help", help: "Show this", words: [0, 0], run: help },
@@ -15,16 +15,16 @@ const OWN_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     usage: "progress",
     help: "Switch the progress meter on or off",
     words: [0, 0],
-    run: ({ session }) => {
-      session.progress = !session.progress;
-      return print(`Progress meter ${session.progress ? "enabled" : "disabled"}\n`);
+    run: ({ shell }) => {
+      shell.progress = !shell.progress;
+      return print(`Progress meter ${shell.progress ? "enabled" : "disabled"}\n`);
     },
   },
   version: {
     usage: "version",
     help: "Show the protocol's version",
     words: [0, 0],
-    run: ({ session }) => print(`SFTP protocol version ${session.client.version}\n`),
+    run: ({ shell }) => print(`SFTP protocol version ${shell.client.version}\n`),
   },
 };
 
@@ -53,7 +53,7 @@ const ENDINGS = ["bye", "exit", "quit"];
  * @returns Whether the session goes on
  * @throws {UsageError | SftpCommandError | SftpError} If the command fails
  */
-export async function runLine(session: SftpSession, line: string): Promise<boolean> {
+export async function runLine(shell: SftpShell, line: string): Promise<boolean> {
   const trimmed = line.trim();
   if (trimmed === "" || trimmed.startsWith("#")) return true;
   if (trimmed.startsWith("!")) {
@@ -65,18 +65,18 @@ export async function runLine(session: SftpSession, line: string): Promise<boole
   if (ENDINGS.includes(typed)) return false;
   const name = Object.hasOwn(ALIASES, typed) ? ALIASES[typed]! : typed;
   if (!Object.hasOwn(COMMANDS, name)) throw new UsageError("Invalid command.");
-  await COMMANDS[name]!.run(callOf(session, COMMANDS[name]!, words));
+  await COMMANDS[name]!.run(callOf(shell, COMMANDS[name]!, words));
   return true;
 }
 
-function callOf(session: SftpSession, command: SftpCommand, words: readonly Word[]): CommandCall {
+function callOf(shell: SftpShell, command: SftpCommand, words: readonly Word[]): CommandCall {
   const { flags: letters, words: [least, most] } = command;
   const { flags, rest } = letters === undefined
     ? { flags: [], rest: words }
     : parseFlags(words.map((word) => word.text), { letters });
   if (rest.length < least || rest.length > most) throw new UsageError(`usage: ${command.usage}`);
   return {
-    session,
+    shell,
     words: words.slice(words.length - rest.length),
     has: (name) => flags.some((flag) => flag.name === name),
   };

@@ -1,14 +1,16 @@
 /** `get` and `put`. */
 import { basename, join as joinLocal } from "node:path";
 import { printable } from "../../errors.ts";
+import { expandGlob, type GlobFiles } from "../../patterns.ts";
 import { join, nameProblem } from "../../sftp/protocol/paths.ts";
 import type { TransferProgress, TransferResult } from "../../sftp/transfer/progress.ts";
 import type { SftpTransferOptions } from "../../sftp/transfer/transfer_options.ts";
 import { messageOf } from "../shared/failure.ts";
 import { ProgressMeter } from "../shared/progress_meter.ts";
 import { type CommandCall, type SftpCommand, textOf } from "./command.ts";
-import { SftpCommandError, type SftpSession, tuningOf } from "../shared/sftp_session.ts";
-import { expandGlob, type Names, type Word } from "../shared/sftp_words.ts";
+import { transferLimits } from "../shared/copy_flags.ts";
+import { SftpCommandError, type SftpShell } from "./shell.ts";
+import type { Word } from "../shared/split_words.ts";
 
 /** How one command copies. */
 export interface CopyOptions {
@@ -27,14 +29,14 @@ export const COPY_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     help: "Fetch files; -R folders, -p times and modes, -a resumes, -f flushes to the disk",
     flags: FLAGS,
     words: [1, 2],
-    run: (call) => get(call.session, call.words[0]!, targetOf(call), copying(call)),
+    run: (call) => get(call.shell, call.words[0]!, targetOf(call), copying(call)),
   },
   put: {
     usage: "put [-afpR] local [remote]",
     help: "Store files; -R folders, -p times and modes, -a resumes, -f flushes to the disk",
     flags: FLAGS,
     words: [1, 2],
-    run: (call) => put(call.session, call.words[0]!, targetOf(call), copying(call)),
+    run: (call) => put(call.shell, call.words[0]!, targetOf(call), copying(call)),
   },
   reget: {
     usage: "reget [-fpR] remote [local]",
@@ -42,7 +44,7 @@ export const COPY_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     flags: FLAGS,
     words: [1, 2],
     run: (call) =>
-      get(call.session, call.words[0]!, targetOf(call), { ...copying(call), resume: true }),
+      get(call.shell, call.words[0]!, targetOf(call), { ...copying(call), resume: true }),
   },
   reput: {
     usage: "reput [-fpR] local [remote]",
@@ -50,7 +52,7 @@ export const COPY_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     flags: FLAGS,
     words: [1, 2],
     run: (call) =>
-      put(call.session, call.words[0]!, targetOf(call), { ...copying(call), resume: true }),
+      put(call.shell, call.words[0]!, targetOf(call), { ...copying(call), resume: true }),
   },
 };
 
@@ -58,8 +60,8 @@ function targetOf(call: CommandCall): string | null {
   return call.words.length > 1 ? textOf(call, 1) : null;
 }
 
-function copying({ session, has }: CommandCall): CopyOptions {
-  const { recursive, preserve, resume, sync } = session.options;
+function copying({ shell, has }: CommandCall): CopyOptions {
+  const { recursive, preserve, resume, sync } = shell.options;
   return {
     recursive: recursive || has("r") || has("R"),
     preserve: preserve || has("p") || has("P"),
@@ -70,46 +72,47 @@ function copying({ session, has }: CommandCall): CopyOptions {
 
 /** `get`: copies what a word stands for to here. */
 export async function get(
-  session: SftpSession,
+  shell: SftpShell,
   source: Word,
   target: string | null,
   options: CopyOptions,
 ): Promise<void> {
-  const sources = await session.matching(source);
+  const sources = await shell.matching(source);
   const into = target === null || (await localInfo(target))?.isDirectory === true;
   checkTarget(sources, into, target);
-  await session.all(sources, async (remote) => {
-    if (!options.recursive && (await session.stat(remote))?.isDirectory) {
+  await shell.all(sources, async (remote) => {
+    if (!options.recursive && (await shell.stat(remote))?.isDirectory) {
       throw new SftpCommandError(`Cannot download "${printable(remote)}": not a regular file`);
     }
     const name = remote.split("/").findLast((step) => step !== "") ?? "";
     const local = into ? joinLocal(target ?? ".", safeName(name)) : target!;
     const verb = options.resume ? "Resuming" : "Fetching";
     await copy(
-      session,
+      shell,
       `${verb} ${printable(remote)} to ${local}`,
       name,
       options,
-      (transfer) => session.client.get(remote, local, transfer),
+      (transfer) => shell.client.get(remote, local, transfer),
     );
   });
 }
 
 /** `put`: copies what a word stands for to the far side. */
 export async function put(
-  session: SftpSession,
+  shell: SftpShell,
   source: Word,
   target: string | null,
   options: CopyOptions,
 ): Promise<void> {
   // As sftp(1) does it: in place, which needs no rights but to write.
   const place = options.resume ? {} : { atomic: false };
-  const sources = await expandGlob(source.pattern, LOCAL_NAMES);
+  const matches = expandGlob(source.pattern, LOCAL_FILES);
+  const sources = await Array.fromAsync(matches, ({ path }) => path);
   if (sources.length === 0) throw new SftpCommandError(`File "${source.text}" not found.`);
-  const there = target === null ? session.directory : session.remote(target);
-  const into = target === null || (await session.stat(there))?.isDirectory === true;
+  const there = target === null ? shell.directory : shell.remote(target);
+  const into = target === null || (await shell.stat(there))?.isDirectory === true;
   checkTarget(sources, into, target);
-  await session.all(sources, async (local) => {
+  await shell.all(sources, async (local) => {
     if (!options.recursive && (await localInfo(local))?.isDirectory) {
       throw new SftpCommandError(`Cannot upload "${local}": not a regular file`);
     }
@@ -117,11 +120,11 @@ export async function put(
     const remote = into ? join(there, name) : there;
     const verb = options.resume ? "Resuming upload of" : "Uploading";
     await copy(
-      session,
+      shell,
       `${verb} ${local} to ${printable(remote)}`,
       name,
       options,
-      (transfer) => session.client.put(local, remote, { ...place, ...transfer }),
+      (transfer) => shell.client.put(local, remote, { ...place, ...transfer }),
     );
   });
 }
@@ -142,21 +145,21 @@ function safeName(name: string): string {
 }
 
 async function copy(
-  session: SftpSession,
+  shell: SftpShell,
   title: string,
   name: string,
   options: CopyOptions,
   run: (options: SftpTransferOptions) => Promise<TransferResult>,
 ): Promise<void> {
-  const { quiet } = session.options;
+  const { quiet } = shell.options;
   if (!quiet) console.log(title);
-  using meter = session.progress ? new ProgressMeter(name) : null;
+  using meter = shell.progress ? new ProgressMeter(name) : null;
   const onProgress = (progress: TransferProgress) => meter?.update(progress);
   const { skipped, failures } = await run({
     ...options,
-    ...tuningOf(session.options),
+    ...transferLimits(shell.options),
     partial: true,
-    signal: session.signal,
+    signal: shell.signal,
     onProgress,
   });
   if (!quiet) {
@@ -167,12 +170,9 @@ async function copy(
   }
 }
 
-const LOCAL_NAMES: Names = {
-  list: async (directory) => {
-    const info = await localInfo(directory);
-    if (!info?.isDirectory) return [];
-    return (await Array.fromAsync(Deno.readDir(directory))).map(({ name }) => name);
-  },
+const LOCAL_FILES: GlobFiles<Deno.DirEntry> = {
+  list: async (folder) =>
+    (await localInfo(folder))?.isDirectory ? await Array.fromAsync(Deno.readDir(folder)) : [],
   exists: async (path) => await localInfo(path) !== null,
 };
 

@@ -6,8 +6,8 @@ import { longname } from "../../sftp/protocol/longname.ts";
 import { EXTENSION } from "../../sftp/protocol/numbers.ts";
 import { join } from "../../sftp/protocol/paths.ts";
 import { type CommandCall, print, type SftpCommand } from "./command.ts";
-import type { SftpSession } from "../shared/sftp_session.ts";
-import type { Word } from "../shared/sftp_words.ts";
+import type { SftpShell } from "./shell.ts";
+import type { Word } from "../shared/split_words.ts";
 import { terminalSize } from "../shared/terminal.ts";
 
 /** The commands that only look. */
@@ -18,9 +18,9 @@ export const LIST_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     flags: "hi",
     words: [0, 1],
     run: async (call) => {
-      const { session, words } = call;
-      const path = words.length === 0 ? session.directory : session.remote(words[0]!.text);
-      const found = await session.client.statvfs(path, session);
+      const { shell, words } = call;
+      const path = words.length === 0 ? shell.directory : shell.remote(words[0]!.text);
+      const found = await shell.client.statvfs(path, shell);
       const table = call.has("i") ? inodes(found) : call.has("h") ? units(found) : blocks(found);
       await print(table);
     },
@@ -42,29 +42,29 @@ interface ListedFile {
 
 /** The text that `ls` prints: of one directory what is in it, of several matches these themselves. */
 async function listing(call: CommandCall, word: Word | null): Promise<string> {
-  const { session } = call;
+  const { shell } = call;
   const shown = word ?? { text: ".", pattern: "." };
-  const paths = await session.matching(shown);
-  const typed = (path: string) => asTyped(session, path, shown);
-  if (paths.length === 1 && (await session.stat(paths[0]!))?.isDirectory) {
+  const paths = await shell.matching(shown);
+  const typed = (path: string) => asTyped(shell, path, shown);
+  if (paths.length === 1 && (await shell.stat(paths[0]!))?.isDirectory) {
     const [path] = paths as [string];
     const prefix = word === null || typed(path) === "" ? "" : typed(path);
     return await format(call, await folder(call, path, prefix));
   }
   const entries: ListedFile[] = [];
   for (const path of paths) {
-    entries.push({ name: typed(path), info: await session.client.lstat(path, session) });
+    entries.push({ name: typed(path), info: await shell.client.lstat(path, shell) });
   }
   return await format(call, entries);
 }
 
 async function folder(call: CommandCall, path: string, prefix: string): Promise<ListedFile[]> {
-  const { session } = call;
-  const entries = await Array.fromAsync(session.client.readDir(path, session));
+  const { shell } = call;
+  const entries = await Array.fromAsync(shell.client.readDir(path, shell));
   // The client leaves these out.
   if (call.has("a")) {
     for (const name of [".", ".."]) {
-      const info = await session.stat(join(path, name));
+      const info = await shell.stat(join(path, name));
       if (info !== null) entries.push({ ...info, name, info });
     }
   }
@@ -74,7 +74,7 @@ async function folder(call: CommandCall, path: string, prefix: string): Promise<
 }
 
 /** A path as the user began it, not as it became absolute. */
-function asTyped({ directory }: SftpSession, path: string, { text }: Word): string {
+function asTyped({ directory }: SftpShell, path: string, { text }: Word): string {
   const prefix = directory.endsWith("/") ? directory : `${directory}/`;
   if (text.startsWith("/")) return path;
   if (path === directory || path === `${prefix}.`) return "";
@@ -118,12 +118,12 @@ async function long(call: CommandCall, entries: readonly ListedFile[]): Promise<
   );
 }
 
-async function ownersOf({ session, has }: CommandCall, entries: readonly ListedFile[]) {
-  if (has("n") || !session.client.extensions.has(EXTENSION.USERS_GROUPS)) return null;
+async function ownersOf({ shell, has }: CommandCall, entries: readonly ListedFile[]) {
+  if (has("n") || !shell.client.extensions.has(EXTENSION.USERS_GROUPS)) return null;
   const ids = (key: "uid" | "gid") => [
     ...new Set(entries.flatMap(({ info }) => info[key] ?? [])),
   ];
-  return await session.client.usersAndGroups(ids("uid"), ids("gid"), session);
+  return await shell.client.usersAndGroups(ids("uid"), ids("gid"), shell);
 }
 
 /** Names in columns, line by line, as OpenSSH's sftp has them. */

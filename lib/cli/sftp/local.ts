@@ -1,7 +1,7 @@
 /** Commands about this machine. */
 import { UsageError } from "../shared/flags.ts";
 import { print, type SftpCommand, textOf } from "./command.ts";
-import { SftpCommandError } from "../shared/sftp_session.ts";
+import { SftpCommandError } from "./shell.ts";
 
 /** `lcd`, `lls`, `lmkdir`, `lpwd` and `lumask`. */
 export const LOCAL_COMMANDS: Readonly<Record<string, SftpCommand>> = {

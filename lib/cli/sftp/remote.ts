@@ -3,7 +3,7 @@ import { printable, SftpError } from "../../errors.ts";
 import type { SftpChanges } from "../../sftp/protocol/attributes.ts";
 import { UsageError } from "../shared/flags.ts";
 import { type CommandCall, print, remoteOf, type SftpCommand, textOf } from "./command.ts";
-import { SftpCommandError } from "../shared/sftp_session.ts";
+import { SftpCommandError } from "./shell.ts";
 
 /** All that changes the far side but copies. */
 export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
@@ -12,13 +12,13 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     help: "Change the remote directory",
     words: [0, 1],
     run: async (call) => {
-      const { session } = call;
-      const path = call.words.length === 0 ? session.home : remoteOf(call);
-      const real = await session.client.realPath(path, session);
-      if (!(await session.client.stat(real, session)).isDirectory) {
+      const { shell } = call;
+      const path = call.words.length === 0 ? shell.home : remoteOf(call);
+      const real = await shell.client.realPath(path, shell);
+      if (!(await shell.client.stat(real, shell)).isDirectory) {
         throw new SftpCommandError(`Can't change directory: "${textOf(call)}" is not a directory`);
       }
-      session.directory = real;
+      shell.directory = real;
     },
   },
   chgrp: {
@@ -30,8 +30,8 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
       const gid = id(call);
       return each(call, "group", async (path) => {
         const { uid } = await (call.has("h")
-          ? call.session.client.lstat(path, call.session)
-          : call.session.client.stat(path, call.session));
+          ? call.shell.client.lstat(path, call.shell)
+          : call.shell.client.stat(path, call.shell));
         if (uid === null) {
           throw new SftpCommandError("The server does not say who owns it");
         }
@@ -59,8 +59,8 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
       const uid = id(call);
       return each(call, "owner", async (path) => {
         const { gid } = await (call.has("h")
-          ? call.session.client.lstat(path, call.session)
-          : call.session.client.stat(path, call.session));
+          ? call.shell.client.lstat(path, call.shell)
+          : call.shell.client.stat(path, call.shell));
         if (gid === null) {
           throw new SftpCommandError("The server does not say which group has it");
         }
@@ -72,7 +72,7 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     usage: "cp old new",
     help: "Copy a remote file, on the far side",
     words: [2, 2],
-    run: (call) => call.session.client.copyFile(remoteOf(call), remoteOf(call, 1), call.session),
+    run: (call) => call.shell.client.copyFile(remoteOf(call), remoteOf(call, 1), call.shell),
   },
   ln: {
     usage: "ln [-s] target link",
@@ -81,20 +81,20 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     words: [2, 2],
     run: (call) =>
       call.has("s")
-        ? call.session.client.symlink(textOf(call), remoteOf(call, 1), call.session)
-        : call.session.client.link(remoteOf(call), remoteOf(call, 1), call.session),
+        ? call.shell.client.symlink(textOf(call), remoteOf(call, 1), call.shell)
+        : call.shell.client.link(remoteOf(call), remoteOf(call, 1), call.shell),
   },
   mkdir: {
     usage: "mkdir path",
     help: "Make a remote directory",
     words: [1, 1],
-    run: (call) => call.session.client.mkdir(remoteOf(call), { ...call.session, mode: 0o777 }),
+    run: (call) => call.shell.client.mkdir(remoteOf(call), { ...call.shell, mode: 0o777 }),
   },
   pwd: {
     usage: "pwd",
     help: "Show the remote directory",
     words: [0, 0],
-    run: ({ session }) => print(`Remote working directory: ${printable(session.directory)}\n`),
+    run: ({ shell }) => print(`Remote working directory: ${printable(shell.directory)}\n`),
   },
   rename: {
     usage: "rename [-l] old new",
@@ -102,8 +102,8 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     flags: "l",
     words: [2, 2],
     run: (call) =>
-      call.session.client.rename(remoteOf(call), remoteOf(call, 1), {
-        signal: call.session.signal,
+      call.shell.client.rename(remoteOf(call), remoteOf(call, 1), {
+        signal: call.shell.signal,
         overwrite: !call.has("l"),
       }),
   },
@@ -111,14 +111,14 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     usage: "rm path",
     help: "Remove remote files",
     words: [1, 1],
-    run: async ({ session, words }) => {
-      const paths = await session.matching(words[0]!);
-      await session.all(paths, async (path) => {
-        if (!session.options.quiet) await print(`Removing ${printable(path)}\n`);
-        if ((await session.client.lstat(path, session)).isDirectory) {
+    run: async ({ shell, words }) => {
+      const paths = await shell.matching(words[0]!);
+      await shell.all(paths, async (path) => {
+        if (!shell.options.quiet) await print(`Removing ${printable(path)}\n`);
+        if ((await shell.client.lstat(path, shell)).isDirectory) {
           throw new SftpCommandError(`Cannot remove "${printable(path)}": it is a directory`);
         }
-        await session.client.remove(path, session);
+        await shell.client.remove(path, shell);
       });
     },
   },
@@ -127,18 +127,18 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     help: "Remove an empty remote directory",
     words: [1, 1],
     run: async (call) => {
-      const { session } = call;
-      if (!(await session.client.lstat(remoteOf(call), session)).isDirectory) {
+      const { shell } = call;
+      if (!(await shell.client.lstat(remoteOf(call), shell)).isDirectory) {
         throw new SftpCommandError(`Cannot remove "${textOf(call)}": it is not a directory`);
       }
-      await session.client.remove(remoteOf(call), session);
+      await shell.client.remove(remoteOf(call), shell);
     },
   },
   symlink: {
     usage: "symlink target link",
     help: "Make a symbolic link",
     words: [2, 2],
-    run: (call) => call.session.client.symlink(textOf(call), remoteOf(call, 1), call.session),
+    run: (call) => call.shell.client.symlink(textOf(call), remoteOf(call, 1), call.shell),
   },
 };
 
@@ -154,14 +154,14 @@ async function each(
   what: string,
   changesOf: (path: string) => Promise<SftpChanges>,
 ): Promise<void> {
-  const { session } = call;
-  const paths = await session.matching(call.words[1]!);
-  await session.all(paths, async (path) => {
-    if (!session.options.quiet) await print(`Changing ${what} on ${printable(path)}\n`);
+  const { shell } = call;
+  const paths = await shell.matching(call.words[1]!);
+  await shell.all(paths, async (path) => {
+    if (!shell.options.quiet) await print(`Changing ${what} on ${printable(path)}\n`);
     try {
       const changes = await changesOf(path);
-      if (call.has("h")) await session.client.lsetStat(path, changes, session);
-      else await session.client.setStat(path, changes, session);
+      if (call.has("h")) await shell.client.lsetStat(path, changes, shell);
+      else await shell.client.setStat(path, changes, shell);
     } catch (error) {
       if (!(error instanceof SftpError)) throw error;
       throw new SftpCommandError(`Couldn't change ${what}: ${error.message}`);

@@ -1,11 +1,10 @@
-import { SftpError, SshError } from "../../errors.ts";
+import { escapeGlob } from "../../patterns.ts";
 import { messageOf } from "../shared/failure.ts";
 import { lines } from "./lines.ts";
 import type { Log } from "../shared/log.ts";
 import { runLine } from "./command_table.ts";
 import { get } from "./copy.ts";
-import { OVER, SftpCommandError, type SftpSession } from "../shared/sftp_session.ts";
-import { escapeGlob } from "../shared/sftp_words.ts";
+import { isSessionLost, SftpCommandError, type SftpShell } from "./shell.ts";
 import { InterruptedError, onSignals } from "../shared/terminal.ts";
 
 /** Where commands come from. */
@@ -25,18 +24,18 @@ export interface CommandSource {
  * @throws {SshError} If the session is over
  */
 export async function runCommands(
-  session: SftpSession,
+  shell: SftpShell,
   { path, local, batch }: CommandSource,
   log: Log,
 ): Promise<boolean> {
   if (path !== "") {
-    const start = session.remote(path);
-    if ((await session.stat(start))?.isDirectory) {
-      if (!session.options.quiet && batch === null) log.info(`Changing to: ${path}`);
-      session.directory = await session.client.realPath(start);
+    const start = shell.remote(path);
+    if ((await shell.stat(start))?.isDirectory) {
+      if (!shell.options.quiet && batch === null) log.info(`Changing to: ${path}`);
+      shell.directory = await shell.client.realPath(start);
     } else {
       const word = { text: path, pattern: local === null ? path : escapeGlob(path) };
-      return await attempt(session, log, () => get(session, word, local, session.options));
+      return await attempt(shell, log, () => get(shell, word, local, shell.options));
     }
   }
   using input = batch === null || batch === "-"
@@ -51,8 +50,8 @@ export async function runCommands(
       say(`sftp> ${line}\n`);
     }
     let goesOn = true;
-    const done = await attempt(session, log, async () => {
-      goesOn = await runLine(session, command);
+    const done = await attempt(shell, log, async () => {
+      goesOn = await runLine(shell, command);
     });
     if (!goesOn) return true;
     if (!done && !tolerant) return false;
@@ -84,21 +83,18 @@ async function openBatch(path: string): Promise<{ file: Deno.FsFile } & Disposab
  * @throws {SftpError} If the session is over
  */
 async function attempt(
-  session: SftpSession,
+  shell: SftpShell,
   log: Log,
   run: () => Promise<void>,
 ): Promise<boolean> {
   const interrupt = new AbortController();
-  session.signal = interrupt.signal;
+  shell.signal = interrupt.signal;
   using _ = onSignals(["SIGINT"], () => interrupt.abort(new InterruptedError()));
   try {
     await run();
     return true;
   } catch (error) {
-    const over = error instanceof SftpError
-      ? OVER.includes(error.status)
-      : error instanceof SshError;
-    if (over) throw error;
+    if (isSessionLost(error)) throw error;
     for (const line of reasonsOf(error)) log.error(line);
     return false;
   }

@@ -12,7 +12,7 @@ import { openRemoteHost, type RemoteHost, RemoteHostError } from "../shared/remo
 import { parseFlags, UsageError } from "../shared/flags.ts";
 import { Log } from "../shared/log.ts";
 import { runCommands } from "./run_commands.ts";
-import { SftpSession, type SftpSessionOptions } from "../shared/sftp_session.ts";
+import { SftpShell, type SftpShellOptions } from "./shell.ts";
 import { InterruptedError } from "../shared/terminal.ts";
 
 /** What `sftp --help` prints. */
@@ -44,7 +44,7 @@ interface SftpArguments {
   /** What the fetched file will be called here. */
   readonly local: string | null;
   readonly flags: CopyFlags;
-  readonly session: SftpSessionOptions;
+  readonly shell: SftpShellOptions;
   /** A file with commands, or `-`; null is standard input, where errors do not end it. */
   readonly batch: string | null;
 }
@@ -68,10 +68,10 @@ export async function sftp(args: readonly string[]): Promise<number> {
   let client: SftpClient | null = null;
   try {
     host = await openRemoteHost(job.place?.target ?? null, job.flags, log);
-    client = await host.sftp(job.session.requestLength);
+    client = await host.sftp(job.shell.requestLength);
     if (job.batch === null && job.place) log.info(`Connected to ${job.place.target.hostname}.`);
-    const session = await SftpSession.start(client, job.session);
-    const done = await runCommands(session, { ...job, path: job.place?.path ?? "" }, log);
+    const shell = await SftpShell.start(client, job.shell);
+    const done = await runCommands(shell, { ...job, path: job.place?.path ?? "" }, log);
     return done ? 0 : BATCH_FAILURE;
   } catch (error) {
     if (error instanceof InterruptedError) return INTERRUPTED;
@@ -103,7 +103,7 @@ async function parse(args: readonly string[]): Promise<SftpArguments> {
     place: has("D") ? null : parseOperand(destination!, "sftp"),
     local: has("D") ? null : local,
     flags: { ...base, quiet, subsystem: value("s") ?? base.subsystem },
-    session: {
+    shell: {
       recursive: has("r"),
       preserve: has("p"),
       resume: has("a"),

@@ -97,16 +97,22 @@ function hopOf(text: string): Target {
   }
 }
 
+/** Flags about speed and memory. */
+export interface Tuning {
+  /** The bytes of one request: -B, or -X buffer. */
+  readonly requestLength: number | null;
+  /** Requests in flight: -R, or -X nrequests. */
+  readonly requests: number | null;
+  /** The most kilobits a second: -l. */
+  readonly kilobits: number | null;
+}
+
 /**
- * -B, -R and -X, and -l: the bytes of a request, requests under way, kilobits a second.
+ * Reads -B, -R, -X and -l.
  *
- * @throws {UsageError} If one is no number, or out of range
+ * @throws {UsageError} If a value is not a number, or out of range
  */
-export function tuningFlags(flags: readonly Flag[]): {
-  requestLength: number | null;
-  requests: number | null;
-  kilobits: number | null;
-} {
+export function tuningFlags(flags: readonly Flag[]): Tuning {
   const found: Record<string, string> = {};
   for (const { name, value } of flags) {
     if (name === "B") found["buffer"] = value;
@@ -131,3 +137,18 @@ function numberOf(name: string, text: string, least: number, most: number): numb
   if (value >= least && value <= most) return value;
   throw new UsageError(`Invalid value "${text}" of ${name}`);
 }
+
+/** The tuning as transfers take it; a kilobit is 1024 bits, as in scp(1). */
+export function transferLimits(
+  { requestLength, requests, kilobits }: Tuning,
+): { inFlight?: number; rateLimit?: number } {
+  const tuned = requestLength !== null || requests !== null;
+  return {
+    ...(tuned && { inFlight: (requestLength ?? REQUEST_LENGTH) * (requests ?? REQUESTS) }),
+    ...(kilobits !== null && { rateLimit: kilobits * 1024 / 8 }),
+  };
+}
+
+/** The defaults of -B and -R in sftp(1). */
+const REQUEST_LENGTH = 32_768;
+const REQUESTS = 64;

@@ -9,7 +9,7 @@ import { describeFailure, messageOf } from "./failure.ts";
 import { UsageError } from "./flags.ts";
 import { type Log, writeAllSync } from "./log.ts";
 import { logIn, placeOf } from "./login.ts";
-import { splitWords } from "./sftp_words.ts";
+import { splitWords } from "./split_words.ts";
 import { type SshOptions, sshOptions } from "./ssh_options.ts";
 
 /** A program that runs on the host. */

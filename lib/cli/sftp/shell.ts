@@ -1,0 +1,127 @@
+import { SftpError, SshError } from "../../errors.ts";
+import { escapeGlob, expandGlob, type GlobFiles } from "../../patterns.ts";
+import type { SftpFileInfo } from "../../sftp/protocol/attributes.ts";
+import type { SftpClient } from "../../sftp/client.ts";
+import type { SftpDirEntry } from "../../sftp/remote/dir_entry.ts";
+import { join } from "../../sftp/protocol/paths.ts";
+import { SftpStatus } from "../../sftp/protocol/status.ts";
+import { messageOf } from "../shared/failure.ts";
+import type { Tuning } from "../shared/copy_flags.ts";
+import type { Word } from "../shared/split_words.ts";
+
+/** How an `sftp` runs; the options of copies apply to every copy, whatever flags its command has. */
+export interface SftpShellOptions extends Tuning {
+  /** Copy folders with everything in them: -r. */
+  readonly recursive: boolean;
+  /** Keep times and modes: -p. */
+  readonly preserve: boolean;
+  /** Resume an earlier copy: -a. */
+  readonly resume: boolean;
+  /** Have files put on the disk: -f. */
+  readonly sync: boolean;
+  /** Report neither what is copied nor how far it is: -q. */
+  readonly quiet: boolean;
+  /** Show how far a copy is; the command `progress` switches it. */
+  readonly progress: boolean;
+}
+
+/** A command failed; the message is for the user. */
+export class SftpCommandError extends Error {
+  /** Creates the error. */
+  constructor(message: string) {
+    super(message);
+    this.name = "SftpCommandError";
+  }
+}
+
+/** What the commands of one `sftp` share: the client, the remote directory and the options. */
+export class SftpShell {
+  readonly client: SftpClient;
+  readonly options: SftpShellOptions;
+  /** The remote directory at the start, absolute. */
+  readonly home: string;
+  /** The current remote directory, absolute. */
+  directory: string;
+  /** Whether copies show how far they are. */
+  progress: boolean;
+  /** Cancels the running command. */
+  signal: AbortSignal = new AbortController().signal;
+
+  private constructor(client: SftpClient, options: SftpShellOptions, home: string) {
+    this.client = client;
+    this.options = options;
+    this.home = home;
+    this.directory = home;
+    this.progress = options.progress;
+  }
+
+  /** Starts in the directory that the server chooses. */
+  static async start(client: SftpClient, options: SftpShellOptions): Promise<SftpShell> {
+    return new SftpShell(client, options, await client.realPath("."));
+  }
+
+  /** A remote path, made absolute. */
+  remote(path: string): string {
+    return path.startsWith("/") ? path : join(this.directory, path);
+  }
+
+  /**
+   * The remote paths that a word matches, absolute.
+   *
+   * @throws {SftpCommandError} If there are none
+   */
+  async matching({ text, pattern }: Word): Promise<string[]> {
+    const absolute = pattern.startsWith("/") ? pattern : join(escapeGlob(this.directory), pattern);
+    const matches = expandGlob(absolute, this.#files);
+    const found = await Array.fromAsync(matches, ({ path }) => path);
+    if (found.length === 0) throw new SftpCommandError(`File "${text}" not found.`);
+    return found;
+  }
+
+  /**
+   * Runs `act` for each path, even if it failed for another one.
+   *
+   * @throws {SftpCommandError} With all failures, if there were any
+   */
+  async all(paths: readonly string[], act: (path: string) => Promise<void>): Promise<void> {
+    const failures: unknown[] = [];
+    for (const path of paths) {
+      try {
+        await act(path);
+      } catch (error) {
+        if (paths.length === 1 || isSessionLost(error) || this.signal.aborted) throw error;
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) {
+      throw new SftpCommandError(failures.map((error) => messageOf(error)).join("\n"));
+    }
+  }
+
+  /** The attributes of a path, links followed; null if there is nothing. */
+  async stat(path: string): Promise<SftpFileInfo | null> {
+    return await orNull(this.client.stat(path, this));
+  }
+
+  readonly #files: GlobFiles<SftpDirEntry> = {
+    list: async (directory) =>
+      await orNull(Array.fromAsync(this.client.readDir(directory, this))) ?? [],
+    exists: async (path) => await orNull(this.client.lstat(path, this)) !== null,
+  };
+}
+
+/** Whether an error ends the session, so that no other command can succeed. */
+export function isSessionLost(error: unknown): error is SshError {
+  if (!(error instanceof SftpError)) return error instanceof SshError;
+  const { NO_CONNECTION, CONNECTION_LOST } = SftpStatus;
+  return error.status === NO_CONNECTION || error.status === CONNECTION_LOST;
+}
+
+async function orNull<T>(wanted: Promise<T>): Promise<T | null> {
+  try {
+    return await wanted;
+  } catch (error) {
+    if (error instanceof SftpError && error.status === SftpStatus.NO_SUCH_FILE) return null;
+    throw error;
+  }
+}
