@@ -191,6 +191,8 @@ export class AuthError extends SshError {
   readonly partial: boolean;
   /** The methods that were tried, in order. */
   readonly attempts: readonly string[];
+  /** The keys that were found and could not be used, and why: one sentence each. */
+  readonly skippedKeys: readonly string[];
 
   /** Creates the error. */
   constructor(
@@ -199,6 +201,7 @@ export class AuthError extends SshError {
       remaining?: readonly string[];
       partial?: boolean;
       attempts?: readonly string[];
+      skippedKeys?: readonly string[];
       cause?: unknown;
     } = {},
   ) {
@@ -206,6 +209,7 @@ export class AuthError extends SshError {
     this.remaining = details.remaining ?? [];
     this.partial = details.partial ?? false;
     this.attempts = details.attempts ?? [];
+    this.skippedKeys = details.skippedKeys ?? [];
   }
 }
 

@@ -13,7 +13,7 @@ import { type DemoHost, embeddedHost } from "./host.ts";
 import { describeFailure, messageOf } from "../../lib/cli/shared/failure.ts";
 import { parseMixed, UsageError } from "../../lib/cli/shared/flags.ts";
 import { Log } from "../../lib/cli/shared/log.ts";
-import { logIn, type Place, placeOf } from "../../lib/cli/shared/login.ts";
+import { logIn, type LoginPlace, placeOf } from "../../lib/cli/shared/login.ts";
 import { ProgressMeter, type ProgressState } from "../../lib/cli/shared/progress_meter.ts";
 import { optionOfFlag, type SshOptions, sshOptions } from "../../lib/cli/shared/ssh_options.ts";
 import { InterruptedError, onSignals } from "../../lib/cli/shared/terminal.ts";
@@ -36,7 +36,7 @@ interface DemoArguments {
   readonly bytes: number;
   readonly options: SshOptions;
   /** The server to show it on; null is one of our own. */
-  readonly place: Place | null;
+  readonly place: LoginPlace | null;
 }
 
 /**
@@ -89,7 +89,7 @@ async function parse(args: readonly string[]): Promise<DemoArguments> {
   };
 }
 
-async function realHost(place: Place, options: SshOptions, log: Log): Promise<DemoHost> {
+async function realHost(place: LoginPlace, options: SshOptions, log: Log): Promise<DemoHost> {
   const client = await logIn(place, options, log);
   return {
     client,

@@ -87,7 +87,7 @@ function isHost(host: DestinationHost | undefined, key: PublicKey): boolean {
   }
 }
 
-interface Login {
+interface SignedLogin {
   readonly user: string;
   readonly sessionId: Uint8Array;
   readonly publicKey: Uint8Array;
@@ -96,7 +96,7 @@ interface Login {
 }
 
 /** What a signature for a login is over (RFC 4252 §7, OpenSSH PROTOCOL §3.1); null if it is none. */
-function readLogin(data: Uint8Array): Login | null {
+function readLogin(data: Uint8Array): SignedLogin | null {
   for (
     const [row, name] of [[HostBoundSigned, HOST_BOUND.METHOD], [
       PublicKeySigned,

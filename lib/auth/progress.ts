@@ -3,8 +3,8 @@ import { Grant } from "./grant.ts";
 import type { ServerAuthPolicy } from "./policy.ts";
 import { SERVER_METHODS } from "./server_methods.ts";
 
-/** Who has logged in. */
-export interface Login {
+/** A login that has succeeded. */
+export interface AcceptedLogin {
   /** The user's name. */
   readonly user: string;
   /** The methods that succeeded, in order. */
@@ -38,8 +38,8 @@ export class LoginProgress {
     return this.#left.some((list) => list.length === 0);
   }
 
-  /** Who has logged in. */
-  get login(): Login {
+  /** A login that has succeeded. */
+  get login(): AcceptedLogin {
     const key = this.#keys.at(-1);
     return {
       user: this.user,

@@ -15,7 +15,7 @@ import { DISCONNECT, HOST_BOUND } from "../wire/numbers.ts";
 import { SERVICE } from "./auth_method.ts";
 import { failureDelay } from "./failure_delay.ts";
 import type { ServerAuthPolicy } from "./policy.ts";
-import { type Login, LoginProgress, requiredLists } from "./progress.ts";
+import { type AcceptedLogin, LoginProgress, requiredLists } from "./progress.ts";
 import { type Attempt, type Outcome, SERVER_METHODS } from "./server_methods.ts";
 
 const ALGORITHMS = [...SIGNATURE_ALGORITHMS, ...CERTIFICATE_ALGORITHMS];
@@ -62,7 +62,7 @@ export interface ServerAuthOptions {
  * @throws {ProtocolError} If the client breaks the protocol or fails too often
  * @throws {TypeError} If the policy can let nobody in
  */
-export function authenticateServer(link: Link, options: ServerAuthOptions): Promise<Login> {
+export function authenticateServer(link: Link, options: ServerAuthOptions): Promise<AcceptedLogin> {
   return abortable(letIn(link, options), options.signal);
 }
 
@@ -75,7 +75,7 @@ export function checkPolicy(policy: ServerAuthPolicy): void {
   requiredLists(policy);
 }
 
-async function letIn(link: Link, options: ServerAuthOptions): Promise<Login> {
+async function letIn(link: Link, options: ServerAuthOptions): Promise<AcceptedLogin> {
   const { policy, signal, maxTries = MAX_AUTH_TRIES, algorithms = ALGORITHMS } = options;
   const client = { remoteAddr: options.remoteAddr ?? null };
   const lists = requiredLists(policy);

@@ -64,10 +64,10 @@ export interface WaitOptions {
 }
 
 /** Who is logged in where, and what commands have unless they say otherwise. */
-export interface Login {
+export interface ClientLogin {
   readonly host: HostAddress;
   readonly user: string;
-  readonly settings?: HostSettings | undefined;
+  readonly settings: HostSettings | null;
   readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -93,13 +93,13 @@ export class Client implements AsyncDisposable {
   readonly #forwarding: Forwarding;
   readonly #agents: AgentForwarding;
   readonly #finished: Promise<void>;
-  readonly #login: Login;
+  readonly #login: ClientLogin;
 
   /** Clients come from `connect()`, not from a constructor. */
   constructor(
     transport: Transport,
     connection: Connection,
-    login: Login,
+    login: ClientLogin,
     finished: Promise<void> = transport.finished,
   ) {
     this.#transport = transport;
@@ -119,7 +119,7 @@ export class Client implements AsyncDisposable {
    * program's to start, and its tunnels by `forwardConfigured`: neither happens unasked.
    */
   get settings(): HostSettings | null {
-    return this.#login.settings ?? null;
+    return this.#login.settings;
   }
 
   /** What was agreed on with the server. */

@@ -1,24 +1,30 @@
-import { abortable, onAbort, onTimeout } from "../waiting.ts";
 import { authenticateClient } from "../auth/client.ts";
+import type { AuthMethod } from "../auth/auth_method.ts";
 import { Connection } from "../connection/connection.ts";
+import type { HostSettings } from "../config/settings.ts";
 import { CERTIFIED, SIGNATURES } from "../crypto/algorithms.ts";
 import { resolveSuite, type Suite } from "../crypto/suite.ts";
-import { CONNECT_TIMEOUT_MS, MAX_JUMPS } from "../defaults.ts";
-import { ConfigError, ConnectError } from "../errors.ts";
+import { CONNECT_TIMEOUT_MS } from "../defaults.ts";
+import { AuthError, ConnectError } from "../errors.ts";
+import { type HostAddress, type HostKeyPolicy, hostLabel } from "../known_hosts/host_key_policy.ts";
+import { type Credentials, credentials, withSkippedKeys } from "../login/credentials.ts";
+import { Deadline } from "../login/deadline.ts";
+import { hostKeyPolicy, verifyHostKey } from "../login/host_keys.ts";
+import { hostTrust, knownAs } from "../login/host_trust.ts";
+import { checkJumpDepth, closeHops, connectHops, dialThrough } from "../login/jump.ts";
+import { NO_DIALOG } from "../login/prompts.ts";
+import { startProxy } from "../login/proxy_command.ts";
+import { dialHost } from "../login/tcp.ts";
+import { runtime } from "../runtime/runtime.ts";
+import { inSpan } from "../spans.ts";
 import { requestService } from "../transport/service.ts";
 import { connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
+import { abortable, onAbort } from "../waiting.ts";
 import { Client } from "./client.ts";
-import { type HostAddress, hostLabel } from "../known_hosts/host_key_policy.ts";
-import { followHostKeys } from "./host_key_updates.ts";
-import { hostKeyPolicy, verifyHostKey } from "../login/host_keys.ts";
 import { configured } from "./configured.ts";
-import { userKeys, userKnownHosts } from "../login/key_files.ts";
-import { type Connect, type Jumped, jumpTo } from "./jump.ts";
-import { checkPort, type ConnectOptions, parseTarget } from "./options.ts";
-import { inSpan } from "../spans.ts";
-import { type Proxy, startProxy } from "../login/proxy_command.ts";
-import { dialHost } from "../login/tcp.ts";
+import { followHostKeys } from "./host_key_updates.ts";
+import { checkPort, type ConnectOptions, isProxied, type Jump, parseTarget } from "./options.ts";
 
 const DEFAULT_PORT = 22;
 
@@ -73,92 +79,210 @@ export function connect(
   });
 }
 
+/** Connects; `depth` counts the jump hosts that this connection is for. */
 async function connectAt(
   depth: number,
   target: string | ConnectOptions,
   options: ConnectOptions = {},
 ): Promise<Client> {
   const asked = typeof target === "string" ? { ...parsed(target), ...options } : target;
+  check(asked, depth);
+  const plan = await connectPlan(asked);
+  // One deadline for everything, which no traffic re-arms: a peer that drips bytes gains nothing.
+  using deadline = deadlineOf(plan);
+  const signal = plan.options.signal
+    ? AbortSignal.any([plan.options.signal, deadline.signal])
+    : deadline.signal;
+  const carriers = new AsyncDisposableStack();
+  let transport: Transport | null = null;
+  using _aborting = onAbort(signal, (reason) => transport?.fail(reason));
+  try {
+    const socket = await openSocket(plan, depth, signal, carriers);
+    transport = transportOver(socket, plan);
+    if (signal.aborted) transport.fail(signal.reason);
+    await transport.handshake();
+    const roundTrip = await authenticate(transport, plan, signal);
+    return openClient(transport, plan, roundTrip, carriers);
+  } catch (error) {
+    transport?.fail(error);
+    await transport?.finished;
+    await carriers.disposeAsync();
+    throw error;
+  }
+}
+
+/** @throws {TypeError | ConfigError} If the options contradict each other, or lead round in circles */
+function check(asked: ConnectOptions, depth: number): void {
   addressOf(asked);
   if ([asked.jump, asked.transport, asked.proxyCommand].filter((way) => way).length > 1) {
     throw new TypeError("A connection goes through a jump, a transport or a command: one of them");
   }
   asked.signal?.throwIfAborted();
-  if (depth > MAX_JUMPS) {
-    throw new ConfigError([`More than ${MAX_JUMPS} jump hosts lead to each other`]);
-  }
-  const { options: given, settings } = await configured(asked);
-  const host = addressOf(given);
-  const { signal } = given;
-  const user = given.user ?? Deno.env.get("USER") ?? Deno.env.get("LOGNAME");
-  if (!user) throw new TypeError("No user given, and USER is not set");
-  const policy = given.hostKeys === undefined ? userKnownHosts() : hostKeyPolicy(given.hostKeys);
-  const trusted = given.hostKeyAlias === undefined
-    ? host
-    : { hostname: given.hostKeyAlias, port: DEFAULT_PORT };
-  const known = await abortable(Promise.resolve(policy.knownTypes?.(trusted) ?? []), signal);
-  const suite = preferKnown(resolveSuite(given.algorithms), known, given);
-  const methods = given.auth ?? await userKeys();
+  checkJumpDepth(depth);
+}
 
-  // One deadline for everything, which no traffic re-arms: a peer that drips bytes gains nothing.
-  const milliseconds = given.timeout ?? CONNECT_TIMEOUT_MS;
-  const deadline = new AbortController();
-  const name = hostLabel(host);
-  using _late = onTimeout(milliseconds || undefined, () => {
-    const message = `Connecting to ${name} timed out after ${milliseconds} ms`;
-    deadline.abort(new ConnectError(message, { timeout: true }));
+/** Everything that is decided before the host is contacted. */
+interface ConnectPlan {
+  /** The options as given, completed by the configuration files. */
+  readonly options: ConnectOptions;
+  /** What the configuration files say; null if none was read. */
+  readonly settings: HostSettings | null;
+  readonly host: HostAddress;
+  readonly user: string;
+  /** The host under the name that its key is known by. */
+  readonly keyHost: HostAddress;
+  readonly policy: HostKeyPolicy;
+  readonly suite: Suite;
+  readonly credentials: Credentials;
+}
+
+async function connectPlan(asked: ConnectOptions): Promise<ConnectPlan> {
+  const { options, settings } = await configured(asked);
+  const host = addressOf(options);
+  const user = options.user ?? runtime.env.get("USER") ?? runtime.env.get("LOGNAME");
+  if (!user) throw new TypeError("No user given, and USER is not set");
+  const policy = options.hostKeys === undefined
+    ? hostTrust(settings ?? {}, NO_DIALOG).policy
+    : hostKeyPolicy(options.hostKeys);
+  const { hostKeyAlias } = options;
+  const keyHost = knownAs(host, hostKeyAlias === undefined ? {} : { HostKeyAlias: hostKeyAlias });
+  const known = await abortable(
+    Promise.resolve(policy.knownTypes?.(keyHost) ?? []),
+    options.signal,
+  );
+  return {
+    options,
+    settings,
+    host,
+    user,
+    keyHost,
+    policy,
+    suite: preferKnown(resolveSuite(options.algorithms), known, options),
+    credentials: options.auth ? given(options.auth) : await credentials(settings ?? {}, {
+      ...NO_DIALOG,
+      account: `${user}@${host.hostname}`,
+      isCompromised: () => false,
+    }),
+  };
+}
+
+function given(methods: readonly AuthMethod[]): Credentials {
+  return { methods, unreported: () => [] };
+}
+
+function deadlineOf({ options, host }: ConnectPlan): Deadline {
+  const milliseconds = options.timeout ?? CONNECT_TIMEOUT_MS;
+  return new Deadline(milliseconds, () => {
+    const message = `Connecting to ${hostLabel(host)} timed out after ${milliseconds} ms`;
+    return new ConnectError(message, { timeout: true });
   });
-  const either = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
-  let transport: Transport | null = null;
-  let jumped: Jumped | null = null;
-  let proxy: Proxy | null = null;
-  using _aborting = onAbort(either, (reason) => transport?.fail(reason));
-  try {
-    if (given.jump !== undefined) {
-      const next: Connect = (target, options) => connectAt(depth + 1, target, options);
-      jumped = await jumpTo(host, given.jump, either, next, given.config);
+}
+
+/**
+ * Opens what carries the connection.
+ *
+ * @param carriers Takes what must be closed after the connection
+ */
+async function openSocket(
+  { options, host }: ConnectPlan,
+  depth: number,
+  signal: AbortSignal,
+  carriers: AsyncDisposableStack,
+): Promise<Socket> {
+  const { jump, proxyCommand, transport } = options;
+  if (jump !== undefined) {
+    const hops = Array.isArray(jump) ? jump as readonly Jump[] : [jump as Jump];
+    const client = await jumpClient(hops, depth, options.config, signal, carriers);
+    return connSocket(await dialThrough(client, host, signal));
+  }
+  if (proxyCommand !== undefined) {
+    const proxy = startProxy(proxyCommand);
+    carriers.defer(() => proxy.close());
+    return proxy.socket;
+  }
+  if (transport) return streamSocket(transport);
+  return await dialHost(host, options.tcp ?? {}, signal);
+}
+
+/** Connects to the hosts on the way; gives the last of them. */
+async function jumpClient(
+  hops: readonly Jump[],
+  depth: number,
+  config: ConnectOptions["config"],
+  signal: AbortSignal,
+  carriers: AsyncDisposableStack,
+): Promise<Client> {
+  const [first, ...others] = hops;
+  if (first === undefined) throw new TypeError("No host to jump through");
+  if (others.some((hop) => hop instanceof Client)) {
+    throw new TypeError("Only the first hop can be connected already");
+  }
+  const open = first instanceof Client ? first : null;
+  const rest = (open ? others : hops) as readonly Exclude<Jump, Client>[];
+  const clients = await connectHops(rest, (hop, through: Client | null) => {
+    const jump = through ?? open;
+    const shared = { ...jump && { jump }, ...config !== undefined && { config } };
+    if (typeof hop === "string") return connectAt(depth + 1, hop, { ...shared, signal });
+    if (jump !== null && isProxied(hop)) {
+      throw new TypeError("Only the first hop can have a jump or a transport of its own");
     }
-    if (given.proxyCommand !== undefined) proxy = startProxy(given.proxyCommand);
-    const socket = jumped
-      ? connSocket(jumped.conn)
-      : proxy?.socket ?? await dial(given, host, either);
-    transport = new Transport(socket, {
-      role: "client",
-      suite,
-      verifyHostKey: (key) => verifyHostKey(policy, trusted, key),
-      ...(given.rekey && { rekey: given.rekey }),
-      ...(given.trace && { trace: given.trace }),
-    });
-    if (either.aborted) transport.fail(either.reason);
-    await transport.handshake();
-    const link = requestService(transport.link(), "ssh-userauth");
-    if (!methods[0]?.eager) await link.accepted();
+    const either = hop.signal ? AbortSignal.any([hop.signal, signal]) : signal;
+    return connectAt(depth + 1, { ...shared, ...hop, signal: either });
+  });
+  carriers.defer(() => closeHops(clients));
+  return clients.at(-1) ?? open!;
+}
+
+function transportOver(
+  socket: Socket,
+  { options, suite, policy, keyHost }: ConnectPlan,
+): Transport {
+  return new Transport(socket, {
+    role: "client",
+    suite,
+    verifyHostKey: (key) => verifyHostKey(policy, keyHost, key),
+    ...(options.rekey && { rekey: options.rekey }),
+    ...(options.trace && { trace: options.trace }),
+  });
+}
+
+/** Logs in; gives the milliseconds of a round trip, if one was measured. */
+async function authenticate(transport: Transport, plan: ConnectPlan, signal: AbortSignal) {
+  const { options, user, suite, credentials: { methods, unreported } } = plan;
+  const link = requestService(transport.link(), "ssh-userauth");
+  if (!methods[0]?.eager) await link.accepted();
+  try {
     await authenticateClient(link, {
       user,
       methods,
-      ...(given.algorithms?.userKey !== undefined && { algorithms: suite.userKey }),
-      ...(given.onBanner && { onBanner: given.onBanner }),
-      signal: either,
+      ...(options.algorithms?.userKey !== undefined && { algorithms: suite.userKey }),
+      ...(options.onBanner && { onBanner: options.onBanner }),
+      signal,
     });
-    const connection = new Connection(transport, {
-      roundTrip: link.roundTrip,
-      ...(given.window !== undefined && { window: given.window }),
-    });
-    followHostKeys(connection, transport, policy, trusted);
-    transport.open(connection);
-    if (given.keepaliveInterval) {
-      connection.keepalive(given.keepaliveInterval, given.keepaliveCount);
-    }
-    const finished = transport.finished.then(() => proxy?.close()).then(() => jumped?.close());
-    const login = { host, user, settings, env: given.env };
-    return new Client(transport, connection, login, finished);
   } catch (error) {
-    transport?.fail(error);
-    await transport?.finished;
-    await proxy?.close();
-    await jumped?.close();
-    throw error;
+    throw error instanceof AuthError ? withSkippedKeys(error, unreported()) : error;
   }
+  return link.roundTrip;
+}
+
+/** Opens the connection over the transport; its end closes what carried it. */
+function openClient(
+  transport: Transport,
+  { options, settings, host, user, policy, keyHost }: ConnectPlan,
+  roundTrip: number | null,
+  carriers: AsyncDisposableStack,
+): Client {
+  const connection = new Connection(transport, {
+    roundTrip,
+    ...(options.window !== undefined && { window: options.window }),
+  });
+  followHostKeys(connection, transport, policy, keyHost);
+  transport.open(connection);
+  if (options.keepaliveInterval) {
+    connection.keepalive(options.keepaliveInterval, options.keepaliveCount);
+  }
+  const finished = transport.finished.then(() => carriers.disposeAsync());
+  return new Client(transport, connection, { host, user, settings, env: options.env }, finished);
 }
 
 function parsed(target: string): ConnectOptions {
@@ -171,15 +295,6 @@ function addressOf(options: ConnectOptions): HostAddress {
   if (hostname !== undefined) return { hostname, port: checkPort(port) };
   if (options.transport) return { hostname: "localhost", port };
   throw new TypeError("No host given");
-}
-
-async function dial(
-  options: ConnectOptions,
-  host: HostAddress,
-  signal: AbortSignal,
-): Promise<Socket> {
-  if (options.transport) return streamSocket(options.transport);
-  return await dialHost(host, options.tcp ?? {}, signal);
 }
 
 /**

@@ -84,7 +84,7 @@ export function isProxied({ jump, transport, proxyCommand }: ConnectOptions): bo
 }
 
 /** Where to connect to. */
-export interface Target {
+export interface Destination {
   readonly hostname: string;
   readonly port: number | null;
   readonly user: string | null;
@@ -96,7 +96,7 @@ export interface Target {
  *
  * @throws {TypeError} If it is none of these
  */
-export function parseTarget(target: string): Target {
+export function parseTarget(target: string): Destination {
   const text = target.replace(/^ssh:\/\//, "").replace(/\/$/, "");
   const at = text.lastIndexOf("@");
   const user = at < 0 ? null : text.slice(0, at);

@@ -19,12 +19,20 @@ export async function isTrusted(file: FileFacts): Promise<boolean> {
   return (file.mode & 0o020) === 0 || await isOwnGroup(file.gid, await ownUid());
 }
 
-/** The user's number; without `--allow-sys=uid` that of who owns `~/.ssh`, so that nobody is asked. */
 async function ownUid(): Promise<number | null> {
+  const uid = await grantedUid();
+  return uid === undefined ? runtime.process.uid() : uid;
+}
+
+/**
+ * The user's number as far as it is known without a prompt: without `--allow-sys=uid` that of the owner of
+ * `~/.ssh`. Undefined if it is not known, null if the system has none.
+ */
+export async function grantedUid(): Promise<number | null | undefined> {
   if (runtime.isGranted({ name: "sys", kind: "uid" })) return runtime.process.uid();
   const home = grantedVariable("HOME");
   if (home === undefined || !runtime.isGranted({ name: "read", path: `${home}/.ssh` })) {
-    return runtime.process.uid();
+    return undefined;
   }
   try {
     return (await runtime.files.stat(`${home}/.ssh`)).uid;

@@ -24,16 +24,7 @@ const PLAIN_BLOCK = 8;
  */
 export function decodeOpenssh(bytes: Uint8Array, passphrase: string | undefined): OpenedKey {
   const reader = new Reader(bytes);
-  if (!equals(reader.bytes(MAGIC.length), MAGIC)) {
-    throw new KeyFormatError("Private key is not of the format openssh-key-v1");
-  }
-  const cipherName = reader.text();
-  const kdf = reader.text();
-  const kdfOptions = reader.string();
-  if (reader.u32() !== 1) {
-    throw new KeyFormatError("Private key file does not hold exactly one key");
-  }
-  const publicBlob = reader.string();
+  const { cipherName, kdf, kdfOptions, publicBlob } = readHeader(reader);
   const length = reader.u32();
 
   if (cipherName === "none") {
@@ -58,6 +49,28 @@ export function decodeOpenssh(bytes: Uint8Array, passphrase: string | undefined)
     throw new PassphraseError("Cannot decrypt the private key: wrong passphrase");
   }
   return decodeSection(section, cipher.block, publicBlob);
+}
+
+/**
+ * The public key, which openssh-key-v1 has in front of the encrypted section.
+ *
+ * @throws {KeyFormatError | ProtocolError} If the bytes are not of the format
+ */
+export function opensshPublicBlob(bytes: Uint8Array): Uint8Array {
+  return readHeader(new Reader(bytes)).publicBlob;
+}
+
+function readHeader(reader: Reader) {
+  if (!equals(reader.bytes(MAGIC.length), MAGIC)) {
+    throw new KeyFormatError("Private key is not of the format openssh-key-v1");
+  }
+  const cipherName = reader.text();
+  const kdf = reader.text();
+  const kdfOptions = reader.string();
+  if (reader.u32() !== 1) {
+    throw new KeyFormatError("Private key file does not hold exactly one key");
+  }
+  return { cipherName, kdf, kdfOptions, publicBlob: reader.string() };
 }
 
 /** Writes openssh-key-v1; plain unless there is a passphrase. */

@@ -1,116 +1,140 @@
-import { agent } from "../agent/auth.ts";
+import { interactive } from "../auth/interactive.ts";
 import type { AuthMethod } from "../auth/auth_method.ts";
-import { publicKey, type PublicKeyOptions } from "../auth/public_key.ts";
-import { resolveList } from "../config/algorithm_lists.ts";
-import type { HostSettings } from "../config/settings.ts";
-import { KeyFormatError, PassphraseError } from "../errors.ts";
-import { withCertificate } from "../keys/certificate.ts";
-import type { PrivateKey } from "../keys/private_key.ts";
-import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
-import { expandHome, hasAgent, loadKey } from "./key_files.ts";
+import { none } from "../auth/none.ts";
+import { password } from "../auth/password.ts";
+import type { Challenge } from "../auth/prompts.ts";
+import { AuthError } from "../errors.ts";
+import type { SkippedKey } from "./key_files.ts";
+import { keyOffers, type Offer } from "./key_offers.ts";
+import type { Ask, LoginDialog } from "./prompts.ts";
+import type { LoginSettings } from "./settings.ts";
 
-/** The files that are tried if nobody names any, best first. */
-export const USUAL_KEYS: readonly string[] = [
-  "~/.ssh/id_ed25519",
-  "~/.ssh/id_ecdsa",
-  "~/.ssh/id_rsa",
-];
+const DEFAULT_ORDER = ["publickey", "keyboard-interactive", "password"];
+const PROMPTS = 3;
+
+/** What the credentials are for. */
+export interface CredentialContext extends LoginDialog {
+  /** `user@host`, for prompts. */
+  readonly account: string;
+  /** Whether the host key is not the known one, so that no password may be sent. */
+  readonly isCompromised: () => boolean;
+}
+
+/** What a login is tried with. */
+export interface Credentials {
+  /** The methods, in the order in which `ssh` tries them. */
+  readonly methods: readonly AuthMethod[];
+  /** The keys that were found and are not used, as far as they have not been reported yet. */
+  unreported(): readonly SkippedKey[];
+}
 
 /**
- * The credentials that settings ask for; undefined if they say nothing about them. There is nobody to be
- * asked for a passphrase: a key that needs one is used only if the agent has it.
+ * Finds what settings say to log in with: keys of the agent and of files, and, if questions may be asked,
+ * passwords. A key that cannot be used is reported when its turn would have come.
  */
-export async function configuredKeys(settings: HostSettings): Promise<AuthMethod[] | undefined> {
-  const { IdentityFile, CertificateFile, IdentityAgent, IdentitiesOnly } = settings;
-  const options = keyOptions(settings);
-  if (isOff(settings)) return [];
-  const says = [
-    IdentityFile,
-    CertificateFile,
-    IdentityAgent,
-    IdentitiesOnly,
-    settings.PubkeyAcceptedAlgorithms,
-  ];
-  if (says.every((value) => value === undefined)) return undefined;
-  const keys: PrivateKey[] = [];
-  const named: PublicKey[] = [];
-  for (const file of IdentityFile ?? USUAL_KEYS.map(expandHome)) {
-    if (/^none$/i.test(file)) continue;
-    const key = await keyOf(file, IdentityFile !== undefined);
-    if (key !== null) keys.push(key);
-    const known = key?.publicKey ?? await publicHalf(file) ?? await publicHalf(`${file}.pub`);
-    if (known !== null) named.push(known);
+export async function credentials(
+  settings: LoginSettings,
+  context: CredentialContext,
+): Promise<Credentials> {
+  const { PubkeyAuthentication, KbdInteractiveAuthentication, PasswordAuthentication } = settings;
+  const kinds: Readonly<Record<string, () => Offer[] | Promise<Offer[]>>> = {
+    "publickey": () => PubkeyAuthentication === "no" ? [] : keyOffers(settings, context),
+    "keyboard-interactive": () =>
+      KbdInteractiveAuthentication === false ? [] : questions(settings, context),
+    "password": () => PasswordAuthentication === false ? [] : passwords(settings, context),
+  };
+  const found: Offer[] = [];
+  for (const name of settings.PreferredAuthentications?.split(",") ?? DEFAULT_ORDER) {
+    found.push(...await kinds[name]?.() ?? []);
   }
-  const certificates = await certificatesOf(settings);
-  const ofFiles = keys.flatMap((key) => [
-    ...certificates
-      .filter((each) => each.certificate!.publicKey.equals(key.publicKey))
-      .map((each) => publicKey(withCertificate(key, each), options)),
-    publicKey(key, options),
-  ]);
-  const path = agentPath(settings);
-  if (path === null) return ofFiles;
-  const isIn = (list: readonly PublicKey[]) => (key: PublicKey) =>
-    list.some((each) => each.equals(key.certificate?.publicKey ?? key));
-  const isLoaded = isIn(keys.map((key) => key.publicKey));
-  const isNamed = isIn(named);
-  // A key that is in both places is tried once: servers count.
-  const only = (key: PublicKey) => !isLoaded(key) && (!IdentitiesOnly || isNamed(key));
-  return [agent(path, { only }), ...ofFiles];
-}
-
-/** How keys are offered: PubkeyAcceptedAlgorithms says what they may sign by. */
-export function keyOptions(
-  { PubkeyAcceptedAlgorithms: accepted }: Pick<HostSettings, "PubkeyAcceptedAlgorithms">,
-): PublicKeyOptions {
-  return accepted === undefined ? {} : { algorithms: resolveList("user", accepted) };
-}
-
-/** The certificates of the files that settings name, or that stand beside the keys. */
-export async function certificatesOf(
-  settings: Pick<HostSettings, "CertificateFile" | "IdentityFile">,
-): Promise<PublicKey[]> {
-  const { CertificateFile, IdentityFile } = settings;
-  const files = CertificateFile ??
-    (IdentityFile ?? USUAL_KEYS.map(expandHome)).map((file) => `${file}-cert.pub`);
-  const keys = await Promise.all(files.map(publicHalf));
-  return keys.filter((key) => key !== null && key.certificate !== null) as PublicKey[];
-}
-
-/** The agent's socket, undefined for the one of SSH_AUTH_SOCK; null if there is none to be used. */
-export function agentPath({ IdentityAgent }: Pick<HostSettings, "IdentityAgent">): string | null {
-  if (IdentityAgent !== undefined && /^none$/i.test(IdentityAgent)) return null;
-  const name = IdentityAgent === undefined || IdentityAgent === "SSH_AUTH_SOCK"
-    ? "SSH_AUTH_SOCK"
-    : /^\$\{?(\w+)\}?$/.exec(IdentityAgent)?.[1];
-  if (name === undefined) return IdentityAgent!;
-  return hasAgent(name) ? Deno.env.get(name)! : null;
-}
-
-/** The public key, or certificate, of a file; null if there is none. */
-export async function publicHalf(file: string): Promise<PublicKey | null> {
-  try {
-    return importPublicKey(await Deno.readTextFile(file));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw error;
-    return null;
+  const unreported = new Set<SkippedKey>();
+  const methods: AuthMethod[] = [];
+  for (const each of found) {
+    if ("authenticate" in each) {
+      methods.push(reportingFirst(each, [...unreported], unreported, context));
+    } else unreported.add(each);
   }
+  // Without a key, ask what the server allows before the user types a password in vain.
+  if (methods[0] !== undefined && methods[0].name !== "publickey") methods.unshift(none());
+  return { methods, unreported: () => [...unreported] };
 }
 
-/** A key that can be used without asking; of a file that nobody named, whatever is wrong is passed over. */
-async function keyOf(file: string, named: boolean): Promise<PrivateKey | null> {
-  try {
-    return await loadKey(file);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof PassphraseError) return null;
-    if (!(error instanceof KeyFormatError)) throw error;
-    // The file of a public key stands for the key that the agent has.
-    if (!named || await publicHalf(file) !== null) return null;
-    throw error;
+/** An error about a login, completed with the keys that were not used. */
+export function withSkippedKeys(error: AuthError, skipped: readonly SkippedKey[]): AuthError {
+  if (skipped.length === 0) return error;
+  const { remaining, partial, attempts, cause } = error;
+  const skippedKeys = skipped.map(({ message }) => message);
+  const message = [error.message, ...skippedKeys].join("; ");
+  return new AuthError(message, { remaining, partial, attempts, cause, skippedKeys });
+}
+
+/** A method that first reports the keys before it in the order that cannot be used. */
+function reportingFirst(
+  method: AuthMethod,
+  before: readonly SkippedKey[],
+  unreported: Set<SkippedKey>,
+  { report }: LoginDialog,
+): AuthMethod {
+  if (before.length === 0 || report === null) return method;
+  return {
+    ...method,
+    authenticate(dialog) {
+      for (const skipped of before) {
+        if (unreported.delete(skipped)) report[skipped.level](skipped.message);
+      }
+      return method.authenticate(dialog);
+    },
+  };
+}
+
+function questions(settings: LoginSettings, context: CredentialContext): AuthMethod[] {
+  const { ask, account, report } = context;
+  if (ask === null) return [];
+  return repeat(settings, () =>
+    interactive(async ({ name, instruction, prompts }: Challenge) => {
+      refuseIfCompromised(context);
+      for (const line of [name, instruction]) if (line !== "") report?.info(line);
+      const answers: string[] = [];
+      for (const { text, echo } of prompts) {
+        answers.push(await secret(ask, `(${account}) ${text}`, echo));
+      }
+      return answers;
+    }));
+}
+
+function passwords(settings: LoginSettings, context: CredentialContext): AuthMethod[] {
+  const { ask, account, report } = context;
+  if (ask === null) return [];
+  const change = async (prompt: string) => {
+    if (prompt !== "") report?.info(prompt);
+    const first = await secret(ask, `Enter ${account}'s new password: `);
+    const second = await secret(ask, `Retype ${account}'s new password: `);
+    if (first !== second) throw new AuthError("The new passwords differ");
+    return first;
+  };
+  return repeat(settings, (attempt) =>
+    password(async () => {
+      refuseIfCompromised(context);
+      if (attempt > 0) report?.info("Permission denied, please try again.");
+      return await secret(ask, `${account}'s password: `);
+    }, { change }));
+}
+
+function repeat(
+  { NumberOfPasswordPrompts: length = PROMPTS }: LoginSettings,
+  make: (attempt: number) => AuthMethod,
+): AuthMethod[] {
+  return Array.from({ length }, (_, attempt) => make(attempt));
+}
+
+async function secret(ask: Ask, prompt: string, echo = false): Promise<string> {
+  const answer = await ask(prompt, { echo });
+  if (answer === null) throw new AuthError("There is no terminal to ask for a password");
+  return answer;
+}
+
+function refuseIfCompromised({ isCompromised }: CredentialContext): void {
+  if (isCompromised()) {
+    throw new AuthError("Passwords are disabled, since the host key is not the known one");
   }
-}
-
-function isOff({ PubkeyAuthentication, PreferredAuthentications: order }: HostSettings): boolean {
-  return PubkeyAuthentication === "no" ||
-    (order !== undefined && !order.split(",").includes("publickey"));
 }

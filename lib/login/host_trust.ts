@@ -1,54 +1,170 @@
 import { resolveList } from "../config/algorithm_lists.ts";
-import type { HostSettings } from "../config/settings.ts";
-import { KeyFormatError } from "../errors.ts";
+import { HostKeyError, KeyFormatError } from "../errors.ts";
+import { keyTypeLabel } from "../keys/key_labels.ts";
 import { RevocationList } from "../keys/krl.ts";
 import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
-import { knownHosts } from "../known_hosts/known_hosts_policy.ts";
-import { type HostKeyPolicy, refused } from "../known_hosts/host_key_policy.ts";
-import { expandHome } from "./key_files.ts";
+import {
+  type HostAddress,
+  type HostKeyPolicy,
+  hostLabel,
+  refused,
+} from "../known_hosts/host_key_policy.ts";
+import { knownHosts, type KnownHostsOptions } from "../known_hosts/known_hosts_policy.ts";
+import { isError } from "../runtime/errors.ts";
+import { runtime } from "../runtime/runtime.ts";
+import { expandHome } from "./home.ts";
+import { verifyHostKey } from "./host_keys.ts";
 import { knownHostsCommand } from "./known_hosts_command.ts";
+import type { LoginDialog } from "./prompts.ts";
+import type { LoginSettings } from "./settings.ts";
 
-/**
- * The trust in host keys that settings ask for; undefined if they say nothing about it. Nobody is there
- * to be asked, so `ask` refuses, and a changed key is never accepted, whatever they say.
- */
-export function configuredHostKeys(settings: HostSettings): HostKeyPolicy | undefined {
-  const { UserKnownHostsFile, GlobalKnownHostsFile, StrictHostKeyChecking: strict } = settings;
-  const { KnownHostsCommand: command } = settings;
-  const says = [
-    UserKnownHostsFile,
-    GlobalKnownHostsFile,
-    strict,
-    settings.HashKnownHosts,
-    settings.RevokedHostKeys,
-    settings.KnownHostsCommand,
-    settings.RequiredRSASize,
-    settings.NoHostAuthenticationForLocalhost,
-    settings.UpdateHostKeys,
-    settings.CASignatureAlgorithms,
-  ];
-  if (says.every((value) => value === undefined)) return undefined;
-  const { user, global } = knownHostsFiles(settings);
-  const adds = user.length > 0 && (strict === "no" || strict === "accept-new");
-  const policy = knownHosts([...user, ...global], {
-    unknown: adds ? "add" : "refuse",
-    hash: settings.HashKnownHosts ?? false,
-    update: user.length > 0 && settings.UpdateHostKeys === "yes",
-    ...command && { source: knownHostsCommand(command) },
-  });
-  return withRules(policy, settings);
+/** Which host keys are trusted, and what that means for the credentials. */
+export interface HostTrust {
+  /** Decides about host keys. */
+  readonly policy: HostKeyPolicy;
+  /**
+   * Whether the connection was continued although the key is not the known one: no password may be sent
+   * over it.
+   */
+  readonly compromised: boolean;
 }
 
-/** The files of known host keys: the user's, of which keys are added to the first, and everybody's. */
+/**
+ * StrictHostKeyChecking and its relatives, as ssh_config(5) describes them. Without a report, what `ssh`
+ * only warns of is refused: a changed key whatever the settings say, and a new key that cannot be added to
+ * the file.
+ */
+export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTrust {
+  const { report } = dialog;
+  const files = knownHostsFiles(settings);
+  const { StrictHostKeyChecking: strict = "ask", KnownHostsCommand: command } = settings;
+  const known = withRules(
+    knownHosts([...files.user, ...files.global], {
+      hash: settings.HashKnownHosts ?? false,
+      update: updates(settings, files.user, dialog),
+      ...command &&
+        { source: knownHostsCommand(command, report && ((problem) => report.error(problem))) },
+    }),
+    settings,
+  );
+  let compromised = false;
+
+  async function verify(host: HostAddress, key: PublicKey): Promise<boolean> {
+    try {
+      await verifyHostKey(known, host, key);
+      return true;
+    } catch (error) {
+      if (!(error instanceof HostKeyError)) throw error;
+      if (error.reason === "changed" && strict === "no" && report !== null) {
+        report.info(`Warning: ${error.message}; passwords are disabled`);
+        return compromised = true;
+      }
+      if (error.reason !== "unknown" || strict === "yes") throw error;
+      if (strict === "ask" && !await confirm(host, key, dialog)) throw error;
+      // With no file to add to, only a user may decide that a new key is good.
+      if (files.user.length === 0 && report === null) throw error;
+      await remember(host, key);
+      return true;
+    }
+  }
+
+  async function remember(host: HostAddress, key: PublicKey): Promise<void> {
+    const [file] = files.user;
+    if (file === undefined) return;
+    const add = knownHosts(file, { unknown: "add", hash: settings.HashKnownHosts ?? false });
+    const name = `${hostLabel(host)} (${keyTypeLabel(key)})`;
+    try {
+      await Promise.resolve(add.verify(host, key)).catch(async (error) => {
+        if (!isError(error, "NotFound")) throw error;
+        await runtime.files.mkdir(runtime.paths.dirname(file), { recursive: true, mode: 0o700 });
+        await add.verify(host, key);
+      });
+      report?.info(`Warning: Permanently added ${name} to the list of known hosts.`);
+    } catch (error) {
+      if (report === null || !(error instanceof Error)) throw error;
+      report.info(`Warning: Cannot add ${name} to "${file}": ${error.message}`);
+    }
+  }
+
+  return {
+    policy: {
+      verify,
+      knownTypes: (host) => known.knownTypes!(host),
+      ...known.update && { update: known.update },
+    },
+    get compromised() {
+      return compromised;
+    },
+  };
+}
+
+/** The host as known_hosts has it: under its alias, if it has one. */
+export function knownAs(
+  host: HostAddress,
+  { HostKeyAlias }: Pick<LoginSettings, "HostKeyAlias">,
+): HostAddress {
+  return HostKeyAlias === undefined ? host : { hostname: HostKeyAlias, port: 22 };
+}
+
+/**
+ * UpdateHostKeys. Unless settings mention it, it is on for the usual files without a look at the DNS, and
+ * off where nothing can be reported: no file is changed then that the user did not name.
+ */
+function updates(
+  { VerifyHostKeyDNS = "no", UserKnownHostsFile, UpdateHostKeys }: LoginSettings,
+  [file = "/dev/null"]: readonly string[],
+  { ask, report }: LoginDialog,
+): NonNullable<KnownHostsOptions["update"]> {
+  const usual = UserKnownHostsFile === undefined && VerifyHostKeyDNS === "no";
+  // It is the user's first file that follows; a file that keeps nothing has nothing to follow.
+  if (file === "/dev/null") return false;
+  const wanted = UpdateHostKeys ?? (usual && report !== null ? "yes" : "no");
+  if (wanted !== "ask") return wanted === "yes";
+  return async (host) => {
+    report?.info(`The server at ${hostLabel(host)} has other host keys than the known ones.`);
+    const answer = await ask?.("Accept updated hostkeys? (yes/no): ", { echo: true });
+    return /^yes$/i.test(answer?.trim() ?? "");
+  };
+}
+
+/** Asks whether a new key is good. */
+async function confirm(
+  host: HostAddress,
+  key: PublicKey,
+  { ask, report }: LoginDialog,
+): Promise<boolean> {
+  const fingerprint = key.fingerprint();
+  let prompt = `The authenticity of host ${hostLabel(host)} can't be established.\n` +
+    `${keyTypeLabel(key)} key fingerprint is ${fingerprint}.\n` +
+    "Are you sure you want to continue connecting (yes/no/[fingerprint])? ";
+  for (;;) {
+    const answer = (await ask?.(prompt, { echo: true }))?.trim();
+    if (answer === undefined) {
+      report?.verbose("No question about the host key can be asked");
+      return false;
+    }
+    if (/^yes$/i.test(answer) || answer === fingerprint) return true;
+    if (/^no$/i.test(answer)) return false;
+    prompt = "Please type 'yes', 'no' or the fingerprint: ";
+  }
+}
+
+/** The files of known host keys: the user's, of which the first takes new keys, and the system's. */
 export function knownHostsFiles(
-  settings: Pick<HostSettings, "UserKnownHostsFile" | "GlobalKnownHostsFile">,
+  settings: Pick<LoginSettings, "UserKnownHostsFile" | "GlobalKnownHostsFile">,
 ): { user: string[]; global: string[] } {
   const some = (files: readonly string[]) => files.filter((file) => !/^none$/i.test(file));
   const user = settings.UserKnownHostsFile ??
-    ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"].map(expandHome);
+    usual("~/.ssh/known_hosts", "~/.ssh/known_hosts2").map(expandHome);
   const global = settings.GlobalKnownHostsFile ??
-    ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
+    usual("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2");
   return { user: some(user), global: some(global) };
+}
+
+/** A default file, and the old name of it if that may be read without a prompt. */
+function usual(file: string, old: string): string[] {
+  const granted = runtime.isGranted({ name: "read", path: expandHome(old) });
+  return granted ? [file, old] : [file];
 }
 
 /**
@@ -58,7 +174,7 @@ export function knownHostsFiles(
 export function withRules(
   policy: HostKeyPolicy,
   settings: Pick<
-    HostSettings,
+    LoginSettings,
     | "RevokedHostKeys"
     | "RequiredRSASize"
     | "NoHostAuthenticationForLocalhost"
@@ -104,7 +220,7 @@ export function withRules(
  * @throws {KeyFormatError} If it is neither
  */
 async function isRevoked(path: string, key: PublicKey): Promise<boolean> {
-  const bytes = await Deno.readFile(path);
+  const bytes = await runtime.files.readFile(path);
   const text = new TextDecoder().decode(bytes);
   if (text.startsWith("SSHKRL\n")) return RevocationList.parse(bytes).isRevoked(key);
   const lines = text.split("\n").map((line) => line.trim())

@@ -1,123 +1,173 @@
-import { agent } from "../agent/auth.ts";
-import type { AuthMethod } from "../auth/auth_method.ts";
-import { publicKey } from "../auth/public_key.ts";
-import { KeyFormatError, PassphraseError, SshError } from "../errors.ts";
-import { withCertificate } from "../keys/certificate.ts";
-import { importPrivateKey, type PrivateKey, type Signer } from "../keys/private_key.ts";
-import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
-import { knownHosts } from "../known_hosts/known_hosts_policy.ts";
-import type { HostKeyPolicy } from "../known_hosts/host_key_policy.ts";
+import { grantedUid } from "../config/file_trust.ts";
+import type { HostSettings } from "../config/settings.ts";
+import { KeyFormatError, PassphraseError, printable } from "../errors.ts";
+import { importPrivateKey, type PrivateKey } from "../keys/private_key.ts";
+import { publicHalf } from "../keys/public_half.ts";
+import { type PublicKey, tryPublicKey } from "../keys/public_key.ts";
+import { isError } from "../runtime/errors.ts";
+import { runtime } from "../runtime/runtime.ts";
+import { expandHome } from "./home.ts";
+import { lowerFirst } from "./load_key.ts";
 
-/** How a key file is decrypted. */
-export interface LoadKeyOptions {
-  /** The passphrase, or who is asked for it if the key turns out to be encrypted. */
-  readonly passphrase?: string | (() => string | Promise<string>);
+/** The files that are looked at unless IdentityFile names others, in the order of ssh_config(5). */
+const DEFAULT_FILES = ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk"];
+
+/** A key that is not used. */
+export interface SkippedKey {
+  /** Which key, and why. */
+  readonly message: string;
+  /** How important that is for the user: at which level `ssh` reports the like. */
+  readonly level: "error" | "info" | "verbose";
+}
+
+/** What a key file and the files beside it hold. */
+export interface KeyFile {
+  readonly path: string;
+  /** The public key; null if no file shows it. */
+  readonly publicKey: PublicKey | null;
+  /** The user certificates of the key that are beside it: in KEY-cert.pub or KEY.pub. */
+  readonly certificates: readonly PublicKey[];
+  /** The private key: ready for use, the text of an encrypted one, or why there is none. */
+  readonly contents: PrivateKey | EncryptedKey | SkippedKey;
+}
+
+/** A private key that needs a passphrase. */
+export interface EncryptedKey {
+  readonly encrypted: string;
 }
 
 /**
- * Reads a private key file; `~/` is the home directory. Needs `--allow-read` for the file, and
- * `--allow-env=HOME` with `~/`.
- *
- * @throws {PassphraseError} If the key is encrypted and the passphrase is missing or wrong
- * @throws {KeyFormatError} If the file is no private key
- *
- * @example
- * ```ts
- * import { loadKey } from "@denossh/ssh";
- * import { generateKey } from "@denossh/ssh/keys";
- * import { assert } from "@std/assert";
- *
- * const path = await Deno.makeTempFile();
- * await Deno.writeTextFile(path, (await generateKey()).export({ passphrase: "secret" }));
- * using key = await loadKey(path, { passphrase: "secret" });
- * assert(key.publicKey.fingerprint().startsWith("SHA256:"));
- * await Deno.remove(path);
- * ```
+ * Reads the key files that settings name, or the default ones. Of the default ones, those that do not exist
+ * are left out.
  */
-export async function loadKey(
-  path: string | URL,
-  options: LoadKeyOptions = {},
-): Promise<PrivateKey> {
-  const file = typeof path === "string" ? expandHome(path) : path;
-  const text = await Deno.readTextFile(file);
-  const { passphrase } = options;
+export async function keyFiles(
+  { IdentityFile, CertificateFile }: Pick<HostSettings, "IdentityFile" | "CertificateFile">,
+): Promise<KeyFile[]> {
+  const named = IdentityFile !== undefined;
+  const paths = IdentityFile?.filter((path) => !/^none$/i.test(path)) ?? defaultFiles();
+  // As with ssh, CertificateFile replaces the certificates beside the keys.
+  const beside = CertificateFile === undefined;
+  const files = await Promise.all(paths.map((path) => readKeyFile(path, { named, beside })));
+  return files.filter((file) => file !== null);
+}
+
+/** The certificates of the files that CertificateFile names. */
+export async function certificateFiles(
+  { CertificateFile = [] }: Pick<HostSettings, "CertificateFile">,
+): Promise<PublicKey[]> {
+  const paths = CertificateFile.filter((path) => !/^none$/i.test(path));
+  const keys = await Promise.all(paths.map(readPublicKey));
+  return keys.filter(isUserCertificate);
+}
+
+/** The key is not used: `why` follows a colon. */
+export function skipped(path: string, why: string, level: SkippedKey["level"]): SkippedKey {
+  return { message: `Key "${printable(path, 1000)}" was not used: ${why}`, level };
+}
+
+/** The default files, of which those for security keys are only looked at if that needs no question. */
+function defaultFiles(): string[] {
+  return DEFAULT_FILES.map((name) => expandHome(`~/.ssh/${name}`))
+    .filter((path) => !path.endsWith("_sk") || mayRead(path));
+}
+
+/** Reads one file, and what is beside it; null if there is nothing, and the user did not name it. */
+async function readKeyFile(
+  path: string,
+  { named, beside }: { readonly named: boolean; readonly beside: boolean },
+): Promise<KeyFile | null> {
+  const contents = await readPrivateKey(path, named);
+  const isReady = contents !== null && "sign" in contents;
+  const shown = mayRead(`${path}.pub`) ? await readPublicKey(`${path}.pub`) : null;
+  const more = beside && (isReady || mayRead(`${path}-cert.pub`))
+    ? await readPublicKey(`${path}-cert.pub`)
+    : null;
+  const publicKey = isReady
+    ? contents.publicKey
+    : await keyInside(path) ?? shown?.certificate?.publicKey ?? shown ??
+      more?.certificate?.publicKey ?? null;
+  if (contents === null && publicKey === null) return null;
+  const certificates = [shown, more].filter(isUserCertificate)
+    .filter(({ certificate }) => publicKey?.equals(certificate!.publicKey));
+  return {
+    path,
+    publicKey,
+    certificates,
+    contents: contents ?? skipped(path, "there is no such file", "verbose"),
+  };
+}
+
+/** The private key of a file; null if a default file does not exist. */
+async function readPrivateKey(path: string, named: boolean): Promise<KeyFile["contents"] | null> {
+  const level = named ? "error" : "verbose";
   try {
-    if (typeof passphrase !== "function") {
-      return importPrivateKey(text, passphrase === undefined ? {} : { passphrase });
+    const facts = await runtime.files.stat(path);
+    if (facts.isDirectory) return skipped(path, "it is a folder", level);
+    const open = await openPermissions(facts);
+    if (open !== null) {
+      const why = `permissions ${open} are too open (UNPROTECTED PRIVATE KEY FILE); ` +
+        "run chmod 600 on it";
+      return skipped(path, why, "error");
     }
-    try {
-      return importPrivateKey(text);
-    } catch (error) {
-      if (!(error instanceof PassphraseError)) throw error;
-      return importPrivateKey(text, { passphrase: await passphrase() });
-    }
-  } catch (cause) {
-    if (!(cause instanceof SshError)) throw cause;
-    const message = `Cannot load key "${file}": ${lowerFirst(cause.message)}`;
-    throw cause instanceof PassphraseError
-      ? new PassphraseError(message, { cause })
-      : Object.assign(cause, { message });
-  }
-}
-
-/** `~/` as the user's home directory. */
-export function expandHome(path: string): string {
-  if (path !== "~" && !path.startsWith("~/")) return path;
-  return homeDirectory() + path.slice(1);
-}
-
-/** The files that `ssh` looks for host keys in. */
-export function userKnownHosts(): HostKeyPolicy {
-  return knownHosts([`${homeDirectory()}/.ssh/known_hosts`, "/etc/ssh/ssh_known_hosts"]);
-}
-
-/** The keys of the user's agent, and the unencrypted ones among the user's usual files. */
-export async function userKeys(): Promise<AuthMethod[]> {
-  const keys: PrivateKey[] = [];
-  const methods: AuthMethod[] = [];
-  for (const name of ["id_ed25519", "id_ecdsa", "id_rsa"]) {
-    try {
-      const key = await loadKey(`~/.ssh/${name}`);
-      const certificate = await certificateBeside(`~/.ssh/${name}`, key);
-      keys.push(key);
-      methods.push(...[...certificate ? [certificate] : [], key].map((each) => publicKey(each)));
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound || error instanceof PassphraseError) continue;
-      throw error;
-    }
-  }
-  if (!hasAgent()) return methods;
-  // A key that is in both places is tried once: servers count.
-  const isElsewhere = (key: PublicKey) => keys.some(({ publicKey }) => publicKey.equals(key));
-  return [agent(undefined, { only: (key) => !isElsewhere(key) }), ...methods];
-}
-
-/** The key with the certificate that stands beside its file, as `ssh` looks for it; null without one. */
-async function certificateBeside(path: string, key: PrivateKey): Promise<Signer | null> {
-  try {
-    const text = await Deno.readTextFile(expandHome(`${path}-cert.pub`));
-    const certificate = importPublicKey(text);
-    const own = certificate.certificate?.publicKey.equals(key.publicKey) ?? false;
-    return own ? withCertificate(key, certificate) : null;
+    const text = await runtime.files.readTextFile(path);
+    return parsed(text) ?? skipped(path, "it holds a public key only", level);
   } catch (error) {
-    // What is no certificate is passed over: the key may do by itself.
-    if (error instanceof Deno.errors.NotFound || error instanceof KeyFormatError) return null;
+    if (error instanceof KeyFormatError) return skipped(path, lowerFirst(error.message), level);
+    if (isError(error, "NotFound")) {
+      return named ? skipped(path, "there is no such file", "info") : null;
+    }
+    if (isError(error, "NotCapable") || !(error instanceof Error)) throw error;
+    return skipped(path, printable(lowerFirst(error.message), 1000), level);
+  }
+}
+
+/** The private key in a text; null if it is a public key. */
+function parsed(text: string): PrivateKey | EncryptedKey | null {
+  try {
+    return importPrivateKey(text);
+  } catch (error) {
+    if (error instanceof PassphraseError) return { encrypted: text };
+    if (error instanceof KeyFormatError && tryPublicKey(text) !== null) return null;
     throw error;
   }
 }
 
-/** Whether there is an agent that may be used: nobody is asked for a permission for its sake. */
-export function hasAgent(variable = "SSH_AUTH_SOCK"): boolean {
-  const { state } = Deno.permissions.querySync({ name: "env", variable });
-  return state === "granted" && !!Deno.env.get(variable);
+/** The permissions of a file of the user's own if others may use it, else null: as ssh checks it. */
+async function openPermissions(
+  { mode, uid }: Pick<Deno.FileInfo, "mode" | "uid">,
+): Promise<string | null> {
+  if (mode === null || (mode & 0o077) === 0 || uid !== await grantedUid()) return null;
+  return (mode & 0o777).toString(8).padStart(4, "0");
 }
 
-function homeDirectory(): string {
-  const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE");
-  if (!home) throw new TypeError("Neither HOME nor USERPROFILE is set");
-  return home;
+/** The public key that the file itself shows: a file may hold the public half of a key of the agent. */
+async function keyInside(path: string): Promise<PublicKey | null> {
+  const text = await readText(path);
+  const key = text === null ? null : tryPublicKey(text) ?? publicHalf(text);
+  return key?.certificate?.publicKey ?? key;
 }
 
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
+/** The public key, or certificate, of a file; null if there is none. */
+async function readPublicKey(path: string): Promise<PublicKey | null> {
+  const text = await readText(path);
+  return text === null ? null : tryPublicKey(text);
+}
+
+/** The text of a file; null if it cannot be read. */
+async function readText(path: string): Promise<string | null> {
+  try {
+    return await runtime.files.readTextFile(path);
+  } catch (error) {
+    if (isError(error, "NotCapable")) throw error;
+    return null;
+  }
+}
+
+function isUserCertificate(key: PublicKey | null): key is PublicKey {
+  return key?.certificate?.kind === "user";
+}
+
+/** Whether a file may be read without a prompt for the permission. */
+function mayRead(path: string): boolean {
+  return runtime.isGranted({ name: "read", path });
 }

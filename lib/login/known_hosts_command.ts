@@ -13,16 +13,14 @@ const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 /**
  * KnownHostsCommand of ssh_config(5): a program that prints lines of known_hosts. Needs `--allow-run` for
- * it. One that fails ends the connection.
+ * it. If it fails, the connection does.
  *
  * @param command The program and its arguments, in which only tokens about the host key are left
- * @param onProblem Told that it cannot be started; without it that ends the connection, too
+ * @param onProblem Is told that the program cannot be started; null makes the connection fail then, too
  */
 export function knownHostsCommand(
   command: string,
-  onProblem: (message: string) => void = (message) => {
-    throw new ConnectError(message);
-  },
+  onProblem: ((message: string) => void) | null,
 ): KnownHostsSource {
   const name = `KnownHostsCommand "${printable(command)}"`;
   return {
@@ -30,7 +28,9 @@ export function knownHostsCommand(
     async find(host, key) {
       const started = start(command, host, key);
       if (typeof started === "string") {
-        onProblem(`${name} ${started}`);
+        const message = `${name} ${started}`;
+        if (onProblem === null) throw new ConnectError(message);
+        onProblem(message);
         return KnownHosts.parse("");
       }
       const text = await textOf(started, name);

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { authenticateClient, type ClientAuthOptions } from "../../lib/auth/client.ts";
 import { type AuthMethod, interactive, none, password, publicKey } from "../../mod.ts";
 import type { ServerAuthPolicy } from "../../lib/auth/policy.ts";
-import type { Login } from "../../lib/auth/progress.ts";
+import type { AcceptedLogin } from "../../lib/auth/progress.ts";
 import { authenticateServer, type ServerAuthOptions } from "../../lib/auth/server.ts";
 import { AuthError, ProtocolError } from "../../lib/errors.ts";
 import { type GeneratedKeyType, generateKey } from "../../lib/keys/mod.ts";
@@ -32,7 +32,7 @@ async function logIn({ policy, server, extensions = {}, ...client }: World) {
     pair.server.die(cause);
   }
   await ended;
-  const result: Login | null = await login.catch(() => null);
+  const result: AcceptedLogin | null = await login.catch(() => null);
   return { login: result, error, pair };
 }
 

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { Deadline } from "../../lib/cli/shared/deadline.ts";
+import { Deadline } from "../../lib/login/deadline.ts";
 import { EscapeKeys } from "../../lib/cli/ssh/escape_keys.ts";
 import { messageOf } from "../../lib/cli/shared/failure.ts";
 import { lines } from "../../lib/cli/sftp/lines.ts";

@@ -81,19 +81,22 @@ Deno.test("ssh fails in one line", async (t) => {
     });
     assertFailure(
       ran,
-      /: Permission denied \(publickey\)\. Load key ".*locked": incorrect passphrase\n$/,
+      /: Permission denied \(publickey\)\. Key ".*locked" was not used: incorrect passphrase\n$/,
     );
   });
 
   await t.step("if the passphrase cannot be asked for", async () => {
     const ran = await cliSsh({ ...server, identity }, ["true"]);
-    assertFailure(ran, /: Permission denied\. Load key ".*locked": passphrase required\n$/);
+    assertFailure(
+      ran,
+      /: Permission denied \(publickey\)\. Key ".*locked" was not used: it needs a passphrase\n$/,
+    );
   });
 
   await t.step("if the key file holds none", async () => {
     const broken = await folder.write("broken", "hello\n");
     const ran = await cliSsh({ ...server, identity: broken }, ["true"]);
-    assertFailure(ran, /: Permission denied\. Load key ".*broken": .+\n$/);
+    assertFailure(ran, /: Permission denied \(publickey\)\. Key ".*broken" was not used: .+\n$/);
   });
 
   await t.step("if the host is not known", async () => {

@@ -57,7 +57,7 @@ Deno.test("ssh does not use a key that others can read", async () => {
   await Deno.chmod(identity, 0o644);
   const ran = await cliSsh({ ...server, identity }, ["true"], { config: { LogLevel: "INFO" } });
   assertEquals(ran.code, 255);
-  assertStringIncludes(ran.stderr, "Permissions 0644 for");
+  assertStringIncludes(ran.stderr, "permissions 0644 are too open");
 });
 
 Deno.test("ssh adds a new host's key if it is told to", async () => {

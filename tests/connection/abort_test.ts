@@ -94,7 +94,7 @@ async function aborted(world: World, operation: Operation, reason: unknown): Pro
 async function silentWorld(): Promise<World & AsyncDisposable> {
   const world = await rawWorld("client");
   const { transport, connection, raw } = world;
-  const login = { host: { hostname: "silent", port: 22 }, user: "me" };
+  const login = { host: { hostname: "silent", port: 22 }, user: "me", settings: null };
   const host = new Client(transport, connection, login);
   const channel = await openChannel(world, { window: 0 });
   return { raw, host, channel, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() };

@@ -1,4 +1,4 @@
-import { expandHome } from "../../login/key_files.ts";
+import { expandHome } from "../../login/home.ts";
 import { randomBytes } from "../../crypto/random.ts";
 import { KeyFormatError } from "../../errors.ts";
 import { hashHostName } from "../../known_hosts/host_pattern.ts";

@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { expandHome } from "../../login/key_files.ts";
+import { expandHome } from "../../login/home.ts";
 import { KeyFormatError, PassphraseError } from "../../errors.ts";
 import type { PrivateKeyFormat } from "../../keys/export_key.ts";
 import type { FingerprintHash } from "../../keys/key.ts";

@@ -1,5 +1,5 @@
 import { bubbleBabble } from "./bubble_babble.ts";
-import { expandHome } from "../../login/key_files.ts";
+import { expandHome } from "../../login/home.ts";
 import { KeyFormatError } from "../../errors.ts";
 import { fingerprintBytes } from "../../keys/fingerprint.ts";
 import { keyTypeLabel } from "../../keys/key_labels.ts";

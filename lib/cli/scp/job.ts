@@ -1,6 +1,6 @@
 import type { SftpClient } from "../../sftp/client.ts";
 import type { CopyFlags, Tuning } from "../shared/copy_flags.ts";
-import type { Target } from "../../client/options.ts";
+import type { Destination } from "../../client/options.ts";
 import { openRemoteHost, type RemoteHost } from "../shared/remote_host.ts";
 import type { Log } from "../shared/log.ts";
 
@@ -43,7 +43,7 @@ export class RemoteHosts implements AsyncDisposable {
   }
 
   /** A host. */
-  host(target: Target): Promise<RemoteHost> {
+  host(target: Destination): Promise<RemoteHost> {
     const key = JSON.stringify([target.user, target.hostname, target.port]);
     const host = this.#hosts.get(key) ?? openRemoteHost(target, this.#flags, this.#log);
     this.#hosts.set(key, host);
@@ -51,7 +51,7 @@ export class RemoteHosts implements AsyncDisposable {
   }
 
   /** SFTP on a host. */
-  client(target: Target): Promise<SftpClient> {
+  client(target: Destination): Promise<SftpClient> {
     const key = JSON.stringify([target.user, target.hostname, target.port]);
     const client = this.#clients.get(key) ??
       this.host(target).then((host) => host.sftp(this.#requestLength));

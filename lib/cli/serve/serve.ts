@@ -1,4 +1,4 @@
-import { loadKey } from "../../login/key_files.ts";
+import { loadKey } from "../../login/load_key.ts";
 import { RevocationList } from "../../keys/krl.ts";
 import type { PrivateKey } from "../../keys/private_key.ts";
 import { importPublicKey, type PublicKey } from "../../keys/public_key.ts";

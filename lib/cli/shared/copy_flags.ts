@@ -1,4 +1,4 @@
-import { parseTarget, type Target } from "../../client/options.ts";
+import { type Destination, parseTarget } from "../../client/options.ts";
 import { type Flag, UsageError } from "./flags.ts";
 import type { LogLevel } from "./log.ts";
 import type { OptionText } from "./option_values.ts";
@@ -16,7 +16,7 @@ export interface CopyFlags {
   /** How much is said on standard error. */
   readonly level: LogLevel;
   /** -J: the hosts to go through, in order. */
-  readonly hops: readonly Target[];
+  readonly hops: readonly Destination[];
   /** -S: a program to connect with, instead of our own login. */
   readonly program: string | null;
   /** What such a program is given. */
@@ -89,7 +89,7 @@ function passedOn({ name, value }: Flag): string[] {
   return "cFiJo".includes(name) ? [`-${name}`, value] : [`-${name}`];
 }
 
-function hopOf(text: string): Target {
+function hopOf(text: string): Destination {
   try {
     return parseTarget(text);
   } catch (cause) {

@@ -1,10 +1,10 @@
-import { parseTarget, type Target } from "../../client/options.ts";
+import { type Destination, parseTarget } from "../../client/options.ts";
 import { UsageError } from "./flags.ts";
 import { parseDestination } from "./ssh_options.ts";
 
 /** A path on another machine. */
 export interface RemoteOperand {
-  readonly target: Target;
+  readonly target: Destination;
   /** The path there; empty is where the server puts us. */
   readonly path: string;
 }

@@ -5,16 +5,19 @@ import {
   NegotiationError,
   printable,
 } from "../../errors.ts";
-import type { Place } from "./login.ts";
+import type { LoginPlace } from "./login.ts";
 
 /** Why a login or a session failed, as one line in the words of `ssh`. */
-export function describeFailure(error: unknown, { host, port, user }: Place): string {
+export function describeFailure(error: unknown, { host, port, user }: LoginPlace): string {
   if (error instanceof AuthError) {
     const why = rootOf(error);
     // Nothing is known of what the server takes if no credential got as far as to it.
     const accepted = printable(error.remaining.join(","));
-    return `${user}@${host}: Permission denied${accepted && ` (${accepted})`}.` +
-      (why === null ? "" : ` ${why}`);
+    return [
+      `${user}@${host}: Permission denied${accepted && ` (${accepted})`}.`,
+      ...why === null ? [] : [why],
+      ...error.skippedKeys,
+    ].join(" ");
   }
   if (error instanceof HostKeyError) return `Host key verification failed. ${error.message}`;
   if (error instanceof NegotiationError) {

@@ -1,28 +1,23 @@
 import type { Client } from "../../client/client.ts";
-import {
-  configuredAlgorithms,
-  configuredProxy,
-  configuredRekey,
-  configuredTcp,
-} from "../../client/configured.ts";
 import { connect } from "../../client/connect.ts";
-import { CONNECT_TIMEOUT_MS, MAX_JUMPS } from "../../defaults.ts";
-import { ConfigError, ConnectError, printable } from "../../errors.ts";
-import type { Target } from "../../client/options.ts";
+import type { Destination } from "../../client/options.ts";
+import { CONNECT_TIMEOUT_MS } from "../../defaults.ts";
+import { AuthError, ConnectError, printable } from "../../errors.ts";
 import { randomart } from "../../keys/randomart.ts";
+import { credentials, withSkippedKeys } from "../../login/credentials.ts";
+import { Deadline } from "../../login/deadline.ts";
+import { hostTrust } from "../../login/host_trust.ts";
+import { checkJumpDepth, closeHops, connectHops } from "../../login/jump.ts";
+import type { Ask } from "../../login/prompts.ts";
+import { configuredConnection, configuredWay } from "../../login/settings.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { traceLine } from "../../transport/trace.ts";
-import { credentials } from "./credentials.ts";
-import { Deadline } from "./deadline.ts";
-import { hostTrust } from "./host_trust.ts";
 import type { Log } from "./log.ts";
 import type { SshOptions } from "./ssh_options.ts";
 import { ask as askUser, canAsk } from "./terminal.ts";
 
-/** Debian's ServerAliveInterval where BatchMode is on. */
-const BATCH_KEEPALIVE_MS = 300_000;
-
 /** Where a login goes, for messages. */
-export interface Place {
+export interface LoginPlace {
   /** The host as it was typed. */
   readonly host: string;
   readonly hostname: string;
@@ -31,12 +26,13 @@ export interface Place {
 }
 
 /** What a destination and the options come to. */
-export function placeOf(target: Target, options: SshOptions): Place {
-  const user = options.User ?? target.user ?? Deno.env.get("USER") ?? Deno.env.get("LOGNAME");
+export function placeOf(destination: Destination, options: SshOptions): LoginPlace {
+  const user = options.User ?? destination.user ?? runtime.env.get("USER") ??
+    runtime.env.get("LOGNAME");
   return {
-    host: target.hostname,
+    host: destination.hostname,
     hostname: options.HostName,
-    port: options.Port ?? target.port ?? 22,
+    port: options.Port ?? destination.port ?? 22,
     user: user ?? "root",
   };
 }
@@ -48,51 +44,48 @@ export function placeOf(target: Target, options: SshOptions): Place {
  * @throws {SshError} As the kind of failure is; `describeFailure` has it in ssh's words
  */
 export async function logIn(
-  place: Place,
+  place: LoginPlace,
   options: SshOptions,
   log: Log,
-  hops: readonly Target[] = [],
+  hops: readonly Destination[] = [],
 ): Promise<Client> {
   return await logInAt(0, place, options, log, hops);
 }
 
+/** Logs in; `depth` counts the jump hosts that this login is for. */
 async function logInAt(
   depth: number,
-  place: Place,
+  place: LoginPlace,
   options: SshOptions,
   log: Log,
-  named: readonly Target[],
+  named: readonly Destination[],
 ): Promise<Client> {
-  if (depth > MAX_JUMPS) {
-    throw new ConfigError([`More than ${MAX_JUMPS} jump hosts lead to each other`]);
-  }
+  checkJumpDepth(depth);
   const hops = named.length > 0 ? named : options.ProxyJump ?? [];
-  const clients: Client[] = [];
+  const clients = await connectHops(hops, async (hop, through: Client | null) => {
+    const shared = await options.ofHop!(hop, { named: named.length > 0 });
+    const at = placeOf(hop, shared);
+    // The first of them may have jump hosts itself.
+    return through === null
+      ? await logInAt(depth + 1, at, shared, log, [])
+      : await logInDirectly(at, shared, log, through);
+  });
   try {
-    for (const hop of hops) {
-      const shared = await options.ofHop!(hop, { named: named.length > 0 });
-      const at = placeOf(hop, shared);
-      // What is before the first of them is its own business.
-      const client = clients.length > 0
-        ? await logInDirectly(at, shared, log, clients.at(-1))
-        : await logInAt(depth + 1, at, shared, log, []);
-      clients.push(client);
-    }
-    const client = await logInDirectly(place, options, log, clients.at(-1));
-    const closeAll = () => clients.toReversed().forEach((hop) => hop.close());
+    const client = await logInDirectly(place, options, log, clients.at(-1) ?? null);
+    const closeAll = () => closeHops(clients);
     client.closed.then(closeAll, closeAll);
     return client;
   } catch (error) {
-    for (const hop of clients.toReversed()) await hop.close();
+    await closeHops(clients);
     throw error;
   }
 }
 
 async function logInDirectly(
-  place: Place,
+  place: LoginPlace,
   options: SshOptions,
   log: Log,
-  through?: Client,
+  through: Client | null,
 ): Promise<Client> {
   const { host, hostname, port, user } = place;
   using deadline = new Deadline(
@@ -102,41 +95,33 @@ async function logInDirectly(
         timeout: true,
       }),
   );
-  const mayAsk = !options.BatchMode && canAsk();
-  const ask = (prompt: string, how: { readonly echo: boolean }) =>
-    mayAsk ? deadline.pausedFor(() => askUser(prompt, how)) : Promise.resolve(null);
-  const trust = hostTrust(options, ask, log);
-  const auth = await credentials(options, {
+  const ask: Ask | null = options.BatchMode || !canAsk()
+    ? null
+    : (prompt, how) => deadline.pausedFor(() => askUser(prompt, how));
+  const trust = hostTrust(options, { ask, report: log });
+  const { methods, unreported } = await credentials(options, {
     account: `${user}@${host}`,
-    trust,
-    ask: mayAsk ? ask : null,
-    log,
+    isCompromised: () => trust.compromised,
+    ask,
+    report: log,
   });
   log.verbose(`Connecting to ${hostname} port ${port} as ${user}.`);
-  const { proxyCommand } = through ? {} : configuredProxy({ ...options, ProxyJump: [] });
-  const tcp = configuredTcp(options);
-  const rekey = configuredRekey(options);
-  // As Debian's ssh: who cannot be asked is not to wait for ever either.
-  const alive = options.ServerAliveInterval ?? (options.BatchMode ? BATCH_KEEPALIVE_MS : 0);
+  const { proxyCommand } = configuredWay(options);
   const client = await connect({
+    ...configuredConnection(options),
     hostname,
     port,
     user,
-    auth,
+    auth: methods,
     hostKeys: trust.policy,
     config: false,
     timeout: 0,
     signal: deadline.signal,
-    ...(options.HostKeyAlias !== undefined && { hostKeyAlias: options.HostKeyAlias }),
-    ...(through && { jump: through }),
-    ...(proxyCommand !== undefined && { proxyCommand }),
-    ...(tcp && { tcp }),
-    ...configuredAlgorithms(options) && { algorithms: configuredAlgorithms(options)! },
+    ...(through ? { jump: through } : proxyCommand !== undefined && { proxyCommand }),
     ...(log.traces && { trace: (event) => log.trace(traceLine(event)) }),
     onBanner: (text) => log.info(text.replace(/\n$/, "")),
-    ...(alive && { keepaliveInterval: alive }),
-    ...(options.ServerAliveCountMax && { keepaliveCount: options.ServerAliveCountMax }),
-    ...(rekey && { rekey }),
+  }).catch((error) => {
+    throw error instanceof AuthError ? withSkippedKeys(error, unreported()) : error;
   });
   const { server, kex, hostKey, hostKeyAlgorithm, cipher, mac, compression } = client.info;
   log.verbose(`Remote protocol version ${printable(server)}`);

@@ -4,7 +4,7 @@ import { type SftpChannel, streamChannel } from "../../sftp/protocol/channel.ts"
 import { SftpClient } from "../../sftp/client.ts";
 import { serverReadsLinkFirst } from "../../sftp/protocol/symlink_order.ts";
 import type { CopyFlags } from "./copy_flags.ts";
-import type { Target } from "../../client/options.ts";
+import type { Destination } from "../../client/options.ts";
 import { describeFailure, messageOf } from "./failure.ts";
 import { UsageError } from "./flags.ts";
 import { type Log, writeAllSync } from "./log.ts";
@@ -31,7 +31,7 @@ export interface RemoteHost extends AsyncDisposable {
 
 /** Logs in to a host; a target of null is this machine, through `-D`. */
 export async function openRemoteHost(
-  target: Target | null,
+  target: Destination | null,
   flags: CopyFlags,
   log: Log,
 ): Promise<RemoteHost> {
@@ -41,7 +41,7 @@ export async function openRemoteHost(
   return await throughLogin(target, flags, log);
 }
 
-async function throughLogin(target: Target, flags: CopyFlags, log: Log): Promise<RemoteHost> {
+async function throughLogin(target: Destination, flags: CopyFlags, log: Log): Promise<RemoteHost> {
   const options = await optionsFor(target, flags);
   const place = placeOf(target, options);
   const describe = (error: unknown) => describeFailure(error, place);
@@ -81,7 +81,7 @@ function isPath(subsystem: string): boolean {
   return subsystem.includes("/");
 }
 
-async function optionsFor(target: Target, { said, file }: CopyFlags): Promise<SshOptions> {
+async function optionsFor(target: Destination, { said, file }: CopyFlags): Promise<SshOptions> {
   try {
     return await sshOptions(said, { target, file });
   } catch (error) {
@@ -121,7 +121,7 @@ const CAUTION = [
   "-oRequestTTY=no",
 ];
 
-function throughProgram(target: Target, program: string, flags: CopyFlags): RemoteHost {
+function throughProgram(target: Destination, program: string, flags: CopyFlags): RemoteHost {
   const args = [...CAUTION, ...flags.passed];
   if (target.port !== null) args.push(`-oPort=${target.port}`);
   if (target.user !== null) args.push(`-oUser=${target.user}`);

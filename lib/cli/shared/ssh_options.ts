@@ -1,5 +1,5 @@
-import { parseTarget, type Target } from "../../client/options.ts";
-import { expandHome } from "../../login/key_files.ts";
+import { type Destination, parseTarget } from "../../client/options.ts";
+import { expandHome } from "../../login/home.ts";
 import { Config } from "../../config/config.ts";
 import { readConfig } from "../../config/read.ts";
 import type { HostSettings, LogLevelSetting } from "../../config/settings.ts";
@@ -27,13 +27,13 @@ export interface SshOptions extends Omit<HostSettings, "LogLevel"> {
    * The options of a host on the way to this one: what the files say about it, and where `-J` names it
    * what the command line says, apart from what names the target itself.
    */
-  readonly ofHop?: (hop: Target, how: { readonly named: boolean }) => Promise<SshOptions>;
+  readonly ofHop?: (hop: Destination, how: { readonly named: boolean }) => Promise<SshOptions>;
 }
 
 /** Where options come from, besides `-o` and its like. */
 export interface OptionSources {
   /** The host that they are about; without one no file is read. */
-  readonly target?: Target | null;
+  readonly target?: Destination | null;
   /** `-F`: the one file that is read, or `none`; the usual ones unless given. */
   readonly file?: string | null;
   /** Is told of what has no effect; standard error unless given. */
@@ -69,7 +69,7 @@ export async function sshOptions(
  */
 export async function showOptions(
   said: readonly OptionText[],
-  target: Target,
+  target: Destination,
   file: string | null,
 ): Promise<string> {
   try {
@@ -80,7 +80,7 @@ export async function showOptions(
 }
 
 /** Stands for the host where there is none. */
-const NOBODY: Target = { hostname: "localhost", user: null, port: null };
+const NOBODY: Destination = { hostname: "localhost", user: null, port: null };
 
 async function configOf(file: string | null): Promise<Config> {
   if (file === null) return await readConfig();
@@ -90,7 +90,7 @@ async function configOf(file: string | null): Promise<Config> {
 async function lookUp(
   config: Config,
   said: readonly OptionText[],
-  target: Target,
+  target: Destination,
   onNote?: (note: string) => void,
 ): Promise<SshOptions> {
   const settings = await config.lookup(target.hostname, {
@@ -144,7 +144,7 @@ async function absence(file: string): Promise<string | null> {
   }
 }
 
-function known(said: readonly OptionText[], { user, port }: Target) {
+function known(said: readonly OptionText[], { user, port }: Destination) {
   // Each -v says more.
   const louder = said.filter(({ letter }) => letter === "v").length;
   const level = louder > 1 ? `debug${Math.min(louder, 3)}` : "debug";
@@ -206,7 +206,7 @@ function unquoted(value: string): string {
  *
  * @throws {UsageError} If it is none of these
  */
-export function parseDestination(destination: string): Target {
+export function parseDestination(destination: string): Destination {
   if (destination.startsWith("ssh://")) {
     try {
       return parseTarget(destination);

@@ -1,4 +1,4 @@
-import { parseTarget, type Target } from "../../client/options.ts";
+import { type Destination, parseTarget } from "../../client/options.ts";
 import { ArgumentError } from "../../config/arguments.ts";
 import { type ForwardEnd, type ForwardKind, parseForward, showEnd } from "../../config/forwards.ts";
 import { type Flag, parseFlags, UsageError } from "../shared/flags.ts";
@@ -23,7 +23,7 @@ const WINNING = "46AaBbCcefgmNnqsTtvWXxY";
 
 /** A command line of `ssh`, taken apart. */
 export interface CommandLine {
-  readonly target: Target;
+  readonly target: Destination;
   /** What it says about the options. */
   readonly said: readonly OptionText[];
   /** -F. */
@@ -31,7 +31,7 @@ export interface CommandLine {
   /** The words behind the destination, as one text. */
   readonly command: string;
   /** -J: the hosts to go through, in order. */
-  readonly hops: readonly Target[];
+  readonly hops: readonly Destination[];
   /** -W: the address to connect standard input and output to. */
   readonly relayTo: string | null;
   /** -G: whether the options are only printed. */
@@ -77,7 +77,7 @@ function valueOf(flags: readonly Flag[], name: string): string | null {
   return flags.findLast((flag) => flag.name === name)?.value ?? null;
 }
 
-function hopOf(text: string): Target {
+function hopOf(text: string): Destination {
   try {
     return parseTarget(text);
   } catch (cause) {

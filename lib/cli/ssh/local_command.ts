@@ -1,7 +1,7 @@
 import type { Client } from "../../client/client.ts";
 import { expandTokens } from "../../config/tokens.ts";
 import { encodeBase64 } from "../../encoding.ts";
-import { knownAs } from "../shared/host_trust.ts";
+import { knownAs } from "../../login/host_trust.ts";
 import type { Log } from "../shared/log.ts";
 import type { SshOptions } from "../shared/ssh_options.ts";
 

@@ -1,5 +1,5 @@
 import type { Client } from "../../client/client.ts";
-import { configuredEnv } from "../../client/configured.ts";
+import { configuredEnv } from "../../login/settings.ts";
 import type { Channel } from "../../connection/channel.ts";
 import { RequestDeniedError } from "../../errors.ts";
 import { type Program, startProgram } from "../../session/command.ts";

@@ -4,7 +4,7 @@ import { describeFailure, messageOf } from "../shared/failure.ts";
 import { UsageError } from "../shared/flags.ts";
 import { runLocalCommand } from "./local_command.ts";
 import { Log } from "../shared/log.ts";
-import { logIn, type Place, placeOf } from "../shared/login.ts";
+import { logIn, type LoginPlace, placeOf } from "../shared/login.ts";
 import { type CommandLine, parseCommandLine } from "./command_line.ts";
 import { relay, startForwards } from "./forward.ts";
 import { showOptions, type SshOptions, sshOptions } from "../shared/ssh_options.ts";
@@ -51,7 +51,7 @@ export async function ssh(args: readonly string[]): Promise<number> {
   return await run(job, placeOf(job.line.target, job.options), log);
 }
 
-async function run(job: SshArguments, place: Place, log: Log): Promise<number> {
+async function run(job: SshArguments, place: LoginPlace, log: Log): Promise<number> {
   const { line, options } = job;
   let client: Client | null = null;
   let killed: Deno.Signal | null = null;

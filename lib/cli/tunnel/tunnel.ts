@@ -1,5 +1,5 @@
 import type { Client } from "../../client/client.ts";
-import type { Target } from "../../client/options.ts";
+import type { Destination } from "../../client/options.ts";
 import { parseTarget } from "../../client/options.ts";
 import { Tunnels, type TunnelSpec, type TunnelsState } from "../../client/tunnels.ts";
 import { TUNNELS_KEEPALIVE_MS } from "../../defaults.ts";
@@ -39,9 +39,9 @@ const USAGE = 2;
 const FAILURE = 1;
 
 interface TunnelArguments {
-  readonly target: Target;
+  readonly target: Destination;
   readonly options: SshOptions;
-  readonly hops: readonly Target[];
+  readonly hops: readonly Destination[];
   readonly local: readonly TunnelSpec[];
   readonly remote: readonly TunnelSpec[];
   readonly socks: readonly BindPort[];
@@ -174,7 +174,7 @@ function isTarget(value: string): boolean {
   return /^(?:\[[^\]]+\]|[^:/]+):\d+$/.test(value);
 }
 
-function hopOf(text: string): Target {
+function hopOf(text: string): Destination {
   try {
     return parseTarget(text);
   } catch (cause) {

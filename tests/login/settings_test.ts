@@ -1,12 +1,12 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { agentPath } from "../../lib/login/agent_keys.ts";
+import { knownHostsFiles, withRules } from "../../lib/login/host_trust.ts";
 import {
   configuredAlgorithms,
+  configuredConnection,
   configuredEnv,
   configuredRekey,
-  configuredTcp,
-} from "../../lib/client/configured.ts";
-import { agentPath, keyOptions } from "../../lib/login/credentials.ts";
-import { configuredHostKeys, knownHostsFiles, withRules } from "../../lib/login/host_trust.ts";
+} from "../../lib/login/settings.ts";
 import { Config, type HostSettings } from "../../lib/config/mod.ts";
 import { HostKeyError } from "../../lib/errors.ts";
 import { generateKey, issueCertificate } from "../../lib/keys/mod.ts";
@@ -17,12 +17,8 @@ const host = { hostname: "db1", port: 22 };
 
 Deno.test("What settings do not mention is left to the defaults", async () => {
   const settings = await lookup("User ann");
-  assertEquals(configuredAlgorithms(settings), undefined);
-  assertEquals(configuredRekey(settings), undefined);
-  assertEquals(configuredTcp(settings), undefined);
+  assertEquals(configuredConnection(settings), {});
   assertEquals(configuredEnv(settings, { LANG: "C" }), undefined);
-  assertEquals(configuredHostKeys(settings), undefined);
-  assertEquals(keyOptions(settings), {});
 });
 
 Deno.test("Algorithms that we do not have are left out, unless nothing is left", async () => {

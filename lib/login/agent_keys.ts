@@ -1,0 +1,93 @@
+/** The keys of the user's agent. */
+import { connectAgent } from "../agent/client.ts";
+import { tryBind } from "../agent/session_bind.ts";
+import { printable } from "../errors.ts";
+import type { PrivateKey, Signer } from "../keys/private_key.ts";
+import { grantedVariable } from "../runtime/environment.ts";
+import type { LoginDialog } from "./prompts.ts";
+import type { LoginSettings } from "./settings.ts";
+
+/** Keys taken of one agent: servers disconnect long before so many are refused. */
+const MAX_KEYS = 32;
+
+/** The keys of an agent, in its order. */
+export interface AgentKeys {
+  /** The keys, each of which signs over a connection of its own. */
+  readonly keys: readonly Signer[];
+  /** Why the agent cannot be used; null if it can, or if there is none. */
+  readonly problem: string | null;
+}
+
+/** Asks the agent of IdentityAgent, or of SSH_AUTH_SOCK, for its keys. */
+export async function agentKeys(
+  settings: Pick<LoginSettings, "IdentityAgent">,
+): Promise<AgentKeys> {
+  const path = agentPath(settings);
+  if (path === null) return { keys: [], problem: null };
+  try {
+    await using agent = await connectAgent(path);
+    const keys = await agent.identities();
+    return { keys: keys.slice(0, MAX_KEYS).map((key) => signerOf(key, path)), problem: null };
+  } catch (error) {
+    // Whatever is wrong with the agent, there may be other keys.
+    const why = error instanceof Error ? error.message : String(error);
+    return { keys: [], problem: `Cannot use the agent: ${printable(why, 1000)}` };
+  }
+}
+
+/** A key that connects to the agent only when it signs: the user may take long to log in. */
+function signerOf({ publicKey }: Signer, path: string): Signer {
+  return {
+    publicKey,
+    async sign(algorithm, data, { signal, host } = {}) {
+      const options = signal ? { signal } : {};
+      await using agent = await connectAgent(path, options);
+      if (host) await tryBind(agent, host, options);
+      return await agent.sign(publicKey, algorithm, data, options);
+    },
+  };
+}
+
+/** Adds a key to the agent if AddKeysToAgent asks for it; a question is asked first if it says so. */
+export async function offerToAgent(
+  key: PrivateKey,
+  settings: Pick<LoginSettings, "AddKeysToAgent" | "IdentityAgent">,
+  { ask, report }: LoginDialog,
+): Promise<void> {
+  const { add, lifetime } = settings.AddKeysToAgent ?? { add: "no", lifetime: null };
+  const path = add === "no" ? null : agentPath(settings);
+  if (path === null) return;
+  try {
+    await using agent = await connectAgent(path);
+    const { comment } = key.publicKey;
+    const fingerprint = key.publicKey.fingerprint();
+    if ((await agent.identities()).some(({ publicKey }) => publicKey.equals(key.publicKey))) return;
+    if (add === "ask") {
+      const prompt = `Add key ${comment} (${fingerprint}) to the agent (yes/no)? `;
+      if (!/^yes$/i.test(await ask?.(prompt, { echo: true }) ?? "")) return;
+    }
+    await agent.add(key, {
+      ...lifetime !== null && { lifetime },
+      ...add === "confirm" && { confirm: true },
+    });
+    report?.verbose(`Identity added to the agent: ${comment} (${fingerprint})`);
+  } catch (error) {
+    // The login does not depend on it.
+    const why = error instanceof Error ? error.message : String(error);
+    report?.verbose(`The key is not added to the agent: ${printable(why, 1000)}`);
+  }
+}
+
+/** The path of the agent's socket; null if there is none to use. */
+export function agentPath(
+  { IdentityAgent = "SSH_AUTH_SOCK" }: Pick<LoginSettings, "IdentityAgent">,
+): string | null {
+  if (/^none$/i.test(IdentityAgent)) return null;
+  return socketPath(IdentityAgent === "SSH_AUTH_SOCK" ? "$SSH_AUTH_SOCK" : IdentityAgent);
+}
+
+/** A path, or the value of the variable that `$NAME` or `${NAME}` stands for; null if it has none. */
+export function socketPath(text: string): string | null {
+  const name = /^\$\{?(\w+)\}?$/.exec(text)?.[1];
+  return name === undefined ? text : grantedVariable(name) || null;
+}

@@ -1,0 +1,68 @@
+import { MAX_JUMPS } from "../defaults.ts";
+import { ChannelOpenError, ConfigError, ConnectError } from "../errors.ts";
+import { type HostAddress, hostLabel } from "../known_hosts/host_key_policy.ts";
+
+/** What a connection to a host must be able to do for other hosts to be reached through it. */
+export interface JumpHostClient {
+  readonly info: { readonly host: HostAddress };
+  /** Connects from the host to an address in its network. */
+  dial(target: HostAddress, options: { readonly signal: AbortSignal }): Promise<Deno.Conn>;
+  close(): Promise<void>;
+}
+
+/**
+ * Connects to hosts one after the other, each through the one before, and gives all of the connections.
+ * If one fails, those that are open are closed.
+ *
+ * @param connectTo Logs in to one of the hosts; through the client, or directly if that is null
+ */
+export async function connectHops<Hop, Client extends JumpHostClient>(
+  hops: readonly Hop[],
+  connectTo: (hop: Hop, through: Client | null) => Promise<Client>,
+): Promise<Client[]> {
+  const clients: Client[] = [];
+  try {
+    for (const hop of hops) clients.push(await connectTo(hop, clients.at(-1) ?? null));
+    return clients;
+  } catch (error) {
+    await closeHops(clients);
+    throw error;
+  }
+}
+
+/** Disconnects from hosts, the farthest first. */
+export async function closeHops(clients: readonly JumpHostClient[]): Promise<void> {
+  for (const client of clients.toReversed()) await client.close();
+}
+
+/**
+ * Connects to a host from the network of another one.
+ *
+ * @throws {ConnectError} If the other one cannot reach it
+ */
+export async function dialThrough(
+  client: JumpHostClient,
+  host: HostAddress,
+  signal: AbortSignal,
+): Promise<Deno.Conn> {
+  const { hostname, port } = host;
+  try {
+    return await client.dial({ hostname, port }, { signal });
+  } catch (cause) {
+    if (!(cause instanceof ChannelOpenError)) throw cause;
+    const via = hostLabel(client.info.host);
+    const message = `Cannot reach ${hostLabel(host)} through ${via}: ${cause.message}`;
+    throw new ConnectError(message, { cause });
+  }
+}
+
+/**
+ * Ends chains of jump hosts that lead to each other.
+ *
+ * @param depth How many jump hosts were asked for, one for the sake of the other
+ * @throws {ConfigError} If there are too many
+ */
+export function checkJumpDepth(depth: number): void {
+  if (depth <= MAX_JUMPS) return;
+  throw new ConfigError([`More than ${MAX_JUMPS} jump hosts lead to each other`]);
+}

@@ -1,0 +1,61 @@
+import { PassphraseError, SshError } from "../errors.ts";
+import { importPrivateKey, type PrivateKey } from "../keys/private_key.ts";
+import { runtime } from "../runtime/runtime.ts";
+import { expandHome } from "./home.ts";
+
+/** How a key file is decrypted. */
+export interface LoadKeyOptions {
+  /** The passphrase, or a function that is called for it if the key turns out to be encrypted. */
+  readonly passphrase?: string | (() => string | Promise<string>);
+}
+
+/**
+ * Reads a private key file; `~/` is the home directory. Needs `--allow-read` for the file, and
+ * `--allow-env=HOME` with `~/`.
+ *
+ * @throws {PassphraseError} If the key is encrypted and the passphrase is missing or wrong
+ * @throws {KeyFormatError} If the file is no private key
+ *
+ * @example
+ * ```ts
+ * import { loadKey } from "@denossh/ssh";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assert } from "@std/assert";
+ *
+ * const path = await Deno.makeTempFile();
+ * await Deno.writeTextFile(path, (await generateKey()).export({ passphrase: "secret" }));
+ * using key = await loadKey(path, { passphrase: "secret" });
+ * assert(key.publicKey.fingerprint().startsWith("SHA256:"));
+ * await Deno.remove(path);
+ * ```
+ */
+export async function loadKey(
+  path: string | URL,
+  options: LoadKeyOptions = {},
+): Promise<PrivateKey> {
+  const file = typeof path === "string" ? expandHome(path) : path;
+  const text = await runtime.files.readTextFile(file);
+  const { passphrase } = options;
+  try {
+    if (typeof passphrase !== "function") {
+      return importPrivateKey(text, passphrase === undefined ? {} : { passphrase });
+    }
+    try {
+      return importPrivateKey(text);
+    } catch (error) {
+      if (!(error instanceof PassphraseError)) throw error;
+      return importPrivateKey(text, { passphrase: await passphrase() });
+    }
+  } catch (cause) {
+    if (!(cause instanceof SshError)) throw cause;
+    const message = `Cannot load key "${file}": ${lowerFirst(cause.message)}`;
+    throw cause instanceof PassphraseError
+      ? new PassphraseError(message, { cause })
+      : Object.assign(cause, { message });
+  }
+}
+
+/** The text with a small first letter, to follow a colon. */
+export function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

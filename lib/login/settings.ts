@@ -1,0 +1,149 @@
+import { ourList } from "../config/algorithm_lists.ts";
+import type { HostSettings } from "../config/settings.ts";
+import type { AlgorithmOptions } from "../crypto/suite.ts";
+import { ConfigError } from "../errors.ts";
+import { matchesWildcards } from "../patterns.ts";
+import { runtime } from "../runtime/runtime.ts";
+import type { RekeyLimits } from "../transport/key_use.ts";
+import type { TcpOptions } from "./tcp.ts";
+
+/** What settings say about logging in; none need be there. */
+export type LoginSettings = Partial<Omit<HostSettings, "LogLevel">>;
+
+/** Debian's ServerAliveInterval where BatchMode is on. */
+const BATCH_KEEPALIVE_MS = 300_000;
+
+/** The options of a connection that settings decide and that are not about keys or trust. */
+export interface ConfiguredConnection {
+  readonly algorithms?: AlgorithmOptions;
+  readonly hostKeyAlias?: string;
+  readonly keepaliveInterval?: number;
+  readonly keepaliveCount?: number;
+  readonly rekey?: RekeyLimits;
+  readonly tcp?: TcpOptions;
+}
+
+/**
+ * The options of a connection that settings decide and that are not about keys or trust.
+ *
+ * @throws {ConfigError} If BindInterface names no interface with an address
+ */
+export function configuredConnection(settings: LoginSettings): ConfiguredConnection {
+  const { HostKeyAlias, ServerAliveCountMax, BatchMode } = settings;
+  const algorithms = configuredAlgorithms(settings);
+  const rekey = configuredRekey(settings);
+  const tcp = configuredTcp(settings);
+  const keepaliveInterval = settings.ServerAliveInterval ??
+    (BatchMode ? BATCH_KEEPALIVE_MS : undefined);
+  return {
+    ...algorithms && { algorithms },
+    ...rekey && { rekey },
+    ...tcp && { tcp },
+    ...keepaliveInterval !== undefined && { keepaliveInterval },
+    ...ServerAliveCountMax !== undefined && { keepaliveCount: ServerAliveCountMax },
+    ...HostKeyAlias !== undefined && { hostKeyAlias: HostKeyAlias },
+  };
+}
+
+/** The algorithms that settings name, as far as we have them. */
+export function configuredAlgorithms(settings: LoginSettings): AlgorithmOptions | undefined {
+  const { KexAlgorithms, HostKeyAlgorithms, Ciphers, MACs, Compression } = settings;
+  const { PubkeyAcceptedAlgorithms } = settings;
+  const options: AlgorithmOptions = {
+    ...(KexAlgorithms !== undefined && { kex: ourList("kex", KexAlgorithms) }),
+    ...(HostKeyAlgorithms !== undefined && { hostKey: ourList("signature", HostKeyAlgorithms) }),
+    ...(PubkeyAcceptedAlgorithms !== undefined &&
+      { userKey: ourList("user", PubkeyAcceptedAlgorithms) }),
+    ...(Ciphers !== undefined && { cipher: ourList("cipher", Ciphers) }),
+    ...(MACs !== undefined && { mac: ourList("mac", MACs) }),
+    ...(Compression && { compression: "zlib@openssh.com,zlib,none" }),
+  };
+  return Object.keys(options).length > 0 ? options : undefined;
+}
+
+/** The limits of RekeyLimit. */
+export function configuredRekey({ RekeyLimit }: LoginSettings): RekeyLimits | undefined {
+  if (RekeyLimit === undefined) return undefined;
+  const { bytes = 0, milliseconds } = RekeyLimit;
+  return {
+    ...(bytes > 0 && { bytes }),
+    ...(milliseconds !== undefined && { milliseconds: milliseconds || Infinity }),
+  };
+}
+
+/**
+ * How the TCP connection is made.
+ *
+ * @throws {ConfigError} If BindInterface names no interface with an address
+ */
+export function configuredTcp(settings: LoginSettings): TcpOptions | undefined {
+  const { AddressFamily, BindAddress, BindInterface, TCPKeepAlive, ConnectionAttempts } = settings;
+  const localAddress = BindAddress ?? (BindInterface && addressOf(BindInterface, AddressFamily));
+  const options: TcpOptions = {
+    ...(AddressFamily !== undefined && { family: AddressFamily }),
+    ...(localAddress !== undefined && { localAddress }),
+    ...(TCPKeepAlive !== undefined && { keepAlive: TCPKeepAlive }),
+    ...(ConnectionAttempts !== undefined && { attempts: ConnectionAttempts }),
+  };
+  return Object.keys(options).length > 0 ? options : undefined;
+}
+
+/** The address of an interface of this machine. Needs `--allow-sys=networkInterfaces`. */
+function addressOf(name: string, family: HostSettings["AddressFamily"]): string {
+  const wanted = { any: /^IPv/, inet: /^IPv4$/, inet6: /^IPv6$/ }[family ?? "any"];
+  const found = runtime.net.networkInterfaces()
+    .find((each) => each.name === name && wanted.test(each.family));
+  if (found === undefined) throw new ConfigError([`BindInterface: "${name}" has no such address`]);
+  return found.address;
+}
+
+/** The way to the host that settings choose. */
+export interface ConfiguredWay {
+  /** The hosts to go through, by their aliases. */
+  readonly jump?: readonly HopTarget[];
+  /** The command whose standard input and output carry the connection. */
+  readonly proxyCommand?: string;
+}
+
+/** A host to go through. */
+export interface HopTarget {
+  readonly hostname: string;
+  readonly user?: string;
+  readonly port?: number;
+}
+
+/**
+ * The way to the host that settings choose: jump hosts, a command, or neither.
+ *
+ * @throws {ConfigError} If the command would have to pass file descriptors
+ */
+export function configuredWay(settings: LoginSettings): ConfiguredWay {
+  const { ProxyCommand, ProxyJump } = settings;
+  if (settings.ProxyUseFdpass && ProxyCommand) {
+    throw new ConfigError(["ProxyUseFdpass is not supported: a command cannot pass descriptors"]);
+  }
+  if (ProxyCommand) return { proxyCommand: ProxyCommand };
+  if (!ProxyJump || ProxyJump.length === 0) return {};
+  return {
+    jump: ProxyJump.map(({ hostname, user, port }) => ({
+      hostname,
+      ...(user !== null && { user }),
+      ...(port !== null && { port }),
+    })),
+  };
+}
+
+/** The variables that SendEnv takes from an environment, and those of SetEnv. */
+export function configuredEnv(
+  { SendEnv = [], SetEnv = [] }: Pick<HostSettings, "SendEnv" | "SetEnv">,
+  environment: Readonly<Record<string, string>>,
+): Record<string, string> | undefined {
+  const sent = Object.entries(environment)
+    .filter(([name]) => SendEnv.some((pattern) => matchesWildcards(pattern, name)));
+  const set = SetEnv.map((pair): [string, string] => {
+    const equals = pair.indexOf("=");
+    return [pair.slice(0, equals), pair.slice(equals + 1)];
+  });
+  const all = [...sent, ...set].filter(([name]) => name !== "");
+  return all.length > 0 ? Object.fromEntries(all) : undefined;
+}
