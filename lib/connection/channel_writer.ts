@@ -9,9 +9,10 @@ import { SendWindow } from "./window.ts";
 export interface WriterHost {
   send(payload: Uint8Array): void;
   sendData(recipient: number, type: number, data: Uint8Array): void;
-  /** Whether bulk data has to await `ready`. */
+  /** Whether bulk data has to wait for the socket. */
   readonly congested: boolean;
-  ready(): Promise<void>;
+  /** Calls `send` once the socket takes bulk data again, in the order of asking; it sends at once. */
+  whenRoom(send: () => void): void;
   /** Is told that a writer waits for the peer's window. */
   stalled(recipient: number): void;
 }
@@ -22,6 +23,13 @@ export interface WriterOpening {
   readonly sendWindow: number;
   /** Largest data of one packet that we send. */
   readonly maxSend: number;
+}
+
+/** A write that waits for the window or the socket. */
+interface WaitingWrite {
+  readonly data: Uint8Array;
+  readonly type: number;
+  sent: number;
 }
 
 /**
@@ -35,7 +43,9 @@ export class ChannelWriter {
   // One write after the other, so that the chunks of two writers do not mix.
   readonly #lock = new Mutex();
   readonly #news = new Condition();
-  #watching = false;
+  #waiting: WaitingWrite | null = null;
+  /** Whether the socket will call back when it has room. */
+  #awaitsRoom = false;
   #sent = 0;
   /** Why new writes fail, though those under way go on. */
   #shut: string | null = null;
@@ -124,8 +134,7 @@ export class ChannelWriter {
   /** Resolves when a write would take at least a byte, or fail, at once. */
   async ready(limit: Limit | null): Promise<void> {
     while (!this.ended && this.writableBytes === 0) {
-      if (this.#host.congested) this.#watchSocket();
-      await this.#news.wait(limit);
+      await this.#change(limit);
     }
   }
 
@@ -153,15 +162,28 @@ export class ChannelWriter {
     this.#news.notify();
   }
 
-  /** Sends what window and socket take without waiting, waiting only if that is nothing. */
-  async #sendSome(data: Uint8Array, type: number, limit: Limit | null): Promise<number> {
-    this.#goOn();
+  /** Sends what window and socket take, waiting only if that is nothing. */
+  #sendSome(data: Uint8Array, type: number, limit: Limit | null): number | Promise<number> {
+    this.#checkEnd();
     if (data.length === 0) return 0;
-    while (this.#window.available === 0 || this.#host.congested) {
-      await this.#room(limit);
-      this.#goOn();
+    return this.#sendNow(data, type) || this.#sendLater({ data, type, sent: 0 }, limit);
+  }
+
+  async #sendLater(write: WaitingWrite, limit: Limit | null): Promise<number> {
+    this.#waiting = write;
+    try {
+      // A buffer that was transferred meanwhile has nothing left to send.
+      while (write.sent === 0 && write.data.length > 0) {
+        if (this.#window.available === 0) this.#host.stalled(this.#opening.remoteId);
+        await this.#change(limit);
+        if (write.sent > 0) break;
+        this.#checkEnd();
+        write.sent = this.#sendNow(write.data, write.type);
+      }
+      return write.sent;
+    } finally {
+      this.#waiting = null;
     }
-    return this.#sendNow(data, type);
   }
 
   #sendNow(data: Uint8Array, type: number): number {
@@ -177,25 +199,24 @@ export class ChannelWriter {
     return sent;
   }
 
-  #room(limit: Limit | null): Promise<void> {
-    if (this.#window.available === 0) this.#host.stalled(this.#opening.remoteId);
-    if (this.#host.congested) {
-      if (limit === null) return this.#host.ready();
-      this.#watchSocket();
+  /** Waits for the window to grow, the socket to have room, or the end. */
+  #change(limit: Limit | null): Promise<void> {
+    if (this.#host.congested && !this.#awaitsRoom) {
+      this.#awaitsRoom = true;
+      this.#host.whenRoom(this.#useRoom);
     }
     return this.#news.wait(limit);
   }
 
-  /** Rings when the socket takes data again; one reaction, however many waits give up meanwhile. */
-  #watchSocket(): void {
-    if (this.#watching) return;
-    this.#watching = true;
-    const done = () => {
-      this.#watching = false;
-      this.#news.notify();
-    };
-    this.#host.ready().then(done, done);
-  }
+  /** Sends before the socket offers its room to the next writer. */
+  readonly #useRoom = () => {
+    this.#awaitsRoom = false;
+    const write = this.#waiting;
+    if (write !== null && write.sent === 0 && this.#end === null) {
+      write.sent = this.#sendNow(write.data, write.type);
+    }
+    this.#news.notify();
+  };
 
   #unlock(): void {
     this.#lock.unlock();
@@ -203,7 +224,7 @@ export class ChannelWriter {
   }
 
   /** Ends a write under way. */
-  #goOn(): void {
+  #checkEnd(): void {
     if (this.#end) throw this.#end.cause();
   }
 

@@ -289,8 +289,8 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
     return this.#transport.sink.congested;
   }
 
-  ready(): Promise<void> {
-    return this.#transport.sink.ready();
+  whenRoom(send: () => void): void {
+    this.#transport.sink.whenRoom(send);
   }
 
   /** A channel's writer waits for the peer. */

@@ -6,16 +6,14 @@ import { MSG } from "../wire/numbers.ts";
 import type { Socket } from "./socket.ts";
 import type { Trace } from "./trace.ts";
 
-/** Microtasks from the end of a wait to the packet that was waited for, and some to spare. */
-const TURNS = 4;
-
 /**
  * Seals packets and writes them, many to a write. Nothing here waits for a timer: the first packet
  * schedules a flush at the end of the current turn, and what is sealed while a write is under way
  * goes out with the next.
  *
- * Bulk writers await {@linkcode PacketSink.ready} first. Everything else may send at any time; during
- * a key exchange it is kept back until the new keys are in force (RFC 4253 §7.1).
+ * Bulk writers send only while the sink is not {@linkcode PacketSink.congested}, and leave a callback
+ * otherwise. Everything else may send at any time; during a key exchange it is kept back until the new keys
+ * are in force (RFC 4253 §7.1).
  */
 export class PacketSink {
   /** The cipher of the outbound direction. */
@@ -25,7 +23,7 @@ export class PacketSink {
   /** Packets sealed under the current keys. */
   packetsSinceRekey = 0;
 
-  /** Called behind the message that ends authentication, before anything else is sealed. */
+  /** Called after the message that ends authentication, before anything else is sealed. */
   onSuccess: () => void = () => {};
   /** Is told of each message, if there is one. */
   trace: Trace | null = null;
@@ -37,9 +35,8 @@ export class PacketSink {
   #heldBytes = 0;
   #flushing = false;
   #closed: { error: unknown } | null = null;
-  /** Bulk writers that wait for room, in their order. */
-  readonly #waiting: PromiseWithResolvers<void>[] = [];
-  #waking = false;
+  /** What sends more bulk data once there is room, in the order of asking. */
+  readonly #waiting: (() => void)[] = [];
   #idle: PromiseWithResolvers<void> | null = null;
 
   constructor(socket: Socket, failed: (error: unknown) => void) {
@@ -47,18 +44,19 @@ export class PacketSink {
     this.#failed = failed;
   }
 
-  /** Whether a bulk writer has to await {@linkcode ready}. */
+  /** Whether bulk data has to wait. */
   get congested(): boolean {
     return this.#held !== null || this.#closed !== null || this.sealer.pending >= OUTBOX_HIGH_WATER;
   }
 
-  /** Resolves when bulk data may be sent, in the order of asking; rejects when the connection is over. */
-  ready(): Promise<void> {
-    if (this.#closed) return Promise.reject(this.#closed.error);
-    if (!this.congested) return Promise.resolve();
-    const waiting = Promise.withResolvers<void>();
-    this.#waiting.push(waiting);
-    return waiting.promise;
+  /**
+   * Calls `send` once there is room for bulk data, in the order of asking; never, if the connection ends
+   * first. It sends at once, if at all: the next one is called while there is still room.
+   */
+  whenRoom(send: () => void): void {
+    if (this.#closed) return;
+    this.#waiting.push(send);
+    this.#offerRoom();
   }
 
   /** Sends a message, or keeps it until the key exchange is over. */
@@ -105,7 +103,7 @@ export class PacketSink {
     this.bytesSinceRekey = 0;
     this.packetsSinceRekey = 0;
     for (const payload of held) this.sendNow(payload);
-    this.#wake();
+    this.#offerRoom();
   }
 
   /** Resolves when all that is sealed has been written, or the socket failed. */
@@ -115,15 +113,12 @@ export class PacketSink {
     return this.#idle.promise;
   }
 
-  /** Takes nothing more and ends all waiting; what is sealed is still written. */
+  /** Takes nothing more; what is sealed is still written. */
   close(error: unknown): void {
     if (this.#closed !== null) return;
     this.#closed = { error };
     this.#held = null;
-    for (const { promise, reject } of this.#waiting.splice(0)) {
-      promise.catch(() => {});
-      reject(error);
-    }
+    this.#waiting.length = 0;
     if (!this.#flushing) this.sealer[Symbol.dispose]();
   }
 
@@ -140,8 +135,13 @@ export class PacketSink {
     try {
       while (this.sealer.pending > 0) {
         const n = this.sealer.take(this.#outbox);
-        this.#wake();
-        await this.#socket.write(this.#outbox.subarray(0, n));
+        const written = this.#socket.write(this.#outbox.subarray(0, n));
+        try {
+          // What is sealed while the socket takes this goes out with the next write.
+          this.#offerRoom();
+        } finally {
+          await written;
+        }
       }
     } catch (error) {
       this.#failed(error);
@@ -153,22 +153,9 @@ export class PacketSink {
     }
   }
 
-  #wake(): void {
-    if (this.#waiting.length > 0 && !this.#waking) this.#goOn();
-  }
-
-  /**
-   * Lets writers go on one by one while there is room: of a thousand, all but a few would come in vain and
-   * lose their places.
-   */
-  async #goOn(): Promise<void> {
-    this.#waking = true;
-    while (this.#waiting.length > 0 && !this.congested) {
-      this.#waiting.shift()!.resolve();
-      // Time to send; one that has given up meanwhile leaves the room to the next.
-      for (let turn = 0; turn < TURNS; turn++) await null;
-    }
-    this.#waking = false;
+  /** Lets writers send one by one while there is room: those that it is not enough for keep their places. */
+  #offerRoom(): void {
+    while (this.#waiting.length > 0 && !this.congested) this.#waiting.shift()!();
   }
 
   /** A peer that asks without reading the answers may not make us hold them all. */

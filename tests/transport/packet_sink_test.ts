@@ -1,5 +1,5 @@
 /** The outbound half on a socket that takes bytes only when a test lets it. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { OUTBOX_HIGH_WATER } from "../../lib/defaults.ts";
 import { PacketSink } from "../../lib/transport/packet_sink.ts";
 import type { Socket } from "../../lib/transport/socket.ts";
@@ -25,51 +25,60 @@ function slowSink(): { sink: PacketSink; takeOne: () => void } {
 
 const MUCH = new Uint8Array(32 * 1024);
 
-Deno.test("Bulk writers go on in turn, however much each of them has", async () => {
+Deno.test("Bulk writers send in turn, however much each of them has", async () => {
   const { sink, takeOne } = slowSink();
   const WRITERS = 20;
   const turns: number[] = [];
-  const write = async (writer: number) => {
-    for (let round = 0; round < 3; round++) {
-      await sink.ready();
+  const write = (writer: number, rounds: number) =>
+    sink.whenRoom(() => {
       turns.push(writer);
       while (!sink.congested) sink.sendData(writer, 0, MUCH);
-    }
-  };
+      if (rounds > 1) write(writer, rounds - 1);
+    });
   while (!sink.congested) sink.sendData(0, 0, MUCH);
-  const writing = Array.from({ length: WRITERS }, (_, writer) => write(writer));
-  let over = false;
-  const all = Promise.all(writing).then(() => over = true);
-  while (!over) {
+  for (let writer = 0; writer < WRITERS; writer++) write(writer, 3);
+  while (turns.length < 3 * WRITERS) {
     takeOne();
     await new Promise((resolve) => setTimeout(resolve));
   }
-  await all;
   const inTurn = Array.from({ length: WRITERS }, (_, writer) => writer);
   assertEquals(turns, [...inTurn, ...inTurn, ...inTurn]);
   sink.close(new Error("The test is over"));
   takeOne();
 });
 
-Deno.test("A writer that has given up leaves its turn to the next", async () => {
+Deno.test("A writer that has nothing to send any more leaves the room to the next", async () => {
   const { sink, takeOne } = slowSink();
   while (!sink.congested) sink.sendData(0, 0, MUCH);
-  let woken = 0;
-  // They wait, and have nothing to send any more when their turn comes.
-  for (let i = 0; i < 50; i++) sink.ready().then(() => woken++);
+  let called = 0;
+  for (let i = 0; i < 50; i++) sink.whenRoom(() => called++);
+  assertEquals(called, 0);
   takeOne();
-  await until(() => woken === 50);
+  await until(() => called === 50);
   sink.close(new Error("The test is over"));
   takeOne();
 });
 
-Deno.test("The end of the connection ends every wait for it", async () => {
+Deno.test("Where there is room, a bulk writer is called at once", () => {
+  const { sink } = slowSink();
+  let called = false;
+  sink.whenRoom(() => called = true);
+  assert(called);
+  sink.close(new Error("The test is over"));
+});
+
+Deno.test("After the end of the connection no bulk writer is called", async () => {
   const { sink, takeOne } = slowSink();
   while (!sink.congested) sink.sendData(0, 0, MUCH);
   assert(sink.sealer.pending >= OUTBOX_HIGH_WATER);
-  const waits = [sink.ready(), sink.ready()];
+  let called = false;
+  const call = () => void (called = true);
+  sink.whenRoom(call);
+  const drained = sink.drained();
   sink.close(new Error("The peer is gone"));
-  for (const wait of waits) await assertRejects(() => wait, Error, "The peer is gone");
-  await assertRejects(() => sink.ready(), Error, "The peer is gone");
-  takeOne();
+  sink.whenRoom(call);
+  const taking = setInterval(takeOne);
+  await drained;
+  clearInterval(taking);
+  assert(!called);
 });

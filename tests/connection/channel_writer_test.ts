@@ -1,0 +1,95 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { ChannelWriter } from "../../lib/connection/channel_writer.ts";
+import { limitOf } from "../../lib/waiting.ts";
+
+const REASON = new Error("over");
+
+/** A writer on a socket that has room for so many bytes. */
+function writerWith(options: { room: number; window: number }) {
+  let { room } = options;
+  let waiting: (() => void)[] = [];
+  const sent: number[] = [];
+  const writer = new ChannelWriter({
+    send: () => {},
+    sendData(_recipient, _type, data) {
+      sent.push(data.length);
+      room -= data.length;
+    },
+    get congested() {
+      return room <= 0;
+    },
+    whenRoom: (send) => void waiting.push(send),
+    stalled: () => {},
+  }, { remoteId: 0, sendWindow: options.window, maxSend: 8 });
+  const drain = (bytes: number) => {
+    room = bytes;
+    const callbacks = waiting;
+    waiting = [];
+    for (const send of callbacks) send();
+  };
+  return { writer, sent, drain, waiting: () => waiting.length };
+}
+
+Deno.test("A write that waits for the socket sends while the socket offers its room", async () => {
+  const { writer, sent, drain } = writerWith({ room: 0, window: 100 });
+  const writing = writer.write(new Uint8Array(20), 0, null);
+  drain(10);
+  assertEquals(sent, [8, 8]); // at once, not some microtasks later
+  assertEquals(await writing, 16);
+});
+
+Deno.test("A write that waits for the socket and has been given up sends nothing", async () => {
+  const { writer, sent, drain, waiting } = writerWith({ room: 0, window: 100 });
+  const controller = new AbortController();
+  using limit = limitOf({ signal: controller.signal });
+  const writing = writer.write(new Uint8Array(5), 0, limit);
+  controller.abort(REASON);
+  await assertRejects(() => writing, Error, "over");
+  const next = writer.write(new Uint8Array(6), 0, null);
+  assertEquals(waiting(), 1); // it takes the place of the one before
+  drain(10);
+  assertEquals([await next, sent], [6, [6]]);
+});
+
+Deno.test("A write that waits sends nothing after its channel has ended", async () => {
+  for (const room of [0, 50]) {
+    const { writer, sent, drain } = writerWith({ room, window: room === 0 ? 100 : 0 });
+    const writing = writer.writeAll([new Uint8Array(5)], 0, null);
+    writer.end(() => REASON, "The channel is closed");
+    drain(50);
+    writer.grow(50);
+    await assertRejects(() => writing, Error, "over");
+    assertEquals(sent, []);
+  }
+});
+
+Deno.test("A write that sent before its limit was over tells how much", async () => {
+  const { writer, drain } = writerWith({ room: 0, window: 100 });
+  const controller = new AbortController();
+  using limit = limitOf({ signal: controller.signal });
+  const writing = writer.write(new Uint8Array(5), 0, limit);
+  drain(10);
+  controller.abort(REASON);
+  assertEquals(await writing, 5);
+});
+
+Deno.test("A write whose buffer was transferred while it waited ends", async () => {
+  const { writer, sent, drain } = writerWith({ room: 0, window: 100 });
+  const data = new Uint8Array(5);
+  const writing = writer.write(data, 0, null);
+  structuredClone(data.buffer, { transfer: [data.buffer] });
+  drain(10);
+  assertEquals([await writing, sent], [0, []]);
+});
+
+Deno.test("ChannelWriter.ready waits for the socket and the window", async () => {
+  const { writer, drain } = writerWith({ room: 0, window: 0 });
+  let ready = false;
+  const waiting = writer.ready(null).then(() => ready = true);
+  drain(10);
+  await null;
+  assertEquals([ready, writer.writableBytes], [false, 0]);
+  writer.grow(3);
+  await waiting;
+  assertEquals(writer.writableBytes, 3);
+});
