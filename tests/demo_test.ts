@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { configFlags } from "./interop/harness/openssh_clients.ts";
+import { configFlags } from "./support/ssh_flags.ts";
 import { peerTest } from "./interop/harness/peers.ts";
 import { startSshd } from "./interop/harness/sshd.ts";
 import { tempFolder } from "./support/temp.ts";

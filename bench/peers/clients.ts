@@ -1,6 +1,6 @@
 /** The clients that are measured side by side: each is a command line that runs one remote command. */
 import type { Sshd } from "../../tests/interop/harness/sshd.ts";
-import { configFlags } from "../../tests/interop/harness/openssh_clients.ts";
+import { configFlags } from "../../tests/support/ssh_flags.ts";
 import { cacheFolder, findPeer } from "../../tests/interop/harness/peers.ts";
 import { run } from "../../tests/support/run.ts";
 

@@ -1,6 +1,6 @@
 /** An open connection of OpenSSH's client, which further clients run their commands on. */
 import type { Endpoint } from "../../tests/support/endpoint.ts";
-import { configFlags } from "../../tests/interop/harness/openssh_clients.ts";
+import { configFlags } from "../../tests/support/ssh_flags.ts";
 import { Program } from "../../tests/support/program.ts";
 import { must, run } from "../../tests/support/run.ts";
 import { tempFolder } from "../../tests/support/temp.ts";

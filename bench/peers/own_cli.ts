@@ -1,6 +1,6 @@
 /** Our `cli serve` in a process of its own, with the keys that the interop tests have. */
 import type { Endpoint } from "../../tests/support/endpoint.ts";
-import { keyFile } from "../../tests/interop/harness/keys.ts";
+import { keyFile } from "../../tests/support/keys.ts";
 import { tempFolder } from "../../tests/support/temp.ts";
 import { denoProgram } from "../lab.ts";
 

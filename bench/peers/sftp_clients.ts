@@ -1,6 +1,6 @@
 /** The SFTP clients that are measured side by side: each copies folders of this machine to and fro. */
 import { SFTP_FILES_AT_ONCE } from "../../lib/defaults.ts";
-import { configFlags } from "../../tests/interop/harness/openssh_clients.ts";
+import { configFlags } from "../../tests/support/ssh_flags.ts";
 import { findPeer } from "../../tests/interop/harness/peers.ts";
 import { run } from "../../tests/support/run.ts";
 import type { Sshd } from "../../tests/interop/harness/sshd.ts";

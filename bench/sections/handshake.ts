@@ -1,4 +1,4 @@
-import { configFlags } from "../../tests/interop/harness/openssh_clients.ts";
+import { configFlags } from "../../tests/support/ssh_flags.ts";
 import { findPeer } from "../../tests/interop/harness/peers.ts";
 import { must } from "../../tests/support/run.ts";
 import { type Sshd, startSshd } from "../../tests/interop/harness/sshd.ts";

@@ -1,5 +1,5 @@
 import type { Endpoint } from "../../tests/support/endpoint.ts";
-import { configFlags } from "../../tests/interop/harness/openssh_clients.ts";
+import { configFlags } from "../../tests/support/ssh_flags.ts";
 import { findPeer } from "../../tests/interop/harness/peers.ts";
 import { must } from "../../tests/support/run.ts";
 import { startSshd } from "../../tests/interop/harness/sshd.ts";

@@ -1,5 +1,5 @@
 import { freePort } from "../../tests/support/free_port.ts";
-import { configFlags } from "../../tests/interop/harness/openssh_clients.ts";
+import { configFlags } from "../../tests/support/ssh_flags.ts";
 import { findPeer } from "../../tests/interop/harness/peers.ts";
 import { Program } from "../../tests/support/program.ts";
 import { type Sshd, startSshd } from "../../tests/interop/harness/sshd.ts";

@@ -1,7 +1,7 @@
 /** Our ssh where other programs expect OpenSSH's. */
 import { assert, assertEquals } from "@std/assert";
 import { encodeHex } from "../../lib/encoding.ts";
-import { configFlags } from "../interop/harness/openssh_clients.ts";
+import { configFlags } from "../support/ssh_flags.ts";
 import { peerTest } from "../interop/harness/peers.ts";
 import { noise } from "../support/random.ts";
 import { must, run } from "../support/run.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { encodeHex } from "../../lib/encoding.ts";
 import type { Endpoint } from "../support/endpoint.ts";
-import { configFlags } from "../interop/harness/openssh_clients.ts";
+import { configFlags } from "../support/ssh_flags.ts";
 import { peerTest } from "../interop/harness/peers.ts";
 import { noise } from "../support/random.ts";
 import { must, type Ran } from "../support/run.ts";

@@ -2,7 +2,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { importPrivateKey } from "../../lib/keys/mod.ts";
 import { freePort } from "../support/free_port.ts";
-import { keyFile } from "../interop/harness/keys.ts";
+import { keyFile } from "../support/keys.ts";
 import { listenRaw } from "../support/raw_peer.ts";
 import type { Ran } from "../support/run.ts";
 import { tempFolder } from "../support/temp.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { importPrivateKey } from "../../lib/keys/mod.ts";
-import { keyFile } from "../interop/harness/keys.ts";
+import { keyFile } from "../support/keys.ts";
 import { peerTest } from "../interop/harness/peers.ts";
 import { startSshd } from "../interop/harness/sshd.ts";
 import { tempFolder } from "../support/temp.ts";

@@ -8,7 +8,7 @@ import { startProxy } from "../support/proxy.ts";
 import { tempFolder } from "../support/temp.ts";
 import { startSshd } from "../interop/harness/sshd.ts";
 import { askpass, cli, startCli } from "./world.ts";
-import { configFlags } from "../interop/harness/openssh_clients.ts";
+import { configFlags } from "../support/ssh_flags.ts";
 import type { Endpoint } from "../support/endpoint.ts";
 
 const INFO = { LogLevel: "INFO" };

@@ -1,7 +1,7 @@
 /** The command line as users run it: as a process of its own. */
 import { type Endpoint, writeKnownHosts } from "../support/endpoint.ts";
-import { keyFile, type KeyKind } from "../interop/harness/keys.ts";
-import { configFlags } from "../interop/harness/openssh_clients.ts";
+import { keyFile, type KeyKind } from "../support/keys.ts";
+import { configFlags } from "../support/ssh_flags.ts";
 import { Program } from "../support/program.ts";
 import { type Ran, run, type RunOptions } from "../support/run.ts";
 import { tempFolder } from "../support/temp.ts";

@@ -6,7 +6,7 @@ import { startDropbear } from "./harness/dropbear.ts";
 import { runForeign } from "./harness/foreign_clients.ts";
 import { startForeign } from "./harness/foreign_server.ts";
 import { KEY_KINDS, type KeyKind } from "./harness/keys.ts";
-import { connectTo, noise, startOurs } from "../support/ours.ts";
+import { connectTo, noise, startOurs } from "./harness/ours.ts";
 import { runClient, runDbclient } from "./harness/openssh_clients.ts";
 import { peerTest } from "./harness/peers.ts";
 import { startSshd } from "./harness/sshd.ts";

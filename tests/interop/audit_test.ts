@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { connect, none } from "@denossh/ssh";
 import { freePort } from "../support/free_port.ts";
 import { KEY_KINDS } from "./harness/keys.ts";
-import { startOurs } from "../support/ours.ts";
+import { startOurs } from "./harness/ours.ts";
 import { peerTest, requirePeer } from "./harness/peers.ts";
 import { Program } from "../support/program.ts";
 import { run } from "../support/run.ts";

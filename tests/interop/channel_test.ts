@@ -4,7 +4,7 @@ import { RequestDeniedError } from "@denossh/ssh";
 import { serve } from "@denossh/ssh/server";
 import { generateKey } from "@denossh/ssh/keys";
 import { runClient } from "./harness/openssh_clients.ts";
-import { connectTo } from "../support/ours.ts";
+import { connectTo } from "./harness/ours.ts";
 import { peerTest } from "./harness/peers.ts";
 import { startSshd } from "./harness/sshd.ts";
 import { until } from "../connection/until.ts";

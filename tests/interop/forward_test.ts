@@ -16,8 +16,9 @@ import {
 import { bulkEcho, TUNNEL_MIB } from "../support/bulk.ts";
 import { runForeign } from "./harness/foreign_clients.ts";
 import { freePort } from "../support/free_port.ts";
-import { configFlags, runClient } from "./harness/openssh_clients.ts";
-import { connectTo, noise, sha256, startOurs } from "../support/ours.ts";
+import { configFlags } from "../support/ssh_flags.ts";
+import { runClient } from "./harness/openssh_clients.ts";
+import { connectTo, noise, sha256, startOurs } from "./harness/ours.ts";
 import { peerTest, requirePeer } from "./harness/peers.ts";
 import { Program } from "../support/program.ts";
 import { startSshd } from "./harness/sshd.ts";

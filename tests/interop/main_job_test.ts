@@ -10,7 +10,7 @@ import {
   SshError,
 } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
-import { connectTo, noise, sha256 } from "../support/ours.ts";
+import { connectTo, noise, sha256 } from "./harness/ours.ts";
 import { peerTest } from "./harness/peers.ts";
 import { startSshd } from "./harness/sshd.ts";
 

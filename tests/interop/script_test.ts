@@ -1,7 +1,7 @@
 /** A shell script that was written for OpenSSH's `ssh` and `sftp`, run with ours in their place. */
 import { assertEquals } from "@std/assert";
 import { CLI } from "../cli/world.ts";
-import { configFlags } from "./harness/openssh_clients.ts";
+import { configFlags } from "../support/ssh_flags.ts";
 import { peerTest } from "./harness/peers.ts";
 import { run } from "../support/run.ts";
 import { type Sshd, startSshd } from "./harness/sshd.ts";

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import type { Channel } from "@denossh/ssh";
 import type { ServeOptions, Session } from "@denossh/ssh/server";
 import { runForeign } from "./harness/foreign_clients.ts";
-import { type OurServer, startOurs } from "../support/ours.ts";
+import { type OurServer, startOurs } from "./harness/ours.ts";
 import { peerTest } from "./harness/peers.ts";
 
 /** The programs of the server; each shows one thing. */

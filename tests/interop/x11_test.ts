@@ -5,7 +5,7 @@ import { findAuthority } from "../../lib/forward/x11_authority.ts";
 import { joinDisplay, parseDisplay } from "../../lib/forward/x11_display.ts";
 import { cliSsh } from "../cli/world.ts";
 import { runClient } from "./harness/openssh_clients.ts";
-import { connectTo, startOurs } from "../support/ours.ts";
+import { connectTo, startOurs } from "./harness/ours.ts";
 import { peerTest } from "./harness/peers.ts";
 import { run } from "../support/run.ts";
 import { startSshd } from "./harness/sshd.ts";

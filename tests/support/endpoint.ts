@@ -1,4 +1,4 @@
-import { type KeyFile, keyFile, type KeyKind } from "../interop/harness/keys.ts";
+import type { KeyFile, KeyKind } from "./keys.ts";
 import type { TempFolder } from "./temp.ts";
 
 /** Where a server listens and how a client gets in. */
@@ -33,14 +33,6 @@ export interface ForeignServer extends Endpoint, AsyncDisposable {
   waitFor(pattern: RegExp, ms?: number): Promise<RegExpMatchArray>;
   /** Sends the listening program a signal. */
   kill(signal: Deno.Signal): void;
-}
-
-/** The host keys of the kinds, for a server of the test process. */
-export async function hostKeys(
-  kinds: readonly KeyKind[],
-): Promise<Partial<Record<KeyKind, KeyFile>>> {
-  const pairs = kinds.map(async (kind) => [kind, await keyFile(kind, "host")] as const);
-  return Object.fromEntries(await Promise.all(pairs));
 }
 
 /** Writes a known_hosts file that has the keys for the port on loopback; returns its path. */

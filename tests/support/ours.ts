@@ -17,7 +17,7 @@ import {
 } from "@denossh/ssh/server";
 import { encodeHex } from "../../lib/encoding.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { keyFile, type KeyKind } from "../interop/harness/keys.ts";
+import { keyFile, type KeyKind } from "./keys.ts";
 import { type TempFolder, tempFolder } from "./temp.ts";
 
 export { noise } from "./random.ts";
@@ -53,13 +53,14 @@ export async function startOurs(
   kinds: readonly KeyKind[] = ["ed25519"],
   handler: SessionHandler = systemShell(),
   userKind: KeyKind = "ed25519",
+  keysOf: typeof keyFile = keyFile,
 ): Promise<OurServer> {
   const folder = await tempFolder();
   const root = folder.join("root");
   await Deno.mkdir(root);
-  const userKey = await keyFile(userKind, "user");
+  const userKey = await keysOf(userKind, "user");
   const allowed = importPublicKey(userKey.publicKey);
-  const keys = await Promise.all(kinds.map((kind) => keyFile(kind, "host")));
+  const keys = await Promise.all(kinds.map((kind) => keysOf(kind, "host")));
   const errors: unknown[] = [];
   const server = serve({
     port: 0,

@@ -17,7 +17,7 @@ import { authority, certifiedKey } from "../harness/certificates.ts";
 import type { Endpoint } from "../../support/endpoint.ts";
 import { KEY_KINDS, keyFile, type KeyKind } from "../harness/keys.ts";
 import { runClient } from "../harness/openssh_clients.ts";
-import { connectTo, startOurs } from "../../support/ours.ts";
+import { connectTo, startOurs } from "../harness/ours.ts";
 import { peerTest } from "../harness/peers.ts";
 import { noise } from "../../support/random.ts";
 import { must, run } from "../../support/run.ts";

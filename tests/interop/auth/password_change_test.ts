@@ -7,7 +7,7 @@ import type { Endpoint } from "../../support/endpoint.ts";
 import { runForeign } from "../harness/foreign_clients.ts";
 import { startForeign } from "../harness/foreign_server.ts";
 import { runClient } from "../harness/openssh_clients.ts";
-import { connectTo, type OurServer, startOurs } from "../../support/ours.ts";
+import { connectTo, type OurServer, startOurs } from "../harness/ours.ts";
 import { peerTest } from "../harness/peers.ts";
 import { tempFolder } from "../../support/temp.ts";
 

@@ -12,7 +12,7 @@ import {
 import type { Endpoint } from "../../support/endpoint.ts";
 import { KEY_KINDS, keyFile } from "../harness/keys.ts";
 import { runClient } from "../harness/openssh_clients.ts";
-import { connectTo, startOurs } from "../../support/ours.ts";
+import { connectTo, startOurs } from "../harness/ours.ts";
 import { peerTest } from "../harness/peers.ts";
 import { must } from "../../support/run.ts";
 import { startSshd } from "../harness/sshd.ts";

@@ -5,7 +5,7 @@ import { importPublicKey, signMessage, verifyMessage } from "@denossh/ssh/keys";
 import { cli } from "../../cli/world.ts";
 import { type BrowserClaims, browserKey } from "../../keys/security_token.ts";
 import type { Endpoint } from "../../support/endpoint.ts";
-import { connectTo, startOurs } from "../../support/ours.ts";
+import { connectTo, startOurs } from "../harness/ours.ts";
 import { peerTest } from "../harness/peers.ts";
 import { run } from "../../support/run.ts";
 import { startSshd } from "../harness/sshd.ts";

@@ -1,6 +1,6 @@
-import { type ForeignServer, hostKeys, writeKnownHosts } from "../../support/endpoint.ts";
+import { type ForeignServer, writeKnownHosts } from "../../support/endpoint.ts";
 import { freePort } from "../../support/free_port.ts";
-import { keyFile, type KeyKind } from "./keys.ts";
+import { hostKeys, keyFile, type KeyKind } from "./keys.ts";
 import { requirePeer } from "./peers.ts";
 import { Program } from "../../support/program.ts";
 import { must } from "../../support/run.ts";

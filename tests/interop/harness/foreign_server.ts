@@ -1,6 +1,6 @@
 /** The servers of `tests/interop/peers/`: asyncssh, paramiko and x/crypto. They choose their port themselves. */
-import { type ForeignServer, hostKeys, writeKnownHosts } from "../../support/endpoint.ts";
-import { keyFile, type KeyKind } from "./keys.ts";
+import { type ForeignServer, writeKnownHosts } from "../../support/endpoint.ts";
+import { hostKeys, keyFile, type KeyKind } from "./keys.ts";
 import { peerSource, requirePeer } from "./peers.ts";
 import { Program } from "../../support/program.ts";
 import { tempFolder } from "../../support/temp.ts";

@@ -1,16 +1,8 @@
-/** Keys made by `ssh-keygen`, once for each test process: making RSA keys takes a while. */
+/** Keys made by `ssh-keygen`, once for each test process. */
+import { type KeyFile, type KeyKind, keyStore } from "../../support/keys.ts";
 import { must } from "../../support/run.ts";
 
-/** The kinds of keys made. */
-export type KeyKind = "ed25519" | "ecdsa256" | "ecdsa384" | "ecdsa521" | "rsa";
-
-/** A key pair on disk. */
-export interface KeyFile {
-  /** The path of the private key, in OpenSSH's format without a passphrase. */
-  readonly path: string;
-  /** The public key as one line. */
-  readonly publicKey: string;
-}
+export { KEY_KINDS, type KeyFile, type KeyKind } from "../../support/keys.ts";
 
 const KINDS: Readonly<Record<KeyKind, readonly string[]>> = {
   ed25519: ["-t", "ed25519"],
@@ -20,30 +12,17 @@ const KINDS: Readonly<Record<KeyKind, readonly string[]>> = {
   rsa: ["-t", "rsa", "-b", "3072"],
 };
 
-/** Every kind of key. */
-export const KEY_KINDS: readonly KeyKind[] = Object.keys(KINDS) as KeyKind[];
+/** Makes the key of a kind for a purpose, such as `"host"` or `"user"`, and gives the same one again. */
+export const keyFile: (kind: KeyKind, purpose: string) => Promise<KeyFile> = keyStore(
+  async (kind, comment, path) => {
+    await must("ssh-keygen", ["-q", ...KINDS[kind], "-N", "", "-C", comment, "-f", path]);
+  },
+);
 
-const made = new Map<string, Promise<KeyFile>>();
-let folder: string | undefined;
-
-/** The key of a kind for a purpose, such as `"host"` or `"user"`. */
-export function keyFile(kind: KeyKind, purpose: string): Promise<KeyFile> {
-  const name = `${purpose}_${kind}`;
-  const key = made.get(name) ?? make(kind, name);
-  made.set(name, key);
-  return key;
-}
-
-async function make(kind: KeyKind, name: string): Promise<KeyFile> {
-  const path = `${ownFolder()}/${name}`;
-  await must("ssh-keygen", ["-q", ...KINDS[kind], "-N", "", "-C", name, "-f", path]);
-  return { path, publicKey: (await Deno.readTextFile(`${path}.pub`)).trim() };
-}
-
-function ownFolder(): string {
-  if (folder === undefined) {
-    const path = folder = Deno.makeTempDirSync({ prefix: "denossh-keys-" });
-    globalThis.addEventListener("unload", () => Deno.removeSync(path, { recursive: true }));
-  }
-  return folder;
+/** The host keys of the kinds, for a server of the test process. */
+export async function hostKeys(
+  kinds: readonly KeyKind[],
+): Promise<Partial<Record<KeyKind, KeyFile>>> {
+  const pairs = kinds.map(async (kind) => [kind, await keyFile(kind, "host")] as const);
+  return Object.fromEntries(await Promise.all(pairs));
 }

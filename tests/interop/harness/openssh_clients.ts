@@ -1,5 +1,6 @@
 /** OpenSSH's and Dropbear's clients, cut off from the configuration, keys and agent of who runs the tests. */
 import type { Endpoint } from "../../support/endpoint.ts";
+import { configFlags } from "../../support/ssh_flags.ts";
 import { requirePeer } from "./peers.ts";
 import { must, type Ran, run, type RunOptions } from "../../support/run.ts";
 import { tempFolder } from "../../support/temp.ts";
@@ -62,29 +63,6 @@ export async function runDbclient(
   const destination = `${endpoint.user}@${endpoint.hostname}`;
   const path = await requirePeer("dbclient");
   return await run(path, [...flags, destination, ...args], { ...options, env });
-}
-
-/** The `-o` flags with which an OpenSSH client reaches the endpoint and touches nothing else. */
-export function configFlags(
-  endpoint: Endpoint,
-  config: Readonly<Record<string, string | number>> = {},
-): string[] {
-  const settings: Record<string, string | number> = {
-    Port: endpoint.port,
-    UserKnownHostsFile: endpoint.knownHosts ?? "/dev/null",
-    GlobalKnownHostsFile: "/dev/null",
-    StrictHostKeyChecking: endpoint.knownHosts === undefined ? "no" : "yes",
-    UpdateHostKeys: "no",
-    IdentityAgent: "none",
-    IdentitiesOnly: "yes",
-    IdentityFile: endpoint.identity ?? "none",
-    PubkeyAuthentication: endpoint.identity === undefined ? "no" : "yes",
-    NumberOfPasswordPrompts: 1,
-    BatchMode: endpoint.identity === undefined ? "no" : "yes",
-    LogLevel: "ERROR",
-    ...config,
-  };
-  return ["-F", "none", ...Object.entries(settings).flatMap(([k, v]) => ["-o", `${k}=${v}`])];
 }
 
 /** Lets `ssh` ask a program for the password, since there is no terminal to ask at. */

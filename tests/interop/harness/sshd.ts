@@ -1,6 +1,6 @@
-import { type ForeignServer, hostKeys, writeKnownHosts } from "../../support/endpoint.ts";
+import { type ForeignServer, writeKnownHosts } from "../../support/endpoint.ts";
 import { freePort } from "../../support/free_port.ts";
-import { KEY_KINDS, keyFile, type KeyKind } from "./keys.ts";
+import { hostKeys, KEY_KINDS, keyFile, type KeyKind } from "./keys.ts";
 import { requirePeer } from "./peers.ts";
 import { Program } from "../../support/program.ts";
 import { must } from "../../support/run.ts";

@@ -4,7 +4,7 @@ import { localFiles } from "@denossh/ssh/server";
 import * as msg from "../../../lib/sftp/protocol/messages.ts";
 import { FXF, FXP } from "../../../lib/sftp/protocol/numbers.ts";
 import { atOurServer, type RawMessage } from "../../sftp/raw.ts";
-import { noise, type OurServer, startOurs } from "../../support/ours.ts";
+import { noise, type OurServer, startOurs } from "../harness/ours.ts";
 import { peerTest } from "../harness/peers.ts";
 import { must, type Ran, run } from "../../support/run.ts";
 import { same } from "../sftp/everything.ts";

@@ -4,7 +4,7 @@ import { type Client, connect, HostKeyError, loadKey, publicKey } from "@denossh
 import { cliSsh } from "../../cli/world.ts";
 import { keyFile } from "../harness/keys.ts";
 import { runClient } from "../harness/openssh_clients.ts";
-import { type OurServer, startOurs } from "../../support/ours.ts";
+import { type OurServer, startOurs } from "../harness/ours.ts";
 import { peerTest } from "../harness/peers.ts";
 import { tempFolder } from "../../support/temp.ts";
 

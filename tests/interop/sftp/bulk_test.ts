@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { assert, assertEquals } from "@std/assert";
 import { loadKey, publicKey } from "@denossh/ssh";
 import { LONG, noise } from "../../support/random.ts";
-import { connectTo } from "../../support/ours.ts";
+import { connectTo } from "../harness/ours.ts";
 import { peerTest } from "../harness/peers.ts";
 import { must } from "../../support/run.ts";
 import { startSshd } from "../harness/sshd.ts";

@@ -11,7 +11,7 @@ import {
 } from "@std/assert";
 import { localFiles } from "@denossh/ssh/server";
 import { type SftpClient, SftpError, SftpTransferError } from "@denossh/ssh/sftp";
-import { connectTo, noise, startOurs } from "../../support/ours.ts";
+import { connectTo, noise, startOurs } from "../harness/ours.ts";
 import { peerTest } from "../harness/peers.ts";
 import { same } from "./everything.ts";
 import { smallDisk } from "../harness/small_disk.ts";

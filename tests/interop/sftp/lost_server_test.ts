@@ -3,7 +3,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/asse
 import { type Client, loadKey, publicKey, SshError } from "@denossh/ssh";
 import { startServe } from "../../cli/world.ts";
 import type { Endpoint } from "../../support/endpoint.ts";
-import { connectTo, noise } from "../../support/ours.ts";
+import { connectTo, noise } from "../harness/ours.ts";
 import { peerTest } from "../harness/peers.ts";
 import { startSshd } from "../harness/sshd.ts";
 import { tempFolder } from "../../support/temp.ts";

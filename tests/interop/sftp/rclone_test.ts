@@ -1,7 +1,7 @@
 /** rclone at our server: it lists, compares and moves whole trees, and asks a shell for hashes. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { localFiles, type SessionHandler, systemShell } from "@denossh/ssh/server";
-import { noise, type OurServer, sha256, startOurs } from "../../support/ours.ts";
+import { noise, type OurServer, sha256, startOurs } from "../harness/ours.ts";
 import { peerTest } from "../harness/peers.ts";
 import { must, type Ran, run } from "../../support/run.ts";
 

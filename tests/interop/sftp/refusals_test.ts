@@ -6,7 +6,7 @@ import { CLI } from "../../cli/world.ts";
 import { ourWorld, refusal } from "../../sftp/world.ts";
 import { programChannel } from "./openssh_world.ts";
 import { runClient } from "../harness/openssh_clients.ts";
-import { noise, startOurs } from "../../support/ours.ts";
+import { noise, startOurs } from "../harness/ours.ts";
 import { peerTest, requirePeer } from "../harness/peers.ts";
 import { same } from "./everything.ts";
 import { must } from "../../support/run.ts";

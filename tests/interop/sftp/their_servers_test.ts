@@ -4,7 +4,7 @@ import { connect, loadKey, password, publicKey } from "@denossh/ssh";
 import { startForeign } from "../harness/foreign_server.ts";
 import { freePort } from "../../support/free_port.ts";
 import { keyFile } from "../harness/keys.ts";
-import { connectTo, noise } from "../../support/ours.ts";
+import { connectTo, noise } from "../harness/ours.ts";
 import { cacheFolder, findPeer, peerSource, peerTest } from "../harness/peers.ts";
 import { Program } from "../../support/program.ts";
 import { must } from "../../support/run.ts";

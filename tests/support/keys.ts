@@ -1,0 +1,59 @@
+/** Keys on disk made by our own code, once for each test process: making RSA keys takes a while. */
+import { type GeneratedKeyType, generateKey } from "../../lib/keys/mod.ts";
+
+/** The kinds of keys made. */
+export type KeyKind = "ed25519" | "ecdsa256" | "ecdsa384" | "ecdsa521" | "rsa";
+
+/** A key pair on disk. */
+export interface KeyFile {
+  /** The path of the private key, in OpenSSH's format without a passphrase; `.pub` is beside it. */
+  readonly path: string;
+  /** The public key as one line. */
+  readonly publicKey: string;
+}
+
+const TYPES: Readonly<Record<KeyKind, GeneratedKeyType>> = {
+  ed25519: "ed25519",
+  ecdsa256: "ecdsa-p256",
+  ecdsa384: "ecdsa-p384",
+  ecdsa521: "ecdsa-p521",
+  rsa: "rsa",
+};
+
+/** Every kind of key. */
+export const KEY_KINDS: readonly KeyKind[] = Object.keys(TYPES) as KeyKind[];
+
+/** Makes the key of a kind for a purpose, such as `"host"` or `"user"`, and gives the same one again. */
+export const keyFile: (kind: KeyKind, purpose: string) => Promise<KeyFile> = keyStore(
+  async (kind, comment, path) => {
+    using key = await generateKey(TYPES[kind], { comment });
+    await Deno.writeTextFile(path, key.export(), { mode: 0o600 });
+    await Deno.writeTextFile(`${path}.pub`, `${key.publicKey}\n`);
+  },
+);
+
+/** Keeps the keys that a function writes to a path and beside it, in a folder that ends with the tests. */
+export function keyStore(
+  write: (kind: KeyKind, comment: string, path: string) => Promise<void>,
+): (kind: KeyKind, purpose: string) => Promise<KeyFile> {
+  const made = new Map<string, Promise<KeyFile>>();
+  let folder: string | undefined;
+  const make = async (kind: KeyKind, name: string): Promise<KeyFile> => {
+    folder ??= temporaryFolder();
+    const path = `${folder}/${name}`;
+    await write(kind, name, path);
+    return { path, publicKey: (await Deno.readTextFile(`${path}.pub`)).trim() };
+  };
+  return (kind, purpose) => {
+    const name = `${purpose}_${kind}`;
+    const key = made.get(name) ?? make(kind, name);
+    made.set(name, key);
+    return key;
+  };
+}
+
+function temporaryFolder(): string {
+  const path = Deno.makeTempDirSync({ prefix: "denossh-keys-" });
+  globalThis.addEventListener("unload", () => Deno.removeSync(path, { recursive: true }));
+  return path;
+}
