@@ -31,12 +31,6 @@ const PURE = ["wire", "crypto", "keys", "transport", "auth", "connection"];
 const WASM_DOOR = "lib/crypto/wasm.ts";
 /** What the pure layers may import of `runtime/`: functions that touch no part of the runtime. */
 const PURE_RUNTIME = ["lib/runtime/errors.ts", "lib/runtime/write_all.ts"];
-/** Rooms that do not go through `runtime/` yet. */
-const OPEN_ROOMS = [
-  "login",
-  "client",
-  "cli",
-];
 const PACKAGES = ["@std/bytes", "@std/streams"];
 
 /** Source texts by their path from the root of the repository, such as `lib/wire/reader.ts`. */
@@ -290,10 +284,7 @@ function impureImports(sources: Sources): string[] {
 }
 
 function outsideRuntime(sources: Sources): [file: string, source: string][] {
-  return [...sources].filter(([file]) => {
-    const { folder } = layerOf(file);
-    return folder !== "runtime" && !(sources.size > 10 && OPEN_ROOMS.includes(folder));
-  });
+  return [...sources].filter(([file]) => layerOf(file).folder !== "runtime");
 }
 
 function cycles(sources: Sources): string[] {

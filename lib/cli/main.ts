@@ -1,3 +1,5 @@
+import { runtime } from "../runtime/runtime.ts";
+
 /**
  * The command line: `ssh`, `sftp`, `tunnel`, `serve` and `keygen`, with OpenSSH's own flags.
  *
@@ -90,7 +92,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
   if (name === undefined || !Object.hasOwn(TOOLS, name)) {
     const why = name === undefined ? "" : `denossh: unknown tool "${name}"\n`;
-    await Deno.stderr.write(new TextEncoder().encode(why + HELP));
+    await runtime.terminal.stderr.write(new TextEncoder().encode(why + HELP));
     return USAGE;
   }
   const tool = await TOOLS[name]!();
@@ -102,10 +104,10 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function print(text: string): Promise<void> {
-  await Deno.stdout.write(new TextEncoder().encode(text));
+  await runtime.terminal.stdout.write(new TextEncoder().encode(text));
 }
 
 if (import.meta.main) {
   // Not by returning: a read of standard input may still be under way.
-  Deno.exit(await main(Deno.args));
+  runtime.process.exit(await main(runtime.process.args));
 }

@@ -148,7 +148,7 @@ export class Client implements AsyncDisposable {
     return this.command(command, options).text();
   }
 
-  /** A command to run with `output()`, `spawn()` or `text()`, as `Deno.Command`. */
+  /** A command to run with `output()`, `spawn()` or `text()`, in the shape of Deno's `Command`. */
   command(command: string, options: RunOptions = {}): Command {
     const { stderr, ...rest } = this.#withEnv(options);
     return new Command(

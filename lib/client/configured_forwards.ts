@@ -4,6 +4,8 @@ import { ConnectError, printable } from "../errors.ts";
 import type { BindAddress, BindPort } from "../forward/address.ts";
 import type { Forwarder } from "../forward/forwarder.ts";
 import type { ForwardOptions, TunnelOptions } from "../forward/forwarding.ts";
+import { isError } from "../runtime/errors.ts";
+import { runtime } from "../runtime/runtime.ts";
 
 /** What is said about tunnels, in files or on a command line, whose levels of logging differ. */
 type ForwardSettings = Omit<HostSettings, "LogLevel">;
@@ -104,12 +106,12 @@ async function startHere<T>(
 ): Promise<T> {
   if (kind === "remote" || "port" in from) return await start();
   if (StreamLocalBindUnlink) {
-    await Deno.remove(from.path).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    await runtime.files.remove(from.path).catch((error) => {
+      if (!isError(error, "NotFound")) throw error;
     });
   }
   const tunnel = await start();
-  if (mask !== undefined) await Deno.chmod(from.path, 0o777 & ~mask);
+  if (mask !== undefined) await runtime.files.chmod(from.path, 0o777 & ~mask);
   return tunnel;
 }
 

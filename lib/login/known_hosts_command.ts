@@ -7,6 +7,9 @@ import { KnownHosts } from "../known_hosts/known_hosts.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import type { KnownHostsSource } from "../known_hosts/known_hosts_policy.ts";
 import type { HostAddress } from "../known_hosts/host_key_policy.ts";
+import { isError } from "../runtime/errors.ts";
+import type { ChildProcess } from "../runtime/parts.ts";
+import { runtime } from "../runtime/runtime.ts";
 
 /** More than any list of known hosts: what is not one must not fill the memory. */
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
@@ -46,7 +49,7 @@ function start(
   command: string,
   host: HostAddress,
   key: PublicKey | null,
-): Deno.ChildProcess | string {
+): ChildProcess | string {
   const words = splitWords(command, { comments: false });
   if (words === null) return "contains invalid quotes";
   const [program = "", ...args] = words;
@@ -60,21 +63,20 @@ function start(
     t: () => key?.type ?? "NONE",
   };
   try {
-    return new Deno.Command(program, {
+    return runtime.programs.spawn(program, {
       args: args.map((arg) => expandTokens(arg, tokens)),
       stdin: "null",
       stdout: "piped",
       stderr: "inherit",
-    }).spawn();
+    });
   } catch (error) {
-    const failed = error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.PermissionDenied;
+    const failed = isError(error, "NotFound", "PermissionDenied");
     if (!failed) throw error;
     return `cannot be run: ${printable(error.message)}`;
   }
 }
 
-async function textOf({ stdout }: Deno.ChildProcess, name: string): Promise<string> {
+async function textOf({ stdout }: ChildProcess, name: string): Promise<string> {
   const decoder = new TextDecoder();
   let [text, size] = ["", 0];
   for await (const chunk of stdout) {

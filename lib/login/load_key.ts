@@ -21,12 +21,15 @@ export interface LoadKeyOptions {
  * import { loadKey } from "@denossh/ssh";
  * import { generateKey } from "@denossh/ssh/keys";
  * import { assert } from "@std/assert";
+ * import { mkdtemp, rm, writeFile } from "node:fs/promises";
+ * import { tmpdir } from "node:os";
  *
- * const path = await Deno.makeTempFile();
- * await Deno.writeTextFile(path, (await generateKey()).export({ passphrase: "secret" }));
+ * const folder = await mkdtemp(`${tmpdir()}/keys-`);
+ * const path = `${folder}/id_ed25519`;
+ * await writeFile(path, (await generateKey()).export({ passphrase: "secret" }));
  * using key = await loadKey(path, { passphrase: "secret" });
  * assert(key.publicKey.fingerprint().startsWith("SHA256:"));
- * await Deno.remove(path);
+ * await rm(folder, { recursive: true });
  * ```
  */
 export async function loadKey(

@@ -1,4 +1,8 @@
 import { ConnectError, printable } from "../errors.ts";
+import { grantedVariable } from "../runtime/environment.ts";
+import { isError } from "../runtime/errors.ts";
+import type { ChildProcess } from "../runtime/parts.ts";
+import { runtime } from "../runtime/runtime.ts";
 import { type Socket, streamSocket } from "../transport/socket.ts";
 
 /** A command whose standard input and output carry a connection. */
@@ -15,19 +19,19 @@ export interface Proxy {
  * @throws {ConnectError} If the shell cannot be started
  */
 export function startProxy(command: string): Proxy {
-  const windows = Deno.build.os === "windows";
+  const windows = runtime.os === "windows";
   const shell = windows ? "cmd" : shellOf();
-  let child: Deno.ChildProcess;
+  let child: ChildProcess;
   try {
-    child = new Deno.Command(shell, {
+    child = runtime.programs.spawn(shell, {
       // Without the shell in between, the command itself gets the signal that ends it.
       args: windows ? ["/c", command] : ["-c", `exec ${command}`],
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
-    }).spawn();
+    });
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotCapable) throw cause;
+    if (isError(cause, "NotCapable")) throw cause;
     throw new ConnectError(`Cannot run the proxy command "${printable(command)}"`, { cause });
   }
   const { stdout, stdin, status } = child;
@@ -43,6 +47,5 @@ export function startProxy(command: string): Proxy {
 }
 
 function shellOf(): string {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: "SHELL" });
-  return state === "granted" && Deno.env.get("SHELL") || "/bin/sh";
+  return grantedVariable("SHELL") || "/bin/sh";
 }

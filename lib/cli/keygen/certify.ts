@@ -2,6 +2,8 @@ import { connectAgent } from "../../agent/client.ts";
 import { type CertificateOptions, issueCertificate } from "../../keys/certificate.ts";
 import type { Signer } from "../../keys/private_key.ts";
 import { importPublicKey } from "../../keys/public_key.ts";
+import { isError } from "../../runtime/errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { validity } from "./certificate_text.ts";
 import { FAILURE, type KeygenJob, openPrivateKey, writeFile } from "./job.ts";
 import { parseValidity } from "./times.ts";
@@ -25,8 +27,8 @@ export async function certify(job: KeygenJob): Promise<number> {
   const counts = job.last("z")?.startsWith("+") ?? false;
   await using authority = await openAuthority(job, job.last("s")!);
   for (const file of job.rest) {
-    const text = await Deno.readTextFile(file).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const text = await runtime.files.readTextFile(file).catch((error) => {
+      if (!isError(error, "NotFound")) throw error;
       throw new Error(`load pubkey "${file}": No such file or directory`);
     });
     const key = importPublicKey(text);
@@ -113,12 +115,12 @@ async function openAuthority(
 ): Promise<{ signer: Signer } & AsyncDisposable> {
   if (!job.has("U")) {
     const key = await openPrivateKey(file, job.last("P")).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (!isError(error, "NotFound")) throw error;
       throw new Error(`Load key "${file}": No such file or directory`);
     });
     return { signer: key, [Symbol.asyncDispose]: async () => await key[Symbol.dispose]() };
   }
-  const wanted = importPublicKey(await Deno.readTextFile(file));
+  const wanted = importPublicKey(await runtime.files.readTextFile(file));
   const agent = await connectAgent();
   const signer = (await agent.identities()).find(({ publicKey }) => publicKey.equals(wanted));
   if (signer === undefined) {

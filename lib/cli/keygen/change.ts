@@ -1,6 +1,7 @@
 import { PassphraseError } from "../../errors.ts";
 import type { PrivateKeyFormat } from "../../keys/private_key.ts";
 import { exportPublicKey } from "../../keys/public_key.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "../shared/flags.ts";
 import { FAILURE, type KeygenJob, newPassphrase, openPrivateKey, writeFile } from "./job.ts";
 import { ask } from "../shared/terminal.ts";
@@ -22,7 +23,7 @@ export async function changePassphrase(job: KeygenJob): Promise<number> {
 export async function changeComment(job: KeygenJob): Promise<number> {
   const file = await job.file("file in which the key is");
   let passphrase = job.last("P") ?? "";
-  const text = await Deno.readTextFile(file);
+  const text = await runtime.files.readTextFile(file);
   const format: PrivateKeyFormat = /^PuTTY-User-Key-File-/.test(text) ? "ppk" : "openssh";
   if (format === "openssh" && !text.includes("BEGIN OPENSSH PRIVATE KEY")) {
     job.log.error("Comments are only supported for keys stored in the new format (-o).");

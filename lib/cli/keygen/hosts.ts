@@ -6,6 +6,8 @@ import { keyTypeLabel } from "../../keys/key_labels.ts";
 import { type HostEntry, parseHostLine } from "../../known_hosts/known_host_line.ts";
 import { parsePublicKey, type PublicKey } from "../../keys/public_key.ts";
 import { randomart } from "../../keys/randomart.ts";
+import { isError } from "../../runtime/errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { type KeygenJob, writeFile } from "./job.ts";
 
 const NOT_FOUND = 1;
@@ -79,7 +81,7 @@ export async function hashHosts(job: KeygenJob): Promise<number> {
 }
 
 async function replace(job: KeygenJob, file: string, old: string, updated: string): Promise<void> {
-  const { mode } = await Deno.stat(file);
+  const { mode } = await runtime.files.stat(file);
   const bits = (mode ?? 0o600) & 0o777;
   await writeFile(`${file}.old`, old, bits);
   await writeFile(file, updated, bits);
@@ -104,8 +106,8 @@ function keyOf({ blob, comment }: HostEntry): PublicKey | null {
 
 async function readHosts(job: KeygenJob): Promise<string> {
   const file = hostsFile(job);
-  return await Deno.readTextFile(file).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  return await runtime.files.readTextFile(file).catch((error) => {
+    if (!isError(error, "NotFound")) throw error;
     throw new Error(`Cannot stat ${file}: No such file or directory`);
   });
 }

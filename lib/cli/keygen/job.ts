@@ -1,4 +1,3 @@
-import { dirname } from "node:path";
 import { expandHome } from "../../login/home.ts";
 import { KeyFormatError, PassphraseError } from "../../errors.ts";
 import type { PrivateKeyFormat } from "../../keys/export_key.ts";
@@ -6,6 +5,8 @@ import type { FingerprintHash } from "../../keys/key.ts";
 import { KEY_CIPHERS } from "../../keys/key_cipher.ts";
 import { type ExportOptions, importPrivateKey, type PrivateKey } from "../../keys/private_key.ts";
 import { importPublicKey, type PublicKey } from "../../keys/public_key.ts";
+import { isError } from "../../runtime/errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { type Flag, UsageError } from "../shared/flags.ts";
 import type { Log } from "../shared/log.ts";
 import { ask, canAsk } from "../shared/terminal.ts";
@@ -115,7 +116,7 @@ export function numberOf(text: string | null, least: number, most: number): numb
 
 /** Reads a private key file; the passphrase is asked for if it is needed and was not given. */
 export async function openPrivateKey(file: string, given: string | null): Promise<PrivateKey> {
-  const text = await Deno.readTextFile(file);
+  const text = await runtime.files.readTextFile(file);
   try {
     try {
       return importPrivateKey(text, given ? { passphrase: given } : {});
@@ -138,9 +139,9 @@ export async function openPrivateKey(file: string, given: string | null): Promis
 
 /** Reads the public key of a file: its own, the one beside a private key, or the private key's. */
 export async function readPublicKey(file: string, passphrase: string | null): Promise<PublicKey> {
-  const text = await Deno.readTextFile(file);
+  const text = await runtime.files.readTextFile(file);
   if (!isPrivate(text)) return importPublicKey(text);
-  const beside = await Deno.readTextFile(`${file}.pub`).catch(() => null);
+  const beside = await runtime.files.readTextFile(`${file}.pub`).catch(() => null);
   if (beside !== null) return importPublicKey(beside);
   using key = await openPrivateKey(file, passphrase);
   return key.publicKey;
@@ -164,8 +165,8 @@ export async function newPassphrase(job: KeygenJob, prompt: string): Promise<str
 
 /** Whether a file may be written: it is not there, or the user says so. */
 export async function mayWrite(file: string, log: Log): Promise<boolean> {
-  const exists = await Deno.lstat(file).then(() => true, (error) => {
-    if (error instanceof Deno.errors.NotFound) return false;
+  const exists = await runtime.files.lstat(file).then(() => true, (error) => {
+    if (isError(error, "NotFound")) return false;
     throw error;
   });
   if (!exists) return true;
@@ -186,16 +187,16 @@ export async function writeFile(
   const fresh = `${file}.${crypto.randomUUID()}`;
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   try {
-    await Deno.writeFile(fresh, bytes, { mode, createNew: true });
-    await Deno.chmod(fresh, mode); // whatever the umask is
-    await Deno.rename(fresh, file);
+    await runtime.files.writeFile(fresh, bytes, { mode, createNew: true });
+    await runtime.files.chmod(fresh, mode); // whatever the umask is
+    await runtime.files.rename(fresh, file);
   } catch (error) {
-    await Deno.remove(fresh).catch(() => {});
+    await runtime.files.remove(fresh).catch(() => {});
     throw error;
   }
 }
 
 /** Makes the folder of a file if it is not there. */
 export async function makeFolder(file: string): Promise<void> {
-  await Deno.mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  await runtime.files.mkdir(runtime.paths.dirname(file), { recursive: true, mode: 0o700 });
 }

@@ -2,6 +2,7 @@ import { expandHome } from "../../login/home.ts";
 import { MIN_RSA_BITS } from "../../defaults.ts";
 import { type GeneratedKeyType, generateKey } from "../../keys/private_key.ts";
 import { randomart } from "../../keys/randomart.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "../shared/flags.ts";
 import { type KeygenJob, makeFolder, mayWrite, newPassphrase, USAGE, writeFile } from "./job.ts";
 import { ask } from "../shared/terminal.ts";
@@ -21,7 +22,8 @@ export async function makeKey(job: KeygenJob): Promise<number> {
   const file = expandHome(job.last("f") ?? await defaultFile(name));
   if (!await mayWrite(file, job.log)) return USAGE;
   const passphrase = await newPassphrase(job, "Enter passphrase (empty for no passphrase): ");
-  const comment = job.last("C") ?? `${Deno.env.get("USER") ?? "root"}@${Deno.hostname()}`;
+  const comment = job.last("C") ??
+    `${runtime.env.get("USER") ?? "root"}@${runtime.process.hostname()}`;
   using key = await generateKey(type, { comment, ...(bits !== null && { bits }) });
   const options = job.exportOptions(passphrase);
   // PEM has no form for it; ssh-keygen falls back on its own format too.

@@ -1,5 +1,6 @@
 import { RevocationList, type Revocations } from "../../keys/krl.ts";
 import { importPublicKey, type PublicKey } from "../../keys/public_key.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "../shared/flags.ts";
 import { type KeygenJob, writeFile } from "./job.ts";
 
@@ -20,14 +21,14 @@ export async function writeRevoked(job: KeygenJob): Promise<number> {
   if (version !== null && !/^\d{1,20}$/.test(version)) {
     throw new Error(`Invalid serial number "${version}"`);
   }
-  const before = job.has("u") ? RevocationList.parse(await Deno.readFile(file)) : null;
+  const before = job.has("u") ? RevocationList.parse(await runtime.files.readFile(file)) : null;
   const authority = await authorityOf(job.last("s"));
   const collected: Collected = {
     ...{ keys: [], fingerprints: [], serials: [], keyIds: [], certificates: [] },
   };
   for (const path of job.rest) {
     job.say(`Revoking from ${path}`);
-    const text = await Deno.readTextFile(path);
+    const text = await runtime.files.readTextFile(path);
     for (const [index, line] of text.split("\n").entries()) {
       collect(collected, line.trim(), authority, `${path}:${index + 1}`);
     }
@@ -48,7 +49,7 @@ export async function writeRevoked(job: KeygenJob): Promise<number> {
 /** The key of -s; null for "none", which is any authority; undefined if nothing was said. */
 async function authorityOf(file: string | null): Promise<PublicKey | null | undefined> {
   if (file === null) return undefined;
-  return file === "none" ? null : importPublicKey(await Deno.readTextFile(file));
+  return file === "none" ? null : importPublicKey(await runtime.files.readTextFile(file));
 }
 
 function collect(

@@ -1,3 +1,4 @@
+import { runtime } from "../../runtime/runtime.ts";
 import { bubbleBabble } from "./bubble_babble.ts";
 import { expandHome } from "../../login/home.ts";
 import { KeyFormatError } from "../../errors.ts";
@@ -6,7 +7,7 @@ import { keyTypeLabel } from "../../keys/key_labels.ts";
 import { exportPublicKey, importPublicKey, type PublicKey } from "../../keys/public_key.ts";
 import { randomart } from "../../keys/randomart.ts";
 import { FAILURE, isPrivate, type KeygenJob, openPrivateKey, readPublicKey } from "./job.ts";
-import { writeAllSync } from "../shared/log.ts";
+import { writeIfRead } from "../shared/log.ts";
 import { printCertificate } from "./certificate_text.ts";
 
 /** `-y`: prints the public half of a private key. */
@@ -52,7 +53,8 @@ export async function listWords(job: KeygenJob): Promise<number> {
 /** `-L`: prints what certificates say. */
 export async function listCertificates(job: KeygenJob): Promise<number> {
   const file = await job.file("file in which the key is");
-  const lines = (file === "-" ? await readStdin() : await Deno.readTextFile(file)).split("\n");
+  const text = file === "-" ? await readStdin() : await runtime.files.readTextFile(file);
+  const lines = text.split("\n");
   const name = file === "-" ? "(stdin)" : file;
   let shown = 0;
   let others = 0;
@@ -83,7 +85,7 @@ export async function exportFormat(job: KeygenJob): Promise<number> {
   const shown = await readPublicKey(file, job.last("P"));
   // PEM has no place for what an authority says.
   const key = name === "RFC4716" ? shown : shown.certificate?.publicKey ?? shown;
-  const who = `${Deno.env.get("USER") ?? "root"}@${Deno.hostname()}`;
+  const who = `${runtime.env.get("USER") ?? "root"}@${runtime.process.hostname()}`;
   const comment = `${key.bits}-bit ${keyTypeLabel(key)}, converted by ${who} from OpenSSH`;
   const format = formats[name as keyof typeof formats];
   print(exportPublicKey(key, { format, comment }));
@@ -93,7 +95,7 @@ export async function exportFormat(job: KeygenJob): Promise<number> {
 /** `-i`: prints a public key of another format as OpenSSH has it. */
 export async function importFormat(job: KeygenJob): Promise<number> {
   const file = await job.file("file in which the key is");
-  const text = await Deno.readTextFile(file);
+  const text = await runtime.files.readTextFile(file);
   const key = isPrivate(text) ? null : importPublicKey(text);
   if (key !== null) {
     print(exportPublicKey(key, { comment: "" }));
@@ -106,7 +108,7 @@ export async function importFormat(job: KeygenJob): Promise<number> {
 
 /** The keys of a public key file, an authorized_keys or known_hosts file, or a private key. */
 async function publicKeys(file: string): Promise<PublicKey[]> {
-  const text = file === "-" ? await readStdin() : await Deno.readTextFile(file);
+  const text = file === "-" ? await readStdin() : await runtime.files.readTextFile(file);
   if (isPrivate(text)) return [await readPublicKey(file, null)];
   return text.split("\n").map(keyOfLine).filter((key) => key !== null);
 }
@@ -125,9 +127,9 @@ function keyOfLine(line: string): PublicKey | null {
 }
 
 function print(text: string): void {
-  writeAllSync(Deno.stdout, new TextEncoder().encode(text));
+  writeIfRead(runtime.terminal.stdout, new TextEncoder().encode(text));
 }
 
 async function readStdin(): Promise<string> {
-  return await new Response(Deno.stdin.readable).text();
+  return await new Response(runtime.terminal.stdin.readable).text();
 }

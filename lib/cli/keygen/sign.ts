@@ -15,9 +15,11 @@ import {
   verifyMessage,
 } from "../../keys/sshsig.ts";
 import { parseTimestamp } from "../../keys/timestamp.ts";
+import { isError } from "../../runtime/errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { messageOf } from "../shared/failure.ts";
 import { UsageError } from "../shared/flags.ts";
-import { writeAllSync } from "../shared/log.ts";
+import { writeIfRead } from "../shared/log.ts";
 import { FAILURE, isPrivate, type KeygenJob, mayWrite, openPrivateKey, writeFile } from "./job.ts";
 
 /** What ssh-keygen answers where no line of the file has the name. */
@@ -85,13 +87,13 @@ async function sign(job: KeygenJob, { hash }: SignatureOptions): Promise<number>
   if (job.rest.length === 0) {
     job.note("Signing data on standard input");
     const text = await signed(await readStdin(), "(stdin)");
-    writeAllSync(Deno.stdout, new TextEncoder().encode(text));
+    writeIfRead(runtime.terminal.stdout, new TextEncoder().encode(text));
     return 0;
   }
   for (const file of job.rest) {
     job.note(`Signing file ${file}`);
-    const message = await Deno.readFile(file).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const message = await runtime.files.readFile(file).catch((error) => {
+      if (!isError(error, "NotFound")) throw error;
       throw new Error(`Cannot open ${file} for signing: No such file or directory`);
     });
     const text = await signed(message, file);
@@ -113,7 +115,7 @@ async function verify(job: KeygenJob, options: SignatureOptions): Promise<number
     AllowedSigners.parse(await readText(signersFile)).check(signature, principal, options.now);
     const revoked = job.last("r");
     if (revoked !== null) {
-      const list = RevocationList.parse(await Deno.readFile(revoked));
+      const list = RevocationList.parse(await runtime.files.readFile(revoked));
       if (list.isRevoked(publicKey)) throw new SignatureError("signer", "Signing key is revoked");
     }
     return { signature, who: ` for ${principal}` };
@@ -195,7 +197,7 @@ async function openSigner(
   const half = file.replace(shown.certificate ? /-cert\.pub$/ : /\.pub$/, "");
   if (half === file) throw new KeyFormatError(`No private key found for public key "${file}"`);
   const key = await openPrivateKey(half, job.last("P")).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!isError(error, "NotFound")) throw error;
     throw new KeyFormatError(`No private key found for public key "${file}"`);
   });
   const signer = shown.certificate ? withCertificate(key, shown) : key;
@@ -208,7 +210,7 @@ async function openSigner(
 }
 
 async function inAgent(key: PublicKey): Promise<{ signer: Signer } & AsyncDisposable | null> {
-  if (!Deno.env.get("SSH_AUTH_SOCK")) return null;
+  if (!runtime.env.get("SSH_AUTH_SOCK")) return null;
   const agent = await connectAgent().catch(() => null);
   if (agent === null) return null;
   const signer = (await agent.identities()).find(({ publicKey }) => publicKey.equals(key));
@@ -220,9 +222,9 @@ async function inAgent(key: PublicKey): Promise<{ signer: Signer } & AsyncDispos
 }
 
 async function readText(file: string): Promise<string> {
-  return await Deno.readTextFile(file);
+  return await runtime.files.readTextFile(file);
 }
 
 async function readStdin(): Promise<Uint8Array> {
-  return new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
+  return new Uint8Array(await new Response(runtime.terminal.stdin.readable).arrayBuffer());
 }

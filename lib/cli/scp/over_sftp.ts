@@ -1,6 +1,6 @@
 /** Copies over SFTP: what `scp` does unless told otherwise. */
-import { basename, join as joinLocal } from "node:path";
 import { printable } from "../../errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import type { SftpClient } from "../../sftp/client.ts";
 import { join, nameProblem } from "../../sftp/protocol/paths.ts";
 import type { TransferProgress, TransferResult } from "../../sftp/transfer/progress.ts";
@@ -59,12 +59,12 @@ export async function copyLocal(
   }
   const flags = [...recursive ? ["-r"] : [], ...preserve ? ["-p"] : []];
   log.verbose(`Executing: cp ${flags.join(" ")} -- ${source.local} ${target.local}`);
-  const { success } = await new Deno.Command("cp", {
+  const { success } = await runtime.programs.output("cp", {
     args: [...flags, "--", source.local, target.local],
     stdin: "null",
     stdout: "inherit",
     stderr: "inherit",
-  }).output();
+  });
   return success;
 }
 
@@ -107,13 +107,15 @@ async function each(
 }
 
 async function upload(job: ScpJob, local: string, { client, path }: RemotePath, many: boolean) {
-  const info = await Deno.stat(local);
+  const info = await runtime.files.stat(local);
   if (info.isDirectory && !job.recursive) throw new Error(`${local}: not a regular file`);
   const folder = await isFolder(client, path);
   if ((many || path.endsWith("/")) && !folder && !(info.isDirectory && !many)) {
     throw new Error(`${printable(path)}: Not a directory`);
   }
-  const remote = folder ? join(path, basename(await named(local))) : path.replace(/(?<=.)\/+$/, "");
+  const remote = folder
+    ? join(path, runtime.paths.basename(await named(local)))
+    : path.replace(/(?<=.)\/+$/, "");
   await withMeter(job, local, (options) => client.put(local, remote, options));
 }
 
@@ -126,7 +128,7 @@ async function download(job: ScpJob, { client, path }: RemotePath, local: string
   if ((many || local.endsWith("/")) && !folder && !(info.isDirectory && !many)) {
     throw new Error(`${local}: Not a directory`);
   }
-  const to = folder ? joinLocal(local, await nameOf(client, path)) : local;
+  const to = folder ? runtime.paths.join(local, await nameOf(client, path)) : local;
   await withMeter(job, path, (options) => client.get(path, to, options));
 }
 
@@ -151,7 +153,7 @@ async function withMeter(
   run: (options: SftpTransferOptions) => Promise<TransferResult>,
 ): Promise<void> {
   const { recursive, preserve, signal, log } = job;
-  using meter = job.progress ? new ProgressMeter(basename(path)) : null;
+  using meter = job.progress ? new ProgressMeter(runtime.paths.basename(path)) : null;
   const onProgress = (progress: TransferProgress) => meter?.update(progress);
   // As scp does, links are taken for what they lead to.
   const options = {
@@ -172,12 +174,12 @@ async function isFolder(client: SftpClient, path: string): Promise<boolean> {
 }
 
 async function localFolder(path: string): Promise<boolean> {
-  return await Deno.stat(path).then((info) => info.isDirectory, () => false);
+  return await runtime.files.stat(path).then((info) => info.isDirectory, () => false);
 }
 
 /** `.` and `..` have names of their own. */
 async function named(local: string): Promise<string> {
-  return /(?:^|\/)\.{1,2}\/*$/.test(local) ? await Deno.realPath(local) : local;
+  return /(?:^|\/)\.{1,2}\/*$/.test(local) ? await runtime.files.realPath(local) : local;
 }
 
 async function nameOf(client: SftpClient, path: string): Promise<string> {

@@ -1,5 +1,8 @@
 /** The receiving half of the scp protocol, which believes nothing that it is told. */
 import { printable } from "../../errors.ts";
+import type { OpenFile } from "../../runtime/files.ts";
+import { runtime } from "../../runtime/runtime.ts";
+import { writeAll } from "../../runtime/write_all.ts";
 import { nameProblem } from "../../sftp/protocol/paths.ts";
 import { Throttle } from "../../sftp/transfer/throttle.ts";
 import { messageOf } from "../shared/failure.ts";
@@ -112,10 +115,12 @@ async function receiveFolder(
 ): Promise<void> {
   if (!options.recursive) throw new ScpError("received a folder without -r");
   const known = await isFolder(path);
-  if (!known) await Deno.mkdir(path, { mode: mode | 0o700 });
+  if (!known) await runtime.files.mkdir(path, { mode: mode | 0o700 });
   await receive(path, scp, options, depth + 1);
-  if (options.preserve && times) await Deno.utime(path, times.atime, times.mtime);
-  if (options.preserve || (!known && mode !== (mode | 0o700))) await Deno.chmod(path, mode & 0o777);
+  if (options.preserve && times) await runtime.files.utime(path, times.atime, times.mtime);
+  if (options.preserve || (!known && mode !== (mode | 0o700))) {
+    await runtime.files.chmod(path, mode & 0o777);
+  }
 }
 
 async function receiveFile(
@@ -125,13 +130,13 @@ async function receiveFile(
   scp: ScpProtocol,
   options: SinkOptions,
 ): Promise<void> {
-  let file: Deno.FsFile | null = null;
+  let file: OpenFile | null = null;
   let failure: string | null = null;
   const fail = (error: unknown): void => {
     failure ??= `${path}: ${messageOf(error)}`;
   };
   try {
-    file = await Deno.open(path, { write: true, create: true, mode: mode & 0o777 });
+    file = await runtime.files.open(path, { write: true, create: true, mode: mode & 0o777 });
   } catch (error) {
     options.failed(`${path}: ${messageOf(error)}`);
     return await scp.complain(`${path}: ${messageOf(error)}`); // then it is not sent
@@ -150,7 +155,7 @@ async function receiveFile(
     const said = await scp.reply();
     if (said !== null) options.failed(said);
     if (options.preserve) {
-      await Deno.chmod(path, mode & 0o777).catch(fail);
+      await runtime.files.chmod(path, mode & 0o777).catch(fail);
       if (times) await file.utime(times.atime, times.mtime).catch(fail);
     }
   } finally {
@@ -161,12 +166,8 @@ async function receiveFile(
   await scp.complain(failure);
 }
 
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-}
-
 /** What was there may have been longer; a device has no length. */
-async function truncated(file: Deno.FsFile, size: number): Promise<void> {
+async function truncated(file: OpenFile, size: number): Promise<void> {
   if ((await file.stat()).isFile) await file.truncate(size);
 }
 
@@ -187,5 +188,5 @@ function timesOf(text: string): Times {
 }
 
 async function isFolder(path: string): Promise<boolean> {
-  return await Deno.stat(path).then((info) => info.isDirectory, () => false);
+  return await runtime.files.stat(path).then((info) => info.isDirectory, () => false);
 }

@@ -1,6 +1,7 @@
 /** The sending half of the scp protocol. */
-import { basename } from "node:path";
 import { printable } from "../../errors.ts";
+import type { OpenFile } from "../../runtime/files.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { Throttle } from "../../sftp/transfer/throttle.ts";
 import { ScpError, type ScpProtocol } from "./scp_protocol.ts";
 
@@ -46,7 +47,7 @@ async function send(path: string, scp: ScpProtocol, options: Sending): Promise<v
   options.signal.throwIfAborted();
   let info: Deno.FileInfo;
   try {
-    info = await Deno.stat(path);
+    info = await runtime.files.stat(path);
   } catch {
     return await complain(scp, `${path}: No such file or directory`, failed);
   }
@@ -64,14 +65,14 @@ async function sendFile(
   scp: ScpProtocol,
   options: Sending,
 ): Promise<void> {
-  let file: Deno.FsFile;
+  let file: OpenFile;
   try {
-    file = await Deno.open(path);
+    file = await runtime.files.open(path);
   } catch (error) {
     return await complain(scp, `${path}: ${(error as Error).name}`, options.failed);
   }
   using _ = file;
-  const name = basename(path);
+  const name = runtime.paths.basename(path);
   if (!await announce(scp, info, `C${modeOf(info)} ${info.size} ${sent(name)}`, options)) return;
   const block = new Uint8Array(BLOCK_BYTES);
   let short = false;
@@ -102,8 +103,10 @@ async function sendFolder(
   scp: ScpProtocol,
   options: Sending,
 ): Promise<void> {
-  if (!await announce(scp, info, `D${modeOf(info)} 0 ${sent(basename(path))}`, options)) return;
-  const names = (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort();
+  if (
+    !await announce(scp, info, `D${modeOf(info)} 0 ${sent(runtime.paths.basename(path))}`, options)
+  ) return;
+  const names = (await Array.fromAsync(runtime.files.readDir(path))).map(({ name }) => name).sort();
   for (const name of names) await send(`${path.replace(/\/+$/, "")}/${name}`, scp, options);
   await scp.say("E");
   const refusal = await scp.reply();

@@ -4,6 +4,7 @@ import { randomBytes } from "../../crypto/random.ts";
 import { encodeHex } from "../../encoding.ts";
 import { printable } from "../../errors.ts";
 import type { PublicKey } from "../../keys/public_key.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { authorizedKeys } from "../../server/authorized_keys.ts";
 import { keyTypeLabel } from "../../keys/key_labels.ts";
 import type { Log } from "../shared/log.ts";
@@ -38,7 +39,7 @@ export function filePolicy(
   }
   if (passwords !== null) {
     policy.password = async (user, password) => {
-      const right = checkPassword(await Deno.readTextFile(passwords), user, password);
+      const right = checkPassword(await runtime.files.readTextFile(passwords), user, password);
       log.verbose(`Password of "${printable(user)}" is ${right ? "right" : "wrong"}`);
       return right;
     };

@@ -3,6 +3,7 @@ import { RevocationList } from "../../keys/krl.ts";
 import type { PrivateKey } from "../../keys/private_key.ts";
 import { importPublicKey, type PublicKey } from "../../keys/public_key.ts";
 import { matchesWildcards } from "../../patterns.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { serve, type SshServer } from "../../server/serve.ts";
 import { systemShell } from "../../server/system_shell.ts";
 import type { SessionHandler } from "../../session/session.ts";
@@ -126,10 +127,14 @@ async function start(job: ServeArguments, hostKeys: readonly PrivateKey[]): Prom
   const { port, hostname, root, options, authorizedKeys, passwords, log } = job;
   const { Banner } = options;
   // They are read at each login; here it only shows whether they are there.
-  for (const file of [authorizedKeys, passwords]) if (file !== null) await Deno.readTextFile(file);
+  for (const file of [authorizedKeys, passwords]) {
+    if (file !== null) await runtime.files.readTextFile(file);
+  }
   const { TrustedUserCAKeys, RevokedKeys, AuthenticationMethods } = options;
   const authorities = TrustedUserCAKeys ? await keysOf(TrustedUserCAKeys) : [];
-  const revoked = RevokedKeys ? RevocationList.parse(await Deno.readFile(RevokedKeys)) : null;
+  const revoked = RevokedKeys
+    ? RevocationList.parse(await runtime.files.readFile(RevokedKeys))
+    : null;
   const policy = filePolicy({
     ...job,
     authorities: options.PubkeyAuthentication === false ? [] : authorities,
@@ -138,7 +143,9 @@ async function start(job: ServeArguments, hostKeys: readonly PrivateKey[]): Prom
   if (AuthenticationMethods && AuthenticationMethods.join() !== "any") {
     policy.required = AuthenticationMethods.map((list) => list.split(","));
   }
-  if (Banner !== undefined && Banner !== "none") policy.banner = await Deno.readTextFile(Banner);
+  if (Banner !== undefined && Banner !== "none") {
+    policy.banner = await runtime.files.readTextFile(Banner);
+  }
   return serve({
     ...limitsOf(options),
     port,
@@ -155,7 +162,7 @@ async function start(job: ServeArguments, hostKeys: readonly PrivateKey[]): Prom
 
 /** The keys of a file, one a line. */
 async function keysOf(file: string): Promise<PublicKey[]> {
-  const lines = (await Deno.readTextFile(file)).split("\n").map((line) => line.trim());
+  const lines = (await runtime.files.readTextFile(file)).split("\n").map((line) => line.trim());
   return lines.filter((line) => line !== "" && !line.startsWith("#")).map(importPublicKey);
 }
 

@@ -1,4 +1,5 @@
 import { printable } from "../../errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { EXTENSIONS } from "../../sftp/server/extensions.ts";
 import { localFiles } from "../../sftp/server/local_files.ts";
 import { OPERATIONS } from "../../sftp/server/operations.ts";
@@ -64,9 +65,9 @@ export async function sftpServer(args: readonly string[]): Promise<number> {
   }
   if (job.query !== null) return query(job.query, log);
   try {
-    if (job.directory !== null) Deno.chdir(job.directory);
-    if (job.umask !== null) Deno.umask(job.umask);
-    const backend = localFiles({ root: "/", home: Deno.cwd(), blocking: true });
+    if (job.directory !== null) runtime.process.chdir(job.directory);
+    if (job.umask !== null) runtime.process.umask(job.umask);
+    const backend = localFiles({ root: "/", home: runtime.process.cwd(), blocking: true });
     await serveSftp(blockingChannel(), backend, job.options);
     return 0;
   } catch (error) {
@@ -108,7 +109,7 @@ function startOf(template: string): string {
   return template.replace(/%(.)/g, (_, letter: string) => {
     if (letter === "%") return "%";
     const name = letter === "d" ? "HOME" : letter === "u" ? "USER" : null;
-    const text = name === null ? undefined : Deno.env.get(name);
+    const text = name === null ? undefined : runtime.env.get(name);
     if (text === undefined) throw new UsageError(`Cannot expand "%${letter}" of -d`);
     return text;
   });

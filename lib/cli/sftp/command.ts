@@ -1,3 +1,5 @@
+import { runtime } from "../../runtime/runtime.ts";
+import { writeAll } from "../../runtime/write_all.ts";
 import type { SftpShell } from "./shell.ts";
 import type { Word } from "../shared/split_words.ts";
 
@@ -33,6 +35,5 @@ export function remoteOf(call: CommandCall, index = 0): string {
 
 /** Writes to standard output. */
 export async function print(text: string): Promise<void> {
-  const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+  await writeAll(runtime.terminal.stdout, new TextEncoder().encode(text));
 }

@@ -1,7 +1,8 @@
 /** `get` and `put`. */
-import { basename, join as joinLocal } from "node:path";
 import { printable } from "../../errors.ts";
 import { expandGlob, type GlobFiles } from "../../patterns.ts";
+import { isError } from "../../runtime/errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { join, nameProblem } from "../../sftp/protocol/paths.ts";
 import type { TransferProgress, TransferResult } from "../../sftp/transfer/progress.ts";
 import type { SftpTransferOptions } from "../../sftp/transfer/transfer_options.ts";
@@ -85,7 +86,7 @@ export async function get(
       throw new SftpCommandError(`Cannot download "${printable(remote)}": not a regular file`);
     }
     const name = remote.split("/").findLast((step) => step !== "") ?? "";
-    const local = into ? joinLocal(target ?? ".", safeName(name)) : target!;
+    const local = into ? runtime.paths.join(target ?? ".", safeName(name)) : target!;
     const verb = options.resume ? "Resuming" : "Fetching";
     await copy(
       shell,
@@ -116,7 +117,7 @@ export async function put(
     if (!options.recursive && (await localInfo(local))?.isDirectory) {
       throw new SftpCommandError(`Cannot upload "${local}": not a regular file`);
     }
-    const name = basename(local);
+    const name = runtime.paths.basename(local);
     const remote = into ? join(there, name) : there;
     const verb = options.resume ? "Resuming upload of" : "Uploading";
     await copy(
@@ -172,16 +173,17 @@ async function copy(
 
 const LOCAL_FILES: GlobFiles<Deno.DirEntry> = {
   list: async (folder) =>
-    (await localInfo(folder))?.isDirectory ? await Array.fromAsync(Deno.readDir(folder)) : [],
+    (await localInfo(folder))?.isDirectory
+      ? await Array.fromAsync(runtime.files.readDir(folder))
+      : [],
   exists: async (path) => await localInfo(path) !== null,
 };
 
 async function localInfo(path: string): Promise<Deno.FileInfo | null> {
   try {
-    return await Deno.stat(path);
+    return await runtime.files.stat(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    if (error instanceof Deno.errors.NotADirectory) return null;
+    if (isError(error, "NotFound", "NotADirectory")) return null;
     throw error;
   }
 }

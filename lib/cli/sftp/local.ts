@@ -1,4 +1,5 @@
 /** Commands about this machine. */
+import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "../shared/flags.ts";
 import { print, type SftpCommand, textOf } from "./command.ts";
 import { SftpCommandError } from "./shell.ts";
@@ -10,7 +11,8 @@ export const LOCAL_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     help: "Change the local directory",
     words: [0, 1],
     run: (call) => {
-      Deno.chdir(call.words.length === 0 ? Deno.env.get("HOME") ?? "/" : textOf(call));
+      const folder = call.words.length === 0 ? runtime.env.get("HOME") ?? "/" : textOf(call);
+      runtime.process.chdir(folder);
       return Promise.resolve();
     },
   },
@@ -24,13 +26,13 @@ export const LOCAL_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     usage: "lmkdir path",
     help: "Make a local directory",
     words: [1, 1],
-    run: (call) => Deno.mkdir(textOf(call)),
+    run: (call) => runtime.files.mkdir(textOf(call)),
   },
   lpwd: {
     usage: "lpwd",
     help: "Show the local directory",
     words: [0, 0],
-    run: () => print(`Local working directory: ${Deno.cwd()}\n`),
+    run: () => print(`Local working directory: ${runtime.process.cwd()}\n`),
   },
   lumask: {
     usage: "lumask umask",
@@ -39,7 +41,7 @@ export const LOCAL_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     run: (call) => {
       const text = textOf(call);
       if (!/^[0-7]{1,3}$/.test(text)) throw new UsageError(`Bad umask "${text}"`);
-      Deno.umask(parseInt(text, 8));
+      runtime.process.umask(parseInt(text, 8));
       return print(`Local umask: ${text.padStart(3, "0")}\n`);
     },
   },
@@ -47,16 +49,16 @@ export const LOCAL_COMMANDS: Readonly<Record<string, SftpCommand>> = {
 
 /** `!`: a local command, or a shell if there is none. */
 export async function runLocal(command: string): Promise<void> {
-  const shell = Deno.env.get("SHELL") ?? "/bin/sh";
+  const shell = runtime.env.get("SHELL") ?? "/bin/sh";
   await run(shell, command === "" ? [] : ["-c", command]);
 }
 
 async function run(command: string, args: readonly string[]): Promise<void> {
-  const { success, code } = await new Deno.Command(command, {
+  const { success, code } = await runtime.programs.output(command, {
     args: [...args],
     stdin: "inherit",
     stdout: "inherit",
     stderr: "inherit",
-  }).output();
+  });
   if (!success) throw new SftpCommandError(`Local command failed with exit code ${code}`);
 }

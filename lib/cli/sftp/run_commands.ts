@@ -1,4 +1,6 @@
 import { escapeGlob } from "../../patterns.ts";
+import type { OpenFile } from "../../runtime/files.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { messageOf } from "../shared/failure.ts";
 import { lines } from "./lines.ts";
 import type { Log } from "../shared/log.ts";
@@ -39,9 +41,9 @@ export async function runCommands(
     }
   }
   using input = batch === null || batch === "-"
-    ? { file: Deno.stdin, [Symbol.dispose]() {} }
+    ? { file: runtime.terminal.stdin, [Symbol.dispose]() {} }
     : await openBatch(batch);
-  const interactive = batch === null && Deno.stdin.isTerminal();
+  const interactive = batch === null && runtime.terminal.stdin.isTerminal();
   const prompt = () => interactive && say("sftp> ");
   prompt();
   for await (const line of lines(input.file)) {
@@ -71,8 +73,8 @@ function modifiers(line: string, batch: boolean) {
   };
 }
 
-async function openBatch(path: string): Promise<{ file: Deno.FsFile } & Disposable> {
-  const file = await Deno.open(path);
+async function openBatch(path: string): Promise<{ file: OpenFile } & Disposable> {
+  const file = await runtime.files.open(path);
   return { file, [Symbol.dispose]: () => file.close() };
 }
 
@@ -106,5 +108,5 @@ function reasonsOf(error: unknown): string[] {
 }
 
 function say(text: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(text));
+  runtime.terminal.stdout.writeSync(new TextEncoder().encode(text));
 }

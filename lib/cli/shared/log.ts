@@ -1,3 +1,7 @@
+import { isError } from "../../runtime/errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
+import { writeAllSync } from "../../runtime/write_all.ts";
+
 /** How much is said on standard error. */
 export type LogLevel = "quiet" | "error" | "info" | "verbose" | "trace";
 
@@ -44,15 +48,14 @@ export class Log {
 }
 
 function say(line: string): void {
-  writeAllSync(Deno.stderr, new TextEncoder().encode(`${line}\n`));
+  writeIfRead(runtime.terminal.stderr, new TextEncoder().encode(`${line}\n`));
 }
 
-/** Writes all of the bytes. */
-export function writeAllSync(to: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array) {
+/** Writes all of the bytes, unless the reader has gone. */
+export function writeIfRead(to: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {
   try {
-    for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
+    writeAllSync(to, bytes);
   } catch (error) {
-    // Nobody reads any more what the program has to say.
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    if (!isError(error, "BrokenPipe")) throw error;
   }
 }

@@ -1,4 +1,5 @@
 import { printable } from "../../errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { terminalSize } from "./terminal.ts";
 const CLEAR_LINE = "\r\x1b[K";
 /** Columns after the name. */
@@ -31,7 +32,10 @@ export class ProgressMeter implements Disposable {
   #shown = false;
 
   /** @param name What is transferred, as a server may have named it */
-  constructor(name: string, { atEnd = "keep", out = Deno.stdout }: ProgressMeterOptions = {}) {
+  constructor(
+    name: string,
+    { atEnd = "keep", out = runtime.terminal.stdout }: ProgressMeterOptions = {},
+  ) {
     this.#name = printable(name);
     this.#out = out.isTerminal() ? out : null;
     this.#atEnd = atEnd;

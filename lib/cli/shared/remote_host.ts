@@ -1,5 +1,6 @@
 /** How `sftp` and `scp` reach a host: by our own login, by an `ssh` program, or a server started here. */
 import type { Client } from "../../client/client.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { type SftpChannel, streamChannel } from "../../sftp/protocol/channel.ts";
 import { SftpClient } from "../../sftp/client.ts";
 import { serverReadsLinkFirst } from "../../sftp/protocol/symlink_order.ts";
@@ -7,7 +8,7 @@ import type { CopyFlags } from "./copy_flags.ts";
 import type { Destination } from "../../client/options.ts";
 import { describeFailure, messageOf } from "./failure.ts";
 import { UsageError } from "./flags.ts";
-import { type Log, writeAllSync } from "./log.ts";
+import { type Log, writeIfRead } from "./log.ts";
 import { logIn, placeOf } from "./login.ts";
 import { splitWords } from "./split_words.ts";
 import { type SshOptions, sshOptions } from "./ssh_options.ts";
@@ -97,7 +98,7 @@ function lengthOf(requestLength: number | null): { requestLength?: number } {
 /** Shows what a program says on standard error, as `ssh` does. */
 async function show(stderr: ReadableStream<Uint8Array>): Promise<void> {
   try {
-    for await (const chunk of stderr) writeAllSync(Deno.stderr, chunk);
+    for await (const chunk of stderr) writeIfRead(runtime.terminal.stderr, chunk);
   } catch {
     // The channel is gone, which whoever uses it hears.
   }
@@ -173,12 +174,12 @@ function direct(command: string, flags: CopyFlags, log: Log): RemoteHost {
 
 /** A program of this machine, spoken to through its standard streams. */
 function spawned(program: string, args: readonly string[]): RemoteProgram {
-  const child = new Deno.Command(program, {
+  const child = runtime.programs.spawn(program, {
     args: [...args],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",
-  }).spawn();
+  });
   const reader = child.stdout.getReader();
   const writer = child.stdin.getWriter();
   const code = child.status.then((status) => status.code);

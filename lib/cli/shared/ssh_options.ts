@@ -4,6 +4,8 @@ import { Config } from "../../config/config.ts";
 import { readConfig } from "../../config/read.ts";
 import type { HostSettings, LogLevelSetting } from "../../config/settings.ts";
 import { ConfigError } from "../../errors.ts";
+import { isError } from "../../runtime/errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "./flags.ts";
 import { Log, type LogLevel } from "./log.ts";
 import { type OptionText, parseOption } from "./option_values.ts";
@@ -135,12 +137,10 @@ async function present(
 
 async function absence(file: string): Promise<string | null> {
   try {
-    await Deno.stat(file);
+    await runtime.files.stat(file);
     return null;
   } catch (error) {
-    return error instanceof Deno.errors.NotFound
-      ? "No such file or directory"
-      : (error as Error).message;
+    return isError(error, "NotFound") ? "No such file or directory" : (error as Error).message;
   }
 }
 

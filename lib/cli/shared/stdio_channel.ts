@@ -1,4 +1,7 @@
 import { concat } from "@std/bytes";
+import { isError } from "../../runtime/errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
+import { writeAll } from "../../runtime/write_all.ts";
 import type { SftpChannel } from "../../sftp/protocol/channel.ts";
 
 /** What one read of a pipe gives at most. */
@@ -18,17 +21,14 @@ export interface ProcessStreams {
 
 /** The standard streams of this process. */
 export const STANDARD_STREAMS: ProcessStreams = {
-  read: (into) => Deno.stdin.read(into),
-  write: (bytes) => Deno.stdout.write(bytes),
-  closeWrite: () => Deno.stdout.close(),
+  read: (into) => runtime.terminal.stdin.read(into),
+  write: (bytes) => runtime.terminal.stdout.write(bytes),
+  closeWrite: () => runtime.terminal.stdout.close(),
   close: () => {},
 };
 
 /** A channel without streams in between: one read and one write of the system each. */
 export function bytesChannel(streams: ProcessStreams): SftpChannel {
-  const write = async (bytes: Uint8Array): Promise<void> => {
-    for (let at = 0; at < bytes.length;) at += await streams.write(bytes.subarray(at));
-  };
   return {
     async readChunk() {
       const chunk = new Uint8Array(READ_BYTES);
@@ -37,8 +37,8 @@ export function bytesChannel(streams: ProcessStreams): SftpChannel {
     },
     async writeAll(...chunks) {
       const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-      if (chunks.length > 1 && length <= JOIN_BYTES) await write(concat(chunks));
-      else for (const chunk of chunks) await write(chunk);
+      if (chunks.length > 1 && length <= JOIN_BYTES) await writeAll(streams, concat(chunks));
+      else for (const chunk of chunks) await writeAll(streams, chunk);
     },
     closeWrite: () => Promise.resolve(streams.closeWrite()),
     close: () => Promise.resolve(streams.close()),
@@ -56,7 +56,7 @@ export function blockingChannel(): SftpChannel {
     blocks: true,
     // deno-lint-ignore require-await -- a throw becomes a rejection
     async readChunk() {
-      const count = Deno.stdin.readSync(buffer);
+      const count = runtime.terminal.stdin.readSync(buffer);
       return count === null ? null : buffer.subarray(0, count);
     },
   };
@@ -65,9 +65,9 @@ export function blockingChannel(): SftpChannel {
 /** Whoever started this program may have set its streams to say that they are full. */
 async function writeNow(bytes: Uint8Array): Promise<number> {
   try {
-    return Deno.stdout.writeSync(bytes);
+    return runtime.terminal.stdout.writeSync(bytes);
   } catch (cause) {
-    if (!(cause instanceof Deno.errors.WouldBlock)) throw cause;
-    return await Deno.stdout.write(bytes);
+    if (!isError(cause, "WouldBlock")) throw cause;
+    return await runtime.terminal.stdout.write(bytes);
   }
 }

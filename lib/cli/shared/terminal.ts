@@ -1,5 +1,8 @@
 import type { PtyOptions, TerminalSize } from "../../connection/session_requests.ts";
 import { printable } from "../../errors.ts";
+import type { OpenFile } from "../../runtime/files.ts";
+import type { ProgramOptions } from "../../runtime/parts.ts";
+import { runtime } from "../../runtime/runtime.ts";
 
 /** The user broke off with Ctrl-C while being asked. */
 export class InterruptedError extends Error {
@@ -24,8 +27,8 @@ export interface AskOptions {
  * @throws {InterruptedError} If the user breaks off
  */
 export async function ask(prompt: string, options: AskOptions): Promise<string | null> {
-  const helper = Deno.env.get("SSH_ASKPASS");
-  if (helper && Deno.env.get("SSH_ASKPASS_REQUIRE") === "force") {
+  const helper = runtime.env.get("SSH_ASKPASS");
+  if (helper && runtime.env.get("SSH_ASKPASS_REQUIRE") === "force") {
     return await askHelper(helper, prompt);
   }
   const tty = openTerminal();
@@ -39,15 +42,16 @@ export async function ask(prompt: string, options: AskOptions): Promise<string |
 
 /** Whether `ask` finds somebody. */
 export function canAsk(): boolean {
-  if (Deno.env.get("SSH_ASKPASS") && Deno.env.get("SSH_ASKPASS_REQUIRE") === "force") return true;
+  const { env } = runtime;
+  if (env.get("SSH_ASKPASS") && env.get("SSH_ASKPASS_REQUIRE") === "force") return true;
   const tty = openTerminal();
   tty?.close();
   return tty !== null;
 }
 
-function openTerminal(): Deno.FsFile | null {
+function openTerminal(): OpenFile | null {
   try {
-    return Deno.openSync("/dev/tty", { read: true, write: true });
+    return runtime.files.openSync("/dev/tty", { read: true, write: true });
   } catch {
     return null;
   }
@@ -55,13 +59,13 @@ function openTerminal(): Deno.FsFile | null {
 
 // ssh(1), ENVIRONMENT: the prompt is the argument, the answer the first line that it prints.
 async function askHelper(helper: string, prompt: string): Promise<string | null> {
-  const command = new Deno.Command(helper, { args: [prompt], stdin: "null", stderr: "inherit" });
-  const { success, stdout } = await command.output();
+  const options: ProgramOptions = { args: [prompt], stdin: "null", stderr: "inherit" };
+  const { success, stdout } = await runtime.programs.output(helper, options);
   if (!success) return null;
   return new TextDecoder().decode(stdout).split(/\r?\n/, 1)[0]!;
 }
 
-async function askTerminal(tty: Deno.FsFile, prompt: string, echo: boolean): Promise<string> {
+async function askTerminal(tty: OpenFile, prompt: string, echo: boolean): Promise<string> {
   const write = (text: string) => tty.writeSync(new TextEncoder().encode(text));
   // Raw, with the editing done here: in cooked mode there is no way to turn the echo off. It comes
   // before the prompt, so that nothing typed at once is shown.
@@ -77,7 +81,7 @@ async function askTerminal(tty: Deno.FsFile, prompt: string, echo: boolean): Pro
   }
 }
 
-async function readLine(tty: Deno.FsFile, show: (text: string) => void): Promise<string> {
+async function readLine(tty: OpenFile, show: (text: string) => void): Promise<string> {
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(256);
   let line: string[] = [];
@@ -114,7 +118,7 @@ async function readLine(tty: Deno.FsFile, show: (text: string) => void): Promise
 /** The size of the terminal that one of the standard streams is on, or null. */
 export function terminalSize(): TerminalSize | null {
   try {
-    return Deno.consoleSize();
+    return runtime.terminal.consoleSize();
   } catch {
     return null;
   }
@@ -122,17 +126,17 @@ export function terminalSize(): TerminalSize | null {
 
 /** The terminal to ask a server for: as large as the local one, and of its kind. */
 export function localPty(): PtyOptions {
-  const term = Deno.env.get("TERM");
+  const term = runtime.env.get("TERM");
   return { ...terminalSize(), ...(term && { term }) };
 }
 
 /** Standard input as the terminal gives it, every key at once; disposing restores it. */
 export function rawInput(): Disposable {
-  if (!Deno.stdin.isTerminal()) return { [Symbol.dispose]() {} };
-  const restore = () => Deno.stdin.setRaw(false);
-  // Deno.exit() runs no finally blocks, but it does this.
+  if (!runtime.terminal.stdin.isTerminal()) return { [Symbol.dispose]() {} };
+  const restore = () => runtime.terminal.stdin.setRaw(false);
+  // An exit of the process runs no finally blocks, but it does this.
   globalThis.addEventListener("unload", restore);
-  Deno.stdin.setRaw(true);
+  runtime.terminal.stdin.setRaw(true);
   return {
     [Symbol.dispose]() {
       globalThis.removeEventListener("unload", restore);
@@ -147,12 +151,13 @@ export function onSignals(
   handler: (signal: Deno.Signal) => void,
 ): Disposable {
   // Windows has Ctrl-C, and for the others nothing that would come.
-  const known = Deno.build.os === "windows" ? signals.filter((s) => s === "SIGINT") : signals;
+  const known = runtime.os === "windows" ? signals.filter((s) => s === "SIGINT") : signals;
   const listeners = known.map((signal) => [signal, () => handler(signal)] as const);
-  for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
+  const { process } = runtime;
+  for (const [signal, listener] of listeners) process.addSignalListener(signal, listener);
   return {
     [Symbol.dispose]() {
-      for (const [signal, listener] of listeners) Deno.removeSignalListener(signal, listener);
+      for (const [signal, listener] of listeners) process.removeSignalListener(signal, listener);
     },
   };
 }

@@ -6,6 +6,7 @@ import {
   startConfigured,
 } from "../../client/configured_forwards.ts";
 import type { ForwardTarget } from "../../forward/address.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { messageOf } from "../shared/failure.ts";
 import type { Log } from "../shared/log.ts";
 import { drain } from "./pipes.ts";
@@ -41,7 +42,7 @@ function tell({ kind, setting, forwarder, error }: ConfiguredForward, log: Log):
 /** -W: standard input and output are a connection from the far side. */
 export async function relay(client: Client, to: ForwardTarget): Promise<void> {
   await using conn = await client.dial(to);
-  const sending = Deno.stdin.readable.pipeTo(conn.writable, { preventCancel: true });
+  const sending = runtime.terminal.stdin.readable.pipeTo(conn.writable, { preventCancel: true });
   // The far side may close first; what is still typed has nowhere to go then.
   sending.catch(() => {});
   using stdout = await openStandardOutput();

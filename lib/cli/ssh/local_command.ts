@@ -2,6 +2,7 @@ import type { Client } from "../../client/client.ts";
 import { expandTokens } from "../../config/tokens.ts";
 import { encodeBase64 } from "../../encoding.ts";
 import { knownAs } from "../../login/host_trust.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import type { Log } from "../shared/log.ts";
 import type { SshOptions } from "../shared/ssh_options.ts";
 
@@ -23,11 +24,11 @@ export async function runLocalCommand(
     t: () => hostKey.type,
   });
   log.verbose(`Executing local command: ${command}`);
-  const { code } = await new Deno.Command(Deno.env.get("SHELL") || "/bin/sh", {
+  const { code } = await runtime.programs.output(runtime.env.get("SHELL") || "/bin/sh", {
     args: ["-c", command],
     stdin: "inherit",
     stdout: "inherit",
     stderr: "inherit",
-  }).output();
+  });
   if (code !== 0) log.verbose(`The local command ended with ${code}`);
 }

@@ -1,4 +1,5 @@
 import type { Channel } from "../../connection/channel.ts";
+import { writeAll } from "../../runtime/write_all.ts";
 
 /** Bytes moved at a time: several packets, and more than a pipe holds. */
 const BLOCK = 256 * 1024;
@@ -26,7 +27,7 @@ export async function drain(
     [block, spare] = [spare, block];
     reading = from(block);
     reading.catch(() => {}); // it is awaited, unless writing fails first
-    for (let at = 0; at < n;) at += await to.write(bytes.subarray(at));
+    await writeAll(to, bytes);
   }
 }
 

@@ -2,6 +2,8 @@ import type { Client } from "../../client/client.ts";
 import { configuredEnv } from "../../login/settings.ts";
 import type { Channel } from "../../connection/channel.ts";
 import { RequestDeniedError } from "../../errors.ts";
+import { isError } from "../../runtime/errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { type Program, startProgram } from "../../session/command.ts";
 import { lendAgent } from "../shared/agent.ts";
 import { EscapeKeys } from "./escape_keys.ts";
@@ -32,7 +34,7 @@ export async function runSession(
   job: SessionJob,
   log: Log,
 ): Promise<number | null> {
-  const env = configuredEnv(job.options, Deno.env.toObject()) ?? {};
+  const env = configuredEnv(job.options, runtime.env.toObject()) ?? {};
   const channel = await client.openSession();
   await lendAgent(client, channel, job.options, log);
   await lendScreen(client, channel, job.options, log);
@@ -68,18 +70,20 @@ async function wire(
   input: { noInput: boolean; filter?: (bytes: Uint8Array) => Uint8Array },
 ): Promise<void> {
   const ignore = () => {};
-  const feeding = input.noInput ? channel.closeWrite() : feed(Deno.stdin, channel, input.filter);
+  const feeding = input.noInput
+    ? channel.closeWrite()
+    : feed(runtime.terminal.stdin, channel, input.filter);
   // The command may end without reading its input; an input that cannot be read is at its end.
   feeding.catch(() => channel.closeWrite()).catch(ignore);
   using stdout = await openStandardOutput();
   try {
     await Promise.all([
       drain((into) => channel.read(into), stdout),
-      drain((into) => channel.readStderr(into), Deno.stderr),
+      drain((into) => channel.readStderr(into), runtime.terminal.stderr),
     ]);
   } catch (error) {
     if (error instanceof LeftError) return;
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    if (!isError(error, "BrokenPipe")) throw error;
     // The command is to see that as it would in a local pipe.
     channel.abort(new LeftError());
   }
@@ -92,9 +96,9 @@ function wantsPty({ program, options }: SessionJob, log: Log): boolean {
     case "force":
       return true;
     case "auto":
-      return program.kind === "shell" && Deno.stdin.isTerminal();
+      return program.kind === "shell" && runtime.terminal.stdin.isTerminal();
     case "yes":
-      if (Deno.stdin.isTerminal()) return true;
+      if (runtime.terminal.stdin.isTerminal()) return true;
       log.info("Pseudo-terminal will not be allocated because stdin is not a terminal.");
       return false;
   }

@@ -1,4 +1,6 @@
 import type { Client } from "../../client/client.ts";
+import { runtime } from "../../runtime/runtime.ts";
+import { writeAll } from "../../runtime/write_all.ts";
 import type { Program } from "../../session/command.ts";
 import { describeFailure, messageOf } from "../shared/failure.ts";
 import { UsageError } from "../shared/flags.ts";
@@ -130,6 +132,5 @@ function tell(note: string, log: Log): void {
 }
 
 async function writeOut(text: string): Promise<void> {
-  const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+  await writeAll(runtime.terminal.stdout, new TextEncoder().encode(text));
 }

@@ -1,3 +1,4 @@
+import { runtime } from "../../runtime/runtime.ts";
 import type { ByteWriter } from "./pipes.ts";
 
 const PATH = "/dev/stdout";
@@ -9,20 +10,20 @@ const PATH = "/dev/stdout";
  */
 export async function openStandardOutput(): Promise<ByteWriter & Disposable> {
   const { isFifo, isFile, isCharDevice } = await kind();
-  if (isFifo) return await Deno.open(PATH, { write: true });
+  if (isFifo) return await runtime.files.open(PATH, { write: true });
   // A second way into a file would have a position of its own.
-  if (isFile) return atOnce(Deno.stdout, () => {});
-  if (isCharDevice && !Deno.stdout.isTerminal()) {
-    const device = await Deno.open(PATH, { write: true });
+  if (isFile) return atOnce(runtime.terminal.stdout, () => {});
+  if (isCharDevice && !runtime.terminal.stdout.isTerminal()) {
+    const device = await runtime.files.open(PATH, { write: true });
     return atOnce(device, () => device.close());
   }
-  return { write: (bytes) => Deno.stdout.write(bytes), [Symbol.dispose]: () => {} };
+  return { write: (bytes) => runtime.terminal.stdout.write(bytes), [Symbol.dispose]: () => {} };
 }
 
 /** Nothing is known where there is no such path, or no permission to look at it. */
 async function kind(): Promise<Partial<Deno.FileInfo>> {
   try {
-    return await Deno.stat(PATH);
+    return await runtime.files.stat(PATH);
   } catch {
     return {};
   }

@@ -4,6 +4,7 @@ import type { Channel } from "../../connection/channel.ts";
 import type { X11Authority } from "../../connection/x11_setup.ts";
 import { RequestDeniedError } from "../../errors.ts";
 import { decodeAuthorities } from "../../forward/x11_authority.ts";
+import { runtime } from "../../runtime/runtime.ts";
 import { messageOf } from "../shared/failure.ts";
 import type { Log } from "../shared/log.ts";
 import type { SshOptions } from "../shared/ssh_options.ts";
@@ -19,7 +20,7 @@ export async function lendScreen(
   log: Log,
 ): Promise<void> {
   if (!options.ForwardX11) return;
-  const display = Deno.env.get("DISPLAY");
+  const display = runtime.env.get("DISPLAY");
   if (!display) return log.verbose("X11 forwarding requested but DISPLAY not set");
   const onError = (error: unknown) => log.verbose(`X11: ${messageOf(error)}`);
   try {
@@ -39,21 +40,21 @@ class UntrustedError extends Error {}
 /** Has the X server make a secret for X clients that it is not to trust. */
 async function untrusted(display: string, options: SshOptions): Promise<X11Authority> {
   const seconds = Math.ceil((options.ForwardX11Timeout ?? UNTRUSTED_MS) / 1000);
-  const folder = await Deno.makeTempDir({ prefix: "ssh-x11-" });
+  const folder = await runtime.files.makeTempDir({ prefix: "ssh-x11-" });
   try {
     const file = `${folder}/xauthfile`;
     const words = ["MIT-MAGIC-COOKIE-1", "untrusted", "timeout", `${seconds}`];
-    const output = await new Deno.Command("xauth", {
+    const output = await runtime.programs.output("xauth", {
       args: ["-q", "-f", file, "generate", display, ...words],
       stdin: "null",
-    }).output();
-    const [entry] = output.success ? decodeAuthorities(await Deno.readFile(file)) : [];
+    });
+    const [entry] = output.success ? decodeAuthorities(await runtime.files.readFile(file)) : [];
     if (entry) return entry;
     throw new Error(new TextDecoder().decode(output.stderr).trim());
   } catch (cause) {
     const message = "untrusted X11 forwarding setup failed: xauth key data not generated";
     throw new UntrustedError(message, { cause });
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await runtime.files.remove(folder, { recursive: true });
   }
 }
