@@ -1,5 +1,5 @@
 import { denoNet } from "./deno_net.ts";
-import { denoPosix } from "./deno_posix.ts";
+import { denoPosix, descriptorPath } from "./deno_posix.ts";
 import type { Runtime } from "./parts.ts";
 import { builtin } from "./builtin.ts";
 
@@ -24,6 +24,7 @@ export function denoRuntime(): Runtime {
     },
     terminal: Deno,
     isGranted: (permission) => Deno.permissions.querySync(permission).state === "granted",
+    descriptorPath,
     unrefTimer: (timer) => Deno.unrefTimer(timer),
   };
 }

@@ -3,24 +3,42 @@ import type { PosixFiles } from "./files.ts";
 
 let posix: PosixFiles | null = null;
 
-/** `node:fs`, with a repair for older versions of Deno. */
+/** `node:fs`, with repairs for older versions of Deno. */
 export function denoPosix(): PosixFiles {
-  return posix ??= isBefore(2, 7, 12) ? withAtomicWrites(builtin("node:fs")) : builtin("node:fs");
+  return posix ??= hasDescriptors() ? builtin("node:fs") : repaired(builtin("node:fs"));
+}
+
+/** See `Runtime.descriptorPath`. */
+export function descriptorPath(fd: number): string | null {
+  return Deno.build.os === "linux" && hasDescriptors() ? `/proc/self/fd/${fd}` : null;
+}
+
+/** Before 2.7.12 the descriptors of Deno's `node:fs` were numbers that the system does not know. */
+function hasDescriptors(): boolean {
+  return !isBefore(2, 7, 12);
+}
+
+function repaired(fs: PosixFiles): PosixFiles {
+  return {
+    ...fs,
+    write: atomicWrite(fs) as unknown as PosixFiles["write"],
+    lchownSync: fs.lchownSync ?? lchown(fs),
+  };
 }
 
 /**
  * Before Deno 2.7.12, `write` at a position is a seek and then a write, so parallel calls write to each
  * other's positions. `writeSync` does both in one step; a slow disk blocks the program on these versions.
  */
-function withAtomicWrites(fs: PosixFiles): PosixFiles {
-  const write = (
+function atomicWrite(fs: PosixFiles) {
+  return (
     fd: number,
     data: Uint8Array,
     offset: number,
     length: number,
     position: number | null,
     done: (error: unknown, written?: number) => void,
-  ) => {
+  ): void => {
     let written: number;
     try {
       written = fs.writeSync(fd, data, offset, length, position);
@@ -29,7 +47,23 @@ function withAtomicWrites(fs: PosixFiles): PosixFiles {
     }
     done(null, written);
   };
-  return { ...fs, write: write as unknown as PosixFiles["write"] };
+}
+
+/** `lchownSync` for files and directories, which Deno 2.5 and older lack. It follows no link either. */
+function lchown(fs: PosixFiles) {
+  return (path: string | URL | Uint8Array, uid: number, gid: number): void => {
+    const named = Deno.lstatSync(path as string);
+    if (!named.isFile && !named.isDirectory) throw new Deno.errors.NotSupported();
+    const fd = fs.openSync(path as string, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+    try {
+      const { dev, ino } = fs.fstatSync(fd);
+      // Deno before 2.5 ignores O_NOFOLLOW.
+      if (dev !== named.dev || ino !== named.ino) throw new Deno.errors.NotSupported();
+      fs.fchownSync(fd, uid, gid);
+    } finally {
+      fs.closeSync(fd);
+    }
+  };
 }
 
 function isBefore(...version: readonly [major: number, minor: number, patch: number]): boolean {

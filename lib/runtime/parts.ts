@@ -7,6 +7,11 @@ export interface Runtime extends RuntimeParts {
   readonly os: string;
   /** Whether a permission has been granted, without a prompt for it. */
   isGranted(permission: Deno.PermissionDescriptor): boolean;
+  /**
+   * A path to the file that is open as a descriptor, whatever its name is by now; null where there is
+   * none.
+   */
+  descriptorPath(fd: number): string | null;
   /** Lets the program end while the timer is still running. */
   unrefTimer(timer: ReturnType<typeof setTimeout>): void;
 }

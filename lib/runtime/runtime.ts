@@ -21,7 +21,12 @@ export const runtime: Runtime = withMissingParts("Deno" in globalThis ? denoRunt
 
 /** A whole runtime from the parts that there are. Every other part throws as soon as it is used. */
 export function withMissingParts(parts: Partial<Runtime>): Runtime {
-  const rest = { os: "", isGranted: () => false, unrefTimer: () => {} };
+  const rest = {
+    os: "",
+    isGranted: () => false,
+    descriptorPath: () => null,
+    unrefTimer: () => {},
+  };
   const all = Object.create(rest, Object.getOwnPropertyDescriptors(parts)) as Runtime;
   for (const [part, message] of Object.entries(MISSING)) {
     if (part in parts) continue;

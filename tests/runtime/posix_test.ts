@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertInstanceOf } from "@std/assert";
 import { runtime } from "../../lib/runtime/runtime.ts";
 
 const BLOCK = 4096;
@@ -34,5 +34,23 @@ Deno.test("posix.write passes an error to its callback", async () => {
   } finally {
     closeSync(fd);
     await Deno.remove(path);
+  }
+});
+
+Deno.test("posix.lchownSync changes files and directories, and never what a link leads to", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const { uid, gid } = await Deno.stat(folder);
+    runtime.posix.lchownSync(folder, uid!, gid!);
+    await Deno.writeTextFile(`${folder}/file`, "x");
+    runtime.posix.lchownSync(`${folder}/file`, uid!, gid!);
+    await Deno.symlink("none", `${folder}/link`); // to follow it would fail with ENOENT
+    try {
+      runtime.posix.lchownSync(`${folder}/link`, uid!, gid!);
+    } catch (error) {
+      assertInstanceOf(error, Deno.errors.NotSupported);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });

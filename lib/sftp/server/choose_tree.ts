@@ -23,13 +23,16 @@ export function treeOf(root: string, home: string): ServedTree {
     : new Jail(new PathFolders(real.replace(/[/\\]$/, "")), home);
 }
 
-/** Whether paths can start at an open folder: on Linux, where everything is permitted (`-A`). */
+/**
+ * Whether paths can start at an open folder: on Linux, where everything is permitted (`-A`), with Deno
+ * from 2.7.12 on.
+ */
 function canAnchor(root: string): boolean {
-  if (runtime.os !== "linux") return false;
   const { closeSync, constants, openSync } = runtime.posix;
   const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    return runtime.files.lstatSync(`/proc/self/fd/${fd}/.`).isDirectory;
+    const path = runtime.descriptorPath(fd);
+    return path !== null && runtime.files.lstatSync(`${path}/.`).isDirectory;
   } catch {
     return false; // there is no /proc, or it may not be read
   } finally {

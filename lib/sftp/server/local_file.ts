@@ -75,8 +75,9 @@ export class LocalFile implements SftpBackendFile {
 
   // deno-lint-ignore require-await -- a throw becomes a rejection
   async statVfs(): Promise<SftpFileSystem> {
-    if (runtime.os === "linux") return fileSystemAt(`/proc/self/fd/${this.#fd}`);
-    throw platformError("NotSupported");
+    const path = runtime.descriptorPath(this.#fd);
+    if (path === null) throw platformError("NotSupported");
+    return fileSystemAt(path);
   }
 
   sync(): Promise<void> {
