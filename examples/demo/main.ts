@@ -11,11 +11,11 @@ import { encodeHex } from "../../lib/encoding.ts";
 import { printable, SshError } from "../../lib/errors.ts";
 import { type DemoHost, embeddedHost } from "./host.ts";
 import { describeFailure, messageOf } from "../../lib/cli/shared/failure.ts";
-import { parseMixed, UsageError } from "../../lib/cli/shared/flags.ts";
+import { lastValue, parseMixed, UsageError } from "../../lib/cli/shared/flags.ts";
 import { Log } from "../../lib/cli/shared/log.ts";
 import { logIn, type LoginPlace, placeOf } from "../../lib/cli/shared/login.ts";
 import { ProgressMeter, type ProgressState } from "../../lib/cli/shared/progress_meter.ts";
-import { optionOfFlag, type SshOptions, sshOptions } from "../../lib/cli/shared/ssh_options.ts";
+import { optionsOfFlag, type SshOptions, sshOptions } from "../../lib/cli/shared/ssh_options.ts";
 import { InterruptedError, onSignals } from "../../lib/cli/shared/terminal.ts";
 
 /** What `demo --help` prints. */
@@ -75,12 +75,8 @@ async function parse(args: readonly string[]): Promise<DemoArguments> {
   const [target, ...more] = rest;
   if (more.length > 0) throw new UsageError(`unexpected argument "${more[0]}"`);
   const place = target === undefined ? null : parseTarget(target);
-  const said = flags.flatMap(({ name, value }) => {
-    const option = name === "p" ? { name: "Port", value } : optionOfFlag(name, value);
-    return option === null ? [] : [option];
-  });
-  const options = await sshOptions(said, { target: place });
-  const size = Number(flags.findLast(({ name }) => name === "size")?.value ?? 256);
+  const options = await sshOptions(flags.flatMap(optionsOfFlag), { target: place });
+  const size = Number(lastValue(flags, "size") ?? 256);
   if (!(size > 0 && size <= 1024 * 1024)) throw new UsageError("--size needs a number of MiB");
   return {
     bytes: Math.ceil(size * MIB),

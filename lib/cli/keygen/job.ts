@@ -7,7 +7,7 @@ import { type ExportOptions, importPrivateKey, type PrivateKey } from "../../key
 import { importPublicKey, type PublicKey } from "../../keys/public_key.ts";
 import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
-import { type Flag, UsageError } from "../shared/flags.ts";
+import { allValues, type Flag, hasFlag, lastValue, UsageError } from "../shared/flags.ts";
 import type { Log } from "../shared/log.ts";
 import { ask, canAsk } from "../shared/terminal.ts";
 
@@ -28,17 +28,17 @@ export class KeygenJob {
   }
 
   has(name: string): boolean {
-    return this.flags.some((flag) => flag.name === name);
+    return hasFlag(this.flags, name);
   }
 
   /** The value of a flag, the last one if there are several; null if there is none. */
   last(name: string): string | null {
-    return this.flags.findLast((flag) => flag.name === name)?.value ?? null;
+    return lastValue(this.flags, name);
   }
 
   /** The values of a flag, in order. */
   all(name: string): string[] {
-    return this.flags.filter((flag) => flag.name === name).map(({ value }) => value);
+    return allValues(this.flags, name);
   }
 
   /** Says something on standard output, unless -q. */

@@ -7,7 +7,7 @@ import {
 import { isRemote, type Operand, parseOperand } from "../shared/copy_target.ts";
 import { messageOf } from "../shared/failure.ts";
 import { RemoteHostError } from "../shared/remote_host.ts";
-import { parseFlags, UsageError } from "../shared/flags.ts";
+import { hasFlag, parseFlags, UsageError } from "../shared/flags.ts";
 import { Log } from "../shared/log.ts";
 import { RemoteHosts, type ScpJob } from "./job.ts";
 import { copyByFirstHost, copyLegacy, serveLegacy } from "./legacy.ts";
@@ -91,8 +91,7 @@ async function parse(
   args: readonly string[],
 ): Promise<{ job: ScpJob; operands: readonly string[] }> {
   const { flags, rest } = parseFlags(args, { letters: LETTERS });
-  const value = (name: string) => flags.findLast((flag) => flag.name === name)?.value ?? null;
-  const has = (name: string) => value(name) !== null;
+  const has = (name: string) => hasFlag(flags, name);
   const serving = has("t") ? "sink" : has("f") ? "source" : null;
   if (rest.length < (serving === null ? 2 : 1)) throw new UsageError("usage: see scp --help");
   const more = [

@@ -9,7 +9,7 @@ import { systemShell } from "../../server/system_shell.ts";
 import type { SessionHandler } from "../../session/session.ts";
 import { localFiles } from "../../sftp/server/local_files.ts";
 import { messageOf } from "../shared/failure.ts";
-import { parseMixed, UsageError } from "../shared/flags.ts";
+import { allValues, hasFlag, lastValue, parseMixed, UsageError } from "../shared/flags.ts";
 import { Log } from "../shared/log.ts";
 import { parseOption } from "../shared/option_values.ts";
 import { limitsOf, type SshdOptions, sshdOptions } from "./sshd_options.ts";
@@ -89,15 +89,14 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
 function parse(args: readonly string[]): ServeArguments {
   const { flags, rest } = parseMixed(args, FLAGS);
   if (rest.length > 0) throw new UsageError(`unexpected argument "${rest[0]}"`);
-  const all = (name: string) => flags.filter((f) => f.name === name).map((f) => f.value);
-  const last = (name: string) => all(name).at(-1) ?? null;
+  const last = (name: string) => lastValue(flags, name);
   const port = last("port") ?? last("p");
   if (port === null || !/^\d{1,5}$/.test(port) || Number(port) > 65535) {
     throw new UsageError("--port needs a number from 0 to 65535");
   }
-  const hostKeys = all("host-key");
+  const hostKeys = allValues(flags, "host-key");
   if (hostKeys.length === 0) throw new UsageError("--host-key is needed");
-  const options = sshdOptions(all("o").map(parseOption));
+  const options = sshdOptions(allValues(flags, "o").map(parseOption));
   const given = {
     authorizedKeys: options.PubkeyAuthentication === false ? null : last("authorized-keys"),
     passwords: options.PasswordAuthentication === false ? null : last("password-file"),
@@ -111,9 +110,9 @@ function parse(args: readonly string[]): ServeArguments {
     hostKeys,
     ...given,
     root: last("root"),
-    exec: all("exec").length > 0,
+    exec: hasFlag(flags, "exec"),
     options,
-    log: new Log(all("v").length > 0 ? "verbose" : all("q").length > 0 ? "quiet" : "error"),
+    log: new Log(hasFlag(flags, "v") ? "verbose" : hasFlag(flags, "q") ? "quiet" : "error"),
   };
 }
 

@@ -7,7 +7,7 @@ import { serveSftp, type ServeSftpOptions } from "../../sftp/server/server.ts";
 import { statusText } from "../../sftp/protocol/status.ts";
 import type { SftpRequestReport } from "../../sftp/server/audit.ts";
 import { messageOf } from "../shared/failure.ts";
-import { parseFlags, UsageError } from "../shared/flags.ts";
+import { lastValue, parseFlags, UsageError } from "../shared/flags.ts";
 import { Log } from "../shared/log.ts";
 import { blockingChannel } from "../shared/stdio_channel.ts";
 
@@ -79,7 +79,7 @@ export async function sftpServer(args: readonly string[]): Promise<number> {
 function parse(args: readonly string[]): SftpServerArguments {
   // What follows the flags is passed over: `scp -D` gives it what it would give to ssh.
   const { flags } = parseFlags(args, { letters: LETTERS });
-  const value = (name: string) => flags.findLast((flag) => flag.name === name)?.value ?? null;
+  const value = (name: string) => lastValue(flags, name);
   if (value("h") !== null) throw new UsageError("usage: sftp-server [flags]");
   const umask = value("u");
   if (umask !== null && !/^[0-7]{1,4}$/.test(umask)) {

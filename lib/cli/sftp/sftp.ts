@@ -9,7 +9,7 @@ import {
 import { parseOperand, type RemoteOperand } from "../shared/copy_target.ts";
 import { messageOf } from "../shared/failure.ts";
 import { openRemoteHost, type RemoteHost, RemoteHostError } from "../shared/remote_host.ts";
-import { parseFlags, UsageError } from "../shared/flags.ts";
+import { hasFlag, lastValue, parseFlags, UsageError } from "../shared/flags.ts";
 import { Log } from "../shared/log.ts";
 import { runCommands } from "./run_commands.ts";
 import { SftpShell, type SftpShellOptions } from "./shell.ts";
@@ -87,8 +87,8 @@ export async function sftp(args: readonly string[]): Promise<number> {
 
 async function parse(args: readonly string[]): Promise<SftpArguments> {
   const { flags, rest } = parseFlags(args, { letters: LETTERS });
-  const value = (name: string) => flags.findLast((flag) => flag.name === name)?.value ?? null;
-  const has = (name: string) => value(name) !== null;
+  const value = (name: string) => lastValue(flags, name);
+  const has = (name: string) => hasFlag(flags, name);
   if (has("h")) throw new UsageError("see sftp --help");
   const [destination, local = null, ...more] = rest;
   if (destination === undefined && !has("D")) {

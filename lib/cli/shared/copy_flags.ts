@@ -1,8 +1,8 @@
-import { type Destination, parseTarget } from "../../client/options.ts";
-import { type Flag, UsageError } from "./flags.ts";
+import type { Destination } from "../../client/options.ts";
+import { type Flag, lastValue, UsageError } from "./flags.ts";
 import type { LogLevel } from "./log.ts";
 import type { OptionText } from "./option_values.ts";
-import { optionOfFlag, sshOptions } from "./ssh_options.ts";
+import { optionsOfFlag, parseHops, sshOptions } from "./ssh_options.ts";
 
 /** Letters that `sftp` and `scp` share and that concern the connection, as getopt(3) writes them. */
 export const CONNECTION_LETTERS = "46ACc:D:F:i:J:o:P:qS:v";
@@ -38,7 +38,7 @@ export async function copyFlags(
   flags: readonly Flag[],
   more: readonly OptionText[] = [],
 ): Promise<CopyFlags> {
-  const value = (name: string) => flags.findLast((flag) => flag.name === name)?.value ?? null;
+  const value = (name: string) => lastValue(flags, name);
   const program = value("S");
   const connection = flags.filter(({ name }) =>
     CONNECTION_LETTERS.replaceAll(":", "").includes(name)
@@ -52,7 +52,7 @@ export async function copyFlags(
     said,
     file: value("F"),
     level,
-    hops: program === null ? value("J")?.split(",").map(hopOf) ?? [] : [],
+    hops: program === null ? parseHops(value("J")) : [],
     program,
     passed: connection.flatMap(passedOn).concat(
       more.map(({ name, value }) => `-o${name}=${value}`),
@@ -72,10 +72,9 @@ const CAUTION: readonly OptionText[] = [
   { name: "RequestTTY", value: "no" },
 ];
 
-function optionsOf({ name, value }: Flag): OptionText[] {
-  if (name === "P") return [{ name: "Port", value }];
-  const option = "46ACcioqv".includes(name) ? optionOfFlag(name, value) : null;
-  return option === null ? [] : [option];
+function optionsOf(flag: Flag): OptionText[] {
+  if (flag.name === "P") return [{ name: "Port", value: flag.value }];
+  return "46ACcioqv".includes(flag.name) ? optionsOfFlag(flag) : [];
 }
 
 function levelOf(flags: readonly Flag[]): OptionText[] {
@@ -87,14 +86,6 @@ function passedOn({ name, value }: Flag): string[] {
   if ("DS".includes(name)) return [];
   if (name === "P") return [`-oPort=${value}`];
   return "cFiJo".includes(name) ? [`-${name}`, value] : [`-${name}`];
-}
-
-function hopOf(text: string): Destination {
-  try {
-    return parseTarget(text);
-  } catch (cause) {
-    throw new UsageError(`bad jump host "${text}"`, { cause });
-  }
 }
 
 /** Flags about speed and memory. */

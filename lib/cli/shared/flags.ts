@@ -1,4 +1,4 @@
-/** A command line that makes no sense; the message says which part of it. */
+/** A command line is wrong; the message says which part of it. */
 export class UsageError extends Error {
   /** Creates the error. */
   constructor(message: string, options?: ErrorOptions) {
@@ -21,19 +21,19 @@ export interface Flag {
   readonly value: string;
 }
 
-/** A command line taken apart. */
+/** A parsed command line. */
 export interface ParsedFlags {
   /** The flags in the order given. */
   readonly flags: readonly Flag[];
-  /** The first word that is no flag, and everything behind it. */
+  /** The first word that is not a flag, and everything after it. */
   readonly rest: readonly string[];
   /** Whether `--` ended the flags. */
   readonly ended: boolean;
 }
 
 /**
- * Takes flags apart as OpenSSH's programs do: letters may be combined (`-qTp 22`), a value may follow
- * at once (`-p22`), and the first other word ends it.
+ * Parses flags as OpenSSH's programs do: letters may be combined (`-qTp 22`), a value may be attached
+ * (`-p22`), and the first other word ends them.
  *
  * @throws {UsageError} If a flag is unknown, or its value is missing
  */
@@ -55,7 +55,7 @@ export function parseFlags(args: readonly string[], spec: FlagSpec): ParsedFlags
   return { flags, rest: args.slice(at), ended: false };
 }
 
-/** Flags that may stand behind the operands as well, for programs of our own. */
+/** Parses flags that may follow the operands, too, for programs that OpenSSH does not have. */
 export function parseMixed(args: readonly string[], spec: FlagSpec): ParsedFlags {
   const { flags, rest, ended } = parseFlags(args, spec);
   if (ended || rest.length === 0) return { flags, rest, ended };
@@ -65,6 +65,21 @@ export function parseMixed(args: readonly string[], spec: FlagSpec): ParsedFlags
     rest: [rest[0]!, ...more.rest],
     ended: more.ended,
   };
+}
+
+/** Whether a flag was given. */
+export function hasFlag(flags: readonly Flag[], name: string): boolean {
+  return flags.some((flag) => flag.name === name);
+}
+
+/** The value of a flag, the last one if it was given several times; null if it was not. */
+export function lastValue(flags: readonly Flag[], name: string): string | null {
+  return flags.findLast((flag) => flag.name === name)?.value ?? null;
+}
+
+/** All values of a flag, in order. */
+export function allValues(flags: readonly Flag[], name: string): string[] {
+  return flags.filter((flag) => flag.name === name).map(({ value }) => value);
 }
 
 function longFlag(text: string, spec: FlagSpec, value: (flag: string) => string): Flag {

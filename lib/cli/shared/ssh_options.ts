@@ -6,7 +6,7 @@ import type { HostSettings, LogLevelSetting } from "../../config/settings.ts";
 import { ConfigError } from "../../errors.ts";
 import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
-import { UsageError } from "./flags.ts";
+import { type Flag, UsageError } from "./flags.ts";
 import { Log, type LogLevel } from "./log.ts";
 import { type OptionText, parseOption } from "./option_values.ts";
 
@@ -155,41 +155,32 @@ function known(said: readonly OptionText[], { user, port }: Destination) {
   };
 }
 
-/** The option that a letter stands for in `ssh` and `sftp`, or null. */
-export function optionOfFlag(name: string, value: string): OptionText | null {
-  switch (name) {
-    case "o":
-      return parseOption(value);
-    case "4":
-      return { name: "AddressFamily", value: "inet" };
-    case "6":
-      return { name: "AddressFamily", value: "inet6" };
-    case "A":
-      return { name: "ForwardAgent", value: "yes" };
-    case "a":
-      return { name: "ForwardAgent", value: "no" };
-    case "C":
-      return { name: "Compression", value: "yes" };
-    case "c":
-      return { name: "Ciphers", value: quoted(value) };
-    case "i":
-      return { name: "IdentityFile", value: quoted(value), letter: "i" };
-    case "l":
-      return { name: "User", value: quoted(value) };
-    case "m":
-      return { name: "MACs", value: quoted(value) };
-    case "q":
-      return { name: "LogLevel", value: "quiet" };
-    case "v":
-      return { name: "LogLevel", value: "debug", letter: "v" };
-    case "X":
-      return { name: "ForwardX11", value: "yes" };
-    case "x":
-      return { name: "ForwardX11", value: "no" };
-    default:
-      return null;
-  }
+/** The options that a flag stands for; none if the flag is not one about options. */
+export function optionsOfFlag({ name, value }: Flag): OptionText[] {
+  if (name === "o") return [parseOption(value)];
+  if (name === "p") return [{ name: "Port", value }];
+  const option = Object.hasOwn(LETTERS, name) ? LETTERS[name]! : null;
+  if (option === null) return [];
+  const letter = name === "i" || name === "v" ? { letter: name } : {};
+  return [{ name: option[0], value: option[1] ?? quoted(value), ...letter }];
 }
+
+/** By letter: the option, and its value unless the flag has one. */
+const LETTERS: Readonly<Record<string, readonly [name: string, value?: string]>> = {
+  4: ["AddressFamily", "inet"],
+  6: ["AddressFamily", "inet6"],
+  A: ["ForwardAgent", "yes"],
+  a: ["ForwardAgent", "no"],
+  C: ["Compression", "yes"],
+  c: ["Ciphers"],
+  i: ["IdentityFile"],
+  l: ["User"],
+  m: ["MACs"],
+  q: ["LogLevel", "quiet"],
+  v: ["LogLevel", "debug"],
+  X: ["ForwardX11", "yes"],
+  x: ["ForwardX11", "no"],
+};
 
 /** A value that is one word, whatever is in it. */
 export function quoted(value: string): string {
@@ -221,4 +212,19 @@ export function parseDestination(destination: string): Destination {
     throw new UsageError(`Cannot parse the destination "${destination}"`);
   }
   return { hostname, port: null, user: at < 0 ? null : destination.slice(0, at) };
+}
+
+/**
+ * Parses the jump hosts of `-J`, with commas between; none if there is no such flag.
+ *
+ * @throws {UsageError} If one is malformed
+ */
+export function parseHops(list: string | null): Destination[] {
+  return (list?.split(",") ?? []).map((text) => {
+    try {
+      return parseTarget(text);
+    } catch (cause) {
+      throw new UsageError(`bad jump host "${text}"`, { cause });
+    }
+  });
 }

@@ -1,9 +1,16 @@
-import { type Destination, parseTarget } from "../../client/options.ts";
+import type { Destination } from "../../client/options.ts";
 import { ArgumentError } from "../../config/arguments.ts";
 import { type ForwardEnd, type ForwardKind, parseForward, showEnd } from "../../config/forwards.ts";
-import { type Flag, parseFlags, UsageError } from "../shared/flags.ts";
+import {
+  allValues,
+  type Flag,
+  hasFlag,
+  lastValue,
+  parseFlags,
+  UsageError,
+} from "../shared/flags.ts";
 import type { OptionText } from "../shared/option_values.ts";
-import { optionOfFlag, parseDestination, quoted } from "../shared/ssh_options.ts";
+import { optionsOfFlag, parseDestination, parseHops, quoted } from "../shared/ssh_options.ts";
 
 /** What `ssh --help` prints. */
 export const SSH_HELP = `usage: ssh [-46AaCGgkNnqsTtvXxYy] [-B interface] [-b address] [-c cipher]
@@ -21,7 +28,7 @@ const LETTERS = "46AaB:b:Cc:D:e:F:fGgi:J:kL:l:m:Nno:p:qR:sTtvW:XxYy";
 /** These win over `-o` and the files whatever their place, the last of them first. */
 const WINNING = "46AaBbCcefgmNnqsTtvWXxY";
 
-/** A command line of `ssh`, taken apart. */
+/** A parsed command line of `ssh`. */
 export interface CommandLine {
   readonly target: Destination;
   /** What it says about the options. */
@@ -52,7 +59,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     ? { flags: [], rest: behind }
     : parseFlags(behind, { letters: LETTERS });
   const flags = [...before.flags, ...after.flags];
-  const relayTo = valueOf(flags, "W");
+  const relayTo = lastValue(flags, "W");
   const wins = (flag: Flag) => WINNING.includes(flag.name);
   return {
     target: parseDestination(destination),
@@ -65,24 +72,12 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
         { name: "ExitOnForwardFailure", value: "yes" },
       ],
     ],
-    file: valueOf(flags, "F"),
+    file: lastValue(flags, "F"),
     command: after.rest.join(" "),
-    hops: valueOf(flags, "J")?.split(",").map(hopOf) ?? [],
+    hops: parseHops(lastValue(flags, "J")),
     relayTo,
-    showOnly: flags.some(({ name }) => name === "G"),
+    showOnly: hasFlag(flags, "G"),
   };
-}
-
-function valueOf(flags: readonly Flag[], name: string): string | null {
-  return flags.findLast((flag) => flag.name === name)?.value ?? null;
-}
-
-function hopOf(text: string): Destination {
-  try {
-    return parseTarget(text);
-  } catch (cause) {
-    throw new UsageError(`bad jump host "${text}"`, { cause });
-  }
 }
 
 /** -L, -R and -D as the directives that they stand for. */
@@ -107,7 +102,8 @@ function isPortOnly(text: string): boolean {
   return /^(?:(?:\[[^\]]*\]|[^:/]*):)?\d+$/.test(text);
 }
 
-function optionsOf({ name, value }: Flag, flags: readonly Flag[]): OptionText[] {
+function optionsOf(flag: Flag, flags: readonly Flag[]): OptionText[] {
+  const { name, value } = flag;
   switch (name) {
     case "B":
       return [{ name: "BindInterface", value: quoted(value) }];
@@ -133,8 +129,6 @@ function optionsOf({ name, value }: Flag, flags: readonly Flag[]): OptionText[] 
       return [{ name: "SessionType", value: "none" }, { name: "RequestTTY", value: "no" }];
     case "n":
       return [{ name: "StdinNull", value: "yes" }];
-    case "p":
-      return [{ name: "Port", value }];
     case "R":
       return [forwardOf("remote", "RemoteForward", value)];
     case "s":
@@ -142,14 +136,12 @@ function optionsOf({ name, value }: Flag, flags: readonly Flag[]): OptionText[] 
     case "T":
       return [{ name: "RequestTTY", value: "no" }];
     case "t": {
-      const isForced = flags.filter((flag) => flag.name === "t").length > 1;
+      const isForced = allValues(flags, "t").length > 1;
       return [{ name: "RequestTTY", value: isForced ? "force" : "yes" }];
     }
     case "Y":
       return [{ name: "ForwardX11", value: "yes" }, { name: "ForwardX11Trusted", value: "yes" }];
-    default: {
-      const option = optionOfFlag(name, value);
-      return option === null ? [] : [option];
-    }
+    default:
+      return optionsOfFlag(flag);
   }
 }

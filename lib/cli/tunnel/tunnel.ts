@@ -1,17 +1,17 @@
 import type { Client } from "../../client/client.ts";
 import type { Destination } from "../../client/options.ts";
-import { parseTarget } from "../../client/options.ts";
 import { Tunnels, type TunnelSpec, type TunnelsState } from "../../client/tunnels.ts";
 import { TUNNELS_KEEPALIVE_MS } from "../../defaults.ts";
 import type { BindPort } from "../../forward/address.ts";
 import { describeFailure, messageOf } from "../shared/failure.ts";
-import { type Flag, parseMixed, UsageError } from "../shared/flags.ts";
+import { allValues, hasFlag, lastValue, parseMixed, UsageError } from "../shared/flags.ts";
 import { socksSpec, tunnelSpec } from "./forward_specs.ts";
 import { Log } from "../shared/log.ts";
 import { logIn, placeOf } from "../shared/login.ts";
 import {
-  optionOfFlag,
+  optionsOfFlag,
   parseDestination,
+  parseHops,
   type SshOptions,
   sshOptions,
 } from "../shared/ssh_options.ts";
@@ -144,23 +144,24 @@ async function parse(args: readonly string[]): Promise<TunnelArguments> {
   const [destination, ...more] = rest;
   if (destination === undefined) throw new UsageError("no gateway given");
   if (more.length > 0) throw new UsageError(`unexpected "${more[0]}"`);
-  const of = (name: string) => flags.filter((flag) => flag.name === name).map(({ value }) => value);
-  const local = of("L").map((value) => specOf("local", isTarget(value) ? `0:${value}` : value));
-  const remote = of("R").map((value) => specOf("remote", value));
-  const socks = of("D").map((value) => socksSpec(value).from as BindPort);
+  const local = allValues(flags, "L").map((value) =>
+    specOf("local", isTarget(value) ? `0:${value}` : value)
+  );
+  const remote = allValues(flags, "R").map((value) => specOf("remote", value));
+  const socks = allValues(flags, "D").map((value) => socksSpec(value).from as BindPort);
   if (local.length + remote.length + socks.length === 0) {
     throw new UsageError("nothing to do without -L, -R or -D");
   }
   const target = parseDestination(destination);
   return {
     target,
-    options: await sshOptions(flags.flatMap((flag) => optionsOf(flag)), { target }),
-    hops: of("J").at(-1)?.split(",").map(hopOf) ?? [],
+    options: await sshOptions(flags.flatMap(optionsOfFlag), { target }),
+    hops: parseHops(lastValue(flags, "J")),
     local,
     remote,
     socks,
-    check: of("check").length > 0,
-    once: of("once").length > 0,
+    check: hasFlag(flags, "check"),
+    once: hasFlag(flags, "once"),
   };
 }
 
@@ -172,17 +173,4 @@ function specOf(kind: "local" | "remote", value: string): TunnelSpec {
 /** `host:port`, without a port to listen on. */
 function isTarget(value: string): boolean {
   return /^(?:\[[^\]]+\]|[^:/]+):\d+$/.test(value);
-}
-
-function hopOf(text: string): Destination {
-  try {
-    return parseTarget(text);
-  } catch (cause) {
-    throw new UsageError(`bad jump host "${text}"`, { cause });
-  }
-}
-
-function optionsOf({ name, value }: Flag) {
-  const option = name === "p" ? { name: "Port", value } : optionOfFlag(name, value);
-  return option === null ? [] : [option];
 }
