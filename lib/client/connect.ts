@@ -3,7 +3,7 @@ import type { AuthMethod } from "../auth/auth_method.ts";
 import { Connection } from "../connection/connection.ts";
 import type { HostSettings } from "../config/settings.ts";
 import { CERTIFIED, SIGNATURES } from "../crypto/algorithms.ts";
-import { resolveSuite, type Suite } from "../crypto/suite.ts";
+import { algorithmOptions, resolveSuite, type Suite } from "../crypto/suite.ts";
 import { CONNECT_TIMEOUT_MS } from "../defaults.ts";
 import { AuthError, ConnectError } from "../errors.ts";
 import { type HostAddress, type HostKeyPolicy, hostLabel } from "../known_hosts/host_key_policy.ts";
@@ -255,7 +255,8 @@ async function authenticate(transport: Transport, plan: ConnectPlan, signal: Abo
     await authenticateClient(link, {
       user,
       methods,
-      ...(options.algorithms?.userKey !== undefined && { algorithms: suite.userKey }),
+      ...(algorithmOptions(options.algorithms).userKey !== undefined &&
+        { algorithms: suite.userKey }),
       ...(options.onBanner && { onBanner: options.onBanner }),
       signal,
     });
@@ -305,7 +306,7 @@ function preferKnown(suite: Suite, types: readonly string[], options: ConnectOpt
   const algorithms = (type: string) =>
     type === "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256"] : [type];
   const known = types.flatMap(algorithms).filter((name) =>
-    options.algorithms?.hostKey === undefined
+    algorithmOptions(options.algorithms).hostKey === undefined
       ? [...SIGNATURES, ...CERTIFIED].some((row) => row.name === name)
       : suite.hostKey.includes(name)
   );

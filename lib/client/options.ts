@@ -40,8 +40,8 @@ export interface ConnectOptions {
    * `--allow-env=HOME` and `--allow-read` let us see them. The host that is asked for may be an alias then.
    */
   readonly config?: string | URL | readonly (string | URL)[] | Config | false;
-  /** The algorithms to offer. */
-  readonly algorithms?: AlgorithmOptions;
+  /** The algorithms to offer; `"strict"` leaves out what only old peers need. */
+  readonly algorithms?: AlgorithmOptions | "strict";
   /** Aborts connecting. The open connection is not affected. */
   readonly signal?: AbortSignal;
   /** Milliseconds for TCP, identification, key exchange and authentication together; 0 is no limit. */

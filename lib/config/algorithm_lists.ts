@@ -1,5 +1,6 @@
 /** The lists of algorithms in configuration files: names that are known, and what they come to. */
-import { CIPHERS, KEX, MACS, SIGNATURES, USER_KEYS } from "../crypto/algorithms.ts";
+import { CERTIFIED, CIPHERS, KEX, MACS, SIGNATURES, USER_KEYS } from "../crypto/algorithms.ts";
+import { presetNames } from "../crypto/suite.ts";
 import { printable } from "../errors.ts";
 import { matchesWildcards } from "../patterns.ts";
 import { ArgumentError, type Arguments } from "./arguments.ts";
@@ -34,7 +35,13 @@ const OPENSSH: Readonly<Record<Exclude<ListKind, "user" | "ca">, string>> = {
     "rsa-sha2-256-cert-v01@openssh.com,rsa-sha2-512,rsa-sha2-512-cert-v01@openssh.com",
 };
 
-const OURS = { kex: KEX, cipher: CIPHERS, mac: MACS, signature: SIGNATURES, user: USER_KEYS };
+const OURS = {
+  kex: KEX,
+  cipher: CIPHERS,
+  mac: MACS,
+  signature: [...CERTIFIED, ...SIGNATURES],
+  user: USER_KEYS,
+};
 
 const KEY_TYPES = [
   "ssh-ed25519",
@@ -114,7 +121,7 @@ export function ourList(kind: keyof typeof OURS, expression: string): string[] {
 
 function defaultsOf(kind: ListKind): readonly string[] {
   if (kind === "user" || kind === "ca") return ACCEPTED[kind];
-  return OURS[kind].filter((row) => row.default).map((row) => row.name);
+  return presetNames(OURS[kind]);
 }
 
 function allNames(kind: ListKind): string[] {

@@ -4,10 +4,17 @@ import { dhGroupExchange } from "./kex/dh_exchange.ts";
 import { dhFixedGroup } from "./kex/dh_group.ts";
 import { asMpint, asString, coreMethod, type KexMethod } from "./kex/kex_method.ts";
 
-/** A row of any table; those that are not `default` are offered only on request. */
+/**
+ * Which algorithms are offered unasked: `"strict"` is what has no known weakness, and `"default"` adds
+ * what OpenSSH offers by default for peers that have nothing better, SHA-1 and umac excepted.
+ */
+export type Preset = "strict" | "default";
+
+/** A row of any table. */
 export interface Algorithm {
   readonly name: string;
-  readonly default: boolean;
+  /** The narrowest preset that has it; null is on request only. */
+  readonly preset: Preset | null;
 }
 
 /** A key exchange: the method, and the hash that signs and derives (RFC 4253 §7.1). */
@@ -42,131 +49,129 @@ function ecdh(curve: keyof typeof POINT_BYTES): KexMethod {
   return coreMethod(curve, asMpint, POINT_BYTES[curve]);
 }
 
-// The NIST curves are not offered unasked: RFC 9142 allows them, but ssh-audit and the curves'
-// unexplained constants speak against them, and every current peer knows curve25519. Nor are 2048-bit
-// groups, worth 112 bits, and what hashes with SHA-1.
+// NIST curves (unexplained constants) and 2048-bit groups (worth 112 bits) come last, for peers that have
+// nothing else. Methods that hash with SHA-1 are on request.
 export const KEX: readonly KexAlgorithm[] = [
-  { name: "mlkem768x25519-sha256", method: mlkem768x25519, hash: "SHA-256", default: true },
-  { name: "sntrup761x25519-sha512", method: sntrup761x25519, hash: "SHA-512", default: true },
+  { name: "mlkem768x25519-sha256", method: mlkem768x25519, hash: "SHA-256", preset: "strict" },
+  { name: "sntrup761x25519-sha512", method: sntrup761x25519, hash: "SHA-512", preset: "strict" },
   {
     name: "sntrup761x25519-sha512@openssh.com",
     method: sntrup761x25519,
     hash: "SHA-512",
-    default: true,
+    preset: "strict",
   },
-  { name: "curve25519-sha256", method: curve25519, hash: "SHA-256", default: true },
-  { name: "curve25519-sha256@libssh.org", method: curve25519, hash: "SHA-256", default: true },
-  { name: "ecdh-sha2-nistp256", method: ecdh("nistp256"), hash: "SHA-256", default: false },
-  { name: "ecdh-sha2-nistp384", method: ecdh("nistp384"), hash: "SHA-384", default: false },
-  { name: "ecdh-sha2-nistp521", method: ecdh("nistp521"), hash: "SHA-512", default: false },
+  { name: "curve25519-sha256", method: curve25519, hash: "SHA-256", preset: "strict" },
+  { name: "curve25519-sha256@libssh.org", method: curve25519, hash: "SHA-256", preset: "strict" },
   {
     name: "diffie-hellman-group16-sha512",
     method: dhFixedGroup(4096),
     hash: "SHA-512",
-    default: true,
+    preset: "strict",
   },
   // 8192 bits take a server's only thread a quarter of a second, before anybody has logged in.
   {
     name: "diffie-hellman-group18-sha512",
     method: dhFixedGroup(8192),
     hash: "SHA-512",
-    default: false,
+    preset: null,
   },
   {
     name: "diffie-hellman-group-exchange-sha256",
     method: dhGroupExchange,
     hash: "SHA-256",
-    default: true,
+    preset: "strict",
   },
+  { name: "ecdh-sha2-nistp256", method: ecdh("nistp256"), hash: "SHA-256", preset: "default" },
+  { name: "ecdh-sha2-nistp384", method: ecdh("nistp384"), hash: "SHA-384", preset: "default" },
+  { name: "ecdh-sha2-nistp521", method: ecdh("nistp521"), hash: "SHA-512", preset: "default" },
   {
     name: "diffie-hellman-group14-sha256",
     method: dhFixedGroup(2048),
     hash: "SHA-256",
-    default: false,
+    preset: "default",
   },
   {
     name: "diffie-hellman-group14-sha1",
     method: dhFixedGroup(2048),
     hash: "SHA-1",
-    default: false,
+    preset: null,
   },
   {
     name: "diffie-hellman-group-exchange-sha1",
     method: dhGroupExchange,
     hash: "SHA-1",
-    default: false,
+    preset: null,
   },
-  { name: "diffie-hellman-group1-sha1", method: dhFixedGroup(1024), hash: "SHA-1", default: false },
+  { name: "diffie-hellman-group1-sha1", method: dhFixedGroup(1024), hash: "SHA-1", preset: null },
 ];
 
-/** A signature algorithm; `default` is about host keys, `userKey` about keys to log in with. */
+/** A signature algorithm; `preset` is about host keys, `userKey` about keys to log in with. */
 export interface SignatureAlgorithm extends Algorithm {
   readonly userKey: boolean;
 }
 
 /** Host key and user key signature algorithms (RFC 4253 §6.6, 8332, 5656, 8709, PROTOCOL.u2f). */
 export const SIGNATURES: readonly SignatureAlgorithm[] = [
-  { name: "ssh-ed25519", default: true, userKey: true },
-  { name: "rsa-sha2-512", default: true, userKey: true },
-  { name: "rsa-sha2-256", default: true, userKey: true },
-  { name: "ecdsa-sha2-nistp256", default: false, userKey: true },
-  { name: "ecdsa-sha2-nistp384", default: false, userKey: true },
-  { name: "ecdsa-sha2-nistp521", default: false, userKey: true },
-  { name: "sk-ssh-ed25519@openssh.com", default: false, userKey: true },
-  { name: "sk-ecdsa-sha2-nistp256@openssh.com", default: false, userKey: true },
-  { name: "ssh-rsa", default: false, userKey: false }, // SHA-1
+  { name: "ssh-ed25519", preset: "strict", userKey: true },
+  { name: "rsa-sha2-512", preset: "strict", userKey: true },
+  { name: "rsa-sha2-256", preset: "strict", userKey: true },
+  { name: "ecdsa-sha2-nistp256", preset: "default", userKey: true },
+  { name: "ecdsa-sha2-nistp384", preset: "default", userKey: true },
+  { name: "ecdsa-sha2-nistp521", preset: "default", userKey: true },
+  { name: "sk-ssh-ed25519@openssh.com", preset: "default", userKey: true },
+  { name: "sk-ecdsa-sha2-nistp256@openssh.com", preset: "default", userKey: true },
+  { name: "ssh-rsa", preset: null, userKey: false }, // SHA-1
 ];
 
 /**
- * The same by a host key with a certificate (OpenSSH PROTOCOL.certkeys): asked for where an authority
- * is known, since elsewhere the certificate says nothing.
+ * The same by a host key with a certificate (OpenSSH PROTOCOL.certkeys). Where no authority is known, the
+ * key in the certificate is looked up as one without.
  */
-export const CERTIFIED: readonly Algorithm[] = [
-  { name: "ssh-ed25519-cert-v01@openssh.com", default: false },
-  { name: "ecdsa-sha2-nistp256-cert-v01@openssh.com", default: false },
-  { name: "ecdsa-sha2-nistp384-cert-v01@openssh.com", default: false },
-  { name: "ecdsa-sha2-nistp521-cert-v01@openssh.com", default: false },
-  { name: "rsa-sha2-512-cert-v01@openssh.com", default: false },
-  { name: "rsa-sha2-256-cert-v01@openssh.com", default: false },
-];
+export const CERTIFIED: readonly Algorithm[] = SIGNATURES.filter(({ userKey }) => userKey)
+  .map(({ name }) => ({ name: certifiedName(name), preset: "default" }));
 
 /** Keys to log in with, and certificates of them: one is as good as the other. */
 export const USER_KEYS: readonly Algorithm[] = [
-  ...SIGNATURES.flatMap(({ name, userKey }) => [
-    { name, default: userKey },
-    { name: name.replace(/(@openssh\.com)?$/, "-cert-v01@openssh.com"), default: userKey },
-  ]),
+  ...SIGNATURES.flatMap(({ name, userKey }): Algorithm[] => {
+    const preset = userKey ? "strict" : null;
+    return [{ name, preset }, { name: certifiedName(name), preset }];
+  }),
   // Made by browsers (PROTOCOL.u2f): as in sshd, for who names it.
-  { name: "webauthn-sk-ecdsa-sha2-nistp256@openssh.com", default: false },
+  { name: "webauthn-sk-ecdsa-sha2-nistp256@openssh.com", preset: null },
 ];
 
 // CBC is for old peers only, even with the countermeasures that `wasm/src/frame` has.
 export const CIPHERS: readonly CipherAlgorithm[] = [
-  { name: "chacha20-poly1305@openssh.com", aead: true, default: true },
-  { name: "aes128-gcm@openssh.com", aead: true, default: true },
-  { name: "aes256-gcm@openssh.com", aead: true, default: true },
-  { name: "aes128-ctr", aead: false, default: true },
-  { name: "aes192-ctr", aead: false, default: true },
-  { name: "aes256-ctr", aead: false, default: true },
-  { name: "aes128-cbc", aead: false, default: false },
-  { name: "aes192-cbc", aead: false, default: false },
-  { name: "aes256-cbc", aead: false, default: false },
-  { name: "3des-cbc", aead: false, default: false },
+  { name: "chacha20-poly1305@openssh.com", aead: true, preset: "strict" },
+  { name: "aes128-gcm@openssh.com", aead: true, preset: "strict" },
+  { name: "aes256-gcm@openssh.com", aead: true, preset: "strict" },
+  { name: "aes128-ctr", aead: false, preset: "strict" },
+  { name: "aes192-ctr", aead: false, preset: "strict" },
+  { name: "aes256-ctr", aead: false, preset: "strict" },
+  { name: "aes128-cbc", aead: false, preset: null },
+  { name: "aes192-cbc", aead: false, preset: null },
+  { name: "aes256-cbc", aead: false, preset: null },
+  { name: "3des-cbc", aead: false, preset: null },
 ];
 
-// Encrypt-and-MAC is off unless asked for: encrypt-then-MAC is refused by no current peer.
+// Encrypt-and-MAC comes last: libssh2 1.10, Twisted and old asyncssh have nothing else.
 export const MACS: readonly Algorithm[] = [
-  { name: "hmac-sha2-256-etm@openssh.com", default: true },
-  { name: "hmac-sha2-512-etm@openssh.com", default: true },
-  { name: "hmac-sha2-256", default: false },
-  { name: "hmac-sha2-512", default: false },
-  { name: "hmac-sha1-etm@openssh.com", default: false },
-  { name: "hmac-sha1", default: false },
+  { name: "hmac-sha2-256-etm@openssh.com", preset: "strict" },
+  { name: "hmac-sha2-512-etm@openssh.com", preset: "strict" },
+  { name: "hmac-sha2-256", preset: "default" },
+  { name: "hmac-sha2-512", preset: "default" },
+  { name: "hmac-sha1-etm@openssh.com", preset: null },
+  { name: "hmac-sha1", preset: null },
 ];
 
 // Off unless asked for, as in OpenSSH: lengths tell of contents, and links are faster than zlib.
 export const COMPRESSIONS: readonly Algorithm[] = [
-  { name: "none", default: true },
-  { name: "zlib@openssh.com", default: false },
-  { name: "zlib", default: false },
+  { name: "none", preset: "strict" },
+  { name: "zlib@openssh.com", preset: null },
+  { name: "zlib", preset: null },
 ];
+
+/** The name of an algorithm whose key has a certificate. */
+function certifiedName(name: string): string {
+  return name.replace(/(@openssh\.com)?$/, "-cert-v01@openssh.com");
+}

@@ -6,6 +6,7 @@ import {
   COMPRESSIONS,
   KEX,
   MACS,
+  type Preset,
   SIGNATURES,
   USER_KEYS,
 } from "./algorithms.ts";
@@ -16,6 +17,11 @@ import {
  * `?` are wildcards, and `!` keeps from being removed.
  */
 export interface AlgorithmOptions {
+  /**
+   * `"strict"` leaves out of the default lists what only old peers need: MACs over plaintext, NIST curves,
+   * 2048-bit groups, ECDSA host keys.
+   */
+  preset?: Preset;
   /** Key exchange methods. */
   kex?: string | readonly string[];
   /** Host key signature algorithms. */
@@ -48,15 +54,32 @@ export interface Suite {
  *
  * @throws {TypeError} If a name is not known or a list is empty
  */
-export function resolveSuite(options: AlgorithmOptions = {}): Suite {
+export function resolveSuite(options: AlgorithmOptions | "strict" = {}): Suite {
+  const { preset = "default", ...wishes } = algorithmOptions(options);
+  if (preset !== "default" && preset !== "strict") {
+    throw new TypeError(`Unknown preset "${printable(String(preset), 64)}": use "strict"`);
+  }
+  const list = (kind: string, wish: keyof typeof wishes, table: readonly Algorithm[]) =>
+    resolveList(kind, wishes[wish], table, preset);
   return {
-    kex: resolveList("key exchange", options.kex, KEX),
-    hostKey: resolveList("host key", options.hostKey, [...CERTIFIED, ...SIGNATURES]),
-    userKey: resolveList("user key", options.userKey, USER_KEYS),
-    cipher: resolveList("cipher", options.cipher, CIPHERS),
-    mac: resolveList("MAC", options.mac, MACS),
-    compression: resolveList("compression", options.compression, COMPRESSIONS),
+    kex: list("key exchange", "kex", KEX),
+    hostKey: list("host key", "hostKey", [...CERTIFIED, ...SIGNATURES]),
+    userKey: list("user key", "userKey", USER_KEYS),
+    cipher: list("cipher", "cipher", CIPHERS),
+    mac: list("MAC", "mac", MACS),
+    compression: list("compression", "compression", COMPRESSIONS),
   };
+}
+
+/** Options in their long form. */
+export function algorithmOptions(options: AlgorithmOptions | "strict" = {}): AlgorithmOptions {
+  return typeof options === "string" ? { preset: options } : options;
+}
+
+/** The names that a preset offers, best first. */
+export function presetNames(table: readonly Algorithm[], preset: Preset = "default"): string[] {
+  return table.filter((row) => row.preset === "strict" || row.preset === preset)
+    .map((row) => row.name);
 }
 
 /** The row of a name that has been negotiated, so it is there. */
@@ -75,8 +98,9 @@ export function resolveList(
   kind: string,
   wish: string | readonly string[] | undefined,
   table: readonly Algorithm[],
+  preset: Preset = "default",
 ): string[] {
-  const defaults = table.filter((row) => row.default).map((row) => row.name);
+  const defaults = presetNames(table, preset);
   if (wish === undefined) return defaults;
   const expression = typeof wish === "string" ? wish : wish.join(",");
   const [, operator, list] = /^([-+^]?)(.*)$/s.exec(expression)!;

@@ -71,8 +71,8 @@ export interface ServeOptions {
   readonly pty?: boolean;
   /** Which tunnels clients may have; none unless given. */
   readonly forward?: ForwardPolicy;
-  /** The algorithms to offer. */
-  readonly algorithms?: AlgorithmOptions;
+  /** The algorithms to offer; `"strict"` leaves out what only old peers need. */
+  readonly algorithms?: AlgorithmOptions | "strict";
   /** Milliseconds within which a client must log in, 120,000 unless given (LoginGraceTime). */
   readonly loginGraceTime?: number;
   /** Failed attempts before a client is disconnected, 6 unless given (MaxAuthTries). */

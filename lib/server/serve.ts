@@ -1,6 +1,6 @@
 import { networkOf } from "../auth/address_list.ts";
 import { checkPolicy } from "../auth/server.ts";
-import { resolveSuite, type Suite } from "../crypto/suite.ts";
+import { algorithmOptions, resolveSuite, type Suite } from "../crypto/suite.ts";
 import { MAX_STARTUPS } from "../defaults.ts";
 import { DisconnectError } from "../errors.ts";
 import { canUse } from "../keys/parsed_key.ts";
@@ -124,7 +124,7 @@ function suiteOf(options: ServeOptions): Suite {
     options.hostKeys.some((key) => canUse(key.publicKey, name))
   );
   // A key of a type that is off by default is served all the same: giving it is asking for it.
-  const hostKey = options.algorithms?.hostKey === undefined
+  const hostKey = algorithmOptions(options.algorithms).hostKey === undefined
     ? [...new Set([...chosen, ...able])]
     : chosen;
   if (hostKey.length === 0) throw new TypeError("No host key fits the host key algorithms");

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { UsageError } from "../../lib/cli/shared/flags.ts";
 import { parseOption } from "../../lib/cli/shared/option_values.ts";
-import { limitsOf, sshdOptions } from "../../lib/cli/serve/sshd_options.ts";
+import { algorithmsOf, limitsOf, sshdOptions } from "../../lib/cli/serve/sshd_options.ts";
 import { parseDestination, sshOptions } from "../../lib/cli/shared/ssh_options.ts";
 
 /** What the options come to, without what is about the machine that the test runs on. */
@@ -125,8 +125,8 @@ Deno.test("serve takes the options of sshd_config", () => {
     "AcceptEnv=LANG X_*",
   );
   assertEquals(options.AcceptEnv, ["LANG", "X_*"]);
+  assertEquals(algorithmsOf(options), { cipher: "aes128-ctr" });
   assertEquals(limitsOf(options), {
-    algorithms: { cipher: "aes128-ctr" },
     loginGraceTime: 30_000,
     maxAuthTries: 3,
     maxStartups: { begin: 5, rate: 50, full: 20 },

@@ -120,7 +120,9 @@ Deno.test("ssh fails in one line", async (t) => {
   });
 
   await t.step("if there is no common algorithm", async () => {
-    const ran = await cliSsh(server, ["true"], { config: { KexAlgorithms: "ecdh-sha2-nistp384" } });
+    const ran = await cliSsh(server, ["true"], {
+      config: { KexAlgorithms: "diffie-hellman-group18-sha512" },
+    });
     assertFailure(ran, /^Unable to negotiate with 127\.0\.0\.1 port \d+: No common key exchange/);
   });
 

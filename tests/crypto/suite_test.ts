@@ -1,7 +1,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import type { Algorithm } from "../../lib/crypto/algorithms.ts";
 import { resolveList, resolveSuite } from "../../lib/crypto/suite.ts";
 
-const TABLE = ["a1", "a2", "b1", "b2"].map((name) => ({ name, default: name !== "b2" }));
+const TABLE: Algorithm[] = ["a1", "a2", "b1", "b2"]
+  .map((name) => ({ name, preset: name === "b2" ? null : "strict" }));
 
 /** A wish, and what is left of a1, a2 and b1, which are the defaults, and b2. */
 const WISHES: [string | string[] | undefined, string[]][] = [
@@ -46,7 +48,12 @@ Deno.test("unknown names and empty lists are refused with what is known", () => 
 Deno.test("what is not safe is off by default, and comes by its name", () => {
   const suite = resolveSuite();
   const all = [...suite.kex, ...suite.cipher, ...suite.mac, ...suite.hostKey, ...suite.userKey];
-  assertEquals(all.filter((name) => /sha1|cbc|group1-|group14|ssh-rsa|ssh-dss/.test(name)), []);
+  assertEquals(
+    all.filter((name) =>
+      /sha1|cbc|group1-|group18|ssh-rsa$|ssh-rsa-cert|ssh-dss|umac|md5/.test(name)
+    ),
+    [],
+  );
   assertEquals(suite.compression, ["none"]);
   const asked = resolveSuite({
     kex: "+*-sha1",
@@ -61,4 +68,30 @@ Deno.test("what is not safe is off by default, and comes by its name", () => {
   assertEquals(asked.mac.slice(-2), ["hmac-sha1-etm@openssh.com", "hmac-sha1"]);
   assertEquals([asked.hostKey.at(-1), asked.userKey.at(-1)], ["ssh-rsa", "ssh-rsa"]);
   assertEquals(asked.compression, ["zlib@openssh.com", "none"]);
+});
+
+Deno.test("by default old peers find at the end of the lists what OpenSSH offers them", () => {
+  const { kex, mac, hostKey } = resolveSuite();
+  assertEquals(kex.slice(-4), [
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "diffie-hellman-group14-sha256",
+  ]);
+  assertEquals(mac.slice(-2), ["hmac-sha2-256", "hmac-sha2-512"]);
+  assertEquals(hostKey.includes("ecdsa-sha2-nistp256"), true);
+  assertEquals(kex[0], "mlkem768x25519-sha256");
+});
+
+Deno.test('the preset "strict" has none of that, in either form', () => {
+  const strict = resolveSuite("strict");
+  assertEquals(strict, resolveSuite({ preset: "strict" }));
+  const all = [...strict.kex, ...strict.mac, ...strict.hostKey];
+  assertEquals(all.filter((name) => /nistp|group14|^hmac-sha2-\d+$/.test(name)), []);
+  assertEquals(strict.hostKey, ["ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256"]);
+  assertEquals(
+    resolveSuite({ preset: "strict", mac: "+hmac-sha2-256" }).mac.at(-1),
+    "hmac-sha2-256",
+  );
+  assertThrows(() => resolveSuite({ preset: "lax" as "strict" }), TypeError, '"lax"');
 });

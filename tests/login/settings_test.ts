@@ -9,7 +9,9 @@ import {
 } from "../../lib/login/settings.ts";
 import { Config, type HostSettings } from "../../lib/config/mod.ts";
 import { HostKeyError } from "../../lib/errors.ts";
-import { generateKey, issueCertificate } from "../../lib/keys/mod.ts";
+import { generateKey, issueCertificate, withCertificate } from "../../lib/keys/mod.ts";
+import { knownHosts } from "../../lib/known_hosts/mod.ts";
+import { connectedPair } from "../../lib/testing/mod.ts";
 
 const lookup = (text: string): Promise<HostSettings> => Config.parse(text).lookup("db1");
 const anybody = { verify: () => true };
@@ -91,4 +93,34 @@ Deno.test("NoHostAuthenticationForLocalhost asks nobody about loopback, and only
     true,
   ]);
   assertEquals(await Promise.all([at("127.0.0.1.example.com"), at("db1")]), [false, false]);
+});
+
+Deno.test("HostKeyAlgorithms keeps certificates, as a list and with +", async () => {
+  const certified = "ssh-ed25519-cert-v01@openssh.com";
+  const hostKeysOf = async (value: string) => {
+    const settings = await Config.parse(`HostKeyAlgorithms ${value}`).lookup("db1");
+    return configuredAlgorithms(settings)!.hostKey as string[];
+  };
+  assertEquals(await hostKeysOf(`${certified},ssh-ed25519`), [certified, "ssh-ed25519"]);
+  const more = await hostKeysOf("+ssh-rsa");
+  assertEquals([more.includes(certified), more.at(-1)], [true, "ssh-rsa"]);
+});
+
+Deno.test("a host certificate counts although HostKeyAlgorithms names algorithms", async () => {
+  using authority = await generateKey();
+  using key = await generateKey();
+  const certificate = await issueCertificate(authority, key.publicKey, {
+    kind: "host",
+    keyId: "db1",
+    principals: ["localhost"],
+  });
+  const file = await Deno.makeTempFile();
+  await Deno.writeTextFile(file, `@cert-authority * ${authority.publicKey}\n`);
+  const settings = await Config.parse("HostKeyAlgorithms +ssh-rsa").lookup("localhost");
+  await using pair = await connectedPair({
+    serve: { hostKeys: [withCertificate(key, certificate)] },
+    connect: { hostKeys: knownHosts(file), algorithms: configuredAlgorithms(settings)! },
+  });
+  assertEquals(pair.host.info.hostKey.equals(certificate), true);
+  await Deno.remove(file);
 });

@@ -12,7 +12,7 @@ import { messageOf } from "../shared/failure.ts";
 import { allValues, hasFlag, lastValue, parseMixed, UsageError } from "../shared/flags.ts";
 import { Log } from "../shared/log.ts";
 import { parseOption } from "../shared/option_values.ts";
-import { limitsOf, type SshdOptions, sshdOptions } from "./sshd_options.ts";
+import { algorithmsOf, limitsOf, type SshdOptions, sshdOptions } from "./sshd_options.ts";
 import { forwardPolicy } from "./forward_policy.ts";
 import { filePolicy } from "./auth_policy.ts";
 import { ask, onSignals } from "../shared/terminal.ts";
@@ -20,7 +20,7 @@ import { ask, onSignals } from "../shared/terminal.ts";
 /** What `serve --help` prints. */
 export const SERVE_HELP = `usage: serve --port N --host-key FILE… [--authorized-keys FILE]
              [--password-file FILE] [--root DIR] [--exec] [--bind ADDR]
-             [-o Key=Value]… [-v] [-q]
+             [--strict] [-o Key=Value]… [-v] [-q]
 
   --port N                port to listen on; 0 for a free one
   --host-key FILE         a private key of the server's; several with several types
@@ -29,6 +29,7 @@ export const SERVE_HELP = `usage: serve --port N --host-key FILE… [--authorize
   --root DIR              serve files by SFTP, and nothing outside DIR
   --exec                  run commands, with the rights of this process
   --bind ADDR             address to listen on, 127.0.0.1 unless given
+  --strict                offer no algorithm that only old clients need
   -o Key=Value            an option of sshd_config(5), such as MaxAuthTries=3; tunnels
                           are refused without AllowTcpForwarding=yes or local,
                           AllowAgentForwarding=yes, X11Forwarding=yes
@@ -40,7 +41,16 @@ const FAILURE = 1;
 
 const FLAGS = {
   letters: "o:p:qv",
-  names: ["port:", "host-key:", "authorized-keys:", "password-file:", "root:", "exec", "bind:"],
+  names: [
+    "port:",
+    "host-key:",
+    "authorized-keys:",
+    "password-file:",
+    "root:",
+    "exec",
+    "bind:",
+    "strict",
+  ],
 };
 
 interface ServeArguments {
@@ -51,6 +61,7 @@ interface ServeArguments {
   readonly passwords: string | null;
   readonly root: string | null;
   readonly exec: boolean;
+  readonly strict: boolean;
   readonly options: SshdOptions;
   readonly log: Log;
 }
@@ -111,6 +122,7 @@ function parse(args: readonly string[]): ServeArguments {
     ...given,
     root: last("root"),
     exec: hasFlag(flags, "exec"),
+    strict: hasFlag(flags, "strict"),
     options,
     log: new Log(hasFlag(flags, "v") ? "verbose" : hasFlag(flags, "q") ? "quiet" : "error"),
   };
@@ -147,6 +159,7 @@ async function start(job: ServeArguments, hostKeys: readonly PrivateKey[]): Prom
   }
   return serve({
     ...limitsOf(options),
+    algorithms: { ...algorithmsOf(options), ...(job.strict && { preset: "strict" }) },
     port,
     hostname,
     hostKeys,

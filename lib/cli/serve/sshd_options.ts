@@ -64,12 +64,6 @@ export function limitsOf(options: SshdOptions): Partial<ServeOptions> {
   const { PerSourceMaxStartups, PerSourcePenalties } = options;
   const { ClientAliveInterval, ClientAliveCountMax } = options;
   return {
-    algorithms: {
-      ...algorithmsOf(options),
-      // Before the login there is none, whatever is asked for: sshd has long dropped it too.
-      ...(/yes|delayed/.test(options.Compression ?? "") &&
-        { compression: "zlib@openssh.com,none" }),
-    },
     ...(LoginGraceTime !== undefined && { loginGraceTime: LoginGraceTime }),
     ...(MaxAuthTries !== undefined && { maxAuthTries: MaxAuthTries }),
     ...(MaxSessions !== undefined && { maxSessions: MaxSessions }),
@@ -95,10 +89,13 @@ function maxStartups(value: string): { begin: number; rate: number; full: number
 }
 
 /** The algorithms that the options ask for. */
-function algorithmsOf(
-  { Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms, PubkeyAcceptedAlgorithms }: SshdOptions,
+export function algorithmsOf(
+  { Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms, PubkeyAcceptedAlgorithms, Compression = "no" }:
+    SshdOptions,
 ): AlgorithmOptions {
   return {
+    // Before the login there is none, whatever is asked for: sshd has long dropped it too.
+    ...(Compression !== "no" && { compression: "zlib@openssh.com,none" }),
     ...(PubkeyAcceptedAlgorithms !== undefined && { userKey: PubkeyAcceptedAlgorithms }),
     ...(Ciphers !== undefined && { cipher: Ciphers }),
     ...(MACs !== undefined && { mac: MACs }),

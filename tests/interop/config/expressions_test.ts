@@ -50,7 +50,7 @@ await peerTest(["ssh"], "Expressions come to what ssh -G makes of them", async (
     // The defaults first, in their order, then the others.
     const table = [...new Set([...defaults, ...known])].map((name) => ({
       name,
-      default: defaults.includes(name),
+      preset: defaults.includes(name) ? "strict" as const : null,
     }));
     for (const expression of expressions) {
       await t.step(`${keyword} ${expression}`, async () => {
