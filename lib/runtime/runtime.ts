@@ -10,7 +10,8 @@ const MISSING: Readonly<Record<keyof RuntimeParts, string>> = {
   paths: "Files are not available on this runtime: pass data as bytes or streams",
   posix: "Files are not available on this runtime: serve a backend of your own",
   sha256: "Streaming hashes are not available on this runtime: verify with a function",
-  env: 'Environment variables are not available on this runtime: pass options such as "user"',
+  env: "Environment variables are not available on this runtime: " +
+    'give "user", "auth" and "hostKeys" in the options',
   process: "Processes are not available on this runtime: the command line tools need them",
   programs: "Programs cannot be started on this runtime: use options that need none",
   terminal: "There is no terminal on this runtime: answer questions with functions in the options",

@@ -1,0 +1,28 @@
+/** A program without `Deno`: what works on a runtime that has neither sockets nor files. */
+import type { connect as Connect } from "../../mod.ts";
+
+delete (globalThis as { Deno?: unknown }).Deno;
+const { connect, none } = await import("../../mod.ts");
+const { generateKey } = await import("../../lib/keys/mod.ts");
+const { serveStreams } = await import("../../lib/server/mod.ts");
+const { memoryPair } = await import("../../lib/testing/mod.ts");
+
+const hostKey = await generateKey();
+const [near, far] = memoryPair();
+await using _served = serveStreams(
+  far,
+  { hostKeys: [hostKey], auth: { none: () => true } },
+  (session) => session.print(`ran ${session.command}`),
+);
+const trusted = { user: "me", auth: [none()], hostKeys: hostKey.publicKey };
+await using host = await connect({ ...trusted, transport: near });
+
+console.log(JSON.stringify({
+  ran: await host.run("uptime"),
+  noSockets: await failure({ ...trusted, hostname: "db1" }),
+  noFiles: await failure({ user: "me", transport: memoryPair()[0], hostname: "db1" }),
+}));
+
+function failure(options: Parameters<typeof Connect>[0] & object): Promise<string> {
+  return connect(options).then(() => "connected", (error) => `${error}`);
+}
