@@ -1,7 +1,7 @@
 /** What is only for old peers and old files: MD5, DES, signatures over SHA-1, and large RSA keys. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { createCipheriv, createHash, generateKeyPairSync, sign, verify } from "node:crypto";
+import { createHash, generateKeyPairSync, sign, verify } from "node:crypto";
 import { decryptBytes, encryptBytes } from "../../lib/crypto/cipher.ts";
 import { digest } from "../../lib/crypto/digest.ts";
 import { type RsaPrivateParts, signRsa, verifyRsa } from "../../lib/crypto/sign.ts";
@@ -31,16 +31,19 @@ Deno.test("des-cbc gives FIPS 81's ciphertext and takes it back", () => {
   assertThrows(() => decryptBytes("des-cbc", new Uint8Array(24), iv, sealed), RangeError);
 });
 
-Deno.test("3des-cbc agrees with node:crypto at every length", () => {
+Deno.test("3des-cbc gives OpenSSL's ciphertext at every length and takes it back", () => {
+  const key = Uint8Array.from({ length: 24 }, (_, i) => 7 * i);
+  const iv = Uint8Array.from({ length: 8 }, (_, i) => 31 * i);
+  const all = createHash("sha256");
   for (let length = 0; length < 400; length += 8) {
-    const [key, iv] = [noise(24, length + 1), noise(8, length + 2)];
-    const data = noise(length, length + 3);
-    const theirs = createCipheriv("des-ede3-cbc", key, iv).setAutoPadding(false);
-    const expected = new Uint8Array(Buffer.concat([theirs.update(data), theirs.final()]));
+    const data = Uint8Array.from({ length }, (_, i) => i * length);
     const sealed = encryptBytes("3des-cbc", key, iv, data);
-    assertEquals(sealed, expected, `length ${length}`);
+    all.update(sealed);
     assertEquals(decryptBytes("3des-cbc", key, iv, sealed), data);
   }
+  // Of des-ede3-cbc in Node 20; Deno before 2.5 does not have it.
+  const expected = "9761c350f8801e73c7f590e55c0c18e13ad2cb2a3d13eaa585694bdef717f8fd";
+  assertEquals(all.digest("hex"), expected);
 });
 
 function rsaKey(bits: number) {

@@ -4,7 +4,7 @@ import { createCipheriv } from "node:crypto";
 export function nodeEncrypt(
   name: string,
   key: Uint8Array,
-  iv: Uint8Array | null,
+  iv: Uint8Array,
   data: Uint8Array,
 ): Uint8Array {
   const cipher = createCipheriv(name, key, iv);
