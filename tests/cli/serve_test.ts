@@ -1,143 +1,74 @@
-/** OpenSSH's clients at our serve. */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { encodeHex } from "../../lib/encoding.ts";
-import { authority, certifiedKey } from "../interop/harness/certificates.ts";
-import { keyFile } from "../interop/harness/keys.ts";
-import { runClient } from "../interop/harness/openssh_clients.ts";
-import { peerTest } from "../interop/harness/peers.ts";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import {
+  AuthError,
+  type AuthMethod,
+  type Client,
+  connect,
+  password,
+  publicKey,
+} from "../../mod.ts";
+import { importPrivateKey, issueCertificate, withCertificate } from "../../lib/keys/mod.ts";
+import { WAIT } from "../support/commands.ts";
+import { keyFile } from "../support/keys.ts";
 import { dialRaw } from "../support/raw_peer.ts";
-import { noise } from "../support/random.ts";
-import { must } from "../support/run.ts";
 import { tempFolder } from "../support/temp.ts";
 import { within } from "../support/within.ts";
-import { cli, startCli, startServe } from "./world.ts";
+import { cli, type CliServer, startCli, startServe } from "./world.ts";
 
-const LARGE = encodeHex(noise(65536)).repeat(24);
+/** Logs in as a user with these methods only. */
+function login(server: CliServer, user: string, ...auth: AuthMethod[]): Promise<Client> {
+  const { hostname, port, hostKey } = server;
+  return connect({ hostname, port, user, auth, hostKeys: hostKey, config: false });
+}
 
-await peerTest(["ssh", "sftp", "scp"], "OpenSSH's clients get on with serve", async (t) => {
-  await using folder = await tempFolder();
-  await using server = await startServe();
+async function privateKey(kind: "ed25519" | "rsa", purpose: string) {
+  return importPrivateKey(await Deno.readTextFile((await keyFile(kind, purpose)).path));
+}
 
-  await t.step("ssh runs a command", async () => {
-    const ran = await runClient("ssh", server, ["cat; echo err >&2; exit 7"], { stdin: LARGE });
-    assertEquals([ran.code, ran.stderr], [7, "err\n"]);
-    assert(ran.text === LARGE, "The bytes differ");
-  });
-
-  await t.step("commands start in the root", async () => {
-    const ran = await runClient("ssh", server, ["pwd"]);
-    assertEquals(ran.text.trim(), await Deno.realPath(server.root));
-  });
-
-  await t.step("ssh hears of the signal that ended a command", async () => {
-    const ran = await runClient("ssh", server, ["kill -KILL $$"], { flags: ["-v"] });
-    assertEquals(ran.code, 255);
-    assertStringIncludes(ran.stderr, "exit-signal");
-  });
-
-  await t.step("a terminal is refused, and the shell works without", async () => {
-    const forced = await runClient("ssh", server, ["true"], {
-      flags: ["-tt"],
-      config: { LogLevel: "INFO" },
-    });
-    assertEquals(forced.code, 255);
-    assertStringIncludes(forced.stderr, "PTY allocation request failed");
-    const ran = await runClient("ssh", server, [], { stdin: "echo $((6*7)); exit 4\n" });
-    assertEquals([ran.text, ran.code], ["42\n", 4]);
-  });
-
-  await t.step("sftp puts, lists, renames, gets and removes", async () => {
-    const local = await folder.write("local", LARGE);
-    const commands = [
-      `put ${local} a`,
-      "rename a b",
-      "chmod 600 b",
-      "ls -l",
-      `get b ${folder.join("back")}`,
-      "rm b",
-      "ls",
-    ];
-    const ran = await runClient("sftp", server, commands);
-    assertEquals(ran.code, 0, ran.stderr);
-    assertMatch(ran.text, /-rw------- .* 3145728 .* b\n/);
-    assert(await Deno.readTextFile(folder.join("back")) === LARGE, "The bytes differ");
-    assertEquals([...Deno.readDirSync(server.root)], []);
-  });
-
-  await t.step("sftp sees nothing outside of the root", async () => {
-    const ran = await runClient("sftp", server, ["cd ../../..", "pwd", "ls /etc"]);
-    assertStringIncludes(ran.text, "Remote working directory: /\n");
-    assert(ran.code !== 0, "/etc was listed");
-  });
-
-  await t.step("scp copies folders both ways", async () => {
-    const tree = folder.join("tree");
-    await Deno.mkdir(`${tree}/sub`, { recursive: true });
-    await Deno.writeTextFile(`${tree}/sub/file`, LARGE);
-    const there = await runClient("scp", server, [tree, "remote:/copy"], { flags: ["-r"] });
-    assertEquals(there.code, 0, there.stderr);
-    const back = folder.join("tree-back");
-    const ran = await runClient("scp", server, ["remote:/copy", back], { flags: ["-r"] });
-    assertEquals(ran.code, 0, ran.stderr);
-    assertEquals((await must("diff", ["-r", tree, back])).text, "");
-  });
-
-  await t.step("an unauthorized key is refused", async () => {
-    const { path } = await keyFile("ed25519", "stranger");
-    const ran = await runClient("ssh", { ...server, identity: path }, ["true"]);
-    assertEquals(ran.code, 255);
-    assertStringIncludes(ran.stderr, "Permission denied (publickey).");
-  });
-});
-
-for (const kind of ["ecdsa256", "ecdsa384", "rsa"] as const) {
-  await peerTest(["ssh"], `serve identifies itself by a host key of kind ${kind}`, async () => {
+for (const kind of ["ecdsa256", "ecdsa384", "ecdsa521", "rsa"] as const) {
+  Deno.test(`serve identifies itself by a host key of kind ${kind}`, async () => {
     await using server = await startServe(["--exec"], kind);
-    assertEquals((await runClient("ssh", server, ["echo in"])).text, "in\n");
+    const key = await privateKey("ed25519", "user");
+    await using host = await login(server, "tester", publicKey(key));
+    assertEquals(await host.run("echo in"), "in");
   });
 }
 
-await peerTest(["ssh"], "serve checks the passwords of its file", async (t) => {
+Deno.test("serve checks the passwords of its file", async () => {
   await using folder = await tempFolder();
   const passwords = await folder.write("pw", "# who\nme:pa:ss wörd\nyou:x\n:empty\nodd\n");
   await using server = await startServe(["--exec", "--password-file", passwords]);
-  const { identity: _, ...endpoint } = server;
-  for (
-    const [user, password, code] of [
-      ["me", "pa:ss wörd", 0],
-      ["you", "x", 0],
-      ["me", "x", 255],
-      ["you", "pa:ss wörd", 255],
-      ["me:pa", "ss wörd", 255],
-      ["", "empty", 255],
-      ["odd", "", 255],
-      ["# who", "", 255],
-    ] as const
-  ) {
-    await t.step(`"${user}" with "${password}": ${code === 0 ? "in" : "out"}`, async () => {
-      // A user's name may have a colon only behind -l.
-      const config = { User: `"${user}"`, PreferredAuthentications: "password" };
-      const ran = await runClient("ssh", { ...endpoint, user: "x", password }, ["true"], {
-        flags: user === "" ? [] : ["-l", user],
-        config: user === "" ? { ...config, User: " " } : { PreferredAuthentications: "password" },
-      });
-      assertEquals(ran.code, code, ran.stderr);
-    });
+  const enter = async (user: string, secret: string) => {
+    await using _host = await login(server, user, password(secret));
+  };
+  await enter("me", "pa:ss wörd");
+  await enter("you", "x");
+  const wrong = [["me", "x"], ["you", "pa:ss wörd"], ["me:pa", "ss wörd"], ["odd", ""]] as const;
+  for (const [user, secret] of [...wrong, ["# who", ""]] as const) {
+    await assertRejects(() => enter(user, secret), AuthError);
   }
-
-  await t.step("a change of the file counts at once", async () => {
-    await Deno.writeTextFile(passwords, "new:secret\n");
-    const changed = { ...endpoint, user: "new", password: "secret" };
-    assertEquals((await runClient("ssh", changed, ["true"])).code, 0);
-  });
+  // A change of the file counts at once.
+  await Deno.writeTextFile(passwords, "new:secret\n");
+  await enter("new", "secret");
 });
 
-await peerTest(["ssh"], "serve keeps the restrictions of keys", async () => {
+Deno.test("serve keeps the restrictions of keys", async () => {
   await using folder = await tempFolder();
-  const { path: identity, publicKey } = await keyFile("rsa", "restricted");
+  const key = await privateKey("rsa", "restricted");
   const file = await folder.write("restricted", "");
   // The last --authorized-keys counts.
   await using server = await startServe(["--exec", "--authorized-keys", file]);
+  const run = async (options: string) => {
+    await Deno.writeTextFile(file, `${options}${key.publicKey}\n`);
+    await using host = await login(server, "tester", publicKey(key));
+    return (await host.command("true").output()).code;
+  };
   for (
     const [options, code] of [
       ["", 0],
@@ -145,49 +76,43 @@ await peerTest(["ssh"], "serve keeps the restrictions of keys", async () => {
       ["no-pty,no-port-forwarding ", 0],
       [`command="exit 7" `, 7],
       [`restrict,command="test $SSH_ORIGINAL_COMMAND = true" `, 0],
-      [`restrict,from="10.0.0.1" `, 255],
-      [`expiry-time="20200101" `, 255],
     ] as const
   ) {
-    await Deno.writeTextFile(file, `${options}${publicKey}\n`);
-    const ran = await runClient("ssh", { ...server, identity }, ["true"]);
-    assertEquals(ran.code, code, `${options}: ${ran.stderr}`);
+    assertEquals(await run(options), code, options);
+  }
+  for (const options of [`restrict,from="10.0.0.1" `, `expiry-time="20200101" `]) {
+    await assertRejects(() => run(options), AuthError);
   }
 });
 
-await peerTest(["ssh"], "serve takes certificates, and asks for several factors", async () => {
+Deno.test("serve takes certificates, and asks for several factors", async () => {
   await using folder = await tempFolder();
-  const trusted = await folder.write("ca.pub", `# ours\n${(await authority()).publicKey}\n`);
-  const { path, publicKey } = await certifiedKey(folder, "served", { principals: ["tester"] });
+  const authority = await privateKey("ed25519", "authority");
+  const key = await privateKey("ed25519", "served");
+  const options = { kind: "user", keyId: "served", principals: ["tester"] } as const;
+  const certificate = await issueCertificate(authority, key.publicKey, options);
+  const certified = publicKey(withCertificate(key, certificate));
+  const trusted = await folder.write("ca.pub", `# ours\n${authority.publicKey}\n`);
   const passwords = await folder.write("passwords", "tester:sesame\n");
-  const revoked = await folder.write("revoked", "");
+  const revoked = await folder.write("revoked", `${key.publicKey}\n`);
   const start = (...options: string[]) =>
     startServe([
       ...["--exec", "--password-file", passwords, "-o", `TrustedUserCAKeys=${trusted}`],
       ...options.flatMap((option) => ["-o", option]),
     ]);
-  const certified = { CertificateFile: `${path}-cert.pub` };
   {
     await using server = await start();
-    const ran = await runClient("ssh", { ...server, identity: path }, ["exit 3"], {
-      config: certified,
-    });
-    assertEquals(ran.code, 3, ran.stderr);
+    await using host = await login(server, "tester", certified);
+    assertEquals((await host.command("exit 3").output()).code, 3);
   }
   {
     await using server = await start("AuthenticationMethods=publickey,password");
-    const config = { ...certified, BatchMode: "no" };
-    const both = { ...server, identity: path, password: "sesame" };
-    assertEquals((await runClient("ssh", both, ["exit 3"], { config })).code, 3);
-    const { password: _, ...one } = both;
-    assertEquals((await runClient("ssh", one, ["exit 3"], { config: certified })).code, 255);
+    await using host = await login(server, "tester", certified, password("sesame"));
+    assertEquals((await host.command("exit 3").output()).code, 3);
+    await assertRejects(() => login(server, "tester", certified), AuthError);
   }
-  await Deno.writeTextFile(revoked, `${publicKey}\n`);
   await using server = await start(`RevokedKeys=${revoked}`);
-  const ran = await runClient("ssh", { ...server, identity: path }, ["true"], {
-    config: certified,
-  });
-  assertEquals(ran.code, 255);
+  await assertRejects(() => login(server, "tester", certified), AuthError);
 });
 
 Deno.test("serve ends cleanly on a signal, with sessions open", async () => {
@@ -196,7 +121,7 @@ Deno.test("serve ends cleanly on a signal, with sessions open", async () => {
     await using client = startCli([
       ...["ssh", "-n", "-p", `${server.port}`, "-i", server.identity],
       ...["-o", `UserKnownHostsFile=${server.knownHosts}`, "tester@127.0.0.1"],
-      "echo ready; exec sleep 60",
+      `echo ready; ${WAIT}`,
     ]);
     await client.waitFor(/ready/);
     server.program.kill(signal);
@@ -217,7 +142,8 @@ Deno.test("serve logs no passwords", async () => {
   await using folder = await tempFolder();
   const passwords = await folder.write("pw", "me:hunter2\n");
   await using server = await startServe(["-v", "--password-file", passwords]);
-  const env = { SSH_ASKPASS: "/bin/echo", SSH_ASKPASS_REQUIRE: "force" };
+  const asking = await folder.write("asking", '#!/bin/sh\necho "$1"\n', 0o700);
+  const env = { SSH_ASKPASS: asking, SSH_ASKPASS_REQUIRE: "force" };
   const options = ["-o", `UserKnownHostsFile=${server.knownHosts}`, "-o", "IdentityFile=none"];
   await cli(["ssh", "-p", `${server.port}`, ...options, "me@127.0.0.1"], { env });
   await server.program.waitFor(/Password of "me" is wrong/);

@@ -1,29 +1,32 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { importPrivateKey } from "../../lib/keys/mod.ts";
 import { keyFile } from "../support/keys.ts";
-import { peerTest } from "../interop/harness/peers.ts";
-import { startSshd } from "../interop/harness/sshd.ts";
+import { waitFor } from "../support/commands.ts";
 import { tempFolder } from "../support/temp.ts";
 import { askpass, cliSsh, startServe } from "./world.ts";
 
-await peerTest(["sshd", "root"], "ssh asks for a password until it is right", async () => {
+Deno.test("ssh asks for a password until it is right", async () => {
   await using folder = await tempFolder();
-  await using server = await startSshd({ login: "password" });
-  const { identity: _, ...withoutKey } = server;
-  const env = await askpass(folder, ["wrong", "also wrong", server.password!]);
+  const passwords = await folder.write("passwords", "tester:open sesame\n");
+  await using server = await startServe(["--exec", "--password-file", passwords]);
+  const env = await askpass(folder, ["wrong", "also wrong", "open sesame"]);
   const config = { NumberOfPasswordPrompts: 3, LogLevel: "INFO" };
-  const ran = await cliSsh({ ...withoutKey, identity: undefined }, ["id -un"], { env, config });
-  assertEquals([ran.text.trim(), ran.code], [server.user, 0], ran.stderr);
+  const ran = await cliSsh({ ...server, identity: undefined }, ["echo in"], { env, config });
+  assertEquals([ran.text, ran.code], ["in\n", 0], ran.stderr);
   assertEquals(ran.stderr, "Permission denied, please try again.\n".repeat(2));
 });
 
-await peerTest(["sshd", "root"], "ssh answers keyboard-interactive questions", async () => {
+Deno.test("The time at a prompt does not count for ConnectTimeout", async () => {
   await using folder = await tempFolder();
-  await using server = await startSshd({ login: "interactive" });
-  const { identity: _, ...withoutKey } = server;
-  const env = await askpass(folder, [server.password!]);
-  const ran = await cliSsh({ ...withoutKey, identity: undefined }, ["id -un"], { env });
-  assertEquals([ran.text.trim(), ran.code], [server.user, 0], ran.stderr);
+  const passwords = await folder.write("pw", "me:x\n");
+  await using server = await startServe(["--exec", "--password-file", passwords]);
+  const endpoint = { ...server, user: "me", identity: undefined };
+  const config = { ConnectTimeout: 1 };
+  const script = `#!/bin/sh\n${waitFor(2_000)}\necho x\n`;
+  const askpass = await folder.write("askpass", script, 0o700);
+  const env = { SSH_ASKPASS: askpass, SSH_ASKPASS_REQUIRE: "force" };
+  const ran = await cliSsh(endpoint, ["echo in"], { env, config });
+  assertEquals([ran.text, ran.code], ["in\n", 0], ran.stderr);
 });
 
 Deno.test("ssh asks for a passphrase, with and without the public key beside", async () => {

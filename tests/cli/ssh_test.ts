@@ -1,141 +1,17 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import type { Endpoint } from "../support/endpoint.ts";
-import { peerTest } from "../interop/harness/peers.ts";
-import { noise } from "../support/random.ts";
-import { run } from "../support/run.ts";
-import { startSshd } from "../interop/harness/sshd.ts";
-import { tempFolder } from "../support/temp.ts";
-import { CLI, cli, clientArgs, cliSsh, startCli, startServe } from "./world.ts";
+import { assertEquals } from "@std/assert";
+import { runsCommands } from "./cases/ssh.ts";
+import { cliSsh, startServe } from "./world.ts";
 
-const RANDOM = noise(65521);
-/** More than a window, of every byte value. */
-const LARGE = new Uint8Array(3 * 1024 * 1024).map((_, i) => RANDOM[i % 65521]! ^ (i >> 16));
-
-const servers: [string, () => Promise<Endpoint & AsyncDisposable>][] = [
-  ["our serve", () => startServe()],
-  ["OpenSSH", () => startSshd()],
-];
-
-for (const [name, start] of servers) {
-  await peerTest(["sshd"], `ssh runs commands on ${name}`, async (t) => {
-    await using server = await start();
-
-    await t.step("standard output, standard error and exit code are the command's", async () => {
-      const ran = await cliSsh(server, ["echo out; echo err >&2; exit 7"]);
-      assertEquals([ran.text, ran.stderr, ran.code], ["out\n", "err\n", 7]);
-    });
-
-    await t.step("the words of the command are joined with spaces", async () => {
-      assertEquals((await cliSsh(server, ["echo", "a  b", "'c  d'"])).text, "a b c  d\n");
-    });
-
-    await t.step("bytes pass unchanged both ways, more than a window of them", async () => {
-      const ran = await cliSsh(server, ["cat"], { stdin: LARGE });
-      assertEquals([ran.code, ran.stderr, ran.stdout.length], [0, "", LARGE.length]);
-      assert(ran.stdout.every((byte, i) => byte === LARGE[i]), "The bytes differ");
-    });
-
-    await t.step("what others write to the same file or pipe stays where it is", async () => {
-      const [program, ...args] = [...CLI, ...clientArgs("ssh", server, ["echo middle"])];
-      for (const ending of ['> "$FILE"; cat "$FILE"', "| cat"]) {
-        await using folder = await tempFolder();
-        const script = `{ echo first; "$@"; echo last; } ${ending}`;
-        const env = { FILE: `${folder.path}/out` };
-        const ran = await run("bash", ["-c", script, "bash", program!, ...args], { env });
-        assertEquals(ran.text, "first\nmiddle\nlast\n", ran.stderr);
-      }
-    });
-
-    await t.step("an input of 0 bytes is EOF", async () => {
-      assertEquals((await cliSsh(server, ["wc -c"], { stdin: "" })).text.trim(), "0");
-    });
-
-    await t.step("-n leaves standard input alone", async () => {
-      const ran = await cliSsh(server, ["wc -c"], { stdin: "ignored", flags: ["-n"] });
-      assertEquals(ran.text.trim(), "0");
-    });
-
-    await t.step("a command may end without reading its input", async () => {
-      const ran = await cliSsh(server, ["exit 3"], { stdin: LARGE });
-      assertEquals([ran.code, ran.stderr], [3, ""]);
-    });
-
-    await t.step("a command that a signal ended counts as 255", async () => {
-      const ran = await cliSsh(server, ["kill -TERM $$"]);
-      assertEquals([ran.code, ran.stderr], [255, ""]);
-    });
-
-    await t.step("without a command the shell reads standard input", async () => {
-      const ran = await cliSsh(server, [], { stdin: "echo $((6*7))\nexit 4\n", flags: ["-T"] });
-      assertEquals([ran.text, ran.code], ["42\n", 4]);
-    });
-
-    await t.step("flags may stand behind the host and be combined", async () => {
-      const ran = await cli(clientArgs("ssh", server, ["-qTn", "--", "echo", "-v"]));
-      assertEquals(ran.text, "-v\n");
-    });
-
-    await t.step("keys are exchanged anew on the way", async () => {
-      const ran = await cliSsh(server, ["cat"], { stdin: LARGE, config: { RekeyLimit: "256K" } });
-      assertEquals([ran.code, ran.stdout.length], [0, LARGE.length], ran.stderr);
-    });
-
-    await t.step("-v tells what was agreed on", async () => {
-      const config = { Ciphers: "aes256-gcm@openssh.com" };
-      const { stderr } = await cliSsh(server, ["true"], { flags: ["-v"], config });
-      assertStringIncludes(stderr, "kex: cipher: aes256-gcm@openssh.com MAC: <implicit>");
-      assertStringIncludes(stderr, `Authenticated to 127.0.0.1 as ${server.user}.`);
-    });
-
-    await t.step("-vv tells each message", async () => {
-      const { stderr } = await cliSsh(server, ["true"], { flags: ["-vv"] });
-      assertStringIncludes(stderr, "sent CHANNEL_REQUEST recipient=0 type=exec wantReply=true");
-    });
-
-    await t.step("-c and -m choose", async () => {
-      const flags = ["-v", "-c", "aes128-ctr", "-m", "hmac-sha2-512-etm@openssh.com"];
-      const { stderr } = await cliSsh(server, ["true"], { flags });
-      assertStringIncludes(stderr, "cipher: aes128-ctr MAC: hmac-sha2-512-etm@openssh.com");
-    });
-
-    await t.step("a reader that goes early ends the command", async () => {
-      const args = [...CLI, ...clientArgs("ssh", server, ["yes"])];
-      const ran = await run("/bin/sh", ["-c", '"$@" | head -n 1', "sh", ...args]);
-      assertEquals([ran.text, ran.stderr, ran.code], ["y\n", "", 0]);
-    });
-
-    await t.step("-N runs nothing until a signal comes", async () => {
-      await using idle = startCli(clientArgs("ssh", server, [], { flags: ["-Nv"] }));
-      await idle.waitFor(/Entering interactive session/);
-      idle.kill("SIGINT");
-      assertEquals((await idle.status).code, 255);
-    });
-
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-      await t.step(`${signal} ends a session, and the exit code is 255`, async () => {
-        const command = "echo ready; exec sleep 60";
-        await using busy = startCli(clientArgs("ssh", server, [command], { flags: ["-n"] }));
-        await busy.waitFor(/ready/);
-        busy.kill(signal);
-        assertEquals((await busy.status).code, 255);
-      });
-    }
-  });
-}
-
-await peerTest(["sshd"], "ssh sends the environment that is asked for", async () => {
-  await using server = await startSshd({ config: { AcceptEnv: "LC_* DENOSSH_*" } });
-  const ran = await cliSsh(server, ['echo "$LC_A/$DENOSSH_B/$DENOSSH_C/$LC_D"'], {
-    env: { LC_A: "a", DENOSSH_B: "no" },
-    config: { SendEnv: "LC_A", SetEnv: 'DENOSSH_B="b b" DENOSSH_C=c' },
-  });
-  assertEquals(ran.text, "a/b b/c/\n");
+Deno.test("ssh runs commands on our serve", async (t) => {
+  await using server = await startServe();
+  await runsCommands(t, server);
 });
 
-await peerTest(["sshd", "ssh"], "serve passes on the environment that it accepts", async () => {
-  await using server = await startServe(["--exec", "-o", "AcceptEnv=DENOSSH_*"]);
-  const ran = await cliSsh(server, ['echo "$DENOSSH_A/$OTHER"'], {
-    config: { SetEnv: "DENOSSH_A=a OTHER=o" },
+Deno.test("ssh sends the environment that is asked for, and serve passes on what it accepts", async () => {
+  await using server = await startServe(["--exec", "-o", "AcceptEnv=LC_* DENOSSH_*"]);
+  const ran = await cliSsh(server, ['echo "$LC_A/$DENOSSH_B/$DENOSSH_C/$OTHER"'], {
+    env: { LC_A: "a", DENOSSH_B: "no" },
+    config: { SendEnv: "LC_A", SetEnv: 'DENOSSH_B="b b" DENOSSH_C=c OTHER=o' },
   });
-  assertEquals(ran.text, "a/\n");
+  assertEquals(ran.text, "a/b b/c/\n");
 });

@@ -115,13 +115,21 @@ export async function startServe(
   };
 }
 
-/** A program that prints the answers in turn, for SSH_ASKPASS. */
+/** A program that prints the answers in turn, for SSH_ASKPASS; each question runs it anew. */
 export async function askpass(
   folder: { write(name: string, text: string, mode?: number): Promise<string> },
   answers: readonly string[],
 ): Promise<Record<string, string>> {
   const file = await folder.write("answers", answers.map((line) => `${line}\n`).join(""));
-  const script = `#!/bin/sh\nhead -n 1 "${file}"\nsed -i 1d "${file}"\n`;
+  const script = `#!/bin/sh
+{
+  IFS= read -r answer
+  while IFS= read -r line; do rest="$rest$line
+"; done
+} < "${file}"
+printf %s "$rest" > "${file}"
+printf '%s\\n' "$answer"
+`;
   const program = await folder.write("askpass", script, 0o700);
   return { SSH_ASKPASS: program, SSH_ASKPASS_REQUIRE: "force" };
 }

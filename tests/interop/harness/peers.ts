@@ -46,6 +46,8 @@ export type Peer =
   | "root"
   | "mount"
   | "setpriv"
+  | "setsid"
+  | "git"
   | "own-machine";
 
 const found = new Map<Peer, Promise<string | null>>();

@@ -1,11 +1,11 @@
 /** What happens at a terminal: the tests run the command line on one of their own. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { Endpoint } from "../support/endpoint.ts";
-import { type Peer, peerTest } from "../interop/harness/peers.ts";
-import { must } from "../support/run.ts";
-import { startSshd } from "../interop/harness/sshd.ts";
-import { tempFolder } from "../support/temp.ts";
-import { CLI, type CliClientOptions, clientArgs, cliSsh, startServe } from "./world.ts";
+import type { Endpoint } from "../../support/endpoint.ts";
+import { type Peer, peerTest } from "../harness/peers.ts";
+import { must } from "../../support/run.ts";
+import { startSshd } from "../harness/sshd.ts";
+import { tempFolder } from "../../support/temp.ts";
+import { CLI, type CliClientOptions, clientArgs, startServe } from "../../cli/world.ts";
 
 const DRIVER = new URL("on_terminal.py", import.meta.url).pathname;
 
@@ -128,19 +128,6 @@ await terminalTest(
     }
   },
 );
-
-Deno.test("The time at a prompt does not count for ConnectTimeout", async () => {
-  await using folder = await tempFolder();
-  const passwords = await folder.write("pw", "me:x\n");
-  await using server = await startServe(["--exec", "--password-file", passwords]);
-  const endpoint = { ...server, user: "me", identity: undefined };
-  const config = { ConnectTimeout: 1 };
-  // Typed by a program that takes its time.
-  const askpass = await folder.write("askpass", "#!/bin/sh\nsleep 2\necho x\n", 0o700);
-  const env = { SSH_ASKPASS: askpass, SSH_ASKPASS_REQUIRE: "force" };
-  const ran = await cliSsh(endpoint, ["echo in"], { env, config });
-  assertEquals([ran.text, ran.code], ["in\n", 0], ran.stderr);
-});
 
 await terminalTest(["ssh"], "A new host's key is shown and asked about", async () => {
   await using folder = await tempFolder();

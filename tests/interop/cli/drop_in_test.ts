@@ -1,13 +1,13 @@
 /** Our ssh where other programs expect OpenSSH's. */
 import { assert, assertEquals } from "@std/assert";
-import { encodeHex } from "../../lib/encoding.ts";
-import { configFlags } from "../support/ssh_flags.ts";
-import { peerTest } from "../interop/harness/peers.ts";
-import { noise } from "../support/random.ts";
-import { must, run } from "../support/run.ts";
-import { startSshd } from "../interop/harness/sshd.ts";
-import { type TempFolder, tempFolder } from "../support/temp.ts";
-import { CLI } from "./world.ts";
+import { encodeHex } from "../../../lib/encoding.ts";
+import { configFlags } from "../../support/ssh_flags.ts";
+import { peerTest } from "../harness/peers.ts";
+import { noise } from "../../support/random.ts";
+import { must, run } from "../../support/run.ts";
+import { startSshd } from "../harness/sshd.ts";
+import { type TempFolder, tempFolder } from "../../support/temp.ts";
+import { CLI } from "../../cli/world.ts";
 
 const LARGE = encodeHex(noise(65536)).repeat(8);
 
@@ -38,7 +38,7 @@ await peerTest(["sshd", "scp"], "scp and sftp run on our ssh", async (t) => {
   });
 });
 
-await peerTest(["sshd"], "git runs on our ssh", async () => {
+await peerTest(["sshd", "git"], "git runs on our ssh", async () => {
   await using folder = await tempFolder();
   await using server = await startSshd();
   const [origin, clone] = [folder.join("origin"), folder.join("clone")];

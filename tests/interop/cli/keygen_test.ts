@@ -1,12 +1,12 @@
 /** Our keygen beside ssh-keygen: the same flags on the same files, and what both say and write. */
 import { assert, assertEquals } from "@std/assert";
-import { keygen } from "../../lib/cli/keygen/keygen.ts";
-import { importPrivateKey, importPublicKey, readSignature } from "../../lib/keys/mod.ts";
-import { startSshAgent } from "../agent/ssh_agent.ts";
-import { peerTest } from "../interop/harness/peers.ts";
-import { must, run } from "../support/run.ts";
-import { type TempFolder, tempFolder } from "../support/temp.ts";
-import { cli } from "./world.ts";
+import { keygen } from "../../../lib/cli/keygen/keygen.ts";
+import { importPrivateKey, importPublicKey, readSignature } from "../../../lib/keys/mod.ts";
+import { startSshAgent } from "../../agent/ssh_agent.ts";
+import { peerTest } from "../harness/peers.ts";
+import { must, run } from "../../support/run.ts";
+import { type TempFolder, tempFolder } from "../../support/temp.ts";
+import { cli } from "../../cli/world.ts";
 
 interface Said {
   readonly code: number;
@@ -283,23 +283,27 @@ const COMMANDS: readonly (readonly [name: string, args: string[], loose?: "loose
 ];
 
 for (const [name, args, loose] of COMMANDS) {
-  await peerTest(["ssh-keygen"], `keygen does what ssh-keygen does: ${name}`, async () => {
-    await using both = await world();
-    const said: Said[] = [];
-    const files: Record<string, string>[] = [];
-    for (const [folder, tool] of [[both.theirs, theirs], [both.ours, ours]] as const) {
-      const given = args.map((arg) => arg.startsWith("@") ? folder.join(arg.slice(1)) : arg);
-      const { code, text, stderr } = await tool(given);
-      const plain = (output: string) => normal(output.replaceAll(folder.path, "DIR"));
-      said.push({ code, text: plain(text), stderr: loose ? "" : plain(stderr) });
-      files.push(await describe(folder));
-      if (loose && code !== 0) assert(/\S/.test(stderr), "It does not say why");
-    }
-    const failsToo = loose && said.every(({ code }) => code !== 0);
-    if (failsToo) assertEquals(said[1]!.text, said[0]!.text);
-    else assertEquals(said[1], said[0]);
-    assertEquals(files[1], files[0]);
-  });
+  await peerTest(
+    ["ssh-keygen", "setsid"],
+    `keygen does what ssh-keygen does: ${name}`,
+    async () => {
+      await using both = await world();
+      const said: Said[] = [];
+      const files: Record<string, string>[] = [];
+      for (const [folder, tool] of [[both.theirs, theirs], [both.ours, ours]] as const) {
+        const given = args.map((arg) => arg.startsWith("@") ? folder.join(arg.slice(1)) : arg);
+        const { code, text, stderr } = await tool(given);
+        const plain = (output: string) => normal(output.replaceAll(folder.path, "DIR"));
+        said.push({ code, text: plain(text), stderr: loose ? "" : plain(stderr) });
+        files.push(await describe(folder));
+        if (loose && code !== 0) assert(/\S/.test(stderr), "It does not say why");
+      }
+      const failsToo = loose && said.every(({ code }) => code !== 0);
+      if (failsToo) assertEquals(said[1]!.text, said[0]!.text);
+      else assertEquals(said[1], said[0]);
+      assertEquals(files[1], files[0]);
+    },
+  );
 }
 
 /** What is random is left out: salts of hosts, and fingerprints and pictures of new keys. */
@@ -352,7 +356,7 @@ function privateMeaning(name: string, text: string): string {
 }
 
 await peerTest(
-  ["ssh-keygen"],
+  ["ssh-keygen", "setsid"],
   "keygen verifies what it reads on standard input, as ssh-keygen",
   async () => {
     await using both = await world();
@@ -382,46 +386,50 @@ await peerTest(
   },
 );
 
-await peerTest(["ssh-keygen"], "what keygen -k revokes is what ssh-keygen -k does", async () => {
-  await using both = await world();
-  const key = (await Deno.readTextFile(both.ours.join("ed25519.pub"))).trim();
-  const specs: [name: string, lines: string[], flags: string[]][] = [
-    ["keys", [key, "# a comment", ""], []],
-    ["a certificate", [await Deno.readTextFile(both.ours.join("ecdsa-cert.pub"))], []],
-    ["numbers", ["serial: 1", "serial: 5-9", "id: x"], ["-s", both.ours.join("ca.pub")]],
-    ["many numbers", [
-      ...["serial: 100", "serial: 102", "serial: 104", "serial: 3-4", "serial: 5", "serial: 4-7"],
-      ...["serial: 18446744073709551615", "id: b", 'id: a "b"', "id: a\\b"],
-    ], ["-s", both.ours.join("ca.pub")]],
-    ["numbers of any authority", ["serial: 9", "id: x"], ["-s", "none"]],
-    ["keys as they are", [`key: ${key}`, `sha256: ${key}`], []],
-    ["hashes", [`sha1: ${key}`, `hash: ${importPublicKey(key).fingerprint()}`], []],
-    ["numbers without an authority", ["serial: 1"], []],
-    ["no numbers", ["serial: many"], ["-s", both.ours.join("ca.pub")]],
-    ["what is no key", ["hello"], []],
-  ];
-  for (const [name, lines, flags] of specs) {
-    const spec = await both.ours.write("spec", lines.map((line) => `${line}\n`).join(""));
-    const krl = both.ours.join("new_krl");
-    const args = ["-k", "-f", krl, "-z", "9", ...flags, spec];
-    const said: unknown[] = [];
-    for (const tool of [theirs, ours]) {
-      const made = await tool(args);
-      if (made.code !== 0) {
-        said.push(made.code); // what ssh-keygen said before is lost in its buffer
-        continue;
+await peerTest(
+  ["ssh-keygen", "setsid"],
+  "what keygen -k revokes is what ssh-keygen -k does",
+  async () => {
+    await using both = await world();
+    const key = (await Deno.readTextFile(both.ours.join("ed25519.pub"))).trim();
+    const specs: [name: string, lines: string[], flags: string[]][] = [
+      ["keys", [key, "# a comment", ""], []],
+      ["a certificate", [await Deno.readTextFile(both.ours.join("ecdsa-cert.pub"))], []],
+      ["numbers", ["serial: 1", "serial: 5-9", "id: x"], ["-s", both.ours.join("ca.pub")]],
+      ["many numbers", [
+        ...["serial: 100", "serial: 102", "serial: 104", "serial: 3-4", "serial: 5", "serial: 4-7"],
+        ...["serial: 18446744073709551615", "id: b", 'id: a "b"', "id: a\\b"],
+      ], ["-s", both.ours.join("ca.pub")]],
+      ["numbers of any authority", ["serial: 9", "id: x"], ["-s", "none"]],
+      ["keys as they are", [`key: ${key}`, `sha256: ${key}`], []],
+      ["hashes", [`sha1: ${key}`, `hash: ${importPublicKey(key).fingerprint()}`], []],
+      ["numbers without an authority", ["serial: 1"], []],
+      ["no numbers", ["serial: many"], ["-s", both.ours.join("ca.pub")]],
+      ["what is no key", ["hello"], []],
+    ];
+    for (const [name, lines, flags] of specs) {
+      const spec = await both.ours.write("spec", lines.map((line) => `${line}\n`).join(""));
+      const krl = both.ours.join("new_krl");
+      const args = ["-k", "-f", krl, "-z", "9", ...flags, spec];
+      const said: unknown[] = [];
+      for (const tool of [theirs, ours]) {
+        const made = await tool(args);
+        if (made.code !== 0) {
+          said.push(made.code); // what ssh-keygen said before is lost in its buffer
+          continue;
+        }
+        const added = await tool(["-k", "-u", "-f", krl, both.ours.join("rsa.pub")]);
+        const files = ["ed25519.pub", "ecdsa.pub", "ecdsa-cert.pub", "rsa.pub", "ca.pub"]
+          .map((file) => both.ours.join(file));
+        const asked = await theirs(["-Q", "-f", krl, ...files]);
+        said.push([made.code, made.text, added.code, asked.code, asked.text]);
+        const list = ["-Q", "-l", "-f", krl];
+        assertEquals(await ours(list), await theirs(list), name);
       }
-      const added = await tool(["-k", "-u", "-f", krl, both.ours.join("rsa.pub")]);
-      const files = ["ed25519.pub", "ecdsa.pub", "ecdsa-cert.pub", "rsa.pub", "ca.pub"]
-        .map((file) => both.ours.join(file));
-      const asked = await theirs(["-Q", "-f", krl, ...files]);
-      said.push([made.code, made.text, added.code, asked.code, asked.text]);
-      const list = ["-Q", "-l", "-f", krl];
-      assertEquals(await ours(list), await theirs(list), name);
+      assertEquals(said[1], said[0], name);
     }
-    assertEquals(said[1], said[0], name);
-  }
-});
+  },
+);
 
 await peerTest(["ssh-agent", "ssh-keygen"], "keygen signs with keys of the agent", async () => {
   await using both = await world();
@@ -446,7 +454,7 @@ await peerTest(["ssh-agent", "ssh-keygen"], "keygen signs with keys of the agent
 });
 
 await peerTest(
-  ["ssh-keygen"],
+  ["ssh-keygen", "setsid"],
   "what keygen -Y sign writes passes ssh-keygen -Y verify",
   async () => {
     await using both = await world();

@@ -1,0 +1,66 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { Endpoint } from "../../support/endpoint.ts";
+import { freePort } from "../../support/free_port.ts";
+import { clientArgs, cliSsh, startCli } from "../world.ts";
+
+/** `ssh -N` carries -L, -R and -D. */
+export async function carriesTunnels(server: Endpoint): Promise<void> {
+  await using web = echoServer();
+  const [local, remote, socks] = [freePort(), freePort(), freePort()];
+  const to = `127.0.0.1:${web.addr.port}`;
+  const flags = ["-vN", "-L", `${local}:${to}`, "-R", `${remote}:${to}`, "-D", `${socks}`];
+  await using ssh = startCli(
+    clientArgs("ssh", server, [], { flags, config: { LogLevel: "INFO" } }),
+  );
+  await ssh.waitFor(/socks forwarding from/);
+  assertEquals(await get(local), "hello");
+  assertEquals(await get(remote), "hello");
+  using client = Deno.createHttpClient({
+    proxy: { transport: "socks5", url: `socks5h://127.0.0.1:${socks}` },
+  });
+  assertEquals(await (await fetch(`http://${to}/`, { client })).text(), "hello");
+}
+
+/** `ssh -J` goes through hosts, and -W is the last of them. */
+export async function jumps(server: Endpoint): Promise<void> {
+  const hop = `${server.user}@127.0.0.1:${server.port}`;
+  // By another name than the hops have: as in ssh, a host is no jump host of its own.
+  const target = { ...server, hostname: "localhost" };
+  const ran = await cliSsh(target, ["echo", "inner"], {
+    flags: ["-J", `${hop},${hop}`],
+    config: { HostKeyAlias: `[127.0.0.1]:${server.port}` },
+  });
+  assertEquals([ran.code, ran.text], [0, "inner\n"], ran.stderr);
+  await using web = echoServer();
+  const request = "GET / HTTP/1.0\r\n\r\n";
+  const relayed = await cliSsh(server, [], {
+    flags: ["-W", `127.0.0.1:${web.addr.port}`],
+    stdin: request,
+  });
+  assertStringIncludes(relayed.text, "hello");
+}
+
+/** A port in use is a warning, or the end if so asked. */
+export async function meetsTakenPort(server: Endpoint): Promise<void> {
+  await using web = echoServer();
+  const flags = ["-L", `${web.addr.port}:127.0.0.1:1`];
+  const config = { LogLevel: "INFO" };
+  const warned = await cliSsh(server, ["true"], { flags, config });
+  assertEquals(warned.code, 0);
+  assertStringIncludes(warned.stderr, "Warning: local forwarding failed");
+  const ended = await cliSsh(server, ["true"], {
+    flags,
+    config: { ...config, ExitOnForwardFailure: "yes" },
+  });
+  assertEquals(ended.code, 255);
+}
+
+/** Answers one line with another, on loopback. */
+function echoServer(): Deno.HttpServer<Deno.NetAddr> {
+  return Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response("hello"));
+}
+
+async function get(port: number): Promise<string> {
+  const headers = { connection: "close" };
+  return await (await fetch(`http://127.0.0.1:${port}/`, { headers })).text();
+}

@@ -1,0 +1,19 @@
+/**
+ * Commands for tests of servers that run them: the words of a shell and Deno, since no other program
+ * need be installed.
+ */
+const DENO = `'${Deno.execPath()}' eval --no-config --quiet`;
+
+/** Copies standard input to standard output. */
+export const CAT: string = `${DENO} 'await Deno.stdin.readable.pipeTo(Deno.stdout.writable)'`;
+
+/** Waits until it is killed. */
+export const WAIT: string = `exec ${DENO} 'setInterval(() => {}, 60_000)'`;
+
+/** Waits for a time. */
+export function waitFor(milliseconds: number): string {
+  return `${DENO} 'setTimeout(() => {}, ${milliseconds})'`;
+}
+
+/** Prints lines until nobody reads them. */
+export const YES: string = "while echo y 2> /dev/null; do :; done";
