@@ -1,5 +1,6 @@
 import { randomBytes } from "../crypto/random.ts";
 import { CertificateError, KeyFormatError, printable } from "../errors.ts";
+import { matchesWildcards } from "../patterns.ts";
 import { Writer } from "../wire/writer.ts";
 import { type CertificateFields, encodeCertificate } from "./certificate_format.ts";
 import { plainAlgorithm } from "./certificate_names.ts";
@@ -27,7 +28,10 @@ const USER_EXTENSIONS: Readonly<Record<string, string>> = {
 export interface CertificateRequirements {
   /** Whether it is a user or a host that shows it. */
   readonly kind: "user" | "host";
-  /** The user or host that it must name, exactly; of several names one will do. */
+  /**
+   * The user or host that it must name; of several names one will do. A user's certificate names it
+   * exactly, a host's may have the wildcards `*` and `?`, as OpenSSH has it.
+   */
   readonly principal: string | readonly string[];
   /** The keys that are trusted to sign certificates of this kind. */
   readonly authorities: readonly PublicKey[];
@@ -35,10 +39,7 @@ export interface CertificateRequirements {
   readonly now?: Date;
   /** The critical options that the caller sees to, such as `"force-command"`; none unless given. */
   readonly criticalOptions?: readonly string[];
-  /**
-   * Whether a certificate without principals is one of everybody. As OpenSSH has it unless given: yes
-   * for hosts, no for users.
-   */
+  /** Whether a certificate that lists no principal matches any; false unless given, as OpenSSH 10.3. */
   readonly allowNoPrincipals?: boolean;
   /** Whether the certificate has been revoked, such as `(c) => krl.isRevoked(c)`. */
   readonly revoked?: (certificate: Certificate) => boolean;
@@ -108,16 +109,19 @@ export function checkCertificate(
 }
 
 function checkPrincipal({ principals }: Certificate, requirements: CertificateRequirements): void {
-  const { kind, principal, allowNoPrincipals = kind === "host" } = requirements;
+  const { kind, principal, allowNoPrincipals = false } = requirements;
   if (principals.length === 0 && allowNoPrincipals) return;
   const wanted = typeof principal === "string" ? [principal] : principal;
-  if (wanted.some((name) => principals.includes(name))) return;
-  const names = wanted.slice(0, 8).map((name) => `"${printable(name, 64)}"`).join(" or ");
+  const names = (listed: string, name: string) =>
+    kind === "host" ? matchesWildcards(listed, name) : listed === name;
+  if (wanted.some((name) => principals.some((listed) => names(listed, name)))) return;
+  const text = wanted.slice(0, 8).map((name) => `"${printable(name, 64)}"`).join(" or ");
   throw new CertificateError(
     "principal",
     principals.length === 0
-      ? "Certificate names no principal"
-      : `Certificate does not name ${names || "any principal that is accepted"}`,
+      ? `Certificate lists no principal, so it is valid for no ${kind}: its authority must issue it with ` +
+        `the ${kind} names (ssh-keygen -n)`
+      : `Certificate does not name ${text || "any principal that is accepted"}`,
   );
 }
 

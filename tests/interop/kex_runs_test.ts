@@ -49,10 +49,15 @@ for (const kex of METHODS) {
       args: [...configFlags(endpoint, { KexAlgorithms: kex }), "-N", "tester@127.0.0.1"],
     });
     const socket = connSocket(await listener.accept());
-    const { transport, loggedIn } = serveSocket(socket, resolveSuite({ kex }), {
-      hostKeys: [importPrivateKey(await Deno.readTextFile(hostKey.path))],
-      auth: { publicKey: () => true },
-    }, null);
+    const { transport, loggedIn } = serveSocket(
+      socket,
+      resolveSuite({ kex, hostKey: hostKey.publicKey.split(" ")[0]! }),
+      {
+        hostKeys: [importPrivateKey(await Deno.readTextFile(hostKey.path))],
+        auth: { publicKey: () => true },
+      },
+      null,
+    );
     await loggedIn;
     for (let run = 1; run < RUNS; run++) await transport.rekey();
     assertEquals(transport.agreed?.kex, kex);
