@@ -1,5 +1,3 @@
-import { runtime } from "../runtime/runtime.ts";
-
 /**
  * The command line: `ssh`, `sftp`, `tunnel`, `serve` and `keygen`, with OpenSSH's own flags.
  *
@@ -9,6 +7,8 @@ import { runtime } from "../runtime/runtime.ts";
  *
  * @module
  */
+import { runtime } from "../runtime/runtime.ts";
+import { print } from "./shared/log.ts";
 
 /** The version in deno.json; a test compares them. */
 const VERSION = "0.1.0";
@@ -58,7 +58,7 @@ const HELP = `usage: denossh <tool> [arguments]
 denossh <tool> --help says more; denossh --version prints the version.
 `;
 
-/** Exit code of a command line that makes no sense. */
+/** The exit code for a wrong command line. */
 const USAGE = 2;
 
 interface Tool {
@@ -103,11 +103,7 @@ export async function main(args: readonly string[]): Promise<number> {
   return await tool.run(rest);
 }
 
-async function print(text: string): Promise<void> {
-  await runtime.terminal.stdout.write(new TextEncoder().encode(text));
-}
-
 if (import.meta.main) {
-  // Not by returning: a read of standard input may still be under way.
+  // `exit`, since a read of standard input may still be pending.
   runtime.process.exit(await main(runtime.process.args));
 }

@@ -1,11 +1,10 @@
 import { connectAgent } from "../../agent/client.ts";
 import { type CertificateOptions, issueCertificate } from "../../keys/certificate.ts";
-import type { Signer } from "../../keys/private_key.ts";
 import { importPublicKey } from "../../keys/public_key.ts";
-import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { validity } from "./certificate_text.ts";
-import { FAILURE, type KeygenJob, openPrivateKey, writeFile } from "./job.ts";
+import { FAILURE, type KeygenJob, openPrivateKey, orMissing, writeFile } from "./job.ts";
+import { agentSigner, type OpenSigner, signerOf } from "./signers.ts";
 import { parseValidity } from "./times.ts";
 
 // ssh-keygen(1), -O: what users may do unless a no- says otherwise.
@@ -27,10 +26,7 @@ export async function certify(job: KeygenJob): Promise<number> {
   const counts = job.last("z")?.startsWith("+") ?? false;
   await using authority = await openAuthority(job, job.last("s")!);
   for (const file of job.rest) {
-    const text = await runtime.files.readTextFile(file).catch((error) => {
-      if (!isError(error, "NotFound")) throw error;
-      throw new Error(`load pubkey "${file}": No such file or directory`);
-    });
+    const text = await orMissing(runtime.files.readTextFile(file), `load pubkey "${file}"`);
     const key = importPublicKey(text);
     if (key.certificate) {
       job.log.error(`do_ca_sign: key "${file}" type ${key.type} cannot be certified`);
@@ -108,24 +104,13 @@ function serialOf(text: string): bigint {
   return serial;
 }
 
-/** The key of -s: a private key, or with -U the one of the agent whose public half it is. */
-async function openAuthority(
-  job: KeygenJob,
-  file: string,
-): Promise<{ signer: Signer } & AsyncDisposable> {
+/** The key of -s: a private key, or with -U the agent's private half of a public one. */
+async function openAuthority(job: KeygenJob, file: string): Promise<OpenSigner> {
   if (!job.has("U")) {
-    const key = await openPrivateKey(file, job.last("P")).catch((error) => {
-      if (!isError(error, "NotFound")) throw error;
-      throw new Error(`Load key "${file}": No such file or directory`);
-    });
-    return { signer: key, [Symbol.asyncDispose]: async () => await key[Symbol.dispose]() };
+    return signerOf(await orMissing(openPrivateKey(file, job.last("P")), `Load key "${file}"`));
   }
   const wanted = importPublicKey(await runtime.files.readTextFile(file));
-  const agent = await connectAgent();
-  const signer = (await agent.identities()).find(({ publicKey }) => publicKey.equals(wanted));
-  if (signer === undefined) {
-    await agent[Symbol.asyncDispose]();
-    throw new Error(`CA key ${file} not found in agent`);
-  }
-  return { signer, [Symbol.asyncDispose]: () => agent[Symbol.asyncDispose]() };
+  const signer = await agentSigner(await connectAgent(), wanted);
+  if (signer === null) throw new Error(`CA key ${file} not found in agent`);
+  return signer;
 }

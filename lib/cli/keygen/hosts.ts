@@ -6,9 +6,8 @@ import { keyTypeLabel } from "../../keys/key_labels.ts";
 import { type HostEntry, parseHostLine } from "../../known_hosts/known_host_line.ts";
 import { parsePublicKey, type PublicKey } from "../../keys/public_key.ts";
 import { randomart } from "../../keys/randomart.ts";
-import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
-import { type KeygenJob, writeFile } from "./job.ts";
+import { type KeygenJob, orMissing, writeFile } from "./job.ts";
 
 const NOT_FOUND = 1;
 
@@ -106,10 +105,7 @@ function keyOf({ blob, comment }: HostEntry): PublicKey | null {
 
 async function readHosts(job: KeygenJob): Promise<string> {
   const file = hostsFile(job);
-  return await runtime.files.readTextFile(file).catch((error) => {
-    if (!isError(error, "NotFound")) throw error;
-    throw new Error(`Cannot stat ${file}: No such file or directory`);
-  });
+  return await orMissing(runtime.files.readTextFile(file), `Cannot stat ${file}`);
 }
 
 function hostsFile(job: KeygenJob): string {

@@ -8,7 +8,7 @@ import { importPublicKey, type PublicKey } from "../../keys/public_key.ts";
 import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { allValues, type Flag, hasFlag, lastValue, UsageError } from "../shared/flags.ts";
-import type { Log } from "../shared/log.ts";
+import { type Log, writeIfRead } from "../shared/log.ts";
 import { ask, canAsk } from "../shared/terminal.ts";
 
 /** What ssh-keygen answers for files that it cannot use, and for what it was told wrongly. */
@@ -135,6 +135,21 @@ export async function openPrivateKey(file: string, given: string | null): Promis
     if (!(error instanceof KeyFormatError)) throw error;
     throw new KeyFormatError(`Load key "${file}": invalid format: ${error.message}`);
   }
+}
+
+/** Waits for a file to be read; if there is no such file, the error is `message` with the reason. */
+export async function orMissing<T>(reading: Promise<T>, message: string): Promise<T> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (!isError(error, "NotFound")) throw error;
+    throw new Error(`${message}: No such file or directory`);
+  }
+}
+
+/** Writes text to standard output. */
+export function print(text: string): void {
+  writeIfRead(runtime.terminal.stdout, new TextEncoder().encode(text));
 }
 
 /** Reads the public key of a file: its own, the one beside a private key, or the private key's. */

@@ -6,8 +6,7 @@ import { fingerprintBytes } from "../../keys/fingerprint.ts";
 import { keyTypeLabel } from "../../keys/key_labels.ts";
 import { exportPublicKey, importPublicKey, type PublicKey } from "../../keys/public_key.ts";
 import { randomart } from "../../keys/randomart.ts";
-import { FAILURE, isPrivate, type KeygenJob, openPrivateKey, readPublicKey } from "./job.ts";
-import { writeIfRead } from "../shared/log.ts";
+import { FAILURE, isPrivate, type KeygenJob, openPrivateKey, print, readPublicKey } from "./job.ts";
 import { printCertificate } from "./certificate_text.ts";
 
 /** `-y`: prints the public half of a private key. */
@@ -21,6 +20,22 @@ export async function showPublic(job: KeygenJob): Promise<number> {
 /** `-l`: prints fingerprints, and pictures with -v. */
 export async function listKeys(job: KeygenJob): Promise<number> {
   const hash = job.fingerprintHash();
+  return await listFingerprints(job, (key) => key.fingerprint(hash), (key) => {
+    if (job.has("v")) console.log(randomart(key, hash));
+  });
+}
+
+/** `-B`: prints fingerprints as words. */
+export async function listWords(job: KeygenJob): Promise<number> {
+  return await listFingerprints(job, (key) => bubbleBabble(fingerprintBytes(key, "SHA1")));
+}
+
+/** Prints a line for each key of a file: its size, its fingerprint, its comment and its type. */
+async function listFingerprints(
+  job: KeygenJob,
+  fingerprint: (key: PublicKey) => string,
+  after: (key: PublicKey) => void = () => {},
+): Promise<number> {
   const file = expandHome(job.last("f") ?? "~/.ssh/id_ed25519");
   const keys = await publicKeys(file);
   if (keys.length === 0) {
@@ -29,23 +44,8 @@ export async function listKeys(job: KeygenJob): Promise<number> {
   }
   for (const key of keys) {
     const comment = key.comment || "no comment";
-    console.log(`${key.bits} ${key.fingerprint(hash)} ${comment} (${keyTypeLabel(key)})`);
-    if (job.has("v")) console.log(randomart(key, hash));
-  }
-  return 0;
-}
-
-/** `-B`: prints fingerprints as words. */
-export async function listWords(job: KeygenJob): Promise<number> {
-  const file = expandHome(job.last("f") ?? "~/.ssh/id_ed25519");
-  const keys = await publicKeys(file);
-  if (keys.length === 0) {
-    job.log.error(`${file} is not a public key file.`);
-    return FAILURE;
-  }
-  for (const key of keys) {
-    const words = bubbleBabble(fingerprintBytes(key, "SHA1"));
-    console.log(`${key.bits} ${words} ${key.comment || "no comment"} (${keyTypeLabel(key)})`);
+    console.log(`${key.bits} ${fingerprint(key)} ${comment} (${keyTypeLabel(key)})`);
+    after(key);
   }
   return 0;
 }
@@ -124,10 +124,6 @@ function keyOfLine(line: string): PublicKey | null {
     if (error instanceof KeyFormatError) return null;
     throw error;
   }
-}
-
-function print(text: string): void {
-  writeIfRead(runtime.terminal.stdout, new TextEncoder().encode(text));
 }
 
 async function readStdin(): Promise<string> {

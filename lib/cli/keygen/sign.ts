@@ -5,7 +5,6 @@ import { AllowedSigners } from "../../keys/allowed_signers.ts";
 import { withCertificate } from "../../keys/certificate.ts";
 import { keyTypeLabel } from "../../keys/key_labels.ts";
 import { RevocationList } from "../../keys/krl.ts";
-import type { Signer } from "../../keys/private_key.ts";
 import { importPublicKey, type PublicKey } from "../../keys/public_key.ts";
 import {
   type MessageHash,
@@ -19,8 +18,17 @@ import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { messageOf } from "../shared/failure.ts";
 import { UsageError } from "../shared/flags.ts";
-import { writeIfRead } from "../shared/log.ts";
-import { FAILURE, isPrivate, type KeygenJob, mayWrite, openPrivateKey, writeFile } from "./job.ts";
+import {
+  FAILURE,
+  isPrivate,
+  type KeygenJob,
+  mayWrite,
+  openPrivateKey,
+  orMissing,
+  print,
+  writeFile,
+} from "./job.ts";
+import { agentSigner, type OpenSigner, signerOf } from "./signers.ts";
 
 /** What ssh-keygen answers where no line of the file has the name. */
 const NOT_FOUND = 210;
@@ -87,15 +95,15 @@ async function sign(job: KeygenJob, { hash }: SignatureOptions): Promise<number>
   if (job.rest.length === 0) {
     job.note("Signing data on standard input");
     const text = await signed(await readStdin(), "(stdin)");
-    writeIfRead(runtime.terminal.stdout, new TextEncoder().encode(text));
+    print(text);
     return 0;
   }
   for (const file of job.rest) {
     job.note(`Signing file ${file}`);
-    const message = await runtime.files.readFile(file).catch((error) => {
-      if (!isError(error, "NotFound")) throw error;
-      throw new Error(`Cannot open ${file} for signing: No such file or directory`);
-    });
+    const message = await orMissing(
+      runtime.files.readFile(file),
+      `Cannot open ${file} for signing`,
+    );
     const text = await signed(message, file);
     if (!await mayWrite(`${file}.sig`, job.log)) return 0;
     await writeFile(`${file}.sig`, text, 0o644);
@@ -176,21 +184,10 @@ function report(job: KeygenJob, principals: readonly string[], otherwise: number
   return otherwise;
 }
 
-/** What signs: a private key; for a public one its private half in the agent, or in the file beside. */
-async function openSigner(
-  job: KeygenJob,
-  file: string,
-): Promise<{ signer: Signer } & AsyncDisposable> {
+/** The key of a file: a private key, or a public one's private half, in the agent or the file beside it. */
+async function openSigner(job: KeygenJob, file: string): Promise<OpenSigner> {
   const text = await readText(file);
-  if (isPrivate(text)) {
-    const key = await openPrivateKey(file, job.last("P"));
-    return {
-      signer: key,
-      async [Symbol.asyncDispose]() {
-        await key[Symbol.dispose]();
-      },
-    };
-  }
+  if (isPrivate(text)) return signerOf(await openPrivateKey(file, job.last("P")));
   const shown = importPublicKey(text);
   const held = await inAgent(shown);
   if (held !== null) return held;
@@ -200,25 +197,13 @@ async function openSigner(
     if (!isError(error, "NotFound")) throw error;
     throw new KeyFormatError(`No private key found for public key "${file}"`);
   });
-  const signer = shown.certificate ? withCertificate(key, shown) : key;
-  return {
-    signer,
-    async [Symbol.asyncDispose]() {
-      await key[Symbol.dispose]();
-    },
-  };
+  return signerOf(key, shown.certificate ? withCertificate(key, shown) : key);
 }
 
-async function inAgent(key: PublicKey): Promise<{ signer: Signer } & AsyncDisposable | null> {
+async function inAgent(key: PublicKey): Promise<OpenSigner | null> {
   if (!runtime.env.get("SSH_AUTH_SOCK")) return null;
   const agent = await connectAgent().catch(() => null);
-  if (agent === null) return null;
-  const signer = (await agent.identities()).find(({ publicKey }) => publicKey.equals(key));
-  if (signer !== undefined) {
-    return { signer, [Symbol.asyncDispose]: () => agent[Symbol.asyncDispose]() };
-  }
-  await agent[Symbol.asyncDispose]();
-  return null;
+  return agent && await agentSigner(agent, key);
 }
 
 async function readText(file: string): Promise<string> {

@@ -5,7 +5,7 @@ import { ProgressMeter } from "../shared/progress_meter.ts";
 import type { RemoteHosts, ScpJob } from "./job.ts";
 import { ScpProtocol } from "./scp_protocol.ts";
 import { receiveAll } from "./sink.ts";
-import { sendAll } from "./source.ts";
+import { sendAll, type SourceOptions } from "./source.ts";
 import { transferLimits } from "../shared/copy_flags.ts";
 import { globMatcher } from "../../patterns.ts";
 import { bytesChannel, STANDARD_STREAMS } from "../shared/stdio_channel.ts";
@@ -121,31 +121,36 @@ async function talk(
   return done;
 }
 
-async function sending(job: ScpJob, scp: ScpProtocol, paths: readonly string[]): Promise<boolean> {
-  const { failed, wasDone } = failures(job);
-  using meter = new FileMeter(job.progress);
-  const { recursive, preserve, signal } = job;
-  const onProgress = meter.update;
-  const { rateLimit: rate = null } = transferLimits(job);
-  await sendAll(paths, scp, { recursive, preserve, signal, rate, failed, onProgress });
-  return wasDone();
+function sending(job: ScpJob, scp: ScpProtocol, paths: readonly string[]): Promise<boolean> {
+  return copying(job, (how) => sendAll(paths, scp, how));
 }
 
-async function receiving(
+function receiving(
   job: ScpJob,
   scp: ScpProtocol,
   target: string,
   intoFolder: boolean,
   expected: (name: string) => boolean,
 ): Promise<boolean> {
-  const { failed, wasDone } = failures(job);
-  using meter = new FileMeter(job.progress);
-  const { recursive, preserve, signal } = job;
-  const onProgress = meter.update;
+  return copying(job, (how) => receiveAll(target, scp, { ...how, intoFolder, expected }));
+}
+
+/** Runs a copy, draws how far it is, and reports what failed; resolves to whether nothing did. */
+async function copying(
+  job: ScpJob,
+  run: (how: SourceOptions) => Promise<void>,
+): Promise<boolean> {
+  const { recursive, preserve, signal, log } = job;
+  let done = true;
+  const failed = (message: string): void => {
+    done = false;
+    log.error(message.startsWith("scp: ") ? message : `scp: ${message}`);
+  };
+  using meter = new FileMeter();
+  const onProgress = job.progress ? { onProgress: meter.update } : {};
   const { rateLimit: rate = null } = transferLimits(job);
-  const how = { recursive, preserve, intoFolder, expected, signal, rate };
-  await receiveAll(target, scp, { ...how, failed, onProgress });
-  return wasDone();
+  await run({ recursive, preserve, signal, rate, failed, ...onProgress });
+  return done;
 }
 
 /** Two hosts: what one sends, the other takes, and their answers the other way round. */
@@ -201,37 +206,21 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-function failures({ log }: ScpJob): { failed(message: string): void; wasDone(): boolean } {
-  let done = true;
-  return {
-    failed: (message) => {
-      done = false;
-      log.error(message.startsWith("scp: ") ? message : `scp: ${message}`);
-    },
-    wasDone: () => done,
-  };
-}
-
-/** A meter for one file after the other. */
+/** Draws one file after the other. */
 class FileMeter implements Disposable {
-  readonly #shows: boolean;
-  readonly #started = performance.now();
+  #started = 0;
   #name = "";
   #meter: ProgressMeter | null = null;
 
-  constructor(shows: boolean) {
-    this.#shows = shows;
-  }
-
   readonly update = (name: string, transferred: number, total: number): void => {
-    if (!this.#shows) return;
-    if (name !== this.#name) {
+    if (this.#meter === null || name !== this.#name) {
       this[Symbol.dispose]();
       this.#meter = new ProgressMeter(name);
       this.#name = name;
+      this.#started = performance.now();
     }
     const rate = transferred / Math.max((performance.now() - this.#started) / 1000, 0.001);
-    this.#meter?.update({ transferred, total, rate });
+    this.#meter.update({ transferred, total, rate });
   };
 
   [Symbol.dispose](): void {

@@ -108,11 +108,8 @@ async function each(
 
 async function upload(job: ScpJob, local: string, { client, path }: RemotePath, many: boolean) {
   const info = await runtime.files.stat(local);
-  if (info.isDirectory && !job.recursive) throw new Error(`${local}: not a regular file`);
   const folder = await isFolder(client, path);
-  if ((many || path.endsWith("/")) && !folder && !(info.isDirectory && !many)) {
-    throw new Error(`${printable(path)}: Not a directory`);
-  }
+  checkEnds(job, { path: local, ...info }, { path, isDirectory: folder }, many);
   const remote = folder
     ? join(path, runtime.paths.basename(await named(local)))
     : path.replace(/(?<=.)\/+$/, "");
@@ -121,30 +118,37 @@ async function upload(job: ScpJob, local: string, { client, path }: RemotePath, 
 
 async function download(job: ScpJob, { client, path }: RemotePath, local: string, many: boolean) {
   const info = await client.stat(path);
-  if (info.isDirectory && !job.recursive) {
-    throw new Error(`${printable(path)}: not a regular file`);
-  }
   const folder = await localFolder(local);
-  if ((many || local.endsWith("/")) && !folder && !(info.isDirectory && !many)) {
-    throw new Error(`${local}: Not a directory`);
-  }
+  checkEnds(job, { path, ...info }, { path: local, isDirectory: folder }, many);
   const to = folder ? runtime.paths.join(local, await nameOf(client, path)) : local;
   await withMeter(job, path, (options) => client.get(path, to, options));
 }
 
 /** From one host to another, through us. */
 async function across(job: ScpJob, from: RemotePath, to: RemotePath, many: boolean): Promise<void> {
-  const { isDirectory } = await from.client.stat(from.path);
-  if (isDirectory && !job.recursive) {
-    throw new Error(`${printable(from.path)}: not a regular file`);
-  }
+  const info = await from.client.stat(from.path);
   const folder = await isFolder(to.client, to.path);
-  if ((many || to.path.endsWith("/")) && !folder && !(isDirectory && !many)) {
-    throw new Error(`${printable(to.path)}: Not a directory`);
-  }
+  checkEnds(job, { ...info, path: from.path }, { path: to.path, isDirectory: folder }, many);
   const path = folder ? join(to.path, await nameOf(from.client, from.path)) : to.path;
   const target = { sftp: to.client, path };
   await withMeter(job, from.path, (options) => from.client.copy(from.path, target, options));
+}
+
+/** What is copied, or where to. */
+interface CopyEnd {
+  readonly path: string;
+  readonly isDirectory: boolean;
+}
+
+/** Refuses a folder without -r, and to copy several files, or into `name/`, where no folder is. */
+function checkEnds(job: ScpJob, source: CopyEnd, target: CopyEnd, many: boolean): void {
+  if (source.isDirectory && !job.recursive) {
+    throw new Error(`${printable(source.path)}: not a regular file`);
+  }
+  const folderNeeded = many || (target.path.endsWith("/") && !source.isDirectory);
+  if (folderNeeded && !target.isDirectory) {
+    throw new Error(`${printable(target.path)}: Not a directory`);
+  }
 }
 
 async function withMeter(

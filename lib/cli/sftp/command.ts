@@ -1,5 +1,3 @@
-import { runtime } from "../../runtime/runtime.ts";
-import { writeAll } from "../../runtime/write_all.ts";
 import type { SftpShell } from "./shell.ts";
 import type { Word } from "../shared/split_words.ts";
 
@@ -28,12 +26,7 @@ export function textOf(call: CommandCall, index = 0): string {
   return call.words[index]!.text;
 }
 
-/** A word as a path on the far side. */
+/** A word as a remote path. */
 export function remoteOf(call: CommandCall, index = 0): string {
   return call.shell.remote(textOf(call, index));
-}
-
-/** Writes to standard output. */
-export async function print(text: string): Promise<void> {
-  await writeAll(runtime.terminal.stdout, new TextEncoder().encode(text));
 }

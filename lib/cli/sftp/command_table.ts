@@ -1,7 +1,7 @@
 import { printable } from "../../errors.ts";
 import { parseFlags, UsageError } from "../shared/flags.ts";
 import type { CommandCall, SftpCommand } from "./command.ts";
-import { print } from "./command.ts";
+import { print } from "../shared/log.ts";
 import { COPY_COMMANDS } from "./copy.ts";
 import { LIST_COMMANDS } from "./list.ts";
 import { LOCAL_COMMANDS, runLocal } from "./local.ts";

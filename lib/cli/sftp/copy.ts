@@ -21,41 +21,37 @@ export interface CopyOptions {
   readonly sync: boolean;
 }
 
-const FLAGS = "afpPrR";
-
 /** `get`, `put`, and both with -a under names of their own. */
 export const COPY_COMMANDS: Readonly<Record<string, SftpCommand>> = {
-  get: {
-    usage: "get [-afpR] remote [local]",
-    help: "Fetch files; -R folders, -p times and modes, -a resumes, -f flushes to the disk",
-    flags: FLAGS,
-    words: [1, 2],
-    run: (call) => get(call.shell, call.words[0]!, targetOf(call), copying(call)),
-  },
-  put: {
-    usage: "put [-afpR] local [remote]",
-    help: "Store files; -R folders, -p times and modes, -a resumes, -f flushes to the disk",
-    flags: FLAGS,
-    words: [1, 2],
-    run: (call) => put(call.shell, call.words[0]!, targetOf(call), copying(call)),
-  },
-  reget: {
-    usage: "reget [-fpR] remote [local]",
-    help: "Resume fetching files",
-    flags: FLAGS,
-    words: [1, 2],
-    run: (call) =>
-      get(call.shell, call.words[0]!, targetOf(call), { ...copying(call), resume: true }),
-  },
-  reput: {
-    usage: "reput [-fpR] local [remote]",
-    help: "Resume storing files",
-    flags: FLAGS,
-    words: [1, 2],
-    run: (call) =>
-      put(call.shell, call.words[0]!, targetOf(call), { ...copying(call), resume: true }),
-  },
+  get: copyCommand(
+    "get [-afpR] remote [local]",
+    "Fetch files; -R folders, -p times and modes, -a resumes, -f flushes to the disk",
+    get,
+  ),
+  put: copyCommand(
+    "put [-afpR] local [remote]",
+    "Store files; -R folders, -p times and modes, -a resumes, -f flushes to the disk",
+    put,
+  ),
+  reget: copyCommand("reget [-fpR] remote [local]", "Resume fetching files", get, { resume: true }),
+  reput: copyCommand("reput [-fpR] local [remote]", "Resume storing files", put, { resume: true }),
 };
+
+function copyCommand(
+  usage: string,
+  help: string,
+  copy: typeof get,
+  always: Partial<CopyOptions> = {},
+): SftpCommand {
+  return {
+    usage,
+    help,
+    flags: "afpPrR",
+    words: [1, 2],
+    run: (call) =>
+      copy(call.shell, call.words[0]!, targetOf(call), { ...copying(call), ...always }),
+  };
+}
 
 function targetOf(call: CommandCall): string | null {
   return call.words.length > 1 ? textOf(call, 1) : null;

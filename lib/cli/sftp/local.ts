@@ -1,7 +1,8 @@
 /** Commands about this machine. */
 import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "../shared/flags.ts";
-import { print, type SftpCommand, textOf } from "./command.ts";
+import { type SftpCommand, textOf } from "./command.ts";
+import { print } from "../shared/log.ts";
 import { SftpCommandError } from "./shell.ts";
 
 /** `lcd`, `lls`, `lmkdir`, `lpwd` and `lumask`. */

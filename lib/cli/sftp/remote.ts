@@ -1,11 +1,12 @@
-/** Commands about the far side. */
+/** Commands about the remote files. */
 import { printable, SftpError } from "../../errors.ts";
-import type { SftpChanges } from "../../sftp/protocol/attributes.ts";
+import type { SftpChanges, SftpFileInfo } from "../../sftp/protocol/attributes.ts";
 import { UsageError } from "../shared/flags.ts";
-import { type CommandCall, print, remoteOf, type SftpCommand, textOf } from "./command.ts";
+import { type CommandCall, remoteOf, type SftpCommand, textOf } from "./command.ts";
+import { print } from "../shared/log.ts";
 import { SftpCommandError } from "./shell.ts";
 
-/** All that changes the far side but copies. */
+/** All commands that change remote files, except copies. */
 export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   cd: {
     usage: "cd [path]",
@@ -29,12 +30,8 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     run: (call) => {
       const gid = id(call);
       return each(call, "group", async (path) => {
-        const { uid } = await (call.has("h")
-          ? call.shell.client.lstat(path, call.shell)
-          : call.shell.client.stat(path, call.shell));
-        if (uid === null) {
-          throw new SftpCommandError("The server does not say who owns it");
-        }
+        const { uid } = await infoOf(call, path);
+        if (uid === null) throw new SftpCommandError("The server does not say who owns it");
         return { uid, gid };
       });
     },
@@ -58,12 +55,8 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     run: (call) => {
       const uid = id(call);
       return each(call, "owner", async (path) => {
-        const { gid } = await (call.has("h")
-          ? call.shell.client.lstat(path, call.shell)
-          : call.shell.client.stat(path, call.shell));
-        if (gid === null) {
-          throw new SftpCommandError("The server does not say which group has it");
-        }
+        const { gid } = await infoOf(call, path);
+        if (gid === null) throw new SftpCommandError("The server does not say which group has it");
         return { uid, gid };
       });
     },
@@ -148,7 +141,12 @@ function id(call: CommandCall): number {
   throw new UsageError(`"${text}" is no number of a user or group`);
 }
 
-/** Changes attributes of all that the second word stands for. */
+/** The attributes of a file; of the link itself with -h. */
+function infoOf({ shell, has }: CommandCall, path: string): Promise<SftpFileInfo> {
+  return has("h") ? shell.client.lstat(path, shell) : shell.client.stat(path, shell);
+}
+
+/** Changes attributes of all that the second word matches. */
 async function each(
   call: CommandCall,
   what: string,

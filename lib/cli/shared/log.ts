@@ -1,6 +1,6 @@
 import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
-import { writeAllSync } from "../../runtime/write_all.ts";
+import { writeAll, writeAllSync } from "../../runtime/write_all.ts";
 
 /** How much is said on standard error. */
 export type LogLevel = "quiet" | "error" | "info" | "verbose" | "trace";
@@ -49,6 +49,11 @@ export class Log {
 
 function say(line: string): void {
   writeIfRead(runtime.terminal.stderr, new TextEncoder().encode(`${line}\n`));
+}
+
+/** Writes text to standard output. */
+export async function print(text: string): Promise<void> {
+  await writeAll(runtime.terminal.stdout, new TextEncoder().encode(text));
 }
 
 /** Writes all of the bytes, unless the reader has gone. */

@@ -1,11 +1,9 @@
 import type { Client } from "../../client/client.ts";
-import { runtime } from "../../runtime/runtime.ts";
-import { writeAll } from "../../runtime/write_all.ts";
 import type { Program } from "../../session/command.ts";
 import { describeFailure, messageOf } from "../shared/failure.ts";
 import { UsageError } from "../shared/flags.ts";
 import { runLocalCommand } from "./local_command.ts";
-import { Log } from "../shared/log.ts";
+import { Log, print } from "../shared/log.ts";
 import { logIn, type LoginPlace, placeOf } from "../shared/login.ts";
 import { type CommandLine, parseCommandLine } from "./command_line.ts";
 import { relay, startForwards } from "./forward.ts";
@@ -39,7 +37,7 @@ export async function ssh(args: readonly string[]): Promise<number> {
     const options = await sshOptions(said, { target, file, onNote: (note) => notes.push(note) });
     checkCommand(line, options);
     if (line.showOnly) {
-      await writeOut(await showOptions(said, target, file));
+      await print(await showOptions(said, target, file));
       return 0;
     }
     job = { line, options, program: programOf(line, options) };
@@ -129,8 +127,4 @@ function programOf({ command, relayTo }: CommandLine, options: SshOptions): Prog
 function tell(note: string, log: Log): void {
   if (/ Deprecated option /.test(note)) log.verbose(note);
   else log.info(note);
-}
-
-async function writeOut(text: string): Promise<void> {
-  await writeAll(runtime.terminal.stdout, new TextEncoder().encode(text));
 }
