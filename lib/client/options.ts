@@ -24,9 +24,11 @@ export interface ConnectOptions {
   /** The user to log in as; may be part of the target. Needs `--allow-env=USER` if not given. */
   readonly user?: string;
   /**
-   * The credentials, tried in this order. If not given, the keys of the agent, if `--allow-env` lets us
-   * see SSH_AUTH_SOCK, and the unencrypted ones among `~/.ssh/id_ed25519`, `id_ecdsa` and `id_rsa`, which
-   * needs `--allow-env=HOME` and `--allow-read`.
+   * The credentials, tried in this order. If not given, the keys that `ssh` would use without a question:
+   * those of the agent, if `--allow-env` lets us see SSH_AUTH_SOCK, and the unencrypted ones among
+   * `~/.ssh/id_rsa`, `id_ecdsa` and `id_ed25519`, certificates beside them included, which needs
+   * `--allow-env=HOME` and `--allow-read`. A key file that others can read is not used, as with `ssh`;
+   * `skippedKeys` of an AuthError lists such files.
    */
   readonly auth?: readonly AuthMethod[];
   /**

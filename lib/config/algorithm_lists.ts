@@ -1,6 +1,6 @@
 /** The lists of algorithms in configuration files: names that are known, and what they come to. */
 import { CERTIFIED, CIPHERS, KEX, MACS, SIGNATURES, USER_KEYS } from "../crypto/algorithms.ts";
-import { presetNames } from "../crypto/suite.ts";
+import { presetNames, resolveExpression } from "../crypto/suite.ts";
 import { printable } from "../errors.ts";
 import { matchesWildcards } from "../patterns.ts";
 import { ArgumentError, type Arguments } from "./arguments.ts";
@@ -93,20 +93,10 @@ export function algorithms(kind: ListKind): (args: Arguments) => string {
 }
 
 /** The names that an expression comes to, whether we have them or not; undefined is the default. */
-export function resolveList(kind: ListKind, expression: string | undefined): string[] {
+export function algorithmNames(kind: ListKind, expression: string | undefined): string[] {
   const defaults = defaultsOf(kind);
   if (expression === undefined) return [...defaults];
-  const operator = /^[-+^]/.exec(expression)?.[0];
-  const patterns = split(expression.replace(/^[-+^]/, ""));
-  if (operator === "-") {
-    return defaults.filter((name) => !patterns.some((each) => matchesWildcards(each, name)));
-  }
-  const known = allNames(kind);
-  const named = patterns.flatMap((each) => known.filter((name) => matchesWildcards(each, name)));
-  const [first, second] = operator === "+"
-    ? [defaults, named]
-    : [named, operator === "^" ? defaults : []];
-  return [...new Set([...first, ...second])];
+  return resolveExpression(expression, defaults, allNames(kind));
 }
 
 /**
@@ -114,7 +104,7 @@ export function resolveList(kind: ListKind, expression: string | undefined): str
  * whoever tells the user so.
  */
 export function ourList(kind: keyof typeof OURS, expression: string): string[] {
-  const all = resolveList(kind, expression);
+  const all = algorithmNames(kind, expression);
   const ours = all.filter((name) => OURS[kind].some((row) => row.name === name));
   return ours.length > 0 ? ours : all;
 }

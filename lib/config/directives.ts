@@ -1,5 +1,5 @@
 /** The table of directives, in the order in which `ssh -G` prints them. */
-import { algorithms, type ListKind, resolveList } from "./algorithm_lists.ts";
+import { algorithmNames, algorithms, type ListKind } from "./algorithm_lists.ts";
 import {
   adding,
   choice,
@@ -36,8 +36,8 @@ const text = directive(word);
 const list = (kind: ListKind) =>
   directive<string>(
     algorithms(kind),
-    () => resolveList(kind, undefined).join(","),
-    (value) => resolveList(kind, value).join(","),
+    () => algorithmNames(kind, undefined).join(","),
+    (value) => algorithmNames(kind, value).join(","),
   );
 const same = (a: string, b: string) => a === b;
 const files = (...otherwise: string[]) =>

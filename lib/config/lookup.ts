@@ -6,6 +6,7 @@ import { Evaluation } from "./evaluation.ts";
 import type { LocalSide } from "./local_side.ts";
 import type { MatchSubject } from "./match.ts";
 import { connectionHash, expandTokens, type Tokens } from "./tokens.ts";
+import { quoteWord } from "./words.ts";
 
 /** What is known already of a host that is looked up, and what is to be known of this side. */
 export interface LookupOptions {
@@ -46,7 +47,7 @@ export async function lookUp(
   const evaluation = new Evaluation(onNote);
   await evaluation.options([
     ...options,
-    ...user === undefined ? [] : [`User=${quoted(user)}`],
+    ...user === undefined ? [] : [`User=${quoteWord(user)}`],
     ...port === undefined ? [] : [`Port=${port}`],
   ]);
   let wantsFinal = false;
@@ -138,8 +139,4 @@ function checkUser(user: string): void {
   if (user === "" || /^-|['`";&<>|(){}\p{Cc}]|\s-|\\$/u.test(user)) {
     throw new ConfigError([`remote username contains invalid characters: "${printable(user)}"`]);
   }
-}
-
-function quoted(text: string): string {
-  return `"${text.replace(/["\\]/g, "\\$&")}"`;
 }

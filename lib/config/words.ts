@@ -87,3 +87,8 @@ function isEscaped(next: string | undefined, quote: string): boolean {
 function skipSpace(text: string): string {
   return text.replace(/^[ \t\r\n]+/, "");
 }
+
+/** A text as one word of a line, whatever is in it. */
+export function quoteWord(text: string): string {
+  return `"${text.replace(/["\\]/g, "\\$&")}"`;
+}

@@ -1,4 +1,5 @@
 import { printable } from "../errors.ts";
+import { matchesPatternList, matchesWildcards } from "../patterns.ts";
 import {
   type Algorithm,
   CERTIFIED,
@@ -103,35 +104,39 @@ export function resolveList(
   const defaults = presetNames(table, preset);
   if (wish === undefined) return defaults;
   const expression = typeof wish === "string" ? wish : wish.join(",");
+  const known = table.map((row) => row.name);
+  const names = resolveExpression(expression, defaults, known, (name) => {
+    throw new TypeError(
+      `Unknown ${kind} algorithm "${printable(name, 64)}": known are ${known.join(", ")}`,
+    );
+  });
+  if (names.length === 0) throw new TypeError(`The list of ${kind} algorithms is empty`);
+  return names;
+}
+
+/**
+ * The names that an expression of OpenSSH's comes to: a list, or with `+`, `-` or `^` in front a change of
+ * the default list. Names may be patterns.
+ *
+ * @param known The names that patterns match
+ * @param onUnknown Is told a name that matches none of them; it is left out
+ */
+export function resolveExpression(
+  expression: string,
+  defaults: readonly string[],
+  known: readonly string[],
+  onUnknown: (name: string) => void = () => {},
+): string[] {
   const [, operator, list] = /^([-+^]?)(.*)$/s.exec(expression)!;
   const patterns = list!.split(",").map((name) => name.trim()).filter((name) => name !== "");
-  if (operator === "-") return nonEmpty(kind, defaults.filter((name) => !matches(name, patterns)));
-  const named = patterns.flatMap((pattern) => expand(kind, pattern, table));
+  if (operator === "-") {
+    return defaults.filter((name) => !matchesPatternList(patterns.join(","), name));
+  }
+  const named = patterns.flatMap((pattern) => {
+    const found = known.filter((name) => matchesWildcards(pattern, name));
+    if (found.length === 0) onUnknown(pattern);
+    return found;
+  });
   const both = { "+": [...defaults, ...named], "^": [...named, ...defaults], "": named };
-  return nonEmpty(kind, [...new Set(both[operator as keyof typeof both])]);
-}
-
-/** Whether a pattern fits and none of those behind a `!` does. */
-function matches(name: string, patterns: readonly string[]): boolean {
-  const fits = (pattern: string) => wildcard(pattern).test(name);
-  return !patterns.some((pattern) => pattern.startsWith("!") && fits(pattern.slice(1))) &&
-    patterns.some(fits);
-}
-
-function expand(kind: string, name: string, table: readonly Algorithm[]): string[] {
-  const pattern = wildcard(name);
-  const found = table.filter((row) => pattern.test(row.name)).map((row) => row.name);
-  if (found.length > 0) return found;
-  const known = table.map((row) => row.name).join(", ");
-  throw new TypeError(`Unknown ${kind} algorithm "${printable(name, 64)}": known are ${known}`);
-}
-
-function wildcard(name: string): RegExp {
-  const escaped = name.replace(/[.+^${}()|[\]\\]/g, "\\$&");
-  return new RegExp(`^${escaped.replaceAll("*", ".*").replaceAll("?", ".")}$`);
-}
-
-function nonEmpty(kind: string, list: string[]): string[] {
-  if (list.length === 0) throw new TypeError(`The list of ${kind} algorithms is empty`);
-  return list;
+  return [...new Set(both[operator as keyof typeof both])];
 }

@@ -1,4 +1,4 @@
-import { resolveList } from "../config/algorithm_lists.ts";
+import { algorithmNames } from "../config/algorithm_lists.ts";
 import { HostKeyError, KeyFormatError } from "../errors.ts";
 import { keyTypeLabel } from "../keys/key_labels.ts";
 import { RevocationList } from "../keys/krl.ts";
@@ -182,7 +182,7 @@ export function withRules(
   >,
 ): HostKeyPolicy {
   const { RevokedHostKeys, RequiredRSASize = 0, NoHostAuthenticationForLocalhost } = settings;
-  const authorities = resolveList("ca", settings.CASignatureAlgorithms);
+  const authorities = algorithmNames("ca", settings.CASignatureAlgorithms);
   return {
     async verify(host, key) {
       if (RevokedHostKeys) {

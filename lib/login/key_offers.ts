@@ -1,7 +1,7 @@
 /** Which keys are offered to a server, and in which order. */
 import type { AuthMethod } from "../auth/auth_method.ts";
 import { publicKey } from "../auth/public_key.ts";
-import { resolveList } from "../config/algorithm_lists.ts";
+import { algorithmNames } from "../config/algorithm_lists.ts";
 import { AuthError, PassphraseError, SshError } from "../errors.ts";
 import { withCertificate } from "../keys/certificate.ts";
 import { importPrivateKey, type PrivateKey, type Signer } from "../keys/private_key.ts";
@@ -76,7 +76,7 @@ class KeyOffers {
   constructor({ PubkeyAcceptedAlgorithms, RequiredRSASize = 0 }: LoginSettings) {
     this.#algorithms = PubkeyAcceptedAlgorithms === undefined
       ? null
-      : resolveList("user", PubkeyAcceptedAlgorithms);
+      : algorithmNames("user", PubkeyAcceptedAlgorithms);
     this.#leastBits = RequiredRSASize;
   }
 

@@ -62,7 +62,9 @@ export function configuredAlgorithms(settings: LoginSettings): AlgorithmOptions 
 }
 
 /** The limits of RekeyLimit. */
-export function configuredRekey({ RekeyLimit }: LoginSettings): RekeyLimits | undefined {
+export function configuredRekey(
+  { RekeyLimit }: Pick<LoginSettings, "RekeyLimit">,
+): RekeyLimits | undefined {
   if (RekeyLimit === undefined) return undefined;
   const { bytes = 0, milliseconds } = RekeyLimit;
   return {

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { UsageError } from "../../lib/cli/shared/flags.ts";
-import { parseOption } from "../../lib/cli/shared/option_values.ts";
+import { parseOption } from "../../lib/cli/shared/option_text.ts";
 import { algorithmsOf, limitsOf, sshdOptions } from "../../lib/cli/serve/sshd_options.ts";
 import { parseDestination, sshOptions } from "../../lib/cli/shared/ssh_options.ts";
 
@@ -58,9 +58,9 @@ for (const [text, name, value] of values) {
 const wrong: [string, string][] = [
   ["Nonsense=1", "command-line: line 0: Bad configuration option: nonsense"],
   ["Host=*", "not supported as a command-line option"],
-  ["Port", "missing argument"],
+  ["Port", 'no argument after keyword "port"'],
   ["Port=", 'no argument after keyword "port"'],
-  ["=1", "missing argument"],
+  ["=1", 'no argument after keyword "1"'],
   ["Port=0", "Bad port '0'."],
   ["Port=65536", "Bad port"],
   ["Port=22x", "Bad port"],

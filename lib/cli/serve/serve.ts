@@ -11,7 +11,7 @@ import { localFiles } from "../../sftp/server/local_files.ts";
 import { messageOf } from "../shared/failure.ts";
 import { allValues, hasFlag, lastValue, parseMixed, UsageError } from "../shared/flags.ts";
 import { Log } from "../shared/log.ts";
-import { parseOption } from "../shared/option_values.ts";
+import { parseOption } from "../shared/option_text.ts";
 import { algorithmsOf, limitsOf, type SshdOptions, sshdOptions } from "./sshd_options.ts";
 import { forwardPolicy } from "./forward_policy.ts";
 import { filePolicy } from "./auth_policy.ts";

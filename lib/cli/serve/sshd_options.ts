@@ -1,68 +1,121 @@
 import type { AlgorithmOptions } from "../../crypto/suite.ts";
 import type { ServeOptions } from "../../server/options.ts";
 import type { PenaltyOptions } from "../../server/penalties.ts";
-import { UsageError } from "../shared/flags.ts";
+import { ArgumentError, Arguments } from "../../config/arguments.ts";
+import { rekeyLimit } from "../../config/special_values.ts";
 import {
-  collectOptions,
+  choice,
+  flag,
   integer,
-  oneOf,
-  type OptionText,
-  type OptionValues,
-  rekeyLimit,
-  text,
+  parseTime,
   time,
+  unsupported,
+  word,
   words,
-  yesNo,
-} from "../shared/option_values.ts";
+} from "../../config/values.ts";
+import { printable } from "../../errors.ts";
+import { configuredRekey } from "../../login/settings.ts";
+import { UsageError } from "../shared/flags.ts";
+import type { OptionText } from "../shared/option_text.ts";
+
+const FORWARDING = choice(
+  {
+    yes: "yes",
+    all: "all",
+    local: "local",
+    remote: "remote",
+    no: "no",
+  } as const,
+);
 
 /** sshd_config(5): what can be given with `-o`. */
 const OPTIONS = {
   AcceptEnv: words,
-  AllowAgentForwarding: yesNo,
-  AllowStreamLocalForwarding: oneOf("yes", "all", "local", "remote", "no"),
-  AllowTcpForwarding: oneOf("yes", "all", "local", "remote", "no"),
+  AllowAgentForwarding: flag,
+  AllowStreamLocalForwarding: FORWARDING,
+  AllowTcpForwarding: FORWARDING,
   AuthenticationMethods: words,
-  Banner: text,
-  Ciphers: text,
-  Compression: oneOf("yes", "delayed", "no"),
-  ClientAliveCountMax: integer(1, 1_000_000),
-  ClientAliveInterval: time,
-  HostKeyAlgorithms: text,
-  KexAlgorithms: text,
-  LoginGraceTime: time,
-  MACs: text,
-  MaxAuthTries: integer(1, 1000),
-  MaxSessions: integer(0, 1_000_000),
+  Banner: word,
+  Ciphers: word,
+  Compression: choice({ yes: "yes", delayed: "delayed", no: "no" } as const),
+  ClientAliveCountMax: between(1, 1_000_000),
+  ClientAliveInterval: duration,
+  HostKeyAlgorithms: word,
+  KexAlgorithms: word,
+  LoginGraceTime: duration,
+  MACs: word,
+  MaxAuthTries: between(1, 1000),
+  MaxSessions: between(0, 1_000_000),
   MaxStartups: maxStartups,
-  PasswordAuthentication: yesNo,
+  PasswordAuthentication: flag,
   PermitOpen: words,
-  PubkeyAcceptedAlgorithms: text,
-  PubkeyAuthentication: yesNo,
-  PerSourceMaxStartups: integer(1, 1_000_000),
+  PubkeyAcceptedAlgorithms: word,
+  PubkeyAuthentication: flag,
+  PerSourceMaxStartups: between(1, 1_000_000),
   PerSourcePenalties: penalties,
   RekeyLimit: rekeyLimit,
-  RevokedKeys: text,
-  TrustedUserCAKeys: text,
-  X11Forwarding: yesNo,
+  RevokedKeys: word,
+  TrustedUserCAKeys: word,
+  X11Forwarding: flag,
 };
 
+type OptionName = keyof typeof OPTIONS;
+
 /** What was asked for with `-o`. */
-export type SshdOptions = OptionValues<typeof OPTIONS>;
+export type SshdOptions = { readonly [K in OptionName]?: ReturnType<typeof OPTIONS[K]> };
 
 /**
- * Reads `-o` options of a server.
+ * Reads `-o` options of a server. As in OpenSSH the first value of a name counts, those of AcceptEnv add
+ * up, and names are the same in any case.
  *
  * @throws {UsageError} If one is unknown or malformed
  */
 export function sshdOptions(options: readonly OptionText[]): SshdOptions {
-  return collectOptions(OPTIONS, options, ["AcceptEnv"]);
+  const values: Partial<Record<OptionName, unknown>> = {};
+  for (const { name, value } of options) {
+    const key = (Object.keys(OPTIONS) as OptionName[])
+      .find((key) => key.toLowerCase() === name.toLowerCase());
+    if (key === undefined) throw new UsageError(`Bad configuration option: ${printable(name)}`);
+    const parsed = parseValue(key, value);
+    if (key === "AcceptEnv") {
+      values[key] = [...values[key] as string[] ?? [], ...parsed as string[]];
+    } else values[key] ??= parsed;
+  }
+  return values as SshdOptions;
+}
+
+function parseValue(name: OptionName, text: string): unknown {
+  try {
+    const args = new Arguments(text);
+    const value = OPTIONS[name](args);
+    args.end(name);
+    return value;
+  } catch (cause) {
+    if (!(cause instanceof ArgumentError)) throw cause;
+    throw new UsageError(`${name}: ${cause.message}`, { cause });
+  }
+}
+
+/** A whole number between two others. */
+function between(least: number, most: number): (args: Arguments) => number {
+  return (args) => {
+    const number = integer(args);
+    if (number < least || number > most) throw unsupported(`${number}`);
+    return number;
+  };
+}
+
+/** A time in milliseconds; `none` is 0. */
+function duration(args: Arguments): number {
+  return time(args) ?? 0;
 }
 
 /** The options that are limits or algorithms, as the server takes them. */
 export function limitsOf(options: SshdOptions): Partial<ServeOptions> {
-  const { LoginGraceTime, MaxAuthTries, MaxSessions, MaxStartups, RekeyLimit } = options;
+  const { LoginGraceTime, MaxAuthTries, MaxSessions, MaxStartups } = options;
   const { PerSourceMaxStartups, PerSourcePenalties } = options;
   const { ClientAliveInterval, ClientAliveCountMax } = options;
+  const rekey = configuredRekey(options);
   return {
     ...(LoginGraceTime !== undefined && { loginGraceTime: LoginGraceTime }),
     ...(MaxAuthTries !== undefined && { maxAuthTries: MaxAuthTries }),
@@ -70,20 +123,21 @@ export function limitsOf(options: SshdOptions): Partial<ServeOptions> {
     ...(MaxStartups !== undefined && { maxStartups: MaxStartups }),
     ...(PerSourceMaxStartups !== undefined && { maxStartupsPerSource: PerSourceMaxStartups }),
     ...(PerSourcePenalties && { penalties: PerSourcePenalties }),
-    ...(RekeyLimit !== undefined && { rekey: RekeyLimit }),
+    ...(rekey !== undefined && { rekey }),
     ...(ClientAliveInterval !== undefined && { keepaliveInterval: ClientAliveInterval }),
     ...(ClientAliveCountMax !== undefined && { keepaliveCount: ClientAliveCountMax }),
   };
 }
 
 /** `start:rate:full`, or one number for all. */
-function maxStartups(value: string): { begin: number; rate: number; full: number } {
+function maxStartups(args: Arguments): { begin: number; rate: number; full: number } {
+  const value = args.next();
   const match = /^(\d{1,6})(?::(\d{1,3}):(\d{1,6}))?$/.exec(value);
   const begin = Number(match?.[1]);
   const rate = Number(match?.[2] ?? 100);
   const full = Number(match?.[3] ?? begin);
   if (!(begin >= 1 && rate <= 100 && full >= begin)) {
-    throw new UsageError(`unsupported value "${value}"`);
+    throw unsupported(value);
   }
   return { begin, rate, full };
 }
@@ -114,14 +168,16 @@ const PENALTIES: Readonly<Record<string, keyof PenaltyOptions>> = {
 };
 
 /** `yes`, `no`, or words such as `authfail:10s`; null for no. */
-function penalties(value: string): PenaltyOptions | null {
-  if (/^no$/i.test(value)) return null;
-  if (/^yes$/i.test(value)) return {};
-  const entries = value.split(/\s+/).map((word) => {
-    const [name = "", duration = ""] = word.split(":");
+function penalties(args: Arguments): PenaltyOptions | null {
+  const words = args.all();
+  if (words.length === 1 && /^no$/i.test(words[0]!)) return null;
+  if (words.length === 1 && /^yes$/i.test(words[0]!)) return {};
+  const entries = words.map((word) => {
+    const [name = "", time = ""] = word.split(":");
     const key = PENALTIES[name.toLowerCase()];
-    if (key === undefined) throw new UsageError(`unsupported value "${value}"`);
-    return [key, time(duration)] as const;
+    const milliseconds = parseTime(time);
+    if (key === undefined || milliseconds === null) throw unsupported(word);
+    return [key, milliseconds] as const;
   });
   return Object.fromEntries(entries);
 }

@@ -1,7 +1,7 @@
 import type { Destination } from "../../client/options.ts";
 import { type Flag, lastValue, UsageError } from "./flags.ts";
 import type { LogLevel } from "./log.ts";
-import type { OptionText } from "./option_values.ts";
+import type { OptionText } from "./option_text.ts";
 import { optionsOfFlag, parseHops, sshOptions } from "./ssh_options.ts";
 
 /** Letters that `sftp` and `scp` share and that concern the connection, as getopt(3) writes them. */

@@ -2,13 +2,14 @@ import { type Destination, parseTarget } from "../../client/options.ts";
 import { expandHome } from "../../login/home.ts";
 import { Config } from "../../config/config.ts";
 import { readConfig } from "../../config/read.ts";
+import { quoteWord } from "../../config/words.ts";
 import type { HostSettings, LogLevelSetting } from "../../config/settings.ts";
 import { ConfigError } from "../../errors.ts";
 import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { type Flag, UsageError } from "./flags.ts";
 import { Log, type LogLevel } from "./log.ts";
-import { type OptionText, parseOption } from "./option_values.ts";
+import { type OptionText, parseOption } from "./option_text.ts";
 
 const LEVELS: Readonly<Record<LogLevelSetting, LogLevel>> = {
   QUIET: "quiet",
@@ -162,7 +163,7 @@ export function optionsOfFlag({ name, value }: Flag): OptionText[] {
   const option = Object.hasOwn(LETTERS, name) ? LETTERS[name]! : null;
   if (option === null) return [];
   const letter = name === "i" || name === "v" ? { letter: name } : {};
-  return [{ name: option[0], value: option[1] ?? quoted(value), ...letter }];
+  return [{ name: option[0], value: option[1] ?? quoteWord(value), ...letter }];
 }
 
 /** By letter: the option, and its value unless the flag has one. */
@@ -181,11 +182,6 @@ const LETTERS: Readonly<Record<string, readonly [name: string, value?: string]>>
   X: ["ForwardX11", "yes"],
   x: ["ForwardX11", "no"],
 };
-
-/** A value that is one word, whatever is in it. */
-export function quoted(value: string): string {
-  return `"${value.replace(/["\\]/g, "\\$&")}"`;
-}
 
 function unquoted(value: string): string {
   return value.replace(/^"(.*)"$/s, "$1").replace(/\\(["\\])/g, "$1");

@@ -9,8 +9,9 @@ import {
   parseFlags,
   UsageError,
 } from "../shared/flags.ts";
-import type { OptionText } from "../shared/option_values.ts";
-import { optionsOfFlag, parseDestination, parseHops, quoted } from "../shared/ssh_options.ts";
+import { quoteWord } from "../../config/words.ts";
+import type { OptionText } from "../shared/option_text.ts";
+import { optionsOfFlag, parseDestination, parseHops } from "../shared/ssh_options.ts";
 
 /** What `ssh --help` prints. */
 export const SSH_HELP = `usage: ssh [-46AaCGgkNnqsTtvXxYy] [-B interface] [-b address] [-c cipher]
@@ -86,7 +87,7 @@ function forwardOf(kind: ForwardKind, name: string, value: string): OptionText {
     const isSocks = kind === "dynamic" || (kind === "remote" && isPortOnly(value));
     const { from, to } = parseForward(value, kind, isSocks);
     const ends = to === null ? [from] : [from, to];
-    return { name, value: ends.map((end) => quoted(wordOf(end))).join(" ") };
+    return { name, value: ends.map((end) => quoteWord(wordOf(end))).join(" ") };
   } catch (error) {
     if (!(error instanceof ArgumentError)) throw error;
     throw new UsageError(`bad ${kind} forwarding specification "${value}"`, { cause: error });
@@ -106,11 +107,11 @@ function optionsOf(flag: Flag, flags: readonly Flag[]): OptionText[] {
   const { name, value } = flag;
   switch (name) {
     case "B":
-      return [{ name: "BindInterface", value: quoted(value) }];
+      return [{ name: "BindInterface", value: quoteWord(value) }];
     case "b":
-      return [{ name: "BindAddress", value: quoted(value) }];
+      return [{ name: "BindAddress", value: quoteWord(value) }];
     case "e":
-      return [{ name: "EscapeChar", value: quoted(value) }];
+      return [{ name: "EscapeChar", value: quoteWord(value) }];
     case "D":
       return [forwardOf("dynamic", "DynamicForward", value)];
     case "f":
