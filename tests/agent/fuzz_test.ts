@@ -6,6 +6,7 @@ import { ed25519Section } from "../../lib/keys/ed25519.ts";
 import { encodeDestinations } from "../../lib/agent/destination.ts";
 import { IdentitiesAnswer, SignRequest, SignResponse } from "../../lib/agent/protocol.ts";
 import { Writer } from "../../lib/wire/writer.ts";
+import { keeping } from "../corpus/corpus.ts";
 import { fuzzTest, LONG, mutate } from "../support/random.ts";
 import { answering, framed, say } from "./world.ts";
 
@@ -31,8 +32,10 @@ fuzzTest("Keyring answers broken requests and serves the next", async (random) =
     const request = mutate([add, bound, sign][random(3)]!, random);
     // An empty message ends the connection; a lock is not broken, and would end the rest.
     if (request.length === 0 || request[0] === 22) continue;
-    const answer = await say(keyring, framed(...request), 5);
-    assert([5, 6, 12, 14].includes(answer[4]!), `${request}: ${answer}`);
+    await keeping("agent_requests", request, async () => {
+      const answer = await say(keyring, framed(...request), 5);
+      assert([5, 6, 12, 14].includes(answer[4]!), `${answer}`);
+    });
   }
 });
 

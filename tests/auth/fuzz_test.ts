@@ -6,6 +6,7 @@ import { Grant } from "../../lib/auth/grant.ts";
 import { mayListen, mayOpen } from "../../lib/server/granted_forwards.ts";
 import { generateKey, issueCertificate } from "../../lib/keys/mod.ts";
 import { KnownHosts } from "../../lib/known_hosts/mod.ts";
+import { keeping } from "../corpus/corpus.ts";
 import { fuzzTest, LONG, type Random } from "../support/random.ts";
 
 const ROUNDS = 300 * LONG;
@@ -29,7 +30,7 @@ const certificate = await issueCertificate(authority, key.publicKey, {
   principals: ["ann"],
 });
 
-fuzzTest("authorize survives anything in authorized_keys", (random) => {
+fuzzTest("authorize survives anything in authorized_keys", async (random) => {
   const words = [
     ...["restrict", "pty", "no-pty", "cert-authority", 'from="10.0.0.0/8"', 'from="!*,', '"', "\\"],
     ...['command="x"', 'expiry-time="20260230"', 'principals=""', 'environment="=x"', 'tunnel="1"'],
@@ -38,17 +39,19 @@ fuzzTest("authorize survives anything in authorized_keys", (random) => {
   ];
   for (let round = 0; round < ROUNDS; round++) {
     const text = disorder(random, words, [",", " ", "\n", "\t", "=", ""]);
-    for (const shown of [key.publicKey, certificate]) {
-      const grant = authorize(text, { user: "ann", key: shown, address: "192.0.2.1" });
-      assert(grant === null || grant instanceof Grant);
-      if (grant === null) continue;
-      mayOpen(grant, { hostname: "a", port: 1 });
-      mayListen(grant, { hostname: "", port: 0 });
-    }
+    await keeping("authorized_keys", text, () => {
+      for (const shown of [key.publicKey, certificate]) {
+        const grant = authorize(text, { user: "ann", key: shown, address: "192.0.2.1" });
+        assert(grant === null || grant instanceof Grant);
+        if (grant === null) continue;
+        mayOpen(grant, { hostname: "a", port: 1 });
+        mayListen(grant, { hostname: "", port: 0 });
+      }
+    });
   }
 });
 
-fuzzTest("lists of addresses survive anything", (random) => {
+fuzzTest("lists of addresses survive anything", async (random) => {
   const words = [
     "*",
     "!",
@@ -62,17 +65,13 @@ fuzzTest("lists of addresses survive anything", (random) => {
   ];
   const addresses = ["1.2.3.4", "::1", "fe80::1%eth0", "", "host", "1:2:3:4:5:6:7:8", "10.0.0.1"];
   for (let round = 0; round < ROUNDS; round++) {
-    assertEquals(
-      typeof listsAddress(
-        disorder(random, words, [",", "", "!"]),
-        addresses[random(addresses.length)]!,
-      ),
-      "boolean",
-    );
+    const list = disorder(random, words, [",", "", "!"]);
+    const address = addresses[random(addresses.length)]!;
+    await keeping("addresses", list, () => void listsAddress(list, address));
   }
 });
 
-fuzzTest("a host that is forgotten is unknown, and every other verdict stays", (random) => {
+fuzzTest("a host that is forgotten is unknown, and every other verdict stays", async (random) => {
   const { publicKey } = key;
   const hashed = KnownHosts.line("db1", 22, publicKey, { hash: true });
   const words = [
@@ -93,16 +92,19 @@ fuzzTest("a host that is forgotten is unknown, and every other verdict stays", (
   ];
   const hosts = ["db2", "db3", "dx1"];
   for (let round = 0; round < ROUNDS; round++) {
-    const known = KnownHosts.parse(disorder(random, words, [",", "", " "]));
-    const after = known.without("db1", 22);
-    assertEquals(after.keyTypes("db1", 22), [], known.toString());
-    for (const host of hosts) {
-      const [one, two] = [known, after].map((each) => each.check(host, 22, publicKey).verdict);
-      assertEquals(two, one, `${host} in ${known}`);
-    }
-    const again = after.with("db1", 22, publicKey);
-    const { verdict } = again.check("db1", 22, publicKey);
-    assert(verdict === "trusted" || verdict === "revoked", known.toString());
-    assertEquals(KnownHosts.parse(again.toString()).toString(), again.toString());
+    const text = disorder(random, words, [",", "", " "]);
+    await keeping("known_hosts", text, () => {
+      const known = KnownHosts.parse(text);
+      const after = known.without("db1", 22);
+      assertEquals(after.keyTypes("db1", 22), []);
+      for (const host of hosts) {
+        const [one, two] = [known, after].map((each) => each.check(host, 22, publicKey).verdict);
+        assertEquals(two, one, host);
+      }
+      const again = after.with("db1", 22, publicKey);
+      const { verdict } = again.check("db1", 22, publicKey);
+      assert(verdict === "trusted" || verdict === "revoked");
+      assertEquals(KnownHosts.parse(again.toString()).toString(), again.toString());
+    });
   }
 });

@@ -3,6 +3,7 @@ import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { localFiles, SftpError } from "../../lib/sftp/mod.ts";
 import { poke32 } from "../../lib/wire/hot.ts";
+import { keeping } from "../corpus/corpus.ts";
 import { fuzzTest, LONG, mutate } from "../support/random.ts";
 import { atOurServer, atServer } from "./raw.ts";
 import { folder } from "./world.ts";
@@ -10,8 +11,9 @@ import { folder } from "./world.ts";
 const names = ["", ".", "..", "/", "a", "b", "a/b", "a/../..", "/../../x", "link", "link/x", "c"];
 
 /** A frame whose length is right, whatever is in it. */
-function framed(frame: Uint8Array): Uint8Array {
-  const result = frame.length < 9 ? new Uint8Array(9) : frame;
+function framed(frame: Uint8Array): Uint8Array<ArrayBuffer> {
+  const result = new Uint8Array(Math.max(frame.length, 9));
+  result.set(frame.length < 9 ? [] : frame);
   poke32(result, 0, result.length - 4);
   return result;
 }
@@ -65,10 +67,12 @@ fuzzTest(
         request.set(mutate(request.subarray(9), random).subarray(0, request.length - 9), 9);
         request.set(head);
       }
-      await peer.send(framed(request));
-      const answer = await peer.next();
-      assert(answer !== null && answer.id === id, `round ${round}`);
-      assert(answer.type > 100 && answer.type < 106, `round ${round}: type ${answer.type}`);
+      await keeping("sftp_requests", framed(request), async (bytes) => {
+        await peer.send(bytes);
+        const answer = await peer.next();
+        assert(answer !== null && answer.id === id, `round ${round}`);
+        assert(answer.type > 100 && answer.type < 106, `round ${round}: type ${answer.type}`);
+      });
     }
     await peer.channel.closeWrite();
     assertEquals(await served, null);

@@ -48,7 +48,7 @@ export function frame(
   id: number,
   body: Uint8Array = new Uint8Array(0),
   length: number = 5 + body.length,
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   return new Writer().u32(length).u8(type).u32(id).bytes(body).take();
 }
 
