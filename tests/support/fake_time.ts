@@ -7,6 +7,7 @@ interface Timer {
 }
 
 const realTimeout = globalThis.setTimeout;
+const realClear = globalThis.clearTimeout;
 
 /** Replaces timers, `performance.now` and `Date.now` in this test file until it is disposed. */
 export class FakeTime implements Disposable {
@@ -20,7 +21,10 @@ export class FakeTime implements Disposable {
     const set =
       (interval: boolean) => (run: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) =>
         this.#set(() => run(...args), Math.max(ms, 0), interval);
-    const clear = (id?: number) => void this.#timers.delete(id ?? 0);
+    const clear = (id?: number) => {
+      // A timer that was started before the clock was replaced is a real one.
+      if (!this.#timers.delete(id ?? 0)) realClear(id);
+    };
     this.#replace(globalThis, "setTimeout", set(false));
     this.#replace(globalThis, "setInterval", set(true));
     this.#replace(globalThis, "clearTimeout", clear);
