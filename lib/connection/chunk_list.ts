@@ -1,0 +1,119 @@
+import { CHUNK_BYTES, type ChunkMemory } from "./chunk_memory.ts";
+
+const EMPTY = new Uint8Array(0);
+/** Data from which on a packet counts as bulk. */
+const BULK = 8 * 1024;
+
+/** Bytes in the order in which they came, kept in chunks. */
+export class ChunkList {
+  readonly #memory: ChunkMemory;
+  #chunks: Uint8Array<ArrayBuffer>[] = [];
+  #head = 0;
+  #bytes = 0;
+  /** Free memory after the last chunk, for `append`. */
+  #tail: Uint8Array = EMPTY;
+
+  /** Whether readers copy chunks out, so that chunks can come from, and return to, the kept memory. */
+  copiedOut = false;
+
+  constructor(memory: ChunkMemory) {
+    this.#memory = memory;
+  }
+
+  /** Bytes in all chunks. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Adds an owned chunk. */
+  push(chunk: Uint8Array<ArrayBuffer>): void {
+    this.#tail = EMPTY;
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+  }
+
+  /**
+   * Copies borrowed data in. Packets that arrived together become one chunk: a reader takes one at a time,
+   * and would fall behind a source that brings many.
+   *
+   * @param ahead Bytes that have arrived after this data, of this channel or another
+   */
+  append(data: Uint8Array, ahead: number): void {
+    const last = this.#chunks.length - 1;
+    if (this.#tail.length >= data.length && last >= this.#head) {
+      this.#tail.set(data);
+      const { buffer, byteOffset, length } = this.#chunks[last]!;
+      this.#chunks[last] = new Uint8Array(buffer, byteOffset, length + data.length);
+      this.#tail = this.#tail.subarray(data.length);
+      this.#bytes += data.length;
+      return;
+    }
+    const memory = this.#memoryFor(data.length, ahead);
+    memory.set(data);
+    this.push(memory.subarray(0, data.length));
+    this.#tail = memory.subarray(data.length);
+  }
+
+  /** Puts an owned chunk before the others. */
+  unshift(chunk: Uint8Array<ArrayBuffer>): void {
+    this.#chunks.splice(this.#head, 0, chunk);
+    this.#bytes += chunk.length;
+  }
+
+  /** Takes the first chunk out; there is one. */
+  shift(): Uint8Array<ArrayBuffer> {
+    const chunk = this.#drop();
+    this.copiedOut = false;
+    this.#bytes -= chunk.length;
+    return chunk;
+  }
+
+  /** Takes every chunk out. */
+  takeAll(): Uint8Array<ArrayBuffer>[] {
+    const chunks = this.#chunks.slice(this.#head);
+    this.#tail = EMPTY;
+    this.#chunks = [];
+    this.#head = 0;
+    this.#bytes = 0;
+    return chunks;
+  }
+
+  /** Moves as much as fits into the buffer; returns how much that was. */
+  copyTo(into: Uint8Array): number {
+    let filled = 0;
+    while (filled < into.length && this.#bytes > 0) {
+      const chunk = this.#chunks[this.#head]!;
+      const n = Math.min(chunk.length, into.length - filled);
+      into.set(n === chunk.length ? chunk : chunk.subarray(0, n), filled);
+      filled += n;
+      if (n === chunk.length) this.#memory.give(this.#drop().buffer);
+      else this.#chunks[this.#head] = chunk.subarray(n);
+      this.#bytes -= n;
+    }
+    this.copiedOut = true;
+    return filled;
+  }
+
+  /** Memory for data and for what comes after it. */
+  #memoryFor(bytes: number, ahead: number): Uint8Array<ArrayBuffer> {
+    // Room for more only after bulk data: small data that comes between is not worth it.
+    if (bytes < BULK) return new Uint8Array(bytes);
+    if (this.copiedOut && bytes <= CHUNK_BYTES) return this.#memory.take();
+    return new Uint8Array(Math.min(bytes + ahead, Math.max(bytes, CHUNK_BYTES)));
+  }
+
+  /** Takes the first chunk out; the array is shortened rarely, so that this costs nothing. */
+  #drop(): Uint8Array<ArrayBuffer> {
+    const chunk = this.#chunks[this.#head]!;
+    this.#chunks[this.#head++] = EMPTY;
+    if (this.#head === this.#chunks.length) {
+      this.#tail = EMPTY;
+      this.#chunks = [];
+      this.#head = 0;
+    } else if (this.#head >= 64) {
+      this.#chunks = this.#chunks.slice(this.#head);
+      this.#head = 0;
+    }
+    return chunk;
+  }
+}
