@@ -1,7 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { configFlags } from "./support/ssh_flags.ts";
-import { peerTest } from "./interop/harness/peers.ts";
-import { startSshd } from "./interop/harness/sshd.ts";
 import { tempFolder } from "./support/temp.ts";
 import { startServe } from "./cli/world.ts";
 import { Program } from "./support/program.ts";
@@ -37,20 +35,6 @@ Deno.test("demo sends and fetches a file with a server of its own, and leaves no
   assertEquals([ran.code, ran.stderr], [0, ""]);
   assertMatch(ran.text, SHOWN);
   assertMatch(ran.text, /mlkem768x25519-sha256\n/);
-  assertMatch(ran.text, /sent .* SHA-256 equal\n/);
-  assertEquals([...Deno.readDirSync(folder.path)], []);
-});
-
-await peerTest(["sshd"], "demo does the same with a real server", async () => {
-  await using folder = await tempFolder();
-  await using server = await startSshd();
-  const target = `${server.user}@127.0.0.1:${server.port}`;
-  const flags = configFlags(server).slice(2); // without -F none
-  const ran = await demo(["--size", "8", ...flags, target], {
-    env: { TMPDIR: folder.path },
-  });
-  assertEquals([ran.code, ran.stderr], [0, ""]);
-  assertMatch(ran.text, SHOWN);
   assertMatch(ran.text, /sent .* SHA-256 equal\n/);
   assertEquals([...Deno.readDirSync(folder.path)], []);
 });

@@ -1,16 +1,14 @@
-/** Every program in examples/ runs, as its first lines say, and does what it is there to show. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { connect, Keyring, listenAgent, loadKey, none } from "@denossh/ssh";
 import { generateKey, importPrivateKey } from "@denossh/ssh/keys";
+import { localFiles, type ServeOptions, systemShell } from "@denossh/ssh/server";
 import { ask, echo } from "./forward/world.ts";
 import type { Endpoint } from "./support/endpoint.ts";
 import { type OurServer, startOurs } from "./support/ours.ts";
-import { peerTest } from "./interop/harness/peers.ts";
 import { Program } from "./support/program.ts";
+import { shellWithPrograms } from "./support/programs.ts";
 import { type Ran, run } from "./support/run.ts";
-import { startSshd } from "./interop/harness/sshd.ts";
 import { tempFolder } from "./support/temp.ts";
-import { startXServer } from "./interop/harness/x_server.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -37,9 +35,13 @@ async function homeFor(server: Endpoint): Promise<World> {
 const everything = { forward: { local: () => true, remote: () => true, agent: () => true } };
 
 /** A server of ours that allows everything, and a home. */
-async function ourWorld(): Promise<World & { readonly server: OurServer }> {
+async function ourWorld(
+  options: Partial<ServeOptions> = {},
+): Promise<World & { readonly server: OurServer }> {
   await using stack = new AsyncDisposableStack();
-  const server = stack.use(await startOurs(everything));
+  const folder = stack.use(await tempFolder());
+  const handler = systemShell({ shell: await shellWithPrograms(folder) });
+  const server = stack.use(await startOurs({ ...everything, ...options }, ["ed25519"], handler));
   const world = stack.use(await homeFor(server));
   const parts = stack.move();
   return { ...world, server, [Symbol.asyncDispose]: () => parts.disposeAsync() };
@@ -66,7 +68,9 @@ function started(name: string, args: readonly string[], env: Record<string, stri
 }
 
 Deno.test("examples/ has no program that is not run here, and README links to none that is not there", async () => {
-  const own = await Deno.readTextFile(import.meta.filename!);
+  const tests = ["tests/examples_test.ts", "tests/interop/examples_test.ts"];
+  const texts = await Promise.all(tests.map((path) => Deno.readTextFile(new URL(path, root))));
+  const own = texts.join();
   const readme = await Deno.readTextFile(new URL("README.md", root));
   // The demo, a folder, has a test of its own.
   const files = [...Deno.readDirSync(new URL("examples/", root))].filter(({ isFile }) => isFile);
@@ -121,21 +125,6 @@ Deno.test("The examples of channels run", async (t) => {
     const { text } = await example("transport_command.ts", [target, ...cli, ...relay], env);
     assertEquals(text.trim(), Deno.hostname());
   });
-});
-
-await peerTest(["sshd"], "The example of a terminal runs", async () => {
-  await using server = await startSshd();
-  await using world = await homeFor(server);
-  const { text } = await example("channel_terminal.ts", [world.target], world.env);
-  assertEquals(text, "30 90\n50 132\nexit status 3\n");
-});
-
-await peerTest(["sshd", "Xvfb", "xauth", "xdpyinfo"], "The example of X11 runs", async () => {
-  await using screen = await startXServer();
-  await using server = await startSshd({ config: { X11Forwarding: "yes" } });
-  await using world = await homeFor(server);
-  const ran = await example("x11_forward.ts", [world.target], { ...world.env, ...screen.env });
-  assertMatch(ran.text, /cookie is [0-9a-f]{32}\n[^]*dimensions: +320x200/);
 });
 
 Deno.test("The examples of tunnels run", async (t) => {
@@ -287,9 +276,8 @@ Deno.test("The examples of files run", async (t) => {
   });
 });
 
-await peerTest(["sshd"], "The example of a transfer that is resumed runs", async () => {
-  await using server = await startSshd();
-  await using world = await homeFor(server);
+Deno.test("The example of a transfer that is resumed runs", async () => {
+  await using world = await ourWorld({ sftp: localFiles({ root: "/" }) });
   const remote = `${world.home}/remote`;
   await Deno.writeFile(remote, new Uint8Array(100_000).fill(7));
   const local = `${world.home}/local`;

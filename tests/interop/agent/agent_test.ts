@@ -12,7 +12,7 @@ import {
 import { importPrivateKey, importPublicKey, type PublicKey } from "@denossh/ssh/keys";
 import type { ServeOptions } from "@denossh/ssh/server";
 import { type CliClientOptions, cliSsh } from "../../cli/world.ts";
-import { type SshAgent, startSshAgent } from "../../agent/ssh_agent.ts";
+import { type SshAgent, startSshAgent } from "./ssh_agent.ts";
 import { authority, certifiedKey } from "../harness/certificates.ts";
 import type { Endpoint } from "../../support/endpoint.ts";
 import { KEY_KINDS, keyFile, type KeyKind } from "../harness/keys.ts";

@@ -5,7 +5,7 @@
 import { assertEquals } from "@std/assert";
 import { connectAgent, type KeyDestination, Keyring, listenAgent } from "@denossh/ssh";
 import { importPrivateKey, importPublicKey } from "@denossh/ssh/keys";
-import { startSshAgent } from "../../agent/ssh_agent.ts";
+import { startSshAgent } from "./ssh_agent.ts";
 import { cliSsh } from "../../cli/world.ts";
 import { keyFile } from "../harness/keys.ts";
 import { runClient } from "../harness/openssh_clients.ts";

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { keygen } from "../../../lib/cli/keygen/keygen.ts";
 import { importPrivateKey, importPublicKey, readSignature } from "../../../lib/keys/mod.ts";
-import { startSshAgent } from "../../agent/ssh_agent.ts";
+import { startSshAgent } from "../agent/ssh_agent.ts";
 import { peerTest } from "../harness/peers.ts";
 import { must, run } from "../../support/run.ts";
 import { type TempFolder, tempFolder } from "../../support/temp.ts";

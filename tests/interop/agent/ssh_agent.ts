@@ -1,8 +1,8 @@
 /** OpenSSH's agent, one of a test's own. */
-import { requirePeer } from "../interop/harness/peers.ts";
-import { Program } from "../support/program.ts";
-import { must } from "../support/run.ts";
-import { tempFolder } from "../support/temp.ts";
+import { requirePeer } from "../harness/peers.ts";
+import { Program } from "../../support/program.ts";
+import { must } from "../../support/run.ts";
+import { tempFolder } from "../../support/temp.ts";
 
 /** An agent that runs. */
 export interface SshAgent extends AsyncDisposable {
