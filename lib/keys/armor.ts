@@ -16,16 +16,19 @@ export interface Armored {
 }
 
 /**
- * Takes off the armour (RFC 7468 §2); text around it is skipped.
+ * Takes off the armour (RFC 7468 §2). Text around it is skipped, such as OpenSSL's bag attributes, and so
+ * are blocks of other kinds, such as EC parameters or a certificate in front of a key.
  *
  * @param what How the text is called in errors
+ * @param wanted The labels of the block that is looked for; any unless given
  * @throws {KeyFormatError} If there is none, or what is inside is not base64
  */
-export function removeArmor(text: string, what = "Private key"): Armored {
+export function removeArmor(text: string, what = "Private key", wanted = /(?:)/): Armored {
   const lines = text.split(/\r\n|\r|\n/).map((line) => line.trim());
-  const begin = lines.findIndex((line) => /^-----BEGIN [A-Z0-9 ]+-----$/.test(line));
-  if (begin < 0) throw new KeyFormatError(`${what} has no BEGIN line`);
-  const label = lines[begin]!.slice("-----BEGIN ".length, -"-----".length);
+  const labels = lines.map((line) => /^-----BEGIN ([A-Z0-9 ]+)-----$/.exec(line)?.[1]);
+  const begin = labels.findIndex((label) => label !== undefined && wanted.test(label));
+  if (begin < 0) throw noBlock(text, what, labels.find((label) => label !== undefined));
+  const label = labels[begin]!;
   const end = lines.indexOf(`-----END ${label}-----`, begin);
   if (end < 0) {
     throw new KeyFormatError(`${what} has no END line for "${printable(label, 64)}"`);
@@ -54,4 +57,20 @@ export function addArmor(
   const length = label.startsWith("OPENSSH") || label.startsWith("SSH") ? SSH_LINE : PEM_LINE;
   const body = encodeBase64(bytes).match(new RegExp(`.{1,${length}}`, "g")) ?? [];
   return [`-----BEGIN ${label}-----`, ...head, ...body, `-----END ${label}-----`, ""].join("\n");
+}
+
+function noBlock(text: string, what: string, other: string | undefined): KeyFormatError {
+  const inline = /-----BEGIN [A-Z0-9 ]+-----(?<between>\\r?\\n|\\n| )/.exec(text)?.groups;
+  if (inline !== undefined) {
+    const has = inline.between === " " ? "spaces" : 'the two characters "\\n"';
+    return new KeyFormatError(
+      `${what} has ${has} where its lines must end: keep its line feeds, or store the file in base64 ` +
+        "and decode it first",
+    );
+  }
+  return new KeyFormatError(
+    other === undefined
+      ? `${what} has no BEGIN line`
+      : `${what} is not in the text, which has "${printable(other, 64)}"`,
+  );
 }

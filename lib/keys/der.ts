@@ -42,6 +42,12 @@ export class DerReader {
     return new DerReader(this.element(TAG.SEQUENCE));
   }
 
+  /** The next element if it is a sequence, else null. */
+  optionalSequence(): DerReader | null {
+    const contents = this.optional(TAG.SEQUENCE);
+    return contents === null ? null : new DerReader(contents);
+  }
+
   octets(): Uint8Array {
     return this.element(TAG.OCTET_STRING);
   }

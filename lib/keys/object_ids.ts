@@ -5,6 +5,7 @@ export const OID = {
   RSA: "2a864886f70d010101", // RFC 8017 §A.1: rsaEncryption
   EC: "2a8648ce3d0201", // RFC 5480 §2.1.1: id-ecPublicKey
   ED25519: "2b6570", // RFC 8410 §3: id-Ed25519
+  PRIME_FIELD: "2a8648ce3d0101", // RFC 3279 §2.3.5: prime-field
 } as const;
 
 /** The identifiers of curves (RFC 5480 §2.1.1.1). */
@@ -15,6 +16,6 @@ export const CURVE_OIDS: Readonly<Record<Curve, string>> = {
 };
 
 /** The curve of an identifier; undefined if it is of none that SSH has. */
-export function curveOf(oid: string | null): Curve | undefined {
+export function curveOf(oid: string): Curve | undefined {
   return (Object.keys(CURVE_OIDS) as Curve[]).find((curve) => CURVE_OIDS[curve] === oid);
 }

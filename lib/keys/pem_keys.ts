@@ -1,9 +1,11 @@
 import { KeyFormatError, printable } from "../errors.ts";
+import type { Curve } from "../crypto/sign.ts";
 import type { Armored } from "./armor.ts";
+import { readCurve } from "./curve_parameters.ts";
 import { DerReader, TAG } from "./der.ts";
 import { ecdsaSection } from "./ecdsa.ts";
 import { ed25519Section } from "./ed25519.ts";
-import { curveOf, OID } from "./object_ids.ts";
+import { OID } from "./object_ids.ts";
 import { decryptPkcs8 } from "./pbes2.ts";
 import { decryptPem } from "./pem_encryption.ts";
 import { rsaSection } from "./rsa.ts";
@@ -34,7 +36,7 @@ function fromTraditional(label: string, bytes: Uint8Array): Uint8Array {
     case "RSA PRIVATE KEY":
       return fromPkcs1(bytes);
     case "EC PRIVATE KEY":
-      return fromSec1(bytes, null);
+      return fromSec1(bytes);
     default:
       throw new KeyFormatError(`Private key format "${printable(label, 64)}" is not supported`);
   }
@@ -58,7 +60,7 @@ export function sectionFromPkcs8(bytes: Uint8Array): Uint8Array {
     case OID.RSA:
       return fromPkcs1(key);
     case OID.EC:
-      return fromSec1(key, algorithm.oid());
+      return fromSec1(key, readCurve(algorithm));
     case OID.ED25519:
       return fromSeed(key);
     default:
@@ -81,16 +83,15 @@ function fromPkcs1(bytes: Uint8Array): Uint8Array {
 }
 
 // RFC 5915 §3: version, the secret number, the curve unless told already, the public point.
-function fromSec1(bytes: Uint8Array, curveOid: string | null): Uint8Array {
+function fromSec1(bytes: Uint8Array, outerCurve?: Curve): Uint8Array {
   const outer = new DerReader(bytes);
   const key = outer.sequence();
   outer.end();
   if (key.small() !== 1) throw new KeyFormatError("EC key is of an unknown version");
   const scalar = key.octets();
   const parameters = key.optional(TAG.CONTEXT_0);
-  const oid = parameters === null ? curveOid : new DerReader(parameters).oid();
-  const curve = curveOf(oid);
-  if (curve === undefined || (curveOid !== null && oid !== curveOid)) {
+  const curve = parameters === null ? outerCurve : readCurve(new DerReader(parameters));
+  if (curve === undefined || (outerCurve !== undefined && curve !== outerCurve)) {
     throw new KeyFormatError("EC key is on an unsupported curve");
   }
   return ecdsaSection(curve, scalar);

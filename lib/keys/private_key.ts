@@ -104,7 +104,7 @@ function opened(text: string, passphrase: string | undefined): OpenedKey {
   if (/^\s*(?:---- BEGIN SSH2 PUBLIC|(?:ssh|ecdsa|sk)-\S+\s+AAAA)/.test(text)) {
     throw new KeyFormatError("Private key is a public key, or a certificate");
   }
-  const armored = removeArmor(text);
+  const armored = removeArmor(text, "Private key", /PRIVATE KEY$/);
   try {
     return armored.label === OPENSSH_LABEL
       ? decodeOpenssh(armored.bytes, passphrase)

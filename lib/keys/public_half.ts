@@ -13,7 +13,7 @@ export function publicHalf(text: string): PublicKey | null {
     if (text.trimStart().startsWith(PPK_MARK)) {
       return parsePublicKey(readPpk(text.trimStart()).publicBlob);
     }
-    const { label, bytes } = removeArmor(text);
+    const { label, bytes } = removeArmor(text, "Private key", /PRIVATE KEY$/);
     if (label !== OPENSSH_LABEL) return null;
     const blob = opensshPublicBlob(bytes).slice();
     bytes.fill(0);

@@ -2,10 +2,11 @@ import { KeyFormatError, printable } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
 import { addArmor, removeArmor } from "./armor.ts";
+import { readCurve } from "./curve_parameters.ts";
 import { DerReader } from "./der.ts";
 import { bitString, integer, NULL, oid, sequence } from "./der_writer.ts";
 import type { PublicKey } from "./key.ts";
-import { CURVE_OIDS, curveOf, OID } from "./object_ids.ts";
+import { CURVE_OIDS, OID } from "./object_ids.ts";
 import type { Curve } from "../crypto/sign.ts";
 
 const SPKI_LABEL = "PUBLIC KEY";
@@ -17,7 +18,7 @@ const PKCS1_LABEL = "RSA PUBLIC KEY";
  * @throws {KeyFormatError} If the text is malformed or of an unsupported kind
  */
 export function blobFromPem(text: string): Uint8Array {
-  const { label, bytes } = removeArmor(text, "Public key");
+  const { label, bytes } = removeArmor(text, "Public key", /PUBLIC KEY$/);
   switch (label) {
     case SPKI_LABEL:
       return fromSpki(bytes);
@@ -83,7 +84,7 @@ function fromSpki(bytes: Uint8Array): Uint8Array {
     case OID.ED25519:
       return new Writer().text("ssh-ed25519").string(key).take();
     case OID.EC: {
-      const curve = curveOf(algorithm.oid());
+      const curve = readCurve(algorithm);
       if (curve === undefined) throw new KeyFormatError("EC key is on an unsupported curve");
       return new Writer().text(`ecdsa-sha2-${curve}`).text(curve).string(key).take();
     }
