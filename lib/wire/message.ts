@@ -37,7 +37,12 @@ export const fixed = (length: number): Kind<Uint8Array> => ({
 });
 
 // deno-lint-ignore no-explicit-any
-type Fields = Record<string, Kind<any>>;
+export type Fields = Record<string, Kind<any>>;
+
+/** The values of a table of fields. */
+export type FieldValues<F extends Fields> = {
+  [K in keyof F]: F[K] extends Kind<infer T> ? T : never;
+};
 
 /** The value that a table of fields stands for. */
 export type ValueOf<M> = M extends Message<infer V> ? V : never;
@@ -56,24 +61,16 @@ export function message<F extends Fields>(
   name: string,
   number: number,
   fields: F,
-): Message<{ [K in keyof F]: F[K] extends Kind<infer T> ? T : never }> {
-  const order = Object.entries(fields);
-  type Value = { [K in keyof F]: F[K] extends Kind<infer T> ? T : never };
+): Message<FieldValues<F>> {
+  const body = layout(fields);
   return {
     name,
     number,
-    encode(value) {
-      const writer = new Writer().u8(number);
-      for (const [key, kind] of order) kind.write(writer, value[key as keyof F]);
-      return writer.take();
-    },
+    encode: (value) => body.write(new Writer().u8(number), value).take(),
     decode(payload) {
       const reader = new Reader(payload);
       if (reader.u8() !== number) throw new ProtocolError(`Expected ${name}, got ${payload[0]}`);
-      const value: Record<string, unknown> = {};
-      for (const [key, kind] of order) value[key] = kind.read(reader);
-      reader.end();
-      return value as Value;
+      return body.read(reader);
     },
   };
 }
@@ -83,25 +80,29 @@ export interface Layout<V> {
   encode(value: V): Uint8Array<ArrayBuffer>;
   /** @throws {ProtocolError} If the bytes are too short or too long */
   decode(bytes: Uint8Array): V;
+  /** Writes the fields after what is written already. */
+  write(writer: Writer, value: V): Writer;
+  /** Reads the fields, which must be all that is left. */
+  read(reader: Reader): V;
 }
 
 /** A row for {@linkcode Layout}, the fields in wire order. */
-export function layout<F extends Fields>(
-  fields: F,
-): Layout<{ [K in keyof F]: F[K] extends Kind<infer T> ? T : never }> {
+export function layout<F extends Fields>(fields: F): Layout<FieldValues<F>> {
   const order = Object.entries(fields);
+  const write = (writer: Writer, value: FieldValues<F>): Writer => {
+    for (const [key, kind] of order) kind.write(writer, value[key as keyof F]);
+    return writer;
+  };
+  const read = (reader: Reader): FieldValues<F> => {
+    const value: Record<string, unknown> = {};
+    for (const [key, kind] of order) value[key] = kind.read(reader);
+    reader.end();
+    return value as FieldValues<F>;
+  };
   return {
-    encode(value) {
-      const writer = new Writer();
-      for (const [key, kind] of order) kind.write(writer, value[key as keyof F]);
-      return writer.take();
-    },
-    decode(bytes) {
-      const reader = new Reader(bytes);
-      const value: Record<string, unknown> = {};
-      for (const [key, kind] of order) value[key] = kind.read(reader);
-      reader.end();
-      return value as { [K in keyof F]: F[K] extends Kind<infer T> ? T : never };
-    },
+    encode: (value) => write(new Writer(), value).take(),
+    decode: (bytes) => read(new Reader(bytes)),
+    write,
+    read,
   };
 }

@@ -3,7 +3,7 @@ import { ByteSource } from "../../sftp/protocol/byte_source.ts";
 import type { SftpChannel } from "../../sftp/protocol/channel.ts";
 
 /** The longest line that makes sense: a message with a path in it. */
-const MAX_LINE = 8192;
+const MAX_LINE_BYTES = 8192;
 
 /** The other side of an scp gave up, or makes no sense. */
 export class ScpError extends Error {
@@ -41,7 +41,7 @@ export class ScpProtocol {
 
   /** Says what is not. */
   complain(message: string): Promise<void> {
-    return this.say(`\x01scp: ${printable(message, MAX_LINE / 2)}`);
+    return this.say(`\x01scp: ${printable(message, MAX_LINE_BYTES / 2)}`);
   }
 
   /**
@@ -80,7 +80,7 @@ export class ScpProtocol {
       if (!await this.#source.more()) throw new ScpError("a line has no end");
       const [byte] = await this.#source.take(1);
       if (byte === 10) return new TextDecoder().decode(new Uint8Array(bytes));
-      if (bytes.push(byte!) > MAX_LINE) throw new ScpError("a line is too long");
+      if (bytes.push(byte!) > MAX_LINE_BYTES) throw new ScpError("a line is too long");
     }
   }
 }

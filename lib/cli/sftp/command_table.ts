@@ -45,7 +45,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   mget: "get",
   mput: "put",
 };
-const ENDINGS = ["bye", "exit", "quit"];
+const END_COMMANDS = ["bye", "exit", "quit"];
 
 /**
  * Runs one line.
@@ -62,7 +62,7 @@ export async function runLine(shell: SftpShell, line: string): Promise<boolean> 
   }
   const [first, ...words] = splitWords(trimmed);
   const typed = first!.text.toLowerCase();
-  if (ENDINGS.includes(typed)) return false;
+  if (END_COMMANDS.includes(typed)) return false;
   const name = Object.hasOwn(ALIASES, typed) ? ALIASES[typed]! : typed;
   if (!Object.hasOwn(COMMANDS, name)) throw new UsageError("Invalid command.");
   await COMMANDS[name]!.run(callOf(shell, COMMANDS[name]!, words));

@@ -1,14 +1,11 @@
-const BLOCK = 4096;
+import type { OpenFile } from "../../runtime/files.ts";
 
-/** A stream that can be read. */
-export interface Readable {
-  read(into: Uint8Array): Promise<number | null>;
-}
+const BLOCK_BYTES = 4096;
 
 /** The lines of a stream as they come, without their ends. */
-export async function* lines(from: Readable): AsyncGenerator<string, void> {
+export async function* lines(from: Pick<OpenFile, "read">): AsyncGenerator<string, void> {
   const decoder = new TextDecoder();
-  const block = new Uint8Array(BLOCK);
+  const block = new Uint8Array(BLOCK_BYTES);
   let rest = "";
   for (let n; (n = await from.read(block)) !== null;) {
     const parts = (rest + decoder.decode(block.subarray(0, n), { stream: true })).split("\n");

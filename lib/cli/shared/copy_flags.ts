@@ -45,7 +45,7 @@ export async function copyFlags(
   );
   // A program of the user's reads its own configuration.
   const own = program === null ? connection.flatMap(optionsOf) : levelOf(connection);
-  const said = program === null ? [...own, ...more, ...CAUTION] : own;
+  const said = program === null ? [...own, ...more, ...COPY_OPTIONS] : own;
   // What makes no sense is refused before any host is looked up.
   const { LogLevel: level = "info" } = await sshOptions(said, { onNote: () => {} });
   return {
@@ -63,8 +63,8 @@ export async function copyFlags(
   };
 }
 
-/** As OpenSSH's: what a configuration has for shells is not meant for copying. */
-const CAUTION: readonly OptionText[] = [
+/** Options of every copy, as in OpenSSH: a configuration's forwardings and commands are for shells. */
+export const COPY_OPTIONS: readonly OptionText[] = [
   { name: "ForwardX11", value: "no" },
   { name: "PermitLocalCommand", value: "no" },
   { name: "ClearAllForwardings", value: "yes" },

@@ -3,7 +3,7 @@ import { runtime } from "../../runtime/runtime.ts";
 import { terminalSize } from "./terminal.ts";
 const CLEAR_LINE = "\r\x1b[K";
 /** Columns after the name. */
-const FIGURES = 36;
+const FIGURE_COLUMNS = 36;
 const UNITS = " KMGT";
 
 /** How far a transfer is. */
@@ -73,7 +73,7 @@ export function meterLine(
   time: { readonly left: number | null; readonly done: boolean },
   columns: number,
 ): string {
-  const room = Math.max(columns - FIGURES, 0);
+  const room = Math.max(columns - FIGURE_COLUMNS, 0);
   const share = total === 0 ? 100 : Math.min(Math.floor(transferred / total * 100), 100);
   const label = name.slice(0, room).padEnd(room);
   const figures = `${share}%`.padStart(5) + ` ${sizeColumn(transferred)} ${rateColumn(rate)}/s`;

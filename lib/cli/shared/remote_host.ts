@@ -4,7 +4,7 @@ import { runtime } from "../../runtime/runtime.ts";
 import { type SftpChannel, streamChannel } from "../../sftp/protocol/channel.ts";
 import { SftpClient } from "../../sftp/client.ts";
 import { serverReadsLinkFirst } from "../../sftp/protocol/symlink_order.ts";
-import type { CopyFlags } from "./copy_flags.ts";
+import { COPY_OPTIONS, type CopyFlags } from "./copy_flags.ts";
 import type { Destination } from "../../client/options.ts";
 import { describeFailure, messageOf } from "./failure.ts";
 import { UsageError } from "./flags.ts";
@@ -113,17 +113,8 @@ export class RemoteHostError extends Error {
   }
 }
 
-/** What a program that stands for `ssh` is told, so that it asks and forwards nothing. */
-const CAUTION = [
-  "-oForwardX11=no",
-  "-oPermitLocalCommand=no",
-  "-oClearAllForwardings=yes",
-  "-oRemoteCommand=none",
-  "-oRequestTTY=no",
-];
-
 function throughProgram(target: Destination, program: string, flags: CopyFlags): RemoteHost {
-  const args = [...CAUTION, ...flags.passed];
+  const args = [...COPY_OPTIONS.map(({ name, value }) => `-o${name}=${value}`), ...flags.passed];
   if (target.port !== null) args.push(`-oPort=${target.port}`);
   if (target.user !== null) args.push(`-oUser=${target.user}`);
   const children: RemoteProgram[] = [];

@@ -26,8 +26,8 @@ what they come to. The hosts of -J are logged in to with the same options.
 /** -k and -y are about what there is not; -f is refused once it is clear that it would count. */
 const LETTERS = "46AaB:b:Cc:D:e:F:fGgi:J:kL:l:m:Nno:p:qR:sTtvW:XxYy";
 
-/** These win over `-o` and the files whatever their place, the last of them first. */
-const WINNING = "46AaBbCcefgmNnqsTtvWXxY";
+/** Flags that override `-o` and the files wherever they stand; of these the last one counts. */
+const OVERRIDING_LETTERS = "46AaBbCcefgmNnqsTtvWXxY";
 
 /** A parsed command line of `ssh`. */
 export interface CommandLine {
@@ -61,7 +61,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     : parseFlags(behind, { letters: LETTERS });
   const flags = [...before.flags, ...after.flags];
   const relayTo = lastValue(flags, "W");
-  const wins = (flag: Flag) => WINNING.includes(flag.name);
+  const wins = (flag: Flag) => OVERRIDING_LETTERS.includes(flag.name);
   return {
     target: parseDestination(destination),
     said: [

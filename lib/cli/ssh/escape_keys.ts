@@ -1,6 +1,6 @@
 const TILDE = "~";
 /** No byte is this. */
-const NEVER = -1;
+const NO_KEY = -1;
 const DOT = 0x2e;
 const LINE_ENDS = [0x0a, 0x0d];
 
@@ -20,7 +20,7 @@ export class EscapeKeys {
    */
   constructor(disconnect: () => void, char: string | null = TILDE) {
     this.#disconnect = disconnect;
-    this.#char = char === null ? NEVER : char.charCodeAt(0);
+    this.#char = char === null ? NO_KEY : char.charCodeAt(0);
   }
 
   /** What of the keys is for the far side; an escape is held back until the next key. */

@@ -1,17 +1,13 @@
 import type { Channel } from "../../connection/channel.ts";
+import type { OpenFile } from "../../runtime/files.ts";
 import { writeAll } from "../../runtime/write_all.ts";
 
 /** Bytes moved at a time: several packets, and more than a pipe holds. */
-const BLOCK = 256 * 1024;
+const BLOCK_BYTES = 256 * 1024;
 
 /** A stream of the process that bytes go to. */
 export interface ByteWriter {
   write(bytes: Uint8Array): Promise<number>;
-}
-
-/** A stream of the process that bytes come from. */
-export interface ByteReader {
-  read(into: Uint8Array): Promise<number | null>;
 }
 
 /** Writes what the source gives until its end; the next block is read while one is written. */
@@ -19,8 +15,8 @@ export async function drain(
   from: (into: Uint8Array) => Promise<number | null>,
   to: ByteWriter,
 ): Promise<void> {
-  let block = new Uint8Array(BLOCK);
-  let spare = new Uint8Array(BLOCK);
+  let block = new Uint8Array(BLOCK_BYTES);
+  let spare = new Uint8Array(BLOCK_BYTES);
   let reading = from(block);
   for (let n; (n = await reading) !== null;) {
     const bytes = block.subarray(0, n);
@@ -33,12 +29,12 @@ export async function drain(
 
 /** Sends what the source gives, and EOF at its end; the next block is read while one is sent. */
 export async function feed(
-  from: ByteReader,
+  from: Pick<OpenFile, "read">,
   channel: Channel,
   filter: (bytes: Uint8Array) => Uint8Array = (bytes) => bytes,
 ): Promise<void> {
-  let block = new Uint8Array(BLOCK);
-  let spare = new Uint8Array(BLOCK);
+  let block = new Uint8Array(BLOCK_BYTES);
+  let spare = new Uint8Array(BLOCK_BYTES);
   let reading = from.read(block);
   for (let n; (n = await reading) !== null;) {
     const bytes = block.subarray(0, n);

@@ -1,6 +1,16 @@
 /** Every SFTP message as a row; the row is the layout behind `uint32 length, byte type, uint32 id`. */
 import { ProtocolError } from "../../errors.ts";
-import { type Kind, layout, rest, string, text, uint32, uint64 } from "../../wire/message.ts";
+import {
+  type Fields,
+  type FieldValues,
+  type Kind,
+  layout,
+  rest,
+  string,
+  text,
+  uint32,
+  uint64,
+} from "../../wire/message.ts";
 import { poke32 } from "../../wire/hot.ts";
 import { Reader } from "../../wire/reader.ts";
 import { Writer } from "../../wire/writer.ts";
@@ -30,29 +40,15 @@ export interface NameEntry {
   attributes: Attributes;
 }
 
-// deno-lint-ignore no-explicit-any
-type Fields = Record<string, Kind<any>>;
-
-function row<F extends Fields>(
-  type: number,
-  fields: F,
-): Row<{ [K in keyof F]: F[K] extends Kind<infer T> ? T : never }> {
-  type Value = { [K in keyof F]: F[K] extends Kind<infer T> ? T : never };
-  const order = Object.entries(fields);
+function row<F extends Fields>(type: number, fields: F): Row<FieldValues<F>> {
+  const body = layout(fields);
   return {
     type,
     encode(id, value) {
-      const writer = new Writer(128).u32(0).u8(type).u32(id);
-      for (const [key, kind] of order) kind.write(writer, value[key as keyof F]);
+      const writer = body.write(new Writer(128).u32(0).u8(type).u32(id), value);
       return writer.patch(0, writer.length - 4).take();
     },
-    decode(body) {
-      const reader = new Reader(body);
-      const value: Record<string, unknown> = {};
-      for (const [key, kind] of order) value[key] = kind.read(reader);
-      reader.end();
-      return value as Value;
-    },
+    decode: body.decode,
   };
 }
 

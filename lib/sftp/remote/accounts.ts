@@ -6,8 +6,8 @@ import { join } from "../protocol/paths.ts";
 import type { RemoteFileSystem } from "./remote_file_system.ts";
 import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
 
-/** Names that are asked for at once: 1024 numbers are 4 KiB, their names less than a message. */
-const TOGETHER = 1024;
+/** Numbers of one request: 1024 take 4 KiB, and their names fit into one message. */
+const IDS_AT_ONCE = 1024;
 
 /** Names by number. */
 export interface SftpNames {
@@ -62,8 +62,11 @@ export async function usersAndGroups(
 ): Promise<SftpNames> {
   const [users, groups] = [new Map<number, string>(), new Map<number, string>()];
   const call = callOf("look up users and groups", null, options);
-  for (let at = 0; at < Math.max(uids.length, gids.length); at += TOGETHER) {
-    const ids = { users: uids.slice(at, at + TOGETHER), groups: gids.slice(at, at + TOGETHER) };
+  for (let at = 0; at < Math.max(uids.length, gids.length); at += IDS_AT_ONCE) {
+    const ids = {
+      users: uids.slice(at, at + IDS_AT_ONCE),
+      groups: gids.slice(at, at + IDS_AT_ONCE),
+    };
     const answer = await remote.extendedReply(EXTENSION.USERS_GROUPS, msg.Ids.encode(ids), call);
     const names = msg.IdNames.decode(answer);
     for (const [kind, map] of [["users", users], ["groups", groups]] as const) {

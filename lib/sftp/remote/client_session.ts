@@ -115,6 +115,21 @@ export class ClientSession {
   }
 
   /**
+   * Sends an extended request.
+   *
+   * @throws {SftpError} If the server did not announce it
+   */
+  async extended<A>(
+    request: string,
+    data: Uint8Array,
+    reply: msg.Row<A>,
+    call: Call,
+  ): Promise<A> {
+    if (!this.extensions.has(request)) throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
+    return await this.request(msg.Extended, { request, data }, reply, call);
+  }
+
+  /**
    * Reads `length` bytes at most into memory that is asked for when they come; resolves to how many there
    * were, 0 at the end of the file.
    */

@@ -9,7 +9,7 @@ import type { ClientSession } from "./client_session.ts";
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
-import { type Call, callOf, sftpError, SftpStatus } from "../protocol/status.ts";
+import { type Call, callOf } from "../protocol/status.ts";
 
 /** Memory that is allocated when its first bytes come. */
 export interface LazyBuffer {
@@ -135,23 +135,16 @@ export class RemoteFile {
 
   /** How full the file system is that it is on (fstatvfs@openssh.com). */
   async statvfs(options: SftpOptions = {}): Promise<SftpFileSystem> {
-    const call = this.#call("statvfs", options);
-    if (!this.#session.extensions.has(EXTENSION.FSTATVFS)) {
-      throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
-    }
-    const data = msg.OneHandle.encode({ handle: this.handle });
-    const request = { request: EXTENSION.FSTATVFS, data };
-    const answer = await this.#session.request(msg.Extended, request, msg.ExtendedReply, call);
-    return fileSystemOf(msg.FileSystem.decode(answer.data));
+    const { data } = await this.#extended(
+      EXTENSION.FSTATVFS,
+      msg.ExtendedReply,
+      this.#call("statvfs", options),
+    );
+    return fileSystemOf(msg.FileSystem.decode(data));
   }
 
   async sync(options: SftpOptions = {}): Promise<void> {
-    const call = this.#call("sync", options);
-    if (!this.#session.extensions.has(EXTENSION.FSYNC)) {
-      throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
-    }
-    const data = msg.OneHandle.encode({ handle: this.handle });
-    await this.#session.command(msg.Extended, { request: EXTENSION.FSYNC, data }, call);
+    await this.#extended(EXTENSION.FSYNC, msg.Status, this.#call("sync", options));
   }
 
   /** Closes the handle, once. The answer counts: it may say that the disk is full. */
@@ -165,6 +158,11 @@ export class RemoteFile {
     if (signal?.aborted) closing.catch(() => {});
     signal?.throwIfAborted();
     await closing;
+  }
+
+  #extended<A>(request: string, reply: msg.Row<A>, call: Call): Promise<A> {
+    const data = msg.OneHandle.encode({ handle: this.handle });
+    return this.#session.extended(request, data, reply, call);
   }
 
   #call(operation: string, options: SftpOptions): Call {

@@ -85,28 +85,18 @@ export class RemoteFileSystem {
    *
    * @throws {SftpError} If the server did not announce it
    */
-  extension(request: string, data: Uint8Array, call: Call): Promise<void> {
-    return this.#extended(request, data, msg.Status, call).then(() => {});
+  async extension(request: string, data: Uint8Array, call: Call): Promise<void> {
+    await this.session.extended(request, data, msg.Status, call);
   }
 
   /** Sends an extended request that is answered by data of its own. */
   async extendedReply(request: string, data: Uint8Array, call: Call): Promise<Uint8Array> {
-    return (await this.#extended(request, data, msg.ExtendedReply, call)).data;
+    return (await this.session.extended(request, data, msg.ExtendedReply, call)).data;
   }
 
   /** Sends an extended request that is answered by one name. */
   async extendedName(request: string, data: Uint8Array, call: Call): Promise<string> {
-    return single(await this.#extended(request, data, msg.Name, call), call);
-  }
-
-  async #extended<A>(
-    request: string,
-    data: Uint8Array,
-    reply: msg.Row<A>,
-    call: Call,
-  ): Promise<A> {
-    if (!this.can(request)) throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
-    return await this.session.request(msg.Extended, { request, data }, reply, call);
+    return single(await this.session.extended(request, data, msg.Name, call), call);
   }
 
   /** Opens a file; errors are `about` another path, if it has a name that nobody knows. */
@@ -270,10 +260,10 @@ export class RemoteFileSystem {
 async function limitsOf(session: ClientSession, options: SftpOptions): Promise<ServerLimits> {
   const unknown = { readLength: SFTP_CHUNK, writeLength: SFTP_CHUNK, openHandles: 0 };
   if (!session.extensions.has(EXTENSION.LIMITS)) return unknown;
-  const request = { request: EXTENSION.LIMITS, data: new Uint8Array(0) };
   try {
     const call = callOf("limits", null, options);
-    const { data } = await session.request(msg.Extended, request, msg.ExtendedReply, call);
+    const empty = new Uint8Array(0);
+    const { data } = await session.extended(EXTENSION.LIMITS, empty, msg.ExtendedReply, call);
     const { packetLength, readLength, writeLength, openHandles } = msg.Limits.decode(data);
     const packet = Math.max((packetLength || SFTP_MAX_MESSAGE) - MESSAGE_HEAD, 1);
     const most = Math.min(packet, SFTP_MAX_CHUNK);

@@ -2,7 +2,8 @@ import { SEEK_CURRENT, SEEK_START } from "../../runtime/files.ts";
 import { dateOf, type SftpChanges, type SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
 import type { SftpOptions } from "../protocol/options.ts";
-import { readableOf, writableOf } from "./file_streams.ts";
+import { ReadAhead } from "./read_ahead.ts";
+import { WriteBehind } from "./write_behind.ts";
 import type { RemoteFile } from "./remote_file.ts";
 
 let wrap: (file: RemoteFile) => SftpFile;
@@ -227,12 +228,12 @@ export class SftpFile implements AsyncDisposable {
     return this.#file.sync(options);
   }
 
-  /** What is in the file from the position on, read ahead; its end or cancel closes the file. */
+  /** Reads from the position on, ahead of the reader; its end, or cancelling it, closes the file. */
   get readable(): ReadableStream<Uint8Array> {
     return this.#readable ??= readableOf(this.#file, this.#position);
   }
 
-  /** Writes from the position on, answers awaited behind; closing or aborting closes the file. */
+  /** Writes from the position on, several requests in parallel; closing or aborting it closes the file. */
   get writable(): WritableStream<Uint8Array> {
     return this.#writable ??= writableOf(this.#file, this.#position);
   }
@@ -253,7 +254,36 @@ export class SftpFile implements AsyncDisposable {
   }
 }
 
-/** Makes the public face of an open file; the constructor is nobody else's business. */
+/** Makes the public object of an open file, whose constructor is private. */
 export function sftpFile(file: RemoteFile): SftpFile {
   return wrap(file);
+}
+
+/** Reads from an offset, ahead of the reader; the end of the stream closes the file. */
+function readableOf(file: RemoteFile, start: number): ReadableStream<Uint8Array> {
+  let ahead: ReadAhead | null = null;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      ahead ??= new ReadAhead(file, { start, size: (await file.stat()).size });
+      const block = await ahead.next();
+      if (block !== null) return controller.enqueue(block);
+      await file.close();
+      controller.close();
+    },
+    cancel: () => file.close(),
+  }, { highWaterMark: 0 });
+}
+
+/** Writes from an offset; closing waits for every answer and closes the file. */
+function writableOf(file: RemoteFile, start: number): WritableStream<Uint8Array> {
+  const behind = new WriteBehind(file, { start });
+  return new WritableStream<Uint8Array>({
+    // A copy, since the write is acknowledged to the writer long before the server has it.
+    write: (chunk) => behind.write(chunk.slice(), () => {}),
+    async close() {
+      await behind.finish();
+      await file.close();
+    },
+    abort: () => file.close(),
+  });
 }

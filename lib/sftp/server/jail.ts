@@ -1,14 +1,15 @@
-import { isError, platformError } from "../../runtime/errors.ts";
+import { platformError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { nameProblem } from "../protocol/paths.ts";
 import { refuse } from "../protocol/status.ts";
+import { nullIfMissing } from "./local_stat.ts";
 import type { Folders, ResolvedPath, ServedTree } from "./served_tree.ts";
 
 /** Symbolic links that one path may lead through, as Linux has it. */
 const MAX_LINKS = 40;
 
 /** Looks at a path after an open: what deceives one of them half of the time deceives none of all. */
-const LOOKS = 32;
+const SWAP_CHECKS = 32;
 
 /**
  * Keeps paths below a folder: `/` is the folder, `..` stops there, and symbolic links are read as
@@ -137,7 +138,7 @@ export class PathFolders implements Folders<string> {
     if (!areFolders() || !isFile()) return false;
     if (folders.length === 0) return true;
     const [coins = 0] = crypto.getRandomValues(new Uint32Array(1));
-    for (let look = 0; look < LOOKS; look++) {
+    for (let look = 0; look < SWAP_CHECKS; look++) {
       if (!(coins >>> look & 1 ? isFile() : areFolders())) return false;
     }
     return true;
@@ -148,12 +149,7 @@ function look(path: string, name: string): Deno.FileInfo | null {
   if (runtime.os === "windows" && name !== "." && nameProblem(name)) {
     throw platformError("NotFound");
   }
-  try {
-    return runtime.files.lstatSync(path);
-  } catch (cause) {
-    if (isError(cause, "NotFound")) return null;
-    throw cause;
-  }
+  return nullIfMissing(() => runtime.files.lstatSync(path));
 }
 
 /** No link that was put in a file's place is followed, and no pipe waited for; not all systems have these. */

@@ -1,5 +1,5 @@
 // deno-lint-ignore-file require-await -- as LocalFiles says
-import { isError, platformError } from "../../runtime/errors.ts";
+import { platformError } from "../../runtime/errors.ts";
 import type { PosixFiles } from "../../runtime/files.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { type Accounts, MAX_ACCOUNTS_BYTES, parseAccounts } from "./passwd.ts";
@@ -8,9 +8,10 @@ import type { SftpBackend, SftpBackendEntry, SftpBackendFile, SftpBackendOpen } 
 import { errnoOf } from "./errno.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
 import { LocalFile } from "./local_file.ts";
-import { allowedMode, fileSystemAt, type ModePolicy } from "./local_stat.ts";
+import { allowedMode, fileSystemAt, type ModePolicy, nullIfMissing } from "./local_stat.ts";
 import { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import { refuse, SftpStatus } from "../protocol/status.ts";
+import { readOnly } from "./read_only.ts";
 import { treeOf } from "./choose_tree.ts";
 import type { ResolvedPath, ServedTree } from "./served_tree.ts";
 
@@ -83,44 +84,6 @@ export function filesOf(tree: ServedTree, home: string, blocking = false): Local
   return new LocalFiles(tree, home, blocking);
 }
 
-function readOnly(files: LocalFiles): SftpBackend {
-  const denied = (): Promise<never> => Promise.reject(platformError("PermissionDenied"));
-  return {
-    async open(path, options) {
-      if (options.write || options.create || options.truncate) return await denied();
-      const file = await files.open(path, options);
-      return {
-        parallel: file.parallel ?? false,
-        read: (into, offset) => file.read(into, offset),
-        stat: () => file.stat(),
-        statVfs: () => file.statVfs!(),
-        close: () => file.close(),
-        write: denied,
-        setStat: denied,
-      };
-    },
-    readDir: (path) => files.readDir(path),
-    stat: (path) => files.stat(path),
-    lstat: (path) => files.lstat(path),
-    realPath: (path) => files.realPath(path),
-    readLink: (path) => files.readLink(path),
-    async statVfs(path) {
-      return { ...await files.statVfs(path), readOnly: true };
-    },
-    home: (user) => files.home(user),
-    userNames: (ids) => files.userNames(ids),
-    groupNames: (ids) => files.groupNames(ids),
-    setStat: denied,
-    lsetStat: denied,
-    mkdir: denied,
-    rmdir: denied,
-    remove: denied,
-    rename: denied,
-    symlink: denied,
-    link: denied,
-  };
-}
-
 /**
  * From the look-up to the use everything is synchronous, so no other client of this process comes in
  * between; the methods are async only so that what they throw is a rejection.
@@ -157,7 +120,9 @@ class LocalFiles implements SftpBackend {
     for (let at = 0; at < names.length; at += LIST_BATCH) {
       const entries = names.slice(at, at + LIST_BATCH).flatMap((name) => {
         // Above the root is the root.
-        const info = infoOrNull(`${folder.path}/${root && name === ".." ? "." : name}`);
+        const path = `${folder.path}/${root && name === ".." ? "." : name}`;
+        // Null for a file that was removed since the folder was read.
+        const info = nullIfMissing(() => runtime.files.lstatSync(path));
         return info === null ? [] : [entryOf(name, info, accounts)];
       });
       yield* entries;
@@ -388,16 +353,6 @@ function linked(from: string, to: string): boolean {
     return true;
   } catch (cause) {
     if (["EPERM", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(errnoOf(cause) ?? "")) return false;
-    throw cause;
-  }
-}
-
-/** Null for a file that went away since its directory was read. */
-function infoOrNull(path: string): Deno.FileInfo | null {
-  try {
-    return runtime.files.lstatSync(path);
-  } catch (cause) {
-    if (isError(cause, "NotFound")) return null;
     throw cause;
   }
 }

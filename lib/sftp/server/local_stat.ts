@@ -1,4 +1,5 @@
-/** What local files and open ones have in common: permission bits and figures of the file system. */
+/** What local files and open ones share: permission bits, look-ups and figures of the file system. */
+import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
 import { refuse, SftpStatus } from "../protocol/status.ts";
@@ -18,6 +19,16 @@ export function allowedMode(mode: number, allowed: ModePolicy): number {
   if (allowed === "any") return mode & 0o7777;
   if (mode & 0o6000) refuse("Setuid and setgid are not allowed", SftpStatus.PERMISSION_DENIED);
   return mode & 0o1777;
+}
+
+/** What a look-up gives; null if it throws that there is no such file. */
+export function nullIfMissing<T>(lookUp: () => T): T | null {
+  try {
+    return lookUp();
+  } catch (cause) {
+    if (isError(cause, "NotFound")) return null;
+    throw cause;
+  }
 }
 
 /** How full the file system is that a path is on; Node knows no flags and no longest name. */

@@ -2,6 +2,7 @@
 import { SFTP_MAX_CHUNK } from "../../defaults.ts";
 import { attributesOf, changesOf, type SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpBackend, SftpBackendOpen } from "./backend.ts";
+import type { AnswerBuffers } from "./buffers.ts";
 import type { Handles } from "./handles.ts";
 import { longname } from "../protocol/longname.ts";
 import * as msg from "../protocol/messages.ts";
@@ -17,13 +18,7 @@ export interface OperationContext {
   readonly umask: number;
   /** Whether SYMLINK comes in the draft's order. */
   readonly linkFirst: boolean;
-  readonly buffers: Buffers;
-}
-
-/** Memory for answers to READs; what is sent comes back by itself. */
-export interface Buffers {
-  take(length: number): Uint8Array<ArrayBuffer>;
-  give(buffer: ArrayBuffer): void;
+  readonly answers: AnswerBuffers;
 }
 
 /** A frame that answers a request. */
@@ -172,18 +167,18 @@ const SHORT_BYTES = 16 * 1024;
 
 /** READ: the data is read to where it is sent from. */
 function read(
-  { handles, buffers }: OperationContext,
+  { handles, answers }: OperationContext,
   id: number,
   body: Uint8Array,
 ): Promise<Frame> | Frame {
   const { handle, offset, length } = msg.Read.decode(body);
   const file = handles.file(handle);
-  const frame = buffers.take(msg.DATA_HEADER + Math.min(length, SFTP_MAX_CHUNK));
+  const frame = answers.take(msg.DATA_HEADER + Math.min(length, SFTP_MAX_CHUNK));
   const count = file.read(frame.subarray(msg.DATA_HEADER), offset);
   const answer = (count: number): Frame => {
     if (count > SHORT_BYTES) return msg.dataFrame(frame, id, count);
     const short = frame.slice(0, msg.DATA_HEADER + count);
-    buffers.give(frame.buffer);
+    answers.give(frame.buffer);
     return count === 0 ? statusFrame(id, SftpStatus.EOF) : msg.dataFrame(short, id, count);
   };
   return typeof count === "number" ? answer(count) : count.then(answer);

@@ -3,6 +3,7 @@ import { ProtocolError } from "../../errors.ts";
 import { peek32 } from "../../wire/hot.ts";
 import { pathOf, type SftpRequestReport } from "./audit.ts";
 import type { SftpBackend, SftpBackendFile } from "./backend.ts";
+import { AnswerBuffers, RequestBuffers } from "./buffers.ts";
 import { ByteSource } from "../protocol/byte_source.ts";
 import type { SftpChannel } from "../protocol/channel.ts";
 import { statusOf } from "./errno.ts";
@@ -10,7 +11,6 @@ import { Handles } from "./handles.ts";
 import * as msg from "../protocol/messages.ts";
 import { FXP, SFTP_VERSION } from "../protocol/numbers.ts";
 import {
-  type Buffers,
   type Frame,
   type Operation,
   type OperationContext,
@@ -106,24 +106,24 @@ class ServerSession {
   readonly #handles: Handles = new Handles();
   readonly #context: OperationContext;
   readonly #options: ServeSftpOptions;
-  readonly #buffers: AnswerBuffers = new AnswerBuffers();
-  readonly #scratches: Scratches = new Scratches();
+  readonly #answers: AnswerBuffers = new AnswerBuffers();
+  readonly #requests: RequestBuffers = new RequestBuffers();
   /** Where the writes under way end, file by file. */
   readonly #ends: Map<SftpBackendFile, number> = new Map();
   #failure: unknown = null;
 
   constructor(channel: SftpChannel, backend: SftpBackend, options: ServeSftpOptions) {
     const { readOnly = false, umask = 0, linkFirst = false } = options;
-    const buffers = this.#buffers;
+    const answers = this.#answers;
     this.#options = options;
-    this.#context = { backend, handles: this.#handles, readOnly, umask, linkFirst, buffers };
+    this.#context = { backend, handles: this.#handles, readOnly, umask, linkFirst, answers };
     this.#source = new ByteSource(channel.blocks ? after(() => this.#quiet(), channel) : channel);
     this.#outbox = new Outbox(channel, (cause) => {
       this.#failure = cause;
       channel.close().catch(() => {}); // so that a read that waits for more requests ends
     });
     this.#pipeline = new Pipeline(QUEUE_BYTES, (frame) => {
-      this.#outbox.push([frame], () => this.#buffers.give(frame.buffer));
+      this.#outbox.push([frame], () => this.#answers.give(frame.buffer));
     });
   }
 
@@ -165,7 +165,7 @@ class ServerSession {
     const { type, id, body } = await this.#request();
     const run = (): Promise<Frame> | Frame => {
       const answer = this.#answer(type, id, body);
-      if (answer instanceof Promise) this.#scratches.lend(body, answer);
+      if (answer instanceof Promise) this.#requests.lend(body, answer);
       return answer;
     };
     if (this.#mayRunBeside(type, body)) await this.#pipeline.beside(`${type}`, body.length, run);
@@ -233,7 +233,7 @@ class ServerSession {
     if (length < 0 || length > SFTP_MAX_MESSAGE) {
       throw new ProtocolError("Message length is absurd");
     }
-    return { type, id, body: await this.#source.take(length, this.#scratches.current) };
+    return { type, id, body: await this.#source.take(length, this.#requests.current) };
   }
 }
 
@@ -271,35 +271,4 @@ function transferOf(
   if (4 + handle + 12 > body.length) return null;
   const offset = peek32(body, 4 + handle) * 2 ** 32 + peek32(body, 8 + handle);
   return { handle: body.subarray(4, 4 + handle), offset, length: peek32(body, 12 + handle) };
-}
-
-/** Memory for answers to READs, all of it of the greatest length so far: short ones come between. */
-class AnswerBuffers implements Buffers {
-  #length = 0;
-  #free: ArrayBuffer[] = [];
-
-  take(length: number): Uint8Array<ArrayBuffer> {
-    if (length > this.#length) {
-      this.#length = length;
-      this.#free = [];
-    }
-    return new Uint8Array(this.#free.pop() ?? new ArrayBuffer(this.#length), 0, length);
-  }
-
-  give(buffer: ArrayBuffer): void {
-    if (buffer.byteLength === this.#length) this.#free.push(buffer);
-  }
-}
-
-/** Memory in which requests are gathered; what a running one still needs is lent to it. */
-class Scratches {
-  current: Uint8Array<ArrayBuffer> = new Uint8Array(SFTP_MAX_MESSAGE);
-  readonly #spare: Uint8Array<ArrayBuffer>[] = [];
-
-  lend(body: Uint8Array, until: Promise<unknown>): void {
-    if (body.buffer !== this.current.buffer) return;
-    const lent = this.current;
-    this.current = this.#spare.pop() ?? new Uint8Array(SFTP_MAX_MESSAGE);
-    until.then(() => this.#spare.push(lent));
-  }
 }

@@ -1,5 +1,6 @@
-import { isError, platformError } from "../../runtime/errors.ts";
+import { platformError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
+import { nullIfMissing } from "./local_stat.ts";
 import type { ResolvedPath, ServedTree } from "./served_tree.ts";
 
 /** All files of this machine, without a jail: the system resolves paths and checks permissions. */
@@ -50,22 +51,9 @@ export class UnrestrictedTree implements ServedTree {
 }
 
 function lookAt(path: string): Deno.FileInfo | null {
-  try {
-    return runtime.files.lstatSync(path);
-  } catch (cause) {
-    return missing(cause);
-  }
+  return nullIfMissing(() => runtime.files.lstatSync(path));
 }
 
 function realPathOrNull(path: string): string | null {
-  try {
-    return runtime.files.realPathSync(path);
-  } catch (cause) {
-    return missing(cause);
-  }
-}
-
-function missing(cause: unknown): null {
-  if (isError(cause, "NotFound")) return null;
-  throw cause;
+  return nullIfMissing(() => runtime.files.realPathSync(path));
 }

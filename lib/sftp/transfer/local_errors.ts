@@ -1,8 +1,8 @@
 /**
- * Runs an operation on an open local file. Errors of such name no path, and a user with a thousand files
- * wants to know which disk is full.
+ * Runs an operation on an open local file. The runtime's errors about open files do not name a path, which
+ * a user who copies a thousand files needs; this adds it.
  */
-export async function naming<T>(
+export async function withPathInError<T>(
   operation: string,
   path: string,
   run: () => T | Promise<T>,

@@ -1,12 +1,9 @@
 import { platformError } from "../../runtime/errors.ts";
 import { type OpenFile, SEEK_START } from "../../runtime/files.ts";
 import { runtime } from "../../runtime/runtime.ts";
-import { naming } from "./local_errors.ts";
+import { withPathInError } from "./local_errors.ts";
 import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import type { TransferSource } from "./file_store.ts";
-
-/** Bytes of a stream that are put together, since a stream may give them one by one. */
-const STREAM_BYTES = 255 * 1024;
 
 /** What is asked for behind the expected end, if the file has grown. */
 const GROWN_BYTES = 64 * 1024;
@@ -16,7 +13,7 @@ export async function fileSource(path: string, io: AdaptiveIo): Promise<Transfer
   const file = await runtime.files.open(path);
   try {
     const look = () => io.run(() => file.statSync(), () => file.stat());
-    const info = await naming("read", path, look);
+    const info = await withPathInError("read", path, look);
     if (info.isDirectory) throw platformError("IsADirectory", `"${path}" is a directory`);
     return new LocalSource(path, file, info, io);
   } catch (cause) {
@@ -74,7 +71,7 @@ class LocalSource implements TransferSource {
     let count = 0;
     while (count < block.length) {
       const rest = count === 0 ? block : block.subarray(count);
-      const more = await naming("read", this.#path, () => this.#read(rest));
+      const more = await withPathInError("read", this.#path, () => this.#read(rest));
       if (more === null) break;
       count += more;
       if (this.size === null) break; // a pipe gives what it has
@@ -102,62 +99,4 @@ class LocalSource implements TransferSource {
   close(): void {
     this.#file.close();
   }
-}
-
-/** Bytes in memory as a source. */
-export function bytesSource(bytes: Uint8Array): TransferSource {
-  let offset = 0;
-  return {
-    size: bytes.length,
-    info: null,
-    sparse: false,
-    start: (from) => void (offset = from),
-    next(unit) {
-      const block = bytes.subarray(offset, offset + unit);
-      offset += block.length;
-      return Promise.resolve(block.length === 0 ? null : block);
-    },
-    release: () => {},
-    readAt(into, from) {
-      const piece = bytes.subarray(from, from + into.length);
-      into.set(piece);
-      return Promise.resolve(piece.length);
-    },
-    close: () => {},
-  };
-}
-
-/** A stream as a source; it is cancelled if it is not read to its end. */
-export function streamSource(stream: ReadableStream<Uint8Array>): TransferSource {
-  const reader = stream.getReader();
-  let ended = false;
-  let rest: Uint8Array = new Uint8Array(0);
-  return {
-    size: null,
-    info: null,
-    sparse: false,
-    async next() {
-      // A block of its own: what the stream gives may be filled anew long before the server has it.
-      const block = new Uint8Array(STREAM_BYTES);
-      let count = 0;
-      while (count < block.length) {
-        if (rest.length === 0) {
-          if (ended) break;
-          const { done, value } = await reader.read();
-          ended = done;
-          rest = value ?? rest;
-          continue;
-        }
-        const piece = rest.subarray(0, block.length - count);
-        block.set(piece, count);
-        rest = rest.subarray(piece.length);
-        count += piece.length;
-      }
-      return count === 0 ? null : block.subarray(0, count);
-    },
-    release: () => {},
-    close() {
-      if (!ended) reader.cancel().catch(() => {}); // nobody is left to tell
-    },
-  };
 }

@@ -16,10 +16,10 @@ import type {
 } from "./file_store.ts";
 
 /** Entries of a folder that are looked at together. */
-const TOGETHER = 64;
+const LOOKED_AT_ONCE = 64;
 
 /** A file that was listed and no more. */
-const UNSEEN_FILE: SftpFileInfo = {
+const FILE_NOT_LOOKED_AT: SftpFileInfo = {
   isFile: true,
   isDirectory: false,
   isSymlink: false,
@@ -55,11 +55,11 @@ export class LocalStore implements FileStore {
     const folders: Promise<ListedEntry | null>[] = [];
     for await (const { name, isFile } of runtime.files.readDir(path)) {
       // Of a file, nothing more need be known until it is opened: a look costs as much as that.
-      if (isFile && !this.#settings.options.update) yield { name, info: UNSEEN_FILE };
+      if (isFile && !this.#settings.options.update) yield { name, info: FILE_NOT_LOOKED_AT };
       else {folders.push(
           this.lstat(runtime.paths.join(path, name)).then((info) => info && { name, info }),
         );}
-      if (folders.length < TOGETHER) continue;
+      if (folders.length < LOOKED_AT_ONCE) continue;
       for (const entry of await Promise.all(folders.splice(0))) if (entry !== null) yield entry;
     }
     for (const entry of await Promise.all(folders)) if (entry !== null) yield entry;

@@ -3,7 +3,7 @@ import { type OpenFile, SEEK_START } from "../../runtime/files.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { writeAll, writeAllSync } from "../../runtime/write_all.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
-import { naming } from "./local_errors.ts";
+import { withPathInError } from "./local_errors.ts";
 import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import type { TransferTarget } from "./file_store.ts";
 import { bitsOf, type SftpTransferOptions } from "./transfer_options.ts";
@@ -186,7 +186,7 @@ class FileTarget implements TransferTarget {
   }
 
   #run<T>(operation: string, run: () => T | Promise<T>): Promise<T> {
-    return naming(operation, this.#local, run);
+    return withPathInError(operation, this.#local, run);
   }
 }
 
@@ -196,7 +196,7 @@ export async function deviceTarget(local: string): Promise<TransferTarget> {
   return {
     held: 0,
     async write(block, release) {
-      await naming("write", local, () => writeAll(file, block));
+      await withPathInError("write", local, () => writeAll(file, block));
       release();
     },
     flush: () => Promise.resolve(),

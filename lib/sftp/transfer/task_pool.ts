@@ -1,5 +1,5 @@
 /** Bytes of the budget that a task takes before its size is known. */
-const SMALL = 128 * 1024;
+const SMALL_TASK_BYTES = 128 * 1024;
 
 /** Raises what a task takes of the budget to `cost` bytes; waits until there is room. */
 export type Grow = (cost: number) => Promise<void>;
@@ -24,7 +24,7 @@ export class TaskPool {
   /** Starts a task when there is room for a small one. */
   async start(task: (grow: Grow) => Promise<void>): Promise<void> {
     while (this.#running.size >= this.#limit) await this.#ended.promise;
-    const cost = Math.min(SMALL, this.#budget);
+    const cost = Math.min(SMALL_TASK_BYTES, this.#budget);
     await this.#take(cost);
     const run = this.#run(task, cost);
     this.#running.add(run);

@@ -1,0 +1,37 @@
+/** Memory that a server uses again: for answers to READs, and for requests. */
+import { SFTP_MAX_MESSAGE } from "../../defaults.ts";
+
+/** Memory for answers to READs; every buffer has the greatest length so far, since short reads come between. */
+export class AnswerBuffers {
+  #length = 0;
+  #free: ArrayBuffer[] = [];
+
+  /** Memory of a length, which may hold old bytes. */
+  take(length: number): Uint8Array<ArrayBuffer> {
+    if (length > this.#length) {
+      this.#length = length;
+      this.#free = [];
+    }
+    return new Uint8Array(this.#free.pop() ?? new ArrayBuffer(this.#length), 0, length);
+  }
+
+  /** Returns the memory of an answer that has been sent. */
+  give(buffer: ArrayBuffer): void {
+    if (buffer.byteLength === this.#length) this.#free.push(buffer);
+  }
+}
+
+/** Memory in which requests are gathered. A request that is still running keeps its buffer until it ends. */
+export class RequestBuffers {
+  /** Where the next request is gathered. */
+  current: Uint8Array<ArrayBuffer> = new Uint8Array(SFTP_MAX_MESSAGE);
+  readonly #spare: Uint8Array<ArrayBuffer>[] = [];
+
+  /** Leaves the current buffer to a request until it has ended, if its body lies in it. */
+  lend(body: Uint8Array, until: Promise<unknown>): void {
+    if (body.buffer !== this.current.buffer) return;
+    const lent = this.current;
+    this.current = this.#spare.pop() ?? new Uint8Array(SFTP_MAX_MESSAGE);
+    until.then(() => this.#spare.push(lent));
+  }
+}

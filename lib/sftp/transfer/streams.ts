@@ -1,0 +1,78 @@
+/** Bytes in memory and streams as the ends of a transfer. */
+import type { TransferSource, TransferTarget } from "./file_store.ts";
+
+/** Bytes that are read from a stream at a time: a stream may give them one by one. */
+const STREAM_BYTES = 255 * 1024;
+
+/** Bytes in memory as a source. */
+export function bytesSource(bytes: Uint8Array): TransferSource {
+  let offset = 0;
+  return {
+    size: bytes.length,
+    info: null,
+    sparse: false,
+    start: (from) => void (offset = from),
+    next(unit) {
+      const block = bytes.subarray(offset, offset + unit);
+      offset += block.length;
+      return Promise.resolve(block.length === 0 ? null : block);
+    },
+    release: () => {},
+    readAt(into, from) {
+      const piece = bytes.subarray(from, from + into.length);
+      into.set(piece);
+      return Promise.resolve(piece.length);
+    },
+    close: () => {},
+  };
+}
+
+/** A stream as a source; it is cancelled if it is not read to its end. */
+export function streamSource(stream: ReadableStream<Uint8Array>): TransferSource {
+  const reader = stream.getReader();
+  let ended = false;
+  let rest: Uint8Array = new Uint8Array(0);
+  return {
+    size: null,
+    info: null,
+    sparse: false,
+    async next() {
+      // Copied: the stream may fill its chunk again long before the server has it.
+      const block = new Uint8Array(STREAM_BYTES);
+      let count = 0;
+      while (count < block.length) {
+        if (rest.length === 0) {
+          if (ended) break;
+          const { done, value } = await reader.read();
+          ended = done;
+          rest = value ?? rest;
+          continue;
+        }
+        const piece = rest.subarray(0, block.length - count);
+        block.set(piece, count);
+        rest = rest.subarray(piece.length);
+        count += piece.length;
+      }
+      return count === 0 ? null : block.subarray(0, count);
+    },
+    release: () => {},
+    close() {
+      if (!ended) reader.cancel().catch(() => {}); // its failure has no one to go to
+    },
+  };
+}
+
+/** A stream as a target. */
+export function streamTarget(stream: WritableStream<Uint8Array>): TransferTarget {
+  const writer = stream.getWriter();
+  return {
+    held: 0,
+    async write(block, release) {
+      await writer.write(block.slice()); // a stream may hold on to it long after
+      release();
+    },
+    flush: () => Promise.resolve(),
+    commit: () => writer.close(),
+    discard: (cause) => writer.abort(cause),
+  };
+}
