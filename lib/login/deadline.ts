@@ -1,4 +1,4 @@
-/** A time limit that stands still while the user is being asked: only the far side's time counts. */
+/** A time limit that stands still while the user is asked: only the time of the far side counts. */
 export class Deadline implements Disposable {
   /** Aborted when the time is up. */
   readonly signal: AbortSignal;
@@ -11,8 +11,8 @@ export class Deadline implements Disposable {
   /**
    * Starts the clock.
    *
-   * @param milliseconds How long; 0 is for ever
-   * @param reason What the signal's reason is to be
+   * @param milliseconds The limit; 0 is none
+   * @param reason Makes the reason that the signal is aborted with
    */
   constructor(milliseconds: number, reason: () => unknown) {
     this.signal = this.#controller.signal;

@@ -44,7 +44,7 @@ export function acceptAnyHostKey(): HostKeyPolicy {
   return { verify: () => true };
 }
 
-/** A policy from whatever a caller gave. */
+/** The policy that the option `hostKeys` stands for. */
 export function hostKeyPolicy(given: HostKeys): HostKeyPolicy {
   if (typeof given === "function") return { verify: given };
   if (isPolicy(given)) return given;

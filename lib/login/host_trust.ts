@@ -1,18 +1,12 @@
-import { algorithmNames } from "../config/algorithm_lists.ts";
-import { HostKeyError, KeyFormatError } from "../errors.ts";
+import { HostKeyError } from "../errors.ts";
 import { keyTypeLabel } from "../keys/key_labels.ts";
-import { RevocationList } from "../keys/krl.ts";
-import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
-import {
-  type HostAddress,
-  type HostKeyPolicy,
-  hostLabel,
-  refused,
-} from "../known_hosts/host_key_policy.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+import { type HostAddress, type HostKeyPolicy, hostLabel } from "../known_hosts/host_key_policy.ts";
 import { knownHosts, type KnownHostsOptions } from "../known_hosts/known_hosts_policy.ts";
 import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { expandHome } from "./home.ts";
+import { withRules } from "./host_key_rules.ts";
 import { verifyHostKey } from "./host_keys.ts";
 import { knownHostsCommand } from "./known_hosts_command.ts";
 import type { LoginDialog } from "./prompts.ts";
@@ -165,71 +159,4 @@ export function knownHostsFiles(
 function usual(file: string, old: string): string[] {
   const granted = runtime.isGranted({ name: "read", path: expandHome(old) });
   return granted ? [file, old] : [file];
-}
-
-/**
- * A policy that also minds RevokedHostKeys, RequiredRSASize, CASignatureAlgorithms and
- * NoHostAuthenticationForLocalhost.
- */
-export function withRules(
-  policy: HostKeyPolicy,
-  settings: Pick<
-    LoginSettings,
-    | "RevokedHostKeys"
-    | "RequiredRSASize"
-    | "NoHostAuthenticationForLocalhost"
-    | "CASignatureAlgorithms"
-  >,
-): HostKeyPolicy {
-  const { RevokedHostKeys, RequiredRSASize = 0, NoHostAuthenticationForLocalhost } = settings;
-  const authorities = algorithmNames("ca", settings.CASignatureAlgorithms);
-  return {
-    async verify(host, key) {
-      if (RevokedHostKeys) {
-        const revoked = await isRevoked(RevokedHostKeys, key).catch((cause) => {
-          // ssh_config(5): without the list, no host is to be trusted.
-          const why = cause instanceof KeyFormatError ? cause.message : "it cannot be read";
-          const what = `RevokedHostKeys "${RevokedHostKeys}": ${why}`;
-          throw refused("refused", host, key, what, { cause });
-        });
-        if (revoked) throw refused("revoked", host, key, `it is in ${RevokedHostKeys}`);
-      }
-      if (key.type === "ssh-rsa" && key.bits < RequiredRSASize) {
-        throw refused("refused", host, key, `it has less than ${RequiredRSASize} bits`);
-      }
-      const signed = key.certificate?.signatureAlgorithm;
-      if (signed !== undefined && !authorities.includes(signed)) {
-        throw refused(
-          "refused",
-          host,
-          key,
-          `its authority signed by ${signed}, which is not allowed`,
-        );
-      }
-      if (NoHostAuthenticationForLocalhost && isLoopback(host.hostname)) return true;
-      return await policy.verify(host, key);
-    },
-    knownTypes: (host) => policy.knownTypes?.(host) ?? [],
-    ...policy.update && { update: policy.update.bind(policy) },
-  };
-}
-
-/**
- * Whether a file revokes a key: it is a list of `ssh-keygen -k`, or has a key in each line.
- *
- * @throws {KeyFormatError} If it is neither
- */
-async function isRevoked(path: string, key: PublicKey): Promise<boolean> {
-  const bytes = await runtime.files.readFile(path);
-  const text = new TextDecoder().decode(bytes);
-  if (text.startsWith("SSHKRL\n")) return RevocationList.parse(bytes).isRevoked(key);
-  const lines = text.split("\n").map((line) => line.trim())
-    .filter((line) => line !== "" && !line.startsWith("#"));
-  const shown = [key, ...key.certificate ? [key.certificate.publicKey] : []];
-  return lines.map((line) => importPublicKey(line))
-    .some((revoked) => shown.some((each) => each.equals(revoked)));
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "::1" || /^127(\.\d+){3}$/.test(hostname);
 }

@@ -11,7 +11,7 @@ import { isError } from "../runtime/errors.ts";
 import type { ChildProcess } from "../runtime/parts.ts";
 import { runtime } from "../runtime/runtime.ts";
 
-/** More than any list of known hosts: what is not one must not fill the memory. */
+/** Most bytes of output, far more than a list of known hosts has: output without an end must not fill the memory. */
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 /**
@@ -44,7 +44,7 @@ export function knownHostsCommand(
   };
 }
 
-/** The program, as it runs; or why it does not. */
+/** Starts the program; if that fails, gives the reason. */
 function start(
   command: string,
   host: HostAddress,
@@ -53,7 +53,7 @@ function start(
   const words = splitWords(command, { comments: false });
   if (words === null) return "contains invalid quotes";
   const [program = "", ...args] = words;
-  // It is not searched for: whoever can add to PATH would say whom to trust.
+  // PATH is not searched: a folder in it would decide which hosts are trusted.
   if (!/^([a-z]:)?[/\\]/i.test(program)) return "path is not absolute";
   const tokens = {
     H: () => knownHostsName(host.hostname, host.port),

@@ -13,7 +13,7 @@ export interface Proxy {
 }
 
 /**
- * Runs ProxyCommand of ssh_config(5) in the user's shell. What it says on standard error is shown. Needs
+ * Runs ProxyCommand of ssh_config(5) in the user's shell. Its standard error is shown. Needs
  * `--allow-run` for the shell.
  *
  * @throws {ConnectError} If the shell cannot be started
@@ -24,7 +24,7 @@ export function startProxy(command: string): Proxy {
   let child: ChildProcess;
   try {
     child = runtime.programs.spawn(shell, {
-      // Without the shell in between, the command itself gets the signal that ends it.
+      // `exec` replaces the shell, so that the signal that ends the command reaches it.
       args: windows ? ["/c", command] : ["-c", `exec ${command}`],
       stdin: "piped",
       stdout: "piped",

@@ -10,13 +10,13 @@ const PAUSE_MS = 1000;
 
 /** How the TCP connection is made. */
 export interface TcpOptions {
-  /** The kind of addresses to connect to; either unless given. */
+  /** The family of the addresses to connect to; any unless given. */
   readonly family?: "any" | "inet" | "inet6";
-  /** The address of this side to connect from. */
+  /** The address of this machine to connect from. */
   readonly localAddress?: string;
-  /** Whether the system looks after the connection, and ends it when the far side is gone; yes. */
+  /** Whether the system checks that the far side is still there (SO_KEEPALIVE); true unless given. */
   readonly keepAlive?: boolean;
-  /** How often to try, a second after each failure; once unless given. */
+  /** How many times to try, with a second between two tries; once unless given. */
   readonly attempts?: number;
 }
 

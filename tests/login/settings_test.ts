@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { agentPath } from "../../lib/login/agent_keys.ts";
-import { knownHostsFiles, withRules } from "../../lib/login/host_trust.ts";
+import { withRules } from "../../lib/login/host_key_rules.ts";
+import { knownHostsFiles } from "../../lib/login/host_trust.ts";
 import {
   configuredAlgorithms,
   configuredConnection,

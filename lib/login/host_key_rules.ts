@@ -1,0 +1,74 @@
+import { algorithmNames } from "../config/algorithm_lists.ts";
+import { KeyFormatError } from "../errors.ts";
+import { RevocationList } from "../keys/krl.ts";
+import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
+import { type HostKeyPolicy, refused } from "../known_hosts/host_key_policy.ts";
+import { runtime } from "../runtime/runtime.ts";
+import type { LoginSettings } from "./settings.ts";
+
+/**
+ * Adds the rules of RevokedHostKeys, RequiredRSASize, CASignatureAlgorithms and
+ * NoHostAuthenticationForLocalhost to a policy.
+ */
+export function withRules(
+  policy: HostKeyPolicy,
+  settings: Pick<
+    LoginSettings,
+    | "RevokedHostKeys"
+    | "RequiredRSASize"
+    | "NoHostAuthenticationForLocalhost"
+    | "CASignatureAlgorithms"
+  >,
+): HostKeyPolicy {
+  const { RevokedHostKeys, RequiredRSASize = 0, NoHostAuthenticationForLocalhost } = settings;
+  const authorities = algorithmNames("ca", settings.CASignatureAlgorithms);
+  return {
+    async verify(host, key) {
+      if (RevokedHostKeys) {
+        const revoked = await isRevoked(RevokedHostKeys, key).catch((cause) => {
+          // ssh_config(5): without the list, no host is to be trusted.
+          const why = cause instanceof KeyFormatError ? cause.message : "it cannot be read";
+          const what = `RevokedHostKeys "${RevokedHostKeys}": ${why}`;
+          throw refused("refused", host, key, what, { cause });
+        });
+        if (revoked) throw refused("revoked", host, key, `it is in ${RevokedHostKeys}`);
+      }
+      if (key.type === "ssh-rsa" && key.bits < RequiredRSASize) {
+        throw refused("refused", host, key, `it has less than ${RequiredRSASize} bits`);
+      }
+      const signed = key.certificate?.signatureAlgorithm;
+      if (signed !== undefined && !authorities.includes(signed)) {
+        throw refused(
+          "refused",
+          host,
+          key,
+          `its authority signed by ${signed}, which is not allowed`,
+        );
+      }
+      if (NoHostAuthenticationForLocalhost && isLoopback(host.hostname)) return true;
+      return await policy.verify(host, key);
+    },
+    knownTypes: (host) => policy.knownTypes?.(host) ?? [],
+    ...policy.update && { update: policy.update.bind(policy) },
+  };
+}
+
+/**
+ * Whether a file revokes a key: it is a list of `ssh-keygen -k`, or has a key in each line.
+ *
+ * @throws {KeyFormatError} If it is neither
+ */
+async function isRevoked(path: string, key: PublicKey): Promise<boolean> {
+  const bytes = await runtime.files.readFile(path);
+  const text = new TextDecoder().decode(bytes);
+  if (text.startsWith("SSHKRL\n")) return RevocationList.parse(bytes).isRevoked(key);
+  const lines = text.split("\n").map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#"));
+  const shown = [key, ...key.certificate ? [key.certificate.publicKey] : []];
+  return lines.map((line) => importPublicKey(line))
+    .some((revoked) => shown.some((each) => each.equals(revoked)));
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "::1" || /^127(\.\d+){3}$/.test(hostname);
+}
