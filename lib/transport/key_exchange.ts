@@ -74,7 +74,7 @@ export async function exchangeKeys(run: KeyExchangeRun): Promise<[Session, Agree
     : role === "client"
     ? [EXT_INFO_C, STRICT.client]
     : [STRICT.server];
-  const mine = offer(run.suite, flags, randomBytes(16));
+  const mine = offer(offeredSuite(run), flags, randomBytes(16));
   const receiving = conversation.receive();
   if (run.session === null && role === "server") await patience(receiving);
   sink.hold();
@@ -116,6 +116,15 @@ export async function exchangeKeys(run: KeyExchangeRun): Promise<[Session, Agree
   opener.rekey(keys(inbound));
   secret.fill(0);
   return [session, agreed];
+}
+
+/** A server offers no host key algorithm that it has no key for. */
+function offeredSuite({ role, suite, hostKeys }: KeyExchangeRun): Suite {
+  if (role === "client") return suite;
+  const hostKey = suite.hostKey.filter((name) =>
+    hostKeys.some((key) => canUse(key.publicKey, name))
+  );
+  return { ...suite, hostKey };
 }
 
 /**

@@ -1,12 +1,15 @@
 import { REKEY_BYTES, REKEY_MS, REKEY_PACKETS } from "../defaults.ts";
 
+/** The longest time that setTimeout takes, 24.8 days: more than that is for ever. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** When to exchange keys anew. */
 export interface RekeyLimits {
   /** Bytes in one direction. */
   readonly bytes?: number;
   /** Packets in one direction. */
   readonly packets?: number;
-  /** Milliseconds since the last exchange, looked at when something is sent or received. */
+  /** Milliseconds since the last exchange, also while nothing is sent. */
   readonly milliseconds?: number;
 }
 
@@ -14,9 +17,11 @@ export interface RekeyLimits {
 export class KeyUse {
   readonly #bytes: number;
   readonly #packets: number;
-  readonly #milliseconds: number;
-  #since = 0;
-  /** Bytes received. */
+  /** Milliseconds for which keys may be used; undefined is for ever. */
+  readonly lifetime: number | undefined;
+  /** Whether they have been used for that long. */
+  expired = false;
+  /** Bytes of payload received. */
   bytesIn = 0;
   /** Packets received. */
   packetsIn = 0;
@@ -24,20 +29,21 @@ export class KeyUse {
   constructor(limits: RekeyLimits = {}) {
     this.#bytes = limits.bytes ?? REKEY_BYTES;
     this.#packets = limits.packets ?? REKEY_PACKETS;
-    this.#milliseconds = limits.milliseconds ?? REKEY_MS;
+    const milliseconds = limits.milliseconds ?? REKEY_MS;
+    this.lifetime = milliseconds <= MAX_TIMER_MS ? milliseconds : undefined;
   }
 
   /** New keys are in force. */
   renew(): void {
     this.bytesIn = 0;
     this.packetsIn = 0;
-    this.#since = Date.now();
+    this.expired = false;
   }
 
-  /** Whether one direction has had enough. */
+  /** Whether new keys are due. What a key exchange itself sends does not count, or it would never end. */
   exceeds(sent: { readonly bytesSinceRekey: number; readonly packetsSinceRekey: number }): boolean {
     return Math.max(this.bytesIn, sent.bytesSinceRekey) >= this.#bytes ||
       Math.max(this.packetsIn, sent.packetsSinceRekey) >= this.#packets ||
-      Date.now() - this.#since >= this.#milliseconds;
+      this.expired;
   }
 }

@@ -63,6 +63,8 @@ export class Transport {
 
   readonly #options: TransportOptions;
   readonly #keyUse: KeyUse;
+  /** Runs out when the keys in force are old. */
+  #aging: Disposable | null = null;
   readonly #opener = new Opener({ maxPacket: MAX_PACKET_LENGTH });
   readonly #auth = new Conversation();
   readonly #over = Promise.withResolvers<unknown>();
@@ -178,6 +180,7 @@ export class Transport {
     this.#phase = "open";
     this.#service = service;
     this.#auth.end(new TypeError("Authentication is over"));
+    this.#rekeyIfDue();
   }
 
   /** Answers the message being handled as one that we do not know (RFC 4253 §11.4). */
@@ -220,6 +223,7 @@ export class Transport {
       const said = error instanceof SshError ? printable(error.message) : "";
       this.sink.sendNow(Disconnect.encode({ reason, description: said, language: "" }));
     }
+    this.#aging?.[Symbol.dispose]();
     this.sink.close(error);
     this.#over.resolve(error);
     this.#kex?.end(error);
@@ -249,7 +253,7 @@ export class Transport {
         this.#opener,
         leftover,
         (payload) => this.#handle(payload),
-        (bytes) => this.#tick(bytes),
+        () => this.#rekeyIfDue(),
         () => this.#phase !== "closed",
       );
       this.fail(new ConnectError(`The ${this.#peer} closed the connection`));
@@ -273,13 +277,14 @@ export class Transport {
   /** Which message is legal when (RFC 4253 §7.1, RFC 4252 §6, draft strict-kex §3). */
   #handle(payload: Uint8Array): void | Promise<void> {
     const number = payload[0]!;
-    this.#keyUse.packetsIn++;
     this.sink.trace?.received(payload);
+    if (number >= 20 && number <= 49) return this.#handleKex(number, payload);
+    this.#keyUse.packetsIn++;
+    this.#keyUse.bytesIn += payload.length;
     if (number >= MSG.GLOBAL_REQUEST && number <= 127 && this.#phase === "open") {
       if (this.#peerInKex) throw unexpected(number);
       return this.#service!.handle(payload);
     }
-    if (number >= 20 && number <= 49) return this.#handleKex(number, payload);
     const first = this.#phase === "first-kex";
     if (number === MSG.DISCONNECT) return this.#disconnected(payload);
     if (first && this.#strictFirst) throw unexpected(number);
@@ -360,7 +365,7 @@ export class Transport {
           }
         },
       });
-      this.#keyUse.renew();
+      this.#renewKeys();
       if (this.#phase === "first-kex") this.#phase = "auth";
       // What the client has sealed with its new keys waits behind its NEWKEYS.
       if (first && this.role === "server") this.acknowledge();
@@ -374,11 +379,23 @@ export class Transport {
     }
   }
 
-  /** After each batch. */
-  #tick(bytes: number): void {
-    this.#keyUse.bytesIn += bytes;
-    if (this.#kex !== null || this.#session === null) return;
-    if (this.#keyUse.exceeds(this.sink)) this.#exchange().catch(() => {});
+  /**
+   * Starts a key exchange if the keys have been used enough. Never before the login is over: OpenSSH's
+   * server ends a connection whose client does so between two attempts.
+   */
+  #rekeyIfDue(): void {
+    if (this.#phase !== "open" || this.#kex !== null || !this.#keyUse.exceeds(this.sink)) return;
+    this.#exchange().catch(() => {});
+  }
+
+  #renewKeys(): void {
+    this.#keyUse.renew();
+    this.#aging?.[Symbol.dispose]();
+    if (this.#phase === "closed") return;
+    this.#aging = onTimeout(this.#keyUse.lifetime, () => {
+      this.#keyUse.expired = true;
+      this.#rekeyIfDue();
+    });
   }
 
   #disconnected(payload: Uint8Array): void {

@@ -67,7 +67,7 @@ export async function rawWorld(
   const make = (who: Role, streams: typeof near) =>
     new Transport(streamSocket(streams), {
       role: who,
-      suite: resolveSuite({ hostKey: "ssh-ed25519" }),
+      suite: resolveSuite(),
       hostKeys: [hostKey],
       rekey,
     });

@@ -51,7 +51,7 @@ for (const kex of METHODS) {
     const socket = connSocket(await listener.accept());
     const { transport, loggedIn } = serveSocket(
       socket,
-      resolveSuite({ kex, hostKey: hostKey.publicKey.split(" ")[0]! }),
+      resolveSuite({ kex }),
       {
         hostKeys: [importPrivateKey(await Deno.readTextFile(hostKey.path))],
         auth: { publicKey: () => true },

@@ -8,6 +8,11 @@ import { streamSocket } from "../../lib/transport/socket.ts";
 import { Transport } from "../../lib/transport/transport.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { connectedPair } from "../../lib/testing/connected_pair.ts";
+import type { RekeyLimits } from "../../lib/transport/key_use.ts";
+import type { TraceEvent } from "../../lib/transport/trace.ts";
+import { password } from "../../lib/auth/password.ts";
+import { FakeTime } from "../support/fake_time.ts";
+import { until } from "../connection/until.ts";
 import { rawWorld } from "../connection/raw_world.ts";
 import { noise } from "../support/random.ts";
 
@@ -37,25 +42,94 @@ async function echoed(pair: Awaited<ReturnType<typeof connectedPair>>, bytes: nu
   assertEquals((await process.status).code, 0);
 }
 
-Deno.test("Rekeying by bytes while data flows both ways loses nothing", async () => {
-  await using pair = await connectedPair({
-    handler: echo,
-    connect: { rekey: { bytes: 100_000 } },
+/** What an end sends and receives, for its `trace` option. */
+class Messages {
+  readonly #lines: string[] = [];
+  readonly note = ({ direction, name }: TraceEvent) =>
+    void this.#lines.push(`${direction} ${name}`);
+
+  /** Key exchanges so far, the first one included. */
+  get exchanges(): number {
+    return this.#lines.filter((line) => line === "sent KEXINIT").length;
+  }
+
+  before(line: string): readonly string[] {
+    return this.#lines.slice(0, this.#lines.indexOf(line));
+  }
+}
+
+const BULK = 2_000_000;
+const rekeyed: [what: string, limits: RekeyLimits, atLeast: number][] = [
+  // Each direction carries 2 MB; new keys come once a direction has had its share.
+  ["bytes", { bytes: 100_000 }, 3],
+  ["packets", { packets: 8 }, 3],
+  ["bytes fewer than a packet has", { bytes: 1 }, 3],
+];
+for (const [what, limits, atLeast] of rekeyed) {
+  for (const side of ["connect", "serve"] as const) {
+    Deno.test(`Rekeying by ${what} starts by itself at the end of ${side}, and loses nothing`, async () => {
+      const messages = new Messages();
+      await using pair = await connectedPair({
+        handler: echo,
+        [side]: { rekey: limits, trace: messages.note },
+      });
+      await echoed(pair, BULK);
+      assert(messages.exchanges > atLeast, `${messages.exchanges} exchanges`);
+    });
+  }
+}
+
+for (const direction of ["sent", "received"] as const) {
+  Deno.test(`Rekeying by bytes counts what is ${direction} alone`, async () => {
+    await using world = await rawWorld("client", {}, { bytes: 10_000 });
+    const hash = () => world.transport.agreed;
+    const before = hash();
+    const note = (from: { send(payload: Uint8Array): void }) =>
+      from.send(m.GlobalRequest.encode({
+        type: "note",
+        wantReply: false,
+        data: new Uint8Array(1000),
+      }));
+    const from = direction === "sent" ? world.connection : world.raw;
+    for (let i = 0; i < 12; i++) note(from);
+    // What comes next makes the end look at its limits.
+    note(world.raw);
+    await until(() => hash() !== before);
   });
-  await echoed(pair, 5_000_000);
+}
+
+Deno.test("Rekeying by time starts while nothing is sent", async () => {
+  using time = new FakeTime();
+  const world = await rawWorld("client", {}, { milliseconds: 60_000 });
+  const before = world.transport.agreed;
+  await time.advance(59_000);
+  assertEquals(world.transport.agreed, before);
+  await time.advance(2_000);
+  await until(() => world.transport.agreed !== before);
+  await world[Symbol.asyncDispose]();
 });
 
-Deno.test("Rekeying by packets, started by the server, loses nothing", async () => {
-  await using pair = await connectedPair({ handler: echo, serve: { rekey: { packets: 20 } } });
-  await echoed(pair, 3_000_000);
-});
-
-Deno.test("Rekeying by time loses nothing", async () => {
-  await using pair = await connectedPair({
-    handler: echo,
-    connect: { rekey: { milliseconds: 3 } },
-  });
-  await echoed(pair, 3_000_000);
+Deno.test("No rekey starts before the login is over, and one that is due starts then", async () => {
+  for (const side of ["connect", "serve"] as const) {
+    const messages = new Messages();
+    await using pair = await connectedPair({
+      serve: {
+        auth: { password: (_, secret) => secret === "right" },
+        ...side === "serve" && { rekey: { packets: 1, bytes: 1 }, trace: messages.note },
+      },
+      connect: {
+        auth: [password("wrong"), password("right")],
+        ...side === "connect" && { rekey: { packets: 1, bytes: 1 }, trace: messages.note },
+      },
+    });
+    const [success] = side === "connect"
+      ? ["received USERAUTH_SUCCESS"]
+      : ["sent USERAUTH_SUCCESS"];
+    const before = messages.before(success!).filter((line) => line === "sent KEXINIT");
+    assertEquals(before.length, 1);
+    await until(() => messages.exchanges > 1);
+    assertEquals(pair.host.info.user, "tester");
+  }
 });
 
 Deno.test("Both ends may start a rekey in the same instant", async () => {
