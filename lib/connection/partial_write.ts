@@ -1,4 +1,5 @@
 import { SshError } from "../errors.ts";
+import { isError } from "../runtime/errors.ts";
 
 /**
  * How many bytes a failed `writeAll` or `writeAllStderr` had handed over; 0 for every other error.
@@ -40,9 +41,13 @@ export function bytesWritten(error: unknown): number {
  * many channels. What is not an error of ours is an abort's reason, and stays what it is.
  */
 export function withBytesWritten(error: unknown, bytes: number): unknown {
-  const ours = error instanceof SshError || error instanceof Error && error.name === "TimedOut";
+  const ours = error instanceof SshError || isError(error, "TimedOut");
   if (!ours || bytes === 0) return error;
-  const copy = Object.assign(new Error(error.message, { cause: error }), error);
-  Object.defineProperty(copy, "bytesWritten", { value: bytes, enumerable: true });
-  return Object.setPrototypeOf(copy, Object.getPrototypeOf(error));
+  // Of the same class, without its constructor: classes of errors differ in what that takes.
+  const copy: Error = Reflect.construct(
+    Error,
+    [error.message, { cause: error }],
+    error.constructor,
+  );
+  return Object.assign(copy, error, { bytesWritten: bytes });
 }

@@ -1,7 +1,6 @@
 /** What the new calls put on the wire, and what they leave behind, seen from a hand-driven peer. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { bytesWritten, DisconnectError } from "@denossh/ssh";
-import { introduce } from "../../lib/connection/channel.ts";
 import { peek32 } from "../../lib/wire/hot.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
@@ -9,13 +8,11 @@ import { adjust, data, none, openChannel, receiveBytes } from "./raw_channel.ts"
 import { rawWorld } from "./raw_world.ts";
 import { until } from "./until.ts";
 
-const OPENSSH = { localAddr: null, remoteAddr: null, openssh: true };
 
 for (const role of ["client", "server"] as const) {
   Deno.test(`Reading is given up: OpenSSH is told so once (${role})`, async () => {
-    await using world = await rawWorld(role);
+    await using world = await rawWorld(role, {}, {}, "SSH-2.0-OpenSSH_9.2");
     const channel = await openChannel(world);
-    introduce(channel, OPENSSH);
     await channel.readable.cancel();
     await channel.shutdown("read");
     await channel.closeWrite();
@@ -29,9 +26,8 @@ for (const role of ["client", "server"] as const) {
   });
 
   Deno.test(`Reading is given up: others are not told, and their data is granted (${role})`, async () => {
-    await using world = await rawWorld(role, { window: 1024 });
+    await using world = await rawWorld(role, { window: 1024 }, {}, "SSH-2.0-dropbear");
     const channel = await openChannel(world);
-    introduce(channel, { ...OPENSSH, openssh: false });
     world.raw.send(data(channel.id, 500));
     await channel.ready("read");
     await channel.shutdown("read");
@@ -108,6 +104,8 @@ Deno.test("A connection that dies tells each channel how much of its write was t
   world.raw.transport.disconnect(11, "good night");
   const errors = await Promise.all(writes);
   assertEquals(errors.map((error) => error instanceof DisconnectError), [true, true]);
+  const kinds = errors.map((error) => [error.name, Object.prototype.toString.call(error)]);
+  assertEquals(kinds, Array(2).fill(["DisconnectError", "[object Error]"]));
   assertEquals(errors.map(bytesWritten), [10, 20]);
   assertEquals(errors.map((error) => error.by), ["peer", "peer"]);
 });
