@@ -88,7 +88,12 @@ export type { CheckOptions, Forwarder } from "./lib/forward/forwarder.ts";
 export type { ForwardOptions, TunnelOptions } from "./lib/forward/forwarding.ts";
 export type { RemoteListener } from "./lib/forward/listener.ts";
 export type { TunnelConn } from "./lib/forward/tunnel_conn.ts";
-export { Channel, type ChannelOwner, type IncomingOpen } from "./lib/connection/channel.ts";
+export {
+  Channel,
+  type ChannelOwner,
+  type IncomingOpen,
+  type ReadAllOptions,
+} from "./lib/connection/channel.ts";
 export type { GlobalHandler } from "./lib/connection/global_requests.ts";
 export type { X11Forward, X11Options } from "./lib/connection/x11_forward.ts";
 export type { X11Authority } from "./lib/connection/x11_setup.ts";

@@ -3,7 +3,7 @@ import {
   type AgentForwardOptions,
   type ForwardedAgent,
 } from "../agent/forwarding.ts";
-import { type Channel, drain, type IncomingOpen } from "../connection/channel.ts";
+import type { Channel, IncomingOpen } from "../connection/channel.ts";
 import type { GlobalHandler } from "../connection/global_requests.ts";
 import type { HostSettings } from "../config/settings.ts";
 import type { Connection } from "../connection/connection.ts";
@@ -403,7 +403,7 @@ export class Client implements AsyncDisposable {
     }
     if (stderr === "merge") channel.combineStderr(true);
     // Cancelled, it would be a broken pipe to the command; this is its /dev/null.
-    if (stdout === "null") drain(channel);
+    if (stdout === "null") channel.discard("stdout");
     return channel;
   }
 }

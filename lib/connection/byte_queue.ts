@@ -1,3 +1,5 @@
+import { concat } from "@std/bytes";
+import { SshError } from "../errors.ts";
 import { platformError } from "../runtime/errors.ts";
 import { Condition, type Limit } from "../waiting.ts";
 import { ChunkList } from "./chunk_list.ts";
@@ -120,6 +122,22 @@ export class ByteQueue {
     const chunk = this.#chunks.shift();
     this.#consumed(chunk.length);
     return chunk;
+  }
+
+  /**
+   * Everything up to the end, owned by the caller.
+   *
+   * @throws {SshError} If that is more than `maxBytes`
+   */
+  async readAll(maxBytes: number, limit: Limit | null = null): Promise<Uint8Array<ArrayBuffer>> {
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    let bytes = 0;
+    for (let chunk; (chunk = await this.readChunk(limit)) !== null;) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) throw new SshError("command", `More than ${maxBytes} bytes of output`);
+      chunks.push(chunk);
+    }
+    return chunks.length === 1 ? chunks[0]! : concat(chunks);
   }
 
   /**

@@ -1,10 +1,9 @@
-import { concat } from "@std/bytes";
-import { ClosedError, SshError } from "../errors.ts";
+import { ClosedError } from "../errors.ts";
 import { type SignalName, STDERR } from "../wire/numbers.ts";
 import { Exec, ExitSignal, ExitStatus as ExitStatusLayout, Subsystem } from "../wire/requests.ts";
 import type { ByteQueue } from "./byte_queue.ts";
 import { lazyError } from "./lazy_error.ts";
-import type { ChannelCore, ChannelPeer } from "./channel_core.ts";
+import type { ChannelCore } from "./channel_core.ts";
 import type { GlobalHandler } from "./global_requests.ts";
 import { ChannelFile, type ChannelFileEnds, type ChannelFileOptions } from "./channel_file.ts";
 import { type ChannelState, describeChannel } from "./channel_state.ts";
@@ -28,8 +27,13 @@ const NOTHING = new Uint8Array(0);
 /** What a socket without an address of its own says: the unspecified address. */
 const NO_ADDRESS: Deno.Addr = { transport: "tcp", hostname: "0.0.0.0", port: 0 };
 
-let coreOf: (channel: Channel) => ChannelCore;
-let isLocked: (channel: Channel, stream: "stdout" | "stderr") => boolean;
+/** What {@linkcode Channel.readAll} reads, and how much. */
+export interface ReadAllOptions extends CallOptions {
+  /** Which stream: `"stdout"` unless given. */
+  readonly stream?: "stdout" | "stderr" | undefined;
+  /** Bytes to take at most, so that endless output cannot fill the memory; any number unless given. */
+  readonly maxBytes?: number | undefined;
+}
 
 /**
  * One channel of a connection (RFC 4254 §5), a `Deno.Conn`: two byte streams towards us and one away,
@@ -74,12 +78,6 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   #stderr: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   #writable: WritableStream<Uint8Array> | null = null;
   #program: string | null = null;
-
-  static {
-    coreOf = (channel) => channel.#core;
-    isLocked = (channel, stream) =>
-      (stream === "stdout" ? channel.#readable : channel.#stderr)?.locked ?? false;
-  }
 
   /** Channels are opened through a connection, not constructed. */
   constructor(core: ChannelCore, owner: ChannelOwner) {
@@ -197,6 +195,31 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   /** The next chunk of standard error as it came, owned by the caller; null at the end. */
   readStderrChunk(options?: CallOptions): Promise<Uint8Array<ArrayBuffer> | null> {
     return this.#readChunk(this.#core.stderr, options);
+  }
+
+  /**
+   * Reads a stream to its end, without a stream object in between.
+   *
+   * @throws {TypeError} If the stream has a reader
+   * @throws {SshError} If more than `maxBytes` come
+   * @throws {ClosedError} If this end has closed the channel, or shut it down for reading
+   */
+  async readAll(options: ReadAllOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+    const { stream = "stdout", maxBytes = Infinity } = options;
+    if ((stream === "stdout" ? this.#readable : this.#stderr)?.locked) {
+      throw new TypeError(`Cannot read all of ${stream}: it has a reader`);
+    }
+    const core = this.#core;
+    const run = (limit: Limit | null) => (core.readable(), core[stream].readAll(maxBytes, limit));
+    return await core.within(options, run, null); // a timeout is for a read that waits, not for all of them
+  }
+
+  /**
+   * Throws away a stream: what has come and what will come. Reads see its end; the peer is not told, and
+   * writes as to /dev/null. Cancelling `readable` tells it, as a broken pipe does.
+   */
+  discard(stream: "stdout" | "stderr"): void {
+    this.#core[stream].discard();
   }
 
   /**
@@ -608,45 +631,6 @@ export interface ChannelOwner {
   notify(type: string, data?: Uint8Array): void;
   /** From now on the handler answers the peer's global requests of a type; others are refused. */
   handleGlobals(type: string, handler: GlobalHandler): void;
-}
-
-/** Tells a channel what its owner knows of the far side. */
-export function introduce(channel: Channel, peer: ChannelPeer): void {
-  coreOf(channel).peer = peer;
-}
-
-/** Puts bytes in front of what has come; they count as not read again. */
-export function unread(channel: Channel, bytes: Uint8Array<ArrayBuffer>): void {
-  coreOf(channel).stdout.unread(bytes);
-}
-
-/** Throws standard output away, though the peer may go on writing as to /dev/null. */
-export function drain(channel: Channel): void {
-  coreOf(channel).stdout.discard();
-}
-
-/**
- * Reads a stream of a channel to its end, without a stream object in between.
- *
- * @param limit Bytes to take at most, so that an endless command cannot fill the memory
- * @throws {TypeError} If the stream has a reader
- * @throws {SshError} If more than `limit` bytes come
- */
-export async function collect(
-  channel: Channel,
-  stream: "stdout" | "stderr",
-  limit: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  if (isLocked(channel, stream)) throw new TypeError(`Cannot collect ${stream}: it has a reader`);
-  const queue = coreOf(channel)[stream];
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let bytes = 0;
-  for (let chunk; (chunk = await queue.readChunk()) !== null;) {
-    bytes += chunk.length;
-    if (bytes > limit) throw new SshError("command", `More than ${limit} bytes of output`);
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 ? chunks[0]! : concat(chunks);
 }
 
 /** What `shutdown` ends: reading, writing. */

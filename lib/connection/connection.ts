@@ -33,7 +33,7 @@ import {
   ChannelSuccess,
 } from "../wire/messages.ts";
 import { DISCONNECT, MSG, OPEN_FAILURE } from "../wire/numbers.ts";
-import { Channel, type ChannelOwner, type IncomingOpen, introduce, unread } from "./channel.ts";
+import { Channel, type ChannelOwner, type IncomingOpen } from "./channel.ts";
 import { ChannelCore, type ChannelHost, type ChannelPeer } from "./channel_core.ts";
 import { ChannelTable, type Opening } from "./channel_table.ts";
 import { ChunkMemory } from "./chunk_memory.ts";
@@ -402,9 +402,8 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
       maxReceive: MAX_CHANNEL_PACKET,
     });
     this.#channels.opened(id, core);
-    const channel = new Channel(core, this);
-    introduce(channel, this.#peer());
-    return channel;
+    core.peer = this.#peer();
+    return new Channel(core, this);
   }
 
   #peer(): ChannelPeer {
@@ -419,10 +418,11 @@ export class Connection implements Service, ChannelHost, ChannelOwner {
 
   /** The channel of an X client, whose address is its own. */
   #arrival(channel: Channel, remoteAddr: Deno.NetAddr): X11Arrival {
-    introduce(channel, { ...this.#peer(), remoteAddr });
+    const core = this.#channels.get(channel.id);
+    core.peer = { ...core.peer, remoteAddr };
     return {
       conn: channel,
-      unread: (bytes) => unread(channel, bytes),
+      unread: (bytes) => core.stdout.unread(bytes),
       close: () => channel.close(),
       abort: (reason) => channel.abort(reason),
     };

@@ -1,10 +1,9 @@
-import { type Channel, drain } from "../connection/channel.ts";
+import type { Channel } from "../connection/channel.ts";
 import { CommandError, RequestDeniedError } from "../errors.ts";
-import { Env, Exec, Subsystem } from "../wire/requests.ts";
 import { startSpan } from "../spans.ts";
 import { onAbort } from "../waiting.ts";
 import { type CommandOutput, Process, type ProcessOptions } from "./process.ts";
-import { encodePtyRequest, type PtyOptions } from "../connection/session_requests.ts";
+import type { PtyOptions } from "../connection/session_requests.ts";
 
 /** How a remote command runs. */
 export interface CommandOptions extends ProcessOptions {
@@ -106,11 +105,11 @@ export async function startProcess(
   // Before anything can arrive, so that the two streams keep their order.
   if (options.stderr === "merge") channel.combineStderr(true);
   // Cancelled, it would be a broken pipe to the command; this is its /dev/null.
-  if (options.stdout === "null") drain(channel);
+  if (options.stdout === "null") channel.discard("stdout");
   try {
     const { stdin = "piped" } = options;
     const starting = startProgram(channel, program, options);
-    // Behind the request, in the same write: a program without input need not hear of it later.
+    // After the request, in the same write: a program without input need not wait for its end.
     if (stdin === "null") channel.closeWrite().catch(() => {});
     await starting;
     const process = new Process(channel, options);
@@ -148,17 +147,15 @@ async function requestProgram(
 ): Promise<void> {
   const { signal, pty } = options;
   signal?.throwIfAborted();
-  for (const [name, value] of Object.entries(options.env ?? {})) {
-    channel.notify("env", Env.encode({ name, value }));
-  }
   const wanted: Promise<void>[] = [];
-  if (pty) wanted.push(channel.request("pty-req", encodePtyRequest(pty === true ? {} : pty)));
+  if (options.env) wanted.push(channel.updateEnv(options.env));
+  if (pty) wanted.push(channel.requestPty(pty === true ? {} : pty));
   wanted.push(
     program.kind === "exec"
-      ? channel.request("exec", Exec.encode({ command: program.command }))
+      ? channel.exec(program.command)
       : program.kind === "shell"
-      ? channel.request("shell")
-      : channel.request("subsystem", Subsystem.encode({ name: program.name })),
+      ? channel.shell()
+      : channel.subsystem(program.name),
   );
   using _aborting = onAbort(signal, (reason) => channel.abort(reason));
   for (const result of await Promise.allSettled(wanted)) {

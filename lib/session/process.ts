@@ -1,8 +1,7 @@
-import { type Channel, collect } from "../connection/channel.ts";
+import type { Channel } from "../connection/channel.ts";
 import type { ExitStatus } from "../connection/request.ts";
 import { MAX_OUTPUT } from "../defaults.ts";
-import { type SignalName, SIGNALS } from "../wire/numbers.ts";
-import { Signal as SignalLayout } from "../wire/requests.ts";
+import type { SignalName } from "../wire/numbers.ts";
 import { onAbort } from "../waiting.ts";
 import type { TerminalSize } from "../connection/session_requests.ts";
 
@@ -66,7 +65,7 @@ export class Process implements AsyncDisposable {
       if (channel.isOpen) this.kill("TERM");
       channel.abort(reason);
     });
-    if (options.stderr === "null") channel.stderr.cancel();
+    if (options.stderr === "null") channel.discard("stderr");
     this.status = channel.exitStatus;
     const done = () => aborting[Symbol.dispose]();
     channel.closed.then(done, done);
@@ -94,11 +93,10 @@ export class Process implements AsyncDisposable {
    * @throws {SshError} If a stream is longer than `maxOutput` bytes
    */
   async output(): Promise<CommandOutput> {
-    const { stdout: out, stderr: err, maxOutput = MAX_OUTPUT } = this.#options;
-    const nothing = new Uint8Array(0);
+    const { maxOutput: maxBytes = MAX_OUTPUT } = this.#options;
     const [stdout, stderr, status] = await Promise.all([
-      out === "null" ? nothing : collect(this.channel, "stdout", maxOutput),
-      err === "null" ? nothing : collect(this.channel, "stderr", maxOutput),
+      this.channel.readAll({ stream: "stdout", maxBytes }),
+      this.channel.readAll({ stream: "stderr", maxBytes }),
       this.status,
     ]).catch((error) => {
       this.channel.abort(error);
@@ -109,11 +107,7 @@ export class Process implements AsyncDisposable {
 
   /** Sends a signal to the command (RFC 4254 §6.9); servers may ignore it. */
   kill(signal: Signal = "TERM"): void {
-    const name = signal.replace(/^SIG/, "");
-    if (!(SIGNALS as readonly string[]).includes(name)) {
-      throw new TypeError(`Unknown signal "${signal}"`);
-    }
-    this.channel.notify("signal", SignalLayout.encode({ name }));
+    this.channel.sendSignal(signal);
   }
 
   /** Tells the terminal's new size (RFC 4254 §6.7). */

@@ -57,11 +57,16 @@ export interface RawWorld extends AsyncDisposable {
 
 const hostKey = await generateKey("ed25519");
 
-/** Two transports past authentication (which tests/auth covers): ours in `role`, and the raw one. */
+/**
+ * Two transports past authentication (which tests/auth covers): ours in `role`, and the raw one.
+ *
+ * @param peer The identification that our connection is to find at the raw one; our own unless given
+ */
 export async function rawWorld(
   role: Role,
   options: ConnectionOptions = {},
   rekey: RekeyLimits = {},
+  peer?: string,
 ): Promise<RawWorld> {
   const [near, far] = memoryPair();
   const make = (who: Role, streams: typeof near) =>
@@ -74,6 +79,9 @@ export async function rawWorld(
   const transport = make(role, near);
   const other = make(role === "client" ? "server" : "client", far);
   await Promise.all([transport.handshake(), other.handshake()]);
+  if (peer !== undefined) {
+    Object.defineProperty(transport, "identification", { value: { client: peer, server: peer } });
+  }
   const connection = new Connection(transport, options);
   transport.open(connection);
   const raw = new RawEnd(other);

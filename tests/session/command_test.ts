@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { TextLineStream, toText } from "@std/streams";
-import { CommandError, RequestDeniedError, SshError } from "../../lib/errors.ts";
+import { ClosedError, CommandError, RequestDeniedError, SshError } from "../../lib/errors.ts";
+import { startProgram } from "../../lib/session/command.ts";
 import type { Session } from "../../lib/session/session.ts";
 import { connectedPair } from "../../lib/testing/connected_pair.ts";
 
@@ -211,6 +212,76 @@ Deno.test("A channel runs one program only", async () => {
   await assertRejects(() => channel.request("shell"), RequestDeniedError);
   await channel.closeWrite();
   assertEquals((await channel.exitStatus).code, 0);
+  await channel.close();
+});
+
+Deno.test("startProgram keeps to the channel's one program, and asks for a second one of no server", async () => {
+  await using pair = await connectedPair({
+    handler: async (session) => void await toText(session.stdin),
+  });
+  const channel = await pair.host.openSession();
+  await startProgram(channel, { kind: "shell" });
+  const again = () => startProgram(channel, { kind: "exec", command: "x" });
+  await assertRejects(again, TypeError, "The channel has a program: shell");
+  await channel.closeWrite();
+  assertEquals((await channel.exitStatus).code, 0);
+  await channel.close();
+});
+
+Deno.test("Channel.readAll takes one stream to its end, and leaves the other", async () => {
+  await using pair = await connectedPair({
+    handler: async (session) => {
+      await session.print("out");
+      await session.printError("error");
+    },
+  });
+  const channel = await pair.host.openSession();
+  await channel.shell();
+  assertEquals(text.decode(await channel.readAll({ stream: "stderr" })), "error");
+  assertEquals(text.decode(await channel.readAll()), "out");
+  await channel.close();
+  await assertRejects(() => channel.readAll(), ClosedError);
+});
+
+Deno.test("Channel.readAll refuses a stream that has a reader, and more than it is to take", async () => {
+  await using pair = await connectedPair({ handler: (session) => session.print("x".repeat(11)) });
+  const channel = await pair.host.openSession();
+  await channel.shell();
+  const reader = channel.readable.getReader();
+  await assertRejects(() => channel.readAll(), TypeError, "it has a reader");
+  reader.releaseLock();
+  await assertRejects(() => channel.readAll({ maxBytes: 10 }), SshError, "More than 10 bytes");
+  await channel.close();
+});
+
+Deno.test("Channel.readAll can be given up", async () => {
+  await using pair = await connectedPair({
+    handler: async (session) => void await toText(session.stdin),
+  });
+  const channel = await pair.host.openSession();
+  await channel.shell();
+  const controller = new AbortController();
+  const reading = channel.readAll({ signal: controller.signal });
+  controller.abort(new Error("enough"));
+  await assertRejects(() => reading, Error, "enough");
+  await channel.closeWrite();
+  assertEquals(await channel.readAll(), new Uint8Array(0));
+  await channel.close();
+});
+
+Deno.test("Channel.discard throws away what has come and what comes; the other stream is read", async () => {
+  await using pair = await connectedPair({
+    serve: { window: 1024 },
+    handler: async (session) => {
+      await session.print("x".repeat(100_000));
+      await session.printError("done");
+    },
+  });
+  const channel = await pair.host.openSession();
+  await channel.shell();
+  channel.discard("stdout");
+  assertEquals(text.decode(await channel.readAll({ stream: "stderr" })), "done");
+  assertEquals(await channel.readAll(), new Uint8Array(0));
   await channel.close();
 });
 
