@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "
 import { Deadline } from "../../lib/login/deadline.ts";
 import { EscapeKeys } from "../../lib/cli/ssh/escape_keys.ts";
 import { messageOf } from "../../lib/cli/shared/failure.ts";
-import { lines } from "../../lib/cli/sftp/lines.ts";
+import { readLines } from "../../lib/cli/sftp/read_lines.ts";
 import { meterLine, ProgressMeter } from "../../lib/cli/shared/progress_meter.ts";
 import { FakeTime } from "../support/fake_time.ts";
 
@@ -61,7 +61,7 @@ Deno.test("Lines come whole, whatever the pieces are", async () => {
       return Promise.resolve(piece?.length ?? null);
     },
   };
-  assertEquals(await Array.fromAsync(lines(from)), ["a", "bc", "", "é"]);
+  assertEquals(await Array.fromAsync(readLines(from)), ["a", "bc", "", "é"]);
 });
 
 const ends: ["keep" | "clear", string][] = [["keep", " 100%"], ["clear", ""]];

@@ -1,6 +1,6 @@
 /** `scp -O`: an `scp` on each host, and their own protocol in between. */
 import type { SftpChannel } from "../../sftp/protocol/channel.ts";
-import type { Operand, RemoteOperand } from "../shared/copy_target.ts";
+import type { Operand, RemoteOperand } from "../shared/operands.ts";
 import { ProgressMeter } from "../shared/progress_meter.ts";
 import type { RemoteHosts, ScpJob } from "./job.ts";
 import { ScpProtocol } from "./scp_protocol.ts";

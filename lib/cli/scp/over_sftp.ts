@@ -5,7 +5,7 @@ import type { SftpClient } from "../../sftp/client.ts";
 import { join, nameProblem } from "../../sftp/protocol/paths.ts";
 import type { TransferProgress, TransferResult } from "../../sftp/transfer/progress.ts";
 import type { SftpTransferOptions } from "../../sftp/transfer/transfer_options.ts";
-import type { Operand, RemoteOperand } from "../shared/copy_target.ts";
+import type { Operand, RemoteOperand } from "../shared/operands.ts";
 import { messageOf } from "../shared/failure.ts";
 import { ProgressMeter } from "../shared/progress_meter.ts";
 import type { RemoteHosts, ScpJob } from "./job.ts";

@@ -4,7 +4,7 @@ import {
   copyFlags,
   tuningFlags,
 } from "../shared/copy_flags.ts";
-import { isRemote, type Operand, parseOperand } from "../shared/copy_target.ts";
+import { isRemote, type Operand, parseOperand } from "../shared/operands.ts";
 import { messageOf } from "../shared/failure.ts";
 import { RemoteHostError } from "../shared/remote_host.ts";
 import { hasFlag, parseFlags, UsageError } from "../shared/flags.ts";

@@ -2,10 +2,10 @@ import { printable } from "../../errors.ts";
 import { parseFlags, UsageError } from "../shared/flags.ts";
 import type { CommandCall, SftpCommand } from "./command.ts";
 import { print } from "../shared/log.ts";
-import { COPY_COMMANDS } from "./copy.ts";
-import { LIST_COMMANDS } from "./list.ts";
-import { LOCAL_COMMANDS, runLocal } from "./local.ts";
-import { REMOTE_COMMANDS } from "./remote.ts";
+import { COPY_COMMANDS } from "./copy_commands.ts";
+import { LIST_COMMANDS } from "./list_commands.ts";
+import { LOCAL_COMMANDS, runLocal } from "./local_commands.ts";
+import { REMOTE_COMMANDS } from "./remote_commands.ts";
 import type { SftpShell } from "./shell.ts";
 import { splitWords, type Word } from "../shared/split_words.ts";
 

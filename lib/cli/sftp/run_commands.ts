@@ -2,10 +2,10 @@ import { escapeGlob } from "../../patterns.ts";
 import type { OpenFile } from "../../runtime/files.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { messageOf } from "../shared/failure.ts";
-import { lines } from "./lines.ts";
+import { readLines } from "./read_lines.ts";
 import type { Log } from "../shared/log.ts";
 import { runLine } from "./command_table.ts";
-import { get } from "./copy.ts";
+import { get } from "./copy_commands.ts";
 import { isSessionLost, SftpCommandError, type SftpShell } from "./shell.ts";
 import { InterruptedError, onSignals } from "../shared/terminal.ts";
 
@@ -46,7 +46,7 @@ export async function runCommands(
   const interactive = batch === null && runtime.terminal.stdin.isTerminal();
   const prompt = () => interactive && say("sftp> ");
   prompt();
-  for await (const line of lines(input.file)) {
+  for await (const line of readLines(input.file)) {
     const { command, silent, tolerant } = modifiers(line, batch !== null);
     if (!interactive && !silent && command.trim() !== "") {
       say(`sftp> ${line}\n`);

@@ -6,7 +6,7 @@ import {
   copyFlags,
   tuningFlags,
 } from "../shared/copy_flags.ts";
-import { parseOperand, type RemoteOperand } from "../shared/copy_target.ts";
+import { parseOperand, type RemoteOperand } from "../shared/operands.ts";
 import { messageOf } from "../shared/failure.ts";
 import { openRemoteHost, type RemoteHost, RemoteHostError } from "../shared/remote_host.ts";
 import { hasFlag, lastValue, parseFlags, UsageError } from "../shared/flags.ts";
