@@ -3,9 +3,9 @@ import type { SftpChannel } from "../../sftp/protocol/channel.ts";
 import type { Operand, RemoteOperand } from "../shared/operands.ts";
 import { ProgressMeter } from "../shared/progress_meter.ts";
 import type { RemoteHosts, ScpJob } from "./job.ts";
-import { ScpProtocol } from "./scp_protocol.ts";
+import { type ScpCopyOptions, ScpProtocol } from "./scp_protocol.ts";
 import { receiveAll } from "./sink.ts";
-import { sendAll, type SourceOptions } from "./source.ts";
+import { sendAll } from "./source.ts";
 import { transferLimits } from "../shared/copy_flags.ts";
 import { globMatcher } from "../../patterns.ts";
 import { bytesChannel, STANDARD_STREAMS } from "../shared/stdio_channel.ts";
@@ -138,7 +138,7 @@ function receiving(
 /** Runs a copy, draws how far it is, and reports what failed; resolves to whether nothing did. */
 async function copying(
   job: ScpJob,
-  run: (how: SourceOptions) => Promise<void>,
+  run: (how: ScpCopyOptions) => Promise<void>,
 ): Promise<boolean> {
   const { recursive, preserve, signal, log } = job;
   let done = true;

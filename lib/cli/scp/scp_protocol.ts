@@ -14,6 +14,19 @@ export class ScpError extends Error {
   }
 }
 
+/** How either half of the protocol copies. */
+export interface ScpCopyOptions {
+  readonly recursive: boolean;
+  readonly preserve: boolean;
+  readonly signal: AbortSignal;
+  /** The most bytes a second; no limit for null. */
+  readonly rate: number | null;
+  /** Called with a message for each file that could not be copied. */
+  readonly failed: (message: string) => void;
+  /** Called with how far a file is. */
+  readonly onProgress?: (name: string, transferred: number, total: number) => void;
+}
+
 /** The scp protocol as it is spoken: lines, bytes of files, and a zero byte for "go on". */
 export class ScpProtocol {
   readonly #channel: SftpChannel;

@@ -6,26 +6,17 @@ import { writeAll } from "../../runtime/write_all.ts";
 import { nameProblem } from "../../sftp/protocol/paths.ts";
 import { Throttle } from "../../sftp/transfer/throttle.ts";
 import { messageOf } from "../shared/failure.ts";
-import { ScpError, type ScpProtocol } from "./scp_protocol.ts";
+import { type ScpCopyOptions, ScpError, type ScpProtocol } from "./scp_protocol.ts";
 
 /** Folders in folders that a source may send. */
 const MAX_DEPTH = 256;
 
 /** How a sink takes what it is sent. */
-export interface SinkOptions {
-  readonly recursive: boolean;
-  readonly preserve: boolean;
+export interface SinkOptions extends ScpCopyOptions {
   /** The target must be a folder. */
   readonly intoFolder: boolean;
-  /** Whether a name was asked for; names inside of a folder that was are not checked so. */
+  /** Whether a name was asked for; the names inside a folder that was are not checked. */
   readonly expected: (name: string) => boolean;
-  readonly signal: AbortSignal;
-  /** Bytes a second that may be taken; no limit for null. */
-  readonly rate: number | null;
-  /** Hears of what could not be written, and why. */
-  readonly failed: (message: string) => void;
-  /** Hears how far a file is. */
-  readonly onProgress?: (name: string, transferred: number, total: number) => void;
 }
 
 interface Announcement {

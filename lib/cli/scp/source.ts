@@ -3,23 +3,10 @@ import { printable } from "../../errors.ts";
 import type { OpenFile } from "../../runtime/files.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { Throttle } from "../../sftp/transfer/throttle.ts";
-import { ScpError, type ScpProtocol } from "./scp_protocol.ts";
+import { type ScpCopyOptions, ScpError, type ScpProtocol } from "./scp_protocol.ts";
 
 /** Bytes that are read and sent at once. */
 const BLOCK_BYTES = 128 * 1024;
-
-/** What a source sends, and how. */
-export interface SourceOptions {
-  readonly recursive: boolean;
-  readonly preserve: boolean;
-  readonly signal: AbortSignal;
-  /** Bytes a second that may be sent; no limit for null. */
-  readonly rate: number | null;
-  /** Hears of what could not be sent, and why. */
-  readonly failed: (message: string) => void;
-  /** Hears how far a file is. */
-  readonly onProgress?: (name: string, transferred: number, total: number) => void;
-}
 
 /**
  * Sends files and folders to a sink.
@@ -29,7 +16,7 @@ export interface SourceOptions {
 export async function sendAll(
   paths: readonly string[],
   scp: ScpProtocol,
-  options: SourceOptions,
+  options: ScpCopyOptions,
 ): Promise<void> {
   const refusal = await scp.reply();
   if (refusal !== null) throw new ScpError(refusal);
@@ -38,7 +25,7 @@ export async function sendAll(
 }
 
 /** What goes for all files. */
-interface Sending extends SourceOptions {
+interface Sending extends ScpCopyOptions {
   readonly throttle: Throttle | null;
 }
 

@@ -10,16 +10,8 @@ import { messageOf } from "../shared/failure.ts";
 import { ProgressMeter } from "../shared/progress_meter.ts";
 import { type CommandCall, type SftpCommand, textOf } from "./command.ts";
 import { transferLimits } from "../shared/copy_flags.ts";
-import { SftpCommandError, type SftpShell } from "./shell.ts";
+import { type CopyOptions, SftpCommandError, type SftpShell } from "./shell.ts";
 import type { Word } from "../shared/split_words.ts";
-
-/** How one command copies. */
-export interface CopyOptions {
-  readonly recursive: boolean;
-  readonly preserve: boolean;
-  readonly resume: boolean;
-  readonly sync: boolean;
-}
 
 /** `get`, `put`, and both with -a under names of their own. */
 export const COPY_COMMANDS: Readonly<Record<string, SftpCommand>> = {

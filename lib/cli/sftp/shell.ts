@@ -4,13 +4,13 @@ import type { SftpFileInfo } from "../../sftp/protocol/attributes.ts";
 import type { SftpClient } from "../../sftp/client.ts";
 import type { SftpDirEntry } from "../../sftp/remote/dir_entry.ts";
 import { join } from "../../sftp/protocol/paths.ts";
-import { SftpStatus } from "../../sftp/protocol/status.ts";
+import { nullIfNoSuchFile, SftpStatus } from "../../sftp/protocol/status.ts";
 import { messageOf } from "../shared/failure.ts";
 import type { Tuning } from "../shared/copy_flags.ts";
 import type { Word } from "../shared/split_words.ts";
 
-/** How an `sftp` runs; the options of copies apply to every copy, whatever flags its command has. */
-export interface SftpShellOptions extends Tuning {
+/** How one command copies. */
+export interface CopyOptions {
   /** Copy folders with everything in them: -r. */
   readonly recursive: boolean;
   /** Keep times and modes: -p. */
@@ -19,6 +19,10 @@ export interface SftpShellOptions extends Tuning {
   readonly resume: boolean;
   /** Have files put on the disk: -f. */
   readonly sync: boolean;
+}
+
+/** How an `sftp` runs; its options of copies apply to every copy, whatever flags the command has. */
+export interface SftpShellOptions extends CopyOptions, Tuning {
   /** Report neither what is copied nor how far it is: -q. */
   readonly quiet: boolean;
   /** Show how far a copy is; the command `progress` switches it. */
@@ -100,13 +104,13 @@ export class SftpShell {
 
   /** The attributes of a path, links followed; null if there is nothing. */
   async stat(path: string): Promise<SftpFileInfo | null> {
-    return await orNull(this.client.stat(path, this));
+    return await nullIfNoSuchFile(this.client.stat(path, this));
   }
 
   readonly #files: GlobFiles<SftpDirEntry> = {
     list: async (directory) =>
-      await orNull(Array.fromAsync(this.client.readDir(directory, this))) ?? [],
-    exists: async (path) => await orNull(this.client.lstat(path, this)) !== null,
+      await nullIfNoSuchFile(Array.fromAsync(this.client.readDir(directory, this))) ?? [],
+    exists: async (path) => await nullIfNoSuchFile(this.client.lstat(path, this)) !== null,
   };
 }
 
@@ -115,13 +119,4 @@ export function isSessionLost(error: unknown): error is SshError {
   if (!(error instanceof SftpError)) return error instanceof SshError;
   const { NO_CONNECTION, CONNECTION_LOST } = SftpStatus;
   return error.status === NO_CONNECTION || error.status === CONNECTION_LOST;
-}
-
-async function orNull<T>(wanted: Promise<T>): Promise<T | null> {
-  try {
-    return await wanted;
-  } catch (error) {
-    if (error instanceof SftpError && error.status === SftpStatus.NO_SUCH_FILE) return null;
-    throw error;
-  }
 }

@@ -107,6 +107,16 @@ export function lost(cause: unknown): SftpError {
   return sessionError(status, reason, cause);
 }
 
+/** The answer; null if the server refused because there is no such file. */
+export async function nullIfNoSuchFile<T>(answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer;
+  } catch (cause) {
+    if (cause instanceof SftpError && cause.status === SftpStatus.NO_SUCH_FILE) return null;
+    throw cause;
+  }
+}
+
 /** Refuses a client's request with words that it may read. */
 export function refuse(reason: string, status: number = SftpStatus.FAILURE): never {
   throw new SftpError(status, "serve", null, reason);

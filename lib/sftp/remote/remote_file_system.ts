@@ -13,7 +13,7 @@ import { EXTENSION } from "../protocol/numbers.ts";
 import { flagsOf, type SftpOpenOptions, type SftpOptions } from "../protocol/options.ts";
 import { join } from "../protocol/paths.ts";
 import { RemoteFile } from "./remote_file.ts";
-import { type Call, callOf, sftpError, SftpStatus } from "../protocol/status.ts";
+import { type Call, callOf, nullIfNoSuchFile, sftpError, SftpStatus } from "../protocol/status.ts";
 
 /** The most bytes of one request; 0 open handles means that the server does not say. */
 export interface ServerLimits {
@@ -121,12 +121,12 @@ export class RemoteFileSystem {
 
   /** What is known of a file, links followed; null if there is none. */
   statOrNull(path: string, options: SftpOptions): Promise<SftpFileInfo | null> {
-    return orNull(this.stat(path, options));
+    return nullIfNoSuchFile(this.stat(path, options));
   }
 
   /** What is known of a file or of the link itself; null if there is none. */
   lstatOrNull(path: string, options: SftpOptions): Promise<SftpFileInfo | null> {
-    return orNull(this.lstat(path, options));
+    return nullIfNoSuchFile(this.lstat(path, options));
   }
 
   async setStat(path: string, changes: SftpChanges, options: SftpOptions): Promise<void> {
@@ -280,15 +280,6 @@ async function limitsOf(session: ClientSession, options: SftpOptions): Promise<S
 function single({ entries }: { entries: readonly msg.NameEntry[] }, call: Call): string {
   if (entries.length === 1) return entries[0]!.name;
   throw sftpError(SftpStatus.BAD_MESSAGE, call, `the server sent ${entries.length} names`);
-}
-
-async function orNull<T>(wanted: Promise<T>): Promise<T | null> {
-  try {
-    return await wanted;
-  } catch (cause) {
-    if (cause instanceof SftpError && cause.status === SftpStatus.NO_SUCH_FILE) return null;
-    throw cause;
-  }
 }
 
 /** Whether a server did not like a request, which may have been for its moment. */
