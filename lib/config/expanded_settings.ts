@@ -3,6 +3,7 @@ import type { RawSettings } from "./directives.ts";
 import type { ForwardEnd, ForwardSetting } from "./forwards.ts";
 import type { LocalSide } from "./local_side.ts";
 import type { Found } from "./lookup.ts";
+import { shellTokens } from "./shell_safe.ts";
 import type { HostSettings } from "./settings.ts";
 import { expandAll, expandArguments, expandSome, expandTokens, type Tokens } from "./tokens.ts";
 
@@ -76,10 +77,10 @@ export function readySettings(found: Found, local: LocalSide): HostSettings {
     IdentityFile: settings.IdentityFile?.map(path),
     CertificateFile: settings.CertificateFile?.map(path),
     RevokedHostKeys: RevokedHostKeys && home(RevokedHostKeys),
-    LocalCommand: LocalCommand && expandSome(LocalCommand, tokens),
+    LocalCommand: LocalCommand && expandSome(LocalCommand, shellTokens(tokens)),
     KnownHostsCommand: KnownHostsCommand &&
       expandArguments(KnownHostsCommand, tokens, (name) => local.env(name)),
-    ProxyCommand: ProxyCommand && expandTokens(ProxyCommand, { h, k, n, p, r }),
+    ProxyCommand: ProxyCommand && expandTokens(ProxyCommand, shellTokens({ h, k, n, p, r })),
     ProxyJump: ProxyJump?.hosts.map((host) => ({
       ...host,
       hostname: expandTokens(host.hostname, { h, n, p, r }),

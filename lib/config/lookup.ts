@@ -5,6 +5,7 @@ import type { RawSettings } from "./directives.ts";
 import { Evaluation } from "./evaluation.ts";
 import type { LocalSide } from "./local_side.ts";
 import type { MatchSubject } from "./match.ts";
+import { checkHost, checkUser, shellTokens } from "./shell_safe.ts";
 import { connectionHash, expandTokens, type Tokens } from "./tokens.ts";
 import { quoteWord } from "./words.ts";
 
@@ -43,13 +44,14 @@ export async function lookUp(
   { options = [], user, port, onNote }: LookupOptions,
 ): Promise<Found> {
   checkHost(alias);
-  if (user !== undefined) checkUser(user);
   const evaluation = new Evaluation(onNote);
   await evaluation.options([
     ...options,
     ...user === undefined ? [] : [`User=${quoteWord(user)}`],
     ...port === undefined ? [] : [`Port=${port}`],
   ]);
+  // Of files they are the user's own; these may come from whoever called the program.
+  if (evaluation.settings.User !== undefined) checkUser(evaluation.settings.User);
   let wantsFinal = false;
   const pass = async (host: string, final: boolean, finalName: string | null) => {
     const named = () => finalName ?? nameOf(evaluation.settings, alias);
@@ -63,7 +65,7 @@ export async function lookUp(
       requestFinal: () => void (wantsFinal = true),
       run: (command) => {
         const tokens = tokensOf(alias, named(), evaluation.settings, local);
-        return local.run(expandTokens(command, tokens));
+        return local.run(expandTokens(command, shellTokens(tokens)));
       },
     };
     for (const file of files) await evaluation.file(file, host, subject);
@@ -125,18 +127,5 @@ function checkSettings(settings: RawSettings, hostname: string, local: LocalSide
   const user = settings.User ?? local.user();
   if ((last.user ?? user) === user) {
     throw new ConfigError([`jumphost loop via ${printable(last.hostname)}`]);
-  }
-}
-
-/** A shell may come to see the name, by ProxyCommand: none of its special characters get there. */
-function checkHost(host: string): void {
-  if (host === "" || /^-|['`"$\\;&<>|(){}\s\p{Cc}]/u.test(host)) {
-    throw new ConfigError([`hostname contains invalid characters: "${printable(host)}"`]);
-  }
-}
-
-function checkUser(user: string): void {
-  if (user === "" || /^-|['`";&<>|(){}\p{Cc}]|\s-|\\$/u.test(user)) {
-    throw new ConfigError([`remote username contains invalid characters: "${printable(user)}"`]);
   }
 }

@@ -52,10 +52,7 @@ Deno.test("Names of files come ready to be opened", async () => {
 });
 
 Deno.test("What a token stands for is not expanded again", async () => {
-  const settings = await Config.parse("IdentityFile /keys/%r").lookup("db1", {
-    local: side(),
-    options: ['User="%h${KEYS}"'],
-  });
+  const settings = await lookup('User "%h${KEYS}"\nIdentityFile /keys/%r');
   assertEquals(settings.IdentityFile, ["/keys/%h${KEYS}"]);
 });
 
@@ -195,4 +192,44 @@ for (
 Deno.test("Control characters of a file do not get into messages", async () => {
   const error = await assertRejects(() => lookup("Po\x1b[31mrt 22\nPort \x07"), ConfigError);
   assertEquals(error.message.includes("\x1b") || error.message.includes("\x07"), false);
+});
+
+const EVIL = ["$(touch x)", "a`b`", "a;b", "a|b", "a&b", "-oProxyCommand=x", "a -b", "a\nb", "a\\"];
+
+Deno.test("a user name that a shell could act on is refused however it was given", async () => {
+  const config = Config.parse("Host db1\n  ProxyCommand nc %r");
+  for (const name of EVIL) {
+    const ways: Parameters<Config["lookup"]>[1][] = [
+      { user: name },
+      { options: [`User="${name.replaceAll("\\", "\\\\")}"`] },
+      { local: { ...side(), user: () => name } },
+    ];
+    for (const way of ways) {
+      const looked = config.lookup("db1", { local: side(), ...way });
+      await assertRejects(() => looked, ConfigError, "", JSON.stringify(way));
+    }
+  }
+  const settings = await config.lookup("db1", { local: side(), user: "DOMAIN\\ann smith" });
+  assertEquals(settings.ProxyCommand, "nc DOMAIN\\ann smith");
+});
+
+for (
+  const [what, text] of [
+    ["ProxyCommand %r", 'User "$(touch x)"\nProxyCommand nc %r'],
+    ["ProxyCommand %k", "HostKeyAlias a;b\nProxyCommand nc %k"],
+    ["ProxyCommand %h", 'HostName "a;b"\nProxyCommand nc %h'],
+    ["LocalCommand %r", 'User "$(touch x)"\nLocalCommand echo %r'],
+    ["Match exec %r", 'User "$(touch x)"\nMatch exec "true %r"\n  Port 1'],
+    ["Match exec %k", 'HostKeyAlias a;b\nMatch exec "true %k"\n  Port 1'],
+  ] as const
+) {
+  Deno.test(`a name of a file that a shell could act on does not reach ${what}`, async () => {
+    const local = side();
+    await assertRejects(() => lookup(text, "db1", local), ConfigError, "invalid characters");
+    assertEquals(local.ran, []);
+  });
+}
+
+Deno.test("such a user of a file is fine where no shell sees it", async () => {
+  assertEquals((await lookup('User "$(touch x)"')).User, "$(touch x)");
 });

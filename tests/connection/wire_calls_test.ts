@@ -8,7 +8,6 @@ import { adjust, data, none, openChannel, receiveBytes } from "./raw_channel.ts"
 import { rawWorld } from "./raw_world.ts";
 import { until } from "./until.ts";
 
-
 for (const role of ["client", "server"] as const) {
   Deno.test(`Reading is given up: OpenSSH is told so once (${role})`, async () => {
     await using world = await rawWorld(role, {}, {}, "SSH-2.0-OpenSSH_9.2");

@@ -1,4 +1,5 @@
 import type { Client } from "../../client/client.ts";
+import { checkHost } from "../../config/shell_safe.ts";
 import { expandTokens } from "../../config/tokens.ts";
 import { encodeBase64 } from "../../encoding.ts";
 import { knownAs } from "../../login/host_trust.ts";
@@ -17,7 +18,7 @@ export async function runLocalCommand(
   const { host, hostKey } = client.info;
   const command = expandTokens(LocalCommand, {
     f: () => hostKey.fingerprint(),
-    H: () => knownAs(host, options).hostname,
+    H: () => checkHost(knownAs(host, options).hostname),
     I: () => "HOSTNAME",
     K: () => encodeBase64(hostKey.blob),
     T: () => "NONE",
