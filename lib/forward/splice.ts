@@ -76,7 +76,9 @@ async function receive(channel: Channel, conn: Deno.Conn, meter: Meter): Promise
   // Into a buffer of our own: what comes while we wait goes there straight from its packet.
   let buffer = new Uint8Array(FIRST_READ_BYTES);
   for (let n; (n = await channel.read(buffer)) !== null;) {
-    await writeAll(conn, buffer.subarray(0, n));
+    const bytes = buffer.subarray(0, n);
+    const written = await conn.write(bytes);
+    if (written < n) await writeAll(conn, bytes.subarray(written));
     meter.bytesIn += n;
     buffer = roomFor(n, buffer);
   }
