@@ -30,12 +30,16 @@ export function hostMatcher(field: string): HostMatcher | null {
  */
 export function withoutHost(field: string, name: string): string | null {
   if (field.startsWith(HASH_MARK)) return null;
-  // A hash among other names is nobody's name, and must not come first and be taken for one.
   const left = field.split(",")
-    .filter((pattern) => pattern.toLowerCase() !== name && !pattern.startsWith(HASH_MARK));
+    .filter((pattern) => pattern.toLowerCase() !== name && !changesFirst(pattern));
   if (!left.some((pattern) => !pattern.startsWith("!"))) return null;
   const hosts = left.join(",");
   return patternMatcher(hosts)(name) ? `${hosts},!${name}` : hosts;
+}
+
+/** Whether something among the names is no host's, and would mean something else if it came first. */
+function changesFirst(pattern: string): boolean {
+  return /^[#@]/.test(pattern) || pattern.startsWith(HASH_MARK) || pattern !== pattern.trim();
 }
 
 function hashMatcher(field: string): HostMatcher | null {
