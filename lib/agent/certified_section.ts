@@ -37,7 +37,7 @@ export function certifiedSection(section: Uint8Array, certificate: PublicKey): U
     repeated.every((at) => equals(reader.string(), fields[at]!));
   if (!same) throw new TypeError("The certificate is not one of this key");
   return new Writer(certificate.blob.length + section.length + 128)
-    .text(certificate.type).string(certificate.blob).bytes(reader.rest()).take();
+    .text(certificate.type).string(certificate.blob).bytes(reader.remainder()).take();
 }
 
 /**

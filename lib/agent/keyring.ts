@@ -9,7 +9,7 @@ import { type ByteStreams, streamSocket } from "../transport/socket.ts";
 import { sleep } from "../waiting.ts";
 import type { KeyConstraints } from "./added_key.ts";
 import { checkDestinations, type KeyDestination } from "./destination.ts";
-import { type AgentUse, maySee, maySign, OWN_USE } from "./permitted.ts";
+import { type AgentUse, maySee, maySign, OWN_USE } from "./destination_checks.ts";
 import { serveAgent } from "./serve.ts";
 import type { AgentConnectOptions, AgentSource } from "./source.ts";
 

@@ -1,6 +1,6 @@
 /** The messages between an agent and its clients (RFC 9987 §5), each with its row. */
 import { plainAlgorithm } from "../keys/certificate_names.ts";
-import { boolean, layout, message, rest, string, text, uint32 } from "../wire/message.ts";
+import { boolean, layout, message, remainder, string, text, uint32 } from "../wire/message.ts";
 
 /** Message numbers of requests, and of the answers that more than one request has. */
 export const AGENT = {
@@ -23,7 +23,10 @@ export const AgentFailure = message("AGENT_FAILURE", AGENT.FAILURE, {});
 export const AgentSuccess = message("AGENT_SUCCESS", AGENT.SUCCESS, {});
 export const RequestIdentities = message("REQUEST_IDENTITIES", AGENT.REQUEST_IDENTITIES, {});
 // For each key a string with the blob and one with the comment.
-export const IdentitiesAnswer = message("IDENTITIES_ANSWER", 12, { count: uint32, keys: rest });
+export const IdentitiesAnswer = message("IDENTITIES_ANSWER", 12, {
+  count: uint32,
+  keys: remainder,
+});
 export const SignRequest = message("SIGN_REQUEST", AGENT.SIGN_REQUEST, {
   key: string,
   data: string,
@@ -36,11 +39,11 @@ export const Lock = message("LOCK", AGENT.LOCK, { passphrase: string });
 export const Unlock = message("UNLOCK", AGENT.UNLOCK, { passphrase: string });
 
 // RFC 9987 §5.8
-export const Extension = message("EXTENSION", AGENT.EXTENSION, { name: text, contents: rest });
+export const Extension = message("EXTENSION", AGENT.EXTENSION, { name: text, contents: remainder });
 export const ExtensionFailure = message("EXTENSION_FAILURE", AGENT.EXTENSION_FAILURE, {});
 export const ExtensionResponse = message("EXTENSION_RESPONSE", AGENT.EXTENSION_RESPONSE, {
   name: text,
-  contents: rest,
+  contents: remainder,
 });
 /** Asks which extensions there are. */
 export const QUERY = "query";

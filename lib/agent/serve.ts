@@ -24,7 +24,7 @@ import {
   SignResponse,
   Unlock,
 } from "./protocol.ts";
-import type { AgentUse } from "./permitted.ts";
+import type { AgentUse } from "./destination_checks.ts";
 import { MAX_BINDINGS, readBinding, type SessionBinding } from "./session_bind.ts";
 
 /** What an agent does with its keys. */
@@ -39,7 +39,7 @@ export interface KeyHolder {
 }
 
 /** One client of an agent. */
-interface Conversation {
+interface ServedClient {
   readonly keys: KeyHolder;
   /** Whether it is on another machine: it may list keys and sign, no more. */
   forwarded: boolean;
@@ -61,10 +61,10 @@ export async function serveAgent(
   forwarded: boolean,
 ): Promise<void> {
   const frames = new Frames(socket);
-  const conversation: Conversation = { keys, forwarded, bindings: [], local: !forwarded };
+  const client: ServedClient = { keys, forwarded, bindings: [], local: !forwarded };
   try {
     for (let request; (request = await frames.read()) !== null;) {
-      const answer = await answerTo(request, conversation).catch(() => null);
+      const answer = await answerTo(request, client).catch(() => null);
       request.fill(0); // a private key or a passphrase may be in it
       const fits = answer !== null && answer.length <= MAX_AGENT_MESSAGE;
       await frames.write(fits ? answer : AgentFailure.encode({}));
@@ -75,7 +75,7 @@ export async function serveAgent(
 }
 
 /** The answer; null or an error is a refusal, as it is for requests that are unknown here. */
-async function answerTo(request: Uint8Array, client: Conversation): Promise<Uint8Array | null> {
+async function answerTo(request: Uint8Array, client: ServedClient): Promise<Uint8Array | null> {
   const { keys, forwarded } = client;
   switch (request[0]) {
     case AGENT.REQUEST_IDENTITIES:
@@ -93,7 +93,7 @@ async function answerTo(request: Uint8Array, client: Conversation): Promise<Uint
 /** RFC 9987 §5.8; null for an extension that is unknown here. */
 function extend(
   { name, contents }: { name: string; contents: Uint8Array },
-  client: Conversation,
+  client: ServedClient,
 ): Uint8Array | null {
   switch (name) {
     case QUERY: {
@@ -108,7 +108,7 @@ function extend(
 }
 
 /** OpenSSH PROTOCOL.agent §1: who has bound a connection to log in binds it to nothing else. */
-function bind(contents: Uint8Array, client: Conversation): boolean {
+function bind(contents: Uint8Array, client: ServedClient): boolean {
   client.local = false; // until it is proved, it may be anywhere
   const binding = readBinding(contents);
   const { bindings } = client;
@@ -123,7 +123,7 @@ function bind(contents: Uint8Array, client: Conversation): boolean {
   return true;
 }
 
-async function manage(request: Uint8Array, client: Conversation): Promise<boolean> {
+async function manage(request: Uint8Array, client: ServedClient): Promise<boolean> {
   const { keys } = client;
   switch (request[0]) {
     case AGENT.ADD_IDENTITY:
@@ -156,13 +156,13 @@ function add(keys: KeyHolder, request: Uint8Array): void {
 }
 
 /** What a client may not see it cannot remove. */
-function remove({ keys, ...use }: Conversation, blob: Uint8Array): boolean {
+function remove({ keys, ...use }: ServedClient, blob: Uint8Array): boolean {
   const seen = keys.identities(use).some(({ publicKey }) => equals(publicKey.blob, blob));
   return seen && keys.remove({ blob });
 }
 
 async function sign(
-  { keys, ...use }: Conversation,
+  { keys, ...use }: ServedClient,
   request: { key: Uint8Array; data: Uint8Array; flags: number },
 ): Promise<Uint8Array | null> {
   const signer = keys.identities(use).find(({ publicKey }) => equals(publicKey.blob, request.key));

@@ -13,7 +13,7 @@ import {
   printable,
   ProtocolError,
 } from "../errors.ts";
-import type { Service, Transport } from "../transport/transport.ts";
+import type { Transport, UpperLayer } from "../transport/transport.ts";
 import {
   DATA_HEADER,
   EXTENDED_DATA_HEADER,
@@ -38,7 +38,7 @@ import { ChannelCore, type ChannelHost, type ChannelPeer } from "./channel_core.
 import { ChannelTable, type Opening } from "./channel_table.ts";
 import { ChunkMemory } from "./chunk_memory.ts";
 import { type GlobalHandler, GlobalRequests } from "./global_requests.ts";
-import { Inbound } from "./inbound.ts";
+import { IncomingQueue } from "./incoming_queue.ts";
 import { type CallOptions, onAbort } from "../waiting.ts";
 import { type ConnectionBudget, type WindowOptions, windowsOf } from "./window_budget.ts";
 import { type X11Arrival, X11Forwards } from "./x11_forwards.ts";
@@ -69,10 +69,10 @@ const RESERVED: ReadonlySet<string> = new Set([
 ]);
 
 /** The channels and global requests of one connection (RFC 4254), either role. */
-export class Connection implements Service, ChannelHost, ChannelOwner {
+export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   readonly role: "client" | "server";
   readonly memory: ChunkMemory = new ChunkMemory();
-  readonly #incoming = new Inbound<IncomingOpen>((open) => open.reject(), MAX_PENDING_OPENS);
+  readonly #incoming = new IncomingQueue<IncomingOpen>((open) => open.reject(), MAX_PENDING_OPENS);
   readonly #transport: Transport;
   readonly #openHandlers: Map<string, OpenHandler>;
   readonly #globals: GlobalRequests;

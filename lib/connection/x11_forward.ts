@@ -1,7 +1,7 @@
 import { equalConstantTime } from "../crypto/digest.ts";
 import { MAX_PENDING_OPENS } from "../defaults.ts";
 import { decodeHex, encodeHex } from "../encoding.ts";
-import { Inbound } from "./inbound.ts";
+import { IncomingQueue } from "./incoming_queue.ts";
 import type { CallOptions } from "../waiting.ts";
 import type { X11Authority } from "./x11_setup.ts";
 
@@ -52,7 +52,7 @@ export class CookieForward implements X11Forward {
   readonly screen: number;
   readonly single: boolean;
   readonly #options: X11Options;
-  readonly #waiting = new Inbound<Deno.Conn>((conn) => conn.close(), MAX_PENDING_OPENS);
+  readonly #waiting = new IncomingQueue<Deno.Conn>((conn) => conn.close(), MAX_PENDING_OPENS);
   #used = false;
   #closed = false;
 

@@ -1,6 +1,6 @@
 import type { Channel } from "../connection/channel.ts";
 import { ClosedError, DisconnectError } from "../errors.ts";
-import { type Meter, splice } from "./splice.ts";
+import { type ByteCounts, splice } from "./splice.ts";
 
 /** How to look whether a tunnel works. */
 export interface CheckOptions {
@@ -43,7 +43,7 @@ export interface TunnelParts<A extends Deno.Addr> {
 }
 
 /** What all kinds of tunnel have in common: counters, an end, and the end of what goes through. */
-export class Tunnel<A extends Deno.Addr> implements Forwarder<A>, Meter {
+export class Tunnel<A extends Deno.Addr> implements Forwarder<A>, ByteCounts {
   readonly addr: A;
   readonly closed: Promise<void>;
   bytesIn = 0;
@@ -107,7 +107,7 @@ export class Tunnel<A extends Deno.Addr> implements Forwarder<A>, Meter {
 
   /** Joins a channel and a connection of the tunnel's. */
   carry(channel: Channel, conn: Deno.Conn, early?: Uint8Array): Promise<void> {
-    return splice(channel, conn, { meter: this, signal: this.signal, early });
+    return splice(channel, conn, { counts: this, signal: this.signal, early });
   }
 
   #failed(error: unknown): void {

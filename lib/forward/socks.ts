@@ -40,7 +40,7 @@ export function socksRouter(dial: SocksDialer, handshakeMs: number = HANDSHAKE_M
         channel.abort(error);
         throw error;
       });
-      return { channel, early: reader.rest() };
+      return { channel, early: reader.remainder() };
     } catch (error) {
       await writeAll(conn, request.refused(error)).catch(() => {}); // it may have left by now
       throw error;
@@ -176,7 +176,7 @@ class HandshakeReader {
   }
 
   /** What has been read beyond the handshake. */
-  rest(): Uint8Array<ArrayBuffer> {
+  remainder(): Uint8Array<ArrayBuffer> {
     return this.#take(this.#buffer.length);
   }
 

@@ -12,7 +12,7 @@ const MAX_READ_BYTES = 256 * 1024;
 const NOTHING = new Uint8Array(0);
 
 /** What has gone through a tunnel. */
-export interface Meter {
+export interface ByteCounts {
   /** Bytes that came out of channels. */
   bytesIn: number;
   /** Bytes that went into channels. */
@@ -22,7 +22,7 @@ export interface Meter {
 /** What {@linkcode splice} may be told. */
 export interface SpliceOptions {
   /** Counts the bytes. */
-  readonly meter?: Meter | undefined;
+  readonly counts?: ByteCounts | undefined;
   /** Bytes of the connection that have been read already. */
   readonly early?: Uint8Array | undefined;
   /** Ends both. */
@@ -40,14 +40,14 @@ export async function splice(
   conn: Deno.Conn,
   options: SpliceOptions = {},
 ): Promise<void> {
-  const { signal, meter = { bytesIn: 0, bytesOut: 0 }, early = NOTHING } = options;
+  const { signal, counts = { bytesIn: 0, bytesOut: 0 }, early = NOTHING } = options;
   using _aborting = onAbort(signal, (reason) => {
     channel.abort(reason);
     closeQuietly(conn);
   });
   if (signal?.aborted) return;
-  const inward = receive(channel, conn, meter);
-  const outward = send(conn, channel, meter, early);
+  const inward = receive(channel, conn, counts);
+  const outward = send(conn, channel, counts, early);
   try {
     // When the peer has closed the channel, nobody is left to read the connection for.
     const unread = channel.closed.then(() => inward);
@@ -72,14 +72,14 @@ export function closeQuietly(conn: Deno.Conn): void {
   }
 }
 
-async function receive(channel: Channel, conn: Deno.Conn, meter: Meter): Promise<void> {
+async function receive(channel: Channel, conn: Deno.Conn, counts: ByteCounts): Promise<void> {
   // Into a buffer of our own: what comes while we wait goes there straight from its packet.
   let buffer = new Uint8Array(FIRST_READ_BYTES);
   for (let n; (n = await channel.read(buffer)) !== null;) {
     const bytes = buffer.subarray(0, n);
     const written = await conn.write(bytes);
     if (written < n) await writeAll(conn, bytes.subarray(written));
-    meter.bytesIn += n;
+    counts.bytesIn += n;
     buffer = roomFor(n, buffer);
   }
   // Who has gone already needs no EOF; the other direction tells the error, if it is one.
@@ -89,7 +89,7 @@ async function receive(channel: Channel, conn: Deno.Conn, meter: Meter): Promise
 async function send(
   conn: Deno.Conn,
   channel: Channel,
-  meter: Meter,
+  counts: ByteCounts,
   early: Uint8Array,
 ): Promise<void> {
   let buffer = new Uint8Array(FIRST_READ_BYTES);
@@ -97,7 +97,7 @@ async function send(
   while (chunk !== null) {
     // A peer that takes no more may still have sent what the other direction has to deliver.
     if (!await taken(channel, chunk)) return;
-    meter.bytesOut += chunk.length;
+    counts.bytesOut += chunk.length;
     if (chunk !== early) buffer = roomFor(chunk.length, buffer);
     const n: number | null = await conn.read(buffer);
     chunk = n === null ? null : buffer.subarray(0, n);

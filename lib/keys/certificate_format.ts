@@ -81,7 +81,7 @@ export function encodeCertificate(
   key.string(); // the type
   const names = new Writer();
   for (const principal of principals) names.text(principal);
-  return new Writer(1024).text(certified(publicKey.type)).string(nonce).bytes(key.rest())
+  return new Writer(1024).text(certified(publicKey.type)).string(nonce).bytes(key.remainder())
     .u64(serial).u32(KINDS[kind]).text(keyId).string(names.take())
     .u64(validAfter).u64(validBefore)
     .string(encodeOptions(fields.criticalOptions)).string(encodeOptions(fields.extensions))

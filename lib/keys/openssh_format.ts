@@ -103,7 +103,7 @@ function decodeSection(section: Uint8Array, block: number, publicBlob: Uint8Arra
     const parts = readPrivateParts(reader);
     const secret = section.subarray(8, reader.offset);
     const comment = reader.text();
-    const padding = reader.rest();
+    const padding = reader.remainder();
     if (padding.length > block || padding.some((byte, index) => byte !== index + 1)) {
       throw new KeyFormatError("Private key's padding is wrong");
     }

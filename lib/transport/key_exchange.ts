@@ -42,13 +42,13 @@ export interface KeyExchangeRun {
   readonly opener: Opener;
   readonly identification: { readonly client: string; readonly server: string };
   /** What the first exchange settled; null during the first. */
-  readonly session: Session | null;
+  readonly session: SessionIdentity | null;
   /** Told as soon as the peer's KEXINIT is known, before anything else of it is looked at. */
   onPeerKexInit(strict: boolean): void;
 }
 
 /** What the first exchange settles for the whole connection. */
-export interface Session {
+export interface SessionIdentity {
   readonly id: Uint8Array;
   readonly hostKey: PublicKey;
   /** The host key's signature of the identifier, which shows an agent whom a session is with. */
@@ -67,7 +67,7 @@ interface Exchanged {
  * One key exchange, from our KEXINIT to both NEWKEYS (RFC 4253 §7, §9). Writers are held from the
  * first to the moment when our new keys are in force.
  */
-export async function exchangeKeys(run: KeyExchangeRun): Promise<[Session, Agreed]> {
+export async function exchangeKeys(run: KeyExchangeRun): Promise<[SessionIdentity, Agreed]> {
   const { role, conversation, sink, opener } = run;
   const flags = run.session
     ? []

@@ -20,7 +20,7 @@ import { Disconnect, Ignore, Ping, Pong, Unimplemented } from "../wire/messages.
 import { DISCONNECT, HOST_BOUND, MSG } from "../wire/numbers.ts";
 import { decodeExtInfo } from "./ext_info.ts";
 import { IDENTIFICATION, readIdentification } from "./identification.ts";
-import { exchangeKeys, type Session } from "./key_exchange.ts";
+import { exchangeKeys, type SessionIdentity } from "./key_exchange.ts";
 import { KeyUse, type RekeyLimits } from "./key_use.ts";
 import { Conversation, type Link, messageName } from "./link.ts";
 import type { Agreed, Role } from "./negotiation.ts";
@@ -30,7 +30,7 @@ import type { Socket } from "./socket.ts";
 import { Trace, type TraceEvent } from "./trace.ts";
 
 /** What runs on top once authentication is over; declared here so that calls go upward. */
-export interface Service {
+export interface UpperLayer {
   /** A message 80 and above, borrowed until this returns. Never waits. */
   handle(payload: Uint8Array): void;
   /** The connection is over, once, with the one error. */
@@ -75,9 +75,9 @@ export class Transport {
   #kex: Conversation | null = null;
   #peerInKex = false;
   #strictFirst = false;
-  #session: Session | null = null;
+  #session: SessionIdentity | null = null;
   #agreed: Agreed | null = null;
-  #service: Service | null = null;
+  #upperLayer: UpperLayer | null = null;
   #lingering: ReturnType<typeof setTimeout> | undefined;
 
   constructor(socket: Socket, options: TransportOptions) {
@@ -171,14 +171,14 @@ export class Transport {
     };
   }
 
-  /** Authentication is over: from here on messages go to the service. */
-  open(service: Service): void {
+  /** Authentication is over: from now on messages go to the upper layer. */
+  open(upperLayer: UpperLayer): void {
     if (this.#phase === "closed") {
-      this.closed.then((cause) => service.closed(cause));
+      this.closed.then((cause) => upperLayer.closed(cause));
       return;
     }
     this.#phase = "open";
-    this.#service = service;
+    this.#upperLayer = upperLayer;
     this.#auth.end(new TypeError("Authentication is over"));
     this.#rekeyIfDue();
   }
@@ -228,7 +228,7 @@ export class Transport {
     this.#over.resolve(error);
     this.#kex?.end(error);
     this.#auth.end(error);
-    this.#service?.closed(error);
+    this.#upperLayer?.closed(error);
     if (reason === null) this.#shut();
     else this.#linger();
   }
@@ -283,7 +283,7 @@ export class Transport {
     this.#keyUse.bytesIn += payload.length;
     if (number >= MSG.GLOBAL_REQUEST && number <= 127 && this.#phase === "open") {
       if (this.#peerInKex) throw unexpected(number);
-      return this.#service!.handle(payload);
+      return this.#upperLayer!.handle(payload);
     }
     const first = this.#phase === "first-kex";
     if (number === MSG.DISCONNECT) return this.#disconnected(payload);

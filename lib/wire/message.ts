@@ -25,8 +25,8 @@ export const mpint: Kind<Uint8Array> = {
   read: (r) => r.mpint().slice(),
   write: (w, v) => w.mpint(v),
 };
-export const rest: Kind<Uint8Array> = {
-  read: (r) => r.rest().slice(),
+export const remainder: Kind<Uint8Array> = {
+  read: (r) => r.remainder().slice(),
   write: (w, v) => w.bytes(v),
 };
 
@@ -45,10 +45,10 @@ export type FieldValues<F extends Fields> = {
 };
 
 /** The value that a table of fields stands for. */
-export type ValueOf<M> = M extends Message<infer V> ? V : never;
+export type ValueOf<M> = M extends MessageLayout<infer V> ? V : never;
 
 /** One row of the message table: a number and an ordered list of fields. */
-export interface Message<V> {
+export interface MessageLayout<V> {
   readonly name: string;
   readonly number: number;
   encode(value: V): Uint8Array<ArrayBuffer>;
@@ -56,12 +56,12 @@ export interface Message<V> {
   decode(payload: Uint8Array): V;
 }
 
-/** A row for {@linkcode Message}, the fields in wire order. */
+/** A row for {@linkcode MessageLayout}, the fields in wire order. */
 export function message<F extends Fields>(
   name: string,
   number: number,
   fields: F,
-): Message<FieldValues<F>> {
+): MessageLayout<FieldValues<F>> {
   const body = layout(fields);
   return {
     name,

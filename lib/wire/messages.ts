@@ -2,11 +2,11 @@
 import {
   boolean,
   fixed,
-  type Message,
   message,
+  type MessageLayout,
   mpint,
   names,
-  rest,
+  remainder,
   string,
   text,
   uint32,
@@ -28,7 +28,7 @@ export const Debug = message("DEBUG", 4, { display: boolean, text, language: tex
 export const ServiceRequest = message("SERVICE_REQUEST", 5, { service: text });
 export const ServiceAccept = message("SERVICE_ACCEPT", 6, { service: text });
 // RFC 8308 §2.3: a count, then pairs of name and value.
-export const ExtInfo = message("EXT_INFO", 7, { count: uint32, pairs: rest });
+export const ExtInfo = message("EXT_INFO", 7, { count: uint32, pairs: remainder });
 
 // RFC 4253 §7.1
 export const KexInit = message("KEXINIT", 20, {
@@ -75,7 +75,7 @@ export const UserauthRequest = message("USERAUTH_REQUEST", 50, {
   user: text,
   service: text,
   method: text,
-  data: rest,
+  data: remainder,
 });
 export const UserauthFailure = message("USERAUTH_FAILURE", 51, {
   remaining: names,
@@ -96,21 +96,21 @@ export const UserauthInfoRequest = message("USERAUTH_INFO_REQUEST", 60, {
   instruction: text,
   language: text,
   count: uint32,
-  prompts: rest,
+  prompts: remainder,
 });
 // RFC 4256 §3.4: a count, then the answers.
 export const UserauthInfoResponse = message("USERAUTH_INFO_RESPONSE", 61, {
   count: uint32,
-  answers: rest,
+  answers: remainder,
 });
 
 // RFC 4254 §4
 export const GlobalRequest = message("GLOBAL_REQUEST", 80, {
   type: text,
   wantReply: boolean,
-  data: rest,
+  data: remainder,
 });
-export const RequestSuccess = message("REQUEST_SUCCESS", 81, { data: rest });
+export const RequestSuccess = message("REQUEST_SUCCESS", 81, { data: remainder });
 export const RequestFailure = message("REQUEST_FAILURE", 82, {});
 
 // RFC 4254 §5.1
@@ -119,14 +119,14 @@ export const ChannelOpen = message("CHANNEL_OPEN", 90, {
   sender: uint32,
   window: uint32,
   maxPacket: uint32,
-  data: rest,
+  data: remainder,
 });
 export const ChannelOpenConfirmation = message("CHANNEL_OPEN_CONFIRMATION", 91, {
   recipient: uint32,
   sender: uint32,
   window: uint32,
   maxPacket: uint32,
-  data: rest,
+  data: remainder,
 });
 export const ChannelOpenFailure = message("CHANNEL_OPEN_FAILURE", 92, {
   recipient: uint32,
@@ -142,7 +142,7 @@ export const ChannelRequest = message("CHANNEL_REQUEST", 98, {
   recipient: uint32,
   type: text,
   wantReply: boolean,
-  data: rest,
+  data: remainder,
 });
 export const ChannelSuccess = message("CHANNEL_SUCCESS", 99, { recipient: uint32 });
 export const ChannelFailure = message("CHANNEL_FAILURE", 100, { recipient: uint32 });
@@ -152,7 +152,7 @@ export const Ping = message("PING", 192, { data: string });
 export const Pong = message("PONG", 193, { data: string });
 
 /** The rows by number, for errors and traces; 31, 60 and 61 mean what the method says. */
-export const MESSAGES: ReadonlyMap<number, Message<unknown>> = new Map(
+export const MESSAGES: ReadonlyMap<number, MessageLayout<unknown>> = new Map(
   ([
     Disconnect,
     Ignore,
@@ -185,5 +185,5 @@ export const MESSAGES: ReadonlyMap<number, Message<unknown>> = new Map(
     ChannelFailure,
     Ping,
     Pong,
-  ] as Message<never>[]).map((row) => [row.number, row]),
+  ] as MessageLayout<never>[]).map((row) => [row.number, row]),
 );

@@ -78,7 +78,7 @@ export class Reader {
   }
 
   /** What is left of the payload. */
-  rest(): Uint8Array {
+  remainder(): Uint8Array {
     return this.bytes(this.remaining);
   }
 

@@ -209,7 +209,7 @@ function forged(parts: Partial<Record<string, Uint8Array>>, type?: string): Uint
   const signedBy = parts.authority ?? authority.publicKey.blob;
   const blob = new Writer().text(type ?? "ssh-ed25519-cert-v01@openssh.com")
     .string(new Uint8Array(32))
-    .bytes(parts.key ?? new Reader(key.publicKey.blob, 15).rest())
+    .bytes(parts.key ?? new Reader(key.publicKey.blob, 15).remainder())
     .u64(1n).u32(parts.kind?.[0] ?? 1).text("id")
     .string(parts.principals ?? new Uint8Array(0)).u64(0n).u64(FOR_EVER)
     .string(parts.critical ?? new Uint8Array(0)).string(parts.extensions ?? new Uint8Array(0))

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { decodeHex } from "../../lib/encoding.ts";
 import { KeyFormatError, printable, ProtocolError } from "../../lib/errors.ts";
-import type { Message } from "../../lib/wire/message.ts";
+import type { MessageLayout } from "../../lib/wire/message.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { Reader } from "../../lib/wire/reader.ts";
 import * as requests from "../../lib/wire/requests.ts";
@@ -66,7 +66,7 @@ for (
 
 const bytes = new Uint8Array([1, 2, 3]);
 // deno-lint-ignore no-explicit-any
-const SAMPLES: [Message<any>, Record<string, unknown>][] = [
+const SAMPLES: [MessageLayout<any>, Record<string, unknown>][] = [
   [m.Disconnect, { reason: 11, description: "bye", language: "" }],
   [m.Ignore, { data: bytes }],
   [m.Unimplemented, { sequence: 0xffff_ffff }],

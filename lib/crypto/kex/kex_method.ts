@@ -1,5 +1,5 @@
 import { ProtocolError } from "../../errors.ts";
-import type { Message } from "../../wire/message.ts";
+import type { MessageLayout } from "../../wire/message.ts";
 import { KexEcdhInit, KexEcdhReply } from "../../wire/messages.ts";
 import { Writer } from "../../wire/writer.ts";
 import { core } from "../wasm.ts";
@@ -26,9 +26,9 @@ export interface KexTalk {
 /** A key agreement that knows neither role, socket nor host key. */
 export interface Agreement {
   /** The client's message. */
-  readonly init: Message<{ publicValue: Uint8Array }>;
+  readonly init: MessageLayout<{ publicValue: Uint8Array }>;
   /** The server's answer to it. */
-  readonly reply: Message<
+  readonly reply: MessageLayout<
     { hostKey: Uint8Array; publicValue: Uint8Array; signature: Uint8Array }
   >;
   /** What was settled, as H covers it between the host key and the public values. */

@@ -5,7 +5,7 @@ import {
   type FieldValues,
   type Kind,
   layout,
-  rest,
+  remainder,
   string,
   text,
   uint32,
@@ -82,7 +82,7 @@ const borrowed: Kind<Uint8Array> = { read: (r) => r.string(), write: (w, v) => w
 const written: Kind<Uint8Array> = {
   read(reader) {
     const data = reader.string();
-    reader.rest();
+    reader.remainder();
     return data;
   },
   write: borrowed.write,
@@ -147,7 +147,7 @@ export const LinkFirst = row(FXP.SYMLINK, { link: path, target: path });
 // §6.11
 export const Realpath = row(FXP.REALPATH, { path });
 // §8
-export const Extended = row(FXP.EXTENDED, { request: text, data: rest });
+export const Extended = row(FXP.EXTENDED, { request: text, data: remainder });
 
 // §7
 export const Status = row(FXP.STATUS, {
@@ -159,7 +159,7 @@ export const Handle = row(FXP.HANDLE, { handle });
 export const Data = row(FXP.DATA, { data: borrowed });
 export const Name = row(FXP.NAME, { entries });
 export const Attrs = row(FXP.ATTRS, { attributes });
-export const ExtendedReply = row(FXP.EXTENDED_REPLY, { data: rest });
+export const ExtendedReply = row(FXP.EXTENDED_REPLY, { data: remainder });
 
 /** uint32 numbers, one after the other inside a string. */
 const packedIds: Kind<number[]> = {

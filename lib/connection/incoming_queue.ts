@@ -1,10 +1,10 @@
 import { Condition } from "../waiting.ts";
 
 /**
- * What a peer wants of the program, until the program asks for it. Who waits when the last loop over
- * it is left, or when it ends, is refused.
+ * What a peer has asked for, until a loop of the program takes it. Everything that waits when the last
+ * loop is left, or when the queue ends, is refused.
  */
-export class Inbound<T> implements AsyncIterable<T, undefined> {
+export class IncomingQueue<T> implements AsyncIterable<T, undefined> {
   readonly #refuse: (item: T) => void;
   readonly #backlog: number;
   readonly #news = new Condition();
@@ -13,7 +13,7 @@ export class Inbound<T> implements AsyncIterable<T, undefined> {
   #end: { error: unknown } | null = null;
 
   /**
-   * @param refuse Told of what nobody will ask for any more
+   * @param refuse Called with what no loop will take any more
    * @param backlog How many may wait
    */
   constructor(refuse: (item: T) => void, backlog: number) {
@@ -21,12 +21,12 @@ export class Inbound<T> implements AsyncIterable<T, undefined> {
     this.#backlog = backlog;
   }
 
-  /** Whether somebody asks for what comes. */
+  /** Whether a loop takes what comes. */
   get awaited(): boolean {
     return this.#loops > 0 && this.#end === null;
   }
 
-  /** Lets it wait; false if there is no room, or nobody will ever ask for it. */
+  /** Adds an item; false if there is no room, or the queue has ended. */
   offer(item: T): boolean {
     if (this.#end || this.#waiting.length >= this.#backlog) return false;
     this.#waiting.push(item);
