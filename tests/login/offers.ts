@@ -2,6 +2,7 @@
  * Logs in by `connect()` and by the tools' login, with the same settings, and tells which keys each of them
  * offers. Run as a program, since the cases change HOME: reads them as JSON, and prints an answer for each.
  */
+import { assertStringIncludes } from "@std/assert";
 import { AuthError, connect } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import { serve } from "@denossh/ssh/server";
@@ -70,6 +71,7 @@ async function both({ home, settings, agent }: Setup): Promise<BothOffers> {
     keys = [];
     const error = await login().then(() => null, (error) => error);
     if (!(error instanceof AuthError)) throw error ?? new Error("The login succeeded");
+    for (const text of error.skippedKeys) assertStringIncludes(error.message, text);
     return { keys, skipped: [...log.lines, ...error.skippedKeys] };
   };
   return {

@@ -168,7 +168,7 @@ async function start(job: ServeArguments, hostKeys: readonly PrivateKey[]): Prom
     // Commands get pipes: Deno has no pseudo-terminals to offer.
     pty: false,
     forward: forwardPolicy(options),
-    onError: (error, address) => log.verbose(`${placeOf(address)}: ${messageOf(error)}`),
+    onError: (error, address) => log.verbose(`${addressText(address)}: ${messageOf(error)}`),
   }, job.exec ? shell(job) : null);
 }
 
@@ -188,7 +188,7 @@ function shell({ root, options, log }: ServeArguments): SessionHandler {
   });
   return async (session) => {
     const kind = session.command === null ? "shell" : "command";
-    log.verbose(`${placeOf(session.remoteAddr)}: ${kind} for "${session.user}"`);
+    log.verbose(`${addressText(session.remoteAddr)}: ${kind} for "${session.user}"`);
     return await run(session);
   };
 }
@@ -202,6 +202,6 @@ function announce({ addr }: SshServer, hostKeys: readonly PrivateKey[]): void {
   }
 }
 
-function placeOf(address: Deno.Addr | null): string {
+function addressText(address: Deno.Addr | null): string {
   return address && "hostname" in address ? `${address.hostname}:${address.port}` : "A client";
 }
