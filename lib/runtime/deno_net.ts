@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { SOCKET_READ_BYTES } from "../defaults.ts";
 import { onAbort } from "../waiting.ts";
 import { builtin } from "./builtin.ts";
+import { isBefore } from "./deno_version.ts";
 import type { Net, SocketStreams } from "./net.ts";
 
 /** Deno's sockets. */
@@ -10,7 +11,7 @@ export const denoNet: Net = {
   connectFrom,
   connectUnix: (path) => Deno.connect({ transport: "unix", path }),
   listen: (options) => Deno.listen(options),
-  listenUnix: (path) => Deno.listen({ transport: "unix", path }),
+  listenUnix,
   async lookup(hostname, family) {
     const found = await builtin("node:dns/promises").lookup(hostname, { all: true, family });
     return found.map(({ address }) => address);
@@ -24,6 +25,25 @@ export const denoNet: Net = {
   },
   networkInterfaces: () => Deno.networkInterfaces(),
 };
+
+/** Deno 2.5 and older leave the file of the socket when its listener is closed. */
+function listenUnix(path: string): Deno.UnixListener {
+  const listener = Deno.listen({ transport: "unix", path });
+  if (!isBefore(2, 7, 0)) return listener;
+  const { close } = listener;
+  let closed = false;
+  listener.close = () => {
+    close.call(listener);
+    closed = true;
+    try {
+      Deno.removeSync(path);
+    } catch { /* something else has removed it */ }
+  };
+  listener[Symbol.dispose] = () => {
+    if (!closed) listener.close();
+  };
+  return listener;
+}
 
 /** `Deno.connect` leaves the local address to the system; Node's sockets can be bound to one. */
 async function connectFrom(

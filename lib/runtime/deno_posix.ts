@@ -1,4 +1,5 @@
 import { builtin } from "./builtin.ts";
+import { isBefore } from "./deno_version.ts";
 import type { PosixFiles } from "./files.ts";
 
 let posix: PosixFiles | null = null;
@@ -64,10 +65,4 @@ function lchown(fs: PosixFiles) {
       fs.closeSync(fd);
     }
   };
-}
-
-function isBefore(...version: readonly [major: number, minor: number, patch: number]): boolean {
-  const own = Deno.version.deno.split(".").map((part) => parseInt(part));
-  const at = version.findIndex((part, i) => part !== own[i]);
-  return at !== -1 && own[at]! < version[at]!;
 }
