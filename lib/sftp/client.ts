@@ -29,10 +29,10 @@ import { makeFolders, removeTree, walk } from "./remote/tree.ts";
 /**
  * The files of another machine, in the shape of the `Deno.*` file functions.
  *
- * Paths are the server's: `/` between steps, relative ones start at its home directory. Every
- * method takes a `signal` and a `timeout`, and every request ends after one. What the server did not
- * announce is done by other means where there are some, and refused otherwise. A server that breaks
- * the protocol ends the session with one error.
+ * Paths are the server's: `/` between steps, and relative ones start at the home directory. Every method
+ * takes a `signal` and a `timeout`, and every request has a time-out. An extension that the server did not
+ * announce is replaced by other requests where that is possible, and refused otherwise. A server that
+ * breaks the protocol ends the session with one error.
  *
  * @example
  * ```ts
@@ -87,7 +87,7 @@ export class SftpClient implements AsyncDisposable {
    * read or write, which are as many as the server takes unless given, and whether the server has
    * SYMLINK's paths in the draft's order instead of OpenSSH's
    * @returns The client
-   * @throws {SftpError} If what answers is not an SFTP server of version 3
+   * @throws {SftpError} If the other end is not an SFTP server of version 3
    */
   static async open(
     channel: SftpChannel,
@@ -100,7 +100,7 @@ export class SftpClient implements AsyncDisposable {
    * Opens a file.
    *
    * @param path The file
-   * @param options What to do with it: read, unless something else is said
+   * @param options How to open it; for reading unless given
    * @returns The file, to be closed
    * @throws {SftpError} If the server refuses
    */
@@ -109,7 +109,7 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Asks what is known of a file, following symbolic links.
+   * Asks for a file's attributes, following symbolic links.
    *
    * @param path The file
    * @param options A signal
@@ -121,7 +121,7 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Asks what is known of a file, or of the symbolic link itself.
+   * Asks for the attributes of a file, or of the symbolic link itself.
    *
    * @param path The file
    * @param options A signal
@@ -231,7 +231,7 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Cuts a file off, or fills it up with zeros.
+   * Truncates a file, or fills it up with zeros.
    *
    * @param path The file
    * @param size The new size in bytes
@@ -248,7 +248,7 @@ export class SftpClient implements AsyncDisposable {
    * @param path The directory
    * @param options A signal
    * @returns Its entries; leaving the loop early closes the listing
-   * @throws {SftpError} If there is no such directory, or it lists names that cannot be
+   * @throws {SftpError} If there is no such directory, or it lists impossible names
    */
   async *readDir(path: string, options: SftpOptions = {}): AsyncIterableIterator<SftpDirEntry> {
     for await (const { name, info } of this.#remote.list(path, options)) {
@@ -260,8 +260,7 @@ export class SftpClient implements AsyncDisposable {
    * Makes a directory.
    *
    * @param path The directory
-   * @param options Its permission bits; `recursive` also makes those above it, and is content if
-   * it is there already
+   * @param options Its permission bits; `recursive` also makes those above it, and succeeds if it exists
    * @throws {SftpError} If the server refuses
    */
   async mkdir(
@@ -303,8 +302,8 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Copies a file on the server, with its permission bits, over what is there: by the server itself if
-   * it has copy-data, else there and back again.
+   * Copies a file on the server with its permission bits, and replaces an existing one: by the server itself
+   * if it has copy-data, otherwise through this client.
    *
    * @param from The file
    * @param to The copy
@@ -316,7 +315,7 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Makes a path absolute, as the server sees it.
+   * Asks the server for the absolute form of a path.
    *
    * @param path The path; `.` is the home directory
    * @param options A signal
@@ -328,7 +327,7 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Reads where a symbolic link leads.
+   * Reads the text of a symbolic link.
    *
    * @param path The link
    * @param options A signal
@@ -352,7 +351,7 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Gives a file a second name (hardlink@openssh.com).
+   * Makes a hard link (hardlink@openssh.com).
    *
    * @param from The file
    * @param to Its second name
@@ -365,11 +364,11 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Asks how full the file system is that a file is on (statvfs@openssh.com).
+   * Asks for the size and the free space of a file's file system (statvfs@openssh.com).
    *
    * @param path Any file there
    * @param options A signal
-   * @returns Its size and what is left of it
+   * @returns Its size and free space
    * @throws {SftpError} If the server refuses or cannot
    */
   async statvfs(path: string, options: SftpOptions = {}): Promise<SftpFileSystem> {
@@ -380,7 +379,7 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Makes a path absolute in which `~` or `~user` stands for a home (expand-path@openssh.com).
+   * Asks for the absolute form of a path with `~` or `~user` (expand-path@openssh.com).
    *
    * @param path The path
    * @param options A signal
@@ -392,9 +391,9 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Asks where a user is at home.
+   * Asks for a user's home directory.
    *
-   * @param user The user; who is logged in unless given
+   * @param user The user; the one who is logged in unless given
    * @param options A signal
    * @returns The directory
    * @throws {SftpError} If the server does not know the user, or cannot tell
@@ -404,7 +403,7 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Asks for the names behind the numbers of files' owners (users-groups-by-id@openssh.com).
+   * Asks for the names of users and groups by their numbers (users-groups-by-id@openssh.com).
    *
    * @param uids The numbers of users
    * @param gids The numbers of groups
@@ -421,11 +420,11 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Goes through a directory and all below it, folders before what is in them.
+   * Walks a directory and everything below it, folders before their entries.
    *
    * @param root Where to begin
    * @param options How deep, and what to leave out
-   * @returns What is there; leaving the loop early asks no further
+   * @returns The entries; leaving the loop early stops the listing
    * @throws {SftpError} If a folder cannot be listed
    */
   walk(root: string, options: SftpWalkOptions = {}): AsyncIterableIterator<SftpWalkEntry> {
@@ -433,12 +432,12 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Finds what a pattern stands for. `*` and `?` match no slash and no dot in front, `[a-z]` one
-   * character, a step of `**` any number of folders, and `\\` takes away a character's meaning.
+   * Finds what a pattern matches. `*` and `?` match neither a slash nor a dot at the beginning of a name,
+   * `[a-z]` matches one character, a step `**` any number of folders, and `\\` escapes a character.
    *
    * @param pattern The pattern, such as `logs/*.txt`
    * @param options A signal
-   * @returns What is there, each folder in order
+   * @returns The entries, sorted within each folder
    * @throws {SftpError} If a folder cannot be listed
    */
   glob(pattern: string, options: SftpOptions = {}): AsyncIterableIterator<SftpWalkEntry> {
@@ -480,12 +479,12 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Writes a whole file, over what is there.
+   * Writes a whole file, and replaces its content.
    *
    * @param path The file
    * @param data Its content
-   * @param options `append` adds to what is there, `createNew` refuses if there is something,
-   * `create: false` if there is nothing; `mode` has the permission bits of a new file
+   * @param options `append` adds to the content, `createNew` fails if the file exists, `create: false` if it
+   * does not; `mode` has the permission bits of a new file
    * @throws {SftpError} If the server refuses
    */
   async writeFile(
@@ -502,7 +501,7 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Writes a whole file as UTF-8 text, over what is there.
+   * Writes a whole file as UTF-8 text, and replaces its content.
    *
    * @param path The file
    * @param text Its content
@@ -515,17 +514,16 @@ export class SftpClient implements AsyncDisposable {
 
   /**
    * Fetches a file, or with `recursive` a folder and everything in it, or with `glob` what a pattern
-   * stands for.
+   * matches.
    *
-   * A local file appears under its name when it is whole, or not at all. Names that could lead out of
-   * the folder are refused, and symbolic links are left out unless `links` says otherwise. Many files
-   * are under way at once; if some fail, the rest is transferred all the same.
+   * A local file gets its name when it is complete. Names that could lead out of the folder are refused, and
+   * symbolic links are left out unless `links` says otherwise. Many files are transferred in parallel; if
+   * some fail, the others are transferred, too.
    *
    * @param remote The file or folder there
-   * @param local What the copy will be called here (not the folder to put it in, unless it is what a
-   * pattern stands for), or a stream
-   * @param options Whether to recurse, what to keep, whom to tell
-   * @returns What was done
+   * @param local The path of the copy here (of the folder to put it in, with `glob`), or a stream
+   * @param options Whether to recurse, what to preserve, who gets the progress
+   * @returns What was transferred
    * @throws {SftpError} If the server refuses, or the file ends before its size
    * @throws {SftpTransferError} If some files of a folder could not be transferred
    */
@@ -539,16 +537,15 @@ export class SftpClient implements AsyncDisposable {
 
   /**
    * Stores a file, or with `recursive` a folder and everything in it, or with `glob` what a pattern
-   * stands for.
+   * matches.
    *
-   * A file is written under a hidden name first, and gets its own when it is whole. Many files are under
-   * way at once; if some fail, the rest is transferred all the same.
+   * A file is written under a hidden name and renamed when it is complete. Many files are transferred in
+   * parallel; if some fail, the others are transferred, too.
    *
    * @param local The file or folder here, or bytes, or a stream
-   * @param remote What the copy will be called there (not the folder to put it in, unless it is what a
-   * pattern stands for)
-   * @param options Whether to recurse, what to keep, whom to tell
-   * @returns What was done
+   * @param remote The path of the copy there (of the folder to put it in, with `glob`)
+   * @param options Whether to recurse, what to preserve, who gets the progress
+   * @returns What was transferred
    * @throws {SftpError} If the server refuses, or the source ends before its size
    * @throws {SftpTransferError} If some files of a folder could not be transferred
    */
@@ -561,13 +558,13 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Copies a file, or with `recursive` a folder, to another server, through us; `copyFile` copies on this
-   * one without.
+   * Copies a file, or with `recursive` a folder, to another server, through this client; `copyFile` copies on
+   * one server.
    *
    * @param from The file or folder on this server
-   * @param to The client of the other server, and what the copy will be called there
+   * @param to The client of the other server, and the path of the copy there
    * @param options As of `get` and `put`
-   * @returns What was done
+   * @returns What was transferred
    * @throws {SftpError} If a server refuses
    * @throws {SftpTransferError} If some files of a folder could not be transferred
    */
@@ -580,7 +577,7 @@ export class SftpClient implements AsyncDisposable {
     return spanned("sftp.copy", () => copy(this.#remote, from, there, to.path, options));
   }
 
-  /** Ends the session and closes the channel; what is still under way is rejected. */
+  /** Ends the session and closes the channel; requests in flight are rejected. */
   close(): Promise<void> {
     return this.#remote.session.close();
   }
@@ -591,7 +588,7 @@ export class SftpClient implements AsyncDisposable {
   }
 }
 
-/** A transfer, and in its span how much that was. */
+/** Runs a transfer in a span, with the number of files and bytes. */
 function spanned(name: string, run: () => Promise<TransferResult>): Promise<TransferResult> {
   return inSpan(name, "client", {}, async (span) => {
     const result = await run();

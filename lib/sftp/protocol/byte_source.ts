@@ -23,8 +23,8 @@ export class ByteSource {
   }
 
   /**
-   * The next `length` bytes: a view on the chunk if it holds them all, else gathered in `scratch`,
-   * else in memory of their own.
+   * The next `length` bytes: a view on the chunk if it holds them all, otherwise copied to `scratch`, or
+   * to new memory.
    *
    * @throws {ProtocolError} If the stream ends before
    */
@@ -40,7 +40,7 @@ export class ByteSource {
   }
 
   /**
-   * What there is of the next `length` bytes, without waiting for all of them.
+   * Some of the next `length` bytes: those that have arrived.
    *
    * @throws {ProtocolError} If the stream ends
    */

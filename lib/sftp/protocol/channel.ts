@@ -1,7 +1,7 @@
 import { concat } from "@std/bytes";
 
 /**
- * What SFTP runs on: a two-way byte stream. A session channel is one; `streamChannel` makes one of
+ * A two-way byte stream that SFTP runs on. A session channel is one; `streamChannel` makes one of
  * any pair of streams.
  *
  * @example
@@ -17,20 +17,20 @@ import { concat } from "@std/bytes";
  */
 export interface SftpChannel {
   /**
-   * Whether `readChunk` holds up the whole thread: then a server calls it with nothing under way, and what
-   * it gave before may be used again.
+   * Whether `readChunk` blocks the thread: then a server calls it only when no request is running, and it may
+   * reuse the memory of the last chunk.
    */
   readonly blocks?: boolean;
   /** Waits for the next piece of data, of any size, which then belongs to the caller; null at EOF. */
   readChunk(): Promise<Uint8Array | null>;
   /**
-   * Hands over what comes as it comes, borrowed until `take` returns; resolves at EOF, and rejects with
-   * what `take` throws. A channel that has it spares a client the waits and the copies of chunks.
+   * Passes data to `take` as it arrives, borrowed until `take` returns; resolves at EOF, and rejects with
+   * what `take` throws. It saves a client a wait and a copy for each chunk.
    */
   consume?(take: (bytes: Uint8Array) => void): Promise<void>;
-  /** Sends the chunks in order; resolves once they are taken and may be reused. */
+  /** Sends the chunks in order; resolves when their memory may be reused. */
   writeAll(...chunks: Uint8Array[]): Promise<void>;
-  /** Says that nothing more will be sent. */
+  /** Sends EOF. */
   closeWrite(): Promise<void>;
   /** Ends both directions; a waiting `readChunk` resolves to null or rejects. */
   close(): Promise<void>;
@@ -68,7 +68,7 @@ export function streamChannel(
       const { done, value } = await reader.read();
       return done ? null : value;
     },
-    // One copy of it all: a stream may hold on to a chunk long after the write has resolved.
+    // Copied: a stream may keep a chunk long after the write has resolved.
     writeAll: (...chunks) => writer.write(concat(chunks)),
     closeWrite: () => writer.close(),
     async close() {
@@ -77,7 +77,7 @@ export function streamChannel(
   };
 }
 
-/** Hands over what comes, up to EOF. */
+/** Passes data to `take` as it arrives, up to EOF. */
 export async function consume(
   channel: SftpChannel,
   take: (bytes: Uint8Array) => void,

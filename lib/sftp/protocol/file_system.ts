@@ -1,7 +1,7 @@
 import type { FileSystem } from "./messages.ts";
 import { STATVFS_FLAG } from "./numbers.ts";
 
-/** How full a file system is, as statvfs(3) tells it. */
+/** The size and the free space of a file system, as in statvfs(3). */
 export interface SftpFileSystem {
   /** The preferred length of reads and writes, in bytes. */
   readonly blockSize: number;

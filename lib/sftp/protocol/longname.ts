@@ -17,7 +17,7 @@ const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 /** Older than this many milliseconds, `ls` shows the year instead of the time. */
 const RECENT_MS = 182 * 24 * 60 * 60 * 1000;
 
-/** What a line of `ls -l` has beside the attributes. */
+/** The parts of a line of `ls -l` that are not in the attributes. */
 export interface LongnameDetails {
   readonly owner?: string | null;
   readonly group?: string | null;
@@ -26,7 +26,7 @@ export interface LongnameDetails {
   readonly size?: string;
 }
 
-/** A line as `ls -l` has it, which is what clients show (filexfer-02 §7). */
+/** A line in the form of `ls -l`, which clients show (filexfer-02 §7). */
 export function longname(
   name: string,
   info: SftpFileInfo,

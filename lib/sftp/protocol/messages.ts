@@ -1,4 +1,4 @@
-/** Every SFTP message as a row; the row is the layout behind `uint32 length, byte type, uint32 id`. */
+/** Every SFTP message as a row; the row is the layout after `uint32 length, byte type, uint32 id`. */
 import { ProtocolError } from "../../errors.ts";
 import {
   type Fields,
@@ -17,12 +17,12 @@ import { Writer } from "../../wire/writer.ts";
 import { type Attributes, attributes, safe64 } from "./attributes.ts";
 import { FXP, MAX_HANDLE_LENGTH } from "./numbers.ts";
 
-/** Length, type and id: what every message but INIT and VERSION starts with. */
+/** Length, type and id: the header of every message except INIT and VERSION. */
 export const FRAME_HEADER = 9;
 /** A DATA message up to its data: the frame header and the data's length. */
 export const DATA_HEADER = FRAME_HEADER + 4;
 
-/** One row: encodes whole frames, decodes what follows the id. */
+/** One row: encodes whole frames, decodes the fields after the id. */
 export interface Row<V> {
   readonly type: number;
   encode(id: number, value: V): Uint8Array<ArrayBuffer>;
@@ -62,7 +62,7 @@ const handle: Kind<Uint8Array> = {
   write: string.write,
 };
 
-/** A path: a NUL in it could only mean mischief, since no system knows such names. */
+/** A path; a NUL in it is refused, since no system allows it in names. */
 export const path: Kind<string> = {
   read(reader) {
     const value = text.read(reader);
@@ -72,12 +72,12 @@ export const path: Kind<string> = {
   write: text.write,
 };
 
-/** Data of a file: borrowed from the message, gone with the next one. */
+/** Data of a file, borrowed from the message and valid until the next one. */
 const borrowed: Kind<Uint8Array> = { read: (r) => r.string(), write: (w, v) => w.string(v) };
 
 /**
- * Data of a WRITE. What comes behind is read over: older versions of pkg/sftp, as in rclone 1.60, send
- * their whole buffer with the last of a file.
+ * Data of a WRITE. Bytes after it are ignored: older versions of pkg/sftp, as in rclone 1.60, send their
+ * whole buffer with the last of a file.
  */
 const written: Kind<Uint8Array> = {
   read(reader) {
@@ -231,7 +231,7 @@ export const Limits = layout({
   openHandles: limit(),
 });
 
-/** A limit beyond 2^53 is no limit. */
+/** A limit; more than 2^53 means that there is none. */
 function limit(): Kind<number> {
   return { read: (reader) => Math.min(Number(reader.u64()), 2 ** 53 - 1), write: safe64.write };
 }
@@ -255,7 +255,7 @@ export function decodeExtensions(body: Uint8Array): Map<string, string> {
   return extensions;
 }
 
-/** Everything of a WRITE but its data, which is sent from where it is. */
+/** A WRITE up to its data, which is sent without a copy. */
 export function writeHeader(
   id: number,
   handle: Uint8Array,
@@ -268,7 +268,7 @@ export function writeHeader(
   return writer.patch(0, writer.length - 4 + length).take();
 }
 
-/** A DATA message around `count` bytes that are in their place in `frame`. */
+/** A DATA message around `count` bytes that are in `frame` already. */
 export function dataFrame(
   frame: Uint8Array<ArrayBuffer>,
   id: number,

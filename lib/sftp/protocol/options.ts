@@ -1,6 +1,6 @@
 import { FXF } from "./numbers.ts";
 
-/** What every operation takes. */
+/** Options of every operation. */
 export interface SftpOptions {
   /** Cancels the operation, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -28,7 +28,7 @@ export interface SftpOpenOptions extends SftpOptions {
 
 /** How to write a whole file. */
 export interface SftpWriteOptions extends SftpOptions {
-  /** Add to what is there. */
+  /** Add to the file's content. */
   readonly append?: boolean;
   /** Create the file if there is none; true unless said otherwise. */
   readonly create?: boolean;

@@ -1,6 +1,6 @@
 import type { SftpChannel } from "./channel.ts";
 
-/** Messages on their way out: what is pushed in one go, or during a write, leaves in one write. */
+/** Queues outgoing messages; those pushed together, or during a write, leave in one write. */
 export class Outbox {
   readonly #channel: SftpChannel;
   readonly #failed: (cause: unknown) => void;
@@ -10,7 +10,7 @@ export class Outbox {
   #bytes = 0;
   #batch: Promise<void> = Promise.resolve();
 
-  /** `failed` hears of the write that failed; nothing more is sent afterwards. */
+  /** `failed` is called when a write fails; nothing is sent afterwards. */
   constructor(channel: SftpChannel, failed: (cause: unknown) => void) {
     this.#channel = channel;
     this.#failed = failed;
@@ -34,7 +34,7 @@ export class Outbox {
 
   async #flush(): Promise<void> {
     this.#state = "flushing";
-    await this.#batch; // even if that is long done: so a burst of pushes becomes one write
+    await this.#batch; // also if it has ended, so that a burst of pushes becomes one write
     while (this.#chunks.length > 0) {
       this.#batch = this.#write();
       await this.#batch;

@@ -1,6 +1,6 @@
 import { runtime } from "../../runtime/runtime.ts";
 
-/** Remote paths have slashes, whatever the local system has. */
+/** Functions on remote paths, which have slashes on every system. */
 
 /** A path one step further down. */
 export function join(folder: string, name: string): string {
@@ -15,12 +15,12 @@ export function parent(path: string): string | null {
   return trimmed.slice(0, slash) || "/";
 }
 
-/** The last step of a path, without slashes behind it. */
+/** The last step of a path, without trailing slashes. */
 export function baseName(path: string): string {
   return path.replace(/\/+$/, "").split("/").at(-1)!;
 }
 
-/** A new, hidden name in the same folder as a path, for files that are on their way. */
+/** A new, hidden name in the folder of a path, for a file that is not complete yet. */
 export function hiddenBeside(path: string, kind: string, id: string = crypto.randomUUID()): string {
   const slash = path.lastIndexOf("/") + 1;
   return `${path.slice(0, slash)}.${id}.${kind}`;

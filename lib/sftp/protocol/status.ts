@@ -16,19 +16,19 @@ import { printable, ProtocolError, SftpError } from "../../errors.ts";
 export const SftpStatus: {
   /** Success. */
   readonly OK: 0;
-  /** The file or the directory has no more to give. */
+  /** The end of the file or of the listing. */
   readonly EOF: 1;
   /** The path does not exist. */
   readonly NO_SUCH_FILE: 2;
   /** The user may not do this. */
   readonly PERMISSION_DENIED: 3;
-  /** Anything that has no code of its own, such as "file exists". */
+  /** Any failure without a code, such as "file exists". */
   readonly FAILURE: 4;
-  /** A message, or an answer, that makes no sense. */
+  /** A malformed message or answer. */
   readonly BAD_MESSAGE: 5;
   /** There is no connection. */
   readonly NO_CONNECTION: 6;
-  /** The connection went away, or the answer did not come in time. */
+  /** The connection was lost, or the answer did not come in time. */
   readonly CONNECTION_LOST: 7;
   /** The other side does not know this operation. */
   readonly OP_UNSUPPORTED: 8;
@@ -56,12 +56,12 @@ const TEXTS: readonly string[] = [
   "Operation not supported",
 ];
 
-/** What a status code says in words, when the peer says nothing better. */
+/** The text of a status code, for answers without one. */
 export function statusText(status: number): string {
   return TEXTS[status] ?? `Status ${status}`;
 }
 
-/** What an operation was about: for errors, and to cancel it. */
+/** One operation, for its errors and its limits. */
 export interface Call {
   readonly operation: string;
   readonly path: string | null;
@@ -70,7 +70,7 @@ export interface Call {
   readonly timeout?: number | undefined;
 }
 
-/** A call within the limits that a user gave. */
+/** A call with the limits of the user's options. */
 export function callOf(
   operation: string,
   path: string | null,
@@ -91,13 +91,13 @@ export function sftpError(
   return new SftpError(status, operation, path, message, cause === undefined ? {} : { cause });
 }
 
-/** The end of a session: the peer broke the protocol or went away. */
+/** The error of a session that has ended: the peer broke the protocol or is gone. */
 export function sessionError(status: number, reason: string, cause?: unknown): SftpError {
   const options = cause === undefined ? {} : { cause };
   return new SftpError(status, "session", null, `SFTP session is over: ${reason}`, options);
 }
 
-/** The end of a session by whatever was thrown. */
+/** The error of a session that ended with `cause`. */
 export function lost(cause: unknown): SftpError {
   if (cause instanceof SftpError) return cause;
   const status = cause instanceof ProtocolError
@@ -117,7 +117,7 @@ export async function nullIfNoSuchFile<T>(answer: Promise<T>): Promise<T | null>
   }
 }
 
-/** Refuses a client's request with words that it may read. */
+/** Refuses a client's request with a text that is sent to it. */
 export function refuse(reason: string, status: number = SftpStatus.FAILURE): never {
   throw new SftpError(status, "serve", null, reason);
 }

@@ -1,4 +1,4 @@
-/** What servers know of their users: homes and names. */
+/** Homes and names of the server's users. */
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
@@ -33,14 +33,14 @@ export async function expandPath(
   return rest === "" ? home : await remote.realPath(join(home, rest!.slice(1)), options);
 }
 
-/** The home of a user, "" for who is logged in (OpenSSH PROTOCOL §4.11). */
+/** The home of a user, of the user who is logged in if the name is empty (OpenSSH PROTOCOL §4.11). */
 export async function homeDirectory(
   remote: RemoteFileSystem,
   user: string,
   options: SftpOptions,
 ): Promise<string> {
   const call = callOf("find the home of", user, options);
-  // Sessions begin at home, unless the server's administrator has said otherwise.
+  // Sessions start in the home directory, unless the server is configured otherwise.
   if (user === "") {
     return await (remote.can(EXTENSION.EXPAND_PATH)
       ? expandPath(remote, "~", options)
@@ -53,7 +53,7 @@ export async function homeDirectory(
   return await remote.extendedName(request, msg.OnePath.encode({ path }), call);
 }
 
-/** The names of users and groups (OpenSSH PROTOCOL §4.12); who is not known is left out. */
+/** The names of users and groups (OpenSSH PROTOCOL §4.12); unknown ones are left out. */
 export async function usersAndGroups(
   remote: RemoteFileSystem,
   uids: readonly number[],

@@ -12,10 +12,10 @@ import { type Call, lost, sessionError, sftpError, SftpStatus } from "../protoco
 
 export type { SftpChannel } from "../protocol/channel.ts";
 
-/** Cancelled requests whose answers are still owed; a server that owes more does not answer. */
+/** The most cancelled requests without an answer, before the server counts as not answering. */
 const MAX_ABANDONED = 4096;
 
-/** What is no READ wants no data. */
+/** A request other than READ. */
 const NO_READ: PendingRead = { length: 0, into: null };
 
 /** A request that waits for its answer. */
@@ -25,7 +25,7 @@ interface Pending {
   readonly sentAt: number;
   /** Milliseconds until the answer is late. */
   readonly timeout: number;
-  /** Nothing else was under way: its time is the round trip's. */
+  /** Whether no other request was in flight, so that its time is one round trip. */
   readonly alone: boolean;
   /** Bytes that a READ asks for. */
   readonly length: number;
@@ -36,8 +36,8 @@ interface Pending {
 }
 
 /**
- * The client's end of the protocol: numbers requests, matches answers, and dies once, with one
- * error. Data of a READ goes straight from the packets to where it is wanted.
+ * The client's end of the protocol: numbers requests, matches answers, and ends once, with one error. Data of
+ * a READ is copied from the packets to the caller's memory directly.
  */
 export class ClientSession {
   readonly #channel: SftpChannel;
@@ -54,9 +54,9 @@ export class ClientSession {
   #closing: Promise<void> | null = null;
   #cause: Error | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
-  /** When the timer goes off. */
+  /** When the timer fires. */
   #due = Infinity;
-  /** The shortest round trip seen of a request that had the link to itself, in milliseconds. */
+  /** The shortest round trip of a request that was alone, in milliseconds. */
   #roundTrip = Infinity;
   #oldestSince = 0;
   #receiving: Promise<void> = Promise.resolve();
@@ -88,17 +88,17 @@ export class ClientSession {
     }
   }
 
-  /** What the server announced. */
+  /** The extensions that the server announced. */
   get extensions(): ReadonlyMap<string, string> {
     return this.#extensions!;
   }
 
-  /** Why the session is over; null while it goes on. */
+  /** Why the session has ended; null while it is open. */
   get cause(): Error | null {
     return this.#cause;
   }
 
-  /** What reads and writes have found out about the way, each its own. */
+  /** Measurements of the network path, separate for reads and writes. */
   readonly pathEstimates: { readonly read: PathEstimate; readonly write: PathEstimate } = {
     read: new PathEstimate(() => this.#roundTrip),
     write: new PathEstimate(() => this.#roundTrip),
@@ -130,7 +130,7 @@ export class ClientSession {
   }
 
   /**
-   * Reads `length` bytes at most into memory that is asked for when they come; resolves to how many there
+   * Reads at most `length` bytes into memory that `into` gives when they come; resolves to how many there
    * were, 0 at the end of the file.
    */
   read(
@@ -145,8 +145,8 @@ export class ClientSession {
   }
 
   /**
-   * Writes `data`, which must stay as it is until the promise has settled; `sent` says that the channel
-   * has taken it.
+   * Writes `data`, which must not change until the promise has settled; `sent` is called when the channel has
+   * taken it.
    */
   async write(
     handle: Uint8Array,
@@ -159,7 +159,7 @@ export class ClientSession {
     await this.#send(call, msg.Status, encode, NO_READ, sent);
   }
 
-  /** Ends the session: what was sent may still be answered for a moment, then it is rejected. */
+  /** Ends the session; requests that are not answered within a moment are rejected. */
   close(): Promise<void> {
     return this.#closing ??= this.#close();
   }
@@ -271,14 +271,14 @@ export class ClientSession {
     try {
       pending.resolve(value());
     } catch (cause) {
-      // The server's "no" concerns this request; nonsense ends the session.
+      // A refusal concerns this request; a malformed answer ends the session.
       const error = cause instanceof SftpError ? cause : lost(cause);
       pending.reject(error);
       if (error !== cause) throw error;
     }
   }
 
-  /** A handle that comes too late would stay open on the server. */
+  /** Closes a handle whose request was cancelled, so that it does not stay open on the server. */
   #release({ reply, call }: Pending, value: () => unknown): void {
     try {
       const answer = value();
@@ -303,8 +303,9 @@ export class ClientSession {
   }
 
   /**
-   * A request's time runs from when it was sent, or became the oldest: on a slow link the last of
-   * many reads must wait for those before it. One that starves while others are answered is late too.
+   * A request's time-out runs from when it was sent, or became the oldest: on a slow connection the last of
+   * many reads must wait for those before it. A request that is skipped while later ones are answered is
+   * late, too.
    */
   #tick = (): void => {
     this.#timer = null;
@@ -353,7 +354,11 @@ function closed(): ClosedError {
   return new ClosedError("SFTP session is closed");
 }
 
-/** What an answer means: a value of the expected kind, or the server's refusal, thrown. */
+/**
+ * The value of an answer.
+ *
+ * @throws {SftpError} If the server refused
+ */
 function answer(type: number, body: Uint8Array, { reply, call }: Pending): unknown {
   if (type === FXP.STATUS) {
     const { status, message } = msg.Status.decode(body);
@@ -364,7 +369,7 @@ function answer(type: number, body: Uint8Array, { reply, call }: Pending): unkno
   return reply.decode(body);
 }
 
-/** The first message, which has a version where others have an id. */
+/** Checks the first message, which has a version where others have an id. */
 function checkVersion(type: number, version: number, length: number): void {
   if (type !== FXP.VERSION || length < 0 || length > SFTP_MAX_MESSAGE) {
     throw new ProtocolError("what answered is not an SFTP server");

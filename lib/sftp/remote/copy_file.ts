@@ -10,8 +10,8 @@ import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
 import { WriteBehind } from "./write_behind.ts";
 
 /**
- * Copies a file on the server, content and permission bits: by the server itself if it has copy-data,
- * else through us.
+ * Copies a file on the server with its permission bits: by the server itself if it has copy-data, otherwise
+ * through this client.
  */
 export async function copyFile(
   remote: RemoteFileSystem,
@@ -25,14 +25,14 @@ export async function copyFile(
     const { size, mode, isDirectory } = await source.stat(options);
     if (isDirectory) throw sftpError(SftpStatus.FAILURE, call, "it is a directory");
     const bits = mode === null ? undefined : mode & 0o777;
-    // Not cut off first: it may be the same file under another name.
+    // Not truncated first: it may be the same file under another name.
     const open = { ...options, write: true, create: true };
     const target = await remote.file(to, bits === undefined ? open : { ...open, mode: bits });
     try {
       const before = (await target.stat(options)).size;
       const length = await copyData(remote, source, target, size, options);
-      // No size that is right already: paramiko's server empties a file before it sets one. Of a server
-      // that tells no sizes nothing is known.
+      // The size is set only if it is wrong, since paramiko's server empties a file before it sets one.
+      // It may be wrong if the server does not report sizes.
       const longer = before > length || size !== length;
       const changes = {
         ...(longer && { size: length }),
@@ -49,7 +49,7 @@ export async function copyFile(
   }
 }
 
-/** Resolves to the number of bytes that are there now. */
+/** Copies the content; resolves to its length. */
 async function copyData(
   remote: RemoteFileSystem,
   source: RemoteFile,
@@ -59,19 +59,19 @@ async function copyData(
 ): Promise<number> {
   if (remote.can(EXTENSION.COPY_DATA) && size > 0) {
     try {
-      // In pieces, so that each is answered in time.
+      // In pieces, so that each answer comes before the time-out.
       for (let at = 0; at < size; at += COPY_DATA_BYTES) {
         const length = Math.min(COPY_DATA_BYTES, size - at);
         await copyPiece(remote, source, target, at, length, options);
       }
       return size;
     } catch (cause) {
-      // Servers refuse what they are not sure of, such as one file under two handles; if it was the
-      // disk, that will show again.
+      // A server may refuse, for example if both handles are of one file. If the disk failed, the other way
+      // will fail, too.
       if (!(cause instanceof SftpError) || remote.session.cause !== null) throw cause;
     }
   }
-  return await throughUs(source, target, size, options);
+  return await throughClient(source, target, size, options);
 }
 
 async function copyPiece(
@@ -88,7 +88,7 @@ async function copyPiece(
   await remote.extension(EXTENSION.COPY_DATA, data, callOf("copyFile", source.path, options));
 }
 
-async function throughUs(
+async function throughClient(
   source: RemoteFile,
   target: RemoteFile,
   size: number,

@@ -3,7 +3,7 @@ import type { SftpOptions } from "../protocol/options.ts";
 
 /** One entry of a remote directory. */
 export interface SftpDirEntry {
-  /** The name: one step, never `.` or `..`, but any other characters that the server likes. */
+  /** The name: one step, never `.` or `..`, with any characters that the server sends. */
   readonly name: string;
   /** Whether it is a regular file. */
   readonly isFile: boolean;
@@ -11,31 +11,31 @@ export interface SftpDirEntry {
   readonly isDirectory: boolean;
   /** Whether it is a symbolic link. */
   readonly isSymlink: boolean;
-  /** What `lstat` would say. */
+  /** The attributes, as of `lstat`. */
   readonly info: SftpFileInfo;
 }
 
-/** A file, directory or link that `walk` or `glob` came upon. */
+/** A file, directory or link that `walk` or `glob` found. */
 export interface SftpWalkEntry extends SftpDirEntry {
-  /** The path, which begins as the one that was asked for. */
+  /** The path, which starts with the one that was given. */
   readonly path: string;
 }
 
-/** What `walk` goes through, in the shape of `@std/fs`'s. */
+/** Options of `walk`, in the shape of `@std/fs`'s. */
 export interface SftpWalkOptions extends SftpOptions {
   /** How many folders down: 1 stays in the one given, which itself is at 0. */
   readonly maxDepth?: number;
-  /** Yield files and whatever else is no directory and no link; true unless said otherwise. */
+  /** Yield everything but directories and links; true unless given. */
   readonly includeFiles?: boolean;
-  /** Yield directories; true unless said otherwise. */
+  /** Yield directories; true unless given. */
   readonly includeDirs?: boolean;
-  /** Yield symbolic links that are not followed; true unless said otherwise. */
+  /** Yield symbolic links that are not followed; true unless given. */
   readonly includeSymlinks?: boolean;
-  /** Take links for what they lead to, and walk into folders behind them, but never in a circle. */
+  /** Follow links, into folders too, but never in a circle. */
   readonly followSymlinks?: boolean;
 }
 
-/** An entry as the public faces have it. */
+/** An entry of the public interface. */
 export function dirEntry(name: string, info: SftpFileInfo): SftpDirEntry {
   const { isFile, isDirectory, isSymlink } = info;
   return { name, isFile, isDirectory, isSymlink, info };

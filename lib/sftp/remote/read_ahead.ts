@@ -4,31 +4,31 @@ import type { SftpOptions } from "../protocol/options.ts";
 import type { LazyBuffer, RemoteFile } from "./remote_file.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 
-/** Asked for behind the expected end: nothing will come, unless the file has grown. */
+/** Bytes that are read past the expected end, to find out whether the file has grown. */
 const PROBE_BYTES = 1024;
 
-/** A request that a server can hardly refuse for its length. */
+/** A length of requests that every server accepts. */
 const CAREFUL_BYTES = 32 * 1024;
 
 interface Block {
   readonly offset: number;
   readonly room: LazyBuffer;
-  /** Behind the expected end: may be short or empty. */
+  /** Past the expected end: may be short or empty. */
   readonly probe: boolean;
   readonly filled: Promise<number>;
 }
 
-/** What to read. */
+/** What part of the file to read, and the limits. */
 export interface ReadAheadOptions extends SftpOptions {
-  /** Where to begin; 0 unless given. */
+  /** The first byte; 0 unless given. */
   readonly start?: number;
   /** The file's size; 0 if that is not known. */
   readonly size: number;
-  /** Bytes under way at most. */
+  /** The most bytes in flight. */
   readonly inFlight?: number;
 }
 
-/** Reads a remote file in order, with many requests under way. */
+/** Reads a remote file in order, with many requests in flight. */
 export class ReadAhead {
   readonly #file: RemoteFile;
   readonly #expected: number;
@@ -72,20 +72,20 @@ export class ReadAhead {
     return room.bytes().subarray(0, count);
   }
 
-  /** Gives the memory of a block back, to be filled again. */
+  /** Returns the memory of a block, to be filled again. */
   release(block: Uint8Array): void {
     if (block.buffer.byteLength === this.#pacing.block) {
       this.#free.push(new Uint8Array(block.buffer as ArrayBuffer));
     }
   }
 
-  /** The block whose turn it is. */
+  /** The bytes of the first block. */
   async #first(): Promise<number> {
     const { filled, room, offset } = this.#blocks[0]!;
     try {
       return await filled;
     } catch (cause) {
-      // There are servers that want one request at a time, or short ones: once more, that way.
+      // Some servers accept one request at a time, or short ones: try again that way.
       if (this.#state === "one" || !(cause instanceof SftpError)) throw cause;
       if (cause.status !== SftpStatus.FAILURE && cause.status !== SftpStatus.BAD_MESSAGE) {
         throw cause;
@@ -115,12 +115,12 @@ export class ReadAhead {
     const filled = this.#state === "one"
       ? this.#carefully(room.bytes(), offset)
       : this.#file.fill(room, offset, this.#limits, this.#pacing.request);
-    filled.catch(() => {}); // heard of when its turn comes, if it comes
+    filled.catch(() => {}); // reported when the block is read
     this.#blocks.push({ offset, room, probe, filled });
     this.#asked += length;
   }
 
-  /** Memory for a block, taken when its first bytes come: what was just used is in the processor's cache. */
+  /** Memory for a block, taken when its first bytes come: then it is likely to be in the processor's cache. */
   #room(length: number): LazyBuffer {
     let bytes: Uint8Array | null = null;
     const take = (): Uint8Array =>
@@ -128,7 +128,7 @@ export class ReadAhead {
     return { length, bytes: () => bytes ??= take() };
   }
 
-  /** One request after the other. */
+  /** Reads with one short request after the other. */
   async #carefully(into: Uint8Array, offset: number): Promise<number> {
     let count = 0;
     while (count < into.length) {

@@ -17,16 +17,16 @@ export interface LazyBuffer {
   bytes(): Uint8Array;
 }
 
-/** An open remote file: requests at offsets, nothing remembered. */
+/** An open remote file: requests at offsets, without a position. */
 export class RemoteFile {
-  /** The path that it was opened by, for errors. */
+  /** The path that errors name. */
   readonly path: string;
   /** The most bytes of one READ. */
   readonly readLength: number;
   /** The most bytes of one WRITE. */
   readonly writeLength: number;
   readonly #session: ClientSession;
-  /** What the server calls it. */
+  /** The server's handle. */
   readonly handle: Uint8Array;
   #closed = false;
 
@@ -50,7 +50,7 @@ export class RemoteFile {
     return this.#session.read(this.handle, offset, length, () => into, call);
   }
 
-  /** One WRITE of at most `writeLength` bytes; `sent` says that the channel has taken it. */
+  /** One WRITE of at most `writeLength` bytes; `sent` is called when the channel has taken it. */
   writePiece(
     data: Uint8Array,
     offset: number,
@@ -60,20 +60,20 @@ export class RemoteFile {
     return this.#session.write(this.handle, offset, data, this.#call("write", options), sent);
   }
 
-  /** As many WRITEs as it takes, all at once. */
+  /** As many WRITEs as it takes, in parallel. */
   async write(data: Uint8Array, offset: number, options: SftpOptions = {}): Promise<void> {
     const writes: Promise<void>[] = [];
     for (let at = 0; at < data.length; at += this.writeLength) {
       const piece = data.subarray(at, at + this.writeLength);
       writes.push(this.writePiece(piece, offset + at, options));
     }
-    // All of them, even if one fails: the data must stay in place until the last is settled.
+    // All of them, even if one fails: the data must not change until the last has settled.
     const failed = (await Promise.allSettled(writes)).find((write) => write.status === "rejected");
     if (failed) throw failed.reason;
   }
 
   /**
-   * As many READs as it takes, all at once; resolves to fewer bytes than fit only at the end.
+   * As many READs as it takes, in parallel; resolves to fewer bytes than fit only at the end.
    */
   async fill(
     into: LazyBuffer | Uint8Array,
@@ -89,7 +89,7 @@ export class RemoteFile {
       reads.push(this.#whole(room, at, Math.min(at + step, length), offset, options));
     }
     let total = 0;
-    // All of them, even if one fails: nothing of this may be under way when it is tried once more.
+    // All of them, even if one fails: none may be in flight when the block is read again.
     for (const read of await Promise.allSettled(reads)) {
       if (read.status === "rejected") throw read.reason;
       total += read.value;
@@ -97,7 +97,7 @@ export class RemoteFile {
     return total;
   }
 
-  /** A server may send less than was asked for: the gap is asked for again. */
+  /** Reads a range; a server may send fewer bytes than requested, so the rest is requested again. */
   async #whole(
     room: LazyBuffer,
     from: number,
@@ -117,7 +117,7 @@ export class RemoteFile {
     return at - from;
   }
 
-  /** What is known of the way to the server, for reads and for writes. */
+  /** Measurements of the path to the server, for reads and for writes. */
   get pathEstimates(): ClientSession["pathEstimates"] {
     return this.#session.pathEstimates;
   }
@@ -133,7 +133,7 @@ export class RemoteFile {
     await this.#session.command(msg.Fsetstat, request, this.#call("setStat", options));
   }
 
-  /** How full the file system is that it is on (fstatvfs@openssh.com). */
+  /** The size and free space of the file's file system (fstatvfs@openssh.com). */
   async statvfs(options: SftpOptions = {}): Promise<SftpFileSystem> {
     const { data } = await this.#extended(
       EXTENSION.FSTATVFS,
@@ -147,12 +147,12 @@ export class RemoteFile {
     await this.#extended(EXTENSION.FSYNC, msg.Status, this.#call("sync", options));
   }
 
-  /** Closes the handle, once. The answer counts: it may say that the disk is full. */
+  /** Closes the handle, once. The answer may report that the disk is full. */
   async close(options: SftpOptions = {}): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     const { signal } = options;
-    // What is cancelled must be closed too.
+    // A cancelled file must be closed, too.
     const call = this.#call("close", signal?.aborted ? { timeout: options.timeout } : options);
     const closing = this.#session.command(msg.Close, { handle: this.handle }, call);
     if (signal?.aborted) closing.catch(() => {});

@@ -22,13 +22,13 @@ export interface ServerLimits {
   readonly openHandles: number;
 }
 
-/** What a message has besides its data, at most: OpenSSH's own allowance. */
+/** The most bytes of a message besides its data, as OpenSSH assumes. */
 const MESSAGE_HEAD = 1024;
 
-/** Names that are kept of one directory: a listing without an end must end somewhere. */
+/** The most names of one directory, since a hostile server's listing may not end. */
 export const MAX_LISTED = 1_000_000;
 
-/** Entries of a listing that are asked about together. */
+/** Entries of a listing that are looked up in parallel. */
 const LOOKED_AT_ONCE = 128;
 
 /** One entry of a listing. */
@@ -49,7 +49,7 @@ export class RemoteFileSystem {
     this.#linkFirst = linkFirst;
   }
 
-  /** Greets the server and asks for its limits. */
+  /** Starts a session and asks the server for its limits. */
   static async open(
     channel: SftpChannel,
     options: SftpOptions & { timeout?: number; requestLength?: number; linkFirst?: boolean },
@@ -89,7 +89,7 @@ export class RemoteFileSystem {
     await this.session.extended(request, data, msg.Status, call);
   }
 
-  /** Sends an extended request that is answered by data of its own. */
+  /** Sends an extended request that is answered by data. */
   async extendedReply(request: string, data: Uint8Array, call: Call): Promise<Uint8Array> {
     return (await this.session.extended(request, data, msg.ExtendedReply, call)).data;
   }
@@ -99,7 +99,7 @@ export class RemoteFileSystem {
     return single(await this.session.extended(request, data, msg.Name, call), call);
   }
 
-  /** Opens a file; errors are `about` another path, if it has a name that nobody knows. */
+  /** Opens a file; its errors name `about`, if its own name means nothing to the user. */
   async file(path: string, options: SftpOpenOptions, about: string = path): Promise<RemoteFile> {
     const { mode } = options;
     const attributes = mode === undefined ? {} : { mode };
@@ -119,12 +119,12 @@ export class RemoteFileSystem {
     return infoOf((await this.session.request(msg.Lstat, { path }, msg.Attrs, call)).attributes);
   }
 
-  /** What is known of a file, links followed; null if there is none. */
+  /** The attributes of a file, links followed; null if there is none. */
   statOrNull(path: string, options: SftpOptions): Promise<SftpFileInfo | null> {
     return nullIfNoSuchFile(this.stat(path, options));
   }
 
-  /** What is known of a file or of the link itself; null if there is none. */
+  /** The attributes of a file or of the link itself; null if there is none. */
   lstatOrNull(path: string, options: SftpOptions): Promise<SftpFileInfo | null> {
     return nullIfNoSuchFile(this.lstat(path, options));
   }
@@ -134,7 +134,7 @@ export class RemoteFileSystem {
     await this.command(msg.Setstat, { path, attributes }, callOf("setStat", path, options));
   }
 
-  /** Changes a link itself; without lsetstat@openssh.com only what is no link can be changed. */
+  /** Changes a file or the link itself; without lsetstat@openssh.com links are refused. */
   async lsetStat(path: string, changes: SftpChanges, options: SftpOptions): Promise<void> {
     const attributes = attributesOfChanges(changes);
     const call = callOf("lsetStat", path, options);
@@ -179,7 +179,7 @@ export class RemoteFileSystem {
     const asked: Promise<msg.NameEntry[] | null>[] = [];
     const ask = () => {
       const answer = this.#names(handle, call);
-      answer.catch(() => {}); // nobody may be waiting just then
+      answer.catch(() => {}); // reported when it is awaited
       asked.push(answer);
     };
     let [careful, ended] = [false, false];
@@ -190,7 +190,7 @@ export class RemoteFileSystem {
       while (asked.length > 0) {
         const names = await asked[0]!.catch(async (cause) => {
           if (careful || ended || !refused(cause)) throw cause;
-          // There are servers that want one request at a time; what others have brought still counts.
+          // Some servers accept one request at a time; answers that did come are used.
           careful = true;
           await Promise.allSettled(asked);
           return [];
@@ -209,7 +209,7 @@ export class RemoteFileSystem {
     }
   }
 
-  /** The entries of one answer; a server that sends no attributes is asked for them, many at once. */
+  /** The entries of one answer; attributes that the server left out are looked up in parallel. */
   async *#known(
     path: string,
     names: readonly msg.NameEntry[],
@@ -234,7 +234,7 @@ export class RemoteFileSystem {
     }
   }
 
-  /** A whole directory. */
+  /** All entries of a directory. */
   async all(path: string, options: SftpOptions): Promise<ListedEntry[]> {
     const entries: ListedEntry[] = [];
     for await (const entry of this.list(path, options)) {
@@ -270,7 +270,7 @@ async function limitsOf(session: ClientSession, options: SftpOptions): Promise<S
     const bounded = (length: number) => Math.min(length || most, most);
     return { readLength: bounded(readLength), writeLength: bounded(writeLength), openHandles };
   } catch (cause) {
-    // A server that announces limits and then does not tell them is no worse than one without.
+    // A server that announces limits and then refuses to send them is treated as one without.
     if (cause instanceof SftpError && session.cause === null) return unknown;
     throw cause;
   }
@@ -282,7 +282,7 @@ function single({ entries }: { entries: readonly msg.NameEntry[] }, call: Call):
   throw sftpError(SftpStatus.BAD_MESSAGE, call, `the server sent ${entries.length} names`);
 }
 
-/** Whether a server did not like a request, which may have been for its moment. */
+/** Whether a server refused a request, perhaps because another one was running. */
 function refused(cause: unknown): boolean {
   return cause instanceof SftpError && cause.status === SftpStatus.FAILURE;
 }

@@ -7,9 +7,10 @@ import type { RemoteFileSystem } from "./remote_file_system.ts";
 import { callOf, SftpStatus } from "../protocol/status.ts";
 
 /**
- * Renames and replaces what has the new name: in one step if the server has posix-rename@openssh.com.
- * Otherwise, since RENAME replaces nothing (filexfer-02 §6.5), the old file is first moved aside, and
- * back again if that fails. Errors are `about` another path, if the old name is none that anybody knows.
+ * Renames a file and replaces one that has the new name: in one step if the server has
+ * posix-rename@openssh.com. Otherwise, since RENAME does not replace (filexfer-02 §6.5), the old file is
+ * moved aside first, and back if the renaming fails. Errors name `about`, if `from` means nothing to the
+ * user.
  */
 export async function replace(
   remote: RemoteFileSystem,
@@ -36,7 +37,7 @@ export async function replace(
     try {
       await remote.command(msg.Rename, { from, to }, call);
     } catch (cause) {
-      // Without the user's signal: an abort must not leave the file under a name that nobody knows.
+      // Without the user's signal: an abort must not leave the file under a hidden name.
       await remote.command(msg.Rename, { from: aside, to }, { operation: "rename", path: aside });
       throw cause;
     }

@@ -72,7 +72,7 @@ export class SftpFile implements AsyncDisposable {
   }
 
   /**
-   * Reads at an offset, whatever the file's position is; any number of these may be under way.
+   * Reads at an offset, independent of the file's position; any number of reads may run in parallel.
    *
    * @param into Where the bytes go
    * @param offset Bytes from the start of the file
@@ -90,8 +90,8 @@ export class SftpFile implements AsyncDisposable {
   }
 
   /**
-   * Writes all of the data at an offset, whatever the file's position is; any number of these may be
-   * under way. A file opened with `append` is written at its end all the same.
+   * Writes all of the data at an offset, independent of the file's position; any number of writes may run in
+   * parallel. A file opened with `append` is written at its end, whatever the offset.
    *
    * @param data The bytes, which must not change until the promise has settled
    * @param offset Bytes from the start of the file
@@ -107,7 +107,7 @@ export class SftpFile implements AsyncDisposable {
   /**
    * Moves the position for the next read or write.
    *
-   * @param offset Bytes from where `whence` says
+   * @param offset Bytes from the point that `whence` names
    * @param whence `Deno.SeekMode.Start`, `Current` or `End`
    * @param options A signal
    * @returns The new position
@@ -130,7 +130,7 @@ export class SftpFile implements AsyncDisposable {
   }
 
   /**
-   * Asks what is known of the file.
+   * Asks for the file's attributes.
    *
    * @param options A signal
    * @returns Its attributes
@@ -152,7 +152,7 @@ export class SftpFile implements AsyncDisposable {
   }
 
   /**
-   * Cuts the file off, or fills it up with zeros.
+   * Truncates the file, or fills it up with zeros.
    *
    * @param size The new size in bytes
    * @param options A signal
@@ -219,7 +219,7 @@ export class SftpFile implements AsyncDisposable {
   }
 
   /**
-   * Has the server put what was written on the disk; SFTP knows no difference to `sync`.
+   * Has the server put what was written on the disk; the same as `sync` in SFTP.
    *
    * @param options A signal
    * @throws {SftpError} If the server cannot

@@ -8,7 +8,7 @@ import { baseName, join, parent } from "../protocol/paths.ts";
 import type { ListedEntry, RemoteFileSystem } from "./remote_file_system.ts";
 import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
 
-/** Makes a directory and those above it that are missing; content if it is there. */
+/** Makes a directory and the missing ones above it; succeeds if it exists. */
 export async function makeFolders(
   remote: RemoteFileSystem,
   path: string,
@@ -36,13 +36,13 @@ export async function removeTree(
   options: SftpOptions & { recursive?: boolean },
 ): Promise<void> {
   try {
-    // First, whatever it is: some servers' LSTAT (ProFTPD's) takes a link for the folder it leads to.
+    // Tried first: LSTAT of some servers (ProFTPD's) follows links to folders.
     return await remote.remove(path, options);
   } catch (cause) {
     if (!(cause instanceof SftpError) || cause.status === SftpStatus.NO_SUCH_FILE) throw cause;
     if (!(await remote.lstat(path, options)).isDirectory) throw cause;
   }
-  // Level by level, so that round trips of one are had together; the deepest goes first.
+  // Level by level, so that the requests of one level run in parallel; the deepest is removed first.
   const levels = [[path]];
   for (let level = [path]; options.recursive && level.length > 0; levels.push(level)) {
     checkDepth(level[0]!, levels.length);
@@ -55,7 +55,7 @@ export async function removeTree(
   }
 }
 
-/** Removes what is in a folder but other folders; resolves to those. */
+/** Removes everything in a folder except other folders; resolves to those. */
 async function empty(
   remote: RemoteFileSystem,
   folder: string,
@@ -72,7 +72,7 @@ async function empty(
 const LISTED_AT_ONCE = 32;
 const REMOVED_AT_ONCE = 128;
 
-/** Does the same with all of a list, some at a time; the first failure ends it. */
+/** Runs a function for each item, at most `most` in parallel; the first failure ends it. */
 async function together<A, B>(
   most: number,
   list: readonly A[],
@@ -85,7 +85,7 @@ async function together<A, B>(
   return results;
 }
 
-/** Everything below a path, and the path itself; folders before what is in them. */
+/** Yields a path and everything below it; folders before their entries. */
 export async function* walk(
   remote: RemoteFileSystem,
   root: string,
@@ -136,7 +136,7 @@ async function walked(
   return { path, ...dirEntry(name, await remote.statOrNull(path, options) ?? info) };
 }
 
-/** Refuses folders in folders without an end, which only a hostile server has. */
+/** Refuses folders that are nested too deeply, as only a hostile server has them. */
 export function checkDepth(path: string, depth: number): void {
   if (depth <= SFTP_MAX_DEPTH) return;
   throw sftpError(SftpStatus.FAILURE, { operation: "readDir", path }, "folders without an end");

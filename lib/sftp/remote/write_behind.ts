@@ -4,40 +4,40 @@ import type { SftpOptions } from "../protocol/options.ts";
 import type { RemoteFile } from "./remote_file.ts";
 import { SftpStatus } from "../protocol/status.ts";
 
-/** A request that a server can hardly refuse for its length. */
+/** A length of requests that every server accepts. */
 const CAREFUL_BYTES = 32 * 1024;
 
-/** Bytes of a block that is read and sent in one go: what the processor's cache holds beside its copies. */
+/** The preferred bytes of a block, which stays in the processor's cache while it is read and sent. */
 const UNIT_BYTES = 256 * 1024;
 
-/** Requests under way at most, however short: 32 MiB of the usual length. */
+/** The most requests in flight, however short: 32 MiB of the usual length. */
 const MAX_SENT = 1024;
 
-/** A WRITE that is under way. */
+/** A WRITE in flight. */
 interface Sent {
   readonly bytes: Uint8Array;
   readonly offset: number;
   readonly written: Promise<void>;
-  /** Called when this one is written, if it is the last of its block. */
+  /** Called when the request is answered, if it is the last of its block. */
   readonly release: (() => void) | null;
 }
 
-/** What to write. */
+/** Where to write, and the limits. */
 export interface WriteBehindOptions extends SftpOptions {
-  /** Where to begin; 0 unless given. */
+  /** The first byte; 0 unless given. */
   readonly start?: number;
-  /** Bytes under way at most. */
+  /** The most bytes in flight. */
   readonly inFlight?: number;
 }
 
-/** Writes a remote file in order and lets the answers come behind. */
+/** Writes a remote file in order, with many requests in flight. */
 export class WriteBehind {
   readonly #file: RemoteFile;
   readonly #limits: SftpOptions;
   readonly #pacing: RequestPacing;
   #sent: Sent[] = [];
   #bytes = 0;
-  /** Requests that wait for the channel to take them. */
+  /** Requests that the channel has not sent yet. */
   #waiting = 0;
   #refused = false;
   #news: PromiseWithResolvers<void> | null = null;
@@ -51,17 +51,17 @@ export class WriteBehind {
     this.#pacing = new RequestPacing(file.writeLength, file.pathEstimates.write, inFlight);
   }
 
-  /** Where the next block goes. */
+  /** The offset of the next block. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** How far behind the last byte written a byte may be that has not arrived. */
+  /** How far before the last byte written a byte may be missing. */
   get window(): number {
     return this.#pacing.window;
   }
 
-  /** Whether the server has shown that it wants one request at a time. */
+  /** Whether the server accepts one request at a time only. */
   get careful(): boolean {
     return this.#state === "one";
   }
@@ -78,8 +78,8 @@ export class WriteBehind {
   }
 
   /**
-   * Sends a block and waits until it is on its way, longer only while too many are; the block must not
-   * be touched again before `release` is called.
+   * Sends a block and waits until the channel has taken it, or longer while too much is in flight. The block
+   * must not change before `release` is called.
    *
    * @throws {SftpError} If this or an earlier write was refused
    */
@@ -93,7 +93,7 @@ export class WriteBehind {
       const most = this.#state === "one" ? 0 : this.#pacing.depth * this.#pacing.block;
       while (this.#bytes > most || this.#sent.length > MAX_SENT) await this.#oldest();
     }
-    // Who read the next block now would find this one out of the processor's cache when it is sealed.
+    // Reading the next block now would displace this one from the processor's cache before it is encrypted.
     while (this.#waiting > 0 && !this.#refused) {
       this.#news = Promise.withResolvers();
       await this.#news.promise;
@@ -111,7 +111,7 @@ export class WriteBehind {
     const written = this.#file.writePiece(bytes, offset, this.#limits, () => {
       if (--this.#waiting === 0) this.#news?.resolve();
     });
-    written.catch(() => { // heard of when its turn comes, if it comes
+    written.catch(() => { // reported when the request is the oldest
       this.#refused = true;
       this.#news?.resolve();
     });
@@ -133,7 +133,7 @@ export class WriteBehind {
     release?.();
   }
 
-  /** There are servers that want one request at a time, or short ones: once more, that way. */
+  /** Some servers accept one request at a time, or short ones: writes the rest again that way. */
   async #again(cause: unknown): Promise<void> {
     if (this.#state === "one" || !(cause instanceof SftpError)) throw cause;
     if (cause.status !== SftpStatus.FAILURE && cause.status !== SftpStatus.BAD_MESSAGE) throw cause;

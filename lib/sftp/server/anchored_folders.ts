@@ -4,12 +4,12 @@ import { runtime } from "../../runtime/runtime.ts";
 import { errnoOf } from "./errno.ts";
 import type { Folders, ResolvedPath } from "./served_tree.ts";
 
-/** open(2) with this flag needs no permission to read, and gives nothing but a place (Linux). */
+/** open(2) with this flag needs no permission to read, and only locates the file (Linux). */
 const O_PATH = 0o10000000;
 
 /**
- * Folders as descriptors. A path below `/proc/self/fd/N` starts at the very folder that was opened, as
- * with `openat`: whoever swaps a folder for a link changes what its name leads to, not where we are.
+ * Folders as descriptors. A path below `/proc/self/fd/N` starts at the folder that was opened, as with
+ * `openat`: swapping a folder for a link changes what its name leads to, not the open descriptor.
  */
 export class AnchoredFolders implements Folders<number> {
   readonly #fs: PosixFiles = runtime.posix;

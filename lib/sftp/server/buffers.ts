@@ -1,7 +1,7 @@
 /** Memory that a server uses again: for answers to READs, and for requests. */
 import { SFTP_MAX_MESSAGE } from "../../defaults.ts";
 
-/** Memory for answers to READs; every buffer has the greatest length so far, since short reads come between. */
+/** Memory for answers to READs; each buffer has the greatest length so far, since lengths vary. */
 export class AnswerBuffers {
   #length = 0;
   #free: ArrayBuffer[] = [];

@@ -7,10 +7,11 @@ import { Jail, PathFolders } from "./jail.ts";
 import type { ServedTree } from "./served_tree.ts";
 
 /**
- * The tree below a folder.
+ * Chooses how to serve the tree below a folder: unrestricted for `/`, otherwise the strictest jail that the
+ * system allows.
  *
  * @throws {Deno.errors.NotFound} If there is no such folder
- * @throws {Deno.errors.NotADirectory} If it is none
+ * @throws {Deno.errors.NotADirectory} If it is not a directory
  */
 export function treeOf(root: string, home: string): ServedTree {
   const real = runtime.files.realPathSync(root);

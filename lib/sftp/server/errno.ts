@@ -4,7 +4,7 @@ import { SftpStatus, statusText } from "../protocol/status.ts";
 
 const { NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE, OP_UNSUPPORTED } = SftpStatus;
 
-/** By the name in errno.h: a status, as OpenSSH chooses it, and words that say nothing of paths. */
+/** By the name in errno.h: the status that OpenSSH chooses, and a text without paths. */
 const ERRNO: Readonly<Record<string, readonly [status: number, message: string]>> = {
   ENOENT: [NO_SUCH_FILE, "No such file"],
   ENOTDIR: [NO_SUCH_FILE, "No such file"],
@@ -32,15 +32,15 @@ const ERRNO: Readonly<Record<string, readonly [status: number, message: string]>
   EIO: [FAILURE, "Input/output error"],
 };
 
-/** The name in errno.h of what was thrown, or null. */
+/** The errno.h name of an error; null if it has none. */
 export function errnoOf(error: unknown): string | null {
   if (!(error instanceof Error) || !("code" in error)) return null;
   return typeof error.code === "string" ? error.code : null;
 }
 
 /**
- * What a server tells a client about an error. The message of a system's error names real paths, so
- * only what a backend says in an `SftpError` is passed on.
+ * The status and text that a client gets for an error. The messages of system errors contain real paths, so
+ * only the text of an `SftpError`, which the backend chose, is sent.
  */
 export function statusOf(error: unknown): { status: number; message: string } {
   if (error instanceof SftpError) return { status: error.status, message: error.message };

@@ -1,4 +1,4 @@
-/** What a server does for EXTENDED requests (OpenSSH PROTOCOL §4). */
+/** The operations of EXTENDED requests (OpenSSH PROTOCOL §4). */
 import { SFTP_MAX_CHUNK, SFTP_MAX_HANDLES, SFTP_MAX_MESSAGE } from "../../defaults.ts";
 import type { Layout } from "../../wire/message.ts";
 import { changesOf } from "../protocol/attributes.ts";
@@ -16,17 +16,17 @@ import {
 } from "./operations.ts";
 import { refuse, SftpStatus } from "../protocol/status.ts";
 
-/** An extension: an operation that is announced, if the backend has what it needs. */
+/** An operation that is announced by name, if the backend supports it. */
 export interface Extension extends Operation {
-  /** The name that is sent. */
+  /** The name in the protocol. */
   readonly request: string;
-  /** What the announcement says beside the name. */
+  /** The version in the announcement. */
   readonly version: string;
   /** Whether a backend can do it. */
   readonly offered: (backend: SftpBackend) => boolean;
 }
 
-/** Extensions by the name that is sent, in the order in which they are announced. */
+/** Extensions by their names in the protocol, in the order in which they are announced. */
 export const EXTENSIONS: ReadonlyMap<string, Extension> = new Map(
   [
     does("posix-rename", EXTENSION.POSIX_RENAME, msg.TwoPaths, {
@@ -149,7 +149,7 @@ interface ValueExtension<Q> {
   ) => Promise<(id: number) => Frame> | ((id: number) => Frame);
 }
 
-/** An extension that is answered by a value; without a layout its request is empty. */
+/** An extension that is answered by a value; a request without a layout is empty. */
 function answers<Q>(
   name: string,
   request: string,
@@ -164,7 +164,7 @@ function answers<Q>(
     writes: false,
     offered,
     async run(context, id, data) {
-      // Without a layout the request has nothing that `run` would look at.
+      // Without a layout `run` does not read the request.
       return (await run(context, layout === null ? undefined as Q : layout.decode(data)))(id);
     },
   };

@@ -5,17 +5,21 @@ import { refuse } from "../protocol/status.ts";
 /** A directory that is being listed. */
 export type Listing = AsyncIterator<SftpBackendEntry>;
 
-/** What is behind a handle, and the path that it was opened by. */
+/** An open file or listing, and the path that it was opened by. */
 type Opened =
   & { readonly path: string }
   & ({ readonly file: SftpBackendFile } | { readonly listing: Listing });
 
-/** What one client has open. Numbers are never used twice, so a closed handle stays closed. */
+/** One client's open files and listings. Numbers are never reused, so a closed handle stays closed. */
 export class Handles {
   readonly #opened: Map<number, Opened> = new Map();
   #next = 0;
 
-  /** Refuses what would be one too many, before it is opened. */
+  /**
+   * Checks that another handle may be opened.
+   *
+   * @throws {SftpError} If the limit is reached
+   */
   reserve(): void {
     if (this.#opened.size >= SFTP_MAX_HANDLES) refuse("Too many open handles");
   }
@@ -33,7 +37,7 @@ export class Handles {
     return opened.file;
   }
 
-  /** The file of a handle, if several requests for it may be under way; else null. */
+  /** The file of a handle, if several requests for it may run in parallel; otherwise null. */
   parallel(handle: Uint8Array): SftpBackendFile | null {
     const opened = this.#opened.get(numberOf(handle));
     return opened && "file" in opened && opened.file.parallel ? opened.file : null;
@@ -58,7 +62,7 @@ export class Handles {
     await close(opened);
   }
 
-  /** Closes everything, whatever comes of it. */
+  /** Closes everything, and ignores failures. */
   async closeAll(): Promise<void> {
     await Promise.allSettled([...this.#opened.values()].map(close));
     this.#opened.clear();
@@ -71,6 +75,6 @@ async function close(opened: Opened): Promise<void> {
 }
 
 function numberOf(handle: Uint8Array): number {
-  if (handle.length !== 4) return 0; // which is nobody's
+  if (handle.length !== 4) return 0; // not in use
   return new DataView(handle.buffer, handle.byteOffset, 4).getUint32(0);
 }

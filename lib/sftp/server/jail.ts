@@ -8,7 +8,7 @@ import type { Folders, ResolvedPath, ServedTree } from "./served_tree.ts";
 /** Symbolic links that one path may lead through, as Linux has it. */
 const MAX_LINKS = 40;
 
-/** Looks at a path after an open: what deceives one of them half of the time deceives none of all. */
+/** Checks after an open. A swap that is timed right passes each check with one chance in two. */
 const SWAP_CHECKS = 32;
 
 /**
@@ -67,7 +67,7 @@ export class Jail<F> implements ServedTree {
           names.push(step);
         }
       }
-      // It ends with the folder that it is in, which is seen from the one above.
+      // The path ends at the current folder, which is looked up in its parent.
       const name = names.pop();
       if (name !== undefined) folders.leave(inside.pop()!);
       const own = name ?? ".";
@@ -93,10 +93,10 @@ export class Jail<F> implements ServedTree {
 }
 
 /**
- * Folders as paths, for systems where nothing better is to be had. Another program may have a link in
- * the way during an open, and swap it for the folder before a look at the folder and back before the
- * look at the file. Hence a coin says which to look at, again and again: who swaps them must guess 32
- * coins, two microseconds each.
+ * Folders as paths, for systems without anything better. Another program may put a link in place of a folder
+ * during an open, swap it back before the folder is checked, and again before the file is checked. So 32
+ * checks follow in random order, each of the folders or of the file: an attacker must guess all 32 choices,
+ * two microseconds each.
  */
 export class PathFolders implements Folders<string> {
   readonly #root: string;
@@ -158,7 +158,7 @@ function openFlags(): number {
   return O_NOFOLLOW | O_NONBLOCK;
 }
 
-/** The steps of a path, the first one last. */
+/** The steps of a path in reverse order. */
 function stepsOf(path: string): string[] {
   return path.split("/").filter((step) => step !== "" && step !== ".").reverse();
 }

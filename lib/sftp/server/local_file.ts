@@ -13,11 +13,11 @@ export interface LocalFileOptions {
   readonly append: boolean;
   /** Which permission bits clients may set. */
   readonly mode: ModePolicy;
-  /** Where it is, for reads and writes: side by side as soon as it is slow. */
+  /** How reads and writes run; in parallel once the disk is slow. */
   readonly io: AdaptiveIo;
 }
 
-/** An open local file, read and written at offsets. The other clients do not wait for a slow disk. */
+/** An open local file, read and written at offsets. A slow disk does not block other clients. */
 export class LocalFile implements SftpBackendFile {
   readonly parallel: boolean;
   readonly #fs: PosixFiles = runtime.posix;
@@ -26,7 +26,7 @@ export class LocalFile implements SftpBackendFile {
   readonly #mode: ModePolicy;
   readonly #io: AdaptiveIo;
 
-  /** Takes over a descriptor. */
+  /** Takes ownership of a descriptor. */
   constructor(fd: number, { append, mode, io }: LocalFileOptions) {
     this.#fd = fd;
     this.#append = append;
@@ -110,7 +110,7 @@ export class LocalFile implements SftpBackendFile {
   }
 }
 
-/** A callback of Node's as a promise. */
+/** The result of a Node callback as a promise. */
 function settled<T>(
   start: (done: (error: Error | null, value?: T) => void) => void,
 ): Promise<T> {

@@ -15,10 +15,10 @@ import { readOnly } from "./read_only.ts";
 import { treeOf } from "./choose_tree.ts";
 import type { ResolvedPath, ServedTree } from "./served_tree.ts";
 
-/** Entries of a directory that are looked at in one go: a fraction of a millisecond. */
+/** Entries of a directory that are looked up without a pause: a fraction of a millisecond. */
 const LIST_BATCH = 64;
 
-/** What to serve. */
+/** Options of {@linkcode localFiles}. */
 export interface LocalFilesOptions {
   /** The folder that clients see as `/`. */
   readonly root: string;
@@ -26,7 +26,7 @@ export interface LocalFilesOptions {
   readonly home?: string;
   /** Refuse every change. */
   readonly readOnly?: boolean;
-  /** Never leave a slow file to other threads: for a process that has one client and nothing else to do. */
+  /** Always use synchronous I/O: for a process that serves one client and does nothing else. */
   readonly blocking?: boolean;
 }
 
@@ -35,25 +35,23 @@ export interface LocalFilesOptions {
  *
  * Paths are resolved step by step as after `chroot`: `..` stops at the root, and the text of a
  * symbolic link is read from the root. Only regular files and directories can be opened; setuid and
- * setgid bits are refused. Owners' names are those of `etc/passwd` and `etc/group` *inside* of the
+ * setgid bits are refused. Owners' names are those of `etc/passwd` and `etc/group` *inside* the
  * folder, if it has them.
  *
  * Another program on this machine, or a second server, may swap folders for symbolic links while a
- * client works. On Linux, in a program that is permitted everything (`-A`), every step starts at the
- * folder that was opened before it (as `openat` does), so there is no moment in which a swapped link
- * leads out. Elsewhere, or with fewer permissions, Deno can open files by their whole path only, and
- * this is what holds: after an open, and before a byte is read, written or cut off, the open file is
- * compared with what the path leads to (device and inode, 32 times, in an order that cannot be
- * foreseen), so content outside the root stays out of reach but for a guess of 32 coins. A new, empty
- * file or directory may still appear outside, a listing may show names from outside, and a removal, a
- * renaming or a change of attributes may hit a file outside.
+ * client works. On Linux, in a program with all permissions (`-A`), every step starts at the folder that
+ * was opened before it (as with `openat`), so a swapped link never leads outside. Elsewhere, or with fewer
+ * permissions, Deno opens files by their whole path only. Then, after an open and before a byte is read,
+ * written or truncated, the open file is compared with what the path leads to: device and inode, 32 times,
+ * in an unpredictable order. An attacker who swaps folders reaches content outside the root only by
+ * guessing 32 random bits. A new, empty file or directory may still appear outside, a listing may show
+ * names from outside, and a removal, a renaming or a change of attributes may affect a file outside.
  *
- * With `root: "/"` there is nothing to be kept out of: paths are the system's own, and clients may have
- * whatever the process may. Deno lets a program make symbolic links only if it may read and write
- * everything.
+ * With `root: "/"` there is no jail: paths are the system's own, and clients may do whatever the process
+ * may. Deno lets a program make symbolic links only if it may read and write everything.
  *
- * Look-ups are synchronous, as they take microseconds on a local disk. Reads and writes are as well
- * until one is slow; from then on that file is left to other threads.
+ * Look-ups are synchronous, as they take microseconds on a local disk. So are reads and writes until one is
+ * slow; then the next ones of that file run in other threads.
  *
  * @param options The folder, and whether it may be changed
  * @returns The backend for `serveSftp`
@@ -79,21 +77,21 @@ export function localFiles(options: LocalFilesOptions): SftpBackend {
   return fixed ? readOnly(files) : files;
 }
 
-/** Serves a tree, however it keeps to itself. */
+/** Serves a tree of any kind. */
 export function filesOf(tree: ServedTree, home: string, blocking = false): LocalFiles {
   return new LocalFiles(tree, home, blocking);
 }
 
 /**
- * From the look-up to the use everything is synchronous, so no other client of this process comes in
- * between; the methods are async only so that what they throw is a rejection.
+ * Everything between resolving a path and using it is synchronous, so that no other client of this process
+ * can act in between; the methods are async only to turn exceptions into rejections.
  */
 class LocalFiles implements SftpBackend {
   readonly #fs: PosixFiles = runtime.posix;
   readonly #tree: ServedTree;
   readonly #home: string;
   readonly #mode: ModePolicy;
-  /** Whether nobody else waits, so that even a slow disk is no reason to go another way. */
+  /** Whether I/O is always synchronous. */
   readonly #blocking: boolean;
   #accounts: { readonly mtimes: string; readonly names: Accounts } | null = null;
 
@@ -218,7 +216,7 @@ class LocalFiles implements SftpBackend {
     return ids.map((id) => names.group(id) ?? "");
   }
 
-  /** Opens a file and makes sure that it is the one in the tree; gives its descriptor. */
+  /** Opens a file, checks that it is the one in the tree, and returns its descriptor. */
   #open(path: string, options: SftpBackendOpen): number {
     const { open, openFlags } = this.#tree;
     const { createNew } = options;
@@ -229,7 +227,7 @@ class LocalFiles implements SftpBackend {
     if (info?.isDirectory) refuse("Is a directory");
     if (info !== null && !info.isFile && !open) refuse("Not a regular file");
     const { O_CREAT, O_EXCL, O_TRUNC } = this.#fs.constants;
-    // O_EXCL makes nothing behind a link, and nothing is cut off before the look at what was opened.
+    // O_EXCL does not create through a link, and a file is truncated only after the open file is checked.
     const making = info !== null ? 0 : open && !createNew ? O_CREAT : O_CREAT | O_EXCL;
     const cutting = open && options.truncate ? O_TRUNC : 0;
     const flags = accessOf(options) | openFlags | making | cutting;
@@ -294,7 +292,7 @@ class LocalFiles implements SftpBackend {
     refuse("File exists");
   }
 
-  /** Something other than the root itself. */
+  /** Anything but the root itself. */
   #movable(path: string): ResolvedPath & { info: Deno.FileInfo } {
     const found = this.#existing(path, "keep");
     if (found.virtual !== "/") return found;
@@ -302,7 +300,7 @@ class LocalFiles implements SftpBackend {
     refuse("It is the root", SftpStatus.PERMISSION_DENIED);
   }
 
-  /** The accounts of the tree, read anew when a file has changed. */
+  /** The accounts of the tree, read again when a file has changed. */
   #names(): Accounts {
     const files = ["/etc/passwd", "/etc/group"];
     const mtimes = files.map((file) => this.#mtime(file)).join();
@@ -318,7 +316,7 @@ class LocalFiles implements SftpBackend {
       using found = this.#tree.resolve(path, "follow");
       return found.info?.mtime?.getTime() ?? 0;
     } catch {
-      return 0; // nothing that this process may read
+      return 0; // not readable for this process
     }
   }
 
@@ -335,7 +333,7 @@ class LocalFiles implements SftpBackend {
         this.#fs.closeSync(fd);
       }
     } catch {
-      return null; // there are only numbers then
+      return null; // owners are shown as numbers
     }
   }
 }
@@ -346,7 +344,7 @@ function accessOf({ read, write, append }: SftpBackendOpen): number {
   return (writes ? (read ? O_RDWR : O_WRONLY) : O_RDONLY) | (append ? O_APPEND : 0);
 }
 
-/** Gives a file its second name, which fails if that is taken; false where there are no such links. */
+/** Makes a hard link, which fails if the name is taken; false where hard links are not supported. */
 function linked(from: string, to: string): boolean {
   try {
     runtime.posix.linkSync(from, to);

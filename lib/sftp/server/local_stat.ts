@@ -4,10 +4,10 @@ import { runtime } from "../../runtime/runtime.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
 import { refuse, SftpStatus } from "../protocol/status.ts";
 
-/** Which permission bits clients may set: in a jail none that give rights to others. */
+/** Which permission bits clients may set: in a jail, not those that give rights to others. */
 export type ModePolicy = "any" | "no setuid";
 
-/** The bytes of the longest name, on every system in use. */
+/** The bytes of the longest name on common systems. */
 const MAX_NAME_LENGTH = 255;
 
 /**
@@ -21,7 +21,7 @@ export function allowedMode(mode: number, allowed: ModePolicy): number {
   return mode & 0o1777;
 }
 
-/** What a look-up gives; null if it throws that there is no such file. */
+/** The result of a look-up; null if there is no such file. */
 export function nullIfMissing<T>(lookUp: () => T): T | null {
   try {
     return lookUp();

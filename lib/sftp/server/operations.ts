@@ -1,4 +1,4 @@
-/** What a server does for each request; the table is the dispatch. */
+/** The operations of a server, by request. */
 import { SFTP_MAX_CHUNK } from "../../defaults.ts";
 import { attributesOf, changesOf, type SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpBackend, SftpBackendOpen } from "./backend.ts";
@@ -9,14 +9,14 @@ import * as msg from "../protocol/messages.ts";
 import { FXF, FXP } from "../protocol/numbers.ts";
 import { refuse, SftpStatus, statusText } from "../protocol/status.ts";
 
-/** What an operation works on. */
+/** The state that operations work on. */
 export interface OperationContext {
   readonly backend: SftpBackend;
   readonly handles: Handles;
   readonly readOnly: boolean;
   /** Bits that new files and directories do not get. */
   readonly umask: number;
-  /** Whether SYMLINK comes in the draft's order. */
+  /** Whether SYMLINK has its paths in the draft's order. */
   readonly linkFirst: boolean;
   readonly answers: AnswerBuffers;
 }
@@ -152,7 +152,7 @@ function does<Q>(
   }];
 }
 
-/** The same, if clients may change anything. */
+/** An operation that changes something and is answered by a status. */
 function changes<Q>(
   name: string,
   request: msg.Row<Q>,
@@ -162,10 +162,10 @@ function changes<Q>(
   return [type, { ...operation, writes: true }];
 }
 
-/** An answer up to this long is copied, rather than hold memory for a much longer one. */
+/** An answer up to this length is copied, so that it does not hold a much longer buffer. */
 const SHORT_BYTES = 16 * 1024;
 
-/** READ: the data is read to where it is sent from. */
+/** READ: the data is read into the frame that is sent. */
 function read(
   { handles, answers }: OperationContext,
   id: number,
@@ -191,7 +191,11 @@ function write(context: OperationContext, id: number, body: Uint8Array): Promise
   return written.then(() => statusFrame(id, SftpStatus.OK));
 }
 
-/** The method of a backend, or the answer that there is none. */
+/**
+ * A method of a backend.
+ *
+ * @throws {SftpError} If the backend does not have it
+ */
 export function has<M>(method: M | undefined): M {
   if (method !== undefined) return method;
   refuse(statusText(SftpStatus.OP_UNSUPPORTED), SftpStatus.OP_UNSUPPORTED);
@@ -225,7 +229,7 @@ export function single(name: string): msg.RowValue<typeof msg.Name> {
   return { entries: [{ name, longname: name, attributes: {} }] };
 }
 
-/** Entries of one answer: enough to make round trips rare, far below what a message may have. */
+/** Bytes of entries in one answer: enough to make round trips rare, and far below the limit of a message. */
 const LIST_BYTES = 64 * 1024;
 
 async function list(handles: Handles, handle: Uint8Array): Promise<msg.NameEntry[]> {

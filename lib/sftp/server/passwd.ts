@@ -1,17 +1,17 @@
 /** Names of users and groups, as passwd(5) and group(5) have them. */
 export interface Accounts {
-  /** By number; null if there is none of that number. */
+  /** The name of a user by number; null if there is none. */
   user(id: number): string | null;
-  /** By number; null if there is none of that number. */
+  /** The name of a group by number; null if there is none. */
   group(id: number): string | null;
   /** The home directory of a user; null if there is no such user. */
   home(user: string): string | null;
 }
 
-/** Larger files are not what they seem. */
+/** Larger files are not account files. */
 export const MAX_ACCOUNTS_BYTES = 4 * 1024 * 1024;
 
-/** Reads both files; either may be missing, and lines that make no sense are passed over. */
+/** Parses both files; either may be missing, and malformed lines are ignored. */
 export function parseAccounts(passwd: string | null, group: string | null): Accounts {
   const users = new Map<number, string>();
   const homes = new Map<string, string>();

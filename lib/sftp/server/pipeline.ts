@@ -1,21 +1,21 @@
-/** Reads or writes that may be under way at once. */
+/** The most reads or writes that run in parallel. */
 const MAX_RUNNING = 16;
 
 /**
- * Runs requests so that a client sees them done in its order. What is alike, a run of reads or a run of
- * writes to different places, is under way at once; everything else waits for all before it, and all
- * after it waits. Answers leave in the order of the requests.
+ * Runs requests with the same effect as in the client's order. Consecutive reads, or consecutive writes to
+ * different places, run in parallel; any other request waits for those before it and holds up those after
+ * it. Answers leave in the order of the requests.
  */
 export class Pipeline<A> {
   readonly #limit: number;
   readonly #send: (answer: A) => void;
-  /** What is under way, the oldest first; each leaves when it is answered. */
+  /** Running requests, the oldest first; each is removed when it is answered. */
   readonly #running: Promise<void>[] = [];
   #kind: string | null = null;
   #bytes = 0;
 
   /**
-   * @param limit Bytes that may be under way at once
+   * @param limit The most bytes of running requests
    * @param send Takes the answers
    */
   constructor(limit: number, send: (answer: A) => void) {
@@ -29,7 +29,10 @@ export class Pipeline<A> {
     this.#send(await run());
   }
 
-  /** Runs a request beside others of its kind; resolves when the next may come. `run` must not fail. */
+  /**
+   * Runs a request in parallel with others of its kind; resolves when the next may start. `run` must not
+   * fail.
+   */
   async beside(kind: string, bytes: number, run: () => Promise<A> | A): Promise<void> {
     if (this.#kind !== kind) await this.idle();
     this.#kind = kind;
@@ -42,7 +45,7 @@ export class Pipeline<A> {
     }
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when nothing is running. */
   async idle(): Promise<void> {
     if (this.#running.length > 0) await this.#running.at(-1);
   }

@@ -1,6 +1,6 @@
 /** What a client's path leads to; disposing of it closes the folders opened on the way. */
 export interface ResolvedPath extends Disposable {
-  /** The path for this process: its last step is no symbolic link that may be followed by mistake. */
+  /** The path for this process; its last step is a symbolic link only if links were kept. */
   readonly real: string;
   /** The path as the client should see it, absolute. */
   readonly virtual: string;
@@ -10,7 +10,7 @@ export interface ResolvedPath extends Disposable {
 
 /** Resolves clients' paths. Every method is synchronous, so that no other request runs in between. */
 export interface ServedTree {
-  /** Whether clients may have all that this process may, special files and setuid bits included. */
+  /** Whether clients may do everything that this process may, special files and setuid bits included. */
   readonly open: boolean;
   /** Flags that every open(2) in it gets. */
   readonly openFlags: number;
@@ -24,15 +24,15 @@ export interface ServedTree {
   holds(fd: number, found: ResolvedPath): boolean;
 }
 
-/** How a walk holds on to the folders that it is in. */
+/** How the folders of a path are held open while it is resolved. */
 export interface Folders<F> {
   /** The folder that clients see as `/`. */
   root(): F;
   /** The folder of that name inside another; never through a symbolic link. */
   enter(folder: F, name: string): F;
-  /** Lets go of a folder. */
+  /** Releases a folder. */
   leave(folder: F): void;
-  /** A path to what is in a folder. */
+  /** The path of an entry of a folder. */
   path(folder: F, name: string): string;
   /** As of `ServedTree`. */
   pin(found: ResolvedPath): { readonly path: string } & Disposable;

@@ -22,7 +22,7 @@ import { Pipeline } from "./pipeline.ts";
 import { EXTENSIONS } from "./extensions.ts";
 import { lost, refuse, SftpStatus, statusText } from "../protocol/status.ts";
 
-/** Answers that may wait for a client to take them; then its requests wait. */
+/** Bytes of answers that may wait for the client to read them, before no more requests are taken. */
 const QUEUE_BYTES = 2 * 1024 * 1024;
 
 /** How to serve. */
@@ -38,17 +38,17 @@ export interface ServeSftpOptions {
   readonly linkFirst?: boolean;
   /** Whether clients may make a request, by its name as of `sftp-server -Q requests`; all unless given. */
   readonly permits?: (request: string) => boolean;
-  /** Hears of each request as it is answered. */
+  /** Called for each request when it is answered. */
   readonly onRequest?: (report: SftpRequestReport) => void;
 }
 
-/** What is served, and how. */
+/** A backend, and how to serve it. */
 export interface SftpService extends ServeSftpOptions {
   /** What is served, such as `localFiles`. */
   readonly backend: SftpBackend;
 }
 
-/** A backend alone is served with nothing special about it. */
+/** A service as it is; a backend alone becomes a service with default options. */
 export function serviceOf(served: SftpBackend | SftpService): SftpService {
   return isService(served) ? served : { backend: served };
 }
@@ -59,7 +59,7 @@ function isService(served: SftpBackend | SftpService): served is SftpService {
 
 /**
  * Serves one SFTP session: takes requests in order, answers them in order, and never holds more
- * than a few megabytes for a client. Of a run of reads, or of writes, several are under way at once.
+ * than a few megabytes for a client. Consecutive reads, or consecutive writes, run in parallel.
  *
  * @param channel Where the client is; at the end of a session that went well only its sending
  * side is closed, since an SSH session still has its exit status to send
@@ -108,7 +108,7 @@ class ServerSession {
   readonly #options: ServeSftpOptions;
   readonly #answers: AnswerBuffers = new AnswerBuffers();
   readonly #requests: RequestBuffers = new RequestBuffers();
-  /** Where the writes under way end, file by file. */
+  /** The end of the running writes, by file. */
   readonly #ends: Map<SftpBackendFile, number> = new Map();
   #failure: unknown = null;
 
@@ -137,13 +137,13 @@ class ServerSession {
       }
       await this.#quiet();
     } finally {
-      await this.#pipeline.idle(); // no file is closed under a read's feet
+      await this.#pipeline.idle(); // no file is closed while it is being read
       await this.#handles.closeAll();
     }
     if (this.#failure !== null) throw this.#failure;
   }
 
-  /** Resolves when nothing is under way and everything is said. */
+  /** Resolves when nothing is running and every answer has been sent. */
   async #quiet(): Promise<void> {
     await this.#pipeline.idle();
     await this.#outbox.below(0);
@@ -160,7 +160,7 @@ class ServerSession {
     this.#outbox.push([msg.encodeVersion(FXP.VERSION, SFTP_VERSION, extensions)]);
   }
 
-  /** Takes one request and puts it where it may run. */
+  /** Receives one request and schedules it. */
   async #take(): Promise<void> {
     const { type, id, body } = await this.#request();
     const run = (): Promise<Frame> | Frame => {
@@ -175,7 +175,7 @@ class ServerSession {
     }
   }
 
-  /** Whether others of its kind may be under way: reads and writes of parallel files, not overlapping. */
+  /** Whether it may run in parallel with others of its kind: reads, or writes that do not overlap. */
   #mayRunBeside(type: number, body: Uint8Array): boolean {
     if (type !== FXP.READ && type !== FXP.WRITE) return false;
     if (type === FXP.READ) this.#ends.clear();
@@ -188,7 +188,7 @@ class ServerSession {
     return true;
   }
 
-  /** Runs a request; whatever goes wrong is an answer too. */
+  /** Runs a request; an error becomes an answer, too. */
   #answer(type: number, id: number, body: Uint8Array): Promise<Frame> | Frame {
     let name = "unknown";
     let path: string | null = null;
@@ -208,7 +208,7 @@ class ServerSession {
     }
   }
 
-  /** Refuses what this client may not do. */
+  /** Refuses operations that this client may not run. */
   #check({ name, writes }: Operation): void {
     const { PERMISSION_DENIED } = SftpStatus;
     if (!this.#permits(name)) refuse(statusText(PERMISSION_DENIED), PERMISSION_DENIED);
@@ -237,7 +237,7 @@ class ServerSession {
   }
 }
 
-/** A channel that is asked for more only when something is over. */
+/** A channel whose `readChunk` first waits for `over`. */
 function after(over: () => Promise<void>, channel: SftpChannel): SftpChannel {
   return {
     async readChunk() {
@@ -250,7 +250,7 @@ function after(over: () => Promise<void>, channel: SftpChannel): SftpChannel {
   };
 }
 
-/** What a request asks for. */
+/** The operation of a request, and its data. */
 function operationOf(type: number, body: Uint8Array): { operation: Operation; data: Uint8Array } {
   const extended = type === FXP.EXTENDED ? msg.Extended.decode(body) : null;
   const operation = extended ? EXTENSIONS.get(extended.request) : OPERATIONS.get(type);
@@ -263,7 +263,7 @@ function refusalFrame(id: number, cause: unknown): Frame {
   return statusFrame(id, status, message);
 }
 
-/** What a READ or WRITE is about, without its data; null if it makes no sense. */
+/** The handle, offset and length of a READ or WRITE; null if it is malformed. */
 function transferOf(
   body: Uint8Array,
 ): { handle: Uint8Array; offset: number; length: number } | null {

@@ -19,7 +19,7 @@ export class UnrestrictedTree implements ServedTree {
     let info = lookAt(real);
     if (info?.isSymlink && last === "follow") {
       const target = realPathOrNull(real);
-      // Behind a link that leads to nothing a file may be made, where the link says.
+      // Through a dangling link a file may be created, where the link leads.
       info = target === null ? null : lookAt(target);
       real = target ?? real;
     }

@@ -1,14 +1,14 @@
-/** SHA-256 of what files hold: streamed, since no digest of the platform takes a file in pieces. */
+/** SHA-256 of files' contents in pieces, since `crypto.subtle` takes whole messages only. */
 import type { StreamingHash } from "../../runtime/parts.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { ReadAhead } from "../remote/read_ahead.ts";
 import type { RemoteFileSystem } from "../remote/remote_file_system.ts";
 import type { StoreSettings, TransferSource } from "./file_store.ts";
 
-/** Bytes that a prefix is read by. */
+/** Bytes of one read. */
 const BLOCK_BYTES = 256 * 1024;
 
-/** The digest of a server's file: asked for, or of what is read. */
+/** The digest of a server's file: from the user's function, or by reading it. */
 export async function digestOf(
   remote: RemoteFileSystem,
   path: string,
@@ -32,7 +32,7 @@ export async function digestOf(
   }
 }
 
-/** Feeds the first bytes of a file that can be read anywhere. */
+/** Adds the first bytes of a file to a hash. */
 export async function feedPrefix(
   hash: StreamingHash,
   from: Pick<Required<TransferSource>, "readAt">,

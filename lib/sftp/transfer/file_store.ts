@@ -5,66 +5,66 @@ import type { SftpTransferOptions } from "./transfer_options.ts";
 
 /** Where one file's bytes come from. */
 export interface TransferSource {
-  /** Bytes to expect, or null if nobody knows. */
+  /** Bytes to expect; null if unknown. */
   readonly size: number | null;
-  /** What is known of the file, if it is one. */
+  /** The file's attributes; null for bytes and streams. */
   readonly info: SftpFileInfo | null;
-  /** Whether the file has holes, or may be thought to have. */
+  /** Whether the file may have holes. */
   readonly sparse: boolean;
-  /** Goes to an offset, before `next`; a stream cannot. */
+  /** Moves to an offset, before `next`; missing for a stream. */
   start?(offset: number): void | Promise<void>;
   /** The next block in order, of `unit` bytes if the source can choose, or null at the end. */
   next(unit: number): Promise<Uint8Array | null>;
-  /** Gives the memory of a block back. */
+  /** Returns the memory of a block. */
   release(block: Uint8Array): void;
   /** Fills `into` from an offset; resolves to fewer bytes than fit only at the end. */
   readAt?(into: Uint8Array, offset: number): Promise<number>;
-  /** The SHA-256 of the first bytes as the server has them; a local file has none to ask for. */
+  /** The SHA-256 of the first bytes on the server; missing for a local file. */
   digest?(length: number): Promise<string>;
-  /** Ends it, early perhaps. */
+  /** Closes it, also before its end. */
   close(): void;
 }
 
 /** Where one file's bytes go. */
 export interface TransferTarget {
-  /** Bytes that an earlier try has left; 0 if there was none. */
+  /** Bytes of an earlier try; 0 if there was none. */
   readonly held: number;
-  /** Bytes of a block that it sends best. */
+  /** The preferred bytes of a block. */
   readonly unit?: number;
   /**
-   * Takes a file of the final name for a part, if it is shorter than `size` and `same` as the source
-   * as far as it goes.
+   * Uses the file of the final name as a part, if it is shorter than `size` and `same` says that it is the
+   * beginning of the source.
    */
   adopt?(
     size: number,
     same: (file: Pick<Required<TransferSource>, "readAt">, length: number) => Promise<boolean>,
   ): Promise<void>;
-  /** Goes to an offset, before `write`: what is behind it is of no value. */
+  /** Moves to an offset, before `write`; the bytes after it are lost. */
   start?(offset: number): Promise<void>;
-  /** Takes the next block; `release` says that the memory is free again. */
+  /** Writes the next block; `release` is called when its memory is free again. */
   write(block: Uint8Array, release: () => void): Promise<void>;
-  /** Leaves a hole of this many bytes; a stream cannot. */
+  /** Leaves a hole of this many bytes; missing for a stream. */
   skip?(bytes: number): Promise<void>;
   /** Resolves when all that was written has arrived. */
   flush(): Promise<void>;
   /** Fills `into` from an offset, as a source does. */
   readAt?(into: Uint8Array, offset: number): Promise<number>;
-  /** The SHA-256 of the first bytes as the server has them. */
+  /** The SHA-256 of the first bytes on the server. */
   digest?(length: number): Promise<string>;
-  /** All blocks are there: the file gets its attributes and its name. */
+  /** Gives the complete file its attributes and its name. */
   commit(info: SftpFileInfo | null): Promise<void>;
-  /** They will not be. */
+  /** Gives up, and removes what was written. */
   discard(cause: unknown): Promise<void>;
 }
 
-/** What a target is made for. */
+/** The file that a target is made for. */
 export interface TargetRequest {
   readonly path: string;
-  /** What is known of the source. */
+  /** The attributes of the source. */
   readonly info: SftpFileInfo | null;
-  /** What the source is called, to find an earlier try again. */
+  /** The name of the source, by which an earlier try is found. */
   readonly name: string;
-  /** Whether it is inside a folder that is transferred. */
+  /** Whether it is inside a folder of the transfer. */
   readonly inside: boolean;
 }
 
@@ -72,13 +72,13 @@ export interface TargetRequest {
 export interface FileStore {
   /** Whether the names that it lists need no check: those of this machine's own files. */
   readonly trusted: boolean;
-  /** What is known of a file, links followed; null if there is none. */
+  /** The attributes of a file, links followed; null if there is none. */
   stat(path: string): Promise<SftpFileInfo | null>;
-  /** What is known of a file or of the link itself; null if there is none. */
+  /** The attributes of a file or of the link itself; null if there is none. */
   lstat(path: string): Promise<SftpFileInfo | null>;
   /** A folder's entries; names are single steps, and trusted only if `trusted` says so. */
   list(path: string): AsyncIterable<ListedEntry>;
-  /** A path one step further down. */
+  /** The path of an entry of a folder. */
   join(folder: string, name: string): string;
   /** Why a name cannot be used here; null if it can. */
   nameProblem(name: string): string | null;
@@ -87,9 +87,9 @@ export interface FileStore {
   readLink(path: string): Promise<string>;
   /** Makes a link at a path inside `root`, replacing one that is there. */
   symlink(target: string, path: string, root: string): Promise<void>;
-  /** Makes a folder, or takes the one that is there, but no link to one unless it is the root. */
+  /** Makes a folder, or uses an existing one, but a link to one only as the root. */
   makeFolder(path: string, bits: number | null, place: "root" | "inside"): Promise<void>;
-  /** Gives a folder its attributes, when all that is in it is done. */
+  /** Sets a folder's attributes, after its entries are complete. */
   finishFolder(path: string, info: SftpFileInfo): Promise<void>;
   source(path: string, info: SftpFileInfo | null): Promise<TransferSource>;
   target(request: TargetRequest): Promise<TransferTarget>;

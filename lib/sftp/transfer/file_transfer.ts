@@ -9,7 +9,7 @@ import { withLimits } from "../../waiting.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import type { Throttle } from "./throttle.ts";
 
-/** Bytes of a block where the target has no preference. */
+/** Bytes of a block, if the target has no preference. */
 const BLOCK_BYTES = 1024 * 1024;
 
 /** What all files of one transfer share. */
@@ -21,7 +21,7 @@ export interface TransferContext extends StoreSettings {
   over(): boolean;
 }
 
-/** Moves one file; it is there when the promise resolves, and there is no trace of it if it rejects. */
+/** Transfers one file, which is complete when the promise resolves and removed if it rejects. */
 export async function transferFile(
   name: string,
   source: TransferSource,
@@ -35,7 +35,7 @@ export async function transferFile(
       await new FileTransfer(name, source, target, context).run();
       await target.commit(source.info);
     } catch (cause) {
-      await target.discard(cause).catch(() => {}); // the first failure is the one to tell
+      await target.discard(cause).catch(() => {}); // the first failure is reported
       throw cause;
     }
   } finally {
@@ -49,7 +49,7 @@ class FileTransfer {
   readonly #source: TransferSource;
   readonly #target: TransferTarget;
   readonly #context: TransferContext;
-  /** Of what was sent, if anybody wants to compare. */
+  /** The hash of what was sent, if it is to be verified. */
   #hash: StreamingHash | null = null;
 
   constructor(
@@ -71,14 +71,14 @@ class FileTransfer {
       : 0;
     const length = await this.#from(start);
     if (await this.#same(length)) return;
-    // What an earlier try had left was not what it seemed: once more, all of it.
+    // The part of an earlier try was not from this file: transfer all of it again.
     if (start > 0) this.#context.progress.held(-start);
     if (start > 0 && await this.#same(await this.#from(0))) return;
     const call = { operation: "verify", path: this.#name };
     throw sftpError(SftpStatus.FAILURE, call, "what is there is not what was sent");
   }
 
-  /** Moves what is behind an offset; resolves to the file's length. */
+  /** Transfers the file from an offset on; resolves to its length. */
   async #from(start: number): Promise<number> {
     const { options: { verify = false, resume = false }, progress } = this.#context;
     const source = this.#source;
@@ -106,13 +106,13 @@ class FileTransfer {
     }
   }
 
-  /** The end that has a file's beginning without asking a server, if there is one. */
+  /** The end that can read the file's beginning without a server, if there is one. */
   #near(): { readAt(into: Uint8Array, offset: number): Promise<number> } {
     const near = this.#source.digest && !this.#target.digest ? this.#target : this.#source;
     return { readAt: (into, offset) => near.readAt!(into, offset) };
   }
 
-  /** A stream may never give anything: an abort must not wait for it. */
+  /** The next block; an abort does not wait for a stream that gives none. */
   #next(): Promise<Uint8Array | null> {
     const next = this.#source.next(this.#target.unit ?? BLOCK_BYTES);
     return this.#source.size === null ? withLimits(next, this.#context) : next;
@@ -140,7 +140,7 @@ class FileTransfer {
     done();
   }
 
-  /** A stream may never take anything: an abort must not wait for it. */
+  /** Writes a block; an abort does not wait for a stream that takes none. */
   async #write(block: Uint8Array, release: () => void): Promise<void> {
     const written = this.#target.write(block, release);
     await (this.#target.start ? written : withLimits(written, this.#context));
@@ -151,7 +151,7 @@ class FileTransfer {
     throw sftpError(SftpStatus.EOF, call, `it ends at ${length} of ${this.#source.size} bytes`);
   }
 
-  /** Whether the far side has what was sent, as far as anybody wants to know. */
+  /** Whether the server has what was sent; true if it is not to be verified. */
   async #same(length: number): Promise<boolean> {
     if (this.#hash === null) return true;
     const sent = this.#hash.digest("hex");

@@ -8,17 +8,17 @@ import type { FileStore } from "./file_store.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import { isOfOneFile } from "./transfer_error.ts";
 
-/** A folder on the way: the same place on both sides. */
-interface Folder {
+/** A folder of the transfer: its path in both stores. */
+interface TransferFolder {
   readonly from: string;
   readonly to: string;
   readonly info: SftpFileInfo;
   readonly depth: number;
-  /** Folders above without links, if links are followed: none may come again. */
+  /** The real paths of the folders above, if links are followed: a folder must not contain itself. */
   readonly above: readonly string[];
 }
 
-/** What one side says of a file. */
+/** A listed file: its path in both stores. */
 interface SourceEntry {
   readonly name: string;
   readonly from: string;
@@ -27,18 +27,18 @@ interface SourceEntry {
 }
 
 /**
- * A folder with everything in it on its way from one side to the other, many files and some folders at a
- * time. Nothing that a server says is trusted: names are single steps, folders have an end, links are
- * made last of all and none that is here is walked through.
+ * Transfers a folder with everything in it, many files and some folders in parallel. A server is not trusted:
+ * names must be single steps, depth and size of folders are limited, links are made last, and local links
+ * are not followed.
  */
 export class FolderTransfer {
   readonly #from: FileStore;
   readonly #to: FileStore;
   readonly #context: TransferContext;
   readonly #pool: TaskPool;
-  /** Folders to go into, the latest first, so that few wait. */
-  readonly #waiting: Folder[] = [];
-  readonly #made: Folder[] = [];
+  /** Folders to transfer, the latest first, so that few wait. */
+  readonly #waiting: TransferFolder[] = [];
+  readonly #made: TransferFolder[] = [];
   readonly #links: { entry: SourceEntry; text: string }[] = [];
   #root = "";
 
@@ -49,7 +49,7 @@ export class FolderTransfer {
     this.#pool = pool;
   }
 
-  /** Moves a folder; what cannot be moved is told to the progress. */
+  /** Transfers a folder; failures are collected in the progress. */
   async run(from: string, to: string, info: SftpFileInfo): Promise<void> {
     await this.#all(to, info, () => {
       this.#waiting.push({ from, to, info, depth: 0, above: [] });
@@ -57,7 +57,7 @@ export class FolderTransfer {
     });
   }
 
-  /** Moves what was found, wherever that was, into a folder. */
+  /** Transfers what a pattern matched into a folder. */
   async some(found: readonly SftpWalkEntry[], to: string): Promise<void> {
     const names = new Set<string>();
     await this.#all(to, null, async () => {
@@ -88,7 +88,7 @@ export class FolderTransfer {
     await this.#finish();
   }
 
-  /** Goes into all that wait, some at a time; resolves when no one is inside any more. */
+  /** Transfers all waiting folders, some in parallel. */
   async #folders(): Promise<void> {
     const { signal } = this.#pool;
     const under = new Set<Promise<void>>();
@@ -104,7 +104,7 @@ export class FolderTransfer {
     }
   }
 
-  async #folder(folder: Folder): Promise<void> {
+  async #folder(folder: TransferFolder): Promise<void> {
     const { from, to, depth } = folder;
     const call = { operation: "transfer", path: from };
     if (depth > SFTP_MAX_DEPTH) {
@@ -126,7 +126,7 @@ export class FolderTransfer {
     }
   }
 
-  /** Whether a name may become part of a path; if not, that is a failure. */
+  /** Whether a name may become part of a path; if not, a failure is noted. */
   #usable(path: string, name: string, names: Set<string>): boolean {
     const problem = names.has(name)
       ? "it is listed twice"
@@ -175,7 +175,10 @@ export class FolderTransfer {
     );
   }
 
-  /** Children first: making them touched the folder's own times, and its mode may forbid it. */
+  /**
+   * Sets the folders' attributes, children first: new entries change a folder's times, and its mode may
+   * forbid them.
+   */
   async #finish(): Promise<void> {
     const { preserve = false, owners = false } = this.#context.options;
     if (!preserve && !owners) return;
@@ -194,7 +197,7 @@ export class FolderTransfer {
     }
   }
 
-  /** A failure that concerns one file is told, and the rest goes on. */
+  /** Notes a failure that concerns one file only; throws any other. */
   async #attempt(path: string, run: () => Promise<void>): Promise<void> {
     try {
       await run();
@@ -206,7 +209,7 @@ export class FolderTransfer {
   }
 }
 
-/** Whether a file is there already, as far as size and time can tell; counts it then. */
+/** Whether the target has the file already, by size and time; it is counted then. */
 export async function unchanged(
   to: FileStore,
   path: string,
@@ -221,7 +224,7 @@ export async function unchanged(
   return same;
 }
 
-/** SFTP has no finer times. */
+/** SFTP's times are in seconds. */
 function seconds(time: Date): number {
   return Math.floor(time.getTime() / 1000);
 }

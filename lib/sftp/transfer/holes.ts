@@ -1,4 +1,4 @@
-/** Zeros that are worth a hole: a file system's block is 4 KiB, a request costs more than that. */
+/** The shortest run of zeros that becomes a hole. */
 const HOLE_BYTES = 64 * 1024;
 
 /** The next run of zeros from an offset on, as [start, end]; both the block's end if there is none. */
@@ -16,7 +16,7 @@ export function nextHole(block: Uint8Array, from: number): [number, number] {
   return [block.length, block.length];
 }
 
-/** Data shows itself in the first word, mostly; zeros are looked at eight at a time. */
+/** Whether a range has zeros only; they are compared eight at a time. */
 function isZero(block: Uint8Array, from: number, to: number): boolean {
   if (block[from] !== 0 || block[to - 1] !== 0) return false;
   let at = from;

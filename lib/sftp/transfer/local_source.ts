@@ -5,7 +5,7 @@ import { withPathInError } from "./local_errors.ts";
 import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import type { TransferSource } from "./file_store.ts";
 
-/** What is asked for behind the expected end, if the file has grown. */
+/** Bytes that are read past the expected end, if the file has grown. */
 const GROWN_BYTES = 64 * 1024;
 
 /** A local file as a source. */
@@ -58,7 +58,7 @@ class LocalSource implements TransferSource {
     return count === 0 ? null : block.subarray(0, count);
   }
 
-  /** One byte more than expected, so that the end shows in the same read. */
+  /** Memory for a block: one byte more than expected, so that the same read finds the end. */
   #block(unit: number): Uint8Array {
     if (unit !== this.#unit) this.#free = [];
     this.#unit = unit;
@@ -74,12 +74,12 @@ class LocalSource implements TransferSource {
       const more = await withPathInError("read", this.#path, () => this.#read(rest));
       if (more === null) break;
       count += more;
-      if (this.size === null) break; // a pipe gives what it has
+      if (this.size === null) break; // a pipe: pass on what has come
     }
     return count;
   }
 
-  /** A pipe or a device may have nothing for a long time. */
+  /** Reads asynchronously from a pipe or a device, which may have no data for a long time. */
   #read(into: Uint8Array): number | null | Promise<number | null> {
     const later = () => this.#file.read(into);
     return this.size === null ? later() : this.#io.run(() => this.#file.readSync(into), later);

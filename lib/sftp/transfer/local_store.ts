@@ -15,10 +15,10 @@ import type {
   TransferTarget,
 } from "./file_store.ts";
 
-/** Entries of a folder that are looked at together. */
+/** Entries of a folder that are looked up in parallel. */
 const LOOKED_AT_ONCE = 64;
 
-/** A file that was listed and no more. */
+/** The attributes of a file that was listed, but not looked up. */
 const FILE_NOT_LOOKED_AT: SftpFileInfo = {
   isFile: true,
   isDirectory: false,
@@ -31,12 +31,12 @@ const FILE_NOT_LOOKED_AT: SftpFileInfo = {
   gid: null,
 };
 
-/** The files of this machine as one side of a transfer. */
+/** The files of this machine. */
 export class LocalStore implements FileStore {
   readonly trusted = true;
   readonly #settings: StoreSettings;
   readonly #io: AdaptiveIo = new AdaptiveIo();
-  /** The folder that a transfer may write in, without links; null until it is made. */
+  /** The real path of the folder that a transfer writes in; null until it is made. */
   #root: string | null = null;
 
   constructor(settings: StoreSettings) {
@@ -54,7 +54,7 @@ export class LocalStore implements FileStore {
   async *list(path: string): AsyncGenerator<ListedEntry, void> {
     const folders: Promise<ListedEntry | null>[] = [];
     for await (const { name, isFile } of runtime.files.readDir(path)) {
-      // Of a file, nothing more need be known until it is opened: a look costs as much as that.
+      // A file is not looked up until it is opened: a look-up costs as much as opening it.
       if (isFile && !this.#settings.options.update) yield { name, info: FILE_NOT_LOOKED_AT };
       else {folders.push(
           this.lstat(runtime.paths.join(path, name)).then((info) => info && { name, info }),
@@ -81,13 +81,13 @@ export class LocalStore implements FileStore {
     return runtime.files.readLink(path);
   }
 
-  /** The text must lead inside, whatever other links there are: `..` may stand at its beginning only. */
+  /** The text must lead inside whatever other links there are, so `..` is allowed at its beginning only. */
   async symlink(target: string, path: string, root: string): Promise<void> {
     const { dirname, isAbsolute, relative, resolve, sep } = runtime.paths;
     const inside = relative(resolve(root), resolve(dirname(path), target));
     const steps = target.split(/[\\/]/).filter((step) => step !== "" && step !== ".");
     const plain = steps.findIndex((step) => step !== "..");
-    const climbs = plain !== -1 && steps.includes("..", plain); // out of what another link leads to
+    const climbs = plain !== -1 && steps.includes("..", plain); // perhaps out of another link's target
     const outside = isAbsolute(inside) || inside.split(sep)[0] === "..";
     if (isAbsolute(target) || climbs || outside) {
       throw platformError("InvalidData", `Cannot make the link "${path}": it leads outside`);
@@ -140,7 +140,7 @@ export class LocalStore implements FileStore {
     });
   }
 
-  /** A folder that was ours may be a link by now, which somebody put in its place. */
+  /** Checks that a folder is still inside: another program may have put a link in its place. */
   #check(folder: string): void {
     if (this.#root === null) return;
     const real = runtime.files.realPathSync(folder);

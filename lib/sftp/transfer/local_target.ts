@@ -8,28 +8,28 @@ import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import type { TransferTarget } from "./file_store.ts";
 import { bitsOf, type SftpTransferOptions } from "./transfer_options.ts";
 
-/** How a local file comes to be. */
+/** How a local file is written. */
 export interface FileTargetOptions {
   readonly options: SftpTransferOptions;
   /** Attributes of the source. */
   readonly info: SftpFileInfo | null;
-  /** The hidden name of a part that may be gone on with; without it a name of its own is used. */
+  /** The hidden name of a part that can be resumed; null for a new, random name. */
   readonly part: string | null;
   readonly io: AdaptiveIo;
-  /** Throws if the folder of the file is no longer where it was; null if it may be anywhere. */
+  /** Throws if the folder of the file is no longer inside the transfer's; null if it may be anywhere. */
   readonly check: (() => void) | null;
 }
 
 /**
- * A local file as a target. The content goes to a hidden file beside it, which takes its name when
- * it is whole. A symbolic link of that name is replaced, never followed.
+ * A local file as a target. The content goes to a hidden file beside it, which gets its name when it is
+ * complete. A symbolic link of that name is replaced, never followed.
  */
 export async function fileTarget(local: string, how: FileTargetOptions): Promise<TransferTarget> {
   const { dirname, join } = runtime.paths;
   const hidden = join(dirname(local), how.part ?? `.${crypto.randomUUID()}.part`);
   const resumes = how.part !== null;
   const mode = bitsOf(how.info, how.options) ?? 0o666;
-  // For who resumes it must be possible to read what is there, whatever the mode will be.
+  // A part must be readable for a later try, whatever the final mode.
   const open = {
     read: resumes,
     write: true,
@@ -37,7 +37,7 @@ export async function fileTarget(local: string, how: FileTargetOptions): Promise
     mode: mode | (resumes ? 0o600 : 0o200),
   };
   const later = () => runtime.files.open(hidden, open);
-  // What is there already may be a pipe, where an open waits for its other end.
+  // An existing part may be a pipe, whose open waits for the other end.
   const opened = resumes ? later() : how.io.run(() => runtime.files.openSync(hidden, open), later);
   const file = await opened;
   try {
@@ -66,7 +66,7 @@ async function lock(file: OpenFile): Promise<boolean> {
   }
 }
 
-/** The file that is open is the one of that name, in the folder that was meant. */
+/** Checks that the open file is the one of that name, in the right folder. */
 function check(file: OpenFile, hidden: string, { check }: FileTargetOptions): void {
   check?.();
   const [opened, named] = [file.statSync(), runtime.files.lstatSync(hidden)];
@@ -106,7 +106,7 @@ class FileTarget implements TransferTarget {
     if (info === null || !info.isFile || info.size === 0 || info.size >= size) return;
     const options = { read: true, write: true };
     const file = await runtime.files.open(this.#local, options).catch(() => null);
-    if (file === null) return; // it may be replaced all the same
+    if (file === null) return; // it can still be replaced
     try {
       const readAt = (into: Uint8Array, offset: number) => readFrom(file, into, offset);
       if (!await same({ readAt }, info.size)) return file.close();
@@ -164,15 +164,15 @@ class FileTarget implements TransferTarget {
       await this.#run("set the time of", () => this.#file.utime(atime ?? mtime, mtime));
     }
     if (sync) await this.#run("sync", () => this.#file.sync());
-    // Were the folder swapped for a link by now, the hidden file would not be found there.
+    // If the folder had been swapped for a link, the hidden file would not be found there.
     if (owners && info?.uid != null && info.gid != null) {
       await runtime.files.chown(this.#hidden, info.uid, info.gid);
     }
-    const exact = preserve || (this.#mode & 0o200) === 0; // otherwise as the umask left it
+    const exact = preserve || (this.#mode & 0o200) === 0; // otherwise the umask applies
     if (exact && runtime.os !== "windows") await runtime.files.chmod(this.#hidden, this.#mode);
-    if (runtime.os === "windows") this.#close(); // which renames no open file
+    if (runtime.os === "windows") this.#close(); // which cannot rename an open file
     await runtime.files.rename(this.#hidden, this.#local);
-    this.#close(); // until now, no other transfer could take it for a part
+    this.#close(); // only now: the lock kept other transfers from using it as a part
   }
 
   async discard(): Promise<void> {

@@ -3,8 +3,8 @@ import { encodeHex } from "../../encoding.ts";
 import type { TargetRequest } from "./file_store.ts";
 
 /**
- * The hidden name of a part, without its folder: the same for each try of a transfer, another if the
- * source has changed in size or time, so that no file is put together of two.
+ * The hidden name of a part, without its folder: the same for each try of a transfer, but another one if the
+ * source's size or time has changed, so that two versions are never mixed.
  */
 export function partName({ path, name, info }: TargetRequest, window: number): string {
   const final = path.split(/[\\/]/).at(-1);

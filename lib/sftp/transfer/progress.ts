@@ -1,14 +1,14 @@
-/** How far a transfer is. */
+/** The progress of a transfer. */
 export interface TransferProgress {
-  /** The source of the file that moved just now. */
+  /** The source of the file that was transferred just now. */
   readonly path: string;
-  /** Bytes that are there so far, of all files together. */
+  /** Bytes that the target has so far, of all files together. */
   readonly transferred: number;
-  /** Bytes that are known to be needed, of all files found so far. */
+  /** Bytes of all files found so far. */
   readonly total: number;
   /** Bytes a second, lately. */
   readonly rate: number;
-  /** Seconds that the rest will take at this rate; null if nobody can know. */
+  /** Seconds that the rest will take at this rate; null if unknown. */
   readonly remaining: number | null;
 }
 
@@ -20,24 +20,24 @@ export interface TransferFailure {
   readonly error: Error;
 }
 
-/** What a transfer did. */
+/** The result of a transfer. */
 export interface TransferResult {
-  /** Bytes of content transferred; what an earlier try had brought is not among them. */
+  /** Bytes of content transferred, without those of an earlier try. */
   readonly bytes: number;
   /** Files transferred. */
   readonly files: number;
-  /** Files that were there already, with `update`. */
+  /** Files that the target had already, with `update`. */
   readonly unchanged: number;
-  /** Sources left out, since they are neither files nor folders: symbolic links, devices. */
+  /** Sources left out, since they are not files or folders: symbolic links, devices. */
   readonly skipped: readonly string[];
   /** Files and folders that could not be transferred. */
   readonly failures: readonly TransferFailure[];
 }
 
-/** Between two reports, in milliseconds: often enough for the eye. */
+/** Milliseconds between two reports. */
 const REPORT_MS = 100;
 
-/** The rate forgets in about this many milliseconds. */
+/** The time constant of the mean rate, in milliseconds. */
 const RATE_MS = 3000;
 
 /** Counts for the reports and for the result. */
@@ -49,7 +49,7 @@ export class Progress {
   unchanged = 0;
   readonly #report: ((progress: TransferProgress) => void) | undefined;
   readonly #started: number = performance.now();
-  /** Bytes that need not be transferred, since an earlier try has. */
+  /** Bytes that an earlier try has transferred. */
   #held = 0;
   #total = 0;
   #rate = 0;
@@ -60,33 +60,33 @@ export class Progress {
     this.#report = report;
   }
 
-  /** A file of a size will be transferred. */
+  /** Adds the size of a file that will be transferred. */
   expect(size: number): void {
     this.#total += size;
   }
 
-  /** So many bytes of a file are there from an earlier try; fewer than nothing if not after all. */
+  /** Adds bytes that an earlier try has transferred; a negative number takes them back. */
   held(bytes: number): void {
     this.#held += bytes;
   }
 
-  /** Some of a file is through. */
+  /** Adds transferred bytes of a file. */
   advance(path: string, bytes: number): void {
     this.bytes += bytes;
-    if (this.#report && performance.now() - this.#reported >= REPORT_MS) this.#tell(path);
+    if (this.#report && performance.now() - this.#reported >= REPORT_MS) this.#send(path);
   }
 
-  /** A file is through. */
+  /** Notes that a file is complete. */
   finish(path: string): void {
     this.files++;
-    if (this.#report) this.#tell(path);
+    if (this.#report) this.#send(path);
   }
 
-  #tell(path: string): void {
+  #send(path: string): void {
     const now = performance.now();
     const elapsed = now - this.#started;
     const span = now - this.#reported;
-    // The mean to begin with, then the past seconds more and more.
+    // The mean since the start at first, then an exponential mean of the last seconds.
     const weight = elapsed < RATE_MS ? 1 : 1 - Math.exp(-span / RATE_MS);
     const lately = elapsed < RATE_MS
       ? this.bytes / Math.max(elapsed, 1)
@@ -100,7 +100,7 @@ export class Progress {
     this.#report?.({ path, transferred, total, rate: this.#rate, remaining });
   }
 
-  /** The bare result. */
+  /** The result so far. */
   result(): TransferResult {
     const { bytes, files, unchanged, skipped, failures } = this;
     return { bytes, files, unchanged, skipped, failures };

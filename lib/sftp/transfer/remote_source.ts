@@ -37,7 +37,7 @@ class RemoteSource implements TransferSource {
     this.#settings = settings;
     this.info = info;
     this.size = info.size;
-    this.sparse = settings.options.sparse ?? false; // SFTP does not tell where a file has holes
+    this.sparse = settings.options.sparse ?? false; // SFTP does not report holes
   }
 
   start(offset: number): void {

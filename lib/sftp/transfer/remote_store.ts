@@ -15,7 +15,7 @@ import type {
 } from "./file_store.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 
-/** A server's files as one side of a transfer. */
+/** The files of a server. */
 export class RemoteStore implements FileStore {
   readonly trusted = false;
   readonly #remote: RemoteFileSystem;
@@ -66,7 +66,7 @@ export class RemoteStore implements FileStore {
     try {
       await this.#remote.mkdir(path, mode, limits);
     } catch (cause) {
-      // Version 3 has no status of its own for a folder that is there already.
+      // Version 3 has no status for a folder that exists already.
       if (!(cause instanceof SftpError) || cause.status !== SftpStatus.FAILURE) throw cause;
       if (!(await this.stat(path))?.isDirectory) throw cause;
     }
@@ -83,7 +83,7 @@ export class RemoteStore implements FileStore {
   }
 
   async source(path: string, info: SftpFileInfo): Promise<TransferSource> {
-    // Opening a pipe would wait for ever.
+    // Opening a pipe would block forever.
     if (!info.isFile && info.mode !== null) {
       const what = info.isDirectory ? "it is a directory" : "it is not a regular file";
       throw sftpError(SftpStatus.FAILURE, { operation: "get", path }, what);
@@ -94,7 +94,7 @@ export class RemoteStore implements FileStore {
   target(request: TargetRequest): Promise<TransferTarget> {
     const settings = this.#settings;
     if (!settings.options.resume) return remoteTarget(this.#remote, request, null, settings);
-    // What may be under way must be sent again by who goes on.
+    // A later try must send again what was in flight.
     const inFlight = Math.min(settings.inFlight, SFTP_RESUME_WINDOW);
     const folder = request.path.slice(0, request.path.lastIndexOf("/") + 1);
     const part = folder + partName(request, inFlight);

@@ -13,8 +13,8 @@ import { bitsOf } from "./transfer_options.ts";
 import { WriteBehind } from "../remote/write_behind.ts";
 
 /**
- * A server's file as a target. It is written under a hidden name and renamed when it is whole, unless
- * there is something that cannot be replaced so, or the server lets nobody make files there.
+ * A server's file as a target. It is written under a hidden name and renamed when it is complete, unless the
+ * existing file cannot be replaced that way, or the server does not permit new files there.
  */
 export async function remoteTarget(
   remote: RemoteFileSystem,
@@ -33,15 +33,15 @@ export async function remoteTarget(
     ...(bits !== undefined && { mode: part === null ? bits : bits | 0o600 }),
   };
   const opening = remote.file(hidden, open, request.path);
-  opening.catch(() => {}); // heard of below
-  // What is there already matters for a single file; in folders only what the source says.
-  const there = request.inside ? null : await heard(remote.lstatOrNull(request.path, limits));
+  opening.catch(() => {}); // reported below
+  // The existing file matters for a single file; in a folder only the source's attributes do.
+  const there = request.inside ? null : await orNull(remote.lstatOrNull(request.path, limits));
   let file: RemoteFile;
   try {
     file = await opening;
   } catch (cause) {
     const status = cause instanceof SftpError ? cause.status : SftpStatus.CONNECTION_LOST;
-    // Nobody waits for the answer any more, so the file may come to be all the same.
+    // The answer is no longer awaited, so the file may still be created.
     if (status === SftpStatus.CONNECTION_LOST && part === null) {
       remote.remove(hidden, {}).catch(() => {});
     }
@@ -50,7 +50,7 @@ export async function remoteTarget(
     return await inPlace(remote, request.path, bits, settings);
   }
   try {
-    const [final, old] = await behind(remote, request.path, there, limits);
+    const [final, old] = await resolved(remote, request.path, there, limits);
     if (old !== null && !old.isFile && old.mode !== null) {
       await drop(remote, file, hidden, part, limits);
       return await inPlace(remote, request.path, bits, settings); // a device, a pipe, or an error to come
@@ -68,7 +68,7 @@ export async function remoteTarget(
   }
 }
 
-/** Closes and removes, whatever comes of it; who cancels a transfer waits for none of that. */
+/** Closes and removes a file, and ignores failures; a cancelled transfer does not wait for it. */
 async function drop(
   remote: RemoteFileSystem,
   file: RemoteFile,
@@ -81,8 +81,8 @@ async function drop(
   await withLimits(Promise.allSettled(last), limits).catch(() => {});
 }
 
-/** What a name stands for in the end: a link's file is replaced, not the link. */
-async function behind(
+/** The path to replace, and what is there: the target of a link, not the link. */
+async function resolved(
   remote: RemoteFileSystem,
   path: string,
   there: SftpFileInfo | null,
@@ -93,8 +93,8 @@ async function behind(
   return [old?.isFile ? await remote.realPath(path, limits) : path, old];
 }
 
-/** The promise, of which nobody is left alone with a rejection. */
-function heard<T>(promise: Promise<T>): Promise<T | null> {
+/** The promise, with null for a rejection. */
+function orNull<T>(promise: Promise<T>): Promise<T | null> {
   return promise.catch(() => null);
 }
 
@@ -111,15 +111,15 @@ async function inPlace(
 }
 
 interface TargetNames {
-  /** What it is called while it is written; the final name if it is written in place. */
+  /** Its path while it is written; the final path if it is written in place. */
   readonly hidden: string;
   readonly final: string;
-  /** Not null if it stays for a later try. */
+  /** Not null if the part stays for a later try. */
   readonly part: string | null;
   readonly held: number;
-  /** The permission bits that it was made with. */
+  /** The permission bits that it was created with. */
   readonly bits: number | undefined;
-  /** The permission bits that it must have in the end, if others. */
+  /** The permission bits that it must get, if they differ. */
   readonly wanted: number | undefined;
 }
 
@@ -129,7 +129,7 @@ class RemoteTarget implements TransferTarget {
   #file: RemoteFile;
   readonly #settings: StoreSettings;
   readonly #names: TargetNames;
-  /** The size of the file before anything was written. */
+  /** The size of the file at the start. */
   #before: number;
   #behind: WriteBehind;
   #skipped = false;
@@ -149,7 +149,7 @@ class RemoteTarget implements TransferTarget {
     this.held = this.#reliable(names.held);
   }
 
-  /** Requests may have been answered in any order: behind the last of them there may be gaps. */
+  /** The bytes without gaps: writes are done in any order, so those of the last window may be missing. */
   #reliable(size: number): number {
     return Math.max(size - this.#behind.window, 0);
   }
@@ -163,7 +163,7 @@ class RemoteTarget implements TransferTarget {
     const reliable = this.#reliable(info.size);
     if (reliable === 0) return;
     const file = await this.#remote.file(final, { ...limits, read: true }).catch(() => null);
-    if (file === null) return; // it may be replaced all the same
+    if (file === null) return; // it can still be replaced
     const readAt = (into: Uint8Array, offset: number) => file.fill(into, offset, limits);
     const usable = await same({ readAt }, reliable);
     file.close().catch(() => {});
@@ -177,8 +177,8 @@ class RemoteTarget implements TransferTarget {
   }
 
   async start(offset: number): Promise<void> {
-    // Not cut off to the offset: then less would be there, should this try break off early. What is
-    // shorter than the window is written over; only what turned out to be something else must go.
+    // Not truncated to the offset, so that nothing is lost if this try fails early: the rest is written over.
+    // Only a part that turned out to be another file is emptied.
     if (offset === 0 && this.held > 0) {
       await this.#file.setStat({ size: 0 }, this.#settings.limits);
       this.#before = 0;
@@ -201,7 +201,7 @@ class RemoteTarget implements TransferTarget {
   }
 
   async skip(bytes: number): Promise<void> {
-    // Who resumes counts back from the end: nothing may be under way from before a hole.
+    // A later try trusts bytes by their distance from the end, so nothing may be in flight before a hole.
     if (this.#names.part !== null) await this.#behind.finish();
     this.#skipped = true;
     this.#behind.skip(bytes);
@@ -211,7 +211,7 @@ class RemoteTarget implements TransferTarget {
     await this.#behind.finish();
     const { limits } = this.#settings;
     const size = this.#behind.offset;
-    // A hole at the end is made by its last byte: paramiko's server empties a file to set its size.
+    // A hole at the end is made by writing its last byte: paramiko's server empties a file to set its size.
     if (this.#skipped) await this.#file.write(new Uint8Array(1), size - 1, limits);
     if (size < this.#before) await this.#file.setStat({ size }, limits);
   }
@@ -236,7 +236,7 @@ class RemoteTarget implements TransferTarget {
     if (this.#behind.careful) {
       for (const request of last) await request();
     } else {
-      // All in one flight: of one file, requests are answered in order (filexfer-02 §6.1).
+      // In parallel: requests for one file are processed in order (filexfer-02 §6.1).
       for (const done of await Promise.allSettled(last.map((request) => request()))) {
         if (done.status === "rejected") throw done.reason;
       }
@@ -244,7 +244,7 @@ class RemoteTarget implements TransferTarget {
     if (hidden !== final) await this.#rename(hidden, final);
   }
 
-  /** Two tries that run at once share a part's name: what is named so must be what was written. */
+  /** Checks that the part is the file that was written: two tries in parallel share its name. */
   async #mine(): Promise<void> {
     const { limits } = this.#settings;
     const { hidden, final } = this.#names;

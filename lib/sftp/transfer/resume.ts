@@ -6,15 +6,16 @@ import type { SftpTransferOptions } from "./transfer_options.ts";
 /** Bytes of each block that is compared. */
 const SAMPLE_BYTES = 32 * 1024;
 
-/** Blocks that are compared between the first and the last. */
+/** Blocks between the first and the last that are compared. */
 const SAMPLES = 14;
 
-/** A file that can be read anywhere. */
+/** A file that can be read at any offset. */
 type RandomAccess = Pick<Required<TransferSource>, "readAt"> & Pick<TransferSource, "digest">;
 
 /**
- * Where to go on: behind what an earlier try has left, if that is the source's. The last blocks are
- * compared, since a try breaks off there, the first, and some between; all of it if a hash can be asked for.
+ * Where to resume: after the part of an earlier try, if it is from this source; otherwise at 0. The first
+ * block, the last ones, where a try breaks off, and some between are compared; with a hash function all of
+ * it.
  */
 export async function resumeOffset(
   source: TransferSource,
@@ -55,7 +56,7 @@ async function sameSamples(
   const offsets = new Set([0, last, Math.max(length - SAMPLE_BYTES, 0)]);
   for (let i = 0; i < SAMPLES; i++) offsets.add(Math.floor(Math.random() * last));
   const ranges = [...offsets].map((from) => [from, Math.min(SAMPLE_BYTES, length - from)] as const);
-  // Both to their end, even if one fails: a file in use could not be closed.
+  // Both are awaited, even if one fails: a file that is being read could not be closed.
   const read = await Promise.allSettled([samples(source, ranges), samples(target, ranges)]);
   const [a, b] = read.map((result) => {
     if (result.status === "rejected") throw result.reason;
@@ -64,7 +65,7 @@ async function sameSamples(
   return a!.every((bytes, index) => equal(bytes, b![index]!));
 }
 
-/** A server is asked for all at once; a local file has one position only. */
+/** Reads the blocks: from a server in parallel, from a local file, which has one position, in order. */
 async function samples(
   end: RandomAccess,
   ranges: readonly (readonly [number, number])[],

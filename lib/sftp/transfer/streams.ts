@@ -57,7 +57,7 @@ export function streamSource(stream: ReadableStream<Uint8Array>): TransferSource
     },
     release: () => {},
     close() {
-      if (!ended) reader.cancel().catch(() => {}); // its failure has no one to go to
+      if (!ended) reader.cancel().catch(() => {}); // nothing can be done about a failure
     },
   };
 }

@@ -1,13 +1,13 @@
 import { sleep } from "../../waiting.ts";
 
-/** Lets bytes pass at a rate: who would be too fast waits. */
+/** Limits a rate of bytes by waiting. */
 export class Throttle {
   readonly #rate: number;
   readonly #signal: AbortSignal | undefined;
-  /** When all that has passed was due. */
+  /** When the bytes so far were due. */
   #due: number = performance.now();
 
-  /** Bytes that had better pass at once: a tenth of a second's worth. */
+  /** The preferred bytes of one `pass`: a tenth of a second's worth. */
   readonly piece: number;
 
   constructor(bytesPerSecond: number, signal: AbortSignal | undefined) {

@@ -1,4 +1,4 @@
-/** Transfers of files, folders and patterns from one side to the other. */
+/** Transfers of files, folders and patterns from one store to another. */
 import { SFTP_FILES_AT_ONCE, SFTP_UNKNOWN_HANDLES } from "../../defaults.ts";
 import { TaskPool } from "./task_pool.ts";
 import { type TransferContext, transferFile } from "./file_transfer.ts";
@@ -15,7 +15,7 @@ import { Throttle } from "./throttle.ts";
 import { SftpTransferError } from "./transfer_error.ts";
 import { inFlightOf, type SftpTransferOptions } from "./transfer_options.ts";
 
-/** Fetches a file, a folder, or what a pattern stands for. */
+/** Fetches a file, a folder, or what a pattern matches. */
 export async function get(
   remote: RemoteFileSystem,
   path: string,
@@ -34,14 +34,14 @@ export async function get(
       const source = await transfer.remote(remote).source(path, info);
       await transferFile(path, source, () => Promise.resolve(target), transfer.context);
     } catch (cause) {
-      // Whatever fails, the stream hears of it: somebody may be waiting at its other end.
+      // Every failure aborts the stream, since its other end may be waiting.
       await target.discard(cause).catch(() => {});
       throw cause;
     }
   });
 }
 
-/** Stores a file, a folder, what a pattern stands for, bytes or a stream. */
+/** Stores a file, a folder, what a pattern matches, bytes or a stream. */
 export async function put(
   remote: RemoteFileSystem,
   local: string | Uint8Array | ReadableStream<Uint8Array>,
@@ -57,7 +57,7 @@ export async function put(
   return await transfer.single(() => transfer.file(path, source, transfer.remote(remote), path));
 }
 
-/** Copies from one server to another, or on one, through us. */
+/** Copies from one server to another, or on one, through this client. */
 export async function copy(
   remote: RemoteFileSystem,
   path: string,
@@ -70,7 +70,7 @@ export async function copy(
   return await transfer.run(transfer.remote(remote), path, transfer.remote(other), target);
 }
 
-/** A folder that was copied into itself would have no end. */
+/** Refuses to copy a folder into itself, which would not end. */
 async function notInto(
   remote: RemoteFileSystem,
   path: string,
@@ -112,7 +112,7 @@ class Transfer {
     };
   }
 
-  /** Loaded when it is wanted: what it needs of the platform takes long to load. */
+  /** The files of this machine, whose code is loaded on demand: it takes long. */
   async local(): Promise<FileStore> {
     const { LocalStore } = await import("./local_store.ts");
     return new LocalStore(this.context);
@@ -122,7 +122,7 @@ class Transfer {
     return new RemoteStore(remote, this.context);
   }
 
-  /** Moves one thing by name. */
+  /** Transfers a path or a pattern. */
   async run(from: FileStore, path: string, to: FileStore, target: string): Promise<TransferResult> {
     this.context.signal.throwIfAborted();
     const { glob: pattern = false } = this.context.options;
@@ -135,7 +135,7 @@ class Transfer {
     return this.#result();
   }
 
-  /** Runs what moves one file. */
+  /** Runs the transfer of one file. */
   async single(run: () => Promise<void>): Promise<TransferResult> {
     await this.#pool.work(run);
     return this.#result();

@@ -21,7 +21,7 @@ import { SftpStatus } from "../protocol/status.ts";
  * ```
  */
 export class SftpTransferError extends SftpError {
-  /** What was transferred and what was not. */
+  /** The result, failures included. */
   readonly result: TransferResult;
 
   /** Creates the error for a result with failures. */
@@ -41,7 +41,7 @@ export class SftpTransferError extends SftpError {
   }
 }
 
-/** Whether a failure concerns one file alone, so that the rest may go on. */
+/** Whether a failure concerns one file only, so that the others can still be transferred. */
 export function isOfOneFile(cause: unknown): cause is Error {
   if (cause instanceof SftpError) return cause.status !== SftpStatus.CONNECTION_LOST;
   return isPlatformError(cause);

@@ -6,53 +6,52 @@ import type { TransferProgress } from "./progress.ts";
 export interface SftpTransferOptions extends SftpOptions {
   /** Transfer a folder with everything in it. */
   readonly recursive?: boolean;
-  /** The source is a pattern, as of `SftpClient.glob`; what it stands for goes into the target folder. */
+  /** The source is a pattern, as of `SftpClient.glob`; its matches go into the target folder. */
   readonly glob?: boolean;
   /** Keep modification times, access times and permission bits. */
   readonly preserve?: boolean;
   /** Keep owners and groups, by number; usually only the superuser may. */
   readonly owners?: boolean;
   /**
-   * Symbolic links in a folder: `"skip"` leaves them out, `"follow"` takes them for what they lead to,
-   * `"keep"` makes links, on this machine only such as lead nowhere outside the folder. `"skip"` unless
-   * given.
+   * Symbolic links in a folder: `"skip"` leaves them out, `"follow"` transfers what they lead to, `"keep"`
+   * makes links, on this machine only those that do not lead outside the folder. `"skip"` unless given.
    */
   readonly links?: "skip" | "follow" | "keep";
   /** Permission bits of the files written, instead of the source's. */
   readonly mode?: number;
   /**
-   * Write to a hidden name, and give the file its own when it is whole, so that nobody ever sees a part.
-   * Files on this machine always come so. On a server it is done wherever the server allows, if this is
-   * not given; `false` writes the file in place, `true` fails where it cannot be done.
+   * Write under a hidden name and rename the file when it is complete, so that no reader sees a part of it.
+   * Files on this machine are always written so. On a server it is done wherever the server allows it,
+   * unless given; `false` writes the file in place, `true` fails where it is not possible.
    */
   readonly atomic?: boolean;
-  /** Have files put on the disk before they get their names. */
+  /** Flush files to the disk before they get their names. */
   readonly sync?: boolean;
   /**
-   * Go on where an earlier try with this option broke off, which leaves its part behind under a hidden
-   * name. A part is used if the source has still the same size and time, and the blocks at its end, at
-   * its beginning and some between are what the source has; so is a shorter file of the final name.
+   * Resume where an earlier try with this option broke off; such a try leaves its part under a hidden name.
+   * A part is used if the source still has the same size and time, and the blocks at the part's beginning
+   * and end and some between equal the source's. A shorter file of the final name is used likewise.
    */
   readonly resume?: boolean;
   /**
-   * Compare the SHA-256 of what was sent and what is there, before the file gets its name: by reading
-   * it once more from the server, or by what a function of yours has the server compute.
+   * Compare the SHA-256 of what was sent with the written file's, before it gets its name: by reading it
+   * again from the server, or with a function that asks the server for it.
    */
   readonly verify?: boolean | SftpHash;
-  /** Leave out files that are there already with the same size and modification time. */
+  /** Leave out files that the target has already with the same size and modification time. */
   readonly update?: boolean;
-  /** Make holes of long runs of zeros; local files that have holes keep them anyway. */
+  /** Make holes of long runs of zeros; local files with holes always keep them. */
   readonly sparse?: boolean;
-  /** Bytes a second at most, of all files together. */
+  /** The most bytes a second, of all files together. */
   readonly rateLimit?: number;
-  /** Bytes under way at most, of all files together: the memory that a transfer takes; 32 MiB. */
+  /** The most bytes in flight, of all files together: the memory of a transfer; 32 MiB unless given. */
   readonly inFlight?: number;
   /**
-   * Resolve even if some files of a folder could not be transferred: the result lists them. Without it
-   * the rest is transferred all the same, and then an `SftpTransferError` has the result.
+   * Resolve even if some files of a folder could not be transferred: the result lists them. Otherwise the
+   * rest is transferred, too, and an `SftpTransferError` with the result is thrown.
    */
   readonly partial?: boolean;
-  /** Hears how far the transfer is, ten times a second at most and at the end of each file. */
+  /** Called with the progress, at most ten times a second and at the end of each file. */
   readonly onProgress?: (progress: TransferProgress) => void;
 }
 
@@ -67,7 +66,7 @@ export function inFlightOf({ inFlight = SFTP_IN_FLIGHT, rateLimit }: SftpTransfe
   return Math.max(Math.min(inFlight, rateLimit / 2), 1); // half a second's worth
 }
 
-/** Permission bits for a file; undefined if nobody says. */
+/** Permission bits for a file; undefined if unknown. */
 export function bitsOf(
   info: { mode: number | null } | null,
   { mode }: SftpTransferOptions,
