@@ -1,5 +1,4 @@
 import { authenticateClient } from "../auth/client.ts";
-import type { AuthMethod } from "../auth/auth_method.ts";
 import { Connection } from "../connection/connection.ts";
 import type { HostSettings } from "../config/settings.ts";
 import { CERTIFIED, SIGNATURES } from "../crypto/algorithms.ts";
@@ -158,16 +157,24 @@ async function connectPlan(asked: ConnectOptions): Promise<ConnectPlan> {
     keyHost,
     policy,
     suite: preferKnown(resolveSuite(options.algorithms), known, options),
-    credentials: options.auth ? given(options.auth) : await credentials(settings ?? {}, {
-      ...NO_DIALOG,
-      account: `${user}@${host.hostname}`,
-      isCompromised: () => false,
-    }),
+    credentials: await credentialsOf(options, settings, `${user}@${host.hostname}`),
   };
 }
 
-function given(methods: readonly AuthMethod[]): Credentials {
-  return { methods, unreported: () => [] };
+/** The credentials that the caller gave, or what `ssh` would log in with without a question. */
+async function credentialsOf(
+  { auth, signal, timeout = CONNECT_TIMEOUT_MS }: ConnectOptions,
+  settings: HostSettings | null,
+  account: string,
+): Promise<Credentials> {
+  if (auth) return { methods: auth, unreported: () => [] };
+  const agent = { timeout, ...signal && { signal } };
+  return await credentials(settings ?? {}, {
+    ...NO_DIALOG,
+    account,
+    agent,
+    isCompromised: () => false,
+  });
 }
 
 function deadlineOf({ options, host }: ConnectPlan): Deadline {

@@ -1,5 +1,5 @@
 /** The keys of the user's agent. */
-import { connectAgent } from "../agent/client.ts";
+import { type AgentOptions, connectAgent } from "../agent/client.ts";
 import { tryBind } from "../agent/session_bind.ts";
 import { printable } from "../errors.ts";
 import type { PrivateKey, Signer } from "../keys/private_key.ts";
@@ -18,17 +18,22 @@ export interface AgentKeys {
   readonly problem: string | null;
 }
 
-/** Asks the agent of IdentityAgent, or of SSH_AUTH_SOCK, for its keys. */
+/**
+ * Asks the agent of IdentityAgent, or of SSH_AUTH_SOCK, for its keys. An agent that does not answer in time
+ * is a problem of that agent; an abort is not.
+ */
 export async function agentKeys(
   settings: Pick<LoginSettings, "IdentityAgent">,
+  options: AgentOptions = {},
 ): Promise<AgentKeys> {
   const path = agentPath(settings);
   if (path === null) return { keys: [], problem: null };
   try {
-    await using agent = await connectAgent(path);
-    const keys = await agent.identities();
+    await using agent = await connectAgent(path, options);
+    const keys = await agent.identities(options.signal && { signal: options.signal });
     return { keys: keys.slice(0, MAX_KEYS).map((key) => signerOf(key, path)), problem: null };
   } catch (error) {
+    options.signal?.throwIfAborted();
     // Whatever is wrong with the agent, there may be other keys.
     const why = error instanceof Error ? error.message : String(error);
     return { keys: [], problem: `Cannot use the agent: ${printable(why, 1000)}` };

@@ -1,3 +1,4 @@
+import type { AgentOptions } from "../agent/client.ts";
 import { interactive } from "../auth/interactive.ts";
 import type { AuthMethod } from "../auth/auth_method.ts";
 import { none } from "../auth/none.ts";
@@ -14,6 +15,8 @@ const PROMPTS = 3;
 
 /** What the credentials are for. */
 export interface CredentialContext extends LoginDialog {
+  /** How long the agent may take to list its keys. */
+  readonly agent: AgentOptions;
   /** `user@host`, for prompts. */
   readonly account: string;
   /** Whether the host key is not the known one, so that no password may be sent. */

@@ -1,4 +1,5 @@
 /** Which keys are offered to a server, and in which order. */
+import type { AgentOptions } from "../agent/client.ts";
 import type { AuthMethod } from "../auth/auth_method.ts";
 import { publicKey } from "../auth/public_key.ts";
 import { algorithmNames } from "../config/algorithm_lists.ts";
@@ -30,12 +31,12 @@ interface UsableKey {
  */
 export async function keyOffers(
   settings: LoginSettings,
-  dialog: LoginDialog,
+  { agent: agentOptions, ...dialog }: LoginDialog & { readonly agent: AgentOptions },
 ): Promise<Offer[]> {
   const [files, certificates, agent] = await Promise.all([
     keyFiles(settings),
     certificateFiles(settings),
-    agentKeys(settings),
+    agentKeys(settings, agentOptions),
   ]);
   const offers = new KeyOffers(settings);
   if (agent.problem !== null) offers.skip({ message: agent.problem, level: "verbose" });

@@ -42,7 +42,7 @@ async function logIn(
 ): Promise<{ offers: number }> {
   const { methods } = await credentials(
     { IdentityAgent: "none", ...settings },
-    { ...dialog, account: "me@db1", isCompromised: () => false },
+    { ...dialog, account: "me@db1", isCompromised: () => false, agent: {} },
   );
   let offers = 0;
   await using _pair = await connectedPair({
@@ -109,7 +109,7 @@ Deno.test("Keys whose turn does not come are not reported", async () => {
 Deno.test("Without questions there are no passwords and no encrypted keys", async () => {
   await using folder = await tempFolder();
   const settings = { IdentityFile: [await folder.write("key", locked)], IdentityAgent: "none" };
-  const context = { ...NO_DIALOG, account: "me@db1", isCompromised: () => false };
+  const context = { ...NO_DIALOG, account: "me@db1", isCompromised: () => false, agent: {} };
   const { methods, unreported } = await credentials(settings, context);
   assertEquals(methods, []);
   assertEquals(unreported().length, 1);

@@ -1,5 +1,4 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { agentPath } from "../../lib/login/agent_keys.ts";
 import { withRules } from "../../lib/login/host_key_rules.ts";
 import { knownHostsFiles } from "../../lib/login/host_trust.ts";
 import {
@@ -51,12 +50,6 @@ Deno.test("SendEnv chooses from the environment, and SetEnv wins", async () => {
 Deno.test("none among the files of known hosts is no file", async () => {
   const settings = await lookup("UserKnownHostsFile none\nGlobalKnownHostsFile /a /b");
   assertEquals(knownHostsFiles(settings), { user: [], global: ["/a", "/b"] });
-});
-
-Deno.test("IdentityAgent names a socket, a variable, or nothing", async () => {
-  assertEquals(agentPath(await lookup("IdentityAgent none")), null);
-  assertEquals(agentPath(await lookup("IdentityAgent /run/agent")), "/run/agent");
-  assertEquals(agentPath(await lookup("IdentityAgent $NO_SUCH_VARIABLE_HERE")), null);
 });
 
 Deno.test("RequiredRSASize refuses smaller keys", async () => {

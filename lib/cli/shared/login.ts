@@ -102,6 +102,7 @@ async function logInDirectly(
   const { methods, unreported } = await credentials(options, {
     account: `${user}@${host}`,
     isCompromised: () => trust.compromised,
+    agent: { signal: deadline.signal },
     ask,
     report: log,
   });

@@ -1,0 +1,50 @@
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { agentKeys, agentPath, socketPath } from "../../lib/login/agent_keys.ts";
+import { tempFolder } from "../support/temp.ts";
+
+/** An agent that accepts connections and never answers. */
+async function silentAgent() {
+  const folder = await tempFolder();
+  const path = folder.join("agent");
+  const listener = Deno.listen({ transport: "unix", path });
+  return {
+    path,
+    accept: () => listener.accept(),
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("An agent that does not answer in time is a problem, not an error", async () => {
+  await using agent = await silentAgent();
+  const accepted = agent.accept();
+  const { keys, problem } = await agentKeys({ IdentityAgent: agent.path }, { timeout: 1 });
+  (await accepted).close();
+  assertEquals(keys, []);
+  assertMatch(problem!, /^Cannot use the agent: /);
+});
+
+Deno.test("An abort while the agent is asked is an abort", async () => {
+  await using agent = await silentAgent();
+  const abort = new AbortController();
+  const asked = agentKeys({ IdentityAgent: agent.path }, { signal: abort.signal });
+  const rejected = assertRejects(() => asked, Error, "enough");
+  using _conn = await agent.accept();
+  abort.abort(new Error("enough"));
+  await rejected;
+});
+
+Deno.test("An agent that is not there is a problem, no agent at all is none", async () => {
+  const gone = await agentKeys({ IdentityAgent: "/nowhere/agent" });
+  assert(gone.problem!.includes("/nowhere/agent"));
+  assertEquals(await agentKeys({ IdentityAgent: "none" }), { keys: [], problem: null });
+});
+
+Deno.test("IdentityAgent names a socket, a variable, or nothing", () => {
+  assertEquals(agentPath({ IdentityAgent: "none" }), null);
+  assertEquals(agentPath({ IdentityAgent: "/run/agent" }), "/run/agent");
+  assertEquals(agentPath({ IdentityAgent: "$NO_SUCH_VARIABLE_HERE" }), null);
+  assertEquals(socketPath("${NO_SUCH_VARIABLE_HERE}"), null);
+});
