@@ -1,15 +1,12 @@
+import { acceptEach } from "../runtime/connections.ts";
 import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { connSocket } from "../transport/socket.ts";
-import { sleep } from "../waiting.ts";
 import { relay } from "./relay.ts";
 import { type AgentSource, openAgent } from "./source.ts";
 
 /** Clients that an agent serves at once; more wait. */
 const MAX_CLIENTS = 64;
-
-/** How long accepting pauses after an error, such as too many open files, in milliseconds. */
-const ACCEPT_PAUSE_MS = 10;
 
 /** Where an agent is to listen. */
 export interface AgentListenOptions {
@@ -70,7 +67,6 @@ export async function listenAgent(
 class SocketAgent implements AgentListener {
   readonly path: string;
   readonly #agent: AgentSource;
-  readonly #listener: Deno.UnixListener;
   readonly #remains: string;
   readonly #end = new AbortController();
   readonly #clients = new Set<Promise<void>>();
@@ -80,9 +76,8 @@ class SocketAgent implements AgentListener {
   constructor(agent: AgentSource, listener: Deno.UnixListener, path: string, remains: string) {
     this.path = path;
     this.#agent = agent;
-    this.#listener = listener;
     this.#remains = remains;
-    this.#accepting = this.#accept();
+    this.#accepting = acceptEach(listener, this.#end.signal, (conn) => this.#take(conn));
   }
 
   close(): Promise<void> {
@@ -93,21 +88,12 @@ class SocketAgent implements AgentListener {
     return this.close();
   }
 
-  async #accept(): Promise<void> {
-    const { signal } = this.#end;
-    while (!signal.aborted) {
-      try {
-        const client = this.#serve(await this.#listener.accept());
-        this.#clients.add(client);
-        client.finally(() => this.#clients.delete(client));
-        if (this.#clients.size >= MAX_CLIENTS) await Promise.race(this.#clients);
-      } catch {
-        // A connection that breaks while it is accepted, or too many open files, must not end the
-        // agent; but nor may it spin.
-        if (signal.aborted) return;
-        await sleep(ACCEPT_PAUSE_MS);
-      }
-    }
+  /** Serves a client; resolves when another may come. */
+  async #take(conn: Deno.Conn): Promise<void> {
+    const client = this.#serve(conn);
+    this.#clients.add(client);
+    client.finally(() => this.#clients.delete(client));
+    if (this.#clients.size >= MAX_CLIENTS) await Promise.race(this.#clients);
   }
 
   async #serve(conn: Deno.Conn): Promise<void> {
@@ -122,7 +108,6 @@ class SocketAgent implements AgentListener {
 
   async #stop(): Promise<void> {
     this.#end.abort();
-    this.#listener.close();
     await this.#accepting;
     await Promise.all(this.#clients);
     await runtime.files.remove(this.#remains, { recursive: true }).catch((error) => {

@@ -1,3 +1,4 @@
+import { closeQuietly } from "../runtime/connections.ts";
 import { abortable } from "../waiting.ts";
 import type { Connection } from "../connection/connection.ts";
 import { RequestDeniedError } from "../errors.ts";
@@ -17,7 +18,6 @@ import { type Forwarder, Tunnel } from "./forwarder.ts";
 import { Arrivals, BindingListener, type RemoteListener } from "./listener.ts";
 import { localTunnel, openDirect } from "./local.ts";
 import { connectTo } from "./sockets.ts";
-import { closeQuietly } from "./splice.ts";
 import { socksRouter } from "./socks.ts";
 import { ChannelConn, type TunnelConn } from "./tunnel_conn.ts";
 

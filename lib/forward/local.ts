@@ -1,11 +1,11 @@
 import type { Channel } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
+import { acceptEach, closeQuietly } from "../runtime/connections.ts";
 import { onAbort } from "../waiting.ts";
 import { type AddrOf, type BindAddress, bindOf, type ForwardAddress } from "./address.ts";
 import { Tunnel, type TunnelParts } from "./forwarder.ts";
 import { encodeDirect, familyOf, NAMES } from "./messages.ts";
-import { acceptEach, listenOn } from "./sockets.ts";
-import { closeQuietly } from "./splice.ts";
+import { listenOn } from "./sockets.ts";
 
 /** A connection's way: the channel that it goes through, and what of it has been read already. */
 export interface Route {

@@ -1,10 +1,11 @@
 import type { IncomingOpen } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
+import { closeQuietly } from "../runtime/connections.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { decodeDirect, FAMILIES, type Family, NAMES } from "./messages.ts";
 import { type ForwardPermit, ServedBindings } from "./served_bindings.ts";
 import { connectTo } from "./sockets.ts";
-import { closeQuietly, splice } from "./splice.ts";
+import { splice } from "./splice.ts";
 
 /** What a client may do with this side's network; what is not there is refused. */
 export interface ForwardPermits {

@@ -1,10 +1,11 @@
 import type { Connection } from "../connection/connection.ts";
+import { acceptEach, closeQuietly } from "../runtime/connections.ts";
 import { onAbort } from "../waiting.ts";
 import { BoundPort } from "../wire/requests.ts";
 import type { ForwardAddress, HostPort } from "./address.ts";
 import { decodeBind, encodeForwarded, type Family, familyOf, NAMES } from "./messages.ts";
-import { acceptEach, listenOn } from "./sockets.ts";
-import { closeQuietly, splice } from "./splice.ts";
+import { listenOn } from "./sockets.ts";
+import { splice } from "./splice.ts";
 
 /** Addresses that one client may have us listen on: far more than anyone needs, far less than files. */
 const MAX_BINDINGS = 64;

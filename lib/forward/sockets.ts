@@ -1,10 +1,5 @@
 import { runtime } from "../runtime/runtime.ts";
-import { onAbort, sleep } from "../waiting.ts";
 import type { ForwardAddress } from "./address.ts";
-import { closeQuietly } from "./splice.ts";
-
-/** How long accepting pauses after an error, such as too many open files, in milliseconds. */
-const ACCEPT_PAUSE_MS = 10;
 
 /** Who may connect to a unix socket of ours: its owner, as with OpenSSH's StreamLocalBindMask. */
 const SOCKET_MODE = 0o600;
@@ -29,27 +24,5 @@ export function listenOn(address: ForwardAddress): Deno.Listener {
   } catch (error) {
     listener.close();
     throw error;
-  }
-}
-
-/** Hands on every connection until the signal is aborted, which closes the listener. */
-export async function acceptEach(
-  listener: Deno.Listener,
-  signal: AbortSignal,
-  take: (conn: Deno.Conn) => void,
-): Promise<void> {
-  onAbort(signal, () => listener.close());
-  while (!signal.aborted) {
-    try {
-      const conn = await listener.accept();
-      if (signal.aborted) return closeQuietly(conn);
-      if ("setNoDelay" in conn) (conn as Deno.TcpConn).setNoDelay(true);
-      take(conn);
-    } catch {
-      // A connection that breaks while it is accepted, or too many open files, must not end the
-      // tunnel; but nor may it spin.
-      if (signal.aborted) return;
-      await sleep(ACCEPT_PAUSE_MS);
-    }
   }
 }

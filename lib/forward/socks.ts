@@ -1,11 +1,11 @@
 import { encodeHex } from "../encoding.ts";
 import { ChannelOpenError } from "../errors.ts";
+import { closeQuietly } from "../runtime/connections.ts";
 import { writeAll } from "../runtime/write_all.ts";
 import { onTimeout } from "../waiting.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { type ForwardAddress, targetOf } from "./address.ts";
 import type { Route, Router } from "./local.ts";
-import { closeQuietly } from "./splice.ts";
 
 /** A client that has not said where it wants to go within this many milliseconds is closed. */
 const HANDSHAKE_MS = 10_000;

@@ -1,4 +1,5 @@
 import type { Channel } from "../connection/channel.ts";
+import { closeQuietly } from "../runtime/connections.ts";
 import { writeAll } from "../runtime/write_all.ts";
 import { onAbort } from "../waiting.ts";
 
@@ -61,15 +62,6 @@ export async function splice(
   }
   // The peer's CLOSE is nothing to wait for: nobody is left at either end.
   void channel.close();
-}
-
-/** Closes a connection that may have been closed before. */
-export function closeQuietly(conn: Deno.Conn): void {
-  try {
-    conn.close();
-  } catch {
-    // It is closed: that is what was wanted.
-  }
 }
 
 async function receive(channel: Channel, conn: Deno.Conn, counts: ByteCounts): Promise<void> {

@@ -1,6 +1,6 @@
+import { closeQuietly } from "../runtime/connections.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { writeAll } from "../runtime/write_all.ts";
-import { closeQuietly } from "./splice.ts";
 
 /** Where an X server is. */
 export interface Display {

@@ -1,9 +1,10 @@
 import type { Channel } from "../connection/channel.ts";
 import { decodeHex } from "../encoding.ts";
 import { isError } from "../runtime/errors.ts";
+import { acceptEach, closeQuietly } from "../runtime/connections.ts";
 import { runtime } from "../runtime/runtime.ts";
-import { acceptEach, listenOn } from "./sockets.ts";
-import { closeQuietly, splice } from "./splice.ts";
+import { listenOn } from "./sockets.ts";
+import { splice } from "./splice.ts";
 import { encodeAuthority, WILD } from "./x11_authority.ts";
 import { X11_PORT } from "./x11_display.ts";
 

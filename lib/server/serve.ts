@@ -4,18 +4,16 @@ import { algorithmOptions, resolveSuite, type Suite } from "../crypto/suite.ts";
 import { MAX_STARTUPS } from "../defaults.ts";
 import { DisconnectError } from "../errors.ts";
 import { canUse } from "../keys/parsed_key.ts";
+import { acceptEach } from "../runtime/connections.ts";
 import { runtime } from "../runtime/runtime.ts";
 import type { SessionHandler } from "../session/session.ts";
 import { type ByteStreams, connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import type { Transport } from "../transport/transport.ts";
-import { onAbort, sleep } from "../waiting.ts";
+import { onAbort } from "../waiting.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
 import { serveSocket } from "./login.ts";
 import type { ServeOptions } from "./options.ts";
 import { Penalties } from "./penalties.ts";
-
-/** How long accepting pauses after an error, such as too many open files, in milliseconds. */
-const ACCEPT_PAUSE_MS = 10;
 
 /** A server that listens, shaped as what `Deno.serve` returns. */
 export interface SshServer extends AsyncDisposable {
@@ -134,7 +132,7 @@ function suiteOf(options: ServeOptions): Suite {
 class Server implements SshServer {
   readonly addr: Deno.NetAddr;
   readonly finished: Promise<void>;
-  readonly #listener: Deno.TcpListener;
+  readonly #stopping = new AbortController();
   readonly #suite: Suite;
   readonly #options: ServeOptions;
   readonly #handler: SessionHandler | null;
@@ -143,7 +141,6 @@ class Server implements SshServer {
   /** Connections that are not logged in, by where they come from. */
   readonly #sources = new Map<string, number>();
   #starting = 0;
-  #stopped = false;
 
   constructor(
     listener: Deno.TcpListener,
@@ -151,7 +148,6 @@ class Server implements SshServer {
     options: ServeOptions,
     handler: SessionHandler | null,
   ) {
-    this.#listener = listener;
     this.#suite = suite;
     this.#options = options;
     this.#handler = handler;
@@ -159,7 +155,7 @@ class Server implements SshServer {
     this.addr = listener.addr as Deno.NetAddr;
     onAbort(options.signal, () => this.#stop());
     options.onListen?.(this.addr);
-    this.finished = this.#run();
+    this.finished = this.#run(listener);
   }
 
   get connections(): number {
@@ -175,27 +171,22 @@ class Server implements SshServer {
     return this.shutdown();
   }
 
-  async #run(): Promise<void> {
-    while (!this.#stopped) {
-      try {
-        this.#serve(connSocket(await this.#listener.accept()));
-      } catch (error) {
-        // One connection that breaks while it is accepted, or too many open files, must not end the
-        // server; but nor may it spin.
-        if (this.#stopped) break;
-        this.#options.onError?.(error, null);
-        await sleep(ACCEPT_PAUSE_MS);
-      }
-    }
+  async #run(listener: Deno.TcpListener): Promise<void> {
+    const { onError } = this.#options;
+    await acceptEach(
+      listener,
+      this.#stopping.signal,
+      (conn) => this.#serve(connSocket(conn)),
+      (error) => onError?.(error, null),
+    );
     while (this.#transports.size > 0) {
       await Promise.all([...this.#transports].map((transport) => transport.finished));
     }
   }
 
   #stop(): void {
-    if (this.#stopped) return;
-    this.#stopped = true;
-    this.#listener.close();
+    if (this.#stopping.signal.aborted) return;
+    this.#stopping.abort();
     for (const transport of this.#transports) {
       transport.disconnect(DISCONNECT.BY_APPLICATION, "The server is shutting down");
     }
@@ -204,7 +195,7 @@ class Server implements SshServer {
   #serve(socket: Socket): void {
     const address = addressOf(socket.remoteAddr);
     const source = networkOf(address);
-    if (this.#stopped || this.#refusesStartup() || this.#refusesSource(address)) {
+    if (this.#stopping.signal.aborted || this.#refusesStartup() || this.#refusesSource(address)) {
       return socket.close();
     }
     this.#starting++;
@@ -221,7 +212,9 @@ class Server implements SshServer {
       const left = this.#sources.get(source)! - 1;
       if (left > 0) this.#sources.set(source, left);
       else this.#sources.delete(source);
-      if (offence !== null && !this.#stopped) this.#penalties?.add(address, offence);
+      if (offence !== null && !this.#stopping.signal.aborted) {
+        this.#penalties?.add(address, offence);
+      }
     });
     transport.closed.then((cause) => {
       if (!(cause instanceof DisconnectError && cause.reason === DISCONNECT.BY_APPLICATION)) {

@@ -1,0 +1,103 @@
+import { assertEquals } from "@std/assert";
+import { acceptEach, closeQuietly } from "../../lib/runtime/connections.ts";
+
+/** A listener that accepts what it is given, one after the other, and then waits until it is closed. */
+function listenerOf(...arrivals: (Deno.Conn | Error)[]) {
+  const closed = Promise.withResolvers<never>();
+  closed.promise.catch(() => {});
+  const calls: string[] = [];
+  return {
+    calls,
+    accept(): Promise<Deno.Conn> {
+      const next = arrivals.shift();
+      if (next === undefined) return closed.promise;
+      return next instanceof Error ? Promise.reject(next) : Promise.resolve(next);
+    },
+    close() {
+      calls.push("listener closed");
+      closed.reject(new Error("closed"));
+    },
+  };
+}
+
+function connOf(calls: string[], name: string): Deno.Conn {
+  const conn = {
+    setNoDelay: () => void calls.push(`${name} undelayed`),
+    close: () => void calls.push(`${name} closed`),
+  };
+  return conn as unknown as Deno.Conn;
+}
+
+Deno.test("acceptEach takes each connection until it is aborted, and closes the listener", async () => {
+  const calls: string[] = [];
+  const listener = listenerOf(connOf(calls, "a"), connOf(calls, "b"));
+  const end = new AbortController();
+  let taken = 0;
+  await acceptEach(listener, end.signal, () => {
+    calls.push("taken");
+    if (++taken === 2) end.abort();
+  });
+  assertEquals(calls, ["a undelayed", "taken", "b undelayed", "taken"]);
+  assertEquals(listener.calls, ["listener closed"]);
+});
+
+Deno.test("acceptEach survives errors of accepting and taking, and tells of them", async () => {
+  const calls: string[] = [];
+  const listener = listenerOf(
+    new Error("reset"),
+    connOf(calls, "refused"),
+    connOf(calls, "taken"),
+  );
+  const end = new AbortController();
+  const told: string[] = [];
+  let failing = true;
+  await acceptEach(listener, end.signal, () => {
+    if (!failing) return end.abort();
+    failing = false;
+    throw new Error("no room");
+  }, (error) => told.push((error as Error).message));
+  assertEquals(told, ["reset", "no room"]);
+});
+
+Deno.test("acceptEach waits for what takes a connection before it accepts the next", async () => {
+  const calls: string[] = [];
+  const listener = listenerOf(connOf(calls, "a"), connOf(calls, "b"));
+  const end = new AbortController();
+  const room = Promise.withResolvers<void>();
+  const accepting = acceptEach(listener, end.signal, () => room.promise);
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(calls, ["a undelayed"]);
+  end.abort();
+  room.resolve();
+  await accepting;
+  assertEquals(calls, ["a undelayed"]);
+});
+
+Deno.test("acceptEach closes a connection that comes as it is aborted", async () => {
+  const calls: string[] = [];
+  const listener = listenerOf(connOf(calls, "late"));
+  const end = new AbortController();
+  const accepting = acceptEach(listener, end.signal, () => void calls.push("taken"));
+  end.abort();
+  await accepting;
+  assertEquals(calls, ["late closed"]);
+});
+
+Deno.test("acceptEach that is aborted before it starts accepts nothing", async () => {
+  const calls: string[] = [];
+  const listener = listenerOf(connOf(calls, "never"));
+  await acceptEach(listener, AbortSignal.abort(), () => {});
+  assertEquals([listener.calls, calls], [["listener closed"], []]);
+});
+
+Deno.test("closeQuietly closes, and ignores that it is closed already", () => {
+  let closed = 0;
+  const conn = { close: () => void closed++ } as unknown as Deno.Conn;
+  closeQuietly(conn);
+  closeQuietly({
+    close() {
+      throw new Deno.errors.BadResource("closed");
+    },
+  } as unknown as Deno.Conn);
+  assertEquals(closed, 1);
+});
