@@ -4,6 +4,7 @@ import { dhGroup } from "../../lib/crypto/kex/dh_groups.ts";
 import { decodeHex, encodeHex } from "../../lib/encoding.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { type Attack, REASON } from "./attack.ts";
+import { noise } from "../support/random.ts";
 import { COMMON_LISTS, kexInit, message, NUMBER, packet, string } from "../support/raw_packets.ts";
 
 const REFUSED = [REASON.PROTOCOL_ERROR, REASON.KEY_EXCHANGE_FAILED];
@@ -172,23 +173,22 @@ async function reply(
   return message(NUMBER.KEX_REPLY, string(blob), string(value), string(signature));
 }
 
-const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
 const hex = (text: string) => decodeHex(text);
 const CURVE = "curve25519-sha256";
 const SIGNATURE = { reasons: [...REFUSED, 9] }; // 9: HOST_KEY_NOT_VERIFIABLE
 
 /** Every attack on the values of a first key exchange. */
 export const KEX_ATTACKS: readonly Attack[] = [
-  ...[0, 31, 33, 1000].map((length) => offers(CURVE, `of ${length} bytes`, random(length))),
+  ...[0, 31, 33, 1000].map((length) => offers(CURVE, `of ${length} bytes`, noise(length))),
   ...SMALL_ORDER.map(([what, value]) => offers(CURVE, `of small order (${what})`, hex(value))),
   ...BAD_POINTS.map(([what, value]) => offers("ecdh-sha2-nistp256", what, hex(value))),
-  offers(MLKEM, "of 1215 bytes", random(1215)),
-  offers(MLKEM, "of 1217 bytes", random(1217)),
-  offers(MLKEM, "of 32 bytes", random(32)),
-  offers(MLKEM, "whose key is not reduced", concat([new Uint8Array(1184).fill(255), random(32)])),
+  offers(MLKEM, "of 1215 bytes", noise(1215)),
+  offers(MLKEM, "of 1217 bytes", noise(1217)),
+  offers(MLKEM, "of 32 bytes", noise(32)),
+  offers(MLKEM, "whose key is not reduced", concat([new Uint8Array(1184).fill(255), noise(32)])),
   offers(MLKEM, "whose X25519 half is zero", new Uint8Array(1216)),
-  offers(SNTRUP, "of 1189 bytes", random(1189)),
-  offers(SNTRUP, "of 1191 bytes", random(1191)),
+  offers(SNTRUP, "of 1189 bytes", noise(1189)),
+  offers(SNTRUP, "of 1191 bytes", noise(1191)),
   offers(SNTRUP, "whose X25519 half is zero", new Uint8Array(1190)),
   ...BAD_NUMBERS.map(([what, value]) => offers(GROUP16, `that is ${what}`, value)),
   ...BAD_WISHES.map((wish) => wishes(...wish)),
@@ -201,7 +201,7 @@ export const KEX_ATTACKS: readonly Attack[] = [
     name: "a key exchange value with bytes behind it",
     async run(peer) {
       await peer.greet();
-      const init = message(NUMBER.KEX_INIT, string(random(32)), Uint8Array.of(0));
+      const init = message(NUMBER.KEX_INIT, string(noise(32)), Uint8Array.of(0));
       await peer.send(packet(kexInit()), packet(init));
     },
     ends: true,
@@ -212,7 +212,7 @@ export const KEX_ATTACKS: readonly Attack[] = [
     name: "a client that sends the server's part",
     async run(peer) {
       await peer.greet();
-      await peer.send(packet(kexInit({ 0: COMMON_LISTS[0] })), packet(await reply(random(32))));
+      await peer.send(packet(kexInit({ 0: COMMON_LISTS[0] })), packet(await reply(noise(32))));
     },
     ends: true,
     reasons: REFUSED,
@@ -222,14 +222,14 @@ export const KEX_ATTACKS: readonly Attack[] = [
     name: "two key exchange values",
     async run(peer) {
       await peer.greet();
-      const init = packet(message(NUMBER.KEX_INIT, string(random(32))));
+      const init = packet(message(NUMBER.KEX_INIT, string(noise(32))));
       await peer.send(packet(kexInit()), init, init);
     },
     ends: true,
   },
 
   ...[0, 31, 33].map((length) =>
-    answers(`a server's ${CURVE} value of ${length} bytes`, CURVE, () => reply(random(length)))
+    answers(`a server's ${CURVE} value of ${length} bytes`, CURVE, () => reply(noise(length)))
   ),
   ...SMALL_ORDER.map(([what, value]) =>
     answers(`a server's ${CURVE} value of small order (${what})`, CURVE, () => reply(hex(value)))
@@ -238,26 +238,26 @@ export const KEX_ATTACKS: readonly Attack[] = [
     answers(`a server's point ${what}`, "ecdh-sha2-nistp256", () => reply(hex(value)))
   ),
   ...[1119, 1121, 32].map((length) =>
-    answers(`a server's ${MLKEM} value of ${length} bytes`, MLKEM, () => reply(random(length)))
+    answers(`a server's ${MLKEM} value of ${length} bytes`, MLKEM, () => reply(noise(length)))
   ),
-  answers("a signature over other data", CURVE, () => reply(random(32)), SIGNATURE),
+  answers("a signature over other data", CURVE, () => reply(noise(32)), SIGNATURE),
   answers(
     "a signature of 63 bytes",
     CURVE,
-    () => reply(random(32), { signature: random(63) }),
+    () => reply(noise(32), { signature: noise(63) }),
     SIGNATURE,
   ),
   answers(
     "a signature labelled with another algorithm",
     CURVE,
-    () => reply(random(32), { label: "ssh-rsa" }),
+    () => reply(noise(32), { label: "ssh-rsa" }),
     SIGNATURE,
   ),
   answers(
     "a host key of another type than agreed",
     CURVE,
     () =>
-      reply(random(32), {
+      reply(noise(32), {
         blob: concat([
           string("ecdsa-sha2-nistp256"),
           string("nistp256"),
@@ -269,7 +269,7 @@ export const KEX_ATTACKS: readonly Attack[] = [
   answers(
     "a host key that is no key",
     CURVE,
-    () => reply(random(32), { blob: random(50) }),
+    () => reply(noise(32), { blob: noise(50) }),
     SIGNATURE,
   ),
   answers(
@@ -281,6 +281,6 @@ export const KEX_ATTACKS: readonly Attack[] = [
   answers(
     "KEX_INIT from a server",
     CURVE,
-    () => message(NUMBER.KEX_INIT, string(random(32))),
+    () => message(NUMBER.KEX_INIT, string(noise(32))),
   ),
 ];

@@ -1,6 +1,7 @@
 /** What hostile peers send in packets before there are keys (RFC 4253 §6, §7.1). */
 import { concat } from "@std/bytes";
 import { type Attack, type Attacker, REASON } from "./attack.ts";
+import { noise } from "../support/random.ts";
 import {
   COMMON_LISTS,
   kexInit,
@@ -45,7 +46,7 @@ async function keyExchangeGoesOn(peer: RawPeer, attacker: Attacker): Promise<voi
 
 /** Any 32 bytes are an X25519 public value; the top bit is ignored (RFC 7748 §5). */
 function publicValue(): Uint8Array {
-  return crypto.getRandomValues(new Uint8Array(32));
+  return noise(32);
 }
 
 const ignore = () => message(NUMBER.IGNORE, string("x".repeat(7)));

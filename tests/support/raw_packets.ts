@@ -1,5 +1,6 @@
 /** SSH bytes made by hand, independent of `lib/`, so that they can be wrong in any way. */
 import { concat } from "@std/bytes";
+import { noise } from "./random.ts";
 
 /** The message numbers that the attacks use (RFC 4250 §4.1). */
 export const NUMBER = {
@@ -99,7 +100,7 @@ export function kexInit(
   const names = COMMON_LISTS.map((list, i) => (lists as Record<string, string>)[i] ?? list);
   return message(
     NUMBER.KEXINIT,
-    crypto.getRandomValues(new Uint8Array(16)),
+    noise(16),
     ...names.map(string),
     Uint8Array.of(options.follows ? 1 : 0),
     uint32(0),
