@@ -9,6 +9,12 @@ export const MAX_CHANNEL_PACKET = 32 * 1024;
 /** Largest data that we put in one packet, even if the peer allows more: RFC 4253 §6.1's floor. */
 export const MAX_SENT_PACKET = 32 * 1024;
 
+/**
+ * Largest message that we send, in bytes of payload: OpenSSH ends a connection at a packet of more than
+ * 256 KiB, with padding.
+ */
+export const MAX_SENT_MESSAGE = 256 * 1024 - 512;
+
 /** The receive window that a channel starts with: OpenSSH's own, enough for 1 Gbit/s at 16 ms. */
 export const CHANNEL_WINDOW = 2 * 1024 * 1024;
 
@@ -92,6 +98,9 @@ export const ARGON2_MAX_WORK_KIB = 16 * 1024 * 1024;
 
 /** Sessions that one connection may have open (sshd's MaxSessions). */
 export const MAX_SESSIONS = 10;
+
+/** How long a session waits for another to end, if the caller sets no limit, in milliseconds. */
+export const SESSION_QUEUE_MS = 60_000;
 
 /** Channels of any type that one peer may have open on a connection. */
 export const MAX_CHANNELS = 4096;

@@ -23,6 +23,7 @@ import type { Process } from "../session/process.ts";
 import { SftpClient } from "../sftp/client.ts";
 import { serverReadsLinkFirst } from "../sftp/protocol/symlink_order.ts";
 import type { Transport } from "../transport/transport.ts";
+import { SessionQueue } from "./session_queue.ts";
 
 /** What is known about an open connection. */
 export interface ConnectionInfo {
@@ -90,6 +91,7 @@ export class Client implements AsyncDisposable {
   readonly closed: Promise<void>;
   readonly #transport: Transport;
   readonly #connection: Connection;
+  readonly #sessions: SessionQueue;
   readonly #forwarding: Forwarding;
   readonly #agents: AgentForwarding;
   readonly #finished: Promise<void>;
@@ -104,6 +106,7 @@ export class Client implements AsyncDisposable {
   ) {
     this.#transport = transport;
     this.#connection = connection;
+    this.#sessions = new SessionQueue((options) => connection.openChannel("session", options));
     this.#forwarding = new Forwarding(connection, transport.closed);
     this.#agents = new AgentForwarding(connection, transport.host);
     this.#finished = finished;
@@ -244,7 +247,9 @@ export class Client implements AsyncDisposable {
     type: string,
     options: WaitOptions & { readonly extra?: Uint8Array } = {},
   ): Promise<Channel> {
-    return this.#connection.openChannel(type, options);
+    return type === "session" && options.extra === undefined
+      ? this.#sessions.open(options)
+      : this.#connection.openChannel(type, options);
   }
 
   /**

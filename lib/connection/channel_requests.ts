@@ -3,7 +3,7 @@ import { printable, ProtocolError, RequestDeniedError } from "../errors.ts";
 import { ChannelFailure, ChannelRequest, ChannelSuccess } from "../wire/messages.ts";
 import { ExitSignal, ExitStatus as ExitStatusLayout } from "../wire/requests.ts";
 import type { LazyError } from "./lazy_error.ts";
-import type { ExitStatus, RequestAnswer, RequestHandler } from "./request.ts";
+import { type ExitStatus, type RequestAnswer, type RequestHandler, sendable } from "./request.ts";
 import { abortable, type CallOptions, Condition, limitOf } from "../waiting.ts";
 
 /** What requests need of their channel. */
@@ -79,9 +79,8 @@ export class ChannelRequests {
   /** Sends a request that needs no answer. */
   notify(type: string, data: Uint8Array, wantReply = false): void {
     this.#host.usable();
-    this.#host.send(
-      ChannelRequest.encode({ recipient: this.#host.remoteId, type, wantReply, data }),
-    );
+    const message = { recipient: this.#host.remoteId, type, wantReply, data };
+    this.#host.send(sendable(ChannelRequest.encode(message), `The request "${printable(type)}"`));
   }
 
   handle(handler: RequestHandler): void {

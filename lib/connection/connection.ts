@@ -14,6 +14,7 @@ import {
   ProtocolError,
 } from "../errors.ts";
 import type { Transport, UpperLayer } from "../transport/transport.ts";
+import { sendable } from "./request.ts";
 import {
   DATA_HEADER,
   EXTENDED_DATA_HEADER,
@@ -132,13 +133,15 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     if (this.#error) return Promise.reject(this.#closedError());
     const opening: Opening = { type, promise: Promise.withResolvers(), abandoned: false };
     const id = this.#channels.add(opening);
-    this.send(ChannelOpen.encode({
-      type,
-      sender: id,
-      window: this.#window,
-      maxPacket: MAX_CHANNEL_PACKET,
-      data,
-    }));
+    const message = { type, sender: id, window: this.#window, maxPacket: MAX_CHANNEL_PACKET, data };
+    try {
+      this.send(
+        sendable(ChannelOpen.encode(message), `The request for a channel of ${printable(type)}`),
+      );
+    } catch (error) {
+      this.#channels.release(id, opening);
+      return Promise.reject(error);
+    }
     const abandoning = onAbort(signal, (reason) => {
       opening.abandoned = true;
       opening.promise.reject(reason);

@@ -1,6 +1,7 @@
 import { MAX_PENDING_REQUESTS } from "../defaults.ts";
-import { ProtocolError, RequestDeniedError } from "../errors.ts";
+import { printable, ProtocolError, RequestDeniedError } from "../errors.ts";
 import { GlobalRequest, RequestFailure, RequestSuccess } from "../wire/messages.ts";
+import { sendable } from "./request.ts";
 import { abortable, type CallOptions } from "../waiting.ts";
 
 /** A peer's global request; returns the reply's data, or null to refuse. */
@@ -31,7 +32,11 @@ export class GlobalRequests {
   request(type: string, data: Uint8Array, { signal }: CallOptions): Promise<Uint8Array> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const promise = Promise.withResolvers<Uint8Array>();
-    this.#send(GlobalRequest.encode({ type, wantReply: true, data }));
+    try {
+      this.#ask(type, data, true);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     this.#replies.push({ type, promise });
     // The reply keeps its place; only nobody hears of it.
     return abortable(promise.promise, signal);
@@ -39,7 +44,12 @@ export class GlobalRequests {
 
   /** Sends a request that needs no answer. */
   notify(type: string, data: Uint8Array): void {
-    this.#send(GlobalRequest.encode({ type, wantReply: false, data }));
+    this.#ask(type, data, false);
+  }
+
+  #ask(type: string, data: Uint8Array, wantReply: boolean): void {
+    const payload = GlobalRequest.encode({ type, wantReply, data });
+    this.#send(sendable(payload, `The request "${printable(type)}"`));
   }
 
   /** GLOBAL_REQUEST. */

@@ -1,3 +1,4 @@
+import { MAX_SENT_MESSAGE } from "../defaults.ts";
 /** How a remote command ended (RFC 4254 §6.10). */
 export interface ExitStatus {
   /** Whether the exit code is 0. */
@@ -42,3 +43,17 @@ export type Exit =
     /** Words for the user. */
     readonly message?: string;
   };
+
+/**
+ * A message that peers accept.
+ *
+ * @param what What the message is, for the error
+ * @throws {RangeError} If it is too large; nothing has been sent then
+ */
+export function sendable(payload: Uint8Array, what: string): Uint8Array {
+  if (payload.length <= MAX_SENT_MESSAGE) return payload;
+  throw new RangeError(
+    `${what} has ${payload.length} bytes, and a message has at most ${MAX_SENT_MESSAGE}: send large ` +
+      "data over standard input or in a file",
+  );
+}

@@ -376,7 +376,9 @@ Deno.test("check_channel_request: a server's policy decides, and denies by defau
   await assertRejects(() => channel.request("x@example.com"), RequestDeniedError);
   await using few = await connectedPair({ serve: { maxSessions: 1 } });
   await using _one = await few.host.openSession();
-  await assertRejects(() => few.host.openSession(), ChannelOpenError, "No more sessions");
+  // With extra data it is a channel like any other, which waits for no session to end.
+  const another = few.host.openChannel("session", { extra: new Uint8Array(0) });
+  await assertRejects(() => another, ChannelOpenError, "No more sessions");
 });
 
 Deno.test("request_forward_agent: a handler answers each connection of the session's", async () => {

@@ -106,7 +106,7 @@ export class ClientSession {
 
   /** Sends a request; resolves to the answer of the expected kind. */
   request<Q, A>(row: msg.Row<Q>, value: Q, reply: msg.Row<A>, call: Call): Promise<A> {
-    return this.#send(call, reply, (id) => [row.encode(id, value)]) as Promise<A>;
+    return this.#send(call, reply, (id) => [sendable(row.encode(id, value))]) as Promise<A>;
   }
 
   /** Sends a request that is answered by a status alone. */
@@ -375,4 +375,13 @@ function checkVersion(type: number, version: number, length: number): void {
     throw new ProtocolError("what answered is not an SFTP server");
   }
   if (version !== SFTP_VERSION) throw new ProtocolError(`the server speaks version ${version}`);
+}
+
+/** @throws {RangeError} If a server would end the session at the message: only a path can be so long */
+function sendable(message: Uint8Array): Uint8Array {
+  if (message.length <= SFTP_MAX_MESSAGE) return message;
+  throw new RangeError(
+    `The request has ${message.length} bytes, and SFTP messages have at most ${SFTP_MAX_MESSAGE}: ` +
+      "shorten the path",
+  );
 }

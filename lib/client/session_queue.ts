@@ -1,0 +1,111 @@
+import type { Channel } from "../connection/channel.ts";
+import { SESSION_QUEUE_MS } from "../defaults.ts";
+import { ChannelOpenError } from "../errors.ts";
+import { type CallOptions, Condition, limitOf, sleep } from "../waiting.ts";
+import { OPEN_FAILURE } from "../wire/numbers.ts";
+
+/** How long a server may go on counting a session that has ended, in milliseconds. */
+const SETTLING_MS = 1_000;
+/** The pause before a refused session is asked for again, in milliseconds; it doubles up to the longest. */
+const RETRY_MS = 10;
+const MAX_RETRY_MS = 100;
+
+/**
+ * Opens sessions on a server that limits them (sshd's MaxSessions, 10 unless configured). A session that
+ * is refused while others are open waits until one of them ends, in the order of asking. One that is
+ * refused just after another ended is asked for again, because servers take a moment to count.
+ */
+export class SessionQueue {
+  readonly #ask: (options: CallOptions) => Promise<Channel>;
+  /** Callers that wait, in their order; only the first may ask. */
+  readonly #waiting: Condition[] = [];
+  #open = 0;
+  #opening = 0;
+  /** How many the server allows, as far as it has refused more. */
+  #limit = Infinity;
+  #refusal: ChannelOpenError | null = null;
+  #lastEnd = -Infinity;
+
+  /** @param ask Asks the server for a session */
+  constructor(ask: (options: CallOptions) => Promise<Channel>) {
+    this.#ask = ask;
+  }
+
+  /**
+   * Opens a session.
+   *
+   * @throws {ChannelOpenError} If the server refuses it while no other is open, or, without a signal of the
+   *   caller's, none has ended within a minute
+   */
+  async open(options: CallOptions = {}): Promise<Channel> {
+    if (this.#waiting.length === 0 && this.#hasRoom) {
+      const answer = await this.#attempt(options);
+      if (!(answer instanceof ChannelOpenError)) return answer;
+    }
+    const place = new Condition();
+    this.#waiting.push(place);
+    try {
+      return await this.#openInTurn(place, options);
+    } finally {
+      this.#waiting.splice(this.#waiting.indexOf(place), 1);
+      this.#waiting[0]?.notify();
+    }
+  }
+
+  async #openInTurn(place: Condition, options: CallOptions): Promise<Channel> {
+    const timeout = options.signal === undefined ? SESSION_QUEUE_MS : null;
+    using limit = limitOf(options, timeout, () => this.#full());
+    for (let pause = RETRY_MS;; pause = Math.min(2 * pause, MAX_RETRY_MS)) {
+      while (this.#waiting[0] !== place || !(this.#hasRoom || this.#isSettling)) {
+        await place.wait(limit);
+      }
+      const answer = await this.#attempt(options);
+      if (!(answer instanceof ChannelOpenError)) return answer;
+      if (this.#isSettling) await sleep(pause, options.signal);
+    }
+  }
+
+  get #hasRoom(): boolean {
+    return this.#open + this.#opening < this.#limit;
+  }
+
+  /** Whether the server may not have noticed yet that a session has ended. */
+  get #isSettling(): boolean {
+    return performance.now() - this.#lastEnd < SETTLING_MS;
+  }
+
+  /** Asks once; gives the refusal if it can be about how many sessions there are. */
+  async #attempt(options: CallOptions): Promise<Channel | ChannelOpenError> {
+    this.#opening++;
+    let channel: Channel;
+    try {
+      channel = await this.#ask(options);
+    } catch (error) {
+      const isCount = error instanceof ChannelOpenError &&
+        error.reason !== OPEN_FAILURE.UNKNOWN_CHANNEL_TYPE;
+      const others = this.#open + this.#opening - 1;
+      if (!isCount || (others === 0 && !this.#isSettling)) throw error;
+      this.#limit = Math.max(this.#open, 1);
+      return this.#refusal = error;
+    } finally {
+      this.#opening--;
+    }
+    this.#open++;
+    this.#limit = Math.max(this.#limit, this.#open);
+    channel.closed.catch(() => {}).then(() => {
+      this.#open--;
+      this.#lastEnd = performance.now();
+      this.#waiting[0]?.notify();
+    });
+    return channel;
+  }
+
+  #full(): ChannelOpenError {
+    return new ChannelOpenError(
+      OPEN_FAILURE.RESOURCE_SHORTAGE,
+      `The server allows ${this.#limit} sessions at once on a connection (MaxSessions), and none of them ` +
+        `has ended for ${SESSION_QUEUE_MS / 1000} seconds: close one, or open another connection`,
+      { cause: this.#refusal },
+    );
+  }
+}
