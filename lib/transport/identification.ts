@@ -20,12 +20,14 @@ export interface PeerIdentification {
 /**
  * Reads the peer's identification. Only a server may send other lines first (RFC 4253 §4.2).
  *
+ * @param heard Called with the peer's first line while it has not identified itself
  * @throws {ConnectError} If what answers is not an SSH server
  * @throws {ProtocolError} If the line has another version
  */
 export async function readIdentification(
   socket: Socket,
   from: "client" | "server",
+  heard: (text: string) => void = () => {},
 ): Promise<PeerIdentification> {
   const inbox = new Uint8Array(4096);
   let line: number[] = [];
@@ -66,6 +68,7 @@ export async function readIdentification(
         throw refuse(first, from, "it sends too many lines before its identification");
       }
     }
+    heard(first || decode(line));
   }
 }
 

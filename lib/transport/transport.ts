@@ -72,6 +72,8 @@ export class Transport {
   #extensions: ReadonlyMap<string, Uint8Array> = new Map();
   #identification = { client: IDENTIFICATION, server: IDENTIFICATION };
   #phase: Phase = "identification";
+  /** What the peer said before it identified itself. */
+  #heard = "";
   #kex: Conversation | null = null;
   #peerInKex = false;
   #strictFirst = false;
@@ -140,7 +142,7 @@ export class Transport {
       const peer = this.#peer;
       // Both at once: on an unbuffered stream a write ends only when the peer reads.
       const [{ line, leftover }] = await Promise.all([
-        readIdentification(this.socket, peer),
+        readIdentification(this.socket, peer, (text) => void (this.#heard = text)),
         this.socket.write(new TextEncoder().encode(IDENTIFICATION + "\r\n")),
       ]);
       this.#identification = { ...this.#identification, [peer]: line };
@@ -217,6 +219,7 @@ export class Transport {
   /** Ends the connection with an error, once; later calls do nothing. */
   fail(error: unknown): void {
     if (this.#phase === "closed") return;
+    if (this.#phase === "identification") error = this.#explained(error);
     const reason = this.#phase === "identification" ? null : disconnectReason(error);
     this.#phase = "closed";
     if (reason !== null) {
@@ -231,6 +234,17 @@ export class Transport {
     this.#upperLayer?.closed(error);
     if (reason === null) this.#shut();
     else this.#linger();
+  }
+
+  /** A peer that is no SSH server, such as a mail server, may wait for us while we wait for it. */
+  #explained(error: unknown): unknown {
+    if (this.#heard === "" || !(error instanceof ConnectError && error.code === "timeout")) {
+      return error;
+    }
+    const said = `the ${this.#peer} said "${
+      printable(this.#heard, 80)
+    }" and did not identify itself`;
+    return new ConnectError(`${error.message}: ${said}`, { timeout: true, cause: error });
   }
 
   /** Lets the peer take our last words, but not for ever. */

@@ -1,5 +1,5 @@
 /** `transport:` takes anything with a readable and a writable. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   type ByteStreams,
   type Client,
@@ -95,6 +95,15 @@ Deno.test("transport: one that ends, breaks or says nothing is a ConnectError", 
   await assertRejects(() => over({ readable: broken, writable: new WritableStream() }));
   const silent = { readable: new ReadableStream(), writable: new WritableStream() };
   await assertRejects(() => over(silent, { timeout: 20 }), ConnectError, "timed out");
+});
+
+Deno.test("transport: a time-out quotes what a peer said that is no SSH server", async () => {
+  const readable = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(new TextEncoder().encode("220 mail ESMTP\r\n")),
+  });
+  const mail = { readable, writable: new WritableStream() };
+  const error = await assertRejects(() => over(mail, { timeout: 20 }), ConnectError, "timed out");
+  assertStringIncludes(error.message, 'the server said "220 mail ESMTP"');
 });
 
 /** A WebSocket as a pair of byte streams, one message a chunk. */
