@@ -1,10 +1,4 @@
-import {
-  KEEPALIVE_COUNT,
-  MAX_CHANNEL_PACKET,
-  MAX_CHANNELS,
-  MAX_PENDING_OPENS,
-  MAX_SENT_PACKET,
-} from "../defaults.ts";
+import { KEEPALIVE_COUNT, MAX_CHANNEL_PACKET, MAX_CHANNELS, MAX_SENT_PACKET } from "../defaults.ts";
 import {
   ChannelOpenError,
   ClosedError,
@@ -39,43 +33,27 @@ import { ChannelCore, type ChannelHost, type ChannelPeer } from "./channel_core.
 import { ChannelTable, type Opening } from "./channel_table.ts";
 import { ChunkMemory } from "./chunk_memory.ts";
 import { type GlobalHandler, GlobalRequests } from "./global_requests.ts";
-import { IncomingQueue } from "./incoming_queue.ts";
+import { IncomingOpens, type OpenHandler } from "./incoming_opens.ts";
 import { type CallOptions, onAbort } from "../waiting.ts";
 import { type ConnectionBudget, type WindowOptions, windowsOf } from "./window_budget.ts";
 import { type X11Arrival, X11Forwards } from "./x11_forwards.ts";
-
-/** Answers a peer's wish for a channel; who neither accepts nor rejects has refused. */
-export type OpenHandler = (open: IncomingOpen) => void | Promise<void>;
 
 export interface ConnectionOptions {
   readonly window?: WindowOptions;
   /** How long the peer took to answer when it had nothing else to do, in milliseconds, if known. */
   readonly roundTrip?: number | null;
-  /** Who decides about a peer's channels, by type; other types are refused. */
+  /** Handlers of the channels that the peer opens, by type; other types are refused. */
   readonly opens?: ReadonlyMap<string, OpenHandler>;
-  /** Who answers a peer's global requests, by type; others are refused. */
+  /** Handlers of the peer's global requests, by type; others are refused. */
   readonly globals?: ReadonlyMap<string, GlobalHandler>;
 }
-
-/** Types with a meaning of their own: they are served by what asks for them, and by nothing else. */
-const RESERVED: ReadonlySet<string> = new Set([
-  "session",
-  "x11",
-  "direct-tcpip",
-  "forwarded-tcpip",
-  "direct-streamlocal@openssh.com",
-  "forwarded-streamlocal@openssh.com",
-  "auth-agent@openssh.com",
-  "tun@openssh.com",
-]);
 
 /** The channels and global requests of one connection (RFC 4254), either role. */
 export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   readonly role: "client" | "server";
   readonly memory: ChunkMemory = new ChunkMemory();
-  readonly #incoming = new IncomingQueue<IncomingOpen>((open) => open.reject(), MAX_PENDING_OPENS);
   readonly #transport: Transport;
-  readonly #openHandlers: Map<string, OpenHandler>;
+  readonly #incoming: IncomingOpens;
   readonly #globals: GlobalRequests;
   readonly #window: number;
   readonly #budget: ConnectionBudget | null;
@@ -84,7 +62,6 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   readonly #confirmedAt = new Map<number, number>();
   readonly #adjust = new Uint8Array(WINDOW_ADJUST_LENGTH);
   #x11: X11Forwards | null = null;
-  #pendingOpens = 0;
   #error: { error: unknown } | null = null;
   #heard = false;
   #keepalive: ReturnType<typeof setInterval> | undefined;
@@ -92,7 +69,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   constructor(transport: Transport, options: ConnectionOptions = {}) {
     this.#transport = transport;
     this.role = transport.role;
-    this.#openHandlers = new Map(options.opens);
+    this.#incoming = new IncomingOpens(options.opens);
     this.#globals = new GlobalRequests(options.globals, (payload) => this.send(payload));
     const { initial, budget } = windowsOf(options.window, options.roundTrip ?? null);
     this.#window = initial;
@@ -105,7 +82,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   }
 
   get incoming(): AsyncIterable<IncomingOpen, undefined> {
-    return this.#incoming;
+    return this.#incoming.queue;
   }
 
   openChannel(
@@ -173,7 +150,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
 
   /** From now on the handler decides about the peer's channels of a type. */
   handleOpens(type: string, handler: OpenHandler): void {
-    this.#openHandlers.set(type, handler);
+    this.#incoming.handle(type, handler);
   }
 
   /** From now on the handler answers the peer's global requests of a type. */
@@ -257,7 +234,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     this.#globals.fail(cause);
     const inOrder = cause instanceof DisconnectError &&
       (cause.by === "us" || cause.reason === DISCONNECT.BY_APPLICATION);
-    this.#incoming.end(inOrder ? undefined : cause);
+    this.#incoming.queue.end(inOrder ? undefined : cause);
   }
 
   x11(): X11Forwards {
@@ -335,55 +312,30 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   }
 
   #incomingOpen(payload: Uint8Array): void {
-    const wish = ChannelOpen.decode(payload);
-    const { type, sender, maxPacket, data } = wish;
+    const request = ChannelOpen.decode(payload);
+    const { type, sender, maxPacket, data } = request;
     if (maxPacket === 0) throw new ProtocolError("Channel with a maximum packet size of 0");
-    let settled = false;
-    const settle = () => {
-      if (settled) throw new TypeError("The channel open has been answered already");
-      settled = true;
-      this.#pendingOpens--;
-    };
     const refuse = (reason: number, description: string) =>
       this.send(
         ChannelOpenFailure.encode({ recipient: sender, reason, description, language: "" }),
       );
-    if (this.#pendingOpens >= MAX_PENDING_OPENS || this.channelCount >= MAX_CHANNELS) {
+    if (this.channelCount >= MAX_CHANNELS) {
       return refuse(OPEN_FAILURE.RESOURCE_SHORTAGE, "Too many channels");
     }
-    const handler = this.#openHandlers.get(type);
-    const offered = handler === undefined && this.#incoming.awaited && !RESERVED.has(type);
-    if (handler === undefined && !offered) {
-      return refuse(OPEN_FAILURE.UNKNOWN_CHANNEL_TYPE, "This channel type is not served here");
-    }
-    this.#pendingOpens++;
-    const open: IncomingOpen = {
-      type,
-      data,
-      accept: (extra = new Uint8Array(0)) => {
-        if (this.#error) throw this.#closedError();
-        settle();
-        const id = this.#channels.add({ type, promise: Promise.withResolvers(), abandoned: false });
-        this.send(ChannelOpenConfirmation.encode({
-          recipient: sender,
-          sender: id,
-          window: this.#window,
-          maxPacket: MAX_CHANNEL_PACKET,
-          data: extra,
-        }));
-        this.#confirmedAt.set(id, performance.now());
-        return this.#create(type, id, wish);
-      },
-      reject: (reason = OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, message = "Refused") => {
-        settle();
-        refuse(reason, message);
-      },
+    const accept = (extra: Uint8Array): Channel => {
+      if (this.#error) throw this.#closedError();
+      const id = this.#channels.add({ type, promise: Promise.withResolvers(), abandoned: false });
+      this.send(ChannelOpenConfirmation.encode({
+        recipient: sender,
+        sender: id,
+        window: this.#window,
+        maxPacket: MAX_CHANNEL_PACKET,
+        data: extra,
+      }));
+      this.#confirmedAt.set(id, performance.now());
+      return this.#create(type, id, request);
     };
-    if (handler === undefined) return void this.#incoming.offer(open);
-    // A policy that throws has refused.
-    Promise.try(handler, open).catch(() => {}).then(() => {
-      if (!settled) open.reject();
-    });
+    this.#incoming.receive({ type, data, accept, refuse });
   }
 
   #create(
