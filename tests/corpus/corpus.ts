@@ -69,7 +69,7 @@ export async function keeping<T>(
   input: string | Uint8Array<ArrayBuffer>,
   check: (bytes: Uint8Array<ArrayBuffer>) => T | Promise<T>,
 ): Promise<T> {
-  const bytes = typeof input === "string" ? new TextEncoder().encode(input) : input;
+  const bytes = typeof input === "string" ? new Uint8Array(new TextEncoder().encode(input)) : input;
   try {
     return await check(bytes);
   } catch (cause) {

@@ -359,5 +359,5 @@ function string(input: Uint8Array): string {
 }
 
 function text(value: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(value);
+  return new Uint8Array(new TextEncoder().encode(value));
 }

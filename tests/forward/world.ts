@@ -94,7 +94,8 @@ export async function ask(port: number, text: string): Promise<string> {
   return decode(await exchange(conn, encode(text)));
 }
 
-export const encode = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
+export const encode = (text: string): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(new TextEncoder().encode(text));
 export const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
 /** Waits until the condition holds, which something under way brings about. */

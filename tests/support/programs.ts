@@ -45,7 +45,8 @@ export async function shellWithPrograms(folder: TempFolder): Promise<string> {
   return await folder.write("shell", `#!/bin/sh\nPATH="${path}" exec /bin/sh "$@"\n`, 0o700);
 }
 
-const encode = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
+const encode = (text: string): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(new TextEncoder().encode(text));
 
 async function print(output: string | Uint8Array<ArrayBuffer>): Promise<number> {
   await new Blob([output]).stream().pipeTo(Deno.stdout.writable);
