@@ -16,7 +16,7 @@ export async function carriesTunnels(server: Endpoint): Promise<void> {
   assertEquals(await get(local), "hello");
   assertEquals(await get(remote), "hello");
   using client = Deno.createHttpClient({
-    proxy: { transport: "socks5", url: `socks5h://127.0.0.1:${socks}` },
+    proxy: { url: `socks5h://127.0.0.1:${socks}` },
   });
   assertEquals(await (await fetch(`http://${to}/`, { client })).text(), "hello");
 }
