@@ -2,6 +2,7 @@
  * Makes the files of vectors in this folder from Wycheproof's JSON:
  * `deno run --allow-read --allow-write tests/vectors/convert.ts FOLDER`, with the folder `testvectors_v1`.
  */
+import { decodeBase64, decodeHex, encodeBase64, encodeHex } from "../../lib/encoding.ts";
 import { COLUMNS, type VectorSet } from "./columns.ts";
 
 /** Fields as the JSON has them. */
@@ -20,7 +21,7 @@ const rsa: Pick = (
 ) => [publicKey.modulus, publicKey.publicExponent, test.msg, test.sig];
 const rsaSigning = (hash: string): Pick => (test, { sha, privateKey, ...group }) =>
   sha !== hash ? null : [
-    Uint8Array.fromBase64(group.privateKeyPem.replaceAll(/-----.*-----/g, "")).toHex(),
+    encodeHex(decodeBase64(group.privateKeyPem.replaceAll(/-----.*-----|\s/g, ""))!),
     group.privateKeyPkcs8,
     privateKey.publicExponent,
     test.msg,
@@ -95,9 +96,9 @@ async function convert(folder: string, set: VectorSet): Promise<string[]> {
 }
 
 function encode(digits: string): string {
-  return digits === "" ? "-" : Uint8Array.fromHex(digits).toBase64({ omitPadding: true });
+  return digits === "" ? "-" : encodeBase64(decodeHex(digits)).replace(/=+$/, "");
 }
 
 async function sha256(digits: string): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", Uint8Array.fromHex(digits))).toHex();
+  return encodeHex(new Uint8Array(await crypto.subtle.digest("SHA-256", decodeHex(digits))));
 }
