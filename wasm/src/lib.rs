@@ -9,6 +9,7 @@ mod frame;
 mod hash;
 mod kdf;
 mod kex;
+mod key_file_cipher;
 mod md5;
 mod memory;
 mod modular;
@@ -16,7 +17,6 @@ mod p521;
 mod pbes2;
 mod random;
 mod reference;
-mod rest;
 mod rsa;
 mod sign;
 
