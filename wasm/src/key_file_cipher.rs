@@ -1,14 +1,15 @@
-//! Ciphers for private keys at rest: one call, whole input, no padding.
+//! Ciphers for private keys in files: one call, the whole input, no padding.
 
 use crate::cipher::aes::Aes;
+use crate::cipher::aes_counter;
 use crate::cipher::cbc::Cbc;
 use crate::cipher::chacha_poly::ChaChaPoly;
-use crate::cipher::equal;
 use crate::cipher::gcm::AesGcm;
+use crate::equal::equal;
 use crate::memory::scrubbed;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// For AEAD ciphers the tag is appended (`seal`) or expected behind the data (`open`). None for a
+/// For AEAD ciphers the tag is appended (`seal`) or expected after the data (`open`). None for a
 /// bad tag, an unknown name, or lengths that do not fit.
 #[wasm_bindgen]
 pub fn crypt(cipher: &str, key: &[u8], iv: &[u8], data: &[u8], seal: bool) -> Option<Vec<u8>> {
@@ -48,7 +49,7 @@ fn ctr(size: usize, key: &[u8], iv: &[u8], data: &mut [u8]) -> Option<()> {
         return None;
     }
     let mut counter = u128::from_be_bytes(iv.try_into().ok()?);
-    Aes::new(key).ctr(&mut counter, data);
+    aes_counter::ctr(&Aes::new(key), &mut counter, data);
     Some(())
 }
 

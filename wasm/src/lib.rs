@@ -4,6 +4,7 @@
 mod argon2;
 mod bcrypt;
 mod cipher;
+mod equal;
 mod fixed;
 mod frame;
 mod hash;

@@ -1,6 +1,5 @@
 //! AES by vector permutation: constant time, since every look-up is a swizzle in a register.
 
-use super::aes_counter::{GROUP, Shared};
 use super::aes_tables::{self as tables, CONSTANT, Table, to_tower};
 use super::simd::*;
 use ::aes::cipher::{BlockDecrypt, KeyInit};
@@ -155,7 +154,7 @@ impl Aes {
 
     /// All rounds from `first` on.
     #[inline(always)]
-    fn rounds_from<const N: usize>(&self, first: usize, mut blocks: [v128; N]) -> [v128; N] {
+    pub fn rounds_from<const N: usize>(&self, first: usize, mut blocks: [v128; N]) -> [v128; N] {
         let tables = self.tables;
         for round in first..self.rounds {
             let key = self.keys[round];
@@ -187,48 +186,6 @@ impl Aes {
         self.encrypt(native.map(|counter| swizzle(counter, self.tables.reverse)))
     }
 
-    /// Encrypts or decrypts; the counter runs on by whole blocks (RFC 4344 §4).
-    pub fn ctr(&self, counter: &mut u128, mut data: &mut [u8]) {
-        if data.len() >= GROUP * BLOCK {
-            data = self.ctr_groups(counter, data);
-        }
-        let (chunks, rest) = data.as_chunks_mut::<{ WIDE * BLOCK }>();
-        for chunk in chunks {
-            xor_chunk(self.key_stream(*counter), chunk);
-            *counter = counter.wrapping_add(WIDE as u128);
-        }
-        if !rest.is_empty() {
-            xor_some(&self.key_stream(*counter), rest);
-            *counter = counter.wrapping_add(rest.len().div_ceil(BLOCK) as u128);
-        }
-    }
-
-    /// The bulk of it: sixteen blocks at a time where they have all but the last byte in common.
-    fn ctr_groups<'a>(&self, counter: &mut u128, mut data: &'a mut [u8]) -> &'a mut [u8] {
-        let mut shared = Shared::new(self, *counter);
-        while data.len() >= GROUP * BLOCK {
-            if !shared.fits(*counter) {
-                shared = Shared::new(self, *counter);
-            }
-            if !shared.fits(*counter) {
-                // The last byte is about to run over.
-                let (chunk, rest) = data.split_first_chunk_mut().expect("eight blocks");
-                xor_chunk(self.key_stream(*counter), chunk);
-                *counter = counter.wrapping_add(WIDE as u128);
-                data = rest;
-                continue;
-            }
-            let (group, rest) = data.split_at_mut(GROUP * BLOCK);
-            shared.states(self, *counter, |half, states| {
-                let chunk = group[half * WIDE * BLOCK..].first_chunk_mut().expect("eight blocks");
-                xor_chunk(self.rounds_from(3, states), chunk);
-            });
-            *counter = counter.wrapping_add(GROUP as u128);
-            data = rest;
-        }
-        data
-    }
-
     pub fn cbc_encrypt(&self, iv: &mut [u8; BLOCK], data: &mut [u8]) {
         let mut chain = load(iv, 0);
         for block in data.as_chunks_mut::<BLOCK>().0 {
@@ -256,25 +213,6 @@ fn mix(once: v128, twice: v128, down: v128, up: v128, key: v128) -> v128 {
     let a2_b = v128_xor(twice, swizzle(once, down));
     let d_key = v128_xor(swizzle(once, up), key);
     v128_xor(v128_xor(a2_b, swizzle(a2_b, down)), d_key)
-}
-
-#[inline(always)]
-fn xor_chunk(stream: [v128; WIDE], chunk: &mut [u8; WIDE * BLOCK]) {
-    for (at, key) in stream.into_iter().enumerate() {
-        xor_at(chunk, BLOCK * at, key);
-    }
-}
-
-/// XORs fewer bytes than the key stream has.
-pub fn xor_some(stream: &[v128], text: &mut [u8]) {
-    let mut blocks = text.chunks_exact_mut(BLOCK);
-    let mut stream = stream.iter();
-    for (block, key) in blocks.by_ref().zip(stream.by_ref()) {
-        xor_at(block, 0, *key);
-    }
-    let mut last = [0; BLOCK];
-    stream.next().into_iter().for_each(|key| store(&mut last, 0, *key));
-    blocks.into_remainder().iter_mut().zip(last).for_each(|(byte, key)| *byte ^= key);
 }
 
 /// FIPS 197 §5.2.

@@ -1,20 +1,82 @@
-//! The first two rounds of AES for counters that differ in their last byte only.
+//! AES in counter mode, with the first two rounds shared between blocks.
 //!
-//! After the first round such blocks differ in the four bytes of one column, so their SubBytes is
-//! done for sixteen blocks in one vector; in the second round for four blocks in one vector. What is
-//! the same in all of them is worked out once for 256 blocks.
+//! The counters of a group differ in their last byte only. After the first round their blocks differ
+//! in the four bytes of one column, so SubBytes of sixteen blocks takes one vector; in the second
+//! round SubBytes of four blocks takes one vector. The parts that do not differ are computed once
+//! for 256 blocks.
 
-use super::aes::{Aes, WIDE};
+use super::aes::{Aes, BLOCK, WIDE};
 use super::aes_tables::{Table, step};
 use super::simd::*;
 use crate::fixed::Fixed;
 
-/// Counters that one run takes: as many as a vector has bytes.
-pub const GROUP: usize = 16;
+/// Blocks that share the first two rounds in one run: as many as a vector has bytes.
+const GROUP: usize = 16;
 /// The last byte of the counter's block.
 const LAST: usize = 15;
-/// An index that a swizzle answers with 0.
+/// An index for which a swizzle gives 0.
 const NOTHING: u8 = 0x80;
+
+/// Encrypts or decrypts; the counter advances by whole blocks (RFC 4344 §4).
+pub fn ctr(aes: &Aes, counter: &mut u128, mut data: &mut [u8]) {
+    if data.len() >= GROUP * BLOCK {
+        data = ctr_groups(aes, counter, data);
+    }
+    let (chunks, rest) = data.as_chunks_mut::<{ WIDE * BLOCK }>();
+    for chunk in chunks {
+        xor_chunk(aes.key_stream(*counter), chunk);
+        *counter = counter.wrapping_add(WIDE as u128);
+    }
+    if !rest.is_empty() {
+        xor_some(&aes.key_stream(*counter), rest);
+        *counter = counter.wrapping_add(rest.len().div_ceil(BLOCK) as u128);
+    }
+}
+
+/// Handles whole groups and returns the data that remains.
+fn ctr_groups<'a>(aes: &Aes, counter: &mut u128, mut data: &'a mut [u8]) -> &'a mut [u8] {
+    let mut shared = Shared::new(aes, *counter);
+    while data.len() >= GROUP * BLOCK {
+        if !shared.fits(*counter) {
+            shared = Shared::new(aes, *counter);
+        }
+        if !shared.fits(*counter) {
+            // The last byte overflows within the next sixteen blocks.
+            let (chunk, rest) = data.split_first_chunk_mut().expect("eight blocks");
+            xor_chunk(aes.key_stream(*counter), chunk);
+            *counter = counter.wrapping_add(WIDE as u128);
+            data = rest;
+            continue;
+        }
+        let (group, rest) = data.split_at_mut(GROUP * BLOCK);
+        shared.states(aes, *counter, |half, states| {
+            let chunk = group[half * WIDE * BLOCK..].first_chunk_mut().expect("eight blocks");
+            xor_chunk(aes.rounds_from(3, states), chunk);
+        });
+        *counter = counter.wrapping_add(GROUP as u128);
+        data = rest;
+    }
+    data
+}
+
+#[inline(always)]
+fn xor_chunk(stream: [v128; WIDE], chunk: &mut [u8; WIDE * BLOCK]) {
+    for (at, key) in stream.into_iter().enumerate() {
+        xor_at(chunk, BLOCK * at, key);
+    }
+}
+
+/// XORs text that is shorter than the key stream.
+pub fn xor_some(stream: &[v128], text: &mut [u8]) {
+    let mut blocks = text.chunks_exact_mut(BLOCK);
+    let mut stream = stream.iter();
+    for (block, key) in blocks.by_ref().zip(stream.by_ref()) {
+        xor_at(block, 0, *key);
+    }
+    let mut last = [0; BLOCK];
+    stream.next().into_iter().for_each(|key| store(&mut last, 0, *key));
+    blocks.into_remainder().iter_mut().zip(last).for_each(|(byte, key)| *byte ^= key);
+}
 
 /// Where a byte of the state goes in MixColumns, ShiftRows being owed `owed` times: as its double
 /// to its own place, as itself and its double one row up, and as itself to the other two rows.
@@ -101,8 +163,8 @@ static SCATTER: Fixed<[[Table; 2]; 4]> = Fixed::new([
     [scatter(3, true), scatter(3, false)],
 ]);
 
-/// What 256 counters have in common.
-pub struct Shared {
+/// The part of the first two rounds that 256 counters share.
+struct Shared {
     /// The counter without its last byte.
     upper: u128,
     /// The changed bytes after the first round, four times, without what the last byte adds.
@@ -112,7 +174,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(aes: &Aes, counter: u128) -> Self {
+    fn new(aes: &Aes, counter: u128) -> Self {
         let block = load(&counter.to_be_bytes(), 0);
         let mask = |bytes: &[usize]| load(&without(bytes), 0);
         let first = aes.round(1, aes.enter(block), mask(&[LAST]));
@@ -123,13 +185,13 @@ impl Shared {
 
     /// Whether sixteen counters from this one on have this in common.
     #[inline(always)]
-    pub fn fits(&self, counter: u128) -> bool {
+    fn fits(&self, counter: u128) -> bool {
         self.upper == counter >> 8 && counter as u8 <= u8::MAX - GROUP as u8 + 1
     }
 
     /// Sixteen states after the second round, eight at a time.
     #[inline(always)]
-    pub fn states(&self, aes: &Aes, counter: u128, mut each: impl FnMut(usize, [v128; WIDE])) {
+    fn states(&self, aes: &Aes, counter: u128, mut each: impl FnMut(usize, [v128; WIDE])) {
         let ramp = u8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
         let lasts = i8x16_add(u8x16_splat(counter as u8), ramp);
         let (once, twice) = aes.substitute(aes.enter_last(lasts));

@@ -3,8 +3,9 @@
 
 use super::chacha::{self, BLOCK, CHUNK, Masks, State};
 use super::poly1305::{Poly1305, Sum};
+use super::protection::Protection;
 use super::simd::*;
-use super::{Protection, equal};
+use crate::equal::equal;
 
 /// Bytes of the text whose key stream comes with the head.
 const HEAD_TEXT: usize = 2 * BLOCK;

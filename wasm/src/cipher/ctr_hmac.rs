@@ -2,8 +2,10 @@
 //! encrypt-then-MAC (OpenSSH PROTOCOL §1.5, where packet_length stays in clear).
 
 use super::aes::Aes;
+use super::aes_counter::ctr;
 use super::cbc::Cbc;
-use super::{Protection, equal};
+use super::protection::Protection;
+use crate::equal::equal;
 use crate::hash::Hmac;
 
 /// The cipher of one direction; its state runs on between packets.
@@ -23,14 +25,14 @@ impl Mode {
 
     fn encrypt(&mut self, data: &mut [u8]) {
         match self {
-            Mode::Ctr(aes, counter) => aes.ctr(counter, data),
+            Mode::Ctr(aes, counter) => ctr(aes, counter, data),
             Mode::Cbc(cbc) => cbc.encrypt(data),
         }
     }
 
     fn decrypt(&mut self, data: &mut [u8]) {
         match self {
-            Mode::Ctr(aes, counter) => aes.ctr(counter, data),
+            Mode::Ctr(aes, counter) => ctr(aes, counter, data),
             Mode::Cbc(cbc) => cbc.decrypt(data),
         }
     }

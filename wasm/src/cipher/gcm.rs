@@ -1,9 +1,11 @@
 //! AES-GCM as SSH uses it (RFC 5647): packet_length in clear, as associated data.
 
-use super::aes::{self, Aes, WIDE};
+use super::aes::{Aes, WIDE};
+use super::aes_counter::{ctr, xor_some};
 use super::ghash::{BLOCK, Ghash};
+use super::protection::Protection;
 use super::simd::*;
-use super::{Protection, equal};
+use crate::equal::equal;
 
 const TAG: usize = 16;
 /// Text that the first run of eight blocks has key stream for; the first block masks the tag.
@@ -48,8 +50,8 @@ impl AesGcm {
 
     fn xor(&self, stream: [v128; WIDE], nonce: &[u8; 12], text: &mut [u8]) {
         let (head, rest) = text.split_at_mut(HEAD.min(text.len()));
-        aes::xor_some(&stream[1..], head);
-        self.aes.ctr(&mut (first_counter(nonce) + WIDE as u128), rest);
+        xor_some(&stream[1..], head);
+        ctr(&self.aes, &mut (first_counter(nonce) + WIDE as u128), rest);
     }
 
     fn tag(&self, mask: v128, aad: &[u8], text: &[u8]) -> [u8; TAG] {

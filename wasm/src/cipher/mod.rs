@@ -1,7 +1,7 @@
-//! What protects the packets of one direction: a cipher and a MAC, or both in one.
+//! Chooses by name the cipher and the MAC of one direction.
 
 pub mod aes;
-mod aes_counter;
+pub mod aes_counter;
 mod aes_tables;
 pub mod cbc;
 mod chacha;
@@ -11,39 +11,16 @@ pub mod gcm;
 mod ghash;
 mod none;
 pub mod poly1305;
+mod protection;
 pub mod simd;
 
 pub use none::none;
+pub use protection::Protection;
 
 use crate::hash::{Hash, Hmac};
 use aes::Aes;
 use cbc::Cbc;
 use ctr_hmac::{Mode, Separate};
-
-/// A whole packet is: uint32 packet_length, packet_length bytes, then `tag` bytes.
-pub trait Protection {
-    /// The cipher's block, and at least 8 (RFC 4253 §6).
-    fn block(&self) -> usize;
-    fn tag(&self) -> usize;
-    /// Whether packet_length is left out of the alignment: AEAD ciphers and encrypt-then-MAC.
-    fn length_apart(&self) -> bool;
-    /// Whether packet_length itself is encrypted.
-    fn length_hidden(&self) -> bool;
-    /// How many bytes must be here before packet_length can be told.
-    fn lead(&self) -> usize {
-        4
-    }
-    /// Whether a forgery must not be answered where it is noticed (CVE-2008-5161).
-    fn reads_on(&self) -> bool {
-        false
-    }
-    /// Tells packet_length. Called once a packet, since it may decrypt the lead in place.
-    fn length(&mut self, sequence: u32, lead: &mut [u8]) -> u32;
-    /// Encrypts a framed packet in place and fills its tag.
-    fn seal(&mut self, sequence: u32, packet: &mut [u8]);
-    /// Verifies and decrypts in place. If false, the packet may hold anything: wipe it.
-    fn open(&mut self, sequence: u32, packet: &mut [u8]) -> bool;
-}
 
 /// How many bytes of key material a pair of names asks for.
 pub struct Sizes {
@@ -134,10 +111,4 @@ pub fn protection(cipher: &str, mac_name: &str, keys: &RawKeys) -> Option<Box<dy
         return None;
     }
     Some(Box::new(Separate::new(mode, Hmac::new(hash, &keys.mac_key), etm)))
-}
-
-/// Compares without telling where the first difference is.
-pub fn equal(a: &[u8], b: &[u8]) -> bool {
-    let difference = a.iter().zip(b).fold(0, |all, (x, y)| all | (x ^ y));
-    a.len() == b.len() && std::hint::black_box(difference) == 0
 }

@@ -1,4 +1,4 @@
-use super::Protection;
+use super::protection::Protection;
 
 struct None;
 

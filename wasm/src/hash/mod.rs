@@ -110,8 +110,3 @@ pub fn hmac(hash: &str, key: &[u8], data: &[u8]) -> Option<Vec<u8>> {
     scrubbed(|| Hmac::new(hash, key).tag(&[data], &mut tag));
     Some(tag)
 }
-
-#[wasm_bindgen]
-pub fn equal(a: &[u8], b: &[u8]) -> bool {
-    crate::cipher::equal(a, b)
-}
