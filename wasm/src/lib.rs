@@ -17,7 +17,6 @@ mod modular;
 mod p521;
 mod pbes2;
 mod random;
-mod reference;
 mod rsa;
 mod sign;
 

@@ -10,7 +10,7 @@ mod ctr_hmac;
 pub mod gcm;
 mod ghash;
 mod none;
-pub mod poly1305;
+mod poly1305;
 mod protection;
 pub mod simd;
 
