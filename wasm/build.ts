@@ -1,154 +1,217 @@
 /**
  * Compiles `wasm/src` into `wasm/pkg`: the wasm-bindgen glue, its types, and the module itself as
- * base64, once with relaxed SIMD and once without.
+ * base64, once with relaxed SIMD and once without. `wasm/reference` becomes a module for tests.
  *
- *     deno run -A wasm/build.ts             needs Rust, clang and wasm-bindgen
- *     deno run --allow-read wasm/build.ts --check   needs none of them
+ *     deno run -A wasm/build.ts             needs Rust, clang, wasm-pack and wasm-bindgen
+ *     deno run -A wasm/build.ts --verify    compiles again and compares with what is committed
+ *     deno run -A wasm/build.ts --lint      cargo fmt and clippy
+ *     deno run --allow-read wasm/build.ts --check   needs no toolchain: is the artifact from this source
  *
  * @module
  */
 
-const WASM_BINDGEN = "0.2.130";
-const TARGET = "wasm32-unknown-unknown";
+import { findToolchain, TARGET, type Toolchain, WASM_BINDGEN } from "./toolchain.ts";
+
 const BUILDS = {
   relaxed: "+simd128,+relaxed-simd,+bulk-memory,+sign-ext,+nontrapping-fptoint",
   simd128: "+simd128,+bulk-memory,+sign-ext,+nontrapping-fptoint",
 } as const;
+type Build = keyof typeof BUILDS;
+
+const ARTIFACTS = ["pkg/relaxed.ts", "pkg/simd128.ts", "reference/artifact.ts"];
+const SOURCES = [
+  "Cargo.toml",
+  "Cargo.lock",
+  "build.rs",
+  "src/",
+  "reference/Cargo.toml",
+  "reference/src/",
+];
 
 const root = new URL("./", import.meta.url);
-const pkg = new URL("pkg/", root);
 
-if (import.meta.main) await (Deno.args.includes("--check") ? check() : build());
+if (import.meta.main) {
+  const commands: Record<string, () => Promise<void>> = {
+    "--check": check,
+    "--verify": verify,
+    "--lint": lint,
+  };
+  const command = commands[Deno.args[0] ?? ""] ?? build;
+  await command().catch((error) => {
+    console.error(error.message);
+    Deno.exit(1);
+  });
+}
 
-/** Fails unless both artifacts carry the hash of the source as it stands. */
+/** Fails unless every artifact carries the hash of the source as it stands. */
 async function check(): Promise<void> {
   const hash = await sourceHash();
-  for (const name of Object.keys(BUILDS)) {
-    const artifact = await Deno.readTextFile(new URL(`${name}.ts`, pkg)).catch(() => "");
-    if (!artifact.startsWith(header(hash))) {
-      console.error(`wasm/pkg/${name}.ts is not built from wasm/src: run "deno task build:wasm"`);
-      Deno.exit(1);
+  for (const path of ARTIFACTS) {
+    if ((await recorded(path)).source !== hash) {
+      throw new Error(`wasm/${path} is not built from this source: run "deno task build:wasm"`);
     }
   }
   console.log(`wasm/pkg is built from source ${hash}`);
 }
 
 async function build(): Promise<void> {
+  const target = new URL("target/", root).pathname;
+  for (const [path, text] of await compile(await findToolchain(), target)) {
+    const file = new URL(path, root);
+    await Deno.mkdir(new URL("./", file), { recursive: true });
+    await replace(file, text);
+  }
+}
+
+/** Fails if the same compilers make other bytes of this source than those committed. */
+async function verify(): Promise<void> {
+  await check();
   const toolchain = await findToolchain();
+  const { versions } = await recorded(ARTIFACTS[0]!);
+  if (versions !== toolchain.versions) {
+    console.log(`wasm/pkg was built with ${versions}`);
+    console.log(`This machine has ${toolchain.versions}: the bytes are not compared`);
+    return;
+  }
+  const target = await Deno.makeTempDir();
+  try {
+    const built = await compile(toolchain, `${target}/`);
+    const different: string[] = [];
+    for (const [path, text] of built) {
+      if (await read(path) !== text) different.push(`wasm/${path}`);
+    }
+    if (different.length > 0) {
+      throw new Error(
+        `${different.join(", ")} differ from what ${versions} make of this source: run ` +
+          `"deno task build:wasm"`,
+      );
+    }
+    console.log(`${built.size} files of wasm/ are equal to what ${versions} make of the source`);
+  } finally {
+    await Deno.remove(target, { recursive: true });
+  }
+}
+
+async function lint(): Promise<void> {
+  const toolchain = await findToolchain();
+  const target = new URL("target/lint", root).pathname;
+  const { bin, arguments: more } = toolchain;
+  // "cargo fmt" would take the subcommand of another Rust that is installed beside this one.
+  await run(`${bin}cargo-fmt`, ["fmt", "--all", "--check"], toolchain.environment);
+  await run(
+    `${bin}cargo-clippy`,
+    ["clippy", "--workspace", ...cargoOptions(target), ...more, "--", "--deny=warnings"],
+    await environmentOf(toolchain, "relaxed", target),
+  );
+}
+
+/** The files to write, by their path from `wasm/`. `target` is an absolute folder for scratch files. */
+async function compile(toolchain: Toolchain, target: string): Promise<Map<string, string>> {
   console.log(`Building with ${toolchain.name}`);
-  const bindgen = await findBindgen();
-  const hash = await sourceHash();
-  const scratch = await Deno.makeTempDir();
-  const glue: Record<string, string> = {};
-  for (const [name, features] of Object.entries(BUILDS)) {
-    const target = new URL(`target/${name}/`, root).pathname;
-    await run(toolchain.cargo, [
-      "build",
-      "--release",
-      "--locked",
-      `--target=${TARGET}`,
-      `--target-dir=${target}`,
-      ...toolchain.arguments,
-    ], { ...toolchain.environment, RUSTFLAGS: await rustFlags(features, toolchain.flags) });
-    const wasm = `${target}${TARGET}/release/denossh_core.wasm`;
-    await run(bindgen, [
-      wasm,
-      "--target=web",
-      "--omit-default-module-path",
-      "--remove-name-section",
-      "--remove-producers-section",
-      "--out-name=core",
-      `--out-dir=${scratch}/${name}`,
-    ]);
-    glue[name] = await Deno.readTextFile(`${scratch}/${name}/core.js`);
-    const bytes = await Deno.readFile(`${scratch}/${name}/core_bg.wasm`);
-    await Deno.writeTextFile(`${scratch}/${name}.ts`, artifact(hash, bytes));
-    console.log(`${name}: ${bytes.length} bytes of WebAssembly`);
+  const header = `// @generated by wasm/build.ts; source ${await sourceHash()}\n` +
+    `// with ${toolchain.versions}\n`;
+  // The folders of the crates must be there, to be named in the flags.
+  await run(`${toolchain.bin}cargo`, ["fetch", "--locked"], toolchain.environment);
+  const files = new Map<string, string>();
+  const names = Object.keys(BUILDS) as Build[];
+  // Both at a time: the last step of each has one thread. Both end before a failure is told.
+  const results = await Promise.allSettled(
+    names.map((name) => wasmPack(toolchain, name, `${target}${name}`)),
+  );
+  const glue: Record<string, string>[] = [];
+  for (const [at, result] of results.entries()) {
+    if (result.status === "rejected") throw result.reason;
+    const out = result.value;
+    const wasm = await Deno.readFile(`${out}/core_bg.wasm`);
+    files.set(`pkg/${names[at]}.ts`, header + module(wasm));
+    console.log(`${names[at]}: ${wasm.length} bytes of WebAssembly`);
+    const text = (name: string) => Deno.readTextFile(`${out}/${name}`);
+    glue.push({ "core.js": await text("core.js"), "core.d.ts": await text("core.d.ts") });
   }
-  if (glue.relaxed !== glue.simd128) throw new Error("The two builds need different glue");
-  await Deno.mkdir(pkg, { recursive: true });
-  for (const name of ["core.js", "core.d.ts"]) {
-    const text = await Deno.readTextFile(`${scratch}/relaxed/${name}`);
-    await replace(new URL(name, pkg), `// @generated by wasm-bindgen ${WASM_BINDGEN}\n${text}`);
+  for (const [name, text] of Object.entries(glue[0]!)) {
+    if (text !== glue[1]![name]) throw new Error(`The two builds need different ${name}`);
+    files.set(`pkg/${name}`, `// @generated by wasm-bindgen ${WASM_BINDGEN}\n${text}`);
   }
-  for (const name of Object.keys(BUILDS)) {
-    await replace(new URL(`${name}.ts`, pkg), await Deno.readTextFile(`${scratch}/${name}.ts`));
-  }
-  await Deno.remove(scratch, { recursive: true });
+  const reference = await Deno.readFile(await buildReference(toolchain, `${target}simd128`));
+  files.set("reference/artifact.ts", header + module(reference));
+  console.log(`reference: ${reference.length} bytes of WebAssembly`);
+  return files;
 }
 
-interface Toolchain {
-  name: string;
-  cargo: string;
-  arguments: string[];
-  flags: string[];
-  environment: Record<string, string>;
+/** Returns the folder with wasm-pack's output. */
+async function wasmPack(toolchain: Toolchain, name: Build, target: string): Promise<string> {
+  const out = `${target}/pkg`;
+  const options = [
+    `--mode=${toolchain.mode}`,
+    "--release",
+    "--target=web",
+    "--no-pack",
+    "--no-opt",
+    "--out-name=core",
+    `--out-dir=${out}`,
+  ];
+  const cargo = ["--locked", `--target-dir=${target}`, ...toolchain.arguments];
+  await run(
+    "wasm-pack",
+    ["build", root.pathname, ...options, "--", ...cargo],
+    await environmentOf(toolchain, name, target),
+  );
+  return out;
 }
 
-/** rustup's target if it is installed, else Debian's rustc-web with std built from source. */
-async function findToolchain(): Promise<Toolchain> {
-  const c = {
-    CC_wasm32_unknown_unknown: await first("clang-19", "clang"),
-    AR_wasm32_unknown_unknown: await first("llvm-ar-19", "llvm-ar"),
-  };
-  const installed = await output("rustup", ["target", "list", "--installed"]);
-  if (installed.includes(TARGET)) {
-    return {
-      name: "rustup's wasm32 target",
-      cargo: "cargo",
-      arguments: [],
-      flags: [],
-      environment: c,
-    };
-  }
-  if (!(await output("/usr/bin/rustc", ["--version"]))) {
-    throw new Error(
-      `Rust for ${TARGET} not found: run "rustup target add ${TARGET}", or on Debian ` +
-        `"apt-get install rustc-web cargo-web rust-web-src clang-19 lld-19 llvm-19"`,
-    );
-  }
-  return {
-    name: "Debian's rustc-web, std built from source",
-    cargo: "/usr/bin/cargo",
-    arguments: ["-Zbuild-std=std,panic_abort"],
-    flags: [`-Clinker=${await first("wasm-ld-19", "wasm-ld")}`],
-    environment: {
-      ...c,
-      RUSTC: "/usr/bin/rustc",
-      RUSTC_BOOTSTRAP: "1",
-      PATH: `/usr/bin:${Deno.env.get("PATH")}`,
-    },
-  };
+/** Returns the file of the compiled module. */
+async function buildReference(toolchain: Toolchain, target: string): Promise<string> {
+  await run(
+    `${toolchain.bin}cargo`,
+    ["build", "--package=denossh-reference", ...cargoOptions(target), ...toolchain.arguments],
+    await environmentOf(toolchain, "simd128", target),
+  );
+  return `${target}/${TARGET}/release/denossh_reference.wasm`;
 }
 
-/** Paths of this machine are kept out of the artifact: it is the same wherever it is built. */
-async function rustFlags(features: string, more: string[]): Promise<string> {
+function cargoOptions(target: string): string[] {
+  return ["--release", "--locked", `--target=${TARGET}`, `--target-dir=${target}`];
+}
+
+/** Paths of this machine are kept out of the artifact, so that it is the same wherever it is built. */
+async function environmentOf(
+  toolchain: Toolchain,
+  name: Build,
+  target: string,
+): Promise<Record<string, string>> {
   const home = Deno.env.get("CARGO_HOME") ?? `${Deno.env.get("HOME")}/.cargo`;
   const sources = `${home}/registry/src`;
-  const remaps = [`--remap-path-prefix=${root.pathname}=`];
+  const flags = [`--remap-path-prefix=${root.pathname}=`, `--remap-path-prefix=${target}=target`];
   for await (const { name } of Deno.readDir(sources)) {
-    remaps.push(`--remap-path-prefix=${sources}/${name}=crates`);
+    flags.push(`--remap-path-prefix=${sources}/${name}=crates`);
   }
-  return [`-Ctarget-feature=${features}`, ...remaps, ...more].join(" ");
+  flags.push(`-Ctarget-feature=${BUILDS[name]}`, ...toolchain.flags);
+  return { ...toolchain.environment, CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f") };
 }
 
-async function findBindgen(): Promise<string> {
-  const candidates = [Deno.env.get("WASM_BINDGEN") ?? "wasm-bindgen"];
-  for (const candidate of candidates) {
-    if ((await output(candidate, ["--version"])).trim() === `wasm-bindgen ${WASM_BINDGEN}`) {
-      return candidate;
-    }
-  }
-  throw new Error(
-    `wasm-bindgen ${WASM_BINDGEN} not found: run "cargo install wasm-bindgen-cli --version ` +
-      `${WASM_BINDGEN}", or name the program in WASM_BINDGEN`,
-  );
+function module(wasm: Uint8Array): string {
+  return `/** The module, as base64. */\nexport const base64: string = "${wasm.toBase64()}";\n`;
+}
+
+/** What an artifact says it was built from, and with. */
+async function recorded(path: string): Promise<{ source?: string; versions?: string }> {
+  const [first, second] = (await read(path)).split("\n", 2);
+  const source = first?.match(/^\/\/ @generated by wasm\/build\.ts; source (\w+)$/)?.[1];
+  const versions = second?.match(/^\/\/ with (.*)$/)?.[1];
+  return { ...source && { source }, ...versions && { versions } };
+}
+
+async function read(path: string): Promise<string> {
+  return await Deno.readTextFile(new URL(path, root)).catch(() => "");
 }
 
 /** SHA-256 over names and contents, in the order of the names. */
 async function sourceHash(): Promise<string> {
-  const names = ["Cargo.toml", "Cargo.lock"];
-  for await (const name of walk("src/")) names.push(name);
+  const names: string[] = [];
+  for (const name of SOURCES) {
+    if (!name.endsWith("/")) names.push(name);
+    else for await (const file of walk(name)) names.push(file);
+  }
   const lines: string[] = [];
   for (const name of names.sort()) {
     lines.push(`${name} ${await sha256(await Deno.readFile(new URL(name, root)))}\n`);
@@ -167,16 +230,6 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
 
-function header(hash: string): string {
-  return `// @generated by wasm/build.ts; source ${hash}\n`;
-}
-
-function artifact(hash: string, wasm: Uint8Array): string {
-  return `${
-    header(hash)
-  }/** The module, as base64. */\nexport const base64: string = "${wasm.toBase64()}";\n`;
-}
-
 /** Readers see the old file or the new one, never half of it. */
 async function replace(file: URL, text: string): Promise<void> {
   const temporary = new URL(`${file.href}.new`);
@@ -184,26 +237,10 @@ async function replace(file: URL, text: string): Promise<void> {
   await Deno.rename(temporary, file);
 }
 
-async function first(...programs: string[]): Promise<string> {
-  for (const program of programs) {
-    if (await output(program, ["--version"])) return program;
-  }
-  throw new Error(`None of ${programs.join(", ")} is installed`);
-}
-
-async function output(program: string, args: string[]): Promise<string> {
-  try {
-    const { success, stdout } = await new Deno.Command(program, { args, stderr: "null" }).output();
-    return success ? new TextDecoder().decode(stdout) : "";
-  } catch {
-    return "";
-  }
-}
-
 async function run(
   program: string,
   args: string[],
-  env: Record<string, string> = {},
+  env: Record<string, string>,
 ): Promise<void> {
   const { success } = await new Deno.Command(program, {
     args,
@@ -212,5 +249,5 @@ async function run(
     stdout: "inherit",
     stderr: "inherit",
   }).spawn().status;
-  if (!success) throw new Error(`"${program}" failed`);
+  if (!success) throw new Error(`"${program} ${args[0]}" failed`);
 }

@@ -1,0 +1,6 @@
+//! wasm-bindgen writes the glue for the features in this section, which stripping would remove.
+
+fn main() {
+    println!("cargo::rustc-link-arg-cdylib=--keep-section=target_features");
+    println!("cargo::rerun-if-changed=build.rs");
+}
