@@ -64,19 +64,6 @@ export class Opener {
 }
 
 /**
- * One buffer that holds a packet: packet_length, the rest, a tag of 16 bytes.
- */
-export class Reference {
-    private constructor();
-    free(): void;
-    [Symbol.dispose](): void;
-    static create(key: Uint8Array | number[], size: number): Reference | undefined;
-    open(sequence: number): boolean;
-    packet(): number;
-    seal(sequence: number): void;
-}
-
-/**
  * The outgoing direction: payloads in, packets out.
  */
 export class Sealer {
@@ -126,7 +113,7 @@ export function argon2(variant: string, passphrase: Uint8Array | number[], salt:
 export function bcrypt_pbkdf(passphrase: Uint8Array | number[], salt: Uint8Array | number[], rounds: number, length: number): Uint8Array | undefined;
 
 /**
- * For AEAD ciphers the tag is appended (`seal`) or expected behind the data (`open`). None for a
+ * For AEAD ciphers the tag is appended (`seal`) or expected after the data (`open`). None for a
  * bad tag, an unknown name, or lengths that do not fit.
  */
 export function crypt(cipher: string, key: Uint8Array | number[], iv: Uint8Array | number[], data: Uint8Array | number[], seal: boolean): Uint8Array | undefined;
@@ -139,6 +126,9 @@ export function ed25519_public_key(seed: Uint8Array | number[]): Uint8Array | un
 
 export function encapsulation_key(seed: Uint8Array | number[]): Uint8Array | undefined;
 
+/**
+ * Compares in a time that depends on the lengths only.
+ */
 export function equal(a: Uint8Array | number[], b: Uint8Array | number[]): boolean;
 
 /**
@@ -161,11 +151,6 @@ export function mlkem_encapsulate(key: Uint8Array | number[], random: Uint8Array
  * None for an unknown hash, or no iterations.
  */
 export function pbkdf2(hash: string, passphrase: Uint8Array | number[], salt: Uint8Array | number[], iterations: number, length: number): Uint8Array | undefined;
-
-/**
- * Our Poly1305 by itself, for RFC 8439's vectors.
- */
-export function poly1305(key: Uint8Array | number[], message: Uint8Array | number[]): Uint8Array | undefined;
 
 /**
  * The responder's whole part: its public value, then the secret as `finish` gives it.
@@ -217,7 +202,6 @@ export interface InitOutput {
     readonly __getrandom_custom: (a: number, b: number) => number;
     readonly __wbg_initiator_free: (a: number, b: number) => void;
     readonly __wbg_opener_free: (a: number, b: number) => void;
-    readonly __wbg_reference_free: (a: number, b: number) => void;
     readonly __wbg_sealer_free: (a: number, b: number) => void;
     readonly agree: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number];
     readonly argon2: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => [number, number];
@@ -248,11 +232,6 @@ export interface InitOutput {
     readonly opener_status: (a: number) => number;
     readonly opener_table: (a: number) => number;
     readonly pbkdf2: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => [number, number];
-    readonly poly1305: (a: number, b: number, c: number, d: number) => [number, number];
-    readonly reference_create: (a: number, b: number, c: number) => number;
-    readonly reference_open: (a: number, b: number) => number;
-    readonly reference_packet: (a: number) => number;
-    readonly reference_seal: (a: number, b: number) => void;
     readonly respond: (a: number, b: number, c: number, d: number) => [number, number];
     readonly respond_in_group: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number];
     readonly scrypt: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => [number, number];
@@ -274,9 +253,9 @@ export interface InitOutput {
     readonly verify_ed25519: (a: number, b: number, c: number, d: number, e: number, f: number) => number;
     readonly verify_rsa: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => number;
     readonly __wbindgen_externrefs: WebAssembly.Table;
-    readonly __wbindgen_malloc: (a: number, b: number) => number;
-    readonly __wbindgen_realloc: (a: number, b: number, c: number, d: number) => number;
-    readonly __wbindgen_free: (a: number, b: number, c: number) => void;
+    readonly __wbindgen_export: (a: number, b: number) => number;
+    readonly __wbindgen_export2: (a: number, b: number, c: number, d: number) => number;
+    readonly __wbindgen_export3: (a: number, b: number, c: number) => void;
     readonly __wbindgen_start: () => void;
 }
 
