@@ -3,7 +3,7 @@ import type { Connection } from "../connection/connection.ts";
 import { ClosedError, RequestDeniedError } from "../errors.ts";
 import { type Socket, streamSocket } from "../transport/socket.ts";
 import { onAbort } from "../waiting.ts";
-import { OPEN_FAILURE } from "../wire/numbers.ts";
+import { AGENT_FORWARDING, OPEN_FAILURE } from "../wire/numbers.ts";
 import type { HostProof } from "../keys/key.ts";
 import { AgentClient } from "./client.ts";
 import { relay } from "./relay.ts";
@@ -11,8 +11,7 @@ import { tryBind } from "./session_bind.ts";
 import { type AgentAddress, openAgent } from "./source.ts";
 
 /** What a session asks for its agent with, and what the server's connections to it are. */
-const AGENT_REQUEST = "auth-agent-req@openssh.com";
-export const AGENT_CHANNEL = "auth-agent@openssh.com";
+const { IANA, OPENSSH } = AGENT_FORWARDING;
 
 /** Connections to the agent that a server may have at once: logins from there, side by side. */
 const MAX_CONNECTIONS = 64;
@@ -43,13 +42,22 @@ interface Loan {
 export class AgentForwarding {
   readonly #connection: Connection;
   readonly #host: HostProof;
+  readonly #request: string;
   #loan: Loan | null = null;
   #granted = false;
 
-  /** @param host Whom the agent is lent to */
-  constructor(connection: Connection, host: HostProof) {
+  /**
+   * @param host The server that the agent is lent to
+   * @param extensions What the server announced in EXT_INFO
+   */
+  constructor(
+    connection: Connection,
+    host: HostProof,
+    extensions: ReadonlyMap<string, Uint8Array>,
+  ) {
     this.#connection = connection;
     this.#host = host;
+    this.#request = (extensions.has(AGENT_FORWARDING.EXTENSION) ? IANA : OPENSSH).request;
   }
 
   /**
@@ -71,7 +79,7 @@ export class AgentForwarding {
     };
     channel.closed.then(giveBack, giveBack);
     try {
-      await channel.request(AGENT_REQUEST, undefined, options);
+      await channel.request(this.#request, undefined, options);
       this.#granted = true;
     } catch (error) {
       // OpenSSH's server grants it once: every later session has the agent then, asked for or not.
@@ -87,7 +95,9 @@ export class AgentForwarding {
     }
     this.#loan ??= { agent, end: new AbortController(), sessions: 0, connections: 0 };
     this.#loan.sessions++;
-    this.#connection.handleOpens(AGENT_CHANNEL, (open) => this.#open(open));
+    for (const { channel } of [IANA, OPENSSH]) {
+      this.#connection.handleOpens(channel, (open) => this.#open(open));
+    }
     return this.#loan;
   }
 

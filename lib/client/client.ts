@@ -108,7 +108,7 @@ export class Client implements AsyncDisposable {
     this.#connection = connection;
     this.#sessions = new SessionQueue((options) => connection.openChannel("session", options));
     this.#forwarding = new Forwarding(connection, transport.closed);
-    this.#agents = new AgentForwarding(connection, transport.host);
+    this.#agents = new AgentForwarding(connection, transport.host, transport.extensions);
     this.#finished = finished;
     this.#login = login;
     this.closed = transport.closed.then((cause) => {

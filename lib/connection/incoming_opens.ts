@@ -1,5 +1,5 @@
 import { MAX_PENDING_OPENS } from "../defaults.ts";
-import { OPEN_FAILURE } from "../wire/numbers.ts";
+import { AGENT_FORWARDING, OPEN_FAILURE } from "../wire/numbers.ts";
 import type { Channel, IncomingOpen } from "./channel.ts";
 import { IncomingQueue } from "./incoming_queue.ts";
 
@@ -23,7 +23,8 @@ const RESERVED: ReadonlySet<string> = new Set([
   "forwarded-tcpip",
   "direct-streamlocal@openssh.com",
   "forwarded-streamlocal@openssh.com",
-  "auth-agent@openssh.com",
+  AGENT_FORWARDING.IANA.channel,
+  AGENT_FORWARDING.OPENSSH.channel,
   "tun@openssh.com",
 ]);
 

@@ -4,7 +4,6 @@ import { Connection } from "../connection/connection.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { LOGIN_GRACE_MS, MAX_AUTH_TRIES, MAX_SESSIONS } from "../defaults.ts";
 import { ConnectError } from "../errors.ts";
-import { AGENT_CHANNEL } from "../agent/forwarding.ts";
 import { serveForwards } from "../forward/serve.ts";
 import {
   type Login,
@@ -154,7 +153,7 @@ class Sessions {
     new Session(channel, this.#login, {
       start: (program) => this.#start(program),
       pty: (this.#options.pty ?? true) && this.#login.grant.pty,
-      agent: () => this.#agent(connection),
+      agent: (channelType) => this.#agent(connection, channelType),
       x11: () => this.#x11(connection),
       failed: (error) => this.#options.onError?.(error, this.#login.remoteAddr),
     });
@@ -165,10 +164,10 @@ class Sessions {
     return new Uint8Array(0);
   }
 
-  async #agent(connection: Connection): Promise<SessionAgent | null> {
+  async #agent(connection: Connection, channelType: string): Promise<SessionAgent | null> {
     if (!this.#login.grant.agentForwarding) return null;
     if (await this.#options.forward?.agent?.(this.#login) !== true) return null;
-    return { connect: (options) => connection.open(AGENT_CHANNEL, undefined, options) };
+    return { connect: (options) => connection.open(channelType, undefined, options) };
   }
 
   async #x11(connection: Connection): Promise<SessionX11["connect"] | null> {

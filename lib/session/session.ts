@@ -1,3 +1,4 @@
+import { AGENT_FORWARDING } from "../wire/numbers.ts";
 import type { Channel } from "../connection/channel.ts";
 import { writableOf } from "../connection/channel_streams.ts";
 import type { RequestAnswer } from "../connection/request.ts";
@@ -95,8 +96,8 @@ export interface SessionPolicy {
   readonly start: (program: Program) => { run: SessionHandler; program: Program } | null;
   /** Whether a terminal may be asked for. */
   readonly pty: boolean;
-  /** The client's agent if it may be used here, or null. */
-  readonly agent: () => Promise<SessionAgent | null>;
+  /** The client's agent, by channels of a type, if it may be used here, or null. */
+  readonly agent: (channelType: string) => Promise<SessionAgent | null>;
   /** Connects to the client's display if that may be used here, or null. */
   readonly x11: () => Promise<SessionX11["connect"] | null>;
   /** Told when a handler throws. */
@@ -280,8 +281,10 @@ export class Session {
         this.#onResize(size);
         return true;
       }
-      case "auth-agent-req@openssh.com":
-        return this.#useAgent();
+      case AGENT_FORWARDING.IANA.request:
+        return this.#useAgent(AGENT_FORWARDING.IANA.channel);
+      case AGENT_FORWARDING.OPENSSH.request:
+        return this.#useAgent(AGENT_FORWARDING.OPENSSH.channel);
       case "x11-req":
         return this.#useX11(data);
       case "signal":
@@ -302,8 +305,8 @@ export class Session {
     }
   }
 
-  async #useAgent(): Promise<boolean> {
-    this.#agent ??= await this.#policy.agent();
+  async #useAgent(channelType: string): Promise<boolean> {
+    this.#agent ??= await this.#policy.agent(channelType);
     return this.#agent !== null;
   }
 

@@ -17,7 +17,7 @@ import type { Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { onTimeout } from "../waiting.ts";
 import { Disconnect, Ignore, Ping, Pong, Unimplemented } from "../wire/messages.ts";
-import { DISCONNECT, HOST_BOUND, MSG } from "../wire/numbers.ts";
+import { AGENT_FORWARDING, DISCONNECT, HOST_BOUND, MSG } from "../wire/numbers.ts";
 import { decodeExtInfo } from "./ext_info.ts";
 import { IDENTIFICATION, readIdentification } from "./identification.ts";
 import { exchangeKeys, type SessionIdentity } from "./key_exchange.ts";
@@ -112,6 +112,11 @@ export class Transport {
   /** Bytes that have arrived behind the packet being handled. */
   get ahead(): number {
     return this.#opener.buffered;
+  }
+
+  /** What the peer announced in EXT_INFO (RFC 8308). */
+  get extensions(): ReadonlyMap<string, Uint8Array> {
+    return this.#extensions;
   }
 
   /** The identification lines of both ends. */
@@ -362,6 +367,7 @@ export class Transport {
         verifyHostKey: this.#options.verifyHostKey ?? (() => {}),
         extensions: {
           "server-sig-algs": plainNames(this.#options.suite.userKey),
+          [AGENT_FORWARDING.EXTENSION]: "0",
           "ping@openssh.com": "0",
           [HOST_BOUND.EXTENSION]: "0",
         },

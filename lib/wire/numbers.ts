@@ -213,6 +213,16 @@ export const HOST_BOUND = {
   EXTENSION: "publickey-hostbound@openssh.com",
 } as const;
 
+/**
+ * Agent forwarding, by IANA's names (RFC 9987) where the server announces the extension, and by OpenSSH's
+ * elsewhere: the request of a session, and the channels that the server opens after it.
+ */
+export const AGENT_FORWARDING = {
+  EXTENSION: "agent-forward",
+  IANA: { request: "agent-req", channel: "agent-connect" },
+  OPENSSH: { request: "auth-agent-req@openssh.com", channel: "auth-agent@openssh.com" },
+} as const;
+
 /** Global requests about a server's host keys (draft-miller-sshm-hostkey-update §2, §3). */
 export const HOSTKEYS = "hostkeys-00@openssh.com";
 export const HOSTKEYS_PROVE = "hostkeys-prove-00@openssh.com";

@@ -10,14 +10,15 @@ import {
 import { generateKey } from "@denossh/ssh/keys";
 import type { ServeOptions, SessionHandler } from "@denossh/ssh/server";
 import { connectedPair } from "@denossh/ssh/testing";
-import { AGENT_CHANNEL, AgentForwarding } from "../../lib/agent/forwarding.ts";
+import { AgentForwarding } from "../../lib/agent/forwarding.ts";
 import {
   ChannelFailure,
   ChannelOpen,
   ChannelOpenConfirmation,
   ChannelOpenFailure,
+  ChannelRequest,
 } from "../../lib/wire/messages.ts";
-import { MSG, OPEN_FAILURE } from "../../lib/wire/numbers.ts";
+import { AGENT_FORWARDING, MSG, OPEN_FAILURE } from "../../lib/wire/numbers.ts";
 import { linkPair } from "../auth/link_pair.ts";
 import { rawWorld } from "../connection/raw_world.ts";
 import { comments, fakeAgent } from "./world.ts";
@@ -110,7 +111,7 @@ for (
       () => pair.host.run("list", { forwardAgent: keyring }),
       RequestDeniedError,
     );
-    assertEquals(error.request, "auth-agent-req@openssh.com");
+    assertEquals(error.request, AGENT_FORWARDING.IANA.request);
     assertEquals(await pair.host.run("list"), "no agent");
   });
 }
@@ -151,32 +152,65 @@ Deno.test("A server gets no connection to an agent that was not forwarded to it"
   assertEquals(watched.connections, 0);
 });
 
-Deno.test("A server is refused an agent's channel before and after one is forwarded", async () => {
-  await using world = await rawWorld("client");
-  const { raw, connection } = world;
-  const watched = fakeAgent(() => Promise.resolve());
-  const forwarding = new AgentForwarding(connection, linkPair().client.host);
-  const refusal = async () => {
-    const open = { type: AGENT_CHANNEL, sender: 7, window: 1024, maxPacket: 1024 };
-    raw.send(ChannelOpen.encode({ ...open, data: new Uint8Array(0) }));
-    return ChannelOpenFailure.decode(await raw.next(MSG.CHANNEL_OPEN_FAILURE)).reason;
-  };
-  assertEquals(await refusal(), OPEN_FAILURE.UNKNOWN_CHANNEL_TYPE);
-  const opening = connection.open("session");
-  const { sender } = ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN));
-  raw.send(ChannelOpenConfirmation.encode({
-    recipient: sender,
-    sender: 0,
-    window: 1024,
-    maxPacket: 1024,
-    data: new Uint8Array(0),
-  }));
-  const asked = forwarding.forward(await opening, watched);
-  raw.send(ChannelFailure.encode({ recipient: sender }));
-  await assertRejects(() => asked, RequestDeniedError);
-  assertEquals(await refusal(), OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED);
-  assertEquals(watched.connections, 0);
-});
+for (
+  const [announced, { request, channel }] of [
+    [[], AGENT_FORWARDING.OPENSSH],
+    [[[AGENT_FORWARDING.EXTENSION, new Uint8Array([0x30])]], AGENT_FORWARDING.IANA],
+  ] as [[string, Uint8Array][], { request: string; channel: string }][]
+) {
+  Deno.test(`A server is refused ${channel} before and after an agent is forwarded`, async () => {
+    await using world = await rawWorld("client");
+    const { raw, connection } = world;
+    const watched = fakeAgent(() => Promise.resolve());
+    const forwarding = new AgentForwarding(
+      connection,
+      linkPair().client.host,
+      new Map(announced),
+    );
+    const refusal = async () => {
+      const open = { type: channel, sender: 7, window: 1024, maxPacket: 1024 };
+      raw.send(ChannelOpen.encode({ ...open, data: new Uint8Array(0) }));
+      return ChannelOpenFailure.decode(await raw.next(MSG.CHANNEL_OPEN_FAILURE)).reason;
+    };
+    assertEquals(await refusal(), OPEN_FAILURE.UNKNOWN_CHANNEL_TYPE);
+    const opening = connection.open("session");
+    const { sender } = ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN));
+    raw.send(ChannelOpenConfirmation.encode({
+      recipient: sender,
+      sender: 0,
+      window: 1024,
+      maxPacket: 1024,
+      data: new Uint8Array(0),
+    }));
+    const asked = forwarding.forward(await opening, watched);
+    assertEquals(ChannelRequest.decode(await raw.next(MSG.CHANNEL_REQUEST)).type, request);
+    raw.send(ChannelFailure.encode({ recipient: sender }));
+    await assertRejects(() => asked, RequestDeniedError);
+    assertEquals(await refusal(), OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED);
+    assertEquals(watched.connections, 0);
+  });
+}
+
+for (const { request, channel } of [AGENT_FORWARDING.IANA, AGENT_FORWARDING.OPENSSH]) {
+  Deno.test(`A server that was asked by ${request} opens ${channel}`, async () => {
+    const opened: unknown[] = [];
+    await using pair = await connectedPair({
+      serve: allowed,
+      connect: {
+        trace: ({ direction, name, fields }) => {
+          if (direction === "received" && name === "CHANNEL_OPEN") opened.push(fields.type);
+        },
+      },
+      // The client lends no agent: what counts is the type that it is asked for.
+      handler: async (session) => void await session.agent!.connect().catch(() => {}),
+    });
+    await using session = await pair.host.openSession();
+    await session.request(request);
+    await session.exec("x");
+    await session.exitStatus;
+    assertEquals(opened, [channel]);
+  });
+}
 
 Deno.test("Connections to the agent end with the session that it was lent to", async () => {
   using keyring = await keyringWith("mine");
