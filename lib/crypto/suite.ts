@@ -22,7 +22,7 @@ export interface AlgorithmOptions {
    * `"strict"` leaves out of the default lists what only old peers need: MACs over plaintext, NIST curves,
    * 2048-bit groups, ECDSA host keys.
    */
-  preset?: Preset;
+  preset?: "strict" | "default";
   /** Key exchange methods. */
   kex?: string | readonly string[];
   /** Host key signature algorithms. */
