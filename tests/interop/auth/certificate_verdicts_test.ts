@@ -54,8 +54,11 @@ const USER_CASES: typeof CASES = [
   ["one with a forced command", { criticalOptions: { "force-command": "true" } }],
   ["one with an address", { criticalOptions: { "source-address": "127.0.0.0/8,::1" } }],
 ];
+/** Verdicts about hosts that OpenSSH 10.3 changed: ours are its new ones, and the `ssh` here may be older. */
+const CHANGED = ["a pattern for a name", "one without a name"];
+
 const HOST_CASES: typeof CASES = [
-  ...CASES,
+  ...CASES.filter(([name]) => !CHANGED.includes(name)),
   ["a user's", { kind: "user" }],
   ["one with a forced command", { criticalOptions: { "force-command": "true" } }],
 ];
