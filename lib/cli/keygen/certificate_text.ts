@@ -18,7 +18,7 @@ const FLAGS = [
 
 const FOR_EVER = 2n ** 64n - 1n;
 
-/** Prints what a certificate says, in the words of `ssh-keygen -L`. */
+/** Prints the fields of a certificate in the form of `ssh-keygen -L`. */
 export function printCertificate(key: PublicKey, certificate: Certificate): void {
   const { authority, signatureAlgorithm, principals } = certificate;
   const field = (line: string) => console.log(`        ${line}`);
@@ -42,7 +42,7 @@ export function printCertificate(key: PublicKey, certificate: Certificate): void
   }
 }
 
-/** From when to when, or that it is for ever. */
+/** The interval of validity, or `forever`. */
 export function validity({ validAfter, validBefore }: Certificate): string {
   if (validAfter === 0n && validBefore === FOR_EVER) return "forever";
   if (validAfter === 0n) return `before ${localTime(validBefore)}`;

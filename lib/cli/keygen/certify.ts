@@ -7,7 +7,7 @@ import { FAILURE, type KeygenJob, openPrivateKey, orMissing, writeFile } from ".
 import { agentSigner, type OpenSigner, signerOf } from "./signers.ts";
 import { parseValidity } from "./times.ts";
 
-// ssh-keygen(1), -O: what users may do unless a no- says otherwise.
+// ssh-keygen(1), -O: permitted to users unless a `no-` option is given.
 const PERMITS: Readonly<Record<string, string>> = {
   "x11-forwarding": "permit-X11-forwarding",
   "agent-forwarding": "permit-agent-forwarding",

@@ -11,7 +11,7 @@ import { type KeygenJob, orMissing, writeFile } from "./job.ts";
 
 const NOT_FOUND = 1;
 
-/** Bytes of salt in a hashed host name: what OpenSSH uses. */
+/** Bytes of salt in a hashed host name, as OpenSSH has it. */
 const SALT_BYTES = 20;
 
 /** `-F`: prints the lines about a host. */
@@ -57,7 +57,7 @@ export async function removeHost(job: KeygenJob): Promise<number> {
   return 0;
 }
 
-/** `-H`: hides the names of hosts, each of a line behind a hash of its own. */
+/** `-H`: replaces the names of hosts by hashes, one line for each name. */
 export async function hashHosts(job: KeygenJob): Promise<number> {
   const file = hostsFile(job);
   const text = await readHosts(job);
@@ -87,7 +87,7 @@ async function replace(job: KeygenJob, file: string, old: string, updated: strin
   job.say(`${file} updated.\nOriginal contents retained as ${file}.old`);
 }
 
-/** The line with one host, behind a hash, instead of its own. */
+/** The line with the hash of one host instead of its names. */
 function hashed(line: string, host: string): string {
   const field = hashHostName(host.toLowerCase(), randomBytes(SALT_BYTES));
   return line.trim().replace(/^(@\S+\s+)?\S+/, (_, marker = "") => marker + field);

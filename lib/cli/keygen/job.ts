@@ -11,11 +11,11 @@ import { allValues, type Flag, hasFlag, lastValue, UsageError } from "../shared/
 import { type Log, writeIfRead } from "../shared/log.ts";
 import { ask, canAsk } from "../shared/terminal.ts";
 
-/** What ssh-keygen answers for files that it cannot use, and for what it was told wrongly. */
+/** ssh-keygen's exit codes for files that it cannot use, and for wrong command lines. */
 export const FAILURE = 255;
 export const USAGE = 1;
 
-/** One run of keygen: what it was told, and how it speaks. */
+/** One run of keygen: its command line and its output. */
 export class KeygenJob {
   readonly flags: readonly Flag[];
   readonly rest: readonly string[];
@@ -167,7 +167,7 @@ export function isPrivate(text: string): boolean {
   return text.includes("PRIVATE KEY-----") || text.startsWith("PuTTY-User-Key-File-");
 }
 
-/** Asks for a new passphrase twice; -N is one already. */
+/** The new passphrase: that of -N, or asked for twice. */
 export async function newPassphrase(job: KeygenJob, prompt: string): Promise<string> {
   const given = job.last("N");
   if (given !== null) return given;
@@ -178,7 +178,7 @@ export async function newPassphrase(job: KeygenJob, prompt: string): Promise<str
   return first;
 }
 
-/** Whether a file may be written: it is not there, or the user says so. */
+/** Whether a file may be written: it does not exist, or the user agrees. */
 export async function mayWrite(file: string, log: Log): Promise<boolean> {
   const exists = await runtime.files.lstat(file).then(() => true, (error) => {
     if (isError(error, "NotFound")) return false;
@@ -193,7 +193,7 @@ export async function mayWrite(file: string, log: Log): Promise<boolean> {
   return /^y(es)?$/i.test(answer?.trim() ?? "");
 }
 
-/** Written beside and moved into place: no file is ever half there, or readable for a moment. */
+/** Writes a new file and renames it, so that no reader sees a part of it or wrong permissions. */
 export async function writeFile(
   file: string,
   content: string | Uint8Array,
@@ -211,7 +211,7 @@ export async function writeFile(
   }
 }
 
-/** Makes the folder of a file if it is not there. */
+/** Makes the folder of a file if it does not exist. */
 export async function makeFolder(file: string): Promise<void> {
   await runtime.files.mkdir(runtime.paths.dirname(file), { recursive: true, mode: 0o700 });
 }

@@ -46,7 +46,7 @@ export const KEYGEN_HELP =
 
 const LETTERS = "BHLQUcehiklpquvyC:E:F:I:N:O:P:R:V:Y:Z:a:b:f:m:n:r:s:t:z:";
 
-/** What each flag has keygen do; without any it makes a key. */
+/** The operation of each flag; without any of them a key is made. */
 const MODES: readonly [flag: string, run: (job: KeygenJob) => Promise<number>, operands?: true][] =
   [
     ["Y", signatures, true],

@@ -4,7 +4,7 @@ import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "../shared/flags.ts";
 import { type KeygenJob, writeFile } from "./job.ts";
 
-/** What the lines of a file revoke (ssh-keygen(1), KEY REVOCATION LISTS). */
+/** The revocations in the lines of files (ssh-keygen(1), KEY REVOCATION LISTS). */
 interface Collected {
   readonly keys: PublicKey[];
   readonly fingerprints: string[];
@@ -46,7 +46,7 @@ export async function writeRevoked(job: KeygenJob): Promise<number> {
   return 0;
 }
 
-/** The key of -s; null for "none", which is any authority; undefined if nothing was said. */
+/** The key of -s; null for "none", which means any authority; undefined without -s. */
 async function authorityOf(file: string | null): Promise<PublicKey | null | undefined> {
   if (file === null) return undefined;
   return file === "none" ? null : importPublicKey(await runtime.files.readTextFile(file));

@@ -50,7 +50,7 @@ async function listFingerprints(
   return 0;
 }
 
-/** `-L`: prints what certificates say. */
+/** `-L`: prints the fields of certificates. */
 export async function listCertificates(job: KeygenJob): Promise<number> {
   const file = await job.file("file in which the key is");
   const text = file === "-" ? await readStdin() : await runtime.files.readTextFile(file);
@@ -83,7 +83,7 @@ export async function exportFormat(job: KeygenJob): Promise<number> {
     throw new Error(`Unsupported conversion format "${job.last("m")}"`);
   }
   const shown = await readPublicKey(file, job.last("P"));
-  // PEM has no place for what an authority says.
+  // PEM cannot hold a certificate.
   const key = name === "RFC4716" ? shown : shown.certificate?.publicKey ?? shown;
   const who = `${runtime.env.get("USER") ?? "root"}@${runtime.process.hostname()}`;
   const comment = `${key.bits}-bit ${keyTypeLabel(key)}, converted by ${who} from OpenSSH`;

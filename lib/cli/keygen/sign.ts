@@ -30,7 +30,7 @@ import {
 } from "./job.ts";
 import { agentSigner, type OpenSigner, signerOf } from "./signers.ts";
 
-/** What ssh-keygen answers where no line of the file has the name. */
+/** ssh-keygen's exit code if no line of the file has the name. */
 const NOT_FOUND = 210;
 
 interface SignatureOptions {
@@ -139,7 +139,7 @@ async function checkAlone(job: KeygenJob, options: SignatureOptions): Promise<nu
   }));
 }
 
-/** As ssh-keygen has it, whether a token was touched is for who asks the token. */
+/** What a signature must be for; as in ssh-keygen, the touch of a token is not required. */
 function expected(namespace: string): Parameters<typeof verifyMessage>[2] {
   return { namespace, noTouchRequired: true };
 }

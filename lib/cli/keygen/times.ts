@@ -1,7 +1,7 @@
 import { parseTime } from "../../config/values.ts";
 import { parseTimestamp } from "../../keys/timestamp.ts";
 
-/** When a certificate begins and ends to be valid; undefined for always and for ever. */
+/** The interval in which a certificate is valid; undefined for no limit. */
 export interface Validity {
   readonly validAfter?: Date;
   readonly validBefore?: Date;
@@ -31,7 +31,7 @@ export function parseValidity(text: string, now: Date): Validity {
   };
 }
 
-/** A moment; undefined for the word that stands for none, null if it makes no sense. */
+/** A time; undefined for the word `open`, which means no limit; null if it is malformed. */
 function moment(text: string, open: string, now: Date): Date | null | undefined {
   if (text === open) return undefined;
   if (text.startsWith("+") || text.startsWith("-")) {
@@ -53,7 +53,7 @@ function date(seconds: number): Date {
 
 /** Seconds since 1970 as the local time, in the form of ssh-keygen. */
 export function localTime(seconds: bigint): string {
-  // A date holds no more; as far as that there is no certificate.
+  // Beyond the range of dates.
   const time = new Date(Number(seconds) * 1000);
   if (Number.isNaN(time.getTime())) return String(seconds);
   const [year, month, day] = [time.getFullYear(), time.getMonth() + 1, time.getDate()];

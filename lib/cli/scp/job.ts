@@ -16,13 +16,13 @@ export interface ScpJob extends Tuning {
   readonly preserve: boolean;
   /** -d: the target must be a folder. */
   readonly intoFolder: boolean;
-  /** -O: by the protocol of old. */
+  /** -O: use the old protocol. */
   readonly legacy: boolean;
-  /** -T: whatever names a server sends. */
+  /** -T: accept any names from a server. */
   readonly trusting: boolean;
   /** -R: the first host copies to the second. */
   readonly byFirstHost: boolean;
-  /** -t and -f: what an `scp` on the other side started us for. */
+  /** -t and -f: the role that an `scp` on another host started this one in. */
   readonly serving: "sink" | "source" | null;
   /** Whether to show how far it is. */
   readonly progress: boolean;

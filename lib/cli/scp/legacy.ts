@@ -65,28 +65,28 @@ function command({ recursive, preserve, log }: ScpJob, role: "-t" | "-f", many: 
   return `scp${verbose}${flags} ${role}`;
 }
 
-/** As scp(1) has it with -O: the other host's shell expands it, so quoting is the user's. */
+/** The path for the host's shell, which expands it; as in scp(1) with -O, the user must quote it. */
 function pathOf({ path }: RemoteOperand): string {
   const shown = path === "" ? "." : path;
   return shown.startsWith("-") ? `-- ${shown}` : shown;
 }
 
 /**
- * Names that may come for a path: what its last step stands for (CVE-2019-6111). A step that quotes
- * something for the other host's shell matches nothing, as with OpenSSH's scp; -T is for that.
+ * Names that may come for a path: those that its last step matches (CVE-2019-6111). A step that is quoted for
+ * the host's shell matches nothing, as in OpenSSH's scp; -T accepts it.
  */
 function expectedOf({ trusting }: ScpJob, path: string): (name: string) => boolean {
   const last = path.replace(/\/+$/, "").split("/").at(-1) ?? "";
-  // The name of a folder that goes by another name here.
+  // The folder gets another name here.
   if (trusting || last === "" || /^(\.{1,2}|~.*)$/.test(last)) return () => true;
   const patterns = alternatives(last);
   return (name) => patterns.some((pattern) => pattern === name || globMatcher(pattern)(name));
 }
 
-/** More of them than this are no name. */
+/** The most alternatives of a pattern. */
 const MAX_ALTERNATIVES = 256;
 
-/** `a{b,c}` is `ab` and `ac`, as a shell has it. */
+/** Expands braces as a shell does: `a{b,c}` is `ab` and `ac`. */
 function alternatives(pattern: string): string[] {
   let patterns = [pattern];
   for (;;) {
@@ -153,7 +153,7 @@ async function copying(
   return done;
 }
 
-/** Two hosts: what one sends, the other takes, and their answers the other way round. */
+/** Copies between two hosts by connecting their programs. */
 async function between(
   job: ScpJob,
   hosts: RemoteHosts,

@@ -1,4 +1,4 @@
-/** Copies over SFTP: what `scp` does unless told otherwise. */
+/** Copies over SFTP, the default of `scp`. */
 import { printable } from "../../errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import type { SftpClient } from "../../sftp/client.ts";
@@ -124,7 +124,7 @@ async function download(job: ScpJob, { client, path }: RemotePath, local: string
   await withMeter(job, path, (options) => client.get(path, to, options));
 }
 
-/** From one host to another, through us. */
+/** Copies from one host to another, through this one. */
 async function across(job: ScpJob, from: RemotePath, to: RemotePath, many: boolean): Promise<void> {
   const info = await from.client.stat(from.path);
   const folder = await isFolder(to.client, to.path);
@@ -134,7 +134,7 @@ async function across(job: ScpJob, from: RemotePath, to: RemotePath, many: boole
   await withMeter(job, from.path, (options) => from.client.copy(from.path, target, options));
 }
 
-/** What is copied, or where to. */
+/** The source or the target of a copy. */
 interface CopyEnd {
   readonly path: string;
   readonly isDirectory: boolean;
@@ -159,7 +159,7 @@ async function withMeter(
   const { recursive, preserve, signal, log } = job;
   using meter = job.progress ? new ProgressMeter(runtime.paths.basename(path)) : null;
   const onProgress = (progress: TransferProgress) => meter?.update(progress);
-  // As scp does, links are taken for what they lead to.
+  // As in scp, links are followed.
   const options = {
     recursive,
     preserve,
@@ -181,7 +181,7 @@ async function localFolder(path: string): Promise<boolean> {
   return await runtime.files.stat(path).then((info) => info.isDirectory, () => false);
 }
 
-/** `.` and `..` have names of their own. */
+/** The path, with `.` and `..` at its end replaced by a name. */
 async function named(local: string): Promise<string> {
   return /(?:^|\/)\.{1,2}\/*$/.test(local) ? await runtime.files.realPath(local) : local;
 }

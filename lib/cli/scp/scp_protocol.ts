@@ -2,10 +2,10 @@ import { printable } from "../../errors.ts";
 import { ByteSource } from "../../sftp/protocol/byte_source.ts";
 import type { SftpChannel } from "../../sftp/protocol/channel.ts";
 
-/** The longest line that makes sense: a message with a path in it. */
+/** The longest line: a message with a path in it. */
 const MAX_LINE_BYTES = 8192;
 
-/** The other side of an scp gave up, or makes no sense. */
+/** The peer gave up, or broke the protocol. */
 export class ScpError extends Error {
   /** Creates the error. */
   constructor(message: string) {
@@ -27,7 +27,7 @@ export interface ScpCopyOptions {
   readonly onProgress?: (name: string, transferred: number, total: number) => void;
 }
 
-/** The scp protocol as it is spoken: lines, bytes of files, and a zero byte for "go on". */
+/** The messages of the scp protocol: lines, bytes of files, and a zero byte as acknowledgement. */
 export class ScpProtocol {
   readonly #channel: SftpChannel;
   readonly #source: ByteSource;
@@ -47,20 +47,20 @@ export class ScpProtocol {
     return this.#channel.writeAll(bytes);
   }
 
-  /** Says that all is well. */
+  /** Sends an acknowledgement. */
   acknowledge(): Promise<void> {
     return this.#channel.writeAll(new Uint8Array([0]));
   }
 
-  /** Says what is not. */
+  /** Sends an error that does not end the copy. */
   complain(message: string): Promise<void> {
     return this.say(`\x01scp: ${printable(message, MAX_LINE_BYTES / 2)}`);
   }
 
   /**
-   * The answer to what was sent; null if all is well, else what the other side says.
+   * Receives the answer to a message; null if it is an acknowledgement, otherwise the peer's error.
    *
-   * @throws {ScpError} If it gives up
+   * @throws {ScpError} If the peer gives up
    */
   async reply(): Promise<string | null> {
     if (!await this.#source.more()) throw new ScpError("the other side closed the connection");

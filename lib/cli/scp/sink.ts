@@ -1,4 +1,4 @@
-/** The receiving half of the scp protocol, which believes nothing that it is told. */
+/** The receiving half of the scp protocol, which does not trust the source. */
 import { printable } from "../../errors.ts";
 import type { OpenFile } from "../../runtime/files.ts";
 import { runtime } from "../../runtime/runtime.ts";
@@ -11,7 +11,7 @@ import { type ScpCopyOptions, ScpError, type ScpProtocol } from "./scp_protocol.
 /** Folders in folders that a source may send. */
 const MAX_DEPTH = 256;
 
-/** How a sink takes what it is sent. */
+/** How a sink receives. */
 export interface SinkOptions extends ScpCopyOptions {
   /** The target must be a folder. */
   readonly intoFolder: boolean;
@@ -34,7 +34,7 @@ interface Times {
 /**
  * Receives files and folders from a source (CVE-2018-20685, CVE-2019-6111: its names are checked).
  *
- * @throws {ScpError} If the source gives up, makes no sense, or sends what nobody asked for
+ * @throws {ScpError} If the source gives up, breaks the protocol, or sends other files than requested
  */
 export async function receiveAll(
   target: string,
@@ -130,7 +130,7 @@ async function receiveFile(
     file = await runtime.files.open(path, { write: true, create: true, mode: mode & 0o777 });
   } catch (error) {
     options.failed(`${path}: ${messageOf(error)}`);
-    return await scp.complain(`${path}: ${messageOf(error)}`); // then it is not sent
+    return await scp.complain(`${path}: ${messageOf(error)}`); // the source skips the file
   }
   try {
     await scp.acknowledge();
@@ -157,7 +157,7 @@ async function receiveFile(
   await scp.complain(failure);
 }
 
-/** What was there may have been longer; a device has no length. */
+/** Truncates a file to its new size; a device has none. */
 async function truncated(file: OpenFile, size: number): Promise<void> {
   if ((await file.stat()).isFile) await file.truncate(size);
 }

@@ -11,7 +11,7 @@ const BLOCK_BYTES = 128 * 1024;
 /**
  * Sends files and folders to a sink.
  *
- * @throws {ScpError} If the sink gives up, or makes no sense
+ * @throws {ScpError} If the sink gives up, or breaks the protocol
  */
 export async function sendAll(
   paths: readonly string[],
@@ -24,7 +24,7 @@ export async function sendAll(
   for (const path of paths) await send(path, scp, { ...options, throttle });
 }
 
-/** What goes for all files. */
+/** The options, and what all files share. */
 interface Sending extends ScpCopyOptions {
   readonly throttle: Throttle | null;
 }
@@ -68,7 +68,7 @@ async function sendFile(
     const most = Math.min(block.length, options.throttle?.piece ?? block.length);
     const piece = block.subarray(0, Math.min(most, info.size - at));
     const count: number | null = short ? null : await file.read(piece);
-    // The sink waits for as many bytes as were announced; then it is told that they are not the file.
+    // The sink expects the announced number of bytes; afterwards it gets an error.
     short ||= count === null;
     if (short) piece.fill(0);
     const bytes = short ? piece : piece.subarray(0, count!);
@@ -100,7 +100,7 @@ async function sendFolder(
   if (refusal !== null) options.failed(refusal);
 }
 
-/** Times if they are to be kept, then what comes; false if the sink does not want it. */
+/** Sends the times if they are kept, then the announcement; false if the sink refuses. */
 async function announce(
   scp: ScpProtocol,
   { mtime, atime }: Deno.FileInfo,
@@ -133,7 +133,7 @@ function modeOf(info: Deno.FileInfo): string {
   return mode.toString(8).padStart(4, "0");
 }
 
-/** A name with a line end in it would be two lines. */
+/** The name without control characters: a line end would split the line. */
 function sent(name: string): string {
   return printable(name);
 }

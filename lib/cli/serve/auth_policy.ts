@@ -9,7 +9,7 @@ import { authorizedKeys } from "../../server/authorized_keys.ts";
 import { keyTypeLabel } from "../../keys/key_labels.ts";
 import type { Log } from "../shared/log.ts";
 
-/** Where the credentials are. */
+/** The files of the credentials. */
 export interface PolicyFiles {
   /** The path of an authorized_keys file, or null. */
   readonly authorizedKeys: string | null;
@@ -21,7 +21,7 @@ export interface PolicyFiles {
   readonly revoked?: ((key: PublicKey) => boolean) | undefined;
 }
 
-/** Who may log in: the files are read anew for each attempt, so that changes count at once. */
+/** The policy of logins; the files are read for each attempt, so that changes apply at once. */
 export function filePolicy(
   { authorizedKeys: file, passwords, authorities = [], revoked }: PolicyFiles,
   log: Log,
@@ -47,7 +47,7 @@ export function filePolicy(
   return policy;
 }
 
-/** Every line is looked at, whatever the user's name is, so that the time tells nothing. */
+/** Checks a password; every line is compared, so that the time reveals nothing. */
 function checkPassword(text: string, user: string, password: string): boolean {
   const given = account(`${user}:${password}`);
   let right = false;
@@ -56,7 +56,7 @@ function checkPassword(text: string, user: string, password: string): boolean {
     const same = equalConstantTime(account(usable ? line : randomLine()), given);
     right = same || right;
   }
-  // A colon in the user's name would be one that ends another's.
+  // A user's name with a colon could match another user's line.
   return right && !user.includes(":");
 }
 

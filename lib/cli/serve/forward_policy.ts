@@ -3,7 +3,7 @@ import { mayOpen } from "../../server/granted_forwards.ts";
 import type { ForwardPolicy } from "../../server/options.ts";
 import type { SshdOptions } from "./sshd_options.ts";
 
-/** What sshd_config(5) says of tunnels; unlike with sshd, nothing that is not asked for is allowed. */
+/** The policy of tunnels, as in sshd_config(5); unlike in sshd, the defaults allow none. */
 export function forwardPolicy(options: SshdOptions): ForwardPolicy {
   const allows = (address: ForwardAddress, direction: "local" | "remote") => {
     const { AllowTcpForwarding, AllowStreamLocalForwarding } = options;
@@ -14,7 +14,7 @@ export function forwardPolicy(options: SshdOptions): ForwardPolicy {
   const any = list === undefined || list.join() === "any";
   const listed = { portForwarding: true, permitOpen: any ? undefined : list };
   return {
-    // Its list is about ports only.
+    // PermitOpen lists ports only.
     local: (to) => allows(to, "local") && ("path" in to || mayOpen(listed, to)),
     remote: (bind) => allows(bind, "remote"),
     agent: () => options.AllowAgentForwarding ?? false,

@@ -35,7 +35,7 @@ export const SERVE_HELP = `usage: serve --port N --host-key FILE… [--authorize
                           AllowAgentForwarding=yes, X11Forwarding=yes
 `;
 
-/** Exit code of a command line that makes no sense, and of a server that cannot start. */
+/** The exit codes for a wrong command line, and for a server that cannot start. */
 const USAGE = 2;
 const FAILURE = 1;
 

@@ -25,7 +25,7 @@ from OpenSSH's sftp-server. With -e, requests are logged on standard error; ther
 const FAILURE = 255;
 const LETTERS = "d:f:l:P:p:Q:u:ehR";
 
-/** From which level on requests are logged that come by the thousand. */
+/** The log levels; frequent requests are logged from `debug` on. */
 const LEVELS: readonly string[] = [
   "quiet",
   "fatal",
@@ -44,7 +44,7 @@ interface SftpServerArguments {
   readonly directory: string | null;
   readonly umask: number | null;
   readonly options: ServeSftpOptions;
-  /** Only names what can be asked for. */
+  /** -Q: the list to print instead of serving. */
   readonly query: string | null;
 }
 
@@ -77,7 +77,7 @@ export async function sftpServer(args: readonly string[]): Promise<number> {
 }
 
 function parse(args: readonly string[]): SftpServerArguments {
-  // What follows the flags is passed over: `scp -D` gives it what it would give to ssh.
+  // Words after the flags are ignored: `scp -D` passes the arguments of ssh.
   const { flags } = parseFlags(args, { letters: LETTERS });
   const value = (name: string) => lastValue(flags, name);
   if (value("h") !== null) throw new UsageError("usage: sftp-server [flags]");

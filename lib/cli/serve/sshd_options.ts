@@ -28,7 +28,7 @@ const FORWARDING = choice(
   } as const,
 );
 
-/** sshd_config(5): what can be given with `-o`. */
+/** The options of sshd_config(5) that `-o` accepts. */
 const OPTIONS = {
   AcceptEnv: words,
   AllowAgentForwarding: flag,
@@ -61,7 +61,7 @@ const OPTIONS = {
 
 type OptionName = keyof typeof OPTIONS;
 
-/** What was asked for with `-o`. */
+/** The options given with `-o`. */
 export type SshdOptions = { readonly [K in OptionName]?: ReturnType<typeof OPTIONS[K]> };
 
 /**

@@ -1,10 +1,10 @@
 import type { SftpShell } from "./shell.ts";
 import type { Word } from "../shared/split_words.ts";
 
-/** What a command has been given. */
+/** The arguments of a command. */
 export interface CommandCall {
   readonly shell: SftpShell;
-  /** The words that are no flags. */
+  /** The words that are not flags. */
   readonly words: readonly Word[];
   /** Whether a flag was given, by its letter. */
   has(letter: string): boolean;
@@ -21,7 +21,7 @@ export interface SftpCommand {
   readonly run: (call: CommandCall) => Promise<void>;
 }
 
-/** A word as it was meant. */
+/** A word without its quotes. */
 export function textOf(call: CommandCall, index = 0): string {
   return call.words[index]!.text;
 }

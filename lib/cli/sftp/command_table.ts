@@ -50,7 +50,7 @@ const END_COMMANDS = ["bye", "exit", "quit"];
 /**
  * Runs one line.
  *
- * @returns Whether the session goes on
+ * @returns False if the line ends the session
  * @throws {UsageError | SftpCommandError | SftpError} If the command fails
  */
 export async function runLine(shell: SftpShell, line: string): Promise<boolean> {

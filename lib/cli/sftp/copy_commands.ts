@@ -13,7 +13,7 @@ import { transferLimits } from "../shared/copy_flags.ts";
 import { type CopyOptions, SftpCommandError, type SftpShell } from "./shell.ts";
 import type { Word } from "../shared/split_words.ts";
 
-/** `get`, `put`, and both with -a under names of their own. */
+/** `get` and `put`, and `reget` and `reput`, which always resume. */
 export const COPY_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   get: copyCommand(
     "get [-afpR] remote [local]",
@@ -59,7 +59,7 @@ function copying({ shell, has }: CommandCall): CopyOptions {
   };
 }
 
-/** `get`: copies what a word stands for to here. */
+/** `get`: fetches what a word matches. */
 export async function get(
   shell: SftpShell,
   source: Word,
@@ -86,14 +86,14 @@ export async function get(
   });
 }
 
-/** `put`: copies what a word stands for to the far side. */
+/** `put`: stores what a word matches. */
 export async function put(
   shell: SftpShell,
   source: Word,
   target: string | null,
   options: CopyOptions,
 ): Promise<void> {
-  // As sftp(1) does it: in place, which needs no rights but to write.
+  // As in sftp(1): in place, which needs write permission for the file only.
   const place = options.resume ? {} : { atomic: false };
   const matches = expandGlob(source.pattern, LOCAL_FILES);
   const sources = await Array.fromAsync(matches, ({ path }) => path);
@@ -126,7 +126,7 @@ function checkTarget(sources: readonly string[], into: boolean, target: string |
   }
 }
 
-/** A name that comes from the server must not lead anywhere but where we are. */
+/** Checks that a name from the server does not lead out of the folder. */
 function safeName(name: string): string {
   const problem = nameProblem(name);
   if (problem === null) return name;

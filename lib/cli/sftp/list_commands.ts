@@ -41,7 +41,7 @@ interface ListedFile {
   readonly info: SftpFileInfo;
 }
 
-/** The text that `ls` prints: of one directory what is in it, of several matches these themselves. */
+/** The output of `ls`: the entries of one directory, or the matches if there are several. */
 async function listing(call: CommandCall, word: Word | null): Promise<string> {
   const { shell } = call;
   const shown = word ?? { text: ".", pattern: "." };

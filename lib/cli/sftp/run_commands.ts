@@ -11,9 +11,9 @@ import { InterruptedError, onSignals } from "../shared/terminal.ts";
 
 /** Where commands come from. */
 export interface CommandSource {
-  /** What to fetch, or where to begin; empty is where the server puts us. */
+  /** The file to fetch, or the first directory; empty for the server's default. */
   readonly path: string;
-  /** What the fetched file will be called here. */
+  /** The local path of the fetched file. */
   readonly local: string | null;
   /** A file with commands, or `-`; null is standard input, where errors do not end it. */
   readonly batch: string | null;
@@ -22,8 +22,8 @@ export interface CommandSource {
 /**
  * Runs commands until there are no more.
  *
- * @returns Whether all went well that had to
- * @throws {SshError} If the session is over
+ * @returns False if a command failed that a batch does not tolerate
+ * @throws {SshError} If the session has ended
  */
 export async function runCommands(
   shell: SftpShell,
@@ -102,7 +102,7 @@ async function attempt(
   }
 }
 
-/** Of several files that failed, each has a line. */
+/** One line for each file that failed. */
 function reasonsOf(error: unknown): string[] {
   return error instanceof SftpCommandError ? error.message.split("\n") : [messageOf(error)];
 }

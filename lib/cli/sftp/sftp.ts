@@ -32,16 +32,16 @@ ends at the first command that fails, unless a dash stands before it.
   -l              kilobits a second at most
 `;
 
-/** sftp(1): what ended with an error that is not a command's, and a batch whose command failed. */
+/** The exit codes of sftp(1): for an error outside a command, a failed command of a batch, and Ctrl-C. */
 const FAILURE = 255;
 const BATCH_FAILURE = 1;
 const INTERRUPTED = 130;
 const LETTERS = `${CONNECTION_LETTERS}12afhNprb:B:l:R:s:X:`;
 
 interface SftpArguments {
-  /** Where to go and what to fetch, or where to begin; null with -D. */
+  /** The host, and the file to fetch or the first directory; null with -D. */
   readonly place: RemoteOperand | null;
-  /** What the fetched file will be called here. */
+  /** The local path of the fetched file. */
   readonly local: string | null;
   readonly flags: CopyFlags;
   readonly shell: SftpShellOptions;
@@ -97,7 +97,7 @@ async function parse(args: readonly string[]): Promise<SftpArguments> {
   if (more.length > 0) throw new UsageError(`unexpected argument "${more[0]}"`);
   const tuning = tuningFlags(flags);
   const quiet = (has("q") || has("b")) && !has("N");
-  // As sftp(1) has it: nobody is there to answer in a batch.
+  // As in sftp(1): a batch asks no questions.
   const base = await copyFlags(flags, has("b") ? [{ name: "BatchMode", value: "yes" }] : []);
   return {
     place: has("D") ? null : parseOperand(destination!, "sftp"),

@@ -7,32 +7,32 @@ import { optionsOfFlag, parseHops, sshOptions } from "./ssh_options.ts";
 /** Letters that `sftp` and `scp` share and that concern the connection, as getopt(3) writes them. */
 export const CONNECTION_LETTERS = "46ACc:D:F:i:J:o:P:qS:v";
 
-/** How to reach the other side. */
+/** How to reach a host. */
 export interface CopyFlags {
-  /** What the letters and `-o` say of the connection, whichever host it is to. */
+  /** The options of the letters and of `-o`, for every host. */
   readonly said: readonly OptionText[];
   /** -F: the configuration file. */
   readonly file: string | null;
-  /** How much is said on standard error. */
+  /** How much is logged. */
   readonly level: LogLevel;
   /** -J: the hosts to go through, in order. */
   readonly hops: readonly Destination[];
   /** -S: a program to connect with, instead of our own login. */
   readonly program: string | null;
-  /** What such a program is given. */
+  /** The flags for that program. */
   readonly passed: readonly string[];
   /** -D: an SFTP server to start on this machine, instead of any connection. */
   readonly server: string | null;
   /** -q. */
   readonly quiet: boolean;
-  /** The subsystem to ask for, or the path of a program over there that serves files. */
+  /** The subsystem, or the path of a program on the host that serves files. */
   readonly subsystem: string;
 }
 
 /**
- * Reads what the flags say of the connection.
+ * Reads the flags about the connection.
  *
- * @throws {UsageError} If they make no sense
+ * @throws {UsageError} If one is malformed
  */
 export async function copyFlags(
   flags: readonly Flag[],
@@ -43,10 +43,10 @@ export async function copyFlags(
   const connection = flags.filter(({ name }) =>
     CONNECTION_LETTERS.replaceAll(":", "").includes(name)
   );
-  // A program of the user's reads its own configuration.
+  // The program of -S reads the configuration itself.
   const own = program === null ? connection.flatMap(optionsOf) : levelOf(connection);
   const said = program === null ? [...own, ...more, ...COPY_OPTIONS] : own;
-  // What makes no sense is refused before any host is looked up.
+  // Malformed options are refused before any host is looked up.
   const { LogLevel: level = "info" } = await sshOptions(said, { onNote: () => {} });
   return {
     said,

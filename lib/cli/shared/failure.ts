@@ -7,11 +7,11 @@ import {
 } from "../../errors.ts";
 import type { LoginPlace } from "./login.ts";
 
-/** Why a login or a session failed, as one line in the words of `ssh`. */
+/** Why a login or a session failed, as one line in the form of `ssh`. */
 export function describeFailure(error: unknown, { host, port, user }: LoginPlace): string {
   if (error instanceof AuthError) {
     const why = rootOf(error);
-    // Nothing is known of what the server takes if no credential got as far as to it.
+    // The accepted methods are unknown if no credential reached the server.
     const accepted = printable(error.remaining.join(","));
     return [
       `${user}@${host}: Permission denied${accepted && ` (${accepted})`}.`,
@@ -29,7 +29,7 @@ export function describeFailure(error: unknown, { host, port, user }: LoginPlace
   return `ssh: ${messageOf(error)}`;
 }
 
-/** An error's message as one line; what the system says about a file begins with the file. */
+/** An error's message as one line; a system error about a file begins with the file's name. */
 export function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const line = printable(message.replace(/\s*\n\s*/g, "; "), 1000);
@@ -46,7 +46,7 @@ function dialFailure(error: ConnectError, host: string, port: number): string {
     : `connect to host ${printable(host)} port ${port}: ${why}`;
 }
 
-/** What kept a credential from being tried: the innermost reason that is about credentials. */
+/** Why a credential was not tried: the innermost cause about credentials. */
 function rootOf(error: AuthError): string | null {
   let root: AuthError | null = null;
   for (let cause = error.cause; cause instanceof AuthError; cause = cause.cause) root = cause;

@@ -2,46 +2,46 @@ import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { writeAll, writeAllSync } from "../../runtime/write_all.ts";
 
-/** How much is said on standard error. */
+/** How much is logged on standard error. */
 export type LogLevel = "quiet" | "error" | "info" | "verbose" | "trace";
 
 const LEVELS: readonly LogLevel[] = ["quiet", "error", "info", "verbose", "trace"];
 
-/** What a program says on standard error, one line at a time. */
+/** Logs lines on standard error. */
 export class Log {
   readonly #level: number;
 
-  /** @param level What is said; errors and more important things too */
+  /** @param level The least important level that is logged */
   constructor(level: LogLevel = "info") {
     this.#level = LEVELS.indexOf(level);
   }
 
-  /** Whether what helps to find a fault is said. */
+  /** Whether debugging lines are logged. */
   get isVerbose(): boolean {
     return this.#level >= 3;
   }
 
-  /** Whether each message of the wire is told. */
+  /** Whether each message of the protocol is logged. */
   get traces(): boolean {
     return this.#level >= 4;
   }
 
-  /** Why it failed. */
+  /** Logs why something failed. */
   error(line: string): void {
     if (this.#level >= 1) say(line);
   }
 
-  /** What the user should know. */
+  /** Logs what the user should know. */
   info(line: string): void {
     if (this.#level >= 2) say(line);
   }
 
-  /** What helps to find a fault; with `-v` only. */
+  /** Logs a debugging line; with `-v` only. */
   verbose(line: string): void {
     if (this.#level >= 3) say(`debug1: ${line}`);
   }
 
-  /** A message of the wire; with `-vv` only. */
+  /** Logs a message of the protocol; with `-vv` only. */
   trace(line: string): void {
     if (this.#level >= 4) say(`debug2: ${line}`);
   }

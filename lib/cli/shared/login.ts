@@ -25,7 +25,7 @@ export interface LoginPlace {
   readonly user: string;
 }
 
-/** What a destination and the options come to. */
+/** The host, port and user of a destination with its options. */
 export function placeOf(destination: Destination, options: SshOptions): LoginPlace {
   const user = options.User ?? destination.user ?? runtime.env.get("USER") ??
     runtime.env.get("LOGNAME");

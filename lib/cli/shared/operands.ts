@@ -5,7 +5,7 @@ import { parseDestination } from "./ssh_options.ts";
 /** A path on another machine. */
 export interface RemoteOperand {
   readonly target: Destination;
-  /** The path there; empty is where the server puts us. */
+  /** The path on the host; empty for the server's default directory. */
   readonly path: string;
 }
 
@@ -16,7 +16,7 @@ export type Operand = { readonly local: string } | RemoteOperand;
  * `[user@]host[:path]`, where an IPv6 address stands in brackets, or `scheme://[user@]host[:port][/path]`,
  * whose path is relative unless it begins with two slashes.
  *
- * @throws {UsageError} If it is none of these
+ * @throws {UsageError} If it is malformed
  */
 export function parseOperand(text: string, scheme: "sftp" | "scp"): RemoteOperand {
   const url = text.startsWith(`${scheme}://`) ? text.slice(scheme.length + 3) : null;

@@ -22,7 +22,7 @@ export interface ProgressMeterOptions {
   readonly out?: { isTerminal(): boolean; writeSync(bytes: Uint8Array): number };
 }
 
-/** Draws the progress line of OpenSSH's programs on a terminal, and nothing anywhere else. */
+/** Draws the progress line of OpenSSH's programs, if the output is a terminal. */
 export class ProgressMeter implements Disposable {
   readonly #name: string;
   readonly #out: ProgressMeterOptions["out"] | null;
@@ -31,7 +31,7 @@ export class ProgressMeter implements Disposable {
   #state: ProgressState = { transferred: 0, total: 0, rate: 0 };
   #shown = false;
 
-  /** @param name What is transferred, as a server may have named it */
+  /** @param name The name of what is transferred, which may come from a server */
   constructor(
     name: string,
     { atEnd = "keep", out = runtime.terminal.stdout }: ProgressMeterOptions = {},

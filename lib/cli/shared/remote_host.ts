@@ -60,7 +60,7 @@ async function throughLogin(target: Destination, flags: CopyFlags, log: Log): Pr
       await said;
       return status.code;
     });
-    code.catch(() => {}); // whoever wants it hears of it
+    code.catch(() => {}); // reported when it is awaited
     return { channel: streamChannel(readable, writable), code };
   };
   return {
@@ -77,7 +77,7 @@ async function throughLogin(target: Destination, flags: CopyFlags, log: Log): Pr
   };
 }
 
-/** Whether what serves is no subsystem but a program over there, for a server that has no subsystem. */
+/** Whether `-s` names a program on the host rather than a subsystem. */
 function isPath(subsystem: string): boolean {
   return subsystem.includes("/");
 }
@@ -95,12 +95,12 @@ function lengthOf(requestLength: number | null): { requestLength?: number } {
   return requestLength === null ? {} : { requestLength };
 }
 
-/** Shows what a program says on standard error, as `ssh` does. */
+/** Copies a program's standard error to ours, as `ssh` does. */
 async function show(stderr: ReadableStream<Uint8Array>): Promise<void> {
   try {
     for await (const chunk of stderr) writeIfRead(runtime.terminal.stderr, chunk);
   } catch {
-    // The channel is gone, which whoever uses it hears.
+    // The channel is closed, which its other users report.
   }
 }
 

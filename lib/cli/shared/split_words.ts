@@ -1,6 +1,6 @@
 import { UsageError } from "./flags.ts";
 
-/** One word of a command line: as a name, and as a glob in which quoted characters are literal. */
+/** One word of a command line: as a name, and as a glob pattern in which quoted characters are literal. */
 export interface Word {
   readonly text: string;
   readonly pattern: string;
@@ -9,7 +9,7 @@ export interface Word {
 const SPECIAL = "*?[\\";
 
 /**
- * Takes a command line apart as `sftp` does: white space separates, quotes and backslashes protect.
+ * Splits a command line into words as `sftp` does: at white space, except in quotes or after a backslash.
  *
  * @throws {UsageError} If a quote is not closed
  */
@@ -33,7 +33,7 @@ export function splitWords(line: string): Word[] {
       quote = char;
       continue;
     }
-    // Inside of quotes a backslash protects only what would end or begin something.
+    // Inside quotes a backslash escapes only the quote and itself.
     const escapes = char === "\\" && (quote === "" || [quote, "\\"].includes(line[i + 1] ?? ""));
     if (escapes) {
       char = line[++i] ?? "";

@@ -22,13 +22,13 @@ const LEVELS: Readonly<Record<LogLevelSetting, LogLevel>> = {
   DEBUG3: "trace",
 };
 
-/** What the command line and the configuration files say about a host; the command line wins. */
+/** A host's options from the command line and the configuration files; the command line wins. */
 export interface SshOptions extends Omit<HostSettings, "LogLevel"> {
-  /** How much is said. */
+  /** How much is logged. */
   readonly LogLevel?: LogLevel;
   /**
-   * The options of a host on the way to this one: what the files say about it, and where `-J` names it
-   * what the command line says, apart from what names the target itself.
+   * The options of a jump host: those of the files and, if `-J` names it, those of the command line that do
+   * not concern the target itself.
    */
   readonly ofHop?: (hop: Destination, how: { readonly named: boolean }) => Promise<SshOptions>;
 }
@@ -39,18 +39,18 @@ export interface OptionSources {
   readonly target?: Destination | null;
   /** `-F`: the one file that is read, or `none`; the usual ones unless given. */
   readonly file?: string | null;
-  /** Is told of what has no effect; standard error unless given. */
+  /** Called with options that have no effect; they are logged unless given. */
   readonly onNote?: (note: string) => void;
 }
 
-/** Of the command line, what is about the target and nothing else. */
+/** Options of the command line that concern the target only. */
 const OF_TARGET =
   /^(HostName|HostKeyAlias|Port|User|Proxy(Jump|Command)|RemoteCommand|(Local|Remote|Dynamic)Forward)$/i;
 
 /**
  * Finds the options of a host.
  *
- * @param said What the command line says, letters that stand for an option among it
+ * @param said The options of the command line, with letters that stand for an option
  * @throws {UsageError} If an option or a line of a file is unknown or malformed
  */
 export async function sshOptions(
@@ -66,7 +66,7 @@ export async function sshOptions(
 }
 
 /**
- * What `-G` prints.
+ * The output of `-G`.
  *
  * @throws {UsageError} As {@linkcode sshOptions} does
  */
@@ -82,7 +82,7 @@ export async function showOptions(
   }
 }
 
-/** Stands for the host where there is none. */
+/** The host of options without one. */
 const NOBODY: Destination = { hostname: "localhost", user: null, port: null };
 
 async function configOf(file: string | null): Promise<Config> {
@@ -112,7 +112,7 @@ async function lookUp(
   };
 }
 
-/** What settings ask for that there is none of here; what is merely slower or less is not worth a word. */
+/** Settings without support here whose absence the user must know. */
 function unsupported(settings: HostSettings): string[] {
   const { Tunnel = "no", PKCS11Provider, VerifyHostKeyDNS = "no" } = settings;
   return [
@@ -122,7 +122,7 @@ function unsupported(settings: HostSettings): string[] {
   ];
 }
 
-/** What is said without key files of `-i` that are not there: as in ssh, that is worth a word. */
+/** The options without key files of `-i` that do not exist, which are reported as in ssh. */
 async function present(
   said: readonly OptionText[],
   onNote: (note: string) => void = () => {},
@@ -191,7 +191,7 @@ function unquoted(value: string): string {
  * Takes `[user@]host` or `ssh://[user@]host[:port]` apart, as `ssh` does: without the scheme a colon is
  * part of an IPv6 address.
  *
- * @throws {UsageError} If it is none of these
+ * @throws {UsageError} If it is malformed
  */
 export function parseDestination(destination: string): Destination {
   if (destination.startsWith("ssh://")) {
@@ -203,7 +203,7 @@ export function parseDestination(destination: string): Destination {
   }
   const at = destination.lastIndexOf("@");
   const hostname = destination.slice(at + 1).replace(/^\[(.*)\]$/, "$1");
-  // A name that begins with a dash would be an option to whoever runs ssh with it.
+  // A program that runs ssh with a name that begins with a dash would pass an option.
   if (at === 0 || hostname === "" || /^-|[\s\p{Cc}]/u.test(hostname)) {
     throw new UsageError(`Cannot parse the destination "${destination}"`);
   }

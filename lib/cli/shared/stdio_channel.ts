@@ -4,18 +4,18 @@ import { runtime } from "../../runtime/runtime.ts";
 import { writeAll } from "../../runtime/write_all.ts";
 import type { SftpChannel } from "../../sftp/protocol/channel.ts";
 
-/** What one read of a pipe gives at most. */
+/** The most bytes of one read of a pipe. */
 const READ_BYTES = 64 * 1024;
-/** Chunks that are put together, since a write costs more than a copy of this many bytes. */
+/** The most bytes of chunks that are joined, since a write costs more than a copy of them. */
 const JOIN_BYTES = 256 * 1024;
 
-/** Where bytes come from and go to, such as standard input and output. */
+/** A pair of byte streams, such as standard input and output. */
 export interface ProcessStreams {
   read(into: Uint8Array): Promise<number | null>;
   write(bytes: Uint8Array): Promise<number>;
-  /** Ends the sending side. */
+  /** Closes the output. */
   closeWrite(): void;
-  /** Ends both. */
+  /** Closes both. */
   close(): void;
 }
 
@@ -27,7 +27,7 @@ export const STANDARD_STREAMS: ProcessStreams = {
   close: () => {},
 };
 
-/** A channel without streams in between: one read and one write of the system each. */
+/** A channel with one system call for each read and write. */
 export function bytesChannel(streams: ProcessStreams): SftpChannel {
   return {
     async readChunk() {
@@ -46,8 +46,8 @@ export function bytesChannel(streams: ProcessStreams): SftpChannel {
 }
 
 /**
- * The standard streams for a program that has nothing to do until more comes: it reads and writes without
- * a turn through other threads, which takes longer than most answers.
+ * The standard streams for a program that has nothing to do until more data comes: it reads and writes
+ * synchronously, since a switch to another thread takes longer than most answers.
  */
 export function blockingChannel(): SftpChannel {
   const buffer = new Uint8Array(JOIN_BYTES);
@@ -62,7 +62,7 @@ export function blockingChannel(): SftpChannel {
   };
 }
 
-/** Whoever started this program may have set its streams to say that they are full. */
+/** Writes synchronously, unless the stream is non-blocking and full. */
 async function writeNow(bytes: Uint8Array): Promise<number> {
   try {
     return runtime.terminal.stdout.writeSync(bytes);

@@ -23,7 +23,7 @@ export interface AskOptions {
  * Asks the user: on the controlling terminal, whatever the standard streams are, or through the program
  * that SSH_ASKPASS names if SSH_ASKPASS_REQUIRE is `force`.
  *
- * @returns The answer, or null if there is nobody to ask
+ * @returns The answer, or null if there is no terminal
  * @throws {InterruptedError} If the user breaks off
  */
 export async function ask(prompt: string, options: AskOptions): Promise<string | null> {
@@ -40,7 +40,7 @@ export async function ask(prompt: string, options: AskOptions): Promise<string |
   }
 }
 
-/** Whether `ask` finds somebody. */
+/** Whether `ask` can ask the user. */
 export function canAsk(): boolean {
   const { env } = runtime;
   if (env.get("SSH_ASKPASS") && env.get("SSH_ASKPASS_REQUIRE") === "force") return true;
@@ -67,7 +67,7 @@ async function askHelper(helper: string, prompt: string): Promise<string | null>
 
 async function askTerminal(tty: OpenFile, prompt: string, echo: boolean): Promise<string> {
   const write = (text: string) => tty.writeSync(new TextEncoder().encode(text));
-  // Raw, with the editing done here: in cooked mode there is no way to turn the echo off. It comes
+  // Raw, with line editing here: in cooked mode the echo cannot be turned off. It comes
   // before the prompt, so that nothing typed at once is shown.
   tty.setRaw(true);
   const killed = Promise.withResolvers<never>();

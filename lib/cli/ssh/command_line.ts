@@ -23,7 +23,7 @@ export const SSH_HELP = `usage: ssh [-46AaCGgkNnqsTtvXxYy] [-B interface] [-b ad
 what they come to. The hosts of -J are logged in to with the same options.
 `;
 
-/** -k and -y are about what there is not; -f is refused once it is clear that it would count. */
+/** -k and -y have no effect here; -f is refused after the options are known. */
 const LETTERS = "46AaB:b:Cc:D:e:F:fGgi:J:kL:l:m:Nno:p:qR:sTtvW:XxYy";
 
 /** Flags that override `-o` and the files wherever they stand; of these the last one counts. */
@@ -32,11 +32,11 @@ const OVERRIDING_LETTERS = "46AaBbCcefgmNnqsTtvWXxY";
 /** A parsed command line of `ssh`. */
 export interface CommandLine {
   readonly target: Destination;
-  /** What it says about the options. */
+  /** Its options. */
   readonly said: readonly OptionText[];
   /** -F. */
   readonly file: string | null;
-  /** The words behind the destination, as one text. */
+  /** The words after the destination, as one text. */
   readonly command: string;
   /** -J: the hosts to go through, in order. */
   readonly hops: readonly Destination[];
@@ -47,12 +47,12 @@ export interface CommandLine {
 }
 
 /**
- * Takes a command line of `ssh` apart.
+ * Parses a command line of `ssh`.
  *
- * @throws {UsageError} If it makes no sense
+ * @throws {UsageError} If it is malformed
  */
 export function parseCommandLine(args: readonly string[]): CommandLine {
-  // As ssh does: flags may stand in front of the host and behind it, then comes the command.
+  // As in ssh: flags may stand before and after the host, then the command follows.
   const before = parseFlags(args, { letters: LETTERS });
   const [destination, ...behind] = before.rest;
   if (destination === undefined) throw new UsageError("no host given; see ssh --help");

@@ -1,5 +1,5 @@
 const TILDE = "~";
-/** No byte is this. */
+/** Not a byte. */
 const NO_KEY = -1;
 const DOT = 0x2e;
 const LINE_ENDS = [0x0a, 0x0d];
@@ -16,14 +16,14 @@ export class EscapeKeys {
 
   /**
    * @param disconnect Called on `~.`
-   * @param char The character instead of the tilde; null is none
+   * @param char The escape character; null for none
    */
   constructor(disconnect: () => void, char: string | null = TILDE) {
     this.#disconnect = disconnect;
     this.#char = char === null ? NO_KEY : char.charCodeAt(0);
   }
 
-  /** What of the keys is for the far side; an escape is held back until the next key. */
+  /** The keys to send; an escape character is held back until the next key. */
   filter(keys: Uint8Array): Uint8Array {
     const kept: number[] = [];
     for (const key of keys) {

@@ -39,11 +39,11 @@ function tell({ kind, setting, forwarder, error }: ConfiguredForward, log: Log):
   log.verbose(`${kind === "dynamic" ? "socks" : kind} forwarding from ${describe(addr)}`);
 }
 
-/** -W: standard input and output are a connection from the far side. */
+/** -W: connects standard input and output to an address through the server. */
 export async function relay(client: Client, to: ForwardTarget): Promise<void> {
   await using conn = await client.dial(to);
   const sending = runtime.terminal.stdin.readable.pipeTo(conn.writable, { preventCancel: true });
-  // The far side may close first; what is still typed has nowhere to go then.
+  // The server may close first; further input is dropped then.
   sending.catch(() => {});
   using stdout = await openStandardOutput();
   await drain((into) => conn.read(into), stdout);

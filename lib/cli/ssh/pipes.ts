@@ -2,15 +2,15 @@ import type { Channel } from "../../connection/channel.ts";
 import type { OpenFile } from "../../runtime/files.ts";
 import { writeAll } from "../../runtime/write_all.ts";
 
-/** Bytes moved at a time: several packets, and more than a pipe holds. */
+/** Bytes of one read: several packets, and more than a pipe holds. */
 const BLOCK_BYTES = 256 * 1024;
 
-/** A stream of the process that bytes go to. */
+/** An output of the process. */
 export interface ByteWriter {
   write(bytes: Uint8Array): Promise<number>;
 }
 
-/** Writes what the source gives until its end; the next block is read while one is written. */
+/** Copies a source to its end; the next block is read while one is written. */
 export async function drain(
   from: (into: Uint8Array) => Promise<number | null>,
   to: ByteWriter,
@@ -27,7 +27,7 @@ export async function drain(
   }
 }
 
-/** Sends what the source gives, and EOF at its end; the next block is read while one is sent. */
+/** Sends a source, and EOF at its end; the next block is read while one is sent. */
 export async function feed(
   from: Pick<OpenFile, "read">,
   channel: Channel,

@@ -14,7 +14,7 @@ import { openStandardOutput } from "./standard_output.ts";
 import { lendScreen } from "./x11.ts";
 import { localPty, onSignals, rawInput, terminalSize } from "../shared/terminal.ts";
 
-/** What `ssh` runs, and how. */
+/** The program that `ssh` runs, and how. */
 export interface SessionJob {
   readonly program: Program;
   readonly options: SshOptions;
@@ -25,9 +25,9 @@ export interface SessionJob {
 }
 
 /**
- * Runs a program on the far side, wired to the standard streams.
+ * Runs a program on the server, connected to the standard streams.
  *
- * @returns Its exit code; null if a signal ended it, it told none, or somebody left before
+ * @returns Its exit code; null if a signal ended it, it sent none, or the user left before
  */
 export async function runSession(
   client: Client,
@@ -57,7 +57,7 @@ export async function runSession(
   return code;
 }
 
-/** The user or who reads our output has gone. */
+/** The user, or the reader of our output, has left. */
 class LeftError extends Error {}
 
 function ifLeft(error: unknown): { code: null; signal: null } {
@@ -73,7 +73,7 @@ async function wire(
   const feeding = input.noInput
     ? channel.closeWrite()
     : feed(runtime.terminal.stdin, channel, input.filter);
-  // The command may end without reading its input; an input that cannot be read is at its end.
+  // The command may end without reading its input; an unreadable input counts as ended.
   feeding.catch(() => channel.closeWrite()).catch(ignore);
   using stdout = await openStandardOutput();
   try {
@@ -84,7 +84,7 @@ async function wire(
   } catch (error) {
     if (error instanceof LeftError) return;
     if (!isError(error, "BrokenPipe")) throw error;
-    // The command is to see that as it would in a local pipe.
+    // The command sees a broken pipe, as it would locally.
     channel.abort(new LeftError());
   }
 }
@@ -104,7 +104,7 @@ function wantsPty({ program, options }: SessionJob, log: Log): boolean {
   }
 }
 
-/** As in ssh, who asked for a terminal does not go on without; where it is only usual, it does. */
+/** Requests a terminal; as in ssh, a refusal is an error only if the user asked for one. */
 async function requestPty(
   channel: Channel,
   { RequestTTY = "auto" }: SshOptions,

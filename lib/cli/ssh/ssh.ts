@@ -12,14 +12,14 @@ import { runSession } from "./session.ts";
 import { InterruptedError, onSignals } from "../shared/terminal.ts";
 export { SSH_HELP } from "./command_line.ts";
 
-/** What `ssh` answers for its own failures, and for commands that a signal ended. */
+/** The exit codes of `ssh` for its own failures and commands that a signal ended, and for Ctrl-C. */
 const FAILURE = 255;
 const INTERRUPTED = 130;
 
 interface SshArguments {
   readonly line: CommandLine;
   readonly options: SshOptions;
-  /** What to run; null is nothing. */
+  /** The program to run; null for none. */
   readonly program: Program | null;
 }
 
@@ -95,7 +95,7 @@ async function work(client: Client, job: SshArguments, log: Log): Promise<number
   return 0;
 }
 
-/** What ssh refuses before it does anything. */
+/** Refuses what ssh refuses before it connects. */
 function checkCommand({ command }: CommandLine, options: SshOptions): void {
   const { SessionType, RemoteCommand, ForkAfterAuthentication } = options;
   if (command !== "" && RemoteCommand) {
@@ -106,7 +106,7 @@ function checkCommand({ command }: CommandLine, options: SshOptions): void {
   }
 }
 
-/** What is to run on the far side: SessionType, RemoteCommand and the command line settle it. */
+/** The program to run, from SessionType, RemoteCommand and the command line. */
 function programOf({ command, relayTo }: CommandLine, options: SshOptions): Program | null {
   const { SessionType, RemoteCommand } = options;
   if (options.ForkAfterAuthentication) {
@@ -123,7 +123,7 @@ function programOf({ command, relayTo }: CommandLine, options: SshOptions): Prog
   return text === "" ? { kind: "shell" } : { kind: "exec", command: text };
 }
 
-/** As ssh: what is deprecated is no news to anybody, what is not supported is. */
+/** Logs a note; as in ssh, one about a deprecated option only with `-v`. */
 function tell(note: string, log: Log): void {
   if (/ Deprecated option /.test(note)) log.verbose(note);
   else log.info(note);

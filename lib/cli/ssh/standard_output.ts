@@ -4,14 +4,14 @@ import type { ByteWriter } from "./pipes.ts";
 const PATH = "/dev/stdout";
 
 /**
- * Opens standard output for bulk data. Deno's own stream searches all that it gets for line ends, writes
- * what follows the last one apart, and does so in another thread: a pipe or device can be opened a second
- * time without the one, and files and devices keep no writer waiting.
+ * Opens standard output for bulk data. Deno's own stream searches the data for line ends, writes the rest
+ * after the last one separately, and does so in another thread. A pipe or device is opened a second time,
+ * which avoids the search; files and devices are written synchronously, since they do not block.
  */
 export async function openStandardOutput(): Promise<ByteWriter & Disposable> {
   const { isFifo, isFile, isCharDevice } = await kind();
   if (isFifo) return await runtime.files.open(PATH, { write: true });
-  // A second way into a file would have a position of its own.
+  // A file that is opened again would have another position.
   if (isFile) return atOnce(runtime.terminal.stdout, () => {});
   if (isCharDevice && !runtime.terminal.stdout.isTerminal()) {
     const device = await runtime.files.open(PATH, { write: true });
@@ -20,7 +20,7 @@ export async function openStandardOutput(): Promise<ByteWriter & Disposable> {
   return { write: (bytes) => runtime.terminal.stdout.write(bytes), [Symbol.dispose]: () => {} };
 }
 
-/** Nothing is known where there is no such path, or no permission to look at it. */
+/** The kind of standard output; unknown if the path does not exist or may not be read. */
 async function kind(): Promise<Partial<Deno.FileInfo>> {
   try {
     return await runtime.files.stat(PATH);

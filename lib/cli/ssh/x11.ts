@@ -9,10 +9,10 @@ import { messageOf } from "../shared/failure.ts";
 import type { Log } from "../shared/log.ts";
 import type { SshOptions } from "../shared/ssh_options.ts";
 
-/** Milliseconds that what `xauth` makes for untrusted X clients is good for: ForwardX11Timeout. */
+/** The default of ForwardX11Timeout: how long a secret for untrusted X clients is valid. */
 const UNTRUSTED_MS = 1_200_000;
 
-/** Lends the display to a session if the options ask for it; nothing that goes wrong ends the session. */
+/** Lends the display to a session if the options ask for it; a failure does not end the session. */
 export async function lendScreen(
   client: Client,
   channel: Channel,
@@ -24,7 +24,7 @@ export async function lendScreen(
   if (!display) return log.verbose("X11 forwarding requested but DISPLAY not set");
   const onError = (error: unknown) => log.verbose(`X11: ${messageOf(error)}`);
   try {
-    // Untrusted X clients get a secret of their own, with which they cannot watch the others.
+    // Untrusted X clients get a separate secret, with which they cannot watch other clients.
     const own = options.ForwardX11Trusted ? {} : { authority: await untrusted(display, options) };
     log.verbose("Requesting X11 forwarding with authentication spoofing.");
     await client.forwardX11(channel, { display, onError, ...own });

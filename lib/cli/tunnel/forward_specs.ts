@@ -9,13 +9,13 @@ export type ForwardSpec =
     readonly from: { readonly port: number; readonly hostname?: string };
   };
 
-/** What the address `*`, or an empty one, stands for where the tunnel begins. */
+/** The listening address that `*` or an empty one stands for. */
 const ANY = { local: "0.0.0.0", remote: "", socks: "0.0.0.0" } as const;
 
 /**
  * Reads `[bind:]port:host:hostport` and its forms with unix sockets, as ssh(1) has them for -L and -R.
  *
- * @throws {UsageError} If it is none of these
+ * @throws {UsageError} If it is malformed
  */
 export function tunnelSpec(kind: "local" | "remote", text: string): ForwardSpec {
   const words = split(text);
@@ -34,7 +34,7 @@ export function tunnelSpec(kind: "local" | "remote", text: string): ForwardSpec 
 /**
  * Reads `[bind:]port` of -D.
  *
- * @throws {UsageError} If it is none
+ * @throws {UsageError} If it is malformed
  */
 export function socksSpec(text: string): ForwardSpec {
   return { kind: "socks", from: bindOf("socks", split(text), text) };
