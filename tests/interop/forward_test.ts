@@ -23,6 +23,7 @@ import { peerTest, requirePeer } from "./harness/peers.ts";
 import { Program } from "../support/program.ts";
 import { startSshd } from "./harness/sshd.ts";
 import { tempFolder } from "../support/temp.ts";
+import { dialControl } from "./harness/peer_controls.ts";
 
 const everything: Partial<ServeOptions> = { forward: { local: () => true, remote: () => true } };
 
@@ -255,5 +256,5 @@ for (const kind of ["asyncssh", "paramiko", "go"] as const) {
       stdin: "not ssh\n",
     });
     assert(ran.text.startsWith("SSH-2.0-"), ran.stderr);
-  });
+  }, () => dialControl(kind));
 }

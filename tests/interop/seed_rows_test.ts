@@ -5,6 +5,7 @@ import type { ServeOptions, Session } from "@denossh/ssh/server";
 import { runForeign } from "./harness/foreign_clients.ts";
 import { type OurServer, startOurs } from "./harness/ours.ts";
 import { peerTest } from "./harness/peers.ts";
+import { clientControl } from "./harness/peer_controls.ts";
 
 /** The programs of the server; each shows one thing. */
 const PROGRAMS: Record<string, (session: Session) => Promise<number | void>> = {
@@ -138,6 +139,7 @@ await peerTest(
     }
     assertEquals(Object.keys(seen), Object.keys(rows));
   },
+  () => clientControl("paramiko"),
 );
 
 await peerTest(
@@ -162,4 +164,5 @@ await peerTest(
       await t.step(row, () => assertEquals(seen[row], expected));
     }
   },
+  () => clientControl("asyncssh"),
 );

@@ -10,6 +10,7 @@ import { runClient } from "../harness/openssh_clients.ts";
 import { connectTo, type OurServer, startOurs } from "../harness/ours.ts";
 import { peerTest } from "../harness/peers.ts";
 import { tempFolder } from "../../support/temp.ts";
+import { control } from "../harness/control.ts";
 
 const OLD = "summer";
 const NEW = "long enough";
@@ -32,6 +33,18 @@ async function changing(): Promise<{ server: OurServer; seen: string[] }> {
     },
   };
   return { server: await startOurs({ auth }), seen };
+}
+
+/** asyncssh's client changes its password at asyncssh's server. */
+function changeControl(): Promise<string | null> {
+  return control("asyncssh", "changes a password, with itself", async () => {
+    const options = { password: NEW, expiredPassword: OLD, userKey: null };
+    await using server = await startForeign("asyncssh", options);
+    const said = await runForeign("asyncssh", withPassword(server, OLD), ["exec", "echo in"], {
+      newPasswords: [NEW],
+    });
+    assertEquals(said.text, "in\n", said.stderr);
+  });
 }
 
 /** Who has nothing but a password. */
@@ -71,7 +84,7 @@ await peerTest(["asyncssh"], "asyncssh's server has our client change its passwo
     });
     assertEquals(text, "in\n", stderr);
   });
-});
+}, changeControl);
 
 await peerTest(["asyncssh"], "Our server has asyncssh's client change its password", async (t) => {
   await t.step("after another try", async () => {
@@ -96,7 +109,7 @@ await peerTest(["asyncssh"], "Our server has asyncssh's client change its passwo
     assertEquals([said.text, seen], ["", []]);
     assertStringIncludes(said.stderr, "PermissionDenied");
   });
-});
+}, changeControl);
 
 await peerTest(["ssh"], "Our server has ssh change its password", async () => {
   const { server, seen } = await changing();

@@ -1,15 +1,6 @@
-/** Foreign peers against each other: what these show to work is the harness, not our code. */
-import {
-  assert,
-  assertEquals,
-  assertMatch,
-  assertRejects,
-  assertStringIncludes,
-} from "@std/assert";
-import { startDropbear } from "./dropbear.ts";
-import { runForeign } from "./foreign_clients.ts";
-import { startForeign } from "./foreign_server.ts";
-import { runClient, runDbclient } from "./openssh_clients.ts";
+/** OpenSSH against itself: what these show to work is the harness, not our code. */
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { runClient } from "./openssh_clients.ts";
 import { peerTest } from "./peers.ts";
 import { Program } from "../../support/program.ts";
 import { noise } from "../../support/random.ts";
@@ -90,114 +81,6 @@ await peerTest(["sshd", "ssh"], "ssh refuses a host key that is not in known_hos
   assertEquals(ran.code, 255);
   assertStringIncludes(ran.stderr, "Host key verification failed");
 });
-
-await peerTest(["dropbear", "dbclient", "root"], "dropbear serves dbclient", async () => {
-  await using server = await startDropbear({ hostKeys: ["ed25519", "ecdsa256", "rsa"] });
-  const ran = await runDbclient(server, ["cat; exit 3"], { stdin: MEBIBYTE });
-  assertEquals([ran.text === MEBIBYTE, ran.code], [true, 3], ran.stderr);
-  const { password, ...rest } = server;
-  const typed = await runDbclient({ ...rest, password, identity: undefined }, ["echo in"]);
-  assertEquals([typed.text, typed.code], ["in\n", 0], typed.stderr);
-});
-
-await peerTest(["dropbear", "ssh", "root"], "dropbear serves ssh", async () => {
-  await using server = await startDropbear();
-  const ran = await runClient("ssh", server, ["echo in"]);
-  assertEquals([ran.text, ran.code], ["in\n", 0], ran.stderr);
-});
-
-for (const kind of ["asyncssh", "paramiko", "go"] as const) {
-  await peerTest([kind, "ssh"], `A ${kind} server serves ssh, by key and by password`, async () => {
-    await using server = await startForeign(kind, { password: "pass word" });
-    const ran = await runClient("ssh", server, ["cat; echo err >&2; exit 7"], { stdin: MEBIBYTE });
-    assertEquals([ran.code, ran.stderr, ran.text === MEBIBYTE], [7, "err\n", true], server.log);
-    const typed = await runClient("ssh", { ...server, identity: undefined }, ["echo in"]);
-    assertEquals([typed.text, typed.code], ["in\n", 0], typed.stderr + server.log);
-  });
-
-  await peerTest([kind, "sshd"], `A ${kind} client runs a command on sshd`, async () => {
-    await using server = await startSshd({ userKey: "rsa" });
-    const ran = await runForeign(kind, server, ["exec", "cat; echo err >&2; exit 7"], {
-      stdin: MEBIBYTE,
-    });
-    assertEquals([ran.code, ran.text === MEBIBYTE], [7, true], ran.stderr);
-    assertMatch(ran.stderr, /^agreed .*[^]*err\n$/m);
-  });
-
-  await peerTest([kind, "sshd"], `A ${kind} client dials through sshd`, async () => {
-    await using server = await startSshd();
-    const dial: [string, ...string[]] = ["dial", "127.0.0.1", `${server.port}`];
-    const ran = await runForeign(kind, server, dial, { stdin: "not ssh\n" });
-    assertStringIncludes(ran.text, "SSH-2.0-OpenSSH", ran.stderr);
-  });
-}
-
-await peerTest(["go"], "Go peers agree on mlkem768x25519-sha256", async () => {
-  await using server = await startForeign("go", { kex: ["mlkem768x25519-sha256"] });
-  const hostKey = server.hostKeys.ed25519!.publicKey;
-  const ran = await runForeign("go", server, ["exec", 'printf %s "$GREETING"'], {
-    hostKey,
-    hostKeyAlgorithms: ["ssh-ed25519"],
-    remoteEnv: { GREETING: "hello you" },
-  });
-  assertEquals([ran.text, ran.code], ["hello you", 0], ran.stderr);
-  assertMatch(ran.stderr, /agreed client kex=mlkem768x25519-sha256 hostkey=ssh-ed25519/);
-});
-
-await peerTest(["asyncssh", "ssh"], "asyncssh asks ssh several rounds of questions", async () => {
-  await using server = await startForeign("asyncssh", {
-    userKey: null,
-    interactive: [
-      {
-        name: "First",
-        instruction: "Two at once",
-        prompts: [
-          { text: "Name: ", echo: true, answer: "tea cup" },
-          { text: "Code: ", echo: false, answer: "1234" },
-        ],
-      },
-      { prompts: [{ text: "Again: ", echo: false, answer: "5678" }] },
-    ],
-  });
-  const ran = await runClient("ssh", server, ["echo in"]);
-  assertEquals([ran.text, ran.code], ["in\n", 0], ran.stderr + server.log);
-  const wrong = { ...server, answers: ["tea cup", "1234", "no"] };
-  assertEquals((await runClient("ssh", wrong, ["echo in"])).code, 255);
-});
-
-await peerTest(["go"], "Go peers ask and answer keyboard-interactive questions", async () => {
-  await using server = await startForeign("go", {
-    userKey: null,
-    banner: "Welcome\n",
-    interactive: [{ prompts: [{ text: "", echo: false, answer: "one" }] }],
-  });
-  const ran = await runForeign("go", server, ["exec", "echo in"]);
-  assertEquals([ran.text, ran.code], ["in\n", 0], ran.stderr);
-  assertStringIncludes(ran.stderr, "banner Welcome");
-  assertStringIncludes(ran.stderr, 'asked "Quiz"');
-});
-
-for (const kind of ["asyncssh", "paramiko"] as const) {
-  await peerTest(
-    [kind, "sshd"],
-    `A ${kind} client puts, lists and gets files of sshd`,
-    async () => {
-      await using folder = await tempFolder();
-      await using server = await startSshd();
-      const local = await folder.write("local", MEBIBYTE);
-      await Deno.mkdir(folder.join("far"));
-      const far = folder.join("far/file");
-      const back = folder.join("back");
-      for (const action of [["put", local, far], ["get", far, back]] as const) {
-        const ran = await runForeign(kind, server, action);
-        assertEquals(ran.code, 0, ran.stderr);
-      }
-      const listed = await runForeign(kind, server, ["list", folder.join("far")]);
-      assertMatch(listed.text, /^file$/m);
-      assertEquals(await Deno.readTextFile(back), MEBIBYTE);
-    },
-  );
-}
 
 Deno.test("A program that ends too early fails the wait with its log", async () => {
   await using program = new Program("sh", { args: ["-c", "echo so sorry >&2; exit 1"] });

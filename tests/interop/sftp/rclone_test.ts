@@ -1,8 +1,13 @@
 /** rclone at our server: it lists, compares and moves whole trees, and asks a shell for hashes. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { localFiles, type SessionHandler, systemShell } from "@denossh/ssh/server";
-import { noise, type OurServer, sha256, startOurs } from "../harness/ours.ts";
-import { peerTest } from "../harness/peers.ts";
+import { noise, sha256, startOurs } from "../harness/ours.ts";
+import type { Endpoint } from "../../support/endpoint.ts";
+import { type TempFolder, tempFolder } from "../../support/temp.ts";
+import { tree } from "../../support/tree.ts";
+import { control } from "../harness/control.ts";
+import { findPeer, peerTest } from "../harness/peers.ts";
+import { startSshd } from "../harness/sshd.ts";
 import { must, type Ran, run } from "../../support/run.ts";
 
 const NAMES = [
@@ -15,7 +20,7 @@ const NAMES = [
 ];
 
 /** Runs rclone with the server as its remote `ours:`. */
-function rclone(server: OurServer, ...args: string[]): Promise<Ran> {
+function rclone(server: Endpoint & { folder: TempFolder }, ...args: string[]): Promise<Ran> {
   const remote = (
     name: string,
     value: string | number,
@@ -29,16 +34,34 @@ function rclone(server: OurServer, ...args: string[]): Promise<Ran> {
         remote("PORT", server.port),
         remote("USER", server.user),
         remote("KEY_FILE", server.identity!),
-        remote("KNOWN_HOSTS_FILE", server.knownHosts),
+        remote("KNOWN_HOSTS_FILE", server.knownHosts!),
       ]),
     },
   });
 }
 
-async function done(server: OurServer, ...args: string[]): Promise<string> {
+async function done(server: Endpoint & { folder: TempFolder }, ...args: string[]): Promise<string> {
   const { code, text, stderr } = await rclone(server, ...args);
   assertEquals(code, 0, `rclone ${args.join(" ")}: ${stderr}`);
   return text;
+}
+
+/** rclone moves a tree to OpenSSH's server, compares it and removes it. */
+async function rcloneControl(): Promise<string | null> {
+  if (await findPeer("sshd") === null) return null;
+  return await control("rclone", "copies, compares and removes a tree", async () => {
+    await using server = await startSshd({ hostKeys: ["ed25519"] });
+    await using folder = await tempFolder();
+    await Deno.mkdir(folder.join("here"));
+    for (const name of NAMES) await folder.write(`here/${name}`, name);
+    const there = `ours:${folder.join("there")}`;
+    const place = { ...server, folder };
+    await done(place, "copy", folder.join("here"), there);
+    assertEquals(await tree(folder.join("there")), await tree(folder.join("here")));
+    await done(place, "check", "--download", folder.join("here"), there);
+    await done(place, "hashsum", "md5", there);
+    await done(place, "purge", there);
+  });
 }
 
 /** A server of files that runs no commands. */
@@ -114,7 +137,7 @@ await peerTest(["rclone"], "rclone does with our server all that it does with fi
     assertEquals(await sha256(await Deno.readFile(`${root}/large`)), right);
     assertEquals(await sha256(await Deno.readFile(folder.join("large back"))), right);
   });
-});
+}, rcloneControl);
 
 await peerTest(
   ["rclone"],
@@ -139,4 +162,5 @@ await peerTest(
       );
     }
   },
+  rcloneControl,
 );

@@ -10,6 +10,7 @@ import { Program } from "../../support/program.ts";
 import { must } from "../../support/run.ts";
 import { everything, same } from "./everything.ts";
 import { tempFolder } from "../../support/temp.ts";
+import { serverControl, sftpServerControl } from "../harness/peer_controls.ts";
 
 for (const kind of ["asyncssh", "paramiko", "go"] as const) {
   await peerTest([kind], `our client does everything with ${kind}'s SFTP server`, async () => {
@@ -18,7 +19,7 @@ for (const kind of ["asyncssh", "paramiko", "go"] as const) {
     await using host = await connectTo(server);
     await using sftp = await host.sftp();
     await everything(sftp, folder);
-  });
+  }, () => sftpServerControl(kind, () => startForeign(kind)));
 }
 
 await peerTest(["ssh2"], "our client does everything with npm:ssh2's SFTP server", async () => {
@@ -116,4 +117,4 @@ await peerTest(["go"], "our client keeps files in pkg/sftp's server in memory", 
   assertEquals((await sftp.readFile("/link")).length, 8000);
   await sftp.remove("/tree", { recursive: true });
   assertEquals((await Array.fromAsync(sftp.readDir("/"))).map(({ name }) => name), ["link"]);
-});
+}, () => serverControl("go"));
