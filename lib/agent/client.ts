@@ -48,7 +48,7 @@ export interface AgentRequestOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How long one answer may take, in milliseconds: somebody may have to confirm or touch something. */
+/** How long one answer may take, in milliseconds: the user may have to confirm or touch something. */
 const ANSWER_TIMEOUT_MS = 60_000;
 
 /** The ways to say no. */
@@ -143,7 +143,7 @@ export class AgentClient implements AsyncDisposable {
    * Signs with a key that the agent holds.
    *
    * @returns The signature, a blob with its label
-   * @throws {RequestDeniedError} If the agent does not hold the key, or somebody said no
+   * @throws {RequestDeniedError} If the agent does not hold the key, or the user declined
    * @throws {ProtocolError} If its answer is no signature by the algorithm
    */
   async sign(
@@ -250,10 +250,10 @@ export class AgentClient implements AsyncDisposable {
   }
 
   /**
-   * Tells the agent whom this connection to it is used for, so that it can hold keys to certain hosts
+   * Tells the agent which host this connection to it is used for, so that it can restrict keys to hosts
    * (OpenSSH's session-bind).
    *
-   * @param host Whom the session is with
+   * @param host The proof of the server's identity
    * @param forwarding Whether the agent is lent to that host, not used to log in to it
    * @throws {RequestDeniedError} If the agent knows no sessions, or refuses this one
    */

@@ -1,4 +1,4 @@
-/** Where a key with destinations may be seen and used, decided as OpenSSH's agent does. */
+/** Decides where a key with destinations may be seen and used, as OpenSSH's agent does. */
 import { equals } from "@std/bytes";
 import { CertificateError, ProtocolError } from "../errors.ts";
 import { checkCertificate } from "../keys/certificate.ts";
@@ -9,7 +9,7 @@ import { HostBoundSigned, PublicKeySigned } from "../wire/requests.ts";
 import type { DestinationHost, KeyDestination } from "./destination.ts";
 import type { SessionBinding } from "./session_bind.ts";
 
-/** What an agent knows of who asks. */
+/** What an agent knows of the client that asks. */
 export interface AgentUse {
   /** The sessions that the connection is used for, as its client has proved, in their order. */
   readonly bindings: readonly SessionBinding[];

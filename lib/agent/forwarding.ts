@@ -25,7 +25,7 @@ export type ForwardedAgent = true | AgentAddress | ((channel: Channel) => void |
 /** Lends an agent to a program on the server. */
 export interface AgentForwardOptions {
   /**
-   * The agent that the program can use while it runs, as `ssh -A`: whoever rules the server can log in
+   * The agent that the program can use while it runs, as `ssh -A`: the server's administrators can log in
    * elsewhere with its keys during that time.
    */
   readonly forwardAgent?: ForwardedAgent | false;

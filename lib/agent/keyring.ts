@@ -80,7 +80,7 @@ export class Keyring implements AgentSource, Disposable {
    * Adds a key, or changes the constraints of one that is there.
    *
    * @param key Taken over: it is wiped when it leaves the keyring
-   * @throws {RequestDeniedError} If the keyring is locked or full, or nobody could confirm
+   * @throws {RequestDeniedError} If the keyring is locked or full, or cannot ask for confirmation
    * @throws {RangeError | TypeError} If a constraint makes no sense
    */
   add(key: Signer & Partial<Disposable>, constraints: KeyConstraints = {}): void {
@@ -90,7 +90,7 @@ export class Keyring implements AgentSource, Disposable {
     }
     if (destinations) checkDestinations(destinations);
     if (this.#lock) throw denied("add", "it is locked");
-    if (confirm && !this.#confirm) throw denied("add", "nobody is there to confirm");
+    if (confirm && !this.#confirm) throw denied("add", "it cannot ask for confirmation");
     const old = this.#find(key.publicKey);
     if (!old && this.#entries.length >= MAX_KEYS) throw denied("add", "it is full");
     if (old) this.#drop(old, { wipe: old.key !== key });
@@ -118,7 +118,7 @@ export class Keyring implements AgentSource, Disposable {
 
   /**
    * The keys, none while the keyring is locked; each signs as the keyring allows. One with destinations
-   * signs only for who has shown the keyring where the login goes: `agent(keyring)` does.
+   * signs only on a connection that has proved which host the login is for: `agent(keyring)` does.
    */
   identities(): Signer[] {
     return this.#identities(OWN_USE);
@@ -135,7 +135,7 @@ export class Keyring implements AgentSource, Disposable {
 
   /** Ends what `lock` began; false, after a while, if the passphrase is wrong. */
   unlock(passphrase: string | Uint8Array): Promise<boolean> {
-    // One guess after the other, whoever makes them.
+    // One guess after the other, from all clients together.
     const guess = this.#unlocking.then(() => this.#unlock(bytesOf(passphrase)));
     this.#unlocking = guess;
     return guess;
@@ -197,7 +197,7 @@ export class Keyring implements AgentSource, Disposable {
     if (entry.confirm && await this.#confirm?.(key) !== true) {
       throw denied("sign", "it was not confirmed");
     }
-    // While somebody was asked, the key may have expired or the keyring may have been locked.
+    // Meanwhile the key may have expired or the keyring may have been locked.
     return await this.#held(key).key.sign(algorithm, data);
   }
 

@@ -11,7 +11,7 @@ const MAX_CLIENTS = 64;
 /** Where an agent is to listen. */
 export interface AgentListenOptions {
   /**
-   * The path of the unix socket, in a folder that nobody else can enter; one in a new private folder
+   * The path of the unix socket, in a folder that only its owner can enter; one in a new private folder
    * unless given.
    */
   readonly path?: string;

@@ -29,7 +29,7 @@ import { MAX_BINDINGS, readBinding, type SessionBinding } from "./session_bind.t
 
 /** What an agent does with its keys. */
 export interface KeyHolder {
-  /** The keys that who asks may see; each signs for that use alone. */
+  /** The keys that this use may see; each signs for that use alone. */
   identities(use: AgentUse): readonly Signer[];
   add(key: Signer & Disposable, constraints: KeyConstraints): void;
   remove(key: Pick<PublicKey, "blob">): boolean;
@@ -107,7 +107,7 @@ function extend(
   }
 }
 
-/** OpenSSH PROTOCOL.agent §1: who has bound a connection to log in binds it to nothing else. */
+/** OpenSSH PROTOCOL.agent §1: after a binding for a login no other is allowed. */
 function bind(contents: Uint8Array, client: ServedClient): boolean {
   client.local = false; // until it is proved, it may be anywhere
   const binding = readBinding(contents);

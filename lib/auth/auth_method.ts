@@ -9,7 +9,7 @@ export interface AuthDialog {
   readonly user: string;
   /** The session's identifier, which public key signatures are over. */
   readonly sessionId: Uint8Array;
-  /** Whom the session is with, for what signs elsewhere. */
+  /** The proof of the server's identity, for agents. */
   readonly host: HostProof;
   /** Aborted when logging in is given up: what a credential waits for then is not needed any more. */
   readonly signal: AbortSignal;
@@ -50,7 +50,7 @@ export interface AuthMethod {
   /**
    * Tries the credential until the server answers with success or failure, and gives that message.
    *
-   * @throws {AuthError} If there is no way to try it, or to go on; others are tried then
+   * @throws {AuthError} If it cannot be tried or continued; the other methods are tried then
    */
   authenticate(dialog: AuthDialog): Promise<Uint8Array>;
 }

@@ -114,7 +114,7 @@ class ClientConversation {
   }
 
   async #exchange(message: Uint8Array): Promise<Uint8Array> {
-    // Who gave up while a password was being typed has not sent it.
+    // An abort while a password was being typed keeps it from being sent.
     this.#signal.throwIfAborted();
     if (++this.#sent > MAX_CLIENT_AUTH_ATTEMPTS) {
       throw new ProtocolError(
@@ -147,19 +147,21 @@ function refused(
   },
 ): AuthError {
   const { attempts, remaining, partial, cause } = details;
-  const verdict = partial ? "the server wants more" : "the server accepts none of it";
-  const accepts = printable(remaining.join(", ")) || "nothing else";
+  const verdict = partial
+    ? "the server requires another method"
+    : "the server rejected every method tried";
+  const allowed = printable(remaining.join(", ")) || "no other";
   const reason = cause === undefined ? "" : `; ${cause.message}`;
   return new AuthError(
     `Cannot log in as "${printable(user)}": ` +
-      `tried ${attempts.join(", ")}; ${verdict}, and goes on with ${accepts}${reason}`,
+      `tried ${attempts.join(", ")}; ${verdict}; it allows ${allowed}${reason}`,
     details,
   );
 }
 
 /**
- * What a key may sign by, or null if neither side says so. A server that announces nothing is older than
- * RFC 8332: where SHA-1 is allowed, it is the one thing that it knows of RSA.
+ * The signature algorithms that both sides accept, or null if neither side restricts them. A server that
+ * announces none is older than RFC 8332, and knows SHA-1 only for RSA keys.
  */
 function usable(
   ours: readonly string[] | undefined,

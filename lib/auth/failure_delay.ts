@@ -40,7 +40,7 @@ export function refusalTime(user: string, elapsed: number): number {
   return due;
 }
 
-/** A number from 0 to 1 that nobody outside can foretell. */
+/** A number from 0 to 1 that cannot be predicted outside this process. */
 function fraction(user: string): number {
   const hash = hmac("SHA-256", secret, new TextEncoder().encode(user));
   return new DataView(hash.buffer, hash.byteOffset).getUint32(0) / 2 ** 32;

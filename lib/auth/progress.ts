@@ -67,7 +67,7 @@ export class LoginProgress {
 /**
  * The ways to log in, each a list of methods to go through.
  *
- * @throws {TypeError} If the policy can let nobody in, or requires what it does not offer
+ * @throws {TypeError} If the policy can accept no user, or requires what it does not offer
  */
 export function requiredLists(policy: ServerAuthPolicy): readonly (readonly string[])[] {
   const offered = SERVER_METHODS.filter((method) => method.offered(policy)).map(({ name }) => name);

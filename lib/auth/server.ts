@@ -22,7 +22,7 @@ const ALGORITHMS = [...SIGNATURE_ALGORITHMS, ...CERTIFICATE_ALGORITHMS];
 
 /**
  * Requests that one login may take. Questions whether a key would do are no failed tries, so these
- * are counted too; nobody has this many keys.
+ * are counted too; no real client has this many keys.
  */
 const MAX_REQUESTS = 64;
 
@@ -42,7 +42,7 @@ export interface AuthAttempt {
 
 /** How a server lets users in. */
 export interface ServerAuthOptions {
-  /** Who may log in, and how. */
+  /** Which users may log in, and how. */
   policy: ServerAuthPolicy;
   /** Failed attempts before the server hangs up, 6 unless given. */
   maxTries?: number;
@@ -60,14 +60,14 @@ export interface ServerAuthOptions {
  * Lets a user in (RFC 4252), after the service has been accepted; telling success is its last act.
  *
  * @throws {ProtocolError} If the client breaks the protocol or fails too often
- * @throws {TypeError} If the policy can let nobody in
+ * @throws {TypeError} If the policy can accept no user
  */
 export function authenticateServer(link: Link, options: ServerAuthOptions): Promise<AcceptedLogin> {
   return abortable(letIn(link, options), options.signal);
 }
 
 /**
- * Refuses a policy that can let nobody in, or that requires what it does not offer.
+ * Refuses a policy that can accept no user, or that requires what it does not offer.
  *
  * @throws {TypeError} If it is such a policy
  */
@@ -133,7 +133,7 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<AcceptedLo
   });
 }
 
-/** The link for the methods: a policy that answers after the end lets nobody in any more. */
+/** The link for the methods: after the end, a policy's late answer has no effect. */
 function guard(link: Link, signal: AbortSignal | undefined): Attempt["link"] {
   return {
     sessionId: link.sessionId,

@@ -24,7 +24,7 @@ import type { CallOptions, Limit } from "../waiting.ts";
 import type { X11Forward, X11Options } from "./x11_forward.ts";
 
 const NOTHING = new Uint8Array(0);
-/** What a socket without an address of its own says: the unspecified address. */
+/** The unspecified address, for a connection without one. */
 const NO_ADDRESS: Deno.Addr = { transport: "tcp", hostname: "0.0.0.0", port: 0 };
 
 /** What {@linkcode Channel.readAll} reads, and how much. */
@@ -37,7 +37,7 @@ export interface ReadAllOptions extends CallOptions {
 
 /**
  * One channel of a connection (RFC 4254 §5), a `Deno.Conn`: two byte streams towards us and one away,
- * under exact flow control. An unread channel stalls its peer and nobody else.
+ * under exact flow control. An unread channel stalls its own peer and no other channel.
  *
  * Calls that wait take a `signal`, and reads and writes end at {@linkcode Channel.timeout} too; the
  * streams `readable`, `stderr` and `writable` are cancelled instead.
@@ -224,7 +224,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
 
   /**
    * Hands over what comes, as it comes and without a copy, until the end: the fastest way to take data
-   * that need not wait. The peer may send on at once, so nothing holds it back while this goes on.
+   * that need not wait. Credit returns to the peer at once, so there is no backpressure.
    *
    * @param take Gets each piece, which is borrowed until it returns; if it throws, the rest is thrown away
    * @param options A signal: what comes after it is left to other reads
@@ -353,7 +353,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
     if (write) await this.closeWrite();
   }
 
-  /** Sends EOF after what is being written (RFC 4254 §5.3); reading goes on. */
+  /** Sends EOF after what is being written (RFC 4254 §5.3); reading continues. */
   closeWrite(): Promise<void> {
     return this.#core.sendEof();
   }
@@ -410,7 +410,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
     this.#core.requests.notify(type, data);
   }
 
-  /** Who answers the peer's requests; they are answered one after the other, in order. */
+  /** Sets what answers the peer's requests; they are answered one after the other, in order. */
   handleRequests(handler: RequestHandler): void {
     this.#core.requests.handle(handler);
   }
@@ -518,7 +518,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 
   /**
-   * Waits for the exit code; a command that writes more than the window ends only if somebody reads, as
+   * Waits for the exit code; a command that writes more than the window ends only if it is read, as
    * `state.stalled` shows.
    *
    * @returns The code, or -1 if the channel closes without one

@@ -15,7 +15,7 @@ import { ReceiveWindow, type WindowBudget } from "./window.ts";
 /** What a channel needs of its connection. */
 export interface ChannelHost extends WriterHost {
   sendWindowAdjust(recipient: number, bytes: number): void;
-  /** Bytes that have arrived behind the message being handled. */
+  /** Bytes that have arrived after the message being handled. */
   readonly ahead: number;
   /** Where chunks that are copied out come from. */
   readonly memory: ChunkMemory;
@@ -50,7 +50,7 @@ const UNREAD = "The peer reads no more of the channel";
 const NOTHING = new Uint8Array(0);
 
 /**
- * The protocol of one channel (RFC 4254 §5): windows, EOF, CLOSE, and who hears of them. The
+ * The protocol of one channel (RFC 4254 §5): windows, EOF and CLOSE, and what they end. The
  * connection calls `receive…`; `Channel` is the face that programs see.
  */
 export class ChannelCore {
@@ -187,7 +187,7 @@ export class ChannelCore {
     this.stderr.discard();
   }
 
-  /** Nobody reads the output any more, and the peer may know (OpenSSH PROTOCOL §2.1). */
+  /** Discards the output, and tells the peer so (OpenSSH PROTOCOL §2.1). */
   cancel(): void {
     const tell = this.peer.openssh && !this.stdout.discarding && !this.#toldUnread;
     this.stdout.discard();
@@ -229,7 +229,7 @@ export class ChannelCore {
       throw new ProtocolError("Channel data beyond the maximum packet size");
     }
     this.#receive.receive(data.length);
-    // After our CLOSE nobody reads; the peer will answer with its own.
+    // After our CLOSE data is dropped; the peer answers with its own CLOSE.
     if (this.#sentClose) return;
     if (type === 0) this.stdout.append(data, this.#host.ahead);
     else if (type === STDERR) this.#errors.append(data, this.#host.ahead);

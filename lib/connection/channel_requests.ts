@@ -55,7 +55,7 @@ export class ChannelRequests {
     return this.#replies.length;
   }
 
-  /** The exit status, for who may stop waiting. */
+  /** The exit status, within limits. */
   async waitForExit(options: CallOptions): Promise<ExitStatus> {
     using limit = limitOf(options);
     while (!this.#exitKnown) await this.#exited.wait(limit);

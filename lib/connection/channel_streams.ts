@@ -2,7 +2,7 @@ import type { ByteQueue } from "./byte_queue.ts";
 
 /**
  * A byte stream over a queue. Nothing is read ahead, so the channel's window is the whole
- * backpressure; cancelling discards what still comes and goes on granting window, so that the other
+ * backpressure; cancelling discards what still comes and continues to grant window, so that the other
  * stream of the channel does not stall.
  *
  * @param cancel Discards the queue, and says so where that is wanted

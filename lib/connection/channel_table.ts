@@ -8,7 +8,7 @@ import { ChannelCore } from "./channel_core.ts";
 export interface Opening {
   readonly type: string;
   readonly promise: PromiseWithResolvers<Channel>;
-  /** Whether who asked has given up; the answer comes all the same. */
+  /** Whether the caller has given up; the answer still comes. */
   abandoned: boolean;
 }
 

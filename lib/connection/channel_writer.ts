@@ -47,7 +47,7 @@ export class ChannelWriter {
   /** Whether the socket will call back when it has room. */
   #awaitsRoom = false;
   #sent = 0;
-  /** Why new writes fail, though those under way go on. */
+  /** Why new writes fail, while those under way continue. */
   #shut: string | null = null;
   /** Why writes under way failed, and what new ones are told. */
   #end: { cause: LazyError; message: string } | null = null;

@@ -15,7 +15,7 @@ export class ChunkMemory {
     return new Uint8Array(this.#spares.pop() ?? new ArrayBuffer(CHUNK_BYTES));
   }
 
-  /** Takes back what nobody has a view on. */
+  /** Takes memory back; no view on it may be in use. */
   give(memory: ArrayBuffer): void {
     if (memory.byteLength !== CHUNK_BYTES || this.#spares.length === SPARES) return;
     this.#spares.push(memory);

@@ -36,7 +36,7 @@ export interface TunnelParts<A extends Deno.Addr> {
   readonly over: Promise<unknown>;
   /** Throws if the tunnel does not work. */
   readonly probe: (signal: AbortSignal) => Promise<void>;
-  /** Resolves when nobody listens any more. */
+  /** Stops listening. */
   readonly stop: () => Promise<void>;
   /** Told what ended one connection out of order. */
   readonly onError?: ((error: unknown) => void) | undefined;
@@ -96,7 +96,7 @@ export class Tunnel<A extends Deno.Addr> implements Forwarder<A>, ByteCounts {
     return this.close();
   }
 
-  /** Lives through one connection; how that ends concerns nobody else. */
+  /** Runs one connection; its error does not end the tunnel. */
   run(live: () => Promise<void>): Promise<void> {
     const life = live().catch((error) => this.#failed(error)).finally(() =>
       this.#lives.delete(life)
@@ -115,7 +115,7 @@ export class Tunnel<A extends Deno.Addr> implements Forwarder<A>, ByteCounts {
     try {
       this.#parts.onError?.(error);
     } catch {
-      // Whoever listens to errors is not part of the tunnel.
+      // An error of the caller's log does not end the tunnel.
     }
   }
 

@@ -45,7 +45,7 @@ export class ServedBindings {
     return chosen ? BoundPort.encode({ port: portOf(listeners[0]!) }) : new Uint8Array(0);
   }
 
-  /** Stops listening; connections that came go on. */
+  /** Stops listening; accepted connections continue. */
   async cancel(family: Family, data: Uint8Array): Promise<Uint8Array | null> {
     const key = keyOf(decodeBind(family, data));
     const bound = this.#bound.get(key);
@@ -56,7 +56,7 @@ export class ServedBindings {
     return new Uint8Array(0);
   }
 
-  /** One connection; how it ends concerns nobody else. */
+  /** Carries one connection; its error affects no other. */
   async #carry(conn: Deno.Conn, address: ForwardAddress): Promise<void> {
     const signal = this.#signal;
     try {

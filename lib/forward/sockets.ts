@@ -1,7 +1,7 @@
 import { runtime } from "../runtime/runtime.ts";
 import type { ForwardAddress } from "./address.ts";
 
-/** Who may connect to a unix socket of ours: its owner, as with OpenSSH's StreamLocalBindMask. */
+/** Only its owner may connect to a unix socket of ours, as with OpenSSH's StreamLocalBindMask. */
 const SOCKET_MODE = 0o600;
 
 /** Connects to an address of this side's. */

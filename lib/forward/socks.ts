@@ -68,7 +68,7 @@ async function readRequest(reader: HandshakeReader, conn: Deno.Conn): Promise<So
 
 async function readVersion4(reader: HandshakeReader, conn: Deno.Conn): Promise<SocksRequest> {
   const [command, high, low, ...address] = await reader.bytes(7);
-  await reader.line(); // whoever the client says it is
+  await reader.line(); // the user's name, which is not checked
   const reply = (code: number) => Uint8Array.of(0, code, 0, 0, 0, 0, 0, 0);
   const REFUSED = 0x5b;
   try {

@@ -32,7 +32,7 @@ export interface SpliceOptions {
 
 /**
  * Joins a channel and a connection until both directions have ended: the end of one is passed on
- * while the other goes on, and an error of either closes both. Both are taken over.
+ * while the other continues, and an error of either closes both. Both are taken over.
  *
  * @throws If the connection, the channel or the SSH connection broke
  */
@@ -50,7 +50,7 @@ export async function splice(
   const inward = receive(channel, conn, counts);
   const outward = send(conn, channel, counts, early);
   try {
-    // When the peer has closed the channel, nobody is left to read the connection for.
+    // When the peer has closed the channel, what the connection still sends has no receiver.
     const unread = channel.closed.then(() => inward);
     await Promise.race([Promise.all([inward, outward]), unread]);
   } catch (error) {
@@ -60,7 +60,7 @@ export async function splice(
     closeQuietly(conn);
     await Promise.allSettled([inward, outward]);
   }
-  // The peer's CLOSE is nothing to wait for: nobody is left at either end.
+  // Not awaited: both ends are done, whenever the peer's CLOSE comes.
   void channel.close();
 }
 
@@ -74,7 +74,7 @@ async function receive(channel: Channel, conn: Deno.Conn, counts: ByteCounts): P
     counts.bytesIn += n;
     buffer = roomFor(n, buffer);
   }
-  // Who has gone already needs no EOF; the other direction tells the error, if it is one.
+  // An end that has gone needs no EOF; the other direction reports the error, if there is one.
   await conn.closeWrite().catch(() => {});
 }
 

@@ -64,19 +64,19 @@ async function login(
     const link = transport.link();
     await acceptService(link, "ssh-userauth");
     const { remoteAddr } = transport.socket;
-    const who = await authenticateServer(link, {
+    const accepted = await authenticateServer(link, {
       policy: options.auth,
       maxTries: options.maxAuthTries ?? MAX_AUTH_TRIES,
       algorithms: transport.suite.userKey,
       remoteAddr,
       signal: over.signal,
       onAttempt(attempt) {
-        // A first "none" asks what there is, and who has only asked has not tried.
+        // A first "none" asks which methods there are; that is not an attempt.
         if (!attempt.accepted && attempt.method !== "none") offence = "authFail";
         options.onAttempt?.(attempt, remoteAddr);
       },
     });
-    const login: Login = { ...who, remoteAddr };
+    const login: Login = { ...accepted, remoteAddr };
     const sessions = new Sessions(
       login,
       options,
@@ -118,7 +118,7 @@ async function login(
   }
 }
 
-/** Who connects to a client's display, if nobody else is named. */
+/** The originator of a connection to a client's display, if none is given. */
 const HERE = { hostname: "127.0.0.1", port: 0 };
 
 /** The sessions of one login. */

@@ -17,7 +17,7 @@ export interface SystemShellOptions {
 
 /**
  * A handler that runs commands through the system's shell, as sshd does, with the rights of this
- * process: whoever can log in can do whatever it can. Needs `--allow-run`. An agent that the client
+ * process: every user who can log in has them. Needs `--allow-run`. An agent that the client
  * lends is at SSH_AUTH_SOCK while the command runs, and its display at DISPLAY; this process's own are
  * not.
  *
@@ -102,7 +102,7 @@ async function feed(stdin: WritableStream<Uint8Array>, { channel }: Session): Pr
 
 /**
  * Sends what a command writes, each piece in the memory of the one before. The client may go without
- * reading that, and what a command has left running may hold its pipes open: nobody listens then.
+ * reading that, and a program that a command has left running may hold its pipes open: both end this.
  */
 async function drain(
   from: ReadableStream<Uint8Array<ArrayBuffer>>,

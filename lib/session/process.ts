@@ -29,7 +29,7 @@ export interface ProcessOptions {
 }
 
 /**
- * A remote command that runs, shaped as `Deno.ChildProcess`. A stream that nobody reads stalls the
+ * A remote command that runs, shaped as `Deno.ChildProcess`. A stream that is not read stalls the
  * command once the channel's window is full, exactly as a pipe does.
  *
  * @example

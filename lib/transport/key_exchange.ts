@@ -51,7 +51,7 @@ export interface KeyExchangeRun {
 export interface SessionIdentity {
   readonly id: Uint8Array;
   readonly hostKey: PublicKey;
-  /** The host key's signature of the identifier, which shows an agent whom a session is with. */
+  /** The host key's signature of the identifier, which proves the server's identity to an agent. */
   readonly signature: Uint8Array;
   readonly strict: boolean;
 }
@@ -128,7 +128,7 @@ function offeredSuite({ role, suite, hostKeys }: KeyExchangeRun): Suite {
 }
 
 /**
- * A client with Nagle's algorithm on sends nothing behind its KEXINIT until that is acknowledged, which
+ * A client with Nagle's algorithm on sends nothing after its KEXINIT until that is acknowledged, which
  * the kernel leaves for 40 ms unless there is an answer to carry it: ours is one, if it comes second. For
  * clients that wait for the server's it is not late either.
  */

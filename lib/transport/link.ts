@@ -12,7 +12,7 @@ export interface Link {
   acknowledge(): void;
   /** The session identifier: the first exchange hash (RFC 4253 §7.2). */
   readonly sessionId: Uint8Array;
-  /** Whom the session is with. */
+  /** The proof of the server's identity. */
   readonly host: HostProof;
   /** What the peer said in EXT_INFO (RFC 8308). */
   readonly extensions: ReadonlyMap<string, Uint8Array>;
@@ -57,7 +57,7 @@ export class Conversation {
     return new Promise((resolve) => this.#resume = resolve);
   }
 
-  /** The conversation is over, well or not: the packet source goes on, a receiver fails. */
+  /** Ends the conversation, after success or failure: the packet source continues, a receiver fails. */
   end(error: unknown): void {
     if (this.#over) return;
     this.#over = { error };

@@ -109,7 +109,7 @@ export class Transport {
     return this.#session?.hostKey ?? null;
   }
 
-  /** Bytes that have arrived behind the packet being handled. */
+  /** Bytes that have arrived after the packet being handled. */
   get ahead(): number {
     return this.#opener.buffered;
   }
@@ -130,7 +130,7 @@ export class Transport {
     return this.#session.id;
   }
 
-  /** What proves whom the session is with; only after the first key exchange. */
+  /** The proof of the server's identity; only after the first key exchange. */
   get host(): HostProof {
     if (this.#session === null) throw new TypeError("No key exchange yet");
     const { id, hostKey, signature } = this.#session;
@@ -387,7 +387,7 @@ export class Transport {
       });
       this.#renewKeys();
       if (this.#phase === "first-kex") this.#phase = "auth";
-      // What the client has sealed with its new keys waits behind its NEWKEYS.
+      // The client's next packets may wait until its NEWKEYS is acknowledged.
       if (first && this.role === "server") this.acknowledge();
     } catch (error) {
       this.fail(error);
@@ -444,7 +444,7 @@ function unexpected(number: number): ProtocolError {
   return new ProtocolError(`Unexpected ${messageName(number)}`);
 }
 
-/** The reason for DISCONNECT, or null if there is nobody to tell; an abort is the application's. */
+/** The reason for DISCONNECT, or null if none is to be sent; an abort is the application's. */
 function disconnectReason(cause: unknown): number | null {
   if (cause instanceof ProtocolError) return cause.disconnectReason;
   if (cause instanceof NegotiationError || cause instanceof KeyFormatError) {

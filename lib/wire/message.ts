@@ -30,7 +30,7 @@ export const remainder: Kind<Uint8Array> = {
   write: (w, v) => w.bytes(v),
 };
 
-/** A field of exactly `length` bytes, without a length of its own. */
+/** A field of exactly `length` bytes, without a length before it. */
 export const fixed = (length: number): Kind<Uint8Array> => ({
   read: (r) => r.bytes(length).slice(),
   write: (w, v) => w.bytes(v),

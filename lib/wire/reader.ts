@@ -4,7 +4,7 @@ const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * A cursor over the payload of one message (RFC 4251 §5). Every read checks the length first; byte
- * results are views on the payload, so who keeps one past the handler copies it.
+ * results are views on the payload, so a handler that keeps one copies it.
  */
 export class Reader {
   readonly #bytes: Uint8Array;

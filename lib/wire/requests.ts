@@ -1,4 +1,4 @@
-/** What stands behind the type of a channel open, a channel request or a global request. */
+/** What follows the type of a channel open, a channel request or a global request. */
 import { boolean, byte, layout, string, text, uint32 } from "./message.ts";
 
 // RFC 4254 §6.2
