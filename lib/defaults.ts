@@ -57,6 +57,12 @@ export const KEXINIT_PATIENCE_MS = 5;
 /** A key exchange that takes longer than this many milliseconds ends the connection. */
 export const KEX_TIMEOUT_MS = 30_000;
 
+/**
+ * Messages of channels accepted between a peer's KEXINIT and its NEWKEYS in a rekey: more than what it may
+ * have had in hand, which is at most its windows.
+ */
+export const MAX_STRAGGLERS = 4_096;
+
 /** Smallest group accepted in group exchange, in bits: RFC 8270 §3. */
 export const DH_GEX_MIN_BITS = 2048;
 

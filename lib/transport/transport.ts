@@ -1,6 +1,6 @@
 import { Opener } from "../crypto/packet_cipher.ts";
 import type { Suite } from "../crypto/suite.ts";
-import { CLOSE_LINGER_MS, KEX_TIMEOUT_MS, MAX_PACKET_LENGTH } from "../defaults.ts";
+import { CLOSE_LINGER_MS, KEX_TIMEOUT_MS, MAX_PACKET_LENGTH, MAX_STRAGGLERS } from "../defaults.ts";
 import {
   ConnectError,
   DisconnectError,
@@ -76,6 +76,8 @@ export class Transport {
   #heard = "";
   #kex: Conversation | null = null;
   #peerInKex = false;
+  /** Messages of the connection since the peer's KEXINIT. */
+  #stragglers = 0;
   #strictFirst = false;
   #session: SessionIdentity | null = null;
   #agreed: Agreed | null = null;
@@ -243,7 +245,9 @@ export class Transport {
 
   /** A peer that is no SSH server, such as a mail server, may wait for us while we wait for it. */
   #explained(error: unknown): unknown {
-    if (this.#heard === "" || !(error instanceof ConnectError && error.code === "timeout")) {
+    if (
+      /^(SSH-|$)/.test(this.#heard) || !(error instanceof ConnectError && error.code === "timeout")
+    ) {
       return error;
     }
     const said = `the ${this.#peer} said "${
@@ -301,7 +305,8 @@ export class Transport {
     this.#keyUse.packetsIn++;
     this.#keyUse.bytesIn += payload.length;
     if (number >= MSG.GLOBAL_REQUEST && number <= 127 && this.#phase === "open") {
-      if (this.#peerInKex) throw unexpected(number);
+      // RFC 4253 §7.1 forbids them until NEWKEYS. asyncssh 2.10 sends what it had in hand, and OpenSSH takes it.
+      if (this.#peerInKex && ++this.#stragglers > MAX_STRAGGLERS) throw unexpected(number);
       return this.#upperLayer!.handle(payload);
     }
     const first = this.#phase === "first-kex";
@@ -344,6 +349,7 @@ export class Transport {
       if (this.#peerInKex) throw unexpected(number);
       if (this.#kex === null) this.#exchange().catch((error) => this.fail(error));
       this.#peerInKex = true;
+      this.#stragglers = 0;
     } else if (!this.#peerInKex) {
       throw unexpected(number);
     }

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Channel } from "../../lib/connection/channel.ts";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
+import { MAX_STRAGGLERS } from "../../lib/defaults.ts";
 import { HostKeyError, ProtocolError } from "../../lib/errors.ts";
 import { generateKey } from "../../lib/keys/mod.ts";
 import { memoryPair } from "../../lib/testing/memory_pair.ts";
@@ -191,17 +192,29 @@ Deno.test("A second KEXINIT within a key exchange ends the connection", async ()
   assertStringIncludes(error.message, "KEX");
 });
 
-Deno.test("Data between the peer's KEXINIT and its NEWKEYS ends the connection", async () => {
+Deno.test("Messages between the peer's KEXINIT and its NEWKEYS are taken in a rekey", async () => {
+  await using world = await rawWorld("server");
+  const rekeyed = world.raw.transport.rekey();
+  const noted = Promise.withResolvers<void>();
+  world.connection.handleGlobals("late", () => (noted.resolve(), null));
+  // The raw end holds nothing back.
+  world.raw.transport.sink.sendNow(
+    m.GlobalRequest.encode({ type: "late", wantReply: false, data: new Uint8Array(0) }),
+  );
+  await Promise.all([rekeyed, noted.promise]);
+  world.connection.notify("still alive");
+  assertEquals(m.GlobalRequest.decode(await world.raw.next(80)).type, "still alive");
+});
+
+Deno.test("A rekey that does not end for all the messages in between ends the connection", async () => {
   await using world = await rawWorld("server");
   world.raw.transport.rekey().catch(() => {});
-  world.raw.send(m.GlobalRequest.encode({
-    type: "smuggled",
-    wantReply: false,
-    data: new Uint8Array(0),
-  }));
+  const note = new Uint8Array([110]); // of no meaning to a connection
+  // Sent behind the KEXINIT in one go, before the raw end has seen the answer to it.
+  for (let i = 0; i <= MAX_STRAGGLERS; i++) world.raw.transport.sink.sendNow(note);
   const error = await world.transport.closed;
   assert(error instanceof ProtocolError, String(error));
-  assertStringIncludes(error.message, "Unexpected GLOBAL_REQUEST");
+  assertStringIncludes(error.message, "Unexpected message 110");
 });
 
 Deno.test("A server that changes its host key in a rekey is refused", async () => {
