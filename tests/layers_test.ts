@@ -73,6 +73,10 @@ Deno.test("From wire to connection nothing touches the runtime", () => {
   }
 });
 
+Deno.test("Only waiting.ts listens to abort signals", () => {
+  assertEquals(abortListeners(sources), []);
+});
+
 Deno.test("No file of lib/ imports itself through others", () => {
   assertEquals(cycles(sources), []);
 });
@@ -153,6 +157,9 @@ const mistakes: [string, (sources: Sources) => string[], Record<string, string>]
   }],
   ["a part of the runtime in a pure layer, as a type", impureImports, {
     "lib/wire/a.ts": `import type { OpenFile } from "../runtime/files.ts";`,
+  }],
+  ["an abort listener", abortListeners, {
+    "lib/auth/a.ts": `signal?.addEventListener("abort", stop);\nsignal.addEventListener("x", f);`,
   }],
   ["a cycle of three", cycles, {
     "lib/wire/a.ts": `import "./b.ts";`,
@@ -285,6 +292,14 @@ function impureImports(sources: Sources): string[] {
 
 function outsideRuntime(sources: Sources): [file: string, source: string][] {
   return [...sources].filter(([file]) => layerOf(file).folder !== "runtime");
+}
+
+/** `onAbort` calls at once where the signal is aborted already, and takes the listener off again. */
+function abortListeners(sources: Sources): string[] {
+  return [...sources].filter(([file]) => file !== "lib/waiting.ts").flatMap(([file, source]) =>
+    [...withoutComments(source).matchAll(/addEventListener\(\s*["']abort/g)]
+      .map(() => `${file} listens to an abort signal: use onAbort of lib/waiting.ts`)
+  );
 }
 
 function cycles(sources: Sources): string[] {
