@@ -3,7 +3,7 @@ import { CommandError, RequestDeniedError } from "../errors.ts";
 import { startSpan } from "../spans.ts";
 import { onAbort } from "../waiting.ts";
 import { type CommandOutput, Process, type ProcessOptions } from "./process.ts";
-import type { PtyOptions } from "../connection/session_requests.ts";
+import { encodePtyRequest, type PtyOptions } from "../connection/session_requests.ts";
 
 /** How a remote command runs. */
 export interface CommandOptions extends ProcessOptions {
@@ -147,9 +147,11 @@ async function requestProgram(
 ): Promise<void> {
   const { signal, pty } = options;
   signal?.throwIfAborted();
+  // Encoded first: no program may start whose terminal cannot be asked for.
+  const terminal = pty ? encodePtyRequest(pty === true ? {} : pty) : null;
   const wanted: Promise<void>[] = [];
   if (options.env) wanted.push(channel.updateEnv(options.env));
-  if (pty) wanted.push(channel.requestPty(pty === true ? {} : pty));
+  if (terminal) wanted.push(channel.request("pty-req", terminal));
   wanted.push(
     program.kind === "exec"
       ? channel.exec(program.command)

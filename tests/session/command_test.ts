@@ -228,6 +228,15 @@ Deno.test("startProgram keeps to the channel's one program, and asks for a secon
   await channel.close();
 });
 
+Deno.test("A command whose terminal cannot be asked for does not start", async () => {
+  const started: (string | null)[] = [];
+  await using pair = await connectedPair({ handler: ({ command }) => void started.push(command) });
+  const pty = { columns: -1 };
+  await assertRejects(() => pair.host.command("one", { pty }).output(), RangeError, "Terminal size");
+  await pair.host.command("two").output();
+  assertEquals(started, ["two"]);
+});
+
 Deno.test("Channel.readAll takes one stream to its end, and leaves the other", async () => {
   await using pair = await connectedPair({
     handler: async (session) => {
