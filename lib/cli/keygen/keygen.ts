@@ -5,8 +5,7 @@ import { changeComment, changePassphrase } from "./change.ts";
 import { findHost, hashHosts, removeHost } from "./hosts.ts";
 import { FAILURE, KeygenJob, USAGE } from "./job.ts";
 import { makeKey } from "./make.ts";
-import { writeRevoked } from "./revoke.ts";
-import { queryRevoked } from "./query_revoked.ts";
+import { queryRevoked, writeRevoked } from "./revocation_lists.ts";
 import {
   exportFormat,
   importFormat,

@@ -4,7 +4,7 @@ import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { fileSource } from "./local_source.ts";
 import { deviceTarget, fileTarget } from "./local_target.ts";
 import { AdaptiveIo } from "../../runtime/adaptive_io.ts";
-import { partName } from "./part_name.ts";
+import { partName } from "./resume.ts";
 import { nameProblem } from "../protocol/paths.ts";
 import type { ListedEntry } from "../remote/remote_file_system.ts";
 import type {

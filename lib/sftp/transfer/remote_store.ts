@@ -5,7 +5,7 @@ import { join, nameProblem } from "../protocol/paths.ts";
 import type { ListedEntry, RemoteFileSystem } from "../remote/remote_file_system.ts";
 import { remoteSource } from "./remote_source.ts";
 import { remoteTarget } from "./remote_target.ts";
-import { partName } from "./part_name.ts";
+import { partName } from "./resume.ts";
 import type {
   FileStore,
   StoreSettings,

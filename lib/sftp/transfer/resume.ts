@@ -1,6 +1,8 @@
+import { digest } from "../../crypto/digest.ts";
+import { encodeHex } from "../../encoding.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { feedPrefix } from "./content_digest.ts";
-import type { TransferSource, TransferTarget } from "./file_store.ts";
+import type { TargetRequest, TransferSource, TransferTarget } from "./file_store.ts";
 import type { SftpTransferOptions } from "./transfer_options.ts";
 
 /** Bytes of each block that is compared. */
@@ -8,6 +10,17 @@ const SAMPLE_BYTES = 32 * 1024;
 
 /** Blocks between the first and the last that are compared. */
 const SAMPLES = 14;
+
+/**
+ * The hidden name of a part, without its folder: the same for each try of a transfer, but another one if the
+ * source's size or time has changed, so that two versions are never mixed.
+ */
+export function partName({ path, name, info }: TargetRequest, window: number): string {
+  const final = path.split(/[\\/]/).at(-1);
+  const time = info?.mtime ? Math.floor(info.mtime.getTime() / 1000) : null;
+  const what = JSON.stringify([final, name, info?.size ?? null, time, window]);
+  return `.${encodeHex(digest("SHA-256", new TextEncoder().encode(what))).slice(0, 32)}.part`;
+}
 
 /** A file that can be read at any offset. */
 type RandomAccess = Pick<Required<TransferSource>, "readAt"> & Pick<TransferSource, "digest">;

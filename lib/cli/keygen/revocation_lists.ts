@@ -2,7 +2,10 @@ import { RevocationList, type Revocations } from "../../keys/krl.ts";
 import { importPublicKey, type PublicKey } from "../../keys/public_key.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "../shared/flags.ts";
-import { type KeygenJob, writeFile } from "./job.ts";
+import { type KeygenJob, orMissing, print, writeFile } from "./job.ts";
+
+/** `-Q`: the exit code if a key is revoked. */
+const SOME_REVOKED = 1;
 
 /** The revocations in the lines of files (ssh-keygen(1), KEY REVOCATION LISTS). */
 interface Collected {
@@ -44,6 +47,25 @@ export async function writeRevoked(job: KeygenJob): Promise<number> {
   const list = before?.with(revocations) ?? RevocationList.of(revocations);
   await writeFile(file, list.encode(), 0o644);
   return 0;
+}
+
+/** `-Q`: says which keys a revocation list has; `-l` shows all of it first. */
+export async function queryRevoked(job: KeygenJob): Promise<number> {
+  const file = job.last("f");
+  if (file === null) throw new UsageError("KRL checking requires an input file");
+  const bytes = await orMissing(runtime.files.readFile(file), `Unable to load KRL ${file}`);
+  const list = RevocationList.parse(bytes);
+  if (job.has("l")) print(`${list}`);
+  let code = 0;
+  for (const path of job.rest) {
+    const reading = runtime.files.readTextFile(path);
+    const key = importPublicKey(await orMissing(reading, `Cannot load public key ${path}`));
+    const revoked = list.isRevoked(key);
+    const comment = key.comment === "" ? "" : ` (${key.comment})`;
+    console.log(`${path}${comment}: ${revoked ? "REVOKED" : "ok"}`);
+    if (revoked) code = SOME_REVOKED;
+  }
+  return code;
 }
 
 /** The key of -s; null for "none", which means any authority; undefined without -s. */
