@@ -374,8 +374,9 @@ export class SftpClient implements AsyncDisposable {
   async statvfs(path: string, options: SftpOptions = {}): Promise<SftpFileSystem> {
     const data = msg.OnePath.encode({ path });
     const call = callOf("statvfs", path, options);
-    const answer = await this.#remote.extendedReply(EXTENSION.STATVFS, data, call);
-    return fileSystemOf(msg.FileSystem.decode(answer));
+    return fileSystemOf(
+      await this.#remote.extendedReply(EXTENSION.STATVFS, data, msg.FileSystem, call),
+    );
   }
 
   /**

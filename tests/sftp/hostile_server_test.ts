@@ -9,25 +9,81 @@ import { folder, noise, refusal, same } from "./world.ts";
 const MODE_FILE = 0o100644;
 const MODE_FOLDER = 0o040755;
 
-/** Answers that end the session, each to a STAT. */
-const nonsense: Record<string, (id: number) => Uint8Array> = {
-  "an answer to a request that was not made": (id) => status(id + 1, 0),
+/** Answers to a STAT that make no sense, in messages that do. */
+const malformed: Record<string, (id: number) => Uint8Array> = {
   "an answer of the wrong type": (id) => msg.Handle.encode(id, { handle }),
   "a success without the attributes": (id) => status(id, SftpStatus.OK),
   "an unknown type": (id) => frame(99, id),
   "a request instead of an answer": (id) => msg.Stat.encode(id, { path: "/" }),
   "a second VERSION": (id) => frame(FXP.VERSION, id),
   "attributes cut short": (id) => frame(FXP.ATTRS, id, new Writer().u32(0xf).u32(1).take()),
-  "attributes with bytes behind": (id) => frame(FXP.ATTRS, id, new Writer().u32(0).u32(0).take()),
-  "a size of 2^63": (id) => frame(FXP.ATTRS, id, new Writer().u32(1).u64(1n << 63n).take()),
   "2^32-1 extended attributes": (id) =>
     frame(FXP.ATTRS, id, new Writer().u32(0x8000_0000).u32(0xffff_ffff).take()),
+  "a status without a code": (id) => frame(FXP.STATUS, id),
+  "data that nobody asked for": (id) => msg.Data.encode(id, { data: new Uint8Array(4) }),
+};
+
+for (const [what, answer] of Object.entries(malformed)) {
+  Deno.test(`a server that answers with ${what} fails that request alone`, async () => {
+    let first = true;
+    const sftp = await atServer(async ({ id }, peer) => {
+      await peer.send(first ? answer(id) : msg.Attrs.encode(id, { attributes: { size: 5 } }));
+      first = false;
+    });
+    assertEquals(await refusal(sftp.stat("/x")), SftpStatus.BAD_MESSAGE);
+    assertEquals((await sftp.stat("/y")).size, 5);
+    await sftp.close();
+  });
+}
+
+/** Answers to a STAT that are more than it takes, and none the less understood. */
+const liberal: Record<
+  string,
+  [bytes: (id: number) => Uint8Array, size: number | SftpError["status"]]
+> = {
+  "attributes with bytes behind": [
+    (id) => frame(FXP.ATTRS, id, new Writer().u32(1).u64(7n).u32(0).take()),
+    7,
+  ],
+  "a size of -1": [(id) => frame(FXP.ATTRS, id, new Writer().u32(1).u64(2n ** 64n - 1n).take()), 0],
+  "a size of 2^63": [(id) => frame(FXP.ATTRS, id, new Writer().u32(1).u64(1n << 63n).take()), 0],
+};
+
+for (const [what, [answer, size]] of Object.entries(liberal)) {
+  Deno.test(`a server that answers with ${what} is understood`, async () => {
+    const sftp = await atServer(({ id }, peer) => peer.send(answer(id)));
+    assertEquals((await sftp.stat("/x")).size, size);
+    await sftp.close();
+  });
+}
+
+Deno.test("a status is understood by its code, whatever is after it", async () => {
+  const code = new Writer().u32(SftpStatus.PERMISSION_DENIED);
+  for (
+    const body of [
+      code.take(),
+      new Writer().u32(3).u8(1).take(),
+      new Writer().u32(3).u32(100).bytes(new Uint8Array(3)).take(),
+      new Writer().u32(3).text("no").take(),
+      new Writer().u32(3).text("no").u32(9).take(),
+      new Writer().u32(3).text("no").text("en").bytes(status(9, 0)).take(),
+    ]
+  ) {
+    const sftp = await atServer(({ id }, peer) => peer.send(frame(FXP.STATUS, id, body)));
+    assertEquals(await refusal(sftp.stat("/x")), SftpStatus.PERMISSION_DENIED);
+    assertEquals(await refusal(sftp.stat("/x")), SftpStatus.PERMISSION_DENIED);
+    await sftp.close();
+  }
+});
+
+/** Messages that end the session: where the next one begins is unknown, or whose it is. */
+const nonsense: Record<string, (id: number) => Uint8Array> = {
+  "an answer to a request that was not made": (id) => status(id + 1, 0),
   "a length of 2^32-1": (id) => frame(FXP.ATTRS, id, new Uint8Array(4), 0xffff_ffff),
   "a length of 0": (id) => frame(FXP.ATTRS, id, new Uint8Array(4), 0),
   "a length of 4": (id) => frame(FXP.ATTRS, id, new Uint8Array(4), 4),
+  "a length of 1 and nothing else": () => new Uint8Array([0, 0, 0, 1, FXP.ATTRS]),
   "a length just above the limit": (id) => frame(FXP.ATTRS, id, new Uint8Array(4), 256 * 1024 + 6),
-  "a status without a code": (id) => frame(FXP.STATUS, id),
-  "data that nobody asked for": (id) => msg.Data.encode(id, { data: new Uint8Array(4) }),
 };
 
 for (const [what, answer] of Object.entries(nonsense)) {
@@ -42,7 +98,7 @@ for (const [what, answer] of Object.entries(nonsense)) {
 
 Deno.test("all that waits is rejected when the server breaks the protocol", async () => {
   const sftp = await atServer(async ({ id, type }, peer) => {
-    if (type === FXP.LSTAT) await peer.send(frame(99, id));
+    if (type === FXP.LSTAT) await peer.send(frame(99, id, new Uint8Array(0), 0));
   });
   const waiting = [sftp.stat("/a"), sftp.stat("/b"), sftp.lstat("/c")];
   const errors = await Promise.all(
@@ -52,13 +108,13 @@ Deno.test("all that waits is rejected when the server breaks the protocol", asyn
   await sftp.close();
 });
 
-Deno.test("an answer that comes twice ends the session", async () => {
+Deno.test("an answer that comes twice is used once", async () => {
   const sftp = await atServer(async ({ id }, peer) => {
-    const answer = msg.Attrs.encode(id, { attributes: {} });
-    await peer.send(answer, answer);
+    const answer = msg.Attrs.encode(id, { attributes: { size: id } });
+    await peer.send(answer, answer, status(id, 4));
   });
-  await sftp.stat("/x");
-  assertEquals(await refusal(sftp.stat("/y")), SftpStatus.BAD_MESSAGE);
+  const [first, second] = [await sftp.stat("/x"), await sftp.stat("/y")];
+  assertEquals(second.size, first.size + 1);
   await sftp.close();
 });
 
@@ -82,7 +138,6 @@ for (
     "version 6": msg.encodeVersion(FXP.VERSION, 6),
     "another message": status(3, 0),
     "a login banner": new TextEncoder().encode("Welcome to the machine\n"),
-    "half an extension": frame(FXP.VERSION, 3, new Writer().u32(100).take()),
     "a greeting of 4 GiB": frame(FXP.VERSION, 3, new Uint8Array(0), 0xffff_fff0),
   })
 ) {
@@ -91,6 +146,16 @@ for (
     assertEquals(error.status, SftpStatus.BAD_MESSAGE);
   });
 }
+
+Deno.test("extensions end where the greeting makes no sense", async () => {
+  const body = new Writer().text("copy-data").text("1").u32(100).take();
+  const sftp = await atServer(({ id }, peer) => peer.send(status(id, 4)), {
+    greeting: frame(FXP.VERSION, 3, body),
+  });
+  assertEquals([...sftp.extensions], [["copy-data", "1"]]);
+  assertEquals(await refusal(sftp.stat("/x")), SftpStatus.FAILURE);
+  await sftp.close();
+});
 
 Deno.test("a server that hangs up is noticed by who waits", async () => {
   const sftp = await atServer((_, peer) => peer.channel.close());
@@ -203,15 +268,26 @@ Deno.test("get fails on more data than was asked for", async () => {
   assertEquals(await refused(data.length, read), SftpStatus.BAD_MESSAGE);
 });
 
-Deno.test("get fails on data that does not fill its message, and on data of no length", async () => {
-  for (const length of [0, 3, 5, 0xffff_ffff]) {
+Deno.test("get fails on data that is longer than its message, or has no length", async () => {
+  for (const length of [5, 0xffff_ffff]) {
     const read: Parameters<typeof fileServer>[1] = ({ id }, peer) =>
       peer.send(frame(FXP.DATA, id, new Writer().u32(length).u32(0).take()));
     assertEquals(await refused(data.length, read), SftpStatus.BAD_MESSAGE);
   }
-  const empty: Parameters<typeof fileServer>[1] = ({ id }, peer) =>
-    peer.send(msg.Data.encode(id, { data: new Uint8Array(0) }));
-  assertEquals(await refused(data.length, empty), SftpStatus.BAD_MESSAGE);
+  const none: Parameters<typeof fileServer>[1] = ({ id }, peer) =>
+    peer.send(frame(FXP.DATA, id, new Uint8Array(2)));
+  assertEquals(await refused(data.length, none), SftpStatus.BAD_MESSAGE);
+});
+
+Deno.test("bytes after the data of a message are ignored, and empty data ends a file", async () => {
+  for (const size of [data.length, 0]) {
+    const result = await fetch(size, ({ id, offset, length }, peer) => {
+      const bytes = data.subarray(offset, offset + length);
+      const end = offset + length >= data.length ? 1 : 0;
+      return peer.send(frame(FXP.DATA, id, new Writer().string(bytes).u8(end).take()));
+    });
+    assert(result instanceof Uint8Array && same(result, data));
+  }
 });
 
 Deno.test("an answer cannot hide in the data of another", async () => {
@@ -227,8 +303,9 @@ Deno.test("an answer cannot hide in the data of another", async () => {
   const file = await sftp.open("/x");
   const reading = file.read(new Uint8Array(10));
   const stat = sftp.stat("/x");
-  assertEquals(await refusal(reading), SftpStatus.BAD_MESSAGE);
-  assertEquals(await refusal(stat), SftpStatus.BAD_MESSAGE);
+  assertEquals(await reading, 1);
+  await sftp.server.send(msg.Attrs.encode(asked[1]!, { attributes: { size: 5 } }));
+  assertEquals((await stat).size, 5);
   await sftp.close();
 });
 
@@ -312,7 +389,7 @@ Deno.test("put fails if the server's close says that not all was kept", async ()
   await sftp.close();
 });
 
-Deno.test("a handle of more than 256 bytes ends the session", async () => {
+Deno.test("a handle of more than 256 bytes is refused", async () => {
   const sftp = await atServer(({ id }, peer) =>
     peer.send(frame(FXP.HANDLE, id, new Writer().string(new Uint8Array(257)).take()))
   );
@@ -480,7 +557,7 @@ for (const name of ["", "/", "a/b", "../x", "/etc/passwd"]) {
   });
 }
 
-Deno.test("a listing with an absurd count ends the session", async () => {
+Deno.test("a listing with an absurd count is refused", async () => {
   const sftp = await atServer(async ({ type, id }, peer) => {
     if (type === FXP.OPENDIR) await peer.send(msg.Handle.encode(id, { handle }));
     else await peer.send(frame(FXP.NAME, id, new Writer().u32(0xffff_ffff).u32(0).take()));

@@ -63,12 +63,28 @@ export const safe64: Kind<number> = {
 };
 
 /** uint32 flags, then what they announce. */
-export const attributes: Kind<Attributes> = { read, write };
+export const attributes: Kind<Attributes> = {
+  read: (reader) => read(reader, safe64.read),
+  write,
+};
 
-function read(reader: Reader): Attributes {
+/** Attributes as servers report them: a size of -1, or one beyond 2^53, is unknown. */
+export const reportedAttributes: Kind<Attributes> = {
+  read: (reader) =>
+    read(reader, (reader) => {
+      const size = reader.u64();
+      return size > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(size);
+    }),
+  write,
+};
+
+function read(reader: Reader, readSize: (reader: Reader) => number | null): Attributes {
   const flags = reader.u32();
   const result: Attributes = {};
-  if (flags & ATTR.SIZE) result.size = safe64.read(reader);
+  if (flags & ATTR.SIZE) {
+    const size = readSize(reader);
+    if (size !== null) result.size = size;
+  }
   if (flags & ATTR.UIDGID) {
     result.uid = reader.u32();
     result.gid = reader.u32();
@@ -112,7 +128,8 @@ export function infoOf({ size, uid, gid, mode, atime, mtime }: Attributes): Sftp
     size: size ?? 0,
     mtime: mtime === undefined ? null : new Date(mtime * 1000),
     atime: atime === undefined ? null : new Date(atime * 1000),
-    mode: mode ?? null,
+    // AIX sets bits above those of POSIX.
+    mode: mode === undefined ? null : mode & 0xffff,
     uid: uid ?? null,
     gid: gid ?? null,
   };

@@ -14,7 +14,7 @@ import {
 import { poke32 } from "../../wire/hot.ts";
 import { Reader } from "../../wire/reader.ts";
 import { Writer } from "../../wire/writer.ts";
-import { type Attributes, attributes, safe64 } from "./attributes.ts";
+import { type Attributes, attributes, reportedAttributes, safe64 } from "./attributes.ts";
 import { FXP, MAX_HANDLE_LENGTH } from "./numbers.ts";
 
 /** Length, type and id: the header of every message except INIT and VERSION. */
@@ -39,6 +39,8 @@ export interface NameEntry {
   longname: string;
   attributes: Attributes;
 }
+
+const utf8 = new TextDecoder();
 
 function row<F extends Fields>(type: number, fields: F): Row<FieldValues<F>> {
   const body = layout(fields);
@@ -88,9 +90,28 @@ const written: Kind<Uint8Array> = {
   write: borrowed.write,
 };
 
-/** Text that some servers leave out at the end of a STATUS. */
+/**
+ * The last field of an answer. Bytes after it are ignored, as by other clients: ProFTPD sends two statuses in
+ * one message, others attributes of later versions.
+ */
+function last<T>({ read, write }: Kind<T>): Kind<T> {
+  return {
+    read(reader) {
+      const value = read(reader);
+      reader.remainder();
+      return value;
+    },
+    write,
+  };
+}
+
+/** Text at the end of a STATUS, which some servers leave out or cut short: only the code matters. */
 const optionalText: Kind<string> = {
-  read: (reader) => reader.remaining === 0 ? "" : text.read(reader),
+  read(reader) {
+    if (reader.remaining < 4) return "";
+    const length = reader.u32();
+    return utf8.decode(reader.bytes(Math.min(length, reader.remaining)));
+  },
   write: text.write,
 };
 
@@ -103,7 +124,7 @@ const entries: Kind<NameEntry[]> = {
       list.push({
         name: path.read(reader),
         longname: reader.text(),
-        attributes: attributes.read(reader),
+        attributes: reportedAttributes.read(reader),
       });
     }
     return list;
@@ -153,12 +174,12 @@ export const Extended = row(FXP.EXTENDED, { request: text, data: remainder });
 export const Status = row(FXP.STATUS, {
   status: uint32,
   message: optionalText,
-  language: optionalText,
+  language: last(optionalText),
 });
-export const Handle = row(FXP.HANDLE, { handle });
-export const Data = row(FXP.DATA, { data: borrowed });
-export const Name = row(FXP.NAME, { entries });
-export const Attrs = row(FXP.ATTRS, { attributes });
+export const Handle = row(FXP.HANDLE, { handle: last(handle) });
+export const Data = row(FXP.DATA, { data: last(borrowed) });
+export const Name = row(FXP.NAME, { entries: last(entries) });
+export const Attrs = row(FXP.ATTRS, { attributes: last(reportedAttributes) });
 export const ExtendedReply = row(FXP.EXTENDED_REPLY, { data: remainder });
 
 /** uint32 numbers, one after the other inside a string. */
@@ -217,7 +238,7 @@ export const FileSystem = layout({
   availableFiles: limit(),
   id: uint64,
   flags: uint64,
-  maxNameLength: limit(),
+  maxNameLength: last(limit()),
 });
 // OpenSSH PROTOCOL §4.3, §4.5
 export const TwoPaths = layout({ from: path, to: path });
@@ -228,7 +249,7 @@ export const Limits = layout({
   packetLength: limit(),
   readLength: limit(),
   writeLength: limit(),
-  openHandles: limit(),
+  openHandles: last(limit()),
 });
 
 /** A limit; more than 2^53 means that there is none. */
@@ -247,11 +268,15 @@ export function encodeVersion(
   return writer.patch(0, writer.length - 4).take();
 }
 
-/** The pairs of an INIT or VERSION. */
+/** The pairs of a VERSION. They end where something else begins: no extension is needed. */
 export function decodeExtensions(body: Uint8Array): Map<string, string> {
   const reader = new Reader(body);
   const extensions = new Map<string, string>();
-  while (reader.remaining > 0) extensions.set(reader.text(), reader.text());
+  try {
+    while (reader.remaining > 0) extensions.set(reader.text(), reader.text());
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause;
+  }
   return extensions;
 }
 

@@ -91,6 +91,12 @@ export function sftpError(
   return new SftpError(status, operation, path, message, cause === undefined ? {} : { cause });
 }
 
+/** The error for one operation whose answer makes no sense. */
+export function malformed(call: Call, cause: ProtocolError): SftpError {
+  const reason = `the server's answer is malformed: ${cause.message}`;
+  return sftpError(SftpStatus.BAD_MESSAGE, call, reason, cause);
+}
+
 /** The error of a session that has ended: the peer broke the protocol or is gone. */
 export function sessionError(status: number, reason: string, cause?: unknown): SftpError {
   const options = cause === undefined ? {} : { cause };

@@ -67,8 +67,8 @@ export async function usersAndGroups(
       users: uids.slice(at, at + IDS_AT_ONCE),
       groups: gids.slice(at, at + IDS_AT_ONCE),
     };
-    const answer = await remote.extendedReply(EXTENSION.USERS_GROUPS, msg.Ids.encode(ids), call);
-    const names = msg.IdNames.decode(answer);
+    const data = msg.Ids.encode(ids);
+    const names = await remote.extendedReply(EXTENSION.USERS_GROUPS, data, msg.IdNames, call);
     for (const [kind, map] of [["users", users], ["groups", groups]] as const) {
       if (names[kind].length !== ids[kind].length) {
         throw sftpError(SftpStatus.BAD_MESSAGE, call, "the server sent another number of names");

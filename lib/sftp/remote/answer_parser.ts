@@ -22,6 +22,8 @@ export interface AnswerHandler {
   begun(type: number, id: number, length: number): PendingRead | null;
   /** All data of a READ has come, this many bytes. */
   filled(id: number, bytes: number): void;
+  /** The data of a READ is malformed, and has been skipped. */
+  spoiled(id: number, problem: string): void;
   /** A whole message has come; its body is borrowed. */
   answered(type: number, id: number, body: Uint8Array): void;
 }
@@ -37,10 +39,14 @@ export class AnswerParser {
   #headLength = msg.FRAME_HEADER;
   #reading: PendingRead | null = null;
   #into: Uint8Array | null = null;
+  /** Why the data of a READ is not accepted. */
+  #problem: string | null = null;
   #body: Uint8Array | null = null;
   /** Bytes after the head, and how many of them have come. */
   #length = 0;
   #at = 0;
+  /** Bytes of data among them; any others are ignored. */
+  #data = 0;
 
   constructor(handler: AnswerHandler) {
     this.#handler = handler;
@@ -67,6 +73,10 @@ export class AnswerParser {
     while (at < bytes.length && this.#headBytes < this.#headLength) {
       this.#head[this.#headBytes++] = bytes[at++]!;
     }
+    // At once, since a message that is too short may be the last.
+    if (this.#headBytes >= 4 && peek32(this.#head, 0) < msg.FRAME_HEADER - 4) {
+      throw new ProtocolError("Message length is absurd");
+    }
     if (this.#headBytes === this.#headLength) this.#begin();
     return at - from;
   }
@@ -78,24 +88,28 @@ export class AnswerParser {
     this.#length = peek32(head, 0) - (msg.FRAME_HEADER - 4);
     this.#at = 0;
     this.#reading = this.#handler.begun(head[4]!, peek32(head, 5), this.#length);
-    if (this.#length < 0 || this.#length > SFTP_MAX_MESSAGE) {
-      throw new ProtocolError("Message length is absurd");
-    }
-    if (this.#reading !== null) {
-      if (this.#length < 4) throw new ProtocolError("Message ends too early");
-      this.#headLength = msg.DATA_HEADER;
-    } else if (this.#length === 0) this.#end(head.subarray(0, 0));
+    if (this.#length > SFTP_MAX_MESSAGE) throw new ProtocolError("Message length is absurd");
+    if (this.#length < 4) this.#reading = null; // without data: an answer like any other
+    if (this.#reading !== null) this.#headLength = msg.DATA_HEADER;
+    else if (this.#length === 0) this.#end(head.subarray(0, 0));
   }
 
-  /** DATA: uint32 length, then the bytes, at most as many as were asked for and at least one. */
+  /**
+   * DATA: uint32 length, then the bytes, at most as many as were asked for. None stand for the end of the
+   * file; some servers send a byte after the data that says whether it is the end.
+   */
   #beginData(): void {
     const size = peek32(this.#head, msg.FRAME_HEADER);
-    if (size !== this.#length - 4) throw new ProtocolError("Data does not fill its message");
-    if (size === 0) throw new ProtocolError("Data is empty");
     const { into, length } = this.#reading!;
-    if (size > length) throw new ProtocolError("More data than was asked for");
-    this.#length = size;
-    this.#into = into?.() ?? null;
+    this.#length -= 4;
+    this.#problem = size > this.#length
+      ? "the data is longer than its message"
+      : size > length
+      ? "more data than was asked for"
+      : null;
+    this.#data = this.#problem === null ? size : 0;
+    this.#into = this.#data > 0 ? into?.() ?? null : null;
+    if (this.#length === 0) this.#end(this.#head.subarray(0, 0));
   }
 
   /** Takes the part of a message's body that this chunk holds. */
@@ -103,7 +117,10 @@ export class AnswerParser {
     const count = Math.min(bytes.length - from, this.#length - this.#at);
     const piece = bytes.subarray(from, from + count);
     if (this.#reading !== null) {
-      if (this.#reading.into !== null) this.#into!.set(piece, this.#at);
+      const left = this.#data - this.#at;
+      if (left > 0 && this.#reading.into !== null) {
+        this.#into!.set(count > left ? piece.subarray(0, left) : piece, this.#at);
+      }
     } else if (count < this.#length) {
       this.#body ??= new Uint8Array(this.#length);
       this.#body.set(piece, this.#at);
@@ -119,7 +136,9 @@ export class AnswerParser {
     this.#headBytes = 0;
     this.#headLength = msg.FRAME_HEADER;
     this.#reading = this.#into = this.#body = null;
-    if (reading !== null) this.#handler.filled(id, this.#length);
-    else this.#handler.answered(this.#head[4]!, id, body);
+    if (reading !== null) {
+      if (this.#problem === null) this.#handler.filled(id, this.#data);
+      else this.#handler.spoiled(id, this.#problem);
+    } else this.#handler.answered(this.#head[4]!, id, body);
   }
 }

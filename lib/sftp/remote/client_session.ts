@@ -2,13 +2,21 @@ import { withLimits } from "../../waiting.ts";
 import { ClosedError, ProtocolError, SftpError } from "../../errors.ts";
 import { CLOSE_LINGER_MS, SFTP_MAX_MESSAGE, SFTP_TIMEOUT_MS } from "../../defaults.ts";
 import { type AnswerHandler, AnswerParser, type PendingRead } from "./answer_parser.ts";
+import type { Layout } from "../../wire/message.ts";
 import { PathEstimate } from "./pacing.ts";
 import { Cancellations } from "./cancellations.ts";
 import { consume, type SftpChannel } from "../protocol/channel.ts";
 import * as msg from "../protocol/messages.ts";
 import { FXP, SFTP_VERSION } from "../protocol/numbers.ts";
 import { Outbox } from "../protocol/outbox.ts";
-import { type Call, lost, sessionError, sftpError, SftpStatus } from "../protocol/status.ts";
+import {
+  type Call,
+  lost,
+  malformed,
+  sessionError,
+  sftpError,
+  SftpStatus,
+} from "../protocol/status.ts";
 
 export type { SftpChannel } from "../protocol/channel.ts";
 
@@ -130,6 +138,25 @@ export class ClientSession {
   }
 
   /**
+   * Sends an extended request that is answered by data, which is decoded.
+   *
+   * @throws {SftpError} If the server did not announce it
+   */
+  async extendedReply<V>(
+    request: string,
+    data: Uint8Array,
+    layout: Layout<V>,
+    call: Call,
+  ): Promise<V> {
+    const answer = await this.extended(request, data, msg.ExtendedReply, call);
+    try {
+      return layout.decode(answer.data);
+    } catch (cause) {
+      throw cause instanceof ProtocolError ? malformed(call, cause) : cause;
+    }
+  }
+
+  /**
    * Reads at most `length` bytes into memory that `into` gives when they come; resolves to how many there
    * were, 0 at the end of the file.
    */
@@ -231,6 +258,10 @@ export class ClientSession {
   readonly #answerHandler: AnswerHandler = {
     begun: (type, id, length) => this.#begun(type, id, length),
     filled: (id, bytes) => this.#settle(id, () => bytes),
+    spoiled: (id, problem) =>
+      this.#settle(id, () => {
+        throw new ProtocolError(problem);
+      }),
     answered: (type, id, body) => this.#answered(type, id, body),
   };
 
@@ -239,9 +270,20 @@ export class ClientSession {
       checkVersion(type, id, length);
       return null;
     }
+    const pending = this.#waiting(id);
+    return pending !== null && type === FXP.DATA && pending.reply === msg.Data ? pending : null;
+  }
+
+  /**
+   * The request that an answer is for; null for a second answer to the same request, which is ignored.
+   *
+   * @throws {ProtocolError} If there was no such request: the stream cannot be trusted
+   */
+  #waiting(id: number): Pending | null {
     const pending = this.#pending.get(id) ?? this.#abandoned.get(id);
-    if (!pending) throw new ProtocolError("Answer to a request that was not made");
-    return type === FXP.DATA && pending.reply === msg.Data ? pending : null;
+    if (pending) return pending;
+    if (id !== 0 && id <= this.#nextId) return null;
+    throw new ProtocolError("Answer to a request that was not made");
   }
 
   #answered(type: number, id: number, body: Uint8Array): void {
@@ -249,9 +291,8 @@ export class ClientSession {
       this.#extensions = msg.decodeExtensions(body);
       return this.#greeting.resolve(this.#extensions);
     }
-    const pending = this.#pending.get(id) ?? this.#abandoned.get(id);
-    if (!pending) throw new ProtocolError("Answer to a request that was not made");
-    this.#settle(id, () => answer(type, body, pending));
+    const pending = this.#waiting(id);
+    if (pending !== null) this.#settle(id, () => answer(type, body, pending));
   }
 
   #settle(id: number, value: () => unknown): void {
@@ -271,10 +312,8 @@ export class ClientSession {
     try {
       pending.resolve(value());
     } catch (cause) {
-      // A refusal concerns this request; a malformed answer ends the session.
-      const error = cause instanceof SftpError ? cause : lost(cause);
-      pending.reject(error);
-      if (error !== cause) throw error;
+      // A refusal or a malformed answer concerns this request alone: the next message begins where it should.
+      pending.reject(cause instanceof ProtocolError ? malformed(pending.call, cause) : cause);
     }
   }
 
@@ -285,8 +324,8 @@ export class ClientSession {
       if (reply !== msg.Handle) return;
       const close = { operation: "close", path: call.path };
       this.command(msg.Close, answer as msg.RowValue<typeof msg.Handle>, close).catch(() => {});
-    } catch (cause) {
-      if (!(cause instanceof SftpError)) throw cause;
+    } catch {
+      // Refused or malformed: there is no handle.
     }
   }
 

@@ -135,16 +135,16 @@ export class RemoteFile {
 
   /** The size and free space of the file's file system (fstatvfs@openssh.com). */
   async statvfs(options: SftpOptions = {}): Promise<SftpFileSystem> {
-    const { data } = await this.#extended(
-      EXTENSION.FSTATVFS,
-      msg.ExtendedReply,
-      this.#call("statvfs", options),
+    const data = msg.OneHandle.encode({ handle: this.handle });
+    const call = this.#call("statvfs", options);
+    return fileSystemOf(
+      await this.#session.extendedReply(EXTENSION.FSTATVFS, data, msg.FileSystem, call),
     );
-    return fileSystemOf(msg.FileSystem.decode(data));
   }
 
   async sync(options: SftpOptions = {}): Promise<void> {
-    await this.#extended(EXTENSION.FSYNC, msg.Status, this.#call("sync", options));
+    const data = msg.OneHandle.encode({ handle: this.handle });
+    await this.#session.extended(EXTENSION.FSYNC, data, msg.Status, this.#call("sync", options));
   }
 
   /** Closes the handle, once. The answer may report that the disk is full. */
@@ -158,11 +158,6 @@ export class RemoteFile {
     if (signal?.aborted) closing.catch(() => {});
     signal?.throwIfAborted();
     await closing;
-  }
-
-  #extended<A>(request: string, reply: msg.Row<A>, call: Call): Promise<A> {
-    const data = msg.OneHandle.encode({ handle: this.handle });
-    return this.#session.extended(request, data, reply, call);
   }
 
   #call(operation: string, options: SftpOptions): Call {

@@ -12,6 +12,7 @@ import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import { flagsOf, type SftpOpenOptions, type SftpOptions } from "../protocol/options.ts";
 import { join } from "../protocol/paths.ts";
+import type { Layout } from "../../wire/message.ts";
 import { RemoteFile } from "./remote_file.ts";
 import { type Call, callOf, nullIfNoSuchFile, sftpError, SftpStatus } from "../protocol/status.ts";
 
@@ -89,9 +90,9 @@ export class RemoteFileSystem {
     await this.session.extended(request, data, msg.Status, call);
   }
 
-  /** Sends an extended request that is answered by data. */
-  async extendedReply(request: string, data: Uint8Array, call: Call): Promise<Uint8Array> {
-    return (await this.session.extended(request, data, msg.ExtendedReply, call)).data;
+  /** Sends an extended request that is answered by data, which is decoded. */
+  extendedReply<V>(request: string, data: Uint8Array, layout: Layout<V>, call: Call): Promise<V> {
+    return this.session.extendedReply(request, data, layout, call);
   }
 
   /** Sends an extended request that is answered by one name. */
@@ -263,8 +264,12 @@ async function limitsOf(session: ClientSession, options: SftpOptions): Promise<S
   try {
     const call = callOf("limits", null, options);
     const empty = new Uint8Array(0);
-    const { data } = await session.extended(EXTENSION.LIMITS, empty, msg.ExtendedReply, call);
-    const { packetLength, readLength, writeLength, openHandles } = msg.Limits.decode(data);
+    const { packetLength, readLength, writeLength, openHandles } = await session.extendedReply(
+      EXTENSION.LIMITS,
+      empty,
+      msg.Limits,
+      call,
+    );
     const packet = Math.max((packetLength || SFTP_MAX_MESSAGE) - MESSAGE_HEAD, 1);
     const most = Math.min(packet, SFTP_MAX_CHUNK);
     const bounded = (length: number) => Math.min(length || most, most);
