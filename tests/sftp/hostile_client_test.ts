@@ -88,6 +88,17 @@ Deno.test("a message that is too long ends the session", async () => {
   assertInstanceOf(await w.served, SftpError);
 });
 
+for (const length of [1, 2, 3, 4]) {
+  Deno.test(`a message of length ${length} ends the session before more comes`, async () => {
+    await using w = await world();
+    await w.peer.send(new Uint8Array([0, 0, 0, length, ...new Uint8Array(length).fill(FXP.STAT)]));
+    assertEquals(await w.peer.next(), null);
+    const error = await w.served;
+    assertInstanceOf(error, SftpError);
+    assertEquals(error.status, SftpStatus.BAD_MESSAGE);
+  });
+}
+
 Deno.test("a client that leaves in the middle of a message is an error, handles closed", async () => {
   await using root = await folder();
   let closed = 0;

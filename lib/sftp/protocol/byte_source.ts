@@ -11,6 +11,11 @@ export class ByteSource {
     this.#channel = channel;
   }
 
+  /** Bytes that have arrived and are not taken yet. */
+  get arrived(): number {
+    return this.#chunk.length - this.#offset;
+  }
+
   /** Whether there is a byte to take: false at the end of the stream. */
   async more(): Promise<boolean> {
     while (this.#offset === this.#chunk.length) {

@@ -225,16 +225,34 @@ class ServerSession {
     return frame;
   }
 
+  /** A header that arrives in pieces. A length without room for it is refused before the rest comes. */
+  async #slowHeader(): Promise<Uint8Array> {
+    const header = new Uint8Array(msg.FRAME_HEADER);
+    header.set(await this.#source.take(4));
+    lengthOf(header);
+    header.set(await this.#source.take(msg.FRAME_HEADER - 4), 4);
+    return header;
+  }
+
   async #request(): Promise<{ type: number; id: number; body: Uint8Array }> {
-    const header = await this.#source.take(msg.FRAME_HEADER);
-    const length = peek32(header, 0) - (msg.FRAME_HEADER - 4);
+    const whole = this.#source.arrived >= msg.FRAME_HEADER;
+    const header = await (whole ? this.#source.take(msg.FRAME_HEADER) : this.#slowHeader());
+    const length = lengthOf(header);
     const type = header[4]!;
     const id = peek32(header, 5);
-    if (length < 0 || length > SFTP_MAX_MESSAGE) {
-      throw new ProtocolError("Message length is absurd");
-    }
     return { type, id, body: await this.#source.take(length, this.#requests.current) };
   }
+}
+
+/**
+ * The length of a request after its header.
+ *
+ * @throws {ProtocolError} If no message has this length
+ */
+function lengthOf(header: Uint8Array): number {
+  const length = peek32(header, 0) - (msg.FRAME_HEADER - 4);
+  if (length >= 0 && length <= SFTP_MAX_MESSAGE) return length;
+  throw new ProtocolError("Message length is absurd");
 }
 
 /** A channel whose `readChunk` first waits for `over`. */
