@@ -452,7 +452,7 @@ export class SftpClient implements AsyncDisposable {
    * @param path The file
    * @param options A signal
    * @returns Its content
-   * @throws {SftpError} If the server refuses, or the file ends before its size
+   * @throws {SftpError} If the server refuses
    */
   async readFile(path: string, options: SftpOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     const file = await this.#remote.file(path, { ...options, read: true });
@@ -473,7 +473,7 @@ export class SftpClient implements AsyncDisposable {
    * @param path The file
    * @param options A signal
    * @returns Its content
-   * @throws {SftpError} If the server refuses, or the file ends before its size
+   * @throws {SftpError} If the server refuses
    */
   async readTextFile(path: string, options: SftpOptions = {}): Promise<string> {
     return new TextDecoder().decode(await this.readFile(path, options));
@@ -525,7 +525,7 @@ export class SftpClient implements AsyncDisposable {
    * @param local The path of the copy here (of the folder to put it in, with `glob`), or a stream
    * @param options Whether to recurse, what to preserve, who gets the progress
    * @returns What was transferred
-   * @throws {SftpError} If the server refuses, or the file ends before its size
+   * @throws {SftpError} If the server refuses
    * @throws {SftpTransferError} If some files of a folder could not be transferred
    */
   get(
@@ -547,7 +547,7 @@ export class SftpClient implements AsyncDisposable {
    * @param remote The path of the copy there (of the folder to put it in, with `glob`)
    * @param options Whether to recurse, what to preserve, who gets the progress
    * @returns What was transferred
-   * @throws {SftpError} If the server refuses, or the source ends before its size
+   * @throws {SftpError} If the server refuses, or the source is cut off while it is read
    * @throws {SftpTransferError} If some files of a folder could not be transferred
    */
   put(

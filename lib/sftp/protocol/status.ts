@@ -123,6 +123,22 @@ export async function nullIfNoSuchFile<T>(answer: Promise<T>): Promise<T | null>
   }
 }
 
+/** The answer; null if the server refused for any reason. */
+export async function nullIfRefused<T>(answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer;
+  } catch (cause) {
+    if (isRefusal(cause)) return null;
+    throw cause;
+  }
+}
+
+/** Whether an error is a server's answer to one request, so that the next one may succeed. */
+export function isRefusal(cause: unknown): cause is SftpError {
+  return cause instanceof SftpError && cause.operation !== "session" &&
+    cause.status !== SftpStatus.CONNECTION_LOST;
+}
+
 /** Refuses a client's request with a text that is sent to it. */
 export function refuse(reason: string, status: number = SftpStatus.FAILURE): never {
   throw new SftpError(status, "serve", null, reason);

@@ -31,7 +31,10 @@ export interface ReadAheadOptions extends SftpOptions {
 /** Reads a remote file in order, with many requests in flight. */
 export class ReadAhead {
   readonly #file: RemoteFile;
-  readonly #expected: number;
+  /** Where the file is expected to end. */
+  #expected: number;
+  /** Whether data has come from after a place where the file seemed to end. */
+  #gap = false;
   readonly #limits: SftpOptions;
   readonly #pacing: RequestPacing;
   readonly #free: Uint8Array[] = [];
@@ -50,9 +53,10 @@ export class ReadAhead {
   }
 
   /**
-   * The next block, or null at the end.
+   * The next block, or null at the end that the server reports, whatever the size was: files of /proc and
+   * /sys are shorter or longer.
    *
-   * @throws {SftpError} If the file ends before its size
+   * @throws {SftpError} If the server reports an end, and has more after it
    */
   async next(): Promise<Uint8Array | null> {
     this.#limits.signal?.throwIfAborted();
@@ -61,8 +65,11 @@ export class ReadAhead {
     const { room, probe, offset } = this.#blocks[0]!;
     const count = await this.#first();
     this.#blocks.shift();
-    if (count < room.length && !probe) this.#short(offset + count);
-    if (probe) this.#asked = offset + count;
+    if (probe && count === 0 && this.#gap) this.#incomplete(offset);
+    const gap = room.gap ?? false;
+    if (probe) [this.#asked, this.#gap] = [offset + count, gap];
+    else if (count < room.length) await this.#endsEarly(offset + count, gap);
+    if (count === 0 && (!probe || gap)) return await this.next();
     if (count === 0) {
       this.#state = "ended";
       return null;
@@ -140,8 +147,16 @@ export class ReadAhead {
     return count;
   }
 
-  #short(at: number): never {
+  /** The file ended before its size: the place is read again, in case it was a short answer. */
+  async #endsEarly(at: number, gap: boolean): Promise<void> {
+    const others = await Promise.allSettled(this.#blocks.splice(0).map(({ filled }) => filled));
+    this.#gap = gap ||
+      others.some((other) => other.status === "fulfilled" && other.value > 0);
+    this.#asked = this.#expected = at;
+  }
+
+  #incomplete(at: number): never {
     const call = { operation: "read", path: this.#file.path };
-    throw sftpError(SftpStatus.EOF, call, `it ends at ${at} of ${this.#expected} bytes`);
+    throw sftpError(SftpStatus.EOF, call, `the server has data after its end at ${at} bytes`);
   }
 }

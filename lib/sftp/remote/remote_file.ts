@@ -15,6 +15,8 @@ import { type Call, callOf } from "../protocol/status.ts";
 export interface LazyBuffer {
   readonly length: number;
   bytes(): Uint8Array;
+  /** Set if data has come from after a place where there was none. */
+  gap?: boolean;
 }
 
 /** An open remote file: requests at offsets, without a position. */
@@ -73,7 +75,8 @@ export class RemoteFile {
   }
 
   /**
-   * As many READs as it takes, in parallel; resolves to fewer bytes than fit only at the end.
+   * As many READs as it takes, in parallel; resolves to the bytes before the first place without data, which
+   * is the end.
    */
   async fill(
     into: LazyBuffer | Uint8Array,
@@ -82,17 +85,20 @@ export class RemoteFile {
     step: number = this.readLength,
   ): Promise<number> {
     const { length } = into;
-    const room = into instanceof Uint8Array ? { length, bytes: () => into } : into;
+    const room: LazyBuffer = into instanceof Uint8Array ? { length, bytes: () => into } : into;
     if (length <= step) return await this.#whole(room, 0, length, offset, options);
     const reads: Promise<number>[] = [];
     for (let at = 0; at < length; at += step) {
       reads.push(this.#whole(room, at, Math.min(at + step, length), offset, options));
     }
     let total = 0;
+    let at = 0;
     // All of them, even if one fails: none may be in flight when the block is read again.
     for (const read of await Promise.allSettled(reads)) {
       if (read.status === "rejected") throw read.reason;
-      total += read.value;
+      if (total === at) total += read.value;
+      else if (read.value > 0) room.gap = true;
+      at += step;
     }
     return total;
   }

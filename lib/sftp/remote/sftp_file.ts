@@ -263,13 +263,14 @@ export function sftpFile(file: RemoteFile): SftpFile {
 function readableOf(file: RemoteFile, start: number): ReadableStream<Uint8Array> {
   let ahead: ReadAhead | null = null;
   return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      ahead ??= new ReadAhead(file, { start, size: (await file.stat()).size });
-      const block = await ahead.next();
-      if (block !== null) return controller.enqueue(block);
-      await file.close();
-      controller.close();
-    },
+    pull: (controller) =>
+      closedIfFailed(file, async () => {
+        ahead ??= new ReadAhead(file, { start, size: (await file.stat()).size });
+        const block = await ahead.next();
+        if (block !== null) return controller.enqueue(block);
+        await file.close();
+        controller.close();
+      }),
     cancel: () => file.close(),
   }, { highWaterMark: 0 });
 }
@@ -279,11 +280,22 @@ function writableOf(file: RemoteFile, start: number): WritableStream<Uint8Array>
   const behind = new WriteBehind(file, { start });
   return new WritableStream<Uint8Array>({
     // A copy, since the write is acknowledged to the writer long before the server has it.
-    write: (chunk) => behind.write(chunk.slice(), () => {}),
-    async close() {
-      await behind.finish();
-      await file.close();
-    },
+    write: (chunk) => closedIfFailed(file, () => behind.write(chunk.slice(), () => {})),
+    close: () =>
+      closedIfFailed(file, async () => {
+        await behind.finish();
+        await file.close();
+      }),
     abort: () => file.close(),
   });
+}
+
+/** Closes the file if `run` fails: a stream that has failed is neither cancelled nor aborted any more. */
+async function closedIfFailed(file: RemoteFile, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (cause) {
+    file.close().catch(() => {}); // the first failure is the one to tell
+    throw cause;
+  }
 }

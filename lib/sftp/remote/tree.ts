@@ -6,7 +6,7 @@ import * as msg from "../protocol/messages.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { baseName, join, parent } from "../protocol/paths.ts";
 import type { ListedEntry, RemoteFileSystem } from "./remote_file_system.ts";
-import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
+import { callOf, nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
 
 /** Makes a directory and the missing ones above it; succeeds if it exists. */
 export async function makeFolders(
@@ -132,8 +132,8 @@ async function walked(
 ): Promise<SftpWalkEntry> {
   const path = join(folder, name);
   if (!info.isSymlink || !options.followSymlinks) return { path, ...dirEntry(name, info) };
-  // A link to nowhere stays a link.
-  return { path, ...dirEntry(name, await remote.statOrNull(path, options) ?? info) };
+  // A link to nowhere, or in a circle, stays a link.
+  return { path, ...dirEntry(name, await nullIfRefused(remote.stat(path, options)) ?? info) };
 }
 
 /** Refuses folders that are nested too deeply, as only a hostile server has them. */

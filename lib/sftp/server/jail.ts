@@ -1,7 +1,7 @@
 import { platformError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { nameProblem } from "../protocol/paths.ts";
-import { refuse } from "../protocol/status.ts";
+import { refuse, SftpStatus } from "../protocol/status.ts";
 import { nullIfMissing } from "./local_stat.ts";
 import type { Folders, ResolvedPath, ServedTree } from "./served_tree.ts";
 
@@ -53,7 +53,7 @@ export class Jail<F> implements ServedTree {
         const found = at(step, look(folders.path(inside.at(-1)!, step), step));
         const { info, real } = found;
         if (info?.isSymlink && !(steps.length === 0 && last === "keep")) {
-          if (++links > MAX_LINKS) refuse("Too many symbolic links");
+          if (++links > MAX_LINKS) refuse("Too many symbolic links", SftpStatus.NO_SUCH_FILE);
           const target = runtime.files.readLinkSync(real);
           if (target.startsWith("/")) {
             while (names.pop() !== undefined) folders.leave(inside.pop()!);

@@ -97,7 +97,6 @@ class FileTransfer {
         await this.#give(block);
         progress.advance(this.#name, block.length);
       }
-      if (source.size !== null && length < source.size) this.#short(length);
       await this.#target.flush();
       return length;
     } catch (cause) {
@@ -144,11 +143,6 @@ class FileTransfer {
   async #write(block: Uint8Array, release: () => void): Promise<void> {
     const written = this.#target.write(block, release);
     await (this.#target.start ? written : withLimits(written, this.#context));
-  }
-
-  #short(length: number): never {
-    const call = { operation: "read", path: this.#name };
-    throw sftpError(SftpStatus.EOF, call, `it ends at ${length} of ${this.#source.size} bytes`);
   }
 
   /** Whether the server has what was sent; true if it is not to be verified. */

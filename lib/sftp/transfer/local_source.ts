@@ -3,6 +3,7 @@ import { type OpenFile, SEEK_START } from "../../runtime/files.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { withPathInError } from "./local_errors.ts";
 import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
+import { sftpError, SftpStatus } from "../protocol/status.ts";
 import type { TransferSource } from "./file_store.ts";
 
 /** Bytes that are read past the expected end, if the file has grown. */
@@ -55,7 +56,16 @@ class LocalSource implements TransferSource {
     const count = await this.#fill(block);
     this.#offset += count;
     this.#ended = count < block.length;
+    if (this.#ended && this.size !== null && this.#offset < this.size) await this.#checkSize();
     return count === 0 ? null : block.subarray(0, count);
+  }
+
+  /** Files of /sys are shorter than their size; any other was cut off while it was read. */
+  async #checkSize(): Promise<void> {
+    const { size } = await this.#file.stat();
+    if (size === this.size) return;
+    const call = { operation: "read", path: this.#path };
+    throw sftpError(SftpStatus.EOF, call, `it was cut off at ${size} of ${this.size} bytes`);
   }
 
   /** Memory for a block: one byte more than expected, so that the same read finds the end. */

@@ -161,7 +161,7 @@ async function orNull<T>(wanted: Promise<T>): Promise<T | null> {
   try {
     return await wanted;
   } catch (cause) {
-    if (isError(cause, "NotFound", "NotADirectory")) return null;
+    if (isError(cause, "NotFound", "NotADirectory", "FilesystemLoop")) return null;
     throw cause;
   }
 }

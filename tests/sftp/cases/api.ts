@@ -46,6 +46,28 @@ cases.add("walk goes round no circle of links", async ({ sftp, at }) => {
   assertEquals(found.map(({ path }) => path), [at("x"), at("x/y"), at("x/y/back")]);
 });
 
+cases.add(
+  "a link that leads to itself is a link for walk, and is skipped by get and put",
+  async (world) => {
+    const { sftp, at, here } = world;
+    await sftp.mkdir(at("x"));
+    await sftp.symlink("loop", at("x/loop"));
+    await sftp.writeTextFile(at("x/file"), "text");
+    const found = await Array.fromAsync(sftp.walk(at("x"), { followSymlinks: true }));
+    assertEquals(found.map(({ name, isSymlink }) => [name, isSymlink]).sort(), [
+      ["file", false],
+      ["loop", true],
+      ["x", false],
+    ]);
+    const options = { recursive: true, links: "follow" } as const;
+    const { files, skipped } = await sftp.get(at("x"), `${here}/x`, options);
+    assertEquals([files, skipped], [1, [at("x/loop")]]);
+    await Deno.symlink("loop", `${here}/x/loop`);
+    const back = await sftp.put(`${here}/x`, at("y"), options);
+    assertEquals([back.files, back.skipped], [1, [`${here}/x/loop`]]);
+  },
+);
+
 cases.add("glob finds what a pattern stands for, each folder in order", async (world) => {
   await plant(world);
   const { sftp, at } = world;
