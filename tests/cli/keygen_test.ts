@@ -19,7 +19,7 @@ for (
   Deno.test(`keygen makes a key of ${name}, and tells its public half`, async () => {
     await using folder = await tempFolder();
     const file = folder.join("key");
-    const ran = await keygen(...flags, "-f", file, "-N", "open sesame", "-C", "me@home");
+    const ran = await keygen(...flags, "-a", "1", "-f", file, "-N", "open sesame", "-C", "me@home");
     assertEquals([ran.code, ran.stderr], [0, ""]);
     using key = importPrivateKey(await Deno.readTextFile(file), { passphrase: "open sesame" });
     assertEquals([key.publicKey.type, key.publicKey.bits], [type, bits]);
@@ -54,7 +54,7 @@ Deno.test("keygen asks for a passphrase twice", async () => {
   const env = (path: string) => ({ SSH_ASKPASS: path, SSH_ASKPASS_REQUIRE: "force" });
   const differs = await cli(["keygen", "-f", file], { env: env(other) });
   assertEquals([differs.code, differs.stderr], [1, "Passphrases do not match.\n"]);
-  assertEquals((await cli(["keygen", "-q", "-f", file], { env: env(same) })).code, 0);
+  assertEquals((await cli(["keygen", "-q", "-a", "1", "-f", file], { env: env(same) })).code, 0);
   assertEquals((await keygen("-y", "-P", "secret", "-f", file)).code, 0);
 });
 

@@ -1,12 +1,13 @@
 /** What is only for old peers and old files: MD5, DES, signatures over SHA-1, and large RSA keys. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { createHash, generateKeyPairSync, sign, verify } from "node:crypto";
+import { createHash, sign, verify } from "node:crypto";
 import { decryptBytes, encryptBytes } from "../../lib/crypto/cipher.ts";
 import { digest } from "../../lib/crypto/digest.ts";
-import { type RsaPrivateParts, signRsa, verifyRsa } from "../../lib/crypto/sign.ts";
+import { signRsa, verifyRsa } from "../../lib/crypto/sign.ts";
 import { decodeHex, encodeHex } from "../../lib/encoding.ts";
 import { noise } from "../support/random.ts";
+import { rsaKey } from "./rsa_key.ts";
 
 const message = noise(100);
 
@@ -45,21 +46,6 @@ Deno.test("3des-cbc gives OpenSSL's ciphertext at every length and takes it back
   const expected = "9761c350f8801e73c7f590e55c0c18e13ad2cb2a3d13eaa585694bdef717f8fd";
   assertEquals(all.digest("hex"), expected);
 });
-
-function rsaKey(bits: number) {
-  const pair = generateKeyPairSync("rsa", { modulusLength: bits });
-  const jwk = pair.privateKey.export({ format: "jwk" }) as Record<string, string>;
-  const part = (name: string) => new Uint8Array(Buffer.from(jwk[name]!, "base64url"));
-  const parts: RsaPrivateParts = {
-    n: part("n"),
-    e: part("e"),
-    d: part("d"),
-    p: part("p"),
-    q: part("q"),
-    iqmp: part("qi"),
-  };
-  return { ...pair, parts };
-}
 
 Deno.test("RSA with SHA-1 signs as node:crypto does, and verifies", () => {
   for (const bits of [2048, 3072]) {

@@ -1,12 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { generateKeyPairSync, sign, verify } from "node:crypto";
+import { sign, verify } from "node:crypto";
 import { Buffer } from "node:buffer";
 import {
   ecdsaPublicKey,
   ed25519PublicKey,
   generateEcdsa,
   generateEd25519,
-  type RsaPrivateParts,
   signEcdsa,
   signEd25519,
   signRsa,
@@ -19,6 +18,7 @@ import { testVectors } from "../vectors/read.ts";
 import { noise } from "../support/random.ts";
 import { derNumbers } from "./der_numbers.ts";
 import { hex } from "./packets.ts";
+import { rsaKey } from "./rsa_key.ts";
 
 const message = noise(100);
 
@@ -119,21 +119,6 @@ function inverse(a: bigint, m: bigint): bigint {
     [x, y] = [y, x - quotient * y];
   }
   return (x % m + m) % m;
-}
-
-function rsaKey(bits: number) {
-  const pair = generateKeyPairSync("rsa", { modulusLength: bits });
-  const jwk = pair.privateKey.export({ format: "jwk" }) as Record<string, string>;
-  const part = (name: string) => new Uint8Array(Buffer.from(jwk[name]!, "base64url"));
-  const parts: RsaPrivateParts = {
-    n: part("n"),
-    e: part("e"),
-    d: part("d"),
-    p: part("p"),
-    q: part("q"),
-    iqmp: part("qi"),
-  };
-  return { ...pair, parts };
 }
 
 for (const bits of [2048, 4096]) {

@@ -232,7 +232,11 @@ Deno.test("A command whose terminal cannot be asked for does not start", async (
   const started: (string | null)[] = [];
   await using pair = await connectedPair({ handler: ({ command }) => void started.push(command) });
   const pty = { columns: -1 };
-  await assertRejects(() => pair.host.command("one", { pty }).output(), RangeError, "Terminal size");
+  await assertRejects(
+    () => pair.host.command("one", { pty }).output(),
+    RangeError,
+    "Terminal size",
+  );
   await pair.host.command("two").output();
   assertEquals(started, ["two"]);
 });
