@@ -45,7 +45,7 @@ Deno.test("ssh gives up on a server that drips bytes after ConnectTimeout", asyn
   await using slow = listenRaw((peer) => peer.drip(line, { interval: 100, count: 1000 }));
   const config = { ConnectTimeout: 1 };
   const ran = await cliSsh({ ...NOWHERE, port: slow.port }, ["true"], { config });
-  assertFailure(ran, /Connection timed out\n$/);
+  assertFailure(ran, /Connection timed out: the server said "x+" and did not identify itself\n$/);
 });
 
 Deno.test("ssh fails in one line if the server hangs up", async () => {
