@@ -184,6 +184,9 @@ export const SFTP_MAX_DEPTH = 256;
 /** SFTP: bytes that a server copies by itself before it answers: seconds on the slowest disk. */
 export const COPY_DATA_BYTES = 64 * 1024 * 1024;
 
+/** The release whose ssh_config(5) this module reads, which `Match version` is about. */
+export const OPENSSH_VERSION = "OpenSSH_10.5p1";
+
 /** How deep configuration files may include each other: ssh's own limit, which loops end at. */
 export const MAX_CONFIG_DEPTH = 16;
 

@@ -9,7 +9,7 @@ import { ArgumentError, type Arguments } from "./arguments.ts";
 export type ListKind = "kex" | "cipher" | "mac" | "signature" | "user" | "ca";
 
 /**
- * What OpenSSH 9.2 knows: files that are written for it may name algorithms that we do not have, which
+ * What OpenSSH 9.2 to 10.5 know: files that are written for it may name algorithms that we do not have, which
  * is no mistake in the file. They are left out when it comes to offering.
  */
 const OPENSSH: Readonly<Record<Exclude<ListKind, "user" | "ca">, string>> = {
@@ -17,7 +17,8 @@ const OPENSSH: Readonly<Record<Exclude<ListKind, "user" | "ca">, string>> = {
     "diffie-hellman-group16-sha512,diffie-hellman-group18-sha512," +
     "diffie-hellman-group-exchange-sha1,diffie-hellman-group-exchange-sha256," +
     "ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,curve25519-sha256," +
-    "curve25519-sha256@libssh.org,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com",
+    "curve25519-sha256@libssh.org,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com," +
+    "mlkem768x25519-sha256,mlkem768nistp256-sha256",
   cipher: "3des-cbc,aes128-cbc,aes192-cbc,aes256-cbc,aes128-ctr,aes192-ctr,aes256-ctr," +
     "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com",
   mac: "hmac-sha1,hmac-sha1-96,hmac-sha2-256,hmac-sha2-512,hmac-md5,hmac-md5-96," +
@@ -31,6 +32,8 @@ const OPENSSH: Readonly<Record<Exclude<ListKind, "user" | "ca">, string>> = {
     "ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521," +
     "ecdsa-sha2-nistp521-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com," +
     "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,webauthn-sk-ecdsa-sha2-nistp256@openssh.com," +
+    "webauthn-sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,ssh-mldsa44-ed25519@openssh.com," +
+    "ssh-mldsa44-ed25519-cert-v01@openssh.com," +
     "ssh-dss,ssh-dss-cert-v01@openssh.com,ssh-rsa,ssh-rsa-cert-v01@openssh.com,rsa-sha2-256," +
     "rsa-sha2-256-cert-v01@openssh.com,rsa-sha2-512,rsa-sha2-512-cert-v01@openssh.com",
 };

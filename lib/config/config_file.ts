@@ -10,10 +10,28 @@ export interface ConfigFile {
   readonly lines: readonly ConfigLine[];
 }
 
-/** A line of a file; one of Include has the files that it names. */
+/** A line of a file. */
 export interface ConfigLine extends Line {
-  readonly included?: readonly ConfigFile[];
-  /** Why a file that it names cannot be read. */
+  /**
+   * Finds the files that a line of Include names. Those whose names depend on the host are read then.
+   *
+   * @param count Counts the files that are read
+   * @param expand Replaces tokens and variables; null skips the argument
+   */
+  readonly include?: (count: IncludeCount, expand: Expand) => Promise<Included>;
+}
+
+/** How many files have been read. */
+export interface IncludeCount {
+  files: number;
+}
+
+type Expand = (argument: string) => string | null;
+
+/** The files that a line of Include stands for, up to one that cannot be read. */
+export interface Included {
+  readonly files: readonly ConfigFile[];
+  /** Why a file cannot be read. */
   readonly problem?: string;
 }
 
@@ -61,33 +79,44 @@ export function parseFile(name: string, text: string): ConfigFile {
  * @throws {ConfigError} If files include each other without an end
  */
 export function loadFile(name: string, text: string, source: ConfigSource): Promise<ConfigFile> {
-  let files = 0;
-  const load = async (name: string, text: string, depth: number): Promise<ConfigFile> => {
-    if (depth > MAX_CONFIG_DEPTH || ++files > MAX_CONFIG_FILES) {
+  const load = async (
+    name: string,
+    text: string,
+    depth: number,
+    count: IncludeCount,
+  ): Promise<ConfigFile> => {
+    if (depth > MAX_CONFIG_DEPTH || ++count.files > MAX_CONFIG_FILES) {
       throw new ConfigError([`${name}: Too many recursive configuration includes`]);
     }
     const file = parseFile(name, text);
     const lines: ConfigLine[] = [];
     for (const line of file.lines) {
-      lines.push(/^include$/i.test(line.keyword) ? await include(line, depth) : line);
+      lines.push(/^include$/i.test(line.keyword) ? await include(line, depth, count) : line);
     }
     return { name, lines };
   };
-  const include = async (line: Line, depth: number): Promise<ConfigLine> => {
-    const included: ConfigFile[] = [];
-    try {
-      for (const argument of splitWords(line.rest) ?? []) {
-        if (argument === "") break;
-        for (const path of await source.find(argument)) {
-          const text = await source.read(path);
-          if (text !== null) included.push(await load(path, text, depth + 1));
+  const include = async (line: Line, depth: number, count: IncludeCount): Promise<ConfigLine> => {
+    const words = splitWords(line.rest) ?? [];
+    const read = async (count: IncludeCount, expand: Expand): Promise<Included> => {
+      const files: ConfigFile[] = [];
+      try {
+        for (const word of words) {
+          if (word === "") break;
+          const argument = expand(word);
+          for (const path of argument === null ? [] : await source.find(argument)) {
+            const text = await source.read(path);
+            if (text !== null) files.push(await load(path, text, depth + 1, count));
+          }
         }
+      } catch (error) {
+        if (!(error instanceof ArgumentError)) throw error;
+        return { files, problem: error.message };
       }
-    } catch (error) {
-      if (!(error instanceof ArgumentError)) throw error;
-      return { ...line, included, problem: error.message };
-    }
-    return { ...line, included };
+      return { files };
+    };
+    if (words.some((word) => /%|\$\{/.test(word))) return { ...line, include: read };
+    const included = await read(count, (word) => word);
+    return { ...line, include: () => Promise.resolve(included) };
   };
-  return load(name, text, 0);
+  return load(name, text, 0, { files: 0 });
 }

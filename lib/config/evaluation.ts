@@ -1,7 +1,7 @@
 import { MAX_IDENTITY_FILES } from "../defaults.ts";
 import { ConfigError, printable } from "../errors.ts";
 import { ArgumentError, Arguments } from "./arguments.ts";
-import type { ConfigFile, ConfigLine } from "./config_file.ts";
+import type { ConfigFile, ConfigLine, IncludeCount } from "./config_file.ts";
 import type { Directive } from "./directive.ts";
 import { DIRECTIVES, type RawSettings } from "./directives.ts";
 import { matches, matchesHost, type MatchSubject } from "./match.ts";
@@ -19,12 +19,22 @@ const KEYS: ReadonlyMap<string, SettingName> = new Map([
   ...Object.entries(ALIASES),
 ]);
 
+/** What an evaluation is about. */
+export interface EvaluationSubject extends MatchSubject {
+  /**
+   * Replaces the tokens and variables of an argument of Include; null if a variable is not set.
+   *
+   * @throws {ConfigError} If there is no such token
+   */
+  expandInclude(argument: string): string | null;
+}
+
 /** Where in the files an evaluation is. */
 interface EvaluationContext {
   readonly file: string;
   /** The patterns of Host are about this name. */
   readonly host: string;
-  readonly subject: MatchSubject;
+  readonly subject: EvaluationSubject;
   /** Whether nothing of this file counts, since it was included where nothing does. */
   readonly inert: boolean;
 }
@@ -33,6 +43,7 @@ interface EvaluationContext {
 export class Evaluation {
   readonly #settings: Partial<Record<SettingName, unknown>> = {};
   readonly #note: (text: string) => void;
+  readonly #included: IncludeCount = { files: 0 };
 
   /** @param note Is told what ssh would say about lines that it takes without effect */
   constructor(note: (text: string) => void = () => {}) {
@@ -70,7 +81,7 @@ export class Evaluation {
    *
    * @throws {ConfigError} If a line makes no sense, also where nothing counts
    */
-  async file(file: ConfigFile, host: string, subject: MatchSubject): Promise<void> {
+  async file(file: ConfigFile, host: string, subject: EvaluationSubject): Promise<void> {
     await this.#file(file, { file: file.name, host, subject, inert: false });
   }
 
@@ -102,23 +113,33 @@ export class Evaluation {
 
   async #match(line: Line, { subject, inert }: EvaluationContext): Promise<boolean> {
     argumentsOf(line);
-    // Where nothing counts, the criteria are read, and no command is run for their sake.
-    const asked = inert ? { ...subject, run: () => Promise.resolve(false) } : subject;
+    // Where nothing counts, the criteria are read, and the machine is not asked for their sake.
+    const asked = inert
+      ? { ...subject, run: () => Promise.resolve(false), addresses: () => [] }
+      : subject;
     const result = await matches(line.rest, asked);
     return !inert && result;
   }
 
   async #include(line: ConfigLine, place: EvaluationContext): Promise<void> {
     argumentsOf(line).all();
-    if (line.included === undefined) {
+    if (line.include === undefined) {
       throw new ArgumentError("Include needs files, and this text came without");
     }
-    for (const file of line.included) await this.#file(file, place);
-    if (line.problem !== undefined) throw new ArgumentError(line.problem);
+    const { files, problem } = await line.include(this.#included, (argument) => {
+      const expanded = place.subject.expandInclude(argument);
+      if (expanded === null) {
+        this.#note(`${place.file} line ${line.number}: Cannot expand "${printable(argument)}"`);
+      }
+      return expanded;
+    });
+    for (const file of files) await this.#file(file, place);
+    if (problem !== undefined) throw new ArgumentError(problem);
   }
 
   #set(file: string, line: Line, active: boolean): void {
     const name = line.keyword.toLowerCase();
+    if (name === "refuseconnection") return refuse(file, line, active);
     const key = KEYS.get(name);
     if (key === undefined) return this.#setNothing(file, line, name);
     const args = argumentsOf(line);
@@ -176,7 +197,22 @@ export class Evaluation {
   }
 }
 
-/** A keyword that nobody knows: ssh words the place of it differently. */
+/**
+ * RefuseConnection: where it counts, there are no settings at all.
+ *
+ * @throws {ConfigError} If it counts
+ */
+function refuse(file: string, line: Line, active: boolean): void {
+  const args = argumentsOf(line);
+  const reason = args.next();
+  if (active) {
+    const place = `${file} line ${line.number}`;
+    throw new ConfigError([`${place}: RefuseConnection: ${printable(reason)}`]);
+  }
+  args.end("refuseconnection");
+}
+
+/** An unknown keyword: ssh words the place of it differently. */
 class UnknownError extends ArgumentError {}
 
 function describe(file: string, line: Line, error: unknown): string {

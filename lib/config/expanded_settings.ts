@@ -11,10 +11,17 @@ import { expandAll, expandArguments, expandSome, expandTokens, type Tokens } fro
 export function shownSettings({ settings, tokens }: Found, local: LocalSide): RawSettings {
   const path = (text: string) => expandPath(text, tokens, local);
   // As in ssh, a tilde stands for no home here.
-  const socket = (text: string) => expandAll(text, tokens, (name) => local.env(name));
+  const expand = (text: string) => expandAll(text, tokens, (name) => local.env(name));
   const forwards = (list: readonly ForwardSetting[] | undefined) =>
-    list?.map(({ from, to }) => ({ from: endOf(from, socket), to: to && endOf(to, socket) }));
-  const { ControlPath, ControlPersist, IdentityAgent, ForwardAgent, RemoteCommand } = settings;
+    list?.map(({ from, to }) => ({ from: endOf(from, expand), to: to && endOf(to, expand) }));
+  const {
+    ControlPath,
+    ControlPersist,
+    IdentityAgent,
+    ForwardAgent,
+    RemoteCommand,
+    VersionAddendum,
+  } = settings;
   const cleared = settings.ClearAllForwardings === true;
   // Nobody is there to answer for a command, or for a connection that outlives its terminal.
   const noAsking = settings.UpdateHostKeys === "ask" &&
@@ -26,6 +33,12 @@ export function shownSettings({ settings, tokens }: Found, local: LocalSide): Ra
     ForwardAgent: typeof ForwardAgent === "string" ? path(ForwardAgent) : ForwardAgent,
     RemoteCommand: RemoteCommand && expandTokens(RemoteCommand, tokens),
     UserKnownHostsFile: settings.UserKnownHostsFile?.map(path),
+    RevokedHostKeys: settings.RevokedHostKeys?.map(path),
+    SetEnv: settings.SetEnv?.map((pair) => {
+      const value = pair.indexOf("=") + 1;
+      return pair.slice(0, value) + expand(pair.slice(value));
+    }),
+    VersionAddendum: VersionAddendum && expand(VersionAddendum),
     ProxyUseFdpass: settings.ProxyJump?.hosts.length ? undefined : settings.ProxyUseFdpass,
     UpdateHostKeys: noAsking ? "no" : settings.UpdateHostKeys,
     Tunnel: cleared && settings.Tunnel !== undefined ? "no" : settings.Tunnel,
@@ -60,7 +73,7 @@ export function readySettings(found: Found, local: LocalSide): HostSettings {
   const { h, k, n, p, r } = tokens;
   const path = (text: string) => expandPath(text, tokens, local);
   const home = (text: string) => expandHome(text, local);
-  const { ProxyCommand, ProxyJump, RevokedHostKeys } = settings;
+  const { ProxyCommand, ProxyJump } = settings;
   const { LocalCommand, KnownHostsCommand } = settings;
   const shown = shownSettings(found, local);
   const forwards = (socks: boolean) => {
@@ -76,7 +89,7 @@ export function readySettings(found: Found, local: LocalSide): HostSettings {
     GlobalKnownHostsFile: settings.GlobalKnownHostsFile?.map(home),
     IdentityFile: settings.IdentityFile?.map(path),
     CertificateFile: settings.CertificateFile?.map(path),
-    RevokedHostKeys: RevokedHostKeys && home(RevokedHostKeys),
+    RevokedHostKeys: shown.RevokedHostKeys?.filter((file) => file.toLowerCase() !== "none"),
     LocalCommand: LocalCommand && expandSome(LocalCommand, shellTokens(tokens)),
     KnownHostsCommand: KnownHostsCommand &&
       expandArguments(KnownHostsCommand, tokens, (name) => local.env(name)),

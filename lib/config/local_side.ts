@@ -20,6 +20,8 @@ export interface LocalSide {
   env(name: string): string | undefined;
   /** Runs a command in the user's shell; whether it succeeded. */
   run(command: string): Promise<boolean>;
+  /** The addresses of the machine's interfaces, for `Match localnetwork`; none unless given. */
+  addresses?(): readonly string[];
   /**
    * Looks a name up; null if there is none.
    *
@@ -30,8 +32,8 @@ export interface LocalSide {
 
 /**
  * The machine and the user that the program runs on and as. What the files make it ask for needs
- * `--allow-env`, `--allow-sys=hostname,uid`, `--allow-run` and `--allow-net`; for the home directory of
- * somebody else, `--allow-read=/etc/passwd`.
+ * `--allow-env`, `--allow-sys=hostname,uid,networkInterfaces`, `--allow-run` and `--allow-net`; for the
+ * home directory of somebody else, `--allow-read=/etc/passwd`.
  */
 export const thisSide: LocalSide = {
   home(user) {
@@ -59,6 +61,7 @@ export const thisSide: LocalSide = {
     });
     return success;
   },
+  addresses: () => runtime.net.networkInterfaces().map(({ address }) => address),
   async resolve(name) {
     try {
       await runtime.net.lookup(name, 0);

@@ -2,11 +2,10 @@ import { ConfigError, printable } from "../errors.ts";
 import { canonicalAddress, canonicalHost } from "./canonical.ts";
 import type { ConfigFile } from "./config_file.ts";
 import type { RawSettings } from "./directives.ts";
-import { Evaluation } from "./evaluation.ts";
+import { Evaluation, type EvaluationSubject } from "./evaluation.ts";
 import type { LocalSide } from "./local_side.ts";
-import type { MatchSubject } from "./match.ts";
 import { checkHost, checkUser, shellTokens } from "./shell_safe.ts";
-import { connectionHash, expandTokens, type Tokens } from "./tokens.ts";
+import { connectionHash, expandAll, expandTokens, type Tokens } from "./tokens.ts";
 import { quoteWord } from "./words.ts";
 
 /** What is known already of a host that is looked up, and what is to be known of this side. */
@@ -17,6 +16,8 @@ export interface LookupOptions {
   readonly user?: string;
   /** The port to connect to, unless an option says so. */
   readonly port?: number;
+  /** The command to run there, or the subsystem, for `Match command` and `Match sessiontype`. */
+  readonly command?: string;
   /** The machine and the user that the files are read for; those that the program runs on and as. */
   readonly local?: LocalSide;
   /** Is told what there is to say of lines that have no effect, such as `Deprecated option`. */
@@ -41,12 +42,14 @@ export async function lookUp(
   files: readonly ConfigFile[],
   alias: string,
   local: LocalSide,
-  { options = [], user, port, onNote }: LookupOptions,
+  { options = [], user, port, command = "", onNote }: LookupOptions,
 ): Promise<Found> {
   checkHost(alias);
   const evaluation = new Evaluation(onNote);
+  await evaluation.options(options);
+  // As in ssh, a user of the command line is taken literally, one of an option or a file is not.
+  const isLiteral = user !== undefined && evaluation.settings.User === undefined;
   await evaluation.options([
-    ...options,
     ...user === undefined ? [] : [`User=${quoteWord(user)}`],
     ...port === undefined ? [] : [`Port=${port}`],
   ]);
@@ -55,17 +58,23 @@ export async function lookUp(
   let wantsFinal = false;
   const pass = async (host: string, final: boolean, finalName: string | null) => {
     const named = () => finalName ?? nameOf(evaluation.settings, alias);
-    const subject: MatchSubject = {
+    const tokens = () => tokensOf(alias, named(), evaluation.settings, local);
+    const subject: EvaluationSubject = {
       originalHost: alias,
       host: named,
       user: () => evaluation.settings.User ?? local.user(),
       localUser: () => local.user(),
       tag: () => evaluation.settings.Tag ?? "",
+      command,
+      sessionType: () => evaluation.settings.SessionType ?? "default",
+      addresses: () => local.addresses?.() ?? [],
       final,
       requestFinal: () => void (wantsFinal = true),
-      run: (command) => {
-        const tokens = tokensOf(alias, named(), evaluation.settings, local);
-        return local.run(expandTokens(command, shellTokens(tokens)));
+      run: (command) => local.run(expandTokens(command, shellTokens(tokens()))),
+      expandInclude(argument) {
+        const variables = [...argument.matchAll(/\$\{([^}]*)\}/g)].map(([, name]) => name!);
+        if (variables.some((name) => local.env(name) === undefined)) return null;
+        return expandAll(argument, tokens(), (name) => local.env(name));
       },
     };
     for (const file of files) await evaluation.file(file, host, subject);
@@ -79,13 +88,23 @@ export async function lookUp(
   if (wantsFinal || CanonicalizeHostname !== "no") {
     await pass(hostname, true, hostname);
   }
-  const { settings } = evaluation;
+  const settings = isLiteral
+    ? evaluation.settings
+    : withUser(evaluation.settings, tokensOf(alias, hostname, evaluation.settings, local), local);
   checkSettings(settings, hostname, local);
   return { alias, hostname, settings, tokens: tokensOf(alias, hostname, settings, local) };
 }
 
 function nameOf({ HostName }: RawSettings, alias: string): string {
   return HostName === undefined ? alias : expandTokens(HostName, { h: () => alias });
+}
+
+/** Settings whose User has its tokens replaced. */
+function withUser(settings: RawSettings, tokens: Tokens, local: LocalSide): RawSettings {
+  if (settings.User === undefined) return settings;
+  const { r: _user, C: _hash, ...others } = tokens; // these depend on the user themselves
+  const User = expandAll(settings.User, others, (name) => local.env(name));
+  return { ...settings, User: User === settings.User ? User : checkUser(User) };
 }
 
 function tokensOf(
@@ -96,11 +115,13 @@ function tokensOf(
 ): Tokens {
   const port = settings.Port ?? 22;
   const user = () => settings.User ?? local.user();
+  const jump = settings.ProxyJump?.hosts.at(-1)?.hostname ?? "";
   return {
-    C: () => connectionHash({ local: local.hostname(), host: hostname, port, user: user() }),
+    C: () => connectionHash({ local: local.hostname(), host: hostname, port, user: user(), jump }),
     d: () => local.home() ?? "",
     h: () => hostname,
     i: () => local.uid(),
+    j: () => jump,
     k: () => settings.HostKeyAlias?.toLowerCase() ?? alias,
     L: () => local.hostname().replace(/\..*$/s, ""),
     l: () => local.hostname(),

@@ -3,9 +3,16 @@ import { matchesWildcards } from "../patterns.ts";
 import { ArgumentError } from "./arguments.ts";
 import { matchesPatternList } from "../patterns.ts";
 import { matchesHostList } from "../patterns.ts";
-import { takeWord } from "./words.ts";
+import { OPENSSH_VERSION } from "../defaults.ts";
+import { isInNetworks, parseNetworks } from "./networks.ts";
+import { splitWords } from "./words.ts";
 
-const EXTRA = "keyword match extra arguments at end of line";
+/** Criteria that take their argument after an equals sign, too. */
+const WITH_ARGUMENT =
+  /^(host|originalhost|user|localuser|localnetwork|version|tagged|command|sessiontype|exec)=/i;
+
+/** Criteria whose argument may be empty: it matches where there is nothing. */
+const MAY_BE_EMPTY = ["tagged", "command"];
 
 /** What the criteria of Match are about. */
 export interface MatchSubject {
@@ -18,6 +25,12 @@ export interface MatchSubject {
   localUser(): string;
   /** The value of Tag; empty unless one is set. */
   tag(): string;
+  /** The command to run there, or the subsystem; empty if there is none. */
+  readonly command: string;
+  /** What SessionType says so far. */
+  sessionType(): "none" | "subsystem" | "default";
+  /** The addresses of the interfaces of this machine. */
+  addresses(): readonly string[];
   /** Whether this is the pass after the name is final. */
   readonly final: boolean;
   /** Asks for that pass. */
@@ -44,40 +57,40 @@ export function matchesHost(patterns: readonly string[], host: string): boolean 
  * @throws {ArgumentError} If they make no sense
  */
 export async function matches(text: string, subject: MatchSubject): Promise<boolean> {
+  const words = splitWords(text);
+  if (words === null) throw new ArgumentError("invalid quotes");
   let result = true;
   let count = 0;
-  let rest = text;
-  while (rest !== "") {
-    const taken = takeWord(rest);
-    if (taken === null || taken.word.startsWith("#")) break;
-    if (taken.word === "") {
-      if (count > 0 && taken.rest !== "") throw new ArgumentError(EXTRA);
-      break;
-    }
-    const negated = taken.word.startsWith("!");
-    const name = taken.word.slice(negated ? 1 : 0).toLowerCase();
-    rest = taken.rest;
+  for (let word; (word = words.shift()) !== undefined;) {
+    if (word.startsWith("#")) break; // as in ssh, also where quotes are around it
+    const negated = word.startsWith("!");
+    const said = word.slice(negated ? 1 : 0);
+    const equals = WITH_ARGUMENT.test(said) ? said.indexOf("=") : said.length;
+    const name = said.slice(0, equals).toLowerCase();
     if (name === "all") {
-      const next = takeWord(rest);
-      if (count > 1 || !/^(#|$)/.test(next?.word ?? "")) {
+      const [next = "", ...others] = words;
+      if (count > 1 || !/^(#|$)/.test(next) || (next === "" && others.length > 0)) {
         throw bad("'all' cannot be combined with other Match attributes");
       }
-      if (next?.word === "" && next.rest !== "") throw new ArgumentError(EXTRA);
       return result && !negated;
     }
     count++;
     if (name === "canonical" || name === "final") {
-      if (name === "final") subject.requestFinal();
+      if (name === "final" && !negated) subject.requestFinal();
       if (subject.final === negated) result = false;
       continue;
     }
-    const argument = takeWord(rest);
-    if (argument === null || /^(#|$)/.test(argument.word)) {
+    const argument = equals < said.length ? said.slice(equals + 1) : words.shift();
+    if (
+      argument === undefined || argument.startsWith("#") ||
+      (argument === "" && !MAY_BE_EMPTY.includes(name))
+    ) {
       throw bad(`Missing Match criteria for ${printable(name)}`);
     }
-    rest = argument.rest;
     if (name === "exec" && !result) continue;
-    if (await holds(name, argument.word, subject) === negated) result = false;
+    // The machine is not asked where the answer no longer counts.
+    const asked = result ? subject : { ...subject, addresses: () => [] };
+    if (await holds(name, argument, asked) === negated) result = false;
   }
   if (count === 0) throw bad("One or more attributes required for Match");
   return result;
@@ -97,13 +110,38 @@ function holds(
       return matchesPatternList(argument, subject.user());
     case "localuser":
       return matchesPatternList(argument, subject.localUser());
+    case "localnetwork":
+      return isLocal(argument, subject);
+    case "version":
+      return matchesPatternList(argument, OPENSSH_VERSION);
     case "tagged":
-      return matchesPatternList(argument, subject.tag());
+      return matchesOrEmpty(argument, subject.tag());
+    case "command":
+      return matchesOrEmpty(argument, subject.command);
+    case "sessiontype":
+      return matchesPatternList(argument, sessionOf(subject));
     case "exec":
       return subject.run(argument);
     default:
       throw bad(`Unsupported Match attribute ${printable(name)}`);
   }
+}
+
+/** An empty list matches an empty text, and nothing else does. */
+function matchesOrEmpty(list: string, text: string): boolean {
+  return text === "" ? list === "" : matchesPatternList(list, text);
+}
+
+function isLocal(list: string, subject: MatchSubject): boolean {
+  const networks = parseNetworks(list);
+  if (networks === null) throw bad(`Invalid network in "${printable(list)}"`);
+  return subject.addresses().some((address) => isInNetworks(address, networks));
+}
+
+function sessionOf(subject: MatchSubject): string {
+  const type = subject.sessionType();
+  if (type !== "default") return type;
+  return subject.command === "" ? "shell" : "exec";
 }
 
 function bad(why: string): ArgumentError {

@@ -22,8 +22,7 @@ export interface JumpValue {
 export function proxyJump(args: Arguments): JumpValue {
   const given = args.raw();
   if (given.toLowerCase() === "none") return { hosts: [], before: "" };
-  // As in ssh, what follows white space or the sign of a comment is lost.
-  const [text = ""] = given.split(/[\s#]/, 1);
+  const text = given.split("#", 1)[0]!.trimEnd();
   const hosts = text.split(",").map(jumpHost);
   const invalid = hosts.some((host) => host === null);
   if (invalid) throw new ArgumentError(`Invalid ProxyJump "${printable(given)}"`);

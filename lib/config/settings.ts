@@ -98,6 +98,8 @@ export interface HostSettings {
   readonly UpdateHostKeys?: "no" | "yes" | "ask";
   /** Whether the escape character leads to a command line. */
   readonly EnableEscapeCommandline?: boolean;
+  /** Whether the tools warn of algorithms that are weak, such as a key exchange that is not post-quantum. */
+  readonly WarnWeakCrypto?: boolean;
   /** The number of dots from which on a name is complete. */
   readonly CanonicalizeMaxDots?: number;
   /** How often to try to connect. */
@@ -112,6 +114,8 @@ export interface HostSettings {
   readonly ServerAliveInterval?: number;
   /** The least bits of RSA keys. */
   readonly RequiredRSASize?: number;
+  /** Milliseconds between packets that hide when keys are pressed; 0 hides nothing. */
+  readonly ObscureKeystrokeTiming?: number;
   /** The address of this side. */
   readonly BindAddress?: string;
   /** The interface of this side. */
@@ -152,14 +156,16 @@ export interface HostSettings {
   readonly PreferredAuthentications?: string;
   /** The signature algorithms for the user's keys, as an expression. */
   readonly PubkeyAcceptedAlgorithms?: string;
-  /** The file with host keys that are refused; null is none. */
-  readonly RevokedHostKeys?: string | null;
+  /** The files with host keys that are refused; an empty list is none. */
+  readonly RevokedHostKeys?: readonly string[];
   /** The path of xauth(1). */
   readonly XAuthLocation?: string;
   /** The program, with its arguments, that prints host keys; tokens about the host key remain. Null is none. */
   readonly KnownHostsCommand?: string | null;
   /** What `Match tagged` is about. */
   readonly Tag?: string;
+  /** Text after the name of this software in the identification; null is none. */
+  readonly VersionAddendum?: string | null;
   /** Where SOCKS is served. */
   readonly DynamicForward?: readonly ForwardSetting[];
   /** Tunnels that begin here. */
@@ -180,6 +186,8 @@ export interface HostSettings {
   readonly SendEnv?: readonly string[];
   /** Variables that are set, as `NAME=value`. */
   readonly SetEnv?: readonly string[];
+  /** After how long channels without traffic are closed, as `type=time`; `none` is never. */
+  readonly ChannelTimeout?: readonly string[];
   /** What is said more of than LogLevel says. */
   readonly LogVerbose?: readonly string[];
   /** Where a RemoteForward without a target may lead: `host:port`, `any` or `none`. */

@@ -159,10 +159,11 @@ const CLASSES: Readonly<Record<string, number>> = {
   ...Object.fromEntries([0, 1, 2, 3, 4, 5, 6, 7].map((number) => [`cs${number}`, number * 32])),
   ef: 0xb8,
   le: 0x04,
-  lowdelay: 0x10,
-  throughput: 0x08,
-  reliability: 0x04,
+  va: 0xb0,
 };
+
+/** Classes of RFC 1349, which OpenSSH 10 takes for the default of the system. */
+const OLD_CLASSES = /^(lowdelay|throughput|reliability)$/;
 
 /** IPQoS: a class for interactive programs, then perhaps one for others. */
 export function ipQos(args: Arguments): readonly [string, string] {
@@ -173,7 +174,7 @@ export function ipQos(args: Arguments): readonly [string, string] {
 
 function packetClass(text: string): string {
   const lower = text.toLowerCase();
-  if (lower === "none") return "none";
+  if (lower === "none" || OLD_CLASSES.test(lower)) return "none";
   const value = Object.hasOwn(CLASSES, lower)
     ? CLASSES[lower]!
     : lower === ""
@@ -187,6 +188,13 @@ function packetClass(text: string): string {
 /** Words of which `none` must stand alone. */
 export function wordsOrNone(keyword: string): (args: Arguments) => string[] {
   return (args) => aloneOr(keyword, args.all(), ["none"]);
+}
+
+/** RevokedHostKeys: one file or more, or `none` alone. */
+export function revokedFiles(args: Arguments): string[] {
+  const files = args.all();
+  if (files.length === 0) throw new ArgumentError("no revokedhostkeys specified");
+  return aloneOr("revokedhostkeys", files, ["none"]);
 }
 
 /** CanonicalDomains. */
@@ -260,6 +268,65 @@ export function setEnv(args: Arguments): string[] {
   }
   return [...kept.values()];
 }
+
+/** ObscureKeystrokeTiming: `yes`, `no` or `interval:milliseconds`; 0 is `no`. */
+export function keystrokeInterval(args: Arguments): number {
+  const text = args.next();
+  if (/^(yes|true)$/.test(text)) return KEYSTROKE_INTERVAL_MS;
+  if (/^(no|false)$/.test(text)) return 0;
+  const [, digits] = /^interval:\+?(\d+)$/.exec(text) ?? [];
+  if (digits === undefined) throw new ArgumentError(`unsupported argument "${printable(text)}"`);
+  const milliseconds = Number(digits);
+  if (milliseconds < 1 || milliseconds > 1000) throw new ArgumentError("value out of range.");
+  return milliseconds;
+}
+
+/** OpenSSH's interval unless one is given. */
+const KEYSTROKE_INTERVAL_MS = 20;
+
+/** ObscureKeystrokeTiming as `-G` has it. */
+export function showKeystrokeInterval(milliseconds: number): string {
+  if (milliseconds === 0) return "no";
+  return milliseconds === KEYSTROKE_INTERVAL_MS ? "yes" : `${milliseconds}`;
+}
+
+/** ChannelTimeout: `type=time` each, or `none` alone. */
+export function channelTimeouts(args: Arguments): string[] {
+  const timeouts = args.all();
+  if (timeouts.length === 0) throw new ArgumentError("no channeltimeout specified");
+  for (const timeout of aloneOr("channeltimeout", timeouts, ["none"])) {
+    if (!/^none$/i.test(timeout) && parseChannelTimeout(timeout) === null) {
+      throw new ArgumentError(`invalid channel timeout ${printable(timeout)}`);
+    }
+  }
+  return timeouts;
+}
+
+/** One `type=time`, the time in milliseconds; null if it is none. */
+export function parseChannelTimeout(
+  text: string,
+): { readonly type: string; readonly milliseconds: number } | null {
+  const [, type, time] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+  const milliseconds = time === undefined ? null : parseTime(time);
+  return milliseconds === null ? null : { type: type!, milliseconds };
+}
+
+/** VersionAddendum: the rest of the line, as in ssh with what looks like a comment, or `none`, which is null. */
+export function versionAddendum(args: Arguments): string | null {
+  args.raw(); // all of it, where an equals sign in front counts
+  const { text } = args;
+  if (text.includes("\r")) throw new ArgumentError("Invalid versionaddendum argument");
+  return /^none$/i.test(text) ? null : text;
+}
+
+/** WarnWeakCrypto: `yes`, `no`, or `no-pq-kex`, the one warning that can be disabled. */
+export const warnWeakCrypto: (args: Arguments) => boolean = choice({
+  yes: true,
+  true: true,
+  no: false,
+  false: false,
+  "no-pq-kex": false,
+});
 
 /** Compression takes `yes` and `no` only. */
 export const yesNoOnly: (args: Arguments) => boolean = choice({ yes: true, no: false });

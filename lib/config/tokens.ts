@@ -87,9 +87,9 @@ function literally(text: string): string {
 
 /** %C: what tells one connection from another. */
 export function connectionHash(
-  parts: { local: string; host: string; port: number; user: string },
+  parts: { local: string; host: string; port: number; user: string; jump: string },
 ): string {
-  const { local, host, port, user } = parts;
-  const bytes = new TextEncoder().encode(`${local}${host}${port}${user}`);
+  const { local, host, port, user, jump } = parts;
+  const bytes = new TextEncoder().encode(`${local}${host}${port}${user}${jump}`);
   return encodeHex(digest("SHA-1", bytes));
 }

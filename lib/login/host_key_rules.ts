@@ -20,18 +20,18 @@ export function withRules(
     | "CASignatureAlgorithms"
   >,
 ): HostKeyPolicy {
-  const { RevokedHostKeys, RequiredRSASize = 0, NoHostAuthenticationForLocalhost } = settings;
+  const { RevokedHostKeys = [], RequiredRSASize = 0, NoHostAuthenticationForLocalhost } = settings;
   const authorities = algorithmNames("ca", settings.CASignatureAlgorithms);
   return {
     async verify(host, key) {
-      if (RevokedHostKeys) {
-        const revoked = await isRevoked(RevokedHostKeys, key).catch((cause) => {
+      for (const file of RevokedHostKeys) {
+        const revoked = await isRevoked(file, key).catch((cause) => {
           // ssh_config(5): without the list, no host is to be trusted.
           const why = cause instanceof KeyFormatError ? cause.message : "it cannot be read";
-          const what = `RevokedHostKeys "${RevokedHostKeys}": ${why}`;
+          const what = `RevokedHostKeys "${file}": ${why}`;
           throw refused("refused", host, key, what, { cause });
         });
-        if (revoked) throw refused("revoked", host, key, `it is in ${RevokedHostKeys}`);
+        if (revoked) throw refused("revoked", host, key, `it is in ${file}`);
       }
       if (key.type === "ssh-rsa" && key.bits < RequiredRSASize) {
         throw refused("refused", host, key, `it has less than ${RequiredRSASize} bits`);

@@ -45,11 +45,11 @@ const VALUES = [
   ..."8080 localhost:80 *:81 [::1]:82 /tmp/s host:99999 a:b:c:d".split(" "),
   ..."LANG LC_* -LC_* A=b A= =b ssh-ed25519 rsa-sha2-512 +ssh-rsa aes128-ctr -*".split(" "),
   ...`"a b" 'a b' a\\ b "a\\"b" "" '' "open 'open #x a#b "#x" a=b = == ^a ^[ \\`.split(" "),
-  ..."INFO DEBUG3 QUIET lowdelay ef 0x10 point-to-point subsystem inet6 md5 pam".split(" "),
+  ..."INFO DEBUG3 QUIET lowdelay ef 127.0.0.0/8 ::1/128 10.0.0.1/8 point-to-point subsystem inet6 md5 pam"
+    .split(" "),
 ];
-const CRITERIA = "host originalhost user localuser all final canonical !host !user labelled".split(
-  " ",
-);
+const CRITERIA = ("host originalhost user localuser all final canonical !host !user labelled " +
+  "tagged localnetwork version sessiontype !command host=db1 user= sessiontype=shell").split(" ");
 
 /** A configuration that looks like one. */
 export function plausible(roll: Random): string {

@@ -46,14 +46,14 @@ Deno.test("Names of files come ready to be opened", async () => {
     CertificateFile: ["/home/bob/cert"],
     UserKnownHostsFile: ["/home/ann/kh", "/home/ann/ann"],
     GlobalKnownHostsFile: ["/home/ann/global"],
-    RevokedHostKeys: "/home/ann/revoked",
+    RevokedHostKeys: ["/home/ann/revoked"],
     IdentityAgent: "/run/1000/agent",
   });
 });
 
 Deno.test("What a token stands for is not expanded again", async () => {
-  const settings = await lookup('User "%h${KEYS}"\nIdentityFile /keys/%r');
-  assertEquals(settings.IdentityFile, ["/keys/%h${KEYS}"]);
+  const settings = await lookup('User "%%h$${KEYS}"\nIdentityFile /keys/%r');
+  assertEquals(settings.IdentityFile, ["/keys/%h$/keys"]);
 });
 
 Deno.test("Commands of ProxyCommand and hosts of ProxyJump have their tokens replaced", async () => {

@@ -17,7 +17,70 @@ const DIFFERENCES = [{
   concerns: /^\s*proxyjump[\s="]+none/im,
   config: "ProxyJump none\nProxyCommand nc %h %p\n",
   line: "proxycommand nc %h %p\n",
+}, {
+  step: "Match has words as every directive has",
+  concerns: /^\s*match\b((?:[^"\n]|"[^"\n]*")*['\\=]|[^\n]*""[^\n]*#)/im,
+  config: 'Match all "" # x\n  Port 77\n',
+  line: "port 77\n",
+}, {
+  step: "ProxyJump is the line up to a comment",
+  concerns: /^\s*proxyjump[\s="]+\S+[ \t]+[^#\s]/im,
+  config: "ProxyJump a b\n",
+  line: "proxyjump a b\n",
+}, {
+  step: "SendEnv and its like may name nothing",
+  concerns: /^\s*(sendenv|setenv|canonical\w+)[\s="]*#/im,
+  config: "SendEnv # x\n",
+  line: "host x\n",
+}, {
+  step: "BatchMode brings Debian's ServerAliveInterval",
+  concerns: /batchmode[\s="]+(yes|true)|everything/i,
+  config: "BatchMode yes\n",
+  line: "serveraliveinterval 300\n",
+}, {
+  step: "LogLevel has Debian's name of QUIET",
+  concerns: /loglevel[\s="]+(silent|quiet)/i,
+  config: "LogLevel quiet\n",
+  line: "loglevel SILENT\n",
+}, {
+  step: "A time may have a sign",
+  concerns: /[\s="]\+\d/,
+  config: "ConnectTimeout +7\n",
+  line: "connecttimeout 7\n",
+}, {
+  step: "Patterns of algorithms match ML-DSA",
+  concerns: /(algorithms|keytypes)[\s="]+[+^]?[^\n-]*[*?]/i,
+  config: "CASignatureAlgorithms *\n",
+  line: "ssh-mldsa44-ed25519@openssh.com",
+}, {
+  step: "IPQoS takes hexadecimal numbers",
+  concerns: /ipqos[^\n]*0x/i,
+  config: "IPQoS 0x88\n",
+  line: "ipqos af41 af41\n",
+}, {
+  step: "User takes tokens",
+  concerns: /^\s*user\b[^\n]*[%$]/im,
+  config: "User a%%b\n",
+  line: "user a%b\n",
+}, {
+  step: "SetEnv takes tokens",
+  concerns: /^\s*setenv\b[^\n]*[%$]/im,
+  config: "SetEnv A=%%\n",
+  line: "setenv A=%\n",
+}, {
+  step: "RevokedHostKeys takes several files and tokens",
+  concerns: /^\s*revokedhostkeys[\s="]+[^\n]*[ %~$]/im,
+  config: "RevokedHostKeys /a /%%\n",
+  line: "revokedhostkeys /a /%\n",
+}, {
+  step: "The jump host is a token",
+  concerns: /%j|proxyjump.*%C|%C.*proxyjump/is,
+  config: "ProxyJump a\nControlPath /%j\n",
+  line: "controlpath /a\n",
 }];
+
+/** Criteria of Match that came after OpenSSH 9.2. */
+const RECENT_CRITERIA = ["tagged", "localnetwork", "version", "sessiontype", "command"];
 
 /** The lines of `-G`, or that there are none since the file is refused. */
 export type Verdict = readonly string[] | "refused";
@@ -40,6 +103,9 @@ export async function theirs(
   for (const [, keyword] of stderr.matchAll(/Bad configuration option: (\S+)/g)) {
     if (await isKnownToUs(keyword!)) return null;
   }
+  for (const [, criterion] of stderr.matchAll(/Unsupported Match attribute (\w+)/g)) {
+    if (RECENT_CRITERIA.includes(criterion!)) return null;
+  }
   return "refused";
 }
 
@@ -58,10 +124,11 @@ export async function ours({ file, host, options = [], user }: Question): Promis
 /** Both answers as far as they are compared; `explicit` are the lists that the file names in full. */
 export function claimed(verdict: Verdict, explicit: readonly string[]): Verdict {
   if (verdict === "refused") return verdict;
+  // Releases of OpenSSH print the keywords in different orders.
   return verdict.filter((line) =>
     !UNCLAIMED.test(line) && !otherDefaults.has(keywordOf(line)) &&
     (!LISTS.test(line) || explicit.includes(keywordOf(line)))
-  );
+  ).sort((a, b) => Number(keywordOf(a) > keywordOf(b)) - Number(keywordOf(a) < keywordOf(b)));
 }
 
 /** Why this `ssh` cannot be asked about a configuration: a control says that it behaves otherwise. */
