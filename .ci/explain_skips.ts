@@ -32,7 +32,7 @@ const lines = (await Deno.readTextFile(file)).split("\n").filter((line) => line 
 const skips = lines.map((line) => JSON.parse(line) as Skip);
 
 for (const { peer, what, reason } of skips.filter(({ kind }) => kind === "control")) {
-  console.log(`${peer} fails with OpenSSH itself: ${what}: ${reason}`);
+  console.log(`${peer} fails its control: ${what}: ${reason}`);
 }
 const wanting = skips.filter(({ kind }) => kind !== "control");
 for (const peer of new Set(wanting.map(({ peer }) => peer))) {

@@ -37,14 +37,14 @@ async function changing(): Promise<{ server: OurServer; seen: string[] }> {
 
 /** asyncssh's client changes its password at asyncssh's server. */
 function changeControl(): Promise<string | null> {
-  return control("asyncssh", "changes a password, with itself", async () => {
+  return control("asyncssh", "changes a password", async () => {
     const options = { password: NEW, expiredPassword: OLD, userKey: null };
     await using server = await startForeign("asyncssh", options);
     const said = await runForeign("asyncssh", withPassword(server, OLD), ["exec", "echo in"], {
       newPasswords: [NEW],
     });
     assertEquals(said.text, "in\n", said.stderr);
-  });
+  }, "asyncssh");
 }
 
 /** Who has nothing but a password. */

@@ -5,8 +5,9 @@ const REASON_CHARACTERS = 300;
 const results = new Map<string, Promise<string | null>>();
 
 /**
- * Runs steps between a foreign program and OpenSSH, once for each name. A program that fails its
- * control is reported, and what depends on the control is skipped.
+ * Runs steps between a foreign program and OpenSSH, once for each name, or another reference where
+ * OpenSSH cannot do them. A program that fails its control is reported, and what depends on the control
+ * is skipped.
  *
  * @returns Null if the steps work, else the reason to skip
  */
@@ -14,9 +15,10 @@ export function control(
   peer: string,
   step: string,
   steps: () => Promise<unknown>,
+  reference = "OpenSSH",
 ): Promise<string | null> {
   const key = `${peer}\0${step}`;
-  const result = results.get(key) ?? carryOut(peer, step, steps);
+  const result = results.get(key) ?? carryOut(peer, step, steps, reference);
   results.set(key, result);
   return result;
 }
@@ -52,6 +54,7 @@ async function carryOut(
   peer: string,
   step: string,
   steps: () => Promise<unknown>,
+  reference: string,
 ): Promise<string | null> {
   try {
     await steps();
@@ -60,7 +63,7 @@ async function carryOut(
     const message = error instanceof Error ? error.message : String(error);
     const reason = message.trim().slice(0, REASON_CHARACTERS).replaceAll(/\s*\n\s*/g, " | ");
     reportSkip({ kind: "control", peer, what: step, reason });
-    console.error(`skipped: ${peer} fails this with OpenSSH itself: ${step}: ${reason}`);
-    return `${peer} fails this with OpenSSH itself: ${step}`;
+    console.error(`skipped: ${peer} fails this with ${reference} itself: ${step}: ${reason}`);
+    return `${peer} fails this with ${reference} itself: ${step}`;
   }
 }

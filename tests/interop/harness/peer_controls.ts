@@ -62,7 +62,7 @@ export function pairControl(
   step: string,
   options: ForeignServerOptions & ForeignClientOptions,
 ): Promise<string | null> {
-  return control(kind, `${step}, with itself`, async () => {
+  return control(kind, step, async () => {
     const { hostKey: _, ...both } = options;
     await using server = await startForeign(kind, both);
     const hostKey = server.hostKeys.ed25519!.publicKey;
@@ -72,7 +72,7 @@ export function pairControl(
       stdin: DATA,
     });
     assertEquals([ran.code, ran.stdout], [7, DATA], ran.stderr);
-  });
+  }, kind);
 }
 
 /** Dropbear's server serves `ssh`. */

@@ -10,6 +10,8 @@ import {
   type PrivateKey,
   type PublicKeyFormat,
 } from "../../../lib/keys/mod.ts";
+import { control } from "../harness/control.ts";
+import { keyFile, type KeyKind } from "../harness/keys.ts";
 import { type Peer, peerTest } from "../harness/peers.ts";
 import { must } from "../../support/run.ts";
 import { tempFolder } from "../../support/temp.ts";
@@ -27,6 +29,22 @@ for (const type of TYPES) {
 }
 
 const keyOf = (type: GeneratedKeyType): PrivateKey => keys.get(type)!;
+
+/** How openssl makes keys, and what ssh-keygen calls them. */
+const GENPKEY: Readonly<Record<GeneratedKeyType, readonly string[]>> = {
+  "ed25519": ["-algorithm", "ed25519"],
+  "ecdsa-p256": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+  "ecdsa-p384": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+  "ecdsa-p521": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"],
+  "rsa": ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+};
+const KINDS: Readonly<Record<GeneratedKeyType, KeyKind>> = {
+  "ed25519": "ed25519",
+  "ecdsa-p256": "ecdsa256",
+  "ecdsa-p384": "ecdsa384",
+  "ecdsa-p521": "ecdsa521",
+  "rsa": "rsa",
+};
 
 /** A program that turns our plain key, in `from`, into a file of its own. */
 interface Foreign {
@@ -185,7 +203,30 @@ for (const { name, peer, types, from, convert, comment = false, plain = false } 
         assertThrows(() => importPrivateKey(text, { passphrase }), PassphraseError, "wrong pass");
       }
     }
-  });
+  }, () => convertControl({ name, peer, types, from, convert, plain }));
+}
+
+/** The program converts a key that is not of our making, and reads the result itself. */
+function convertControl(
+  { name, peer, types, from, convert, plain }: Foreign,
+): Promise<string | null> {
+  return control(peer, name, async () => {
+    await using folder = await tempFolder();
+    const secret = await folder.write("secret", PASSPHRASE);
+    for (const type of types) {
+      const path = folder.join(type);
+      if (from.format === "pkcs8") {
+        await must("openssl", ["genpkey", ...GENPKEY[type], "-out", path]);
+      } else await Deno.copyFile((await keyFile(KINDS[type], "converted")).path, path);
+      await Deno.chmod(path, 0o600);
+      const made = await convert(path, folder.join(`${type}.out`), secret);
+      const reader = peer as Written["readers"][number];
+      const passphrase = plain === true ? "" : PASSPHRASE;
+      const read = (flags: readonly string[]) =>
+        publicHalf(reader, made, secret, passphrase, flags);
+      await (reader === "openssl" ? read([]).catch(() => read(LEGACY)) : read([]));
+    }
+  }, peer);
 }
 
 // OpenSSL has them for who names them, with the provider of what is old, too.
@@ -316,13 +357,14 @@ async function publicHalf(
   file: string,
   secret: string,
   passphrase: string,
+  flags: readonly string[] = [],
 ): Promise<string> {
   switch (reader) {
     case "ssh-keygen":
       return (await must("ssh-keygen", ["-y", "-f", file, "-P", passphrase])).text;
     case "openssl":
       return (await must("openssl", [
-        ...["pkey", "-in", file, "-pubout"],
+        ...["pkey", "-in", file, "-pubout", ...flags],
         ...(passphrase === "" ? [] : ["-passin", `file:${secret}`]),
       ])).text;
     case "puttygen":
