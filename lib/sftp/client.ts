@@ -443,7 +443,10 @@ export class SftpClient implements AsyncDisposable {
    */
   glob(pattern: string, options: SftpOptions = {}): AsyncIterableIterator<SftpWalkEntry> {
     const limits = { signal: options.signal, timeout: options.timeout };
-    return glob(new RemoteStore(this.#remote, { options: {}, limits, inFlight: 0 }), pattern);
+    return glob(
+      new RemoteStore(this.#remote, { options: {}, limits, inFlight: 0, warn() {} }),
+      pattern,
+    );
   }
 
   /**

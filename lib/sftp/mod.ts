@@ -44,7 +44,12 @@ export type { SftpFileSystem } from "./protocol/file_system.ts";
 export { SftpFile } from "./remote/sftp_file.ts";
 export { localFiles, type LocalFilesOptions } from "./server/local_files.ts";
 export type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./protocol/options.ts";
-export type { TransferFailure, TransferProgress, TransferResult } from "./transfer/progress.ts";
+export type {
+  TransferFailure,
+  TransferProgress,
+  TransferResult,
+  TransferWarning,
+} from "./transfer/progress.ts";
 export { serveSftp, type ServeSftpOptions, type SftpService } from "./server/server.ts";
 export { SftpStatus } from "./protocol/status.ts";
 export { SftpTransferError } from "./transfer/transfer_error.ts";

@@ -51,7 +51,9 @@ Deno.test("without posix-rename, rename moves the old file aside", async () => {
 Deno.test("without posix-rename, a rename that fails puts the old file back", async () => {
   const renames: [string, string][] = [];
   const sftp = await atServer(({ type, id, body }, peer) => {
-    if (type === FXP.LSTAT) return peer.send(msg.Attrs.encode(id, { attributes: {} }));
+    if (type === FXP.LSTAT) {
+      return peer.send(msg.Attrs.encode(id, { attributes: { mode: 0o100644 } }));
+    }
     const { from, to } = msg.Rename.decode(body);
     renames.push([from, to]);
     return peer.send(status(id, from === "/a" ? SftpStatus.FAILURE : SftpStatus.OK));
@@ -114,7 +116,9 @@ Deno.test("a copy that the server does not like goes through us", async () => {
 
 Deno.test("every operation may have a time-out of its own", async () => {
   const sftp = await atServer(({ type, id }, peer) => {
-    if (type === FXP.LSTAT) return peer.send(msg.Attrs.encode(id, { attributes: {} }));
+    if (type === FXP.LSTAT) {
+      return peer.send(msg.Attrs.encode(id, { attributes: { mode: 0o100644 } }));
+    }
   }, { timeout: 60_000 });
   const slow = sftp.stat("/slow");
   const error = await assertRejects(() => sftp.stat("/x", { timeout: 20 }), SftpError);
@@ -128,7 +132,9 @@ Deno.test("every operation may have a time-out of its own", async () => {
 
 Deno.test("one signal cancels hundreds of requests, and forgets those that were answered", async () => {
   const sftp = await atServer(({ type, id }, peer) => {
-    if (type === FXP.LSTAT) return peer.send(msg.Attrs.encode(id, { attributes: {} }));
+    if (type === FXP.LSTAT) {
+      return peer.send(msg.Attrs.encode(id, { attributes: { mode: 0o100644 } }));
+    }
   });
   const abort = new AbortController();
   const { signal } = abort;

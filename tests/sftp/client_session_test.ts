@@ -13,7 +13,7 @@ import { FakeTime } from "../support/fake_time.ts";
 import { atServer, handle, type RawMessage, status } from "./raw.ts";
 import { channelPair, folder, noise, refusal, same } from "./world.ts";
 
-const attrs = (id: number) => msg.Attrs.encode(id, { attributes: { size: id } });
+const attrs = (id: number) => msg.Attrs.encode(id, { attributes: { size: id, mode: 0o040755 } });
 
 Deno.test("a request that is never answered fails after the time-out", async () => {
   using time = new FakeTime();

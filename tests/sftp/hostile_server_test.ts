@@ -27,7 +27,9 @@ for (const [what, answer] of Object.entries(malformed)) {
   Deno.test(`a server that answers with ${what} fails that request alone`, async () => {
     let first = true;
     const sftp = await atServer(async ({ id }, peer) => {
-      await peer.send(first ? answer(id) : msg.Attrs.encode(id, { attributes: { size: 5 } }));
+      await peer.send(
+        first ? answer(id) : msg.Attrs.encode(id, { attributes: { size: 5, mode: MODE_FILE } }),
+      );
       first = false;
     });
     assertEquals(await refusal(sftp.stat("/x")), SftpStatus.BAD_MESSAGE);
@@ -110,7 +112,7 @@ Deno.test("all that waits is rejected when the server breaks the protocol", asyn
 
 Deno.test("an answer that comes twice is used once", async () => {
   const sftp = await atServer(async ({ id }, peer) => {
-    const answer = msg.Attrs.encode(id, { attributes: { size: id } });
+    const answer = msg.Attrs.encode(id, { attributes: { size: id, mode: MODE_FILE } });
     await peer.send(answer, answer, status(id, 4));
   });
   const [first, second] = [await sftp.stat("/x"), await sftp.stat("/y")];
@@ -124,7 +126,7 @@ Deno.test("answers out of order find their requests", async () => {
     waiting.push(request);
     if (waiting.length < 3) return;
     for (const { id } of waiting.reverse()) {
-      await peer.send(msg.Attrs.encode(id, { attributes: { size: id } }));
+      await peer.send(msg.Attrs.encode(id, { attributes: { size: id, mode: MODE_FILE } }));
     }
   });
   const infos = await Promise.all([sftp.stat("/a"), sftp.stat("/b"), sftp.stat("/c")]);
@@ -315,7 +317,7 @@ Deno.test("an answer cannot hide in the data of another", async () => {
   const reading = file.read(new Uint8Array(10));
   const stat = sftp.stat("/x");
   assertEquals(await reading, 1);
-  await sftp.server.send(msg.Attrs.encode(asked[1]!, { attributes: { size: 5 } }));
+  await sftp.server.send(msg.Attrs.encode(asked[1]!, { attributes: { size: 5, mode: MODE_FILE } }));
   assertEquals((await stat).size, 5);
   await sftp.close();
 });

@@ -108,6 +108,31 @@ fuzzTest("every file is whole in the end after cuts at random bytes", async (ran
   assert(resumed > 0);
 });
 
+for (const way of ["get", "put"] as const) {
+  Deno.test(`a ${way} that resumes from an older file keeps it until the new one is whole`, async () => {
+    await using root = await folder();
+    await using here = await folder();
+    const data = noise(3_000_000);
+    const old = data.subarray(0, 2_000_000);
+    const [from, to] = way === "put" ? [here.path, root.path] : [root.path, here.path];
+    await Deno.writeFile(`${from}/file`, data);
+    await Deno.writeFile(`${to}/file`, old);
+    const run = async (cutAfter: number) => {
+      await using sftp = await limping(root.path, { cutAfter });
+      const options: SftpTransferOptions = { resume: true, inFlight: 256 * 1024 };
+      return way === "put"
+        ? await sftp.put(`${here.path}/file`, "/file", options)
+        : await sftp.get("/file", `${here.path}/file`, options);
+    };
+    await assertRejects(() => run(900_000), Error);
+    assert(same(await Deno.readFile(`${to}/file`), old), "the old file is there");
+    const { bytes } = await run(Infinity);
+    assert(bytes < data.length, `${bytes} sent again`);
+    assert(same(await Deno.readFile(`${to}/file`), data));
+    assertEquals((await Array.fromAsync(Deno.readDir(to))).length, 1);
+  });
+}
+
 Deno.test("without resume, a cut leaves nothing here", async () => {
   await using root = await folder();
   await using here = await folder();

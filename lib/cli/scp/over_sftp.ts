@@ -168,7 +168,8 @@ async function withMeter(
     signal,
     onProgress,
   } as const;
-  const { failures } = await run({ ...options, ...transferLimits(job) });
+  const { failures, warnings } = await run({ ...options, ...transferLimits(job) });
+  for (const { message } of warnings) log.error(`scp: warning: ${printable(message, Infinity)}`);
   for (const { error } of failures.slice(1)) log.error(`scp: ${messageOf(error)}`);
   if (failures.length > 0) throw failures[0]!.error;
 }

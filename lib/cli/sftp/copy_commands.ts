@@ -144,7 +144,7 @@ async function copy(
   if (!quiet) console.log(title);
   using meter = shell.progress ? new ProgressMeter(name) : null;
   const onProgress = (progress: TransferProgress) => meter?.update(progress);
-  const { skipped, failures } = await run({
+  const { skipped, failures, warnings } = await run({
     ...options,
     ...transferLimits(shell.options),
     partial: true,
@@ -154,6 +154,7 @@ async function copy(
   if (!quiet) {
     for (const path of skipped) console.log(`Skipped ${printable(path)}: not a regular file`);
   }
+  for (const { message } of warnings) console.error(`Warning: ${printable(message, Infinity)}`);
   if (failures.length > 0) {
     throw new SftpCommandError(failures.map(({ error }) => messageOf(error)).join("\n"));
   }

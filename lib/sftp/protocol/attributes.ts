@@ -118,9 +118,10 @@ function write(writer: Writer, value: Attributes): void {
   if (times) writer.u32(atime).u32(mtime);
 }
 
-/** Wire attributes in the shape of `Deno.FileInfo`. */
-export function infoOf({ size, uid, gid, mode, atime, mtime }: Attributes): SftpFileInfo {
-  const type = mode === undefined ? 0 : mode & S_IF.MASK;
+/** Wire attributes in the shape of `Deno.FileInfo`; the type is that of the mode, if it has one. */
+export function infoOf(attributes: Attributes, otherType = 0): SftpFileInfo {
+  const { size, uid, gid, mode, atime, mtime } = attributes;
+  const type = typeOf(attributes) || otherType;
   return {
     isFile: type === S_IF.FILE,
     isDirectory: type === S_IF.DIRECTORY,
@@ -133,6 +134,11 @@ export function infoOf({ size, uid, gid, mode, atime, mtime }: Attributes): Sftp
     uid: uid ?? null,
     gid: gid ?? null,
   };
+}
+
+/** The file type in wire attributes, as the bits of `S_IF`; 0 if it is unknown. */
+export function typeOf({ mode = 0 }: Attributes): number {
+  return mode & S_IF.MASK;
 }
 
 /** The way back: a backend's answer as wire attributes, the type always in the mode. */

@@ -12,6 +12,13 @@ const TYPES: ReadonlyMap<number, string> = new Map([
   [S_IF.FIFO, "p"],
 ]);
 
+/** The file type that a line of `ls -l` begins with, as the bits of `S_IF`; 0 if it is no such line. */
+export function typeOfLongname(line: string): number {
+  const letter = /^([-dlbcps])[-rwxsStTlL]{9}/.exec(line)?.[1];
+  for (const [type, own] of TYPES) if (own === letter) return type;
+  return 0;
+}
+
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 
 /** Older than this many milliseconds, `ls` shows the year instead of the time. */

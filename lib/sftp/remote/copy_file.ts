@@ -30,7 +30,7 @@ export async function copyFile(
     const target = await remote.file(to, bits === undefined ? open : { ...open, mode: bits });
     try {
       const before = (await target.stat(options)).size;
-      const length = await copyData(remote, source, target, size, options);
+      const length = await copyContent(remote, source, target, size, options);
       // The size is set only if it is wrong, since paramiko's server empties a file before it sets one.
       // It may be wrong if the server does not report sizes.
       const longer = before > length || size !== length;
@@ -50,7 +50,7 @@ export async function copyFile(
 }
 
 /** Copies the content; resolves to its length. */
-async function copyData(
+export async function copyContent(
   remote: RemoteFileSystem,
   source: RemoteFile,
   target: RemoteFile,

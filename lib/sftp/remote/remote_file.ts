@@ -7,7 +7,7 @@ import {
 import { fileSystemOf, type SftpFileSystem } from "../protocol/file_system.ts";
 import type { ClientSession } from "./client_session.ts";
 import * as msg from "../protocol/messages.ts";
-import { EXTENSION } from "../protocol/numbers.ts";
+import { EXTENSION, S_IF } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { type Call, callOf } from "../protocol/status.ts";
 
@@ -131,7 +131,8 @@ export class RemoteFile {
   async stat(options: SftpOptions = {}): Promise<SftpFileInfo> {
     const request = { handle: this.handle };
     const call = this.#call("stat", options);
-    return infoOf((await this.#session.request(msg.Fstat, request, msg.Attrs, call)).attributes);
+    const { attributes } = await this.#session.request(msg.Fstat, request, msg.Attrs, call);
+    return infoOf(attributes, S_IF.FILE); // what can be opened is a file, unless the server says otherwise
   }
 
   async setStat(changes: SftpChanges, options: SftpOptions = {}): Promise<void> {

@@ -1,20 +1,30 @@
 import { SFTP_CHUNK, SFTP_MAX_CHUNK, SFTP_MAX_MESSAGE } from "../../defaults.ts";
 import { SftpError } from "../../errors.ts";
 import {
+  type Attributes,
   attributesOfChanges,
   infoOf,
   type SftpChanges,
   type SftpFileInfo,
+  typeOf,
 } from "../protocol/attributes.ts";
 import type { SftpChannel } from "../protocol/channel.ts";
 import { ClientSession } from "./client_session.ts";
+import { typeOfLongname } from "../protocol/longname.ts";
 import * as msg from "../protocol/messages.ts";
-import { EXTENSION } from "../protocol/numbers.ts";
+import { EXTENSION, S_IF } from "../protocol/numbers.ts";
 import { flagsOf, type SftpOpenOptions, type SftpOptions } from "../protocol/options.ts";
 import { join } from "../protocol/paths.ts";
 import type { Layout } from "../../wire/message.ts";
 import { RemoteFile } from "./remote_file.ts";
-import { type Call, callOf, nullIfNoSuchFile, sftpError, SftpStatus } from "../protocol/status.ts";
+import {
+  type Call,
+  callOf,
+  nullIfNoSuchFile,
+  nullIfRefused,
+  sftpError,
+  SftpStatus,
+} from "../protocol/status.ts";
 
 /** The most bytes of one request; 0 open handles means that the server does not say. */
 export interface ServerLimits {
@@ -42,6 +52,8 @@ export interface ListedEntry {
 export class RemoteFileSystem {
   readonly session: ClientSession;
   readonly limits: ServerLimits;
+  /** Folders in which the server refuses to rename files, although it lets them be written. */
+  readonly withoutRename: Set<string | null> = new Set();
   readonly #linkFirst: boolean;
 
   private constructor(session: ClientSession, limits: ServerLimits, linkFirst: boolean) {
@@ -112,12 +124,56 @@ export class RemoteFileSystem {
 
   async stat(path: string, options: SftpOptions): Promise<SftpFileInfo> {
     const call = callOf("stat", path, options);
-    return infoOf((await this.session.request(msg.Stat, { path }, msg.Attrs, call)).attributes);
+    const { attributes } = await this.session.request(msg.Stat, { path }, msg.Attrs, call);
+    return await this.#typed(path, attributes, 0, options);
   }
 
   async lstat(path: string, options: SftpOptions): Promise<SftpFileInfo> {
     const call = callOf("lstat", path, options);
-    return infoOf((await this.session.request(msg.Lstat, { path }, msg.Attrs, call)).attributes);
+    const { attributes } = await this.session.request(msg.Lstat, { path }, msg.Attrs, call);
+    return await this.#typed(path, attributes, 0, options);
+  }
+
+  /**
+   * The attributes with a type: that of the mode, or `otherType`, or a folder's if the path can be listed, and
+   * a file's if it exists and cannot. Some servers send modes without a type, or no modes.
+   */
+  async #typed(
+    path: string,
+    attributes: Attributes,
+    otherType: number,
+    options: SftpOptions,
+  ): Promise<SftpFileInfo> {
+    if (typeOf(attributes) || otherType) return infoOf(attributes, otherType);
+    return infoOf(attributes, await this.isFolder(path, options) ? S_IF.DIRECTORY : S_IF.FILE);
+  }
+
+  /** Whether a path can be listed. */
+  async isFolder(path: string, options: SftpOptions): Promise<boolean> {
+    const call = callOf("readDir", path, options);
+    const opened = await nullIfRefused(
+      this.session.request(msg.Opendir, { path }, msg.Handle, call),
+    );
+    if (opened === null) return false;
+    this.#close(opened.handle, path);
+    return true;
+  }
+
+  /** The attributes of what can be opened, for servers that refuse STAT; null if nothing can. */
+  async statByOpening(path: string, options: SftpOptions): Promise<SftpFileInfo | null> {
+    if (await this.isFolder(path, options)) return infoOf({}, S_IF.DIRECTORY);
+    const { signal, timeout } = options;
+    const file = await nullIfRefused(this.file(path, { signal, timeout, read: true }));
+    if (file === null) return null;
+    try {
+      return await nullIfRefused(file.stat(options)) ?? infoOf({}, S_IF.FILE);
+    } finally {
+      file.close().catch(() => {});
+    }
+  }
+
+  #close(handle: Uint8Array, path: string): void {
+    this.command(msg.Close, { handle }, { operation: "close", path }).catch(() => {});
   }
 
   /** The attributes of a file, links followed; null if there is none. */
@@ -199,14 +255,16 @@ export class RemoteFileSystem {
         asked.shift();
         ended ||= names === null;
         if (!ended && (!careful || asked.length === 0)) ask();
-        for (const { name } of names ?? []) {
-          if (name !== "" && !name.includes("/")) continue;
-          throw sftpError(SftpStatus.BAD_MESSAGE, call, `the server lists the name "${name}"`);
+        for (const entry of names ?? []) {
+          entry.name = entry.name.replace(/(?<=[^/])\/+$/, ""); // some servers mark folders with a slash
+          if (entry.name !== "" && !entry.name.includes("/")) continue;
+          const reason = `the server lists the name "${entry.name}"`;
+          throw sftpError(SftpStatus.BAD_MESSAGE, call, reason);
         }
         yield* this.#known(path, names ?? [], options);
       }
     } finally {
-      this.command(msg.Close, { handle }, { operation: "close", path }).catch(() => {});
+      this.#close(handle, path);
     }
   }
 
@@ -220,19 +278,31 @@ export class RemoteFileSystem {
       const entries = names.slice(at, at + LOOKED_AT_ONCE).filter(({ name }) =>
         name !== "." && name !== ".."
       );
-      const infos = entries.every(({ attributes: { mode } }) => mode !== undefined)
+      const infos = entries.every(({ attributes }) => typeOf(attributes) !== 0)
         ? entries.map(({ attributes }) => infoOf(attributes))
-        : await Promise.all(
-          entries.map(async ({ name, attributes }) =>
-            attributes.mode !== undefined
-              ? infoOf(attributes)
-              : await this.lstatOrNull(join(path, name), options)
-          ),
-        );
+        : await Promise.all(entries.map((entry) => this.#lookUp(path, entry, options)));
       for (const [index, info] of infos.entries()) {
         if (info !== null) yield { name: entries[index]!.name, info };
       }
     }
+  }
+
+  /** The attributes of a listed file; null if it is gone. */
+  async #lookUp(
+    folder: string,
+    { name, longname, attributes }: msg.NameEntry,
+    options: SftpOptions,
+  ): Promise<SftpFileInfo | null> {
+    const path = join(folder, name);
+    const type = typeOfLongname(longname);
+    if (attributes.mode !== undefined) return await this.#typed(path, attributes, type, options);
+    const call = callOf("lstat", path, options);
+    const looked = this.session.request(msg.Lstat, { path }, msg.Attrs, call);
+    if (type === 0) {
+      const found = await nullIfNoSuchFile(looked);
+      return found && await this.#typed(path, found.attributes, 0, options);
+    }
+    return infoOf((await nullIfRefused(looked))?.attributes ?? attributes, type);
   }
 
   /** All entries of a directory. */

@@ -1,10 +1,9 @@
-import { SftpError } from "../../errors.ts";
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { hiddenBeside } from "../protocol/paths.ts";
 import type { RemoteFileSystem } from "./remote_file_system.ts";
-import { callOf, SftpStatus } from "../protocol/status.ts";
+import { callOf, isRefusal, nullIfRefused, SftpStatus } from "../protocol/status.ts";
 
 /**
  * Renames a file and replaces one that has the new name: in one step if the server has
@@ -21,19 +20,33 @@ export async function replace(
 ): Promise<void> {
   const call = callOf("rename", about, options);
   if (remote.can(EXTENSION.POSIX_RENAME)) {
-    return await remote.extension(EXTENSION.POSIX_RENAME, msg.TwoPaths.encode({ from, to }), call);
+    try {
+      const data = msg.TwoPaths.encode({ from, to });
+      return await remote.extension(EXTENSION.POSIX_RENAME, data, call);
+    } catch (cause) {
+      // Announced, and refused none the less: by a list of denied requests, or where it is not implemented.
+      const { OP_UNSUPPORTED, PERMISSION_DENIED } = SftpStatus;
+      if (!isRefusal(cause) || ![OP_UNSUPPORTED, PERMISSION_DENIED].includes(cause.status as 3)) {
+        throw cause;
+      }
+    }
   }
   try {
     await remote.command(msg.Rename, { from, to }, call);
   } catch (cause) {
-    if (!(cause instanceof SftpError) || cause.status !== SftpStatus.FAILURE) throw cause;
+    // Servers choose any status for a name that is taken.
+    if (!isRefusal(cause)) throw cause;
     const [source, inTheWay] = await Promise.all([
-      remote.lstatOrNull(from, options),
-      remote.lstatOrNull(to, options),
+      nullIfRefused(remote.lstat(from, options)),
+      nullIfRefused(remote.lstat(to, options)),
     ]);
     if (source === null || inTheWay === null || inTheWay.isDirectory) throw cause;
     const aside = hiddenBeside(to, "old");
-    await remote.command(msg.Rename, { from: to, to: aside }, call);
+    try {
+      await remote.command(msg.Rename, { from: to, to: aside }, call);
+    } catch (again) {
+      throw isRefusal(again) ? cause : again;
+    }
     try {
       await remote.command(msg.Rename, { from, to }, call);
     } catch (cause) {

@@ -6,7 +6,7 @@ import * as msg from "../protocol/messages.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { baseName, join, parent } from "../protocol/paths.ts";
 import type { ListedEntry, RemoteFileSystem } from "./remote_file_system.ts";
-import { callOf, nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
+import { callOf, isRefusal, nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
 
 /** Makes a directory and the missing ones above it; succeeds if it exists. */
 export async function makeFolders(
@@ -18,14 +18,19 @@ export async function makeFolders(
   try {
     await remote.mkdir(path, mode, options);
   } catch (cause) {
-    if (!(cause instanceof SftpError)) throw cause;
+    if (!isRefusal(cause)) throw cause;
     const above = parent(path);
     if (cause.status === SftpStatus.NO_SUCH_FILE && above !== null) {
       await makeFolders(remote, above, mode, options);
-      await remote.mkdir(path, mode, options);
-    } else if (!(await remote.statOrNull(path, options))?.isDirectory) {
-      throw cause;
+      try {
+        return await remote.mkdir(path, mode, options);
+      } catch (again) {
+        if (!isRefusal(again)) throw again;
+      }
     }
+    // Version 3 has no status for a folder that exists already, and servers choose any.
+    const there = await nullIfRefused(remote.stat(path, options));
+    if (!there?.isDirectory && !await remote.isFolder(path, options)) throw cause;
   }
 }
 

@@ -102,4 +102,6 @@ export interface StoreSettings {
   readonly limits: SftpOptions;
   /** Bytes that one file may have in flight. */
   readonly inFlight: number;
+  /** Notes that a target differs from what it should be. */
+  warn(path: string, message: string): void;
 }

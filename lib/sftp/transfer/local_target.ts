@@ -8,6 +8,9 @@ import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import type { TransferTarget } from "./file_store.ts";
 import { bitsOf, type SftpTransferOptions } from "./transfer_options.ts";
 
+/** Bytes of one step of a local copy. */
+const COPIED_BYTES = 1024 * 1024;
+
 /** How a local file is written. */
 export interface FileTargetOptions {
   readonly options: SftpTransferOptions;
@@ -76,7 +79,7 @@ function check(file: OpenFile, hidden: string, { check }: FileTargetOptions): vo
 
 class FileTarget implements TransferTarget {
   held: number;
-  #file: OpenFile;
+  readonly #file: OpenFile;
   readonly #local: string;
   readonly #hidden: string;
   readonly #mode: number;
@@ -104,21 +107,22 @@ class FileTarget implements TransferTarget {
   async adopt(size: number, same: Parameters<Required<TransferTarget>["adopt"]>[1]): Promise<void> {
     const info = await runtime.files.lstat(this.#local).catch(() => null);
     if (info === null || !info.isFile || info.size === 0 || info.size >= size) return;
-    const options = { read: true, write: true };
-    const file = await runtime.files.open(this.#local, options).catch(() => null);
+    const file = await runtime.files.open(this.#local).catch(() => null);
     if (file === null) return; // it can still be replaced
     try {
       const readAt = (into: Uint8Array, offset: number) => readFrom(file, into, offset);
-      if (!await same({ readAt }, info.size)) return file.close();
-      if (!await lock(file)) return file.close();
-      await runtime.files.rename(this.#local, this.#hidden);
-      this.#file.close();
-      this.#file = file;
-      check(file, this.#hidden, this.#how);
-      this.held = file.statSync().size;
-    } catch (cause) {
-      if (this.#file !== file) file.close();
-      throw cause;
+      if (!await same({ readAt }, info.size)) return;
+      // A copy: the old file keeps its name until the new one is whole.
+      await this.#file.seek(0, SEEK_START);
+      const block = new Uint8Array(COPIED_BYTES);
+      for (let at = 0, count; at < info.size; at += count) {
+        count = await readAt(block.subarray(0, info.size - at), at);
+        if (count === 0) break;
+        await this.#run("write", () => this.#write(block.subarray(0, count)));
+        this.held = at + count;
+      }
+    } finally {
+      file.close();
     }
   }
 

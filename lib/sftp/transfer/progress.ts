@@ -20,6 +20,14 @@ export interface TransferFailure {
   readonly error: Error;
 }
 
+/** A file that was transferred, but not in every respect as it should have been. */
+export interface TransferWarning {
+  /** The target. */
+  readonly path: string;
+  /** The difference, and why. */
+  readonly message: string;
+}
+
 /** The result of a transfer. */
 export interface TransferResult {
   /** Bytes of content transferred, without those of an earlier try. */
@@ -32,6 +40,8 @@ export interface TransferResult {
   readonly skipped: readonly string[];
   /** Files and folders that could not be transferred. */
   readonly failures: readonly TransferFailure[];
+  /** Files that were transferred, but not as they should have been: in place, or without their attributes. */
+  readonly warnings: readonly TransferWarning[];
 }
 
 /** Milliseconds between two reports. */
@@ -44,6 +54,7 @@ const RATE_MS = 3000;
 export class Progress {
   readonly skipped: string[] = [];
   readonly failures: TransferFailure[] = [];
+  readonly warnings: TransferWarning[] = [];
   bytes = 0;
   files = 0;
   unchanged = 0;
@@ -102,7 +113,7 @@ export class Progress {
 
   /** The result so far. */
   result(): TransferResult {
-    const { bytes, files, unchanged, skipped, failures } = this;
-    return { bytes, files, unchanged, skipped, failures };
+    const { bytes, files, unchanged, skipped, failures, warnings } = this;
+    return { bytes, files, unchanged, skipped, failures, warnings };
   }
 }

@@ -1,6 +1,5 @@
 import { SFTP_RESUME_WINDOW } from "../../defaults.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
-import { SftpError } from "../../errors.ts";
 import { join, nameProblem } from "../protocol/paths.ts";
 import type { ListedEntry, RemoteFileSystem } from "../remote/remote_file_system.ts";
 import { remoteSource } from "./remote_source.ts";
@@ -13,7 +12,8 @@ import type {
   TransferSource,
   TransferTarget,
 } from "./file_store.ts";
-import { sftpError, SftpStatus } from "../protocol/status.ts";
+import { setAttributes } from "./set_attributes.ts";
+import { isRefusal, nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
 
 /** The files of a server. */
 export class RemoteStore implements FileStore {
@@ -26,8 +26,16 @@ export class RemoteStore implements FileStore {
     this.#settings = settings;
   }
 
-  stat(path: string): Promise<SftpFileInfo | null> {
-    return this.#remote.statOrNull(path, this.#settings.limits);
+  async stat(path: string): Promise<SftpFileInfo | null> {
+    const { limits } = this.#settings;
+    try {
+      return await this.#remote.stat(path, limits);
+    } catch (cause) {
+      if (!isRefusal(cause)) throw cause;
+      const opened = await this.#remote.statByOpening(path, limits); // some servers refuse STAT only
+      if (opened === null && cause.status !== SftpStatus.NO_SUCH_FILE) throw cause;
+      return opened;
+    }
   }
 
   lstat(path: string): Promise<SftpFileInfo | null> {
@@ -66,20 +74,20 @@ export class RemoteStore implements FileStore {
     try {
       await this.#remote.mkdir(path, mode, limits);
     } catch (cause) {
-      // Version 3 has no status for a folder that exists already.
-      if (!(cause instanceof SftpError) || cause.status !== SftpStatus.FAILURE) throw cause;
-      if (!(await this.stat(path))?.isDirectory) throw cause;
+      // Version 3 has no status for a folder that exists already, and servers choose any.
+      if (!isRefusal(cause)) throw cause;
+      if (!(await nullIfRefused(this.stat(path)))?.isDirectory) throw cause;
     }
   }
 
   async finishFolder(path: string, { mode, mtime, atime, uid, gid }: SftpFileInfo): Promise<void> {
-    const { limits, options: { preserve = false, owners = false } } = this.#settings;
+    const { options: { preserve = false, owners = false } } = this.#settings;
     const changes = {
       ...(owners && uid !== null && gid !== null && { uid, gid }),
       ...(preserve && mode !== null && { mode: mode & 0o777 }),
       ...(preserve && mtime !== null && { mtime, atime: atime ?? mtime }),
     };
-    if (Object.keys(changes).length > 0) await this.#remote.setStat(path, changes, limits);
+    await setAttributes(this.#remote, path, changes, this.#settings);
   }
 
   async source(path: string, info: SftpFileInfo): Promise<TransferSource> {

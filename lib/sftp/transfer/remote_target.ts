@@ -1,20 +1,24 @@
 import { SftpError } from "../../errors.ts";
+import { copyContent } from "../remote/copy_file.ts";
+import { EXTENSION } from "../protocol/numbers.ts";
+import { setAttributes } from "./set_attributes.ts";
 import { withLimits } from "../../waiting.ts";
 import type { SftpChanges, SftpFileInfo } from "../protocol/attributes.ts";
 import { digestOf } from "./content_digest.ts";
 import type { SftpOpenOptions, SftpOptions } from "../protocol/options.ts";
-import { hiddenBeside } from "../protocol/paths.ts";
+import { hiddenBeside, parent } from "../protocol/paths.ts";
 import type { RemoteFileSystem } from "../remote/remote_file_system.ts";
 import type { RemoteFile } from "../remote/remote_file.ts";
 import { replace } from "../remote/rename.ts";
 import type { StoreSettings, TargetRequest, TransferTarget } from "./file_store.ts";
-import { sftpError, SftpStatus } from "../protocol/status.ts";
+import { isRefusal, nullIfRefused, sftpError, SftpStatus, statusText } from "../protocol/status.ts";
 import { bitsOf } from "./transfer_options.ts";
 import { WriteBehind } from "../remote/write_behind.ts";
 
 /**
  * A server's file as a target. It is written under a hidden name and renamed when it is complete, unless the
- * existing file cannot be replaced that way, or the server does not permit new files there.
+ * existing file cannot be replaced that way, or the server refuses: then it is written in place, with a
+ * warning.
  */
 export async function remoteTarget(
   remote: RemoteFileSystem,
@@ -22,9 +26,18 @@ export async function remoteTarget(
   part: string | null,
   settings: StoreSettings,
 ): Promise<TransferTarget> {
-  const { options: { atomic, mode }, limits } = settings;
+  const { options: { atomic, mode }, limits, warn } = settings;
+  const { path } = request;
   const bits = bitsOf(request.info, settings.options);
-  if (atomic === false && part === null) return await inPlace(remote, request.path, bits, settings);
+  if (atomic === false && part === null) return await inPlace(remote, path, bits, settings);
+  const instead = async (reason: string) => {
+    const target = await inPlace(remote, path, bits, settings);
+    warn(path, inPlaceWarning(path, reason));
+    return target;
+  };
+  if (atomic !== true && remote.withoutRename.has(parent(path))) {
+    return await instead("it refuses to rename files");
+  }
   const hidden = part ?? hiddenBeside(request.path, "part");
   const open = {
     ...limits,
@@ -45,15 +58,14 @@ export async function remoteTarget(
     if (status === SftpStatus.CONNECTION_LOST && part === null) {
       remote.remove(hidden, {}).catch(() => {});
     }
-    const refused = status === SftpStatus.PERMISSION_DENIED;
-    if (!refused || atomic === true || part !== null) throw cause;
-    return await inPlace(remote, request.path, bits, settings);
+    if (!isRefusal(cause) || atomic === true) throw cause;
+    return await instead(statusText(status));
   }
   try {
-    const [final, old] = await resolved(remote, request.path, there, limits);
+    const [final, old] = await resolved(remote, path, there, limits);
     if (old !== null && !old.isFile && old.mode !== null) {
       await drop(remote, file, hidden, part, limits);
-      return await inPlace(remote, request.path, bits, settings); // a device, a pipe, or an error to come
+      return await inPlace(remote, path, bits, settings); // a device, a pipe, or an error to come
     }
     // As if it had been written to: the file keeps the mode that it had.
     const kept = mode ?? (old?.isFile && old.mode !== null ? old.mode & 0o7777 : undefined);
@@ -63,9 +75,15 @@ export async function remoteTarget(
       : undefined;
     return new RemoteTarget(remote, file, settings, { hidden, final, part, held, bits, wanted });
   } catch (cause) {
-    await drop(remote, file, hidden, part, limits);
-    throw cause;
+    const refused = isRefusal(cause) && atomic !== true;
+    await drop(remote, file, hidden, refused ? null : part, limits);
+    if (!refused) throw cause;
+    return await instead(statusText(cause.status));
   }
+}
+
+function inPlaceWarning(path: string, reason: string): string {
+  return `"${path}" was written in place, since the server allows no other way: ${reason}`;
 }
 
 /** Closes and removes a file, and ignores failures; a cancelled transfer does not wait for it. */
@@ -128,7 +146,7 @@ class RemoteTarget implements TransferTarget {
   readonly #remote: RemoteFileSystem;
   #file: RemoteFile;
   readonly #settings: StoreSettings;
-  readonly #names: TargetNames;
+  #names: TargetNames;
   /** The size of the file at the start. */
   #before: number;
   #behind: WriteBehind;
@@ -156,34 +174,61 @@ class RemoteTarget implements TransferTarget {
 
   async adopt(size: number, same: Parameters<Required<TransferTarget>["adopt"]>[1]): Promise<void> {
     const { limits } = this.#settings;
-    const { hidden, final, part } = this.#names;
+    const { final, part } = this.#names;
     if (part === null || this.#before > 0) return;
-    const info = await this.#remote.lstatOrNull(final, limits);
+    const info = await nullIfRefused(this.#remote.lstat(final, limits));
     if (info === null || !info.isFile || info.size >= size) return;
     const reliable = this.#reliable(info.size);
     if (reliable === 0) return;
     const file = await this.#remote.file(final, { ...limits, read: true }).catch(() => null);
     if (file === null) return; // it can still be replaced
-    const readAt = (into: Uint8Array, offset: number) => file.fill(into, offset, limits);
-    const usable = await same({ readAt }, reliable);
-    file.close().catch(() => {});
-    if (!usable) return;
-    this.#file.close().catch(() => {});
-    await replace(this.#remote, final, hidden, limits);
-    this.#file = await this.#remote.file(hidden, { ...limits, read: true, write: true }, final);
+    try {
+      const readAt = (into: Uint8Array, offset: number) => file.fill(into, offset, limits);
+      if (!await same({ readAt }, reliable)) return;
+      if (this.#remote.can(EXTENSION.COPY_DATA)) {
+        // The old file keeps its name until the new one is whole.
+        await copyContent(this.#remote, file, this.#file, info.size, limits);
+      } else await this.#extend(final);
+    } finally {
+      file.close().catch(() => {});
+    }
     this.#behind = this.#from(0);
     this.#before = info.size;
     this.held = reliable;
+  }
+
+  /** Writes to the existing file, whose content stays: to copy it through this machine takes longer. */
+  async #extend(final: string): Promise<void> {
+    const { limits } = this.#settings;
+    const file = await this.#remote.file(final, { ...limits, read: true, write: true });
+    await drop(this.#remote, this.#file, this.#names.hidden, null, limits);
+    this.#file = file;
+    this.#names = { ...this.#names, hidden: final };
   }
 
   async start(offset: number): Promise<void> {
     // Not truncated to the offset, so that nothing is lost if this try fails early: the rest is written over.
     // Only a part that turned out to be another file is emptied.
     if (offset === 0 && this.held > 0) {
-      await this.#file.setStat({ size: 0 }, this.#settings.limits);
+      await this.#empty();
       this.#before = 0;
     }
     this.#behind = this.#from(offset);
+  }
+
+  /** Some servers refuse to set a size, but not to truncate a file that they open. */
+  async #empty(): Promise<void> {
+    const { limits } = this.#settings;
+    const { hidden, final } = this.#names;
+    try {
+      await this.#file.setStat({ size: 0 }, limits);
+    } catch (cause) {
+      if (!isRefusal(cause)) throw cause;
+      const open = { ...limits, read: true, write: true, create: true, truncate: true };
+      const file = await this.#remote.file(hidden, open, final);
+      this.#file.close().catch(() => {});
+      this.#file = file;
+    }
   }
 
   #from(start: number): WriteBehind {
@@ -228,9 +273,14 @@ class RemoteTarget implements TransferTarget {
     const { hidden, final } = this.#names;
     const { limits } = this.#settings;
     const changes = this.#changes(info);
+    let left: SftpChanges = {};
     if (this.#names.part !== null) await this.#mine();
     const last: (() => Promise<void>)[] = [];
-    if (Object.keys(changes).length > 0) last.push(() => this.#file.setStat(changes, limits));
+    if (Object.keys(changes).length > 0) {
+      last.push(async () => {
+        if (await nullIfRefused(this.#file.setStat(changes, limits)) === null) left = changes;
+      });
+    }
     if (this.#settings.options.sync) last.push(() => this.#file.sync(limits));
     last.push(() => this.#file.close(limits));
     if (this.#behind.careful) {
@@ -241,7 +291,8 @@ class RemoteTarget implements TransferTarget {
         if (done.status === "rejected") throw done.reason;
       }
     }
-    if (hidden !== final) await this.#rename(hidden, final);
+    if (hidden !== final && !await this.#renamed(hidden, final)) left = changes;
+    await setAttributes(this.#remote, final, left, this.#settings);
   }
 
   /** Checks that the part is the file that was written: two tries in parallel share its name. */
@@ -249,24 +300,64 @@ class RemoteTarget implements TransferTarget {
     const { limits } = this.#settings;
     const { hidden, final } = this.#names;
     const [written, named] = await Promise.all([
-      this.#file.stat(limits),
-      this.#remote.lstatOrNull(hidden, limits),
+      nullIfRefused(this.#file.stat(limits)),
+      nullIfRefused(this.#remote.lstat(hidden, limits)),
     ]);
-    if (named?.isFile && named.size === written.size) return;
+    if (written === null || named === null) return; // the renaming will tell
+    if (named.isFile && named.size === written.size) return;
     const call = { operation: "put", path: final };
     throw sftpError(SftpStatus.FAILURE, call, "another transfer has taken its place");
   }
 
-  async #rename(hidden: string, final: string): Promise<void> {
-    const { limits } = this.#settings;
+  /** Gives the file its name; false if the server refused that, so that the content was written in place. */
+  async #renamed(hidden: string, final: string): Promise<boolean> {
+    const { limits, options: { atomic }, warn } = this.#settings;
     try {
       await replace(this.#remote, hidden, final, limits, final);
+      return true;
     } catch (cause) {
       const there = await this.#remote.lstatOrNull(final, limits).catch(() => null);
-      if (!there?.isDirectory) throw cause;
-      const call = { operation: "put", path: final };
-      throw sftpError(SftpStatus.FAILURE, call, "it is a directory", cause);
+      if (there?.isDirectory) {
+        const call = { operation: "put", path: final };
+        throw sftpError(SftpStatus.FAILURE, call, "it is a directory", cause);
+      }
+      if (!isRefusal(cause) || atomic === true) throw cause;
+      await this.#copyInPlace(hidden, final);
+      const { PERMISSION_DENIED, OP_UNSUPPORTED } = SftpStatus;
+      if (cause.status === PERMISSION_DENIED || cause.status === OP_UNSUPPORTED) {
+        this.#remote.withoutRename.add(parent(final));
+      }
+      warn(final, inPlaceWarning(final, `renaming failed, ${statusText(cause.status)}`));
+      return false;
     }
+  }
+
+  /** Copies what was written to the final file, and removes it: the source may be a stream that has ended. */
+  async #copyInPlace(hidden: string, final: string): Promise<void> {
+    const { limits, options: { sync } } = this.#settings;
+    const { bits } = this.#names;
+    const size = this.#behind.offset;
+    const source = await this.#remote.file(hidden, { ...limits, read: true }, final);
+    try {
+      const open = { ...limits, write: true, create: true, truncate: true };
+      const mode = bits === undefined ? {} : { mode: bits };
+      const target = await this.#remote.file(final, { ...open, ...mode });
+      try {
+        const length = await copyContent(this.#remote, source, target, size, limits);
+        if (length !== size) {
+          const call = { operation: "put", path: final };
+          throw sftpError(SftpStatus.FAILURE, call, `${length} of ${size} bytes could be copied`);
+        }
+        if (sync) await target.sync(limits);
+      } catch (cause) {
+        target.close().catch(() => {}); // the first failure is the one to tell
+        throw cause;
+      }
+      await target.close(limits);
+    } finally {
+      await nullIfRefused(source.close());
+    }
+    await nullIfRefused(this.#remote.remove(hidden, limits));
   }
 
   #changes(info: SftpFileInfo | null): SftpChanges {

@@ -108,6 +108,7 @@ class Transfer {
       signal,
       progress: this.#progress,
       throttle: rateLimit === undefined ? null : new Throttle(rateLimit, signal),
+      warn: (path, message) => void this.#progress.warnings.push({ path, message }),
       over: () => remotes.some(({ session }) => session.cause !== null),
     };
   }

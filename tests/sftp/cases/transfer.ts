@@ -53,6 +53,7 @@ cases.add("put and get of a file carry it there and back", async ({ sftp, at, ro
       unchanged: 0,
       skipped: [],
       failures: [],
+      warnings: [],
     });
     assert(same(await Deno.readFile(`${root}/there`), data), `${length} bytes there`);
     assertEquals((await sftp.get(at("there"), `${here}/back`)).bytes, length);

@@ -1,0 +1,190 @@
+import { assert, assertEquals } from "@std/assert";
+import { type SftpClient, SftpError } from "../../lib/sftp/mod.ts";
+import { FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { type Quirks, QuirkyServer } from "./quirky_server.ts";
+import { atServer } from "./raw.ts";
+import { folder, noise, same } from "./world.ts";
+
+const { STAT, LSTAT, FSTAT, SETSTAT, FSETSTAT, RENAME } = FXP;
+
+function refusing(status: number, ...types: number[]): Quirks {
+  return { refused: Object.fromEntries(types.map((type) => [type, status])) };
+}
+
+/** What a quirk costs: operations that may fail, and whether a put warns. */
+interface Case {
+  readonly quirks: Quirks;
+  /** Operations that fail with an `SftpError`. */
+  readonly fails?: readonly string[];
+  /** Puts that succeed with a warning. */
+  readonly warns?: readonly string[];
+}
+
+const NEW = ["put new", "put over", "put stream", "preserve"];
+const ALL = [...NEW, "put resumed"];
+
+/** Puts that replace a file. */
+const OVER = ["put over", "put stream", "put resumed"];
+
+const cases: Record<string, Case> = {
+  "has no quirk": { quirks: {} },
+  "sends statuses without texts": { quirks: { status: "bare" } },
+  "sends two statuses in one message": { quirks: { status: "trailing" } },
+  "does not know sizes (-1)": { quirks: { attributes: "size -1" } },
+  "does not know sizes (0)": { quirks: { attributes: "size 0" } },
+  "sends modes without a type": { quirks: { attributes: "no type" } },
+  "sends modes with more bits": { quirks: { attributes: "more bits" } },
+  "sends no attributes": { quirks: { attributes: "none" } },
+  "sends attributes with bytes behind": { quirks: { attributes: "trailing" } },
+  "marks folders with a slash": { quirks: { slashes: true } },
+  "sends short reads": { quirks: { shortReads: 100 } },
+  "sends a byte after data": { quirks: { endByte: true } },
+  "ends files with empty data": { quirks: { emptyEnd: true } },
+  "says 11 for a folder that exists": { quirks: { mkdirExists: 11 } },
+  "says 3 for a folder that exists": { quirks: { mkdirExists: 3 } },
+  "says 11 for a name that is taken": { quirks: { renameExists: 11 } },
+  "says 3 for a name that is taken": { quirks: { renameExists: 3 } },
+  "refuses STAT as missing": {
+    quirks: refusing(2, STAT, LSTAT),
+    fails: ["stat"],
+    warns: OVER,
+  },
+  "refuses STAT": { quirks: refusing(3, STAT, LSTAT), fails: ["stat"], warns: OVER },
+  "knows no STAT": {
+    quirks: refusing(8, STAT, LSTAT, FSTAT),
+    fails: ["stat", "read"],
+    warns: OVER,
+  },
+  "refuses FSETSTAT": { quirks: refusing(3, FSETSTAT) },
+  "knows no FSETSTAT": { quirks: refusing(8, FSETSTAT) },
+  "refuses to set attributes": {
+    quirks: refusing(3, FSETSTAT, SETSTAT),
+    warns: ["put stream", "put resumed", "preserve", "in place preserve"],
+  },
+  "refuses RENAME": { quirks: refusing(3, RENAME), warns: ALL },
+  "knows no RENAME": { quirks: refusing(8, RENAME), warns: ALL },
+  "fails to RENAME": { quirks: refusing(4, RENAME), warns: NEW },
+  "refuses EXCL": { quirks: { exclusive: 4 }, warns: NEW },
+  "knows no EXCL": { quirks: { exclusive: 8 }, warns: NEW },
+  "refuses names with a dot": { quirks: { dots: 4 }, warns: ALL },
+  "denies names with a dot": { quirks: { dots: 3 }, warns: ALL },
+  "says that names with a dot are missing": { quirks: { dots: 2 }, warns: ALL },
+};
+
+for (const [what, { quirks, fails = [], warns = [] }] of Object.entries(cases)) {
+  Deno.test(`a server that ${what} costs no session and no file`, async () => {
+    await using here = await folder();
+    const server = new QuirkyServer(quirks);
+    const sftp = await atServer(server.answer);
+    const data = noise(50_000);
+    await Deno.writeFile(`${here.path}/local`, data);
+    const f = server.files.get("/f.txt")!;
+    const put = async (path: string, run: () => ReturnType<SftpClient["put"]>) => {
+      const { warnings } = await run();
+      assert(same(server.files.get(path)!, data), `${path} is whole`);
+      for (const { message } of warnings) assert(!/\/\.|\.part|\.old/.test(message), message);
+      return warnings.length > 0;
+    };
+    const operations: Record<string, () => Promise<boolean | void>> = {
+      "stat": async () => {
+        const [file, deep] = [await sftp.stat("/f.txt"), await sftp.stat("/d")];
+        assertEquals([file.isFile, file.isDirectory, deep.isFile, deep.isDirectory], [
+          true,
+          false,
+          false,
+          true,
+        ]);
+      },
+      "list": async () => {
+        const list = await Array.fromAsync(sftp.readDir("/"));
+        const found = list.map(({ name, isFile, isDirectory }) => [name, isFile, isDirectory]);
+        assertEquals(found, [["d", false, true], ["f.txt", true, false]]);
+      },
+      "open": async () => {
+        await using file = await sftp.open("/f.txt");
+        const bytes = new Uint8Array(5);
+        assertEquals(await file.readAt(bytes, 6), 5);
+        assert(same(bytes, f.subarray(6, 11)));
+      },
+      "read": async () => assert(same(await sftp.readFile("/f.txt"), f)),
+      "get": async () => {
+        await sftp.get("/f.txt", `${here.path}/f.txt`);
+        assert(same(await Deno.readFile(`${here.path}/f.txt`), f));
+      },
+      "get -r": async () => {
+        const { files } = await sftp.get("/d", `${here.path}/d`, { recursive: true });
+        assertEquals(files, 2);
+        const b = server.files.get("/d/b.txt")!;
+        assert(same(await Deno.readFile(`${here.path}/d/b.txt`), b));
+      },
+      "put new": () => put("/new", () => sftp.put(data, "/new")),
+      "put over": () => put("/f.txt", () => sftp.put(`${here.path}/local`, "/f.txt")),
+      "put stream": () => put("/new", () => sftp.put(ReadableStream.from([data]), "/new")),
+      "preserve": () =>
+        put("/kept", () => sftp.put(`${here.path}/local`, "/kept", { preserve: true })),
+      "in place": () => put("/f.txt", () => sftp.put(data, "/f.txt", { atomic: false })),
+      "in place preserve": () => {
+        const options = { preserve: true, atomic: false };
+        return put("/kept", () => sftp.put(`${here.path}/local`, "/kept", options));
+      },
+      "put resumed": async () => {
+        server.files.set("/resumed", data.slice(0, 20_000));
+        const options = { resume: true, inFlight: 4096 };
+        return await put("/resumed", () => sftp.put(`${here.path}/local`, "/resumed", options));
+      },
+      "mkdir -p": async () => {
+        for (let i = 0; i < 2; i++) await sftp.mkdir("/p/q", { recursive: true });
+        assert(server.folders.has("/p/q"));
+      },
+      "put -r": async () => {
+        await Deno.mkdir(`${here.path}/tree/deep`, { recursive: true });
+        await Deno.writeFile(`${here.path}/tree/deep/file`, data);
+        for (let i = 0; i < 2; i++) {
+          await sftp.put(`${here.path}/tree`, "/tree", { recursive: true });
+          assert(same(server.files.get("/tree/deep/file")!, data));
+        }
+      },
+      "rename over": async () => {
+        if (quirks.refused?.[RENAME] !== undefined) return;
+        server.files.set("/old", data);
+        server.files.set("/taken", f);
+        if (quirks.refused?.[LSTAT] === undefined) await sftp.rename("/old", "/taken");
+        else server.files.delete("/old");
+      },
+    };
+    for (const [operation, run] of Object.entries(operations)) {
+      let outcome: boolean | void | SftpError;
+      try {
+        outcome = await run();
+      } catch (cause) {
+        assert(cause instanceof SftpError, `${operation}: ${cause}`);
+        assert(fails.includes(operation), `${operation}: ${cause.message}`);
+        assert(!cause.message.includes("/."), cause.message);
+        outcome = cause;
+      }
+      assertEquals(outcome instanceof SftpError, fails.includes(operation), operation);
+      if (operation.startsWith("put") || operation.includes("preserve")) {
+        if (outcome !== undefined) assertEquals(outcome, warns.includes(operation), operation);
+      }
+      await sftp.realPath("."); // the session is alive, and CLOSEs have been answered
+      const hidden = [...server.files.keys()].filter((path) => path.includes("/."));
+      assertEquals([hidden, server.open], [[], 0], `${operation} leaves nothing`);
+    }
+    await sftp.close();
+  });
+}
+
+Deno.test("a put beyond a quota fails, leaves nothing, and keeps the old file", async () => {
+  const server = new QuirkyServer({ quota: 40_000 });
+  const sftp = await atServer(server.answer);
+  const old = server.files.get("/f.txt")!;
+  for (const path of ["/new", "/f.txt"]) {
+    const error = await sftp.put(noise(50_000), path).then(() => null, (cause) => cause);
+    assert(error instanceof SftpError && error.status === 15, `${error}`);
+    assertEquals(error.message, `Cannot write "${path}": no`);
+  }
+  await sftp.realPath(".");
+  assertEquals([...server.files.keys()], ["/f.txt", "/d/a.txt", "/d/b.txt"]);
+  assertEquals([server.files.get("/f.txt"), server.open], [old, 0]);
+  await sftp.close();
+});
