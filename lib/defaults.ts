@@ -93,8 +93,11 @@ export const MAX_CLIENT_AUTH_ATTEMPTS = 64;
 /** Prompts accepted in one keyboard-interactive request; OpenSSH draws the same kind of line. */
 export const MAX_PROMPTS = 64;
 
-/** Banner bytes kept; more is dropped, since it is only ever shown. */
-export const MAX_BANNER = 64 * 1024;
+/**
+ * Characters of a login's banners that are shown; more is dropped. Ten times the longest banner of
+ * OpenSSH's own tests, which is whole, and few enough that a server cannot flood a terminal for long.
+ */
+export const MAX_BANNER = 1024 * 1024;
 
 /** Memory that a private key file may have Argon2 take, in KiB: PuTTY writes 8 MiB unless told. */
 export const ARGON2_MAX_KIB = 1024 * 1024;

@@ -133,7 +133,7 @@ class ClientConversation {
   #banner(text: string): void {
     const kept = text.slice(0, this.#bannerLeft);
     this.#bannerLeft -= kept.length;
-    if (kept !== "") this.#options.onBanner?.(cleanText(kept));
+    if (kept !== "") this.#options.onBanner?.(cleanText(kept, { maxLine: MAX_BANNER }));
   }
 }
 

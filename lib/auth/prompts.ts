@@ -4,7 +4,7 @@ import { UserauthInfoRequest, UserauthInfoResponse } from "../wire/messages.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
 
-/** Longest line of a prompt or banner kept, in characters: they are only ever shown. */
+/** Longest line of a prompt kept, in characters: it is only ever shown. */
 const MAX_LINE = 1024;
 
 /** One question of keyboard-interactive authentication. */
@@ -26,8 +26,8 @@ export interface Challenge {
 }
 
 /** Text from the peer without anything that a terminal would obey; its lines stay lines. */
-export function cleanText(text: string): string {
-  return text.split(/\r\n|\r|\n/).map((line) => printable(line, MAX_LINE)).join("\n");
+export function cleanText(text: string, { maxLine = MAX_LINE } = {}): string {
+  return text.split(/\r\n|\r|\n/).map((line) => printable(line, maxLine)).join("\n");
 }
 
 /** A challenge as a message. */

@@ -1,6 +1,7 @@
 import type { AuthMethod } from "../auth/auth_method.ts";
 import type { WindowOptions } from "../connection/window_budget.ts";
 import type { Config } from "../config/config.ts";
+import { decodeUser } from "../config/ssh_uri.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import type { ByteStreams } from "../transport/socket.ts";
 import type { RekeyLimits } from "../transport/key_use.ts";
@@ -94,14 +95,16 @@ export interface Destination {
 
 /**
  * Takes `[user@]host[:port]`, `[user@][v6]:port` or `ssh://[user@]host[:port]` apart. A bare IPv6
- * address is a host.
+ * address is a host; the user of a URI may be percent-encoded, as in `ssh://me%40work@host`.
  *
  * @throws {TypeError} If it is none of these
  */
 export function parseTarget(target: string): Destination {
   const text = target.replace(/^ssh:\/\//, "").replace(/\/$/, "");
   const at = text.lastIndexOf("@");
-  const user = at < 0 ? null : text.slice(0, at);
+  const named = at < 0 ? null : text.slice(0, at);
+  // An empty name is refused, and so is one that is encoded wrongly.
+  const user = named !== null && target.startsWith("ssh://") ? decodeUser(named) ?? "" : named;
   const host = text.slice(at + 1);
   const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(host);
   const plain = host.split(":").length > 2 ? [host, host] : /^([^:]+)(?::(\d+))?$/.exec(host);

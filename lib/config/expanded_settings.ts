@@ -114,7 +114,8 @@ function expandHome(path: string, local: LocalSide): string {
     const whose = tilde[1] === "" ? "the home directory is not known" : "there is no such user";
     throw new ConfigError([`Cannot expand "${printable(path)}": ${whose}`]);
   }
-  return home.replace(/\/$/, "") + path.slice(tilde[0].length);
+  // As in ssh, `~` alone ends with a slash, and slashes after it are one.
+  return `${home.replace(/\/$/, "")}/${path.slice(tilde[0].length).replace(/^\/+/, "")}`;
 }
 
 function endOf(end: ForwardEnd, expand: (path: string) => string): ForwardEnd {

@@ -1,5 +1,6 @@
 import { printable } from "../errors.ts";
 import { ArgumentError, type Arguments } from "./arguments.ts";
+import { decodeUser } from "./ssh_uri.ts";
 import { portNumber } from "./values.ts";
 
 /** A host of ProxyJump. */
@@ -53,9 +54,7 @@ function jumpHost(text: string): JumpHost | null {
   // As in ssh, a colon without a port is none.
   const port = portText ? portNumber(portText) : null;
   if (hostname === "" || user === "" || (portText && !port)) return null;
-  return { hostname, user: uri && user ? decodeUser(user) : user ?? null, port };
-}
-
-function decodeUser(user: string): string {
-  return user.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
+  if (user === undefined || !uri) return { hostname, user: user ?? null, port };
+  const decoded = decodeUser(user);
+  return decoded === null ? null : { hostname, user: decoded, port };
 }

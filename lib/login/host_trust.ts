@@ -41,6 +41,10 @@ export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTru
     }),
     settings,
   );
+  // As in ssh, the command is asked for an order only where the list of the user has none.
+  const { HostKeyAlgorithms: listed } = settings;
+  const hasOrder = listed !== undefined && !/^[-+]/.test(listed);
+  const ordering = hasOrder ? knownHosts([...files.user, ...files.global]) : known;
   let compromised = false;
 
   async function verify(host: HostAddress, key: PublicKey): Promise<boolean> {
@@ -83,7 +87,7 @@ export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTru
   return {
     policy: {
       verify,
-      knownTypes: (host) => known.knownTypes!(host),
+      knownTypes: (host) => ordering.knownTypes!(host),
       ...known.update && { update: known.update },
     },
     get compromised() {

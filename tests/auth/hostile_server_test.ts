@@ -161,7 +161,18 @@ Deno.test("banners of megabytes are cut, at any moment, and none of them is an a
     { onBanner: (text) => shown += text.length },
   );
   assertEquals(error, null);
-  assert(shown <= MAX_BANNER);
+  assertEquals(shown, MAX_BANNER);
+});
+
+Deno.test("banners of 200 KiB are shown whole, in one message or in several", async () => {
+  const text = "0123456789abcdef".repeat(6400);
+  const banner = UserauthBanner.encode({ text, language: "" });
+  let shown = "";
+  const { error } = await against([banner, banner, SUCCESS], [password("one")], {
+    onBanner: (text) => shown += text,
+  });
+  assertEquals(error, null);
+  assertEquals(shown, text + text);
 });
 
 Deno.test("the names that a server goes on with are safe to print and cut", async () => {

@@ -96,6 +96,8 @@ const destinations: [string, string, string | null, number | null][] = [
   ["ssh://host", "host", null, null],
   ["ssh://me@host:2222", "host", "me", 2222],
   ["ssh://me@[::1]:2222/", "::1", "me", 2222],
+  ["me%40work@host", "host", "me%40work", null],
+  ["ssh://me%40work@host", "host", "me@work", null],
 ];
 
 for (const [text, hostname, user, port] of destinations) {
@@ -105,7 +107,10 @@ for (const [text, hostname, user, port] of destinations) {
 }
 
 for (
-  const text of ["", "@host", "me@", "-oProxyCommand=x", "a b", "ssh://host:0", "ssh://h:99999"]
+  const text of [
+    ...["", "@host", "me@", "-oProxyCommand=x", "a b", "ssh://host:0", "ssh://h:99999"],
+    ...["ssh://%zz@host", "ssh://%00@host"],
+  ]
 ) {
   Deno.test(`The destination "${text}" is refused`, () => {
     assertThrows(() => parseDestination(text), UsageError, "Cannot parse the destination");

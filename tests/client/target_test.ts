@@ -8,6 +8,10 @@ const TARGETS: [target: string, hostname: string, port: number | null, user: str
   ["me@example.com:2222", "example.com", 2222, "me"],
   ["ssh://me@example.com:2222/", "example.com", 2222, "me"],
   ["a@b@example.com", "example.com", null, "a@b"],
+  ["a%40b@example.com", "example.com", null, "a%40b"],
+  ["ssh://a%40b+c%2b@example.com:2222", "example.com", 2222, "a@b c+"],
+  ["ssh://me;fingerprint=ssh-ed25519-1@example.com", "example.com", null, "me"],
+  ["ssh://caf%C3%A9@[::1]:22", "::1", 22, "café"],
   ["::1", "::1", null, null],
   ["[::1]:22", "::1", 22, null],
   ["root@[fe80::1]", "fe80::1", null, "root"],
@@ -18,7 +22,7 @@ for (const [target, hostname, port, user] of TARGETS) {
   });
 }
 
-for (const target of ["", "@host", "me@", "host name", "host:x", "-oProxyCommand=x", "a\nb"]) {
+for (const target of ["", "@host", "me@", "host name", "host:x", "-oProxyCommand=x", "a\nb", "ssh://@host", "ssh://%zz@host", "ssh://a%00@host", "ssh://a%@host"]) {
   Deno.test(`parseTarget refuses ${JSON.stringify(target)}`, () => {
     assertThrows(() => parseTarget(target), TypeError, "expected [user@]host[:port]");
   });

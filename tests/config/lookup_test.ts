@@ -68,6 +68,22 @@ Deno.test("Commands of ProxyCommand and hosts of ProxyJump have their tokens rep
   ]);
 });
 
+Deno.test("A user of a jump host's URI is decoded", async () => {
+  const { ProxyJump } = await lookup("ProxyJump ssh://a%40b:1@c:24,a%40b@d");
+  assertEquals(ProxyJump, [
+    { hostname: "c", user: "a@b:1", port: 24 },
+    { hostname: "d", user: "a%40b", port: null },
+  ]);
+  for (const jump of ["ssh://a%4@c", "ssh://%00@c", "ssh://%ff@c"]) {
+    await assertRejects(() => lookup(`ProxyJump ${jump}`), ConfigError, "Invalid ProxyJump");
+  }
+});
+
+Deno.test("A home folder alone ends with a slash, as in ssh", async () => {
+  const { IdentityFile } = await lookup("IdentityFile ~\nIdentityFile ~bob\nIdentityFile ~//k\n");
+  assertEquals(IdentityFile, ["/home/ann/", "/home/bob/", "/home/ann/k"]);
+});
+
 Deno.test("Arguments of KnownHostsCommand are settled one by one, but for the host key", async () => {
   const { KnownHostsCommand } = await lookup(
     'KnownHostsCommand /bin/%h "%u 100%%" %H a\\ b ${KEYS}/%k # %t ""',

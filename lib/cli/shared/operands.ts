@@ -24,7 +24,7 @@ export function parseOperand(text: string, scheme: "sftp" | "scp"): RemoteOperan
     const slash = url.indexOf("/");
     const [host, path] = slash < 0 ? [url, ""] : [url.slice(0, slash), url.slice(slash + 1)];
     try {
-      return { target: parseTarget(host), path: decodeURIComponent(path) };
+      return { target: parseTarget(`ssh://${host}`), path: decodeURIComponent(path) };
     } catch (cause) {
       throw new UsageError(`Cannot parse the destination "${text}"`, { cause });
     }

@@ -20,13 +20,14 @@ async function connectWith(server: OurServer, lines: readonly string[]): Promise
 async function verdicts(
   server: OurServer,
   command: string,
-  options: { calls?: string; knownHosts?: string } = {},
+  options: { calls?: string; knownHosts?: string; algorithms?: string } = {},
 ): Promise<{ verdicts: boolean[]; calls: string[]; errors: string[] }> {
-  const { calls, knownHosts = "/dev/null" } = options;
+  const { calls, knownHosts = "/dev/null", algorithms } = options;
   const config = {
     UserKnownHostsFile: knownHosts,
     StrictHostKeyChecking: "yes",
     KnownHostsCommand: command,
+    ...algorithms !== undefined && { HostKeyAlgorithms: algorithms },
   };
   const settings = { ...config, HostName: "127.0.0.1", Port: server.port };
   const flags = ["-o", "LogLevel=ERROR"];
@@ -83,6 +84,24 @@ await peerTest(["ssh"], "KnownHostsCommand is called as ssh calls it", async () 
     assertEquals(connected, named.replaceAll("\n127.0.0.1\n127.0.0.1\n", "\n127.0.0.1\nh\n"));
   } finally {
     Deno.env.delete("KEYS");
+  }
+});
+
+await peerTest(["ssh"], "KnownHostsCommand is asked for an order where ssh asks for one", async () => {
+  await using server = await startOurs();
+  await using folder = await tempFolder();
+  const calls = folder.join("calls");
+  const program = await folder.write("keys", `#!/bin/sh\necho "$@" >> ${calls}\n`, 0o700);
+  for (
+    const [algorithms, expected] of [
+      ["ssh-ed25519", "HOSTNAME\n"],
+      ["^ssh-ed25519", "HOSTNAME\n"],
+      ["+ssh-rsa", "ORDER\nHOSTNAME\n"],
+      ["-ssh-rsa", "ORDER\nHOSTNAME\n"],
+    ] as const
+  ) {
+    const { calls: called } = await verdicts(server, `${program} %I`, { calls, algorithms });
+    assertEquals(called, [expected, expected, expected], algorithms);
   }
 });
 
