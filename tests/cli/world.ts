@@ -17,10 +17,13 @@ export const CLI: readonly [command: string, ...args: string[]] = [
   MAIN,
 ];
 
+/** Local commands run in this shell: another one may warn of a locale that the machine lacks. */
+const SHELL = { SHELL: "/bin/sh" };
+
 /** Runs a tool to its end. */
 export function cli(args: readonly string[], options?: RunOptions): Promise<Ran> {
   const [command, ...before] = CLI;
-  return run(command, [...before, ...args], options);
+  return run(command, [...before, ...args], { ...options, env: { ...SHELL, ...options?.env } });
 }
 
 /** Starts a tool that runs beside the test. */
@@ -29,7 +32,10 @@ export function startCli(
   options: { env?: Record<string, string> } = {},
 ): Program {
   const [command, ...before] = CLI;
-  return new Program(command, { args: [...before, ...args], ...options });
+  return new Program(command, {
+    args: [...before, ...args],
+    env: { ...SHELL, ...options.env },
+  });
 }
 
 /** How to run our own client. */
