@@ -13,3 +13,57 @@ Deno.test("ssh -G tells what is wrong with a file, and that it is not there", as
   const missing = await cli(["ssh", "-F", "/nonexistent", "-G", "db1"]);
   assertEquals(missing.code, 255);
 });
+
+Deno.test("ssh takes the user and the port from what says them first, as in OpenSSH", async () => {
+  const cases: [args: string[], user: string, port: string][] = [
+    [["me@h"], "me", "22"],
+    [["me@h", "-o", "User=late"], "me", "22"],
+    [["-o", "User=early", "me@h", "-l", "late"], "early", "22"],
+    [["-l", "early", "-o", "user=late", "me@h"], "early", "22"],
+    [["h", "-l", "first", "-o", "User=second"], "first", "22"],
+    [["h", "-o", "User=first", "-l", "second"], "first", "22"],
+    [["a%h@h", "-o", "User=late"], "a%h", "22"],
+    [["-l", "a%h", "h"], "a%h", "22"],
+    [["-o", "User=a%%%h", "h"], "a%h", "22"],
+    [["ssh://me%40work@h:24", "-p", "25", "-o", "User=late"], "me@work", "24"],
+    [["-p", "25", "ssh://me@h:24"], "me", "25"],
+  ];
+  for (const [args, user, port] of cases) {
+    const { text, stderr } = await cli(["ssh", "-F", "none", "-G", ...args]);
+    assertEquals(text.split("\n").slice(1, 4), [`user ${user}`, "hostname h", `port ${port}`], stderr);
+  }
+});
+
+Deno.test("ssh and sftp tell Match what they run", async () => {
+  await using folder = await tempFolder();
+  const config = await folder.write(
+    "config",
+    `
+    Match command "" sessiontype shell
+      Port 1001
+    Match command "up*" sessiontype exec
+      Port 1002
+    Match command sftp sessiontype subsystem
+      Port 1003
+    Match sessiontype none
+      RefuseConnection "nothing to do"
+    `,
+  );
+  const cases: [args: string[], port: string][] = [
+    [["h"], "1001"],
+    [["h", "uptime", "-p"], "1002"],
+    [["-s", "h", "sftp"], "1003"],
+  ];
+  for (const [args, port] of cases) {
+    const { text } = await cli(["ssh", "-F", config, "-G", ...args]);
+    assertEquals(text.split("\n")[3], `port ${port}`, args.join(" "));
+  }
+  const refused = await cli(["ssh", "-F", config, "-N", "h"]);
+  assertEquals([refused.code, refused.stderr], [
+    255,
+    `ssh: ${config} line 9: RefuseConnection: nothing to do\n`,
+  ]);
+  await folder.write("config", "Match command sftp sessiontype subsystem\n  RefuseConnection no\n");
+  const sftp = await cli(["sftp", "-F", config, "h"]);
+  assertEquals(sftp.code !== 0 && sftp.stderr.includes("RefuseConnection: no"), true, sftp.stderr);
+});

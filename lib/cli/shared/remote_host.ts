@@ -82,9 +82,14 @@ function isPath(subsystem: string): boolean {
   return subsystem.includes("/");
 }
 
-async function optionsFor(target: Destination, { said, file }: CopyFlags): Promise<SshOptions> {
+async function optionsFor(
+  target: Destination,
+  { said, file, subsystem }: CopyFlags,
+): Promise<SshOptions> {
+  // As `ssh -s sftp` would say it, for `Match`.
+  const type = isPath(subsystem) ? [] : [{ name: "SessionType", value: "subsystem" }];
   try {
-    return await sshOptions(said, { target, file });
+    return await sshOptions([...said, ...type], { target, file, command: subsystem });
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     throw new RemoteHostError(`ssh: ${messageOf(error)}`, { cause: error });

@@ -39,6 +39,8 @@ export interface OptionSources {
   readonly target?: Destination | null;
   /** `-F`: the one file that is read, or `none`; the usual ones unless given. */
   readonly file?: string | null;
+  /** The command to run there, or the subsystem, for `Match command` and `Match sessiontype`. */
+  readonly command?: string;
   /** Called with options that have no effect; they are logged unless given. */
   readonly onNote?: (note: string) => void;
 }
@@ -55,11 +57,19 @@ const OF_TARGET =
  */
 export async function sshOptions(
   said: readonly OptionText[],
-  { target = null, file = null, onNote = (note) => new Log().info(note) }: OptionSources = {},
+  {
+    target = null,
+    file = null,
+    command = "",
+    onNote = (note) => new Log().info(note),
+  }: OptionSources = {},
 ): Promise<SshOptions> {
   try {
     const config = target === null ? Config.parse("") : await configOf(file);
-    return await lookUp(config, await present(said, onNote), target ?? NOBODY, onNote);
+    return await lookUp(config, await present(said, onNote), target ?? NOBODY, {
+      command,
+      onNote,
+    });
   } catch (error) {
     throw error instanceof ConfigError ? new UsageError(error.message, { cause: error }) : error;
   }
@@ -73,10 +83,13 @@ export async function sshOptions(
 export async function showOptions(
   said: readonly OptionText[],
   target: Destination,
-  file: string | null,
+  { file, command }: Required<Pick<OptionSources, "file" | "command">>,
 ): Promise<string> {
   try {
-    return await (await configOf(file)).show(target.hostname, known(await present(said), target));
+    return await (await configOf(file)).show(target.hostname, {
+      ...known(await present(said), target),
+      command,
+    });
   } catch (error) {
     throw error instanceof ConfigError ? new UsageError(error.message, { cause: error }) : error;
   }
@@ -94,10 +107,11 @@ async function lookUp(
   config: Config,
   said: readonly OptionText[],
   target: Destination,
-  onNote?: (note: string) => void,
+  { command = "", onNote }: Pick<OptionSources, "command" | "onNote"> = {},
 ): Promise<SshOptions> {
   const settings = await config.lookup(target.hostname, {
     ...known(said, target),
+    command,
     ...onNote && { onNote },
   });
   for (const name of unsupported(settings)) onNote?.(`Unsupported option "${name}"`);

@@ -59,11 +59,16 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   const after = before.ended
     ? { flags: [], rest: behind }
     : parseFlags(behind, { letters: LETTERS });
-  const flags = [...before.flags, ...after.flags];
+  const { target, earlier, later } = firstOf(
+    parseDestination(destination),
+    before.flags,
+    after.flags,
+  );
+  const flags = [...earlier, ...later];
   const relayTo = lastValue(flags, "W");
   const wins = (flag: Flag) => OVERRIDING_LETTERS.includes(flag.name);
   return {
-    target: parseDestination(destination),
+    target,
     said: [
       ...flags.filter(wins).toReversed().flatMap((flag) => optionsOf(flag, flags)),
       ...flags.filter((flag) => !wins(flag)).flatMap((flag) => optionsOf(flag, flags)),
@@ -79,6 +84,30 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     relayTo,
     showOnly: hasFlag(flags, "G"),
   };
+}
+
+/**
+ * Settles who says the user and the port. As in ssh, the first one does: a flag, an option, or the
+ * destination. A user that is not from an option has no tokens, so that it is one of the destination.
+ */
+function firstOf(
+  destination: Destination,
+  before: readonly Flag[],
+  after: readonly Flag[],
+): { target: Destination; earlier: readonly Flag[]; later: readonly Flag[] } {
+  const says = (option: string) => (flag: Flag) =>
+    optionsOfFlag(flag).some(({ name }) => name.toLowerCase() === option);
+  const without = (flags: readonly Flag[], option: string) =>
+    flags.filter((flag) => !says(option)(flag));
+  let [earlier, later] = [before, after];
+  let { user } = destination;
+  const first = before.find(says("user")) ?? (user === null ? after.find(says("user")) : undefined);
+  if (first?.name === "l") user = first.value;
+  if (user !== null && first?.name !== "o") {
+    [earlier, later] = [without(earlier, "user"), without(later, "user")];
+  }
+  if (destination.port !== null) later = without(later, "port");
+  return { target: { ...destination, user }, earlier, later };
 }
 
 /** -L, -R and -D as the directives that they stand for. */

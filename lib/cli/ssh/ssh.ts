@@ -33,11 +33,12 @@ export async function ssh(args: readonly string[]): Promise<number> {
   let job: SshArguments;
   try {
     const line = parseCommandLine(args);
-    const { said, target, file } = line;
-    const options = await sshOptions(said, { target, file, onNote: (note) => notes.push(note) });
+    const { said, target, file, command } = line;
+    const onNote = (note: string) => notes.push(note);
+    const options = await sshOptions(said, { target, file, command, onNote });
     checkCommand(line, options);
     if (line.showOnly) {
-      await print(await showOptions(said, target, file));
+      await print(await showOptions(said, target, { file, command }));
       return 0;
     }
     job = { line, options, program: programOf(line, options) };
