@@ -159,7 +159,7 @@ async function requestProgram(
       ? channel.shell()
       : channel.subsystem(program.name),
   );
-  using _aborting = onAbort(signal, (reason) => channel.abort(reason));
+  using _aborting = signal ? onAbort(signal, (reason) => channel.abort(reason)) : null;
   for (const result of await Promise.allSettled(wanted)) {
     if (result.status === "fulfilled") continue;
     if (signal?.aborted) throw signal.reason;
