@@ -130,6 +130,12 @@ export const MAX_STARTUPS: { begin: number; rate: number; full: number } = {
 /** Sources of connections that a server keeps penalties of: sshd's own limit, 65,536. */
 export const MAX_PENALIZED_SOURCES = 65_536;
 
+/** How long a control master may take to greet, in milliseconds: one that works is on this machine. */
+export const CONTROL_HELLO_MS = 3_000;
+
+/** The longest message of a control socket; the texts in them are short. */
+export const MAX_CONTROL_MESSAGE = 64 * 1024;
+
 /** How long `close` waits for the peer to take what is still queued, in milliseconds. */
 export const CLOSE_LINGER_MS = 1_000;
 

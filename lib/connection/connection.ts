@@ -7,7 +7,8 @@ import {
   printable,
   ProtocolError,
 } from "../errors.ts";
-import type { Transport, UpperLayer } from "../transport/transport.ts";
+import { type MessageTransport, NOT_SHARED } from "../transport/message_transport.ts";
+import type { UpperLayer } from "../transport/transport.ts";
 import { sendable } from "./request.ts";
 import {
   DATA_HEADER,
@@ -52,7 +53,7 @@ export interface ConnectionOptions {
 export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   readonly role: "client" | "server";
   readonly memory: ChunkMemory = new ChunkMemory();
-  readonly #transport: Transport;
+  readonly #transport: MessageTransport;
   readonly #incoming: IncomingOpens;
   readonly #globals: GlobalRequests;
   readonly #window: number;
@@ -66,14 +67,21 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   #heard = false;
   #keepalive: ReturnType<typeof setInterval> | undefined;
 
-  constructor(transport: Transport, options: ConnectionOptions = {}) {
+  constructor(transport: MessageTransport, options: ConnectionOptions = {}) {
     this.#transport = transport;
     this.role = transport.role;
     this.#incoming = new IncomingOpens(options.opens);
-    this.#globals = new GlobalRequests(options.globals, (payload) => this.send(payload));
+    // The server's answers go to the control master, which hangs up on a client that asks for what it does not know.
+    const refusal = transport.shared ? NOT_SHARED : null;
+    this.#globals = new GlobalRequests(options.globals, (payload) => this.send(payload), refusal);
     const { initial, budget } = windowsOf(options.window, options.roundTrip ?? null);
     this.#window = initial;
     this.#budget = budget;
+  }
+
+  /** Whether it is a control master's connection, on which no global request can be sent. */
+  get shared(): boolean {
+    return this.#transport.shared;
   }
 
   /** Channels open now or being opened. */

@@ -11,16 +11,20 @@ export type GlobalHandler = (data: Uint8Array) => Uint8Array | null | Promise<Ui
 export class GlobalRequests {
   readonly #handlers: Map<string, GlobalHandler>;
   readonly #send: (payload: Uint8Array) => void;
+  readonly #refusal: string | null;
   readonly #replies: { type: string; promise: PromiseWithResolvers<Uint8Array> }[] = [];
   #answers: Promise<void> = Promise.resolve();
   #unanswered = 0;
 
+  /** @param refusal Why no request is sent at all; null if they are */
   constructor(
     handlers: ReadonlyMap<string, GlobalHandler> | undefined,
     send: (payload: Uint8Array) => void,
+    refusal: string | null = null,
   ) {
     this.#handlers = new Map(handlers);
     this.#send = send;
+    this.#refusal = refusal;
   }
 
   /** From now on the handler answers the peer's requests of a type; others are refused. */
@@ -48,6 +52,12 @@ export class GlobalRequests {
   }
 
   #ask(type: string, data: Uint8Array, wantReply: boolean): void {
+    if (this.#refusal !== null) {
+      throw new RequestDeniedError(
+        type,
+        `Cannot send the request "${printable(type)}": ${this.#refusal}`,
+      );
+    }
     const payload = GlobalRequest.encode({ type, wantReply, data });
     this.#send(sendable(payload, `The request "${printable(type)}"`));
   }

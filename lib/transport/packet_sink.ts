@@ -1,10 +1,16 @@
-import { Sealer } from "../crypto/packet_cipher.ts";
+import type { Sealer } from "../crypto/packet_cipher.ts";
 import { OUTBOX_HIGH_WATER, OUTBOX_LIMIT, SOCKET_WRITE_BYTES } from "../defaults.ts";
 import { ProtocolError } from "../errors.ts";
 import { EXTENDED_DATA_HEADER, writeData } from "../wire/hot.ts";
 import { MSG } from "../wire/numbers.ts";
+import type { MessageSink } from "./message_transport.ts";
 import type { Socket } from "./socket.ts";
 import type { Trace } from "./trace.ts";
+
+/** What frames messages and keeps them until they are taken. */
+export type Framer =
+  & Pick<Sealer, "pending" | "room" | "seal" | "sealPayload" | "take">
+  & Disposable;
 
 /**
  * Seals packets and writes them, many to a write. Nothing here waits for a timer: the first packet
@@ -15,9 +21,9 @@ import type { Trace } from "./trace.ts";
  * otherwise. Everything else may send at any time; during a key exchange it is kept back until the new keys
  * are in force (RFC 4253 §7.1).
  */
-export class PacketSink {
+export class PacketSink<F extends Framer = Sealer> implements MessageSink {
   /** The cipher of the outbound direction. */
-  readonly sealer: Sealer = new Sealer();
+  readonly sealer: F;
   /** Bytes of payload sealed under the current keys. */
   bytesSinceRekey = 0;
   /** Packets sealed under the current keys. */
@@ -39,9 +45,10 @@ export class PacketSink {
   readonly #waiting: (() => void)[] = [];
   #idle: PromiseWithResolvers<void> | null = null;
 
-  constructor(socket: Socket, failed: (error: unknown) => void) {
+  constructor(socket: Socket, failed: (error: unknown) => void, sealer: F) {
     this.#socket = socket;
     this.#failed = failed;
+    this.sealer = sealer;
   }
 
   /** Whether bulk data has to wait. */

@@ -15,7 +15,7 @@ import type { Socket } from "./socket.ts";
  */
 export async function readPackets(
   socket: Socket,
-  opener: Opener,
+  opener: Pick<Opener, "push" | "next">,
   leftover: Uint8Array,
   handle: (payload: Uint8Array) => void | Promise<void>,
   tick: () => void,

@@ -1,4 +1,4 @@
-import { Opener } from "../crypto/packet_cipher.ts";
+import { Opener, Sealer } from "../crypto/packet_cipher.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { CLOSE_LINGER_MS, KEX_TIMEOUT_MS, MAX_PACKET_LENGTH, MAX_STRAGGLERS } from "../defaults.ts";
 import {
@@ -23,6 +23,7 @@ import { IDENTIFICATION, readIdentification } from "./identification.ts";
 import { exchangeKeys, type SessionIdentity } from "./key_exchange.ts";
 import { KeyUse, type RekeyLimits } from "./key_use.ts";
 import { Conversation, type Link, messageName } from "./link.ts";
+import type { MessageTransport } from "./message_transport.ts";
 import type { Agreed, Role } from "./negotiation.ts";
 import { readPackets } from "./packet_source.ts";
 import { PacketSink } from "./packet_sink.ts";
@@ -52,8 +53,9 @@ type Phase = "identification" | "first-kex" | "auth" | "open" | "closed";
  * The packets of one SSH connection (RFC 4253), either role: identification, key exchange, rekeying,
  * disconnection, and which message may come in which phase.
  */
-export class Transport {
+export class Transport implements MessageTransport {
   readonly role: Role;
+  readonly shared = false;
   readonly socket: Socket;
   readonly sink: PacketSink;
   /** Resolves, never rejects, with the error that ended the connection. */
@@ -89,7 +91,7 @@ export class Transport {
     this.socket = socket;
     this.#options = options;
     this.#keyUse = new KeyUse(options.rekey);
-    this.sink = new PacketSink(socket, (error) => this.fail(error));
+    this.sink = new PacketSink(socket, (error) => this.fail(error), new Sealer());
     this.sink.onSuccess = () => this.#authenticated();
     if (options.trace) this.sink.trace = new Trace(options.trace);
     this.closed = this.#over.promise;

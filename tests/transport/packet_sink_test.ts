@@ -1,5 +1,6 @@
 /** The outbound half on a socket that takes bytes only when a test lets it. */
 import { assert, assertEquals } from "@std/assert";
+import { Sealer } from "../../lib/crypto/packet_cipher.ts";
 import { OUTBOX_HIGH_WATER } from "../../lib/defaults.ts";
 import { PacketSink } from "../../lib/transport/packet_sink.ts";
 import type { Socket } from "../../lib/transport/socket.ts";
@@ -15,7 +16,7 @@ function slowSink(): { sink: PacketSink; takeOne: () => void } {
     localAddr: null,
     remoteAddr: null,
   };
-  const sink = new PacketSink(socket, () => {});
+  const sink = new PacketSink(socket, () => {}, new Sealer());
   const takeOne = () => {
     taken.resolve();
     taken = Promise.withResolvers();

@@ -1,0 +1,37 @@
+import type { Socket } from "./socket.ts";
+import type { Role } from "./negotiation.ts";
+import type { Trace } from "./trace.ts";
+
+/** Why something is not possible on a shared connection, and what to do about it. */
+export const NOT_SHARED = "the connection is a control master's; connect with controlPath: false";
+
+/** What sends the messages of a connection. */
+export interface MessageSink {
+  /** Whether bulk data has to wait. */
+  readonly congested: boolean;
+  /** Is told of each message, if there is one. */
+  readonly trace: Trace | null;
+  /** Sends a message, which is borrowed until this returns. */
+  send(payload: Uint8Array): void;
+  /** Sends channel data straight from the caller's buffer. */
+  sendData(recipient: number, type: number, data: Uint8Array): void;
+  /** Calls `send` once there is room for bulk data, in the order of asking. */
+  whenRoom(send: () => void): void;
+}
+
+/** What carries the messages of a connection (RFC 4254): a transport, or a control master's socket. */
+export interface MessageTransport {
+  readonly role: Role;
+  readonly socket: Pick<Socket, "localAddr" | "remoteAddr">;
+  readonly sink: MessageSink;
+  /** The identification lines of both ends; empty if not known. */
+  readonly identification: { readonly client: string; readonly server: string };
+  /** Whether other programs use the connection too: global requests are the master's alone then. */
+  readonly shared: boolean;
+  /** Bytes that have arrived after the message being handled. */
+  readonly ahead: number;
+  /** Answers the message being handled as one that is not known. */
+  unimplemented(): void;
+  /** Ends the connection with an error, once; later calls do nothing. */
+  fail(error: unknown): void;
+}

@@ -1,0 +1,102 @@
+import { CLOSE_LINGER_MS } from "../defaults.ts";
+import { ConnectError, DisconnectError, ProtocolError } from "../errors.ts";
+import { onTimeout } from "../waiting.ts";
+import { DISCONNECT, MSG } from "../wire/numbers.ts";
+import { messageName } from "./link.ts";
+import type { MessageTransport } from "./message_transport.ts";
+import { PacketSink } from "./packet_sink.ts";
+import { readPackets } from "./packet_source.ts";
+import { PlainOpener, PlainSealer } from "./plain_packets.ts";
+import type { Socket } from "./socket.ts";
+import { Trace, type TraceEvent } from "./trace.ts";
+import type { UpperLayer } from "./transport.ts";
+
+/** The messages of a connection that a control master shares: its keys and its login are the master's. */
+export class PlainTransport implements MessageTransport {
+  readonly role = "client";
+  readonly shared = true;
+  readonly socket: Socket;
+  readonly sink: PacketSink<PlainSealer>;
+  /** The master does not tell them. */
+  readonly identification = { client: "", server: "" };
+  readonly agreed = null;
+  readonly hostKey = null;
+  readonly host = null;
+  readonly extensions: ReadonlyMap<string, Uint8Array> = new Map();
+  /** Resolves, never rejects, with the error that ended the connection. */
+  readonly closed: Promise<unknown>;
+  /** Resolves when the socket is closed too. */
+  readonly finished: Promise<void>;
+  readonly #over = Promise.withResolvers<unknown>();
+  readonly #done = Promise.withResolvers<void>();
+  readonly #opener = new PlainOpener();
+  #upperLayer: UpperLayer | null = null;
+  #isOpen = true;
+  #lingering: Disposable | null = null;
+
+  constructor(socket: Socket, trace?: (event: TraceEvent) => void) {
+    this.socket = socket;
+    this.sink = new PacketSink(socket, (error) => this.fail(error), new PlainSealer());
+    if (trace) this.sink.trace = new Trace(trace);
+    this.closed = this.#over.promise;
+    this.finished = this.#done.promise;
+  }
+
+  get ahead(): number {
+    return this.#opener.buffered;
+  }
+
+  /** Hands messages to the upper layer until the end; `leftover` arrived before them. */
+  open(upperLayer: UpperLayer, leftover: Uint8Array): void {
+    this.#upperLayer = upperLayer;
+    this.#read(leftover);
+  }
+
+  /** Does nothing: an answer would reach the server, with a number that is not its packet's. */
+  unimplemented(): void {}
+
+  // deno-lint-ignore require-await -- what cannot be done is a rejection
+  async rekey(): Promise<void> {
+    throw new TypeError("The keys of a shared connection are the control master's to exchange");
+  }
+
+  /** Leaves the shared connection. */
+  disconnect(): void {
+    const reason = DISCONNECT.BY_APPLICATION;
+    this.fail(new DisconnectError(reason, "us", "Closed by the application"));
+  }
+
+  fail(error: unknown): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    // The master closes the channels that we leave open.
+    this.sink.close(error);
+    this.#over.resolve(error);
+    this.#upperLayer?.closed(error);
+    if (error instanceof ConnectError) return this.socket.close();
+    this.#lingering = onTimeout(CLOSE_LINGER_MS, () => this.socket.close());
+    this.sink.drained().then(() => this.socket.close());
+  }
+
+  async #read(leftover: Uint8Array): Promise<void> {
+    try {
+      const handle = (payload: Uint8Array) => this.#handle(payload);
+      await readPackets(this.socket, this.#opener, leftover, handle, () => {}, () => this.#isOpen);
+      this.fail(new ConnectError("The control master closed the connection"));
+    } catch (error) {
+      this.fail(error);
+    }
+    this.#lingering?.[Symbol.dispose]();
+    this.socket.close();
+    this.#opener[Symbol.dispose]();
+    this.#done.resolve();
+  }
+
+  #handle(payload: Uint8Array): void {
+    const number = payload[0]!;
+    this.sink.trace?.received(payload);
+    if (number >= MSG.GLOBAL_REQUEST && number <= 127) return this.#upperLayer!.handle(payload);
+    if (number === MSG.IGNORE || number === MSG.DEBUG || number === MSG.UNIMPLEMENTED) return;
+    throw new ProtocolError(`Unexpected ${messageName(number)}`);
+  }
+}

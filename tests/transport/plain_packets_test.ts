@@ -1,0 +1,45 @@
+import { assertEquals } from "@std/assert";
+import { PlainOpener, PlainSealer } from "../../lib/transport/plain_packets.ts";
+import { noise } from "../support/random.ts";
+
+/** Sizes around the first memory and the largest packet. */
+const SIZES = [1, 2, 5, 1000, 32 * 1024, 65_536, 200_000, 256 * 1024, 3];
+
+for (const step of [1, 7, 4096, Infinity]) {
+  Deno.test(`Plain packets arrive whole in pieces of ${step} bytes`, () => {
+    const messages = SIZES.map((size) => noise(size, size));
+    const sealer = new PlainSealer();
+    const opener = new PlainOpener();
+    const sent: number[] = [];
+    for (const message of messages) sealer.sealPayload(message);
+    const received: Uint8Array[] = [];
+    const piece = new Uint8Array(Math.min(step, 500_000));
+    while (sealer.pending > 0) {
+      const length = sealer.take(piece);
+      sent.push(length);
+      opener.push(piece.subarray(0, length));
+      for (let message; (message = opener.next()) !== null;) received.push(message.slice());
+    }
+    assertEquals(received.length, messages.length);
+    for (const [i, message] of messages.entries()) {
+      assertEquals(received[i]!.length, message.length);
+      assertEquals(received[i]!.every((byte, at) => byte === message[at]), true);
+    }
+    assertEquals(opener.buffered, 0);
+    const framed = messages.reduce((sum, { length }) => sum + length + 5, 0);
+    assertEquals(sent.reduce((sum, n) => sum + n, 0), framed);
+  });
+}
+
+Deno.test("A plain sealer keeps what has not been taken while it grows", () => {
+  const sealer = new PlainSealer();
+  sealer.sealPayload(new Uint8Array([9, 8, 7]));
+  const two = new Uint8Array(2);
+  sealer.take(two);
+  const room = sealer.room(100_000);
+  room.fill(5);
+  sealer.seal(100_000);
+  const rest = new Uint8Array(sealer.pending);
+  assertEquals(sealer.take(rest), 100_011);
+  assertEquals([...two, ...rest.subarray(0, 12)], [0, 0, 0, 4, 0, 9, 8, 7, 0, 1, 0x86, 0xa1, 0, 5]);
+});
