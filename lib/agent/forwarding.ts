@@ -1,6 +1,7 @@
 import type { Channel, IncomingOpen } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
 import { ClosedError, RequestDeniedError } from "../errors.ts";
+import { NOT_SHARED } from "../transport/message_transport.ts";
 import { type Socket, streamSocket } from "../transport/socket.ts";
 import { onAbort } from "../waiting.ts";
 import { AGENT_FORWARDING, OPEN_FAILURE } from "../wire/numbers.ts";
@@ -41,18 +42,18 @@ interface Loan {
 /** The agent that a client lends to its server, one at a time: a connection to it names no session. */
 export class AgentForwarding {
   readonly #connection: Connection;
-  readonly #host: HostProof;
+  readonly #host: HostProof | null;
   readonly #request: string;
   #loan: Loan | null = null;
   #granted = false;
 
   /**
-   * @param host The server that the agent is lent to
+   * @param host The server that the agent is lent to; null if a control master logged in to it
    * @param extensions What the server announced in EXT_INFO
    */
   constructor(
     connection: Connection,
-    host: HostProof,
+    host: HostProof | null,
     extensions: ReadonlyMap<string, Uint8Array>,
   ) {
     this.#connection = connection;
@@ -71,6 +72,10 @@ export class AgentForwarding {
     agent: ForwardedAgent,
     options: { signal?: AbortSignal } = {},
   ): Promise<void> {
+    // The server's connections to the agent would reach the master, which has one itself or none.
+    if (this.#host === null) {
+      throw new RequestDeniedError(this.#request, `Cannot forward an agent: ${NOT_SHARED}`);
+    }
     const loan = this.#borrow(agent);
     let lent = true;
     const giveBack = () => {
@@ -116,7 +121,7 @@ export class AgentForwarding {
     try {
       const { agent, end: { signal } } = loan;
       if (typeof agent === "function") await handOver(open, agent, signal);
-      else await connectTo(open, agent === true ? undefined : agent, this.#host, signal);
+      else await connectTo(open, agent === true ? undefined : agent, this.#host!, signal);
     } finally {
       loan.connections--;
     }

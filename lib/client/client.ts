@@ -8,7 +8,7 @@ import type { GlobalHandler } from "../connection/global_requests.ts";
 import type { HostSettings } from "../config/settings.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { X11Forward } from "../connection/x11_forward.ts";
-import { DisconnectError } from "../errors.ts";
+import { DisconnectError, RequestDeniedError } from "../errors.ts";
 import type { AddrOf, BindAddress, BindPort, ForwardTarget } from "../forward/address.ts";
 import type { Forwarder } from "../forward/forwarder.ts";
 import { Forwarding, type ForwardOptions, type TunnelOptions } from "../forward/forwarding.ts";
@@ -22,7 +22,9 @@ import { Command, type CommandOptions, startProcess, startProgram } from "../ses
 import type { Process } from "../session/process.ts";
 import { SftpClient } from "../sftp/client.ts";
 import { serverReadsLinkFirst } from "../sftp/protocol/symlink_order.ts";
-import type { Transport } from "../transport/transport.ts";
+import type { HostProof } from "../keys/key.ts";
+import { type MessageTransport, NOT_SHARED } from "../transport/message_transport.ts";
+import type { Agreed } from "../transport/negotiation.ts";
 import { SessionQueue } from "./session_queue.ts";
 
 /** What is known about an open connection. */
@@ -31,6 +33,11 @@ export interface ConnectionInfo {
   readonly host: HostAddress;
   /** The user who is logged in. */
   readonly user: string;
+  /**
+   * Whether it is a control master's connection that is shared. The master does not tell what it agreed on
+   * with the server: the texts below are empty then, and reading `hostKey` throws a TypeError.
+   */
+  readonly shared: boolean;
   /** The server's identification line. */
   readonly server: string;
   /** The server's host key. */
@@ -72,6 +79,19 @@ export interface ClientLogin {
   readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
+/** What a client needs of the transport: our own, or a control master's connection. */
+export interface ClientTransport extends MessageTransport {
+  readonly closed: Promise<unknown>;
+  readonly finished: Promise<void>;
+  readonly extensions: ReadonlyMap<string, Uint8Array>;
+  /** Null if the connection is shared, as the next two. */
+  readonly agreed: Agreed | null;
+  readonly hostKey: PublicKey | null;
+  readonly host: HostProof | null;
+  rekey(): Promise<void>;
+  disconnect(): void;
+}
+
 /**
  * A server that we are logged in to. Dispose of it to disconnect.
  *
@@ -89,7 +109,7 @@ export interface ClientLogin {
 export class Client implements AsyncDisposable {
   /** Resolves when the connection ends in order; rejects with the error that ended it. */
   readonly closed: Promise<void>;
-  readonly #transport: Transport;
+  readonly #transport: ClientTransport;
   readonly #connection: Connection;
   readonly #sessions: SessionQueue;
   readonly #forwarding: Forwarding;
@@ -99,7 +119,7 @@ export class Client implements AsyncDisposable {
 
   /** Clients come from `connect()`, not from a constructor. */
   constructor(
-    transport: Transport,
+    transport: ClientTransport,
     connection: Connection,
     login: ClientLogin,
     finished: Promise<void> = transport.finished,
@@ -127,11 +147,13 @@ export class Client implements AsyncDisposable {
 
   /** What was agreed on with the server. */
   get info(): ConnectionInfo {
-    const agreed = this.#transport.agreed!;
+    const { agreed } = this.#transport;
     const { host, user } = this.#login;
+    if (agreed === null) return sharedInfo(host, user);
     return {
       host,
       user,
+      shared: false,
       server: this.#transport.identification.server,
       hostKey: this.#transport.hostKey!,
       kex: agreed.kex,
@@ -234,7 +256,15 @@ export class Client implements AsyncDisposable {
    * @throws {ConnectError} If there is no display
    * @throws {RequestDeniedError} If the server does not want it; the channel stays open
    */
-  forwardX11(channel: Channel, options: DisplayOptions & WaitOptions = {}): Promise<X11Forward> {
+  // deno-lint-ignore require-await -- what cannot be done is a rejection
+  async forwardX11(
+    channel: Channel,
+    options: DisplayOptions & WaitOptions = {},
+  ): Promise<X11Forward> {
+    // The X clients would reach the master, which has a display for its own sessions only.
+    if (this.#transport.shared) {
+      throw new RequestDeniedError("x11-req", `Cannot lend a display: ${NOT_SHARED}`);
+    }
     return lendDisplay(channel, options);
   }
 
@@ -372,12 +402,19 @@ export class Client implements AsyncDisposable {
     this.#connection.handleGlobals(type, handler);
   }
 
-  /** Exchanges keys anew. */
+  /**
+   * Exchanges keys anew.
+   *
+   * @throws {TypeError} If the connection is shared: its keys are the control master's
+   */
   rekey(): Promise<void> {
     return this.#transport.rekey();
   }
 
-  /** Disconnects; everything that is open on the connection ends with it. */
+  /**
+   * Disconnects; everything that is open on the connection ends with it. A control master whose connection
+   * is shared stays connected.
+   */
   async close(): Promise<void> {
     this.#transport.disconnect();
     await this.#finished;
@@ -411,4 +448,17 @@ export class Client implements AsyncDisposable {
     if (stdout === "null") channel.discard("stdout");
     return channel;
   }
+}
+
+function sharedInfo(host: HostAddress, user: string): ConnectionInfo {
+  const unknown = { server: "", kex: "", hostKeyAlgorithm: "", cipher: "", mac: "" };
+  const info = { host, user, shared: true, ...unknown, compression: "" };
+  // Not enumerable, so that a copy of the rest does not read it.
+  return Object.defineProperty(info, "hostKey", {
+    get(): never {
+      throw new TypeError(
+        "The host key of a shared connection is known to its control master only",
+      );
+    },
+  }) as ConnectionInfo;
 }

@@ -1,7 +1,12 @@
 import { Config } from "../config/config.ts";
 import { readConfig, readGrantedConfig } from "../config/read.ts";
 import type { HostSettings } from "../config/settings.ts";
-import { configuredConnection, configuredEnv, configuredWay } from "../login/settings.ts";
+import {
+  configuredConnection,
+  configuredControlPath,
+  configuredEnv,
+  configuredWay,
+} from "../login/settings.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { type ConnectOptions, isProxied } from "./options.ts";
 
@@ -45,11 +50,18 @@ function withSettings(
     timeout: settings.ConnectTimeout || undefined,
     env: configuredEnv(settings, mayReadEnvironment() ? runtime.env.toObject() : {}),
     ...configuredConnection(settings),
+    controlPath: mayShare(given) ? configuredControlPath(settings) : undefined,
     ...isProxied(given) ? {} : configuredWay(settings),
   };
   const set = [...Object.entries(options), ...Object.entries(given)]
     .filter(([, value]) => value !== undefined);
   return { ...Object.fromEntries(set), hostname: settings.HostName, config };
+}
+
+/** Whether a master that logged in by the files is as good as what the caller asked for. */
+function mayShare(given: ConnectOptions): boolean {
+  const { auth, hostKeys, algorithms } = given;
+  return !isProxied(given) && [auth, hostKeys, algorithms].every((option) => option === undefined);
 }
 
 /** Whether the whole environment may be read: SendEnv is not worth a prompt. */

@@ -20,10 +20,11 @@ import { requestService } from "../transport/service.ts";
 import { connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
 import { abortable, onAbort } from "../waiting.ts";
-import { Client } from "./client.ts";
-import { configured } from "./configured.ts";
+import { Client, type ClientLogin } from "./client.ts";
+import { type Configured, configured } from "./configured.ts";
 import { followHostKeys } from "./host_key_updates.ts";
 import { checkPort, type ConnectOptions, isProxied, type Jump, parseTarget } from "./options.ts";
+import { sharedClient } from "./shared_client.ts";
 
 const DEFAULT_PORT = 22;
 
@@ -86,7 +87,11 @@ async function connectAt(
 ): Promise<Client> {
   const asked = typeof target === "string" ? { ...parsed(target), ...options } : target;
   check(asked, depth);
-  const plan = await connectPlan(asked);
+  const known = await configured(asked);
+  const login = loginOf(known);
+  const shared = await sharedClient(login, known.options, asked.controlPath !== undefined);
+  if (shared !== null) return shared;
+  const plan = await connectPlan(known, login);
   // One deadline for everything, which no traffic re-arms: a peer that drips bytes gains nothing.
   using deadline = deadlineOf(plan);
   const signal = plan.options.signal
@@ -122,12 +127,9 @@ function check(asked: ConnectOptions, depth: number): void {
 
 /** Everything that is decided before the host is contacted. */
 interface ConnectPlan {
+  readonly login: ClientLogin;
   /** The options as given, completed by the configuration files. */
   readonly options: ConnectOptions;
-  /** What the configuration files say; null if none was read. */
-  readonly settings: HostSettings | null;
-  readonly host: HostAddress;
-  readonly user: string;
   /** The host under the name that its key is known by. */
   readonly keyHost: HostAddress;
   readonly policy: HostKeyPolicy;
@@ -135,11 +137,18 @@ interface ConnectPlan {
   readonly credentials: Credentials;
 }
 
-async function connectPlan(asked: ConnectOptions): Promise<ConnectPlan> {
-  const { options, settings } = await configured(asked);
-  const host = addressOf(options);
+/** Who logs in where. */
+function loginOf({ options, settings }: Configured): ClientLogin {
   const user = options.user ?? runtime.env.get("USER") ?? runtime.env.get("LOGNAME");
   if (!user) throw new TypeError("No user given, and USER is not set");
+  return { host: addressOf(options), user, settings, env: options.env };
+}
+
+async function connectPlan(
+  { options, settings }: Configured,
+  login: ClientLogin,
+): Promise<ConnectPlan> {
+  const { host, user } = login;
   const policy = options.hostKeys === undefined
     ? hostTrust(settings ?? {}, NO_DIALOG).policy
     : hostKeyPolicy(options.hostKeys);
@@ -151,9 +160,7 @@ async function connectPlan(asked: ConnectOptions): Promise<ConnectPlan> {
   );
   return {
     options,
-    settings,
-    host,
-    user,
+    login,
     keyHost,
     policy,
     suite: preferKnown(resolveSuite(options.algorithms), known, options),
@@ -177,7 +184,7 @@ async function credentialsOf(
   });
 }
 
-function deadlineOf({ options, host }: ConnectPlan): Deadline {
+function deadlineOf({ options, login: { host } }: ConnectPlan): Deadline {
   const milliseconds = options.timeout ?? CONNECT_TIMEOUT_MS;
   return new Deadline(milliseconds, () => {
     const message = `Connecting to ${hostLabel(host)} timed out after ${milliseconds} ms`;
@@ -191,7 +198,7 @@ function deadlineOf({ options, host }: ConnectPlan): Deadline {
  * @param carriers Takes what must be closed after the connection
  */
 async function openSocket(
-  { options, host }: ConnectPlan,
+  { options, login: { host } }: ConnectPlan,
   depth: number,
   signal: AbortSignal,
   carriers: AsyncDisposableStack,
@@ -255,7 +262,7 @@ function transportOver(
 
 /** Logs in; gives the milliseconds of a round trip, if one was measured. */
 async function authenticate(transport: Transport, plan: ConnectPlan, signal: AbortSignal) {
-  const { options, user, suite, credentials: { methods, unreported } } = plan;
+  const { options, login: { user }, suite, credentials: { methods, unreported } } = plan;
   const link = requestService(transport.link(), "ssh-userauth");
   if (!methods[0]?.eager) await link.accepted();
   try {
@@ -276,7 +283,7 @@ async function authenticate(transport: Transport, plan: ConnectPlan, signal: Abo
 /** Opens the connection over the transport; its end closes what carried it. */
 function openClient(
   transport: Transport,
-  { options, settings, host, user, policy, keyHost }: ConnectPlan,
+  { options, login, policy, keyHost }: ConnectPlan,
   roundTrip: number | null,
   carriers: AsyncDisposableStack,
 ): Client {
@@ -290,7 +297,7 @@ function openClient(
     connection.keepalive(options.keepaliveInterval, options.keepaliveCount);
   }
   const finished = transport.finished.then(() => carriers.disposeAsync());
-  return new Client(transport, connection, { host, user, settings, env: options.env }, finished);
+  return new Client(transport, connection, login, finished);
 }
 
 function parsed(target: string): ConnectOptions {

@@ -73,6 +73,20 @@ export interface ConnectOptions {
    * end with this one. What is given here for the target is not used for them.
    */
   readonly jump?: Jump | readonly Jump[];
+  /**
+   * The control socket of a running `ssh -M`, whose connection is shared then: no key exchange and no login
+   * of ours, and `auth` and `hostKeys` count for nothing. If there is no master that answers, a connection
+   * is made as usual. If not given, ControlPath of the configuration files, unless one of `auth`,
+   * `hostKeys`, `algorithms`, `jump`, `proxyCommand` and `transport` is given, or ControlMaster is `yes` or
+   * `ask`; `false` shares none. Needs `--allow-read` and `--allow-write` for the path.
+   *
+   * Commands, SFTP, `dial`, `forwardLocal` and `forwardSocks` work through a master. What the server would
+   * answer to or open towards the master is refused: `listen`, `forwardRemote`, `request`, `notify`, the
+   * forwarding of agents and displays. Keepalive and rekeying are the master's.
+   */
+  readonly controlPath?: string | false;
+  /** Is told what is passed over on the way, such as a control socket that does not answer. */
+  readonly onNote?: (note: string) => void;
   /** Environment variables of every command and shell; servers ignore those that they do not accept. */
   readonly env?: Readonly<Record<string, string>>;
   /** Shows the server's banner, control characters removed. */

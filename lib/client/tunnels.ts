@@ -285,10 +285,10 @@ export async function openTunnels(gateway: Gateway, options: TunnelsOptions): Pr
 function connector(gateway: Gateway): (signal: AbortSignal) => Promise<Client> {
   if (typeof gateway === "function") return gateway;
   // Without it, a gateway that is gone without a word would never be noticed.
-  const keepaliveInterval = TUNNELS_KEEPALIVE_MS;
+  const own = { keepaliveInterval: TUNNELS_KEEPALIVE_MS, controlPath: false } as const;
   return typeof gateway === "string"
-    ? (signal) => connect(gateway, { keepaliveInterval, signal })
-    : (signal) => connect({ keepaliveInterval, ...gateway, signal });
+    ? (signal) => connect(gateway, { ...own, signal })
+    : (signal) => connect({ ...own, ...gateway, signal });
 }
 
 /** One after the other, so that ports are taken in the order in which they were asked for. */

@@ -2,6 +2,7 @@ import { abortable } from "../waiting.ts";
 import type { IncomingOpen } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
 import { ProtocolError, RequestDeniedError } from "../errors.ts";
+import { NOT_SHARED } from "../transport/message_transport.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { BoundPort } from "../wire/requests.ts";
 import { addrOf, describe, type ForwardAddress } from "./address.ts";
@@ -55,6 +56,10 @@ export class Bindings {
 
   async #bind(asked: ForwardAddress, take: TakeForwarded): Promise<Binding> {
     const { forward, cancel } = NAMES[familyOf(asked)];
+    if (this.#connection.shared) {
+      const message = `Cannot listen on ${describe(asked)} of the server: ${NOT_SHARED}`;
+      throw new RequestDeniedError(forward, message);
+    }
     const reply = await this.#connection.request(forward, encodeBind(asked)).catch((cause) => {
       if (!(cause instanceof RequestDeniedError)) throw cause;
       const message = `The server refused to listen on ${describe(asked)}`;

@@ -135,6 +135,16 @@ export function configuredWay(settings: LoginSettings): ConfiguredWay {
   };
 }
 
+/**
+ * The control socket whose master's connection is shared; undefined if none is to be. As with `ssh`, a
+ * connection that is to be a master itself shares none.
+ */
+export function configuredControlPath(
+  { ControlPath, ControlMaster = "no" }: LoginSettings,
+): string | undefined {
+  return ControlMaster === "yes" || ControlMaster === "ask" ? undefined : ControlPath ?? undefined;
+}
+
 /** The variables that SendEnv takes from an environment, and those of SetEnv. */
 export function configuredEnv(
   { SendEnv = [], SetEnv = [] }: Pick<HostSettings, "SendEnv" | "SetEnv">,
