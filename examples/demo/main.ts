@@ -132,15 +132,20 @@ async function show(host: DemoHost, bytes: number): Promise<boolean> {
 }
 
 async function introduce({ client, name }: DemoHost): Promise<void> {
-  const { kex, cipher, mac, hostKey } = client.info;
+  const { shared, kex, cipher, mac } = client.info;
   const answer = await client.run(COMMAND).catch((error) => {
     if (error instanceof SshError) return messageOf(error);
     throw error;
   });
   line("server", name);
-  line("host key", `${hostKey.type} ${hostKey.fingerprint()}`);
-  line("kex", kex);
-  line("cipher", mac === "" ? cipher : `${cipher} with ${mac}`);
+  if (shared) {
+    line("connection", "a control master's");
+  } else {
+    const { hostKey } = client.info;
+    line("host key", `${hostKey.type} ${hostKey.fingerprint()}`);
+    line("kex", kex);
+    line("cipher", mac === "" ? cipher : `${cipher} with ${mac}`);
+  }
   line(`$ ${COMMAND}`, printable(answer));
 }
 

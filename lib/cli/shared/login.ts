@@ -1,6 +1,7 @@
 import type { Client } from "../../client/client.ts";
 import { connect } from "../../client/connect.ts";
 import type { Destination } from "../../client/options.ts";
+import { sharedClient } from "../../client/shared_client.ts";
 import { CONNECT_TIMEOUT_MS } from "../../defaults.ts";
 import { AuthError, ConnectError, printable } from "../../errors.ts";
 import { randomart } from "../../keys/randomart.ts";
@@ -9,7 +10,11 @@ import { Deadline } from "../../login/deadline.ts";
 import { hostTrust } from "../../login/host_trust.ts";
 import { checkJumpDepth, closeHops, connectHops } from "../../login/jump.ts";
 import type { Ask } from "../../login/prompts.ts";
-import { configuredConnection, configuredWay } from "../../login/settings.ts";
+import {
+  configuredConnection,
+  configuredControlPath,
+  configuredWay,
+} from "../../login/settings.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { traceLine } from "../../transport/trace.ts";
 import type { Log } from "./log.ts";
@@ -61,6 +66,8 @@ async function logInAt(
   named: readonly Destination[],
 ): Promise<Client> {
   checkJumpDepth(depth);
+  const shared = await shareConnection(place, options, log);
+  if (shared !== null) return shared;
   const hops = named.length > 0 ? named : options.ProxyJump ?? [];
   const clients = await connectHops(hops, async (hop, through: Client | null) => {
     const shared = await options.ofHop!(hop, { named: named.length > 0 });
@@ -79,6 +86,33 @@ async function logInAt(
     await closeHops(clients);
     throw error;
   }
+}
+
+/**
+ * Shares the connection of a control master, if one is at work; null if there is none, or if something is
+ * asked for that a master keeps for itself.
+ */
+async function shareConnection(
+  { hostname, port, user }: LoginPlace,
+  options: SshOptions,
+  log: Log,
+): Promise<Client | null> {
+  const controlPath = configuredControlPath(options);
+  if (controlPath === undefined) return null;
+  const { ForwardAgent = false, ForwardX11 = false, RemoteForward = [] } = options;
+  if (ForwardAgent !== false || ForwardX11 || RemoteForward.length > 0) {
+    log.verbose("Not using the control socket: what the server opens would reach the master.");
+    return null;
+  }
+  const login = { host: { hostname, port }, user, settings: null };
+  const client = await sharedClient(login, {
+    controlPath,
+    timeout: options.ConnectTimeout || CONNECT_TIMEOUT_MS,
+    onNote: (note) => log.verbose(note),
+    ...(log.traces && { trace: (event) => log.trace(traceLine(event)) }),
+  }, true);
+  if (client !== null) log.verbose(`Sharing the connection of the master at "${controlPath}".`);
+  return client;
 }
 
 async function logInDirectly(

@@ -48,7 +48,8 @@ async function throughLogin(target: Destination, flags: CopyFlags, log: Log): Pr
   const describe = (error: unknown) => describeFailure(error, place);
   let client: Client;
   try {
-    client = await logIn(place, options, log, flags.hops);
+    // Copies lend no agent: it is no reason to log in where a control master has done so.
+    client = await logIn(place, { ...options, ForwardAgent: false }, log, flags.hops);
   } catch (error) {
     throw new RemoteHostError(describe(error), { cause: error });
   }

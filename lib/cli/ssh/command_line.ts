@@ -10,24 +10,27 @@ import {
   UsageError,
 } from "../shared/flags.ts";
 import { quoteWord } from "../../config/words.ts";
+import { CONTROL_COMMANDS, type ControlCommand } from "./control.ts";
 import type { OptionText } from "../shared/option_text.ts";
 import { optionsOfFlag, parseDestination, parseHops } from "../shared/ssh_options.ts";
 
 /** What `ssh --help` prints. */
 export const SSH_HELP = `usage: ssh [-46AaCGgkNnqsTtvXxYy] [-B interface] [-b address] [-c cipher]
            [-D [bind:]port] [-e char] [-F file] [-i key] [-J [user@]host[:port],…]
-           [-L [bind:]port:host:hostport] [-l user] [-m mac] [-o Key=Value] [-p port]
-           [-R [bind:]port[:host:hostport]] [-W host:port] [user@]host [command …]
+           [-L [bind:]port:host:hostport] [-l user] [-m mac] [-O check|exit|stop]
+           [-o Key=Value] [-p port] [-R [bind:]port[:host:hostport]] [-S socket]
+           [-W host:port] [user@]host [command …]
 
 ~/.ssh/config and /etc/ssh/ssh_config are read, as ssh_config(5) describes them; -G prints
-what they come to. The hosts of -J are logged in to with the same options.
+what they come to. The hosts of -J are logged in to with the same options. The connection of a
+control master that runs at -S or ControlPath is shared; -O asks something of the master.
 `;
 
 /** -k and -y have no effect here; -f is refused after the options are known. */
-const LETTERS = "46AaB:b:Cc:D:e:F:fGgi:J:kL:l:m:Nno:p:qR:sTtvW:XxYy";
+const LETTERS = "46AaB:b:Cc:D:e:F:fGgi:J:kL:l:m:NnO:o:p:qR:S:sTtvW:XxYy";
 
 /** Flags that override `-o` and the files wherever they stand; of these the last one counts. */
-const OVERRIDING_LETTERS = "46AaBbCcefgmNnqsTtvWXxY";
+const OVERRIDING_LETTERS = "46AaBbCcefgmNnqSsTtvWXxY";
 
 /** A parsed command line of `ssh`. */
 export interface CommandLine {
@@ -44,6 +47,8 @@ export interface CommandLine {
   readonly relayTo: string | null;
   /** -G: whether the options are only printed. */
   readonly showOnly: boolean;
+  /** -O: what a control master is asked instead; null if nothing. */
+  readonly control: ControlCommand | null;
 }
 
 /**
@@ -83,6 +88,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     hops: parseHops(lastValue(flags, "J")),
     relayTo,
     showOnly: hasFlag(flags, "G"),
+    control: controlOf(lastValue(flags, "O")),
   };
 }
 
@@ -108,6 +114,13 @@ function firstOf(
   }
   if (destination.port !== null) later = without(later, "port");
   return { target: { ...destination, user }, earlier, later };
+}
+
+function controlOf(word: string | null): ControlCommand | null {
+  if (word === null) return null;
+  const command = CONTROL_COMMANDS.find((command) => command === word);
+  if (command === undefined) throw new UsageError(`-O ${word} is not supported`);
+  return command;
 }
 
 /** -L, -R and -D as the directives that they stand for. */
@@ -161,6 +174,8 @@ function optionsOf(flag: Flag, flags: readonly Flag[]): OptionText[] {
       return [{ name: "StdinNull", value: "yes" }];
     case "R":
       return [forwardOf("remote", "RemoteForward", value)];
+    case "S":
+      return [{ name: "ControlPath", value: quoteWord(value) }];
     case "s":
       return [{ name: "SessionType", value: "subsystem" }];
     case "T":

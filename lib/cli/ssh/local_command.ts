@@ -7,14 +7,17 @@ import { runtime } from "../../runtime/runtime.ts";
 import type { Log } from "../shared/log.ts";
 import type { SshOptions } from "../shared/ssh_options.ts";
 
-/** Runs LocalCommand in the user's shell, if PermitLocalCommand allows it, and waits for its end. */
+/**
+ * Runs LocalCommand in the user's shell, if PermitLocalCommand allows it, and waits for its end. As in ssh,
+ * it runs once a connection: on a shared one the control master has run it.
+ */
 export async function runLocalCommand(
   client: Client,
   options: SshOptions,
   log: Log,
 ): Promise<void> {
   const { LocalCommand, PermitLocalCommand } = options;
-  if (!LocalCommand || !PermitLocalCommand) return;
+  if (!LocalCommand || !PermitLocalCommand || client.info.shared) return;
   const { host, hostKey } = client.info;
   const command = expandTokens(LocalCommand, {
     f: () => hostKey.fingerprint(),

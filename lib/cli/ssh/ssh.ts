@@ -6,6 +6,7 @@ import { runLocalCommand } from "./local_command.ts";
 import { Log, print } from "../shared/log.ts";
 import { logIn, type LoginPlace, placeOf } from "../shared/login.ts";
 import { type CommandLine, parseCommandLine } from "./command_line.ts";
+import { control, type ControlCommand } from "./control.ts";
 import { relay, startForwards } from "./forward.ts";
 import { showOptions, type SshOptions, sshOptions } from "../shared/ssh_options.ts";
 import { runSession } from "./session.ts";
@@ -49,7 +50,22 @@ export async function ssh(args: readonly string[]): Promise<number> {
   }
   const log = new Log(job.options.LogLevel);
   for (const note of notes) tell(note, log);
+  if (job.line.control !== null) return await askMaster(job.line.control, job.options, log);
   return await run(job, placeOf(job.line.target, job.options), log);
+}
+
+async function askMaster(
+  command: ControlCommand,
+  options: SshOptions,
+  log: Log,
+): Promise<number> {
+  try {
+    await control(command, options, log);
+    return 0;
+  } catch (error) {
+    log.error(messageOf(error));
+    return FAILURE;
+  }
 }
 
 async function run(job: SshArguments, place: LoginPlace, log: Log): Promise<number> {

@@ -66,8 +66,8 @@ export async function tunnel(args: readonly string[]): Promise<number> {
   const { options, hops } = job;
   const log = new Log(options.LogLevel);
   const place = placeOf(job.target, options);
-  // It would otherwise never be noticed that the gateway has gone.
-  const alive = { ServerAliveInterval: TUNNELS_KEEPALIVE_MS, ...options };
+  // It would otherwise never be noticed that the gateway has gone; a control master might not ask either.
+  const alive = { ServerAliveInterval: TUNNELS_KEEPALIVE_MS, ...options, ControlPath: null };
   const connect = (): Promise<Client> => logIn(place, alive, log, hops);
   const over = Promise.withResolvers<void>();
   over.promise.catch(() => {});

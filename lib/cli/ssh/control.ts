@@ -1,0 +1,37 @@
+/** What `ssh -O` asks of a running control master. */
+import { ConnectError } from "../../errors.ts";
+import { ControlSocket, hasControlSocket } from "../../login/control_socket.ts";
+import type { Log } from "../shared/log.ts";
+import type { SshOptions } from "../shared/ssh_options.ts";
+
+/** The commands of -O that are supported. */
+export const CONTROL_COMMANDS = ["check", "exit", "stop"] as const;
+/** A command of -O. */
+export type ControlCommand = typeof CONTROL_COMMANDS[number];
+
+/**
+ * Asks the control master of ControlPath.
+ *
+ * @throws {ConnectError} If there is none, or it refuses
+ */
+export async function control(
+  command: ControlCommand,
+  { ControlPath: path }: SshOptions,
+  log: Log,
+): Promise<void> {
+  if (!path) throw new ConnectError('No ControlPath specified for "-O" command');
+  if (!await hasControlSocket(path)) {
+    throw new ConnectError(`Control socket connect(${path}): No such file or directory`);
+  }
+  using master = await ControlSocket.open(path);
+  switch (command) {
+    case "check":
+      return log.info(`Master running (pid=${await master.check()})`);
+    case "exit":
+      await master.exit();
+      return log.info("Exit request sent.");
+    case "stop":
+      await master.stop();
+      return log.info("Stop listening request sent.");
+  }
+}
