@@ -29,7 +29,8 @@ import { makeFolders, removeTree, walk } from "./remote/tree.ts";
 /**
  * The files of another machine, in the shape of the `Deno.*` file functions.
  *
- * Paths are the server's: `/` between steps, and relative ones start at the home directory. Every method
+ * Paths are the server's: `/` between steps, and relative ones start at the home directory. Names of any bytes
+ * come from listings and go back unchanged; see `SftpDirEntry.name`. Every method
  * takes a `signal` and a `timeout`, and every request has a time-out. An extension that the server did not
  * announce is replaced by other requests where that is possible, and refused otherwise. A server that
  * breaks the protocol ends the session with one error.

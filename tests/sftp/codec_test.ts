@@ -83,6 +83,28 @@ Deno.test("every message comes back as it was, and no shorter, and requests no l
   }
 });
 
+Deno.test("a path of any bytes comes back as it was, and no two are one string", () => {
+  const strings = new Set<string>();
+  const paths: number[][] = [[], [0xff], [0x80, 0x41], [0xc3, 0xa9], [0xc3], [0xe2, 0x82], [
+    0xed,
+    0xb2,
+    0x80,
+  ]];
+  paths.push([0xf0, 0x9f, 0x98, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xc0, 0xaf], [0xe0, 0x80, 0x80]);
+  for (let byte = 1; byte < 256; byte++) paths.push([0x2f, byte, 0x63], [0x2f, 0xc3, byte]);
+  for (const path of paths) {
+    const body = new Writer().string(new Uint8Array(path)).take();
+    const text = msg.Stat.decode(body).path;
+    strings.add(text);
+    assertEquals(msg.Stat.encode(0, { path: text }).subarray(msg.FRAME_HEADER), body);
+  }
+  assertEquals(strings.size, new Set(paths.map(String)).size);
+  assertEquals(msg.Stat.decode(new Writer().text("/päth 😀").take()).path, "/päth 😀");
+  for (const lone of ["\ud800", "\udc7f", "\udfff"]) {
+    assertThrows(() => msg.Stat.encode(0, { path: lone }), TypeError);
+  }
+});
+
 Deno.test("a status without a message, as old servers send, is understood", () => {
   const body = new Writer().u32(4).take();
   assertEquals(msg.Status.decode(body), { status: 4, message: "", language: "" });

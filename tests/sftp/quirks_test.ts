@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import { type SftpClient, SftpError } from "../../lib/sftp/mod.ts";
+import { type SftpClient, SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { type Quirks, QuirkyServer } from "./quirky_server.ts";
 import { atServer } from "./raw.ts";
-import { folder, noise, same } from "./world.ts";
+import { folder, noise, ourWorld, refusal, same } from "./world.ts";
 
 const { STAT, LSTAT, FSTAT, SETSTAT, FSETSTAT, RENAME } = FXP;
 
@@ -173,6 +173,42 @@ for (const [what, { quirks, fails = [], warns = [] }] of Object.entries(cases)) 
     await sftp.close();
   });
 }
+
+Deno.test("names that are not UTF-8 are listed, and taken back", async () => {
+  await using here = await folder();
+  const bytes = (last: number) => new Uint8Array([0x63, 0x61, 0x66, last]);
+  const server = new QuirkyServer({ names: [bytes(0xe9), bytes(0xe8)] });
+  const listed = async () => {
+    const names = await Array.fromAsync(sftp.readDir("/d"), ({ name }) => name);
+    return names.filter((name) => name.startsWith("caf"));
+  };
+  const sftp = await atServer(server.answer);
+  const [first, second] = await listed();
+  assertEquals([first, second], ["caf\udce9", "caf\udce8"]);
+  // This machine's names are UTF-8: no file is written for such a name, least of all one for two.
+  const options = { recursive: true, partial: true };
+  const { failures, files } = await sftp.get("/d", `${here.path}/d`, options);
+  assertEquals([failures.length, files], [2, 2]);
+  await sftp.put(noise(20), `/d/${second}`);
+  assertEquals((await sftp.stat(`/d/${second}`)).size, 20);
+  await sftp.rename(`/d/${second}`, `/d/${first}`);
+  assertEquals((await sftp.readFile(`/d/${first}`)).length, 20);
+  await sftp.get(`/d/${first}`, `${here.path}/cafe`);
+  await sftp.remove(`/d/${first}`);
+  assertEquals(server.files.size, 3);
+  await sftp.close();
+});
+
+Deno.test("our server makes no file of a name that is not UTF-8", async () => {
+  await using world = await ourWorld();
+  for (const path of ["/caf\udce9", "/caf\udce8"]) {
+    assertEquals(await refusal(world.sftp.writeTextFile(path, "x")), SftpStatus.FAILURE);
+    assertEquals(await refusal(world.sftp.put(noise(9), path)), SftpStatus.FAILURE);
+    assertEquals(await refusal(world.sftp.mkdir(path)), SftpStatus.FAILURE);
+    assertEquals(await refusal(world.sftp.symlink(path, "/link")), SftpStatus.FAILURE);
+  }
+  assertEquals(await Array.fromAsync(Deno.readDir(world.root)), []);
+});
 
 Deno.test("a put beyond a quota fails, leaves nothing, and keeps the old file", async () => {
   const server = new QuirkyServer({ quota: 40_000 });

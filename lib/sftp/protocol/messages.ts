@@ -16,6 +16,7 @@ import { Reader } from "../../wire/reader.ts";
 import { Writer } from "../../wire/writer.ts";
 import { type Attributes, attributes, reportedAttributes, safe64 } from "./attributes.ts";
 import { FXP, MAX_HANDLE_LENGTH } from "./numbers.ts";
+import { decodePath, encodePath } from "./path_bytes.ts";
 
 /** Length, type and id: the header of every message except INIT and VERSION. */
 export const FRAME_HEADER = 9;
@@ -67,11 +68,11 @@ const handle: Kind<Uint8Array> = {
 /** A path; a NUL in it is refused, since no system allows it in names. */
 export const path: Kind<string> = {
   read(reader) {
-    const value = text.read(reader);
+    const value = decodePath(reader.string());
     if (value.includes("\0")) throw new ProtocolError("Path has a NUL in it");
     return value;
   },
-  write: text.write,
+  write: (writer, value) => writer.string(encodePath(value)),
 };
 
 /** Data of a file, borrowed from the message and valid until the next one. */
@@ -132,7 +133,8 @@ const entries: Kind<NameEntry[]> = {
   write(writer, list) {
     writer.u32(list.length);
     for (const entry of list) {
-      writer.text(entry.name).text(entry.longname);
+      path.write(writer, entry.name);
+      writer.text(entry.longname);
       attributes.write(writer, entry.attributes);
     }
   },

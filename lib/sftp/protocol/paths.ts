@@ -28,7 +28,8 @@ export function hiddenBeside(path: string, kind: string, id: string = crypto.ran
 
 /**
  * Why a name from a listing must not become part of a path, or null if it may: a server that lists
- * `..`, `a/b` or a control character is broken or hostile (CVE-2019-6111).
+ * `..`, `a/b` or a control character is broken or hostile (CVE-2019-6111). The system is this one's unless
+ * given; "server" is one that takes any bytes.
  */
 export function nameProblem(name: string, os: string = runtime.os): string | null {
   if (name === "") return "it is empty";
@@ -36,6 +37,7 @@ export function nameProblem(name: string, os: string = runtime.os): string | nul
   if (name.includes("/")) return "it has a slash in it";
   // deno-lint-ignore no-control-regex
   if (/[\x00-\x1f\x7f-\x9f]/.test(name)) return "it has a control character in it";
+  if (os !== "server" && !name.isWellFormed()) return "it is not UTF-8";
   if (os === "windows" && /[\\:*?"<>|]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(name)) {
     return "Windows has no such names";
   }

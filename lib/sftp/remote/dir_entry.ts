@@ -3,7 +3,10 @@ import type { SftpOptions } from "../protocol/options.ts";
 
 /** One entry of a remote directory. */
 export interface SftpDirEntry {
-  /** The name: one step, never `.` or `..`, with any characters that the server sends. */
+  /**
+   * The name: one step, never `.` or `..`, with any characters that the server sends. Bytes that are not UTF-8
+   * are lone surrogates, U+DC80 for 0x80 to U+DCFF for 0xff; as part of a path they become the same bytes again.
+   */
   readonly name: string;
   /** Whether it is a regular file. */
   readonly isFile: boolean;

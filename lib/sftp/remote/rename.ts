@@ -1,3 +1,4 @@
+import type { SftpError } from "../../errors.ts";
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
@@ -19,6 +20,7 @@ export async function replace(
   about: string = from,
 ): Promise<void> {
   const call = callOf("rename", about, options);
+  let refused: SftpError | null = null; // the first refusal is the one to tell
   if (remote.can(EXTENSION.POSIX_RENAME)) {
     try {
       const data = msg.TwoPaths.encode({ from, to });
@@ -29,6 +31,7 @@ export async function replace(
       if (!isRefusal(cause) || ![OP_UNSUPPORTED, PERMISSION_DENIED].includes(cause.status as 3)) {
         throw cause;
       }
+      refused = cause;
     }
   }
   try {
@@ -36,16 +39,17 @@ export async function replace(
   } catch (cause) {
     // Servers choose any status for a name that is taken.
     if (!isRefusal(cause)) throw cause;
+    refused ??= cause;
     const [source, inTheWay] = await Promise.all([
       nullIfRefused(remote.lstat(from, options)),
       nullIfRefused(remote.lstat(to, options)),
     ]);
-    if (source === null || inTheWay === null || inTheWay.isDirectory) throw cause;
+    if (source === null || inTheWay === null || inTheWay.isDirectory) throw refused;
     const aside = hiddenBeside(to, "old");
     try {
       await remote.command(msg.Rename, { from: to, to: aside }, call);
     } catch (again) {
-      throw isRefusal(again) ? cause : again;
+      throw isRefusal(again) ? refused : again;
     }
     try {
       await remote.command(msg.Rename, { from, to }, call);

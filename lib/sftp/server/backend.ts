@@ -66,7 +66,8 @@ export interface SftpBackendEntry {
  * What {@linkcode serveSftp} serves: one method for each operation. What a backend leaves out is
  * answered with "operation not supported".
  *
- * Paths are as the client sent them: perhaps relative (to `/`), with `..`, empty; never with a NUL. To
+ * Paths are as the client sent them: perhaps relative (to `/`), with `..`, empty; never with a NUL. Bytes that
+ * are not UTF-8 are lone surrogates, U+DC80 for 0x80 to U+DCFF for 0xff: keep them apart, or refuse. To
  * refuse, throw an `SftpError` with a status and a message that the client may read, or an error of
  * `Deno.errors`, of which only the kind is told.
  *

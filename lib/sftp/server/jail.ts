@@ -3,7 +3,7 @@ import { runtime } from "../../runtime/runtime.ts";
 import { nameProblem } from "../protocol/paths.ts";
 import { refuse, SftpStatus } from "../protocol/status.ts";
 import { nullIfMissing } from "./local_stat.ts";
-import type { Folders, ResolvedPath, ServedTree } from "./served_tree.ts";
+import { checkText, type Folders, type ResolvedPath, type ServedTree } from "./served_tree.ts";
 
 /** Symbolic links that one path may lead through, as Linux has it. */
 const MAX_LINKS = 40;
@@ -29,6 +29,7 @@ export class Jail<F> implements ServedTree {
 
   /** Walks a path step by step. */
   resolve(path: string, last: "follow" | "keep"): ResolvedPath {
+    checkText(path);
     const folders = this.#folders;
     const inside: F[] = [folders.root()];
     const names: string[] = [];

@@ -13,7 +13,7 @@ import { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import { refuse, SftpStatus } from "../protocol/status.ts";
 import { readOnly } from "./read_only.ts";
 import { treeOf } from "./choose_tree.ts";
-import type { ResolvedPath, ServedTree } from "./served_tree.ts";
+import { checkText, type ResolvedPath, type ServedTree } from "./served_tree.ts";
 
 /** Entries of a directory that are looked up without a pause: a fraction of a millisecond. */
 const LIST_BATCH = 64;
@@ -182,6 +182,7 @@ class LocalFiles implements SftpBackend {
   }
 
   async symlink(target: string, path: string): Promise<void> {
+    checkText(target);
     using found = this.#vacant(path);
     this.#fs.symlinkSync(target, found.real);
   }

@@ -1,3 +1,5 @@
+import { refuse } from "../protocol/status.ts";
+
 /** What a client's path leads to; disposing of it closes the folders opened on the way. */
 export interface ResolvedPath extends Disposable {
   /** The path for this process; its last step is a symbolic link only if links were kept. */
@@ -6,6 +8,15 @@ export interface ResolvedPath extends Disposable {
   readonly virtual: string;
   /** The attributes of what is there, links not followed; null if nothing is there. */
   readonly info: Deno.FileInfo | null;
+}
+
+/**
+ * Refuses a path whose bytes are not UTF-8: the runtime would replace them, and two files would become one.
+ *
+ * @throws {SftpError} If it is one
+ */
+export function checkText(path: string): void {
+  if (!path.isWellFormed()) refuse("This server has no names that are not UTF-8");
 }
 
 /** Resolves clients' paths. Every method is synchronous, so that no other request runs in between. */

@@ -1,7 +1,7 @@
 import { platformError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { nullIfMissing } from "./local_stat.ts";
-import type { ResolvedPath, ServedTree } from "./served_tree.ts";
+import { checkText, type ResolvedPath, type ServedTree } from "./served_tree.ts";
 
 /** All files of this machine, without a jail: the system resolves paths and checks permissions. */
 export class UnrestrictedTree implements ServedTree {
@@ -45,6 +45,7 @@ export class UnrestrictedTree implements ServedTree {
   }
 
   #absolute(path: string): string {
+    checkText(path);
     if (path.startsWith("/")) return path;
     return path === "" ? this.#home : `${this.#home}/${path}`;
   }

@@ -51,7 +51,7 @@ export class RemoteStore implements FileStore {
   }
 
   nameProblem(name: string): string | null {
-    return nameProblem(name, "linux");
+    return nameProblem(name, "server");
   }
 
   realPath(path: string): Promise<string> {
