@@ -117,14 +117,16 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#error) return Promise.reject(this.#closedError());
     const opening: Opening = { type, promise: Promise.withResolvers(), abandoned: false };
-    const id = this.#channels.add(opening);
-    const message = { type, sender: id, window: this.#window, maxPacket: MAX_CHANNEL_PACKET, data };
+    let id: number | null = null;
     try {
+      id = this.#channels.add(opening);
+      const [sender, window] = [id, this.#window];
+      const message = { type, sender, window, maxPacket: MAX_CHANNEL_PACKET, data };
       this.send(
         sendable(ChannelOpen.encode(message), `The request for a channel of ${printable(type)}`),
       );
     } catch (error) {
-      this.#channels.release(id, opening);
+      if (id !== null) this.#channels.release(id, opening);
       return Promise.reject(error);
     }
     const abandoning = onAbort(signal, (reason) => {
@@ -327,11 +329,12 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
       this.send(
         ChannelOpenFailure.encode({ recipient: sender, reason, description, language: "" }),
       );
-    if (this.channelCount >= MAX_CHANNELS) {
-      return refuse(OPEN_FAILURE.RESOURCE_SHORTAGE, "Too many channels");
-    }
+    const full = () => refuse(OPEN_FAILURE.RESOURCE_SHORTAGE, "Too many channels");
+    if (this.channelCount >= MAX_CHANNELS) return full();
     const accept = (extra: Uint8Array): Channel => {
       if (this.#error) throw this.#closedError();
+      // Others may have been opened since the peer asked; the table throws then.
+      if (this.channelCount >= MAX_CHANNELS) full();
       const id = this.#channels.add({ type, promise: Promise.withResolvers(), abandoned: false });
       this.send(ChannelOpenConfirmation.encode({
         recipient: sender,

@@ -1,0 +1,174 @@
+/** Requests of channels and connections: how many may wait, and what the end of a channel means for them. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { MAX_PENDING_REQUESTS } from "../../lib/defaults.ts";
+import { ClosedError, ProtocolError } from "../../lib/errors.ts";
+import * as m from "../../lib/wire/messages.ts";
+import { MSG } from "../../lib/wire/numbers.ts";
+import { none, openChannel } from "./raw_channel.ts";
+import { type RawWorld, rawWorld } from "./raw_world.ts";
+
+const MANY = 600; // more than twice MAX_PENDING_REQUESTS
+
+const ask = (recipient: number, type: string, wantReply = true, data = none) =>
+  m.ChannelRequest.encode({ recipient, type, wantReply, data });
+
+const askGlobally = (type: string, wantReply = true) =>
+  m.GlobalRequest.encode({ type, wantReply, data: none });
+
+/** Returns when everything that the raw end has sent was handled. */
+async function handled({ raw }: RawWorld): Promise<void> {
+  raw.send(askGlobally("are you there"));
+  await raw.next(MSG.REQUEST_FAILURE);
+}
+
+for (const wantReply of [true, false]) {
+  const kind = wantReply ? "answered" : "that want no answer";
+  Deno.test(`Any number of channel requests, ${kind}, may come one after the other`, async () => {
+    await using world = await rawWorld("server");
+    const channel = await openChannel(world);
+    let count = 0;
+    channel.handleRequests(() => ++count > 0);
+    for (let i = 1; i <= MANY; i++) {
+      world.raw.send(ask(channel.id, "x", wantReply));
+      if (!wantReply && i % 100 !== 0) continue;
+      if (!wantReply) world.raw.send(ask(channel.id, "are you there"));
+      await world.raw.next(MSG.CHANNEL_SUCCESS);
+    }
+    assert(count >= MANY);
+  });
+
+  Deno.test(`Any number of global requests, ${kind}, may come one after the other`, async () => {
+    let count = 0;
+    const globals = new Map([["x", () => (count++, none)]]);
+    await using world = await rawWorld("server", { globals });
+    for (let i = 1; i <= MANY; i++) {
+      world.raw.send(askGlobally("x", wantReply));
+      if (wantReply) await world.raw.next(MSG.REQUEST_SUCCESS);
+      else if (i % 100 === 0) await handled(world);
+    }
+    await handled(world);
+    assertEquals(count, MANY);
+  });
+}
+
+Deno.test("Requests whose handler throws are answered, and counted back too", async () => {
+  const fail = () => {
+    throw new Error("the policy broke");
+  };
+  await using world = await rawWorld("server", { globals: new Map([["x", fail]]) });
+  const channel = await openChannel(world);
+  channel.handleRequests(fail);
+  for (let i = 0; i <= MAX_PENDING_REQUESTS; i++) {
+    world.raw.send(ask(channel.id, "x"));
+    world.raw.send(askGlobally("x"));
+    await world.raw.next(MSG.CHANNEL_FAILURE);
+    await world.raw.next(MSG.REQUEST_FAILURE);
+  }
+});
+
+Deno.test("MAX_PENDING_REQUESTS requests of a channel may wait, and not one more", async () => {
+  await using world = await rawWorld("server");
+  const [channel, other] = [await openChannel(world), await openChannel(world)];
+  channel.handleRequests(() => new Promise(() => {}));
+  for (let i = 0; i < MAX_PENDING_REQUESTS; i++) world.raw.send(ask(channel.id, "think"));
+  // Each channel has a count for itself.
+  world.raw.send(ask(other.id, "x"));
+  await world.raw.next(MSG.CHANNEL_FAILURE);
+  world.raw.send(ask(channel.id, "think", false));
+  assert(await world.transport.closed instanceof ProtocolError);
+});
+
+Deno.test("MAX_PENDING_REQUESTS global requests may wait, and not one more", async () => {
+  const globals = new Map([["think", () => new Promise<null>(() => {})]]);
+  await using world = await rawWorld("server", { globals });
+  const channel = await openChannel(world);
+  for (let i = 0; i < MAX_PENDING_REQUESTS; i++) world.raw.send(askGlobally("think"));
+  world.raw.send(ask(channel.id, "x"));
+  await world.raw.next(MSG.CHANNEL_FAILURE);
+  world.raw.send(askGlobally("think", false));
+  assert(await world.transport.closed instanceof ProtocolError);
+});
+
+Deno.test("Requests that wait fail when the peer closes the channel, and others do not", async () => {
+  await using world = await rawWorld("client");
+  const [channel, other] = [await openChannel(world), await openChannel(world)];
+  const waiting = [channel.request("one"), channel.request("two")].map((request) =>
+    assertRejects(() => request, ClosedError, "The peer closed the channel")
+  );
+  const living = other.request("three");
+  await world.raw.next(MSG.CHANNEL_REQUEST);
+  world.raw.send(m.ChannelClose.encode({ recipient: channel.id }));
+  await Promise.all(waiting);
+  await assertRejects(() => channel.request("late"), ClosedError, "The channel is closed");
+  world.raw.send(m.ChannelSuccess.encode({ recipient: other.id }));
+  await living;
+});
+
+Deno.test("A request whose channel was closed while its handler ran gets no answer", async () => {
+  for (const closer of ["the peer", "this end"]) {
+    await using world = await rawWorld("server");
+    const channel = await openChannel(world);
+    const answer = Promise.withResolvers<boolean>();
+    let asked = 0;
+    channel.handleRequests(() => (asked++, answer.promise));
+    world.raw.send(ask(channel.id, "slow"));
+    await handled(world);
+    if (closer === "the peer") world.raw.send(m.ChannelClose.encode({ recipient: channel.id }));
+    else channel.abort();
+    await world.raw.next(MSG.CHANNEL_CLOSE);
+    answer.resolve(true);
+    await handled(world);
+    assertEquals(asked, 1);
+    const numbers = world.raw.received.map(([number]) => number);
+    assert(!numbers.includes(MSG.CHANNEL_SUCCESS) && !numbers.includes(MSG.CHANNEL_FAILURE));
+  }
+});
+
+const exitStatus = (id: number) => ask(id, "exit-status", false, new Uint8Array([0, 0, 0, 9]));
+const lastWords: Record<string, (id: number) => Uint8Array> = {
+  "EOF alone": (id) => m.ChannelEof.encode({ recipient: id }),
+  "an exit status alone": exitStatus,
+};
+for (const [name, word] of Object.entries(lastWords)) {
+  Deno.test(`Disposing of a channel does not wait for a peer that has said ${name}`, async () => {
+    await using world = await rawWorld("client");
+    const channel = await openChannel(world);
+    world.raw.send(word(channel.id));
+    await handled(world);
+    await channel[Symbol.asyncDispose]();
+    assertEquals(channel.state.phase, "closing");
+    await world.raw.next(MSG.CHANNEL_CLOSE);
+  });
+}
+
+Deno.test("What came before the end of the connection is kept: data, EOF and exit status", async () => {
+  await using world = await rawWorld("client");
+  const channel = await openChannel(world);
+  const cut = await openChannel(world);
+  for (const { id } of [channel, cut]) {
+    world.raw.send(new Uint8Array([94, 0, 0, 0, id, 0, 0, 0, 3, 97, 98, 99]));
+  }
+  world.raw.send(m.ChannelEof.encode({ recipient: channel.id }));
+  world.raw.send(exitStatus(channel.id));
+  await handled(world);
+  world.raw.transport.disconnect(11, "good night");
+  await world.transport.closed;
+  const buffer = new Uint8Array(10);
+  assertEquals([await channel.read(buffer), await channel.read(buffer)], [3, null]);
+  assertEquals(await channel.readStderr(buffer), null);
+  assertEquals((await channel.exitStatus).code, 9);
+  // A stream that was cut off is no stream that has ended.
+  assertEquals(await cut.read(buffer), 3);
+  await assertRejects(() => cut.read(buffer), Error, "good night");
+  await assertRejects(() => cut.exitStatus, Error, "good night");
+});
+
+Deno.test("What came before an abort is kept no longer than EOF: an end stays the end", async () => {
+  await using world = await rawWorld("client");
+  const channel = await openChannel(world);
+  world.raw.send(m.ChannelEof.encode({ recipient: channel.id }));
+  world.raw.send(exitStatus(channel.id));
+  await handled(world);
+  channel.abort(new Error("enough"));
+  assertEquals((await channel.exitStatus).code, 9);
+});
