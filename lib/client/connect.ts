@@ -16,6 +16,7 @@ import { startProxy } from "../login/proxy_command.ts";
 import { dialHost } from "../login/tcp.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { inSpan } from "../spans.ts";
+import { withAddendum } from "../transport/identification.ts";
 import { requestService } from "../transport/service.ts";
 import { connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
@@ -130,6 +131,8 @@ interface ConnectPlan {
   readonly login: ClientLogin;
   /** The options as given, completed by the configuration files. */
   readonly options: ConnectOptions;
+  /** What we call ourselves. */
+  readonly identification: string;
   /** The host under the name that its key is known by. */
   readonly keyHost: HostAddress;
   readonly policy: HostKeyPolicy;
@@ -149,6 +152,7 @@ async function connectPlan(
   login: ClientLogin,
 ): Promise<ConnectPlan> {
   const { host, user } = login;
+  const identification = withAddendum(options.versionAddendum);
   const policy = options.hostKeys === undefined
     ? hostTrust(settings ?? {}, NO_DIALOG).policy
     : hostKeyPolicy(options.hostKeys);
@@ -161,6 +165,7 @@ async function connectPlan(
   return {
     options,
     login,
+    identification,
     keyHost,
     policy,
     suite: preferKnown(resolveSuite(options.algorithms), known, options),
@@ -249,7 +254,7 @@ async function jumpClient(
 
 function transportOver(
   socket: Socket,
-  { options, suite, policy, keyHost }: ConnectPlan,
+  { options, suite, policy, keyHost, identification }: ConnectPlan,
 ): Transport {
   return new Transport(socket, {
     role: "client",
@@ -257,6 +262,7 @@ function transportOver(
     verifyHostKey: (key) => verifyHostKey(policy, keyHost, key),
     ...(options.rekey && { rekey: options.rekey }),
     ...(options.trace && { trace: options.trace }),
+    identification,
   });
 }
 

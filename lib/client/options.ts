@@ -59,6 +59,8 @@ export interface ConnectOptions {
   readonly window?: WindowOptions;
   /** The name that the host's key is known by instead of its own, as ssh's HostKeyAlias. */
   readonly hostKeyAlias?: string;
+  /** Text after the name of this software in the identification, as ssh's VersionAddendum. */
+  readonly versionAddendum?: string;
   /** How the TCP connection is made. */
   readonly tcp?: TcpOptions;
   /**

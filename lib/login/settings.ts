@@ -21,6 +21,7 @@ export interface ConfiguredConnection {
   readonly keepaliveCount?: number;
   readonly rekey?: RekeyLimits;
   readonly tcp?: TcpOptions;
+  readonly versionAddendum?: string;
 }
 
 /**
@@ -29,7 +30,7 @@ export interface ConfiguredConnection {
  * @throws {ConfigError} If BindInterface names no interface with an address
  */
 export function configuredConnection(settings: LoginSettings): ConfiguredConnection {
-  const { HostKeyAlias, ServerAliveCountMax, BatchMode } = settings;
+  const { HostKeyAlias, ServerAliveCountMax, BatchMode, VersionAddendum } = settings;
   const algorithms = configuredAlgorithms(settings);
   const rekey = configuredRekey(settings);
   const tcp = configuredTcp(settings);
@@ -42,6 +43,7 @@ export function configuredConnection(settings: LoginSettings): ConfiguredConnect
     ...keepaliveInterval !== undefined && { keepaliveInterval },
     ...ServerAliveCountMax !== undefined && { keepaliveCount: ServerAliveCountMax },
     ...HostKeyAlias !== undefined && { hostKeyAlias: HostKeyAlias },
+    ...VersionAddendum && { versionAddendum: VersionAddendum },
   };
 }
 

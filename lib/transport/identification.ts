@@ -5,6 +5,23 @@ import type { Socket } from "./socket.ts";
 /** What we call ourselves; without CR LF, as it is hashed (RFC 4253 §4.2, §8). */
 export const IDENTIFICATION = "SSH-2.0-denossh_0.1";
 
+/** Longest line of ours without CR LF (RFC 4253 §4.2). */
+const MAX_OWN_LINE = 253;
+
+/**
+ * What we call ourselves, with text after it.
+ *
+ * @throws {TypeError} If the text is not printable ASCII, or too long
+ */
+export function withAddendum(text: string = ""): string {
+  const line = text === "" ? IDENTIFICATION : `${IDENTIFICATION} ${text}`;
+  if (!/^[ -~]*$/.test(text) || line.length > MAX_OWN_LINE) {
+    const most = MAX_OWN_LINE - IDENTIFICATION.length - 1;
+    throw new TypeError(`VersionAddendum must be up to ${most} printable ASCII characters`);
+  }
+  return line;
+}
+
 /** Longest line that is read, in bytes: RFC 4253 §4.2 allows 255, and OpenSSH reads 8192. */
 const MAX_LINE = 8192;
 /** Lines that a server may send first, and their bytes: OpenSSH's client gives up likewise. */

@@ -19,7 +19,7 @@ import { onTimeout } from "../waiting.ts";
 import { Disconnect, Ignore, Ping, Pong, Unimplemented } from "../wire/messages.ts";
 import { AGENT_FORWARDING, DISCONNECT, HOST_BOUND, MSG } from "../wire/numbers.ts";
 import { decodeExtInfo } from "./ext_info.ts";
-import { IDENTIFICATION, readIdentification } from "./identification.ts";
+import { IDENTIFICATION, identificationBytes, readIdentification } from "./identification.ts";
 import { exchangeKeys, type SessionIdentity } from "./key_exchange.ts";
 import { KeyUse, type RekeyLimits } from "./key_use.ts";
 import { Conversation, type Link, messageName } from "./link.ts";
@@ -45,6 +45,8 @@ export interface TransportOptions {
   readonly verifyHostKey?: (key: PublicKey) => void | Promise<void>;
   readonly rekey?: RekeyLimits;
   readonly trace?: (event: TraceEvent) => void;
+  /** What we call ourselves, if not {@linkcode IDENTIFICATION}. */
+  readonly identification?: string;
 }
 
 type Phase = "identification" | "first-kex" | "auth" | "open" | "closed";
@@ -90,6 +92,8 @@ export class Transport implements MessageTransport {
     this.role = options.role;
     this.socket = socket;
     this.#options = options;
+    const { identification: mine = IDENTIFICATION } = options;
+    this.#identification = { ...this.#identification, [options.role]: mine };
     this.#keyUse = new KeyUse(options.rekey);
     this.sink = new PacketSink(socket, (error) => this.fail(error), new Sealer());
     this.sink.onSuccess = () => this.#authenticated();
@@ -152,7 +156,7 @@ export class Transport implements MessageTransport {
       // Both at once: on an unbuffered stream a write ends only when the peer reads.
       const [{ line, leftover }] = await Promise.all([
         readIdentification(this.socket, peer, (text) => void (this.#heard = text)),
-        this.socket.write(new TextEncoder().encode(IDENTIFICATION + "\r\n")),
+        this.socket.write(identificationBytes(`${this.#identification[this.role]}\r\n`)),
       ]);
       this.#identification = { ...this.#identification, [peer]: line };
       if (this.#phase === "closed") throw await this.closed;

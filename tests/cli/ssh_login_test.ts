@@ -149,3 +149,19 @@ Deno.test("serve shows its banner before the login", async () => {
   const quiet = await cliSsh(server, ["true"], { flags: ["-q"] });
   assertEquals(quiet.stderr, "");
 });
+
+Deno.test("ssh warns of a key exchange that is not post-quantum where WarnWeakCrypto asks", async () => {
+  await using server = await startServe();
+  const cases: [config: Record<string, string>, warned: boolean][] = [
+    [{ WarnWeakCrypto: "yes", KexAlgorithms: "curve25519-sha256" }, true],
+    [{ WarnWeakCrypto: "no-pq-kex", KexAlgorithms: "curve25519-sha256" }, false],
+    [{ KexAlgorithms: "curve25519-sha256" }, false],
+    [{ WarnWeakCrypto: "yes", KexAlgorithms: "sntrup761x25519-sha512" }, false],
+  ];
+  for (const [config, warned] of cases) {
+    const { code, stderr } = await cliSsh(server, ["echo in"], {
+      config: { ...config, LogLevel: "INFO" },
+    });
+    assertEquals([code, stderr.includes("is not post-quantum")], [0, warned], stderr);
+  }
+});

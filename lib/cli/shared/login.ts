@@ -164,9 +164,20 @@ async function logInDirectly(
   log.verbose(`kex: host key algorithm: ${hostKeyAlgorithm}`);
   log.verbose(`Server host key: ${hostKey.type} ${hostKey.fingerprint()}`);
   log.verbose(`kex: cipher: ${cipher} MAC: ${mac || "<implicit>"} compression: ${compression}`);
+  if (options.WarnWeakCrypto && !isPostQuantum(kex)) {
+    log.info(
+      `Warning: the key exchange ${kex} is not post-quantum: ` +
+        "a recording of this connection may be decrypted in the future.",
+    );
+  }
   if (options.VisualHostKey) {
     log.info(`Host key fingerprint is ${hostKey.fingerprint()}\n${randomart(hostKey)}`);
   }
   log.verbose(`Authenticated to ${host} as ${user}.`);
   return client;
+}
+
+/** Whether a key exchange withstands quantum computers: those with ML-KEM or NTRU Prime do. */
+function isPostQuantum(kex: string): boolean {
+  return /^(mlkem|sntrup)/.test(kex);
 }
