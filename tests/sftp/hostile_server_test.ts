@@ -1,10 +1,17 @@
-import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
-import { SftpError, SftpStatus, SftpTransferError } from "../../lib/sftp/mod.ts";
+import { SftpClient, SftpError, SftpStatus, SftpTransferError } from "../../lib/sftp/mod.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { atServer, frame, handle, type RawMessage, type RawPeer, status } from "./raw.ts";
-import { folder, noise, refusal, same } from "./world.ts";
+import { channelPair, folder, noise, refusal, same } from "./world.ts";
+import { FakeTime } from "../support/fake_time.ts";
 
 const MODE_FILE = 0o100644;
 const MODE_FOLDER = 0o040755;
@@ -148,6 +155,44 @@ for (
     assertEquals(error.status, SftpStatus.BAD_MESSAGE);
   });
 }
+
+/** The error of a client at a server that sends these pieces, and has said this on standard error. */
+async function openingError(
+  pieces: readonly string[],
+  said: string,
+  then: "waits" | "leaves",
+): Promise<SftpError> {
+  const [near, far] = channelPair();
+  const opening = SftpClient.open({
+    ...near,
+    tryReadStderr: (into) => new TextEncoder().encodeInto(said, into).written,
+  });
+  const failed = assertRejects(() => opening, SftpError);
+  for (const piece of pieces) await far.writeAll(new TextEncoder().encode(piece));
+  if (then === "leaves") await far.close();
+  return await failed;
+}
+
+Deno.test("a server that sends text is quoted, with its standard error", async () => {
+  const quoted =
+    'SFTP session is over: what answered is not an SFTP server: it sent "Welcome to it"';
+  const { message, status } = await openingError(["\r\nWelcome", " to it\n", "more"], "", "waits");
+  assertEquals([message, status], [quoted, SftpStatus.BAD_MESSAGE]);
+  const unfinished = await openingError(["Welcome to it"], "\x1b[1mNo SFTP\nmore", "leaves");
+  assertEquals(unfinished.message, `${quoted}, and said "[1mNo SFTP" on standard error`);
+  const silent = await openingError([], "Not available\n", "leaves");
+  assertEquals(
+    silent.message,
+    'SFTP session is over: the server closed the channel, and said "Not available" on standard error',
+  );
+  assert((await openingError(["x".repeat(9000)], "", "waits")).message.length < 400);
+});
+
+Deno.test("a prompt without an end of line is quoted after a moment", async () => {
+  using time = new FakeTime();
+  const error = await time.settle(openingError(["Password: "], "", "waits"));
+  assertStringIncludes(error.message, 'it sent "Password:"');
+});
 
 Deno.test("extensions end where the greeting makes no sense", async () => {
   const body = new Writer().text("copy-data").text("1").u32(100).take();

@@ -28,6 +28,11 @@ export interface SftpChannel {
    * what `take` throws. It saves a client a wait and a copy for each chunk.
    */
   consume?(take: (bytes: Uint8Array) => void): Promise<void>;
+  /**
+   * Reads what has arrived on standard error, without waiting; may throw if nothing has. It is quoted in the
+   * error of a session that does not begin.
+   */
+  tryReadStderr?(into: Uint8Array): number | null;
   /** Sends the chunks in order; resolves when their memory may be reused. */
   writeAll(...chunks: Uint8Array[]): Promise<void>;
   /** Sends EOF. */

@@ -6,6 +6,7 @@ import type { Layout } from "../../wire/message.ts";
 import { PathEstimate } from "./pacing.ts";
 import { Cancellations } from "./cancellations.ts";
 import { consume, type SftpChannel } from "../protocol/channel.ts";
+import { errorLine, StrayText } from "./stray_text.ts";
 import * as msg from "../protocol/messages.ts";
 import { FXP, SFTP_VERSION } from "../protocol/numbers.ts";
 import { Outbox } from "../protocol/outbox.ts";
@@ -72,7 +73,11 @@ export class ClientSession {
   private constructor(channel: SftpChannel, timeout: number) {
     this.#channel = channel;
     this.#timeout = timeout;
-    this.#outbox = new Outbox(channel, (cause) => this.#fail(lost(cause)));
+    this.#outbox = new Outbox(channel, (cause) => {
+      // Before the greeting, what the server has sent says more than the failure to write to it.
+      if (this.#extensions !== null) this.#fail(lost(cause));
+      else this.#receiving.then(() => this.#fail(lost(cause)));
+    });
   }
 
   /** Exchanges INIT and VERSION (filexfer-02 §4). */
@@ -241,18 +246,37 @@ export class ClientSession {
   async #receive(): Promise<void> {
     try {
       const answers = new AnswerParser(this.#answerHandler);
+      const text = new StrayText();
       await consume(this.#channel, (bytes) => {
-        if (this.#cause === null) answers.push(bytes);
+        if (this.#cause !== null) return;
+        if (this.#extensions !== null || !text.take(bytes)) return answers.push(bytes);
+        if (text.complete) throw this.#notSftp(text);
+        // A prompt has no end of line.
+        this.#timer ??= setTimeout(() => this.#fail(this.#notSftp(text)), CLOSE_LINGER_MS);
       });
+      if (this.#cause !== null) return;
+      if (text.line !== "") throw this.#notSftp(text);
       if (answers.inside) throw new ProtocolError("The stream ends inside a message");
       this.#fail(
-        this.#closing
-          ? closed()
-          : sessionError(SftpStatus.CONNECTION_LOST, "the server closed the channel"),
+        this.#closing ? closed() : sessionError(
+          SftpStatus.CONNECTION_LOST,
+          `the server closed the channel${this.#said()}`,
+        ),
       );
     } catch (cause) {
       this.#fail(cause instanceof SftpError ? cause : lost(cause));
     }
+  }
+
+  #notSftp(text: StrayText): SftpError {
+    const reason = `what answered is not an SFTP server: it sent "${text.line}"${this.#said()}`;
+    return sessionError(SftpStatus.BAD_MESSAGE, reason);
+  }
+
+  /** The first line of standard error, for errors before the session has begun. */
+  #said(): string {
+    const line = this.#extensions === null ? errorLine(this.#channel) : "";
+    return line === "" ? "" : `, and said "${line}" on standard error`;
   }
 
   readonly #answerHandler: AnswerHandler = {
