@@ -11,6 +11,14 @@
  *
  * `connect()` does that by itself; this is for programs that want to know.
  *
+ * All directives up to OpenSSH 10.5 are read and checked, and so are those of GSSAPI without a look at
+ * their values. An unknown directive is refused with its line, unless IgnoreUnknown names it. These are
+ * read and not acted on: ChannelTimeout, CheckHostIP, ControlPersist, EnableEscapeCommandline,
+ * EnableSSHKeysign, HostbasedAcceptedAlgorithms, HostbasedAuthentication, IPQoS, KbdInteractiveDevices,
+ * LogVerbose, ObscureKeystrokeTiming, PermitRemoteOpen, SecurityKeyProvider, SyslogFacility,
+ * TunnelDevice and XAuthLocation; the tools say so for Tunnel, PKCS11Provider and VerifyHostKeyDNS.
+ * WarnWeakCrypto makes the tools warn if it is `yes`; without it they do not.
+ *
  * @module
  */
 export { Config } from "./config.ts";
