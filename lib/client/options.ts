@@ -80,7 +80,8 @@ export interface ConnectOptions {
    * of ours, and `auth` and `hostKeys` count for nothing. If there is no master that answers, a connection
    * is made as usual. If not given, ControlPath of the configuration files, unless one of `auth`,
    * `hostKeys`, `algorithms`, `jump`, `proxyCommand` and `transport` is given, or ControlMaster is `yes` or
-   * `ask`; `false` shares none. Needs `--allow-read` and `--allow-write` for the path.
+   * `ask`; `false` shares none. Needs `--allow-read` and `--allow-write` for the path, `--allow-read` for its
+   * folder, and `--allow-net=unix:PATH`; a path of the files is not used without them.
    *
    * Commands, SFTP, `dial`, `forwardLocal` and `forwardSocks` work through a master. What the server would
    * answer to or open towards the master is refused: `listen`, `forwardRemote`, `request`, `notify`, the

@@ -5,6 +5,7 @@ import { ConnectError } from "../errors.ts";
 import { hostLabel } from "../known_hosts/host_key_policy.ts";
 import {
   ControlSocket,
+  folderOf,
   hasControlSocket,
   type ProxiedConnection,
 } from "../login/control_socket.ts";
@@ -42,10 +43,24 @@ export async function sharedClient(
   return new Client(transport, connection, login);
 }
 
+/** Whether a socket may be used without asking for a permission. */
 async function mayUse(path: string): Promise<boolean> {
-  const names = ["read", "write"] as const;
-  return names.every((name) => runtime.isGranted({ name, path })) &&
+  const wanted = [
+    { name: "read", path },
+    { name: "write", path },
+    { name: "read", path: folderOf(path) },
+  ] as const;
+  return wanted.every((permission) => runtime.isGranted(permission)) && mayConnect(path) &&
     await grantedUid() !== undefined;
+}
+
+/** Deno 2.7 and older have no permission for unix sockets, and refuse to tell of one. */
+function mayConnect(path: string): boolean {
+  try {
+    return runtime.isGranted({ name: "net", host: `unix:${path}` });
+  } catch {
+    return true;
+  }
 }
 
 /** A master that does not answer, or refuses, is passed over; null then. */

@@ -51,7 +51,8 @@ export async function hasControlSocket(path: string): Promise<boolean> {
   return true;
 }
 
-function folderOf(path: string): string {
+/** The folder of a control socket, in which others could replace it. */
+export function folderOf(path: string): string {
   const slash = path.lastIndexOf("/");
   return slash < 0 ? "." : path.slice(0, slash + 1);
 }

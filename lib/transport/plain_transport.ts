@@ -36,7 +36,7 @@ export class PlainTransport implements MessageTransport {
 
   constructor(socket: Socket, trace?: (event: TraceEvent) => void) {
     this.socket = socket;
-    this.sink = new PacketSink(socket, (error) => this.fail(error), new PlainSealer());
+    this.sink = new PacketSink(socket, (error) => this.#lost(error), new PlainSealer());
     if (trace) this.sink.trace = new Trace(trace);
     this.closed = this.#over.promise;
     this.finished = this.#done.promise;
@@ -78,13 +78,21 @@ export class PlainTransport implements MessageTransport {
     this.sink.drained().then(() => this.socket.close());
   }
 
+  /** The socket is over: with a reset instead of an end if the master died with bytes of ours unread. */
+  #lost(cause?: unknown): void {
+    const isEnd = cause === undefined || cause instanceof ConnectError;
+    this.fail(
+      isEnd ? new ConnectError("The control master closed the connection", { cause }) : cause,
+    );
+  }
+
   async #read(leftover: Uint8Array): Promise<void> {
     try {
       const handle = (payload: Uint8Array) => this.#handle(payload);
       await readPackets(this.socket, this.#opener, leftover, handle, () => {}, () => this.#isOpen);
-      this.fail(new ConnectError("The control master closed the connection"));
+      this.#lost();
     } catch (error) {
-      this.fail(error);
+      this.#lost(error);
     }
     this.#lingering?.[Symbol.dispose]();
     this.socket.close();

@@ -9,6 +9,7 @@ import {
 } from "@denossh/ssh";
 import { cli, cliSsh } from "../cli/world.ts";
 import { configFlags } from "../support/ssh_flags.ts";
+import { run } from "../support/run.ts";
 import { Program } from "../support/program.ts";
 import { noise } from "../support/random.ts";
 import { type TempFolder, tempFolder } from "../support/temp.ts";
@@ -130,7 +131,7 @@ await peerTest(["ssh", "sshd"], "an alias with a ControlPath shares what ssh wou
     "config",
     `Host alias\n  HostName ${hostname}\n  Port ${port}\n  User ${user}\n` +
       `  UserKnownHostsFile /dev/null\n  IdentityFile none\n  ControlPath ${world.folder.path}/con%%trol\n` +
-      `  IdentityAgent none\n`.replace("%%", "%%"),
+      `  IdentityAgent none\n`,
   );
   await Deno.rename(world.path, world.folder.join("con%trol"));
   {
@@ -181,3 +182,72 @@ await peerTest(["ssh", "sshd"], "ssh -O exit ends a master", async () => {
   assertEquals([asked.code, asked.stderr], [0, "Exit request sent.\n"]);
   assert((await world.master.status).code !== null);
 });
+
+await peerTest(
+  ["ssh", "sshd"],
+  "a ControlPath is used only with the permissions for it",
+  async () => {
+    await using world = await startMaster();
+    const { hostname, port, user } = world.server;
+    await Deno.mkdir(world.folder.join(".ssh"));
+    await world.folder.write(
+      ".ssh/config",
+      `Host alias\n  HostName ${hostname}\n  Port ${port}\n  User ${user}\n  ControlPath ${world.path}\n`,
+    );
+    const script = await world.folder.write(
+      "script.ts",
+      `import { connect } from "@denossh/ssh";
+    await connect("alias").then(
+      async (host) => {
+        console.log("shared", await host.run("echo ran"));
+        await host.close();
+      },
+      (error) => console.log(error.name),
+    );`,
+    );
+    const config = new URL("../../deno.json", import.meta.url).pathname;
+    const read = `--allow-read=${world.folder.path},/etc/ssh`;
+    const tcp = `${hostname}:${port}`;
+    for (
+      const [grants, printed] of [
+        [[read, `--allow-write=${world.path}`, "--allow-net"], "shared ran"],
+        // Its own login, for which it has no host key; old versions ask no permission for unix sockets.
+        [
+          [read, `--allow-write=${world.path}`, `--allow-net=${tcp}`],
+          await asksForSockets(world.folder) ? "HostKeyError" : "shared ran",
+        ],
+        [[read, "--allow-net"], "HostKeyError"],
+      ] as const
+    ) {
+      const args = [
+        "run",
+        "--no-prompt",
+        `--config=${config}`,
+        "--allow-env=HOME",
+        ...grants,
+        script,
+      ];
+      const ran = await run(Deno.execPath(), args, { env: { HOME: world.folder.path } });
+      assertEquals(ran.text.trim(), printed, ran.stderr);
+    }
+  },
+);
+
+await peerTest(["ssh", "sshd"], "a jump host is reached through its master", async () => {
+  await using world = await startMaster();
+  const { hostname, port, user, identity, knownHosts } = world.server;
+  const config = await world.folder.write(
+    "config",
+    `Host bastion\n  ControlPath ${world.path}\n  IdentityFile none\n  UserKnownHostsFile /dev/null\n` +
+      `Host inner\n  ProxyJump bastion\n  IdentityFile ${identity}\n  UserKnownHostsFile ${knownHosts}\n` +
+      `Host *\n  HostName ${hostname}\n  Port ${port}\n  User ${user}\n  IdentityAgent none\n`,
+  );
+  await using host = await connect("inner", { config });
+  assertEquals([host.info.shared, await host.run("echo inside")], [false, "inside"]);
+});
+
+async function asksForSockets(folder: TempFolder): Promise<boolean> {
+  const code = 'Deno.permissions.querySync({ name: "net", host: "unix:/socket" });';
+  const script = await folder.write("query.ts", code);
+  return (await run(Deno.execPath(), ["run", "--no-prompt", "--no-config", script])).code === 0;
+}
