@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ChannelWriter } from "../../lib/connection/channel_writer.ts";
 import { limitOf } from "../../lib/waiting.ts";
 
@@ -92,4 +92,27 @@ Deno.test("ChannelWriter.ready waits for the socket and the window", async () =>
   writer.grow(3);
   await waiting;
   assertEquals(writer.writableBytes, 3);
+});
+
+Deno.test("tryWrite takes nothing while a write is under way, though the window has room", async () => {
+  const { writer, sent } = writerWith({ room: 100, window: 0 });
+  const writing = writer.writeAll([new Uint8Array(3), new Uint8Array(4)], 0, null);
+  writer.grow(50);
+  assertEquals([writer.window, writer.writableBytes], [50, 0]);
+  const error = assertThrows(() => writer.tryWrite(new Uint8Array(5), 0));
+  assertEquals((error as Error).name, "WouldBlock");
+  assertEquals(sent, []);
+  await writing;
+  assertEquals(writer.tryWrite(new Uint8Array(5), 0), 5);
+  assertEquals(sent, [3, 4, 5]);
+});
+
+Deno.test("tryWrite takes what window, packet and socket have room for", () => {
+  const { writer, sent } = writerWith({ room: 12, window: 100 });
+  assertEquals(writer.tryWrite(new Uint8Array(0), 0), 0);
+  assertEquals(writer.tryWrite(new Uint8Array(50), 0), 16); // the socket is asked before each packet
+  assertThrows(() => writer.tryWrite(new Uint8Array(1), 0));
+  assertEquals([sent, writer.sent, writer.window], [[8, 8], 16, 84]);
+  const small = writerWith({ room: 100, window: 9 });
+  assertEquals([small.writer.tryWrite(new Uint8Array(50), 0), small.sent], [9, [8, 1]]);
 });

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ReceiveWindow, SendWindow } from "../../lib/connection/window.ts";
 import { ProtocolError } from "../../lib/errors.ts";
+import { FakeTime } from "../support/fake_time.ts";
 
 Deno.test("ReceiveWindow gives back everything that was consumed, never more", () => {
   const window = new ReceiveWindow(8000);
@@ -71,11 +72,55 @@ Deno.test("ReceiveWindow doubles while a round trip is longer than half a window
   assertEquals(budget.left, 100_000);
 });
 
-Deno.test("ReceiveWindow stays as it is on a short path, or on one that was not measured", () => {
-  for (const roundTrip of [0, null]) {
+const paths: [roundTrip: number | null, grows: boolean][] = [
+  [null, false],
+  [0, false],
+  [1, false],
+  [5, false],
+  [5.1, true],
+  [200, true],
+];
+for (const [roundTrip, grows] of paths) {
+  const path = roundTrip === null ? "that was not measured" : `of ${roundTrip} ms`;
+  Deno.test(`ReceiveWindow ${grows ? "grows" : "stays as it is"} on a path ${path}`, () => {
+    using time = new FakeTime();
     const { window } = tuned(roundTrip, 100_000);
+    time.skip(1000);
+    // Half of the window in no time: the peer is held back by it, if by anything.
     flow(window, 100_000);
-    assertEquals(window.size, 8000);
+    assertEquals(window.size > 8000, grows);
+  });
+}
+
+Deno.test("ReceiveWindow grows only where half of it comes within the round trip", () => {
+  for (const [elapsed, size] of [[99, 16_000], [100, 8000], [3199, 8000]] as const) {
+    using time = new FakeTime();
+    const { window } = tuned(100, 100_000);
+    time.skip(100_000);
+    flow(window, 4000); // the first half only starts the clock
+    time.skip(elapsed);
+    flow(window, 4000);
+    assertEquals(window.size, size, `${elapsed} ms`);
+  }
+});
+
+Deno.test("ReceiveWindow shrinks only after 32 round trips, and not below its start", () => {
+  for (const [elapsed, shrinks] of [[3199, false], [3200, true]] as const) {
+    using time = new FakeTime();
+    const { budget, window } = tuned(100, 8000);
+    time.skip(100_000);
+    flow(window, 4000);
+    flow(window, 4000);
+    assertEquals([window.size, budget.left], [16_000, 0]);
+    time.skip(elapsed);
+    flow(window, 8000);
+    assertEquals(window.size < 16_000, shrinks);
+    assertEquals(window.size + budget.left, 16_000);
+    for (let i = 0; i < 100; i++) {
+      time.skip(100_000);
+      flow(window, window.size / 2);
+    }
+    assertEquals([window.size, budget.left], [8000, 8000]);
   }
 });
 

@@ -1,0 +1,280 @@
+/** Windows of channels: what is sent under them, what is given back, and what their end means. */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import type { Channel } from "../../lib/connection/channel.ts";
+import { ChannelCore, type ChannelHost } from "../../lib/connection/channel_core.ts";
+import { ChannelWriter } from "../../lib/connection/channel_writer.ts";
+import { ChunkMemory } from "../../lib/connection/chunk_memory.ts";
+import { lazyError } from "../../lib/connection/lazy_error.ts";
+import { ConnectionBudget } from "../../lib/connection/window_budget.ts";
+import { Sealer } from "../../lib/crypto/packet_cipher.ts";
+import { MAX_SENT_PACKET, OUTBOX_HIGH_WATER, SOCKET_WRITE_BYTES } from "../../lib/defaults.ts";
+import { ClosedError, ProtocolError } from "../../lib/errors.ts";
+import { PacketSink } from "../../lib/transport/packet_sink.ts";
+import { peek32 } from "../../lib/wire/hot.ts";
+import * as m from "../../lib/wire/messages.ts";
+import { MSG } from "../../lib/wire/numbers.ts";
+import { adjust, data, none, openChannel, receiveBytes } from "./raw_channel.ts";
+import { type RawWorld, rawWorld } from "./raw_world.ts";
+
+/** Returns when everything that the raw end has sent was handled. */
+async function handled({ raw }: RawWorld): Promise<void> {
+  raw.send(m.GlobalRequest.encode({ type: "are you there", wantReply: true, data: none }));
+  await raw.next(MSG.REQUEST_FAILURE);
+}
+
+/** The window adjusts that the raw end has got, added up. */
+function credited({ raw }: RawWorld): number {
+  return raw.received.filter(([number]) => number === MSG.CHANNEL_WINDOW_ADJUST)
+    .reduce((sum, payload) => sum + peek32(payload, 5), 0);
+}
+
+for (const maxPacket of [MAX_SENT_PACKET + 1, 1_000_000, 0xffff_ffff]) {
+  Deno.test(`Packets have MAX_SENT_PACKET bytes of data at most, where the peer takes ${maxPacket}`, async () => {
+    await using world = await rawWorld("client");
+    const channel = await openChannel(world, { maxPacket, window: 1_000_000 });
+    await channel.writeAll(new Uint8Array(2 * MAX_SENT_PACKET + 1));
+    const sizes = await receiveBytes(world, 2 * MAX_SENT_PACKET + 1);
+    assertEquals(sizes, [MAX_SENT_PACKET, MAX_SENT_PACKET, 1]);
+  });
+}
+
+const WINDOW = 8192;
+const waysToTake: Record<string, (channel: Channel) => Promise<unknown>> = {
+  read: (channel) => channel.read(new Uint8Array(WINDOW)),
+  "two reads": async (channel) => {
+    await channel.read(new Uint8Array(1000));
+    await channel.read(new Uint8Array(WINDOW));
+  },
+  "read and discard": async (channel) => {
+    await channel.read(new Uint8Array(3000));
+    channel.discard("stdout");
+    channel.discard("stdout");
+  },
+  "discard and cancel": async (channel) => {
+    channel.discard("stdout");
+    await channel.readable.cancel();
+    channel.discard("stdout");
+  },
+  tryRead: async (channel) => {
+    await channel.ready("read");
+    channel.tryRead(new Uint8Array(WINDOW));
+  },
+  readChunk: (channel) => channel.readChunk(),
+  "a stream": async (channel) => {
+    const reader = channel.readable.getReader();
+    for (let sum = 0; sum < WINDOW;) sum += (await reader.read()).value!.length;
+  },
+  "stdout combined with stderr": async (channel) => {
+    channel.combineStderr(true);
+    channel.combineStderr(false);
+    channel.combineStderr(true);
+    await channel.read(new Uint8Array(WINDOW));
+    channel.discard("stderr");
+  },
+  consume: async (channel) => {
+    const aborter = new AbortController();
+    const { signal } = aborter;
+    const taken = Promise.withResolvers<void>();
+    let bytes = 0;
+    const take = (piece: Uint8Array) =>
+      void ((bytes += piece.length) === WINDOW && taken.resolve());
+    const consuming = channel.consume(take, { signal }).catch(() => {});
+    await taken.promise;
+    aborter.abort();
+    await consuming;
+  },
+  "consume that throws": (channel) =>
+    channel.consume(() => {
+      throw new Error("enough");
+    }).catch(() => {}),
+};
+for (const [name, take] of Object.entries(waysToTake)) {
+  for (const waits of [false, true]) {
+    const when = waits ? "before it comes" : "after it came";
+    Deno.test(`What is taken by ${name} is credited once, ${when}`, async () => {
+      await using world = await rawWorld("client", { window: WINDOW });
+      const channel = await openChannel(world);
+      const taking = waits ? take(channel) : null;
+      world.raw.send(data(channel.id, WINDOW));
+      if (!waits) await handled(world);
+      await (taking ?? take(channel));
+      await handled(world);
+      const { receiveWindow, readableBytes } = channel.state;
+      assertEquals(receiveWindow + readableBytes, WINDOW);
+      assertEquals(credited(world), WINDOW - readableBytes);
+    });
+  }
+}
+
+Deno.test("After the peer's EOF, what is read is not credited any more", async () => {
+  await using world = await rawWorld("client", { window: WINDOW });
+  const channel = await openChannel(world);
+  world.raw.send(data(channel.id, WINDOW));
+  world.raw.send(m.ChannelEof.encode({ recipient: channel.id }));
+  await handled(world);
+  assertEquals((await channel.readAll()).length, WINDOW);
+  await handled(world);
+  assertEquals(credited(world), 0);
+});
+
+for (const closer of ["the peer", "this end"]) {
+  Deno.test(`After CLOSE of ${closer}, nothing is credited and nothing sent`, async () => {
+    await using world = await rawWorld("client", { window: WINDOW });
+    const channel = await openChannel(world);
+    world.raw.send(data(channel.id, WINDOW, closer === "the peer" ? 0 : 77));
+    await handled(world);
+    const before = credited(world);
+    if (closer === "the peer") {
+      world.raw.send(m.ChannelClose.encode({ recipient: channel.id }));
+      await handled(world);
+      assertEquals((await channel.readChunk())!.length, WINDOW); // it came before
+    } else {
+      channel.abort();
+      channel.abort();
+      // It is under way, and dropped; the window holds for it still.
+      for (const type of [0, 1, 77]) world.raw.send(data(channel.id, 2000, type));
+      world.raw.send(adjust(channel.id, 5));
+      world.raw.send(m.ChannelEof.encode({ recipient: channel.id }));
+      await handled(world);
+      assertEquals([channel.readableBytes, channel.readableStderrBytes], [0, 0]);
+    }
+    assertThrows(() => channel.tryWrite(new Uint8Array(1)), ClosedError);
+    await assertRejects(() => channel.write(new Uint8Array(1)), ClosedError);
+    await assertRejects(() => channel.writeAllStderr(new Uint8Array(1)), ClosedError);
+    assertThrows(() => channel.notify("x"), ClosedError);
+    await channel.closeWrite();
+    await handled(world);
+    assertEquals(credited(world), before);
+    const numbers = world.raw.received.map(([number]) => number);
+    assertEquals(numbers.filter((number) => number === MSG.CHANNEL_CLOSE).length, 1);
+    for (const number of [MSG.CHANNEL_DATA, MSG.CHANNEL_EXTENDED_DATA, MSG.CHANNEL_EOF]) {
+      assert(!numbers.includes(number));
+    }
+  });
+}
+
+Deno.test("After our CLOSE the peer's window still holds for what is under way", async () => {
+  await using world = await rawWorld("client", { window: WINDOW });
+  const channel = await openChannel(world);
+  channel.abort();
+  world.raw.send(data(channel.id, WINDOW));
+  world.raw.send(data(channel.id, 1));
+  assert(await world.transport.closed instanceof ProtocolError);
+});
+
+Deno.test("After our EOF writes fail, and one EOF is sent; after the peer's EOF its adjusts count", async () => {
+  await using world = await rawWorld("client");
+  const channel = await openChannel(world, { window: 10 });
+  world.raw.send(m.ChannelEof.encode({ recipient: channel.id }));
+  const writing = channel.writeAll(new Uint8Array(30));
+  world.raw.send(adjust(channel.id, 20));
+  await writing;
+  await Promise.all([channel.closeWrite(), channel.closeWrite(), channel.shutdown("write")]);
+  await assertRejects(() => channel.write(new Uint8Array(1)), ClosedError, "for writing");
+  assertThrows(() => channel.tryWrite(new Uint8Array(1)), ClosedError, "for writing");
+  world.raw.send(adjust(channel.id, 20)); // under way when we said EOF
+  await handled(world);
+  const eofs = world.raw.received.filter(([number]) => number === MSG.CHANNEL_EOF);
+  assertEquals([eofs.length, channel.state.bytesSent], [1, 30]);
+});
+
+/** A channel without a connection, and how often it was released. */
+function bareChannel(budget: ConnectionBudget) {
+  let released = 0;
+  const host: ChannelHost = {
+    send: () => {},
+    sendData: () => {},
+    congested: false,
+    whenRoom: () => {},
+    stalled: () => {},
+    sendWindowAdjust: () => {},
+    ahead: 0,
+    memory: new ChunkMemory(),
+    released: () => void released++,
+    x11: () => {
+      throw new Error("There is no X11 here");
+    },
+  };
+  const numbers = { type: "session", id: 0, remoteId: 0, extra: none };
+  const windows = { sendWindow: 10, maxSend: 10, maxReceive: 1000, receiveWindow: 1000, budget };
+  const core = new ChannelCore(host, { ...numbers, ...windows });
+  return { core, released: () => released };
+}
+
+const ABORTED = lazyError(() => new Error("aborted"));
+const ends: Record<string, (core: ChannelCore) => unknown> = {
+  "the peer closes": (core) => core.receiveClose(),
+  "both close": (core) => (core.abort(ABORTED), core.receiveClose()),
+  "it is closed and aborted again": (core) => {
+    core.receiveClose();
+    core.abort(ABORTED);
+    core.close();
+  },
+};
+for (const [name, end] of Object.entries(ends)) {
+  Deno.test(`What a window grew by is given back, once, when ${name}`, () => {
+    const growth = 100_000;
+    const budget = new ConnectionBudget(growth, 1e9);
+    const { core } = bareChannel(budget);
+    core.stdout.discard();
+    for (let i = 0; i < 1000; i++) core.receiveData(0, new Uint8Array(100));
+    assert(core.state.receiveWindow > 50_000);
+    end(core);
+    assertEquals(budget.take(Infinity), growth);
+  });
+}
+
+/** A socket that takes a write only when a test lets it. */
+function slowSink(): { sink: PacketSink; takeOne: () => Promise<void> } {
+  let taken = Promise.withResolvers<void>();
+  const sink = new PacketSink(
+    {
+      read: () => new Promise(() => {}),
+      write: () => taken.promise,
+      closeWrite: () => {},
+      close: () => {},
+      localAddr: null,
+      remoteAddr: null,
+    },
+    () => {},
+    new Sealer(),
+  );
+  const takeOne = () => {
+    taken.resolve();
+    taken = Promise.withResolvers();
+    return new Promise<void>((resolve) => void setTimeout(resolve));
+  };
+  return { sink, takeOne };
+}
+
+Deno.test("Bulk writers get the same share of bytes, whatever the size of their packets", async () => {
+  const { sink, takeOne } = slowSink();
+  const packets = [32_768, 8192, 1000, 32_768];
+  const writers = packets.map((maxSend, remoteId) => {
+    const host = {
+      send: () => {},
+      sendData: (to: number, type: number, bytes: Uint8Array) => sink.sendData(to, type, bytes),
+      get congested() {
+        return sink.congested;
+      },
+      whenRoom: (send: () => void) => sink.whenRoom(send),
+      stalled: () => {},
+    };
+    const opening = { remoteId, sendWindow: 0xffff_ffff, maxSend };
+    return new ChannelWriter(host, opening);
+  });
+  while (!sink.congested) sink.sendData(99, 0, new Uint8Array(32_768));
+  const much = new Uint8Array(64 * 1024 * 1024);
+  const writing = writers.map((writer) => writer.writeAll([much], 0, null));
+  for (let round = 0; round < 80; round++) await takeOne();
+  const sent = writers.map((writer) => writer.sent);
+  const error = new Error("The test is over");
+  for (const writer of writers) writer.end(() => error, "over");
+  await Promise.allSettled(writing);
+  sink.close(error);
+  await takeOne();
+  // A turn fills what one write has emptied, at most.
+  const turn = Math.max(SOCKET_WRITE_BYTES, OUTBOX_HIGH_WATER - SOCKET_WRITE_BYTES) + 32_768;
+  assert(Math.min(...sent) > 4 * turn, `${sent}`);
+  assert(Math.max(...sent) - Math.min(...sent) <= turn, `${sent}`);
+});
