@@ -30,7 +30,11 @@ Deno.test("ssh takes the user and the port from what says them first, as in Open
   ];
   for (const [args, user, port] of cases) {
     const { text, stderr } = await cli(["ssh", "-F", "none", "-G", ...args]);
-    assertEquals(text.split("\n").slice(1, 4), [`user ${user}`, "hostname h", `port ${port}`], stderr);
+    assertEquals(
+      text.split("\n").slice(1, 4),
+      [`user ${user}`, "hostname h", `port ${port}`],
+      stderr,
+    );
   }
 });
 

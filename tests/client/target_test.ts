@@ -22,7 +22,21 @@ for (const [target, hostname, port, user] of TARGETS) {
   });
 }
 
-for (const target of ["", "@host", "me@", "host name", "host:x", "-oProxyCommand=x", "a\nb", "ssh://@host", "ssh://%zz@host", "ssh://a%00@host", "ssh://a%@host"]) {
+for (
+  const target of [
+    "",
+    "@host",
+    "me@",
+    "host name",
+    "host:x",
+    "-oProxyCommand=x",
+    "a\nb",
+    "ssh://@host",
+    "ssh://%zz@host",
+    "ssh://a%00@host",
+    "ssh://a%@host",
+  ]
+) {
   Deno.test(`parseTarget refuses ${JSON.stringify(target)}`, () => {
     assertThrows(() => parseTarget(target), TypeError, "expected [user@]host[:port]");
   });

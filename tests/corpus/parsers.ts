@@ -36,6 +36,7 @@ import { KnownHosts } from "../../lib/known_hosts/mod.ts";
 import { matchesHostList } from "../../lib/patterns.ts";
 import { localFiles, SftpClient } from "../../lib/sftp/mod.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { ClientSession } from "../../lib/sftp/remote/client_session.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { readIdentification } from "../../lib/transport/identification.ts";
 import { streamSocket } from "../../lib/transport/socket.ts";
@@ -229,17 +230,19 @@ export const PARSERS = {
     async read(input) {
       const [near, far] = channelPair();
       await far.writeAll(msg.encodeVersion(FXP.VERSION, 3));
-      const sftp = await SftpClient.open(near);
-      const asked = sftp.stat("/x");
+      // Below SftpClient, which would ask more where the answer leaves the type open.
+      const session = await ClientSession.open(near, {});
+      const call = { operation: "stat", path: "/x" };
+      const asked = session.request(msg.Stat, { path: "/x" }, msg.Attrs, call);
       await far.writeAll(input);
       await far.close();
       try {
-        return `size-${(await asked).size}`;
+        return `size-${(await asked).attributes.size ?? 0}`;
       } catch (error) {
         if (!(error instanceof SftpError)) throw error;
         return `status-${error.status}`;
       } finally {
-        await sftp.close();
+        await session.close();
       }
     },
     errors: [],

@@ -87,23 +87,27 @@ await peerTest(["ssh"], "KnownHostsCommand is called as ssh calls it", async () 
   }
 });
 
-await peerTest(["ssh"], "KnownHostsCommand is asked for an order where ssh asks for one", async () => {
-  await using server = await startOurs();
-  await using folder = await tempFolder();
-  const calls = folder.join("calls");
-  const program = await folder.write("keys", `#!/bin/sh\necho "$@" >> ${calls}\n`, 0o700);
-  for (
-    const [algorithms, expected] of [
-      ["ssh-ed25519", "HOSTNAME\n"],
-      ["^ssh-ed25519", "HOSTNAME\n"],
-      ["+ssh-rsa", "ORDER\nHOSTNAME\n"],
-      ["-ssh-rsa", "ORDER\nHOSTNAME\n"],
-    ] as const
-  ) {
-    const { calls: called } = await verdicts(server, `${program} %I`, { calls, algorithms });
-    assertEquals(called, [expected, expected, expected], algorithms);
-  }
-});
+await peerTest(
+  ["ssh"],
+  "KnownHostsCommand is asked for an order where ssh asks for one",
+  async () => {
+    await using server = await startOurs();
+    await using folder = await tempFolder();
+    const calls = folder.join("calls");
+    const program = await folder.write("keys", `#!/bin/sh\necho "$@" >> ${calls}\n`, 0o700);
+    for (
+      const [algorithms, expected] of [
+        ["ssh-ed25519", "HOSTNAME\n"],
+        ["^ssh-ed25519", "HOSTNAME\n"],
+        ["+ssh-rsa", "ORDER\nHOSTNAME\n"],
+        ["-ssh-rsa", "ORDER\nHOSTNAME\n"],
+      ] as const
+    ) {
+      const { calls: called } = await verdicts(server, `${program} %I`, { calls, algorithms });
+      assertEquals(called, [expected, expected, expected], algorithms);
+    }
+  },
+);
 
 await peerTest(["ssh"], "What KnownHostsCommand prints is trusted as ssh trusts it", async (t) => {
   await using server = await startOurs();
