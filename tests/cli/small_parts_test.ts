@@ -2,6 +2,7 @@ import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "
 import { Deadline } from "../../lib/login/deadline.ts";
 import { EscapeKeys } from "../../lib/cli/ssh/escape_keys.ts";
 import { messageOf } from "../../lib/cli/shared/failure.ts";
+import { requestTimeout } from "../../lib/cli/shared/remote_host.ts";
 import { readLines } from "../../lib/cli/sftp/read_lines.ts";
 import { meterLine, ProgressMeter } from "../../lib/cli/shared/progress_meter.ts";
 import { FakeTime } from "../support/fake_time.ts";
@@ -112,4 +113,13 @@ Deno.test("The meter looks like OpenSSH's, whatever the width", () => {
   );
   const stalled = { transferred: 0, total: 2 ** 40, rate: 0 };
   assertStringIncludes(meterLine("x", stalled, { left: null, done: false }, 10), "  --:-- ETA");
+});
+
+Deno.test("Every SFTP request of the tools has a time limit, that of ServerAliveInterval if it is set", () => {
+  assertEquals(requestTimeout({}), 120_000);
+  assertEquals(requestTimeout({ ServerAliveInterval: 0 }), 120_000);
+  assertEquals(requestTimeout({ ServerAliveInterval: 15_000 }), 45_000);
+  assertEquals(requestTimeout({ ServerAliveInterval: 15_000, ServerAliveCountMax: 2 }), 30_000);
+  assertEquals(requestTimeout({ ServerAliveInterval: 1000 }), 10_000);
+  assertEquals(requestTimeout({ ServerAliveInterval: 300_000 }), 120_000);
 });

@@ -1,5 +1,6 @@
 /** How `sftp` and `scp` reach a host: by our own login, by an `ssh` program, or a server started here. */
 import type { Client } from "../../client/client.ts";
+import { SFTP_TIMEOUT_MS } from "../../defaults.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { type SftpChannel, streamChannel } from "../../sftp/protocol/channel.ts";
 import { SftpClient } from "../../sftp/client.ts";
@@ -72,7 +73,8 @@ async function throughLogin(target: Destination, flags: CopyFlags, log: Log): Pr
         ? (await run(flags.subsystem)).channel
         : await client.subsystem(flags.subsystem);
       const linkFirst = serverReadsLinkFirst(client.info.server);
-      return await SftpClient.open(channel, { ...lengthOf(length), linkFirst });
+      const timeout = requestTimeout(options);
+      return await SftpClient.open(channel, { ...lengthOf(length), linkFirst, timeout });
     },
     [Symbol.asyncDispose]: () => client.close(),
   };
@@ -96,6 +98,20 @@ async function optionsFor(
     throw new RemoteHostError(`ssh: ${messageOf(error)}`, { cause: error });
   }
 }
+
+/**
+ * Milliseconds for the answer to each request. A server's sshd may answer keepalives while its SFTP server has
+ * stopped, so what ServerAliveInterval and ServerAliveCountMax allow is the limit here too.
+ */
+export function requestTimeout(
+  { ServerAliveInterval = 0, ServerAliveCountMax = 3 }: Partial<SshOptions>,
+): number {
+  const alive = ServerAliveInterval * ServerAliveCountMax;
+  return alive === 0 ? SFTP_TIMEOUT_MS : Math.min(Math.max(alive, LEAST_MS), SFTP_TIMEOUT_MS);
+}
+
+/** A disk may be asleep. */
+const LEAST_MS = 10_000;
 
 function lengthOf(requestLength: number | null): { requestLength?: number } {
   return requestLength === null ? {} : { requestLength };
