@@ -302,6 +302,7 @@ function openClient(
   if (options.keepaliveInterval) {
     connection.keepalive(options.keepaliveInterval, options.keepaliveCount);
   }
+  if (options.channelTimeouts) connection.closeIdle(options.channelTimeouts);
   const finished = transport.finished.then(() => carriers.disposeAsync());
   return new Client(transport, connection, login, finished);
 }

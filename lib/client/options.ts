@@ -53,6 +53,11 @@ export interface ConnectOptions {
   readonly keepaliveInterval?: number;
   /** Unanswered questions after which the server counts as dead; 3 unless given. */
   readonly keepaliveCount?: number;
+  /**
+   * Milliseconds without data after which channels are closed, by patterns of their types (`session`,
+   * `direct-tcpip`, `forwarded-*`, …), as ssh's ChannelTimeout; `global` is about all of them together.
+   */
+  readonly channelTimeouts?: Readonly<Record<string, number>>;
   /** When to exchange keys anew; after 1 GiB, 2^31 packets or an hour unless given. */
   readonly rekey?: RekeyLimits;
   /** The receive windows of channels; tuned to the path between 2 and 32 MiB unless given. */

@@ -186,7 +186,7 @@ export interface HostSettings {
   readonly SendEnv?: readonly string[];
   /** Variables that are set, as `NAME=value`. */
   readonly SetEnv?: readonly string[];
-  /** After how long channels without traffic are closed, as `type=time`; `none` is never. */
+  /** After how long channels without data are closed, as `type=time`; `none` is never. */
   readonly ChannelTimeout?: readonly string[];
   /** What is said more of than LogLevel says. */
   readonly LogVerbose?: readonly string[];

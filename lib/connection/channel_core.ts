@@ -72,6 +72,7 @@ export class ChannelCore {
   /** Why reads fail. */
   #noReading: string | null = null;
   #eof: Promise<void> | null = null;
+  #received = 0;
   #toldUnread = false;
   #gotEof = false;
   #sentClose = false;
@@ -111,6 +112,11 @@ export class ChannelCore {
   /** Whether the peer has said its last, so that its CLOSE is sure to come: sshd's waits for the program. */
   get finished(): boolean {
     return this.#gotEof && this.requests.exitKnown;
+  }
+
+  /** Bytes of data sent and received. */
+  get carried(): number {
+    return this.writer.sent + this.#received;
   }
 
   get state(): ChannelState {
@@ -229,6 +235,7 @@ export class ChannelCore {
       throw new ProtocolError("Channel data beyond the maximum packet size");
     }
     this.#receive.receive(data.length);
+    this.#received += data.length;
     // After our CLOSE data is dropped; the peer answers with its own CLOSE.
     if (this.#sentClose) return;
     if (type === 0) this.stdout.append(data, this.#host.ahead);

@@ -39,6 +39,11 @@ export class ChannelTable {
     return id;
   }
 
+  /** The channels that are open. */
+  *open(): Iterable<ChannelCore> {
+    for (const entry of this.#entries) if (entry instanceof ChannelCore) yield entry;
+  }
+
   /** The channel that was being opened is open. */
   opened(id: number, channel: ChannelCore): void {
     this.#entries[id] = channel;

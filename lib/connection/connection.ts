@@ -34,6 +34,7 @@ import { ChannelCore, type ChannelHost, type ChannelPeer } from "./channel_core.
 import { ChannelTable, type Opening } from "./channel_table.ts";
 import { ChunkMemory } from "./chunk_memory.ts";
 import { type GlobalHandler, GlobalRequests } from "./global_requests.ts";
+import { type ChannelTimeouts, closeIdleChannels } from "./idle_channels.ts";
 import { IncomingOpens, type OpenHandler } from "./incoming_opens.ts";
 import { type CallOptions, onAbort } from "../waiting.ts";
 import { type ConnectionBudget, type WindowOptions, windowsOf } from "./window_budget.ts";
@@ -66,6 +67,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   #error: { error: unknown } | null = null;
   #heard = false;
   #keepalive: ReturnType<typeof setInterval> | undefined;
+  #stopIdleCheck: (() => void) | null = null;
 
   constructor(transport: MessageTransport, options: ConnectionOptions = {}) {
     this.#transport = transport;
@@ -188,6 +190,12 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     }, interval);
   }
 
+  /** Closes channels without traffic, until the connection ends. */
+  closeIdle(timeouts: ChannelTimeouts): void {
+    this.#stopIdleCheck?.();
+    this.#stopIdleCheck = closeIdleChannels(timeouts, () => this.#channels.open());
+  }
+
   /** Dispatches one message; everything on the way to a channel is synchronous. */
   handle(payload: Uint8Array): void {
     this.#heard = true;
@@ -240,6 +248,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     if (this.#error) return;
     this.#error = { error: cause };
     clearInterval(this.#keepalive);
+    this.#stopIdleCheck?.();
     this.#channels.fail(cause);
     this.#globals.fail(cause);
     const inOrder = cause instanceof DisconnectError &&

@@ -1,5 +1,7 @@
 import { ourList } from "../config/algorithm_lists.ts";
 import type { HostSettings } from "../config/settings.ts";
+import { parseChannelTimeout } from "../config/special_values.ts";
+import type { ChannelTimeouts } from "../connection/idle_channels.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import { ConfigError } from "../errors.ts";
 import { matchesWildcards } from "../patterns.ts";
@@ -22,6 +24,7 @@ export interface ConfiguredConnection {
   readonly rekey?: RekeyLimits;
   readonly tcp?: TcpOptions;
   readonly versionAddendum?: string;
+  readonly channelTimeouts?: ChannelTimeouts;
 }
 
 /**
@@ -34,6 +37,7 @@ export function configuredConnection(settings: LoginSettings): ConfiguredConnect
   const algorithms = configuredAlgorithms(settings);
   const rekey = configuredRekey(settings);
   const tcp = configuredTcp(settings);
+  const channelTimeouts = configuredTimeouts(settings);
   const keepaliveInterval = settings.ServerAliveInterval ??
     (BatchMode ? BATCH_KEEPALIVE_MS : undefined);
   return {
@@ -44,7 +48,18 @@ export function configuredConnection(settings: LoginSettings): ConfiguredConnect
     ...ServerAliveCountMax !== undefined && { keepaliveCount: ServerAliveCountMax },
     ...HostKeyAlias !== undefined && { hostKeyAlias: HostKeyAlias },
     ...VersionAddendum && { versionAddendum: VersionAddendum },
+    ...channelTimeouts && { channelTimeouts },
   };
+}
+
+/** The limits of ChannelTimeout; of two for one pattern the first counts. */
+function configuredTimeouts({ ChannelTimeout = [] }: LoginSettings): ChannelTimeouts | undefined {
+  const timeouts = new Map<string, number>();
+  for (const text of ChannelTimeout) {
+    const timeout = parseChannelTimeout(text); // null for `none`
+    if (timeout && !timeouts.has(timeout.type)) timeouts.set(timeout.type, timeout.milliseconds);
+  }
+  return timeouts.size === 0 ? undefined : Object.fromEntries(timeouts);
 }
 
 /** The algorithms that settings name, as far as we have them. */
