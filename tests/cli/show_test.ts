@@ -49,6 +49,8 @@ Deno.test("ssh and sftp tell Match what they run", async () => {
       Port 1002
     Match command sftp sessiontype subsystem
       Port 1003
+    Match tagged office
+      Port 1004
     Match sessiontype none
       RefuseConnection "nothing to do"
     `,
@@ -57,6 +59,7 @@ Deno.test("ssh and sftp tell Match what they run", async () => {
     [["h"], "1001"],
     [["h", "uptime", "-p"], "1002"],
     [["-s", "h", "sftp"], "1003"],
+    [["-P", "office", "h", "true"], "1004"],
   ];
   for (const [args, port] of cases) {
     const { text } = await cli(["ssh", "-F", config, "-G", ...args]);
@@ -65,7 +68,7 @@ Deno.test("ssh and sftp tell Match what they run", async () => {
   const refused = await cli(["ssh", "-F", config, "-N", "h"]);
   assertEquals([refused.code, refused.stderr], [
     255,
-    `ssh: ${config} line 9: RefuseConnection: nothing to do\n`,
+    `ssh: ${config} line 11: RefuseConnection: nothing to do\n`,
   ]);
   await folder.write("config", "Match command sftp sessiontype subsystem\n  RefuseConnection no\n");
   const sftp = await cli(["sftp", "-F", config, "h"]);

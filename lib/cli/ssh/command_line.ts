@@ -18,7 +18,7 @@ import { optionsOfFlag, parseDestination, parseHops } from "../shared/ssh_option
 export const SSH_HELP = `usage: ssh [-46AaCGgkNnqsTtvXxYy] [-B interface] [-b address] [-c cipher]
            [-D [bind:]port] [-e char] [-F file] [-i key] [-J [user@]host[:port],…]
            [-L [bind:]port:host:hostport] [-l user] [-m mac] [-O check|exit|stop]
-           [-o Key=Value] [-p port] [-R [bind:]port[:host:hostport]] [-S socket]
+           [-o Key=Value] [-P tag] [-p port] [-R [bind:]port[:host:hostport]] [-S socket]
            [-W host:port] [user@]host [command …]
 
 ~/.ssh/config and /etc/ssh/ssh_config are read, as ssh_config(5) describes them; -G prints
@@ -27,7 +27,7 @@ control master that runs at -S or ControlPath is shared; -O asks something of th
 `;
 
 /** -k and -y have no effect here; -f is refused after the options are known. */
-const LETTERS = "46AaB:b:Cc:D:e:F:fGgi:J:kL:l:m:NnO:o:p:qR:S:sTtvW:XxYy";
+const LETTERS = "46AaB:b:Cc:D:e:F:fGgi:J:kL:l:m:NnO:o:P:p:qR:S:sTtvW:XxYy";
 
 /** Flags that override `-o` and the files wherever they stand; of these the last one counts. */
 const OVERRIDING_LETTERS = "46AaBbCcefgmNnqSsTtvWXxY";
@@ -172,6 +172,8 @@ function optionsOf(flag: Flag, flags: readonly Flag[]): OptionText[] {
       return [{ name: "SessionType", value: "none" }, { name: "RequestTTY", value: "no" }];
     case "n":
       return [{ name: "StdinNull", value: "yes" }];
+    case "P":
+      return [{ name: "Tag", value: quoteWord(value) }];
     case "R":
       return [forwardOf("remote", "RemoteForward", value)];
     case "S":
