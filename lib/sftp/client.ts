@@ -456,7 +456,7 @@ export class SftpClient implements AsyncDisposable {
    * @param path The file
    * @param options A signal
    * @returns Its content
-   * @throws {SftpError} If the server refuses
+   * @throws {SftpError} If the server refuses, or the file is cut off while it is read
    */
   async readFile(path: string, options: SftpOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     const file = await this.#remote.file(path, { ...options, read: true });

@@ -304,6 +304,20 @@ Deno.test("get of a file that is shorter than its size, as in /sys, reads to the
   }
 });
 
+Deno.test("get of a file that is cut off while it is read fails, and leaves nothing", async () => {
+  await using here = await folder();
+  let size = 2 * data.length;
+  const honest = (request: RawMessage, peer: RawPeer) =>
+    fileServer(size, (read, peer) => {
+      size = data.length;
+      return peer.send(piece(read));
+    })(request, peer);
+  const sftp = await atServer(honest);
+  assertEquals(await refusal(sftp.get("/file", `${here.path}/file`)), SftpStatus.EOF);
+  assertEquals(await Array.fromAsync(Deno.readDir(here.path)), []);
+  await sftp.close();
+});
+
 Deno.test("get reads again where data is missing once", async () => {
   let missing = true;
   const result = await fetch(data.length, (request, peer) => {

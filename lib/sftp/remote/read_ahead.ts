@@ -2,7 +2,7 @@ import { SftpError } from "../../errors.ts";
 import { RequestPacing } from "./pacing.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import type { LazyBuffer, RemoteFile } from "./remote_file.ts";
-import { sftpError, SftpStatus } from "../protocol/status.ts";
+import { nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
 
 /** Bytes that are read past the expected end, to find out whether the file has grown. */
 const PROBE_BYTES = 1024;
@@ -31,7 +31,8 @@ export interface ReadAheadOptions extends SftpOptions {
 /** Reads a remote file in order, with many requests in flight. */
 export class ReadAhead {
   readonly #file: RemoteFile;
-  /** Where the file is expected to end. */
+  readonly #size: number;
+  /** Where the file is expected to end: at its size, or where it seemed to end before. */
   #expected: number;
   /** Whether data has come from after a place where the file seemed to end. */
   #gap = false;
@@ -47,16 +48,16 @@ export class ReadAhead {
     const { start = 0, size, inFlight, signal, timeout } = options;
     this.#file = file;
     this.#asked = start;
-    this.#expected = size;
+    this.#size = this.#expected = size;
     this.#limits = { signal, timeout };
     this.#pacing = new RequestPacing(file.readLength, file.pathEstimates.read, inFlight);
   }
 
   /**
-   * The next block, or null at the end that the server reports, whatever the size was: files of /proc and
-   * /sys are shorter or longer.
+   * The next block, or null at the end that the server reports: files of /proc and /sys are shorter or longer
+   * than their size.
    *
-   * @throws {SftpError} If the server reports an end, and has more after it
+   * @throws {SftpError} If the file was cut off while it was read, or the server has more after its end
    */
   async next(): Promise<Uint8Array | null> {
     this.#limits.signal?.throwIfAborted();
@@ -71,6 +72,7 @@ export class ReadAhead {
     else if (count < room.length) await this.#endsEarly(offset + count, gap);
     if (count === 0 && (!probe || gap)) return await this.next();
     if (count === 0) {
+      if (offset < this.#size) await this.#checkSize();
       this.#state = "ended";
       return null;
     }
@@ -153,6 +155,14 @@ export class ReadAhead {
     this.#gap = gap ||
       others.some((other) => other.status === "fulfilled" && other.value > 0);
     this.#asked = this.#expected = at;
+  }
+
+  /** A file of /sys is still as long as it was said to be; any other has been cut off. */
+  async #checkSize(): Promise<void> {
+    const info = await nullIfRefused(this.#file.stat(this.#limits));
+    if (info === null || info.size === this.#size) return;
+    const call = { operation: "read", path: this.#file.path };
+    throw sftpError(SftpStatus.EOF, call, `it was cut off at ${info.size} of ${this.#size} bytes`);
   }
 
   #incomplete(at: number): never {

@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type SftpClient, SftpError } from "@denossh/ssh/sftp";
 import { connectTo, noise } from "../harness/ours.ts";
-import { peerTest } from "../harness/peers.ts";
+import { peerTest, requirePeer } from "../harness/peers.ts";
 import { startSshd } from "../harness/sshd.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { same } from "./everything.ts";
@@ -126,6 +126,33 @@ for (
     const error = await assertRejects(() => host.sftp(), SftpError);
     assertStringIncludes(error.message, quoted);
   }, noScript);
+}
+
+for (const [denied, warned] of [["fsetstat,setstat", 1], ["rename,posix-rename", 3]] as const) {
+  peerTest(
+    ["sshd", "sftp-server"],
+    `put works where OpenSSH's server denies ${denied}`,
+    async () => {
+      await using folder = await tempFolder();
+      const program = await requirePeer("sftp-server");
+      await using sshd = await startSshd({
+        hostKeys: ["ed25519"],
+        config: { Subsystem: `sftp ${program} -P ${denied}` },
+      });
+      await using host = await connectTo(sshd);
+      await using sftp = await host.sftp();
+      await Deno.mkdir(folder.join("there"));
+      await Deno.writeFile(folder.join("local"), noise(100_000));
+      let warnings = 0;
+      for (const preserve of [false, false, true]) {
+        const put = await sftp.put(folder.join("local"), folder.join("there/file"), { preserve });
+        warnings += put.warnings.length > 0 ? 1 : 0;
+        assert(same(await Deno.readFile(folder.join("there/file")), noise(100_000)));
+      }
+      assertEquals(warnings, warned);
+      assertEquals([...Deno.readDirSync(folder.join("there"))].map(({ name }) => name), ["file"]);
+    },
+  );
 }
 
 peerTest(
