@@ -41,6 +41,13 @@ const curve25519 = coreMethod("x25519", asMpint, X25519_BYTES);
 /** ML-KEM-768 beside X25519 (draft-ietf-sshm-mlkem-hybrid-kex); K is a string, not an mpint (§2.4). */
 const mlkem768x25519 = coreMethod("mlkem768x25519", asString, ML_KEM_BYTES + X25519_BYTES);
 
+/** ML-KEM-768 beside ECDH over P-256 (the same draft); K is a string. */
+const mlkem768nistp256 = coreMethod(
+  "mlkem768nistp256",
+  asString,
+  ML_KEM_BYTES + POINT_BYTES.nistp256,
+);
+
 /** Streamlined NTRU Prime beside X25519 (RFC 9941); K is a string, not an mpint. */
 const sntrup761x25519 = coreMethod("sntrup761x25519", asString, SNTRUP_BYTES + X25519_BYTES);
 
@@ -53,6 +60,7 @@ function ecdh(curve: keyof typeof POINT_BYTES): KexMethod {
 // nothing else. Methods that hash with SHA-1 are on request.
 export const KEX: readonly KexAlgorithm[] = [
   { name: "mlkem768x25519-sha256", method: mlkem768x25519, hash: "SHA-256", preset: "strict" },
+  { name: "mlkem768nistp256-sha256", method: mlkem768nistp256, hash: "SHA-256", preset: null },
   { name: "sntrup761x25519-sha512", method: sntrup761x25519, hash: "SHA-512", preset: "strict" },
   {
     name: "sntrup761x25519-sha512@openssh.com",

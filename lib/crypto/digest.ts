@@ -4,6 +4,9 @@ import { core } from "./wasm.ts";
 /** A hash function of the SHA family, by the name that Web Crypto uses. */
 export type ShaName = "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
 
+/** A hash function of PBKDF2: OpenSSL also names two of which SSH has no other use. */
+export type Pbkdf2Hash = ShaName | "SHA-224" | "SHA-512/256";
+
 /** A hash function; MD5 is for fingerprints and old files only. */
 export type HashName = ShaName | "MD5";
 
@@ -38,7 +41,7 @@ export function bcryptPbkdf(
 
 /** PBKDF2 (RFC 8018 §5.2); without an iteration there is no key, which is a `RangeError`. */
 export function pbkdf2(
-  hash: ShaName,
+  hash: Pbkdf2Hash,
   passphrase: Uint8Array,
   salt: Uint8Array,
   iterations: number,

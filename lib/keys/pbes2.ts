@@ -1,4 +1,4 @@
-import { pbkdf2, scrypt, type ShaName } from "../crypto/digest.ts";
+import { pbkdf2, type Pbkdf2Hash, scrypt } from "../crypto/digest.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { KeyFormatError, PassphraseError } from "../errors.ts";
 import { DerReader } from "./der.ts";
@@ -11,11 +11,13 @@ const OID_PBES2 = "2a864886f70d01050d";
 const OID_PBKDF2 = "2a864886f70d01050c";
 const OID_SCRYPT = "2b06010401da47040b";
 const OID_HMAC_SHA256 = "2a864886f70d0209";
-const HMACS: Readonly<Record<string, ShaName>> = {
+const HMACS: Readonly<Record<string, Pbkdf2Hash>> = {
   "2a864886f70d0207": "SHA-1",
+  "2a864886f70d0208": "SHA-224",
   [OID_HMAC_SHA256]: "SHA-256",
   "2a864886f70d020a": "SHA-384",
   "2a864886f70d020b": "SHA-512",
+  "2a864886f70d020d": "SHA-512/256",
 };
 
 /** Most iterations that a file may ask for: some ten seconds. OpenSSL writes 2048 unless told. */
@@ -123,7 +125,7 @@ function pbkdf2Of(parameters: DerReader, cipher: PemCipher): KeyDerivation {
   const salt = parameters.octets();
   const iterations = parameters.uint32();
   checkLength(parameters, cipher);
-  let hash: ShaName | undefined = "SHA-1";
+  let hash: Pbkdf2Hash | undefined = "SHA-1";
   if (!parameters.done) {
     const algorithm = parameters.sequence();
     hash = HMACS[algorithm.oid()];

@@ -83,12 +83,7 @@ function checkHalves(key: RsaPrivateParts): void {
   try {
     signRsa("SHA-256", key, new Uint8Array(0));
   } catch (cause) {
-    throw new KeyFormatError(
-      "RSA private key is inconsistent, or its exponent is not 65537 or more",
-      {
-        cause,
-      },
-    );
+    throw new KeyFormatError("RSA private key is inconsistent", { cause });
   }
 }
 

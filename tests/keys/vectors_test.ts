@@ -76,12 +76,8 @@ for (
     ["rsa_signing_2048_sha512", "rsa-sha2-512"],
   ] as const
 ) {
-  testVectors(set, ({ pkcs1, pkcs8, exponent, message, signature }) => {
+  testVectors(set, ({ pkcs1, pkcs8, message, signature }) => {
     for (const text of [armored("RSA PRIVATE KEY", pkcs1), armored("PRIVATE KEY", pkcs8)]) {
-      if (encodeHex(exponent) !== "010001") {
-        assertThrows(() => importPrivateKey(text), KeyFormatError, "65537 or more");
-        continue;
-      }
       using key = importPrivateKey(text);
       assertEquals(decodeSignature(key.sign(algorithm, message)).bytes, signature);
     }

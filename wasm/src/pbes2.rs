@@ -1,5 +1,6 @@
 //! What PKCS#8 derives keys from passphrases with (RFC 8018 §5.2, RFC 7914).
 
+use crate::hash::{Hash, Hmac};
 use crate::memory::scrubbed;
 use ring::pbkdf2::{
     Algorithm, PBKDF2_HMAC_SHA1, PBKDF2_HMAC_SHA256, PBKDF2_HMAC_SHA384, PBKDF2_HMAC_SHA512,
@@ -22,11 +23,38 @@ pub fn pbkdf2(
         "SHA-256" => PBKDF2_HMAC_SHA256,
         "SHA-384" => PBKDF2_HMAC_SHA384,
         "SHA-512" => PBKDF2_HMAC_SHA512,
-        _ => return None,
+        _ => return pbkdf2_of(Hash::named(hash)?, passphrase, salt, iterations, length),
     };
     let iterations = NonZeroU32::new(iterations)?;
     let mut key = vec![0; length];
     scrubbed(|| ring::pbkdf2::derive(algorithm, iterations, salt, passphrase, &mut key));
+    Some(key)
+}
+
+/// With the hashes that ring does not have.
+fn pbkdf2_of(
+    hash: Hash,
+    passphrase: &[u8],
+    salt: &[u8],
+    iterations: u32,
+    length: usize,
+) -> Option<Vec<u8>> {
+    let iterations = NonZeroU32::new(iterations)?.get();
+    let mut key = vec![0; length];
+    scrubbed(|| {
+        let keyed = Hmac::new(hash, passphrase);
+        let mut block = vec![0; hash.size()];
+        for (index, part) in (1u32..).zip(key.chunks_mut(hash.size())) {
+            keyed.tag(&[salt, &index.to_be_bytes()], &mut block);
+            let mut sum = block.clone();
+            for _ in 1..iterations {
+                let last = block.clone();
+                keyed.tag(&[&last], &mut block);
+                sum.iter_mut().zip(&block).for_each(|(sum, byte)| *sum ^= byte);
+            }
+            part.copy_from_slice(&sum[..part.len()]);
+        }
+    });
     Some(key)
 }
 

@@ -13,6 +13,14 @@ const MAX_MODULUS: usize = 2048;
 /// The largest that ring verifies and the largest that it signs with, in bytes.
 const RING_VERIFIES: usize = 1024;
 const RING_SIGNS: usize = 512;
+/// In bytes: OpenSSL's limit. A longer exponent only makes verifying slow.
+const MAX_EXPONENT: usize = 8;
+/// The largest exponent that ring verifies with, in bytes.
+const RING_VERIFIES_EXPONENT: usize = 4;
+/// ring signs with keys whose primes have a multiple of 512 bits.
+const RING_SIZES: usize = 1024;
+/// The smallest public exponent that ring signs with.
+const RING_EXPONENT: u64 = 65537;
 /// The smallest modulus, in bytes: 2048 bits.
 const MIN_MODULUS: usize = 256;
 
@@ -21,16 +29,25 @@ fn strip(number: &[u8]) -> &[u8] {
     &number[zeros..]
 }
 
+fn bits(number: &[u8]) -> usize {
+    number.first().map_or(0, |first| 8 * number.len() - first.leading_zeros() as usize)
+}
+
+/// Of at most eight bytes.
+fn exponent(e: &[u8]) -> u64 {
+    e.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
 #[wasm_bindgen]
 pub fn verify_rsa(hash: &str, n: &[u8], e: &[u8], message: &[u8], signature: &[u8]) -> bool {
     let (n, e) = (strip(n), strip(e));
-    if n.len() > MAX_MODULUS || signature.len() > n.len() || e.len() > 5 {
+    if n.len() > MAX_MODULUS || signature.len() > n.len() || e.len() > MAX_EXPONENT {
         return false;
     }
     // Some signers drop leading zeros.
     let mut padded = vec![0; n.len() - signature.len()];
     padded.extend(signature);
-    if n.len() > RING_VERIFIES {
+    if n.len() > RING_VERIFIES || e.len() > RING_VERIFIES_EXPONENT {
         return verify_large(hash, n, e, message, &padded) == Some(true);
     }
     let parameters = match hash {
@@ -44,7 +61,7 @@ pub fn verify_rsa(hash: &str, n: &[u8], e: &[u8], message: &[u8], signature: &[u
 
 /// The same beyond what ring takes. Everything here is public.
 fn verify_large(hash: &str, n: &[u8], e: &[u8], message: &[u8], signature: &[u8]) -> Option<bool> {
-    let exponent = e.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let exponent = exponent(e);
     let odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
     if !odd(n) || !odd(e) || exponent < 3 || signature >= n {
         return Some(false);
@@ -61,7 +78,7 @@ fn encode(hash: &str, length: usize, message: &[u8]) -> Option<Vec<u8>> {
         Hash::Sha1 => &[0x2b, 0x0e, 0x03, 0x02, 0x1a],
         Hash::Sha256 => &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01],
         Hash::Sha512 => &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03],
-        Hash::Sha384 => return None,
+        _ => return None,
     };
     let digest = hash.digest(&[message]);
     let element = |tag: u8, parts: &[&[u8]]| {
@@ -100,16 +117,19 @@ fn sign(
     message: &[u8],
 ) -> Option<Vec<u8>> {
     let (n, e, d, p, q) = (strip(n), strip(e), strip(d), strip(p), strip(q));
-    if !(MIN_MODULUS..=MAX_MODULUS).contains(&n.len()) || e.len() > 5 {
+    if !(MIN_MODULUS..=MAX_MODULUS).contains(&n.len()) || e.len() > MAX_EXPONENT {
         return None;
     }
     if p.len() > n.len() || q.len() > n.len() || d.len() > n.len() || iqmp.len() > n.len() {
         return None;
     }
     let (dp, dq) = (reduce(d, &less_one(p))?, reduce(d, &less_one(q))?);
+    let ring_signs = n.len() <= RING_SIGNS
+        && bits(n).is_multiple_of(RING_SIZES)
+        && (RING_EXPONENT..1 << 32).contains(&exponent(e));
     let padding: &dyn sig::RsaEncoding = match hash {
-        "SHA-256" if n.len() <= RING_SIGNS => &sig::RSA_PKCS1_SHA256,
-        "SHA-512" if n.len() <= RING_SIGNS => &sig::RSA_PKCS1_SHA512,
+        "SHA-256" if ring_signs => &sig::RSA_PKCS1_SHA256,
+        "SHA-512" if ring_signs => &sig::RSA_PKCS1_SHA512,
         _ => {
             return sign_plainly(
                 &encode(hash, n.len(), message)?,
@@ -136,8 +156,9 @@ fn sign(
     Some(signature)
 }
 
-/// What ring does not do: SHA-1, and moduli beyond 4096 bits (RFC 8017 §5.2.1). The result is verified
-/// before it is given out, since a wrong one would give the primes away.
+/// What ring does not do: SHA-1, small and very large exponents, and moduli beyond 4096 bits or of other sizes than
+/// multiples of 1024 (RFC 8017 §5.2.1). The result is verified before it is given out, since a wrong one
+/// would give the primes away.
 fn sign_plainly(
     encoded: &[u8],
     (n, e): (&[u8], &[u8]),

@@ -27,6 +27,17 @@ pub const IV512: [u64; 8] = square_roots(0);
 /// §5.3.4: of the next eight.
 pub const IV384: [u64; 8] = square_roots(8);
 
+/// §5.3.2: the lower halves of SHA-384's.
+pub const IV224: [u32; 8] = {
+    let mut table = [0; 8];
+    let mut at = 0;
+    while at < 8 {
+        table[at] = IV384[at] as u32;
+        at += 1;
+    }
+    table
+};
+
 pub const IV256: [u32; 8] = {
     let mut table = [0; 8];
     let mut at = 0;

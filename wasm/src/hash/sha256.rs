@@ -1,12 +1,16 @@
-//! SHA-256 (FIPS 180-4 §6.2): the message schedule in vectors, the rounds in scalar code.
+//! SHA-256 and SHA-224 (FIPS 180-4 §6.2): the message schedule in vectors, the rounds in scalar code.
 
-use super::constants::{IV256, K256};
+use super::constants::{IV224, IV256, K256};
 use super::stream::Function;
 use crate::cipher::simd::*;
 use crate::fixed::Fixed;
 
 #[derive(Clone, Copy)]
 pub struct Sha256([u32; 8]);
+
+/// SHA-256 from another start; its output is cut to 28 bytes.
+#[derive(Clone, Copy)]
+pub struct Sha224(Sha256);
 
 const BLOCK: usize = 64;
 
@@ -48,6 +52,23 @@ impl Function for Sha256 {
         for (bytes, word) in into.chunks_mut(4).zip(self.0) {
             bytes.copy_from_slice(&word.to_be_bytes()[..bytes.len()]);
         }
+    }
+}
+
+impl Function for Sha224 {
+    type Block = [u8; BLOCK];
+    const LENGTH_BYTES: usize = 8;
+
+    fn start() -> Self {
+        Sha224(Sha256(IV224))
+    }
+
+    fn compress(&mut self, blocks: &[[u8; BLOCK]]) {
+        self.0.compress(blocks);
+    }
+
+    fn output(&self, into: &mut [u8]) {
+        self.0.output(into);
     }
 }
 

@@ -1,4 +1,4 @@
-//! SHA-512 and SHA-384 (FIPS 180-4 §6.4): the message schedule in vectors, the rounds in scalar code.
+//! SHA-512, SHA-384 and SHA-512/256 (FIPS 180-4 §6.4): the message schedule in vectors, the rounds in scalar code.
 
 use super::constants::{IV384, IV512, K512};
 use super::stream::Function;
@@ -11,6 +11,10 @@ pub struct Sha512([u64; 8]);
 /// SHA-512 from another start; its output is cut to 48 bytes.
 #[derive(Clone, Copy)]
 pub struct Sha384(Sha512);
+
+/// The same, cut to 32 bytes.
+#[derive(Clone, Copy)]
+pub struct Sha512Cut256(Sha512);
 
 const BLOCK: usize = 128;
 
@@ -49,6 +53,31 @@ impl Function for Sha512 {
         for (bytes, word) in into.chunks_mut(8).zip(self.0) {
             bytes.copy_from_slice(&word.to_be_bytes()[..bytes.len()]);
         }
+    }
+}
+
+impl Function for Sha512Cut256 {
+    type Block = [u8; BLOCK];
+    const LENGTH_BYTES: usize = 16;
+
+    /// §5.3.6: the digest of the function's name, by SHA-512 from yet another start.
+    fn start() -> Self {
+        let mut block = [0; BLOCK];
+        let name = b"SHA-512/256";
+        block[..name.len()].copy_from_slice(name);
+        block[name.len()] = 0x80;
+        block[BLOCK - 1] = 8 * name.len() as u8;
+        let mut start = Sha512(IV512.map(|word| word ^ 0xa5a5_a5a5_a5a5_a5a5));
+        start.compress(&[block]);
+        Sha512Cut256(start)
+    }
+
+    fn compress(&mut self, blocks: &[[u8; BLOCK]]) {
+        self.0.compress(blocks);
+    }
+
+    fn output(&self, into: &mut [u8]) {
+        self.0.output(into);
     }
 }
 

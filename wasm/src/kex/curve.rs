@@ -5,19 +5,20 @@ use crate::random::{self, Given};
 use ring::agreement::{self, Algorithm, EphemeralPrivateKey, UnparsedPublicKey};
 
 pub const X25519: &str = "x25519";
+pub const NISTP256: &str = "nistp256";
 /// Bytes of a scalar and of a public value of X25519.
 pub const X25519_SIZE: usize = 32;
 
 /// The same name for good; None if it is no curve's.
 pub fn known(name: &str) -> Option<&'static str> {
-    [X25519, "nistp256", "nistp384", p521::NAME].into_iter().find(|curve| *curve == name)
+    [X25519, NISTP256, "nistp384", p521::NAME].into_iter().find(|curve| *curve == name)
 }
 
 /// The curves that ring has, with the size of a scalar.
 fn of_ring(name: &str) -> Option<(&'static Algorithm, usize)> {
     Some(match name {
         X25519 => (&agreement::X25519, X25519_SIZE),
-        "nistp256" => (&agreement::ECDH_P256, 32),
+        NISTP256 => (&agreement::ECDH_P256, 32),
         "nistp384" => (&agreement::ECDH_P384, 48),
         _ => return None,
     })

@@ -1,4 +1,4 @@
-//! Ephemeral key agreement: curves, groups modulo a prime, and a KEM beside X25519.
+//! Ephemeral key agreement: curves, groups modulo a prime, and a KEM beside a curve.
 
 pub mod curve;
 mod group;
@@ -6,13 +6,13 @@ mod hybrid;
 
 use crate::memory::scrubbed;
 use group::Group;
-use hybrid::Kem;
+use hybrid::Hybrid;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// What the initiator keeps until the answer comes.
 enum Private {
     Curve { name: &'static str, scalar: Vec<u8> },
-    Hybrid { kem: Kem, key: Vec<u8>, scalar: Vec<u8> },
+    Hybrid { hybrid: Hybrid, key: Vec<u8>, scalar: Vec<u8> },
     Group { group: Group, exponent: Vec<u8> },
 }
 
@@ -27,9 +27,9 @@ pub struct Initiator {
 impl Initiator {
     /// Over a curve, with or without a KEM beside it. None for an unknown name.
     pub fn start(name: &str) -> Option<Initiator> {
-        if let Some(kem) = Kem::named(name) {
-            let (key, scalar, public) = scrubbed(|| kem.generate())?;
-            return Some(Initiator { private: Private::Hybrid { kem, key, scalar }, public });
+        if let Some(hybrid) = Hybrid::named(name) {
+            let (key, scalar, public) = scrubbed(|| hybrid.generate())?;
+            return Some(Initiator { private: Private::Hybrid { hybrid, key, scalar }, public });
         }
         let name = curve::known(name)?;
         let (scalar, public) = scrubbed(|| curve::generate(name))?;
@@ -51,7 +51,7 @@ impl Initiator {
     pub fn finish(&self, peer: &[u8]) -> Option<Vec<u8>> {
         scrubbed(|| match &self.private {
             Private::Curve { name, scalar } => curve::agree(name, scalar, peer),
-            Private::Hybrid { kem, key, scalar } => kem.finish(key, scalar, peer),
+            Private::Hybrid { hybrid, key, scalar } => hybrid.finish(key, scalar, peer),
             Private::Group { group, exponent } => group.agree(exponent, peer),
         })
     }
@@ -61,8 +61,8 @@ impl Initiator {
 #[wasm_bindgen]
 pub fn respond(name: &str, peer: &[u8]) -> Option<Vec<u8>> {
     scrubbed(|| {
-        if let Some(kem) = Kem::named(name) {
-            return kem.respond(peer);
+        if let Some(hybrid) = Hybrid::named(name) {
+            return hybrid.respond(peer);
         }
         let (scalar, public) = curve::generate(name)?;
         Some([public, curve::agree(name, &scalar, peer)?].concat())
