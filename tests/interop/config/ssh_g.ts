@@ -38,11 +38,6 @@ const DIFFERENCES = [{
   config: "BatchMode yes\n",
   line: "serveraliveinterval 300\n",
 }, {
-  step: "LogLevel has Debian's name of QUIET",
-  concerns: /loglevel[\s="]+(silent|quiet)/i,
-  config: "LogLevel quiet\n",
-  line: "loglevel SILENT\n",
-}, {
   step: "A time may have a sign",
   concerns: /[\s="]\+\d/,
   config: "ConnectTimeout +7\n",
@@ -78,6 +73,12 @@ const DIFFERENCES = [{
   config: "ProxyJump a\nControlPath /%j\n",
   line: "controlpath /a\n",
 }];
+
+/** Other names for the same: OpenSSH's of what Debian calls SILENT, and what 10.5 prints after `-C`. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  "loglevel QUIET": "loglevel SILENT",
+  "compression UNKNOWN": "compression yes",
+};
 
 /** Criteria of Match that came after OpenSSH 9.2. */
 const RECENT_CRITERIA = ["tagged", "localnetwork", "version", "sessiontype", "command"];
@@ -125,7 +126,7 @@ export async function ours({ file, host, options = [], user }: Question): Promis
 export function claimed(verdict: Verdict, explicit: readonly string[]): Verdict {
   if (verdict === "refused") return verdict;
   // Releases of OpenSSH print the keywords in different orders.
-  return verdict.filter((line) =>
+  return verdict.map((line) => SYNONYMS[line] ?? line).filter((line) =>
     !UNCLAIMED.test(line) && !otherDefaults.has(keywordOf(line)) &&
     (!LISTS.test(line) || explicit.includes(keywordOf(line)))
   ).sort((a, b) => Number(keywordOf(a) > keywordOf(b)) - Number(keywordOf(a) < keywordOf(b)));
