@@ -78,13 +78,15 @@ export function time(args: Arguments): number | undefined {
 /** A time of sshd_config(5), TIME FORMATS, in milliseconds; null if it is none. */
 export function parseTime(text: string): number | null {
   // Each number is one of strtol(3), the last one alone may be without a unit.
-  if (!/^(\s*[+-]?\d+[smhdw])*(\s*[+-]?\d+)?$/i.test(text) || text === "") return null;
+  // Seconds may have a fraction since OpenSSH 10.3, which is dropped in the end.
+  const form = /^(\s*[+-]?\d+[smhdw])*(\s*[+-]?\d+|\d*\.\d+s?)?$/i;
+  if (!form.test(text) || text === "") return null;
   let seconds = 0;
-  for (const [, number, unit] of text.matchAll(/([+-]?\d+)([a-z]?)/gi)) {
+  for (const [, number, unit] of text.matchAll(/([+-]?\d*\.?\d+)([a-z]?)/gi)) {
     if (Number(number) < 0) return null;
     seconds += Number(number) * UNIT_SECONDS[unit!.toLowerCase()]!;
   }
-  return seconds > INT_MAX ? null : seconds * 1000;
+  return seconds > INT_MAX ? null : Math.floor(seconds) * 1000;
 }
 
 /** A number of bytes such as `1G` or `1.5M`; `default` is 0. */
