@@ -4,6 +4,7 @@ import { expandGlob, type GlobFiles } from "../../patterns.ts";
 import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { join, nameProblem } from "../../sftp/protocol/paths.ts";
+import { nullIfRefused } from "../../sftp/protocol/status.ts";
 import type { TransferProgress, TransferResult } from "../../sftp/transfer/progress.ts";
 import type { SftpTransferOptions } from "../../sftp/transfer/transfer_options.ts";
 import { messageOf } from "../shared/failure.ts";
@@ -99,7 +100,7 @@ export async function put(
   const sources = await Array.fromAsync(matches, ({ path }) => path);
   if (sources.length === 0) throw new SftpCommandError(`File "${source.text}" not found.`);
   const there = target === null ? shell.directory : shell.remote(target);
-  const into = target === null || (await shell.stat(there))?.isDirectory === true;
+  const into = target === null || (await nullIfRefused(shell.stat(there)))?.isDirectory === true;
   checkTarget(sources, into, target);
   await shell.all(sources, async (local) => {
     if (!options.recursive && (await localInfo(local))?.isDirectory) {

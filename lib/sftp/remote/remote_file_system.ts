@@ -319,8 +319,7 @@ export class RemoteFileSystem {
   async #names(handle: Uint8Array, call: Call): Promise<msg.NameEntry[] | null> {
     try {
       const { entries } = await this.session.request(msg.Readdir, { handle }, msg.Name, call);
-      if (entries.length > 0) return entries;
-      throw sftpError(SftpStatus.BAD_MESSAGE, call, "the server lists nothing, for ever");
+      return entries.length > 0 ? entries : null; // no names: the end, as OpenSSH has it
     } catch (cause) {
       if (cause instanceof SftpError && cause.status === SftpStatus.EOF) return null;
       throw cause;
