@@ -2,7 +2,8 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { UsageError } from "../../lib/cli/shared/flags.ts";
 import { parseOption } from "../../lib/cli/shared/option_text.ts";
 import { algorithmsOf, limitsOf, sshdOptions } from "../../lib/cli/serve/sshd_options.ts";
-import { parseDestination, sshOptions } from "../../lib/cli/shared/ssh_options.ts";
+import { parseOperand } from "../../lib/cli/shared/operands.ts";
+import { parseDestination, parseHops, sshOptions } from "../../lib/cli/shared/ssh_options.ts";
 
 /** What the options come to, without what is about the machine that the test runs on. */
 async function read(...texts: string[]): Promise<Record<string, unknown>> {
@@ -154,4 +155,17 @@ for (const value of ["0", "x", "10:30", "10:130:100", "10:30:5"]) {
 
 Deno.test("serve refuses options that it does not have", () => {
   assertThrows(() => readServer("PermitTunnel=yes"), UsageError, "Bad configuration option");
+});
+
+Deno.test("a user in a URI is decoded in operands and jump hosts, too", () => {
+  assertEquals(parseOperand("sftp://me%40work@host:24/a%20b", "sftp"), {
+    target: { hostname: "host", user: "me@work", port: 24 },
+    path: "a b",
+  });
+  assertThrows(() => parseOperand("scp://%zz@host/a", "scp"), UsageError, "Cannot parse");
+  assertEquals(parseOperand("me%40work@host:a", "scp").target.user, "me%40work");
+  assertEquals(parseHops("ssh://a%40b@c:24,a%40b@d"), [
+    { hostname: "c", user: "a@b", port: 24 },
+    { hostname: "d", user: "a%40b", port: null },
+  ]);
 });
