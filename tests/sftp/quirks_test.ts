@@ -174,6 +174,20 @@ for (const [what, { quirks, fails = [], warns = [] }] of Object.entries(cases)) 
   });
 }
 
+Deno.test("a server that refuses RENAME and REMOVE gets one temporary file, and a warning of it", async () => {
+  const server = new QuirkyServer(refusing(3, RENAME, FXP.REMOVE));
+  const sftp = await atServer(server.answer);
+  const data = noise(50_000);
+  const counts: number[] = [];
+  for (const path of ["/one", "/two", "/one"]) {
+    counts.push((await sftp.put(data, path)).warnings.length);
+    assert(same(server.files.get(path)!, data));
+  }
+  assertEquals(counts, [2, 1, 1]);
+  assertEquals([...server.files.keys()].filter((path) => path.includes("/.")).length, 1);
+  await sftp.close();
+});
+
 Deno.test("names that are not UTF-8 are listed, and taken back", async () => {
   await using here = await folder();
   const bytes = (last: number) => new Uint8Array([0x63, 0x61, 0x66, last]);

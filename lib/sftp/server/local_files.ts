@@ -47,6 +47,9 @@ export interface LocalFilesOptions {
  * guessing 32 random bits. A new, empty file or directory may still appear outside, a listing may show
  * names from outside, and a removal, a renaming or a change of attributes may affect a file outside.
  *
+ * Names that are not UTF-8 are refused, and left out of listings: the runtime replaces their bytes, so that two
+ * files would become one.
+ *
  * With `root: "/"` there is no jail: paths are the system's own, and clients may do whatever the process
  * may. Deno lets a program make symbolic links only if it may read and write everything.
  *

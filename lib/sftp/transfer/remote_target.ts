@@ -357,7 +357,10 @@ class RemoteTarget implements TransferTarget {
     } finally {
       await nullIfRefused(source.close());
     }
-    await nullIfRefused(this.#remote.remove(hidden, limits));
+    if (await nullIfRefused(this.#remote.remove(hidden, limits)) === null) {
+      const message = `The server refused to remove a temporary file from the folder of "${final}"`;
+      this.#settings.warn(final, message);
+    }
   }
 
   #changes(info: SftpFileInfo | null): SftpChanges {
