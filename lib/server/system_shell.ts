@@ -19,7 +19,7 @@ export interface SystemShellOptions {
  * A handler that runs commands through the system's shell, as sshd does, with the rights of this
  * process: every user who can log in has them. Needs `--allow-run`. An agent that the client
  * lends is at SSH_AUTH_SOCK while the command runs, and its display at DISPLAY; this process's own are
- * not.
+ * not. SSH_CONNECTION and SSH_CLIENT tell the addresses of the connection.
  *
  * @example
  * ```ts
@@ -59,6 +59,7 @@ export function systemShell(options: SystemShellOptions = {}): SessionHandler {
       env: {
         ...Object.fromEntries(accepted),
         ...session.login.grant.environment,
+        ...connectionVariables(session),
         ...(session.originalCommand !== null && { SSH_ORIGINAL_COMMAND: session.originalCommand }),
         SSH_AUTH_SOCK: agent?.path ?? "",
         DISPLAY: x11?.display ?? "",
@@ -79,6 +80,17 @@ export function systemShell(options: SystemShellOptions = {}): SessionHandler {
       drain(child.stderr, (bytes) => channel.writeAllStderr(bytes), signal),
     ]);
     tell(session, status);
+  };
+}
+
+/** SSH_CONNECTION and SSH_CLIENT of ssh(1), if the connection has addresses. */
+function connectionVariables({ login, channel }: Session): Record<string, string> {
+  const { remoteAddr: client } = login;
+  const { localAddr: server } = channel;
+  if (client?.transport !== "tcp" || server.transport !== "tcp") return {};
+  return {
+    SSH_CONNECTION: [client.hostname, client.port, server.hostname, server.port].join(" "),
+    SSH_CLIENT: [client.hostname, client.port, server.port].join(" "),
   };
 }
 

@@ -1,0 +1,33 @@
+import { assertEquals } from "@std/assert";
+import { connect, none } from "@denossh/ssh";
+import { generateKey } from "@denossh/ssh/keys";
+import { serve, systemShell } from "@denossh/ssh/server";
+import { connectedPair } from "@denossh/ssh/testing";
+
+const SHOW = 'echo "${SSH_CONNECTION-none}|${SSH_CLIENT-none}"';
+
+Deno.test("systemShell tells commands the addresses of their connection", async () => {
+  await using server = serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    hostKeys: [await generateKey()],
+    auth: { none: () => true },
+  }, systemShell());
+  const { port } = server.addr;
+  await using host = await connect(`ann@127.0.0.1:${port}`, {
+    auth: [none()],
+    hostKeys: () => true,
+    config: false,
+  });
+  const [connection, client] = (await host.run(SHOW)).split("|") as [string, string];
+  const own = connection.split(" ")[1]!;
+  assertEquals(connection, `127.0.0.1 ${own} 127.0.0.1 ${port}`);
+  assertEquals(client, `127.0.0.1 ${own} ${port}`);
+});
+
+Deno.test("systemShell says nothing of addresses that a connection does not have", async () => {
+  await using pair = await connectedPair({ handler: systemShell() });
+  const [connection, client] = (await pair.host.run(SHOW)).split("|") as [string, string];
+  const theirs = [Deno.env.get("SSH_CONNECTION"), Deno.env.get("SSH_CLIENT")];
+  assertEquals([connection, client], theirs.map((value) => value ?? "none"));
+});
