@@ -1,0 +1,146 @@
+/** How a connection ends: what the peer is told, and how long it is waited for. */
+import { assert, assertEquals } from "@std/assert";
+import { CLOSE_LINGER_MS } from "../../lib/defaults.ts";
+import {
+  ConnectError,
+  DisconnectError,
+  HostKeyError,
+  KeyFormatError,
+  NegotiationError,
+  ProtocolError,
+  SshError,
+} from "../../lib/errors.ts";
+import { resolveSuite } from "../../lib/crypto/suite.ts";
+import { none } from "../connection/raw_channel.ts";
+import * as m from "../../lib/wire/messages.ts";
+import { FakeTime } from "../support/fake_time.ts";
+import { greetedPair, transportPair } from "./transport_pair.ts";
+
+const nothingInCommon = new NegotiationError("cipher", ["one"], ["two"]);
+const endings: [name: string, error: unknown, reason: number | null, told: string][] = [
+  ["a protocol error", new ProtocolError("Bad \x1bthing"), 2, "Bad thing"],
+  [
+    "a protocol error with a reason for itself",
+    new ProtocolError("Too many", { disconnectReason: 14 }),
+    14,
+    "Too many",
+  ],
+  ["a host key that is not trusted", new HostKeyError("unknown", "", "SHA256:x", "No"), 9, "No"],
+  ["a key that cannot be read", new KeyFormatError("Not a key"), 3, "Not a key"],
+  ["nothing in common", nothingInCommon, 3, nothingInCommon.message],
+  ["a word of ours", new DisconnectError(12, "us", "Too many users"), 12, "Too many users"],
+  ["another error of ours", new SshError("command", "Enough"), 11, "Enough"],
+  ["an error of the program's, in confidence", new Error("password is hunter2"), 11, ""],
+  ["a reason that is no error", "hunter2", 11, ""],
+  ["a lost connection", new ConnectError("The line is dead"), null, ""],
+  ["the peer's own word", new DisconnectError(2, "peer", "You are wrong"), null, ""],
+];
+for (const [name, error, reason, told] of endings) {
+  for (const role of ["client", "server"] as const) {
+    Deno.test(`An end by ${name} is told by reason ${reason ?? "none"} (${role})`, async () => {
+      await using pair = await greetedPair();
+      const [ours, theirs] = [pair[role], pair[role === "client" ? "server" : "client"]];
+      ours.fail(error);
+      ours.fail(new Error("a second end"));
+      assertEquals(await ours.closed, error);
+      const heard = await theirs.closed;
+      if (reason === null) {
+        assert(heard instanceof ConnectError, String(heard));
+        return;
+      }
+      assert(heard instanceof DisconnectError, String(heard));
+      assertEquals([heard.by, heard.reason], ["peer", reason]);
+      const words = heard.message.replace(/^.*?\(reason \d+\)/, "");
+      assertEquals(words, told === "" ? "" : `: ${told}`);
+    });
+  }
+}
+
+Deno.test("Ends that have nothing in common tell reason 3, in both directions", async () => {
+  await using pair = transportPair({
+    client: { suite: resolveSuite({ cipher: ["aes256-gcm@openssh.com"] }) },
+    server: { suite: resolveSuite({ cipher: ["aes128-ctr"] }) },
+  });
+  pair.client.handshake().catch(() => {});
+  pair.server.handshake().catch(() => {});
+  const ends = await Promise.all([pair.client.closed, pair.server.closed]);
+  for (const error of ends) {
+    if (error instanceof DisconnectError) assertEquals([error.by, error.reason], ["peer", 3]);
+    else assert(error instanceof NegotiationError, String(error));
+  }
+  assert(ends.some((error) => error instanceof NegotiationError));
+});
+
+const words: [args: [reason?: number, description?: string], told: [number, string]][] = [
+  [[], [11, "Closed by the application"]],
+  [[7, "Not served"], [7, "Not served"]],
+];
+for (const [args, [reason, description]] of words) {
+  Deno.test(`disconnect(${args.join(", ")}) tells reason ${reason}, and why`, async () => {
+    await using pair = await greetedPair();
+    pair.client.disconnect(...args);
+    const heard = await pair.server.closed;
+    assert(heard instanceof DisconnectError);
+    assertEquals([heard.reason, heard.message.endsWith(`: ${description}`)], [reason, true]);
+  });
+}
+
+for (const who of ["this end", "the peer"]) {
+  Deno.test(`After a fault of ${who}, a peer that does not hang up has CLOSE_LINGER_MS, and is read`, async () => {
+    using time = new FakeTime();
+    await using pair = await greetedPair();
+    const { client, server, sockets } = pair;
+    // The peer takes no notice of the end, and sends on.
+    const { close } = server.socket;
+    server.fail = () => {};
+    server.socket.close = () => {};
+    let finished = false;
+    client.finished.then(() => finished = true);
+    if (who === "this end") client.fail(new ProtocolError("Enough"));
+    else server.sink.send(m.GlobalRequest.encode({ type: "early", wantReply: false, data: none }));
+    await time.advance(0);
+    assert(await client.closed instanceof ProtocolError);
+    client.fail(new ConnectError("This comes late")); // and changes nothing
+    assertEquals([sockets.client.closedWrite, sockets.client.closed], [1, 0]);
+    const before = sockets.client.read;
+    await time.advance(CLOSE_LINGER_MS - 1);
+    server.sink.send(m.Ping.encode({ data: new Uint8Array(5000) }));
+    await time.advance(0);
+    assert(sockets.client.read - before >= 5000);
+    assertEquals([finished, sockets.client.closed], [false, 0]);
+    await time.advance(1);
+    assertEquals([finished, sockets.client.closed > 0], [true, true]);
+    close();
+  });
+}
+
+Deno.test("An end that has something to say does not wait once the peer has hung up", async () => {
+  using time = new FakeTime();
+  await using pair = await greetedPair();
+  pair.client.fail(new ProtocolError("Enough"));
+  await pair.client.finished;
+  assertEquals(time.now, 0);
+  await time.advance(2 * CLOSE_LINGER_MS);
+  assertEquals([pair.sockets.client.closedWrite, pair.sockets.client.closed], [1, 1]);
+});
+
+for (const error of [new ConnectError("lost"), new DisconnectError(11, "peer", "bye")]) {
+  Deno.test(`An end by ${error.name} closes the socket at once`, async () => {
+    await using pair = await greetedPair();
+    pair.client.fail(error);
+    assertEquals([pair.sockets.client.closedWrite, pair.sockets.client.closed], [0, 1]);
+    await pair.client.finished;
+  });
+}
+
+Deno.test("Before the identification, nothing is said, and the socket is closed at once", async () => {
+  await using pair = transportPair();
+  const handshake = pair.client.handshake().catch((error) => error);
+  const error = new ProtocolError("Enough");
+  pair.client.fail(error);
+  assertEquals(pair.sockets.client.closed, 1);
+  assertEquals(await handshake, error);
+  pair.server.handshake().catch(() => {});
+  const heard = await pair.server.closed;
+  assert(heard instanceof ConnectError, String(heard));
+});

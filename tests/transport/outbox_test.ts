@@ -1,0 +1,95 @@
+/** What a peer that does not read may make an end keep. */
+import { assert, assertEquals } from "@std/assert";
+import { Sealer } from "../../lib/crypto/packet_cipher.ts";
+import { OUTBOX_HIGH_WATER, OUTBOX_LIMIT } from "../../lib/defaults.ts";
+import { ProtocolError } from "../../lib/errors.ts";
+import { PacketSink } from "../../lib/transport/packet_sink.ts";
+
+/** A sink on a socket that takes what is written at once, or never, and what it failed with. */
+function sinkOn(socket: "quick" | "stuck") {
+  const failures: unknown[] = [];
+  const stuck = Promise.withResolvers<void>();
+  const sink = new PacketSink(
+    {
+      read: () => new Promise(() => {}),
+      write: () => socket === "quick" ? Promise.resolve() : stuck.promise,
+      closeWrite: () => {},
+      close: () => {},
+      localAddr: null,
+      remoteAddr: null,
+    },
+    (error) => void failures.push(error),
+    new Sealer(),
+  );
+  return {
+    sink,
+    failures,
+    async [Symbol.asyncDispose]() {
+      const drained = sink.drained();
+      sink.close(new Error("The test is over"));
+      stuck.resolve();
+      await drained;
+    },
+  };
+}
+
+const ANSWER = new Uint8Array(64 * 1024).fill(2); // IGNORE, in effect
+
+Deno.test("What is kept back in a key exchange is bounded to the byte", async () => {
+  await using end = sinkOn("quick");
+  end.sink.hold();
+  for (let bytes = 0; bytes < OUTBOX_LIMIT; bytes += ANSWER.length) end.sink.send(ANSWER);
+  assertEquals(end.failures, []);
+  end.sink.send(ANSWER.subarray(0, 1));
+  assert(end.failures[0] instanceof ProtocolError);
+});
+
+Deno.test("What is kept back is counted anew in each key exchange", async () => {
+  await using end = sinkOn("quick");
+  for (let round = 0; round < 3; round++) {
+    end.sink.hold();
+    for (let bytes = 0; bytes < 0.7 * OUTBOX_LIMIT; bytes += ANSWER.length) end.sink.send(ANSWER);
+    end.sink.release();
+    await end.sink.drained();
+  }
+  assertEquals(end.failures, []);
+});
+
+Deno.test("What the socket does not take is bounded, when it is sent and when it was kept back", async () => {
+  for (const held of [false, true]) {
+    await using end = sinkOn("stuck");
+    const half = OUTBOX_LIMIT / 2;
+    if (held) end.sink.hold();
+    for (let bytes = 0; bytes < half; bytes += ANSWER.length) end.sink.send(ANSWER);
+    if (held) {
+      end.sink.release();
+      end.sink.hold();
+    }
+    assertEquals(end.failures, []);
+    for (let bytes = 0; bytes <= half; bytes += ANSWER.length) end.sink.send(ANSWER);
+    if (held) end.sink.release();
+    assert(end.failures[0] instanceof ProtocolError, `${held}`);
+    const { message } = end.failures[0];
+    assertEquals(message, "The peer does not read the answers to what it asks");
+  }
+});
+
+Deno.test("Messages of the key exchange itself are bounded as others are", async () => {
+  await using end = sinkOn("stuck");
+  end.sink.hold();
+  const times = OUTBOX_LIMIT / ANSWER.length;
+  for (let i = 0; i < times - 1; i++) end.sink.sendNow(ANSWER);
+  assertEquals(end.failures, []);
+  for (let i = 0; i < 2; i++) end.sink.sendNow(ANSWER);
+  assert(end.failures[0] instanceof ProtocolError);
+});
+
+Deno.test("Bulk data never comes near the bound: its writers wait at the high water", async () => {
+  await using end = sinkOn("stuck");
+  while (!end.sink.congested) end.sink.sendData(0, 0, ANSWER);
+  assert(end.sink.sealer.pending >= OUTBOX_HIGH_WATER);
+  assert(end.sink.sealer.pending < OUTBOX_HIGH_WATER + 2 * ANSWER.length);
+  let called = false;
+  end.sink.whenRoom(() => called = true);
+  assertEquals([called, end.failures], [false, []]);
+});

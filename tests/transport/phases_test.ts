@@ -1,0 +1,196 @@
+/** Which message may come when, in either role (RFC 4253 §7.1, RFC 4252 §5.1 and §6, RFC 8308 §2.4). */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { ConnectError, ProtocolError } from "../../lib/errors.ts";
+import { KEX_TIMEOUT_MS } from "../../lib/defaults.ts";
+import { encodeExtInfo } from "../../lib/transport/ext_info.ts";
+import type { TraceEvent } from "../../lib/transport/trace.ts";
+import type { Transport } from "../../lib/transport/transport.ts";
+import * as m from "../../lib/wire/messages.ts";
+import { MSG } from "../../lib/wire/numbers.ts";
+import { none } from "../connection/raw_channel.ts";
+import { rawWorld } from "../connection/raw_world.ts";
+import { FakeTime } from "../support/fake_time.ts";
+import { greetedPair, transportPair } from "./transport_pair.ts";
+
+const userauthRequest = m.UserauthRequest.encode({
+  user: "ann",
+  service: "ssh-connection",
+  method: "none",
+  data: none,
+});
+
+for (const role of ["client", "server"] as const) {
+  for (const number of [80, 81, 82, 90, 91, 93, 94, 96, 98, 100, 127]) {
+    Deno.test(`Message ${number} of the connection before the login ends it (${role})`, async () => {
+      await using pair = await greetedPair();
+      const [ours, theirs] = role === "client"
+        ? [pair.client, pair.server]
+        : [pair.server, pair.client];
+      theirs.sink.sendNow(new Uint8Array([number, 0, 0, 0, 0]));
+      theirs.disconnect(); // the end, if that was none
+      const error = await ours.closed;
+      assert(error instanceof ProtocolError, String(error));
+      assertStringIncludes(error.message, "Unexpected");
+    });
+  }
+
+  Deno.test(`Before the login, what is unknown is answered, and what means nothing is not (${role})`, async () => {
+    const heard: string[] = [];
+    const trace = ({ direction, name }: TraceEvent) => {
+      if (direction === "received") heard.push(name);
+    };
+    const peer = role === "client" ? "server" : "client";
+    await using pair = await greetedPair({ [peer]: { trace } });
+    const [ours, theirs] = [pair[role], pair[peer]];
+    const before = ours.sink.packetsSinceRekey;
+    theirs.sink.sendNow(m.Ignore.encode({ data: none }));
+    theirs.sink.sendNow(m.Debug.encode({ display: true, text: "x", language: "" }));
+    theirs.sink.sendNow(m.Unimplemented.encode({ sequence: 1 }));
+    theirs.sink.sendNow(m.Pong.encode({ data: none }));
+    theirs.sink.sendNow(m.Ping.encode({ data: none }));
+    theirs.sink.sendNow(new Uint8Array([200]));
+    theirs.sink.sendNow(new Uint8Array([79]));
+    assertEquals((await ours.link().receive())[0], 79);
+    assertEquals(ours.sink.packetsSinceRekey - before, 2);
+    ours.disconnect();
+    await theirs.closed;
+    assertEquals(heard.slice(-3), ["PONG", "UNIMPLEMENTED", "DISCONNECT"]);
+  });
+}
+
+Deno.test("Requests for a login after it succeeded are ignored, without an answer", async () => {
+  await using world = await rawWorld("server");
+  const before = world.transport.sink.packetsSinceRekey;
+  for (let i = 0; i < 3; i++) world.raw.send(userauthRequest);
+  world.raw.send(m.GlobalRequest.encode({ type: "x", wantReply: true, data: none }));
+  await world.raw.next(MSG.REQUEST_FAILURE);
+  assertEquals(world.transport.sink.packetsSinceRekey, before + 1);
+});
+
+const late: [role: "client" | "server", message: Uint8Array][] = [
+  ["client", userauthRequest],
+  ...[5, 6, 51, 52, 53, 60, 79].flatMap((number): typeof late => [
+    ["client", new Uint8Array([number])],
+    ["server", new Uint8Array([number])],
+  ]),
+];
+for (const [role, message] of late) {
+  Deno.test(`Message ${message[0]} of the login after it ends the connection (${role})`, async () => {
+    await using world = await rawWorld(role);
+    world.raw.send(message);
+    world.raw.transport.disconnect();
+    const error = await world.transport.closed;
+    assert(error instanceof ProtocolError, String(error));
+    assertStringIncludes(error.message, "Unexpected");
+  });
+}
+
+Deno.test("Messages of the login within a rekey end the connection", async () => {
+  await using world = await rawWorld("server");
+  world.raw.transport.rekey().catch(() => {});
+  world.raw.send(userauthRequest); // the KEXINIT is on its way
+  world.raw.transport.disconnect();
+  const error = await world.transport.closed;
+  assert(error instanceof ProtocolError, String(error));
+});
+
+const text = (transport: Transport, name: string) => {
+  const value = transport.extensions.get(name);
+  return value && new TextDecoder().decode(value);
+};
+
+Deno.test("The first EXT_INFO counts, before the login and after it", async () => {
+  await using pair = await greetedPair();
+  const { client, server } = pair;
+  const link = client.link();
+  const send = (extensions: Record<string, string>) =>
+    server.sink.sendNow(encodeExtInfo(extensions));
+  send({ "server-sig-algs": "ssh-rsa", "second@example.com": "1" });
+  server.sink.sendNow(m.ServiceAccept.encode({ service: "ssh-userauth" }));
+  await link.receive();
+  assertStringIncludes(text(client, "server-sig-algs")!, "rsa-sha2-512");
+  assertEquals(text(client, "second@example.com"), undefined);
+  server.sink.sendNow(encodeExtInfo({ "server-sig-algs": "none" }));
+  server.sink.sendNow(m.ServiceAccept.encode({ service: "ssh-userauth" }));
+  await link.receive();
+  assertStringIncludes(text(client, "server-sig-algs")!, "rsa-sha2-512");
+  client.disconnect();
+});
+
+Deno.test("A client's EXT_INFO is read, and no second one", async () => {
+  await using pair = await greetedPair();
+  const { client, server } = pair;
+  for (const value of ["first", "second"]) {
+    client.sink.sendNow(encodeExtInfo({ "name@example.com": value }));
+  }
+  client.sink.sendNow(m.ServiceRequest.encode({ service: "ssh-userauth" }));
+  await server.link().receive();
+  assertEquals(text(server, "name@example.com"), "first");
+});
+
+for (const asks of [true, false]) {
+  Deno.test(`A server sends ${asks ? "one" : "no"} EXT_INFO to a client that ${asks ? "asks" : "does not ask"}`, async () => {
+    const sent: string[] = [];
+    const trace = ({ direction, name }: TraceEvent) => {
+      if (direction === "sent") sent.push(name);
+    };
+    await using pair = transportPair({ server: { trace } });
+    const { client, server } = pair;
+    const { sink } = client;
+    const sendNow = sink.sendNow.bind(sink);
+    sink.sendNow = (payload) => {
+      if (!asks && client.agreed === null && payload[0] === MSG.KEXINIT) {
+        rename(payload, "ext-info-c", "ext-info-x");
+      }
+      sendNow(payload);
+    };
+    await Promise.all([client.handshake(), server.handshake()]);
+    await client.rekey();
+    await server.rekey();
+    assertEquals(sent.filter((name) => name === "EXT_INFO").length, asks ? 1 : 0);
+    if (asks) assertEquals(sent.slice(2, 4), ["NEWKEYS", "EXT_INFO"]); // RFC 8308 §2.4
+    assertEquals(client.extensions.size > 0, asks);
+  });
+}
+
+/** Writes another name over one, in the message that the exchange hash is made of too. */
+function rename(payload: Uint8Array, name: string, other: string): void {
+  const latin1 = new TextDecoder("latin1").decode(payload);
+  const at = latin1.indexOf(name);
+  assert(at > 0);
+  payload.set(new TextEncoder().encode(other), at);
+}
+
+for (const starter of ["this end", "the peer"]) {
+  Deno.test(`A rekey that ${starter} started and that stalls ends the connection in time`, async () => {
+    using time = new FakeTime();
+    await using pair = await greetedPair();
+    const { client, server } = pair;
+    const { sink } = server;
+    const sendNow = sink.sendNow.bind(sink);
+    server.fail = () => {};
+    // The peer says no more than that it wants new keys.
+    sink.sendNow = (payload) => {
+      if (payload[0] === MSG.KEXINIT && starter === "the peer") sendNow(payload);
+    };
+    if (starter === "this end") client.rekey().catch(() => {});
+    else server.rekey().catch(() => {});
+    const over = () => Promise.race([client.closed, Promise.resolve(null)]);
+    await time.advance(KEX_TIMEOUT_MS - 1);
+    assertEquals(await over(), null);
+    await time.advance(1);
+    const error = await over();
+    assert(error instanceof ConnectError && error.code === "timeout", String(error));
+    assertStringIncludes(error.message, "key exchange timed out");
+  });
+}
+
+Deno.test("A rekey that ends in time leaves no deadline", async () => {
+  using time = new FakeTime();
+  await using pair = await greetedPair();
+  const { client, server } = pair;
+  await time.settle(client.rekey(), 1000);
+  await time.advance(3 * KEX_TIMEOUT_MS);
+  server.sink.sendNow(m.ServiceAccept.encode({ service: "ssh-userauth" }));
+  assertEquals((await client.link().receive())[0], MSG.SERVICE_ACCEPT);
+});
