@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Channel } from "../../lib/connection/channel.ts";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
-import { MAX_STRAGGLERS } from "../../lib/defaults.ts";
+import { MAX_STRAGGLERS, OUTBOX_LIMIT } from "../../lib/defaults.ts";
 import { HostKeyError, ProtocolError } from "../../lib/errors.ts";
 import { generateKey } from "../../lib/keys/mod.ts";
 import { memoryPair } from "../../lib/testing/memory_pair.ts";
@@ -235,11 +235,27 @@ Deno.test("A server that changes its host key in a rekey is refused", async () =
   await Promise.all([client.finished, server.finished]);
 });
 
-Deno.test("A PING flood that is never read ends the connection, not the memory", async () => {
-  await using world = await rawWorld("server");
-  // The server starts a rekey, so that its PONGs are held; the raw end never answers the KEXINIT.
-  world.transport.sink.hold();
-  const ping = m.Ping.encode({ data: new Uint8Array(30_000) });
-  for (let i = 0; i < 400; i++) world.raw.send(ping);
-  assertStringIncludes(String(await world.transport.closed), "does not read the answers");
-});
+for (const direction of ["kept back in a rekey", "not taken by the socket"]) {
+  Deno.test(`Answers that are ${direction} end the connection, not the memory`, async () => {
+    const world = await rawWorld("server");
+    const { transport, raw } = world;
+    const { sink } = transport;
+    // What the raw end sends is read at once, so that its own bounds are never reached.
+    const ping = m.Ping.encode({ data: new Uint8Array(30_000) });
+    if (direction === "kept back in a rekey") sink.hold();
+    const stuck = Promise.withResolvers<void>();
+    if (direction === "not taken by the socket") transport.socket.write = () => stuck.promise;
+    let over: unknown = null;
+    transport.closed.then((cause) => over = cause);
+    let sent = 0;
+    for (; sent < 400 && over === null; sent++) {
+      raw.send(ping);
+      await raw.transport.sink.drained();
+    }
+    assert(over instanceof ProtocolError, String(over));
+    assertStringIncludes(over.message, "does not read the answers");
+    assert(sent * ping.length > OUTBOX_LIMIT);
+    stuck.resolve();
+    await world[Symbol.asyncDispose]();
+  });
+}
