@@ -34,7 +34,7 @@ import {
 import { decodeEcdsa, decodeSignature } from "../../lib/keys/signature.ts";
 import { KnownHosts } from "../../lib/known_hosts/mod.ts";
 import { matchesHostList } from "../../lib/patterns.ts";
-import { localFiles, SftpClient } from "../../lib/sftp/mod.ts";
+import { localFiles } from "../../lib/sftp/mod.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { ClientSession } from "../../lib/sftp/remote/client_session.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
