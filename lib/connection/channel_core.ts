@@ -230,7 +230,7 @@ export class ChannelCore {
 
   /** CHANNEL_DATA (type 0) or CHANNEL_EXTENDED_DATA; the data is borrowed. */
   receiveData(type: number, data: Uint8Array): void {
-    if (this.#gotEof || this.#gotClose) throw new ProtocolError("Channel data after EOF");
+    if (this.#gotEof) throw new ProtocolError("Channel data after EOF");
     if (data.length > this.opening.maxReceive) {
       throw new ProtocolError("Channel data beyond the maximum packet size");
     }
@@ -244,20 +244,17 @@ export class ChannelCore {
   }
 
   receiveWindowAdjust(bytes: number): void {
-    if (this.#gotClose) throw new ProtocolError("Window adjust after CLOSE");
     this.writer.grow(bytes);
   }
 
   receiveEof(): void {
-    if (this.#gotClose) throw new ProtocolError("EOF after CLOSE");
     this.#gotEof = true; // perhaps once more: Go's pkg/sftp says it twice when it closes a session
     this.stdout.end();
     this.stderr.end();
   }
 
   receiveClose(): void {
-    if (this.#gotClose) throw new ProtocolError("CLOSE twice on a channel");
-    this.#gotClose = true;
+    this.#gotClose = true; // answered below, so that the connection knows no such channel from then on
     const cause = lazyError(() => new ClosedError("The peer closed the channel"));
     this.writer.end(cause, CLOSED);
     this.requests.closed(cause);
@@ -271,7 +268,6 @@ export class ChannelCore {
   }
 
   receiveRequest(type: string, wantReply: boolean, data: Uint8Array): void {
-    if (this.#gotClose) throw new ProtocolError("Channel request after CLOSE");
     // OpenSSH PROTOCOL §2.1: the peer's reader is gone, as with a broken pipe.
     if (type === "eow@openssh.com") {
       this.writer.end(lazyError(() => new ClosedError(UNREAD)), UNREAD);

@@ -160,6 +160,7 @@ Deno.test("What came before the end of the connection is kept: data, EOF and exi
   // A stream that was cut off is no stream that has ended.
   assertEquals(await cut.read(buffer), 3);
   await assertRejects(() => cut.read(buffer), Error, "good night");
+  await assertRejects(() => cut.readStderr(buffer), Error, "good night");
   await assertRejects(() => cut.exitStatus, Error, "good night");
 });
 
