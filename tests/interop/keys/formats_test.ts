@@ -128,7 +128,7 @@ const FOREIGN: readonly Foreign[] = [
     types: ["ed25519"],
     ...openssl("pkcs8", "-topk8", "-v2", "des-cbc", ...LEGACY),
   },
-  ...["SHA1", "SHA256", "SHA384", "SHA512"].map((hash): Foreign => ({
+  ...["SHA1", "SHA256", "SHA384", "SHA512", "SHA224", "SHA512-256"].map((hash): Foreign => ({
     name: `openssl pkcs8 -v2prf hmacWith${hash}`,
     types: ["ed25519"],
     ...openssl("pkcs8", "-topk8", "-v2prf", `hmacWith${hash}`, "-iter", "50"),
@@ -232,7 +232,7 @@ function convertControl(
 // OpenSSL has them for who names them, with the provider of what is old, too.
 const EXOTIC: readonly (readonly string[])[] = [
   ...["camellia-256-cbc", "aria-256-cbc", "sm4-cbc", "aes-256-cfb"].map((c) => ["pkcs8", "-v2", c]),
-  ...["hmacWithSHA224", "hmacWithSHA512-256"].map((hash) => ["pkcs8", "-v2prf", hash]),
+  ["pkcs8", "-v2prf", "hmacWithSHA512-224"],
   ...["PBE-SHA1-RC2-40", "PBE-SHA1-RC4-128"].map((scheme) => ["pkcs8", "-v1", scheme, ...LEGACY]),
   ...["-camellia256", "-aria256", "-idea"].map((cipher) => ["ec", cipher, ...LEGACY]),
 ];
