@@ -1,6 +1,6 @@
 /** Wycheproof's signatures, verified and made through key objects. */
-import { assertEquals, assertThrows } from "@std/assert";
-import { encodeBase64, encodeHex } from "../../lib/encoding.ts";
+import { assertEquals } from "@std/assert";
+import { encodeBase64 } from "../../lib/encoding.ts";
 import { KeyFormatError } from "../../lib/errors.ts";
 import { DerReader } from "../../lib/keys/der.ts";
 import { importPrivateKey, parsePublicKey } from "../../lib/keys/mod.ts";
