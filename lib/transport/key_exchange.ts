@@ -164,7 +164,7 @@ async function initiate(
     secret,
   });
   // The verdict comes after the proof: until the signature holds, the key is anybody's.
-  // A token that holds a host key has nobody to touch it: OpenSSH asks for no user presence either.
+  // A host key on a token signs without a touch: OpenSSH requires no user presence either.
   const lax = { noTouchRequired: true };
   if (!hostKey.verify(agreed.hostKey, transcript, reply.signature, lax)) {
     throw new HostKeyError(

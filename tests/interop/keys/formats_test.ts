@@ -229,7 +229,7 @@ function convertControl(
   }, peer);
 }
 
-// OpenSSL has them for who names them, with the provider of what is old, too.
+// OpenSSL has them on request, some of them in its legacy provider.
 const EXOTIC: readonly (readonly string[])[] = [
   ...["camellia-256-cbc", "aria-256-cbc", "sm4-cbc", "aes-256-cfb"].map((c) => ["pkcs8", "-v2", c]),
   ["pkcs8", "-v2prf", "hmacWithSHA512-224"],
