@@ -21,7 +21,7 @@ import { connectTo } from "./sockets.ts";
 import { socksRouter } from "./socks.ts";
 import { ChannelConn, type TunnelConn } from "./tunnel_conn.ts";
 
-/** How to start a tunnel, and who is told about connections that fail. */
+/** How to start a tunnel, and what is called with connections that fail. */
 export interface TunnelOptions {
   /** Gives up starting the tunnel. */
   readonly signal?: AbortSignal;

@@ -61,7 +61,7 @@ export class AllowedSigners {
    * import { AllowedSigners } from "@denossh/ssh/keys";
    * import { assertEquals } from "@std/assert";
    *
-   * assertEquals(AllowedSigners.parse("# nobody yet\n").entries, []);
+   * assertEquals(AllowedSigners.parse("# no hosts yet\n").entries, []);
    * ```
    */
   static parse(text: string): AllowedSigners {

@@ -69,7 +69,7 @@ export class KnownHosts {
    * import { KnownHosts } from "@denossh/ssh/known-hosts";
    * import { assertEquals } from "@std/assert";
    *
-   * assertEquals(KnownHosts.parse("# nobody yet\n").keyTypes("db1", 22), []);
+   * assertEquals(KnownHosts.parse("# no hosts yet\n").keyTypes("db1", 22), []);
    * ```
    */
   static parse(text: string): KnownHosts {

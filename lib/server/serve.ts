@@ -112,20 +112,18 @@ export function serveStreams(
   return { closed: transport.closed, close, [Symbol.asyncDispose]: close };
 }
 
-/** What the server offers: no host key algorithm that it has no key for. */
+/** What the server offers; the key exchange leaves out host key algorithms without a key. */
 function suiteOf(options: ServeOptions): Suite {
   const suite = resolveSuite(options.algorithms);
   if (options.hostKeys.length === 0) throw new TypeError("A server needs a host key");
   checkPolicy(options.auth);
   const able = options.hostKeys.flatMap((key) => key.publicKey.algorithms);
-  const chosen = suite.hostKey.filter((name) =>
-    options.hostKeys.some((key) => canUse(key.publicKey, name))
-  );
   // A key of a type that is off by default is served all the same: giving it is asking for it.
   const hostKey = algorithmOptions(options.algorithms).hostKey === undefined
-    ? [...new Set([...chosen, ...able])]
-    : chosen;
-  if (hostKey.length === 0) throw new TypeError("No host key fits the host key algorithms");
+    ? [...new Set([...suite.hostKey, ...able])]
+    : suite.hostKey;
+  const fits = (name: string) => options.hostKeys.some((key) => canUse(key.publicKey, name));
+  if (!hostKey.some(fits)) throw new TypeError("No host key fits the host key algorithms");
   return { ...suite, hostKey };
 }
 

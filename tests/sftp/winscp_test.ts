@@ -60,7 +60,7 @@ Deno.test("a session as WinSCP has it comes to its end", async () => {
   const begun = await open(flags)();
   await done(...write(begun, 0, 1_000_000), (id) => msg.Close.encode(id, { handle: begun }));
 
-  // It goes on with what is there, whether it opens to append or not.
+  // It continues with the existing content, whether it opens to append or not.
   const rest = await open(FXF.WRITE)();
   await done(...write(rest, 1_000_000, 2_000_000), (id) => msg.Close.encode(id, { handle: rest }));
   const last = await open(FXF.WRITE | FXF.APPEND)();

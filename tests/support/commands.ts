@@ -15,5 +15,5 @@ export function waitFor(milliseconds: number): string {
   return `${DENO} 'setTimeout(() => {}, ${milliseconds})'`;
 }
 
-/** Prints lines until nobody reads them. */
+/** Prints lines until the reader is gone. */
 export const YES: string = "while echo y 2> /dev/null; do :; done";

@@ -96,7 +96,7 @@ async function psftpDoesAll(server: PuttyServer): Promise<void> {
     "tree there",
   ]);
 
-  // A transfer that broke off goes on.
+  // An interrupted transfer is resumed.
   await Deno.truncate(`${root}/folder/moved`, 1_000_000);
   await Deno.truncate(folder.join("back"), 700_000);
   const again = await psftp(
