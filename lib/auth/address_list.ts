@@ -16,14 +16,23 @@ export function listsAddress(list: string, address: string): boolean {
   for (const entry of list.split(",")) {
     const negated = entry.startsWith("!");
     const pattern = negated ? entry.slice(1) : entry;
-    const match = pattern.includes("/")
-      ? matchesNetwork(pattern, bits)
-      : matchesWildcards(pattern.toLowerCase(), address.toLowerCase()) || sameBits(pattern, bits);
-    if (match === null || pattern === "") return false;
+    const network = matchesNetwork(pattern, bits);
+    if (pattern === "" || (network === null && pattern.includes("/"))) return false;
+    const match = network ?? matchesWildcards(pattern.toLowerCase(), address.toLowerCase());
     if (match && negated) return false;
     found ||= match;
   }
   return found;
+}
+
+/**
+ * Whether one of the networks of a certificate's `source-address` has an address. It has neither wildcards
+ * nor exceptions; a list with a mistake in it has nobody.
+ */
+export function listsNetwork(list: string, address: string): boolean {
+  const bits = bitsOf(address);
+  const matches = list.split(",").map((network) => matchesNetwork(network, bits));
+  return matches.includes(true) && !matches.includes(null);
 }
 
 /** The network that an address counts as: itself, or the first half of an IPv6 address. */
@@ -33,21 +42,15 @@ export function networkOf(address: string): string {
   return bits.length === 32 ? `${bits.value}` : `${bits.value >> 64n}/64`;
 }
 
-/** Null if it is no network, or has bits that its mask leaves out. */
+/** Null if it is neither an address nor a network, or has bits that its mask leaves out. */
 function matchesNetwork(pattern: string, address: Bits | null): boolean | null {
-  const [base = "", mask = "", ...more] = pattern.split("/");
+  const [base = "", mask, ...more] = pattern.split("/");
   const network = bitsOf(base);
-  if (network === null || more.length > 0 || !/^\d{1,3}$/.test(mask)) return null;
-  const host = network.length - Number(mask);
+  if (network === null || more.length > 0 || !/^\d{1,3}$/.test(mask ?? "0")) return null;
+  const host = mask === undefined ? 0 : network.length - Number(mask);
   if (host < 0 || network.value & ((1n << BigInt(host)) - 1n)) return null;
   if (address === null || address.length !== network.length) return false;
   return address.value >> BigInt(host) === network.value >> BigInt(host);
-}
-
-function sameBits(pattern: string, address: Bits | null): boolean {
-  const bits = bitsOf(pattern);
-  return address !== null && bits !== null && bits.length === address.length &&
-    bits.value === address.value;
 }
 
 /** An IPv4 or IPv6 address, the one inside the other as what it is; null if it is none. */
@@ -62,14 +65,31 @@ function bitsOf(text: string): Bits | null {
     : { value, length: 128 };
 }
 
+/**
+ * As sshd's `inet_aton` reads it: a part that begins with 0 is octal, one with 0x hexadecimal, and the
+ * last of fewer than four parts fills the bytes that are left.
+ */
 function bitsOfV4(text: string): bigint | null {
-  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)?.slice(1).map(Number);
-  if (parts === undefined || parts.some((part) => part > 255)) return null;
-  return parts.reduce((value, part) => value << 8n | BigInt(part), 0n);
+  const parts = text.split(".").map(partOfV4);
+  const last = parts.pop();
+  if (typeof last !== "bigint" || parts.length > 3) return null;
+  let value = 0n;
+  for (const part of parts) {
+    if (part === null || part > 255n) return null;
+    value = value << 8n | part;
+  }
+  const bits = BigInt(8 * (4 - parts.length));
+  return last >> bits === 0n ? value << bits | last : null;
+}
+
+function partOfV4(text: string): bigint | null {
+  if (!/^(0[0-7]{0,12}|0x[0-9a-f]{1,12}|[1-9]\d{0,9})$/i.test(text)) return null;
+  return BigInt(text.replace(/^0(?=\d)/, "0o"));
 }
 
 function bitsOfV6(text: string): bigint | null {
-  const tail = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
+  // The tail of an IPv6 address is four plain numbers (RFC 4291 §2.2).
+  const tail = /^(.*:)((?:(?:0|[1-9]\d{0,2})(?:\.(?!$)|$)){4})$/.exec(text);
   if (tail) {
     const low = bitsOfV4(tail[2]!);
     if (low === null) return null;

@@ -7,7 +7,7 @@ import {
 import { checkCertificate } from "../keys/certificate.ts";
 import type { Certificate, PublicKey } from "../keys/public_key.ts";
 import { parseTimestamp } from "../keys/timestamp.ts";
-import { listsAddress } from "./address_list.ts";
+import { listsAddress, listsNetwork } from "./address_list.ts";
 import { Grant } from "./grant.ts";
 
 /** A key that wants to log in. */
@@ -78,7 +78,7 @@ export function certifiedGrant(
     throw error;
   }
   const from = criticalOptions.get("source-address");
-  if (from !== undefined && !(address !== null && listsAddress(from, address))) return null;
+  if (from !== undefined && !(address !== null && listsNetwork(from, address))) return null;
   return new Grant({
     command: criticalOptions.get("force-command"),
     pty: extensions.has("permit-pty"),
@@ -97,17 +97,12 @@ function grantOf(
 ): Grant | null {
   const from = options.get("from");
   if (from !== undefined && !(address !== null && listsAddress(from, address))) return null;
-  const expiry = options.get("expiry-time");
-  if (expiry !== undefined) {
-    const end = parseTimestamp(expiry);
-    if (end === null || now > end) return null;
-  }
+  const ends = options.get("expiry-time")?.split("\n") ?? [];
+  if (ends.some((end) => now > parseTimestamp(end)!)) return null;
   // As in sshd the last word counts: `restrict,pty` allows what `pty,restrict` does not.
   const words = [...options.keys()];
-  const allows = (name: string) => {
-    const last = words.findLast((word) => [name, `no-${name}`, "restrict"].includes(word));
-    return last === undefined || last === name;
-  };
+  const last = (...names: string[]) => words.findLast((word) => names.includes(word));
+  const allows = (name: string) => [name, undefined].includes(last(name, `no-${name}`, "restrict"));
   return new Grant({
     command: options.get("command"),
     environment: environmentOf(options.get("environment")),
@@ -117,8 +112,8 @@ function grantOf(
     portForwarding: allows("port-forwarding"),
     permitOpen: options.get("permitopen")?.split("\n"),
     permitListen: options.get("permitlisten")?.split("\n"),
-    noTouchRequired: options.has("no-touch-required"),
-    verifyRequired: options.has("verify-required"),
+    noTouchRequired: last("no-touch-required", "touch-required") === "no-touch-required",
+    verifyRequired: last("verify-required", "no-verify-required") === "verify-required",
   });
 }
 
@@ -126,8 +121,8 @@ function grantOf(
 function environmentOf(lines: string | undefined): Record<string, string> {
   const environment: Record<string, string> = {};
   for (const line of lines?.split("\n") ?? []) {
-    const [, name, value] = /^([A-Za-z_][A-Za-z0-9_]*)=([^]*)$/.exec(line) ?? [];
-    if (name !== undefined && !Object.hasOwn(environment, name)) environment[name] = value!;
+    const [name, ...value] = line.split("=");
+    if (!Object.hasOwn(environment, name!)) environment[name!] = value.join("=");
   }
   return environment;
 }

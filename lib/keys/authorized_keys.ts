@@ -1,4 +1,5 @@
 import { type PublicKey, tryPublicKey } from "./public_key.ts";
+import { parseTimestamp } from "./timestamp.ts";
 
 /** One line of `authorized_keys`. */
 export interface AuthorizedKey {
@@ -21,21 +22,29 @@ const FLAGS = [
   "no-pty",
   "no-touch-required",
   "no-user-rc",
+  "no-verify-required",
   "no-x11-forwarding",
   "port-forwarding",
   "pty",
   "restrict",
+  "touch-required",
   "user-rc",
   "verify-required",
   "x11-forwarding",
 ];
-const SINGLE_VALUES = ["command", "expiry-time", "from", "principals", "tunnel"];
-const REPEATED_VALUES = ["environment", "permitlisten", "permitopen"];
+const SINGLE_VALUES = ["command", "from", "principals"];
+const REPEATED_VALUES: Readonly<Record<string, (value: string) => boolean>> = {
+  "environment": (value) => /^\w+=/.test(value),
+  "expiry-time": (value) => parseTimestamp(value) !== null,
+  "permitlisten": (value) => isPermit(value.includes(":") ? value : `*:${value}`),
+  "permitopen": isPermit,
+  "tunnel": (value) => /^(any|\d{1,9})$/i.test(value),
+};
 
 /**
- * Reads the text of an `authorized_keys` file. As sshd does, it skips lines that make no sense, an
- * option that it does not know among them, since a restriction must not get lost. Lines of
- * certificate authorities authorize no plain key and are left out.
+ * Reads the text of an `authorized_keys` file. As sshd does, it skips lines that make no sense; an
+ * option that it does not know or a malformed value makes a line one of them, since a restriction must not
+ * get lost. Lines of certificate authorities authorize no plain key and are left out.
  *
  * @param text The text of the file
  * @returns The keys in the file's order; enforcing their options is the caller's part
@@ -117,13 +126,19 @@ function parseOptions(text: string): Map<string, string> | null {
       if (!FLAGS.includes(name)) return null;
       options.delete(name); // where it stands counts, and the last word wins
       options.set(name, "");
-    } else if (before === undefined) {
-      if (!SINGLE_VALUES.includes(name) && !REPEATED_VALUES.includes(name)) return null;
-      options.set(name, value);
+    } else if (Object.hasOwn(REPEATED_VALUES, name)) {
+      if (!REPEATED_VALUES[name]!(value)) return null;
+      options.set(name, before === undefined ? value : `${before}\n${value}`);
     } else {
-      if (!REPEATED_VALUES.includes(name)) return null;
-      options.set(name, `${before}\n${value}`);
+      if (before !== undefined || !SINGLE_VALUES.includes(name)) return null;
+      options.set(name, value);
     }
   }
   return options;
+}
+
+/** Whether a value is `host:port`, the host perhaps in brackets and the port perhaps `*`. */
+function isPermit(value: string): boolean {
+  const port = /^(?:\[[^\]]*\]|(?!\[)[^:/]*):(\*|\d{1,5})$/.exec(value)?.[1];
+  return port === "*" || (port !== undefined && Number(port) > 0 && Number(port) < 65536);
 }

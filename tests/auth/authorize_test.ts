@@ -54,8 +54,16 @@ const flags: [string, Partial<Grant>][] = [
   ['command="echo \\"hi\\", you"', { command: 'echo "hi", you' }],
   ['permitopen="a:1",permitopen="b:*"', { permitOpen: ["a:1", "b:*"] }],
   ['permitlisten="8080",permitlisten="localhost:1"', { permitListen: ["8080", "localhost:1"] }],
+  ["no-touch-required,touch-required,verify-required,no-verify-required", {
+    noTouchRequired: false,
+    verifyRequired: false,
+  }],
+  ["touch-required,no-touch-required,no-verify-required,verify-required", {
+    noTouchRequired: true,
+    verifyRequired: true,
+  }],
   ['environment="A=1",environment="B=x=y",environment="A=2",environment="9=z"', {
-    environment: { A: "1", B: "x=y" },
+    environment: { A: "1", B: "x=y", 9: "z" },
   }],
 ];
 for (const [options, expected] of flags) {
@@ -96,6 +104,15 @@ for (const [expiry, good] of expiries) {
   });
 }
 
+Deno.test("authorize heeds the earliest of several expiry-times", () => {
+  const now = new Date(Date.UTC(2026, 5, 15, 12));
+  const line = (first: string, last: string) =>
+    `expiry-time="${first}",expiry-time="${last}" ${key}`;
+  assert(granted(line("20260616Z", "20270101Z"), { now }));
+  assertEquals(granted(line("20260615Z", "20270101Z"), { now }), null);
+  assertEquals(granted(line("20270101Z", "20260615Z"), { now }), null);
+});
+
 const lists: [string, string, boolean][] = [
   ["192.0.2.7", "192.0.2.7", true],
   ["192.0.2.*", "192.0.2.7", true],
@@ -116,10 +133,37 @@ const lists: [string, string, boolean][] = [
   ["::ffff:192.0.2.7", "192.0.2.7", true],
   ["::/0", "192.0.2.7", false],
   ["0.0.0.0/0", "::1", false],
+  // Numbers are read as inet_aton reads them, as in sshd: octal after a 0, and the last fills up.
+  ["010.0.0.1", "10.0.0.1", false],
+  ["010.0.0.1", "8.0.0.1", true],
+  ["010.0.0.0/8", "8.1.2.3", true],
+  ["*,!0300.0.2.7", "192.0.2.7", false],
+  ["0xc0.0.2.7", "192.0.2.7", true],
+  ["0XC0000207", "192.0.2.7", true],
+  ["192.519", "192.0.2.7", true],
+  ["192.0.519", "192.0.2.7", true],
+  ["10.0.0/8", "10.1.2.3", true],
+  ["10/8", "10.1.2.3", false],
+  ["255.255.255.255", "255.255.255.255", true],
+  ["0", "0.0.0.0", true],
+  ["08.0.0.1", "8.0.0.1", false],
+  ["0x.0.0.1", "0.0.0.1", false],
+  ["256.0.0.1", "1.0.0.1", false],
+  ["1.0.0.256", "1.0.1.0", false],
+  ["1.65536", "1.1.0.0", true],
+  ["1.16777216", "2.0.0.0", false],
+  ["4294967296", "0.0.0.0", false],
+  ["8.0.0.1.", "8.0.0.1", false],
+  ["1.2.3.4.5", "1.2.3.4", false],
+  ["::ffff:010.0.0.1", "8.0.0.1", false],
+  ["::1.2.3", "::1.2.0.3", false],
+  ["::1.2.3.4", "::102:304", true],
+  ["::1.2.3.256", "::102:400", false],
+  ["::1.2.3.4.5", "::102:304", false],
   // A mistake must not let anybody in, whatever else the list says.
   ["192.0.2.7/24", "192.0.2.7", false],
   ["*,192.0.2.0/33", "192.0.2.7", false],
-  ["*,10.0.0/8", "192.0.2.7", false],
+  ["*,10.0.0.x/8", "192.0.2.7", false],
   ["", "192.0.2.7", false],
   ["*,", "192.0.2.7", false],
   ["1:2:3:4:5:6:7:8:9/1", "::1", false],
@@ -153,6 +197,9 @@ const bad: [string, Partial<CertificateOptions>][] = [
   ["of somebody else", { principals: ["bob"] }],
   ["with a critical option that is unknown", { criticalOptions: { "dance@example.com": "" } }],
   ["for another address", { criticalOptions: { "source-address": "10.0.0.0/8" } }],
+  ["for addresses by a wildcard", { criticalOptions: { "source-address": "192.0.2.7,*" } }],
+  ["for addresses but some", { criticalOptions: { "source-address": "192.0.2.7,!10.0.0.1" } }],
+  ["for addresses of which one is none", { criticalOptions: { "source-address": "192.0.2.7," } }],
 ];
 for (const [name, options] of bad) {
   Deno.test(`authorize refuses a certificate ${name}`, async () => {

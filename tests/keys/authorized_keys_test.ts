@@ -66,6 +66,33 @@ Deno.test("a line with an option that is not understood is skipped: it may be a 
   for (const prefix of skipped) assertEquals(options(prefix), null, prefix);
 });
 
+const values: [name: string, good: string[], malformed: string[]][] = [
+  [
+    "permitopen",
+    ["h:22", "h:*", "*:22", "[::1]:22", ":22", "h:1", "h:65535", "h:022"],
+    ["h", "22", "*", "h:", "h:0", "h:65536", "h:x", "h:-1", "h/22", "::1:22", "[::1]", "[::1", "h:1:2", ""],
+  ],
+  ["permitlisten", ["22", "*", "h:22", "[::1]:*", "*:*"], ["h", "", "0", "65536", "[::1]", "h:x"]],
+  ["expiry-time", ["20260101", "202601011200", "20260101120000Z"], ["", "2026", "20260132", "never"]],
+  ["environment", ["A=", "a_1=x=y", "9=z"], ["", "A", "=x", "A B=x", "A-B=x", " A=x"]],
+  ["tunnel", ["0", "any", "ANY", "7"], ["", "x", "-1", "0:1"]],
+];
+for (const [name, good, malformed] of values) {
+  Deno.test(`a line whose ${name} is malformed is skipped, and none other`, () => {
+    for (const value of good) {
+      assertEquals(options(`${name}="${value}",pty`), { [name]: value, pty: "" }, value);
+    }
+    for (const value of malformed) assertEquals(options(`${name}="${value}"`), null, value);
+    // One of several, too.
+    for (const value of malformed) {
+      assertEquals(options(`${name}="${good[0]}",${name}="${value}"`), null, value);
+    }
+    assertEquals(options(`${name}="${good[0]}",${name}="${good[1]}"`), {
+      [name]: `${good[0]}\n${good[1]}`,
+    });
+  });
+}
+
 Deno.test("a certificate authority authorizes no plain key", () => {
   assertEquals(options("cert-authority"), null);
   assertEquals(options('cert-authority,principals="ann"'), null);
