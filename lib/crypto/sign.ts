@@ -20,7 +20,12 @@ export interface RsaPrivateParts {
   iqmp: Uint8Array;
 }
 
-const FIELD_BYTES = { nistp256: 32, nistp384: 48, nistp521: 66 } as const;
+/** Length of a coordinate. */
+export const FIELD_BYTES: Readonly<Record<Curve, number>> = {
+  nistp256: 32,
+  nistp384: 48,
+  nistp521: 66,
+};
 const SEED_BYTES = 32;
 
 /** Whether an Ed25519 signature (RFC 8032) holds. */

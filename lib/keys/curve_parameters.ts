@@ -1,16 +1,9 @@
 /** Which curve the parameters of an EC key in DER are (RFC 3279 §2.3.5). */
 import { equals } from "@std/bytes";
 import { type Curve, ecdsaPublicKey } from "../crypto/sign.ts";
-import { encodeHex } from "../encoding.ts";
+import { basePoint, coefficientB, coordinates, PRIMES, toBigInt } from "./curve_points.ts";
 import { type DerReader, TAG } from "./der.ts";
 import { curveOf, OID } from "./object_ids.ts";
-
-/** FIPS 186-4 §D.1.2: the primes; all three curves have a = p - 3. */
-const PRIMES: Readonly<Record<Curve, bigint>> = {
-  nistp256: 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n,
-  nistp384: 2n ** 384n - 2n ** 128n - 2n ** 96n + 2n ** 32n - 1n,
-  nistp521: 2n ** 521n - 1n,
-};
 
 /**
  * Reads a curve: by its identifier, or by its figures as `openssl -param_enc explicit` writes them.
@@ -36,10 +29,9 @@ function explicitCurve(parameters: DerReader): Curve | undefined {
   const [a, b] = [toBigInt(coefficients.octets()), toBigInt(coefficients.octets())];
   const base = parameters.octets();
   const order = toBigInt(parameters.element(TAG.INTEGER));
-  const generator = ecdsaPublicKey(curve, Uint8Array.of(1));
-  const [x, y] = coordinates(generator);
-  const matches = a === p - 3n && b === modulo(y * y - x ** 3n - a * x, p) &&
-    isPoint(base, generator) && isOrder(curve, order, x);
+  const generator = basePoint(curve);
+  const matches = a === p - 3n && b === coefficientB(curve) && isPoint(base, generator) &&
+    isOrder(curve, order, coordinates(generator)[0]);
   return matches ? curve : undefined;
 }
 
@@ -62,17 +54,4 @@ function isOrder(curve: Curve, order: bigint, x: bigint): boolean {
   } catch {
     return false; // it is no number of the curve
   }
-}
-
-function coordinates(point: Uint8Array): [x: bigint, y: bigint] {
-  const bytes = (point.length - 1) / 2;
-  return [toBigInt(point.subarray(1, 1 + bytes)), toBigInt(point.subarray(1 + bytes))];
-}
-
-function toBigInt(bytes: Uint8Array): bigint {
-  return BigInt(`0x0${encodeHex(bytes)}`);
-}
-
-function modulo(value: bigint, modulus: bigint): bigint {
-  return (value % modulus + modulus) % modulus;
 }

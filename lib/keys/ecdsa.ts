@@ -1,13 +1,13 @@
 import { equals } from "@std/bytes";
-import { type Curve, ecdsaPublicKey, signEcdsa, verifyEcdsa } from "../crypto/sign.ts";
+import { type Curve, ecdsaPublicKey, FIELD_BYTES, signEcdsa, verifyEcdsa } from "../crypto/sign.ts";
 import { KeyFormatError } from "../errors.ts";
 import { Writer } from "../wire/writer.ts";
+import { isOnCurve } from "./curve_points.ts";
 import type { KeyType } from "./key_type.ts";
 import { decodeEcdsa, encodeEcdsa } from "./signature.ts";
 
 /** ECDSA on a NIST curve (RFC 5656 §3.1); `bits` is the size of its numbers. */
 export function ecdsa(curve: Curve, bits: number): KeyType {
-  const fieldBytes = Math.ceil(bits / 8);
   const name = `ecdsa-sha2-${curve}`;
   return {
     name,
@@ -15,7 +15,7 @@ export function ecdsa(curve: Curve, bits: number): KeyType {
 
     readPublic(reader) {
       if (reader.text() !== curve) throw new KeyFormatError(`Key "${name}" is on another curve`);
-      const point = uncompressed(reader.string(), fieldBytes);
+      const point = checkedPoint(curve, reader.string());
       return {
         bits,
         verify(_algorithm, data, { bytes }) {
@@ -28,7 +28,7 @@ export function ecdsa(curve: Curve, bits: number): KeyType {
     // OpenSSH PROTOCOL.key: the curve, the public point, the secret number.
     readPrivate(reader) {
       if (reader.text() !== curve) throw new KeyFormatError(`Key "${name}" is on another curve`);
-      const point = uncompressed(reader.string(), fieldBytes);
+      const point = reader.string();
       const scalar = reader.mpint();
       if (!equals(point, publicPoint(curve, scalar))) {
         throw new KeyFormatError("Private and public half of the ECDSA key do not match");
@@ -48,15 +48,16 @@ export function ecdsaSection(curve: Curve, scalar: Uint8Array): Uint8Array<Array
 }
 
 /**
- * Checks the form of a point.
+ * Checks a point.
  *
- * @throws {KeyFormatError} If it is compressed, or not as long as points of the curve are
+ * @throws {KeyFormatError} If it is compressed, not as long as points of the curve are, or not on it
  */
-export function uncompressed(point: Uint8Array, fieldBytes: number): Uint8Array {
+export function checkedPoint(curve: Curve, point: Uint8Array): Uint8Array {
   // RFC 5656 §3.1: points may be compressed; nobody does, and OpenSSH refuses them too.
-  if (point.length !== 1 + 2 * fieldBytes || point[0] !== 4) {
+  if (point.length !== 1 + 2 * FIELD_BYTES[curve] || point[0] !== 4) {
     throw new KeyFormatError("ECDSA key is not an uncompressed point of its curve");
   }
+  if (!isOnCurve(curve, point)) throw new KeyFormatError("ECDSA key is not on its curve");
   return point;
 }
 

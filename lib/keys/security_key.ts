@@ -3,7 +3,7 @@ import { verifyEcdsa, verifyEd25519 } from "../crypto/sign.ts";
 import { KeyFormatError } from "../errors.ts";
 import type { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
-import { uncompressed } from "./ecdsa.ts";
+import { checkedPoint } from "./ecdsa.ts";
 import { ed25519Point, SIGNATURE_BYTES } from "./ed25519.ts";
 import type { VerifyOptions } from "./key.ts";
 import type { KeyType, PublicParts } from "./key_type.ts";
@@ -44,7 +44,7 @@ export const skEcdsa: KeyType = {
     if (reader.text() !== "nistp256") {
       throw new KeyFormatError("Key on a token is on no known curve");
     }
-    const point = uncompressed(reader.string(), 32);
+    const point = checkedPoint("nistp256", reader.string());
     return tokenParts(readApplication(reader), (signed, { bytes }) => {
       const { r, s } = decodeEcdsa(bytes);
       return verifyEcdsa("nistp256", point, signed, r, s);

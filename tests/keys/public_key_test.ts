@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { concat } from "@std/bytes";
+import { decodeHex } from "../../lib/encoding.ts";
 import { KeyFormatError } from "../../lib/errors.ts";
+import { coefficientB, PRIMES, toBigInt } from "../../lib/keys/curve_points.ts";
 import {
   type GeneratedKeyType,
   generateKey,
@@ -109,6 +111,61 @@ Deno.test("parsePublicKey refuses wrong lengths, trailing bytes and foreign curv
     assert(!error.message.includes("\x1b"));
   }
 });
+
+for (const type of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521"] as const) {
+  Deno.test(`an ${type} key is a point of its curve, with coordinates below the prime`, async () => {
+    using key = await generateKey(type);
+    const { blob } = key.publicKey;
+    const reader = new Reader(blob);
+    const [name, curve, point] = [reader.text(), reader.text(), reader.string()];
+    const of = (point: Uint8Array, type = name) => {
+      const writer = new Writer().text(type).text(curve).string(point);
+      return (type.startsWith("sk-") ? writer.text("ssh:") : writer).take();
+    };
+    const half = (point.length + 1) / 2;
+    const [x, y] = [point.slice(1, half), point.slice(half)];
+    const p = PRIMES[curve as keyof typeof PRIMES];
+    const wrong: [string, Uint8Array][] = [
+      ["another y", point.with(-1, point.at(-1)! ^ 1)],
+      ["another x", point.with(half - 1, point[half - 1]! ^ 1)],
+      ["swapped", concat([Uint8Array.of(4), y, x])],
+      ["0, 0", new Uint8Array(point.length).with(0, 4)],
+    ];
+    const types = [name, ...curve === "nistp256" ? [`sk-${name}@openssh.com`] : []];
+    for (const type of types) {
+      parsePublicKey(of(point, type));
+      // The mirror image is on the curve, too; it is another key.
+      const mirrored = concat([point.subarray(0, half), numberBytes(p - toBigInt(y), y.length)]);
+      assert(!parsePublicKey(of(mirrored, type)).equals(key.publicKey));
+      for (const [what, bad] of wrong) {
+        assertThrows(() => parsePublicKey(of(bad, type)), KeyFormatError, "not on its curve", what);
+      }
+    }
+    // sqrt(b) exists for x = 0 on each curve: with x = p it would be the same point again.
+    const root = squareRoot(coefficientB(curve as keyof typeof PRIMES), p);
+    const zero = concat([Uint8Array.of(4), new Uint8Array(x.length), numberBytes(root, y.length)]);
+    parsePublicKey(of(zero));
+    const high = concat([Uint8Array.of(4), numberBytes(p, x.length), numberBytes(root, y.length)]);
+    assertThrows(() => parsePublicKey(of(high)), KeyFormatError, "not on its curve");
+    if (curve !== "nistp521") return; // only there is place for more than the prime
+    const over = concat([point.subarray(0, half), numberBytes(p + toBigInt(y), y.length)]);
+    assertThrows(() => parsePublicKey(of(over)), KeyFormatError, "not on its curve");
+  });
+}
+
+function numberBytes(value: bigint, length: number): Uint8Array {
+  return decodeHex(value.toString(16).padStart(2 * length, "0"));
+}
+
+/** All three primes are 3 modulo 4. */
+function squareRoot(square: bigint, p: bigint): bigint {
+  let root = 1n;
+  for (let exponent = (p + 1n) / 4n; exponent > 0n; exponent >>= 1n) {
+    if (exponent & 1n) root = root * square % p;
+    square = square * square % p;
+  }
+  return root;
+}
 
 Deno.test("RSA keys have 2048 to 16384 bits and an odd exponent of at least 3", () => {
   for (const bits of [2048, 2049, 4096, 16384]) {
