@@ -215,8 +215,6 @@ export class RevocationList {
       section.authority.length === 0 || equals(section.authority, authority.blob)
     );
     if (sections.some((section) => section.keyIds.has(keyId))) return true;
-    // PROTOCOL.krl: a certificate without a number cannot be revoked by it.
-    if (serial === 0n) return false;
     return sections.some(({ serials, ranges }) =>
       serials.has(serial) || ranges.some((range) => inRange(range, serial))
     );
@@ -268,13 +266,19 @@ function revokedOf(
   const ranges = serials.filter((serial) => typeof serial !== "bigint");
   return {
     authority: authority?.blob ?? new Uint8Array(0),
-    serials: new Set(serials.filter((serial) => typeof serial === "bigint").map(checked)),
+    serials: new Set(serials.filter((serial) => typeof serial === "bigint").map(checkedSerial)),
     ranges: ranges.map(([first, last]) => {
       if (first > last) throw new RangeError(`Range ${first} to ${last} is backwards`);
-      return { first: checked(first), last: checked(last), bitmap: null };
+      return { first: checkedSerial(first), last: checkedSerial(last), bitmap: null };
     }),
     keyIds: new Set(keyIds),
   };
+}
+
+// PROTOCOL.krl: a certificate without a number cannot be revoked by it.
+function checkedSerial(number: bigint): bigint {
+  if (number !== 0n) return checked(number);
+  throw new RangeError("The serial number 0 cannot be revoked: use the key ID");
 }
 
 function checked(number: bigint): bigint {

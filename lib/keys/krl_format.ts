@@ -140,10 +140,10 @@ function readCertificates(section: Reader): RevokedCertificates {
     const part = new Reader(section.string());
     switch (type) {
       case CERTIFICATES.LIST:
-        while (part.remaining > 0) serials.add(part.u64());
+        while (part.remaining > 0) serials.add(serialOf(part));
         break;
       case CERTIFICATES.RANGE:
-        ranges.push({ first: part.u64(), last: part.u64(), bitmap: null });
+        ranges.push(readRange(part));
         break;
       case CERTIFICATES.BITMAP:
         ranges.push(readBitmap(part));
@@ -162,10 +162,30 @@ function readCertificates(section: Reader): RevokedCertificates {
   return { authority, serials, ranges, keyIds };
 }
 
+/** PROTOCOL.krl: the number 0 stands for none, and cannot be revoked. */
+function serialOf(part: Reader): bigint {
+  const serial = part.u64();
+  if (serial === 0n) throw new KeyFormatError("Revocation list has the serial number 0");
+  return serial;
+}
+
+function readRange(part: Reader): SerialRange {
+  const first = serialOf(part);
+  const last = part.u64();
+  if (first > last) {
+    throw new KeyFormatError(`Revocation list has a range that is backwards: ${first} to ${last}`);
+  }
+  return { first, last, bitmap: null };
+}
+
 function readBitmap(part: Reader): SerialRange {
   const first = part.u64();
   const bitmap = part.mpint();
-  const last = first + BigInt(bitmap.length * 8) - 1n;
+  const bits = bitmap.length === 0 ? 0 : 8 * bitmap.length + 24 - Math.clz32(bitmap[0]!);
+  const last = first + BigInt(bits) - 1n;
+  if (last >= 2n ** 64n || (first === 0n && (bitmap.at(-1)! & 1) === 1)) {
+    throw new KeyFormatError("Revocation list has a bitmap of numbers that no certificate has");
+  }
   return { first, last, bitmap };
 }
 
