@@ -175,12 +175,8 @@ export class Client implements AsyncDisposable {
 
   /** A command to run with `output()`, `spawn()` or `text()`, in the shape of Deno's `Command`. */
   command(command: string, options: RunOptions = {}): Command {
-    const { stderr, ...rest } = this.#withEnv(options);
-    return new Command(
-      (signal) => this.#openFor({ ...options, signal }),
-      command,
-      stderr === "merge" ? rest : { ...rest, stderr },
-    );
+    const open = (signal?: AbortSignal) => this.#openFor({ ...options, signal });
+    return new Command(open, command, this.#withEnv(options));
   }
 
   /**
@@ -190,11 +186,9 @@ export class Client implements AsyncDisposable {
    */
   async shell(options: RunOptions = {}): Promise<Process> {
     const channel = await this.#openFor(options);
-    const { stderr, ...rest } = this.#withEnv(options);
     return await startProcess(channel, { kind: "shell" }, {
       pty: true,
-      ...rest,
-      stderr: stderr === "merge" ? undefined : stderr,
+      ...this.#withEnv(options),
     });
   }
 
@@ -431,7 +425,7 @@ export class Client implements AsyncDisposable {
   }
 
   async #openFor(options: RunOptions): Promise<Channel> {
-    const { signal, stdout, stderr, forwardAgent, forwardX11 } = options;
+    const { signal, forwardAgent, forwardX11 } = options;
     const wait = signal ? { signal } : {};
     const channel = await this.openSession(wait);
     try {
@@ -439,14 +433,11 @@ export class Client implements AsyncDisposable {
       if (forwardX11) {
         await this.forwardX11(channel, { ...(forwardX11 === true ? {} : forwardX11), ...wait });
       }
+      return channel;
     } catch (error) {
       channel.abort(error);
       throw error;
     }
-    if (stderr === "merge") channel.combineStderr(true);
-    // Cancelled, it would be a broken pipe to the command; this is its /dev/null.
-    if (stdout === "null") channel.discard("stdout");
-    return channel;
   }
 }
 
