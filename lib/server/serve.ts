@@ -210,9 +210,7 @@ class Server implements SshServer {
       const left = this.#sources.get(source)! - 1;
       if (left > 0) this.#sources.set(source, left);
       else this.#sources.delete(source);
-      if (offence !== null && !this.#stopping.signal.aborted) {
-        this.#penalties?.add(address, offence);
-      }
+      if (offence !== null) this.#penalties?.add(address, offence);
     });
     transport.closed.then((cause) => {
       if (!(cause instanceof DisconnectError && cause.reason === DISCONNECT.BY_APPLICATION)) {

@@ -90,34 +90,3 @@ Deno.test("A server that shuts down ends its connections and lets the port go", 
   await using again = serve({ ...open, port, hostname: "127.0.0.1" });
   assertEquals(again.addr.port, port);
 });
-
-Deno.test("MaxStartups drops strangers while they crowd, and a good login works after", async () => {
-  await using server = serve({
-    ...open,
-    port: 0,
-    hostname: "127.0.0.1",
-    maxStartups: { begin: 5, rate: 100, full: 5 },
-  });
-  const { port } = server.addr;
-  const stalled: Deno.TcpConn[] = [];
-  for (let i = 0; i < 5; i++) {
-    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-    stalled.push(conn);
-    await conn.read(new Uint8Array(100)); // its identification: the connection is being served
-  }
-  const dropped = await Deno.connect({ hostname: "127.0.0.1", port });
-  assertEquals(await dropped.read(new Uint8Array(100)), null);
-  dropped.close();
-  for (const conn of stalled) conn.close();
-  const options = { user: "me", auth: [none()], hostKeys: hostKey.publicKey };
-  // The server notices the closed ones in its own time.
-  for (;;) {
-    try {
-      await using host = await connect(`127.0.0.1:${port}`, options);
-      assertEquals(host.info.user, "me");
-      break;
-    } catch (error) {
-      if (!(error instanceof SshError)) throw error;
-    }
-  }
-});

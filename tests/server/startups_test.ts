@@ -1,0 +1,298 @@
+/** Who may connect, and how many at once, on a server that listens in memory. */
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { type AuthMethod, type Client, connect, none, password, SshError } from "@denossh/ssh";
+import { generateKey } from "@denossh/ssh/keys";
+import type { ServeOptions } from "@denossh/ssh/server";
+import type { ByteStreams } from "@denossh/ssh/testing";
+import { until } from "../connection/until.ts";
+import { type MemoryServer, serveInMemory } from "../support/fake_listener.ts";
+import { FakeTime } from "../support/fake_time.ts";
+
+const hostKey = await generateKey("ed25519");
+const options = {
+  hostKeys: [hostKey],
+  auth: { none: (user) => user === "ann", password: (_user, secret) => secret === "right" },
+} satisfies ServeOptions;
+
+/** A client that connects and says nothing. */
+interface Stranger extends AsyncDisposable {
+  /** Whether the server speaks to it. */
+  readonly isServed: boolean;
+}
+
+async function stranger(server: MemoryServer, from: string): Promise<Stranger> {
+  const streams = server.dial(from);
+  const reader = streams.readable.getReader();
+  const { done } = await reader.read().catch(() => ({ done: true }));
+  return {
+    isServed: !done,
+    async [Symbol.asyncDispose]() {
+      await reader.cancel().catch(() => {});
+      await streams.writable.abort().catch(() => {});
+    },
+  };
+}
+
+async function isServed(server: MemoryServer, from: string): Promise<boolean> {
+  await using one = await stranger(server, from);
+  return one.isServed;
+}
+
+async function logIn(
+  transport: ByteStreams,
+  user: string,
+  ...auth: AuthMethod[]
+): Promise<Client> {
+  const host = await connect({ transport, user, auth, hostKeys: hostKey.publicKey, config: false });
+  // The server answers this after the login, and so after it has taken note of it.
+  await host.request("keepalive@openssh.com");
+  return host;
+}
+
+Deno.test("Connections of a source that are not logged in are counted, and each source by itself", async () => {
+  await using server = serveInMemory({ ...options, maxStartupsPerSource: 2 });
+  await using one = await stranger(server, "192.0.2.1");
+  await using two = await stranger(server, "192.0.2.1");
+  assertEquals([one.isServed, two.isServed], [true, true]);
+  assert(!await isServed(server, "192.0.2.1"));
+  assert(await isServed(server, "192.0.2.2"));
+});
+
+Deno.test("All addresses of an IPv6 network are one source", async () => {
+  await using server = serveInMemory({ ...options, maxStartupsPerSource: 1 });
+  await using one = await stranger(server, "2001:db8::1");
+  assert(one.isServed);
+  assert(!await isServed(server, "2001:db8::ffff:2"));
+  assert(await isServed(server, "2001:db8:0:1::1"));
+});
+
+for (
+  const [what, leave] of [
+    ["hangs up", async (server) => {
+      const connected = server.server.connections;
+      await using _gone = await stranger(server, "192.0.2.1");
+      await _gone[Symbol.asyncDispose]();
+      await until(() => server.server.connections === connected);
+    }],
+    ["fails to log in", async (server) => {
+      await assertRejects(() => logIn(server.dial("192.0.2.1"), "bob", none()), SshError);
+      await until(() => server.server.connections === 1);
+    }],
+  ] satisfies [string, (server: MemoryServer) => Promise<void>][]
+) {
+  Deno.test(`A source that ${what} has its place back, once`, async () => {
+    await using server = serveInMemory({ ...options, maxStartupsPerSource: 2 });
+    await using _one = await stranger(server, "192.0.2.1");
+    await leave(server);
+    await leave(server);
+    await using two = await stranger(server, "192.0.2.1");
+    assert(two.isServed);
+    assert(!await isServed(server, "192.0.2.1"));
+  });
+}
+
+Deno.test("A login gives the source's place back while it lasts, and not again at its end", async () => {
+  await using server = serveInMemory({ ...options, maxStartupsPerSource: 1 });
+  const host = await logIn(server.dial("192.0.2.1"), "ann", none());
+  await using one = await stranger(server, "192.0.2.1");
+  assert(one.isServed);
+  await host.close();
+  await until(() => server.server.connections === 1);
+  assert(!await isServed(server, "192.0.2.1"));
+});
+
+Deno.test("Any number of a source's connections may wait to log in unless a number is given", async () => {
+  await using server = serveInMemory(options);
+  await using strangers = new AsyncDisposableStack();
+  for (let i = 0; i < 10; i++) {
+    assert(strangers.use(await stranger(server, "192.0.2.1")).isServed);
+  }
+});
+
+/** Which of the connections that come one after the other are served, by the draws that decide. */
+async function served(server: MemoryServer, draws: number[]): Promise<boolean[]> {
+  await using strangers = new AsyncDisposableStack();
+  const { random } = Math;
+  const result: boolean[] = [];
+  try {
+    for (const draw of draws) {
+      Math.random = () => draw;
+      result.push(strangers.use(await stranger(server, "192.0.2.1")).isServed);
+    }
+  } finally {
+    Math.random = random;
+  }
+  return result;
+}
+
+Deno.test("MaxStartups drops a share that grows from begin on, and everything at full", async () => {
+  const maxStartups = { begin: 2, rate: 30, full: 4 };
+  await using server = serveInMemory({ ...options, maxStartups });
+  // Two are served whatever is drawn. Of the third 30 % are dropped, of the fourth 65 %.
+  const draws = [0, 0, 0.29, 0.3, 0.64, 0.65, 0.999];
+  assertEquals(await served(server, draws), [true, true, false, true, false, true, false]);
+});
+
+Deno.test("MaxStartups is 10:30:100 unless given", async () => {
+  await using server = serveInMemory(options);
+  const draws = [...Array(10).fill(0), 0.299, 0.3];
+  assertEquals(await served(server, draws), [...Array(10).fill(true), false, true]);
+});
+
+Deno.test("MaxStartups with a full of no more than begin drops all from there on", async () => {
+  await using server = serveInMemory({
+    ...options,
+    maxStartups: { begin: 1, rate: 0, full: 1 },
+  });
+  assertEquals(await served(server, [0.999, 0.999]), [true, false]);
+});
+
+Deno.test("MaxStartups counts neither who is logged in nor who has gone", async () => {
+  await using server = serveInMemory({
+    ...options,
+    maxStartups: { begin: 1, rate: 100, full: 1 },
+  });
+  await using _one = await logIn(server.dial("192.0.2.1"), "ann", none());
+  await using _two = await logIn(server.dial("192.0.2.1"), "ann", none());
+  for (let i = 0; i < 3; i++) {
+    assert(await isServed(server, "192.0.2.1"));
+    await until(() => server.server.connections === 2);
+  }
+});
+
+Deno.test("An accept that fails is told, and the server accepts the next connection", async () => {
+  const errors: unknown[] = [];
+  await using server = serveInMemory({
+    ...options,
+    onError: (...args) => errors.push(args),
+  });
+  const error = new Error("Too many open files");
+  server.failAccept(error);
+  assert(await isServed(server, "192.0.2.1"));
+  assertEquals(errors[0], [error, null]);
+  assertEquals(server.isClosed, false);
+});
+
+Deno.test("Accepting pauses after each failure, so that a lack of files does not spin", async () => {
+  using time = new FakeTime();
+  await using server = serveInMemory(options);
+  for (let i = 0; i < 100; i++) server.failAccept(new Error("Too many open files"));
+  await time.advance(49);
+  assertEquals(server.accepted, 5);
+  await time.settle(isServed(server, "192.0.2.1"));
+});
+
+Deno.test("A server without onError survives what it would be told", async () => {
+  await using server = serveInMemory(options);
+  server.failAccept(new Error("Too many open files"));
+  assert(await isServed(server, "192.0.2.1"));
+});
+
+Deno.test("A server that stops closes its listener, refuses who comes then, and ends", async () => {
+  const controller = new AbortController();
+  await using server = serveInMemory({ ...options, signal: controller.signal });
+  const host = await logIn(server.dial("192.0.2.1"), "ann", none());
+  await using _silent = await stranger(server, "192.0.2.1");
+  assertEquals(server.server.connections, 2);
+  controller.abort();
+  assert(server.isClosed);
+  await server.server.finished;
+  assertEquals(server.server.connections, 0);
+  await assertRejects(() => host.closed, SshError, "The server is shutting down");
+  await server.server.shutdown();
+});
+
+Deno.test("serve does not listen if its signal is aborted already", () => {
+  const signal = AbortSignal.abort(new Error("never mind"));
+  let error: unknown;
+  try {
+    serveInMemory({ ...options, signal });
+  } catch (thrown) {
+    error = thrown;
+  }
+  assertStrictEquals(error, signal.reason);
+});
+
+Deno.test("A connection that comes with the server's stop is closed without a word", async () => {
+  const server = serveInMemory(options);
+  const streams = server.dial("192.0.2.1");
+  const stopping = server.server.shutdown();
+  const { done } = await streams.readable.getReader().read().catch(() => ({ done: true }));
+  assert(done);
+  await stopping;
+});
+
+Deno.test("onListen is told the address, and the log of who did not leave in order", async () => {
+  const told: unknown[] = [];
+  await using server = serveInMemory({
+    ...options,
+    onListen: (addr) => told.push(addr),
+    onError: (error, remoteAddr) =>
+      told.push([error instanceof SshError, (remoteAddr as Deno.NetAddr).hostname]),
+  });
+  assertEquals(told, [server.server.addr]);
+  await (await logIn(server.dial("192.0.2.1"), "ann", none())).close();
+  await until(() => server.server.connections === 0);
+  assertEquals(told.length, 1);
+  assert(await isServed(server, "192.0.2.7"));
+  await until(() => server.server.connections === 0);
+  assertEquals(told.slice(1), [[true, "192.0.2.7"]]);
+});
+
+/** Whether an offence makes the server refuse its source, if that is the only one with a penalty. */
+async function isRefusedAfter(
+  offend: (server: MemoryServer) => Promise<unknown>,
+  penalties: ServeOptions["penalties"],
+  others: Partial<ServeOptions> = {},
+): Promise<boolean> {
+  await using server = serveInMemory({
+    ...options,
+    ...others,
+    penalties: { authFail: 0, noAuth: 0, graceExceeded: 0, min: 100, ...penalties },
+  });
+  await offend(server);
+  await until(() => server.server.connections === 0);
+  assert(await isServed(server, "192.0.2.2"));
+  return !await isServed(server, "192.0.2.1");
+}
+
+const offences = {
+  noAuth: [
+    (server: MemoryServer) => isServed(server, "192.0.2.1"),
+    (server: MemoryServer) =>
+      assertRejects(() => logIn(server.dial("192.0.2.1"), "bob", none()), SshError),
+  ],
+  authFail: [
+    (server: MemoryServer) =>
+      assertRejects(() => logIn(server.dial("192.0.2.1"), "bob", password("wrong")), SshError),
+  ],
+} as const;
+
+for (const [offence, ways] of Object.entries(offences)) {
+  for (const [at, way] of ways.entries()) {
+    Deno.test(`A connection without a login is an offence of its kind: ${offence} ${at}`, async () => {
+      for (const kind of ["authFail", "noAuth", "graceExceeded"]) {
+        assertEquals(await isRefusedAfter(way, { [kind]: 100_000 }), kind === offence, kind);
+      }
+    });
+  }
+}
+
+Deno.test("A connection beyond LoginGraceTime is an offence, whatever it tried", async () => {
+  const wait = async (server: MemoryServer) => {
+    using time = new FakeTime();
+    await using _silent = await stranger(server, "192.0.2.1");
+    await time.advance(120_000);
+  };
+  for (const kind of ["authFail", "noAuth", "graceExceeded"]) {
+    assertEquals(await isRefusedAfter(wait, { [kind]: 100_000 }), kind === "graceExceeded", kind);
+  }
+});
+
+Deno.test("A login is no offence", async () => {
+  const all = { authFail: 100_000, noAuth: 100_000, graceExceeded: 100_000 };
+  const enter = async (server: MemoryServer) => {
+    await (await logIn(server.dial("192.0.2.1"), "ann", none())).close();
+  };
+  assert(!await isRefusedAfter(enter, all));
+});

@@ -1,0 +1,100 @@
+/** A server that listens in memory: its clients may come from any address, and accepting may fail. */
+import { denoNet } from "../../lib/runtime/deno_net.ts";
+import { serve, type ServeOptions, type SessionHandler, type SshServer } from "@denossh/ssh/server";
+import { memoryPair } from "../../lib/testing/memory_pair.ts";
+import { type ByteStreams, streamSocket } from "../../lib/transport/socket.ts";
+
+/** A server of ours on a listener in memory. */
+export interface MemoryServer extends AsyncDisposable {
+  readonly server: SshServer;
+  /** Connects to it from an IP address. */
+  dial(from: string): ByteStreams;
+  /** Has the next accept fail. */
+  failAccept(error: Error): void;
+  /** Calls of accept that were answered. */
+  readonly accepted: number;
+  /** Whether the server has closed its listener. */
+  readonly isClosed: boolean;
+}
+
+/** Starts it; the options need no port. */
+export function serveInMemory(
+  options: ServeOptions,
+  handler: SessionHandler | null = null,
+): MemoryServer {
+  const listener = new FakeListener();
+  const { listen } = denoNet;
+  denoNet.listen = () => listener as unknown as Deno.TcpListener;
+  try {
+    const server = serve(options, handler);
+    return {
+      server,
+      dial: (from) => listener.dial(from),
+      failAccept: (error) => listener.arrive(Promise.reject(error)),
+      get accepted() {
+        return listener.accepted;
+      },
+      get isClosed() {
+        return listener.isClosed;
+      },
+      [Symbol.asyncDispose]: () => server.shutdown(),
+    };
+  } finally {
+    denoNet.listen = listen;
+  }
+}
+
+class FakeListener {
+  readonly addr = { transport: "tcp", hostname: "192.0.2.250", port: 22 };
+  accepted = 0;
+  isClosed = false;
+  readonly #arrived: Promise<Deno.Conn>[] = [];
+  #waiting: PromiseWithResolvers<Deno.Conn> | null = null;
+
+  async accept(): Promise<Deno.Conn> {
+    if (this.isClosed) throw new Deno.errors.BadResource("Listener has been closed");
+    const next = this.#arrived.shift();
+    const conn = await (next ?? (this.#waiting = Promise.withResolvers()).promise)
+      .finally(() => this.accepted++);
+    return conn;
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.#waiting?.reject(new Deno.errors.BadResource("Listener has been closed"));
+  }
+
+  arrive(conn: Promise<Deno.Conn>): void {
+    conn.catch(() => {});
+    if (this.#waiting === null) this.#arrived.push(conn);
+    else this.#waiting.resolve(conn);
+    this.#waiting = null;
+  }
+
+  dial(hostname: string): ByteStreams {
+    const [near, far] = memoryPair();
+    const remoteAddr: Deno.NetAddr = { transport: "tcp", hostname, port: 50_000 };
+    this.arrive(Promise.resolve(connOf(far, remoteAddr, this.addr as Deno.NetAddr)));
+    return near;
+  }
+}
+
+/** The streams, shaped as a connection of Deno's. */
+export function connOf(
+  streams: ByteStreams,
+  remoteAddr: Deno.Addr,
+  localAddr: Deno.Addr = { transport: "tcp", hostname: "127.0.0.1", port: 1 },
+): Deno.Conn {
+  const socket = streamSocket(streams);
+  const conn = {
+    localAddr,
+    remoteAddr,
+    read: (into: Uint8Array) => socket.read(into),
+    write: (bytes: Uint8Array) => socket.write(bytes).then(() => bytes.length),
+    closeWrite: () => Promise.resolve(socket.closeWrite()),
+    close: () => socket.close(),
+    ref() {},
+    unref() {},
+  };
+  return conn as unknown as Deno.Conn;
+}
