@@ -8,8 +8,8 @@ import {
 import { connectedPair } from "../lib/testing/mod.ts";
 import { localFiles } from "../lib/server/mod.ts";
 import { inSpan, startSpan } from "../lib/spans.ts";
+import { record } from "./support/spans.ts";
 
-const API = Symbol.for("opentelemetry.js.api.1");
 const SECRET = "S3CRET";
 
 Deno.test("startSpan gives the registered tracer the name, the kind and the known attributes", () => {
@@ -116,32 +116,4 @@ async function useEverything(root: string): Promise<void> {
   await using sftp = await pair.host.sftp();
   await sftp.put(new TextEncoder().encode(SECRET), "/file");
   await assertRejects(() => sftp.get("/nowhere", `${root}/copy`));
-}
-
-interface Recorded {
-  readonly name: string;
-  readonly kind: number;
-  readonly attributes: Record<string, unknown>;
-  status: { code: number; message?: string } | null;
-}
-
-/** Registers a tracer provider that keeps the spans that have ended, until it is disposed. */
-function record(api: Record<string, unknown> = {}): Disposable & { readonly ended: Recorded[] } {
-  const ended: Recorded[] = [];
-  const startSpan = (name: string, { kind }: { kind: number }) => {
-    const span: Recorded = { name, kind, attributes: {}, status: null };
-    return {
-      setAttribute: (key: string, value: unknown) => span.attributes[key] = value,
-      setStatus: (status: Recorded["status"]) => span.status = status,
-      end: () => ended.push(span),
-    };
-  };
-  type Options = Parameters<typeof startSpan>[1];
-  type Span = ReturnType<typeof startSpan>;
-  const startActiveSpan = (name: string, options: Options, run: (span: Span) => unknown) =>
-    run(startSpan(name, options));
-  const trace = { getTracer: () => ({ startSpan, startActiveSpan }) };
-  const before = Reflect.get(globalThis, API); // Deno's, where the tests themselves are observed
-  Reflect.set(globalThis, API, { version: "1.9.0", trace, ...api });
-  return { ended, [Symbol.dispose]: () => Reflect.set(globalThis, API, before) };
 }
