@@ -117,7 +117,7 @@ export const MAX_CHANNELS = 4096;
 /** Channel opens that wait for the program's accept or reject. */
 export const MAX_PENDING_OPENS = 256;
 
-/** Requests of one channel, or of the connection, that wait for an answer from our side. */
+/** Requests of one channel, or of the connection, that wait for our answer before the peer has to wait. */
 export const MAX_PENDING_REQUESTS = 256;
 
 /** sshd's MaxStartups 10:30:100: unauthenticated connections, start : rate % : full. */

@@ -267,12 +267,12 @@ export class ChannelCore {
     this.requests.receiveReply(success);
   }
 
-  receiveRequest(type: string, wantReply: boolean, data: Uint8Array): void {
+  receiveRequest(type: string, wantReply: boolean, data: Uint8Array): void | Promise<void> {
     // OpenSSH PROTOCOL §2.1: the peer's reader is gone, as with a broken pipe.
     if (type === "eow@openssh.com") {
       this.writer.end(lazyError(() => new ClosedError(UNREAD)), UNREAD);
     }
-    this.requests.receive(type, wantReply, data);
+    return this.requests.receive(type, wantReply, data);
   }
 
   /** The connection died. */

@@ -1,7 +1,7 @@
-import { MAX_PENDING_REQUESTS } from "../defaults.ts";
 import { printable, ProtocolError, RequestDeniedError } from "../errors.ts";
 import { ChannelFailure, ChannelRequest, ChannelSuccess } from "../wire/messages.ts";
 import { ExitSignal, ExitStatus as ExitStatusLayout } from "../wire/requests.ts";
+import { AnswerQueue } from "./answer_queue.ts";
 import type { LazyError } from "./lazy_error.ts";
 import { type ExitStatus, type RequestAnswer, type RequestHandler, sendable } from "./request.ts";
 import { abortable, type CallOptions, Condition, limitOf } from "../waiting.ts";
@@ -29,12 +29,11 @@ export class ChannelRequests {
   readonly #host: RequestHost;
   readonly #exit = Promise.withResolvers<ExitStatus>();
   readonly #exited = new Condition();
+  readonly #answers = new AnswerQueue();
   // Replies come in the order of the requests and name none of them.
   readonly #replies: { type: string; promise: PromiseWithResolvers<void> }[] = [];
   #exitKnown = false;
   #handler: RequestHandler | null = null;
-  #answers: Promise<void> = Promise.resolve();
-  #unanswered = 0;
 
   constructor(host: RequestHost) {
     this.#host = host;
@@ -94,10 +93,8 @@ export class ChannelRequests {
     else reply.promise.reject(new RequestDeniedError(printable(reply.type)));
   }
 
-  receive(type: string, wantReply: boolean, data: Uint8Array): void {
-    if (++this.#unanswered > MAX_PENDING_REQUESTS) {
-      throw new ProtocolError("Too many unanswered channel requests");
-    }
+  /** A request of the peer's; a promise if its next message must wait. */
+  receive(type: string, wantReply: boolean, data: Uint8Array): void | Promise<void> {
     if (type === "exit-status" && !wantReply) {
       const { status: code } = ExitStatusLayout.decode(data);
       this.#settleExit(() => this.#exit.resolve({ ...NO_STATUS, success: code === 0, code }));
@@ -107,7 +104,11 @@ export class ChannelRequests {
       const status = { ...NO_STATUS, signal, coreDumped, message: printable(message) };
       this.#settleExit(() => this.#exit.resolve(status));
     }
-    this.#answers = this.#answers.then(() => this.#answer(type, wantReply, data));
+    return this.#answers.take<RequestAnswer>(
+      () => this.#handler?.({ type, data }) ?? false,
+      false,
+      (answer) => this.#reply(answer, wantReply),
+    );
   }
 
   /** The peer has closed the channel: no more answers, and no status if none has come. */
@@ -123,6 +124,7 @@ export class ChannelRequests {
   }
 
   #endWaits(cause: LazyError): void {
+    this.#answers.close();
     // They stay in the list: replies that are under way when we close are no offence.
     for (const { promise } of this.#replies) promise.reject(cause());
   }
@@ -133,14 +135,7 @@ export class ChannelRequests {
     this.#exited.notify();
   }
 
-  async #answer(type: string, wantReply: boolean, data: Uint8Array): Promise<void> {
-    let answer: RequestAnswer = false;
-    try {
-      answer = await this.#handler?.({ type, data }) ?? false;
-    } catch {
-      // A policy that throws has refused.
-    }
-    this.#unanswered--;
+  #reply(answer: RequestAnswer, wantReply: boolean): void {
     if (wantReply && this.#host.canAnswer) {
       const reply = answer === false ? ChannelFailure : ChannelSuccess;
       this.#host.send(reply.encode({ recipient: this.#host.remoteId }));

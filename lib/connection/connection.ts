@@ -196,8 +196,8 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     this.#stopIdleCheck = closeIdleChannels(timeouts, () => this.#channels.open());
   }
 
-  /** Dispatches one message; everything on the way to a channel is synchronous. */
-  handle(payload: Uint8Array): void {
+  /** Dispatches one message; what waits is a peer with too many unanswered requests. */
+  handle(payload: Uint8Array): void | Promise<void> {
     this.#heard = true;
     switch (payload[0]) {
       case MSG.CHANNEL_DATA: {

@@ -1,6 +1,6 @@
-import { MAX_PENDING_REQUESTS } from "../defaults.ts";
 import { printable, ProtocolError, RequestDeniedError } from "../errors.ts";
 import { GlobalRequest, RequestFailure, RequestSuccess } from "../wire/messages.ts";
+import { AnswerQueue } from "./answer_queue.ts";
 import { sendable } from "./request.ts";
 import { abortable, type CallOptions } from "../waiting.ts";
 
@@ -13,8 +13,7 @@ export class GlobalRequests {
   readonly #send: (payload: Uint8Array) => void;
   readonly #refusal: string | null;
   readonly #replies: { type: string; promise: PromiseWithResolvers<Uint8Array> }[] = [];
-  #answers: Promise<void> = Promise.resolve();
-  #unanswered = 0;
+  readonly #answers = new AnswerQueue();
 
   /** @param refusal Why no request is sent at all; null if they are */
   constructor(
@@ -62,23 +61,17 @@ export class GlobalRequests {
     this.#send(sendable(payload, `The request "${printable(type)}"`));
   }
 
-  /** GLOBAL_REQUEST. */
-  receive(payload: Uint8Array): void {
+  /** GLOBAL_REQUEST; a promise if the peer's next message must wait. */
+  receive(payload: Uint8Array): void | Promise<void> {
     const { type, wantReply, data } = GlobalRequest.decode(payload);
-    if (++this.#unanswered > MAX_PENDING_REQUESTS) {
-      throw new ProtocolError("Too many unanswered global requests");
-    }
-    this.#answers = this.#answers.then(async () => {
-      let answer: Uint8Array | null = null;
-      try {
-        answer = await this.#handlers.get(type)?.(data) ?? null;
-      } catch {
-        // A policy that throws has refused.
-      }
-      this.#unanswered--;
-      if (!wantReply) return;
-      this.#send(answer ? RequestSuccess.encode({ data: answer }) : RequestFailure.encode({}));
-    });
+    return this.#answers.take<Uint8Array | null>(
+      () => this.#handlers.get(type)?.(data) ?? null,
+      null,
+      (answer) => {
+        if (!wantReply) return;
+        this.#send(answer ? RequestSuccess.encode({ data: answer }) : RequestFailure.encode({}));
+      },
+    );
   }
 
   /** REQUEST_SUCCESS. */
@@ -95,6 +88,7 @@ export class GlobalRequests {
 
   /** The connection died. */
   fail(error: unknown): void {
+    this.#answers.close();
     for (const { promise } of this.#replies.splice(0)) promise.reject(error);
   }
 

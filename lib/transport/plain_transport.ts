@@ -100,7 +100,7 @@ export class PlainTransport implements MessageTransport {
     this.#done.resolve();
   }
 
-  #handle(payload: Uint8Array): void {
+  #handle(payload: Uint8Array): void | Promise<void> {
     const number = payload[0]!;
     this.sink.trace?.received(payload);
     if (number >= MSG.GLOBAL_REQUEST && number <= 127) return this.#upperLayer!.handle(payload);

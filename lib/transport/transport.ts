@@ -32,8 +32,8 @@ import { Trace, type TraceEvent } from "./trace.ts";
 
 /** What runs on top once authentication is over; declared here so that calls go upward. */
 export interface UpperLayer {
-  /** A message 80 and above, borrowed until this returns. Never waits. */
-  handle(payload: Uint8Array): void;
+  /** A message 80 and above, borrowed until this returns; a promise if the next one must wait. */
+  handle(payload: Uint8Array): void | Promise<void>;
   /** The connection is over, once, with the one error. */
   closed(cause: unknown): void;
 }

@@ -1,7 +1,7 @@
 /** Requests of channels and connections: how many may wait, and what the end of a channel means for them. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MAX_PENDING_REQUESTS } from "../../lib/defaults.ts";
-import { ClosedError, ProtocolError } from "../../lib/errors.ts";
+import { ClosedError } from "../../lib/errors.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
 import { none, openChannel } from "./raw_channel.ts";
@@ -19,6 +19,11 @@ const askGlobally = (type: string, wantReply = true) =>
 async function handled({ raw }: RawWorld): Promise<void> {
   raw.send(askGlobally("are you there"));
   await raw.next(MSG.REQUEST_FAILURE);
+}
+
+/** Lets everything run that can. */
+async function turns(): Promise<void> {
+  for (let i = 0; i < 50; i++) await new Promise((resolve) => setTimeout(resolve));
 }
 
 for (const wantReply of [true, false]) {
@@ -66,27 +71,69 @@ Deno.test("Requests whose handler throws are answered, and counted back too", as
   }
 });
 
-Deno.test("MAX_PENDING_REQUESTS requests of a channel may wait, and not one more", async () => {
-  await using world = await rawWorld("server");
-  const [channel, other] = [await openChannel(world), await openChannel(world)];
-  channel.handleRequests(() => new Promise(() => {}));
-  for (let i = 0; i < MAX_PENDING_REQUESTS; i++) world.raw.send(ask(channel.id, "think"));
-  // Each channel has a count for itself.
-  world.raw.send(ask(other.id, "x"));
-  await world.raw.next(MSG.CHANNEL_FAILURE);
-  world.raw.send(ask(channel.id, "think", false));
-  assert(await world.transport.closed instanceof ProtocolError);
+Deno.test("A peer with too many unanswered requests waits, and loses none of them", async () => {
+  const kinds = [
+    { of: "channel", success: MSG.CHANNEL_SUCCESS },
+    { of: "connection", success: MSG.REQUEST_SUCCESS },
+  ];
+  for (const { of, success } of kinds) {
+    const gate = Promise.withResolvers<void>();
+    let asked = 0;
+    const globals = new Map([["think", async () => {
+      asked++;
+      await gate.promise;
+      return none;
+    }]]);
+    await using world = await rawWorld("server", { globals });
+    const [channel, other] = [await openChannel(world), await openChannel(world)];
+    channel.handleRequests(async () => {
+      asked++;
+      await gate.promise;
+      return true;
+    });
+    const send = () =>
+      world.raw.send(of === "channel" ? ask(channel.id, "think") : askGlobally("think"));
+    for (let i = 0; i < MAX_PENDING_REQUESTS; i++) send();
+    world.raw.send(ask(other.id, "x"));
+    await world.raw.next(MSG.CHANNEL_FAILURE); // as many as may wait do not hold up the others
+    for (let i = 0; i < 1000; i++) send();
+    world.raw.send(ask(other.id, "y"));
+    await turns();
+    assertEquals(world.raw.received, []);
+    assertEquals(asked, 1);
+    gate.resolve();
+    await world.raw.next(MSG.CHANNEL_FAILURE);
+    for (let i = 0; i < MAX_PENDING_REQUESTS + 1000; i++) await world.raw.next(success);
+    assertEquals(asked, MAX_PENDING_REQUESTS + 1000);
+  }
 });
 
-Deno.test("MAX_PENDING_REQUESTS global requests may wait, and not one more", async () => {
-  const globals = new Map([["think", () => new Promise<null>(() => {})]]);
-  await using world = await rawWorld("server", { globals });
+Deno.test("The end of a channel or connection ends the wait for its requests", async () => {
+  for (const end of ["channel", "connection"]) {
+    await using world = await rawWorld("server");
+    const [channel, other] = [await openChannel(world), await openChannel(world)];
+    channel.handleRequests(() => new Promise(() => {}));
+    for (let i = 0; i <= MAX_PENDING_REQUESTS; i++) world.raw.send(ask(channel.id, "think"));
+    world.raw.send(ask(other.id, "x"));
+    await turns();
+    if (end === "channel") {
+      channel.abort();
+      await world.raw.next(MSG.CHANNEL_FAILURE);
+    } else {
+      world.transport.disconnect();
+      await world.transport.closed;
+    }
+  }
+});
+
+Deno.test("Requests that a handler answers at once are no burst, however many are read at once", async () => {
+  await using world = await rawWorld("server");
   const channel = await openChannel(world);
-  for (let i = 0; i < MAX_PENDING_REQUESTS; i++) world.raw.send(askGlobally("think"));
-  world.raw.send(ask(channel.id, "x"));
-  await world.raw.next(MSG.CHANNEL_FAILURE);
-  world.raw.send(askGlobally("think", false));
-  assert(await world.transport.closed instanceof ProtocolError);
+  channel.handleRequests(() => true);
+  for (let i = 0; i < 2000; i++) world.raw.send(ask(channel.id, "env", false));
+  for (let i = 0; i < 2000; i++) world.raw.send(askGlobally("keepalive@openssh.com"));
+  world.raw.send(ask(channel.id, "exec"));
+  await world.raw.next(MSG.CHANNEL_SUCCESS);
 });
 
 Deno.test("Requests that wait fail when the peer closes the channel, and others do not", async () => {

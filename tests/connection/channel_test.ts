@@ -419,29 +419,7 @@ for (const role of ["client", "server"] as const) {
     assertEquals((await channel.readChunk())!.length, 3);
     assertEquals([channel.readableBytes, channel.readableStderrBytes], [0, 0]);
   });
-
-  Deno.test(`Global requests by the million end the connection, not the memory (${role})`, async () => {
-    const globals = new Map([["think", () => new Promise<null>(() => {})]]);
-    await using world = await rawWorld(role, { globals });
-    const request = m.GlobalRequest.encode({ type: "think", wantReply: true, data: none });
-    for (let i = 0; i < 1000; i++) world.raw.send(request);
-    assertStringIncludes(String(await world.transport.closed), "Too many unanswered");
-  });
 }
-
-Deno.test("Requests by the million end the connection, not the memory", async () => {
-  await using world = await rawWorld("client");
-  const channel = await openChannel(world);
-  channel.handleRequests(() => new Promise(() => {}));
-  const request = m.ChannelRequest.encode({
-    recipient: channel.id,
-    type: "x",
-    wantReply: true,
-    data: none,
-  });
-  for (let i = 0; i < 1000; i++) world.raw.send(request);
-  assertStringIncludes(String(await world.transport.closed), "Too many unanswered");
-});
 
 Deno.test("Channel opens by the thousand are bounded while the policy thinks", async () => {
   const opens: IncomingOpen[] = [];

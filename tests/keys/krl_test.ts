@@ -115,8 +115,16 @@ Deno.test("a part of a revocation list that is not understood is refused, unless
     ["the number 0", krl([1, certificates(0x20, numbers(5n, 0n))]), "number 0"],
     ["a range from 0", krl([1, certificates(0x21, numbers(0n, 5n))]), "number 0"],
     ["a reversed range", krl([1, certificates(0x21, numbers(6n, 5n))]), "backwards: 6 to 5"],
-    ["the number 0 in a bitmap", krl([1, certificates(0x22, bitmap(0n, 5))]), "that no certificate"],
-    ["numbers after the last", krl([1, certificates(0x22, bitmap(LAST, 2))]), "that no certificate"],
+    [
+      "the number 0 in a bitmap",
+      krl([1, certificates(0x22, bitmap(0n, 5))]),
+      "that no certificate",
+    ],
+    [
+      "numbers after the last",
+      krl([1, certificates(0x22, bitmap(LAST, 2))]),
+      "that no certificate",
+    ],
     ["another format", krl().with(11, 2), "format 2"],
     ["bytes that are no text", bytes(0xff, 0xfe), "neither"],
   ];
