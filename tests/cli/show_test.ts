@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { tempFolder } from "../support/temp.ts";
 import { cli } from "./world.ts";
 
@@ -10,8 +10,10 @@ Deno.test("ssh -G tells what is wrong with a file, and that it is not there", as
     255,
     `ssh: ${config}: line 1: Bad configuration option: prot; ${config} line 3: Bad port '0'.\n`,
   ]);
-  const missing = await cli(["ssh", "-F", "/nonexistent", "-G", "db1"]);
+  const none = folder.join("none");
+  const missing = await cli(["ssh", "-F", none, "-G", "db1"]);
   assertEquals(missing.code, 255);
+  assertStringIncludes(missing.stderr, none);
 });
 
 Deno.test("ssh takes the user and the port from what says them first, as in OpenSSH", async () => {

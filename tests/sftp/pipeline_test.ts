@@ -10,7 +10,7 @@ import {
   SftpError,
 } from "../../lib/sftp/mod.ts";
 import { Pipeline } from "../../lib/sftp/server/pipeline.ts";
-import { atOurServer, type RawPeer } from "./raw.ts";
+import { atOurServer, RawPeer } from "./raw.ts";
 import { channelPair, turn } from "./world.ts";
 
 Deno.test("answers leave in the order of the requests, whatever is done first", async () => {
@@ -61,29 +61,37 @@ Deno.test("no more than the limit of bytes is under way, nor than sixteen reques
 });
 
 /** A backend with one parallel file, whose operations end when they are told to. */
-function held(): { backend: SftpBackend; started: string[]; release(): void; closed(): number } {
-  const started: string[] = [];
+function held(): {
+  backend: SftpBackend;
+  started: string[];
+  ended: string[];
+  release(): void;
+  closed(): number;
+} {
+  const [started, ended]: string[][] = [[], []];
   const waiting: PromiseWithResolvers<void>[] = [];
   let closed = 0;
-  const wait = async (what: string): Promise<void> => {
-    started.push(what);
+  const wait = async (what: () => string): Promise<void> => {
+    started!.push(what());
     const gate = Promise.withResolvers<void>();
     waiting.push(gate);
     await gate.promise;
+    ended!.push(what()); // the data as it is by then
   };
   const file: Partial<SftpBackendFile> = {
     parallel: true,
     async read(into, offset) {
-      await wait(`read ${offset}`);
+      await wait(() => `read ${offset}`);
       into[0] = offset;
       return 1;
     },
-    write: (data, offset) => wait(`write ${data} at ${offset}`),
+    write: (data, offset) => wait(() => `write ${data} at ${offset}`),
     close: () => Promise.resolve(void closed++),
   };
   return {
     backend: { open: () => Promise.resolve(file as SftpBackendFile) },
-    started,
+    started: started!,
+    ended: ended!,
     release: () => waiting.splice(0).reverse().forEach((gate) => gate.resolve()),
     closed: () => closed,
   };
@@ -118,43 +126,109 @@ Deno.test("reads of a parallel file are under way together, and answered in orde
   assertEquals(await served, null);
 });
 
-Deno.test("writes of a parallel file keep their data apart, and overlapping ones their order", async () => {
+for (
+  // Messages are gathered in memory that is used again, or are views on the chunks that they came in.
+  const [what, chunk] of [["in pieces", 7], ["whole", 32 * 1024]] as const
+) {
+  Deno.test(`writes that come ${what} keep their data until they have ended, and their order`, async () => {
+    const { backend, started, ended, release } = held();
+    const { peer, served } = await atOurServer(backend, { chunk });
+    const handle = await opened(peer);
+    const write = (id: number, offset: number) =>
+      msg.Write.encode(id, { handle, offset, data: new Uint8Array([id, id]) });
+    const both = ["write 1,1 at 0", "write 2,2 at 2"];
+    await peer.send(write(1, 0), write(2, 2), write(3, 1), write(4, 9));
+    await until(() => started.length === 2);
+    for (let turns = 0; turns < 20; turns++) await turn();
+    assertEquals(started, both);
+    release();
+    await until(() => started.length === 3);
+    assertEquals(ended.toSorted(), both);
+    release();
+    // The buffers of the first are free again, and the running ones keep theirs.
+    await peer.send(write(5, 11), write(6, 13));
+    await until(() => started.length === 6);
+    release();
+    for (const id of [1, 2, 3, 4, 5, 6]) assertEquals((await peer.next())!.id, id);
+    const later = ["write 3,3 at 1", "write 4,4 at 9", "write 5,5 at 11", "write 6,6 at 13"];
+    assertEquals([started.slice(2), ended.slice(2).sort()], [later, later]);
+    await peer.channel.closeWrite();
+    assertEquals(await served, null);
+  });
+}
+
+Deno.test("a write waits for the writes that it overlaps, and for no others", async () => {
   const { backend, started, release } = held();
-  // Chunks of seven bytes, so that every message is gathered in memory that is used again.
-  const { peer, served } = await atOurServer(backend, { chunk: 7 });
+  const { peer, served } = await atOurServer(backend);
   const handle = await opened(peer);
   const write = (id: number, offset: number) =>
-    msg.Write.encode(id, { handle, offset, data: new Uint8Array([id, id]) });
-  await peer.send(write(1, 0), write(2, 2), write(3, 1));
-  await until(() => started.length === 2);
-  for (let turns = 0; turns < 20; turns++) await turn();
-  assertEquals(started, ["write 1,1 at 0", "write 2,2 at 2"]);
-  release();
-  await until(() => started.length === 3);
-  assertEquals(started[2], "write 3,3 at 1");
-  release();
-  for (const id of [1, 2, 3]) assertEquals((await peer.next())!.id, id);
+    msg.Write.encode(id, { handle, offset, data: new Uint8Array(10) });
+  const read = msg.Read.encode(9, { handle, offset: 0, length: 1 });
+  // Where the last write ended is forgotten with it.
+  await peer.send(write(1, 100), read, write(2, 0), write(3, 10), write(4, 5), write(5, 15));
+  for (const together of [1, 2, 4, 5, 6]) {
+    await until(() => started.length === together);
+    for (let turns = 0; turns < 20; turns++) await turn();
+    assertEquals(started.length, together);
+    release();
+  }
+  for (let answers = 0; answers < 6; answers++) await peer.next();
   await peer.channel.closeWrite();
   assertEquals(await served, null);
 });
 
-Deno.test("no file is closed while something is under way, even if the client is gone", async () => {
-  const { backend, started, release, closed } = held();
-  const { peer, served } = await atOurServer(backend);
+Deno.test("a channel that blocks is read only when no request is running, since it reuses its memory", async () => {
+  const { backend, started, ended, release } = held();
+  const memory = new Uint8Array(64 * 1024);
+  const [near, far] = channelPair();
+  const served = serveSftp({
+    ...far,
+    blocks: true,
+    async readChunk() {
+      const chunk = await far.readChunk();
+      memory.fill(0xff);
+      if (chunk) memory.set(chunk);
+      return chunk && memory.subarray(0, chunk.length);
+    },
+  }, backend);
+  const peer = new RawPeer(near);
+  await peer.send(msg.encodeVersion(FXP.INIT, 3));
+  await peer.next();
   const handle = await opened(peer);
-  await peer.send(
-    msg.Read.encode(1, { handle, offset: 0, length: 1 }),
-    msg.Close.encode(2, { handle }),
-  );
-  await until(() => started.length === 1);
-  await peer.channel.close();
+  for (const id of [1, 2]) {
+    await peer.send(
+      msg.Write.encode(id, { handle, offset: 2 * id, data: new Uint8Array([id, id]) }),
+    );
+    await until(() => started.length > 0);
+  }
   for (let turns = 0; turns < 20; turns++) await turn();
-  assertEquals(closed(), 0);
+  assertEquals(started, ["write 1,1 at 2"]);
   release();
-  const error = await served;
-  assert(error === null || error instanceof SftpError);
-  assertEquals(closed(), 1);
+  await until(() => started.length === 2);
+  release();
+  for (const id of [1, 2]) assertEquals((await peer.next())!.id, id);
+  assertEquals(ended, ["write 1,1 at 2", "write 2,2 at 4"]);
+  await near.closeWrite();
+  await served;
 });
+
+for (const then of ["leaves", "has asked to close it, and leaves"]) {
+  Deno.test(`no file is closed while it is read, even if the client ${then}`, async () => {
+    const { backend, started, release, closed } = held();
+    const { peer, served } = await atOurServer(backend);
+    const handle = await opened(peer);
+    await peer.send(msg.Read.encode(1, { handle, offset: 0, length: 1 }));
+    if (then !== "leaves") await peer.send(msg.Close.encode(2, { handle }));
+    await until(() => started.length === 1);
+    await peer.channel.close();
+    for (let turns = 0; turns < 20; turns++) await turn();
+    assertEquals(closed(), 0);
+    release();
+    const error = await served;
+    assert(error === null || error instanceof SftpError);
+    assertEquals(closed(), 1);
+  });
+}
 
 Deno.test("a client asks for no more at once than it is told to", async () => {
   const [near, far] = channelPair();
