@@ -1,6 +1,14 @@
 /** Certificates of users, options of authorized_keys, several factors: judged as OpenSSH judges them. */
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { AuthError, hostBased, loadKey, password, publicKey } from "@denossh/ssh";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  AuthError,
+  hostBased,
+  Keyring,
+  listenAgent,
+  loadKey,
+  password,
+  publicKey,
+} from "@denossh/ssh";
 import { generateKey, importPublicKey, withCertificate } from "@denossh/ssh/keys";
 import { authorizedKeys, Grant, type ServeOptions } from "@denossh/ssh/server";
 import {
@@ -277,13 +285,20 @@ await peerTest(
   ["ssh"],
   "ssh gets no terminal and lends no agent where its key may not",
   async () => {
-    const handler = { forward: { agent: () => true }, pty: true };
-    const auth = { publicKey: () => new Grant({ pty: false, agentForwarding: false }) };
-    await using server = await startOurs({ auth, ...handler });
-    const ran = await runClient("ssh", server, ["echo agent=$SSH_AUTH_SOCK"], {
-      flags: ["-tt", "-A"],
-    });
-    assertStringIncludes(ran.stderr, "PTY allocation request failed");
+    using keyring = new Keyring();
+    await using agent = await listenAgent(keyring);
+    const ask = async (agentForwarding: boolean, ...flags: string[]) => {
+      await using server = await startOurs({
+        auth: { publicKey: () => new Grant({ pty: false, agentForwarding }) },
+        forward: { agent: () => true },
+        pty: true,
+      });
+      const config = { IdentityAgent: agent.path };
+      return await runClient("ssh", server, ["echo agent=$SSH_AUTH_SOCK"], { flags, config });
+    };
+    assertStringIncludes((await ask(false, "-tt")).stderr, "PTY allocation request failed");
+    assertEquals((await ask(false, "-A")).text, "agent=\n");
+    assertMatch((await ask(true, "-A")).text, /^agent=\/.+\n$/, "the same ssh lends it");
   },
 );
 
