@@ -1,0 +1,192 @@
+/** The host keys that a server offers, announces and proves. */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { type Client, connect, none, RequestDeniedError } from "@denossh/ssh";
+import {
+  generateKey,
+  issueCertificate,
+  type PrivateKey,
+  type PublicKey,
+  type Signer,
+  withCertificate,
+} from "@denossh/ssh/keys";
+import { serveStreams } from "@denossh/ssh/server";
+import { memoryPair } from "@denossh/ssh/testing";
+import type { AlgorithmOptions } from "../../lib/crypto/suite.ts";
+import { decodeSignature } from "../../lib/keys/signature.ts";
+import { HOSTKEYS_PROVE } from "../../lib/wire/numbers.ts";
+import { HostKeyProved } from "../../lib/wire/requests.ts";
+import { Reader } from "../../lib/wire/reader.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+
+const [ed25519, ecdsa, rsa, authority] = await Promise.all([
+  generateKey("ed25519"),
+  generateKey("ecdsa-p256"),
+  generateKey("rsa", { bits: 2048 }),
+  generateKey("ed25519"),
+]) as [PrivateKey, PrivateKey, PrivateKey, PrivateKey];
+const certificate = withCertificate(
+  ed25519,
+  await issueCertificate(authority, ed25519.publicKey, {
+    kind: "host",
+    keyId: "test",
+    principals: ["db"],
+  }),
+);
+
+interface Met extends AsyncDisposable {
+  readonly host: Client;
+  /** The key by which the server was met. */
+  readonly shown: PublicKey;
+  /** The keys that it announced, or null after its first answer without that. */
+  readonly announced: readonly PublicKey[] | null;
+  /** The identifier of the session. */
+  readonly sessionId: Uint8Array;
+}
+
+async function meet(
+  hostKeys: readonly Signer[],
+  server: AlgorithmOptions | "strict" = {},
+  client: AlgorithmOptions | "strict" = {},
+): Promise<Met> {
+  const [near, far] = memoryPair();
+  let sessionId = new Uint8Array(0);
+  // A signer is asked to sign over the hash of the first exchange, which is the session's name.
+  const noted = hostKeys.map((signer): Signer => ({
+    publicKey: signer.publicKey,
+    sign(algorithm, data) {
+      if (sessionId.length === 0) sessionId = new Uint8Array(data);
+      return signer.sign(algorithm, data);
+    },
+  }));
+  const served = serveStreams(far, {
+    hostKeys: noted,
+    auth: { none: () => true },
+    algorithms: server,
+  });
+  let announced: readonly PublicKey[] | null = null;
+  let shown: PublicKey | undefined;
+  const host = await connect({
+    transport: near,
+    user: "me",
+    auth: [none()],
+    config: false,
+    algorithms: client,
+    hostKeys: {
+      verify: (_host: unknown, key: PublicKey) => (shown = key, true),
+      update: (_host: unknown, _shown: unknown, keys: readonly PublicKey[]) =>
+        void (announced = keys),
+    },
+  });
+  await host.request("keepalive@openssh.com");
+  return {
+    host,
+    shown: shown!,
+    announced,
+    sessionId,
+    async [Symbol.asyncDispose]() {
+      await host.close();
+      await served.close();
+    },
+  };
+}
+
+/** Has the server prove keys; the algorithms by which it signed. */
+async function prove({ host, sessionId }: Met, keys: readonly PublicKey[]): Promise<string[]> {
+  const question = new Writer();
+  for (const { blob } of keys) question.string(blob);
+  const answer = new Reader(await host.request(HOSTKEYS_PROVE, question.take()));
+  const algorithms = keys.map((key) => {
+    const signature = answer.string();
+    const { algorithm } = decodeSignature(signature);
+    const purpose = HOSTKEYS_PROVE;
+    const signed = HostKeyProved.encode({ purpose, sessionId, hostKey: key.blob });
+    assert(key.verify(algorithm, signed, signature));
+    return algorithm;
+  });
+  answer.end();
+  return algorithms;
+}
+
+const lines = (keys: readonly PublicKey[] | null) => keys?.map((key) => key.toString()) ?? null;
+
+Deno.test("A server announces all of its keys after the login, without certificates", async () => {
+  await using met = await meet([certificate, ed25519, ecdsa]);
+  assertEquals(lines(met.announced), lines([ed25519.publicKey, ecdsa.publicKey]));
+});
+
+Deno.test("A server with nothing but a certificate announces and proves nothing", async () => {
+  await using met = await meet([certificate]);
+  assertEquals(met.announced, null);
+  await assertRejects(() => prove(met, [ed25519.publicKey]), RequestDeniedError);
+});
+
+Deno.test("A server proves the keys that it is asked about, in that order", async () => {
+  await using met = await meet([ed25519, ecdsa]);
+  assertEquals(await prove(met, [ecdsa.publicKey, ed25519.publicKey]), [
+    "ecdsa-sha2-nistp256",
+    "ssh-ed25519",
+  ]);
+  assertEquals(await prove(met, [ed25519.publicKey]), ["ssh-ed25519"]);
+  assertEquals(await prove(met, []), []);
+});
+
+Deno.test("A server proves no key twice at a time, none that it has not, and no certificate", async () => {
+  await using met = await meet([ed25519, certificate]);
+  for (
+    const keys of [
+      [ed25519.publicKey, ed25519.publicKey],
+      [ed25519.publicKey, ecdsa.publicKey],
+      [certificate.publicKey],
+    ]
+  ) {
+    await assertRejects(() => prove(met, keys), RequestDeniedError);
+  }
+  await assertRejects(
+    () => met.host.request(HOSTKEYS_PROVE, Uint8Array.of(0, 0, 0, 9, 1)),
+    RequestDeniedError,
+  );
+  assertEquals(await prove(met, [ed25519.publicKey]), ["ssh-ed25519"]);
+});
+
+for (
+  const [agreed, expected] of [
+    ["rsa-sha2-256", "rsa-sha2-256"],
+    ["rsa-sha2-512", "rsa-sha2-512"],
+    ["ssh-ed25519", "rsa-sha2-512"],
+  ] as const
+) {
+  Deno.test(`An RSA key is proved by ${expected} if the exchange was signed by ${agreed}`, async () => {
+    await using met = await meet([ed25519, rsa], {}, { hostKey: agreed });
+    assertEquals(await prove(met, [rsa.publicKey]), [expected]);
+  });
+}
+
+Deno.test("A server takes the first of its algorithms that it has a key for, as the client likes", async () => {
+  const both = [rsa, ecdsa];
+  for (
+    const [hostKey, key] of [["ecdsa-sha2-nistp256,rsa-sha2-512", ecdsa], [
+      "rsa-sha2-512",
+      rsa,
+    ]] as const
+  ) {
+    await using met = await meet(both, {}, { hostKey });
+    assert(met.shown.equals(key.publicKey));
+  }
+});
+
+Deno.test("Host key algorithms that a server names are the only ones it signs by", async () => {
+  await using met = await meet([ed25519, ecdsa], { hostKey: "ecdsa-sha2-nistp256" });
+  assert(met.shown.equals(ecdsa.publicKey));
+  await assertRejects(() =>
+    meet([ed25519, ecdsa], { hostKey: "ecdsa-sha2-nistp256" }, { hostKey: "ssh-ed25519" })
+  );
+});
+
+Deno.test("A server refuses host key algorithms of which it has no key", () => {
+  const serve = (hostKeys: readonly Signer[], algorithms: AlgorithmOptions) => () =>
+    serveStreams(memoryPair()[1], { hostKeys, auth: { none: () => true }, algorithms });
+  const message = "No host key fits";
+  assertThrows(serve([ed25519], { hostKey: "rsa-sha2-512" }), TypeError, message);
+  assertThrows(serve([rsa], { hostKey: "ssh-ed25519,ecdsa-sha2-nistp256" }), TypeError, message);
+  assertThrows(serve([], {}), TypeError, "A server needs a host key");
+});

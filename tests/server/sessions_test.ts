@@ -1,0 +1,360 @@
+/** What runs on a server, how much of it at once, and what the server is told of its clients. */
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import {
+  ChannelOpenError,
+  type Client,
+  connect,
+  ConnectError,
+  none,
+  password,
+  RequestDeniedError,
+  SshError,
+} from "@denossh/ssh";
+import { generateKey } from "@denossh/ssh/keys";
+import {
+  Grant,
+  localFiles,
+  type Login,
+  type ServeOptions,
+  serveStreams,
+} from "@denossh/ssh/server";
+import { type ByteStreams, connectedPair, memoryPair } from "@denossh/ssh/testing";
+import { serveInMemory } from "../support/fake_listener.ts";
+import { FakeTime } from "../support/fake_time.ts";
+import { tempFolder } from "../support/temp.ts";
+
+const extra = new Uint8Array(0);
+
+/** Opens a session that waits for no other one to end. */
+const session = (host: Client) => host.openChannel("session", { extra });
+
+Deno.test("MaxSessions is 10 unless given", async () => {
+  await using pair = await connectedPair();
+  const sessions = await Promise.all(Array.from({ length: 10 }, () => session(pair.host)));
+  const error = await assertRejects(() => session(pair.host), ChannelOpenError, "No more sessions");
+  assertEquals(error.reason, 1);
+  await sessions[0]!.close();
+  await (await session(pair.host)).close();
+  await Promise.all(sessions.map((session) => session.close()));
+});
+
+Deno.test("MaxSessions of 0 allows none", async () => {
+  await using pair = await connectedPair({ serve: { maxSessions: 0 } });
+  await assertRejects(() => session(pair.host), ChannelOpenError, "No more sessions");
+});
+
+Deno.test("Sessions that broke give their places back", async () => {
+  await using pair = await connectedPair({ serve: { maxSessions: 1 } });
+  for (let i = 0; i < 3; i++) {
+    const channel = await session(pair.host);
+    channel.abort(new Error("enough"));
+    await channel.closed;
+    await pair.host.request("keepalive@openssh.com");
+  }
+});
+
+Deno.test("no-more-sessions is answered, and leaves the sessions there are", async () => {
+  await using pair = await connectedPair({ handler: ({ stdin, stdout }) => stdin.pipeTo(stdout) });
+  const channel = await session(pair.host);
+  assertEquals(await pair.host.request("no-more-sessions@openssh.com"), extra);
+  await assertRejects(() => session(pair.host), ChannelOpenError, "No more sessions");
+  await channel.shell();
+  await channel.writeAll(new TextEncoder().encode("still here"));
+  await channel.closeWrite();
+  assertEquals(new TextDecoder().decode(await channel.readAll()), "still here");
+  await channel.close();
+});
+
+Deno.test("A keepalive is answered with success, and an unknown request is not", async () => {
+  await using pair = await connectedPair();
+  assertEquals(await pair.host.request("keepalive@openssh.com"), extra);
+  await assertRejects(() => pair.host.request("x@example.com"), RequestDeniedError);
+});
+
+/** Whether a subsystem starts. */
+async function starts(host: Client, name: string): Promise<boolean> {
+  try {
+    await (await host.subsystem(name)).close();
+    return true;
+  } catch (error) {
+    if (error instanceof RequestDeniedError) return false;
+    throw error;
+  }
+}
+
+Deno.test("SFTP is served to whom the server gives files, and nothing else is a subsystem", async () => {
+  await using folder = await tempFolder();
+  await folder.write("file", "text");
+  const backend = localFiles({ root: folder.path });
+  const logins: Login[] = [];
+  const forms: [ServeOptions["sftp"], boolean][] = [
+    [undefined, false],
+    [backend, true],
+    [{ backend }, true],
+    [(login) => (logins.push(login), backend), true],
+    [() => ({ backend, readOnly: true }), true],
+    [() => null, false],
+  ];
+  for (const [sftp, expected] of forms) {
+    await using pair = await connectedPair({
+      serve: sftp ? { sftp } : {},
+      handler: () => assert(false, "the handler is for commands and shells"),
+    });
+    assertEquals(await starts(pair.host, "sftp"), expected);
+    for (const name of ["SFTP", "sftp ", "internal-sftp", ""]) {
+      assert(!await starts(pair.host, name), name);
+    }
+  }
+  assertEquals(logins.map(({ user }) => user), ["tester"]);
+});
+
+for (
+  const [command, isFiles] of [
+    ["internal-sftp", true],
+    ["internal-sftp -l INFO", true],
+    ["internal-sftp2", false],
+    ["sftp", false],
+    ["/usr/lib/internal-sftp", false],
+  ] as const
+) {
+  Deno.test(`A forced command "${command}" is ${isFiles ? "" : "not "}the server's files`, async () => {
+    await using folder = await tempFolder();
+    const ran: (string | null)[] = [];
+    await using pair = await connectedPair({
+      serve: {
+        auth: { none: () => new Grant({ command }) },
+        sftp: localFiles({ root: folder.path }),
+      },
+      handler: ({ command }) => void ran.push(command),
+    });
+    if (isFiles) {
+      await using sftp = await pair.host.sftp();
+      assertEquals(await sftp.realPath("."), "/");
+    }
+    const { code } = await pair.host.command("rm -r /").output();
+    assertEquals([code, ran], isFiles ? [0, []] : [0, [command]]);
+  });
+}
+
+Deno.test("A forced command of the server's files is refused where there are none", async () => {
+  await using pair = await connectedPair({
+    serve: { auth: { none: () => new Grant({ command: "internal-sftp" }) } },
+    handler: () => 0,
+  });
+  await assertRejects(() => pair.host.run("x"), RequestDeniedError, "exec");
+});
+
+const hostKey = await generateKey("ed25519");
+const options = { hostKeys: [hostKey], auth: { none: () => true } } satisfies ServeOptions;
+
+async function logIn(transport: ByteStreams, auth = [none()]): Promise<Client> {
+  return await connect({
+    transport,
+    user: "ann",
+    auth,
+    hostKeys: hostKey.publicKey,
+    config: false,
+  });
+}
+
+Deno.test("A login is told with its user, methods and address, and the connection with it", async () => {
+  const logins: Login[] = [];
+  const greeted = Promise.withResolvers<void>();
+  await using server = serveInMemory({
+    ...options,
+    async onConnection(connection, login) {
+      logins.push(login);
+      await connection.request("hello@example.com").catch(() => {});
+      greeted.resolve();
+    },
+  });
+  await using host = await logIn(server.dial("192.0.2.7"));
+  await greeted.promise;
+  assertEquals(host.info.user, "ann");
+  const [login] = logins;
+  assertEquals([logins.length, login?.user, login?.methods], [1, "ann", ["none"]]);
+  assertEquals((login?.remoteAddr as Deno.NetAddr).hostname, "192.0.2.7");
+});
+
+for (const how of ["throws", "rejects"] as const) {
+  Deno.test(`onConnection that ${how} is told, and the connection lives`, async () => {
+    const told: unknown[] = [];
+    const error = new Error("mistake");
+    await using server = serveInMemory({
+      ...options,
+      onConnection: () => {
+        if (how === "throws") throw error;
+        return Promise.reject(error);
+      },
+      onError: (...args) => told.push(args),
+    });
+    await using host = await logIn(server.dial("192.0.2.7"));
+    await host.request("keepalive@openssh.com");
+    assertEquals(told.length, 1);
+    assertStrictEquals((told[0] as unknown[])[0], error);
+    assertEquals((told[0] as [unknown, Deno.NetAddr])[1].hostname, "192.0.2.7");
+  });
+}
+
+Deno.test("onConnection that fails since the client left is not told", async () => {
+  const told: unknown[] = [];
+  const failed = Promise.withResolvers<void>();
+  await using server = serveInMemory({
+    ...options,
+    onConnection: async (connection) => {
+      for await (const _open of connection.incoming) continue;
+      queueMicrotask(failed.resolve);
+      throw new Error("no more of them");
+    },
+    onError: (error) => told.push(error),
+  });
+  await (await logIn(server.dial("192.0.2.7"))).close();
+  await failed.promise;
+  await server.server.shutdown();
+  assertEquals(told, []);
+});
+
+Deno.test("Attempts are told with the client's address, and traces with each message", async () => {
+  const told: string[] = [];
+  const traced = new Set<string>();
+  await using server = serveInMemory({
+    hostKeys: [hostKey],
+    auth: { password: (_user, secret) => secret === "right" },
+    onAttempt: ({ method, accepted, user }, remoteAddr) =>
+      told.push(`${user} ${method} ${accepted} ${(remoteAddr as Deno.NetAddr).hostname}`),
+    trace: ({ direction, name }, remoteAddr) =>
+      traced.add(`${direction} ${name} ${(remoteAddr as Deno.NetAddr).hostname}`),
+  });
+  await (await logIn(server.dial("192.0.2.7"), [none(), password("wrong"), password("right")]))
+    .close();
+  assertEquals(told, [
+    "ann none false 192.0.2.7",
+    "ann password false 192.0.2.7",
+    "ann password true 192.0.2.7",
+  ]);
+  assert(traced.has("received USERAUTH_REQUEST 192.0.2.7"));
+  assert(traced.has("sent USERAUTH_SUCCESS 192.0.2.7"));
+});
+
+/** A way to the server on which nothing moves any more once it is held. */
+function holdable([near, far]: [ByteStreams, ByteStreams]) {
+  const held = Promise.withResolvers<void>();
+  let isHeld = false;
+  const gate = () =>
+    new TransformStream<Uint8Array, Uint8Array>({
+      async transform(chunk, controller) {
+        if (isHeld) await held.promise;
+        controller.enqueue(chunk);
+      },
+    });
+  return {
+    near: { readable: near.readable.pipeThrough(gate()), writable: near.writable },
+    far,
+    hold: () => void (isHeld = true),
+    release: () => held.resolve(),
+  };
+}
+
+for (const [keepaliveCount, ends] of [[1, 2_000], [undefined, 4_000]] as const) {
+  Deno.test(`A client that is silent for ${ends} ms is dropped, with a count of ${keepaliveCount}`, async () => {
+    using time = new FakeTime();
+    const way = holdable(memoryPair());
+    const served = serveStreams(way.far, {
+      ...options,
+      keepaliveInterval: 1_000,
+      ...(keepaliveCount !== undefined && { keepaliveCount }),
+    });
+    const host = await time.settle(logIn(way.near));
+    const start = time.now;
+    way.hold();
+    const cause = await time.settle(served.closed);
+    assert(cause instanceof ConnectError && cause.code === "timeout", String(cause));
+    // The first of its seconds may have begun before the login's end.
+    assert(time.now - start <= ends && time.now - start > ends - 1_000, `${time.now - start}`);
+    way.release();
+    await host.close();
+  });
+}
+
+Deno.test("A client is not asked for signs of life unless that is asked for", async () => {
+  using time = new FakeTime();
+  const traced: unknown[] = [];
+  const [near, far] = memoryPair();
+  const served = serveStreams(far, { ...options, trace: (event) => traced.push(event.fields) });
+  const host = await time.settle(logIn(near));
+  await time.advance(3_000_000);
+  assert(!JSON.stringify(traced).includes("keepalive"));
+  await host.close();
+  await served.close();
+});
+
+Deno.test("The limits of a rekey and the window are the server's options", async () => {
+  const received: string[] = [];
+  const [near, far] = memoryPair();
+  await using _served = serveStreams(far, {
+    ...options,
+    rekey: { bytes: 100_000 },
+    window: 4_096,
+    trace: ({ direction, name, fields }) => {
+      received.push(`${direction} ${name} ${fields.window ?? ""}`);
+    },
+  }, async ({ channel }) => {
+    await channel.writeAll(new Uint8Array(300_000));
+  });
+  await using host = await logIn(near);
+  await host.command("x").output();
+  assert(received.includes("sent CHANNEL_OPEN_CONFIRMATION 4096"), received.join());
+  assert(received.filter((line) => line.startsWith("sent KEXINIT")).length > 1);
+});
+
+Deno.test("A served connection tells what ended it, and closing it is an end in order", async () => {
+  const [near, far] = memoryPair();
+  const served = serveStreams(far, options);
+  const host = await logIn(near);
+  await served.close();
+  await assertRejects(() => host.closed, SshError);
+  assert(await served.closed instanceof SshError);
+  await host.close();
+});
+
+Deno.test("LoginGraceTime is 120 s unless given, and ends with the login", async () => {
+  using time = new FakeTime();
+  const [near, far] = memoryPair();
+  const served = serveStreams(far, options);
+  const reading = near.readable.pipeTo(new WritableStream()).catch(() => {});
+  const cause = await time.settle(served.closed);
+  assertEquals([String(cause), time.now], ["ConnectError: No login within 120000 ms", 120_000]);
+  await reading;
+  const [here, there] = memoryPair();
+  const again = serveStreams(there, options);
+  const host = await time.settle(logIn(here));
+  await time.advance(1_000_000);
+  await host.request("keepalive@openssh.com");
+  await host.close();
+  await again.close();
+});
+
+Deno.test("LoginGraceTime of 0 is none", async () => {
+  using time = new FakeTime();
+  const [near, far] = memoryPair();
+  await using served = serveStreams(far, { ...options, loginGraceTime: 0 });
+  let over = false;
+  served.closed.then(() => over = true);
+  await time.advance(10_000_000);
+  assert(!over);
+  const host = await time.settle(logIn(near));
+  await host.close();
+});
+
+Deno.test("MaxAuthTries is 6 unless given", async () => {
+  let guesses = 0;
+  const [near, far] = memoryPair();
+  await using served = serveStreams(far, {
+    hostKeys: [hostKey],
+    auth: { password: () => ++guesses < 0 },
+  });
+  const auth = Array.from({ length: 10 }, (_, i) => password(`guess ${i}`));
+  await assertRejects(() => logIn(near, auth), SshError);
+  await served.closed;
+  assertEquals(guesses, 6);
+});
