@@ -62,7 +62,9 @@ export const OPERATORS: Readonly<Record<string, Operator>> = {
 
   /** A promise that is left to itself. */
   await: (source, all) =>
-    all.filter(({ text, at }) => text === "await" && source[at + 5] === " ")
+    all.filter(({ text, at }, index) =>
+      text === "await" && source[at + 5] === " " && !isPassedOn(all, index)
+    )
       .filter(({ at }) => !/^(await (using|null)|for await)/.test(source.slice(at - 4, at + 12)))
       .map(({ at }) => change("await", at, at + 6, "")),
 
@@ -99,6 +101,21 @@ export function mutate(source: string, { from, to, replacement }: Mutation): str
 
 function change(operator: string, from: number, to: number, replacement: string): Mutation {
   return { operator, from, to, replacement };
+}
+
+/** Whether `await` has no effect: its value is that of the function, and no block of it ends before. */
+function isPassedOn(all: readonly Token[], index: number): boolean {
+  const before = all[index - 1]?.text;
+  if (before === "=>") return true;
+  if (before !== "return") return false;
+  for (let at = index - 1, depth = 0; at >= 0; at--) {
+    const { text } = all[at]!;
+    if (text === "}") depth++;
+    else if (text === "{" && depth > 0) depth--;
+    else if (text === "{" && all[at - 1]?.text === "try") return false;
+    else if (text === "using" && depth === 0) return false;
+  }
+  return true;
 }
 
 /** Binary operators have spaces around them; brackets of type arguments have none. */

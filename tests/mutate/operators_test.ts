@@ -15,6 +15,12 @@ const cases: [operator: string, source: string, changed: string[]][] = [
   ["number", "x = 255 + 1n;", ["x = 256 + 1n;", "x = 255 + 2n;"]],
   ["await", "x = await f();", ["x = f();"]],
   ["await", "for await (const x of y) z();", []],
+  ["await", "function g() { { using a = b(); } return await f(); }", []],
+  ["await", "const g = async () => await f();", []],
+  ["await", "{ using a = b(); return await f(); }", ["{ using a = b(); return f(); }"]],
+  ["await", "try { if (a) { return await f(); } } catch {}", [
+    "try { if (a) { return f(); } } catch {}",
+  ]],
   ["statement", "{\n  this.#close(cause);\n  return 1;\n}", ["{\n  ;\n  return 1;\n}"]],
   ["statement", "{\n  this.#open = false;\n}", ["{\n  ;\n}"]],
   ["statement", "{\n  const x = f();\n}", []],
