@@ -71,7 +71,8 @@ export class Worker implements AsyncDisposable {
     const child = new Deno.Command(Deno.execPath(), {
       args: ["test", "-A", "--no-check", "--fail-fast", "--quiet", ...tests],
       cwd: this.#folder,
-      env: { NO_COLOR: "1" },
+      // As `deno task test` has it: what is left open is noticed.
+      env: { NO_COLOR: "1", DENO_TEST_SANITIZE_OPS: "1", DENO_TEST_SANITIZE_RESOURCES: "1" },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
