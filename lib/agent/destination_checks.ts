@@ -1,7 +1,7 @@
 /** Decides where a key with destinations may be seen and used, as OpenSSH's agent does. */
 import { equals } from "@std/bytes";
-import { CertificateError, ProtocolError } from "../errors.ts";
-import { checkCertificate } from "../keys/certificate.ts";
+import { ProtocolError } from "../errors.ts";
+import { certificateProblem } from "../keys/certificate.ts";
 import { matchesWildcards } from "../patterns.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { HOST_BOUND, MSG } from "../wire/numbers.ts";
@@ -78,13 +78,7 @@ function isHost(host: DestinationHost | undefined, key: PublicKey): boolean {
   const { certificate } = key;
   if (certificate === null) return hostKeys.some((known) => known.equals(key));
   const principal = certificate.principals.filter((name) => matchesWildcards(hostname, name));
-  try {
-    checkCertificate(certificate, { kind: "host", authorities, principal });
-    return true;
-  } catch (error) {
-    if (error instanceof CertificateError) return false;
-    throw error;
-  }
+  return certificateProblem(certificate, { kind: "host", authorities, principal }) === null;
 }
 
 interface SignedLogin {

@@ -1,10 +1,9 @@
-import { CertificateError } from "../errors.ts";
 import {
   type AuthorizedKey,
   parseAuthorities,
   parseAuthorizedKeys,
 } from "../keys/authorized_keys.ts";
-import { checkCertificate } from "../keys/certificate.ts";
+import { certificateProblem } from "../keys/certificate.ts";
 import type { Certificate, PublicKey } from "../keys/public_key.ts";
 import { parseTimestamp } from "../keys/timestamp.ts";
 import { listsAddress, listsNetwork } from "./address_list.ts";
@@ -65,18 +64,14 @@ export function certifiedGrant(
   { address, now = new Date() }: Pick<KeyAttempt, "address" | "now">,
 ): Grant | null {
   const { criticalOptions, extensions } = certificate;
-  try {
-    checkCertificate(certificate, {
-      kind: "user",
-      principal: principals,
-      authorities: keys,
-      now,
-      criticalOptions: CRITICAL,
-    });
-  } catch (error) {
-    if (error instanceof CertificateError) return null;
-    throw error;
-  }
+  const problem = certificateProblem(certificate, {
+    kind: "user",
+    principal: principals,
+    authorities: keys,
+    now,
+    criticalOptions: CRITICAL,
+  });
+  if (problem !== null) return null;
   const from = criticalOptions.get("source-address");
   if (from !== undefined && !(address !== null && listsNetwork(from, address))) return null;
   return new Grant({

@@ -137,7 +137,8 @@ export class ChannelRequests {
 
   #reply(answer: RequestAnswer, wantReply: boolean): void {
     if (wantReply && this.#host.canAnswer) {
-      const reply = answer === false ? ChannelFailure : ChannelSuccess;
+      const accepted = answer === true || typeof answer === "function";
+      const reply = accepted ? ChannelSuccess : ChannelFailure;
       this.#host.send(reply.encode({ recipient: this.#host.remoteId }));
     }
     if (typeof answer === "function") answer();

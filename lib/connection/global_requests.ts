@@ -69,7 +69,11 @@ export class GlobalRequests {
       null,
       (answer) => {
         if (!wantReply) return;
-        this.#send(answer ? RequestSuccess.encode({ data: answer }) : RequestFailure.encode({}));
+        this.#send(
+          answer instanceof Uint8Array
+            ? RequestSuccess.encode({ data: answer })
+            : RequestFailure.encode({}),
+        );
       },
     );
   }

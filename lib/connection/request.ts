@@ -21,7 +21,7 @@ export interface IncomingRequest {
   readonly data: Uint8Array;
 }
 
-/** An answer: false refuses; a function accepts, and runs once the reply is on its way. */
+/** An answer: `true` accepts, and so does a function, which runs once the reply is on its way. */
 export type RequestAnswer = boolean | (() => void);
 
 /** Answers the peer's requests on a channel. */

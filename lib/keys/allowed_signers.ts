@@ -1,5 +1,5 @@
-import { CertificateError, printable, SignatureError } from "../errors.ts";
-import { checkCertificate } from "./certificate.ts";
+import { printable, SignatureError } from "../errors.ts";
+import { certificateProblem } from "./certificate.ts";
 import type { PublicKey } from "./key.ts";
 import { matchesPatternList } from "../patterns.ts";
 import { tryPublicKey } from "./public_key.ts";
@@ -171,17 +171,13 @@ function problemOf(
     if (!publicKey.equals(key)) return "another key is theirs";
   } else {
     if (certificate === null || !certificate.authority.equals(key)) return "another key is theirs";
-    try {
-      checkCertificate(certificate, {
-        ...{ kind: "user", authorities: [key], now },
-        principal: principal ?? certificate.principals,
-        // OpenSSH does not look at them here: they restrict logins.
-        criticalOptions: [...certificate.criticalOptions.keys()],
-      });
-    } catch (error) {
-      if (error instanceof CertificateError) return error.message;
-      throw error;
-    }
+    const problem = certificateProblem(certificate, {
+      ...{ kind: "user", authorities: [key], now },
+      principal: principal ?? certificate.principals,
+      // OpenSSH does not look at them here: they restrict logins.
+      criticalOptions: [...certificate.criticalOptions.keys()],
+    });
+    if (problem !== null) return problem.message;
   }
   if (namespace !== null && namespaces !== null && !matchesPatternList(namespaces, namespace)) {
     return `the key is not for the namespace "${printable(namespace, 64)}"`;

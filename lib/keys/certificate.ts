@@ -41,7 +41,7 @@ export interface CertificateRequirements {
   readonly criticalOptions?: readonly string[];
   /** Whether a certificate that lists no principal matches any; false unless given, as OpenSSH 10.3. */
   readonly allowNoPrincipals?: boolean;
-  /** Whether the certificate has been revoked, such as `(c) => krl.isRevoked(c)`. */
+  /** Whether the certificate has been revoked, such as `(c) => krl.isRevoked(c)`; only `false` accepts. */
   readonly revoked?: (certificate: Certificate) => boolean;
 }
 
@@ -79,44 +79,59 @@ export function checkCertificate(
   certificate: Certificate,
   requirements: CertificateRequirements,
 ): void {
+  const problem = certificateProblem(certificate, requirements);
+  if (problem !== null) throw problem;
+}
+
+/** Why a certificate is not good for what it has to be; null if it is. */
+export function certificateProblem(
+  certificate: Certificate,
+  requirements: CertificateRequirements,
+): CertificateError | null {
   const { kind, authorities, now = new Date(), criticalOptions = [], revoked } = requirements;
   const { authority } = certificate;
   if (!authorities.some((trusted) => trusted.equals(authority))) {
-    throw new CertificateError(
+    return new CertificateError(
       "authority",
       `Certificate is signed by ${authority.fingerprint()}, which is no trusted authority for it`,
     );
   }
-  if (revoked?.(certificate)) throw new CertificateError("revoked", "Certificate is revoked");
+  if (revoked !== undefined && revoked(certificate) !== false) {
+    return new CertificateError("revoked", "Certificate is revoked");
+  }
   if (certificate.kind !== kind) {
-    throw new CertificateError("kind", `Certificate is not for a ${kind}`);
+    return new CertificateError("kind", `Certificate is not for a ${kind}`);
   }
   const seconds = BigInt(Math.floor(now.getTime() / 1000));
   if (seconds < certificate.validAfter) {
-    throw new CertificateError("not yet valid", "Certificate is not yet valid");
+    return new CertificateError("not yet valid", "Certificate is not yet valid");
   }
   if (seconds >= certificate.validBefore) {
-    throw new CertificateError("expired", "Certificate has expired");
+    return new CertificateError("expired", "Certificate has expired");
   }
-  checkPrincipal(certificate, requirements);
+  const problem = principalProblem(certificate, requirements);
+  if (problem !== null) return problem;
   for (const name of certificate.criticalOptions.keys()) {
     if (criticalOptions.includes(name)) continue;
-    throw new CertificateError(
+    return new CertificateError(
       "critical option",
       `Certificate has the critical option "${printable(name, 64)}", which is not supported here`,
     );
   }
+  return null;
 }
 
-function checkPrincipal({ principals }: Certificate, requirements: CertificateRequirements): void {
-  const { kind, principal, allowNoPrincipals = false } = requirements;
-  if (principals.length === 0 && allowNoPrincipals) return;
+function principalProblem(
+  { principals }: Certificate,
+  { kind, principal, allowNoPrincipals = false }: CertificateRequirements,
+): CertificateError | null {
+  if (principals.length === 0 && allowNoPrincipals) return null;
   const wanted = typeof principal === "string" ? [principal] : principal;
   const names = (listed: string, name: string) =>
     kind === "host" ? matchesWildcards(listed, name) : listed === name;
-  if (wanted.some((name) => principals.some((listed) => names(listed, name)))) return;
+  if (wanted.some((name) => principals.some((listed) => names(listed, name)))) return null;
   const text = wanted.slice(0, 8).map((name) => `"${printable(name, 64)}"`).join(" or ");
-  throw new CertificateError(
+  return new CertificateError(
     "principal",
     principals.length === 0
       ? `Certificate lists no principal, so it is valid for no ${kind}: its authority must issue it with ` +

@@ -1,8 +1,8 @@
 import { equals } from "@std/bytes";
 import { randomBytes } from "../crypto/random.ts";
-import { CertificateError, printable } from "../errors.ts";
+import { type CertificateError, printable } from "../errors.ts";
 import { encodeBase64 } from "../encoding.ts";
-import { checkCertificate } from "../keys/certificate.ts";
+import { certificateProblem } from "../keys/certificate.ts";
 import { hashHostName, knownHostsName, withoutHost } from "./host_pattern.ts";
 import { type HostEntry, type KnownHost, MAX_COMMENT, parseHostLine } from "./known_host_line.ts";
 import type { Certificate, PublicKey } from "../keys/public_key.ts";
@@ -226,7 +226,6 @@ export class KnownHosts {
   without(host: string, port: number, key?: Pick<PublicKey, "blob">): KnownHosts {
     const name = knownHostsName(host, port);
     const gone = this.#marked("", name).filter(({ blob }) => !key || equals(blob, key.blob));
-    if (gone.length === 0) return this;
     const lines = this.#lines.flatMap((line, at) => {
       const entry = gone.find((entry) => entry.line === at + 1);
       if (entry === undefined) return [line];
@@ -283,13 +282,14 @@ export class KnownHosts {
       .filter(({ blob }) => equals(blob, authority.blob));
     if (lines.length === 0) return null;
     const principal = host.toLowerCase();
-    try {
-      checkCertificate(certificate, { kind: "host", principal, authorities: [authority] });
-      return { verdict: "trusted", lines: numbers(lines) };
-    } catch (problem) {
-      if (!(problem instanceof CertificateError)) throw problem;
-      return { verdict: "unknown", lines: numbers(lines), problem };
-    }
+    const problem = certificateProblem(certificate, {
+      kind: "host",
+      principal,
+      authorities: [authority],
+    });
+    return problem === null
+      ? { verdict: "trusted", lines: numbers(lines) }
+      : { verdict: "unknown", lines: numbers(lines), problem };
   }
 }
 

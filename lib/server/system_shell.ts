@@ -53,7 +53,7 @@ export function systemShell(options: SystemShellOptions = {}): SessionHandler {
   return async (session) => {
     await using agent = session.agent && await listenAgent(session.agent);
     await using x11 = session.x11 && await listenX11(session.x11);
-    const accepted = Object.entries(session.env).filter(([name]) => acceptEnv(name));
+    const accepted = Object.entries(session.env).filter(([name]) => acceptEnv(name) === true);
     const child = runtime.programs.spawn(shell, {
       args: session.command === null ? [] : ["-c", session.command],
       env: {

@@ -71,6 +71,32 @@ Deno.test("Requests whose handler throws are answered, and counted back too", as
   }
 });
 
+for (const answer of [1, "yes", {}, 0, "", null, undefined, NaN]) {
+  Deno.test(`A request is accepted for true, and not for ${JSON.stringify(answer)}`, async () => {
+    const globals = new Map([["x", () => answer as Uint8Array], ["y", () => none]]);
+    await using world = await rawWorld("server", { globals });
+    const channel = await openChannel(world);
+    for (const handler of [() => answer, () => Promise.resolve(answer)]) {
+      channel.handleRequests(handler as () => boolean);
+      world.raw.send(ask(channel.id, "x"));
+      await world.raw.next(MSG.CHANNEL_FAILURE);
+    }
+    let ran = false;
+    for (
+      const handler of [() => true, () => Promise.resolve(true), () => () => void (ran = true)]
+    ) {
+      channel.handleRequests(handler);
+      world.raw.send(ask(channel.id, "x"));
+      await world.raw.next(MSG.CHANNEL_SUCCESS);
+    }
+    assert(ran);
+    world.raw.send(askGlobally("x"));
+    await world.raw.next(MSG.REQUEST_FAILURE);
+    world.raw.send(askGlobally("y"));
+    await world.raw.next(MSG.REQUEST_SUCCESS);
+  });
+}
+
 Deno.test("A peer with too many unanswered requests waits, and loses none of them", async () => {
   const kinds = [
     { of: "channel", success: MSG.CHANNEL_SUCCESS },

@@ -126,6 +126,14 @@ const VERDICTS: [
   ],
   ["an extension that nobody knows", { extensions: { "x@y": "z" } }, {}, null],
   ["a revoked one", {}, { revoked: ({ keyId }) => keyId === "ann" }, "revoked"],
+  ...[undefined, null, 0, "", 1, Promise.resolve(false)].map((answer) =>
+    [
+      `one of which ${answer} is said when asked whether it is revoked`,
+      {},
+      { revoked: () => answer as unknown as boolean },
+      "revoked",
+    ] as typeof VERDICTS[number]
+  ),
   ["another than the revoked one", {}, { revoked: ({ keyId }) => keyId === "bob" }, null],
 ];
 

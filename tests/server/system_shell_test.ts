@@ -25,6 +25,15 @@ Deno.test("systemShell tells commands the addresses of their connection", async 
   assertEquals(client, `127.0.0.1 ${own} ${port}`);
 });
 
+Deno.test("systemShell passes a variable on for true, and for nothing else", async () => {
+  for (const answer of [true, 1, "yes", {}, undefined]) {
+    const handler = systemShell({ acceptEnv: () => answer as boolean });
+    await using pair = await connectedPair({ handler });
+    const said = await pair.host.run('echo "${DENOSSH_A-none}"', { env: { DENOSSH_A: "passed" } });
+    assertEquals(said, answer === true ? "passed" : "none");
+  }
+});
+
 Deno.test("systemShell says nothing of addresses that a connection does not have", async () => {
   await using pair = await connectedPair({ handler: systemShell() });
   const [connection, client] = (await pair.host.run(SHOW)).split("|") as [string, string];

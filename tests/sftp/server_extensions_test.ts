@@ -189,6 +189,15 @@ Deno.test("requests that are not permitted are refused and not announced", async
   assertEquals((await ask(w, msg.Lstat.encode(1, { path: "/file" }))).type, FXP.ATTRS);
 });
 
+Deno.test("a request is permitted for true, and for nothing else", async () => {
+  for (const answer of [true, 1, "yes", {}, undefined, null, 0]) {
+    await using w = await raw({ permits: () => answer as boolean });
+    assertEquals(w.announced.has(EXTENSION.POSIX_RENAME), answer === true);
+    const { type } = await ask(w, msg.Lstat.encode(1, { path: "/" }));
+    assertEquals(type, answer === true ? FXP.ATTRS : FXP.STATUS);
+  }
+});
+
 Deno.test("a log hears of every request, its path and its end", async () => {
   const heard: SftpRequestReport[] = [];
   await using w = await raw({ onRequest: (report) => heard.push(report) });

@@ -36,7 +36,10 @@ export interface ServeSftpOptions {
    * the client's identification line, unless this is given.
    */
   readonly linkFirst?: boolean;
-  /** Whether clients may make a request, by its name as of `sftp-server -Q requests`; all unless given. */
+  /**
+   * Whether clients may make a request, by its name as of `sftp-server -Q requests`; all unless given.
+   * Only `true` permits.
+   */
   readonly permits?: (request: string) => boolean;
   /** Called for each request when it is answered. */
   readonly onRequest?: (report: SftpRequestReport) => void;
@@ -216,7 +219,8 @@ class ServerSession {
   }
 
   #permits(name: string): boolean {
-    return this.#options.permits?.(name) ?? true;
+    const { permits } = this.#options;
+    return permits === undefined || permits(name) === true;
   }
 
   #report(request: string, path: string | null, frame: Frame): Frame {
