@@ -25,11 +25,10 @@ export function hostMatcher(field: string): HostMatcher | null {
 }
 
 /**
- * A line's first field when a host is taken out of it; null if nobody is left. Where a wildcard
+ * A line's first field when a host is taken out of it; null if none is left, as after a hash. Where a wildcard
  * stands for the host it stays for the others, and the host is excepted.
  */
 export function withoutHost(field: string, name: string): string | null {
-  if (field.startsWith(HASH_MARK)) return null;
   const left = field.split(",")
     .filter((pattern) => pattern.toLowerCase() !== name && !changesFirst(pattern));
   if (!left.some((pattern) => !pattern.startsWith("!"))) return null;

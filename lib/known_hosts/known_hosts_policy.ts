@@ -111,7 +111,7 @@ export function knownHosts(
       const known = await Promise.all(files.map(readKnownHosts));
       const more = source ? [await source.find(host, null)] : [];
       const named = typesOf([...known, ...more], host.hostname, host.port);
-      return named.length > 0 || host.port === 22 ? named : typesOf(known, host.hostname, 22);
+      return named.length > 0 ? named : typesOf(known, host.hostname, 22);
     },
   };
   if (update === false) return policy;
@@ -158,7 +158,7 @@ async function judge(
     ...(await source.find(host, key)).check(hostname, port, key),
   };
   const judged = combine([...ask(port), ...found ? [found] : []]);
-  if (judged.verdict !== "unknown" || port === 22) return judged;
+  if (judged.verdict !== "unknown") return judged;
   const bare = combine(ask(22));
   return bare.verdict === "trusted" ? bare : judged;
 }

@@ -40,6 +40,12 @@ const removals: [string, string, string][] = [
   ["a pattern", `db* ${mine}\n`, `db*,!db1 ${mine}\n`],
   ["the last name beside an exception", `db1,!x ${mine}\n`, ""],
   ["an exception already", `db*,!db1 ${mine}\n`, `db*,!db1 ${mine}\n`],
+  // What is no host must not come first, where it would mean something else.
+  ["a comment after the name", `db1,#x,b ${mine}\n`, `b ${mine}\n`],
+  ["nothing but a comment after the name", `db1,#x ${mine}\n`, ""],
+  ["a marker after the name", `db1,@revoked,b ${mine}\n`, `b ${mine}\n`],
+  ["a hash after the name", `db1,|1|a|b,b ${mine}\n`, `b ${mine}\n`],
+  ["white space after the name", `db1,\u00a0x,b ${mine}\n`, `b ${mine}\n`],
   ["another port", `[db1]:2222 ${mine}\n`, `[db1]:2222 ${mine}\n`],
   ["an authority", `@cert-authority db1 ${mine}\n`, `@cert-authority db1 ${mine}\n`],
   ["a revoked key", `@revoked db1 ${mine}\n`, `@revoked db1 ${mine}\n`],

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { encodeBase64 } from "../../lib/encoding.ts";
+import { decodeBase64, encodeBase64 } from "../../lib/encoding.ts";
 import { generateKey, type PublicKey } from "../../lib/keys/mod.ts";
 import { KnownHosts } from "../../lib/known_hosts/mod.ts";
 import { matchesWildcards } from "../../lib/patterns.ts";
@@ -92,6 +92,47 @@ Deno.test("lines that make no sense are skipped, the others count", () => {
   for (const line of broken) assertEquals(verdict(line, "db1"), "unknown", line);
   assertEquals(verdict([...broken, `db1 ${mine}`].join("\n"), "db1"), "trusted");
   assertEquals(verdict(`db1\t${mine}\tcomment`, "db1"), "trusted");
+});
+
+Deno.test("a hash with a part too many, or of another length, is no host's", () => {
+  const [hosts] = KnownHosts.line("db1", 22, mine, { hash: true }).split(" ");
+  assertEquals(verdict(`${hosts} ${mine}`, "db1"), "trusted");
+  const [, , salt, hash] = hosts!.split("|");
+  for (
+    const hosts of [
+      `|1|${salt}|${hash}|`,
+      `|1|${salt}|${hash}|${hash}`,
+      `|1||${hash}`,
+      `|1|${salt}|`,
+    ]
+  ) {
+    assertEquals(KnownHosts.parse(`${hosts} ${mine}`).find("db1", 22), [], hosts);
+  }
+  assertEquals(decodeBase64(salt!)!.length, 20); // OpenSSH reads no other
+});
+
+Deno.test("find has the lines of a host as they stand there, and none that is a comment", () => {
+  const text =
+    `#db1 ${mine}\n@other db1 ${mine}\n@revoked * ${other} gone  for good\nDB1,x ${ecdsa}\n`;
+  const known = KnownHosts.parse(text);
+  assertEquals(known.find("db1", 22), [
+    {
+      ...{ line: 3, marker: "@revoked", hosts: "*", type: "ssh-ed25519", blob: other.blob },
+      comment: "gone for good",
+    },
+    {
+      ...{ line: 4, marker: "", hosts: "DB1,x", type: "ecdsa-sha2-nistp256", blob: ecdsa.blob },
+      comment: "",
+    },
+  ]);
+  assertEquals(known.find("#db1", 22).map(({ line }) => line), [3]);
+});
+
+Deno.test("of a comment 1024 characters are kept, and none that a terminal would obey", () => {
+  const [entry] = KnownHosts.parse(`db1 ${mine} \x1b[2J${"x".repeat(2000)}`).find("db1", 22);
+  assertEquals(entry!.comment, `[2J${"x".repeat(1021)}…`);
+  const line = KnownHosts.line("db1", 22, mine, { comment: "x".repeat(2000) });
+  assertEquals(line, `${KnownHosts.line("db1", 22, mine)} ${"x".repeat(1024)}…`);
 });
 
 Deno.test("keyTypes has the types of a host in the file's order, once each", () => {

@@ -151,6 +151,7 @@ async function trustWith(settings: LoginSettings, dialog: LoginDialog, known = "
   return {
     trust: hostTrust({ ...files, ...settings }, dialog),
     isAdded: async () => (await readKnownHosts(path)).find("db1", 22).length > 0,
+    count: async () => (await readKnownHosts(path)).find("db1", 22).length,
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
 }
@@ -164,6 +165,9 @@ const unknown: [strict: "ask" | "yes" | "no" | "accept-new", answer: string | nu
   ["accept-new", null, true],
   ["no", null, true],
 ];
+for (const answer of ["y", "true", "1", "yess", "yes yes", "ja", "", "SHA256:", "no\nyes"]) {
+  unknown.push(["ask", answer, false]);
+}
 for (const [strict, answer, accepted] of unknown) {
   const outcome = accepted ? "accepts and adds" : "refuses";
   Deno.test(`StrictHostKeyChecking ${strict} ${outcome} a new key after ${answer}`, async () => {
@@ -174,6 +178,41 @@ for (const [strict, answer, accepted] of unknown) {
     if (accepted) assert(await verify());
     else await assertRejects(verify, HostKeyError, "not in known_hosts");
     assertEquals(await world.isAdded(), accepted);
+  });
+}
+
+Deno.test("A new key is asked about again until the answer is one", async () => {
+  for (const [last, accepted] of [[" YES ", true], [" No", false], [null, false]] as const) {
+    const dialog = new TestDialog(
+      "y",
+      "SHA256:wrong",
+      key.publicKey.fingerprint().slice(0, -1),
+      last,
+    );
+    await using world = await trustWith({ StrictHostKeyChecking: "ask" }, dialog);
+    const verify = async () => await world.trust.policy.verify(host, key.publicKey);
+    if (accepted) assert(await verify());
+    else await assertRejects(verify, HostKeyError);
+    assertEquals(await world.isAdded(), accepted);
+    const [first, ...again] = dialog.events.filter((event) =>
+      event.endsWith("? ") || event.endsWith(": ")
+    );
+    assertMatch(first!, /continue connecting \(yes\/no\/\[fingerprint\]\)\? $/);
+    assertEquals(again, Array(3).fill("Please type 'yes', 'no' or the fingerprint: "));
+  }
+});
+
+for (const answer of ["yes", " YES", "y", "true", "1", "", "no", "yes please", null]) {
+  const isYes = answer?.trim().toLowerCase() === "yes";
+  const outcome = isYes ? "follows" : "does not follow";
+  Deno.test(`UpdateHostKeys ask ${outcome} the host after the answer ${answer}`, async () => {
+    const known = `db1 ${key.publicKey}\n`;
+    const other = (await generateKey()).publicKey;
+    const dialog = answer === null ? NO_DIALOG : new TestDialog(answer);
+    await using world = await trustWith({ UpdateHostKeys: "ask" }, dialog, known);
+    const { update } = world.trust.policy;
+    await update!(host, key.publicKey, [key.publicKey, other], () => Promise.resolve());
+    assertEquals(await world.count(), isYes ? 2 : 1);
   });
 }
 

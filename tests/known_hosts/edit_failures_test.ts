@@ -1,0 +1,213 @@
+/** What becomes of a known_hosts file, and beside it, when the disk fails. */
+import { assertEquals, assertRejects } from "@std/assert";
+import { editKnownHosts, KnownHosts, readKnownHosts } from "@denossh/ssh/known-hosts";
+import { generateKey } from "@denossh/ssh/keys";
+import { runtime } from "../../lib/runtime/runtime.ts";
+import { tempFolder } from "../support/temp.ts";
+
+using keyPair = await generateKey("ed25519");
+const key = keyPair.publicKey;
+const OLD = `# mine\n${KnownHosts.line("db1", 22, key)}\n`;
+
+type Files = Pick<
+  typeof Deno,
+  "open" | "chmod" | "rename" | "remove" | "readTextFile" | "realPath"
+>;
+
+/** Puts functions in the place of Deno's own. */
+function replacing(functions: Partial<Files>): Disposable {
+  const before = Object.keys(functions).map((name) => [name, Deno[name as keyof Files]]);
+  Object.assign(Deno, functions);
+  return { [Symbol.dispose]: () => void Object.assign(Deno, Object.fromEntries(before)) };
+}
+
+/** Notes what happens to files that are opened to be written, by their place in the folder. */
+function recorded(notes: string[], failing?: string): Partial<Files> {
+  const { open, chmod, rename } = Deno;
+  const step = (name: string) => {
+    notes.push(name);
+    if (name === failing) throw new Error(`cannot ${name}`);
+  };
+  return {
+    async open(path, options) {
+      step("open");
+      const file = await open(path, options);
+      return {
+        async write(bytes: Uint8Array) {
+          step("write");
+          return await file.write(bytes.subarray(0, 50)); // not all at once
+        },
+        async sync() {
+          step("sync");
+          await file.sync();
+        },
+        [Symbol.dispose]() {
+          notes.push("close");
+          file.close();
+        },
+      } as Deno.FsFile;
+    },
+    async chmod(path, mode) {
+      step("chmod");
+      await chmod(path, mode);
+    },
+    async rename(from, to) {
+      step("rename");
+      await rename(from, to);
+    },
+  };
+}
+
+const forget = (known: KnownHosts) => known.without("db1", 22).with("db2", 22, key);
+const add = (known: KnownHosts) => known.with("db2", 22, key);
+const runs = (notes: readonly string[]) => notes.filter((note, at) => note !== notes[at - 1]);
+
+Deno.test("A changed file is written whole beside the old one, is on the disk, and takes its place", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", OLD);
+  const notes: string[] = [];
+  {
+    using _ = replacing(recorded(notes));
+    await editKnownHosts(path, forget);
+  }
+  assertEquals(runs(notes), ["open", "write", "sync", "chmod", "rename", "close"]);
+  assertEquals(await Deno.readTextFile(path), forget(KnownHosts.parse(OLD)).toString());
+});
+
+Deno.test("A line is added to the file itself, which is closed before the edit is over", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", OLD);
+  const notes: string[] = [];
+  {
+    using _ = replacing(recorded(notes));
+    await editKnownHosts(path, add);
+    assertEquals(runs(notes), ["open", "write", "close"]);
+  }
+  assertEquals(await Deno.readTextFile(path), add(KnownHosts.parse(OLD)).toString());
+});
+
+for (const step of ["open", "write", "sync", "chmod", "rename"]) {
+  Deno.test(`A change that fails at its ${step} leaves the old file and nothing beside it`, async () => {
+    await using folder = await tempFolder();
+    const path = await folder.write("hosts", OLD);
+    const notes: string[] = [];
+    {
+      using _ = replacing(recorded(notes, step));
+      await assertRejects(() => editKnownHosts(path, forget), Error, `cannot ${step}`);
+    }
+    assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["hosts"]);
+    assertEquals(await Deno.readTextFile(path), OLD);
+    assertEquals(notes.filter((note) => note === "close").length, step === "open" ? 0 : 1);
+    // The next edit finds nothing in its way.
+    assertEquals(await editKnownHosts(path, forget), true);
+  });
+}
+
+Deno.test("A temporary file that cannot be removed hides no reason", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", OLD);
+  const remove = () => Promise.reject(new Error("cannot remove"));
+  using _ = replacing({ ...recorded([], "rename"), remove });
+  await assertRejects(() => editKnownHosts(path, forget), Error, "cannot rename");
+});
+
+Deno.test("A temporary file is removed before the edit fails", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", OLD);
+  const { remove } = Deno;
+  const notes: string[] = [];
+  {
+    using _ = replacing({
+      ...recorded([], "rename"),
+      async remove(path) {
+        await remove(path);
+        notes.push("removed");
+      },
+    });
+    await assertRejects(() => editKnownHosts(path, forget));
+    assertEquals(notes, ["removed"]);
+  }
+});
+
+Deno.test("A line that cannot be added fails the edit, and the next one mends what is half a line", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", OLD);
+  const half = "db9 ssh-ed255";
+  const { open } = Deno;
+  {
+    using _ = replacing({
+      async open(path, options) {
+        const file = await open(path, options);
+        return {
+          async write() {
+            await file.write(new TextEncoder().encode(half));
+            throw new Error("the disk is full");
+          },
+          [Symbol.dispose]: () => file.close(),
+        } as unknown as Deno.FsFile;
+      },
+    });
+    await assertRejects(() => editKnownHosts(path, add), Error, "the disk is full");
+  }
+  await editKnownHosts(path, add);
+  assertEquals(
+    await Deno.readTextFile(path),
+    `${OLD}${half}\n${KnownHosts.line("db2", 22, key)}\n`,
+  );
+});
+
+Deno.test("A file that cannot be read is no empty one, and stays as it is", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", OLD);
+  {
+    using _ = replacing({ readTextFile: () => Promise.reject(new Error("cannot read")) });
+    await assertRejects(() => readKnownHosts(path), Error, "cannot read");
+    await assertRejects(() => editKnownHosts(path, add), Error, "cannot read");
+  }
+  assertEquals(await Deno.readTextFile(path), OLD);
+});
+
+Deno.test("No modes are set on Windows, where files have none", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", OLD);
+  const notes: string[] = [];
+  const { os } = runtime;
+  try {
+    Object.assign(runtime, { os: "windows" });
+    using _ = replacing(recorded(notes));
+    await editKnownHosts(path, forget);
+  } finally {
+    Object.assign(runtime, { os });
+  }
+  assertEquals(runs(notes), ["open", "write", "sync", "rename", "close"]);
+});
+
+Deno.test("An edit waits for all of those before it, also for one that began when another was over", async () => {
+  await using folder = await tempFolder();
+  const path = folder.join("hosts");
+  const { readTextFile } = Deno;
+  const held = Promise.withResolvers<void>();
+  const began = Promise.withResolvers<void>();
+  let reads = 0;
+  using _ = replacing({
+    async readTextFile(path, options) {
+      if (++reads === 2) {
+        began.resolve();
+        await held.promise;
+      }
+      return await readTextFile(path, options);
+    },
+  });
+  const named = (name: string) => (known: KnownHosts) => known.with(name, 22, key);
+  const edits = [editKnownHosts(path, named("db1")), editKnownHosts(path, named("db2"))];
+  await edits[0];
+  await began.promise;
+  edits.push(editKnownHosts(path, named("db3")));
+  // It would read the file now if it did not wait.
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(reads, 2);
+  held.resolve();
+  await Promise.all(edits);
+  const known = await readKnownHosts(path);
+  assertEquals(["db1", "db2", "db3"].filter((name) => known.find(name, 22).length !== 1), []);
+});
