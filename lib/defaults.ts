@@ -39,6 +39,9 @@ export const SOCKET_WRITE_BYTES = 256 * 1024;
  */
 export const OUTBOX_LIMIT = 8 * 1024 * 1024;
 
+/** The same of a peer that is not logged in, or before we are: enough for any banner. */
+export const OUTBOX_LIMIT_BEFORE_LOGIN = 256 * 1024;
+
 /** Rekey after this many bytes in one direction: RFC 4253 §9 recommends 1 GiB. */
 export const REKEY_BYTES = 1024 ** 3;
 
@@ -71,6 +74,15 @@ export const DH_GEX_PREFERRED_BITS = 3072;
 
 /** Smallest group that our server grants, in bits: 2048 are worth a cipher of 112 only. */
 export const DH_GEX_GRANTED_BITS = 3072;
+
+/** Largest group that our server grants unless group 18 is on its list: 8192 bits are eight times the work. */
+export const DH_GEX_LARGEST_GRANTED_BITS = 4096;
+
+/**
+ * How much of the server's time key agreements over finite fields may take, all clients together that are
+ * not logged in. They cost the client nothing: it need not compute its value.
+ */
+export const STRANGERS_WORK_SHARE = 0.5;
 
 /** Largest group accepted, in bits: as OpenSSH has it. Work grows with the cube of it. */
 export const DH_GEX_MAX_BITS = 8192;

@@ -19,15 +19,20 @@ export interface Configured {
 /**
  * Fills in what `ssh` would take from its configuration files; what is given in code stays.
  *
+ * @param signal Gives up, and kills the command of a `Match exec`
  * @throws {ConfigError} If a file makes no sense, or asks for what cannot be done
  */
-export async function configured(given: ConnectOptions): Promise<Configured> {
+export async function configured(
+  given: ConnectOptions,
+  signal?: AbortSignal,
+): Promise<Configured> {
   const { hostname, user, port } = given;
   const config = hostname === undefined ? null : await configOf(given.config);
   if (config === null) return { options: given, settings: null };
   const settings = await config.lookup(hostname!, {
     ...(user !== undefined && { user }),
     ...(port !== undefined && { port }),
+    signal,
   });
   return { options: withSettings(given, settings, config), settings };
 }

@@ -88,22 +88,27 @@ async function connectAt(
 ): Promise<Client> {
   const asked = typeof target === "string" ? { ...parsed(target), ...options } : target;
   check(asked, depth);
-  const known = await configured(asked);
-  const login = loginOf(known);
-  const shared = await sharedClient(login, known.options, asked.controlPath !== undefined);
-  if (shared !== null) return shared;
-  const plan = await connectPlan(known, login);
   // One deadline for everything, which no traffic re-arms: a peer that drips bytes gains nothing.
-  using deadline = deadlineOf(plan);
-  const signal = plan.options.signal
-    ? AbortSignal.any([plan.options.signal, deadline.signal])
-    : deadline.signal;
+  let host = addressOf(asked);
+  using deadline = new Deadline(asked.timeout ?? CONNECT_TIMEOUT_MS, (milliseconds) => {
+    const message = `Connecting to ${hostLabel(host)} timed out after ${milliseconds} ms`;
+    return new ConnectError(message, { timeout: true });
+  });
+  const signal = asked.signal ? AbortSignal.any([asked.signal, deadline.signal]) : deadline.signal;
+  const known = await abortable(configured(asked, signal), signal);
+  deadline.change(known.options.timeout ?? CONNECT_TIMEOUT_MS);
+  const login = loginOf(known);
+  host = login.host;
+  const isAsked = asked.controlPath !== undefined;
+  const shared = await sharedClient(login, { ...known.options, timeout: 0, signal }, isAsked);
+  if (shared !== null) return shared;
+  const plan = await connectPlan(known, login, signal);
   const carriers = new AsyncDisposableStack();
   let transport: Transport | null = null;
   using _aborting = onAbort(signal, (reason) => transport?.fail(reason));
   try {
     const socket = await openSocket(plan, depth, signal, carriers);
-    transport = transportOver(socket, plan);
+    transport = transportOver(socket, plan, signal);
     if (signal.aborted) transport.fail(signal.reason);
     await transport.handshake();
     const roundTrip = await authenticate(transport, plan, signal);
@@ -150,6 +155,7 @@ function loginOf({ options, settings }: Configured): ClientLogin {
 async function connectPlan(
   { options, settings }: Configured,
   login: ClientLogin,
+  signal: AbortSignal,
 ): Promise<ConnectPlan> {
   const { host, user } = login;
   const identification = withAddendum(options.versionAddendum);
@@ -159,8 +165,8 @@ async function connectPlan(
   const { hostKeyAlias } = options;
   const keyHost = knownAs(host, hostKeyAlias === undefined ? {} : { HostKeyAlias: hostKeyAlias });
   const known = await abortable(
-    Promise.resolve(policy.knownTypes?.(keyHost) ?? []),
-    options.signal,
+    Promise.resolve(policy.knownTypes?.(keyHost, { signal }) ?? []),
+    signal,
   );
   return {
     options,
@@ -169,31 +175,26 @@ async function connectPlan(
     keyHost,
     policy,
     suite: preferKnown(resolveSuite(options.algorithms), known, options),
-    credentials: await credentialsOf(options, settings, `${user}@${host.hostname}`),
+    credentials: await abortable(
+      credentialsOf(options, settings, `${user}@${host.hostname}`, signal),
+      signal,
+    ),
   };
 }
 
 /** The credentials that the caller gave, or what `ssh` would log in with without a question. */
 async function credentialsOf(
-  { auth, signal, timeout = CONNECT_TIMEOUT_MS }: ConnectOptions,
+  { auth }: ConnectOptions,
   settings: HostSettings | null,
   account: string,
+  signal: AbortSignal,
 ): Promise<Credentials> {
   if (auth) return { methods: auth, unreported: () => [] };
-  const agent = { timeout, ...signal && { signal } };
   return await credentials(settings ?? {}, {
     ...NO_DIALOG,
     account,
-    agent,
+    agent: { signal },
     isCompromised: () => false,
-  });
-}
-
-function deadlineOf({ options, login: { host } }: ConnectPlan): Deadline {
-  const milliseconds = options.timeout ?? CONNECT_TIMEOUT_MS;
-  return new Deadline(milliseconds, () => {
-    const message = `Connecting to ${hostLabel(host)} timed out after ${milliseconds} ms`;
-    return new ConnectError(message, { timeout: true });
   });
 }
 
@@ -255,11 +256,12 @@ async function jumpClient(
 function transportOver(
   socket: Socket,
   { options, suite, policy, keyHost, identification }: ConnectPlan,
+  signal: AbortSignal,
 ): Transport {
   return new Transport(socket, {
     role: "client",
     suite,
-    verifyHostKey: (key) => verifyHostKey(policy, keyHost, key),
+    verifyHostKey: (key) => verifyHostKey(policy, keyHost, key, { signal }),
     ...(options.rekey && { rekey: options.rekey }),
     ...(options.trace && { trace: options.trace }),
     identification,

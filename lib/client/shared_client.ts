@@ -69,7 +69,7 @@ async function proxiedConnection(
   { host }: ClientLogin,
   { timeout = CONNECT_TIMEOUT_MS, signal, onNote }: ConnectOptions,
 ): Promise<ProxiedConnection | null> {
-  using deadline = new Deadline(timeout, () => {
+  using deadline = new Deadline(timeout, (timeout) => {
     const message = `Sharing the connection to ${hostLabel(host)} timed out after ${timeout} ms`;
     return new ConnectError(message, { timeout: true });
   });

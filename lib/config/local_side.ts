@@ -2,6 +2,7 @@ import { ConfigError } from "../errors.ts";
 import { homeDirectory } from "../runtime/environment.ts";
 import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
+import type { CallOptions } from "../waiting.ts";
 
 /**
  * What a configuration needs to know of the machine and the user that it is read for. Nothing is asked
@@ -18,8 +19,8 @@ export interface LocalSide {
   hostname(): string;
   /** A variable of the environment. */
   env(name: string): string | undefined;
-  /** Runs a command in the user's shell; whether it succeeded. */
-  run(command: string): Promise<boolean>;
+  /** Runs a command in the user's shell until the signal is aborted; whether it succeeded. */
+  run(command: string, options?: CallOptions): Promise<boolean>;
   /** The addresses of the machine's interfaces, for `Match localnetwork`; none unless given. */
   addresses?(): readonly string[];
   /**
@@ -50,7 +51,7 @@ export const thisSide: LocalSide = {
   uid: () => `${runtime.process.uid() ?? ""}`,
   hostname: () => runtime.process.hostname(),
   env: (name) => runtime.env.get(name),
-  async run(command) {
+  async run(command, { signal } = {}) {
     const windows = runtime.os === "windows";
     const shell = windows ? "cmd" : runtime.env.get("SHELL") || "/bin/sh";
     const { success } = await runtime.programs.output(shell, {
@@ -58,6 +59,7 @@ export const thisSide: LocalSide = {
       stdin: "null",
       stdout: "null",
       stderr: "inherit",
+      signal,
     });
     return success;
   },

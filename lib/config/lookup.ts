@@ -5,6 +5,7 @@ import type { RawSettings } from "./directives.ts";
 import { Evaluation, type EvaluationSubject } from "./evaluation.ts";
 import type { LocalSide } from "./local_side.ts";
 import { checkHost, checkUser, shellTokens } from "./shell_safe.ts";
+import { abortable } from "../waiting.ts";
 import { connectionHash, expandAll, expandTokens, type Tokens } from "./tokens.ts";
 import { quoteWord } from "./words.ts";
 
@@ -20,6 +21,8 @@ export interface LookupOptions {
   readonly command?: string;
   /** The machine and the user that the files are read for; those that the program runs on and as. */
   readonly local?: LocalSide;
+  /** Gives up, and kills the command of a `Match exec` that runs. */
+  readonly signal?: AbortSignal | undefined;
   /** Is told what there is to say of lines that have no effect, such as `Deprecated option`. */
   readonly onNote?: (note: string) => void;
 }
@@ -42,7 +45,7 @@ export async function lookUp(
   files: readonly ConfigFile[],
   alias: string,
   local: LocalSide,
-  { options = [], user, port, command = "", onNote }: LookupOptions,
+  { options = [], user, port, command = "", onNote, signal }: LookupOptions,
 ): Promise<Found> {
   checkHost(alias);
   const evaluation = new Evaluation(onNote);
@@ -70,7 +73,8 @@ export async function lookUp(
       addresses: () => local.addresses?.() ?? [],
       final,
       requestFinal: () => void (wantsFinal = true),
-      run: (command) => local.run(expandTokens(command, shellTokens(tokens()))),
+      run: (command) =>
+        abortable(local.run(expandTokens(command, shellTokens(tokens())), { signal }), signal),
       expandInclude(argument) {
         const variables = [...argument.matchAll(/\$\{([^}]*)\}/g)].map(([, name]) => name!);
         if (variables.some((name) => local.env(name) === undefined)) return null;

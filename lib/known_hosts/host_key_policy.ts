@@ -1,5 +1,6 @@
 import { HostKeyError, type HostKeyProblem } from "../errors.ts";
 import type { PublicKey } from "../keys/public_key.ts";
+import type { CallOptions } from "../waiting.ts";
 
 /** The host that is being connected to, as the caller named it. */
 export interface HostAddress {
@@ -34,14 +35,20 @@ export interface HostKeyPolicy {
    * Only `true` accepts; anything else, an exception included, refuses. The key may be a certificate:
    * whose, by whom and until when is for the policy to judge.
    *
+   * @param options A signal that is aborted when the answer no longer counts
    * @throws {HostKeyError} To say why
    */
-  verify(host: HostAddress, key: PublicKey): boolean | Promise<boolean>;
+  verify(host: HostAddress, key: PublicKey, options?: CallOptions): boolean | Promise<boolean>;
   /**
    * The key types known for a host, so that they are asked for first, or names of signature
    * algorithms, such as those of certificates where an authority is known.
+   *
+   * @param options A signal that is aborted when the answer no longer counts
    */
-  knownTypes?(host: HostAddress): readonly string[] | Promise<readonly string[]>;
+  knownTypes?(
+    host: HostAddress,
+    options?: CallOptions,
+  ): readonly string[] | Promise<readonly string[]>;
   /**
    * Learns and forgets keys of a host that was accepted and then said which keys it has.
    *

@@ -2,6 +2,7 @@ import { CERTIFICATE_ALGORITHMS } from "../keys/certificate_names.ts";
 import type { HostVerdict, KnownHosts } from "./known_hosts.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { editKnownHosts, readKnownHosts } from "./file.ts";
+import type { CallOptions } from "../waiting.ts";
 import { type HostAddress, type HostKeyPolicy, refused } from "./host_key_policy.ts";
 import { changesOf, type HostKeyChanges } from "./update.ts";
 
@@ -55,8 +56,13 @@ export interface KnownHostsSource {
    * Looks a host up; if that fails the connection does, too.
    *
    * @param key The key that the host showed; null before, when algorithms are chosen
+   * @param options A signal that is aborted when the answer no longer counts
    */
-  find(host: HostAddress, key: PublicKey | null): KnownHosts | Promise<KnownHosts>;
+  find(
+    host: HostAddress,
+    key: PublicKey | null,
+    options?: CallOptions,
+  ): KnownHosts | Promise<KnownHosts>;
 }
 
 /** What one file, or the source besides them, says. */
@@ -96,20 +102,20 @@ export function knownHosts(
   }
 
   const policy: HostKeyPolicy = {
-    async verify(host, key) {
-      const { verdict, because, problem } = await judge(files, source, host, key);
+    async verify(host, key, options) {
+      const { verdict, because, problem } = await judge(files, source, host, key, options);
       if (verdict === "trusted") return true;
       const also = problem === undefined ? "" : `. ${problem.message}`;
-      const options = problem && { cause: problem };
-      if (verdict !== "unknown") throw refused(verdict, host, key, because + also, options);
+      const causes = problem && { cause: problem };
+      if (verdict !== "unknown") throw refused(verdict, host, key, because + also, causes);
       const wanted = typeof unknown === "function" ? await unknown(host, key) : unknown === "add";
-      if (wanted !== true) throw refused("unknown", host, key, because + also, options);
+      if (wanted !== true) throw refused("unknown", host, key, because + also, causes);
       await add(host, key);
       return true;
     },
-    async knownTypes(host) {
+    async knownTypes(host, options) {
       const known = await Promise.all(files.map(readKnownHosts));
-      const more = source ? [await source.find(host, null)] : [];
+      const more = source ? [await source.find(host, null, options)] : [];
       const named = typesOf([...known, ...more], host.hostname, host.port);
       return named.length > 0 ? named : typesOf(known, host.hostname, 22);
     },
@@ -145,6 +151,7 @@ async function judge(
   source: KnownHostsSource | undefined,
   host: HostAddress,
   key: PublicKey,
+  options?: CallOptions,
 ): Promise<Judgement> {
   const { hostname, port } = host;
   const known = await Promise.all(files.map(readKnownHosts));
@@ -155,7 +162,7 @@ async function judge(
     }));
   const found = source && {
     place: source.name,
-    ...(await source.find(host, key)).check(hostname, port, key),
+    ...(await source.find(host, key, options)).check(hostname, port, key),
   };
   const judged = combine([...ask(port), ...found ? [found] : []]);
   if (judged.verdict !== "unknown") return judged;

@@ -23,7 +23,7 @@ export function withRules(
   const { RevokedHostKeys = [], RequiredRSASize = 0, NoHostAuthenticationForLocalhost } = settings;
   const authorities = algorithmNames("ca", settings.CASignatureAlgorithms);
   return {
-    async verify(host, key) {
+    async verify(host, key, options) {
       for (const file of RevokedHostKeys) {
         const revoked = await isRevoked(file, key).catch((cause) => {
           // ssh_config(5): without the list, no host is to be trusted.
@@ -46,9 +46,9 @@ export function withRules(
         );
       }
       if (NoHostAuthenticationForLocalhost && isLoopback(host.hostname)) return true;
-      return await policy.verify(host, key);
+      return await policy.verify(host, key, options);
     },
-    knownTypes: (host) => policy.knownTypes?.(host) ?? [],
+    knownTypes: (host, options) => policy.knownTypes?.(host, options) ?? [],
     ...policy.update && { update: policy.update.bind(policy) },
   };
 }

@@ -1,5 +1,6 @@
 import { HostKeyError } from "../errors.ts";
 import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
+import type { CallOptions } from "../waiting.ts";
 import { type HostAddress, type HostKeyPolicy, refused } from "../known_hosts/host_key_policy.ts";
 
 /**
@@ -75,10 +76,11 @@ export async function verifyHostKey(
   policy: HostKeyPolicy,
   host: HostAddress,
   key: PublicKey,
+  options: CallOptions = {},
 ): Promise<void> {
   let accepted: boolean;
   try {
-    accepted = await policy.verify(host, key);
+    accepted = await policy.verify(host, key, options);
   } catch (cause) {
     if (cause instanceof HostKeyError) throw cause;
     throw refused("refused", host, key, "the check of it failed", { cause });

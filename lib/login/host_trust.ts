@@ -5,6 +5,7 @@ import { type HostAddress, type HostKeyPolicy, hostLabel } from "../known_hosts/
 import { knownHosts, type KnownHostsOptions } from "../known_hosts/known_hosts_policy.ts";
 import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
+import type { CallOptions } from "../waiting.ts";
 import { expandHome } from "./home.ts";
 import { withRules } from "./host_key_rules.ts";
 import { verifyHostKey } from "./host_keys.ts";
@@ -47,9 +48,13 @@ export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTru
   const ordering = hasOrder ? knownHosts([...files.user, ...files.global]) : known;
   let compromised = false;
 
-  async function verify(host: HostAddress, key: PublicKey): Promise<boolean> {
+  async function verify(
+    host: HostAddress,
+    key: PublicKey,
+    options?: CallOptions,
+  ): Promise<boolean> {
     try {
-      await verifyHostKey(known, host, key);
+      await verifyHostKey(known, host, key, options);
       return true;
     } catch (error) {
       if (!(error instanceof HostKeyError)) throw error;
@@ -87,7 +92,7 @@ export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTru
   return {
     policy: {
       verify,
-      knownTypes: (host) => ordering.knownTypes!(host),
+      knownTypes: (host, options) => ordering.knownTypes!(host, options),
       ...known.update && { update: known.update },
     },
     get compromised() {

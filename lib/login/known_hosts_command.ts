@@ -28,8 +28,8 @@ export function knownHostsCommand(
   const name = `KnownHostsCommand "${printable(command)}"`;
   return {
     name: "the output of KnownHostsCommand",
-    async find(host, key) {
-      const started = start(command, host, key);
+    async find(host, key, { signal } = {}) {
+      const started = start(command, host, key, signal);
       if (typeof started === "string") {
         const message = `${name} ${started}`;
         if (onProblem === null) throw new ConnectError(message);
@@ -37,9 +37,11 @@ export function knownHostsCommand(
         return KnownHosts.parse("");
       }
       const text = await textOf(started, name);
-      const { success, code, signal } = await started.status;
-      if (success) return KnownHosts.parse(text);
-      throw new ConnectError(`${name} failed: ${signal ?? `exit status ${code}`}`);
+      const status = await started.status;
+      signal?.throwIfAborted();
+      if (status.success) return KnownHosts.parse(text);
+      const how = status.signal ?? `exit status ${status.code}`;
+      throw new ConnectError(`${name} failed: ${how}`);
     },
   };
 }
@@ -49,6 +51,7 @@ function start(
   command: string,
   host: HostAddress,
   key: PublicKey | null,
+  signal: AbortSignal | undefined,
 ): ChildProcess | string {
   const words = splitWords(command, { comments: false });
   if (words === null) return "contains invalid quotes";
@@ -68,6 +71,7 @@ function start(
       stdin: "null",
       stdout: "piped",
       stderr: "inherit",
+      signal,
     });
   } catch (error) {
     const failed = isError(error, "NotFound", "PermissionDenied");

@@ -1,6 +1,7 @@
 import { denoNet } from "./deno_net.ts";
 import { denoPosix, descriptorPath } from "./deno_posix.ts";
-import type { Runtime } from "./parts.ts";
+import type { ProgramOptions, Runtime } from "./parts.ts";
+import { onAbort } from "../waiting.ts";
 import { builtin } from "./builtin.ts";
 
 /** Deno: most of its functions are the parts themselves, so that nothing stands in between. */
@@ -19,12 +20,23 @@ export function denoRuntime(): Runtime {
     env: Deno.env,
     process: Deno,
     programs: {
-      spawn: (program, options) => new Deno.Command(program, options).spawn(),
-      output: (program, options) => new Deno.Command(program, options).output(),
+      spawn: (program, options) => spawn(program, options),
+      output: (program, options) =>
+        spawn(program, { stdout: "piped", stderr: "piped", ...options }).output(),
     },
     terminal: Deno,
     isGranted: (permission) => Deno.permissions.querySync(permission).state === "granted",
     descriptorPath,
     unrefTimer: (timer) => Deno.unrefTimer(timer),
   };
+}
+
+/** Deno's own `signal` sends SIGTERM, which a program may ignore. */
+function spawn(program: string, { signal, ...options }: ProgramOptions): Deno.ChildProcess {
+  signal?.throwIfAborted();
+  const child = new Deno.Command(program, options).spawn();
+  const killing = onAbort(signal, () => child.kill("SIGKILL"));
+  const over = () => killing[Symbol.dispose]();
+  child.status.then(over, over);
+  return child;
 }

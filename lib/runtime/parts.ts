@@ -83,6 +83,8 @@ export interface ProgramOptions {
   stdin?: "piped" | "inherit" | "null";
   stdout?: "piped" | "inherit" | "null";
   stderr?: "piped" | "inherit" | "null";
+  /** Kills the program when aborted. */
+  signal?: AbortSignal | undefined;
 }
 
 /** A program that was started. */

@@ -1,10 +1,15 @@
 import { KEX } from "../crypto/algorithms.ts";
 import { digest } from "../crypto/digest.ts";
-import type { KexTalk } from "../crypto/kex/kex_method.ts";
+import type { Agreement, KexTalk } from "../crypto/kex/kex_method.ts";
 import { type DirectionKeys, type Opener, warmUp } from "../crypto/packet_cipher.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { row, type Suite } from "../crypto/suite.ts";
-import { KEXINIT_PATIENCE_MS } from "../defaults.ts";
+import {
+  DH_GEX_LARGEST_GRANTED_BITS,
+  DH_GEX_MAX_BITS,
+  KEXINIT_PATIENCE_MS,
+  STRANGERS_WORK_SHARE,
+} from "../defaults.ts";
 import { HostKeyError, ProtocolError } from "../errors.ts";
 import type { Signer } from "../keys/private_key.ts";
 import { canUse } from "../keys/parsed_key.ts";
@@ -26,6 +31,7 @@ import {
   STRICT,
 } from "./negotiation.ts";
 import type { PacketSink } from "./packet_sink.ts";
+import { WorkShare } from "./work_share.ts";
 
 /** What a key exchange needs to know and to change. */
 export interface KeyExchangeRun {
@@ -55,6 +61,9 @@ export interface SessionIdentity {
   readonly signature: Uint8Array;
   readonly strict: boolean;
 }
+
+/** Costly key agreements with clients that are not logged in, over all connections. */
+const strangersWork = new WorkShare(STRANGERS_WORK_SHARE);
 
 interface Exchanged {
   readonly secret: Uint8Array;
@@ -175,7 +184,7 @@ async function initiate(
     );
   }
   if (run.session === null) {
-    await run.verifyHostKey(hostKey);
+    await run.conversation.outside(run.verifyHostKey(hostKey));
   } else if (!run.session.hostKey.equals(hostKey)) {
     throw new HostKeyError(
       "changed",
@@ -202,7 +211,7 @@ async function respond(
   }
   const agreement = await method.grant(talkOf(run));
   const init = agreement.init.decode(await run.conversation.receive());
-  const { publicValue, secret } = agreement.respond(init.publicValue);
+  const { publicValue, secret } = await answered(run, agreement, init.publicValue);
   const hostKey = signer.publicKey;
   const transcript = exchangeHash(run, hash, clientInit, serverInit, {
     hostKey: hostKey.blob,
@@ -211,13 +220,33 @@ async function respond(
     server: publicValue,
     secret,
   });
-  const signature = await signer.sign(agreed.hostKey, transcript);
+  const signature = await run.conversation.outside(signer.sign(agreed.hostKey, transcript));
   run.sink.sendNow(agreement.reply.encode({ hostKey: hostKey.blob, publicValue, signature }));
   return { secret, hash: transcript, hostKey, signature };
 }
 
-function talkOf({ sink, conversation }: KeyExchangeRun): KexTalk {
-  return { send: (payload) => sink.sendNow(payload), receive: () => conversation.receive() };
+/** Answers the client's value; in its turn, if that is costly and the client is not logged in yet. */
+function answered(
+  { session, conversation }: KeyExchangeRun,
+  agreement: Agreement,
+  peer: Uint8Array,
+) {
+  if (session !== null || !agreement.isCostly) return agreement.respond(peer);
+  return conversation.outside(strangersWork.run(() => {
+    conversation.throwIfOver();
+    return agreement.respond(peer);
+  }));
+}
+
+function talkOf({ sink, conversation, suite }: KeyExchangeRun): KexTalk {
+  return {
+    send: (payload) => sink.sendNow(payload),
+    receive: () => conversation.receive(),
+    // Who asks for the largest fixed group takes the work of it.
+    maxGroupBits: suite.kex.includes("diffie-hellman-group18-sha512")
+      ? DH_GEX_MAX_BITS
+      : DH_GEX_LARGEST_GRANTED_BITS,
+  };
 }
 
 /** H of RFC 4253 §8, RFC 4419 §3 and RFC 5656 §4; K goes in as its kex encodes it. */

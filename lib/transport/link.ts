@@ -28,6 +28,7 @@ export class Conversation {
   #delivered: Uint8Array | null = null;
   #resume: (() => void) | null = null;
   #over: { error: unknown } | null = null;
+  #outside: PromiseWithResolvers<never> | null = null;
 
   /** The next message, owned by the caller. */
   receive(): Promise<Uint8Array> {
@@ -57,12 +58,25 @@ export class Conversation {
     return new Promise((resolve) => this.#resume = resolve);
   }
 
+  /** @throws The reason for the end, if it is over */
+  throwIfOver(): void {
+    if (this.#over) throw this.#over.error;
+  }
+
+  /** Waits for a promise of the program's, such as a signer's; its outcome does not count after the end. */
+  async outside<T>(promise: T | Promise<T>): Promise<T> {
+    this.throwIfOver();
+    const { promise: ended } = this.#outside = Promise.withResolvers<never>();
+    return await Promise.race([promise, ended]);
+  }
+
   /** Ends the conversation, after success or failure: the packet source continues, a receiver fails. */
   end(error: unknown): void {
     if (this.#over) return;
     this.#over = { error };
     this.#waiting?.reject(error);
     this.#waiting = null;
+    this.#outside?.reject(error);
     this.#wake();
   }
 

@@ -29,6 +29,9 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
   /** Packets sealed under the current keys. */
   packetsSinceRekey = 0;
 
+  /** Bytes that the peer may have us hold without reading them. */
+  limit = OUTBOX_LIMIT;
+
   /** Called after the message that ends authentication, before anything else is sealed. */
   onSuccess: () => void = () => {};
   /** Is told of each message, if there is one. */
@@ -72,7 +75,7 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
     if (this.#held) {
       this.#heldBytes += payload.length;
       this.#held.push(payload.slice());
-      this.#bound(this.#heldBytes);
+      if (this.#heldBytes > this.limit) this.#overflow();
     } else {
       this.sendNow(payload);
     }
@@ -132,7 +135,7 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
   #sealed(length: number): void {
     this.bytesSinceRekey += length;
     this.packetsSinceRekey++;
-    if (this.sealer.pending > OUTBOX_HIGH_WATER) this.#bound(this.sealer.pending);
+    if (this.sealer.pending > this.limit) this.#overflow();
     if (this.#flushing) return;
     this.#flushing = true;
     queueMicrotask(() => this.#flush());
@@ -166,8 +169,7 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
   }
 
   /** A peer that asks without reading the answers may not make us hold them all. */
-  #bound(bytes: number): void {
-    if (bytes <= OUTBOX_LIMIT) return;
+  #overflow(): void {
     this.#failed(new ProtocolError("The peer does not read the answers to what it asks"));
   }
 }

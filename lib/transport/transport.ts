@@ -1,6 +1,13 @@
 import { Opener, Sealer } from "../crypto/packet_cipher.ts";
 import type { Suite } from "../crypto/suite.ts";
-import { CLOSE_LINGER_MS, KEX_TIMEOUT_MS, MAX_PACKET_LENGTH, MAX_STRAGGLERS } from "../defaults.ts";
+import {
+  CLOSE_LINGER_MS,
+  KEX_TIMEOUT_MS,
+  MAX_PACKET_LENGTH,
+  MAX_STRAGGLERS,
+  OUTBOX_LIMIT,
+  OUTBOX_LIMIT_BEFORE_LOGIN,
+} from "../defaults.ts";
 import {
   ConnectError,
   DisconnectError,
@@ -96,6 +103,7 @@ export class Transport implements MessageTransport {
     this.#identification = { ...this.#identification, [options.role]: mine };
     this.#keyUse = new KeyUse(options.rekey);
     this.sink = new PacketSink(socket, (error) => this.fail(error), new Sealer());
+    this.sink.limit = OUTBOX_LIMIT_BEFORE_LOGIN;
     this.sink.onSuccess = () => this.#authenticated();
     if (options.trace) this.sink.trace = new Trace(options.trace);
     this.closed = this.#over.promise;
@@ -193,6 +201,7 @@ export class Transport implements MessageTransport {
       return;
     }
     this.#phase = "open";
+    this.sink.limit = OUTBOX_LIMIT;
     this.#upperLayer = upperLayer;
     this.#auth.end(new TypeError("Authentication is over"));
     this.#rekeyIfDue();
@@ -352,7 +361,9 @@ export class Transport implements MessageTransport {
 
   #handleKex(number: number, payload: Uint8Array): Promise<void> {
     if (number === MSG.KEXINIT) {
-      if (this.#peerInKex) throw unexpected(number);
+      // Each exchange costs us more than the client: before the login it gets one.
+      const early = this.role === "server" && this.#phase === "auth" && this.#kex === null;
+      if (this.#peerInKex || early) throw unexpected(number);
       if (this.#kex === null) this.#exchange().catch((error) => this.fail(error));
       this.#peerInKex = true;
       this.#stragglers = 0;

@@ -3,5 +3,9 @@ import type { Agreement, KexMethod } from "../../lib/crypto/kex/kex_method.ts";
 
 /** The agreement of a method whose name settles everything. */
 export function agreementOf(method: KexMethod): Promise<Agreement> {
-  return method.request({ send: () => unreachable(), receive: () => unreachable() });
+  return method.request({
+    maxGroupBits: 0,
+    send: () => unreachable(),
+    receive: () => unreachable(),
+  });
 }

@@ -74,6 +74,8 @@ Deno.test("0, 1, p - 1, p and above, negative and padded values are refused on b
   agreement.respond(mpint(p - 2n));
 });
 
+const talk = { maxGroupBits: 4096 };
+
 /** The two sides of group exchange, settled. */
 async function exchange(): Promise<[Agreement, Agreement]> {
   const [toServer, toClient] = [
@@ -81,8 +83,8 @@ async function exchange(): Promise<[Agreement, Agreement]> {
     Promise.withResolvers<Uint8Array>(),
   ];
   return await Promise.all([
-    dhGroupExchange.request({ send: toServer.resolve, receive: () => toClient.promise }),
-    dhGroupExchange.grant({ send: toClient.resolve, receive: () => toServer.promise }),
+    dhGroupExchange.request({ ...talk, send: toServer.resolve, receive: () => toClient.promise }),
+    dhGroupExchange.grant({ ...talk, send: toClient.resolve, receive: () => toServer.promise }),
   ]);
 }
 
@@ -98,9 +100,15 @@ Deno.test("group exchange settles one group, and both sides hash the same", asyn
 });
 
 /** What the server answers to a wish: the bits of the group. */
-async function granted(min: number, preferred: number, max: number): Promise<number> {
+async function granted(
+  min: number,
+  preferred: number,
+  max: number,
+  { maxGroupBits } = talk,
+): Promise<number> {
   let bits = 0;
   await dhGroupExchange.grant({
+    maxGroupBits,
     send: (payload) => bits = number(KexDhGexGroup.decode(payload).prime).toString(2).length,
     receive: () => Promise.resolve(KexDhGexRequest.encode({ min, preferred, max })),
   });
@@ -111,7 +119,8 @@ Deno.test("the server grants the smallest group that suffices, and none below 30
   assertEquals(dhGroupSizes(0, 9999), [2048, 3072, 4096, 6144, 8192]);
   assertEquals(await granted(1024, 1024, 8192), 3072);
   assertEquals(await granted(2048, 3073, 8192), 4096);
-  assertEquals(await granted(1024, 8192, 8192), 8192);
+  assertEquals(await granted(1024, 8192, 8192), 4096);
+  assertEquals(await granted(1024, 8192, 8192, { maxGroupBits: 8192 }), 8192);
   assertEquals(await granted(2048, 5000, 5000), 4096);
 });
 
@@ -120,6 +129,7 @@ Deno.test("the server refuses wishes that make no sense or that it cannot serve"
     [1024, 1024, 1024],
     [2048, 2048, 2048],
     [8193, 9000, 9000],
+    [6144, 6144, 8192],
     [2100, 2200, 3000],
     [4096, 2048, 8192],
     [2048, 8192, 4096],
@@ -133,6 +143,7 @@ Deno.test("the server refuses wishes that make no sense or that it cannot serve"
 Deno.test("the client refuses groups that are too small, too large or none", async () => {
   const p = number(dhGroup(2048).prime);
   const offer = (prime: bigint, generator: bigint): KexTalk => ({
+    ...talk,
     send: () => {},
     receive: () =>
       Promise.resolve(

@@ -109,7 +109,7 @@ for (const algorithm of ["rsa-sha2-512", "rsa-sha2-256", "ssh-ed25519", "ecdsa-s
     });
     await Promise.all([pair.client.handshake(), pair.server.handshake()]);
     assertEquals(pair.client.agreed?.hostKey, algorithm);
-    await pair.client.rekey();
+    await pair.server.rekey();
     assertEquals(judged, [pair.client.hostKey!.fingerprint()]);
   });
 }

@@ -1,9 +1,11 @@
 /** What a peer that does not read may make an end keep. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Sealer } from "../../lib/crypto/packet_cipher.ts";
-import { OUTBOX_HIGH_WATER, OUTBOX_LIMIT } from "../../lib/defaults.ts";
+import { OUTBOX_HIGH_WATER, OUTBOX_LIMIT, OUTBOX_LIMIT_BEFORE_LOGIN } from "../../lib/defaults.ts";
 import { ProtocolError } from "../../lib/errors.ts";
 import { PacketSink } from "../../lib/transport/packet_sink.ts";
+import { Ping } from "../../lib/wire/messages.ts";
+import { greetedPair } from "./transport_pair.ts";
 
 /** A sink on a socket that takes what is written at once, or never, and what it failed with. */
 function sinkOn(socket: "quick" | "stuck") {
@@ -82,6 +84,29 @@ Deno.test("Messages of the key exchange itself are bounded as others are", async
   assertEquals(end.failures, []);
   for (let i = 0; i < 2; i++) end.sink.sendNow(ANSWER);
   assert(end.failures[0] instanceof ProtocolError);
+});
+
+Deno.test("Before the login an end holds far less for its peer", async () => {
+  for (const role of ["server", "client"] as const) {
+    await using pair = await greetedPair();
+    const [ours, theirs] = [pair[role], pair[role === "server" ? "client" : "server"]];
+    const stuck = Promise.withResolvers<void>();
+    ours.socket.write = () => stuck.promise;
+    const ping = Ping.encode({ data: new Uint8Array(30_000) });
+    let over: unknown = null;
+    ours.closed.then((cause) => over = cause);
+    let sent = 0;
+    for (; sent < 100 && over === null; sent++) {
+      theirs.sink.sendNow(ping);
+      await theirs.sink.drained();
+    }
+    assert(over instanceof ProtocolError, String(over));
+    assertStringIncludes(over.message, "does not read the answers");
+    // What it holds at the end is within a message of the bound.
+    const held = ours.sink.sealer.pending;
+    assert(held <= OUTBOX_LIMIT_BEFORE_LOGIN + 2 * ping.length, `${held}`);
+    stuck.resolve();
+  }
 });
 
 Deno.test("Bulk data never comes near the bound: its writers wait at the high water", async () => {

@@ -145,7 +145,7 @@ for (const asks of [true, false]) {
       sendNow(payload);
     };
     await Promise.all([client.handshake(), server.handshake()]);
-    await client.rekey();
+    await server.rekey();
     await server.rekey();
     assertEquals(sent.filter((name) => name === "EXT_INFO").length, asks ? 1 : 0);
     if (asks) assertEquals(sent.slice(2, 4), ["NEWKEYS", "EXT_INFO"]); // RFC 8308 §2.4
@@ -189,7 +189,7 @@ Deno.test("A rekey that ends in time leaves no deadline", async () => {
   using time = new FakeTime();
   await using pair = await greetedPair();
   const { client, server } = pair;
-  await time.settle(client.rekey(), 1000);
+  await time.settle(server.rekey(), 1000);
   await time.advance(3 * KEX_TIMEOUT_MS);
   server.sink.sendNow(m.ServiceAccept.encode({ service: "ssh-userauth" }));
   assertEquals((await client.link().receive())[0], MSG.SERVICE_ACCEPT);

@@ -15,6 +15,7 @@ import { password } from "../../lib/auth/password.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { until } from "../connection/until.ts";
 import { rawWorld } from "../connection/raw_world.ts";
+import { greetedPair } from "./transport_pair.ts";
 import { noise } from "../support/random.ts";
 
 /** Echoes standard input; the rekeys happen on the way. */
@@ -131,6 +132,14 @@ Deno.test("No rekey starts before the login is over, and one that is due starts 
     await until(() => messages.exchanges > 1);
     assertEquals(pair.host.info.user, "tester");
   }
+});
+
+Deno.test("A client that starts a rekey before the login is disconnected, one after it is not", async () => {
+  await using pair = await greetedPair();
+  pair.client.rekey().catch(() => {});
+  const error = await pair.server.closed;
+  assert(error instanceof ProtocolError);
+  assertEquals(error.message, "Unexpected KEXINIT");
 });
 
 Deno.test("Both ends may start a rekey in the same instant", async () => {

@@ -38,7 +38,7 @@ export const dhGroupExchange: KexMethod = {
   },
   async grant(talk) {
     const wish = KexDhGexRequest.decode(await talk.receive());
-    const group = dhGroup(chosen(wish));
+    const group = dhGroup(chosen(wish, talk.maxGroupBits));
     talk.send(KexDhGexGroup.encode(group));
     return inGroup(wish, group);
   },
@@ -63,8 +63,8 @@ function checked({ prime, generator }: DhGroup): DhGroup {
 }
 
 /** The smallest of our groups that is large enough, or else the largest that is allowed. */
-function chosen({ min, preferred, max }: Wish): number {
-  const sizes = dhGroupSizes(Math.max(min, DH_GEX_GRANTED_BITS), max);
+function chosen({ min, preferred, max }: Wish, largest: number): number {
+  const sizes = dhGroupSizes(Math.max(min, DH_GEX_GRANTED_BITS), Math.min(max, largest));
   const size = sizes.find((bits) => bits >= preferred) ?? sizes.at(-1);
   if (min > preferred || preferred > max || size === undefined) {
     throw bad(`The client asks for a group of ${min} to ${max} bits, which we do not have`);

@@ -28,8 +28,11 @@ export function dhFixedGroup(bits: number): KexMethod {
  * Diffie-Hellman in a group. Public values are mpints, which travel as strings do, so that here they
  * are the contents of those.
  */
-export function dhAgreement(group: () => DhGroup): Pick<Agreement, "initiate" | "respond"> {
+export function dhAgreement(
+  group: () => DhGroup,
+): Pick<Agreement, "initiate" | "respond" | "isCostly"> {
   return {
+    isCostly: true,
     initiate() {
       const { prime, generator } = group();
       const started = core.Initiator.start_in_group(prime, generator) ?? refuse();

@@ -21,6 +21,8 @@ export interface KexTalk {
   send(payload: Uint8Array): void;
   /** The peer's next one. */
   receive(): Promise<Uint8Array>;
+  /** The size of the largest group that a server grants, in bits. */
+  readonly maxGroupBits: number;
 }
 
 /** A key agreement that knows neither role, socket nor host key. */
@@ -33,6 +35,8 @@ export interface Agreement {
   >;
   /** What was settled, as H covers it between the host key and the public values. */
   readonly settled: Uint8Array;
+  /** Whether an answer takes so long that strangers may not have it without end: milliseconds and more. */
+  readonly isCostly?: boolean;
   /** Begins an exchange. */
   initiate(): KexInitiator;
   /**

@@ -1,0 +1,37 @@
+/** Costly work of strangers: its share of the time, and whom it leaves alone. */
+import { assertEquals, assertRejects } from "@std/assert";
+import { WorkShare } from "../../lib/transport/work_share.ts";
+import { FakeTime } from "../support/fake_time.ts";
+
+Deno.test("Work gets at most its share of the time, in the order of asking", async () => {
+  using time = new FakeTime();
+  const share = new WorkShare(0.25);
+  const starts: [number, number][] = [];
+  const pieces = [0, 1, 2].map((piece) =>
+    share.run(() => {
+      starts.push([piece, time.now]);
+      time.skip(10);
+      return piece;
+    })
+  );
+  assertEquals(await time.settle(Promise.all(pieces)), [0, 1, 2]);
+  assertEquals(starts, [[0, 0], [1, 40], [2, 80]]);
+  // After a pause the next one starts at once.
+  await time.advance(1000);
+  const later = time.now;
+  assertEquals(await time.settle(share.run(() => time.now)), later);
+});
+
+Deno.test("Work that throws fails alone, and what it took counts", async () => {
+  using time = new FakeTime();
+  const share = new WorkShare(0.5);
+  const fail = (milliseconds: number) => () => {
+    time.skip(milliseconds);
+    throw new TypeError("over");
+  };
+  const failed = assertRejects(() => share.run(fail(0)), TypeError, "over");
+  const costly = assertRejects(() => share.run(fail(7)), TypeError, "over");
+  const last = share.run(() => time.now);
+  assertEquals(await time.settle(last), 14);
+  await Promise.all([failed, costly]);
+});
