@@ -291,7 +291,7 @@ async function authenticate(transport: Transport, plan: ConnectPlan, signal: Abo
 /** Opens the connection over the transport; its end closes what carried it. */
 function openClient(
   transport: Transport,
-  { options, login, policy, keyHost }: ConnectPlan,
+  { options, login, suite, policy, keyHost }: ConnectPlan,
   roundTrip: number | null,
   carriers: AsyncDisposableStack,
 ): Client {
@@ -299,7 +299,7 @@ function openClient(
     roundTrip,
     ...(options.window !== undefined && { window: options.window }),
   });
-  followHostKeys(connection, transport, policy, keyHost);
+  followHostKeys(connection, transport, { host: keyHost, policy, algorithms: suite.hostKey });
   transport.open(connection);
   if (options.keepaliveInterval) {
     connection.keepalive(options.keepaliveInterval, options.keepaliveCount);

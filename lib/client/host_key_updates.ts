@@ -12,6 +12,14 @@ import { Writer } from "../wire/writer.ts";
 /** Host keys that a server may announce: OpenSSH's clients give up at the same number. */
 const MAX_HOST_KEYS = 256;
 
+/** Whose keys are followed. */
+export interface FollowedHost {
+  readonly host: HostAddress;
+  readonly policy: HostKeyPolicy;
+  /** The algorithms of host keys; as in OpenSSH, a key that none of them fits counts as gone. */
+  readonly algorithms: readonly string[];
+}
+
 /**
  * Tells a policy which keys the server says it has (draft-miller-sshm-hostkey-update); what goes wrong
  * harms nobody, and leaves what is known as it is.
@@ -19,8 +27,7 @@ const MAX_HOST_KEYS = 256;
 export function followHostKeys(
   connection: Connection,
   transport: Transport,
-  policy: HostKeyPolicy,
-  host: HostAddress,
+  { host, policy, algorithms }: FollowedHost,
 ): void {
   const proof = transport.host;
   let busy = false;
@@ -29,8 +36,10 @@ export function followHostKeys(
     transport.acknowledge();
     if (busy || policy.update === undefined) return null;
     busy = true;
+    const usable = () =>
+      decodeKeys(data).filter((key) => key.algorithms.some((name) => algorithms.includes(name)));
     const prove = (keys: readonly PublicKey[]) => proveKeys(connection, proof.sessionId, keys);
-    Promise.try(() => policy.update!(host, proof.hostKey, decodeKeys(data), prove))
+    Promise.try(() => policy.update!(host, proof.hostKey, usable(), prove))
       .catch(() => {})
       .finally(() => busy = false);
     return new Uint8Array(0);

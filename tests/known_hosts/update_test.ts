@@ -1,6 +1,11 @@
 /** Host keys that change while they are known: hostkeys-00@openssh.com between our two roles. */
 import { assert, assertEquals } from "@std/assert";
-import { type HostKeyPolicy, knownHosts, type KnownHostsOptions } from "@denossh/ssh";
+import {
+  type AlgorithmOptions,
+  type HostKeyPolicy,
+  knownHosts,
+  type KnownHostsOptions,
+} from "@denossh/ssh";
 import { generateKey, type PrivateKey, type PublicKey, type Signer } from "@denossh/ssh/keys";
 import { KnownHosts } from "@denossh/ssh/known-hosts";
 import { connectedPair } from "@denossh/ssh/testing";
@@ -17,6 +22,7 @@ async function learned(
   text: string,
   hostKeys: readonly Signer[],
   options: KnownHostsOptions = { update: true },
+  algorithms: AlgorithmOptions = {},
 ): Promise<string> {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", text);
@@ -36,7 +42,7 @@ async function learned(
   };
   await using _pair = await connectedPair({
     serve: { hostKeys },
-    connect: { hostname: "localhost", hostKeys: policy },
+    connect: { hostname: "localhost", hostKeys: policy, algorithms },
   });
   await over.promise;
   return await Deno.readTextFile(path);
@@ -46,6 +52,15 @@ Deno.test("A client learns the keys that a server proves, and forgets those that
   const before = `# mine\n${lineOf(first.publicKey)}${lineOf(third.publicKey)}`;
   const after = `# mine\n${lineOf(first.publicKey)}${lineOf(second.publicKey)}`;
   assertEquals(await learned(before, [first, second]), after);
+});
+
+Deno.test("A client learns no keys that its host key algorithms exclude, and forgets those it knew", async () => {
+  const algorithms = { hostKey: "ssh-ed25519" };
+  const before = lineOf(first.publicKey) + lineOf(second.publicKey);
+  const pruned = await learned(before, [first, second], { update: true }, algorithms);
+  assertEquals(pruned, lineOf(first.publicKey));
+  assertEquals(await learned(pruned, [first, second], { update: true }, algorithms), pruned);
+  assertEquals(await learned(before, [first, second], { update: true }, {}), before);
 });
 
 Deno.test("A client learns nothing unless it is told to", async () => {

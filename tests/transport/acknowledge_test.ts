@@ -15,8 +15,11 @@ Deno.test("A server answers the first NEWKEYS of a client with IGNORE", async ()
 
 Deno.test("A client answers the keys that a server announces, learned or not", async () => {
   await using world = await rawWorld("client");
-  const address = { hostname: "localhost", port: 22 };
-  followHostKeys(world.connection, world.transport, { verify: () => true }, address);
+  followHostKeys(world.connection, world.transport, {
+    host: { hostname: "localhost", port: 22 },
+    policy: { verify: () => true },
+    algorithms: [],
+  });
   const { sink } = world.transport;
   const before = sink.packetsSinceRekey;
   world.raw.send(m.GlobalRequest.encode({
