@@ -3,7 +3,14 @@ import { type CertificateOptions, issueCertificate } from "../../keys/certificat
 import { importPublicKey } from "../../keys/public_key.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { validity } from "./certificate_text.ts";
-import { FAILURE, type KeygenJob, openPrivateKey, orMissing, writeFile } from "./job.ts";
+import {
+  FAILURE,
+  type KeygenJob,
+  openPrivateKey,
+  orMissing,
+  readPublicKey,
+  writeFile,
+} from "./job.ts";
 import { agentSigner, type OpenSigner, signerOf } from "./signers.ts";
 import { parseValidity } from "./times.ts";
 
@@ -26,8 +33,7 @@ export async function certify(job: KeygenJob): Promise<number> {
   const counts = job.last("z")?.startsWith("+") ?? false;
   await using authority = await openAuthority(job, job.last("s")!);
   for (const file of job.rest) {
-    const text = await orMissing(runtime.files.readTextFile(file), `load pubkey "${file}"`);
-    const key = importPublicKey(text);
+    const key = await orMissing(readPublicKey(file, job.last("P")), `load pubkey "${file}"`);
     if (key.certificate) {
       job.log.error(`do_ca_sign: key "${file}" type ${key.type} cannot be certified`);
       return FAILURE;

@@ -1,37 +1,51 @@
 import { expandHome } from "../../login/home.ts";
 import { randomBytes } from "../../crypto/random.ts";
+import { decodeBase64 } from "../../encoding.ts";
 import { KeyFormatError } from "../../errors.ts";
-import { hashHostName } from "../../known_hosts/host_pattern.ts";
+import { hashHostName, type HostMatcher, hostMatcher } from "../../known_hosts/host_pattern.ts";
 import { keyTypeLabel } from "../../keys/key_labels.ts";
-import { type HostEntry, parseHostLine } from "../../known_hosts/known_host_line.ts";
 import { parsePublicKey, type PublicKey } from "../../keys/public_key.ts";
 import { randomart } from "../../keys/randomart.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { type KeygenJob, orMissing, writeFile } from "./job.ts";
 
 const NOT_FOUND = 1;
+const INVALID_FILE = 1;
 
 /** Bytes of salt in a hashed host name, as OpenSSH has it. */
 const SALT_BYTES = 20;
 
+/** What `-F` says of lines with a marker. */
+const MARKERS = { "": "", "@cert-authority": "CA", "@revoked": "REVOKED" } as const;
+
+/** A line about hosts; its key may be of any type, or broken, and the line is still one of the file. */
+interface HostsLine {
+  readonly marker: keyof typeof MARKERS;
+  readonly hosts: string;
+  readonly matches: HostMatcher;
+  /** The key's type, the key and a comment, as they stand there. */
+  readonly key: string;
+}
+
 /** `-F`: prints the lines about a host. */
 export async function findHost(job: KeygenJob): Promise<number> {
-  const name = job.last("F")!;
-  const lines = (await readHosts(job)).split("\n");
+  const name = job.last("F")!.toLowerCase();
+  const file = hostsFile(job);
   const hash = job.fingerprintHash();
   let code = NOT_FOUND;
-  for (const [index, line] of lines.entries()) {
-    const entry = parseHostLine(line.trim(), index + 1);
-    if (!entry?.matches(name.toLowerCase())) continue;
+  for (const [index, text] of (await readLines(file)).entries()) {
+    const line = parseLine(text);
+    if (typeof line === "string" || !line.matches(name)) continue;
+    const key = job.has("l") && !job.has("H") ? keyOf(line) : null;
+    if (key === null && job.has("l") && !job.has("H")) continue;
     code = 0;
-    const words = { "": "", "@cert-authority": "CA", "@revoked": "REVOKED" }[entry.marker];
-    job.say(`# Host ${name} found: line ${entry.line} ${words}`);
-    const key = job.has("l") ? keyOf(entry) : null;
+    job.say(`# Host ${job.last("F")} found: line ${index + 1} ${MARKERS[line.marker]}`);
     if (key === null) {
-      console.log(job.has("H") ? hashed(line, name) : line);
+      for (const shown of job.has("H") ? hashed(line, text) : [text]) console.log(shown);
       continue;
     }
-    console.log(`${name} ${keyTypeLabel(key)} ${key.fingerprint(hash)} ${key.comment}`.trimEnd());
+    const words = [job.last("F"), keyTypeLabel(key), key.fingerprint(hash), key.comment];
+    console.log(words.join(" ").trimEnd());
     if (job.has("v")) console.log(randomart(key, hash));
   }
   return code;
@@ -41,71 +55,109 @@ export async function findHost(job: KeygenJob): Promise<number> {
 export async function removeHost(job: KeygenJob): Promise<number> {
   const name = job.last("R")!;
   const file = hostsFile(job);
-  const text = await readHosts(job);
-  const kept = text.split("\n").filter((line, index) => {
-    const entry = parseHostLine(line.trim(), index + 1);
-    if (entry?.marker !== "" || !entry.matches(name.toLowerCase())) return true;
+  const updated = (await readLines(file)).map((text, index) => {
+    const line = parseLine(text);
+    if (line === "broken") return null;
+    if (line === "empty" || line.marker !== "" || !line.matches(name.toLowerCase())) return [text];
     job.say(`# Host ${name} found: line ${index + 1}`);
+    return [];
+  });
+  return await replace(job, file, updated, () => {
+    job.log.info(`Host ${name} not found in ${file}`);
     return false;
   });
-  const updated = kept.join("\n");
-  if (updated === text) {
-    job.log.error(`Host ${name} not found in ${file}`);
-    return 0;
-  }
-  await replace(job, file, text, updated);
-  return 0;
 }
 
 /** `-H`: replaces the names of hosts by hashes, one line for each name. */
 export async function hashHosts(job: KeygenJob): Promise<number> {
   const file = hostsFile(job);
-  const text = await readHosts(job);
   let unhashed = false;
-  const lines = text.split("\n").flatMap((line, index) => {
-    const entry = parseHostLine(line.trim(), index + 1);
-    if (entry?.marker !== "" || entry.hosts.startsWith("|")) return [line];
-    if (/[*?!]/.test(entry.hosts)) {
-      job.note(`${file}:${index + 1}: ignoring host name with wildcard: ${entry.hosts}`);
-      return [line];
+  const updated = (await readLines(file)).map((text, index) => {
+    const line = parseLine(text);
+    if (line === "broken") return null;
+    if (line === "empty") return [text];
+    if (hasWildcard(line)) {
+      job.log.info(`${file}:${index + 1}: ignoring host name with wildcard: ${line.hosts}`);
     }
-    unhashed = true;
-    return entry.hosts.split(",").map((host) => hashed(line, host));
+    const lines = hashed(line, text);
+    unhashed ||= lines[0] !== text;
+    return lines;
   });
-  if (!unhashed) return 0;
-  await replace(job, file, text, lines.join("\n"));
-  job.note(`WARNING: ${file}.old contains unhashed entries`);
-  job.note("Delete this file to ensure privacy of hostnames");
+  const code = await replace(job, file, updated, () => true);
+  if (code === 0 && unhashed) {
+    job.log.info(`WARNING: ${file}.old contains unhashed entries`);
+    job.log.info("Delete this file to ensure privacy of hostnames");
+  }
+  return code;
+}
+
+/**
+ * Replaces a file; one with broken lines is left as it is, as ssh-keygen does.
+ *
+ * @param lines What each line has become; null for one that is broken
+ * @param unchanged Asked whether a file without a change is replaced nevertheless
+ */
+async function replace(
+  job: KeygenJob,
+  file: string,
+  lines: readonly (readonly string[] | null)[],
+  unchanged: () => boolean,
+): Promise<number> {
+  const broken = lines.flatMap((line, index) => line === null ? [index + 1] : []);
+  if (broken.length > 0) {
+    for (const line of broken) job.log.info(`${file}:${line}: invalid line`);
+    job.log.error(`${file} is not a valid known_hosts file.`);
+    job.log.error("Not replacing existing known_hosts file because of errors");
+    return INVALID_FILE;
+  }
+  const old = await runtime.files.readTextFile(file);
+  const updated = lines.flatMap((line) => line ?? []).join("\n");
+  if (updated === old && !unchanged()) return 0;
+  const { mode } = await runtime.files.stat(file);
+  await writeFile(`${file}.old`, old, (mode ?? 0o600) & 0o777);
+  await writeFile(file, updated, (mode ?? 0o600) & 0o644);
+  console.log(`${file} updated.\nOriginal contents retained as ${file}.old`);
   return 0;
 }
 
-async function replace(job: KeygenJob, file: string, old: string, updated: string): Promise<void> {
-  const { mode } = await runtime.files.stat(file);
-  const bits = (mode ?? 0o600) & 0o777;
-  await writeFile(`${file}.old`, old, bits);
-  await writeFile(file, updated, bits);
-  job.say(`${file} updated.\nOriginal contents retained as ${file}.old`);
+/** The lines with the hash of one host each; the line itself if its names cannot be hashed. */
+function hashed(line: HostsLine, text: string): readonly string[] {
+  const { marker, hosts, key } = line;
+  if (marker !== "" || hosts.startsWith("|") || hasWildcard(line)) return [text];
+  return hosts.split(",").filter((host) => host !== "")
+    .map((host) => `${hashHostName(host.toLowerCase(), randomBytes(SALT_BYTES))} ${key}`);
 }
 
-/** The line with the hash of one host instead of its names. */
-function hashed(line: string, host: string): string {
-  const field = hashHostName(host.toLowerCase(), randomBytes(SALT_BYTES));
-  return line.trim().replace(/^(@\S+\s+)?\S+/, (_, marker = "") => marker + field);
+function hasWildcard({ hosts }: HostsLine): boolean {
+  return /[*?!]/.test(hosts);
+}
+
+/** Takes a line apart: a marker, the hosts, and a key that is not looked at. */
+function parseLine(text: string): HostsLine | "empty" | "broken" {
+  const line = text.trim();
+  if (line === "" || line.startsWith("#")) return "empty";
+  const [, marker = "", hosts = "", key = ""] =
+    /^(?:(@\S+)\s+)?([^@\s]\S*)\s+(\S+\s+[^\s#].*)$/.exec(line) ?? [];
+  const matches = hosts === "" ? null : hostMatcher(hosts);
+  if (matches === null || !Object.hasOwn(MARKERS, marker)) return "broken";
+  return { marker: marker as HostsLine["marker"], hosts, matches, key };
 }
 
 /** The key of a line, or null if it is of no supported type. */
-function keyOf({ blob, comment }: HostEntry): PublicKey | null {
+function keyOf({ key }: HostsLine): PublicKey | null {
+  const [, blob = "", comment = ""] = /^\S+\s+(\S+)\s*(.*)$/.exec(key) ?? [];
+  const bytes = decodeBase64(blob);
+  if (bytes === null) return null;
   try {
-    return parsePublicKey(blob, comment);
+    return parsePublicKey(bytes, comment);
   } catch (error) {
     if (error instanceof KeyFormatError) return null;
     throw error;
   }
 }
 
-async function readHosts(job: KeygenJob): Promise<string> {
-  const file = hostsFile(job);
-  return await orMissing(runtime.files.readTextFile(file), `Cannot stat ${file}`);
+async function readLines(file: string): Promise<string[]> {
+  return (await orMissing(runtime.files.readTextFile(file), `Cannot stat ${file}`)).split("\n");
 }
 
 function hostsFile(job: KeygenJob): string {

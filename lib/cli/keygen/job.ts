@@ -4,6 +4,7 @@ import type { PrivateKeyFormat } from "../../keys/export_key.ts";
 import type { FingerprintHash } from "../../keys/key.ts";
 import { KEY_CIPHERS } from "../../keys/key_cipher.ts";
 import { type ExportOptions, importPrivateKey, type PrivateKey } from "../../keys/private_key.ts";
+import { publicHalf } from "../../keys/public_half.ts";
 import { importPublicKey, type PublicKey } from "../../keys/public_key.ts";
 import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
@@ -152,14 +153,35 @@ export function print(text: string): void {
   writeIfRead(runtime.terminal.stdout, new TextEncoder().encode(text));
 }
 
-/** Reads the public key of a file: its own, the one beside a private key, or the private key's. */
+/**
+ * Reads the public key of a file: its own, the one beside a private key, or the private key's, for which
+ * some formats need the passphrase.
+ */
 export async function readPublicKey(file: string, passphrase: string | null): Promise<PublicKey> {
   const text = await runtime.files.readTextFile(file);
   if (!isPrivate(text)) return importPublicKey(text);
   const beside = await runtime.files.readTextFile(`${file}.pub`).catch(() => null);
   if (beside !== null) return importPublicKey(beside);
-  using key = await openPrivateKey(file, passphrase);
-  return key.publicKey;
+  const shown = passphrase === null ? publicHalf(text) : null;
+  try {
+    using key = shown === null ? await openPrivateKey(file, passphrase) : importPrivateKey(text);
+    return key.publicKey;
+  } catch (error) {
+    // The comment is in the encrypted part, and nothing else of the public key.
+    if (shown === null || !(error instanceof PassphraseError)) throw error;
+    return shown;
+  }
+}
+
+/** All of standard input. */
+export async function readStdin(): Promise<Uint8Array> {
+  return new Uint8Array(await new Response(runtime.terminal.stdin.readable).arrayBuffer());
+}
+
+/** Reads a text file, or standard input for `-`. */
+export async function readInput(file: string): Promise<string> {
+  if (file !== "-") return await runtime.files.readTextFile(file);
+  return new TextDecoder().decode(await readStdin());
 }
 
 /** Whether a text is that of a private key, of whatever format. */

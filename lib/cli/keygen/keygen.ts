@@ -2,6 +2,7 @@ import { parseFlags, UsageError } from "../shared/flags.ts";
 import { messageOf } from "../shared/failure.ts";
 import { certify } from "./certify.ts";
 import { changeComment, changePassphrase } from "./change.ts";
+import { printDnsRecords } from "./dns_records.ts";
 import { findHost, hashHosts, removeHost } from "./hosts.ts";
 import { FAILURE, KeygenJob, USAGE } from "./job.ts";
 import { makeKey } from "./make.ts";
@@ -20,7 +21,7 @@ import { InterruptedError } from "../shared/terminal.ts";
 
 /** What `keygen --help` prints. */
 export const KEYGEN_HELP =
-  `usage: keygen [-q] [-t ed25519|ecdsa|rsa] [-b bits] [-f file] [-N passphrase] [-C comment]
+  `usage: keygen [-q] [-t ed25519|ecdsa|rsa|…] [-b bits] [-f file] [-N passphrase] [-C comment]
               [-a rounds] [-Z cipher] [-m RFC4716|PKCS8|PEM|PPK]
        keygen -p [-f file] [-P old_passphrase] [-N new_passphrase] [-a rounds] [-Z cipher] [-m format]
        keygen -c [-f file] [-P passphrase] [-C comment]
@@ -41,9 +42,10 @@ export const KEYGEN_HELP =
        keygen -F host [-lv] [-f known_hosts]   find a host
        keygen -R host [-f known_hosts]         forget a host
        keygen -H [-f known_hosts]              hide the names of hosts
+       keygen -r host [-g] [-O hashalg=hash] [-f file]   print fingerprints for the DNS
 `;
 
-const LETTERS = "BHLQUcehiklpquvyC:E:F:I:N:O:P:R:V:Y:Z:a:b:f:m:n:r:s:t:z:";
+const LETTERS = "BHLQUceghiklpquvyC:E:F:I:N:O:P:R:V:Y:Z:a:b:f:m:n:r:s:t:z:";
 
 /** The operation of each flag; without any of them a key is made. */
 const MODES: readonly [flag: string, run: (job: KeygenJob) => Promise<number>, operands?: true][] =
@@ -63,6 +65,7 @@ const MODES: readonly [flag: string, run: (job: KeygenJob) => Promise<number>, o
     ["e", exportFormat],
     ["i", importFormat],
     ["y", showPublic],
+    ["r", printDnsRecords],
   ];
 
 /**

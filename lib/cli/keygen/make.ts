@@ -15,10 +15,11 @@ const CURVES: ReadonlyMap<number, GeneratedKeyType> = new Map([
 
 /** Makes a key pair. */
 export async function makeKey(job: KeygenJob): Promise<number> {
-  const { type, name, bits } = kindOf(job.last("t") ?? "ed25519", job.last("b"));
+  const given = job.last("t") ?? "ed25519";
+  const { type, name, bits } = kindOf(given, job.last("b"));
   const hash = job.fingerprintHash();
   job.exportOptions("x"); // refused before anything is made
-  job.say(`Generating public/private ${name} key pair.`);
+  job.say(`Generating public/private ${given} key pair.`);
   const file = expandHome(job.last("f") ?? await defaultFile(name));
   if (!await mayWrite(file, job.log)) return USAGE;
   const passphrase = await newPassphrase(job, "Enter passphrase (empty for no passphrase): ");
@@ -44,12 +45,14 @@ function kindOf(
   size: string | null,
 ): { type: GeneratedKeyType; name: string; bits: number | null } {
   if (size !== null && !/^\d{1,6}$/.test(size)) throw new Error(`Bits has bad value ${size}`);
+  const curveBits = /^ecdsa-sha2-nistp(\d+)$/i.exec(type)?.[1];
   const bits = size === null ? null : Number(size);
-  switch (type.toLowerCase()) {
+  switch (curveBits === undefined ? type.toLowerCase() : "ecdsa") {
     case "ed25519":
+    case "ssh-ed25519":
       return { type: "ed25519", name: "ed25519", bits: null };
     case "ecdsa": {
-      const curve = CURVES.get(bits ?? 256);
+      const curve = CURVES.get(bits ?? Number(curveBits ?? 256));
       if (curve === undefined) {
         throw new Error(
           "Invalid ECDSA key length: valid lengths are 256, 384 or 521 bits",
@@ -58,6 +61,9 @@ function kindOf(
       return { type: curve, name: "ecdsa", bits: null };
     }
     case "rsa":
+    case "ssh-rsa":
+    case "rsa-sha2-256":
+    case "rsa-sha2-512":
       if (bits !== null && bits < MIN_RSA_BITS) {
         throw new Error(`Invalid RSA key length: minimum is ${MIN_RSA_BITS} bits`);
       }

@@ -2,7 +2,7 @@ import { RevocationList, type Revocations } from "../../keys/krl.ts";
 import { importPublicKey, type PublicKey } from "../../keys/public_key.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "../shared/flags.ts";
-import { type KeygenJob, orMissing, print, writeFile } from "./job.ts";
+import { type KeygenJob, orMissing, print, readInput, readPublicKey, writeFile } from "./job.ts";
 
 /** `-Q`: the exit code if a key is revoked. */
 const SOME_REVOKED = 1;
@@ -31,7 +31,7 @@ export async function writeRevoked(job: KeygenJob): Promise<number> {
   };
   for (const path of job.rest) {
     job.say(`Revoking from ${path}`);
-    const text = await runtime.files.readTextFile(path);
+    const text = await readInput(path);
     for (const [index, line] of text.split("\n").entries()) {
       collect(collected, line.trim(), authority, `${path}:${index + 1}`);
     }
@@ -58,8 +58,7 @@ export async function queryRevoked(job: KeygenJob): Promise<number> {
   if (job.has("l")) print(`${list}`);
   let code = 0;
   for (const path of job.rest) {
-    const reading = runtime.files.readTextFile(path);
-    const key = importPublicKey(await orMissing(reading, `Cannot load public key ${path}`));
+    const key = await orMissing(readPublicKey(path, null), `Cannot load public key ${path}`);
     const revoked = list.isRevoked(key);
     const comment = key.comment === "" ? "" : ` (${key.comment})`;
     console.log(`${path}${comment}: ${revoked ? "REVOKED" : "ok"}`);
@@ -71,7 +70,7 @@ export async function queryRevoked(job: KeygenJob): Promise<number> {
 /** The key of -s; null for "none", which means any authority; undefined without -s. */
 async function authorityOf(file: string | null): Promise<PublicKey | null | undefined> {
   if (file === null) return undefined;
-  return file === "none" ? null : importPublicKey(await runtime.files.readTextFile(file));
+  return file.toLowerCase() === "none" ? null : await readPublicKey(file, null);
 }
 
 function collect(

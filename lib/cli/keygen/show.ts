@@ -6,7 +6,15 @@ import { fingerprintBytes } from "../../keys/fingerprint.ts";
 import { keyTypeLabel } from "../../keys/key_labels.ts";
 import { exportPublicKey, importPublicKey, type PublicKey } from "../../keys/public_key.ts";
 import { randomart } from "../../keys/randomart.ts";
-import { FAILURE, isPrivate, type KeygenJob, openPrivateKey, print, readPublicKey } from "./job.ts";
+import {
+  FAILURE,
+  isPrivate,
+  type KeygenJob,
+  openPrivateKey,
+  print,
+  readInput,
+  readPublicKey,
+} from "./job.ts";
 import { printCertificate } from "./certificate_text.ts";
 
 /** `-y`: prints the public half of a private key. */
@@ -53,7 +61,7 @@ async function listFingerprints(
 /** `-L`: prints the fields of certificates. */
 export async function listCertificates(job: KeygenJob): Promise<number> {
   const file = await job.file("file in which the key is");
-  const text = file === "-" ? await readStdin() : await runtime.files.readTextFile(file);
+  const text = await readInput(file);
   const lines = text.split("\n");
   const name = file === "-" ? "(stdin)" : file;
   let shown = 0;
@@ -108,7 +116,7 @@ export async function importFormat(job: KeygenJob): Promise<number> {
 
 /** The keys of a public key file, an authorized_keys or known_hosts file, or a private key. */
 async function publicKeys(file: string): Promise<PublicKey[]> {
-  const text = file === "-" ? await readStdin() : await runtime.files.readTextFile(file);
+  const text = await readInput(file);
   if (isPrivate(text)) return [await readPublicKey(file, null)];
   return text.split("\n").map(keyOfLine).filter((key) => key !== null);
 }
@@ -124,8 +132,4 @@ function keyOfLine(line: string): PublicKey | null {
     if (error instanceof KeyFormatError) return null;
     throw error;
   }
-}
-
-async function readStdin(): Promise<string> {
-  return await new Response(runtime.terminal.stdin.readable).text();
 }

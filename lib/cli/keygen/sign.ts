@@ -26,6 +26,7 @@ import {
   openPrivateKey,
   orMissing,
   print,
+  readStdin,
   writeFile,
 } from "./job.ts";
 import { agentSigner, type OpenSigner, signerOf } from "./signers.ts";
@@ -92,7 +93,10 @@ async function sign(job: KeygenJob, { hash }: SignatureOptions): Promise<number>
       throw new Error(`Signing ${name} failed: ${messageOf(error)}`, { cause: error });
     }
   };
-  if (job.rest.length === 0) {
+  if (job.rest.length > 1 && job.rest.includes("-")) {
+    throw new Error("Cannot sign mix of paths and standard input");
+  }
+  if (job.rest.length === 0 || job.rest[0] === "-") {
     job.note("Signing data on standard input");
     const text = await signed(await readStdin(), "(stdin)");
     print(text);
@@ -208,8 +212,4 @@ async function inAgent(key: PublicKey): Promise<OpenSigner | null> {
 
 async function readText(file: string): Promise<string> {
   return await runtime.files.readTextFile(file);
-}
-
-async function readStdin(): Promise<Uint8Array> {
-  return new Uint8Array(await new Response(runtime.terminal.stdin.readable).arrayBuffer());
 }

@@ -6,38 +6,10 @@ import { startSshAgent } from "../agent/ssh_agent.ts";
 import { peerTest } from "../harness/peers.ts";
 import { must, run } from "../../support/run.ts";
 import { type TempFolder, tempFolder } from "../../support/temp.ts";
+import { captured, type Said } from "../../cli/captured.ts";
 import { cli } from "../../cli/world.ts";
 
-interface Said {
-  readonly code: number;
-  readonly text: string;
-  readonly stderr: string;
-}
-
-/** Runs keygen within this process, since starting one takes a while; it has nobody to ask. */
-async function ours(args: readonly string[]): Promise<Said> {
-  const said = { text: "", stderr: "" };
-  const decoder = new TextDecoder();
-  const catching = (name: keyof typeof said) => (bytes: Uint8Array) => {
-    said[name] += decoder.decode(bytes);
-    return bytes.length;
-  };
-  const { log } = console;
-  Deno.stdout.writeSync = catching("text");
-  Deno.stderr.writeSync = catching("stderr");
-  console.log = (line: string) => void (said.text += `${line}\n`);
-  Deno.env.set("SSH_ASKPASS_REQUIRE", "force");
-  Deno.env.set("SSH_ASKPASS", "/bin/false");
-  try {
-    return { code: await keygen(args), ...said };
-  } finally {
-    console.log = log;
-    Reflect.deleteProperty(Deno.stdout, "writeSync");
-    Reflect.deleteProperty(Deno.stderr, "writeSync");
-    Deno.env.delete("SSH_ASKPASS_REQUIRE");
-    Deno.env.delete("SSH_ASKPASS");
-  }
-}
+const ours = (args: readonly string[]) => captured(keygen, args);
 
 async function theirs(args: readonly string[]): Promise<Said> {
   const { code, text, stderr } = await run("setsid", ["-w", "ssh-keygen", ...args]);
@@ -96,7 +68,16 @@ async function makeSeed(): Promise<void> {
     `# hosts\nh1,h2 ${await key("ed25519")}\n\n[h3]:2222 ${await key("rsa")}\n` +
       `@revoked h1 ${await key("ca")}\n*.example.com ${await key("ecdsa")}\n`,
   );
+  const hosts = await Deno.readTextFile(seed.join("hosts"));
+  await seed.write(
+    "broken",
+    `${hosts}@cert-authority h4 ${await key("ca")}\n${BROKEN.join("\n")}\n`,
+  );
+  await seed.write("odd", `h1 ssh-rsa AAAA a comment\nh1 ssh-rsa !!!\n${hosts}`);
 }
+
+/** Lines of known hosts that ssh-keygen cannot read. */
+const BROKEN = ["h5 ", "h6 ssh-rsa", "@bogus h7 ssh-rsa AAAA", "|1|AAAA h8 ssh-rsa"];
 
 async function world(): Promise<World> {
   await (made ??= makeSeed());
@@ -265,6 +246,36 @@ const COMMANDS: readonly (readonly [name: string, args: string[], loose?: "loose
   ["-R", ["-R", "h1", "-f", "@hosts"]],
   ["-R of none", ["-R", "h9", "-f", "@hosts"]],
   ["-H", ["-H", "-f", "@hosts"]],
+  ["-HF", ["-HF", "h2", "-f", "@hosts"]],
+  ["-HF in silence", ["-qHF", "h2", "-f", "@hosts"]],
+  ["-HF of a wildcard", ["-HF", "x.example.com", "-f", "@hosts"]],
+  ["-HF of a revoked key", ["-HF", "h1", "-f", "@hosts"]],
+  ["-F with a bad line", ["-F", "h4", "-f", "@broken"]],
+  ["-F of a bad line", ["-F", "h6", "-f", "@broken"]],
+  ["-HF with a bad line", ["-HF", "h4", "-f", "@broken"]],
+  ["-R with a bad line", ["-R", "h2", "-f", "@broken"]],
+  ["-R of none with a bad line", ["-R", "h9", "-f", "@broken"]],
+  ["-H with a bad line", ["-H", "-f", "@broken"]],
+  ["-F of keys that are unknown", ["-F", "h1", "-f", "@odd"]],
+  ["-R of keys that are unknown", ["-R", "h1", "-f", "@odd"]],
+  ["-H of keys that are unknown", ["-H", "-f", "@odd"]],
+  ["-r", ["-r", "db1", "-f", "@rsa.pub"]],
+  ["-r of a curve", ["-r", "db1", "-f", "@ecdsa"]],
+  ["-r of a certificate", ["-r", "db1", "-f", "@ecdsa-cert.pub"]],
+  ["-rg", ["-g", "-r", "db1", "-f", "@ed25519.pub"]],
+  ["-r of nothing", ["-r", "db1", "-f", "@nothing"]],
+  ["-s of private keys", ["-s", "@ca", "-I", "x", "-n", "a", "@rsa", "@locked"]],
+  ["-Q of private keys", ["-Q", "-f", "@krl", "@rsa", "@ca"]],
+  ["-l of a private key with a passphrase", ["-l", "-f", "@locked"]],
+  ["-t ssh-ed25519", ["-t", "ssh-ed25519", "-f", "@x", "-N", "", "-C", "me"]],
+  ["-t ecdsa-sha2-nistp384", ["-t", "ecdsa-sha2-nistp384", "-f", "@x", "-N", "", "-C", "me"]],
+  [
+    "-t ecdsa-sha2-nistp521 with a size",
+    ["-t", "ecdsa-sha2-nistp521", "-b", "256", "-f", "@x", "-N", "", "-C", "me"],
+  ],
+  ["-t ssh-rsa", ["-t", "ssh-rsa", "-b", "2048", "-f", "@x", "-N", "", "-C", "me"]],
+  ["-t rsa-sha2-256", ["-t", "rsa-sha2-256", "-b", "2048", "-f", "@x", "-N", "", "-C", "me"]],
+  ["-t ecdsa-sha2-nistp123", ["-t", "ecdsa-sha2-nistp123", "-f", "@x", "-N", ""], "loose"],
   ["-t rsa, too small", ["-t", "rsa", "-b", "512", "-f", "@x", "-N", ""], "loose"],
   ["-t ecdsa of 521 bits", ["-t", "ecdsa", "-b", "521", "-f", "@x", "-N", "", "-C", "me"]],
   ["-t ecdsa as PKCS#8", ["-t", "ecdsa", "-m", "PKCS8", "-f", "@x", "-N", "secret", "-C", "me"]],

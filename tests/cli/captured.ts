@@ -1,0 +1,47 @@
+/** Tools that run within the test's process: starting one takes longer than most of what they do. */
+
+/** What a tool said, and its exit code. */
+export interface Said {
+  readonly code: number;
+  readonly text: string;
+  readonly stderr: string;
+}
+
+/** What a tool finds. */
+interface Surroundings {
+  /** What it reads from standard input. */
+  readonly stdin?: string;
+}
+
+/** Runs a tool and catches what it writes; it has nobody to ask. One at a time. */
+export async function captured(
+  tool: (args: readonly string[]) => Promise<number>,
+  args: readonly string[],
+  { stdin = "" }: Surroundings = {},
+): Promise<Said> {
+  const said = { text: "", stderr: "" };
+  await using stack = new AsyncDisposableStack();
+  const decoder = new TextDecoder();
+  const replace = <T extends object>(object: T, name: keyof T, value: unknown) => {
+    Object.defineProperty(object, name, { value, configurable: true });
+    stack.defer(() => void Reflect.deleteProperty(object, name));
+  };
+  for (const [stream, name] of [[Deno.stdout, "text"], [Deno.stderr, "stderr"]] as const) {
+    const write = (bytes: Uint8Array) => {
+      said[name] += decoder.decode(bytes);
+      return bytes.length;
+    };
+    replace(stream, "writeSync", write);
+    replace(stream, "write", (bytes: Uint8Array) => Promise.resolve(write(bytes)));
+  }
+  replace(Deno.stdin, "readable", new Blob([stdin]).stream());
+  const { log } = console;
+  console.log = (line: string) => void (said.text += `${line}\n`);
+  stack.defer(() => void (console.log = log));
+  for (const [name, value] of [["SSH_ASKPASS_REQUIRE", "force"], ["SSH_ASKPASS", "/bin/false"]]) {
+    Deno.env.set(name!, value!);
+    stack.defer(() => Deno.env.delete(name!));
+  }
+  const code = await tool(args);
+  return { code, ...said };
+}
