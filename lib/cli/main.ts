@@ -9,9 +9,7 @@
  */
 import { runtime } from "../runtime/runtime.ts";
 import { print } from "./shared/log.ts";
-
-/** The version in deno.json; a test compares them. */
-const VERSION = "0.1.0";
+import { VERSION } from "./shared/version.ts";
 
 /** The tools; each is loaded only when it runs. */
 const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {

@@ -1,29 +1,21 @@
 /** The control socket of a running `ssh -M` (OpenSSH PROTOCOL.mux). */
 import { grantedUid } from "../config/file_trust.ts";
-import { CONTROL_HELLO_MS, MAX_CONTROL_MESSAGE } from "../defaults.ts";
+import { CONTROL_HELLO_MS } from "../defaults.ts";
 import { ConnectError, printable, ProtocolError } from "../errors.ts";
 import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { connSocket, type Socket } from "../transport/socket.ts";
 import { onAbort, withLimits } from "../waiting.ts";
-import { peek32 } from "../wire/hot.ts";
-import { Reader } from "../wire/reader.ts";
+import type { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
+import { CONTROL, CONTROL_VERSION, ControlMessages } from "./control_messages.ts";
 
-/** Types of messages (PROTOCOL.mux §11); that of the proxy mode is in OpenSSH's mux.c alone. */
-const HELLO = 0x00000001;
 const ASK = {
-  check: 0x10000004,
-  exit: 0x10000005,
-  stop: 0x10000009,
-  proxy: 0x1000000f,
+  check: CONTROL.ALIVE_CHECK,
+  exit: CONTROL.TERMINATE,
+  stop: CONTROL.STOP_LISTENING,
+  proxy: CONTROL.PROXY,
 } as const;
-const OK = 0x80000001;
-const PERMISSION_DENIED = 0x80000002;
-const FAILURE = 0x80000003;
-const ALIVE = 0x80000005;
-const PROXY = 0x8000000f;
-const VERSION = 4;
 
 /**
  * Whether there is a control socket at a path that may be used.
@@ -68,13 +60,14 @@ export interface ProxiedConnection {
 export class ControlSocket implements Disposable {
   readonly #socket: Socket;
   readonly #path: string;
-  #bytes = new Uint8Array(0);
+  readonly #messages: ControlMessages;
   #requests = 0;
   #taken = false;
 
   private constructor(socket: Socket, path: string) {
     this.#socket = socket;
     this.#path = path;
+    this.#messages = new ControlMessages(socket);
   }
 
   /**
@@ -107,20 +100,20 @@ export class ControlSocket implements Disposable {
    * @throws {ConnectError} If the master refuses
    */
   async proxy(signal?: AbortSignal): Promise<ProxiedConnection> {
-    await this.#ask("proxy", PROXY, signal);
+    await this.#ask("proxy", CONTROL.IS_PROXY, signal);
     this.#taken = true;
-    return { socket: this.#socket, leftover: this.#bytes };
+    return { socket: this.#socket, leftover: this.#messages.leftover };
   }
 
   /** The master's process number. */
   async check(signal?: AbortSignal): Promise<number> {
-    return (await this.#ask("check", ALIVE, signal)).u32();
+    return (await this.#ask("check", CONTROL.IS_ALIVE, signal)).u32();
   }
 
   /** Ends the master, and what uses its connection. */
   async exit(signal?: AbortSignal): Promise<void> {
     try {
-      await this.#ask("exit", OK, signal);
+      await this.#ask("exit", CONTROL.OK, signal);
     } catch (error) {
       // OpenSSH's master ends before it has answered.
       if (!(error instanceof MasterClosedError)) throw error;
@@ -129,7 +122,7 @@ export class ControlSocket implements Disposable {
 
   /** Makes the master take no more requests. */
   async stop(signal?: AbortSignal): Promise<void> {
-    await this.#ask("stop", OK, signal);
+    await this.#ask("stop", CONTROL.OK, signal);
   }
 
   /** Closes the socket, unless it has become a connection's. */
@@ -140,14 +133,16 @@ export class ControlSocket implements Disposable {
   async #greet(signal: AbortSignal | undefined): Promise<void> {
     const late = () => this.#error("does not answer");
     const hello = this.#withAbort(signal, async () => {
-      await this.#send(new Writer().u32(HELLO).u32(VERSION));
+      await this.#send(new Writer().u32(CONTROL.HELLO).u32(CONTROL_VERSION));
       return await this.#receive();
     });
     const answer = await withLimits(hello, { timeout: CONTROL_HELLO_MS, late });
     // Extensions follow, which do not concern us.
     const [type, version] = this.#decode(() => [answer.u32(), answer.u32()]);
-    if (type !== HELLO) throw this.#error("is no control master's");
-    if (version !== VERSION) throw this.#error(`speaks version ${version} instead of ${VERSION}`);
+    if (type !== CONTROL.HELLO) throw this.#error("is no control master's");
+    if (version !== CONTROL_VERSION) {
+      throw this.#error(`speaks version ${version} instead of ${CONTROL_VERSION}`);
+    }
   }
 
   async #ask(
@@ -163,7 +158,7 @@ export class ControlSocket implements Disposable {
     const [type, about] = this.#decode(() => [answer.u32(), answer.u32()]);
     if (about !== request) throw this.#error("answers what was not asked");
     if (type === wanted) return answer;
-    if (type !== PERMISSION_DENIED && type !== FAILURE) {
+    if (type !== CONTROL.PERMISSION_DENIED && type !== CONTROL.FAILURE) {
       throw this.#error("answers what is unknown");
     }
     const why = printable(this.#decode(() => answer.text()), 256);
@@ -171,31 +166,13 @@ export class ControlSocket implements Disposable {
   }
 
   async #send(message: Writer): Promise<void> {
-    await this.#io(this.#socket.write(new Writer().string(message.take()).take()));
+    await this.#io(this.#messages.send(message));
   }
 
   async #receive(): Promise<Reader> {
-    await this.#fill(4);
-    const length = peek32(this.#bytes, 0);
-    if (length < 4 || length > MAX_CONTROL_MESSAGE) {
-      throw this.#error("sends a message of a length out of range");
-    }
-    await this.#fill(4 + length);
-    const message = new Reader(this.#bytes.subarray(4, 4 + length));
-    this.#bytes = this.#bytes.subarray(4 + length);
+    const message = await this.#io(this.#messages.receive());
+    if (message === null) throw this.#closed();
     return message;
-  }
-
-  async #fill(length: number): Promise<void> {
-    const chunk = new Uint8Array(4096);
-    while (this.#bytes.length < length) {
-      const n = await this.#io(this.#socket.read(chunk));
-      if (n === null) throw this.#closed();
-      const joined = new Uint8Array(this.#bytes.length + n);
-      joined.set(this.#bytes);
-      joined.set(chunk.subarray(0, n), this.#bytes.length);
-      this.#bytes = joined;
-    }
   }
 
   #decode<T>(read: () => T): T {
@@ -221,7 +198,7 @@ export class ControlSocket implements Disposable {
     try {
       return await work;
     } catch (cause) {
-      throw this.#closed(cause);
+      throw cause instanceof ProtocolError ? this.#error(cause.message) : this.#closed(cause);
     }
   }
 

@@ -27,6 +27,7 @@ export function denoRuntime(): Runtime {
     terminal: Deno,
     isGranted: (permission) => Deno.permissions.querySync(permission).state === "granted",
     descriptorPath,
+    isCompiled: Deno.build.standalone,
     unrefTimer: (timer) => Deno.unrefTimer(timer),
   };
 }

@@ -12,6 +12,8 @@ export interface Runtime extends RuntimeParts {
    * none.
    */
   descriptorPath(fd: number): string | null;
+  /** Whether the program is one file with its runtime. */
+  readonly isCompiled: boolean;
   /** Lets the program end while the timer is still running. */
   unrefTimer(timer: ReturnType<typeof setTimeout>): void;
 }
@@ -53,6 +55,13 @@ export interface Environment {
 /** What a process knows of itself, and what it can change. */
 export interface OwnProcess {
   readonly args: readonly string[];
+  readonly pid: number;
+  /** The number of the process that started this one. */
+  readonly ppid: number;
+  /** The path of the runtime's own program. */
+  execPath(): string;
+  /** Sends a signal to a process. */
+  kill(pid: number, signal: Deno.Signal): void;
   /** The number of the user; null on Windows. */
   uid(): number | null;
   /** The name of the machine. */

@@ -26,6 +26,7 @@ export function withMissingParts(parts: Partial<Runtime>): Runtime {
     os: "",
     isGranted: () => false,
     descriptorPath: () => null,
+    isCompiled: false,
     unrefTimer: () => {},
   };
   const all = Object.create(rest, Object.getOwnPropertyDescriptors(parts)) as Runtime;

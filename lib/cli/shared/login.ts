@@ -16,7 +16,7 @@ import {
   configuredWay,
 } from "../../login/settings.ts";
 import { runtime } from "../../runtime/runtime.ts";
-import { traceLine } from "../../transport/trace.ts";
+import { type TraceEvent, traceLine } from "../../transport/trace.ts";
 import type { Log } from "./log.ts";
 import type { SshOptions } from "./ssh_options.ts";
 import { ask as askUser, canAsk } from "./terminal.ts";
@@ -153,8 +153,8 @@ async function logInDirectly(
     timeout: 0,
     signal: deadline.signal,
     ...(through ? { jump: through } : proxyCommand !== undefined && { proxyCommand }),
-    ...(log.traces && { trace: (event) => log.trace(traceLine(event)) }),
-    onBanner: (text) => log.info(text.replace(/\n$/, "")),
+    ...(log.isVerbose && { trace: (event) => logEvent(event, log) }),
+    onBanner: (text) => log.show(text.replace(/\n$/, "")),
   }).catch((error) => {
     throw error instanceof AuthError ? withSkippedKeys(error, unreported()) : error;
   });
@@ -175,6 +175,12 @@ async function logInDirectly(
   }
   log.verbose(`Authenticated to ${host} as ${user}.`);
   return client;
+}
+
+/** Logs a message of the protocol; new keys also by the line that scripts look for in `ssh -v`. */
+function logEvent(event: TraceEvent, log: Log): void {
+  if (event.name === "NEWKEYS") log.verbose(`SSH2_MSG_NEWKEYS ${event.direction}`);
+  if (log.traces) log.trace(traceLine(event));
 }
 
 /** Whether a key exchange withstands quantum computers: those with ML-KEM or NTRU Prime do. */

@@ -15,22 +15,26 @@ import type { OptionText } from "../shared/option_text.ts";
 import { optionsOfFlag, parseDestination, parseHops } from "../shared/ssh_options.ts";
 
 /** What `ssh --help` prints. */
-export const SSH_HELP = `usage: ssh [-46AaCGgkNnqsTtvXxYy] [-B interface] [-b address] [-c cipher]
-           [-D [bind:]port] [-e char] [-F file] [-i key] [-J [user@]host[:port],…]
-           [-L [bind:]port:host:hostport] [-l user] [-m mac] [-O check|exit|stop]
-           [-o Key=Value] [-P tag] [-p port] [-R [bind:]port[:host:hostport]] [-S socket]
-           [-W host:port] [user@]host [command …]
+export const SSH_HELP =
+  `usage: ssh [-46AaCfGgkMNnqsTtVvXxYy] [-B interface] [-b address] [-c cipher]
+           [-D [bind:]port] [-E log_file] [-e char] [-F file] [-i key]
+           [-J [user@]host[:port],…] [-L [bind:]port:host:hostport] [-l user] [-m mac]
+           [-O check|exit|stop] [-o Key=Value] [-P tag] [-p port]
+           [-R [bind:]port[:host:hostport]] [-S socket] [-W host:port]
+           [user@]host [command …]
+       ssh -Q cipher|mac|kex|key|sig|help|…
 
 ~/.ssh/config and /etc/ssh/ssh_config are read, as ssh_config(5) describes them; -G prints
 what they come to. The hosts of -J are logged in to with the same options. The connection of a
 control master that runs at -S or ControlPath is shared; -O asks something of the master.
+With -M, -O can ask this ssh to exit. -f goes to the background after the login.
 `;
 
-/** -k and -y have no effect here; -f is refused after the options are known. */
-const LETTERS = "46AaB:b:Cc:D:e:F:fGgi:J:kL:l:m:NnO:o:P:p:qR:S:sTtvW:XxYy";
+/** -k and -y have no effect here. */
+const LETTERS = "46AaB:b:Cc:D:E:e:F:fGgi:J:kL:l:Mm:NnO:o:P:p:Q:qR:S:sTtVvW:XxYy";
 
 /** Flags that override `-o` and the files wherever they stand; of these the last one counts. */
-const OVERRIDING_LETTERS = "46AaBbCcefgmNnqSsTtvWXxY";
+const OVERRIDING_LETTERS = "46AaBbCcefgMmNnqSsTtvWXxY";
 
 /** A parsed command line of `ssh`. */
 export interface CommandLine {
@@ -39,6 +43,8 @@ export interface CommandLine {
   readonly said: readonly OptionText[];
   /** -F. */
   readonly file: string | null;
+  /** -E: the file that is logged in; null for standard error. */
+  readonly logFile: string | null;
   /** The words after the destination, as one text. */
   readonly command: string;
   /** -J: the hosts to go through, in order. */
@@ -49,6 +55,21 @@ export interface CommandLine {
   readonly showOnly: boolean;
   /** -O: what a control master is asked instead; null if nothing. */
   readonly control: ControlCommand | null;
+}
+
+/** What a command line asks of this program alone: -V, or a query of -Q. */
+export type SelfQuery = { readonly version: true } | { readonly query: string };
+
+/**
+ * What a command line asks of this program, whatever else it says; null if it is about a host.
+ *
+ * @throws {UsageError} If it is malformed
+ */
+export function selfQuery(args: readonly string[]): SelfQuery | null {
+  const { flags } = parseFlags(args, { letters: LETTERS });
+  const [first] = flags.filter(({ name }) => name === "V" || name === "Q");
+  if (first === undefined) return null;
+  return first.name === "V" ? { version: true } : { query: first.value };
 }
 
 /**
@@ -84,6 +105,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
       ],
     ],
     file: lastValue(flags, "F"),
+    logFile: lastValue(flags, "E"),
     command: after.rest.join(" "),
     hops: parseHops(lastValue(flags, "J")),
     relayTo,
@@ -167,6 +189,10 @@ function optionsOf(flag: Flag, flags: readonly Flag[]): OptionText[] {
       return [{ name: "ProxyJump", value }];
     case "L":
       return [forwardOf("local", "LocalForward", value)];
+    case "M": {
+      const isAsked = allValues(flags, "M").length > 1;
+      return [{ name: "ControlMaster", value: isAsked ? "ask" : "yes" }];
+    }
     case "N":
     case "W":
       return [{ name: "SessionType", value: "none" }, { name: "RequestTTY", value: "no" }];

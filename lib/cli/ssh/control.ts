@@ -1,7 +1,7 @@
 /** What `ssh -O` asks of a running control master. */
 import { ConnectError } from "../../errors.ts";
 import { ControlSocket, hasControlSocket } from "../../login/control_socket.ts";
-import type { Log } from "../shared/log.ts";
+import { Log } from "../shared/log.ts";
 import type { SshOptions } from "../shared/ssh_options.ts";
 
 /** The commands of -O that are supported. */
@@ -26,12 +26,13 @@ export async function control(
   using master = await ControlSocket.open(path);
   switch (command) {
     case "check":
-      return log.info(`Master running (pid=${await master.check()})`);
+      // The answer to a question is given however quiet the rest is.
+      return new Log().show(`Master running (pid=${await master.check()})`);
     case "exit":
       await master.exit();
-      return log.info("Exit request sent.");
+      return log.show("Exit request sent.");
     case "stop":
       await master.stop();
-      return log.info("Stop listening request sent.");
+      return log.show("Stop listening request sent.");
   }
 }

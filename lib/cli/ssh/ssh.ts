@@ -3,14 +3,19 @@ import type { Program } from "../../session/command.ts";
 import { describeFailure, messageOf } from "../shared/failure.ts";
 import { UsageError } from "../shared/flags.ts";
 import { runLocalCommand } from "./local_command.ts";
-import { Log, print } from "../shared/log.ts";
+import { Log, type LogFile, openLogFile, print } from "../shared/log.ts";
 import { logIn, type LoginPlace, placeOf } from "../shared/login.ts";
-import { type CommandLine, parseCommandLine } from "./command_line.ts";
+import { isInBackground, leaveForeground, startInBackground } from "./background.ts";
+import { type CommandLine, parseCommandLine, selfQuery } from "./command_line.ts";
 import { control, type ControlCommand } from "./control.ts";
+import { startControlMaster } from "./control_master.ts";
 import { relay, startForwards } from "./forward.ts";
 import { showOptions, type SshOptions, sshOptions } from "../shared/ssh_options.ts";
+import { answerQuery } from "./query.ts";
 import { runSession } from "./session.ts";
 import { InterruptedError, onSignals } from "../shared/terminal.ts";
+import { VERSION } from "../shared/version.ts";
+import { withLimits } from "../../waiting.ts";
 export { SSH_HELP } from "./command_line.ts";
 
 /** The exit codes of `ssh` for its own failures and commands that a signal ended, and for Ctrl-C. */
@@ -30,10 +35,26 @@ interface SshArguments {
  * @returns The exit code: the command's own, or 255
  */
 export async function ssh(args: readonly string[]): Promise<number> {
+  try {
+    const asked = selfQuery(args);
+    if (asked !== null) {
+      if ("query" in asked) await print(answerQuery(asked.query));
+      else new Log().error(`denossh_${VERSION}`);
+      return 0;
+    }
+    return await runLine(args, parseCommandLine(args));
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    new Log().error(`ssh: ${messageOf(error)}`);
+    return FAILURE;
+  }
+}
+
+async function runLine(args: readonly string[], line: CommandLine): Promise<number> {
+  using file = line.logFile === null ? null : openLog(line.logFile);
   const notes: string[] = [];
   let job: SshArguments;
   try {
-    const line = parseCommandLine(args);
     const { said, target, file, command } = line;
     const onNote = (note: string) => notes.push(note);
     const options = await sshOptions(said, { target, file, command, onNote });
@@ -45,13 +66,25 @@ export async function ssh(args: readonly string[]): Promise<number> {
     job = { line, options, program: programOf(line, options) };
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    new Log().error(`ssh: ${messageOf(error)}`);
+    new Log("info", file).error(`ssh: ${messageOf(error)}`);
     return FAILURE;
   }
-  const log = new Log(job.options.LogLevel);
+  const { options, program } = job;
+  const log = new Log(options.LogLevel, file);
+  if (line.control === null && options.ForkAfterAuthentication && !isInBackground()) {
+    return await startInBackground(args, { hasOutput: program !== null });
+  }
   for (const note of notes) tell(note, log);
-  if (job.line.control !== null) return await askMaster(job.line.control, job.options, log);
-  return await run(job, placeOf(job.line.target, job.options), log);
+  if (line.control !== null) return await askMaster(line.control, options, log);
+  return await run(job, placeOf(line.target, options), log);
+}
+
+function openLog(path: string): LogFile & Disposable {
+  try {
+    return openLogFile(path);
+  } catch (cause) {
+    throw new UsageError(`Couldn't open logfile ${path}: ${messageOf(cause)}`, { cause });
+  }
 }
 
 async function askMaster(
@@ -99,17 +132,29 @@ async function work(client: Client, job: SshArguments, log: Log): Promise<number
     await relay(client, line.relayTo);
     return 0;
   }
+  using master = await startControlMaster(options, { exit: () => void client.close(), log });
   await using forwards = await startForwards(client, options, log);
   const complete = forwards.tunnels.every(({ error }) => error === null);
   if (!complete && options.ExitOnForwardFailure) {
     throw new UsageError("a port could not be forwarded");
   }
-  if (program !== null) {
-    const noInput = options.StdinNull ?? false;
-    return await runSession(client, { program, options, noInput, host: line.target.hostname }, log);
+  if (options.ForkAfterAuthentication) leaveForeground();
+  if (program === null) {
+    await client.closed;
+    return 0;
   }
-  await client.closed;
-  return 0;
+  const noInput = options.StdinNull ?? false;
+  const { hostname: host } = line.target;
+  const code = await runSession(client, { program, options, noInput, host }, log);
+  if (master !== null && options.ForkAfterAuthentication) await persist(client, options);
+  return code;
+}
+
+/** ControlPersist: keeps the connection of a master in the background after its command. */
+async function persist(client: Client, { ControlPersist }: SshOptions): Promise<void> {
+  if (ControlPersist === undefined || ControlPersist === false) return;
+  const limit = ControlPersist === true ? {} : { timeout: ControlPersist };
+  await withLimits(client.closed, limit).catch(() => {});
 }
 
 /** Refuses what ssh refuses before it connects. */
@@ -126,11 +171,6 @@ function checkCommand({ command }: CommandLine, options: SshOptions): void {
 /** The program to run, from SessionType, RemoteCommand and the command line. */
 function programOf({ command, relayTo }: CommandLine, options: SshOptions): Program | null {
   const { SessionType, RemoteCommand } = options;
-  if (options.ForkAfterAuthentication) {
-    throw new UsageError(
-      "ForkAfterAuthentication is not supported: nothing goes to the background",
-    );
-  }
   const text = command || RemoteCommand || "";
   if (SessionType === "none" || relayTo !== null) return null;
   if (SessionType === "subsystem") {

@@ -1,0 +1,61 @@
+/** `ssh -f`. No runtime forks, so a second process logs in, and the first one ends when that has. */
+import { runtime } from "../../runtime/runtime.ts";
+import { UsageError } from "../shared/flags.ts";
+import { writeIfRead } from "../shared/log.ts";
+import { onSignals } from "../shared/terminal.ts";
+
+/** Tells the second process that it is one: the number of the first. */
+const PARENT = "DENOSSH_BACKGROUND_OF";
+/** How the second process says that it has logged in. */
+const READY = "SIGUSR1";
+/** What comes before the command line when this program is started again. */
+const START = runtime.isCompiled
+  ? []
+  : ["run", "-A", "--quiet", new URL("../main.ts", import.meta.url).href];
+
+/** Whether this is the second process. */
+export function isInBackground(): boolean {
+  return runtime.env.get(PARENT) === String(runtime.process.ppid);
+}
+
+/** Ends the first process: what it waited for has been done. */
+export function leaveForeground(): void {
+  if (isInBackground()) runtime.process.kill(runtime.process.ppid, READY);
+}
+
+/**
+ * Runs `ssh` in a second process until that goes to the background.
+ *
+ * @param args The command line
+ * @param how.hasOutput Whether the streams are those of a command, which keeps them; otherwise nothing is
+ *   written any more after the login, and whoever reads the streams sees their end
+ * @returns The exit code: that of the second process if it ends before
+ * @throws {UsageError} On Windows, which has no signals
+ */
+export async function startInBackground(
+  args: readonly string[],
+  { hasOutput }: { readonly hasOutput: boolean },
+): Promise<number> {
+  if (runtime.os === "windows") throw new UsageError("-f is not supported on Windows");
+  const ready = Promise.withResolvers<number>();
+  using _ = onSignals([READY], () => ready.resolve(0));
+  const child = runtime.programs.spawn(runtime.process.execPath(), {
+    args: [...START, "ssh", ...args],
+    env: { [PARENT]: String(runtime.process.pid) },
+    stdin: "null",
+    stdout: hasOutput ? "inherit" : "null",
+    stderr: hasOutput ? "inherit" : "piped",
+  });
+  const shown = hasOutput ? Promise.resolve() : show(child.stderr);
+  const ended = async () => {
+    const { code } = await child.status;
+    await shown;
+    return code;
+  };
+  return await Promise.race([ready.promise, ended()]);
+}
+
+/** Passes on what the second process says before it goes to the background. */
+async function show(stream: ReadableStream<Uint8Array>): Promise<void> {
+  for await (const bytes of stream) writeIfRead(runtime.terminal.stderr, bytes);
+}

@@ -1,0 +1,119 @@
+/** A control master: `ssh -M`, as far as `ssh -O` needs it. */
+import { acceptEach } from "../../runtime/connections.ts";
+import { isError } from "../../runtime/errors.ts";
+import { runtime } from "../../runtime/runtime.ts";
+import { CONTROL, CONTROL_VERSION, ControlMessages } from "../../login/control_messages.ts";
+import { connSocket, type Socket } from "../../transport/socket.ts";
+import type { Reader } from "../../wire/reader.ts";
+import { Writer } from "../../wire/writer.ts";
+import { messageOf } from "../shared/failure.ts";
+import type { Log } from "../shared/log.ts";
+import type { SshOptions } from "../shared/ssh_options.ts";
+
+/** The mask under which a socket is made: for its owner alone. */
+const OWNER_ONLY = 0o177;
+
+/**
+ * Becomes the master at ControlPath, if ControlMaster asks for one; null if it does not, or if there is one
+ * already. It answers check, exit and stop; sessions are refused, since descriptors cannot be received
+ * here: `ssh` then connects by itself.
+ *
+ * @param exit Called when the master is told to end
+ */
+export async function startControlMaster(
+  { ControlMaster = "no", ControlPath: path }: SshOptions,
+  { exit, log }: { readonly exit: () => void; readonly log: Log },
+): Promise<Disposable | null> {
+  if (ControlMaster === "no" || !path) return null;
+  const isAutomatic = ControlMaster === "auto" || ControlMaster === "autoask";
+  if (isAutomatic && await isStale(path)) await runtime.files.remove(path);
+  try {
+    return new ListeningMaster(listen(path), exit, log);
+  } catch (error) {
+    if (!isError(error, "AddrInUse")) throw error;
+    log.error(`ControlSocket ${path} already exists, disabling multiplexing`);
+    return null;
+  }
+}
+
+function listen(path: string): Deno.UnixListener {
+  const mask = runtime.process.umask(OWNER_ONLY);
+  try {
+    return runtime.net.listenUnix(path);
+  } finally {
+    runtime.process.umask(mask);
+  }
+}
+
+/** Whether a master has left its socket when it ended. */
+async function isStale(path: string): Promise<boolean> {
+  try {
+    (await runtime.net.connectUnix(path)).close();
+    return false;
+  } catch (error) {
+    return isError(error, "ConnectionRefused");
+  }
+}
+
+class ListeningMaster implements Disposable {
+  readonly #stopping = new AbortController();
+  readonly #exit: () => void;
+  readonly #log: Log;
+
+  constructor(listener: Deno.UnixListener, exit: () => void, log: Log) {
+    this.#exit = exit;
+    this.#log = log;
+    void acceptEach(
+      listener,
+      this.#stopping.signal,
+      (conn) => void this.#serve(connSocket(conn)),
+      (error) => log.verbose(`mux: ${messageOf(error)}`),
+    );
+  }
+
+  /** Stops listening, and removes the socket. */
+  [Symbol.dispose](): void {
+    this.#stopping.abort();
+  }
+
+  async #serve(socket: Socket): Promise<void> {
+    const messages = new ControlMessages(socket);
+    try {
+      await messages.send(new Writer().u32(CONTROL.HELLO).u32(CONTROL_VERSION));
+      const hello = await messages.receive();
+      if (hello?.u32() !== CONTROL.HELLO || hello.u32() !== CONTROL_VERSION) return;
+      for (let request; (request = await messages.receive()) !== null;) {
+        const { answer, after } = this.#answer(request);
+        await messages.send(answer);
+        if (after === undefined) continue;
+        after();
+        return;
+      }
+    } catch (error) {
+      this.#log.verbose(`mux: ${messageOf(error)}`);
+    } finally {
+      socket.close();
+    }
+  }
+
+  /** What answers a request, and what is done after that; the connection then ends. */
+  #answer(request: Reader): { answer: Writer; after?: () => void } {
+    const type = request.u32();
+    const id = request.u32();
+    switch (type) {
+      case CONTROL.ALIVE_CHECK:
+        return { answer: new Writer().u32(CONTROL.IS_ALIVE).u32(id).u32(runtime.process.pid) };
+      case CONTROL.STOP_LISTENING:
+        this[Symbol.dispose]();
+        return { answer: new Writer().u32(CONTROL.OK).u32(id) };
+      case CONTROL.TERMINATE:
+        return { answer: new Writer().u32(CONTROL.OK).u32(id), after: this.#exit };
+      default: {
+        const why = "this master shares no sessions";
+        const answer = new Writer().u32(CONTROL.PERMISSION_DENIED).u32(id).text(why);
+        // Descriptors follow that are not messages.
+        return { answer, after: () => {} };
+      }
+    }
+  }
+}
