@@ -19,7 +19,8 @@ export interface SystemShellOptions {
  * A handler that runs commands through the system's shell, as sshd does, with the rights of this
  * process: every user who can log in has them. Needs `--allow-run`. An agent that the client
  * lends is at SSH_AUTH_SOCK while the command runs, and its display at DISPLAY; this process's own are
- * not. SSH_CONNECTION and SSH_CLIENT tell the addresses of the connection.
+ * not. SSH_CONNECTION and SSH_CLIENT tell the addresses of the connection. Commands have pipes and no
+ * terminal, so SSH_TTY is not set.
  *
  * @example
  * ```ts

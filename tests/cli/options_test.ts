@@ -2,6 +2,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { UsageError } from "../../lib/cli/shared/flags.ts";
 import { parseOption } from "../../lib/cli/shared/option_text.ts";
 import { algorithmsOf, limitsOf, sshdOptions } from "../../lib/cli/serve/sshd_options.ts";
+import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { parseOperand } from "../../lib/cli/shared/operands.ts";
 import { parseDestination, parseHops, sshOptions } from "../../lib/cli/shared/ssh_options.ts";
 
@@ -168,4 +169,23 @@ Deno.test("a user in a URI is decoded in operands and jump hosts, too", () => {
     { hostname: "c", user: "a@b", port: 24 },
     { hostname: "d", user: "a%40b", port: null },
   ]);
+});
+
+Deno.test("The server's lists of algorithms take wildcards, as the client's", () => {
+  const options = readServer(
+    "Ciphers=aes*-gcm@*",
+    "MACs=-*sha1*",
+    "KexAlgorithms=^*nistp384",
+    "HostKeyAlgorithms=ssh-ed*,rsa-sha2-???",
+    "PubkeyAcceptedAlgorithms=-*cert*",
+  );
+  const suite = resolveSuite(algorithmsOf(options));
+  assertEquals(suite.cipher, ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"]);
+  assertEquals(suite.mac, resolveSuite().mac);
+  assertEquals(suite.kex[0], "ecdh-sha2-nistp384");
+  const hostKeys = ["ssh-ed25519", "ssh-ed25519-cert-v01@openssh.com"];
+  assertEquals(suite.hostKey.toSorted(), ["rsa-sha2-256", "rsa-sha2-512", ...hostKeys]);
+  assertEquals(suite.userKey.some((name) => name.includes("cert")), false);
+  const unknown = () => resolveSuite(algorithmsOf(readServer("Ciphers=des*")));
+  assertThrows(unknown, TypeError, 'Unknown cipher algorithm "des*"');
 });
