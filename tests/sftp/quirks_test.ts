@@ -26,6 +26,9 @@ const ALL = [...NEW, "put resumed"];
 /** Puts that replace a file. */
 const OVER = ["put over", "put stream", "put resumed"];
 
+/** Puts that set a mode. */
+const MODES = [...OVER, "preserve", "in place preserve"];
+
 const cases: Record<string, Case> = {
   "has no quirk": { quirks: {} },
   "sends statuses without texts": { quirks: { status: "bare" } },
@@ -61,6 +64,8 @@ const cases: Record<string, Case> = {
     quirks: refusing(3, FSETSTAT, SETSTAT),
     warns: ["put stream", "put resumed", "preserve", "in place preserve"],
   },
+  "lets clients choose no mode": { quirks: { modes: 3 }, warns: MODES },
+  "fails where clients choose a mode": { quirks: { modes: 4 }, warns: MODES },
   "refuses RENAME": { quirks: refusing(3, RENAME), warns: ALL },
   "knows no RENAME": { quirks: refusing(8, RENAME), warns: ALL },
   "fails to RENAME": { quirks: refusing(4, RENAME), warns: NEW },
@@ -222,6 +227,27 @@ Deno.test("our server makes no file of a name that is not UTF-8", async () => {
     assertEquals(await refusal(world.sftp.symlink(path, "/link")), SftpStatus.FAILURE);
   }
   assertEquals(await Array.fromAsync(Deno.readDir(world.root)), []);
+});
+
+Deno.test("a mode that the caller chose is a condition of the put", async () => {
+  const server = new QuirkyServer({ modes: 3 });
+  const sftp = await atServer(server.answer);
+  assertEquals(await refusal(sftp.put(noise(10), "/f.txt", { mode: 0o600 })), 3);
+  await sftp.realPath(".");
+  assertEquals([[...server.files.keys()].length, server.open], [3, 0]);
+  await sftp.close();
+});
+
+Deno.test("copyFile copies where the mode cannot be set", async () => {
+  for (const quirks of [{ modes: 3 }, refusing(8, FSETSTAT)]) {
+    const server = new QuirkyServer(quirks);
+    const sftp = await atServer(server.answer);
+    await sftp.copyFile("/f.txt", "/copy");
+    assert(same(server.files.get("/copy")!, server.files.get("/f.txt")!));
+    await sftp.realPath("."); // CLOSEs have been answered
+    assertEquals(server.open, 0);
+    await sftp.close();
+  }
 });
 
 Deno.test("a put beyond a quota fails, leaves nothing, and keeps the old file", async () => {

@@ -16,6 +16,8 @@ export interface Quirks {
   readonly exclusive?: number;
   /** The status of an OPEN of a name that begins with a dot. */
   readonly dots?: number;
+  /** The status of requests that set a mode, at OPEN and MKDIR too. */
+  readonly modes?: number;
   /** Names of folders end with a slash. */
   readonly slashes?: boolean;
   /** Names in `/d` besides the files, as bytes. */
@@ -64,7 +66,7 @@ export class QuirkyServer {
   };
 
   #answer(type: number, id: number, body: Uint8Array): Uint8Array {
-    const { quota = Infinity, mkdirExists = 4, renameExists = 4 } = this.#quirks;
+    const { quota = Infinity, mkdirExists = 4, renameExists = 4, modes } = this.#quirks;
     const status = (code: number) => this.#status(id, code);
     const at = (handle: Uint8Array) => this.#handles.get(handle[0]!);
     switch (type) {
@@ -104,11 +106,13 @@ export class QuirkyServer {
       case FXP.CLOSE:
         return status(this.#handles.delete(msg.Close.decode(body).handle[0]!) ? 0 : 4);
       case FXP.SETSTAT:
+        return status(msg.Setstat.decode(body).attributes.mode === undefined ? 0 : modes ?? 0);
       case FXP.FSETSTAT:
-        return status(0);
+        return status(msg.Fsetstat.decode(body).attributes.mode === undefined ? 0 : modes ?? 0);
       case FXP.MKDIR: {
-        const { path } = msg.Mkdir.decode(body);
+        const { path, attributes } = msg.Mkdir.decode(body);
         if (this.#exists(path)) return status(mkdirExists);
+        if (attributes.mode !== undefined && modes !== undefined) return status(modes);
         this.folders.add(path);
         return status(0);
       }
@@ -187,14 +191,16 @@ export class QuirkyServer {
     return frame(FXP.NAME, id, writer.take());
   }
 
-  #open(id: number, { path, flags }: msg.RowValue<typeof msg.Open>): Uint8Array {
-    const { exclusive, dots } = this.#quirks;
+  #open(id: number, { path, flags, attributes }: msg.RowValue<typeof msg.Open>): Uint8Array {
+    const { exclusive, dots, modes } = this.#quirks;
     if (exclusive !== undefined && flags & FXF.EXCL) return this.#status(id, exclusive);
     if (dots !== undefined && /\/\.[^/]*$/.test(path)) return this.#status(id, dots);
     if (this.folders.has(path)) return this.#status(id, 4);
     if (this.files.has(path) && flags & FXF.EXCL) return this.#status(id, 4);
     if (!this.files.has(path) && !(flags & FXF.CREAT)) return this.#status(id, 2);
     if (!this.files.has(path) || flags & FXF.TRUNC) this.files.set(path, new Uint8Array(0));
+    // As ProFTPD does, after the file was created.
+    if (modes !== undefined && attributes.mode !== undefined) return this.#status(id, modes);
     return this.#handle(id, path);
   }
 

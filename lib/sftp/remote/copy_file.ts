@@ -6,7 +6,7 @@ import type { SftpOptions } from "../protocol/options.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import type { RemoteFileSystem } from "./remote_file_system.ts";
 import type { RemoteFile } from "./remote_file.ts";
-import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
+import { callOf, nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
 import { WriteBehind } from "./write_behind.ts";
 
 /**
@@ -27,18 +27,17 @@ export async function copyFile(
     const bits = mode === null ? undefined : mode & 0o777;
     // Not truncated first: it may be the same file under another name.
     const open = { ...options, write: true, create: true };
-    const target = await remote.file(to, bits === undefined ? open : { ...open, mode: bits });
+    const withBits = bits === undefined ? open : { ...open, mode: bits };
+    const { file: target } = await remote.fileWithMode(to, withBits);
     try {
       const before = (await target.stat(options)).size;
       const length = await copyContent(remote, source, target, size, options);
       // The size is set only if it is wrong, since paramiko's server empties a file before it sets one.
       // It may be wrong if the server does not report sizes.
       const longer = before > length || size !== length;
-      const changes = {
-        ...(longer && { size: length }),
-        ...(bits !== undefined && { mode: bits }),
-      };
-      if (Object.keys(changes).length > 0) await target.setStat(changes, options);
+      if (longer) await target.setStat({ size: length }, options);
+      // A server that refuses has the content, and OpenSSH's copy does not set the mode either.
+      if (bits !== undefined) await nullIfRefused(target.setStat({ mode: bits }, options));
     } catch (cause) {
       target.close().catch(() => {}); // the first failure is the one to tell
       throw cause;

@@ -20,6 +20,7 @@ import { RemoteFile } from "./remote_file.ts";
 import {
   type Call,
   callOf,
+  isRefusal,
   nullIfNoSuchFile,
   nullIfRefused,
   sftpError,
@@ -120,6 +121,29 @@ export class RemoteFileSystem {
     const call = callOf("open", about, options);
     const { handle } = await this.session.request(msg.Open, request, msg.Handle, call);
     return new RemoteFile(this.session, handle, about, this.limits);
+  }
+
+  /**
+   * Opens a file with a mode that is only wanted: where that is refused, without it. With `createNew`, the
+   * name must be one that no other file has. `kept` is whether the file was opened with the mode.
+   */
+  async fileWithMode(
+    path: string,
+    options: SftpOpenOptions,
+    about: string = path,
+  ): Promise<{ file: RemoteFile; kept: boolean }> {
+    try {
+      return { file: await this.file(path, options, about), kept: true };
+    } catch (cause) {
+      const { mode, ...rest } = options;
+      if (mode === undefined || !isRefusal(cause)) throw cause;
+      if (cause.status === SftpStatus.NO_SUCH_FILE) throw cause;
+      // ProFTPD creates the file before it refuses the mode.
+      if (options.createNew) await nullIfRefused(this.remove(path, options));
+      const file = await nullIfRefused(this.file(path, rest, about));
+      if (file === null) throw cause;
+      return { file, kept: false };
+    }
   }
 
   async stat(path: string, options: SftpOptions): Promise<SftpFileInfo> {

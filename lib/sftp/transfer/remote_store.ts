@@ -76,7 +76,10 @@ export class RemoteStore implements FileStore {
     } catch (cause) {
       // Version 3 has no status for a folder that exists already, and servers choose any.
       if (!isRefusal(cause)) throw cause;
-      if (!(await nullIfRefused(this.stat(path)))?.isDirectory) throw cause;
+      if ((await nullIfRefused(this.stat(path)))?.isDirectory) return;
+      // Some servers let clients choose no mode.
+      if (mode === null || cause.status === SftpStatus.NO_SUCH_FILE) throw cause;
+      if (await nullIfRefused(this.#remote.mkdir(path, null, limits)) === null) throw cause;
     }
   }
 

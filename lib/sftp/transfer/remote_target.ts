@@ -45,19 +45,18 @@ export async function remoteTarget(
     write: true,
     ...(bits !== undefined && { mode: part === null ? bits : bits | 0o600 }),
   };
-  const opening = remote.file(hidden, open, request.path);
+  const opening = created(remote, hidden, open, settings, request.path);
   opening.catch(() => {}); // reported below
   // The existing file matters for a single file; in a folder only the source's attributes do.
   const there = request.inside ? null : await orNull(remote.lstatOrNull(request.path, limits));
   let file: RemoteFile;
+  let bitsKept: boolean;
   try {
-    file = await opening;
+    ({ file, kept: bitsKept } = await opening);
   } catch (cause) {
     const status = cause instanceof SftpError ? cause.status : SftpStatus.CONNECTION_LOST;
-    // The answer is no longer awaited, so the file may still be created.
-    if (status === SftpStatus.CONNECTION_LOST && part === null) {
-      remote.remove(hidden, {}).catch(() => {});
-    }
+    // If the answer is no longer awaited, the file may still be created; and some servers refuse too late.
+    if (part === null) remote.remove(hidden, {}).catch(() => {});
     if (!isRefusal(cause) || atomic === true) throw cause;
     return await instead(statusText(status));
   }
@@ -70,7 +69,7 @@ export async function remoteTarget(
     // As if it had been written to: the file keeps the mode that it had.
     const kept = mode ?? (old?.isFile && old.mode !== null ? old.mode & 0o7777 : undefined);
     const held = part === null ? 0 : (await file.stat(limits)).size;
-    const wanted = part !== null || (kept !== undefined && kept !== bits)
+    const wanted = part !== null || !bitsKept || (kept !== undefined && kept !== bits)
       ? kept ?? bits
       : undefined;
     return new RemoteTarget(remote, file, settings, { hidden, final, part, held, bits, wanted });
@@ -80,6 +79,18 @@ export async function remoteTarget(
     if (!refused) throw cause;
     return await instead(statusText(cause.status));
   }
+}
+
+/** Opens a file that may be new. A mode that the caller chose is a condition, that of a local file is not. */
+async function created(
+  remote: RemoteFileSystem,
+  path: string,
+  open: SftpOpenOptions,
+  { options: { mode } }: StoreSettings,
+  about: string = path,
+): Promise<{ file: RemoteFile; kept: boolean }> {
+  if (mode !== undefined) return { file: await remote.file(path, open, about), kept: true };
+  return await remote.fileWithMode(path, open, about);
 }
 
 function inPlaceWarning(path: string, reason: string): string {
@@ -123,7 +134,8 @@ async function inPlace(
   settings: StoreSettings,
 ): Promise<TransferTarget> {
   const open: SftpOpenOptions = { ...settings.limits, write: true, create: true, truncate: true };
-  const file = await remote.file(path, bits === undefined ? open : { ...open, mode: bits });
+  const withBits = bits === undefined ? open : { ...open, mode: bits };
+  const { file } = await created(remote, path, withBits, settings);
   const names = { hidden: path, final: path, part: null, held: 0, bits, wanted: undefined };
   return new RemoteTarget(remote, file, settings, names);
 }
@@ -341,7 +353,12 @@ class RemoteTarget implements TransferTarget {
     try {
       const open = { ...limits, write: true, create: true, truncate: true };
       const mode = bits === undefined ? {} : { mode: bits };
-      const target = await this.#remote.file(final, { ...open, ...mode });
+      const { file: target } = await created(
+        this.#remote,
+        final,
+        { ...open, ...mode },
+        this.#settings,
+      );
       try {
         const length = await copyContent(this.#remote, source, target, size, limits);
         if (length !== size) {
