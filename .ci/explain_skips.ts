@@ -18,8 +18,13 @@ const PEERS: Readonly<Record<string, readonly string[]>> = {
   xauth: ["xauth"],
   "x11-utils": ["xdpyinfo"],
   "putty-tools": ["puttygen", "psftp", "pscp"],
+  curl: ["curl"],
+  "libssh-4": ["libssh"],
+  "erlang-ssh": ["erlang"],
   asyncssh: ["asyncssh"],
+  "asyncssh-2.10": ["asyncssh-2.10"],
   paramiko: ["paramiko"],
+  "twisted[conch]": ["twisted"],
   ssh2: ["ssh2"],
 };
 

@@ -1,8 +1,10 @@
-/** The clients of `tests/interop/peers/`: asyncssh, paramiko and x/crypto. */
+/** The clients of `tests/interop/peers/`. */
 import type { Endpoint } from "../../support/endpoint.ts";
 import { algorithmFlags, type Algorithms, flag } from "./foreign_server.ts";
-import { peerSource, requirePeer } from "./peers.ts";
+import { type ForeignKind, foreignProgram } from "./foreign_program.ts";
+import { requirePeer } from "./peers.ts";
 import { type Ran, run, type RunOptions } from "../../support/run.ts";
+import { tempFolder } from "../../support/temp.ts";
 
 /** How to run a foreign client. */
 export interface ForeignClientOptions extends RunOptions, Algorithms {
@@ -22,33 +24,37 @@ export interface ForeignClientOptions extends RunOptions, Algorithms {
  * Runs a foreign client. The action is `exec COMMAND` or `dial HOST PORT` (standard input goes there,
  * what comes back is the output), over SFTP `get REMOTE LOCAL`, `put LOCAL REMOTE`, `list PATH` and
  * `everything FOLDER` (all that the client can ask of a server, in a folder that is there and empty),
- * for Go `listen`. What was agreed on is on stderr after `agreed`.
+ * for Go `listen`. Twisted, libssh and Erlang have keys and no other options, and neither `dial` nor
+ * `everything`. What was agreed on is on stderr after `agreed`.
  */
 export async function runForeign(
-  kind: "asyncssh" | "paramiko" | "go",
+  kind: ForeignKind,
   endpoint: Endpoint,
   action: readonly [string, ...string[]],
   options: ForeignClientOptions = {},
 ): Promise<Ran> {
-  const args = kind === "go"
-    ? goArguments(endpoint, action, options)
-    : [peerSource(`${kind}_peer.py`), "client", pythonSettings(endpoint, action, options)];
-  return await run(await requirePeer(kind), args, options);
+  if (kind === "go") {
+    return await run(await requirePeer("go"), goArguments(endpoint, action, options), options);
+  }
+  await using folder = await tempFolder();
+  const settings = { ...settingsOf(endpoint, action, options), folder: folder.path };
+  const { path, args, env } = await foreignProgram(kind, "client", settings);
+  return await run(path, args, { ...options, env: { ...env, ...options.env } });
 }
 
-function pythonSettings(
+function settingsOf(
   endpoint: Endpoint,
   [action, ...args]: readonly [string, ...string[]],
   options: ForeignClientOptions,
-): string {
+): object {
   const { kex, ciphers, macs, compression, rekeyBytes, hostKeyAlgorithms, hostKey } = options;
   const { hostname, port, user, identity, password, answers, knownHosts } = endpoint;
-  return JSON.stringify({
+  return {
     ...{ hostname, port, user, identity, password, answers, knownHosts },
     ...{ kex, ciphers, macs, compression, rekeyBytes, hostKeyAlgorithms, hostKey },
     ...options.newPasswords && { newPasswords: options.newPasswords },
     ...{ action, args, env: options.remoteEnv, term: options.pty ? "xterm" : undefined },
-  });
+  };
 }
 
 function goArguments(

@@ -1,7 +1,8 @@
-/** The servers of `tests/interop/peers/`: asyncssh, paramiko and x/crypto. They choose their port themselves. */
+/** The servers of `tests/interop/peers/`. They choose their port themselves. */
 import { type ForeignServer, writeKnownHosts } from "../../support/endpoint.ts";
 import { hostKeys, keyFile, type KeyKind } from "./keys.ts";
-import { peerSource, requirePeer } from "./peers.ts";
+import { type ForeignKind, foreignProgram } from "./foreign_program.ts";
+import { requirePeer } from "./peers.ts";
 import { Program } from "../../support/program.ts";
 import { tempFolder } from "../../support/temp.ts";
 
@@ -52,11 +53,10 @@ export const FOREIGN_USER = "tester";
 
 /** Starts a server of the given kind on loopback. */
 export async function startForeign(
-  kind: "asyncssh" | "paramiko" | "go",
+  kind: ForeignKind,
   options: ForeignServerOptions = {},
 ): Promise<ForeignServer> {
   await using stack = new AsyncDisposableStack();
-  const program = await requirePeer(kind);
   const folder = stack.use(await tempFolder());
   const keys = await hostKeys(options.hostKeys ?? ["ed25519", "ecdsa256", "rsa"]);
   const paths = Object.values(keys).map((key) => key.path);
@@ -64,10 +64,10 @@ export async function startForeign(
     ? undefined
     : await keyFile(options.userKey ?? "ed25519", "user");
   const authorized = userKey && await folder.write("authorized_keys", userKey.publicKey + "\n");
-  const args = kind === "go"
-    ? goArguments(options, paths, authorized)
-    : [peerSource(`${kind}_peer.py`), "server", pythonSettings(options, paths, authorized)];
-  const server = stack.use(new Program(program, { args }));
+  const { path, args, env } = kind === "go"
+    ? { path: await requirePeer("go"), args: goArguments(options, paths, authorized), env: {} }
+    : await foreignProgram(kind, "server", settingsOf(options, paths, authorized, folder.path));
+  const server = stack.use(new Program(path, { args, env }));
   const port = Number((await server.waitFor(/listening (\d+)/))[1]);
   const publicKeys = Object.values(keys).map((key) => key.publicKey);
   const knownHosts = await writeKnownHosts(folder, port, publicKeys);
@@ -91,13 +91,14 @@ export async function startForeign(
   };
 }
 
-function pythonSettings(
+function settingsOf(
   options: ForeignServerOptions,
   paths: readonly string[],
   authorizedKeys: string | undefined,
-): string {
+  folder: string,
+): object {
   const { hostKeys: _, userKey: __, ...rest } = options;
-  return JSON.stringify({ ...rest, user: FOREIGN_USER, hostKeys: paths, authorizedKeys });
+  return { ...rest, user: FOREIGN_USER, hostKeys: paths, authorizedKeys, folder };
 }
 
 function goArguments(

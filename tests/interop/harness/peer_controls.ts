@@ -6,13 +6,11 @@ import { control } from "./control.ts";
 import { startDropbear } from "./dropbear.ts";
 import type { ForeignServer } from "../../support/endpoint.ts";
 import { type ForeignClientOptions, runForeign } from "./foreign_clients.ts";
+import type { ForeignKind } from "./foreign_program.ts";
 import { type ForeignServerOptions, startForeign } from "./foreign_server.ts";
 import { type ClientOptions, runClient, runDbclient } from "./openssh_clients.ts";
 import { findPeer } from "./peers.ts";
 import { type SshdOptions, startSshd } from "./sshd.ts";
-
-/** The peers that `tests/interop/peers` drives. */
-export type ForeignKind = "asyncssh" | "paramiko" | "go";
 
 const DATA = noise(700_001);
 const COMMAND = "cat; echo err >&2; exit 7";

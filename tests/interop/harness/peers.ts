@@ -7,6 +7,8 @@ const PEERS_FOLDER = new URL("../peers/", import.meta.url);
 /** Where what was built or installed for the tests is kept, outside of the tree. */
 export const cacheFolder: string = Deno.env.get("DENOSSH_CACHE") ??
   `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME") ?? "/tmp"}/.cache`}/denossh`;
+/** Where `.ci/run` installs the old version of asyncssh: the newest is in the venv. */
+export const OLD_ASYNCSSH: string = `${cacheFolder}/asyncssh-2.10`;
 const PATHS: Readonly<Record<string, string>> = {
   sshd: "/usr/sbin/sshd", // it insists on an absolute path
   "sftp-server": "/usr/lib/openssh/sftp-server",
@@ -34,7 +36,11 @@ export type Peer =
   | "xauth"
   | "xdpyinfo"
   | "asyncssh"
+  | "asyncssh-2.10"
   | "paramiko"
+  | "twisted"
+  | "libssh"
+  | "erlang"
   | "curl"
   | "lftp"
   | "proftpd"
@@ -113,7 +119,16 @@ async function look(peer: Peer): Promise<string | null> {
       return await mayGiveUpPower(await which("setpriv"));
     case "asyncssh":
     case "paramiko":
-      return await findPython(peer);
+      return await findPython(`import ${peer}`);
+    case "asyncssh-2.10":
+      return await findPython(`import sys; sys.path.insert(0, "${OLD_ASYNCSSH}")
+import asyncssh; assert asyncssh.__version__.startswith("2.10.")`);
+    case "twisted":
+      return await findPython("from twisted.conch.ssh import filetransfer, keys, transport");
+    case "libssh":
+      return await findPython('import ctypes; ctypes.CDLL("libssh.so.4")');
+    case "erlang":
+      return await withSsh(await which("escript"));
     case "go":
       return await buildGoPeer();
     case "curl":
@@ -155,10 +170,18 @@ async function mayMount(): Promise<boolean> {
   }
 }
 
-async function findPython(packageName: string): Promise<string | null> {
+/** Debian has Erlang's applications in packages of their own. */
+async function withSsh(escript: string | null): Promise<string | null> {
+  if (escript === null) return null;
+  const load = "halt(case application:load(ssh) of ok -> 0; _ -> 1 end).";
+  return (await run("erl", ["-noshell", "-eval", load])).code === 0 ? escript : null;
+}
+
+/** An interpreter that runs the statements. */
+async function findPython(statements: string): Promise<string | null> {
   for (const python of [`${cacheFolder}/venv/bin/python`, await which("python3")]) {
     if (python === null || await existing(python) === null) continue;
-    const { code } = await run(python, ["-c", `import ${packageName}`]);
+    const { code } = await run(python, ["-c", statements]);
     if (code === 0) return python;
   }
   return null;

@@ -138,7 +138,7 @@ async def serve(settings):
         x11_forwarding=False,
         **algorithms(settings),
     )
-    print("listening", server.get_port(), flush=True)
+    print("listening", server.sockets[0].getsockname()[1], flush=True)
     await server.wait_closed()
 
 

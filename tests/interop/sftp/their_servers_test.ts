@@ -2,9 +2,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { connect, loadKey, password, publicKey } from "@denossh/ssh";
 import { startForeign } from "../harness/foreign_server.ts";
-import { freePort } from "../../support/free_port.ts";
 import { keyFile } from "../harness/keys.ts";
 import { connectTo, noise } from "../harness/ours.ts";
+import { startProftpd } from "../harness/proftpd.ts";
 import { cacheFolder, findPeer, peerSource, peerTest } from "../harness/peers.ts";
 import { Program } from "../../support/program.ts";
 import { must } from "../../support/run.ts";
@@ -48,49 +48,8 @@ await peerTest(
   "our client does everything with ProFTPD's mod_sftp",
   async () => {
     await using folder = await tempFolder();
-    const key = await keyFile("rsa", "host");
-    const port = freePort();
-    const hash = (await must("openssl", ["passwd", "-6", "secret"])).text.trim();
-    await folder.write("passwd", `tester:${hash}:0:0::${folder.path}:/bin/sh\n`);
-    await folder.write("host", await Deno.readTextFile(key.path));
-    const config = await folder.write(
-      "proftpd.conf",
-      `
-    ServerType standalone
-    DefaultAddress 127.0.0.1
-    Port ${port}
-    User root
-    Group root
-    ModulePath /usr/lib/proftpd
-    LoadModule mod_sftp.c
-    SFTPEngine on
-    SFTPLog ${folder.join("log")}
-    SFTPHostKey ${folder.join("host")}
-    SFTPAuthMethods password
-    AuthUserFile ${folder.join("passwd")}
-    AuthOrder mod_auth_file.c
-    RequireValidShell off
-    RootLogin on
-    WtmpLog off
-    TransferLog none
-    PidFile ${folder.join("pid")}
-    ScoreboardFile ${folder.join("scoreboard")}
-    AllowOverwrite on
-    UseIPv6 off
-    <IfModule mod_delay.c>
-      DelayEngine off
-    </IfModule>
-  `,
-    );
-    await using server = new Program((await findPeer("proftpd"))!, { args: ["-n", "-c", config] });
-    await server.waitFor(/ProFTPD .* STARTUP|standalone mode/);
-    await using host = await connect({
-      hostname: "127.0.0.1",
-      port,
-      user: "tester",
-      auth: [password("secret")],
-      hostKeys: { verify: () => true },
-    });
+    await using server = await startProftpd();
+    await using host = await connectTo(server, { auth: [password(server.password!)] });
     await using sftp = await host.sftp();
     await everything(sftp, folder);
   },

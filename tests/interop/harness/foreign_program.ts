@@ -1,0 +1,49 @@
+/** The programs of `tests/interop/peers/` whose settings come as an argument: how each kind is started. */
+import { OLD_ASYNCSSH, peerSource, requirePeer } from "./peers.ts";
+
+/** The peers that `tests/interop/peers` drives; Go has flags instead of settings. */
+export type ForeignKind =
+  | "asyncssh"
+  | "asyncssh-2.10"
+  | "paramiko"
+  | "go"
+  | "twisted"
+  | "libssh"
+  | "erlang";
+
+/** A program with its arguments and variables. */
+export interface ForeignProgram {
+  readonly path: string;
+  readonly args: string[];
+  readonly env: Record<string, string>;
+}
+
+const SOURCES: Readonly<Record<Exclude<ForeignKind, "go">, string>> = {
+  asyncssh: "asyncssh_peer.py",
+  "asyncssh-2.10": "asyncssh_peer.py",
+  paramiko: "paramiko_peer.py",
+  twisted: "twisted_peer.py",
+  libssh: "libssh_peer.py",
+  erlang: "erlang_peer.escript",
+};
+
+/** How to start the peer in a role, with its settings. */
+export async function foreignProgram(
+  kind: Exclude<ForeignKind, "go">,
+  role: "client" | "server",
+  settings: object,
+): Promise<ForeignProgram> {
+  const shown = kind === "erlang" ? words(settings) : [JSON.stringify(settings)];
+  return {
+    path: await requirePeer(kind),
+    args: [peerSource(SOURCES[kind]), role, ...shown],
+    env: kind === "asyncssh-2.10" ? { PYTHONPATH: OLD_ASYNCSSH } : {},
+  };
+}
+
+/** Names and values by turns; the elements of lists are lines. */
+function words(settings: object): string[] {
+  return Object.entries(settings)
+    .filter(([_, value]) => value !== undefined)
+    .flatMap(([name, value]) => [name, Array.isArray(value) ? value.join("\n") : `${value}`]);
+}
