@@ -14,6 +14,13 @@ const cases: [operator: string, source: string, changed: string[]][] = [
   ["literal", "const o = { true: 1 };", []],
   ["number", "x = 255 + 1n;", ["x = 256 + 1n;", "x = 255 + 2n;"]],
   ["await", "x = await f();", ["x = f();"]],
+  ["await", "async () => { return await f(); }", []],
+  ["await", "try { if (a) { return await f(); } } catch {}", [
+    "try { if (a) { return f(); } } catch {}",
+  ]],
+  ["await", "try { g(); } finally { h(); } return await f();", []],
+  ["await", "{ using a = g(); return await f(); }", ["{ using a = g(); return f(); }"]],
+  ["await", "{ { using a = g(); } return await f(); }", []],
   ["await", "for await (const x of y) z();", []],
   ["await", "function g() { { using a = b(); } return await f(); }", []],
   ["await", "const g = async () => await f();", []],
