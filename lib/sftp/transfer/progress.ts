@@ -90,7 +90,7 @@ export class Progress {
   /** Notes that a file is complete. */
   finish(path: string): void {
     this.files++;
-    if (this.#report) this.#send(path);
+    this.#send(path);
   }
 
   #send(path: string): void {

@@ -57,7 +57,7 @@ export class TaskPool {
         if (wanted <= cost) return;
         // Given back before it is taken again: tasks that wait hold nothing, so one of them fits.
         this.#used -= cost;
-        cost = 0;
+        cost = 0; // if taking fails, there is nothing to give back
         await this.#take(wanted);
         cost = wanted;
       });

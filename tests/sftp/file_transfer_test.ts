@@ -1,0 +1,368 @@
+/** One file of a transfer, between ends in memory. */
+import { assertEquals, assertRejects } from "@std/assert";
+import { runtime } from "../../lib/runtime/runtime.ts";
+import { SftpError, type SftpTransferOptions } from "../../lib/sftp/mod.ts";
+import type { TransferSource, TransferTarget } from "../../lib/sftp/transfer/file_store.ts";
+import { type TransferContext, transferFile } from "../../lib/sftp/transfer/file_transfer.ts";
+import { Progress } from "../../lib/sftp/transfer/progress.ts";
+import { Throttle } from "../../lib/sftp/transfer/throttle.ts";
+import { noise, same, turn } from "./world.ts";
+import { assert } from "@std/assert";
+
+const data = noise(300_000);
+
+function sha256(bytes: Uint8Array): string {
+  const hash = runtime.sha256();
+  hash.update(bytes);
+  return hash.digest("hex");
+}
+
+function contextOf(
+  options: SftpTransferOptions = {},
+  more: Partial<TransferContext> = {},
+): TransferContext {
+  return {
+    options,
+    limits: {},
+    inFlight: 1 << 20,
+    progress: new Progress(undefined),
+    throttle: null,
+    signal: new AbortController().signal,
+    over: () => false,
+    warn() {},
+    ...more,
+  };
+}
+
+/** A source in memory, and what was done with it. */
+class Source implements TransferSource {
+  readonly size: number | null;
+  readonly info = null;
+  sparse = false;
+  readonly log: string[] = [];
+  readonly lent = new Set<Uint8Array>();
+  #at = 0;
+  digest?: (length: number) => Promise<string>;
+
+  constructor(readonly bytes: Uint8Array, size: number | null = bytes.length) {
+    this.size = size;
+  }
+
+  start(offset: number): void {
+    this.log.push(`start ${offset}`);
+    this.#at = offset;
+  }
+
+  next(unit: number): Promise<Uint8Array | null> {
+    const block = this.bytes.slice(this.#at, this.#at + unit);
+    this.#at += block.length;
+    if (block.length === 0) return Promise.resolve(null);
+    this.lent.add(block);
+    return Promise.resolve(block);
+  }
+
+  release(block: Uint8Array): void {
+    if (!this.lent.delete(block)) this.log.push("released twice");
+  }
+
+  readAt(into: Uint8Array, offset: number): Promise<number> {
+    this.log.push("read");
+    const piece = this.bytes.subarray(offset, offset + into.length);
+    into.set(piece);
+    return Promise.resolve(piece.length);
+  }
+
+  close(): void {
+    this.log.push("close");
+  }
+}
+
+/** A target in memory, and what was done with it. */
+class Target implements TransferTarget {
+  held = 0;
+  unit = 100_000;
+  readonly log: string[] = [];
+  readonly releases: (() => void)[] = [];
+  bytes: number[] = [];
+  digest?: (length: number) => Promise<string>;
+  failing: Record<string, Error> = {};
+
+  start?(offset: number): Promise<void> {
+    this.log.push(`start ${offset}`);
+    this.bytes.length = offset;
+    return Promise.resolve();
+  }
+
+  write(block: Uint8Array, release: () => void): Promise<void> {
+    if (this.failing.write && this.bytes.length >= 100_000) {
+      return Promise.reject(this.failing.write);
+    }
+    this.log.push(`write ${block.length}`);
+    for (const byte of block) this.bytes.push(byte);
+    this.releases.push(release);
+    return Promise.resolve();
+  }
+
+  skip(bytes: number): Promise<void> {
+    this.log.push(`skip ${bytes}`);
+    for (let i = 0; i < bytes; i++) this.bytes.push(0);
+    return Promise.resolve();
+  }
+
+  flush(): Promise<void> {
+    this.log.push("flush");
+    for (const release of this.releases.splice(0)) release();
+    return this.failing.flush ? Promise.reject(this.failing.flush) : Promise.resolve();
+  }
+
+  readAt(into: Uint8Array, offset: number): Promise<number> {
+    this.log.push("read");
+    const piece = this.bytes.slice(offset, offset + into.length);
+    into.set(piece);
+    return Promise.resolve(piece.length);
+  }
+
+  commit(): Promise<void> {
+    this.log.push("commit");
+    return this.failing.commit ? Promise.reject(this.failing.commit) : Promise.resolve();
+  }
+
+  discard(cause: unknown): Promise<void> {
+    this.log.push(`discard ${(cause as Error).message}`);
+    return this.failing.discard ? Promise.reject(this.failing.discard) : Promise.resolve();
+  }
+}
+
+function run(source: Source, target: Target, context: TransferContext): Promise<void> {
+  return transferFile("/name", source, () => Promise.resolve(target), context);
+}
+
+Deno.test("a file is written, flushed and committed, and its source closed", async () => {
+  const [source, target, context] = [new Source(data), new Target(), contextOf()];
+  await run(source, target, context);
+  assert(same(new Uint8Array(target.bytes), data));
+  assertEquals([source.log, source.lent.size], [["close"], 0]);
+  assertEquals(target.log, ["write 100000", "write 100000", "write 100000", "flush", "commit"]);
+  const { files, bytes } = context.progress.result();
+  assertEquals([files, bytes], [1, 300_000]);
+});
+
+Deno.test("a failure discards what was written, closes the source, and counts no file", async () => {
+  for (const what of ["write", "flush", "commit"]) {
+    const [source, target, context] = [new Source(data), new Target(), contextOf()];
+    const failure = new Error(what);
+    target.failing = { [what]: failure, discard: new Error("a later failure") };
+    assertEquals(await assertRejects(() => run(source, target, context)), failure);
+    assertEquals(target.log.at(-1), `discard ${what}`);
+    assertEquals(target.log.includes("commit"), what === "commit");
+    assertEquals([source.log, context.progress.result().files], [["close"], 0]);
+  }
+  const source = new Source(data);
+  const none = () => Promise.reject(new RangeError("no target"));
+  await assertRejects(() => transferFile("/x", source, none, contextOf()), RangeError);
+  assertEquals(source.log, ["close"]);
+});
+
+Deno.test("the progress expects the size, and nothing of a stream", async () => {
+  for (const [size, total] of [[300_000, 300_000], [null, 5]] as const) {
+    const totals: number[] = [];
+    const progress = new Progress(({ total }) => totals.push(total));
+    progress.expect(5);
+    progress.advance("/other", 0);
+    const source = new Source(new Uint8Array(0), size);
+    await run(source, new Target(), contextOf({}, { progress }));
+    assertEquals(totals, [5, total + (size === null ? 0 : 5)]);
+  }
+});
+
+Deno.test("a file that resumes begins where the part ends, at both ends", async () => {
+  for (const held of [0, 1000]) {
+    const reports: number[] = [];
+    const progress = new Progress(({ transferred }) => reports.push(transferred));
+    const [source, target] = [new Source(data), new Target()];
+    target.held = held;
+    target.bytes = [...data.subarray(0, held)];
+    await run(source, target, contextOf({ resume: true }, { progress }));
+    assert(same(new Uint8Array(target.bytes), data));
+    assertEquals(source.log.filter((line) => line !== "read"), [`start ${held}`, "close"]);
+    assertEquals(target.log.find((line) => line !== "read"), `start ${held}`);
+    assertEquals([progress.bytes, reports.at(-1)], [300_000 - held, 300_000]);
+  }
+});
+
+Deno.test("a file that turns out not to continue the part is transferred whole", async () => {
+  const reports: number[] = [];
+  const progress = new Progress(({ transferred }) => reports.push(transferred));
+  const [source, target] = [new Source(data), new Target()];
+  target.held = 1000;
+  target.bytes = [...data.subarray(0, 1000)];
+  let wrong = true;
+  target.digest = (length) => {
+    target.log.push(`digest ${length}`);
+    const answer = wrong ? "wrong" : sha256(new Uint8Array(target.bytes).subarray(0, length));
+    wrong = false;
+    return Promise.resolve(answer);
+  };
+  await run(source, target, contextOf({ resume: true, verify: true }, { progress }));
+  assertEquals(target.log.filter((line) => !/^(read|write)/.test(line)), [
+    "start 1000",
+    "flush",
+    "digest 300000",
+    "start 0",
+    "flush",
+    "digest 300000",
+    "commit",
+  ]);
+  assertEquals([progress.bytes, reports.at(-1)], [599_000, 599_000]);
+});
+
+Deno.test("a file that is not as sent fails: at once, or after all of it was sent again", async () => {
+  for (const [held, starts] of [[0, 1], [1000, 2]] as const) {
+    const [source, target] = [new Source(data), new Target()];
+    target.held = held;
+    target.bytes = [...data.subarray(0, held)];
+    target.digest = () => Promise.resolve("wrong");
+    const error = await assertRejects(
+      () => run(source, target, contextOf({ resume: true, verify: true })),
+      SftpError,
+    );
+    assertEquals([error.operation, error.path], ["verify", "/name"]);
+    assertEquals(error.message, 'Cannot verify "/name": what is there is not what was sent');
+    assertEquals(target.log.filter((line) => line.startsWith("start")).length, starts);
+    assertEquals(target.log.filter((line) => /^(commit|discard)/.test(line)).length, 1);
+  }
+});
+
+Deno.test("both servers of a copy are asked for a digest, and no local end is", async () => {
+  const asked: string[] = [];
+  const digest = (end: string) => (length: number) => {
+    asked.push(`${end} ${length}`);
+    return Promise.resolve(sha256(data));
+  };
+  const [source, target] = [new Source(data), new Target()];
+  source.digest = digest("source");
+  target.digest = digest("target");
+  await run(source, target, contextOf({ verify: true }));
+  assertEquals(asked, ["source 300000", "target 300000"]);
+  await run(new Source(data), new Target(), contextOf({ verify: true }));
+  assertEquals(asked.length, 2);
+  target.digest = digest("target");
+  await run(new Source(data), target, contextOf({}));
+  assertEquals(asked.length, 2);
+});
+
+Deno.test("the beginning of a resumed file is read where no server is asked", async () => {
+  const digest = () => Promise.resolve(sha256(data));
+  for (
+    const [from, to, reads] of [[true, false, "target"], [false, true, "source"], [
+      true,
+      true,
+      "source",
+    ]] as const
+  ) {
+    const [source, target] = [new Source(data), new Target()];
+    if (from) source.digest = digest;
+    if (to) target.digest = digest;
+    target.held = 90_000;
+    target.bytes = [...data.subarray(0, 90_000)];
+    await run(source, target, contextOf({ resume: true, verify: true }));
+    // Both are sampled: three blocks and up to fourteen others; one read more is that of the beginning.
+    const count = (log: string[]) => log.filter((line) => line === "read").length;
+    const extra = count(source.log) - count(target.log);
+    assertEquals(extra, reads === "source" ? 1 : -1);
+  }
+});
+
+Deno.test("what an earlier try has brought is taken back from the progress if this one fails", async () => {
+  const reports: number[] = [];
+  const progress = new Progress(({ transferred }) => reports.push(transferred));
+  const target = new Target();
+  target.held = 1000;
+  target.bytes = [...data.subarray(0, 1000)];
+  target.failing = { flush: new Error("flush") };
+  const context = contextOf({ resume: true }, { progress });
+  await assertRejects(() => run(new Source(data), target, context));
+  progress.finish("/x");
+  assertEquals(reports.at(-1), 299_000);
+});
+
+Deno.test("a stream that gives nothing, or takes nothing, does not hold up an abort", async () => {
+  const abort = new AbortController();
+  const context = contextOf({}, { signal: abort.signal });
+  const stalled = new Source(data, null);
+  stalled.next = () => new Promise(() => {});
+  const reading = run(stalled, new Target(), context);
+  const taking = new Target();
+  taking.start = undefined!;
+  taking.write = () => new Promise(() => {});
+  const writing = run(new Source(data), taking, context);
+  await turn();
+  abort.abort(new Error("enough"));
+  await assertRejects(() => reading, Error, "enough");
+  await assertRejects(() => writing, Error, "enough");
+  assertEquals([stalled.log, taking.log], [["close"], ["discard enough"]]);
+});
+
+Deno.test("an abort waits for a read and a write of a file, whose memory is in use", async () => {
+  const abort = new AbortController();
+  const context = contextOf({}, { signal: abort.signal });
+  const gate = Promise.withResolvers<void>();
+  const [source, target] = [new Source(data), new Target()];
+  target.write = () => gate.promise;
+  const writing = run(source, target, context);
+  const slow = new Source(data);
+  slow.next = async () => {
+    await gate.promise;
+    return null;
+  };
+  const reading = run(slow, new Target(), context);
+  let settled = 0;
+  for (const promise of [writing, reading]) promise.catch(() => {}).then(() => settled++);
+  abort.abort(new Error("enough"));
+  await turn();
+  assertEquals(settled, 0);
+  gate.resolve();
+  await reading;
+  await writing;
+});
+
+Deno.test("a rate limit divides blocks, which are given back when their last piece is", async () => {
+  const passed: number[] = [];
+  const throttle = {
+    piece: 40_000,
+    pass: (bytes: number) => Promise.resolve(void passed.push(bytes)),
+  } as unknown as Throttle;
+  const [source, target] = [new Source(data), new Target()];
+  let early = 0;
+  const flush = target.flush.bind(target);
+  target.flush = () => {
+    early = source.lent.size;
+    return flush();
+  };
+  await run(source, target, contextOf({}, { throttle }));
+  assertEquals(passed, [40_000, 40_000, 20_000, 40_000, 40_000, 20_000, 40_000, 40_000, 20_000]);
+  assert(same(new Uint8Array(target.bytes), data));
+  assertEquals([early, source.lent.size, source.log], [3, 0, ["close"]]);
+});
+
+Deno.test("holes of a sparse source are left out where the target can", async () => {
+  const sparse = new Uint8Array(400_000);
+  sparse.set(data.subarray(0, 1000), 0);
+  sparse.set(data.subarray(0, 1000), 300_000);
+  for (const [from, to] of [[true, true], [false, true], [true, false]]) {
+    const [source, target] = [new Source(sparse), new Target()];
+    target.unit = 200_000;
+    source.sparse = from!;
+    if (!to) target.skip = undefined!;
+    await run(source, target, contextOf());
+    assert(same(new Uint8Array(target.bytes), sparse));
+    assertEquals([source.lent.size, source.log], [0, ["close"]]);
+    const writes = target.log.filter((line) => /^(write|skip)/.test(line));
+    assertEquals(
+      writes,
+      from && to
+        ? ["write 65536", "skip 134464", "skip 65536", "write 65536", "skip 68928"]
+        : ["write 200000", "write 200000"],
+    );
+  }
+});

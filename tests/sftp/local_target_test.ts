@@ -1,0 +1,433 @@
+/** A local file that a transfer writes: its hidden part, its lock, its mode and its name. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { AdaptiveIo } from "../../lib/runtime/adaptive_io.ts";
+import type { Files, OpenFile } from "../../lib/runtime/files.ts";
+import { runtime } from "../../lib/runtime/runtime.ts";
+import type { SftpFileInfo, SftpTransferOptions } from "../../lib/sftp/mod.ts";
+import type { TransferTarget } from "../../lib/sftp/transfer/file_store.ts";
+import { deviceTarget, fileTarget } from "../../lib/sftp/transfer/local_target.ts";
+import { replaced } from "../support/replaced.ts";
+import { folder, noise, same } from "./world.ts";
+
+const PART = ".0123.part";
+const data = noise(300_000);
+const ignore = Deno.build.os === "windows";
+
+interface How {
+  readonly options?: SftpTransferOptions;
+  readonly info?: Partial<SftpFileInfo>;
+  readonly part?: string;
+  readonly check?: () => void;
+  readonly io?: AdaptiveIo;
+}
+
+function target(path: string, how: How = {}): Promise<TransferTarget> {
+  const info = how.info === undefined ? null : { ...INFO, ...how.info };
+  return fileTarget(path, {
+    options: how.options ?? {},
+    info,
+    part: how.part ?? null,
+    io: how.io ?? new AdaptiveIo(),
+    check: how.check ?? null,
+  });
+}
+
+const INFO: SftpFileInfo = {
+  isFile: true,
+  isDirectory: false,
+  isSymlink: false,
+  size: 0,
+  mtime: null,
+  atime: null,
+  mode: null,
+  uid: null,
+  gid: null,
+};
+
+async function names(path: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort();
+}
+
+async function modeOf(path: string): Promise<number> {
+  return (await Deno.lstat(path)).mode! & 0o7777;
+}
+
+async function write(target: TransferTarget, ...blocks: Uint8Array[]): Promise<number> {
+  let released = 0;
+  for (const block of blocks) await target.write(block, () => released++);
+  return released;
+}
+
+/** Local files with some functions replaced. */
+function files(changes: Partial<Files>): Disposable {
+  return replaced(runtime, "files", Object.assign(Object.create(Deno), changes));
+}
+
+/** Open files with some methods replaced. */
+function openFiles(change: (file: OpenFile) => Partial<OpenFile>): Disposable {
+  const wrap = (file: Deno.FsFile): OpenFile =>
+    new Proxy(file, {
+      get(file, name) {
+        const changed = change(file as unknown as OpenFile) as Record<PropertyKey, unknown>;
+        if (name in changed) return changed[name];
+        const value = Reflect.get(file, name);
+        return typeof value === "function" ? value.bind(file) : value;
+      },
+    }) as unknown as OpenFile;
+  return files({
+    open: async (path, options) => wrap(await Deno.open(path, options)),
+    openSync: (path, options) => wrap(Deno.openSync(path, options)),
+  });
+}
+
+Deno.test("a file is written under a hidden name, and gets its own when it is complete", async () => {
+  for (const io of [new AdaptiveIo(Infinity), new AdaptiveIo(-1)]) {
+    await using here = await folder();
+    const path = `${here.path}/file`;
+    await Deno.writeTextFile(path, "old");
+    const file = await target(path, { io });
+    assertEquals(file.held, 0);
+    assertEquals(await write(file, data.subarray(0, 7), data.subarray(7)), 2);
+    await file.flush();
+    const [hidden, other] = await names(here.path);
+    assert(/^\.[-0-9a-f]{36}\.part$/.test(hidden!), hidden);
+    assertEquals([other, await Deno.readTextFile(path)], ["file", "old"]);
+    await file.commit(null);
+    assertEquals(await names(here.path), ["file"]);
+    assert(same(await Deno.readFile(path), data));
+  }
+});
+
+Deno.test("a file that is given up leaves nothing, but its part if it may be resumed", async () => {
+  await using here = await folder();
+  const path = `${here.path}/file`;
+  for (const part of [undefined, PART]) {
+    const file = await target(path, part === undefined ? {} : { part });
+    await write(file, data);
+    await file.discard(new Error("enough"));
+    assertEquals(await names(here.path), part === undefined ? [] : [PART]);
+  }
+  assert(same(await Deno.readFile(`${here.path}/${PART}`), data));
+});
+
+Deno.test({
+  name: "a file gets a mode without the right to write at the end, and can be written until then",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    const path = `${here.path}/file`;
+    const cases: [how: How, during: number, mode: number][] = [
+      [{ info: { mode: 0o100400 } }, 0o600, 0o400],
+      [{ options: { mode: 0o444 }, info: { mode: 0o100644 } }, 0o644, 0o444],
+      [{ options: { mode: 0 }, part: PART }, 0o600, 0],
+      [{ info: { mode: 0o100040 }, part: PART }, 0o640, 0o040],
+      [{ info: { mode: 0o100666 } }, 0o644, 0o644], // the umask applies
+      [{ info: { mode: 0o100666 }, options: { preserve: true } }, 0o644, 0o666],
+      [{}, 0o644, 0o644],
+    ];
+    const umask = Deno.umask(0o022);
+    try {
+      for (const [how, during, mode] of cases) {
+        const file = await target(path, how);
+        await write(file, data);
+        const hidden = (await names(here.path)).find((name) => name.startsWith("."));
+        assertEquals(await modeOf(`${here.path}/${hidden}`), during);
+        await file.commit(null);
+        assertEquals([await modeOf(path), await names(here.path)], [mode, ["file"]]);
+      }
+    } finally {
+      Deno.umask(umask);
+    }
+  },
+});
+
+Deno.test("times are kept when told, the time of access from that of modification if need be", async () => {
+  await using here = await folder();
+  const path = `${here.path}/file`;
+  const mtime = new Date(1_000_000_000_000);
+  const atime = new Date(1_100_000_000_000);
+  const infos: [info: Partial<SftpFileInfo>, preserve: boolean][] = [
+    [{ mtime, atime }, true],
+    [{ mtime }, true],
+    [{ mtime }, false],
+    [{ atime }, true],
+  ];
+  const found: [Date | null, Date | null][] = [];
+  for (const [info, preserve] of infos) {
+    const file = await target(path, { info, options: { preserve } });
+    await file.commit({ ...INFO, ...info });
+    const there = await Deno.stat(path);
+    found.push([there.mtime, there.atime]);
+  }
+  assertEquals(found.slice(0, 2), [[mtime, atime], [mtime, mtime]]);
+  for (const [time] of found.slice(2)) assert(time!.getTime() > 1_200_000_000_000);
+});
+
+Deno.test("the disk and the owner are asked for when told, before the file has its name", async () => {
+  await using here = await folder();
+  const log: string[] = [];
+  const options = { sync: true, owners: true };
+  {
+    using _ = openFiles(() => ({ sync: () => Promise.resolve(void log.push("sync")) }));
+    Object.assign(runtime.files, {
+      chown: (path: string, uid: number, gid: number) =>
+        Promise.resolve(void log.push(`chown ${path.endsWith(".part")} ${uid} ${gid}`)),
+      rename: (from: string, to: string) => {
+        log.push("rename");
+        return Deno.rename(from, to);
+      },
+    });
+    const commit = async (options: SftpTransferOptions, uid: number | null, gid: number | null) => {
+      const file = await target(`${here.path}/file`, { options });
+      await file.commit({ ...INFO, uid, gid });
+    };
+    await commit(options, 1, 2);
+    await commit(options, 1, null);
+    await commit(options, null, 2);
+    await commit({}, 1, 2);
+  }
+  assertEquals(log, [
+    "sync",
+    "chown true 1 2",
+    "rename",
+    "sync",
+    "rename",
+    "sync",
+    "rename",
+    "rename",
+  ]);
+});
+
+Deno.test("a part is held by one transfer at a time, until the file has its name", async () => {
+  await using here = await folder();
+  const path = `${here.path}/file`;
+  const first = await target(path, { part: PART });
+  await write(first, data.subarray(0, 1000));
+  const again = () => target(path, { part: PART });
+  const { message } = await assertRejects(again, Deno.errors.Busy);
+  assertEquals(message, `"${path}" is being fetched by another transfer`);
+  assert(same(await Deno.readFile(`${here.path}/${PART}`), data.subarray(0, 1000)));
+  await first.discard(new Error("enough"));
+  const second = await again();
+  assertEquals(second.held, 1000);
+  let busy = false;
+  {
+    using _ = files({
+      async rename(from, to) {
+        busy = await again().then(() => false, (cause) => cause instanceof Deno.errors.Busy);
+        await Deno.rename(from, to);
+      },
+    });
+    await second.commit(null);
+  }
+  assertEquals([busy, await names(here.path)], [true, ["file"]]);
+});
+
+Deno.test("a part is used where nothing can be locked", async () => {
+  await using here = await folder();
+  for (const tryLock of [undefined, () => Promise.reject(new Error("not supported"))]) {
+    using _ = openFiles(() => ({ tryLock }) as Partial<OpenFile>);
+    const file = await target(`${here.path}/file`, { part: PART });
+    await file.discard(new Error("enough"));
+  }
+  assertEquals(await names(here.path), [PART]);
+});
+
+Deno.test("what was written after the place to resume from is lost", async () => {
+  await using here = await folder();
+  const path = `${here.path}/file`;
+  await Deno.writeFile(`${here.path}/${PART}`, data);
+  const file = await target(path, { part: PART });
+  assertEquals(file.held, data.length);
+  const middle = new Uint8Array(1000);
+  assertEquals(await file.readAt!(middle, 150_000), 1000);
+  assert(same(middle, data.subarray(150_000, 151_000)));
+  assertEquals(await file.readAt!(middle, data.length - 10), 10);
+  await file.start!(100_000);
+  await write(file, new Uint8Array([1, 2, 3]));
+  await file.flush();
+  await file.commit(null);
+  const expected = new Uint8Array([...data.subarray(0, 100_000), 1, 2, 3]);
+  assert(same(await Deno.readFile(path), expected));
+});
+
+Deno.test({
+  name: "a part that is a link or a folder is not written to",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    await using elsewhere = await folder();
+    const path = `${here.path}/file`;
+    const victim = `${elsewhere.path}/victim`;
+    await Deno.writeTextFile(victim, "precious");
+    await Deno.symlink(victim, `${here.path}/${PART}`);
+    const attempt = () => target(path, { part: PART });
+    const { message } = await assertRejects(attempt, Deno.errors.InvalidData);
+    assertEquals(message, `"${here.path}" changed under our hands`);
+    assertEquals(await Deno.readTextFile(victim), "precious");
+    assertEquals(await names(here.path), [PART]);
+    await Deno.remove(`${here.path}/${PART}`);
+    await Deno.mkdir(`${here.path}/${PART}`);
+    await assertRejects(attempt);
+  },
+});
+
+Deno.test("an open part that is not the file of its name is not used", async () => {
+  await using here = await folder();
+  const path = `${here.path}/file`;
+  for (const change of [{ ino: -1 }, { dev: -1 }, { isFile: false }]) {
+    using _ = files({ lstatSync: (path) => ({ ...Deno.lstatSync(path), ...change }) });
+    await assertRejects(() => target(path, { part: PART }), Deno.errors.InvalidData);
+    // Without a folder that may change and without a part nothing is compared.
+    await (await target(path)).discard(new Error("enough"));
+    await assertRejects(() => target(path, { check() {} }), Deno.errors.InvalidData);
+  }
+  assertEquals(await names(here.path), [PART]);
+});
+
+Deno.test("a folder that is no longer the transfer's gets no file", async () => {
+  await using here = await folder();
+  const check = () => {
+    throw new Deno.errors.InvalidData("elsewhere");
+  };
+  const path = `${here.path}/file`;
+  await assertRejects(() => target(path, { check }), Deno.errors.InvalidData, "elsewhere");
+  assertEquals(await names(here.path), []);
+});
+
+Deno.test("the beginning of an older file is copied to the part, and the file stays until the end", async () => {
+  await using here = await folder();
+  const path = `${here.path}/file`;
+  const old = noise(2_500_000);
+  await Deno.writeFile(path, old);
+  const file = await target(path, { part: PART });
+  let asked = -1;
+  await file.adopt!(3_000_000, async (older, length) => {
+    asked = length;
+    const tail = new Uint8Array(100);
+    assertEquals(await older.readAt(tail, length - 100), 100);
+    assert(same(tail, old.subarray(length - 100)));
+    assertEquals(await older.readAt(tail, length - 50), 50);
+    return true;
+  });
+  assertEquals([asked, file.held], [2_500_000, 2_500_000]);
+  assert(same(await Deno.readFile(`${here.path}/${PART}`), old));
+  await file.start!(file.held);
+  await write(file, data);
+  assert(same(await Deno.readFile(path), old), "the old file is there");
+  await file.commit(null);
+  assertEquals((await Deno.stat(path)).size, 2_800_000);
+});
+
+Deno.test("a file that may not be the source's beginning is not copied", async () => {
+  await using here = await folder();
+  const path = `${here.path}/file`;
+  const attempt = async (size: number, same = true) => {
+    const file = await target(path, { part: PART });
+    let asked = false;
+    await file.adopt!(size, () => {
+      asked = true;
+      return Promise.resolve(same);
+    });
+    const { held } = file;
+    await file.discard(new Error("enough"));
+    await Deno.remove(`${here.path}/${PART}`);
+    return [asked, held];
+  };
+  assertEquals(await attempt(10), [false, 0]); // there is none
+  await Deno.writeTextFile(path, "");
+  assertEquals(await attempt(10), [false, 0]);
+  await Deno.writeTextFile(path, "12345");
+  assertEquals(await attempt(5), [false, 0]);
+  assertEquals(await attempt(6, false), [true, 0]);
+  assertEquals(await attempt(6), [true, 5]);
+  {
+    using _ = files({
+      open: (name, options) =>
+        name === path
+          ? Promise.reject(new Deno.errors.PermissionDenied())
+          : Deno.open(name, options),
+    });
+    assertEquals(await attempt(6), [false, 0]); // it can still be replaced
+  }
+  if (ignore) return;
+  await Deno.rename(path, `${here.path}/other`);
+  await Deno.symlink("other", path);
+  assertEquals(await attempt(6), [false, 0]);
+});
+
+Deno.test("a file that shrinks while it is copied is used as far as it goes", async () => {
+  await using here = await folder();
+  const path = `${here.path}/file`;
+  await Deno.writeFile(path, data);
+  const file = await target(path, { part: PART });
+  await file.adopt!(1_000_000, () => {
+    Deno.truncateSync(path, 1000);
+    return Promise.resolve(true);
+  });
+  assertEquals([file.held, (await Deno.stat(`${here.path}/${PART}`)).size], [1000, 1000]);
+  await file.discard(new Error("enough"));
+});
+
+Deno.test("holes are left out, one at the end too", async () => {
+  await using here = await folder();
+  const path = `${here.path}/file`;
+  const file = await target(path);
+  await file.start!(0);
+  await write(file, new Uint8Array([1]));
+  await file.skip!(9);
+  await write(file, new Uint8Array([2]), new Uint8Array([3]));
+  await file.skip!(8);
+  await file.flush();
+  await file.commit(null);
+  const expected = new Uint8Array(20);
+  expected.set([1], 0);
+  expected.set([2, 3], 10);
+  assertEquals(await Deno.readFile(path), expected);
+});
+
+Deno.test("errors of an open file name the file, not its part", async () => {
+  await using here = await folder();
+  const path = `${here.path}/file`;
+  const fail = (): never => {
+    throw new Error("Input/output error");
+  };
+  const cases: [operation: string, run: (file: TransferTarget) => Promise<unknown>][] = [
+    ["write", (file) => write(file, data)],
+    ["truncate", (file) => file.start!(0)],
+    ["read", (file) => file.readAt!(new Uint8Array(1), 0)],
+    ["set the time of", (file) => file.commit({ ...INFO, mtime: new Date() })],
+    ["sync", (file) => file.commit(null)],
+  ];
+  using _ = openFiles(() => ({
+    writeSync: fail,
+    write: fail,
+    truncate: fail,
+    read: fail,
+    utime: fail,
+    sync: fail,
+  }));
+  for (const [operation, run] of cases) {
+    const options = { preserve: operation !== "sync", sync: operation === "sync" };
+    const file = await target(path, { options });
+    const { message } = await assertRejects(() => run(file));
+    assertEquals(message, `Cannot ${operation} "${path}": Input/output error`);
+    await file.discard(new Error("enough"));
+  }
+  assertEquals(await names(here.path), []);
+});
+
+Deno.test({
+  name: "a device is written to directly",
+  ignore,
+  fn: async () => {
+    for (const end of ["commit", "discard"] as const) {
+      const device = await deviceTarget("/dev/null");
+      assertEquals(device.held, 0);
+      assertEquals(await write(device, data), 1);
+      await device.flush();
+      await device[end](null);
+      await assertRejects(() => write(device, data), Deno.errors.BadResource);
+    }
+  },
+});

@@ -1,0 +1,145 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { Progress, type TransferProgress } from "../../lib/sftp/transfer/progress.ts";
+import { Throttle } from "../../lib/sftp/transfer/throttle.ts";
+import { bitsOf, inFlightOf } from "../../lib/sftp/transfer/transfer_options.ts";
+import { FakeTime } from "../support/fake_time.ts";
+
+/** A progress of a fake clock, and its reports. */
+function watched(): { time: FakeTime; progress: Progress; reports: TransferProgress[] } {
+  const time = new FakeTime();
+  const reports: TransferProgress[] = [];
+  return { time, progress: new Progress((report) => reports.push(report)), reports };
+}
+
+Deno.test("progress is reported ten times a second, and at the end of each file", () => {
+  const { time, progress, reports } = watched();
+  using _ = time;
+  progress.expect(1000);
+  progress.advance("/a", 100); // the first at once
+  time.skip(99);
+  progress.advance("/a", 100);
+  assertEquals(reports.length, 1);
+  time.skip(1);
+  progress.advance("/a", 100);
+  assertEquals(reports.length, 2);
+  progress.finish("/b");
+  assertEquals(reports.map(({ path, transferred, total }) => [path, transferred, total]), [
+    ["/a", 100, 1000],
+    ["/a", 300, 1000],
+    ["/b", 300, 1000],
+  ]);
+  assertEquals([progress.result().files, progress.result().bytes], [1, 300]);
+});
+
+Deno.test("the rate is the mean at first, and that of the last seconds later", () => {
+  const { time, progress, reports } = watched();
+  using _ = time;
+  progress.expect(20_000);
+  time.skip(1000);
+  progress.advance("/a", 4000);
+  time.skip(1000);
+  progress.advance("/a", 0);
+  assertEquals(reports.map(({ rate, remaining }) => [rate, remaining]), [[4000, 4], [2000, 8]]);
+  time.skip(1000); // 3 s: a moving mean from here on
+  progress.advance("/a", 5000);
+  const weight = 1 - Math.exp(-1000 / 3000);
+  const rate = 2000 + (5000 - 2000) * weight;
+  assert(Math.abs(reports.at(-1)!.rate - rate) < 1e-6, `${reports.at(-1)!.rate}`);
+  assertEquals(reports.at(-1)!.remaining, 11_000 / reports.at(-1)!.rate);
+});
+
+Deno.test("the rest is unknown without a total or a rate, and more than expected moves the total", () => {
+  const { time, progress, reports } = watched();
+  using _ = time;
+  time.skip(10);
+  progress.finish("/empty");
+  progress.advance("/a", 5);
+  progress.finish("/a");
+  assertEquals(reports.map(({ total, remaining }) => [total, remaining]), [[0, null], [5, null]]);
+  progress.expect(3);
+  progress.finish("/a");
+  assertEquals([reports.at(-1)!.total, reports.at(-1)!.remaining], [5, 0]);
+});
+
+Deno.test("a rate of almost no time is no infinite one, and a slow one is one, too", () => {
+  const rates = (...steps: [ms: number, bytes: number][]) => {
+    const { time, progress, reports } = watched();
+    using _ = time;
+    progress.expect(1);
+    for (const [ms, bytes] of steps) {
+      time.skip(ms);
+      progress.bytes += bytes;
+      progress.finish("/a");
+    }
+    return reports.map(({ rate, remaining }) => [rate, remaining]);
+  };
+  assertEquals(rates([0, 0], [0, 10]), [[0, null], [10_000, 0]]);
+  assertEquals(rates([2000, 1]), [[0.5, 0]]);
+  // The first report comes late: before it there was no rate.
+  assertEquals(rates([4000, 41]), [[41 / 4.1 * (1 - Math.exp(-4100 / 3000)), 0]]);
+  const [, last] = rates([4000, 0], [1, 10]);
+  assertEquals(last, [10_000 * (1 - Math.exp(-1 / 3000)), 0]);
+});
+
+Deno.test("bytes of an earlier try count as transferred, but not in the rate", () => {
+  const { time, progress, reports } = watched();
+  using _ = time;
+  progress.expect(100);
+  progress.held(60);
+  time.skip(1000);
+  progress.advance("/a", 20);
+  progress.held(-60);
+  progress.finish("/a");
+  assertEquals(reports.map(({ transferred, rate, remaining }) => [transferred, rate, remaining]), [
+    [80, 20, 1],
+    [20, 20, 4],
+  ]);
+});
+
+Deno.test("a rate limit lets pieces pass when they are due, and saves nothing up", async () => {
+  using time = new FakeTime();
+  const throttle = new Throttle(1000, undefined);
+  assertEquals(throttle.piece, 100);
+  assertEquals(new Throttle(1, undefined).piece, 1);
+  await time.settle(throttle.pass(100));
+  assertEquals(time.now, 100);
+  time.skip(900); // unused
+  await time.settle(throttle.pass(100));
+  assertEquals(time.now, 1100);
+  // In parallel: one after the other.
+  await time.settle(Promise.all([throttle.pass(100), throttle.pass(200)]));
+  assertEquals(time.now, 1400);
+  // Less than a millisecond is not waited for, but is not forgotten either.
+  await time.settle(throttle.pass(0.5));
+  assertEquals(time.now, 1400);
+  for (let i = 0; i < 3; i++) await time.settle(throttle.pass(0.5));
+  assertEquals(time.now, 1402);
+  await time.settle(throttle.pass(1));
+  assertEquals(time.now, 1403);
+});
+
+Deno.test("a wait of a rate limit is aborted", async () => {
+  const abort = new AbortController();
+  const passing = new Throttle(1, abort.signal).pass(1000);
+  abort.abort(new Error("enough"));
+  await assertRejects(() => passing, Error, "enough");
+});
+
+Deno.test("the memory of a transfer is as told, and less with a rate limit", () => {
+  assertEquals(inFlightOf({}), 32 * 1024 * 1024);
+  assertEquals([inFlightOf({ inFlight: 5 }), inFlightOf({ inFlight: 1 })], [5, 1]);
+  assertEquals(inFlightOf({ inFlight: 1000, rateLimit: 100 }), 50);
+  assertEquals(inFlightOf({ inFlight: 1000, rateLimit: 1 }), 1);
+  assertEquals(inFlightOf({ inFlight: 10, rateLimit: 100 }), 10);
+  for (const wrong of [0, -1, NaN]) {
+    assertThrows(() => inFlightOf({ inFlight: wrong }), RangeError, "inFlight");
+    assertThrows(() => inFlightOf({ rateLimit: wrong }), RangeError, "rateLimit");
+  }
+});
+
+Deno.test("a file gets the permission bits that are asked for, or the source's without its type", () => {
+  assertEquals(bitsOf({ mode: 0o104755 }, {}), 0o755);
+  assertEquals(bitsOf({ mode: 0o100644 }, { mode: 0o600 }), 0o600);
+  assertEquals(bitsOf(null, { mode: 0 }), 0);
+  assertEquals([bitsOf(null, {}), bitsOf({ mode: null }, {})], [undefined, undefined]);
+});
