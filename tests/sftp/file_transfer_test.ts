@@ -1,13 +1,12 @@
 /** One file of a transfer, between ends in memory. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { runtime } from "../../lib/runtime/runtime.ts";
 import { SftpError, type SftpTransferOptions } from "../../lib/sftp/mod.ts";
 import type { TransferSource, TransferTarget } from "../../lib/sftp/transfer/file_store.ts";
 import { type TransferContext, transferFile } from "../../lib/sftp/transfer/file_transfer.ts";
 import { Progress } from "../../lib/sftp/transfer/progress.ts";
-import { Throttle } from "../../lib/sftp/transfer/throttle.ts";
+import type { Throttle } from "../../lib/sftp/transfer/throttle.ts";
 import { noise, same, turn } from "./world.ts";
-import { assert } from "@std/assert";
 
 const data = noise(300_000);
 

@@ -36,7 +36,7 @@ function readable(bytes: Uint8Array): Pick<Required<TransferSource>, "readAt"> &
 }
 
 type Source = TransferSource & { asked: Asked };
-type Target = TransferTarget & { asked: Asked };
+type Target = Omit<TransferTarget, "held"> & { held: number; asked: Asked };
 
 function source(bytes: Uint8Array, more: Partial<TransferSource> = {}): Source {
   return {
@@ -81,6 +81,14 @@ function sha256(bytes: Uint8Array): string {
 Deno.test("a part of the source is used, up to its end", async () => {
   for (const held of [1, SAMPLE - 1, SAMPLE, 2 * SAMPLE, 3 * SAMPLE + 5, 999_999, 1_000_000]) {
     assertEquals(await resumeOffset(source(data), target(data.subarray(0, held)), {}), held);
+  }
+});
+
+Deno.test("a part of less than two blocks is compared whole", async () => {
+  for (const [held, ranges] of [[1000, [[0, 1000]]], [40_000, [[0, SAMPLE], [7232, 40_000]]]]) {
+    const from = source(data);
+    assertEquals(await resumeOffset(from, target(data.subarray(0, held as number)), {}), held);
+    assertEquals(from.asked.ranges as unknown, ranges);
   }
 });
 
@@ -243,7 +251,7 @@ Deno.test("the file of the final name is adopted only without a part, if it is t
 });
 
 Deno.test("a part has one name for one version of one source and one target", () => {
-  const info = { ...INFO, size: 9, mtime: new Date(5000) };
+  const info: typeof INFO = { ...INFO, size: 9, mtime: new Date(5000) };
   const name = (path: string, name: string, changes: Partial<typeof info> | null, window = 1) => {
     const own = changes === null ? null : { ...info, ...changes };
     return partName({ path, name, info: own, inside: false }, window);
