@@ -49,7 +49,11 @@ export const OPERATORS: Readonly<Record<string, Operator>> = {
       .map(({ text, at }) => change("logic", at, at + text.length, LOGIC[text]!)),
 
   literal: (_, all) =>
-    all.filter(({ text }, index) => Object.hasOwn(LITERALS, text) && all[index + 1]?.text !== ":")
+    all.filter(({ text }, index) =>
+      Object.hasOwn(LITERALS, text) && all[index + 1]?.text !== ":" &&
+      // A type such as `Grant | false`.
+      ![all[index - 1]?.text, all[index + 1]?.text].includes("|")
+    )
       .map(({ text, at }) => change("literal", at, at + text.length, LITERALS[text]!)),
 
   /** A number that is one more. */

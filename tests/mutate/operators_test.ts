@@ -12,6 +12,9 @@ const cases: [operator: string, source: string, changed: string[]][] = [
   ["logic", "x = a && b;", ["x = a || b;"]],
   ["literal", "x = true;", ["x = false;"]],
   ["literal", "const o = { true: 1 };", []],
+  ["literal", "f(x): Promise<X | false> { return true; }", [
+    "f(x): Promise<X | false> { return false; }",
+  ]],
   ["number", "x = 255 + 1n;", ["x = 256 + 1n;", "x = 255 + 2n;"]],
   ["await", "x = await f();", ["x = f();"]],
   ["await", "async () => { return await f(); }", []],
