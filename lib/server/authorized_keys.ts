@@ -59,7 +59,7 @@ export function authorizedKeys(
     const attempt = { user, key, address: addressOf(remoteAddr) };
     const grant = authorize(await textOf(user) ?? "", attempt);
     if (grant !== null) return grant;
-    if (certificate === null || authorities.length === 0) return false;
+    if (certificate === null) return false;
     const trusted = { keys: authorities, principals: await principals(user) };
     return certifiedGrant(certificate, trusted, attempt) ?? false;
   };

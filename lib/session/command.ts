@@ -162,7 +162,6 @@ async function requestProgram(
   using _aborting = signal ? onAbort(signal, (reason) => channel.abort(reason)) : null;
   for (const result of await Promise.allSettled(wanted)) {
     if (result.status === "fulfilled") continue;
-    if (signal?.aborted) throw signal.reason;
     if (!(result.reason instanceof RequestDeniedError)) throw result.reason;
     throw new RequestDeniedError(
       result.reason.request,

@@ -44,12 +44,17 @@ export function serveInMemory(
   }
 }
 
-class FakeListener {
-  readonly addr = { transport: "tcp", hostname: "192.0.2.250", port: 22 };
+/** A listener in memory. */
+export class FakeListener {
+  readonly addr: Deno.NetAddr;
   accepted = 0;
   isClosed = false;
   readonly #arrived: Promise<Deno.Conn>[] = [];
   #waiting: PromiseWithResolvers<Deno.Conn> | null = null;
+
+  constructor(hostname = "192.0.2.250", port = 22) {
+    this.addr = { transport: "tcp", hostname, port };
+  }
 
   async accept(): Promise<Deno.Conn> {
     if (this.isClosed) throw new Deno.errors.BadResource("Listener has been closed");
@@ -74,7 +79,7 @@ class FakeListener {
   dial(hostname: string): ByteStreams {
     const [near, far] = memoryPair();
     const remoteAddr: Deno.NetAddr = { transport: "tcp", hostname, port: 50_000 };
-    this.arrive(Promise.resolve(connOf(far, remoteAddr, this.addr as Deno.NetAddr)));
+    this.arrive(Promise.resolve(connOf(far, remoteAddr, this.addr)));
     return near;
   }
 }

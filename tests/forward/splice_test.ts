@@ -1,0 +1,241 @@
+/** A channel and a connection that are joined, both in memory. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Channel } from "@denossh/ssh";
+import { splice } from "../../lib/forward/splice.ts";
+import { sessionPair } from "../connection/session_pair.ts";
+import { until } from "../connection/until.ts";
+import { decode, encode } from "./world.ts";
+
+const KIB = 1024;
+
+/** A connection that a test feeds, and that records what is done with it. */
+class FakeConn {
+  /** The sizes of the buffers that reads were given. */
+  readonly rooms: number[] = [];
+  readonly written: Uint8Array[] = [];
+  ended = false;
+  closed = false;
+  /** Bytes that one write takes at most. */
+  most = Infinity;
+  writeError: Error | null = null;
+  readonly #fed: (Uint8Array | Error | null)[] = [];
+  #waiting: PromiseWithResolvers<void> | null = null;
+
+  /** Bytes, an error, or null for the end. */
+  feed(...parts: (Uint8Array | Error | null)[]): void {
+    this.#fed.push(...parts);
+    this.#waiting?.resolve();
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
+    this.rooms.push(into.length);
+    while (this.#fed.length === 0) {
+      this.#waiting = Promise.withResolvers();
+      await this.#waiting.promise;
+    }
+    const next = this.#fed.shift()!;
+    if (next === null || next instanceof Error) {
+      if (next === null) return null;
+      throw next;
+    }
+    const n = Math.min(next.length, into.length);
+    into.set(next.subarray(0, n));
+    if (n < next.length) this.#fed.unshift(next.subarray(n));
+    return n;
+  }
+
+  write(bytes: Uint8Array): Promise<number> {
+    if (this.writeError) return Promise.reject(this.writeError);
+    const n = Math.min(bytes.length, this.most);
+    this.written.push(bytes.slice(0, n));
+    return Promise.resolve(n);
+  }
+
+  closeWrite(): Promise<void> {
+    this.ended = true;
+    return Promise.resolve();
+  }
+
+  close(): void {
+    assert(!this.closed, "closed twice");
+    this.closed = true;
+    this.feed(new Deno.errors.Interrupted("closed"));
+  }
+
+  get text(): string {
+    return this.written.map(decode).join("");
+  }
+}
+
+const asConn = (conn: FakeConn) => conn as unknown as Deno.Conn;
+
+/** Everything that the far end of the channel gets. */
+async function heard(channel: Channel): Promise<number> {
+  return (await channel.readAll()).length;
+}
+
+Deno.test("splice carries both directions to their ends, counts them, and closes both", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  const counts = { bytesIn: 0, bytesOut: 0 };
+  const joined = splice(pair.client, asConn(conn), { counts });
+  conn.feed(encode("to the channel"), null);
+  assertEquals(decode(await pair.server.readAll()), "to the channel");
+  assert(!conn.closed, "the other direction continues");
+  await pair.server.writeAll(encode("to the connection"));
+  await pair.server.closeWrite();
+  await joined;
+  assertEquals(conn.text, "to the connection");
+  assertEquals(counts, { bytesIn: 17, bytesOut: 14 });
+  assertEquals([conn.ended, conn.closed], [true, true]);
+  await pair.client.closed;
+});
+
+Deno.test("splice passes the end of the channel on while the connection still sends", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  const joined = splice(pair.client, asConn(conn));
+  await pair.server.closeWrite();
+  await until(() => conn.ended);
+  assert(!conn.closed);
+  conn.feed(encode("late"), null);
+  assertEquals(decode(await pair.server.readAll()), "late");
+  await joined;
+});
+
+Deno.test("splice sends what was read before, first, and counts it", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  const counts = { bytesIn: 0, bytesOut: 0 };
+  const joined = splice(pair.client, asConn(conn), { counts, early: encode("early ") });
+  conn.feed(encode("late"), null);
+  assertEquals(decode(await pair.server.readAll()), "early late");
+  await pair.server.closeWrite();
+  await joined;
+  assertEquals(counts.bytesOut, 10);
+});
+
+Deno.test("splice writes on where a connection takes less than it is given", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  conn.most = 3;
+  const counts = { bytesIn: 0, bytesOut: 0 };
+  const joined = splice(pair.client, asConn(conn), { counts });
+  await pair.server.writeAll(encode("0123456789"));
+  await pair.server.closeWrite();
+  conn.feed(null);
+  await joined;
+  assertEquals([conn.text, counts.bytesIn], ["0123456789", 10]);
+});
+
+Deno.test("splice reads 64 KiB at a time, and up to 256 KiB as long as reads are full", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  const joined = splice(pair.client, asConn(conn));
+  conn.feed(
+    new Uint8Array(64 * KIB - 1),
+    new Uint8Array(64 * KIB),
+    new Uint8Array(128 * KIB),
+    new Uint8Array(256 * KIB),
+    new Uint8Array(1),
+    null,
+  );
+  assertEquals(await heard(pair.server), (512 - 64) * KIB + 64 * KIB);
+  await pair.server.closeWrite();
+  await joined;
+  assertEquals(conn.rooms.map((room) => room / KIB), [64, 64, 128, 256, 256, 256]);
+});
+
+Deno.test("What was read before does not make the reads larger", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  const joined = splice(pair.client, asConn(conn), { early: new Uint8Array(64 * KIB) });
+  conn.feed(null);
+  assertEquals(await heard(pair.server), 64 * KIB);
+  await pair.server.closeWrite();
+  await joined;
+  assertEquals(conn.rooms, [64 * KIB]);
+});
+
+Deno.test("splice that is aborted closes both, with the reason", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  const controller = new AbortController();
+  const joined = splice(pair.client, asConn(conn), { signal: controller.signal });
+  const failed = assertRejects(() => joined, Error);
+  const reason = new Error("enough");
+  controller.abort(reason);
+  await failed;
+  assert(conn.closed);
+  assert(!pair.client.isOpen);
+  await pair.server.closed;
+});
+
+Deno.test("splice whose signal is aborted already reads nothing and closes both", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  await splice(pair.client, asConn(conn), { signal: AbortSignal.abort(new Error("before")) });
+  assertEquals([conn.closed, conn.rooms], [true, []]);
+  assert(!pair.client.isOpen);
+  await pair.server.closed;
+});
+
+Deno.test("splice listens to its signal no longer than it runs", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  const controller = new AbortController();
+  const joined = splice(pair.client, asConn(conn), { signal: controller.signal });
+  conn.feed(null);
+  await pair.server.closeWrite();
+  await joined;
+  // Closing it again would fail the assertion in it.
+  controller.abort();
+});
+
+Deno.test("An error of the connection closes the channel, and is what splice throws", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  const joined = splice(pair.client, asConn(conn));
+  const reset = new Deno.errors.ConnectionReset("reset");
+  conn.feed(reset);
+  assertEquals(await assertRejects(() => joined), reset);
+  assert(conn.closed);
+  assert(!pair.client.isOpen);
+  await pair.server.closed;
+});
+
+Deno.test("A connection that takes no more is closed, with the channel", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  conn.writeError = new Deno.errors.BrokenPipe("gone");
+  const joined = splice(pair.client, asConn(conn));
+  const failed = assertRejects(() => joined, Deno.errors.BrokenPipe);
+  await pair.server.writeAll(encode("x"));
+  await failed;
+  assert(conn.closed);
+  await pair.server.closed;
+});
+
+Deno.test("A channel that the peer closes takes the connection with it, what came first", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  const joined = splice(pair.client, asConn(conn));
+  await pair.server.writeAll(encode("last words"));
+  await pair.server.close();
+  await joined;
+  assertEquals([conn.text, conn.closed], ["last words", true]);
+});
+
+Deno.test("A channel that takes no more still delivers, and ends the connection", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  const counts = { bytesIn: 0, bytesOut: 0 };
+  const joined = splice(pair.client, asConn(conn), { counts });
+  await pair.client.closeWrite();
+  conn.feed(encode("nowhere to go"));
+  await until(() => conn.rooms.length === 1);
+  await pair.server.writeAll(encode("still"));
+  await pair.server.closeWrite();
+  await joined;
+  assertEquals([conn.text, counts.bytesOut, conn.closed], ["still", 0, true]);
+});
