@@ -29,17 +29,18 @@ export class RawEnd {
     this.transport.sink.sendNow(payload);
   }
 
-  /** The first message of a number, taken out of the record; waits for it. */
-  async next(number: number): Promise<Uint8Array> {
+  /** The first message of one of the numbers, taken out of the record; waits for it. */
+  async next(...numbers: number[]): Promise<Uint8Array> {
+    const isOne = (payload: Uint8Array) => numbers.includes(payload[0]!);
     for (;;) {
-      const at = this.received.findIndex((payload) => payload[0] === number);
+      const at = this.received.findIndex(isOne);
       if (at >= 0) return this.received.splice(at, 1)[0]!;
       const news = this.#news.promise;
       const over = await Promise.race([
         news.then(() => null),
         this.transport.closed.then((cause) => ({ cause })),
       ]);
-      if (over && !this.received.some((payload) => payload[0] === number)) throw over.cause;
+      if (over && !this.received.some(isOne)) throw over.cause;
     }
   }
 

@@ -1,0 +1,255 @@
+/** Where a client may have a server listen and connect, on listeners in memory. */
+import { assert, assertEquals } from "@std/assert";
+import { serveForwards } from "../../lib/forward/serve.ts";
+import { denoNet } from "../../lib/runtime/deno_net.ts";
+import {
+  ChannelEof,
+  ChannelOpen,
+  ChannelOpenConfirmation,
+  ChannelOpenFailure,
+  GlobalRequest,
+  RequestSuccess,
+} from "../../lib/wire/messages.ts";
+import { MSG } from "../../lib/wire/numbers.ts";
+import { BoundPort, StreamlocalForward, TcpipForward, TcpipOpen } from "../../lib/wire/requests.ts";
+import { type RawWorld, rawWorld } from "../connection/raw_world.ts";
+import { until } from "../connection/until.ts";
+import { FakeListener } from "../support/fake_listener.ts";
+import { tempFolder } from "../support/temp.ts";
+import { deadPort, decode, echo } from "./world.ts";
+
+/** Listeners in memory instead of the system's, until it is disposed. */
+class Network implements Disposable {
+  readonly listeners: FakeListener[] = [];
+  /** Addresses that cannot be listened on. */
+  readonly missing = new Set<string>();
+  readonly #listen = denoNet.listen;
+
+  constructor() {
+    denoNet.listen = ({ hostname = "", port }) => {
+      if (this.missing.has(hostname)) throw new Deno.errors.AddrNotAvailable(hostname);
+      const listener = new FakeListener(hostname, port === 0 ? 40_000 : port);
+      this.listeners.push(listener);
+      return listener as unknown as Deno.TcpListener;
+    };
+  }
+
+  /** The addresses that are listened on. */
+  get open(): string[] {
+    return this.listeners.filter(({ isClosed }) => !isClosed)
+      .map(({ addr: { hostname, port } }) => `${hostname} ${port}`);
+  }
+
+  [Symbol.dispose](): void {
+    denoNet.listen = this.#listen;
+  }
+}
+
+type Permit = Parameters<typeof serveForwards>[1]["remote"];
+
+async function served(remote: Permit = () => true): Promise<RawWorld> {
+  const world = await rawWorld("server");
+  serveForwards(world.connection, { remote }, world.transport.closed);
+  return world;
+}
+
+/** What the server answers: the data of its success, or null. */
+async function ask({ raw }: RawWorld, type: string, data: Uint8Array): Promise<Uint8Array | null> {
+  raw.send(GlobalRequest.encode({ type, wantReply: true, data }));
+  const answer = await raw.next(MSG.REQUEST_SUCCESS, MSG.REQUEST_FAILURE);
+  return answer[0] === MSG.REQUEST_SUCCESS ? RequestSuccess.decode(answer).data : null;
+}
+
+const bind = (world: RawWorld, address: string, port: number) =>
+  ask(world, "tcpip-forward", TcpipForward.encode({ address, port }));
+const cancel = (world: RawWorld, address: string, port: number) =>
+  ask(world, "cancel-tcpip-forward", TcpipForward.encode({ address, port }));
+const NOTHING = new Uint8Array(0);
+
+const families: [string, string[], string[]][] = [
+  ["127.0.0.1", ["127.0.0.1 80"], []],
+  ["", [":: 80"], []],
+  ["*", [":: 80"], []],
+  ["", ["0.0.0.0 80"], ["::"]],
+  ["*", ["0.0.0.0 80"], ["::"]],
+  ["localhost", ["127.0.0.1 80", "::1 80"], []],
+  ["localhost", ["127.0.0.1 80"], ["::1"]],
+];
+for (const [address, expected, missing] of families) {
+  Deno.test(`A bind to "${address}" is one to ${expected}, without ${missing}`, async () => {
+    using network = new Network();
+    await using world = await served();
+    for (const hostname of missing) network.missing.add(hostname);
+    assertEquals(await bind(world, address, 80), NOTHING);
+    assertEquals(network.open, expected);
+    assertEquals(await cancel(world, address, 80), NOTHING);
+    assertEquals(network.open, []);
+  });
+}
+
+Deno.test("A bind to port 0 is answered with the port, which both families share", async () => {
+  using network = new Network();
+  await using world = await served();
+  const answer = await bind(world, "localhost", 0);
+  assertEquals(BoundPort.decode(answer!).port, 40_000);
+  assertEquals(network.open, ["127.0.0.1 40000", "::1 40000"]);
+  assertEquals(await cancel(world, "localhost", 0), null, "it is known by the port it has");
+  assertEquals(await cancel(world, "localhost", 40_000), NOTHING);
+  assertEquals(network.open, []);
+});
+
+Deno.test("An address that cannot be listened on is refused, and counts as free", async () => {
+  using network = new Network();
+  await using world = await served();
+  network.missing.add("127.0.0.1");
+  assertEquals(await bind(world, "127.0.0.1", 80), null);
+  assertEquals(await bind(world, "localhost", 80), null);
+  network.missing.clear();
+  assertEquals(await bind(world, "127.0.0.1", 80), NOTHING);
+});
+
+Deno.test("A bind is made once, and cancelled once", async () => {
+  using network = new Network();
+  await using world = await served();
+  assertEquals(await cancel(world, "127.0.0.1", 80), null);
+  assertEquals(await bind(world, "127.0.0.1", 80), NOTHING);
+  assertEquals(await bind(world, "127.0.0.1", 80), null);
+  assertEquals(await bind(world, "127.0.0.1", 81), NOTHING);
+  assertEquals(await cancel(world, "127.0.0.1", 80), NOTHING);
+  assertEquals(await cancel(world, "127.0.0.1", 80), null);
+  assertEquals(network.open, ["127.0.0.1 81"]);
+  assertEquals(await bind(world, "127.0.0.1", 80), NOTHING);
+  assertEquals(network.listeners.length, 3);
+});
+
+Deno.test("A client has 64 binds, of which the policy is not even asked about more", async () => {
+  using network = new Network();
+  let asked = 0;
+  await using world = await served(() => ++asked > 0);
+  for (let port = 1; port <= 64; port++) {
+    assertEquals(await bind(world, "127.0.0.1", port), NOTHING);
+  }
+  assertEquals(await bind(world, "127.0.0.1", 65), null);
+  assertEquals(asked, 64);
+  assertEquals(await cancel(world, "127.0.0.1", 1), NOTHING);
+  assertEquals(await bind(world, "127.0.0.1", 65), NOTHING);
+  assertEquals(network.open.length, 64);
+});
+
+Deno.test("A bind needs exactly true", async () => {
+  using network = new Network();
+  const answers = [false, 1, {}, undefined, Promise.resolve("yes"), Promise.reject(new Error("x"))];
+  for (const answer of answers) {
+    await using world = await served(() => answer as boolean);
+    assertEquals(await bind(world, "127.0.0.1", 80), null);
+  }
+  await using world = await rawWorld("server");
+  serveForwards(world.connection, {}, world.transport.closed);
+  assertEquals(await bind(world, "127.0.0.1", 80), null);
+  assertEquals(network.listeners, []);
+});
+
+Deno.test("A bind that is allowed after the connection's end is not made", async () => {
+  using network = new Network();
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<boolean>();
+  const world = await served(() => (asked.resolve(), answer.promise));
+  const data = TcpipForward.encode({ address: "127.0.0.1", port: 80 });
+  world.raw.send(GlobalRequest.encode({ type: "tcpip-forward", wantReply: true, data }));
+  await asked.promise;
+  await world[Symbol.asyncDispose]();
+  answer.resolve(true);
+  await answer.promise;
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(network.listeners, []);
+});
+
+Deno.test("The end of the connection ends each bind", async () => {
+  using network = new Network();
+  const world = await served();
+  await bind(world, "localhost", 80);
+  await bind(world, "127.0.0.1", 81);
+  assertEquals(network.open.length, 3);
+  await world[Symbol.asyncDispose]();
+  await until(() => network.open.length === 0);
+});
+
+Deno.test("A connection that comes to a bind is carried, and outlives its end", async () => {
+  using network = new Network();
+  await using world = await served();
+  const { raw } = world;
+  await bind(world, "localhost", 0);
+  const streams = network.listeners[1]!.dial("192.0.2.9");
+  const open = ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN));
+  assertEquals([open.type, TcpipOpen.decode(open.data)], ["forwarded-tcpip", {
+    address: "localhost",
+    port: 40_000,
+    originatorAddress: "192.0.2.9",
+    originatorPort: 50_000,
+  }]);
+  assertEquals(await cancel(world, "localhost", 40_000), NOTHING);
+  const { sender: recipient } = open;
+  const confirmation = { recipient, sender: 3, window: 1_000, maxPacket: 1_000, data: NOTHING };
+  raw.send(ChannelOpenConfirmation.encode(confirmation));
+  const writer = streams.writable.getWriter();
+  await writer.write(new TextEncoder().encode("hello"));
+  assertEquals(decode((await raw.next(MSG.CHANNEL_DATA)).subarray(9)), "hello");
+  await writer.close();
+  await raw.next(MSG.CHANNEL_EOF);
+  raw.send(ChannelEof.encode({ recipient }));
+  await raw.next(MSG.CHANNEL_CLOSE);
+  assert((await streams.readable.getReader().read()).done);
+});
+
+Deno.test("A connection under way is closed at the end of the SSH connection", async () => {
+  using network = new Network();
+  const world = await served();
+  await bind(world, "127.0.0.1", 80);
+  const reader = network.listeners[0]!.dial("192.0.2.9").readable.getReader();
+  await world.raw.next(MSG.CHANNEL_OPEN);
+  await world[Symbol.asyncDispose]();
+  const { done } = await reader.read().catch(() => ({ done: true }));
+  assert(done);
+});
+
+Deno.test("A unix socket is bound for its owner alone, once, and removed at its end", async () => {
+  await using folder = await tempFolder();
+  await using world = await served();
+  const path = folder.join("socket");
+  const data = StreamlocalForward.encode({ path });
+  assertEquals(await ask(world, "streamlocal-forward@openssh.com", data), NOTHING);
+  if (Deno.build.os !== "windows") {
+    assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
+  }
+  assertEquals(await ask(world, "streamlocal-forward@openssh.com", data), null);
+  assertEquals(await ask(world, "cancel-streamlocal-forward@openssh.com", data), NOTHING);
+  assertEquals([...Deno.readDirSync(folder.path)], []);
+  const nowhere = StreamlocalForward.encode({ path: folder.join("none/socket") });
+  assertEquals(await ask(world, "streamlocal-forward@openssh.com", nowhere), null);
+});
+
+/** Opens a channel to an address; the reason of its refusal, or null. */
+async function dial({ raw }: RawWorld, port: number): Promise<[number, string] | null> {
+  const address = "127.0.0.1";
+  const data = TcpipOpen.encode({ address, port, originatorAddress: "", originatorPort: 0 });
+  const open = { type: "direct-tcpip", sender: 5, window: 1_000, maxPacket: 1_000, data };
+  raw.send(ChannelOpen.encode(open));
+  const answer = await raw.next(MSG.CHANNEL_OPEN_CONFIRMATION, MSG.CHANNEL_OPEN_FAILURE);
+  if (answer[0] === MSG.CHANNEL_OPEN_CONFIRMATION) return null;
+  const { reason, description } = ChannelOpenFailure.decode(answer);
+  return [reason, description];
+}
+
+Deno.test("A dial is refused with its reason: not allowed, or not reached", async () => {
+  await using server = echo();
+  await using world = await rawWorld("server");
+  const allowed = new Set<number>();
+  const local: Permit = (to) => "port" in to && allowed.has(to.port);
+  serveForwards(world.connection, { local }, world.transport.closed);
+  assertEquals(await dial(world, server.port), [1, "This target is not allowed"]);
+  const dead = deadPort();
+  allowed.add(dead).add(server.port);
+  assertEquals(await dial(world, dead), [2, "Cannot connect: ConnectionRefused"]);
+  assertEquals(await dial(world, server.port), null);
+  assertEquals(server.accepted, 1);
+});

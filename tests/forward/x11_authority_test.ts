@@ -1,0 +1,130 @@
+/** Which secret of an Xauthority file is a display's, as Xlib has it. */
+import { assertEquals, assertRejects } from "@std/assert";
+import {
+  type AuthorityEntry,
+  chooseAuthority,
+  encodeAuthority,
+  findAuthority,
+  WILD,
+} from "../../lib/forward/x11_authority.ts";
+import { parseDisplay } from "../../lib/forward/x11_display.ts";
+import { encode } from "./world.ts";
+import { tempFolder } from "../support/temp.ts";
+
+const LOCAL = 256;
+const INTERNET = 0;
+const INTERNET6 = 6;
+
+function entry(of: Partial<AuthorityEntry>): AuthorityEntry {
+  const usual = { family: LOCAL, address: encode("box"), number: "0" };
+  return { ...usual, protocol: "MIT-MAGIC-COOKIE-1", data: Uint8Array.of(1, 2), ...of };
+}
+
+const v4 = { family: INTERNET, address: Uint8Array.of(192, 0, 2, 1) };
+const v6 = {
+  family: INTERNET6,
+  address: Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1),
+};
+const choices: [string, string, Partial<AuthorityEntry>, boolean][] = [
+  ["a unix socket of this machine", ":0", {}, true],
+  ["a unix socket, by another machine's entry", ":0", { address: encode("other") }, false],
+  ["another number", ":1", {}, false],
+  ["every number", ":1", { number: "" }, true],
+  ["a number that begins alike", ":1", { number: "10" }, false],
+  ["every address", "db:0", { family: WILD, address: new Uint8Array(0) }, true],
+  ["every address, of another number", "db:1", { family: WILD }, false],
+  ["another protocol", ":0", { protocol: "XDM-AUTHORIZATION-1" }, false],
+  ["another protocol of every address", ":0", { family: WILD, protocol: "SUN-DES-1" }, false],
+  ["localhost, which is this machine", "localhost:0", {}, true],
+  ["127.0.0.1, which is this machine", "127.0.0.1:0", {}, true],
+  ["127.1.2.3, which is this machine", "127.1.2.3:0", {}, true],
+  ["::1, which is this machine", "[::1]:0", {}, true],
+  ["localhost, by its address", "127.0.0.1:0", {
+    family: INTERNET,
+    address: Uint8Array.of(127, 0, 0, 1),
+  }, false],
+  ["a name that only begins like localhost", "localhost2:0", {}, false],
+  ["a name that ends like an address", "x127.0.0.1:0", {}, false],
+  ["an IPv4 address", "192.0.2.1:0", v4, true],
+  ["another IPv4 address", "192.0.2.2:0", v4, false],
+  ["an IPv6 address, in another spelling", "[2001:db8:0::1]:0", v6, true],
+  ["another IPv6 address", "[2001:db8::2]:0", v6, false],
+  ["an IPv6 entry for a name", "db:0", v6, false],
+  ["an IPv6 entry that is cut off", "[2001:db8::1]:0", {
+    ...v6,
+    address: v6.address.subarray(0, 8),
+  }, false],
+  ["an empty IPv6 entry", "db:0", { ...v6, address: new Uint8Array(0) }, false],
+  ["another machine's name", "db:0", { address: encode("db") }, true],
+  ["another machine's name of another family", "db:0", { family: 9, address: encode("db") }, false],
+];
+for (const [what, display, of, expected] of choices) {
+  Deno.test(`A secret for ${what} is ${expected ? "" : "not "}for ${display}`, () => {
+    const found = chooseAuthority([entry(of)], parseDisplay(display), "box");
+    assertEquals(
+      found,
+      expected ? { protocol: "MIT-MAGIC-COOKIE-1", data: Uint8Array.of(1, 2) } : null,
+    );
+  });
+}
+
+Deno.test("The first secret that is for the display counts", () => {
+  const entries = [
+    entry({ address: encode("other"), data: Uint8Array.of(1) }),
+    entry({ data: Uint8Array.of(2) }),
+    entry({ data: Uint8Array.of(3) }),
+  ];
+  assertEquals(chooseAuthority(entries, parseDisplay(":0"), "box")?.data, Uint8Array.of(2));
+  assertEquals(chooseAuthority([], parseDisplay(":0"), "box"), null);
+});
+
+/** Runs with these variables; undefined for none. */
+async function withEnv(
+  env: Record<string, string | undefined>,
+  run: () => Promise<void>,
+): Promise<void> {
+  const before = Object.keys(env).map((name) => [name, Deno.env.get(name)] as const);
+  const set = (name: string, value: string | undefined) =>
+    value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
+  for (const [name, value] of Object.entries(env)) set(name, value);
+  try {
+    await run();
+  } finally {
+    for (const [name, value] of before) set(name, value);
+  }
+}
+
+Deno.test("Secrets are in the file of XAUTHORITY, or else in that of the home folder", async () => {
+  await using folder = await tempFolder();
+  const display = parseDisplay(":7");
+  const write = (name: string, byte: number, padding = 0) => {
+    const file = entry({ family: WILD, number: "7", data: Uint8Array.of(byte) });
+    const bytes = [...encodeAuthority(file), ...new Uint8Array(padding)];
+    return Deno.writeFile(folder.join(name), Uint8Array.from(bytes));
+  };
+  await write(".Xauthority", 1);
+  await write("other", 2);
+  const HOME = folder.path;
+  const found = async () => (await findAuthority(display))?.data[0] ?? null;
+  await withEnv({ HOME, XAUTHORITY: undefined }, async () => assertEquals(await found(), 1));
+  await withEnv({ HOME, XAUTHORITY: folder.join("other") }, async () => {
+    assertEquals(await found(), 2);
+  });
+  await withEnv({ HOME, XAUTHORITY: folder.join("none") }, async () => {
+    assertEquals(await found(), null);
+  });
+  await withEnv({ HOME: undefined, XAUTHORITY: undefined }, async () => {
+    assertEquals(await found(), null);
+  });
+  await withEnv({ HOME, XAUTHORITY: folder.path }, async () => {
+    await assertRejects(found, Error);
+  });
+  const size = encodeAuthority(entry({ family: WILD, number: "7", data: Uint8Array.of(0) })).length;
+  await write("large", 3, 1024 * 1024 - size);
+  await withEnv({ XAUTHORITY: folder.join("large") }, async () => assertEquals(await found(), 3));
+  await write("large", 3, 1024 * 1024 - size + 1);
+  await withEnv(
+    { XAUTHORITY: folder.join("large") },
+    async () => assertEquals(await found(), null),
+  );
+});
