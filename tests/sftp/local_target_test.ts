@@ -1,13 +1,13 @@
 /** A local file that a transfer writes: its hidden part, its lock, its mode and its name. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AdaptiveIo } from "../../lib/runtime/adaptive_io.ts";
-import type { Files, OpenFile } from "../../lib/runtime/files.ts";
+import type { OpenFile } from "../../lib/runtime/files.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
 import type { SftpFileInfo, SftpTransferOptions } from "../../lib/sftp/mod.ts";
 import type { TransferTarget } from "../../lib/sftp/transfer/file_store.ts";
 import { deviceTarget, fileTarget } from "../../lib/sftp/transfer/local_target.ts";
-import { replaced } from "../support/replaced.ts";
-import { folder, noise, same } from "./world.ts";
+import { replacedFiles, replacedOpenFiles } from "./local_files.ts";
+import { folder, noise, same, turn } from "./world.ts";
 
 const PART = ".0123.part";
 const data = noise(300_000);
@@ -56,28 +56,6 @@ async function write(target: TransferTarget, ...blocks: Uint8Array[]): Promise<n
   let released = 0;
   for (const block of blocks) await target.write(block, () => released++);
   return released;
-}
-
-/** Local files with some functions replaced. */
-function files(changes: Partial<Files>): Disposable {
-  return replaced(runtime, "files", Object.assign(Object.create(Deno), changes));
-}
-
-/** Open files with some methods replaced. */
-function openFiles(change: (file: OpenFile) => Partial<OpenFile>): Disposable {
-  const wrap = (file: Deno.FsFile): OpenFile =>
-    new Proxy(file, {
-      get(file, name) {
-        const changed = change(file as unknown as OpenFile) as Record<PropertyKey, unknown>;
-        if (name in changed) return changed[name];
-        const value = Reflect.get(file, name);
-        return typeof value === "function" ? value.bind(file) : value;
-      },
-    }) as unknown as OpenFile;
-  return files({
-    open: async (path, options) => wrap(await Deno.open(path, options)),
-    openSync: (path, options) => wrap(Deno.openSync(path, options)),
-  });
 }
 
 Deno.test("a file is written under a hidden name, and gets its own when it is complete", async () => {
@@ -168,7 +146,7 @@ Deno.test("the disk and the owner are asked for when told, before the file has i
   const log: string[] = [];
   const options = { sync: true, owners: true };
   {
-    using _ = openFiles(() => ({ sync: () => Promise.resolve(void log.push("sync")) }));
+    using _ = replacedOpenFiles(() => ({ sync: () => Promise.resolve(void log.push("sync")) }));
     Object.assign(runtime.files, {
       chown: (path: string, uid: number, gid: number) =>
         Promise.resolve(void log.push(`chown ${path.endsWith(".part")} ${uid} ${gid}`)),
@@ -212,7 +190,7 @@ Deno.test("a part is held by one transfer at a time, until the file has its name
   assertEquals(second.held, 1000);
   let busy = false;
   {
-    using _ = files({
+    using _ = replacedFiles({
       async rename(from, to) {
         busy = await again().then(() => false, (cause) => cause instanceof Deno.errors.Busy);
         await Deno.rename(from, to);
@@ -226,7 +204,7 @@ Deno.test("a part is held by one transfer at a time, until the file has its name
 Deno.test("a part is used where nothing can be locked", async () => {
   await using here = await folder();
   for (const tryLock of [undefined, () => Promise.reject(new Error("not supported"))]) {
-    using _ = openFiles(() => ({ tryLock }) as Partial<OpenFile>);
+    using _ = replacedOpenFiles(() => ({ tryLock }) as Partial<OpenFile>);
     const file = await target(`${here.path}/file`, { part: PART });
     await file.discard(new Error("enough"));
   }
@@ -276,7 +254,7 @@ Deno.test("an open part that is not the file of its name is not used", async () 
   await using here = await folder();
   const path = `${here.path}/file`;
   for (const change of [{ ino: -1 }, { dev: -1 }, { isFile: false }]) {
-    using _ = files({ lstatSync: (path) => ({ ...Deno.lstatSync(path), ...change }) });
+    using _ = replacedFiles({ lstatSync: (path) => ({ ...Deno.lstatSync(path), ...change }) });
     await assertRejects(() => target(path, { part: PART }), Deno.errors.InvalidData);
     // Without a folder that may change and without a part nothing is compared.
     await (await target(path)).discard(new Error("enough"));
@@ -291,8 +269,16 @@ Deno.test("a folder that is no longer the transfer's gets no file", async () => 
     throw new Deno.errors.InvalidData("elsewhere");
   };
   const path = `${here.path}/file`;
+  let removed = false;
+  using _ = replacedFiles({
+    async remove(path) {
+      await turn();
+      await Deno.remove(path);
+      removed = true;
+    },
+  });
   await assertRejects(() => target(path, { check }), Deno.errors.InvalidData, "elsewhere");
-  assertEquals(await names(here.path), []);
+  assertEquals([removed, await names(here.path)], [true, []]);
 });
 
 Deno.test("the beginning of an older file is copied to the part, and the file stays until the end", async () => {
@@ -342,7 +328,7 @@ Deno.test("a file that may not be the source's beginning is not copied", async (
   assertEquals(await attempt(6, false), [true, 0]);
   assertEquals(await attempt(6), [true, 5]);
   {
-    using _ = files({
+    using _ = replacedFiles({
       open: (name, options) =>
         name === path
           ? Promise.reject(new Deno.errors.PermissionDenied())
@@ -373,15 +359,15 @@ Deno.test("holes are left out, one at the end too", async () => {
   await using here = await folder();
   const path = `${here.path}/file`;
   const file = await target(path);
-  await file.start!(0);
+  await file.skip!(1);
   await write(file, new Uint8Array([1]));
-  await file.skip!(9);
+  await file.skip!(8);
   await write(file, new Uint8Array([2]), new Uint8Array([3]));
   await file.skip!(8);
   await file.flush();
   await file.commit(null);
   const expected = new Uint8Array(20);
-  expected.set([1], 0);
+  expected.set([1], 1);
   expected.set([2, 3], 10);
   assertEquals(await Deno.readFile(path), expected);
 });
@@ -399,7 +385,7 @@ Deno.test("errors of an open file name the file, not its part", async () => {
     ["set the time of", (file) => file.commit({ ...INFO, mtime: new Date() })],
     ["sync", (file) => file.commit(null)],
   ];
-  using _ = openFiles(() => ({
+  using _ = replacedOpenFiles(() => ({
     writeSync: fail,
     write: fail,
     truncate: fail,

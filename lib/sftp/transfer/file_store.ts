@@ -25,6 +25,12 @@ export interface TransferSource {
   close(): void;
 }
 
+/** Whether the first bytes of a file are those of the source. */
+export type SameBeginning = (
+  file: Pick<Required<TransferSource>, "readAt">,
+  length: number,
+) => Promise<boolean>;
+
 /** Where one file's bytes go. */
 export interface TransferTarget {
   /** Bytes of an earlier try; 0 if there was none. */
@@ -35,10 +41,7 @@ export interface TransferTarget {
    * Uses the file of the final name as a part, if it is shorter than `size` and `same` says that it is the
    * beginning of the source.
    */
-  adopt?(
-    size: number,
-    same: (file: Pick<Required<TransferSource>, "readAt">, length: number) => Promise<boolean>,
-  ): Promise<void>;
+  adopt?(size: number, same: SameBeginning): Promise<void>;
   /** Moves to an offset, before `write`; the bytes after it are lost. */
   start?(offset: number): Promise<void>;
   /** Writes the next block; `release` is called when its memory is free again. */

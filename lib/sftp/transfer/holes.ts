@@ -21,6 +21,7 @@ function isZero(block: Uint8Array, from: number, to: number): boolean {
   if (block[from] !== 0 || block[to - 1] !== 0) return false;
   let at = from;
   for (; at < to && (block.byteOffset + at) % 8 !== 0; at++) if (block[at] !== 0) return false;
+  if (at === to) return true; // there may be no aligned byte
   const words = new BigUint64Array(block.buffer, block.byteOffset + at, (to - at) >> 3);
   for (let index = 0; index < words.length; index++) if (words[index] !== 0n) return false;
   for (at += words.length * 8; at < to; at++) if (block[at] !== 0) return false;

@@ -5,7 +5,7 @@ import { writeAll, writeAllSync } from "../../runtime/write_all.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { withPathInError } from "./local_errors.ts";
 import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
-import type { TransferTarget } from "./file_store.ts";
+import type { SameBeginning, TransferTarget } from "./file_store.ts";
 import { bitsOf, type SftpTransferOptions } from "./transfer_options.ts";
 
 /** Bytes of one step of a local copy. */
@@ -104,7 +104,7 @@ class FileTarget implements TransferTarget {
     this.#how = how;
   }
 
-  async adopt(size: number, same: Parameters<Required<TransferTarget>["adopt"]>[1]): Promise<void> {
+  async adopt(size: number, same: SameBeginning): Promise<void> {
     const info = await runtime.files.lstat(this.#local).catch(() => null);
     if (info === null || !info.isFile || info.size === 0 || info.size >= size) return;
     const file = await runtime.files.open(this.#local).catch(() => null);
@@ -113,7 +113,6 @@ class FileTarget implements TransferTarget {
       const readAt = (into: Uint8Array, offset: number) => readFrom(file, into, offset);
       if (!await same({ readAt }, info.size)) return;
       // A copy: the old file keeps its name until the new one is whole.
-      await this.#file.seek(0, SEEK_START);
       const block = new Uint8Array(COPIED_BYTES);
       for (let at = 0, count; at < info.size; at += count) {
         count = await readAt(block.subarray(0, info.size - at), at);

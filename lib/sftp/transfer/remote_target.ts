@@ -10,7 +10,7 @@ import { hiddenBeside, parent } from "../protocol/paths.ts";
 import type { RemoteFileSystem } from "../remote/remote_file_system.ts";
 import type { RemoteFile } from "../remote/remote_file.ts";
 import { replace } from "../remote/rename.ts";
-import type { StoreSettings, TargetRequest, TransferTarget } from "./file_store.ts";
+import type { SameBeginning, StoreSettings, TargetRequest, TransferTarget } from "./file_store.ts";
 import { isRefusal, nullIfRefused, sftpError, SftpStatus, statusText } from "../protocol/status.ts";
 import { bitsOf } from "./transfer_options.ts";
 import { WriteBehind } from "../remote/write_behind.ts";
@@ -184,7 +184,7 @@ class RemoteTarget implements TransferTarget {
     return Math.max(size - this.#behind.window, 0);
   }
 
-  async adopt(size: number, same: Parameters<Required<TransferTarget>["adopt"]>[1]): Promise<void> {
+  async adopt(size: number, same: SameBeginning): Promise<void> {
     const { limits } = this.#settings;
     const { final, part } = this.#names;
     if (part === null || this.#before > 0) return;
