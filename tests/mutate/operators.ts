@@ -73,7 +73,6 @@ export const OPERATORS: Readonly<Record<string, Operator>> = {
       text === "await" && source[at + 5] === " " && !isPassedOn(all, index)
     )
       .filter(({ at }) => !/^(await (using|null)|for await)/.test(source.slice(at - 4, at + 12)))
-      .filter((token) => !source.slice(0, token.at).endsWith("return ") || isGuarded(all, token))
       .map(({ at }) => change("await", at, at + 6, "")),
 
   /** A statement that is not there. */
@@ -129,21 +128,6 @@ function isPassedOn(all: readonly Token[], index: number): boolean {
 /** Binary operators have spaces around them; brackets of type arguments have none. */
 function isSpaced(source: string, at: number, text: string): boolean {
   return /\s/.test(source[at - 1]!) && /\s/.test(source[at + text.length]!);
-}
-
-/** Whether a token is in a `try`, or after a `using` that ends later, perhaps of an outer function. */
-function isGuarded(all: readonly Token[], token: Token): boolean {
-  let depth = 0;
-  for (let index = all.indexOf(token); index >= 0; index--) {
-    const { text } = all[index]!;
-    if (text === "using" && depth <= 0) return true;
-    if (text === "}") depth++;
-    if (text === "{" && --depth < 0) {
-      if (all[index - 1]?.text === "try") return true;
-      depth = 0;
-    }
-  }
-  return false;
 }
 
 function isComment(source: string, at: number): boolean {
