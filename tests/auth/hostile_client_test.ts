@@ -32,6 +32,7 @@ import {
 import { Writer } from "../../lib/wire/writer.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { linkPair, type MemoryLink } from "./link_pair.ts";
+import "../support/quick_refusals.ts";
 
 const NOTHING = new Uint8Array(0);
 const SESSION = new Uint8Array(32).fill(7);

@@ -16,6 +16,7 @@ import {
 } from "../../lib/wire/messages.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { linkPair, type MemoryLink } from "./link_pair.ts";
+import "../support/quick_refusals.ts";
 
 const SUCCESS = UserauthSuccess.encode({});
 

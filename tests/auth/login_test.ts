@@ -9,6 +9,7 @@ import { type GeneratedKeyType, generateKey } from "../../lib/keys/mod.ts";
 import { UserauthRequest } from "../../lib/wire/messages.ts";
 import { HostBoundAuth, HostBoundProbe, HostBoundSigned } from "../../lib/wire/requests.ts";
 import { linkPair } from "./link_pair.ts";
+import "../support/quick_refusals.ts";
 
 type World = Partial<ClientAuthOptions> & {
   policy: ServerAuthPolicy;

@@ -10,6 +10,7 @@ import { decodeSignature } from "../../lib/keys/signature.ts";
 import { Reader } from "../../lib/wire/reader.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { linkPair } from "./link_pair.ts";
+import "../support/quick_refusals.ts";
 
 const TYPE = "sk-ssh-ed25519@openssh.com";
 const APPLICATION = "ssh:";

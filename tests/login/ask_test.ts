@@ -9,6 +9,7 @@ import { hostTrust } from "../../lib/login/host_trust.ts";
 import { type LoginDialog, NO_DIALOG } from "../../lib/login/prompts.ts";
 import type { LoginSettings } from "../../lib/login/settings.ts";
 import { tempFolder } from "../support/temp.ts";
+import "../support/quick_refusals.ts";
 
 /** A user who gives some answers; every prompt and message is kept. */
 class TestDialog implements LoginDialog {

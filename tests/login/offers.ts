@@ -10,6 +10,7 @@ import { Log } from "../../lib/cli/shared/log.ts";
 import { logIn, placeOf } from "../../lib/cli/shared/login.ts";
 import { sshOptions } from "../../lib/cli/shared/ssh_options.ts";
 import { must } from "../support/run.ts";
+import "../support/quick_refusals.ts";
 
 /** How a user is set up. */
 export interface Setup {

@@ -25,6 +25,7 @@ import { AGENT_FORWARDING } from "../../lib/wire/numbers.ts";
 import { X11Req } from "../../lib/wire/requests.ts";
 import { serveInMemory } from "../support/fake_listener.ts";
 import { tempFolder } from "../support/temp.ts";
+import "../support/quick_refusals.ts";
 
 const hostKey = await generateKey("ed25519");
 const key = await generateKey("ed25519");

@@ -4,6 +4,7 @@ import { generateKey } from "@denossh/ssh/keys";
 import { serve, type ServeOptions, serveStreams } from "@denossh/ssh/server";
 import { FakeTime } from "../support/fake_time.ts";
 import { connectedPair, memoryPair } from "@denossh/ssh/testing";
+import "../support/quick_refusals.ts";
 
 const hostKey = await generateKey("ed25519");
 const open = { hostKeys: [hostKey], auth: { none: () => true } } satisfies ServeOptions;

@@ -22,6 +22,7 @@ import { type ByteStreams, connectedPair, memoryPair } from "@denossh/ssh/testin
 import { serveInMemory } from "../support/fake_listener.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { tempFolder } from "../support/temp.ts";
+import "../support/quick_refusals.ts";
 
 const extra = new Uint8Array(0);
 

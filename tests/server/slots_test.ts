@@ -2,7 +2,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { connect, none, password, SshError } from "@denossh/ssh";
 import { generateKey, type Signer } from "@denossh/ssh/keys";
-import { serve, type ServeOptions } from "@denossh/ssh/server";
+import type { ServeOptions } from "@denossh/ssh/server";
+import { serveInMemory } from "../support/fake_listener.ts";
+import { FakeTime } from "../support/fake_time.ts";
 
 const hostKey = await generateKey("ed25519");
 
@@ -31,9 +33,8 @@ const hanging: Record<string, () => Partial<ServeOptions>> = {
 for (const [what, options] of Object.entries(hanging)) {
   Deno.test(`A login that hangs in ${what} ends at its deadline, and the next one has its slot`, async () => {
     const errors: string[] = [];
-    await using server = serve({
-      port: 0,
-      hostname: "127.0.0.1",
+    using time = new FakeTime();
+    await using server = serveInMemory({
       hostKeys: [hostKey],
       auth: { password: () => true },
       loginGraceTime: 100,
@@ -43,14 +44,13 @@ for (const [what, options] of Object.entries(hanging)) {
     });
     const login = () =>
       connect({
-        hostname: "127.0.0.1",
-        port: server.addr.port,
+        transport: server.dial("192.0.2.1"),
         user: "me",
         auth: [none(), password("x")],
         hostKeys: hostKey.publicKey,
       });
-    await assertRejects(login, SshError);
-    await using host = await login();
+    await time.settle(assertRejects(login, SshError));
+    await using host = await time.settle(login());
     assertEquals(errors, ["ConnectError: No login within 100 ms"]);
     await host.close();
   });

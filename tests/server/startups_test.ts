@@ -7,6 +7,7 @@ import type { ByteStreams } from "@denossh/ssh/testing";
 import { until } from "../connection/until.ts";
 import { type MemoryServer, serveInMemory } from "../support/fake_listener.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import "../support/quick_refusals.ts";
 
 const hostKey = await generateKey("ed25519");
 const options = {

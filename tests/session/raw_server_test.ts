@@ -249,6 +249,37 @@ Deno.test("Output beyond maxOutput, of either stream, closes the channel", async
   }
 });
 
+Deno.test("A process whose output is too much is closed with it", () =>
+  run(async (script) => {
+    const spawning = script.command({ maxOutput: 10 }).spawn();
+    await script.request();
+    script.succeed();
+    const process = await spawning;
+    const output = assertRejects(() => process.output(), Error, "More than 10 bytes");
+    script.print(11);
+    await output;
+    assert(!process.channel.isOpen);
+    await script.next(MSG.CHANNEL_CLOSE);
+    script.close();
+  }));
+
+Deno.test("A process that has ended and is disposed of is closed on both sides then", () =>
+  run(async (script) => {
+    const spawning = script.command().spawn();
+    await script.request();
+    script.succeed();
+    const process = await spawning;
+    script.exit(0);
+    script.eof();
+    await process.output();
+    let disposed = false;
+    const disposing = process[Symbol.asyncDispose]().then(() => disposed = true);
+    await script.next(MSG.CHANNEL_CLOSE);
+    assert(!disposed);
+    script.close();
+    await disposing;
+  }));
+
 Deno.test("Output of maxOutput bytes on each stream is whole", () =>
   run(async (script) => {
     const output = script.command({ maxOutput: 10 }).output();
