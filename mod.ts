@@ -85,7 +85,11 @@ export type {
 } from "./lib/forward/address.ts";
 export type { ConfiguredForward, ConfiguredForwards } from "./lib/client/configured_forwards.ts";
 export type { CheckOptions, Forwarder } from "./lib/forward/forwarder.ts";
-export type { ForwardOptions, TunnelOptions } from "./lib/forward/forwarding.ts";
+export type {
+  ForwardOptions,
+  RemoteSocksOptions,
+  TunnelOptions,
+} from "./lib/forward/forwarding.ts";
 export type { RemoteListener } from "./lib/forward/listener.ts";
 export type { TunnelConn } from "./lib/forward/tunnel_conn.ts";
 export {

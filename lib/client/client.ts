@@ -11,7 +11,12 @@ import type { X11Forward } from "../connection/x11_forward.ts";
 import { DisconnectError, RequestDeniedError } from "../errors.ts";
 import type { AddrOf, BindAddress, BindPort, ForwardTarget } from "../forward/address.ts";
 import type { Forwarder } from "../forward/forwarder.ts";
-import { Forwarding, type ForwardOptions, type TunnelOptions } from "../forward/forwarding.ts";
+import {
+  Forwarding,
+  type ForwardOptions,
+  type RemoteSocksOptions,
+  type TunnelOptions,
+} from "../forward/forwarding.ts";
 import type { RemoteListener } from "../forward/listener.ts";
 import { type DisplayOptions, lendDisplay } from "../forward/x11_lend.ts";
 import type { TunnelConn } from "../forward/tunnel_conn.ts";
@@ -364,6 +369,18 @@ export class Client implements AsyncDisposable {
    */
   forwardSocks(options: BindPort & TunnelOptions): Promise<Forwarder<Deno.NetAddr>> {
     return this.#forwarding.socks(options);
+  }
+
+  /**
+   * Serves SOCKS 4, 4a and 5 on the server, as `ssh -R` with a port alone: its clients connect from this
+   * side, which also resolves the names.
+   *
+   * @throws {RequestDeniedError} If the server refuses to listen
+   */
+  forwardRemoteSocks<A extends BindAddress>(
+    options: RemoteSocksOptions<A>,
+  ): Promise<Forwarder<AddrOf<A>>> {
+    return this.#forwarding.remoteSocks(options);
   }
 
   /**

@@ -1,9 +1,10 @@
 import type { ForwardEnd, ForwardKind, ForwardSetting } from "../config/forwards.ts";
 import type { HostSettings } from "../config/settings.ts";
 import { ConnectError, printable } from "../errors.ts";
-import type { BindAddress, BindPort } from "../forward/address.ts";
+import type { BindAddress, BindPort, ForwardAddress } from "../forward/address.ts";
+import { listsTarget } from "../forward/address_list.ts";
 import type { Forwarder } from "../forward/forwarder.ts";
-import type { ForwardOptions, TunnelOptions } from "../forward/forwarding.ts";
+import type { ForwardOptions, RemoteSocksOptions, TunnelOptions } from "../forward/forwarding.ts";
 import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 
@@ -15,6 +16,7 @@ export interface TunnelStarter {
   forwardLocal(options: ForwardOptions<BindAddress>): Promise<Forwarder>;
   forwardRemote(options: ForwardOptions<BindAddress>): Promise<Forwarder>;
   forwardSocks(options: BindPort & TunnelOptions): Promise<Forwarder>;
+  forwardRemoteSocks(options: RemoteSocksOptions<BindAddress>): Promise<Forwarder>;
 }
 
 /** A tunnel that configuration files ask for: at work, or the reason why not. */
@@ -46,10 +48,16 @@ export async function startConfigured(
 ): Promise<ConfiguredForwards> {
   const stack = new AsyncDisposableStack();
   const tunnels: ConfiguredForward[] = [];
+  const permit = permitOf(settings);
   for (const { kind, setting } of forwardsOf(settings)) {
     try {
       const forwarder = stack.use(
-        await startHere(kind, setting, settings, () => start(client, kind, setting, options)),
+        await startHere(
+          kind,
+          setting,
+          settings,
+          () => start(client, kind, setting, { ...options, permit }),
+        ),
       );
       tunnels.push({ kind, setting, forwarder, error: null });
     } catch (cause) {
@@ -119,16 +127,25 @@ function start(
   client: TunnelStarter,
   kind: ForwardKind,
   setting: ForwardSetting,
-  options: TunnelOptions,
+  { permit, ...options }: TunnelOptions & { permit: (target: ForwardAddress) => boolean },
 ): Promise<Forwarder> {
   const from = bindOf(kind, setting.from);
   if (setting.to === null) {
-    if (kind === "remote") throw new TypeError("SOCKS on the far side is not supported");
+    if (kind === "remote") return client.forwardRemoteSocks({ from, permit, ...options });
     if ("path" in from) throw new TypeError("SOCKS on a unix socket is not supported");
     return client.forwardSocks({ ...from, ...options });
   }
   const tunnel = { from, to: describeEnd(setting.to), ...options };
   return kind === "remote" ? client.forwardRemote(tunnel) : client.forwardLocal(tunnel);
+}
+
+/** PermitRemoteOpen: where SOCKS clients of the server may connect to. */
+function permitOf(
+  { PermitRemoteOpen: list = ["any"] }: ForwardSettings,
+): (target: ForwardAddress) => boolean {
+  const [word] = list;
+  if (list.length === 1 && /^(any|none)$/i.test(word!)) return () => /any/i.test(word!);
+  return (target) => listsTarget(list, target);
 }
 
 function bindOf(kind: ForwardKind, end: ForwardEnd): BindAddress {

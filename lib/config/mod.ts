@@ -15,7 +15,7 @@
  * their values. An unknown directive is refused with its line, unless IgnoreUnknown names it. These are
  * read and not acted on: CheckHostIP, ControlPersist, EnableEscapeCommandline,
  * EnableSSHKeysign, HostbasedAcceptedAlgorithms, HostbasedAuthentication, IPQoS, KbdInteractiveDevices,
- * LogVerbose, ObscureKeystrokeTiming, PermitRemoteOpen, SecurityKeyProvider, SyslogFacility,
+ * LogVerbose, ObscureKeystrokeTiming, SecurityKeyProvider, SyslogFacility,
  * TunnelDevice and XAuthLocation; the tools say so for Tunnel, PKCS11Provider and VerifyHostKeyDNS.
  * WarnWeakCrypto makes the tools warn if it is `yes`; without it they do not.
  *

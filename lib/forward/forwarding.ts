@@ -1,7 +1,9 @@
 import { closeQuietly } from "../runtime/connections.ts";
-import { abortable } from "../waiting.ts";
+import { writeAll } from "../runtime/write_all.ts";
+import { abortable, onAbort } from "../waiting.ts";
+import type { IncomingOpen } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
-import { RequestDeniedError } from "../errors.ts";
+import { ChannelOpenError, RequestDeniedError } from "../errors.ts";
 import { inSpan } from "../spans.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import {
@@ -10,6 +12,7 @@ import {
   type BindAddress,
   bindOf,
   type BindPort,
+  type ForwardAddress,
   type ForwardTarget,
   targetOf,
 } from "./address.ts";
@@ -18,7 +21,7 @@ import { type Forwarder, Tunnel } from "./forwarder.ts";
 import { Arrivals, BindingListener, type RemoteListener } from "./listener.ts";
 import { localTunnel, openDirect } from "./local.ts";
 import { connectTo } from "./sockets.ts";
-import { socksRouter } from "./socks.ts";
+import { acceptSocks, socksRouter } from "./socks.ts";
 import { ChannelConn, type TunnelConn } from "./tunnel_conn.ts";
 
 /** How to start a tunnel, and what is called with connections that fail. */
@@ -35,6 +38,14 @@ export interface ForwardOptions<A extends BindAddress> extends TunnelOptions {
   readonly from: A;
   /** Where it leads: `host:port`, or the path of a unix socket. */
   readonly to: ForwardTarget;
+}
+
+/** A SOCKS server on the far side, whose clients connect from this one. */
+export interface RemoteSocksOptions<A extends BindAddress> extends TunnelOptions {
+  /** Where it listens: a port, or the path of a unix socket. */
+  readonly from: A;
+  /** Whether a client may connect to an address; to any unless given. */
+  readonly permit?: (target: ForwardAddress) => boolean;
 }
 
 /** The tunnels of one client. */
@@ -96,13 +107,11 @@ export class Forwarding {
     });
   }
 
+  // deno-lint-ignore require-await -- what is wrong with the options is a rejection too
   async remote<A extends BindAddress>(options: ForwardOptions<A>): Promise<Forwarder<AddrOf<A>>> {
     const target = targetOf(options.to);
-    const ready = Promise.withResolvers<Tunnel<AddrOf<A>>>();
-    ready.promise.catch(() => {}); // whom a connection waits for that comes before the tunnel
-    const binding = await this.#bind(options.from, async (open) => {
-      const tunnel = await ready.promise;
-      await tunnel.run(async () => {
+    return this.#remoteTunnel(options, {
+      serve: async (open, _from, tunnel) => {
         let conn;
         try {
           conn = await connectTo(target, tunnel.signal);
@@ -115,18 +124,66 @@ export class Forwarding {
         } finally {
           closeQuietly(conn);
         }
-      });
-    }, options.signal).catch((error) => {
+      },
+      probe: async (signal) => closeQuietly(await connectTo(target, signal)),
+    });
+  }
+
+  remoteSocks<A extends BindAddress>(
+    options: RemoteSocksOptions<A>,
+  ): Promise<Forwarder<AddrOf<A>>> {
+    const { permit = () => true } = options;
+    return this.#remoteTunnel(options, {
+      serve: async (open, from, tunnel) => {
+        const channel = open.accept();
+        using _ending = onAbort(tunnel.signal, (reason) => channel.abort(reason));
+        try {
+          const { opened: conn, early } = await acceptSocks(new ChannelConn(channel, from, from), {
+            dial: (target) => {
+              if (permit(target)) return connectTo(target, tunnel.signal);
+              const { ADMINISTRATIVELY_PROHIBITED } = OPEN_FAILURE;
+              throw new ChannelOpenError(
+                ADMINISTRATIVELY_PROHIBITED,
+                "The target is not permitted",
+              );
+            },
+            undo: closeQuietly,
+          });
+          await writeAll(conn, early);
+          await tunnel.carry(channel, conn);
+        } catch (error) {
+          channel.abort(error);
+          throw error;
+        }
+      },
+      probe: () => Promise.resolve(),
+    });
+  }
+
+  /** A tunnel that begins on the far side; each channel that comes of it is served. */
+  async #remoteTunnel<A extends BindAddress>(
+    { from, signal, onError }: TunnelOptions & { readonly from: A },
+    { serve, probe }: {
+      serve: (open: IncomingOpen, from: Deno.Addr, tunnel: Tunnel<AddrOf<A>>) => Promise<void>;
+      probe: (signal: AbortSignal) => Promise<void>;
+    },
+  ): Promise<Forwarder<AddrOf<A>>> {
+    const ready = Promise.withResolvers<Tunnel<AddrOf<A>>>();
+    ready.promise.catch(() => {}); // whom a connection waits for that comes before the tunnel
+    const binding = await this.#bind(from, async (open, from) => {
+      const tunnel = await ready.promise;
+      await tunnel.run(() => serve(open, from, tunnel));
+    }, signal).catch((error) => {
       ready.reject(error);
       throw error;
     });
     const tunnel = new Tunnel({
       addr: binding.addr as AddrOf<A>,
       over: this.#over,
-      onError: options.onError,
+      onError,
       stop: () => binding.cancel(),
       probe: async (signal) => {
-        closeQuietly(await connectTo(target, signal));
+        await probe(signal);
         await this.#alive(signal);
       },
     });

@@ -28,24 +28,51 @@ export type SocksDialer = (
  */
 export function socksRouter(dial: SocksDialer, handshakeMs: number = HANDSHAKE_MS): Router {
   return async (conn, signal) => {
-    const reader = new HandshakeReader(conn);
-    let request: SocksRequest;
-    {
-      using _late = onTimeout(handshakeMs, () => closeQuietly(conn));
-      request = await readRequest(reader, conn);
-    }
-    try {
-      const channel = await dial(request.target, conn.remoteAddr, signal);
-      await writeAll(conn, request.granted).catch((error) => {
-        channel.abort(error);
-        throw error;
-      });
-      return { channel, early: reader.remainder() };
-    } catch (error) {
-      await writeAll(conn, request.refused(error)).catch(() => {}); // it may have left by now
-      throw error;
-    }
+    const { opened, early } = await acceptSocks(conn, {
+      dial: (target) => dial(target, conn.remoteAddr, signal),
+      undo: (channel, error) => channel.abort(error),
+      handshakeMs,
+    });
+    return { channel: opened, early };
   };
+}
+
+/** How a SOCKS server opens what its clients ask for. */
+export interface SocksOptions<T> {
+  /** Opens the way to an address. */
+  readonly dial: (target: ForwardAddress) => Promise<T>;
+  /** Closes it again, when the client has left. */
+  readonly undo: (opened: T, error: unknown) => void;
+  /** Milliseconds within which the client says where to; 10,000 unless given. */
+  readonly handshakeMs?: number;
+}
+
+/**
+ * Serves one SOCKS client up to the answer that it is connected.
+ *
+ * @returns What was opened for it, and what it has sent already
+ */
+export async function acceptSocks<T>(
+  conn: Deno.Conn,
+  { dial, undo, handshakeMs = HANDSHAKE_MS }: SocksOptions<T>,
+): Promise<{ readonly opened: T; readonly early: Uint8Array }> {
+  const reader = new HandshakeReader(conn);
+  let request: SocksRequest;
+  {
+    using _late = onTimeout(handshakeMs, () => closeQuietly(conn));
+    request = await readRequest(reader, conn);
+  }
+  try {
+    const opened = await dial(request.target);
+    await writeAll(conn, request.granted).catch((error) => {
+      undo(opened, error);
+      throw error;
+    });
+    return { opened, early: reader.remainder() };
+  } catch (error) {
+    await writeAll(conn, request.refused(error)).catch(() => {}); // it may have left by now
+    throw error;
+  }
 }
 
 interface SocksRequest {
