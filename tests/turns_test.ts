@@ -1,0 +1,115 @@
+import { assert, assertEquals } from "@std/assert";
+import { Turn, TURN_MS, Turns } from "../lib/turns.ts";
+
+/** A clock that work moves, and a rest that resolves when the test lets it. */
+function fakeClock() {
+  const rests: (() => void)[] = [];
+  const clock = {
+    ms: 0,
+    /** Rests that were asked for so far. */
+    rests: 0,
+    now: () => clock.ms,
+    rest: () => {
+      clock.rests++;
+      return new Promise<void>((resolve) => rests.push(resolve));
+    },
+    /** Lets the event loop turn until nothing waits for it. */
+    async run() {
+      for (let rest; (rest = rests.shift()) !== undefined;) {
+        rest();
+        for (let i = 0; i < 50; i++) await Promise.resolve();
+      }
+    },
+  };
+  return clock;
+}
+
+/** A loop with a number of pieces of work, a millisecond each. */
+async function work(
+  clock: { ms: number },
+  turn: Turn,
+  pieces: number,
+  did: () => void = () => {},
+): Promise<void> {
+  for (let i = 0; i < pieces; i++) {
+    const over = turn.over();
+    if (over) await over;
+    clock.ms++;
+    did();
+  }
+}
+
+Deno.test("a loop works for a turn, and then the event loop turns", async () => {
+  const clock = fakeClock();
+  const turn = new Turn(new Turns(clock));
+  let sinceRest = 0;
+  let most = 0;
+  const seen = { rests: 0 };
+  const done = work(clock, turn, 20 * TURN_MS, () => {
+    if (seen.rests !== clock.rests) [seen.rests, sinceRest] = [clock.rests, 0];
+    most = Math.max(most, ++sinceRest);
+  });
+  await clock.run();
+  await done;
+  assertEquals([most, clock.rests], [TURN_MS, 20]);
+});
+
+Deno.test("work that takes no time needs no turn after the first", async () => {
+  const clock = fakeClock();
+  const turn = new Turn(new Turns(clock));
+  assert(turn.over() !== null);
+  await clock.run();
+  for (let i = 0; i < 1000; i++) assertEquals(turn.over(), null);
+  assertEquals(clock.rests, 1);
+});
+
+Deno.test("a connection with ten loops gets as many turns as one with a single loop", async () => {
+  const clock = fakeClock();
+  const turns = new Turns(clock);
+  const [greedy, modest] = [new Turn(turns), new Turn(turns)];
+  let others = 0;
+  const done = Array.from({ length: 10 }, () => work(clock, greedy, 100, () => others++));
+  let before = 0;
+  const own = work(clock, modest, 100).then(() => before = others);
+  await clock.run();
+  await Promise.all([...done, own]);
+  assertEquals(others, 1000);
+  // It ran with the others' first turns, and then in turn with the connection as a whole.
+  assert(before <= 100 + 2 * TURN_MS, `${before} pieces of the other came before the last one`);
+});
+
+Deno.test("a loop that comes later waits for one turn of each connection", async () => {
+  const clock = fakeClock();
+  const turns = new Turns(clock);
+  const order: string[] = [];
+  const loops = ["a", "b", "c"].map((name) =>
+    work(clock, new Turn(turns), 3 * TURN_MS, () => {
+      if (order.at(-1) !== name) order.push(name);
+    })
+  );
+  await clock.run();
+  await Promise.all(loops);
+  assertEquals(order.join(""), "abcabcabc");
+});
+
+Deno.test("the real clock lets timers and sockets have their turn", async () => {
+  const turn = new Turn();
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  let [accepted, fired] = [false, false];
+  setTimeout(() => fired = true);
+  const accepting = listener.accept().then((conn) => {
+    accepted = true;
+    conn.close();
+  });
+  const connecting = Deno.connect({ port });
+  // A loop that never waits for anything but its turn.
+  for (let turns = 0; !accepted || !fired;) {
+    const over = turn.over();
+    if (over === null) continue;
+    await over;
+    assert(++turns < 1000, "the event loop has not turned");
+  }
+  await accepting;
+  (await connecting).close();
+});
