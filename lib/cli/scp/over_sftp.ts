@@ -11,6 +11,7 @@ import { ProgressMeter } from "../shared/progress_meter.ts";
 import type { RemoteHosts, ScpJob } from "./job.ts";
 import { transferLimits } from "../shared/copy_flags.ts";
 import { expandGlob } from "../../patterns.ts";
+import { allListed } from "../../sftp/remote/listed.ts";
 
 /** A path of one client. */
 interface RemotePath {
@@ -81,7 +82,7 @@ async function remotePathOf(
 async function matching({ client, path }: RemotePath): Promise<string[]> {
   const matches = expandGlob(path, {
     // As in a shell, a folder that cannot be listed matches nothing.
-    list: (folder) => Array.fromAsync(client.readDir(folder)).catch(() => []),
+    list: (folder) => allListed(folder, client.readDir(folder)).catch(() => []),
     exists: (path) => client.lstat(path).then(() => true, () => false),
   });
   const found = await Array.fromAsync(matches, ({ path }) => path);

@@ -10,6 +10,7 @@ import { print } from "../shared/log.ts";
 import type { SftpShell } from "./shell.ts";
 import type { Word } from "../shared/split_words.ts";
 import { terminalSize } from "../shared/terminal.ts";
+import { allListed } from "../../sftp/remote/listed.ts";
 
 /** The commands that only look. */
 export const LIST_COMMANDS: Readonly<Record<string, SftpCommand>> = {
@@ -61,7 +62,7 @@ async function listing(call: CommandCall, word: Word | null): Promise<string> {
 
 async function folder(call: CommandCall, path: string, prefix: string): Promise<ListedFile[]> {
   const { shell } = call;
-  const entries = await Array.fromAsync(shell.client.readDir(path, shell));
+  const entries = await allListed(path, shell.client.readDir(path, shell));
   // The client leaves these out.
   if (call.has("a")) {
     for (const name of [".", ".."]) {

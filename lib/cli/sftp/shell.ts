@@ -8,6 +8,7 @@ import { nullIfNoSuchFile, SftpStatus } from "../../sftp/protocol/status.ts";
 import { messageOf } from "../shared/failure.ts";
 import type { Tuning } from "../shared/copy_flags.ts";
 import type { Word } from "../shared/split_words.ts";
+import { allListed } from "../../sftp/remote/listed.ts";
 
 /** How one command copies. */
 export interface CopyOptions {
@@ -109,7 +110,7 @@ export class SftpShell {
 
   readonly #files: GlobFiles<SftpDirEntry> = {
     list: async (directory) =>
-      await nullIfNoSuchFile(Array.fromAsync(this.client.readDir(directory, this))) ?? [],
+      await nullIfNoSuchFile(allListed(directory, this.client.readDir(directory, this))) ?? [],
     exists: async (path) => await nullIfNoSuchFile(this.client.lstat(path, this)) !== null,
   };
 }

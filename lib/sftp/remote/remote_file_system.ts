@@ -16,6 +16,7 @@ import { EXTENSION, S_IF } from "../protocol/numbers.ts";
 import { flagsOf, type SftpOpenOptions, type SftpOptions } from "../protocol/options.ts";
 import { join } from "../protocol/paths.ts";
 import type { Layout } from "../../wire/message.ts";
+import { allListed } from "./listed.ts";
 import { RemoteFile } from "./remote_file.ts";
 import {
   type Call,
@@ -36,9 +37,6 @@ export interface ServerLimits {
 
 /** The most bytes of a message besides its data, as OpenSSH assumes. */
 const MESSAGE_HEAD = 1024;
-
-/** The most names of one directory, since a hostile server's listing may not end. */
-export const MAX_LISTED = 1_000_000;
 
 /** Entries of a listing that are looked up in parallel. */
 const LOOKED_AT_ONCE = 128;
@@ -330,14 +328,8 @@ export class RemoteFileSystem {
   }
 
   /** All entries of a directory. */
-  async all(path: string, options: SftpOptions): Promise<ListedEntry[]> {
-    const entries: ListedEntry[] = [];
-    for await (const entry of this.list(path, options)) {
-      if (entries.push(entry) > MAX_LISTED) {
-        throw sftpError(SftpStatus.FAILURE, { operation: "readDir", path }, "it has no end");
-      }
-    }
-    return entries;
+  all(path: string, options: SftpOptions): Promise<ListedEntry[]> {
+    return allListed(path, this.list(path, options));
   }
 
   async #names(handle: Uint8Array, call: Call): Promise<msg.NameEntry[] | null> {

@@ -5,6 +5,7 @@ import { dirEntry, type SftpWalkEntry, type SftpWalkOptions } from "./dir_entry.
 import * as msg from "../protocol/messages.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { baseName, join, parent } from "../protocol/paths.ts";
+import { ListedBytes } from "./listed.ts";
 import type { ListedEntry, RemoteFileSystem } from "./remote_file_system.ts";
 import { callOf, isRefusal, nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
 
@@ -118,10 +119,13 @@ async function* below(
   const real = followSymlinks ? await remote.realPath(folder, options) : folder;
   if (above.includes(real)) return; // a link has led back
   const folders: SftpWalkEntry[] = [];
+  const held = new ListedBytes(folder);
   for await (const entry of remote.list(folder, options)) {
     const found = await walked(remote, folder, entry, options);
-    if (found.isDirectory) folders.push(found);
-    else if (found.isSymlink ? includeSymlinks : includeFiles) yield found;
+    if (found.isDirectory) {
+      held.add(found.path);
+      folders.push(found);
+    } else if (found.isSymlink ? includeSymlinks : includeFiles) yield found;
   }
   for (const entry of folders) {
     if (includeDirs) yield entry;

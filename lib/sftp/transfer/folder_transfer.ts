@@ -3,7 +3,7 @@ import type { SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpWalkEntry } from "../remote/dir_entry.ts";
 import type { TaskPool } from "./task_pool.ts";
 import { type TransferContext, transferFile } from "./file_transfer.ts";
-import { MAX_LISTED } from "../remote/remote_file_system.ts";
+import { ListedBytes } from "../remote/listed.ts";
 import type { FileStore } from "./file_store.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import { isOfOneFile } from "./transfer_error.ts";
@@ -116,11 +116,10 @@ export class FolderTransfer {
     if (depth > 0) await this.#to.makeFolder(to, folder.info.mode, "inside");
     this.#made.push(folder);
     const names = new Set<string>();
+    const held = new ListedBytes(from);
     for await (const { name, info } of this.#from.list(from)) {
+      held.add(name);
       if (!this.#usable(this.#from.join(from, name), name, names)) continue;
-      if (names.size > MAX_LISTED) {
-        throw sftpError(SftpStatus.FAILURE, call, "a folder without an end");
-      }
       const entry = { name, from: this.#from.join(from, name), to: this.#to.join(to, name), info };
       await this.#attempt(entry.from, () => this.#entry(entry, depth, above));
     }

@@ -1,9 +1,8 @@
 import { expandGlob } from "../../patterns.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { baseName } from "../protocol/paths.ts";
-import { sftpError, SftpStatus } from "../protocol/status.ts";
 import { dirEntry, type SftpDirEntry, type SftpWalkEntry } from "../remote/dir_entry.ts";
-import { MAX_LISTED } from "../remote/remote_file_system.ts";
+import { allListed } from "../remote/listed.ts";
 import { checkDepth } from "../remote/tree.ts";
 import type { FileStore } from "./file_store.ts";
 
@@ -37,11 +36,6 @@ async function entriesOf(
 ): Promise<SftpDirEntry[]> {
   checkDepth(folder, depth);
   if (!(await store.stat(folder))?.isDirectory) return [];
-  const entries: SftpDirEntry[] = [];
-  for await (const { name, info } of store.list(folder)) {
-    if (entries.push(dirEntry(name, info)) <= MAX_LISTED) continue;
-    const call = { operation: "readDir", path: folder };
-    throw sftpError(SftpStatus.FAILURE, call, "a folder without an end");
-  }
-  return entries;
+  return (await allListed(folder, store.list(folder)))
+    .map(({ name, info }) => dirEntry(name, info));
 }
