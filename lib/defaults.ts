@@ -193,8 +193,14 @@ export const SFTP_UNKNOWN_HANDLES = 32;
 /** SFTP: folders that are listed at once in a transfer. */
 export const SFTP_FOLDERS_AT_ONCE = 32;
 
-/** SFTP: open handles that one client of our server may have. */
+/** SFTP: open handles that one session at our server may have. */
 export const SFTP_MAX_HANDLES = 256;
+
+/** SFTP: open handles that all sessions of one connection may have: each takes up to two descriptors. */
+export const SFTP_CONNECTION_HANDLES = 512;
+
+/** SFTP: bytes of a path that our server takes: what Linux does (PATH_MAX). */
+export const SFTP_MAX_PATH = 4096;
 
 /** SFTP: a request that is not answered within this many milliseconds fails. */
 export const SFTP_TIMEOUT_MS = 120_000;

@@ -15,7 +15,8 @@ import {
 import type { Program } from "../session/command.ts";
 import { startSpan } from "../spans.ts";
 import { clientSendsLinkFirst } from "../sftp/protocol/symlink_order.ts";
-import { serveSftp, serviceOf } from "../sftp/server/server.ts";
+import { serveSession, serviceOf } from "../sftp/server/server.ts";
+import { ConnectionShare } from "../sftp/server/share.ts";
 import { acceptService } from "../transport/service.ts";
 import type { Socket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
@@ -127,6 +128,7 @@ class Sessions {
   readonly #options: ServeOptions;
   readonly #handler: SessionHandler | null;
   readonly #linkFirst: boolean;
+  readonly #share = new ConnectionShare();
   #count = 0;
   #closed = false;
 
@@ -194,7 +196,12 @@ class Sessions {
     if (served === null) return null;
     const { backend, ...options } = serviceOf(served);
     return async ({ channel }) => {
-      await serveSftp(channel, backend, { linkFirst: this.#linkFirst, ...options });
+      await serveSession(
+        channel,
+        backend,
+        { linkFirst: this.#linkFirst, ...options },
+        this.#share,
+      );
     };
   }
 }

@@ -242,7 +242,7 @@ Deno.test("a system's refusal is told as OpenSSH tells it, without a path", () =
 Deno.test("a full disk is told as such, and the server goes on", {
   ignore: !await exists("/dev/full"),
 }, async () => {
-  await using w = await raw({}, () => localFiles({ root: "/" }));
+  await using w = await raw({}, () => localFiles({ root: "/", blocking: true }));
   const handle = await opened(w, "/dev/full", FXF.WRITE);
   const answer = await ask(w, msg.Write.encode(1, { handle, offset: 0, data: new Uint8Array(9) }));
   assertEquals(msg.Status.decode(answer.body).message, "No space left on device");

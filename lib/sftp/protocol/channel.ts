@@ -21,6 +21,11 @@ export interface SftpChannel {
    * reuse the memory of the last chunk.
    */
   readonly blocks?: boolean;
+  /**
+   * Whether neither side has closed the channel. Once it is false, a server stops the request that it is
+   * working on, and does not begin with the others that have arrived.
+   */
+  readonly isOpen?: boolean;
   /** Waits for the next piece of data, of any size, which then belongs to the caller; null at EOF. */
   readChunk(): Promise<Uint8Array | null>;
   /**

@@ -1,4 +1,5 @@
 /** Every SFTP message as a row; the row is the layout after `uint32 length, byte type, uint32 id`. */
+import { SFTP_MAX_PATH } from "../../defaults.ts";
 import { ProtocolError } from "../../errors.ts";
 import {
   type Fields,
@@ -17,6 +18,7 @@ import { Writer } from "../../wire/writer.ts";
 import { type Attributes, attributes, reportedAttributes, safe64 } from "./attributes.ts";
 import { FXP, MAX_HANDLE_LENGTH } from "./numbers.ts";
 import { decodePath, encodePath } from "./path_bytes.ts";
+import { refuse, SftpStatus } from "./status.ts";
 
 /** Length, type and id: the header of every message except INIT and VERSION. */
 export const FRAME_HEADER = 9;
@@ -65,15 +67,27 @@ const handle: Kind<Uint8Array> = {
   write: string.write,
 };
 
-/** A path; a NUL in it is refused, since no system allows it in names. */
-export const path: Kind<string> = {
-  read(reader) {
-    const value = decodePath(reader.string());
-    if (value.includes("\0")) throw new ProtocolError("Path has a NUL in it");
-    return value;
-  },
+/** A path of an answer; a NUL in it is refused, since no system allows it in names. */
+const name: Kind<string> = {
+  read: (reader) => pathOf(reader.string()),
   write: (writer, value) => writer.string(encodePath(value)),
 };
+
+/** A path of a request, whose length is bounded: resolving it takes time. */
+export const path: Kind<string> = {
+  read(reader) {
+    const bytes = reader.string();
+    if (bytes.length > SFTP_MAX_PATH) refuse("File name too long", SftpStatus.BAD_MESSAGE);
+    return pathOf(bytes);
+  },
+  write: name.write,
+};
+
+function pathOf(bytes: Uint8Array): string {
+  const value = decodePath(bytes);
+  if (value.includes("\0")) throw new ProtocolError("Path has a NUL in it");
+  return value;
+}
 
 /** Data of a file, borrowed from the message and valid until the next one. */
 const borrowed: Kind<Uint8Array> = { read: (r) => r.string(), write: (w, v) => w.string(v) };
@@ -123,7 +137,7 @@ const entries: Kind<NameEntry[]> = {
     // An entry takes twelve bytes or more, so an absurd count ends with the message.
     while (list.length < count) {
       list.push({
-        name: path.read(reader),
+        name: name.read(reader),
         longname: reader.text(),
         attributes: reportedAttributes.read(reader),
       });
@@ -133,7 +147,7 @@ const entries: Kind<NameEntry[]> = {
   write(writer, list) {
     writer.u32(list.length);
     for (const entry of list) {
-      path.write(writer, entry.name);
+      name.write(writer, entry.name);
       writer.text(entry.longname);
       attributes.write(writer, entry.attributes);
     }

@@ -2,7 +2,7 @@ import { platformError } from "../../runtime/errors.ts";
 import type { PosixFiles } from "../../runtime/files.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { errnoOf } from "./errno.ts";
-import type { Folders, ResolvedPath } from "./served_tree.ts";
+import type { Folders, PinnedFolder, ResolvedPath } from "./served_tree.ts";
 
 /** open(2) with this flag needs no permission to read, and only locates the file (Linux). */
 const O_PATH = 0o10000000;
@@ -43,10 +43,14 @@ export class AnchoredFolders implements Folders<number> {
     return `/proc/self/fd/${folder}/${name}`;
   }
 
-  pin({ real }: ResolvedPath): { path: string } & Disposable {
+  pin({ real }: ResolvedPath): PinnedFolder {
     const { closeSync, constants, openSync } = this.#fs;
     const fd = openSync(real, O_PATH | constants.O_NOFOLLOW);
-    return { path: `/proc/self/fd/${fd}`, [Symbol.dispose]: () => closeSync(fd) };
+    return {
+      path: `/proc/self/fd/${fd}`,
+      isThere: () => true,
+      [Symbol.dispose]: () => closeSync(fd),
+    };
   }
 
   /** It was opened without following a link, from a folder that cannot be swapped. */

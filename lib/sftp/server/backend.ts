@@ -40,6 +40,11 @@ export interface SftpBackendFile {
   stat(): Promise<SftpFileInfo>;
   /** Changes attributes. */
   setStat(changes: SftpChanges): Promise<void>;
+  /**
+   * Whether another open file of the backend is this one, perhaps by another name. `copy-data` refuses to copy
+   * a range of a file onto itself. Without it, two handles of one path count as the same file.
+   */
+  isSame?(other: SftpBackendFile): boolean;
   /** Puts what was written on the disk. */
   sync?(): Promise<void>;
   /** How full the file system is that the file is on. */

@@ -177,27 +177,36 @@ async function expanded(backend: SftpBackend, path: string): Promise<string> {
   return await has(backend.home).call(backend, user) + rest;
 }
 
-/** Copies between two open files without the client; a length of 0 means up to the end. */
+/**
+ * Copies between two open files without the client; a length of 0 means up to the end. The end is where it
+ * was at the start, so that a file that grows while it is copied does not matter.
+ */
 async function copyData(
-  { handles }: OperationContext,
+  { handles, turn, isOpen }: OperationContext,
   { from, fromOffset, length, to, toOffset }: ReturnType<typeof msg.CopyData.decode>,
 ): Promise<void> {
   const source = handles.file(from);
   const target = handles.file(to);
-  const all = length === 0;
-  if (source === target) refuseOverlap(fromOffset, all ? Infinity : length, toOffset);
-  const buffer = new Uint8Array(SFTP_MAX_CHUNK);
-  for (let done = 0; all || done < length;) {
-    const piece = all ? buffer : buffer.subarray(0, length - done);
+  const { isFile, size } = await source.stat();
+  if (!isFile || !(await target.stat()).isFile) refuse("Not a regular file");
+  const same = source === target ||
+    (source.isSame?.(target) ?? handles.path(from) === handles.path(to));
+  if (same) refuseOverlap(fromOffset, length || Infinity, toOffset);
+  const all = Math.max(size - fromOffset, 0);
+  const end = length === 0 ? all : Math.min(length, all);
+  const buffer = new Uint8Array(Math.min(end, SFTP_MAX_CHUNK));
+  let done = 0;
+  while (done < end) {
+    const pause = turn.over();
+    if (pause) await pause;
+    if (!isOpen()) refuse("The client has gone", SftpStatus.CONNECTION_LOST);
+    const piece = buffer.subarray(0, end - done);
     const count = await filled(source, piece, fromOffset + done);
-    if (count === 0 && all) return;
     await target.write(piece.subarray(0, count), toOffset + done);
     done += count;
-    if (count < piece.length) {
-      if (all) return;
-      refuse("The file ends before that", SftpStatus.EOF);
-    }
+    if (count < piece.length) break; // it was truncated meanwhile
   }
+  if (done < length) refuse("The file ends before that", SftpStatus.EOF);
 }
 
 function refuseOverlap(from: number, length: number, to: number): void {

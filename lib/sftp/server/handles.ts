@@ -1,6 +1,7 @@
 import { SFTP_MAX_HANDLES } from "../../defaults.ts";
 import type { SftpBackendEntry, SftpBackendFile } from "./backend.ts";
 import { refuse } from "../protocol/status.ts";
+import type { ConnectionShare } from "./share.ts";
 
 /** A directory that is being listed. */
 export type Listing = AsyncIterator<SftpBackendEntry>;
@@ -13,18 +14,30 @@ type Opened =
 /** One client's open files and listings. Numbers are never reused, so a closed handle stays closed. */
 export class Handles {
   readonly #opened: Map<number, Opened> = new Map();
+  readonly #share: ConnectionShare;
   #next = 0;
 
+  constructor(share: ConnectionShare) {
+    this.#share = share;
+  }
+
   /**
-   * Checks that another handle may be opened.
+   * Opens a file or listing, if another one may be open.
    *
    * @throws {SftpError} If the limit is reached
    */
-  reserve(): void {
+  async open(open: () => Promise<Opened>): Promise<Uint8Array> {
     if (this.#opened.size >= SFTP_MAX_HANDLES) refuse("Too many open handles");
+    this.#share.takeHandle();
+    try {
+      return this.#add(await open());
+    } catch (cause) {
+      this.#share.returnHandle();
+      throw cause;
+    }
   }
 
-  add(opened: Opened): Uint8Array {
+  #add(opened: Opened): Uint8Array {
     const handle = new Uint8Array(4);
     new DataView(handle.buffer).setUint32(0, ++this.#next);
     this.#opened.set(this.#next, opened);
@@ -59,12 +72,14 @@ export class Handles {
     const opened = this.#opened.get(number);
     if (opened === undefined) refuse("No such handle");
     this.#opened.delete(number);
+    this.#share.returnHandle();
     await close(opened);
   }
 
   /** Closes everything, and ignores failures. */
   async closeAll(): Promise<void> {
     await Promise.allSettled([...this.#opened.values()].map(close));
+    for (const _ of this.#opened) this.#share.returnHandle();
     this.#opened.clear();
   }
 }

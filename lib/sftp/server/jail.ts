@@ -1,12 +1,25 @@
+import { SFTP_MAX_DEPTH, SFTP_MAX_PATH } from "../../defaults.ts";
 import { platformError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { nameProblem } from "../protocol/paths.ts";
 import { refuse, SftpStatus } from "../protocol/status.ts";
 import { nullIfMissing } from "./local_stat.ts";
-import { checkText, type Folders, type ResolvedPath, type ServedTree } from "./served_tree.ts";
+import {
+  checkText,
+  type Folders,
+  type PinnedFolder,
+  type ResolvedPath,
+  type ServedTree,
+} from "./served_tree.ts";
 
 /** Symbolic links that one path may lead through, as Linux has it. */
 const MAX_LINKS = 40;
+
+/**
+ * Steps that one path may have, those of its links included: as many as fit into the longest path, a few
+ * hundredths of a second.
+ */
+const MAX_STEPS = SFTP_MAX_PATH / 2;
 
 /** Checks after an open. A swap that is timed right passes each check with one chance in two. */
 const SWAP_CHECKS = 32;
@@ -46,7 +59,9 @@ export class Jail<F> implements ServedTree {
       const steps = stepsOf(path);
       if (!path.startsWith("/")) steps.push(...stepsOf(this.#home));
       let links = 0;
+      let taken = 0;
       for (let step; (step = steps.pop()) !== undefined;) {
+        if (++taken > MAX_STEPS) refuse("Too many steps in the path", SftpStatus.BAD_MESSAGE);
         if (step === "..") {
           if (names.pop() !== undefined) folders.leave(inside.pop()!);
           continue;
@@ -64,6 +79,8 @@ export class Jail<F> implements ServedTree {
           return found;
         } else {
           if (!info?.isDirectory) throw platformError("NotFound");
+          // Each takes a descriptor until the path is resolved.
+          if (names.length >= SFTP_MAX_DEPTH) refuse("Too many folders in folders");
           inside.push(folders.enter(inside.at(-1)!, step));
           names.push(step);
         }
@@ -84,7 +101,7 @@ export class Jail<F> implements ServedTree {
     return found.virtual;
   }
 
-  pin(found: ResolvedPath): { readonly path: string } & Disposable {
+  pin(found: ResolvedPath): PinnedFolder {
     return this.#folders.pin(found);
   }
 
@@ -120,29 +137,38 @@ export class PathFolders implements Folders<string> {
     return `${folder}/${name}`;
   }
 
-  pin({ real }: ResolvedPath): { path: string } & Disposable {
-    return { path: real, [Symbol.dispose]() {} };
+  pin({ real, virtual, info }: ResolvedPath): PinnedFolder {
+    const areFolders = this.#above(virtual);
+    const isSame = (): boolean => {
+      const { dev, ino } = runtime.files.lstatSync(real);
+      return dev === info?.dev && ino === info?.ino && areFolders();
+    };
+    return { path: real, isThere: () => nullIfMissing(isSame) ?? false, [Symbol.dispose]() {} };
   }
 
   holds(fd: number, { real, virtual }: ResolvedPath): boolean {
     const opened = runtime.posix.fstatSync(fd);
-    const folders: string[] = [];
-    for (let at = virtual.indexOf("/", 1); at !== -1; at = virtual.indexOf("/", at + 1)) {
-      folders.push(this.#root + virtual.slice(0, at));
-    }
     const isFile = (): boolean => {
       const { dev, ino } = runtime.files.lstatSync(real);
       return dev === opened.dev && ino === opened.ino;
     };
-    const areFolders = (): boolean =>
-      folders.every((path) => runtime.files.lstatSync(path).isDirectory);
+    const areFolders = this.#above(virtual);
     if (!areFolders() || !isFile()) return false;
-    if (folders.length === 0) return true;
+    if (virtual.lastIndexOf("/") === 0) return true;
     const [coins = 0] = crypto.getRandomValues(new Uint32Array(1));
     for (let look = 0; look < SWAP_CHECKS; look++) {
       if (!(coins >>> look & 1 ? isFile() : areFolders())) return false;
     }
     return true;
+  }
+
+  /** Tells whether the folders above a path are folders, and not links. */
+  #above(virtual: string): () => boolean {
+    const folders: string[] = [];
+    for (let at = virtual.indexOf("/", 1); at !== -1; at = virtual.indexOf("/", at + 1)) {
+      folders.push(this.#root + virtual.slice(0, at));
+    }
+    return () => folders.every((path) => runtime.files.lstatSync(path).isDirectory);
   }
 }
 
@@ -153,10 +179,10 @@ function look(path: string, name: string): Deno.FileInfo | null {
   return nullIfMissing(() => runtime.files.lstatSync(path));
 }
 
-/** No link that was put in a file's place is followed, and no pipe waited for; not all systems have these. */
+/** No link that was put in a file's place is followed; not all systems have this. */
 function openFlags(): number {
-  const { O_NOFOLLOW = 0, O_NONBLOCK = 0 } = runtime.posix.constants;
-  return O_NOFOLLOW | O_NONBLOCK;
+  const { O_NOFOLLOW = 0 } = runtime.posix.constants;
+  return O_NOFOLLOW;
 }
 
 /** The steps of a path in reverse order. */

@@ -15,6 +15,8 @@ export interface LocalFileOptions {
   readonly mode: ModePolicy;
   /** How reads and writes run; in parallel once the disk is slow. */
   readonly io: AdaptiveIo;
+  /** Disposed of when the descriptor is closed. */
+  readonly held: Disposable;
 }
 
 /** An open local file, read and written at offsets. A slow disk does not block other clients. */
@@ -25,9 +27,11 @@ export class LocalFile implements SftpBackendFile {
   readonly #append: boolean;
   readonly #mode: ModePolicy;
   readonly #io: AdaptiveIo;
+  readonly #held: Disposable;
 
   /** Takes ownership of a descriptor. */
-  constructor(fd: number, { append, mode, io }: LocalFileOptions) {
+  constructor(fd: number, { append, mode, io, held }: LocalFileOptions) {
+    this.#held = held;
     this.#fd = fd;
     this.#append = append;
     this.#mode = mode;
@@ -80,12 +84,21 @@ export class LocalFile implements SftpBackendFile {
     return fileSystemAt(path);
   }
 
+  isSame(other: SftpBackendFile): boolean {
+    if (!(other instanceof LocalFile)) return false;
+    const [own, theirs] = [this.#fd, other.#fd].map((fd) =>
+      this.#fs.fstatSync(fd, { bigint: true })
+    );
+    return own!.dev === theirs!.dev && own!.ino === theirs!.ino;
+  }
+
   sync(): Promise<void> {
     return settled((done) => this.#fs.fsync(this.#fd, done));
   }
 
   // deno-lint-ignore require-await -- a throw becomes a rejection
   async close(): Promise<void> {
+    this.#held[Symbol.dispose]();
     this.#fs.closeSync(this.#fd);
   }
 

@@ -13,10 +13,14 @@ import { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import { refuse, SftpStatus } from "../protocol/status.ts";
 import { readOnly } from "./read_only.ts";
 import { treeOf } from "./choose_tree.ts";
-import { checkText, type ResolvedPath, type ServedTree } from "./served_tree.ts";
+import { Descriptors } from "./descriptors.ts";
+import { checkText, type PinnedFolder, type ResolvedPath, type ServedTree } from "./served_tree.ts";
 
-/** Entries of a directory that are looked up without a pause: a fraction of a millisecond. */
-const LIST_BATCH = 64;
+/** Entries of a directory that are looked up, and held, at a time: a fraction of a millisecond. */
+const LIST_BATCH = 32;
+
+/** Descriptors of a listing: the folder itself, and the reading of its names. */
+const LISTING_DESCRIPTORS = 2;
 
 /** Options of {@linkcode localFiles}. */
 export interface LocalFilesOptions {
@@ -51,7 +55,12 @@ export interface LocalFilesOptions {
  * files would become one.
  *
  * With `root: "/"` there is no jail: paths are the system's own, and clients may do whatever the process
- * may. Deno lets a program make symbolic links only if it may read and write everything.
+ * may, except that pipes and devices are opened only with `blocking`: they may stop the whole process. Deno
+ * lets a program make symbolic links only if it may read and write everything.
+ *
+ * A path leads through 256 folders at most. A listing is read as the
+ * client asks for it, and keeps two descriptors. A quarter of the descriptors that the process may have are
+ * left to other things, such as connections.
  *
  * Look-ups are synchronous, as they take microseconds on a local disk. So are reads and writes until one is
  * slow; then the next ones of that file run in other threads.
@@ -81,8 +90,13 @@ export function localFiles(options: LocalFilesOptions): SftpBackend {
 }
 
 /** Serves a tree of any kind. */
-export function filesOf(tree: ServedTree, home: string, blocking = false): LocalFiles {
-  return new LocalFiles(tree, home, blocking);
+export function filesOf(
+  tree: ServedTree,
+  home: string,
+  blocking = false,
+  descriptors: Descriptors = Descriptors.ofProcess(),
+): LocalFiles {
+  return new LocalFiles(tree, home, blocking, descriptors);
 }
 
 /**
@@ -96,38 +110,64 @@ class LocalFiles implements SftpBackend {
   readonly #mode: ModePolicy;
   /** Whether I/O is always synchronous. */
   readonly #blocking: boolean;
+  readonly #descriptors: Descriptors;
   #accounts: { readonly mtimes: string; readonly names: Accounts } | null = null;
 
-  constructor(tree: ServedTree, home: string, blocking: boolean) {
+  constructor(tree: ServedTree, home: string, blocking: boolean, descriptors: Descriptors) {
     this.#blocking = blocking;
+    this.#descriptors = descriptors;
     this.#tree = tree;
     this.#home = home;
     this.#mode = tree.open ? "any" : "no setuid";
   }
 
   async open(path: string, options: SftpBackendOpen): Promise<SftpBackendFile> {
-    const fd = this.#open(path, options);
-    const { append } = options;
-    const io = new AdaptiveIo(this.#blocking ? Infinity : undefined);
-    return new LocalFile(fd, { append, mode: this.#mode, io });
+    const held = this.#descriptors.take(1);
+    try {
+      const fd = this.#open(path, options);
+      const { append } = options;
+      const io = new AdaptiveIo(this.#blocking ? Infinity : undefined);
+      return new LocalFile(fd, { append, mode: this.#mode, io, held });
+    } catch (cause) {
+      held[Symbol.dispose]();
+      throw cause;
+    }
   }
 
   async *readDir(path: string): AsyncGenerator<SftpBackendEntry> {
-    using found = this.#folder(path);
-    using folder = this.#tree.pin(found);
-    const accounts = this.#names();
-    const names = [".", "..", ...this.#fs.readdirSync(folder.path)];
-    const root = found.virtual === "/";
-    for (let at = 0; at < names.length; at += LIST_BATCH) {
-      const entries = names.slice(at, at + LIST_BATCH).flatMap((name) => {
-        // Above the root is the root.
-        const path = `${folder.path}/${root && name === ".." ? "." : name}`;
-        // Null for a file that was removed since the folder was read.
-        const info = nullIfMissing(() => runtime.files.lstatSync(path));
-        return info === null ? [] : [entryOf(name, info, accounts)];
-      });
-      yield* entries;
+    using _held = this.#descriptors.take(LISTING_DESCRIPTORS);
+    using folder = this.#pinned(path);
+    // Above the root is the root.
+    const above = folder.isRoot ? "." : "..";
+    yield* this.#entries(folder, [".", ".."], (name) => name === ".." ? above : name);
+    let names: string[] = [];
+    for await (const { name } of runtime.files.readDir(folder.path)) {
+      if (names.push(name) < LIST_BATCH) continue;
+      yield* this.#entries(folder, names);
+      names = [];
     }
+    yield* this.#entries(folder, names);
+  }
+
+  /** The entries of those names that are in a folder. */
+  #entries(
+    folder: PinnedFolder,
+    names: readonly string[],
+    placeOf = (name: string): string => name,
+  ): SftpBackendEntry[] {
+    if (!folder.isThere()) throw platformError("NotFound");
+    const accounts = this.#names();
+    return names.flatMap((name) => {
+      // Null for a file that was removed since the name was read.
+      const info = nullIfMissing(() => runtime.files.lstatSync(`${folder.path}/${placeOf(name)}`));
+      return info === null ? [] : [entryOf(name, info, accounts)];
+    });
+  }
+
+  /** A folder, with no other descriptor than its own: it may be listed for long. */
+  #pinned(path: string): PinnedFolder & { readonly isRoot: boolean } {
+    using found = this.#folder(path);
+    return { ...this.#tree.pin(found), isRoot: found.virtual === "/" };
   }
 
   async stat(path: string): Promise<SftpFileInfo> {
@@ -224,25 +264,28 @@ class LocalFiles implements SftpBackend {
   #open(path: string, options: SftpBackendOpen): number {
     const { open, openFlags } = this.#tree;
     const { createNew } = options;
+    // A pipe or device may stop the process, or not end; that is for its only client to decide.
+    const special = open && this.#blocking;
     using found = this.#tree.resolve(path, createNew ? "keep" : "follow");
     const { real, info } = found;
     if (info === null && !options.create) throw platformError("NotFound");
     if (info !== null && options.create && createNew) refuse("File exists");
     if (info?.isDirectory) refuse("Is a directory");
-    if (info !== null && !info.isFile && !open) refuse("Not a regular file");
-    const { O_CREAT, O_EXCL, O_TRUNC } = this.#fs.constants;
+    if (info !== null && !info.isFile && !special) refuse("Not a regular file");
+    const { O_CREAT, O_EXCL, O_TRUNC, O_NONBLOCK = 0 } = this.#fs.constants;
     // O_EXCL does not create through a link, and a file is truncated only after the open file is checked.
     const making = info !== null ? 0 : open && !createNew ? O_CREAT : O_CREAT | O_EXCL;
     const cutting = open && options.truncate ? O_TRUNC : 0;
-    const flags = accessOf(options) | openFlags | making | cutting;
+    const waiting = special ? 0 : O_NONBLOCK;
+    const flags = accessOf(options) | openFlags | making | cutting | waiting;
     const mode = options.mode === null ? 0o666 : options.mode & (open ? 0o7777 : 0o777);
     const fd = this.#fs.openSync(real, flags, mode);
     try {
-      if (open) return fd;
+      if (special) return fd;
       if (!this.#fs.fstatSync(fd).isFile() || !this.#tree.holds(fd, found)) {
         throw platformError("PermissionDenied");
       }
-      if (options.truncate && info !== null) this.#fs.ftruncateSync(fd, 0);
+      if (options.truncate && info !== null && !open) this.#fs.ftruncateSync(fd, 0);
       return fd;
     } catch (cause) {
       this.#fs.closeSync(fd);

@@ -8,6 +8,7 @@ import { longname } from "../protocol/longname.ts";
 import * as msg from "../protocol/messages.ts";
 import { FXF, FXP } from "../protocol/numbers.ts";
 import { refuse, SftpStatus, statusText } from "../protocol/status.ts";
+import type { Turn } from "../../turns.ts";
 
 /** The state that operations work on. */
 export interface OperationContext {
@@ -19,6 +20,10 @@ export interface OperationContext {
   /** Whether SYMLINK has its paths in the draft's order. */
   readonly linkFirst: boolean;
   readonly answers: AnswerBuffers;
+  /** When a request that takes long may work. */
+  readonly turn: Turn;
+  /** Whether the client is still there. */
+  readonly isOpen: () => boolean;
 }
 
 /** A frame that answers a request. */
@@ -55,9 +60,11 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
     const { backend, handles, readOnly, umask } = context;
     const options = openOptions(flags, attributes.mode, umask);
     if (options.write || options.create || options.truncate) mayWrite(readOnly);
-    handles.reserve();
-    const file = await has(backend.open).call(backend, path, options);
-    return { handle: handles.add({ path, file }) };
+    const open = has(backend.open);
+    const handle = await handles.open(async () => {
+      return { path, file: await open.call(backend, path, options) };
+    });
+    return { handle };
   }),
   does("close", msg.Close, ({ handles }, { handle }) => handles.close(handle)),
   [FXP.READ, { name: "read", writes: false, run: read }],
@@ -80,11 +87,13 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
     ({ handles }, { handle, attributes }) => handles.file(handle).setStat(changesOf(attributes)),
   ),
   answers("opendir", msg.Opendir, msg.Handle, async ({ backend, handles }, { path }) => {
-    handles.reserve();
-    const { isDirectory } = await has(backend.stat).call(backend, path);
-    if (!isDirectory) refuse("Not a directory", SftpStatus.NO_SUCH_FILE);
-    const listing = has(backend.readDir).call(backend, path)[Symbol.asyncIterator]();
-    return { handle: handles.add({ path, listing }) };
+    const handle = await handles.open(async () => {
+      const { isDirectory } = await has(backend.stat).call(backend, path);
+      if (!isDirectory) refuse("Not a directory", SftpStatus.NO_SUCH_FILE);
+      const listing = has(backend.readDir).call(backend, path)[Symbol.asyncIterator]();
+      return { path, listing };
+    });
+    return { handle };
   }),
   answers("readdir", msg.Readdir, msg.Name, async ({ handles }, { handle }) => {
     return { entries: await list(handles, handle) };

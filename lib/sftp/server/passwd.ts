@@ -8,8 +8,8 @@ export interface Accounts {
   home(user: string): string | null;
 }
 
-/** Larger files are not account files. */
-export const MAX_ACCOUNTS_BYTES = 4 * 1024 * 1024;
+/** What is read of an account file. A client may own it and change it often, and parsing it takes time. */
+export const MAX_ACCOUNTS_BYTES = 256 * 1024;
 
 /** Parses both files; either may be missing, and malformed lines are ignored. */
 export function parseAccounts(passwd: string | null, group: string | null): Accounts {

@@ -19,6 +19,14 @@ export function checkText(path: string): void {
   if (!path.isWellFormed()) refuse("This server has no names that are not UTF-8");
 }
 
+/** A folder that is kept; disposing of it lets it go. */
+export interface PinnedFolder extends Disposable {
+  /** A path to it for this process. */
+  readonly path: string;
+  /** Whether the path leads to it now, and not to a folder that was put in its place. */
+  isThere(): boolean;
+}
+
 /** Resolves clients' paths. Every method is synchronous, so that no other request runs in between. */
 export interface ServedTree {
   /** Whether clients may do everything that this process may, special files and setuid bits included. */
@@ -29,8 +37,8 @@ export interface ServedTree {
   resolve(path: string, last: "follow" | "keep"): ResolvedPath;
   /** Makes a path absolute, as the client should see it; its last step may be missing. */
   realPath(path: string): string;
-  /** A path to what was found, which leads to nothing else even if the folders change later. */
-  pin(found: ResolvedPath): { readonly path: string } & Disposable;
+  /** Keeps what was found after the folders on the way to it have been released. */
+  pin(found: ResolvedPath): PinnedFolder;
   /** Whether an open file is the one that was found: asked before a byte is read or written. */
   holds(fd: number, found: ResolvedPath): boolean;
 }
@@ -46,7 +54,7 @@ export interface Folders<F> {
   /** The path of an entry of a folder. */
   path(folder: F, name: string): string;
   /** As of `ServedTree`. */
-  pin(found: ResolvedPath): { readonly path: string } & Disposable;
+  pin(found: ResolvedPath): PinnedFolder;
   /** As of `ServedTree`. */
   holds(fd: number, found: ResolvedPath): boolean;
 }

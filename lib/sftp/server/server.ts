@@ -21,6 +21,8 @@ import { Outbox } from "../protocol/outbox.ts";
 import { Pipeline } from "./pipeline.ts";
 import { EXTENSIONS } from "./extensions.ts";
 import { lost, refuse, SftpStatus, statusText } from "../protocol/status.ts";
+import { ConnectionShare } from "./share.ts";
+import type { Turn } from "../../turns.ts";
 
 /** Bytes of answers that may wait for the client to read them, before no more requests are taken. */
 const QUEUE_BYTES = 2 * 1024 * 1024;
@@ -64,6 +66,12 @@ function isService(served: SftpBackend | SftpService): served is SftpService {
  * Serves one SFTP session: takes requests in order, answers them in order, and never holds more
  * than a few megabytes for a client. Consecutive reads, or consecutive writes, run in parallel.
  *
+ * A client has up to 256 open files and listings in a session, and 512 in all sessions of a connection to
+ * `serve`. A path has up to 4096 bytes. Each connection that has asked for much works for 5 ms before it is the
+ * turn of the next one, however many sessions it has; a backend that computes for long without a wait still
+ * holds up all of them. A copy on the server takes a file as long as it is at the start, and ends with the
+ * channel.
+ *
  * @param channel Where the client is; at the end of a session that went well only its sending
  * side is closed, since an SSH session still has its exit status to send
  * @param backend What is served, such as `localFiles`
@@ -92,7 +100,17 @@ export async function serveSftp(
   backend: SftpBackend,
   options: ServeSftpOptions = {},
 ): Promise<void> {
-  const session = new ServerSession(channel, backend, options);
+  await serveSession(channel, backend, options, new ConnectionShare());
+}
+
+/** Serves one of the sessions of a connection. */
+export async function serveSession(
+  channel: SftpChannel,
+  backend: SftpBackend,
+  options: ServeSftpOptions,
+  share: ConnectionShare,
+): Promise<void> {
+  const session = new ServerSession(channel, backend, options, share);
   try {
     await session.run();
     await channel.closeWrite();
@@ -106,7 +124,9 @@ class ServerSession {
   readonly #source: ByteSource;
   readonly #outbox: Outbox;
   readonly #pipeline: Pipeline<Frame>;
-  readonly #handles: Handles = new Handles();
+  readonly #handles: Handles;
+  readonly #channel: SftpChannel;
+  readonly #turn: Turn;
   readonly #context: OperationContext;
   readonly #options: ServeSftpOptions;
   readonly #answers: AnswerBuffers = new AnswerBuffers();
@@ -115,11 +135,27 @@ class ServerSession {
   readonly #ends: Map<SftpBackendFile, number> = new Map();
   #failure: unknown = null;
 
-  constructor(channel: SftpChannel, backend: SftpBackend, options: ServeSftpOptions) {
+  constructor(
+    channel: SftpChannel,
+    backend: SftpBackend,
+    options: ServeSftpOptions,
+    share: ConnectionShare,
+  ) {
     const { readOnly = false, umask = 0, linkFirst = false } = options;
-    const answers = this.#answers;
     this.#options = options;
-    this.#context = { backend, handles: this.#handles, readOnly, umask, linkFirst, answers };
+    this.#channel = channel;
+    this.#turn = share.turn;
+    this.#handles = new Handles(share);
+    this.#context = {
+      backend,
+      handles: this.#handles,
+      readOnly,
+      umask,
+      linkFirst,
+      answers: this.#answers,
+      turn: share.turn,
+      isOpen: () => this.#isOpen,
+    };
     this.#source = new ByteSource(channel.blocks ? after(() => this.#quiet(), channel) : channel);
     this.#outbox = new Outbox(channel, (cause) => {
       this.#failure = cause;
@@ -134,7 +170,9 @@ class ServerSession {
     try {
       if (!await this.#source.more()) return;
       await this.#greet();
-      while (this.#failure === null && await this.#source.more()) {
+      while (this.#isOpen && await this.#source.more()) {
+        const turn = this.#turn.over();
+        if (turn) await turn;
         await this.#take();
         await this.#outbox.below(QUEUE_BYTES);
       }
@@ -144,6 +182,11 @@ class ServerSession {
       await this.#handles.closeAll();
     }
     if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Whether answers can reach the client; what it has asked for is not done otherwise. */
+  get #isOpen(): boolean {
+    return this.#failure === null && this.#channel.isOpen !== false;
   }
 
   /** Resolves when nothing is running and every answer has been sent. */

@@ -1,7 +1,7 @@
 import { platformError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { nullIfMissing } from "./local_stat.ts";
-import { checkText, type ResolvedPath, type ServedTree } from "./served_tree.ts";
+import { checkText, type PinnedFolder, type ResolvedPath, type ServedTree } from "./served_tree.ts";
 
 /** All files of this machine, without a jail: the system resolves paths and checks permissions. */
 export class UnrestrictedTree implements ServedTree {
@@ -30,14 +30,15 @@ export class UnrestrictedTree implements ServedTree {
     const absolute = this.#absolute(path);
     const real = realPathOrNull(absolute);
     if (real !== null) return real;
-    const [, above = "", name = ""] = /^(.*?)\/+([^/]*)\/*$/s.exec(absolute) ?? [];
-    const folder = runtime.files.realPathSync(above || "/");
+    const names = absolute.split("/").filter((name) => name !== "");
+    const name = names.pop() ?? "";
+    const folder = runtime.files.realPathSync(`/${names.join("/")}`);
     if (name === "." || name === "..") throw platformError("NotFound");
     return folder === "/" ? `/${name}` : `${folder}/${name}`;
   }
 
-  pin({ real }: ResolvedPath): { path: string } & Disposable {
-    return { path: real, [Symbol.dispose]() {} };
+  pin({ real }: ResolvedPath): PinnedFolder {
+    return { path: real, isThere: () => true, [Symbol.dispose]() {} };
   }
 
   holds(): boolean {
