@@ -13,7 +13,7 @@
  *
  * All directives up to OpenSSH 10.5 are read and checked, and so are those of GSSAPI without a look at
  * their values. An unknown directive is refused with its line, unless IgnoreUnknown names it. These are
- * read and not acted on: CheckHostIP, ControlPersist, EnableEscapeCommandline,
+ * read and not acted on: CheckHostIP, EnableEscapeCommandline,
  * EnableSSHKeysign, HostbasedAcceptedAlgorithms, HostbasedAuthentication, IPQoS, KbdInteractiveDevices,
  * LogVerbose, ObscureKeystrokeTiming, SecurityKeyProvider, SyslogFacility,
  * TunnelDevice and XAuthLocation; the tools say so for Tunnel, PKCS11Provider and VerifyHostKeyDNS.
