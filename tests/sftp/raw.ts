@@ -58,17 +58,18 @@ export function status(id: number, code: number, message = ""): Uint8Array {
 
 export const handle = new Uint8Array([7]);
 
-/** A client of ours at a server that answers as `answer` does. */
-export async function atServer(
+/** How a peer answers a client. */
+export interface PeerOptions extends PairOptions {
+  readonly extensions?: [string, string][];
+  readonly greeting?: Uint8Array;
+}
+
+/** A channel to a server that answers as `answer` does. */
+export function channelTo(
   answer: (request: RawMessage, peer: RawPeer) => void | Promise<void>,
-  options: PairOptions & {
-    timeout?: number;
-    extensions?: [string, string][];
-    greeting?: Uint8Array;
-    signal?: AbortSignal;
-  } = {},
-): Promise<SftpClient & { server: RawPeer }> {
-  const [near, far] = channelPair(options);
+  options: PeerOptions = {},
+): { channel: SftpChannel; peer: RawPeer } {
+  const [channel, far] = channelPair(options);
   const peer = new RawPeer(far);
   const serve = async () => {
     const init = await peer.next();
@@ -80,8 +81,17 @@ export async function atServer(
     await far.close();
   };
   serve().catch(() => far.close());
+  return { channel, peer };
+}
+
+/** A client of ours at a server that answers as `answer` does. */
+export async function atServer(
+  answer: (request: RawMessage, peer: RawPeer) => void | Promise<void>,
+  options: PeerOptions & { timeout?: number; signal?: AbortSignal } = {},
+): Promise<SftpClient & { server: RawPeer }> {
+  const { channel, peer } = channelTo(answer, options);
   const { timeout, signal } = options;
-  const client = await SftpClient.open(near, {
+  const client = await SftpClient.open(channel, {
     signal,
     ...(timeout === undefined ? {} : { timeout }),
   });

@@ -1,0 +1,321 @@
+/** A server of files in memory that tells every request, and refuses or holds up those that a test names. */
+import { assert } from "@std/assert";
+import type { Attributes } from "../../lib/sftp/protocol/attributes.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { EXTENSION, FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
+import { channelTo, type RawMessage, type RawPeer, status } from "./raw.ts";
+
+export interface MemoryFile {
+  data: Uint8Array;
+  mode: number;
+  mtime?: number;
+  atime?: number;
+  uid?: number;
+  gid?: number;
+}
+
+const FILE = 0o100000;
+
+/** Names of requests in {@linkcode MemoryServer.log}. */
+const NAMES = new Map(Object.entries(FXP).map(([name, type]) => [type as number, name]));
+
+export class MemoryServer {
+  readonly files: Map<string, MemoryFile> = new Map();
+  readonly folders: Map<string, number> = new Map([["/", 0o755]]);
+  readonly links: Map<string, string> = new Map();
+  /** Every request as `NAME path`, and what else matters of it. */
+  readonly log: string[] = [];
+  /** The status to refuse a line of the log with; `undefined` lets the request through. */
+  refuse: (line: string) => number | undefined | Promise<number | undefined> = () => undefined;
+  /** Extensions that are announced. */
+  readonly extensions: string[] = [];
+  readonly #handles: Map<number, { path: string; file: MemoryFile | null; listed: boolean }> =
+    new Map();
+  #next = 0;
+
+  /** Handles that are open. */
+  get open(): number {
+    return this.#handles.size;
+  }
+
+  /** Adds a file. */
+  add(path: string, data: Uint8Array, mode = 0o644): MemoryFile {
+    const file = { data, mode: FILE | mode };
+    this.files.set(path, file);
+    return file;
+  }
+
+  /** What is under a name. */
+  data(path: string): Uint8Array | undefined {
+    return this.files.get(path)?.data;
+  }
+
+  /** A client's end of the protocol at this server. */
+  async connect(timeout = 60_000): Promise<RemoteFileSystem> {
+    const { channel } = channelTo((request, peer) => this.answer(request, peer), {
+      extensions: this.extensions.map((name) => [name, "1"]),
+      limit: 1 << 22,
+    });
+    return await RemoteFileSystem.open(channel, { timeout });
+  }
+
+  readonly answer = async (request: RawMessage, peer: RawPeer): Promise<void> => {
+    const line = this.#line(request);
+    this.log.push(line);
+    const refused = this.refuse(line);
+    const code = refused instanceof Promise ? await refused : refused;
+    await peer.send(code === undefined ? this.#answer(request) : status(request.id, code, "no"));
+  };
+
+  #line({ type, body }: RawMessage): string {
+    const name = NAMES.get(type)!;
+    const of = (handle: Uint8Array) => this.#handles.get(handle[0]!)?.path;
+    switch (type) {
+      case FXP.OPEN: {
+        const { path, flags, attributes: { mode } } = msg.Open.decode(body);
+        const letters = Object.entries(FXF).filter(([, bit]) => flags & bit)
+          .map(([name]) => name.toLowerCase()).join("+");
+        return `${name} ${path} ${letters}${mode === undefined ? "" : ` ${mode.toString(8)}`}`;
+      }
+      case FXP.READ: {
+        const { handle, offset, length } = msg.Read.decode(body);
+        return `${name} ${of(handle)} ${offset} ${length}`;
+      }
+      case FXP.WRITE: {
+        const { handle, offset, data } = msg.Write.decode(body);
+        return `${name} ${of(handle)} ${offset} ${data.length}`;
+      }
+      case FXP.CLOSE:
+      case FXP.FSTAT:
+      case FXP.READDIR:
+        return `${name} ${of(msg.Close.decode(body).handle)}`;
+      case FXP.FSETSTAT: {
+        const { handle, attributes } = msg.Fsetstat.decode(body);
+        return `${name} ${of(handle)} ${describe(attributes)}`;
+      }
+      case FXP.SETSTAT: {
+        const { path, attributes } = msg.Setstat.decode(body);
+        return `${name} ${path} ${describe(attributes)}`;
+      }
+      case FXP.MKDIR: {
+        const { path, attributes } = msg.Mkdir.decode(body);
+        return `${name} ${path} ${describe(attributes)}`.trimEnd();
+      }
+      case FXP.RENAME: {
+        const { from, to } = msg.Rename.decode(body);
+        return `${name} ${from} ${to}`;
+      }
+      case FXP.SYMLINK: {
+        const { target, link } = msg.Symlink.decode(body);
+        return `${name} ${link} ${target}`;
+      }
+      case FXP.EXTENDED: {
+        const { request, data } = msg.Extended.decode(body);
+        if (request === EXTENSION.POSIX_RENAME) {
+          const { from, to } = msg.TwoPaths.decode(data);
+          return `POSIX_RENAME ${from} ${to}`;
+        }
+        if (request === EXTENSION.FSYNC) return `FSYNC ${of(msg.OneHandle.decode(data).handle)}`;
+        const { from, to, fromOffset, length } = msg.CopyData.decode(data);
+        return `COPY_DATA ${of(from)} ${of(to)} ${fromOffset} ${length}`;
+      }
+      default:
+        return `${name} ${msg.Stat.decode(body).path}`;
+    }
+  }
+
+  #answer({ type, id, body }: RawMessage): Uint8Array {
+    const reply = (code: number) => status(id, code);
+    const at = (handle: Uint8Array) => this.#handles.get(handle[0]!)!;
+    switch (type) {
+      case FXP.OPEN:
+        return this.#open(id, msg.Open.decode(body));
+      case FXP.CLOSE:
+        return reply(this.#handles.delete(msg.Close.decode(body).handle[0]!) ? 0 : 4);
+      case FXP.READ: {
+        const { handle, offset, length } = msg.Read.decode(body);
+        const data = at(handle).file!.data.subarray(offset, offset + length);
+        return data.length === 0 ? reply(1) : msg.Data.encode(id, { data });
+      }
+      case FXP.WRITE: {
+        const { handle, offset, data } = msg.Write.decode(body);
+        put(at(handle).file!, offset, data);
+        return reply(0);
+      }
+      case FXP.STAT:
+      case FXP.LSTAT: {
+        const { path } = msg.Stat.decode(body);
+        return this.#stat(id, type === FXP.STAT ? this.#real(path) : path);
+      }
+      case FXP.FSTAT: {
+        const { file } = at(msg.Fstat.decode(body).handle);
+        return msg.Attrs.encode(id, { attributes: attributesOf(file!) });
+      }
+      case FXP.SETSTAT: {
+        const { path, attributes } = msg.Setstat.decode(body);
+        const file = this.files.get(this.#real(path));
+        if (file) change(file, attributes);
+        return reply(file || this.folders.has(path) ? 0 : 2);
+      }
+      case FXP.FSETSTAT: {
+        const { handle, attributes } = msg.Fsetstat.decode(body);
+        change(at(handle).file!, attributes);
+        return reply(0);
+      }
+      case FXP.MKDIR: {
+        const { path, attributes } = msg.Mkdir.decode(body);
+        if (this.#exists(path)) return reply(4);
+        this.folders.set(path, attributes.mode ?? 0o777);
+        return reply(0);
+      }
+      case FXP.REMOVE: {
+        const { path } = msg.Remove.decode(body);
+        return reply(this.files.delete(path) || this.links.delete(path) ? 0 : 2);
+      }
+      case FXP.RENAME: {
+        const { from, to } = msg.Rename.decode(body);
+        return reply(this.#exists(to) ? 4 : this.#rename(from, to));
+      }
+      case FXP.REALPATH: {
+        const name = this.#real(msg.Realpath.decode(body).path);
+        return msg.Name.encode(id, { entries: [{ name, longname: name, attributes: {} }] });
+      }
+      case FXP.READLINK: {
+        const name = this.links.get(msg.Readlink.decode(body).path);
+        if (name === undefined) return reply(2);
+        return msg.Name.encode(id, { entries: [{ name, longname: name, attributes: {} }] });
+      }
+      case FXP.SYMLINK: {
+        const { target, link } = msg.Symlink.decode(body);
+        if (this.#exists(link)) return reply(4);
+        this.links.set(link, target);
+        return reply(0);
+      }
+      case FXP.OPENDIR: {
+        const { path } = msg.Opendir.decode(body);
+        return this.folders.has(path) ? this.#handle(id, path, null) : reply(2);
+      }
+      case FXP.READDIR:
+        return this.#list(id, at(msg.Readdir.decode(body).handle));
+      case FXP.EXTENDED:
+        return this.#extended(id, msg.Extended.decode(body));
+    }
+    return reply(8);
+  }
+
+  #extended(id: number, { request, data }: msg.RowValue<typeof msg.Extended>): Uint8Array {
+    if (request === EXTENSION.POSIX_RENAME) {
+      const { from, to } = msg.TwoPaths.decode(data);
+      return status(id, this.folders.has(to) ? 4 : this.#rename(from, to));
+    }
+    if (request !== EXTENSION.COPY_DATA) return status(id, 0);
+    const { from, fromOffset, length, to, toOffset } = msg.CopyData.decode(data);
+    const piece = this.#handles.get(from[0]!)!.file!.data.slice(fromOffset, fromOffset + length);
+    put(this.#handles.get(to[0]!)!.file!, toOffset, piece);
+    return status(id, piece.length < length ? 1 : 0);
+  }
+
+  #open(id: number, { path, flags, attributes }: msg.RowValue<typeof msg.Open>): Uint8Array {
+    const real = flags & FXF.EXCL ? path : this.#real(path);
+    const folder = real.slice(0, real.lastIndexOf("/")) || "/";
+    if (this.folders.has(real)) return status(id, 4);
+    if (!this.folders.has(folder)) return status(id, 2);
+    let file = this.files.get(real);
+    if (flags & FXF.EXCL && this.#exists(real)) return status(id, 4);
+    if (file === undefined && !(flags & FXF.CREAT)) return status(id, 2);
+    file ??= this.add(real, new Uint8Array(0), attributes.mode ?? 0o666);
+    if (flags & FXF.TRUNC) file.data = new Uint8Array(0);
+    return this.#handle(id, real, file);
+  }
+
+  #handle(id: number, path: string, file: MemoryFile | null): Uint8Array {
+    this.#handles.set(++this.#next, { path, file, listed: false });
+    assert(this.#next < 256, "a test opens fewer files");
+    return msg.Handle.encode(id, { handle: new Uint8Array([this.#next]) });
+  }
+
+  #stat(id: number, path: string): Uint8Array {
+    const attributes = this.#attributes(path);
+    return attributes === null ? status(id, 2) : msg.Attrs.encode(id, { attributes });
+  }
+
+  #attributes(path: string): Attributes | null {
+    const file = this.files.get(path);
+    const folder = this.folders.get(path);
+    if (this.links.has(path)) return { size: 0, mode: 0o120777 };
+    if (folder !== undefined) return { size: 0, mode: 0o040000 | folder, atime: 1000, mtime: 1000 };
+    return file ? attributesOf(file) : null;
+  }
+
+  #list(id: number, entry: { path: string; listed: boolean }): Uint8Array {
+    if (entry.listed) return status(id, 1);
+    entry.listed = true;
+    const entries = [...this.folders.keys(), ...this.files.keys(), ...this.links.keys()]
+      .filter((path) =>
+        path !== "/" && (path.slice(0, path.lastIndexOf("/")) || "/") === entry.path
+      )
+      .map((path) => ({
+        name: path.slice(path.lastIndexOf("/") + 1),
+        longname: "",
+        attributes: this.#attributes(path)!,
+      }));
+    return entries.length === 0 ? status(id, 1) : msg.Name.encode(id, { entries });
+  }
+
+  #rename(from: string, to: string): number {
+    const file = this.files.get(from);
+    if (!file) return 2;
+    this.files.set(to, file);
+    this.files.delete(from);
+    return 0;
+  }
+
+  #exists(path: string): boolean {
+    return this.files.has(path) || this.folders.has(path) || this.links.has(path);
+  }
+
+  /** The path that links lead to. */
+  #real(path: string): string {
+    let real = path;
+    for (let link; (link = this.links.get(real)) !== undefined;) {
+      real = link.startsWith("/") ? link : `${real.slice(0, real.lastIndexOf("/") + 1)}${link}`;
+    }
+    return real;
+  }
+}
+
+function attributesOf(
+  { data, mode, mtime = 1000, atime = 1000, uid = 1, gid = 1 }: MemoryFile,
+): Attributes {
+  return { size: data.length, mode, mtime, atime, uid, gid };
+}
+
+function describe({ size, mode, uid, gid, atime, mtime }: Attributes): string {
+  return [
+    size === undefined ? "" : `size=${size}`,
+    mode === undefined ? "" : `mode=${mode.toString(8)}`,
+    uid === undefined ? "" : `owner=${uid}:${gid}`,
+    mtime === undefined ? "" : `times=${atime}:${mtime}`,
+  ].filter((text) => text !== "").join(" ");
+}
+
+function change(file: MemoryFile, { size, mode, uid, gid, atime, mtime }: Attributes): void {
+  if (size !== undefined) {
+    const data = new Uint8Array(size);
+    data.set(file.data.subarray(0, size));
+    file.data = data;
+  }
+  if (mode !== undefined) file.mode = FILE | mode;
+  if (uid !== undefined && gid !== undefined) [file.uid, file.gid] = [uid, gid];
+  if (atime !== undefined && mtime !== undefined) [file.atime, file.mtime] = [atime, mtime];
+}
+
+function put(file: MemoryFile, offset: number, data: Uint8Array): void {
+  if (offset + data.length > file.data.length) {
+    const grown = new Uint8Array(offset + data.length);
+    grown.set(file.data);
+    file.data = grown;
+  }
+  file.data.set(data, offset);
+}

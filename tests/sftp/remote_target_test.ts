@@ -1,0 +1,722 @@
+/** A server's file that a transfer writes, request by request. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  SftpError,
+  type SftpFileInfo,
+  SftpStatus,
+  type SftpTransferOptions,
+} from "../../lib/sftp/mod.ts";
+import { Close } from "../../lib/sftp/protocol/messages.ts";
+import { EXTENSION } from "../../lib/sftp/protocol/numbers.ts";
+import type { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
+import type { TransferTarget } from "../../lib/sftp/transfer/file_store.ts";
+import { RemoteStore } from "../../lib/sftp/transfer/remote_store.ts";
+import { MemoryServer } from "./memory_server.ts";
+import { noise, same, turn } from "./world.ts";
+
+const data = noise(200_000);
+const { FAILURE, NO_SUCH_FILE, PERMISSION_DENIED, OP_UNSUPPORTED } = SftpStatus;
+
+const INFO: SftpFileInfo = {
+  isFile: true,
+  isDirectory: false,
+  isSymlink: false,
+  size: data.length,
+  mtime: new Date(2_000_000),
+  atime: null,
+  mode: 0o100640,
+  uid: 7,
+  gid: 8,
+};
+
+interface World extends AsyncDisposable {
+  readonly server: MemoryServer;
+  readonly remote: RemoteFileSystem;
+  readonly warnings: string[];
+  target(options?: SftpTransferOptions, more?: Partial<Request>): Promise<TransferTarget>;
+  /** The requests since the last call, hidden names without their number. */
+  log(): string[];
+}
+
+interface Request {
+  readonly path: string;
+  readonly info: SftpFileInfo | null;
+  readonly inside: boolean;
+  readonly signal: AbortSignal;
+}
+
+async function world(...extensions: string[]): Promise<World> {
+  const server = new MemoryServer();
+  server.extensions.push(...extensions);
+  server.folders.set("/dir", 0o755);
+  const remote = await server.connect();
+  const warnings: string[] = [];
+  return {
+    server,
+    remote,
+    warnings,
+    target(options = {}, { path = "/dir/file", info = INFO, inside = false, signal } = {}) {
+      const store = new RemoteStore(remote, {
+        options,
+        limits: { signal },
+        inFlight: options.inFlight ?? 1 << 20,
+        warn: (path, message) => void warnings.push(`${path}: ${message}`),
+      });
+      return store.target({ path, name: "/source", info, inside });
+    },
+    log: () => server.log.splice(0).map(plain),
+    async [Symbol.asyncDispose]() {
+      await remote.realPath("/", {}); // after the CLOSEs that were not awaited
+      assertEquals(server.open, 0);
+      await remote.session.close();
+    },
+  };
+}
+
+function plain(line: string): string {
+  return line.replaceAll(/\.[-0-9a-f]{36}\.(part|old)/g, ".$1").replaceAll(
+    /\.[0-9a-f]{32}\.part/g,
+    ".kept",
+  );
+}
+
+/** Writes all of it and gives the file its name. */
+async function write(
+  target: TransferTarget,
+  bytes = data,
+  info: SftpFileInfo | null = INFO,
+): Promise<void> {
+  await target.write(bytes, () => {});
+  await target.flush();
+  await target.commit(info);
+}
+
+const WRITES = (path: string, length = data.length) =>
+  Array.from(
+    { length: Math.ceil(length / 32768) },
+    (_, index) => `WRITE ${path} ${index * 32768} ${Math.min(32768, length - index * 32768)}`,
+  );
+
+/** The hidden names that are left. */
+function hidden({ server }: World): string[] {
+  return [...server.files.keys()].map(plain).filter((path) => path.includes("/."));
+}
+
+Deno.test("a new file is made under a hidden name, and renamed", async () => {
+  await using w = await world();
+  await write(await w.target());
+  assertEquals(w.log(), [
+    "OPEN /dir/.part write+creat+excl 640",
+    "LSTAT /dir/file",
+    ...WRITES("/dir/.part"),
+    "CLOSE /dir/.part",
+    "RENAME /dir/.part /dir/file",
+  ]);
+  assert(same(w.server.data("/dir/file")!, data));
+  assertEquals([w.server.files.size, w.warnings], [1, []]);
+});
+
+Deno.test("a file inside of a folder's transfer is not looked for first", async () => {
+  await using w = await world(EXTENSION.POSIX_RENAME);
+  w.server.add("/dir/file", new Uint8Array(3), 0o600);
+  await write(await w.target({}, { inside: true, info: null }), data, null);
+  assertEquals(w.log(), [
+    "OPEN /dir/.part write+creat+excl",
+    ...WRITES("/dir/.part"),
+    "CLOSE /dir/.part",
+    "POSIX_RENAME /dir/.part /dir/file",
+  ]);
+});
+
+Deno.test("a file that is replaced keeps its mode, unless another is asked for", async () => {
+  const cases: [
+    options: SftpTransferOptions,
+    info: SftpFileInfo | null,
+    set: string[],
+    mode: number,
+  ][] = [
+    [{}, INFO, ["FSETSTAT /dir/.part mode=604"], 0o604],
+    [{}, null, ["FSETSTAT /dir/.part mode=604"], 0o604],
+    [{}, { ...INFO, mode: 0o604 }, [], 0o604],
+    [{ mode: 0o604 }, INFO, [], 0o604],
+    [{ mode: 0o600 }, INFO, [], 0o600],
+  ];
+  for (const [options, info, set, mode] of cases) {
+    await using w = await world(EXTENSION.POSIX_RENAME);
+    w.server.add("/dir/file", new Uint8Array(3), 0o604);
+    await write(await w.target(options, { info }), data, info);
+    const [open, look, ...rest] = w.log();
+    const bits = options.mode ?? (info === null ? null : info.mode! & 0o777);
+    assertEquals(
+      open,
+      `OPEN /dir/.part write+creat+excl${bits === null ? "" : ` ${bits.toString(8)}`}`,
+    );
+    assertEquals(look, "LSTAT /dir/file");
+    assertEquals(rest, [
+      ...WRITES("/dir/.part"),
+      ...set,
+      "CLOSE /dir/.part",
+      "POSIX_RENAME /dir/.part /dir/file",
+    ]);
+    assertEquals(w.server.files.get("/dir/file")!.mode & 0o7777, mode);
+  }
+});
+
+Deno.test("a put in place opens the file itself, and gives up without removing it", async () => {
+  await using w = await world();
+  w.server.add("/dir/file", noise(300_000), 0o600);
+  await write(await w.target({ atomic: false }));
+  assertEquals(w.log(), [
+    "OPEN /dir/file write+creat+trunc 640",
+    ...WRITES("/dir/file"),
+    "CLOSE /dir/file",
+  ]);
+  assert(same(w.server.data("/dir/file")!, data));
+  const target = await w.target({ atomic: false });
+  await target.write(data.subarray(0, 10), () => {});
+  await target.discard(new Error("enough"));
+  assertEquals(w.log().slice(-1), ["CLOSE /dir/file"]);
+  assertEquals(w.server.data("/dir/file")!.length, 10);
+});
+
+Deno.test("a file that is given up is closed and removed, its part is kept", async () => {
+  await using w = await world();
+  await (await w.target()).discard(new Error("enough"));
+  assertEquals(w.log().slice(2), ["CLOSE /dir/.part", "REMOVE /dir/.part"]);
+  await (await w.target({ resume: true })).discard(new Error("enough"));
+  assertEquals(w.log(), [
+    "OPEN /dir/.kept read+write+creat 640",
+    "LSTAT /dir/file",
+    "FSTAT /dir/.kept",
+    "CLOSE /dir/.kept",
+  ]);
+  assertEquals(hidden(w), ["/dir/.kept"]);
+});
+
+Deno.test("what is behind a link is replaced, and the link stays", async () => {
+  await using w = await world(EXTENSION.POSIX_RENAME);
+  w.server.add("/real", new Uint8Array(3), 0o640);
+  w.server.links.set("/dir/file", "/real");
+  await write(await w.target());
+  const log = w.log();
+  assertEquals(log.slice(1, 4), ["LSTAT /dir/file", "STAT /dir/file", "REALPATH /dir/file"]);
+  assertEquals(log.at(-1), "POSIX_RENAME /dir/.part /real");
+  assert(w.server.links.has("/dir/file") && same(w.server.data("/real")!, data));
+  // A link to nowhere is replaced itself.
+  w.server.links.set("/dir/file", "/none");
+  await write(await w.target());
+  assertEquals(w.log().at(-1), "POSIX_RENAME /dir/.part /dir/file");
+});
+
+Deno.test("a device, a pipe or a folder is not replaced: it is opened itself", async () => {
+  await using w = await world();
+  const file = w.server.add("/dir/file", new Uint8Array(0));
+  file.mode = 0o020666;
+  const target = await w.target();
+  assertEquals(w.log(), [
+    "OPEN /dir/.part write+creat+excl 640",
+    "LSTAT /dir/file",
+    "CLOSE /dir/.part",
+    "REMOVE /dir/.part",
+    "OPEN /dir/file write+creat+trunc 640",
+  ]);
+  await target.discard(new Error("enough"));
+  w.server.files.delete("/dir/file");
+  w.server.folders.set("/dir/file", 0o755);
+  const error = await assertRejects(() => w.target(), SftpError);
+  assertEquals(error.message, 'Cannot open "/dir/file": Failure');
+  assertEquals([hidden(w), w.warnings], [[], []]);
+});
+
+Deno.test("if no other file may be made, the file is written in place, with a warning", async () => {
+  for (const status of [FAILURE, NO_SUCH_FILE, PERMISSION_DENIED, OP_UNSUPPORTED]) {
+    await using w = await world();
+    w.server.refuse = (line) => line.includes("excl") ? status : undefined;
+    await write(await w.target({ mode: 0o640 }));
+    assert(same(w.server.data("/dir/file")!, data));
+    const texts = [
+      "No such file",
+      "Permission denied",
+      "Failure",
+      "",
+      "",
+      "",
+      "Operation not supported",
+    ];
+    assertEquals(w.warnings, [
+      '/dir/file: "/dir/file" was written in place, since the server allows no other way: ' +
+      texts[status - 2],
+    ]);
+    assertEquals(hidden(w), []);
+    w.log();
+    const error = await assertRejects(() => w.target({ atomic: true, mode: 0o640 }), SftpError);
+    assertEquals([error.status, error.path], [status, "/dir/file"]);
+    assert(w.log().every((line) => !line.startsWith("OPEN /dir/file ")));
+  }
+});
+
+Deno.test("if the file cannot be written in place either, there is no warning", async () => {
+  await using w = await world();
+  w.server.refuse = (line) => line.startsWith("OPEN") ? PERMISSION_DENIED : undefined;
+  await assertRejects(() => w.target(), SftpError);
+  assertEquals(w.warnings, []);
+});
+
+Deno.test("a file whose attributes cannot be asked for is written in place, its part removed", async () => {
+  for (const resume of [false, true]) {
+    await using w = await world();
+    w.server.add("/real", new Uint8Array(3));
+    w.server.links.set("/dir/file", "/real");
+    w.server.refuse = (line) => /^(STAT|FSTAT)/.test(line) ? PERMISSION_DENIED : undefined;
+    await write(await w.target({ resume }));
+    assert(same(w.server.data("/real")!, data));
+    assertEquals([w.warnings.length, hidden(w)], [1, []]);
+    // With `atomic` that is an error, and what an earlier try has brought is kept.
+    const atomic = () => w.target({ resume, atomic: true });
+    assertEquals((await assertRejects(atomic, SftpError)).status, PERMISSION_DENIED);
+    await w.remote.realPath("/", {});
+    assertEquals(hidden(w), resume ? ["/dir/.kept"] : []);
+  }
+});
+
+Deno.test("a session that ends while a target is made is an error, and no reason to write in place", async () => {
+  const server = new MemoryServer();
+  server.folders.set("/dir", 0o755);
+  server.links.set("/dir/file", "/real");
+  server.add("/real", new Uint8Array(3));
+  const remote = await server.connect();
+  server.refuse = async (line) => {
+    if (line.startsWith("STAT")) await remote.session.close();
+    return undefined;
+  };
+  const store = new RemoteStore(remote, {
+    options: {},
+    limits: {},
+    inFlight: 1,
+    warn: () => assert(false),
+  });
+  const request = { path: "/dir/file", name: "/source", info: INFO, inside: false };
+  await assertRejects(() => store.target(request), Error, "closed");
+  assertEquals(server.log.filter((line) => line.includes("trunc")), []);
+});
+
+Deno.test("an open that is not answered in time is taken back", async () => {
+  await using w = await world();
+  const gate = Promise.withResolvers<undefined>();
+  w.server.refuse = (line) => line.startsWith("OPEN") ? gate.promise : undefined;
+  const abort = new AbortController();
+  const opening = w.target({}, { signal: abort.signal });
+  await turn();
+  abort.abort(new Error("enough"));
+  await assertRejects(() => opening, Error, "enough");
+  gate.resolve(undefined);
+  await w.remote.realPath("/", {});
+  await w.remote.realPath("/", {}); // the handle that came late is closed
+  assertEquals([hidden(w), w.server.open, w.warnings], [[], 0, []]);
+});
+
+Deno.test("a server that refuses to rename gets the content in place, and is asked once for a folder", async () => {
+  for (
+    const [status, asked] of [[PERMISSION_DENIED, 1], [OP_UNSUPPORTED, 1], [FAILURE, 2]] as const
+  ) {
+    await using w = await world();
+    w.server.refuse = (line) => line.startsWith("RENAME") ? status : undefined;
+    await write(await w.target({ preserve: true }), data, INFO);
+    const log = w.log();
+    const at = log.indexOf("RENAME /dir/.part /dir/file");
+    assertEquals(log.slice(at + 3), [
+      "LSTAT /dir/file",
+      "OPEN /dir/.part read",
+      "OPEN /dir/file write+creat+trunc 640",
+      ...log.slice(at + 6, -4),
+      "CLOSE /dir/file",
+      "CLOSE /dir/.part",
+      "REMOVE /dir/.part",
+      "SETSTAT /dir/file mode=640 times=2000:2000",
+    ]);
+    assert(same(w.server.data("/dir/file")!, data));
+    await write(await w.target());
+    const opens = w.log().filter((line) => line.includes("excl"));
+    assertEquals([opens.length, w.warnings.length], [asked - 1, 2]);
+    const texts: Record<number, string> = {
+      3: "Permission denied",
+      8: "Operation not supported",
+      4: "Failure",
+    };
+    const [first, second] = w.warnings;
+    const reason = `renaming failed, ${texts[status]}`;
+    const place =
+      '/dir/file: "/dir/file" was written in place, since the server allows no other way: ';
+    assertEquals(first, place + reason);
+    assertEquals(second, place + (asked === 1 ? "it refuses to rename files" : reason));
+    // In another folder it is tried again, and with `atomic` in any.
+    await write(await w.target({}, { path: "/other" }));
+    await assertRejects(
+      () => w.target({ atomic: true }).then((target) => write(target)),
+      SftpError,
+    );
+    assertEquals(w.log().filter((line) => line.includes("excl")).length, 2);
+    w.server.files.clear();
+  }
+});
+
+Deno.test("a copy in place that fails is an error, and closes both files", async () => {
+  const refusals: Record<string, (line: string) => boolean> = {
+    "the part cannot be read": (line) => line.startsWith("READ "),
+    "the file cannot be opened": (line) => line.startsWith("OPEN /dir/file"),
+    "the file cannot be written": (line) => line.startsWith("WRITE /dir/file"),
+    "the file cannot be flushed": (line) => line.startsWith("FSYNC /dir/file"),
+    "the file cannot be closed": (line) => line.startsWith("CLOSE /dir/file"),
+  };
+  for (const [what, refuses] of Object.entries(refusals)) {
+    await using w = await world(EXTENSION.FSYNC);
+    w.server.refuse = (line) => line.startsWith("RENAME") || refuses(line) ? FAILURE : undefined;
+    const target = await w.target({ sync: true });
+    const error = await assertRejects(() => write(target), SftpError, undefined, what);
+    assertEquals([what, error.path], [what, "/dir/file"]);
+    await target.discard(error);
+    if (what.endsWith("closed")) await closeAll(w);
+  }
+});
+
+Deno.test("a copy in place of another length is an error", async () => {
+  await using w = await world();
+  w.server.refuse = (line) => {
+    if (line.startsWith("OPEN /dir/file")) {
+      const part = [...w.server.files].find(([path]) => path.includes("/."))![1];
+      part.data = part.data.subarray(0, 1000);
+    }
+    return line.startsWith("RENAME") ? FAILURE : undefined;
+  };
+  const target = await w.target();
+  const error = await assertRejects(() => write(target), SftpError);
+  await target.discard(error);
+  assert(
+    /cut off at 1000 of 200000|1000 of 200000 bytes could be copied/.test(error.message),
+    error.message,
+  );
+});
+
+Deno.test("a temporary file that cannot be removed is a second warning", async () => {
+  await using w = await world(EXTENSION.FSYNC);
+  w.server.refuse = (line) => /^(RENAME|REMOVE)/.test(line) ? FAILURE : undefined;
+  await write(await w.target({ sync: true }));
+  assertEquals(
+    w.warnings.map((text) => text.slice(0, 60)),
+    [
+      "/dir/file: The server refused to remove a temporary file from ",
+      '/dir/file: "/dir/file" was written in place, since the serve',
+    ].map((text) => text.slice(0, 60)),
+  );
+  assert(w.log().includes("FSYNC /dir/file"));
+});
+
+Deno.test("a folder of the final name is told as such, and its part is not copied over it", async () => {
+  await using w = await world();
+  const target = await w.target({}, { inside: true });
+  w.server.folders.set("/dir/file", 0o755);
+  const error = await assertRejects(() => write(target), SftpError);
+  assertEquals(error.message, 'Cannot put "/dir/file": it is a directory');
+  assert(error.cause instanceof SftpError);
+  await target.discard(error);
+  assertEquals(hidden(w), []);
+});
+
+Deno.test("attributes are set on the open file, with the content on the disk, before it is closed", async () => {
+  await using w = await world(EXTENSION.FSYNC);
+  const options = { preserve: true, owners: true, sync: true };
+  await write(await w.target(options));
+  assertEquals(w.log().slice(-4), [
+    "FSETSTAT /dir/.part mode=640 owner=7:8 times=2000:2000",
+    "FSYNC /dir/.part",
+    "CLOSE /dir/.part",
+    "RENAME /dir/.part /dir/file",
+  ]);
+  w.server.files.clear();
+  const cases: [SftpTransferOptions, Partial<SftpFileInfo>, set: string | null][] = [
+    [{ preserve: true }, {}, "mode=640 times=2000:2000"],
+    [{ preserve: true }, { atime: new Date(5000) }, "mode=640 times=5:2000"],
+    [{ preserve: true }, { mtime: null }, "mode=640"],
+    [{ owners: true }, {}, "owner=7:8"],
+    [{ owners: true }, { uid: null }, null],
+    [{ owners: true }, { gid: null }, null],
+    [{}, {}, null],
+  ];
+  for (const [options, changes, set] of cases) {
+    const info = { ...INFO, ...changes };
+    await write(await w.target(options, { info }), data, info);
+    const found = w.log().filter((line) => line.startsWith("FSETSTAT"));
+    assertEquals(found, set === null ? [] : [`FSETSTAT /dir/.part ${set}`]);
+    w.server.files.clear();
+  }
+});
+
+Deno.test("attributes that an open file may not get are set by its name, and warned of", async () => {
+  await using w = await world();
+  w.server.refuse = (line) => /^F?SETSTAT.*(owner)/.test(line) ? PERMISSION_DENIED : undefined;
+  await write(await w.target({ preserve: true, owners: true }));
+  assertEquals(w.log().slice(-5), [
+    "RENAME /dir/.part /dir/file",
+    "SETSTAT /dir/file mode=640 owner=7:8 times=2000:2000",
+    "SETSTAT /dir/file mode=640",
+    "SETSTAT /dir/file times=2000:2000",
+    "SETSTAT /dir/file owner=7:8",
+  ]);
+  assertEquals(w.warnings.length, 1);
+});
+
+Deno.test("a close or a flush that fails keeps the file from its name", async () => {
+  for (const [request, options] of [["CLOSE", {}], ["FSYNC", { sync: true }]] as const) {
+    await using w = await world(EXTENSION.FSYNC);
+    const target = await w.target(options);
+    let once = true;
+    w.server.refuse = (line) => {
+      if (!line.startsWith(request) || !once) return undefined;
+      once = false;
+      return FAILURE;
+    };
+    await assertRejects(() => write(target), SftpError);
+    assertEquals(w.log().filter((line) => line.startsWith("RENAME")), []);
+    await target.discard(new Error("enough"));
+    assertEquals(w.server.files.size, 0);
+    if (request === "CLOSE") await closeAll(w);
+  }
+});
+
+/** Closes what the server has refused to close. */
+async function closeAll({ remote, server }: World): Promise<void> {
+  server.refuse = () => undefined;
+  for (let handle = 1; server.open > 0; handle++) {
+    const call = { operation: "close", path: null };
+    await remote.command(Close, { handle: new Uint8Array([handle]) }, call).catch(() => {});
+  }
+}
+
+Deno.test("a part is believed but for the bytes that may have been in flight", async () => {
+  await using w = await world();
+  const options = { resume: true, inFlight: 100_000 };
+  const first = await w.target(options);
+  assertEquals(first.held, 0);
+  await first.write(data, () => {});
+  await first.flush();
+  await first.discard(new Error("enough"));
+  w.log();
+  const second = await w.target(options);
+  // Three blocks of 50,000 bytes in requests of 32 KiB: one of them, and two beyond.
+  const window = 4 * 32_768;
+  assertEquals(second.held, data.length - window);
+  const bytes = new Uint8Array(10);
+  assertEquals(await second.readAt!(bytes, 5), 10);
+  assert(same(bytes, data.subarray(5, 15)));
+  await second.start!(second.held);
+  await second.write(data.subarray(second.held), () => {});
+  await second.flush();
+  assertEquals(w.log().filter((line) => !/^(READ|WRITE)/.test(line)), [
+    "OPEN /dir/.kept read+write+creat 640",
+    "LSTAT /dir/file",
+    "FSTAT /dir/.kept",
+  ]);
+  await second.commit(INFO);
+  assertEquals(w.log(), [
+    "FSTAT /dir/.kept",
+    "LSTAT /dir/.kept",
+    "FSETSTAT /dir/.kept mode=640",
+    "CLOSE /dir/.kept",
+    "RENAME /dir/.kept /dir/file",
+  ]);
+  assert(same(w.server.data("/dir/file")!, data));
+});
+
+Deno.test("a resumed file gets the mode that was asked for, and can be read until then", async () => {
+  await using w = await world(EXTENSION.POSIX_RENAME);
+  const target = await w.target({ resume: true, mode: 0o044 });
+  assertEquals(w.log()[0], "OPEN /dir/.kept read+write+creat 644");
+  await write(target);
+  assertEquals(w.server.files.get("/dir/file")!.mode & 0o777, 0o044);
+  const other = await w.target({ resume: true }, { info: { ...INFO, mode: null } });
+  assertEquals(w.log().at(-3), "OPEN /dir/.kept read+write+creat");
+  await write(other);
+  assertEquals(w.server.files.get("/dir/file")!.mode & 0o777, 0o044);
+});
+
+Deno.test("a part that another transfer has taken away is not given the name", async () => {
+  const swaps: Record<string, (w: World, path: string) => void> = {
+    "a longer one": (w, path) => w.server.add(path, noise(200_001)),
+    "a link": (w, path) => {
+      w.server.add("/elsewhere", data);
+      w.server.files.delete(path);
+      w.server.links.set(path, "/elsewhere");
+    },
+  };
+  for (const [what, swap] of Object.entries(swaps)) {
+    await using w = await world();
+    const target = await w.target({ resume: true });
+    const path = [...w.server.files.keys()][0]!;
+    await target.write(data, () => {});
+    await target.flush();
+    swap(w, path);
+    const error = await assertRejects(() => target.commit(INFO), SftpError, undefined, what);
+    assertEquals(error.message, 'Cannot put "/dir/file": another transfer has taken its place');
+    assertEquals(w.server.files.has("/dir/file"), false);
+    await target.discard(error);
+  }
+});
+
+Deno.test("a part whose attributes are refused is renamed none the less", async () => {
+  for (const request of ["FSTAT", "LSTAT /dir/."]) {
+    await using w = await world();
+    const target = await w.target({ resume: true });
+    w.server.refuse = (line) => line.startsWith(request) ? PERMISSION_DENIED : undefined;
+    await write(target);
+    assert(same(w.server.data("/dir/file")!, data));
+  }
+});
+
+Deno.test("a part that turns out to be another file is emptied, by opening it again if need be", async () => {
+  for (const refused of [false, true]) {
+    await using w = await world();
+    const options = { resume: true, inFlight: 1000 };
+    const first = await w.target(options);
+    await first.write(noise(150_000, 2), () => {});
+    await first.flush();
+    await first.discard(new Error("enough"));
+    const target = await w.target(options);
+    assert(target.held > 0);
+    w.log();
+    w.server.refuse = (line) => refused && line.includes("size=0") ? PERMISSION_DENIED : undefined;
+    await target.start!(0);
+    await target.write(data.subarray(0, 100_000), () => {});
+    await target.flush();
+    const log = w.log().filter((line) => !line.startsWith("WRITE"));
+    assertEquals(log, [
+      "FSETSTAT /dir/.kept size=0",
+      ...refused ? ["OPEN /dir/.kept read+write+creat+trunc", "CLOSE /dir/.kept"] : [],
+    ]);
+    await target.commit(INFO);
+    assert(same(w.server.data("/dir/file")!, data.subarray(0, 100_000)));
+  }
+  await using w = await world();
+  const target = await w.target({ resume: true });
+  w.log();
+  await target.start!(0); // nothing is there
+  assertEquals(w.log(), []);
+  await target.discard(new Error("enough"));
+});
+
+Deno.test("a part that is longer than the source is cut, and a hole at the end is written", async () => {
+  await using w = await world();
+  const options = { resume: true, inFlight: 1000 };
+  const first = await w.target(options);
+  await first.write(data, () => {});
+  await first.flush();
+  await first.discard(new Error("enough"));
+  const target = await w.target(options);
+  await target.start!(100_000);
+  await target.write(data.subarray(100_000, 110_000), () => {});
+  await target.flush();
+  assertEquals(w.log().at(-1), "FSETSTAT /dir/.kept size=110000");
+  await target.discard(new Error("enough"));
+  const sparse = await w.target();
+  await sparse.write(data.subarray(0, 10), () => {});
+  await sparse.skip!(90);
+  await sparse.write(data.subarray(0, 10), () => {});
+  await sparse.flush();
+  assertEquals(w.log().slice(-2), ["WRITE /dir/.part 0 10", "WRITE /dir/.part 100 10"]);
+  await sparse.skip!(90);
+  await sparse.flush();
+  assertEquals(w.log(), ["WRITE /dir/.part 199 1"]); // paramiko's server cannot set a size
+  await sparse.commit(null);
+  assertEquals(w.server.data("/dir/file")!.length, 200);
+});
+
+Deno.test("before a hole of a part nothing is in flight", async () => {
+  for (const resume of [true, false]) {
+    await using w = await world();
+    const target = await w.target({ resume });
+    const gate = Promise.withResolvers<undefined>();
+    w.server.refuse = (line) => line.startsWith("WRITE") ? gate.promise : undefined;
+    await target.write(data.subarray(0, 100), () => {});
+    let skipped = false;
+    const skipping = target.skip!(1000).then(() => skipped = true);
+    await turn();
+    assertEquals(skipped, !resume);
+    gate.resolve(undefined);
+    await skipping;
+    await target.discard(new Error("enough"));
+  }
+});
+
+for (const copies of [true, false]) {
+  const how = copies ? "copied by the server" : "extended";
+  Deno.test(`an older file that the source begins with is ${how}`, async () => {
+    await using w = await world(...copies ? [EXTENSION.COPY_DATA] : [], EXTENSION.POSIX_RENAME);
+    w.server.add("/dir/file", data.slice(0, 150_000), 0o604);
+    const target = await w.target({ resume: true, inFlight: 1000 });
+    let asked = 0;
+    await target.adopt!(data.length, async (file, length) => {
+      asked = length;
+      const bytes = new Uint8Array(10);
+      assertEquals(await file.readAt(bytes, 77), 10);
+      assert(same(bytes, data.subarray(77, 87)));
+      return true;
+    });
+    const held = 150_000 - 3 * 4096;
+    assertEquals([asked, target.held], [held, held]);
+    await w.remote.realPath("/", {}); // after the CLOSE
+    assertEquals(w.log().slice(3).filter((line) => !line.startsWith("READ")), [
+      "LSTAT /dir/file",
+      "OPEN /dir/file read",
+      ...copies
+        ? ["COPY_DATA /dir/file /dir/.kept 0 150000"]
+        : ["OPEN /dir/file read+write", "CLOSE /dir/.kept", "REMOVE /dir/.kept"],
+      "CLOSE /dir/file",
+      "REALPATH /",
+    ]);
+    await target.start!(held);
+    await target.write(data.subarray(held), () => {});
+    await target.flush();
+    await target.commit(INFO);
+    assert(same(w.server.data("/dir/file")!, data));
+    assertEquals([w.server.files.get("/dir/file")!.mode & 0o777, hidden(w)], [0o604, []]);
+  });
+}
+
+Deno.test("an older file is left alone if it cannot be the source's beginning", async () => {
+  const adopt = async (w: World, size: number, same = true) => {
+    const target = await w.target({ resume: true, inFlight: 1000 });
+    let asked = false;
+    await target.adopt!(size, () => Promise.resolve(asked = same));
+    const found = [asked, target.held > 0];
+    await target.discard(new Error("enough"));
+    return found;
+  };
+  await using w = await world(EXTENSION.COPY_DATA);
+  assertEquals(await adopt(w, 200_000), [false, false]); // there is none
+  w.server.add("/dir/file", data.slice(0, 3 * 4096)); // not more than may be missing
+  assertEquals(await adopt(w, 200_000), [false, false]);
+  const file = w.server.add("/dir/file", data.slice(0, 150_000));
+  assertEquals(await adopt(w, 150_000), [false, false]);
+  assertEquals(await adopt(w, 200_000, false), [false, false]);
+  w.server.refuse = (line) => line === "OPEN /dir/file read" ? PERMISSION_DENIED : undefined;
+  assertEquals(await adopt(w, 200_000), [false, false]); // it can still be replaced
+  w.server.refuse = () => undefined;
+  file.mode = 0o020644;
+  assertEquals((await w.remote.lstat("/dir/file", {})).isFile, false);
+  file.mode = 0o100644;
+  assertEquals(await adopt(w, 200_000), [true, true]);
+  // The part of that try is there now.
+  assertEquals(await adopt(w, 200_000), [false, true]);
+});
+
+Deno.test("a target that is aborted does not wait for the server to clean up", async () => {
+  await using w = await world();
+  const abort = new AbortController();
+  const target = await w.target({}, { signal: abort.signal });
+  const gate = Promise.withResolvers<undefined>();
+  w.server.refuse = () => gate.promise;
+  abort.abort(new Error("enough"));
+  await target.discard(new Error("enough"));
+  gate.resolve(undefined);
+  await w.remote.realPath("/", {});
+  assertEquals(w.server.files.size, 0);
+});
