@@ -1,0 +1,250 @@
+/** ProxyCommand and KnownHostsCommand: which programs are started and how, on a system that starts none. */
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { generateKey } from "@denossh/ssh/keys";
+import { ConnectError } from "../../lib/errors.ts";
+import { knownHostsCommand } from "../../lib/login/known_hosts_command.ts";
+import { startProxy } from "../../lib/login/proxy_command.ts";
+import type { ChildProcess, Programs, ProgramStatus } from "../../lib/runtime/parts.ts";
+import { runtime } from "../../lib/runtime/runtime.ts";
+
+type Spawn = Parameters<Programs["spawn"]>;
+
+/** A system whose programs do what a test says, until it is disposed. */
+class System implements Disposable {
+  readonly started: { program: string; options: Spawn[1] }[] = [];
+  readonly signals: string[] = [];
+  output: string | ReadableStream<Uint8Array<ArrayBuffer>> = "";
+  status: ProgramStatus = { success: true, code: 0, signal: null };
+  /** What starting fails with. */
+  error: Error | null = null;
+  readonly ended = Promise.withResolvers<ProgramStatus>();
+  readonly #spawn = runtime.programs.spawn;
+  readonly #os = runtime.os;
+
+  constructor(os = "linux") {
+    this.#set({ os });
+    runtime.programs.spawn = (program, options) => {
+      this.started.push({ program, options });
+      if (this.error) throw this.error;
+      return this.#child();
+    };
+  }
+
+  [Symbol.dispose](): void {
+    runtime.programs.spawn = this.#spawn;
+    this.#set({ os: this.#os });
+  }
+
+  #child(): ChildProcess {
+    const stdout = typeof this.output === "string"
+      ? new Blob([this.output]).stream() as ReadableStream<Uint8Array<ArrayBuffer>>
+      : this.output;
+    return {
+      stdin: new WritableStream(),
+      stdout,
+      stderr: new ReadableStream(),
+      status: this.ended.promise,
+      kill: (signal) => void this.signals.push(signal),
+    };
+  }
+
+  #set(value: { os: string }): void {
+    Object.defineProperty(runtime, "os", { value: value.os, configurable: true });
+  }
+}
+
+function withShell<T>(shell: string | undefined, run: () => T): T {
+  const before = Deno.env.get("SHELL");
+  const set = (value: string | undefined) =>
+    value === undefined ? Deno.env.delete("SHELL") : Deno.env.set("SHELL", value);
+  set(shell);
+  try {
+    return run();
+  } finally {
+    set(before);
+  }
+}
+
+for (
+  const [os, shell, program, args] of [
+    ["linux", "/bin/zsh", "/bin/zsh", ["-c", "exec nc %h 22"]],
+    ["linux", "", "/bin/sh", ["-c", "exec nc %h 22"]],
+    ["linux", undefined, "/bin/sh", ["-c", "exec nc %h 22"]],
+    ["windows", "/bin/zsh", "cmd", ["/c", "nc %h 22"]],
+  ] as const
+) {
+  Deno.test(`ProxyCommand runs in ${program} on ${os} with SHELL=${shell}`, async () => {
+    using system = new System(os);
+    const proxy = withShell(shell, () => startProxy("nc %h 22"));
+    const [{ program: started, options }] = system.started as [System["started"][0]];
+    assertEquals([started, options.args], [program, [...args]]);
+    assertEquals([options.stdin, options.stdout, options.stderr], ["piped", "piped", "inherit"]);
+    let closed = false;
+    const closing = proxy.close().then(() => closed = true);
+    assertEquals(system.signals, [os === "windows" ? "SIGTERM" : "SIGHUP"]);
+    await new Promise((resolve) => setTimeout(resolve));
+    assert(!closed, "it is waited for");
+    system.ended.resolve(system.status);
+    await closing;
+    proxy.socket.close();
+  });
+}
+
+Deno.test("What a ProxyCommand writes is what comes, and its end is the end", async () => {
+  using system = new System();
+  system.output = "SSH-2.0-x\r\n";
+  const { socket } = startProxy("x");
+  const buffer = new Uint8Array(100);
+  const n = (await socket.read(buffer))!;
+  assertEquals(new TextDecoder().decode(buffer.subarray(0, n)), "SSH-2.0-x\r\n");
+  assertEquals(await socket.read(buffer), null);
+  socket.close();
+});
+
+Deno.test("A ProxyCommand that has ended by itself is closed all the same", async () => {
+  using system = new System();
+  const proxy = startProxy("x");
+  system.ended.resolve(system.status);
+  system.signals.push = () => {
+    throw new TypeError("Child process has already terminated");
+  };
+  await proxy.close();
+  proxy.socket.close();
+});
+
+Deno.test("A shell that cannot be started is a ConnectError, but not if a permission is missing", () => {
+  using system = new System();
+  system.error = new Deno.errors.NotFound("no such file");
+  const error = assertThrows(
+    () => startProxy("nc\x07"),
+    ConnectError,
+    'Cannot run the proxy command "nc"',
+  );
+  assertStrictEquals(error.cause, system.error);
+  system.error = new Deno.errors.NotCapable("Requires run access");
+  assertStrictEquals(assertThrows(() => startProxy("nc")), system.error);
+});
+
+const key = (await generateKey("ed25519")).publicKey;
+const host = { hostname: "db1", port: 2222 };
+
+Deno.test("KnownHostsCommand is told which key is looked for, token by token", async () => {
+  using system = new System();
+  system.output = `[db1]:2222 ${key}\n`;
+  system.ended.resolve(system.status);
+  const source = knownHostsCommand('/bin/list "%H %I" %f %K %t #x', null);
+  assertEquals(source.name, "the output of KnownHostsCommand");
+  const found = await source.find(host, key);
+  assertEquals(found.find("db1", 2222).length, 1);
+  assertEquals(system.started[0]!.program, "/bin/list");
+  const { args, stdin, stdout, stderr } = system.started[0]!.options;
+  const blob = btoa(String.fromCharCode(...key.blob));
+  assertEquals(args, ["[db1]:2222 HOSTNAME", key.fingerprint(), blob, "ssh-ed25519", "#x"]);
+  assertEquals([stdin, stdout, stderr], ["null", "piped", "inherit"]);
+  system.output = "";
+  await source.find(host, null);
+  assertEquals(system.started[1]!.options.args, ["[db1]:2222 ORDER", "NONE", "NONE", "NONE", "#x"]);
+});
+
+for (
+  const [status, how] of [
+    [{ success: false, code: 3, signal: null }, "exit status 3"],
+    [{ success: false, code: 143, signal: "SIGTERM" }, "SIGTERM"],
+  ] as const
+) {
+  Deno.test(`A KnownHostsCommand that ends by ${how} fails the connection`, async () => {
+    using system = new System();
+    system.output = `[db1]:2222 ${key}\n`;
+    system.ended.resolve(status);
+    const problems: string[] = [];
+    const source = knownHostsCommand("/bin/list", (problem) => problems.push(problem));
+    await assertRejects(
+      async () => await source.find(host, key),
+      ConnectError,
+      `KnownHostsCommand "/bin/list" failed: ${how}`,
+    );
+    assertEquals(problems, []);
+  });
+}
+
+const starts: [string, Error | null, string][] = [
+  ["list", null, "path is not absolute"],
+  ["./list", null, "path is not absolute"],
+  ["", null, "path is not absolute"],
+  ['/bin/list "', null, "contains invalid quotes"],
+  ["/bin/list", new Deno.errors.NotFound("gone\x07"), "cannot be run: gone"],
+  ["/bin/list", new Deno.errors.PermissionDenied("no"), "cannot be run: no"],
+];
+for (const [command, error, problem] of starts) {
+  Deno.test(`KnownHostsCommand ${command} ${problem}, which is told or fails`, async () => {
+    using system = new System();
+    system.error = error;
+    const problems: string[] = [];
+    const source = knownHostsCommand(command, (problem) => problems.push(problem));
+    assertEquals((await source.find(host, key)).find("db1", 2222), []);
+    const message = `KnownHostsCommand "${command}" ${problem}`;
+    assertEquals(problems, [message]);
+    const strict = knownHostsCommand(command, null);
+    await assertRejects(async () => await strict.find(host, key), ConnectError, message);
+    assertEquals(system.started.length, error === null ? 0 : 2);
+  });
+}
+
+Deno.test("Absolute paths of Windows are absolute", async () => {
+  for (const program of ["C:\\list.exe", "c:/list.exe", "\\\\server\\list.exe"]) {
+    using system = new System("windows");
+    system.ended.resolve(system.status);
+    await knownHostsCommand(`"${program.replaceAll("\\", "\\\\")}"`, null).find(host, key);
+    assertEquals(system.started.length, 1, program);
+  }
+});
+
+Deno.test("A KnownHostsCommand without the permission to start it is just that", async () => {
+  using system = new System();
+  system.error = new Deno.errors.NotCapable("Requires run access");
+  const source = knownHostsCommand("/bin/list", () => assert(false));
+  assertStrictEquals(
+    await assertRejects(async () => await source.find(host, key)),
+    system.error,
+  );
+});
+
+Deno.test("An aborted KnownHostsCommand ends with the signal's reason", async () => {
+  using system = new System();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const finding =
+    (async () => await knownHostsCommand("/bin/list", null).find(host, key, { signal }))();
+  const reason = new Error("enough");
+  const failed = assertRejects(() => finding);
+  controller.abort(reason);
+  system.ended.resolve({ success: false, code: 143, signal: "SIGTERM" });
+  assertStrictEquals(await failed, reason);
+  assertStrictEquals((system.started[0]!.options as { signal?: AbortSignal }).signal, signal);
+});
+
+Deno.test("The output of a KnownHostsCommand has 64 MiB at most", async () => {
+  const MIB = 1024 * 1024;
+  for (const [chunks, good] of [[64, true], [65, false]] as const) {
+    using system = new System();
+    system.ended.resolve(system.status);
+    const chunk = new Uint8Array(MIB).fill(10);
+    system.output = ReadableStream.from(Array.from({ length: chunks }, () => chunk));
+    const finding = (async () => await knownHostsCommand("/bin/list", null).find(host, key))();
+    if (good) await finding;
+    else {await assertRejects(
+        () => finding,
+        ConnectError,
+        'KnownHostsCommand "/bin/list" never ends',
+      );}
+  }
+});
+
+Deno.test("Output of a KnownHostsCommand that is cut in the middle of a character is whole", async () => {
+  using system = new System();
+  system.ended.resolve(system.status);
+  const bytes = new TextEncoder().encode(`d\u00e9:2222,[db1]:2222 ${key}\n`);
+  system.output = ReadableStream.from([bytes.slice(0, 2), bytes.slice(2)]);
+  const found = await knownHostsCommand("/bin/list", null).find(host, key);
+  assertEquals(found.find("db1", 2222).length, 1);
+});
