@@ -58,7 +58,11 @@ export const OPERATORS: Readonly<Record<string, Operator>> = {
 
   /** A number that is one more. */
   number: (_, all) =>
-    all.filter(({ text }) => /^\d{1,9}n?$/.test(text))
+    all.filter(({ text }, index) =>
+      /^\d{1,9}n?$/.test(text) &&
+      // A type such as `Parameters<F>[0]`.
+      !(all[index - 1]?.text === "[" && all[index - 2]?.text === ">")
+    )
       .map(({ text, at }) => {
         const more = `${parseInt(text) + 1}${text.endsWith("n") ? "n" : ""}`;
         return change("number", at, at + text.length, more);

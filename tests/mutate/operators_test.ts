@@ -16,6 +16,9 @@ const cases: [operator: string, source: string, changed: string[]][] = [
     "f(x): Promise<X | false> { return false; }",
   ]],
   ["number", "x = 255 + 1n;", ["x = 256 + 1n;", "x = 255 + 2n;"]],
+  ["number", "f(x: Parameters<F>[0]) { return x[0]; }", [
+    "f(x: Parameters<F>[0]) { return x[1]; }",
+  ]],
   ["await", "x = await f();", ["x = f();"]],
   ["await", "async () => { return await f(); }", []],
   ["await", "try { if (a) { return await f(); } } catch {}", [
