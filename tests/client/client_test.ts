@@ -1,0 +1,278 @@
+/** What a client does over its one connection, with a server of ours at the other end. */
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import {
+  CommandError,
+  connect,
+  ConnectError,
+  type ConnectOptions,
+  DisconnectError,
+  HostKeyError,
+  none,
+  RequestDeniedError,
+} from "@denossh/ssh";
+import { generateKey } from "@denossh/ssh/keys";
+import { localFiles, type Session } from "@denossh/ssh/server";
+import { connectedPair, memoryPair } from "@denossh/ssh/testing";
+import { tempFolder } from "../support/temp.ts";
+
+Deno.test("Client.closed resolves when we disconnect, and rejects when the server does", async () => {
+  const ours = await connectedPair();
+  await ours.host.close();
+  await ours.host.closed;
+  await ours[Symbol.asyncDispose]();
+  const theirs = await connectedPair();
+  const closed = assertRejects(() => theirs.host.closed, DisconnectError);
+  await theirs.served.close();
+  assertEquals((await closed).by, "peer");
+  await theirs[Symbol.asyncDispose]();
+  const used = await assertRejects(() => theirs.host.run("x"));
+  assertStrictEquals((used as Error).cause instanceof DisconnectError, true);
+});
+
+Deno.test("Client.info tells what was agreed on", async () => {
+  const algorithms = {
+    kex: "curve25519-sha256",
+    cipher: "aes128-ctr",
+    mac: "hmac-sha2-256",
+    compression: "none",
+  };
+  await using pair = await connectedPair({ connect: { algorithms, hostname: "db1", port: 2222 } });
+  const { hostKey, server, ...info } = pair.host.info;
+  assert(hostKey.equals(pair.hostKey.publicKey));
+  assert(server.startsWith("SSH-2.0-"));
+  assertEquals(info, {
+    ...algorithms,
+    host: { hostname: "db1", port: 2222 },
+    user: "tester",
+    shared: false,
+    hostKeyAlgorithm: "ssh-ed25519",
+  });
+  assertEquals(pair.host.settings, null);
+});
+
+Deno.test("A connection's environment is every command's, whose own wins", async () => {
+  const seen: Record<string, string>[] = [];
+  const handler = (session: Session) => void seen.push({ ...session.env });
+  await using pair = await connectedPair({ connect: { env: { A: "1", B: "2" } }, handler });
+  await pair.host.command("x", { env: { B: "3", C: "4" } }).output();
+  await using shell = await pair.host.shell({ pty: false });
+  await shell.status;
+  await using bare = await connectedPair({ handler });
+  await bare.host.run("x");
+  assertEquals(seen, [{ A: "1", B: "3", C: "4" }, { A: "1", B: "2" }, {}]);
+});
+
+Deno.test("A shell has a terminal unless it is to have none, and a command has none", async () => {
+  const terms: (string | undefined)[] = [];
+  const handler = ({ pty }: Session) => void terms.push(pty?.term);
+  await using pair = await connectedPair({ handler });
+  for (const options of [{}, { pty: false }, { pty: { term: "vt100" } }]) {
+    await using shell = await pair.host.shell(options);
+    await shell.status;
+  }
+  await pair.host.run("x");
+  await pair.host.run("x", { pty: true });
+  assertEquals(terms, ["xterm-256color", undefined, "vt100", undefined, "xterm-256color"]);
+});
+
+Deno.test("A shell's streams may be merged or thrown away", async () => {
+  await using pair = await connectedPair({
+    handler: async (session) => {
+      await session.print("out");
+      await session.printError("error");
+    },
+  });
+  const output = async (options: Parameters<typeof pair.host.shell>[0]) => {
+    await using shell = await pair.host.shell({ pty: false, ...options });
+    const { stdout, stderr } = await shell.output();
+    return [stdout.length, stderr.length];
+  };
+  assertEquals(await output({}), [3, 5]);
+  assertEquals(await output({ stderr: "merge" }), [8, 0]);
+  assertEquals(await output({ stderr: "null" }), [3, 0]);
+  assertEquals(await output({ stdout: "null" }), [0, 5]);
+});
+
+const refusals: [
+  string,
+  (host: Awaited<ReturnType<typeof connect>>) => Promise<unknown>,
+  string,
+][] = [
+  ["a subsystem", (host) => host.subsystem("x"), "subsystem"],
+  ["SFTP", (host) => host.sftp(), "subsystem"],
+  ["a shell", (host) => host.shell({ pty: false }), "shell"],
+  ["a command", (host) => host.run("x"), "exec"],
+  ["an agent", (host) => host.run("x", { forwardAgent: () => {} }), "agent-req"],
+  [
+    "a display",
+    (host) => host.run("x", { forwardX11: { display: ":0", authority: null } }),
+    "x11-req",
+  ],
+];
+for (const [what, ask, request] of refusals) {
+  Deno.test(`The channel of ${what} that is refused is closed`, async () => {
+    await using pair = await connectedPair({ serve: { maxSessions: 1 } });
+    const error = await assertRejects(() => ask(pair.host), RequestDeniedError);
+    assertEquals(error.request, request);
+    // With extra data a session waits for no other one to end.
+    const extra = new Uint8Array(0);
+    const next = () => pair.host.openChannel("session", { extra });
+    await pair.host.request("keepalive@openssh.com");
+    await (await next()).close();
+  });
+}
+
+Deno.test("A command that fails is an error of run(), and no error of output()", async () => {
+  await using pair = await connectedPair({ handler: () => 3 });
+  assertEquals((await pair.host.command("x").output()).code, 3);
+  const error = await assertRejects(() => pair.host.run("x"), CommandError);
+  assertEquals(error.exitCode, 3);
+});
+
+Deno.test("Global requests go both ways, with and without an answer", async () => {
+  const heard: string[] = [];
+  const notified = Promise.withResolvers<void>();
+  await using pair = await connectedPair({
+    serve: {
+      onConnection(connection) {
+        connection.handleGlobals("double@example.com", (data) => Uint8Array.of(...data, ...data));
+        connection.handleGlobals("notice@example.com", () => {
+          notified.resolve();
+          return null;
+        });
+        connection.handleGlobals("ask@example.com", async () => {
+          const answer = await connection.request("question@example.com", Uint8Array.of(1));
+          heard.push([...answer].join());
+          return answer;
+        });
+      },
+    },
+  });
+  const { host } = pair;
+  assertEquals(await host.request("double@example.com", Uint8Array.of(7)), Uint8Array.of(7, 7));
+  host.notify("notice@example.com");
+  await notified.promise;
+  await assertRejects(() => host.request("ask@example.com"), RequestDeniedError);
+  host.handleGlobals("question@example.com", (data) => Uint8Array.of(...data, 2));
+  assertEquals(await host.request("ask@example.com"), Uint8Array.of(1, 2));
+  assertEquals(heard, ["1,2"]);
+});
+
+Deno.test("Client.rekey exchanges keys, and what is open goes on", async () => {
+  const names: string[] = [];
+  await using pair = await connectedPair({
+    connect: { trace: ({ direction, name }) => names.push(`${direction} ${name}`) },
+    handler: (session) => session.stdin.pipeTo(session.stdout),
+  });
+  const channel = await pair.host.openSession();
+  await channel.shell();
+  await channel.writeAll(Uint8Array.of(1));
+  names.length = 0;
+  await pair.host.rekey();
+  assert(names.includes("sent NEWKEYS") && names.includes("received NEWKEYS"));
+  await channel.writeAll(Uint8Array.of(2));
+  await channel.closeWrite();
+  assertEquals(await channel.readAll(), Uint8Array.of(1, 2));
+  await channel.close();
+});
+
+Deno.test("SFTP goes over the same connection", async () => {
+  await using folder = await tempFolder();
+  await using pair = await connectedPair({ serve: { sftp: localFiles({ root: folder.path }) } });
+  await using sftp = await pair.host.sftp();
+  await sftp.writeTextFile("/file", "text");
+  assertEquals(await Deno.readTextFile(folder.join("file")), "text");
+});
+
+const hostKey = await generateKey();
+const contradictions: [string, ConnectOptions, string][] = [
+  ["no host", {}, "No host given"],
+  [
+    "a transport and a command",
+    { hostname: "a", transport: memoryPair()[0], proxyCommand: "x" },
+    "one of them",
+  ],
+  ["a jump and a command", { hostname: "a", jump: "b", proxyCommand: "x" }, "one of them"],
+  ["a jump of none", { hostname: "a", jump: [] }, "No host to jump through"],
+];
+for (const [what, options, message] of contradictions) {
+  Deno.test(`connect refuses ${what}`, async () => {
+    const common = {
+      user: "me",
+      auth: [none()],
+      hostKeys: hostKey.publicKey,
+      config: false,
+    } as const;
+    await assertRejects(() => connect({ ...common, ...options }), TypeError, message);
+  });
+}
+
+Deno.test("connect needs a user, and takes that of the system", async () => {
+  const names = ["USER", "LOGNAME"];
+  const before = names.map((name) => Deno.env.get(name));
+  const common = { auth: [none()], config: false, user: undefined } as never as ConnectOptions;
+  try {
+    for (const name of names) Deno.env.delete(name);
+    await assertRejects(() => connectedPair({ connect: common }), TypeError, "No user given");
+    Deno.env.set("LOGNAME", "logged");
+    {
+      await using pair = await connectedPair({ connect: common });
+      assertEquals(pair.host.info.user, "logged");
+    }
+    Deno.env.set("USER", "used");
+    await using pair = await connectedPair({ connect: common });
+    assertEquals(pair.host.info.user, "used");
+  } finally {
+    for (const [at, name] of names.entries()) {
+      const value = before[at];
+      if (value === undefined) Deno.env.delete(name);
+      else Deno.env.set(name, value);
+    }
+  }
+});
+
+Deno.test("A server whose host key is not accepted never hears who would log in", async () => {
+  const [near, far] = memoryPair();
+  const heard: string[] = [];
+  const { serveStreams } = await import("@denossh/ssh/server");
+  await using served = serveStreams(far, {
+    hostKeys: [hostKey],
+    auth: { none: () => true },
+    trace: ({ direction, name }) => heard.push(`${direction} ${name}`),
+  });
+  const other = (await generateKey()).publicKey;
+  await assertRejects(
+    () =>
+      connect({
+        transport: near,
+        user: "me",
+        auth: [none()],
+        hostKeys: other,
+        config: false,
+      }),
+    HostKeyError,
+  );
+  await served.closed;
+  assert(!heard.includes("received USERAUTH_REQUEST"));
+  assert(!heard.includes("received SERVICE_REQUEST"), heard.join());
+});
+
+Deno.test("connect that is late says so, and how long it waited", async () => {
+  const [near] = memoryPair();
+  const error = await assertRejects(
+    () =>
+      connect({
+        transport: near,
+        hostname: "db1",
+        port: 2222,
+        user: "me",
+        auth: [none()],
+        hostKeys: hostKey.publicKey,
+        timeout: 1,
+        config: false,
+      }),
+    ConnectError,
+    "Connecting to [db1]:2222 timed out after 1 ms",
+  );
+  assertEquals(error.code, "timeout");
+});
