@@ -4,7 +4,8 @@
  */
 export interface GrantOptions {
   /**
-   * What runs whatever the client asks for; `"internal-sftp"` is the server's files. What was asked for
+   * What runs whatever the client asks for; `"internal-sftp"` is the server's files, and may have the flags
+   * `-R`, `-d`, `-u`, `-p` and `-P` of sftp-server(8), while others refuse every session. What was asked for
    * is the session's `originalCommand`.
    */
   readonly command?: string | undefined;

@@ -3,6 +3,7 @@ import type { Grant } from "../auth/grant.ts";
 import type { AuthClient } from "../auth/policy.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { runtime } from "../runtime/runtime.ts";
+import { isNotUnderstood } from "./internal_sftp.ts";
 
 /** Whose certificates are accepted beside what `authorized_keys` says, and which keys never are. */
 export interface AuthorizedKeysOptions {
@@ -23,6 +24,9 @@ export interface AuthorizedKeysOptions {
  * `agent-forwarding`, `X11-forwarding` and their `no-` forms, `permitopen`, `permitlisten`,
  * `cert-authority`, `principals`, `no-touch-required` and `verify-required` (sshd(8)). The text is read
  * anew for each attempt, so that changes count at once.
+ *
+ * `command="internal-sftp"`, and a certificate's `force-command`, may have the flags `-R`, `-d`, `-u`, `-p` and
+ * `-P` of sftp-server(8); a key whose flags are not understood is refused.
  *
  * @param source The path of a file that is everybody's, which needs `--allow-read`; or who gives a
  *   user's text, null for a user who has none
@@ -57,11 +61,12 @@ export function authorizedKeys(
     const involved = certificate ? [certificate.publicKey, certificate.authority, key] : [key];
     for (const key of involved) if (await revoked(key) !== false) return false;
     const attempt = { user, key, address: addressOf(remoteAddr) };
-    const grant = authorize(await textOf(user) ?? "", attempt);
-    if (grant !== null) return grant;
-    if (certificate === null) return false;
-    const trusted = { keys: authorities, principals: await principals(user) };
-    return certifiedGrant(certificate, trusted, attempt) ?? false;
+    let grant = authorize(await textOf(user) ?? "", attempt);
+    if (grant === null && certificate !== null) {
+      const trusted = { keys: authorities, principals: await principals(user) };
+      grant = certifiedGrant(certificate, trusted, attempt);
+    }
+    return grant === null || isNotUnderstood(grant.command) ? false : grant;
   };
 }
 

@@ -26,6 +26,7 @@ import { X11Open } from "../wire/requests.ts";
 import type { Grant } from "../auth/grant.ts";
 import { announceHostKeys } from "./host_key_proof.ts";
 import { mayListen, mayOpen } from "./granted_forwards.ts";
+import { isInternalSftp, restricted } from "./internal_sftp.ts";
 import type { ServeOptions } from "./options.ts";
 import type { Offence } from "./penalties.ts";
 
@@ -194,7 +195,12 @@ class Sessions {
     if (program.name !== "sftp" || sftp === undefined) return null;
     const served = typeof sftp === "function" ? sftp(this.#login) : sftp;
     if (served === null) return null;
-    const { backend, ...options } = serviceOf(served);
+    const { user, grant: { command } } = this.#login;
+    const service = isInternalSftp(command)
+      ? restricted(serviceOf(served), command, user)
+      : serviceOf(served);
+    if (service === null) return null;
+    const { backend, ...options } = service;
     return async ({ channel }) => {
       await serveSession(
         channel,
@@ -209,7 +215,5 @@ class Sessions {
 /** sshd(8): a command that is granted runs instead of any other; one name means the server's files. */
 function forced({ command }: Grant): Program | null {
   if (command === undefined) return null;
-  return /^internal-sftp(\s|$)/.test(command)
-    ? { kind: "subsystem", name: "sftp" }
-    : { kind: "exec", command };
+  return isInternalSftp(command) ? { kind: "subsystem", name: "sftp" } : { kind: "exec", command };
 }

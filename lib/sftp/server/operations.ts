@@ -103,7 +103,7 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
     "mkdir",
     msg.Mkdir,
     ({ backend, umask }, { path, attributes: { mode } }) =>
-      has(backend.mkdir).call(backend, path, mode === undefined ? null : mode & 0o7777 & ~umask),
+      has(backend.mkdir).call(backend, path, modeOf(mode, 0o777, umask)),
   ),
   changes("rmdir", msg.Rmdir, ({ backend }, { path }) => has(backend.rmdir).call(backend, path)),
   answers("realpath", msg.Realpath, msg.Name, async ({ backend }, { path }) => {
@@ -225,8 +225,14 @@ function openOptions(flags: number, mode: number | undefined, umask: number): Sf
     create,
     createNew: create && (flags & FXF.EXCL) !== 0,
     truncate: write && (flags & FXF.TRUNC) !== 0,
-    mode: mode === undefined ? null : mode & 0o7777 & ~umask,
+    mode: modeOf(mode, 0o666, umask),
   };
+}
+
+/** Permission bits that something new gets; null if they are up to the backend. */
+function modeOf(mode: number | undefined, usual: number, umask: number): number | null {
+  if (mode === undefined && umask === 0) return null;
+  return (mode ?? usual) & 0o7777 & ~umask;
 }
 
 function attrs(info: SftpFileInfo): msg.RowValue<typeof msg.Attrs> {

@@ -1,0 +1,174 @@
+/** `command="internal-sftp …"` restricts as the flags of sftp-server(8) say, or lets no one in. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { AuthError, publicKey, RequestDeniedError } from "@denossh/ssh";
+import { generateKey, issueCertificate, withCertificate } from "@denossh/ssh/keys";
+import { authorizedKeys, Grant, localFiles, type ServeOptions } from "@denossh/ssh/server";
+import { type SftpClient, SftpError, SftpStatus } from "@denossh/ssh/sftp";
+import { connectedPair } from "@denossh/ssh/testing";
+import { tempFolder } from "../support/temp.ts";
+
+/** Runs with a client whose command is forced, at a folder with `home/tester/file`. */
+async function forced(
+  command: string,
+  run: (sftp: SftpClient, root: string) => Promise<void>,
+  service: Partial<ServeOptions["sftp"]> & object = {},
+): Promise<void> {
+  await using folder = await tempFolder();
+  const root = folder.path;
+  await Deno.mkdir(`${root}/home/tester`, { recursive: true });
+  await Deno.writeTextFile(`${root}/home/tester/file`, "x");
+  await using pair = await connectedPair({
+    serve: {
+      auth: { none: () => new Grant({ command }) },
+      sftp: { backend: localFiles({ root }), ...service },
+    },
+  });
+  await using sftp = await pair.host.sftp();
+  await run(sftp, root);
+}
+
+async function denied(promise: Promise<unknown>): Promise<void> {
+  assertEquals(
+    (await assertRejects(() => promise, SftpError)).status,
+    SftpStatus.PERMISSION_DENIED,
+  );
+}
+
+for (const flags of ["-R", "-eR", "-l INFO -R", "-f AUTH -lVERBOSE -R"]) {
+  Deno.test(`internal-sftp ${flags} allows no change`, async () => {
+    await forced(`internal-sftp ${flags}`, async (sftp) => {
+      assertEquals(await sftp.readTextFile("/home/tester/file"), "x");
+      await denied(sftp.writeTextFile("/home/tester/file", "y"));
+      await denied(sftp.mkdir("/new"));
+      await denied(sftp.remove("/home/tester/file"));
+    });
+  });
+}
+
+for (const directory of ["/home/%u", "home/tester", "%d/home/%u", '"/home/tester"']) {
+  Deno.test(`internal-sftp -d ${directory} is where relative paths begin`, async () => {
+    await forced(`internal-sftp -d ${directory}`, async (sftp) => {
+      assertEquals(await sftp.realPath("."), "/home/tester");
+      assertEquals(await sftp.readTextFile("file"), "x");
+      assertEquals(await sftp.readTextFile("/home/tester/file"), "x");
+      await sftp.rename("file", "other");
+      await sftp.symlink("other", "link");
+      await sftp.link("other", "name");
+      assertEquals(await sftp.readLink("/home/tester/link"), "other");
+      const names = await Array.fromAsync(sftp.readDir(""), ({ name }) => name);
+      assertEquals(names.sort(), ["link", "name", "other"]);
+    });
+  });
+}
+
+Deno.test("internal-sftp -u is taken off new files and folders, whether they have a mode or not", async () => {
+  await forced("internal-sftp -u 077", async (sftp, root) => {
+    for (const [name, mode] of Object.entries({ with: 0o777, without: undefined })) {
+      const options = mode === undefined ? {} : { mode };
+      await sftp.mkdir(`/folder-${name}`, options);
+      await sftp.writeTextFile(`/file-${name}`, "x", options);
+    }
+    const mode = async (name: string) => (await Deno.stat(`${root}/${name}`)).mode! & 0o777;
+    const names = ["folder-with", "folder-without", "file-with", "file-without"];
+    assertEquals(await Promise.all(names.map(mode)), [0o700, 0o700, 0o700, 0o600]);
+  });
+});
+
+Deno.test("internal-sftp -P denies requests, and -p all but some", async () => {
+  await forced("internal-sftp -P remove,posix-rename", async (sftp) => {
+    await denied(sftp.remove("/home/tester/file"));
+    assertEquals(await sftp.readTextFile("/home/tester/file"), "x");
+  });
+  await forced("internal-sftp -p realpath,stat,lstat", async (sftp) => {
+    assert((await sftp.stat("/home")).isDirectory);
+    await denied(sftp.readTextFile("/home/tester/file"));
+  });
+});
+
+Deno.test("internal-sftp's flags add to what the server restricts", async () => {
+  const service = { readOnly: true, permits: (request: string) => request !== "readlink" };
+  await forced("internal-sftp -P stat", async (sftp) => {
+    await denied(sftp.mkdir("/new"));
+    await denied(sftp.stat("/"));
+    await denied(sftp.readLink("/home"));
+    assert((await sftp.lstat("/home")).isDirectory);
+  }, service);
+});
+
+const NOT_UNDERSTOOD = [
+  "-X",
+  "-h",
+  "-Q requests",
+  "-u 9",
+  "-u",
+  "-d",
+  "-P remvoe",
+  "-R extra",
+  "/srv",
+  "-R -",
+  '-d "open',
+];
+
+for (const flags of NOT_UNDERSTOOD) {
+  Deno.test(`A key whose command is internal-sftp ${flags} is refused`, async () => {
+    using key = await generateKey();
+    const line = `command="internal-sftp ${flags.replaceAll('"', '\\"')}" ${key.publicKey}`;
+    await assertRejects(() =>
+      connectedPair({
+        serve: { auth: { publicKey: authorizedKeys(() => line) } },
+        connect: { auth: [publicKey(key)] },
+      }), AuthError);
+  });
+}
+
+Deno.test("A certificate's force-command internal-sftp is honoured, or the certificate refused", async () => {
+  await using folder = await tempFolder();
+  using key = await generateKey();
+  using authority = await generateKey();
+  const open = async (flags: string) => {
+    const certificate = await issueCertificate(authority, key.publicKey, {
+      kind: "user",
+      keyId: "x",
+      principals: ["tester"],
+      criticalOptions: { "force-command": `internal-sftp ${flags}` },
+    });
+    const policy = authorizedKeys(() => null, { authorities: [authority.publicKey] });
+    return await connectedPair({
+      serve: { auth: { publicKey: policy }, sftp: localFiles({ root: folder.path }) },
+      connect: { auth: [publicKey(withCertificate(key, certificate))] },
+    });
+  };
+  await using pair = await open("-R");
+  await using sftp = await pair.host.sftp();
+  await denied(sftp.mkdir("/new"));
+  await assertRejects(() => open("-X"), AuthError);
+});
+
+for (const command of ["internal-sftp -X", "internal-sftp -d %h", "internal-sftp -d x%"]) {
+  Deno.test(`A grant of "${command}" starts no session`, async () => {
+    await using folder = await tempFolder();
+    await using pair = await connectedPair({
+      serve: {
+        auth: { none: () => new Grant({ command }) },
+        sftp: localFiles({ root: folder.path }),
+      },
+      handler: () => assert(false, "it runs nothing else"),
+    });
+    await assertRejects(() => pair.host.sftp());
+    await assertRejects(() => pair.host.run("x"), RequestDeniedError);
+  });
+}
+
+Deno.test("A user's name that is no folder's is not put into -d", async () => {
+  await using folder = await tempFolder();
+  for (const user of ["..", "a/../..", "."]) {
+    await using pair = await connectedPair({
+      connect: { user },
+      serve: {
+        auth: { none: () => new Grant({ command: "internal-sftp -d /home/%u" }) },
+        sftp: localFiles({ root: folder.path }),
+      },
+    });
+    await assertRejects(() => pair.host.sftp());
+  }
+});
