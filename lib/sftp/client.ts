@@ -461,8 +461,7 @@ export class SftpClient implements AsyncDisposable {
   async readFile(path: string, options: SftpOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     const file = await this.#remote.file(path, { ...options, read: true });
     try {
-      const { size } = await file.stat(options);
-      const ahead = new ReadAhead(file, { ...options, size });
+      const ahead = new ReadAhead(file, { ...options, size: await file.size(options) });
       const blocks: Uint8Array[] = [];
       for (let block; (block = await ahead.next()) !== null;) blocks.push(block);
       return concat(blocks);

@@ -11,7 +11,31 @@ export interface Quirks {
   /** Statuses without texts, or with bytes after them. */
   readonly status?: "bare" | "trailing";
   /** What attributes lack, or have too much of. */
-  readonly attributes?: "no type" | "more bits" | "none" | "size -1" | "size 0" | "trailing";
+  readonly attributes?:
+    | "no type"
+    | "more bits"
+    | "none"
+    | "size -1"
+    | "size 0"
+    | "trailing"
+    | "mode only"
+    | "size only"
+    | "extended"
+    | "zeros";
+  /** The status of what does not exist. */
+  readonly missing?: number;
+  /** Names end with a NUL, as in C. */
+  readonly nuls?: boolean;
+  /** How a listing ends, if not by the status EOF; or names come one at a time. */
+  readonly listing?: "ends with OK" | "ends with no names" | "one by one";
+  /** The status of a READ at the end. */
+  readonly readEnd?: number;
+  /** Bytes of a handle; with 0, one file can be open. */
+  readonly handleLength?: number;
+  /** The answer to each request comes twice, or after those to the requests that came with it. */
+  readonly replies?: "twice" | "late";
+  /** The status of a CLOSE of what was only read. */
+  readonly close?: number;
   /** The status of an OPEN with EXCL. */
   readonly exclusive?: number;
   /** The status of an OPEN of a name that begins with a dot. */
@@ -36,6 +60,13 @@ export interface Quirks {
   readonly renameExists?: number;
 }
 
+/** An open file or folder, and how many of its names have been listed. */
+interface Opened {
+  readonly path: string;
+  readonly written: boolean;
+  listed: number;
+}
+
 const utf8 = new TextEncoder();
 
 export class QuirkyServer {
@@ -46,7 +77,8 @@ export class QuirkyServer {
   ]);
   readonly folders: Set<string> = new Set(["/", "/d"]);
   readonly #quirks: Quirks;
-  readonly #handles: Map<number, { path: string; listed: boolean }> = new Map();
+  readonly #handles: Map<number, Opened> = new Map();
+  readonly #late: Uint8Array[] = [];
   #next = 0;
 
   constructor(quirks: Quirks = {}) {
@@ -59,20 +91,25 @@ export class QuirkyServer {
   }
 
   readonly answer = async ({ type, id, body }: RawMessage, peer: RawPeer): Promise<void> => {
-    const refused = this.#quirks.refused?.[type];
-    await peer.send(
-      refused === undefined ? this.#answer(type, id, body) : this.#status(id, refused),
-    );
+    const { refused, replies } = this.#quirks;
+    const status = refused?.[type];
+    const answer = status === undefined ? this.#answer(type, id, body) : this.#status(id, status);
+    if (replies === "twice") return await peer.send(answer, answer);
+    if (replies !== "late") return await peer.send(answer);
+    this.#late.unshift(answer);
+    // Requests of one task have come together.
+    if (this.#late.length === 1) setTimeout(() => peer.send(...this.#late.splice(0)));
   };
 
   #answer(type: number, id: number, body: Uint8Array): Uint8Array {
-    const { quota = Infinity, mkdirExists = 4, renameExists = 4, modes } = this.#quirks;
+    const { quota = Infinity, mkdirExists = 4, renameExists = 4, modes, missing = 2, close = 0 } =
+      this.#quirks;
     const status = (code: number) => this.#status(id, code);
-    const at = (handle: Uint8Array) => this.#handles.get(handle[0]!);
+    const at = (handle: Uint8Array) => this.#handles.get(numberOf(handle));
     switch (type) {
       case FXP.REALPATH: {
         const { path } = msg.Realpath.decode(body);
-        const name = path === "." ? "/" : path;
+        const name = (path === "." ? "/" : path) + (this.#quirks.nuls ? "\0" : "");
         const entry = { name, longname: name, attributes: {} };
         return msg.Name.encode(id, { entries: [entry] });
       }
@@ -83,7 +120,7 @@ export class QuirkyServer {
         return this.#stat(id, at(msg.Fstat.decode(body).handle)!.path);
       case FXP.OPENDIR: {
         const path = plain(msg.Opendir.decode(body).path);
-        return this.folders.has(path) ? this.#handle(id, path) : status(2);
+        return this.folders.has(path) ? this.#handle(id, path, false) : status(missing);
       }
       case FXP.READDIR:
         return this.#list(id, at(msg.Readdir.decode(body).handle)!);
@@ -103,8 +140,11 @@ export class QuirkyServer {
         this.files.set(path, grown);
         return status(0);
       }
-      case FXP.CLOSE:
-        return status(this.#handles.delete(msg.Close.decode(body).handle[0]!) ? 0 : 4);
+      case FXP.CLOSE: {
+        const number = numberOf(msg.Close.decode(body).handle);
+        const written = this.#handles.get(number)?.written ?? true;
+        return status(this.#handles.delete(number) ? written ? 0 : close : 4);
+      }
       case FXP.SETSTAT:
         return status(msg.Setstat.decode(body).attributes.mode === undefined ? 0 : modes ?? 0);
       case FXP.FSETSTAT:
@@ -113,18 +153,19 @@ export class QuirkyServer {
         const { path, attributes } = msg.Mkdir.decode(body);
         if (this.#exists(path)) return status(mkdirExists);
         if (attributes.mode !== undefined && modes !== undefined) return status(modes);
+        if (!this.folders.has(plain(path.slice(0, path.lastIndexOf("/"))))) return status(missing);
         this.folders.add(path);
         return status(0);
       }
       case FXP.REMOVE:
-        return status(this.files.delete(msg.Remove.decode(body).path) ? 0 : 2);
+        return status(this.files.delete(msg.Remove.decode(body).path) ? 0 : missing);
       case FXP.RMDIR:
-        return status(this.folders.delete(msg.Rmdir.decode(body).path) ? 0 : 2);
+        return status(this.folders.delete(msg.Rmdir.decode(body).path) ? 0 : missing);
       case FXP.RENAME: {
         const { from, to } = msg.Rename.decode(body);
         const file = this.files.get(from);
         if (this.#exists(to)) return status(renameExists);
-        if (!file) return status(2);
+        if (!file) return status(missing);
         this.files.set(to, file);
         this.files.delete(from);
         return status(0);
@@ -145,13 +186,17 @@ export class QuirkyServer {
     return frame(FXP.STATUS, id, body.take());
   }
 
-  #handle(id: number, path: string): Uint8Array {
-    this.#handles.set(++this.#next, { path, listed: false });
-    return msg.Handle.encode(id, { handle: new Uint8Array([this.#next]) });
+  #handle(id: number, path: string, written: boolean): Uint8Array {
+    const { handleLength = 4 } = this.#quirks;
+    const number = handleLength === 0 ? 0 : ++this.#next;
+    this.#handles.set(number, { path, written, listed: 0 });
+    const handle = new Uint8Array(Math.max(handleLength, 4));
+    new DataView(handle.buffer).setUint32(0, number);
+    return msg.Handle.encode(id, { handle: handle.subarray(0, handleLength) });
   }
 
   #stat(id: number, path: string): Uint8Array {
-    if (!this.#exists(path)) return this.#status(id, 2);
+    if (!this.#exists(path)) return this.#status(id, this.#quirks.missing ?? 2);
     const writer = new Writer();
     this.#attributes(writer, path);
     if (this.#quirks.attributes === "trailing") writer.u32(1);
@@ -164,55 +209,74 @@ export class QuirkyServer {
     const folder = this.folders.has(path);
     const size = BigInt(folder ? 4096 : this.files.get(path)?.length ?? 0);
     const mode = attributes === "no type" ? 0 : folder ? 0o040000 : 0o100000;
-    writer.u32(0xf);
+    const bits = mode + (folder ? 0o755 : 0o644) + (attributes === "more bits" ? 0x10000 : 0);
+    if (attributes === "mode only") return void writer.u32(4).u32(bits);
+    if (attributes === "size only") return void writer.u32(1).u64(size);
+    if (attributes === "zeros") return void writer.u32(0xf).bytes(new Uint8Array(28));
+    writer.u32(attributes === "extended" ? 0x8000_000f : 0xf);
     writer.u64(attributes === "size -1" ? 2n ** 64n - 1n : attributes === "size 0" ? 0n : size);
-    writer.u32(0).u32(0);
-    writer.u32(mode + (folder ? 0o755 : 0o644) + (attributes === "more bits" ? 0x10000 : 0));
-    writer.u32(1e9).u32(1e9);
+    writer.u32(0).u32(0).u32(bits).u32(1e9).u32(1e9);
+    if (attributes === "extended") writer.u32(1).text("acl@example.com").text("\0\xff");
   }
 
-  #list(id: number, entry: { path: string; listed: boolean }): Uint8Array {
-    if (entry.listed) return this.#status(id, 1);
-    entry.listed = true;
-    const { slashes = false, names = [] } = this.#quirks;
-    const paths = [...this.folders, ...this.files.keys()]
-      .filter((path) => path !== "/" && plain(path.slice(0, path.lastIndexOf("/"))) === entry.path);
-    const list: [name: Uint8Array, path: string][] = [".", "..", ...paths].map((path) => {
-      const name = path.slice(path.lastIndexOf("/") + 1);
-      return [utf8.encode(name + (slashes && this.folders.has(path) ? "/" : "")), path];
-    });
-    if (entry.path === "/d") { for (const name of names) list.push([name, "/f.txt"]); }
+  #list(id: number, entry: Opened): Uint8Array {
+    const { slashes = false, names = [], listing, nuls } = this.#quirks;
+    const all = this.#entries(entry.path, slashes, names);
+    const list = all.slice(entry.listed, listing === "one by one" ? entry.listed + 1 : undefined);
+    entry.listed += list.length;
+    if (list.length === 0 && listing !== "ends with no names") {
+      return this.#status(id, listing === "ends with OK" ? 0 : 1);
+    }
     const writer = new Writer().u32(list.length);
     for (const [name, path] of list) {
       const type = this.folders.has(path) || path.startsWith(".") ? "d" : "-";
-      writer.string(name).text(`${type}rw-r--r-- 1 u g 1 Jan  1  2001 x`);
+      writer.string(nuls ? new Uint8Array([...name, 0]) : name);
+      writer.text(`${type}rw-r--r-- 1 u g 1 Jan  1  2001 x`);
       this.#attributes(writer, path.startsWith(".") ? "/" : path);
     }
     return frame(FXP.NAME, id, writer.take());
   }
 
+  #entries(
+    folder: string,
+    slashes: boolean,
+    names: readonly Uint8Array[],
+  ): (readonly [name: Uint8Array, path: string])[] {
+    const paths = [...this.folders, ...this.files.keys()]
+      .filter((path) => path !== "/" && plain(path.slice(0, path.lastIndexOf("/"))) === folder);
+    const list = [".", "..", ...paths].map((path) => {
+      const name = path.slice(path.lastIndexOf("/") + 1);
+      return [utf8.encode(name + (slashes && this.folders.has(path) ? "/" : "")), path] as const;
+    });
+    return folder === "/d" ? [...list, ...names.map((name) => [name, "/f.txt"] as const)] : list;
+  }
+
   #open(id: number, { path, flags, attributes }: msg.RowValue<typeof msg.Open>): Uint8Array {
-    const { exclusive, dots, modes } = this.#quirks;
+    const { exclusive, dots, modes, missing = 2 } = this.#quirks;
     if (exclusive !== undefined && flags & FXF.EXCL) return this.#status(id, exclusive);
     if (dots !== undefined && /\/\.[^/]*$/.test(path)) return this.#status(id, dots);
     if (this.folders.has(path)) return this.#status(id, 4);
     if (this.files.has(path) && flags & FXF.EXCL) return this.#status(id, 4);
-    if (!this.files.has(path) && !(flags & FXF.CREAT)) return this.#status(id, 2);
+    if (!this.files.has(path) && !(flags & FXF.CREAT)) return this.#status(id, missing);
     if (!this.files.has(path) || flags & FXF.TRUNC) this.files.set(path, new Uint8Array(0));
     // As ProFTPD does, after the file was created.
     if (modes !== undefined && attributes.mode !== undefined) return this.#status(id, modes);
-    return this.#handle(id, path);
+    return this.#handle(id, path, (flags & FXF.WRITE) !== 0);
   }
 
   #read(id: number, { handle, offset, length }: msg.RowValue<typeof msg.Read>): Uint8Array {
-    const { shortReads = Infinity, endByte = false, emptyEnd = false } = this.#quirks;
-    const file = this.files.get(this.#handles.get(handle[0]!)!.path)!;
+    const { shortReads = Infinity, endByte = false, emptyEnd = false, readEnd = 1 } = this.#quirks;
+    const file = this.files.get(this.#handles.get(numberOf(handle))!.path)!;
     const data = file.subarray(offset, offset + Math.min(length, shortReads));
-    if (data.length === 0 && !emptyEnd) return this.#status(id, 1);
+    if (data.length === 0 && !emptyEnd) return this.#status(id, readEnd);
     const body = new Writer().string(data);
     if (endByte) body.u8(offset + data.length >= file.length ? 1 : 0);
     return frame(FXP.DATA, id, body.take());
   }
+}
+
+function numberOf(handle: Uint8Array): number {
+  return handle.length === 0 ? 0 : new DataView(handle.slice().buffer).getUint32(0);
 }
 
 /** A path without slashes at its end. */

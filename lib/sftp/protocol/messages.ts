@@ -67,9 +67,15 @@ const handle: Kind<Uint8Array> = {
   write: string.write,
 };
 
-/** A path of an answer; a NUL in it is refused, since no system allows it in names. */
+/**
+ * A path of an answer; a NUL in it is refused, since no system allows it in names. One at its end, as C has it,
+ * is left out, as by OpenSSH.
+ */
 const name: Kind<string> = {
-  read: (reader) => pathOf(reader.string()),
+  read(reader) {
+    const bytes = reader.string();
+    return pathOf(bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes);
+  },
   write: (writer, value) => writer.string(encodePath(value)),
 };
 

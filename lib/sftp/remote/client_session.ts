@@ -24,6 +24,9 @@ export type { SftpChannel } from "../protocol/channel.ts";
 /** The most cancelled requests without an answer, before the server counts as not answering. */
 const MAX_ABANDONED = 4096;
 
+/** The last version of the protocol that a draft describes. */
+const LATEST_VERSION = 6;
+
 /** A request other than READ. */
 const NO_READ: PendingRead = { length: 0, into: null };
 
@@ -426,6 +429,7 @@ function answer(type: number, body: Uint8Array, { reply, call }: Pending): unkno
   if (type === FXP.STATUS) {
     const { status, message } = msg.Status.decode(body);
     if (status === SftpStatus.EOF && reply === msg.Data) return 0;
+    if (status === SftpStatus.OK && reply === msg.Name) return { entries: [] };
     if (status !== SftpStatus.OK) throw sftpError(status, call, message || undefined);
   }
   if (type !== reply.type) throw new ProtocolError(`Answer of the wrong type ${type}`);
@@ -437,7 +441,8 @@ function checkVersion(type: number, version: number, length: number): void {
   if (type !== FXP.VERSION || length < 0 || length > SFTP_MAX_MESSAGE) {
     throw new ProtocolError("what answered is not an SFTP server");
   }
-  if (version !== SFTP_VERSION) throw new ProtocolError(`the server speaks version ${version}`);
+  // The lower version counts (filexfer-02 §4): later ones are ours, and earlier ones lack requests only.
+  if (version > LATEST_VERSION) throw new ProtocolError(`the server speaks version ${version}`);
 }
 
 /** @throws {RangeError} If a server would end the session at the message: only a path can be so long */

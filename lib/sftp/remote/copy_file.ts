@@ -22,15 +22,16 @@ export async function copyFile(
   const call = callOf("copyFile", from, options);
   const source = await remote.file(from, { ...options, read: true });
   try {
-    const { size, mode, isDirectory } = await source.stat(options);
-    if (isDirectory) throw sftpError(SftpStatus.FAILURE, call, "it is a directory");
-    const bits = mode === null ? undefined : mode & 0o777;
+    const info = await nullIfRefused(source.stat(options));
+    if (info?.isDirectory) throw sftpError(SftpStatus.FAILURE, call, "it is a directory");
+    const size = info?.size ?? 0;
+    const bits = info === null || info.mode === null ? undefined : info.mode & 0o777;
     // Not truncated first: it may be the same file under another name.
     const open = { ...options, write: true, create: true };
     const withBits = bits === undefined ? open : { ...open, mode: bits };
     const { file: target } = await remote.fileWithMode(to, withBits);
     try {
-      const before = (await target.stat(options)).size;
+      const before = await target.size(options);
       const length = await copyContent(remote, source, target, size, options);
       // The size is set only if it is wrong, since paramiko's server empties a file before it sets one.
       // It may be wrong if the server does not report sizes.

@@ -2,7 +2,7 @@ import { SftpError } from "../../errors.ts";
 import { RequestPacing } from "./pacing.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import type { LazyBuffer, RemoteFile } from "./remote_file.ts";
-import { nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
+import { isRefusal, nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
 
 /** Bytes that are read past the expected end, to find out whether the file has grown. */
 const PROBE_BYTES = 1024;
@@ -90,10 +90,12 @@ export class ReadAhead {
 
   /** The bytes of the first block. */
   async #first(): Promise<number> {
-    const { filled, room, offset } = this.#blocks[0]!;
+    const { filled, room, probe, offset } = this.#blocks[0]!;
     try {
       return await filled;
     } catch (cause) {
+      // Some servers refuse to read where nothing is left; the file is as long as it was said to be.
+      if (probe && this.#size > 0 && offset >= this.#size && isRefusal(cause)) return 0;
       // Some servers accept one request at a time, or short ones: try again that way.
       if (this.#state === "one" || !(cause instanceof SftpError)) throw cause;
       if (cause.status !== SftpStatus.FAILURE && cause.status !== SftpStatus.BAD_MESSAGE) {

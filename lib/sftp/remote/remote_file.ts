@@ -9,7 +9,7 @@ import type { ClientSession } from "./client_session.ts";
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION, S_IF } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
-import { type Call, callOf } from "../protocol/status.ts";
+import { type Call, callOf, nullIfRefused } from "../protocol/status.ts";
 
 /** Memory that is allocated when its first bytes come. */
 export interface LazyBuffer {
@@ -30,17 +30,19 @@ export class RemoteFile {
   readonly #session: ClientSession;
   /** The server's handle. */
   readonly handle: Uint8Array;
+  readonly #written: boolean;
   #closed = false;
 
   constructor(
     session: ClientSession,
     handle: Uint8Array,
     path: string,
-    lengths: { readLength: number; writeLength: number },
+    { written, ...lengths }: { readLength: number; writeLength: number; written: boolean },
   ) {
     this.#session = session;
     this.handle = handle;
     this.path = path;
+    this.#written = written;
     this.readLength = lengths.readLength;
     this.writeLength = lengths.writeLength;
   }
@@ -135,6 +137,11 @@ export class RemoteFile {
     return infoOf(attributes, S_IF.FILE); // what can be opened is a file, unless the server says otherwise
   }
 
+  /** The size; 0, which stands for an unknown one, if the server refuses to tell it. */
+  async size(options: SftpOptions = {}): Promise<number> {
+    return (await nullIfRefused(this.stat(options)))?.size ?? 0;
+  }
+
   async setStat(changes: SftpChanges, options: SftpOptions = {}): Promise<void> {
     const request = { handle: this.handle, attributes: attributesOfChanges(changes) };
     await this.#session.command(msg.Fsetstat, request, this.#call("setStat", options));
@@ -154,7 +161,7 @@ export class RemoteFile {
     await this.#session.extended(EXTENSION.FSYNC, data, msg.Status, this.#call("sync", options));
   }
 
-  /** Closes the handle, once. The answer may report that the disk is full. */
+  /** Closes the handle, once. The answer may report that the disk is full; it matters only after writing. */
   async close(options: SftpOptions = {}): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -164,7 +171,7 @@ export class RemoteFile {
     const closing = this.#session.command(msg.Close, { handle: this.handle }, call);
     if (signal?.aborted) closing.catch(() => {});
     signal?.throwIfAborted();
-    await closing;
+    await (this.#written ? closing : nullIfRefused(closing));
   }
 
   #call(operation: string, options: SftpOptions): Call {

@@ -12,7 +12,7 @@ import type { SftpChannel } from "../protocol/channel.ts";
 import { ClientSession } from "./client_session.ts";
 import { typeOfLongname } from "../protocol/longname.ts";
 import * as msg from "../protocol/messages.ts";
-import { EXTENSION, S_IF } from "../protocol/numbers.ts";
+import { EXTENSION, FXF, S_IF } from "../protocol/numbers.ts";
 import { flagsOf, type SftpOpenOptions, type SftpOptions } from "../protocol/options.ts";
 import { join } from "../protocol/paths.ts";
 import type { Layout } from "../../wire/message.ts";
@@ -115,10 +115,13 @@ export class RemoteFileSystem {
   async file(path: string, options: SftpOpenOptions, about: string = path): Promise<RemoteFile> {
     const { mode } = options;
     const attributes = mode === undefined ? {} : { mode };
-    const request = { path, flags: flagsOf(options), attributes };
+    const flags = flagsOf(options);
+    const request = { path, flags, attributes };
     const call = callOf("open", about, options);
     const { handle } = await this.session.request(msg.Open, request, msg.Handle, call);
-    return new RemoteFile(this.session, handle, about, this.limits);
+    const { readLength, writeLength } = this.limits;
+    const written = (flags & (FXF.WRITE | FXF.APPEND)) !== 0;
+    return new RemoteFile(this.session, handle, about, { readLength, writeLength, written });
   }
 
   /**

@@ -265,7 +265,7 @@ function readableOf(file: RemoteFile, start: number): ReadableStream<Uint8Array>
   return new ReadableStream<Uint8Array>({
     pull: (controller) =>
       closedIfFailed(file, async () => {
-        ahead ??= new ReadAhead(file, { start, size: (await file.stat()).size });
+        ahead ??= new ReadAhead(file, { start, size: await file.size() });
         const block = await ahead.next();
         if (block !== null) return controller.enqueue(block);
         await file.close();

@@ -29,10 +29,22 @@ export async function makeFolders(
         if (!isRefusal(again)) throw again;
       }
     }
-    // Version 3 has no status for a folder that exists already, and servers choose any.
-    const there = await nullIfRefused(remote.stat(path, options));
-    if (!there?.isDirectory && !await remote.isFolder(path, options)) throw cause;
+    // Version 3 has no status for a folder that exists already, and servers choose any for both cases.
+    if (await exists(remote, path, options)) return;
+    if (above === null || await exists(remote, above, options)) throw cause;
+    await makeFolders(remote, above, mode, options);
+    await remote.mkdir(path, mode, options);
   }
+}
+
+/** Whether a folder is there. */
+async function exists(
+  remote: RemoteFileSystem,
+  folder: string,
+  options: SftpOptions,
+): Promise<boolean> {
+  const info = await nullIfRefused(remote.stat(folder, options));
+  return info?.isDirectory || await remote.isFolder(folder, options);
 }
 
 /** Removes a file, a link, or a directory, on request with everything in it. */

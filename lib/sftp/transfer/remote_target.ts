@@ -68,7 +68,9 @@ export async function remoteTarget(
     }
     // As if it had been written to: the file keeps the mode that it had.
     const kept = mode ?? (old?.isFile && old.mode !== null ? old.mode & 0o7777 : undefined);
-    const held = part === null ? 0 : (await file.stat(limits)).size;
+    const held = part === null
+      ? 0
+      : (await nullIfRefused(file.stat(limits)) ?? await remote.lstat(hidden, limits)).size;
     const wanted = part !== null || !bitsKept || (kept !== undefined && kept !== bits)
       ? kept ?? bits
       : undefined;
