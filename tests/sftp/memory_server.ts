@@ -63,9 +63,12 @@ export class MemoryServer {
   readonly answer = async (request: RawMessage, peer: RawPeer): Promise<void> => {
     const line = this.#line(request);
     this.log.push(line);
+    const answer = (code: number | undefined): Promise<void> =>
+      peer.send(code === undefined ? this.#answer(request) : status(request.id, code, "no"));
     const refused = this.refuse(line);
-    const code = refused instanceof Promise ? await refused : refused;
-    await peer.send(code === undefined ? this.#answer(request) : status(request.id, code, "no"));
+    // Others are answered while one is held up.
+    if (refused instanceof Promise) refused.then(answer);
+    else await answer(refused);
   };
 
   #line({ type, body }: RawMessage): string {

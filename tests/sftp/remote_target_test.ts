@@ -255,6 +255,46 @@ Deno.test("if no other file may be made, the file is written in place, with a wa
   }
 });
 
+Deno.test("a part that cannot be opened is neither used nor removed", async () => {
+  await using w = await world();
+  await (await w.target({ resume: true })).discard(new Error("enough"));
+  w.server.refuse = (line) => line.startsWith("OPEN /dir/.") ? PERMISSION_DENIED : undefined;
+  await write(await w.target({ resume: true }));
+  await w.remote.realPath("/", {});
+  assertEquals([hidden(w), w.warnings.length], [["/dir/.kept"], 1]);
+  assert(same(w.server.data("/dir/file")!, data));
+});
+
+Deno.test("a mode that was asked for is a condition, that of the source is not", async () => {
+  for (const options of [{}, { mode: 0o600 }]) {
+    await using w = await world();
+    // As some servers do, after the file was created.
+    w.server.refuse = (line) => / [0-7]{3}$/.test(line) ? PERMISSION_DENIED : undefined;
+    const target = w.target(options);
+    if (options.mode !== undefined) await assertRejects(() => target, SftpError);
+    else await write(await target);
+  }
+});
+
+Deno.test("what was made in vain is gone before the file is written in place", async () => {
+  for (const why of ["a device", "a refusal"]) {
+    await using w = await world();
+    const gate = Promise.withResolvers<undefined>();
+    w.server.refuse = (line) => {
+      if (why === "a refusal" && line.startsWith("STAT")) return PERMISSION_DENIED;
+      return line.startsWith("REMOVE") ? gate.promise : undefined;
+    };
+    if (why === "a device") w.server.add("/dir/file", new Uint8Array(0)).mode = 0o020666;
+    else w.server.links.set("/dir/file", "/dir/real");
+    const making = w.target();
+    for (let turns = 0; turns < 5; turns++) await turn();
+    assertEquals(w.log().at(-1), "REMOVE /dir/.part");
+    gate.resolve(undefined);
+    await (await making).discard(new Error("enough"));
+    assertEquals(hidden(w), []);
+  }
+});
+
 Deno.test("if the file cannot be written in place either, there is no warning", async () => {
   await using w = await world();
   w.server.refuse = (line) => line.startsWith("OPEN") ? PERMISSION_DENIED : undefined;

@@ -1,0 +1,377 @@
+/** How much is in flight, how files that end early are told, and how memory is used again. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { SftpClient, SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
+import { EXTENSION } from "../../lib/sftp/protocol/numbers.ts";
+import { ReadAhead } from "../../lib/sftp/remote/read_ahead.ts";
+import type { RemoteFile } from "../../lib/sftp/remote/remote_file.ts";
+import type { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
+import { WriteBehind } from "../../lib/sftp/remote/write_behind.ts";
+import { digestOf } from "../../lib/sftp/transfer/content_digest.ts";
+import { runtime } from "../../lib/runtime/runtime.ts";
+import { MemoryServer } from "./memory_server.ts";
+import { channelTo } from "./raw.ts";
+import { folder, noise, refusal, same, turn } from "./world.ts";
+
+const MIB = 1024 * 1024;
+const data = noise(3 * MIB + 77);
+
+/** A client at a server of files in memory. */
+async function at(server: MemoryServer): Promise<SftpClient> {
+  const { channel } = channelTo((request, peer) => server.answer(request, peer), {
+    extensions: server.extensions.map((name) => [name, "1"]),
+    limit: 1 << 24,
+  });
+  return await SftpClient.open(channel);
+}
+
+/** Answers READs and WRITEs a turn late, and counts their bytes until then. */
+function counting(server: MemoryServer): { most: number } {
+  let inFlight = 0;
+  const found = { most: 0 };
+  server.refuse = (line) => {
+    const [name, , , length] = line.split(" ");
+    if (name !== "READ" && name !== "WRITE") return undefined;
+    inFlight += Number(length);
+    found.most = Math.max(found.most, inFlight);
+    return turn().then(() => {
+      inFlight -= Number(length);
+      return undefined;
+    });
+  };
+  return found;
+}
+
+Deno.test("one file has no more in flight than it may, and makes use of it", async () => {
+  for (const inFlight of [8192, 100_000, MIB]) {
+    const server = new MemoryServer();
+    const data = noise(10 * inFlight);
+    server.add("/file", data);
+    const sftp = await at(server);
+    const found = counting(server);
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const [, back] = await Promise.all([
+      sftp.get("/file", writable, { inFlight }),
+      new Response(readable).bytes(),
+    ]);
+    assert(same(back, data));
+    // One short request asks whether the file has grown.
+    const wanted = found.most <= inFlight + 1024 && found.most > inFlight / 2;
+    assert(wanted, `get ${found.most} ${inFlight}`);
+    found.most = 0;
+    await sftp.put(data, "/other", { inFlight });
+    assert(same(server.data("/other")!, data));
+    // The request that waits for room is sent first.
+    const most = inFlight + 32_768;
+    assert(found.most <= most && found.most > inFlight / 2, `put ${found.most} ${inFlight}`);
+    await sftp.close();
+  }
+});
+
+Deno.test("the files of a folder have no more in flight together than they may", async () => {
+  await using here = await folder();
+  const server = new MemoryServer();
+  server.folders.set("/from", 0o755);
+  for (let i = 0; i < 12; i++) server.add(`/from/${i}`, noise(MIB / 2, i + 1));
+  const sftp = await at(server);
+  const found = counting(server);
+  const options = { recursive: true, inFlight: 2 * MIB };
+  await sftp.get("/from", `${here.path}/to`, options);
+  const probes = 12 * 1024;
+  assert(found.most <= 2 * MIB + probes && found.most > MIB, `get ${found.most}`);
+  found.most = 0;
+  await sftp.put(`${here.path}/to`, "/back", options);
+  const requests = 12 * 32_768;
+  assert(found.most <= 2 * MIB + requests && found.most > MIB, `put ${found.most}`);
+  for (let i = 0; i < 12; i++) assert(same(server.data(`/back/${i}`)!, noise(MIB / 2, i + 1)));
+  await sftp.close();
+});
+
+Deno.test("a copy between servers has no more in flight at either than it may", async () => {
+  const [one, two] = [new MemoryServer(), new MemoryServer()];
+  one.add("/file", data);
+  const [from, to] = [await at(one), await at(two)];
+  const [read, written] = [counting(one), counting(two)];
+  await from.copy("/file", { sftp: to, path: "/file" }, { inFlight: MIB });
+  assert(same(two.data("/file")!, data));
+  assert(read.most <= MIB + 1024 && written.most <= MIB + 32_768, `${read.most} ${written.most}`);
+  await from.close();
+  await to.close();
+});
+
+/** Reads of a file of 3 MiB that is cut to 1 MiB when its second MiB is asked for. */
+function cutting(server: MemoryServer): void {
+  const file = server.add("/file", data);
+  server.refuse = (line) => {
+    if (/^READ \/file 1\d{6} /.test(line)) file.data = data.subarray(0, MIB);
+    return undefined;
+  };
+}
+
+const CUT = `Cannot read "/file": it was cut off at ${MIB} of ${data.length} bytes`;
+
+Deno.test("a file that ends early is an error of all that reads it, and its handles are closed", async () => {
+  const attempts: Record<string, (sftp: SftpClient, here: string) => Promise<unknown>> = {
+    "readFile": (sftp) => sftp.readFile("/file"),
+    "readTextFile": (sftp) => sftp.readTextFile("/file"),
+    "copyFile": (sftp) => sftp.copyFile("/file", "/to"),
+    "copy": (sftp) => sftp.copy("/file", { sftp, path: "/to" }),
+    "get": (sftp, here) => sftp.get("/file", `${here}/file`),
+    "get resumed": (sftp, here) => sftp.get("/file", `${here}/file`, { resume: true }),
+    "get to a stream": (sftp) => sftp.get("/file", new WritableStream()),
+    "readable": async (sftp) => {
+      const file = await sftp.open("/file");
+      return await new Response(file.readable).bytes();
+    },
+  };
+  for (const [what, attempt] of Object.entries(attempts)) {
+    await using here = await folder();
+    const server = new MemoryServer();
+    cutting(server);
+    const sftp = await at(server);
+    const error = await assertRejects(() => attempt(sftp, here.path), SftpError, undefined, what);
+    assertEquals([what, error.message, error.status], [what, CUT, SftpStatus.EOF]);
+    await sftp.realPath("/"); // after the CLOSEs that were not awaited
+    assertEquals([what, server.open], [what, 0]);
+    const names = await Array.fromAsync(Deno.readDir(here.path), ({ name }) => name);
+    assertEquals(names.filter((name) => !name.endsWith(".part")), []);
+    assertEquals(names.length, what === "get resumed" ? 1 : 0);
+    assertEquals([...server.files.keys()].filter((path) => path.includes("/.")), []);
+    await sftp.close();
+  }
+});
+
+Deno.test("a copy by the server of a file that has ended early goes through us, and fails", async () => {
+  const server = new MemoryServer();
+  server.extensions.push(EXTENSION.COPY_DATA);
+  const file = server.add("/file", data);
+  server.refuse = (line) => {
+    if (line.startsWith("COPY_DATA")) file.data = data.subarray(0, MIB);
+    return undefined;
+  };
+  const sftp = await at(server);
+  const error = await assertRejects(() => sftp.copyFile("/file", "/to"), SftpError);
+  assertEquals(error.message, CUT);
+  await sftp.realPath("/");
+  assertEquals(server.open, 0);
+  await sftp.close();
+});
+
+interface Opened extends AsyncDisposable {
+  readonly server: MemoryServer;
+  readonly remote: RemoteFileSystem;
+  readonly file: RemoteFile;
+}
+
+async function opened(bytes: Uint8Array): Promise<Opened> {
+  const server = new MemoryServer();
+  server.add("/file", bytes.slice());
+  const remote = await server.connect();
+  const file = await remote.file("/file", { read: true, write: true });
+  server.log.length = 0;
+  return {
+    server,
+    remote,
+    file,
+    async [Symbol.asyncDispose]() {
+      await file.close();
+      await remote.session.close();
+    },
+  };
+}
+
+Deno.test("blocks come in order, from any start, and end with the file", async () => {
+  for (const start of [0, 1, 100_000, 200_000]) {
+    await using w = await opened(data.subarray(0, 200_000));
+    const ahead = new ReadAhead(w.file, { start, size: 200_000, inFlight: 100_000 });
+    const lengths: number[] = [];
+    const bytes: number[] = [];
+    for (let block; (block = await ahead.next()) !== null;) {
+      lengths.push(block.length);
+      bytes.push(...block);
+    }
+    assert(same(new Uint8Array(bytes), data.subarray(start, 200_000)));
+    assert(lengths.slice(0, -1).every((length) => length === 32_768), lengths.join());
+    assertEquals(await ahead.next(), null);
+    const reads = w.server.log.filter((line) => line.startsWith("READ"));
+    assertEquals(reads.at(-1), "READ /file 200000 1024"); // whether it has grown
+    assertEquals(reads.length, lengths.length + 1);
+  }
+});
+
+Deno.test("a file of unknown length is read request by request, past its end once", async () => {
+  await using w = await opened(data.subarray(0, 100_000));
+  const ahead = new ReadAhead(w.file, { size: 0, inFlight: 100_000 });
+  let length = 0;
+  for (let block; (block = await ahead.next()) !== null;) length += block.length;
+  assertEquals(length, 100_000);
+  const reads = w.server.log.map((line) => line.split(" ").slice(0, 3).join(" "));
+  assertEquals(reads.slice(0, 3), ["READ /file 0", "READ /file 32768", "READ /file 65536"]);
+  assertEquals(reads.filter((line) => line === "READ /file 100000").length, 2, reads.join());
+});
+
+Deno.test("the memory of a block that was released is filled again, and no other", async () => {
+  await using w = await opened(data.subarray(0, 400_000));
+  const ahead = new ReadAhead(w.file, { size: 400_000, inFlight: 100_000 });
+  const first = (await ahead.next())!;
+  const second = (await ahead.next())!;
+  const buffers = new Set([first.buffer, second.buffer]);
+  assertEquals(buffers.size, 2);
+  ahead.release(first);
+  ahead.release(new Uint8Array(10)); // not one of a block
+  let reused = 0;
+  for (let block, at = 65_536; (block = await ahead.next()) !== null; at += block.length) {
+    assert(same(block, data.subarray(at, at + block.length)));
+    if (block.buffer === first.buffer) reused++;
+    assert(block.buffer !== second.buffer);
+  }
+  assertEquals(reused, 1);
+  assert(same(second, data.subarray(32_768, 65_536)));
+});
+
+Deno.test("an abort ends a read ahead before it asks for more", async () => {
+  await using w = await opened(data.subarray(0, 100_000));
+  const abort = new AbortController();
+  const ahead = new ReadAhead(w.file, { size: 100_000, signal: abort.signal });
+  await ahead.next();
+  await w.remote.realPath("/", {});
+  const asked = w.server.log.length;
+  abort.abort(new Error("enough"));
+  await assertRejects(() => ahead.next(), Error, "enough");
+  await w.remote.realPath("/", {});
+  assertEquals(w.server.log.length, asked + 1);
+});
+
+Deno.test("a block is given back when its last request is answered, and not before", async () => {
+  await using w = await opened(new Uint8Array(0));
+  const gates: PromiseWithResolvers<undefined>[] = [];
+  w.server.refuse = (line) => {
+    if (!line.startsWith("WRITE")) return undefined;
+    gates.push(Promise.withResolvers());
+    return gates.at(-1)!.promise;
+  };
+  const behind = new WriteBehind(w.file, { start: 5, inFlight: MIB });
+  let released = 0;
+  await behind.write(data.subarray(0, 70_000), () => released++);
+  while (gates.length < 3) await turn();
+  assertEquals([released, behind.offset], [0, 70_005]);
+  const finishing = behind.finish();
+  for (const gate of [gates[2]!, gates[0]!]) {
+    gate.resolve(undefined);
+    await turn();
+    assertEquals(released, 0);
+  }
+  gates[1]!.resolve(undefined);
+  await finishing;
+  assertEquals(released, 1);
+  assert(same(w.server.data("/file")!.subarray(5), data.subarray(0, 70_000)));
+});
+
+Deno.test("a write waits until the channel has taken its block", async () => {
+  await using w = await opened(new Uint8Array(0));
+  const behind = new WriteBehind(w.file, { inFlight: MIB });
+  await behind.write(data.subarray(0, 200_000), () => {});
+  // Seven requests have left, whether they are answered or not.
+  await w.remote.realPath("/", {});
+  assertEquals(w.server.log.filter((line) => line.startsWith("WRITE")).length, 7);
+  await behind.finish();
+});
+
+Deno.test("no more requests are in flight than the server's memory of them is worth", async () => {
+  const server = new MemoryServer();
+  server.add("/file", new Uint8Array(0));
+  const { channel } = channelTo((request, peer) => server.answer(request, peer), {
+    limit: 1 << 24,
+  });
+  const sftp = await SftpClient.open(channel, { requestLength: 1 });
+  let [inFlight, most] = [0, 0];
+  server.refuse = (line) => {
+    if (!line.startsWith("WRITE")) return undefined;
+    most = Math.max(most, ++inFlight);
+    return turn().then(() => {
+      inFlight--;
+      return undefined;
+    });
+  };
+  await sftp.writeFile("/file", data.subarray(0, 5000));
+  assert(same(server.data("/file")!, data.subarray(0, 5000)));
+  assert(most <= 1025, `${most}`);
+  await sftp.close();
+});
+
+Deno.test("a refused write is an error of the next one at the latest, and others are told nothing", async () => {
+  await using w = await opened(new Uint8Array(0));
+  w.server.refuse = (line) => line.startsWith("WRITE /file 0 ") ? 3 : undefined;
+  const behind = new WriteBehind(w.file, { inFlight: 65_536 });
+  let released = 0;
+  const writing = async () => {
+    for (let at = 0; at < 10; at++) await behind.write(data.subarray(0, 32_768), () => released++);
+    await behind.finish();
+  };
+  const error = await assertRejects(writing, SftpError);
+  assertEquals([error.status, released], [SftpStatus.PERMISSION_DENIED, 0]);
+});
+
+Deno.test("a server that takes one request at a time gets the rest that way, in the same places", async () => {
+  for (const status of [SftpStatus.FAILURE, SftpStatus.BAD_MESSAGE]) {
+    await using w = await opened(new Uint8Array(0));
+    let [running, most] = [0, 0];
+    w.server.refuse = (line) => {
+      if (!line.startsWith("WRITE")) return undefined;
+      if (running > 0) return status;
+      most = Math.max(most, ++running);
+      return turn().then(() => {
+        running--;
+        return undefined;
+      });
+    };
+    const behind = new WriteBehind(w.file, { start: 7, inFlight: MIB });
+    assertEquals(behind.careful, false);
+    const released: number[] = [];
+    for (let at = 0; at < 4; at++) {
+      const block = data.subarray(at * 100_000, (at + 1) * 100_000);
+      await behind.write(block, () => released.push(at));
+    }
+    await behind.finish();
+    assertEquals([behind.careful, released, most], [true, [0, 1, 2, 3], 1]);
+    assert(same(w.server.data("/file")!.subarray(7), data.subarray(0, 400_000)));
+  }
+});
+
+Deno.test("an abort ends a write behind before it sends more", async () => {
+  await using w = await opened(new Uint8Array(0));
+  const abort = new AbortController();
+  const behind = new WriteBehind(w.file, { signal: abort.signal });
+  abort.abort(new Error("enough"));
+  await assertRejects(() => behind.write(data, () => {}), Error, "enough");
+  await w.remote.realPath("/", {});
+  assertEquals(w.server.log, ["REALPATH /"]);
+});
+
+Deno.test("a hole of a write behind moves its place", async () => {
+  await using w = await opened(new Uint8Array(0));
+  const behind = new WriteBehind(w.file, {});
+  behind.skip(10);
+  await behind.write(new Uint8Array([1]), () => {});
+  behind.skip(5);
+  assertEquals(behind.offset, 16);
+  await behind.finish();
+  assertEquals(w.server.log, ["WRITE /file 10 1"]);
+});
+
+Deno.test("the digest of a server's file is that of its beginning, and closes it", async () => {
+  for (const length of [0, 1, 32_769, 100_000]) {
+    await using w = await opened(data.subarray(0, 100_000));
+    const settings = { options: { verify: true }, limits: {}, inFlight: 65_536, warn() {} };
+    const hash = runtime.sha256();
+    hash.update(data.subarray(0, length));
+    assertEquals(await digestOf(w.remote, "/file", length, settings), hash.digest("hex"));
+    await w.remote.realPath("/", {});
+    assertEquals(w.server.open, 1);
+    w.server.refuse = (line) => line.startsWith("READ") ? SftpStatus.PERMISSION_DENIED : undefined;
+    if (length === 0) continue;
+    assertEquals(await refusal(digestOf(w.remote, "/file", length, settings)), 3);
+    w.server.refuse = () => undefined;
+    await w.remote.realPath("/", {});
+    assertEquals(w.server.open, 1);
+  }
+});
