@@ -1,0 +1,399 @@
+/** What a client does with the connections of the addresses that a server listens on for it. */
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { type Channel, ClosedError, ConnectError, RequestDeniedError } from "@denossh/ssh";
+import { Bindings, type TakeForwarded } from "../../lib/forward/bindings.ts";
+import { Forwarding } from "../../lib/forward/forwarding.ts";
+import { Arrivals, BindingListener } from "../../lib/forward/listener.ts";
+import { denoNet } from "../../lib/runtime/deno_net.ts";
+import {
+  ChannelOpen,
+  ChannelOpenConfirmation,
+  ChannelOpenFailure,
+  GlobalRequest,
+  RequestFailure,
+  RequestSuccess,
+} from "../../lib/wire/messages.ts";
+import { MSG } from "../../lib/wire/numbers.ts";
+import {
+  BoundPort,
+  ForwardedStreamlocal,
+  StreamlocalForward,
+  TcpipForward,
+  TcpipOpen,
+} from "../../lib/wire/requests.ts";
+import { type RawWorld, rawWorld } from "../connection/raw_world.ts";
+import { until } from "../connection/until.ts";
+import { deadPort } from "./world.ts";
+
+const NOTHING = new Uint8Array(0);
+const granted = RequestSuccess.encode({ data: NOTHING });
+
+/** A channel that the server opens, of its number 7. */
+function open(type: string, data: Uint8Array): Uint8Array {
+  return ChannelOpen.encode({ type, sender: 7, window: 1_000, maxPacket: 1_000, data });
+}
+
+const tcp = (address: string, port: number) =>
+  open(
+    "forwarded-tcpip",
+    TcpipOpen.encode({ address, port, originatorAddress: "192.0.2.1", originatorPort: 9 }),
+  );
+const unix = (path: string) =>
+  open("forwarded-streamlocal@openssh.com", ForwardedStreamlocal.encode({ path, reserved: "" }));
+
+async function refusal({ raw }: RawWorld): Promise<number> {
+  return ChannelOpenFailure.decode(await raw.next(MSG.CHANNEL_OPEN_FAILURE)).reason;
+}
+
+/** Binds, with the server's consent. */
+async function bound(
+  { raw }: RawWorld,
+  bindings: Bindings,
+  address: Parameters<Bindings["bind"]>[0],
+  take: TakeForwarded,
+) {
+  const binding = bindings.bind(address, take);
+  const request = GlobalRequest.decode(await raw.next(MSG.GLOBAL_REQUEST));
+  raw.send(granted);
+  return { binding: await binding, request };
+}
+
+Deno.test("A binding is asked for and cancelled by the address it has, once", async () => {
+  await using world = await rawWorld("client");
+  const { raw } = world;
+  const bindings = new Bindings(world.connection);
+  const { binding, request } = await bound(
+    world,
+    bindings,
+    { hostname: "localhost", port: 80 },
+    () => {},
+  );
+  assertEquals([request.type, request.wantReply], ["tcpip-forward", true]);
+  const data = TcpipForward.encode({ address: "localhost", port: 80 });
+  assertEquals(request.data, data);
+  assertEquals(binding.addr, { transport: "tcp", hostname: "localhost", port: 80 });
+  const cancelling = binding.cancel();
+  const cancel = GlobalRequest.decode(await raw.next(MSG.GLOBAL_REQUEST));
+  assertEquals([cancel.type, cancel.data], ["cancel-tcpip-forward", data]);
+  await binding.cancel();
+  raw.send(RequestFailure.encode({}));
+  await cancelling;
+  assert(!raw.received.some(([number]) => number === MSG.GLOBAL_REQUEST));
+});
+
+Deno.test("A binding of a unix socket is asked for by its path", async () => {
+  await using world = await rawWorld("client");
+  const { binding, request } = await bound(
+    world,
+    new Bindings(world.connection),
+    { path: "/run/x" },
+    () => {},
+  );
+  assertEquals(request.type, "streamlocal-forward@openssh.com");
+  assertEquals(StreamlocalForward.decode(request.data), { path: "/run/x" });
+  assertEquals(binding.addr, { transport: "unix", path: "/run/x" });
+});
+
+Deno.test("A connection goes to the binding of its address, or else of its port alone", async () => {
+  await using world = await rawWorld("client");
+  const { raw } = world;
+  const bindings = new Bindings(world.connection);
+  const taken: string[] = [];
+  const take = (name: string): TakeForwarded => (open) => {
+    taken.push(name);
+    open.reject(4);
+  };
+  await bound(world, bindings, { hostname: "a", port: 80 }, take("a"));
+  await bound(world, bindings, { hostname: "b", port: 80 }, take("b"));
+  await bound(world, bindings, { hostname: "c", port: 81 }, take("c"));
+  await bound(world, bindings, { path: "/80" }, take("socket"));
+  await bound(world, bindings, { path: "/81" }, take("other socket"));
+  const cases: [Uint8Array, string | null][] = [
+    [tcp("a", 80), "a"],
+    [tcp("b", 80), "b"],
+    [tcp("0.0.0.0", 80), "a"],
+    [tcp("0.0.0.0", 81), "c"],
+    [tcp("a", 82), null],
+    [tcp("", 0), null],
+    [unix("/81"), "other socket"],
+    [unix("/80"), "socket"],
+    [unix("/82"), null],
+    [unix("80"), null],
+  ];
+  for (const [payload, expected] of cases) {
+    raw.send(payload);
+    assertEquals(await refusal(world), expected === null ? 1 : 4);
+    assertEquals(taken.splice(0), expected === null ? [] : [expected]);
+  }
+});
+
+Deno.test("A connection may come with the answer to the request for its address", async () => {
+  await using world = await rawWorld("client");
+  const { raw } = world;
+  const bindings = new Bindings(world.connection);
+  const from = Promise.withResolvers<Deno.Addr>();
+  const binding = bindings.bind({ hostname: "", port: 0 }, (open, addr) => {
+    from.resolve(addr);
+    open.reject();
+  });
+  raw.send(tcp("", 4242));
+  raw.send(RequestSuccess.encode({ data: BoundPort.encode({ port: 4242 }) }));
+  assertEquals(await from.promise, { transport: "tcp", hostname: "192.0.2.1", port: 9 });
+  assertEquals((await binding).addr, { transport: "tcp", hostname: "", port: 4242 });
+});
+
+Deno.test("A refused binding names the address, and keeps no connection waiting", async () => {
+  await using world = await rawWorld("client");
+  const { raw } = world;
+  const bindings = new Bindings(world.connection);
+  const binding = bindings.bind({ hostname: "a", port: 80 }, () => {});
+  const failed = assertRejects(
+    () => binding,
+    RequestDeniedError,
+    "The server refused to listen on a port 80",
+  );
+  raw.send(RequestFailure.encode({}));
+  assertEquals((await failed).request, "tcpip-forward");
+  raw.send(tcp("a", 80));
+  assertEquals(await refusal(world), 1);
+});
+
+Deno.test("A binding that is aborted is cancelled when the server has made it", async () => {
+  await using world = await rawWorld("client");
+  const { raw } = world;
+  const bindings = new Bindings(world.connection);
+  const reason = new Error("enough");
+  const early = AbortSignal.abort(reason);
+  const never = bindings.bind({ hostname: "a", port: 80 }, () => {}, early);
+  assertStrictEquals(await assertRejects(() => never), reason);
+  const controller = new AbortController();
+  const binding = bindings.bind({ hostname: "b", port: 80 }, () => {}, controller.signal);
+  const asked = GlobalRequest.decode(await raw.next(MSG.GLOBAL_REQUEST));
+  assertEquals(TcpipForward.decode(asked.data).address, "b", "nothing was asked before");
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => binding), reason);
+  raw.send(granted);
+  const cancel = GlobalRequest.decode(await raw.next(MSG.GLOBAL_REQUEST));
+  assertEquals(cancel.type, "cancel-tcpip-forward");
+  raw.send(granted);
+});
+
+interface Listening {
+  readonly listener: BindingListener<Deno.NetAddr>;
+  readonly arrivals: Arrivals;
+  readonly over: PromiseWithResolvers<unknown>;
+  readonly cancels: () => number;
+}
+
+function listening(): Listening {
+  const arrivals = new Arrivals();
+  const over = Promise.withResolvers<unknown>();
+  let cancels = 0;
+  const binding = {
+    addr: { transport: "tcp", hostname: "a", port: 80 } as const,
+    cancel: () => Promise.resolve(void cancels++),
+  };
+  const listener = new BindingListener<Deno.NetAddr>(binding, arrivals, over.promise);
+  return { listener, arrivals, over, cancels: () => cancels };
+}
+
+/** A connection that comes; what became of it. */
+function arrival(failing = false) {
+  const log: string[] = [];
+  const open = {
+    type: "forwarded-tcpip",
+    data: NOTHING,
+    accept: () => {
+      log.push("accepted");
+      if (failing) throw new ClosedError("gone");
+      return { abort: () => {} } as unknown as Channel;
+    },
+    reject: (reason?: number) => void log.push(`rejected ${reason}`),
+  };
+  return { open, log };
+}
+
+const from: Deno.Addr = { transport: "tcp", hostname: "192.0.2.1", port: 9 };
+
+Deno.test("Connections are accepted in the order in which they came, and end when they are", async () => {
+  const { listener, arrivals } = listening();
+  const [one, two] = [arrival(), arrival()];
+  const done: string[] = [];
+  arrivals.add(one.open, from).then(() => done.push("one"));
+  arrivals.add(two.open, from).then(() => done.push("two"));
+  assertEquals([one.log, two.log], [[], []]);
+  const conn = await listener.accept();
+  assertEquals([conn.localAddr, conn.remoteAddr], [listener.addr, from]);
+  assertEquals([one.log, two.log, done], [["accepted"], [], ["one"]]);
+  await listener.accept();
+  assertEquals([two.log, done], [["accepted"], ["one", "two"]]);
+});
+
+Deno.test("A connection that is gone when it is accepted ends, and the next one is there", async () => {
+  const { listener, arrivals } = listening();
+  const [gone, good] = [arrival(true), arrival()];
+  const added = arrivals.add(gone.open, from);
+  await assertRejects(() => listener.accept(), ClosedError, "gone");
+  await added;
+  arrivals.add(good.open, from);
+  await listener.accept();
+});
+
+Deno.test("128 connections wait to be accepted, and no more", async () => {
+  const { listener, arrivals } = listening();
+  const waiting = Array.from({ length: 128 }, () => arrival());
+  const promises = waiting.map(({ open }) => arrivals.add(open, from));
+  const extra = arrival();
+  await arrivals.add(extra.open, from);
+  assertEquals(extra.log, ["rejected 4"]);
+  await listener.accept();
+  const next = arrival();
+  promises.push(arrivals.add(next.open, from));
+  assertEquals(next.log, []);
+  listener.close();
+  await Promise.all(promises);
+});
+
+Deno.test("Who waits for a connection gets the next one, or the end's error", async () => {
+  const { listener, arrivals, over } = listening();
+  const [one, two] = [listener.accept(), listener.accept()];
+  arrivals.add(arrival().open, from);
+  await one;
+  const cause = new ConnectError("lost");
+  over.resolve(cause);
+  assertStrictEquals(await assertRejects(() => two), cause);
+  assertStrictEquals(await assertRejects(() => listener.accept()), cause);
+});
+
+Deno.test("A closed listener accepts nothing, answers nobody and is cancelled once", async () => {
+  const { listener, arrivals, over, cancels } = listening();
+  const waiting = arrival();
+  const added = arrivals.add(waiting.open, from);
+  listener.close();
+  listener[Symbol.dispose]();
+  await listener[Symbol.asyncDispose]();
+  await added;
+  over.resolve(new ConnectError("lost"));
+  await over.promise;
+  await assertRejects(() => listener.accept(), ClosedError, "The listener is closed");
+  const late = arrival();
+  await arrivals.add(late.open, from);
+  assertEquals([waiting.log, late.log, cancels()], [[], [], 1]);
+});
+
+Deno.test("A listener's loop ends with its close, and throws at the end of the connection", async () => {
+  const closed = listening();
+  const seen: number[] = [];
+  closed.arrivals.add(arrival().open, from);
+  for await (const _conn of closed.listener) {
+    seen.push(1);
+    closed.listener.close();
+  }
+  assertEquals(seen, [1]);
+  const lost = listening();
+  lost.over.resolve(new ConnectError("lost"));
+  await assertRejects(() => Array.fromAsync(lost.listener), ConnectError, "lost");
+});
+
+/** A connection from the server to a tunnel that leads to a port of this side. */
+Deno.test("A remote tunnel refuses a connection whose target is not reached, and tells why", async () => {
+  await using world = await rawWorld("client");
+  const { raw, connection, transport } = world;
+  const errors: unknown[] = [];
+  const making = new Forwarding(connection, transport.closed).remote({
+    from: { port: 80 },
+    to: `127.0.0.1:${deadPort()}`,
+    onError: (error) => errors.push(error),
+  });
+  await raw.next(MSG.GLOBAL_REQUEST);
+  // It comes before the tunnel is there.
+  raw.send(tcp("localhost", 80));
+  raw.send(granted);
+  const tunnel = await making;
+  assertEquals(await refusal(world), 2);
+  await until(() => errors.length === 1 && tunnel.connections === 0);
+  assert(errors[0] instanceof Deno.errors.ConnectionRefused);
+  const closing = tunnel.close();
+  const cancel = GlobalRequest.decode(await raw.next(MSG.GLOBAL_REQUEST));
+  assertEquals(cancel.type, "cancel-tcpip-forward");
+  raw.send(granted);
+  await closing;
+});
+
+Deno.test("A remote tunnel that is refused refuses what came for it", async () => {
+  await using world = await rawWorld("client");
+  const { raw, connection, transport } = world;
+  const making = new Forwarding(connection, transport.closed).remote({
+    from: { port: 80 },
+    to: "127.0.0.1:1",
+  });
+  const failed = assertRejects(() => making, RequestDeniedError, "localhost port 80");
+  await raw.next(MSG.GLOBAL_REQUEST);
+  raw.send(tcp("localhost", 80));
+  raw.send(RequestFailure.encode({}));
+  await failed;
+  assertEquals(await refusal(world), 1);
+});
+
+Deno.test("A check of a SOCKS tunnel is any answer of the server's, and of a remote one the target, too", async () => {
+  await using world = await rawWorld("client");
+  const { raw, connection, transport } = world;
+  const forwarding = new Forwarding(connection, transport.closed);
+  await using socks = await forwarding.socks({ port: 0 });
+  for (const answer of [granted, RequestFailure.encode({})]) {
+    const checking = socks.check();
+    const request = GlobalRequest.decode(await raw.next(MSG.GLOBAL_REQUEST));
+    assertEquals([request.type, request.wantReply], ["keepalive@openssh.com", true]);
+    raw.send(answer);
+    assert(await checking);
+  }
+  const making = forwarding.remote({ from: { port: 80 }, to: "target:1" });
+  await raw.next(MSG.GLOBAL_REQUEST);
+  raw.send(granted);
+  const remote = await making;
+  const { connect } = denoNet;
+  let closed = 0;
+  const conn = { setNoDelay() {}, close: () => void closed++ } as unknown as Deno.TcpConn;
+  denoNet.connect = () => Promise.resolve(conn);
+  try {
+    const checking = remote.check();
+    await raw.next(MSG.GLOBAL_REQUEST);
+    raw.send(RequestFailure.encode({}));
+    assertEquals([await checking, closed], [true, 1]);
+    denoNet.connect = () => Promise.reject(new Error("refused"));
+    assertEquals(await remote.check(), false);
+  } finally {
+    denoNet.connect = connect;
+  }
+});
+
+Deno.test("A check of a local tunnel opens a channel to its target, and gives it up", async () => {
+  await using world = await rawWorld("client");
+  const { raw, connection, transport } = world;
+  const tunnel = await new Forwarding(connection, transport.closed)
+    .local({ from: { port: 0 }, to: "db:5432" });
+  const answer = async (accept: boolean) => {
+    const { sender: recipient, type, data } = ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN));
+    const { address, port } = TcpipOpen.decode(data);
+    assertEquals([type, address, port], ["direct-tcpip", "db", 5432]);
+    raw.send(
+      accept
+        ? ChannelOpenConfirmation.encode({
+          recipient,
+          sender: 3,
+          window: 1_000,
+          maxPacket: 1_000,
+          data: NOTHING,
+        })
+        : ChannelOpenFailure.encode({ recipient, reason: 2, description: "", language: "" }),
+    );
+  };
+  const good = tunnel.check();
+  await answer(true);
+  assert(await good);
+  await raw.next(MSG.CHANNEL_CLOSE);
+  const bad = tunnel.check();
+  await answer(false);
+  assert(!await bad);
+  await tunnel.close();
+});
