@@ -352,11 +352,8 @@ export class Session {
       this.exit(1);
       if (!this.signal.aborted) this.#policy.failed(error);
     }
-    try {
-      await channel.closeWrite();
-      await channel.close();
-    } catch {
-      // The client or the connection went first.
-    }
+    // One after the other, and both after what is still being written. The client may have gone first.
+    channel.closeWrite().catch(() => {});
+    channel.close();
   }
 }

@@ -281,6 +281,22 @@ for (const [what, handler, [code, signal]] of ends) {
   });
 }
 
+Deno.test("A session's end is its status, EOF and CLOSE, after what is still being written", async () => {
+  const sent: string[] = [];
+  await using pair = await connectedPair({
+    connect: { window: 4_096 },
+    serve: { trace: ({ direction, name }) => void (direction === "sent" && sent.push(name)) },
+    handler: ({ channel }) => void channel.writeAll(new Uint8Array(10_000)),
+  });
+  const channel = await pair.host.openSession();
+  await channel.shell();
+  assertEquals((await channel.readAll()).length, 10_000);
+  await channel.closed;
+  const [last, ...others] = sent.toReversed().filter((name) => name !== "CHANNEL_WINDOW_ADJUST");
+  assertEquals([last, others[0], others[1]], ["CHANNEL_CLOSE", "CHANNEL_EOF", "CHANNEL_DATA"]);
+  assertEquals(sent.filter((name) => name === "CHANNEL_REQUEST").length, 1);
+});
+
 Deno.test("A session that the client closes has an aborted signal, and its exit has no effect", async () => {
   await using world = await openSession();
   const session = await world.start();
