@@ -1,5 +1,4 @@
 /** A server of files in memory that tells every request, and refuses or holds up those that a test names. */
-import { assert } from "@std/assert";
 import type { Attributes } from "../../lib/sftp/protocol/attributes.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { EXTENSION, FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
@@ -9,7 +8,8 @@ import { channelTo, type RawMessage, type RawPeer, status } from "./raw.ts";
 export interface MemoryFile {
   data: Uint8Array;
   mode: number;
-  mtime?: number;
+  /** Null if it is not told. */
+  mtime?: number | null;
   atime?: number;
   uid?: number;
   gid?: number;
@@ -73,7 +73,7 @@ export class MemoryServer {
 
   #line({ type, body }: RawMessage): string {
     const name = NAMES.get(type)!;
-    const of = (handle: Uint8Array) => this.#handles.get(handle[0]!)?.path;
+    const of = (handle: Uint8Array) => this.#handles.get(numberOf(handle))?.path;
     switch (type) {
       case FXP.OPEN: {
         const { path, flags, attributes: { mode } } = msg.Open.decode(body);
@@ -130,12 +130,12 @@ export class MemoryServer {
 
   #answer({ type, id, body }: RawMessage): Uint8Array {
     const reply = (code: number) => status(id, code);
-    const at = (handle: Uint8Array) => this.#handles.get(handle[0]!)!;
+    const at = (handle: Uint8Array) => this.#handles.get(numberOf(handle))!;
     switch (type) {
       case FXP.OPEN:
         return this.#open(id, msg.Open.decode(body));
       case FXP.CLOSE:
-        return reply(this.#handles.delete(msg.Close.decode(body).handle[0]!) ? 0 : 4);
+        return reply(this.#handles.delete(numberOf(msg.Close.decode(body).handle)) ? 0 : 4);
       case FXP.READ: {
         const { handle, offset, length } = msg.Read.decode(body);
         const data = at(handle).file!.data.subarray(offset, offset + length);
@@ -149,7 +149,7 @@ export class MemoryServer {
       case FXP.STAT:
       case FXP.LSTAT: {
         const { path } = msg.Stat.decode(body);
-        return this.#stat(id, type === FXP.STAT ? this.#real(path) : path);
+        return this.#stat(id, type === FXP.STAT ? this.#real(path) : this.#itself(path));
       }
       case FXP.FSTAT: {
         const { file } = at(msg.Fstat.decode(body).handle);
@@ -196,7 +196,7 @@ export class MemoryServer {
         return reply(0);
       }
       case FXP.OPENDIR: {
-        const { path } = msg.Opendir.decode(body);
+        const path = this.#real(msg.Opendir.decode(body).path);
         return this.folders.has(path) ? this.#handle(id, path, null) : reply(2);
       }
       case FXP.READDIR:
@@ -214,8 +214,11 @@ export class MemoryServer {
     }
     if (request !== EXTENSION.COPY_DATA) return status(id, 0);
     const { from, fromOffset, length, to, toOffset } = msg.CopyData.decode(data);
-    const piece = this.#handles.get(from[0]!)!.file!.data.slice(fromOffset, fromOffset + length);
-    put(this.#handles.get(to[0]!)!.file!, toOffset, piece);
+    const piece = this.#handles.get(numberOf(from))!.file!.data.slice(
+      fromOffset,
+      fromOffset + length,
+    );
+    put(this.#handles.get(numberOf(to))!.file!, toOffset, piece);
     return status(id, piece.length < length ? 1 : 0);
   }
 
@@ -234,8 +237,7 @@ export class MemoryServer {
 
   #handle(id: number, path: string, file: MemoryFile | null): Uint8Array {
     this.#handles.set(++this.#next, { path, file, listed: false });
-    assert(this.#next < 256, "a test opens fewer files");
-    return msg.Handle.encode(id, { handle: new Uint8Array([this.#next]) });
+    return msg.Handle.encode(id, { handle: new Uint8Array([this.#next >> 8, this.#next]) });
   }
 
   #stat(id: number, path: string): Uint8Array {
@@ -267,10 +269,14 @@ export class MemoryServer {
   }
 
   #rename(from: string, to: string): number {
-    const file = this.files.get(from);
-    if (!file) return 2;
-    this.files.set(to, file);
+    const [file, link] = [this.files.get(from), this.links.get(from)];
+    if (file === undefined && link === undefined) return 2;
+    this.files.delete(to);
+    this.links.delete(to);
+    if (file) this.files.set(to, file);
+    else this.links.set(to, link!);
     this.files.delete(from);
+    this.links.delete(from);
     return 0;
   }
 
@@ -278,20 +284,38 @@ export class MemoryServer {
     return this.files.has(path) || this.folders.has(path) || this.links.has(path);
   }
 
+  /** The path of what may be a link itself. */
+  #itself(path: string): string {
+    const slash = path.lastIndexOf("/");
+    return path === "/"
+      ? path
+      : this.#real(path.slice(0, slash)).replace(/\/$/, "") + path.slice(slash);
+  }
+
   /** The path that links lead to. */
   #real(path: string): string {
-    let real = path;
-    for (let link; (link = this.links.get(real)) !== undefined;) {
-      real = link.startsWith("/") ? link : `${real.slice(0, real.lastIndexOf("/") + 1)}${link}`;
+    const steps = path.split("/").filter((step) => step !== "").reverse();
+    let real = "";
+    for (let step, links = 0; (step = steps.pop()) !== undefined;) {
+      const link = this.links.get(`${real}/${step}`);
+      if (link === undefined || ++links > 20) real += `/${step}`;
+      else {
+        steps.push(...link.split("/").filter((step) => step !== "").reverse());
+        if (link.startsWith("/")) real = "";
+      }
     }
-    return real;
+    return real || "/";
   }
 }
 
-function attributesOf(
-  { data, mode, mtime = 1000, atime = 1000, uid = 1, gid = 1 }: MemoryFile,
-): Attributes {
-  return { size: data.length, mode, mtime, atime, uid, gid };
+function attributesOf(file: MemoryFile): Attributes {
+  const { data, mode, mtime = 1000, atime = 1000, uid = 1, gid = 1 } = file;
+  const rest = { size: data.length, mode, uid, gid };
+  return mtime === null ? rest : { ...rest, mtime, atime };
+}
+
+function numberOf(handle: Uint8Array): number {
+  return handle[0]! << 8 | handle[1]!;
 }
 
 function describe({ size, mode, uid, gid, atime, mtime }: Attributes): string {

@@ -116,6 +116,21 @@ Deno.test("a new file is made under a hidden name, and renamed", async () => {
   assertEquals([w.server.files.size, w.warnings], [1, []]);
 });
 
+Deno.test("an empty file costs no request but those of its name", async () => {
+  for (const atomic of [undefined, false]) {
+    await using w = await world();
+    const target = await w.target(atomic === undefined ? {} : { atomic });
+    w.log();
+    await target.flush();
+    await target.commit(null);
+    const [close, rename] = w.log();
+    assertEquals([close!.split(" ")[0], rename?.split(" ")[0]], [
+      "CLOSE",
+      atomic === undefined ? "RENAME" : undefined,
+    ]);
+  }
+});
+
 Deno.test("a file inside of a folder's transfer is not looked for first", async () => {
   await using w = await world(EXTENSION.POSIX_RENAME);
   w.server.add("/dir/file", new Uint8Array(3), 0o600);
@@ -225,6 +240,8 @@ Deno.test("a device, a pipe or a folder is not replaced: it is opened itself", a
   w.server.folders.set("/dir/file", 0o755);
   const error = await assertRejects(() => w.target(), SftpError);
   assertEquals(error.message, 'Cannot open "/dir/file": Failure');
+  // With the source's mode, and without.
+  assertEquals(w.log().filter((line) => line.includes("trunc")).length, 2);
   assertEquals([hidden(w), w.warnings], [[], []]);
 });
 
@@ -528,7 +545,7 @@ async function closeAll({ remote, server }: World): Promise<void> {
   server.refuse = () => undefined;
   for (let handle = 1; server.open > 0; handle++) {
     const call = { operation: "close", path: null };
-    await remote.command(Close, { handle: new Uint8Array([handle]) }, call).catch(() => {});
+    await remote.command(Close, { handle: new Uint8Array([0, handle]) }, call).catch(() => {});
   }
 }
 
@@ -720,6 +737,65 @@ for (const copies of [true, false]) {
     assertEquals([w.server.files.get("/dir/file")!.mode & 0o777, hidden(w)], [0o604, []]);
   });
 }
+
+Deno.test("a copy by the server is complete before more is written", async () => {
+  await using w = await world(EXTENSION.COPY_DATA);
+  w.server.add("/dir/file", data.slice(0, 150_000));
+  const target = await w.target({ resume: true, inFlight: 1000 });
+  const gate = Promise.withResolvers<undefined>();
+  w.server.refuse = (line) => line.startsWith("COPY_DATA") ? gate.promise : undefined;
+  let adopted = false;
+  const adopting = target.adopt!(data.length, () => Promise.resolve(true))
+    .then(() => adopted = true);
+  for (let turns = 0; turns < 5; turns++) await turn();
+  assertEquals(adopted, false);
+  gate.resolve(undefined);
+  await adopting;
+  await target.discard(new Error("enough"));
+});
+
+Deno.test("an older file of which less is left in the end is cut", async () => {
+  await using w = await world();
+  w.server.add("/dir/file", data.slice(0, 150_000));
+  const target = await w.target({ resume: true, inFlight: 1000 });
+  let removed = false;
+  w.server.refuse = (line) => {
+    if (!line.startsWith("REMOVE")) return undefined;
+    return turn().then(() => {
+      removed = true;
+      return undefined;
+    });
+  };
+  await target.adopt!(data.length, () => Promise.resolve(true));
+  assertEquals(removed, true);
+  await target.start!(100);
+  await target.flush();
+  assertEquals(w.log().at(-1), "FSETSTAT /dir/file size=100");
+  await target.commit(null);
+  assertEquals(w.server.data("/dir/file")!.length, 100);
+});
+
+Deno.test("a server that takes one request at a time gets the last ones that way, too", async () => {
+  await using w = await world(EXTENSION.FSYNC);
+  let running = 0;
+  w.server.refuse = (line) => {
+    if (!/^(WRITE|FSETSTAT|FSYNC|CLOSE)/.test(line)) return undefined;
+    if (running > 0) return FAILURE;
+    running++;
+    return turn().then(() => {
+      running--;
+      return undefined;
+    });
+  };
+  await write(await w.target({ preserve: true, sync: true }));
+  assertEquals(w.log().slice(-4), [
+    "FSETSTAT /dir/.part mode=640 times=2000:2000",
+    "FSYNC /dir/.part",
+    "CLOSE /dir/.part",
+    "RENAME /dir/.part /dir/file",
+  ]);
+  assert(same(w.server.data("/dir/file")!, data));
+});
 
 Deno.test("an older file is left alone if it cannot be the source's beginning", async () => {
   const adopt = async (w: World, size: number, same = true) => {

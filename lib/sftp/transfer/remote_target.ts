@@ -64,7 +64,8 @@ export async function remoteTarget(
     const [final, old] = await resolved(remote, path, there, limits);
     if (old !== null && !old.isFile && old.mode !== null) {
       await drop(remote, file, hidden, part, limits);
-      return await inPlace(remote, path, bits, settings); // a device, a pipe, or an error to come
+      // A device, a pipe, or an error to come. Not awaited here: a refusal of it is final.
+      return inPlace(remote, path, bits, settings);
     }
     // As if it had been written to: the file keeps the mode that it had.
     const kept = mode ?? (old?.isFile && old.mode !== null ? old.mode & 0o7777 : undefined);
@@ -206,7 +207,6 @@ class RemoteTarget implements TransferTarget {
     } finally {
       file.close().catch(() => {});
     }
-    this.#behind = this.#from(0);
     this.#before = info.size;
     this.held = reliable;
   }

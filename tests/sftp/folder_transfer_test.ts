@@ -1,0 +1,355 @@
+/** Folders from one server in memory to another. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  SftpClient,
+  SftpError,
+  SftpStatus,
+  SftpTransferError,
+  type SftpTransferOptions,
+  type TransferResult,
+} from "../../lib/sftp/mod.ts";
+import { MemoryServer } from "./memory_server.ts";
+import { channelTo } from "./raw.ts";
+import { noise, refusal, same, turn } from "./world.ts";
+
+const { FAILURE, PERMISSION_DENIED } = SftpStatus;
+
+interface World extends AsyncDisposable {
+  readonly from: MemoryServer;
+  readonly to: MemoryServer;
+  copy(options?: SftpTransferOptions, path?: string, target?: string): Promise<TransferResult>;
+}
+
+async function client(server: MemoryServer): Promise<SftpClient> {
+  const { channel } = channelTo((request, peer) => server.answer(request, peer), {
+    limit: 1 << 24,
+  });
+  return await SftpClient.open(channel);
+}
+
+/** A server with a tree, and an empty one. */
+async function world(): Promise<World> {
+  const [from, to] = [new MemoryServer(), new MemoryServer()];
+  const [source, target] = [await client(from), await client(to)];
+  for (const path of ["/tree", "/tree/a", "/tree/a/b", "/tree/empty"]) {
+    from.folders.set(path, 0o750);
+  }
+  for (const [index, path] of ["/tree/one", "/tree/a/two", "/tree/a/b/three"].entries()) {
+    from.add(path, noise(40_000 * index, index + 1), 0o640);
+  }
+  return {
+    from,
+    to,
+    copy: (options = {}, path = "/tree", to = "/copy") =>
+      source.copy(path, { sftp: target, path: to }, { recursive: true, ...options }),
+    async [Symbol.asyncDispose]() {
+      // After the CLOSEs that were not awaited, those of files that were opened too late as well.
+      for (const sftp of [source, target, source, target]) await sftp.realPath("/");
+      assertEquals([from.open, to.open], [0, 0]);
+      await source.close();
+      await target.close();
+    },
+  };
+}
+
+function lines(server: MemoryServer, pattern: RegExp): string[] {
+  return server.log.filter((line) => pattern.test(line));
+}
+
+Deno.test("a folder is made before what is in it, so that it can be written to", async () => {
+  await using w = await world();
+  const { files, bytes, skipped, failures } = await w.copy();
+  assertEquals([files, bytes, skipped, failures], [3, 120_000, [], []]);
+  for (const [path, { data }] of w.from.files) {
+    assert(same(w.to.data(path.replace("/tree", "/copy"))!, data), path);
+  }
+  assertEquals(lines(w.to, /^MKDIR/).toSorted(), [
+    "MKDIR /copy mode=750",
+    "MKDIR /copy/a mode=750",
+    "MKDIR /copy/a/b mode=750",
+    "MKDIR /copy/empty mode=750",
+  ]);
+  assertEquals(lines(w.to, /^SETSTAT/), []);
+  w.from.folders.set("/tree/locked", 0o500);
+  w.to.folders.delete("/copy");
+  await w.copy();
+  assert(w.to.log.includes("MKDIR /copy/locked mode=700"));
+});
+
+Deno.test("a folder that is there is used, and a file in its place is a failure", async () => {
+  for (const status of [FAILURE, PERMISSION_DENIED, 11]) {
+    await using w = await world();
+    w.to.folders.set("/copy", 0o700);
+    w.to.folders.set("/copy/a", 0o700);
+    w.to.add("/copy/empty", new Uint8Array(0));
+    w.to.refuse = (line) =>
+      line.startsWith("MKDIR") && /(copy|a|empty) /.test(line) ? status : undefined;
+    const error = await assertRejects(() => w.copy(), SftpTransferError);
+    assertEquals(error.result.failures.map(({ path }) => path), ["/tree/empty"]);
+    assertEquals([error.result.files, error.status], [3, status]);
+  }
+});
+
+Deno.test("folders get their attributes at the end, those inside first", async () => {
+  const cases: [SftpTransferOptions, string][] = [
+    [{ preserve: true }, "mode=750 times=1000:1000"],
+    [{ owners: true }, ""],
+  ];
+  for (const [options, set] of cases) {
+    await using w = await world();
+    await w.copy(options);
+    const found = lines(w.to, /^SETSTAT/);
+    if (set === "") assertEquals(found, []); // the server has told no owners of folders
+    else {
+      assertEquals(found.map((line) => line.split(" ")[1]!.split("/").length), [4, 3, 3, 2]);
+      for (const line of found) assert(line.endsWith(` ${set}`), line);
+      const last = w.to.log.findLastIndex((line) => /^(RENAME|CLOSE)/.test(line));
+      assert(w.to.log.indexOf(found[0]!) > last);
+    }
+  }
+});
+
+Deno.test("attributes of folders that are refused are warnings", async () => {
+  await using w = await world();
+  w.to.refuse = (line) => /^SETSTAT.*times/.test(line) ? PERMISSION_DENIED : undefined;
+  const { warnings } = await w.copy({ preserve: true });
+  assertEquals(warnings.map(({ path }) => path).sort(), [
+    "/copy",
+    "/copy/a",
+    "/copy/a/b",
+    "/copy/empty",
+  ]);
+  assertEquals(lines(w.to, /^SETSTAT/).length, 4 * 3);
+});
+
+Deno.test("a link is left out, followed or made at the end, as told", async () => {
+  for (const links of [undefined, "skip", "follow", "keep"] as const) {
+    await using w = await world();
+    w.from.links.set("/tree/file", "/tree/one");
+    w.from.links.set("/tree/folder", "/tree/a/b");
+    w.from.links.set("/tree/nowhere", "none");
+    const { files, skipped } = await w.copy(links === undefined ? {} : { links });
+    const all = ["/tree/file", "/tree/folder", "/tree/nowhere"];
+    if (links === "follow") {
+      assertEquals([files, skipped], [5, ["/tree/nowhere"]]);
+      assert(same(w.to.data("/copy/folder/three")!, w.from.data("/tree/a/b/three")!));
+      assert(w.to.files.has("/copy/file") && w.to.links.size === 0);
+    } else if (links === "keep") {
+      assertEquals([files, skipped], [6, []]);
+      assertEquals(Object.fromEntries(w.to.links), {
+        "/copy/file": "/tree/one",
+        "/copy/folder": "/tree/a/b",
+        "/copy/nowhere": "none",
+      });
+      const first = w.to.log.findIndex((line) => line.startsWith("SYMLINK"));
+      assert(first > w.to.log.findLastIndex((line) => line.startsWith("RENAME")));
+      w.from.links.set("/tree/file", "other");
+      await w.copy({ links });
+      assertEquals(w.to.links.get("/copy/file"), "other"); // one that is there is replaced
+    } else assertEquals([files, skipped.toSorted()], [3, all]);
+  }
+});
+
+Deno.test("a link that leads back is not followed for ever", async () => {
+  await using w = await world();
+  w.from.links.set("/tree/a/up", "/tree");
+  w.from.links.set("/tree/a/b/self", "/tree/a/b");
+  const { files, failures } = await w.copy({ links: "follow" });
+  assertEquals([files, failures], [3, []]);
+  assertEquals([...w.to.folders.keys()].sort(), [
+    "/",
+    "/copy",
+    "/copy/a",
+    "/copy/a/b",
+    "/copy/empty",
+  ]);
+});
+
+Deno.test("links that cannot be read or made are failures like others", async () => {
+  for (const request of ["READLINK", "SYMLINK"]) {
+    await using w = await world();
+    w.from.links.set("/tree/link", "x");
+    const refuse = (line: string) => line.startsWith(request) ? PERMISSION_DENIED : undefined;
+    [w.from.refuse, w.to.refuse] = [refuse, refuse];
+    const { files, failures } = await w.copy({ links: "keep", partial: true });
+    assertEquals([files, failures.map(({ path }) => path)], [3, ["/tree/link"]]);
+  }
+});
+
+Deno.test("what fails does not keep the rest, and counts", async () => {
+  await using w = await world();
+  w.from.refuse = (line) =>
+    /^(OPEN \/tree\/one|OPENDIR \/tree\/a\/b)/.test(line) ? PERMISSION_DENIED : undefined;
+  const { files, failures } = await w.copy({ partial: true });
+  const found = failures.map(({ path, error }) => [path, error.message]).sort();
+  assertEquals([files, found], [1, [
+    ["/tree/a/b", 'Cannot readDir "/tree/a/b": no'],
+    ["/tree/one", 'Cannot open "/tree/one": no'],
+  ]]);
+});
+
+Deno.test("a session that ends ends the transfer with its error, not with a list of failures", async () => {
+  const [from, to] = [new MemoryServer(), new MemoryServer()];
+  from.folders.set("/tree", 0o755);
+  for (let i = 0; i < 20; i++) from.add(`/tree/${i}`, noise(100));
+  const [source, target] = [await client(from), await client(to)];
+  let opened = 0;
+  from.refuse = async (line) => {
+    if (line.startsWith("OPEN ") && ++opened === 3) await source.close();
+    return undefined;
+  };
+  const options = { recursive: true, partial: true };
+  const copying = source.copy("/tree", { sftp: target, path: "/copy" }, options);
+  await assertRejects(() => copying, Error, "closed");
+  await target.close();
+});
+
+Deno.test("files that are there with the same size and time are left out", async () => {
+  await using w = await world();
+  const options = { update: true, preserve: true };
+  assertEquals((await w.copy(options)).unchanged, 0);
+  const again = await w.copy(options);
+  assertEquals([again.files, again.unchanged, again.bytes], [0, 3, 0]);
+  w.to.log.length = 0;
+  // Shorter, older, or no file: transferred again.
+  w.from.add("/tree/one", noise(1), 0o640);
+  w.to.files.get("/copy/a/two")!.mtime = 999;
+  w.to.files.delete("/copy/a/b/three");
+  w.to.links.set("/copy/a/b/three", "/copy/one");
+  const third = await w.copy(options);
+  assertEquals([third.files, third.unchanged], [3, 0]);
+  assertEquals((await w.copy({ preserve: true })).files, 3); // all, unless told
+  const one = await w.copy({ update: true, recursive: false }, "/tree/one", "/copy/one");
+  assertEquals([one.files, one.unchanged], [0, 1]);
+});
+
+Deno.test("a file whose time is not known is transferred", async () => {
+  await using w = await world();
+  await w.copy({ preserve: true });
+  for (const file of w.to.files.values()) file.mtime = null;
+  w.to.files.get("/copy/one")!.mtime = 1000;
+  const { files, unchanged } = await w.copy({ update: true });
+  assertEquals([files, unchanged], [2, 1]);
+});
+
+Deno.test("a name that is listed twice, or that leads elsewhere, is used once or never", async () => {
+  await using w = await world();
+  w.from.add("/tree/x\x01y", noise(5));
+  const { failures, files } = await w.copy({ partial: true });
+  assertEquals([files, failures.map(({ path }) => path)], [3, ["/tree/x\x01y"]]);
+  assertEquals(
+    failures[0]!.error.message,
+    'Cannot transfer "/tree/xy": cannot use the name "xy": it has a control character in it',
+  );
+});
+
+Deno.test("an entry that is no file, folder or link is left out", async () => {
+  await using w = await world();
+  w.from.add("/tree/pipe", new Uint8Array(0)).mode = 0o010644;
+  const { files, skipped } = await w.copy();
+  assertEquals([files, skipped], [3, ["/tree/pipe"]]);
+  assert(!w.from.log.some((line) => line.startsWith("OPEN /tree/pipe")));
+});
+
+Deno.test("what a pattern matches goes into the target, folders only if told to recurse", async () => {
+  await using w = await world();
+  w.from.links.set("/tree/link", "/tree/one");
+  const flat = await w.copy({ glob: true, recursive: false }, "/tree/*");
+  assertEquals([flat.files, flat.skipped.toSorted()], [2, ["/tree/a", "/tree/empty"]]);
+  assert(w.to.files.has("/copy/one") && w.to.files.has("/copy/link"));
+  const deep = await w.copy({ glob: true }, "/tree/*", "/deep");
+  assertEquals([deep.files, deep.skipped], [4, []]);
+  assert(w.to.folders.has("/deep/empty") && w.to.files.has("/deep/a/b/three"));
+  const twice = await w.copy({ glob: true, partial: true }, "/tree/**/t*", "/twice");
+  assertEquals([twice.files, twice.failures], [2, []]);
+  w.from.add("/tree/a/one", noise(3));
+  const clash = await w.copy({ glob: true, partial: true }, "/tree/**/one", "/clash");
+  assertEquals([clash.files, clash.failures.length], [1, 1]);
+  const error = await assertRejects(() => w.copy({ glob: true }, "/tree/none*"), SftpError);
+  assertEquals(error.message, 'Cannot transfer "/tree/none*": nothing matches');
+});
+
+Deno.test("a root that is not there, or not a folder, is told", async () => {
+  await using w = await world();
+  const error = await assertRejects(() => w.copy({}, "/none"), SftpError);
+  assertEquals(error.message, 'Cannot transfer "/none": No such file');
+  assertEquals(await refusal(w.copy({ recursive: false })), FAILURE);
+  const { files } = await w.copy({}, "/tree/one", "/single");
+  assertEquals([files, w.to.files.has("/single")], [1, true]);
+  assertEquals(lines(w.to, /^MKDIR/), []);
+});
+
+Deno.test("a server's list of folders in folders ends somewhere", async () => {
+  await using w = await world();
+  let path = "/tree/a/b";
+  for (let depth = 0; depth < 260; depth++) w.from.folders.set(path += "/x", 0o755);
+  const { failures } = await w.copy({ partial: true });
+  assertEquals(failures.length, 1);
+  assert(failures[0]!.error.message.endsWith("folders without an end"));
+  assertEquals(failures[0]!.path.split("/").length - 2, 257);
+});
+
+Deno.test("an abort ends the transfer with its reason, and what waits is not started", async () => {
+  await using w = await world();
+  for (let i = 0; i < 300; i++) w.from.add(`/tree/${i}`, noise(100));
+  const abort = new AbortController();
+  let opened = 0;
+  w.from.refuse = (line) => {
+    if (line.startsWith("OPEN ") && ++opened === 5) abort.abort(new Error("enough"));
+    return undefined;
+  };
+  const options = { signal: abort.signal, partial: true };
+  await assertRejects(() => w.copy(options), Error, "enough");
+  assert(opened < 200, `${opened}`);
+});
+
+Deno.test("few folders are listed at once, and all in the end", async () => {
+  await using w = await world();
+  for (let i = 0; i < 100; i++) w.from.folders.set(`/tree/empty/${i}`, 0o755);
+  let [listing, most] = [0, 0];
+  w.from.refuse = (line) => {
+    if (!line.startsWith("OPENDIR")) return undefined;
+    most = Math.max(most, ++listing);
+    return turn().then(() => {
+      listing--;
+      return undefined;
+    });
+  };
+  await w.copy();
+  assertEquals(w.to.folders.size, 1 + 4 + 100);
+  assert(most > 10 && most <= 32, `${most}`);
+});
+
+Deno.test("a folder is not copied into itself, however the path is written", async () => {
+  const server = new MemoryServer();
+  server.folders.set("/tree", 0o755);
+  server.folders.set("/tree/a", 0o755);
+  server.folders.set("/tree2", 0o755);
+  const sftp = await client(server);
+  const copy = (path: string) => sftp.copy("/tree", { sftp, path }, { recursive: true });
+  for (const path of ["/tree/copy", "/tree/a/copy"]) {
+    const error = await assertRejects(() => copy(path), SftpError);
+    assertEquals(error.message, 'Cannot copy "/tree": a folder cannot be copied into itself');
+  }
+  for (const path of ["/copy", "/tree2/copy"]) await copy(path);
+  assert(server.folders.has("/tree2/copy/a"));
+  await sftp.close();
+});
+
+Deno.test("as many files are open as the server allows, and half of them for a transfer", async () => {
+  const server = new MemoryServer();
+  server.folders.set("/tree", 0o755);
+  for (let i = 0; i < 100; i++) server.add(`/tree/${i}`, noise(10));
+  const [sftp, other] = [await client(server), await client(new MemoryServer())];
+  let [open, most] = [0, 0];
+  server.refuse = (line) => {
+    if (line.startsWith("OPEN ")) most = Math.max(most, ++open);
+    if (line.startsWith("CLOSE ")) open--;
+    return line.startsWith("READ ") ? turn().then(() => undefined) : undefined;
+  };
+  await sftp.copy("/tree", { sftp: other, path: "/copy" }, { recursive: true });
+  // The server does not say how many.
+  assert(most > 16 && most <= 32, `${most}`);
+  await sftp.close();
+  await other.close();
+});
