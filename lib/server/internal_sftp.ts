@@ -1,6 +1,5 @@
 /** A forced command `internal-sftp` and its flags, which restrict a session as those of sftp-server(8) do. */
 import { splitWords } from "../config/words.ts";
-import type { SftpBackend } from "../sftp/server/backend.ts";
 import { EXTENSIONS } from "../sftp/server/extensions.ts";
 import { OPERATIONS } from "../sftp/server/operations.ts";
 import type { ServeSftpOptions, SftpService } from "../sftp/server/server.ts";

@@ -239,14 +239,31 @@ Deno.test({
     const victim = `${elsewhere.path}/victim`;
     await Deno.writeTextFile(victim, "precious");
     await Deno.symlink(victim, `${here.path}/${PART}`);
-    const attempt = () => target(path, { part: PART });
-    const { message } = await assertRejects(attempt, Deno.errors.InvalidData);
-    assertEquals(message, `"${here.path}" changed under our hands`);
-    assertEquals(await Deno.readTextFile(victim), "precious");
-    assertEquals(await names(here.path), [PART]);
-    await Deno.remove(`${here.path}/${PART}`);
+    const attempt = async (what: string) => {
+      const file = await target(path, { part: PART });
+      await write(file, data);
+      await file.commit(null);
+      assertEquals(await Deno.readTextFile(victim), "precious", what);
+      assertEquals(await names(here.path), [PART, "file"], what);
+      assert(same(await Deno.readFile(path), data), what);
+      await Deno.remove(`${here.path}/${PART}`);
+    };
+    await attempt("a link");
+    await Deno.symlink(`${here.path}/nowhere`, `${here.path}/${PART}`);
+    await attempt("a link to nowhere");
     await Deno.mkdir(`${here.path}/${PART}`);
-    await assertRejects(attempt);
+    await attempt("a folder");
+    await Deno.link(victim, `${here.path}/${PART}`);
+    await attempt("another name of a file");
+    await Deno.writeTextFile(`${here.path}/${PART}`, "x");
+    const { uid } = await Deno.stat(path);
+    using _ = replacedOpenFiles((file) => ({
+      statSync() {
+        const info = file.statSync();
+        return { ...info, uid: info.size === 1 ? uid! + 1 : info.uid };
+      },
+    }));
+    await attempt("another user's file");
   },
 });
 

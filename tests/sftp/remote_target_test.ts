@@ -200,7 +200,7 @@ Deno.test("a file that is given up is closed and removed, its part is kept", asy
   assertEquals(w.log().slice(2), ["CLOSE /dir/.part", "REMOVE /dir/.part"]);
   await (await w.target({ resume: true })).discard(new Error("enough"));
   assertEquals(w.log(), [
-    "OPEN /dir/.kept read+write+creat 640",
+    "OPEN /dir/.kept read+write+creat+excl 640",
     "LSTAT /dir/file",
     "FSTAT /dir/.kept",
     "CLOSE /dir/.kept",
@@ -549,6 +549,16 @@ async function closeAll({ remote, server }: World): Promise<void> {
   }
 }
 
+/** How a part is found to be our user's. */
+const OWN = [
+  "FSTAT /dir/.kept",
+  "LSTAT /dir/.kept",
+  "OPEN /dir/.part write+creat+excl",
+  "FSTAT /dir/.part",
+  "CLOSE /dir/.part",
+  "REMOVE /dir/.part",
+];
+
 Deno.test("a part is believed but for the bytes that may have been in flight", async () => {
   await using w = await world();
   const options = { resume: true, inFlight: 100_000 };
@@ -569,8 +579,11 @@ Deno.test("a part is believed but for the bytes that may have been in flight", a
   await second.write(data.subarray(second.held), () => {});
   await second.flush();
   assertEquals(w.log().filter((line) => !/^(READ|WRITE)/.test(line)), [
-    "OPEN /dir/.kept read+write+creat 640",
+    "OPEN /dir/.kept read+write+creat+excl 640",
     "LSTAT /dir/file",
+    "LSTAT /dir/.kept",
+    "OPEN /dir/.kept read+write",
+    ...OWN,
     "FSTAT /dir/.kept",
   ]);
   await second.commit(INFO);
@@ -584,14 +597,43 @@ Deno.test("a part is believed but for the bytes that may have been in flight", a
   assert(same(w.server.data("/dir/file")!, data));
 });
 
+Deno.test("a part that another user put there, or a link, is neither written nor removed", async () => {
+  const foreign: Record<string, (w: World, path: string) => void> = {
+    "another user's": (w, path) => w.server.files.get(path)!.uid = 99,
+    "a link": (w, path) => {
+      w.server.add("/victim", data.slice(0, 50_000));
+      w.server.files.delete(path);
+      w.server.links.set(path, "/victim");
+    },
+    "a folder": (w, path) => {
+      w.server.files.delete(path);
+      w.server.folders.set(path, 0o755);
+    },
+  };
+  for (const [what, put] of Object.entries(foreign)) {
+    await using w = await world();
+    await (await w.target({ resume: true })).discard(new Error("enough"));
+    const [path] = [...w.server.files.keys()];
+    put(w, path!);
+    const target = await w.target({ resume: true });
+    assertEquals(target.held, 0, what);
+    await write(target);
+    assert(same(w.server.data("/dir/file")!, data), what);
+    const written = w.log().filter((line) => line.startsWith("WRITE /dir/.kept"));
+    assertEquals(written, [], what);
+    const all = [...w.server.files.keys(), ...w.server.links.keys(), ...w.server.folders.keys()];
+    assert(all.includes(path!), what);
+  }
+});
+
 Deno.test("a resumed file gets the mode that was asked for, and can be read until then", async () => {
   await using w = await world(EXTENSION.POSIX_RENAME);
   const target = await w.target({ resume: true, mode: 0o044 });
-  assertEquals(w.log()[0], "OPEN /dir/.kept read+write+creat 644");
+  assertEquals(w.log()[0], "OPEN /dir/.kept read+write+creat+excl 644");
   await write(target);
   assertEquals(w.server.files.get("/dir/file")!.mode & 0o777, 0o044);
   const other = await w.target({ resume: true }, { info: { ...INFO, mode: null } });
-  assertEquals(w.log().at(-3), "OPEN /dir/.kept read+write+creat");
+  assertEquals(w.log().at(-3), "OPEN /dir/.kept read+write+creat+excl");
   await write(other);
   assertEquals(w.server.files.get("/dir/file")!.mode & 0o777, 0o044);
 });

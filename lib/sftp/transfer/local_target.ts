@@ -1,5 +1,5 @@
-import { platformError } from "../../runtime/errors.ts";
-import { type OpenFile, SEEK_START } from "../../runtime/files.ts";
+import { isError, platformError } from "../../runtime/errors.ts";
+import { type FileOpenOptions, type OpenFile, SEEK_START } from "../../runtime/files.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { writeAll, writeAllSync } from "../../runtime/write_all.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
@@ -36,13 +36,14 @@ export async function fileTarget(local: string, how: FileTargetOptions): Promise
   const open = {
     read: resumes,
     write: true,
-    ...(resumes ? { create: true } : { createNew: true }),
+    createNew: true,
     mode: mode | (resumes ? 0o600 : 0o200),
   };
   const later = () => runtime.files.open(hidden, open);
-  // An existing part may be a pipe, whose open waits for the other end.
-  const opened = resumes ? later() : how.io.run(() => runtime.files.openSync(hidden, open), later);
-  const file = await opened;
+  const file = resumes
+    ? await openPart(hidden, open)
+    : await how.io.run(() => runtime.files.openSync(hidden, open), later);
+  if (file === null) return await fileTarget(local, { ...how, part: null });
   try {
     if (resumes && !await lock(file)) {
       throw platformError("Busy", `"${local}" is being fetched by another transfer`);
@@ -54,6 +55,41 @@ export async function fileTarget(local: string, how: FileTargetOptions): Promise
     file.close();
     if (!resumes) await runtime.files.remove(hidden).catch(() => {});
     throw cause;
+  }
+}
+
+/**
+ * Makes a part, or opens that of an earlier try. Its name can be guessed: null if there is something of another
+ * user, or that another name or a link leads to. Nothing of that is written, and nobody else reads along.
+ */
+async function openPart(hidden: string, options: FileOpenOptions): Promise<OpenFile | null> {
+  try {
+    return await runtime.files.open(hidden, options);
+  } catch (cause) {
+    if (!isError(cause, "AlreadyExists")) throw cause;
+  }
+  // A pipe, whose open waits for the other end, is not opened.
+  if (!(await runtime.files.lstat(hidden)).isFile) return null;
+  const file = await runtime.files.open(hidden, { read: true, write: true });
+  try {
+    const { uid, nlink } = file.statSync();
+    if ((nlink ?? 1) === 1 && uid === await ownUser(runtime.paths.dirname(hidden))) return file;
+  } catch (cause) {
+    file.close();
+    throw cause;
+  }
+  file.close();
+  return null;
+}
+
+/** The user that new files of a folder belong to; null on Windows. It needs no permission to ask for it. */
+async function ownUser(folder: string): Promise<number | null> {
+  const path = runtime.paths.join(folder, `.${crypto.randomUUID()}.part`);
+  using file = await runtime.files.open(path, { write: true, createNew: true, mode: 0o600 });
+  try {
+    return file.statSync().uid;
+  } finally {
+    await runtime.files.remove(path);
   }
 }
 

@@ -41,18 +41,20 @@ export async function remoteTarget(
   const hidden = part ?? hiddenBeside(request.path, "part");
   const open = {
     ...limits,
-    ...(part === null ? { createNew: true } : { create: true, read: true }),
+    createNew: true,
+    read: part !== null,
     write: true,
     ...(bits !== undefined && { mode: part === null ? bits : bits | 0o600 }),
   };
-  const opening = created(remote, hidden, open, settings, request.path);
+  const opening = part === null
+    ? created(remote, hidden, open, settings, request.path)
+    : openPart(remote, hidden, open, settings, request.path);
   opening.catch(() => {}); // reported below
   // The existing file matters for a single file; in a folder only the source's attributes do.
   const there = request.inside ? null : await orNull(remote.lstatOrNull(request.path, limits));
-  let file: RemoteFile;
-  let bitsKept: boolean;
+  let opened: CreatedFile | null;
   try {
-    ({ file, kept: bitsKept } = await opening);
+    opened = await opening;
   } catch (cause) {
     const status = cause instanceof SftpError ? cause.status : SftpStatus.CONNECTION_LOST;
     // If the answer is no longer awaited, the file may still be created; and some servers refuse too late.
@@ -60,6 +62,8 @@ export async function remoteTarget(
     if (!isRefusal(cause) || atomic === true) throw cause;
     return await instead(statusText(status));
   }
+  if (opened === null) return await remoteTarget(remote, request, null, settings);
+  const { file, kept: bitsKept } = opened;
   try {
     const [final, old] = await resolved(remote, path, there, limits);
     if (old !== null && !old.isFile && old.mode !== null) {
@@ -84,6 +88,73 @@ export async function remoteTarget(
   }
 }
 
+/** An open file, and whether its mode is the one that was asked for. */
+interface CreatedFile {
+  readonly file: RemoteFile;
+  readonly kept: boolean;
+}
+
+/**
+ * Makes a part, or opens that of an earlier try. Its name can be guessed: null if there is something of another
+ * user, or a link, which other users of the server could have put there.
+ */
+async function openPart(
+  remote: RemoteFileSystem,
+  part: string,
+  options: SftpOpenOptions,
+  settings: StoreSettings,
+  about: string,
+): Promise<CreatedFile | null> {
+  const { limits } = settings;
+  try {
+    return { file: await remote.file(part, options, about), kept: true };
+  } catch (cause) {
+    if (!isRefusal(cause)) throw cause;
+  }
+  const there = await orNull(remote.lstatOrNull(part, limits));
+  if (there === null) {
+    const again = { ...options, createNew: false, create: true };
+    return await created(remote, part, again, settings, about);
+  }
+  if (!there.isFile) return null;
+  const file = await remote.file(part, { ...limits, read: true, write: true }, about);
+  if (await isOwn(remote, file, part, limits)) return { file, kept: false };
+  await nullIfRefused(file.close());
+  return null;
+}
+
+/** Whether an open part is the file of its name, and our user's; what the server does not tell is believed. */
+async function isOwn(
+  remote: RemoteFileSystem,
+  file: RemoteFile,
+  part: string,
+  limits: SftpOptions,
+): Promise<boolean> {
+  const [opened, named, own] = await Promise.all([
+    orNull(file.stat(limits)),
+    orNull(remote.lstat(part, limits)),
+    orNull(ownUser(remote, part, limits)),
+  ]);
+  if (named === null || opened === null) return true;
+  const isSame = named.isFile && named.size === opened.size && named.uid === opened.uid;
+  return isSame && (own === null || opened.uid === null || own === opened.uid);
+}
+
+/** The user that new files beside a path belong to; null if the server does not say. */
+async function ownUser(
+  remote: RemoteFileSystem,
+  path: string,
+  limits: SftpOptions,
+): Promise<number | null> {
+  const hidden = hiddenBeside(path, "part");
+  const file = await remote.file(hidden, { ...limits, write: true, createNew: true });
+  try {
+    return (await file.stat(limits)).uid;
+  } finally {
+    await drop(remote, file, hidden, null, limits);
+  }
+}
+
 /** Opens a file that may be new. A mode that the caller chose is a condition, that of a local file is not. */
 async function created(
   remote: RemoteFileSystem,
@@ -91,7 +162,7 @@ async function created(
   open: SftpOpenOptions,
   { options: { mode } }: StoreSettings,
   about: string = path,
-): Promise<{ file: RemoteFile; kept: boolean }> {
+): Promise<CreatedFile> {
   if (mode !== undefined) return { file: await remote.file(path, open, about), kept: true };
   return await remote.fileWithMode(path, open, about);
 }
