@@ -1,6 +1,15 @@
 /** Who may connect, and how many at once, on a server that listens in memory. */
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { type AuthMethod, type Client, connect, none, password, SshError } from "@denossh/ssh";
+import {
+  type AuthMethod,
+  type Client,
+  connect,
+  DisconnectError,
+  HostKeyError,
+  none,
+  password,
+  SshError,
+} from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import type { ServeOptions } from "@denossh/ssh/server";
 import type { ByteStreams } from "@denossh/ssh/testing";
@@ -240,6 +249,26 @@ Deno.test("onListen is told the address, and the log of who did not leave in ord
   assertEquals(told.slice(1), [[true, "192.0.2.7"]]);
 });
 
+Deno.test("A client that disconnects for a reason of its own is told to the log", async () => {
+  const told: unknown[] = [];
+  await using server = serveInMemory({ ...options, onError: (error) => told.push(error) });
+  const other = (await generateKey("ed25519")).publicKey;
+  const transport = server.dial("192.0.2.1");
+  const connecting = connect({ transport, user: "ann", auth: [none()], hostKeys: other });
+  await assertRejects(() => connecting, HostKeyError);
+  await until(() => server.server.connections === 0);
+  const [error] = told;
+  assert(error instanceof DisconnectError && told.length === 1, String(error));
+  assertEquals(error.reason, 9);
+});
+
+Deno.test("A shutdown is over when each connection is", async () => {
+  await using server = serveInMemory(options);
+  await using _host = await logIn(server.dial("192.0.2.1"), "ann", none());
+  await server.server.shutdown();
+  assertEquals(server.server.connections, 0);
+});
+
 /** Whether an offence makes the server refuse its source, if that is the only one with a penalty. */
 async function isRefusedAfter(
   offend: (server: MemoryServer) => Promise<unknown>,
@@ -296,4 +325,9 @@ Deno.test("A login is no offence", async () => {
     await (await logIn(server.dial("192.0.2.1"), "ann", none())).close();
   };
   assert(!await isRefusedAfter(enter, all));
+  const offend = async (server: MemoryServer) => {
+    await enter(server);
+    await isServed(server, "192.0.2.1");
+  };
+  assert(await isRefusedAfter(offend, all), "nor does it pay for one");
 });

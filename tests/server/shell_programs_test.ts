@@ -1,0 +1,296 @@
+/** What systemShell starts, and how it joins a client and a program, on a system without programs. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { toText } from "@std/streams";
+import { type Client, connectAgent, Keyring } from "@denossh/ssh";
+import { generateKey } from "@denossh/ssh/keys";
+import { Grant, type ServeOptions, systemShell, type SystemShellOptions } from "@denossh/ssh/server";
+import { connectedPair } from "@denossh/ssh/testing";
+import { until } from "../connection/until.ts";
+import { type FakeProgram, FakePrograms } from "../support/fake_programs.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+interface World extends AsyncDisposable {
+  readonly host: Client;
+  readonly programs: FakePrograms;
+  readonly errors: unknown[];
+}
+
+async function world(
+  options: SystemShellOptions = {},
+  serve: Partial<ServeOptions> = {},
+): Promise<World> {
+  const programs = new FakePrograms();
+  const errors: unknown[] = [];
+  const pair = await connectedPair({
+    serve: { onError: (error) => errors.push(error), ...serve },
+    handler: systemShell(options),
+  });
+  return {
+    host: pair.host,
+    programs,
+    errors,
+    async [Symbol.asyncDispose]() {
+      await pair[Symbol.asyncDispose]();
+      programs[Symbol.dispose]();
+    },
+  };
+}
+
+/** Ends a program that has nothing more to say. */
+async function end({ stdout, stderr, exit }: FakeProgram, status = { code: 0 }): Promise<void> {
+  await Promise.all([stdout.close(), stderr.close()]);
+  exit(status);
+}
+
+/** The program that a command comes to. */
+async function startedBy(
+  { host, programs }: World,
+  command: string | null,
+  env: Record<string, string> = {},
+): Promise<FakeProgram> {
+  const next = programs.next();
+  const running = command === null
+    ? host.shell({ pty: false, env }).then((shell) => shell.output())
+    : host.command(command, { env }).output();
+  const program = await next;
+  await end(program);
+  await running;
+  return program;
+}
+
+Deno.test("systemShell runs a command by /bin/sh -c, and a shell without arguments", async () => {
+  await using plain = await world();
+  const command = await startedBy(plain, "ls -l");
+  assertEquals([command.program, command.options.args], ["/bin/sh", ["-c", "ls -l"]]);
+  const { stdin, stdout, stderr } = command.options;
+  assertEquals([stdin, stdout, stderr], ["piped", "piped", "piped"]);
+  assert(!("cwd" in command.options));
+  const shell = await startedBy(plain, null);
+  assertEquals([shell.program, shell.options.args], ["/bin/sh", []]);
+  await using other = await world({ shell: "/bin/zsh", cwd: "/home" });
+  const { program, options } = await startedBy(other, "ls");
+  assertEquals([program, options.cwd], ["/bin/zsh", "/home"]);
+});
+
+Deno.test("systemShell passes LANG and LC_* on unless told, and no agent or display of its own", async () => {
+  await using plain = await world();
+  const sent = { LANG: "C", LC_ALL: "d", LC_: "x", XLANG: "y", LANGUAGE: "z", PATH: "/evil" };
+  const none = { SSH_AUTH_SOCK: "", DISPLAY: "", XAUTHORITY: "" };
+  const { options } = await startedBy(plain, "env", { ...sent, SSH_AUTH_SOCK: "/evil" });
+  assertEquals(options.env, { LANG: "C", LC_ALL: "d", ...none });
+  await using choosy = await world({ acceptEnv: (name) => name === "XLANG" });
+  assertEquals((await startedBy(choosy, "env", sent)).options.env, { XLANG: "y", ...none });
+});
+
+Deno.test("A grant's environment wins over the client's, and the original command is told", async () => {
+  const grant = new Grant({ command: "status", environment: { LANG: "C", EXTRA: "1" } });
+  await using granted = await world({}, { auth: { none: () => grant } });
+  const { options } = await startedBy(granted, "rm -r /", { LANG: "x" });
+  assertEquals(options.args, ["-c", "status"]);
+  const { SSH_ORIGINAL_COMMAND, LANG, EXTRA } = options.env!;
+  assertEquals([SSH_ORIGINAL_COMMAND, LANG, EXTRA], ["rm -r /", "C", "1"]);
+  const shell = await startedBy(granted, null);
+  assert(!("SSH_ORIGINAL_COMMAND" in shell.options.env!));
+});
+
+Deno.test("A program gets what the client sends and its end, and the client what it writes", async () => {
+  await using served = await world();
+  const { host, programs } = served;
+  const next = programs.next();
+  const running = host.command("tr", { stdin: { text: "in" } }).output();
+  const program = await next;
+  assertEquals(await toText(program.stdin), "in");
+  const [out, err] = [program.stdout.getWriter(), program.stderr.getWriter()];
+  await out.write(bytes("o"));
+  await err.write(bytes("e"));
+  await out.write(bytes("ut"));
+  await err.write(bytes("rr"));
+  await Promise.all([out.close(), err.close()]);
+  program.exit({ code: 3 });
+  const { code, stdout, stderr } = await running;
+  assertEquals([code, ...[stdout, stderr].map((each) => new TextDecoder().decode(each))], [
+    3,
+    "out",
+    "err",
+  ]);
+});
+
+Deno.test("Large output goes through in the memory of its pieces, in order", async () => {
+  await using served = await world();
+  const { host, programs } = served;
+  const next = programs.next();
+  const running = host.command("cat").output();
+  const program = await next;
+  const writer = program.stdout.getWriter();
+  const piece = Uint8Array.from({ length: 50_000 }, (_, i) => i % 251);
+  for (let i = 0; i < 5; i++) await writer.write(piece);
+  await Promise.all([writer.close(), program.stderr.close()]);
+  program.exit({});
+  const { stdout } = await running;
+  assertEquals(stdout.length, 250_000);
+  for (let i = 0; i < 5; i++) assertEquals(stdout.subarray(i * 50_000, (i + 1) * 50_000), piece);
+});
+
+Deno.test("A program that a signal ended is told as that, without SIG", async () => {
+  await using served = await world();
+  const { host, programs } = served;
+  const next = programs.next();
+  const running = host.command("x").output();
+  const program = await next;
+  await Promise.all([program.stdout.close(), program.stderr.close()]);
+  program.exit({ code: 143, signal: "SIGTERM" });
+  const { code, signal } = await running;
+  assertEquals([code, signal], [null, "TERM"]);
+});
+
+Deno.test("A program is waited for after its output has ended, and its output after that", async () => {
+  await using served = await world();
+  const { host, programs } = served;
+  const next = programs.next();
+  await using process = await host.command("x").spawn();
+  let ended = false;
+  process.status.then(() => ended = true);
+  const program = await next;
+  await program.stdout.close();
+  program.exit({ code: 5 });
+  const writer = program.stderr.getWriter();
+  await writer.write(bytes("late"));
+  await host.request("keepalive@openssh.com");
+  assert(!ended);
+  await writer.close();
+  assertEquals((await process.status).code, 5);
+  assertEquals(await toText(process.stderr), "late");
+});
+
+Deno.test("Signals of the client reach the program, and one that cannot be sent is dropped", async () => {
+  await using served = await world();
+  const { host, programs } = served;
+  const next = programs.next();
+  await using process = await host.command("x").spawn();
+  const program = await next;
+  process.kill("SIGINT");
+  process.kill("USR1");
+  await until(() => program.signals.length === 2);
+  assertEquals(program.signals, ["SIGINT", "SIGUSR1"]);
+  programs.killError = new TypeError("Child process has already terminated");
+  process.kill("TERM");
+  await host.request("keepalive@openssh.com");
+  programs.killError = null;
+  await end(program, { code: 6 });
+  assertEquals((await process.status).code, 6);
+});
+
+Deno.test("A client that goes hangs up on its program, and reads nothing more of it", async () => {
+  await using served = await world();
+  const { host, programs, errors } = served;
+  const next = programs.next();
+  const process = await host.command("x").spawn();
+  const program = await next;
+  const writing = program.stdout.getWriter().write(bytes("x"));
+  await writing.catch(() => {});
+  await process[Symbol.asyncDispose]();
+  await until(() => program.signals.length > 0);
+  assertEquals(program.signals, ["SIGHUP"]);
+  // Something that the program has left running may hold its pipes open: nobody waits for that.
+  program.exit({ code: 129 });
+  await assertRejects(async () => {
+    const writer = program.stderr.getWriter();
+    for (;;) await writer.write(bytes("x"));
+  });
+  assertEquals(await toText(program.stdin), "");
+  assertEquals(errors, []);
+});
+
+Deno.test("A connection that is lost breaks its program's input, and hangs up", async () => {
+  await using served = await world();
+  const { host, programs, errors } = served;
+  const next = programs.next();
+  const process = await host.command("x").spawn();
+  const program = await next;
+  await process.channel.writeAll(bytes("half"));
+  const reader = program.stdin.getReader();
+  assertEquals(new TextDecoder().decode((await reader.read()).value), "half");
+  const broken = assertRejects(() => reader.read());
+  await host.close();
+  await broken;
+  await until(() => program.signals.length > 0);
+  assertEquals(program.signals, ["SIGHUP"]);
+  program.exit({ code: 129 });
+  await end(program).catch(() => {});
+  assertEquals(errors, []);
+});
+
+Deno.test("A program that ends is not hung up on afterwards", async () => {
+  await using served = await world();
+  const program = await startedBy(served, "x");
+  await served.host.request("keepalive@openssh.com");
+  assertEquals(program.signals, []);
+});
+
+Deno.test("A program that reads no input ends all the same, and what was sent is thrown away", async () => {
+  await using served = await world();
+  const { host, programs } = served;
+  const next = programs.next();
+  const running = host.command("true", { stdin: new Uint8Array(10_000_000) }).output();
+  const program = await next;
+  await program.stdin.cancel(new Error("EPIPE"));
+  await end(program);
+  assertEquals((await running).code, 0);
+});
+
+Deno.test("A shell that cannot be started is exit code 1, and told", async () => {
+  await using served = await world();
+  const { host, programs, errors } = served;
+  programs.error = new Deno.errors.NotFound("no such file: /bin/sh");
+  assertEquals((await host.command("x").output()).code, 1);
+  assertEquals(errors, [programs.error]);
+});
+
+Deno.test("An agent that is lent is a socket while the program runs", async () => {
+  await using served = await world({}, { forward: { agent: () => true } });
+  const { host, programs } = served;
+  using keyring = new Keyring();
+  keyring.add(await generateKey("ed25519", { comment: "mine" }));
+  const next = programs.next();
+  const running = host.command("x", { forwardAgent: keyring }).output();
+  const program = await next;
+  const path = program.options.env!.SSH_AUTH_SOCK!;
+  {
+    await using agent = await connectAgent(path);
+    const comments = (await agent.identities()).map(({ publicKey }) => publicKey.comment);
+    assertEquals(comments, ["mine"]);
+  }
+  await end(program);
+  await running;
+  await until(() => {
+    try {
+      Deno.lstatSync(path);
+      return false;
+    } catch {
+      return true;
+    }
+  });
+});
+
+Deno.test("A display that is lent has a name and a file while the program runs", async () => {
+  await using served = await world({}, { forward: { x11: () => true } });
+  const { host, programs } = served;
+  const next = programs.next();
+  const forwardX11 = { display: ":0", authority: null };
+  const running = host.command("x", { forwardX11 }).output();
+  const program = await next;
+  const { DISPLAY, XAUTHORITY } = program.options.env!;
+  assert(/^127\.0\.0\.1:\d+\.0$/.test(DISPLAY!), DISPLAY);
+  assert((await Deno.stat(XAUTHORITY!)).isFile);
+  await end(program);
+  await running;
+  await until(() => {
+    try {
+      Deno.lstatSync(XAUTHORITY!);
+      return false;
+    } catch {
+      return true;
+    }
+  });
+});
