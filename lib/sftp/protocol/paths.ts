@@ -34,6 +34,11 @@ export function hiddenBeside(path: string, kind: string, id: string = crypto.ran
   return `${path.slice(0, slash)}.${id}.${kind}`;
 }
 
+/** Whether a name is one that `hiddenBeside` has made for a part with its own, random number. */
+export function isHiddenPart(name: string): boolean {
+  return /^\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.part$/.test(name);
+}
+
 /**
  * Why a name from a listing must not become part of a path, or null if it may: a server that lists
  * `..`, `a/b` or a control character is broken or hostile (CVE-2019-6111). The system is this one's unless

@@ -8,7 +8,11 @@ export type Listing = AsyncIterator<SftpBackendEntry>;
 
 /** An open file or listing, and the path that it was opened by. */
 type Opened =
-  & { readonly path: string }
+  & {
+    readonly path: string;
+    /** Removes a file that is of no use if its client goes before it closes it. */
+    readonly remove?: (() => Promise<void>) | null;
+  }
   & ({ readonly file: SftpBackendFile } | { readonly listing: Listing });
 
 /** One client's open files and listings. Numbers are never reused, so a closed handle stays closed. */
@@ -76,9 +80,12 @@ export class Handles {
     await close(opened);
   }
 
-  /** Closes everything, and ignores failures. */
+  /** Closes everything, removes what is of no use without its client, and ignores failures. */
   async closeAll(): Promise<void> {
-    await Promise.allSettled([...this.#opened.values()].map(close));
+    await Promise.allSettled([...this.#opened.values()].map(async (opened) => {
+      await close(opened);
+      await opened.remove?.();
+    }));
     for (const _ of this.#opened) this.#share.returnHandle();
     this.#opened.clear();
   }

@@ -7,6 +7,7 @@ import type { Handles } from "./handles.ts";
 import { longname } from "../protocol/longname.ts";
 import * as msg from "../protocol/messages.ts";
 import { FXF, FXP } from "../protocol/numbers.ts";
+import { baseName, isHiddenPart } from "../protocol/paths.ts";
 import { refuse, SftpStatus, statusText } from "../protocol/status.ts";
 import type { Turn } from "../../turns.ts";
 
@@ -62,7 +63,10 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
     if (options.write || options.create || options.truncate) mayWrite(readOnly);
     const open = has(backend.open);
     const handle = await handles.open(async () => {
-      return { path, file: await open.call(backend, path, options) };
+      const file = await open.call(backend, path, options);
+      // Our own client gives a file its name once it is complete; what has this name is not.
+      const isPart = options.createNew && isHiddenPart(baseName(path));
+      return { path, file, remove: isPart ? () => has(backend.remove).call(backend, path) : null };
     });
     return { handle };
   }),

@@ -83,6 +83,10 @@ export interface FileStore {
   list(path: string): AsyncIterable<ListedEntry>;
   /** The path of an entry of a folder. */
   join(folder: string, name: string): string;
+  /** The folder that a path is in. */
+  folderOf(path: string): string;
+  /** Removes a file. */
+  remove(path: string): Promise<void>;
   /** Why a name cannot be used here; null if it can. */
   nameProblem(name: string): string | null;
   /** The path without links. */

@@ -69,6 +69,14 @@ export class LocalStore implements FileStore {
     return runtime.paths.join(folder, name);
   }
 
+  folderOf(path: string): string {
+    return runtime.paths.dirname(path);
+  }
+
+  remove(path: string): Promise<void> {
+    return runtime.files.remove(path);
+  }
+
   nameProblem(name: string): string | null {
     return nameProblem(name);
   }

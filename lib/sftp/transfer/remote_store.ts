@@ -1,6 +1,6 @@
 import { SFTP_RESUME_WINDOW } from "../../defaults.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
-import { join, nameProblem } from "../protocol/paths.ts";
+import { join, nameProblem, parent } from "../protocol/paths.ts";
 import type { ListedEntry, RemoteFileSystem } from "../remote/remote_file_system.ts";
 import { remoteSource } from "./remote_source.ts";
 import { remoteTarget } from "./remote_target.ts";
@@ -48,6 +48,14 @@ export class RemoteStore implements FileStore {
 
   join(folder: string, name: string): string {
     return join(folder, name);
+  }
+
+  folderOf(path: string): string {
+    return parent(path) ?? ".";
+  }
+
+  remove(path: string): Promise<void> {
+    return this.#remote.remove(path, this.#settings.limits);
   }
 
   nameProblem(name: string): string | null {

@@ -4,6 +4,7 @@ import { TaskPool } from "./task_pool.ts";
 import { type TransferContext, transferFile } from "./file_transfer.ts";
 import { FolderTransfer, unchanged } from "./folder_transfer.ts";
 import { glob } from "./glob.ts";
+import { removeOldParts } from "./old_parts.ts";
 import { bytesSource, streamSource, streamTarget } from "./streams.ts";
 import { join, parent } from "../protocol/paths.ts";
 import { Progress, type TransferResult } from "./progress.ts";
@@ -127,13 +128,17 @@ class Transfer {
   async run(from: FileStore, path: string, to: FileStore, target: string): Promise<TransferResult> {
     this.context.signal.throwIfAborted();
     const { glob: pattern = false } = this.context.options;
-    if (!pattern) return await this.single(() => this.#one(from, path, to, target));
+    if (!pattern) {
+      let folder = target;
+      await this.#pool.work(async () => void (folder = await this.#one(from, path, to, target)));
+      return await this.#swept(to, folder);
+    }
     const found = await Array.fromAsync(glob(from, path));
     if (found.length === 0) {
       throw sftpError(SftpStatus.NO_SUCH_FILE, { operation: "transfer", path }, "nothing matches");
     }
     await new FolderTransfer(from, to, this.context, this.#pool).some(found, target);
-    return this.#result();
+    return await this.#swept(to, target);
   }
 
   /** Runs the transfer of one file. */
@@ -142,22 +147,32 @@ class Transfer {
     return this.#result();
   }
 
-  async #one(from: FileStore, path: string, to: FileStore, target: string): Promise<void> {
+  /** Transfers a file or folder; resolves to the folder that was written to. */
+  async #one(from: FileStore, path: string, to: FileStore, target: string): Promise<string> {
     const { recursive = false } = this.context.options;
     const info = await from.stat(path);
     if (info === null) {
       throw sftpError(SftpStatus.NO_SUCH_FILE, { operation: "transfer", path });
     }
     if (recursive && info.isDirectory) {
-      return await new FolderTransfer(from, to, this.context, this.#pool).run(path, target, info);
+      await new FolderTransfer(from, to, this.context, this.#pool).run(path, target, info);
+      return target;
     }
-    if (await unchanged(to, target, info, this.context)) return;
-    await this.file(path, await from.source(path, info), to, target);
+    if (!await unchanged(to, target, info, this.context)) {
+      await this.file(path, await from.source(path, info), to, target);
+    }
+    return to.folderOf(target);
   }
 
   async file(name: string, source: TransferSource, to: FileStore, path: string): Promise<void> {
     const request = { path, name, info: source.info, inside: false };
     await transferFile(name, source, () => to.target(request), this.context);
+  }
+
+  async #swept(to: FileStore, folder: string): Promise<TransferResult> {
+    const result = this.#result();
+    if (this.context.options.resume) await removeOldParts(to, folder);
+    return result;
   }
 
   #result(): TransferResult {

@@ -28,7 +28,9 @@ export interface SftpTransferOptions extends SftpOptions {
   /** Flush files to the disk before they get their names. */
   readonly sync?: boolean;
   /**
-   * Resume where an earlier try with this option broke off; such a try leaves its part under a hidden name.
+   * Resume where an earlier try with this option broke off; such a try leaves its part under a hidden name,
+   * `.` and 32 hexadecimal digits and `.part`. A transfer with this option that succeeds removes parts that are
+   * older than a week from the folder that it wrote to, if they are among its first thousand names.
    * A part is used if the source still has the same size and time, and these blocks of 32 KiB equal the
    * source's: the first, the last two, and 14 at random offsets between. A difference elsewhere is noticed with
    * `verify` only, which then transfers the whole file again. The beginning of a shorter file of the final

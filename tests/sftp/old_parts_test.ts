@@ -1,0 +1,76 @@
+/** Parts of transfers that broke off: removed with their session, or swept after a week. */
+import { assertEquals } from "@std/assert";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { localFiles } from "../../lib/sftp/mod.ts";
+import { atOurServer } from "./raw.ts";
+import { folder, ourWorld } from "./world.ts";
+
+const RANDOM = ".01234567-89ab-cdef-0123-456789abcdef.part";
+const RESUMABLE = ".0123456789abcdef0123456789abcdef.part";
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+async function names(path: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(path), ({ name }) => name)).sort();
+}
+
+Deno.test("what a put has begun is removed when its session ends, and nothing else", async () => {
+  await using root = await folder();
+  await Deno.writeTextFile(`${root.path}/old`, "x");
+  const { peer, served } = await atOurServer(localFiles({ root: root.path }));
+  const make = (path: string, flags: number) =>
+    peer.send(msg.Open.encode(1, { path, flags: FXF.WRITE | FXF.CREAT | flags, attributes: {} }));
+  const closed = RANDOM.replace("0123", "aaaa");
+  const found = RANDOM.replace("0123", "bbbb");
+  await Deno.writeTextFile(`${root.path}/${found}`, "x");
+  const opens: [string, number][] = [
+    [`/${RANDOM}`, FXF.EXCL],
+    [`/${closed}`, FXF.EXCL],
+    [`/${found}`, 0],
+    [`/${RESUMABLE}`, FXF.EXCL],
+    ["/new", FXF.EXCL],
+    ["/old", 0],
+  ];
+  for (const [path, flags] of opens) {
+    await make(path, flags);
+    const { type, body } = (await peer.next())!;
+    assertEquals(type, FXP.HANDLE);
+    if (path !== `/${closed}`) continue;
+    await peer.send(msg.Close.encode(2, { handle: msg.Handle.decode(body).handle }));
+    await peer.next();
+  }
+  await peer.channel.close();
+  await served;
+  const left = [RESUMABLE, closed, found, "new", "old"];
+  assertEquals(await names(root.path), left.sort());
+});
+
+for (const direction of ["get", "put"] as const) {
+  Deno.test(`a resumed ${direction} removes parts that are older than a week`, async () => {
+    await using w = await ourWorld();
+    const [from, to] = direction === "get" ? [w.root, w.here] : [w.here, w.root];
+    await Deno.writeTextFile(`${from}/file`, "x");
+    const litter: [name: string, days: number][] = [
+      [RANDOM, 8],
+      [RESUMABLE, 8],
+      [RESUMABLE.replace("01", "02"), 6],
+      [".0123.part", 8],
+      [`${RESUMABLE}.txt`, 8],
+      ["old", 8],
+    ];
+    for (const [name, days] of litter) {
+      await Deno.writeTextFile(`${to}/${name}`, "x");
+      const time = new Date(Date.now() - days * DAY_MS);
+      await Deno.utime(`${to}/${name}`, time, time);
+    }
+    const all = litter.map(([name]) => name);
+    const run = (options: { resume?: boolean }) =>
+      direction === "get"
+        ? w.sftp.get("/file", `${w.here}/file`, options)
+        : w.sftp.put(`${w.here}/file`, "/file", options);
+    await run({});
+    assertEquals(await names(to), [...all, "file"].sort());
+    await run({ resume: true });
+    assertEquals(await names(to), [...all.slice(2), "file"].sort());
+  });
+}
