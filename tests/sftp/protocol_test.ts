@@ -165,6 +165,16 @@ Deno.test("a uint64 is exact up to 2^53, and refused beyond unless a server repo
   assertEquals(reportedAttributes.read(size(2n ** 53n)), {});
 });
 
+Deno.test("extended attributes are passed over, however many there are", () => {
+  const pair = (writer: Writer) => writer.text("a@b").text("c");
+  for (const count of [0, 1, 2]) {
+    const writer = new Writer().u32(ATTR.EXTENDED).u32(count);
+    for (let at = 0; at < count; at++) pair(writer);
+    const reader = new Reader(writer.u8(7).take());
+    assertEquals([attributes.read(reader), reader.u8(), reader.remaining], [{}, 7, 0]);
+  }
+});
+
 Deno.test("half a pair of attributes is not written, and not to be changed", () => {
   const written = (value: Attributes) => {
     const writer = new Writer();
@@ -230,6 +240,8 @@ Deno.test("information has a type from the mode, from elsewhere, or none", () =>
   const epoch = new Date(0);
   assertEquals([zero.mtime, zero.atime, zero.mode, zero.uid, zero.gid], [epoch, epoch, 0, 0, 0]);
   assertEquals(infoOf({ mode: 0x1_81a4 }).mode, 0o100644);
+  const { atime, mtime } = infoOf({ atime: 5, mtime: 7 });
+  assertEquals([atime, mtime], [new Date(5000), new Date(7000)]);
 });
 
 Deno.test("a mode always has a type on the wire, and what a platform lacks is made up", () => {

@@ -167,7 +167,7 @@ export function attributesOfChanges(changes: SftpChanges): Attributes {
   const result: Attributes = {};
   if (size !== undefined) result.size = size;
   if (mode !== undefined) result.mode = mode;
-  if (uid !== undefined && gid !== undefined) Object.assign(result, { uid, gid });
+  if (uid !== undefined) Object.assign(result, { uid, gid });
   if (atime !== undefined && mtime !== undefined) {
     result.atime = seconds(atime);
     result.mtime = seconds(mtime);
