@@ -40,15 +40,17 @@ export async function credentials(
   context: CredentialContext,
 ): Promise<Credentials> {
   const { PubkeyAuthentication, KbdInteractiveAuthentication, PasswordAuthentication } = settings;
-  const kinds: Readonly<Record<string, () => Offer[] | Promise<Offer[]>>> = {
-    "publickey": () => PubkeyAuthentication === "no" ? [] : keyOffers(settings, context),
-    "keyboard-interactive": () =>
-      KbdInteractiveAuthentication === false ? [] : questions(settings, context),
-    "password": () => PasswordAuthentication === false ? [] : passwords(settings, context),
-  };
+  const kinds = new Map<string, () => Offer[] | Promise<Offer[]>>([
+    ["publickey", () => PubkeyAuthentication === "no" ? [] : keyOffers(settings, context)],
+    [
+      "keyboard-interactive",
+      () => KbdInteractiveAuthentication === false ? [] : questions(settings, context),
+    ],
+    ["password", () => PasswordAuthentication === false ? [] : passwords(settings, context)],
+  ]);
   const found: Offer[] = [];
   for (const name of settings.PreferredAuthentications?.split(",") ?? DEFAULT_ORDER) {
-    found.push(...await kinds[name]?.() ?? []);
+    found.push(...await kinds.get(name)?.() ?? []);
   }
   const unreported = new Set<SkippedKey>();
   const methods: AuthMethod[] = [];

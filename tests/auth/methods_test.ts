@@ -11,7 +11,6 @@ import {
 } from "@denossh/ssh";
 import { generateKey, issueCertificate, withCertificate } from "@denossh/ssh/keys";
 import { Grant, type ServerAuthPolicy } from "@denossh/ssh/server";
-import type { AuthDialog } from "../../lib/auth/auth_method.ts";
 import { authenticateClient } from "../../lib/auth/client.ts";
 import { LoginProgress, requiredLists } from "../../lib/auth/progress.ts";
 import {
@@ -27,7 +26,6 @@ import {
   UserauthFailure,
   UserauthInfoRequest,
   UserauthPasswdChangereq,
-  UserauthSuccess,
 } from "../../lib/wire/messages.ts";
 import {
   HostBasedAuth,
@@ -37,10 +35,9 @@ import {
   PublicKeyAuth,
   PublicKeyProbe,
 } from "../../lib/wire/requests.ts";
+import { dialogWith, FAILURE, SUCCESS } from "./fake_dialog.ts";
 import { linkPair } from "./link_pair.ts";
 
-const SUCCESS = UserauthSuccess.encode({});
-const FAILURE = UserauthFailure.encode({ remaining: [], partial: false });
 const ed25519 = await generateKey("ed25519");
 const rsa = await generateKey("rsa", { bits: 2048 });
 const authority = await generateKey("ed25519");
@@ -52,31 +49,6 @@ const certified = withCertificate(
     principals: ["me"],
   }),
 );
-
-/** A dialog that answers as told, and keeps what it was sent. */
-function dialogWith(
-  answers: Uint8Array[] = [SUCCESS],
-  more: Partial<AuthDialog> = {},
-): AuthDialog & { readonly sent: { data: Uint8Array; method: string | undefined }[] } {
-  const { client } = linkPair();
-  const sent: { data: Uint8Array; method: string | undefined }[] = [];
-  const next = (data: Uint8Array, method?: string) => {
-    sent.push({ data, method });
-    return Promise.resolve(answers[sent.length - 1] ?? FAILURE);
-  };
-  return {
-    user: "ann",
-    sessionId: client.sessionId,
-    host: client.host,
-    signal: new AbortController().signal,
-    signatureAlgorithms: null,
-    hostBound: false,
-    request: next,
-    reply: next,
-    sent,
-    ...more,
-  };
-}
 
 /** The algorithm that a key signs by, or the message of the AuthError. */
 async function choice(
