@@ -3,7 +3,7 @@ import { MIN_RSA_BITS } from "../defaults.ts";
 import { ecdsaSection } from "./ecdsa.ts";
 import { ed25519Section } from "./ed25519.ts";
 import { sectionFromPkcs8 } from "./pem_keys.ts";
-import { wiping } from "./wiping.ts";
+import { wiping } from "../crypto/wiping.ts";
 
 /** The kinds of keys that can be made. */
 export type GeneratedKeyType = "ed25519" | "ecdsa-p256" | "ecdsa-p384" | "ecdsa-p521" | "rsa";

@@ -9,7 +9,7 @@ import { OID } from "./object_ids.ts";
 import { decryptPkcs8 } from "./pbes2.ts";
 import { decryptPem } from "./pem_encryption.ts";
 import { rsaSection } from "./rsa.ts";
-import { wiping } from "./wiping.ts";
+import { wiping } from "../crypto/wiping.ts";
 
 /**
  * Turns a PEM key into the private section of openssh-key-v1, which the caller wipes.
