@@ -1,3 +1,4 @@
+import { wiping } from "../crypto/wiping.ts";
 import { KeyFormatError, printable, ProtocolError } from "../errors.ts";
 import { removeArmor } from "../keys/armor.ts";
 import { certifiedType, plainAlgorithm } from "../keys/certificate_names.ts";
@@ -134,14 +135,19 @@ export function encodeAddedKey(key: PrivateKey, options: AddKeyOptions): Uint8Ar
   const { lifetime, confirm = false, certificate, destinations } = options;
   const places = destinations && encodeDestinations(destinations);
   const constrained = lifetime !== undefined || confirm || places !== undefined;
+  if (certificate && !certificate.certificate?.publicKey.equals(key.publicKey)) {
+    throw new TypeError("The certificate is not one of this key");
+  }
+  const life = lifetime === undefined ? null : seconds(lifetime);
   const { secret, comment } = openKey(key);
-  const section = certificate ? certifiedSection(secret, certificate) : secret;
-  const writer = new Writer(section.length + 4 * comment.length + (places?.length ?? 0) + 128)
-    .u8(constrained ? AGENT.ADD_ID_CONSTRAINED : AGENT.ADD_IDENTITY)
-    .bytes(section).text(comment);
-  secret.fill(0);
-  section.fill(0);
-  if (lifetime !== undefined) writer.u8(CONSTRAIN.LIFETIME).u32(seconds(lifetime));
+  const section = wiping(
+    secret,
+    () => certificate ? certifiedSection(secret, certificate) : secret.slice(),
+  );
+  const room = section.length + 4 * comment.length + (places?.length ?? 0) + 128;
+  const writer = new Writer(room).u8(constrained ? AGENT.ADD_ID_CONSTRAINED : AGENT.ADD_IDENTITY);
+  wiping(section, () => writer.bytes(section).text(comment));
+  if (life !== null) writer.u8(CONSTRAIN.LIFETIME).u32(life);
   if (confirm) writer.u8(CONSTRAIN.CONFIRM);
   if (places) writer.u8(CONSTRAIN.EXTENSION).text(RESTRICT_DESTINATION).string(places);
   return writer.take();

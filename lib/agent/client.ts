@@ -1,3 +1,4 @@
+import { wiping } from "../crypto/wiping.ts";
 import {
   ClosedError,
   ConnectError,
@@ -176,12 +177,7 @@ export class AgentClient implements AsyncDisposable {
     key: PrivateKey,
     options: AddKeyOptions & AgentRequestOptions = {},
   ): Promise<void> {
-    const request = encodeAddedKey(key, options);
-    try {
-      await this.#command("add the key", request, options);
-    } finally {
-      request.fill(0);
-    }
+    await this.#secretCommand("add the key", encodeAddedKey(key, options), options);
   }
 
   /**
@@ -208,8 +204,7 @@ export class AgentClient implements AsyncDisposable {
    * @throws {RequestDeniedError} If it is locked already
    */
   async lock(passphrase: string, options: AgentRequestOptions = {}): Promise<void> {
-    const request = Lock.encode({ passphrase: new TextEncoder().encode(passphrase) });
-    await this.#command("lock", request, options);
+    await this.#secretCommand("lock", secretOf(Lock, passphrase), options);
   }
 
   /**
@@ -218,8 +213,7 @@ export class AgentClient implements AsyncDisposable {
    * @throws {RequestDeniedError} If the passphrase is wrong, or it is not locked
    */
   async unlock(passphrase: string, options: AgentRequestOptions = {}): Promise<void> {
-    const request = Unlock.encode({ passphrase: new TextEncoder().encode(passphrase) });
-    await this.#command("unlock", request, options);
+    await this.#secretCommand("unlock", secretOf(Unlock, passphrase), options);
   }
 
   /**
@@ -282,6 +276,11 @@ export class AgentClient implements AsyncDisposable {
     return this.#exchange(what, request, (answer) => AgentSuccess.decode(answer), options);
   }
 
+  /** The same for a request that a secret is in. */
+  #secretCommand(what: string, request: Uint8Array, options: AgentRequestOptions) {
+    return this.#command(what, request, options).finally(() => request.fill(0));
+  }
+
   async #exchange<T>(
     what: string,
     request: Uint8Array,
@@ -329,4 +328,11 @@ export class AgentClient implements AsyncDisposable {
     this.#socket.close();
     return this.#over.error;
   }
+}
+
+function secretOf(layout: typeof Lock, passphrase: string): Uint8Array {
+  return wiping(
+    new TextEncoder().encode(passphrase),
+    (passphrase) => layout.encode({ passphrase }),
+  );
 }

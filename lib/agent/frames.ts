@@ -30,14 +30,18 @@ export class Frames {
       );
     }
     const message = new Uint8Array(length);
-    if (await this.#fill(message) < length) throw cut();
-    return message;
+    if (await this.#fill(message) === length) return message;
+    message.fill(0);
+    throw cut();
   }
 
   async write(message: Uint8Array): Promise<void> {
     const frame = new Writer(message.length + 4).string(message).take();
-    await this.#socket.write(frame);
-    frame.fill(0); // a passphrase may be among it
+    try {
+      await this.#socket.write(frame);
+    } finally {
+      frame.fill(0); // a passphrase may be in it
+    }
   }
 
   async #fill(into: Uint8Array): Promise<number> {

@@ -1,6 +1,7 @@
 import { equals } from "@std/bytes";
 import { digest, equalConstantTime } from "../crypto/digest.ts";
 import { randomBytes } from "../crypto/random.ts";
+import { wiping } from "../crypto/wiping.ts";
 import { RequestDeniedError } from "../errors.ts";
 import type { Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
@@ -128,7 +129,7 @@ export class Keyring implements AgentSource, Disposable {
   lock(passphrase: string | Uint8Array): boolean {
     if (this.#lock) return false;
     const salt = randomBytes(16);
-    this.#lock = { salt, hash: digest("SHA-256", salt, bytesOf(passphrase)) };
+    this.#lock = { salt, hash: saltedHash(salt, passphrase) };
     this.#failures = 0;
     return true;
   }
@@ -136,7 +137,7 @@ export class Keyring implements AgentSource, Disposable {
   /** Ends what `lock` began; false, after a while, if the passphrase is wrong. */
   unlock(passphrase: string | Uint8Array): Promise<boolean> {
     // One guess after the other, from all clients together.
-    const guess = this.#unlocking.then(() => this.#unlock(bytesOf(passphrase)));
+    const guess = this.#unlocking.then(() => this.#unlock(passphrase));
     this.#unlocking = guess;
     return guess;
   }
@@ -207,10 +208,10 @@ export class Keyring implements AgentSource, Disposable {
     return entry;
   }
 
-  async #unlock(passphrase: Uint8Array): Promise<boolean> {
+  async #unlock(passphrase: string | Uint8Array): Promise<boolean> {
     if (!this.#lock) return false;
     const { salt, hash } = this.#lock;
-    if (equalConstantTime(digest("SHA-256", salt, passphrase), hash)) {
+    if (equalConstantTime(saltedHash(salt, passphrase), hash)) {
       this.#lock = null;
       return true;
     }
@@ -243,8 +244,11 @@ export class Keyring implements AgentSource, Disposable {
   }
 }
 
-function bytesOf(passphrase: string | Uint8Array): Uint8Array {
-  return typeof passphrase === "string" ? new TextEncoder().encode(passphrase) : passphrase;
+function saltedHash(salt: Uint8Array, passphrase: string | Uint8Array): Uint8Array {
+  const hash = (bytes: Uint8Array) => digest("SHA-256", salt, bytes);
+  return typeof passphrase === "string"
+    ? wiping(new TextEncoder().encode(passphrase), hash)
+    : hash(passphrase);
 }
 
 function denied(request: string, why: string): RequestDeniedError {

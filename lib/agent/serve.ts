@@ -1,3 +1,4 @@
+import { wiping } from "../crypto/wiping.ts";
 import { equals } from "@std/bytes";
 import type { Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
@@ -137,12 +138,16 @@ async function manage(request: Uint8Array, client: ServedClient): Promise<boolea
       keys.clear();
       return true;
     case AGENT.LOCK:
-      return keys.lock(Lock.decode(request).passphrase);
+      return wiping(Lock.decode(request).passphrase, (passphrase) => keys.lock(passphrase));
     case AGENT.UNLOCK:
-      return await keys.unlock(Unlock.decode(request).passphrase);
+      return await unlock(keys, Unlock.decode(request).passphrase);
     default:
       return false;
   }
+}
+
+function unlock(keys: KeyHolder, passphrase: Uint8Array): Promise<boolean> {
+  return keys.unlock(passphrase).finally(() => passphrase.fill(0));
 }
 
 function add(keys: KeyHolder, request: Uint8Array): void {

@@ -18,12 +18,13 @@ export interface AuthDialog {
   /** Whether the server takes public keys in the form that names its host key (OpenSSH's hostbound). */
   readonly hostBound: boolean;
   /**
-   * Sends a USERAUTH_REQUEST with the method's own fields; the server's answer.
+   * Sends a USERAUTH_REQUEST with the method's own fields; the server's answer. What is given is taken
+   * at once, so that the caller can wipe it.
    *
    * @param method The method's name on the wire; its own unless given
    */
   request(fields: Uint8Array, method?: string): Promise<Uint8Array>;
-  /** Sends another message of the method; the server's answer. */
+  /** Sends another message of the method, also taken at once; the server's answer. */
   reply(message: Uint8Array): Promise<Uint8Array>;
 }
 

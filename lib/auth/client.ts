@@ -1,3 +1,4 @@
+import { wiping } from "../crypto/wiping.ts";
 import { MAX_BANNER, MAX_CLIENT_AUTH_ATTEMPTS } from "../defaults.ts";
 import { AuthError, printable, ProtocolError } from "../errors.ts";
 import type { Link } from "../transport/link.ts";
@@ -107,8 +108,10 @@ class ClientConversation {
       signal: this.#signal,
       signatureAlgorithms: this.#signatureAlgorithms,
       hostBound: this.#link.extensions.has(HOST_BOUND.EXTENSION),
-      request: (data, wire = method) =>
-        this.#exchange(UserauthRequest.encode({ user, service: SERVICE, method: wire, data })),
+      request: (data, wire = method) => {
+        const message = UserauthRequest.encode({ user, service: SERVICE, method: wire, data });
+        return wiping(message, () => this.#exchange(message)); // a password may be in it
+      },
       reply: (message) => this.#exchange(message),
     };
   }

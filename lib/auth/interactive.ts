@@ -1,3 +1,4 @@
+import { wiping } from "../crypto/wiping.ts";
 import { MSG } from "../wire/numbers.ts";
 import { InteractiveAuth } from "../wire/requests.ts";
 import type { AuthMethod } from "./auth_method.ts";
@@ -26,7 +27,8 @@ export function interactive(
     async authenticate(dialog) {
       let message = await dialog.request(InteractiveAuth.encode({ language: "", submethods: "" }));
       while (message[0] === MSG.USERAUTH_60) {
-        message = await dialog.reply(encodeAnswers(await answers(decodeChallenge(message))));
+        const reply = encodeAnswers(await answers(decodeChallenge(message)));
+        message = await wiping(reply, (reply) => dialog.reply(reply));
       }
       return message;
     },

@@ -1,3 +1,4 @@
+import { wiping } from "../crypto/wiping.ts";
 import { AuthError } from "../errors.ts";
 import { UserauthPasswdChangereq } from "../wire/messages.ts";
 import { MSG } from "../wire/numbers.ts";
@@ -36,15 +37,17 @@ export function password(
     eager: true,
     async authenticate(dialog) {
       const current = typeof secret === "string" ? secret : await secret();
-      let answer = await dialog.request(
+      let answer = await wiping(
         PasswordAuth.encode({ change: false, password: current }),
+        (fields) => dialog.request(fields),
       );
       while (answer[0] === MSG.USERAUTH_60) {
         const { prompt } = UserauthPasswdChangereq.decode(answer);
         if (options.change === undefined) throw new AuthError("The password must be changed");
         const newPassword = await options.change(cleanText(prompt));
-        answer = await dialog.request(
+        answer = await wiping(
           PasswordChange.encode({ change: true, password: current, newPassword }),
+          (fields) => dialog.request(fields),
         );
       }
       return answer;

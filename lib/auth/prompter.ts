@@ -1,3 +1,4 @@
+import { wiping } from "../crypto/wiping.ts";
 import { MAX_PROMPTS } from "../defaults.ts";
 import { AuthError } from "../errors.ts";
 import type { Link } from "../transport/link.ts";
@@ -67,7 +68,7 @@ export class Prompter {
         this.#abandonedBy = message;
         return null;
       }
-      const answers = decodeAnswers(message, count);
+      const answers = wiping(message, () => decodeAnswers(message, count));
       // RFC 4256 §3.4: another number of answers is a failure.
       this.#miscounted = answers === null;
       return answers;

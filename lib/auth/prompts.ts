@@ -1,3 +1,4 @@
+import { wiping } from "../crypto/wiping.ts";
 import { MAX_PROMPTS } from "../defaults.ts";
 import { printable, ProtocolError } from "../errors.ts";
 import { UserauthInfoRequest, UserauthInfoResponse } from "../wire/messages.ts";
@@ -67,7 +68,8 @@ export function decodeChallenge(payload: Uint8Array): Challenge {
 export function encodeAnswers(answers: readonly string[]): Uint8Array {
   const texts = new Writer();
   for (const answer of answers) texts.text(answer);
-  return UserauthInfoResponse.encode({ count: answers.length, answers: texts.take() });
+  const count = answers.length;
+  return wiping(texts.take(), (answers) => UserauthInfoResponse.encode({ count, answers }));
 }
 
 /**
@@ -77,9 +79,11 @@ export function encodeAnswers(answers: readonly string[]): Uint8Array {
  */
 export function decodeAnswers(payload: Uint8Array, expected: number): string[] | null {
   const { count, answers } = UserauthInfoResponse.decode(payload);
-  if (count !== expected) return null;
-  const reader = new Reader(answers);
-  const texts = Array.from({ length: count }, () => reader.text());
-  reader.end();
-  return texts;
+  return wiping(answers, () => {
+    if (count !== expected) return null;
+    const reader = new Reader(answers);
+    const texts = Array.from({ length: count }, () => reader.text());
+    reader.end();
+    return texts;
+  });
 }

@@ -1,3 +1,4 @@
+import { wiping } from "../crypto/wiping.ts";
 import { MAX_AUTH_STEPS, MAX_AUTH_TRIES } from "../defaults.ts";
 import { printable, ProtocolError } from "../errors.ts";
 import { CERTIFICATE_ALGORITHMS } from "../keys/certificate_names.ts";
@@ -86,7 +87,8 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<AcceptedLo
   let steps = 0;
 
   for (let requests = 0; requests < MAX_REQUESTS; requests++) {
-    const { user, method: named, data } = readRequest(next ?? await link.receive());
+    const payload: Uint8Array = next ?? await link.receive();
+    const { user, method: named, data } = wiping(payload, readRequest);
     const method = named === HOST_BOUND.METHOD ? "publickey" : named;
     const start = performance.now();
     next = null;
@@ -95,9 +97,9 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<AcceptedLo
     if (progress.user !== user) progress = new LoginProgress(user, lists);
 
     const row = SERVER_METHODS.find(({ name }) => name === method && progress.next.includes(name));
-    const outcome: Outcome = row === undefined
-      ? { kind: "refused" }
-      : await row.check({ link: guarded, policy, algorithms, user, client, method: named, data });
+    const attempt = { link: guarded, policy, algorithms, user, client, method: named, data };
+    const outcome = await (row?.check(attempt) ?? Promise.resolve<Outcome>({ kind: "refused" }))
+      .finally(() => data.fill(0)); // a password may be in it
     if (outcome.kind === "answered") continue;
     if (outcome.kind === "abandoned") {
       next = outcome.by;

@@ -1,5 +1,6 @@
 import { ARGON2_MAX_KIB, ARGON2_MAX_WORK_KIB } from "../defaults.ts";
 import { core } from "./wasm.ts";
+import { wiping } from "./wiping.ts";
 
 /** A hash function of the SHA family, by the name that Web Crypto uses. */
 export type ShaName = "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
@@ -12,13 +13,14 @@ export type HashName = ShaName | "MD5";
 
 /** The digest of the parts one after the other; at once, unlike `crypto.subtle.digest`. */
 export function digest(hash: HashName, ...parts: Uint8Array[]): Uint8Array {
-  const data = join(parts);
-  return hash === "MD5" ? core.md5(data) : core.digest(hash, data) ?? unknown(hash);
+  const hashed = (data: Uint8Array) =>
+    hash === "MD5" ? core.md5(data) : core.digest(hash, data) ?? unknown(hash);
+  return joined(parts, hashed);
 }
 
 /** HMAC (RFC 2104) over the parts one after the other. */
 export function hmac(hash: ShaName, key: Uint8Array, ...parts: Uint8Array[]): Uint8Array {
-  return core.hmac(hash, key, join(parts)) ?? unknown(hash);
+  return joined(parts, (data) => core.hmac(hash, key, data) ?? unknown(hash));
 }
 
 /**
@@ -128,15 +130,16 @@ export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
 /** No key is longer; PPK asks for 80. */
 const ARGON2_MAX_BYTES = 1024;
 
-function join(parts: Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
-  const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+/** Lends the parts in one; a copy of them, in which secrets may be, is wiped afterwards. */
+function joined<T>(parts: readonly Uint8Array[], use: (data: Uint8Array) => T): T {
+  if (parts.length === 1) return use(parts[0]!);
+  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
   for (const part of parts) {
-    joined.set(part, at);
+    all.set(part, at);
     at += part.length;
   }
-  return joined;
+  return wiping(all, use);
 }
 
 function unknown(hash: string): never {

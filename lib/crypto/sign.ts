@@ -1,5 +1,6 @@
 import { randomBytes } from "./random.ts";
 import { core } from "./wasm.ts";
+import { wiping } from "./wiping.ts";
 
 /** A NIST curve, by the name of RFC 5656. */
 export type Curve = "nistp256" | "nistp384" | "nistp521";
@@ -74,7 +75,10 @@ export function signEcdsa(
   point: Uint8Array,
   message: Uint8Array,
 ): { r: Uint8Array; s: Uint8Array } {
-  const signature = core.sign_ecdsa(curve, fixed(curve, scalar), point, message) ?? refuse(curve);
+  const signature = wiping(
+    fixed(curve, scalar),
+    (scalar) => core.sign_ecdsa(curve, scalar, point, message) ?? refuse(curve),
+  );
   const size = FIELD_BYTES[curve];
   return { r: signature.subarray(0, size), s: signature.subarray(size) };
 }
@@ -104,12 +108,15 @@ export function ed25519PublicKey(seed: Uint8Array): Uint8Array {
 export function generateEcdsa(curve: Curve): { scalar: Uint8Array; point: Uint8Array } {
   const both = core.generate_ecdsa(curve) ?? refuse(curve);
   const size = FIELD_BYTES[curve];
-  return { scalar: both.slice(0, size), point: both.slice(size) };
+  return wiping(both, () => ({ scalar: both.slice(0, size), point: both.slice(size) }));
 }
 
 /** The point that belongs to a scalar, uncompressed. */
 export function ecdsaPublicKey(curve: Curve, scalar: Uint8Array): Uint8Array {
-  return core.ecdsa_public_key(curve, fixed(curve, scalar)) ?? refuse(curve);
+  return wiping(
+    fixed(curve, scalar),
+    (scalar) => core.ecdsa_public_key(curve, scalar) ?? refuse(curve),
+  );
 }
 
 /** A scalar from an mpint or a key file may lack leading zeros, or have one too many. */

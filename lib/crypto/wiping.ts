@@ -1,8 +1,5 @@
-/** Makes one secret of another, which is wiped. */
-export function wiping(
-  secret: Uint8Array,
-  use: (secret: Uint8Array) => Uint8Array,
-): Uint8Array {
+/** Lends a secret, which is wiped afterwards. */
+export function wiping<T>(secret: Uint8Array, use: (secret: Uint8Array) => T): T {
   try {
     return use(secret);
   } finally {

@@ -1,5 +1,6 @@
 import { decryptBytes, encryptBytes } from "../crypto/cipher.ts";
 import { bcryptPbkdf } from "../crypto/digest.ts";
+import { wiping } from "../crypto/wiping.ts";
 import { KeyFormatError, PassphraseError, printable } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 
@@ -106,12 +107,9 @@ function withKey<T>(
       `Private key asks for ${rounds} bcrypt rounds: 1 to ${MAX_BCRYPT_ROUNDS} are accepted`,
     );
   }
-  const secret = new TextEncoder().encode(passphrase);
-  const derived = bcryptPbkdf(secret, salt, rounds, key + iv);
-  try {
-    return use(derived.subarray(0, key), derived.subarray(key));
-  } finally {
-    secret.fill(0);
-    derived.fill(0);
-  }
+  const derived = wiping(
+    new TextEncoder().encode(passphrase),
+    (secret) => bcryptPbkdf(secret, salt, rounds, key + iv),
+  );
+  return wiping(derived, () => use(derived.subarray(0, key), derived.subarray(key)));
 }

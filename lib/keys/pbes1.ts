@@ -1,5 +1,6 @@
 import { concat } from "@std/bytes";
 import { digest } from "../crypto/digest.ts";
+import { wiping } from "../crypto/wiping.ts";
 import { KeyFormatError } from "../errors.ts";
 import type { DerReader } from "./der.ts";
 import { PEM_CIPHERS, type PemCipher } from "./pem_cipher.ts";
@@ -50,10 +51,12 @@ export function oldScheme(oid: string, parameters: DerReader): (passphrase: stri
 function pbes1(hash: "MD5" | "SHA-1"): OldScheme {
   return (passphrase, salt, iterations) => {
     const secret = new TextEncoder().encode(passphrase);
-    let derived = digest(hash, secret, salt);
-    for (let i = 1; i < iterations; i++) derived = digest(hash, derived);
-    secret.fill(0);
-    return { cipher: cipherOf("des-cbc"), key: derived.slice(0, 8), iv: derived.slice(8, 16) };
+    const first = wiping(secret, () => digest(hash, secret, salt));
+    return wiping(digestAgain(hash, first, iterations - 1), (derived) => ({
+      cipher: cipherOf("des-cbc"),
+      key: derived.slice(0, 8),
+      iv: derived.slice(8, 16),
+    }));
   };
 }
 
@@ -65,15 +68,17 @@ function pkcs12(keyBytes: 16 | 24): OldScheme {
       new DataView(secret.buffer).setUint16(2 * i, passphrase.charCodeAt(i));
     }
     const part = (id: number, length: number) => pkcs12Part(id, secret, salt, iterations, length);
-    const key = part(1, keyBytes);
-    const iv = part(2, 8);
-    secret.fill(0);
-    // With two keys the first one comes a third time.
-    return { cipher: cipherOf("3des-cbc"), key: concat([key, key]).subarray(0, 24), iv };
+    return wiping(secret, () => ({
+      cipher: cipherOf("3des-cbc"),
+      // With two keys the first one comes a third time.
+      key: wiping(part(1, keyBytes), (key) => concat([key, key.subarray(0, 24 - keyBytes)])),
+      iv: part(2, 8),
+    }));
   };
 }
 
 const HASH_BLOCK = 64;
+const SHA1_BYTES = 20;
 
 // RFC 7292 §B.2, with SHA-1.
 function pkcs12Part(
@@ -84,22 +89,30 @@ function pkcs12Part(
   length: number,
 ): Uint8Array {
   const diversifier = new Uint8Array(HASH_BLOCK).fill(id);
-  const input = concat([repeated(salt), repeated(secret)]);
-  const parts: Uint8Array[] = [];
-  for (let at = 0; at < length; at += 20) {
-    let a = digest("SHA-1", diversifier, input);
-    for (let i = 1; i < iterations; i++) a = digest("SHA-1", a);
-    parts.push(a);
-    const b = repeated(a);
-    for (let block = 0; block < input.length; block += HASH_BLOCK) {
-      addOneAnd(b, input.subarray(block, block + HASH_BLOCK));
-    }
+  const input = wiping(repeated(secret), (secret) => concat([repeated(salt), secret]));
+  const result = new Uint8Array(length);
+  for (let at = 0; at < length; at += SHA1_BYTES) {
+    const first = digest("SHA-1", diversifier, input);
+    wiping(digestAgain("SHA-1", first, iterations - 1), (a) => {
+      result.set(a.subarray(0, length - at), at);
+      wiping(repeated(a), (b) => {
+        for (let block = 0; block < input.length; block += HASH_BLOCK) {
+          addOneAnd(b, input.subarray(block, block + HASH_BLOCK));
+        }
+      });
+    });
   }
   input.fill(0);
-  return concat(parts).slice(0, length);
+  return result;
 }
 
 /** As often one after the other as fills whole blocks. */
+/** The digest of the digest, `times` times; what lies between is wiped. */
+function digestAgain(hash: "MD5" | "SHA-1", bytes: Uint8Array, times: number): Uint8Array {
+  for (let i = 0; i < times; i++) bytes = wiping(bytes, (before) => digest(hash, before));
+  return bytes;
+}
+
 function repeated(bytes: Uint8Array): Uint8Array {
   const filled = new Uint8Array(HASH_BLOCK * Math.ceil(bytes.length / HASH_BLOCK));
   for (let i = 0; i < filled.length; i++) filled[i] = bytes[i % bytes.length]!;

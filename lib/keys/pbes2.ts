@@ -1,5 +1,7 @@
+import { concat } from "@std/bytes";
 import { pbkdf2, type Pbkdf2Hash, scrypt } from "../crypto/digest.ts";
 import { randomBytes } from "../crypto/random.ts";
+import { wiping } from "../crypto/wiping.ts";
 import { KeyFormatError, PassphraseError } from "../errors.ts";
 import { DerReader } from "./der.ts";
 import { integer, NULL, octetString, oid, sequence } from "./der_writer.ts";
@@ -78,11 +80,7 @@ function decryptOld(
   }
   if (!passphrase) throw new PassphraseError("Private key is encrypted: passphrase required");
   const { cipher, key, iv } = keysOf(passphrase);
-  try {
-    return decryptDer(cipher, key, iv, sealed);
-  } finally {
-    key.fill(0);
-  }
+  return wiping(key, () => decryptDer(cipher, key, iv, sealed));
 }
 
 /** An EncryptedPrivateKeyInfo, by PBKDF2 with HMAC-SHA-256. */
@@ -108,7 +106,7 @@ export function encryptPkcs8(
     sequence(oid(OID_PBKDF2), derivation),
     sequence(oid(cipher.oid), octetString(iv)),
   );
-  return sequence(sequence(oid(OID_PBES2), scheme), octetString(sealed));
+  return concat(sequence(sequence(oid(OID_PBES2), scheme), octetString(sealed)));
 }
 
 function derivationOf(derivation: DerReader, cipher: PemCipher): KeyDerivation {
@@ -163,18 +161,15 @@ function checkLength(parameters: DerReader, cipher: PemCipher): void {
   }
 }
 
-function withKey<T>(
+function withKey(
   cipher: PemCipher,
   passphrase: string,
   derive: KeyDerivation,
-  use: (key: Uint8Array) => T,
-): T {
-  const secret = new TextEncoder().encode(passphrase);
-  const key = derive(secret, cipher.key);
-  try {
-    return use(key);
-  } finally {
-    secret.fill(0);
-    key.fill(0);
-  }
+  use: (key: Uint8Array) => Uint8Array,
+): Uint8Array {
+  const key = wiping(
+    new TextEncoder().encode(passphrase),
+    (secret) => derive(secret, cipher.key),
+  );
+  return wiping(key, use);
 }

@@ -1,6 +1,6 @@
-import { concat } from "@std/bytes";
 import { digest } from "../crypto/digest.ts";
 import { randomBytes } from "../crypto/random.ts";
+import { wiping } from "../crypto/wiping.ts";
 import { decodeHex, encodeHex } from "../encoding.ts";
 import { KeyFormatError, PassphraseError, printable } from "../errors.ts";
 import type { Armored } from "./armor.ts";
@@ -9,6 +9,8 @@ import { decryptDer, encryptPadded, PEM_CIPHERS, type PemCipher } from "./pem_ci
 // RFC 1421 §4.6.1.1 and .3, as OpenSSL has them.
 const PROC_TYPE = "Proc-Type";
 const DEK_INFO = "DEK-Info";
+
+const MD5_BYTES = 16;
 
 /**
  * The DER in a PEM file that is encrypted by its headers.
@@ -64,11 +66,10 @@ function withKey<T>(
 ): T {
   const secret = new TextEncoder().encode(passphrase);
   const salt = iv.subarray(0, 8);
-  let derived: Uint8Array = new Uint8Array(0);
-  let last: Uint8Array = new Uint8Array(0);
-  while (derived.length < cipher.key) {
-    last = digest("MD5", last, secret, salt);
-    derived = concat([derived, last]);
+  const derived = new Uint8Array(MD5_BYTES * Math.ceil(cipher.key / MD5_BYTES));
+  for (let at = 0; at < derived.length; at += MD5_BYTES) {
+    const last = derived.subarray(Math.max(at - MD5_BYTES, 0), at);
+    wiping(digest("MD5", last, secret, salt), (hash) => void derived.set(hash, at));
   }
   try {
     return use(derived.subarray(0, cipher.key));

@@ -2,6 +2,7 @@ import { concat, equals } from "@std/bytes";
 import { decryptBytes, encryptBytes } from "../crypto/cipher.ts";
 import { argon2, digest, equalConstantTime, hmac } from "../crypto/digest.ts";
 import { randomBytes } from "../crypto/random.ts";
+import { wiping } from "../crypto/wiping.ts";
 import { KeyFormatError, PassphraseError, printable } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
@@ -14,7 +15,9 @@ import { privateNumbers } from "./private_numbers.ts";
 import { rsaSection } from "./rsa.ts";
 
 const BLOCK = 16;
+const KEY_BYTES = 32;
 const SALT_BYTES = 16;
+const SHA1_BYTES = 20;
 const CIPHER = "aes256-cbc";
 const V2_MAC_KEY = new TextEncoder().encode("putty-private-key-file-mac-key");
 const utf8 = new TextEncoder();
@@ -62,7 +65,7 @@ export function decodePpk(text: string, passphrase: string | undefined): OpenedK
   }
   const keys = keysOf(file, isEncrypted ? passphrase! : null);
   const plain = isEncrypted
-    ? decryptBytes(CIPHER, keys.cipher, keys.iv, file.privateBlob)
+    ? decryptBytes(CIPHER, keys.cipher.subarray(0, KEY_BYTES), keys.iv, file.privateBlob)
     : file.privateBlob;
   try {
     if (!equalConstantTime(macOf(file, plain, keys.mac), file.mac)) {
@@ -97,7 +100,9 @@ export function encodePpk(
   const padded = encryption ? fillBlocks(plain) : plain;
   const keys = keysOf(unsealed, encryption?.passphrase ?? null);
   try {
-    const sealed = encryption ? encryptBytes(CIPHER, keys.cipher, keys.iv, padded) : padded;
+    const sealed = encryption
+      ? encryptBytes(CIPHER, keys.cipher.subarray(0, KEY_BYTES), keys.iv, padded)
+      : padded;
     return writePpk({ ...unsealed, privateBlob: sealed, mac: macOf(unsealed, padded, keys.mac) });
   } finally {
     plain.fill(0);
@@ -111,9 +116,13 @@ function keysOf(file: PpkFile, passphrase: string | null): PpkKeys {
   const secret = passphrase === null ? none : utf8.encode(passphrase);
   try {
     if (file.version === 2) {
-      const [one, two] = [0, 1].map((n) => digest("SHA-1", new Uint8Array([0, 0, 0, n]), secret));
+      const cipher = new Uint8Array(2 * SHA1_BYTES);
+      for (const n of [0, 1]) {
+        const hash = digest("SHA-1", new Uint8Array([0, 0, 0, n]), secret);
+        wiping(hash, (hash) => void cipher.set(hash, n * SHA1_BYTES));
+      }
       return {
-        cipher: concat([one!, two!]).subarray(0, 32),
+        cipher,
         iv: new Uint8Array(BLOCK),
         mac: digest("SHA-1", V2_MAC_KEY, secret),
       };
@@ -123,9 +132,9 @@ function keysOf(file: PpkFile, passphrase: string | null): PpkKeys {
     const { variant, salt, ...cost } = file.kdf;
     const derived = hashed(() => argon2(variant, secret, salt, cost, 80));
     return {
-      cipher: derived.subarray(0, 32),
-      iv: derived.subarray(32, 48),
-      mac: derived.subarray(48),
+      cipher: derived.subarray(0, KEY_BYTES),
+      iv: derived.subarray(KEY_BYTES, KEY_BYTES + BLOCK),
+      mac: derived.subarray(KEY_BYTES + BLOCK),
     };
   } finally {
     secret.fill(0);
@@ -169,7 +178,7 @@ function sectionOf(type: string, publicBlob: Uint8Array, numbers: Reader): Uint8
       if (short.length > 32) throw new KeyFormatError("Ed25519 seed is too long");
       const seed = new Uint8Array(32);
       seed.set(short);
-      return ed25519Section(seed);
+      return wiping(seed, ed25519Section);
     }
     case "ssh-rsa": {
       const [e, n] = [known.mpint(), known.mpint()];

@@ -50,9 +50,14 @@ export function readPpk(text: string): PpkFile {
   const publicBlob = lines.base64("Public-Lines");
   const kdf = version === 3 && encryption !== "none" ? readKdf(lines) : null;
   const privateBlob = lines.base64("Private-Lines");
-  const mac = lines.hex("Private-MAC");
-  lines.end();
-  return { version, type, encryption, comment, publicBlob, kdf, privateBlob, mac };
+  try {
+    const mac = lines.hex("Private-MAC");
+    lines.end();
+    return { version, type, encryption, comment, publicBlob, kdf, privateBlob, mac };
+  } catch (error) {
+    privateBlob.fill(0);
+    throw error;
+  }
 }
 
 /** Puts the file together. */

@@ -1,3 +1,4 @@
+import { wiping } from "../crypto/wiping.ts";
 import { KeyFormatError, ProtocolError } from "../errors.ts";
 import { removeArmor } from "./armor.ts";
 import { OPENSSH_LABEL, opensshPublicBlob } from "./openssh_format.ts";
@@ -11,13 +12,15 @@ import { parsePublicKey, type PublicKey } from "./public_key.ts";
 export function publicHalf(text: string): PublicKey | null {
   try {
     if (text.trimStart().startsWith(PPK_MARK)) {
-      return parsePublicKey(readPpk(text.trimStart()).publicBlob);
+      const { publicBlob, privateBlob } = readPpk(text.trimStart());
+      privateBlob.fill(0);
+      return parsePublicKey(publicBlob);
     }
     const { label, bytes } = removeArmor(text, "Private key", /PRIVATE KEY$/);
-    if (label !== OPENSSH_LABEL) return null;
-    const blob = opensshPublicBlob(bytes).slice();
-    bytes.fill(0);
-    return parsePublicKey(blob);
+    return wiping(
+      bytes,
+      () => label === OPENSSH_LABEL ? parsePublicKey(opensshPublicBlob(bytes)) : null,
+    );
   } catch (error) {
     if (error instanceof KeyFormatError || error instanceof ProtocolError) return null;
     throw error;

@@ -1,10 +1,11 @@
+import { concat } from "@std/bytes";
 import { KeyFormatError, printable } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
 import { addArmor, removeArmor } from "./armor.ts";
 import { readCurve } from "./curve_parameters.ts";
 import { DerReader } from "./der.ts";
-import { bitString, integer, NULL, oid, sequence } from "./der_writer.ts";
+import { bitString, type Der, integer, NULL, oid, sequence } from "./der_writer.ts";
 import type { PublicKey } from "./key.ts";
 import { CURVE_OIDS, OID } from "./object_ids.ts";
 import type { Curve } from "../crypto/sign.ts";
@@ -35,15 +36,15 @@ export function blobFromPem(text: string): Uint8Array {
  * @throws {TypeError} If it is a certificate or of a type that is SSH's alone
  */
 export function toSpki(key: PublicKey): string {
-  return addArmor(SPKI_LABEL, encodeSpki(key));
+  return addArmor(SPKI_LABEL, concat(encodeSpki(key)));
 }
 
 /** An RSA key as PKCS#1 (RFC 8017 §A.1.1); there is no such thing for others: SubjectPublicKeyInfo. */
 export function toPkcs1(key: PublicKey): string {
-  return key.type === "ssh-rsa" ? addArmor(PKCS1_LABEL, encodePkcs1(key)) : toSpki(key);
+  return key.type === "ssh-rsa" ? addArmor(PKCS1_LABEL, concat(encodePkcs1(key))) : toSpki(key);
 }
 
-function encodeSpki(key: PublicKey): Uint8Array {
+function encodeSpki(key: PublicKey): Der {
   const { blob, type } = key;
   const reader = new Reader(blob);
   reader.string();
@@ -64,7 +65,7 @@ function encodeSpki(key: PublicKey): Uint8Array {
   }
 }
 
-function encodePkcs1({ blob }: PublicKey): Uint8Array {
+function encodePkcs1({ blob }: PublicKey): Der {
   const reader = new Reader(blob);
   reader.string();
   const e = reader.mpint();

@@ -97,34 +97,38 @@ export async function exchangeKeys(run: KeyExchangeRun): Promise<[SessionIdentit
   const agreed = negotiate(role, myInit, peerInit);
   if (agreed.wrongGuess) await conversation.receive();
 
-  const exchange = role === "client" ? initiate : respond;
-  const [clientInit, serverInit] = role === "client" ? [mine, theirs] : [theirs, mine];
-  const exchanged = await exchange(run, agreed, clientInit, serverInit);
-  const { secret, hash, hostKey, signature } = exchanged;
-  const session = run.session ?? { id: hash, hostKey, signature, strict };
+  const secrets: Uint8Array[] = [];
+  try {
+    const exchange = role === "client" ? initiate : respond;
+    const [clientInit, serverInit] = role === "client" ? [mine, theirs] : [theirs, mine];
+    const exchanged = await exchange(run, agreed, clientInit, serverInit, secrets);
+    const { secret, hash, hostKey, signature } = exchanged;
+    const session = run.session ?? { id: hash, hostKey, signature, strict };
 
-  const keys = (direction: DirectionKeys["direction"]): DirectionKeys => ({
-    ...(direction === "client-to-server" ? agreed.clientToServer : agreed.serverToClient),
-    hash: row(KEX, agreed.kex).hash,
-    secret,
-    exchangeHash: hash,
-    sessionId: session.id,
-    direction,
-    resetSequence: strict,
-  });
-  const [outbound, inbound] = role === "client"
-    ? ["client-to-server", "server-to-client"] as const
-    : ["server-to-client", "client-to-server"] as const;
-  sink.sendNow(NewKeys.encode({}));
-  sink.sealer.rekey(keys(outbound));
-  if (!run.session && role === "server" && wantsExtInfo(peerInit)) {
-    sink.sendNow(encodeExtInfo(run.extensions));
+    const keys = (direction: DirectionKeys["direction"]): DirectionKeys => ({
+      ...(direction === "client-to-server" ? agreed.clientToServer : agreed.serverToClient),
+      hash: row(KEX, agreed.kex).hash,
+      secret,
+      exchangeHash: hash,
+      sessionId: session.id,
+      direction,
+      resetSequence: strict,
+    });
+    const [outbound, inbound] = role === "client"
+      ? ["client-to-server", "server-to-client"] as const
+      : ["server-to-client", "client-to-server"] as const;
+    sink.sendNow(NewKeys.encode({}));
+    sink.sealer.rekey(keys(outbound));
+    if (!run.session && role === "server" && wantsExtInfo(peerInit)) {
+      sink.sendNow(encodeExtInfo(run.extensions));
+    }
+    sink.release();
+    NewKeys.decode(await conversation.receive());
+    opener.rekey(keys(inbound));
+    return [session, agreed];
+  } finally {
+    for (const secret of secrets) secret.fill(0);
   }
-  sink.release();
-  NewKeys.decode(await conversation.receive());
-  opener.rekey(keys(inbound));
-  secret.fill(0);
-  return [session, agreed];
 }
 
 /** A server offers no host key algorithm that it has no key for. */
@@ -152,6 +156,7 @@ async function initiate(
   agreed: Agreed,
   clientInit: Uint8Array,
   serverInit: Uint8Array,
+  secrets: Uint8Array[],
 ): Promise<Exchanged> {
   const { method, hash } = row(KEX, agreed.kex);
   const agreement = await method.request(talkOf(run));
@@ -165,6 +170,7 @@ async function initiate(
   const reply = agreement.reply.decode(await run.conversation.receive());
   const hostKey = parsePublicKey(reply.hostKey);
   const secret = ours.finish(reply.publicValue);
+  secrets.push(secret);
   const transcript = exchangeHash(run, hash, clientInit, serverInit, {
     hostKey: reply.hostKey,
     settled: agreement.settled,
@@ -201,6 +207,7 @@ async function respond(
   agreed: Agreed,
   clientInit: Uint8Array,
   serverInit: Uint8Array,
+  secrets: Uint8Array[],
 ): Promise<Exchanged> {
   const { method, hash } = row(KEX, agreed.kex);
   const signer = run.hostKeys.find((key) => canUse(key.publicKey, agreed.hostKey));
@@ -212,6 +219,7 @@ async function respond(
   const agreement = await method.grant(talkOf(run));
   const init = agreement.init.decode(await run.conversation.receive());
   const { publicValue, secret } = await answered(run, agreement, init.publicValue);
+  secrets.push(secret);
   const hostKey = signer.publicKey;
   const transcript = exchangeHash(run, hash, clientInit, serverInit, {
     hostKey: hostKey.blob,

@@ -1,4 +1,5 @@
 import type { Sealer } from "../crypto/packet_cipher.ts";
+import { wiping } from "../crypto/wiping.ts";
 import { OUTBOX_HIGH_WATER, OUTBOX_LIMIT, SOCKET_WRITE_BYTES } from "../defaults.ts";
 import { ProtocolError } from "../errors.ts";
 import { EXTENDED_DATA_HEADER, writeData } from "../wire/hot.ts";
@@ -112,7 +113,7 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
     this.#heldBytes = 0;
     this.bytesSinceRekey = 0;
     this.packetsSinceRekey = 0;
-    for (const payload of held) this.sendNow(payload);
+    for (const payload of held) wiping(payload, () => this.sendNow(payload));
     this.#offerRoom();
   }
 

@@ -48,7 +48,10 @@ export class Writer {
   }
 
   text(value: string): this {
-    return this.string(utf8.encode(value));
+    const bytes = utf8.encode(value);
+    this.string(bytes);
+    bytes.fill(0); // a password may be in it
+    return this;
   }
 
   names(value: readonly string[]): this {

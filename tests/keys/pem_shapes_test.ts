@@ -1,3 +1,4 @@
+import { concat } from "@std/bytes";
 import { assertEquals, assertThrows } from "@std/assert";
 import { KeyFormatError } from "../../lib/errors.ts";
 import { addArmor, removeArmor } from "../../lib/keys/armor.ts";
@@ -123,7 +124,7 @@ function pemWith({ prime, a, b, base, order }: Figures): string {
   );
   const secret = octetString(new Uint8Array(32).fill(7));
   const key = sequence(integer(1), secret, element(TAG.CONTEXT_0, parameters));
-  return addArmor("EC PRIVATE KEY", key);
+  return addArmor("EC PRIVATE KEY", concat(key));
 }
 
 Deno.test("a key is found behind EC parameters, bag attributes and a certificate", async () => {

@@ -1,4 +1,5 @@
 /** RSA keys of every size and exponent that OpenSSH reads. */
+import { concat } from "@std/bytes";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { KeyFormatError } from "../../lib/errors.ts";
 import { generateKey, importPrivateKey, parsePublicKey } from "../../lib/keys/mod.ts";
@@ -43,7 +44,8 @@ async function withExponent(exponent: bigint, bits = 2048): Promise<string> {
     const d = inverse(exponent, order);
     if (d === null) continue;
     const parts = [0n, p * q, exponent, d, p, q, d % (p - 1n), d % (q - 1n), inverse(q, p)!];
-    return addArmor("RSA PRIVATE KEY", sequence(...parts.map((part) => integer(bytesOf(part)))));
+    const key = sequence(...parts.map((part) => integer(bytesOf(part))));
+    return addArmor("RSA PRIVATE KEY", concat(key));
   }
 }
 

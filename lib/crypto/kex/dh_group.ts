@@ -3,6 +3,7 @@ import { KexEcdhInit, KexEcdhReply } from "../../wire/messages.ts";
 import { Reader } from "../../wire/reader.ts";
 import { Writer } from "../../wire/writer.ts";
 import { core } from "../wasm.ts";
+import { wiping } from "../wiping.ts";
 import { type DhGroup, dhGroup } from "./dh_groups.ts";
 import {
   type Agreement,
@@ -46,10 +47,10 @@ export function dhAgreement(
     respond(peer) {
       const { prime, generator } = group();
       const answer = core.respond_in_group(prime, generator, magnitude(peer)) ?? refuse();
-      return {
+      return wiping(answer, () => ({
         publicValue: contents(answer.subarray(0, prime.length)),
         secret: asMpint(answer.subarray(prime.length)),
-      };
+      }));
     },
   };
 }

@@ -3,6 +3,7 @@ import type { MessageLayout } from "../../wire/message.ts";
 import { KexEcdhInit, KexEcdhReply } from "../../wire/messages.ts";
 import { Writer } from "../../wire/writer.ts";
 import { core } from "../wasm.ts";
+import { wiping } from "../wiping.ts";
 
 /**
  * A method of the kex list. Each side first settles what the name leaves open, which is the group in
@@ -80,10 +81,10 @@ export function coreMethod(
     initiate: () => initiator(core.Initiator.start(name) ?? refuse(), encode),
     respond(peer) {
       const answer = core.respond(name, peer) ?? refuse();
-      return {
+      return wiping(answer, () => ({
         publicValue: answer.slice(0, answerBytes),
         secret: encode(answer.subarray(answerBytes)),
-      };
+      }));
     },
   });
 }
@@ -99,7 +100,7 @@ export function initiator(
   let held: core.Initiator | null = started;
   return {
     publicValue: started.public_value(),
-    finish: (peer) => encode(held?.finish(peer) ?? refuse()),
+    finish: (peer) => wiping(held?.finish(peer) ?? refuse(), encode),
     [Symbol.dispose]() {
       held?.free();
       held = null;

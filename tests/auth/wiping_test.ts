@@ -1,0 +1,54 @@
+/** Passwords and answers are in no array of bytes any more when they have been judged, on both sides. */
+import { assertEquals, assertRejects } from "@std/assert";
+import { type AuthMethod, interactive, password } from "@denossh/ssh";
+import type { ServerAuthPolicy } from "@denossh/ssh/server";
+import { connectedPair } from "@denossh/ssh/testing";
+import { MemoryWatch } from "../support/memory_watch.ts";
+
+const RIGHT = "correct horse battery";
+const NEW = "staple for the new year";
+const WRONG = "wrong cow accumulator";
+
+async function left(method: AuthMethod, auth: ServerAuthPolicy, welcome = true): Promise<number> {
+  const secrets = [RIGHT, NEW, WRONG].map((text) => new TextEncoder().encode(text));
+  using watch = new MemoryWatch();
+  const login = async () => {
+    await using _pair = await connectedPair({ connect: { auth: [method] }, serve: { auth } });
+  };
+  if (welcome) await login();
+  else await assertRejects(login);
+  return secrets.map((secret) => watch.count(secret)).reduce((sum, count) => sum + count);
+}
+
+Deno.test("A password is wiped, accepted or refused", async () => {
+  const auth: ServerAuthPolicy = { password: (_user, given) => given === RIGHT };
+  assertEquals(await left(password(RIGHT), auth), 0);
+  assertEquals(await left(password(WRONG), auth, false), 0);
+});
+
+Deno.test("A password is wiped where the policy fails", async () => {
+  const auth: ServerAuthPolicy = { password: () => Promise.reject(new Error("no database")) };
+  assertEquals(await left(password(WRONG), auth, false), 0);
+});
+
+Deno.test("A password is wiped where no password is asked for", async () => {
+  const auth: ServerAuthPolicy = { publicKey: () => false };
+  assertEquals(await left(password(WRONG), auth, false), 0);
+});
+
+Deno.test("A new password and the old one are wiped", async () => {
+  const auth: ServerAuthPolicy = {
+    password: () => ({ change: "It has expired" }),
+    passwordChange: (_user, before, after) => before === RIGHT && after === NEW,
+  };
+  assertEquals(await left(password(RIGHT, { change: () => NEW }), auth), 0);
+});
+
+Deno.test("Answers are wiped, accepted or refused, and of a wrong number", async () => {
+  const auth: ServerAuthPolicy = {
+    interactive: async (_user, ask) =>
+      (await ask([{ text: "Password: ", echo: false }]))[0] === RIGHT,
+  };
+  assertEquals(await left(interactive(() => [RIGHT]), auth), 0);
+  assertEquals(await left(interactive(() => [WRONG]), auth, false), 0);
+});
