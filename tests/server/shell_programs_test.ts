@@ -3,7 +3,12 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { toText } from "@std/streams";
 import { type Client, connectAgent, Keyring } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
-import { Grant, type ServeOptions, systemShell, type SystemShellOptions } from "@denossh/ssh/server";
+import {
+  Grant,
+  type ServeOptions,
+  systemShell,
+  type SystemShellOptions,
+} from "@denossh/ssh/server";
 import { connectedPair } from "@denossh/ssh/testing";
 import { until } from "../connection/until.ts";
 import { type FakeProgram, FakePrograms } from "../support/fake_programs.ts";
