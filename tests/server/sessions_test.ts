@@ -19,6 +19,13 @@ import {
   serveStreams,
 } from "@denossh/ssh/server";
 import { type ByteStreams, connectedPair, memoryPair } from "@denossh/ssh/testing";
+import { authenticateClient } from "../../lib/auth/client.ts";
+import { Connection } from "../../lib/connection/connection.ts";
+import { resolveSuite } from "../../lib/crypto/suite.ts";
+import { SftpClient } from "../../lib/sftp/client.ts";
+import { requestService } from "../../lib/transport/service.ts";
+import { streamSocket } from "../../lib/transport/socket.ts";
+import { Transport } from "../../lib/transport/transport.ts";
 import { serveInMemory } from "../support/fake_listener.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { tempFolder } from "../support/temp.ts";
@@ -358,4 +365,38 @@ Deno.test("MaxAuthTries is 6 unless given", async () => {
   await assertRejects(() => logIn(near, auth), SshError);
   await served.closed;
   assertEquals(guesses, 6);
+});
+
+Deno.test("The order of SYMLINK's paths is the client's, by what it calls itself", async () => {
+  for (
+    const [identification, linkFirst] of [["SSH-2.0-AsyncSSH_2.14", true], [
+      "SSH-2.0-x",
+      false,
+    ]] as const
+  ) {
+    await using folder = await tempFolder();
+    const [near, far] = memoryPair();
+    await using _served = serveStreams(far, {
+      ...options,
+      sftp: localFiles({ root: folder.path }),
+    });
+    const transport = new Transport(streamSocket(near), {
+      role: "client",
+      suite: resolveSuite(),
+      verifyHostKey: () => Promise.resolve(),
+      identification,
+    });
+    await transport.handshake();
+    const link = requestService(transport.link(), "ssh-userauth");
+    await authenticateClient(link, { user: "ann", methods: [none()] });
+    const connection = new Connection(transport);
+    transport.open(connection);
+    const channel = await connection.open("session");
+    await channel.subsystem("sftp");
+    await using sftp = await SftpClient.open(channel, { linkFirst });
+    await sftp.symlink("target", "/link");
+    assertEquals(await Deno.readLink(folder.join("link")), "target");
+    transport.disconnect();
+    await transport.finished;
+  }
 });
