@@ -1,0 +1,325 @@
+/** How sessions of either side end: with one error, and their channel closed. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { CLOSE_LINGER_MS, SFTP_MAX_MESSAGE } from "../../lib/defaults.ts";
+import {
+  serveSftp,
+  type SftpChannel,
+  SftpClient,
+  SftpError,
+  SftpStatus,
+} from "../../lib/sftp/mod.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { EXTENSION, FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { ClientSession } from "../../lib/sftp/remote/client_session.ts";
+import { FakeTime } from "../support/fake_time.ts";
+import { channelTo, frame, handle, type PeerOptions, RawPeer, status } from "./raw.ts";
+import { channelPair, refusal, turn } from "./world.ts";
+
+/** A channel that counts how often it is closed. */
+function closable(channel: SftpChannel): SftpChannel & { closed: number } {
+  const counted = {
+    ...channel,
+    closed: 0,
+    close() {
+      counted.closed++;
+      return channel.close();
+    },
+  };
+  return counted;
+}
+
+const attrs = (id: number) => msg.Attrs.encode(id, { attributes: { size: id, mode: 0o100644 } });
+const call = { operation: "stat", path: "/x" };
+const stat = (session: ClientSession, more = {}) =>
+  session.request(msg.Stat, { path: "/x" }, msg.Attrs, { ...call, ...more });
+
+Deno.test("a session that does not begin closes its channel", async () => {
+  const greetings: Record<string, Uint8Array> = {
+    "another version": msg.encodeVersion(FXP.VERSION, 7),
+    "text": new TextEncoder().encode("Welcome\n"),
+    "nonsense": frame(FXP.VERSION, 3, new Uint8Array(0), 0xffff_fff0),
+    "another message": status(3, 0),
+  };
+  for (const [what, greeting] of Object.entries(greetings)) {
+    const { channel } = channelTo(() => {}, { greeting });
+    const closed = closable(channel);
+    await assertRejects(() => SftpClient.open(closed), SftpError, undefined, what);
+    assert(closed.closed > 0, what);
+  }
+  const closed = closable(channelPair()[0]);
+  const opening = SftpClient.open(closed, { signal: AbortSignal.abort(new Error("enough")) });
+  await assertRejects(() => opening, Error, "enough");
+  assert(closed.closed > 0);
+});
+
+Deno.test("a session whose limits cannot be asked for closes its channel", async () => {
+  const extensions: PeerOptions = { extensions: [[EXTENSION.LIMITS, "1"]] };
+  const abort = new AbortController();
+  const { channel } = channelTo(() => abort.abort(new Error("enough")), extensions);
+  const closed = closable(channel);
+  await assertRejects(() => SftpClient.open(closed, { signal: abort.signal }), Error, "enough");
+  assert(closed.closed > 0);
+  const gone = channelTo((_, peer) => peer.channel.close(), extensions);
+  const again = closable(gone.channel);
+  const error = await assertRejects(() => SftpClient.open(again), SftpError);
+  assertEquals([error.status, again.closed > 0], [SftpStatus.CONNECTION_LOST, true]);
+});
+
+Deno.test("a server that breaks the protocol is hung up on, and a client that does, too", async () => {
+  const { channel } = channelTo(({ id }, peer) => peer.send(status(id + 7, 0)));
+  const closed = closable(channel);
+  const sftp = await SftpClient.open(closed);
+  await assertRejects(() => sftp.stat("/"), SftpError);
+  assertEquals(closed.closed, 1);
+  await sftp.close();
+  assertEquals(closed.closed, 1);
+  const [near, far] = channelPair();
+  const served = closable(far);
+  const serving = serveSftp(served, {});
+  await new RawPeer(near).send(frame(FXP.STAT, 1));
+  const error = await assertRejects(() => serving, SftpError);
+  assertEquals([error.status, served.closed], [SftpStatus.BAD_MESSAGE, 1]);
+});
+
+Deno.test("a server that cannot send its answers ends the session with the reason", async () => {
+  const [near, far] = channelPair();
+  const broken = new Error("cable");
+  const served = closable({
+    ...far,
+    writeAll: (...chunks) =>
+      chunks[0]![4] === FXP.VERSION ? far.writeAll(...chunks) : Promise.reject(broken),
+  });
+  const serving = serveSftp(served, {});
+  const peer = new RawPeer(near);
+  await peer.send(msg.encodeVersion(FXP.INIT, 3));
+  await peer.next();
+  await peer.send(msg.Stat.encode(1, { path: "/" }));
+  const error = await assertRejects(() => serving, SftpError);
+  assertEquals([error.status, error.cause], [SftpStatus.CONNECTION_LOST, broken]);
+  assert(served.closed > 0);
+});
+
+Deno.test("a session that went well is ended by an EOF, and its channel stays open", async () => {
+  const [near, far] = channelPair();
+  const served = closable(far);
+  let ended = 0;
+  const serving = serveSftp({
+    ...served,
+    closeWrite: () => {
+      ended++;
+      return far.closeWrite();
+    },
+    close: served.close,
+  }, {});
+  await near.writeAll(msg.encodeVersion(FXP.INIT, 3));
+  await near.closeWrite();
+  await serving;
+  assertEquals([ended, served.closed], [1, 0]);
+});
+
+Deno.test("a write that fails before the greeting is not told if the server has said more", async () => {
+  const broken = () => Promise.reject(new Error("cable"));
+  const [near, far] = channelPair();
+  const opening = SftpClient.open({ ...near, writeAll: broken });
+  await far.writeAll(new TextEncoder().encode("Access denied\n"));
+  const error = await assertRejects(() => opening, SftpError);
+  assert(error.message.includes("Access denied"), error.message);
+  const [silent, other] = channelPair();
+  const second = SftpClient.open({ ...silent, writeAll: broken });
+  await other.close();
+  await assertRejects(() => second, SftpError, "closed the channel");
+});
+
+Deno.test("a request that cannot be encoded is rejected, and the session lives", async () => {
+  const { channel } = channelTo(({ id }, peer) => peer.send(attrs(id)));
+  const sftp = await SftpClient.open(channel);
+  await assertRejects(() => sftp.stat("\ud800"), TypeError);
+  const most = SFTP_MAX_MESSAGE - 13;
+  assertEquals((await sftp.stat("x".repeat(most))).isFile, true);
+  const { message } = await assertRejects(() => sftp.stat("x".repeat(most + 1)), RangeError);
+  assert(message.includes(`${SFTP_MAX_MESSAGE + 1} bytes`) && message.includes("shorten the path"));
+  await sftp.close();
+});
+
+Deno.test("a request after the end is rejected with the reason, one before it with the signal's", async () => {
+  const { channel, peer } = channelTo(() => {});
+  const session = await ClientSession.open(channel, {});
+  assertEquals(session.cause, null);
+  const signal = AbortSignal.abort(new Error("enough"));
+  await assertRejects(() => stat(session, { signal }), Error, "enough");
+  await peer.channel.close();
+  const error = await assertRejects(() => stat(session), SftpError);
+  assertEquals([session.cause, await assertRejects(() => stat(session, { signal }))], [
+    error,
+    error,
+  ]);
+  await session.close();
+});
+
+Deno.test("a close waits for what is to be sent and for the server's end, but not for ever", async () => {
+  using time = new FakeTime();
+  const [near, far] = channelPair();
+  const order: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  const opening = ClientSession.open({
+    ...near,
+    async writeAll(...chunks) {
+      if (chunks[0]![4] !== FXP.INIT) await gate.promise;
+      order.push("sent");
+      await near.writeAll(...chunks);
+    },
+    closeWrite() {
+      order.push("EOF");
+      return near.closeWrite();
+    },
+    close() {
+      order.push("closed");
+      return near.close();
+    },
+  }, {});
+  await far.writeAll(msg.encodeVersion(FXP.VERSION, 3));
+  const session = await opening;
+  const waiting = assertRejects(() => stat(session), Error, "SFTP session is closed");
+  const closing = session.close();
+  assertEquals(session.close(), closing);
+  await time.advance(10);
+  assertEquals(order, ["sent"]);
+  gate.resolve();
+  await time.advance(10);
+  assertEquals(order, ["sent", "sent", "EOF"]);
+  await assertRejects(() => stat(session), Error, "closed");
+  await time.advance(CLOSE_LINGER_MS - 21);
+  assertEquals(order.length, 3);
+  await time.advance(1);
+  await closing;
+  await waiting;
+  assertEquals(order, ["sent", "sent", "EOF", "closed"]);
+});
+
+Deno.test("the time of a request alone is a round trip; those of others are not", async () => {
+  using time = new FakeTime();
+  const waiting: number[] = [];
+  const { channel, peer } = channelTo(({ id }) => void waiting.push(id));
+  const session = await ClientSession.open(channel, {});
+  const { read, write } = session.pathEstimates;
+  assertEquals([read.roundTrip, write.roundTrip], [Infinity, Infinity]);
+  const answered = async (ms: number, requests: Promise<unknown>[]) => {
+    await time.advance(ms);
+    for (const id of waiting.splice(0)) await peer.send(attrs(id));
+    await Promise.all(requests);
+    return read.roundTrip;
+  };
+  assertEquals(await answered(80, [stat(session)]), 80);
+  assertEquals(await answered(50, [stat(session), stat(session)]), 50); // the first was alone
+  const [first] = [stat(session)];
+  await time.advance(5);
+  assertEquals(await answered(20, [first, stat(session)]), 25);
+  assertEquals(await answered(100, [stat(session)]), 25);
+  await session.close();
+});
+
+Deno.test("a late request is late by its own time-out, whatever others have", async () => {
+  using time = new FakeTime();
+  const { channel } = channelTo(() => {});
+  const session = await ClientSession.open(channel, { timeout: 1000 });
+  const settled: string[] = [];
+  const timed = (name: string, timeout?: number) =>
+    stat(session, timeout === undefined ? {} : { timeout }).catch((error) =>
+      settled.push(`${name} ${time.now} ${error.message}`)
+    );
+  const all = [timed("usual"), timed("short", 10), timed("middle", 500), timed("long", 2000)];
+  await time.advance(9);
+  assertEquals(settled, []);
+  await time.advance(1);
+  assertEquals(settled, ['short 10 Cannot stat "/x": no answer in 10 ms']);
+  await time.advance(490);
+  await time.advance(500);
+  await time.advance(1000);
+  await Promise.all(all);
+  assertEquals(settled.slice(1).map((line) => line.split(" ").slice(0, 2).join(" ")), [
+    "middle 500",
+    "usual 1000",
+    "long 2000",
+  ]);
+  await session.close();
+});
+
+Deno.test("numbers of requests that are not answered are not used again", async () => {
+  const ids: number[] = [];
+  const { channel } = channelTo(({ id }) => void ids.push(id));
+  const session = await ClientSession.open(channel, {});
+  const abort = new AbortController();
+  const requests = [stat(session, { signal: abort.signal }), stat(session)];
+  const failed = requests.map((request) => assertRejects(() => request));
+  abort.abort(new Error("enough"));
+  failed.push(assertRejects(() => stat(session)));
+  while (ids.length < 3) await turn();
+  assertEquals(ids, [1, 2, 3]);
+  await channel.close();
+  await Promise.all(failed);
+});
+
+Deno.test("an answer to a number that is yet to come ends the session", async () => {
+  for (const id of [0, 2]) {
+    const { channel, peer } = channelTo(() => {});
+    const session = await ClientSession.open(channel, {});
+    const failed = assertRejects(() => stat(session), SftpError, "not made");
+    await turn();
+    await peer.send(status(id, 0));
+    await failed;
+  }
+});
+
+Deno.test("a handle of an aborted open is closed, and an aborted request of another kind is let go", async () => {
+  const seen: string[] = [];
+  const late: (() => Promise<void>)[] = [];
+  const { channel } = channelTo(({ id, type, body }, peer) => {
+    seen.push(`${type}`);
+    if (type === FXP.CLOSE) {
+      seen.push(`closed ${msg.Close.decode(body).handle}`);
+      return peer.send(status(id, 0));
+    }
+    late.push(() =>
+      peer.send(
+        type === FXP.OPEN
+          ? msg.Handle.encode(id, { handle })
+          : type === FXP.STAT
+          ? attrs(id)
+          : status(id, 4),
+      )
+    );
+  });
+  const session = await ClientSession.open(channel, {});
+  const abort = new AbortController();
+  const signal = abort.signal;
+  const open = { path: "/x", flags: 1, attributes: {} };
+  const requests = [
+    session.request(msg.Open, open, msg.Handle, { operation: "open", path: "/x", signal }),
+    stat(session, { signal }),
+    session.request(msg.Opendir, { path: "/" }, msg.Handle, { operation: "x", path: "/", signal }),
+  ];
+  const failed = requests.map((request) => assertRejects(() => request, Error, "enough"));
+  while (late.length < 3) await turn();
+  abort.abort(new Error("enough"));
+  await Promise.all(failed);
+  for (const answer of late) await answer();
+  while (seen.length < 5) await turn();
+  assertEquals(seen.slice(3), ["4", "closed 7"]);
+  await session.close();
+});
+
+Deno.test("a status of success is no answer where a value is wanted, and EOF is one for a READ", async () => {
+  const { channel } = channelTo(({ id, type }, peer) =>
+    peer.send(status(id, type === FXP.STAT ? SftpStatus.OK : SftpStatus.EOF))
+  );
+  const session = await ClientSession.open(channel, {});
+  const error = await assertRejects(() => stat(session), SftpError);
+  assertEquals(
+    error.message,
+    'Cannot stat "/x": the server\'s answer is malformed: Answer of the wrong type 101',
+  );
+  const into = () => new Uint8Array(1);
+  assertEquals(await session.read(handle, 0, 1, into, call), 0);
+  assertEquals(await refusal(session.command(msg.Mkdir, { path: "/", attributes: {} }, call)), 1);
+  await session.close();
+});
