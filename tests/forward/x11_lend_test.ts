@@ -1,0 +1,292 @@
+/** How a display is lent, reached and listened for, on a network in memory. */
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import type { Channel } from "@denossh/ssh";
+import { listenX11, type X11Source } from "@denossh/ssh/server";
+import { memoryPair } from "@denossh/ssh/testing";
+import type { X11Options } from "../../lib/connection/x11_forward.ts";
+import { decodeAuthorities, WILD } from "../../lib/forward/x11_authority.ts";
+import { connectDisplay, joinDisplay, parseDisplay } from "../../lib/forward/x11_display.ts";
+import { lendDisplay } from "../../lib/forward/x11_lend.ts";
+import { denoNet } from "../../lib/runtime/deno_net.ts";
+import { until } from "../connection/until.ts";
+import { sessionPair } from "../connection/session_pair.ts";
+import { connOf, FakeListener } from "../support/fake_listener.ts";
+import { decode, encode } from "./world.ts";
+
+const addr: Deno.Addr = { transport: "tcp", hostname: "127.0.0.1", port: 1 };
+
+/** A network instead of the system's, until it is disposed. */
+class Network implements Disposable {
+  readonly dialled: string[] = [];
+  readonly listeners: FakeListener[] = [];
+  /** Ports that are in use. */
+  readonly used = new Set<number>();
+  /** What a listener fails with beside that. */
+  error: Error | null = null;
+  noDelay = 0;
+  /** The far end of the last connection. */
+  far = memoryPair()[1];
+  readonly #before = { ...denoNet };
+
+  constructor() {
+    const dial = (name: string) => {
+      this.dialled.push(name);
+      const [near, far] = memoryPair();
+      this.far = far;
+      return Object.assign(connOf(near, addr), { setNoDelay: () => void this.noDelay++ });
+    };
+    denoNet.connect = ({ hostname, port }) =>
+      Promise.resolve(dial(`${hostname} ${port}`) as unknown as Deno.TcpConn);
+    denoNet.connectUnix = (path) => Promise.resolve(dial(path) as unknown as Deno.UnixConn);
+    denoNet.listen = ({ hostname, port }) => {
+      if (this.error) throw this.error;
+      if (this.used.has(port)) throw new Deno.errors.AddrInUse(`${port}`);
+      const listener = new FakeListener(hostname, port);
+      this.listeners.push(listener);
+      return listener as unknown as Deno.TcpListener;
+    };
+  }
+
+  [Symbol.dispose](): void {
+    Object.assign(denoNet, this.#before);
+  }
+}
+
+Deno.test("A display is reached by its socket, or by its host and port", async () => {
+  using network = new Network();
+  for (const name of [":3", "unix:0", "db:0", "[::1]:10.1", "/tmp/launch:0"]) {
+    (await connectDisplay(parseDisplay(name))).close();
+  }
+  assertEquals(network.dialled, [
+    "/tmp/.X11-unix/X3",
+    "/tmp/.X11-unix/X0",
+    "db 6000",
+    "::1 6010",
+    "/tmp/launch:0",
+  ]);
+  assertEquals(network.noDelay, 2);
+});
+
+Deno.test("The last display is the one of the last port", () => {
+  assertEquals(parseDisplay("db:59535").number, 59_535);
+  let error: unknown;
+  try {
+    parseDisplay("db:59536");
+  } catch (thrown) {
+    error = thrown;
+  }
+  assert(error instanceof TypeError);
+});
+
+Deno.test("A client and its display are joined until both have ended, and closed then", async () => {
+  using network = new Network();
+  const [near, far] = memoryPair();
+  const client = connOf(far, addr);
+  const joined = joinDisplay(client, parseDisplay(":0"));
+  const here = near.writable.getWriter();
+  await here.write(encode("draw"));
+  await until(() => network.dialled.length === 1);
+  const display = network.far;
+  const there = display.writable.getWriter();
+  const heard = display.readable.getReader();
+  assertEquals(decode((await heard.read()).value!), "draw");
+  await there.write(encode("click"));
+  const seen = near.readable.getReader();
+  assertEquals(decode((await seen.read()).value!), "click");
+  await here.close();
+  assert((await heard.read()).done, "the end is passed on");
+  await there.write(encode("bye"));
+  assertEquals(decode((await seen.read()).value!), "bye");
+  await there.close();
+  await joined;
+  assert((await seen.read()).done);
+});
+
+Deno.test("A display that breaks closes its client, and is the error", async () => {
+  using network = new Network();
+  const [near, far] = memoryPair();
+  const joined = joinDisplay(connOf(far, addr), parseDisplay(":0"));
+  const failed = assertRejects(() => joined, Error, "broken");
+  await until(() => network.dialled.length === 1);
+  await network.far.writable.abort(new Error("broken"));
+  await failed;
+  const { done } = await near.readable.getReader().read().catch(() => ({ done: true }));
+  assert(done);
+});
+
+/** What a lent display asks of its channel. */
+async function lent(options: Parameters<typeof lendDisplay>[1]): Promise<X11Options> {
+  const asked: X11Options[] = [];
+  const channel = {
+    requestX11: (options: X11Options) => (asked.push(options), Promise.resolve({})),
+  } as unknown as Channel;
+  await lendDisplay(channel, options);
+  return asked[0]!;
+}
+
+Deno.test("A display is lent with its screen, its secret and whether one connection is all", async () => {
+  const { signal } = new AbortController();
+  const authority = { protocol: "MIT-MAGIC-COOKIE-1", data: Uint8Array.of(1) };
+  const { handler: _handler, ...one } = await lent({ display: ":0.3", authority, signal });
+  assertEquals(one, { screen: 3, signal, authority });
+  const { handler: _other, ...two } = await lent({ display: ":0", authority: null, single: false });
+  assertEquals(two, { screen: 0, signal: undefined, single: false });
+});
+
+Deno.test("A connection to a lent display is joined to it; what ends it is told and thrown", async () => {
+  using network = new Network();
+  const errors: unknown[] = [];
+  const onError = (error: unknown) => errors.push(error);
+  const { handler } = await lent({ display: "db:1", authority: null, onError });
+  const [near, far] = memoryPair();
+  const handled = (async () => await handler!(connOf(far, addr) as never))();
+  await until(() => network.dialled.length === 1);
+  assertEquals(network.dialled, ["db 6001"]);
+  await near.writable.close();
+  await network.far.writable.close();
+  await handled;
+  assertEquals(errors, []);
+  const refused = new Deno.errors.ConnectionRefused("refused");
+  denoNet.connect = () => Promise.reject(refused);
+  for (const told of [true, false]) {
+    const { handler } = await lent({
+      display: "db:1",
+      authority: null,
+      ...(told && { onError }),
+    });
+    const handled: Promise<void> = (async () => await handler!(connOf(memoryPair()[0], addr) as never))();
+    assertStrictEquals(await assertRejects(() => handled), refused);
+  }
+  assertEquals(errors, [refused]);
+});
+
+/** A display that a client lends, whose connections are one channel. */
+function source(connect: X11Source["connect"], single = false): X11Source {
+  return { protocol: "MIT-MAGIC-COOKIE-1", cookie: "00ff10", screen: 2, single, connect };
+}
+
+const never = () => Promise.reject(new Error("refused"));
+
+Deno.test("A lent display has the first free number from 10, a name and a file for its owner", async () => {
+  using network = new Network();
+  network.used.add(6010).add(6011);
+  const x11 = await listenX11(source(never));
+  assertEquals(network.listeners.map(({ addr }) => addr), [
+    { transport: "tcp", hostname: "127.0.0.1", port: 6012 },
+  ]);
+  assertEquals(x11.display, "127.0.0.1:12.2");
+  assertEquals(decodeAuthorities(await Deno.readFile(x11.authority)), [{
+    family: WILD,
+    address: new Uint8Array(0),
+    number: "12",
+    protocol: "MIT-MAGIC-COOKIE-1",
+    data: Uint8Array.of(0, 0xff, 0x10),
+  }]);
+  if (Deno.build.os !== "windows") {
+    assertEquals((await Deno.stat(x11.authority)).mode! & 0o777, 0o600);
+  }
+  await x11[Symbol.asyncDispose]();
+  assert(network.listeners[0]!.isClosed);
+  await assertRejects(() => Deno.stat(x11.authority), Deno.errors.NotFound);
+  await x11.close();
+});
+
+/** Runs and returns the folders that were made, which should be gone then. */
+async function foldersOf(run: () => Promise<unknown>): Promise<string[]> {
+  const { makeTempDir } = Deno;
+  const made: string[] = [];
+  Deno.makeTempDir = async (options) => {
+    const path = await makeTempDir(options);
+    made.push(path);
+    return path;
+  };
+  try {
+    await run();
+  } finally {
+    Deno.makeTempDir = makeTempDir;
+  }
+  return made;
+}
+
+async function assertGone(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await assertRejects(() => Deno.stat(path), Deno.errors.NotFound);
+}
+
+Deno.test("Displays 10 to 999 are tried, and nothing is left behind if none is free", async () => {
+  using network = new Network();
+  for (let number = 10; number <= 998; number++) network.used.add(6000 + number);
+  const last = await listenX11(source(never));
+  assertEquals(last.display, "127.0.0.1:999.2");
+  await last.close();
+  network.used.add(6999);
+  const made = await foldersOf(async () => {
+    await assertRejects(() => listenX11(source(never)), Deno.errors.AddrInUse, "6999");
+    network.used.clear();
+    network.error = new Deno.errors.NotCapable("no");
+    await assertRejects(() => listenX11(source(never)), Deno.errors.NotCapable);
+  });
+  assertEquals(made.length, 2);
+  await assertGone(made);
+});
+
+Deno.test("A cookie that is no hexadecimal makes no display", async () => {
+  using network = new Network();
+  const made = await foldersOf(() =>
+    assertRejects(() => listenX11({ ...source(never), cookie: "xyz" }))
+  );
+  assert(network.listeners[0]!.isClosed);
+  assertEquals(made.length, 1);
+  await assertGone(made);
+});
+
+Deno.test("An X client is carried to the client's display, by its address", async () => {
+  using network = new Network();
+  await using pair = await sessionPair();
+  const asked: unknown[] = [];
+  await using x11 = await listenX11(source((from, options) => {
+    asked.push([(from as Deno.NetAddr).port, options?.signal?.aborted]);
+    return Promise.resolve(pair.client);
+  }));
+  const streams = network.listeners[0]!.dial("127.0.0.1");
+  const writer = streams.writable.getWriter();
+  await writer.write(encode("hello"));
+  await writer.close();
+  assertEquals(decode(await pair.server.readAll()), "hello");
+  await pair.server.writeAll(encode("welcome"));
+  await pair.server.closeWrite();
+  const reader = streams.readable.getReader();
+  assertEquals(decode((await reader.read()).value!), "welcome");
+  assert((await reader.read()).done);
+  assertEquals(asked, [[50_000, false]]);
+  await x11.close();
+});
+
+Deno.test("An X client that the client refuses is closed, and the next one is taken", async () => {
+  using network = new Network();
+  let asked = 0;
+  await using _x11 = await listenX11(source(() => (asked++, never())));
+  for (let i = 1; i <= 2; i++) {
+    const reader = network.listeners[0]!.dial("127.0.0.1").readable.getReader();
+    assert((await reader.read().catch(() => ({ done: true }))).done);
+    assertEquals(asked, i);
+  }
+});
+
+Deno.test("A single connection is all that is taken; a close ends what waits for its channel", async () => {
+  using network = new Network();
+  const asked = Promise.withResolvers<AbortSignal>();
+  const x11 = await listenX11(source((_from, { signal } = {}) => {
+    asked.resolve(signal!);
+    return new Promise((_, reject) =>
+      signal!.addEventListener("abort", () => reject(signal!.reason))
+    );
+  }, true));
+  const [listener] = network.listeners;
+  const reader = listener!.dial("127.0.0.1").readable.getReader();
+  const signal = await asked.promise;
+  assert(listener!.isClosed);
+  assert(!signal.aborted);
+  await x11.close();
+  assert(signal.aborted);
+  assert((await reader.read().catch(() => ({ done: true }))).done);
+});
