@@ -169,11 +169,13 @@ export class MemoryServer {
       case FXP.MKDIR: {
         const { path, attributes } = msg.Mkdir.decode(body);
         if (this.#exists(path)) return reply(4);
+        if (!this.folders.has(path.slice(0, path.lastIndexOf("/")) || "/")) return reply(2);
         this.folders.set(path, attributes.mode ?? 0o777);
         return reply(0);
       }
       case FXP.REMOVE: {
         const { path } = msg.Remove.decode(body);
+        if (this.folders.has(path)) return reply(4);
         return reply(this.files.delete(path) || this.links.delete(path) ? 0 : 2);
       }
       case FXP.RENAME: {
