@@ -13,6 +13,7 @@ import {
 import { generateKey } from "@denossh/ssh/keys";
 import { localFiles, type Session } from "@denossh/ssh/server";
 import { connectedPair, memoryPair } from "@denossh/ssh/testing";
+import { fakeEnv } from "../support/fake_env.ts";
 import { tempFolder } from "../support/temp.ts";
 
 Deno.test("Client.closed resolves when we disconnect, and rejects when the server does", async () => {
@@ -208,26 +209,22 @@ for (const [what, options, message] of contradictions) {
 }
 
 Deno.test("connect needs a user, and takes that of the system", async () => {
-  const names = ["USER", "LOGNAME"];
-  const before = names.map((name) => Deno.env.get(name));
   const common = { auth: [none()], config: false, user: undefined } as never as ConnectOptions;
-  try {
-    for (const name of names) Deno.env.delete(name);
-    await assertRejects(() => connectedPair({ connect: common }), TypeError, "No user given");
-    Deno.env.set("LOGNAME", "logged");
-    {
-      await using pair = await connectedPair({ connect: common });
-      assertEquals(pair.host.info.user, "logged");
+  const users: [string | undefined, string | undefined, string | null][] = [
+    [undefined, undefined, null],
+    ["", "", null],
+    [undefined, "logged", "logged"],
+    ["used", "logged", "used"],
+  ];
+  for (const [USER, LOGNAME, expected] of users) {
+    using _env = fakeEnv({ USER, LOGNAME });
+    const connecting = connectedPair({ connect: common });
+    if (expected === null) {
+      await assertRejects(() => connecting, TypeError, "No user given");
+      continue;
     }
-    Deno.env.set("USER", "used");
-    await using pair = await connectedPair({ connect: common });
-    assertEquals(pair.host.info.user, "used");
-  } finally {
-    for (const [at, name] of names.entries()) {
-      const value = before[at];
-      if (value === undefined) Deno.env.delete(name);
-      else Deno.env.set(name, value);
-    }
+    await using pair = await connecting;
+    assertEquals(pair.host.info.user, expected);
   }
 });
 

@@ -9,6 +9,7 @@ import {
 } from "../../lib/forward/x11_authority.ts";
 import { parseDisplay } from "../../lib/forward/x11_display.ts";
 import { encode } from "./world.ts";
+import { fakeEnv } from "../support/fake_env.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const LOCAL = 256;
@@ -78,22 +79,6 @@ Deno.test("The first secret that is for the display counts", () => {
   assertEquals(chooseAuthority([], parseDisplay(":0"), "box"), null);
 });
 
-/** Runs with these variables; undefined for none. */
-async function withEnv(
-  env: Record<string, string | undefined>,
-  run: () => Promise<void>,
-): Promise<void> {
-  const before = Object.keys(env).map((name) => [name, Deno.env.get(name)] as const);
-  const set = (name: string, value: string | undefined) =>
-    value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
-  for (const [name, value] of Object.entries(env)) set(name, value);
-  try {
-    await run();
-  } finally {
-    for (const [name, value] of before) set(name, value);
-  }
-}
-
 Deno.test("Secrets are in the file of XAUTHORITY, or else in that of the home folder", async () => {
   await using folder = await tempFolder();
   const display = parseDisplay(":7");
@@ -106,25 +91,33 @@ Deno.test("Secrets are in the file of XAUTHORITY, or else in that of the home fo
   await write("other", 2);
   const HOME = folder.path;
   const found = async () => (await findAuthority(display))?.data[0] ?? null;
-  await withEnv({ HOME, XAUTHORITY: undefined }, async () => assertEquals(await found(), 1));
-  await withEnv({ HOME, XAUTHORITY: folder.join("other") }, async () => {
+  {
+    using _env = fakeEnv({ HOME, XAUTHORITY: undefined });
+    assertEquals(await found(), 1);
+  }
+  {
+    using _env = fakeEnv({ HOME, XAUTHORITY: folder.join("other") });
     assertEquals(await found(), 2);
-  });
-  await withEnv({ HOME, XAUTHORITY: folder.join("none") }, async () => {
+  }
+  {
+    using _env = fakeEnv({ HOME, XAUTHORITY: folder.join("none") });
     assertEquals(await found(), null);
-  });
-  await withEnv({ HOME: undefined, XAUTHORITY: undefined }, async () => {
+  }
+  {
+    using _env = fakeEnv({ HOME: undefined, XAUTHORITY: undefined });
     assertEquals(await found(), null);
-  });
-  await withEnv({ HOME, XAUTHORITY: folder.path }, async () => {
+  }
+  {
+    using _env = fakeEnv({ HOME, XAUTHORITY: folder.path });
     await assertRejects(found, Error);
-  });
+  }
   const size = encodeAuthority(entry({ family: WILD, number: "7", data: Uint8Array.of(0) })).length;
   await write("large", 3, 1024 * 1024 - size);
-  await withEnv({ XAUTHORITY: folder.join("large") }, async () => assertEquals(await found(), 3));
+  {
+    using _env = fakeEnv({ XAUTHORITY: folder.join("large") });
+    assertEquals(await found(), 3);
+  }
   await write("large", 3, 1024 * 1024 - size + 1);
-  await withEnv(
-    { XAUTHORITY: folder.join("large") },
-    async () => assertEquals(await found(), null),
-  );
+  using _env = fakeEnv({ XAUTHORITY: folder.join("large") });
+  assertEquals(await found(), null);
 });

@@ -19,6 +19,7 @@ import {
   type JumpHostClient,
 } from "../../lib/login/jump.ts";
 import { certificateFiles, type KeyFile, keyFiles } from "../../lib/login/key_files.ts";
+import { fakeEnv } from "../support/fake_env.ts";
 import { type TempFolder, tempFolder } from "../support/temp.ts";
 import { RSA_1024 } from "./rsa_1024.ts";
 
@@ -164,17 +165,8 @@ Deno.test("IdentityFile none is no file, whatever its case", async () => {
 
 /** Runs with another home folder. */
 async function atHome<T>(HOME: string | undefined, run: () => T | Promise<T>): Promise<T> {
-  const before = [Deno.env.get("HOME"), Deno.env.get("USERPROFILE")] as const;
-  const set = (name: string, value: string | undefined) =>
-    value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
-  set("HOME", HOME);
-  set("USERPROFILE", undefined);
-  try {
-    return await run();
-  } finally {
-    set("HOME", before[0]);
-    set("USERPROFILE", before[1]);
-  }
+  using _env = fakeEnv({ HOME, USERPROFILE: undefined });
+  return await run();
 }
 
 Deno.test("Default files that do not exist are left out, and others are mentioned quietly", async () => {

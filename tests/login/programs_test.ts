@@ -6,6 +6,7 @@ import { knownHostsCommand } from "../../lib/login/known_hosts_command.ts";
 import { startProxy } from "../../lib/login/proxy_command.ts";
 import type { ChildProcess, Programs, ProgramStatus } from "../../lib/runtime/parts.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
+import { fakeEnv } from "../support/fake_env.ts";
 
 type Spawn = Parameters<Programs["spawn"]>;
 
@@ -53,18 +54,6 @@ class System implements Disposable {
   }
 }
 
-function withShell<T>(shell: string | undefined, run: () => T): T {
-  const before = Deno.env.get("SHELL");
-  const set = (value: string | undefined) =>
-    value === undefined ? Deno.env.delete("SHELL") : Deno.env.set("SHELL", value);
-  set(shell);
-  try {
-    return run();
-  } finally {
-    set(before);
-  }
-}
-
 for (
   const [os, shell, program, args] of [
     ["linux", "/bin/zsh", "/bin/zsh", ["-c", "exec nc %h 22"]],
@@ -75,7 +64,8 @@ for (
 ) {
   Deno.test(`ProxyCommand runs in ${program} on ${os} with SHELL=${shell}`, async () => {
     using system = new System(os);
-    const proxy = withShell(shell, () => startProxy("nc %h 22"));
+    using _env = fakeEnv({ SHELL: shell });
+    const proxy = startProxy("nc %h 22");
     const [{ program: started, options }] = system.started as [System["started"][0]];
     assertEquals([started, options.args], [program, [...args]]);
     assertEquals([options.stdin, options.stdout, options.stderr], ["piped", "piped", "inherit"]);
