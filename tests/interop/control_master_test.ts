@@ -7,7 +7,7 @@ import {
   type ConnectOptions,
   RequestDeniedError,
 } from "@denossh/ssh";
-import { cli, cliSsh } from "../cli/world.ts";
+import { cli, cliSsh, startCli } from "../cli/world.ts";
 import { configFlags } from "../support/ssh_flags.ts";
 import { run } from "../support/run.ts";
 import { Program } from "../support/program.ts";
@@ -251,3 +251,26 @@ async function asksForSockets(folder: TempFolder): Promise<boolean> {
   const script = await folder.write("query.ts", code);
   return (await run(Deno.execPath(), ["run", "--no-prompt", "--no-config", script])).code === 0;
 }
+
+await peerTest(
+  ["ssh", "sshd"],
+  "OpenSSH's ssh asks a master of ours, and connects by itself when that shares no sessions",
+  async () => {
+    await using server = await startSshd();
+    await using folder = await tempFolder();
+    const path = folder.join("control");
+    const flags = configFlags(server, { LogLevel: "VERBOSE", ControlPath: path });
+    const place = `${server.user}@${server.hostname}`;
+    await using master = startCli(["ssh", "-M", "-N", ...flags, place]);
+    await master.waitFor(/Entering interactive session/);
+    const ssh = await requirePeer("ssh");
+    const ask = (...args: string[]) => run(ssh, [...flags, ...args]);
+    const checked = await ask("-O", "check", place);
+    assertEquals([checked.code, checked.stderr], [0, `Master running (pid=${master.pid})\r\n`]);
+    const ran = await ask(place, "echo ran; exit 3");
+    assertEquals([ran.text, ran.code], ["ran\n", 3], ran.stderr);
+    assertStringIncludes(ran.stderr, "this master shares no sessions");
+    assertEquals((await ask("-O", "exit", place)).code, 0);
+    assertEquals((await master.status).code, 0);
+  },
+);

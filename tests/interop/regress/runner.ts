@@ -1,0 +1,148 @@
+/**
+ * Runs OpenSSH's own regress scripts (Debian's package `openssh-tests`) with our programs where they
+ * expect OpenSSH's, one at a time: many of them use the same ports.
+ */
+import { assert } from "@std/assert";
+import { CLI } from "../../cli/world.ts";
+import { freePort } from "../../support/free_port.ts";
+import { run } from "../../support/run.ts";
+import { type TempFolder, tempFolder } from "../../support/temp.ts";
+
+const SCRIPTS = "/usr/lib/openssh/regress";
+const SERVER = new URL("./sshd.ts", import.meta.url).pathname;
+/** What a loaded machine needs for a script that starts a thousand processes. */
+const LIMIT_SECONDS = 1_800;
+
+/** Which scripts run: the quick ones, `all`, or those that are named. */
+const WANTED = Deno.env.get("DENOSSH_REGRESS")?.split(",") ?? [];
+
+/** Programs that can be ours. */
+export type Program = "ssh" | "sshd" | "keygen" | "sftp" | "scp" | "sftp-server";
+
+/** Where the scripts look for each program. */
+const THEIRS: Readonly<Record<Program, readonly [variable: string, path: string]>> = {
+  ssh: ["SSH", "/usr/bin/ssh"],
+  sshd: ["SSHD", "/usr/sbin/sshd"],
+  keygen: ["SSHKEYGEN", "/usr/bin/ssh-keygen"],
+  sftp: ["SFTP", "sftp"],
+  scp: ["SCP", "scp"],
+  "sftp-server": ["SFTPSERVER", "/usr/lib/openssh/sftp-server"],
+};
+
+/** Scripts of OpenSSH, and which programs are ours when they run. */
+export interface Suite {
+  readonly ours: readonly Program[];
+  /** Scripts that run in every test run; a few seconds each. */
+  readonly quick: readonly string[];
+  /** Scripts that run if DENOSSH_REGRESS asks for them. */
+  readonly slow: readonly string[];
+  /** Scripts that do not pass, or say nothing about our programs, and why. */
+  readonly misses?: Readonly<Record<string, string>>;
+}
+
+const installed = await Deno.stat(`${SCRIPTS}/test-exec.sh`).then(() => true, () => false);
+
+/** Makes the test of a suite, with a step for each script. */
+export function regressTest({ ours, quick, slow, misses = {} }: Suite): void {
+  const passing = [...quick, ...slow];
+  const all = [...passing, ...Object.keys(misses)];
+  const isWanted = (script: string) =>
+    WANTED.includes("all") || WANTED.includes(script) ||
+    (WANTED.length === 0 && quick.includes(script));
+  const chosen = passing.filter(isWanted);
+  const what = `${chosen.length} of ${all.length} scripts`;
+  Deno.test({
+    name: `OpenSSH's regress scripts pass with our ${ours.join(", ")}` +
+      (installed ? `: ${what}` : " (needs openssh-tests)"),
+    ignore: !installed || chosen.length === 0,
+    fn: async (t) => {
+      for (const script of chosen) await t.step(script, () => pass(script, ours));
+    },
+  });
+}
+
+async function pass(script: string, ours: readonly Program[]): Promise<void> {
+  await using folder = await tempFolder();
+  const obj = folder.join("regress");
+  await copyScripts(obj);
+  const { code, text, stderr } = await run("timeout", [
+    ...["--kill-after=5", `${LIMIT_SECONDS}`],
+    ...["sh", "test-exec.sh", obj, `${obj}/${script}.sh`],
+  ], {
+    cwd: obj,
+    timeout: (LIMIT_SECONDS + 30) * 1000,
+    env: { ...await environment(folder, ours), OBJ: obj, BUILDDIR: obj },
+  });
+  if (code !== 0) await endServer(`${obj}/pidfile`);
+  const log = async (name: string) =>
+    (await Deno.readTextFile(`${obj}/failed-${name}.log`).catch(() => "")).slice(-2000);
+  const logs = code === 0 ? "" : `${await log("ssh")}\n${await log("sshd")}`;
+  assert(code === 0, `${text.slice(-3000)}\n${stderr.slice(-3000)}\n${logs}`);
+  assert(!/^SKIPPED/m.test(text), `It was skipped: ${text.slice(-3000)}`);
+}
+
+/** A script that ran out of time leaves its server. */
+async function endServer(pidFile: string): Promise<void> {
+  const pid = Number(await Deno.readTextFile(pidFile).catch(() => ""));
+  if (pid > 1) Deno.kill(pid, "SIGTERM");
+}
+
+async function copyScripts(target: string): Promise<void> {
+  const { code, stderr } = await run("cp", ["-a", SCRIPTS, target]);
+  assert(code === 0, stderr);
+  // Keys in security keys need a device, which only OpenSSH's programs can pretend to have.
+  const config = `${target}/config.h`;
+  const text = await Deno.readTextFile(config);
+  await Deno.writeTextFile(config, text.replace(/^#define ENABLE_SK.*$/gm, ""));
+}
+
+async function environment(
+  folder: TempFolder,
+  ours: readonly Program[],
+): Promise<Record<string, string>> {
+  const programs = await Promise.all(
+    (Object.keys(THEIRS) as Program[]).map(async (program) => {
+      const [variable, path] = THEIRS[program];
+      const file = ours.includes(program) ? await wrapper(folder, program) : path;
+      return [`TEST_SSH_${variable}`, file] as const;
+    }),
+  );
+  return {
+    ...Object.fromEntries(programs),
+    // Of OpenSSH's ssh, the scripts learn which keys to make.
+    ...!ours.includes("ssh") && { TEST_SSH_SSH: await withoutDsa(folder) },
+    TEST_SHELL: "sh",
+    TEST_SSH_PORT: `${freePort()}`,
+    TEST_SSH_UNSAFE_PERMISSIONS: "1",
+    SUDO: "",
+  };
+}
+
+function wrapper(folder: TempFolder, program: Program): Promise<string> {
+  const quoted = (words: readonly string[]) => words.map((word) => `'${word}'`).join(" ");
+  if (program !== "sshd") {
+    const script = `#!/bin/sh\nexec ${quoted(CLI)} ${program} "$@"\n`;
+    return folder.write(program, script, 0o755);
+  }
+  const command = quoted([...CLI.slice(0, -1), SERVER]);
+  // Without one of these flags, sshd leaves its parent.
+  const script = `#!/bin/sh
+for word in "$@"; do
+  case "$word" in -i|-t|-T|-D) exec ${command} "$@" ;; esac
+done
+${command} "$@" < /dev/null > /dev/null 2>&1 &
+`;
+  return folder.write(program, script, 0o755);
+}
+
+/** OpenSSH's ssh, which knows DSA keys that we do not have. */
+function withoutDsa(folder: TempFolder): Promise<string> {
+  const [, ssh] = THEIRS.ssh;
+  const script = `#!/bin/sh
+case "$*" in
+*"-Q key"*) ${ssh} "$@" | grep -v ssh-dss ;;
+*) exec ${ssh} "$@" ;;
+esac
+`;
+  return folder.write("their-ssh", script, 0o755);
+}
