@@ -41,9 +41,9 @@ export class Log {
     if (this.#level >= 2) this.#say(line);
   }
 
-  /** Logs a debugging line; with `-v` only. */
+  /** Logs a debugging line, or several; with `-v` only. */
   verbose(line: string): void {
-    if (this.#level >= 3) this.#say(`debug1: ${line}`);
+    if (this.#level >= 3) this.#say(line.replace(/^/gm, "debug1: "));
   }
 
   /** Logs a message of the protocol; with `-vv` only. */

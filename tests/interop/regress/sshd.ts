@@ -62,7 +62,7 @@ async function optionsFor(config: SshdConfig): Promise<ServeOptions> {
       agent: (login) => forward(login).agent!(login),
       x11: (login) => forward(login).x11!(login),
     },
-    pty: false,
+    pty: isOn(before, "PermitTTY", true),
     ...before.has("subsystem") &&
       { sftp: localFiles({ root: "/", home: Deno.env.get("HOME") ?? "/" }) },
     onAttempt: ({ user, method, accepted }) =>

@@ -67,10 +67,14 @@ export class SshdConfig {
     return new SshdConfig(directives);
   }
 
-  /** The values that count for a connection: of most directives the first one. */
+  /** The values that count for a connection: of most directives the first one, that of a Match before others. */
   for(peer: Peer): Values {
     const values = new Map<string, (readonly string[])[]>();
-    for (const { name, words, conditions } of this.#directives) {
+    const inMatch = ({ conditions }: Directive) => conditions.length > 0;
+    const [special, general] = [true, false].map((wanted) =>
+      this.#directives.filter((directive) => inMatch(directive) === wanted)
+    );
+    for (const { name, words, conditions } of [...special!, ...general!]) {
       if (!conditions.every((condition) => matches(condition, peer))) continue;
       const held = values.get(name);
       if (held === undefined) values.set(name, [words]);
