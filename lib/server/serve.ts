@@ -1,7 +1,5 @@
-import { networkOf } from "../auth/address_list.ts";
 import { checkPolicy } from "../auth/server.ts";
 import { algorithmOptions, resolveSuite, type Suite } from "../crypto/suite.ts";
-import { MAX_STARTUPS } from "../defaults.ts";
 import { DisconnectError } from "../errors.ts";
 import { canUse } from "../keys/parsed_key.ts";
 import { acceptEach } from "../runtime/connections.ts";
@@ -14,6 +12,7 @@ import { DISCONNECT } from "../wire/numbers.ts";
 import { serveSocket } from "./login.ts";
 import type { ServeOptions } from "./options.ts";
 import { Penalties } from "./penalties.ts";
+import { Startups } from "./startups.ts";
 
 /** A server that listens, shaped as what `Deno.serve` returns. */
 export interface SshServer extends AsyncDisposable {
@@ -136,9 +135,7 @@ class Server implements SshServer {
   readonly #handler: SessionHandler | null;
   readonly #transports = new Set<Transport>();
   readonly #penalties: Penalties | null;
-  /** Connections that are not logged in, by where they come from. */
-  readonly #sources = new Map<string, number>();
-  #starting = 0;
+  readonly #startups: Startups;
 
   constructor(
     listener: Deno.TcpListener,
@@ -149,6 +146,7 @@ class Server implements SshServer {
     this.#suite = suite;
     this.#options = options;
     this.#handler = handler;
+    this.#startups = new Startups(options);
     this.#penalties = options.penalties ? new Penalties(options.penalties) : null;
     this.addr = listener.addr as Deno.NetAddr;
     onAbort(options.signal, () => this.#stop());
@@ -192,12 +190,8 @@ class Server implements SshServer {
 
   #serve(socket: Socket): void {
     const address = addressOf(socket.remoteAddr);
-    const source = networkOf(address);
-    if (this.#stopping.signal.aborted || this.#refusesStartup() || this.#refusesSource(address)) {
-      return socket.close();
-    }
-    this.#starting++;
-    this.#sources.set(source, (this.#sources.get(source) ?? 0) + 1);
+    const startup = this.#penalties?.refuses(address) ? null : this.#startups.admit(address);
+    if (startup === null) return socket.close();
     const { transport, loggedIn } = serveSocket(
       socket,
       this.#suite,
@@ -206,10 +200,7 @@ class Server implements SshServer {
     );
     this.#transports.add(transport);
     loggedIn.then((offence) => {
-      this.#starting--;
-      const left = this.#sources.get(source)! - 1;
-      if (left > 0) this.#sources.set(source, left);
-      else this.#sources.delete(source);
+      startup[Symbol.dispose]();
       if (offence !== null) this.#penalties?.add(address, offence);
     });
     transport.closed.then((cause) => {
@@ -218,22 +209,6 @@ class Server implements SshServer {
       }
     });
     transport.finished.then(() => this.#transports.delete(transport));
-  }
-
-  /** sshd's PerSourceMaxStartups and PerSourcePenalties. */
-  #refusesSource(address: string): boolean {
-    const { maxStartupsPerSource = Infinity } = this.#options;
-    if ((this.#sources.get(networkOf(address)) ?? 0) >= maxStartupsPerSource) return true;
-    return this.#penalties?.refuses(address) ?? false;
-  }
-
-  /** sshd's MaxStartups: from `begin` on, a growing share of newcomers is dropped at random. */
-  #refusesStartup(): boolean {
-    const { begin, rate, full } = this.#options.maxStartups ?? MAX_STARTUPS;
-    if (this.#starting < begin) return false;
-    if (this.#starting >= full) return true;
-    const percent = rate + (100 - rate) * (this.#starting - begin) / Math.max(1, full - begin);
-    return Math.random() * 100 < percent;
   }
 }
 

@@ -13,6 +13,7 @@ import {
 import { generateKey } from "@denossh/ssh/keys";
 import type { ServeOptions } from "@denossh/ssh/server";
 import type { ByteStreams } from "@denossh/ssh/testing";
+import { Startups } from "../../lib/server/startups.ts";
 import { until } from "../connection/until.ts";
 import { type MemoryServer, serveInMemory } from "../support/fake_listener.ts";
 import { FakeTime } from "../support/fake_time.ts";
@@ -155,6 +156,19 @@ Deno.test("MaxStartups with a full of no more than begin drops all from there on
     maxStartups: { begin: 1, rate: 0, full: 1 },
   });
   assertEquals(await served(server, [0.999, 0.999]), [true, false]);
+});
+
+Deno.test("Of a source without connections nothing is kept", () => {
+  const startups = new Startups({ maxStartupsPerSource: 2 });
+  const one = startups.admit("192.0.2.1");
+  const two = startups.admit("192.0.2.1");
+  const other = startups.admit("192.0.2.2");
+  assertEquals([startups.admit("192.0.2.1"), startups.sources], [null, 2]);
+  one![Symbol.dispose]();
+  other![Symbol.dispose]();
+  assertEquals(startups.sources, 1);
+  two![Symbol.dispose]();
+  assertEquals(startups.sources, 0);
 });
 
 Deno.test("MaxStartups counts neither who is logged in nor who has gone", async () => {
