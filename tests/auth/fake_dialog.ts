@@ -14,7 +14,7 @@ export function dialogWith(
   const { client } = linkPair();
   const sent: { data: Uint8Array; method: string | undefined }[] = [];
   const next = (data: Uint8Array, method?: string) => {
-    sent.push({ data, method });
+    sent.push({ data: data.slice(), method }); // a method wipes what it has sent
     return Promise.resolve(answers[sent.length - 1] ?? FAILURE);
   };
   return {
