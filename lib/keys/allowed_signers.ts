@@ -3,7 +3,7 @@ import { certificateProblem } from "./certificate.ts";
 import type { PublicKey } from "./key.ts";
 import { matchesPatternList } from "../patterns.ts";
 import { tryPublicKey } from "./public_key.ts";
-import { splitOptions } from "./signer_options.ts";
+import { splitOptions } from "./line_options.ts";
 import type { MessageSignature } from "./sshsig.ts";
 import { parseTimestamp } from "./timestamp.ts";
 
@@ -195,7 +195,7 @@ function parseLine(line: string): AllowedSigner | null {
   const principals = match[1] ?? match[2]!;
   const rest = match[3]!;
   const plain = tryPublicKey(rest);
-  if (plain !== null) return entryOf(principals, plain, new Map());
+  if (plain !== null) return entryOf(principals, plain, []);
   const split = splitOptions(rest);
   const key = split && tryPublicKey(split.rest);
   return split && key && entryOf(principals, key, split.options);
@@ -204,15 +204,18 @@ function parseLine(line: string): AllowedSigner | null {
 function entryOf(
   principals: string,
   key: PublicKey,
-  options: ReadonlyMap<string, string | null>,
+  given: readonly [name: string, value: string | null][],
 ): AllowedSigner | null {
+  const options = new Map(given);
   const after = timeOf(options.get("valid-after"));
   const before = timeOf(options.get("valid-before"));
   const known = ["cert-authority", "namespaces", "valid-after", "valid-before"];
   const isWrong = [...options].some(([name, value]) =>
     !known.includes(name) || (value === null) !== (name === "cert-authority")
   );
-  if (isWrong || after === undefined || before === undefined) return null;
+  if (isWrong || options.size < given.length || after === undefined || before === undefined) {
+    return null;
+  }
   if (after && before && after >= before) return null;
   return {
     principals,

@@ -1,4 +1,5 @@
 import { type PublicKey, tryPublicKey } from "./public_key.ts";
+import { splitOptions } from "./line_options.ts";
 import { parseTimestamp } from "./timestamp.ts";
 
 /** One line of `authorized_keys`. */
@@ -90,39 +91,19 @@ function parseLines(text: string): AuthorizedKey[] {
 }
 
 function parseLine(line: string): AuthorizedKey | null {
-  if (line === "" || line.startsWith("#")) return null;
   const plain = tryPublicKey(line);
   if (plain !== null) return { key: plain, options: new Map() };
-
-  const end = endOfOptions(line);
-  const options = parseOptions(line.slice(0, end));
-  const key = tryPublicKey(line.slice(end));
-  return options === null || key === null ? null : { key, options };
+  const split = splitOptions(line);
+  const options = split && optionsOf(split.options);
+  const key = options && tryPublicKey(split!.rest);
+  return key && { key, options: options! };
 }
 
-/** Where the first white space outside of quotes is. */
-function endOfOptions(line: string): number {
-  let quoted = false;
-  for (let i = 0; i < line.length; i++) {
-    if (line[i] === "\\" && line[i + 1] === '"') i++;
-    else if (line[i] === '"') quoted = !quoted;
-    else if (!quoted && (line[i] === " " || line[i] === "\t")) return i;
-  }
-  return line.length;
-}
-
-function parseOptions(text: string): Map<string, string> | null {
+function optionsOf(given: readonly [name: string, value: string | null][]) {
   const options = new Map<string, string>();
-  const option = /([A-Za-z0-9-]+)(?:="((?:\\"|[^"])*)")?(,|$)/y;
-  while (option.lastIndex < text.length) {
-    const match = option.exec(text);
-    if (match === null) return null;
-    // A comma must be followed by another option.
-    if (match[3] === "," && option.lastIndex === text.length) return null;
-    const name = match[1]!.toLowerCase();
-    const value = match[2]?.replaceAll('\\"', '"');
+  for (const [name, value] of given) {
     const before = options.get(name);
-    if (value === undefined) {
+    if (value === null) {
       if (!FLAGS.includes(name)) return null;
       options.delete(name); // where it stands counts, and the last word wins
       options.set(name, "");

@@ -1,5 +1,5 @@
 import { randomBytes } from "../crypto/random.ts";
-import { CertificateError, KeyFormatError, printable } from "../errors.ts";
+import { CertificateError, printable } from "../errors.ts";
 import { matchesWildcards } from "../patterns.ts";
 import { Writer } from "../wire/writer.ts";
 import { type CertificateFields, encodeCertificate } from "./certificate_format.ts";
@@ -199,12 +199,12 @@ export async function issueCertificate(
   const { algorithm = authority.publicKey.algorithms[0]! } = options;
   const unsigned = encodeCertificate(fields, randomBytes(NONCE_BYTES), authority.publicKey);
   const signature = await authority.sign(algorithm, unsigned);
-  const blob = new Writer(unsigned.length + signature.length + 4).bytes(unsigned).string(signature);
+  const blob = new Writer().bytes(unsigned).string(signature);
   try {
     return parsePublicKey(blob.take(), publicKey.comment);
   } catch (cause) {
-    if (!(cause instanceof KeyFormatError)) throw cause;
-    throw new TypeError(`Cannot issue the certificate: ${cause.message}`, { cause });
+    const why = cause instanceof Error ? cause.message : cause;
+    throw new TypeError(`Cannot issue the certificate: ${why}`, { cause });
   }
 }
 

@@ -1,5 +1,5 @@
 import { encodeHex } from "../encoding.ts";
-import { KeyFormatError, printable, ProtocolError } from "../errors.ts";
+import { KeyFormatError, printable } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
 import { certified } from "./certificate_names.ts";
@@ -81,7 +81,7 @@ export function encodeCertificate(
   key.string(); // the type
   const names = new Writer();
   for (const principal of principals) names.text(principal);
-  return new Writer(1024).text(certified(publicKey.type)).string(nonce).bytes(key.remainder())
+  return new Writer().text(certified(publicKey.type)).string(nonce).bytes(key.remainder())
     .u64(serial).u32(KINDS[kind]).text(keyId).string(names.take())
     .u64(validAfter).u64(validBefore)
     .string(encodeOptions(fields.criticalOptions)).string(encodeOptions(fields.extensions))
@@ -99,7 +99,8 @@ function decodeOptions(bytes: Uint8Array): CertificateOption[] {
 // PROTOCOL.certkeys: sorted by name; a value is a string in the string.
 function encodeOptions(options: ReadonlyMap<string, string>): Uint8Array {
   const writer = new Writer();
-  for (const [name, value] of [...options].sort(([a], [b]) => a < b ? -1 : 1)) {
+  for (const name of [...options.keys()].sort()) {
+    const value = options.get(name)!;
     writer.text(name).string(value === "" ? new Uint8Array(0) : new Writer().text(value).take());
   }
   return writer.take();
@@ -118,16 +119,8 @@ function valuesOf(bytes: Uint8Array): Map<string, string> {
 
 /** The string in the string; what else an unknown option may hold, in hex. */
 function valueOf(data: Uint8Array): string {
-  if (data.length === 0) return "";
-  try {
-    const reader = new Reader(data);
-    const value = reader.text();
-    reader.end();
-    return value;
-  } catch (error) {
-    if (error instanceof ProtocolError) return encodeHex(data);
-    throw error;
-  }
+  const isString = data.length >= 4 && new Reader(data).u32() === data.length - 4;
+  return isString ? new Reader(data).text() : encodeHex(data);
 }
 
 function kindOf(number: number): Certificate["kind"] {

@@ -206,8 +206,7 @@ export class RevocationList {
   #hasKey({ blob }: PublicKey): boolean {
     const { keys, sha1, sha256 } = this.#file;
     return keys.has(encodeHex(blob)) ||
-      sha1.size > 0 && sha1.has(encodeHex(digest("SHA-1", blob))) ||
-      sha256.size > 0 && sha256.has(encodeHex(digest("SHA-256", blob)));
+      sha1.has(encodeHex(digest("SHA-1", blob))) || sha256.has(encodeHex(digest("SHA-256", blob)));
   }
 
   #hasCertificate({ authority, keyId, serial }: Certificate): boolean {

@@ -20,6 +20,7 @@ import {
 import { decodeSignature, encodeSignature } from "../../lib/keys/signature.ts";
 import { Reader } from "../../lib/wire/reader.ts";
 import { Writer } from "../../lib/wire/writer.ts";
+import { tokenKey } from "./security_token.ts";
 
 const data = new TextEncoder().encode("what is signed");
 const FOR_EVER = 2n ** 64n - 1n;
@@ -45,6 +46,57 @@ async function issued(
 Deno.test("a certificate that is signed by SHA-1 is refused, whoever made it", async () => {
   const sha1 = { ...ANN, algorithm: "ssh-rsa" };
   await assertRejects(() => issueCertificate(rsa, key.publicKey, sha1), TypeError, '"ssh-rsa"');
+});
+
+Deno.test("a certificate has its parts in the order and form of PROTOCOL.certkeys", async () => {
+  const after = new Date(0);
+  const before = new Date(5_999);
+  const names = ["zz@example.com", "force-command", "aa@example.com"];
+  const { blob } = await issueCertificate(ecdsa, key.publicKey, {
+    ...{ kind: "host", keyId: "ann's", principals: ["ann", "", "böb"], serial: 7n },
+    ...{ validAfter: after, validBefore: before },
+    criticalOptions: { [names[0]!]: "", [names[1]!]: "ls -l" },
+    extensions: { [names[0]!]: "x", [names[2]!]: "" },
+  });
+  const reader = new Reader(blob);
+  assertEquals(reader.text(), "ssh-ed25519-cert-v01@openssh.com");
+  assertEquals(reader.string().length, 32);
+  assertEquals(reader.string(), new Reader(key.publicKey.blob, 15).string());
+  assertEquals([reader.u64(), reader.u32(), reader.text()], [7n, 2, "ann's"]);
+  const principals = new Writer().text("ann").text("").text("böb").take();
+  assertEquals(reader.string(), principals);
+  assertEquals([reader.u64(), reader.u64()], [0n, 5n]);
+  const command = new Writer().text("ls -l").take();
+  const none = new Uint8Array(0);
+  const critical = new Writer().text(names[1]!).string(command).text(names[0]!).string(none);
+  assertEquals(reader.string(), critical.take());
+  const value = new Writer().text("x").take();
+  const extensions = new Writer().text(names[2]!).string(none).text(names[0]!).string(value);
+  assertEquals(reader.string(), extensions.take());
+  assertEquals([reader.string(), reader.string()], [none, ecdsa.publicKey.blob]);
+  const signed = blob.slice(0, reader.offset);
+  assert(ecdsa.publicKey.verify("ecdsa-sha2-nistp256", signed, reader.string()));
+  reader.end();
+});
+
+Deno.test("an authority may be far away, and a token that was not touched", async () => {
+  const agent = {
+    publicKey: authority.publicKey,
+    sign: (algorithm: string, data: Uint8Array) => Promise.resolve(authority.sign(algorithm, data)),
+  };
+  assert((await issueCertificate(agent, key.publicKey, ANN)).certificate);
+  const token = tokenKey("ed25519");
+  token.flags = 0;
+  assert((await issueCertificate(token, key.publicKey, ANN)).certificate);
+});
+
+Deno.test("the algorithms of certificates are named as OpenSSH names them", () => {
+  assertEquals(CERTIFICATE_ALGORITHMS.slice(-2), [
+    "sk-ssh-ed25519-cert-v01@openssh.com",
+    "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com",
+  ]);
+  assertEquals(CERTIFICATE_ALGORITHMS.map(plainAlgorithm), [...SIGNATURE_ALGORITHMS]);
+  assertEquals(plainAlgorithm("ssh-rsa-cert-v01@openssh.com"), "ssh-rsa");
 });
 
 Deno.test("a certificate without options is for ever, and permits users what ssh-keygen does", async () => {
@@ -146,6 +198,24 @@ for (const [name, options, requirements, problem] of VERDICTS) {
   });
 }
 
+Deno.test("checkCertificate says whom a certificate does not name", async () => {
+  const message = (certificate: Certificate, principal: string | string[]) => {
+    const check = () => checkCertificate(certificate, { ...TRUSTED, principal });
+    return assertThrows(check, CertificateError).message;
+  };
+  const named = await issued();
+  assertEquals(message(named, ["bob", "eve"]), 'Certificate does not name "bob" or "eve"');
+  const many = Array.from({ length: 9 }, (_, at) => `u${at}`);
+  assert(message(named, many).endsWith('"u6" or "u7"'));
+  assertEquals(message(named, []), "Certificate does not name any principal that is accepted");
+  const none = await issued({ principals: [] });
+  assert(
+    message(none, "ann").startsWith("Certificate lists no principal, so it is valid for no user"),
+  );
+  const one = await issued({ principals: ["x"] });
+  assertEquals(message(one, "ann"), 'Certificate does not name "ann"');
+});
+
 Deno.test("checkCertificate takes the time from the clock", async () => {
   const past = await issued({ validBefore: new Date(Date.now() - 60_000) });
   const { now: _, ...clock } = TRUSTED;
@@ -197,8 +267,12 @@ Deno.test("withCertificate refuses a certificate of another key, and a key", asy
 Deno.test("issueCertificate refuses what makes no sense", async () => {
   const certificate = await issueCertificate(authority, key.publicKey, ANN);
   const holder = withCertificate(key, certificate);
-  await assertRejects(() => issueCertificate(authority, certificate, ANN), TypeError);
-  await assertRejects(() => issueCertificate(holder, ecdsa.publicKey, ANN), TypeError);
+  const words = "A certificate can neither be certified nor certify";
+  await assertRejects(() => issueCertificate(authority, certificate, ANN), TypeError, words);
+  await assertRejects(() => issueCertificate(holder, ecdsa.publicKey, ANN), TypeError, words);
+  const why = 'Cannot issue the certificate: Certificate is signed by "ssh-rsa"';
+  const sha1 = { ...ANN, algorithm: "ssh-rsa" };
+  await assertRejects(() => issueCertificate(rsa, key.publicKey, sha1), TypeError, why);
   const refused: [Partial<CertificateOptions>, typeof TypeError | typeof RangeError][] = [
     [{ serial: -1n }, RangeError],
     [{ serial: FOR_EVER + 1n }, RangeError],
@@ -233,6 +307,22 @@ Deno.test("parsePublicKey takes a certificate as the text says, what is reserved
   assertEquals([...certificate!.extensions], [["odd@x", "010203"]]);
 });
 
+const values: [data: number[], value: string][] = [
+  [[], ""],
+  [[0, 0, 0, 0], ""],
+  [[0, 0, 0, 1, 65], "A"],
+  [[0, 0, 0, 1, 65, 66], "000000014142"],
+  [[0, 0, 0, 2, 65], "0000000241"],
+  [[0, 0, 0], "000000"],
+  [[7], "07"],
+];
+for (const [data, value] of values) {
+  Deno.test(`the data ${data.join(" ") || "of none"} of an extension is the value "${value}"`, () => {
+    const { certificate } = parsePublicKey(forged({ extensions: odd("x@y", data) }));
+    assertEquals(certificate!.extensions.get("x@y"), value);
+  });
+}
+
 function odd(name: string, value: number[]): Uint8Array {
   return new Writer().text(name).string(new Uint8Array(value)).take();
 }
@@ -244,6 +334,8 @@ Deno.test("parsePublicKey refuses certificates that are wrong in any part", asyn
     ["no kind", forged({ kind: new Uint8Array([0]) }), "neither a user nor a host"],
     ["another kind", forged({ kind: new Uint8Array([3]) }), "neither a user nor a host"],
     ["bytes behind", forged({ behind: new Uint8Array(1) }), "1 bytes too many"],
+    ["a byte of a principal", forged({ principals: new Uint8Array(1) }), "ends too early"],
+    ["a byte of an option", forged({ critical: new Uint8Array(1) }), "ends too early"],
     ["half a principal", forged({ principals: new Uint8Array([0, 0, 0, 9]) }), "ends too early"],
     ["half an option", forged({ critical: new Uint8Array([0, 0, 0, 0]) }), "ends too early"],
     ["an option twice", forged({ critical: twice }), '"a" twice'],

@@ -6,7 +6,9 @@ import {
   issueCertificate,
   type PublicKey,
   RevocationList,
+  type Revocations,
 } from "../../lib/keys/mod.ts";
+import { Reader } from "../../lib/wire/reader.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 
 const authority = await generateKey("ed25519");
@@ -29,6 +31,166 @@ Deno.test("RevocationList.of refuses what is no fingerprint and no number", () =
     assertThrows(() => RevocationList.of({ certificates }), RangeError);
   }
   assertThrows(() => RevocationList.of({ version: -1n }), RangeError);
+});
+
+Deno.test("a list revokes keys by themselves, by their digests and by their authority", async () => {
+  const certified = await certificate(1n);
+  const shown = [
+    key.publicKey,
+    rsa.publicKey,
+    authority.publicKey,
+    certified,
+    certified.certificate!,
+  ];
+  const revoked = (list: RevocationList) =>
+    shown.map((key) => list.isRevoked(key) ? 1 : 0).join("");
+  const { publicKey } = key;
+  const lists: [Revocations, string][] = [
+    [{}, "00000"],
+    [{ keys: [publicKey] }, "10011"],
+    [{ keys: [certified] }, "10011"],
+    [{ keys: [rsa.publicKey] }, "01000"],
+    [{ keys: [authority.publicKey] }, "00111"],
+    [{ fingerprints: [publicKey.fingerprint()] }, "10011"],
+    [{ fingerprints: [publicKey.fingerprint("SHA1")] }, "10011"],
+    [{ fingerprints: [rsa.publicKey.fingerprint("SHA1"), publicKey.fingerprint()] }, "11011"],
+    [{ fingerprints: [authority.publicKey.fingerprint()] }, "00111"],
+  ];
+  for (const [revocations, expected] of lists) {
+    const list = RevocationList.of(revocations);
+    assertEquals(revoked(list), expected);
+    assertEquals(revoked(RevocationList.parse(list.encode())), expected);
+  }
+});
+
+Deno.test("a list revokes certificates of one authority, or of any, by number and by name", async () => {
+  const all = await Promise.all([
+    certificate(0n, "none"),
+    certificate(5n, "ann"),
+    certificate(6n, "bob"),
+    certificate(5n, "ann", other),
+  ]);
+  const revoked = (certificates: Revocations["certificates"]) => {
+    const list = RevocationList.of({ certificates: certificates! });
+    const verdict = all.map((shown) => list.isRevoked(shown) ? 1 : 0).join("");
+    const read = RevocationList.parse(list.encode());
+    assertEquals(all.map((shown) => read.isRevoked(shown) ? 1 : 0).join(""), verdict);
+    assertEquals(list.isRevoked(key.publicKey), false);
+    return verdict;
+  };
+  const ours = authority.publicKey;
+  assertEquals(revoked([{ authority: ours, serials: [5n] }]), "0100");
+  assertEquals(revoked([{ authority: null, serials: [5n] }]), "0101");
+  assertEquals(revoked([{ authority: ours, serials: [[5n, 6n]] }]), "0110");
+  assertEquals(revoked([{ authority: ours, serials: [[1n, 5n], 9n] }]), "0100");
+  assertEquals(revoked([{ authority: ours, keyIds: ["none"] }]), "1000");
+  assertEquals(revoked([{ authority: null, keyIds: ["ann"] }]), "0101");
+  assertEquals(
+    revoked([{ authority: ours, serials: [6n] }, { authority: other.publicKey, keyIds: ["ann"] }]),
+    "0011",
+  );
+});
+
+Deno.test("a list grows, and has a version, a comment and the time when it was written", () => {
+  const before = Math.floor(Date.now() / 1000) * 1000;
+  const first = RevocationList.of({ keys: [key.publicKey], version: 3n, comment: "ours" });
+  const second = first.with({ keys: [rsa.publicKey] });
+  const third = second.with({
+    version: 4n,
+    comment: "theirs",
+    fingerprints: [other.publicKey.fingerprint()],
+  });
+  const both = third.with({ fingerprints: [authority.publicKey.fingerprint("SHA1")] });
+  assertEquals([first.isRevoked(rsa.publicKey), second.isRevoked(key.publicKey)], [false, true]);
+  assertEquals([second.version, second.comment], [3n, "ours"]);
+  const read = RevocationList.parse(both.encode());
+  for (const { publicKey } of [key, rsa, other, authority]) assert(read.isRevoked(publicKey));
+  assertEquals([read.version, read.comment], [4n, "theirs"]);
+  assert(read.generated.getTime() >= before && read.generated.getTime() <= Date.now());
+  const dated = Object.assign(krl(), {});
+  dated[27] = 5; // the last byte of the time
+  assertEquals(RevocationList.parse(dated).generated, new Date(5000));
+});
+
+Deno.test("what a list is written as is sorted, and parts that are empty are left out", () => {
+  const list = RevocationList.of({
+    keys: [rsa.publicKey, key.publicKey],
+    certificates: [
+      { authority: null, serials: [9n, 7n, [1n, 2n], 8n], keyIds: ["b", "a"] },
+      { authority: null },
+    ],
+  });
+  const encoded = list.encode();
+  const reader = new Reader(encoded, 8 + 4 + 8 + 8 + 8);
+  assertEquals([reader.string().length, reader.string().length], [0, 0]);
+  const section = (type: number) => {
+    assertEquals(reader.u8(), type);
+    return new Reader(reader.string());
+  };
+  const certificates = section(1);
+  assertEquals([certificates.string().length, certificates.string().length], [0, 0]);
+  const part = (type: number) => {
+    assertEquals(certificates.u8(), type);
+    return certificates.string();
+  };
+  assertEquals(part(0x20), numbers(7n, 8n, 9n));
+  assertEquals(part(0x21), numbers(1n, 2n));
+  assertEquals(part(0x23), new Writer().text("b").text("a").take());
+  certificates.end();
+  const nothing = section(1);
+  assertEquals([nothing.string().length, nothing.string().length], [0, 0]);
+  nothing.end();
+  const keys = section(2);
+  assertEquals(keys.string(), rsa.publicKey.blob); // the shorter name of the type comes first
+  assertEquals(keys.string(), key.publicKey.blob);
+  keys.end();
+  reader.end();
+});
+
+Deno.test("toString tells what ssh-keygen -Q -l does", () => {
+  const list = RevocationList.parse(krl(
+    [2, new Writer().string(key.publicKey.blob).string(bytes(1, 2)).take()],
+    [3, new Writer().string(new Uint8Array(20).fill(7)).take()],
+    [5, new Writer().string(new Uint8Array(32).fill(8)).take()],
+    [1, certificates(0x20, numbers(4n, 2n, 3n))],
+    [1, certificates(0x21, numbers(9n, 12n))],
+    [1, certificates(0x21, numbers(5n, 5n))],
+    [1, certificates(0x21, numbers(10n, 11n))],
+    [1, certificates(0x22, bitmap(20n, 0b1011))],
+    [1, certificates(0x23, new Writer().text("b\x1b").text("a").take())],
+    [1, new Writer().string(authority.publicKey.blob).text("").u8(0x20).string(numbers(1n)).take()],
+    [1, new Writer().string(bytes(9)).text("").take()],
+  ));
+  const [first, generated, ...lines] = list.toString().split("\n");
+  assertEquals(first, "# KRL version 3");
+  const start = new Date(0);
+  const two = (number: number) => `${number}`.padStart(2, "0");
+  const day = `${start.getFullYear()}${two(start.getMonth() + 1)}${two(start.getDate())}`;
+  const hour = `${two(start.getHours())}${two(start.getMinutes())}${two(start.getSeconds())}`;
+  assertEquals(generated, `# Generated at ${day}T${hour}`);
+  assertEquals(lines, [
+    "# Comment: our [2Jlist",
+    "",
+    `hash: ${key.publicKey.fingerprint()} # ssh-ed25519`,
+    "# a key of an unknown kind",
+    `hash: SHA256:${"08".repeat(32)}`,
+    `# hash SHA1:${"07".repeat(20)}`,
+    "",
+    "# Wildcard CA",
+    "serial: 2-5",
+    "serial: 9-12",
+    "serial: 20-21",
+    "serial: 23",
+    "id: a",
+    "id: b",
+    "",
+    `# CA key ssh-ed25519 ${authority.publicKey.fingerprint()}`,
+    "serial: 1",
+    "",
+    "# CA key of an unknown kind",
+    "",
+  ]);
+  assert(!RevocationList.of({}).toString().includes("# Comment"));
 });
 
 Deno.test("a text with keys is a revocation list too", async () => {
