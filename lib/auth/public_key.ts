@@ -53,7 +53,7 @@ export function publicKey(key: Signer, options: PublicKeyOptions = {}): AuthMeth
       const algorithm = chooseAlgorithm(key, options, dialog.signatureAlgorithms);
       const { blob } = key.publicKey;
       if (options.probe) {
-        const answer = await probe(dialog, algorithm, blob);
+        const answer = await probe(dialog, algorithm, key);
         if (answer[0] === MSG.USERAUTH_FAILURE) return answer;
       }
       const request = { algorithm, publicKey: blob, signed: true };
@@ -123,7 +123,7 @@ async function sign(
 async function probe(
   dialog: AuthDialog,
   algorithm: string,
-  blob: Uint8Array,
+  { publicKey: { type, blob, algorithms, legacyAlgorithms } }: Signer,
 ): Promise<Uint8Array> {
   const question = { signed: false, algorithm, publicKey: blob };
   const answer = dialog.hostBound
@@ -135,7 +135,9 @@ async function probe(
   if (answer[0] === MSG.USERAUTH_FAILURE) return answer;
   // Any other answer is refused here, a SUCCESS for a question among them.
   const ok = UserauthPkOk.decode(answer);
-  if (ok.algorithm !== algorithm || !equals(ok.publicKey, blob)) {
+  // Some servers name the key's type, or another of its algorithms; OpenSSH looks at the key alone.
+  const names = [type, ...algorithms, ...legacyAlgorithms];
+  if (!names.includes(ok.algorithm) || !equals(ok.publicKey, blob)) {
     throw new ProtocolError("The server accepts another key than the one it was asked about");
   }
   return answer;

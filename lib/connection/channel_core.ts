@@ -244,7 +244,8 @@ export class ChannelCore {
   }
 
   receiveWindowAdjust(bytes: number): void {
-    this.writer.grow(bytes);
+    // A peer that takes packets of no length takes no data at all.
+    if (this.opening.maxSend > 0) this.writer.grow(bytes);
   }
 
   receiveEof(): void {

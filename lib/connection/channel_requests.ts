@@ -1,6 +1,6 @@
 import { printable, ProtocolError, RequestDeniedError } from "../errors.ts";
 import { ChannelFailure, ChannelRequest, ChannelSuccess } from "../wire/messages.ts";
-import { ExitSignal, ExitStatus as ExitStatusLayout } from "../wire/requests.ts";
+import { Reader } from "../wire/reader.ts";
 import { AnswerQueue } from "./answer_queue.ts";
 import type { LazyError } from "./lazy_error.ts";
 import { type ExitStatus, type RequestAnswer, type RequestHandler, sendable } from "./request.ts";
@@ -88,33 +88,36 @@ export class ChannelRequests {
 
   receiveReply(success: boolean): void {
     const reply = this.#replies.shift();
-    if (reply === undefined) throw new ProtocolError("Reply to a channel request never made");
+    if (reply === undefined) return; // to a request never made
     if (success) reply.promise.resolve();
     else reply.promise.reject(new RequestDeniedError(printable(reply.type)));
   }
 
   /** A request of the peer's; a promise if its next message must wait. */
   receive(type: string, wantReply: boolean, data: Uint8Array): void | Promise<void> {
-    if (type === "exit-status" && !wantReply) {
-      const { status: code } = ExitStatusLayout.decode(data);
-      this.#settleExit(() => this.#exit.resolve({ ...NO_STATUS, success: code === 0, code }));
-    } else if (type === "exit-signal" && !wantReply) {
-      const { name, coreDumped, message } = ExitSignal.decode(data);
-      const signal = printable(name, 64);
-      const status = { ...NO_STATUS, signal, coreDumped, message: printable(message) };
-      this.#settleExit(() => this.#exit.resolve(status));
-    }
+    const exited = this.receiveExit(type, data);
     return this.#answers.take<RequestAnswer>(
-      () => this.#handler?.({ type, data }) ?? false,
+      () => this.#handler?.({ type, data }) ?? exited,
       false,
       (answer) => this.#reply(answer, wantReply),
     );
   }
 
-  /** The peer has closed the channel: no more answers, and no status if none has come. */
+  /** Takes an exit status or signal; false if the request is another, or makes no sense. */
+  receiveExit(type: string, data: Uint8Array): boolean {
+    const status = exitOf(type, data);
+    if (status === null) return false;
+    this.#settleExit(() => this.#exit.resolve(status));
+    return true;
+  }
+
+  /**
+   * The peer has closed the channel: no more answers, and no status if none has come, or comes in the same
+   * read: some servers send it last.
+   */
   closed(cause: LazyError): void {
     this.#endWaits(cause);
-    this.#settleExit(() => this.#exit.resolve(NO_STATUS));
+    queueMicrotask(() => this.#settleExit(() => this.#exit.resolve(NO_STATUS)));
   }
 
   /** The channel failed: everything that waits fails with the cause. */
@@ -142,5 +145,25 @@ export class ChannelRequests {
       this.#host.send(reply.encode({ recipient: this.#host.remoteId }));
     }
     if (typeof answer === "function") answer();
+  }
+}
+
+/** What a request tells of the program's end; null if it is another request, or has no status. */
+function exitOf(type: string, data: Uint8Array): ExitStatus | null {
+  const reader = new Reader(data);
+  try {
+    if (type === "exit-status") {
+      const code = reader.u32();
+      return { ...NO_STATUS, success: code === 0, code };
+    }
+    if (type !== "exit-signal") return null;
+    const signal = printable(reader.text().replace(/^SIG/, ""), 64);
+    if (reader.remaining === 0) return { ...NO_STATUS, signal };
+    const coreDumped = reader.bool();
+    const message = reader.remaining === 0 ? "" : printable(reader.text());
+    return { ...NO_STATUS, signal, coreDumped, message };
+  } catch (cause) {
+    if (cause instanceof ProtocolError) return null;
+    throw cause;
   }
 }

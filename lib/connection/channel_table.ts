@@ -56,6 +56,12 @@ export class ChannelTable {
     this.#free.push(id);
   }
 
+  /** The channel, or null if no such channel is open. */
+  find(id: number): ChannelCore | null {
+    const entry = this.#entries[id];
+    return entry instanceof ChannelCore ? entry : null;
+  }
+
   /** @throws {ProtocolError} If no such channel is open */
   get(id: number): ChannelCore {
     const entry = this.#entries[id];

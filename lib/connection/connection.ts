@@ -64,6 +64,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   readonly #confirmedAt = new Map<number, number>();
   readonly #adjust = new Uint8Array(WINDOW_ADJUST_LENGTH);
   #x11: X11Forwards | null = null;
+  #lastClosed: ChannelCore | null = null;
   #error: { error: unknown } | null = null;
   #heard = false;
   #keepalive: ReturnType<typeof setInterval> | undefined;
@@ -212,7 +213,8 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
         if (payload.length !== WINDOW_ADJUST_LENGTH) {
           throw new ProtocolError("Window adjust of a wrong length");
         }
-        return this.#channels.get(peek32(payload, 1)).receiveWindowAdjust(peek32(payload, 5));
+        // What means nothing to a channel that has just been closed is ignored, here and below, as by OpenSSH.
+        return this.#channels.find(peek32(payload, 1))?.receiveWindowAdjust(peek32(payload, 5));
       case MSG.CHANNEL_EOF:
         return this.#channels.get(ChannelEof.decode(payload).recipient).receiveEof();
       case MSG.CHANNEL_CLOSE:
@@ -220,12 +222,14 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
       case MSG.CHANNEL_REQUEST: {
         const { recipient, type, wantReply, data } = ChannelRequest.decode(payload);
         this.#answered(recipient);
-        return this.#channels.get(recipient).receiveRequest(type, wantReply, data);
+        const channel = this.#channels.find(recipient);
+        if (channel !== null) return channel.receiveRequest(type, wantReply, data);
+        return this.#lateRequest(recipient, type, data);
       }
       case MSG.CHANNEL_SUCCESS:
-        return this.#channels.get(ChannelSuccess.decode(payload).recipient).receiveReply(true);
+        return this.#channels.find(ChannelSuccess.decode(payload).recipient)?.receiveReply(true);
       case MSG.CHANNEL_FAILURE:
-        return this.#channels.get(ChannelFailure.decode(payload).recipient).receiveReply(false);
+        return this.#channels.find(ChannelFailure.decode(payload).recipient)?.receiveReply(false);
       case MSG.CHANNEL_OPEN:
         return this.#incomingOpen(payload);
       case MSG.CHANNEL_OPEN_CONFIRMATION:
@@ -302,6 +306,15 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     const { id } = channel.opening;
     this.#confirmedAt.delete(id);
     this.#channels.release(id, channel);
+    this.#lastClosed = channel;
+  }
+
+  /** Some servers send the exit status right after CLOSE; no other request for a closed channel matters. */
+  #lateRequest(id: number, type: string, data: Uint8Array): void {
+    if (this.role === "server") {
+      throw new ProtocolError(`Request for channel ${id}, which is not open`);
+    }
+    if (this.#lastClosed?.opening.id === id) this.#lastClosed.requests.receiveExit(type, data);
   }
 
   /** A client asks for a program as soon as it knows of its channel: that is a round trip. */
@@ -364,12 +377,11 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     theirs: { sender: number; window: number; maxPacket: number; data: Uint8Array },
   ): Channel {
     const { maxPacket } = theirs;
-    if (maxPacket === 0) throw new ProtocolError("Channel with a maximum packet size of 0");
     const core = new ChannelCore(this, {
       type,
       id,
       remoteId: theirs.sender,
-      sendWindow: theirs.window,
+      sendWindow: maxPacket === 0 ? 0 : theirs.window,
       extra: theirs.data,
       maxSend: Math.min(maxPacket, MAX_SENT_PACKET),
       receiveWindow: this.#window,

@@ -1,4 +1,4 @@
-import { printable, ProtocolError, RequestDeniedError } from "../errors.ts";
+import { printable, RequestDeniedError } from "../errors.ts";
 import { GlobalRequest, RequestFailure, RequestSuccess } from "../wire/messages.ts";
 import { AnswerQueue } from "./answer_queue.ts";
 import { sendable } from "./request.ts";
@@ -80,25 +80,20 @@ export class GlobalRequests {
 
   /** REQUEST_SUCCESS. */
   receiveSuccess(payload: Uint8Array): void {
-    this.#reply().promise.resolve(RequestSuccess.decode(payload).data);
+    const { data } = RequestSuccess.decode(payload);
+    this.#replies.shift()?.promise.resolve(data); // none is waited for: to a request never made
   }
 
   /** REQUEST_FAILURE. */
   receiveFailure(payload: Uint8Array): void {
     RequestFailure.decode(payload);
-    const { type, promise } = this.#reply();
-    promise.reject(new RequestDeniedError(type));
+    const reply = this.#replies.shift();
+    reply?.promise.reject(new RequestDeniedError(reply.type));
   }
 
   /** The connection died. */
   fail(error: unknown): void {
     this.#answers.close();
     for (const { promise } of this.#replies.splice(0)) promise.reject(error);
-  }
-
-  #reply(): { type: string; promise: PromiseWithResolvers<Uint8Array> } {
-    const reply = this.#replies.shift();
-    if (reply === undefined) throw new ProtocolError("Reply to a global request never made");
-    return reply;
   }
 }

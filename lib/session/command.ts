@@ -1,9 +1,12 @@
 import type { Channel } from "../connection/channel.ts";
-import { CommandError, RequestDeniedError } from "../errors.ts";
+import { ClosedError, CommandError, RequestDeniedError } from "../errors.ts";
 import { startSpan } from "../spans.ts";
 import { onAbort } from "../waiting.ts";
 import { type CommandOutput, Process, type ProcessOptions } from "./process.ts";
 import { encodePtyRequest, type PtyOptions } from "../connection/session_requests.ts";
+
+/** Milliseconds between looks at a program whose requests have not been answered. */
+const UNANSWERED_MS = 1000;
 
 /** How a remote command runs. */
 export interface CommandOptions extends ProcessOptions {
@@ -160,8 +163,9 @@ async function requestProgram(
       : channel.subsystem(program.name),
   );
   using _aborting = signal ? onAbort(signal, (reason) => channel.abort(reason)) : null;
-  for (const result of await Promise.allSettled(wanted)) {
+  for (const result of await answersOf(channel, Promise.allSettled(wanted))) {
     if (result.status === "fulfilled") continue;
+    if (result.reason instanceof ClosedError && hasOutput(channel)) return;
     if (!(result.reason instanceof RequestDeniedError)) throw result.reason;
     throw new RequestDeniedError(
       result.reason.request,
@@ -169,6 +173,33 @@ async function requestProgram(
       { cause: result.reason },
     );
   }
+}
+
+/**
+ * The answers to the requests; none if the program runs without them: some devices answer no request, and
+ * OpenSSH does not wait either.
+ */
+async function answersOf(
+  channel: Channel,
+  answers: Promise<PromiseSettledResult<void>[]>,
+): Promise<PromiseSettledResult<void>[]> {
+  const running = Promise.withResolvers<null>();
+  const timer = setInterval(() => {
+    if (hasOutput(channel)) running.resolve(null);
+  }, UNANSWERED_MS);
+  channel.exitStatus.then(({ code, signal }) => {
+    if (code !== null || signal !== null) running.resolve(null);
+  }, () => {});
+  try {
+    const first = await Promise.race([answers, running.promise]);
+    return first ?? (channel.state.pendingRequests > 0 ? [] : await answers);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function hasOutput({ readableBytes, readableStderrBytes }: Channel): boolean {
+  return readableBytes + readableStderrBytes > 0;
 }
 
 function feed(

@@ -1,7 +1,7 @@
 /** How a service is asked for and accepted: ssh-userauth is the one that there is (RFC 4253 §10). */
 import { printable, ProtocolError } from "../errors.ts";
 import { ServiceAccept, ServiceRequest } from "../wire/messages.ts";
-import { DISCONNECT } from "../wire/numbers.ts";
+import { DISCONNECT, MSG } from "../wire/numbers.ts";
 import type { Link } from "./link.ts";
 
 /** A link to a service that has been asked for. */
@@ -23,7 +23,9 @@ export function requestService(link: Link, service: string): ServiceLink {
   let acceptance: Promise<void> | null = null;
   const accepted = () =>
     acceptance ??= link.receive().then((payload) => {
-      if (ServiceAccept.decode(payload).service !== service) {
+      // The name is missing from old servers' messages, as OpenSSH notes.
+      const named = payload.length > 1 || payload[0] !== MSG.SERVICE_ACCEPT;
+      if (named && ServiceAccept.decode(payload).service !== service) {
         throw new ProtocolError("Another service was accepted");
       }
       roundTrip = performance.now() - start;

@@ -342,6 +342,8 @@ export class Transport implements MessageTransport {
       if (this.#phase !== "auth") {
         // RFC 4252 §5.1: requests after success are silently ignored.
         if (this.role === "server" && number === MSG.USERAUTH_REQUEST) return;
+        // A banner that comes too late is not worth the connection.
+        if (this.role === "client" && number === MSG.USERAUTH_BANNER) return;
         throw unexpected(number);
       }
       // It takes a copy, and comes first: what starts with success may move the memory of the payload.

@@ -1,9 +1,11 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { authenticateClient, type ClientAuthOptions } from "../../lib/auth/client.ts";
 import { type Challenge, interactive, none, password, publicKey } from "../../mod.ts";
 import { MAX_BANNER, MAX_CLIENT_AUTH_ATTEMPTS } from "../../lib/defaults.ts";
 import { AuthError, ProtocolError } from "../../lib/errors.ts";
-import { generateKey } from "../../lib/keys/mod.ts";
+import { generateKey, importPrivateKey } from "../../lib/keys/mod.ts";
+import { requestService } from "../../lib/transport/service.ts";
+import { keyFile } from "../support/keys.ts";
 import {
   UserauthBanner,
   UserauthFailure,
@@ -59,6 +61,26 @@ Deno.test("a PK_OK for another key or algorithm ends the connection", async () =
     const { error, sent } = await against(script, [publicKey(key, { probe: true })]);
     assert(error instanceof ProtocolError);
     assertEquals(sent.sent.length, 1);
+  }
+});
+
+Deno.test("a PK_OK may name the type of the key, or another of its algorithms", async () => {
+  const { path } = await keyFile("rsa", "user");
+  using key = importPrivateKey(await Deno.readTextFile(path));
+  for (const algorithm of ["ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"]) {
+    const ok = UserauthPkOk.encode({ algorithm, publicKey: key.publicKey.blob });
+    const { error, sent } = await against([ok, SUCCESS], [publicKey(key, { probe: true })]);
+    assertEquals([error, sent.sent.length], [null, 2]);
+    assertStringIncludes(new TextDecoder("latin1").decode(sent.sent[1]), "rsa-sha2-512");
+  }
+});
+
+Deno.test("a SERVICE_ACCEPT that names no service accepts the one that was asked for", async () => {
+  for (const [payload, good] of [[[6], true], [[6, 0, 0, 0, 1, 65], false]] as const) {
+    const { client, server } = linkPair();
+    const service = requestService(client, "ssh-userauth");
+    server.send(new Uint8Array(payload));
+    assertEquals(await service.accepted().then(() => true, () => false), good);
   }
 });
 

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import type { IncomingOpen } from "../../lib/connection/channel.ts";
 import {
   ChannelOpenError,
@@ -10,6 +10,7 @@ import {
 import { peek32 } from "../../lib/wire/hot.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
+import { Writer } from "../../lib/wire/writer.ts";
 import { adjust, data, none, openChannel, receiveBytes } from "./raw_channel.ts";
 import { rawWorld } from "./raw_world.ts";
 
@@ -30,6 +31,20 @@ Deno.test("Channel splits what it sends at the peer's maximum packet size", asyn
   const channel = await openChannel(world, { maxPacket: 300 });
   await channel.writeAll(new Uint8Array(700));
   assertEquals(await receiveBytes(world, 700), [300, 300, 100]);
+});
+
+Deno.test("A peer that takes packets of no length gets no data, and its own is read", async () => {
+  await using world = await rawWorld("client");
+  const channel = await openChannel(world, { maxPacket: 0 });
+  world.raw.send(data(channel.id, 5));
+  assertEquals((await channel.readChunk())!.length, 5);
+  world.raw.send(adjust(channel.id, 5));
+  assertThrows(() => channel.tryWrite(new Uint8Array(5)), Error, "No room");
+  const asking = channel.request("x");
+  await world.raw.next(MSG.CHANNEL_REQUEST);
+  world.raw.send(m.ChannelSuccess.encode({ recipient: channel.id }));
+  await asking;
+  assertEquals(world.raw.received.filter(([number]) => number === MSG.CHANNEL_DATA), []);
 });
 
 Deno.test("Channel.write returns the number of bytes that the window took", async () => {
@@ -290,6 +305,10 @@ Deno.test("Keepalive leaves a peer alone that answers, even with a failure", asy
   }
 });
 
+function request(recipient: number, type: string, wantReply: boolean, body: Uint8Array = none): Uint8Array {
+  return m.ChannelRequest.encode({ recipient, type, wantReply, data: body });
+}
+
 const confirm = { sender: 1, window: 1, maxPacket: 1, data: none };
 const violations: Record<string, (id: number, raw: (payload: Uint8Array) => void) => void> = {
   "data beyond the maximum packet": (id, send) => send(data(id, 32_769)),
@@ -302,14 +321,6 @@ const violations: Record<string, (id: number, raw: (payload: Uint8Array) => void
   "standard error after EOF": (id, send) => {
     send(m.ChannelEof.encode({ recipient: id }));
     send(data(id, 1, 1));
-  },
-  "a window adjust after CLOSE": (id, send) => {
-    send(m.ChannelClose.encode({ recipient: id }));
-    send(adjust(id, 1));
-  },
-  "a request after CLOSE": (id, send) => {
-    send(m.ChannelClose.encode({ recipient: id }));
-    send(m.ChannelRequest.encode({ recipient: id, type: "x", wantReply: true, data: none }));
   },
   "data for an unknown channel": (_, send) => send(data(99, 1)),
   "data whose length is a lie": (id, send) => {
@@ -335,9 +346,6 @@ const violations: Record<string, (id: number, raw: (payload: Uint8Array) => void
   },
   "a window beyond 2^32 - 1 (CVE-2025-54804)": (id, send) => send(adjust(id, 0xffff_ffff)),
   "a truncated window adjust": (id, send) => send(adjust(id, 1).subarray(0, 8)),
-  "a channel reply nobody asked for": (id, send) =>
-    send(m.ChannelSuccess.encode({ recipient: id })),
-  "a global reply nobody asked for": (_, send) => send(m.RequestFailure.encode({})),
   "a confirmation of an open channel": (id, send) =>
     send(m.ChannelOpenConfirmation.encode({ recipient: id, ...confirm })),
   "a confirmation of nothing": (_, send) =>
@@ -345,7 +353,7 @@ const violations: Record<string, (id: number, raw: (payload: Uint8Array) => void
   "a request with trailing bytes in EOF": (id, send) => {
     send(new Uint8Array([...m.ChannelEof.encode({ recipient: id }), 0]));
   },
-  "an open with a maximum packet of 0": (_, send) =>
+  "an open with a maximum packet of 0 ": (_, send) =>
     send(m.ChannelOpen.encode({ type: "x", sender: 0, window: 1, maxPacket: 0, data: none })),
   "USERAUTH_SUCCESS after authentication": (_, send) => send(m.UserauthSuccess.encode({})),
   "NEWKEYS without a key exchange": (_, send) => send(m.NewKeys.encode({})),
@@ -367,7 +375,36 @@ for (const [role, name, violate] of cases) {
   });
 }
 
+Deno.test("A client's request for a channel that is closed ends the connection", async () => {
+  await using world = await rawWorld("server");
+  const channel = await openChannel(world);
+  world.raw.send(m.ChannelClose.encode({ recipient: channel.id }));
+  world.raw.send(request(channel.id, "x", true));
+  assert(await world.transport.closed instanceof ProtocolError);
+});
+
 for (const role of ["client", "server"] as const) {
+  Deno.test(`What means nothing to a channel or the connection is ignored, as by OpenSSH (${role})`, async () => {
+    await using world = await rawWorld(role);
+    const { raw } = world;
+    const [closed, channel] = [await openChannel(world), await openChannel(world)];
+    raw.send(m.ChannelClose.encode({ recipient: closed.id }));
+    for (const id of [closed.id, 99, channel.id]) {
+      raw.send(m.ChannelSuccess.encode({ recipient: id }));
+      raw.send(m.ChannelFailure.encode({ recipient: id }));
+      raw.send(adjust(id, 1));
+      if (role === "client" && id !== channel.id) raw.send(request(id, "x", true));
+    }
+    raw.send(m.RequestSuccess.encode({ data: none }));
+    raw.send(m.RequestFailure.encode({}));
+    raw.send(data(channel.id, 1));
+    await channel.readChunk(); // all of it has come
+    const asking = channel.request("x"); // is not answered by what came before
+    await raw.next(MSG.CHANNEL_REQUEST);
+    raw.send(m.ChannelFailure.encode({ recipient: channel.id }));
+    await assertRejects(() => asking, RequestDeniedError);
+  });
+
   Deno.test(`An EOF that comes twice is one end of the data, and nothing else ends (${role})`, async () => {
     await using world = await rawWorld(role);
     const channel = await openChannel(world);
@@ -419,6 +456,31 @@ for (const role of ["client", "server"] as const) {
     assertEquals((await channel.readChunk())!.length, 3);
     assertEquals([channel.readableBytes, channel.readableStderrBytes], [0, 0]);
   });
+}
+
+const exits: [what: string, type: string, data: Uint8Array, expected: [number | null, string | null]][] = [
+  ["exit-status", "exit-status", new Writer().u32(7).take(), [7, null]],
+  ["exit-status with bytes behind", "exit-status", new Writer().u32(7).u32(0).take(), [7, null]],
+  ["exit-status without a number", "exit-status", none, [null, null]],
+  ["exit-signal with a name alone", "exit-signal", new Writer().text("TERM").take(), [null, "TERM"]],
+  ["exit-signal of SIGTERM", "exit-signal", new Writer().text("SIGTERM").u8(0).take(), [null, "TERM"]],
+  ["exit-signal without a name", "exit-signal", none, [null, null]],
+];
+for (const [what, type, body, expected] of exits) {
+  for (const order of ["before CLOSE", "after CLOSE", "wanting a reply"] as const) {
+    Deno.test(`The exit is told by an ${what}, ${order}`, async () => {
+      await using world = await rawWorld("client");
+      const channel = await openChannel(world);
+      const close = m.ChannelClose.encode({ recipient: channel.id });
+      const exit = request(channel.id, type, order === "wanting a reply", body);
+      for (const message of order === "after CLOSE" ? [close, exit] : [exit, close]) {
+        world.raw.send(message);
+      }
+      const { code, signal } = await channel.exitStatus;
+      assertEquals([code, signal], expected);
+      assertEquals((await openChannel(world)).isOpen, true); // the connection lives
+    });
+  }
 }
 
 Deno.test("Channel opens by the thousand are bounded while the policy thinks", async () => {

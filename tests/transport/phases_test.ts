@@ -69,7 +69,8 @@ Deno.test("Requests for a login after it succeeded are ignored, without an answe
 
 const late: [role: "client" | "server", message: Uint8Array][] = [
   ["client", userauthRequest],
-  ...[5, 6, 51, 52, 53, 60, 79].flatMap((number): typeof late => [
+  ["server", new Uint8Array([MSG.USERAUTH_BANNER])],
+  ...[5, 6, 51, 52, 60, 79].flatMap((number): typeof late => [
     ["client", new Uint8Array([number])],
     ["server", new Uint8Array([number])],
   ]),
@@ -84,6 +85,15 @@ for (const [role, message] of late) {
     assertStringIncludes(error.message, "Unexpected");
   });
 }
+
+Deno.test("A banner after the login is ignored", async () => {
+  await using world = await rawWorld("client");
+  world.raw.send(m.UserauthBanner.encode({ text: "late", language: "" }));
+  const asking = world.connection.request("x");
+  await world.raw.next(MSG.GLOBAL_REQUEST);
+  world.raw.send(m.RequestSuccess.encode({ data: none }));
+  assertEquals(await asking, none);
+});
 
 Deno.test("Messages of the login within a rekey end the connection", async () => {
   await using world = await rawWorld("server");
