@@ -4,7 +4,6 @@ const ERRNO = {
   AlreadyExists: ["EEXIST"],
   BrokenPipe: ["EPIPE"],
   Busy: ["EBUSY"],
-  ConnectionRefused: ["ECONNREFUSED"],
   FilesystemLoop: ["ELOOP"],
   InvalidData: [],
   IsADirectory: ["EISDIR"],

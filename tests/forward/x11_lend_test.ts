@@ -154,7 +154,8 @@ Deno.test("A connection to a lent display is joined to it; what ends it is told 
       authority: null,
       ...(told && { onError }),
     });
-    const handled: Promise<void> = (async () => await handler!(connOf(memoryPair()[0], addr) as never))();
+    const handled: Promise<void> = (async () =>
+      await handler!(connOf(memoryPair()[0], addr) as never))();
     assertStrictEquals(await assertRejects(() => handled), refused);
   }
   assertEquals(errors, [refused]);

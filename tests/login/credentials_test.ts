@@ -190,10 +190,18 @@ async function withKey(
 
 Deno.test("A key comes before the questions, and no none before it", async () => {
   const on = { PasswordAuthentication: true, NumberOfPasswordPrompts: 1 };
-  await withKey(key.export(), on, {}, ({ names }) =>
-    Promise.resolve(assertEquals(names, ["publickey", "password"])));
-  await withKey(key.export(), { ...on, PubkeyAuthentication: "no" }, {}, ({ names }) =>
-    Promise.resolve(assertEquals(names, ["none", "password"])));
+  await withKey(
+    key.export(),
+    on,
+    {},
+    ({ names }) => Promise.resolve(assertEquals(names, ["publickey", "password"])),
+  );
+  await withKey(
+    key.export(),
+    { ...on, PubkeyAuthentication: "no" },
+    {},
+    ({ names }) => Promise.resolve(assertEquals(names, ["none", "password"])),
+  );
 });
 
 const publicKeyAnswer = async (method: AuthMethod) => {
@@ -277,8 +285,7 @@ Deno.test("Keys that are not used are reported once, before the method after the
     folder.join("e"),
   ];
   const off = { PasswordAuthentication: false, KbdInteractiveAuthentication: false };
-  const line = (name: string) =>
-    `Key "${folder.join(name)}" was not used: there is no such file`;
+  const line = (name: string) => `Key "${folder.join(name)}" was not used: there is no such file`;
   const { methods, events, unreported } = await methodsOf({ IdentityFile: files, ...off });
   assertEquals([methods.length, unreported().length], [2, 3]);
   await publicKeyAnswer(methods[1]!);

@@ -14,19 +14,17 @@ import type { SshOptions } from "../shared/ssh_options.ts";
 const OWNER_ONLY = 0o177;
 
 /**
- * Becomes the master at ControlPath, if ControlMaster asks for one; null if it does not, or if there is one
- * already. It answers check, exit and stop; sessions are refused, since descriptors cannot be received
- * here: `ssh` then connects by itself.
+ * Becomes the master at ControlPath, if ControlMaster is `yes` or `ask`; null if it is not, or if there is a
+ * master already. It answers check, exit and stop; sessions are refused, since descriptors cannot be
+ * received here: `ssh` then connects by itself. So `auto` leaves the socket to a master that shares them.
  *
  * @param exit Called when the master is told to end
  */
-export async function startControlMaster(
-  { ControlMaster = "no", ControlPath: path }: SshOptions,
+export function startControlMaster(
+  { ControlMaster, ControlPath: path }: SshOptions,
   { exit, log }: { readonly exit: () => void; readonly log: Log },
-): Promise<Disposable | null> {
-  if (ControlMaster === "no" || !path) return null;
-  const isAutomatic = ControlMaster === "auto" || ControlMaster === "autoask";
-  if (isAutomatic && await isStale(path)) await runtime.files.remove(path);
+): Disposable | null {
+  if (ControlMaster !== "yes" && ControlMaster !== "ask" || !path) return null;
   try {
     return new ListeningMaster(listen(path), exit, log);
   } catch (error) {
@@ -42,16 +40,6 @@ function listen(path: string): Deno.UnixListener {
     return runtime.net.listenUnix(path);
   } finally {
     runtime.process.umask(mask);
-  }
-}
-
-/** Whether a master has left its socket when it ended. */
-async function isStale(path: string): Promise<boolean> {
-  try {
-    (await runtime.net.connectUnix(path)).close();
-    return false;
-  } catch (error) {
-    return isError(error, "ConnectionRefused");
   }
 }
 

@@ -132,7 +132,7 @@ async function work(client: Client, job: SshArguments, log: Log): Promise<number
     await relay(client, line.relayTo);
     return 0;
   }
-  using master = await startControlMaster(options, { exit: () => void client.close(), log });
+  using master = startControlMaster(options, { exit: () => void client.close(), log });
   await using forwards = await startForwards(client, options, log);
   const complete = forwards.tunnels.every(({ error }) => error === null);
   if (!complete && options.ExitOnForwardFailure) {
