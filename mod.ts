@@ -95,6 +95,7 @@ export type { TunnelConn } from "./lib/forward/tunnel_conn.ts";
 export {
   Channel,
   type ChannelOwner,
+  type ConsumeOptions,
   type IncomingOpen,
   type ReadAllOptions,
 } from "./lib/connection/channel.ts";

@@ -160,6 +160,9 @@ export const TUNNELS_RETRY_MS = 1_000;
 /** and after twice as many each time, up to this: soon enough for who comes back from a sleep. */
 export const TUNNELS_RETRY_MAX_MS = 30_000;
 
+/** A server asks silent clients for a sign of life after this many milliseconds. */
+export const SERVER_KEEPALIVE_MS = 60_000;
+
 /** Missed keepalive answers before the peer counts as dead (ServerAliveCountMax). */
 export const KEEPALIVE_COUNT = 3;
 

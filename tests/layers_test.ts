@@ -3,7 +3,16 @@ import { assertEquals } from "@std/assert";
 
 /** From left to right; folders in one row are siblings and do not import each other. */
 const ROWS: readonly (readonly string[])[] = [
-  ["errors.ts", "defaults.ts", "encoding.ts", "patterns.ts", "spans.ts", "turns.ts", "waiting.ts"],
+  [
+    "errors.ts",
+    "defaults.ts",
+    "encoding.ts",
+    "listener.ts",
+    "patterns.ts",
+    "spans.ts",
+    "turns.ts",
+    "waiting.ts",
+  ],
   ["runtime"],
   ["wire"],
   ["crypto"],

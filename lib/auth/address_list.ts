@@ -35,11 +35,15 @@ export function listsNetwork(list: string, address: string): boolean {
   return matches.includes(true) && !matches.includes(null);
 }
 
+/** An address in the one way of writing it that stands for all. */
+export function addressBits(address: string): string {
+  return `${bitsOf(address)?.value ?? address}`;
+}
+
 /** The network that an address counts as: itself, or the first half of an IPv6 address. */
 export function networkOf(address: string): string {
   const bits = bitsOf(address);
-  if (bits === null) return address;
-  return bits.length === 32 ? `${bits.value}` : `${bits.value >> 64n}/64`;
+  return bits?.length === 128 ? `${bits.value >> 64n}/64` : addressBits(address);
 }
 
 /** Null if it is neither an address nor a network, or has bits that its mask leaves out. */

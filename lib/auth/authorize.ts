@@ -16,6 +16,8 @@ export interface KeyAttempt {
   /** The client's IP address; null if the connection has none, and then no `from=` lets it in. */
   readonly address: string | null;
   readonly now?: Date;
+  /** Which variables `environment=` may set; none unless given. */
+  readonly maySet?: (name: string) => boolean;
 }
 
 /** Whose certificates log in without a line of `authorized_keys`, and as whom. */
@@ -88,7 +90,7 @@ export function certifiedGrant(
 /** What the options of a line grant; null if they do not let the client in from there, or any more. */
 function grantOf(
   { options }: AuthorizedKey,
-  { address, now = new Date() }: KeyAttempt,
+  { address, now = new Date(), maySet = () => false }: KeyAttempt,
 ): Grant | null {
   const from = options.get("from");
   if (from !== undefined && !(address !== null && listsAddress(from, address))) return null;
@@ -100,7 +102,7 @@ function grantOf(
   const allows = (name: string) => [name, undefined].includes(last(name, `no-${name}`, "restrict"));
   return new Grant({
     command: options.get("command"),
-    environment: environmentOf(options.get("environment")),
+    environment: environmentOf(options.get("environment"), maySet),
     pty: allows("pty"),
     agentForwarding: allows("agent-forwarding"),
     x11Forwarding: allows("x11-forwarding"),
@@ -112,12 +114,15 @@ function grantOf(
   });
 }
 
-/** The first of a name counts, as in sshd. */
-function environmentOf(lines: string | undefined): Record<string, string> {
+/** The variables that may be set; the first of a name counts, as in sshd. */
+function environmentOf(
+  lines: string | undefined,
+  maySet: (name: string) => boolean,
+): Record<string, string> {
   const environment: Record<string, string> = {};
   for (const line of lines?.split("\n") ?? []) {
     const [name, ...value] = line.split("=");
-    if (!Object.hasOwn(environment, name!)) environment[name!] = value.join("=");
+    if (!Object.hasOwn(environment, name!) && maySet(name!)) environment[name!] = value.join("=");
   }
   return environment;
 }

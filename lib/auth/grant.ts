@@ -104,7 +104,11 @@ export class Grant implements GrantOptions {
     if (other.command !== undefined && other.command !== command) return null;
     return new Grant({
       command,
-      environment: { ...other.environment, ...this.environment },
+      // What one of them forces runs without what the other sets: variables can make it another command.
+      environment: {
+        ...other.command === command && other.environment,
+        ...this.command === command && this.environment,
+      },
       pty: this.pty && other.pty,
       agentForwarding: this.agentForwarding && other.agentForwarding,
       x11Forwarding: this.x11Forwarding && other.x11Forwarding,

@@ -2,6 +2,7 @@ import { TUNNELS_KEEPALIVE_MS, TUNNELS_RETRY_MAX_MS, TUNNELS_RETRY_MS } from "..
 import { AuthError, ClosedError, HostKeyError, NegotiationError } from "../errors.ts";
 import type { BindAddress, BindPort, ForwardTarget } from "../forward/address.ts";
 import type { CheckOptions, Forwarder } from "../forward/forwarder.ts";
+import { tell } from "../listener.ts";
 import { onAbort, sleep } from "../waiting.ts";
 import type { Client } from "./client.ts";
 import { connect } from "./connect.ts";
@@ -249,11 +250,7 @@ export class Tunnels implements AsyncDisposable {
 
   #set(state: TunnelsState, cause?: unknown): void {
     this.#state = state;
-    try {
-      this.#options.onState?.(state, cause);
-    } catch {
-      // Whoever listens is not part of the tunnels.
-    }
+    tell(this.#options.onState, state, cause);
   }
 }
 

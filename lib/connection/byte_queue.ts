@@ -159,7 +159,7 @@ export class ByteQueue {
 
   /**
    * Hands over what is there and what comes, at once and without a copy: it is borrowed until `take`
-   * returns. Resolves at the end, and rejects with what `take` throws; the rest is thrown away then.
+   * returns, or sends anything. Resolves at the end, and rejects with what `take` throws; the rest is thrown away then.
    *
    * @throws {TypeError} If it is being consumed already
    */
@@ -195,8 +195,10 @@ export class ByteQueue {
     const delivery = this.#delivery;
     if (delivery === TO_CHUNKS) return data;
     if (delivery.to === "reader") return this.#fill(delivery, data);
+    // Asked for before: what a consumer sends may grow the memory that the data is in, and then it is gone.
+    const { length } = data;
     if (delivery.to === "consumer") this.#handOver(delivery, data);
-    this.#consumed(data.length);
+    this.#consumed(length);
     return null;
   }
 

@@ -1,3 +1,4 @@
+import { MAX_CHANNEL_PACKET } from "../defaults.ts";
 import { ClosedError } from "../errors.ts";
 import { type SignalName, STDERR } from "../wire/numbers.ts";
 import { Exec, ExitSignal, ExitStatus as ExitStatusLayout, Subsystem } from "../wire/requests.ts";
@@ -26,6 +27,15 @@ import type { X11Forward, X11Options } from "./x11_forward.ts";
 const NOTHING = new Uint8Array(0);
 /** The unspecified address, for a connection without one. */
 const NO_ADDRESS: Deno.Addr = { transport: "tcp", hostname: "0.0.0.0", port: 0 };
+
+/** How {@linkcode Channel.consume} hands over. */
+export interface ConsumeOptions extends CallOptions {
+  /**
+   * Whether each piece is the module's own memory, which saves a copy. It is gone not only when `take`
+   * returns but as soon as anything is sent, on whichever connection.
+   */
+  readonly borrowed?: boolean;
+}
 
 /** What {@linkcode Channel.readAll} reads, and how much. */
 export interface ReadAllOptions extends CallOptions {
@@ -224,11 +234,11 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 
   /**
-   * Hands over what comes, as it comes and without a copy, until the end: the fastest way to take data
-   * that need not wait. Credit returns to the peer at once, so there is no backpressure.
+   * Hands over what comes, as it comes, until the end: the fastest way to take data that need not wait.
+   * Credit returns to the peer at once, so there is no backpressure.
    *
    * @param take Gets each piece, which is borrowed until it returns; if it throws, the rest is thrown away
-   * @param options A signal: what comes after it is left to other reads
+   * @param options A signal: what comes after it is left to other reads. And whether to save a copy
    * @returns When the peer has sent its EOF; rejects with what `take` throws
    * @throws {ClosedError} If this end has closed the channel, or shut it down for reading
    * @throws {TypeError} If it is being consumed already
@@ -246,9 +256,10 @@ export class Channel implements Deno.Conn, AsyncDisposable {
    * assertEquals(bytes, 5);
    * ```
    */
-  consume(take: (bytes: Uint8Array) => void, options?: CallOptions): Promise<void> {
+  consume(take: (bytes: Uint8Array) => void, options: ConsumeOptions = {}): Promise<void> {
     const core = this.#core;
-    const run = (limit: Limit | null) => (core.readable(), core.stdout.consume(take, limit));
+    const taker = options.borrowed ? take : fromScratch(take);
+    const run = (limit: Limit | null) => (core.readable(), core.stdout.consume(taker, limit));
     return core.within(options, run, null); // a timeout is for a read that waits, not for all of them
   }
 
@@ -643,6 +654,18 @@ const DIRECTIONS: Readonly<Record<string | number, readonly [boolean, boolean]>>
   1: [false, true],
   2: [true, true],
 };
+
+/** A taker that gets each piece in memory that nothing else touches until it returns. */
+function fromScratch(take: (bytes: Uint8Array) => void): (bytes: Uint8Array) => void {
+  let scratch = new Uint8Array(0);
+  return (bytes) => {
+    if (bytes.length > scratch.length) {
+      scratch = new Uint8Array(Math.max(bytes.length, MAX_CHANNEL_PACKET));
+    }
+    scratch.set(bytes);
+    take(scratch.subarray(0, bytes.length));
+  };
+}
 
 function invalid(how: unknown): never {
   throw new TypeError(`Cannot shut down "${how}": it is "read", "write" or "both"`);

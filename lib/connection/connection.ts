@@ -92,6 +92,13 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     return this.#channels.count;
   }
 
+  /** Bytes of data sent and received on the channels that are open. */
+  get carried(): number {
+    let sum = 0;
+    for (const channel of this.#channels.open()) sum += channel.carried;
+    return sum;
+  }
+
   get incoming(): AsyncIterable<IncomingOpen, undefined> {
     return this.#incoming.queue;
   }

@@ -1,5 +1,6 @@
 import type { Channel } from "../connection/channel.ts";
 import { ClosedError, DisconnectError } from "../errors.ts";
+import { tell } from "../listener.ts";
 import { type ByteCounts, splice } from "./splice.ts";
 
 /** How to look whether a tunnel works. */
@@ -111,12 +112,7 @@ export class Tunnel<A extends Deno.Addr> implements Forwarder<A>, ByteCounts {
   }
 
   #failed(error: unknown): void {
-    if (this.signal.aborted) return;
-    try {
-      this.#parts.onError?.(error);
-    } catch {
-      // An error of the caller's log does not end the tunnel.
-    }
+    if (!this.signal.aborted) tell(this.#parts.onError, error);
   }
 
   #over(cause: unknown): void {

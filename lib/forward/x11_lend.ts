@@ -2,6 +2,7 @@ import type { Channel } from "../connection/channel.ts";
 import type { X11Forward } from "../connection/x11_forward.ts";
 import type { X11Authority } from "../connection/x11_setup.ts";
 import { ConnectError } from "../errors.ts";
+import { tell } from "../listener.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { findAuthority } from "./x11_authority.ts";
 import { joinDisplay, parseDisplay } from "./x11_display.ts";
@@ -41,7 +42,7 @@ export async function lendDisplay(
       try {
         await joinDisplay(conn, display);
       } catch (error) {
-        options.onError?.(error);
+        tell(options.onError, error);
         throw error;
       }
     },

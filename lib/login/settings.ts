@@ -53,7 +53,9 @@ export function configuredConnection(settings: LoginSettings): ConfiguredConnect
 }
 
 /** The limits of ChannelTimeout; of two for one pattern the first counts. */
-function configuredTimeouts({ ChannelTimeout = [] }: LoginSettings): ChannelTimeouts | undefined {
+export function configuredTimeouts(
+  { ChannelTimeout = [] }: Pick<LoginSettings, "ChannelTimeout">,
+): ChannelTimeouts | undefined {
   const timeouts = new Map<string, number>();
   for (const text of ChannelTimeout) {
     const timeout = parseChannelTimeout(text); // null for `none`

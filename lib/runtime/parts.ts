@@ -89,6 +89,8 @@ export interface ProgramOptions {
   cwd?: string;
   /** Variables in addition to those of this process. */
   env?: Record<string, string>;
+  /** Whether those of this process are left out. */
+  clearEnv?: boolean;
   stdin?: "piped" | "inherit" | "null";
   stdout?: "piped" | "inherit" | "null";
   stderr?: "piped" | "inherit" | "null";

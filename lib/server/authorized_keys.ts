@@ -2,6 +2,7 @@ import { authorize, certifiedGrant } from "../auth/authorize.ts";
 import type { Grant } from "../auth/grant.ts";
 import type { AuthClient } from "../auth/policy.ts";
 import type { PublicKey } from "../keys/public_key.ts";
+import { matchesPatternList } from "../patterns.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { isNotUnderstood } from "./internal_sftp.ts";
 
@@ -16,11 +17,17 @@ export interface AuthorizedKeysOptions {
    * `(key) => list.isRevoked(key)`.
    */
   readonly revoked?: (key: PublicKey) => boolean | Promise<boolean>;
+  /**
+   * Which variables the option `environment` may set: all, or those that patterns name, such as
+   * `"LANG,LC_*"`; none unless given, since a variable such as LD_PRELOAD makes any command another one
+   * (PermitUserEnvironment).
+   */
+  readonly permitUserEnvironment?: boolean | string;
 }
 
 /**
  * A policy for `auth.publicKey` that lets in whom `authorized_keys` does, with the options of the
- * line: `from`, `expiry-time`, `command`, `environment`, `restrict`, `pty`, `port-forwarding`,
+ * line: `from`, `expiry-time`, `command`, `environment` (if that is permitted), `restrict`, `pty`, `port-forwarding`,
  * `agent-forwarding`, `X11-forwarding` and their `no-` forms, `permitopen`, `permitlisten`,
  * `cert-authority`, `principals`, `no-touch-required` and `verify-required` (sshd(8)). The text is read
  * anew for each attempt, so that changes count at once.
@@ -55,12 +62,15 @@ export function authorizedKeys(
   options: AuthorizedKeysOptions = {},
 ): (user: string, key: PublicKey, client: AuthClient) => Promise<Grant | false> {
   const { authorities = [], principals = (user) => [user], revoked = () => false } = options;
+  const { permitUserEnvironment: permitted = false } = options;
+  const maySet = (name: string) =>
+    typeof permitted === "string" ? matchesPatternList(permitted, name) : permitted === true;
   const textOf = typeof source === "function" ? source : () => runtime.files.readTextFile(source);
   return async (user, key, { remoteAddr }) => {
     const { certificate } = key;
     const involved = certificate ? [certificate.publicKey, certificate.authority, key] : [key];
     for (const key of involved) if (await revoked(key) !== false) return false;
-    const attempt = { user, key, address: addressOf(remoteAddr) };
+    const attempt = { user, key, address: addressOf(remoteAddr), maySet };
     let grant = authorize(await textOf(user) ?? "", attempt);
     if (grant === null && certificate !== null) {
       const trusted = { keys: authorities, principals: await principals(user) };

@@ -4,6 +4,7 @@ import { Connection } from "../connection/connection.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { LOGIN_GRACE_MS, MAX_AUTH_TRIES, MAX_SESSIONS } from "../defaults.ts";
 import { ConnectError } from "../errors.ts";
+import { tell } from "../listener.ts";
 import { serveForwards } from "../forward/serve.ts";
 import {
   type Login,
@@ -29,6 +30,7 @@ import { mayListen, mayOpen } from "./granted_forwards.ts";
 import { isInternalSftp, restricted } from "./internal_sftp.ts";
 import type { ServeOptions } from "./options.ts";
 import type { Offence } from "./penalties.ts";
+import { limitTime } from "./time_limits.ts";
 
 /** Starts to serve one connection; the transport carries its end. */
 export function serveSocket(
@@ -75,7 +77,7 @@ async function login(
       onAttempt(attempt) {
         // A first "none" asks which methods there are; that is not an attempt.
         if (!attempt.accepted && attempt.method !== "none") offence = "authFail";
-        options.onAttempt?.(attempt, remoteAddr);
+        tell(options.onAttempt, attempt, remoteAddr);
       },
     });
     const login: Login = { ...accepted, remoteAddr };
@@ -106,11 +108,9 @@ async function login(
     });
     const { onConnection, onError } = options;
     Promise.try(() => onConnection?.(connection, login)).catch((error) => {
-      if (!over.signal.aborted) onError?.(error, login.remoteAddr);
+      if (!over.signal.aborted) tell(onError, error, login.remoteAddr);
     });
-    if (options.keepaliveInterval) {
-      connection.keepalive(options.keepaliveInterval, options.keepaliveCount);
-    }
+    limitTime(transport, connection, options);
     span.end();
     return null;
   } catch (error) {
@@ -158,7 +158,7 @@ class Sessions {
       pty: (this.#options.pty ?? true) && this.#login.grant.pty,
       agent: (channelType) => this.#agent(connection, channelType),
       x11: () => this.#x11(connection),
-      failed: (error) => this.#options.onError?.(error, this.#login.remoteAddr),
+      failed: (error) => tell(this.#options.onError, error, this.#login.remoteAddr),
     });
   }
 

@@ -21,6 +21,7 @@ export type { Pty } from "../session/pty.ts";
 export type { PtyOptions, TerminalSize } from "../connection/session_requests.ts";
 export type { TerminalMode } from "../wire/numbers.ts";
 export { Channel, type ChannelOwner, type IncomingOpen } from "../connection/channel.ts";
+export type { ChannelTimeouts } from "../connection/idle_channels.ts";
 export type { GlobalHandler } from "../connection/global_requests.ts";
 export type {
   Exit,

@@ -1,6 +1,7 @@
 import type { ServerAuthPolicy } from "../auth/policy.ts";
 import type { AuthAttempt } from "../auth/server.ts";
 import type { ChannelOwner } from "../connection/channel.ts";
+import type { ChannelTimeouts } from "../connection/idle_channels.ts";
 import type { WindowOptions } from "../connection/window_budget.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import type { ForwardAddress } from "../forward/address.ts";
@@ -82,16 +83,35 @@ export interface ServeOptions {
   /** Connections of one source that are not logged in; any number unless given (PerSourceMaxStartups). */
   readonly maxStartupsPerSource?: number;
   /**
-   * How long a source is kept out whose connections fail to log in; not at all unless given, since many
-   * users may share an address. A server on the internet should have it.
+   * How long a source is kept out whose connections fail to log in; on unless it is false, which is for
+   * a server that sees all of its clients under one address, such as one after a proxy.
    */
-  readonly penalties?: PenaltyOptions;
+  readonly penalties?: PenaltyOptions | false;
   /** Sessions open at once on one connection, 10 unless given (MaxSessions). */
   readonly maxSessions?: number;
-  /** Milliseconds of silence before a client is asked for a sign of life; 0 (the default) never. */
+  /**
+   * Milliseconds of silence before a client is asked for a sign of life, 60,000 unless given; 0 never
+   * (ClientAliveInterval).
+   */
   readonly keepaliveInterval?: number;
-  /** Unanswered questions after which a client counts as dead; 3 unless given. */
+  /** Unanswered questions after which a client counts as dead; 3 unless given (ClientAliveCountMax). */
   readonly keepaliveCount?: number;
+  /** Whether the system asks clients that are silent for hours; true unless given (TCPKeepAlive). */
+  readonly tcpKeepAlive?: boolean;
+  /** Milliseconds without data on any channel after which a client is disconnected; 0 (the default) never. */
+  readonly idleTimeout?: number;
+  /**
+   * Milliseconds without an open channel after which a client is disconnected; 0 (the default) never
+   * (UnusedConnectionTimeout).
+   */
+  readonly unusedConnectionTimeout?: number;
+  /** Milliseconds from its login after which a client is disconnected whatever it does; 0 (the default) never. */
+  readonly maxSessionTime?: number;
+  /**
+   * Milliseconds without data after which channels are closed, by patterns of their types, such as
+   * `{ "session": 300_000 }` (ChannelTimeout).
+   */
+  readonly channelTimeouts?: ChannelTimeouts;
   /** When to exchange keys anew; after 1 GiB, 2^31 packets or an hour unless given. */
   readonly rekey?: RekeyLimits;
   /** The receive windows of channels; tuned to the path between 2 and 32 MiB unless given. */
@@ -102,7 +122,7 @@ export interface ServeOptions {
   readonly onListen?: (addr: Deno.NetAddr) => void;
   /**
    * Called with each client that has logged in, for channels and global requests of your own; what it
-   * throws goes to `onError`.
+   * throws goes to `onError`. What the other listeners throw is dropped.
    */
   readonly onConnection?: (connection: ChannelOwner, login: Login) => void | Promise<void>;
   /** Called with each attempt to log in that has been decided; for logs. */

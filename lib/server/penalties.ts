@@ -1,11 +1,12 @@
-import { listsAddress, networkOf } from "../auth/address_list.ts";
+import { addressBits, listsAddress, networkOf } from "../auth/address_list.ts";
 import { MAX_PENALIZED_SOURCES } from "../defaults.ts";
 
 /**
  * How long a source of connections is kept out for what its connections did, in milliseconds, as
  * sshd's PerSourcePenalties. Penalties add up, and nothing is refused while they come to less than
- * `min`: who mistypes a password is not locked out, who guesses is. A source is an IPv4 address or the
- * first 64 bits of an IPv6 address.
+ * `min`: a user who mistypes a password is not locked out, a guesser is. A source is an address, and for
+ * IPv6 also the network of its first 64 bits, which is refused from four times `min` on: an attacker has
+ * all addresses of a network, and so has an office.
  */
 export interface PenaltyOptions {
   /** For a connection that tried to log in and could not; 5,000 unless given. */
@@ -33,12 +34,26 @@ const USUAL: Required<Omit<PenaltyOptions, "exempt">> = {
   max: 600_000,
 };
 
-/** Which sources are kept out, and until when. */
+/** By how much more a network may offend than an address. */
+const NETWORK_FACTOR = 4;
+
+/** Entries that are looked at to make room for a new one. */
+const OLDEST = 8;
+
+/** A source that offended: when its time is up, and whether it is kept out until then. */
+interface Penalized {
+  until: number;
+  refused: boolean;
+  /** Whether the refusal has been told. */
+  told: boolean;
+}
+
+/** Which sources are kept out, and until when; each look and entry takes constant time. */
 export class Penalties {
   readonly #options: typeof USUAL;
   readonly #exempt: string | undefined;
-  /** When each source has done its time, and whether it is kept out until then. */
-  readonly #sources = new Map<string, { until: number; refused: boolean }>();
+  readonly #v4 = new Map<string, Penalized>();
+  readonly #v6 = new Map<string, Penalized>();
 
   constructor({ exempt, ...options }: PenaltyOptions = {}) {
     this.#options = { ...USUAL, ...options };
@@ -47,29 +62,54 @@ export class Penalties {
 
   /** Whether a newcomer from the address is refused. */
   refuses(address: string, now: number = Date.now()): boolean {
-    const source = this.#sources.get(networkOf(address));
-    return source !== undefined && source.refused && source.until > now;
+    return this.#refusal(address, now) !== undefined;
+  }
+
+  /** Milliseconds for which an address is refused, once a refusal; null if that has been told. */
+  untold(address: string, now: number = Date.now()): number | null {
+    const refusal = this.#refusal(address, now);
+    if (refusal === undefined || refusal.told) return null;
+    refusal.told = true;
+    return refusal.until - now;
+  }
+
+  #refusal(address: string, now: number): Penalized | undefined {
+    const { table, names } = this.#place(address);
+    return names.map((name) => table.get(name))
+      .find((source) => source !== undefined && source.refused && source.until > now);
+  }
+
+  /** The entries of an address: its own first. */
+  #place(address: string): { table: Map<string, Penalized>; names: string[] } {
+    const [own, network] = [addressBits(address), networkOf(address)];
+    return own === network
+      ? { table: this.#v4, names: [own] }
+      : { table: this.#v6, names: [own, network] };
   }
 
   /** Remembers what a connection did. */
   add(address: string, offence: Offence, now: number = Date.now()): void {
     if (this.#exempt !== undefined && listsAddress(this.#exempt, address)) return;
+    const { table, names } = this.#place(address);
     const { min, max } = this.#options;
-    const name = networkOf(address);
-    const before = this.#sources.get(name);
-    const served = before === undefined || before.until <= now;
-    const until = Math.min(now + max, (served ? now : before.until) + this.#options[offence]);
-    // Once kept out, a source stays out until its time is up.
-    const refused = (!served && before.refused) || until - now >= min;
-    this.#sources.delete(name);
-    this.#sources.set(name, { until, refused });
-    if (this.#sources.size > MAX_PENALIZED_SOURCES) this.#forget(now);
+    for (const [at, name] of names.entries()) {
+      const before = table.get(name);
+      const served = before === undefined || before.until <= now;
+      const until = Math.min(now + max, (served ? now : before.until) + this.#options[offence]);
+      // Once kept out, a source stays out until its time is up.
+      const isOut = !served && before.refused;
+      const least = at === 0 ? min : Math.min(max, min * NETWORK_FACTOR);
+      const refused = isOut || until - now >= least;
+      table.delete(name);
+      table.set(name, { until, refused, told: isOut && before.told });
+      if (table.size > MAX_PENALIZED_SOURCES) forget(table, now);
+    }
   }
+}
 
-  /** Those whose time is up, and whoever has been quiet for longest. */
-  #forget(now: number): void {
-    for (const [name, { until }] of this.#sources) if (until <= now) this.#sources.delete(name);
-    const [oldest] = this.#sources.keys();
-    if (this.#sources.size > MAX_PENALIZED_SOURCES) this.#sources.delete(oldest!);
-  }
+/** Makes room: the entry that has been quiet for longest goes, and those beside it whose time is up. */
+function forget(table: Map<string, Penalized>, now: number): void {
+  const oldest = [...table.entries().take(OLDEST)];
+  const over = oldest.filter(([, { until }]) => until <= now);
+  for (const [name] of over.length > 0 ? over : oldest.slice(0, 1)) table.delete(name);
 }

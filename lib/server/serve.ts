@@ -1,6 +1,7 @@
 import { checkPolicy } from "../auth/server.ts";
 import { algorithmOptions, resolveSuite, type Suite } from "../crypto/suite.ts";
-import { DisconnectError } from "../errors.ts";
+import { ConnectError, DisconnectError } from "../errors.ts";
+import { tell } from "../listener.ts";
 import { canUse } from "../keys/parsed_key.ts";
 import { acceptEach } from "../runtime/connections.ts";
 import { runtime } from "../runtime/runtime.ts";
@@ -147,10 +148,15 @@ class Server implements SshServer {
     this.#options = options;
     this.#handler = handler;
     this.#startups = new Startups(options);
-    this.#penalties = options.penalties ? new Penalties(options.penalties) : null;
+    this.#penalties = options.penalties === false ? null : new Penalties(options.penalties);
     this.addr = listener.addr as Deno.NetAddr;
     onAbort(options.signal, () => this.#stop());
-    options.onListen?.(this.addr);
+    try {
+      options.onListen?.(this.addr);
+    } catch (error) {
+      listener.close();
+      throw error;
+    }
     this.finished = this.#run(listener);
   }
 
@@ -168,12 +174,15 @@ class Server implements SshServer {
   }
 
   async #run(listener: Deno.TcpListener): Promise<void> {
-    const { onError } = this.#options;
+    const { onError, tcpKeepAlive = true } = this.#options;
     await acceptEach(
       listener,
       this.#stopping.signal,
-      (conn) => this.#serve(connSocket(conn)),
-      (error) => onError?.(error, null),
+      (conn) => {
+        if ("setKeepAlive" in conn) conn.setKeepAlive(tcpKeepAlive);
+        this.#serve(connSocket(conn));
+      },
+      (error) => tell(onError, error, null),
     );
     while (this.#transports.size > 0) {
       await Promise.all([...this.#transports].map((transport) => transport.finished));
@@ -190,7 +199,8 @@ class Server implements SshServer {
 
   #serve(socket: Socket): void {
     const address = addressOf(socket.remoteAddr);
-    const startup = this.#penalties?.refuses(address) ? null : this.#startups.admit(address);
+    const refused = this.#isRefused(address, socket.remoteAddr);
+    const startup = refused ? null : this.#startups.admit(address);
     if (startup === null) return socket.close();
     const { transport, loggedIn } = serveSocket(
       socket,
@@ -205,10 +215,22 @@ class Server implements SshServer {
     });
     transport.closed.then((cause) => {
       if (!(cause instanceof DisconnectError && cause.reason === DISCONNECT.BY_APPLICATION)) {
-        this.#options.onError?.(cause, socket.remoteAddr);
+        tell(this.#options.onError, cause, socket.remoteAddr);
       }
     });
     transport.finished.then(() => this.#transports.delete(transport));
+  }
+
+  /** sshd's PerSourcePenalties; that a source is refused is told once. */
+  #isRefused(address: string, remoteAddr: Deno.Addr | null): boolean {
+    if (!this.#penalties?.refuses(address)) return false;
+    const untold = this.#penalties.untold(address);
+    if (untold !== null) {
+      const text = `Connections from ${address} are refused for ${Math.ceil(untold / 1000)} s, ` +
+        "since its logins failed";
+      tell(this.#options.onError, new ConnectError(text), remoteAddr);
+    }
+    return true;
   }
 }
 

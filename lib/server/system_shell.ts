@@ -11,6 +11,12 @@ export interface SystemShellOptions {
   readonly shell?: string;
   /** The folder that commands start in. */
   readonly cwd?: string;
+  /**
+   * Variables of your own for the commands. Beside them they get HOME, USER, LOGNAME, PATH and LANG of this
+   * process, as far as those may be read, and SHELL; nothing else, since a server's environment holds its
+   * secrets.
+   */
+  readonly env?: Readonly<Record<string, string>>;
   /** Which of the client's environment variables are passed on; LANG and LC_* unless given. */
   readonly acceptEnv?: (name: string) => boolean;
 }
@@ -18,8 +24,7 @@ export interface SystemShellOptions {
 /**
  * A handler that runs commands through the system's shell, as sshd does, with the rights of this
  * process: every user who can log in has them. Needs `--allow-run`. An agent that the client
- * lends is at SSH_AUTH_SOCK while the command runs, and its display at DISPLAY; this process's own are
- * not. SSH_CONNECTION and SSH_CLIENT tell the addresses of the connection. Commands have pipes and no
+ * lends is at SSH_AUTH_SOCK while the command runs, and its display at DISPLAY. SSH_CONNECTION and SSH_CLIENT tell the addresses of the connection. Commands have pipes and no
  * terminal, so SSH_TTY is not set.
  *
  * @example
@@ -57,14 +62,17 @@ export function systemShell(options: SystemShellOptions = {}): SessionHandler {
     const accepted = Object.entries(session.env).filter(([name]) => acceptEnv(name) === true);
     const child = runtime.programs.spawn(shell, {
       args: session.command === null ? [] : ["-c", session.command],
+      clearEnv: true,
       env: {
+        ...ownVariables(),
+        SHELL: shell,
+        ...options.env,
         ...Object.fromEntries(accepted),
         ...session.login.grant.environment,
         ...connectionVariables(session),
         ...(session.originalCommand !== null && { SSH_ORIGINAL_COMMAND: session.originalCommand }),
-        SSH_AUTH_SOCK: agent?.path ?? "",
-        DISPLAY: x11?.display ?? "",
-        XAUTHORITY: x11?.authority ?? "",
+        ...(agent && { SSH_AUTH_SOCK: agent.path }),
+        ...(x11 && { DISPLAY: x11.display, XAUTHORITY: x11.authority }),
       },
       stdin: "piped",
       stdout: "piped",
@@ -82,6 +90,19 @@ export function systemShell(options: SystemShellOptions = {}): SessionHandler {
     ]);
     tell(session, status);
   };
+}
+
+/** What programs expect to find, of this process; sshd has the same list. */
+const OWN_VARIABLES = ["HOME", "USER", "LOGNAME", "PATH", "LANG"];
+
+/** Where programs are if this process does not tell. */
+const USUAL_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+
+function ownVariables(): Record<string, string> {
+  const readable = OWN_VARIABLES.filter((variable) => runtime.isGranted({ name: "env", variable }));
+  const entries = readable.map((variable) => [variable, runtime.env.get(variable)] as const);
+  const present = entries.filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return { PATH: USUAL_PATH, ...Object.fromEntries(present) };
 }
 
 /** SSH_CONNECTION and SSH_CLIENT of ssh(1), if the connection has addresses. */

@@ -1,9 +1,8 @@
-import { AGENT_FORWARDING } from "../wire/numbers.ts";
+import { AGENT_FORWARDING, SIGNALS } from "../wire/numbers.ts";
 import type { Channel } from "../connection/channel.ts";
 import { writableOf } from "../connection/channel_streams.ts";
 import type { RequestAnswer } from "../connection/request.ts";
 import type { Grant } from "../auth/grant.ts";
-import { printable } from "../errors.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import {
   Break,
@@ -231,7 +230,10 @@ export class Session {
     return this.channel.writeAllStderr(this.#encode(text));
   }
 
-  /** Called with the name, without SIG, of each signal that the client sends (RFC 4254 §6.9). */
+  /**
+   * Called with the name, without SIG, of each signal of RFC 4254 §6.9 that the client sends; never where
+   * the login's grant forces the command.
+   */
   onSignal(handler: (name: string) => void): void {
     this.#onSignal = handler;
   }
@@ -288,8 +290,7 @@ export class Session {
       case "x11-req":
         return this.#useX11(data);
       case "signal":
-        this.#onSignal(printable(SignalLayout.decode(data).name, 64));
-        return true;
+        return this.#signal(SignalLayout.decode(data).name);
       case "break":
         if (!this.#onBreak) return false;
         this.#onBreak(Break.decode(data).milliseconds);
@@ -303,6 +304,14 @@ export class Session {
       default:
         return false;
     }
+  }
+
+  /** As in sshd, a command that runs in place of another gets no signals of the client's. */
+  #signal(name: string): boolean {
+    if (this.#program === null || this.login.grant.command !== undefined) return false;
+    if (!(SIGNALS as readonly string[]).includes(name)) return false;
+    this.#onSignal(name);
+    return true;
   }
 
   async #useAgent(channelType: string): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { printable, ProtocolError } from "../errors.ts";
+import { tell } from "../listener.ts";
 import { DATA_HEADER, EXTENDED_DATA_HEADER, peek32 } from "../wire/hot.ts";
 import { MESSAGES } from "../wire/messages.ts";
 import { MSG } from "../wire/numbers.ts";
@@ -56,10 +57,10 @@ const isOfMethod = (number: number) => /^([34]|[67])\d$/.test(`${number}`);
 
 /** Tells somebody what goes over the wire. */
 export class Trace {
-  readonly #tell: (event: TraceEvent) => void;
+  readonly #listener: (event: TraceEvent) => void;
 
-  constructor(tell: (event: TraceEvent) => void) {
-    this.#tell = tell;
+  constructor(listener: (event: TraceEvent) => void) {
+    this.#listener = listener;
   }
 
   sent(payload: Uint8Array): void {
@@ -92,11 +93,7 @@ export class Trace {
     length: number,
     fields: Readonly<Record<string, TraceField>>,
   ): void {
-    try {
-      this.#tell({ direction, name: nameOf(number), number, length, fields });
-    } catch {
-      // Who looks on does not get in the way.
-    }
+    tell(this.#listener, { direction, name: nameOf(number), number, length, fields });
   }
 }
 

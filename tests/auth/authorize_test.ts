@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { listsAddress } from "../../lib/auth/address_list.ts";
 import { authorize, type KeyAttempt } from "../../lib/auth/authorize.ts";
-import type { Grant } from "../../lib/auth/grant.ts";
+import { Grant, type GrantOptions } from "../../lib/auth/grant.ts";
 import {
   type CertificateOptions,
   generateKey,
@@ -62,9 +62,7 @@ const flags: [string, Partial<Grant>][] = [
     noTouchRequired: true,
     verifyRequired: true,
   }],
-  ['environment="A=1",environment="B=x=y",environment="A=2",environment="9=z"', {
-    environment: { A: "1", B: "x=y", 9: "z" },
-  }],
+  ['environment="A=1"', { environment: {} }],
 ];
 for (const [options, expected] of flags) {
   Deno.test(`authorize grants what ${options} says`, () => {
@@ -74,6 +72,35 @@ for (const [options, expected] of flags) {
     }
   });
 }
+
+Deno.test("authorize grants the variables that may be set", () => {
+  const options = 'environment="A=1",environment="B=x=y",environment="A=2",environment="9=z"';
+  const variables = (maySet: KeyAttempt["maySet"]) =>
+    granted(`${options} ${key}`, { maySet: maySet! })!.environment;
+  assertEquals(variables(() => true), { A: "1", B: "x=y", 9: "z" });
+  assertEquals(variables((name) => name === "B"), { B: "x=y" });
+});
+
+Deno.test("A command that a certificate forces runs without the variables of a line", async () => {
+  const forced = await certificate({ criticalOptions: { "force-command": "backup" } });
+  const text = `cert-authority,environment="LD_PRELOAD=/tmp/x.so" ${ca}`;
+  const attempt = { maySet: () => true };
+  assertEquals(granted(text, { ...attempt, key: forced })?.environment, {});
+  const free = await certificate();
+  const { environment } = granted(text, { ...attempt, key: free })!;
+  assertEquals(environment, { LD_PRELOAD: "/tmp/x.so" });
+});
+
+Deno.test("A grant's variables stay beside its own command, and not beside another's", () => {
+  const [a, b] = [{ A: "1" }, { B: "2" }];
+  const variables = (one: GrantOptions, other: GrantOptions) =>
+    new Grant(one).and(new Grant(other))!.environment;
+  assertEquals(variables({ environment: a }, { environment: b }), { ...a, ...b });
+  assertEquals(variables({ environment: a, command: "x" }, { environment: b }), a);
+  assertEquals(variables({ environment: a }, { environment: b, command: "x" }), b);
+  const both = variables({ environment: a, command: "x" }, { environment: b, command: "x" });
+  assertEquals(both, { ...a, ...b });
+});
 
 Deno.test("authorize takes the first line of a key that lets it in", () => {
   const text = `from="10.0.0.0/8",command="a" ${key}\ncommand="b" ${key}\ncommand="c" ${key}`;

@@ -144,6 +144,26 @@ Deno.test("serve takes the options of sshd_config", () => {
   });
 });
 
+Deno.test("serve takes the time limits and penalties of sshd_config", () => {
+  const options = readServer(
+    "ChannelTimeout session=5m x11-connection=0",
+    "UnusedConnectionTimeout=10",
+    "TCPKeepAlive=no",
+    "ClientAliveInterval=0",
+    "PerSourcePenalties=no",
+  );
+  assertEquals(limitsOf(options), {
+    penalties: false,
+    keepaliveInterval: 0,
+    unusedConnectionTimeout: 10_000,
+    tcpKeepAlive: false,
+    channelTimeouts: { session: 300_000, "x11-connection": 0 },
+  });
+  assertEquals(limitsOf(readServer()), {});
+  assertEquals(limitsOf(readServer("PerSourcePenalties=yes")), { penalties: {} });
+  assertEquals(readServer("PermitUserEnvironment=LANG,LC_*").PermitUserEnvironment, "LANG,LC_*");
+});
+
 Deno.test("MaxStartups may be one number", () => {
   assertEquals(readServer("MaxStartups=7").MaxStartups, { begin: 7, rate: 100, full: 7 });
 });

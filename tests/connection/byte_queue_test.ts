@@ -103,6 +103,19 @@ Deno.test("ByteQueue.read by two at once gives each its own bytes", async () => 
   assertEquals([[...a], b[0]], [[1, 2], 3]);
 });
 
+Deno.test("ByteQueue.consume gives credit for data whose memory is gone afterwards", () => {
+  let consumed = 0;
+  const queue = new ByteQueue((bytes) => consumed += bytes);
+  // As memory of WebAssembly that grows while the taker sends.
+  const consuming = queue.consume((bytes) => {
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer as ArrayBuffer] });
+  });
+  queue.append(new Uint8Array(7), 0);
+  assertEquals(consumed, 7);
+  queue.end();
+  return consuming;
+});
+
 Deno.test("ByteQueue.consume hands over what was there and what comes, and resolves at the end", async () => {
   let consumed = 0;
   const queue = new ByteQueue((bytes) => consumed += bytes);

@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { concat } from "@std/bytes";
 import type { IncomingOpen } from "../../lib/connection/channel.ts";
 import {
   ChannelOpenError,
@@ -7,6 +14,9 @@ import {
   ProtocolError,
   RequestDeniedError,
 } from "../../lib/errors.ts";
+import { connectedPair } from "../../lib/testing/connected_pair.ts";
+import { heap } from "../../lib/crypto/wasm.ts";
+import { noise } from "../support/random.ts";
 import { peek32 } from "../../lib/wire/hot.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
@@ -305,7 +315,12 @@ Deno.test("Keepalive leaves a peer alone that answers, even with a failure", asy
   }
 });
 
-function request(recipient: number, type: string, wantReply: boolean, body: Uint8Array = none): Uint8Array {
+function request(
+  recipient: number,
+  type: string,
+  wantReply: boolean,
+  body: Uint8Array = none,
+): Uint8Array {
   return m.ChannelRequest.encode({ recipient, type, wantReply, data: body });
 }
 
@@ -458,12 +473,23 @@ for (const role of ["client", "server"] as const) {
   });
 }
 
-const exits: [what: string, type: string, data: Uint8Array, expected: [number | null, string | null]][] = [
+const exits: [
+  what: string,
+  type: string,
+  data: Uint8Array,
+  expected: [number | null, string | null],
+][] = [
   ["exit-status", "exit-status", new Writer().u32(7).take(), [7, null]],
   ["exit-status with bytes behind", "exit-status", new Writer().u32(7).u32(0).take(), [7, null]],
   ["exit-status without a number", "exit-status", none, [null, null]],
-  ["exit-signal with a name alone", "exit-signal", new Writer().text("TERM").take(), [null, "TERM"]],
-  ["exit-signal of SIGTERM", "exit-signal", new Writer().text("SIGTERM").u8(0).take(), [null, "TERM"]],
+  ["exit-signal with a name alone", "exit-signal", new Writer().text("TERM").take(), [
+    null,
+    "TERM",
+  ]],
+  ["exit-signal of SIGTERM", "exit-signal", new Writer().text("SIGTERM").u8(0).take(), [
+    null,
+    "TERM",
+  ]],
   ["exit-signal without a name", "exit-signal", none, [null, null]],
 ];
 for (const [what, type, body, expected] of exits) {
@@ -542,4 +568,29 @@ Deno.test("An unknown message is answered with UNIMPLEMENTED and its sequence nu
   world.raw.send(new Uint8Array([117, 1, 2, 3]));
   await seen.promise;
   assertEquals(m.Unimplemented.decode(told!).sequence, sequence);
+});
+
+Deno.test("Channel.consume hands over memory that what its taker sends does not touch", async () => {
+  const sent = noise(100_000);
+  await using pair = await connectedPair({
+    handler: async ({ channel }) => {
+      await channel.readChunk();
+      await channel.writeAll(sent);
+    },
+  });
+  for (const borrowed of [false, true]) {
+    const channel = await pair.host.openSession();
+    await channel.shell();
+    const got: Uint8Array[] = [];
+    let ofTheModule = 0;
+    const consuming = channel.consume((bytes) => {
+      if (bytes.buffer === heap().buffer) ofTheModule++;
+      got.push(bytes.slice());
+    }, { borrowed });
+    await channel.writeAll(none, Uint8Array.of(1));
+    await consuming;
+    assertEquals(concat(got), sent);
+    assertEquals(ofTheModule > 0, borrowed);
+    await channel.close();
+  }
 });

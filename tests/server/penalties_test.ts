@@ -1,5 +1,4 @@
 import { assert, assertEquals } from "@std/assert";
-import { networkOf } from "../../lib/auth/address_list.ts";
 import { MAX_PENALIZED_SOURCES } from "../../lib/defaults.ts";
 import { type Offence, Penalties } from "../../lib/server/penalties.ts";
 
@@ -65,15 +64,54 @@ Deno.test("Penalties end in bounded time, however many there are", () => {
   assert(!penalties.refuses("192.0.2.1", 30_000));
 });
 
-Deno.test("Penalties are for networks, and some are exempt", () => {
+Deno.test("Penalties are for addresses, and some are exempt", () => {
   const penalties = new Penalties({ min: 0, exempt: "10.0.0.0/8,!10.0.0.1" });
-  penalties.add("2001:db8::1", "noAuth", 0);
-  assert(penalties.refuses("2001:db8::ffff:1", 0));
-  assert(!penalties.refuses("2001:db8:0:1::1", 0));
   penalties.add("10.1.2.3", "noAuth", 0);
   penalties.add("10.0.0.1", "noAuth", 0);
   assertEquals([penalties.refuses("10.1.2.3", 0), penalties.refuses("10.0.0.1", 0)], [false, true]);
-  assertEquals(networkOf("::ffff:192.0.2.1"), networkOf("192.0.2.1"));
+  assert(!penalties.refuses("10.0.0.2", 0));
+  penalties.add("::ffff:192.0.2.1", "noAuth", 0);
+  assert(penalties.refuses("192.0.2.1", 0));
+  penalties.add("2001:DB8:0::1", "noAuth", 0);
+  assert(penalties.refuses("2001:db8::1", 0));
+});
+
+Deno.test("An IPv6 network is refused once its addresses have offended four times as much", () => {
+  const penalties = new Penalties();
+  for (let i = 0; i < 3; i++) penalties.add("2001:db8::1", "authFail", 0);
+  assert(penalties.refuses("2001:db8::1", 0));
+  assert(!penalties.refuses("2001:db8::2", 0), "its neighbours are not");
+  // An attacker that takes a new address each time.
+  for (let i = 3; i < 12; i++) {
+    assert(!penalties.refuses("2001:db8::ffff", 0));
+    penalties.add(`2001:db8::${i + 16}`, "authFail", 0);
+  }
+  assert(penalties.refuses("2001:db8::ffff", 0));
+  assert(!penalties.refuses("2001:db8:0:1::1", 0), "another network");
+});
+
+Deno.test("IPv6 sources by the thousand push out no IPv4 source", () => {
+  const penalties = new Penalties({ min: 0 });
+  penalties.add("192.0.2.1", "graceExceeded", 0);
+  for (let at = 0; at < MAX_PENALIZED_SOURCES; at++) {
+    penalties.add(`2001:db8:${(at >> 8).toString(16)}:${(at & 255).toString(16)}::1`, "noAuth", 0);
+  }
+  assert(penalties.refuses("192.0.2.1", 0));
+});
+
+Deno.test("A refusal is told once", () => {
+  const penalties = new Penalties();
+  const offend = (now: number) => penalties.add("192.0.2.1", "graceExceeded", now);
+  offend(0);
+  assertEquals(penalties.untold("192.0.2.1", 0), null);
+  offend(0);
+  assertEquals(penalties.untold("192.0.2.1", 1), 19_999);
+  assertEquals(penalties.untold("192.0.2.1", 2), null);
+  offend(3); // while it is kept out
+  assertEquals(penalties.untold("192.0.2.1", 4), null);
+  offend(100_000);
+  offend(100_000);
+  assertEquals(penalties.untold("192.0.2.1", 100_000), 20_000);
 });
 
 Deno.test("Penalties forget whose time is up before those who are kept out", () => {

@@ -26,6 +26,7 @@ import { SftpClient } from "../../lib/sftp/client.ts";
 import { requestService } from "../../lib/transport/service.ts";
 import { streamSocket } from "../../lib/transport/socket.ts";
 import { Transport } from "../../lib/transport/transport.ts";
+import { SERVER_KEEPALIVE_MS } from "../../lib/defaults.ts";
 import { serveInMemory } from "../support/fake_listener.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { tempFolder } from "../support/temp.ts";
@@ -284,16 +285,21 @@ for (const [keepaliveCount, ends] of [[1, 2_000], [undefined, 4_000]] as const) 
   });
 }
 
-Deno.test("A client is not asked for signs of life unless that is asked for", async () => {
+Deno.test("A client is asked for signs of life after a minute unless that is turned off", async () => {
   using time = new FakeTime();
-  const traced: unknown[] = [];
-  const [near, far] = memoryPair();
-  const served = serveStreams(far, { ...options, trace: (event) => traced.push(event.fields) });
-  const host = await time.settle(logIn(near));
-  await time.advance(3_000_000);
-  assert(!JSON.stringify(traced).includes("keepalive"));
-  await host.close();
-  await served.close();
+  for (const [more, asks] of [[{}, true], [{ keepaliveInterval: 0 }, false]] as const) {
+    const traced: unknown[] = [];
+    const [near, far] = memoryPair();
+    const trace: ServeOptions["trace"] = (event) => traced.push(event.fields);
+    const served = serveStreams(far, { ...options, ...more, trace });
+    const host = await time.settle(logIn(near));
+    await time.advance(SERVER_KEEPALIVE_MS - 1);
+    assert(!JSON.stringify(traced).includes("keepalive"));
+    await time.advance(SERVER_KEEPALIVE_MS);
+    assertEquals(JSON.stringify(traced).includes("keepalive"), asks);
+    await host.close();
+    await served.close();
+  }
 });
 
 Deno.test("The limits of a rekey and the window are the server's options", async () => {

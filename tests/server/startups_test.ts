@@ -345,3 +345,31 @@ Deno.test("A login is no offence", async () => {
   };
   assert(await isRefusedAfter(offend, all), "nor does it pay for one");
 });
+
+Deno.test("Penalties are on unless they are turned off, and a refusal is told once", async () => {
+  for (const penalties of [undefined, false] as const) {
+    const told: string[] = [];
+    await using server = serveInMemory({
+      ...options,
+      ...penalties === false && { penalties },
+      onError: (error) => {
+        if (`${error}`.includes("refused")) told.push(`${error}`);
+      },
+    });
+    for (let i = 0; i < 4; i++) {
+      const guess = () => logIn(server.dial("192.0.2.1"), "bob", password("wrong"));
+      await assertRejects(guess, SshError);
+      await until(() => server.server.connections === 0);
+    }
+    for (let i = 0; i < 3; i++) {
+      assertEquals(await isServed(server, "192.0.2.1"), penalties === false);
+    }
+    assert(await isServed(server, "192.0.2.2"));
+    assertEquals(told.length, penalties === false ? 0 : 1, told.join());
+    if (penalties !== false) {
+      const text =
+        /^ConnectError: Connections from 192\.0\.2\.1 are refused for \d+ s, since its logins failed$/;
+      assert(text.test(told[0]!), told[0]);
+    }
+  }
+});

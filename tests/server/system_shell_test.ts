@@ -36,7 +36,21 @@ Deno.test("systemShell passes a variable on for true, and for nothing else", asy
 
 Deno.test("systemShell says nothing of addresses that a connection does not have", async () => {
   await using pair = await connectedPair({ handler: systemShell() });
-  const [connection, client] = (await pair.host.run(SHOW)).split("|") as [string, string];
-  const theirs = [Deno.env.get("SSH_CONNECTION"), Deno.env.get("SSH_CLIENT")];
-  assertEquals([connection, client], theirs.map((value) => value ?? "none"));
+  assertEquals(await pair.host.run(SHOW), "none|none");
+});
+
+Deno.test("systemShell gives commands a clean environment, and what it is told", async () => {
+  Deno.env.set("DENOSSH_SECRET", "hunter2");
+  try {
+    const handler = systemShell({ env: { TZ: "UTC", SHELL: "/bin/other" } });
+    await using pair = await connectedPair({ handler });
+    const lines = (await pair.host.run("env")).split("\n").map((line) => line.split("="));
+    const seen = Object.fromEntries(lines);
+    assertEquals([seen.TZ, seen.SHELL, seen.PATH], ["UTC", "/bin/other", Deno.env.get("PATH")]);
+    // The shell adds what it keeps for itself.
+    const usual = ["HOME", "USER", "LOGNAME", "PATH", "LANG", "SHELL", "TZ", "PWD", "SHLVL", "_"];
+    assertEquals(Object.keys(seen).filter((name) => !usual.includes(name)), []);
+  } finally {
+    Deno.env.delete("DENOSSH_SECRET");
+  }
 });

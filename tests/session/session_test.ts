@@ -4,7 +4,7 @@ import { type Channel, ChannelOpenError, RequestDeniedError } from "@denossh/ssh
 import { Grant, type ServeOptions, type Session, type SessionHandler } from "@denossh/ssh/server";
 import { connectedPair } from "@denossh/ssh/testing";
 import { encodePtyRequest, encodeWindowSize } from "../../lib/connection/session_requests.ts";
-import { AGENT_FORWARDING } from "../../lib/wire/numbers.ts";
+import { AGENT_FORWARDING, SIGNALS } from "../../lib/wire/numbers.ts";
 import { Break, Env, Exec, Signal, Subsystem, X11Req } from "../../lib/wire/requests.ts";
 import { record } from "../support/spans.ts";
 
@@ -221,17 +221,30 @@ Deno.test("Session.env has 64 KiB at most, names included", async () => {
   assert(!await isGranted(world.channel, "env", env("C", "")));
 });
 
-Deno.test("Session.onSignal is told of signals, safe to print and cut", async () => {
+Deno.test("Session.onSignal is told of the signals of RFC 4254, once a program runs", async () => {
   await using world = await openSession();
   const { channel } = world;
-  assert(await isGranted(channel, "signal", Signal.encode({ name: "INT" })), "without a handler");
+  const send = (name: string) => isGranted(channel, "signal", Signal.encode({ name }));
+  assert(!await send("INT"), "before the program");
   const session = await world.start();
+  assert(await send("INT"), "without a handler");
   const names: string[] = [];
   session.onSignal((name) => names.push(name));
-  assert(await isGranted(channel, "signal", Signal.encode({ name: "USR1" })));
-  assert(await isGranted(channel, "signal", Signal.encode({ name: `\x1b${"x".repeat(100)}` })));
-  assertEquals(names[0], "USR1");
-  assert(/^x{1,64}…?$/.test(names[1]!), names[1]);
+  for (const name of SIGNALS) assert(await send(name), name);
+  for (const name of ["STOP", "CONT", "WINCH", "SIGTERM", "term", "", "\x1b[2J"]) {
+    assert(!await send(name), name);
+  }
+  assertEquals(names, [...SIGNALS]);
+});
+
+Deno.test("A forced command gets no signals of the client's", async () => {
+  const auth = { none: () => new Grant({ command: "backup" }) };
+  await using world = await openSession({ auth });
+  const session = await world.start();
+  session.onSignal(() => assert(false));
+  for (const name of SIGNALS) {
+    assert(!await isGranted(world.channel, "signal", Signal.encode({ name })), name);
+  }
 });
 
 Deno.test("Session.onBreak is told of breaks, which are refused without it", async () => {

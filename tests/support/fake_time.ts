@@ -38,6 +38,11 @@ export class FakeTime implements Disposable {
     return this.#now;
   }
 
+  /** Timers that have been set and are still to run. */
+  get timers(): number {
+    return this.#timers.size;
+  }
+
   /** Moves the clock and runs no timer, as work does that keeps the thread. */
   skip(milliseconds: number): void {
     this.#now += milliseconds;

@@ -17,19 +17,26 @@ export interface PolicyFiles {
   readonly passwords: string | null;
   /** Keys whose certificates log in (TrustedUserCAKeys). */
   readonly authorities?: readonly PublicKey[];
+  /** Which variables an authorized_keys file may set (PermitUserEnvironment). */
+  readonly permitUserEnvironment?: boolean | string;
   /** Which keys never do (RevokedKeys). */
   readonly revoked?: ((key: PublicKey) => boolean) | undefined;
 }
 
 /** The policy of logins; the files are read for each attempt, so that changes apply at once. */
 export function filePolicy(
-  { authorizedKeys: file, passwords, authorities = [], revoked }: PolicyFiles,
+  { authorizedKeys: file, passwords, authorities = [], revoked, permitUserEnvironment = false }:
+    PolicyFiles,
   log: Log,
 ): ServerAuthPolicy {
   const policy: ServerAuthPolicy = {};
   if (file !== null || authorities.length > 0) {
     const source = file ?? (() => null);
-    const listed = authorizedKeys(source, { authorities, ...(revoked && { revoked }) });
+    const listed = authorizedKeys(source, {
+      authorities,
+      permitUserEnvironment,
+      ...(revoked && { revoked }),
+    });
     policy.publicKey = async (user, key, client) => {
       const grant = await listed(user, key, client);
       const name = `${keyTypeLabel(key)} ${key.fingerprint()}`;

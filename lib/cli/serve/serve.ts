@@ -3,6 +3,7 @@ import { RevocationList } from "../../keys/krl.ts";
 import type { PrivateKey } from "../../keys/private_key.ts";
 import { importPublicKey, type PublicKey } from "../../keys/public_key.ts";
 import { matchesWildcards } from "../../patterns.ts";
+import { printable } from "../../errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { serve, type SshServer } from "../../server/serve.ts";
 import { systemShell } from "../../server/system_shell.ts";
@@ -150,6 +151,7 @@ async function start(job: ServeArguments, hostKeys: readonly PrivateKey[]): Prom
     ...job,
     authorities: options.PubkeyAuthentication === false ? [] : authorities,
     ...(revoked && { revoked: (key) => revoked.isRevoked(key) }),
+    permitUserEnvironment: userEnvironment(options),
   }, log);
   if (AuthenticationMethods && AuthenticationMethods.join() !== "any") {
     policy.required = AuthenticationMethods.map((list) => list.split(","));
@@ -168,8 +170,15 @@ async function start(job: ServeArguments, hostKeys: readonly PrivateKey[]): Prom
     // Commands get pipes: Deno has no pseudo-terminals to offer.
     pty: false,
     forward: forwardPolicy(options),
-    onError: (error, address) => log.verbose(`${addressText(address)}: ${messageOf(error)}`),
+    onError: (error, address) =>
+      log.verbose(`${addressText(address)}: ${printable(messageOf(error), 1000)}`),
   }, job.exec ? shell(job) : null);
+}
+
+/** PermitUserEnvironment: `yes`, `no` or patterns. */
+function userEnvironment({ PermitUserEnvironment = "no" }: SshdOptions): boolean | string {
+  if (/^(yes|true)$/i.test(PermitUserEnvironment)) return true;
+  return /^(no|false)$/i.test(PermitUserEnvironment) ? false : PermitUserEnvironment;
 }
 
 /** The keys of a file, one a line. */
@@ -188,7 +197,7 @@ function shell({ root, options, log }: ServeArguments): SessionHandler {
   });
   return async (session) => {
     const kind = session.command === null ? "shell" : "command";
-    log.verbose(`${addressText(session.remoteAddr)}: ${kind} for "${session.user}"`);
+    log.verbose(`${addressText(session.remoteAddr)}: ${kind} for "${printable(session.user)}"`);
     return await run(session);
   };
 }

@@ -2,7 +2,7 @@ import type { AlgorithmOptions } from "../../crypto/suite.ts";
 import type { ServeOptions } from "../../server/options.ts";
 import type { PenaltyOptions } from "../../server/penalties.ts";
 import { ArgumentError, Arguments } from "../../config/arguments.ts";
-import { rekeyLimit } from "../../config/special_values.ts";
+import { channelTimeouts, rekeyLimit } from "../../config/special_values.ts";
 import {
   choice,
   flag,
@@ -14,7 +14,7 @@ import {
   words,
 } from "../../config/values.ts";
 import { printable } from "../../errors.ts";
-import { configuredRekey } from "../../login/settings.ts";
+import { configuredRekey, configuredTimeouts } from "../../login/settings.ts";
 import { UsageError } from "../shared/flags.ts";
 import type { OptionText } from "../shared/option_text.ts";
 
@@ -40,6 +40,7 @@ const OPTIONS = {
   Compression: choice({ yes: "yes", delayed: "delayed", no: "no" } as const),
   ClientAliveCountMax: between(1, 1_000_000),
   ClientAliveInterval: duration,
+  ChannelTimeout: channelTimeouts,
   HostKeyAlgorithms: word,
   KexAlgorithms: word,
   LoginGraceTime: duration,
@@ -49,13 +50,16 @@ const OPTIONS = {
   MaxStartups: maxStartups,
   PasswordAuthentication: flag,
   PermitOpen: words,
+  PermitUserEnvironment: word,
   PubkeyAcceptedAlgorithms: word,
   PubkeyAuthentication: flag,
   PerSourceMaxStartups: between(1, 1_000_000),
   PerSourcePenalties: penalties,
   RekeyLimit: rekeyLimit,
   RevokedKeys: word,
+  TCPKeepAlive: flag,
   TrustedUserCAKeys: word,
+  UnusedConnectionTimeout: duration,
   X11Forwarding: flag,
 };
 
@@ -115,17 +119,23 @@ export function limitsOf(options: SshdOptions): Partial<ServeOptions> {
   const { LoginGraceTime, MaxAuthTries, MaxSessions, MaxStartups } = options;
   const { PerSourceMaxStartups, PerSourcePenalties } = options;
   const { ClientAliveInterval, ClientAliveCountMax } = options;
+  const { UnusedConnectionTimeout, TCPKeepAlive } = options;
   const rekey = configuredRekey(options);
+  const channelTimeouts = configuredTimeouts(options);
   return {
     ...(LoginGraceTime !== undefined && { loginGraceTime: LoginGraceTime }),
     ...(MaxAuthTries !== undefined && { maxAuthTries: MaxAuthTries }),
     ...(MaxSessions !== undefined && { maxSessions: MaxSessions }),
     ...(MaxStartups !== undefined && { maxStartups: MaxStartups }),
     ...(PerSourceMaxStartups !== undefined && { maxStartupsPerSource: PerSourceMaxStartups }),
-    ...(PerSourcePenalties && { penalties: PerSourcePenalties }),
+    ...(PerSourcePenalties !== undefined && { penalties: PerSourcePenalties }),
     ...(rekey !== undefined && { rekey }),
     ...(ClientAliveInterval !== undefined && { keepaliveInterval: ClientAliveInterval }),
     ...(ClientAliveCountMax !== undefined && { keepaliveCount: ClientAliveCountMax }),
+    ...(UnusedConnectionTimeout !== undefined &&
+      { unusedConnectionTimeout: UnusedConnectionTimeout }),
+    ...(TCPKeepAlive !== undefined && { tcpKeepAlive: TCPKeepAlive }),
+    ...(channelTimeouts !== undefined && { channelTimeouts }),
   };
 }
 
@@ -167,10 +177,10 @@ const PENALTIES: Readonly<Record<string, keyof PenaltyOptions>> = {
   "max": "max",
 };
 
-/** `yes`, `no`, or words such as `authfail:10s`; null for no. */
-function penalties(args: Arguments): PenaltyOptions | null {
+/** `yes`, `no`, or words such as `authfail:10s`; false for no. */
+function penalties(args: Arguments): PenaltyOptions | false {
   const words = args.all();
-  if (words.length === 1 && /^no$/i.test(words[0]!)) return null;
+  if (words.length === 1 && /^no$/i.test(words[0]!)) return false;
   if (words.length === 1 && /^yes$/i.test(words[0]!)) return {};
   const entries = words.map((word) => {
     const [name = "", time = ""] = word.split(":");

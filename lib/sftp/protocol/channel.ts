@@ -31,8 +31,13 @@ export interface SftpChannel {
   /**
    * Passes data to `take` as it arrives, borrowed until `take` returns; resolves at EOF, and rejects with
    * what `take` throws. It saves a client a wait and a copy for each chunk.
+   *
+   * @param options `borrowed`, if what is passed may be gone once `take` sends anything
    */
-  consume?(take: (bytes: Uint8Array) => void): Promise<void>;
+  consume?(
+    take: (bytes: Uint8Array) => void,
+    options?: { readonly borrowed?: boolean },
+  ): Promise<void>;
   /**
    * Reads what has arrived on standard error, without waiting; may throw if nothing has. It is quoted in the
    * error of a session that does not begin.
@@ -87,11 +92,11 @@ export function streamChannel(
   };
 }
 
-/** Passes data to `take` as it arrives, up to EOF. */
+/** Passes data to `take` as it arrives, up to EOF; it is borrowed until `take` returns or sends anything. */
 export async function consume(
   channel: SftpChannel,
   take: (bytes: Uint8Array) => void,
 ): Promise<void> {
-  if (channel.consume) return await channel.consume(take);
+  if (channel.consume) return await channel.consume(take, { borrowed: true });
   for (let chunk; (chunk = await channel.readChunk()) !== null;) take(chunk);
 }

@@ -1,5 +1,6 @@
 import { SFTP_MAX_MESSAGE } from "../../defaults.ts";
 import { ProtocolError } from "../../errors.ts";
+import { tell } from "../../listener.ts";
 import { peek32 } from "../../wire/hot.ts";
 import { pathOf, type SftpRequestReport } from "./audit.ts";
 import type { SftpBackend, SftpBackendFile } from "./backend.ts";
@@ -268,7 +269,7 @@ class ServerSession {
 
   #report(request: string, path: string | null, frame: Frame): Frame {
     const status = frame[4] === FXP.STATUS ? peek32(frame, msg.FRAME_HEADER) : SftpStatus.OK;
-    this.#options.onRequest?.({ request, path, status });
+    tell(this.#options.onRequest, { request, path, status });
     return frame;
   }
 

@@ -104,7 +104,12 @@ async function sharedFile(options: Partial<ServeOptions> = {}) {
   const file = await folder.write("authorized", "", 0o644);
   const config = { AuthorizedKeysFile: file, PermitUserEnvironment: "yes" };
   const sshd = stack.use(await startSshd({ config }));
-  const own = stack.use(await startOurs({ auth: { publicKey: authorizedKeys(file) }, ...options }));
+  const own = stack.use(
+    await startOurs({
+      auth: { publicKey: authorizedKeys(file, { permitUserEnvironment: true }) },
+      ...options,
+    }),
+  );
   const parts = stack.move();
   return {
     servers: { sshd, ours: { ...own, user: me } },
