@@ -441,7 +441,9 @@ Deno.test("Two grants have one command, one environment, and the addresses that 
   const both = one.and(other)!;
   assertEquals(both.command, "a");
   assertEquals(other.and(one)!.command, "a");
-  assertEquals(both.environment, { A: "1", B: "1", C: "2" });
+  assertEquals(both.environment, { A: "1", B: "1" });
+  const free = new Grant({ environment: { A: "1", B: "1" } }).and(other)!;
+  assertEquals(free.environment, { A: "1", B: "1", C: "2" });
   assertEquals([both.permitOpen, both.permitListen], [["b:2"], ["2"]]);
   assertEquals([none.and(one)!.permitOpen, one.and(none)!.permitOpen], [
     ["a:1", "b:2"],

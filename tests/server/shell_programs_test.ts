@@ -81,11 +81,16 @@ Deno.test("systemShell runs a command by /bin/sh -c, and a shell without argumen
 Deno.test("systemShell passes LANG and LC_* on unless told, and no agent or display of its own", async () => {
   await using plain = await world();
   const sent = { LANG: "C", LC_ALL: "d", LC_: "x", XLANG: "y", LANGUAGE: "z", PATH: "/evil" };
-  const none = { SSH_AUTH_SOCK: "", DISPLAY: "", XAUTHORITY: "" };
+  const own = ["HOME", "USER", "LOGNAME", "PATH", "LANG"].map((name) => [name, Deno.env.get(name)]);
+  const usual = {
+    ...Object.fromEntries(own.filter(([, value]) => value !== undefined)),
+    SHELL: "/bin/sh",
+  };
   const { options } = await startedBy(plain, "env", { ...sent, SSH_AUTH_SOCK: "/evil" });
-  assertEquals(options.env, { LANG: "C", LC_ALL: "d", ...none });
+  assertEquals(options.env, { ...usual, LANG: "C", LC_ALL: "d" });
+  assert(options.clearEnv);
   await using choosy = await world({ acceptEnv: (name) => name === "XLANG" });
-  assertEquals((await startedBy(choosy, "env", sent)).options.env, { XLANG: "y", ...none });
+  assertEquals((await startedBy(choosy, "env", sent)).options.env, { ...usual, XLANG: "y" });
 });
 
 Deno.test("A grant's environment wins over the client's, and the original command is told", async () => {
