@@ -71,7 +71,8 @@ Deno.test("a server that breaks the protocol is hung up on, and a client that do
   const sftp = await SftpClient.open(closed);
   await assertRejects(() => sftp.stat("/"), SftpError);
   assertEquals(closed.closed, 1);
-  await sftp.close();
+  closed.closeWrite = () => Promise.reject(new Error("it is closed"));
+  await sftp.close(); // nothing is left to do
   assertEquals(closed.closed, 1);
   const [near, far] = channelPair();
   const served = closable(far);
@@ -142,7 +143,8 @@ Deno.test("a request that cannot be encoded is rejected, and the session lives",
 });
 
 Deno.test("a request after the end is rejected with the reason, one before it with the signal's", async () => {
-  const { channel, peer } = channelTo(() => {});
+  let asked = 0;
+  const { channel, peer } = channelTo(() => void asked++);
   const session = await ClientSession.open(channel, {});
   assertEquals(session.cause, null);
   const signal = AbortSignal.abort(new Error("enough"));
@@ -153,6 +155,7 @@ Deno.test("a request after the end is rejected with the reason, one before it wi
     error,
     error,
   ]);
+  assertEquals(asked, 0);
   await session.close();
 });
 
@@ -322,4 +325,29 @@ Deno.test("a status of success is no answer where a value is wanted, and EOF is 
   assertEquals(await session.read(handle, 0, 1, into, call), 0);
   assertEquals(await refusal(session.command(msg.Mkdir, { path: "/", attributes: {} }, call)), 1);
   await session.close();
+});
+
+Deno.test("a session whose requests are aborted and not answered ends at some number of them", async () => {
+  const { channel } = channelTo(() => {}, { limit: 1 << 20 });
+  const session = await ClientSession.open(channel, {});
+  const aborted = async (count: number) => {
+    const abort = new AbortController();
+    const { signal } = abort;
+    const requests = Array.from({ length: count }, () => stat(session, { signal }));
+    const failed = requests.map((request) => assertRejects(() => request, Error, "enough"));
+    abort.abort(new Error("enough"));
+    await Promise.all(failed);
+  };
+  await aborted(4096);
+  assertEquals(session.cause, null);
+  await aborted(1);
+  assertEquals(session.cause?.message, "SFTP session is over: the server does not answer");
+});
+
+Deno.test("a channel that cannot be ended is closed none the less", async () => {
+  const { channel } = channelTo(() => {});
+  const broken = closable({ ...channel, closeWrite: () => Promise.reject(new Error("cable")) });
+  const session = await ClientSession.open(broken, {});
+  await session.close();
+  assertEquals(broken.closed, 1);
 });

@@ -231,7 +231,6 @@ export class ClientSession {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const sentAt = performance.now();
     const alone = this.#pending.size === 0;
-    if (alone) this.#oldestSince = sentAt;
     this.#pending.set(id, { call, reply, sentAt, timeout, alone, length, into, resolve, reject });
     if (signal) this.#cancellable.add(signal, id);
     if (sentAt + timeout < this.#due) this.#arm(timeout);

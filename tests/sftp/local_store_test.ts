@@ -1,0 +1,306 @@
+/** This machine's files as one end of a transfer of folders. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { SftpFileInfo, SftpTransferOptions } from "../../lib/sftp/mod.ts";
+import { LocalStore } from "../../lib/sftp/transfer/local_store.ts";
+import { replacedFiles } from "./local_files.ts";
+import { folder } from "./world.ts";
+
+const ignore = Deno.build.os === "windows";
+
+function storeOf(options: SftpTransferOptions = {}): LocalStore {
+  return new LocalStore({ options, limits: {}, inFlight: 1, warn() {} });
+}
+
+const INFO: SftpFileInfo = {
+  isFile: true,
+  isDirectory: false,
+  isSymlink: false,
+  size: 0,
+  mtime: null,
+  atime: null,
+  mode: null,
+  uid: null,
+  gid: null,
+};
+
+async function modeOf(path: string): Promise<number> {
+  return (await Deno.stat(path)).mode! & 0o777;
+}
+
+Deno.test({
+  name: "what is not there is none, and another refusal is an error",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    const store = storeOf();
+    await Deno.writeTextFile(`${here.path}/file`, "text");
+    await Deno.symlink("loop", `${here.path}/loop`);
+    await Deno.symlink("file", `${here.path}/link`);
+    for (const name of ["none", "file/x", "loop"]) {
+      assertEquals(await store.stat(`${here.path}/${name}`), null);
+    }
+    assertEquals(await store.lstat(`${here.path}/none`), null);
+    assertEquals((await store.lstat(`${here.path}/loop`))?.isSymlink, true);
+    assertEquals((await store.stat(`${here.path}/link`))?.isFile, true);
+    const denied = () => Promise.reject(new Deno.errors.PermissionDenied("no"));
+    using _ = replacedFiles({ stat: denied, lstat: denied });
+    await assertRejects(() => store.stat(here.path), Deno.errors.PermissionDenied);
+    await assertRejects(() => store.lstat(here.path), Deno.errors.PermissionDenied);
+  },
+});
+
+Deno.test({
+  name: "files are listed without a look-up, unless sizes and times matter; others with one",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    await Deno.writeTextFile(`${here.path}/file`, "text");
+    await Deno.mkdir(`${here.path}/dir`);
+    await Deno.symlink("gone", `${here.path}/link`);
+    const looked: string[] = [];
+    let removed = false;
+    using _ = replacedFiles({
+      lstat: (path) => {
+        looked.push(path.slice(here.path.length + 1));
+        if (!removed && path.endsWith("link")) {
+          removed = true;
+          return Promise.reject(new Deno.errors.NotFound());
+        }
+        return Deno.lstat(path);
+      },
+    });
+    const list = async (options: SftpTransferOptions) => {
+      const found = await Array.fromAsync(storeOf(options).list(here.path));
+      return found.map(({ name, info }) => [name, info.isFile, info.isDirectory, info.size > 0])
+        .sort();
+    };
+    const [dir, file, ...rest] = await list({});
+    assertEquals([dir!.slice(0, 3), file, rest], [["dir", false, true], [
+      "file",
+      true,
+      false,
+      false,
+    ], []]);
+    assertEquals(looked.splice(0).sort(), ["dir", "link"]);
+    const all = await list({ update: true });
+    assertEquals(all.map(([name]) => name), ["dir", "file", "link"]);
+    assertEquals(all[1], ["file", true, false, true]);
+    assertEquals(looked.length, 3);
+  },
+});
+
+Deno.test("many folders are looked up some at a time", async () => {
+  await using here = await folder();
+  for (let i = 0; i < 150; i++) await Deno.mkdir(`${here.path}/${i}`);
+  let [looking, most] = [0, 0];
+  using _ = replacedFiles({
+    async lstat(path) {
+      most = Math.max(most, ++looking);
+      const info = await Deno.lstat(path);
+      looking--;
+      return info;
+    },
+  });
+  const found = await Array.fromAsync(storeOf().list(here.path));
+  assertEquals(new Set(found.map(({ name }) => name)).size, 150);
+  assert(most <= 64, `${most}`);
+});
+
+Deno.test({
+  name: "a link is made if it stays inside whatever other links there are",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    const root = `${here.path}/root`;
+    await Deno.mkdir(`${root}/a/b`, { recursive: true });
+    const cases: [target: string, at: string, made: boolean][] = [
+      ["file", "a/link", true],
+      ["b/../file", "a/link", false], // perhaps out of the target of a link that b is
+      ["./b/./file", "a/link", true],
+      ["..", "a/link", true],
+      ["../..", "a/b/link", true],
+      ["../x", "a/link", true],
+      ["../..", "a/link", false],
+      ["../../x", "a/link", false],
+      ["..", "link", false],
+      ["../root", "link", true],
+      ["../root2", "link", false],
+      ["..file", "link", true],
+      ["/etc/passwd", "link", false],
+      [`${root}/a`, "link", false],
+      ["a\\..\\..\\x", "link", false],
+      [".", "link", true],
+    ];
+    const store = storeOf();
+    await store.makeFolder(root, null, "root");
+    for (const [target, at, made] of cases) {
+      const making = store.symlink(target, `${root}/${at}`, root);
+      if (made) {
+        await making;
+        assertEquals(await Deno.readLink(`${root}/${at}`), target);
+        assertEquals(await store.readLink(`${root}/${at}`), target);
+        await Deno.remove(`${root}/${at}`);
+      } else {
+        const { message } = await assertRejects(() => making, Deno.errors.InvalidData, "", target);
+        assertEquals(message, `Cannot make the link "${root}/${at}": it leads outside`);
+      }
+    }
+    await store.symlink("one", `${root}/link`, root);
+    await store.symlink("two", `${root}/link`, root); // one that is there is replaced
+    assertEquals(await Deno.readLink(`${root}/link`), "two");
+    await Deno.writeTextFile(`${root}/file`, "text");
+    await assertRejects(() => store.symlink("x", `${root}/file`, root), Deno.errors.AlreadyExists);
+  },
+});
+
+Deno.test({
+  name: "the root may be a link and have folders above, a folder inside may not",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    await Deno.mkdir(`${here.path}/real`);
+    await Deno.symlink("real", `${here.path}/link`);
+    const store = storeOf();
+    await store.makeFolder(`${here.path}/link/new/root`, 0o700, "root");
+    await store.makeFolder(`${here.path}/link`, null, "root");
+    await store.makeFolder(`${here.path}/link/a`, 0o40550, "inside");
+    assertEquals(await modeOf(`${here.path}/real/a`), 0o750);
+    const umask = Deno.umask(0o022);
+    await store.makeFolder(`${here.path}/link/b`, null, "inside");
+    Deno.umask(umask);
+    assertEquals(await modeOf(`${here.path}/real/b`), 0o755);
+    await store.makeFolder(`${here.path}/link/a`, 0o700, "inside"); // it is there
+    await Deno.symlink("b", `${here.path}/real/c`);
+    await Deno.writeTextFile(`${here.path}/real/d`, "");
+    for (const name of ["c", "d"]) {
+      const making = () => store.makeFolder(`${here.path}/link/${name}`, null, "inside");
+      await assertRejects(making, Deno.errors.AlreadyExists);
+    }
+    await assertRejects(
+      () => store.makeFolder(`${here.path}/link/none/x`, null, "inside"),
+      Deno.errors.NotFound,
+    );
+  },
+});
+
+Deno.test({
+  name: "a folder that leads outside by now is not written in",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    const root = `${here.path}/root`;
+    const store = storeOf({ preserve: true });
+    await Deno.mkdir(`${here.path}/root2`); // which begins as the root does
+    await store.makeFolder(root, null, "root");
+    await store.makeFolder(`${root}/dir`, null, "inside");
+    const info = { ...INFO, mode: 0o40700, mtime: new Date(1e12) };
+    await store.finishFolder(`${root}/dir`, info);
+    await Deno.remove(`${root}/dir`);
+    await Deno.symlink(`${here.path}/root2`, `${root}/dir`);
+    const request = { path: `${root}/dir/file`, name: "/x", info: INFO, inside: true };
+    for (
+      const attempt of [
+        () => store.finishFolder(`${root}/dir`, info),
+        () => store.symlink("x", `${root}/dir/link`, root),
+        () => store.target(request),
+        () => store.makeFolder(`${root}/dir/deep`, null, "inside"),
+      ]
+    ) await assertRejects(attempt, Deno.errors.InvalidData);
+    await Deno.remove(`${here.path}/root2/deep`).catch(() => {}); // an empty folder may have been made
+    assertEquals(await Array.fromAsync(Deno.readDir(`${here.path}/root2`)), []);
+    assert((await Deno.stat(`${here.path}/root2`)).mtime!.getTime() !== 1e12);
+  },
+});
+
+Deno.test("a store without a root of its own writes anywhere", async () => {
+  await using here = await folder();
+  const request = { path: `${here.path}/file`, name: "/x", info: INFO, inside: true };
+  const target = await storeOf().target(request);
+  await target.discard(new Error("enough"));
+});
+
+Deno.test("the root of the file system is a root like others", async () => {
+  await using here = await folder();
+  const store = storeOf();
+  using _ = replacedFiles({
+    mkdir: () => Promise.resolve(),
+    realPath: () => Promise.resolve("/"),
+  });
+  await store.makeFolder("/", null, "root");
+  const request = { path: `${here.path}/file`, name: "/x", info: INFO, inside: true };
+  await (await store.target(request)).discard(new Error("enough"));
+});
+
+Deno.test({
+  name: "folders get what is kept, and nothing else",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    const path = `${here.path}/dir`;
+    await Deno.mkdir(path);
+    const calls: unknown[][] = [];
+    const note = (name: string) => (...args: unknown[]) => {
+      calls.push([name, ...args.slice(1)]);
+      return Promise.resolve();
+    };
+    using _ = replacedFiles({ chown: note("chown"), chmod: note("chmod"), utime: note("utime") });
+    const [atime, mtime] = [new Date(1), new Date(2)];
+    const all = { ...INFO, mode: 0o42755, atime, mtime, uid: 1, gid: 2 };
+    const cases: [SftpTransferOptions, Partial<SftpFileInfo>, unknown[][]][] = [
+      [{}, {}, []],
+      [{ preserve: true }, {}, [["chmod", 0o755], ["utime", atime, mtime]]],
+      [{ preserve: true }, { mode: null, atime: null }, [["utime", mtime, mtime]]],
+      [{ preserve: true }, { mtime: null }, [["chmod", 0o755]]],
+      [{ owners: true }, {}, [["chown", 1, 2]]],
+      [{ owners: true }, { uid: null }, []],
+      [{ owners: true }, { gid: null }, []],
+      [{ owners: true, preserve: true }, {}, [
+        ["chown", 1, 2],
+        ["chmod", 0o755],
+        ["utime", atime, mtime],
+      ]],
+    ];
+    for (const [options, changes, expected] of cases) {
+      await storeOf(options).finishFolder(path, { ...all, ...changes });
+      assertEquals(calls.splice(0), expected);
+    }
+  },
+});
+
+Deno.test({
+  name: "a device is a target itself unless it is inside, and a folder is none",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    const store = storeOf();
+    const request = { path: "/dev/null", name: "/x", info: INFO, inside: false };
+    const device = await store.target(request);
+    assertEquals(device.start, undefined);
+    await device.discard(new Error("enough"));
+    const { message } = await assertRejects(
+      () => store.target({ ...request, path: here.path }),
+      Deno.errors.IsADirectory,
+    );
+    assertEquals(message, `"${here.path}" is a directory`);
+    await Deno.symlink("/dev/null", `${here.path}/link`);
+    const inside = await store.target({ ...request, path: `${here.path}/link`, inside: true });
+    assert(inside.start !== undefined);
+    await inside.discard(new Error("enough"));
+    const resumed = await storeOf({ resume: true }).target({
+      ...request,
+      path: `${here.path}/new`,
+    });
+    await resumed.discard(new Error("enough"));
+    const names = await Array.fromAsync(Deno.readDir(here.path), ({ name }) => name);
+    assertEquals(names.filter((name) => /^\.[0-9a-f]{32}\.part$/.test(name)).length, 1);
+    assertEquals(names.length, 2);
+  },
+});
+
+Deno.test("names and paths are this machine's", async () => {
+  const store = storeOf();
+  assertEquals([store.trusted, store.join("a", "b").length], [true, 3]);
+  assertEquals([store.nameProblem("a"), store.nameProblem("..")], [null, "it leads elsewhere"]);
+  await using here = await folder();
+  assertEquals(await store.realPath(`${here.path}/.`), here.path);
+});
