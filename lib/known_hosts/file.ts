@@ -1,4 +1,5 @@
 import { isError } from "../runtime/errors.ts";
+import type { OpenFile } from "../runtime/files.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { writeAll } from "../runtime/write_all.ts";
 import { KnownHosts } from "./known_hosts.ts";
@@ -6,7 +7,7 @@ import { KnownHosts } from "./known_hosts.ts";
 /** Who may read a file that is made anew, as `ssh` makes it. */
 const FRESH_MODE = 0o600;
 
-/** Edits under way in this process, by path: each begins with what the one before has written. */
+/** Edits under way in this process, by path: each begins with the text that the last one has written. */
 const edits = new Map<string, Promise<unknown>>();
 
 /**
@@ -29,8 +30,9 @@ export async function readKnownHosts(path: string | URL): Promise<KnownHosts> {
 }
 
 /**
- * Changes a `known_hosts` file: who reads it meanwhile sees all of the change or nothing. What the
- * change is not about stays, comments, broken lines and the file's mode included.
+ * Changes a `known_hosts` file: a program that reads it meanwhile sees all of the change or nothing, and
+ * lines that other programs add meanwhile stay; `change` is called again then. What the change is not
+ * about stays, comments, broken lines and the file's mode included.
  *
  * Needs `--allow-read` and `--allow-write` for the file, and for its folder unless lines are only
  * added.
@@ -72,16 +74,54 @@ export function editKnownHosts(
   return edit;
 }
 
+/** Other programs that edit the file are kept out by a lock, if they ask for it, and noticed otherwise. */
 async function rewrite(
   path: string | URL,
   change: (known: KnownHosts) => KnownHosts,
 ): Promise<boolean> {
-  const before = await readText(path);
-  const after = change(KnownHosts.parse(before)).toString();
-  if (after === before) return false;
-  if (after.startsWith(before)) await append(path, after.slice(before.length));
-  else await replace(path, after);
-  return true;
+  for (;;) {
+    using lock = await lockOf(path);
+    // Another program may have put a new file in its place while this one waited.
+    if (lock !== null && !await isAt(lock, path)) continue;
+    const before = await readText(path);
+    const after = change(KnownHosts.parse(before)).toString();
+    if (after === before) return false;
+    if (after.startsWith(before)) {
+      await append(path, after.slice(before.length));
+      return true;
+    }
+    if (await replace(path, before, after)) return true;
+  }
+}
+
+/** The file, locked against editors that lock it, too; null if there is none. */
+async function lockOf(path: string | URL): Promise<OpenFile | null> {
+  // Locks of Windows would keep us out, too.
+  if (runtime.os === "windows") return null;
+  let file: OpenFile;
+  try {
+    file = await runtime.files.open(path, { read: true });
+  } catch (error) {
+    if (isError(error, "NotFound")) return null;
+    throw error;
+  }
+  try {
+    await file.lock?.(true);
+  } catch {
+    // Not every file system has locks.
+  }
+  return file;
+}
+
+async function isAt(file: OpenFile, path: string | URL): Promise<boolean> {
+  const { files } = runtime;
+  try {
+    const [open, named] = await Promise.all([file.stat(), files.stat(await files.realPath(path))]);
+    return open.ino === named.ino && open.dev === named.dev;
+  } catch (error) {
+    if (isError(error, "NotFound")) return false;
+    throw error;
+  }
 }
 
 async function append(path: string | URL, text: string): Promise<void> {
@@ -90,7 +130,8 @@ async function append(path: string | URL, text: string): Promise<void> {
   await writeAll(file, new TextEncoder().encode(text));
 }
 
-async function replace(path: string | URL, text: string): Promise<void> {
+/** Puts a new file in place of the old one; false if that has changed in the meantime. */
+async function replace(path: string | URL, before: string, after: string): Promise<boolean> {
   const { files } = runtime;
   // A link to the file stays one.
   const target = await files.realPath(path);
@@ -98,10 +139,12 @@ async function replace(path: string | URL, text: string): Promise<void> {
   const fresh = `${target}.${crypto.randomUUID()}`;
   try {
     using file = await files.open(fresh, { write: true, createNew: true, mode: FRESH_MODE });
-    await writeAll(file, new TextEncoder().encode(text));
+    await writeAll(file, new TextEncoder().encode(after));
     await file.sync();
     if (runtime.os !== "windows") await files.chmod(fresh, mode & 0o777);
-    await files.rename(fresh, target);
+    const isSame = await readText(target) === before;
+    await (isSame ? files.rename(fresh, target) : files.remove(fresh));
+    return isSame;
   } catch (error) {
     await files.remove(fresh).catch(() => {});
     throw error;

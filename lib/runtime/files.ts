@@ -58,6 +58,8 @@ export interface OpenFile extends Disposable {
   sync(): Promise<void>;
   /** Whether the file is locked now: no other process may hold a lock on it. Deno 2.5 and older lack it. */
   tryLock?(exclusive: boolean): Promise<boolean>;
+  /** Locks the file, which waits for others that hold a lock on it; closing it unlocks. */
+  lock?(exclusive: boolean): Promise<void>;
   isTerminal(): boolean;
   /** Whether a terminal gives keys one by one, as they are pressed. */
   setRaw(raw: boolean): void;

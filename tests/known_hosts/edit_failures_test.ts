@@ -30,6 +30,7 @@ function recorded(notes: string[], failing?: string): Partial<Files> {
   };
   return {
     async open(path, options) {
+      if (options?.read) return await open(path, options); // which is locked
       step("open");
       const file = await open(path, options);
       return {
@@ -138,6 +139,7 @@ Deno.test("A line that cannot be added fails the edit, and the next one mends wh
     using _ = replacing({
       async open(path, options) {
         const file = await open(path, options);
+        if (options?.read) return file;
         return {
           async write() {
             await file.write(new TextEncoder().encode(half));

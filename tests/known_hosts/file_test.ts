@@ -101,6 +101,39 @@ Deno.test("Edits at the same time lose nothing", async () => {
   assertEquals(known.find("gone", 22), []);
 });
 
+/** The module once more, as another process has it. */
+async function anotherProcess(name: string): Promise<typeof editKnownHosts> {
+  const module = new URL(`../../lib/known_hosts/file.ts?${name}`, import.meta.url).href;
+  return (await import(module)).editKnownHosts;
+}
+
+Deno.test("Edits by several processes at the same time lose no line", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", "# mine\n");
+  const names = ["a", "b", "c"];
+  await Promise.all(names.map(async (name) => {
+    const edit = await anotherProcess(name);
+    for (let i = 0; i < 20; i++) {
+      await edit(path, (known) => known.with(`${name}${i}`, 22, mine));
+      // Each new file in place of the old one has what the others have added meanwhile.
+      if (i > 0) await edit(path, (known) => known.without(`${name}${i - 1}`, 22));
+    }
+  }));
+  const lines = (await Deno.readTextFile(path)).trim().split("\n");
+  assertEquals(lines.map((line) => line.split(" ")[0]).sort(), ["#", "a19", "b19", "c19"]);
+});
+
+Deno.test("A line that a program without locks adds meanwhile stays", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", `gone ${mine}\n`);
+  let calls = 0;
+  await editKnownHosts(path, (known) => {
+    if (++calls === 1) Deno.writeTextFileSync(path, `new ${other}\n`, { append: true });
+    return known.without("gone", 22);
+  });
+  assertEquals([await Deno.readTextFile(path), calls], [`new ${other}\n`, 2]);
+});
+
 Deno.test("An edit that fails leaves the file alone and others go on", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", TEXT);
