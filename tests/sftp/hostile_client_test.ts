@@ -56,7 +56,6 @@ async function opened(peer: RawPeer, path: string, flags: number): Promise<Uint8
 for (
   const [what, bytes] of Object.entries({
     "something other than INIT": msg.Stat.encode(1, { path: "/" }),
-    "INIT of version 2": msg.encodeVersion(FXP.INIT, 2),
     "a length of 0": frame(FXP.INIT, 3, new Uint8Array(0), 0),
     "a length of 4": frame(FXP.INIT, 3, new Uint8Array(0), 4),
     "a length of 2^32-1": frame(FXP.INIT, 3, new Uint8Array(0), 0xffff_ffff),
@@ -73,6 +72,19 @@ for (
     assertEquals(error.status, SftpStatus.BAD_MESSAGE);
   });
 }
+
+Deno.test("a client of another version is served as one of ours", async () => {
+  await using root = await folder();
+  for (const version of [0, 2, 4, 6]) {
+    const { peer, served } = await atOurServer(localFiles({ root: root.path }), { greet: false });
+    await peer.send(msg.encodeVersion(FXP.INIT, version, [["versions", "\0"]]));
+    const { type, id } = (await peer.next())!;
+    assertEquals([type, id], [FXP.VERSION, 3]);
+    assertEquals((await ask(peer, msg.Stat.encode(2, { path: "/" }))).type, FXP.ATTRS);
+    await peer.channel.close();
+    await served;
+  }
+});
 
 Deno.test("a client that says nothing and leaves is no error", async () => {
   await using root = await folder();

@@ -196,11 +196,10 @@ class ServerSession {
     await this.#outbox.below(0);
   }
 
-  /** INIT and VERSION (filexfer-02 §4). */
+  /** INIT and VERSION (filexfer-02 §4). As OpenSSH, we speak our version whatever the client's is. */
   async #greet(): Promise<void> {
-    const { type, id: version } = await this.#request();
+    const { type } = await this.#request();
     if (type !== FXP.INIT) throw new ProtocolError("The client does not begin with INIT");
-    if (version < SFTP_VERSION) throw new ProtocolError(`The client speaks version ${version}`);
     const extensions = [...EXTENSIONS.values()]
       .filter(({ name, offered }) => this.#permits(name) && offered(this.#context.backend))
       .map(({ request, version }) => [request, version] as const);
