@@ -3,8 +3,8 @@ import { ExtInfo } from "../wire/messages.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
 
-/** Extensions that one message may name; OpenSSH sends three. */
-const MAX_EXTENSIONS = 64;
+/** Extensions that one message may name; as many as OpenSSH takes. */
+const MAX_EXTENSIONS = 1024;
 
 /** EXT_INFO as a message (RFC 8308 §2.3). */
 export function encodeExtInfo(extensions: Readonly<Record<string, string>>): Uint8Array {

@@ -70,7 +70,9 @@ export async function readIdentification(
         }
         // Fail at the first line that cannot become an identification, not at its end: a TLS or
         // binary peer may never send a line feed.
-        if (!allowed(byte)) throw refuse(first || decode(line), from, "it sends binary data");
+        if (!allowed(byte, from, line)) {
+          throw refuse(first || decode(line), from, "it sends binary data");
+        }
         if (from === "client" && !couldIdentify(line)) throw refuse(decode(line), from);
         continue;
       }
@@ -97,15 +99,17 @@ function couldIdentify(line: number[]): boolean {
   return true;
 }
 
-function allowed(byte: number): boolean {
-  return byte >= 0x20 && byte !== 0x7f || byte === 0x0d || byte === 0x09;
+/** Some servers' greetings have colors; OpenSSH accepts all but NUL there. */
+function allowed(byte: number, from: "client" | "server", line: number[]): boolean {
+  if (byte >= 0x20 && byte !== 0x7f || byte === 0x0d || byte === 0x09) return true;
+  return byte !== 0 && from === "server" && !couldIdentify(line);
 }
 
-/** RFC 4253 §4.2, §5.1: 1.99 is a server that also speaks 2.0. */
+/** RFC 4253 §4.2, §5.1: 1.99 is a peer that also speaks 2.0. OpenSSH accepts any minor version of 2, too. */
 function check(line: string, from: "client" | "server"): string {
   const version = /^SSH-([^-]*)-/.exec(line);
   if (version === null) throw new ProtocolError("Malformed identification");
-  if (version[1] !== "2.0" && !(version[1] === "1.99" && from === "server")) {
+  if (!/^(2\.\d+|1\.99)$/.test(version[1]!)) {
     throw new ProtocolError(
       `The ${from} speaks SSH protocol ${printable(version[1]!, 16)}, not 2.0`,
       { disconnectReason: DISCONNECT.PROTOCOL_VERSION_NOT_SUPPORTED },

@@ -342,6 +342,8 @@ export class Transport implements MessageTransport {
       if (this.#phase !== "auth") {
         // RFC 4252 §5.1: requests after success are silently ignored.
         if (this.role === "server" && number === MSG.USERAUTH_REQUEST) return;
+        // sshd answers so to clients that ask for the next service, too.
+        if (this.role === "server" && number === MSG.SERVICE_REQUEST) return this.unimplemented();
         // A banner that comes too late is not worth the connection.
         if (this.role === "client" && number === MSG.USERAUTH_BANNER) return;
         throw unexpected(number);

@@ -32,9 +32,24 @@ Deno.test("readIdentification skips a server's lines, and none of a client's", a
   await assertRejects(() => identify("client", "Welcome\r\nSSH-2.0-x\r\n"), ConnectError, "SSH");
 });
 
-Deno.test("readIdentification accepts protocol 1.99 from a server only", async () => {
-  assertEquals((await identify("server", "SSH-1.99-x\r\n")).line, "SSH-1.99-x");
-  await assertRejects(() => identify("client", "SSH-1.99-x\r\n"), ProtocolError, "1.99");
+Deno.test("readIdentification accepts what is protocol 2, as OpenSSH does", async () => {
+  for (const from of ["client", "server"] as const) {
+    for (const line of ["SSH-1.99-x", "SSH-2.0-x", "SSH-2.1-x"]) {
+      assertEquals((await identify(from, `${line}\r\n`)).line, line);
+    }
+    for (const version of ["1.5", "1.9", "2", "20.0", "3.0", "2.0x"]) {
+      await assertRejects(() => identify(from, `SSH-${version}-x\r\n`), ProtocolError, version);
+    }
+  }
+});
+
+Deno.test("readIdentification skips a server's lines with colors, and no binary data", async () => {
+  const { line } = await identify("server", "\x1b[31m\x07Welcome\x7f\x1b[0m\r\n", "SSH-2.0-x\r\n");
+  assertEquals(line, "SSH-2.0-x");
+  for (const [from, said] of [["server", "\x15\x03\x01\0\x02"], ["client", "\x1b[31m"]] as const) {
+    await assertRejects(() => identify(from, `${said}\r\nSSH-2.0-x\r\n`), ConnectError);
+  }
+  await assertRejects(() => identify("server", "SSH-2.0-\x1b[31m\r\n"), ConnectError, "SSH-2.0-");
 });
 
 Deno.test("readIdentification reads at most 1024 lines and 64 KiB before the line", async () => {

@@ -70,7 +70,8 @@ Deno.test("Requests for a login after it succeeded are ignored, without an answe
 const late: [role: "client" | "server", message: Uint8Array][] = [
   ["client", userauthRequest],
   ["server", new Uint8Array([MSG.USERAUTH_BANNER])],
-  ...[5, 6, 51, 52, 60, 79].flatMap((number): typeof late => [
+  ["client", new Uint8Array([MSG.SERVICE_REQUEST])],
+  ...[6, 51, 52, 60, 79].flatMap((number): typeof late => [
     ["client", new Uint8Array([number])],
     ["server", new Uint8Array([number])],
   ]),
@@ -85,6 +86,15 @@ for (const [role, message] of late) {
     assertStringIncludes(error.message, "Unexpected");
   });
 }
+
+Deno.test("A request for a service after the login is answered as unknown", async () => {
+  await using world = await rawWorld("server");
+  const before = world.transport.sink.packetsSinceRekey;
+  world.raw.send(m.ServiceRequest.encode({ service: "ssh-connection" }));
+  world.raw.send(m.GlobalRequest.encode({ type: "x", wantReply: true, data: none }));
+  await world.raw.next(MSG.REQUEST_FAILURE);
+  assertEquals(world.transport.sink.packetsSinceRekey, before + 2);
+});
 
 Deno.test("A banner after the login is ignored", async () => {
   await using world = await rawWorld("client");
