@@ -8,6 +8,7 @@ import {
   type SftpTransferOptions,
   type TransferResult,
 } from "../../lib/sftp/mod.ts";
+import { EXTENSION } from "../../lib/sftp/protocol/numbers.ts";
 import { MemoryServer } from "./memory_server.ts";
 import { channelTo } from "./raw.ts";
 import { noise, refusal, same, turn } from "./world.ts";
@@ -22,6 +23,7 @@ interface World extends AsyncDisposable {
 
 async function client(server: MemoryServer): Promise<SftpClient> {
   const { channel } = channelTo((request, peer) => server.answer(request, peer), {
+    extensions: server.extensions.map((name) => [name, "1"]),
     limit: 1 << 24,
   });
   return await SftpClient.open(channel);
@@ -336,20 +338,56 @@ Deno.test("a folder is not copied into itself, however the path is written", asy
   await sftp.close();
 });
 
-Deno.test("as many files are open as the server allows, and half of them for a transfer", async () => {
+Deno.test("half of the files that either server allows are open for a transfer", async () => {
+  // 0: the server does not say how many, and 32 may be.
+  for (
+    const [first, second, allowed] of [[0, 0, 32], [0, 9, 4], [11, 0, 5], [1, 1, 32], [
+      900,
+      900,
+      128,
+    ]]
+  ) {
+    const [server, to] = [new MemoryServer(), new MemoryServer()];
+    server.folders.set("/tree", 0o755);
+    for (let i = 0; i < 200; i++) server.add(`/tree/${i}`, noise(10));
+    [server.openHandles, to.openHandles] = [first!, second!];
+    for (const each of [server, to]) each.extensions.push(EXTENSION.LIMITS);
+    const [sftp, other] = [await client(server), await client(to)];
+    let [open, most] = [0, 0];
+    server.refuse = (line) => {
+      if (line.startsWith("OPEN ")) most = Math.max(most, ++open);
+      if (line.startsWith("CLOSE ")) open--;
+      return line.startsWith("READ ") ? turn().then(() => undefined) : undefined;
+    };
+    await sftp.copy("/tree", { sftp: other, path: "/copy" }, { recursive: true });
+    assert(most > allowed! * 0.75 && most <= allowed!, `${most} of ${allowed}`);
+    await sftp.close();
+    await other.close();
+  }
+});
+
+Deno.test("a stream or bytes are one file, and no folder", async () => {
   const server = new MemoryServer();
-  server.folders.set("/tree", 0o755);
-  for (let i = 0; i < 100; i++) server.add(`/tree/${i}`, noise(10));
-  const [sftp, other] = [await client(server), await client(new MemoryServer())];
-  let [open, most] = [0, 0];
-  server.refuse = (line) => {
-    if (line.startsWith("OPEN ")) most = Math.max(most, ++open);
-    if (line.startsWith("CLOSE ")) open--;
-    return line.startsWith("READ ") ? turn().then(() => undefined) : undefined;
-  };
-  await sftp.copy("/tree", { sftp: other, path: "/copy" }, { recursive: true });
-  // The server does not say how many.
-  assert(most > 16 && most <= 32, `${most}`);
+  server.folders.set("/folder", 0o755);
+  server.add("/file", noise(10));
+  const sftp = await client(server);
+  for (const options of [{ recursive: true }, { glob: true }]) {
+    await assertRejects(() => sftp.put(noise(1), "/x", options), TypeError, "local path");
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const failed = assertRejects(() => new Response(readable).bytes(), TypeError);
+    await assertRejects(() => sftp.get("/file", writable, options), TypeError, "local path");
+    await failed;
+  }
+  const result = await sftp.put(ReadableStream.from([noise(5), noise(6)]), "/new");
+  assertEquals([result.bytes, result.files, server.data("/new")!.length], [11, 1, 11]);
+  assertEquals(await refusal(sftp.get("/folder", new WritableStream())), FAILURE);
   await sftp.close();
-  await other.close();
+});
+
+Deno.test("a file whose attributes are refused is found by opening it", async () => {
+  await using w = await world();
+  w.from.refuse = (line) => line.startsWith("STAT") ? PERMISSION_DENIED : undefined;
+  const { files } = await w.copy({ recursive: false }, "/tree/one", "/one");
+  assertEquals([files, (await w.copy({}, "/tree", "/all")).files], [1, 3]);
+  assertEquals(await refusal(w.copy({}, "/none", "/x")), PERMISSION_DENIED);
 });

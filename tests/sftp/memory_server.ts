@@ -28,6 +28,8 @@ export class MemoryServer {
   readonly log: string[] = [];
   /** The status to refuse a line of the log with; `undefined` lets the request through. */
   refuse: (line: string) => number | undefined | Promise<number | undefined> = () => undefined;
+  /** Handles that the server says may be open, if it announces limits. */
+  openHandles = 0;
   /** Extensions that are announced. */
   readonly extensions: string[] = [];
   readonly #handles: Map<number, { path: string; file: MemoryFile | null; listed: boolean }> =
@@ -119,6 +121,7 @@ export class MemoryServer {
           const { from, to } = msg.TwoPaths.decode(data);
           return `POSIX_RENAME ${from} ${to}`;
         }
+        if (request === EXTENSION.LIMITS) return "LIMITS";
         if (request === EXTENSION.FSYNC) return `FSYNC ${of(msg.OneHandle.decode(data).handle)}`;
         const { from, to, fromOffset, length } = msg.CopyData.decode(data);
         return `COPY_DATA ${of(from)} ${of(to)} ${fromOffset} ${length}`;
@@ -213,6 +216,11 @@ export class MemoryServer {
     if (request === EXTENSION.POSIX_RENAME) {
       const { from, to } = msg.TwoPaths.decode(data);
       return status(id, this.folders.has(to) ? 4 : this.#rename(from, to));
+    }
+    if (request === EXTENSION.LIMITS) {
+      const limits = { packetLength: 34_000, readLength: 32_768, writeLength: 32_768 };
+      const data = msg.Limits.encode({ ...limits, openHandles: this.openHandles });
+      return msg.ExtendedReply.encode(id, { data });
     }
     if (request !== EXTENSION.COPY_DATA) return status(id, 0);
     const { from, fromOffset, length, to, toOffset } = msg.CopyData.decode(data);

@@ -37,7 +37,7 @@ Deno.test("a session that does not begin closes its channel", async () => {
   const greetings: Record<string, Uint8Array> = {
     "another version": msg.encodeVersion(FXP.VERSION, 7),
     "text": new TextEncoder().encode("Welcome\n"),
-    "nonsense": frame(FXP.VERSION, 3, new Uint8Array(0), 0xffff_fff0),
+    "nonsense": frame(FXP.VERSION, 3, new Uint8Array(0), SFTP_MAX_MESSAGE + 6),
     "another message": status(3, 0),
   };
   for (const [what, greeting] of Object.entries(greetings)) {
