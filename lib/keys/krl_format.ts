@@ -60,30 +60,22 @@ export function decodeKrl(bytes: Uint8Array): KrlFile {
   const comment = printable(reader.text());
   const certificates: RevokedCertificates[] = [];
   const [keys, sha1, sha256] = [new Set<string>(), new Set<string>(), new Set<string>()];
+  const readers: Readonly<Record<number, (section: Reader) => void>> = {
+    [SECTION.CERTIFICATES]: (section) => void certificates.push(readCertificates(section)),
+    [SECTION.KEYS]: (section) => readBlobs(section, keys),
+    [SECTION.SHA1]: (section) => readBlobs(section, sha1, 20),
+    [SECTION.SHA256]: (section) => readBlobs(section, sha256, 32),
+    [SECTION.EXTENSION]: skipExtension,
+  };
   while (reader.remaining > 0) {
     const type = reader.u8();
     // A signature has another form than the sections; OpenSSH has never written one.
     if (type === SECTION.SIGNATURE) throw new KeyFormatError("Revocation list is signed");
-    const section = new Reader(reader.string());
-    switch (type) {
-      case SECTION.CERTIFICATES:
-        certificates.push(readCertificates(section));
-        break;
-      case SECTION.KEYS:
-        readBlobs(section, keys);
-        break;
-      case SECTION.SHA1:
-        readBlobs(section, sha1, 20);
-        break;
-      case SECTION.SHA256:
-        readBlobs(section, sha256, 32);
-        break;
-      case SECTION.EXTENSION:
-        skipExtension(section);
-        break;
-      default:
-        throw new KeyFormatError(`Revocation list has a section of an unknown type ${type}`);
+    const read = readers[type];
+    if (read === undefined) {
+      throw new KeyFormatError(`Revocation list has a section of an unknown type ${type}`);
     }
+    read(new Reader(reader.string()));
   }
   return { version, generated, comment, certificates, keys, sha1, sha256 };
 }
@@ -114,7 +106,7 @@ function encodeCertificates({ authority, serials, ranges, keyIds }: RevokedCerti
   const writer = new Writer().string(authority).text("");
   if (serials.size > 0) {
     const list = new Writer();
-    for (const serial of [...serials].sort((a, b) => a < b ? -1 : 1)) list.u64(serial);
+    for (const serial of BigUint64Array.from(serials).sort()) list.u64(serial);
     writer.u8(CERTIFICATES.LIST).string(list.take());
   }
   for (const { first, last, bitmap } of ranges) {
@@ -135,28 +127,25 @@ function readCertificates(section: Reader): RevokedCertificates {
   section.string(); // reserved
   const [serials, keyIds] = [new Set<bigint>(), new Set<string>()];
   const ranges: SerialRange[] = [];
+  const readers: Readonly<Record<number, (part: Reader) => void>> = {
+    [CERTIFICATES.LIST](part) {
+      while (part.remaining > 0) serials.add(serialOf(part));
+    },
+    [CERTIFICATES.RANGE]: (part) => void ranges.push(readRange(part)),
+    [CERTIFICATES.BITMAP]: (part) => void ranges.push(readBitmap(part)),
+    [CERTIFICATES.KEY_ID](part) {
+      while (part.remaining > 0) keyIds.add(part.text());
+    },
+    [CERTIFICATES.EXTENSION]: skipExtension,
+  };
   while (section.remaining > 0) {
     const type = section.u8();
-    const part = new Reader(section.string());
-    switch (type) {
-      case CERTIFICATES.LIST:
-        while (part.remaining > 0) serials.add(serialOf(part));
-        break;
-      case CERTIFICATES.RANGE:
-        ranges.push(readRange(part));
-        break;
-      case CERTIFICATES.BITMAP:
-        ranges.push(readBitmap(part));
-        break;
-      case CERTIFICATES.KEY_ID:
-        while (part.remaining > 0) keyIds.add(part.text());
-        break;
-      case CERTIFICATES.EXTENSION:
-        skipExtension(part);
-        break;
-      default:
-        throw new KeyFormatError(`Revocation list has certificates of an unknown kind ${type}`);
+    const read = readers[type];
+    if (read === undefined) {
+      throw new KeyFormatError(`Revocation list has certificates of an unknown kind ${type}`);
     }
+    const part = new Reader(section.string());
+    read(part);
     part.end();
   }
   return { authority, serials, ranges, keyIds };

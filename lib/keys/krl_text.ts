@@ -93,7 +93,7 @@ function runsOf({ first, last, bitmap }: SerialRange): SerialRun[] {
 /** Runs in their order; those that touch are one. */
 function joined(runs: readonly SerialRun[]): SerialRun[] {
   const result: [bigint, bigint][] = [];
-  for (const [first, last] of [...runs].sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0)) {
+  for (const [first, last] of [...runs].sort(([a], [b]) => Number(a - b))) {
     const before = result.at(-1);
     if (before === undefined || before[1] + 1n < first) result.push([first, last]);
     else if (before[1] < last) before[1] = last;
