@@ -296,6 +296,8 @@ Deno.test("a long name shows what it is given, and the year of what is not of th
     line(new Date(2020, 11, 31).getTime(), { owner: null, group: null, links: "?" }),
     "-rw-r--r--    ? 0        0               0 Dec 31  2020 n",
   );
+  const execute = longname("n", { ...INFO, isFile: true, mode: 0o111 });
+  assert(execute.startsWith("---x--x--x "), execute);
   assert(longname("n", INFO, { links: null }).startsWith("?rw-r--r--    1 "));
 });
 
@@ -488,6 +490,8 @@ Deno.test("layouts of extensions come back as they were, and lie about no length
     assertThrows(() => msg.Ids.decode(data), ProtocolError);
     assertThrows(() => msg.IdNames.decode(data), ProtocolError);
   }
+  const odd = new Uint8Array([0, 0, 0, 1, 9, 0, 0, 0, 0]);
+  assertThrows(() => msg.IdNames.decode(odd), ProtocolError);
 });
 
 Deno.test("a handle has 256 bytes at most, and a path no NUL", () => {
@@ -640,7 +644,9 @@ Deno.test("a source gives views where it can, and gathers in the memory that it 
   assertStrictEquals(gathered.buffer, scratch.buffer);
   assertEquals(gathered, bytes("efg"));
   assertEquals(await source.some(9), bytes("h"));
-  assertEquals([await source.some(1), await source.take(1)], [bytes("i"), bytes("j")]);
+  assertEquals(await source.some(1), bytes("i"));
+  const last = await source.take(1, scratch); // all that is left is a view, too
+  assertEquals([last, last.buffer === scratch.buffer], [bytes("j"), false]);
   assertEquals([await source.more(), await source.take(0)], [false, new Uint8Array(0)]);
   await assertRejects(() => source.some(1), ProtocolError, "ends inside a message");
   await assertRejects(() => source.take(1), ProtocolError, "ends inside a message");
@@ -678,8 +684,18 @@ Deno.test("a pair of streams is a channel, which closes both", async () => {
   await channel.close();
   let [cancelled, closed] = [false, false];
   const other = streamChannel(
-    new ReadableStream({ cancel: () => void (cancelled = true) }),
-    new WritableStream({ close: () => void (closed = true) }),
+    new ReadableStream({
+      async cancel() {
+        await turn();
+        cancelled = true;
+      },
+    }),
+    new WritableStream({
+      async close() {
+        await turn();
+        closed = true;
+      },
+    }),
   );
   await other.close();
   assertEquals([cancelled, closed], [true, true]);
