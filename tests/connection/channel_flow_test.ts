@@ -106,6 +106,25 @@ for (const [name, take] of Object.entries(waysToTake)) {
   }
 }
 
+Deno.test("A connection counts the bytes that its open channels carry, both ways and of every type", async () => {
+  await using world = await rawWorld("client");
+  const [one, other] = [await openChannel(world), await openChannel(world)];
+  assertEquals(world.connection.carried, 0);
+  await one.write(new Uint8Array(7));
+  assertEquals(world.connection.carried, 7);
+  world.raw.send(data(one.id, 100));
+  world.raw.send(data(one.id, 20, 1));
+  world.raw.send(data(other.id, 3, 9)); // of a type that is not known
+  world.raw.send(m.ChannelRequest.encode({
+    ...{ recipient: one.id, type: "are you there", wantReply: true, data: none },
+  }));
+  await world.raw.next(MSG.CHANNEL_FAILURE);
+  assertEquals(world.connection.carried, 7 + 100 + 20 + 3);
+  world.raw.send(m.ChannelClose.encode({ recipient: one.id }));
+  await one.closed;
+  assertEquals(world.connection.carried, 3);
+});
+
 Deno.test("After the peer's EOF, what is read is not credited any more", async () => {
   await using world = await rawWorld("client", { window: WINDOW });
   const channel = await openChannel(world);
