@@ -80,6 +80,21 @@ Deno.test("ssh -E takes the log, and leaves banners on standard error", async ()
   assertStringIncludes(text, "debug1: Authenticated to 127.0.0.1");
 });
 
+Deno.test("Every line of a debugging message is marked as one", () => {
+  const lines: string[] = [];
+  const file = {
+    writeSync(bytes: Uint8Array) {
+      lines.push(new TextDecoder().decode(bytes));
+      return bytes.length;
+    },
+  };
+  const log = new Log("verbose", file);
+  log.verbose("Error: x\n    at y");
+  log.trace("not at this level");
+  log.info("plain");
+  assertEquals(lines, ["debug1: Error: x\ndebug1:     at y\n", "plain\n"]);
+});
+
 Deno.test("ssh -M stands for ControlMaster, and twice for one that asks", () => {
   for (const [flags, value] of [[["-M"], "yes"], [["-M", "-M"], "ask"]] as const) {
     const { said } = parseCommandLine([...flags, "-S", "/s", "db1"]);
