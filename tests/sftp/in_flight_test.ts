@@ -7,6 +7,7 @@ import type { RemoteFile } from "../../lib/sftp/remote/remote_file.ts";
 import type { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
 import { WriteBehind } from "../../lib/sftp/remote/write_behind.ts";
 import { digestOf } from "../../lib/sftp/transfer/content_digest.ts";
+import { RemoteStore } from "../../lib/sftp/transfer/remote_store.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
 import { MemoryServer } from "./memory_server.ts";
 import { channelTo } from "./raw.ts";
@@ -374,4 +375,44 @@ Deno.test("the digest of a server's file is that of its beginning, and closes it
     await w.remote.realPath("/", {});
     assertEquals(w.server.open, 1);
   }
+});
+
+Deno.test("a server's file is read from any place, also after another one", async () => {
+  await using w = await opened(data.subarray(0, 100_000));
+  const settings = { options: {}, limits: {}, inFlight: 65_536, warn() {} };
+  const source = await new RemoteStore(w.remote, settings).source("/file", await w.file.stat());
+  assertEquals([source.size, source.sparse], [100_000, false]);
+  const first = (await source.next(1))!;
+  assert(same(first, data.subarray(0, first.length)));
+  await source.start!(70_000);
+  assert(same((await source.next(1))!, data.subarray(70_000, 100_000)));
+  assertEquals(await source.next(1), null);
+  await source.start!(0);
+  assert(same((await source.next(1))!, data.subarray(0, 32_768)));
+  const into = new Uint8Array(10);
+  assertEquals(await source.readAt!(into, 99_995), 5);
+  source.close();
+  await w.remote.realPath("/", {});
+  assertEquals(w.server.open, 1);
+});
+
+Deno.test("a server's pipe or folder is no source, a file without a type is one", async () => {
+  await using w = await opened(data.subarray(0, 10));
+  const settings = { options: { sparse: true }, limits: {}, inFlight: 65_536, warn() {} };
+  const store = new RemoteStore(w.remote, settings);
+  const info = await w.file.stat();
+  const attempt = (isDirectory: boolean, mode: number | null) =>
+    store.source("/file", { ...info, isFile: false, isDirectory, mode });
+  for (
+    const [isDirectory, reason] of [[true, "it is a directory"], [
+      false,
+      "it is not a regular file",
+    ]] as const
+  ) {
+    const { message } = await assertRejects(() => attempt(isDirectory, 0o10644), SftpError);
+    assertEquals(message, `Cannot get "/file": ${reason}`);
+  }
+  const source = await attempt(false, null);
+  assertEquals(source.sparse, true);
+  source.close();
 });

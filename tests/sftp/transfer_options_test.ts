@@ -11,6 +11,7 @@ import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { nextHole } from "../../lib/sftp/transfer/holes.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { replaced } from "../support/replaced.ts";
 import { atServer, status } from "./raw.ts";
 import { folder, noise, ourWorld, refusal, same } from "./world.ts";
 
@@ -74,24 +75,39 @@ Deno.test("copy carries files and folders from one server to another", async () 
   assertEquals((await within("/tree-copy")).files, 20);
 });
 
-Deno.test("resume asks for a hash if it may, and sends all again if the whole is wrong", async () => {
+Deno.test("a resumed part is compared by the server's hash if it may be, and by samples if not", async () => {
   await using world = await ourWorld();
   const { sftp, root, here } = world;
   const data = noise(2_000_000);
   await Deno.writeFile(`${root}/file`, data);
   const part = data.slice(0, 1_500_000);
-  part[700_000]! ^= 1; // where samples may miss it
-  await Deno.writeFile(`${here}/file`, part);
-  const { bytes } = await sftp.get("/file", `${here}/file`, { resume: true, verify: true });
-  assert(bytes >= 2_000_000);
-  assert(same(await Deno.readFile(`${here}/file`), data));
-  await Deno.writeFile(`${here}/file`, part);
-  const hash = async (path: string, length: number) =>
-    createHash("sha256").update((await Deno.readFile(root + path)).subarray(0, length)).digest(
-      "hex",
-    );
-  await sftp.get("/file", `${here}/file`, { resume: true, verify: hash });
-  assert(same(await Deno.readFile(`${here}/file`), data));
+  part[700_000]! ^= 1; // where these samples miss it
+  using _ = replaced(Math, "random", () => 0);
+  const asked: [path: string, length: number][] = [];
+  const hash = async (path: string, length: number) => {
+    asked.push([path, length]);
+    const bytes = (await Deno.readFile(root + path)).subarray(0, length);
+    return createHash("sha256").update(bytes).digest("hex");
+  };
+  const cases = [
+    // Noticed at the end, when 500 kB have been fetched; then all of it is.
+    { verify: true, bytes: 2_500_000, calls: [] },
+    // Noticed before anything is fetched.
+    { verify: hash, bytes: 2_000_000, calls: [["/file", 1_500_000], ["/file", 2_000_000]] },
+    // Not noticed: that is what the option is for.
+    { verify: false, bytes: 500_000, calls: [] },
+  ];
+  for (const { verify, bytes, calls } of cases) {
+    await Deno.writeFile(`${here}/file`, part);
+    const result = await sftp.get("/file", `${here}/file`, { resume: true, verify });
+    assertEquals([result.bytes, asked.splice(0)], [bytes, calls]);
+    const whole = same(await Deno.readFile(`${here}/file`), data);
+    assertEquals(whole, verify !== false);
+  }
+  // A part that is right is used.
+  await Deno.writeFile(`${here}/file`, data.subarray(0, 1_500_000));
+  const { bytes } = await sftp.get("/file", `${here}/file`, { resume: true, verify: hash });
+  assertEquals([bytes, asked.length], [500_000, 2]);
 });
 
 Deno.test("a part of another version of the file is not gone on with", async () => {
