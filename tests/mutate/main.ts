@@ -99,7 +99,10 @@ function sampled(tasks: Task[], { sample, seed }: Options): Task[] {
   return shuffled.slice(0, sample).map(({ task }) => task);
 }
 
-/** Rings of test files for each file: the tests of its own room, then the others that import it. */
+/**
+ * Rings of test files for each file: those with its name, the other tests of its own room, then the others
+ * that import it.
+ */
 async function testsOf(files: readonly string[], near: boolean): Promise<Map<string, string[][]>> {
   const { imports, exports, name } = JSON.parse(
     await Deno.readTextFile(new URL("deno.json", root)),
@@ -113,8 +116,16 @@ async function testsOf(files: readonly string[], near: boolean): Promise<Map<str
     const room = file.split("/")[1]!;
     const reaching = tests.filter((test) => graph.reach(test).has(file));
     const own = reaching.filter((test) => test.startsWith(`tests/${room}/`));
-    return [file, [own, near ? [] : reaching.filter((test) => !own.includes(test))]];
+    const named = own.filter((test) => isNamedFor(test, file));
+    const rest = own.filter((test) => !named.includes(test));
+    return [file, [named, rest, near ? [] : reaching.filter((test) => !own.includes(test))]];
   }));
+}
+
+/** Whether a test has a file's name, or the beginning of it: `krl_test.ts` is for `krl_format.ts`, too. */
+function isNamedFor(test: string, file: string): boolean {
+  const name = (path: string) => path.slice(path.lastIndexOf("/") + 1);
+  return name(file).startsWith(name(test).replace(/_test\.ts$/, ""));
 }
 
 async function filesOf(paths: readonly string[], pattern = /\.ts$/): Promise<string[]> {
