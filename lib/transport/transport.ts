@@ -462,9 +462,9 @@ export class Transport implements MessageTransport {
   }
 }
 
-/** RFC 8308 §3.1 is about signatures: certificates add nothing to it. */
+/** RFC 8308 §3.1 is about signatures: a certificate stands for that of its key. */
 function plainNames(algorithms: readonly string[]): string {
-  return algorithms.filter((name) => plainAlgorithm(name) === name).join(",");
+  return [...new Set(algorithms.map(plainAlgorithm))].join(",");
 }
 
 function unexpected(number: number): ProtocolError {

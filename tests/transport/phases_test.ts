@@ -1,5 +1,6 @@
 /** Which message may come when, in either role (RFC 4253 §7.1, RFC 4252 §5.1 and §6, RFC 8308 §2.4). */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { ConnectError, ProtocolError } from "../../lib/errors.ts";
 import { KEX_TIMEOUT_MS } from "../../lib/defaults.ts";
 import { encodeExtInfo } from "../../lib/transport/ext_info.ts";
@@ -135,6 +136,16 @@ Deno.test("The first EXT_INFO counts, before the login and after it", async () =
   await link.receive();
   assertStringIncludes(text(client, "server-sig-algs")!, "rsa-sha2-512");
   client.disconnect();
+});
+
+Deno.test("A server that takes certificates only announces the signatures of their keys", async () => {
+  const suite = resolveSuite({ userKey: "rsa-sha2-*-cert-v01@openssh.com,ssh-ed25519*" });
+  await using pair = await greetedPair({ server: { suite } });
+  const link = pair.client.link();
+  pair.server.sink.sendNow(m.ServiceAccept.encode({ service: "ssh-userauth" }));
+  await link.receive();
+  const names = text(pair.client, "server-sig-algs")!.split(",").sort();
+  assertEquals(names, ["rsa-sha2-256", "rsa-sha2-512", "ssh-ed25519"]);
 });
 
 Deno.test("A client's EXT_INFO is read, and no second one", async () => {
