@@ -72,6 +72,10 @@ Deno.test("internal-sftp -u is taken off new files and folders, whether they hav
     const names = ["folder-with", "folder-without", "file-with", "file-without"];
     assertEquals(await Promise.all(names.map(mode)), [0o700, 0o700, 0o700, 0o600]);
   });
+  await forced("internal-sftp -u 022", async (sftp, root) => {
+    await sftp.mkdir("/folder", { mode: 0o777 });
+    assertEquals((await Deno.stat(`${root}/folder`)).mode! & 0o777, 0o755);
+  });
 });
 
 Deno.test("internal-sftp -P denies requests, and -p all but some", async () => {

@@ -1,6 +1,7 @@
 /** What runs on a server, how much of it at once, and what the server is told of its clients. */
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import {
+  type AuthMethod,
   ChannelOpenError,
   type Client,
   connect,
@@ -28,6 +29,7 @@ import { streamSocket } from "../../lib/transport/socket.ts";
 import { Transport } from "../../lib/transport/transport.ts";
 import { SERVER_KEEPALIVE_MS } from "../../lib/defaults.ts";
 import { serveInMemory } from "../support/fake_listener.ts";
+import { record } from "../support/spans.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { tempFolder } from "../support/temp.ts";
 import "../support/quick_refusals.ts";
@@ -331,6 +333,22 @@ Deno.test("A served connection tells what ended it, and closing it is an end in 
   await host.close();
 });
 
+Deno.test("A login's span on the server ends with it, and tells what it failed by", async () => {
+  using spans = record();
+  const login = async (auth: AuthMethod[]) => {
+    const [near, far] = memoryPair();
+    await using _served = serveStreams(far, {
+      hostKeys: [hostKey],
+      auth: { password: (_user, secret) => secret === "right" },
+    });
+    await using _host = await logIn(near, auth);
+  };
+  await login([password("right")]);
+  await assertRejects(() => login([password("wrong")]), SshError);
+  const own = spans.ended.filter(({ name, kind }) => name === "ssh.login" && kind === 1);
+  assertEquals(own.map(({ status }) => status?.message), [undefined, "DisconnectError"]);
+});
+
 Deno.test("LoginGraceTime is 120 s unless given, and ends with the login", async () => {
   using time = new FakeTime();
   const [near, far] = memoryPair();
@@ -338,6 +356,7 @@ Deno.test("LoginGraceTime is 120 s unless given, and ends with the login", async
   const reading = near.readable.pipeTo(new WritableStream()).catch(() => {});
   const cause = await time.settle(served.closed);
   assertEquals([String(cause), time.now], ["ConnectError: No login within 120000 ms", 120_000]);
+  assertEquals((cause as ConnectError).code, "timeout");
   await reading;
   const [here, there] = memoryPair();
   const again = serveStreams(there, options);

@@ -226,6 +226,15 @@ Deno.test("A server that stops closes its listener, refuses who comes then, and 
   await server.server.shutdown();
 });
 
+Deno.test("serve listens on port 22 of all addresses unless told", async () => {
+  await using usual = serveInMemory(options);
+  await using other = serveInMemory({ ...options, port: 2222, hostname: "127.0.0.1" });
+  assertEquals([usual.listened, other.listened], [[{ port: 22 }], [{
+    port: 2222,
+    hostname: "127.0.0.1",
+  }]]);
+});
+
 Deno.test("serve does not listen if its signal is aborted already", () => {
   const signal = AbortSignal.abort(new Error("never mind"));
   let error: unknown;

@@ -15,6 +15,8 @@ export interface MemoryServer extends AsyncDisposable {
   readonly accepted: number;
   /** Whether the server has closed its listener. */
   readonly isClosed: boolean;
+  /** What the server asked to listen on. */
+  readonly listened: readonly unknown[];
 }
 
 /** Starts it; the options need no port. */
@@ -24,11 +26,16 @@ export function serveInMemory(
 ): MemoryServer {
   const listener = new FakeListener();
   const { listen } = denoNet;
-  denoNet.listen = () => listener as unknown as Deno.TcpListener;
+  const listened: unknown[] = [];
+  denoNet.listen = (options) => {
+    listened.push(options);
+    return listener as unknown as Deno.TcpListener;
+  };
   try {
     const server = serve(options, handler);
     return {
       server,
+      listened,
       dial: (from) => listener.dial(from),
       failAccept: (error) => listener.arrive(Promise.reject(error)),
       get accepted() {
