@@ -1,5 +1,5 @@
 /** Local files as a backend, method by method, in each kind of tree. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { AdaptiveIo } from "../../lib/runtime/adaptive_io.ts";
 import type { PosixFiles } from "../../lib/runtime/files.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
@@ -11,13 +11,16 @@ import {
   SftpError,
   SftpStatus,
 } from "../../lib/sftp/mod.ts";
+import { Descriptors } from "../../lib/sftp/server/descriptors.ts";
 import { statusOf } from "../../lib/sftp/server/errno.ts";
 import { Jail, PathFolders } from "../../lib/sftp/server/jail.ts";
 import { LocalFile } from "../../lib/sftp/server/local_file.ts";
 import { filesOf } from "../../lib/sftp/server/local_files.ts";
 import { parseAccounts } from "../../lib/sftp/server/passwd.ts";
 import { UnrestrictedTree } from "../../lib/sftp/server/unrestricted_tree.ts";
+import { FakeTime } from "../support/fake_time.ts";
 import { replaced } from "../support/replaced.ts";
+import { replacedFiles } from "./local_files.ts";
 import { folder, noise, same } from "./world.ts";
 
 const { NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE, OP_UNSUPPORTED } = SftpStatus;
@@ -399,6 +402,88 @@ Deno.test("accounts are those of the tree, read again when they change", async (
   await Deno.remove(passwd);
   await Deno.mkdir(passwd);
   assertEquals(await w.backend.userNames([7]), [""]);
+});
+
+Deno.test("no account file is made where there is none", async () => {
+  await using w = await world((root) => localFiles({ root }));
+  await Deno.mkdir(`${w.root}/etc`);
+  await w.backend.userNames([0]);
+  await w.backend.home("ann").catch(() => {});
+  assertEquals(await Array.fromAsync(Deno.readDir(`${w.root}/etc`)), []);
+});
+
+Deno.test({
+  name: "a device is opened only without a jail, by a process that may be stopped by it",
+  ignore,
+  fn: async () => {
+    await using w = await world((root) => filesOf(new UnrestrictedTree(root), root));
+    assertEquals(await refused(w.open("/dev/null", { write: true })), FAILURE);
+    const blocking = filesOf(new UnrestrictedTree(w.root), w.root, true);
+    const device = await blocking.open("/dev/null", { ...OPEN, write: true, truncate: true });
+    await device.write(bytes("text"), 0);
+    assertEquals(await read(device), "");
+    await device.close();
+  },
+});
+
+Deno.test("a process that may block reads and writes at once, however slow the disk is", async () => {
+  await using w = await world((root) => localFiles({ root, blocking: true }));
+  await Deno.writeTextFile(`${w.root}/file`, "text");
+  using time = new FakeTime();
+  using _ = posix({
+    readSync: () => {
+      time.skip(1000);
+      return 4;
+    },
+  });
+  const backend = localFiles({ root: w.root, blocking: true }) as Required<SftpBackend>;
+  const file = await backend.open("file", OPEN);
+  for (let i = 0; i < 3; i++) assertEquals(file.read(new Uint8Array(4), 0), 4); // and no promise
+  await file.close();
+});
+
+Deno.test("an open file is refused if a check of its path fails at any time", async () => {
+  await using w = await world((root) => localFiles({ root }));
+  await Deno.mkdir(`${w.root}/a/b`, { recursive: true });
+  await Deno.writeTextFile(`${w.root}/a/b/file`, "text");
+  const folders = new PathFolders(w.root);
+  const found = {
+    real: `${w.root}/a/b/file`,
+    virtual: "/a/b/file",
+    info: await Deno.lstat(`${w.root}/a/b/file`),
+    [Symbol.dispose]() {},
+  };
+  const fd = runtime.posix.openSync(found.real, runtime.posix.constants.O_RDONLY);
+  assertEquals(folders.holds(fd, found), true);
+  const holds = (change: (path: string, call: number) => Partial<Deno.FileInfo>) => {
+    let calls = 0;
+    using _ = replacedFiles({
+      lstatSync: (path) => ({ ...Deno.lstatSync(path), ...change(path, ++calls) }),
+    });
+    return [folders.holds(fd, found), calls] as const;
+  };
+  const isFile = (path: string) => path.endsWith("file");
+  for (let bad = 1; bad < 25; bad++) {
+    const gone = { ino: -1, isDirectory: false };
+    assertEquals(holds((_, call) => call >= bad ? gone : {})[0], false, `${bad}`);
+  }
+  for (const change of [{ ino: -1 }, { dev: -1 }]) {
+    assertEquals(holds((path) => isFile(path) ? change : {})[0], false);
+  }
+  for (const folder of ["/a", "/a/b"]) {
+    assertEquals(holds((path) => path.endsWith(folder) ? { isDirectory: false } : {})[0], false);
+  }
+  const [held, calls] = holds(() => ({}));
+  assert(held && calls >= 2 + 1 + 32, `${calls}`); // 32 more looks, each of the file or of the folders
+  runtime.posix.closeSync(fd);
+});
+
+Deno.test({
+  name: "the descriptors of a process have a limit where it can be read",
+  ignore: Deno.build.os !== "linux",
+  fn: () => {
+    assertThrows(() => Descriptors.ofProcess().take(2 ** 40), SftpError, "Too many open files");
+  },
 });
 
 Deno.test("the first of several accounts counts, and malformed lines do not", () => {

@@ -16,7 +16,7 @@ import { AnswerBuffers, RequestBuffers } from "../../lib/sftp/server/buffers.ts"
 import { serviceOf } from "../../lib/sftp/server/server.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { atOurServer, frame, type RawPeer } from "./raw.ts";
-import { noise, same } from "./world.ts";
+import { noise, same, turn } from "./world.ts";
 
 const { OK, EOF, FAILURE, NO_SUCH_FILE, PERMISSION_DENIED, BAD_MESSAGE, OP_UNSUPPORTED } =
   SftpStatus;
@@ -667,4 +667,53 @@ Deno.test("a method that throws, or rejects, is a status and not the end", async
   assertEquals(await w.status(msg.Lstat.encode(1, { path: "/" })), FAILURE);
   assertEquals(await w.status(frame(FXP.WRITE, 1, new Writer().u32(4).take())), BAD_MESSAGE);
   assertEquals(await w.status(extended("none@example.com", new Uint8Array(0))), OP_UNSUPPORTED);
+});
+
+Deno.test("a handle that is unknown, or of another kind, is told as such", async () => {
+  await using w = await world();
+  const file = await w.open();
+  const folder =
+    msg.Handle.decode((await w.ask(msg.Opendir.encode(1, { path: "/d" }))).body).handle;
+  const none = new Uint8Array([0, 0, 0, 99]);
+  const cases: [request: Uint8Array, message: string][] = [
+    [msg.Close.encode(1, { handle: none }), "No such handle"],
+    [msg.Fstat.encode(1, { handle: none }), "No such file handle"],
+    [msg.Fstat.encode(1, { handle: folder }), "No such file handle"],
+    [msg.Readdir.encode(1, { handle: none }), "No such directory handle"],
+    [msg.Readdir.encode(1, { handle: file }), "No such directory handle"],
+    [msg.Fstat.encode(1, { handle: file.subarray(1) }), "No such file handle"],
+    [msg.Fstat.encode(1, { handle: new Uint8Array([...file, 0]) }), "No such file handle"],
+  ];
+  for (const [request, message] of cases) {
+    const answer = msg.Status.decode((await w.ask(request)).body);
+    assertEquals([answer.status, answer.message], [FAILURE, message]);
+  }
+});
+
+Deno.test("a session ends when its files and listings are closed, whether that fails or not", async () => {
+  const gate = Promise.withResolvers<void>();
+  const closed: string[] = [];
+  const { backend } = noting({
+    open: (path) =>
+      Promise.resolve({
+        async close() {
+          await gate.promise;
+          closed.push(path);
+          throw new Error("disk");
+        },
+      } as unknown as SftpBackendFile),
+  });
+  const { peer, served } = await atOurServer(backend);
+  for (const path of ["/a", "/b"]) {
+    await peer.send(msg.Open.encode(1, { path, flags: READ, attributes: {} }));
+    await peer.next();
+  }
+  let over = false;
+  served.then(() => over = true);
+  await peer.channel.closeWrite();
+  for (let turns = 0; turns < 5; turns++) await turn();
+  assertEquals(over, false);
+  gate.resolve();
+  assertEquals(await served, null);
+  assertEquals(closed.sort(), ["/a", "/b"]);
 });
