@@ -352,7 +352,8 @@ for (const [kind, make] of Object.entries(KINDS)) {
     const top = await Array.fromAsync(w.backend.readDir(jailed ? "/" : w.root));
     const above = top.find(({ name }) => name === "..")!.info as Deno.FileInfo;
     if (jailed) assertEquals(above.ino, await inode(w.root)); // above the root is the root
-    assertEquals(await refused(Array.fromAsync(w.backend.readDir("dir/7"))), NO_SUCH_FILE);
+    const file = await assertRejects(() => Array.fromAsync(w.backend.readDir("dir/7")));
+    assertEquals(statusOf(file), { status: NO_SUCH_FILE, message: "Not a directory" });
     assertEquals(await refused(Array.fromAsync(w.backend.readDir("none"))), NO_SUCH_FILE);
   });
 
@@ -365,6 +366,26 @@ for (const [kind, make] of Object.entries(KINDS)) {
       if (name === "..") await Deno.remove(`${w.root}/dir/a`);
     }
     assertEquals(listed.filter((name) => !name.startsWith(".")), ["b"]);
+  });
+
+  test("a look-up that is denied is no missing file", async (w) => {
+    await Deno.writeTextFile(`${w.root}/file`, "");
+    using _ = replacedFiles({
+      lstatSync: (path) => {
+        if (path.endsWith("file")) throw new Deno.errors.PermissionDenied(path);
+        return Deno.lstatSync(path);
+      },
+    });
+    const create = { write: true, create: true };
+    for (
+      const attempt of [
+        () => w.backend.stat("file"),
+        () => w.backend.lstat("file"),
+        () => w.open("file", create),
+        () => w.backend.mkdir("file", null),
+        () => w.backend.remove("file"),
+      ]
+    ) assertEquals(await refused(attempt()), PERMISSION_DENIED);
   });
 
   test("the size of a file system is told", async (w) => {
@@ -606,5 +627,7 @@ Deno.test("every errno has the status and the text that OpenSSH would choose", (
     [Object.assign(new Error("/x"), { code: 5 }), FAILURE],
   ];
   for (const [error, status] of kinds) assertEquals(statusOf(error).status, status);
-  assertEquals(statusOf("text").message, "Failure");
+  for (const thrown of ["text", null, undefined, { code: "ENOENT" }]) {
+    assertEquals(statusOf(thrown), { status: FAILURE, message: "Failure" });
+  }
 });
