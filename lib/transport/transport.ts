@@ -25,6 +25,7 @@ import type { PublicKey } from "../keys/public_key.ts";
 import { onTimeout } from "../waiting.ts";
 import { Disconnect, Ignore, Ping, Pong, Unimplemented } from "../wire/messages.ts";
 import { AGENT_FORWARDING, DISCONNECT, HOST_BOUND, MSG } from "../wire/numbers.ts";
+import { Reader } from "../wire/reader.ts";
 import { decodeExtInfo } from "./ext_info.ts";
 import { IDENTIFICATION, identificationBytes, readIdentification } from "./identification.ts";
 import { exchangeKeys, type SessionIdentity } from "./key_exchange.ts";
@@ -446,8 +447,10 @@ export class Transport implements MessageTransport {
   }
 
   #disconnected(payload: Uint8Array): void {
-    const { reason, description } = Disconnect.decode(payload);
-    const text = printable(description);
+    const reader = new Reader(payload, 1);
+    const reason = reader.u32();
+    // The language is missing from some peers' messages, and the description from others'.
+    const text = reader.remaining < 4 ? "" : printable(reader.text());
     this.fail(
       new DisconnectError(
         reason,

@@ -13,6 +13,7 @@ export const boolean: Kind<boolean> = { read: (r) => r.bool(), write: (w, v) => 
 export const uint32: Kind<number> = { read: (r) => r.u32(), write: (w, v) => w.u32(v) };
 export const uint64: Kind<bigint> = { read: (r) => r.u64(), write: (w, v) => w.u64(v) };
 export const text: Kind<string> = { read: (r) => r.text(), write: (w, v) => w.text(v) };
+export const cText: Kind<string> = { read: (r) => r.cText(), write: text.write };
 export const names: Kind<string[]> = { read: (r) => r.names(), write: (w, v) => w.names(v) };
 
 // Bytes are copied on the way in: the payload belongs to the packet core and is soon overwritten.

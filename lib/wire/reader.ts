@@ -59,10 +59,15 @@ export class Reader {
   /**
    * A `name-list` (RFC 4251 §5). Names that break the rules of §6 are kept, because a peer may list
    * them beside good ones and they match nothing; empty names are dropped, because libssh 0.10 ends
-   * its lists with a comma.
+   * its lists with a comma, and so is a NUL at the end, as C has it.
    */
   names(): string[] {
-    return this.text().split(",").filter((name) => name !== "");
+    return withoutNul(this.text()).split(",").filter((name) => name !== "");
+  }
+
+  /** Text of a C program, which may end with a NUL; OpenSSH takes it so. */
+  cText(): string {
+    return withoutNul(this.text());
   }
 
   /**
@@ -102,4 +107,8 @@ export function withoutLeadingZeros(number: Uint8Array): Uint8Array {
   let start = 0;
   while (start < number.length && number[start] === 0) start++;
   return number.subarray(start);
+}
+
+function withoutNul(text: string): string {
+  return text.endsWith("\0") ? text.slice(0, -1) : text;
 }

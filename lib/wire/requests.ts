@@ -1,9 +1,9 @@
 /** What follows the type of a channel open, a channel request or a global request. */
-import { boolean, byte, layout, string, text, uint32 } from "./message.ts";
+import { boolean, byte, cText, layout, string, text, uint32 } from "./message.ts";
 
 // RFC 4254 §6.2
 export const PtyReq = layout({
-  term: text,
+  term: cText,
   columns: uint32,
   rows: uint32,
   width: uint32,
@@ -17,8 +17,8 @@ export const X11Open = layout({ originatorAddress: text, originatorPort: uint32 
 // RFC 4254 §6.4
 export const Env = layout({ name: text, value: text });
 // RFC 4254 §6.5
-export const Exec = layout({ command: text });
-export const Subsystem = layout({ name: text });
+export const Exec = layout({ command: cText });
+export const Subsystem = layout({ name: cText });
 // RFC 4254 §6.7
 export const WindowChange = layout({
   columns: uint32,

@@ -144,3 +144,18 @@ Deno.test("Before the identification, nothing is said, and the socket is closed 
   const heard = await pair.server.closed;
   assert(heard instanceof ConnectError, String(heard));
 });
+
+Deno.test("A DISCONNECT without a language or a description is the peer's word all the same", async () => {
+  const full = m.Disconnect.encode({ reason: 12, description: "full", language: "" });
+  const told: [payload: Uint8Array, message: string][] = [
+    [full.subarray(0, -4), "The server disconnected (reason 12): full"],
+    [full.subarray(0, 5), "The server disconnected (reason 12)"],
+  ];
+  for (const [payload, message] of told) {
+    await using pair = await greetedPair();
+    pair.server.sink.sendNow(payload);
+    const error = await pair.client.closed;
+    assert(error instanceof DisconnectError && error.reason === 12, String(error));
+    assertEquals(error.message, message);
+  }
+});

@@ -42,6 +42,15 @@ Deno.test("Reader.mpint accepts needless zeros, as OpenSSH does", () => {
   assertEquals(new Reader(hex("00000001 00")).mpint(), hex(""));
 });
 
+Deno.test("A NUL at the end of a list or of a request's text is left out, as by OpenSSH", () => {
+  assertEquals(new Reader(new Writer().text("zlib,none\0").take()).names(), ["zlib", "none"]);
+  assertEquals(new Reader(new Writer().text("\0").take()).names(), []);
+  for (const [sent, read] of [["ls\0", "ls"], ["ls\0\0", "ls\0"], ["a\0b", "a\0b"], ["", ""]] as const) {
+    assertEquals(requests.Exec.decode(requests.Exec.encode({ command: sent })).command, read);
+    assertEquals(requests.Subsystem.decode(requests.Subsystem.encode({ name: sent })).name, read);
+  }
+});
+
 Deno.test("Reader.names reads the examples of RFC 4251 §5", () => {
   assertEquals(new Reader(hex("00000000")).names(), []);
   assertEquals(new Reader(hex("00000004 7a6c6962")).names(), ["zlib"]);
