@@ -124,3 +124,4 @@ export type { ByteStreams } from "./lib/transport/socket.ts";
 export { SftpClient } from "./lib/sftp/client.ts";
 export type { ExportOptions } from "./lib/keys/private_key.ts";
 export * from "./lib/errors.ts";
+export { quote } from "./lib/quote.ts";

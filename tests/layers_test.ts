@@ -9,6 +9,7 @@ const ROWS: readonly (readonly string[])[] = [
     "encoding.ts",
     "listener.ts",
     "patterns.ts",
+    "quote.ts",
     "spans.ts",
     "turns.ts",
     "waiting.ts",

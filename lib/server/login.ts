@@ -155,7 +155,9 @@ class Sessions {
     channel.closed.then(done, done);
     new Session(channel, this.#login, {
       start: (program) => this.#start(program),
-      pty: (this.#options.pty ?? true) && this.#login.grant.pty,
+      pty: () =>
+        (this.#options.pty ?? true) && this.#login.grant.pty &&
+        this.#handler !== null && (this.#handler.hasTerminals?.() ?? true),
       agent: (channelType) => this.#agent(connection, channelType),
       x11: () => this.#x11(connection),
       failed: (error) => tell(this.#options.onError, error, this.#login.remoteAddr),

@@ -1,9 +1,10 @@
 import { listenAgent } from "../agent/listen.ts";
 import { listenX11 } from "../forward/x11_listen.ts";
-import type { ChildProcess, ProgramStatus } from "../runtime/parts.ts";
+import type { ChildProcess, ProgramOptions, ProgramStatus } from "../runtime/parts.ts";
 import { runtime } from "../runtime/runtime.ts";
 import type { Session, SessionHandler } from "../session/session.ts";
 import { onAbort } from "../waiting.ts";
+import { hasTerminals, startAtTerminal, type TerminalProgram } from "./terminal.ts";
 
 /** How {@linkcode systemShell} runs commands. */
 export interface SystemShellOptions {
@@ -24,8 +25,11 @@ export interface SystemShellOptions {
 /**
  * A handler that runs commands through the system's shell, as sshd does, with the rights of this
  * process: every user who can log in has them. Needs `--allow-run`. An agent that the client
- * lends is at SSH_AUTH_SOCK while the command runs, and its display at DISPLAY. SSH_CONNECTION and SSH_CLIENT tell the addresses of the connection. Commands have pipes and no
- * terminal, so SSH_TTY is not set.
+ * lends is at SSH_AUTH_SOCK while the command runs, and its display at DISPLAY. SSH_CONNECTION
+ * and SSH_CLIENT tell the addresses of the connection.
+ *
+ * A client that asks for a terminal gets one (`ssh -t`) where the machine has `script` of util-linux and
+ * `stty`, and `--allow-run` covers both; otherwise its request is refused, and its commands have pipes.
  *
  * @example
  * ```ts
@@ -40,7 +44,6 @@ export interface SystemShellOptions {
  *   hostname: "127.0.0.1",
  *   hostKeys: [hostKey],
  *   auth: { password: (_, secret) => secret === "hunter2" },
- *   pty: false,
  * }, systemShell());
  *
  * await using host = await connect({
@@ -56,12 +59,11 @@ export interface SystemShellOptions {
  */
 export function systemShell(options: SystemShellOptions = {}): SessionHandler {
   const { shell = "/bin/sh", acceptEnv = (name) => /^(LANG|LC_\w+)$/.test(name) } = options;
-  return async (session) => {
+  const run = async (session: Session) => {
     await using agent = session.agent && await listenAgent(session.agent);
     await using x11 = session.x11 && await listenX11(session.x11);
     const accepted = Object.entries(session.env).filter(([name]) => acceptEnv(name) === true);
-    const child = runtime.programs.spawn(shell, {
-      args: session.command === null ? [] : ["-c", session.command],
+    const place = {
       clearEnv: true,
       env: {
         ...ownVariables(),
@@ -74,22 +76,37 @@ export function systemShell(options: SystemShellOptions = {}): SessionHandler {
         ...(agent && { SSH_AUTH_SOCK: agent.path }),
         ...(x11 && { DISPLAY: x11.display, XAUTHORITY: x11.authority }),
       },
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
       ...(options.cwd !== undefined && { cwd: options.cwd }),
-    });
+    };
+    const { command, pty, channel, signal } = session;
+    const { child, early, resize } = pty === null
+      ? plainProgram(shell, command, place)
+      : await startAtTerminal(shell, command, pty, { ...place, signal });
     session.onSignal((name) => kill(child, `SIG${name}` as Deno.Signal));
-    using _hangUp = onAbort(session.signal, () => kill(child, "SIGHUP"));
+    session.onResize(resize);
+    using _hangUp = onAbort(signal, () => kill(child, "SIGHUP"));
     feed(child.stdin, session);
-    const { channel, signal } = session;
+    const send = (bytes: Uint8Array) => channel.writeAll(bytes);
     const [status] = await Promise.all([
       child.status,
-      drain(child.stdout, (bytes) => channel.writeAll(bytes), signal),
+      drain(child.stdout, send, signal, early),
       drain(child.stderr, (bytes) => channel.writeAllStderr(bytes), signal),
     ]);
     tell(session, status);
   };
+  return Object.assign(run, { hasTerminals });
+}
+
+/** A program without a terminal. */
+function plainProgram(
+  shell: string,
+  command: string | null,
+  place: ProgramOptions,
+): TerminalProgram {
+  const args = command === null ? [] : ["-c", command];
+  const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+  const child = runtime.programs.spawn(shell, { args, ...place, ...pipes });
+  return { child, early: new Uint8Array(0), resize: () => {} };
 }
 
 /** What programs expect to find, of this process; sshd has the same list. */
@@ -142,10 +159,12 @@ async function drain(
   from: ReadableStream<Uint8Array<ArrayBuffer>>,
   send: (bytes: Uint8Array) => Promise<void>,
   signal: AbortSignal,
+  early: Uint8Array = new Uint8Array(0),
 ): Promise<void> {
   const reader = from.getReader({ mode: "byob" });
   using _leaving = onAbort(signal, (reason) => void reader.cancel(reason).catch(ignore));
   try {
+    if (early.length > 0) await send(early);
     let block = new Uint8Array(BLOCK);
     for (let got; !(got = await reader.read(block)).done;) {
       await send(got.value);

@@ -39,7 +39,12 @@ const MAX_ENVIRONMENT = 64 * 1024;
  * assertEquals((await pair.host.command("x").output()).code, 127);
  * ```
  */
-export type SessionHandler = (session: Session) => number | void | Promise<number | void>;
+export interface SessionHandler {
+  /** Runs the program of a session. */
+  (session: Session): number | void | Promise<number | void>;
+  /** Whether it can give programs a terminal; without this the server's option `pty` decides. */
+  readonly hasTerminals?: () => boolean | Promise<boolean>;
+}
 
 /** Who is logged in, for handlers and policies. */
 export interface Login {
@@ -93,8 +98,8 @@ export interface SessionX11 {
 export interface SessionPolicy {
   /** Decides about a program, and which one runs instead if another does; null refuses it. */
   readonly start: (program: Program) => { run: SessionHandler; program: Program } | null;
-  /** Whether a terminal may be asked for. */
-  readonly pty: boolean;
+  /** Whether a terminal may be had. */
+  readonly pty: () => boolean | Promise<boolean>;
   /** The client's agent, by channels of a type, if it may be used here, or null. */
   readonly agent: (channelType: string) => Promise<SessionAgent | null>;
   /** Connects to the client's display if that may be used here, or null. */
@@ -273,9 +278,7 @@ export class Session {
       case "env":
         return this.#setEnv(Env.decode(data));
       case "pty-req":
-        if (!this.#policy.pty || this.#program || this.#pty) return false;
-        this.#pty = decodePty(data);
-        return true;
+        return this.#usePty(decodePty(data));
       case "window-change": {
         const size = WindowChange.decode(data);
         if (!this.#pty) return false;
@@ -312,6 +315,16 @@ export class Session {
     if (!(SIGNALS as readonly string[]).includes(name)) return false;
     this.#onSignal(name);
     return true;
+  }
+
+  #usePty(pty: Pty): boolean | Promise<boolean> {
+    if (this.#program || this.#pty) return false;
+    const use = (may: boolean) => {
+      if (may) this.#pty = pty;
+      return may;
+    };
+    const may = this.#policy.pty();
+    return typeof may === "boolean" ? use(may) : may.then(use);
   }
 
   async #useAgent(channelType: string): Promise<boolean> {

@@ -8,6 +8,7 @@ import { receiveAll } from "./sink.ts";
 import { sendAll } from "./source.ts";
 import { transferLimits } from "../shared/copy_flags.ts";
 import { globMatcher } from "../../patterns.ts";
+import { quote } from "../../quote.ts";
 import { bytesChannel, STANDARD_STREAMS } from "../shared/stdio_channel.ts";
 
 /**
@@ -196,14 +197,10 @@ export async function copyByFirstHost(
   const flags = `${protocol}${job.recursive ? " -r" : ""}${job.preserve ? " -p" : ""}${port}`;
   const host = await hosts.host(source.target);
   const { channel, code } = await host.run(
-    `scp${flags} ${pathOf(source)} ${quoted(`${user}${target.hostname}:${path}`)}`,
+    `scp${flags} ${pathOf(source)} ${quote(`${user}${target.hostname}:${path}`)}`,
   );
   while (await channel.readChunk() !== null);
   return await code === 0;
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** Draws one file after the other. */

@@ -7,7 +7,7 @@ import { printable } from "../../errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { serve, type SshServer } from "../../server/serve.ts";
 import { systemShell } from "../../server/system_shell.ts";
-import type { SessionHandler } from "../../session/session.ts";
+import type { Session, SessionHandler } from "../../session/session.ts";
 import { localFiles } from "../../sftp/server/local_files.ts";
 import { messageOf } from "../shared/failure.ts";
 import { allValues, hasFlag, lastValue, parseMixed, UsageError } from "../shared/flags.ts";
@@ -167,8 +167,6 @@ async function start(job: ServeArguments, hostKeys: readonly PrivateKey[]): Prom
     hostKeys,
     auth: policy,
     ...(root !== null && { sftp: localFiles({ root }) }),
-    // Commands get pipes: Deno has no pseudo-terminals to offer.
-    pty: false,
     forward: forwardPolicy(options),
     onError: (error, address) =>
       log.verbose(`${addressText(address)}: ${printable(messageOf(error), 1000)}`),
@@ -195,11 +193,12 @@ function shell({ root, options, log }: ServeArguments): SessionHandler {
       acceptEnv: (name) => AcceptEnv.some((pattern) => matchesWildcards(pattern, name)),
     }),
   });
-  return async (session) => {
+  const logged = async (session: Session) => {
     const kind = session.command === null ? "shell" : "command";
     log.verbose(`${addressText(session.remoteAddr)}: ${kind} for "${printable(session.user)}"`);
     return await run(session);
   };
+  return Object.assign(logged, { hasTerminals: run.hasTerminals! });
 }
 
 function announce({ addr }: SshServer, hostKeys: readonly PrivateKey[]): void {

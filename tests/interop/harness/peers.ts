@@ -53,6 +53,9 @@ export type Peer =
   | "mount"
   | "setpriv"
   | "setsid"
+  | "tmux"
+  | "script"
+  | "vi"
   | "git"
   | "own-machine";
 
