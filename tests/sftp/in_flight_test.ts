@@ -416,3 +416,46 @@ Deno.test("a server's pipe or folder is no source, a file without a type is one"
   assertEquals(source.sparse, true);
   source.close();
 });
+
+Deno.test("a server that takes one READ at a time, or short ones, is read that way, to the end", async () => {
+  for (const code of [SftpStatus.FAILURE, SftpStatus.BAD_MESSAGE]) {
+    for (const told of [100_000, 0, 100_050]) {
+      await using w = await opened(data.subarray(0, 100_000));
+      let [running, most] = [0, 0];
+      w.server.refuse = (line) => {
+        if (!line.startsWith("READ")) return undefined;
+        if (running > 0) return code;
+        most = Math.max(most, ++running);
+        return turn().then(() => {
+          running--;
+          return undefined;
+        });
+      };
+      // A file that is said to be longer is one of /sys.
+      if (told > 100_000) {
+        w.file.stat = async () => ({ ...await w.remote.stat("/file", {}), size: told });
+      }
+      const ahead = new ReadAhead(w.file, { size: told, inFlight: MIB });
+      const found: number[] = [];
+      for (let block; (block = await ahead.next()) !== null;) found.push(...block);
+      assert(same(new Uint8Array(found), data.subarray(0, 100_000)), `${code} ${told}`);
+      assertEquals([most, await ahead.next()], [1, null]);
+    }
+  }
+});
+
+Deno.test("a READ that is refused for another reason, or again, is an error", async () => {
+  for (
+    const [code, tries] of [[SftpStatus.PERMISSION_DENIED, 1], [SftpStatus.FAILURE, 2]] as const
+  ) {
+    await using w = await opened(data.subarray(0, 100));
+    let asked = 0;
+    w.server.refuse = (line) => {
+      if (!line.startsWith("READ /file 0 ")) return undefined;
+      asked++;
+      return code;
+    };
+    const ahead = new ReadAhead(w.file, { size: 100 });
+    assertEquals([await refusal(ahead.next()), asked], [code, tries]);
+  }
+});
