@@ -6,7 +6,7 @@ import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { EXTENSION, FXP, S_IF } from "../../lib/sftp/protocol/numbers.ts";
 import { sessionError } from "../../lib/sftp/protocol/status.ts";
 import { replace } from "../../lib/sftp/remote/rename.ts";
-import { checkDepth, makeFolders, removeTree } from "../../lib/sftp/remote/tree.ts";
+import { checkDepth, makeFolders, removeTree, walk } from "../../lib/sftp/remote/tree.ts";
 import type { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
 import { MemoryServer } from "./memory_server.ts";
 import { channelTo, handle, type RawMessage, status } from "./raw.ts";
@@ -175,6 +175,42 @@ Deno.test("a tree without an end is left at some depth", async () => {
     "without an end",
   );
   assertEquals(requests, 256);
+});
+
+Deno.test("many files are removed and many folders listed at a time, and no more", async () => {
+  await using w = await world();
+  w.server.folders.set("/t", 0o755);
+  for (let i = 0; i < 300; i++) w.server.add(`/t/${i}`, noise(1));
+  for (let i = 0; i < 100; i++) w.server.folders.set(`/t/d${i}`, 0o755);
+  const [running, most]: [Record<string, number>, Record<string, number>] = [{}, {}];
+  w.server.refuse = (line) => {
+    const [name, path] = line.split(" ");
+    if (!/^(REMOVE|OPENDIR|RMDIR)$/.test(name!)) return undefined;
+    running[name!] = (running[name!] ?? 0) + 1;
+    most[name!] = Math.max(most[name!] ?? 0, running[name!]!);
+    return turn().then(() => {
+      running[name!]!--;
+      return name !== "RMDIR" ? undefined : w.server.folders.delete(path!) ? 0 : FAILURE;
+    });
+  };
+  await removeTree(w.remote, "/t", { recursive: true });
+  assertEquals(most, { REMOVE: 128, OPENDIR: 32, RMDIR: 100 });
+  assertEquals([w.server.files.size, w.server.folders.size], [0, 1]);
+});
+
+Deno.test("walk leaves a tree without an end at some depth", async () => {
+  let listed = 0;
+  const info = infoOf({ mode: S_IF.DIRECTORY });
+  const remote = {
+    stat: () => Promise.resolve(info),
+    async *list() {
+      listed++;
+      yield { name: "x", info };
+    },
+  } as never;
+  const walking = () => Array.fromAsync(walk(remote, "/", {}));
+  await assertRejects(walking, SftpError, "without an end");
+  assertEquals(listed, 256);
 });
 
 Deno.test("walk goes no deeper than told, and no deeper than a tree can be", async () => {
