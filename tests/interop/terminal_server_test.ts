@@ -29,7 +29,7 @@ class Screen implements AsyncDisposable {
   /** Waits until the window shows a text. */
   async shows(wanted: RegExp): Promise<string> {
     let shown = "";
-    for (let tries = 0; tries < 300; tries++) {
+    for (let tries = 0; tries < 1200; tries++) {
       shown = await this.tmux("capture-pane", "-p");
       if (wanted.test(shown)) return shown;
       await new Promise((resolve) => setTimeout(resolve, 50));
