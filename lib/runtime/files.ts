@@ -16,6 +16,7 @@ export interface Files {
   readLink(path: string): Promise<string>;
   readLinkSync(path: string): string;
   symlink(target: string, path: string): Promise<void>;
+  link(target: string, path: string): Promise<void>;
   mkdir(path: string, options?: { recursive?: boolean; mode?: number }): Promise<void>;
   makeTempDir(options: { prefix: string }): Promise<string>;
   rename(from: string, to: string): Promise<void>;

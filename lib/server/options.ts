@@ -116,6 +116,18 @@ export interface ServeOptions {
   readonly rekey?: RekeyLimits;
   /** The receive windows of channels; tuned to the path between 2 and 32 MiB unless given. */
   readonly window?: WindowOptions;
+  /**
+   * Addresses of load balancers that tell the client's own by the PROXY protocol, version 1 or 2, as
+   * wildcards and `address/bits` by commas; none unless given. That address is then the client's
+   * everywhere: in `remoteAddr`, `from=`, penalties and limits of a source. A connection from one of
+   * these addresses without a header is closed.
+   */
+  readonly proxies?: string;
+  /**
+   * Whether other processes may listen on the same port, so that the system spreads connections over
+   * them (SO_REUSEPORT); false unless given.
+   */
+  readonly reusePort?: boolean;
   /** Stops the server when aborted. */
   readonly signal?: AbortSignal;
   /** Called once the server listens. */

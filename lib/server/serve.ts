@@ -1,5 +1,7 @@
+import { listsAddress } from "../auth/address_list.ts";
 import { checkPolicy } from "../auth/server.ts";
 import { algorithmOptions, resolveSuite, type Suite } from "../crypto/suite.ts";
+import { LOGIN_GRACE_MS } from "../defaults.ts";
 import { ConnectError, DisconnectError } from "../errors.ts";
 import { tell } from "../listener.ts";
 import { canUse } from "../keys/parsed_key.ts";
@@ -8,11 +10,12 @@ import { runtime } from "../runtime/runtime.ts";
 import type { SessionHandler } from "../session/session.ts";
 import { type ByteStreams, connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import type { Transport } from "../transport/transport.ts";
-import { onAbort } from "../waiting.ts";
+import { onAbort, onTimeout } from "../waiting.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
 import { serveSocket } from "./login.ts";
 import type { ServeOptions } from "./options.ts";
 import { Penalties } from "./penalties.ts";
+import { readProxyHeader } from "./proxy_protocol.ts";
 import { Startups } from "./startups.ts";
 
 /** A server that listens, shaped as what `Deno.serve` returns. */
@@ -59,6 +62,7 @@ export function serve(options: ServeOptions, handler: SessionHandler | null = nu
   const listener = runtime.net.listen({
     port: options.port ?? 22,
     ...(options.hostname !== undefined && { hostname: options.hostname }),
+    ...(options.reusePort && { reusePort: true }),
   });
   return new Server(listener, suite, options, handler);
 }
@@ -180,7 +184,9 @@ class Server implements SshServer {
       this.#stopping.signal,
       (conn) => {
         if ("setKeepAlive" in conn) conn.setKeepAlive(tcpKeepAlive);
-        this.#serve(connSocket(conn));
+        const socket = connSocket(conn);
+        if (this.#isProxy(socket)) this.#serveProxied(socket);
+        else this.#serve(socket);
       },
       (error) => tell(onError, error, null),
     );
@@ -197,8 +203,28 @@ class Server implements SshServer {
     }
   }
 
+  #isProxy({ remoteAddr }: Socket): boolean {
+    const { proxies } = this.#options;
+    return proxies !== undefined && listsAddress(proxies, addressOf(remoteAddr));
+  }
+
+  /** Serves a client of a proxy, once that has told who it is; it is given the time of a login. */
+  async #serveProxied(socket: Socket): Promise<void> {
+    const { loginGraceTime = LOGIN_GRACE_MS, onError } = this.#options;
+    try {
+      using _late = onTimeout(loginGraceTime || undefined, () => socket.close());
+      using _stopping = onAbort(this.#stopping.signal, () => socket.close());
+      const remoteAddr = await readProxyHeader(socket) ?? socket.remoteAddr;
+      this.#serve({ ...socket, remoteAddr });
+    } catch (error) {
+      socket.close();
+      tell(onError, error, socket.remoteAddr);
+    }
+  }
+
   #serve(socket: Socket): void {
     const address = addressOf(socket.remoteAddr);
+    if (this.#stopping.signal.aborted) return socket.close();
     const refused = this.#isRefused(address, socket.remoteAddr);
     const startup = refused ? null : this.#startups.admit(address);
     if (startup === null) return socket.close();

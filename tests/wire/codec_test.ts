@@ -45,7 +45,9 @@ Deno.test("Reader.mpint accepts needless zeros, as OpenSSH does", () => {
 Deno.test("A NUL at the end of a list or of a request's text is left out, as by OpenSSH", () => {
   assertEquals(new Reader(new Writer().text("zlib,none\0").take()).names(), ["zlib", "none"]);
   assertEquals(new Reader(new Writer().text("\0").take()).names(), []);
-  for (const [sent, read] of [["ls\0", "ls"], ["ls\0\0", "ls\0"], ["a\0b", "a\0b"], ["", ""]] as const) {
+  for (
+    const [sent, read] of [["ls\0", "ls"], ["ls\0\0", "ls\0"], ["a\0b", "a\0b"], ["", ""]] as const
+  ) {
     assertEquals(requests.Exec.decode(requests.Exec.encode({ command: sent })).command, read);
     assertEquals(requests.Subsystem.decode(requests.Subsystem.encode({ name: sent })).name, read);
   }

@@ -1,0 +1,73 @@
+import { generateKey, importPrivateKey, type PrivateKey } from "../keys/private_key.ts";
+import type { GeneratedKeyType } from "../keys/generate.ts";
+import { isError } from "../runtime/errors.ts";
+import { runtime } from "../runtime/runtime.ts";
+import { writeAll } from "../runtime/write_all.ts";
+
+/** Which key {@linkcode hostKeyFile} makes. */
+export interface HostKeyFileOptions {
+  /** The type of a key that is made; `"ed25519"` unless given. */
+  readonly type?: GeneratedKeyType;
+  /** The comment of a key that is made. */
+  readonly comment?: string;
+}
+
+/**
+ * A server's key that is kept in a file. The first time it is made, readable by its owner alone; when
+ * several servers start at once, they all get the same one.
+ *
+ * Needs `--allow-read` for the file, and `--allow-write` for its folder where the key is made.
+ *
+ * @param path The file
+ * @throws {KeyFormatError} If the file is no private key
+ * @throws {PassphraseError} If the key is encrypted
+ *
+ * @example
+ * ```ts
+ * import { hostKeyFile, serve } from "@denossh/ssh/server";
+ * import { mkdtemp, rm } from "node:fs/promises";
+ * import { tmpdir } from "node:os";
+ *
+ * const folder = await mkdtemp(`${tmpdir()}/server-`);
+ * await using _server = serve({
+ *   port: 0,
+ *   hostname: "127.0.0.1",
+ *   hostKeys: [await hostKeyFile(`${folder}/host_key`)],
+ *   auth: { none: () => true },
+ * }, (session) => session.print("hello\n"));
+ * await rm(folder, { recursive: true });
+ * ```
+ */
+export async function hostKeyFile(
+  path: string,
+  { type = "ed25519", comment = "" }: HostKeyFileOptions = {},
+): Promise<PrivateKey> {
+  const { files } = runtime;
+  const known = await readKey(path);
+  if (known !== null) return known;
+  using made = await generateKey(type, { comment });
+  const fresh = `${path}.${crypto.randomUUID()}`;
+  try {
+    {
+      using open = await files.open(fresh, { write: true, createNew: true, mode: 0o600 });
+      await writeAll(open, new TextEncoder().encode(made.export()));
+      await open.sync();
+    }
+    // Unlike a rename, this leaves the key that another server has put there meanwhile.
+    await files.link(fresh, path);
+  } catch (error) {
+    if (!isError(error, "AlreadyExists")) throw error;
+  } finally {
+    await files.remove(fresh).catch(() => {});
+  }
+  return await readKey(path) ?? importPrivateKey(made.export());
+}
+
+async function readKey(path: string): Promise<PrivateKey | null> {
+  try {
+    return importPrivateKey(await runtime.files.readTextFile(path));
+  } catch (error) {
+    if (isError(error, "NotFound")) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,143 @@
+/** Clients that come through a load balancer, and balancers that say what makes no sense. */
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { connect, ConnectError, none } from "@denossh/ssh";
+import { generateKey } from "@denossh/ssh/keys";
+import type { ServeOptions } from "@denossh/ssh/server";
+import { memoryPair } from "@denossh/ssh/testing";
+import { readProxyHeader } from "../../lib/server/proxy_protocol.ts";
+import { streamSocket } from "../../lib/transport/socket.ts";
+import { until } from "../connection/until.ts";
+import { serveInMemory } from "../support/fake_listener.ts";
+
+const hostKey = await generateKey("ed25519");
+const SIGNATURE = [13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10];
+const bytes = (text: string) => new Uint8Array(new TextEncoder().encode(text));
+const v2 = (command: number, family: number, body: number[], length = body.length) =>
+  new Uint8Array([...SIGNATURE, 0x20 | command, family, length >> 8, length & 255, ...body]);
+const V4_BODY = [192, 0, 2, 7, 10, 0, 0, 1, 0x1f, 0x90, 0, 22];
+const V6_BODY = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, ...new Array(16).fill(0)];
+
+/** What a header says, and what is left after it. */
+async function read(header: Uint8Array, pieces = 1000): Promise<unknown> {
+  const [near, far] = memoryPair();
+  const writer = near.writable.getWriter();
+  const all = new Uint8Array([...header, ...bytes("SSH-2.0-x")]);
+  const writing = (async () => {
+    for (let at = 0; at < all.length; at += pieces) await writer.write(all.slice(at, at + pieces));
+    await writer.close();
+  })().catch(() => {});
+  const socket = streamSocket(far);
+  try {
+    const address = await readProxyHeader(socket);
+    const rest = new Uint8Array(100);
+    let length = 0;
+    for (let n; (n = await socket.read(rest.subarray(length))) !== null;) length += n;
+    assertEquals(new TextDecoder().decode(rest.subarray(0, length)), "SSH-2.0-x");
+    return address === null ? null : `${address.hostname} ${address.port}`;
+  } finally {
+    socket.close();
+    near.readable.cancel().catch(() => {});
+    await writing;
+  }
+}
+
+const good: [string, Uint8Array, string | null][] = [
+  ["TCP4", bytes("PROXY TCP4 192.0.2.7 10.0.0.1 8080 22\r\n"), "192.0.2.7 8080"],
+  ["TCP6", bytes("PROXY TCP6 2001:db8::9 ::1 65535 22\r\n"), "2001:db8::9 65535"],
+  ["UNKNOWN", bytes("PROXY UNKNOWN\r\n"), null],
+  ["UNKNOWN with addresses", bytes("PROXY UNKNOWN ffff::1 ffff::1 1 1\r\n"), null],
+  ["version 2, IPv4", v2(1, 0x11, V4_BODY), "192.0.2.7 8080"],
+  ["version 2 with additions", v2(1, 0x11, [...V4_BODY, 3, 0, 4, 1, 2, 3, 4]), "192.0.2.7 8080"],
+  ["version 2, IPv6", v2(1, 0x21, [...V6_BODY, 0, 80, 0, 22]), "2001:db8::9 80"],
+  ["version 2, LOCAL", v2(0, 0x11, V4_BODY), null],
+  ["version 2, LOCAL and empty", v2(0, 0, []), null],
+  ["version 2, a unix socket", v2(1, 0x31, new Array(216).fill(0)), null],
+];
+for (const [name, header, expected] of good) {
+  Deno.test(`A header of the PROXY protocol is read, and no byte more: ${name}`, async () => {
+    assertEquals([await read(header), await read(header, 1)], [expected, expected]);
+  });
+}
+
+const wrong: [string, Uint8Array, string][] = [
+  ["no header", bytes("SSH-2.0-OpenSSH_9.2\r\n"), 'begins with "SSH-2.0-Open"'],
+  ["nothing", bytes(""), "too early"],
+  ["an endless line", bytes(`PROXY TCP4 ${"1".repeat(200)}`), "no end"],
+  ["no port", bytes("PROXY TCP4 192.0.2.7 10.0.0.1 8080\r\n"), "PROXY TCP4"],
+  ["a large port", bytes("PROXY TCP4 192.0.2.7 10.0.0.1 65536 22\r\n"), "PROXY TCP4"],
+  ["a name", bytes("PROXY TCP4 localhost 10.0.0.1 8080 22\r\n"), "PROXY TCP4"],
+  ["IPv6 as IPv4", bytes("PROXY TCP4 ::1 ::1 8080 22\r\n"), "PROXY TCP4"],
+  ["IPv4 as IPv6", bytes("PROXY TCP6 192.0.2.7 10.0.0.1 8080 22\r\n"), "PROXY TCP6"],
+  ["a number beyond 255", bytes("PROXY TCP4 192.0.2.700 10.0.0.1 8080 22\r\n"), "PROXY TCP4"],
+  ["more than it has", bytes("PROXY TCP4 192.0.2.7 10.0.0.1 8080 22 x\r\n"), "PROXY TCP4"],
+  ["version 3", new Uint8Array([...SIGNATURE, 0x31, 0x11, 0, 0]), "version 3"],
+  ["an unknown command", v2(2, 0x11, V4_BODY), "command 2"],
+  ["short addresses", v2(1, 0x11, V4_BODY.slice(1)), "cut short"],
+  ["short IPv6 addresses", v2(1, 0x21, V6_BODY), "cut short"],
+  ["huge addresses", v2(1, 0x11, V4_BODY, 0xffff), "65535 bytes"],
+];
+for (const [name, header, expected] of wrong) {
+  Deno.test(`A header of the PROXY protocol that makes no sense is refused: ${name}`, async () => {
+    const error = await assertRejects(() => read(header), ConnectError);
+    assertStringIncludes(error.message, expected);
+  });
+}
+
+const options = {
+  hostKeys: [hostKey],
+  auth: { none: (_user, { remoteAddr }) => (remoteAddr as Deno.NetAddr).hostname === "192.0.2.7" },
+  proxies: "10.0.0.0/8",
+} satisfies ServeOptions;
+
+/** Logs in over a connection that begins with a header. */
+async function logIn(server: ReturnType<typeof serveInMemory>, from: string, header: string) {
+  const streams = server.dial(from);
+  const writer = streams.writable.getWriter();
+  await writer.write(bytes(header));
+  writer.releaseLock();
+  return await connect({
+    transport: streams,
+    user: "me",
+    auth: [none()],
+    hostKeys: hostKey.publicKey,
+    config: false,
+  });
+}
+
+Deno.test("The address that a proxy tells is the client's, for policies, logs and penalties", async () => {
+  const seen: unknown[] = [];
+  await using server = serveInMemory({
+    ...options,
+    penalties: { authFail: 0, noAuth: 100_000, min: 1 },
+    onAttempt: (_attempt, address) => seen.push((address as Deno.NetAddr).hostname),
+  });
+  const header = (address: string) => `PROXY TCP4 ${address} 10.0.0.1 8080 22\r\n`;
+  {
+    await using host = await logIn(server, "10.1.2.3", header("192.0.2.7"));
+    assertEquals(host.info.user, "me");
+  }
+  await assertRejects(() => logIn(server, "10.1.2.3", header("192.0.2.8")));
+  assertEquals(seen, ["192.0.2.7", "192.0.2.8"]);
+  await until(() => server.server.connections === 0);
+  // The client is kept out now, and the proxy is not.
+  await assertRejects(() => logIn(server, "10.1.2.3", header("192.0.2.8")), ConnectError);
+  await using _again = await logIn(server, "10.1.2.3", header("192.0.2.7"));
+});
+
+Deno.test("Only proxies are believed, and they must tell", async () => {
+  const errors: string[] = [];
+  await using server = serveInMemory({ ...options, onError: (error) => errors.push(`${error}`) });
+  const header = "PROXY TCP4 192.0.2.7 10.0.0.1 8080 22\r\n";
+  await assertRejects(() => logIn(server, "198.51.100.1", header));
+  await assertRejects(() => logIn(server, "10.1.2.3", ""), ConnectError);
+  await until(() => errors.length === 2);
+  assert(errors.some((text) => text.includes("sent no header of the PROXY protocol")));
+});
+
+Deno.test("A proxy that says nothing is given the time of a login", async () => {
+  await using server = serveInMemory({ ...options, loginGraceTime: 20 });
+  const silent = server.dial("10.1.2.3");
+  const reader = silent.readable.getReader();
+  assertEquals((await reader.read().catch(() => ({ done: true }))).done, true);
+  await silent.writable.abort().catch(() => {});
+});
