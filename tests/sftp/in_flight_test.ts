@@ -4,7 +4,7 @@ import { SftpClient, SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
 import { EXTENSION } from "../../lib/sftp/protocol/numbers.ts";
 import { ReadAhead } from "../../lib/sftp/remote/read_ahead.ts";
 import type { RemoteFile } from "../../lib/sftp/remote/remote_file.ts";
-import type { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
+import { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
 import { WriteBehind } from "../../lib/sftp/remote/write_behind.ts";
 import { digestOf } from "../../lib/sftp/transfer/content_digest.ts";
 import { RemoteStore } from "../../lib/sftp/transfer/remote_store.ts";
@@ -458,4 +458,27 @@ Deno.test("a READ that is refused for another reason, or again, is an error", as
     const ahead = new ReadAhead(w.file, { size: 100 });
     assertEquals([await refusal(ahead.next()), asked], [code, tries]);
   }
+});
+
+Deno.test("a refusal of the first byte is an error, whatever the size is said to be", async () => {
+  for (const size of [0, 100]) {
+    await using w = await opened(data.subarray(0, 100));
+    w.server.refuse = (line) => line.startsWith("READ") ? SftpStatus.PERMISSION_DENIED : undefined;
+    assertEquals(await refusal(new ReadAhead(w.file, { size }).next()), 3);
+  }
+});
+
+Deno.test("the blocks of a write behind fill their requests, up to 256 KiB", async () => {
+  const units: number[] = [];
+  for (const requestLength of [32_768, 29_240, 29_155, 1000, 300_000]) {
+    const server = new MemoryServer();
+    server.openHandles = 9;
+    server.add("/file", new Uint8Array(0));
+    const { channel } = channelTo((request, peer) => server.answer(request, peer));
+    const remote = await RemoteFileSystem.open(channel, { requestLength });
+    const file = await remote.file("/file", { write: true });
+    units.push(new WriteBehind(file).unit);
+    await remote.session.close();
+  }
+  assertEquals(units, [262_144, 8 * 29_240, 8 * 29_155, 32_000, 262_144]);
 });

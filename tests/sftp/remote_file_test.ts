@@ -121,6 +121,14 @@ Deno.test("what is read ends at the first gap, and data after it is told", async
   }
 });
 
+Deno.test("one byte after a gap is data, too", async () => {
+  const { file, close } = await patchy((offset) => offset !== 1);
+  const memory = new Uint8Array(3);
+  const room: LazyBuffer = { length: 3, bytes: () => memory };
+  assertEquals([await file.fill(room, 0, {}, 1), room.gap], [1, true]);
+  await close();
+});
+
 Deno.test("reads that fail are waited for together, and the first failure is told", async () => {
   await using w = await opened();
   let answered = 0;
