@@ -1,0 +1,203 @@
+/** Conversations hand over one message after the other; sockets over streams and connections. */
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { ConnectError, ProtocolError } from "../../lib/errors.ts";
+import { Conversation, messageName } from "../../lib/transport/link.ts";
+import { readPackets } from "../../lib/transport/packet_source.ts";
+import { connSocket, streamSocket } from "../../lib/transport/socket.ts";
+
+/** Whether a promise has settled by the end of this turn. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  const later = new Promise((resolve) => setTimeout(resolve)).then(() => false);
+  return await Promise.race([promise.then(() => true, () => true), later]);
+}
+
+Deno.test("A message that is waited for is a copy, and the next one waits to be asked for", async () => {
+  const conversation = new Conversation();
+  const received = conversation.receive();
+  const payload = new Uint8Array([1, 2]);
+  const next = conversation.deliver(payload);
+  payload.fill(0);
+  assertEquals(await received, new Uint8Array([1, 2]));
+  assertEquals(await isSettled(next), false);
+  const second = conversation.receive();
+  await next;
+  conversation.deliver(new Uint8Array([3]));
+  assertEquals(await second, new Uint8Array([3]));
+});
+
+Deno.test("A message that comes early is kept, and a second one is out of turn", async () => {
+  const conversation = new Conversation();
+  conversation.deliver(new Uint8Array([20]));
+  assertThrows(
+    () => conversation.deliver(new Uint8Array([21])),
+    ProtocolError,
+    "Unexpected NEWKEYS",
+  );
+  assertEquals(await conversation.receive(), new Uint8Array([20]));
+  conversation.deliver(new Uint8Array([90]));
+  assertEquals(await conversation.receive(), new Uint8Array([90]));
+});
+
+Deno.test("Two receivers are a mistake", () => {
+  const conversation = new Conversation();
+  conversation.receive().catch(() => {});
+  assertThrows(() => conversation.receive(), Error, "Two receivers");
+  conversation.end(new Error("over"));
+});
+
+Deno.test("The end of a conversation is that of its receiver, its source and what it waits for outside", async () => {
+  const over = new Error("over");
+  const conversation = new Conversation();
+  conversation.throwIfOver();
+  const next = conversation.deliver(new Uint8Array([1]));
+  await conversation.receive();
+  const waiting = conversation.receive();
+  await next;
+  const outside = conversation.outside(new Promise(() => {}));
+  conversation.end(over);
+  conversation.end(new Error("again"));
+  assertStrictEquals(await assertRejects(() => waiting), over);
+  assertStrictEquals(await assertRejects(() => outside), over);
+  assertStrictEquals(await assertRejects(() => conversation.receive()), over);
+  assertStrictEquals(await assertRejects(() => conversation.outside(1)), over);
+  assertStrictEquals(assertThrows(() => conversation.throwIfOver()), over);
+  const held = new Conversation();
+  const source = held.deliver(new Uint8Array([1]));
+  assertEquals(await held.outside(Promise.resolve(5)), 5);
+  held.end(over);
+  await source;
+});
+
+Deno.test("Messages have names, and numbers where they have none", () => {
+  assertEquals([messageName(94), messageName(98), messageName(200)], [
+    "message 94",
+    "CHANNEL_REQUEST",
+    "message 200",
+  ]);
+});
+
+/** An opener whose packets are single bytes. */
+class Bytes {
+  readonly pushed: number[] = [];
+  #left: number[] = [];
+
+  push(bytes: Uint8Array): void {
+    this.pushed.push(bytes.length);
+    this.#left.push(...bytes);
+  }
+
+  next(): Uint8Array | null {
+    const byte = this.#left.shift();
+    return byte === undefined ? null : new Uint8Array([byte]);
+  }
+}
+
+Deno.test("Packets are handled one after the other, each batch is told, and after the end all is dropped", async () => {
+  const reads = [[3, 4], [5], [6]];
+  const socket = {
+    read(into: Uint8Array) {
+      const bytes = reads.shift();
+      into.set(bytes ?? []);
+      return Promise.resolve(bytes?.length ?? null);
+    },
+  } as Parameters<typeof readPackets>[0];
+  const events: string[] = [];
+  const opener = new Bytes();
+  let open = true;
+  const handle = (payload: Uint8Array) => {
+    const byte = payload[0]!;
+    events.push(`${byte}`);
+    if (byte === 5) open = false;
+    if (byte !== 2) return;
+    return Promise.resolve().then(() => void events.push("paused"));
+  };
+  await readPackets(
+    ...[socket, opener, new Uint8Array([1, 2])] as const,
+    ...[handle, () => events.push("tick"), () => open] as const,
+  );
+  assertEquals(events, ["1", "2", "paused", "tick", "3", "4", "tick", "5"]);
+  assertEquals(opener.pushed, [2, 2, 1]);
+});
+
+Deno.test("A socket over streams gives chunks of any size piece by piece, and copies what it writes", async () => {
+  const chunks = [new Uint8Array([1, 2, 3]), new Uint8Array(0), new Uint8Array([4])];
+  const written: Uint8Array[] = [];
+  let aborted = 0;
+  let cancelled = 0;
+  const socket = streamSocket({
+    readable: new ReadableStream({
+      pull(controller) {
+        const chunk = chunks.shift();
+        if (chunk) controller.enqueue(chunk);
+        else controller.close();
+      },
+      cancel: () => void cancelled++,
+    }),
+    writable: new WritableStream({
+      write: (chunk) => void written.push(chunk),
+      abort: () => void aborted++,
+    }),
+  });
+  assertEquals([socket.localAddr, socket.remoteAddr], [null, null]);
+  const into = new Uint8Array(2);
+  const pieces: number[][] = [];
+  for (let n; (n = await socket.read(into)) !== null;) pieces.push([...into.subarray(0, n)]);
+  assertEquals(pieces, [[1, 2], [3], [4]]);
+  const outbox = new Uint8Array([7, 8]);
+  await socket.write(outbox);
+  outbox.fill(0);
+  assertEquals(written, [new Uint8Array([7, 8])]);
+  socket.close();
+  socket.close();
+  await assertRejects(() => socket.write(outbox), ConnectError, "The connection was lost");
+  assertEquals([aborted, cancelled], [1, 0]);
+});
+
+Deno.test("What a stream or a connection fails with is a lost connection, without what a terminal obeys", async () => {
+  const fail = () => Promise.reject(new Error("gone\x1b[2J"));
+  const streams = streamSocket({
+    readable: new ReadableStream({ pull: fail }),
+    writable: new WritableStream({ write: fail }),
+  });
+  const events: string[] = [];
+  const conn = connSocket({
+    read: fail,
+    write: fail,
+    closeWrite: () => (events.push("shut"), fail()),
+    close: () => void events.push("closed"),
+    setNoDelay: (on: boolean) => void events.push(`no delay ${on}`),
+    localAddr: { transport: "tcp", hostname: "1.2.3.4", port: 1 },
+    remoteAddr: { transport: "tcp", hostname: "5.6.7.8", port: 2 },
+  } as unknown as Deno.TcpConn);
+  for (const socket of [streams, conn]) {
+    for (
+      const call of [() => socket.read(new Uint8Array(1)), () => socket.write(new Uint8Array(1))]
+    ) {
+      const error = await assertRejects<Error>(async () => void await call(), ConnectError);
+      assertEquals(error.message, "The connection was lost: gone[2J");
+      assert(error.cause instanceof Error);
+    }
+    socket.closeWrite();
+    socket.close();
+    socket.close();
+  }
+  assertEquals(events, ["no delay true", "shut", "closed"]);
+  assertEquals([conn.localAddr, conn.remoteAddr].map((addr) => (addr as Deno.NetAddr).port), [
+    1,
+    2,
+  ]);
+});
+
+Deno.test("A connection that takes less than it is given gets the rest", async () => {
+  const written: number[][] = [];
+  const socket = connSocket({
+    write(bytes: Uint8Array) {
+      written.push([...bytes]);
+      return Promise.resolve(Math.min(2, bytes.length));
+    },
+  } as unknown as Deno.Conn);
+  await socket.write(new Uint8Array([1, 2, 3, 4, 5]));
+  assertEquals(written, [[1, 2, 3, 4, 5], [3, 4, 5], [5]]);
+  await socket.write(new Uint8Array([6, 7]));
+  assertEquals(written.length, 4);
+});
