@@ -10,7 +10,13 @@ export const denoNet: Net = {
   connect: (options) => Deno.connect(options),
   connectFrom,
   connectUnix: (path) => Deno.connect({ transport: "unix", path }),
-  listen: (options) => Deno.listen(options),
+  listen(options) {
+    // Without the flag Deno would end the process; with it there are datagrams, too.
+    if (options.reusePort && !("listenDatagram" in Deno)) {
+      throw new TypeError("Sharing a port between processes needs `deno run --unstable-net`");
+    }
+    return Deno.listen(options);
+  },
   listenUnix,
   async lookup(hostname, family) {
     const found = await builtin("node:dns/promises").lookup(hostname, { all: true, family });

@@ -14,7 +14,7 @@ export interface Net {
   /** Connects to a unix socket. */
   connectUnix(path: string): Promise<Deno.UnixConn>;
   /** Listens on a port; on all addresses unless one is given. */
-  listen(options: { port: number; hostname?: string }): Deno.TcpListener;
+  listen(options: { port: number; hostname?: string; reusePort?: boolean }): Deno.TcpListener;
   /** Listens on a unix socket. */
   listenUnix(path: string): Deno.UnixListener;
   /**

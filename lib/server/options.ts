@@ -125,7 +125,7 @@ export interface ServeOptions {
   readonly proxies?: string;
   /**
    * Whether other processes may listen on the same port, so that the system spreads connections over
-   * them (SO_REUSEPORT); false unless given.
+   * them (SO_REUSEPORT); false unless given. Deno asks for `--unstable-net` then.
    */
   readonly reusePort?: boolean;
   /** Stops the server when aborted. */

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { runtime } from "../../lib/runtime/runtime.ts";
 
 Deno.test("net.connectFrom joins streams to a connection from the given address", async () => {
@@ -53,3 +53,9 @@ for (const method of ["close", Symbol.dispose] as const) {
 }
 
 const OPTIONS = { keepAlive: true, signal: new AbortController().signal };
+
+Deno.test("Sharing a port says which flag it needs, instead of ending the process", () => {
+  if ("listenDatagram" in Deno) return;
+  const options = { port: 0, hostname: "127.0.0.1", reusePort: true };
+  assertThrows(() => runtime.net.listen(options), TypeError, "--unstable-net");
+});

@@ -16,12 +16,14 @@ import { parseOption } from "../shared/option_text.ts";
 import { algorithmsOf, limitsOf, type SshdOptions, sshdOptions } from "./sshd_options.ts";
 import { forwardPolicy } from "./forward_policy.ts";
 import { filePolicy } from "./auth_policy.ts";
+import { isWorker, onSupervisorGone, superviseServers } from "./parallel.ts";
 import { ask, onSignals } from "../shared/terminal.ts";
 
 /** What `serve --help` prints. */
 export const SERVE_HELP = `usage: serve --port N --host-key FILE… [--authorized-keys FILE]
              [--password-file FILE] [--root DIR] [--exec] [--bind ADDR]
-             [--strict] [-o Key=Value]… [-v] [-q]
+             [--strict] [--parallel N] [--proxies LIST] [-o Key=Value]…
+             [-v] [-q]
 
   --port N                port to listen on; 0 for a free one
   --host-key FILE         a private key of the server's; several with several types
@@ -31,6 +33,9 @@ export const SERVE_HELP = `usage: serve --port N --host-key FILE… [--authorize
   --exec                  run commands, with the rights of this process
   --bind ADDR             address to listen on, 127.0.0.1 unless given
   --strict                offer no algorithm that only old clients need
+  --parallel N            as many processes on the port; one that ends is started again
+  --proxies LIST          addresses of load balancers that tell the client's address
+                          by the PROXY protocol, such as 10.0.0.0/8
   -o Key=Value            an option of sshd_config(5), such as MaxAuthTries=3; tunnels
                           are refused without AllowTcpForwarding=yes or local,
                           AllowAgentForwarding=yes, X11Forwarding=yes
@@ -51,6 +56,8 @@ const FLAGS = {
     "exec",
     "bind:",
     "strict",
+    "parallel:",
+    "proxies:",
   ],
 };
 
@@ -63,6 +70,9 @@ interface ServeArguments {
   readonly root: string | null;
   readonly exec: boolean;
   readonly strict: boolean;
+  /** How many processes; 1 is this one. */
+  readonly parallel: number;
+  readonly proxies: string | null;
   readonly options: SshdOptions;
   readonly log: Log;
 }
@@ -83,6 +93,7 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
   }
   const { log } = job;
   try {
+    if (job.parallel > 1 && !isWorker()) return await startServers(job, args);
     const hostKeys = await Promise.all(job.hostKeys.map((file) => hostKey(file)));
     await using server = await start(job, hostKeys);
     announce(server, hostKeys);
@@ -90,6 +101,7 @@ export async function serveCommand(args: readonly string[]): Promise<number> {
       log.verbose(`Ended by ${signal}`);
       server.shutdown();
     });
+    if (isWorker()) onSupervisorGone(() => server.shutdown());
     await server.finished;
     return 0;
   } catch (error) {
@@ -124,9 +136,31 @@ function parse(args: readonly string[]): ServeArguments {
     root: last("root"),
     exec: hasFlag(flags, "exec"),
     strict: hasFlag(flags, "strict"),
+    parallel: parallelOf(last("parallel")),
+    proxies: last("proxies"),
     options,
     log: new Log(hasFlag(flags, "v") ? "verbose" : hasFlag(flags, "q") ? "quiet" : "error"),
   };
+}
+
+/** Starts as many processes, each with the same command line. */
+async function startServers(
+  { parallel, port, hostname, log }: ServeArguments,
+  args: readonly string[],
+): Promise<number> {
+  if (port !== 0) return await superviseServers(parallel, args, log);
+  // A free port is chosen once for all of them.
+  const probe = runtime.net.listen({ port, hostname });
+  const chosen = (probe.addr as Deno.NetAddr).port;
+  probe.close();
+  return await superviseServers(parallel, [...args, "--port", `${chosen}`], log);
+}
+
+/** @throws {UsageError} If it is no number of processes */
+function parallelOf(text: string | null): number {
+  if (text === null) return 1;
+  if (!/^[1-9]\d{0,2}$/.test(text)) throw new UsageError("--parallel needs a number from 1 to 999");
+  return Number(text);
 }
 
 function hostKey(file: string): Promise<PrivateKey> {
@@ -166,6 +200,8 @@ async function start(job: ServeArguments, hostKeys: readonly PrivateKey[]): Prom
     hostname,
     hostKeys,
     auth: policy,
+    reusePort: job.parallel > 1,
+    ...(job.proxies !== null && { proxies: job.proxies }),
     ...(root !== null && { sftp: localFiles({ root }) }),
     forward: forwardPolicy(options),
     onError: (error, address) =>

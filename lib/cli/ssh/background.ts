@@ -2,16 +2,13 @@
 import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "../shared/flags.ts";
 import { writeIfRead } from "../shared/log.ts";
+import { ownCommand } from "../shared/own_program.ts";
 import { onSignals } from "../shared/terminal.ts";
 
 /** Tells the second process that it is one: the number of the first. */
 const PARENT = "DENOSSH_BACKGROUND_OF";
 /** How the second process says that it has logged in. */
 const READY = "SIGUSR1";
-/** What comes before the command line when this program is started again. */
-const START = runtime.isCompiled
-  ? []
-  : ["run", "-A", "--quiet", new URL("../main.ts", import.meta.url).href];
 
 /** Whether this is the second process. */
 export function isInBackground(): boolean {
@@ -39,8 +36,9 @@ export async function startInBackground(
   if (runtime.os === "windows") throw new UsageError("-f is not supported on Windows");
   const ready = Promise.withResolvers<number>();
   using _ = onSignals([READY], () => ready.resolve(0));
-  const child = runtime.programs.spawn(runtime.process.execPath(), {
-    args: [...START, "ssh", ...args],
+  const own = ownCommand(["ssh", ...args]);
+  const child = runtime.programs.spawn(own.program, {
+    args: own.args,
     env: { [PARENT]: String(runtime.process.pid) },
     stdin: "null",
     stdout: hasOutput ? "inherit" : "null",
