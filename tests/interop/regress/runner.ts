@@ -103,14 +103,13 @@ async function environment(
   const programs = await Promise.all(
     (Object.keys(THEIRS) as Program[]).map(async (program) => {
       const [variable, path] = THEIRS[program];
-      const file = ours.includes(program) ? await wrapper(folder, program) : path;
+      const wrapped = ours.includes(program) || program === "ssh";
+      const file = wrapped ? await wrapper(folder, program, ours.includes(program)) : path;
       return [`TEST_SSH_${variable}`, file] as const;
     }),
   );
   return {
     ...Object.fromEntries(programs),
-    // Of OpenSSH's ssh, the scripts learn which keys to make.
-    ...!ours.includes("ssh") && { TEST_SSH_SSH: await withoutDsa(folder) },
     TEST_SHELL: "sh",
     TEST_SSH_PORT: `${freePort()}`,
     TEST_SSH_UNSAFE_PERMISSIONS: "1",
@@ -118,31 +117,30 @@ async function environment(
   };
 }
 
-function wrapper(folder: TempFolder, program: Program): Promise<string> {
+/** A program as a file, which is all that the scripts can name. */
+function wrapper(folder: TempFolder, program: Program, isOurs: boolean): Promise<string> {
   const quoted = (words: readonly string[]) => words.map((word) => `'${word}'`).join(" ");
-  if (program !== "sshd") {
-    const script = `#!/bin/sh\nexec ${quoted(CLI)} ${program} "$@"\n`;
-    return folder.write(program, script, 0o755);
-  }
-  const command = quoted([...CLI.slice(0, -1), SERVER]);
-  // Without one of these flags, sshd leaves its parent.
-  const script = `#!/bin/sh
-for word in "$@"; do
-  case "$word" in -i|-t|-T|-D) exec ${command} "$@" ;; esac
-done
-${command} "$@" < /dev/null > /dev/null 2>&1 &
-`;
-  return folder.write(program, script, 0o755);
+  const command = quoted(isOurs ? [...CLI, program] : [THEIRS[program][1]]);
+  const script = program === "ssh"
+    ? sshScript(command, quoted([...CLI, "ssh"]))
+    : program === "sshd"
+    ? sshdScript(quoted([...CLI.slice(0, -1), SERVER]))
+    : `exec ${command} "$@"`;
+  return folder.write(program, `#!/bin/sh\n${script}\n`, 0o755);
 }
 
-/** OpenSSH's ssh, which knows DSA keys that we do not have. */
-function withoutDsa(folder: TempFolder): Promise<string> {
-  const [, ssh] = THEIRS.ssh;
-  const script = `#!/bin/sh
-case "$*" in
-*"-Q key"*) ${ssh} "$@" | grep -v ssh-dss ;;
-*) exec ${ssh} "$@" ;;
-esac
-`;
-  return folder.write("their-ssh", script, 0o755);
+/** The scripts go through the algorithms that -Q lists: those that ours and OpenSSH's programs have. */
+function sshScript(command: string, ours: string): string {
+  return `case "$*" in
+*"-Q "*) ${THEIRS.ssh[1]} "$@" | grep -Fx "$(${ours} "$@")" ;;
+*) exec ${command} "$@" ;;
+esac`;
+}
+
+/** Without one of these flags, sshd leaves its parent. */
+function sshdScript(command: string): string {
+  return `for word in "$@"; do
+  case "$word" in -i|-t|-T|-D) exec ${command} "$@" ;; esac
+done
+${command} "$@" < /dev/null > /dev/null 2>&1 &`;
 }

@@ -70,7 +70,7 @@ regressTest({
     "connection-timeout":
       "shares a session of a control master, which needs descriptors from a peer",
     "dhgex":
-      "wants groups as large as the cipher is strong; ours asks for 4096 bits with every cipher",
+      "wants groups as large as the cipher is strong; ours asks for 3072 bits with every one",
     "hostbased": "needs SUDO, and a machine that is set up for it",
     "hostkey-agent": "uses certificates of host keys with SHA-1, and keys in security keys",
     "integrity": "looks for OpenSSH's words about each kind of damaged packet",

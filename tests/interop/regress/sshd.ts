@@ -3,6 +3,7 @@
  * output, `-t` and `-T` look at the configuration; without them it listens and writes PidFile. It has the
  * rights of its own user, whoever logs in.
  */
+import { algorithmOptions, resolveSuite } from "../../../lib/crypto/suite.ts";
 import { parseFlags } from "../../../lib/cli/shared/flags.ts";
 import {
   localFiles,
@@ -49,8 +50,16 @@ async function optionsFor(config: SshdConfig): Promise<ServeOptions> {
     config.for({ ...peerOf(address), user: withoutStyle(user) });
   const policy = (address: Deno.Addr | null) => authPolicy(valuesOf(address), before);
   const forward = ({ remoteAddr }: Login) => forwardPolicy(valuesOf(remoteAddr));
+  // What is announced before the user is known is what any user may have.
+  const lists = [
+    textOf(before, "PubkeyAcceptedAlgorithms"),
+    ...config.all("PubkeyAcceptedAlgorithms"),
+  ];
+  const userKey = lists.flatMap((list) => resolveSuite(list ? { userKey: list } : {}).userKey);
+  const settings = serveSettings(before);
   return {
-    ...serveSettings(before),
+    ...settings,
+    algorithms: { ...algorithmOptions(settings.algorithms), userKey },
     hostKeys: await hostKeysOf(before),
     auth: {
       ...policy(null),

@@ -67,6 +67,12 @@ export class SshdConfig {
     return new SshdConfig(directives);
   }
 
+  /** All values of a directive, whatever Match they stand below. */
+  all(name: string): string[] {
+    return this.#directives.filter((directive) => directive.name === name.toLowerCase())
+      .map(({ words }) => words.join(" "));
+  }
+
   /** The values that count for a connection: of most directives the first one, that of a Match before others. */
   for(peer: Peer): Values {
     const values = new Map<string, (readonly string[])[]>();
