@@ -365,3 +365,11 @@ Deno.test("holes of a sparse source are left out where the target can", async ()
     );
   }
 });
+
+Deno.test("a sparse source without holes is written whole, and nothing is skipped", async () => {
+  const [source, target] = [new Source(data), new Target()];
+  source.sparse = true;
+  await run(source, target, contextOf());
+  assert(same(new Uint8Array(target.bytes), data));
+  assertEquals(target.log.filter((line) => line.startsWith("skip")), []);
+});
