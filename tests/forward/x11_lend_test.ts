@@ -102,6 +102,38 @@ Deno.test("A client and its display are joined until both have ended, and closed
   assert((await seen.read()).done);
 });
 
+Deno.test("Nothing is read into memory that is still being written", async () => {
+  const { connectUnix } = denoNet;
+  /** A connection that gives two pieces, and takes what it is given a turn later. */
+  const slow = () => {
+    const pieces = [encode("one "), encode("two ")];
+    const taken: string[] = [];
+    const conn = {
+      read: (into: Uint8Array) => {
+        const next = pieces.shift();
+        if (next) into.set(next);
+        return Promise.resolve(next?.length ?? null);
+      },
+      write: async (bytes: Uint8Array) => {
+        await new Promise((resolve) => setTimeout(resolve));
+        taken.push(decode(bytes));
+        return bytes.length;
+      },
+      closeWrite: () => Promise.resolve(),
+      close() {},
+    };
+    return { conn: conn as unknown as Deno.UnixConn, taken };
+  };
+  const [client, display] = [slow(), slow()];
+  denoNet.connectUnix = () => Promise.resolve(display.conn);
+  try {
+    await joinDisplay(client.conn, parseDisplay(":0"));
+  } finally {
+    denoNet.connectUnix = connectUnix;
+  }
+  assertEquals([client.taken, display.taken], [["one ", "two "], ["one ", "two "]]);
+});
+
 Deno.test("A display that breaks closes its client, and is the error", async () => {
   using network = new Network();
   const [near, far] = memoryPair();
