@@ -186,6 +186,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
    */
   keepalive(interval: number, count: number = KEEPALIVE_COUNT): void {
     let missed = 0;
+    this.#heard = false;
     clearInterval(this.#keepalive);
     this.#keepalive = setInterval(() => {
       if (this.#heard) missed = 0;
@@ -252,6 +253,11 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
       default:
         this.#transport.unimplemented();
     }
+  }
+
+  /** Whatever comes is a sign of life, as the UNIMPLEMENTED of an old server that is asked for one. */
+  heard(): void {
+    this.#heard = true;
   }
 
   /** The transport is over. */

@@ -44,6 +44,8 @@ export interface UpperLayer {
   handle(payload: Uint8Array): void | Promise<void>;
   /** The connection is over, once, with the one error. */
   closed(cause: unknown): void;
+  /** The peer has sent a message that is not the layer's. */
+  heard?(): void;
 }
 
 export interface TransportOptions {
@@ -325,6 +327,7 @@ export class Transport implements MessageTransport {
       if (this.#peerInKex && ++this.#stragglers > MAX_STRAGGLERS) throw unexpected(number);
       return this.#upperLayer!.handle(payload);
     }
+    this.#upperLayer?.heard?.();
     const first = this.#phase === "first-kex";
     if (number === MSG.DISCONNECT) return this.#disconnected(payload);
     if (first && this.#strictFirst) throw unexpected(number);
@@ -354,7 +357,9 @@ export class Transport implements MessageTransport {
       if (number === MSG.USERAUTH_SUCCESS && this.role === "client") this.#authenticated();
       return taken;
     }
-    if (number >= 80 && number <= 127) throw unexpected(number);
+    // Some servers ask early whether the client is there.
+    const early = this.role === "client" && number === MSG.GLOBAL_REQUEST;
+    if (number >= 80 && number <= 127 && !early) throw unexpected(number);
     this.unimplemented();
   }
 

@@ -97,7 +97,7 @@ for (const who of ["this end", "the peer"]) {
     let finished = false;
     client.finished.then(() => finished = true);
     if (who === "this end") client.fail(new ProtocolError("Enough"));
-    else server.sink.send(m.GlobalRequest.encode({ type: "early", wantReply: false, data: none }));
+    else server.sink.send(m.RequestSuccess.encode({ data: none })); // too early
     await time.advance(0);
     assert(await client.closed instanceof ProtocolError);
     client.fail(new ConnectError("This comes late")); // and changes nothing
