@@ -193,7 +193,8 @@ class Sessions {
 
   #handlerOf(program: Program): SessionHandler | null {
     if (program.kind !== "subsystem") return this.#handler;
-    const { sftp } = this.#options;
+    const { sftp, subsystems = {} } = this.#options;
+    if (Object.hasOwn(subsystems, program.name)) return subsystems[program.name]!;
     if (program.name !== "sftp" || sftp === undefined) return null;
     const served = typeof sftp === "function" ? sftp(this.#login) : sftp;
     if (served === null) return null;

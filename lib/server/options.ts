@@ -6,7 +6,7 @@ import type { WindowOptions } from "../connection/window_budget.ts";
 import type { AlgorithmOptions } from "../crypto/suite.ts";
 import type { ForwardAddress } from "../forward/address.ts";
 import type { Signer } from "../keys/private_key.ts";
-import type { Login } from "../session/session.ts";
+import type { Login, SessionHandler } from "../session/session.ts";
 import type { SftpBackend } from "../sftp/server/backend.ts";
 import type { SftpService } from "../sftp/server/server.ts";
 import type { RekeyLimits } from "../transport/key_use.ts";
@@ -68,6 +68,11 @@ export interface ServeOptions {
     | SftpBackend
     | SftpService
     | ((login: Login) => SftpBackend | SftpService | null);
+  /**
+   * What runs for subsystems, by their names (`ssh -s`); others are refused. One for `sftp` takes the place
+   * of the option `sftp`.
+   */
+  readonly subsystems?: Readonly<Record<string, SessionHandler>>;
   /** Whether a client may ask for a terminal; true unless given. */
   readonly pty?: boolean;
   /** Which tunnels clients may have; none unless given. */
