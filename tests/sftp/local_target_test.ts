@@ -322,6 +322,24 @@ Deno.test("the beginning of an older file is copied to the part, and the file st
   assertEquals((await Deno.stat(path)).size, 2_800_000);
 });
 
+Deno.test("an older file is copied in order, also where writes are in another thread", async () => {
+  await using here = await folder();
+  const path = `${here.path}/file`;
+  const old = noise(3_500_000);
+  await Deno.writeFile(path, old);
+  using _ = replacedOpenFiles((file) => ({
+    async write(bytes) {
+      await turn();
+      return await file.write(bytes);
+    },
+  }));
+  const file = await target(path, { part: PART, io: new AdaptiveIo(-1) });
+  await file.adopt!(4_000_000, () => Promise.resolve(true));
+  assertEquals(file.held, 3_500_000);
+  await file.commit(null);
+  assert(same(await Deno.readFile(path), old));
+});
+
 Deno.test("a file that may not be the source's beginning is not copied", async () => {
   await using here = await folder();
   const path = `${here.path}/file`;
