@@ -118,6 +118,9 @@ Deno.test("A writer grows as it must, keeps what it has, and wipes what it leave
   assertEquals(writer.length, 25);
   assertEquals(writer.take(), hex("0102030405" + "06".repeat(20)));
   assert(left.every((bytes) => bytes.every((byte) => byte === 0)));
+  // One that has just enough room stays where it is.
+  assertEquals(new Writer(4).u32(1).take().buffer.byteLength, 4);
+  assertEquals(new Writer(4).u32(1).u8(1).take().buffer.byteLength, 8);
   const patched = new Writer().u32(0).u8(9).patch(0, 0x81020304).take();
   assertEquals(patched, hex("81020304 09"));
 });
