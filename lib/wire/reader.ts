@@ -105,7 +105,7 @@ export class Reader {
 /** A view on a big-endian number without its leading zeros. */
 export function withoutLeadingZeros(number: Uint8Array): Uint8Array {
   let start = 0;
-  while (start < number.length && number[start] === 0) start++;
+  while (number[start] === 0) start++;
   return number.subarray(start);
 }
 

@@ -1,3 +1,5 @@
+import { withoutLeadingZeros } from "./reader.ts";
+
 const utf8 = new TextEncoder();
 
 /** Builds one message with the verbs of {@linkcode Reader}; grows as needed. */
@@ -60,9 +62,7 @@ export class Writer {
 
   /** A magnitude as an `mpint`: leading zeros go, one comes if the top bit is set (RFC 4251 §5). */
   mpint(magnitude: Uint8Array): this {
-    let start = 0;
-    while (start < magnitude.length && magnitude[start] === 0) start++;
-    const stripped = magnitude.subarray(start);
+    const stripped = withoutLeadingZeros(magnitude);
     if (stripped.length === 0) return this.u32(0);
     if ((stripped[0]! & 0x80) === 0) return this.string(stripped);
     return this.u32(stripped.length + 1).u8(0).bytes(stripped);
