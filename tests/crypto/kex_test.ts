@@ -19,6 +19,7 @@ const METHODS = {
   nistp384: await agreementOf(method("ecdh-sha2-nistp384")),
   nistp521: await agreementOf(method("ecdh-sha2-nistp521")),
   mlkem768x25519: await agreementOf(method("mlkem768x25519-sha256")),
+  mlkem768nistp256: await agreementOf(method("mlkem768nistp256-sha256")),
   sntrup761x25519: await agreementOf(method("sntrup761x25519-sha512")),
   group14: await agreementOf(dhFixedGroup(2048)),
 };
