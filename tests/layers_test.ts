@@ -8,6 +8,7 @@ const ROWS: readonly (readonly string[])[] = [
     "defaults.ts",
     "encoding.ts",
     "listener.ts",
+    "metrics.ts",
     "patterns.ts",
     "quote.ts",
     "spans.ts",

@@ -16,6 +16,7 @@ import { serveSocket } from "./login.ts";
 import type { ServeOptions } from "./options.ts";
 import { Penalties } from "./penalties.ts";
 import { readProxyHeader } from "./proxy_protocol.ts";
+import { measure, type ServerMetrics } from "./server_metrics.ts";
 import { Startups } from "./startups.ts";
 
 /** A server that listens, shaped as what `Deno.serve` returns. */
@@ -140,6 +141,7 @@ class Server implements SshServer {
   readonly #handler: SessionHandler | null;
   readonly #transports = new Set<Transport>();
   readonly #penalties: Penalties | null;
+  readonly #metrics: ServerMetrics;
   readonly #startups: Startups;
 
   constructor(
@@ -153,12 +155,14 @@ class Server implements SshServer {
     this.#handler = handler;
     this.#startups = new Startups(options);
     this.#penalties = options.penalties === false ? null : new Penalties(options.penalties);
+    this.#metrics = measure(this);
     this.addr = listener.addr as Deno.NetAddr;
     onAbort(options.signal, () => this.#stop());
     try {
       options.onListen?.(this.addr);
     } catch (error) {
       listener.close();
+      this.#metrics[Symbol.dispose]();
       throw error;
     }
     this.finished = this.#run(listener);
@@ -166,6 +170,13 @@ class Server implements SshServer {
 
   get connections(): number {
     return this.#transports.size;
+  }
+
+  /** Channels of all connections. */
+  get channels(): number {
+    let sum = 0;
+    for (const { channelCount } of this.#transports) sum += channelCount;
+    return sum;
   }
 
   async shutdown(): Promise<void> {
@@ -193,6 +204,7 @@ class Server implements SshServer {
     while (this.#transports.size > 0) {
       await Promise.all([...this.#transports].map((transport) => transport.finished));
     }
+    this.#metrics[Symbol.dispose]();
   }
 
   #stop(): void {
@@ -227,9 +239,12 @@ class Server implements SshServer {
     if (this.#stopping.signal.aborted) return socket.close();
     const refused = this.#isRefused(address, socket.remoteAddr);
     const startup = refused ? null : this.#startups.admit(address);
-    if (startup === null) return socket.close();
+    if (startup === null) {
+      this.#metrics.login("refused");
+      return socket.close();
+    }
     const { transport, loggedIn } = serveSocket(
-      socket,
+      this.#metrics.counted(socket),
       this.#suite,
       this.#options,
       this.#handler,
@@ -237,6 +252,7 @@ class Server implements SshServer {
     this.#transports.add(transport);
     loggedIn.then((offence) => {
       startup[Symbol.dispose]();
+      this.#metrics.login(offence ?? "accepted");
       if (offence !== null) this.#penalties?.add(address, offence);
     });
     transport.closed.then((cause) => {

@@ -44,6 +44,8 @@ export interface UpperLayer {
   handle(payload: Uint8Array): void | Promise<void>;
   /** The connection is over, once, with the one error. */
   closed(cause: unknown): void;
+  /** Channels open or being opened. */
+  readonly channelCount?: number;
   /** The peer has sent a message that is not the layer's. */
   heard?(): void;
 }
@@ -126,6 +128,11 @@ export class Transport implements MessageTransport {
   /** The server's host key, or null before the first key exchange. */
   get hostKey(): PublicKey | null {
     return this.#session?.hostKey ?? null;
+  }
+
+  /** Channels open now or being opened. */
+  get channelCount(): number {
+    return this.#upperLayer?.channelCount ?? 0;
   }
 
   /** Bytes that have arrived after the packet being handled. */

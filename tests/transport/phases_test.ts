@@ -21,7 +21,9 @@ const userauthRequest = m.UserauthRequest.encode({
 });
 
 for (const role of ["client", "server"] as const) {
-  for (const number of [...role === "server" ? [80] : [], 81, 82, 90, 91, 93, 94, 96, 98, 100, 127]) {
+  for (
+    const number of [...role === "server" ? [80] : [], 81, 82, 90, 91, 93, 94, 96, 98, 100, 127]
+  ) {
     Deno.test(`Message ${number} of the connection before the login ends it (${role})`, async () => {
       await using pair = await greetedPair();
       const [ours, theirs] = role === "client"
