@@ -425,6 +425,24 @@ Deno.test("accounts are those of the tree, read again when they change", async (
   assertEquals(await w.backend.userNames([7]), [""]);
 });
 
+Deno.test("relative paths of a jail begin at its home, and no others", async () => {
+  for (
+    const make of [
+      (root: string) => localFiles({ root, home: "/home/me" }),
+      (root: string) => filesOf(new Jail(new PathFolders(root), "/home/me"), "/home/me"),
+    ]
+  ) {
+    await using w = await world(make);
+    await Deno.mkdir(`${w.root}/home/me`, { recursive: true });
+    const real = (path: string) => w.backend.realPath(path);
+    assertEquals(
+      await Promise.all(["", ".", "x", "../x", "/x", "/home/./me/../y", "../../.."].map(real)),
+      ["/home/me", "/home/me", "/home/me/x", "/home/x", "/x", "/home/y", "/"],
+    );
+    assertEquals(await w.backend.home(""), "/home/me");
+  }
+});
+
 Deno.test("no account file is made where there is none", async () => {
   await using w = await world((root) => localFiles({ root }));
   await Deno.mkdir(`${w.root}/etc`);

@@ -481,11 +481,29 @@ Deno.test("a log has the path of a request by path, by handle, or none", async (
     [frame(99, 1), "unknown", null],
   ];
   reports.length = 0;
+  const statuses: number[] = [];
   for (const [request, name, path] of cases) {
     await w.ask(request);
     const [report] = reports.splice(0);
     assertEquals([report!.request, report!.path], [name, path]);
+    statuses.push(report!.status);
   }
+  assertEquals(statuses.slice(-5), [SftpStatus.OK, BAD_MESSAGE, OK, FAILURE, OP_UNSUPPORTED]);
+});
+
+Deno.test("a read-only server lets clients read", async () => {
+  await using w = await world({ readOnly: true });
+  const handle = await w.open();
+  const answers = [
+    msg.Read.encode(1, { handle, offset: 0, length: 1 }),
+    msg.Stat.encode(1, { path: "/" }),
+    msg.Fstat.encode(1, { handle }),
+    msg.Readlink.encode(1, { path: "/" }),
+    msg.Realpath.encode(1, { path: "/" }),
+    msg.Opendir.encode(1, { path: "/" }),
+  ];
+  for (const request of answers) assert((await w.ask(request)).type !== FXP.STATUS);
+  assertEquals(await w.status(msg.Close.encode(1, { handle })), OK);
 });
 
 Deno.test("data of a READ is as long as the file gives it, and short answers are copies", async () => {
