@@ -1,6 +1,12 @@
 /** What a client does with the connections of the addresses that a server listens on for it. */
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { type Channel, ClosedError, ConnectError, RequestDeniedError } from "@denossh/ssh";
+import {
+  type Channel,
+  ChannelOpenError,
+  ClosedError,
+  ConnectError,
+  RequestDeniedError,
+} from "@denossh/ssh";
 import { Bindings, type TakeForwarded } from "../../lib/forward/bindings.ts";
 import { Forwarding } from "../../lib/forward/forwarding.ts";
 import { Arrivals, BindingListener } from "../../lib/forward/listener.ts";
@@ -16,6 +22,7 @@ import {
 import { MSG } from "../../lib/wire/numbers.ts";
 import {
   BoundPort,
+  DirectStreamlocal,
   ForwardedStreamlocal,
   StreamlocalForward,
   TcpipForward,
@@ -176,6 +183,32 @@ Deno.test("A binding that is aborted is cancelled when the server has made it", 
   const cancel = GlobalRequest.decode(await raw.next(MSG.GLOBAL_REQUEST));
   assertEquals(cancel.type, "cancel-tcpip-forward");
   raw.send(granted);
+});
+
+Deno.test("A dial says where it goes, and that it comes from this machine", async () => {
+  await using world = await rawWorld("client");
+  const { raw, connection, transport } = world;
+  const forwarding = new Forwarding(connection, transport.closed);
+  const asked = async (target: string) => {
+    const dialling = assertRejects(() => forwarding.dial(target), ChannelOpenError);
+    const open = ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN));
+    const { sender: recipient, type, data } = open;
+    raw.send(ChannelOpenFailure.encode({ recipient, reason: 1, description: "", language: "" }));
+    await dialling;
+    return { type, data };
+  };
+  const tcp = await asked("db:5432");
+  assertEquals([tcp.type, TcpipOpen.decode(tcp.data)], ["direct-tcpip", {
+    address: "db",
+    port: 5432,
+    originatorAddress: "127.0.0.1",
+    originatorPort: 65_535,
+  }]);
+  const unix = await asked("/run/x");
+  assertEquals(
+    [unix.type, DirectStreamlocal.decode(unix.data)],
+    ["direct-streamlocal@openssh.com", { path: "/run/x", reserved: "", reservedNumber: 0 }],
+  );
 });
 
 interface Listening {

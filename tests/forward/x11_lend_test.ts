@@ -272,6 +272,26 @@ Deno.test("A cookie that is no hexadecimal makes no display", async () => {
   await assertGone(made);
 });
 
+Deno.test("A file that cannot be written whole is not left behind", async () => {
+  using network = new Network();
+  const { writeFile } = Deno;
+  const full = new Error("No space left on device");
+  const made = await foldersOf(async () => {
+    Deno.writeFile = async (...args: Parameters<typeof writeFile>) => {
+      await writeFile(...args);
+      throw full;
+    };
+    try {
+      assertStrictEquals(await assertRejects(() => listenX11(source(never))), full);
+    } finally {
+      Deno.writeFile = writeFile;
+    }
+  });
+  assertEquals(made.length, 1);
+  await assertGone(made);
+  assert(network.listeners[0]!.isClosed);
+});
+
 Deno.test("An X client is carried to the client's display, by its address", async () => {
   using network = new Network();
   await using pair = await sessionPair();
