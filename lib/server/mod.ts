@@ -7,6 +7,15 @@ export { serve, type ServedConnection, serveStreams, type SshServer } from "./se
 export type { ForwardPolicy, ServeOptions } from "./options.ts";
 export type { ForwardAddress, HostPort, SocketPath } from "../forward/address.ts";
 export { hostKeyFile, type HostKeyFileOptions } from "./host_key_file.ts";
+export {
+  allowPrograms,
+  layered,
+  logSessions,
+  type Middleware,
+  rateLimit,
+  type RateLimitOptions,
+  type SessionReport,
+} from "./middleware.ts";
 export { relay, type RelayOptions, type RelayTarget } from "./relay.ts";
 export { systemShell, type SystemShellOptions } from "./system_shell.ts";
 export {

@@ -1,0 +1,131 @@
+import type { Session, SessionHandler } from "../session/session.ts";
+import { tell } from "../listener.ts";
+
+/** Wraps a handler in another one, which runs before, after or instead of it. */
+export type Middleware = (next: SessionHandler) => SessionHandler;
+
+/**
+ * A handler with layers around it; the first is the outermost.
+ *
+ * @param handler What runs in the end
+ * @param layers What runs around it
+ * @returns The handler for `serve()`
+ *
+ * @example
+ * ```ts
+ * import { allowPrograms, layered, logSessions, rateLimit } from "@denossh/ssh/server";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const log: string[] = [];
+ * await using pair = await connectedPair({
+ *   handler: layered(
+ *     (session) => session.print("hello"),
+ *     logSessions(({ user, program, code }) => log.push(`${user} ${program} ${code}`)),
+ *     rateLimit({ sessions: 10, seconds: 60 }),
+ *     allowPrograms((program) => program === "greet"),
+ *   ),
+ * });
+ * assertEquals(await pair.host.run("greet"), "hello");
+ * assertEquals((await pair.host.command("rm -r /").output()).code, 126);
+ * assertEquals(log, ["tester greet 0", "tester rm -r / 126"]);
+ * ```
+ */
+export function layered(handler: SessionHandler, ...layers: readonly Middleware[]): SessionHandler {
+  const run = layers.reduceRight((next, layer) => layer(next), handler);
+  const { hasTerminals } = handler;
+  return Object.assign(
+    (session: Session) => run(session),
+    hasTerminals === undefined ? {} : { hasTerminals },
+  );
+}
+
+/** A session that has ended, for logs. */
+export interface SessionReport {
+  /** The user's name, as authentication accepted it. */
+  readonly user: string;
+  /** The client's address, if the connection has one. */
+  readonly remoteAddr: Deno.Addr | null;
+  /** The command or subsystem, as the client wrote it; null for a shell. Not to be trusted in a log. */
+  readonly program: string | null;
+  /** What the handler returned; null if it returned nothing or failed. */
+  readonly code: number | null;
+  /** How long it took, in milliseconds. */
+  readonly milliseconds: number;
+  /** What the handler threw. */
+  readonly error?: unknown;
+}
+
+/** Tells a log of each session that has ended. */
+export function logSessions(log: (report: SessionReport) => unknown): Middleware {
+  return (next) => async (session) => {
+    const start = performance.now();
+    const { user, remoteAddr } = session;
+    const told = (outcome: Pick<SessionReport, "code" | "error">) => {
+      const milliseconds = performance.now() - start;
+      tell(log, { user, remoteAddr, program: programOf(session), milliseconds, ...outcome });
+    };
+    try {
+      const code = await next(session) ?? 0;
+      told({ code });
+      return code;
+    } catch (error) {
+      told({ code: null, error });
+      throw error;
+    }
+  };
+}
+
+/** The exit code of a shell for what may not be run. */
+const NOT_PERMITTED = 126;
+
+/**
+ * Runs only what is allowed; the client is told otherwise, with the exit code 126.
+ *
+ * @param allows Gets the command or subsystem, null for a shell; whatever is not `true` refuses
+ */
+export function allowPrograms(
+  allows: (program: string | null, session: Session) => boolean | Promise<boolean>,
+): Middleware {
+  return (next) => async (session) => {
+    if (await allows(programOf(session), session) === true) return await next(session);
+    await session.printError("This is not allowed here.\n");
+    return NOT_PERMITTED;
+  };
+}
+
+/** How many sessions a user may start. */
+export interface RateLimitOptions {
+  /** Sessions, */
+  readonly sessions: number;
+  /** within so many seconds. */
+  readonly seconds: number;
+}
+
+/** Users that are remembered; the one that was quiet for longest is forgotten first. */
+const MAX_USERS = 65_536;
+
+/** Ends sessions at once of a user who starts too many; the client is told, with the exit code 75. */
+export function rateLimit({ sessions, seconds }: RateLimitOptions): Middleware {
+  const starts = new Map<string, number[]>();
+  return (next) => async (session) => {
+    const now = performance.now();
+    const recent = (starts.get(session.user) ?? []).filter((at) => now - at < seconds * 1000);
+    starts.delete(session.user);
+    starts.set(session.user, recent);
+    if (starts.size > MAX_USERS) starts.delete(starts.keys().next().value!);
+    if (recent.length >= sessions) {
+      await session.printError("Too many sessions: try again later.\n");
+      return TRY_LATER;
+    }
+    recent.push(now);
+    return await next(session);
+  };
+}
+
+/** EX_TEMPFAIL of sysexits.h. */
+const TRY_LATER = 75;
+
+function programOf({ command, subsystem }: Session): string | null {
+  return command ?? subsystem;
+}
