@@ -68,6 +68,11 @@ export interface HostClaim {
  * ```
  */
 export interface ServerAuthPolicy {
+  /**
+   * Whether there is such a user. It changes no answer, so that clients learn nothing of it; a source that
+   * tries users that there are not gets the penalty `invalidUser`. All users exist unless given.
+   */
+  isUser?: (user: string) => boolean | Promise<boolean>;
   /** Whether the user may log in without any credential. */
   none?: (user: string, client: AuthClient) => AuthDecision;
   /** Whether the password is the user's, or must be changed now. */

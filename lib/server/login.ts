@@ -61,6 +61,16 @@ async function login(
   const grace = options.loginGraceTime ?? LOGIN_GRACE_MS;
   const late = new ConnectError(`No login within ${grace} ms`, { timeout: true });
   using _late = onTimeout(grace || undefined, () => transport.fail(late));
+  const { isUser } = options.auth;
+  const asked = new Set<string>();
+  const askForUser = (user: string) => {
+    if (isUser === undefined || asked.has(user)) return;
+    asked.add(user);
+    // The login does not wait for the answer: its time would tell the client.
+    Promise.try(isUser, user).then((known) => {
+      if (known !== true) offence = "invalidUser";
+    }, () => {});
+  };
   const over = new AbortController();
   transport.closed.then((cause) => over.abort(cause));
   try {
@@ -76,7 +86,10 @@ async function login(
       signal: over.signal,
       onAttempt(attempt) {
         // A first "none" asks which methods there are; that is not an attempt.
-        if (!attempt.accepted && attempt.method !== "none") offence = "authFail";
+        if (!attempt.accepted && attempt.method !== "none" && offence === "noAuth") {
+          offence = "authFail";
+        }
+        askForUser(attempt.user);
         tell(options.onAttempt, attempt, remoteAddr);
       },
     });

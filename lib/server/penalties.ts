@@ -11,6 +11,8 @@ import { MAX_PENALIZED_SOURCES } from "../defaults.ts";
 export interface PenaltyOptions {
   /** For a connection that tried to log in and could not; 5,000 unless given. */
   readonly authFail?: number;
+  /** For a connection that tried a user that there is not, as `auth.isUser` tells; 5,000 unless given. */
+  readonly invalidUser?: number;
   /** For a connection that never tried; 1,000 unless given. */
   readonly noAuth?: number;
   /** For a connection that took longer than `loginGraceTime`; 10,000 unless given. */
@@ -24,10 +26,11 @@ export interface PenaltyOptions {
 }
 
 /** How a connection ended before anybody was logged in. */
-export type Offence = "authFail" | "noAuth" | "graceExceeded";
+export type Offence = "authFail" | "invalidUser" | "noAuth" | "graceExceeded";
 
 const USUAL: Required<Omit<PenaltyOptions, "exempt">> = {
   authFail: 5_000,
+  invalidUser: 5_000,
   noAuth: 1_000,
   graceExceeded: 10_000,
   min: 15_000,

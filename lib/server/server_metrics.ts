@@ -6,7 +6,13 @@ import type { Socket } from "../transport/socket.ts";
 const LOOP_MS = 500;
 
 /** How a connection's login ended; `refused` before it began. */
-export type LoginOutcome = "accepted" | "refused" | "authFail" | "noAuth" | "graceExceeded";
+export type LoginOutcome =
+  | "accepted"
+  | "refused"
+  | "authFail"
+  | "invalidUser"
+  | "noAuth"
+  | "graceExceeded";
 
 /** What metrics tell of a server. */
 export interface MeasuredServer {

@@ -301,13 +301,46 @@ async function isRefusedAfter(
   await using server = serveInMemory({
     ...options,
     ...others,
-    penalties: { authFail: 0, noAuth: 0, graceExceeded: 0, min: 100, ...penalties },
+    penalties: { authFail: 0, invalidUser: 0, noAuth: 0, graceExceeded: 0, min: 100, ...penalties },
   });
   await offend(server);
   await until(() => server.server.connections === 0);
   assert(await isServed(server, "192.0.2.2"));
   return !await isServed(server, "192.0.2.1");
 }
+
+Deno.test("A user that there is not is an offence of its own, and makes no other difference", async () => {
+  const asked: string[] = [];
+  const auth = {
+    ...options.auth,
+    isUser: (user: string) => {
+      asked.push(user);
+      return user === "ann";
+    },
+  };
+  const tries = (user: string) => (server: MemoryServer) =>
+    assertRejects(
+      () => logIn(server.dial("192.0.2.1"), user, none(), password("wrong"), password("bad")),
+      SshError,
+      "rejected every method",
+    );
+  const others = { auth: { ...auth, none: () => false } };
+  for (const kind of ["authFail", "invalidUser"] as const) {
+    assertEquals(
+      await isRefusedAfter(tries("bob"), { [kind]: 100_000 }, others),
+      kind === "invalidUser",
+    );
+    assertEquals(
+      await isRefusedAfter(tries("ann"), { [kind]: 100_000 }, others),
+      kind === "authFail",
+    );
+  }
+  assertEquals(asked, ["bob", "ann", "bob", "ann"]); // once a connection
+  for (const broken of [() => new Promise<boolean>(() => {}), () => Promise.reject(new Error())]) {
+    const hanging = { auth: { ...others.auth, isUser: broken } };
+    assert(await isRefusedAfter(tries("bob"), { authFail: 100_000 }, hanging));
+  }
+});
 
 const offences = {
   noAuth: [

@@ -171,6 +171,7 @@ export function algorithmsOf(
 /** How sshd names the penalties that we have. */
 const PENALTIES: Readonly<Record<string, keyof PenaltyOptions>> = {
   "authfail": "authFail",
+  "invaliduser": "invalidUser",
   "noauth": "noAuth",
   "grace-exceeded": "graceExceeded",
   "min": "min",
