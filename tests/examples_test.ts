@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { connect, Keyring, listenAgent, loadKey, none } from "@denossh/ssh";
+import { connect, Keyring, listenAgent, loadKey, none, publicKey } from "@denossh/ssh";
 import { generateKey, importPrivateKey } from "@denossh/ssh/keys";
 import { localFiles, type ServeOptions, systemShell } from "@denossh/ssh/server";
 import { ask, echo } from "./forward/world.ts";
@@ -210,6 +210,32 @@ Deno.test("The examples of agents run", async (t) => {
     const shown = await host.run("x", { forwardAgent: keyring });
     assert(shown.startsWith("ssh-ed25519 "), shown);
   });
+});
+
+Deno.test("The example of a bastion runs: what is allowed is relayed, recorded and logged", async () => {
+  await using folder = await tempFolder();
+  await using world = await ourWorld();
+  const { target, env } = world;
+  using key = await generateKey();
+  const keys = await folder.write("keys", `${key.publicKey}\n`);
+  const args = ["0", folder.join("host_key"), keys, target, folder.join("recordings")];
+  await using bastion = started("bastion.ts", args, env);
+  const [, port] = await bastion.waitFor(/Listening on port (\d+)/);
+  await using host = await connect({
+    hostname: "127.0.0.1",
+    port: Number(port),
+    user: "ann",
+    auth: [publicKey(key)],
+    hostKeys: () => true,
+  });
+  assertEquals(await host.run("echo inside"), "inside");
+  assertEquals((await host.command("rm -r /").output()).code, 126);
+  await bastion.waitFor(/\{"user":"ann","program":"rm -r \/","code":126\}/);
+  assert(bastion.log.includes('{"user":"ann","program":"echo inside","code":0}'), bastion.log);
+  const [recording, ...others] = [...Deno.readDirSync(folder.join("recordings"))];
+  assertEquals(others, []);
+  const cast = await Deno.readTextFile(folder.join(`recordings/${recording!.name}`));
+  assertStringIncludes(cast, '"o","inside\\n"');
 });
 
 Deno.test("The examples of keys run", async (t) => {

@@ -56,7 +56,22 @@ export interface SessionReport {
   readonly error?: unknown;
 }
 
-/** Tells a log of each session that has ended. */
+/**
+ * Tells a log of each session that has ended; what the log throws is dropped.
+ *
+ * @example
+ * ```ts
+ * import { layered, logSessions } from "@denossh/ssh/server";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const log: string[] = [];
+ * const logged = logSessions(({ user, program }) => log.push(`${user}: ${program}`));
+ * await using pair = await connectedPair({ handler: layered(() => 0, logged) });
+ * await pair.host.run("uptime");
+ * assertEquals(log, ["tester: uptime"]);
+ * ```
+ */
 export function logSessions(log: (report: SessionReport) => unknown): Middleware {
   return (next) => async (session) => {
     const start = performance.now();
@@ -83,6 +98,18 @@ const NOT_PERMITTED = 126;
  * Runs only what is allowed; the client is told otherwise, with the exit code 126.
  *
  * @param allows Gets the command or subsystem, null for a shell; whatever is not `true` refuses
+ *
+ * @example
+ * ```ts
+ * import { allowPrograms, layered } from "@denossh/ssh/server";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const some = allowPrograms((program) => ["status", "restart"].includes(program ?? ""));
+ * await using pair = await connectedPair({ handler: layered(() => 0, some) });
+ * assertEquals((await pair.host.command("status").output()).code, 0);
+ * assertEquals((await pair.host.command("reboot").output()).code, 126);
+ * ```
  */
 export function allowPrograms(
   allows: (program: string | null, session: Session) => boolean | Promise<boolean>,
@@ -105,7 +132,21 @@ export interface RateLimitOptions {
 /** Users that are remembered; the one that was quiet for longest is forgotten first. */
 const MAX_USERS = 65_536;
 
-/** Ends sessions at once of a user who starts too many; the client is told, with the exit code 75. */
+/**
+ * Ends sessions at once of a user who starts too many; the client is told, with the exit code 75.
+ *
+ * @example
+ * ```ts
+ * import { layered, rateLimit } from "@denossh/ssh/server";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const slow = rateLimit({ sessions: 1, seconds: 60 });
+ * await using pair = await connectedPair({ handler: layered(() => 0, slow) });
+ * assertEquals((await pair.host.command("a").output()).code, 0);
+ * assertEquals((await pair.host.command("b").output()).code, 75);
+ * ```
+ */
 export function rateLimit({ sessions, seconds }: RateLimitOptions): Middleware {
   const starts = new Map<string, number[]>();
   return (next) => async (session) => {
