@@ -100,7 +100,8 @@ export function mutationsOf(source: string, names: readonly string[]): Mutation[
     const operator = OPERATORS[name];
     if (operator === undefined) throw new TypeError(`No operator is called "${name}"`);
     return operator(source, code);
-  }).filter(({ from }) => !isComment(source, from)).sort((a, b) => a.from - b.from);
+  }).filter(({ from }) => !isComment(source, from) && !isDeclaration(source, from))
+    .sort((a, b) => a.from - b.from);
 }
 
 /** The source with one change. */
@@ -132,6 +133,12 @@ function isPassedOn(all: readonly Token[], index: number): boolean {
 /** Binary operators have spaces around them; brackets of type arguments have none. */
 function isSpaced(source: string, at: number, text: string): boolean {
   return /\s/.test(source[at - 1]!) && /\s/.test(source[at + text.length]!);
+}
+
+/** Whether the line declares a property and gives it no value. */
+function isDeclaration(source: string, at: number): boolean {
+  const [line = ""] = source.slice(source.lastIndexOf("\n", at - 1) + 1).split("\n", 1);
+  return /^\s*readonly [\w#$]+\??: [^=]*;$/.test(line);
 }
 
 function isComment(source: string, at: number): boolean {

@@ -55,6 +55,9 @@ Deno.test("Comments, strings, templates, regular expressions and types are never
     "  readonly size: 1 | 2;",
     "}",
     "type Phase = true | 3;",
+    "const STATUS: {",
+    "  readonly OK: 0;",
+    "};",
     'import { a } from "./1.ts";',
   ].join("\n");
   const all = ["condition", "comparison", "logic", "literal", "number"];

@@ -267,14 +267,32 @@ Deno.test("a block is given back when its last request is answered, and not befo
   assert(same(w.server.data("/file")!.subarray(5), data.subarray(0, 70_000)));
 });
 
-Deno.test("a write waits until the channel has taken its block", async () => {
-  await using w = await opened(new Uint8Array(0));
-  const behind = new WriteBehind(w.file, { inFlight: MIB });
-  await behind.write(data.subarray(0, 200_000), () => {});
-  // Seven requests have left, whether they are answered or not.
-  await w.remote.realPath("/", {});
-  assertEquals(w.server.log.filter((line) => line.startsWith("WRITE")).length, 7);
+Deno.test("a write waits until the channel has taken its block, and not for the answers", async () => {
+  const server = new MemoryServer();
+  server.add("/file", new Uint8Array(0));
+  const { channel } = channelTo((request, peer) => server.answer(request, peer));
+  let gate: PromiseWithResolvers<void> | null = null;
+  const remote = await RemoteFileSystem.open({
+    ...channel,
+    async writeAll(...chunks) {
+      await gate?.promise;
+      await channel.writeAll(...chunks);
+    },
+  }, {});
+  const file = await remote.file("/file", { write: true });
+  const behind = new WriteBehind(file, { inFlight: MIB });
+  gate = Promise.withResolvers();
+  const held = Promise.withResolvers<undefined>();
+  server.refuse = (line) => line.startsWith("WRITE") ? held.promise : undefined;
+  let taken = false;
+  const writing = behind.write(data.subarray(0, 100_000), () => {}).then(() => taken = true);
+  for (let turns = 0; turns < 3; turns++) await turn();
+  assertEquals(taken, false);
+  gate.resolve();
+  await writing;
+  held.resolve(undefined);
   await behind.finish();
+  await remote.session.close();
 });
 
 Deno.test("no more requests are in flight than the server's memory of them is worth", async () => {

@@ -504,6 +504,20 @@ Deno.test("a handle has 256 bytes at most, and a path no NUL", () => {
   assertThrows(() => msg.Stat.decode(new Writer().text("a\0").take()), ProtocolError, "NUL");
 });
 
+Deno.test("a NUL at the end of a name is left out, as of a string of C, and one inside is refused", () => {
+  const named = (name: string) =>
+    msg.Name.decode(new Writer().u32(1).text(name).text("").u32(0).take()).entries[0]!.name;
+  assertEquals([named("ab"), named("ab\0"), named(""), named("\0")], ["ab", "ab", "", ""]);
+  assertEquals(named("\u0001"), "\u0001");
+  for (const bad of ["a\0b", "ab\0\0", "\0a"]) assertThrows(() => named(bad), ProtocolError, "NUL");
+});
+
+Deno.test("a path of a request has 4096 bytes at most", () => {
+  const path = (length: number) => new Writer().text("x".repeat(length)).take();
+  assertEquals(msg.Stat.decode(path(4096)).path.length, 4096);
+  assertThrows(() => msg.Stat.decode(path(4097)), SftpError, "too long");
+});
+
 Deno.test("a status is as long as it is", () => {
   const decode = (writer: Writer) => msg.Status.decode(writer.take());
   const code = () => new Writer().u32(3);
