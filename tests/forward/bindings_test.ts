@@ -12,6 +12,7 @@ import { Forwarding } from "../../lib/forward/forwarding.ts";
 import { Arrivals, BindingListener } from "../../lib/forward/listener.ts";
 import { denoNet } from "../../lib/runtime/deno_net.ts";
 import {
+  ChannelClose,
   ChannelOpen,
   ChannelOpenConfirmation,
   ChannelOpenFailure,
@@ -209,6 +210,22 @@ Deno.test("A dial says where it goes, and that it comes from this machine", asyn
     [unix.type, DirectStreamlocal.decode(unix.data)],
     ["direct-streamlocal@openssh.com", { path: "/run/x", reserved: "", reservedNumber: 0 }],
   );
+});
+
+Deno.test("A dialled connection that is disposed of is closed on both sides then", async () => {
+  await using world = await rawWorld("client");
+  const { raw, connection, transport } = world;
+  const dialling = new Forwarding(connection, transport.closed).dial("db:5432");
+  const { sender: recipient } = ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN));
+  const answer = { recipient, sender: 3, window: 1_000, maxPacket: 1_000, data: NOTHING };
+  raw.send(ChannelOpenConfirmation.encode(answer));
+  const conn = await dialling;
+  let disposed = false;
+  const disposing = conn[Symbol.asyncDispose]().then(() => disposed = true);
+  await raw.next(MSG.CHANNEL_CLOSE);
+  assert(!disposed);
+  raw.send(ChannelClose.encode({ recipient }));
+  await disposing;
 });
 
 interface Listening {

@@ -9,6 +9,8 @@ import { FakeTime } from "../support/fake_time.ts";
 
 const from: Deno.Addr = { transport: "tcp", hostname: "127.0.0.1", port: 40_000 };
 
+const { setTimeout: realTimeout } = globalThis;
+
 /** The router's end of a connection, and what a client did at the other one. */
 class FakeConn {
   readonly remoteAddr = from;
@@ -36,10 +38,11 @@ class FakeConn {
     return Promise.resolve(next.length);
   }
 
-  write(bytes: Uint8Array): Promise<number> {
-    if (this.writeError) return Promise.reject(this.writeError);
+  async write(bytes: Uint8Array): Promise<number> {
+    await new Promise((resolve) => realTimeout(resolve));
+    if (this.writeError) throw this.writeError;
     this.written.push(...bytes);
-    return Promise.resolve(bytes.length);
+    return bytes.length;
   }
 
   close(): void {

@@ -3,6 +3,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import {
   type AuthorityEntry,
   chooseAuthority,
+  decodeAuthorities,
   encodeAuthority,
   findAuthority,
   WILD,
@@ -68,6 +69,11 @@ for (const [what, display, of, expected] of choices) {
     );
   });
 }
+
+Deno.test("A secret may be empty, and the last of its file", () => {
+  const last = entry({ data: new Uint8Array(0) });
+  assertEquals(decodeAuthorities(encodeAuthority(last)), [last]);
+});
 
 Deno.test("The first secret that is for the display counts", () => {
   const entries = [

@@ -4,13 +4,15 @@ import type { Channel } from "@denossh/ssh";
 import { listenX11, type X11Source } from "@denossh/ssh/server";
 import { memoryPair } from "@denossh/ssh/testing";
 import type { X11Options } from "../../lib/connection/x11_forward.ts";
-import { decodeAuthorities, WILD } from "../../lib/forward/x11_authority.ts";
+import { decodeAuthorities, encodeAuthority, WILD } from "../../lib/forward/x11_authority.ts";
 import { connectDisplay, joinDisplay, parseDisplay } from "../../lib/forward/x11_display.ts";
 import { lendDisplay } from "../../lib/forward/x11_lend.ts";
 import { denoNet } from "../../lib/runtime/deno_net.ts";
 import { until } from "../connection/until.ts";
 import { sessionPair } from "../connection/session_pair.ts";
 import { connOf, FakeListener } from "../support/fake_listener.ts";
+import { fakeEnv } from "../support/fake_env.ts";
+import { tempFolder } from "../support/temp.ts";
 import { decode, encode } from "./world.ts";
 
 const addr: Deno.Addr = { transport: "tcp", hostname: "127.0.0.1", port: 1 };
@@ -163,6 +165,17 @@ Deno.test("A display is lent with its screen, its secret and whether one connect
   assertEquals(one, { screen: 3, signal, authority });
   const { handler: _other, ...two } = await lent({ display: ":0", authority: null, single: false });
   assertEquals(two, { screen: 0, signal: undefined, single: false });
+});
+
+Deno.test("A display that is not told is that of DISPLAY, with the secret of XAUTHORITY", async () => {
+  await using folder = await tempFolder();
+  const secret = { protocol: "MIT-MAGIC-COOKIE-1", data: Uint8Array.of(7) };
+  const entry = { family: WILD, address: new Uint8Array(0), number: "4", ...secret };
+  const XAUTHORITY = await folder.write("authority", encodeAuthority(entry));
+  using _env = fakeEnv({ DISPLAY: ":4.1", XAUTHORITY });
+  const { screen, authority } = await lent({});
+  assertEquals([screen, authority], [1, secret]);
+  assertEquals((await lent({ display: ":5" })).authority, undefined);
 });
 
 Deno.test("A connection to a lent display is joined to it; what ends it is told and thrown", async () => {
