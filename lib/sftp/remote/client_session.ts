@@ -256,7 +256,6 @@ export class ClientSession {
         // A prompt has no end of line.
         this.#timer ??= setTimeout(() => this.#fail(this.#notSftp(text)), CLOSE_LINGER_MS);
       });
-      if (this.#cause !== null) return;
       if (text.line !== "") throw this.#notSftp(text);
       if (answers.inside) throw new ProtocolError("The stream ends inside a message");
       this.#fail(
