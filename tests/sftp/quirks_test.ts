@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { type SftpClient, SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { nullIfRefused } from "../../lib/sftp/protocol/status.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { type Quirks, QuirkyServer } from "./quirky_server.ts";
@@ -199,6 +200,45 @@ for (const [what, { quirks, fails = [], warns = [] }] of Object.entries(cases)) 
     await sftp.close();
   });
 }
+
+for (const handles of [1, 2, 5]) {
+  Deno.test(`a server that allows ${handles} open handles loses no file of a tree`, async () => {
+    await using here = await folder();
+    await Deno.mkdir(`${here.path}/tree/deep`, { recursive: true });
+    const files = Array.from({ length: 30 }, (_, i) => i % 2 ? `${i}` : `deep/${i}`);
+    for (const [i, name] of files.entries()) {
+      await Deno.writeFile(`${here.path}/tree/${name}`, noise(i * 1000, i));
+    }
+    const server = new QuirkyServer({ handles });
+    const sftp = await atServer(server.answer);
+    await sftp.put(`${here.path}/tree`, "/tree", { recursive: true });
+    await sftp.get("/tree", `${here.path}/back`, { recursive: true });
+    for (const [i, name] of files.entries()) {
+      assert(same(server.files.get(`/tree/${name}`)!, noise(i * 1000, i)), name);
+      assert(same(await Deno.readFile(`${here.path}/back/${name}`), noise(i * 1000, i)), name);
+    }
+    await sftp.realPath(".");
+    assertEquals(server.open, 0);
+    assertEquals([...server.files.keys()].filter((path) => path.includes("/.")), []);
+    await sftp.close();
+  });
+}
+
+Deno.test("files that a server never opens are tried again a few times, not all", async () => {
+  await using here = await folder();
+  const server = new QuirkyServer();
+  for (let i = 0; i < 50; i++) server.files.set(`/d/${i}`, noise(10));
+  let opens = 0;
+  const sftp = await atServer(async (request, peer) => {
+    if (request.type !== FXP.OPEN) return await server.answer(request, peer);
+    opens++;
+    await peer.send(msg.Status.encode(request.id, { status: 4, message: "no", language: "" }));
+  });
+  const options = { recursive: true, partial: true };
+  const { failures, files } = await sftp.get("/d", `${here.path}/d`, options);
+  assertEquals([failures.length, files, opens], [52, 0, 52 + 3]);
+  await sftp.close();
+});
 
 Deno.test("a server that refuses RENAME and REMOVE gets one temporary file, and a warning of it", async () => {
   const server = new QuirkyServer(refusing(3, RENAME, FXP.REMOVE));

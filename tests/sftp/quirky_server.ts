@@ -34,6 +34,8 @@ export interface Quirks {
   readonly handleLength?: number;
   /** The answer to each request comes twice, or after those to the requests that came with it. */
   readonly replies?: "twice" | "late";
+  /** The most open files and folders; more are refused with FAILURE. */
+  readonly handles?: number;
   /** The status of a CLOSE of what was only read. */
   readonly close?: number;
   /** The status of an OPEN with EXCL. */
@@ -92,7 +94,9 @@ export class QuirkyServer {
 
   readonly answer = async ({ type, id, body }: RawMessage, peer: RawPeer): Promise<void> => {
     const { refused, replies } = this.#quirks;
-    const status = refused?.[type];
+    const { handles = Infinity } = this.#quirks;
+    const full = this.open >= handles && (type === FXP.OPEN || type === FXP.OPENDIR);
+    const status = full ? 4 : refused?.[type];
     const answer = status === undefined ? this.#answer(type, id, body) : this.#status(id, status);
     if (replies === "twice") return await peer.send(answer, answer);
     if (replies !== "late") return await peer.send(answer);

@@ -1,11 +1,12 @@
 import { SFTP_FILES_AT_ONCE, SFTP_FOLDERS_AT_ONCE, SFTP_MAX_DEPTH } from "../../defaults.ts";
+import type { SftpError } from "../../errors.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpWalkEntry } from "../remote/dir_entry.ts";
-import type { TaskPool } from "./task_pool.ts";
+import type { Grow, TaskPool } from "./task_pool.ts";
 import { type TransferContext, transferFile } from "./file_transfer.ts";
 import { ListedBytes } from "../remote/listed.ts";
 import type { FileStore } from "./file_store.ts";
-import { sftpError, SftpStatus } from "../protocol/status.ts";
+import { isRefusal, sftpError, SftpStatus } from "../protocol/status.ts";
 import { isOfOneFile } from "./transfer_error.ts";
 
 /** A folder of the transfer: its path in both stores. */
@@ -26,6 +27,16 @@ interface SourceEntry {
   readonly info: SftpFileInfo;
 }
 
+/** What a server has refused to open. */
+interface Refused {
+  readonly path: string;
+  readonly error: SftpError;
+  run(): Promise<void>;
+}
+
+/** Tries in a row that fail again, after which no more are made: the handles are not the reason. */
+const TRIES_IN_VAIN = 3;
+
 /**
  * Transfers a folder with everything in it, many files and some folders in parallel. A server is not trusted:
  * names must be single steps, depth and size of folders are limited, links are made last, and local links
@@ -40,6 +51,10 @@ export class FolderTransfer {
   readonly #waiting: TransferFolder[] = [];
   readonly #made: TransferFolder[] = [];
   readonly #links: { entry: SourceEntry; text: string }[] = [];
+  /** What could not be opened while others were open. */
+  readonly #again: Refused[] = [];
+  /** Whether one file or folder is open at a time. */
+  #alone = false;
   #root = "";
 
   constructor(from: FileStore, to: FileStore, context: TransferContext, pool: TaskPool) {
@@ -79,6 +94,7 @@ export class FolderTransfer {
       await begin();
       await this.#folders();
     });
+    if (this.#again.length > 0) await this.#pool.work(() => this.#oneByOne());
     for (const { entry, text } of this.#links) {
       await this.#attempt(entry.from, async () => {
         await this.#to.symlink(text, entry.to, this.#root);
@@ -88,12 +104,33 @@ export class FolderTransfer {
     await this.#finish();
   }
 
+  /**
+   * Tries again what a server refused to open with no reason given, with nothing else open: some allow a few
+   * handles only, and do not tell how many.
+   */
+  async #oneByOne(): Promise<void> {
+    this.#alone = true;
+    const { failures } = this.#context.progress;
+    let failed = 0;
+    for (const { path, error, run } of this.#again.splice(0)) {
+      if (failed === TRIES_IN_VAIN) {
+        failures.push({ path, error });
+        continue;
+      }
+      const before = failures.length;
+      await this.#attempt(path, run);
+      await this.#folders();
+      failed = failures.length > before ? failed + 1 : 0;
+    }
+  }
+
   /** Transfers all waiting folders, some in parallel. */
   async #folders(): Promise<void> {
     const { signal } = this.#pool;
+    const most = this.#alone ? 1 : SFTP_FOLDERS_AT_ONCE;
     const under = new Set<Promise<void>>();
     while (under.size > 0 || (this.#waiting.length > 0 && !signal.aborted)) {
-      while (this.#waiting.length > 0 && !signal.aborted && under.size < SFTP_FOLDERS_AT_ONCE) {
+      while (this.#waiting.length > 0 && !signal.aborted && under.size < most) {
         const folder = this.#waiting.pop()!;
         const run = this.#attempt(folder.from, () => this.#folder(folder))
           .catch((cause) => this.#pool.fail(cause))
@@ -114,15 +151,30 @@ export class FolderTransfer {
     const above = following ? [...folder.above, await this.#from.realPath(from)] : [];
     if (following && folder.above.includes(above.at(-1)!)) return; // a link has led back
     if (depth > 0) await this.#to.makeFolder(to, folder.info.mode, "inside");
-    this.#made.push(folder);
+    if (!this.#alone || !this.#made.includes(folder)) this.#made.push(folder);
     const names = new Set<string>();
     const held = new ListedBytes(from);
-    for await (const { name, info } of this.#from.list(from)) {
-      held.add(name);
-      if (!this.#usable(this.#from.join(from, name), name, names)) continue;
-      const entry = { name, from: this.#from.join(from, name), to: this.#to.join(to, name), info };
-      await this.#attempt(entry.from, () => this.#entry(entry, depth, above));
+    const listed: SourceEntry[] = [];
+    const each = (entry: SourceEntry) =>
+      this.#attempt(entry.from, () => this.#entry(entry, depth, above));
+    try {
+      for await (const { name, info } of this.#from.list(from)) {
+        held.add(name);
+        if (!this.#usable(this.#from.join(from, name), name, names)) continue;
+        const entry = {
+          name,
+          from: this.#from.join(from, name),
+          to: this.#to.join(to, name),
+          info,
+        };
+        if (this.#alone) listed.push(entry);
+        else await each(entry);
+      }
+    } catch (error) {
+      if (names.size > 0 || !this.#mayBeHandles(error)) throw error;
+      this.#again.push({ path: from, error, run: () => this.#folder(folder) });
     }
+    for (const entry of listed) await each(entry);
   }
 
   /** Whether a name may become part of a path; if not, a failure is noted. */
@@ -157,21 +209,38 @@ export class FolderTransfer {
     } else progress.skipped.push(entry.from);
   }
 
-  async #file({ from, to, info }: SourceEntry): Promise<void> {
+  async #file(entry: SourceEntry): Promise<void> {
+    if (this.#alone) return await this.#opened(entry, () => Promise.resolve());
     await this.#pool.start((grow) =>
-      this.#attempt(from, async () => {
-        if (await unchanged(this.#to, to, info, this.#context)) return;
-        const source = await this.#from.source(from, info);
+      this.#attempt(entry.from, async () => {
         try {
-          await grow(Math.min(source.size ?? 0, this.#context.inFlight));
-        } catch (cause) {
-          source.close();
-          throw cause;
+          await this.#opened(entry, grow);
+        } catch (error) {
+          if (!this.#mayBeHandles(error) || error.operation !== "open") throw error;
+          const run = () => this.#opened(entry, () => Promise.resolve());
+          this.#again.push({ path: entry.from, error, run });
         }
-        const request = { path: to, name: from, info: source.info ?? info, inside: true };
-        await transferFile(from, source, () => this.#to.target(request), this.#context);
       })
     );
+  }
+
+  async #opened({ from, to, info }: SourceEntry, grow: Grow): Promise<void> {
+    if (await unchanged(this.#to, to, info, this.#context)) return;
+    const source = await this.#from.source(from, info);
+    try {
+      await grow(Math.min(source.size ?? 0, this.#context.inFlight));
+    } catch (cause) {
+      source.close();
+      throw cause;
+    }
+    const request = { path: to, name: from, info: source.info ?? info, inside: true };
+    await transferFile(from, source, () => this.#to.target(request), this.#context);
+  }
+
+  /** Whether something may not have been opened because too much was. */
+  #mayBeHandles(error: unknown): error is SftpError {
+    if (this.#alone || this.#context.signal.aborted || this.#context.over()) return false;
+    return isRefusal(error) && error.status === SftpStatus.FAILURE;
   }
 
   /**
