@@ -437,7 +437,14 @@ Deno.test("a server's pipe or folder is no source, a file without a type is one"
 
 Deno.test("a server that takes one READ at a time, or short ones, is read that way, to the end", async () => {
   for (const code of [SftpStatus.FAILURE, SftpStatus.BAD_MESSAGE]) {
-    for (const told of [100_000, 0, 100_050]) {
+    for (
+      const [told, inFlight] of [
+        [100_000, MIB],
+        [100_000, 65_536], // blocks of one request each
+        [0, MIB],
+        [100_050, MIB],
+      ] as const
+    ) {
       await using w = await opened(data.subarray(0, 100_000));
       let [running, most] = [0, 0];
       w.server.refuse = (line) => {
@@ -453,7 +460,7 @@ Deno.test("a server that takes one READ at a time, or short ones, is read that w
       if (told > 100_000) {
         w.file.stat = async () => ({ ...await w.remote.stat("/file", {}), size: told });
       }
-      const ahead = new ReadAhead(w.file, { size: told, inFlight: MIB });
+      const ahead = new ReadAhead(w.file, { size: told, inFlight });
       const found: number[] = [];
       for (let block; (block = await ahead.next()) !== null;) found.push(...block);
       assert(same(new Uint8Array(found), data.subarray(0, 100_000)), `${code} ${told}`);

@@ -380,6 +380,12 @@ Deno.test("a listing that fails is an error, after what was listed before, and i
   await sftp.close();
 });
 
+Deno.test("a listing that is denied is not tried again, whatever would come", async () => {
+  const { sftp } = await listing([[["a", 0o100644]], PERMISSION_DENIED, [["b", 0o100644]]]);
+  assertEquals(await refusal(Array.fromAsync(sftp.readDir("/"))), PERMISSION_DENIED);
+  await sftp.close();
+});
+
 Deno.test("a server that answers one READDIR at a time is asked one by one", async () => {
   const answers = [[["a", 0o100644]], FAILURE, [["b", 0o100644]], [["c", 0o100644]]] as never;
   const { sftp, asked } = await listing(answers);
