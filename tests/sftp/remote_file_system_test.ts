@@ -187,6 +187,7 @@ Deno.test("many files are removed and many folders listed at a time, and no more
     const [name, path] = line.split(" ");
     if (!/^(REMOVE|OPENDIR|RMDIR)$/.test(name!)) return undefined;
     running[name!] = (running[name!] ?? 0) + 1;
+    if (name === "RMDIR") assertEquals(running.REMOVE, 0); // it must be empty
     most[name!] = Math.max(most[name!] ?? 0, running[name!]!);
     return turn().then(() => {
       running[name!]!--;

@@ -33,7 +33,8 @@ const call = { operation: "stat", path: "/x" };
 const stat = (session: ClientSession, more = {}) =>
   session.request(msg.Stat, { path: "/x" }, msg.Attrs, { ...call, ...more });
 
-Deno.test("a session that does not begin closes its channel", async () => {
+Deno.test("a session that does not begin closes its channel, and waits for no time-out", async () => {
+  using _ = new FakeTime();
   const greetings: Record<string, Uint8Array> = {
     "another version": msg.encodeVersion(FXP.VERSION, 7),
     "text": new TextEncoder().encode("Welcome\n"),
