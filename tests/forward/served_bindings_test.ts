@@ -1,7 +1,9 @@
 /** Where a client may have a server listen and connect, on listeners in memory. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { serveForwards } from "../../lib/forward/serve.ts";
+import { listenOn } from "../../lib/forward/sockets.ts";
 import { denoNet } from "../../lib/runtime/deno_net.ts";
+import { runtime } from "../../lib/runtime/runtime.ts";
 import {
   ChannelEof,
   ChannelOpen,
@@ -226,6 +228,35 @@ Deno.test("A unix socket is bound for its owner alone, once, and removed at its 
   assertEquals([...Deno.readDirSync(folder.path)], []);
   const nowhere = StreamlocalForward.encode({ path: folder.join("none/socket") });
   assertEquals(await ask(world, "streamlocal-forward@openssh.com", nowhere), null);
+});
+
+/** Runs where the mode of a file cannot be changed. */
+async function withoutChmod(os: string, run: (failure: Error) => void | Promise<void>) {
+  const failure = new Deno.errors.NotSupported("no modes here");
+  const { chmodSync } = Deno;
+  const before = runtime.os;
+  const setOs = (value: string) =>
+    Object.defineProperty(runtime, "os", { value, configurable: true });
+  setOs(os);
+  Deno.chmodSync = () => {
+    throw failure;
+  };
+  try {
+    await run(failure);
+  } finally {
+    Deno.chmodSync = chmodSync;
+    setOs(before);
+  }
+}
+
+Deno.test("A unix socket whose mode cannot be set is closed, but on Windows, which has none", async () => {
+  await using folder = await tempFolder();
+  const path = folder.join("socket");
+  await withoutChmod("linux", (failure) => {
+    assertStrictEquals(assertThrows(() => listenOn({ path })), failure);
+    assertEquals([...Deno.readDirSync(folder.path)], []);
+  });
+  await withoutChmod("windows", () => listenOn({ path }).close());
 });
 
 /** Opens a channel to an address; the reason of its refusal, or null. */
