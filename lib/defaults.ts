@@ -169,6 +169,9 @@ export const KEEPALIVE_COUNT = 3;
 /** Smallest RSA modulus accepted, in bits (OpenSSH's RequiredRSASize is 1024; 2048 is today's floor). */
 export const MIN_RSA_BITS = 2048;
 
+/** How long a command whose server answers no TERM or KILL may take to end, in milliseconds. */
+export const KILL_GRACE_MS = 5_000;
+
 /** Output that `output()` and `run()` collect at most, in bytes, unless told otherwise. */
 export const MAX_OUTPUT = 256 * 1024 * 1024;
 

@@ -31,6 +31,7 @@ import type { HostProof } from "../keys/key.ts";
 import { type MessageTransport, NOT_SHARED } from "../transport/message_transport.ts";
 import type { Agreed } from "../transport/negotiation.ts";
 import { SessionQueue } from "./session_queue.ts";
+import { DISCONNECT } from "../wire/numbers.ts";
 
 /** What is known about an open connection. */
 export interface ConnectionInfo {
@@ -60,9 +61,7 @@ export interface ConnectionInfo {
 }
 
 /** How a command runs on a server. */
-export interface RunOptions extends Omit<CommandOptions, "stderr">, AgentForwardOptions {
-  /** `"null"` throws standard error away, `"merge"` sends it the way of standard output. */
-  readonly stderr?: "piped" | "null" | "merge" | undefined;
+export interface RunOptions extends CommandOptions, AgentForwardOptions {
   /**
    * Lends a display to the program, as `ssh -Y`: true for the one of DISPLAY. What it shows there can see
    * and do whatever other X clients can.
@@ -431,9 +430,15 @@ export class Client implements AsyncDisposable {
     await this.#finished;
   }
 
-  /** Disconnects. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  /** Disconnects; what is under way then fails with an error that says so. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#connection.channelCount > 0) {
+      const message =
+        "The connection was closed at the end of its scope while this was under way: " +
+        "await it before the scope ends";
+      this.#transport.fail(new DisconnectError(DISCONNECT.BY_APPLICATION, "us", message));
+    }
+    await this.close();
   }
 
   #withEnv(options: RunOptions): RunOptions {

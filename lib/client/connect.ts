@@ -67,10 +67,16 @@ const DEFAULT_PORT = 22;
  * assertEquals(await host.run("uptime"), "You ran uptime");
  * ```
  */
+export function connect(options: ConnectOptions): Promise<Client>;
+/** Connects to a host by its name, alias or URI, with options besides. */
+export function connect(target: string, options?: ConnectOptions): Promise<Client>;
 export function connect(
   target: string | ConnectOptions,
-  options: ConnectOptions = {},
+  options?: ConnectOptions,
 ): Promise<Client> {
+  if (typeof target !== "string" && options !== undefined) {
+    throw new TypeError("connect() takes a target and options, or options alone: not two of them");
+  }
   return inSpan("ssh.connect", "client", {}, async (span) => {
     const client = await connectAt(0, target, options);
     const { host, kex, cipher, server } = client.info;

@@ -1,5 +1,7 @@
 import type { Channel } from "../connection/channel.ts";
 import { ClosedError, CommandError, RequestDeniedError } from "../errors.ts";
+import { quote } from "../quote.ts";
+import { runtime } from "../runtime/runtime.ts";
 import { startSpan } from "../spans.ts";
 import { onAbort } from "../waiting.ts";
 import { type CommandOutput, Process, type ProcessOptions } from "./process.ts";
@@ -10,15 +12,29 @@ const UNANSWERED_MS = 1000;
 
 /** How a remote command runs. */
 export interface CommandOptions extends ProcessOptions {
+  /** Words after the command, each quoted for a POSIX shell. */
+  readonly args?: readonly string[];
+  /** The folder that it starts in, instead of the user's own; the far side's shell goes there. */
+  readonly cwd?: string;
   /** Environment variables; servers silently ignore those that they do not accept. */
   readonly env?: Readonly<Record<string, string>>;
   /** A terminal for the command; true for one of 80 by 24. */
   readonly pty?: boolean | PtyOptions;
   /**
    * Standard input: `"piped"` leaves it to the program (what `spawn` does unless told), `"null"` ends
-   * it at once (what `output` does unless told); text, bytes or a stream are sent.
+   * it at once (what `output` does unless told), `"inherit"` is this program's own; bytes, a stream, a
+   * `Blob` or `{ text }` are sent.
    */
-  readonly stdin?: "piped" | "null" | Uint8Array | ReadableStream<Uint8Array> | { text: string };
+  readonly stdin?:
+    | "piped"
+    | "null"
+    | "inherit"
+    | Uint8Array
+    | Blob
+    | ReadableStream<Uint8Array>
+    | { text: string };
+  /** Standard input as text, bytes, a stream or a `Blob`, in place of `stdin`. */
+  readonly input?: string | Uint8Array | Blob | ReadableStream<Uint8Array>;
 }
 
 /** What a session is to run. */
@@ -59,7 +75,7 @@ export class Command {
     options: CommandOptions = {},
   ) {
     this.#open = open;
-    this.#command = command;
+    this.#command = commandLine(command, options);
     this.#options = options;
   }
 
@@ -70,12 +86,12 @@ export class Command {
    * @throws {RequestDeniedError} If the server refuses the command or its terminal
    */
   spawn(): Promise<Process> {
-    return this.#start(this.#options.stdin ?? "piped");
+    return this.#start(inputOf(this.#options) ?? "piped");
   }
 
   /** Runs the command to its end and collects what it writes. */
   async output(): Promise<CommandOutput> {
-    await using process = await this.#start(this.#options.stdin ?? "null");
+    await using process = await this.#start(inputOf(this.#options) ?? "null");
     return await process.output();
   }
 
@@ -209,12 +225,32 @@ function feed(
   const { channel } = process;
   // A command that ends without reading its input is no failure, as with a pipe: EPIPE is dropped.
   const ignore = () => {};
-  if (stdin instanceof ReadableStream) {
-    stdin.pipeTo(process.stdin).catch(ignore);
+  const stream = stdin instanceof Blob
+    ? stdin.stream()
+    : stdin === "inherit"
+    ? runtime.terminal.stdin.readable
+    : stdin;
+  if (stream instanceof ReadableStream) {
+    // This program's own input stays open for others.
+    stream.pipeTo(process.stdin, { preventCancel: stdin === "inherit" }).catch(ignore);
   } else {
-    const bytes = stdin instanceof Uint8Array ? stdin : new TextEncoder().encode(stdin.text);
+    const bytes = stream instanceof Uint8Array ? stream : new TextEncoder().encode(stream.text);
     channel.writeAll(bytes).then(() => channel.closeWrite()).catch(ignore);
   }
+}
+
+function inputOf({ stdin, input }: CommandOptions): CommandOptions["stdin"] {
+  if (input === undefined) return stdin;
+  if (stdin !== undefined) throw new TypeError("Give either stdin or input, not both");
+  return typeof input === "string" ? { text: input } : input;
+}
+
+function commandLine(command: string, { args = [], cwd }: CommandOptions): string {
+  const line = [command, ...args.map((arg) => quote(arg))].join(" ");
+  if (cwd === undefined) return line;
+  // A folder whose name begins with a minus is no option.
+  const folder = cwd.startsWith("-") ? `./${cwd}` : cwd;
+  return `cd ${quote(folder)} || exit 1; ${line}`;
 }
 
 function describe(command: string, output: CommandOutput): string {

@@ -1,9 +1,11 @@
 import type { Channel } from "../connection/channel.ts";
 import type { ExitStatus } from "../connection/request.ts";
-import { MAX_OUTPUT } from "../defaults.ts";
+import { KILL_GRACE_MS, MAX_OUTPUT } from "../defaults.ts";
 import type { SignalName } from "../wire/numbers.ts";
-import { onAbort } from "../waiting.ts";
-import type { TerminalSize } from "../connection/session_requests.ts";
+import { runtime } from "../runtime/runtime.ts";
+import { writeAll } from "../runtime/write_all.ts";
+import { onAbort, onTimeout } from "../waiting.ts";
+import { encodeSignal, type TerminalSize } from "../connection/session_requests.ts";
 
 /** A signal's name with or without SIG (RFC 4254 §6.10). */
 export type Signal = `SIG${SignalName}` | SignalName;
@@ -18,19 +20,25 @@ export interface CommandOutput extends ExitStatus {
 
 /** Where the streams of a process go. */
 export interface ProcessOptions {
-  /** `"null"` throws standard output away. */
-  readonly stdout?: "piped" | "null" | undefined;
-  /** `"null"` throws standard error away, `"merge"` sends it the way of standard output. */
-  readonly stderr?: "piped" | "null" | "merge" | undefined;
+  /** `"null"` throws standard output away, `"inherit"` writes it to this program's own. */
+  readonly stdout?: "piped" | "null" | "inherit" | undefined;
+  /**
+   * `"null"` throws standard error away, `"merge"` sends it the way of standard output, `"inherit"` writes
+   * it to this program's own.
+   */
+  readonly stderr?: "piped" | "null" | "merge" | "inherit" | undefined;
   /** Ends the process when aborted. */
   readonly signal?: AbortSignal | undefined;
+  /** Milliseconds after which the process is ended, with a `TimeoutError`; no limit unless given. */
+  readonly timeout?: number | undefined;
   /** Bytes that `output()` collects from each stream at most. */
   readonly maxOutput?: number | undefined;
 }
 
 /**
- * A remote command that runs, shaped as `Deno.ChildProcess`. A stream that is not read stalls the
- * command once the channel's window is full, exactly as a pipe does.
+ * A remote command that runs, shaped as `Deno.ChildProcess`. Its two outputs share the channel's window,
+ * 2 MiB at first: one that is not read stalls the command once it has filled that, as a full pipe does.
+ * `stderr: "null"` or `"merge"` is for programs that read one of them only.
  *
  * @example
  * ```ts
@@ -56,47 +64,89 @@ export class Process implements AsyncDisposable {
   /** How the command ended; all nulls if the channel closed without a status. */
   readonly status: Promise<ExitStatus>;
   readonly #options: ProcessOptions;
+  /** What is written to the outputs of this program. */
+  readonly #inherited: Promise<void>;
+  #stdin: WritableStream<Uint8Array> | null = null;
+  #killing: Disposable | null = null;
 
   /** Processes are started with `command().spawn()` or `shell()`, not constructed. */
   constructor(channel: Channel, options: ProcessOptions = {}) {
     this.channel = channel;
     this.#options = options;
-    const aborting = onAbort(options.signal, (reason) => {
-      if (channel.isOpen) this.kill("TERM");
+    const { signal, timeout, stdout, stderr } = options;
+    const end = (reason: unknown) => {
+      if (channel.isOpen) channel.sendSignal("TERM");
       channel.abort(reason);
+    };
+    const aborting = onAbort(signal, end);
+    const late = onTimeout(timeout, () => {
+      const message = `The command did not end within ${timeout} ms, and was ended`;
+      end(new DOMException(message, "TimeoutError"));
     });
-    if (options.stderr === "null") channel.discard("stderr");
+    if (stderr === "null") channel.discard("stderr");
+    const { terminal } = runtime;
+    this.#inherited = Promise.all([
+      stdout === "inherit" && copy(() => channel.readChunk(), terminal.stdout),
+      stderr === "inherit" && copy(() => channel.readStderrChunk(), terminal.stderr),
+    ]).then(() => {});
+    this.#inherited.catch(() => {});
     this.status = channel.exitStatus;
-    const done = () => aborting[Symbol.dispose]();
+    const done = () => {
+      aborting[Symbol.dispose]();
+      late[Symbol.dispose]();
+      this.#killing?.[Symbol.dispose]();
+    };
     channel.closed.then(done, done);
   }
 
-  /** The command's standard input; closing it sends EOF. */
+  /**
+   * The command's standard input; closing it sends EOF. So does aborting it, as with a pipe: the command's
+   * output and status still come.
+   */
   get stdin(): WritableStream<Uint8Array> {
-    return this.channel.writable;
+    const { channel } = this;
+    return this.#stdin ??= new WritableStream({
+      write: (chunk, { signal }) => channel.writeAll(chunk, { signal }),
+      close: () => channel.closeWrite(),
+      abort: () => channel.closeWrite(),
+    });
   }
 
-  /** The command's standard output. */
+  /**
+   * The command's standard output.
+   *
+   * @throws {TypeError} If it is inherited
+   */
   get stdout(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    this.#mustBePiped("stdout");
     return this.channel.readable;
   }
 
-  /** The command's standard error. */
+  /**
+   * The command's standard error.
+   *
+   * @throws {TypeError} If it is inherited
+   */
   get stderr(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    this.#mustBePiped("stderr");
     return this.channel.stderr;
   }
 
   /**
-   * Reads both streams to their ends.
+   * Reads both streams to their ends; one that is inherited is empty here.
    *
    * @throws {TypeError} If a stream has a reader
    * @throws {SshError} If a stream is longer than `maxOutput` bytes
    */
   async output(): Promise<CommandOutput> {
     const { maxOutput: maxBytes = MAX_OUTPUT } = this.#options;
+    const read = (stream: "stdout" | "stderr") =>
+      this.#options[stream] === "inherit"
+        ? this.#inherited.then(() => new Uint8Array(0))
+        : this.channel.readAll({ stream, maxBytes });
     const [stdout, stderr, status] = await Promise.all([
-      this.channel.readAll({ stream: "stdout", maxBytes }),
-      this.channel.readAll({ stream: "stderr", maxBytes }),
+      read("stdout"),
+      read("stderr"),
       this.status,
     ]).catch((error) => {
       this.channel.abort(error);
@@ -105,9 +155,19 @@ export class Process implements AsyncDisposable {
     return { ...status, stdout, stderr };
   }
 
-  /** Sends a signal to the command (RFC 4254 §6.9); servers may ignore it. */
+  /**
+   * Sends a signal to the command (RFC 4254 §6.9). Servers may ignore it: then TERM and KILL close the
+   * channel after 5 s, which ends the wait for `status`.
+   */
   kill(signal: Signal = "TERM"): void {
-    this.channel.sendSignal(signal);
+    const { channel } = this;
+    if (!/^(SIG)?(TERM|KILL)$/.test(signal) || !channel.isOpen) return channel.sendSignal(signal);
+    this.#killing ??= onTimeout(KILL_GRACE_MS, () => void channel.close());
+    // An answer is not in the RFC, but servers give one: a yes means that the command has got it.
+    channel.request("signal", encodeSignal(signal)).then(() => {
+      this.#killing?.[Symbol.dispose]();
+      this.#killing = null;
+    }, () => {});
   }
 
   /** Tells the terminal's new size (RFC 4254 §6.7). */
@@ -115,8 +175,22 @@ export class Process implements AsyncDisposable {
     this.channel.resizePty(size);
   }
 
-  /** Closes the channel; the server hangs up on a command that still runs. */
+  /** Ends the command, if it still runs, and closes the channel. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.channel[Symbol.asyncDispose]();
+    const { channel } = this;
+    if (channel.isOpen && !channel.exitStatusReady) channel.sendSignal("TERM");
+    await channel[Symbol.asyncDispose]();
   }
+
+  #mustBePiped(stream: "stdout" | "stderr"): void {
+    if (this.#options[stream] !== "inherit") return;
+    throw new TypeError(`Cannot get "${stream}": it is inherited, not piped`);
+  }
+}
+
+async function copy(
+  read: () => Promise<Uint8Array | null>,
+  to: { write(bytes: Uint8Array): Promise<number> },
+): Promise<void> {
+  for (let chunk; (chunk = await read()) !== null;) await writeAll(to, chunk);
 }

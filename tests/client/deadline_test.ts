@@ -107,9 +107,10 @@ Deno.test("Commands of the configuration are killed when nothing waits for them 
   const stubborn = "trap '' TERM HUP INT; exec sleep 600";
   const matching = thisSide.run(stubborn, { signal });
   const source = knownHostsCommand(`/bin/sh -c "${stubborn}"`, null);
-  const finding = source.find({ hostname: "db1", port: 22 }, null, { signal });
+  const finding = Promise.resolve(source.find({ hostname: "db1", port: 22 }, null, { signal }))
+    .catch((error) => error);
   const reason = new Error("the user left");
   leaving.abort(reason);
   assertEquals(await matching, false);
-  assertEquals(await Promise.resolve(finding).catch((error) => error), reason);
+  assertEquals(await finding, reason);
 });

@@ -1,0 +1,224 @@
+/** A remote process does what the shape of Deno.ChildProcess promises. */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { connect, type ConnectOptions, DisconnectError } from "@denossh/ssh";
+import type { SessionHandler } from "@denossh/ssh/server";
+import { connectedPair } from "@denossh/ssh/testing";
+import { KILL_GRACE_MS } from "../../lib/defaults.ts";
+import { runtime } from "../../lib/runtime/runtime.ts";
+import { FakeTime } from "../support/fake_time.ts";
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+/** Tells what it has read, and ends with 3. */
+const count: SessionHandler = async ({ channel }) => {
+  const { length } = await channel.readAll();
+  await channel.writeAll(new TextEncoder().encode(`${length}`));
+  return 3;
+};
+
+const broken: Record<string, (stdin: WritableStream<Uint8Array>) => Promise<void>> = {
+  "an abort of the stream": async (stdin) => {
+    const writer = stdin.getWriter();
+    await writer.write(new Uint8Array(5));
+    await writer.abort(new Error("changed my mind"));
+  },
+  "a pipe whose source fails": async (stdin) => {
+    let pulls = 0;
+    const source = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        if (pulls++ === 0) controller.enqueue(new Uint8Array(5));
+        else controller.error(new Error("the disk is gone"));
+      },
+    });
+    await assertRejects(() => source.pipeTo(stdin), Error, "the disk is gone");
+  },
+  "a pipe that is aborted": async (stdin) => {
+    const leaving = new AbortController();
+    let pulls = 0;
+    const source = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        if (pulls++ === 0) controller.enqueue(new Uint8Array(5));
+        else leaving.abort(new Error("enough"));
+      },
+    }, { highWaterMark: 0 });
+    await assertRejects(() => source.pipeTo(stdin, { signal: leaving.signal }), Error, "enough");
+  },
+};
+for (const [what, breakInput] of Object.entries(broken)) {
+  Deno.test(`After ${what} the input ends, and output and status come`, async () => {
+    await using pair = await connectedPair({ handler: count });
+    await using process = await pair.host.command("wc -c").spawn();
+    await breakInput(process.stdin);
+    const { code, stdout } = await process.output();
+    assertEquals([code, text(stdout)], [3, "5"]);
+  });
+}
+
+Deno.test("An abort ends the input also while a write waits for the window", async () => {
+  await using pair = await connectedPair({
+    serve: { window: 4_096 },
+    handler: async (session) => {
+      await session.print("ready");
+      await session.channel.ready("read");
+      await new Promise<void>((resolve) => session.onSignal(() => resolve()));
+      return (await session.channel.readAll()).length > 0 ? 3 : 4;
+    },
+  });
+  await using process = await pair.host.command("x").spawn();
+  const writer = process.stdin.getWriter();
+  const writing = assertRejects(() => writer.write(new Uint8Array(1_000_000)));
+  await process.channel.readChunk();
+  await writer.abort(new Error("enough"));
+  await writing;
+  process.kill("USR1");
+  assertEquals((await process.status).code, 3);
+});
+
+Deno.test("await using ends a command that still runs, and signals none that has ended", async () => {
+  const told: string[] = [];
+  await using pair = await connectedPair({
+    handler: async (session) => {
+      session.onSignal((name) => told.push(name));
+      if (session.command === "true") return;
+      await new Promise<void>((resolve) =>
+        session.signal.addEventListener("abort", () => resolve())
+      );
+      told.push("gone");
+    },
+  });
+  {
+    await using process = await pair.host.command("true").spawn();
+    await process.status;
+  }
+  {
+    await using _process = await pair.host.command("sleep 1000").spawn();
+  }
+  await pair.host.run("true"); // what came before it has been handled
+  assertEquals(told, ["TERM", "gone"]);
+});
+
+Deno.test("kill() where the server ignores signals closes the channel after a grace", async () => {
+  for (const [handles, signal] of [[false, "TERM"], [true, "KILL"]] as const) {
+    using time = new FakeTime();
+    const pair = await time.settle(
+      connectedPair({
+        serve: { keepaliveInterval: 0 },
+        handler: async (session) => {
+          const { resolve, promise } = Promise.withResolvers<void>();
+          session.signal.addEventListener("abort", () => resolve());
+          if (handles) session.onSignal(() => setTimeout(resolve, 100 * KILL_GRACE_MS));
+          await promise;
+          return 7;
+        },
+      }),
+      1000,
+    );
+    const process = await time.settle(pair.host.command("x").spawn(), 1000);
+    if (!handles) {
+      // As a server that knows no such request.
+      const { request } = process.channel;
+      process.channel.request = (type, ...rest) =>
+        request.call(process.channel, type === "signal" ? "unknown" : type, ...rest);
+    }
+    process.kill(signal);
+    process.kill(signal);
+    const { code } = await time.settle(process.status);
+    assertEquals([code, time.now >= KILL_GRACE_MS], handles ? [7, true] : [null, true]);
+    assertEquals(time.now >= 100 * KILL_GRACE_MS, handles, `${time.now}`);
+    await pair[Symbol.asyncDispose]();
+  }
+});
+
+Deno.test("timeout ends a command, and the error says so", async () => {
+  const told: string[] = [];
+  await using pair = await connectedPair({
+    handler: async (session) => {
+      session.onSignal((name) => told.push(name));
+      if (session.command === "true") return;
+      await new Promise<void>((resolve) =>
+        session.signal.addEventListener("abort", () => resolve())
+      );
+    },
+  });
+  for (const start of ["run", "output"] as const) {
+    const late = () =>
+      start === "run"
+        ? pair.host.run("sleep 1000", { timeout: 20 })
+        : pair.host.command("sleep 1000", { timeout: 20 }).output();
+    const error = await assertRejects(late, DOMException, "did not end within 20 ms");
+    assertEquals(error.name, "TimeoutError");
+  }
+  await pair.host.run("true", { timeout: 60_000 });
+  assertEquals(told, ["TERM", "TERM"]);
+});
+
+Deno.test("input is text, bytes, a stream or a Blob, and replaces stdin", async () => {
+  await using pair = await connectedPair({ handler: ({ stdin, stdout }) => stdin.pipeTo(stdout) });
+  const bytes = new TextEncoder().encode("hellö");
+  const inputs = ["hellö", bytes, new Blob(["hel", "lö"]), ReadableStream.from([bytes])];
+  for (const input of inputs) assertEquals(await pair.host.run("cat", { input }), "hellö");
+  assertEquals(await pair.host.run("cat", { stdin: new Blob(["hellö"]) }), "hellö");
+  const both = () => pair.host.run("cat", { input: "a", stdin: "null" });
+  await assertRejects(both, TypeError, "either stdin or input");
+});
+
+Deno.test("args are quoted, and cwd is where the command starts", async () => {
+  await using pair = await connectedPair({ handler: (session) => session.print(session.command!) });
+  const { host } = pair;
+  assertEquals(await host.run("ls", { args: ["-l", "a b", "it's"] }), `ls -l 'a b' 'it'\\''s'`);
+  assertEquals(await host.run("make", { cwd: "/srv/my app" }), "cd '/srv/my app' || exit 1; make");
+  assertEquals(await host.run("ls", { cwd: "-x" }), "cd ./-x || exit 1; ls");
+});
+
+Deno.test("Inherited outputs go to this program's own, and cannot be had twice", async () => {
+  const written: Record<string, string> = { stdout: "", stderr: "" };
+  const { terminal } = runtime;
+  const before = { stdout: terminal.stdout, stderr: terminal.stderr };
+  const fake = (name: string) => ({
+    write: (bytes: Uint8Array) => {
+      written[name] += text(bytes.subarray(0, 3));
+      return Promise.resolve(Math.min(3, bytes.length));
+    },
+  });
+  Object.defineProperties(terminal, {
+    stdout: { value: fake("stdout"), configurable: true, writable: true },
+    stderr: { value: fake("stderr"), configurable: true, writable: true },
+  });
+  try {
+    await using pair = await connectedPair({
+      handler: async (session) => {
+        await session.print("to stdout");
+        await session.printError("to stderr");
+        return 5;
+      },
+    });
+    const inherit = { stdout: "inherit", stderr: "inherit" } as const;
+    const process = await pair.host.command("x", inherit).spawn();
+    assertThrows(() => process.stdout, TypeError, 'Cannot get "stdout"');
+    assertThrows(() => process.stderr, TypeError, 'Cannot get "stderr"');
+    const { code, stdout, stderr } = await process.output();
+    assertEquals([code, stdout.length, stderr.length], [5, 0, 0]);
+    assertEquals(written, { stdout: "to stdout", stderr: "to stderr" });
+  } finally {
+    Object.defineProperties(terminal, {
+      stdout: { value: before.stdout, configurable: true, writable: true },
+      stderr: { value: before.stderr, configurable: true, writable: true },
+    });
+  }
+});
+
+Deno.test("What is under way at the end of a scope is told that it should have been awaited", async () => {
+  const pair = await connectedPair({ handler: () => new Promise<void>(() => {}) });
+  const running = pair.host.run("x");
+  const rejected = assertRejects(() => running, DisconnectError, "at the end of its scope");
+  await pair.host.command("x").spawn();
+  await pair.host[Symbol.asyncDispose]();
+  await rejected;
+  await pair[Symbol.asyncDispose]();
+});
+
+Deno.test("connect() with two sets of options is refused", () => {
+  const both = [{ hostname: "db1" }, { user: "me" }] as unknown as [string, ConnectOptions];
+  assertThrows(() => connect(...both), TypeError, "not two of them");
+  assert(true);
+});
