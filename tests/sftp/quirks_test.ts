@@ -171,6 +171,11 @@ for (const [what, { quirks, fails = [], warns = [] }] of Object.entries(cases)) 
           assert(same(server.files.get("/tree/deep/file")!, data));
         }
       },
+      "remove -r": async () => {
+        if (quirks.refused?.[LSTAT] !== undefined) return;
+        await sftp.remove("/tree", { recursive: true });
+        assert(!server.folders.has("/tree"));
+      },
       "rename over": async () => {
         if (quirks.refused?.[RENAME] !== undefined) return;
         server.files.set("/old", data);

@@ -141,7 +141,7 @@ Deno.test("what cannot be removed is an error of its own, looked at once", async
   await using w = await world();
   w.server.add("/file", noise(1));
   assertEquals(await refusal(removeTree(w.remote, "/none", { recursive: true })), NO_SUCH_FILE);
-  assertEquals(await w.log(), ["REMOVE /none"]);
+  assertEquals(await w.log(), ["REMOVE /none", "LSTAT /none"]);
   w.server.refuse = (line) => line.startsWith("REMOVE") ? PERMISSION_DENIED : undefined;
   assertEquals(
     await refusal(removeTree(w.remote, "/file", { recursive: true })),

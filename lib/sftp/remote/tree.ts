@@ -1,6 +1,5 @@
 /** Operations on whole trees: made, removed, walked. */
 import { SFTP_MAX_DEPTH } from "../../defaults.ts";
-import { SftpError } from "../../errors.ts";
 import { dirEntry, type SftpWalkEntry, type SftpWalkOptions } from "./dir_entry.ts";
 import * as msg from "../protocol/messages.ts";
 import type { SftpOptions } from "../protocol/options.ts";
@@ -57,8 +56,9 @@ export async function removeTree(
     // Tried first: LSTAT of some servers (ProFTPD's) follows links to folders.
     return await remote.remove(path, options);
   } catch (cause) {
-    if (!(cause instanceof SftpError) || cause.status === SftpStatus.NO_SUCH_FILE) throw cause;
-    if (!(await remote.lstat(path, options)).isDirectory) throw cause;
+    // A folder is refused with any status, that of a missing file too.
+    if (!isRefusal(cause)) throw cause;
+    if (!(await nullIfRefused(remote.lstat(path, options)))?.isDirectory) throw cause;
   }
   // Level by level, so that the requests of one level run in parallel; the deepest is removed first.
   const levels = [[path]];
