@@ -195,6 +195,9 @@ const lists: [string, string, boolean][] = [
   ["*,", "192.0.2.7", false],
   ["1:2:3:4:5:6:7:8:9/1", "::1", false],
   ["1::2::3/64", "::1", false],
+  ["1::2::3", "1::2", false],
+  ["::1:2:3:4:5:6:7:8", "0:1:2:3:4:5:6:7", false],
+  ["1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0", true],
 ];
 for (const [list, address, listed] of lists) {
   Deno.test(`The list "${list}" has ${listed ? "" : "not "}${address}`, () => {

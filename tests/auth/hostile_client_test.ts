@@ -522,6 +522,23 @@ Deno.test("a refusal takes the least time, for known and unknown users alike", a
   }
 });
 
+const delays: [string, ServerAuthPolicy, Uint8Array, boolean][] = [
+  ["none where it is not offered", ask, request("none"), false],
+  ["none that is offered", { none: () => false }, request("none"), true],
+  ["a method that is not offered", ask, request("hostbased", new Uint8Array(9)), true],
+  ["a method that is not known", ask, request("gssapi"), true],
+];
+for (const [what, policy, message, delayed] of delays) {
+  Deno.test(`the refusal of ${what} is ${delayed ? "" : "not "}delayed`, async () => {
+    using time = new FakeTime();
+    const { client, sent } = server(policy);
+    const answer = exchange(client, message);
+    await time.advance(FAILURE_MS - 1);
+    assertEquals(sent.sent.length, delayed ? 0 : 1);
+    assertEquals(await time.settle(answer), 51);
+  });
+}
+
 Deno.test("what takes longer than the least time is rounded up, so that refusals look alike", () => {
   const users = Array.from({ length: 50 }, (_, i) => `user${i}`);
   for (const user of users) {
