@@ -1,5 +1,5 @@
 /**
- * Public faults of SFTP and scp in other implementations, 2025 and 2026, tried on ours. `docs/faults.md` lists
+ * Public faults of SFTP and scp in other implementations, 2025 and 2026, tried on ours. `docs/attacks.md` lists
  * them all, with the tests elsewhere.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
