@@ -80,17 +80,17 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<AcceptedLo
   const { policy, signal, maxTries = MAX_AUTH_TRIES, algorithms = ALGORITHMS } = options;
   const client = { remoteAddr: options.remoteAddr ?? null };
   const lists = requiredLists(policy);
-  const guarded = guard(link, signal);
+  let start = 0;
+  const guarded = guard(link, signal, () => start = performance.now());
   let progress = new LoginProgress("", lists);
   let next: Uint8Array | null = null;
   let failures = 0;
   let steps = 0;
 
   for (let requests = 0; requests < MAX_REQUESTS; requests++) {
-    const payload: Uint8Array = next ?? await link.receive();
+    const payload: Uint8Array = next ?? await guarded.receive();
     const { user, method: named, data } = wiping(payload, readRequest);
     const method = named === HOST_BOUND.METHOD ? "publickey" : named;
-    const start = performance.now();
     next = null;
     if (requests === 0) sendBanner(guarded, policy, user);
     // RFC 4252 §5: what one user has earned is not another's.
@@ -135,12 +135,25 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<AcceptedLo
   });
 }
 
-/** The link for the methods: after the end, a policy's late answer has no effect. */
-function guard(link: Link, signal: AbortSignal | undefined): Attempt["link"] {
+/**
+ * The link for the methods: after the end, a policy's late answer has no effect.
+ *
+ * @param onReceived Called with each message. A refusal takes its time from the client's last one on: what
+ *   the client waits before it answers a question would choose the delay otherwise, and none after 5 s.
+ */
+function guard(
+  link: Link,
+  signal: AbortSignal | undefined,
+  onReceived: () => void,
+): Attempt["link"] {
   return {
     sessionId: link.sessionId,
     host: link.host,
-    receive: () => link.receive(),
+    async receive() {
+      const payload = await link.receive();
+      onReceived();
+      return payload;
+    },
     send(payload) {
       signal?.throwIfAborted();
       link.send(payload);

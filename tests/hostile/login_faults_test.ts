@@ -1,0 +1,175 @@
+/**
+ * Public faults of logins, keys and agents in other implementations, 2025 and 2026, tried on ours.
+ * `docs/attacks.md` lists them all, with the tests elsewhere.
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { connectAgent, type HostProof, Keyring, RequestDeniedError } from "@denossh/ssh";
+import { generateKey, issueCertificate, parseAuthorizedKeys } from "@denossh/ssh/keys";
+import { authorize } from "../../lib/auth/authorize.ts";
+import { FAILURE_MS } from "../../lib/auth/failure_delay.ts";
+import type { ServerAuthPolicy } from "../../lib/auth/policy.ts";
+import { authenticateServer, type ServerAuthOptions } from "../../lib/auth/server.ts";
+import { ed25519Section } from "../../lib/keys/ed25519.ts";
+import { UserauthInfoResponse, UserauthRequest } from "../../lib/wire/messages.ts";
+import { InteractiveAuth, PublicKeyProbe } from "../../lib/wire/requests.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+import { comments, framed, say } from "../agent/world.ts";
+import { linkPair, type MemoryLink } from "../auth/link_pair.ts";
+import { FakeTime } from "../support/fake_time.ts";
+
+const service = "ssh-connection";
+
+/** Numbers of answers to a request (RFC 4252, RFC 4256). */
+const [FAILURE, QUESTION, PK_OK] = [51, 60, 60];
+
+/** The client's end of a login at a server of ours. */
+function loginAt(policy: ServerAuthPolicy, options: Partial<ServerAuthOptions> = {}): MemoryLink {
+  const { client, server } = linkPair();
+  authenticateServer(server, { policy, ...options }).catch((error) => client.die(error));
+  return client;
+}
+
+async function answerTo(client: MemoryLink, message: Uint8Array): Promise<number> {
+  client.send(message);
+  return (await client.receive())[0]!;
+}
+
+for (const waited of [60, 6_000, 60_000]) {
+  Deno.test(`a refused answer to a question takes the least time, after ${waited} ms as well (OpenSSH, July 2026)`, async () => {
+    const client = loginAt({
+      interactive: async (_user, ask) => {
+        await ask([{ text: "Code: ", echo: true }]);
+        return false;
+      },
+    });
+    using time = new FakeTime();
+    const data = InteractiveAuth.encode({ language: "", submethods: "" });
+    const method = "keyboard-interactive";
+    const asked = answerTo(client, UserauthRequest.encode({ user: "ann", service, method, data }));
+    assertEquals(await time.settle(asked), QUESTION);
+    await time.advance(waited);
+    const start = time.now;
+    const answers = new Writer().text("1234").take();
+    const refused = answerTo(client, UserauthInfoResponse.encode({ count: 1, answers }));
+    assertEquals(await time.settle(refused), FAILURE);
+    const took = time.now - start;
+    assert(took >= FAILURE_MS && took < 2 * FAILURE_MS, `${took} ms`);
+  });
+}
+
+Deno.test("an ECDSA key of another curve than is accepted does not log in (CVE-2026-35387)", async () => {
+  const client = loginAt({ publicKey: () => true }, { algorithms: ["ecdsa-sha2-nistp521"] });
+  for (const [curve, answer] of [[256, FAILURE], [384, FAILURE], [521, PK_OK]] as const) {
+    using key = await generateKey(`ecdsa-p${curve}`);
+    const { type: algorithm, blob: publicKey } = key.publicKey;
+    const data = PublicKeyProbe.encode({ signed: false, algorithm, publicKey });
+    const request = UserauthRequest.encode({ user: "ann", service, method: "publickey", data });
+    assertEquals(await answerTo(client, request), answer, algorithm);
+  }
+});
+
+Deno.test("a principal with a comma is one name, not two (CVE-2026-35414)", async () => {
+  using authority = await generateKey();
+  using key = await generateKey();
+  const allowed = async (line: string, principals: string[]) => {
+    const certificate = await issueCertificate(authority, key.publicKey, {
+      ...{ kind: "user", keyId: "test", principals },
+    });
+    const attempt = { user: "root", key: certificate, address: "192.0.2.7" };
+    return authorize(`cert-authority${line} ${authority.publicKey}`, attempt) !== null;
+  };
+  const two = ',principals="deploy,root"';
+  assert(await allowed(two, ["root"]));
+  for (const principal of ["deploy,root", "root,deploy", "ann,root", "root,", ",root", "root "]) {
+    assert(!await allowed(two, [principal]), principal);
+    assert(!await allowed("", [principal]), principal);
+  }
+});
+
+Deno.test("a line of authorized_keys is one, however long it is (Dropbear 2026.92)", async () => {
+  using key = await generateKey();
+  using hidden = await generateKey();
+  for (const length of [1023, 4096, 8191, 65_536, 1_000_000]) {
+    const padding = "x".repeat(length);
+    const text = `command="${padding}" ${key.publicKey} ${padding} ${hidden.publicKey}\n`;
+    const entries = parseAuthorizedKeys(text);
+    assertEquals(entries.map(({ options }) => options.get("command")?.length), [length]);
+    assert(entries[0]!.key.equals(key.publicKey));
+  }
+});
+
+Deno.test("a locked agent still learns that it was forwarded (OpenSSH, August 2026)", async () => {
+  using keyring = new Keyring();
+  keyring.add(await generateKey());
+  keyring.lock("sesame");
+  await using there = await connectAgent(keyring);
+  const host = await generateKey();
+  const sessionId = new Uint8Array(32).fill(1);
+  const signature = host.sign("ssh-ed25519", sessionId);
+  const proof: HostProof = { hostKey: host.publicKey, sessionId, signature };
+  await there.bindSession(proof, { forwarding: true });
+  assert(await keyring.unlock("sesame"));
+  assertEquals((await there.identities()).length, 1);
+  await assertRejects(() => there.removeAll(), RequestDeniedError);
+  await assertRejects(() => there.lock("mine"), RequestDeniedError);
+});
+
+/** A whole request to add an Ed25519 key, of which parts may be replaced. */
+function adding(parts: { publicKey?: Uint8Array; both?: Uint8Array; rest?: Uint8Array } = {}) {
+  const section = ed25519Section(new Uint8Array(32).fill(7));
+  const [publicKey, both] = [section.slice(19, 51), section.slice(55, 119)];
+  return framed(
+    ...new Writer().u8(25).text("ssh-ed25519").string(parts.publicKey ?? publicKey)
+      .string(parts.both ?? both).text("x").bytes(parts.rest ?? new Uint8Array(0)).take(),
+  );
+}
+
+const zeros = (length: number) => new Uint8Array(length);
+const extension = (name: string, contents: Uint8Array) =>
+  new Writer().u8(255).text(name).string(contents).take();
+
+for (
+  const [what, request] of [
+    ["an Ed25519 key of no bytes (CVE-2026-46598)", adding({ both: zeros(0) })],
+    ["an Ed25519 key of 31 bytes (CVE-2026-46598)", adding({ both: zeros(31) })],
+    ["an Ed25519 key without its second half (CVE-2026-46598)", adding({ both: zeros(32) })],
+    ["an Ed25519 key with another second half (CVE-2026-46598)", adding({ both: zeros(64) })],
+    ["an Ed25519 key of 65 bytes (CVE-2026-46598)", adding({ both: zeros(65) })],
+    ["an Ed25519 key whose public half has no bytes", adding({ publicKey: zeros(0) })],
+    ["a lifetime without its number (CVE-2025-47914)", adding({ rest: Uint8Array.of(1) })],
+    ["half a lifetime (CVE-2025-47914)", adding({ rest: Uint8Array.of(1, 0, 0) })],
+    ["an extension without a name (CVE-2025-47914)", adding({ rest: Uint8Array.of(255) })],
+    ["an extension beyond the message (CVE-2025-47914)", adding({ rest: Uint8Array.of(255, 9) })],
+    [
+      "half a restriction to hosts (CVE-2025-47914)",
+      adding({
+        rest: extension("restrict-destination-v00@openssh.com", Uint8Array.of(0, 0, 0, 9, 1)),
+      }),
+    ],
+    [
+      "a confirmation that cannot be asked for (CVE-2026-39833)",
+      adding({
+        rest: Uint8Array.of(2),
+      }),
+    ],
+    [
+      "a constraint that is not known (CVE-2026-39832)",
+      adding({
+        rest: extension("sk-provider@openssh.com", zeros(4)),
+      }),
+    ],
+    [
+      "a restriction that is not known (CVE-2026-39832)",
+      adding({
+        rest: extension("restrict-everything@example.com", zeros(0)),
+      }),
+    ],
+  ] as const
+) {
+  Deno.test(`an agent takes no key with ${what}`, async () => {
+    using keyring = new Keyring();
+    assertEquals(await say(keyring, request, 5), framed(5));
+    assertEquals(await comments(keyring), []);
+    assertEquals(await say(keyring, adding(), 5), framed(6)); // but for that it is good
+  });
+}
