@@ -81,6 +81,19 @@ Deno.test("a source that sends what was not asked for is not believed (CVE-2019-
   assertEquals([...Deno.readDirSync(folder.path)], []);
 });
 
+for (const preserve of [false, true]) {
+  Deno.test(`the set-id bits of a source's file are not set here (CVE-2026-35385, preserve: ${preserve})`, async () => {
+    await using folder = await tempFolder();
+    const to = folder.join("to");
+    await Deno.mkdir(to);
+    const said = "C6755 1 file\nx\0D7755 0 folder\nE\n";
+    assertEquals((await take(to, said, { recursive: true, preserve })).error, null);
+    for (const name of ["file", "folder"]) {
+      assertEquals((await Deno.stat(`${to}/${name}`)).mode! & 0o7000, 0, name);
+    }
+  });
+}
+
 Deno.test("a source that complains goes on, or gives up", async () => {
   await using folder = await tempFolder();
   const goesOn = await take(folder.path, "\x01scp: a: No such file\nC0644 1 b\nx\0");

@@ -148,6 +148,7 @@ Deno.test("An alias in the DNS is followed where the rules permit it", async () 
   `;
   const to = (target: string) => side({ "db1.a.example.": target });
   assertEquals((await lookup(text, "db1", to("real.b.example."))).HostName, "real.b.example");
+  assertEquals((await lookup(text, "db1", to("rEAl.B.eXample."))).HostName, "real.b.example");
   assertEquals((await lookup(text, "db1", to("real.c.example."))).HostName, "db1.a.example");
 });
 

@@ -51,6 +51,20 @@ Deno.test("Ed25519: a new key signs, and nothing else verifies", () => {
   assertThrows(() => signEd25519(seed.subarray(1), message), RangeError);
 });
 
+Deno.test("Ed25519: a signature whose number is not reduced is refused (CVE-2026-3706)", () => {
+  const { seed, publicKey } = generateEd25519();
+  const signature = signEd25519(seed, message);
+  const order = 2n ** 252n + 27742317777372353535851937790883648493n; // RFC 8032 §5.1
+  const number = (bytes: Uint8Array) => BigInt(`0x${encodeHex(bytes.toReversed())}`);
+  const s = number(signature.subarray(32));
+  assert(s < order);
+  for (let other = s + order; other < 2n ** 256n; other += order) {
+    const forged = signature.slice();
+    forged.set(decodeHex(other.toString(16).padStart(64, "0")).toReversed(), 32);
+    assert(!verifyEd25519(publicKey, message, forged), `${other}`);
+  }
+});
+
 for (const [curve, size, rounds] of [["nistp256", 32, 300], ["nistp384", 48, 60]] as const) {
   Deno.test(`${curve}: a new key signs, and nothing else verifies`, () => {
     const { scalar, point } = generateEcdsa(curve);

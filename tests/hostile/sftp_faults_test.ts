@@ -228,6 +228,26 @@ for (const name of ["..", ".", "", "/", "//", "/..", "../..", "x/..", "..\\x"]) 
   });
 }
 
+Deno.test("the set-id bits of a server's file are not set here (CVE-2026-35385)", async () => {
+  await using here = await folder();
+  let read = false;
+  const attributes = { mode: 0o106755, size: 1 };
+  await using client = await atServer(({ type, id }, peer) => {
+    if (type === FXP.OPEN) return peer.send(msg.Handle.encode(id, { handle }));
+    if (type === FXP.CLOSE) return peer.send(status(id, 0));
+    if (type !== FXP.READ) return peer.send(msg.Attrs.encode(id, { attributes }));
+    if (read) return peer.send(status(id, 1));
+    read = true;
+    return peer.send(msg.Data.encode(id, { data: new Uint8Array(1) }));
+  });
+  for (const preserve of [false, true]) {
+    read = false;
+    const path = `${here.path}/${preserve}`;
+    await client.get("/file", path, { preserve });
+    assertEquals((await Deno.stat(path)).mode! & 0o7000, 0);
+  }
+});
+
 Deno.test("a pattern takes no exponential time, whatever the name is (CVE-2026-0967)", () => {
   const name = "a".repeat(5000);
   for (const star of ["*", "**", "?*"]) {

@@ -34,7 +34,17 @@ async function denied(promise: Promise<unknown>): Promise<void> {
   );
 }
 
-for (const flags of ["-R", "-eR", "-l INFO -R", "-f AUTH -lVERBOSE -R", "-u7 -R", "-Rd/ -e"]) {
+for (
+  const flags of [
+    "-R",
+    "-eR",
+    "-l INFO -R",
+    "-f AUTH -lVERBOSE -R",
+    "-u7 -R",
+    "-Rd/ -e",
+    "-e ".repeat(12) + "-R",
+  ]
+) {
   Deno.test(`internal-sftp ${flags} allows no change`, async () => {
     await forced(`internal-sftp ${flags}`, async (sftp) => {
       assertEquals(await sftp.readTextFile("/home/tester/file"), "x");

@@ -1,0 +1,192 @@
+/**
+ * Public faults of packets, key exchanges and channels in other implementations, 2025 and 2026, tried on
+ * ours. `docs/attacks.md` lists them all, with the tests elsewhere.
+ */
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { createCipheriv } from "node:crypto";
+import { Opener } from "../../lib/crypto/packet_cipher.ts";
+import { resolveSuite } from "../../lib/crypto/suite.ts";
+import { ChannelOpenError, ClosedError, ProtocolError } from "../../lib/errors.ts";
+import * as m from "../../lib/wire/messages.ts";
+import { MSG } from "../../lib/wire/numbers.ts";
+import { adjust, none, openChannel, receiveBytes } from "../connection/raw_channel.ts";
+import { rawWorld } from "../connection/raw_world.ts";
+import { keysFor, SUITES } from "../crypto/packets.ts";
+import { transportPair } from "../transport/transport_pair.ts";
+
+const ROLES = ["client", "server"] as const;
+
+/** A packet that AES-GCM authenticates, whatever its padding is. */
+function gcmPacket(padding: number, length: number): Uint8Array {
+  const suite = SUITES.find(({ cipher }) => cipher === "aes256-gcm@openssh.com")!;
+  const { key, iv } = keysFor(suite);
+  const clear = new Uint8Array(length);
+  clear[0] = padding;
+  clear[1] = MSG.IGNORE;
+  const size = new Uint8Array(4);
+  new DataView(size.buffer).setUint32(0, length);
+  const cipher = createCipheriv("aes-256-gcm", key, iv).setAAD(size);
+  return new Uint8Array([
+    ...size,
+    ...cipher.update(clear),
+    ...cipher.final(),
+    ...cipher.getAuthTag(),
+  ]);
+}
+
+Deno.test("a padding that is longer than its packet is refused under AES-GCM (CVE-2026-46597)", () => {
+  const suite = SUITES.find(({ cipher }) => cipher === "aes256-gcm@openssh.com")!;
+  const payload = (padding: number, length: number) => {
+    using opener = new Opener();
+    opener.setKeys(keysFor(suite));
+    opener.push(gcmPacket(padding, length));
+    try {
+      return opener.next()?.length;
+    } catch (error) {
+      assertInstanceOf(error, ProtocolError);
+      return "refused";
+    }
+  };
+  assertEquals(payload(10, 16), 5);
+  for (const [padding, length] of [[0, 16], [3, 16], [15, 16], [16, 16], [255, 16], [255, 32]]) {
+    assertEquals(payload(padding!, length!), "refused", `${padding} of ${length}`);
+  }
+});
+
+for (const role of ROLES) {
+  for (const count of [0xffff_ffff, 0x8000_0000, 1025, 1]) {
+    Deno.test(`EXT_INFO of ${count} extensions that are not there ends the connection (CVE-2026-55199, ${role})`, async () => {
+      await using pair = transportPair();
+      const { client, server } = pair;
+      const evil = m.ExtInfo.encode({ count, pairs: none });
+      const sendNow = server.sink.sendNow.bind(server.sink);
+      server.sink.sendNow = (payload) => {
+        sendNow(role === "client" && payload[0] === MSG.EXT_INFO ? evil : payload);
+      };
+      await Promise.all([client.handshake(), server.handshake()]);
+      if (role === "server") client.sink.sendNow(evil);
+      const [ours, theirs] = role === "client" ? [client, server] : [server, client];
+      theirs.disconnect(); // the end, if that was none
+      assertInstanceOf(await ours.closed, ProtocolError);
+    });
+  }
+
+  Deno.test(`replies that were not asked for, by the thousand, block nothing (CVE-2026-39830, ${role})`, async () => {
+    await using world = await rawWorld(role);
+    const { raw, connection } = world;
+    const channel = await openChannel(world);
+    for (let i = 0; i < 5_000; i++) {
+      raw.send(i % 2 ? m.RequestFailure.encode({}) : m.RequestSuccess.encode({ data: none }));
+      raw.send(m.ChannelSuccess.encode({ recipient: channel.id }));
+    }
+    raw.send(m.GlobalRequest.encode({ type: "all has come?", wantReply: true, data: none }));
+    await raw.next(MSG.REQUEST_FAILURE);
+    const asking = connection.request("x");
+    await raw.next(MSG.GLOBAL_REQUEST);
+    raw.send(m.RequestSuccess.encode({ data: Uint8Array.of(1, 2, 3) }));
+    assertEquals(await asking, Uint8Array.of(1, 2, 3));
+    const closing = channel.close();
+    await raw.next(MSG.CHANNEL_CLOSE);
+    raw.send(m.ChannelClose.encode({ recipient: channel.id }));
+    await closing;
+    assertEquals(connection.channelCount, 0);
+  });
+
+  Deno.test(`channels that are refused leave nothing behind (CVE-2026-39827, ${role})`, async () => {
+    let asked = 0;
+    await using world = await rawWorld(role);
+    const { raw, connection } = world;
+    connection.handleOpens("refused", () => void asked++);
+    const fields = { window: 9, maxPacket: 9, data: none };
+    for (let i = 0; i < 1_000; i++) {
+      for (const type of ["refused", "unknown", "session"]) {
+        raw.send(m.ChannelOpen.encode({ type, sender: i, ...fields }));
+        const failure = m.ChannelOpenFailure.decode(await raw.next(MSG.CHANNEL_OPEN_FAILURE));
+        assertEquals(failure.recipient, i);
+      }
+    }
+    assertEquals([asked, connection.channelCount], [1_000, 0]);
+    // And those that the peer refuses.
+    for (let i = 0; i < 1_000; i++) {
+      const opening = connection.open("x");
+      const { sender } = m.ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN));
+      assertEquals(sender, 0);
+      const refusal = { recipient: sender, reason: 1, description: "no", language: "" };
+      raw.send(m.ChannelOpenFailure.encode(refusal));
+      await assertRejects(() => opening, ChannelOpenError);
+    }
+    assertEquals(connection.channelCount, 0);
+  });
+}
+
+const GEX = "diffie-hellman-group-exchange-sha256";
+
+for (
+  const [kex, sender, number] of [
+    ["curve25519-sha256", "client", MSG.KEXINIT],
+    ["curve25519-sha256", "server", MSG.KEXINIT],
+    ["curve25519-sha256", "client", 30],
+    ["curve25519-sha256", "server", 31],
+    ["curve25519-sha256", "client", MSG.NEWKEYS],
+    ["curve25519-sha256", "server", MSG.NEWKEYS],
+    [GEX, "client", 34],
+    [GEX, "server", 31],
+    [GEX, "client", 32],
+    [GEX, "server", 33],
+  ] as const
+) {
+  Deno.test(`a ${sender}'s message ${number} of ${kex} with a byte behind it is refused (russh, May 2026)`, async () => {
+    const suite = resolveSuite({ kex });
+    await using pair = transportPair({ client: { suite }, server: { suite } });
+    const { [sender]: theirs } = pair;
+    const ours = sender === "client" ? pair.server : pair.client;
+    const sendNow = theirs.sink.sendNow.bind(theirs.sink);
+    let sent = 0;
+    theirs.sink.sendNow = (payload) => {
+      const isOne = payload[0] === number;
+      if (isOne) sent++;
+      sendNow(isOne ? new Uint8Array([...payload, 0]) : payload);
+    };
+    await Promise.allSettled([pair.client.handshake(), pair.server.handshake()]);
+    theirs.disconnect(); // the end, if that was none
+    const error = await ours.closed;
+    assertInstanceOf(error, ProtocolError);
+    assertStringIncludes(error.message, "too many");
+    assertEquals(sent, 1);
+  });
+}
+
+Deno.test("a write of more than 4 GiB sends its bytes, and ends with its channel (CVE-2026-39834)", async () => {
+  await using world = await rawWorld("client");
+  const channel = await openChannel(world, { window: 100, maxPacket: 100 });
+  const bytes = 2 ** 32 + 10; // memory that nothing touches costs nothing
+  const writing = channel.writeAll(new Uint8Array(bytes));
+  const ended = assertRejects(() => writing, ClosedError);
+  assertEquals(await receiveBytes(world, 100), [100]);
+  world.raw.send(adjust(channel.id, 250));
+  assertEquals(await receiveBytes(world, 250), [100, 100, 50]);
+  assertEquals(world.raw.received.filter(([number]) => number === MSG.CHANNEL_DATA), []);
+  world.raw.send(m.ChannelClose.encode({ recipient: channel.id }));
+  await ended;
+});
+
+Deno.test("reading and writing do not spin once the peer has closed the channel (russh 0.52)", async () => {
+  await using world = await rawWorld("client");
+  const channel = await openChannel(world);
+  world.raw.send(m.ChannelClose.encode({ recipient: channel.id }));
+  await world.raw.next(MSG.CHANNEL_CLOSE);
+  const buffer = new Uint8Array(10);
+  for (let i = 0; i < 100; i++) {
+    assertEquals(await channel.read(buffer), null);
+    assertEquals(await channel.readChunk(), null);
+    await assertRejects(() => channel.writeAll(buffer), ClosedError);
+  }
+  assertEquals(await Array.fromAsync(channel.readable), []);
+  assert(!channel.isOpen);
+});
