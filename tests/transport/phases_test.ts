@@ -1,5 +1,5 @@
 /** Which message may come when, in either role (RFC 4253 §7.1, RFC 4252 §5.1 and §6, RFC 8308 §2.4). */
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { ConnectError, ProtocolError } from "../../lib/errors.ts";
 import { KEX_TIMEOUT_MS } from "../../lib/defaults.ts";
@@ -241,4 +241,42 @@ Deno.test("A rekey that ends in time leaves no deadline", async () => {
   await time.advance(3 * KEX_TIMEOUT_MS);
   server.sink.sendNow(m.ServiceAccept.encode({ service: "ssh-userauth" }));
   assertEquals((await client.link().receive())[0], MSG.SERVICE_ACCEPT);
+});
+
+const strictFlag = "kex-strict-s-v00@openssh.com";
+const firsts: [name: string, order: "before" | "after", strict: boolean, error: string][] = [
+  ["before a strict peer's KEXINIT", "before", true, "KEXINIT was not the first packet"],
+  ["after a strict peer's KEXINIT", "after", true, "Unexpected IGNORE"],
+  // It passes; what fails then is the signature, over the KEXINIT that was really sent.
+  ["before another peer's KEXINIT", "before", false, "does not hold the host key"],
+  ["after another peer's KEXINIT", "after", false, "does not hold the host key"],
+];
+for (const [name, order, strict, message] of firsts) {
+  Deno.test(`An IGNORE ${name}: ${message}`, async () => {
+    await using pair = transportPair();
+    const { sink } = pair.server;
+    const send = sink.sendNow.bind(sink);
+    const ignore = m.Ignore.encode({ data: none });
+    sink.sendNow = (payload) => {
+      if (payload[0] !== MSG.KEXINIT) return send(payload);
+      if (order === "before") send(ignore);
+      const init = m.KexInit.decode(payload);
+      const kex = init.kex.filter((method) => strict || method !== strictFlag);
+      send(m.KexInit.encode({ ...init, kex }));
+      if (order === "after") send(ignore);
+    };
+    const server = pair.server.handshake().catch(() => {});
+    const error = await assertRejects(() => pair.client.handshake());
+    assertStringIncludes((error as Error).message, message);
+    await server;
+  });
+}
+
+Deno.test("Each end knows the other's identification", async () => {
+  await using pair = await greetedPair({
+    client: { identification: "SSH-2.0-Ours" },
+    server: { identification: "SSH-2.0-Theirs 1.0" },
+  });
+  const lines = { client: "SSH-2.0-Ours", server: "SSH-2.0-Theirs 1.0" };
+  assertEquals([pair.client.identification, pair.server.identification], [lines, lines]);
 });

@@ -2,6 +2,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { password, type TraceEvent, traceLine } from "@denossh/ssh";
 import { connectedPair } from "@denossh/ssh/testing";
+import { Trace } from "../../lib/transport/trace.ts";
+import * as m from "../../lib/wire/messages.ts";
 
 const names = (events: readonly TraceEvent[], direction: string) =>
   events.filter((event) => event.direction === direction).map(({ name }) => name);
@@ -69,4 +71,25 @@ Deno.test("A trace that throws gets in nobody's way", async () => {
     handler: (session) => session.print("hello"),
   });
   assertEquals(await pair.host.run("greet"), "hello");
+});
+
+Deno.test("A trace shows texts and names without what a terminal obeys, and bytes by their number", () => {
+  const told: TraceEvent["fields"][] = [];
+  const trace = new Trace(({ fields }) => told.push(fields));
+  trace.received(
+    m.Debug.encode({ display: true, text: "\x1b[2J" + "x".repeat(300), language: "" }),
+  );
+  trace.received(
+    m.UserauthFailure.encode({ remaining: ["a\x07", "y".repeat(200)], partial: false }),
+  );
+  trace.sent(m.Ignore.encode({ data: new Uint8Array(7) }));
+  trace.sent(m.UserauthPkOk.encode({ algorithm: "x", publicKey: new Uint8Array(1) }));
+  trace.received(new Uint8Array([1, 2]));
+  assertEquals(told, [
+    { display: true, text: `[2J${"x".repeat(253)}…`, language: "" },
+    { remaining: ["a", `${"y".repeat(128)}…`], partial: false },
+    { data: "7 bytes" },
+    {}, // what the message is depends on the method
+    {}, // it is malformed
+  ]);
 });
