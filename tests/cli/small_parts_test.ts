@@ -1,36 +1,10 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { Deadline } from "../../lib/login/deadline.ts";
 import { EscapeKeys } from "../../lib/cli/ssh/escape_keys.ts";
 import { messageOf } from "../../lib/cli/shared/failure.ts";
 import { requestTimeout } from "../../lib/cli/shared/remote_host.ts";
 import { readLines } from "../../lib/cli/sftp/read_lines.ts";
 import { meterLine, ProgressMeter } from "../../lib/cli/shared/progress_meter.ts";
 import { FakeTime } from "../support/fake_time.ts";
-
-Deno.test("A deadline aborts with its reason", async () => {
-  using time = new FakeTime();
-  using deadline = new Deadline(10, () => new Error("late"));
-  await time.advance(9);
-  assertEquals(deadline.signal.aborted, false);
-  await time.advance(1);
-  assertEquals(deadline.signal.reason.message, "late");
-});
-
-Deno.test("A deadline stands still while the user is being asked", async () => {
-  using time = new FakeTime();
-  using deadline = new Deadline(30, () => new Error("late"));
-  await time.advance(20);
-  await deadline.pausedFor(() => time.advance(100));
-  await time.advance(9);
-  assertEquals(deadline.signal.aborted, false);
-  await time.advance(1);
-  assertEquals(deadline.signal.aborted, true);
-});
-
-Deno.test("A deadline of 0 is none", () => {
-  using deadline = new Deadline(0, () => new Error("late"));
-  assertEquals(deadline.signal.aborted, false);
-});
 
 const keys: [string, string[], string, boolean][] = [
   ["other keys", ["ls\r"], "ls\r", false],
