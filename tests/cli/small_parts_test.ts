@@ -4,7 +4,6 @@ import { messageOf } from "../../lib/cli/shared/failure.ts";
 import { requestTimeout } from "../../lib/cli/shared/remote_host.ts";
 import { readLines } from "../../lib/cli/sftp/read_lines.ts";
 import { meterLine, ProgressMeter } from "../../lib/cli/shared/progress_meter.ts";
-import { FakeTime } from "../support/fake_time.ts";
 
 const keys: [string, string[], string, boolean][] = [
   ["other keys", ["ls\r"], "ls\r", false],
