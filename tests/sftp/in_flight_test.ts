@@ -328,6 +328,8 @@ Deno.test("a refused write is an error of the next one at the latest, and others
   };
   const error = await assertRejects(writing, SftpError);
   assertEquals([error.status, released], [SftpStatus.PERMISSION_DENIED, 0]);
+  const tries = w.server.log.filter((line) => line.startsWith("WRITE /file 0 "));
+  assertEquals(tries.length, 1); // it is not one that may pass
 });
 
 Deno.test("a server that takes one request at a time gets the rest that way, in the same places", async () => {

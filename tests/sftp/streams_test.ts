@@ -123,22 +123,20 @@ function slowHole(block: Uint8Array, from: number): [number, number] {
 }
 
 Deno.test("a hole is found wherever a single byte stands, and however memory is aligned", () => {
-  const memory = new Uint8Array(4 * HOLE + 16);
-  const edges = [0, 1, 2, 7, 8, 9, 16, 17, HOLE - 9, HOLE - 8, HOLE - 2, HOLE - 1, HOLE, HOLE + 1];
-  for (const offset of [0, 1, 3, 7]) {
-    for (const length of [0, 1, 5, HOLE - 1, HOLE, HOLE + 1, 2 * HOLE, 3 * HOLE + 11]) {
+  const memory = new Uint8Array(2 * HOLE + 16);
+  const edges = [0, 1, 7, 8, 9, HOLE - 9, HOLE - 1, HOLE, HOLE + 1];
+  for (const offset of [0, 1, 7]) {
+    if (offset > 0) memory[offset - 1] = 1; // just outside
+    for (const length of [0, 1, 5, HOLE - 1, HOLE, HOLE + 1, 2 * HOLE - 3]) {
       const block = memory.subarray(offset, offset + length);
-      for (const from of [0, 1, 9]) {
+      for (const from of [0, 9]) {
         if (from > length) continue;
-        for (const at of [...edges, length - 1, length - 2, length - 9, length]) {
-          memory.fill(0);
-          if (at >= 0) memory[offset + at] = 1; // perhaps just outside
-          if (offset > 0) memory[offset - 1] = 1;
-          assertEquals(
-            nextHole(block, from),
-            slowHole(block, from),
-            `${offset} ${length} ${from} ${at}`,
-          );
+        for (const at of [...edges, length - 1, length - 9, length]) {
+          if (at < 0) continue;
+          memory[offset + at] = 1; // perhaps just outside, too
+          const expected = slowHole(block, from);
+          assertEquals(nextHole(block, from), expected, `${offset} ${length} ${from} ${at}`);
+          memory[offset + at] = 0;
         }
       }
     }
