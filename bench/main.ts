@@ -15,6 +15,7 @@ import { channels } from "./sections/channels.ts";
 import { cipher } from "./sections/cipher.ts";
 import { codec } from "./sections/codec.ts";
 import { connections } from "./sections/connections.ts";
+import { fairness } from "./sections/fairness.ts";
 import { exec } from "./sections/exec.ts";
 import { handshake } from "./sections/handshake.ts";
 import { keystroke } from "./sections/keystroke.ts";
@@ -39,6 +40,7 @@ const SECTIONS: readonly Section[] = [
   { name: "keystroke", run: keystroke },
   { name: "memory", run: memory },
   { name: "server", run: server },
+  { name: "fairness", run: fairness },
   { name: "sftp", run: sftp },
   { name: "sftp-peers", run: sftpRoundTrips },
   { name: "tunnel", run: tunnel },

@@ -3,17 +3,34 @@
  * and then lets the event loop turn: until then no socket is read, and no timer runs.
  */
 
-/**
- * Milliseconds that a loop works for a peer before the event loop turns: so little that a login of six round
- * trips is hardly slower, and a hundred times as much as a turn costs.
- */
-export const TURN_MS = 5;
+/** Milliseconds that loops work before the event loop turns: so little that a login is hardly slower. */
+export const TURN_MS = 8;
+
+/** Milliseconds of its own work that a connection may do in any case, so that sequential requests hardly wait. */
+const FREE_MS = TURN_MS / 2;
+
+/** What a piece of work costs besides its own time, in milliseconds: packets, answers and promises. */
+const PIECE_MS = 1 / 16;
+
+/** A connection that has waited for its turn counts as busy for this many milliseconds. */
+const BUSY_MS = 1000;
+
+/** Others, such as users who log in or type, count as active for this many milliseconds. */
+const ACTIVE_MS = 100;
+
+/** While no others are active and turns are short, every this many rests one is sure to notice others. */
+const LOOKS_EVERY = 4;
+
+/** While others are active, a rest lasts until this many milliseconds have passed without a word of them. */
+const QUIET_MS = 3;
 
 /** The time, and how the event loop is made to turn; tests have their own. */
 export interface TurnClock {
   /** Milliseconds. */
   now(): number;
-  /** Resolves after the event loop has looked at its sockets and timers. */
+  /** Resolves when all promises have been dealt with. */
+  tick(): Promise<void>;
+  /** Resolves after about a millisecond, in which the event loop looks at its sockets. */
   rest(): Promise<void>;
 }
 
@@ -21,32 +38,57 @@ const NOTHING = new Uint8Array(1);
 
 const clock: TurnClock = {
   now: () => performance.now(),
-  async rest() {
-    // Neither a promise nor `setImmediate` will do: Deno looks at its sockets only when there is nothing else
-    // to run, or after 61 tasks. While another thread computes a hash, there is nothing else to run.
+  async tick() {
     await crypto.subtle.digest("SHA-256", NOTHING);
   },
+  // A tick will not do: Deno looks at its sockets only when there is nothing else to run, or after 61 tasks.
+  rest: () => new Promise((resolve) => setTimeout(resolve)),
 };
 
 /**
- * Gives connections their turns. While several have work to do, each works for {@linkcode TURN_MS} before
- * the next one does, however many sessions it has.
+ * Gives connections their turns. While several have much to do, each works for {@linkcode TURN_MS} before
+ * the next one does, however many sessions it has. Between two turns is a rest: a millisecond, or as long as
+ * a turn while others have a little to do.
  */
 export class Turns {
   readonly #clock: TurnClock;
   /** Loops that wait for their turn, by their connection; the connection that is next comes first. */
   readonly #waiting = new Map<Turn, (() => void)[]>();
   #giving = false;
-  /** When the event loop was last known to turn. */
+  #rests = 0;
   #rested = -Infinity;
+  /** Milliseconds of work since then. */
+  #worked = 0;
+  /** When a connection was heard of that is not busy. */
+  #heard = -Infinity;
 
   constructor(source: TurnClock = clock) {
     this.#clock = source;
   }
 
-  /** Whether the event loop has turned a moment ago. */
-  get fresh(): boolean {
-    return this.#clock.now() - this.#rested < TURN_MS;
+  /** The time. */
+  now(): number {
+    return this.#clock.now();
+  }
+
+  /** A connection that is not busy has sent something. */
+  heard(): void {
+    this.#heard = this.#clock.now();
+  }
+
+  /** Whether a turn is over, as far as the time is concerned. */
+  isLong(now: number): boolean {
+    return now - this.#rested >= TURN_MS;
+  }
+
+  /** Whether there is more to do than one connection's little. */
+  get isBusy(): boolean {
+    return this.#worked >= TURN_MS || this.#waiting.size > 0;
+  }
+
+  /** A connection has worked for so many milliseconds. */
+  add(worked: number): void {
+    this.#worked += worked;
   }
 
   /** Resolves when it is the connection's turn. */
@@ -64,16 +106,29 @@ export class Turns {
     this.#giving = true;
     // A connection that is put back comes last, also in this iteration.
     for (const [turn, loops] of this.#waiting) {
-      await this.#clock.rest();
-      this.#rested = this.#clock.now();
+      await this.#rest();
       this.#waiting.delete(turn);
       const wake = loops.shift()!;
       if (loops.length > 0) this.#waiting.set(turn, loops);
+      this.#rested = this.#clock.now();
+      this.#worked = 0;
       wake();
-      // That loop works while this rest is under way; before the next loop comes a rest without work.
-      if (this.#waiting.size > 0) await this.#clock.rest();
+      // A rest that began now would be over before the loop that was woken has worked.
+      if (this.#waiting.size > 0) await this.#clock.tick();
     }
     this.#giving = false;
+  }
+
+  /** Lets the event loop turn: until others are quiet if there are any, or for a turn. */
+  async #rest(): Promise<void> {
+    const began = this.#clock.now();
+    const isAlone = began - this.#heard > ACTIVE_MS && began - this.#rested < 2 * TURN_MS;
+    if (isAlone && ++this.#rests % LOOKS_EVERY !== 0) return await this.#clock.tick();
+    let now: number;
+    do {
+      await this.#clock.rest();
+      now = this.#clock.now();
+    } while (now - this.#heard < QUIET_MS && now - began < TURN_MS);
   }
 }
 
@@ -82,13 +137,49 @@ const everyone = new Turns();
 /** The turn of one connection, for all loops that work for it, such as those of its sessions. */
 export class Turn {
   readonly #turns: Turns;
+  #began = 0;
+  #waited = -Infinity;
+  /** Milliseconds of work since it waited. */
+  #worked = 0;
 
   constructor(turns: Turns = everyone) {
     this.#turns = turns;
   }
 
-  /** Asked between two pieces of work: null while the turn lasts, then a promise of the next one. */
-  over(): Promise<void> | null {
-    return this.#turns.fresh ? null : this.#turns.wait(this);
+  /** The peer is there. */
+  heard(): void {
+    if (this.#turns.now() - this.#waited > BUSY_MS) this.#turns.heard();
+  }
+
+  /**
+   * Something was read of the peer. The next read waits for the connection's turn if it is busy: a socket that
+   * always has something to read would keep the event loop from looking at others.
+   */
+  read(): Promise<void> | null {
+    this.heard();
+    return this.#worked >= FREE_MS && this.#turns.isLong(this.#turns.now()) ? this.#next() : null;
+  }
+
+  /** Begins a piece of work: null while the turn lasts, otherwise a promise of the next one. */
+  begin(): Promise<void> | null {
+    this.#began = this.#turns.now();
+    if (!this.#turns.isLong(this.#began)) return null;
+    return this.#worked >= FREE_MS || this.#turns.isBusy ? this.#next() : null;
+  }
+
+  /** Ends a piece of work. */
+  end(): void {
+    const now = this.#turns.now();
+    const worked = now - this.#began + PIECE_MS;
+    this.#turns.add(worked);
+    this.#worked += worked;
+    this.#began = now;
+  }
+
+  async #next(): Promise<void> {
+    this.#waited = this.#turns.now();
+    await this.#turns.wait(this);
+    this.#worked = 0;
+    this.#began = this.#waited = this.#turns.now();
   }
 }

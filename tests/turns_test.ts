@@ -9,6 +9,7 @@ function fakeClock() {
     /** Rests that were asked for so far. */
     rests: 0,
     now: () => clock.ms,
+    tick: () => clock.rest(),
     rest: () => {
       clock.rests++;
       return new Promise<void>((resolve) => rests.push(resolve));
@@ -32,10 +33,11 @@ async function work(
   did: () => void = () => {},
 ): Promise<void> {
   for (let i = 0; i < pieces; i++) {
-    const over = turn.over();
+    const over = turn.begin();
     if (over) await over;
     clock.ms++;
     did();
+    turn.end();
   }
 }
 
@@ -54,13 +56,38 @@ Deno.test("a loop works for a turn, and then the event loop turns", async () => 
   assertEquals([most, clock.rests], [TURN_MS, 20]);
 });
 
-Deno.test("work that takes no time needs no turn after the first", async () => {
+Deno.test("sequential requests hardly ever wait", async () => {
   const clock = fakeClock();
   const turn = new Turn(new Turns(clock));
-  assert(turn.over() !== null);
+  const loop = async () => {
+    for (let i = 0; i < 1000; i++) {
+      const over = turn.begin();
+      if (over) await over;
+      turn.end();
+      clock.ms++;
+    }
+  };
+  const done = loop();
   await clock.run();
-  for (let i = 0; i < 1000; i++) assertEquals(turn.over(), null);
-  assertEquals(clock.rests, 1);
+  await done;
+  assert(clock.rests < 20, `${clock.rests}`);
+});
+
+Deno.test("little work of one connection does not wait, and that of many together does", async () => {
+  const clock = fakeClock();
+  const turns = new Turns(clock);
+  const few = Array.from({ length: TURN_MS }, () => new Turn(turns));
+  for (const turn of few) {
+    assertEquals(turn.begin(), null);
+    clock.ms++;
+    turn.end();
+  }
+  const last = few[0]!.begin();
+  assert(last !== null);
+  const newcomer = new Turn(turns).begin();
+  assert(newcomer !== null, "it passes nobody who waits");
+  await clock.run();
+  await Promise.all([last, newcomer]);
 });
 
 Deno.test("a connection with ten loops gets as many turns as one with a single loop", async () => {
@@ -92,6 +119,43 @@ Deno.test("a loop that comes later waits for one turn of each connection", async
   assertEquals(order.join(""), "abcabcabc");
 });
 
+Deno.test("a rest lasts while others have something to say, up to a turn", async () => {
+  let [ms, rests] = [0, 0];
+  let during = () => {};
+  let ticks = 0;
+  const clock = {
+    now: () => ms,
+    tick: () => Promise.resolve(void ticks++),
+    rest() {
+      rests++;
+      ms++;
+      during();
+      return Promise.resolve();
+    },
+  };
+  const turns = new Turns(clock);
+  const [busy, other] = [new Turn(turns), new Turn(turns)];
+  const restsOfTurn = async () => {
+    ms += TURN_MS;
+    busy.end();
+    [ticks, rests] = [0, 0];
+    await busy.begin();
+    return [ticks, rests];
+  };
+  busy.begin();
+  assertEquals(await restsOfTurn(), [0, 1]); // the first one
+  for (let i = 0; i < 8; i++) assertEquals(await restsOfTurn(), i % 4 === 3 ? [0, 1] : [1, 0]);
+  other.heard();
+  assertEquals(await restsOfTurn(), [0, 1]); // that was a turn ago
+  during = () => assertEquals(other.read(), null);
+  assertEquals(await restsOfTurn(), [0, TURN_MS]);
+  during = () => void busy.heard(); // that is no other
+  for (let i = 0; i < 20; i++) await restsOfTurn();
+  const short = [];
+  for (let i = 0; i < 4; i++) short.push((await restsOfTurn())[0]);
+  assertEquals(short.toSorted(), [0, 1, 1, 1]);
+});
+
 Deno.test("the real clock lets timers and sockets have their turn", async () => {
   const turn = new Turn();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -105,7 +169,8 @@ Deno.test("the real clock lets timers and sockets have their turn", async () => 
   const connecting = Deno.connect({ port });
   // A loop that never waits for anything but its turn.
   for (let turns = 0; !accepted || !fired;) {
-    const over = turn.over();
+    const over = turn.begin();
+    turn.end();
     if (over === null) continue;
     await over;
     assert(++turns < 1000, "the event loop has not turned");

@@ -6,10 +6,17 @@ import { denoProgram } from "../lab.ts";
 
 const CLI = new URL("../../lib/cli/main.ts", import.meta.url).pathname;
 
+/** Our `cli serve` that runs. */
+export interface OwnCli extends Endpoint, AsyncDisposable {
+  readonly identity: string;
+  readonly hostKey: string;
+  readonly pid: number;
+}
+
 /** Starts it with further flags, such as `--exec` or `--root`. */
 export async function startOwnCli(
   flags: readonly string[],
-): Promise<Endpoint & AsyncDisposable> {
+): Promise<OwnCli> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await tempFolder());
   const [host, user] = await Promise.all([keyFile("ed25519", "host"), keyFile("ed25519", "user")]);
@@ -26,6 +33,8 @@ export async function startOwnCli(
     port: Number(port),
     user: "bench",
     identity: user.path,
+    hostKey: host.publicKey,
+    pid: program.pid,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
 }

@@ -106,7 +106,7 @@ async function smallFiles(
   report.figure("sftp.smallPut", median(times["put"]!));
 }
 
-async function memoryFolder(report: Report): Promise<string> {
+export async function memoryFolder(report: Report): Promise<string> {
   try {
     return await Deno.makeTempDir({ dir: "/dev/shm", prefix: "denossh-bench-" });
   } catch {

@@ -21,6 +21,7 @@ import { ConnectionShare } from "../sftp/server/share.ts";
 import { acceptService } from "../transport/service.ts";
 import type { Socket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
+import { Turn } from "../turns.ts";
 import { onTimeout } from "../waiting.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { X11Open } from "../wire/requests.ts";
@@ -39,14 +40,17 @@ export function serveSocket(
   options: ServeOptions,
   handler: SessionHandler | null,
 ): { transport: Transport; loggedIn: Promise<Offence | null> } {
+  const turn = new Turn();
+  turn.heard();
   const transport = new Transport(socket, {
     role: "server",
+    onRead: () => turn.read(),
     suite,
     hostKeys: options.hostKeys,
     ...(options.rekey && { rekey: options.rekey }),
     ...(options.trace && { trace: (event) => options.trace!(event, socket.remoteAddr) }),
   });
-  return { transport, loggedIn: login(transport, options, handler) };
+  return { transport, loggedIn: login(transport, options, handler, turn) };
 }
 
 /** Resolves when the login is decided: with null if it succeeded. */
@@ -54,6 +58,7 @@ async function login(
   transport: Transport,
   options: ServeOptions,
   handler: SessionHandler | null,
+  turn: Turn,
 ): Promise<Offence | null> {
   const span = startSpan("ssh.login", "server");
   let offence: Offence = "noAuth";
@@ -99,6 +104,7 @@ async function login(
       options,
       handler,
       clientSendsLinkFirst(transport.identification.client),
+      turn,
     );
     const connection: Connection = new Connection(transport, {
       opens: new Map([["session", (open) => sessions.open(open, connection)]]),
@@ -142,7 +148,7 @@ class Sessions {
   readonly #options: ServeOptions;
   readonly #handler: SessionHandler | null;
   readonly #linkFirst: boolean;
-  readonly #share = new ConnectionShare();
+  readonly #share: ConnectionShare;
   #count = 0;
   #closed = false;
 
@@ -151,7 +157,9 @@ class Sessions {
     options: ServeOptions,
     handler: SessionHandler | null,
     linkFirst: boolean,
+    turn: Turn,
   ) {
+    this.#share = new ConnectionShare(turn);
     this.#login = login;
     this.#options = options;
     this.#handler = handler;

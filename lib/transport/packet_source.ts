@@ -9,7 +9,7 @@ import type { Socket } from "./socket.ts";
  *
  * @param leftover What arrived behind the identification
  * @param handle Gets each payload, borrowed until it returns
- * @param tick Called after each batch of packets
+ * @param tick Called after each batch of packets; the next one waits for its promise, if it returns one
  * @param isOpen Once false, what comes is read and dropped until the socket ends: a socket closed
  *   with unread data resets the connection, and the peer would lose our DISCONNECT
  */
@@ -18,7 +18,7 @@ export async function readPackets(
   opener: Pick<Opener, "push" | "next">,
   leftover: Uint8Array,
   handle: (payload: Uint8Array) => void | Promise<void>,
-  tick: () => void,
+  tick: () => Promise<void> | null | undefined | void,
   isOpen: () => boolean,
 ): Promise<void> {
   const inbox = new Uint8Array(SOCKET_READ_BYTES);
@@ -29,7 +29,10 @@ export async function readPackets(
       const pause = handle(payload);
       if (pause) await pause;
     }
-    if (isOpen()) tick();
+    if (isOpen()) {
+      const pause = tick();
+      if (pause) await pause;
+    }
     const n = await socket.read(inbox);
     if (n === null) return;
     bytes = inbox.subarray(0, n);

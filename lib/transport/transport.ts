@@ -57,6 +57,8 @@ export interface TransportOptions {
   readonly verifyHostKey?: (key: PublicKey) => void | Promise<void>;
   readonly rekey?: RekeyLimits;
   readonly trace?: (event: TraceEvent) => void;
+  /** Called after the packets of each read have been handled; the next read waits for what it returns. */
+  readonly onRead?: () => Promise<void> | null;
   /** What we call ourselves, if not {@linkcode IDENTIFICATION}. */
   readonly identification?: string;
 }
@@ -301,7 +303,10 @@ export class Transport implements MessageTransport {
         this.#opener,
         leftover,
         (payload) => this.#handle(payload),
-        () => this.#rekeyIfDue(),
+        () => {
+          this.#rekeyIfDue();
+          return this.#options.onRead?.();
+        },
         () => this.#phase !== "closed",
       );
       this.fail(new ConnectError(`The ${this.#peer} closed the connection`));

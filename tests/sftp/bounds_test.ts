@@ -36,6 +36,10 @@ class WorkClock {
     return this.ms;
   }
 
+  tick(): Promise<void> {
+    return this.rest();
+  }
+
   async rest(): Promise<void> {
     this.rests++;
     await this.#turn();
@@ -133,7 +137,7 @@ for (
     const count = 2000;
     await w.peer.send(new Uint8Array(Array.from({ length: count }, () => [...one]).flat()));
     for (let i = 0; i < count; i++) await w.peer.next();
-    assert(clock.rests > count / TURN_MS - 1);
+    assert(clock.rests >= count / (TURN_MS + 1) - 1);
     atMost(clock.longest, TURN_MS + 1);
   });
 }
@@ -145,7 +149,7 @@ Deno.test("a copy of 2 GiB lets the event loop turn", async () => {
   const to = await handleOf(w.peer, open("/b", FXF.WRITE));
   assertEquals(await statusOf(w.peer, copyData(from, to)), SftpStatus.OK);
   assert(clock.ms > 2 ** 31 / (256 * 1024));
-  assert(clock.rests > 2 ** 31 / (256 * 1024) / TURN_MS - 1);
+  assert(clock.rests >= 2 ** 31 / (256 * 1024) / (TURN_MS + 1) - 1);
   atMost(clock.longest, TURN_MS + 3);
 });
 

@@ -583,19 +583,30 @@ Deno.test("an outbox sends what comes together in one write, and the rest in the
   outbox.push([bytes("c")], () => released.push("c"));
   assertEquals(writes, []);
   await turn();
-  assertEquals(writes, ["a+b+c"]);
+  assertEquals(writes, ["abc"]); // each chunk would be a packet
   outbox.push([bytes("d")], () => released.push("d"));
   outbox.push([bytes("e")]);
   await turn();
   assertEquals([writes.length, released], [1, []]);
   await end();
-  assertEquals([writes, released], [["a+b+c", "d+e"], ["ab", "c"]]);
+  assertEquals([writes, released], [["abc", "de"], ["ab", "c"]]);
   await end();
   outbox.push([bytes("f")]);
   await turn();
   assertEquals(writes[2], "f");
   await end();
   assertEquals(released, ["ab", "c", "d"]);
+});
+
+Deno.test("an outbox joins small chunks to about a packet, and leaves large ones as they are", async () => {
+  const { channel, writes, end } = gated();
+  const outbox = new Outbox(channel, () => assert(false));
+  const sizes = [1, 1025, 1024, 1, 1025, ...Array(40).fill(1000)];
+  outbox.push(sizes.map((size) => new Uint8Array(size)));
+  await turn();
+  const lengths = writes[0]!.split("+").map(({ length }) => length);
+  assertEquals(lengths, [1, 1025, 1025, 1025, 32_000, 8000]);
+  await end();
 });
 
 Deno.test("an outbox tells when few enough bytes are left", async () => {
@@ -605,9 +616,9 @@ Deno.test("an outbox tells when few enough bytes are left", async () => {
   outbox.push([bytes("abc")]);
   await turn();
   outbox.push([bytes("de")]);
-  await outbox.below(5);
+  await outbox.below(2 * 256 + 5);
   const below = [false, false, false];
-  for (const [index, limit] of [4, 2, 0].entries()) {
+  for (const [index, limit] of [2 * 256 + 4, 256 + 2, 0].entries()) {
     outbox.below(limit).then(() => below[index] = true);
   }
   await turn();

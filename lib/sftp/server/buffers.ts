@@ -1,6 +1,9 @@
 /** Memory that a server uses again: for answers to READs, and for requests. */
 import { SFTP_MAX_MESSAGE } from "../../defaults.ts";
 
+/** The most buffers that are kept: as many as answers run and wait at once. */
+const MAX_FREE = 32;
+
 /** Memory for answers to READs; each buffer has the greatest length so far, since lengths vary. */
 export class AnswerBuffers {
   #length = 0;
@@ -17,7 +20,9 @@ export class AnswerBuffers {
 
   /** Returns the memory of an answer that has been sent. */
   give(buffer: ArrayBuffer): void {
-    if (buffer.byteLength === this.#length) this.#free.push(buffer);
+    if (buffer.byteLength === this.#length && this.#free.length < MAX_FREE) {
+      this.#free.push(buffer);
+    }
   }
 }
 

@@ -197,12 +197,14 @@ async function copyData(
   const buffer = new Uint8Array(Math.min(end, SFTP_MAX_CHUNK));
   let done = 0;
   while (done < end) {
-    const pause = turn.over();
+    const pause = turn.begin();
     if (pause) await pause;
     if (!isOpen()) refuse("The client has gone", SftpStatus.CONNECTION_LOST);
     const piece = buffer.subarray(0, end - done);
     const count = await filled(source, piece, fromOffset + done);
-    await target.write(piece.subarray(0, count), toOffset + done);
+    const written = target.write(piece.subarray(0, count), toOffset + done);
+    turn.end();
+    await written;
     done += count;
     if (count < piece.length) break; // it was truncated meanwhile
   }

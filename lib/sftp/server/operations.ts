@@ -99,8 +99,10 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
     });
     return { handle };
   }),
-  answers("readdir", msg.Readdir, msg.Name, async ({ handles }, { handle }) => {
-    return { entries: await list(handles, handle) };
+  answers("readdir", msg.Readdir, msg.Name, async ({ handles, turn }, { handle }) => {
+    const entries = await list(handles, handle);
+    turn.end();
+    return { entries };
   }),
   changes("remove", msg.Remove, ({ backend }, { path }) => has(backend.remove).call(backend, path)),
   changes(
@@ -186,12 +188,13 @@ function read(
 ): Promise<Frame> | Frame {
   const { handle, offset, length } = msg.Read.decode(body);
   const file = handles.file(handle);
-  const frame = answers.take(msg.DATA_HEADER + Math.min(length, SFTP_MAX_CHUNK));
+  const room = msg.DATA_HEADER + Math.min(length, SFTP_MAX_CHUNK);
+  const frame = length > SHORT_BYTES ? answers.take(room) : new Uint8Array(room);
   const count = file.read(frame.subarray(msg.DATA_HEADER), offset);
   const answer = (count: number): Frame => {
     if (count > SHORT_BYTES) return msg.dataFrame(frame, id, count);
-    const short = frame.slice(0, msg.DATA_HEADER + count);
-    answers.give(frame.buffer);
+    const short = length > SHORT_BYTES ? frame.slice(0, msg.DATA_HEADER + count) : frame;
+    if (short !== frame) answers.give(frame.buffer);
     return count === 0 ? statusFrame(id, SftpStatus.EOF) : msg.dataFrame(short, id, count);
   };
   return typeof count === "number" ? answer(count) : count.then(answer);

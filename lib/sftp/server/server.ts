@@ -68,7 +68,7 @@ function isService(served: SftpBackend | SftpService): served is SftpService {
  * than a few megabytes for a client. Consecutive reads, or consecutive writes, run in parallel.
  *
  * A client has up to 256 open files and listings in a session, and 512 in all sessions of a connection to
- * `serve`. A path has up to 4096 bytes. Each connection that has asked for much works for 5 ms before it is the
+ * `serve`. A path has up to 4096 bytes. Each connection that has asked for much works for 8 ms before it is the
  * turn of the next one, however many sessions it has; a backend that computes for long without a wait still
  * holds up all of them. A copy on the server takes a file as long as it is at the start, and ends with the
  * channel.
@@ -172,7 +172,7 @@ class ServerSession {
       if (!await this.#source.more()) return;
       await this.#greet();
       while (this.#isOpen && await this.#source.more()) {
-        const turn = this.#turn.over();
+        const turn = this.#turn.begin();
         if (turn) await turn;
         await this.#take();
         await this.#outbox.below(QUEUE_BYTES);
@@ -211,6 +211,7 @@ class ServerSession {
     const { type, id, body } = await this.#request();
     const run = (): Promise<Frame> | Frame => {
       const answer = this.#answer(type, id, body);
+      this.#turn.end();
       if (answer instanceof Promise) this.#requests.lend(body, answer);
       return answer;
     };

@@ -1,0 +1,121 @@
+import type { Client } from "../../mod.ts";
+import { startSshd } from "../../tests/interop/harness/sshd.ts";
+import { denoProgram, login, sshdTarget, type Target, timed } from "../lab.ts";
+import { startOwnCli } from "../peers/own_cli.ts";
+import { median } from "../peers/table.ts";
+import type { BenchOptions, Report } from "../report.ts";
+import { ATTACK_NAMES, type AttackOptions, prepare } from "../sftp_attacker.ts";
+import { memoryFolder } from "./sftp.ts";
+
+const ATTACKER = new URL("../sftp_attacker.ts", import.meta.url).pathname;
+
+/** A server, and what it is seen to do. */
+interface Server {
+  readonly name: string;
+  readonly target: Target;
+  readonly pid: number;
+  /** What stands before a path there: a jailed server has roots of its own. */
+  readonly root: string;
+}
+
+/** What another user notices. */
+interface Seen {
+  readonly login: number;
+  readonly key: number;
+  /** The longest time that the server took to answer, which is at least as long as its loop stood still. */
+  readonly pause: number;
+  /** The most memory of the server, in MiB. */
+  readonly memory: number;
+}
+
+/** What one user's worst does to another one who logs in and types: our `cli serve` beside sshd. */
+export async function fairness(report: Report, { quick }: BenchOptions): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const folder = await memoryFolder(report);
+  stack.defer(() => Deno.remove(folder, { recursive: true }));
+  await prepare(folder, { names: quick ? 20_000 : 200_000 });
+  const ours = stack.use(await startOwnCli(["--exec", "--root", folder]));
+  const sshd = stack.use(await startSshd({ hostKeys: ["ed25519"] }));
+  const servers: Server[] = [
+    { name: "@denossh/ssh", target: ours, pid: ours.pid, root: "" },
+    { name: "sshd", target: sshdTarget(sshd), pid: sshd.pid, root: folder },
+  ];
+  const keys = quick ? 50 : 200;
+  for (const { name, target, pid, root } of servers) {
+    const idle = await see(target, pid, keys);
+    const seen: Record<string, Seen> = { idle };
+    for (const attack of ATTACK_NAMES) {
+      const options: AttackOptions = { target, root, attack };
+      await using attacker = denoProgram(ATTACKER, [JSON.stringify(options)]);
+      await attacker.waitFor(/attacking/);
+      seen[attack] = await see(target, pid, keys);
+    }
+    report.table(
+      `Another user logs in and types at ${name}, ms, while one does its worst`,
+      ["", "login", "x idle", "key, median", "longest answer", "server's memory, MiB"],
+      Object.entries(seen).map(([what, { login, key, pause, memory }]) => [
+        what,
+        ...[login, login / idle.login, key, pause, memory].map((value, at) =>
+          value.toFixed(at === 1 || at === 2 ? 1 : 0)
+        ),
+      ]),
+    );
+    report.data(`fairness.${name}`, seen);
+    if (name === "sshd") continue; // a process for each connection, whose memory is not in its figure
+    const most = (of: (seen: Seen) => number) => Math.max(...Object.values(seen).map(of));
+    report.figure("fairness.login", most(({ login }) => login / idle.login));
+    report.figure("fairness.key", most(({ key }) => key));
+    report.figure("fairness.pause", most(({ pause }) => pause));
+    report.figure("fairness.memory", most(({ memory }) => memory - idle.memory));
+  }
+}
+
+export async function see(target: Target, pid: number, keys: number): Promise<Seen> {
+  const logins: number[] = [];
+  for (let i = 0; i < 7; i++) {
+    logins.push(await timed(async () => void await (await login(target)).close()));
+  }
+  await using host = await login(target);
+  const [pressed, answered] = [await type(host, keys), await asked(host, keys)];
+  return {
+    login: median(logins),
+    key: median(pressed),
+    pause: Math.max(...answered),
+    memory: residentMiB(pid),
+  };
+}
+
+/** Milliseconds that keys take to come back from `cat`. */
+async function type(host: Client, keys: number): Promise<number[]> {
+  await using shell = await host.command("cat").spawn();
+  const key = new Uint8Array([120]);
+  const echo = new Uint8Array(16);
+  return await often(keys, async () => {
+    await shell.channel.writeAll(key);
+    if (await shell.channel.read(echo) === null) throw new Error("The echo has ended");
+  });
+}
+
+/** Milliseconds that the server itself takes to answer. */
+async function asked(host: Client, times: number): Promise<number[]> {
+  await using session = await host.openSession();
+  return await often(times, async () => {
+    // sshd refuses it, which is an answer.
+    await session.connection.request("keepalive@openssh.com").catch(() => {});
+  });
+}
+
+async function often(times: number, what: () => Promise<void>): Promise<number[]> {
+  const taken: number[] = [];
+  while (taken.length < times) {
+    taken.push(await timed(what));
+    // A pause of changing length, so that they do not fall in step with the server's turns.
+    await new Promise((resolve) => setTimeout(resolve, 1 + taken.length % 7));
+  }
+  return taken;
+}
+
+function residentMiB(pid: number): number {
+  const [, kib = "0"] = /^VmRSS:\s+(\d+)/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`)) ?? [];
+  return Number(kib) / 1024;
+}
