@@ -448,10 +448,13 @@ Deno.test("a server that takes one READ at a time, or short ones, is read that w
       ] as const
     ) {
       await using w = await opened(data.subarray(0, 100_000));
-      let [running, most] = [0, 0];
+      let [running, most, refused] = [0, 0, 0];
       w.server.refuse = (line) => {
         if (!line.startsWith("READ")) return undefined;
-        if (running > 0) return code;
+        if (running > 0) {
+          refused++;
+          return code;
+        }
         most = Math.max(most, ++running);
         return turn().then(() => {
           running--;
@@ -467,6 +470,9 @@ Deno.test("a server that takes one READ at a time, or short ones, is read that w
       for (let block; (block = await ahead.next()) !== null;) found.push(...block);
       assert(same(new Uint8Array(found), data.subarray(0, 100_000)), `${code} ${told}`);
       assertEquals([most, await ahead.next()], [1, null]);
+      // Those that were on the way with the first, and no others.
+      const [block, requests] = [Math.min(told, inFlight / 2), told === 0 ? 0 : 4];
+      assert(refused <= (block < told ? 1 : requests), `${refused}`);
     }
   }
 });

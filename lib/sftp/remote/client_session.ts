@@ -281,7 +281,7 @@ export class ClientSession {
   }
 
   readonly #answerHandler: AnswerHandler = {
-    begun: (type, id, length) => this.#begun(type, id, length),
+    begun: (type, id) => this.#begun(type, id),
     filled: (id, bytes) => this.#settle(id, () => bytes),
     spoiled: (id, problem) =>
       this.#settle(id, () => {
@@ -290,9 +290,9 @@ export class ClientSession {
     answered: (type, id, body) => this.#answered(type, id, body),
   };
 
-  #begun(type: number, id: number, length: number): PendingRead | null {
+  #begun(type: number, id: number): PendingRead | null {
     if (this.#extensions === null) {
-      checkVersion(type, id, length);
+      checkVersion(type, id);
       return null;
     }
     const pending = this.#waiting(id);
@@ -435,10 +435,8 @@ function answer(type: number, body: Uint8Array, { reply, call }: Pending): unkno
 }
 
 /** Checks the first message, which has a version where others have an id. */
-function checkVersion(type: number, version: number, length: number): void {
-  if (type !== FXP.VERSION || length < 0 || length > SFTP_MAX_MESSAGE) {
-    throw new ProtocolError("what answered is not an SFTP server");
-  }
+function checkVersion(type: number, version: number): void {
+  if (type !== FXP.VERSION) throw new ProtocolError("what answered is not an SFTP server");
   // The lower version counts (filexfer-02 §4): later ones are ours, and earlier ones lack requests only.
   if (version > LATEST_VERSION) throw new ProtocolError(`the server speaks version ${version}`);
 }
