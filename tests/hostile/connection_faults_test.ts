@@ -9,55 +9,65 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { createCipheriv } from "node:crypto";
-import { Opener } from "../../lib/crypto/packet_cipher.ts";
+import { concat } from "@std/bytes";
+import { createCipheriv, createHmac } from "node:crypto";
+import { Opener, type RawKeys } from "../../lib/crypto/packet_cipher.ts";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { ChannelOpenError, ClosedError, ProtocolError } from "../../lib/errors.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
+import { Writer } from "../../lib/wire/writer.ts";
 import { adjust, none, openChannel, receiveBytes } from "../connection/raw_channel.ts";
 import { rawWorld } from "../connection/raw_world.ts";
-import { keysFor, SUITES } from "../crypto/packets.ts";
+import { keysFor, nameOf, SUITES } from "../crypto/packets.ts";
 import { transportPair } from "../transport/transport_pair.ts";
 
 const ROLES = ["client", "server"] as const;
 
-/** A packet that AES-GCM authenticates, whatever its padding is. */
-function gcmPacket(padding: number, length: number): Uint8Array {
-  const suite = SUITES.find(({ cipher }) => cipher === "aes256-gcm@openssh.com")!;
-  const { key, iv } = keysFor(suite);
+/** The clear text of a packet from its padding length on: padding in place of a payload. */
+function paddedWith(padding: number, length: number): Uint8Array {
   const clear = new Uint8Array(length);
-  clear[0] = padding;
-  clear[1] = MSG.IGNORE;
-  const size = new Uint8Array(4);
-  new DataView(size.buffer).setUint32(0, length);
-  const cipher = createCipheriv("aes-256-gcm", key, iv).setAAD(size);
-  return new Uint8Array([
-    ...size,
-    ...cipher.update(clear),
-    ...cipher.final(),
-    ...cipher.getAuthTag(),
-  ]);
+  clear.set([padding, MSG.IGNORE]);
+  return clear;
 }
 
-Deno.test("a padding that is longer than its packet is refused under AES-GCM (CVE-2026-46597)", () => {
-  const suite = SUITES.find(({ cipher }) => cipher === "aes256-gcm@openssh.com")!;
-  const payload = (padding: number, length: number) => {
-    using opener = new Opener();
-    opener.setKeys(keysFor(suite));
-    opener.push(gcmPacket(padding, length));
-    try {
-      return opener.next()?.length;
-    } catch (error) {
-      assertInstanceOf(error, ProtocolError);
-      return "refused";
+/** A packet with its length in the clear that the receiver must find authentic, whatever its padding is. */
+const sealers: Record<string, (keys: RawKeys, clear: Uint8Array) => Uint8Array[]> = {
+  "aes256-gcm@openssh.com": ({ key, iv }, clear) => {
+    const cipher = createCipheriv("aes-256-gcm", key, iv).setAAD(uint32(clear.length));
+    return [cipher.update(clear), cipher.final(), cipher.getAuthTag()];
+  },
+  "aes256-ctr with hmac-sha2-256-etm@openssh.com": ({ key, iv, macKey }, clear) => {
+    const encrypted = createCipheriv("aes-256-ctr", key, iv).update(clear);
+    const mac = createHmac("sha256", macKey).update(uint32(0)).update(uint32(clear.length));
+    return [encrypted, mac.update(encrypted).digest()];
+  },
+};
+
+for (const [name, seal] of Object.entries(sealers)) {
+  Deno.test(`a padding that is longer than its packet is refused under ${name} (CVE-2026-46597)`, () => {
+    const keys = keysFor(SUITES.find((suite) => nameOf(suite) === name)!);
+    const payload = (padding: number, length: number) => {
+      using opener = new Opener();
+      opener.setKeys(keys);
+      opener.push(concat([uint32(length), ...seal(keys, paddedWith(padding, length))]));
+      try {
+        return opener.next()?.length;
+      } catch (error) {
+        assertInstanceOf(error, ProtocolError);
+        return "refused";
+      }
+    };
+    assertEquals(payload(10, 16), 5);
+    for (const [padding, length] of [[0, 16], [3, 16], [15, 16], [16, 16], [255, 16], [255, 32]]) {
+      assertEquals(payload(padding!, length!), "refused", `${padding} of ${length}`);
     }
-  };
-  assertEquals(payload(10, 16), 5);
-  for (const [padding, length] of [[0, 16], [3, 16], [15, 16], [16, 16], [255, 16], [255, 32]]) {
-    assertEquals(payload(padding!, length!), "refused", `${padding} of ${length}`);
-  }
-});
+  });
+}
+
+function uint32(value: number): Uint8Array {
+  return new Writer().u32(value).take();
+}
 
 for (const role of ROLES) {
   for (const count of [0xffff_ffff, 0x8000_0000, 1025, 1]) {
@@ -176,7 +186,7 @@ Deno.test("a write of more than 4 GiB sends its bytes, and ends with its channel
   await ended;
 });
 
-Deno.test("reading and writing do not spin once the peer has closed the channel (russh 0.52)", async () => {
+Deno.test("reading and writing do not spin once the peer has closed the channel (russh, June 2025)", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world);
   world.raw.send(m.ChannelClose.encode({ recipient: channel.id }));
