@@ -113,7 +113,7 @@ Deno.test("Packets are handled one after the other, each batch is told, and afte
   };
   await readPackets(
     ...[socket, opener, new Uint8Array([1, 2])] as const,
-    ...[handle, () => events.push("tick"), () => open] as const,
+    ...[handle, () => void events.push("tick"), () => open] as const,
   );
   assertEquals(events, ["1", "2", "paused", "tick", "3", "4", "tick", "5"]);
   assertEquals(opener.pushed, [2, 2, 1]);
