@@ -43,6 +43,19 @@ Deno.test("readIdentification accepts what is protocol 2, as OpenSSH does", asyn
   }
 });
 
+Deno.test("readIdentification refuses lines without a version, or without a dash behind it", async () => {
+  for (const from of ["client", "server"] as const) {
+    for (const line of ["SSH-", "SSH-2.0", "SSH-2.0 x"]) {
+      await assertRejects(() => identify(from, `${line}\r\n`), ProtocolError, "Malformed");
+    }
+    const error = await assertRejects(() => identify(from, "SSH-1.5\x1b-x\r\n")) as Error;
+    assertEquals(error instanceof ProtocolError || error instanceof ConnectError, true);
+    const old = await assertRejects(() => identify(from, "SSH-1.5-x\r\n"), ProtocolError);
+    assertEquals(old.disconnectReason, 8);
+    assertEquals(old.message, `The ${from} speaks SSH protocol 1.5, not 2.0`);
+  }
+});
+
 Deno.test("readIdentification skips a server's lines with colors, and no binary data", async () => {
   const { line } = await identify("server", "\x1b[31m\x07Welcome\x7f\x1b[0m\r\n", "SSH-2.0-x\r\n");
   assertEquals(line, "SSH-2.0-x");
