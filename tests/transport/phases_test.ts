@@ -280,3 +280,14 @@ Deno.test("Each end knows the other's identification", async () => {
   const lines = { client: "SSH-2.0-Ours", server: "SSH-2.0-Theirs 1.0" };
   assertEquals([pair.client.identification, pair.server.identification], [lines, lines]);
 });
+
+Deno.test("Messages of the transport itself are heard of above: they are signs of life", async () => {
+  await using pair = await greetedPair();
+  let heard = 0;
+  pair.client.open({ handle() {}, closed() {}, heard: () => void heard++ });
+  pair.server.sink.sendNow(m.Ignore.encode({ data: none }));
+  pair.server.sink.sendNow(m.Debug.encode({ display: false, text: "", language: "" }));
+  pair.server.disconnect();
+  await pair.client.closed;
+  assert(heard >= 3, `${heard}`); // EXT_INFO may be one more
+});
