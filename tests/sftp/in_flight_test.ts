@@ -517,3 +517,38 @@ Deno.test("the blocks of a write behind fill their requests, up to 256 KiB", asy
   ]);
   await session.close();
 });
+
+Deno.test("what was refused is written again after all answers, in case one was late", async () => {
+  await using w = await opened(new Uint8Array(0));
+  const gate = Promise.withResolvers<undefined>();
+  const lines: string[] = [];
+  w.server.refuse = (line) => {
+    if (!line.startsWith("WRITE")) return undefined;
+    lines.push(line);
+    return lines.length === 1 ? SftpStatus.FAILURE : lines.length === 2 ? gate.promise : undefined;
+  };
+  const behind = new WriteBehind(w.file, { inFlight: MIB });
+  await behind.write(data.subarray(0, 65_536), () => {});
+  let finished = false;
+  const finishing = behind.finish().then(() => finished = true);
+  for (let turns = 0; turns < 5; turns++) await turn();
+  assertEquals([lines.length, finished], [2, false]);
+  gate.resolve(undefined);
+  await finishing;
+  assertEquals(lines.slice(2), ["WRITE /file 0 32768", "WRITE /file 32768 32768"]);
+  assert(same(w.server.data("/file")!, data.subarray(0, 65_536)));
+});
+
+Deno.test("a READ of a file of unknown length is tried again with care, too", async () => {
+  await using w = await opened(data.subarray(0, 50_000));
+  let first = true;
+  w.server.refuse = (line) => {
+    if (!line.startsWith("READ") || !first) return undefined;
+    first = false;
+    return SftpStatus.FAILURE;
+  };
+  const ahead = new ReadAhead(w.file, { size: 0 });
+  const found: number[] = [];
+  for (let block; (block = await ahead.next()) !== null;) found.push(...block);
+  assert(same(new Uint8Array(found), data.subarray(0, 50_000)));
+});

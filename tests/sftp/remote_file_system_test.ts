@@ -762,3 +762,49 @@ Deno.test("names of accounts are asked for in parts, and unknown ones left out",
   await turn();
   await sftp.close();
 });
+
+Deno.test("a refused close is an error of what was written, and of nothing else", async () => {
+  const { channel } = channelTo(({ id, type }, peer) =>
+    peer.send(type === FXP.OPEN ? msg.Handle.encode(id, { handle }) : status(id, FAILURE))
+  );
+  const sftp = await SftpClient.open(channel);
+  await (await sftp.open("/x")).close();
+  for (const options of [{ write: true }, { append: true }, { read: true, write: true }]) {
+    const file = await sftp.open("/x", options);
+    assertEquals(await refusal(file.close()), FAILURE);
+  }
+  await sftp.close();
+});
+
+Deno.test("a mode that is only wanted is left out where it is refused", async () => {
+  await using w = await world();
+  const create = { write: true, create: true, createNew: true };
+  const open = (more = {}) => w.remote.fileWithMode("/new", { ...create, mode: 0o640, ...more });
+  const plain = await open();
+  assertEquals(plain.kept, true);
+  await plain.file.close();
+  assertEquals(await w.log(), ["OPEN /new write+creat+excl 640", "CLOSE /new"]);
+  await w.sftp.remove("/new");
+  await w.log();
+  w.server.refuse = (line) => line.endsWith(" 640") ? PERMISSION_DENIED : undefined;
+  const { file, kept } = await open();
+  await file.close();
+  assertEquals([kept, await w.log()], [false, [
+    "OPEN /new write+creat+excl 640",
+    "REMOVE /new", // it may have been made all the same
+    "OPEN /new write+creat+excl",
+    "CLOSE /new",
+  ]]);
+  const again = await open({ createNew: false });
+  await again.file.close();
+  assertEquals((await w.log()).filter((line) => line.startsWith("REMOVE")), []);
+  w.server.refuse = (line) =>
+    line.startsWith("OPEN") ? line.endsWith(" 640") ? PERMISSION_DENIED : FAILURE : undefined;
+  assertEquals(await refusal(open()), PERMISSION_DENIED); // the first refusal is told
+  await w.log();
+  for (const [code, options] of [[NO_SUCH_FILE, {}], [FAILURE, { mode: undefined }]] as const) {
+    w.server.refuse = (line) => line.startsWith("OPEN") ? code : undefined;
+    assertEquals(await refusal(open(options)), code);
+    assertEquals((await w.log()).length, 1); // nothing else is tried
+  }
+});
