@@ -34,12 +34,7 @@
  * @module
  */
 export { connect } from "./lib/client/connect.ts";
-export {
-  Client,
-  type ConnectionInfo,
-  type RunOptions,
-  type WaitOptions,
-} from "./lib/client/client.ts";
+export { Client, type ConnectionInfo, type WaitOptions } from "./lib/client/client.ts";
 export type { ConnectOptions, Jump } from "./lib/client/options.ts";
 export {
   type Gateway,
@@ -66,6 +61,7 @@ export { publicKey, type PublicKeyOptions } from "./lib/auth/public_key.ts";
 export * from "./lib/agent/mod.ts";
 export type { PrivateKey, Signer, SignOptions } from "./lib/keys/private_key.ts";
 export type { PublicKey } from "./lib/keys/public_key.ts";
+export type { RunOptions } from "./lib/client/run_options.ts";
 export { Command, type CommandOptions } from "./lib/session/command.ts";
 export {
   type CommandOutput,

@@ -9,6 +9,7 @@ const ROWS: readonly (readonly string[])[] = [
     "encoding.ts",
     "listener.ts",
     "metrics.ts",
+    "option_checks.ts",
     "patterns.ts",
     "quote.ts",
     "spans.ts",

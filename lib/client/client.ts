@@ -1,8 +1,4 @@
-import {
-  AgentForwarding,
-  type AgentForwardOptions,
-  type ForwardedAgent,
-} from "../agent/forwarding.ts";
+import { AgentForwarding, type ForwardedAgent } from "../agent/forwarding.ts";
 import type { Channel, IncomingOpen } from "../connection/channel.ts";
 import type { GlobalHandler } from "../connection/global_requests.ts";
 import type { HostSettings } from "../config/settings.ts";
@@ -23,13 +19,14 @@ import type { TunnelConn } from "../forward/tunnel_conn.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import type { HostAddress } from "../known_hosts/host_key_policy.ts";
 import { type ConfiguredForwards, startConfiguredOrExit } from "./configured_forwards.ts";
-import { Command, type CommandOptions, startProcess, startProgram } from "../session/command.ts";
+import { Command, startProcess, startProgram } from "../session/command.ts";
 import type { Process } from "../session/process.ts";
 import { SftpClient } from "../sftp/client.ts";
 import { serverReadsLinkFirst } from "../sftp/protocol/symlink_order.ts";
 import type { HostProof } from "../keys/key.ts";
 import { type MessageTransport, NOT_SHARED } from "../transport/message_transport.ts";
 import type { Agreed } from "../transport/negotiation.ts";
+import { checkRunOptions, type RunOptions } from "./run_options.ts";
 import { SessionQueue } from "./session_queue.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
 
@@ -58,15 +55,6 @@ export interface ConnectionInfo {
   readonly mac: string;
   /** The compression towards the server, or `"none"`. */
   readonly compression: string;
-}
-
-/** How a command runs on a server. */
-export interface RunOptions extends CommandOptions, AgentForwardOptions {
-  /**
-   * Lends a display to the program, as `ssh -Y`: true for the one of DISPLAY. What it shows there can see
-   * and do whatever other X clients can.
-   */
-  readonly forwardX11?: boolean | DisplayOptions;
 }
 
 /** Options of what waits for the server. */
@@ -173,12 +161,15 @@ export class Client implements AsyncDisposable {
    *
    * @throws {CommandError} If it ends without success
    */
-  run(command: string, options: RunOptions = {}): Promise<string> {
+  // deno-lint-ignore require-await -- what is wrong with the options is a rejection
+  async run(command: string, options: RunOptions = {}): Promise<string> {
     return this.command(command, options).text();
   }
 
   /** A command to run with `output()`, `spawn()` or `text()`, in the shape of Deno's `Command`. */
   command(command: string, options: RunOptions = {}): Command {
+    if (typeof command !== "string") throw new TypeError("A command must be text");
+    checkRunOptions("command()", options);
     const open = (signal?: AbortSignal) => this.#openFor({ ...options, signal });
     return new Command(open, command, this.#withEnv(options));
   }
@@ -189,6 +180,7 @@ export class Client implements AsyncDisposable {
    * @throws {RequestDeniedError} If the server refuses it
    */
   async shell(options: RunOptions = {}): Promise<Process> {
+    checkRunOptions("shell()", options);
     const channel = await this.#openFor(options);
     return await startProcess(channel, { kind: "shell" }, {
       pty: true,

@@ -21,6 +21,7 @@ import { requestService } from "../transport/service.ts";
 import { connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import { Transport } from "../transport/transport.ts";
 import { abortable, onAbort } from "../waiting.ts";
+import { checkConnectOptions } from "./checks.ts";
 import { Client, type ClientLogin } from "./client.ts";
 import { type Configured, configured } from "./configured.ts";
 import { followHostKeys } from "./host_key_updates.ts";
@@ -129,6 +130,7 @@ async function connectAt(
 
 /** @throws {TypeError | ConfigError} If the options contradict each other, or lead round in circles */
 function check(asked: ConnectOptions, depth: number): void {
+  checkConnectOptions(asked);
   addressOf(asked);
   if ([asked.jump, asked.transport, asked.proxyCommand].filter((way) => way).length > 1) {
     throw new TypeError("A connection goes through a jump, a transport or a command: one of them");

@@ -13,6 +13,7 @@ import type { Transport } from "../transport/transport.ts";
 import { onAbort, onTimeout } from "../waiting.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
 import { serveSocket } from "./login.ts";
+import { checkServeOptions } from "./checks.ts";
 import type { ServeOptions } from "./options.ts";
 import { Penalties } from "./penalties.ts";
 import { readProxyHeader } from "./proxy_protocol.ts";
@@ -58,6 +59,7 @@ export interface SshServer extends AsyncDisposable {
  * ```
  */
 export function serve(options: ServeOptions, handler: SessionHandler | null = null): SshServer {
+  checkServeOptions("serve()", options);
   const suite = suiteOf(options);
   options.signal?.throwIfAborted();
   const listener = runtime.net.listen({
@@ -109,6 +111,7 @@ export function serveStreams(
   options: ServeOptions,
   handler: SessionHandler | null = null,
 ): ServedConnection {
+  checkServeOptions("serveStreams()", options);
   const { transport } = serveSocket(streamSocket(streams), suiteOf(options), options, handler);
   const close = async () => {
     transport.disconnect();

@@ -84,10 +84,9 @@ export class Process implements AsyncDisposable {
       end(new DOMException(message, "TimeoutError"));
     });
     if (stderr === "null") channel.discard("stderr");
-    const { terminal } = runtime;
     this.#inherited = Promise.all([
-      stdout === "inherit" && copy(() => channel.readChunk(), terminal.stdout),
-      stderr === "inherit" && copy(() => channel.readStderrChunk(), terminal.stderr),
+      stdout === "inherit" && copy(() => channel.readChunk(), runtime.terminal.stdout),
+      stderr === "inherit" && copy(() => channel.readStderrChunk(), runtime.terminal.stderr),
     ]).then(() => {});
     this.#inherited.catch(() => {});
     this.status = channel.exitStatus;

@@ -1,5 +1,5 @@
 /** A program without `Deno`: what works on a runtime that has neither sockets nor files. */
-import type { connect as Connect } from "../../mod.ts";
+import type { ConnectOptions } from "../../mod.ts";
 
 delete (globalThis as { Deno?: unknown }).Deno;
 const { connect, none } = await import("../../mod.ts");
@@ -23,6 +23,6 @@ console.log(JSON.stringify({
   noFiles: await failure({ user: "me", transport: memoryPair()[0], hostname: "db1" }),
 }));
 
-function failure(options: Parameters<typeof Connect>[0] & object): Promise<string> {
+function failure(options: ConnectOptions): Promise<string> {
   return connect(options).then(() => "connected", (error) => `${error}`);
 }

@@ -1,0 +1,88 @@
+/** What `connect()` refuses before it does anything. */
+import { ALGORITHM_CHECKS } from "../crypto/suite_checks.ts";
+import {
+  abortSignal,
+  anything,
+  callback,
+  checkOptions,
+  count,
+  either,
+  milliseconds,
+  mustBe,
+  nested,
+  object,
+  oneOf,
+  type OptionCheck,
+  type OptionChecks,
+  shown,
+  text,
+  textRecord,
+} from "../option_checks.ts";
+import type { ConnectOptions } from "./options.ts";
+
+/** A line of a public key, or a fingerprint; not a path. */
+const KEY_TEXT = /^(SHA256:|[\w@.-]+ [A-Za-z0-9+/]+=*)/;
+
+const OPTIONS: OptionChecks<ConnectOptions> = {
+  hostname: text,
+  port: anything, // its range has a message of its own
+  user: text,
+  auth: credentials,
+  hostKeys: (value) =>
+    typeof value === "string" && !KEY_TEXT.test(value)
+      ? `is neither a key nor a fingerprint: for a file write knownHosts(${JSON.stringify(value)})`
+      : mustBe("a policy, a function, a key or several", (value) => /^[sof]/.test(typeof value))(
+        value,
+      ),
+  config: anything,
+  algorithms: either(oneOf("strict"), nested("algorithms", ALGORITHM_CHECKS)),
+  signal: abortSignal,
+  timeout: milliseconds,
+  keepaliveInterval: milliseconds,
+  keepaliveCount: count,
+  channelTimeouts: object,
+  rekey: object,
+  window: anything,
+  hostKeyAlias: text,
+  versionAddendum: text,
+  tcp: object,
+  proxyCommand: text,
+  transport: mustBe(
+    "a pair of streams, readable and writable",
+    (value) => object(value) === null && "readable" in (value as object),
+  ),
+  jump: either(text, object),
+  controlPath: either(text, mustBe("a path or false", (value) => value === false)),
+  onNote: callback,
+  env: textRecord,
+  onBanner: callback,
+  trace: callback,
+};
+
+/** @throws {TypeError} If an option has an unknown name, or a value that cannot be meant */
+export function checkConnectOptions(options: ConnectOptions): void {
+  checkOptions("connect()", options, OPTIONS);
+}
+
+/** Never shows a value: it may be a password. */
+function credentials(value: unknown): ReturnType<OptionCheck> {
+  if (!Array.isArray(value)) {
+    return typeof value === "string"
+      ? 'is a text: write [password("…")], or [publicKey(await loadKey("…"))] for the path of a key'
+      : "must be an array of credentials, such as [publicKey(key)]";
+  }
+  for (const [at, each] of value.entries()) {
+    const problem = credential(each);
+    if (problem !== null) return `has a mistake: auth[${at}] ${problem}`;
+  }
+  return null;
+}
+
+function credential(value: unknown): string | null {
+  if (typeof value === "string") {
+    return 'is a text: write password("…"), or publicKey(await loadKey("…")) for the path of a key';
+  }
+  if (typeof value !== "object" || value === null) return `is ${shown(value)}, not a credential`;
+  if ("sign" in value && "publicKey" in value) return "is a private key: wrap it in publicKey(key)";
+  return "authenticate" in value ? null : "is an object, but not a credential such as password(…)";
+}

@@ -1,0 +1,117 @@
+/** Options that cannot be meant are refused at the call, with what to write instead. */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { connect, type ConnectOptions, none } from "@denossh/ssh";
+import { generateKey } from "@denossh/ssh/keys";
+import { serve, type ServeOptions } from "@denossh/ssh/server";
+import { connectedPair } from "@denossh/ssh/testing";
+import { nearest, shown } from "../../lib/option_checks.ts";
+
+const key = await generateKey("ed25519");
+const SECRET = "hunter2 ";
+
+const wrong: [unknown, string][] = [
+  [{ username: "me" }, 'no option "username": it may be "user"'],
+  [{ host: "db1" }, 'no option "host": it may be "hostname"'],
+  [{ timeOut: 5 }, 'no option "timeOut": it may be "timeout"'],
+  [{ keepAliveInterval: 5 }, 'it may be "keepaliveInterval"'],
+  [{ privateKey: key }, 'no option "privateKey"'],
+  [{ timeout: "5s" }, 'timeout must be a number of milliseconds, at least 0, not the text "5s"'],
+  [{ timeout: -1 }, "timeout must be a number of milliseconds, at least 0, not -1"],
+  [{ timeout: NaN }, "timeout must be a number"],
+  [{ user: 7 }, "user must be text, not 7"],
+  [{ auth: key }, "auth must be an array of credentials, such as [publicKey(key)]"],
+  [{ auth: none() }, "auth must be an array"],
+  [{ auth: "~/.ssh/id_ed25519" }, 'auth is a text: write [password("…")], or [publicKey('],
+  [{ auth: [key] }, "auth[0] is a private key: wrap it in publicKey(key)"],
+  [{ auth: [none(), SECRET] }, 'auth[1] is a text: write password("…"), or publicKey('],
+  [{ auth: [{ password: SECRET }] }, "auth[0] is an object, but not a credential"],
+  [{ auth: [undefined] }, "auth[0] is undefined, not a credential"],
+  [{ hostKeys: "/path/known_hosts" }, 'for a file write knownHosts("/path/known_hosts")'],
+  [{ hostKeys: true }, "hostKeys must be a policy, a function, a key or several, not true"],
+  [
+    { algorithms: { ciphers: "aes256-ctr" } },
+    'algorithms has no option "ciphers": it may be "cipher"',
+  ],
+  [{ algorithms: { cipher: 5 } }, "algorithms: cipher must be an array of texts, not 5"],
+  [{ algorithms: "weak" }, "algorithms must be an object"],
+  [
+    { signal: new AbortController() },
+    "signal must be an AbortSignal, not an object (AbortController)",
+  ],
+  [{ env: { A: 1 } }, "env must be an object of texts by their names"],
+  [{ onBanner: console }, "onBanner must be a function"],
+  [{ jump: 5 }, "jump must be an object, not 5"],
+  [{ transport: {} }, "transport must be a pair of streams"],
+];
+for (const [options, expected] of wrong) {
+  Deno.test(`connect() refuses what cannot be meant: ${expected}`, async () => {
+    const asked = options as ConnectOptions;
+    const error = await assertRejects(() => connect("nowhere.invalid", asked), TypeError, expected);
+    assert(!error.message.includes(SECRET));
+  });
+}
+
+Deno.test("connect() takes options that are undefined, and keys in every form", async () => {
+  await using pair = await connectedPair({
+    connect: { env: undefined, hostKeyAlias: undefined } as never,
+  });
+  assertEquals(pair.host.info.user, "tester");
+  for (const hostKeys of [`${key.publicKey}`, key.publicKey.fingerprint(), [key.publicKey]]) {
+    const error = await connect({ hostname: "127.0.0.1", port: 1, user: "x", auth: [], hostKeys })
+      .catch((error) => error);
+    assert(!(error instanceof TypeError), String(error));
+  }
+});
+
+const commands: [unknown, string][] = [
+  [{ stdin: "hello" }, 'text goes to `input`, not the text "hello"'],
+  [{ stdin: 5 }, "not 5"],
+  [{ stdout: "pipe" }, 'stdout must be one of "piped", "null", "inherit", not the text "pipe"'],
+  [{ environment: {} }, 'command() has no option "environment": it may be "env"'],
+  [{ timeout: "1m" }, "timeout must be a number of milliseconds"],
+  [{ args: "a b" }, "args must be an array of texts"],
+  [{ pty: "xterm" }, "pty must be an object"],
+];
+for (const [options, expected] of commands) {
+  Deno.test(`command() refuses what cannot be meant: ${expected}`, async () => {
+    await using pair = await connectedPair({ handler: () => 0 });
+    assertThrows(() => pair.host.command("x", options as never), TypeError, expected);
+    await assertRejects(() => pair.host.run("x", options as never), TypeError, expected);
+  });
+}
+
+const servers: [unknown, string][] = [
+  [{ hostKey: key }, 'serve() has no option "hostKey": it may be "hostKeys"'],
+  [{ hostKeys: key }, "hostKeys must be an array of private keys"],
+  [{ hostKeys: ["host_key"] }, 'such as [await hostKeyFile("host_key")]'],
+  [{ port: "22" }, 'port must be a port from 0 to 65535, not the text "22"'],
+  [{ loginGraceTime: "2m" }, "loginGraceTime must be a number of milliseconds"],
+  [{ algorithms: { macs: [] } }, 'it may be "mac"'],
+  [{ penalties: "no" }, "penalties must be an object or false"],
+];
+for (const [options, expected] of servers) {
+  Deno.test(`serve() refuses what cannot be meant: ${expected}`, () => {
+    const usual = { port: 0, hostKeys: [key], auth: { none: () => true } };
+    assertThrows(() => serve({ ...usual, ...options as ServeOptions }), TypeError, expected);
+  });
+}
+
+Deno.test("The nearest name is one that differs little, or none", () => {
+  const names = ["timeout", "user", "hostKeys", "keepaliveInterval"];
+  assertEquals(nearest("timeuot", names), "timeout");
+  assertEquals(nearest("hostkey", names), "hostKeys");
+  assertEquals(nearest("interval", names), "keepaliveInterval");
+  assertEquals(nearest("zzz", names), null);
+  assertEquals(nearest("x", []), null);
+});
+
+Deno.test("A value in an error is short, and tells of its kind", () => {
+  assertEquals(shown("x".repeat(50)), `the text "${"x".repeat(40)}…"`);
+  assertEquals([shown(null), shown([]), shown(new Map()), shown(() => {})], [
+    "null",
+    "an array",
+    "an object (Map)",
+    "a function",
+  ]);
+  assertEquals(shown(Object.create(null)), "an object (Object)");
+});
