@@ -153,6 +153,25 @@ Deno.test("a copy of 2 GiB lets the event loop turn", async () => {
   atMost(clock.longest, TURN_MS + 3);
 });
 
+Deno.test("a listing whose entries take time lets the event loop turn between them", async () => {
+  const clock = new WorkClock();
+  const backend: SftpBackend = {
+    stat: () => Promise.resolve({ ...info, ...unknown, isFile: false, isDirectory: true }),
+    async *readDir() {
+      for (let i = 0; i < 1000; i++) {
+        if (i % 8 === 0) clock.work();
+        yield { name: `${i}`, info: { ...info, ...unknown } };
+      }
+    },
+  };
+  await using w = await session(backend, new ConnectionShare(new Turn(new Turns(clock))));
+  const handle = await handleOf(w.peer, msg.Opendir.encode(1, { path: "/" }));
+  const readdir = msg.Readdir.encode(1, { handle });
+  for (let status = 0; status === 0;) status = await statusOf(w.peer, readdir);
+  assert(clock.rests >= 1000 / 8 / (TURN_MS + 4) - 1, `${clock.rests}`);
+  atMost(clock.longest, TURN_MS + 4);
+});
+
 Deno.test("ten sessions of one connection get what the one of another connection gets", async () => {
   const clock = new WorkClock(turn);
   const turns = new Turns(clock);

@@ -3,7 +3,7 @@ import { SFTP_MAX_CHUNK } from "../../defaults.ts";
 import { attributesOf, changesOf, type SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpBackend, SftpBackendOpen } from "./backend.ts";
 import type { AnswerBuffers } from "./buffers.ts";
-import type { Handles } from "./handles.ts";
+import type { Handles, Listing } from "./handles.ts";
 import { longname } from "../protocol/longname.ts";
 import * as msg from "../protocol/messages.ts";
 import { FXF, FXP } from "../protocol/numbers.ts";
@@ -100,9 +100,7 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
     return { handle };
   }),
   answers("readdir", msg.Readdir, msg.Name, async ({ handles, turn }, { handle }) => {
-    const entries = await list(handles, handle);
-    turn.end();
-    return { entries };
+    return { entries: await list(handles.listing(handle), turn) };
   }),
   changes("remove", msg.Remove, ({ backend }, { path }) => has(backend.remove).call(backend, path)),
   changes(
@@ -254,10 +252,17 @@ export function single(name: string): msg.RowValue<typeof msg.Name> {
 /** Bytes of entries in one answer: enough to make round trips rare, and far below the limit of a message. */
 const LIST_BYTES = 64 * 1024;
 
-async function list(handles: Handles, handle: Uint8Array): Promise<msg.NameEntry[]> {
-  const listing = handles.listing(handle);
+/** Entries of a listing that are one piece of work. */
+const LIST_PIECE = 32;
+
+async function list(listing: Listing, turn: Turn): Promise<msg.NameEntry[]> {
   const entries: msg.NameEntry[] = [];
   for (let bytes = 0; bytes < LIST_BYTES;) {
+    if (entries.length % LIST_PIECE === 0) {
+      turn.end();
+      const pause = turn.begin();
+      if (pause) await pause;
+    }
     const { done, value } = await listing.next();
     if (done) break;
     const { name, info } = value;
