@@ -199,7 +199,7 @@ Deno.test("A client that goes hangs up on its program, and reads nothing more of
   const program = await next;
   const writing = program.stdout.getWriter().write(bytes("x"));
   await writing.catch(() => {});
-  await process[Symbol.asyncDispose]();
+  await process.channel.close();
   await until(() => program.signals.length > 0);
   assertEquals(program.signals, ["SIGTERM", "SIGHUP"]);
   // Something that the program has left running may hold its pipes open: nobody waits for that.
