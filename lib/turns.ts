@@ -12,6 +12,9 @@ const FREE_MS = TURN_MS / 2;
 /** What a piece of work costs besides its own time, in milliseconds: packets, answers and promises. */
 const PIECE_MS = 1 / 16;
 
+/** What a byte of a request costs, in milliseconds. */
+const BYTE_MS = 2e-6;
+
 /** A connection that has waited for its turn counts as busy for this many milliseconds. */
 const BUSY_MS = 1000;
 
@@ -167,10 +170,14 @@ export class Turn {
     return this.#worked >= FREE_MS || this.#turns.isBusy ? this.#next() : null;
   }
 
-  /** Ends a piece of work. */
-  end(): void {
+  /**
+   * Ends a piece of work.
+   *
+   * @param bytes Of what it worked on, if they are much for so little work: they have been decrypted
+   */
+  end(bytes = 0): void {
     const now = this.#turns.now();
-    const worked = now - this.#began + PIECE_MS;
+    const worked = now - this.#began + PIECE_MS + bytes * BYTE_MS;
     this.#turns.add(worked);
     this.#worked += worked;
     this.#began = now;

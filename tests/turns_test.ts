@@ -73,6 +73,14 @@ Deno.test("sequential requests hardly ever wait", async () => {
   assert(clock.rests < 20, `${clock.rests}`);
 });
 
+Deno.test("large requests are work, even if there is little to do for them", () => {
+  const clock = fakeClock();
+  const turn = new Turn(new Turns(clock));
+  let requests = 0;
+  for (; turn.begin() === null; requests++) turn.end(250_000);
+  assert(requests < 10, `${requests}`);
+});
+
 Deno.test("little work of one connection does not wait, and that of many together does", async () => {
   const clock = fakeClock();
   const turns = new Turns(clock);

@@ -211,7 +211,7 @@ class ServerSession {
     const { type, id, body } = await this.#request();
     const run = (): Promise<Frame> | Frame => {
       const answer = this.#answer(type, id, body);
-      this.#turn.end();
+      this.#turn.end(type === FXP.WRITE ? 0 : body.length);
       if (answer instanceof Promise) this.#requests.lend(body, answer);
       return answer;
     };
