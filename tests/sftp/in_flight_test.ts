@@ -535,8 +535,13 @@ Deno.test("what was refused is written again after all answers, in case one was 
   assertEquals([lines.length, finished], [2, false]);
   gate.resolve(undefined);
   await finishing;
-  assertEquals(lines.slice(2), ["WRITE /file 0 32768", "WRITE /file 32768 32768"]);
+  assertEquals(lines.splice(0).slice(2), ["WRITE /file 0 32768", "WRITE /file 32768 32768"]);
   assert(same(w.server.data("/file")!, data.subarray(0, 65_536)));
+  // One request at a time by now: a refusal is final.
+  w.server.refuse = (line) =>
+    line.startsWith("WRITE") ? (lines.push(line), SftpStatus.FAILURE) : undefined;
+  assertEquals(await refusal(behind.write(data.subarray(0, 10), () => {})), SftpStatus.FAILURE);
+  assertEquals(lines.length, 1);
 });
 
 Deno.test("a READ of a file of unknown length is tried again with care, too", async () => {
@@ -551,4 +556,16 @@ Deno.test("a READ of a file of unknown length is tried again with care, too", as
   const found: number[] = [];
   for (let block; (block = await ahead.next()) !== null;) found.push(...block);
   assert(same(new Uint8Array(found), data.subarray(0, 50_000)));
+});
+
+Deno.test("data of a later block after an early end is an error, not the end", async () => {
+  await using w = await opened(data.subarray(0, 150_000));
+  w.server.refuse = (line) => line.startsWith("READ /file 32768 ") ? SftpStatus.EOF : undefined;
+  const ahead = new ReadAhead(w.file, { size: 150_000, inFlight: 100_000 });
+  assertEquals((await ahead.next())!.length, 32_768);
+  const error = await assertRejects(() => ahead.next(), SftpError);
+  assertEquals([error.status, error.message], [
+    SftpStatus.EOF,
+    'Cannot read "/file": the server has data after its end at 32768 bytes',
+  ]);
 });
