@@ -20,6 +20,7 @@ import type { PublicKey } from "../keys/public_key.ts";
 import type { HostAddress } from "../known_hosts/host_key_policy.ts";
 import { type ConfiguredForwards, startConfiguredOrExit } from "./configured_forwards.ts";
 import { Command, startProcess, startProgram } from "../session/command.ts";
+import { ShellCommand, shellText, type ShellValue } from "../session/shell_command.ts";
 import type { Process } from "../session/process.ts";
 import { SftpClient } from "../sftp/client.ts";
 import { serverReadsLinkFirst } from "../sftp/protocol/symlink_order.ts";
@@ -172,6 +173,30 @@ export class Client implements AsyncDisposable {
     checkRunOptions("command()", options);
     const open = (signal?: AbortSignal) => this.#openFor({ ...options, signal });
     return new Command(open, command, this.#withEnv(options));
+  }
+
+  /**
+   * A command of a template, whose values are quoted for a POSIX shell: each is one word, a list is as many.
+   * Awaited, it runs and fails unless it succeeds.
+   *
+   * @throws {TypeError} If a value is neither text, a number nor a list of them
+   *
+   * @example
+   * ```ts
+   * import { connectedPair } from "@denossh/ssh/testing";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using pair = await connectedPair({ handler: (session) => session.print(session.command!) });
+   * const { host } = pair;
+   * const path = "my notes; rm -r /";
+   * assertEquals(await host.$`cat ${path}`.text(), "cat 'my notes; rm -r /'");
+   * assertEquals(await host.$`ls ${["-l", path]}`.lines(), ["ls -l 'my notes; rm -r /'"]);
+   * await host.$`true`;
+   * ```
+   */
+  $(parts: TemplateStringsArray, ...values: readonly ShellValue[]): ShellCommand {
+    const open = (signal?: AbortSignal) => this.#openFor({ signal });
+    return new ShellCommand(open, shellText(parts, values), this.#withEnv({}));
   }
 
   /**

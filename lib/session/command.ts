@@ -101,9 +101,48 @@ export class Command {
    * @throws {CommandError} If it ends without success
    */
   async text(): Promise<string> {
+    return new TextDecoder().decode(await this.bytes()).replace(/\r?\n$/, "");
+  }
+
+  /**
+   * Runs the command to its end and returns the lines of its standard output.
+   *
+   * @throws {CommandError} If it ends without success
+   */
+  async lines(): Promise<string[]> {
+    const text = await this.text();
+    return text === "" ? [] : text.split(/\r?\n/);
+  }
+
+  /**
+   * Runs the command to its end and returns its standard output, parsed as JSON.
+   *
+   * @throws {CommandError} If it ends without success
+   * @throws {SyntaxError} If its output is no JSON
+   */
+  // deno-lint-ignore no-explicit-any -- as JSON.parse
+  async json<T = any>(): Promise<T> {
+    return JSON.parse(await this.text());
+  }
+
+  /**
+   * Runs the command to its end and returns its standard output.
+   *
+   * @throws {CommandError} If it ends without success
+   */
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return (await this.success()).stdout;
+  }
+
+  /**
+   * Runs the command to its end, as {@linkcode Command.output} does.
+   *
+   * @throws {CommandError} If it ends without success
+   */
+  async success(): Promise<CommandOutput> {
     const output = await this.output();
-    if (!output.success) throw new CommandError(describe(this.#command, output), output);
-    return new TextDecoder().decode(output.stdout).replace(/\r?\n$/, "");
+    if (output.success) return output;
+    throw new CommandError(describe(this.#command, output), output);
   }
 
   async #start(stdin: NonNullable<CommandOptions["stdin"]>): Promise<Process> {

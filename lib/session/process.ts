@@ -1,3 +1,4 @@
+import { TextLineStream } from "@std/streams";
 import type { Channel } from "../connection/channel.ts";
 import type { ExitStatus } from "../connection/request.ts";
 import { KILL_GRACE_MS, MAX_OUTPUT } from "../defaults.ts";
@@ -131,6 +132,16 @@ export class Process implements AsyncDisposable {
     return this.channel.stderr;
   }
 
+  /** The lines of standard output, as they come, without LF or CR LF. */
+  lines(): ReadableStream<string> {
+    return linesOf(this.stdout);
+  }
+
+  /** The lines of standard error, as they come, without LF or CR LF. */
+  stderrLines(): ReadableStream<string> {
+    return linesOf(this.stderr);
+  }
+
   /**
    * Reads both streams to their ends; one that is inherited is empty here.
    *
@@ -185,6 +196,10 @@ export class Process implements AsyncDisposable {
     if (this.#options[stream] !== "inherit") return;
     throw new TypeError(`Cannot get "${stream}": it is inherited, not piped`);
   }
+}
+
+function linesOf(bytes: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStream<string> {
+  return bytes.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
 }
 
 async function copy(

@@ -1,0 +1,104 @@
+/** Commands made of templates, and what can be had of a command's output. */
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { CommandError } from "@denossh/ssh";
+import type { SessionHandler } from "@denossh/ssh/server";
+import { connectedPair } from "@denossh/ssh/testing";
+import { quote } from "../../lib/quote.ts";
+import { shellText, type ShellValue } from "../../lib/session/shell_command.ts";
+
+const text = (parts: TemplateStringsArray, ...values: ShellValue[]) => shellText(parts, values);
+const echo: SessionHandler = (session) => session.print(session.command!);
+
+Deno.test("Values of a template are words, and lists are as many", () => {
+  assertEquals(text`ls -l`, "ls -l");
+  assertEquals(text`cat ${"a b"} | head -${5}`, "cat 'a b' | head -5");
+  assertEquals(text`rm ${["-r", "x y", 7]} ${""}`, "rm -r 'x y' 7 ''");
+  assertEquals(text`rm ${[]}`, "rm ");
+  assertEquals(text`echo ${'$HOME `id` "x" \n it\'s'}`, `echo '$HOME \`id\` "x" \n it'\\''s'`);
+});
+
+Deno.test("Values that are no words are refused", () => {
+  for (const value of [null, undefined, {}, true, ["a", null], [["a"]], 5n]) {
+    assertThrows(
+      () => text`ls ${value as unknown as ShellValue}`,
+      TypeError,
+      "A value in a command",
+    );
+  }
+  assertThrows(() => text`ls ${"a\0b"}`, TypeError, "NUL");
+});
+
+Deno.test("quote() leaves plain words alone, and a shell takes the others as they are", async () => {
+  for (const plain of ["a", "A-b_c.d/e:f,g@h%i+j", "1"]) assertEquals(quote(plain), plain);
+  const words = [
+    "",
+    " ",
+    "'",
+    "''",
+    "a'b",
+    "~",
+    "*",
+    "a=b",
+    "#",
+    "!",
+    "\\",
+    "\n",
+    "é",
+    "-",
+    "$(id)",
+  ];
+  for (const word of words.filter((word) => !["é", "-"].includes(word))) {
+    assertEquals(quote(word) === word, false, word);
+  }
+  const { stdout } = await new Deno.Command("/bin/sh", {
+    args: ["-c", `printf '%s\\0' ${quote(words)}`],
+  }).output();
+  assertEquals(new TextDecoder().decode(stdout).split("\0"), [...words, ""]);
+});
+
+Deno.test("A template that is awaited runs, and fails unless it succeeds", async () => {
+  await using pair = await connectedPair({
+    handler: async (session) => {
+      await echo(session);
+      return session.command === "false" ? 1 : 0;
+    },
+  });
+  const { host } = pair;
+  const { code, stdout } = await host.$`echo ${"a b"}`;
+  assertEquals([code, new TextDecoder().decode(stdout)], [0, "echo 'a b'"]);
+  await assertRejects(async () => await host.$`false`, CommandError, "exit code 1");
+  await assertRejects(() => host.$`false`.text(), CommandError);
+  assertEquals((await host.$`false`.output()).code, 1);
+});
+
+Deno.test("A command gives its output as lines, JSON and bytes", async () => {
+  const outputs: Record<string, string> = { lines: "a\r\nb\n\nc\n", json: '{"a":[1]}\n', none: "" };
+  await using pair = await connectedPair({
+    handler: (session) => session.print(outputs[session.command!]!),
+  });
+  const { host } = pair;
+  assertEquals(await host.command("lines").lines(), ["a", "b", "", "c"]);
+  assertEquals(await host.command("none").lines(), []);
+  assertEquals(await host.command("json").json(), { a: [1] });
+  await assertRejects(() => host.command("none").json(), SyntaxError);
+  assertEquals((await host.command("lines").bytes()).length, outputs.lines!.length);
+});
+
+Deno.test("A process gives the lines of both outputs as they come", async () => {
+  await using pair = await connectedPair({
+    handler: async (session) => {
+      await session.print("one\ntw");
+      await session.channel.readChunk();
+      await session.print("o\r\nthree");
+      await session.printError("oh\nno\n");
+    },
+  });
+  await using process = await pair.host.command("x").spawn();
+  const lines: string[] = [];
+  for await (const line of process.lines()) {
+    lines.push(line);
+    if (line === "one") await process.channel.writeAll(new Uint8Array(1));
+  }
+  assertEquals(lines, ["one", "two", "three"]);
+  assertEquals(await Array.fromAsync(process.stderrLines()), ["oh", "no"]);
+});
