@@ -218,12 +218,12 @@ Deno.test("connect needs a user, and takes that of the system", async () => {
   ];
   for (const [USER, LOGNAME, expected] of users) {
     using _env = fakeEnv({ USER, LOGNAME });
-    const connecting = connectedPair({ connect: common });
     if (expected === null) {
+      const connecting = connect({ ...common, transport: memoryPair()[0] });
       await assertRejects(() => connecting, TypeError, "No user given");
       continue;
     }
-    await using pair = await connecting;
+    await using pair = await connectedPair({ connect: common });
     assertEquals(pair.host.info.user, expected);
   }
 });
