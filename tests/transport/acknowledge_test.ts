@@ -1,5 +1,12 @@
 /** What OpenSSH's Nagle algorithm would turn into 40 ms: an end that has nothing to say, and says it. */
 import { assert, assertEquals } from "@std/assert";
+import { resolveSuite } from "../../lib/crypto/suite.ts";
+import { KEXINIT_PATIENCE_MS } from "../../lib/defaults.ts";
+import { generateKey } from "../../lib/keys/mod.ts";
+import { memoryPair } from "../../lib/testing/memory_pair.ts";
+import { streamSocket } from "../../lib/transport/socket.ts";
+import { Transport } from "../../lib/transport/transport.ts";
+import { FakeTime } from "../support/fake_time.ts";
 import { followHostKeys } from "../../lib/client/host_key_updates.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
 import * as m from "../../lib/wire/messages.ts";
@@ -35,4 +42,34 @@ Deno.test("A client answers the keys that a server announces, learned or not", a
   }));
   await world.raw.next(MSG.REQUEST_FAILURE);
   assert(sink.packetsSinceRekey === before + 2);
+});
+
+Deno.test("A server lets the client's KEXINIT come first, but does not wait for it for ever", async () => {
+  const hostKey = await generateKey();
+  using time = new FakeTime();
+  const [near, far] = memoryPair();
+  const options = { role: "server", suite: resolveSuite(), hostKeys: [hostKey] } as const;
+  const server = new Transport(streamSocket(far), options);
+  const { sink } = server;
+  const send = sink.sendNow.bind(sink);
+  let sent = 0;
+  sink.sendNow = (payload) => {
+    if (payload[0] === MSG.KEXINIT) sent++;
+    send(payload);
+  };
+  const handshake = server.handshake().catch(() => {});
+  const client = streamSocket(near);
+  const lines = new Uint8Array(256);
+  await Promise.all([
+    client.write(new TextEncoder().encode("SSH-2.0-x\r\n")),
+    client.read(lines),
+  ]);
+  await time.advance(KEXINIT_PATIENCE_MS - 1);
+  assertEquals(sent, 0);
+  await time.advance(1);
+  assertEquals(sent, 1);
+  server.disconnect();
+  client.close();
+  await handshake;
+  await server.finished;
 });
