@@ -79,10 +79,16 @@ export const DH_GEX_GRANTED_BITS = 3072;
 export const DH_GEX_LARGEST_GRANTED_BITS = 4096;
 
 /**
- * How much of the server's time key agreements over finite fields may take, all clients together that are
- * not logged in. They cost the client nothing: it need not compute its value.
+ * How much of the server's time key agreements over finite fields and signatures of long RSA keys may take,
+ * all clients together that are not logged in. They cost the client nothing: it need not compute its value.
  */
 export const STRANGERS_WORK_SHARE = 0.5;
+
+/** Longest signature that is verified at once, in bytes: that of an RSA key of 4096 bits, with its label. */
+export const QUICK_SIGNATURE_BYTES = 536;
+
+/** Longest certificate that is read at once, in bytes: the authority's key and signature are in it. */
+export const QUICK_CERTIFICATE_BYTES = 2048;
 
 /** Largest group accepted, in bits: as OpenSSH has it. Work grows with the cube of it. */
 export const DH_GEX_MAX_BITS = 8192;

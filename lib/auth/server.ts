@@ -5,6 +5,7 @@ import { CERTIFICATE_ALGORITHMS } from "../keys/certificate_names.ts";
 import { SIGNATURE_ALGORITHMS } from "../keys/key_types.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import type { Link } from "../transport/link.ts";
+import { strangersWork } from "../transport/work_share.ts";
 import {
   UserauthBanner,
   UserauthFailure,
@@ -82,6 +83,7 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<AcceptedLo
   const lists = requiredLists(policy);
   let start = 0;
   const guarded = guard(link, signal, () => start = performance.now());
+  const work = workUntil(signal);
   let progress = new LoginProgress("", lists);
   let next: Uint8Array | null = null;
   let failures = 0;
@@ -97,7 +99,7 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<AcceptedLo
     if (progress.user !== user) progress = new LoginProgress(user, lists);
 
     const row = SERVER_METHODS.find(({ name }) => name === method && progress.next.includes(name));
-    const attempt = { link: guarded, policy, algorithms, user, client, method: named, data };
+    const attempt = { link: guarded, policy, algorithms, user, client, method: named, data, work };
     const outcome = await (row?.check(attempt) ?? Promise.resolve<Outcome>({ kind: "refused" }))
       .finally(() => data.fill(0)); // a password may be in it
     if (outcome.kind === "answered") continue;
@@ -158,6 +160,17 @@ function guard(
       signal?.throwIfAborted();
       link.send(payload);
     },
+  };
+}
+
+/** How work is done for a client until the end of the login; see {@linkcode Attempt.work}. */
+function workUntil(signal: AbortSignal | undefined): Attempt["work"] {
+  return async (isCostly, work) => {
+    if (!isCostly) return work();
+    return await strangersWork.run(() => {
+      signal?.throwIfAborted();
+      return work();
+    });
   };
 }
 

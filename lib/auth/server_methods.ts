@@ -1,4 +1,5 @@
 import { equals } from "@std/bytes";
+import { QUICK_CERTIFICATE_BYTES, QUICK_SIGNATURE_BYTES } from "../defaults.ts";
 import { KeyFormatError } from "../errors.ts";
 import { canVerify } from "../keys/parsed_key.ts";
 import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
@@ -41,6 +42,8 @@ export interface Attempt {
   readonly method: string;
   /** The method's own fields of the request. */
   readonly data: Uint8Array;
+  /** Does work at once, or, if it is costly, when strangers may have their next share of the time. */
+  readonly work: <T>(isCostly: boolean, work: () => T) => Promise<T>;
 }
 
 /**
@@ -81,10 +84,10 @@ async function checkNone({ policy, user, client }: Attempt): Promise<Outcome> {
 
 // RFC 4252 §7
 async function checkKey(attempt: Attempt): Promise<Outcome> {
-  const { link, policy, algorithms, user, client } = attempt;
+  const { link, policy, user, client } = attempt;
   const { signature, hostKey, ...request } = readKeyRequest(attempt);
   const { algorithm, publicKey: blob } = request;
-  const key = acceptableKey(algorithm, blob, algorithms);
+  const key = await acceptableKey(attempt, algorithm, blob);
   // Bound to another host, it was not meant for us.
   const isElsewhere = hostKey !== null && !equals(hostKey, link.host.hostKey.blob);
   if (key === null || isElsewhere) return { kind: "refused" };
@@ -107,7 +110,11 @@ async function checkKey(attempt: Attempt): Promise<Outcome> {
     ? PublicKeySigned.encode({ ...session, ...request })
     : HostBoundSigned.encode({ ...session, ...request, hostKey });
   const touch = answer.kind === "accepted" ? answer.grant : {};
-  const owned = key.verify(algorithm, signed, signature, touch);
+  const isCostly = signature.length > QUICK_SIGNATURE_BYTES;
+  const owned = await attempt.work(
+    isCostly,
+    () => key.verify(algorithm, signed, signature, touch),
+  );
   return owned ? { ...answer, key } : { kind: "refused", key };
 }
 
@@ -126,36 +133,35 @@ function readKeyRequest({ method, data }: Attempt) {
 
 // RFC 4252 §9: the client's host signs for its user.
 async function checkHost(attempt: Attempt): Promise<Outcome> {
-  const { link, policy, algorithms, user, client, data } = attempt;
+  const { link, policy, user, client, data } = attempt;
   const { signature, ...request } = HostBasedAuth.decode(data);
   const { algorithm, hostKey: blob, hostName, userName } = request;
-  const key = acceptableKey(algorithm, blob, algorithms);
+  const key = await acceptableKey(attempt, algorithm, blob);
   if (key === null) return { kind: "refused" };
   const claim = { hostName: hostName.replace(/\.$/, ""), userName };
   const answer = verdict(await consult(() => policy.hostBased?.(user, key, claim, client)));
-  const owned = key.verify(
-    algorithm,
-    HostBasedSigned.encode({
-      sessionId: link.sessionId,
-      number: MSG.USERAUTH_REQUEST,
-      user,
-      service: SERVICE,
-      method: "hostbased",
-      ...request,
-    }),
-    signature,
-  );
+  const signed = HostBasedSigned.encode({
+    sessionId: link.sessionId,
+    number: MSG.USERAUTH_REQUEST,
+    user,
+    service: SERVICE,
+    method: "hostbased",
+    ...request,
+  });
+  const isCostly = signature.length > QUICK_SIGNATURE_BYTES;
+  const owned = await attempt.work(isCostly, () => key.verify(algorithm, signed, signature));
   return owned ? { ...answer, key } : { kind: "refused", key };
 }
 
-function acceptableKey(
+/** The key, if its algorithm is accepted and it makes sense; the signature in a certificate is verified. */
+async function acceptableKey(
+  { algorithms, work }: Attempt,
   algorithm: string,
   blob: Uint8Array,
-  accepted: readonly string[],
-): PublicKey | null {
-  if (!accepted.includes(algorithm)) return null;
+): Promise<PublicKey | null> {
+  if (!algorithms.includes(algorithm)) return null;
   try {
-    const key = parsePublicKey(blob);
+    const key = await work(blob.length > QUICK_CERTIFICATE_BYTES, () => parsePublicKey(blob));
     return canVerify(key, algorithm) ? key : null;
   } catch (error) {
     if (error instanceof KeyFormatError) return null;

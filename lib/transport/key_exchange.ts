@@ -4,12 +4,7 @@ import type { Agreement, KexTalk } from "../crypto/kex/kex_method.ts";
 import { type DirectionKeys, type Opener, warmUp } from "../crypto/packet_cipher.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { row, type Suite } from "../crypto/suite.ts";
-import {
-  DH_GEX_LARGEST_GRANTED_BITS,
-  DH_GEX_MAX_BITS,
-  KEXINIT_PATIENCE_MS,
-  STRANGERS_WORK_SHARE,
-} from "../defaults.ts";
+import { DH_GEX_LARGEST_GRANTED_BITS, DH_GEX_MAX_BITS, KEXINIT_PATIENCE_MS } from "../defaults.ts";
 import { HostKeyError, ProtocolError } from "../errors.ts";
 import type { Signer } from "../keys/private_key.ts";
 import { canUse } from "../keys/parsed_key.ts";
@@ -31,7 +26,7 @@ import {
   STRICT,
 } from "./negotiation.ts";
 import type { PacketSink } from "./packet_sink.ts";
-import { WorkShare } from "./work_share.ts";
+import { strangersWork } from "./work_share.ts";
 
 /** What a key exchange needs to know and to change. */
 export interface KeyExchangeRun {
@@ -61,9 +56,6 @@ export interface SessionIdentity {
   readonly signature: Uint8Array;
   readonly strict: boolean;
 }
-
-/** Costly key agreements with clients that are not logged in, over all connections. */
-const strangersWork = new WorkShare(STRANGERS_WORK_SHARE);
 
 interface Exchanged {
   readonly secret: Uint8Array;

@@ -1,3 +1,4 @@
+import { STRANGERS_WORK_SHARE } from "../defaults.ts";
 import { sleep } from "../waiting.ts";
 
 /**
@@ -36,3 +37,6 @@ export class WorkShare {
     }
   }
 }
+
+/** Costly work for clients that are not logged in, over all connections. */
+export const strangersWork: WorkShare = new WorkShare(STRANGERS_WORK_SHARE);

@@ -11,13 +11,15 @@ import type { ServerAuthPolicy } from "../../lib/auth/policy.ts";
 import { authenticateServer, type ServerAuthOptions } from "../../lib/auth/server.ts";
 import { ed25519Section } from "../../lib/keys/ed25519.ts";
 import { UserauthInfoResponse, UserauthRequest } from "../../lib/wire/messages.ts";
-import { InteractiveAuth, PublicKeyProbe } from "../../lib/wire/requests.ts";
+import { strangersWork } from "../../lib/transport/work_share.ts";
+import { InteractiveAuth, PublicKeyAuth, PublicKeyProbe } from "../../lib/wire/requests.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { comments, framed, say } from "../agent/world.ts";
 import { linkPair, type MemoryLink } from "../auth/link_pair.ts";
 import { FakeTime } from "../support/fake_time.ts";
 
 const service = "ssh-connection";
+const zeros = (length: number) => new Uint8Array(length);
 
 /** Numbers of answers to a request (RFC 4252, RFC 4256). */
 const [FAILURE, QUESTION, PK_OK] = [51, 60, 60];
@@ -67,6 +69,81 @@ Deno.test("an ECDSA key of another curve than is accepted does not log in (CVE-2
     assertEquals(await answerTo(client, request), answer, algorithm);
   }
 });
+
+/** A key or an authority as strangers make them up: an odd number of so many bits. */
+function madeUpRsa(bits: number): Uint8Array {
+  return new Writer().text("ssh-rsa").mpint(Uint8Array.of(1, 0, 1))
+    .mpint(new Uint8Array(bits / 8).fill(0xff)).take();
+}
+
+/** A certificate with a signature that is none. */
+function madeUpCertificate(authority: Uint8Array, bits: number): Uint8Array {
+  const none = new Uint8Array(0);
+  const signature = new Writer().text("rsa-sha2-512").string(new Uint8Array(bits / 8).fill(1));
+  return new Writer().text("ssh-ed25519-cert-v01@openssh.com").string(new Uint8Array(32))
+    .string(new Uint8Array(32).fill(7)).u64(0n).u32(1).text("id").string(none)
+    .u64(0n).u64(2n ** 64n - 1n).string(none).string(none).string(none)
+    .string(authority).string(signature.take()).take();
+}
+
+for (
+  const [what, algorithm, publicKey, bits, turns] of [
+    ["an RSA key of 4096 bits", "rsa-sha2-512", madeUpRsa(4096), 4096, 0],
+    ["an RSA key of 4608 bits", "rsa-sha2-512", madeUpRsa(4608), 4608, 1],
+    [
+      "a certificate of an authority of 4096 bits",
+      "ssh-ed25519-cert-v01@openssh.com",
+      madeUpCertificate(madeUpRsa(4096), 4096),
+      512,
+      0,
+    ],
+    [
+      "a certificate of an authority of 8192 bits",
+      "ssh-ed25519-cert-v01@openssh.com",
+      madeUpCertificate(madeUpRsa(8192), 8192),
+      512,
+      1,
+    ],
+  ] as const
+) {
+  Deno.test(`a stranger's signature by ${what} ${turns ? "waits for its turn" : "is quick"} (CVE-2026-39829)`, async () => {
+    let waited = 0;
+    using _ = workBy((work, run) => {
+      waited++;
+      return run(work);
+    });
+    const client = loginAt({ publicKey: () => true });
+    const signature = new Writer().text("rsa-sha2-512").string(zeros(bits / 8)).take();
+    const data = PublicKeyAuth.encode({ signed: true, algorithm, publicKey, signature });
+    const request = UserauthRequest.encode({ user: "ann", service, method: "publickey", data });
+    assertEquals([await answerTo(client, request), waited], [FAILURE, turns]);
+  });
+}
+
+Deno.test("a stranger who has left before its turn is not worked for (CVE-2026-39829)", async () => {
+  const over = new AbortController();
+  const tried = Promise.withResolvers<unknown>();
+  using _ = workBy((work) => {
+    over.abort();
+    const done = Promise.try(work);
+    tried.resolve(done.then(() => "done", (error) => error.name));
+    return done;
+  });
+  const client = loginAt({ publicKey: () => true }, { signal: over.signal });
+  const fields = { signed: true, algorithm: "rsa-sha2-512", publicKey: madeUpRsa(8192) };
+  const data = PublicKeyAuth.encode({ ...fields, signature: zeros(1024) });
+  client.send(UserauthRequest.encode({ user: "ann", service, method: "publickey", data }));
+  assertEquals(await tried.promise, "AbortError");
+});
+
+type Work = () => unknown;
+
+/** Does costly work for strangers in another way, until it is disposed of. */
+function workBy(way: (work: Work, run: (work: Work) => unknown) => unknown): Disposable {
+  const { run } = strangersWork;
+  strangersWork.run = async (work) => await way(work, run.bind(strangersWork)) as never;
+  return { [Symbol.dispose]: () => void (strangersWork.run = run) };
+}
 
 Deno.test("a principal with a comma is one name, not two (CVE-2026-35414)", async () => {
   using authority = await generateKey();
@@ -124,7 +201,6 @@ function adding(parts: { publicKey?: Uint8Array; both?: Uint8Array; rest?: Uint8
   );
 }
 
-const zeros = (length: number) => new Uint8Array(length);
 const extension = (name: string, contents: Uint8Array) =>
   new Writer().u8(255).text(name).string(contents).take();
 
