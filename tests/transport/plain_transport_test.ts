@@ -124,6 +124,8 @@ Deno.test("Leaving sends what is sealed, then closes, and nothing comes after", 
   transport.disconnect();
   transport.disconnect();
   transport.sink.send(new Uint8Array([97, 0, 0, 0, 2]));
+  transport.sink.sendNow(new Uint8Array([97, 0, 0, 0, 3]));
+  transport.sink.sendData(1, 0, new Uint8Array(4));
   const error = await transport.closed;
   assert(error instanceof DisconnectError);
   assertEquals([error.reason, error.by, ends.length], [11, "us", 1]);
