@@ -43,8 +43,7 @@ for (const kind of ["ecdsa256", "ecdsa384", "ecdsa521", "rsa"] as const) {
 Deno.test("serve checks the passwords of its file", async () => {
   await using folder = await tempFolder();
   const passwords = await folder.write("pw", "# who\nme:pa:ss wörd\nyou:x\n:empty\nodd\n");
-  const flags = ["--exec", "--password-file", passwords, "-o", "PerSourcePenalties=no"];
-  await using server = await startServe(flags);
+  await using server = await startServe(["--exec", "--password-file", passwords]);
   const enter = async (user: string, secret: string) => {
     await using _host = await login(server, user, password(secret));
   };
