@@ -443,6 +443,69 @@ Deno.test("relative paths of a jail begin at its home, and no others", async () 
   }
 });
 
+Deno.test({
+  name: "descriptors of listings and files count until they are closed, however they end",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    const root = here.path;
+    await Deno.writeTextFile(`${root}/file`, "");
+    const few = new Descriptors(4); // three of them for files
+    const backend = filesOf(new UnrestrictedTree(root), root, false, few);
+    for (let i = 0; i < 9; i++) {
+      assertEquals((await Array.fromAsync(backend.readDir("."))).length, 3);
+      for await (const _ of backend.readDir(".")) break;
+      await refused(Array.fromAsync(backend.readDir("none")));
+      await refused(backend.open("none", OPEN));
+      await (await backend.open("file", OPEN)).close();
+    }
+    const open = await Promise.all([1, 2].map(() => backend.open("file", OPEN)));
+    const { message } = await assertRejects(() => Array.fromAsync(backend.readDir(".")), SftpError);
+    assertEquals(message, "Too many open files");
+    const last = await backend.open("file", OPEN);
+    await assertRejects(() => backend.open("file", OPEN), SftpError, "Too many open files");
+    for (const file of [...open, last]) await file.close();
+  },
+});
+
+Deno.test("account files are opened for reading", async () => {
+  const fs = runtime.posix;
+  const { O_WRONLY, O_RDWR } = fs.constants;
+  const opened: boolean[] = [];
+  using _ = posix({
+    openSync(path: string, flags: number, mode?: number) {
+      if (path.endsWith("/passwd")) opened.push((flags & (O_WRONLY | O_RDWR)) !== 0);
+      return fs.openSync(path, flags, mode);
+    },
+  });
+  await using w = await world((root) => localFiles({ root }));
+  await Deno.mkdir(`${w.root}/etc`);
+  await Deno.writeTextFile(`${w.root}/etc/passwd`, "ann:x:7:8::/home/ann:/bin/sh\n");
+  assertEquals([await w.backend.userNames([7]), opened], [["ann"], [false]]);
+});
+
+Deno.test({
+  name: "without a jail a path is absolute though its last step is missing, and no other may be",
+  ignore,
+  fn: async () => {
+    await using w = await world((root) => filesOf(new UnrestrictedTree(root), root));
+    const name = crypto.randomUUID();
+    await Deno.mkdir(`${w.root}/dir`);
+    await Deno.symlink("dir", `${w.root}/link`);
+    const real = (path: string) => w.backend.realPath(path);
+    assertEquals(await real(`/${name}`), `/${name}`);
+    assertEquals(await real(`//${name}//`), `/${name}`);
+    assertEquals([await real(name), await real(`link/${name}/`)], [
+      `${w.root}/${name}`,
+      `${w.root}/dir/${name}`,
+    ]);
+    assertEquals([await real(""), await real("link")], [w.root, `${w.root}/dir`]);
+    for (const path of [`${name}/x`, `${name}/.`, `${name}/..`]) {
+      assertEquals(await refused(real(path)), NO_SUCH_FILE);
+    }
+  },
+});
+
 Deno.test("no account file is made where there is none", async () => {
   await using w = await world((root) => localFiles({ root }));
   await Deno.mkdir(`${w.root}/etc`);
