@@ -3,6 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CLOSE_LINGER_MS, SFTP_MAX_MESSAGE } from "../../lib/defaults.ts";
 import {
   serveSftp,
+  type SftpBackend,
   type SftpChannel,
   SftpClient,
   SftpError,
@@ -117,6 +118,34 @@ Deno.test("a session that went well is ended by an EOF, and its channel stays op
   await near.closeWrite();
   await serving;
   assertEquals([ended, served.closed], [1, 0]);
+});
+
+Deno.test("a file that its client has not closed is aborted if it can be, and closed if not", async () => {
+  const ends: string[] = [];
+  const end = (what: string) => async () => void await ends.push(what);
+  const none = () => Promise.reject(new Error("not here"));
+  const file = { read: () => 0, write() {}, stat: none, setStat: none };
+  const backend: SftpBackend = {
+    async open(path) {
+      const close = end(`close ${path}`);
+      return await (path === "plain"
+        ? { ...file, close }
+        : { ...file, close, abort: end("abort") });
+    },
+  };
+  const [near, far] = channelPair();
+  const serving = serveSftp(far, backend);
+  const sftp = await SftpClient.open(near);
+  const [complete] = [
+    await sftp.open("complete"),
+    await sftp.open("half"),
+    await sftp.open("plain"),
+  ];
+  await complete.close();
+  assertEquals(ends, ["close complete"]);
+  await sftp.close();
+  await serving;
+  assertEquals(ends, ["close complete", "abort", "close plain"]);
 });
 
 Deno.test("a write that fails before the greeting is not told if the server has said more", async () => {

@@ -51,6 +51,11 @@ export interface SftpBackendFile {
   statVfs?(): Promise<SftpFileSystem>;
   /** Closes the file; called once. */
   close(): Promise<void>;
+  /**
+   * Called in place of `close` when the session ends before the client has closed the file: gives up what is
+   * not complete, such as an upload.
+   */
+  abort?(): Promise<void>;
 }
 
 /** One line of a listing. */

@@ -80,10 +80,11 @@ export class Handles {
     await close(opened);
   }
 
-  /** Closes everything, removes what is of no use without its client, and ignores failures. */
+  /** Closes or aborts everything, removes what is of no use without its client, and ignores failures. */
   async closeAll(): Promise<void> {
     await Promise.allSettled([...this.#opened.values()].map(async (opened) => {
-      await close(opened);
+      if ("file" in opened && opened.file.abort) await opened.file.abort();
+      else await close(opened);
       await opened.remove?.();
     }));
     for (const _ of this.#opened) this.#share.returnHandle();
