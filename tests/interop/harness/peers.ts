@@ -47,6 +47,7 @@ export type Peer =
   | "sshfs"
   | "rclone"
   | "ssh2"
+  | "weed"
   | "go"
   | "python3"
   | "root"
@@ -143,6 +144,8 @@ import asyncssh; assert asyncssh.__version__.startswith("2.10.")`);
     case "ssh2":
       return await existing(`${cacheFolder}/ssh2/node_modules/ssh2/package.json`) &&
         await which("node");
+    case "weed":
+      return await existing(`${cacheFolder}/venv/bin/weed`) ?? await which("weed");
     default:
       return PATHS[peer] === undefined ? await which(peer) : await existing(PATHS[peer]);
   }
