@@ -102,6 +102,7 @@ async function offerWorld() {
     hostname: "127.0.0.1",
     hostKeys: [hostKey],
     maxAuthTries: 100,
+    penalties: false,
     auth: {
       publicKey: (_user, key) => {
         const fingerprint = key.fingerprint();

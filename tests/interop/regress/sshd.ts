@@ -109,7 +109,7 @@ async function listen(): Promise<number> {
     const end = () => told.resolve("end");
     Deno.addSignalListener("SIGHUP", again);
     for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, end);
-    const server = serve({ ...options, hostname, port }, (session) => {
+    const server = serve({ penalties: false, ...options, hostname, port }, (session) => {
       const peer = peerOf(session.remoteAddr);
       return runSession(session, (user) => config.for({ ...peer, user }));
     });
