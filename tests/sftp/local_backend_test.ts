@@ -528,20 +528,25 @@ Deno.test({
   },
 });
 
-Deno.test("a process that may block reads and writes at once, however slow the disk is", async () => {
-  await using w = await world((root) => localFiles({ root, blocking: true }));
-  await Deno.writeTextFile(`${w.root}/file`, "text");
-  using time = new FakeTime();
-  using _ = posix({
-    readSync: () => {
-      time.skip(1000);
-      return 4;
-    },
-  });
-  const backend = localFiles({ root: w.root, blocking: true }) as Required<SftpBackend>;
-  const file = await backend.open("file", OPEN);
-  for (let i = 0; i < 3; i++) assertEquals(file.read(new Uint8Array(4), 0), 4); // and no promise
-  await file.close();
+Deno.test("after a slow read the next ones are in other threads, unless the process may block", async () => {
+  for (const blocking of [true, false, undefined]) {
+    await using w = await world((root) => localFiles({ root }));
+    await Deno.writeTextFile(`${w.root}/file`, "text");
+    using time = new FakeTime();
+    using _ = posix({
+      readSync: () => {
+        time.skip(1000);
+        return 4;
+      },
+    });
+    const options = blocking === undefined ? {} : { blocking };
+    const backend = localFiles({ root: w.root, ...options }) as Required<SftpBackend>;
+    const file = await backend.open("file", OPEN);
+    assertEquals(file.read(new Uint8Array(4), 0), 4); // and no promise
+    const next = file.read(new Uint8Array(4), 0);
+    assertEquals([next instanceof Promise, await next], [blocking !== true, 4]);
+    await file.close();
+  }
 });
 
 Deno.test("an open file is refused if a check of its path fails at any time", async () => {
