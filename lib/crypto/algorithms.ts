@@ -135,8 +135,8 @@ export const SIGNATURES: readonly SignatureAlgorithm[] = [
  * The same by a host key with a certificate (OpenSSH PROTOCOL.certkeys). Where no authority is known, the
  * key in the certificate is looked up as one without.
  */
-export const CERTIFIED: readonly Algorithm[] = SIGNATURES.filter(({ userKey }) => userKey)
-  .map(({ name }) => ({ name: certifiedName(name), preset: "default" }));
+export const CERTIFIED: readonly Algorithm[] = SIGNATURES
+  .map(({ name, preset }) => ({ name: certifiedName(name), preset: preset && "default" }));
 
 /** Keys to log in with, and certificates of them: one is as good as the other. */
 export const USER_KEYS: readonly Algorithm[] = [

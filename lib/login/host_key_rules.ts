@@ -1,7 +1,7 @@
 import { algorithmNames } from "../config/algorithm_lists.ts";
 import { KeyFormatError } from "../errors.ts";
 import { RevocationList } from "../keys/krl.ts";
-import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
+import type { PublicKey } from "../keys/public_key.ts";
 import { type HostKeyPolicy, refused } from "../known_hosts/host_key_policy.ts";
 import { runtime } from "../runtime/runtime.ts";
 import type { LoginSettings } from "./settings.ts";
@@ -54,19 +54,12 @@ export function withRules(
 }
 
 /**
- * Whether a file revokes a key: it is a list of `ssh-keygen -k`, or has a key in each line.
+ * Whether a file revokes a key or its authority: a list of `ssh-keygen -k`, or keys one a line.
  *
  * @throws {KeyFormatError} If it is neither
  */
 async function isRevoked(path: string, key: PublicKey): Promise<boolean> {
-  const bytes = await runtime.files.readFile(path);
-  const text = new TextDecoder().decode(bytes);
-  if (text.startsWith("SSHKRL\n")) return RevocationList.parse(bytes).isRevoked(key);
-  const lines = text.split("\n").map((line) => line.trim())
-    .filter((line) => line !== "" && !line.startsWith("#"));
-  const shown = [key, ...key.certificate ? [key.certificate.publicKey] : []];
-  return lines.map((line) => importPublicKey(line))
-    .some((revoked) => shown.some((each) => each.equals(revoked)));
+  return RevocationList.parse(await runtime.files.readFile(path)).isRevoked(key);
 }
 
 function isLoopback(hostname: string): boolean {

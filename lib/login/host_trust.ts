@@ -42,10 +42,9 @@ export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTru
     }),
     settings,
   );
-  // As in ssh, the command is asked for an order only where the list of the user has none.
+  // As in ssh, what is known orders the algorithms only where the list of the user does not.
   const { HostKeyAlgorithms: listed } = settings;
   const hasOrder = listed !== undefined && !/^[-+]/.test(listed);
-  const ordering = hasOrder ? knownHosts([...files.user, ...files.global]) : known;
   let compromised = false;
 
   async function verify(
@@ -92,7 +91,7 @@ export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTru
   return {
     policy: {
       verify,
-      knownTypes: (host, options) => ordering.knownTypes!(host, options),
+      knownTypes: (host, options) => hasOrder ? [] : known.knownTypes!(host, options),
       ...known.update && { update: known.update },
     },
     get compromised() {

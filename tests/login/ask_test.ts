@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { AuthError, HostKeyError, Keyring, listenAgent } from "@denossh/ssh";
 import { generateKey, type PrivateKey } from "@denossh/ssh/keys";
-import { readKnownHosts } from "@denossh/ssh/known-hosts";
+import { KnownHosts, readKnownHosts } from "@denossh/ssh/known-hosts";
 import { connectedPair } from "@denossh/ssh/testing";
 import { credentials } from "../../lib/login/credentials.ts";
 import { hostTrust } from "../../lib/login/host_trust.ts";
@@ -244,4 +244,21 @@ Deno.test("A new key that cannot be added is an error unless a warning can be gi
   assert(await verify(dialog));
   assertMatch(dialog.events[0]!, /^info: Warning: Cannot add db1 \(ED25519\) to /);
   await assertRejects(() => verify(NO_DIALOG), Deno.errors.NotFound);
+});
+
+Deno.test("What is known orders the algorithms unless the list of the user does", async () => {
+  const known = KnownHosts.line("db1", 22, key.publicKey) + "\n";
+  for (
+    const [list, types] of [
+      [undefined, [key.publicKey.type]],
+      ["+ssh-rsa", [key.publicKey.type]],
+      ["-ecdsa*", [key.publicKey.type]],
+      ["^ssh-ed25519", []],
+      ["ecdsa-sha2-nistp256,ssh-ed25519", []],
+    ] as const
+  ) {
+    const settings = list === undefined ? {} : { HostKeyAlgorithms: list };
+    await using world = await trustWith(settings, NO_DIALOG, known);
+    assertEquals(await world.trust.policy.knownTypes!(host), types, list);
+  }
 });

@@ -12,6 +12,7 @@ import { HostKeyError } from "../../lib/errors.ts";
 import { generateKey, issueCertificate, withCertificate } from "../../lib/keys/mod.ts";
 import { knownHosts } from "../../lib/known_hosts/mod.ts";
 import { connectedPair } from "../../lib/testing/mod.ts";
+import { tempFolder } from "../support/temp.ts";
 
 const lookup = (text: string): Promise<HostSettings> => Config.parse(text).lookup("db1");
 const anybody = { verify: () => true };
@@ -57,6 +58,23 @@ Deno.test("RequiredRSASize refuses smaller keys", async () => {
   const policy = withRules(anybody, await lookup("RequiredRSASize 3072"));
   await assertRejects(async () => await policy.verify(host, key.publicKey), HostKeyError, "3072");
   assertEquals(await withRules(anybody, {}).verify(host, key.publicKey), true);
+});
+
+Deno.test("RevokedHostKeys refuses keys, and certificates of an authority, that a text lists", async () => {
+  await using folder = await tempFolder();
+  using authority = await generateKey();
+  using key = await generateKey();
+  const options = { kind: "host", keyId: "db1", principals: ["db1"] } as const;
+  const certified = await issueCertificate(authority, key.publicKey, options);
+  for (const listed of [authority, key]) {
+    const file = await folder.write("revoked", `# bad\n${listed.publicKey}\n`);
+    const policy = withRules(anybody, await lookup(`RevokedHostKeys ${file}`));
+    await assertRejects(async () => await policy.verify(host, certified), HostKeyError, "revoked");
+  }
+  using other = await generateKey();
+  const policy = withRules(anybody, await lookup(`RevokedHostKeys ${folder.join("revoked")}`));
+  assertEquals(await policy.verify(host, other.publicKey), true);
+  await assertRejects(async () => await policy.verify(host, key.publicKey), HostKeyError);
 });
 
 Deno.test("CASignatureAlgorithms refuses certificates signed by another one", async () => {
