@@ -9,6 +9,8 @@ import {
   type TransferResult,
 } from "../../lib/sftp/mod.ts";
 import { EXTENSION } from "../../lib/sftp/protocol/numbers.ts";
+import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
+import { glob } from "../../lib/sftp/transfer/glob.ts";
 import { MemoryServer } from "./memory_server.ts";
 import { channelTo } from "./raw.ts";
 import { noise, refusal, same, turn } from "./world.ts";
@@ -390,4 +392,27 @@ Deno.test("a file whose attributes are refused is found by opening it", async ()
   const { files } = await w.copy({ recursive: false }, "/tree/one", "/one");
   assertEquals([files, (await w.copy({}, "/tree", "/all")).files], [1, 3]);
   assertEquals(await refusal(w.copy({}, "/none", "/x")), PERMISSION_DENIED);
+});
+
+Deno.test("a folder of another server may have the path of one in the source", async () => {
+  await using w = await world();
+  w.to.folders.set("/tree", 0o755);
+  const { files } = await w.copy({}, "/tree", "/tree/copy");
+  assertEquals([files, w.to.files.has("/tree/copy/a/b/three")], [3, true]);
+});
+
+Deno.test("a pattern leaves folders without an end at some depth", async () => {
+  const info = infoOf({ mode: 0o040755 });
+  let listed = 0;
+  const store = {
+    stat: () => Promise.resolve(info),
+    lstat: () => Promise.resolve(info),
+    async *list() {
+      listed++;
+      yield { name: "x", info };
+    },
+  };
+  const finding = () => Array.fromAsync(glob(store, "/**/none"));
+  await assertRejects(finding, SftpError, "folders without an end");
+  assert(listed > 100 && listed < 300, `${listed}`);
 });

@@ -228,6 +228,7 @@ Deno.test("the error of a transfer with failures is that of the first, and count
     "/x",
     first,
   ]);
+  assertEquals([known.result.files, known.result.failures.length], [2, 2]);
   const other = new SftpTransferError(result(new Deno.errors.NotFound("none")));
   assertEquals([other.status, other.operation, other.path], [SftpStatus.FAILURE, "transfer", "/a"]);
 });
