@@ -25,6 +25,7 @@ import { Turn } from "../turns.ts";
 import { onTimeout } from "../waiting.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { X11Open } from "../wire/requests.ts";
+import type { SftpRequestReport } from "../sftp/server/audit.ts";
 import type { Grant } from "../auth/grant.ts";
 import { announceHostKeys } from "./host_key_proof.ts";
 import { mayListen, mayOpen } from "./granted_forwards.ts";
@@ -224,7 +225,11 @@ class Sessions {
       ? restricted(serviceOf(served), command, user)
       : serviceOf(served);
     if (service === null) return null;
-    const { backend, ...options } = service;
+    const { backend, onRequest, ...others } = service;
+    const options = {
+      ...others,
+      ...onRequest && { onRequest: (report: SftpRequestReport) => onRequest({ ...report, user }) },
+    };
     return async ({ channel }) => {
       await serveSession(
         channel,

@@ -28,7 +28,7 @@
  *
  * @module
  */
-export type { SftpRequestReport } from "./server/audit.ts";
+export type { FileTraffic, SftpRequestReport } from "./server/audit.ts";
 export type { SftpChanges, SftpFileInfo } from "./protocol/attributes.ts";
 export type {
   SftpBackend,

@@ -219,6 +219,39 @@ Deno.test("a log hears of every request, its path and its end", async () => {
   ]);
 });
 
+Deno.test("a log hears of both paths, of bytes, and of files that were finished or not", async () => {
+  const heard: SftpRequestReport[] = [];
+  {
+    await using w = await raw({ onRequest: (report) => heard.push(report) });
+    const handle = await opened(w, "/a", FXF.READ | FXF.WRITE | FXF.CREAT);
+    await ask(w, msg.Write.encode(1, { handle, offset: 0, data: new Uint8Array(7) }));
+    await ask(w, msg.Read.encode(1, { handle, offset: 2, length: 100 }));
+    await ask(w, msg.Read.encode(1, { handle, offset: 7, length: 100 }));
+    await ask(w, msg.Close.encode(1, { handle }));
+    await ask(w, msg.Close.encode(1, { handle }));
+    await extend(w, EXTENSION.POSIX_RENAME, msg.TwoPaths.encode({ from: "/a", to: "/b" }));
+    const left = await opened(w, "/left", FXF.WRITE | FXF.CREAT);
+    await ask(w, msg.Write.encode(1, { handle: left, offset: 0, data: new Uint8Array(3) }));
+  }
+  const kept = heard.filter(({ request }) => request !== "open");
+  assertEquals(
+    kept.map(({ request, path, target, bytes, transferred }) => [
+      ...[request, path, target, bytes],
+      transferred && `${transferred.read} ${transferred.written}`,
+    ]),
+    [
+      ["write", "/a", null, 7, null],
+      ["read", "/a", null, 5, null],
+      ["read", "/a", null, 0, null],
+      ["close", "/a", null, 0, "5 7"],
+      ["close", null, null, 0, null],
+      ["posix-rename", "/a", "/b", 0, null],
+      ["write", "/left", null, 3, null],
+      ["abandoned", "/left", null, 0, "0 3"],
+    ],
+  );
+});
+
 Deno.test("a rename without overwriting takes no file's place, whoever is faster", async () => {
   await using w = await raw();
   await Deno.writeTextFile(`${w.root}/a`, "a");

@@ -115,8 +115,9 @@ function startOf(template: string): string {
   });
 }
 
-function line({ request, path, status }: SftpRequestReport): string {
-  const about = path === null ? "" : ` "${printable(path)}"`;
+function line({ request, path, target, status }: SftpRequestReport): string {
+  const paths = [path, target].filter((path) => path !== null);
+  const about = paths.map((path) => ` "${printable(path)}"`).join("");
   return `${request}${about}: ${statusText(status)}`;
 }
 

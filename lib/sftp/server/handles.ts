@@ -10,6 +10,8 @@ export type Listing = AsyncIterator<SftpBackendEntry>;
 type Opened =
   & {
     readonly path: string;
+    /** Bytes read and written while it was open. */
+    readonly traffic?: { read: number; written: number };
     /** Removes a file that is of no use if its client goes before it closes it. */
     readonly remove?: (() => Promise<void>) | null;
   }
@@ -44,7 +46,7 @@ export class Handles {
   #add(opened: Opened): Uint8Array {
     const handle = new Uint8Array(4);
     new DataView(handle.buffer).setUint32(0, ++this.#next);
-    this.#opened.set(this.#next, opened);
+    this.#opened.set(this.#next, { ...opened, traffic: { read: 0, written: 0 } });
     return handle;
   }
 
@@ -63,6 +65,19 @@ export class Handles {
   /** The path that a handle was opened by; null if there is no such handle. */
   path(handle: Uint8Array): string | null {
     return this.#opened.get(numberOf(handle))?.path ?? null;
+  }
+
+  /** What was read from and written to a file; null if the handle is none of a file. */
+  traffic(handle: Uint8Array): { read: number; written: number } | null {
+    const opened = this.#opened.get(numberOf(handle));
+    return opened && "file" in opened ? opened.traffic! : null;
+  }
+
+  /** The files that are open, with what was read and written. */
+  *files(): Iterable<{ path: string; traffic: { read: number; written: number } }> {
+    for (const opened of this.#opened.values()) {
+      if ("file" in opened) yield { path: opened.path, traffic: opened.traffic! };
+    }
   }
 
   listing(handle: Uint8Array): Listing {

@@ -2,7 +2,7 @@ import { SFTP_MAX_MESSAGE } from "../../defaults.ts";
 import { ProtocolError } from "../../errors.ts";
 import { tell } from "../../listener.ts";
 import { peek32 } from "../../wire/hot.ts";
-import { pathOf, type SftpRequestReport } from "./audit.ts";
+import { type RequestSubject, type SftpRequestReport, subjectOf } from "./audit.ts";
 import type { SftpBackend, SftpBackendFile } from "./backend.ts";
 import { AnswerBuffers, RequestBuffers } from "./buffers.ts";
 import { ByteSource } from "../protocol/byte_source.ts";
@@ -180,6 +180,7 @@ class ServerSession {
       await this.#quiet();
     } finally {
       await this.#pipeline.idle(); // no file is closed while it is being read
+      this.#reportAbandoned();
       await this.#handles.closeAll();
     }
     if (this.#failure !== null) throw this.#failure;
@@ -238,20 +239,21 @@ class ServerSession {
   /** Runs a request; an error becomes an answer, too. */
   #answer(type: number, id: number, body: Uint8Array): Promise<Frame> | Frame {
     let name = "unknown";
-    let path: string | null = null;
+    let subject: RequestSubject | null = null;
     try {
       const { operation, data } = operationOf(type, body);
       name = operation.name;
-      if (this.#options.onRequest) path = pathOf(name, type, body, this.#handles);
+      if (this.#options.onRequest) subject = subjectOf(name, type, body, this.#handles);
       this.#check(operation);
       const answer = operation.run(this.#context, id, data);
-      if (!(answer instanceof Promise)) return this.#report(name, path, answer);
+      const traffic = subject && this.#trafficOf(type, body);
+      if (!(answer instanceof Promise)) return this.#report(name, subject, answer, traffic);
       return answer.then(
-        (frame) => this.#report(name, path, frame),
-        (cause) => this.#report(name, path, refusalFrame(id, cause)),
+        (frame) => this.#report(name, subject, frame, traffic),
+        (cause) => this.#report(name, subject, refusalFrame(id, cause)),
       );
     } catch (cause) {
-      return this.#report(name, path, refusalFrame(id, cause));
+      return this.#report(name, subject, refusalFrame(id, cause));
     }
   }
 
@@ -267,10 +269,49 @@ class ServerSession {
     return permits === undefined || permits(name) === true;
   }
 
-  #report(request: string, path: string | null, frame: Frame): Frame {
-    const status = frame[4] === FXP.STATUS ? peek32(frame, msg.FRAME_HEADER) : SftpStatus.OK;
-    tell(this.#options.onRequest, { request, path, status });
+  /** Counts the bytes of a read or a write once it is answered; null for other requests. */
+  #trafficOf(type: number, body: Uint8Array): ((frame: Frame) => number) | null {
+    if (type !== FXP.READ && type !== FXP.WRITE) return null;
+    const transfer = transferOf(body);
+    const traffic = transfer && this.#handles.traffic(transfer.handle);
+    if (!traffic) return null;
+    if (type === FXP.READ) {
+      return (frame) => {
+        const bytes = frame[4] === FXP.DATA ? peek32(frame, msg.FRAME_HEADER) : 0;
+        traffic.read += bytes;
+        return bytes;
+      };
+    }
+    const { length } = transfer;
+    return (frame) => {
+      const bytes = statusOfFrame(frame) === SftpStatus.OK ? length : 0;
+      traffic.written += bytes;
+      return bytes;
+    };
+  }
+
+  #report(
+    request: string,
+    subject: RequestSubject | null,
+    frame: Frame,
+    traffic: ((frame: Frame) => number) | null = null,
+  ): Frame {
+    const { onRequest } = this.#options;
+    if (onRequest === undefined) return frame;
+    const { path, target, transferred } = subject ?? NO_SUBJECT;
+    const [status, bytes] = [statusOfFrame(frame), traffic?.(frame) ?? 0];
+    tell(onRequest, { request, path, target, bytes, transferred, status });
     return frame;
+  }
+
+  /** Tells of the files that the client has left open. */
+  #reportAbandoned(): void {
+    const { onRequest } = this.#options;
+    if (onRequest === undefined) return;
+    for (const { path, traffic: transferred } of this.#handles.files()) {
+      const rest = { target: null, bytes: 0, transferred, status: SftpStatus.CONNECTION_LOST };
+      tell(onRequest, { request: "abandoned", path, ...rest });
+    }
   }
 
   /** A header that arrives in pieces. A length without room for it is refused before the rest comes. */
@@ -337,4 +378,10 @@ function transferOf(
   if (4 + handle + 12 > body.length) return null;
   const offset = peek32(body, 4 + handle) * 2 ** 32 + peek32(body, 8 + handle);
   return { handle: body.subarray(4, 4 + handle), offset, length: peek32(body, 12 + handle) };
+}
+
+const NO_SUBJECT: RequestSubject = { path: null, target: null, transferred: null };
+
+function statusOfFrame(frame: Frame): number {
+  return frame[4] === FXP.STATUS ? peek32(frame, msg.FRAME_HEADER) : SftpStatus.OK;
 }
