@@ -1,5 +1,6 @@
 /** What two KEXINITs agree on (RFC 4253 §7.1), and what the messages about extensions and services say. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { type DirectionKeys, Opener, Sealer } from "../../lib/crypto/packet_cipher.ts";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { NegotiationError, ProtocolError } from "../../lib/errors.ts";
 import { decodeExtInfo, encodeExtInfo } from "../../lib/transport/ext_info.ts";
@@ -9,6 +10,7 @@ import { type KexInitValue, negotiate, offer } from "../../lib/transport/negotia
 import { acceptService, requestService } from "../../lib/transport/service.ts";
 import { ExtInfo, KexInit, ServiceAccept, ServiceRequest } from "../../lib/wire/messages.ts";
 import { Writer } from "../../lib/wire/writer.ts";
+import { greetedPair } from "./transport_pair.ts";
 
 const OFFER: KexInitValue = {
   cookie: new Uint8Array(16),
@@ -221,4 +223,37 @@ Deno.test("Keys are used up by bytes, by packets, of either direction, or by tim
   );
   assertEquals(usual.exceeds({ bytesSinceRekey: bytes, packetsSinceRekey: 0 }), true);
   assertEquals(usual.exceeds({ bytesSinceRekey: 0, packetsSinceRekey: packets }), true);
+});
+
+Deno.test("Each direction gets the algorithms that were agreed on for it", async () => {
+  const usual = resolveSuite();
+  const ciphers = ["aes128-ctr", "aes256-ctr"];
+  // Its KEXINIT has one cipher from the client, and another one from the server.
+  const suite = {
+    ...usual,
+    get cipher() {
+      const [cipher] = ciphers;
+      ciphers.reverse();
+      return [cipher!];
+    },
+  };
+  const keys: string[] = [];
+  const before = [Sealer, Opener].map(({ prototype }) => ({ prototype, rekey: prototype.rekey }));
+  for (const { prototype, rekey } of before) {
+    prototype.rekey = function (this: never, next: DirectionKeys) {
+      // The kernels are warmed up with zeros.
+      const real = next.secret.some((byte) => byte !== 0);
+      if (real) keys.push(`${next.direction} ${next.cipher}`);
+      return Reflect.apply(rekey, this, [next]);
+    };
+  }
+  try {
+    await using _pair = await greetedPair({ client: { suite } });
+  } finally {
+    for (const { prototype, rekey } of before) prototype.rekey = rekey;
+  }
+  assertEquals([...new Set(keys)].sort(), [
+    "client-to-server aes128-ctr",
+    "server-to-client aes256-ctr",
+  ]);
 });

@@ -85,11 +85,15 @@ Deno.test("A trace shows texts and names without what a terminal obeys, and byte
   trace.sent(m.Ignore.encode({ data: new Uint8Array(7) }));
   trace.sent(m.UserauthPkOk.encode({ algorithm: "x", publicKey: new Uint8Array(1) }));
   trace.received(new Uint8Array([1, 2]));
+  trace.received(new Uint8Array([93, 0, 0, 0, 7, 0, 0, 1, 0])); // CHANNEL_WINDOW_ADJUST
+  trace.received(new Uint8Array([93, 0, 0, 0, 7, 0, 0, 1]));
   assertEquals(told, [
     { display: true, text: `[2J${"x".repeat(253)}…`, language: "" },
     { remaining: ["a", `${"y".repeat(128)}…`], partial: false },
     { data: "7 bytes" },
     {}, // what the message is depends on the method
     {}, // it is malformed
+    { recipient: 7, bytes: 256 },
+    {},
   ]);
 });
