@@ -96,14 +96,16 @@ Deno.test("a folder that is there is used, and a file in its place is a failure"
 
 Deno.test("folders get their attributes at the end, those inside first", async () => {
   const cases: [SftpTransferOptions, string][] = [
+    [{}, ""],
     [{ preserve: true }, "mode=750 times=1000:1000"],
-    [{ owners: true }, ""],
+    [{ owners: true }, "owner=5:6"],
+    [{ owners: true, preserve: true }, "mode=750 owner=5:6 times=1000:1000"],
   ];
   for (const [options, set] of cases) {
     await using w = await world();
     await w.copy(options);
     const found = lines(w.to, /^SETSTAT/);
-    if (set === "") assertEquals(found, []); // the server has told no owners of folders
+    if (set === "") assertEquals(found, []);
     else {
       assertEquals(found.map((line) => line.split(" ")[1]!.split("/").length), [4, 3, 3, 2]);
       for (const line of found) assert(line.endsWith(` ${set}`), line);

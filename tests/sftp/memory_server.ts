@@ -259,7 +259,9 @@ export class MemoryServer {
     const file = this.files.get(path);
     const folder = this.folders.get(path);
     if (this.links.has(path)) return { size: 0, mode: 0o120777 };
-    if (folder !== undefined) return { size: 0, mode: 0o040000 | folder, atime: 1000, mtime: 1000 };
+    if (folder !== undefined) {
+      return { size: 0, mode: 0o040000 | folder, uid: 5, gid: 6, atime: 1000, mtime: 1000 };
+    }
     return file ? attributesOf(file) : null;
   }
 

@@ -122,6 +122,7 @@ Deno.test("a tree is removed level by level, its links but not what they lead to
   const rmdirs: string[] = [];
   w.server.refuse = (line) => {
     const [name, path] = line.split(" ");
+    if (name === "REMOVE" && path !== "/t") return turn().then(() => undefined);
     if (name !== "RMDIR") return undefined;
     rmdirs.push(path!);
     const empty = ![...w.server.files.keys(), ...w.server.folders.keys()].some((other) =>
@@ -492,7 +493,10 @@ Deno.test("attributes of a link are not set where the server cannot", async () =
   await w.sftp.lsetStat("/file", { mode: 0o600 });
   await w.sftp.lutime("/file", 1, 2);
   await w.sftp.lchown("/file", 3, 4);
-  assertEquals(await w.log(), [
+  w.server.refuse = (line) =>
+    line.startsWith("SETSTAT /file mode=644") ? PERMISSION_DENIED : undefined;
+  assertEquals(await refusal(w.sftp.lsetStat("/file", { mode: 0o644 })), PERMISSION_DENIED);
+  assertEquals((await w.log()).slice(0, 7), [
     "LSTAT /link",
     "LSTAT /file",
     "SETSTAT /file mode=600",
@@ -807,4 +811,15 @@ Deno.test("a mode that is only wanted is left out where it is refused", async ()
     assertEquals(await refusal(open(options)), code);
     assertEquals((await w.log()).length, 1); // nothing else is tried
   }
+});
+
+Deno.test("the end of a stream waits for the answers to what was written", async () => {
+  await using w = await world();
+  w.server.add("/file", noise(1));
+  w.server.refuse = (line) =>
+    line.startsWith("WRITE") ? turn().then(() => PERMISSION_DENIED) : undefined;
+  const file = await w.sftp.open("/file", { write: true });
+  const writer = file.writable.getWriter();
+  await writer.write(noise(10));
+  assertEquals(await refusal(writer.close()), PERMISSION_DENIED);
 });
