@@ -72,6 +72,8 @@ async function optionsFor(config: SshdConfig): Promise<ServeOptions> {
       x11: (login) => forward(login).x11!(login),
     },
     pty: isOn(before, "PermitTTY", true),
+    // OpenSSH 9.2 has none, and the scripts fail to log in often.
+    penalties: false,
     ...before.has("subsystem") &&
       { sftp: localFiles({ root: "/", home: Deno.env.get("HOME") ?? "/" }) },
     onAttempt: ({ user, method, accepted }) =>

@@ -220,23 +220,8 @@ export async function runSession(session: Session, valuesOf: ValuesOf): Promise<
   for (const name of Object.keys(session.env)) if (!isAccepted(name)) delete session.env[name];
   Object.assign(session.env, own);
   try {
-    const handler = systemShell({ cwd: homeFolder(), acceptEnv: () => true });
-    await handler(session.pty === null ? session : onTerminal(session));
+    await systemShell({ cwd: homeFolder(), acceptEnv: () => true })(session);
   } finally {
     if (told !== null) await Deno.remove(told).catch(() => {});
   }
-}
-
-/** A session whose command runs on a terminal, which `script` makes: Deno has none. */
-function onTerminal(session: Session): Session {
-  const { env, login, agent, x11, channel, signal, originalCommand } = session;
-  const quoted = (session.command ?? "/bin/sh").replaceAll("'", "'\\''");
-  const fields = {
-    ...{ env, login, agent, x11, channel, signal, originalCommand },
-    command: `exec script -qec '${quoted}' /dev/null`,
-    onSignal: (handler: (name: string) => void) => session.onSignal(handler),
-    exit: (code: number) => session.exit(code),
-    exitSignal: (name: string) => session.exitSignal(name),
-  };
-  return fields as unknown as Session;
 }
