@@ -14,6 +14,7 @@ import type { Values } from "./sshd_config.ts";
 /** Directives that `serve -o` takes as well. */
 const SHARED = [
   "Ciphers",
+  "ChannelTimeout",
   "ClientAliveCountMax",
   "ClientAliveInterval",
   "Compression",
@@ -26,6 +27,7 @@ const SHARED = [
   "MaxStartups",
   "PubkeyAcceptedAlgorithms",
   "RekeyLimit",
+  "UnusedConnectionTimeout",
 ];
 
 /** The one value of a directive as text. */

@@ -63,6 +63,7 @@ async function mayLogIn(
   };
   const check = authorizedKeys(text, {
     ...principals === null && { authorities },
+    permitUserEnvironment: isOn(values, "PermitUserEnvironment", false),
     revoked: (key) => revoked === "all" || (revoked?.isRevoked(key) ?? false),
   });
   const grant = await check(user, key, client);
@@ -77,7 +78,6 @@ function certificateLine(line: string, authority: PublicKey): string {
 /** What a configuration says beside a grant. */
 function withValues(grant: Grant, values: Values): Grant {
   const forced = textOf(values, "ForceCommand");
-  const environment = isOn(values, "PermitUserEnvironment", false) ? grant.environment : {};
   // The first one of a name counts.
   const set = Object.fromEntries(
     wordsOf(values, "SetEnv").toReversed().map((pair) => {
@@ -88,7 +88,7 @@ function withValues(grant: Grant, values: Values): Grant {
   return new Grant({
     ...grant,
     command: forced === undefined || forced === "none" ? grant.command : forced,
-    environment: { ...environment, ...set },
+    environment: { ...grant.environment, ...set },
   });
 }
 
