@@ -13,10 +13,13 @@ import {
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { EXTENSION, FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { AnswerBuffers, RequestBuffers } from "../../lib/sftp/server/buffers.ts";
-import { serviceOf } from "../../lib/sftp/server/server.ts";
+import { serveSession, serviceOf } from "../../lib/sftp/server/server.ts";
+import { ConnectionShare } from "../../lib/sftp/server/share.ts";
+import { startingIn } from "../../lib/sftp/server/start_folder.ts";
+import type { Turn } from "../../lib/turns.ts";
 import { Writer } from "../../lib/wire/writer.ts";
-import { atOurServer, frame, type RawPeer } from "./raw.ts";
-import { noise, same, turn } from "./world.ts";
+import { atOurServer, frame, RawPeer } from "./raw.ts";
+import { channelPair, noise, same, turn } from "./world.ts";
 
 const { OK, EOF, FAILURE, NO_SUCH_FILE, PERMISSION_DENIED, BAD_MESSAGE, OP_UNSUPPORTED } =
   SftpStatus;
@@ -734,4 +737,72 @@ Deno.test("a session ends when its files and listings are closed, whether that f
   gate.resolve();
   assertEquals(await served, null);
   assertEquals(closed.sort(), ["/a", "/b"]);
+});
+
+Deno.test("a copy on the server lets others work between its pieces", async () => {
+  const gate = Promise.withResolvers<void>();
+  const { file, written } = copying(noise(600_000));
+  const turns = {
+    begin: () => written.size === 1 ? gate.promise : null,
+    end() {},
+    heard() {},
+    read: () => null,
+  } as unknown as Turn;
+  const [near, far] = channelPair();
+  const backend = { open: () => Promise.resolve({ ...file, isSame: () => false }) };
+  const served = serveSession(far, backend, {}, new ConnectionShare(turns));
+  const peer = new RawPeer(near);
+  await peer.send(msg.encodeVersion(FXP.INIT, 3));
+  await peer.next();
+  const opened = async () => {
+    await peer.send(msg.Open.encode(1, { path: "/f", flags: READ | WRITE, attributes: {} }));
+    return msg.Handle.decode((await peer.next())!.body).handle;
+  };
+  const [from, to] = [await opened(), await opened()];
+  const data = msg.CopyData.encode({ from, fromOffset: 0, length: 0, to, toOffset: 0 });
+  await peer.send(extended(EXTENSION.COPY_DATA, data));
+  for (let at = 0; at < 5; at++) await turn();
+  assertEquals(written.size, 1);
+  gate.resolve();
+  assertEquals(msg.Status.decode((await peer.next())!.body).status, OK);
+  assertEquals(written.size, 3);
+  await near.closeWrite();
+  await served;
+});
+
+Deno.test("a backend that starts in a folder has the same methods, with its paths there", async () => {
+  const { backend, calls } = noting();
+  const inside = startingIn(backend, "/srv") as Required<SftpBackend>;
+  for (
+    const name of ["stat", "lstat", "rmdir", "remove", "realPath", "readLink", "statVfs"] as const
+  ) {
+    await inside[name]("x");
+    await inside[name]("/x");
+    assertEquals(calls.splice(0), [[name, "/srv/x"], [name, "/x"]]);
+  }
+  await inside.mkdir("x", 7);
+  await inside.setStat("x", {});
+  await inside.lsetStat("x", {});
+  await inside.rename("x", "/y", { overwrite: true });
+  await inside.link("x", "y");
+  await inside.symlink("x", "y");
+  await inside.home("x");
+  await inside.userNames([1]);
+  await inside.groupNames([2]);
+  await inside.open("x", {} as never);
+  await Array.fromAsync(inside.readDir("x"));
+  assertEquals(calls, [
+    ["mkdir", "/srv/x", 7],
+    ["setStat", "/srv/x", {}],
+    ["lsetStat", "/srv/x", {}],
+    ["rename", "/srv/x", "/y", { overwrite: true }],
+    ["link", "/srv/x", "/srv/y"],
+    ["symlink", "x", "/srv/y"],
+    ["home", "x"],
+    ["userNames", [1]],
+    ["groupNames", [2]],
+    ["open", "/srv/x", {}],
+    ["readDir", "/srv/x"],
+  ]);
+  assertEquals(Object.keys(startingIn({}, "/srv")), []);
 });
