@@ -282,3 +282,18 @@ Deno.test("ControlMaster and ControlPath say whether a connection is shared", ()
     ] as const
   ) assertEquals(configuredControlPath(settings), path);
 });
+
+Deno.test("A master that refuses to end is told; one that is not to be asked is not connected to", async () => {
+  await using master = await fakeMaster(async (end) => {
+    await end.control();
+    await end.send(control(CONTROL.HELLO, 4));
+    const [, request] = await end.control();
+    await end.send(control(CONTROL.DENIED, request.u32(), "not yours"));
+  });
+  {
+    using socket = await ControlSocket.open(master.path);
+    await assertRejects(() => socket.exit(), ConnectError, 'refuses "exit": not yours');
+  }
+  const signal = AbortSignal.abort(new Error("enough"));
+  await assertRejects(() => ControlSocket.open("/nonexistent/control", signal), Error, "enough");
+});
