@@ -5,7 +5,7 @@ import { SftpStatus } from "../../lib/sftp/mod.ts";
 import type { TransferSource } from "../../lib/sftp/transfer/file_store.ts";
 import { fileSource } from "../../lib/sftp/transfer/local_source.ts";
 import { replacedOpenFiles } from "./local_files.ts";
-import { folder, noise, refusal, same } from "./world.ts";
+import { folder, noise, refusal, same, turn } from "./world.ts";
 
 const UNIT = 100_000;
 const data = noise(250_000);
@@ -67,6 +67,23 @@ Deno.test("the last block has room for one byte more, so that its read finds the
   await source.start!(200_000);
   await rest(source);
   assertEquals(lengths, [50_001, 1]);
+  source.close();
+});
+
+Deno.test("a source has moved when it says so", async () => {
+  await using there = await file(data);
+  using _ = replacedOpenFiles((file) => ({
+    async seek(offset, whence) {
+      await turn();
+      return await file.seek(offset, whence);
+    },
+  }));
+  const source = await fileSource(there.path, NOW());
+  await source.start!(200_000);
+  assert(same((await source.next(UNIT))!, data.subarray(200_000)));
+  const into = new Uint8Array(10);
+  await source.readAt!(into, 7);
+  assert(same(into, data.subarray(7, 17)));
   source.close();
 });
 
