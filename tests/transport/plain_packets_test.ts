@@ -43,3 +43,13 @@ Deno.test("A plain sealer keeps what has not been taken while it grows", () => {
   assertEquals(sealer.take(rest), 100_011);
   assertEquals([...two, ...rest.subarray(0, 12)], [0, 0, 0, 4, 0, 9, 8, 7, 0, 1, 0x86, 0xa1, 0, 5]);
 });
+
+Deno.test("A plain packet has no padding, whatever was in its place before", () => {
+  using sealer = new PlainSealer();
+  for (const fill of [0xff, 0]) {
+    sealer.sealPayload(new Uint8Array(20).fill(fill));
+    const packet = new Uint8Array(sealer.pending);
+    sealer.take(packet);
+    assertEquals([packet.length, packet[3], packet[4]], [25, 21, 0]);
+  }
+});
