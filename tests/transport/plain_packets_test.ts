@@ -46,10 +46,14 @@ Deno.test("A plain sealer keeps what has not been taken while it grows", () => {
 
 Deno.test("A plain packet has no padding, whatever was in its place before", () => {
   using sealer = new PlainSealer();
-  for (const fill of [0xff, 0]) {
-    sealer.sealPayload(new Uint8Array(20).fill(fill));
-    const packet = new Uint8Array(sealer.pending);
-    sealer.take(packet);
-    assertEquals([packet.length, packet[3], packet[4]], [25, 21, 0]);
-  }
+  const taken = (fill: number, ...lengths: number[]) => {
+    for (const length of lengths) sealer.sealPayload(new Uint8Array(length).fill(fill));
+    const packets = new Uint8Array(sealer.pending);
+    sealer.take(packets);
+    return packets;
+  };
+  taken(0xff, 3, 20);
+  const packets = taken(7, 10, 1);
+  assertEquals([...packets.subarray(0, 5)], [0, 0, 0, 11, 0]);
+  assertEquals([...packets.subarray(15)], [0, 0, 0, 2, 0, 7]);
 });
