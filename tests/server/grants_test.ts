@@ -138,6 +138,18 @@ for (const [words, expected] of options) {
   });
 }
 
+Deno.test("What a server does not allow, no key may do", async () => {
+  const no = () => false;
+  for (const forward of [{}, { local: no, remote: no, agent: no, x11: no }]) {
+    const [near, far] = memoryPair();
+    const auth = { publicKey: authorizedKeys(() => `${key.publicKey}`) };
+    await using _served = serveStreams(far, { hostKeys: [hostKey], auth, forward, pty: false });
+    let found: unknown;
+    assert(await entered(near, key, async (host) => void (found = await allowed(host))));
+    assertEquals(found, nothing);
+  }
+});
+
 const extensions: [string, Partial<typeof all>][] = [
   ["permit-pty", { pty: true }],
   ["permit-agent-forwarding", { agent: true }],

@@ -229,6 +229,8 @@ Deno.test("A server that stops closes its listener, refuses who comes then, and 
 Deno.test("serve listens on port 22 of all addresses unless told", async () => {
   await using usual = serveInMemory(options);
   await using other = serveInMemory({ ...options, port: 2222, hostname: "127.0.0.1" });
+  await using shared = serveInMemory({ ...options, reusePort: true });
+  assertEquals(shared.listened, [{ port: 22, reusePort: true }]);
   assertEquals([usual.listened, other.listened], [[{ port: 22 }], [{
     port: 2222,
     hostname: "127.0.0.1",
