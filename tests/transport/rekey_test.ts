@@ -14,6 +14,7 @@ import type { TraceEvent } from "../../lib/transport/trace.ts";
 import { password } from "../../lib/auth/password.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { until } from "../connection/until.ts";
+import { MSG } from "../../lib/wire/numbers.ts";
 import { rawWorld } from "../connection/raw_world.ts";
 import { greetedPair } from "./transport_pair.ts";
 import { noise } from "../support/random.ts";
@@ -268,3 +269,19 @@ for (const direction of ["kept back in a rekey", "not taken by the socket"]) {
     await world[Symbol.asyncDispose]();
   });
 }
+
+Deno.test("A rekey that is asked for while one runs is that one", async () => {
+  await using world = await rawWorld("client");
+  const { transport } = world;
+  const { sink } = transport;
+  const send = sink.sendNow.bind(sink);
+  let begun = 0;
+  sink.sendNow = (payload) => {
+    if (payload[0] === MSG.KEXINIT) begun++;
+    send(payload);
+  };
+  await Promise.all([transport.rekey(), transport.rekey()]);
+  assertEquals(begun, 1);
+  await transport.rekey();
+  assertEquals(begun, 2);
+});
