@@ -106,15 +106,6 @@ for (const [name, take] of Object.entries(waysToTake)) {
   }
 }
 
-Deno.test("A peer that takes one byte a packet is sent as many packets as its window has", async () => {
-  await using world = await rawWorld("client");
-  const channel = await openChannel(world, { window: 1, maxPacket: 1 });
-  const writing = channel.write(new Uint8Array(3));
-  world.raw.send(adjust(channel.id, 2));
-  assertEquals(await receiveBytes(world, 3), [1, 1, 1]);
-  await writing;
-});
-
 Deno.test("A connection counts the bytes that its open channels carry, both ways and of every type", async () => {
   await using world = await rawWorld("client");
   const [one, other] = [await openChannel(world), await openChannel(world)];
