@@ -38,7 +38,8 @@ const sealers: Record<string, (keys: RawKeys, clear: Uint8Array) => Uint8Array[]
     return [cipher.update(clear), cipher.final(), cipher.getAuthTag()];
   },
   "aes256-ctr with hmac-sha2-256-etm@openssh.com": ({ key, iv, macKey }, clear) => {
-    const encrypted = createCipheriv("aes-256-ctr", key, iv).update(clear);
+    const cipher = createCipheriv("aes-256-ctr", key, iv);
+    const encrypted = concat([cipher.update(clear), cipher.final()]);
     const mac = createHmac("sha256", macKey).update(uint32(0)).update(uint32(clear.length));
     return [encrypted, mac.update(encrypted).digest()];
   },
