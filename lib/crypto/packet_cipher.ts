@@ -283,7 +283,9 @@ function failure(status: number): null {
       });
     default:
       // One message for MAC, padding and hidden lengths: it must not tell a forger what was wrong.
-      throw new ProtocolError("Bad packet: not authentic", { disconnectReason: MAC_ERROR });
+      throw new ProtocolError("Bad packet: not authentic (message authentication code incorrect)", {
+        disconnectReason: MAC_ERROR,
+      });
   }
 }
 

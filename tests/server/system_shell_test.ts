@@ -44,8 +44,11 @@ Deno.test("systemShell gives commands a clean environment, and what it is told",
   try {
     const handler = systemShell({ env: { TZ: "UTC", SHELL: "/bin/other" } });
     await using pair = await connectedPair({ handler });
-    const lines = (await pair.host.run("env")).split("\n").map((line) => line.split("="));
-    const seen = Object.fromEntries(lines);
+    // A built-in command, whose lines are export NAME='value'.
+    const lines = await pair.host.command("export -p").lines();
+    const seen = Object.fromEntries(
+      lines.map((line) => line.replace(/^(export|declare -x) /, "").split(/='?"?|['"]$/)),
+    );
     assertEquals([seen.TZ, seen.SHELL, seen.PATH], ["UTC", "/bin/other", Deno.env.get("PATH")]);
     // The shell adds what it keeps for itself.
     const usual = ["HOME", "USER", "LOGNAME", "PATH", "LANG", "SHELL", "TZ", "PWD", "SHLVL", "_"];
