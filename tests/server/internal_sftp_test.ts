@@ -116,7 +116,7 @@ const NOT_UNDERSTOOD = [
   "-u 9",
   "-u",
   "-d",
-  "-P remvoe",
+  "-P removed",
   "-R extra",
   "/srv",
   "-R -",
