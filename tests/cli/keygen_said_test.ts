@@ -41,14 +41,20 @@ async function answer(args: readonly string[]): Promise<Answer> {
   };
 }
 
-const zone = Deno.env.get("TZ");
-Deno.test.beforeAll(() => Deno.env.set("TZ", "UTC"));
-Deno.test.afterAll(() => zone === undefined ? Deno.env.delete("TZ") : Deno.env.set("TZ", zone));
+/** The times in what ssh-keygen said are of UTC. */
+function inUtc(): Disposable {
+  const zone = Deno.env.get("TZ");
+  Deno.env.set("TZ", "UTC");
+  return {
+    [Symbol.dispose]: () => zone === undefined ? Deno.env.delete("TZ") : Deno.env.set("TZ", zone),
+  };
+}
 
 for (const [name, args, loose] of COMMANDS) {
   const expected = recorded[name];
   if (expected === undefined) continue;
   Deno.test(`keygen did what ssh-keygen does: ${name}`, async () => {
+    using _zone = inUtc();
     const { stderr, ...rest } = await answer(args);
     assertEquals(rest, {
       code: loose && expected.code !== 0 ? rest.code : expected.code,

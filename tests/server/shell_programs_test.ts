@@ -13,7 +13,7 @@ import { connectedPair } from "@denossh/ssh/testing";
 import { until } from "../connection/until.ts";
 import { type FakeProgram, FakePrograms } from "../support/fake_programs.ts";
 
-const bytes = (text: string) => new TextEncoder().encode(text);
+const bytes = (text: string) => new Uint8Array(new TextEncoder().encode(text));
 
 interface World extends AsyncDisposable {
   readonly host: Client;
