@@ -12,7 +12,7 @@ import type { ChildProcess } from "../runtime/parts.ts";
 import { runtime } from "../runtime/runtime.ts";
 
 /** Most bytes of output, far more than a list of known hosts has: output without an end must not fill the memory. */
-const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
+const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 /**
  * KnownHostsCommand of ssh_config(5): a program that prints lines of known_hosts. Needs `--allow-run` for

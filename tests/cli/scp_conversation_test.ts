@@ -7,6 +7,7 @@ import type { SftpChannel } from "../../lib/sftp/mod.ts";
 import { replacedFiles, replacedOpenFiles } from "../sftp/local_files.ts";
 import { channelPair, noise, same } from "../sftp/world.ts";
 import { tempFolder } from "../support/temp.ts";
+import { WITHOUT_DESCRIPTORS } from "../support/old_deno.ts";
 
 const OK = "\0";
 
@@ -76,7 +77,9 @@ const sink = (target: string, said: string, options: Options = {}) =>
       }),
   );
 
-Deno.test("a source announces a file, sends it and its end, each acknowledged", async () => {
+Deno.test("a source announces a file, sends it and its end, each acknowledged", {
+  ignore: WITHOUT_DESCRIPTORS,
+}, async () => {
   await using folder = await tempFolder();
   const path = await folder.write("file", "text", 0o640);
   await Deno.utime(path, 1_000_000_000, 1_100_000_000);
@@ -166,7 +169,9 @@ Deno.test("a source tells what it cannot send, and sends the rest", async () => 
   assertEquals(said, told.map((text) => `\x01scp: ${text}\n`).join("") + "C0600 1 file\nx.");
 });
 
-Deno.test("a file that shrinks while it is sent is filled up with zeros, and told", async () => {
+Deno.test("a file that shrinks while it is sent is filled up with zeros, and told", {
+  ignore: WITHOUT_DESCRIPTORS,
+}, async () => {
   await using folder = await tempFolder();
   const path = await folder.write("file", noise(300_000), 0o600);
   let reads = 0;

@@ -19,6 +19,7 @@ import {
 import { Turn, TURN_MS, Turns } from "../../lib/turns.ts";
 import { RawPeer } from "./raw.ts";
 import { channelPair, folder, turn } from "./world.ts";
+import { WITHOUT_DESCRIPTORS } from "../support/old_deno.ts";
 
 /** Time that the work of backends moves, and the most of it between two rests. */
 class WorkClock {
@@ -449,7 +450,7 @@ Deno.test("a folder is read as its listing is asked for", async () => {
 });
 
 Deno.test("without a jail, too, pipes and devices are refused", {
-  ignore: Deno.build.os === "windows",
+  ignore: Deno.build.os === "windows" || WITHOUT_DESCRIPTORS,
 }, async () => {
   await using root = await folder();
   const socket = `${root.path}/socket`;

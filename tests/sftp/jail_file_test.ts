@@ -7,6 +7,7 @@ import { filesOf } from "../../lib/sftp/server/local_files.ts";
 import { localFiles, type SftpBackend, SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
 import { replaced } from "../support/replaced.ts";
 import { folder, ourWorld, refusal, type World } from "./world.ts";
+import { WITHOUT_DESCRIPTORS } from "../support/old_deno.ts";
 
 const BACKENDS: Record<string, (root: string) => SftpBackend> = {
   "where folders can be held on to": (root) => localFiles({ root }),
@@ -65,7 +66,7 @@ async function watched(backend: (root: string) => SftpBackend): Promise<Watched>
 for (const [where, backend] of Object.entries(BACKENDS)) {
   Deno.test({
     name: `a file that becomes a link while it is opened leads nowhere, ${where}`,
-    ignore: Deno.build.os === "windows",
+    ignore: Deno.build.os === "windows" || WITHOUT_DESCRIPTORS,
     fn: async () => {
       await using watch = await watched(backend);
       const { world: { sftp, root }, outside } = watch;

@@ -22,6 +22,7 @@ import { FakeTime } from "../support/fake_time.ts";
 import { replaced } from "../support/replaced.ts";
 import { replacedFiles } from "./local_files.ts";
 import { folder, noise, same } from "./world.ts";
+import { WITHOUT_DESCRIPTORS } from "../support/old_deno.ts";
 
 const { NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE, OP_UNSUPPORTED } = SftpStatus;
 const ignore = Deno.build.os === "windows";
@@ -92,10 +93,10 @@ function failing(code: string): () => never {
 }
 
 for (const [kind, make] of Object.entries(KINDS)) {
-  const test = (name: string, run: (w: World) => Promise<void>) =>
+  const test = (name: string, run: (w: World) => Promise<void>, without = false) =>
     Deno.test({
       name: `${name} (${kind})`,
-      ignore,
+      ignore: ignore || without,
       fn: async () => {
         await using w = await world(make);
         await run(w);
@@ -130,7 +131,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     await Deno.writeTextFile(`${w.root}/cut`, "text");
     await (await w.open("cut", cut)).close();
     assertEquals(await text(`${w.root}/cut`), "");
-  });
+  }, WITHOUT_DESCRIPTORS);
 
   test("a write that appends goes to the end, whatever its offset", async (w) => {
     await Deno.writeTextFile(`${w.root}/file`, "one");

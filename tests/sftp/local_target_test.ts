@@ -8,6 +8,7 @@ import type { TransferTarget } from "../../lib/sftp/transfer/file_store.ts";
 import { deviceTarget, fileTarget } from "../../lib/sftp/transfer/local_target.ts";
 import { replacedFiles, replacedOpenFiles } from "./local_files.ts";
 import { folder, noise, same, turn } from "./world.ts";
+import { WITHOUT_DESCRIPTORS } from "../support/old_deno.ts";
 
 const PART = ".0123.part";
 const data = noise(300_000);
@@ -176,7 +177,9 @@ Deno.test("the disk and the owner are asked for when told, before the file has i
   ]);
 });
 
-Deno.test("a part is held by one transfer at a time, until the file has its name", async () => {
+Deno.test("a part is held by one transfer at a time, until the file has its name", {
+  ignore: WITHOUT_DESCRIPTORS,
+}, async () => {
   await using here = await folder();
   const path = `${here.path}/file`;
   const first = await target(path, { part: PART });
@@ -201,7 +204,9 @@ Deno.test("a part is held by one transfer at a time, until the file has its name
   assertEquals([busy, await names(here.path)], [true, ["file"]]);
 });
 
-Deno.test("a part is used where nothing can be locked", async () => {
+Deno.test("a part is used where nothing can be locked", {
+  ignore: WITHOUT_DESCRIPTORS,
+}, async () => {
   await using here = await folder();
   for (const tryLock of [undefined, () => Promise.reject(new Error("not supported"))]) {
     using _ = replacedOpenFiles(() => ({ tryLock }) as Partial<OpenFile>);
@@ -231,7 +236,7 @@ Deno.test("what was written after the place to resume from is lost", async () =>
 
 Deno.test({
   name: "a part that is a link or a folder is not written to",
-  ignore,
+  ignore: ignore || WITHOUT_DESCRIPTORS,
   fn: async () => {
     await using here = await folder();
     await using elsewhere = await folder();
