@@ -81,6 +81,6 @@ function print(job: KeygenJob, host: string, { type, blob }: HostKey, hashes: ty
 /** The number of a key's algorithm (RFC 4255, 6594, 7479). */
 function algorithmNumber(type: string): number | null {
   if (type === "ssh-rsa") return 1;
-  if (type.startsWith("ecdsa-sha2-")) return 3;
+  if (/^ecdsa-sha2-nistp\d+$/.test(type)) return 3; // and no certificate
   return type === "ssh-ed25519" ? 4 : null;
 }

@@ -201,6 +201,7 @@ async function start(job: ServeArguments, hostKeys: readonly PrivateKey[]): Prom
     hostKeys,
     auth: policy,
     reusePort: job.parallel > 1,
+    pty: options.PermitTTY ?? true,
     ...(job.proxies !== null && { proxies: job.proxies }),
     ...(root !== null && { sftp: localFiles({ root }) }),
     forward: forwardPolicy(options),

@@ -50,6 +50,7 @@ const OPTIONS = {
   MaxStartups: maxStartups,
   PasswordAuthentication: flag,
   PermitOpen: words,
+  PermitTTY: flag,
   PermitUserEnvironment: word,
   PubkeyAcceptedAlgorithms: word,
   PubkeyAuthentication: flag,

@@ -150,7 +150,7 @@ await terminalTest(
   ["ssh"],
   "A shell without a terminal on the far side works line by line",
   async () => {
-    await using server = await startServe();
+    await using server = await startServe(["--exec", "-o", "PermitTTY=no"]);
     const steps: Step[] = [
       { expect: "going on without" },
       { echo: true },
