@@ -8,7 +8,7 @@ interface Bits {
 
 /**
  * Whether a list of addresses, separated by commas, has an address: wildcards, `address/bits` and, with
- * `!`, exceptions, which win. As sshd has it, a list with a mistake in it has nobody.
+ * `!`, exceptions, which win. As in sshd, a list with a mistake matches no address.
  */
 export function listsAddress(list: string, address: string): boolean {
   const bits = bitsOf(address);
@@ -27,7 +27,7 @@ export function listsAddress(list: string, address: string): boolean {
 
 /**
  * Whether one of the networks of a certificate's `source-address` has an address. It has neither wildcards
- * nor exceptions; a list with a mistake in it has nobody.
+ * nor exceptions; a list with a mistake matches no address.
  */
 export function listsNetwork(list: string, address: string): boolean {
   const bits = bitsOf(address);

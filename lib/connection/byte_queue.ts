@@ -159,7 +159,8 @@ export class ByteQueue {
 
   /**
    * Hands over what is there and what comes, at once and without a copy: it is borrowed until `take`
-   * returns, or sends anything. Resolves at the end, and rejects with what `take` throws; the rest is thrown away then.
+   * returns, or sends anything. Resolves at the end, and rejects with what `take` throws; the rest is
+   * thrown away then.
    *
    * @throws {TypeError} If it is being consumed already
    */

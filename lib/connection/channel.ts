@@ -238,7 +238,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
    * Credit returns to the peer at once, so there is no backpressure.
    *
    * @param take Gets each piece, which is borrowed until it returns; if it throws, the rest is thrown away
-   * @param options A signal: what comes after it is left to other reads. And whether to save a copy
+   * @param options A signal, after which the rest is left to other reads; and `borrowed`, which saves a copy
    * @returns When the peer has sent its EOF; rejects with what `take` throws
    * @throws {ClosedError} If this end has closed the channel, or shut it down for reading
    * @throws {TypeError} If it is being consumed already

@@ -123,9 +123,9 @@ export function allowPrograms(
 
 /** How many sessions a user may start. */
 export interface RateLimitOptions {
-  /** Sessions, */
+  /** How many sessions a user may start within {@linkcode RateLimitOptions.seconds}. */
   readonly sessions: number;
-  /** within so many seconds. */
+  /** The length of that time. */
   readonly seconds: number;
 }
 
@@ -133,7 +133,7 @@ export interface RateLimitOptions {
 const MAX_USERS = 65_536;
 
 /**
- * Ends sessions at once of a user who starts too many; the client is told, with the exit code 75.
+ * Refuses sessions of a user beyond a rate: the client gets a message and the exit code 75.
  *
  * @example
  * ```ts

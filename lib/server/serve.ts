@@ -223,7 +223,7 @@ class Server implements SshServer {
     return proxies !== undefined && listsAddress(proxies, addressOf(remoteAddr));
   }
 
-  /** Serves a client of a proxy, once that has told who it is; it is given the time of a login. */
+  /** Reads the header of a proxy, within the time of a login, and serves the client that it names. */
   async #serveProxied(socket: Socket): Promise<void> {
     const { loginGraceTime = LOGIN_GRACE_MS, onError } = this.#options;
     try {

@@ -8,10 +8,10 @@ import type { TerminalMode } from "../wire/numbers.ts";
 /** The longest name of a terminal device; what is longer is output. */
 const MAX_DEVICE = 64;
 
-/** A program at a terminal of its own. */
+/** A program that runs at a new terminal. */
 export interface TerminalProgram {
   readonly child: ChildProcess;
-  /** What it has written before anything was read of it. */
+  /** Output that came together with the name of the terminal. */
   readonly early: Uint8Array;
   /** Gives the terminal another size, which the program is told of (SIGWINCH). */
   resize(size: Required<TerminalSize>): void;

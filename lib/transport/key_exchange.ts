@@ -242,7 +242,7 @@ function talkOf({ sink, conversation, suite }: KeyExchangeRun): KexTalk {
   return {
     send: (payload) => sink.sendNow(payload),
     receive: () => conversation.receive(),
-    // Who asks for the largest fixed group takes the work of it.
+    // A server that lists group 18 accepts the cost of 8192 bits.
     maxGroupBits: suite.kex.includes("diffie-hellman-group18-sha512")
       ? DH_GEX_MAX_BITS
       : DH_GEX_LARGEST_GRANTED_BITS,

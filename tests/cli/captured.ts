@@ -13,7 +13,7 @@ interface Surroundings {
   readonly stdin?: string;
 }
 
-/** Runs a tool and catches what it writes; it has nobody to ask. One at a time. */
+/** Runs a tool and catches what it writes; its questions get no answer. Runs one tool at a time. */
 export async function captured(
   tool: (args: readonly string[]) => Promise<number>,
   args: readonly string[],

@@ -114,7 +114,7 @@ Deno.test("a source sends a folder with its files in order, and its end", async 
   });
 });
 
-Deno.test("a source goes on after a refusal, and ends at a second kind of it", async () => {
+Deno.test("a source continues after a warning, and ends at an error", async () => {
   await using folder = await tempFolder();
   const [one, two] = [await folder.write("one", "1", 0o600), await folder.write("two", "2", 0o600)];
   const refused = await source([one, two], `${OK}\x01no space\n${OK.repeat(2)}`);

@@ -128,7 +128,7 @@ Deno.test("A control master tells that it runs, stops listening and ends when it
   assertEquals([...Deno.readDirSync(folder.path)], []);
 });
 
-Deno.test("A control master refuses to share sessions, and goes on", async () => {
+Deno.test("A control master refuses to share sessions, and stays", async () => {
   await using folder = await tempFolder();
   const path = folder.join("ctl");
   const log = new Log("quiet");

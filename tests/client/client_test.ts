@@ -159,7 +159,7 @@ Deno.test("Global requests go both ways, with and without an answer", async () =
   assertEquals(heard, ["1,2"]);
 });
 
-Deno.test("Client.rekey exchanges keys, and what is open goes on", async () => {
+Deno.test("Client.rekey exchanges keys, and open channels continue", async () => {
   const names: string[] = [];
   await using pair = await connectedPair({
     connect: { trace: ({ direction, name }) => names.push(`${direction} ${name}`) },

@@ -315,7 +315,7 @@ Deno.test("Who waits for a connection gets the next one, or the end's error", as
   assertStrictEquals(await assertRejects(() => listener.accept()), cause);
 });
 
-Deno.test("A closed listener accepts nothing, answers nobody and is cancelled once", async () => {
+Deno.test("A closed listener accepts nothing, and is cancelled once", async () => {
   const { listener, arrivals, over, cancels } = listening();
   const waiting = arrival();
   const added = arrivals.add(waiting.open, from);

@@ -120,7 +120,7 @@ for (
   });
 }
 
-Deno.test("a stranger who has left before its turn is not worked for (CVE-2026-39829)", async () => {
+Deno.test("no work is done for a stranger that has left before its turn (CVE-2026-39829)", async () => {
   const over = new AbortController();
   const tried = Promise.withResolvers<unknown>();
   using _ = workBy((work) => {

@@ -121,7 +121,7 @@ for (const [name, given] of nothing) {
   });
 }
 
-Deno.test("An authority or a wildcard for other hosts is in nobody's way", async () => {
+Deno.test("An authority or a wildcard for other hosts changes nothing", async () => {
   const text = `@cert-authority web* ${authority}\nweb* ${gone}\n@revoked * ${gone}\n${
     line(shown)
   }`;

@@ -24,7 +24,7 @@ interface HostKey {
   readonly blob: Uint8Array;
 }
 
-/** `-r`: prints the records of a host, for the key of -f or for those of this machine. */
+/** `-r`: prints the SSHFP records of a host, for the key in the file of -f or for this machine's host keys. */
 export async function printDnsRecords(job: KeygenJob): Promise<number> {
   const host = job.last("r")!;
   const hashes = hashesOf(job);

@@ -59,8 +59,8 @@ export async function fileTarget(local: string, how: FileTargetOptions): Promise
 }
 
 /**
- * Makes a part, or opens that of an earlier try. Its name can be guessed: null if there is something of another
- * user, or that another name or a link leads to. Nothing of that is written, and nobody else reads along.
+ * Makes a part, or opens that of an earlier try. Its name can be guessed, so another user may have put a
+ * file or a link there: null then, and if the file has a second name. Such a file is not written to.
  */
 async function openPart(hidden: string, options: FileOpenOptions): Promise<OpenFile | null> {
   try {
