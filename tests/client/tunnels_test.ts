@@ -14,7 +14,7 @@ import {
 } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import { serve, type ServeOptions, type SshServer } from "@denossh/ssh/server";
-import { ask, deadPort, echo, until } from "../forward/world.ts";
+import { ask, deadPort, echo, freed, until } from "../forward/world.ts";
 
 const hostKey = await generateKey();
 
@@ -72,7 +72,7 @@ Deno.test("Tunnels: several binds of every kind, start, stop and restart on the 
   await tunnels.closed;
   assertEquals(server.connections, 0);
   for (const port of first) {
-    await assertRejects(() => Deno.connect({ port }), Deno.errors.ConnectionRefused);
+    await freed(port);
   }
   assertEquals((await tunnels.check()).map(({ up }) => up), [false, false, false, false]);
   assertEquals(states, ["starting", "up", "stopped", "starting", "up", "stopped"]);

@@ -98,6 +98,23 @@ export const encode = (text: string): Uint8Array<ArrayBuffer> =>
   new Uint8Array(new TextEncoder().encode(text));
 export const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
+/**
+ * Waits until nothing listens on a port that was given back. A test that runs beside this one may be given
+ * the port at once, for as long as it takes.
+ */
+export async function freed(port: number): Promise<void> {
+  for (let tries = 0; tries < 400; tries++) {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    } catch (error) {
+      if (error instanceof Deno.errors.ConnectionRefused) return;
+      throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`Something still listens on port ${port}`);
+}
+
 /** Waits until the condition holds, which something under way brings about. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
