@@ -48,7 +48,7 @@ const PACKAGES = ["@std/bytes", "@std/streams"];
 /** Source texts by their path from the root of the repository, such as `lib/wire/reader.ts`. */
 type Sources = ReadonlyMap<string, string>;
 
-const sources = await readSources();
+const sources = await readSources("lib/", /(?<!_test)\.ts$/);
 
 Deno.test("lib/ has files to check", () => {
   assertEquals(sources.has("lib/errors.ts") && sources.has("lib/wire/reader.ts"), true);
@@ -87,6 +87,14 @@ Deno.test("From wire to connection nothing touches the runtime", () => {
 
 Deno.test("Only waiting.ts listens to abort signals", () => {
   assertEquals(abortListeners(sources), []);
+});
+
+Deno.test("Tests of foreign programs are registered before their file has ended", async () => {
+  // `peerTest` looks for the programs first: without `await`, Deno may be running other tests then.
+  const files = await readSources("tests/interop/", /_test\.ts$/);
+  const floating = [...files].filter(([, source]) => /^\s*peerTest\(/m.test(source));
+  assertEquals(files.size > 50, true);
+  assertEquals(floating.map(([path]) => path), []);
 });
 
 Deno.test("No file of lib/ imports itself through others", () => {
@@ -377,18 +385,18 @@ function withoutComments(source: string): string {
   );
 }
 
-async function readSources(): Promise<Sources> {
+async function readSources(top: string, wanted: RegExp): Promise<Sources> {
   const root = new URL("../", import.meta.url);
   const found = new Map<string, string>();
   const walk = async (folder: string) => {
     for await (const entry of Deno.readDir(new URL(folder, root))) {
       const path = `${folder}${entry.name}`;
       if (entry.isDirectory) await walk(`${path}/`);
-      else if (path.endsWith(".ts") && !path.endsWith("_test.ts")) {
+      else if (wanted.test(path)) {
         found.set(path, await Deno.readTextFile(new URL(path, root)));
       }
     }
   };
-  await walk("lib/");
+  await walk(top);
   return found;
 }

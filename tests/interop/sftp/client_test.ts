@@ -37,7 +37,7 @@ async function there(config: Record<string, string> = {}): Promise<There> {
   return { host, folder: sshd.folder, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
-peerTest(["sshd"], "OpenSSH's server tells how full its disk is", async () => {
+await peerTest(["sshd"], "OpenSSH's server tells how full its disk is", async () => {
   await using t = await there();
   await using sftp = await t.host.sftp();
   const { blocks, availableBlocks, fragmentSize, maxNameLength, readOnly } = await sftp.statvfs(
@@ -50,7 +50,7 @@ peerTest(["sshd"], "OpenSSH's server tells how full its disk is", async () => {
   assertEquals((await assertRejects(() => sftp.statvfs("/none"), SftpError)).status, 2);
 });
 
-peerTest(["sshd"], "OpenSSH's server expands homes and names owners", async () => {
+await peerTest(["sshd"], "OpenSSH's server expands homes and names owners", async () => {
   await using t = await there();
   await using sftp = await t.host.sftp();
   const passwd = (await Deno.readTextFile("/etc/passwd")).split("\n").map((line) =>
@@ -68,7 +68,7 @@ peerTest(["sshd"], "OpenSSH's server expands homes and names owners", async () =
   assertEquals(groups.size, 1);
 });
 
-peerTest(["sshd"], "OpenSSH's server changes a link itself", async () => {
+await peerTest(["sshd"], "OpenSSH's server changes a link itself", async () => {
   await using t = await there();
   await using sftp = await t.host.sftp();
   const [file, link] = [`${t.folder}/file`, `${t.folder}/link`];
@@ -82,7 +82,7 @@ peerTest(["sshd"], "OpenSSH's server changes a link itself", async () => {
   await sftp.lchown(link, uid!, gid!);
 });
 
-peerTest(["sshd"], "OpenSSH's server copies by itself, in pieces", async () => {
+await peerTest(["sshd"], "OpenSSH's server copies by itself, in pieces", async () => {
   await using t = await there();
   await using sftp = await t.host.sftp();
   assert(sftp.extensions.has("copy-data"));
@@ -93,7 +93,7 @@ peerTest(["sshd"], "OpenSSH's server copies by itself, in pieces", async () => {
   assertEquals(await Deno.readFile(`${t.folder}/to`), data);
 });
 
-peerTest(["sshd"], "OpenSSH's read-only server refuses, and says so", async () => {
+await peerTest(["sshd"], "OpenSSH's read-only server refuses, and says so", async () => {
   await using t = await there({ Subsystem: "sftp internal-sftp -R" });
   await using sftp = await t.host.sftp();
   const refused = async (promise: Promise<unknown>) =>
@@ -107,7 +107,7 @@ peerTest(["sshd"], "OpenSSH's read-only server refuses, and says so", async () =
   assert((await sftp.readFile(`${t.folder}/sshd_config`)).length > 0);
 });
 
-peerTest(["sshd"], "a transfer over links that break is whole in the end", async () => {
+await peerTest(["sshd"], "a transfer over links that break is whole in the end", async () => {
   await using sshd = await startSshd({ hostKeys: ["ed25519"] });
   await using here = await tempFolder();
   const [local, remote] = [`${here.path}/file`, `${sshd.folder}/file`];
@@ -144,7 +144,7 @@ peerTest(["sshd"], "a transfer over links that break is whole in the end", async
   }
 });
 
-peerTest(["sshd"], "a file is verified by what the server's own sha256sum says", async () => {
+await peerTest(["sshd"], "a file is verified by what the server's own sha256sum says", async () => {
   await using t = await there();
   await using sftp = await t.host.sftp();
   await using here = await tempFolder();
@@ -161,7 +161,7 @@ peerTest(["sshd"], "a file is verified by what the server's own sha256sum says",
   assertEquals(asked.length, 2);
 });
 
-peerTest(["sshd"], "a tree goes to OpenSSH's server and back as it was", async () => {
+await peerTest(["sshd"], "a tree goes to OpenSSH's server and back as it was", async () => {
   await using t = await there();
   await using sftp = await t.host.sftp();
   await using here = await tempFolder();

@@ -45,28 +45,33 @@ const QUIRKS: Record<string, { fails?: readonly string[]; warns?: readonly strin
 };
 
 for (const [quirk, { fails = [], warns = [] }] of Object.entries(QUIRKS)) {
-  peerTest(["sshd"], `our client works with an SFTP server of the quirk "${quirk}"`, async () => {
-    await using folder = await tempFolder();
-    await using sshd = await startSshd({
-      hostKeys: ["ed25519"],
-      config: { Subsystem: `sftp ${SCRIPT} ${quirk}` },
-    });
-    await using host = await connectTo(sshd);
-    await using sftp = await host.sftp();
-    const data = noise(50_000);
-    await Deno.writeFile(folder.join("local"), data);
-    for (const [operation, run] of Object.entries(operations(sftp, folder.path, data))) {
-      const outcome = await run().catch((cause) => cause);
-      if (fails.includes(operation)) {
-        assert(outcome instanceof SftpError, `${operation}: ${outcome}`);
-      } else {
-        assert(!(outcome instanceof Error), `${operation}: ${outcome}`);
-        assertEquals(outcome === "warned", warns.includes(operation), operation);
+  await peerTest(
+    ["sshd"],
+    `our client works with an SFTP server of the quirk "${quirk}"`,
+    async () => {
+      await using folder = await tempFolder();
+      await using sshd = await startSshd({
+        hostKeys: ["ed25519"],
+        config: { Subsystem: `sftp ${SCRIPT} ${quirk}` },
+      });
+      await using host = await connectTo(sshd);
+      await using sftp = await host.sftp();
+      const data = noise(50_000);
+      await Deno.writeFile(folder.join("local"), data);
+      for (const [operation, run] of Object.entries(operations(sftp, folder.path, data))) {
+        const outcome = await run().catch((cause) => cause);
+        if (fails.includes(operation)) {
+          assert(outcome instanceof SftpError, `${operation}: ${outcome}`);
+        } else {
+          assert(!(outcome instanceof Error), `${operation}: ${outcome}`);
+          assertEquals(outcome === "warned", warns.includes(operation), operation);
+        }
+        const names = await Array.fromAsync(sftp.readDir("/"), ({ name }) => name);
+        assertEquals(names.filter((name) => name.startsWith(".")), [], operation);
       }
-      const names = await Array.fromAsync(sftp.readDir("/"), ({ name }) => name);
-      assertEquals(names.filter((name) => name.startsWith(".")), [], operation);
-    }
-  }, noScript);
+    },
+    noScript,
+  );
 }
 
 /** The operations; a put resolves to "warned" if its result has warnings. */
@@ -117,7 +122,7 @@ for (
     ["stderr-exit", "the server closed the channel"],
   ] as const
 ) {
-  peerTest(["sshd"], `our client quotes an SFTP server of the quirk "${quirk}"`, async () => {
+  await peerTest(["sshd"], `our client quotes an SFTP server of the quirk "${quirk}"`, async () => {
     await using sshd = await startSshd({
       hostKeys: ["ed25519"],
       config: { Subsystem: `sftp ${SCRIPT} ${quirk}` },
@@ -129,7 +134,7 @@ for (
 }
 
 for (const [denied, warned] of [["fsetstat,setstat", 1], ["rename,posix-rename", 3]] as const) {
-  peerTest(
+  await peerTest(
     ["sshd", "sftp-server"],
     `put works where OpenSSH's server denies ${denied}`,
     async () => {
@@ -155,7 +160,7 @@ for (const [denied, warned] of [["fsetstat,setstat", 1], ["rename,posix-rename",
   );
 }
 
-peerTest(
+await peerTest(
   ["sshd"],
   "files of /sys and /proc are read whole, and a full disk leaks no handle",
   async () => {
