@@ -70,6 +70,8 @@ export {
   type ProcessOptions,
   type Signal,
 } from "./lib/session/process.ts";
+export type { ExpectOptions } from "./lib/session/expect.ts";
+export type { Pattern, PatternMatch } from "./lib/session/pattern_search.ts";
 export type { SignalName, TerminalMode } from "./lib/wire/numbers.ts";
 export type {
   AddrOf,

@@ -178,6 +178,15 @@ export const MIN_RSA_BITS = 2048;
 /** How long a command whose server answers no TERM or KILL may take to end, in milliseconds. */
 export const KILL_GRACE_MS = 5_000;
 
+/** How long `expect()` waits for a pattern unless told, in milliseconds, as the tool of that name in Python. */
+export const EXPECT_TIMEOUT_MS = 30_000;
+
+/** Characters that `expect()` looks at again when more come: longer than a prompt, short enough to be quick. */
+export const EXPECT_WINDOW = 8 * 1024;
+
+/** Bytes that `expect()` keeps of what came before a match. */
+export const EXPECT_BUFFER_BYTES = 1024 * 1024;
+
 /** Output that `output()` and `run()` collect at most, in bytes, unless told otherwise. */
 export const MAX_OUTPUT = 256 * 1024 * 1024;
 

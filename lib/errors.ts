@@ -20,6 +20,7 @@ export type SshErrorCode =
   | "channel-open"
   | "request-denied"
   | "command"
+  | "expect"
   | "sftp"
   | "key-format"
   | "passphrase"
@@ -375,6 +376,32 @@ export class CommandError extends SshError {
     this.signal = output.signal;
     this.stdout = output.stdout;
     this.stderr = output.stderr;
+  }
+}
+
+/**
+ * A pattern did not come: in time (`code` is `"timeout"`), or before the output ended.
+ *
+ * @example
+ * ```ts
+ * import { ExpectError } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * await using pair = await connectedPair({ handler: (session) => session.print("login: ") });
+ * await using process = await pair.host.shell();
+ * const error = await assertRejects(() => process.expect("password: "), ExpectError);
+ * assertEquals([error.code, error.received], ["expect", "login: "]);
+ * ```
+ */
+export class ExpectError extends SshError {
+  /** The last of what came, up to 200 characters. */
+  readonly received: string;
+
+  /** Creates the error; `code` is `"timeout"` when the time ran out. */
+  constructor(message: string, options: { timeout?: boolean; received: string }) {
+    super(options.timeout ? "timeout" : "expect", message);
+    this.received = options.received;
   }
 }
 

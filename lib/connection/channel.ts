@@ -208,6 +208,16 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 
   /**
+   * Puts bytes back, so that the next read gets them before anything else.
+   *
+   * @param bytes Taken over
+   * @param stream Which stream: `"stdout"` unless given
+   */
+  unread(bytes: Uint8Array<ArrayBuffer>, stream: "stdout" | "stderr" = "stdout"): void {
+    this.#core[stream].unread(bytes);
+  }
+
+  /**
    * Reads a stream to its end, without a stream object in between.
    *
    * @throws {TypeError} If the stream has a reader

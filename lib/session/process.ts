@@ -5,7 +5,9 @@ import { KILL_GRACE_MS, MAX_OUTPUT } from "../defaults.ts";
 import type { SignalName } from "../wire/numbers.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { writeAll } from "../runtime/write_all.ts";
-import { onAbort, onTimeout } from "../waiting.ts";
+import { type CallOptions, onAbort, onTimeout } from "../waiting.ts";
+import { Expecter, type ExpectOptions } from "./expect.ts";
+import type { Pattern, PatternMatch } from "./pattern_search.ts";
 import { encodeSignal, type TerminalSize } from "../connection/session_requests.ts";
 
 /** A signal's name with or without SIG (RFC 4254 §6.10). */
@@ -69,6 +71,7 @@ export class Process implements AsyncDisposable {
   readonly #inherited: Promise<void>;
   #stdin: WritableStream<Uint8Array> | null = null;
   #killing: Disposable | null = null;
+  readonly #expecters: Partial<Record<"stdout" | "stderr", Expecter>> = {};
 
   /** Processes are started with `command().spawn()` or `shell()`, not constructed. */
   constructor(channel: Channel, options: ProcessOptions = {}) {
@@ -140,6 +143,58 @@ export class Process implements AsyncDisposable {
   /** The lines of standard error, as they come, without LF or CR LF. */
   stderrLines(): ReadableStream<string> {
     return linesOf(this.stderr);
+  }
+
+  /**
+   * Sends text or bytes to standard input, which stays open; at a terminal, a line ends with `"\n"`.
+   *
+   * @throws {ClosedError} If the channel is closed for writing
+   */
+  send(data: string | Uint8Array, options: CallOptions = {}): Promise<void> {
+    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+    return this.channel.writeAll(bytes, options);
+  }
+
+  /**
+   * Waits until the output, read as UTF-8, has one of the patterns: the one that begins first. What comes
+   * after it is left to the next call, and to `stdout`, `lines()` and `output()`. Nothing is read between
+   * calls.
+   *
+   * A regular expression is matched against what has come so far, so that `$` is where the output stands
+   * at the moment; it sees at least the last 8,192 characters. Its flags `g` and `y` have no effect.
+   *
+   * @throws {ExpectError} If none comes within the time, or the output ends; it says what came last
+   * @throws {TypeError} If the output is inherited, has a reader, or is waited for by another call
+   *
+   * @example
+   * ```ts
+   * import { connectedPair } from "@denossh/ssh/testing";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using pair = await connectedPair({
+   *   handler: async (session) => {
+   *     await session.print("Your name? ");
+   *     for await (const line of session.channel.lines()) await session.print(`Hello ${line}!\n$ `);
+   *   },
+   * });
+   * await using shell = await pair.host.shell();
+   * await shell.expect("name? ");
+   * await shell.send("Ann\n");
+   * const { captures } = await shell.expect(/Hello (\w+)/, { timeout: 5_000 });
+   * assertEquals(captures, ["Ann"]);
+   * const { before, index } = await shell.expect(["# ", "$ "]);
+   * assertEquals([before, index], ["!\r\n", 1]);
+   * ```
+   */
+  // deno-lint-ignore require-await -- what is wrong with the options is a rejection
+  async expect(
+    patterns: Pattern | readonly Pattern[],
+    options: ExpectOptions = {},
+  ): Promise<PatternMatch> {
+    const { stream = "stdout" } = options;
+    if (this[stream].locked) throw new TypeError(`Cannot expect: "${stream}" has a reader`);
+    const expecter = this.#expecters[stream] ??= new Expecter(this.channel, stream);
+    return expecter.expect(patterns, options);
   }
 
   /**

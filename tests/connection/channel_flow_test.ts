@@ -45,6 +45,12 @@ const waysToTake: Record<string, (channel: Channel) => Promise<unknown>> = {
     await channel.read(new Uint8Array(1000));
     await channel.read(new Uint8Array(WINDOW));
   },
+  "put back and read again": async (channel) => {
+    const chunk = await channel.readChunk();
+    channel.unread(chunk!);
+    assertEquals(channel.readableBytes, chunk!.length);
+    await channel.read(new Uint8Array(WINDOW));
+  },
   "read and discard": async (channel) => {
     await channel.read(new Uint8Array(3000));
     channel.discard("stdout");

@@ -1,0 +1,190 @@
+import { EXPECT_BUFFER_BYTES, EXPECT_WINDOW } from "../defaults.ts";
+
+/** What to wait for in text: a text as it is, or a regular expression. */
+export type Pattern = string | RegExp;
+
+/** Where a pattern was found, and what stood there. */
+export interface PatternMatch {
+  /** Which of the patterns it was, counted from 0. */
+  readonly index: number;
+  /** The text that the pattern matched. */
+  readonly text: string;
+  /** What came before it since the last match, as far as it is kept: 1 MiB. */
+  readonly before: string;
+  /** What the groups of a regular expression captured, in order; undefined for one that took no part. */
+  readonly captures: readonly (string | undefined)[];
+  /** What its named groups captured. */
+  readonly groups: Readonly<Record<string, string | undefined>>;
+}
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/**
+ * Looks for patterns in bytes as they come, read as UTF-8. It keeps the newest of them up to a limit, and
+ * looks again at a bounded part of what it has seen, so that the work grows with the input and no faster.
+ */
+export class PatternSearch {
+  readonly #patterns: readonly Pattern[];
+  /** Characters that a match may begin before the newest ones. */
+  readonly #lookback: number;
+  #bytes = new Uint8Array(4096);
+  #length = 0;
+  /** Bytes that are text already; the others are a character that is not whole yet. */
+  #decoded = 0;
+  /** The newest text, in which matches are looked for, and the place of its bytes. */
+  #window: string;
+  #windowAt = 0;
+  /** Characters at the start of the window that are there for `^` and lookbehind only. */
+  #context: number;
+  /** Characters of the window in which no text was found. */
+  #searched = 0;
+  #matchEnd = 0;
+
+  /**
+   * @param patterns At least one
+   * @param before The character before the first byte, or `""`
+   * @throws {TypeError} If a pattern is no text or regular expression, or an empty text
+   */
+  constructor(patterns: readonly Pattern[], before = "") {
+    if (patterns.length === 0) throw new TypeError("Give at least one pattern to expect");
+    this.#patterns = patterns.map(checkedPattern);
+    const texts = patterns.filter((pattern) => typeof pattern === "string");
+    this.#lookback = Math.max(EXPECT_WINDOW, ...texts.map(({ length }) => length));
+    this.#window = before;
+    this.#context = before.length;
+  }
+
+  /** Adds bytes; they are copied. */
+  push(chunk: Uint8Array): void {
+    this.#makeRoom(chunk.length);
+    this.#bytes.set(chunk, this.#length);
+    this.#length += chunk.length;
+    this.#decode(wholeCharacters(this.#bytes.subarray(this.#decoded, this.#length)));
+  }
+
+  /** No more bytes will come: a character that is not whole will not become so. */
+  end(): void {
+    this.#decode(this.#length - this.#decoded);
+  }
+
+  /** The match that begins first, or null; the earlier pattern if several begin there. */
+  find(): PatternMatch | null {
+    let first: { at: number; index: number; found: RegExpExecArray | [string] } | null = null;
+    for (const [index, pattern] of this.#patterns.entries()) {
+      const found = this.#findOne(pattern);
+      if (found !== null && (first === null || found.at < first.at)) first = { ...found, index };
+    }
+    if (first === null) {
+      this.#forget();
+      return null;
+    }
+    const { at, index, found } = first;
+    const [text, ...captures] = found;
+    const before = decoder.decode(this.#bytes.subarray(0, this.#byteAt(at)));
+    this.#matchEnd = this.#byteAt(at + text.length);
+    return { index, text, before, captures, groups: { ...("groups" in found && found.groups) } };
+  }
+
+  /** The bytes after the match that was found, owned by the caller. */
+  rest(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(this.#matchEnd, this.#length);
+  }
+
+  /** All bytes that are kept, owned by the caller. */
+  kept(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  #findOne(pattern: Pattern): { at: number; found: RegExpExecArray | [string] } | null {
+    if (typeof pattern === "string") {
+      const from = Math.max(this.#context, this.#searched - pattern.length + 1);
+      const at = this.#window.indexOf(pattern, from);
+      return at === -1 ? null : { at, found: [pattern] };
+    }
+    pattern.lastIndex = this.#context;
+    const found = pattern.exec(this.#window);
+    return found === null ? null : { at: found.index, found };
+  }
+
+  #decode(bytes: number): void {
+    const end = this.#decoded + bytes;
+    this.#window += decoder.decode(this.#bytes.subarray(this.#decoded, end));
+    this.#decoded = end;
+  }
+
+  /** Shortens the window when it has become twice as long as it has to be. */
+  #forget(): void {
+    this.#searched = this.#window.length;
+    let surplus = this.#window.length - this.#lookback;
+    if (surplus <= this.#lookback) return;
+    if (isLowSurrogate(this.#window.charCodeAt(surplus))) surplus++;
+    this.#windowAt = this.#byteAt(surplus);
+    this.#window = this.#window.slice(surplus - 1);
+    this.#context = 1;
+    this.#searched -= surplus - 1;
+  }
+
+  /** The place of the byte at which a character of the window begins. */
+  #byteAt(character: number): number {
+    const bytes = this.#bytes.subarray(this.#windowAt, this.#decoded);
+    return this.#windowAt + skipCharacters(bytes, character - this.#context);
+  }
+
+  /** Room for more bytes; the oldest go when there are too many. */
+  #makeRoom(bytes: number): void {
+    if (this.#length + bytes <= this.#bytes.length) return;
+    // What the window needs stays in any case. The oldest half goes at once, so that it is rarely moved.
+    const surplus = this.#length + bytes - 2 * EXPECT_BUFFER_BYTES;
+    const dropped = surplus > 0 ? Math.min(this.#windowAt, surplus + EXPECT_BUFFER_BYTES) : 0;
+    const kept = this.#bytes.subarray(dropped, this.#length);
+    const room = Math.min(2 * kept.length, 2 * EXPECT_BUFFER_BYTES);
+    const roomier = new Uint8Array(Math.max(room, kept.length + bytes));
+    roomier.set(kept);
+    this.#bytes = roomier;
+    this.#length = kept.length;
+    this.#decoded -= dropped;
+    this.#windowAt -= dropped;
+  }
+}
+
+/** A copy of a regular expression that starts where `lastIndex` says, since the caller's may be in use. */
+function checkedPattern(pattern: Pattern): Pattern {
+  if (pattern instanceof RegExp) {
+    return new RegExp(pattern.source, `${pattern.flags.replace(/[gy]/g, "")}g`);
+  }
+  if (typeof pattern === "string" && pattern !== "") return pattern;
+  const given = pattern === "" ? "an empty text" : typeof pattern;
+  throw new TypeError(`A pattern to expect must be text or a regular expression, not ${given}`);
+}
+
+/** Bytes at the start that are whole characters of UTF-8, or none whatever follows. */
+function wholeCharacters(bytes: Uint8Array): number {
+  for (let held = 1; held <= Math.min(3, bytes.length); held++) {
+    const byte = bytes[bytes.length - held]!;
+    if (byte < 0x80) break;
+    if (byte >= 0xc0) return bytes.length - (held < sequenceLength(byte) ? held : 0);
+  }
+  return bytes.length;
+}
+
+function sequenceLength(lead: number): number {
+  return lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+}
+
+/** The bytes that a number of characters (code units of UTF-16) take at the start. */
+function skipCharacters(bytes: Uint8Array, characters: number): number {
+  // A character has at least a byte, so that a step never goes too far where the bytes are UTF-8.
+  const stepper = new TextDecoder("utf-8", { ignoreBOM: true });
+  let at = 0;
+  let missing = characters;
+  while (missing > 0 && at < bytes.length) {
+    const step = bytes.subarray(at, at + missing);
+    at += step.length;
+    missing -= stepper.decode(step, { stream: true }).length;
+  }
+  return at + Math.min(0, missing);
+}
+
+function isLowSurrogate(code: number): boolean {
+  return code >= 0xdc00 && code <= 0xdfff;
+}

@@ -1,0 +1,126 @@
+/** A program at a terminal or a pipe is driven by what it writes. */
+import { assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
+import { ExpectError } from "@denossh/ssh";
+import type { SessionHandler } from "@denossh/ssh/server";
+import { connectedPair } from "@denossh/ssh/testing";
+import { EXPECT_TIMEOUT_MS } from "../../lib/defaults.ts";
+import { FakeTime } from "../support/fake_time.ts";
+
+/** Answers line by line, as a shell with a prompt. */
+const shell: SessionHandler = async (session) => {
+  await session.print("welcome\n$ ");
+  for await (const line of session.channel.lines()) {
+    if (line === "exit") return 3;
+    await session.print(`${line.toUpperCase()}\n$ `);
+  }
+};
+
+Deno.test("expect() and send() hold a conversation, and give what came in between", async () => {
+  await using pair = await connectedPair({ handler: shell });
+  await using process = await pair.host.shell({ pty: false });
+  assertEquals((await process.expect("$ ")).before, "welcome\n");
+  await process.send("one\n");
+  await process.send(new TextEncoder().encode("two\n"));
+  assertEquals((await process.expect("$ ")).before, "ONE\n");
+  assertEquals((await process.expect([/nothing/, /^\$ /m])).before, "TWO\n");
+  await process.send("exit\n");
+  assertEquals((await process.status).code, 3);
+});
+
+Deno.test("What comes after a match is left to lines(), stdout and output()", async () => {
+  const handler: SessionHandler = (session) => session.print("login: one\ntwo\n");
+  await using pair = await connectedPair({ handler });
+  {
+    await using process = await pair.host.command("x").spawn();
+    await process.expect("login: ");
+    assertEquals(await Array.fromAsync(process.lines()), ["one", "two"]);
+  }
+  {
+    await using process = await pair.host.command("x").spawn();
+    await process.expect(/lo/);
+    await process.expect(/in: /);
+    const { stdout } = await process.output();
+    assertEquals(new TextDecoder().decode(stdout), "one\ntwo\n");
+  }
+});
+
+Deno.test("Standard error can be waited for by itself", async () => {
+  await using pair = await connectedPair({
+    handler: async (session) => {
+      await session.print("out\n");
+      await session.printError("Password:");
+      await session.channel.ready("read");
+    },
+  });
+  await using process = await pair.host.command("x").spawn();
+  assertEquals((await process.expect("word:", { stream: "stderr" })).before, "Pass");
+  await process.send("x");
+  assertEquals((await process.expect("\n")).before, "out");
+});
+
+Deno.test("An output that ends without the pattern is an error that shows the last of it", async () => {
+  const text = `${"a".repeat(500)}\x1b[1mbye`;
+  await using pair = await connectedPair({ handler: (session) => session.print(text) });
+  await using process = await pair.host.command("x").spawn();
+  const error = await assertRejects(() => process.expect(["login:", /\d\d/]), ExpectError);
+  assertEquals([error.code, error.received], ["expect", text.slice(-200)]);
+  assertMatch(
+    error.message,
+    /^Expected "login:" or \/\\d\\d\/, which did not come before the output ended: the last that came was "a+\[1mbye"$/,
+  );
+  // It is still there.
+  assertEquals((await process.expect("bye")).before.length, text.length - 3);
+  const nothing = await assertRejects(() => process.expect("x"), ExpectError);
+  assertMatch(nothing.message, /before the output ended: nothing came$/);
+});
+
+Deno.test("expect() that takes too long says so, and the output can be waited for again", async () => {
+  using time = new FakeTime();
+  const pair = await time.settle(
+    connectedPair({
+      serve: { keepaliveInterval: 0 },
+      handler: async (session) => {
+        await session.print("Verification code: ");
+        await session.channel.ready("read");
+        await session.print("ok\n");
+      },
+    }),
+    1000,
+  );
+  const process = await time.settle(pair.host.command("x").spawn(), 1000);
+  const started = time.now;
+  const late = process.expect("Password:").catch((error) => error);
+  const error = await time.settle(late, EXPECT_TIMEOUT_MS);
+  assertInstanceOf(error, ExpectError);
+  assertEquals([error.code, time.now - started], ["timeout", EXPECT_TIMEOUT_MS]);
+  assertMatch(error.message, /within 30000 ms: the last that came was "Verification code: "$/);
+  const match = process.expect("ok", { timeout: Infinity });
+  await process.send("1");
+  assertEquals((await match).before, "Verification code: ");
+  await pair[Symbol.asyncDispose]();
+});
+
+Deno.test("A signal ends the wait with its reason, and reads nothing more", async () => {
+  await using pair = await connectedPair({ handler: shell });
+  await using process = await pair.host.shell({ pty: false });
+  const leaving = new AbortController();
+  const waiting = process.expect("never", { signal: leaving.signal });
+  leaving.abort(new Error("enough"));
+  await assertRejects(() => waiting, Error, "enough");
+  assertEquals((await process.expect("$ ")).before, "welcome\n");
+});
+
+Deno.test("expect() refuses what cannot be meant", async () => {
+  await using pair = await connectedPair({ handler: shell });
+  await using process = await pair.host.shell({ pty: false });
+  await assertRejects(() => process.expect(""), TypeError, "an empty text");
+  await assertRejects(() => process.expect("x", { timeout: -1 }), RangeError, "timeout");
+  const waiting = process.expect("$ ");
+  await assertRejects(() => process.expect("$ "), TypeError, "another call waits");
+  await waiting;
+  const reader = process.stdout.getReader();
+  await assertRejects(() => process.expect("x"), TypeError, '"stdout" has a reader');
+  reader.releaseLock();
+  await using inherited = await pair.host.command("x", { stderr: "inherit" }).spawn();
+  await assertRejects(() => inherited.expect("x", { stream: "stderr" }), TypeError, "inherited");
+});

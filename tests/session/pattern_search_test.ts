@@ -1,0 +1,133 @@
+/** Patterns are found in bytes however they are cut, and the work and memory are bounded. */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { EXPECT_BUFFER_BYTES, EXPECT_WINDOW } from "../../lib/defaults.ts";
+import { type Pattern, PatternSearch } from "../../lib/session/pattern_search.ts";
+import { replaced } from "../support/replaced.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+/** What is found in bytes that come in pieces, looking after each. */
+function search(patterns: readonly Pattern[], pieces: Iterable<Uint8Array>, before = "") {
+  const searching = new PatternSearch(patterns, before);
+  for (const piece of pieces) {
+    searching.push(piece);
+    const match = searching.find();
+    if (match) return { ...match, rest: searching.rest() };
+  }
+  return null;
+}
+
+const bytewise = (bytes: Uint8Array) => Array.from(bytes, (byte) => new Uint8Array([byte]));
+
+Deno.test("A text is found wherever the bytes are cut, and what follows is kept", () => {
+  const bytes = encode("ein Gruß 🌍 an Ülo: hier");
+  for (let cut = 0; cut <= bytes.length; cut++) {
+    const found = search(["🌍 an Ü"], [bytes.subarray(0, cut), bytes.subarray(cut)])!;
+    assertEquals([found.before, found.text], ["ein Gruß ", "🌍 an Ü"]);
+    // What had not come when it was found is not there.
+    assert("lo: hier".startsWith(decode(found.rest)));
+  }
+  assertEquals(decode(search(["ß"], [bytes])!.rest), " 🌍 an Ülo: hier");
+});
+
+Deno.test("The pattern that begins first is found, and of two that begin there the earlier", () => {
+  const bytes = [encode("one two three")];
+  assertEquals(search(["three", /tw./, "two"], bytes)!.index, 1);
+  assertEquals(search(["two t", "two", /one$/], bytes)!.text, "two t");
+});
+
+Deno.test("A regular expression gives its groups, sees lines, and is not changed", () => {
+  const pattern = /^(?<name>\w+)=(\d+)?$/gm;
+  const found = search([pattern], [encode("x\nport=22\n")])!;
+  assertEquals(found.captures, ["port", "22"]);
+  assertEquals(found.groups, { name: "port" });
+  assertEquals(search([pattern], [encode("port=")])!.captures, ["port", undefined]);
+  assertEquals([pattern.lastIndex, search([/x/y], [encode("..x")])!.text], [0, "x"]);
+});
+
+Deno.test("What stands before the first byte counts for ^ and is no part of a match", () => {
+  assertEquals(search([/^b/m], [encode("b")], "a"), null);
+  assertEquals(search([/^b/m], [encode("b")], "\n")!.text, "b");
+  assertEquals(search(["ab"], [encode("b")], "a"), null);
+  assertEquals(search([/(?<=a)b/], [encode("bc")], "a")!.before, "");
+});
+
+Deno.test("Bytes that are no UTF-8 are left as they are", () => {
+  const binary = new Uint8Array([0xff, 0xe2, 0x28, 0xa1, 0xf0, 0x9f]);
+  const found = search(["READY\n"], [new Uint8Array([...encode("é READY\n"), ...binary])])!;
+  assertEquals([found.before, found.rest], ["é ", binary]);
+  const searching = new PatternSearch(["x"]);
+  searching.push(binary);
+  searching.end();
+  assertEquals([searching.find(), searching.kept()], [null, binary]);
+  assertEquals(search(["x"], [new Uint8Array([...binary, 0x78, 0x79])])!.rest, encode("y"));
+});
+
+Deno.test("Input that comes byte by byte is searched within a bounded part each time", () => {
+  const bytes = 2.5 * EXPECT_WINDOW;
+  let scanned = 0;
+  const { exec } = RegExp.prototype;
+  using _counting = replaced(RegExp.prototype, "exec", function (this: RegExp, text: string) {
+    scanned += text.length - this.lastIndex;
+    return exec.call(this, text);
+  });
+  assertEquals(search([/needle/], bytewise(new Uint8Array(bytes).fill(0x61))), null);
+  assert(scanned <= bytes * (2 * EXPECT_WINDOW + 1), `${scanned} characters`);
+  assert(scanned > bytes, "the counter counts");
+});
+
+Deno.test("Text is searched for once in all of the input, and found across a shortened window", () => {
+  const filler = "a".repeat(2.5 * EXPECT_WINDOW);
+  let scanned = 0;
+  const { indexOf } = String.prototype;
+  using _counting = replaced(String.prototype, "indexOf", function (
+    this: string,
+    text: string,
+    from = 0,
+  ) {
+    scanned += this.length - from;
+    return indexOf.call(this, text, from);
+  });
+  const found = search(["needle"], bytewise(encode(`${filler}needle!`)))!;
+  assertEquals(found.before.length, filler.length);
+  assert(scanned <= 8 * filler.length, `${scanned} characters`);
+});
+
+Deno.test("A match may begin as far back as the window is long", () => {
+  const long = "b".repeat(2 * EXPECT_WINDOW);
+  const pieces = ["a".repeat(5 * EXPECT_WINDOW), long.slice(5), "bbbbb!"].map(encode);
+  assertEquals(search([`${long}!`], pieces)!.text.length, long.length + 1);
+  const regular = [`${"€".repeat(3 * EXPECT_WINDOW)}<`, "x".repeat(EXPECT_WINDOW - 2), ">"];
+  assertEquals(search([/<x+>/], regular.map(encode))!.text.length, EXPECT_WINDOW);
+});
+
+Deno.test("Of endless input the newest MiB is kept", () => {
+  const searching = new PatternSearch([/needle/]);
+  const block = encode(`${"€".repeat(10_000)}\n`);
+  let most = 0;
+  for (let pushed = 0; pushed < 8 * EXPECT_BUFFER_BYTES; pushed += block.length) {
+    searching.push(block);
+    assertEquals(searching.find(), null);
+    most = Math.max(most, searching.kept().length);
+  }
+  assert(most >= EXPECT_BUFFER_BYTES && most <= 2 * EXPECT_BUFFER_BYTES + block.length, `${most}`);
+  searching.push(encode("a needle here"));
+  const { before } = searching.find()!;
+  assert(before.endsWith("€€€\na ") && before.length > EXPECT_BUFFER_BYTES / 3);
+  assertEquals(decode(searching.rest()), " here");
+});
+
+Deno.test("A character of two units is not cut when the window is shortened", () => {
+  for (const shift of ["", "x"]) {
+    const pieces = [`${shift}${"🌍".repeat(2 * EXPECT_WINDOW)}`, "end.", "rest"];
+    const found = search(["end."], pieces.map(encode))!;
+    assertEquals(found.before, pieces[0]);
+  }
+});
+
+Deno.test("What is no pattern is refused", () => {
+  for (const wrong of [[], [""], [5], [null]]) {
+    assertThrows(() => new PatternSearch(wrong as unknown as Pattern[]), TypeError, "pattern");
+  }
+});
