@@ -51,7 +51,7 @@ async function main(options: Options): Promise<number> {
     await Deno.readTextFile(new URL("tests/mutate/harmless.txt", root)).catch(() => ""),
   );
   const tests = await testsOf([...new Set(tasks.map(({ file }) => file))], options.near);
-  const score = { noticed: 0, survived: 0, invalid: 0, harmless: 0 };
+  const score = { noticed: 0, late: 0, survived: 0, invalid: 0, harmless: 0 };
 
   const waiting = tasks.toReversed();
   await Promise.all(Array.from({ length: options.workers }, async () => {
@@ -64,13 +64,16 @@ async function main(options: Options): Promise<number> {
         : await worker.run(task.file, mutate(source, task.mutation), rings);
       score[outcome]++;
       if (outcome === "survived") console.log(describe(task, source));
+      if (outcome === "late") console.log(`# by the time limit alone\n${describe(task, source)}`);
     }
   }));
 
-  const judged = score.noticed + score.survived;
-  const percent = judged === 0 ? 100 : Math.floor(1000 * score.noticed / judged) / 10;
+  const noticed = score.noticed + score.late;
+  const judged = noticed + score.survived;
+  const percent = judged === 0 ? 100 : Math.floor(1000 * noticed / judged) / 10;
   console.log(
-    `${score.noticed} noticed, ${score.survived} survived (${percent} %), ` +
+    `${noticed} noticed, ${score.late} of them by the time limit alone, ` +
+      `${score.survived} survived (${percent} %), ` +
       `${score.harmless} known to be harmless, ${score.invalid} that do not compile`,
   );
   return 0;

@@ -1,7 +1,7 @@
 /** Runs tests on a copy of the repository in which one file is changed. */
 
-/** What became of a change. */
-export type Outcome = "noticed" | "survived" | "invalid" | "harmless";
+/** What became of a change; `late` if the tests were ended by the time limit. */
+export type Outcome = "noticed" | "late" | "survived" | "invalid" | "harmless";
 
 /** Milliseconds that tests of a changed file may take beyond three times what they take unchanged. */
 const GRACE_MS = 20_000;
@@ -85,8 +85,9 @@ export class Worker implements AsyncDisposable {
     const { success, stdout, stderr } = await child.output();
     clearTimeout(timer);
     if (success) return "survived";
+    if (late) return "late";
     const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-    const invalid = !late && /could not be parsed|SyntaxError: (?!.*JSON)/.test(text) &&
+    const invalid = /could not be parsed|SyntaxError: (?!.*JSON)/.test(text) &&
       !/\d+ (passed|failed)/.test(text);
     return invalid ? "invalid" : "noticed";
   }
