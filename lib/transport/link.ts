@@ -75,7 +75,6 @@ export class Conversation {
     if (this.#over) return;
     this.#over = { error };
     this.#waiting?.reject(error);
-    this.#waiting = null;
     this.#outside?.reject(error);
     this.#wake();
   }
