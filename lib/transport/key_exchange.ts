@@ -5,12 +5,11 @@ import { type DirectionKeys, type Opener, warmUp } from "../crypto/packet_cipher
 import { randomBytes } from "../crypto/random.ts";
 import { row, type Suite } from "../crypto/suite.ts";
 import { DH_GEX_LARGEST_GRANTED_BITS, DH_GEX_MAX_BITS, KEXINIT_PATIENCE_MS } from "../defaults.ts";
-import { HostKeyError, ProtocolError } from "../errors.ts";
+import { HostKeyError } from "../errors.ts";
 import type { Signer } from "../keys/private_key.ts";
 import { canUse } from "../keys/parsed_key.ts";
 import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
 import { KexInit, NewKeys } from "../wire/messages.ts";
-import { DISCONNECT } from "../wire/numbers.ts";
 import { onTimeout } from "../waiting.ts";
 import { Writer } from "../wire/writer.ts";
 import { encodeExtInfo } from "./ext_info.ts";
@@ -154,11 +153,8 @@ async function initiate(
   const agreement = await method.request(talkOf(run));
   using ours = agreement.initiate();
   run.sink.sendNow(agreement.init.encode({ publicValue: ours.publicValue }));
-  if (run.session === null) {
-    // The server computes now: time to have the kernels compiled.
-    await run.sink.drained();
-    warmUp(agreed.serverToClient.cipher, agreed.serverToClient.mac);
-  }
+  // The server computes now: time to have the kernels compiled.
+  if (run.session === null) await warmUpAfter(run.sink.drained(), agreed);
   const reply = agreement.reply.decode(await run.conversation.receive());
   const hostKey = parsePublicKey(reply.hostKey);
   const secret = ours.finish(reply.publicValue);
@@ -194,6 +190,11 @@ async function initiate(
   return { secret, hash: transcript, hostKey, signature: reply.signature };
 }
 
+async function warmUpAfter(sent: Promise<void>, { serverToClient }: Agreed): Promise<void> {
+  await sent;
+  warmUp(serverToClient.cipher, serverToClient.mac);
+}
+
 async function respond(
   run: KeyExchangeRun,
   agreed: Agreed,
@@ -202,12 +203,8 @@ async function respond(
   secrets: Uint8Array[],
 ): Promise<Exchanged> {
   const { method, hash } = row(KEX, agreed.kex);
-  const signer = run.hostKeys.find((key) => canUse(key.publicKey, agreed.hostKey));
-  if (signer === undefined) {
-    throw new ProtocolError(`No host key for ${agreed.hostKey}`, {
-      disconnectReason: DISCONNECT.KEY_EXCHANGE_FAILED,
-    });
-  }
+  // There is one: we offered no algorithm that we have no key for.
+  const signer = run.hostKeys.find((key) => canUse(key.publicKey, agreed.hostKey))!;
   const agreement = await method.grant(talkOf(run));
   const init = agreement.init.decode(await run.conversation.receive());
   const { publicValue, secret } = await answered(run, agreement, init.publicValue);
