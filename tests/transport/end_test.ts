@@ -1,5 +1,5 @@
 /** How a connection ends: what the peer is told, and how long it is waited for. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { CLOSE_LINGER_MS } from "../../lib/defaults.ts";
 import {
   ConnectError,
@@ -12,6 +12,7 @@ import {
 } from "../../lib/errors.ts";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { none } from "../connection/raw_channel.ts";
+import { until } from "../connection/until.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { greetedPair, transportPair } from "./transport_pair.ts";
@@ -144,6 +145,40 @@ Deno.test("Before the identification, nothing is said, and the socket is closed 
   const heard = await pair.server.closed;
   assert(heard instanceof ConnectError, String(heard));
 });
+
+const late = new ConnectError("Too slow", { timeout: true });
+const openings: [name: string, said: string, error: ConnectError, quoted: string | null][] = [
+  ["a line", "220 mail\x1b.example.com\r\n", late, "220 mail.example.com"],
+  ["half a line", "login: ", late, "login: "],
+  ["two lines", "first\r\nsecond\r\n", late, "first"],
+  ["half an identification", "SSH-2.0-x", late, null],
+  ["nothing", "", late, null],
+  ["a line, and is lost", "220 mail\r\n", new ConnectError("Lost"), null],
+  ["a line, and its identification", "220 mail\r\n", late, null],
+];
+for (const [name, said, error, quoted] of openings) {
+  Deno.test(`A server that is too slow and has said ${name} is ${quoted === null ? "not " : ""}quoted`, async () => {
+    await using pair = transportPair();
+    const { client, server, sockets } = pair;
+    const handshake = client.handshake().catch((error) => error);
+    server.socket.write(new TextEncoder().encode(said)).catch(() => {}); // nothing may be read
+    await until(() => sockets.client.read === said.length);
+    const identifies = name.includes("its identification");
+    if (identifies) {
+      server.handshake().catch(() => {});
+      await until(() => client.agreed !== null);
+    }
+    client.fail(error);
+    const found = await client.closed;
+    if (!identifies) assertStrictEquals(await handshake, found);
+    if (quoted === null) return assertStrictEquals(found, error);
+    assert(found instanceof ConnectError && found.code === "timeout" && found.cause === error);
+    assertEquals(
+      found.message,
+      `Too slow: the server said "${quoted}" and did not identify itself`,
+    );
+  });
+}
 
 Deno.test("A DISCONNECT without a language or a description is the peer's word all the same", async () => {
   const full = m.Disconnect.encode({ reason: 12, description: "full", language: "" });
