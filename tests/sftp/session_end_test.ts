@@ -381,3 +381,25 @@ Deno.test("a channel that cannot be ended is closed none the less", async () => 
   await session.close();
   assertEquals(broken.closed, 1);
 });
+
+Deno.test("a session that ends no longer listens to the signals of its requests", async () => {
+  const { channel, peer } = channelTo(() => {});
+  const session = await ClientSession.open(channel, {});
+  const { signal } = new AbortController();
+  const { addEventListener, removeEventListener } = signal;
+  let listening = 0;
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    listening++;
+    addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    listening--;
+    removeEventListener.apply(signal, args);
+  };
+  const failed = [stat(session, { signal }), stat(session, { signal })]
+    .map((request) => assertRejects(() => request, SftpError));
+  assertEquals(listening, 1);
+  await peer.channel.close();
+  await Promise.all(failed);
+  assertEquals(listening, 0);
+});

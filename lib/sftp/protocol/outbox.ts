@@ -65,7 +65,6 @@ export class Outbox {
     } catch (cause) {
       this.#state = "failed";
       this.#chunks = [];
-      this.#releases = [];
       this.#failed(cause);
     }
   }

@@ -403,13 +403,9 @@ export class ClientSession {
     this.#cause = cause;
     this.#greeting.reject(cause);
     if (this.#timer !== null) clearTimeout(this.#timer);
-    for (const pending of this.#pending.values()) {
-      pending.into = null;
-      pending.reject(cause);
-    }
+    for (const pending of this.#pending.values()) pending.reject(cause);
     this.#pending.clear();
     this.#cancellable.clear();
-    this.#abandoned.clear();
     this.#channel.close().catch(() => {});
   }
 }
