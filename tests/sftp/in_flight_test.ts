@@ -543,6 +543,31 @@ Deno.test("what was refused is written again after all answers, in case one was 
   assertEquals(lines.length, 1);
 });
 
+Deno.test("what is written again has requests of 32 KiB, and so has what comes after", async () => {
+  await using w = await opened(new Uint8Array(0));
+  const lines: string[] = [];
+  w.server.refuse = (line) => {
+    const [name, , , length] = line.split(" ");
+    if (name !== "WRITE") return undefined;
+    if (Number(length) > 32_768) return SftpStatus.BAD_MESSAGE;
+    lines.push(line);
+    return undefined;
+  };
+  const lengths = { readLength: 1, writeLength: 65_536, written: true };
+  const file = new RemoteFile(w.remote.session, w.file.handle, "/file", lengths);
+  const behind = new WriteBehind(file, { inFlight: MIB });
+  await behind.write(data.subarray(0, 65_536), () => {});
+  await behind.finish();
+  await behind.write(data.subarray(65_536, 100_000), () => {});
+  assertEquals(lines, [
+    "WRITE /file 0 32768",
+    "WRITE /file 32768 32768",
+    "WRITE /file 65536 32768",
+    "WRITE /file 98304 1696",
+  ]);
+  assert(same(w.server.data("/file")!, data.subarray(0, 100_000)));
+});
+
 Deno.test("a READ of a file of unknown length is tried again with care, too", async () => {
   await using w = await opened(data.subarray(0, 50_000));
   let first = true;
