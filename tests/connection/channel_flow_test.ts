@@ -112,6 +112,18 @@ for (const [name, take] of Object.entries(waysToTake)) {
   }
 }
 
+Deno.test("A peer that takes packets of one byte is sent one for each byte of its window", async () => {
+  await using world = await rawWorld("client");
+  const channel = await openChannel(world, { window: 1, maxPacket: 1 });
+  const writing = channel.write(new Uint8Array(3));
+  assertEquals(await receiveBytes(world, 1), [1]);
+  assertEquals(await writing, 1);
+  const rest = channel.write(new Uint8Array(2));
+  world.raw.send(adjust(channel.id, 2));
+  assertEquals(await receiveBytes(world, 2), [1, 1]);
+  assertEquals(await rest, 2);
+});
+
 Deno.test("A connection counts the bytes that its open channels carry, both ways and of every type", async () => {
   await using world = await rawWorld("client");
   const [one, other] = [await openChannel(world), await openChannel(world)];
