@@ -67,8 +67,11 @@ export class MemoryWatch implements Disposable {
 }
 
 function holds(bytes: Uint8Array, wanted: Uint8Array): boolean {
-  for (let at = bytes.indexOf(wanted[0]!); at !== -1; at = bytes.indexOf(wanted[0]!, at + 1)) {
-    if (wanted.every((byte, index) => bytes[at + index] === byte)) return true;
+  // Most memory is zeros: they are not what is looked for first.
+  const rare = Math.max(wanted.findLastIndex((byte) => byte !== 0), 0);
+  for (let at = bytes.indexOf(wanted[rare]!, rare); at !== -1;) {
+    if (wanted.every((byte, index) => bytes[at - rare + index] === byte)) return true;
+    at = bytes.indexOf(wanted[rare]!, at + 1);
   }
   return false;
 }
