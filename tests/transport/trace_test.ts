@@ -4,6 +4,7 @@ import { password, type TraceEvent, traceLine } from "@denossh/ssh";
 import { connectedPair } from "@denossh/ssh/testing";
 import { Trace } from "../../lib/transport/trace.ts";
 import * as m from "../../lib/wire/messages.ts";
+import { transportPair } from "./transport_pair.ts";
 
 const names = (events: readonly TraceEvent[], direction: string) =>
   events.filter((event) => event.direction === direction).map(({ name }) => name);
@@ -96,4 +97,40 @@ Deno.test("A trace shows texts and names without what a terminal obeys, and byte
     { recipient: 7, bytes: 256 },
     {},
   ]);
+});
+
+Deno.test("A trace of channel data has its kind and its size, and no bytes", () => {
+  const told: TraceEvent[] = [];
+  const trace = new Trace((event) => told.push(event));
+  trace.sentData(7, 0, 5);
+  trace.sentData(7, 1, 5);
+  trace.waiting(7);
+  assertEquals(told, [
+    {
+      direction: "sent",
+      name: "CHANNEL_DATA",
+      number: 94,
+      length: 14,
+      fields: { recipient: 7, bytes: 5 },
+    },
+    {
+      direction: "sent",
+      name: "CHANNEL_EXTENDED_DATA",
+      number: 95,
+      length: 18,
+      fields: { recipient: 7, type: 1, bytes: 5 },
+    },
+    {
+      direction: "waiting",
+      name: "CHANNEL_DATA",
+      number: 94,
+      length: 0,
+      fields: { recipient: 7, window: 0 },
+    },
+  ]);
+});
+
+Deno.test("Nothing is prepared for a trace that is not asked for", async () => {
+  await using pair = transportPair({ client: { trace: () => {} } });
+  assertEquals([pair.client.sink.trace !== null, pair.server.sink.trace], [true, null]);
 });
