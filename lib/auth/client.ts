@@ -24,6 +24,11 @@ export interface ClientAuthOptions {
   methods: readonly AuthMethod[];
   /** The signature algorithms that keys may use; all that are safe unless given. */
   algorithms?: readonly string[];
+  /**
+   * Whether the server ignores a request that comes after its success: then "none" and the first key share
+   * a round trip.
+   */
+  pipelined?: boolean;
   /** Is told the server's banner, control characters left out. */
   onBanner?: (text: string) => void;
   /** Gives up. */
@@ -46,9 +51,13 @@ async function logIn(link: Link, options: ClientAuthOptions): Promise<void> {
   const succeeded = new Set<AuthMethod>();
   const attempts: string[] = [];
   let left = [...methods];
-  // Nothing is known of what the server accepts until it first refuses: no "none" to find out.
+  // Nothing is known of what the server accepts until it first refuses.
   let remaining: readonly string[] | null = null;
   let unusable: AuthError | undefined;
+  if (options.pipelined && mayPipeline(methods)) {
+    attempts.push(left.shift()!.name);
+    conversation.sendNone();
+  }
 
   for (;;) {
     const method = left.find(({ name }) => remaining?.includes(name) ?? true);
@@ -60,6 +69,7 @@ async function logIn(link: Link, options: ClientAuthOptions): Promise<void> {
       unusable ??= error;
       return null;
     });
+    if (await conversation.isLetIn()) return;
     if (answer === null) continue;
     if (answer[0] === MSG.USERAUTH_SUCCESS) {
       UserauthSuccess.decode(answer);
@@ -81,32 +91,61 @@ async function logIn(link: Link, options: ClientAuthOptions): Promise<void> {
   });
 }
 
+/** A password is not sent, or asked for, before the server has refused "none". */
+function mayPipeline([first, second]: readonly AuthMethod[]): boolean {
+  return first?.name === "none" && second?.name === "publickey" && second.eager === true;
+}
+
 /** The link with banners taken out and requests counted. */
 class ClientConversation {
   readonly #link: Link;
   readonly #options: ClientAuthOptions;
-  readonly #signatureAlgorithms: readonly string[] | null;
   readonly #signal: AbortSignal;
   #sent = 0;
+  /** Whether "none" was sent and its answer, the next one, not been received yet. */
+  #awaitsNone = false;
+  #letIn = false;
   #bannerLeft = MAX_BANNER;
 
   constructor(link: Link, options: ClientAuthOptions) {
     this.#link = link;
     this.#options = options;
     this.#signal = options.signal ?? new AbortController().signal;
-    const list = link.extensions.get("server-sig-algs");
-    const theirs = list ? new TextDecoder().decode(list).split(",") : null;
-    this.#signatureAlgorithms = usable(options.algorithms, theirs);
+  }
+
+  /** Sends "none", whose answer is received with that to the next request. */
+  sendNone(): void {
+    const { user } = this.#options;
+    const data = new Uint8Array(0);
+    this.#link.send(UserauthRequest.encode({ user, service: SERVICE, method: "none", data }));
+    this.#sent++;
+    this.#awaitsNone = true;
+  }
+
+  /** Whether "none", sent before, was all that the server wanted. */
+  async isLetIn(): Promise<boolean> {
+    if (this.#awaitsNone) {
+      this.#awaitsNone = false;
+      const answer = await this.#answer();
+      this.#letIn = answer[0] === MSG.USERAUTH_SUCCESS;
+      (this.#letIn ? UserauthSuccess : UserauthFailure).decode(answer);
+      // The answer to the key is waiting behind it.
+      if (!this.#letIn) this.#link.acknowledge();
+    }
+    return this.#letIn;
   }
 
   dialog(method: string): AuthDialog {
-    const { user } = this.#options;
+    const { user, algorithms } = this.#options;
+    // Known from the first answer on, at the latest.
+    const list = this.#link.extensions.get("server-sig-algs");
+    const theirs = list ? new TextDecoder().decode(list).split(",") : null;
     return {
       user,
       sessionId: this.#link.sessionId,
       host: this.#link.host,
       signal: this.#signal,
-      signatureAlgorithms: this.#signatureAlgorithms,
+      signatureAlgorithms: usable(algorithms, theirs),
       hostBound: this.#link.extensions.has(HOST_BOUND.EXTENSION),
       request: (data, wire = method) => {
         const message = UserauthRequest.encode({ user, service: SERVICE, method: wire, data });
@@ -124,7 +163,12 @@ class ClientConversation {
         `The server asks for more than ${MAX_CLIENT_AUTH_ATTEMPTS} authentication messages`,
       );
     }
-    this.#link.send(message);
+    if (!this.#letIn) this.#link.send(message);
+    if (await this.isLetIn()) throw new AuthError("The server wants no credential");
+    return await this.#answer();
+  }
+
+  async #answer(): Promise<Uint8Array> {
     for (;;) {
       const answer = await this.#link.receive();
       if (answer[0] !== MSG.USERAUTH_BANNER) return answer;

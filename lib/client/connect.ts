@@ -287,6 +287,7 @@ async function authenticate(transport: Transport, plan: ConnectPlan, signal: Abo
       methods,
       ...(algorithmOptions(options.algorithms).userKey !== undefined &&
         { algorithms: suite.userKey }),
+      pipelined: ignoresLateRequests(transport),
       ...(options.onBanner && { onBanner: options.onBanner }),
       signal,
     });
@@ -294,6 +295,15 @@ async function authenticate(transport: Transport, plan: ConnectPlan, signal: Abo
     throw error instanceof AuthError ? withSkippedKeys(error, unreported()) : error;
   }
   return link.roundTrip;
+}
+
+/**
+ * Whether the server ignores requests that come after its success, as RFC 4252 §5.3 has it. Those of Go's
+ * library end the connection; and with delayed compression the server would inflate what was not deflated.
+ */
+function ignoresLateRequests({ identification, agreed }: Transport): boolean {
+  return /^SSH-2\.0-(OpenSSH_|dropbear|denossh_)/.test(identification.server) &&
+    agreed?.clientToServer.compression === "none";
 }
 
 /** Opens the connection over the transport; its end closes what carried it. */

@@ -29,7 +29,8 @@ export interface ConnectOptions {
    * those of the agent, if `--allow-env` lets us see SSH_AUTH_SOCK, and the unencrypted ones among
    * `~/.ssh/id_rsa`, `id_ecdsa` and `id_ed25519`, certificates beside them included, which needs
    * `--allow-env=HOME` and `--allow-read`. A key file that others can read is not used, as with `ssh`;
-   * `skippedKeys` of an AuthError lists such files.
+   * `skippedKeys` of an AuthError lists such files. `none()` comes before them, for servers that let
+   * everybody in.
    */
   readonly auth?: readonly AuthMethod[];
   /**

@@ -59,9 +59,8 @@ export async function credentials(
       methods.push(reportingFirst(each, [...unreported], unreported, context));
     } else unreported.add(each);
   }
-  // Without a key, ask what the server allows before the user types a password in vain.
-  if (methods[0] !== undefined && methods[0].name !== "publickey") methods.unshift(none());
-  return { methods, unreported: () => [...unreported] };
+  // As with ssh: a server may let everybody in, and tells what it allows before a password is typed in vain.
+  return { methods: [none(), ...methods], unreported: () => [...unreported] };
 }
 
 /** An error about a login, completed with the keys that were not used. */

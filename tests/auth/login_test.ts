@@ -6,6 +6,7 @@ import type { AcceptedLogin } from "../../lib/auth/progress.ts";
 import { authenticateServer, type ServerAuthOptions } from "../../lib/auth/server.ts";
 import { AuthError, ProtocolError } from "../../lib/errors.ts";
 import { type GeneratedKeyType, generateKey } from "../../lib/keys/mod.ts";
+import type { Link } from "../../lib/transport/link.ts";
 import { UserauthRequest } from "../../lib/wire/messages.ts";
 import { HostBoundAuth, HostBoundProbe, HostBoundSigned } from "../../lib/wire/requests.ts";
 import { linkPair } from "./link_pair.ts";
@@ -76,6 +77,71 @@ Deno.test("authenticateClient tries none when it has no method", async () => {
   const { error } = await logIn({ policy: ask });
   assert(error instanceof AuthError);
   assertEquals([error.attempts, error.remaining], [["none"], ["password"]]);
+});
+
+Deno.test("none and the first key share a round trip where the server ignores late requests", async () => {
+  using key = await generateKey();
+  const methods = [none(), publicKey(key, { probe: true }), password("right")];
+  const policy: ServerAuthPolicy = { publicKey: () => true, password: () => true };
+  const order = async (methods: AuthMethod[], policy: ServerAuthPolicy, pipelined = true) => {
+    const pair = linkPair();
+    const events: string[] = [];
+    const link: Link = {
+      sessionId: pair.client.sessionId,
+      host: pair.client.host,
+      extensions: pair.client.extensions,
+      acknowledge: () => {},
+      send(payload) {
+        events.push(UserauthRequest.decode(payload).method);
+        pair.client.send(payload);
+      },
+      async receive() {
+        const payload = await pair.client.receive();
+        events.push(`${payload[0]}`);
+        return payload;
+      },
+    };
+    const login = authenticateServer(pair.server, { policy });
+    await authenticateClient(link, { user: "ann", methods, pipelined });
+    await login;
+    return events.join(" ");
+  };
+  const letsIn: ServerAuthPolicy = { none: () => true };
+  assertEquals(await order(methods, policy), "none publickey 51 60 publickey 52");
+  assertEquals(await order(methods, policy, false), "none 51 publickey 60 publickey 52");
+  assertEquals(await order(methods, letsIn), "none publickey 52");
+  assertEquals(await order(methods, letsIn, false), "none 52");
+  // No secret is sent, and no question asked, before the server has refused "none".
+  assertEquals(await order([none(), password("right")], policy), "none 51 password 52");
+  assertEquals(await order([publicKey(key)], policy), "publickey 52");
+});
+
+Deno.test("A credential that cannot be sent leaves none its answer", async () => {
+  using key = await generateKey();
+  const broken = {
+    publicKey: key.publicKey,
+    sign: () => Promise.reject(new Error("the agent is gone")),
+  };
+  const methods = [none(), publicKey(broken)];
+  const { login } = await logIn({ policy: { none: () => true }, methods, pipelined: true });
+  assertEquals(login?.methods, ["none"]);
+  const { error } = await logIn({ policy: { publicKey: () => true }, methods, pipelined: true });
+  assert(error instanceof AuthError);
+  assertEquals(error.attempts, ["none", "publickey"]);
+});
+
+Deno.test("Nothing more is sent once none has succeeded", async () => {
+  using key = await generateKey();
+  const stubborn: AuthMethod = {
+    ...publicKey(key),
+    async authenticate(dialog) {
+      await dialog.request(new Uint8Array(1)).catch(() => {});
+      return await dialog.request(new Uint8Array(1)).catch(() => new Uint8Array([51]));
+    },
+  };
+  const methods = [none(), stubborn];
+  const { login, pair } = await logIn({ policy: { none: () => true }, methods, pipelined: true });
+  assertEquals([login?.methods, pair.client.sent.length], [["none"], 2]);
 });
 
 Deno.test("authenticateClient skips what the server does not go on with", async () => {

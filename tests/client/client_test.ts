@@ -9,9 +9,11 @@ import {
   HostKeyError,
   none,
   RequestDeniedError,
+  type TraceEvent,
 } from "@denossh/ssh";
+import { Config } from "@denossh/ssh/config";
 import { generateKey } from "@denossh/ssh/keys";
-import { localFiles, type Session } from "@denossh/ssh/server";
+import { localFiles, type ServerAuthPolicy, type Session } from "@denossh/ssh/server";
 import { connectedPair, memoryPair } from "@denossh/ssh/testing";
 import { fakeEnv } from "../support/fake_env.ts";
 import { tempFolder } from "../support/temp.ts";
@@ -272,4 +274,34 @@ Deno.test("connect that is late says so, and how long it waited", async () => {
     "Connecting to [db1]:2222 timed out after 1 ms",
   );
   assertEquals(error.code, "timeout");
+});
+
+Deno.test("The user's own keys come after none, in one flight where nothing is compressed", async () => {
+  await using folder = await tempFolder();
+  using key = await generateKey();
+  const path = await folder.write("key", key.export());
+  const config = Config.parse(`Host *\nIdentityFile ${path}\nIdentityAgent none`);
+  const zlib = { algorithms: { compression: "zlib@openssh.com" } };
+  const methods = async (algorithms: Partial<typeof zlib>, auth: ServerAuthPolicy) => {
+    const sent: string[] = [];
+    const trace = ({ name, direction, fields }: TraceEvent) => {
+      if (name === "USERAUTH_REQUEST" && direction === "sent") {
+        sent.push(`${fields.method}`.replace("-hostbound-v00@openssh.com", ""));
+      }
+    };
+    const mine = {
+      auth: undefined,
+      config,
+      hostname: "db1",
+      trace,
+      ...algorithms,
+    } as ConnectOptions;
+    await using pair = await connectedPair({ connect: mine, serve: { auth, ...algorithms } });
+    await pair.host.rekey(); // the connection is a good one
+    return sent;
+  };
+  const letsIn: ServerAuthPolicy = { none: () => true, publicKey: () => false };
+  assertEquals(await methods({}, letsIn), ["none", "publickey"]);
+  assertEquals(await methods(zlib, letsIn), ["none"]);
+  assertEquals(await methods(zlib, { publicKey: () => true }), ["none", "publickey"]);
 });

@@ -52,7 +52,7 @@ async function methodsOf(
 const three = (name: string) => [name, name, name];
 const orders: [string, LoginSettings, Answers, string[]][] = [
   ["nothing", {}, {}, ["none", ...three("keyboard-interactive"), ...three("password")]],
-  ["no questions", {}, { silent: true }, []],
+  ["no questions", {}, { silent: true }, ["none"]],
   ["PasswordAuthentication no", { PasswordAuthentication: false }, {}, [
     "none",
     ...three("keyboard-interactive"),
@@ -66,17 +66,19 @@ const orders: [string, LoginSettings, Answers, string[]][] = [
     "keyboard-interactive",
     "password",
   ]],
-  ["NumberOfPasswordPrompts 0", { NumberOfPasswordPrompts: 0 }, {}, []],
+  ["NumberOfPasswordPrompts 0", { NumberOfPasswordPrompts: 0 }, {}, ["none"]],
   [
     "PreferredAuthentications",
     { PreferredAuthentications: "password,gssapi,toString,keyboard-interactive" },
     {},
     ["none", ...three("password"), ...three("keyboard-interactive")],
   ],
-  ["PreferredAuthentications of others", { PreferredAuthentications: "gssapi-with-mic" }, {}, []],
+  ["PreferredAuthentications of others", { PreferredAuthentications: "gssapi-with-mic" }, {}, [
+    "none",
+  ]],
 ];
 for (const [what, settings, user, expected] of orders) {
-  Deno.test(`With ${what} a login is tried with ${expected.join() || "nothing"}`, async () => {
+  Deno.test(`With ${what} a login is tried with ${expected.join()}`, async () => {
     assertEquals((await methodsOf(settings, user)).names, expected);
   });
 }
@@ -174,7 +176,7 @@ const key = await generateKey("ed25519", { comment: "mine" });
 const other = await generateKey("ed25519");
 const locked = key.export({ passphrase: "secret", rounds: 1 });
 
-/** A key file, what its one method is, and what that says. */
+/** A key file, what its one method after "none" is, and what that says. */
 async function withKey(
   text: string,
   settings: LoginSettings,
@@ -185,16 +187,16 @@ async function withKey(
   const path = await folder.write("key", text);
   const off = { PasswordAuthentication: false, KbdInteractiveAuthentication: false };
   const found = await methodsOf({ IdentityFile: [path], ...off, ...settings }, user);
-  await test({ ...found, path });
+  await test({ ...found, methods: found.methods.slice(1), path });
 }
 
-Deno.test("A key comes before the questions, and no none before it", async () => {
+Deno.test("A key comes before the questions, and none before it", async () => {
   const on = { PasswordAuthentication: true, NumberOfPasswordPrompts: 1 };
   await withKey(
     key.export(),
     on,
     {},
-    ({ names }) => Promise.resolve(assertEquals(names, ["publickey", "password"])),
+    ({ names }) => Promise.resolve(assertEquals(names, ["none", "publickey", "password"])),
   );
   await withKey(
     key.export(),
@@ -267,7 +269,7 @@ Deno.test("An encrypted key that shows no public half is asked for when its turn
     assertEquals(events, [`Enter passphrase for key '${path}': |false`]);
   });
   await withKey(text, {}, { silent: true }, ({ names, unreported, path }) => {
-    assertEquals(names, []);
+    assertEquals(names, ["none"]);
     const message = `Key "${path}" was not used: it needs a passphrase`;
     assertEquals(unreported(), [{ message, level: "info" }]);
     return Promise.resolve();
@@ -287,14 +289,14 @@ Deno.test("Keys that are not used are reported once, before the method after the
   const off = { PasswordAuthentication: false, KbdInteractiveAuthentication: false };
   const line = (name: string) => `Key "${folder.join(name)}" was not used: there is no such file`;
   const { methods, events, unreported } = await methodsOf({ IdentityFile: files, ...off });
-  assertEquals([methods.length, unreported().length], [2, 3]);
-  await publicKeyAnswer(methods[1]!);
+  assertEquals([methods.length, unreported().length], [3, 3]);
+  await publicKeyAnswer(methods[2]!);
   assertEquals(events, [`info: ${line("a")}`, `info: ${line("c")}`]);
-  await publicKeyAnswer(methods[0]!);
+  await publicKeyAnswer(methods[1]!);
   assertEquals(events.length, 2);
   assertEquals(unreported().map(({ message }) => message), [line("e")]);
   const unheard = await methodsOf({ IdentityFile: files, ...off }, { unheard: true });
-  await publicKeyAnswer(unheard.methods[1]!);
+  await publicKeyAnswer(unheard.methods[2]!);
   assertEquals(unheard.unreported().length, 3);
 });
 

@@ -6,6 +6,7 @@ import {
   Keyring,
   listenAgent,
   loadKey,
+  none,
   password,
   publicKey,
 } from "@denossh/ssh";
@@ -444,3 +445,18 @@ await peerTest(["ssh", "sshd"], "MaxAuthTries counts ssh's keys as sshd does", a
     if (!gets) { for (const [, line] of answers) assertStringIncludes(line!, "Too many auth"); }
   }
 });
+
+await peerTest(
+  ["sshd"],
+  "sshd lets a user without a password in by none, before our key",
+  async () => {
+    const config = { PermitEmptyPasswords: "yes" };
+    await using server = await startSshd({ login: "password", config });
+    await must("passwd", ["-d", server.user]);
+    using key = await generateKey();
+    await using host = await connectTo(server, { auth: [none(), publicKey(key)] });
+    // What was sent with "none" comes after the success; sshd answers that it does not know it.
+    assertEquals(await host.run("echo in"), "in");
+    assertMatch(server.log, /Accepted none for/);
+  },
+);
