@@ -45,6 +45,7 @@ export {
   type TunnelSpec,
   type TunnelsState,
 } from "./lib/client/tunnels.ts";
+export * from "./lib/fleet/mod.ts";
 export { acceptAnyHostKey, type HostKeys } from "./lib/login/host_keys.ts";
 export { knownHosts, type KnownHostsOptions } from "./lib/known_hosts/known_hosts_policy.ts";
 export type { HostAddress, HostKeyPolicy } from "./lib/known_hosts/host_key_policy.ts";

@@ -166,6 +166,27 @@ export const TUNNELS_RETRY_MS = 1_000;
 /** and after twice as many each time, up to this: soon enough for who comes back from a sleep. */
 export const TUNNELS_RETRY_MAX_MS = 30_000;
 
+/** Hosts of a fleet that are worked on at once: what pssh does, and few enough for a laptop's descriptors. */
+export const FLEET_CONCURRENCY = 32;
+
+/** Tries of a host after the first one: enough for a reboot that is ending, or a full listen queue. */
+export const FLEET_RETRIES = 2;
+
+/** A host of a fleet is tried again after this many milliseconds, */
+export const FLEET_RETRY_MS = 1_000;
+
+/** and after twice as many each time, up to this. */
+export const FLEET_RETRY_MAX_MS = 30_000;
+
+/** Bytes of each stream of a host that a fleet collects: more than anybody reads of many hosts. */
+export const FLEET_MAX_OUTPUT = 1024 * 1024;
+
+/** Characters of a line of a host that is told in one piece. */
+export const FLEET_MAX_LINE = 64 * 1024;
+
+/** Bytes in flight of a transfer with one of many hosts at least: 100 Mbit/s at 20 ms. */
+export const FLEET_LEAST_IN_FLIGHT = 256 * 1024;
+
 /** A server asks silent clients for a sign of life after this many milliseconds. */
 export const SERVER_KEEPALIVE_MS = 60_000;
 

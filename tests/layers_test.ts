@@ -26,6 +26,7 @@ const ROWS: readonly (readonly string[])[] = [
   ["session", "sftp", "forward", "agent", "known_hosts", "config"],
   ["login"],
   ["client", "server"],
+  ["fleet"],
   ["cli"],
   ["testing"],
 ];

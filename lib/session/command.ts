@@ -142,7 +142,7 @@ export class Command {
   async success(): Promise<CommandOutput> {
     const output = await this.output();
     if (output.success) return output;
-    throw new CommandError(describe(this.#command, output), output);
+    throw commandFailure(this.#command, output);
   }
 
   async #start(stdin: NonNullable<CommandOptions["stdin"]>): Promise<Process> {
@@ -290,6 +290,11 @@ function commandLine(command: string, { args = [], cwd }: CommandOptions): strin
   // A folder whose name begins with a minus is no option.
   const folder = cwd.startsWith("-") ? `./${cwd}` : cwd;
   return `cd ${quote(folder)} || exit 1; ${line}`;
+}
+
+/** The error of a command that ended without success. */
+export function commandFailure(command: string, output: CommandOutput): CommandError {
+  return new CommandError(describe(command, output), output);
 }
 
 function describe(command: string, output: CommandOutput): string {

@@ -1,0 +1,162 @@
+import type { Client } from "../client/client.ts";
+import { connect } from "../client/connect.ts";
+import { FLEET_CONCURRENCY, TUNNELS_KEEPALIVE_MS } from "../defaults.ts";
+import type { TransferResult } from "../sftp/transfer/progress.ts";
+import type { FleetContext, HostWork } from "./attempts.ts";
+import { FleetJob } from "./job.ts";
+import { checkFleet, type FleetHost, type FleetJobOptions, type FleetOptions } from "./options.ts";
+import { commandRunner, type FleetRunOptions } from "./run.ts";
+import { type FleetTransferOptions, getter, putter } from "./transfers.ts";
+
+/**
+ * Many hosts, on which the same is done: several at once, each with a connection of its own that is closed
+ * when its work ends. A host that fails is a result like the others.
+ *
+ * @example
+ * ```ts
+ * import { fleet } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // Leave out `connect` for what `ssh` would do, or give the options of `connect()`.
+ * const connect = async () => (await connectedPair({ handler: (it) => it.print("up") })).host;
+ * const hosts = fleet(["web1", "web2"], { connect, concurrency: 10 });
+ * const { succeeded } = await hosts.forEach(async (host, { host: name }) => {
+ *   return `${name} is ${await host.run("uptime")}`;
+ * });
+ * assertEquals(succeeded.map(({ value }) => value), ["web1 is up", "web2 is up"]);
+ * ```
+ */
+export class Fleet {
+  /** The names of the hosts. */
+  readonly hosts: readonly string[];
+  readonly #hosts: ReadonlyMap<string, FleetHost>;
+  readonly #options: FleetOptions;
+
+  /** Fleets come from `fleet()`, not from a constructor. */
+  constructor(hosts: Iterable<FleetHost>, options: FleetOptions) {
+    this.#hosts = checkFleet(hosts, options);
+    this.#options = options;
+    this.hosts = [...this.#hosts.keys()];
+  }
+
+  /**
+   * Runs a command on every host; the value is its standard output as text, without the last line feed.
+   * One that fails is not run again, unless it is `idempotent` and the connection was lost.
+   *
+   * @throws {TypeError} If an option cannot be meant
+   */
+  run(command: string, options: FleetRunOptions = {}): FleetJob<string> {
+    const run = commandRunner(command, options, this.hosts);
+    return this.forEach((client, { host, signal }) => run(client, host, signal), options);
+  }
+
+  /**
+   * Stores a file on every host, or with `recursive` a folder, as `SftpClient.put` does. All hosts share the
+   * memory of one transfer, unless `inFlight` gives that of each.
+   *
+   * @param local The file or folder here, or bytes
+   * @param remote The path of the copy there
+   * @throws {TypeError} If the source is a stream, which can be read once only
+   */
+  put(
+    local: string | Uint8Array,
+    remote: string,
+    options: FleetTransferOptions = {},
+  ): FleetJob<TransferResult> {
+    const put = putter(local, remote, options, this.#concurrency());
+    return this.forEach((client, { host, signal }) => put(client, host, signal), {
+      idempotent: true,
+      ...options,
+    });
+  }
+
+  /**
+   * Fetches a file from every host, or with `recursive` a folder, or with `glob` what a pattern matches, as
+   * `SftpClient.get` does.
+   *
+   * @param remote The file or folder there
+   * @param local A folder, in which the copies of each host are in a folder with the host's name; or what
+   *   gives the path of a host's copy
+   */
+  get(
+    remote: string,
+    local: string | ((host: string) => string),
+    options: FleetTransferOptions = {},
+  ): FleetJob<TransferResult> {
+    const get = getter(remote, local, options, this.#concurrency());
+    return this.forEach((client, { host, signal }) => get(client, host, signal), {
+      idempotent: true,
+      ...options,
+    });
+  }
+
+  /**
+   * Does any work on every host. It is not done again, unless it is `idempotent` and the connection was lost.
+   *
+   * @param work Gets the connection, which is closed when its promise settles
+   */
+  forEach<T>(
+    work: (host: Client, context: FleetContext) => T | Promise<T>,
+    { idempotent = false, signal }: FleetJobOptions = {},
+  ): FleetJob<T> {
+    if (typeof work !== "function") throw new TypeError("forEach(): the work must be a function");
+    const works = [...this.#hosts].map(([host, target]): Omit<HostWork<T>, "signal"> => ({
+      host,
+      connect: (signal) => this.#connect(target, signal),
+      work,
+      idempotent,
+    }));
+    return new FleetJob(works, this.#options, signal);
+  }
+
+  #concurrency(): number {
+    return this.#options.concurrency ?? FLEET_CONCURRENCY;
+  }
+
+  #connect(host: FleetHost, signal: AbortSignal): Promise<Client> {
+    const { connect: how = {} } = this.#options;
+    if (typeof how === "function") return how(host, { signal });
+    // Without it, a host that is gone without a word would never be noticed.
+    const all = { keepaliveInterval: TUNNELS_KEEPALIVE_MS, ...how };
+    if (typeof host === "string") return connect(host, { ...all, signal });
+    const { name: _, ...own } = host;
+    return connect({ ...all, ...own, signal });
+  }
+}
+
+/**
+ * Many hosts, on which commands are run and to which files are copied: several at once, with retries,
+ * time limits, and a result for each host.
+ *
+ * @param hosts `[user@]host[:port]`, aliases of `~/.ssh/config`, or options with a name
+ * @throws {TypeError} If an option or a host cannot be meant, or a host is given twice
+ *
+ * @example
+ * ```ts
+ * import { fleet, none } from "@denossh/ssh";
+ * import { serve } from "@denossh/ssh/server";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const hostKey = await generateKey();
+ * await using server = serve({
+ *   port: 0,
+ *   hostname: "127.0.0.1",
+ *   hostKeys: [hostKey],
+ *   auth: { none: () => true },
+ * }, (session) => session.print(`${session.user} ran ${session.command}`));
+ * const { port } = server.addr;
+ *
+ * const hosts = fleet([`ann@127.0.0.1:${port}`, `bob@127.0.0.1:${port}`, "ann@127.0.0.1:1"], {
+ *   connect: { auth: [none()], hostKeys: hostKey.publicKey },
+ *   retries: 0,
+ * });
+ * const { succeeded, failed } = await hosts.run("uptime");
+ * assertEquals(succeeded.map(({ value }) => value), ["ann ran uptime", "bob ran uptime"]);
+ * assertEquals(failed.map(({ host }) => host), ["ann@127.0.0.1:1"]);
+ * ```
+ */
+export function fleet(hosts: Iterable<FleetHost>, options: FleetOptions = {}): Fleet {
+  return new Fleet(hosts, options);
+}

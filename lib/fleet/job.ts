@@ -1,0 +1,106 @@
+import { Condition, onAbort } from "../waiting.ts";
+import { attempt, type HostWork } from "./attempts.ts";
+import type { FleetOptions } from "./options.ts";
+import { FleetReport, type FleetResult } from "./result.ts";
+import { FLEET_CONCURRENCY } from "../defaults.ts";
+
+/**
+ * Work on every host of a fleet. It begins when it is awaited, which gives a report of all hosts, or
+ * iterated, which gives the result of each host as soon as it ends. A loop that is left early cancels the
+ * rest; one that is slow holds it up, so that no more results are in memory than hosts are worked on at once.
+ *
+ * @example
+ * ```ts
+ * import { fleet } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const connect = async () => (await connectedPair({ handler: (it) => it.print("up") })).host;
+ * const hosts = fleet(["web1", "web2"], { connect });
+ *
+ * const ended: string[] = [];
+ * for await (const { host, success } of hosts.run("uptime")) if (success) ended.push(host);
+ * assertEquals(ended.sort(), ["web1", "web2"]);
+ *
+ * const report = await hosts.run("uptime");
+ * assertEquals([report.success, report.failed], [true, []]);
+ * ```
+ */
+export class FleetJob<T> implements AsyncIterable<FleetResult<T>>, PromiseLike<FleetReport<T>> {
+  readonly #works: readonly Omit<HostWork<T>, "signal">[];
+  readonly #options: FleetOptions;
+  readonly #signal: AbortSignal | undefined;
+  #report: Promise<FleetReport<T>> | null = null;
+  #begun = false;
+
+  /** Jobs come from the methods of a fleet, not from a constructor. */
+  constructor(
+    works: readonly Omit<HostWork<T>, "signal">[],
+    options: FleetOptions,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#works = works;
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  /** Does the work and reports of every host, in the order of the hosts. Hosts that fail reject nothing. */
+  then<R = FleetReport<T>, E = never>(
+    done?: ((report: FleetReport<T>) => R | PromiseLike<R>) | null,
+    failed?: ((error: unknown) => E | PromiseLike<E>) | null,
+  ): Promise<R | E> {
+    this.#report ??= this.#collect();
+    return this.#report.then(done, failed);
+  }
+
+  /**
+   * Does the work and gives the result of each host as soon as it ends.
+   *
+   * @throws {TypeError} If the job has begun: its results are elsewhere
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<FleetResult<T>, void> {
+    if (this.#begun) {
+      throw new TypeError("The job has been done: make another one, or keep its report");
+    }
+    this.#begun = true;
+    const { concurrency = FLEET_CONCURRENCY, signal } = this.#options;
+    const cancel = new AbortController();
+    using _all = onAbort(signal, (reason) => cancel.abort(reason));
+    using _own = onAbort(this.#signal, (reason) => cancel.abort(reason));
+    const ended: FleetResult<T>[] = [];
+    const change = new Condition();
+    const waiting = this.#works.values();
+    const running = new Set<Promise<void>>();
+    const begin = (work: Omit<HostWork<T>, "signal">) => {
+      const one = attempt({ ...work, signal: cancel.signal }, this.#options).then((result) => {
+        running.delete(one);
+        ended.push(result);
+        change.notify();
+      });
+      running.add(one);
+    };
+    try {
+      for (let isLast = false;;) {
+        while (!isLast && running.size + ended.length < concurrency) {
+          const { value, done = false } = waiting.next();
+          if (value !== undefined) begin(value);
+          isLast = done;
+        }
+        const result = ended.shift();
+        if (result !== undefined) yield result;
+        else if (running.size > 0) await change.wait();
+        else return;
+      }
+    } finally {
+      cancel.abort(new DOMException("The loop over the results was left", "AbortError"));
+      await Promise.all(running);
+    }
+  }
+
+  async #collect(): Promise<FleetReport<T>> {
+    const places = new Map(this.#works.map(({ host }, at) => [host, at]));
+    const results: FleetResult<T>[] = new Array(places.size);
+    for await (const result of this) results[places.get(result.host)!] = result;
+    return new FleetReport(results);
+  }
+}

@@ -1,0 +1,31 @@
+import { FLEET_MAX_LINE } from "../defaults.ts";
+
+/** A line of what a command writes on one of the hosts. */
+export interface FleetLine {
+  /** The name of the host. */
+  readonly host: string;
+  /** Which output it stands in. */
+  readonly stream: "stdout" | "stderr";
+  /** The line, without its end; one of more than 64 KiB comes in pieces. */
+  readonly text: string;
+}
+
+/** Reads chunks to their end, and calls back with each line; none is longer than a bound. */
+export async function readLines(
+  read: () => Promise<Uint8Array | null>,
+  onLine: (text: string) => void,
+): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  const take = (text: string): void => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) onLine(line.replace(/\r$/, ""));
+    for (; rest.length > FLEET_MAX_LINE; rest = rest.slice(FLEET_MAX_LINE)) {
+      onLine(rest.slice(0, FLEET_MAX_LINE));
+    }
+  };
+  for (let chunk; (chunk = await read()) !== null;) take(decoder.decode(chunk, { stream: true }));
+  take(decoder.decode());
+  if (rest !== "") onLine(rest);
+}

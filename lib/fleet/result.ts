@@ -1,0 +1,178 @@
+import { CommandError, printable, SshError } from "../errors.ts";
+
+/** What became of one host. */
+export type FleetResult<T> = FleetSuccess<T> | FleetFailure;
+
+/** The work on a host succeeded. */
+export interface FleetSuccess<T> extends FleetEffort {
+  /** Tells the two kinds apart. */
+  readonly success: true;
+  /** What the work gave. */
+  readonly value: T;
+}
+
+/** The work on a host failed. */
+export interface FleetFailure extends FleetEffort {
+  /** Tells the two kinds apart. */
+  readonly success: false;
+  /** Why: a `CommandError`, a `ConnectError`, a `TimeoutError`, the reason of a signal, … */
+  readonly error: unknown;
+}
+
+/** How much was done for a host. */
+export interface FleetEffort {
+  /** The name of the host. */
+  readonly host: string;
+  /** How often it was tried; 0 if the job was cancelled before. */
+  readonly tries: number;
+  /** Milliseconds from the first try to the end. */
+  readonly milliseconds: number;
+}
+
+/**
+ * The results of all hosts of a fleet, in the order of the hosts.
+ *
+ * @example
+ * ```ts
+ * import { type FleetResult, FleetReport } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const results: FleetResult<string>[] = [
+ *   { host: "web1", success: true, value: "up 3 days", tries: 1, milliseconds: 120 },
+ *   { host: "web2", success: false, error: new Error("No route to host"), tries: 3, milliseconds: 9100 },
+ * ];
+ * const report = new FleetReport(results);
+ * assertEquals([report.success, report.failed.map(({ host }) => host)], [false, ["web2"]]);
+ * assertEquals(
+ *   report.table(),
+ *   `host  state   tries  time
+ * web1  ok      1      0.1 s  up 3 days
+ * web2  failed  3      9.1 s  No route to host`,
+ * );
+ * ```
+ */
+export class FleetReport<T> {
+  /** A result for each host. */
+  readonly results: readonly FleetResult<T>[];
+  /** The hosts on which the work succeeded. */
+  readonly succeeded: readonly FleetSuccess<T>[];
+  /** The hosts on which it failed. */
+  readonly failed: readonly FleetFailure[];
+  /** Whether it succeeded everywhere. */
+  readonly success: boolean;
+
+  /** Reports come from awaiting a job; this makes one of results that a loop has gathered. */
+  constructor(results: readonly FleetResult<T>[]) {
+    this.results = results;
+    this.succeeded = results.filter((result) => result.success);
+    this.failed = results.filter((result) => !result.success);
+    this.success = this.failed.length === 0;
+  }
+
+  /**
+   * A table for people: a line for each host, with the last line of what it said.
+   *
+   * @param columns Characters of a line at most; 120 unless given
+   */
+  table({ columns = 120 }: { readonly columns?: number } = {}): string {
+    const rows = this.results.map((result) => [
+      printable(result.host),
+      result.success ? "ok" : "failed",
+      `${result.tries}`,
+      `${(result.milliseconds / 1000).toFixed(1)} s`,
+      detailOf(result),
+    ]);
+    const lines = [["host", "state", "tries", "time", ""], ...rows];
+    const widths = [0, 1, 2, 3].map((at) => Math.max(...lines.map((line) => line[at]!.length)));
+    return lines.map((line) => {
+      const text = line.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join("  ").trimEnd();
+      return text.length > columns ? `${text.slice(0, columns - 1)}…` : text;
+    }).join("\n");
+  }
+
+  /** For `JSON.stringify`: what {@linkcode resultJson} gives, for each host. */
+  toJSON(): FleetResultJson[] {
+    return this.results.map(resultJson);
+  }
+}
+
+/** A result as JSON has it. */
+export interface FleetResultJson extends FleetEffort {
+  /** Whether the work succeeded. */
+  readonly success: boolean;
+  /** What the work gave, if it succeeded. */
+  readonly value?: unknown;
+  /** Why it failed. */
+  readonly error?: FleetErrorJson;
+}
+
+/** An error as JSON has it. */
+export interface FleetErrorJson {
+  /** Such as `"CommandError"`. */
+  readonly name: string;
+  /** What failed, and why. */
+  readonly message: string;
+  /** The kind of an `SshError`, such as `"command"`. */
+  readonly code?: string;
+  /** The exit code of a command, null if a signal ended it. */
+  readonly exitCode?: number | null;
+  /** What a command wrote to its standard output. */
+  readonly stdout?: string;
+  /** What a command wrote to its standard error. */
+  readonly stderr?: string;
+}
+
+/**
+ * A result for `JSON.stringify`, which would show nothing of its error.
+ *
+ * @example
+ * ```ts
+ * import { resultJson } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const error = new TypeError("No user given");
+ * const result = { host: "web1", success: false, error, tries: 1, milliseconds: 3 } as const;
+ * assertEquals(resultJson(result).error, { name: "TypeError", message: "No user given" });
+ * ```
+ */
+export function resultJson(result: FleetResult<unknown>): FleetResultJson {
+  const { host, tries, success } = result;
+  const milliseconds = Math.round(result.milliseconds);
+  return result.success
+    ? { host, success, value: result.value, tries, milliseconds }
+    : { host, success, error: errorJson(result.error), tries, milliseconds };
+}
+
+function errorJson(error: unknown): FleetErrorJson {
+  if (!(error instanceof Error)) return { name: typeof error, message: String(error) };
+  const { name, message } = error;
+  if (!(error instanceof CommandError)) {
+    return { name, message, ...error instanceof SshError && { code: error.code } };
+  }
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return {
+    name,
+    message,
+    code: error.code,
+    exitCode: error.exitCode,
+    stdout: text(error.stdout),
+    stderr: text(error.stderr),
+  };
+}
+
+/** What a line of the table says of a result. */
+function detailOf(result: FleetResult<unknown>): string {
+  if (!result.success) {
+    const { error } = result;
+    return printable((error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!);
+  }
+  const { value } = result;
+  if (isTransfer(value)) return `${value.files} files, ${value.bytes} bytes`;
+  return ["string", "number", "boolean"].includes(typeof value)
+    ? printable(String(value).trimEnd().split("\n").at(-1)!)
+    : "";
+}
+
+function isTransfer(value: unknown): value is { files: number; bytes: number } {
+  return typeof value === "object" && value !== null && "files" in value && "bytes" in value;
+}

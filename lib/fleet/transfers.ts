@@ -1,0 +1,97 @@
+import { FLEET_LEAST_IN_FLIGHT, SFTP_IN_FLIGHT } from "../defaults.ts";
+import { tell } from "../listener.ts";
+import type { Client } from "../client/client.ts";
+import { runtime } from "../runtime/runtime.ts";
+import type { TransferProgress, TransferResult } from "../sftp/transfer/progress.ts";
+import type { SftpTransferOptions } from "../sftp/transfer/transfer_options.ts";
+import type { FleetJobOptions } from "./options.ts";
+
+/** How files are transferred to or from the hosts of a fleet. */
+export interface FleetTransferOptions
+  extends Omit<SftpTransferOptions, "onProgress" | "signal">, FleetJobOptions {
+  /** Called with the progress of each host, at most ten times a second and at the end of each file. */
+  readonly onProgress?: (host: string, progress: TransferProgress) => void;
+}
+
+/** How files are transferred with one of the hosts. */
+type Transfer = (client: Client, host: string, signal: AbortSignal) => Promise<TransferResult>;
+
+/**
+ * How files are stored on one of the hosts.
+ *
+ * @param concurrency Hosts that share the memory of transfers
+ * @throws {TypeError} If the source can be read once only
+ */
+export function putter(
+  local: string | Uint8Array,
+  remote: string,
+  options: FleetTransferOptions,
+  concurrency: number,
+): Transfer {
+  if (typeof local !== "string" && !(local instanceof Uint8Array)) {
+    throw new TypeError(
+      "put(): the source must be a path or bytes: a stream could be read once only",
+    );
+  }
+  return async (client, host, signal) => {
+    await using sftp = await client.sftp({ signal });
+    return await sftp.put(local, remote, transferOptions(options, concurrency, host, signal));
+  };
+}
+
+/**
+ * How files are fetched from one of the hosts.
+ *
+ * @param local The folder in which each host has a folder, or what names the copy
+ */
+export function getter(
+  remote: string,
+  local: string | ((host: string) => string),
+  options: FleetTransferOptions,
+  concurrency: number,
+): Transfer {
+  if (typeof local !== "string" && typeof local !== "function") {
+    throw new TypeError("get(): the target must be a folder, or a function that names the copy");
+  }
+  return async (client, host, signal) => {
+    const path = typeof local === "function" ? local(host) : copyIn(local, host, remote, options);
+    const folder = options.glob ? path : runtime.paths.dirname(path);
+    await runtime.files.mkdir(folder, { recursive: true });
+    await using sftp = await client.sftp({ signal });
+    return await sftp.get(remote, path, transferOptions(options, concurrency, host, signal));
+  };
+}
+
+/** The path of a copy in the folder that a host has in another one. */
+function copyIn(
+  folder: string,
+  host: string,
+  remote: string,
+  { glob = false }: FleetTransferOptions,
+): string {
+  const own = runtime.paths.join(folder, folderName(host));
+  const name = remote.replace(/\/+$/, "").split("/").at(-1)!;
+  return glob || /^\.{0,2}$/.test(name) ? own : runtime.paths.join(own, name);
+}
+
+/** A host's name as the name of a folder, which leads nowhere else. */
+function folderName(host: string): string {
+  return encodeURIComponent(host).replaceAll("%40", "@").replace(
+    /^\.+$/,
+    (dots) => dots.replaceAll(".", "%2E"),
+  );
+}
+
+function transferOptions(
+  { onProgress, idempotent: _, ...options }: FleetTransferOptions,
+  concurrency: number,
+  host: string,
+  signal: AbortSignal,
+): SftpTransferOptions {
+  return {
+    inFlight: Math.max(SFTP_IN_FLIGHT / concurrency, FLEET_LEAST_IN_FLIGHT),
+    ...options,
+    signal,
+    ...onProgress && { onProgress: (progress) => tell(onProgress, host, progress) },
+  };
+}

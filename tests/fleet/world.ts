@@ -1,0 +1,63 @@
+/** Hosts in memory: servers of ours that a fleet connects to without a network. */
+import { type Client, ConnectError, type FleetConnect, type FleetHost } from "@denossh/ssh";
+import type { ServeOptions, SessionHandler } from "@denossh/ssh/server";
+import { connectedPair, type ServedConnection } from "@denossh/ssh/testing";
+
+/** How many connections were open at the same time, and are. */
+export interface Connections {
+  open: number;
+  most: number;
+  made: number;
+}
+
+/** What the hosts do. */
+export interface WorldOptions {
+  /** Runs commands; says `<host>: <command>` unless given. */
+  readonly handler?: (host: string) => SessionHandler;
+  /** How often a host cannot be reached before it can. */
+  readonly downFor?: Readonly<Record<string, number>>;
+  readonly serve?: (host: string) => Partial<ServeOptions>;
+}
+
+/** What connects to hosts in memory, and counts the connections. */
+export interface World {
+  readonly connect: FleetConnect;
+  readonly connections: Connections;
+  /** The hosts in the order in which they were connected to. */
+  readonly asked: string[];
+  /** Ends the connection of a host, from its side. */
+  hangUp(host: string): void;
+}
+
+export function memoryHosts({ handler = says, downFor = {}, serve }: WorldOptions = {}): World {
+  const connections: Connections = { open: 0, most: 0, made: 0 };
+  const asked: string[] = [];
+  const served = new Map<string, ServedConnection>();
+  const down = new Map(Object.entries(downFor));
+  const connect = async (target: FleetHost): Promise<Client> => {
+    const host = target as string;
+    asked.push(host);
+    const left = down.get(host) ?? 0;
+    down.set(host, left - 1);
+    if (left > 0) throw new ConnectError(`Cannot connect to ${host}: it is down`);
+    connections.made++;
+    connections.most = Math.max(connections.most, ++connections.open);
+    const pair = await connectedPair({
+      handler: handler(host),
+      ...serve && { serve: serve(host) },
+      // The cheapest that there is: these tests are about many hosts.
+      connect: { algorithms: { kex: "curve25519-sha256" } },
+    });
+    served.set(host, pair.served);
+    void pair.host.closed.finally(() => {
+      connections.open--;
+      pair.hostKey[Symbol.dispose]();
+    }).catch(() => {});
+    return pair.host;
+  };
+  return { connect, connections, asked, hangUp: (host) => void served.get(host)!.close() };
+}
+
+function says(host: string): SessionHandler {
+  return (session) => session.print(`${host}: ${session.command}\n`);
+}
