@@ -88,8 +88,12 @@ export type { CheckOptions, Forwarder } from "./lib/forward/forwarder.ts";
 export type {
   ForwardOptions,
   RemoteSocksOptions,
+  SocksTunnelOptions,
   TunnelOptions,
 } from "./lib/forward/forwarding.ts";
+export type { HttpClientOptions, HttpInit } from "./lib/forward/http_tunnel.ts";
+export type { NodeSocket } from "./lib/runtime/node_socket.ts";
+export type { SocksCredentials } from "./lib/forward/socks.ts";
 export type { RemoteListener } from "./lib/forward/listener.ts";
 export type { TunnelConn } from "./lib/forward/tunnel_conn.ts";
 export {

@@ -5,14 +5,16 @@ import type { HostSettings } from "../config/settings.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { X11Forward } from "../connection/x11_forward.ts";
 import { DisconnectError, RequestDeniedError } from "../errors.ts";
-import type { AddrOf, BindAddress, BindPort, ForwardTarget } from "../forward/address.ts";
+import type { AddrOf, BindAddress, ForwardTarget } from "../forward/address.ts";
 import type { Forwarder } from "../forward/forwarder.ts";
 import {
   Forwarding,
   type ForwardOptions,
   type RemoteSocksOptions,
+  type SocksTunnelOptions,
   type TunnelOptions,
 } from "../forward/forwarding.ts";
+import type { HttpClientOptions, HttpInit } from "../forward/http_tunnel.ts";
 import type { RemoteListener } from "../forward/listener.ts";
 import { type DisplayOptions, lendDisplay } from "../forward/x11_lend.ts";
 import type { TunnelConn } from "../forward/tunnel_conn.ts";
@@ -22,6 +24,7 @@ import { type ConfiguredForwards, startConfiguredOrExit } from "./configured_for
 import { Command, startProcess, startProgram } from "../session/command.ts";
 import { ShellCommand, shellText, type ShellValue } from "../session/shell_command.ts";
 import type { Process } from "../session/process.ts";
+import type { NodeSocket } from "../runtime/node_socket.ts";
 import { SftpClient } from "../sftp/client.ts";
 import { serverReadsLinkFirst } from "../sftp/protocol/symlink_order.ts";
 import type { HostProof } from "../keys/key.ts";
@@ -341,6 +344,66 @@ export class Client implements AsyncDisposable {
   }
 
   /**
+   * As {@linkcode Client.dial}, for programs that want a socket of Node's, such as the drivers of databases.
+   * It connects at once; what is written is sent when it has connected, and its `connect()` waits for that,
+   * wherever it is told to connect to.
+   *
+   * @param target `host:port`, resolved by the server, or the path of a unix socket
+   * @throws {TypeError} If `target` is no address
+   *
+   * @example
+   * ```ts ignore
+   * import pg from "npm:pg@8";
+   * import { connect } from "@denossh/ssh";
+   *
+   * await using host = await connect("deploy@gateway");
+   * const pool = new pg.Pool({ user: "app", stream: () => host.nodeSocket("db.internal:5432") });
+   * console.log((await pool.query("SELECT version()")).rows);
+   * await pool.end();
+   * ```
+   */
+  nodeSocket(target: ForwardTarget): NodeSocket {
+    return this.#forwarding.nodeSocket(target);
+  }
+
+  /**
+   * Fetches from the server: it resolves the name and connects. All else is as with the function of this
+   * name: a certificate is checked here, for the host in the URL, and redirects are followed.
+   *
+   * The requests pass a SOCKS server on a free port of 127.0.0.1, whose password only this program knows.
+   *
+   * Needs `--allow-net=127.0.0.1` and of the host in the URL, and `--allow-env=NO_PROXY,no_proxy`: what those
+   * variables say leads no request past the server.
+   *
+   * @param init The options of `fetch`; a `client` comes from {@linkcode Client.httpClient}
+   * @throws {TypeError} If the URL is not of http: or https:, and if there is no valid answer
+   * @throws {ChannelOpenError} If the server forbids it or cannot connect
+   *
+   * @example
+   * ```ts
+   * import { connectedPair } from "@denossh/ssh/testing";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using web = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response("hi"));
+   * await using pair = await connectedPair({ serve: { forward: { local: () => true } } });
+   * const answer = await pair.host.fetch(`http://127.0.0.1:${web.addr.port}/`);
+   * assertEquals(await answer.text(), "hi");
+   * ```
+   */
+  fetch(input: string | URL | Request, init?: HttpInit): Promise<Response> {
+    return this.#forwarding.fetch(input, init);
+  }
+
+  /**
+   * A client for `fetch(url, { client })` whose requests go through the server, as those of
+   * {@linkcode Client.fetch} do and with the same permissions; for certificates of an authority of your
+   * own (`caCerts`), client certificates and limits. Close it in the end.
+   */
+  httpClient(options?: HttpClientOptions): Deno.HttpClient {
+    return this.#forwarding.httpClient(options);
+  }
+
+  /**
    * Listens on a port or unix socket of the server's.
    *
    * @param on The port, 0 for a free one; only the server itself can connect unless `hostname` says
@@ -380,10 +443,10 @@ export class Client implements AsyncDisposable {
 
   /**
    * Serves SOCKS 4, 4a and 5 on this side, as `ssh -D`: its clients connect from the server, which also
-   * resolves the names. Listens on 127.0.0.1 unless `hostname` says more. With it, a fetch goes through
-   * the server: `Deno.createHttpClient({ proxy: { url: "socks5h://127.0.0.1:" + socks.addr.port } })`.
+   * resolves the names. Listens on 127.0.0.1 unless `hostname` says more. For requests of this program there
+   * is {@linkcode Client.fetch}.
    */
-  forwardSocks(options: BindPort & TunnelOptions): Promise<Forwarder<Deno.NetAddr>> {
+  forwardSocks(options: SocksTunnelOptions): Promise<Forwarder<Deno.NetAddr>> {
     return this.#forwarding.socks(options);
   }
 
@@ -444,6 +507,7 @@ export class Client implements AsyncDisposable {
    */
   async close(): Promise<void> {
     this.#transport.disconnect();
+    await this.#forwarding.close();
     await this.#finished;
   }
 

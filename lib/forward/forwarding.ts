@@ -21,7 +21,9 @@ import { type Forwarder, Tunnel } from "./forwarder.ts";
 import { Arrivals, BindingListener, type RemoteListener } from "./listener.ts";
 import { localTunnel, openDirect } from "./local.ts";
 import { connectTo } from "./sockets.ts";
-import { acceptSocks, socksRouter } from "./socks.ts";
+import { type HttpClientOptions, type HttpInit, HttpTunnel } from "./http_tunnel.ts";
+import { type NodeSocket, nodeSocket } from "../runtime/node_socket.ts";
+import { acceptSocks, type SocksCredentials, socksRouter } from "./socks.ts";
 import { ChannelConn, type TunnelConn } from "./tunnel_conn.ts";
 
 /** How to start a tunnel, and what is called with connections that fail. */
@@ -40,6 +42,12 @@ export interface ForwardOptions<A extends BindAddress> extends TunnelOptions {
   readonly to: ForwardTarget;
 }
 
+/** A SOCKS server on this side, whose clients connect from the far one. */
+export interface SocksTunnelOptions extends BindPort, TunnelOptions {
+  /** What its clients have to know; anything on this machine may use it unless given. */
+  readonly credentials?: SocksCredentials;
+}
+
 /** A SOCKS server on the far side, whose clients connect from this one. */
 export interface RemoteSocksOptions<A extends BindAddress> extends TunnelOptions {
   /** Where it listens: a port, or the path of a unix socket. */
@@ -53,6 +61,7 @@ export class Forwarding {
   readonly #connection: Connection;
   readonly #over: Promise<unknown>;
   #bindings: Bindings | null = null;
+  #http: HttpTunnel | null = null;
 
   /** @param over Resolves with what ended the SSH connection */
   constructor(connection: Connection, over: Promise<unknown>) {
@@ -65,6 +74,36 @@ export class Forwarding {
     const open = () => openDirect(this.#connection, target, null, options.signal);
     const channel = await inSpan("ssh.dial", "client", {}, open);
     return new ChannelConn(channel, addrOf(target), addrOf(target));
+  }
+
+  /** A Node socket to an address on the far side. */
+  nodeSocket(to: ForwardTarget): NodeSocket {
+    const target = targetOf(to);
+    return nodeSocket(
+      (signal) => openDirect(this.#connection, target, null, signal),
+      addrOf(target),
+    );
+  }
+
+  httpClient(options?: HttpClientOptions): Deno.HttpClient {
+    return this.#web().client(options);
+  }
+
+  // deno-lint-ignore require-await -- what cannot be done is a rejection
+  async fetch(input: string | URL | Request, init?: HttpInit): Promise<Response> {
+    return this.#web().fetch(input, init);
+  }
+
+  /** Ends what was opened without being asked for. */
+  async close(): Promise<void> {
+    await this.#http?.close();
+  }
+
+  #web(): HttpTunnel {
+    return this.#http ??= new HttpTunnel(
+      (target, from, signal) => openDirect(this.#connection, target, from, signal),
+      this.#over,
+    );
   }
 
   async listen<A extends BindAddress>(
@@ -94,11 +133,16 @@ export class Forwarding {
   }
 
   // deno-lint-ignore require-await -- what is wrong with the options is a rejection too
-  async socks(options: BindPort & TunnelOptions): Promise<Forwarder<Deno.NetAddr>> {
-    const { port, hostname, onError, signal } = options;
+  async socks(options: SocksTunnelOptions): Promise<Forwarder<Deno.NetAddr>> {
+    const { port, hostname, credentials, onError, signal } = options;
+    for (const [name, value] of Object.entries(credentials ?? {})) {
+      const { length } = new TextEncoder().encode(value);
+      if (length < 1 || length > 255) throw new RangeError(`The ${name} must be 1 to 255 bytes`);
+    }
     signal?.throwIfAborted();
-    const router = socksRouter((target, from, signal) =>
-      openDirect(this.#connection, target, from, signal)
+    const router = socksRouter(
+      (target, from, signal) => openDirect(this.#connection, target, from, signal),
+      { credentials },
     );
     return localTunnel({ port, ...(hostname !== undefined && { hostname }) }, router, {
       over: this.#over,

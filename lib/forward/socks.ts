@@ -13,6 +13,9 @@ const HANDSHAKE_MS = 10_000;
 /** Longest name or user of SOCKS 4, whose strings have no length; SOCKS 5 allows as much. */
 const MAX_TEXT = 255;
 
+/** Methods of RFC 1928 §3. */
+const METHOD = { none: 0, password: 2, noneAcceptable: 0xff };
+
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Opens the channel that a SOCKS client asked for. */
@@ -22,29 +25,43 @@ export type SocksDialer = (
   signal: AbortSignal,
 ) => Promise<Route["channel"]>;
 
+/** What a SOCKS client has to know. */
+export interface SocksCredentials {
+  /** The name of the user, 1 to 255 bytes. */
+  readonly username: string;
+  /** The password, 1 to 255 bytes. */
+  readonly password: string;
+}
+
+/** Whom a SOCKS server serves, and how long it waits for what they want. */
+export interface SocksClients {
+  /** What clients have to know; anything is accepted unless given. With it, SOCKS 4 is refused. */
+  readonly credentials?: SocksCredentials | undefined;
+  /** Milliseconds within which the client says where to; 10,000 unless given. */
+  readonly handshakeMs?: number;
+}
+
 /**
- * Routes connections as a SOCKS server does: 4, 4a and 5 (RFC 1928), CONNECT only and without a
- * password. Names are resolved on the far side.
+ * Routes connections as a SOCKS server does: 4, 4a and 5 (RFC 1928), CONNECT only, with a password
+ * (RFC 1929) or without. Names are resolved on the far side.
  */
-export function socksRouter(dial: SocksDialer, handshakeMs: number = HANDSHAKE_MS): Router {
+export function socksRouter(dial: SocksDialer, clients: SocksClients = {}): Router {
   return async (conn, signal) => {
     const { opened, early } = await acceptSocks(conn, {
       dial: (target) => dial(target, conn.remoteAddr, signal),
       undo: (channel, error) => channel.abort(error),
-      handshakeMs,
+      ...clients,
     });
     return { channel: opened, early };
   };
 }
 
 /** How a SOCKS server opens what its clients ask for. */
-export interface SocksOptions<T> {
+export interface SocksOptions<T> extends SocksClients {
   /** Opens the way to an address. */
   readonly dial: (target: ForwardAddress) => Promise<T>;
   /** Closes it again, when the client has left. */
   readonly undo: (opened: T, error: unknown) => void;
-  /** Milliseconds within which the client says where to; 10,000 unless given. */
-  readonly handshakeMs?: number;
 }
 
 /**
@@ -54,13 +71,13 @@ export interface SocksOptions<T> {
  */
 export async function acceptSocks<T>(
   conn: Deno.Conn,
-  { dial, undo, handshakeMs = HANDSHAKE_MS }: SocksOptions<T>,
+  { dial, undo, credentials, handshakeMs = HANDSHAKE_MS }: SocksOptions<T>,
 ): Promise<{ readonly opened: T; readonly early: Uint8Array }> {
   const reader = new HandshakeReader(conn);
   let request: SocksRequest;
   {
     using _late = onTimeout(handshakeMs, () => closeQuietly(conn));
-    request = await readRequest(reader, conn);
+    request = await readRequest(reader, conn, credentials);
   }
   try {
     const opened = await dial(request.target);
@@ -81,24 +98,33 @@ interface SocksRequest {
   readonly refused: (error: unknown) => Uint8Array;
 }
 
-async function readRequest(reader: HandshakeReader, conn: Deno.Conn): Promise<SocksRequest> {
+async function readRequest(
+  reader: HandshakeReader,
+  conn: Deno.Conn,
+  credentials: SocksCredentials | undefined,
+): Promise<SocksRequest> {
   const [version] = await reader.bytes(1);
   switch (version) {
     case 4:
-      return await readVersion4(reader, conn);
+      return await readVersion4(reader, conn, credentials !== undefined);
     case 5:
-      return await readVersion5(reader, conn);
+      return await readVersion5(reader, conn, credentials);
     default:
       throw new TypeError("The client does not speak SOCKS");
   }
 }
 
-async function readVersion4(reader: HandshakeReader, conn: Deno.Conn): Promise<SocksRequest> {
+async function readVersion4(
+  reader: HandshakeReader,
+  conn: Deno.Conn,
+  needsPassword: boolean,
+): Promise<SocksRequest> {
   const [command, high, low, ...address] = await reader.bytes(7);
   await reader.line(); // the user's name, which is not checked
   const reply = (code: number) => Uint8Array.of(0, code, 0, 0, 0, 0, 0, 0);
   const REFUSED = 0x5b;
   try {
+    if (needsPassword) throw new TypeError("The SOCKS client has no password: SOCKS 4 knows none");
     if (command !== 1) throw new TypeError("The SOCKS client wants something else than CONNECT");
     // SOCKS 4a: 0.0.0.x with an x that is not 0 stands for the name that follows.
     const named = address.slice(0, 3).every((byte) => byte === 0) && address[3] !== 0;
@@ -117,14 +143,24 @@ async function readVersion4(reader: HandshakeReader, conn: Deno.Conn): Promise<S
 // RFC 1928 §6
 const REPLY = { granted: 0, failed: 1, forbidden: 2, refused: 5, command: 7, addressType: 8 };
 
-async function readVersion5(reader: HandshakeReader, conn: Deno.Conn): Promise<SocksRequest> {
+async function readVersion5(
+  reader: HandshakeReader,
+  conn: Deno.Conn,
+  credentials: SocksCredentials | undefined,
+): Promise<SocksRequest> {
   const [count] = await reader.bytes(1);
   const methods = await reader.bytes(count!);
-  if (!methods.includes(0)) {
-    await writeAll(conn, Uint8Array.of(5, 0xff));
-    throw new TypeError("The SOCKS client insists on a password");
+  const method = credentials === undefined ? METHOD.none : METHOD.password;
+  if (!methods.includes(method)) {
+    await writeAll(conn, Uint8Array.of(5, METHOD.noneAcceptable));
+    throw new TypeError(
+      credentials === undefined
+        ? "The SOCKS client insists on a password"
+        : "The SOCKS client has no password",
+    );
   }
-  await writeAll(conn, Uint8Array.of(5, 0));
+  await writeAll(conn, Uint8Array.of(5, method));
+  if (credentials !== undefined) await checkPassword(reader, conn, credentials);
   const reply = (code: number) => Uint8Array.of(5, code, 0, 1, 0, 0, 0, 0, 0, 0);
   const refuse = async (code: number, message: string) => {
     await writeAll(conn, reply(code));
@@ -139,8 +175,10 @@ async function readVersion5(reader: HandshakeReader, conn: Deno.Conn): Promise<S
     await refuse(REPLY.command, "The SOCKS client wants something else than CONNECT");
   }
   try {
+    // Deno 2.5 and older send an IPv6 address as a name, as it stands in a URL.
+    const name = utf8.decode(hostname).replace(/^\[(.*)\]$/, "$1");
     return {
-      target: targetOf({ hostname: utf8.decode(hostname), port: high! << 8 | low! }),
+      target: targetOf({ hostname: name, port: high! << 8 | low! }),
       granted: reply(REPLY.granted),
       refused: (error) => reply(reasonOf(error)),
     };
@@ -148,6 +186,31 @@ async function readVersion5(reader: HandshakeReader, conn: Deno.Conn): Promise<S
     await writeAll(conn, reply(REPLY.failed));
     throw error;
   }
+}
+
+/** RFC 1929 §2. */
+async function checkPassword(
+  reader: HandshakeReader,
+  conn: Deno.Conn,
+  { username, password }: SocksCredentials,
+): Promise<void> {
+  const [version, nameLength] = await reader.bytes(2);
+  const name = await reader.bytes(nameLength!);
+  const [passwordLength] = await reader.bytes(1);
+  const secret = await reader.bytes(passwordLength!);
+  // Both are compared in any case, so that the time does not tell which one is wrong.
+  const isRight = [isText(name, username), isText(secret, password)].every((same) => same);
+  if (version === 1 && isRight) return await writeAll(conn, Uint8Array.of(1, 0));
+  await writeAll(conn, Uint8Array.of(1, 1));
+  throw new TypeError("The SOCKS client has a wrong password");
+}
+
+/** Whether the bytes are the text, in a time that does not tell where they differ. */
+function isText(bytes: Uint8Array, expected: string): boolean {
+  const wanted = new TextEncoder().encode(expected);
+  let difference = bytes.length ^ wanted.length;
+  for (const [at, byte] of wanted.entries()) difference |= byte ^ (bytes[at] ?? 0);
+  return difference === 0;
 }
 
 /** RFC 1928 §5, as text; null for a type that is none. */

@@ -1,10 +1,12 @@
 /** The modules of Node's that are used. */
 interface Builtins {
+  "node:buffer": typeof import("node:buffer");
   "node:crypto": typeof import("node:crypto");
   "node:dns/promises": typeof import("node:dns/promises");
   "node:fs": typeof import("node:fs");
   "node:net": typeof import("node:net");
   "node:path": typeof import("node:path");
+  "node:stream": typeof import("node:stream");
 }
 
 const loaded: Partial<Builtins> = {};

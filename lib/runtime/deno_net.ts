@@ -29,8 +29,24 @@ export const denoNet: Net = {
       return null;
     }
   },
+  createHttpClient,
   networkInterfaces: () => Deno.networkInterfaces(),
 };
+
+/**
+ * Deno leads requests to hosts in NO_PROXY past the proxy of a client, too. It reads the variable when the
+ * client is made.
+ */
+function createHttpClient(options: Deno.CreateHttpClientOptions): Deno.HttpClient {
+  using restoring = new DisposableStack();
+  for (const name of ["NO_PROXY", "no_proxy"]) {
+    const value = Deno.env.get(name);
+    if (value === undefined) continue;
+    Deno.env.delete(name);
+    restoring.defer(() => Deno.env.set(name, value));
+  }
+  return Deno.createHttpClient(options);
+}
 
 /** Deno 2.5 and older leave the file of the socket when its listener is closed. */
 function listenUnix(path: string): Deno.UnixListener {

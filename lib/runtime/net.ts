@@ -25,6 +25,10 @@ export interface Net {
   lookup(hostname: string, family: 0 | 4 | 6): Promise<string[]>;
   /** The name that the DNS has an alias for; null if the name is not an alias. */
   aliasOf(hostname: string): Promise<string | null>;
+  /** A client for `fetch` all of whose requests go through the proxy, whatever NO_PROXY says. */
+  createHttpClient(
+    options: Deno.CreateHttpClientOptions & { readonly proxy: Deno.Proxy },
+  ): Deno.HttpClient;
   /** The addresses of this machine. */
   networkInterfaces(): { name: string; address: string; family: "IPv4" | "IPv6" }[];
 }

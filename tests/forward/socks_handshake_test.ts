@@ -264,3 +264,42 @@ for (const [what, said, answer, message] of mistakes) {
     assertEquals(conn.written, answer);
   });
 }
+
+const credentials = { username: "ann", password: "sesame" };
+const login = (username: string, password: string, version = 1) =>
+  Uint8Array.of(
+    ...[version, username.length, ...encode(username)],
+    ...[password.length, ...encode(password)],
+  );
+const PASSWORD_ONLY = Uint8Array.of(5, 1, 2);
+
+Deno.test("A SOCKS client with the password of RFC 1929 is served, in pieces as at once", async () => {
+  const all = [...PASSWORD_ONLY, ...login("ann", "sesame"), ...socks5()];
+  for (const said of [[Uint8Array.from(all)], all.map((byte) => Uint8Array.of(byte))]) {
+    const conn = new FakeConn(...said);
+    const router = socksRouter(dialTo(new FakeChannel()), { credentials });
+    await router(conn as unknown as Deno.Conn, new AbortController().signal);
+    assertEquals(conn.written, [5, 2, 1, 0, ...reply5(0)]);
+  }
+});
+
+const strangers: [string, Uint8Array[], number[]][] = [
+  ["no password", [GREETING], [5, 0xff]],
+  ["another user", [PASSWORD_ONLY, login("amy", "sesame")], [5, 2, 1, 1]],
+  ["another password", [PASSWORD_ONLY, login("ann", "sesamf")], [5, 2, 1, 1]],
+  ["a password that is longer", [PASSWORD_ONLY, login("ann", "sesame!")], [5, 2, 1, 1]],
+  ["the beginning of the password", [PASSWORD_ONLY, login("ann", "sesam")], [5, 2, 1, 1]],
+  ["an empty password", [PASSWORD_ONLY, login("ann", "")], [5, 2, 1, 1]],
+  ["an empty user", [PASSWORD_ONLY, login("", "sesame")], [5, 2, 1, 1]],
+  ["another version of the login", [PASSWORD_ONLY, login("ann", "sesame", 5)], [5, 2, 1, 1]],
+  ["SOCKS 4 with the user", [socks4(...encode("ann"), 0)], REFUSED4],
+];
+for (const [what, said, answer] of strangers) {
+  Deno.test(`A SOCKS server with a password refuses ${what}`, async () => {
+    const conn = new FakeConn(...said, socks5());
+    const router = socksRouter(never, { credentials });
+    const { signal } = new AbortController();
+    await assertRejects(() => router(conn as unknown as Deno.Conn, signal), TypeError, "password");
+    assertEquals(conn.written, answer);
+  });
+}

@@ -65,6 +65,11 @@ const requests: Request[] = [
     request: (port) => version5(port, 4, 0x20, 1, 0xd, 0xb8, ...Array(11).fill(0), 1),
     target: "2001:0db8:0000:0000:0000:0000:0000:0001",
   },
+  {
+    what: "SOCKS 5 with an IPv6 address in brackets as a name",
+    request: (port) => version5(port, 3, ...name("[::1]")),
+    target: "::1",
+  },
 ];
 
 /** A SOCKS tunnel whose names and addresses all lead to the one server. */
@@ -210,11 +215,38 @@ for (const [what, said, answer] of refusals) {
 }
 
 Deno.test("A SOCKS client that says nothing is closed after its time", async () => {
-  const router = socksRouter(() => Promise.reject(new Error("never asked")), 20);
+  const router = socksRouter(() => Promise.reject(new Error("never asked")), {
+    handshakeMs: 20,
+  });
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   using conn = await Deno.connect({ hostname: "127.0.0.1", port });
   const accepted = await listener.accept();
   await assertRejects(() => router(accepted, new AbortController().signal), Error);
   assertEquals(await conn.read(new Uint8Array(1)), null);
+});
+
+Deno.test("forwardSocks with credentials serves clients that have them", async () => {
+  await using server = echo();
+  await using pair = await tunnelPair();
+  const credentials = { username: "ann", password: "sesame" };
+  await using tunnel = await pair.host.forwardSocks({ port: 0, credentials });
+  using conn = await Deno.connect({ port: tunnel.addr.port });
+  const { port } = server;
+  const request = [5, 1, 0, 1, 127, 0, 0, 1, port >> 8, port & 255];
+  const login = [1, 3, ...encode("ann"), 6, ...encode("sesame")];
+  const back = await exchange(
+    conn,
+    Uint8Array.of(5, 1, 2, ...login, ...request, ...encode("hello")),
+  );
+  assertEquals(decode(back.subarray(14)), "hello");
+  for (
+    const wrong of [{ username: "", password: "x" }, { username: "x", password: "x".repeat(256) }]
+  ) {
+    await assertRejects(
+      () => pair.host.forwardSocks({ port: 0, credentials: wrong }),
+      RangeError,
+      "must be 1 to 255 bytes",
+    );
+  }
 });

@@ -1,0 +1,171 @@
+import type { Socket } from "node:net";
+import { ClosedError } from "../errors.ts";
+import { builtin } from "./builtin.ts";
+import { runtime } from "./runtime.ts";
+
+/** A socket of Node's, over a channel. */
+export type NodeSocket = Socket;
+
+/** What a socket reads from and writes to. */
+export interface SocketChannel {
+  /** The next bytes, owned by the caller; null at the end. */
+  readChunk(): Promise<Uint8Array<ArrayBuffer> | null>;
+  writeAll(...chunks: Uint8Array[]): Promise<void>;
+  closeWrite(): Promise<void>;
+  close(): Promise<void>;
+  abort(reason?: unknown): void;
+}
+
+/** Opens what the socket reads from and writes to. */
+export type SocketOpener = (signal: AbortSignal) => Promise<SocketChannel>;
+
+let TunnelSocket: ReturnType<typeof socketClass> | null = null;
+
+/** A socket of Node's over a channel; `remote` is the address that it tells. */
+export function nodeSocket(open: SocketOpener, remote: Deno.NetAddr | Deno.UnixAddr): NodeSocket {
+  TunnelSocket ??= socketClass();
+  return new TunnelSocket(open, remote) as unknown as NodeSocket;
+}
+
+/** Made when it is first used, since `node:stream` is loaded then. */
+// deno-lint-ignore explicit-function-return-type -- the class has no name outside
+function socketClass() {
+  const { Duplex } = builtin("node:stream");
+  const { Buffer } = builtin("node:buffer");
+
+  /** What programs use of `net.Socket`, apart from its handle. */
+  return class extends Duplex {
+    connecting = true;
+    bytesRead = 0;
+    bytesWritten = 0;
+    timeout = 0;
+    readonly remoteAddress: string | undefined;
+    readonly remotePort: number | undefined;
+    readonly #channel: Promise<SocketChannel>;
+    readonly #end = new AbortController();
+    #timer: ReturnType<typeof setTimeout> | undefined;
+
+    constructor(open: SocketOpener, remote: Deno.NetAddr | Deno.UnixAddr) {
+      super({ allowHalfOpen: false });
+      if (remote.transport === "tcp") {
+        this.remoteAddress = remote.hostname;
+        this.remotePort = remote.port;
+      }
+      this.#channel = open(this.#end.signal);
+      this.#channel.then(() => this.#connected(), (error) => this.destroy(error));
+    }
+
+    get pending(): boolean {
+      return this.connecting;
+    }
+
+    get readyState(): "opening" | "open" | "readOnly" | "writeOnly" | "closed" {
+      if (this.connecting) return "opening";
+      if (this.readable) return this.writable ? "open" : "readOnly";
+      return this.writable ? "writeOnly" : "closed";
+    }
+
+    /** Announces the connection that is there, or comes. */
+    connect(...args: unknown[]): this {
+      const listener = args.at(-1);
+      if (typeof listener === "function") this.once("connect", listener as () => void);
+      if (!this.connecting) queueMicrotask(() => this.emit("connect"));
+      return this;
+    }
+
+    setTimeout(milliseconds: number, listener?: () => void): this {
+      this.timeout = milliseconds;
+      if (listener) {
+        if (milliseconds > 0) this.once("timeout", listener);
+        else this.removeListener("timeout", listener);
+      }
+      this.#active();
+      return this;
+    }
+
+    setNoDelay(): this {
+      return this;
+    }
+
+    setKeepAlive(): this {
+      return this;
+    }
+
+    ref(): this {
+      return this;
+    }
+
+    unref(): this {
+      return this;
+    }
+
+    address(): Record<string, never> {
+      return {};
+    }
+
+    destroySoon(): void {
+      if (this.writable) this.end();
+      if (this.writableFinished) this.destroy();
+      else this.once("finish", () => this.destroy());
+    }
+
+    resetAndDestroy(): this {
+      return this.destroy();
+    }
+
+    override _read(): void {
+      this.#channel.then((channel) => channel.readChunk()).then((chunk) => {
+        this.#active();
+        this.bytesRead += chunk?.length ?? 0;
+        this.push(chunk && Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
+      }).catch((error) => this.destroy(error));
+    }
+
+    override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error) => void): void {
+      this.#send([chunk], done);
+    }
+
+    override _writev(chunks: { chunk: Uint8Array }[], done: (error?: Error) => void): void {
+      this.#send(chunks.map(({ chunk }) => chunk), done);
+    }
+
+    override _final(done: (error?: Error) => void): void {
+      this.#channel.then((channel) => channel.closeWrite()).then(() => done(), done);
+    }
+
+    override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+      clearTimeout(this.#timer);
+      this.connecting = false;
+      this.#end.abort(error ?? new ClosedError("The socket was destroyed"));
+      this.#channel.then((channel) => {
+        if (error) channel.abort(error);
+        else void channel.close();
+      }).catch(() => {});
+      done(error);
+    }
+
+    #connected(): void {
+      if (this.destroyed) return;
+      this.connecting = false;
+      this.#active();
+      this.emit("connect");
+      this.emit("ready");
+    }
+
+    #send(chunks: Uint8Array[], done: (error?: Error) => void): void {
+      this.#channel.then((channel) => channel.writeAll(...chunks)).then(() => {
+        this.#active();
+        for (const { length } of chunks) this.bytesWritten += length;
+        done();
+      }, done);
+    }
+
+    /** The time without activity begins anew. */
+    #active(): void {
+      clearTimeout(this.#timer);
+      if (this.timeout === 0 || this.destroyed) return;
+      this.#timer = setTimeout(() => this.emit("timeout"), this.timeout);
+      runtime.unrefTimer(this.#timer);
+    }
+  };
+}

@@ -1,0 +1,168 @@
+/** `host.fetch()`: HTTP and HTTPS from the server, and no way for others to use it. */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { ChannelOpenError, ClosedError } from "../../lib/errors.ts";
+import { deadPort, target, tunnelPair } from "./world.ts";
+
+/** A self-signed certificate for `localhost` alone, that lasts for a hundred years. */
+const CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBkTCCATigAwIBAgIUF8u9+WFz1JKokqcNh1Z2vbZfkeYwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEzMDAwNDkyNloYDzIxMjYxMTA2
+MDA0OTI2WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAART+OA6ofTBzfLqJUOKyLNH2CkfIe9HXjbQ6Z6GDWqQYDYkZ8nXJ7c9
+Glqzvi9kTyjwEQ9cAQHINuGAtgTaq9h5o2YwZDAdBgNVHQ4EFgQUxq8Ex7J1aIHH
+2uFlm+LHkUOKi1MwHwYDVR0jBBgwFoAUxq8Ex7J1aIHH2uFlm+LHkUOKi1MwFAYD
+VR0RBA0wC4IJbG9jYWxob3N0MAwGA1UdEwEB/wQCMAAwCgYIKoZIzj0EAwIDRwAw
+RAIfNNpTVp3R1YhFsCmE1yBNtomqk7JsuIwC7yIjJo5pUgIhAPRAMk6DHPJlhSoT
+NyTYXBl2vwqmtxBSEAowqBIY/Xid
+-----END CERTIFICATE-----
+`;
+const KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg7BH0iEgWxCc1rnHH
+4zQR0e97S4c6wV9g00Vb4VNNqm6hRANCAART+OA6ofTBzfLqJUOKyLNH2CkfIe9H
+XjbQ6Z6GDWqQYDYkZ8nXJ7c9Glqzvi9kTyjwEQ9cAQHINuGAtgTaq9h5
+-----END PRIVATE KEY-----
+`;
+const quiet = { port: 0, hostname: "127.0.0.1", onListen() {} };
+
+/** A web server that tells what it was asked for. */
+function web(tls: { cert?: string; key?: string } = {}) {
+  return Deno.serve({ ...quiet, ...tls } as Deno.ServeTcpOptions, async (request) => {
+    const { pathname, searchParams } = new URL(request.url);
+    const to = searchParams.get("to");
+    if (to !== null) return Response.redirect(to);
+    return new Response(`${request.method} ${pathname} ${await request.text()}`);
+  });
+}
+
+/** A pair whose server notes where it was asked to connect to. */
+async function noting() {
+  const seen: string[] = [];
+  const pair = await tunnelPair({
+    serve: {
+      forward: {
+        local: (to) => {
+          if ("path" in to) return false;
+          seen.push(`${to.hostname}:${to.port}`);
+          return to.hostname !== "forbidden.example";
+        },
+      },
+    },
+  });
+  return { pair, seen };
+}
+
+Deno.test("host.fetch() asks the server to connect, with method, body and redirects", async () => {
+  await using one = web();
+  await using two = web();
+  const { pair, seen } = await noting();
+  await using _pair = pair;
+  const { host } = pair;
+  const first = `http://localhost:${one.addr.port}`;
+  const posted = await host.fetch(`${first}/a`, { method: "POST", body: "hello" });
+  assertEquals(await posted.text(), "POST /a hello");
+  const request = new Request(`${first}/b`, { method: "PUT", body: "again" });
+  assertEquals(await (await host.fetch(request)).text(), "PUT /b again");
+  const to = `http://127.0.0.1:${two.addr.port}/c`;
+  const moved = await host.fetch(new URL(`${first}/?to=${encodeURIComponent(to)}`));
+  assertEquals([moved.redirected, await moved.text()], [true, "GET /c "]);
+  assertEquals([...new Set(seen)], [`localhost:${one.addr.port}`, `127.0.0.1:${two.addr.port}`]);
+});
+
+Deno.test("host.fetch() checks a certificate for the URL's host", async () => {
+  await using secure = web({ cert: CERTIFICATE, key: KEY });
+  const { port } = secure.addr;
+  await using pair = await tunnelPair();
+  const { host } = pair;
+  await assertRejects(() => host.fetch(`https://localhost:${port}/`), TypeError);
+  using client = host.httpClient({ caCerts: [CERTIFICATE] });
+  const answer = await host.fetch(`https://localhost:${port}/x`, { client });
+  assertEquals(await answer.text(), "GET /x ");
+  assertEquals(await (await fetch(`https://localhost:${port}/y`, { client })).text(), "GET /y ");
+  await assertRejects(() => host.fetch(`https://127.0.0.1:${port}/`, { client }), TypeError);
+});
+
+Deno.test("NO_PROXY leads no request past the server, and is as it was afterwards", async () => {
+  await using here = web();
+  const { pair, seen } = await noting();
+  await using _pair = pair;
+  const before = Deno.env.get("NO_PROXY");
+  Deno.env.set("NO_PROXY", "127.0.0.1,localhost");
+  try {
+    const answer = await pair.host.fetch(`http://127.0.0.1:${here.addr.port}/`);
+    assertEquals(await answer.text(), "GET / ");
+    assertEquals(seen, [`127.0.0.1:${here.addr.port}`]);
+    assertEquals(Deno.env.get("NO_PROXY"), "127.0.0.1,localhost");
+  } finally {
+    if (before === undefined) Deno.env.delete("NO_PROXY");
+    else Deno.env.set("NO_PROXY", before);
+  }
+});
+
+Deno.test("A server that does not connect is the error of host.fetch()", async () => {
+  const { pair } = await noting();
+  await using _pair = pair;
+  const { host } = pair;
+  await assertRejects(
+    () => host.fetch("http://forbidden.example/"),
+    ChannelOpenError,
+    "not allowed",
+  );
+  await assertRejects(() => host.fetch(`http://127.0.0.1:${deadPort()}/`), ChannelOpenError);
+  await assertRejects(() => host.fetch(`http://[::1]:${deadPort()}/`), ChannelOpenError);
+});
+
+Deno.test("host.fetch() takes URLs of http: and https: only, as local files are not the server's", async () => {
+  await using pair = await tunnelPair();
+  for (const url of ["file:///etc/passwd", "data:,x"]) {
+    await assertRejects(() => pair.host.fetch(url), TypeError, "must be http: or https:");
+  }
+  await assertRejects(() => pair.host.fetch("/x"), TypeError);
+});
+
+Deno.test("A signal ends host.fetch() with its reason, and the end of the connection with that", async () => {
+  const came = Promise.withResolvers<void>();
+  await using silent = target(async (conn) => {
+    came.resolve();
+    while (await conn.read(new Uint8Array(1024)) !== null);
+  });
+  await using pair = await tunnelPair();
+  const { host } = pair;
+  const url = `http://${silent.to}/`;
+  const end = new AbortController();
+  const aborted = assertRejects(() => host.fetch(url, { signal: end.signal }), Error, "enough");
+  await came.promise;
+  end.abort(new Error("enough"));
+  await aborted;
+
+  const closed = assertRejects(() => host.fetch(url), ClosedError);
+  while (silent.accepted < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+  await host.close();
+  await closed;
+  await assertRejects(() => host.fetch(url), ClosedError);
+  assertThrows(() => host.httpClient(), ClosedError);
+});
+
+Deno.test("The port of host.fetch() refuses clients without its password", async () => {
+  const { listen } = Deno;
+  let port = 0;
+  Deno.listen = ((options: Deno.TcpListenOptions) => {
+    const listener = listen(options);
+    port = listener.addr.port;
+    return listener;
+  }) as typeof Deno.listen;
+  const { pair, seen } = await noting();
+  await using _pair = pair;
+  using _client = pair.host.httpClient();
+  Deno.listen = listen;
+  assert(port > 0);
+  await using here = web();
+  const url = `http://127.0.0.1:${here.addr.port}/`;
+  const basicAuth = { username: "me", password: "guessed" };
+  for (const auth of [{}, { basicAuth }]) {
+    using client = Deno.createHttpClient({
+      proxy: { url: `socks5h://127.0.0.1:${port}`, ...auth },
+    });
+    await assertRejects(() => fetch(url, { client }), TypeError);
+  }
+  assertEquals(seen, []);
+});

@@ -1,0 +1,127 @@
+/** `host.nodeSocket()`: what the drivers of databases do with a socket of Node's. */
+import { once } from "node:events";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { ChannelOpenError, DisconnectError, type NodeSocket } from "@denossh/ssh";
+import { FakeTime } from "../support/fake_time.ts";
+import { deadPort, decode, echo, sendAll, target, tunnelPair } from "./world.ts";
+
+async function read(socket: NodeSocket): Promise<string> {
+  return (await Array.fromAsync(socket, (chunk: Uint8Array) => decode(chunk))).join("");
+}
+
+Deno.test("What is written before a node socket has connected arrives, and the end is passed on", async () => {
+  await using server = echo();
+  await using pair = await tunnelPair();
+  const socket = pair.host.nodeSocket(server.to);
+  assertEquals([socket.readyState, socket.connecting, socket.pending], ["opening", true, true]);
+  socket.write("one ");
+  socket.cork();
+  for (const word of ["two ", "three ", "four"]) socket.write(word);
+  socket.uncork();
+  const closed = once(socket, "close");
+  socket.once("ready", () => {
+    assertEquals([socket.readyState, socket.connecting], ["open", false]);
+    socket.end();
+  });
+  assertEquals(await read(socket), "one two three four");
+  await closed;
+  assertEquals([socket.readyState, socket.destroyed], ["closed", true]);
+  assertEquals([socket.bytesRead, socket.bytesWritten], [18, 18]);
+  const { port, hostname } = server;
+  assertEquals([socket.remoteAddress, socket.remotePort], [hostname, port]);
+});
+
+Deno.test("connect() of a node socket tells of the connection, before it has come and after", async () => {
+  await using server = echo();
+  await using pair = await tunnelPair();
+  const socket = pair.host.nodeSocket(server.to);
+  for (let time = 0; time < 2; time++) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    assertEquals(socket.connect(5432, "elsewhere", resolve), socket);
+    await promise;
+  }
+  assertEquals(socket.setNoDelay(true).setKeepAlive(true).ref().unref(), socket);
+  socket.destroySoon();
+  await once(socket, "close");
+});
+
+Deno.test("A node socket's error is the server's refusal, and drivers are told that it is closed", async () => {
+  await using pair = await tunnelPair();
+  const socket = pair.host.nodeSocket(`127.0.0.1:${deadPort()}`);
+  const closed = Promise.withResolvers<void>();
+  socket.once("close", () => closed.resolve());
+  await assertRejects(() => once(socket, "connect"), ChannelOpenError);
+  await closed.promise;
+  assertEquals(socket.readyState, "closed");
+  assertThrows(() => pair.host.nodeSocket("nonsense"), TypeError, "host:port");
+});
+
+Deno.test("A node socket that is destroyed closes its channel, or gives up opening it", async () => {
+  const over = Promise.withResolvers<void>();
+  await using server = target(async (conn) => {
+    while (await conn.read(new Uint8Array(1024)) !== null);
+    over.resolve();
+  });
+  await using pair = await tunnelPair();
+  const socket = pair.host.nodeSocket(server.to);
+  await once(socket, "connect");
+  socket.resume();
+  socket.destroy();
+  await over.promise;
+  const early = pair.host.nodeSocket(server.to);
+  early.destroy();
+  await once(early, "close");
+  assertEquals(early.readyState, "closed");
+});
+
+Deno.test("The end of the SSH connection is an error of its node sockets", async () => {
+  await using server = echo();
+  await using pair = await tunnelPair();
+  const socket = pair.host.nodeSocket(server.to);
+  await once(socket, "connect");
+  const failed = assertRejects(() => read(socket), DisconnectError);
+  await pair.host.close();
+  await failed;
+});
+
+Deno.test("A node socket that nobody reads holds its server back, and one that is read gets all", async () => {
+  const bytes = 8 * 1024 * 1024;
+  const sent = Promise.withResolvers<void>();
+  let isSent = false;
+  await using server = target(async (conn) => {
+    await sendAll(conn, new Uint8Array(bytes).fill(7));
+    isSent = true;
+    sent.resolve();
+    await conn.closeWrite();
+  });
+  await using pair = await tunnelPair();
+  const socket = pair.host.nodeSocket(server.to);
+  await once(socket, "readable");
+  const [state] = [socket.readableLength <= 256 * 1024, isSent];
+  assertEquals(state, true);
+  let total = 0;
+  for await (const chunk of socket) total += chunk.length;
+  await sent.promise;
+  assertEquals(total, bytes);
+});
+
+Deno.test("A node socket tells that nothing has happened for a time, and each activity begins it anew", async () => {
+  await using server = echo();
+  await using pair = await tunnelPair();
+  const socket = pair.host.nodeSocket(server.to);
+  await once(socket, "connect");
+  using time = new FakeTime();
+  let times = 0;
+  socket.setTimeout(1000, () => times++);
+  await time.advance(999);
+  socket.write("x");
+  await once(socket, "data");
+  await time.advance(999);
+  assertEquals(times, 0);
+  await time.advance(1);
+  assertEquals(times, 1);
+  socket.setTimeout(0);
+  await time.advance(10_000);
+  assertEquals(times, 1);
+  socket.destroy();
+});
