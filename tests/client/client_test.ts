@@ -295,7 +295,7 @@ Deno.test("The user's own keys come after none, in one flight where nothing is c
       hostname: "db1",
       trace,
       ...algorithms,
-    } as ConnectOptions;
+    } as unknown as ConnectOptions;
     await using pair = await connectedPair({ connect: mine, serve: { auth, ...algorithms } });
     await pair.host.rekey(); // the connection is a good one
     return sent;
