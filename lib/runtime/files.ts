@@ -90,6 +90,7 @@ export type PosixFiles = Pick<
   | "futimesSync"
   | "lchownSync"
   | "linkSync"
+  | "lstatSync"
   | "lutimesSync"
   | "mkdirSync"
   | "openSync"

@@ -42,6 +42,7 @@ export type { SftpNames } from "./remote/accounts.ts";
 export type { SftpDirEntry, SftpWalkEntry, SftpWalkOptions } from "./remote/dir_entry.ts";
 export type { SftpFileSystem } from "./protocol/file_system.ts";
 export { SftpFile } from "./remote/sftp_file.ts";
+export type { SftpQuota } from "./server/quota.ts";
 export { localFiles, type LocalFilesOptions } from "./server/local_files.ts";
 export type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./protocol/options.ts";
 export type {

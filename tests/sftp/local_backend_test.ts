@@ -621,7 +621,8 @@ async function opened(
   using _ = posix(changes);
   let released = 0;
   const held = { [Symbol.dispose]: () => void released++ };
-  const file = new LocalFile(fd, { append, mode: "any", io: new AdaptiveIo(slow), held });
+  const io = new AdaptiveIo(slow);
+  const file = new LocalFile(fd, { append, mode: "any", fs: runtime.posix, io, held });
   return {
     file,
     path,

@@ -13,6 +13,8 @@ export interface LocalFileOptions {
   readonly append: boolean;
   /** Which permission bits clients may set. */
   readonly mode: ModePolicy;
+  /** The functions that it is read and written with. */
+  readonly fs: PosixFiles;
   /** How reads and writes run; in parallel once the disk is slow. */
   readonly io: AdaptiveIo;
   /** Disposed of when the descriptor is closed. */
@@ -22,7 +24,7 @@ export interface LocalFileOptions {
 /** An open local file, read and written at offsets. A slow disk does not block other clients. */
 export class LocalFile implements SftpBackendFile {
   readonly parallel: boolean;
-  readonly #fs: PosixFiles = runtime.posix;
+  readonly #fs: PosixFiles;
   readonly #fd: number;
   readonly #append: boolean;
   readonly #mode: ModePolicy;
@@ -30,7 +32,8 @@ export class LocalFile implements SftpBackendFile {
   readonly #held: Disposable;
 
   /** Takes ownership of a descriptor. */
-  constructor(fd: number, { append, mode, io, held }: LocalFileOptions) {
+  constructor(fd: number, { append, mode, fs, io, held }: LocalFileOptions) {
+    this.#fs = fs;
     this.#held = held;
     this.#fd = fd;
     this.#append = append;
@@ -81,7 +84,7 @@ export class LocalFile implements SftpBackendFile {
   async statVfs(): Promise<SftpFileSystem> {
     const path = runtime.descriptorPath(this.#fd);
     if (path === null) throw platformError("NotSupported");
-    return fileSystemAt(path);
+    return fileSystemAt(this.#fs, path);
   }
 
   isSame(other: SftpBackendFile): boolean {

@@ -12,8 +12,10 @@ import { allowedMode, fileSystemAt, type ModePolicy, nullIfMissing } from "./loc
 import { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import { refuse, SftpStatus } from "../protocol/status.ts";
 import { readOnly } from "./read_only.ts";
+import { afterCount, checkQuota, limited, type SftpQuota } from "./quota.ts";
 import { treeOf } from "./choose_tree.ts";
 import { Descriptors } from "./descriptors.ts";
+import { usageOf } from "./usage.ts";
 import { checkText, type PinnedFolder, type ResolvedPath, type ServedTree } from "./served_tree.ts";
 
 /** Entries of a directory that are looked up, and held, at a time: a fraction of a millisecond. */
@@ -30,6 +32,12 @@ export interface LocalFilesOptions {
   readonly home?: string;
   /** Refuse every change. */
   readonly readOnly?: boolean;
+  /**
+   * How much the folder may hold, for a root other than `/`. What would be more is refused, and `df` tells how
+   * much is left. All backends of this process with the same root count together; what other programs change
+   * is counted when the folder is full, or was not served for a while.
+   */
+  readonly quota?: SftpQuota;
   /** Always use synchronous I/O: for a process that serves one client and does nothing else. */
   readonly blocking?: boolean;
 }
@@ -84,9 +92,29 @@ export interface LocalFilesOptions {
  * ```
  */
 export function localFiles(options: LocalFilesOptions): SftpBackend {
-  const { root, home = "/", readOnly: fixed = false, blocking = false } = options;
-  const files = filesOf(treeOf(root, home), home, blocking);
+  const { root, home = "/", readOnly: fixed = false, blocking = false, quota } = options;
+  const tree = treeOf(root, home);
+  const files = quota
+    ? quotaFiles(tree, { ...options, home, blocking, quota })
+    : filesOf(tree, home, blocking);
   return fixed ? readOnly(files) : files;
+}
+
+/** Serves a tree that may hold so much. */
+function quotaFiles(
+  tree: ServedTree,
+  { root, home, blocking, quota }: Required<Omit<LocalFilesOptions, "readOnly">>,
+): Required<SftpBackend> {
+  checkQuota(quota);
+  if (tree.open) throw new TypeError('localFiles() with root "/" takes no quota');
+  const all = filesOf(tree, home);
+  const usage = usageOf(runtime.files.realPathSync(root), {
+    list: (path) => all.readDir(path),
+    count: quota.count,
+    now: () => performance.now(),
+  });
+  const fs = limited(runtime.posix, usage, quota);
+  return afterCount(filesOf(tree, home, blocking, Descriptors.ofProcess(), fs), usage);
 }
 
 /** Serves a tree of any kind. */
@@ -95,8 +123,9 @@ export function filesOf(
   home: string,
   blocking = false,
   descriptors: Descriptors = Descriptors.ofProcess(),
+  fs: PosixFiles = runtime.posix,
 ): LocalFiles {
-  return new LocalFiles(tree, home, blocking, descriptors);
+  return new LocalFiles(tree, home, blocking, descriptors, fs);
 }
 
 /**
@@ -104,7 +133,7 @@ export function filesOf(
  * can act in between; the methods are async only to turn exceptions into rejections.
  */
 class LocalFiles implements SftpBackend {
-  readonly #fs: PosixFiles = runtime.posix;
+  readonly #fs: PosixFiles;
   readonly #tree: ServedTree;
   readonly #home: string;
   readonly #mode: ModePolicy;
@@ -113,7 +142,14 @@ class LocalFiles implements SftpBackend {
   readonly #descriptors: Descriptors;
   #accounts: { readonly mtimes: string; readonly names: Accounts } | null = null;
 
-  constructor(tree: ServedTree, home: string, blocking: boolean, descriptors: Descriptors) {
+  constructor(
+    tree: ServedTree,
+    home: string,
+    blocking: boolean,
+    descriptors: Descriptors,
+    fs: PosixFiles,
+  ) {
+    this.#fs = fs;
     this.#blocking = blocking;
     this.#descriptors = descriptors;
     this.#tree = tree;
@@ -127,7 +163,7 @@ class LocalFiles implements SftpBackend {
       const fd = this.#open(path, options);
       const { append } = options;
       const io = new AdaptiveIo(this.#blocking ? Infinity : undefined);
-      return new LocalFile(fd, { append, mode: this.#mode, io, held });
+      return new LocalFile(fd, { append, mode: this.#mode, fs: this.#fs, io, held });
     } catch (cause) {
       held[Symbol.dispose]();
       throw cause;
@@ -210,7 +246,7 @@ class LocalFiles implements SftpBackend {
     using target = overwrite ? this.#tree.resolve(to, "keep") : this.#vacant(to);
     if (target.virtual === "/") refuse("It is the root", SftpStatus.PERMISSION_DENIED);
     if (!overwrite && old.info.isFile && linked(old.real, target.real)) {
-      this.#fs.unlinkSync(old.real);
+      runtime.posix.unlinkSync(old.real); // of a quota it is one file, as before
     } else this.#fs.renameSync(old.real, target.real);
   }
 
@@ -240,7 +276,7 @@ class LocalFiles implements SftpBackend {
   async statVfs(path: string): Promise<SftpFileSystem> {
     using found = this.#existing(path, "follow");
     using there = this.#tree.pin(found);
-    return fileSystemAt(there.path);
+    return fileSystemAt(this.#fs, there.path);
   }
 
   async home(user: string): Promise<string> {

@@ -1,6 +1,6 @@
 /** What local files and open ones share: permission bits, look-ups and figures of the file system. */
 import { isError } from "../../runtime/errors.ts";
-import { runtime } from "../../runtime/runtime.ts";
+import type { PosixFiles } from "../../runtime/files.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
 import { refuse, SftpStatus } from "../protocol/status.ts";
 
@@ -32,8 +32,8 @@ export function nullIfMissing<T>(lookUp: () => T): T | null {
 }
 
 /** How full the file system is that a path is on; Node knows no flags and no longest name. */
-export function fileSystemAt(path: string): SftpFileSystem {
-  const { bsize, blocks, bfree, bavail, files, ffree, type } = runtime.posix.statfsSync(path);
+export function fileSystemAt(fs: PosixFiles, path: string): SftpFileSystem {
+  const { bsize, blocks, bfree, bavail, files, ffree, type } = fs.statfsSync(path);
   return {
     blockSize: bsize,
     fragmentSize: bsize,

@@ -151,6 +151,26 @@ await peerTest(["sftp"], "OpenSSH's sftp hears why it is refused", async () => {
   assertEquals((await Array.fromAsync(Deno.readDir(f.root))).length, 1);
 });
 
+await peerTest(
+  ["sftp"],
+  "OpenSSH's sftp sees a quota with df, and puts no more than it",
+  async () => {
+    await using f = await foreign(`--quota=${1024 * 1000}`);
+    await Deno.writeFile(`${f.here}/most`, noise(1024 * 900));
+    await Deno.writeFile(`${f.here}/more`, noise(1024 * 101));
+    await Deno.writeFile(`${f.here}/rest`, noise(1024 * 100));
+    const text = await f.sftp("put most", "df", "-put more", "rm more", "put rest", "df");
+    // Size, used, available and root, in blocks of 1024 bytes.
+    const rows = text.split("\n").filter((line) => /^[ \d]+%/.test(line));
+    assertEquals(rows.map((row) => row.trim().split(/\s+/).slice(0, 4)), [
+      ["1000", "900", "100", "100"],
+      ["1000", "1000", "0", "0"],
+    ]);
+    assertMatch(text, /write remote "\/more": Failure/);
+    assert(same(await Deno.readFile(`${f.root}/rest`), noise(1024 * 100)));
+  },
+);
+
 await peerTest(["scp"], "OpenSSH's scp copies files and folders through our server", async () => {
   await using f = await foreign();
   const data = noise(3_000_000);

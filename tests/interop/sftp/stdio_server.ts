@@ -2,7 +2,12 @@
 import { localFiles, serveSftp, streamChannel } from "../../../lib/sftp/mod.ts";
 
 const [root = ".", ...flags] = Deno.args;
+const [, bytes] = /--quota=(\d+)/.exec(flags.join(" ")) ?? [];
 await serveSftp(
   streamChannel(Deno.stdin.readable, Deno.stdout.writable),
-  localFiles({ root, readOnly: flags.includes("--read-only") }),
+  localFiles({
+    root,
+    readOnly: flags.includes("--read-only"),
+    ...(bytes !== undefined && { quota: { bytes: Number(bytes) } }),
+  }),
 );

@@ -1,0 +1,197 @@
+import { callback, checkOptions, count } from "../../option_checks.ts";
+import type { PosixFiles } from "../../runtime/files.ts";
+import type { SftpBackend } from "./backend.ts";
+import { nullIfMissing } from "./local_stat.ts";
+import { refuse } from "../protocol/status.ts";
+import { type Amount, type Inode, inodeOf, type Usage } from "./usage.ts";
+
+/** The block in which a quota is told: the unit of `df` in OpenSSH's sftp. */
+const BLOCK_BYTES = 1024;
+
+/** How much a folder may hold. */
+export interface SftpQuota {
+  /** Bytes of regular files, by their lengths; any number unless given. */
+  readonly bytes?: number;
+  /** Names of files, folders and links; any number unless given. */
+  readonly files?: number;
+  /**
+   * Counts what the folder holds, for instance from a database; every file is looked up unless given. Called
+   * before the first change, and again when the folder was full a minute later.
+   */
+  readonly count?: () => Promise<{ bytes: number; files: number }>;
+}
+
+/** @throws {TypeError} If it cannot be meant */
+export function checkQuota(quota: SftpQuota): void {
+  checkOptions("localFiles() with quota", quota, { bytes: count, files: count, count: callback });
+}
+
+/**
+ * The functions of `fs` for a folder that may hold so much. What would be too much is refused and not done; the
+ * rest is counted as it happens.
+ */
+export function limited(fs: PosixFiles, usage: Usage, quota: SftpQuota): PosixFiles {
+  const { bytes: maxBytes = Infinity, files: maxFiles = Infinity } = quota;
+  const full = (what: string): never => {
+    usage.refused();
+    if (usage.files === Infinity) refuse("Cannot count what the folder holds for its quota");
+    refuse(`Disk quota exceeded${what}`);
+  };
+  const mayGrow = (bytes: number): void => {
+    if (bytes > 0 && usage.bytes + bytes > maxBytes) full("");
+  };
+  const mayName = (): void => {
+    if (usage.files + 1 > maxFiles) full(": too many files");
+  };
+  const look = (path: string): Inode | null =>
+    nullIfMissing(() => fs.lstatSync(path, { bigint: true }));
+  /** Makes something with a name. */
+  const making = <A extends unknown[]>(make: (...args: A) => unknown) => (...args: A): void => {
+    mayName();
+    make(...args);
+    usage.files++;
+  };
+  /** Removes a name. */
+  const removing = (remove: (path: string) => void) => (path: string): void => {
+    const file = look(path);
+    remove(path);
+    if (file) usage.removed(file);
+  };
+  /** Where a write to a file ends. */
+  const endOf = (fd: number, length: number, position: number | null): number =>
+    Math.max(usage.sizeOf(fd), (position ?? usage.sizeOf(fd)) + length);
+  const grow = (fd: number, end: number): void => mayGrow(end - usage.sizeOf(fd));
+
+  const functions = {
+    openSync(path: string, flags: number, mode?: number): number {
+      const isNew = (flags & fs.constants.O_CREAT) !== 0 && look(path) === null;
+      if (isNew) mayName();
+      const fd = fs.openSync(path, flags, mode);
+      if (isNew) usage.files++;
+      usage.opened(fd, fs.fstatSync(fd, { bigint: true }));
+      return fd;
+    },
+    closeSync(fd: number): void {
+      usage.closes(fd, fs.fstatSync(fd).size);
+      fs.closeSync(fd);
+    },
+    writeSync(fd: number, data: Uint8Array, at: number, length: number, position: number | null) {
+      grow(fd, endOf(fd, length, position));
+      const written = fs.writeSync(fd, data, at, length, position);
+      usage.resize(fd, endOf(fd, written, position));
+      return written;
+    },
+    write(
+      fd: number,
+      data: Uint8Array,
+      at: number,
+      length: number,
+      position: number | null,
+      done: (error: Error | null, written: number) => void,
+    ): void {
+      const end = endOf(fd, length, position);
+      grow(fd, end);
+      usage.resize(fd, end);
+      usage.writes(fd);
+      fs.write(fd, data, at, length, position, (error, written) => {
+        usage.written(fd, !error && written === length, fs);
+        done(error, written);
+      });
+    },
+    ftruncateSync(fd: number, size: number): void {
+      grow(fd, size);
+      fs.ftruncateSync(fd, size);
+      usage.resize(fd, size);
+    },
+    mkdirSync: making(fs.mkdirSync),
+    linkSync: making(fs.linkSync),
+    symlinkSync: making(fs.symlinkSync),
+    unlinkSync: removing(fs.unlinkSync),
+    rmdirSync: removing(fs.rmdirSync),
+    renameSync(from: string, to: string): void {
+      const [file, replaced] = [look(from), look(to)];
+      fs.renameSync(from, to);
+      // rename(2): two names of one file both stay.
+      if (file && replaced && inodeOf(file) !== inodeOf(replaced)) usage.removed(replaced);
+    },
+    statfsSync(path: string) {
+      return figuresOf(
+        usage,
+        { bytes: maxBytes, files: maxFiles },
+        () => fs.statfsSync(path) as Figures,
+      );
+    },
+  };
+  return Object.assign(Object.create(fs), functions) as PosixFiles;
+}
+
+/** What statfs(2) tells. */
+interface Figures {
+  readonly type: number;
+  readonly bsize: number;
+  readonly blocks: number;
+  readonly bfree: number;
+  readonly bavail: number;
+  readonly files: number;
+  readonly ffree: number;
+}
+
+/** How full the folder is: as its quota has it, or the disk if that has less left. */
+function figuresOf(used: Amount, most: Amount, ask: () => Figures): Figures {
+  let disk: Figures | null = null;
+  try {
+    disk = ask();
+  } catch (cause) {
+    if (most.bytes === Infinity) throw cause; // without --allow-sys=statfs
+  }
+  const left = Math.min(most.bytes - used.bytes, disk ? disk.bavail * disk.bsize : Infinity);
+  const free = Math.floor(Math.max(left, 0) / BLOCK_BYTES);
+  // A file system without a fixed number of files says 0.
+  const leftFiles = Math.max(Math.min(most.files - used.files, disk?.ffree || Infinity), 0);
+  const isLimited = leftFiles !== Infinity;
+  return {
+    type: disk?.type ?? 0,
+    bsize: BLOCK_BYTES,
+    blocks: Math.ceil(counted(used.bytes, most.bytes) / BLOCK_BYTES) + free,
+    bfree: free,
+    bavail: free,
+    files: isLimited ? counted(used.files, most.files) + leftFiles : 0,
+    ffree: isLimited ? leftFiles : 0,
+  };
+}
+
+/** What is used; all that may be if it could not be counted. */
+function counted(used: number, most: number): number {
+  if (used < Infinity) return used;
+  return most < Infinity ? most : 0;
+}
+
+/** A backend whose changes wait until it is known what the folder holds. */
+export function afterCount(files: Required<SftpBackend>, usage: Usage): Required<SftpBackend> {
+  const after =
+    <A extends unknown[], R>(run: (...args: A) => Promise<R>) => async (...args: A): Promise<R> => {
+      // What runs is begun in the same step, so that no other count begins before it.
+      for (let counting; (counting = usage.counting()) !== null;) await counting;
+      return await run(...args);
+    };
+  return {
+    open: after(files.open.bind(files)),
+    setStat: after(files.setStat.bind(files)),
+    lsetStat: after(files.lsetStat.bind(files)),
+    mkdir: after(files.mkdir.bind(files)),
+    rmdir: after(files.rmdir.bind(files)),
+    remove: after(files.remove.bind(files)),
+    rename: after(files.rename.bind(files)),
+    symlink: after(files.symlink.bind(files)),
+    link: after(files.link.bind(files)),
+    statVfs: after(files.statVfs.bind(files)),
+    readDir: files.readDir.bind(files),
+    stat: files.stat.bind(files),
+    lstat: files.lstat.bind(files),
+    realPath: files.realPath.bind(files),
+    readLink: files.readLink.bind(files),
+    home: files.home.bind(files),
+    userNames: files.userNames.bind(files),
+    groupNames: files.groupNames.bind(files),
+  };
+}
