@@ -62,7 +62,8 @@ export { publicKey, type PublicKeyOptions } from "./lib/auth/public_key.ts";
 export * from "./lib/agent/mod.ts";
 export type { PrivateKey, Signer, SignOptions } from "./lib/keys/private_key.ts";
 export type { PublicKey } from "./lib/keys/public_key.ts";
-export type { RunOptions } from "./lib/client/run_options.ts";
+export type { RunOptions, SudoOptions } from "./lib/client/run_options.ts";
+export type { SudoSettings } from "./lib/session/sudo.ts";
 export { ShellCommand, type ShellValue } from "./lib/session/shell_command.ts";
 export { Command, type CommandOptions } from "./lib/session/command.ts";
 export {

@@ -19,6 +19,7 @@ const PEERS: Readonly<Record<string, readonly string[]>> = {
   "x11-utils": ["xdpyinfo"],
   "putty-tools": ["puttygen", "psftp", "pscp"],
   curl: ["curl"],
+  sudo: ["sudo"],
   "libssh-4": ["libssh"],
   "erlang-ssh": ["erlang"],
   asyncssh: ["asyncssh"],

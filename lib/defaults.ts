@@ -208,6 +208,9 @@ export const EXPECT_WINDOW = 8 * 1024;
 /** Bytes that `expect()` keeps of what came before a match. */
 export const EXPECT_BUFFER_BYTES = 1024 * 1024;
 
+/** Milliseconds that sudo may take to ask for a password or to judge one: PAM may ask a directory. */
+export const SUDO_TIMEOUT_MS = 30_000;
+
 /** Output that `output()` and `run()` collect at most, in bytes, unless told otherwise. */
 export const MAX_OUTPUT = 256 * 1024 * 1024;
 

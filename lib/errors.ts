@@ -21,6 +21,7 @@ export type SshErrorCode =
   | "request-denied"
   | "command"
   | "expect"
+  | "sudo"
   | "sftp"
   | "key-format"
   | "passphrase"
@@ -395,13 +396,49 @@ export class CommandError extends SshError {
  * ```
  */
 export class ExpectError extends SshError {
-  /** The last of what came, up to 200 characters. */
+  /** The last of what came, up to 400 characters. */
   readonly received: string;
 
   /** Creates the error; `code` is `"timeout"` when the time ran out. */
   constructor(message: string, options: { timeout?: boolean; received: string }) {
     super(options.timeout ? "timeout" : "expect", message);
     this.received = options.received;
+  }
+}
+
+/** Why sudo did not run a command. */
+export type SudoProblem = "password" | "timeout" | "refused";
+
+/**
+ * sudo did not run a command. A command that it ran and that failed is a {@linkcode CommandError}.
+ *
+ * @example
+ * ```ts
+ * import { SudoError } from "@denossh/ssh";
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * await using pair = await connectedPair({
+ *   handler: async (session) => {
+ *     await session.printError("sh: sudo: not found\n");
+ *     return 127;
+ *   },
+ * });
+ * const error = await assertRejects(async () => await pair.host.sudo("reboot"), SudoError);
+ * assertEquals(error.reason, "refused");
+ * ```
+ */
+export class SudoError extends SshError {
+  /**
+   * `"password"`: sudo did not accept it, or there was none to give. `"timeout"`: sudo neither asked nor
+   * ran the command in time. `"refused"`: sudo ended, such as for a user who is not in the sudoers file.
+   */
+  readonly reason: SudoProblem;
+
+  /** Creates the error. */
+  constructor(reason: SudoProblem, message: string, options?: ErrorOptions) {
+    super("sudo", message, options);
+    this.reason = reason;
   }
 }
 

@@ -30,7 +30,13 @@ import { serverReadsLinkFirst } from "../sftp/protocol/symlink_order.ts";
 import type { HostProof } from "../keys/key.ts";
 import { type MessageTransport, NOT_SHARED } from "../transport/message_transport.ts";
 import type { Agreed } from "../transport/negotiation.ts";
-import { checkRunOptions, type RunOptions } from "./run_options.ts";
+import {
+  checkRunOptions,
+  checkSudoOptions,
+  type RunOptions,
+  type SudoOptions,
+} from "./run_options.ts";
+import { sudoStart } from "../session/sudo.ts";
 import { SessionQueue } from "./session_queue.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
 
@@ -200,6 +206,47 @@ export class Client implements AsyncDisposable {
   $(parts: TemplateStringsArray, ...values: readonly ShellValue[]): ShellCommand {
     const open = (signal?: AbortSignal) => this.#openFor({ signal });
     return new ShellCommand(open, shellText(parts, values), this.#withEnv({}));
+  }
+
+  /**
+   * A command that sudo runs on the server, as root unless `user` is given. Awaited, it runs and fails unless
+   * it succeeds; `text()`, `spawn()` and the others are those of a command. It needs no terminal, and
+   * standard input is the command's once it has begun.
+   *
+   * A shell of POSIX's runs it, so that the sudoers file must allow `/bin/sh`. The password is sent over
+   * standard input alone: it is in no argument, echo, trace or error.
+   *
+   * @throws {SudoError} If sudo does not run it: `reason` tells a wrong password, a time-out and a refusal
+   * @throws {CommandError} If it runs and ends without success
+   *
+   * @example
+   * ```ts
+   * import { connectedPair } from "@denossh/ssh/testing";
+   * import { assertEquals } from "@std/assert";
+   *
+   * // A server whose sudo asks, as the real one does.
+   * await using pair = await connectedPair({
+   *   handler: async (session) => {
+   *     const [prompt, ...mark] = session.command!.match(/\[sudo \w+\] |\[run \w+|\w+\]/g)!;
+   *     await session.printError(prompt!);
+   *     const { value } = await session.channel.lines().next();
+   *     if (value !== "open sesame") return 1;
+   *     await session.printError(mark.join(""));
+   *     await session.print("root");
+   *   },
+   * });
+   * const ask = () => Promise.resolve("open sesame"); // such as promptSecret("Password: ")
+   * assertEquals(await pair.host.sudo("whoami", { password: ask }).text(), "root");
+   * ```
+   */
+  sudo(command: string, options: SudoOptions = {}): ShellCommand {
+    if (typeof command !== "string") throw new TypeError("A command must be text");
+    checkSudoOptions(options);
+    const { env, password, user, sudoTimeout, stderr, ...rest } = options;
+    const open = (signal?: AbortSignal) => this.#openFor({ ...rest, signal });
+    const run = { ...rest, stderr: stderr === "merge" ? "piped" as const : stderr };
+    const how = () => sudoStart({ password, user, sudoTimeout }, env, stderr);
+    return new ShellCommand(open, command, this.#withEnv(run), how);
   }
 
   /**

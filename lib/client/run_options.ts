@@ -3,6 +3,7 @@ import type { DisplayOptions } from "../forward/x11_lend.ts";
 import {
   abortSignal,
   anything,
+  callback,
   checkOptions,
   count,
   either,
@@ -17,6 +18,7 @@ import {
   texts,
 } from "../option_checks.ts";
 import type { CommandOptions } from "../session/command.ts";
+import type { SudoSettings } from "../session/sudo.ts";
 
 /** How a command runs on a server. */
 export interface RunOptions extends CommandOptions, AgentForwardOptions {
@@ -26,6 +28,12 @@ export interface RunOptions extends CommandOptions, AgentForwardOptions {
    */
   readonly forwardX11?: boolean | DisplayOptions;
 }
+
+/**
+ * How sudo runs a command on a server. `env` is set by the command line that sudo runs, which the server's
+ * other users may see: it is no place for secrets. There is no terminal.
+ */
+export interface SudoOptions extends Omit<RunOptions, "pty">, SudoSettings {}
 
 const stream = mustBe("a stream", (value) => value instanceof ReadableStream);
 const data = mustBe(
@@ -56,6 +64,14 @@ const RUN: OptionChecks<RunOptions> = {
   forwardX11: either(flag, object),
 };
 
+const { pty: _, ...RUN_WITHOUT_PTY } = RUN;
+const SUDO: OptionChecks<SudoOptions> = {
+  ...RUN_WITHOUT_PTY,
+  password: mustBe("text or a function", (value) => !text(value) || !callback(value)),
+  user: text,
+  sudoTimeout: milliseconds,
+};
+
 function isTextHolder(value: unknown): boolean {
   return object(value) === null && text((value as { text?: unknown }).text) === null;
 }
@@ -63,4 +79,9 @@ function isTextHolder(value: unknown): boolean {
 /** @throws {TypeError} If an option has an unknown name, or a value that cannot be meant */
 export function checkRunOptions(call: string, options: RunOptions): void {
   checkOptions(call, options, RUN);
+}
+
+/** @throws {TypeError} If an option has an unknown name, or a value that cannot be meant */
+export function checkSudoOptions(options: SudoOptions): void {
+  checkOptions("sudo()", options, SUDO);
 }

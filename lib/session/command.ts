@@ -3,7 +3,7 @@ import { ClosedError, CommandError, RequestDeniedError } from "../errors.ts";
 import { quote } from "../quote.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { startSpan } from "../spans.ts";
-import { onAbort } from "../waiting.ts";
+import { type CallOptions, onAbort } from "../waiting.ts";
 import { type CommandOutput, Process, type ProcessOptions } from "./process.ts";
 import { encodePtyRequest, type PtyOptions } from "../connection/session_requests.ts";
 
@@ -67,16 +67,19 @@ export class Command {
   readonly #open: (signal?: AbortSignal) => Promise<Channel>;
   readonly #command: string;
   readonly #options: CommandOptions;
+  readonly #how: (() => CommandStart) | null;
 
   /** Commands are made with `host.command()`, not constructed. */
   constructor(
     open: (signal?: AbortSignal) => Promise<Channel>,
     command: string,
     options: CommandOptions = {},
+    how: (() => CommandStart) | null = null,
   ) {
     this.#open = open;
     this.#command = commandLine(command, options);
     this.#options = options;
+    this.#how = how;
   }
 
   /**
@@ -146,19 +149,32 @@ export class Command {
   }
 
   async #start(stdin: NonNullable<CommandOptions["stdin"]>): Promise<Process> {
+    const how = this.#how?.();
+    const command = how?.line(this.#command) ?? this.#command;
     const channel = await this.#open(this.#options.signal);
-    return await startProcess(channel, { kind: "exec", command: this.#command }, {
-      ...this.#options,
-      stdin,
-    });
+    const options = { ...this.#options, stdin };
+    return await startProcess(channel, { kind: "exec", command }, options, how?.begin);
   }
 }
 
-/** Starts a program on a fresh session channel; closes it if that fails. */
+/** How another program starts a command in its place, such as sudo. */
+export interface CommandStart {
+  /** What the server runs. */
+  line(command: string): string;
+  /** Waits until the command begins: until then standard input is not its own. */
+  begin(channel: Channel, options: CallOptions): Promise<void>;
+}
+
+/**
+ * Starts a program on a fresh session channel; closes it if that fails.
+ *
+ * @param begin Waits until the program may have its input
+ */
 export async function startProcess(
   channel: Channel,
   program: Program,
   options: CommandOptions,
+  begin?: CommandStart["begin"],
 ): Promise<Process> {
   // Before anything can arrive, so that the two streams keep their order.
   if (options.stderr === "merge") channel.combineStderr(true);
@@ -168,8 +184,11 @@ export async function startProcess(
     const { stdin = "piped" } = options;
     const starting = startProgram(channel, program, options);
     // After the request, in the same write: a program without input need not wait for its end.
-    if (stdin === "null") channel.closeWrite().catch(() => {});
+    const end = () => void channel.closeWrite().catch(() => {});
+    if (stdin === "null" && begin === undefined) end();
     await starting;
+    await begin?.(channel, options);
+    if (stdin === "null" && begin !== undefined) end();
     const process = new Process(channel, options);
     if (stdin !== "null" && stdin !== "piped") feed(process, stdin);
     return process;

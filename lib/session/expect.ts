@@ -7,7 +7,7 @@ import { type Pattern, type PatternMatch, PatternSearch } from "./pattern_search
 /** Bytes that are searched together, if they are there at once. */
 const BATCH_BYTES = 32 * 1024;
 /** Characters of the last output that an error shows. */
-const SHOWN = 200;
+const SHOWN = 400;
 
 /** How {@linkcode Process.expect} waits. */
 export interface ExpectOptions extends CallOptions {
@@ -103,7 +103,9 @@ function failure(
 ): ExpectError {
   const wanted = patterns.map((each) => typeof each === "string" ? JSON.stringify(each) : each);
   const received = new TextDecoder().decode(search.kept().subarray(-4 * SHOWN)).slice(-SHOWN);
-  const last = received === "" ? "nothing came" : `the last that came was "${printable(received)}"`;
+  const last = received === ""
+    ? "nothing came"
+    : `the last that came was "${printable(received, SHOWN)}"`;
   const message = `Expected ${wanted.join(" or ")}, which did not come ${when}: ${last}`;
   return new ExpectError(message, { ...options, received });
 }

@@ -6,8 +6,8 @@ import type { CommandOutput } from "./process.ts";
 export type ShellValue = string | number | readonly (string | number)[];
 
 /**
- * A command made of a template, as dax has it. Awaited, it runs to its end and fails unless it succeeds;
- * `text()`, `lines()`, `json()` and `bytes()` give its standard output.
+ * A command of `` host.$`…` ``, as dax has it, or of `host.sudo()`. Awaited, it runs to its end and fails
+ * unless it succeeds; `text()`, `lines()`, `json()` and `bytes()` give its standard output.
  *
  * @example
  * ```ts

@@ -56,6 +56,7 @@ export type Peer =
   | "setsid"
   | "tmux"
   | "script"
+  | "sudo"
   | "vi"
   | "git"
   | "own-machine";

@@ -1,0 +1,75 @@
+/** `host.sudo()` with the real sudo on OpenSSH's server. Each test makes an account, which needs root. */
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { CommandError, SudoError } from "@denossh/ssh";
+import { connectTo } from "./harness/ours.ts";
+import { peerTest } from "./harness/peers.ts";
+import { startSshd } from "./harness/sshd.ts";
+
+/** An account that sudo treats as lines of a sudoers file say, where USER is its name; logged in. */
+async function sudoer(...rules: readonly string[]) {
+  await using stack = new AsyncDisposableStack();
+  const server = stack.use(await startSshd({ login: "password" }));
+  const file = `/etc/sudoers.d/${server.user}`;
+  const text = rules.map((rule) => `${rule.replaceAll("USER", server.user)}\n`).join("");
+  // Under a name with a dot, which sudo passes over, until it has its mode.
+  await Deno.writeTextFile(`${file}.new`, text, { mode: 0o440 });
+  stack.defer(() => Deno.remove(file));
+  await Deno.rename(`${file}.new`, file);
+  const host = stack.use(await connectTo(server));
+  const parts = stack.move();
+  const { user, password } = server;
+  return { host, user, password: password!, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+await peerTest(
+  ["sshd", "sudo", "root"],
+  "sudo runs commands with input after the password",
+  async () => {
+    await using world = await sudoer("USER ALL=(ALL:ALL) ALL", "Defaults:USER timestamp_timeout=0");
+    const { host, password } = world;
+    const asked: number[] = [];
+    const ask = (attempt: number) => (asked.push(attempt), Promise.resolve(password));
+    assertEquals(await host.sudo("id -un", { password: ask }).text(), "root");
+    assertEquals(await host.sudo("id -un", { password, user: world.user }).text(), world.user);
+    const input = `${"x".repeat(200_000)}\n${password}\n`;
+    assertEquals((await host.sudo("cat", { password, input }).text()).length, input.length - 1);
+    const { stderr, code } = await host.sudo("echo oops >&2; exit 5", { password }).output();
+    assertEquals([code, new TextDecoder().decode(stderr)], [5, "oops\n"]);
+    const failing = async () => await host.sudo("ls /nonexistent", { password });
+    await assertRejects(failing, CommandError, "No such file");
+    // The wrong one first; sudo asks again.
+    const second = (attempt: number) => attempt === 1 ? "wrong" : password;
+    assertEquals(await host.sudo("id -u", { password: second, env: { LC_ALL: "C" } }).text(), "0");
+    assertEquals(asked, [1]);
+  },
+);
+
+await peerTest(
+  ["sshd", "sudo", "root"],
+  "sudo's wrong password is told apart, however often it asks",
+  async () => {
+    for (const tries of [1, 3]) {
+      await using world = await sudoer("USER ALL=(ALL) ALL", `Defaults:USER passwd_tries=${tries}`);
+      const failing = async () => await world.host.sudo("id", { password: "not it" });
+      const error = await assertRejects(failing, SudoError);
+      assertEquals(error.reason, "password", error.message);
+      assert(!error.message.includes("not it"));
+    }
+  },
+);
+
+await peerTest(["sshd", "sudo", "root"], "sudo without a password asks for none", async () => {
+  await using world = await sudoer("USER ALL=(ALL) NOPASSWD: ALL");
+  assertEquals(await world.host.sudo("id -un; cat", { input: "in" }).lines(), ["root", "in"]);
+});
+
+await peerTest(["sshd", "sudo", "root"], "What sudo refuses has its words", async () => {
+  await using world = await sudoer("USER ALL=(ALL) /bin/true", "Defaults:USER !lecture");
+  const { host, password } = world;
+  const failing = async () => await host.sudo("id", { password });
+  const error = await assertRejects(failing, SudoError);
+  assertEquals(error.reason, "refused");
+  assertStringIncludes(error.message, "not allowed to execute");
+  const stranger = async () => await host.sudo("id", { password, user: "nonexistent" });
+  await assertRejects(stranger, SudoError, "unknown user");
+});
