@@ -449,7 +449,10 @@ const wrong: [() => unknown, string][] = [
   [() => fleet(["a b"]), 'Cannot parse "a b"'],
   [() => fleet(["a", "a"]), 'the host "a" is given twice'],
   [() => fleet([{ user: "ann" }]), "a host without hostname needs a name"],
-  [() => fleet([{ hostname: "a", usr: "b" } as never]), 'connect() has no option "usr": it may be "user"'],
+  [
+    () => fleet([{ hostname: "a", usr: "b" } as never]),
+    'connect() has no option "usr": it may be "user"',
+  ],
   [() => fleet([], { parallel: 4 } as never), 'fleet() has no option "parallel"'],
   [() => fleet([], { concurrency: 0 }), "concurrency must be a number of at least 1, not 0"],
   [() => fleet([], { connect: { timeout: "5s" } } as never), "timeout must be a number"],

@@ -142,7 +142,8 @@ Deno.test("A refusal of sudo's has its last words, also if they quote the comman
     handler: (session) =>
       played(async ({ say, ask }) => {
         await ask();
-        await say(`\nSorry, ann may not execute '${session.command}'\n as \x1b[31mroot\n`);
+        const [, command] = session.command!.split(" -- ");
+        await say(`\nSorry, ann may not execute '${command}'\n as \x1b[31mroot\n`);
         return 1;
       })(session),
   });
