@@ -13,6 +13,7 @@ import { encodeSignature } from "../../lib/keys/signature.ts";
 import { IdentitiesAnswer, SignResponse } from "../../lib/agent/protocol.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { answering, framed, silentAgent } from "./world.ts";
+import { testKey } from "../support/keys.ts";
 
 const FAILURE = framed(5);
 const SUCCESS = framed(6);
@@ -24,7 +25,7 @@ const data = new TextEncoder().encode("to sign");
 Deno.test("An agent's keys sign by each of their algorithms", async () => {
   using keyring = new Keyring();
   for (const type of ["ed25519", "ecdsa-p256", "ecdsa-p384", "rsa"] as const) {
-    keyring.add(await generateKey(type, { comment: type }));
+    keyring.add(await testKey(type, type));
   }
   await using agent = await connectAgent(keyring);
   const keys = await agent.identities();
@@ -172,7 +173,7 @@ Deno.test("A key given to an agent signs there, and its constraints go with it",
   using keyring = new Keyring({ confirm: (key) => asked.push(key.comment) > 0 });
   await using agent = await connectAgent(keyring);
   for (const type of ["ed25519", "ecdsa-p256", "rsa"] as const) {
-    using key = await generateKey(type, { comment: type });
+    using key = await testKey(type, type);
     await agent.add(key, { confirm: true, lifetime: 3_600_000 });
   }
   const keys = await agent.identities();
@@ -217,8 +218,8 @@ for (const [name, answer, message] of answers) {
 Deno.test("A certificate goes to an agent with its own key only", async () => {
   using authority = await generateKey();
   for (const type of ["ed25519", "ecdsa-p256", "rsa"] as const) {
-    using key = await generateKey(type, { comment: "mine" });
-    using other = await generateKey(type);
+    using key = await testKey(type, "mine");
+    using other = await testKey(type);
     const certificate = (of: PublicKey) =>
       issueCertificate(authority, of, { kind: "user", keyId: "ann", principals: ["ann"] });
     using keyring = new Keyring();

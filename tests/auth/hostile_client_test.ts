@@ -33,6 +33,7 @@ import { Writer } from "../../lib/wire/writer.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { linkPair, type MemoryLink } from "./link_pair.ts";
 import "../support/quick_refusals.ts";
+import { testKey } from "../support/keys.ts";
 
 const NOTHING = new Uint8Array(0);
 const SESSION = new Uint8Array(32).fill(7);
@@ -268,7 +269,7 @@ Deno.test("malformed signature blobs are refused without ending the connection",
 
 Deno.test("the algorithm must be accepted and be one of the key's type", async () => {
   using key = await generateKey();
-  using rsa = await generateKey("rsa", { bits: 2048 });
+  using rsa = await testKey("rsa");
   let consulted = 0;
   const policy: ServerAuthPolicy = { publicKey: () => ++consulted > 0 };
   const { client } = server(policy, { algorithms: ["rsa-sha2-256", "ssh-ed25519"] });

@@ -11,6 +11,7 @@ import { UserauthRequest } from "../../lib/wire/messages.ts";
 import { HostBoundAuth, HostBoundProbe, HostBoundSigned } from "../../lib/wire/requests.ts";
 import { linkPair } from "./link_pair.ts";
 import "../support/quick_refusals.ts";
+import { testKey } from "../support/keys.ts";
 
 type World = Partial<ClientAuthOptions> & {
   policy: ServerAuthPolicy;
@@ -161,7 +162,7 @@ for (const type of ["ed25519", "ecdsa-p256", "ecdsa-p384", "rsa"] as GeneratedKe
   for (const probe of [false, true]) {
     const how = probe ? "after asking" : "straight away";
     Deno.test(`publicKey logs in by a key of type ${type}, ${how}`, async () => {
-      using key = await generateKey(type, type === "rsa" ? { bits: 2048 } : {});
+      using key = await testKey(type);
       const { login, pair } = await logIn({
         policy: { publicKey: (user, offered) => user === "ann" && offered.equals(key.publicKey) },
         methods: [publicKey(key, { probe })],
@@ -202,7 +203,7 @@ Deno.test("publicKey that cannot sign leaves the turn to the next method", async
 });
 
 Deno.test("publicKey chooses an RSA signature by server-sig-algs", async () => {
-  using key = await generateKey("rsa", { bits: 2048 });
+  using key = await testKey("rsa");
   const tried: string[] = [];
   const counted = {
     publicKey: key.publicKey,

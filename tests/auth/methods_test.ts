@@ -37,9 +37,10 @@ import {
 } from "../../lib/wire/requests.ts";
 import { dialogWith, FAILURE, SUCCESS } from "./fake_dialog.ts";
 import { linkPair } from "./link_pair.ts";
+import { testKey } from "../support/keys.ts";
 
 const ed25519 = await generateKey("ed25519");
-const rsa = await generateKey("rsa", { bits: 2048 });
+const rsa = await testKey("rsa");
 const authority = await generateKey("ed25519");
 const certified = withCertificate(
   rsa,

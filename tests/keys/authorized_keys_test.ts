@@ -1,8 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { generateKey, parseAuthorizedKeys } from "../../lib/keys/mod.ts";
+import { testKey } from "../support/keys.ts";
 
 using key = await generateKey("ed25519", { comment: "me@home" });
-using rsa = await generateKey("rsa", { bits: 2048 });
+using rsa = await testKey("rsa");
 const mine = key.publicKey;
 
 function options(prefix: string): Record<string, string> | null {

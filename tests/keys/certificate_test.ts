@@ -21,13 +21,14 @@ import { decodeSignature, encodeSignature } from "../../lib/keys/signature.ts";
 import { Reader } from "../../lib/wire/reader.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { tokenKey } from "./security_token.ts";
+import { testKey } from "../support/keys.ts";
 
 const data = new TextEncoder().encode("what is signed");
 const FOR_EVER = 2n ** 64n - 1n;
 
 const TYPES: GeneratedKeyType[] = ["ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa"];
 const made = await Promise.all(
-  TYPES.map((type) => generateKey(type, { comment: type, ...(type === "rsa" && { bits: 2048 }) })),
+  TYPES.map((type) => testKey(type, type)),
 );
 const [authority, ecdsa] = made as [PrivateKey, PrivateKey];
 const rsa = made.at(-1)!;

@@ -5,12 +5,12 @@ import {
   type ExportOptions,
   exportPublicKey,
   type GeneratedKeyType,
-  generateKey,
   importPrivateKey,
   importPublicKey,
   type PrivateKey,
   type PublicKeyFormat,
 } from "../../lib/keys/mod.ts";
+import { testKey } from "../support/keys.ts";
 
 const PASSPHRASE = "öpen sesame";
 const COMMENT = "made here";
@@ -19,8 +19,7 @@ const TYPES = ["ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa"] as co
 const keys = new Map<GeneratedKeyType, PrivateKey>();
 
 for (const type of TYPES) {
-  const size = type === "rsa" ? { bits: 2048 } : {};
-  keys.set(type, await generateKey(type, { comment: COMMENT, ...size }));
+  keys.set(type, await testKey(type, COMMENT));
 }
 
 const keyOf = (type: GeneratedKeyType): PrivateKey => keys.get(type)!;

@@ -16,6 +16,7 @@ import { Writer } from "../../lib/wire/writer.ts";
 import { mustSurvive } from "../corpus/corpus.ts";
 import { KEY, type ParserName } from "../corpus/parsers.ts";
 import { fuzzTest, LONG, mutate, type Random } from "../support/random.ts";
+import { testKey } from "../support/keys.ts";
 
 /** Mutations of each input. */
 const ROUNDS = 200 * LONG;
@@ -60,7 +61,7 @@ async function keys(): Promise<PrivateKey[]> {
     await generateKey("ecdsa-p256"),
     await generateKey("ecdsa-p384"),
     await generateKey("ecdsa-p521"),
-    await generateKey("rsa", { bits: 2048 }),
+    await testKey("rsa"),
   ];
 }
 

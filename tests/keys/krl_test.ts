@@ -10,11 +10,12 @@ import {
 } from "../../lib/keys/mod.ts";
 import { Reader } from "../../lib/wire/reader.ts";
 import { Writer } from "../../lib/wire/writer.ts";
+import { testKey } from "../support/keys.ts";
 
 const authority = await generateKey("ed25519");
 const other = await generateKey("ecdsa-p256");
 const key = await generateKey("ed25519", { comment: "me" });
-const rsa = await generateKey("rsa", { bits: 2048 });
+const rsa = await testKey("rsa");
 
 async function certificate(serial: bigint, keyId = "ann", by = authority): Promise<PublicKey> {
   const options = { kind: "user", keyId, principals: ["ann"], serial } as const;

@@ -15,6 +15,7 @@ import {
 import { decodeSignature, encodeSignature } from "../../lib/keys/signature.ts";
 import { Reader } from "../../lib/wire/reader.ts";
 import { Writer } from "../../lib/wire/writer.ts";
+import { testKey } from "../support/keys.ts";
 
 const data = new TextEncoder().encode("what is signed");
 const LINE =
@@ -195,7 +196,7 @@ Deno.test("negative numbers are refused", () => {
 });
 
 Deno.test("an RSA key with needless zeros is the key without them", async () => {
-  using key = await generateKey("rsa", { bits: 2048 });
+  using key = await testKey("rsa");
   const reader = new Reader(key.publicKey.blob);
   const [name, e, n] = [reader.text(), reader.mpint(), reader.mpint()];
   const zeros = (number: Uint8Array) => concat([new Uint8Array(3), number]);
@@ -209,7 +210,7 @@ Deno.test("an RSA key with needless zeros is the key without them", async () => 
 
 for (const type of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa"] as const) {
   Deno.test(`a signature of ${type} may have needless zeros`, async () => {
-    using key = await generateKey(type, type === "rsa" ? { bits: 2048 } : {});
+    using key = await testKey(type);
     const [algorithm] = key.publicKey.algorithms;
     const reader = new Reader(key.sign(algorithm!, data));
     const label = reader.text();
@@ -229,9 +230,8 @@ for (
   const type of ["ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa"] as GeneratedKeyType[]
 ) {
   Deno.test(`verify of a key of type ${type} holds for its own signatures alone`, async () => {
-    const options = type === "rsa" ? { bits: 2048 } : {};
-    using key = await generateKey(type, options);
-    using other = await generateKey(type, options);
+    using key = await testKey(type);
+    using other = await testKey(type);
     const { publicKey } = key;
     for (const algorithm of publicKey.algorithms) {
       const signature = key.sign(algorithm, data);
@@ -301,7 +301,7 @@ Deno.test("a fingerprint may be by another hash", () => {
 });
 
 Deno.test("an RSA key signs and verifies by SHA-1 where it is named, and does not offer it", async () => {
-  using key = await generateKey("rsa", { bits: 2048 });
+  using key = await testKey("rsa");
   const { publicKey } = key;
   assertEquals([publicKey.algorithms.includes("ssh-rsa"), publicKey.legacyAlgorithms], [false, [
     "ssh-rsa",

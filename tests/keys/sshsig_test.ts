@@ -4,19 +4,19 @@ import { KeyFormatError, SignatureError } from "../../lib/errors.ts";
 import { addArmor, removeArmor } from "../../lib/keys/armor.ts";
 import {
   type GeneratedKeyType,
-  generateKey,
   importPrivateKey,
   readSignature,
   signMessage,
   verifyMessage,
 } from "../../lib/keys/mod.ts";
 import { Writer } from "../../lib/wire/writer.ts";
+import { testKey } from "../support/keys.ts";
 
 const message = new TextEncoder().encode("I owe you\n");
 const namespace = "file";
 const TYPES: GeneratedKeyType[] = ["ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa"];
 const keys = await Promise.all(
-  TYPES.map((type) => generateKey(type, { comment: type, ...(type === "rsa" && { bits: 2048 }) })),
+  TYPES.map((type) => testKey(type, type)),
 );
 const key = keys[0]!;
 

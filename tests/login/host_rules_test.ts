@@ -9,6 +9,7 @@ import type { HostKeyPolicy } from "../../lib/known_hosts/host_key_policy.ts";
 import { linkPair } from "../auth/link_pair.ts";
 import { fakeEnv } from "../support/fake_env.ts";
 import { tempFolder } from "../support/temp.ts";
+import { testKey } from "../support/keys.ts";
 
 const host = { hostname: "db1", port: 22 };
 const ours = await generateKey("ed25519");
@@ -145,7 +146,7 @@ Deno.test("Rules leave types and updates to the policy, and what it has none of 
 });
 
 Deno.test("RequiredRSASize is about RSA keys alone, and their bits", async () => {
-  using rsa = await generateKey("rsa", { bits: 2048 });
+  using rsa = await testKey("rsa");
   for (const [bits, accepted] of [[2048, true], [2049, false]] as const) {
     const policy = withRules(anybody, { RequiredRSASize: bits });
     assertEquals(await refusal(policy, rsa.publicKey) === null, accepted);

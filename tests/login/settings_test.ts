@@ -13,6 +13,7 @@ import { generateKey, issueCertificate, withCertificate } from "../../lib/keys/m
 import { knownHosts } from "../../lib/known_hosts/mod.ts";
 import { connectedPair } from "../../lib/testing/mod.ts";
 import { tempFolder } from "../support/temp.ts";
+import { testKey } from "../support/keys.ts";
 
 const lookup = (text: string): Promise<HostSettings> => Config.parse(text).lookup("db1");
 const anybody = { verify: () => true };
@@ -54,7 +55,7 @@ Deno.test("none among the files of known hosts is no file", async () => {
 });
 
 Deno.test("RequiredRSASize refuses smaller keys", async () => {
-  using key = await generateKey("rsa", { bits: 2048 });
+  using key = await testKey("rsa");
   const policy = withRules(anybody, await lookup("RequiredRSASize 3072"));
   await assertRejects(async () => await policy.verify(host, key.publicKey), HostKeyError, "3072");
   assertEquals(await withRules(anybody, {}).verify(host, key.publicKey), true);

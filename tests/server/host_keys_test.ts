@@ -17,11 +17,12 @@ import { HOSTKEYS_PROVE } from "../../lib/wire/numbers.ts";
 import { HostKeyProved } from "../../lib/wire/requests.ts";
 import { Reader } from "../../lib/wire/reader.ts";
 import { Writer } from "../../lib/wire/writer.ts";
+import { testKey } from "../support/keys.ts";
 
 const [ed25519, ecdsa, rsa, authority] = await Promise.all([
   generateKey("ed25519"),
   generateKey("ecdsa-p256"),
-  generateKey("rsa", { bits: 2048 }),
+  testKey("rsa"),
   generateKey("ed25519"),
 ]) as [PrivateKey, PrivateKey, PrivateKey, PrivateKey];
 const certificate = withCertificate(

@@ -1,5 +1,11 @@
-/** Keys on disk made by our own code, once for each test process: making RSA keys takes a while. */
-import { type GeneratedKeyType, generateKey } from "../../lib/keys/mod.ts";
+/** Keys for tests, in memory and on disk. RSA keys are stored ones, since making one takes a while. */
+import {
+  type GeneratedKeyType,
+  generateKey,
+  importPrivateKey,
+  type PrivateKey,
+} from "../../lib/keys/mod.ts";
+import { RSA_2048 } from "./rsa_keys.ts";
 
 /** The kinds of keys made. */
 export type KeyKind = "ed25519" | "ecdsa256" | "ecdsa384" | "ecdsa521" | "rsa";
@@ -20,13 +26,25 @@ const TYPES: Readonly<Record<KeyKind, GeneratedKeyType>> = {
   rsa: "rsa",
 };
 
+let rsaKeys = 0;
+
+/** A key with a comment that no other call gives; of RSA, one of four that take turns. */
+export async function testKey(
+  type: GeneratedKeyType = "ed25519",
+  comment = "",
+): Promise<PrivateKey> {
+  if (type !== "rsa") return await generateKey(type, { comment });
+  using stored = importPrivateKey(RSA_2048[rsaKeys++ % RSA_2048.length]!);
+  return importPrivateKey(stored.export({ comment }));
+}
+
 /** Every kind of key. */
 export const KEY_KINDS: readonly KeyKind[] = Object.keys(TYPES) as KeyKind[];
 
 /** Makes the key of a kind for a purpose, such as `"host"` or `"user"`, and gives the same one again. */
 export const keyFile: (kind: KeyKind, purpose: string) => Promise<KeyFile> = keyStore(
   async (kind, comment, path) => {
-    using key = await generateKey(TYPES[kind], { comment });
+    using key = await testKey(TYPES[kind], comment);
     await Deno.writeTextFile(path, key.export(), { mode: 0o600 });
     await Deno.writeTextFile(`${path}.pub`, `${key.publicKey}\n`);
   },

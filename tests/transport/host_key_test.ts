@@ -6,8 +6,9 @@ import { generateKey, type PrivateKey, type Signer } from "../../lib/keys/mod.ts
 import type { PublicKey } from "../../lib/keys/public_key.ts";
 import { decodeSignature, encodeSignature } from "../../lib/keys/signature.ts";
 import { transportPair } from "./transport_pair.ts";
+import { testKey } from "../support/keys.ts";
 
-const rsa = await generateKey("rsa");
+const rsa = await testKey("rsa");
 const ecdsa = await generateKey("ecdsa-p256");
 const ed25519 = await generateKey("ed25519");
 const other = await generateKey("ed25519");
