@@ -33,7 +33,7 @@ const ROWS: readonly (readonly string[])[] = [
 /** The wings of a big room, from left to right too; files beside the wings may import all of them. */
 const WINGS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   sftp: [["protocol"], ["remote", "server"], ["transfer"]],
-  cli: [["shared"], ["ssh", "sftp", "scp", "keygen", "serve", "tunnel"]],
+  cli: [["shared"], ["ssh", "sftp", "scp", "keygen", "serve", "tunnel", "fleet"]],
 };
 /** Folders that group files of a room and have no direction of their imports. */
 const INNER_FOLDERS = ["crypto/kex"];

@@ -1,5 +1,5 @@
 /**
- * The command line: `ssh`, `sftp`, `tunnel`, `serve` and `keygen`, with OpenSSH's own flags.
+ * The command line: `ssh`, `sftp`, `tunnel`, `fleet`, `serve` and `keygen`, with OpenSSH's own flags.
  *
  * ```sh
  * deno run -A lib/cli/main.ts ssh -p 2222 deploy@example.com uptime
@@ -33,6 +33,10 @@ const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
     const { tunnel, TUNNEL_HELP } = await import("./tunnel/tunnel.ts");
     return { run: tunnel, help: TUNNEL_HELP };
   },
+  fleet: async () => {
+    const { fleetCommand, FLEET_HELP } = await import("./fleet/fleet.ts");
+    return { run: fleetCommand, help: FLEET_HELP };
+  },
   serve: async () => {
     const { serveCommand, SERVE_HELP } = await import("./serve/serve.ts");
     return { run: serveCommand, help: SERVE_HELP };
@@ -49,6 +53,7 @@ const HELP = `usage: denossh <tool> [arguments]
   sftp         copy files from and to another machine, command by command
   scp          copy files from and to other machines
   tunnel       keep tunnels through another machine
+  fleet        run a command on many other machines
   sftp-server  serve files on standard input and output, for an SSH server to start
   serve        be an SSH server: commands and files
   keygen       make, change and show keys; certify keys and sign files

@@ -1,4 +1,5 @@
 import { type ConfigFile, type ConfigRoot, loadFile, parseFile } from "./config_file.ts";
+import { hostNames } from "./host_names.ts";
 import { type Found, lookUp, type LookupOptions } from "./lookup.ts";
 import { completeSettings, readySettings } from "./expanded_settings.ts";
 import type { HostSettings } from "./settings.ts";
@@ -127,6 +128,26 @@ export class Config {
     const local = options.local ?? thisSide;
     const found = await this.#found(alias, options);
     return showSettings(alias, completeSettings(found, local));
+  }
+
+  /**
+   * The hosts that the configuration names: the words of `Host` lines that have no wildcard, each once. Files
+   * whose names depend on the host are left out.
+   *
+   * @param patterns Which of them: a list of patterns as of ssh_config(5), such as `web*,!web9`
+   *
+   * @example
+   * ```ts
+   * import { Config } from "@denossh/ssh/config";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const config = Config.parse("Host web1 web2 db*\n  User deploy\nHost db1\n  Port 2222\n");
+   * assertEquals(await config.hosts(), ["web1", "web2", "db1"]);
+   * assertEquals(await config.hosts("web*,!web2"), ["web1"]);
+   * ```
+   */
+  hosts(patterns = "*"): Promise<string[]> {
+    return hostNames(this.#files, patterns);
   }
 
   #found(alias: string, options: LookupOptions): Promise<Found> {

@@ -19,6 +19,7 @@ import {
 import { localFiles, type SessionHandler } from "@denossh/ssh/server";
 import { captured } from "../cli/captured.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { replaced } from "../support/replaced.ts";
 import { tempFolder } from "../support/temp.ts";
 import { memoryHosts, type World } from "./world.ts";
 
@@ -357,6 +358,19 @@ Deno.test("Live output has the names of the hosts, and no control characters", a
     text: "a     | [31mred\tand a\nweb10 | [31mred\tand web10\n",
     stderr: "a     | oops\nweb10 | oops\n",
   });
+});
+
+Deno.test("On a terminal, the names of hosts have colours, unless NO_COLOR asks for none", async () => {
+  const { connect } = memoryHosts();
+  const hosts = fleet(["a", "b"], { connect, concurrency: 1 });
+  const live = async () => (await hosts.run("x", { live: true })).success ? 0 : 1;
+  using _terminal = replaced(Deno.stdout, "isTerminal", () => true);
+  for (const noColor of [false, true]) {
+    using _noColor = replaced(Deno, "noColor", noColor);
+    const { text } = await captured(live, []);
+    const names = noColor ? ["a |", "b |"] : ["\x1b[32ma |\x1b[0m", "\x1b[33mb |\x1b[0m"];
+    assertEquals(text, `${names[0]} a: x\n${names[1]} b: x\n`);
+  }
 });
 
 Deno.test("put and get copy files to and from a folder of each host", async () => {
