@@ -23,6 +23,7 @@ const ROWS: readonly (readonly string[])[] = [
   ["transport"],
   ["auth"],
   ["connection"],
+  ["terminal"],
   ["session", "sftp", "forward", "agent", "known_hosts", "config"],
   ["login"],
   ["client", "server"],

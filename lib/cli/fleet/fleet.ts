@@ -12,7 +12,9 @@ import { Log, writeIfRead } from "../shared/log.ts";
 import { logIn, placeOf } from "../shared/login.ts";
 import type { OptionText } from "../shared/option_text.ts";
 import { optionsOfFlag, parseHops, sshOptions } from "../shared/ssh_options.ts";
-import { InterruptedError, onSignals, terminalSize } from "../shared/terminal.ts";
+import { InterruptedError } from "../../terminal/ask.ts";
+import { onSignals } from "../../terminal/signals.ts";
+import { terminalSize } from "../../terminal/size.ts";
 import { parseHostFile, selectHosts } from "./host_file.ts";
 import { ProgressLine } from "./progress_line.ts";
 

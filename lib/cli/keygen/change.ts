@@ -4,7 +4,7 @@ import { exportPublicKey } from "../../keys/public_key.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "../shared/flags.ts";
 import { FAILURE, type KeygenJob, newPassphrase, openPrivateKey, writeFile } from "./job.ts";
-import { ask } from "../shared/terminal.ts";
+import { ask } from "../../terminal/ask.ts";
 
 /** `-p`: gives a private key another passphrase, and another format if -m says so. */
 export async function changePassphrase(job: KeygenJob): Promise<number> {

@@ -10,7 +10,7 @@ import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { allValues, type Flag, hasFlag, lastValue, UsageError } from "../shared/flags.ts";
 import { type Log, writeIfRead } from "../shared/log.ts";
-import { ask, canAsk } from "../shared/terminal.ts";
+import { ask, canAsk } from "../../terminal/ask.ts";
 
 /** ssh-keygen's exit codes for files that it cannot use, and for wrong command lines. */
 export const FAILURE = 255;

@@ -17,7 +17,7 @@ import {
 } from "./show.ts";
 import { signatures } from "./sign.ts";
 import { Log } from "../shared/log.ts";
-import { InterruptedError } from "../shared/terminal.ts";
+import { InterruptedError } from "../../terminal/ask.ts";
 
 /** What `keygen --help` prints. */
 export const KEYGEN_HELP =

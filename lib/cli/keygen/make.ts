@@ -5,7 +5,7 @@ import { randomart } from "../../keys/randomart.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "../shared/flags.ts";
 import { type KeygenJob, makeFolder, mayWrite, newPassphrase, USAGE, writeFile } from "./job.ts";
-import { ask } from "../shared/terminal.ts";
+import { ask } from "../../terminal/ask.ts";
 
 const CURVES: ReadonlyMap<number, GeneratedKeyType> = new Map([
   [256, "ecdsa-p256"],

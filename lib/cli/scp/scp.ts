@@ -12,7 +12,8 @@ import { Log } from "../shared/log.ts";
 import { RemoteHosts, type ScpJob } from "./job.ts";
 import { copyByFirstHost, copyLegacy, serveLegacy } from "./legacy.ts";
 import { copyLocal, copyOverSftp } from "./over_sftp.ts";
-import { InterruptedError, onSignals } from "../shared/terminal.ts";
+import { InterruptedError } from "../../terminal/ask.ts";
+import { onSignals } from "../../terminal/signals.ts";
 
 /** What `scp --help` prints. */
 export const SCP_HELP = `usage: scp [-346ABCOpqRrsTv] [-c cipher] [-D sftp_server_path]

@@ -4,7 +4,7 @@ import { runtime } from "../../runtime/runtime.ts";
 import { sleep } from "../../waiting.ts";
 import type { Log } from "../shared/log.ts";
 import { ownCommand } from "../shared/own_program.ts";
-import { onSignals } from "../shared/terminal.ts";
+import { onSignals } from "../../terminal/signals.ts";
 
 /** Tells a process that it is one of several, and the number of the one that started it. */
 const SUPERVISOR = "DENOSSH_SERVE_FOR";

@@ -17,7 +17,8 @@ import { algorithmsOf, limitsOf, type SshdOptions, sshdOptions } from "./sshd_op
 import { forwardPolicy } from "./forward_policy.ts";
 import { filePolicy } from "./auth_policy.ts";
 import { isWorker, onSupervisorGone, superviseServers } from "./parallel.ts";
-import { ask, onSignals } from "../shared/terminal.ts";
+import { ask } from "../../terminal/ask.ts";
+import { onSignals } from "../../terminal/signals.ts";
 
 /** What `serve --help` prints. */
 export const SERVE_HELP = `usage: serve --port N --host-key FILE… [--authorized-keys FILE]

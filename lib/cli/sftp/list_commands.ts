@@ -9,7 +9,7 @@ import type { CommandCall, SftpCommand } from "./command.ts";
 import { print } from "../shared/log.ts";
 import type { SftpShell } from "./shell.ts";
 import type { Word } from "../shared/split_words.ts";
-import { terminalSize } from "../shared/terminal.ts";
+import { terminalSize } from "../../terminal/size.ts";
 import { allListed } from "../../sftp/remote/listed.ts";
 
 /** The commands that only look. */

@@ -7,7 +7,8 @@ import type { Log } from "../shared/log.ts";
 import { runLine } from "./command_table.ts";
 import { get } from "./copy_commands.ts";
 import { isSessionLost, SftpCommandError, type SftpShell } from "./shell.ts";
-import { InterruptedError, onSignals } from "../shared/terminal.ts";
+import { InterruptedError } from "../../terminal/ask.ts";
+import { onSignals } from "../../terminal/signals.ts";
 
 /** Where commands come from. */
 export interface CommandSource {

@@ -13,7 +13,7 @@ import { hasFlag, lastValue, parseFlags, UsageError } from "../shared/flags.ts";
 import { Log } from "../shared/log.ts";
 import { runCommands } from "./run_commands.ts";
 import { SftpShell, type SftpShellOptions } from "./shell.ts";
-import { InterruptedError } from "../shared/terminal.ts";
+import { InterruptedError } from "../../terminal/ask.ts";
 
 /** What `sftp --help` prints. */
 export const SFTP_HELP = `usage: sftp [-46AaCfNpqrv] [-B buffer_size] [-b batchfile] [-c cipher]

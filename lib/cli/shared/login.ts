@@ -19,7 +19,7 @@ import { runtime } from "../../runtime/runtime.ts";
 import { type TraceEvent, traceLine } from "../../transport/trace.ts";
 import type { Log } from "./log.ts";
 import type { SshOptions } from "./ssh_options.ts";
-import { ask as askUser, canAsk } from "./terminal.ts";
+import { ask as askUser, canAsk } from "../../terminal/ask.ts";
 
 /** Where a login goes, for messages. */
 export interface LoginPlace {

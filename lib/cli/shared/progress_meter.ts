@@ -1,6 +1,6 @@
 import { printable } from "../../errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
-import { terminalSize } from "./terminal.ts";
+import { terminalSize } from "../../terminal/size.ts";
 const CLEAR_LINE = "\r\x1b[K";
 /** Columns after the name. */
 const FIGURE_COLUMNS = 36;

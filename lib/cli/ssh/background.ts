@@ -3,7 +3,7 @@ import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "../shared/flags.ts";
 import { writeIfRead } from "../shared/log.ts";
 import { ownCommand } from "../shared/own_program.ts";
-import { onSignals } from "../shared/terminal.ts";
+import { onSignals } from "../../terminal/signals.ts";
 
 /** Tells the second process that it is one: the number of the first. */
 const PARENT = "DENOSSH_BACKGROUND_OF";

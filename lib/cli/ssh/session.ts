@@ -12,7 +12,9 @@ import { drain, feed } from "./pipes.ts";
 import type { SshOptions } from "../shared/ssh_options.ts";
 import { openStandardOutput } from "./standard_output.ts";
 import { lendScreen } from "./x11.ts";
-import { localPty, onSignals, rawInput, terminalSize } from "../shared/terminal.ts";
+import { localPty, terminalSize } from "../../terminal/size.ts";
+import { onSignals } from "../../terminal/signals.ts";
+import { rawInput } from "../../terminal/raw_input.ts";
 
 /** The program that `ssh` runs, and how. */
 export interface SessionJob {

@@ -15,7 +15,8 @@ import {
   type SshOptions,
   sshOptions,
 } from "../shared/ssh_options.ts";
-import { InterruptedError, onSignals } from "../shared/terminal.ts";
+import { InterruptedError } from "../../terminal/ask.ts";
+import { onSignals } from "../../terminal/signals.ts";
 
 /** What `tunnel --help` prints. */
 export const TUNNEL_HELP = `usage: tunnel [-L […]]… [-R […]]… [-D […]]… [--check] [--once]

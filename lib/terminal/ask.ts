@@ -1,8 +1,8 @@
-import type { PtyOptions, TerminalSize } from "../../connection/session_requests.ts";
-import { printable } from "../../errors.ts";
-import type { OpenFile } from "../../runtime/files.ts";
-import type { ProgramOptions } from "../../runtime/parts.ts";
-import { runtime } from "../../runtime/runtime.ts";
+import { printable } from "../errors.ts";
+import type { OpenFile } from "../runtime/files.ts";
+import type { ProgramOptions } from "../runtime/parts.ts";
+import { runtime } from "../runtime/runtime.ts";
+import { onSignals } from "./signals.ts";
 
 /** The user broke off with Ctrl-C while being asked. */
 export class InterruptedError extends Error {
@@ -113,51 +113,4 @@ async function readLine(tty: OpenFile, show: (text: string) => void): Promise<st
       }
     }
   }
-}
-
-/** The size of the terminal that one of the standard streams is on, or null. */
-export function terminalSize(): TerminalSize | null {
-  try {
-    return runtime.terminal.consoleSize();
-  } catch {
-    return null;
-  }
-}
-
-/** The terminal to ask a server for: as large as the local one, and of its kind. */
-export function localPty(): PtyOptions {
-  const term = runtime.env.get("TERM");
-  return { ...terminalSize(), ...(term && { term }) };
-}
-
-/** Standard input as the terminal gives it, every key at once; disposing restores it. */
-export function rawInput(): Disposable {
-  if (!runtime.terminal.stdin.isTerminal()) return { [Symbol.dispose]() {} };
-  const restore = () => runtime.terminal.stdin.setRaw(false);
-  // An exit of the process runs no finally blocks, but it does this.
-  globalThis.addEventListener("unload", restore);
-  runtime.terminal.stdin.setRaw(true);
-  return {
-    [Symbol.dispose]() {
-      globalThis.removeEventListener("unload", restore);
-      restore();
-    },
-  };
-}
-
-/** Calls back on any of the signals; disposing stops that. */
-export function onSignals(
-  signals: readonly Deno.Signal[],
-  handler: (signal: Deno.Signal) => void,
-): Disposable {
-  // Windows has Ctrl-C, and for the others nothing that would come.
-  const known = runtime.os === "windows" ? signals.filter((s) => s === "SIGINT") : signals;
-  const listeners = known.map((signal) => [signal, () => handler(signal)] as const);
-  const { process } = runtime;
-  for (const [signal, listener] of listeners) process.addSignalListener(signal, listener);
-  return {
-    [Symbol.dispose]() {
-      for (const [signal, listener] of listeners) process.removeSignalListener(signal, listener);
-    },
-  };
 }

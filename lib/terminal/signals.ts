@@ -1,0 +1,18 @@
+import { runtime } from "../runtime/runtime.ts";
+
+/** Calls back on any of the signals; disposing stops that. */
+export function onSignals(
+  signals: readonly Deno.Signal[],
+  handler: (signal: Deno.Signal) => void,
+): Disposable {
+  // Windows has Ctrl-C, and for the others nothing that would come.
+  const known = runtime.os === "windows" ? signals.filter((s) => s === "SIGINT") : signals;
+  const listeners = known.map((signal) => [signal, () => handler(signal)] as const);
+  const { process } = runtime;
+  for (const [signal, listener] of listeners) process.addSignalListener(signal, listener);
+  return {
+    [Symbol.dispose]() {
+      for (const [signal, listener] of listeners) process.removeSignalListener(signal, listener);
+    },
+  };
+}
