@@ -1,4 +1,4 @@
-import { homeDirectory } from "../runtime/environment.ts";
+import { homeDirectory } from "./environment.ts";
 
 /**
  * Replaces `~` at the start of a path by the user's home directory.
