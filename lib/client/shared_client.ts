@@ -10,7 +10,7 @@ import {
   type ProxiedConnection,
 } from "../login/control_socket.ts";
 import { Deadline } from "../login/deadline.ts";
-import { expandHome } from "../runtime/home.ts";
+import { expandHome } from "../runtime/local_path.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { PlainTransport } from "../transport/plain_transport.ts";
 import { Client, type ClientLogin } from "./client.ts";

@@ -1,5 +1,6 @@
 import { ConfigError } from "../errors.ts";
 import { expandGlob } from "../patterns.ts";
+import { localPath } from "../runtime/local_path.ts";
 import { grantedVariable } from "../runtime/environment.ts";
 import { isError } from "../runtime/errors.ts";
 import type { OpenFile } from "../runtime/files.ts";
@@ -57,7 +58,7 @@ export async function readConfig(
   if (paths === undefined) return await Config.load(await usualRoots());
   const roots: ConfigRoot[] = [];
   for (const path of Array.isArray(paths) ? paths : [paths]) {
-    const name = path instanceof URL ? decodeURIComponent(path.pathname) : expandHome(path);
+    const name = path instanceof URL ? localPath(path) : expandHome(path);
     roots.push(...await rootOf(name, { ofUser: true, checked: false, required: true }));
   }
   return await Config.load(roots);

@@ -6,7 +6,7 @@ import { knownHosts, type KnownHostsOptions } from "../known_hosts/known_hosts_p
 import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import type { CallOptions } from "../waiting.ts";
-import { expandHome } from "../runtime/home.ts";
+import { expandHome } from "../runtime/local_path.ts";
 import { withRules } from "./host_key_rules.ts";
 import { verifyHostKey } from "./host_keys.ts";
 import { knownHostsCommand } from "./known_hosts_command.ts";

@@ -6,7 +6,7 @@ import { publicHalf } from "../keys/public_half.ts";
 import { type PublicKey, tryPublicKey } from "../keys/public_key.ts";
 import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
-import { expandHome } from "../runtime/home.ts";
+import { expandHome } from "../runtime/local_path.ts";
 import { lowerFirst } from "./load_key.ts";
 
 /** The files that are looked at unless IdentityFile names others, in the order of ssh_config(5). */

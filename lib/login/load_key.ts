@@ -1,7 +1,7 @@
 import { PassphraseError, SshError } from "../errors.ts";
 import { importPrivateKey, type PrivateKey } from "../keys/private_key.ts";
 import { runtime } from "../runtime/runtime.ts";
-import { expandHome } from "../runtime/home.ts";
+import { expandHome } from "../runtime/local_path.ts";
 
 /** How a key file is decrypted. */
 export interface LoadKeyOptions {

@@ -21,10 +21,11 @@ import { RemoteFileSystem, type ServerLimits } from "./remote/remote_file_system
 import { RemoteStore } from "./transfer/remote_store.ts";
 import { replace } from "./remote/rename.ts";
 import { callOf } from "./protocol/status.ts";
+import { dataStream, type SftpData } from "./transfer/streams.ts";
 import { copy, get, put } from "./transfer/transfer.ts";
 import { inSpan } from "../spans.ts";
 import type { SftpTransferOptions } from "./transfer/transfer_options.ts";
-import { makeFolders, removeTree, walk } from "./remote/tree.ts";
+import { exists, makeFolders, makeTempFolder, removeTree, walk } from "./remote/tree.ts";
 
 /**
  * The files of another machine, in the shape of the `Deno.*` file functions.
@@ -274,6 +275,46 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
+   * Makes a directory and those above it where they are missing; `mkdir` with `recursive`.
+   *
+   * @param path The directory
+   * @param options A signal
+   * @throws {SftpError} If the server refuses, or something else has the name
+   */
+  ensureDir(path: string, options: SftpOptions = {}): Promise<void> {
+    return makeFolders(this.#remote, path, null, options);
+  }
+
+  /**
+   * Makes a new directory that only its owner may enter, for temporary files. It stays until it is removed.
+   *
+   * @param options The directory to make it in, and what its name begins and ends with. Unless given, `dir`
+   * is `/tmp`, or the home directory where the server has no `/tmp`
+   * @returns The absolute path
+   * @throws {SftpError} If the server refuses
+   */
+  makeTempDir(
+    options: SftpOptions & { dir?: string; prefix?: string; suffix?: string } = {},
+  ): Promise<string> {
+    return makeTempFolder(this.#remote, options);
+  }
+
+  /**
+   * Whether something has a name. A symbolic link that leads nowhere does not count, as for `stat`.
+   *
+   * @param path What to look for
+   * @param options `isFile` asks for a regular file, `isDirectory` for a directory
+   * @returns Whether it is there, and is what was asked for
+   * @throws {SftpError} If the server refuses to tell
+   */
+  exists(
+    path: string,
+    options: SftpOptions & { isFile?: boolean; isDirectory?: boolean } = {},
+  ): Promise<boolean> {
+    return exists(this.#remote, path, options);
+  }
+
+  /**
    * Removes a file, a symbolic link or an empty directory.
    *
    * @param path What to remove
@@ -486,21 +527,21 @@ export class SftpClient implements AsyncDisposable {
    * Writes a whole file, and replaces its content.
    *
    * @param path The file
-   * @param data Its content
+   * @param data Its content: bytes, a blob, a response of `fetch`, or a stream
    * @param options `append` adds to the content, `createNew` fails if the file exists, `create: false` if it
    * does not; `mode` has the permission bits of a new file
    * @throws {SftpError} If the server refuses
    */
   async writeFile(
     path: string,
-    data: Uint8Array | ReadableStream<Uint8Array>,
+    data: SftpData,
     options: SftpWriteOptions = {},
   ): Promise<void> {
+    const stream = dataStream(data);
     const { append = false, create = true, createNew = false, signal, timeout } = options;
     const open = { write: true, append, create, createNew, truncate: !append, signal, timeout };
     const { mode } = options;
     const file = await this.open(path, mode === undefined ? open : { ...open, mode });
-    const stream = data instanceof Uint8Array ? ReadableStream.from([data]) : data;
     await stream.pipeTo(file.writable, signal ? { signal } : {});
   }
 
@@ -525,7 +566,8 @@ export class SftpClient implements AsyncDisposable {
    * some fail, the others are transferred, too.
    *
    * @param remote The file or folder there
-   * @param local The path of the copy here (of the folder to put it in, with `glob`), or a stream
+   * @param local The path or file URL of the copy here (of the folder to put it in, with `glob`), where `~` is the
+   * home directory; or a stream
    * @param options Whether to recurse, what to preserve, who gets the progress
    * @returns What was transferred
    * @throws {SftpError} If the server refuses
@@ -533,7 +575,7 @@ export class SftpClient implements AsyncDisposable {
    */
   get(
     remote: string,
-    local: string | WritableStream<Uint8Array>,
+    local: string | URL | WritableStream<Uint8Array>,
     options: SftpTransferOptions = {},
   ): Promise<TransferResult> {
     return spanned("sftp.get", () => get(this.#remote, remote, local, options));
@@ -546,7 +588,8 @@ export class SftpClient implements AsyncDisposable {
    * A file is written under a hidden name and renamed when it is complete. Many files are transferred in
    * parallel; if some fail, the others are transferred, too.
    *
-   * @param local The file or folder here, or bytes, or a stream
+   * @param local The path or file URL of the file or folder here, where `~` is the home directory; or bytes, a
+   * blob, a response of `fetch`, or a stream
    * @param remote The path of the copy there (of the folder to put it in, with `glob`)
    * @param options Whether to recurse, what to preserve, who gets the progress
    * @returns What was transferred
@@ -554,7 +597,7 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpTransferError} If some files of a folder could not be transferred
    */
   put(
-    local: string | Uint8Array | ReadableStream<Uint8Array>,
+    local: string | URL | SftpData,
     remote: string,
     options: SftpTransferOptions = {},
   ): Promise<TransferResult> {

@@ -10,7 +10,7 @@ import {
 } from "@denossh/ssh";
 import { generateKey, issueCertificate } from "@denossh/ssh/keys";
 import { MAX_JUMPS } from "../../lib/defaults.ts";
-import { expandHome } from "../../lib/runtime/home.ts";
+import { expandHome } from "../../lib/runtime/local_path.ts";
 import {
   checkJumpDepth,
   closeHops,

@@ -1,18 +1,18 @@
 /** Bytes and streams as ends of a transfer, holes, and attributes that a server refuses. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type SftpChanges, SftpError, SftpStatus, SftpTransferError } from "../../lib/sftp/mod.ts";
 import { sessionError, sftpError } from "../../lib/sftp/protocol/status.ts";
 import type { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
 import { nextHole } from "../../lib/sftp/transfer/holes.ts";
 import { setAttributes } from "../../lib/sftp/transfer/set_attributes.ts";
-import { bytesSource, streamSource, streamTarget } from "../../lib/sftp/transfer/streams.ts";
+import { dataSource, dataStream, streamTarget } from "../../lib/sftp/transfer/streams.ts";
 import { isOfOneFile } from "../../lib/sftp/transfer/transfer_error.ts";
 import { noise, same, turn } from "./world.ts";
 
 const data = noise(600_000);
 
 Deno.test("bytes are given in blocks, from any offset, without a copy", async () => {
-  const source = bytesSource(data);
+  const source = dataSource(data);
   assertEquals([source.size, source.info, source.sparse], [600_000, null, false]);
   const first = (await source.next(400_000))!;
   assert(first.buffer === data.buffer && same(first, data.subarray(0, 400_000)));
@@ -27,12 +27,39 @@ Deno.test("bytes are given in blocks, from any offset, without a copy", async ()
   source.close();
 });
 
+Deno.test("a blob is read in blocks, from any offset", async () => {
+  const source = dataSource(new Blob([data]));
+  assertEquals([source.size, source.info], [600_000, null]);
+  assert(same((await source.next(400_000))!, data.subarray(0, 400_000)));
+  assert(same((await source.next(400_000))!, data.subarray(400_000)));
+  assertEquals(await source.next(400_000), null);
+  await source.start!(599_999);
+  assertEquals(await source.next(10), data.subarray(599_999));
+  const into = new Uint8Array(100);
+  assertEquals(await source.readAt!(into, 599_950), 50);
+  assert(same(into.subarray(0, 50), data.subarray(599_950)));
+});
+
+Deno.test("data of no known kind, and the response of a failure, are refused", async () => {
+  const refused = [
+    [42, "not 42"],
+    [["x"], "not an array"],
+    [new Response("not here", { status: 404 }), "the status 404"],
+    [Response.error(), "the status 0"],
+  ] as const;
+  for (const [value, message] of refused) {
+    assertThrows(() => dataStream(value as Response), TypeError, message);
+    assertThrows(() => dataSource(value as Response), TypeError, message);
+  }
+  assertEquals(await new Response(dataStream(new Response(null))).text(), "");
+});
+
 Deno.test("a stream is gathered into blocks of its bytes, in memory of their own", async () => {
   for (const chunk of [1000, 261_120, 600_000]) {
     const memory = data.slice();
     const pieces: Uint8Array[] = [];
     for (let at = 0; at < memory.length; at += chunk) pieces.push(memory.subarray(at, at + chunk));
-    const source = streamSource(ReadableStream.from(pieces));
+    const source = dataSource(ReadableStream.from(pieces));
     assertEquals([source.size, source.start, source.sparse], [null, undefined, false]);
     const blocks: Uint8Array[] = [];
     for (let block; (block = await source.next(1)) !== null;) blocks.push(block);
@@ -42,7 +69,7 @@ Deno.test("a stream is gathered into blocks of its bytes, in memory of their own
     assertEquals(await source.next(1), null);
     source.close();
   }
-  const empty = streamSource(ReadableStream.from([new Uint8Array(0)]));
+  const empty = dataSource(ReadableStream.from([new Uint8Array(0)]));
   assertEquals(await empty.next(1), null);
 });
 
@@ -56,12 +83,12 @@ Deno.test("a stream that is not read to its end is cancelled, whatever it says t
         throw new Error("no");
       },
     });
-  const source = streamSource(endless());
+  const source = dataSource(endless());
   await source.next(1);
   source.close();
   await turn();
   assertEquals(cancelled, 1);
-  const ended = streamSource(ReadableStream.from([]));
+  const ended = dataSource(ReadableStream.from([]));
   await ended.next(1);
   ended.close();
   assertEquals(cancelled, 1);

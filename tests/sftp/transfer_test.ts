@@ -5,6 +5,7 @@ import {
   SftpTransferError,
   type TransferProgress,
 } from "../../lib/sftp/mod.ts";
+import { fakeEnv } from "../support/fake_env.ts";
 import { noise, ourWorld, refusal, same } from "./world.ts";
 
 /** A folder of small and large files, empty ones, deep ones, with modes and times of their own. */
@@ -47,6 +48,16 @@ Deno.test("progress tells bytes, totals and rates, and ends at the total", async
       assertEquals(report.total, 5_000_000);
     }
   }
+});
+
+Deno.test("~ in a local path is the home directory", async () => {
+  await using world = await ourWorld();
+  const { sftp, here } = world;
+  using _env = fakeEnv({ HOME: here });
+  await Deno.writeFile(`${here}/file`, noise(1000));
+  await sftp.put("~/file", "/file");
+  await sftp.get("/file", "~/back");
+  assert(same(await Deno.readFile(`${here}/back`), noise(1000)));
 });
 
 Deno.test("an error of the progress callback ends the transfer", async () => {

@@ -1,6 +1,6 @@
 /** SSHFP records: fingerprints of host keys for the DNS (RFC 4255). */
 import { decodeBase64, encodeHex } from "../../encoding.ts";
-import { expandHome } from "../../runtime/home.ts";
+import { expandHome } from "../../runtime/local_path.ts";
 import { digest, type HashName } from "../../crypto/digest.ts";
 import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";

@@ -1,4 +1,4 @@
-import { expandHome } from "../../runtime/home.ts";
+import { expandHome } from "../../runtime/local_path.ts";
 import { randomBytes } from "../../crypto/random.ts";
 import { decodeBase64 } from "../../encoding.ts";
 import { KeyFormatError } from "../../errors.ts";

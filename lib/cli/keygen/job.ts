@@ -1,4 +1,4 @@
-import { expandHome } from "../../runtime/home.ts";
+import { expandHome } from "../../runtime/local_path.ts";
 import { KeyFormatError, PassphraseError } from "../../errors.ts";
 import type { PrivateKeyFormat } from "../../keys/export_key.ts";
 import type { FingerprintHash } from "../../keys/key.ts";

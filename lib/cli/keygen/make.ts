@@ -1,4 +1,4 @@
-import { expandHome } from "../../runtime/home.ts";
+import { expandHome } from "../../runtime/local_path.ts";
 import { MIN_RSA_BITS } from "../../defaults.ts";
 import { type GeneratedKeyType, generateKey } from "../../keys/private_key.ts";
 import { randomart } from "../../keys/randomart.ts";

@@ -1,6 +1,6 @@
 import { runtime } from "../../runtime/runtime.ts";
 import { bubbleBabble } from "./bubble_babble.ts";
-import { expandHome } from "../../runtime/home.ts";
+import { expandHome } from "../../runtime/local_path.ts";
 import { KeyFormatError } from "../../errors.ts";
 import { fingerprintBytes } from "../../keys/fingerprint.ts";
 import { keyTypeLabel } from "../../keys/key_labels.ts";

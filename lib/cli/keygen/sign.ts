@@ -1,5 +1,5 @@
 import { connectAgent } from "../../agent/client.ts";
-import { expandHome } from "../../runtime/home.ts";
+import { expandHome } from "../../runtime/local_path.ts";
 import { KeyFormatError, SignatureError } from "../../errors.ts";
 import { AllowedSigners } from "../../keys/allowed_signers.ts";
 import { withCertificate } from "../../keys/certificate.ts";

@@ -1,5 +1,5 @@
 import { type Destination, parseTarget } from "../../client/options.ts";
-import { expandHome } from "../../runtime/home.ts";
+import { expandHome } from "../../runtime/local_path.ts";
 import { Config } from "../../config/config.ts";
 import { readConfig } from "../../config/read.ts";
 import { quoteWord } from "../../config/words.ts";

@@ -6,7 +6,14 @@ import type { SftpOptions } from "../protocol/options.ts";
 import { baseName, join, parent } from "../protocol/paths.ts";
 import { ListedBytes } from "./listed.ts";
 import type { ListedEntry, RemoteFileSystem } from "./remote_file_system.ts";
-import { callOf, isRefusal, nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
+import {
+  callOf,
+  isRefusal,
+  nullIfNoSuchFile,
+  nullIfRefused,
+  sftpError,
+  SftpStatus,
+} from "../protocol/status.ts";
 
 /** Makes a directory and the missing ones above it; succeeds if it exists. */
 export async function makeFolders(
@@ -29,21 +36,45 @@ export async function makeFolders(
       }
     }
     // Version 3 has no status for a folder that exists already, and servers choose any for both cases.
-    if (await exists(remote, path, options)) return;
-    if (above === null || await exists(remote, above, options)) throw cause;
+    if (await isFolder(remote, path, options)) return;
+    if (above === null || await isFolder(remote, above, options)) throw cause;
     await makeFolders(remote, above, mode, options);
     await remote.mkdir(path, mode, options);
   }
 }
 
 /** Whether a folder is there. */
-async function exists(
+async function isFolder(
   remote: RemoteFileSystem,
   folder: string,
   options: SftpOptions,
 ): Promise<boolean> {
   const info = await nullIfRefused(remote.stat(folder, options));
   return info?.isDirectory || await remote.isFolder(folder, options);
+}
+
+/** Whether something is there, of a kind that is asked for. */
+export async function exists(
+  remote: RemoteFileSystem,
+  path: string,
+  options: SftpOptions & { isFile?: boolean; isDirectory?: boolean },
+): Promise<boolean> {
+  const info = await nullIfNoSuchFile(remote.stat(path, options));
+  if (info === null) return false;
+  return (!options.isFile || info.isFile) && (!options.isDirectory || info.isDirectory);
+}
+
+/** Makes a folder with a name that no other has. */
+export async function makeTempFolder(
+  remote: RemoteFileSystem,
+  options: SftpOptions & { dir?: string; prefix?: string; suffix?: string },
+): Promise<string> {
+  const { prefix = "", suffix = "" } = options;
+  const dir = options.dir ?? (await isFolder(remote, "/tmp", options) ? "/tmp" : ".");
+  const id = crypto.randomUUID().replaceAll("-", "");
+  const path = join(await remote.realPath(dir, options), `${prefix}${id}${suffix}`);
+  await remote.mkdir(path, 0o700, options);
+  return path;
 }
 
 /** Removes a file, a link, or a directory, on request with everything in it. */

@@ -1,11 +1,43 @@
 /** Bytes in memory and streams as the ends of a transfer. */
+import { shown } from "../../option_checks.ts";
 import type { TransferSource, TransferTarget } from "./file_store.ts";
 
 /** Bytes that are read from a stream at a time: a stream may give them one by one. */
 const STREAM_BYTES = 255 * 1024;
 
+/** What a file can be written from besides another file. */
+export type SftpData = Uint8Array | Blob | Response | ReadableStream<Uint8Array>;
+
+/**
+ * Data as a source.
+ *
+ * @throws {TypeError} If it is of no such kind, or a response that tells of a failure
+ */
+export function dataSource(data: SftpData): TransferSource {
+  if (data instanceof Uint8Array) return bytesSource(data);
+  if (data instanceof Blob) return blobSource(data);
+  return streamSource(dataStream(data));
+}
+
+/** Data as a stream; throws as `dataSource` does. */
+export function dataStream(data: SftpData): ReadableStream<Uint8Array> {
+  if (data instanceof Uint8Array) return ReadableStream.from([data]);
+  if (data instanceof Blob) return data.stream();
+  if (data instanceof ReadableStream) return data;
+  if (!(data instanceof Response)) {
+    throw new TypeError(`Data must be bytes, a Blob, a Response or a stream, not ${shown(data)}`);
+  }
+  if (!data.ok) {
+    data.body?.cancel().catch(() => {}); // it is not read
+    throw new TypeError(
+      `The response has the status ${data.status}: its body is not what was asked for`,
+    );
+  }
+  return data.body ?? ReadableStream.from([]);
+}
+
 /** Bytes in memory as a source. */
-export function bytesSource(bytes: Uint8Array): TransferSource {
+function bytesSource(bytes: Uint8Array): TransferSource {
   let offset = 0;
   return {
     size: bytes.length,
@@ -27,8 +59,33 @@ export function bytesSource(bytes: Uint8Array): TransferSource {
   };
 }
 
+/** A blob, which may be a file, as a source. */
+function blobSource(blob: Blob): TransferSource {
+  let offset = 0;
+  const bytesAt = async (from: number, length: number) =>
+    new Uint8Array(await blob.slice(from, from + length).arrayBuffer());
+  return {
+    size: blob.size,
+    info: null,
+    sparse: false,
+    start: (from) => void (offset = from),
+    async next(unit) {
+      const block = await bytesAt(offset, unit);
+      offset += block.length;
+      return block.length === 0 ? null : block;
+    },
+    release: () => {},
+    async readAt(into, from) {
+      const piece = await bytesAt(from, into.length);
+      into.set(piece);
+      return piece.length;
+    },
+    close: () => {},
+  };
+}
+
 /** A stream as a source; it is cancelled if it is not read to its end. */
-export function streamSource(stream: ReadableStream<Uint8Array>): TransferSource {
+function streamSource(stream: ReadableStream<Uint8Array>): TransferSource {
   const reader = stream.getReader();
   let ended = false;
   let rest: Uint8Array = new Uint8Array(0);

@@ -5,7 +5,8 @@ import { type TransferContext, transferFile } from "./file_transfer.ts";
 import { FolderTransfer, unchanged } from "./folder_transfer.ts";
 import { glob } from "./glob.ts";
 import { removeOldParts } from "./old_parts.ts";
-import { bytesSource, streamSource, streamTarget } from "./streams.ts";
+import { dataSource, type SftpData, streamTarget } from "./streams.ts";
+import { localPath } from "../../runtime/local_path.ts";
 import { join, parent } from "../protocol/paths.ts";
 import { Progress, type TransferResult } from "./progress.ts";
 import type { RemoteFileSystem } from "../remote/remote_file_system.ts";
@@ -20,12 +21,13 @@ import { inFlightOf, type SftpTransferOptions } from "./transfer_options.ts";
 export async function get(
   remote: RemoteFileSystem,
   path: string,
-  local: string | WritableStream<Uint8Array>,
+  local: string | URL | WritableStream<Uint8Array>,
   options: SftpTransferOptions,
 ): Promise<TransferResult> {
   const transfer = new Transfer(options, [remote]);
-  if (typeof local === "string") {
-    return await transfer.run(transfer.remote(remote), path, await transfer.local(), local);
+  if (isPath(local)) {
+    const target = localPath(local);
+    return await transfer.run(transfer.remote(remote), path, await transfer.local(), target);
   }
   const target = streamTarget(local);
   return await transfer.single(async () => {
@@ -45,17 +47,22 @@ export async function get(
 /** Stores a file, a folder, what a pattern matches, bytes or a stream. */
 export async function put(
   remote: RemoteFileSystem,
-  local: string | Uint8Array | ReadableStream<Uint8Array>,
+  local: string | URL | SftpData,
   path: string,
   options: SftpTransferOptions,
 ): Promise<TransferResult> {
   const transfer = new Transfer(options, [remote]);
-  if (typeof local === "string") {
-    return await transfer.run(await transfer.local(), local, transfer.remote(remote), path);
+  if (isPath(local)) {
+    const source = localPath(local);
+    return await transfer.run(await transfer.local(), source, transfer.remote(remote), path);
   }
   if (options.recursive || options.glob) throw new TypeError("A folder needs a local path");
-  const source = local instanceof Uint8Array ? bytesSource(local) : streamSource(local);
+  const source = dataSource(local);
   return await transfer.single(() => transfer.file(path, source, transfer.remote(remote), path));
+}
+
+function isPath(local: unknown): local is string | URL {
+  return typeof local === "string" || local instanceof URL;
 }
 
 /** Copies from one server to another, or on one, through this client. */

@@ -113,6 +113,35 @@ cases.add("mkdir makes one directory, or all on the way", async ({ sftp, at }) =
   assertEquals(await refusal(sftp.mkdir(at("file"), { recursive: true })), SftpStatus.FAILURE);
 });
 
+cases.add("ensureDir makes what is missing, exists tells what is there", async ({ sftp, at }) => {
+  await sftp.ensureDir(at("a/b"));
+  await sftp.ensureDir(at("a/b"));
+  await sftp.writeTextFile(at("file"), "");
+  await sftp.symlink("nowhere", at("link"));
+  assertEquals(await refusal(sftp.ensureDir(at("file"))), SftpStatus.FAILURE);
+  const told = async (path: string) => [
+    await sftp.exists(at(path)),
+    await sftp.exists(at(path), { isFile: true }),
+    await sftp.exists(at(path), { isDirectory: true }),
+  ];
+  assertEquals(await told("a/b"), [true, false, true]);
+  assertEquals(await told("file"), [true, true, false]);
+  assertEquals(await told("link"), [false, false, false]);
+  assertEquals(await told("a/c"), [false, false, false]);
+});
+
+cases.add("makeTempDir makes a new folder for its owner alone", async ({ sftp, at, root }) => {
+  const options = { dir: at("."), prefix: "work-", suffix: ".tmp" };
+  const made = [await sftp.makeTempDir(options), await sftp.makeTempDir(options)];
+  const names = made.map((path) => path.slice(path.lastIndexOf("/") + 1));
+  for (const [i, name] of names.entries()) {
+    assert(made[i]!.startsWith("/") && /^work-[0-9a-f]{32}\.tmp$/.test(name), made[i]);
+    assertEquals((await Deno.stat(`${root}/${name}`)).mode! & 0o777, 0o700);
+  }
+  assert(names[0] !== names[1]);
+  assertEquals(await refusal(sftp.makeTempDir({ dir: at("none") })), SftpStatus.NO_SUCH_FILE);
+});
+
 cases.add("remove takes a tree with it only when told, and follows no link", async (world) => {
   const { sftp, at, root } = world;
   await sftp.mkdir(at("tree/deep"), { recursive: true });

@@ -91,6 +91,23 @@ cases.add("put takes bytes and streams, get gives to a stream", async ({ sftp, a
   }
 });
 
+cases.add("blobs, responses and URLs of files are transferred", async (world) => {
+  const { sftp, at, root, here } = world;
+  const data = noise(700_000);
+  assertEquals((await sftp.put(new Blob([data]), at("blob"))).bytes, 700_000);
+  await sftp.put(new Response(data), at("response"));
+  await sftp.writeFile(at("written"), new Blob([data]));
+  await Deno.writeFile(`${here}/a file`, data);
+  await sftp.put(new URL(`file://${here}/a%20file`), at("url"));
+  await sftp.get(at("url"), new URL(`file://${here}/the%20copy`));
+  for (const name of ["blob", "response", "written", "url"]) {
+    assert(same(await Deno.readFile(`${root}/${name}`), data), name);
+  }
+  assert(same(await Deno.readFile(`${here}/the copy`), data));
+  const elsewhere = new URL("https://example.com/file");
+  await assertRejects(() => sftp.put(elsewhere, at("x")), TypeError, "names no file of this");
+});
+
 cases.add("put and get of a folder carry everything in it", async ({ sftp, at, root, here }) => {
   await plant(`${here}/from`);
   const there = await sftp.put(`${here}/from`, at("tree"), { recursive: true, preserve: true });
