@@ -69,7 +69,7 @@ export class Worker implements AsyncDisposable {
 
   async #test(tests: readonly string[], limit: number): Promise<Outcome> {
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["test", "-A", "--no-check", "--fail-fast", "--quiet", ...tests],
+      args: ["test", "-A", "--no-check", "--fail-fast", "--quiet", ...await this.#modules(tests)],
       cwd: this.#folder,
       // As `deno task test` has it: what is left open is noticed.
       env: { NO_COLOR: "1", DENO_TEST_SANITIZE_OPS: "1", DENO_TEST_SANITIZE_RESOURCES: "1" },
@@ -90,5 +90,14 @@ export class Worker implements AsyncDisposable {
     const invalid = /could not be parsed|SyntaxError: (?!.*JSON)/.test(text) &&
       !/\d+ (passed|failed)/.test(text);
     return invalid ? "invalid" : "noticed";
+  }
+
+  /** The files of one room as one module: each alone would load and compile the library once more. */
+  async #modules(tests: readonly string[]): Promise<readonly string[]> {
+    const rooms = new Set(tests.map((test) => test.split("/", 2).join("/")));
+    if (rooms.size > 1) return tests;
+    const ring = `${this.#folder}/ring_test.ts`;
+    await Deno.writeTextFile(ring, tests.map((test) => `import "./${test}";\n`).join(""));
+    return [ring];
   }
 }
