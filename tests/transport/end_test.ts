@@ -180,6 +180,14 @@ for (const [name, said, error, quoted] of openings) {
   });
 }
 
+Deno.test("What opens on a connection that is over is told so, and why", async () => {
+  await using pair = await greetedPair();
+  pair.client.disconnect();
+  const ended = Promise.withResolvers<unknown>();
+  pair.client.open({ handle() {}, closed: ended.resolve });
+  assertStrictEquals(await ended.promise, await pair.client.closed);
+});
+
 Deno.test("A DISCONNECT without a language or a description is the peer's word all the same", async () => {
   const full = m.Disconnect.encode({ reason: 12, description: "full", language: "" });
   const told: [payload: Uint8Array, message: string][] = [

@@ -69,9 +69,10 @@ Deno.test("readIdentification reads at most 1024 lines and 64 KiB before the lin
   const lines = (count: number, length = 1) => `${"x".repeat(length)}\n`.repeat(count);
   assertEquals((await identify("server", lines(1024), "SSH-2.0-x\r\n")).line, "SSH-2.0-x");
   assertEquals((await identify("server", lines(8, 8000), "SSH-2.0-x\r\n")).line, "SSH-2.0-x");
+  assertEquals((await identify("server", lines(8, 8191), "SSH-2.0-x\r\n")).line, "SSH-2.0-x");
   const more = () => identify("server", lines(1025), "SSH-2.0-x\r\n");
   await assertRejects(more, ConnectError, '"x');
-  for (const said of [lines(1025), lines(9, 8000), "x".repeat(8193)]) {
+  for (const said of [lines(1025), lines(8, 8191) + "\n", "x".repeat(8193)]) {
     await assertRejects(() => identify("server", said, "\nSSH-2.0-x\r\n"), ConnectError, '"x');
   }
 });

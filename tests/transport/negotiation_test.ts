@@ -10,7 +10,7 @@ import { type KexInitValue, negotiate, offer } from "../../lib/transport/negotia
 import { acceptService, requestService } from "../../lib/transport/service.ts";
 import { ExtInfo, KexInit, ServiceAccept, ServiceRequest } from "../../lib/wire/messages.ts";
 import { Writer } from "../../lib/wire/writer.ts";
-import { greetedPair } from "./transport_pair.ts";
+import { greetedPair, transportPair } from "./transport_pair.ts";
 
 const OFFER: KexInitValue = {
   cookie: new Uint8Array(16),
@@ -223,6 +223,20 @@ Deno.test("Keys are used up by bytes, by packets, of either direction, or by tim
   );
   assertEquals(usual.exceeds({ bytesSinceRekey: bytes, packetsSinceRekey: 0 }), true);
   assertEquals(usual.exceeds({ bytesSinceRekey: 0, packetsSinceRekey: packets }), true);
+});
+
+Deno.test("What the client sends has the keys from the client to the server (RFC 4253 §7.2)", async () => {
+  const directions: string[] = [];
+  await using pair = transportPair();
+  for (const { role, sink: { sealer } } of [pair.client, pair.server]) {
+    const rekey = sealer.rekey.bind(sealer);
+    sealer.rekey = (keys) => {
+      directions.push(`${role}: ${keys.direction}`);
+      rekey(keys);
+    };
+  }
+  await Promise.all([pair.client.handshake(), pair.server.handshake()]);
+  assertEquals(directions.sort(), ["client: client-to-server", "server: server-to-client"]);
 });
 
 Deno.test("Each direction gets the algorithms that were agreed on for it", async () => {

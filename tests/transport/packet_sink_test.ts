@@ -6,7 +6,9 @@ import { PacketSink } from "../../lib/transport/packet_sink.ts";
 import type { Socket } from "../../lib/transport/socket.ts";
 import { until } from "../connection/until.ts";
 
-function slowSink(): { sink: PacketSink; takeOne: () => void } {
+function slowSink(
+  failed: (error: unknown) => void = () => {},
+): { sink: PacketSink; takeOne: () => void; breakOff: (error: unknown) => void } {
   let taken = Promise.withResolvers<void>();
   const socket: Socket = {
     read: () => new Promise(() => {}),
@@ -16,12 +18,12 @@ function slowSink(): { sink: PacketSink; takeOne: () => void } {
     localAddr: null,
     remoteAddr: null,
   };
-  const sink = new PacketSink(socket, () => {}, new Sealer());
+  const sink = new PacketSink(socket, failed, new Sealer());
   const takeOne = () => {
     taken.resolve();
     taken = Promise.withResolvers();
   };
-  return { sink, takeOne };
+  return { sink, takeOne, breakOff: (error) => taken.reject(error) };
 }
 
 const MUCH = new Uint8Array(32 * 1024);
@@ -82,4 +84,21 @@ Deno.test("After the end of the connection no bulk writer is called", async () =
   await drained;
   clearInterval(taking);
   assert(!called);
+});
+
+Deno.test("A socket that fails is told once, and who waits until all is written waits no more", async () => {
+  const failures: unknown[] = [];
+  const { sink, breakOff } = slowSink((error) => {
+    failures.push(error);
+    sink.close(error);
+  });
+  sink.send(Uint8Array.of(2));
+  const drained = sink.drained();
+  await until(() => sink.sealer.pending === 0);
+  const error = new Error("The cable is cut");
+  breakOff(error);
+  await drained;
+  sink.send(Uint8Array.of(2));
+  await null;
+  assertEquals(failures, [error]);
 });

@@ -57,3 +57,20 @@ Deno.test("A plain packet has no padding, whatever was in its place before", () 
   assertEquals([...packets.subarray(0, 5)], [0, 0, 0, 11, 0]);
   assertEquals([...packets.subarray(15)], [0, 0, 0, 2, 0, 7]);
 });
+
+Deno.test("Plain packets use the same memory again while half of it is enough", () => {
+  const sealer = new PlainSealer();
+  const memory = sealer.room(1).buffer;
+  const taken = new Uint8Array(10_000);
+  for (let round = 0; round < 100; round++) {
+    sealer.sealPayload(new Uint8Array(10_000));
+    assertEquals(sealer.take(taken), taken.length); // five bytes are left, each time more
+  }
+  assertEquals([sealer.pending, sealer.room(1).buffer === memory], [500, true]);
+  const most = memory.byteLength / 2 - sealer.pending - 5;
+  sealer.room(most);
+  assertEquals(sealer.room(1).buffer === memory, true);
+  sealer.seal(most);
+  sealer.room(memory.byteLength / 2);
+  assertEquals(sealer.room(1).buffer === memory, false);
+});
