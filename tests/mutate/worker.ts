@@ -5,7 +5,16 @@ export type Outcome = "noticed" | "late" | "survived" | "invalid" | "harmless";
 
 /** Milliseconds that tests of a changed file may take beyond three times what they take unchanged. */
 const GRACE_MS = 20_000;
-const COPIED = ["lib", "tests", "wasm/pkg", "examples", "mod.ts", "deno.json"];
+const COPIED = [
+  "lib",
+  "tests",
+  "wasm/pkg",
+  "wasm/reference",
+  "examples",
+  "README.md",
+  "mod.ts",
+  "deno.json",
+];
 
 /** One copy of the repository. */
 export class Worker implements AsyncDisposable {
