@@ -372,6 +372,35 @@ Deno.test("an open that is not answered in time is taken back", async () => {
   assertEquals([hidden(w), w.server.open, w.warnings], [[], 0, []]);
 });
 
+Deno.test("a part is made on a server that knows no exclusive creation", async () => {
+  await using w = await world();
+  w.server.refuse = (line) => line.includes("excl") ? OP_UNSUPPORTED : undefined;
+  await write(await w.target({ resume: true }));
+  assertEquals(w.log().filter((line) => line.startsWith("OPEN")), [
+    "OPEN /dir/.kept read+write+creat+excl 640",
+    "OPEN /dir/.kept read+write+creat 640",
+  ]);
+  assertEquals([w.server.data("/dir/file")!.length, w.warnings], [data.length, []]);
+});
+
+Deno.test("a part whose opening was given up is not asked for again", async () => {
+  await using w = await world();
+  const gate = Promise.withResolvers<undefined>();
+  w.server.refuse = (line) => line.startsWith("OPEN") ? gate.promise : undefined;
+  const abort = new AbortController();
+  const opening = w.target({ resume: true }, { signal: abort.signal });
+  await turn();
+  abort.abort(new Error("enough"));
+  await assertRejects(() => opening, Error, "enough");
+  gate.resolve(undefined);
+  await w.remote.realPath("/", {});
+  assertEquals(w.log(), [
+    "OPEN /dir/.kept read+write+creat+excl 640",
+    "LSTAT /dir/file",
+    "REALPATH /",
+  ]);
+});
+
 Deno.test("a server that refuses to rename gets the content in place, and is asked once for a folder", async () => {
   for (
     const [status, asked] of [[PERMISSION_DENIED, 1], [OP_UNSUPPORTED, 1], [FAILURE, 2]] as const
@@ -612,14 +641,87 @@ Deno.test("a part that another user put there, or a link, is neither written nor
     await (await w.target({ resume: true })).discard(new Error("enough"));
     const [path] = [...w.server.files.keys()];
     put(w, path!);
+    w.log();
     const target = await w.target({ resume: true });
     assertEquals(target.held, 0, what);
     await write(target);
     assert(same(w.server.data("/dir/file")!, data), what);
-    const written = w.log().filter((line) => line.startsWith("WRITE /dir/.kept"));
-    assertEquals(written, [], what);
+    const log = w.log();
+    assertEquals(log.filter((line) => line.startsWith("WRITE /dir/.kept")), [], what);
+    // Opening a pipe would wait for ever.
+    const opened = log.includes("OPEN /dir/.kept read+write");
+    assertEquals(opened, what === "another user's", what);
     const all = [...w.server.files.keys(), ...w.server.links.keys(), ...w.server.folders.keys()];
     assert(all.includes(path!), what);
+  }
+});
+
+/** A world in which an earlier try has left a part of 100,000 bytes, none of them in flight. */
+async function withPart(): Promise<World & { path: string; resume(): Promise<TransferTarget> }> {
+  const w = await world();
+  const resume = () => w.target({ resume: true, inFlight: 32_768 });
+  await (await resume()).discard(new Error("enough"));
+  const [path] = [...w.server.files.keys()];
+  w.server.files.get(path!)!.data = data.slice(0, 100_000);
+  w.log();
+  return { ...w, path: path!, resume };
+}
+
+Deno.test("a part that changes places with another file while it is opened is not used", async () => {
+  const swaps: Record<string, (w: World, path: string) => void> = {
+    "a file of another size": (w, path) => w.server.add(path, noise(3)),
+    "another user's": (w, path) => w.server.add(path, data.slice(0, 100_000)).uid = 99,
+    "a link": (w, path) => {
+      w.server.files.delete(path);
+      w.server.links.set(path, "/elsewhere");
+    },
+  };
+  for (const [what, swap] of Object.entries(swaps)) {
+    await using w = await withPart();
+    w.server.refuse = (line) => {
+      if (line.startsWith("FSTAT /dir/.")) swap(w, w.path);
+      return undefined;
+    };
+    const target = await w.resume();
+    assertEquals(target.held, 0, what);
+    await write(target);
+    assertEquals(w.log().filter((line) => line.startsWith("WRITE /dir/.kept")), [], what);
+  }
+});
+
+Deno.test("a part of which the server does not tell everything is believed", async () => {
+  const refusals: Record<string, (line: string, w: World) => boolean> = {
+    "its size": (line) => line.startsWith("FSTAT /dir/."),
+    "what has its name": (line, w) =>
+      line.startsWith("LSTAT /dir/.") && w.server.log.some((line) => line.startsWith("FSTAT")),
+    "the user of a new file": (line) => line.startsWith("OPEN /dir/.") && line.includes("-"),
+  };
+  for (const [what, refuses] of Object.entries(refusals)) {
+    await using w = await withPart();
+    w.server.refuse = (line) => refuses(line, w) ? PERMISSION_DENIED : undefined;
+    const target = await w.resume();
+    assert(target.held > 0, what);
+    await write(target);
+    assertEquals([w.server.data("/dir/file")!.length, w.warnings], [data.length, []], what);
+  }
+});
+
+Deno.test("what was opened to look at a part is closed, and gone, before another is made", async () => {
+  for (const last of ["CLOSE /dir/.kept", "REMOVE /dir/.part"]) {
+    await using w = await withPart();
+    w.server.files.get(w.path)!.uid = 99;
+    const gate = Promise.withResolvers<undefined>();
+    w.server.refuse = (line) => plain(line) === last ? gate.promise : undefined;
+    const making = w.resume();
+    for (let turns = 0; turns < 5; turns++) await turn();
+    const log = w.log();
+    assert(log.includes(last), last);
+    const made = () => log.filter((line) => line.startsWith("OPEN /dir/.part")).length;
+    assertEquals(made(), 1, last); // to see which user new files belong to
+    gate.resolve(undefined);
+    await (await making).discard(new Error("enough"));
+    log.push(...w.log());
+    assertEquals([made(), hidden(w)], [2, ["/dir/.kept"]]);
   }
 });
 

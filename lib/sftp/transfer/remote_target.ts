@@ -46,9 +46,11 @@ export async function remoteTarget(
     write: true,
     ...(bits !== undefined && { mode: part === null ? bits : bits | 0o600 }),
   };
+  // A part gets its mode in the end, since it may be of an earlier try.
   const opening = part === null
     ? created(remote, hidden, open, settings, request.path)
-    : openPart(remote, hidden, open, settings, request.path);
+    : openPart(remote, hidden, open, settings, request.path)
+      .then((file) => file && { file, kept: false });
   opening.catch(() => {}); // reported below
   // The existing file matters for a single file; in a folder only the source's attributes do.
   const there = request.inside ? null : await orNull(remote.lstatOrNull(request.path, limits));
@@ -76,9 +78,7 @@ export async function remoteTarget(
     const held = part === null
       ? 0
       : (await nullIfRefused(file.stat(limits)) ?? await remote.lstat(hidden, limits)).size;
-    const wanted = part !== null || !bitsKept || (kept !== undefined && kept !== bits)
-      ? kept ?? bits
-      : undefined;
+    const wanted = !bitsKept || (kept !== undefined && kept !== bits) ? kept ?? bits : undefined;
     return new RemoteTarget(remote, file, settings, { hidden, final, part, held, bits, wanted });
   } catch (cause) {
     const refused = isRefusal(cause) && atomic !== true;
@@ -104,21 +104,18 @@ async function openPart(
   options: SftpOpenOptions,
   settings: StoreSettings,
   about: string,
-): Promise<CreatedFile | null> {
+): Promise<RemoteFile | null> {
   const { limits } = settings;
-  try {
-    return { file: await remote.file(part, options, about), kept: true };
-  } catch (cause) {
-    if (!isRefusal(cause)) throw cause;
-  }
+  const made = await nullIfRefused(remote.file(part, options, about));
+  if (made !== null) return made;
   const there = await orNull(remote.lstatOrNull(part, limits));
   if (there === null) {
     const again = { ...options, createNew: false, create: true };
-    return await created(remote, part, again, settings, about);
+    return (await created(remote, part, again, settings, about)).file;
   }
   if (!there.isFile) return null;
   const file = await remote.file(part, { ...limits, read: true, write: true }, about);
-  if (await isOwn(remote, file, part, limits)) return { file, kept: false };
+  if (await isOwn(remote, file, part, limits)) return file;
   await nullIfRefused(file.close());
   return null;
 }
