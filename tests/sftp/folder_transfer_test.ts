@@ -94,6 +94,21 @@ Deno.test("a folder that is there is used, and a file in its place is a failure"
   }
 });
 
+Deno.test("a root that cannot be made is asked for once without a mode, or where its parent is missing", async () => {
+  for (
+    const [path, options, refused] of [
+      ["/copy", { glob: true }, true],
+      ["/none/copy", {}, false],
+    ] as const
+  ) {
+    await using w = await world();
+    if (refused) w.to.refuse = (line) => line.startsWith("MKDIR") ? PERMISSION_DENIED : undefined;
+    await assertRejects(() => w.copy(options, refused ? "/tree/*" : "/tree", path), SftpError);
+    const mode = refused ? "" : " mode=750";
+    assertEquals(lines(w.to, /^MKDIR/), [`MKDIR ${path}${mode}`]);
+  }
+});
+
 Deno.test("folders get their attributes at the end, those inside first", async () => {
   const cases: [SftpTransferOptions, string][] = [
     [{}, ""],
@@ -208,6 +223,81 @@ Deno.test("a session that ends ends the transfer with its error, not with a list
   const copying = source.copy("/tree", { sftp: target, path: "/copy" }, options);
   await assertRejects(() => copying, Error, "closed");
   await target.close();
+});
+
+/**
+ * Refuses to open each numbered file once, and again unless that try `works`; collects which were
+ * tried again.
+ */
+function refuseFiles(w: World, works: readonly number[]): string[] {
+  const first = new Set<string>();
+  const again: string[] = [];
+  w.from.refuse = (line) => {
+    const path = line.split(" ")[1]!;
+    if (!/^OPEN \/tree\/\d/.test(line)) return undefined;
+    if (!first.has(path)) {
+      first.add(path);
+      return FAILURE;
+    }
+    again.push(path);
+    return works.includes(again.length) ? undefined : FAILURE;
+  };
+  return again;
+}
+
+Deno.test("what could not be opened is tried again alone, until three in a row fail again", async () => {
+  const cases: [works: number[], files: number, tries: number][] = [
+    [[], 0, 3],
+    [[3, 6], 2, 9],
+    [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], 12, 12],
+  ];
+  for (const [works, files, tries] of cases) {
+    await using w = await world();
+    for (let at = 0; at < 12; at++) w.from.add(`/tree/${at}`, noise(10, at));
+    const again = refuseFiles(w, works);
+    const result = await w.copy({ partial: true });
+    assertEquals([result.files, result.failures.length], [3 + files, 12 - files]);
+    assertEquals(again.length, tries);
+    assertEquals(new Set(result.failures.map(({ path }) => path)).size, 12 - files);
+    for (const { error } of result.failures) {
+      assert(error instanceof SftpError && error.status === FAILURE);
+    }
+  }
+});
+
+Deno.test("a folder that could not be opened is tried again with nothing else open", async () => {
+  await using w = await world();
+  for (let at = 0; at < 20; at++) w.from.add(`/tree/a/${at}`, noise(50_000, at));
+  w.from.folders.set("/tree/a/b/deep", 0o700);
+  w.from.add("/tree/a/b/deep/file", noise(10));
+  w.from.folders.set("/tree/a/c", 0o755);
+  let refused = false;
+  const open: number[] = [];
+  w.from.refuse = (line) => {
+    if (line === "OPENDIR /tree/a" && !refused) {
+      refused = true;
+      return FAILURE;
+    }
+    if (refused && /^OPEN(DIR)? \/tree\/a/.test(line)) open.push(w.from.open);
+    return undefined;
+  };
+  const { files, failures } = await w.copy({ preserve: true });
+  assertEquals([files, failures, open.length], [24, [], 27]);
+  assertEquals(Math.max(...open), 0);
+  assertEquals(w.to.folders.get("/copy/a/b/deep"), 0o700);
+  // Each folder gets its attributes once.
+  const set = lines(w.to, /^SETSTAT/).map((line) => line.split(" ")[1]);
+  assertEquals([set.length, new Set(set).size], [6, 6]);
+});
+
+Deno.test("a folder whose listing ends with an error is not listed again", async () => {
+  await using w = await world();
+  w.from.add("/tree/empty/file", noise(10));
+  let reads = 0;
+  w.from.refuse = (line) => line === "READDIR /tree/empty" && ++reads >= 2 ? FAILURE : undefined;
+  const { files, failures } = await w.copy({ partial: true });
+  assertEquals([files, failures.map(({ path }) => path)], [4, ["/tree/empty"]]);
+  assertEquals(lines(w.from, /^OPENDIR .*empty/).length, 1);
 });
 
 Deno.test("files that are there with the same size and time are left out", async () => {

@@ -412,3 +412,23 @@ Deno.test("a client that swaps links under another client gets nothing at all", 
   await attacker.close();
   await worker.close();
 });
+
+Deno.test("a pinned path is there while it is the same folder, below folders that are no links", async () => {
+  await using root = await folder();
+  const path = `${root.path}/above/pinned`;
+  await Deno.mkdir(path, { recursive: true });
+  const jail = new Jail(new PathFolders(root.path), "/");
+  using found = jail.resolve("/above/pinned", "keep");
+  using pinned = jail.pin(found);
+  assertEquals([pinned.path, pinned.isThere()], [path, true]);
+  await Deno.rename(path, `${root.path}/elsewhere`);
+  assert(!pinned.isThere());
+  await Deno.mkdir(path);
+  assert(!pinned.isThere(), "another folder of the same name");
+  await Deno.remove(path);
+  await Deno.rename(`${root.path}/elsewhere`, path);
+  assert(pinned.isThere());
+  await Deno.rename(`${root.path}/above`, `${root.path}/elsewhere`);
+  await Deno.symlink(`${root.path}/elsewhere`, `${root.path}/above`);
+  assert(!pinned.isThere(), "the same folder, through a link");
+});

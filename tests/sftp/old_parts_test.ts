@@ -3,8 +3,11 @@ import { assertEquals } from "@std/assert";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { localFiles } from "../../lib/sftp/mod.ts";
+import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
+import type { FileStore } from "../../lib/sftp/transfer/file_store.ts";
+import { removeOldParts } from "../../lib/sftp/transfer/old_parts.ts";
 import { atOurServer } from "./raw.ts";
-import { folder, ourWorld } from "./world.ts";
+import { folder, ourWorld, turn } from "./world.ts";
 
 const RANDOM = ".01234567-89ab-cdef-0123-456789abcdef.part";
 const RESUMABLE = ".0123456789abcdef0123456789abcdef.part";
@@ -74,3 +77,48 @@ for (const direction of ["get", "put"] as const) {
     assertEquals(await names(to), [...all.slice(2), "file"].sort());
   });
 }
+
+/** A folder of files in memory, by the seconds since their last change, and what was removed of them. */
+function aged(ages: Iterable<[name: string, seconds: number]>, failing = false) {
+  const removed: string[] = [];
+  const NOW = 10_000_000;
+  const files = new Map(ages);
+  const store: Pick<FileStore, "list" | "lstat" | "join" | "remove"> = {
+    async *list() {
+      for (const name of files.keys()) yield { name, info: infoOf({}) };
+    },
+    lstat: (name) =>
+      Promise.resolve(infoOf({ mode: 0o100600, atime: 0, mtime: NOW - files.get(name)! })),
+    join: (_, name) => name,
+    async remove(name) {
+      await turn();
+      if (failing) throw new Error("It belongs to others");
+      removed.push(name);
+    },
+  };
+  return { removed, sweep: () => removeOldParts(store as FileStore, "/", NOW * 1000) };
+}
+
+Deno.test("a part of exactly a week is kept, and one of a second more is not", async () => {
+  const week = 604_800;
+  const other = RESUMABLE.replace("01", "02");
+  const { removed, sweep } = aged([[RESUMABLE, week], [other, week + 1]]);
+  await sweep();
+  assertEquals(removed, [other]);
+});
+
+Deno.test("the first thousand names of a folder are swept", async () => {
+  const name = (at: number) => `.${at.toString(16).padStart(32, "0")}.part`;
+  const { removed, sweep } = aged(
+    Array.from({ length: 1002 }, (_, at) => [name(at), at < 999 ? 0 : 1_000_000]),
+  );
+  await sweep();
+  assertEquals(removed, [name(999)]);
+});
+
+Deno.test("an old part that cannot be removed stays, and is no error", async () => {
+  const { removed, sweep } = aged([[RESUMABLE, 1_000_000]], true);
+  await sweep();
+  await turn();
+  assertEquals(removed, []);
+});
