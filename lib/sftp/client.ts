@@ -9,6 +9,7 @@ import {
   type SftpWalkEntry,
   type SftpWalkOptions,
 } from "./remote/dir_entry.ts";
+import { explained, type ExplainOptions } from "./remote/explain.ts";
 import { type SftpFile, sftpFile } from "./remote/sftp_file.ts";
 import { fileSystemOf, type SftpFileSystem } from "./protocol/file_system.ts";
 import { glob } from "./transfer/glob.ts";
@@ -107,7 +108,9 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If the server refuses
    */
   async open(path: string, options: SftpOpenOptions = {}): Promise<SftpFile> {
-    return sftpFile(await this.#remote.file(path, options));
+    const { createNew: isNew, signal, timeout } = options;
+    const opening = this.#remote.file(path, options);
+    return sftpFile(await explained(this.#remote, opening, { isNew, signal, timeout }));
   }
 
   /**
@@ -143,7 +146,7 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If the server refuses
    */
   setStat(path: string, changes: SftpChanges, options: SftpOptions = {}): Promise<void> {
-    return this.#remote.setStat(path, changes, options);
+    return this.#explained(this.#remote.setStat(path, changes, options), options);
   }
 
   /**
@@ -155,7 +158,7 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If the server refuses, or cannot and it is a link
    */
   lsetStat(path: string, changes: SftpChanges, options: SftpOptions = {}): Promise<void> {
-    return this.#remote.lsetStat(path, changes, options);
+    return this.#explained(this.#remote.lsetStat(path, changes, options), options);
   }
 
   /**
@@ -270,8 +273,11 @@ export class SftpClient implements AsyncDisposable {
     options: SftpOptions & { recursive?: boolean; mode?: number } = {},
   ): Promise<void> {
     const { recursive = false, mode = null } = options;
-    if (recursive) await makeFolders(this.#remote, path, mode, options);
-    else await this.#remote.mkdir(path, mode, options);
+    const { signal, timeout } = options;
+    const making = recursive
+      ? makeFolders(this.#remote, path, mode, options)
+      : this.#remote.mkdir(path, mode, options);
+    await this.#explained(making, { signal, timeout, isNew: true });
   }
 
   /**
@@ -282,7 +288,7 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If the server refuses, or something else has the name
    */
   ensureDir(path: string, options: SftpOptions = {}): Promise<void> {
-    return makeFolders(this.#remote, path, null, options);
+    return this.mkdir(path, { ...options, recursive: true });
   }
 
   /**
@@ -322,7 +328,7 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If the server refuses
    */
   remove(path: string, options: SftpOptions & { recursive?: boolean } = {}): Promise<void> {
-    return removeTree(this.#remote, path, options);
+    return this.#explained(removeTree(this.#remote, path, options), options);
   }
 
   /**
@@ -339,8 +345,11 @@ export class SftpClient implements AsyncDisposable {
     to: string,
     options: SftpOptions & { overwrite?: boolean } = {},
   ): Promise<void> {
-    if (options.overwrite ?? true) return await replace(this.#remote, from, to, options);
-    await this.#remote.command(msg.Rename, { from, to }, callOf("rename", from, options));
+    const { overwrite = true, signal, timeout } = options;
+    const renaming = overwrite
+      ? replace(this.#remote, from, to, options)
+      : this.#remote.command(msg.Rename, { from, to }, callOf("rename", from, options));
+    await this.#explained(renaming, { signal, timeout, changed: to, isNew: !overwrite });
   }
 
   /**
@@ -353,7 +362,9 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If the server refuses
    */
   copyFile(from: string, to: string, options: SftpOptions = {}): Promise<void> {
-    return copyFile(this.#remote, from, to, options);
+    const { signal, timeout } = options;
+    const copying = copyFile(this.#remote, from, to, options);
+    return this.#explained(copying, { signal, timeout, changed: to });
   }
 
   /**
@@ -389,7 +400,9 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If the server refuses
    */
   symlink(target: string, path: string, options: SftpOptions = {}): Promise<void> {
-    return this.#remote.symlink(target, path, options);
+    const { signal, timeout } = options;
+    const making = this.#remote.symlink(target, path, options);
+    return this.#explained(making, { signal, timeout, isNew: true });
   }
 
   /**
@@ -402,7 +415,9 @@ export class SftpClient implements AsyncDisposable {
    */
   async link(from: string, to: string, options: SftpOptions = {}): Promise<void> {
     const data = msg.TwoPaths.encode({ from, to });
-    await this.#remote.extension(EXTENSION.HARDLINK, data, callOf("link", from, options));
+    const { signal, timeout } = options;
+    const linking = this.#remote.extension(EXTENSION.HARDLINK, data, callOf("link", from, options));
+    await this.#explained(linking, { signal, timeout, changed: to, isNew: true });
   }
 
   /**
@@ -542,7 +557,8 @@ export class SftpClient implements AsyncDisposable {
     const open = { write: true, append, create, createNew, truncate: !append, signal, timeout };
     const { mode } = options;
     const file = await this.open(path, mode === undefined ? open : { ...open, mode });
-    await stream.pipeTo(file.writable, signal ? { signal } : {});
+    const writing = stream.pipeTo(file.writable, signal ? { signal } : {});
+    await this.#explained(writing, { signal, timeout });
   }
 
   /**
@@ -622,6 +638,10 @@ export class SftpClient implements AsyncDisposable {
   ): Promise<TransferResult> {
     const there = to.sftp.#remote;
     return spanned("sftp.copy", () => copy(this.#remote, from, there, to.path, options));
+  }
+
+  #explained<T>(answer: Promise<T>, { signal, timeout, ...what }: ExplainOptions): Promise<T> {
+    return explained(this.#remote, answer, { signal, timeout, ...what });
   }
 
   /** Ends the session and closes the channel; requests in flight are rejected. */

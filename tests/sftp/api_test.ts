@@ -122,7 +122,7 @@ Deno.test("every operation may have a time-out of its own", async () => {
   }, { timeout: 60_000 });
   const slow = sftp.stat("/slow");
   const error = await assertRejects(() => sftp.stat("/x", { timeout: 20 }), SftpError);
-  assertEquals(error.message, 'Cannot stat "/x": no answer in 20 ms');
+  assertEquals(error.message, 'Cannot stat "/x" on the server: no answer in 20 ms');
   await assertRejects(() => sftp.mkdir("/x", { timeout: 10, recursive: true }), SftpError);
   assertEquals((await sftp.lstat("/y", { timeout: 60_000 })).size, 0);
   const gone = assertRejects(() => slow, Error, "closed");

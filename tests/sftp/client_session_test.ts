@@ -20,7 +20,7 @@ Deno.test("a request that is never answered fails after the time-out", async () 
   const sftp = await atServer(() => {}, { timeout: 30 });
   const error = await assertRejects(() => time.settle(sftp.stat("/x")), SftpError);
   assertEquals(error.status, SftpStatus.CONNECTION_LOST);
-  assertEquals(error.message, 'Cannot stat "/x": no answer in 30 ms');
+  assertEquals(error.message, 'Cannot stat "/x" on the server: no answer in 30 ms');
   await sftp.close();
 });
 

@@ -226,7 +226,10 @@ Deno.test("a file that is not as sent fails: at once, or after all of it was sen
       SftpError,
     );
     assertEquals([error.operation, error.path], ["verify", "/name"]);
-    assertEquals(error.message, 'Cannot verify "/name": what is there is not what was sent');
+    assertEquals(
+      error.message,
+      'Cannot verify "/name" on the server: what is there is not what was sent',
+    );
     assertEquals(target.log.filter((line) => line.startsWith("start")).length, starts);
     assertEquals(target.log.filter((line) => /^(commit|discard)/.test(line)).length, 1);
   }

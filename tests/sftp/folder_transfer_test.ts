@@ -204,8 +204,8 @@ Deno.test("what fails does not keep the rest, and counts", async () => {
   const { files, failures } = await w.copy({ partial: true });
   const found = failures.map(({ path, error }) => [path, error.message]).sort();
   assertEquals([files, found], [1, [
-    ["/tree/a/b", 'Cannot readDir "/tree/a/b": no'],
-    ["/tree/one", 'Cannot open "/tree/one": no'],
+    ["/tree/a/b", 'Cannot readDir "/tree/a/b" on the server: no'],
+    ["/tree/one", 'Cannot open "/tree/one" on the server: no'],
   ]]);
 });
 
@@ -335,7 +335,7 @@ Deno.test("a name that is listed twice, or that leads elsewhere, is used once or
   assertEquals([files, failures.map(({ path }) => path)], [3, ["/tree/x\x01y"]]);
   assertEquals(
     failures[0]!.error.message,
-    'Cannot transfer "/tree/xy": cannot use the name "xy": it has a control character in it',
+    'Cannot transfer "/tree/xy" on the server: cannot use the name "xy": it has a control character in it',
   );
 });
 
@@ -362,13 +362,13 @@ Deno.test("what a pattern matches goes into the target, folders only if told to 
   const clash = await w.copy({ glob: true, partial: true }, "/tree/**/one", "/clash");
   assertEquals([clash.files, clash.failures.length], [1, 1]);
   const error = await assertRejects(() => w.copy({ glob: true }, "/tree/none*"), SftpError);
-  assertEquals(error.message, 'Cannot transfer "/tree/none*": nothing matches');
+  assertEquals(error.message, 'Cannot transfer "/tree/none*" on the server: nothing matches');
 });
 
 Deno.test("a root that is not there, or not a folder, is told", async () => {
   await using w = await world();
   const error = await assertRejects(() => w.copy({}, "/none"), SftpError);
-  assertEquals(error.message, 'Cannot transfer "/none": No such file');
+  assertEquals(error.message, 'Cannot transfer "/none" on the server: No such file');
   assertEquals(await refusal(w.copy({ recursive: false })), FAILURE);
   const { files } = await w.copy({}, "/tree/one", "/single");
   assertEquals([files, w.to.files.has("/single")], [1, true]);
@@ -425,7 +425,10 @@ Deno.test("a folder is not copied into itself, however the path is written", asy
   const copy = (path: string) => sftp.copy("/tree", { sftp, path }, { recursive: true });
   for (const path of ["/tree/copy", "/tree/a/copy"]) {
     const error = await assertRejects(() => copy(path), SftpError);
-    assertEquals(error.message, 'Cannot copy "/tree": a folder cannot be copied into itself');
+    assertEquals(
+      error.message,
+      'Cannot copy "/tree" on the server: a folder cannot be copied into itself',
+    );
   }
   for (const path of ["/copy", "/tree2/copy"]) await copy(path);
   assert(server.folders.has("/tree2/copy/a"));

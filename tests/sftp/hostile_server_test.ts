@@ -407,7 +407,7 @@ Deno.test("get fails with the server's refusal of one read", async () => {
       request.offset === 131072 ? status(request.id, 4, "Disk \x1b[31mon fire") : piece(request),
     );
   const error = await fetch(data.length, read);
-  assertEquals((error as Error).message, 'Cannot read "/file": Disk [31mon fire');
+  assertEquals((error as Error).message, 'Cannot read "/file" on the server: Disk [31mon fire');
 });
 
 Deno.test("get fails if the link is lost at any byte of the data", async () => {
@@ -480,7 +480,7 @@ Deno.test("put fails if any write is refused, and tells the first", async () => 
     await peer.send(status(id, offset === 98304 ? 4 : 0, "No space left on device"));
   });
   const error = await assertRejects(() => sftp.put(data, "/file"), SftpError);
-  assertEquals(error.message, 'Cannot write "/file": No space left on device');
+  assertEquals(error.message, 'Cannot write "/file" on the server: No space left on device');
   await sftp.close();
 });
 

@@ -108,7 +108,7 @@ function cutting(server: MemoryServer): void {
   };
 }
 
-const CUT = `Cannot read "/file": it was cut off at ${MIB} of ${data.length} bytes`;
+const CUT = `Cannot read "/file" on the server: it was cut off at ${MIB} of ${data.length} bytes`;
 
 Deno.test("a file that ends early is an error of all that reads it, and its handles are closed", async () => {
   const attempts: Record<string, (sftp: SftpClient, here: string) => Promise<unknown>> = {
@@ -429,7 +429,7 @@ Deno.test("a server's pipe or folder is no source, a file without a type is one"
     ]] as const
   ) {
     const { message } = await assertRejects(() => attempt(isDirectory, 0o10644), SftpError);
-    assertEquals(message, `Cannot get "/file": ${reason}`);
+    assertEquals(message, `Cannot get "/file" on the server: ${reason}`);
   }
   const source = await attempt(false, null);
   assertEquals(source.sparse, true);
@@ -590,6 +590,6 @@ Deno.test("data of a later block after an early end is an error, not the end", a
   const error = await assertRejects(() => ahead.next(), SftpError);
   assertEquals([error.status, error.message], [
     SftpStatus.EOF,
-    'Cannot read "/file": the server has data after its end at 32768 bytes',
+    'Cannot read "/file" on the server: the server has data after its end at 32768 bytes',
   ]);
 });

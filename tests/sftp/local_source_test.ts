@@ -135,7 +135,7 @@ Deno.test("a file that is cut off while it is read is an error, with both length
   await Deno.truncate(there.path, 150_000);
   const error = await assertRejects(() => rest(source), Error);
   const reason = "it was cut off at 150000 of 250000 bytes";
-  assertEquals(error.message, `Cannot read "${there.path}": ${reason}`);
+  assertEquals(error.message, `Cannot read "${there.path}" on this machine: ${reason}`);
   source.close();
   const again = await fileSource(there.path, NOW());
   await Deno.truncate(there.path, 0);
@@ -219,7 +219,7 @@ Deno.test("a folder and a file that is not there are errors, and leave nothing o
     () => fileSource(here.path, NOW()),
     Deno.errors.IsADirectory,
   );
-  assertEquals(message, `"${here.path}" is a directory`);
+  assertEquals(message, "It is a directory");
   await assertRejects(() => fileSource(`${here.path}/none`, NOW()), Deno.errors.NotFound);
 });
 
@@ -228,20 +228,16 @@ Deno.test("errors of an open file name it, once", async () => {
   const fail = (message: string) => (): never => {
     throw new Error(message);
   };
-  const named = `Input/output error, read '${there.path}'`;
   for (
-    const [reason, expected] of [
-      ["Input/output error", `Cannot read "${there.path}": Input/output error`],
-      [named, named],
-    ] as const
+    const reason of ["Input/output error", `Input/output error, read '${there.path}'`]
   ) {
     using _ = replacedOpenFiles(() => ({ readSync: fail(reason) }));
     const source = await fileSource(there.path, NOW());
     const { message } = await assertRejects(() => rest(source), Error);
-    assertEquals(message, expected);
+    assertEquals(message, `Cannot read "${there.path}" on this machine: Input/output error`);
     source.close();
   }
   using _ = replacedOpenFiles(() => ({ statSync: fail("stale") }));
   const { message } = await assertRejects(() => fileSource(there.path, NOW()), Error);
-  assertEquals(message, `Cannot read "${there.path}": stale`);
+  assertEquals(message, `Cannot read "${there.path}" on this machine: stale`);
 });

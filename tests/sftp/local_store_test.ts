@@ -283,7 +283,7 @@ Deno.test({
       () => store.target({ ...request, path: here.path }),
       Deno.errors.IsADirectory,
     );
-    assertEquals(message, `"${here.path}" is a directory`);
+    assertEquals(message, `Cannot write "${here.path}" on this machine: It is a directory`);
     await Deno.symlink("/dev/null", `${here.path}/link`);
     const inside = await store.target({ ...request, path: `${here.path}/link`, inside: true });
     assert(inside.start !== undefined);

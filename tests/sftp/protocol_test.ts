@@ -357,7 +357,7 @@ Deno.test("an error says what failed with what, and why; the server's text if it
   const call = { operation: "open", path: "/a\x07" };
   const plain = sftpError(SftpStatus.FAILURE, call);
   assertEquals([plain.message, plain.status, plain.operation, plain.path, "cause" in plain], [
-    'Cannot open "/a": Failure',
+    'Cannot open "/a" on the server: Failure',
     4,
     "open",
     "/a\x07",
@@ -365,15 +365,18 @@ Deno.test("an error says what failed with what, and why; the server's text if it
   ]);
   const cause = new ProtocolError("bad");
   assertEquals(sftpError(4, call, "busy", cause).cause, cause);
-  assertEquals(sftpError(3, call, "\x07").message, 'Cannot open "/a": Permission denied');
+  assertEquals(
+    sftpError(3, call, "\x07").message,
+    'Cannot open "/a" on the server: Permission denied',
+  );
   assertEquals(
     sftpError(99, { operation: "limits", path: null }).message,
-    "Cannot limits: Status 99",
+    "Cannot limits on the server: Status 99",
   );
   const bad = malformed(call, cause);
   assertEquals([bad.status, bad.message, bad.cause], [
     5,
-    'Cannot open "/a": the server\'s answer is malformed: bad',
+    'Cannot open "/a" on the server: the server\'s answer is malformed: bad',
     cause,
   ]);
   assertEquals([statusText(0), statusText(8), statusText(9)], [

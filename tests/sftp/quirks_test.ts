@@ -323,7 +323,7 @@ Deno.test("a put beyond a quota fails, leaves nothing, and keeps the old file", 
   for (const path of ["/new", "/f.txt"]) {
     const error = await sftp.put(noise(50_000), path).then(() => null, (cause) => cause);
     assert(error instanceof SftpError && error.status === 15, `${error}`);
-    assertEquals(error.message, `Cannot write "${path}": no`);
+    assertEquals(error.message, `Cannot write "${path}" on the server: no`);
   }
   await sftp.realPath(".");
   assertEquals([...server.files.keys()], ["/f.txt", "/d/a.txt", "/d/b.txt"]);

@@ -160,7 +160,7 @@ Deno.test("a tree without an end is left at some depth", async () => {
     () => Promise.resolve().then(() => checkDepth("/x", 257)),
     SftpError,
   );
-  assertEquals(error.message, 'Cannot readDir "/x": folders without an end');
+  assertEquals(error.message, 'Cannot readDir "/x" on the server: folders without an end');
   let requests = 0;
   const remote = {
     remove: () => Promise.reject(new SftpError(FAILURE, "remove", "/", "is a directory")),

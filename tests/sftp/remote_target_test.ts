@@ -239,7 +239,7 @@ Deno.test("a device, a pipe or a folder is not replaced: it is opened itself", a
   w.server.files.delete("/dir/file");
   w.server.folders.set("/dir/file", 0o755);
   const error = await assertRejects(() => w.target(), SftpError);
-  assertEquals(error.message, 'Cannot open "/dir/file": Failure');
+  assertEquals(error.message, 'Cannot open "/dir/file" on the server: it is a directory');
   // With the source's mode, and without.
   assertEquals(w.log().filter((line) => line.includes("trunc")).length, 2);
   assertEquals([hidden(w), w.warnings], [[], []]);
@@ -477,7 +477,10 @@ Deno.test("a copy in place of another length is an error", async () => {
   const target = await w.target();
   const error = await assertRejects(() => write(target), SftpError);
   await target.discard(error);
-  assertEquals(error.message, 'Cannot put "/dir/file": 1000 of 200000 bytes could be copied');
+  assertEquals(
+    error.message,
+    'Cannot put "/dir/file" on the server: 1000 of 200000 bytes could be copied',
+  );
 });
 
 Deno.test("a temporary file that cannot be removed is a second warning", async () => {
@@ -499,7 +502,7 @@ Deno.test("a folder of the final name is told as such, and its part is not copie
   const target = await w.target({}, { inside: true });
   w.server.folders.set("/dir/file", 0o755);
   const error = await assertRejects(() => write(target), SftpError);
-  assertEquals(error.message, 'Cannot put "/dir/file": it is a directory');
+  assertEquals(error.message, 'Cannot put "/dir/file" on the server: it is a directory');
   assert(error.cause instanceof SftpError);
   await target.discard(error);
   assertEquals(hidden(w), []);
@@ -754,7 +757,10 @@ Deno.test("a part that another transfer has taken away is not given the name", a
     await target.flush();
     swap(w, path);
     const error = await assertRejects(() => target.commit(INFO), SftpError, undefined, what);
-    assertEquals(error.message, 'Cannot put "/dir/file": another transfer has taken its place');
+    assertEquals(
+      error.message,
+      'Cannot put "/dir/file" on the server: another transfer has taken its place',
+    );
     assertEquals(w.server.files.has("/dir/file"), false);
     await target.discard(error);
   }

@@ -264,7 +264,7 @@ Deno.test("a late request is late by its own time-out, whatever others have", as
   await time.advance(9);
   assertEquals(settled, []);
   await time.advance(1);
-  assertEquals(settled, ['short 10 Cannot stat "/x": no answer in 10 ms']);
+  assertEquals(settled, ['short 10 Cannot stat "/x" on the server: no answer in 10 ms']);
   await time.advance(490);
   await time.advance(500);
   await time.advance(1000);
@@ -349,7 +349,7 @@ Deno.test("a status of success is no answer where a value is wanted, and EOF is 
   const error = await assertRejects(() => stat(session), SftpError);
   assertEquals(
     error.message,
-    'Cannot stat "/x": the server\'s answer is malformed: Answer of the wrong type 101',
+    'Cannot stat "/x" on the server: the server\'s answer is malformed: Answer of the wrong type 101',
   );
   const into = () => new Uint8Array(1);
   assertEquals(await session.read(handle, 0, 1, into, call), 0);

@@ -248,7 +248,10 @@ Deno.test("the error of a transfer with failures is that of the first, and count
   });
   const first = denied();
   const known = new SftpTransferError(result(first));
-  assertEquals(known.message, 'Cannot setStat "/x": Permission denied (2 of 7 failed)');
+  assertEquals(
+    known.message,
+    'Cannot setStat "/x" on the server: Permission denied (2 of 7 failed)',
+  );
   assertEquals([known.status, known.operation, known.path, known.cause], [
     SftpStatus.PERMISSION_DENIED,
     "setStat",

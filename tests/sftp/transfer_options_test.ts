@@ -170,8 +170,8 @@ Deno.test("a file that vanishes or may not be read is one failure of many", asyn
   assertEquals(
     result.failures.map(({ path, error }) => [path, error.message]).sort(),
     [
-      ["/tree/gone", 'Cannot open "/tree/gone": No such file'],
-      ["/tree/secret", 'Cannot open "/tree/secret": Permission denied'],
+      ["/tree/gone", 'Cannot open "/tree/gone" on the server: No such file'],
+      ["/tree/secret", 'Cannot open "/tree/secret" on the server: Permission denied'],
     ],
   );
   assert(message.endsWith("(2 of 3 failed)"));

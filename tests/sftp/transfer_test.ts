@@ -151,7 +151,10 @@ Deno.test("what fails is told file by file, and the rest goes on", async () => {
   await Deno.mkdir(`${root}/tree/small 60`, { recursive: true });
   const putting = sftp.put(`${here}/from`, "/tree", { recursive: true });
   const error = await assertRejects(() => putting, SftpTransferError);
-  assertEquals(error.message, 'Cannot put "/tree/small 60": it is a directory (1 of 123 failed)');
+  assertEquals(
+    error.message,
+    'Cannot put "/tree/small 60" on the server: it is a directory (1 of 123 failed)',
+  );
   assertEquals(error.result.files, 122);
   assertEquals(error.result.failures.map(({ path }) => path), [`${here}/from/small 60`]);
   const names = (await Array.fromAsync(Deno.readDir(`${root}/tree`))).map(({ name }) => name);

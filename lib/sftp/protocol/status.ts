@@ -65,6 +65,8 @@ export function statusText(status: number): string {
 export interface Call {
   readonly operation: string;
   readonly path: string | null;
+  /** Whether the path is one of this machine, not of the server. */
+  readonly here?: boolean;
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds for the answer; the session's time-out unless given. */
   readonly timeout?: number | undefined;
@@ -82,12 +84,13 @@ export function callOf(
 /** The error for one operation; `reason` may be the peer's text. */
 export function sftpError(
   status: number,
-  { operation, path }: Call,
+  { operation, path, here = false }: Call,
   reason: string = statusText(status),
   cause?: unknown,
 ): SftpError {
   const about = path === null ? "" : ` "${printable(path)}"`;
-  const message = `Cannot ${operation}${about}: ${printable(reason) || statusText(status)}`;
+  const side = here ? "on this machine" : "on the server";
+  const message = `Cannot ${operation}${about} ${side}: ${printable(reason) || statusText(status)}`;
   return new SftpError(status, operation, path, message, cause === undefined ? {} : { cause });
 }
 

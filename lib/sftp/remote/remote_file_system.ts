@@ -153,8 +153,9 @@ export class RemoteFileSystem {
     return await this.#typed(path, attributes, 0, options);
   }
 
-  async lstat(path: string, options: SftpOptions): Promise<SftpFileInfo> {
-    const call = callOf("lstat", path, options);
+  /** The attributes of a file or of the link itself; errors name `about`. */
+  async lstat(path: string, options: SftpOptions, about: string = path): Promise<SftpFileInfo> {
+    const call = callOf("lstat", about, options);
     const { attributes } = await this.session.request(msg.Lstat, { path }, msg.Attrs, call);
     return await this.#typed(path, attributes, 0, options);
   }

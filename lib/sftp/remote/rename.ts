@@ -55,9 +55,9 @@ export async function replace(
       await remote.command(msg.Rename, { from, to }, call);
     } catch (cause) {
       // Without the user's signal: an abort must not leave the file under a hidden name.
-      await remote.command(msg.Rename, { from: aside, to }, { operation: "rename", path: aside });
+      await remote.command(msg.Rename, { from: aside, to }, { operation: "rename", path: to });
       throw cause;
     }
-    await remote.command(msg.Remove, { path: aside }, { operation: "remove", path: aside });
+    await remote.command(msg.Remove, { path: aside }, { operation: "remove", path: to });
   }
 }

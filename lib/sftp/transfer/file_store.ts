@@ -56,6 +56,8 @@ export interface TransferTarget {
   digest?(length: number): Promise<string>;
   /** Gives the complete file its attributes and its name. */
   commit(info: SftpFileInfo | null): Promise<void>;
+  /** The error, with a reason if a server gave none; missing for a local file. */
+  explain?(error: unknown): Promise<unknown>;
   /** Gives up, and removes what was written. */
   discard(cause: unknown): Promise<void>;
 }

@@ -34,7 +34,9 @@ export async function transferFile(
     try {
       await new FileTransfer(name, source, target, context).run();
       await target.commit(source.info);
-    } catch (cause) {
+    } catch (error) {
+      // Before it is removed: then there is space again.
+      const cause = await target.explain?.(error) ?? error;
       await target.discard(cause).catch(() => {}); // the first failure is reported
       throw cause;
     }

@@ -143,7 +143,7 @@ export class FolderTransfer {
 
   async #folder(folder: TransferFolder): Promise<void> {
     const { from, to, depth } = folder;
-    const call = { operation: "transfer", path: from };
+    const call = { operation: "transfer", path: from, here: this.#from.trusted };
     if (depth > SFTP_MAX_DEPTH) {
       throw sftpError(SftpStatus.FAILURE, call, "folders without an end");
     }

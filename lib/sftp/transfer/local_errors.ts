@@ -1,8 +1,10 @@
+import { isPlatformError } from "../../runtime/errors.ts";
+
 /**
- * Runs an operation on an open local file. The runtime's errors about open files do not name a path, which
- * a user who copies a thousand files needs; this adds it.
+ * Runs an operation on a local file. The runtime's errors about open files name no path, and others the hidden
+ * name of a file that is not complete yet; theirs names the file that the user knows, and the side.
  */
-export async function withPathInError<T>(
+export async function onThisMachine<T>(
   operation: string,
   path: string,
   run: () => T | Promise<T>,
@@ -10,8 +12,11 @@ export async function withPathInError<T>(
   try {
     return await run();
   } catch (cause) {
-    if (cause instanceof Error && !cause.message.includes(path)) {
-      cause.message = `Cannot ${operation} "${path}": ${cause.message}`;
+    // Some are plain errors, such as that of a disk that cannot be read.
+    const isOurs = isPlatformError(cause) || (cause instanceof Error && cause.name === "Error");
+    if (isOurs && !cause.message.includes(" on this machine: ")) {
+      const reason = cause.message.replace(/[:,] \w+ '.*'$/s, "");
+      cause.message = `Cannot ${operation} "${path}" on this machine: ${reason}`;
     }
     throw cause;
   }

@@ -1,7 +1,7 @@
 import { platformError } from "../../runtime/errors.ts";
 import { type OpenFile, SEEK_START } from "../../runtime/files.ts";
 import { runtime } from "../../runtime/runtime.ts";
-import { withPathInError } from "./local_errors.ts";
+import { onThisMachine } from "./local_errors.ts";
 import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import type { TransferSource } from "./file_store.ts";
@@ -14,8 +14,8 @@ export async function fileSource(path: string, io: AdaptiveIo): Promise<Transfer
   const file = await runtime.files.open(path);
   try {
     const look = () => io.run(() => file.statSync(), () => file.stat());
-    const info = await withPathInError("read", path, look);
-    if (info.isDirectory) throw platformError("IsADirectory", `"${path}" is a directory`);
+    const info = await onThisMachine("read", path, look);
+    if (info.isDirectory) throw platformError("IsADirectory", "It is a directory");
     return new LocalSource(path, file, info, io);
   } catch (cause) {
     file.close();
@@ -64,7 +64,7 @@ class LocalSource implements TransferSource {
   async #checkSize(): Promise<void> {
     const { size } = await this.#file.stat();
     if (size === this.size) return;
-    const call = { operation: "read", path: this.#path };
+    const call = { operation: "read", path: this.#path, here: true };
     throw sftpError(SftpStatus.EOF, call, `it was cut off at ${size} of ${this.size} bytes`);
   }
 
@@ -81,7 +81,7 @@ class LocalSource implements TransferSource {
     let count = 0;
     while (count < block.length) {
       const rest = count === 0 ? block : block.subarray(count);
-      const more = await withPathInError("read", this.#path, () => this.#read(rest));
+      const more = await onThisMachine("read", this.#path, () => this.#read(rest));
       if (more === null) break;
       count += more;
       if (this.size === null) break; // a pipe: pass on what has come

@@ -1,4 +1,5 @@
 import { isError, platformError } from "../../runtime/errors.ts";
+import { onThisMachine } from "./local_errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { fileSource } from "./local_source.ts";
@@ -53,7 +54,10 @@ export class LocalStore implements FileStore {
 
   async *list(path: string): AsyncGenerator<ListedEntry, void> {
     const folders: Promise<ListedEntry | null>[] = [];
-    for await (const { name, isFile } of runtime.files.readDir(path)) {
+    const names = runtime.files.readDir(path)[Symbol.asyncIterator]();
+    const next = () => onThisMachine("readDir", path, () => names.next());
+    for (let step; !(step = await next()).done;) {
+      const { name, isFile } = step.value;
       // A file is not looked up until it is opened: a look-up costs as much as opening it.
       if (isFile && !this.#settings.options.update) yield { name, info: FILE_NOT_LOOKED_AT };
       else {folders.push(
@@ -105,7 +109,11 @@ export class LocalStore implements FileStore {
     await runtime.files.symlink(target, path);
   }
 
-  async makeFolder(path: string, bits: number | null, place: "root" | "inside"): Promise<void> {
+  makeFolder(path: string, bits: number | null, place: "root" | "inside"): Promise<void> {
+    return onThisMachine("mkdir", path, () => this.#makeFolder(path, bits, place));
+  }
+
+  async #makeFolder(path: string, bits: number | null, place: "root" | "inside"): Promise<void> {
     if (place === "root") {
       await runtime.files.mkdir(path, { recursive: true });
       this.#root = await runtime.files.realPath(path);
@@ -132,10 +140,14 @@ export class LocalStore implements FileStore {
   }
 
   source(path: string): Promise<TransferSource> {
-    return fileSource(path, this.#io);
+    return onThisMachine("read", path, () => fileSource(path, this.#io));
   }
 
-  async target(request: TargetRequest): Promise<TransferTarget> {
+  target(request: TargetRequest): Promise<TransferTarget> {
+    return onThisMachine("write", request.path, () => this.#target(request));
+  }
+
+  async #target(request: TargetRequest): Promise<TransferTarget> {
     const { options } = this.#settings;
     const { path, inside, info } = request;
     if (!inside && await isDevice(path)) return await deviceTarget(path);
@@ -161,7 +173,7 @@ export class LocalStore implements FileStore {
 
 async function isDevice(path: string): Promise<boolean> {
   const info = await orNull(runtime.files.stat(path));
-  if (info?.isDirectory) throw platformError("IsADirectory", `"${path}" is a directory`);
+  if (info?.isDirectory) throw platformError("IsADirectory", "It is a directory");
   return info !== null && !info.isFile;
 }
 

@@ -3,7 +3,7 @@ import { type FileOpenOptions, type OpenFile, SEEK_START } from "../../runtime/f
 import { runtime } from "../../runtime/runtime.ts";
 import { writeAll, writeAllSync } from "../../runtime/write_all.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
-import { withPathInError } from "./local_errors.ts";
+import { onThisMachine } from "./local_errors.ts";
 import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import type { SameBeginning, TransferTarget } from "./file_store.ts";
 import { bitsOf, type SftpTransferOptions } from "./transfer_options.ts";
@@ -46,7 +46,7 @@ export async function fileTarget(local: string, how: FileTargetOptions): Promise
   if (file === null) return await fileTarget(local, { ...how, part: null });
   try {
     if (resumes && !await lock(file)) {
-      throw platformError("Busy", `"${local}" is being fetched by another transfer`);
+      throw platformError("Busy", "Another transfer is fetching it");
     }
     if (how.check !== null || resumes) check(file, hidden, how);
     const held = resumes ? file.statSync().size : 0;
@@ -110,7 +110,7 @@ function check(file: OpenFile, hidden: string, { check }: FileTargetOptions): vo
   check?.();
   const [opened, named] = [file.statSync(), runtime.files.lstatSync(hidden)];
   if (opened.dev === named.dev && opened.ino === named.ino && named.isFile) return;
-  throw platformError("InvalidData", `"${runtime.paths.dirname(hidden)}" changed under our hands`);
+  throw platformError("InvalidData", "Its folder changed under our hands");
 }
 
 class FileTarget implements TransferTarget {
@@ -205,12 +205,15 @@ class FileTarget implements TransferTarget {
     if (sync) await this.#run("sync", () => this.#file.sync());
     // If the folder had been swapped for a link, the hidden file would not be found there.
     if (owners && info?.uid != null && info.gid != null) {
-      await runtime.files.chown(this.#hidden, info.uid, info.gid);
+      const { uid, gid } = info;
+      await this.#run("chown", () => runtime.files.chown(this.#hidden, uid, gid));
     }
     const exact = preserve || (this.#mode & 0o200) === 0; // otherwise the umask applies
-    if (exact && runtime.os !== "windows") await runtime.files.chmod(this.#hidden, this.#mode);
+    if (exact && runtime.os !== "windows") {
+      await this.#run("chmod", () => runtime.files.chmod(this.#hidden, this.#mode));
+    }
     if (runtime.os === "windows") this.#close(); // which cannot rename an open file
-    await runtime.files.rename(this.#hidden, this.#local);
+    await this.#run("write", () => runtime.files.rename(this.#hidden, this.#local));
     this.#close(); // only now: the lock kept other transfers from using it as a part
   }
 
@@ -225,7 +228,7 @@ class FileTarget implements TransferTarget {
   }
 
   #run<T>(operation: string, run: () => T | Promise<T>): Promise<T> {
-    return withPathInError(operation, this.#local, run);
+    return onThisMachine(operation, this.#local, run);
   }
 }
 
@@ -235,7 +238,7 @@ export async function deviceTarget(local: string): Promise<TransferTarget> {
   return {
     held: 0,
     async write(block, release) {
-      await withPathInError("write", local, () => writeAll(file, block));
+      await onThisMachine("write", local, () => writeAll(file, block));
       release();
     },
     flush: () => Promise.resolve(),

@@ -2,6 +2,7 @@ import { SFTP_RESUME_WINDOW } from "../../defaults.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { join, nameProblem, parent } from "../protocol/paths.ts";
 import type { ListedEntry, RemoteFileSystem } from "../remote/remote_file_system.ts";
+import { explained } from "../remote/explain.ts";
 import { remoteSource } from "./remote_source.ts";
 import { remoteTarget } from "./remote_target.ts";
 import { partName } from "./resume.ts";
@@ -76,7 +77,11 @@ export class RemoteStore implements FileStore {
     await this.#remote.symlink(target, path, limits);
   }
 
-  async makeFolder(path: string, bits: number | null): Promise<void> {
+  makeFolder(path: string, bits: number | null): Promise<void> {
+    return explained(this.#remote, this.#makeFolder(path, bits), this.#settings.limits);
+  }
+
+  async #makeFolder(path: string, bits: number | null): Promise<void> {
     const { limits } = this.#settings;
     const mode = bits === null ? null : (bits & 0o777) | 0o700;
     try {
@@ -111,6 +116,10 @@ export class RemoteStore implements FileStore {
   }
 
   target(request: TargetRequest): Promise<TransferTarget> {
+    return explained(this.#remote, this.#target(request), this.#settings.limits);
+  }
+
+  #target(request: TargetRequest): Promise<TransferTarget> {
     const settings = this.#settings;
     if (!settings.options.resume) return remoteTarget(this.#remote, request, null, settings);
     // A later try must send again what was in flight.

@@ -1,4 +1,5 @@
 import { SftpError } from "../../errors.ts";
+import { explain } from "../remote/explain.ts";
 import { copyContent } from "../remote/copy_file.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import { setAttributes } from "./set_attributes.ts";
@@ -77,7 +78,7 @@ export async function remoteTarget(
     const kept = mode ?? (old?.isFile && old.mode !== null ? old.mode & 0o7777 : undefined);
     const held = part === null
       ? 0
-      : (await nullIfRefused(file.stat(limits)) ?? await remote.lstat(hidden, limits)).size;
+      : (await nullIfRefused(file.stat(limits)) ?? await remote.lstat(hidden, limits, path)).size;
     const wanted = !bitsKept || (kept !== undefined && kept !== bits) ? kept ?? bits : undefined;
     return new RemoteTarget(remote, file, settings, { hidden, final, part, held, bits, wanted });
   } catch (cause) {
@@ -459,6 +460,12 @@ class RemoteTarget implements TransferTarget {
       ...(mode !== undefined && { mode }),
       ...(preserve && info?.mtime && { atime: info.atime ?? info.mtime, mtime: info.mtime }),
     };
+  }
+
+  async explain(error: unknown): Promise<unknown> {
+    // That of a source is not ours to explain.
+    if (!(error instanceof SftpError) || error.path !== this.#names.final) return error;
+    return await explain(this.#remote, error, this.#settings.limits);
   }
 
   discard(): Promise<void> {

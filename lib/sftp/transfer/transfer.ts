@@ -142,7 +142,8 @@ class Transfer {
     }
     const found = await Array.fromAsync(glob(from, path));
     if (found.length === 0) {
-      throw sftpError(SftpStatus.NO_SUCH_FILE, { operation: "transfer", path }, "nothing matches");
+      const call = { operation: "transfer", path, here: from.trusted };
+      throw sftpError(SftpStatus.NO_SUCH_FILE, call, "nothing matches");
     }
     await new FolderTransfer(from, to, this.context, this.#pool).some(found, target);
     return await this.#swept(to, target);
@@ -159,7 +160,11 @@ class Transfer {
     const { recursive = false } = this.context.options;
     const info = await from.stat(path);
     if (info === null) {
-      throw sftpError(SftpStatus.NO_SUCH_FILE, { operation: "transfer", path });
+      throw sftpError(SftpStatus.NO_SUCH_FILE, {
+        operation: "transfer",
+        path,
+        here: from.trusted,
+      });
     }
     if (recursive && info.isDirectory) {
       await new FolderTransfer(from, to, this.context, this.#pool).run(path, target, info);

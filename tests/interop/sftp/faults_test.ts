@@ -89,7 +89,8 @@ for (const kind of ["OpenSSH's", "our"] as const) {
         const target = `${far.path}/file`;
         const error = await assertRejects(() => sftp.put(`${here}/large`, target), SftpError);
         assertEquals([error.operation, error.path], ["write", target]);
-        assertStringIncludes(error.message, `Cannot write "${target}": `);
+        const reason = kind === "our" ? "No space left on device" : "no space is left";
+        assertEquals(error.message, `Cannot write "${target}" on the server: ${reason}`);
         assertEquals(names(far.path), []);
       });
       await t.step("put over a file leaves the old one", async () => {
@@ -106,7 +107,10 @@ for (const kind of ["OpenSSH's", "our"] as const) {
       await t.step("get of one file and of a folder", async () => {
         const target = `${near.path}/file`;
         const error = await assertRejects(() => sftp.get(`${here}/large`, target), Error);
-        assertMatch(error.message, /^Cannot write "[^"]*\/full\/file": No space left/);
+        assertMatch(
+          error.message,
+          /^Cannot write "[^"]*\/full\/file" on this machine: No space left/,
+        );
         assertEquals(names(near.path), []);
         const getting = sftp.get(`${here}/tree`, `${near.path}/tree`, { recursive: true });
         await whole(getting, `${here}/tree`, `${near.path}/tree`);
@@ -145,11 +149,11 @@ for (const kind of ["OpenSSH's", "our"] as const) {
       ) {
         const error = await assertRejects(act, SftpError);
         assertEquals([error.operation, error.path], [operation, path]);
-        assertStringIncludes(error.message, `Cannot ${operation} "${path}": `);
+        const reason = kind === "our" ? "Read-only file system" : "the file system is read-only";
+        assertEquals(error.message, `Cannot ${operation} "${path}" on the server: ${reason}`);
       }
       const error = await assertRejects(() => sftp.get(at("file"), `${near.path}/file`), Error);
-      assertStringIncludes(error.message, `${near.path}/`);
-      assertStringIncludes(error.message, "Read-only");
+      assertMatch(error.message, /^Cannot write "[^"]*\/disk\/file" on this machine: Read-only/);
       assertEquals([names(near.path), names(far.path)], [[], ["file"]]);
       assertEquals(await sftp.readTextFile(at("file")), "old");
     },
@@ -247,3 +251,32 @@ for (const kind of ["OpenSSH's", "our"] as const) {
     },
   );
 }
+
+await peerTest(["sshd"], "what OpenSSH's server calls a failure has its reason", async () => {
+  await using w = await world("OpenSSH's");
+  const { sftp, there } = w;
+  const [file, full] = [`${there}/file`, `${there}/full`];
+  await sftp.writeTextFile(file, "text");
+  await sftp.mkdir(full);
+  await sftp.writeTextFile(`${full}/one`, "");
+  for (
+    const [expected, act] of [
+      [`mkdir "${full}" on the server: it exists already`, () => sftp.mkdir(full)],
+      [`symlink "${file}" on the server: it exists already`, () => sftp.symlink("x", file)],
+      [`link "${full}/one" on the server: "${file}" exists already`, () => {
+        return sftp.link(`${full}/one`, file);
+      }],
+      [`open "${file}" on the server: it exists already`, () => {
+        return sftp.open(file, { write: true, createNew: true });
+      }],
+      [`open "${full}" on the server: it is a directory`, () => sftp.writeTextFile(full, "")],
+      [`open "${full}" on the server: it is a directory`, () => sftp.put(new Uint8Array(1), full)],
+      [`remove "${full}" on the server: it is a directory that is not empty`, () => {
+        return sftp.remove(full);
+      }],
+    ] as [string, () => Promise<unknown>][]
+  ) {
+    const { message } = await assertRejects(act, SftpError);
+    assertEquals(message, `Cannot ${expected}`);
+  }
+});

@@ -180,7 +180,7 @@ cases.add("errors say what was done to what, and why", async ({ sftp, at }) => {
   assertEquals(error.operation, "open");
   assertEquals(error.path, at("missing"));
   assertEquals(error.status, SftpStatus.NO_SUCH_FILE);
-  assertEquals(error.message, `Cannot open "${at("missing")}": No such file`);
+  assertEquals(error.message, `Cannot open "${at("missing")}" on the server: No such file`);
 });
 
 cases.add("requests in parallel each get their own answer", async ({ sftp, at }) => {

@@ -1,0 +1,90 @@
+/** Reasons for refusals that a server gives none for: version 3 has one status for most of them. */
+import { printable, SftpError } from "../../errors.ts";
+import { fileSystemOf, type SftpFileSystem } from "../protocol/file_system.ts";
+import * as msg from "../protocol/messages.ts";
+import { EXTENSION } from "../protocol/numbers.ts";
+import type { SftpOptions } from "../protocol/options.ts";
+import { parent } from "../protocol/paths.ts";
+import { callOf, nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
+import type { RemoteFileSystem } from "./remote_file_system.ts";
+
+/** Less than this is too little for a write: a file system that is full may have a few blocks left. */
+const FULL_BYTES = 256 * 1024;
+
+/** A refusal in a server's own words that say nothing. */
+const WORDLESS = /: (failure|general failure|error|SSH_FX_FAILURE)[.!]?$/i;
+
+/** What to look at, and until when. */
+export interface ExplainOptions extends SftpOptions {
+  /** The path that the operation changes; the one of the error unless given. */
+  readonly changed?: string | undefined;
+  /** Whether nothing may have been there before. */
+  readonly isNew?: boolean | undefined;
+}
+
+/** The answer; if the server refused without a reason, an error with the one that a look finds. */
+export async function explained<T>(
+  remote: RemoteFileSystem,
+  answer: Promise<T>,
+  options: ExplainOptions,
+): Promise<T> {
+  try {
+    return await answer;
+  } catch (cause) {
+    throw await explain(remote, cause, options);
+  }
+}
+
+/** The error, with a reason if the server gave none and a look finds one. */
+export async function explain(
+  remote: RemoteFileSystem,
+  error: unknown,
+  options: ExplainOptions,
+): Promise<unknown> {
+  if (!(error instanceof SftpError) || error.status !== SftpStatus.FAILURE) return error;
+  const { operation, path } = error;
+  if (path === null || !WORDLESS.test(error.message)) return error;
+  // The look is a help, never another failure.
+  const reason = await reasonOf(remote, operation, path, options).catch(() => null);
+  return reason === null ? error : sftpError(error.status, { operation, path }, reason, error);
+}
+
+async function reasonOf(
+  remote: RemoteFileSystem,
+  operation: string,
+  path: string,
+  { changed = path, isNew = false, ...options }: ExplainOptions,
+): Promise<string | null> {
+  const there = await nullIfRefused(remote.lstat(changed, options));
+  const it = changed === path ? "it" : `"${printable(changed)}"`;
+  if (there !== null && isNew) return `${it} exists already`;
+  if (there?.isDirectory) {
+    if (operation === "open" || operation === "write") return `${it} is a directory`;
+    const isEmpty = (await remote.all(changed, options)).length === 0;
+    if (!isEmpty) return `${it} is a directory that is not empty`;
+  }
+  const place = there === null ? parent(changed) ?? "." : changed;
+  const system = await fileSystem(remote, place, options);
+  if (system?.readOnly) return "the file system is read-only";
+  return operation !== "remove" && system !== null && isFull(system) ? "no space is left" : null;
+}
+
+function isFull(
+  { availableBlocks, fragmentSize, blocks, files, availableFiles }: SftpFileSystem,
+): boolean {
+  // Some file systems have no number of blocks, or of files, and say 0.
+  const noBlocks = blocks > 0 && availableBlocks * fragmentSize < FULL_BYTES;
+  return noBlocks || (files > 0 && availableFiles === 0);
+}
+
+async function fileSystem(
+  remote: RemoteFileSystem,
+  path: string,
+  options: SftpOptions,
+): Promise<SftpFileSystem | null> {
+  if (!remote.can(EXTENSION.STATVFS)) return null;
+  const data = msg.OnePath.encode({ path });
+  const call = callOf("statvfs", path, options);
+  const answer = remote.extendedReply(EXTENSION.STATVFS, data, msg.FileSystem, call);
+  return await nullIfRefused(answer.then(fileSystemOf));
+}
