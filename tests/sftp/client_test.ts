@@ -35,3 +35,13 @@ Deno.test("the client tells what the server announced", async () => {
   assertEquals(world.sftp.limits, { readLength: 261120, writeLength: 261120, openHandles: 256 });
   assert(world.sftp instanceof SftpClient);
 });
+
+Deno.test("what is read from a file goes through gzip, as its type says", async () => {
+  await using world = await ourWorld();
+  const { sftp } = world;
+  await sftp.writeTextFile("/log", "hello ".repeat(1000));
+  await using file = await sftp.open("/log");
+  const zipped = file.readable.pipeThrough(new CompressionStream("gzip"));
+  const text = await new Response(zipped.pipeThrough(new DecompressionStream("gzip"))).text();
+  assertEquals(text, "hello ".repeat(1000));
+});

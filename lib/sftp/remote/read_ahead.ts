@@ -10,9 +10,14 @@ const PROBE_BYTES = 1024;
 /** A length of requests that every server accepts. */
 const CAREFUL_BYTES = 32 * 1024;
 
+/** The memory of a block. */
+interface Room extends LazyBuffer {
+  bytes(): Uint8Array<ArrayBuffer>;
+}
+
 interface Block {
   readonly offset: number;
-  readonly room: LazyBuffer;
+  readonly room: Room;
   /** Past the expected end: may be short or empty. */
   readonly probe: boolean;
   readonly filled: Promise<number>;
@@ -38,7 +43,7 @@ export class ReadAhead {
   #gap = false;
   readonly #limits: SftpOptions;
   readonly #pacing: RequestPacing;
-  readonly #free: Uint8Array[] = [];
+  readonly #free: Uint8Array<ArrayBuffer>[] = [];
   #blocks: Block[] = [];
   #asked: number;
   #state: "many" | "one" | "ended" = "many";
@@ -59,7 +64,7 @@ export class ReadAhead {
    *
    * @throws {SftpError} If the file was cut off while it was read, or the server has more after its end
    */
-  async next(): Promise<Uint8Array | null> {
+  async next(): Promise<Uint8Array<ArrayBuffer> | null> {
     this.#limits.signal?.throwIfAborted();
     if (this.#state === "ended") return null;
     this.#ask();
@@ -132,9 +137,9 @@ export class ReadAhead {
   }
 
   /** Memory for a block, taken when its first bytes come: then it is likely to be in the processor's cache. */
-  #room(length: number): LazyBuffer {
-    let bytes: Uint8Array | null = null;
-    const take = (): Uint8Array =>
+  #room(length: number): Room {
+    let bytes: Uint8Array<ArrayBuffer> | null = null;
+    const take = (): Uint8Array<ArrayBuffer> =>
       (length === this.#pacing.block ? this.#free.pop() : undefined) ?? new Uint8Array(length);
     return { length, bytes: () => bytes ??= take() };
   }

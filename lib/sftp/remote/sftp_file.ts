@@ -25,7 +25,7 @@ let wrap: (file: RemoteFile) => SftpFile;
 export class SftpFile implements AsyncDisposable {
   readonly #file: RemoteFile;
   #position = 0;
-  #readable: ReadableStream<Uint8Array> | null = null;
+  #readable: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   #writable: WritableStream<Uint8Array> | null = null;
 
   private constructor(file: RemoteFile) {
@@ -229,7 +229,7 @@ export class SftpFile implements AsyncDisposable {
   }
 
   /** Reads from the position on, ahead of the reader; its end, or cancelling it, closes the file. */
-  get readable(): ReadableStream<Uint8Array> {
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#readable ??= readableOf(this.#file, this.#position);
   }
 
@@ -260,9 +260,9 @@ export function sftpFile(file: RemoteFile): SftpFile {
 }
 
 /** Reads from an offset, ahead of the reader; the end of the stream closes the file. */
-function readableOf(file: RemoteFile, start: number): ReadableStream<Uint8Array> {
+function readableOf(file: RemoteFile, start: number): ReadableStream<Uint8Array<ArrayBuffer>> {
   let ahead: ReadAhead | null = null;
-  return new ReadableStream<Uint8Array>({
+  return new ReadableStream<Uint8Array<ArrayBuffer>>({
     pull: (controller) =>
       closedIfFailed(file, async () => {
         ahead ??= new ReadAhead(file, { start, size: await file.size() });
