@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { ClosedError } from "../errors.ts";
+import { ClosedError, DisconnectError } from "../errors.ts";
 import { builtin } from "./builtin.ts";
 import { runtime } from "./runtime.ts";
 
@@ -52,7 +52,10 @@ function socketClass() {
         this.remotePort = remote.port;
       }
       this.#channel = open(this.#end.signal);
-      this.#channel.then(() => this.#connected(), (error) => this.destroy(error));
+      this.#channel.then(
+        () => this.#connected(),
+        (error) => this.destroy(systemError("ECONNREFUSED", error)),
+      );
     }
 
     get pending(): boolean {
@@ -118,7 +121,7 @@ function socketClass() {
         this.#active();
         this.bytesRead += chunk?.length ?? 0;
         this.push(chunk && Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
-      }).catch((error) => this.destroy(error));
+      }).catch((error) => this.#lost(error));
     }
 
     override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error) => void): void {
@@ -130,7 +133,10 @@ function socketClass() {
     }
 
     override _final(done: (error?: Error) => void): void {
-      this.#channel.then((channel) => channel.closeWrite()).then(() => done(), done);
+      this.#channel.then((channel) => channel.closeWrite()).then(() => done(), (error) => {
+        this.#lost(error);
+        done();
+      });
     }
 
     override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
@@ -157,7 +163,21 @@ function socketClass() {
         this.#active();
         for (const { length } of chunks) this.bytesWritten += length;
         done();
-      }, done);
+      }, (error) => {
+        if (!this.#isOver(error)) return done(systemError("EPIPE", error));
+        this.destroy();
+        done();
+      });
+    }
+
+    #lost(error: unknown): void {
+      this.destroy(this.#isOver(error) ? undefined : systemError("ECONNRESET", error));
+    }
+
+    /** Whether the program has ended the socket, and then the connection without waiting for an answer. */
+    #isOver(error: unknown): boolean {
+      const reason = error instanceof ClosedError ? error.cause : error;
+      return this.writableEnded && reason instanceof DisconnectError && reason.by === "us";
     }
 
     /** The time without activity begins anew. */
@@ -168,4 +188,10 @@ function socketClass() {
       runtime.unrefTimer(this.#timer);
     }
   };
+}
+
+/** The error with a code of the system's, which drivers look for; the reason is its `cause`. */
+function systemError(code: "ECONNREFUSED" | "ECONNRESET" | "EPIPE", cause: unknown): Error {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return Object.assign(new Error(message, { cause }), { code });
 }

@@ -50,7 +50,10 @@ Deno.test("A node socket's error is the server's refusal, and drivers are told t
   const socket = pair.host.nodeSocket(`127.0.0.1:${deadPort()}`);
   const closed = Promise.withResolvers<void>();
   socket.once("close", () => closed.resolve());
-  await assertRejects(() => once(socket, "connect"), ChannelOpenError);
+  const { cause, code } = await assertRejects(() => once(socket, "connect"), Error, "refused") as
+    & Error
+    & { code?: string };
+  assertEquals([cause instanceof ChannelOpenError, code], [true, "ECONNREFUSED"]);
   await closed.promise;
   assertEquals(socket.readyState, "closed");
   assertThrows(() => pair.host.nodeSocket("nonsense"), TypeError, "host:port");
@@ -79,9 +82,25 @@ Deno.test("The end of the SSH connection is an error of its node sockets", async
   await using pair = await tunnelPair();
   const socket = pair.host.nodeSocket(server.to);
   await once(socket, "connect");
-  const failed = assertRejects(() => read(socket), DisconnectError);
+  const failed = assertRejects(() => read(socket), Error, "Closed by the application");
   await pair.host.close();
-  await failed;
+  const { cause, code } = await failed as Error & { code?: string };
+  assertEquals([cause instanceof DisconnectError, code], [true, "ECONNRESET"]);
+});
+
+Deno.test("A driver that has ended its node socket is not told that the connection ends, too", async () => {
+  await using server = target(async (conn) => {
+    while (await conn.read(new Uint8Array(1024)) !== null);
+    await pair.host.closed; // holds its own end open for as long as there is a connection
+  });
+  const pair = await tunnelPair();
+  const socket = pair.host.nodeSocket(server.to);
+  await once(socket, "connect");
+  const closed = once(socket, "close"); // an error would be one of this
+  socket.resume();
+  socket.end("good-bye");
+  await pair[Symbol.asyncDispose]();
+  await closed;
 });
 
 Deno.test("A node socket that nobody reads holds its server back, and one that is read gets all", async () => {
