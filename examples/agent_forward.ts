@@ -1,6 +1,8 @@
 /**
  * Lends one key to one command, for a git pull on the server say (`ssh -A`, but not with every key):
- * deno run -A examples/agent_forward.ts deploy@example.com "git -C app pull" ~/.ssh/deploy_key
+ *
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
+ *       examples/agent_forward.ts deploy@example.com "git -C app pull" ~/.ssh/deploy_key
  */
 import { connect, Keyring, loadKey } from "@denossh/ssh";
 

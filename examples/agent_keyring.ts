@@ -1,6 +1,8 @@
 /**
  * Is an ssh-agent with one key for as long as a program of this machine runs:
- * deno run -A examples/agent_keyring.ts ~/.ssh/deploy_key git fetch
+ *
+ *     deno run --allow-env --allow-net --allow-read --allow-write --allow-run \
+ *       examples/agent_keyring.ts ~/.ssh/deploy_key git fetch
  */
 import { Keyring, listenAgent, loadKey } from "@denossh/ssh";
 

@@ -1,6 +1,8 @@
 /**
  * Logs in with the keys of the running ssh-agent, and shows which there are:
- * deno run -A examples/agent_login.ts deploy@example.com uptime
+ *
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh,$SSH_AUTH_SOCK \
+ *       --allow-write=$SSH_AUTH_SOCK examples/agent_login.ts deploy@example.com uptime
  */
 import { agent, connect, connectAgent } from "@denossh/ssh";
 

@@ -1,6 +1,7 @@
 /**
  * A server that shows what keys its clients lend it. Try `ssh -A -p 2222 me@localhost`:
- * deno run -A examples/agent_server.ts
+ *
+ *     deno run --allow-net examples/agent_server.ts
  */
 import { connectAgent } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";

@@ -1,7 +1,8 @@
 /**
  * A bastion: clients log in here, a policy says who may reach what, and each session is recorded.
  *
- *     deno run -A examples/bastion.ts PORT HOST_KEY AUTHORIZED_KEYS TARGET RECORDINGS
+ *     deno run --allow-net --allow-env --allow-read --allow-write \
+ *       examples/bastion.ts PORT HOST_KEY AUTHORIZED_KEYS TARGET RECORDINGS
  *
  * Try it: `ssh -p PORT localhost`, and afterwards `asciinema play RECORDINGS/…`.
  */

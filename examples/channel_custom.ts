@@ -2,7 +2,7 @@
  * Channels and global requests of one's own, in both roles: Transport.accept, open_channel,
  * global_request. Client and server are in one process here:
  *
- * deno run --allow-net examples/channel_custom.ts
+ *     deno run --allow-net examples/channel_custom.ts
  */
 import { type ChannelOwner, connect, none } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";

@@ -1,7 +1,8 @@
 /**
  * Files over a channel's streams: makefile, makefile_stdin, makefile_stderr.
  *
- * deno run --allow-net --allow-read=$HOME/.ssh --allow-env examples/channel_files.ts user@host
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
+ *       examples/channel_files.ts user@host
  */
 import { connect } from "@denossh/ssh";
 

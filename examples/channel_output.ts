@@ -2,7 +2,8 @@
  * Exit status and output, whichever is asked for first: exec_command, recv_exit_status. Output far beyond
  * the window hangs nothing, since `output()` reads both streams.
  *
- * deno run --allow-net --allow-read=$HOME/.ssh --allow-env examples/channel_output.ts user@host
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
+ *       examples/channel_output.ts user@host
  */
 import { connect } from "@denossh/ssh";
 

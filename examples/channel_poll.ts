@@ -1,7 +1,8 @@
 /**
  * Two commands read from one loop without blocking, as with `select()` on `fileno()`.
  *
- * deno run --allow-net --allow-read=$HOME/.ssh --allow-env examples/channel_poll.ts user@host
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
+ *       examples/channel_poll.ts user@host
  */
 import { type Channel, connect } from "@denossh/ssh";
 

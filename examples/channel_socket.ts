@@ -1,7 +1,8 @@
 /**
  * A raw channel as a socket: what paramiko's `Channel` does, in Deno's idiom.
  *
- * deno run --allow-net --allow-read=$HOME/.ssh --allow-env examples/channel_socket.ts user@host
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
+ *       examples/channel_socket.ts user@host
  */
 import { connect } from "@denossh/ssh";
 

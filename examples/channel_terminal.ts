@@ -1,7 +1,8 @@
 /**
  * A shell on a terminal, driven by a program: get_pty, resize_pty, invoke_shell.
  *
- * deno run --allow-net --allow-read=$HOME/.ssh --allow-env examples/channel_terminal.ts user@host
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
+ *       examples/channel_terminal.ts user@host
  */
 import { connect } from "@denossh/ssh";
 

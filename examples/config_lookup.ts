@@ -1,6 +1,7 @@
 /**
  * What ~/.ssh/config says about hosts, as `ssh -G` has it:
- * deno run -A examples/config_lookup.ts db1 bastion
+ *
+ *     deno run --allow-env --allow-read=$HOME/.ssh,/etc/ssh examples/config_lookup.ts db1 bastion
  */
 import { readConfig } from "@denossh/ssh/config";
 

@@ -1,6 +1,8 @@
 /**
  * Fetches what only the server can reach (`ssh -D`); names are resolved there:
- * deno run -A examples/forward_fetch.ts deploy@gateway http://wiki.internal/
+ *
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
+ *       examples/forward_fetch.ts deploy@gateway http://wiki.internal/
  */
 import { connect } from "@denossh/ssh";
 
@@ -11,8 +13,5 @@ if (gateway === undefined || url === undefined) {
 }
 
 await using host = await connect(gateway);
-await using socks = await host.forwardSocks({ port: 0 });
-const proxy = { url: `socks5h://127.0.0.1:${socks.addr.port}` };
-using client = Deno.createHttpClient({ proxy });
-const answer = await fetch(url, { client });
+const answer = await host.fetch(url);
 console.log(answer.status, await answer.text());

@@ -1,6 +1,8 @@
 /**
  * Runs a command behind one or more other hosts (`ssh -J`):
- * deno run -A examples/forward_jump.ts admin@10.0.0.5 uptime ops@bastion ops@inner
+ *
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
+ *       examples/forward_jump.ts admin@10.0.0.5 uptime ops@bastion ops@inner
  */
 import { connect } from "@denossh/ssh";
 

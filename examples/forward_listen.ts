@@ -1,6 +1,8 @@
 /**
  * Answers connections to a port of the server's, without a port on this side:
- * deno run -A examples/forward_listen.ts deploy@example.com
+ *
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
+ *       examples/forward_listen.ts deploy@example.com
  */
 import { connect } from "@denossh/ssh";
 

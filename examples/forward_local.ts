@@ -1,6 +1,8 @@
 /**
  * Reaches a database behind a gateway (`ssh -L`):
- * deno run -A examples/forward_local.ts deploy@gateway db.internal:5432
+ *
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
+ *       examples/forward_local.ts deploy@gateway db.internal:5432
  */
 import { connect } from "@denossh/ssh";
 

@@ -1,6 +1,8 @@
 /**
  * Shows a web server of this machine on a port of another (`ssh -R`):
- * deno run -A examples/forward_remote.ts deploy@example.com 8080
+ *
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
+ *       examples/forward_remote.ts deploy@example.com 8080
  */
 import { connect } from "@denossh/ssh";
 

@@ -1,6 +1,7 @@
 /**
  * An authority certifies a server and a user, who then trust each other without a list of keys:
- * deno run -A examples/keys_certificates.ts
+ *
+ *     deno run --allow-net --allow-read --allow-write examples/keys_certificates.ts
  */
 import { connect, knownHosts, publicKey } from "@denossh/ssh";
 import { generateKey, issueCertificate, RevocationList, withCertificate } from "@denossh/ssh/keys";

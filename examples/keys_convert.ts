@@ -1,6 +1,7 @@
 /**
  * Turns a private key of any format into another: openssh, pkcs8, pem or ppk.
- * deno run -A examples/keys_convert.ts id_rsa.ppk openssh > id_rsa
+ *
+ *     deno run --allow-read examples/keys_convert.ts id_rsa.ppk openssh > id_rsa
  */
 import { loadKey } from "@denossh/ssh";
 import type { PrivateKeyFormat } from "@denossh/ssh/keys";

@@ -1,7 +1,8 @@
 /**
  * Signs a file, or verifies its signature by who may sign it, as `ssh-keygen -Y` does:
- * deno run -A examples/keys_sign.ts sign ~/.ssh/id_ed25519 release.tar
- * deno run -A examples/keys_sign.ts verify allowed_signers ann@example.com release.tar
+ *
+ *     deno run --allow-read --allow-write examples/keys_sign.ts sign ~/.ssh/id_ed25519 release.tar
+ *     deno run --allow-read examples/keys_sign.ts verify allowed_signers ann@example.com release.tar
  */
 import { loadKey, SignatureError } from "@denossh/ssh";
 import { AllowedSigners, signMessage, verifyMessage } from "@denossh/ssh/keys";

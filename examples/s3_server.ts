@@ -1,8 +1,10 @@
 /**
  * Serves SFTP from a bucket of an S3-compatible object store, to the holders of the keys in a file.
- * Store and credentials are those of the AWS SDK's variables:
- * AWS_ENDPOINT_URL=https://s3.example.com AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… \
- *   deno run -A examples/s3_server.ts bucket authorized_keys host_key 2222
+ * Store and credentials are those of the AWS SDK's variables, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and
+ * AWS_SECRET_ACCESS_KEY:
+ *
+ *     deno run --allow-net --allow-env --allow-read --allow-write \
+ *       examples/s3_server.ts bucket authorized_keys host_key 2222
  */
 import { S3Client } from "npm:@aws-sdk/client-s3@3";
 import { authorizedKeys, hostKeyFile, serve } from "@denossh/ssh/server";

@@ -1,6 +1,7 @@
 /**
  * Serves files that are nowhere but in this program's memory, to anybody who may read but not write:
- * deno run -A examples/sftp_backend.ts 2222
+ *
+ *     deno run --allow-net examples/sftp_backend.ts 2222
  */
 import { serve } from "@denossh/ssh/server";
 import { generateKey } from "@denossh/ssh/keys";

@@ -1,6 +1,8 @@
 /**
  * Copies a folder from one server to another, through this machine and without a file on it:
- * deno run -A examples/sftp_copy.ts me@old.example.com:/srv/app me@new.example.com:/srv/app
+ *
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
+ *       examples/sftp_copy.ts me@old.example.com:/srv/app me@new.example.com:/srv/app
  */
 import { connect } from "@denossh/ssh";
 

@@ -1,6 +1,8 @@
 /**
  * Shows the largest files below a folder, or what a pattern stands for, with their owners:
- * deno run -A examples/sftp_find.ts me@example.com '/var/log/*.gz'
+ *
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
+ *       examples/sftp_find.ts me@example.com '/var/log/*.gz'
  */
 import { connect } from "@denossh/ssh";
 import type { SftpWalkEntry } from "@denossh/ssh/sftp";

@@ -1,7 +1,9 @@
 /**
  * Fetches a large file over a link that breaks: each try goes on where the last one stopped, and the
  * whole is compared with what `sha256sum` says on the server before it gets its name:
- * deno run -A examples/sftp_resume.ts backup@example.com /backup/db.tar ./db.tar
+ *
+ *     deno run --allow-net --allow-env --allow-read --allow-write \
+ *       examples/sftp_resume.ts backup@example.com /backup/db.tar ./db.tar
  */
 import { type Client, connect } from "@denossh/ssh";
 import type { SftpHash } from "@denossh/ssh/sftp";

@@ -1,7 +1,9 @@
 /**
  * Brings a folder on a server up to date: only files that changed are sent, and each appears whole.
  * What cannot be sent is told, and the rest is sent all the same:
- * deno run -A examples/sftp_sync.ts deploy@example.com ./dist /srv/app
+ *
+ *     deno run --allow-net --allow-env --allow-read \
+ *       examples/sftp_sync.ts deploy@example.com ./dist /srv/app
  */
 import { connect } from "@denossh/ssh";
 

@@ -2,7 +2,8 @@
  * SSH over a program's pipes (ssh_config's ProxyCommand), as over anything with `readable` and `writable`: a
  * channel, a unix socket, a WebSocketStream.
  *
- * deno run -A examples/transport_command.ts me@inner.example.com ssh -W inner.example.com:22 bastion
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh --allow-run \
+ *       examples/transport_command.ts me@inner.example.com ssh -W inner.example.com:22 bastion
  */
 import { connect } from "@denossh/ssh";
 

@@ -2,7 +2,8 @@
  * Several tunnels through one gateway, as sshtunnel's `open_tunnel`: they are checked, started again and
  * come back by themselves.
  *
- * deno run -A examples/tunnels.ts ops@bastion db.internal:5432 wiki.internal:80
+ *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
+ *       examples/tunnels.ts ops@bastion db.internal:5432 wiki.internal:80
  */
 import { openTunnels } from "@denossh/ssh";
 

@@ -3,41 +3,27 @@ import { connect, Keyring, listenAgent, loadKey, none, publicKey } from "@denoss
 import { generateKey, importPrivateKey } from "@denossh/ssh/keys";
 import { localFiles, type ServeOptions, systemShell } from "@denossh/ssh/server";
 import { ask, echo } from "./forward/world.ts";
-import type { Endpoint } from "./support/endpoint.ts";
+import {
+  example,
+  exampleCommand,
+  examplePermissions,
+  type Home,
+  homeFor,
+  startExample,
+} from "./support/example.ts";
 import { type OurServer, startOurs } from "./support/ours.ts";
-import { Program } from "./support/program.ts";
 import { shellWithPrograms } from "./support/programs.ts";
-import { type Ran, run } from "./support/run.ts";
+import { run } from "./support/run.ts";
 import { tempFolder } from "./support/temp.ts";
 
 const root = new URL("../", import.meta.url);
-
-/** A user's home folder, whose key the server lets in and whose known_hosts has it. */
-interface World extends AsyncDisposable {
-  readonly home: string;
-  readonly target: string;
-  readonly env: Record<string, string>;
-}
-
-async function homeFor(server: Endpoint): Promise<World> {
-  const folder = await tempFolder();
-  await Deno.mkdir(folder.join(".ssh"), { mode: 0o700 });
-  await Deno.copyFile(server.identity!, folder.join(".ssh/id_ed25519"));
-  await Deno.copyFile(server.knownHosts!, folder.join(".ssh/known_hosts"));
-  return {
-    home: folder.path,
-    target: `${server.user}@${server.hostname}:${server.port}`,
-    env: { HOME: folder.path, USER: server.user, SSH_AUTH_SOCK: "", NO_COLOR: "1" },
-    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
-  };
-}
 
 const everything = { forward: { local: () => true, remote: () => true, agent: () => true } };
 
 /** A server of ours that allows everything, and a home. */
 async function ourWorld(
   options: Partial<ServeOptions> = {},
-): Promise<World & { readonly server: OurServer }> {
+): Promise<Home & { readonly server: OurServer }> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await tempFolder());
   const handler = systemShell({ shell: await shellWithPrograms(folder) });
@@ -47,28 +33,8 @@ async function ourWorld(
   return { ...world, server, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
-function command(name: string, args: readonly string[]): string[] {
-  return ["run", "-A", new URL(`examples/${name}`, root).pathname, ...args];
-}
-
-/** Runs an example to its end. */
-async function example(
-  name: string,
-  args: readonly string[],
-  env: Record<string, string> = {},
-): Promise<Ran> {
-  const ran = await run(Deno.execPath(), command(name, args), { env });
-  assertEquals(ran.code, 0, ran.stderr);
-  return ran;
-}
-
-/** Starts one that goes on until it is ended. */
-function started(name: string, args: readonly string[], env: Record<string, string> = {}): Program {
-  return new Program(Deno.execPath(), { args: command(name, args), env });
-}
-
 Deno.test("examples/ has no program that is not run here, and README links to none that is not there", async () => {
-  const interop = ["tests/interop/examples_test.ts", "tests/interop/s3_test.ts"];
+  const interop = ["examples", "s3"].map((name) => `tests/interop/${name}_test.ts`);
   const tests = ["tests/examples_test.ts", ...interop];
   const texts = await Promise.all(tests.map((path) => Deno.readTextFile(new URL(path, root))));
   const own = texts.join();
@@ -80,6 +46,15 @@ Deno.test("examples/ has no program that is not run here, and README links to no
   const linked = [...readme.matchAll(/\]\(examples\/([^)]+)\)/g)].map((link) => link[1]!);
   assertEquals(linked.filter((name) => !names.includes(name)), []);
   assertEquals(names.filter((name) => !linked.includes(name)), []);
+});
+
+Deno.test("Every example names the permissions that it needs, which are not all", () => {
+  const files = [...Deno.readDirSync(new URL("examples/", root))].filter(({ isFile }) => isFile);
+  const programs = files.map(({ name }) => name).filter((name) => name !== "s3_backend.ts");
+  const all = programs.filter((name) =>
+    /^-A$|^--allow-all/m.test(examplePermissions(name).join("\n"))
+  );
+  assertEquals(all, []);
 });
 
 Deno.test("The examples of channels run", async (t) => {
@@ -107,7 +82,7 @@ Deno.test("The examples of channels run", async (t) => {
     assertMatch(text, /^hello me\nan echo\n1970-01-01T00:00:00\.000Z\n.*Only echoes here\n$/);
   });
   await t.step("channel_server.ts", async () => {
-    await using server = started("channel_server.ts", ["0"]);
+    await using server = startExample("channel_server.ts", ["0"]);
     const [, port] = await server.waitFor(/Listening on port (\d+)/);
     await using host = await connect({
       hostname: "127.0.0.1",
@@ -138,19 +113,19 @@ Deno.test("The examples of tunnels run", async (t) => {
   );
 
   await t.step("forward_local.ts", async () => {
-    await using program = started("forward_local.ts", [target, here.to], env);
+    await using program = startExample("forward_local.ts", [target, here.to], env);
     const [, port] = await program.waitFor(/127\.0\.0\.1:(\d+) leads to/);
     assertEquals(await ask(Number(port), "there and back"), "there and back");
   });
   await t.step("forward_remote.ts", async () => {
-    await using program = started("forward_remote.ts", [target, "0"], env);
+    await using program = startExample("forward_remote.ts", [target, "0"], env);
     const [, port] = await program.waitFor(/http:\/\/localhost:(\d+)\//);
     const headers = { connection: "close" };
     const answer = await fetch(`http://127.0.0.1:${port}/x`, { headers });
     assertEquals(await answer.text(), "You asked for /x\n");
   });
   await t.step("forward_listen.ts", async () => {
-    await using program = started("forward_listen.ts", [target], env);
+    await using program = startExample("forward_listen.ts", [target], env);
     const [, port] = await program.waitFor(/nc localhost (\d+)/);
     assertEquals(await ask(Number(port), "there and back"), "there and back");
   });
@@ -164,7 +139,7 @@ Deno.test("The examples of tunnels run", async (t) => {
     assertEquals(text, "inside\n");
   });
   await t.step("tunnels.ts", async () => {
-    await using program = started("tunnels.ts", [target, here.to], env);
+    await using program = startExample("tunnels.ts", [target, here.to], env);
     const [, port] = await program.waitFor(/127\.0\.0\.1:(\d+) -> \S+ up/);
     assertEquals(await ask(Number(port), "there and back"), "there and back");
     program.kill("SIGINT");
@@ -196,7 +171,7 @@ Deno.test("The examples of agents run", async (t) => {
     assertEquals(text, "lent\n");
   });
   await t.step("agent_server.ts", async () => {
-    await using server = started("agent_server.ts", ["0"]);
+    await using server = startExample("agent_server.ts", ["0"]);
     const [, port] = await server.waitFor(/Listening on port (\d+)/);
     await using host = await connect({
       hostname: "127.0.0.1",
@@ -220,7 +195,7 @@ Deno.test("The example of a bastion runs: what is allowed is relayed, recorded a
   using key = await generateKey();
   const keys = await folder.write("keys", `${key.publicKey}\n`);
   const args = ["0", folder.join("host_key"), keys, target, folder.join("recordings")];
-  await using bastion = started("bastion.ts", args, env);
+  await using bastion = startExample("bastion.ts", args, env);
   const [, port] = await bastion.waitFor(/Listening on port (\d+)/);
   await using host = await connect({
     hostname: "127.0.0.1",
@@ -255,7 +230,7 @@ Deno.test("The examples of keys run", async (t) => {
     const verified = await example("keys_sign.ts", ["verify", signers, "ann", release]);
     assertMatch(verified.text, /is as ann signed it\n$/);
     await folder.write("release", "1.0.1");
-    const args = command("keys_sign.ts", ["verify", signers, "ann", release]);
+    const args = exampleCommand("keys_sign.ts", ["verify", signers, "ann", release]);
     assertEquals((await run(Deno.execPath(), args)).code, 1);
   });
   await t.step("keys_convert.ts", async () => {
@@ -282,7 +257,7 @@ Deno.test("The examples of files run", async (t) => {
     assertMatch(text, /^ +300000 .* \/app\/b\.bin\n +5 .* \/app\/a\.txt\n$/);
   });
   await t.step("sftp_backend.ts", async () => {
-    await using backend = started("sftp_backend.ts", ["0"]);
+    await using backend = startExample("sftp_backend.ts", ["0"]);
     const [, port] = await backend.waitFor(/Listening on port (\d+)/);
     await using host = await connect({
       hostname: "127.0.0.1",

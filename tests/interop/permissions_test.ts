@@ -102,3 +102,69 @@ Deno.test("Without a permission the error is Deno's own, and at once", async () 
   assertStringIncludes(text, "NotCapable");
   assertStringIncludes(text, "--allow-net");
 });
+
+await peerTest(["sshd"], "host.fetch() needs the permissions that README.md names", async () => {
+  await using server = await startSshd();
+  await using web = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    () => new Response("from the inside"),
+  );
+  const key = await Deno.readTextFile(server.identity);
+  const program = `
+    import { connect, publicKey } from "@denossh/ssh";
+    import { importPrivateKey } from "@denossh/ssh/keys";
+    await using host = await connect({
+      hostname: "127.0.0.1",
+      port: ${server.port},
+      user: ${JSON.stringify(server.user)},
+      auth: [publicKey(importPrivateKey(${JSON.stringify(key)}))],
+      hostKeys: ${JSON.stringify(server.hostKeys.ed25519!.publicKey)},
+    });
+    const socket = host.nodeSocket("127.0.0.1:${web.addr.port}");
+    socket.end("GET / HTTP/1.0\\r\\n\\r\\n");
+    console.log((await Array.fromAsync(socket)).join("").split("\\r\\n").at(-1));
+    try {
+      const answer = await host.fetch("http://localhost:${web.addr.port}/");
+      console.log(await answer.text());
+    } catch (error) {
+      console.log(error.message);
+    }
+  `;
+  await using folder = await tempFolder();
+  const path = await folder.write("fetch.ts", program);
+  const ask = async (net: string, ...flags: string[]) => {
+    const config = `--config=${new URL("deno.json", ROOT).pathname}`;
+    const args = ["run", "--no-prompt", config, `--allow-net=${net}`, ...flags, path];
+    const { text } = await run(Deno.execPath(), args);
+    const [inside, fetched] = text.trim().split("\n");
+    assertEquals(inside, "from the inside");
+    return fetched!;
+  };
+  const ssh = `127.0.0.1:${server.port}`;
+  const env = "--allow-env=NO_PROXY,no_proxy";
+  assertStringIncludes(await ask(ssh, env), 'net access to "127.0.0.1:0"');
+  assertStringIncludes(await ask("127.0.0.1,localhost"), 'env access to "NO_PROXY"');
+  assertStringIncludes(await ask("127.0.0.1", env), 'net access to "localhost:');
+  assertEquals(await ask("127.0.0.1,localhost", env), "from the inside");
+});
+
+Deno.test("The tool is installed and run by the lines of README.md", async () => {
+  await using folder = await tempFolder();
+  const readme = await Deno.readTextFile(new URL("README.md", ROOT));
+  const here = [new URL("lib/cli/main.ts", ROOT).pathname];
+  const config = `--config=${new URL("deno.json", ROOT).pathname}`;
+  const lines = [...readme.matchAll(/^deno (run|install) (.*)jsr:@denossh\/ssh\/cli(.*?)(?:#.*)?$/gm)];
+  assertEquals(lines.map(([, command]) => command), ["run", "install"]);
+  for (const [, command, flags, rest] of lines) {
+    // JSR has the published version: the line is tried with this one.
+    const args = [command!, config, ...words(flags!), ...here];
+    if (command === "install") args.splice(1, 0, "--root", folder.path);
+    else args.push(...words(rest!).slice(0, 1), "-V");
+    const ran = await run(Deno.execPath(), args);
+    assertEquals(ran.code, 0, ran.stderr);
+  }
+  const { text } = await run(folder.join("bin/denossh"), ["--help"]);
+  assertStringIncludes(text, "keygen");
+});
+
+const words = (text: string) => text.split(" ").filter((word) => word !== "");
