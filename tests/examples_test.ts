@@ -34,7 +34,7 @@ async function ourWorld(
 }
 
 Deno.test("examples/ has no program that is not run here, and README links to none that is not there", async () => {
-  const interop = ["examples", "s3"].map((name) => `tests/interop/${name}_test.ts`);
+  const interop = ["examples", "s3", "databases"].map((name) => `tests/interop/${name}_test.ts`);
   const tests = ["tests/examples_test.ts", ...interop];
   const texts = await Promise.all(tests.map((path) => Deno.readTextFile(new URL(path, root))));
   const own = texts.join();

@@ -153,7 +153,9 @@ Deno.test("The tool is installed and run by the lines of README.md", async () =>
   const readme = await Deno.readTextFile(new URL("README.md", ROOT));
   const here = [new URL("lib/cli/main.ts", ROOT).pathname];
   const config = `--config=${new URL("deno.json", ROOT).pathname}`;
-  const lines = [...readme.matchAll(/^deno (run|install) (.*)jsr:@denossh\/ssh\/cli(.*?)(?:#.*)?$/gm)];
+  const lines = [
+    ...readme.matchAll(/^deno (run|install) (.*)jsr:@denossh\/ssh\/cli(.*?)(?:#.*)?$/gm),
+  ];
   assertEquals(lines.map(([, command]) => command), ["run", "install"]);
   for (const [, command, flags, rest] of lines) {
     // JSR has the published version: the line is tried with this one.

@@ -14,6 +14,7 @@ const PATHS: Readonly<Record<string, string>> = {
   "sftp-server": "/usr/lib/openssh/sftp-server",
   dropbear: "/usr/sbin/dropbear",
   proftpd: "/usr/sbin/proftpd",
+  mariadbd: "/usr/sbin/mariadbd",
 };
 
 /** The peers that tests can ask for. */
@@ -48,6 +49,9 @@ export type Peer =
   | "rclone"
   | "ssh2"
   | "weed"
+  | "postgres"
+  | "redis-server"
+  | "mariadbd"
   | "go"
   | "python3"
   | "root"
@@ -140,6 +144,8 @@ import asyncssh; assert asyncssh.__version__.startswith("2.10.")`);
       return await withSftp(await which("curl"));
     case "proftpd":
       return await existing("/usr/lib/proftpd/mod_sftp.so") && await existing(PATHS[peer]!);
+    case "postgres":
+      return await newestPostgres();
     case "sshfs":
       return await mayMount() ? await which("sshfs") : null;
     case "ssh2":
@@ -175,6 +181,18 @@ async function mayMount(): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** Debian has each version of Postgres in a folder, and only its clients in the PATH. */
+async function newestPostgres(): Promise<string | null> {
+  const folder = "/usr/lib/postgresql";
+  const versions = (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name).catch(() => []))
+    .sort((a, b) => Number(b) - Number(a));
+  for (const version of versions) {
+    const path = await existing(`${folder}/${version}/bin/postgres`);
+    if (path !== null) return path;
+  }
+  return null;
 }
 
 /** Debian has Erlang's applications in packages of their own. */

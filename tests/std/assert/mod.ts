@@ -20,12 +20,12 @@ export function assert(expr: unknown, msg = ""): asserts expr {
 
 /** Asserts that the two values are deeply equal. */
 export function assertEquals<T>(actual: T, expected: T, msg?: string): void {
-  nodeAssert.deepStrictEqual(actual, expected, explain(msg, actual, expected));
+  nodeAssert.deepStrictEqual(actual, expected, explain(msg, actual, expected)!);
 }
 
 /** Asserts that the two values are not deeply equal. */
 export function assertNotEquals<T>(actual: T, expected: T, msg?: string): void {
-  nodeAssert.notDeepStrictEqual(actual, expected, msg);
+  nodeAssert.notDeepStrictEqual(actual, expected, msg!);
 }
 
 /** Asserts that the two values are the same, as `Object.is` has it. */
@@ -34,7 +34,7 @@ export function assertStrictEquals<T>(
   expected: T,
   msg?: string,
 ): asserts actual is T {
-  nodeAssert.strictEqual(actual, expected, explain(msg, actual, expected));
+  nodeAssert.strictEqual(actual, expected, explain(msg, actual, expected)!);
 }
 
 /** Asserts that the value is neither null nor undefined. */
