@@ -16,7 +16,8 @@ import { Log } from "../../lib/cli/shared/log.ts";
 import { logIn, type LoginPlace, placeOf } from "../../lib/cli/shared/login.ts";
 import { ProgressMeter, type ProgressState } from "../../lib/cli/shared/progress_meter.ts";
 import { optionsOfFlag, type SshOptions, sshOptions } from "../../lib/cli/shared/ssh_options.ts";
-import { InterruptedError, onSignals } from "../../lib/cli/shared/terminal.ts";
+import { InterruptedError } from "../../lib/terminal/ask.ts";
+import { onSignals } from "../../lib/terminal/signals.ts";
 
 /** What `demo --help` prints. */
 const HELP = `usage: demo [--size MiB] [-p port] [-i key] [-o Key=Value]… [[user@]host[:port]]
