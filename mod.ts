@@ -34,7 +34,12 @@
  * @module
  */
 export { connect } from "./lib/client/connect.ts";
-export { Client, type ConnectionInfo, type WaitOptions } from "./lib/client/client.ts";
+export {
+  Client,
+  type ConnectionInfo,
+  type SftpStartOptions,
+  type WaitOptions,
+} from "./lib/client/client.ts";
 export type { ConnectOptions, Jump } from "./lib/client/options.ts";
 export {
   type Gateway,

@@ -21,7 +21,7 @@ import type { TunnelConn } from "../forward/tunnel_conn.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import type { HostAddress } from "../known_hosts/host_key_policy.ts";
 import { type ConfiguredForwards, startConfiguredOrExit } from "./configured_forwards.ts";
-import { Command, startProcess, startProgram } from "../session/command.ts";
+import { Command, type Program, startProcess, startProgram } from "../session/command.ts";
 import { ShellCommand, shellText, type ShellValue } from "../session/shell_command.ts";
 import type { Process } from "../session/process.ts";
 import type { NodeSocket } from "../runtime/node_socket.ts";
@@ -71,6 +71,16 @@ export interface ConnectionInfo {
 export interface WaitOptions {
   /** Gives up waiting. */
   readonly signal?: AbortSignal;
+}
+
+/** How to start SFTP. */
+export interface SftpStartOptions extends WaitOptions {
+  /** The subsystem that serves files; `"sftp"` unless given. */
+  readonly subsystem?: string;
+  /** Milliseconds after which any request fails. */
+  readonly timeout?: number;
+  /** The most bytes of one read or write; as many as the server takes unless given. */
+  readonly requestLength?: number;
 }
 
 /** Who is logged in where, and what commands have unless they say otherwise. */
@@ -269,14 +279,7 @@ export class Client implements AsyncDisposable {
    * @throws {RequestDeniedError} If the server refuses it
    */
   async subsystem(name: string, options: WaitOptions = {}): Promise<Channel> {
-    const channel = await this.openSession(options);
-    try {
-      await startProgram(channel, { kind: "subsystem", name }, options);
-      return channel;
-    } catch (error) {
-      channel.abort(error);
-      throw error;
-    }
+    return await startOn(await this.openSession(options), { kind: "subsystem", name }, options);
   }
 
   /**
@@ -284,9 +287,16 @@ export class Client implements AsyncDisposable {
    *
    * @throws {RequestDeniedError} If the server offers no SFTP
    */
-  async sftp(options: WaitOptions = {}): Promise<SftpClient> {
+  async sftp(options: SftpStartOptions = {}): Promise<SftpClient> {
+    const { subsystem = "sftp" } = options;
     const linkFirst = serverReadsLinkFirst(this.#transport.identification.server);
-    return await SftpClient.open(await this.subsystem("sftp", options), { ...options, linkFirst });
+    const program = { kind: "subsystem", name: subsystem } as const;
+    const further = async (giveWay: () => void) => {
+      const channel = await this.#sessions.openSpare(giveWay);
+      return channel && await startOn(channel, program, {});
+    };
+    const channel = await this.subsystem(subsystem, options);
+    return await SftpClient.open(channel, { ...options, linkFirst, further });
   }
 
   /** Opens a session channel that nothing runs on yet (RFC 4254 §6.1). */
@@ -588,6 +598,21 @@ export class Client implements AsyncDisposable {
       channel.abort(error);
       throw error;
     }
+  }
+}
+
+/** Starts a program on a channel, which is closed if that fails. */
+async function startOn(
+  channel: Channel,
+  program: Program,
+  options: WaitOptions,
+): Promise<Channel> {
+  try {
+    await startProgram(channel, program, options);
+    return channel;
+  } catch (error) {
+    channel.abort(error);
+    throw error;
   }
 }
 

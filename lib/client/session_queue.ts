@@ -19,6 +19,8 @@ export class SessionQueue {
   readonly #ask: (options: CallOptions) => Promise<Channel>;
   /** Callers that wait, in their order; only the first may ask. */
   readonly #waiting: Condition[] = [];
+  /** What has each session give way that is open only as long as no caller needs it. */
+  readonly #spare: Set<() => void> = new Set();
   #open = 0;
   #opening = 0;
   /** How many the server allows, as far as it has refused more. */
@@ -44,12 +46,37 @@ export class SessionQueue {
     }
     const place = new Condition();
     this.#waiting.push(place);
+    this.#giveWay();
     try {
       return await this.#openInTurn(place, options);
     } finally {
       this.#waiting.splice(this.#waiting.indexOf(place), 1);
       this.#waiting[0]?.notify();
     }
+  }
+
+  /**
+   * Opens a session that the caller can do without; null if the server has no room for it now.
+   *
+   * @param giveWay Called once another caller waits for a session: this one is to be closed then
+   * @throws {ChannelOpenError} If the server refuses it for another reason than how many there are
+   */
+  async openSpare(giveWay: () => void, options: CallOptions = {}): Promise<Channel | null> {
+    if (this.#waiting.length > 0 || !this.#hasRoom) return null;
+    const answer = await this.#attempt(options);
+    if (answer instanceof ChannelOpenError) return null;
+    this.#spare.add(giveWay);
+    answer.closed.catch(() => {}).then(() => void this.#spare.delete(giveWay));
+    if (this.#waiting.length > 0) this.#giveWay();
+    return answer;
+  }
+
+  /** Has one of the sessions that nobody needs end. */
+  #giveWay(): void {
+    const [giveWay] = this.#spare;
+    if (giveWay === undefined) return;
+    this.#spare.delete(giveWay);
+    giveWay();
   }
 
   async #openInTurn(place: Condition, options: CallOptions): Promise<Channel> {

@@ -129,6 +129,8 @@ export class ChannelCore {
       stalled: available === 0 && this.isOpen && !this.#gotEof,
       receiveWindow: available,
       sendWindow: this.writer.window,
+      largestSendWindow: this.writer.largestWindow,
+      waitedForWindow: this.writer.waitedForWindow,
       readableBytes: this.stdout.size,
       readableStderrBytes: this.stderr.size,
       bytesSent: this.writer.sent,

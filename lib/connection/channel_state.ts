@@ -15,6 +15,10 @@ export interface ChannelState {
   readonly receiveWindow: number;
   /** Bytes that this end may still send. */
   readonly sendWindow: number;
+  /** The most bytes that this end could send at once so far: the peer's window. */
+  readonly largestSendWindow: number;
+  /** Milliseconds that writes have waited for the peer's window so far. */
+  readonly waitedForWindow: number;
   /** Bytes that have come and have not been read. */
   readonly readableBytes: number;
   /** Bytes of standard error that have come and have not been read. */

@@ -47,6 +47,9 @@ export class ChannelWriter {
   /** Whether the socket will call back when it has room. */
   #awaitsRoom = false;
   #sent = 0;
+  /** Since when a write has waited for the window; null if none does. */
+  #fullSince: number | null = null;
+  #waitedForWindow = 0;
   /** Why new writes fail, while those under way continue. */
   #shut: string | null = null;
   /** Why writes under way failed, and what new ones are told. */
@@ -61,6 +64,17 @@ export class ChannelWriter {
   /** Bytes that the peer's window has room for. */
   get window(): number {
     return this.#window.available;
+  }
+
+  /** The most bytes that the peer's window had room for at once. */
+  get largestWindow(): number {
+    return this.#window.largest;
+  }
+
+  /** Milliseconds that writes have waited for the peer's window. */
+  get waitedForWindow(): number {
+    const since = this.#fullSince;
+    return this.#waitedForWindow + (since === null ? 0 : performance.now() - since);
   }
 
   /** Bytes that a write would take without waiting. */
@@ -153,6 +167,7 @@ export class ChannelWriter {
   /** The peer's WINDOW_ADJUST. */
   grow(bytes: number): void {
     this.#window.grow(bytes);
+    this.#noLongerFull();
     this.#news.notify();
   }
 
@@ -174,7 +189,10 @@ export class ChannelWriter {
     try {
       // A buffer that was transferred meanwhile has nothing left to send.
       while (write.sent === 0 && write.data.length > 0) {
-        if (this.#window.available === 0) this.#host.stalled(this.#opening.remoteId);
+        if (this.#window.available === 0) {
+          this.#fullSince ??= performance.now();
+          this.#host.stalled(this.#opening.remoteId);
+        }
         await this.#change(limit);
         if (write.sent > 0) break;
         this.#checkEnd();
@@ -183,7 +201,14 @@ export class ChannelWriter {
       return write.sent;
     } finally {
       this.#waiting = null;
+      this.#noLongerFull();
     }
+  }
+
+  #noLongerFull(): void {
+    if (this.#fullSince === null) return;
+    this.#waitedForWindow += performance.now() - this.#fullSince;
+    this.#fullSince = null;
   }
 
   #sendNow(data: Uint8Array, type: number): number {

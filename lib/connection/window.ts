@@ -11,9 +11,16 @@ const SLOW_ROUND_TRIPS = 32;
 /** What the peer allows us to send (RFC 4254 §5.2). Pure arithmetic. */
 export class SendWindow {
   #available: number;
+  #largest: number;
 
   constructor(available: number) {
     this.#available = available;
+    this.#largest = available;
+  }
+
+  /** The most bytes that there was room for at once: the window, once the peer has read all that was sent. */
+  get largest(): number {
+    return this.#largest;
   }
 
   /** Bytes that may be sent now. */
@@ -33,6 +40,7 @@ export class SendWindow {
       throw new ProtocolError("Window adjust beyond 2^32 - 1 bytes");
     }
     this.#available += bytes;
+    this.#largest = Math.max(this.#largest, this.#available);
   }
 }
 

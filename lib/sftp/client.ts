@@ -87,14 +87,20 @@ export class SftpClient implements AsyncDisposable {
    *
    * @param channel The channel; it is closed with the client, or if this fails
    * @param options A signal, the milliseconds after which any request fails, the most bytes of one
-   * read or write, which are as many as the server takes unless given, and whether the server has
-   * SYMLINK's paths in the draft's order instead of OpenSSH's
+   * read or write, which are as many as the server takes unless given, whether the server has
+   * SYMLINK's paths in the draft's order instead of OpenSSH's, and a function that opens further channels to
+   * the same server, for large files; it resolves to null if there is no room for one
    * @returns The client
    * @throws {SftpError} If the other end is not an SFTP server of version 3
    */
   static async open(
     channel: SftpChannel,
-    options: SftpOptions & { timeout?: number; requestLength?: number; linkFirst?: boolean } = {},
+    options: SftpOptions & {
+      timeout?: number;
+      requestLength?: number;
+      linkFirst?: boolean;
+      further?: (giveWay: () => void) => Promise<SftpChannel | null>;
+    } = {},
   ): Promise<SftpClient> {
     return new SftpClient(await RemoteFileSystem.open(channel, options));
   }
@@ -646,7 +652,7 @@ export class SftpClient implements AsyncDisposable {
 
   /** Ends the session and closes the channel; requests in flight are rejected. */
   close(): Promise<void> {
-    return this.#remote.session.close();
+    return this.#remote.close();
   }
 
   /** Ends the session. */

@@ -36,7 +36,7 @@ export type {
   SftpBackendFile,
   SftpBackendOpen,
 } from "./server/backend.ts";
-export { type SftpChannel, streamChannel } from "./protocol/channel.ts";
+export { type SftpChannel, type SftpChannelState, streamChannel } from "./protocol/channel.ts";
 export { SftpClient } from "./client.ts";
 export type { SftpNames } from "./remote/accounts.ts";
 export type { SftpDirEntry, SftpWalkEntry, SftpWalkOptions } from "./remote/dir_entry.ts";

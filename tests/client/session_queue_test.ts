@@ -129,3 +129,57 @@ Deno.test("a session that waits too long is told how many the server allows", as
   assertStringIncludes(error.message, "3 sessions");
   assertEquals(server.asked, 4);
 });
+
+Deno.test("a spare session is opened only if there is room, and does not wait", async () => {
+  const server = fakeServer((open) => open < 2);
+  const ended = () => {};
+  const [first, second] = [
+    await server.queue.openSpare(ended),
+    await server.queue.openSpare(ended),
+  ];
+  assert(first !== null && second !== null);
+  assertEquals(await server.queue.openSpare(ended), null);
+  assertEquals(server.asked, 3);
+  assertEquals(await server.queue.openSpare(ended), null); // known without asking
+  assertEquals(server.asked, 3);
+});
+
+Deno.test("spare sessions give way to callers that wait, one to each", async () => {
+  const server = fakeServer((open) => open < 3);
+  const asked: number[] = [];
+  for (let i = 0; i < 3; i++) await server.queue.openSpare(() => void asked.push(i));
+  const waiting = [server.queue.open(), server.queue.open()];
+  await until(() => asked.length === 2);
+  assertEquals(asked, [0, 1]);
+  server.end();
+  server.end();
+  await Promise.all(waiting);
+  assertEquals(asked, [0, 1]);
+});
+
+Deno.test("a spare session that is opened while a caller waits gives way at once", async () => {
+  const gate = Promise.withResolvers<Channel>();
+  const closed = Promise.withResolvers<void>();
+  let asked = 0;
+  const queue = new SessionQueue(() => {
+    if (++asked === 1) return gate.promise;
+    if (asked === 2) return Promise.reject(new ChannelOpenError(2, "open failed"));
+    return Promise.resolve({ closed: Promise.withResolvers<void>().promise } as Channel);
+  });
+  let gaveWay = false;
+  const spare = queue.openSpare(() => {
+    gaveWay = true;
+    closed.resolve();
+  });
+  const needed = queue.open();
+  await until(() => asked === 2);
+  gate.resolve({ closed: closed.promise } as Channel);
+  await spare;
+  assertEquals(gaveWay, true);
+  await needed;
+});
+
+Deno.test("a spare session that is refused for what it is fails", async () => {
+  const queue = new SessionQueue(() => Promise.reject(new ChannelOpenError(3, "unknown type")));
+  await assertRejects(() => queue.openSpare(() => {}), ChannelOpenError, "unknown type");
+});

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ChannelWriter } from "../../lib/connection/channel_writer.ts";
 import { limitOf } from "../../lib/waiting.ts";
+import { FakeTime } from "../support/fake_time.ts";
 
 const REASON = new Error("over");
 
@@ -115,4 +116,44 @@ Deno.test("tryWrite takes what window, packet and socket have room for", () => {
   assertEquals([sent, writer.sent, writer.window], [[8, 8], 16, 84]);
   const small = writerWith({ room: 100, window: 9 });
   assertEquals([small.writer.tryWrite(new Uint8Array(50), 0), small.sent], [9, [8, 1]]);
+});
+
+Deno.test("the time that writes wait for the window is counted, that for the socket is not", async () => {
+  using time = new FakeTime();
+  const { writer, drain } = writerWith({ room: 0, window: 10 });
+  const first = writer.writeAll([new Uint8Array(20)], 0, null);
+  time.skip(100);
+  drain(100);
+  await time.advance(0);
+  assertEquals(writer.waitedForWindow, 0);
+  time.skip(30);
+  assertEquals(writer.waitedForWindow, 30); // also while one waits
+  writer.grow(4);
+  time.skip(5);
+  assertEquals(writer.waitedForWindow, 30);
+  await time.advance(0);
+  time.skip(7);
+  writer.grow(6);
+  await first;
+  time.skip(1000);
+  assertEquals(writer.waitedForWindow, 37);
+  const controller = new AbortController();
+  using limit = limitOf({ signal: controller.signal });
+  const given = writer.write(new Uint8Array(1), 0, limit);
+  time.skip(2);
+  controller.abort(REASON);
+  await assertRejects(() => given, Error, "over");
+  time.skip(1000);
+  assertEquals(writer.waitedForWindow, 39);
+});
+
+Deno.test("the largest window is what there was room for at once", () => {
+  const { writer } = writerWith({ room: 100, window: 0 });
+  assertEquals(writer.largestWindow, 0);
+  writer.grow(20);
+  writer.tryWrite(new Uint8Array(15), 0);
+  writer.grow(10);
+  assertEquals([writer.window, writer.largestWindow], [15, 20]);
+  writer.grow(10);
+  assertEquals(writer.largestWindow, 25);
 });

@@ -350,11 +350,18 @@ function change(file: MemoryFile, { size, mode, uid, gid, atime, mtime }: Attrib
   if (atime !== undefined && mtime !== undefined) [file.atime, file.mtime] = [atime, mtime];
 }
 
+/** Memory with room after the data of the file that it was taken for. */
+const ROOMY = new WeakSet<ArrayBufferLike>();
+
 function put(file: MemoryFile, offset: number, data: Uint8Array): void {
-  if (offset + data.length > file.data.length) {
-    const grown = new Uint8Array(offset + data.length);
-    grown.set(file.data);
-    file.data = grown;
+  const size = offset + data.length;
+  if (size > file.data.length) {
+    const { buffer } = file.data;
+    const fits = ROOMY.has(buffer) && buffer.byteLength >= size;
+    const grown = fits ? new Uint8Array(buffer) : new Uint8Array(2 * size);
+    if (!fits) grown.set(file.data);
+    ROOMY.add(grown.buffer);
+    file.data = grown.subarray(0, size);
   }
   file.data.set(data, offset);
 }

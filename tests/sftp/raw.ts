@@ -70,7 +70,16 @@ export function channelTo(
   options: PeerOptions = {},
 ): { channel: SftpChannel; peer: RawPeer } {
   const [channel, far] = channelPair(options);
-  const peer = new RawPeer(far);
+  return { channel, peer: answerOn(far, answer, options) };
+}
+
+/** Answers what comes on a channel as `answer` does. */
+export function answerOn(
+  channel: SftpChannel,
+  answer: (request: RawMessage, peer: RawPeer) => void | Promise<void>,
+  options: Pick<PeerOptions, "greeting" | "extensions"> = {},
+): RawPeer {
+  const peer = new RawPeer(channel);
   const serve = async () => {
     const init = await peer.next();
     if (init?.type !== FXP.INIT) throw new Error("The client does not begin with INIT");
@@ -78,10 +87,10 @@ export function channelTo(
       options.greeting ?? msg.encodeVersion(FXP.VERSION, 3, options.extensions ?? []),
     );
     for (let request; (request = await peer.next()) !== null;) await answer(request, peer);
-    await far.close();
+    await channel.close();
   };
-  serve().catch(() => far.close());
-  return { channel, peer };
+  serve().catch(() => channel.close());
+  return peer;
 }
 
 /** A client of ours at a server that answers as `answer` does. */

@@ -168,6 +168,7 @@ async function withMeter(
     partial: true,
     signal,
     onProgress,
+    onNote: (note: string) => log.verbose(note),
   } as const;
   const { failures, warnings } = await run({ ...options, ...transferLimits(job) });
   for (const { message } of warnings) log.error(`scp: warning: ${printable(message, Infinity)}`);

@@ -27,6 +27,8 @@ A source or target is a local path, [user@]host:[path], or scp://[user@]host[:po
   -s, -O   over SFTP (unless said otherwise), or by the protocol of old
   -T       with -O: take whatever names the server sends
   -l       kilobits a second at most
+  -X       nrequests=N, buffer=BYTES; channels=N, or channels=auto, as it is unless given: how many
+           channels of the connection a large file is spread over
 `;
 
 const LETTERS = `${CONNECTION_LETTERS}123BdfTOpRrstl:X:`;

@@ -94,8 +94,9 @@ export async function put(
   target: string | null,
   options: CopyOptions,
 ): Promise<void> {
-  // As in sftp(1): in place, which needs write permission for the file only.
-  const place = options.resume ? {} : { atomic: false };
+  // As in sftp(1): in place, which needs write permission for the file only. Over several channels it is not, since
+  // a file that is cut off then would have holes.
+  const place = options.resume || shell.options.channels !== null ? {} : { atomic: false };
   const matches = expandGlob(source.pattern, LOCAL_FILES);
   const sources = await Array.fromAsync(matches, ({ path }) => path);
   if (sources.length === 0) throw new SftpCommandError(`File "${source.text}" not found.`);
@@ -141,16 +142,21 @@ async function copy(
   options: CopyOptions,
   run: (options: SftpTransferOptions) => Promise<TransferResult>,
 ): Promise<void> {
-  const { quiet } = shell.options;
+  const { quiet, onNote } = shell.options;
   if (!quiet) console.log(title);
   using meter = shell.progress ? new ProgressMeter(name) : null;
   const onProgress = (progress: TransferProgress) => meter?.update(progress);
+  const { recursive, preserve, resume, sync } = options;
   const { skipped, failures, warnings } = await run({
-    ...options,
+    recursive,
+    preserve,
+    resume,
+    sync,
     ...transferLimits(shell.options),
     partial: true,
     signal: shell.signal,
     onProgress,
+    ...onNote && { onNote },
   });
   if (!quiet) {
     for (const path of skipped) console.log(`Skipped ${printable(path)}: not a regular file`);

@@ -30,6 +30,8 @@ ends at the first command that fails, unless a dash stands before it.
   -N              says what is copied in a batch too, which is quiet otherwise
   -B, -R          bytes of a request and requests under way, which bounds the memory of a transfer
   -l              kilobits a second at most
+  -X channels=N   spreads a large file over N channels, or as many as it takes ("auto"); a put then
+                  replaces the file once it is whole
 `;
 
 /** The exit codes of sftp(1): for an error outside a command, a failed command of a batch, and Ctrl-C. */
@@ -70,7 +72,8 @@ export async function sftp(args: readonly string[]): Promise<number> {
     host = await openRemoteHost(job.place?.target ?? null, job.flags, log);
     client = await host.sftp(job.shell.requestLength);
     if (job.batch === null && job.place) log.info(`Connected to ${job.place.target.hostname}.`);
-    const shell = await SftpShell.start(client, job.shell);
+    const onNote = (note: string) => log.verbose(note);
+    const shell = await SftpShell.start(client, { ...job.shell, onNote });
     const done = await runCommands(shell, { ...job, path: job.place?.path ?? "" }, log);
     return done ? 0 : BATCH_FAILURE;
   } catch (error) {

@@ -26,6 +26,8 @@ export interface CopyOptions {
 export interface SftpShellOptions extends CopyOptions, Tuning {
   /** Report neither what is copied nor how far it is: -q. */
   readonly quiet: boolean;
+  /** Takes lines about how copies are done: -v. */
+  readonly onNote?: (note: string) => void;
   /** Show how far a copy is; the command `progress` switches it. */
   readonly progress: boolean;
 }

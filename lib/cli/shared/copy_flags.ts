@@ -96,6 +96,8 @@ export interface Tuning {
   readonly requests: number | null;
   /** The most kilobits a second: -l. */
   readonly kilobits: number | null;
+  /** The channels that a large file is spread over: -X channels. */
+  readonly channels: number | "auto" | null;
 }
 
 /**
@@ -110,7 +112,7 @@ export function tuningFlags(flags: readonly Flag[]): Tuning {
     if (name === "R") found["nrequests"] = value;
     if (name === "l") found["l"] = value;
     if (name !== "X") continue;
-    const [, option, text] = /^(nrequests|buffer)=(.*)$/.exec(value) ?? [];
+    const [, option, text] = /^(nrequests|buffer|channels)=(.*)$/.exec(value) ?? [];
     if (option === undefined) throw new UsageError(`Invalid SFTP option "${value}"`);
     found[option] = text!;
   }
@@ -120,6 +122,7 @@ export function tuningFlags(flags: readonly Flag[]): Tuning {
     requestLength: number("buffer", 262_144),
     requests: number("nrequests", 65_536),
     kilobits: number("l", 100_000_000),
+    channels: found["channels"] === "auto" ? "auto" : number("channels", MAX_CHANNELS),
   };
 }
 
@@ -131,14 +134,18 @@ function numberOf(name: string, text: string, least: number, most: number): numb
 
 /** The tuning as transfers take it; a kilobit is 1024 bits, as in scp(1). */
 export function transferLimits(
-  { requestLength, requests, kilobits }: Tuning,
-): { inFlight?: number; rateLimit?: number } {
+  { requestLength, requests, kilobits, channels }: Tuning,
+): { inFlight?: number; rateLimit?: number; channels?: number | "auto" } {
   const tuned = requestLength !== null || requests !== null;
   return {
     ...(tuned && { inFlight: (requestLength ?? REQUEST_LENGTH) * (requests ?? REQUESTS) }),
     ...(kilobits !== null && { rateLimit: kilobits * 1024 / 8 }),
+    ...(channels !== null && { channels }),
   };
 }
+
+/** More sessions than any server allows on a connection. */
+const MAX_CHANNELS = 64;
 
 /** The defaults of -B and -R in sftp(1). */
 const REQUEST_LENGTH = 32_768;

@@ -69,11 +69,11 @@ async function throughLogin(target: Destination, flags: CopyFlags, log: Log): Pr
     describe,
     run,
     async sftp(length) {
-      const channel = isPath(flags.subsystem)
-        ? (await run(flags.subsystem)).channel
-        : await client.subsystem(flags.subsystem);
-      const linkFirst = serverReadsLinkFirst(client.info.server);
+      const { subsystem } = flags;
       const timeout = requestTimeout(options);
+      if (!isPath(subsystem)) return await client.sftp({ ...lengthOf(length), subsystem, timeout });
+      const { channel } = await run(subsystem);
+      const linkFirst = serverReadsLinkFirst(client.info.server);
       return await SftpClient.open(channel, { ...lengthOf(length), linkFirst, timeout });
     },
     [Symbol.asyncDispose]: () => client.close(),

@@ -26,6 +26,11 @@ export interface SftpChannel {
    * working on, and does not begin with the others that have arrived.
    */
   readonly isOpen?: boolean;
+  /**
+   * How the other end limits what is sent, if it does. From it a client decides whether a large file is spread
+   * over further channels.
+   */
+  readonly state?: SftpChannelState;
   /** Waits for the next piece of data, of any size, which then belongs to the caller; null at EOF. */
   readChunk(): Promise<Uint8Array | null>;
   /**
@@ -49,6 +54,16 @@ export interface SftpChannel {
   closeWrite(): Promise<void>;
   /** Ends both directions; a waiting `readChunk` resolves to null or rejects. */
   close(): Promise<void>;
+}
+
+/** How the other end of a channel limits what is sent. */
+export interface SftpChannelState {
+  /** Bytes sent so far. */
+  readonly bytesSent: number;
+  /** The most bytes that could be sent at once so far. */
+  readonly largestSendWindow: number;
+  /** Milliseconds that writes have waited until more could be sent. */
+  readonly waitedForWindow: number;
 }
 
 /**

@@ -5,7 +5,7 @@ import { type AnswerHandler, AnswerParser, type PendingRead } from "./answer_par
 import type { Layout } from "../../wire/message.ts";
 import { PathEstimate } from "./pacing.ts";
 import { Cancellations } from "./cancellations.ts";
-import { consume, type SftpChannel } from "../protocol/channel.ts";
+import { consume, type SftpChannel, type SftpChannelState } from "../protocol/channel.ts";
 import { errorLine, StrayText } from "./stray_text.ts";
 import * as msg from "../protocol/messages.ts";
 import { FXP, SFTP_VERSION } from "../protocol/numbers.ts";
@@ -112,6 +112,11 @@ export class ClientSession {
   /** Why the session has ended; null while it is open. */
   get cause(): Error | null {
     return this.#cause;
+  }
+
+  /** How the server limits what is sent; undefined if that is not known. */
+  get flow(): SftpChannelState | undefined {
+    return this.#channel.state;
   }
 
   /** Measurements of the network path, separate for reads and writes. */

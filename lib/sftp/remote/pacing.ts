@@ -41,7 +41,7 @@ export class RequestPacing {
   readonly request: number;
   /** Bytes of a block, a multiple of a request's. */
   readonly block: number;
-  readonly #most: number;
+  #most: number;
   readonly #path: PathEstimate;
   #depth: number;
   #bytes = 0;
@@ -54,7 +54,7 @@ export class RequestPacing {
     this.request = Math.max(Math.min(longest, half), 1);
     const requests = Math.floor(Math.min(BLOCK_BYTES, half) / this.request);
     this.block = this.request * Math.min(Math.max(requests, 1), BLOCK_REQUESTS);
-    this.#most = Math.min(Math.max(Math.floor(inFlight / this.block), 2), MAX_DEPTH);
+    this.#most = this.#blocks(inFlight);
     this.#path = path;
     this.#depth = this.#for(path.held);
   }
@@ -67,6 +67,12 @@ export class RequestPacing {
   /** The most bytes in flight. */
   get window(): number {
     return (this.#most + 1) * this.block;
+  }
+
+  /** Allows more in flight, on a path that now can hold this many bytes. */
+  widen(inFlight: number, held: number): void {
+    this.#most = Math.max(this.#most, this.#blocks(inFlight));
+    this.#depth = Math.max(this.#depth, this.#for(held));
   }
 
   /** Notes that a block has arrived. */
@@ -82,6 +88,10 @@ export class RequestPacing {
     this.#depth = Math.max(this.#depth - 1, this.#for(Math.max(held, before)));
     this.#bytes = 0;
     this.#since = now;
+  }
+
+  #blocks(inFlight: number): number {
+    return Math.min(Math.max(Math.floor(inFlight / this.block), 2), MAX_DEPTH);
   }
 
   /** Blocks for a path that holds this many bytes. */

@@ -35,6 +35,30 @@ export interface ServerLimits {
   readonly openHandles: number;
 }
 
+/** How sessions with a server are started. */
+export interface SessionOptions extends SftpOptions {
+  /** The most bytes of one read or write. */
+  readonly requestLength?: number | undefined;
+  /** Whether the server has SYMLINK's paths in the draft's order. */
+  readonly linkFirst?: boolean | undefined;
+  /** Opens a further channel to the same server. */
+  readonly further?: FurtherChannel | undefined;
+}
+
+/**
+ * Opens a further channel to the same server; null if there is no room for one now. `giveWay` is called once the
+ * channel's place is needed for something else: the channel is closed then.
+ */
+export type FurtherChannel = (giveWay: () => void) => Promise<SftpChannel | null>;
+
+/** What transfers have found out about further sessions. */
+interface ChannelEstimate {
+  /** How many channels the last large file was spread over. */
+  useful: number;
+  /** Sessions that are ending. */
+  readonly closing: Set<Promise<void>>;
+}
+
 /** The most bytes of a message besides its data, as OpenSSH assumes. */
 const MESSAGE_HEAD = 1024;
 
@@ -53,20 +77,22 @@ export class RemoteFileSystem {
   readonly limits: ServerLimits;
   /** Folders in which the server refuses to rename files, although it lets them be written. */
   readonly withoutRename: Set<string | null> = new Set();
-  readonly #linkFirst: boolean;
+  /** What earlier transfers have found out about further sessions. */
+  readonly channels: ChannelEstimate = { useful: 1, closing: new Set() };
+  readonly #options: SessionOptions;
 
-  private constructor(session: ClientSession, limits: ServerLimits, linkFirst: boolean) {
+  private constructor(session: ClientSession, limits: ServerLimits, options: SessionOptions) {
     this.session = session;
     this.limits = limits;
-    this.#linkFirst = linkFirst;
+    this.#options = options;
   }
 
   /** Starts a session and asks the server for its limits. */
   static async open(
     channel: SftpChannel,
-    options: SftpOptions & { timeout?: number; requestLength?: number; linkFirst?: boolean },
+    options: SessionOptions,
   ): Promise<RemoteFileSystem> {
-    const { requestLength = SFTP_MAX_CHUNK, linkFirst = false } = options;
+    const { requestLength = SFTP_MAX_CHUNK } = options;
     if (!(requestLength >= 1)) throw new RangeError("requestLength must be 1 or more");
     const session = await ClientSession.open(channel, options);
     try {
@@ -75,11 +101,32 @@ export class RemoteFileSystem {
         readLength: Math.min(readLength, requestLength),
         writeLength: Math.min(writeLength, requestLength),
         openHandles,
-      }, linkFirst);
+      }, options);
     } catch (cause) {
       await session.close();
       throw cause;
     }
+  }
+
+  /**
+   * Starts a further session at the same server; null if there can be none now.
+   *
+   * @param giveWay Called once the session's place is needed: it is to be closed then
+   */
+  async further(giveWay: () => void): Promise<RemoteFileSystem | null> {
+    const { further, timeout } = this.#options;
+    const channel = await further?.(giveWay) ?? null;
+    if (channel === null) return null;
+    return new RemoteFileSystem(
+      await ClientSession.open(channel, { timeout }),
+      this.limits,
+      this.#options,
+    );
+  }
+
+  /** Ends the session, and further ones that are still ending. */
+  async close(): Promise<void> {
+    await Promise.all([this.session.close(), ...this.channels.closing]);
   }
 
   /** Whether the server announced an extension. */
@@ -251,7 +298,7 @@ export class RemoteFileSystem {
   }
 
   async symlink(target: string, link: string, options: SftpOptions): Promise<void> {
-    const row = this.#linkFirst ? msg.LinkFirst : msg.Symlink;
+    const row = this.#options.linkFirst ? msg.LinkFirst : msg.Symlink;
     await this.command(row, { target, link }, callOf("symlink", link, options));
   }
 

@@ -1,4 +1,5 @@
 import { SftpError } from "../../errors.ts";
+import { Lane } from "./lane.ts";
 import { RequestPacing } from "./pacing.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import type { RemoteFile } from "./remote_file.ts";
@@ -17,6 +18,7 @@ const MAX_SENT = 1024;
 interface Sent {
   readonly bytes: Uint8Array;
   readonly offset: number;
+  readonly lane: Lane;
   readonly written: Promise<void>;
   /** Called when the request is answered, if it is the last of its block. */
   readonly release: (() => void) | null;
@@ -28,25 +30,52 @@ export interface WriteBehindOptions extends SftpOptions {
   readonly start?: number;
   /** The most bytes in flight. */
   readonly inFlight?: number;
+  /** Opens the file in further sessions, when they are needed. */
+  readonly further?: FurtherLanes;
 }
 
-/** Writes a remote file in order, with many requests in flight. */
+/** The further sessions that a file can be written in. */
+export interface FurtherLanes {
+  /**
+   * Looks whether there is a session that the file is not open in, or one is needed; null if not. The file has
+   * been sent up to the offset `sent`.
+   */
+  more(sent: number): Promise<WiderPath> | null;
+}
+
+/** What came of opening a file in further sessions. */
+export interface WiderPath {
+  readonly lanes: readonly Lane[];
+  /** The most bytes in flight now. */
+  readonly inFlight: number;
+  /** What the windows of all channels together hold. */
+  readonly held: number;
+}
+
+/**
+ * Writes a remote file in order, with many requests in flight. With further lanes, each request is sent in the
+ * session that has the fewest to send; all of them together are in flight between two offsets, and never more than
+ * {@linkcode WriteBehind.window} bytes apart.
+ */
 export class WriteBehind {
-  readonly #file: RemoteFile;
+  readonly #lanes: [Lane, ...Lane[]];
+  readonly #further: FurtherLanes | null;
   readonly #limits: SftpOptions;
   readonly #pacing: RequestPacing;
   #sent: Sent[] = [];
   #bytes = 0;
-  /** Requests that the channel has not sent yet. */
-  #waiting = 0;
-  #refused = false;
   #news: PromiseWithResolvers<void> | null = null;
+  #growing: Promise<void> | null = null;
+  readonly #start: number;
   #offset: number;
   #state: "many" | "one" = "many";
 
-  constructor(file: RemoteFile, { start = 0, inFlight, signal, timeout }: WriteBehindOptions = {}) {
-    this.#file = file;
+  constructor(file: RemoteFile, options: WriteBehindOptions = {}) {
+    const { start = 0, inFlight, signal, timeout, further = null } = options;
+    this.#lanes = [new Lane(file)];
+    this.#further = further;
     this.#limits = { signal, timeout };
+    this.#start = start;
     this.#offset = start;
     this.#pacing = new RequestPacing(file.writeLength, file.pathEstimates.write, inFlight);
   }
@@ -54,6 +83,11 @@ export class WriteBehind {
   /** The offset of the next block. */
   get offset(): number {
     return this.#offset;
+  }
+
+  /** The least that the file can be long: writes are done in any order, but each once. */
+  get reached(): number {
+    return this.#start + this.#lanes.reduce((sum, { written }) => sum + written, 0);
   }
 
   /** How far before the last byte written a byte may be missing. */
@@ -94,7 +128,8 @@ export class WriteBehind {
       while (this.#bytes > most || this.#sent.length > MAX_SENT) await this.#oldest();
     }
     // Reading the next block now would displace this one from the processor's cache before it is encrypted.
-    while (this.#waiting > 0 && !this.#refused) {
+    if (this.#further !== null) this.#grow(this.#further);
+    while (this.#isBlocked) {
       this.#news = Promise.withResolvers();
       await this.#news.promise;
     }
@@ -105,32 +140,86 @@ export class WriteBehind {
     while (this.#sent.length > 0) await this.#oldest();
   }
 
+  /**
+   * Waits for all answers, and closes the file in the further sessions.
+   *
+   * @throws {SftpError} If a session could not write everything after all
+   */
+  async end(): Promise<void> {
+    await this.finish();
+    await this.#growing;
+    await Promise.all(this.#closeFurther());
+  }
+
+  /** Gives up: nothing is waited for. */
+  abandon(): void {
+    const close = () => {
+      for (const closing of this.#closeFurther()) closing.catch(() => {});
+    };
+    close();
+    this.#growing?.then(close);
+  }
+
+  #closeFurther(): Promise<void>[] {
+    const [, ...further] = this.#lanes;
+    return further.map((lane) => lane.close(this.#limits));
+  }
+
+  /** Whether every lane has requests that are not sent yet. */
+  get #isBlocked(): boolean {
+    const [own] = this.#lanes;
+    return own.usable && this.#lanes.every(({ usable, unsent }) => !usable || unsent > 0);
+  }
+
+  /** The lane with the fewest requests to send. */
+  get #lane(): Lane {
+    let [best] = this.#lanes;
+    if (this.#state === "one") return best;
+    for (const lane of this.#lanes) if (lane.usable && lane.unsent < best.unsent) best = lane;
+    return best;
+  }
+
   #send(bytes: Uint8Array, release: (() => void) | null): void {
     const offset = this.#offset;
-    this.#waiting++;
-    const written = this.#file.writePiece(bytes, offset, this.#limits, () => {
-      if (--this.#waiting === 0) this.#news?.resolve();
-    });
-    written.catch(() => { // reported when the request is the oldest
-      this.#refused = true;
-      this.#news?.resolve();
-    });
-    this.#sent.push({ bytes, offset, written, release });
+    const lane = this.#lane;
+    const written = lane.write(bytes, offset, this.#limits, this.#wake);
+    this.#sent.push({ bytes, offset, lane, written, release });
     this.#offset += bytes.length;
     this.#bytes += bytes.length;
   }
 
+  readonly #wake = (): void => this.#news?.resolve();
+
   async #oldest(): Promise<void> {
-    const { bytes, written, release } = this.#sent[0]!;
+    const sent = this.#sent[0]!;
+    const { bytes, offset, lane, written, release } = sent;
     try {
       await written;
     } catch (cause) {
-      return await this.#again(cause);
+      const [own] = this.#lanes;
+      if (lane === own || this.#limits.signal?.aborted) return await this.#again(cause);
+      // The further session alone may be lost, or refuse.
+      const again = own.write(bytes, offset, this.#limits, this.#wake);
+      this.#sent[0] = { ...sent, lane: own, written: again };
+      return;
     }
     this.#sent.shift();
     this.#bytes -= bytes.length;
     this.#pacing.passed(bytes.length);
     release?.();
+  }
+
+  /** Opens the file in further sessions if they are needed, in the background. */
+  #grow(further: FurtherLanes): void {
+    const [own] = this.#lanes;
+    if (this.#growing !== null || this.#state === "one" || own.written === 0) return;
+    const more = further.more(this.#offset);
+    if (more === null) return;
+    this.#growing = more.then(({ lanes, inFlight, held }) => {
+      this.#lanes.push(...lanes);
+      this.#pacing.widen(inFlight, held);
+      this.#wake();
+    }).catch(() => {}).then(() => void (this.#growing = null)); // without them it is as before
   }
 
   /** Some servers accept one request at a time, or short ones: writes the rest again that way. */
@@ -142,7 +231,7 @@ export class WriteBehind {
     for (const { bytes, offset, release } of this.#sent) {
       for (let at = 0; at < bytes.length; at += CAREFUL_BYTES) {
         const piece = bytes.subarray(at, at + CAREFUL_BYTES);
-        await this.#file.writePiece(piece, offset + at, this.#limits);
+        await this.#lanes[0].file.writePiece(piece, offset + at, this.#limits);
       }
       release?.();
     }

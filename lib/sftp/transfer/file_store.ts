@@ -67,6 +67,8 @@ export interface TargetRequest {
   readonly path: string;
   /** The attributes of the source. */
   readonly info: SftpFileInfo | null;
+  /** Bytes to expect; null if unknown, as unless given. */
+  readonly size?: number | null;
   /** The name of the source, by which an earlier try is found. */
   readonly name: string;
   /** Whether it is inside a folder of the transfer. */

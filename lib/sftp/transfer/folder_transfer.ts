@@ -233,7 +233,8 @@ export class FolderTransfer {
       source.close();
       throw cause;
     }
-    const request = { path: to, name: from, info: source.info ?? info, inside: true };
+    const { size } = source;
+    const request = { path: to, name: from, info: source.info ?? info, size, inside: true };
     await transferFile(from, source, () => this.#to.target(request), this.#context);
   }
 

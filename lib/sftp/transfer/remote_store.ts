@@ -1,10 +1,12 @@
 import { SFTP_RESUME_WINDOW } from "../../defaults.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { join, nameProblem, parent } from "../protocol/paths.ts";
+import type { FurtherSessions } from "../remote/further_sessions.ts";
 import type { ListedEntry, RemoteFileSystem } from "../remote/remote_file_system.ts";
 import { explained } from "../remote/explain.ts";
 import { remoteSource } from "./remote_source.ts";
 import { remoteTarget } from "./remote_target.ts";
+import { narrowed } from "./wide_part.ts";
 import { partName } from "./resume.ts";
 import type {
   FileStore,
@@ -21,10 +23,17 @@ export class RemoteStore implements FileStore {
   readonly trusted = false;
   readonly #remote: RemoteFileSystem;
   readonly #settings: StoreSettings;
+  readonly #further: FurtherSessions | null;
 
-  constructor(remote: RemoteFileSystem, settings: StoreSettings) {
+  /** @param further The sessions that large files are spread over; none unless given */
+  constructor(
+    remote: RemoteFileSystem,
+    settings: StoreSettings,
+    further: FurtherSessions | null = null,
+  ) {
     this.#remote = remote;
     this.#settings = settings;
+    this.#further = further;
   }
 
   async stat(path: string): Promise<SftpFileInfo | null> {
@@ -119,13 +128,25 @@ export class RemoteStore implements FileStore {
     return explained(this.#remote, this.#target(request), this.#settings.limits);
   }
 
-  #target(request: TargetRequest): Promise<TransferTarget> {
+  async #target(request: TargetRequest): Promise<TransferTarget> {
     const settings = this.#settings;
-    if (!settings.options.resume) return remoteTarget(this.#remote, request, null, settings);
+    const further = this.#further;
+    if (!settings.options.resume) {
+      const spread = further && { further, inFlight: settings.inFlight, part: null };
+      return await remoteTarget(this.#remote, request, null, settings, spread);
+    }
     // A later try must send again what was in flight.
     const inFlight = Math.min(settings.inFlight, SFTP_RESUME_WINDOW);
     const folder = request.path.slice(0, request.path.lastIndexOf("/") + 1);
     const part = folder + partName(request, inFlight);
-    return remoteTarget(this.#remote, request, part, { ...settings, inFlight });
+    const narrow = { ...settings, inFlight };
+    if ((request.size ?? Infinity) <= inFlight || settings.inFlight === inFlight) {
+      const spread = further && { further, inFlight, part };
+      return await remoteTarget(this.#remote, request, part, narrow, spread);
+    }
+    const wide = folder + partName(request, settings.inFlight);
+    await narrowed(this.#remote, wide, part, settings);
+    const spread = further && { further, inFlight: settings.inFlight, part: wide };
+    return await remoteTarget(this.#remote, request, part, narrow, spread);
   }
 }

@@ -8,13 +8,14 @@ import type { SftpChanges, SftpFileInfo } from "../protocol/attributes.ts";
 import { digestOf } from "./content_digest.ts";
 import type { SftpOpenOptions, SftpOptions } from "../protocol/options.ts";
 import { hiddenBeside, parent } from "../protocol/paths.ts";
+import type { FurtherSession, FurtherSessions } from "../remote/further_sessions.ts";
 import type { RemoteFileSystem } from "../remote/remote_file_system.ts";
 import type { RemoteFile } from "../remote/remote_file.ts";
 import { replace } from "../remote/rename.ts";
 import type { SameBeginning, StoreSettings, TargetRequest, TransferTarget } from "./file_store.ts";
 import { isRefusal, nullIfRefused, sftpError, SftpStatus, statusText } from "../protocol/status.ts";
 import { bitsOf } from "./transfer_options.ts";
-import { WriteBehind } from "../remote/write_behind.ts";
+import { type FurtherLanes, type WiderPath, WriteBehind } from "../remote/write_behind.ts";
 
 /**
  * A server's file as a target. It is written under a hidden name and renamed when it is complete, unless the
@@ -26,11 +27,15 @@ export async function remoteTarget(
   request: TargetRequest,
   part: string | null,
   settings: StoreSettings,
+  spread: TargetSpread | null = null,
 ): Promise<TransferTarget> {
   const { options: { atomic, mode }, limits, warn } = settings;
   const { path } = request;
   const bits = bitsOf(request.info, settings.options);
-  if (atomic === false && part === null) return await inPlace(remote, path, bits, settings);
+  if (atomic === false && part === null) {
+    spread?.further.inPlace();
+    return await inPlace(remote, path, bits, settings);
+  }
   const instead = async (reason: string) => {
     const target = await inPlace(remote, path, bits, settings);
     warn(path, inPlaceWarning(path, reason));
@@ -65,7 +70,10 @@ export async function remoteTarget(
     if (!isRefusal(cause) || atomic === true) throw cause;
     return await instead(statusText(status));
   }
-  if (opened === null) return await remoteTarget(remote, request, null, settings);
+  if (opened === null) {
+    const anyPart = spread && { ...spread, part: null };
+    return await remoteTarget(remote, request, null, settings, anyPart);
+  }
   const { file, kept: bitsKept } = opened;
   try {
     const [final, old] = await resolved(remote, path, there, limits);
@@ -80,13 +88,24 @@ export async function remoteTarget(
       ? 0
       : (await nullIfRefused(file.stat(limits)) ?? await remote.lstat(hidden, limits, path)).size;
     const wanted = !bitsKept || (kept !== undefined && kept !== bits) ? kept ?? bits : undefined;
-    return new RemoteTarget(remote, file, settings, { hidden, final, part, held, bits, wanted });
+    const names = { hidden, final, part, held, bits, wanted };
+    const { size = null } = request;
+    return new RemoteTarget(remote, file, settings, names, spread && { ...spread, size });
   } catch (cause) {
     const refused = isRefusal(cause) && atomic !== true;
     await drop(remote, file, hidden, refused ? null : part, limits);
     if (!refused) throw cause;
     return await instead(statusText(cause.status));
   }
+}
+
+/** How a target is spread over further sessions. */
+export interface TargetSpread {
+  readonly further: FurtherSessions;
+  /** The most bytes in flight over all channels. */
+  readonly inFlight: number;
+  /** The name of a part that is written over several channels; null if it is not kept. */
+  readonly part: string | null;
 }
 
 /** An open file, and whether its mode is the one that was asked for. */
@@ -122,7 +141,7 @@ async function openPart(
 }
 
 /** Whether an open part is the file of its name, and our user's; what the server does not tell is believed. */
-async function isOwn(
+export async function isOwn(
   remote: RemoteFileSystem,
   file: RemoteFile,
   part: string,
@@ -233,19 +252,24 @@ class RemoteTarget implements TransferTarget {
   #names: TargetNames;
   /** The size of the file at the start. */
   #before: number;
+  readonly #spread: (TargetSpread & { readonly size: number | null }) | null;
   #behind: WriteBehind;
   #skipped = false;
+  /** Whether it was written over several channels. */
+  #isStriped = false;
 
   constructor(
     remote: RemoteFileSystem,
     file: RemoteFile,
     settings: StoreSettings,
     names: TargetNames,
+    spread: (TargetSpread & { readonly size: number | null }) | null = null,
   ) {
     this.#remote = remote;
     this.#file = file;
     this.#settings = settings;
     this.#names = names;
+    this.#spread = spread;
     this.#behind = this.#from(0);
     this.#before = names.held;
     this.held = this.#reliable(names.held);
@@ -316,7 +340,52 @@ class RemoteTarget implements TransferTarget {
 
   #from(start: number): WriteBehind {
     const { limits, inFlight } = this.#settings;
-    return new WriteBehind(this.#file, { ...limits, start, inFlight });
+    const further = this.#furtherLanes();
+    return new WriteBehind(this.#file, {
+      ...limits,
+      start,
+      inFlight,
+      ...(further && { further }),
+    });
+  }
+
+  /** Null for a file that is written in place: what a failure leaves there must have no holes. */
+  #furtherLanes(): FurtherLanes | null {
+    const spread = this.#spread;
+    const { hidden, final } = this.#names;
+    if (spread === null || hidden === final) return null;
+    const seen = new Set<FurtherSession>();
+    return {
+      more: (sent) => {
+        const sessions = spread.further.for((spread.size ?? Infinity) - sent)
+          .filter((session) => !seen.has(session));
+        if (sessions.length === 0) return null;
+        for (const session of sessions) seen.add(session);
+        return this.#openIn(sessions, spread);
+      },
+    };
+  }
+
+  /** Opens the file in further sessions; those that do not see it as it is are left out. */
+  async #openIn(
+    sessions: readonly FurtherSession[],
+    { further, inFlight, part: wide }: TargetSpread,
+  ): Promise<WiderPath> {
+    const { limits } = this.#settings;
+    const { part, final } = this.#names;
+    if (part !== wide) {
+      // First of all: who finds it by its other name would take holes for content.
+      await replace(this.#remote, part!, wide!, limits, final);
+      this.#names = { ...this.#names, hidden: wide!, part: wide };
+    }
+    const { hidden } = this.#names;
+    const { reached } = this.#behind;
+    const opened = await Promise.all(
+      sessions.map((session) => orNull(session.lane(hidden, final, reached, limits))),
+    );
+    const lanes = opened.filter((lane) => lane !== null);
+    this.#isStriped ||= lanes.length > 0;
+    return { lanes, inFlight, held: further.windows(lanes.length + 1) };
   }
 
   get unit(): number {
@@ -336,7 +405,7 @@ class RemoteTarget implements TransferTarget {
   }
 
   async flush(): Promise<void> {
-    await this.#behind.finish();
+    await this.#behind.end();
     const { limits } = this.#settings;
     const size = this.#behind.offset;
     // A hole at the end is made by writing its last byte: paramiko's server empties a file to set its size.
@@ -357,7 +426,7 @@ class RemoteTarget implements TransferTarget {
     const { limits } = this.#settings;
     const changes = this.#changes(info);
     let left: SftpChanges = {};
-    if (this.#names.part !== null) await this.#mine();
+    if (this.#names.part !== null || this.#isStriped) await this.#mine();
     const last: (() => Promise<void>)[] = [];
     if (Object.keys(changes).length > 0) {
       last.push(async () => {
@@ -378,7 +447,10 @@ class RemoteTarget implements TransferTarget {
     await setAttributes(this.#remote, final, left, this.#settings);
   }
 
-  /** Checks that the part is the file that was written: two tries in parallel share its name. */
+  /**
+   * Checks that the part is the file that was written: two tries in parallel share its name, and a server's
+   * sessions may not share their files.
+   */
   async #mine(): Promise<void> {
     const { limits } = this.#settings;
     const { hidden, final } = this.#names;
@@ -387,8 +459,14 @@ class RemoteTarget implements TransferTarget {
       nullIfRefused(this.#remote.lstat(hidden, limits)),
     ]);
     if (written === null || named === null) return; // the renaming will tell
-    if (named.isFile && named.size === written.size) return;
     const call = { operation: "put", path: final };
+    const { offset } = this.#behind;
+    if (this.#isStriped && written.size !== offset) {
+      const reason = `the server has ${written.size} of ${offset} bytes, which came over several ` +
+        "channels: use one (channels: 1)";
+      throw sftpError(SftpStatus.FAILURE, call, reason);
+    }
+    if (named.isFile && named.size === written.size) return;
     throw sftpError(SftpStatus.FAILURE, call, "another transfer has taken its place");
   }
 
@@ -469,6 +547,7 @@ class RemoteTarget implements TransferTarget {
   }
 
   discard(): Promise<void> {
+    this.#behind.abandon();
     const { hidden, final, part } = this.#names;
     const kept = hidden === final ? hidden : part;
     return drop(this.#remote, this.#file, hidden, kept, this.#settings.limits);

@@ -9,13 +9,14 @@ import { dataSource, type SftpData, streamTarget } from "./streams.ts";
 import { localPath } from "../../runtime/local_path.ts";
 import { join, parent } from "../protocol/paths.ts";
 import { Progress, type TransferResult } from "./progress.ts";
+import { FurtherSessions } from "../remote/further_sessions.ts";
 import type { RemoteFileSystem } from "../remote/remote_file_system.ts";
 import { RemoteStore } from "./remote_store.ts";
 import type { FileStore, TransferSource } from "./file_store.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import { Throttle } from "./throttle.ts";
 import { SftpTransferError } from "./transfer_error.ts";
-import { inFlightOf, type SftpTransferOptions } from "./transfer_options.ts";
+import { checkChannels, inFlightOf, type SftpTransferOptions } from "./transfer_options.ts";
 
 /** Fetches a file, a folder, or what a pattern matches. */
 export async function get(
@@ -99,9 +100,11 @@ class Transfer {
   readonly context: TransferContext;
   readonly #progress: Progress;
   readonly #pool: TaskPool;
+  readonly #further: FurtherSessions[] = [];
 
   constructor(options: SftpTransferOptions, remotes: readonly RemoteFileSystem[]) {
     const inFlight = inFlightOf(options);
+    checkChannels(options);
     const { rateLimit, timeout } = options;
     const handles = remotes.map(({ limits }) =>
       Math.floor(limits.openHandles / 2) || SFTP_UNKNOWN_HANDLES
@@ -128,11 +131,27 @@ class Transfer {
   }
 
   remote(remote: RemoteFileSystem): FileStore {
-    return new RemoteStore(remote, this.context);
+    const { channels = "auto", onNote } = this.context.options;
+    const further = new FurtherSessions(remote, channels, onNote);
+    this.#further.push(further);
+    return new RemoteStore(remote, this.context, further);
   }
 
   /** Transfers a path or a pattern. */
   async run(from: FileStore, path: string, to: FileStore, target: string): Promise<TransferResult> {
+    try {
+      return await this.#run(from, path, to, target);
+    } finally {
+      this.#close();
+    }
+  }
+
+  async #run(
+    from: FileStore,
+    path: string,
+    to: FileStore,
+    target: string,
+  ): Promise<TransferResult> {
     this.context.signal.throwIfAborted();
     const { glob: pattern = false } = this.context.options;
     if (!pattern) {
@@ -151,8 +170,16 @@ class Transfer {
 
   /** Runs the transfer of one file. */
   async single(run: () => Promise<void>): Promise<TransferResult> {
-    await this.#pool.work(run);
-    return this.#result();
+    try {
+      await this.#pool.work(run);
+      return this.#result();
+    } finally {
+      this.#close();
+    }
+  }
+
+  #close(): void {
+    for (const further of this.#further) further.close();
   }
 
   /** Transfers a file or folder; resolves to the folder that was written to. */
@@ -177,7 +204,7 @@ class Transfer {
   }
 
   async file(name: string, source: TransferSource, to: FileStore, path: string): Promise<void> {
-    const request = { path, name, info: source.info, inside: false };
+    const request = { path, name, info: source.info, size: source.size, inside: false };
     await transferFile(name, source, () => to.target(request), this.context);
   }
 

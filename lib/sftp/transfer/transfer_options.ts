@@ -52,12 +52,27 @@ export interface SftpTransferOptions extends SftpOptions {
   /** The most bytes in flight, of all files together: the memory of a transfer; 32 MiB unless given. */
   readonly inFlight?: number;
   /**
+   * The SFTP channels that a large file is spread over, all on the same connection: a number, which a server
+   * may have fewer of, or `"auto"`, as it is unless given. That is one, and more, up to ten, only where the
+   * window of one is what limits a `put`, as it does on a path of a long round trip. A channel ends once its
+   * place is needed for another session of the connection. What is written in place has one channel.
+   */
+  readonly channels?: number | "auto";
+  /**
    * Resolve even if some files of a folder could not be transferred: the result lists them. Otherwise the
    * rest is transferred, too, and an `SftpTransferError` with the result is thrown.
    */
   readonly partial?: boolean;
   /** Called with the progress, at most ten times a second and at the end of each file. */
   readonly onProgress?: (progress: TransferProgress) => void;
+  /** Called with a line of text for each decision about channels, for logs. */
+  readonly onNote?: (note: string) => void;
+}
+
+/** @throws {RangeError} If there cannot be as many channels */
+export function checkChannels({ channels = "auto" }: SftpTransferOptions): void {
+  if (channels === "auto" || (Number.isInteger(channels) && channels >= 1)) return;
+  throw new RangeError(`channels must be a whole number of 1 or more, or "auto", not ${channels}`);
 }
 
 /** Asks a server for the SHA-256 of the first `length` bytes of a file, in hexadecimal digits. */

@@ -1,0 +1,67 @@
+import type { SftpOptions } from "../protocol/options.ts";
+import { isRefusal } from "../protocol/status.ts";
+import type { RemoteFile } from "./remote_file.ts";
+
+/** A file that is open in one session, as one of the ways that its content is sent. */
+export class Lane {
+  readonly file: RemoteFile;
+  /** Requests that the channel has not sent yet. */
+  unsent = 0;
+  /** Whether more may be sent here. */
+  usable = true;
+  /** Bytes whose requests the server has done. */
+  written = 0;
+  #unanswered = 0;
+  #idle: PromiseWithResolvers<void> | null = null;
+  #closing: Promise<void> | null = null;
+
+  constructor(file: RemoteFile) {
+    this.file = file;
+  }
+
+  /** Sends a WRITE; `news` is called when the channel has taken all that was sent here, or this fails. */
+  write(
+    bytes: Uint8Array,
+    offset: number,
+    limits: SftpOptions,
+    news: () => void,
+  ): Promise<void> {
+    this.unsent++;
+    this.#unanswered++;
+    const written = this.file.writePiece(bytes, offset, limits, () => {
+      if (--this.unsent === 0) news();
+    });
+    written.then(() => {
+      this.written += bytes.length;
+      this.#answered();
+    }, () => {
+      this.#answered();
+      this.usable = false;
+      news();
+    });
+    return written;
+  }
+
+  /** Closes the file once all that was sent here is answered. */
+  close(limits: SftpOptions): Promise<void> {
+    this.usable = false;
+    return this.#closing ??= this.#close(limits);
+  }
+
+  async #close(limits: SftpOptions): Promise<void> {
+    while (this.#unanswered > 0) {
+      this.#idle ??= Promise.withResolvers();
+      await this.#idle.promise;
+    }
+    try {
+      await this.file.close(limits);
+    } catch (cause) {
+      // The session may be lost, after all that was sent in it was answered, or sent again.
+      if (isRefusal(cause) || limits.signal?.aborted) throw cause;
+    }
+  }
+
+  #answered(): void {
+    if (--this.#unanswered === 0) this.#idle?.resolve();
+  }
+}

@@ -1,0 +1,36 @@
+/** SFTP over several channels of one connection: what it takes of the server's sessions. */
+import { assert, assertEquals } from "@std/assert";
+import { localFiles } from "@denossh/ssh/server";
+import { connectedPair } from "@denossh/ssh/testing";
+import { noise } from "../support/random.ts";
+import { folder, same } from "../sftp/world.ts";
+
+const DATA = noise(8 * 1024 * 1024);
+
+for (const sessions of [1, 2, 3]) {
+  Deno.test(`a put over four channels leaves a command its place among ${sessions} sessions`, async () => {
+    await using root = await folder();
+    await using pair = await connectedPair({
+      serve: { sftp: localFiles({ root: root.path }), maxSessions: sessions },
+      handler: (session) => session.print("ran"),
+    });
+    const sftp = await pair.host.sftp();
+    const notes: string[] = [];
+    let running: Promise<string> | null = null;
+    await sftp.put(DATA, "/file", {
+      channels: 4,
+      onNote: (note) => void notes.push(note),
+      onProgress({ transferred }) {
+        if (transferred > DATA.length / 2) running ??= pair.host.run("ls");
+      },
+    });
+    assert(same(await Deno.readFile(`${root.path}/file`), DATA));
+    assertEquals(notes[0], "Spreading over 4 channels: as asked for");
+    assert(
+      notes[1]!.startsWith(sessions === 1 ? "One channel: " : `${sessions} channels: `),
+    );
+    if (sessions === 1) await sftp.close();
+    assertEquals(await running, "ran");
+    await sftp.close();
+  });
+}

@@ -1,0 +1,82 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { SFTP_CHANNELS } from "../../lib/defaults.ts";
+import { ChannelNeed, type ChannelSample } from "../../lib/sftp/remote/channel_need.ts";
+
+const MIB = 1024 ** 2;
+const START: ChannelSample = {
+  at: 1000,
+  channels: 1,
+  bytes: 5 * MIB,
+  waited: 300,
+  window: 2 * MIB,
+  roundTrip: 50,
+};
+
+/** A sample so many milliseconds later, in which a window was sent each round trip. */
+function later(from: ChannelSample, ms: number, more: Partial<ChannelSample> = {}): ChannelSample {
+  const { at, bytes, waited, channels, window, roundTrip } = from;
+  return {
+    ...from,
+    at: at + ms,
+    bytes: bytes + ms / roundTrip * window * channels,
+    waited: waited + ms * channels * 0.9,
+    ...more,
+  };
+}
+
+Deno.test("a window that is full each round trip needs four channels, and then as many as there are", () => {
+  const need = new ChannelNeed();
+  assertEquals(need.count(START, Infinity), 1);
+  assertEquals(need.count(later(START, 99), Infinity), 1); // not two round trips
+  const second = later(START, 100);
+  assertEquals(need.count(second, Infinity), 4);
+  assertEquals(
+    need.why,
+    "writes wait for a window of 2048 KiB, at a round trip of 50 ms and 42 MB/s",
+  );
+  need.changed();
+  const four = { ...second, channels: 4 };
+  assertEquals(need.count(four, Infinity), 4);
+  const settled = later(four, 100);
+  assertEquals(need.count(settled, Infinity), 4); // the first round trips of more channels
+  assertEquals(need.count(later(settled, 100), Infinity), SFTP_CHANNELS);
+});
+
+Deno.test("more channels are not needed where the window is not the limit", () => {
+  for (
+    const [from, to, left, reason] of [
+      [{ roundTrip: 4 }, {}, Infinity, /^the round trip takes 4\.0 ms$/],
+      [{ roundTrip: Infinity }, {}, Infinity, /^the round trip takes Infinity ms$/],
+      [{}, { waited: 340 }, Infinity, /^writes waited for the window 40 % of the time$/],
+      [{}, { bytes: 5.9 * MIB }, Infinity, /^9\.4 MB\/s are less than the window allows$/],
+      [{}, {}, 15 * MIB, /^the rest is short$/],
+    ] as const
+  ) {
+    const need = new ChannelNeed();
+    const first = { ...START, ...from };
+    assertEquals([need.count(first, left), need.count(later(first, 100, to), left)], [1, 1]);
+    assertMatch(need.whyNot!, reason);
+  }
+});
+
+Deno.test("at least 20 ms are looked at", () => {
+  const need = new ChannelNeed();
+  const first = { ...START, roundTrip: 6 };
+  need.count(first, Infinity);
+  assertEquals(need.count(later(first, 19), Infinity), 1);
+  assertEquals(need.count(later(first, 20), Infinity), 4);
+});
+
+Deno.test("if more channels gain nothing there are no more of them", () => {
+  const need = new ChannelNeed();
+  need.count(START, Infinity);
+  const second = later(START, 100);
+  assertEquals(need.count(second, Infinity), 4);
+  need.changed();
+  const four = { ...second, channels: 4, window: MIB / 2 };
+  need.count(four, Infinity);
+  const settled = later(four, 100);
+  need.count(settled, Infinity);
+  assertEquals(need.count(later(settled, 100), Infinity), 4);
+  assertMatch(need.whyNot!, /^the last ones raised the rate to 42 MB\/s only$/);
+});

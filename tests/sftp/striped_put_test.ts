@@ -1,0 +1,341 @@
+/** Files that are spread over several channels: when, over how many, and what is left of them after a cut. */
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { SftpError, type SftpTransferOptions } from "../../lib/sftp/mod.ts";
+import { fuzzTest, LONG } from "../support/random.ts";
+import { LongPath, type LongPathOptions } from "./long_path.ts";
+import { type MemoryFile, MemoryServer } from "./memory_server.ts";
+import { FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { answerOn, type RawPeer, status } from "./raw.ts";
+import { noise, same } from "./world.ts";
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const DATA = noise(6 * MIB);
+
+function memoryServer(): MemoryServer {
+  const server = new MemoryServer();
+  server.extensions.push("posix-rename@openssh.com");
+  return server;
+}
+
+/** A path to a server of files in memory, whose windows are small, so that files can be, too. */
+function pathTo(
+  server: MemoryServer,
+  options: Partial<LongPathOptions> = {},
+  answer: MemoryServer["answer"] = server.answer,
+): LongPath {
+  const extensions = server.extensions.map((name): [string, string] => [name, "1"]);
+  return new LongPath(
+    { roundTrip: 50, window: 64 * KIB, ...options },
+    (channel) => void answerOn(channel, answer, { extensions }),
+  );
+}
+
+interface Put {
+  readonly options?: SftpTransferOptions;
+  readonly path?: Partial<LongPathOptions>;
+  readonly data?: Uint8Array;
+  readonly server?: MemoryServer;
+  /** What happens once the first bytes have been sent. */
+  readonly meanwhile?: (path: LongPath) => void;
+}
+
+/** Puts a file; tells over how many channels, and what was noted. */
+async function put({ options, path: along, data = DATA, server = memoryServer(), meanwhile }: Put) {
+  using path = pathTo(server, along);
+  const sftp = await path.client();
+  const notes: string[] = [];
+  let begun = false;
+  await path.run(sftp.put(data, "/file", {
+    onNote: (note) => notes.push(note),
+    ...options,
+    onProgress(progress) {
+      options?.onProgress?.(progress);
+      if (begun || progress.transferred < data.length / 2) return;
+      begun = true;
+      meanwhile?.(path);
+    },
+  }));
+  assertEquals(begun, true);
+  assert(same(server.data("/file")!, data));
+  assertEquals([...server.files.keys()], ["/file"]);
+  await path.run(sftp.close());
+  assertEquals(path.channels.open, 0);
+  return { channels: path.channels.opened, milliseconds: path.now, notes, server };
+}
+
+Deno.test("a put that waits for the window is spread over further channels", async () => {
+  const one = await put({ options: { channels: 1 } });
+  assertEquals([one.channels, one.notes], [1, []]);
+  const auto = await put({});
+  assertEquals(auto.channels, 10);
+  assertMatch(
+    auto.notes[0]!,
+    /^Spreading over 4 channels: writes wait for a window of 64 KiB, at a round trip of 50 ms and 1\.\d MB\/s$/,
+  );
+  assertMatch(auto.notes[1]!, /^Spreading over 10 channels: .* and [45]\.\d MB\/s$/);
+  assert(auto.milliseconds < one.milliseconds / 2, `${auto.milliseconds} ms`);
+});
+
+Deno.test("a put over a short path, a slow link, or of a short file has one channel", async () => {
+  for (
+    const [along, data, note] of [
+      [{ roundTrip: 2 }, DATA, /^One channel: the round trip takes 2\.0 ms$/],
+      [{ rate: 500_000 }, DATA, /^One channel: 0\.5 MB\/s are less than the window/],
+      [{ window: MIB, rate: 2 * MIB }, DATA, /^One channel: 2\.\d MB/],
+      [{}, DATA.subarray(0, MIB), null],
+    ] as const
+  ) {
+    const { channels, notes } = await put({ path: along, data });
+    assertEquals([channels, notes.length], [1, note === null ? 0 : 1]);
+    if (note !== null) assertMatch(notes[0]!, note);
+  }
+});
+
+for (const sessions of [1, 2, 3]) {
+  Deno.test(`a server that allows ${sessions} sessions has as many channels of a put`, async () => {
+    for (const channels of ["auto", 5] as const) {
+      const put5 = await put({ options: { channels }, path: { sessions } });
+      assertEquals(put5.channels, sessions);
+      assertMatch(put5.notes[1]!, /: the server has no room for another session$/);
+    }
+  });
+}
+
+Deno.test("as many channels as are asked for are opened, whatever the path", async () => {
+  for (const channels of [1, 2, 7]) {
+    const { channels: opened } = await put({ options: { channels }, path: { roundTrip: 2 } });
+    assertEquals(opened, channels);
+  }
+});
+
+Deno.test("channels is a whole number of 1 or more, or auto", async () => {
+  using path = pathTo(memoryServer());
+  const sftp = await path.client();
+  for (const channels of [0, -1, 1.5, NaN, Infinity, "many" as "auto"]) {
+    await assertRejects(() => sftp.put(DATA, "/file", { channels }), RangeError, "channels");
+  }
+});
+
+Deno.test("the next put has as many channels as the last one had, at once", async () => {
+  const server = memoryServer();
+  using path = pathTo(server);
+  const sftp = await path.client();
+  const notes: string[] = [];
+  const options = { onNote: (note: string) => void notes.push(note) };
+  await path.run(sftp.put(DATA, "/one", options));
+  assertEquals(notes.length, 2);
+  notes.length = 0;
+  await path.run(sftp.put(DATA, "/two", options));
+  assertEquals(notes, ["Spreading over 10 channels: as for the last file"]);
+  assert(same(server.data("/two")!, DATA));
+  await path.run(sftp.close());
+});
+
+Deno.test("a further channel that is refused or broken is done without", async () => {
+  for (const refused of [/^OPEN .* write$/, /^FSTAT /]) {
+    const server = memoryServer();
+    server.refuse = (line) => refused.test(line) ? 4 : undefined;
+    await put({ server, options: { channels: 3 } });
+    assertEquals(writes(server), 192);
+  }
+});
+
+/** How many WRITEs came. */
+function writes({ log }: MemoryServer): number {
+  return log.filter((line) => line.startsWith("WRITE")).length;
+}
+
+Deno.test("a session that does not see what others have written is not used", async () => {
+  const server = memoryServer();
+  let whole: MemoryFile | null = null;
+  server.refuse = (line) => {
+    // As a server that shows a file once it is closed.
+    if (!/^OPEN .* write$/.test(line)) return undefined;
+    const path = line.split(" ")[1]!;
+    whole ??= server.files.get(path)!;
+    server.add(path, new Uint8Array(0));
+    queueMicrotask(() => server.files.set(path, whole!));
+    return undefined;
+  };
+  const { channels } = await put({ server, options: { channels: 3 } });
+  assertEquals(channels, 3);
+});
+
+Deno.test("a server that loses what came over further channels is noticed", async () => {
+  const server = memoryServer();
+  const peers = new Set<RawPeer>();
+  using path = pathTo(server, {}, (request, peer) => {
+    peers.add(peer);
+    const isLost = request.type === FXP.WRITE && [...peers].indexOf(peer) > 0;
+    return isLost ? peer.send(status(request.id, 0)) : server.answer(request, peer);
+  });
+  const sftp = await path.client();
+  const putting = path.run(sftp.put(DATA, "/file", { channels: 10 }));
+  const reason = /the server has \d+ of 6291456 bytes, which came over several channels/;
+  assertMatch((await assertRejects(() => putting, SftpError)).message, reason);
+  assertEquals(server.files.size, 0);
+});
+
+Deno.test("what is written in place has one channel: a failure leaves no holes there", async () => {
+  const { channels } = await put({ options: { atomic: false, channels: 5 } });
+  assertEquals(channels, 1);
+});
+
+Deno.test("a channel gives way to another session, and the file is whole", async () => {
+  const { notes } = await put({
+    options: { channels: 3 },
+    meanwhile: (path) => path.giveWay(),
+  });
+  assertEquals(notes[1], "A channel gives way to another session");
+});
+
+Deno.test("a further channel that is lost alone does no harm", async () => {
+  await put({ options: { channels: 3 }, meanwhile: (path) => path.lose() });
+});
+
+Deno.test("a write that is refused fails the put, and leaves nothing", async () => {
+  for (const resume of [false, true]) {
+    const server = memoryServer();
+    server.refuse = (line) => /^WRITE .* 2\d{6} /.test(line) ? 3 : undefined;
+    using path = pathTo(server);
+    const sftp = await path.client();
+    const putting = sftp.put(DATA, "/file", { channels: 3, resume });
+    const error = await assertRejects(() => path.run(putting), SftpError);
+    assertEquals([error.operation, error.path, error.status], ["write", "/file", 3]);
+    await path.run(sftp.close());
+    assertEquals(server.files.has("/file"), false);
+    assertEquals([server.files.size, server.open], [resume ? 1 : 0, 0]);
+  }
+});
+
+Deno.test("a put over several channels is cancelled as a whole", async () => {
+  const server = memoryServer();
+  using path = pathTo(server);
+  const sftp = await path.client();
+  const controller = new AbortController();
+  const putting = sftp.put(DATA, "/file", {
+    channels: 4,
+    signal: controller.signal,
+    onProgress: ({ transferred }) => transferred > MIB && controller.abort(new Error("enough")),
+  });
+  await assertRejects(() => path.run(putting), Error, "enough");
+  await path.run(sftp.close());
+  assertEquals([server.files.size, server.open, path.channels.open], [0, 0, 0]);
+});
+
+Deno.test("progress of several channels never goes back, and a rate holds for all of them", async () => {
+  const seen: number[] = [];
+  const { milliseconds } = await put({
+    data: DATA.subarray(0, 2 * MIB),
+    options: {
+      channels: 4,
+      rateLimit: MIB,
+      onProgress: ({ transferred }) => void seen.push(transferred),
+    },
+  }).catch((error) => {
+    throw error;
+  });
+  assert(seen.length > 3);
+  assertEquals(seen, seen.toSorted((a, b) => a - b));
+  assert(milliseconds >= 2000, `${milliseconds} ms`);
+});
+
+Deno.test("between the first byte that is missing and the last there is no more than may be in flight", async () => {
+  const server = memoryServer();
+  const inFlight = 512 * KIB;
+  const pieces = new Map<number, number>();
+  let [most, whole, end] = [0, 0, 0];
+  server.refuse = (line) => {
+    const [name, , offset, length] = line.split(" ");
+    if (name !== "WRITE") return undefined;
+    pieces.set(Number(offset), Number(length));
+    end = Math.max(end, Number(offset) + Number(length));
+    while (pieces.has(whole)) whole += pieces.get(whole)!;
+    most = Math.max(most, end - whole);
+    return undefined;
+  };
+  const late = (channel: number) => channel * 60;
+  await put({ server, options: { channels: 8, inFlight }, path: { late } });
+  assert(most > 64 * KIB && most <= inFlight + 32 * KIB, `${most}`);
+});
+
+fuzzTest(
+  "a put over several channels that is cut anywhere is resumed, and is whole",
+  async (random) => {
+    const data = noise(MIB + 12_345);
+    const old = noise(50_000, 7);
+    for (let round = 0; round < 200 * LONG; round++) {
+      const server = memoryServer();
+      server.add("/file", old);
+      const resume = random(4) > 0;
+      const options = {
+        channels: 2 + random(3),
+        resume,
+        inFlight: (2 + random(6)) * 64 * KIB,
+        verify: random(10) === 0,
+      };
+      let cuts = 0;
+      let sent = 0;
+      for (let isWhole = false; !isWhole;) {
+        const lateness = Array.from({ length: 4 }, () => random(60));
+        const cutAfter = cuts > 2 ? Infinity : random(data.length + 100_000);
+        using path = pathTo(server, { cutAfter, late: (channel) => lateness[channel % 4]! });
+        try {
+          const sftp = await path.client();
+          await path.run(sftp.put(data, "/file", options));
+          isWhole = true;
+        } catch (error) {
+          cuts++;
+          assert(error instanceof SftpError || String(error).includes("cut"), `${error}`);
+          const there = server.data("/file")!;
+          // The last answer may have been lost.
+          assert(same(there, old) || same(there, data), `round ${round}: neither old nor new`);
+        }
+        sent += path.arrived;
+      }
+      assert(same(server.data("/file")!, data), `round ${round}, ${JSON.stringify(options)}`);
+      if (cuts === 0) assert(sent < 1.2 * data.length);
+    }
+  },
+);
+
+fuzzTest(
+  "a large part of several channels has a name for itself, and is resumed",
+  async (random) => {
+    const data = noise(14 * MIB);
+    const narrow = async () => {
+      const server = memoryServer();
+      using path = pathTo(server, { window: MIB, cutAfter: 5 * MIB });
+      const sftp = await path.client();
+      await assertRejects(() => path.run(sftp.put(data, "/file", { resume: true, channels: 1 })));
+      return [...server.files.keys()];
+    };
+    const [name] = await narrow();
+    for (let round = 0; round < 4 * LONG; round++) {
+      const server = memoryServer();
+      const options = { resume: true, channels: 3, inFlight: 4.5 * MIB };
+      let arrived = 0;
+      for (const cutAfter of [13.5 * MIB - random(MIB), Infinity]) {
+        const lateness = [0, random(100), random(100)];
+        using path = pathTo(server, {
+          window: MIB,
+          cutAfter,
+          late: (channel) => lateness[channel % 3]!,
+        });
+        const sftp = await path.client();
+        const putting = path.run(sftp.put(data, "/file", options));
+        if (cutAfter === Infinity) await putting;
+        else {
+          await assertRejects(() => putting, SftpError);
+          assertEquals(server.files.size, 1);
+          assertEquals(server.files.has(name!), false);
+        }
+        arrived = path.arrived;
+      }
+      assert(same(server.data("/file")!, data));
+      assertEquals([...server.files.keys()], ["/file"]);
+      assert(arrived < data.length, `${arrived} bytes were sent again`);
+    }
+  },
+);
