@@ -129,7 +129,6 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
     if (this.#closed !== null) return;
     this.#closed = { error };
     this.#held = null;
-    this.#waiting.length = 0;
     if (!this.#flushing) this.sealer[Symbol.dispose]();
   }
 

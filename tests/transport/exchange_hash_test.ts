@@ -1,0 +1,63 @@
+/** The exchange hash is over what the RFCs name, in their order: two ends of one mistake would agree. */
+import { assertEquals } from "@std/assert";
+import { concat } from "@std/bytes";
+import { resolveSuite } from "../../lib/crypto/suite.ts";
+import type { Role } from "../../lib/transport/negotiation.ts";
+import { MSG } from "../../lib/wire/numbers.ts";
+import { Reader } from "../../lib/wire/reader.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+import { transportPair } from "./transport_pair.ts";
+
+/** What both ends sent until their new keys, and what those are made of. */
+async function exchange(kex: string) {
+  const sent: Record<Role, Uint8Array[]> = { client: [], server: [] };
+  const made: { secret: Uint8Array; exchangeHash: Uint8Array; sessionId: Uint8Array }[] = [];
+  const suite = resolveSuite({ kex: [kex] });
+  await using pair = transportPair({
+    client: { suite, identification: "SSH-2.0-Client" },
+    server: { suite, identification: "SSH-2.0-Server" },
+  });
+  for (const { role, sink } of [pair.client, pair.server]) {
+    const [sendNow, rekey] = [sink.sendNow.bind(sink), sink.sealer.rekey.bind(sink.sealer)];
+    sink.sendNow = (payload) => {
+      sent[role].push(payload.slice());
+      sendNow(payload);
+    };
+    sink.sealer.rekey = (keys) => {
+      made.push({ ...keys, secret: keys.secret.slice() });
+      rekey(keys);
+    };
+  }
+  await Promise.all([pair.client.handshake(), pair.server.handshake()]);
+  const until = (messages: Uint8Array[]) =>
+    messages.slice(0, messages.findIndex(([number]) => number === MSG.NEWKEYS));
+  return { client: until(sent.client), server: until(sent.server), made };
+}
+
+const methods: [name: string, hash: string, reference: string][] = [
+  ["curve25519-sha256", "SHA-256", "RFC 8731 §3"],
+  ["ecdh-sha2-nistp384", "SHA-384", "RFC 5656 §4"],
+  ["diffie-hellman-group14-sha256", "SHA-256", "RFC 4253 §8"],
+  ["diffie-hellman-group-exchange-sha256", "SHA-256", "RFC 4419 §3"],
+];
+for (const [name, hash, reference] of methods) {
+  Deno.test(`The exchange hash of ${name} is that of ${reference}`, async () => {
+    const { client, server, made } = await exchange(name);
+    const [clientInit, ...ofClient] = client;
+    const [serverInit, ...ofServer] = server;
+    const reply = new Reader(ofServer.pop()!, 1);
+    const [hostKey, value] = [reply.string(), reply.string()];
+    const clientValue = ofClient.pop()!.subarray(1);
+    const transcript = new Writer().text("SSH-2.0-Client").text("SSH-2.0-Server")
+      .string(clientInit!).string(serverInit!)
+      .string(hostKey)
+      // The question for a group, and the group.
+      .bytes(concat([...ofClient, ...ofServer].map((message) => message.subarray(1))))
+      .bytes(clientValue).string(value).bytes(made[0]!.secret).take();
+    const expected = new Uint8Array(await crypto.subtle.digest(hash, transcript));
+    assertEquals(made.length, 2);
+    for (const { exchangeHash, sessionId } of made) {
+      assertEquals([exchangeHash, sessionId], [expected, expected]);
+    }
+  });
+}
