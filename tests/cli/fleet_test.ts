@@ -202,6 +202,6 @@ Deno.test("fleet: Ctrl-C ends what is under way, shows the table, and is 130", a
   await using program = startCli(["fleet", ...flags, "-H", file, "x"]);
   await program.waitFor(/ann\S+ \| began\n/);
   program.kill("SIGINT");
-  await program.waitFor(/ann\S+ +failed  1 .* Interrupted\nbob\S+ +failed  0 .* Interrupted\n/);
+  await program.waitFor(/ann\S+ +failed +1 .* Interrupted\nbob\S+ +failed +0 .* Interrupted\n/);
   assertEquals((await program.status).code, 130);
 });
