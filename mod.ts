@@ -56,6 +56,8 @@ export { knownHosts, type KnownHostsOptions } from "./lib/known_hosts/known_host
 export type { HostAddress, HostKeyPolicy } from "./lib/known_hosts/host_key_policy.ts";
 export type { HostKeyChanges } from "./lib/known_hosts/update.ts";
 export type { TcpOptions } from "./lib/login/tcp.ts";
+export { promptHostKey } from "./lib/login/host_key_question.ts";
+export { InterruptedError, promptSecret } from "./lib/terminal/ask.ts";
 export { loadKey, type LoadKeyOptions } from "./lib/login/load_key.ts";
 export type { AuthDialog, AuthMethod } from "./lib/auth/auth_method.ts";
 export { hostBased, type HostBasedOptions } from "./lib/auth/host_based.ts";

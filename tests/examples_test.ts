@@ -34,7 +34,9 @@ async function ourWorld(
 }
 
 Deno.test("examples/ has no program that is not run here, and README links to none that is not there", async () => {
-  const interop = ["examples", "s3", "databases", "fleet"].map((name) => `interop/${name}_test.ts`);
+  const interop = ["attach", "examples", "s3", "databases", "fleet"].map((name) =>
+    `interop/${name}_test.ts`
+  );
   const tests = ["examples_test.ts", "fleet/examples_test.ts", ...interop];
   const texts = await Promise.all(
     tests.map((path) => Deno.readTextFile(new URL(`tests/${path}`, root))),

@@ -7,6 +7,7 @@ import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import type { CallOptions } from "../waiting.ts";
 import { expandHome } from "../runtime/local_path.ts";
+import { askAboutHostKey } from "./host_key_question.ts";
 import { withRules } from "./host_key_rules.ts";
 import { verifyHostKey } from "./host_keys.ts";
 import { knownHostsCommand } from "./known_hosts_command.ts";
@@ -62,12 +63,18 @@ export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTru
         return compromised = true;
       }
       if (error.reason !== "unknown" || strict === "yes") throw error;
-      if (strict === "ask" && !await confirm(host, key, dialog)) throw error;
+      if (strict === "ask" && !await confirm(host, key)) throw error;
       // With no file to add to, only a user may decide that a new key is good.
       if (files.user.length === 0 && report === null) throw error;
       await remember(host, key);
       return true;
     }
+  }
+
+  async function confirm(host: HostAddress, key: PublicKey): Promise<boolean> {
+    const answer = dialog.ask && await askAboutHostKey(host, key, dialog.ask);
+    if (answer === null) report?.verbose("No question about the host key can be asked");
+    return answer === true;
   }
 
   async function remember(host: HostAddress, key: PublicKey): Promise<void> {
@@ -127,28 +134,6 @@ function updates(
     const answer = await ask?.("Accept updated hostkeys? (yes/no): ", { echo: true });
     return /^yes$/i.test(answer?.trim() ?? "");
   };
-}
-
-/** Asks whether a new key is good. */
-async function confirm(
-  host: HostAddress,
-  key: PublicKey,
-  { ask, report }: LoginDialog,
-): Promise<boolean> {
-  const fingerprint = key.fingerprint();
-  let prompt = `The authenticity of host ${hostLabel(host)} can't be established.\n` +
-    `${keyTypeLabel(key)} key fingerprint is ${fingerprint}.\n` +
-    "Are you sure you want to continue connecting (yes/no/[fingerprint])? ";
-  for (;;) {
-    const answer = (await ask?.(prompt, { echo: true }))?.trim();
-    if (answer === undefined) {
-      report?.verbose("No question about the host key can be asked");
-      return false;
-    }
-    if (/^yes$/i.test(answer) || answer === fingerprint) return true;
-    if (/^no$/i.test(answer)) return false;
-    prompt = "Please type 'yes', 'no' or the fingerprint: ";
-  }
 }
 
 /** The files of known host keys: the user's, of which the first takes new keys, and the system's. */

@@ -6,6 +6,7 @@ interface Builtins {
   "node:fs": typeof import("node:fs");
   "node:net": typeof import("node:net");
   "node:path": typeof import("node:path");
+  "node:process": typeof import("node:process");
   "node:stream": typeof import("node:stream");
 }
 

@@ -1,4 +1,5 @@
 import { denoNet } from "./deno_net.ts";
+import { readStdin } from "./deno_stdin.ts";
 import { denoPosix, descriptorPath } from "./deno_posix.ts";
 import type { ProgramOptions, Runtime } from "./parts.ts";
 import { onAbort } from "../waiting.ts";
@@ -24,7 +25,8 @@ export function denoRuntime(): Runtime {
       output: (program, options) =>
         spawn(program, { stdout: "piped", stderr: "piped", ...options }).output(),
     },
-    terminal: Deno,
+    // Its own properties come first, and the rest is Deno's.
+    terminal: Object.assign(Object.create(Deno), { readStdin }),
     isGranted: (permission) => Deno.permissions.querySync(permission).state === "granted",
     descriptorPath,
     isCompiled: Deno.build.standalone,

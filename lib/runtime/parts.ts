@@ -127,6 +127,13 @@ export interface LocalTerminal {
   readonly stderr: StandardOutput;
   /** Whether the user wants no colours: NO_COLOR. */
   readonly noColor: boolean;
+  /**
+   * Gives standard input as it comes, a piece after the other; disposing leaves what comes then to others.
+   *
+   * @param take Gets each piece; the next one is read when its promise is resolved
+   * @param end Called at the end of the input
+   */
+  readStdin(take: (bytes: Uint8Array) => Promise<void>, end: () => void): Disposable;
   /** The size of the terminal that a standard stream is on. */
   consoleSize(): { columns: number; rows: number };
 }

@@ -4,8 +4,8 @@ import type { ExitStatus } from "../connection/request.ts";
 import { KILL_GRACE_MS, MAX_OUTPUT } from "../defaults.ts";
 import type { SignalName } from "../wire/numbers.ts";
 import { runtime } from "../runtime/runtime.ts";
-import { writeAll } from "../runtime/write_all.ts";
 import { type CallOptions, onAbort, onTimeout } from "../waiting.ts";
+import { attachChannel, copy } from "./attach.ts";
 import { Expecter, type ExpectOptions } from "./expect.ts";
 import type { Pattern, PatternMatch } from "./pattern_search.ts";
 import { encodeSignal, type TerminalSize } from "../connection/session_requests.ts";
@@ -38,6 +38,12 @@ export interface ProcessOptions {
   readonly maxOutput?: number | undefined;
 }
 
+/** How a process was started. */
+interface StartedOptions extends ProcessOptions {
+  /** Its terminal, if it has one. */
+  readonly pty?: unknown;
+}
+
 /**
  * A remote command that runs, shaped as `Deno.ChildProcess`. Its two outputs share the channel's window,
  * 2 MiB at first: one that is not read stalls the command once it has filled that, as a full pipe does.
@@ -66,7 +72,7 @@ export class Process implements AsyncDisposable {
   readonly channel: Channel;
   /** How the command ended; all nulls if the channel closed without a status. */
   readonly status: Promise<ExitStatus>;
-  readonly #options: ProcessOptions;
+  readonly #options: StartedOptions;
   /** What is written to the outputs of this program. */
   readonly #inherited: Promise<void>;
   #stdin: WritableStream<Uint8Array> | null = null;
@@ -74,7 +80,7 @@ export class Process implements AsyncDisposable {
   readonly #expecters: Partial<Record<"stdout" | "stderr", Expecter>> = {};
 
   /** Processes are started with `command().spawn()` or `shell()`, not constructed. */
-  constructor(channel: Channel, options: ProcessOptions = {}) {
+  constructor(channel: Channel, options: StartedOptions = {}) {
     this.channel = channel;
     this.#options = options;
     const { signal, timeout, stdout, stderr } = options;
@@ -198,6 +204,33 @@ export class Process implements AsyncDisposable {
   }
 
   /**
+   * Connects the process with the terminal of this program, as `ssh -t` does, until it ends: keys go to it
+   * as they are typed, and its terminal has the size of this one, also when that changes. The terminal is
+   * restored whatever happens: an error, a signal, an exit of this program. Without a terminal on the
+   * server (`pty: false`), or on this side, input goes line by line.
+   *
+   * @returns How the process ended
+   * @throws {InterruptedError} If this program gets SIGINT, SIGTERM, SIGHUP or SIGQUIT meanwhile
+   * @throws {TypeError} If an output is inherited or has a reader
+   *
+   * @example
+   * ```ts ignore
+   * import { connect } from "@denossh/ssh";
+   *
+   * await using host = await connect("db1");
+   * await using shell = await host.shell();
+   * const { code } = await shell.attach();
+   * ```
+   */
+  // deno-lint-ignore require-await -- what is wrong with the streams is a rejection
+  async attach(options: CallOptions = {}): Promise<ExitStatus> {
+    for (const stream of ["stdout", "stderr"] as const) {
+      if (this[stream].locked) throw new TypeError(`Cannot attach: "${stream}" has a reader`);
+    }
+    return attachChannel(this.channel, Boolean(this.#options.pty), options);
+  }
+
+  /**
    * Reads both streams to their ends; one that is inherited is empty here.
    *
    * @throws {TypeError} If a stream has a reader
@@ -255,11 +288,4 @@ export class Process implements AsyncDisposable {
 
 function linesOf(bytes: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStream<string> {
   return bytes.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
-}
-
-async function copy(
-  read: () => Promise<Uint8Array | null>,
-  to: { write(bytes: Uint8Array): Promise<number> },
-): Promise<void> {
-  for (let chunk; (chunk = await read()) !== null;) await writeAll(to, chunk);
 }

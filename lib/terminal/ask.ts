@@ -4,11 +4,21 @@ import type { ProgramOptions } from "../runtime/parts.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { onSignals } from "./signals.ts";
 
-/** The user broke off with Ctrl-C while being asked. */
+/**
+ * The user broke off with Ctrl-C, or a signal came that would have ended the program.
+ *
+ * @example
+ * ```ts
+ * import { InterruptedError } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(new InterruptedError("SIGTERM").message, "Interrupted by SIGTERM");
+ * ```
+ */
 export class InterruptedError extends Error {
-  /** Creates the error. */
-  constructor() {
-    super("Interrupted");
+  /** Creates the error; `signal` is its name, if it was one. */
+  constructor(signal?: string) {
+    super(signal === undefined ? "Interrupted" : `Interrupted by ${signal}`);
     this.name = "InterruptedError";
   }
 }
@@ -38,6 +48,28 @@ export async function ask(prompt: string, options: AskOptions): Promise<string |
   } finally {
     tty.close();
   }
+}
+
+/**
+ * Asks the user for a secret, which is not shown while it is typed: on the controlling terminal, whatever
+ * the standard streams are, or through the program that SSH_ASKPASS names if SSH_ASKPASS_REQUIRE is `force`.
+ *
+ * Needs `--allow-read=/dev/tty --allow-write=/dev/tty`, and `--allow-env=SSH_ASKPASS,SSH_ASKPASS_REQUIRE`.
+ *
+ * @returns The answer, or null if there is no terminal
+ * @throws {InterruptedError} If the user breaks off
+ *
+ * @example
+ * ```ts ignore
+ * import { connect, password, promptSecret } from "@denossh/ssh";
+ *
+ * const ask = async () => await promptSecret("Password: ") ?? "";
+ * await using host = await connect("ann@db1", { auth: [password(ask)] });
+ * await host.sudo("systemctl restart web", { password: () => promptSecret("Password for sudo: ") });
+ * ```
+ */
+export function promptSecret(prompt: string): Promise<string | null> {
+  return ask(prompt, { echo: false });
 }
 
 /** Whether `ask` can ask the user. */
@@ -71,7 +103,9 @@ async function askTerminal(tty: OpenFile, prompt: string, echo: boolean): Promis
   // before the prompt, so that nothing typed at once is shown.
   tty.setRaw(true);
   const killed = Promise.withResolvers<never>();
-  using _ = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], () => killed.reject(new InterruptedError()));
+  using _ = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
+    killed.reject(new InterruptedError(signal));
+  });
   try {
     write(prompt);
     return await Promise.race([readLine(tty, echo ? write : () => {}), killed.promise]);

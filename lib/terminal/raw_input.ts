@@ -1,16 +1,24 @@
 import { runtime } from "../runtime/runtime.ts";
 
-/** Standard input as the terminal gives it, every key at once; disposing restores it. */
+/** Events after which a program may end without its `finally` blocks. */
+const ENDS = ["unload", "error", "unhandledrejection"] as const;
+
+/**
+ * Standard input as the terminal gives it, every key at once. Disposing restores it; so does an end of the
+ * program by `exit` or by an error that is not caught.
+ */
 export function rawInput(): Disposable {
-  if (!runtime.terminal.stdin.isTerminal()) return { [Symbol.dispose]() {} };
-  const restore = () => runtime.terminal.stdin.setRaw(false);
-  // An exit of the process runs no finally blocks, but it does this.
-  globalThis.addEventListener("unload", restore);
-  runtime.terminal.stdin.setRaw(true);
+  const { stdin } = runtime.terminal;
+  if (!stdin.isTerminal()) return { [Symbol.dispose]() {} };
+  const ended = (event: Event) => {
+    if (!event.defaultPrevented) stdin.setRaw(false);
+  };
+  for (const end of ENDS) globalThis.addEventListener(end, ended);
+  stdin.setRaw(true);
   return {
     [Symbol.dispose]() {
-      globalThis.removeEventListener("unload", restore);
-      restore();
+      for (const end of ENDS) globalThis.removeEventListener(end, ended);
+      stdin.setRaw(false);
     },
   };
 }

@@ -1,37 +1,10 @@
 /** What happens at a terminal: the tests run the command line on one of their own. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Endpoint } from "../../support/endpoint.ts";
-import { type Peer, peerTest } from "../harness/peers.ts";
-import { must } from "../../support/run.ts";
+import { onTerminal, type Step, terminalTest } from "../harness/on_terminal.ts";
 import { startSshd } from "../harness/sshd.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { CLI, type CliClientOptions, clientArgs, startServe } from "../../cli/world.ts";
-
-const DRIVER = new URL("on_terminal.py", import.meta.url).pathname;
-
-/** Registers a test that needs a terminal, which takes Python, and perhaps other programs. */
-function terminalTest(
-  peers: readonly Peer[],
-  name: string,
-  fn: (t: Deno.TestContext) => Promise<void>,
-): Promise<void> {
-  return peerTest(["python3", ...peers], name, fn);
-}
-
-type Step =
-  | { expect: string }
-  | { send: string }
-  | { resize: [rows: number, columns: number] }
-  | { signal: string }
-  | { echo: boolean };
-
-async function onTerminal(
-  command: readonly string[],
-  steps: readonly Step[],
-): Promise<{ output: string; code: number }> {
-  const { text } = await must("python3", [DRIVER, JSON.stringify(steps), ...command]);
-  return JSON.parse(text);
-}
 
 function atTerminal(
   tool: "ssh" | "sftp",

@@ -1,0 +1,16 @@
+/**
+ * A shell at this terminal, as `ssh -t`: raw mode, the window's size, and everything restored at the end.
+ * A host that is not known yet is asked about, and so is a password.
+ *
+ * deno run --allow-all examples/terminal.ts user@host [known_hosts]
+ */
+import { agent, connect, knownHosts, password, promptHostKey, promptSecret } from "@denossh/ssh";
+
+const [target, known = `${Deno.env.get("HOME")}/.ssh/known_hosts`] = Deno.args;
+await using host = await connect(target!, {
+  auth: [agent(), password(async () => await promptSecret(`${target}'s password: `) ?? "")],
+  hostKeys: knownHosts(known, { unknown: promptHostKey }),
+});
+await using shell = await host.shell({ pty: { term: Deno.env.get("TERM") ?? "dumb" } });
+const { code } = await shell.attach();
+Deno.exitCode = code ?? 255;

@@ -1,0 +1,76 @@
+/** A terminal that a test types at, in the place of this process's own. */
+import { runtime } from "../../lib/runtime/runtime.ts";
+import { replaced } from "./replaced.ts";
+
+/** Replaces the standard streams, the terminal's size and the signals until it is disposed. */
+export class FakeTerminal implements Disposable {
+  /** Whether keys come one by one; every change of it is in `modes`. */
+  readonly modes: boolean[] = [];
+  /** What was written to standard output and standard error. */
+  readonly written: Record<"stdout" | "stderr", string> = { stdout: "", stderr: "" };
+  size: { columns: number; rows: number } = { columns: 100, rows: 40 };
+  readonly #restore = new DisposableStack();
+  readonly #signals: [Deno.Signal, () => void][] = [];
+  #input: { take(bytes: Uint8Array): Promise<void>; end(): void } | null = null;
+
+  constructor({ isTerminal = true } = {}) {
+    const { terminal, process } = runtime;
+    const stdin = { isTerminal: () => isTerminal, setRaw: (raw: boolean) => this.modes.push(raw) };
+    const replace: typeof replaced = (target, name, value) =>
+      this.#restore.use(replaced(target, name, value));
+    replace(terminal, "stdin", stdin as unknown as typeof terminal.stdin);
+    replace(terminal, "stdout", this.#output("stdout"));
+    replace(terminal, "stderr", this.#output("stderr"));
+    replace(terminal, "consoleSize", () => this.size);
+    replace(terminal, "readStdin", (take, end) => {
+      this.#input = { take, end };
+      return { [Symbol.dispose]: () => void (this.#input = null) };
+    });
+    replace(process, "addSignalListener", (signal, run) => void this.#signals.push([signal, run]));
+    replace(process, "removeSignalListener", (signal, run) => {
+      const at = this.#signals.findIndex(([name, other]) => name === signal && other === run);
+      this.#signals.splice(at, 1);
+    });
+  }
+
+  /** Signals that are listened to. */
+  get signals(): Deno.Signal[] {
+    return this.#signals.map(([name]) => name);
+  }
+
+  /** Whether standard input is being read. */
+  get isRead(): boolean {
+    return this.#input !== null;
+  }
+
+  /** Types text; resolves when it is taken. */
+  async type(text: string): Promise<void> {
+    await this.#input!.take(new TextEncoder().encode(text));
+  }
+
+  /** Ends standard input. */
+  endInput(): void {
+    this.#input!.end();
+  }
+
+  /** Sends this process a signal. */
+  signal(signal: Deno.Signal): void {
+    for (const [name, run] of this.#signals) if (name === signal) run();
+  }
+
+  [Symbol.dispose](): void {
+    this.#restore.dispose();
+  }
+
+  #output(name: "stdout" | "stderr"): typeof runtime.terminal.stdout {
+    const write = (bytes: Uint8Array) => {
+      this.written[name] += new TextDecoder().decode(bytes);
+      return bytes.length;
+    };
+    const output = {
+      write: (bytes: Uint8Array) => Promise.resolve(write(bytes)),
+      writeSync: write,
+    };
+    return { ...output, isTerminal: () => true, close: () => {} };
+  }
+}
