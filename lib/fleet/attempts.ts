@@ -44,10 +44,12 @@ export async function attempt<T>(
   const started = performance.now();
   const { retries = FLEET_RETRIES } = options;
   const { retryDelay = FLEET_RETRY_MS, maxRetryDelay = FLEET_RETRY_MAX_MS } = options;
-  using deadline = new Deadline(
-    options.timeout ?? 0,
-    (limit) => new DOMException(`${host}: the work did not end within ${limit} ms`, "TimeoutError"),
-  );
+  let last: unknown = null;
+  using deadline = new Deadline(options.timeout ?? 0, (limit) => {
+    const why = last instanceof Error ? `; the last try failed: ${last.message}` : "";
+    const message = `${host}: the work did not end within ${limit} ms${why}`;
+    return new DOMException(message, "TimeoutError");
+  });
   const signal = AbortSignal.any([job.signal, deadline.signal]);
   const effort = (tries: number) => ({ host, tries, milliseconds: performance.now() - started });
   for (let tries = 0, delay = retryDelay;; delay *= 2) {
@@ -63,6 +65,7 @@ export async function attempt<T>(
       const failed: FleetTry = { host, tries, connected };
       const again = !signal.aborted && tries <= retries && isWorthRetrying(error, failed);
       if (!again) return { ...effort(tries), success: false, error };
+      last = error;
       tell(options.onRetry, error, failed);
       // Some time more or less, or hosts that failed together would all come back at once.
       const wait = Math.min(delay, maxRetryDelay) * (0.75 + Math.random() / 2);
@@ -87,7 +90,7 @@ async function connectTo<T>(job: HostWork<T>, signal: AbortSignal): Promise<Clie
     return await abortable(connecting, signal);
   } catch (error) {
     // A connection that comes too late is not left open.
-    connecting.then((client) => client.close(), () => {});
+    connecting.then((client) => client.close()).catch(() => {});
     throw error;
   }
 }

@@ -250,3 +250,27 @@ for (
 Deno.test("such a user of a file is fine where no shell sees it", async () => {
   assertEquals((await lookup('User "$(touch x)"')).User, "$(touch x)");
 });
+
+Deno.test("the hosts of a configuration are the words of Host lines without wildcards", async () => {
+  const files: Record<string, string> = { more: "Host db1\nMatch host web9\n  Port 1\n" };
+  const found: string[] = [];
+  const source = {
+    find: (argument: string) => {
+      found.push(argument);
+      return Promise.resolve([argument]);
+    },
+    read: (path: string) => Promise.resolve(files[path] ?? null),
+  };
+  const text = `
+Host web1 "web 2" web*  !web3 WEB1
+  HostName 10.0.0.1
+Include more
+Include of-%h
+hOST=db1
+Host # nothing
+`;
+  const config = await Config.load([{ name: "main", text, source }]);
+  assertEquals(await config.hosts(), ["web1", "web 2", "WEB1", "db1"]);
+  assertEquals(await config.hosts("WEB?,!web2"), ["web1", "WEB1"]);
+  assertEquals(found, ["more"]);
+});

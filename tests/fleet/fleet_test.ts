@@ -230,6 +230,18 @@ Deno.test("A host whose time is up fails with a TimeoutError, and its connection
   assertEquals([results[1]!.success, connections.open], [true, 0]);
 });
 
+Deno.test("A host whose time is up between two tries tells of the last one", async () => {
+  using time = new FakeTime();
+  const { connect } = memoryHosts({ downFor: { web1: Infinity } });
+  const hosts = fleet(["web1"], { connect, timeout: 5000, retries: 9 });
+  const { results } = await time.settle(Promise.resolve(hosts.run("x")));
+  assertEquals(
+    (failureOf(results, "web1") as Error).message,
+    "web1: the work did not end within 5000 ms; " +
+      "the last try failed: Cannot connect to web1: it is down",
+  );
+});
+
 Deno.test("A connection that comes after the time of its host is closed", async () => {
   using time = new FakeTime();
   const { connect, connections } = memoryHosts();
