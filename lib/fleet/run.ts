@@ -77,6 +77,8 @@ async function runTold(
   ];
   const [status] = await Promise.all([process.status, ...reading]);
   if (status.success) return last.stdout;
-  const [stdout, stderr] = [last.stdout, last.stderr].map((line) => new TextEncoder().encode(line));
+  const [stdout, stderr] = [last.stdout, last.stderr].map((line) =>
+    new Uint8Array(new TextEncoder().encode(line))
+  );
   throw commandFailure(command, { ...status, stdout: stdout!, stderr: stderr! });
 }

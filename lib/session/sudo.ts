@@ -1,3 +1,4 @@
+import { encodeHex } from "../encoding.ts";
 import type { Channel } from "../connection/channel.ts";
 import { SUDO_TIMEOUT_MS } from "../defaults.ts";
 import { ExpectError, printable, SudoError } from "../errors.ts";
@@ -41,7 +42,7 @@ export function sudoStart(
   env: Readonly<Record<string, string>> = {},
   stderr?: string,
 ): CommandStart {
-  const random = () => crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)).toHex();
+  const random = () => encodeHex(crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)));
   const prompt = `[sudo ${random()}] `;
   // sudo quotes the command line in some of its messages, so that the mark is not in there as a whole.
   const [begun, rest] = [`[run ${random()}`, `${random()}]`];
