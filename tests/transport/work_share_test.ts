@@ -1,7 +1,9 @@
 /** Costly work of strangers: its share of the time, and whom it leaves alone. */
 import { assertEquals, assertRejects } from "@std/assert";
-import { WorkShare } from "../../lib/transport/work_share.ts";
+import { resolveSuite } from "../../lib/crypto/suite.ts";
+import { strangersWork, WorkShare } from "../../lib/transport/work_share.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { transportPair } from "./transport_pair.ts";
 
 Deno.test("Work gets at most its share of the time, in the order of asking", async () => {
   using time = new FakeTime();
@@ -34,4 +36,26 @@ Deno.test("Work that throws fails alone, and what it took counts", async () => {
   const last = share.run(() => time.now);
   assertEquals(await time.settle(last), 14);
   await Promise.all([failed, costly]);
+});
+
+Deno.test("The first key exchange of a client is a stranger's work where it is costly, and no other is", async () => {
+  const { run } = strangersWork;
+  let runs = 0;
+  strangersWork.run = (work) => {
+    runs++;
+    return run.call(strangersWork, work) as never;
+  };
+  try {
+    for (const [kex, costly] of [["diffie-hellman-group14-sha256", 1], ["curve25519-sha256", 0]]) {
+      const suite = resolveSuite({ kex: [kex as string] });
+      await using pair = transportPair({ client: { suite }, server: { suite } });
+      runs = 0;
+      await Promise.all([pair.client.handshake(), pair.server.handshake()]);
+      assertEquals(runs, costly);
+      await pair.server.rekey();
+      assertEquals(runs, costly);
+    }
+  } finally {
+    strangersWork.run = run;
+  }
 });
