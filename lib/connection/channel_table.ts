@@ -22,6 +22,11 @@ export class ChannelTable {
     return this.#entries.length - this.#free.length;
   }
 
+  /** Whether a channel is being opened, or open at both ends. */
+  get busy(): boolean {
+    return this.#entries.some((entry) => entry instanceof ChannelCore ? entry.isOpen : entry);
+  }
+
   /**
    * Gives a number to a channel that is being opened.
    *

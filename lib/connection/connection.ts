@@ -92,6 +92,11 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     return this.#channels.count;
   }
 
+  /** Whether a channel is open or being opened, a global request is not answered, or the peer serves us. */
+  get busy(): boolean {
+    return this.#channels.busy || this.#globals.waiting || this.#incoming.served;
+  }
+
   /** Bytes of data sent and received on the channels that are open. */
   get carried(): number {
     let sum = 0;

@@ -26,6 +26,11 @@ export class GlobalRequests {
     this.#refusal = refusal;
   }
 
+  /** Whether an answer of the peer's is still to come. */
+  get waiting(): boolean {
+    return this.#replies.length > 0;
+  }
+
   /** From now on the handler answers the peer's requests of a type; others are refused. */
   handle(type: string, handler: GlobalHandler): void {
     this.#handlers.set(type, handler);

@@ -42,6 +42,11 @@ export class IncomingOpens {
     this.#handlers = new Map(handlers);
   }
 
+  /** Whether the peer may open channels that a handler waits for, as of a port that it listens on for us. */
+  get served(): boolean {
+    return this.#handlers.size > 0;
+  }
+
   /** From now on the handler decides about channels of a type. */
   handle(type: string, handler: OpenHandler): void {
     this.#handlers.set(type, handler);

@@ -46,6 +46,8 @@ export interface UpperLayer {
   closed(cause: unknown): void;
   /** Channels open or being opened. */
   readonly channelCount?: number;
+  /** Whether something is under way whose end the peer has to learn, or to tell. */
+  readonly busy?: boolean;
   /** The peer has sent a message that is not the layer's. */
   heard?(): void;
 }
@@ -101,6 +103,7 @@ export class Transport implements MessageTransport {
   #agreed: Agreed | null = null;
   #upperLayer: UpperLayer | null = null;
   #lingering: ReturnType<typeof setTimeout> | undefined;
+  #waitsForEnd = true;
 
   constructor(socket: Socket, options: TransportOptions) {
     this.role = options.role;
@@ -242,11 +245,15 @@ export class Transport implements MessageTransport {
     if (this.#kex === null) await this.#exchange();
   }
 
-  /** Ends the connection in an orderly way (RFC 4253 §11.1). */
+  /**
+   * Ends the connection in an orderly way (RFC 4253 §11.1). A client that has nothing under way does not
+   * wait until the server hangs up: over a long path that takes another round trip.
+   */
   disconnect(
     reason: number = DISCONNECT.BY_APPLICATION,
     description = "Closed by the application",
   ): void {
+    this.#waitsForEnd = this.role === "server" || this.#upperLayer?.busy !== false;
     this.fail(new DisconnectError(reason, "us", description));
   }
 
@@ -286,7 +293,7 @@ export class Transport implements MessageTransport {
   /** Lets the peer take our last words, but not for ever. */
   #linger(): void {
     this.#lingering = setTimeout(() => this.#shut(), CLOSE_LINGER_MS);
-    this.sink.drained().then(() => this.socket.closeWrite());
+    this.sink.drained().then(() => this.#waitsForEnd ? this.socket.closeWrite() : this.#shut());
   }
 
   #shut(): void {

@@ -54,6 +54,27 @@ Deno.test("The number of a channel that was refused, or not asked for, is used a
   assertEquals((await openChannel(world)).id, sender);
 });
 
+Deno.test("A connection is busy with what is open or not answered, or may be opened by the peer", async () => {
+  await using world = await rawWorld("client");
+  const { connection, raw } = world;
+  assertEquals(connection.busy, false);
+  const opening = openChannel(world);
+  assertEquals(connection.busy, true);
+  const channel = await opening;
+  assertEquals(connection.busy, true);
+  const closing = channel.close();
+  assertEquals([connection.busy, connection.channelCount], [false, 1]);
+  raw.send(m.ChannelClose.encode({ recipient: channel.id }));
+  await closing;
+  const asking = connection.request("x@example.com", none);
+  assertEquals(connection.busy, true);
+  raw.send(m.RequestSuccess.encode({ data: none }));
+  await asking;
+  assertEquals(connection.busy, false);
+  connection.handleOpens("forwarded-tcpip", (open) => open.reject());
+  assertEquals(connection.busy, true);
+});
+
 Deno.test("The number of an open that was given up is used again once it is refused or closed", async () => {
   await using world = await rawWorld("client");
   for (const answer of ["closed", "refused"]) {

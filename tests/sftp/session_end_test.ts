@@ -229,6 +229,16 @@ Deno.test("a close waits for what is to be sent and for the server's end, but no
   assertEquals(order, ["sent", "sent", "EOF", "closed"]);
 });
 
+Deno.test("a close does not wait for the server where every request has its answer", async () => {
+  using time = new FakeTime();
+  const { channel, peer } = channelTo(({ id }) => void peer.send(attrs(id)));
+  const counted = closable(channel);
+  const session = await ClientSession.open(counted, {});
+  await stat(session);
+  await session.close();
+  assertEquals([counted.closed, time.now], [1, 0]);
+});
+
 Deno.test("the time of a request alone is a round trip; those of others are not", async () => {
   using time = new FakeTime();
   const waiting: number[] = [];

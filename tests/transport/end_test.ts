@@ -125,6 +125,26 @@ Deno.test("An end that has something to say does not wait once the peer has hung
   assertEquals([pair.sockets.client.closedWrite, pair.sockets.client.closed], [1, 1]);
 });
 
+for (const role of ["client", "server"] as const) {
+  for (const busy of [true, false, undefined]) {
+    const waits = role === "server" || busy !== false;
+    Deno.test(`disconnect() of a ${role} that is${busy === false ? " not" : ""} busy ${waits ? "waits for the peer's end" : "closes the socket"}${busy === undefined ? " (unknown)" : ""}`, async () => {
+      using time = new FakeTime();
+      await using pair = await greetedPair();
+      const [ours, theirs] = [pair[role], pair[role === "client" ? "server" : "client"]];
+      const { close } = theirs.socket;
+      theirs.socket.close = () => {}; // it takes its time
+      ours.open({ handle() {}, closed() {}, ...(busy !== undefined && { busy }) });
+      ours.disconnect();
+      await time.advance(0);
+      const { closedWrite, closed } = pair.sockets[role];
+      assertEquals([closedWrite, closed > 0], waits ? [1, false] : [0, true]);
+      assert(await theirs.closed instanceof DisconnectError);
+      close();
+    });
+  }
+}
+
 for (const error of [new ConnectError("lost"), new DisconnectError(11, "peer", "bye")]) {
   Deno.test(`An end by ${error.name} closes the socket at once`, async () => {
     await using pair = await greetedPair();

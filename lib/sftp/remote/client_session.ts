@@ -212,6 +212,7 @@ export class ClientSession {
 
   async #drain(): Promise<void> {
     await this.#outbox.below(0);
+    if (this.#pending.size === 0) return; // every request has its answer: there is nothing to wait for
     await this.#channel.closeWrite();
     await this.#receiving;
   }
