@@ -1,15 +1,71 @@
-/** Hosts that a queue hands out to workers: BullMQ on a real Redis, and the example's worker programs. */
-import { assertEquals } from "@std/assert";
-import type { FleetResultJson } from "@denossh/ssh";
+/** Fleets on OpenSSH's servers, and hosts that a queue hands out: BullMQ on a real Redis. */
+import { assert, assertEquals } from "@std/assert";
+import { fleet, type FleetResultJson, knownHosts, loadKey, publicKey } from "@denossh/ssh";
+import { cli } from "../cli/world.ts";
 import { example, homeFor, startExample } from "../support/example.ts";
 import { startOurs } from "../support/ours.ts";
 import { startProxy } from "../support/proxy.ts";
 import { must } from "../support/run.ts";
+import { configFlags } from "../support/ssh_flags.ts";
+import { tempFolder } from "../support/temp.ts";
 import { control } from "./harness/control.ts";
 import { startRedis } from "./harness/databases.ts";
 import { peerTest } from "./harness/peers.ts";
+import { startSshd } from "./harness/sshd.ts";
 
 const program = new URL("../../examples/fleet_queue.ts", import.meta.url).pathname;
+
+await peerTest(
+  ["sshd"],
+  "A fleet gets through to an sshd that takes two logins at once",
+  async () => {
+    // What comes while two have not logged in is hung up on: it is tried again.
+    await using sshd = await startSshd({ config: { MaxStartups: "2:100:2" } });
+    const { hostname, port, user } = sshd;
+    const hosts = Array.from(
+      { length: 12 },
+      (_, at) => ({ name: `web${at}`, hostname, port, user }),
+    );
+    const connect = {
+      auth: [publicKey(await loadKey(sshd.identity))],
+      hostKeys: knownHosts(sshd.knownHosts),
+      config: false,
+    } as const;
+    let retried = 0;
+    const report = await fleet(hosts, {
+      connect,
+      retries: 50,
+      retryDelay: 20,
+      maxRetryDelay: 200,
+      onRetry: () => retried++,
+    }).run("echo $((6 * 7))");
+    assertEquals(report.failed, []);
+    assertEquals(report.succeeded.map(({ value }) => value), hosts.map(() => "42"));
+    assert(retried > 0);
+  },
+);
+
+await peerTest(
+  ["sshd"],
+  "cli fleet runs a command on hosts of OpenSSH, live and as JSON",
+  async () => {
+    await using sshd = await startSshd();
+    await using folder = await tempFolder();
+    const host = `${sshd.user}@${sshd.hostname}:${sshd.port}`;
+    const file = await folder.write("hosts", `[web]\n${host}\n[db]\nme@127.0.0.1:1\n`);
+    const flags = ["fleet", ...configFlags(sshd), "-H", file, "--retries", "0"];
+    const live = await cli([...flags, "-g", "web", "echo out; echo err >&2"]);
+    assertEquals([live.code, live.text], [0, `${host} | out\n`]);
+    assert(live.stderr.startsWith(`${host} | err\nhost `), live.stderr);
+    const json = await cli([...flags, "--json", "exit 3"]);
+    const results: FleetResultJson[] = json.text.trim().split("\n").map((line) => JSON.parse(line));
+    results.sort((a, b) => a.error!.code!.localeCompare(b.error!.code!));
+    assertEquals([json.code, results.map(({ error }) => [error!.code, error!.exitCode])], [
+      1,
+      [["command", 3], ["connect", undefined]],
+    ]);
+  },
+);
 
 /** Whether BullMQ can be had. */
 function failedControl(): Promise<string | null> {
