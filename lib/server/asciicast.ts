@@ -13,7 +13,6 @@ export class Asciicast {
 
   constructor(to: WritableStream<string>, session: Session) {
     this.#writer = to.getWriter();
-    this.#writer.closed.catch(() => {});
     const { columns, rows, term } = session.pty ?? NO_TERMINAL;
     const header = {
       version: 2,
@@ -31,7 +30,6 @@ export class Asciicast {
   /** Resolves when it is written. */
   async output(bytes: Uint8Array): Promise<void> {
     const text = this.#decoder.decode(bytes, { stream: true });
-    await this.#last;
     if (text !== "") await this.#event("o", text);
   }
 
@@ -53,8 +51,7 @@ export class Asciicast {
     return this.#line([(performance.now() - this.#start) / 1000, kind, data]);
   }
 
-  async #line(value: unknown): Promise<void> {
-    await this.#writer.ready;
-    await this.#writer.write(`${JSON.stringify(value)}\n`);
+  #line(value: unknown): Promise<void> {
+    return this.#writer.write(`${JSON.stringify(value)}\n`);
   }
 }

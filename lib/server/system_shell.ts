@@ -146,8 +146,8 @@ async function feed(stdin: WritableStream<Uint8Array>, { channel }: Session): Pr
     }
     await writer.close();
   } catch (error) {
-    await writer.abort(error).catch(ignore);
-    await channel.readable.cancel(error).catch(ignore);
+    writer.abort(error).catch(ignore);
+    channel.readable.cancel(error).catch(ignore);
   }
 }
 

@@ -252,6 +252,19 @@ Deno.test("A client is told that its program reads no more, and the program runs
   assertEquals((await process.status).code, 4);
 });
 
+Deno.test("A program that has closed its input hears nothing of the end of it", async () => {
+  await using served = await world();
+  const { host, programs, errors } = served;
+  const next = programs.next();
+  await using process = await host.command("true").spawn();
+  const program = await next;
+  await program.stdin.cancel(new Error("EPIPE"));
+  await process.channel.closeWrite();
+  await host.request("keepalive@openssh.com").catch(() => {});
+  await end(program, { code: 4 });
+  assertEquals([(await process.status).code, errors], [4, []]);
+});
+
 Deno.test("A shell that cannot be started is exit code 1, and told", async () => {
   await using served = await world();
   const { host, programs, errors } = served;
