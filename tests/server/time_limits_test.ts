@@ -4,6 +4,9 @@ import { type Client, connect, DisconnectError, none } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import { type ServeOptions, serveStreams, type SessionHandler } from "@denossh/ssh/server";
 import { memoryPair } from "@denossh/ssh/testing";
+import type { Connection } from "../../lib/connection/connection.ts";
+import { limitTime } from "../../lib/server/time_limits.ts";
+import type { Transport } from "../../lib/transport/transport.ts";
 import { FakeTime } from "../support/fake_time.ts";
 
 const hostKey = await generateKey("ed25519");
@@ -111,4 +114,49 @@ Deno.test("Limits leave no timer after the connection", async () => {
   await end[Symbol.asyncDispose]();
   await time.advance(0);
   assert(time.timers === 0, `${time.timers} timers`);
+});
+
+/** A connection that does nothing, what the limits ask of it, and why it was ended. */
+function idle(options: Parameters<typeof limitTime>[2]) {
+  const asked: unknown[][] = [];
+  const ended: string[] = [];
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  const connection = {
+    channelCount: 0,
+    carried: 0,
+    keepalive: (...given: unknown[]) => void asked.push(["keepalive", ...given]),
+    closeIdle: (...given: unknown[]) => void asked.push(["closeIdle", ...given]),
+  };
+  const transport = {
+    closed,
+    disconnect(_: number, why: string) {
+      ended.push(why);
+      resolve();
+    },
+  };
+  limitTime(transport as unknown as Transport, connection as unknown as Connection, options);
+  return { asked, ended };
+}
+
+Deno.test("A server asks its clients every minute whether they are there, unless told otherwise", () => {
+  const cases: [Parameters<typeof limitTime>[2], unknown[][]][] = [
+    [{}, [["keepalive", 60_000, undefined]]],
+    [{ keepaliveInterval: 5_000, keepaliveCount: 2 }, [["keepalive", 5_000, 2]]],
+    [{ keepaliveInterval: 1 }, [["keepalive", 1, undefined]]],
+    [{ keepaliveInterval: 0 }, []],
+    [{ keepaliveInterval: 0, channelTimeouts: { session: 7 } }, [["closeIdle", { session: 7 }]]],
+  ];
+  for (const [options, asked] of cases) assertEquals(idle(options).asked, asked);
+});
+
+Deno.test("A limit may be one millisecond, and none is set unless asked for", async () => {
+  using time = new FakeTime();
+  const limits = ["idleTimeout", "unusedConnectionTimeout", "maxSessionTime"] as const;
+  for (const limit of limits) {
+    const { ended } = idle({ [limit]: 1 });
+    await time.advance(2);
+    assertEquals([limit, ended.length, time.timers], [limit, 1, 0]);
+  }
+  idle({});
+  assertEquals(time.timers, 0);
 });
