@@ -8,6 +8,7 @@ import { FLEET_CONCURRENCY } from "../defaults.ts";
  * Work on every host of a fleet. It begins when it is awaited, which gives a report of all hosts, or
  * iterated, which gives the result of each host as soon as it ends. A loop that is left early cancels the
  * rest; one that is slow holds it up, so that no more results are in memory than hosts are worked on at once.
+ * With a concurrency of 1, no host is begun before the loop has seen the result of the one before.
  *
  * @example
  * ```ts

@@ -54,7 +54,7 @@ export function getter(
     throw new TypeError("get(): the target must be a folder, or a function that names the copy");
   }
   return async (client, host, signal) => {
-    const path = typeof local === "function" ? local(host) : copyIn(local, host, remote, options);
+    const path = typeof local === "function" ? local(host) : copyPath(local, host, remote, options);
     const folder = options.glob ? path : runtime.paths.dirname(path);
     await runtime.files.mkdir(folder, { recursive: true });
     await using sftp = await client.sftp({ signal });
@@ -63,7 +63,7 @@ export function getter(
 }
 
 /** The path of a copy in the folder that a host has in another one. */
-function copyIn(
+function copyPath(
   folder: string,
   host: string,
   remote: string,

@@ -132,6 +132,19 @@ Deno.test("A loop that is left cancels the hosts that are worked on, and begins 
   assertEquals([connections.made, connections.open], [2, 0]);
 });
 
+Deno.test("One host at a time: none is begun before the loop has seen the result before", async () => {
+  const { connect, connections } = memoryHosts({
+    handler: (host) => () => host === "web2" ? 1 : 0,
+  });
+  const seen: number[] = [];
+  for await (const { success } of fleet(names(4), { connect, concurrency: 1 }).run("x")) {
+    await new Promise((turn) => setTimeout(turn));
+    seen.push(connections.made);
+    if (!success) break;
+  }
+  assertEquals([seen, connections.made], [[1, 2], 2]);
+});
+
 Deno.test("A host is tried again with growing waits while it cannot be reached", async () => {
   using time = new FakeTime();
   const { connect, asked } = memoryHosts({ downFor: { web1: 2, web2: 9 } });
