@@ -10,8 +10,8 @@ const ENDS = ["unload", "error", "unhandledrejection"] as const;
 export function rawInput(): Disposable {
   const { stdin } = runtime.terminal;
   if (!stdin.isTerminal()) return { [Symbol.dispose]() {} };
-  const ended = (event: Event) => {
-    if (!event.defaultPrevented) stdin.setRaw(false);
+  const ended = ({ defaultPrevented }: { readonly defaultPrevented: boolean }) => {
+    if (!defaultPrevented) stdin.setRaw(false);
   };
   for (const end of ENDS) globalThis.addEventListener(end, ended);
   stdin.setRaw(true);

@@ -114,7 +114,7 @@ Deno.test("Raw input is restored when the program exits or fails, unless the err
     });
     if (event === "handled") happened.preventDefault();
     // Listeners of the test runner's would end the run.
-    const stop = (e: Event) => e.stopImmediatePropagation();
+    const stop = (e: { stopImmediatePropagation(): void }) => e.stopImmediatePropagation();
     globalThis.addEventListener(happened.type, stop);
     globalThis.dispatchEvent(happened);
     globalThis.removeEventListener(happened.type, stop);
