@@ -109,12 +109,14 @@ export class NegotiationError extends SshError {
   /** The names that the peer offered. */
   readonly theirs: readonly string[];
 
-  /** Creates the error; both offers are part of the message. */
-  constructor(kind: string, ours: readonly string[], theirs: readonly string[]) {
-    super(
-      "negotiation",
-      `No common ${kind} algorithm: we offer ${list(ours)}, the peer offers ${list(theirs)}`,
-    );
+  /**
+   * Creates the error; both offers are part of the message.
+   *
+   * @param advice What to do, to follow a semicolon
+   */
+  constructor(kind: string, ours: readonly string[], theirs: readonly string[], advice = "") {
+    const offers = `we offer ${list(ours)}, the peer offers ${list(theirs)}`;
+    super("negotiation", `No common ${kind} algorithm: ${offers}${advice && `; ${advice}`}`);
     this.kind = kind;
     this.ours = ours;
     this.theirs = theirs;
@@ -187,12 +189,14 @@ export class HostKeyError extends SshError {
  * ```
  */
 export class AuthError extends SshError {
-  /** The methods that the server would still go on with. */
+  /** The methods that the server allows next. */
   readonly remaining: readonly string[];
   /** Whether at least one method succeeded and the server wanted more. */
   readonly partial: boolean;
   /** The methods that were tried, in order. */
   readonly attempts: readonly string[];
+  /** The same as people call them: keys with their fingerprints and, where it is known, their files. */
+  readonly tried: readonly string[];
   /** The keys that were found and could not be used, and why: one sentence each. */
   readonly skippedKeys: readonly string[];
 
@@ -203,6 +207,7 @@ export class AuthError extends SshError {
       remaining?: readonly string[];
       partial?: boolean;
       attempts?: readonly string[];
+      tried?: readonly string[];
       skippedKeys?: readonly string[];
       cause?: unknown;
     } = {},
@@ -211,6 +216,7 @@ export class AuthError extends SshError {
     this.remaining = details.remaining ?? [];
     this.partial = details.partial ?? false;
     this.attempts = details.attempts ?? [];
+    this.tried = details.tried ?? this.attempts;
     this.skippedKeys = details.skippedKeys ?? [];
   }
 }

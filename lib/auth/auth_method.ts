@@ -43,6 +43,8 @@ export interface AuthDialog {
 export interface AuthMethod {
   /** The method's name in the protocol, such as `"publickey"` (RFC 4252 §5). */
   readonly name: string;
+  /** What errors call it, such as `key "id_ed25519" (ED25519 SHA256:…)`; its name unless given. */
+  readonly label?: string;
   /**
    * Whether the first request can go out before the server has said what it accepts, which saves a
    * round trip.

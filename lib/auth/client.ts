@@ -20,6 +20,8 @@ const SHA1 = "ssh-rsa";
 export interface ClientAuthOptions {
   /** The user to log in as. */
   user: string;
+  /** The host, for errors. */
+  host?: string;
   /** The credentials, tried in order; none at all means to ask for being let in without. */
   methods: readonly AuthMethod[];
   /** The signature algorithms that keys may use; all that are safe unless given. */
@@ -49,13 +51,13 @@ async function logIn(link: Link, options: ClientAuthOptions): Promise<void> {
   const methods = options.methods.length > 0 ? options.methods : [none()];
   const conversation = new ClientConversation(link, options);
   const succeeded = new Set<AuthMethod>();
-  const attempts: string[] = [];
+  const tried: AuthMethod[] = [];
   let left = [...methods];
   // Nothing is known of what the server accepts until it first refuses.
   let remaining: readonly string[] | null = null;
   let unusable: AuthError | undefined;
   if (options.pipelined && mayPipeline(methods)) {
-    attempts.push(left.shift()!.name);
+    tried.push(left.shift()!);
     conversation.sendNone();
   }
 
@@ -63,7 +65,7 @@ async function logIn(link: Link, options: ClientAuthOptions): Promise<void> {
     const method = left.find(({ name }) => remaining?.includes(name) ?? true);
     if (method === undefined) break;
     left = left.filter((candidate) => candidate !== method);
-    attempts.push(method.name);
+    tried.push(method);
     const answer = await method.authenticate(conversation.dialog(method.name)).catch((error) => {
       if (!(error instanceof AuthError)) throw error;
       unusable ??= error;
@@ -83,8 +85,7 @@ async function logIn(link: Link, options: ClientAuthOptions): Promise<void> {
       left = methods.filter((candidate) => !succeeded.has(candidate));
     }
   }
-  throw refused(options.user, {
-    attempts,
+  throw refused(options, tried, {
     remaining: remaining ?? [],
     partial: succeeded.size > 0,
     cause: unusable,
@@ -185,25 +186,39 @@ class ClientConversation {
 }
 
 function refused(
-  user: string,
+  { user, host }: ClientAuthOptions,
+  methods: readonly AuthMethod[],
   details: {
-    attempts: readonly string[];
     remaining: readonly string[];
     partial: boolean;
     cause: AuthError | undefined;
   },
 ): AuthError {
-  const { attempts, remaining, partial, cause } = details;
-  const verdict = partial
-    ? "the server requires another method"
-    : "the server rejected every method tried";
-  const allowed = printable(remaining.join(", ")) || "no other";
+  const { remaining, partial, cause } = details;
+  const attempts = methods.map(({ name }) => name);
+  const tried = methods.map(({ name, label }) => label ?? name);
+  const credentials = tried.filter((_, at) => attempts[at] !== "none");
+  const place = host === undefined ? "" : ` on ${printable(host)}`;
+  const verdict = credentials.length === 0
+    ? "there was no credential to try"
+    : `tried ${credentials.join(", ")}; ` +
+      (partial ? "the server requires another method" : "the server rejected every one");
+  const allowed = printable(remaining.join(", ")) || "no other method";
   const reason = cause === undefined ? "" : `; ${cause.message}`;
+  const allowedOne = attempts.find((name) => name !== "none" && remaining.includes(name));
   return new AuthError(
-    `Cannot log in as "${printable(user)}": ` +
-      `tried ${attempts.join(", ")}; ${verdict}; it allows ${allowed}${reason}`,
-    details,
+    `Cannot log in as "${printable(user)}"${place}: ${verdict}; it allows ${allowed}${reason}` +
+      (partial ? "" : `; ${adviceOn(allowedOne)}`),
+    { ...details, attempts, tried },
   );
+}
+
+/** What to do, by the method that was tried in vain although the server allows it. */
+function adviceOn(method: string | undefined): string {
+  if (method === undefined) return 'give a credential that it allows with the option "auth"';
+  return method === "publickey"
+    ? "check the user name, and that authorized_keys on the server has the key"
+    : "check the user name and what was answered";
 }
 
 /**

@@ -1,6 +1,7 @@
 import { equals } from "@std/bytes";
-import { AuthError, ProtocolError } from "../errors.ts";
+import { AuthError, printable, ProtocolError } from "../errors.ts";
 import { plainAlgorithm } from "../keys/certificate_names.ts";
+import { keyTypeLabel } from "../keys/key_labels.ts";
 import type { Signer } from "../keys/private_key.ts";
 import { UserauthPkOk } from "../wire/messages.ts";
 import { HOST_BOUND, MSG } from "../wire/numbers.ts";
@@ -25,6 +26,8 @@ export interface PublicKeyOptions {
   probe?: boolean;
   /** The signature algorithms that may be used; those of the key unless given. */
   algorithms?: readonly string[];
+  /** Where the key comes from, for errors: the path of its file, or its comment. */
+  source?: string;
 }
 
 /**
@@ -47,6 +50,9 @@ export interface PublicKeyOptions {
 export function publicKey(key: Signer, options: PublicKeyOptions = {}): AuthMethod {
   return {
     name: METHOD,
+    get label() {
+      return labelOf(key, options.source);
+    },
     // With one algorithm there is no choice that the server's announcement could make.
     eager: allowedOf(key, options).length === 1,
     async authenticate(dialog) {
@@ -75,6 +81,11 @@ export function publicKey(key: Signer, options: PublicKeyOptions = {}): AuthMeth
       return dialog.request(HostBoundAuth.encode({ ...bound, signature }), HOST_BOUND.METHOD);
     },
   };
+}
+
+function labelOf({ publicKey }: Signer, source: string = publicKey.comment): string {
+  const about = `${keyTypeLabel(publicKey)} ${publicKey.fingerprint()}`;
+  return source === "" ? `key ${about}` : `key "${printable(source, 1000)}" (${about})`;
 }
 
 /** What a key may sign by, best first. */

@@ -4,7 +4,7 @@ import type { HostSettings } from "../config/settings.ts";
 import { CERTIFIED, SIGNATURES } from "../crypto/algorithms.ts";
 import { algorithmOptions, resolveSuite, type Suite } from "../crypto/suite.ts";
 import { CONNECT_TIMEOUT_MS } from "../defaults.ts";
-import { AuthError, ConnectError } from "../errors.ts";
+import { AuthError, ConnectError, SshError } from "../errors.ts";
 import { type HostAddress, type HostKeyPolicy, hostLabel } from "../known_hosts/host_key_policy.ts";
 import { type Credentials, credentials, withSkippedKeys } from "../login/credentials.ts";
 import { Deadline } from "../login/deadline.ts";
@@ -97,8 +97,10 @@ async function connectAt(
   check(asked, depth);
   // One deadline for everything, which no traffic re-arms: a peer that drips bytes gains nothing.
   let host = addressOf(asked);
+  let step = "reading the configuration";
   using deadline = new Deadline(asked.timeout ?? CONNECT_TIMEOUT_MS, (milliseconds) => {
-    const message = `Connecting to ${hostLabel(host)} timed out after ${milliseconds} ms`;
+    const message = `Connecting to ${hostLabel(host)} timed out after ${milliseconds} ms, ` +
+      `while ${step}: the option "timeout" gives it more`;
     return new ConnectError(message, { timeout: true });
   });
   const signal = asked.signal ? AbortSignal.any([asked.signal, deadline.signal]) : deadline.signal;
@@ -112,19 +114,26 @@ async function connectAt(
   const plan = await connectPlan(known, login, signal);
   const carriers = new AsyncDisposableStack();
   let transport: Transport | null = null;
+  let carrier: Carrier | null = null;
   using _aborting = onAbort(signal, (reason) => transport?.fail(reason));
   try {
-    const socket = await openSocket(plan, depth, signal, carriers);
-    transport = transportOver(socket, plan, signal);
+    step = "reaching it";
+    carrier = await openCarrier(plan, depth, signal, carriers);
+    transport = transportOver(carrier.socket, plan, signal);
     if (signal.aborted) transport.fail(signal.reason);
+    step = "agreeing on keys";
     await transport.handshake();
+    step = "logging in";
     const roundTrip = await authenticate(transport, plan, signal);
     return openClient(transport, plan, roundTrip, carriers);
   } catch (error) {
     transport?.fail(error);
     await transport?.finished;
+    const explained = error instanceof ConnectError && error.code === "connect"
+      ? await carrier?.explain?.(error) ?? error
+      : error;
     await carriers.disposeAsync();
-    throw error;
+    throw explained;
   }
 }
 
@@ -206,30 +215,41 @@ async function credentialsOf(
   });
 }
 
+/** What carries a connection. */
+interface Carrier {
+  readonly socket: Socket;
+  /** The error of a connection that broke off, with the reason. */
+  explain?(error: ConnectError): Promise<ConnectError>;
+}
+
 /**
  * Opens what carries the connection.
  *
  * @param carriers Takes what must be closed after the connection
  */
-async function openSocket(
+async function openCarrier(
   { options, login: { host } }: ConnectPlan,
   depth: number,
   signal: AbortSignal,
   carriers: AsyncDisposableStack,
-): Promise<Socket> {
+): Promise<Carrier> {
   const { jump, proxyCommand, transport } = options;
   if (jump !== undefined) {
     const hops = Array.isArray(jump) ? jump as readonly Jump[] : [jump as Jump];
-    const client = await jumpClient(hops, depth, options.config, signal, carriers);
-    return connSocket(await dialThrough(client, host, signal));
+    const client = await jumpClient(hops, depth, options.config, signal, carriers)
+      .catch((error) => {
+        if (error instanceof SshError) error.message += ` (on the way to ${hostLabel(host)})`;
+        throw error;
+      });
+    return { socket: connSocket(await dialThrough(client, host, signal)) };
   }
   if (proxyCommand !== undefined) {
     const proxy = startProxy(proxyCommand);
     carriers.defer(() => proxy.close());
-    return proxy.socket;
+    return proxy;
   }
-  if (transport) return streamSocket(transport);
-  return await dialHost(host, options.tcp ?? {}, signal);
+  if (transport) return { socket: streamSocket(transport) };
+  return { socket: await dialHost(host, options.tcp ?? {}, signal) };
 }
 
 /** Connects to the hosts on the way; gives the last of them. */
@@ -284,6 +304,7 @@ async function authenticate(transport: Transport, plan: ConnectPlan, signal: Abo
   try {
     await authenticateClient(link, {
       user,
+      host: hostLabel(plan.login.host),
       methods,
       ...(algorithmOptions(options.algorithms).userKey !== undefined &&
         { algorithms: suite.userKey }),

@@ -92,7 +92,28 @@ export function knownHosts(
   paths: string | URL | readonly (string | URL)[],
   options: KnownHostsOptions = {},
 ): HostKeyPolicy {
-  const files = (Array.isArray(paths) ? paths : [paths]) as (string | URL)[];
+  return trustFiles(Array.isArray(paths) ? paths : [paths], options, waysOn);
+}
+
+/** What one can do about an unknown key, in a program. */
+export function waysOn(file: string | URL | undefined, key: PublicKey): string {
+  const files = file === undefined
+    ? ""
+    : `knownHosts("${file}", { unknown: "add" }) to add it, or `;
+  return `; if the fingerprint is right, give hostKeys: "${key.fingerprint()}", or ` +
+    `${files}a function as "unknown" to be asked`;
+}
+
+/**
+ * Trusts the host keys of files.
+ *
+ * @param advice What errors about an unknown key end with, by the first file
+ */
+export function trustFiles(
+  files: readonly (string | URL)[],
+  options: KnownHostsOptions,
+  advice: (file: string | URL | undefined, key: PublicKey) => string,
+): HostKeyPolicy {
   const { unknown = "refuse", hash = false, update = false, source } = options;
 
   async function add(host: HostAddress, key: PublicKey): Promise<void> {
@@ -109,7 +130,9 @@ export function knownHosts(
       const causes = problem && { cause: problem };
       if (verdict !== "unknown") throw refused(verdict, host, key, because + also, causes);
       const wanted = typeof unknown === "function" ? await unknown(host, key) : unknown === "add";
-      if (wanted !== true) throw refused("unknown", host, key, because + also, causes);
+      if (wanted !== true) {
+        throw refused("unknown", host, key, because + advice(files[0], key) + also, causes);
+      }
       await add(host, key);
       return true;
     },
@@ -184,10 +207,14 @@ function combine(verdicts: readonly PlaceVerdict[]): Judgement {
   const changed = first("changed");
   if (changed) {
     const because = `it differs from the one in ${lineOf(changed)}. Somebody may be intercepting ` +
-      "the connection, or the host was set up anew";
+      "the connection; if the host was set up anew, remove that line";
     return { verdict: "changed", because, ...(problem && { problem }) };
   }
-  return { verdict: "unknown", because: "it is not in known_hosts", ...(problem && { problem }) };
+  const places = new Set(verdicts.map(({ place }) => `${place}`));
+  const because = places.size === 0
+    ? "there are no known hosts"
+    : `it is not in ${[...places].join(", ")}`;
+  return { verdict: "unknown", because, ...(problem && { problem }) };
 }
 
 function lineOf({ place, lines }: PlaceVerdict): string {

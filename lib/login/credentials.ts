@@ -66,10 +66,10 @@ export async function credentials(
 /** An error about a login, completed with the keys that were not used. */
 export function withSkippedKeys(error: AuthError, skipped: readonly SkippedKey[]): AuthError {
   if (skipped.length === 0) return error;
-  const { remaining, partial, attempts, cause } = error;
+  const { remaining, partial, attempts, tried, cause } = error;
   const skippedKeys = skipped.map(({ message }) => message);
   const message = [error.message, ...skippedKeys].join("; ");
-  return new AuthError(message, { remaining, partial, attempts, cause, skippedKeys });
+  return new AuthError(message, { remaining, partial, attempts, tried, cause, skippedKeys });
 }
 
 /** A method that first reports the keys before it in the order that cannot be used. */

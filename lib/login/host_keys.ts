@@ -65,7 +65,12 @@ export function hostKeyPolicy(given: HostKeys): HostKeyPolicy {
   return {
     verify(host, key) {
       if (fingerprints.has(key.fingerprint())) return true;
-      throw refused("changed", host, key, "it is not the one that was given");
+      throw refused(
+        "changed",
+        host,
+        key,
+        "it is not the one that was given: if the host was set up anew, give its new key or fingerprint",
+      );
     },
     knownTypes: () => [...new Set(types)],
   };
@@ -85,7 +90,9 @@ export async function verifyHostKey(
     if (cause instanceof HostKeyError) throw cause;
     throw refused("refused", host, key, "the check of it failed", { cause });
   }
-  if (accepted !== true) throw refused("refused", host, key, "it was not accepted");
+  if (accepted !== true) {
+    throw refused("refused", host, key, "it was not accepted by what hostKeys has");
+  }
 }
 
 function isPolicy(given: HostKeys): given is HostKeyPolicy {

@@ -2,7 +2,12 @@ import { HostKeyError } from "../errors.ts";
 import { keyTypeLabel } from "../keys/key_labels.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { type HostAddress, type HostKeyPolicy, hostLabel } from "../known_hosts/host_key_policy.ts";
-import { knownHosts, type KnownHostsOptions } from "../known_hosts/known_hosts_policy.ts";
+import {
+  knownHosts,
+  type KnownHostsOptions,
+  trustFiles,
+  waysOn,
+} from "../known_hosts/known_hosts_policy.ts";
 import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import type { CallOptions } from "../waiting.ts";
@@ -35,12 +40,12 @@ export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTru
   const files = knownHostsFiles(settings);
   const { StrictHostKeyChecking: strict = "ask", KnownHostsCommand: command } = settings;
   const known = withRules(
-    knownHosts([...files.user, ...files.global], {
+    trustFiles([...files.user, ...files.global], {
       hash: settings.HashKnownHosts ?? false,
       update: updates(settings, files.user, dialog),
       ...command &&
         { source: knownHostsCommand(command, report && ((problem) => report.error(problem))) },
-    }),
+    }, report === null ? waysOn : () => ""),
     settings,
   );
   // As in ssh, what is known orders the algorithms only where the list of the user does not.

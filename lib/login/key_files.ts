@@ -4,7 +4,7 @@ import { KeyFormatError, PassphraseError, printable } from "../errors.ts";
 import { importPrivateKey, type PrivateKey } from "../keys/private_key.ts";
 import { publicHalf } from "../keys/public_half.ts";
 import { type PublicKey, tryPublicKey } from "../keys/public_key.ts";
-import { isError } from "../runtime/errors.ts";
+import { isError, systemReason } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { expandHome } from "../runtime/local_path.ts";
 import { lowerFirst } from "./load_key.ts";
@@ -117,7 +117,7 @@ async function readPrivateKey(path: string, named: boolean): Promise<KeyFile["co
       return named ? skipped(path, "there is no such file", "info") : null;
     }
     if (isError(error, "NotCapable") || !(error instanceof Error)) throw error;
-    return skipped(path, printable(lowerFirst(error.message), 1000), level);
+    return skipped(path, printable(lowerFirst(systemReason(error)), 1000), level);
   }
 }
 

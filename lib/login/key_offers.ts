@@ -112,7 +112,7 @@ class KeyOffers {
     const why = this.#whyNot(key);
     if (why !== null) return this.skip(skipped(name || key.fingerprint(), why, "verbose"));
     const algorithms = this.#algorithms && { algorithms: [...this.#algorithms] };
-    this.list.push(publicKey(signer, { probe, ...algorithms }));
+    this.list.push(publicKey(signer, { probe, source: name, ...algorithms }));
   }
 
   #whyNot(key: PublicKey): string | null {

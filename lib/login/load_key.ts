@@ -1,5 +1,6 @@
 import { PassphraseError, SshError } from "../errors.ts";
 import { importPrivateKey, type PrivateKey } from "../keys/private_key.ts";
+import { isError, isPlatformError, systemReason } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { expandHome } from "../runtime/local_path.ts";
 
@@ -37,7 +38,7 @@ export async function loadKey(
   options: LoadKeyOptions = {},
 ): Promise<PrivateKey> {
   const file = typeof path === "string" ? expandHome(path) : path;
-  const text = await runtime.files.readTextFile(file);
+  const text = await textOf(file);
   const { passphrase } = options;
   try {
     if (typeof passphrase !== "function") {
@@ -55,6 +56,16 @@ export async function loadKey(
     throw cause instanceof PassphraseError
       ? new PassphraseError(message, { cause })
       : Object.assign(cause, { message });
+  }
+}
+
+async function textOf(file: string | URL): Promise<string> {
+  try {
+    return await runtime.files.readTextFile(file);
+  } catch (error) {
+    if (isError(error, "NotCapable") || !isPlatformError(error)) throw error;
+    error.message = `Cannot load key "${file}": ${lowerFirst(systemReason(error))}`;
+    throw error;
   }
 }
 

@@ -3,17 +3,28 @@ import { grantedVariable } from "../runtime/environment.ts";
 import { isError } from "../runtime/errors.ts";
 import type { ChildProcess } from "../runtime/parts.ts";
 import { runtime } from "../runtime/runtime.ts";
+import { writeAll } from "../runtime/write_all.ts";
 import { type Socket, streamSocket } from "../transport/socket.ts";
+import { withLimits } from "../waiting.ts";
+
+/** Milliseconds for a command to end whose output has ended. */
+const ENDING_MS = 1000;
+
+/** Characters of standard error kept for messages. */
+const LAST_CHARS = 1000;
 
 /** A command whose standard input and output carry a connection. */
 export interface Proxy {
   readonly socket: Socket;
+  /** The error of a connection that broke off, with how the command ended, if it has. */
+  explain(error: ConnectError): Promise<ConnectError>;
   /** Ends the command. */
   close(): Promise<void>;
 }
 
 /**
- * Runs ProxyCommand of ssh_config(5) in the user's shell. Its standard error is shown. Needs
+ * Runs ProxyCommand of ssh_config(5) in the user's shell. Its standard error is shown, and its last line
+ * quoted if it fails. Needs
  * `--allow-run` for the shell.
  *
  * @throws {ConnectError} If the shell cannot be started
@@ -28,22 +39,68 @@ export function startProxy(command: string): Proxy {
       args: windows ? ["/c", command] : ["-c", `exec ${command}`],
       stdin: "piped",
       stdout: "piped",
-      stderr: "inherit",
+      stderr: "piped",
     });
   } catch (cause) {
     if (isError(cause, "NotCapable")) throw cause;
     throw new ConnectError(`Cannot run the proxy command "${printable(command)}"`, { cause });
   }
   const { stdout, stdin, status } = child;
+  const errors = new ShownErrors(child.stderr);
   return {
     socket: streamSocket({ readable: stdout, writable: stdin }),
+    async explain(error) {
+      // Its output has ended, so it is about to end.
+      const ended = withLimits(Promise.all([status, errors.shown]), { timeout: ENDING_MS });
+      const [how] = await ended.catch(() => [null]);
+      if (how === null) return error;
+      const { signal, code } = how;
+      const end = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
+      const said = errors.lastLine === "" ? "" : `: ${errors.lastLine}`;
+      return new ConnectError(`The proxy command "${printable(command)}" ${end}${said}`, {
+        cause: error,
+      });
+    },
     async close() {
       try {
         child.kill(windows ? "SIGTERM" : "SIGHUP");
       } catch { /* it has ended by itself */ }
       await status;
+      await errors.end();
     },
   };
+}
+
+/** A command's standard error, which is shown as it comes. */
+class ShownErrors {
+  /** Resolves when all of it has been shown. */
+  readonly shown: Promise<void>;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #last = "";
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.#reader = stream.getReader();
+    this.shown = this.#show().catch(() => {}); // standard error may be closed
+  }
+
+  /** The last line that is not blank. */
+  get lastLine(): string {
+    return printable(this.#last.split("\n").findLast((line) => line.trim() !== "")?.trim() ?? "");
+  }
+
+  /** Shows no more: another program may have inherited it, and not end. */
+  async end(): Promise<void> {
+    await this.#reader.cancel().catch(() => {});
+    await this.shown;
+  }
+
+  async #show(): Promise<void> {
+    const decoder = new TextDecoder();
+    for (let read; !(read = await this.#reader.read()).done;) {
+      this.#last = (this.#last + decoder.decode(read.value, { stream: true })).slice(-LAST_CHARS);
+      await writeAll(runtime.terminal.stderr, read.value);
+    }
+  }
 }
 
 function shellOf(): string {

@@ -1,5 +1,5 @@
 import { ConnectError, printable } from "../errors.ts";
-import { isError } from "../runtime/errors.ts";
+import { isError, systemReason } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import { sleep } from "../waiting.ts";
@@ -94,7 +94,7 @@ async function dialAddress(
 }
 
 function failure(hostname: string, port: number, cause: unknown): ConnectError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = cause instanceof Error ? systemReason(cause) : String(cause);
   return new ConnectError(
     `Cannot connect to ${printable(hostname)} port ${port}: ${printable(why)}`,
     { cause },

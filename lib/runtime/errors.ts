@@ -41,6 +41,11 @@ export function isPlatformError(error: unknown): error is Error {
   return "code" in error || error.name in ERRNO || error.name in (denoErrors() ?? {});
 }
 
+/** The reason in an error of the runtime, without the system's number for it and the call that failed. */
+export function systemReason(error: Error): string {
+  return error.message.replace(/[:,] \w+ '.*'$/s, "").replace(/ \(os error \d+\)$/, "");
+}
+
 function denoErrors(): typeof Deno.errors | undefined {
   return (globalThis as { Deno?: typeof Deno }).Deno?.errors;
 }

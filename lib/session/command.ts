@@ -1,5 +1,5 @@
 import type { Channel } from "../connection/channel.ts";
-import { ClosedError, CommandError, RequestDeniedError } from "../errors.ts";
+import { ClosedError, CommandError, printable, RequestDeniedError } from "../errors.ts";
 import { quote } from "../quote.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { startSpan } from "../spans.ts";
@@ -243,10 +243,18 @@ async function requestProgram(
     if (!(result.reason instanceof RequestDeniedError)) throw result.reason;
     throw new RequestDeniedError(
       result.reason.request,
-      `The server refused "${result.reason.request}"`,
+      `The server refused "${result.reason.request}": ${refusal(result.reason.request, program)}`,
       { cause: result.reason },
     );
   }
+}
+
+function refusal(request: string, program: Program): string {
+  if (request === "pty-req") return "it gives this user no terminal";
+  if (program.kind === "shell") return "it has no shell for this user";
+  return program.kind === "exec"
+    ? "it runs no commands for this user"
+    : `it has no subsystem "${printable(program.name)}" for this user`;
 }
 
 /**

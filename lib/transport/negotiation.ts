@@ -1,4 +1,11 @@
-import { CIPHERS } from "../crypto/algorithms.ts";
+import {
+  type Algorithm,
+  CIPHERS,
+  COMPRESSIONS,
+  KEX,
+  MACS,
+  SIGNATURES,
+} from "../crypto/algorithms.ts";
 import { row, type Suite } from "../crypto/suite.ts";
 import { NegotiationError } from "../errors.ts";
 import type { ValueOf } from "../wire/message.ts";
@@ -52,6 +59,22 @@ export function offer(suite: Suite, flags: readonly string[], cookie: Uint8Array
   });
 }
 
+/** By the name of a list in messages: its option, and all that it may have. */
+const ON_REQUEST: Readonly<Record<string, readonly [string, readonly Algorithm[]]>> = {
+  "key exchange": ["kex", KEX],
+  "host key": ["hostKey", SIGNATURES],
+  "cipher": ["cipher", CIPHERS],
+  "MAC": ["mac", MACS],
+  "compression": ["compression", COMPRESSIONS],
+};
+
+/** How to use one of the peer's algorithms that are not offered; empty if there is none that we know. */
+function adviceOn(kind: string, theirs: readonly string[]): string {
+  const [option, table] = ON_REQUEST[kind]!;
+  const known = table.find(({ name }) => theirs.includes(name));
+  return known ? `to allow an older one: algorithms: { ${option}: "+${known.name}" }` : "";
+}
+
 /**
  * The client's first wish that the server has too, list by list (RFC 4253 §7.1). Pure.
  *
@@ -63,7 +86,7 @@ export function negotiate(role: Role, mine: KexInitValue, theirs: KexInitValue):
     const peers = (theirs[key] as string[]).filter((name) => !isFlag(name));
     const [wishes, offers] = role === "client" ? [ours, new Set(peers)] : [peers, new Set(ours)];
     const chosen = wishes.find((name) => offers.has(name));
-    if (chosen === undefined) throw new NegotiationError(kind, ours, peers);
+    if (chosen === undefined) throw new NegotiationError(kind, ours, peers, adviceOn(kind, peers));
     return chosen;
   };
   const direction = (suffix: "C2S" | "S2C"): DirectionAlgorithms => {

@@ -69,7 +69,14 @@ Deno.test("AuthError says what was tried and what the server goes on with", asyn
   assertEquals(error.attempts, ["publickey", "password"]);
   assertEquals(error.remaining, ["publickey", "password"]);
   assertEquals(error.partial, false);
-  assertStringIncludes(error.message, 'Cannot log in as "ann": tried publickey, password');
+  const offered = `key ED25519 ${key.publicKey.fingerprint()}`;
+  assertEquals(error.tried, [offered, "password"]);
+  assertEquals(
+    error.message,
+    `Cannot log in as "ann": tried ${offered}, password; the server rejected every one; ` +
+      "it allows publickey, password; " +
+      "check the user name, and that authorized_keys on the server has the key",
+  );
 });
 
 Deno.test("authenticateClient tries none when it has no method", async () => {

@@ -339,8 +339,8 @@ Deno.test("A refused login says what was tried, what is left and why", async () 
   const rejected = await refusal([password("x")], { remaining: ["publickey", "hostbased"] });
   assertEquals(
     rejected.message,
-    'Cannot log in as "ann": tried password; the server rejected every method tried; ' +
-      "it allows publickey, hostbased",
+    'Cannot log in as "ann": tried password; the server rejected every one; ' +
+      'it allows publickey, hostbased; give a credential that it allows with the option "auth"',
   );
   assertEquals([rejected.attempts, rejected.remaining, rejected.partial], [
     ["password"],
@@ -353,10 +353,10 @@ Deno.test("A refused login says what was tried, what is left and why", async () 
   });
   assertEquals(
     partial.message,
-    'Cannot log in as "ann": tried none, password; the server requires another method; it allows otp',
+    'Cannot log in as "ann": tried password; the server requires another method; it allows otp',
   );
   const nothing = await refusal([password("x")], { remaining: [] });
-  assert(nothing.message.endsWith("it allows no other"));
+  assert(nothing.message.includes("it allows no other method; give"));
   const broken: AuthMethod = {
     name: "publickey",
     authenticate: () => Promise.reject(new AuthError("the token is gone")),
@@ -366,7 +366,7 @@ Deno.test("A refused login says what was tried, what is left and why", async () 
     authenticate: () => Promise.reject(new AuthError("another reason")),
   };
   const failed = await refusal([broken, later]);
-  assert(failed.message.endsWith("it allows no other; the token is gone"));
+  assert(failed.message.includes("it allows no other method; the token is gone; give"));
   assertEquals((failed.cause as Error).message, "the token is gone");
 });
 

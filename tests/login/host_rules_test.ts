@@ -64,7 +64,7 @@ Deno.test("A function or a policy decides by itself, and only true accepts", asy
   for (const answer of [false, 1, "yes", {}, undefined, null]) {
     const error = await refusal({ verify: () => answer as boolean }, key);
     assertEquals(error?.reason, "refused");
-    assert(error!.message.includes("it was not accepted"));
+    assert(error!.message.includes("it was not accepted by what hostKeys has"));
   }
 });
 

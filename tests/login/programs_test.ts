@@ -68,7 +68,7 @@ for (
     const proxy = startProxy("nc %h 22");
     const [{ program: started, options }] = system.started as [System["started"][0]];
     assertEquals([started, options.args], [program, [...args]]);
-    assertEquals([options.stdin, options.stdout, options.stderr], ["piped", "piped", "inherit"]);
+    assertEquals([options.stdin, options.stdout, options.stderr], ["piped", "piped", "piped"]);
     let closed = false;
     const closing = proxy.close().then(() => closed = true);
     assertEquals(system.signals, [os === "windows" ? "SIGTERM" : "SIGHUP"]);

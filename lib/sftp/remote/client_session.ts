@@ -276,7 +276,8 @@ export class ClientSession {
   }
 
   #notSftp(text: StrayText): SftpError {
-    const reason = `what answered is not an SFTP server: it sent "${text.line}"${this.#said()}`;
+    const reason = `what answered is not an SFTP server: it sent "${text.line}"${this.#said()}; ` +
+      "start-up files of the shell there must print nothing";
     return sessionError(SftpStatus.BAD_MESSAGE, reason);
   }
 

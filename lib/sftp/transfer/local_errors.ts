@@ -1,4 +1,4 @@
-import { isPlatformError } from "../../runtime/errors.ts";
+import { isPlatformError, systemReason } from "../../runtime/errors.ts";
 
 /**
  * Runs an operation on a local file. The runtime's errors about open files name no path, and others the hidden
@@ -15,8 +15,7 @@ export async function onThisMachine<T>(
     // Some are plain errors, such as that of a disk that cannot be read.
     const isOurs = isPlatformError(cause) || (cause instanceof Error && cause.name === "Error");
     if (isOurs && !cause.message.includes(" on this machine: ")) {
-      const reason = cause.message.replace(/[:,] \w+ '.*'$/s, "");
-      cause.message = `Cannot ${operation} "${path}" on this machine: ${reason}`;
+      cause.message = `Cannot ${operation} "${path}" on this machine: ${systemReason(cause)}`;
     }
     throw cause;
   }
