@@ -199,6 +199,12 @@ export const MIN_RSA_BITS = 2048;
 /** How long a command whose server answers no TERM or KILL may take to end, in milliseconds. */
 export const KILL_GRACE_MS = 5_000;
 
+/**
+ * Milliseconds between two looks at a command whose standard error is not read: after two that find it stalled it
+ * is ended, so that a program which reads standard output alone is told within twice as long.
+ */
+export const STALL_MS = 5_000;
+
 /** How long `expect()` waits for a pattern unless told, in milliseconds, as the tool of that name in Python. */
 export const EXPECT_TIMEOUT_MS = 30_000;
 

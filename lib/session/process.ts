@@ -8,6 +8,7 @@ import { type CallOptions, onAbort, onTimeout } from "../waiting.ts";
 import { attachChannel, copy } from "./attach.ts";
 import { Expecter, type ExpectOptions } from "./expect.ts";
 import type { Pattern, PatternMatch } from "./pattern_search.ts";
+import { watchStall } from "./stall.ts";
 import { encodeSignal, type TerminalSize } from "../connection/session_requests.ts";
 
 /** A signal's name with or without SIG (RFC 4254 §6.10). */
@@ -47,7 +48,8 @@ interface StartedOptions extends ProcessOptions {
 /**
  * A remote command that runs, shaped as `Deno.ChildProcess`. Its two outputs share the channel's window,
  * 2 MiB at first: one that is not read stalls the command once it has filled that, as a full pipe does.
- * `stderr: "null"` or `"merge"` is for programs that read one of them only.
+ * If that is standard error, and `stderr` was never asked for, the command is ended after 10 s with an error
+ * that says so. `stderr: "null"` or `"merge"` is for programs that read standard output only.
  *
  * @example
  * ```ts
@@ -77,6 +79,8 @@ export class Process implements AsyncDisposable {
   readonly #inherited: Promise<void>;
   #stdin: WritableStream<Uint8Array> | null = null;
   #killing: Disposable | null = null;
+  /** Looks for a stall while standard error is not read; undefined before, null where there is no need. */
+  #watching: Disposable | null | undefined;
   readonly #expecters: Partial<Record<"stdout" | "stderr", Expecter>> = {};
 
   /** Processes are started with `command().spawn()` or `shell()`, not constructed. */
@@ -84,10 +88,7 @@ export class Process implements AsyncDisposable {
     this.channel = channel;
     this.#options = options;
     const { signal, timeout, stdout, stderr } = options;
-    const end = (reason: unknown) => {
-      if (channel.isOpen) channel.sendSignal("TERM");
-      channel.abort(reason);
-    };
+    const end = (reason: unknown) => this.#end(reason);
     const aborting = onAbort(signal, end);
     const late = onTimeout(timeout, () => {
       const message = `The command did not end within ${timeout} ms, and was ended`;
@@ -104,6 +105,7 @@ export class Process implements AsyncDisposable {
       aborting[Symbol.dispose]();
       late[Symbol.dispose]();
       this.#killing?.[Symbol.dispose]();
+      this.#stopWatching();
     };
     channel.closed.then(done, done);
   }
@@ -128,6 +130,11 @@ export class Process implements AsyncDisposable {
    */
   get stdout(): ReadableStream<Uint8Array<ArrayBuffer>> {
     this.#mustBePiped("stdout");
+    if ((this.#options.stderr ?? "piped") === "piped" && this.channel.isOpen) {
+      if (this.#watching === undefined) {
+        this.#watching = watchStall(this.channel, (error) => this.#end(error));
+      }
+    }
     return this.channel.readable;
   }
 
@@ -138,6 +145,7 @@ export class Process implements AsyncDisposable {
    */
   get stderr(): ReadableStream<Uint8Array<ArrayBuffer>> {
     this.#mustBePiped("stderr");
+    this.#stopWatching();
     return this.channel.stderr;
   }
 
@@ -278,6 +286,17 @@ export class Process implements AsyncDisposable {
     const { channel } = this;
     if (channel.isOpen && !channel.exitStatusReady) channel.sendSignal("TERM");
     await channel[Symbol.asyncDispose]();
+  }
+
+  #end(reason: unknown): void {
+    const { channel } = this;
+    if (channel.isOpen) channel.sendSignal("TERM");
+    channel.abort(reason);
+  }
+
+  #stopWatching(): void {
+    this.#watching?.[Symbol.dispose]();
+    this.#watching = null;
   }
 
   #mustBePiped(stream: "stdout" | "stderr"): void {

@@ -1,9 +1,15 @@
 /** A remote process does what the shape of Deno.ChildProcess promises. */
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { connect, type ConnectOptions, DisconnectError } from "@denossh/ssh";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { connect, type ConnectOptions, DisconnectError, SshError } from "@denossh/ssh";
 import type { SessionHandler } from "@denossh/ssh/server";
 import { connectedPair } from "@denossh/ssh/testing";
-import { KILL_GRACE_MS } from "../../lib/defaults.ts";
+import { KILL_GRACE_MS, STALL_MS } from "../../lib/defaults.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
 import { FakeTime } from "../support/fake_time.ts";
 
@@ -95,6 +101,41 @@ Deno.test("await using ends a command that still runs, and signals none that has
   }
   await pair.host.run("true"); // what came before it has been handled
   assertEquals(told, ["TERM", "gone"]);
+});
+
+Deno.test("Standard error that is not read ends a command that waits for it, and says so", async () => {
+  using time = new FakeTime();
+  const pair = await time.settle(
+    connectedPair({
+      connect: { window: 65_536 },
+      serve: { keepaliveInterval: 0 },
+      handler: async (session) => {
+        await session.channel.writeAllStderr(new Uint8Array(100_000));
+        await session.print("done");
+      },
+    }),
+    1000,
+  );
+  const unread = await time.settle(pair.host.command("x").spawn(), 1000);
+  const reading = new Response(unread.stdout).text();
+  reading.catch(() => {});
+  await time.advance(STALL_MS);
+  assert(unread.channel.isOpen, "a reader may be on its way");
+  const error = await time.settle(assertRejects(() => reading, SshError));
+  assertEquals([error.code, time.now <= 2 * STALL_MS + 1000], ["command", true]);
+  assertStringIncludes(error.message, "65536 bytes of its standard error were not read");
+
+  // Whoever asks for it, even late, is trusted to read.
+  const late = await time.settle(pair.host.command("x").spawn(), 1000);
+  const text = new Response(late.stdout).text();
+  await time.advance(STALL_MS);
+  const errors = new Response(late.stderr).bytes();
+  await time.advance(3 * STALL_MS);
+  assertEquals([(await time.settle(errors)).length, await time.settle(text)], [100_000, "done"]);
+  const thrownAway = await time.settle(pair.host.command("x", { stderr: "null" }).spawn(), 1000);
+  assertEquals(await time.settle(new Response(thrownAway.stdout).text()), "done");
+  await time.settle(Promise.resolve(pair[Symbol.asyncDispose]()));
+  assertEquals(time.timers, 0);
 });
 
 Deno.test("kill() where the server ignores signals closes the channel after a grace", async () => {

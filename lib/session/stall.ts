@@ -1,0 +1,25 @@
+import type { Channel } from "../connection/channel.ts";
+import { STALL_MS } from "../defaults.ts";
+import { SshError } from "../errors.ts";
+
+/**
+ * Looks whether a command waits for ever, since its standard error has filled the window that standard output
+ * shares, and is not read.
+ *
+ * @param onStall Is called once, when two looks have found it so
+ */
+export function watchStall(channel: Channel, onStall: (error: SshError) => void): Disposable {
+  let before = false;
+  const timer = setInterval(() => {
+    const { stalled, readableBytes, readableStderrBytes: unread } = channel.state;
+    const stuck = stalled && readableBytes === 0 && unread > 0;
+    if (stuck && before) {
+      clearInterval(timer);
+      const message = `The command waited since ${unread} bytes of its standard error were not ` +
+        'read, and was ended: read stderr beside stdout, or spawn with stderr: "null" or "merge"';
+      onStall(new SshError("command", message));
+    }
+    before = stuck;
+  }, STALL_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
