@@ -112,6 +112,14 @@ for (const [name, take] of Object.entries(waysToTake)) {
   }
 }
 
+Deno.test("tryWrite sends standard output, at once", async () => {
+  await using world = await rawWorld("client");
+  const channel = await openChannel(world);
+  assertEquals(channel.tryWrite(new Uint8Array(3)), 3);
+  const sent = await world.raw.next(MSG.CHANNEL_DATA, MSG.CHANNEL_EXTENDED_DATA);
+  assertEquals([sent[0], sent.length], [MSG.CHANNEL_DATA, 12]);
+});
+
 Deno.test("A peer that takes packets of one byte is sent one for each byte of its window", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world, { window: 1, maxPacket: 1 });

@@ -157,3 +157,21 @@ Deno.test("the largest window is what there was room for at once", () => {
   writer.grow(10);
   assertEquals(writer.largestWindow, 25);
 });
+
+Deno.test("The last word is said at once, or after the write under way", async () => {
+  const said: string[] = [];
+  const { writer } = writerWith({ room: 100, window: 100 });
+  const finishing = writer.finish("shut", () => said.push("free"));
+  assertEquals(said, ["free"]);
+  await finishing;
+  const busy = writerWith({ room: 0, window: 100 });
+  const writing = busy.writer.writeAll([new Uint8Array(5)], 0, null).then(() =>
+    said.push("written")
+  );
+  const last = busy.writer.finish("shut", () => said.push("after"));
+  assertEquals(said, ["free"]);
+  busy.drain(10);
+  await Promise.all([writing, last]);
+  assertEquals(said.slice(1).sort(), ["after", "written"]);
+  assertEquals(busy.sent, [5]);
+});
