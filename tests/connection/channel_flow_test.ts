@@ -1,6 +1,6 @@
 /** Windows of channels: what is sent under them, what is given back, and what their end means. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import type { Channel } from "../../lib/connection/channel.ts";
+import type { Channel, IncomingOpen } from "../../lib/connection/channel.ts";
 import { ChannelCore, type ChannelHost } from "../../lib/connection/channel_core.ts";
 import { ChannelWriter } from "../../lib/connection/channel_writer.ts";
 import { ChunkMemory } from "../../lib/connection/chunk_memory.ts";
@@ -13,6 +13,7 @@ import { PacketSink } from "../../lib/transport/packet_sink.ts";
 import { peek32 } from "../../lib/wire/hot.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
+import { FakeTime } from "../support/fake_time.ts";
 import { adjust, data, none, openChannel, receiveBytes } from "./raw_channel.ts";
 import { type RawWorld, rawWorld } from "./raw_world.ts";
 
@@ -322,4 +323,29 @@ Deno.test("Bulk writers get the same share of bytes, whatever the size of their 
   const turn = Math.max(SOCKET_WRITE_BYTES, OUTBOX_HIGH_WATER - SOCKET_WRITE_BYTES) + 32_768;
   assert(Math.min(...sent) > 4 * turn, `${sent}`);
   assert(Math.max(...sent) - Math.min(...sent) <= turn, `${sent}`);
+});
+
+Deno.test("A server takes the time until a channel's first request for a round trip", async () => {
+  using time = new FakeTime();
+  const { sawRoundTrip } = ConnectionBudget.prototype;
+  const seen: number[] = [];
+  ConnectionBudget.prototype.sawRoundTrip = (milliseconds) => void seen.push(milliseconds);
+  try {
+    const opens = new Map([["x", (open: IncomingOpen) => void open.accept()]]);
+    await using world = await rawWorld("server", { opens });
+    const open = { type: "x", sender: 3, window: 1000, maxPacket: 1000, data: none };
+    world.raw.send(m.ChannelOpen.encode(open));
+    const { sender: recipient } = m.ChannelOpenConfirmation.decode(
+      await world.raw.next(MSG.CHANNEL_OPEN_CONFIRMATION),
+    );
+    for (const milliseconds of [30, 40]) {
+      time.skip(milliseconds);
+      const ask = { recipient, type: "env", wantReply: true, data: none };
+      world.raw.send(m.ChannelRequest.encode(ask));
+      await world.raw.next(MSG.CHANNEL_FAILURE);
+    }
+    assertEquals(seen, [30]);
+  } finally {
+    ConnectionBudget.prototype.sawRoundTrip = sawRoundTrip;
+  }
 });

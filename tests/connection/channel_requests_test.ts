@@ -1,6 +1,7 @@
 /** Requests of channels and connections: how many may wait, and what the end of a channel means for them. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MAX_PENDING_REQUESTS } from "../../lib/defaults.ts";
+import { AnswerQueue } from "../../lib/connection/answer_queue.ts";
 import { ClosedError } from "../../lib/errors.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
@@ -132,6 +133,30 @@ Deno.test("A peer with too many unanswered requests waits, and loses none of the
     for (let i = 0; i < MAX_PENDING_REQUESTS + 1000; i++) await world.raw.next(success);
     assertEquals(asked, MAX_PENDING_REQUESTS + 1000);
   }
+});
+
+Deno.test("A peer waits no longer than one request too many is unanswered", async () => {
+  const queue = new AnswerQueue();
+  const answers: (() => void)[] = [];
+  const replies: boolean[] = [];
+  const take = () =>
+    queue.take(
+      () => new Promise<boolean>((resolve) => answers.push(() => resolve(true))),
+      false,
+      (answer) => replies.push(answer),
+    );
+  for (let i = 0; i < MAX_PENDING_REQUESTS; i++) assertEquals(take(), undefined);
+  const room = take();
+  assert(room instanceof Promise);
+  let resumed = false;
+  room.then(() => resumed = true);
+  await turns();
+  assertEquals([resumed, answers.length], [false, 1]);
+  answers[0]!();
+  await room;
+  assertEquals(replies, [true]);
+  assert(take() instanceof Promise);
+  queue.close();
 });
 
 Deno.test("The end of a channel or connection ends the wait for its requests", async () => {

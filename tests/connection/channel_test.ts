@@ -296,6 +296,7 @@ Deno.test("When the connection dies, everything that waits rejects with its erro
     assertEquals(result.reason.by, "peer");
   }
   await assertRejects(() => world.connection.open("session"), ClosedError);
+  await assertRejects(() => world.connection.request("anything"), ClosedError);
   await assertRejects(() => channel.request("env"), ClosedError);
 });
 

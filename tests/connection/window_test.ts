@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ReceiveWindow, SendWindow } from "../../lib/connection/window.ts";
+import { ConnectionBudget, windowsOf } from "../../lib/connection/window_budget.ts";
 import { ProtocolError } from "../../lib/errors.ts";
 import { FakeTime } from "../support/fake_time.ts";
 
@@ -131,4 +132,27 @@ Deno.test("ReceiveWindow shrinks again when half of it takes many round trips", 
   budget.roundTrip = 0;
   flow(window, 1_000_000);
   assertEquals([window.size, budget.left], [8000, 24_000]);
+});
+
+Deno.test("windowsOf takes 1024 to 2^31 - 1 bytes, and lets a window grow to what is allowed", () => {
+  for (const bytes of [1024, 0x7fff_ffff]) {
+    assertEquals(windowsOf(bytes, null), { initial: bytes, budget: null });
+    assertEquals(windowsOf({ initial: 1024, max: bytes }, null).initial, 1024);
+  }
+  for (const bytes of [1023, 0x8000_0000, 1024.5, NaN]) {
+    assertThrows(() => windowsOf(bytes, null), RangeError, "1024 to 2^31 - 1");
+  }
+  assertThrows(() => windowsOf({ initial: 1024, max: 0x8000_0000 }, null), RangeError);
+  const { budget } = windowsOf({ initial: 1024, max: 1030 }, 7);
+  assertEquals([budget!.roundTrip, budget!.take(100), budget!.take(100)], [7, 6, 0]);
+  assertEquals(windowsOf({ initial: 2000, max: 2000 }, 7).budget, null);
+});
+
+Deno.test("ConnectionBudget keeps the shortest round trip", () => {
+  const budget = new ConnectionBudget(0, null);
+  const seen = [30, 40, 20].map((milliseconds) => {
+    budget.sawRoundTrip(milliseconds);
+    return budget.roundTrip;
+  });
+  assertEquals(seen, [30, 30, 20]);
 });

@@ -1,0 +1,61 @@
+/** Buffered files on a channel that a test plays: what they read into, and when they write. */
+import { assertEquals } from "@std/assert";
+import { ChannelFile, type ChannelFileOptions } from "../../lib/connection/channel_file.ts";
+
+/** A file whose channel gives these pieces, and what happens to it. */
+function fileOf(options: ChannelFileOptions, ...pieces: string[]) {
+  const memory = new Set<ArrayBufferLike>();
+  const calls: string[] = [];
+  const file = new ChannelFile({
+    read: (into) => {
+      memory.add(into.buffer);
+      const piece = pieces.shift();
+      if (piece === undefined) return Promise.resolve(null);
+      return Promise.resolve(new TextEncoder().encodeInto(piece, into).written);
+    },
+    write: (data) => Promise.resolve(void calls.push(new TextDecoder().decode(data))),
+    close: () => Promise.resolve(void calls.push("closed")),
+  }, options);
+  return { file, memory, calls };
+}
+
+Deno.test("ChannelFile reads lines into the same memory until it is full", async () => {
+  const { file, memory } = fileOf({}, "one\ntw", "o\r\n", "thr", "ee", "\nfour\r");
+  assertEquals(await Array.fromAsync(file.lines()), ["one", "two", "three", "four\r"]);
+  assertEquals(memory.size, 1);
+  const line = "x".repeat(5000);
+  const long = fileOf({}, line, line.slice(0, 3192), line, "\nrest");
+  assertEquals(await Array.fromAsync(long.file.lines()), [
+    line + line.slice(0, 3192) + line,
+    "rest",
+  ]);
+  assertEquals(long.memory.size, 2);
+});
+
+Deno.test("ChannelFile gives what is left of a line's piece to the next read, and asks for more then", async () => {
+  const { file } = fileOf({}, "one\ntwo", "three");
+  assertEquals(await file.readLine(), "one");
+  const into = new Uint8Array(2);
+  const read = async () => {
+    const n = await file.read(into);
+    return n === null ? null : new TextDecoder().decode(into.subarray(0, n));
+  };
+  assertEquals([await read(), await read()], ["tw", "o"]);
+  assertEquals([await read(), await file.readLine()], ["th", null]);
+});
+
+Deno.test("ChannelFile writes when as much as its buffer takes has come, and not before", async () => {
+  const { file, calls } = fileOf({ mode: "w", bufferSize: 4 });
+  await file.flush();
+  await file.write("abc");
+  assertEquals(calls, []);
+  await file.write("d");
+  assertEquals(calls, ["abcd"]);
+  await file.write("ef");
+  await file.flush();
+  await file.flush();
+  await file.write("g");
+  await file.close();
+  await file.close();
+  assertEquals(calls.slice(1), ["ef", "g", "closed"]);
+});
