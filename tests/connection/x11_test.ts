@@ -137,11 +137,12 @@ Deno.test("request_x11: what is no X client is closed, and the next one is serve
 });
 
 Deno.test("request_x11: a cookie that comes byte by byte is one", async () => {
-  const served = Promise.withResolvers<void>();
-  await using session = await x11Session({ handler: () => served.resolve() });
+  const served = Promise.withResolvers<Deno.Addr | null>();
+  await using session = await x11Session({ handler: (conn) => served.resolve(conn.remoteAddr) });
   await using there = await session.x11.connect();
   for (const byte of hello(shown(session.x11))) await there.writeAll(Uint8Array.of(byte));
-  await served.promise;
+  const unnamed: Deno.Addr = { transport: "tcp", hostname: "127.0.0.1", port: 0 };
+  assertEquals(await served.promise, unnamed);
 });
 
 Deno.test("request_x11: single_connection takes one, whatever was tried before", async () => {

@@ -3,9 +3,13 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type AuthMethod, connect, none, password, SshError } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import type { ServeOptions } from "@denossh/ssh/server";
+import { runtime } from "../../lib/runtime/runtime.ts";
+import { measure } from "../../lib/server/server_metrics.ts";
+import type { Socket } from "../../lib/transport/socket.ts";
 import { until } from "../connection/until.ts";
 import { serveInMemory } from "../support/fake_listener.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { replaced } from "../support/replaced.ts";
 
 const API = Symbol.for("opentelemetry.js.api.1");
 type Callback = (result: { observe(value: number): void }) => void;
@@ -126,6 +130,46 @@ Deno.test("The delay of the event loop is what work keeps timers waiting", async
   time.skip(800); // work
   await time.advance(0);
   assert(Math.abs(delays[2]! - 0.3) < 1e-9, `${delays}`);
+});
+
+Deno.test("Measuring keeps no process alive, and ends with the server", () => {
+  using _provider = new Provider();
+  using time = new FakeTime();
+  const unrefed: unknown[] = [];
+  using _seam = replaced(runtime, "unrefTimer", (timer) => void unrefed.push(timer));
+  {
+    using _metrics = measure({ connections: 0, channels: 0 });
+    assertEquals([unrefed.length, time.timers], [1, 1]);
+  }
+  assertEquals(time.timers, 0);
+});
+
+Deno.test("Bytes are counted once they are written, and a socket that fails counts none", async () => {
+  using provider = new Provider();
+  using metrics = measure({ connections: 0, channels: 0 });
+  const gate = Promise.withResolvers<void>();
+  const writes = [gate.promise, Promise.reject(new Error("broken"))];
+  writes[1]!.catch(() => {});
+  const socket: Socket = {
+    read: (into) => Promise.resolve(into.length === 0 ? null : 3),
+    write: () => writes.shift()!,
+    closeWrite: () => {},
+    close: () => {},
+    localAddr: null,
+    remoteAddr: null,
+  };
+  const counted = metrics.counted(socket);
+  const writing = counted.write(new Uint8Array(5));
+  assertEquals(provider.sums.get("ssh.server.io transmit"), undefined);
+  gate.resolve();
+  await writing;
+  await assertRejects(() => counted.write(new Uint8Array(7)), Error, "broken");
+  assertEquals([await counted.read(new Uint8Array(4)), await counted.read(new Uint8Array(0))], [
+    3,
+    null,
+  ]);
+  assertEquals(provider.sums.get("ssh.server.io transmit"), 5);
+  assertEquals(provider.sums.get("ssh.server.io receive"), 3);
 });
 
 Deno.test("Without a collector nothing is measured", async () => {

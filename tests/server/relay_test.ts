@@ -135,15 +135,35 @@ Deno.test("The program's channel ends when the client leaves", async () => {
   await gone.promise;
 });
 
+Deno.test("A program that reads no more leaves no client waiting with what it sends", async () => {
+  await using bastion = await world(async ({ channel }) => {
+    await channel.readable.cancel();
+    await channel.writeAll(Uint8Array.of(1));
+    return 3;
+  });
+  await using process = await bastion.host.command("x").spawn();
+  await process.channel.readChunk();
+  // More than the window.
+  await Promise.allSettled([process.channel.writeAll(new Uint8Array(10_000_000))]);
+  assertEquals((await process.status).code, 3);
+});
+
 Deno.test("relay fails where the other server refuses the program", async () => {
   await using bastion = await world(null);
   assertEquals((await bastion.host.command("x").output()).code, 1);
   assert(bastion.errors[0] instanceof RequestDeniedError);
+  const shell = await bastion.host.shell({ pty: false });
+  assertEquals((await shell.output()).code, 1);
+  assert(bastion.errors[1] instanceof RequestDeniedError);
 });
 
 Deno.test("A recording has what the client saw, in asciicast's form, and nothing that it typed", async () => {
   const lines: string[] = [];
-  const record = new WritableStream<string>({ write: (line) => void lines.push(line) });
+  let closed = false;
+  const record = new WritableStream<string>({
+    write: (line) => void lines.push(line),
+    close: () => void (closed = true),
+  });
   const euro = new TextEncoder().encode("1 €");
   await using bastion = await world(async ({ channel }) => {
     assertEquals(text((await channel.readChunk())!), "secret");
@@ -160,6 +180,7 @@ Deno.test("A recording has what the client saw, in asciicast's form, and nothing
   await until(() => lines.length === 3);
   await process.channel.writeAll(Uint8Array.of(1));
   assertEquals((await process.status).code, 0);
+  await until(() => closed);
   assert(lines.every((line) => line.endsWith("\n") && line.indexOf("\n") === line.length - 1));
   const [header, ...events] = lines.map((line) => JSON.parse(line));
   assertEquals([header.version, header.width, header.height], [2, 100, 30]);
