@@ -71,7 +71,7 @@ export type { PrivateKey, Signer, SignOptions } from "./lib/keys/private_key.ts"
 export type { PublicKey } from "./lib/keys/public_key.ts";
 export type { RunOptions, SudoOptions } from "./lib/client/run_options.ts";
 export type { SudoSettings } from "./lib/session/sudo.ts";
-export { ShellCommand, type ShellValue } from "./lib/session/shell_command.ts";
+export { ShellCommand } from "./lib/session/shell_command.ts";
 export { Command, type CommandOptions } from "./lib/session/command.ts";
 export {
   type CommandOutput,
@@ -136,4 +136,4 @@ export type { ByteStreams } from "./lib/transport/socket.ts";
 export { SftpClient } from "./lib/sftp/client.ts";
 export type { ExportOptions } from "./lib/keys/private_key.ts";
 export * from "./lib/errors.ts";
-export { quote } from "./lib/quote.ts";
+export { quote, sh, type ShellValue } from "./lib/quote.ts";

@@ -24,3 +24,41 @@ function quoteWord(word: string): string {
   // A word such as `a=b` or `~` means something by itself where it stands first.
   return /^[\w./:,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
+
+/** What can stand in a template of {@linkcode sh}: words, and lists of them. */
+export type ShellValue = string | number | readonly (string | number)[];
+
+/**
+ * The text of a command whose values are quoted for a POSIX shell: each is a word, whatever is in it, and a
+ * list is as many words. `` host.$`…` `` runs such a command at once.
+ *
+ * @throws {TypeError} If a value is neither text, a number nor a list of them
+ *
+ * @example
+ * ```ts
+ * import { sh } from "@denossh/ssh";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const options = ["--exclude", "*.o"];
+ * const line = sh`tar c ${options} ${"my files"} | gzip -${9}`;
+ * assertEquals(line, "tar c --exclude '*.o' 'my files' | gzip -9");
+ * ```
+ */
+export function sh(parts: TemplateStringsArray, ...values: readonly ShellValue[]): string {
+  return parts.map((part, at) => at < values.length ? part + wordsOf(values[at]!) : part).join("");
+}
+
+function wordsOf(value: ShellValue): string {
+  if (Array.isArray(value)) return quote(value.map(wordOf));
+  return quote(wordOf(value as string | number));
+}
+
+function wordOf(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (typeof value === "number") return String(value);
+  throw new TypeError(
+    `A value in a command must be text, a number or a list of them, not ${
+      value === null ? "null" : typeof value
+    }`,
+  );
+}

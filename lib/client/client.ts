@@ -22,7 +22,8 @@ import type { PublicKey } from "../keys/public_key.ts";
 import type { HostAddress } from "../known_hosts/host_key_policy.ts";
 import { type ConfiguredForwards, startConfiguredOrExit } from "./configured_forwards.ts";
 import { Command, type Program, startProcess, startProgram } from "../session/command.ts";
-import { ShellCommand, shellText, type ShellValue } from "../session/shell_command.ts";
+import { sh, type ShellValue } from "../quote.ts";
+import { ShellCommand } from "../session/shell_command.ts";
 import type { Process } from "../session/process.ts";
 import type { NodeSocket } from "../runtime/node_socket.ts";
 import { SftpClient } from "../sftp/client.ts";
@@ -215,7 +216,7 @@ export class Client implements AsyncDisposable {
    */
   $(parts: TemplateStringsArray, ...values: readonly ShellValue[]): ShellCommand {
     const open = (signal?: AbortSignal) => this.#openFor({ signal });
-    return new ShellCommand(open, shellText(parts, values), this.#withEnv({}));
+    return new ShellCommand(open, sh(parts, ...values), this.#withEnv({}));
   }
 
   /**

@@ -13,6 +13,8 @@ import {
   WindowChange,
   X11Req,
 } from "../wire/requests.ts";
+import { shellWords } from "./shell_words.ts";
+import { LineEditor } from "../terminal/line_editor.ts";
 import type { Program } from "./command.ts";
 import type { TerminalSize } from "../connection/session_requests.ts";
 import { inSpan } from "../spans.ts";
@@ -176,6 +178,16 @@ export class Session {
     return this.#program?.kind === "exec" ? this.#program.command : null;
   }
 
+  /**
+   * The words of the command, quotes taken off as a POSIX shell does; nothing else in it has a meaning. None
+   * for a shell or a subsystem.
+   *
+   * @throws {SshError} If a quote in it has no end
+   */
+  get arguments(): string[] {
+    return shellWords(this.command ?? "");
+  }
+
   /** The subsystem to run, or null. */
   get subsystem(): string | null {
     return this.#program?.kind === "subsystem" ? this.#program.name : null;
@@ -223,6 +235,46 @@ export class Session {
       close: () => Promise.resolve(),
       abort: () => {},
     });
+  }
+
+  /**
+   * The lines that the client sends, up to the end, without LF or CR LF. At a terminal, keys are echoed, and
+   * Backspace and Ctrl-U edit the line; Ctrl-C, and Ctrl-D in an empty line, end the input.
+   *
+   * @throws {SshError} If a line is longer than 1 MiB; at a terminal, keys after 4,095 have no effect
+   *
+   * @example
+   * ```ts
+   * import { connectedPair } from "@denossh/ssh/testing";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using pair = await connectedPair({
+   *   handler: async (session) => {
+   *     const [, name] = session.arguments; // of: greet 'Ann Lee'
+   *     for await (const line of session.lines()) await session.print(`${name}: ${line}\n`);
+   *   },
+   * });
+   * const command = pair.host.command("greet 'Ann Lee'", { input: "hello\ngoodbye" });
+   * assertEquals(await command.lines(), ["Ann Lee: hello", "Ann Lee: goodbye"]);
+   * ```
+   */
+  async *lines(): AsyncIterableIterator<string> {
+    if (this.#pty === null) return yield* this.channel.lines();
+    const decoder = new TextDecoder();
+    const editor = new LineEditor();
+    for await (const chunk of this.channel) {
+      let shown = "";
+      for (const key of decoder.decode(chunk, { stream: true })) {
+        const press = editor.press(key);
+        shown += press.shown;
+        if (press.line === undefined) continue;
+        await this.print(shown);
+        shown = "";
+        if (press.line === null) return;
+        yield press.line;
+      }
+      if (shown !== "") await this.print(shown);
+    }
   }
 
   /** Writes text to standard output; with a terminal, line feeds become CR LF. */

@@ -1,7 +1,8 @@
-import { printable } from "../errors.ts";
 import type { OpenFile } from "../runtime/files.ts";
 import type { ProgramOptions } from "../runtime/parts.ts";
 import { runtime } from "../runtime/runtime.ts";
+import { LineEditor } from "./line_editor.ts";
+import { rawMode } from "./raw_input.ts";
 import { onSignals } from "./signals.ts";
 
 /**
@@ -99,18 +100,17 @@ async function askHelper(helper: string, prompt: string): Promise<string | null>
 
 async function askTerminal(tty: OpenFile, prompt: string, echo: boolean): Promise<string> {
   const write = (text: string) => tty.writeSync(new TextEncoder().encode(text));
-  // Raw, with line editing here: in cooked mode the echo cannot be turned off. It comes
-  // before the prompt, so that nothing typed at once is shown.
-  tty.setRaw(true);
   const killed = Promise.withResolvers<never>();
-  using _ = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
+  using _killed = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
     killed.reject(new InterruptedError(signal));
   });
   try {
+    // Raw, with line editing here: in cooked mode the echo cannot be turned off. It comes
+    // before the prompt, so that nothing typed at once is shown.
+    using _raw = rawMode(tty);
     write(prompt);
     return await Promise.race([readLine(tty, echo ? write : () => {}), killed.promise]);
   } finally {
-    tty.setRaw(false);
     write("\n");
   }
 }
@@ -118,33 +118,14 @@ async function askTerminal(tty: OpenFile, prompt: string, echo: boolean): Promis
 async function readLine(tty: OpenFile, show: (text: string) => void): Promise<string> {
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(256);
-  let line: string[] = [];
+  const editor = new LineEditor();
   for (;;) {
     const n = await tty.read(buffer);
-    if (n === null) return line.join("");
-    for (const key of decoder.decode(buffer.subarray(0, n), { stream: true })) {
-      switch (key) {
-        case "\r":
-        case "\n":
-          return line.join("");
-        case "\x03": // Ctrl-C
-        case "\x1c": // Ctrl-\
-          throw new InterruptedError();
-        case "\x04": // Ctrl-D
-          if (line.length === 0) throw new InterruptedError();
-          break;
-        case "\x08": // Backspace
-        case "\x7f":
-          if (line.pop() !== undefined) show("\b \b");
-          break;
-        case "\x15": // Ctrl-U
-          show("\b \b".repeat(line.length));
-          line = [];
-          break;
-        default:
-          line.push(key);
-          show(printable(key));
-      }
+    for (const key of n === null ? "\n" : decoder.decode(buffer.subarray(0, n), { stream: true })) {
+      const { shown, line } = editor.press(key);
+      if (line === null) throw new InterruptedError();
+      if (line !== undefined) return line;
+      show(shown);
     }
   }
 }

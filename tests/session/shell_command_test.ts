@@ -1,31 +1,30 @@
 /** Commands made of templates, and what can be had of a command's output. */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { CommandError } from "@denossh/ssh";
+import { CommandError, SshError } from "@denossh/ssh";
 import type { SessionHandler } from "@denossh/ssh/server";
 import { connectedPair } from "@denossh/ssh/testing";
-import { quote } from "../../lib/quote.ts";
-import { shellText, type ShellValue } from "../../lib/session/shell_command.ts";
+import { quote, sh, type ShellValue } from "../../lib/quote.ts";
+import { shellWords } from "../../lib/session/shell_words.ts";
 
-const text = (parts: TemplateStringsArray, ...values: ShellValue[]) => shellText(parts, values);
 const echo: SessionHandler = (session) => session.print(session.command!);
 
 Deno.test("Values of a template are words, and lists are as many", () => {
-  assertEquals(text`ls -l`, "ls -l");
-  assertEquals(text`cat ${"a b"} | head -${5}`, "cat 'a b' | head -5");
-  assertEquals(text`rm ${["-r", "x y", 7]} ${""}`, "rm -r 'x y' 7 ''");
-  assertEquals(text`rm ${[]}`, "rm ");
-  assertEquals(text`echo ${'$HOME `id` "x" \n it\'s'}`, `echo '$HOME \`id\` "x" \n it'\\''s'`);
+  assertEquals(sh`ls -l`, "ls -l");
+  assertEquals(sh`cat ${"a b"} | head -${5}`, "cat 'a b' | head -5");
+  assertEquals(sh`rm ${["-r", "x y", 7]} ${""}`, "rm -r 'x y' 7 ''");
+  assertEquals(sh`rm ${[]}`, "rm ");
+  assertEquals(sh`echo ${'$HOME `id` "x" \n it\'s'}`, `echo '$HOME \`id\` "x" \n it'\\''s'`);
 });
 
 Deno.test("Values that are no words are refused", () => {
   for (const value of [null, undefined, {}, true, ["a", null], [["a"]], 5n]) {
     assertThrows(
-      () => text`ls ${value as unknown as ShellValue}`,
+      () => sh`ls ${value as unknown as ShellValue}`,
       TypeError,
       "A value in a command",
     );
   }
-  assertThrows(() => text`ls ${"a\0b"}`, TypeError, "NUL");
+  assertThrows(() => sh`ls ${"a\0b"}`, TypeError, "NUL");
 });
 
 Deno.test("quote() leaves plain words alone, and a shell takes the others as they are", async () => {
@@ -54,6 +53,30 @@ Deno.test("quote() leaves plain words alone, and a shell takes the others as the
     args: ["-c", `printf '%s\\0' ${quote(words)}`],
   }).output();
   assertEquals(new TextDecoder().decode(stdout).split("\0"), [...words, ""]);
+});
+
+Deno.test("shellWords() is what a POSIX shell makes of quotes and backslashes", async () => {
+  const lines = [
+    `git-upload-pack '/my repo.git'`,
+    `  a\tb\n c  `,
+    `a'b c'"d e"f\\ g`,
+    `"\\$ \\\` \\" \\\\ \\a" '\\a' ''  ""`,
+    `a\\\nb "c\\\nd" 'e\nf'`,
+    `ü=€ --x=1`,
+  ];
+  for (const line of lines) {
+    const { stdout } = await new Deno.Command("/bin/sh", {
+      args: ["-c", `printf '%s\\0' ${line.trim().replaceAll(/\n(?= c)/g, " ")}`],
+    }).output();
+    assertEquals([...shellWords(line), ""], new TextDecoder().decode(stdout).split("\0"), line);
+  }
+  const words = ["", " ", "'", '"', "\\", "\n", "$HOME", "a b", "x;y|z"];
+  assertEquals(shellWords(quote(words)), words);
+  assertEquals(shellWords(""), []);
+  assertEquals(shellWords("a;b $x *"), ["a;b", "$x", "*"]);
+  for (const open of ["'", 'a "b', "a\\"]) {
+    assertThrows(() => shellWords(open), SshError, "without an end");
+  }
 });
 
 Deno.test("A template that is awaited runs, and fails unless it succeeds", async () => {

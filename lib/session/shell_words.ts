@@ -1,0 +1,33 @@
+import { printable, SshError } from "../errors.ts";
+
+/**
+ * The words of a command line, as a POSIX shell takes quotes and backslashes; nothing else in it has a
+ * meaning. What `quote()` gives comes back as it was.
+ *
+ * @throws {SshError} If a quote has no end
+ */
+export function shellWords(line: string): string[] {
+  const words: string[] = [];
+  // White space, text in single and in double quotes, a backslash, plain text, and a quote that stays open.
+  const part = /\s+|'([^']*)'|"((?:[^"\\]|\\[^])*)"|\\([^])|([^\s'"\\]+)|([^])/gy;
+  let isOpen = false;
+  for (const [, single, double, escaped, plain, wrong] of line.matchAll(part)) {
+    if (wrong !== undefined) {
+      throw new SshError("command", `The command has ${wrong} without an end: ${printable(line)}`);
+    }
+    const text = single ?? double?.replace(/\\([$`"\\\n])/g, dropEscape) ?? escaped ?? plain;
+    if (text === undefined) {
+      isOpen = false;
+      continue;
+    }
+    if (!isOpen) words.push("");
+    isOpen = true;
+    words.push(words.pop()! + (escaped === "\n" ? "" : text));
+  }
+  return words;
+}
+
+/** A backslash before a line feed joins the lines. */
+function dropEscape(_: string, char: string): string {
+  return char === "\n" ? "" : char;
+}

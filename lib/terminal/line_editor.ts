@@ -1,0 +1,60 @@
+import { printable } from "../errors.ts";
+
+/** Longest line in characters, as of a terminal on Linux: keys beyond it have no effect. */
+const MAX_LINE = 4095;
+
+/** What a key did. */
+export interface KeyPress {
+  /** What to write to the terminal, if keys are to be seen. */
+  readonly shown: string;
+  /** The line, if the key has completed it; null if it has ended the input, by Ctrl-C or Ctrl-D. */
+  readonly line?: string | null;
+}
+
+/** Edits lines that are typed at a terminal in raw mode: Backspace, Ctrl-U, Ctrl-D, Ctrl-C. */
+export class LineEditor {
+  #line: string[] = [];
+  #escape: "none" | "begun" | "open" = "none";
+  #afterReturn = false;
+
+  /** Takes a key, or a character of text that was pasted. */
+  press(key: string): KeyPress {
+    const afterReturn = this.#afterReturn;
+    this.#afterReturn = key === "\r";
+    if (this.#isEscape(key)) return { shown: "" };
+    switch (key) {
+      case "\n":
+        // Of CR LF, the line feed is no other line.
+        return afterReturn ? { shown: "" } : this.#complete();
+      case "\r":
+        return this.#complete();
+      case "\x03": // Ctrl-C
+      case "\x1c": // Ctrl-\
+        return { shown: "", line: null };
+      case "\x04": // Ctrl-D
+        return this.#line.length === 0 ? { shown: "", line: null } : { shown: "" };
+      case "\x08": // Backspace
+      case "\x7f":
+        return { shown: this.#line.pop() === undefined ? "" : "\b \b" };
+      case "\x15": // Ctrl-U
+        return { shown: "\b \b".repeat(this.#line.splice(0).length) };
+      default:
+        if (printable(key) === "" || this.#line.length >= MAX_LINE) return { shown: "" };
+        this.#line.push(key);
+        return { shown: key };
+    }
+  }
+
+  #complete(): KeyPress {
+    return { shown: "\r\n", line: this.#line.splice(0).join("") };
+  }
+
+  /** Whether the key belongs to an escape sequence, such as that of an arrow key: ESC [ … letter. */
+  #isEscape(key: string): boolean {
+    if (key === "\x1b") this.#escape = "begun";
+    else if (this.#escape === "begun") this.#escape = key === "[" || key === "O" ? "open" : "none";
+    else if (this.#escape === "open") this.#escape = /[@-~]/.test(key) ? "none" : "open";
+    else return false;
+    return true;
+  }
+}
