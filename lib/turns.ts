@@ -6,6 +6,9 @@
 /** Milliseconds that loops work before the event loop turns: so little that a login is hardly slower. */
 export const TURN_MS = 8;
 
+/** The same while no other connection is active: rests cost, and what a new one sends waits for so long once. */
+export const LONG_TURN_MS = 32;
+
 /** Milliseconds of its own work that a connection may do in any case, so that sequential requests hardly wait. */
 const FREE_MS = TURN_MS / 2;
 
@@ -19,10 +22,7 @@ const BYTE_MS = 2e-6;
 const BUSY_MS = 1000;
 
 /** Others, such as users who log in or type, count as active for this many milliseconds. */
-const ACTIVE_MS = 100;
-
-/** While no others are active and turns are short, every this many rests one is sure to notice others. */
-const LOOKS_EVERY = 4;
+const ACTIVE_MS = 1000;
 
 /** While others are active, a rest lasts until this many milliseconds have passed without a word of them. */
 const QUIET_MS = 3;
@@ -36,6 +36,9 @@ export interface TurnClock {
   /** Resolves after about a millisecond, in which the event loop looks at its sockets. */
   rest(): Promise<void>;
 }
+
+/** The least part of its buffer that a read may fill: all that was read is handled without a pause. */
+const MIN_READ_PART = 1 / 32;
 
 const NOTHING = new Uint8Array(1);
 
@@ -58,12 +61,14 @@ export class Turns {
   /** Loops that wait for their turn, by their connection; the connection that is next comes first. */
   readonly #waiting = new Map<Turn, (() => void)[]>();
   #giving = false;
-  #rests = 0;
   #rested = -Infinity;
   /** Milliseconds of work since then. */
   #worked = 0;
-  /** When a connection was heard of that is not busy. */
+  /** The connection that was heard of last of those that are not busy, and when. */
+  #speaker: Turn | null = null;
   #heard = -Infinity;
+  /** When another one was heard of before. */
+  #heardBefore = -Infinity;
 
   constructor(source: TurnClock = clock) {
     this.#clock = source;
@@ -75,13 +80,24 @@ export class Turns {
   }
 
   /** A connection that is not busy has sent something. */
-  heard(): void {
+  heard(turn: Turn): void {
+    if (turn !== this.#speaker) {
+      this.#speaker = turn;
+      this.#heardBefore = this.#heard;
+    }
     this.#heard = this.#clock.now();
   }
 
-  /** Whether a turn is over, as far as the time is concerned. */
-  isLong(now: number): boolean {
-    return now - this.#rested >= TURN_MS;
+  /** When another connection was heard of than this one. */
+  #heardOthers(turn: Turn): number {
+    return turn === this.#speaker ? this.#heardBefore : this.#heard;
+  }
+
+  /** Whether a connection's turn is over, as far as the time is concerned. */
+  isLong(turn: Turn, now: number): boolean {
+    const isAlone = now - this.#heardOthers(turn) > ACTIVE_MS &&
+      this.#waiting.size === (this.#waiting.has(turn) ? 1 : 0);
+    return now - this.#rested >= (isAlone ? LONG_TURN_MS : TURN_MS);
   }
 
   /** Whether there is more to do than one connection's little. */
@@ -109,7 +125,7 @@ export class Turns {
     this.#giving = true;
     // A connection that is put back comes last, also in this iteration.
     for (const [turn, loops] of this.#waiting) {
-      await this.#rest();
+      await this.#rest(turn);
       this.#waiting.delete(turn);
       const wake = loops.shift()!;
       if (loops.length > 0) this.#waiting.set(turn, loops);
@@ -123,15 +139,13 @@ export class Turns {
   }
 
   /** Lets the event loop turn: until others are quiet if there are any, or for a turn. */
-  async #rest(): Promise<void> {
+  async #rest(turn: Turn): Promise<void> {
     const began = this.#clock.now();
-    const isAlone = began - this.#heard > ACTIVE_MS && began - this.#rested < 2 * TURN_MS;
-    if (isAlone && ++this.#rests % LOOKS_EVERY !== 0) return await this.#clock.tick();
     let now: number;
     do {
       await this.#clock.rest();
       now = this.#clock.now();
-    } while (now - this.#heard < QUIET_MS && now - began < TURN_MS);
+    } while (now - this.#heardOthers(turn) < QUIET_MS && now - began < TURN_MS);
   }
 }
 
@@ -144,6 +158,8 @@ export class Turn {
   #waited = -Infinity;
   /** Milliseconds of work since it waited. */
   #worked = 0;
+  #readBegan = 0;
+  #readPart = 1;
 
   constructor(turns: Turns = everyone) {
     this.#turns = turns;
@@ -151,22 +167,38 @@ export class Turn {
 
   /** The peer is there. */
   heard(): void {
-    if (this.#turns.now() - this.#waited > BUSY_MS) this.#turns.heard();
+    if (this.#turns.now() - this.#waited > BUSY_MS) this.#turns.heard(this);
+  }
+
+  /** The part of its buffer that the next read may fill: a small one if the packets of a read take long. */
+  get readPart(): number {
+    return this.#readPart;
+  }
+
+  /** Something was read of the peer, whose packets are handled next. */
+  readBegins(): void {
+    this.heard();
+    this.#readBegan = this.#turns.now();
   }
 
   /**
-   * Something was read of the peer. The next read waits for the connection's turn if it is busy: a socket that
-   * always has something to read would keep the event loop from looking at others.
+   * The packets of a read have been handled. The next read waits for the connection's turn if it is busy: a
+   * socket that always has something to read would keep the event loop from looking at others.
    */
-  read(): Promise<void> | null {
-    this.heard();
-    return this.#worked >= FREE_MS && this.#turns.isLong(this.#turns.now()) ? this.#next() : null;
+  readEnds(): Promise<void> | null {
+    const now = this.#turns.now();
+    const worked = now - this.#readBegan;
+    this.#turns.add(worked);
+    this.#worked += worked;
+    const part = worked > FREE_MS ? this.#readPart / 2 : this.#readPart * 2;
+    this.#readPart = Math.min(Math.max(part, MIN_READ_PART), 1);
+    return this.#worked >= FREE_MS && this.#turns.isLong(this, now) ? this.#next() : null;
   }
 
   /** Begins a piece of work: null while the turn lasts, otherwise a promise of the next one. */
   begin(): Promise<void> | null {
     this.#began = this.#turns.now();
-    if (!this.#turns.isLong(this.#began)) return null;
+    if (!this.#turns.isLong(this, this.#began)) return null;
     return this.#worked >= FREE_MS || this.#turns.isBusy ? this.#next() : null;
   }
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { Turn, TURN_MS, Turns } from "../lib/turns.ts";
+import { LONG_TURN_MS, Turn, TURN_MS, Turns } from "../lib/turns.ts";
 
 /** A clock that work moves, and a rest that resolves when the test lets it. */
 function fakeClock() {
@@ -41,19 +41,30 @@ async function work(
   }
 }
 
-Deno.test("a loop works for a turn, and then the event loop turns", async () => {
-  const clock = fakeClock();
-  const turn = new Turn(new Turns(clock));
-  let sinceRest = 0;
-  let most = 0;
-  const seen = { rests: 0 };
-  const done = work(clock, turn, 20 * TURN_MS, () => {
-    if (seen.rests !== clock.rests) [seen.rests, sinceRest] = [clock.rests, 0];
+/** The most work without a rest, and the rests, of a loop with that many milliseconds of work. */
+async function restsOf(turns: Turns, clock: ReturnType<typeof fakeClock>, pieces: number) {
+  clock.rests = 0;
+  let [sinceRest, most, rests] = [0, 0, 0];
+  const done = work(clock, new Turn(turns), pieces, () => {
+    if (rests !== clock.rests) [rests, sinceRest] = [clock.rests, 0];
     most = Math.max(most, ++sinceRest);
   });
   await clock.run();
   await done;
-  assertEquals([most, clock.rests], [TURN_MS, 20]);
+  return [most, clock.rests];
+}
+
+Deno.test("a loop works for a turn, which is long while no other connection is active", async () => {
+  const clock = fakeClock();
+  const turns = new Turns(clock);
+  assertEquals(await restsOf(turns, clock, 5 * LONG_TURN_MS), [LONG_TURN_MS, 5]);
+  clock.ms = 2000;
+  const other = new Turn(turns);
+  other.heard();
+  clock.ms += 900;
+  assertEquals(await restsOf(turns, clock, 10 * TURN_MS), [TURN_MS, 10]);
+  clock.ms += 1000;
+  assertEquals(await restsOf(turns, clock, 5 * LONG_TURN_MS), [LONG_TURN_MS, 5]);
 });
 
 Deno.test("sequential requests hardly ever wait", async () => {
@@ -130,10 +141,9 @@ Deno.test("a loop that comes later waits for one turn of each connection", async
 Deno.test("a rest lasts while others have something to say, up to a turn", async () => {
   let [ms, rests] = [0, 0];
   let during = () => {};
-  let ticks = 0;
   const clock = {
     now: () => ms,
-    tick: () => Promise.resolve(void ticks++),
+    tick: () => Promise.resolve(),
     rest() {
       rests++;
       ms++;
@@ -144,24 +154,58 @@ Deno.test("a rest lasts while others have something to say, up to a turn", async
   const turns = new Turns(clock);
   const [busy, other] = [new Turn(turns), new Turn(turns)];
   const restsOfTurn = async () => {
-    ms += TURN_MS;
+    ms += LONG_TURN_MS;
     busy.end();
-    [ticks, rests] = [0, 0];
+    rests = 0;
     await busy.begin();
-    return [ticks, rests];
+    return rests;
   };
   busy.begin();
-  assertEquals(await restsOfTurn(), [0, 1]); // the first one
-  for (let i = 0; i < 8; i++) assertEquals(await restsOfTurn(), i % 4 === 3 ? [0, 1] : [1, 0]);
+  during = () => busy.heard(); // that is no other
+  assertEquals(await restsOfTurn(), 1);
+  during = () => {};
   other.heard();
-  assertEquals(await restsOfTurn(), [0, 1]); // that was a turn ago
-  during = () => assertEquals(other.read(), null);
-  assertEquals(await restsOfTurn(), [0, TURN_MS]);
-  during = () => void busy.heard(); // that is no other
-  for (let i = 0; i < 20; i++) await restsOfTurn();
-  const short = [];
-  for (let i = 0; i < 4; i++) short.push((await restsOfTurn())[0]);
-  assertEquals(short.toSorted(), [0, 1, 1, 1]);
+  assertEquals(await restsOfTurn(), 1); // that was a turn ago
+  during = () => other.readBegins();
+  assertEquals(await restsOfTurn(), TURN_MS);
+});
+
+Deno.test("reads are work: of a connection that is read without end, the next one waits", async () => {
+  const clock = fakeClock();
+  const turn = new Turn(new Turns(clock));
+  const reads = async (took: number) => {
+    let count = 0;
+    for (let over: Promise<void> | null = null; over === null; count++) {
+      turn.readBegins();
+      clock.ms += took;
+      over = turn.readEnds();
+      if (over) await Promise.all([over, clock.run()]);
+      else assert(count < 1000);
+    }
+    return count;
+  };
+  await reads(1);
+  assertEquals(await reads(1), LONG_TURN_MS);
+  assertEquals(await reads(4), LONG_TURN_MS / 4);
+  clock.ms += 1000; // of silence, which is no work
+  assertEquals(await reads(1), 4);
+});
+
+Deno.test("what takes long is read in smaller pieces, until it is quick again", () => {
+  const clock = fakeClock();
+  const turn = new Turn(new Turns(clock));
+  const read = (took: number) => {
+    turn.readBegins();
+    clock.ms += took;
+    turn.readEnds();
+    return turn.readPart;
+  };
+  assertEquals(read(4), 1);
+  assertEquals([read(20), read(10)], [1 / 2, 1 / 4]);
+  for (let i = 0; i < 20; i++) read(5);
+  assertEquals(turn.readPart, 1 / 32);
+  for (let i = 0; i < 20; i++) read(2);
+  assertEquals(turn.readPart, 1);
 });
 
 Deno.test("the real clock lets timers and sockets have their turn", async () => {

@@ -45,7 +45,7 @@ export function serveSocket(
   turn.heard();
   const transport = new Transport(socket, {
     role: "server",
-    onRead: () => turn.read(),
+    pace: turn,
     suite,
     hostKeys: options.hostKeys,
     ...(options.rekey && { rekey: options.rekey }),

@@ -2,6 +2,23 @@ import type { Opener } from "../crypto/packet_cipher.ts";
 import { SOCKET_READ_BYTES } from "../defaults.ts";
 import type { Socket } from "./socket.ts";
 
+/** Shares the event loop with other connections, read by read. */
+export interface ReadPace {
+  /** The part of its buffer that the next read may fill, at most 1. */
+  readonly readPart: number;
+  /** Something was read; its packets are handled next. */
+  readBegins(): void;
+  /** They have been handled. The next read waits for the promise, if there is one. */
+  readEnds(): Promise<void> | null;
+}
+
+/** Reads as fast as it can. */
+const UNPACED: ReadPace = {
+  readPart: 1,
+  readBegins() {},
+  readEnds: () => null,
+};
+
 /**
  * The whole inbound loop. While data flows it awaits the socket and nothing else; a handler that
  * returns a promise (key exchange, authentication) holds the next packet back, since keys or the
@@ -9,7 +26,7 @@ import type { Socket } from "./socket.ts";
  *
  * @param leftover What arrived behind the identification
  * @param handle Gets each payload, borrowed until it returns
- * @param tick Called after each batch of packets; the next one waits for its promise, if it returns one
+ * @param tick Called after each batch of packets
  * @param isOpen Once false, what comes is read and dropped until the socket ends: a socket closed
  *   with unread data resets the connection, and the peer would lose our DISCONNECT
  */
@@ -18,22 +35,25 @@ export async function readPackets(
   opener: Pick<Opener, "push" | "next">,
   leftover: Uint8Array,
   handle: (payload: Uint8Array) => void | Promise<void>,
-  tick: () => Promise<void> | null | undefined | void,
+  tick: () => void,
   isOpen: () => boolean,
+  pace: ReadPace = UNPACED,
 ): Promise<void> {
   const inbox = new Uint8Array(SOCKET_READ_BYTES);
   let bytes = leftover;
   for (;;) {
+    pace.readBegins();
     if (isOpen()) opener.push(bytes);
     for (let payload; isOpen() && (payload = opener.next()) !== null;) {
       const pause = handle(payload);
       if (pause) await pause;
     }
     if (isOpen()) {
-      const pause = tick();
-      if (pause) await pause;
+      tick();
+      const turn = pace.readEnds();
+      if (turn) await turn;
     }
-    const n = await socket.read(inbox);
+    const n = await socket.read(inbox.subarray(0, pace.readPart * inbox.length));
     if (n === null) return;
     bytes = inbox.subarray(0, n);
   }

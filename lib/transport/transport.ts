@@ -33,7 +33,7 @@ import { KeyUse, type RekeyLimits } from "./key_use.ts";
 import { Conversation, type Link, messageName } from "./link.ts";
 import type { MessageTransport } from "./message_transport.ts";
 import type { Agreed, Role } from "./negotiation.ts";
-import { readPackets } from "./packet_source.ts";
+import { type ReadPace, readPackets } from "./packet_source.ts";
 import { PacketSink } from "./packet_sink.ts";
 import type { Socket } from "./socket.ts";
 import { Trace, type TraceEvent } from "./trace.ts";
@@ -59,8 +59,8 @@ export interface TransportOptions {
   readonly verifyHostKey?: (key: PublicKey) => void | Promise<void>;
   readonly rekey?: RekeyLimits;
   readonly trace?: (event: TraceEvent) => void;
-  /** Called after the packets of each read have been handled; the next read waits for what it returns. */
-  readonly onRead?: () => Promise<void> | null;
+  /** When to read on, if others share the event loop. */
+  readonly pace?: ReadPace;
   /** What we call ourselves, if not {@linkcode IDENTIFICATION}. */
   readonly identification?: string;
 }
@@ -310,11 +310,9 @@ export class Transport implements MessageTransport {
         this.#opener,
         leftover,
         (payload) => this.#handle(payload),
-        () => {
-          this.#rekeyIfDue();
-          return this.#options.onRead?.();
-        },
+        () => this.#rekeyIfDue(),
         () => this.#phase !== "closed",
+        this.#options.pace,
       );
       this.fail(new ConnectError(`The ${this.#peer} closed the connection`));
     } catch (error) {

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { ConnectError, ProtocolError } from "../../lib/errors.ts";
 import { Conversation, messageName } from "../../lib/transport/link.ts";
+import { SOCKET_READ_BYTES } from "../../lib/defaults.ts";
 import { readPackets } from "../../lib/transport/packet_source.ts";
 import { connSocket, streamSocket } from "../../lib/transport/socket.ts";
 
@@ -117,6 +118,31 @@ Deno.test("Packets are handled one after the other, each batch is told, and afte
   );
   assertEquals(events, ["1", "2", "paused", "tick", "3", "4", "tick", "5"]);
   assertEquals(opener.pushed, [2, 2, 1]);
+});
+
+Deno.test("A read waits for the turn of its connection, and has the bytes that it may have", async () => {
+  const events: string[] = [];
+  let left = 3;
+  const socket = {
+    read(into: Uint8Array) {
+      events.push(`read ${into.length / SOCKET_READ_BYTES}`);
+      return Promise.resolve(--left > 0 ? 1 : null);
+    },
+  } as Parameters<typeof readPackets>[0];
+  const pace = {
+    readPart: 1 / 16,
+    readBegins: () => void events.push("begins"),
+    readEnds() {
+      pace.readPart *= 2;
+      return Promise.resolve().then(() => void events.push("turn"));
+    },
+  };
+  await readPackets(
+    ...[socket, new Bytes(), new Uint8Array([1])] as const,
+    ...[() => {}, () => {}, () => true, pace] as const,
+  );
+  const round = ["begins", "turn"];
+  assertEquals(events, [...round, "read 0.125", ...round, "read 0.25", ...round, "read 0.5"]);
 });
 
 Deno.test("A socket over streams gives chunks of any size piece by piece, and copies what it writes", async () => {
