@@ -11,6 +11,7 @@ import { Deadline } from "../login/deadline.ts";
 import { hostKeyPolicy, verifyHostKey } from "../login/host_keys.ts";
 import { hostTrust, knownAs } from "../login/host_trust.ts";
 import { checkJumpDepth, closeHops, connectHops, dialThrough } from "../login/jump.ts";
+import { type LoginNeeds, requestPermissions } from "../login/permissions.ts";
 import { NO_DIALOG } from "../login/prompts.ts";
 import { startProxy } from "../login/proxy_command.ts";
 import { dialHost } from "../login/tcp.ts";
@@ -104,6 +105,7 @@ async function connectAt(
     return new ConnectError(message, { timeout: true });
   });
   const signal = asked.signal ? AbortSignal.any([asked.signal, deadline.signal]) : deadline.signal;
+  await abortable(requestPermissions(needsOf(asked, host)), signal);
   const known = await abortable(configured(asked, signal), signal);
   deadline.change(known.options.timeout ?? CONNECT_TIMEOUT_MS);
   const login = loginOf(known);
@@ -146,6 +148,20 @@ function check(asked: ConnectOptions, depth: number): void {
   }
   asked.signal?.throwIfAborted();
   checkJumpDepth(depth);
+}
+
+/** What is taken from the user's files, as far as options tell; a control socket needs none of it. */
+function needsOf(asked: ConnectOptions, host: HostAddress): LoginNeeds {
+  const { user, auth, hostKeys, config, controlPath = false } = asked;
+  const isUsual = config === undefined || config === false; // another one may name other files
+  const files = asked.hostname !== undefined && controlPath === false && isUsual;
+  const name = host.hostname.includes(":") ? `[${host.hostname}]` : host.hostname;
+  return {
+    hosts: files && hostKeys === undefined,
+    keys: files && auth === undefined,
+    user: files && user === undefined,
+    address: isProxied(asked) ? null : `${name}:${host.port}`,
+  };
 }
 
 /** Everything that is decided before the host is contacted. */

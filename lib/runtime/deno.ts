@@ -28,6 +28,8 @@ export function denoRuntime(): Runtime {
     // Its own properties come first, and the rest is Deno's.
     terminal: Object.assign(Object.create(Deno), { readStdin }),
     isGranted: (permission) => Deno.permissions.querySync(permission).state === "granted",
+    requestPermission: async (permission) =>
+      (await Deno.permissions.request(permission)).state === "granted",
     descriptorPath,
     isCompiled: Deno.build.standalone,
     unrefTimer: (timer) => Deno.unrefTimer(timer),

@@ -7,6 +7,8 @@ export interface Runtime extends RuntimeParts {
   readonly os: string;
   /** Whether a permission has been granted, without a prompt for it. */
   isGranted(permission: Deno.PermissionDescriptor): boolean;
+  /** Asks the user for a permission; whether it is granted then. A runtime without permissions has them all. */
+  requestPermission(permission: Deno.PermissionDescriptor): Promise<boolean>;
   /**
    * A path to the file that is open as a descriptor, whatever its name is by now; null where there is
    * none.

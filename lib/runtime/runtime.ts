@@ -25,6 +25,7 @@ export function withMissingParts(parts: Partial<Runtime>): Runtime {
   const rest = {
     os: "",
     isGranted: () => false,
+    requestPermission: () => Promise.resolve(true),
     descriptorPath: () => null,
     isCompiled: false,
     unrefTimer: () => {},
