@@ -4,7 +4,7 @@ import { connect, knownHosts, loadKey, publicKey } from "@denossh/ssh";
 import { generateKey, importPublicKey, withCertificate } from "@denossh/ssh/keys";
 import { authorizedKeys, localFiles, type ServeOptions, systemShell } from "@denossh/ssh/server";
 import { example, exampleCommand, type Home, homeFor } from "../support/example.ts";
-import { noise, type OurServer, startOurs } from "../support/ours.ts";
+import { noise, type OurServer, sha256, startOurs } from "../support/ours.ts";
 import { run } from "../support/run.ts";
 import { tempFolder } from "../support/temp.ts";
 
@@ -160,7 +160,7 @@ Deno.test("The example of keys for a day runs: the hosts trust the authority alo
 Deno.test("The example of a pipeline runs: fetch to SFTP, SFTP to gzip to HTTP PUT", async () => {
   await using world = await ourWorld();
   const bytes = noise(3_000_000);
-  const put = Promise.withResolvers<Uint8Array>();
+  const put = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
   await using web = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
     async (request) => {
@@ -174,8 +174,9 @@ Deno.test("The example of a pipeline runs: fetch to SFTP, SFTP to gzip to HTTP P
   const remote = `${world.target}:/dump`;
   const down = await example("sftp_pipeline.ts", [url, remote], world.env);
   assertEquals(down.text, "3000000 bytes fetched\n");
-  assertEquals(await Deno.readFile(`${world.server.root}/dump`), bytes);
+  const hash = await sha256(bytes);
+  assertEquals(await sha256(await Deno.readFile(`${world.server.root}/dump`)), hash);
   const up = await example("sftp_pipeline.ts", [remote, url], world.env);
   assertMatch(up.text, /^\d+ bytes sent\n$/);
-  assertEquals(await put.promise, bytes);
+  assertEquals(await sha256(await put.promise), hash);
 });
