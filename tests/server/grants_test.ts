@@ -16,7 +16,12 @@ import {
   type Signer,
   withCertificate,
 } from "@denossh/ssh/keys";
-import { authorizedKeys, type AuthorizedKeysOptions, Grant } from "@denossh/ssh/server";
+import {
+  type AuthClient,
+  authorizedKeys,
+  type AuthorizedKeysOptions,
+  Grant,
+} from "@denossh/ssh/server";
 import { type ByteStreams, memoryPair } from "@denossh/ssh/testing";
 import { encodePtyRequest } from "../../lib/connection/session_requests.ts";
 import { mayListen, mayOpen } from "../../lib/server/granted_forwards.ts";
@@ -331,4 +336,23 @@ Deno.test("Without tunnels a grant has no address, and without lists every one",
   assertEquals([mayOpen(every, socket), mayListen(every, socket)], [true, true]);
   const neither = new Grant({ permitOpen: [], permitListen: [] });
   assertEquals([mayOpen(neither, to), mayListen(neither, to)], [false, false]);
+});
+
+Deno.test("a file's variables are set as far as permitUserEnvironment names them", async () => {
+  const text = `environment="LANG=C",environment="PATH=/x" ${key.publicKey}`;
+  const cases: [permitted: unknown, set: Record<string, string>][] = [
+    [undefined, {}],
+    [false, {}],
+    ["L*", { LANG: "C" }],
+    ["*,!L*", { PATH: "/x" }],
+    [true, { LANG: "C", PATH: "/x" }],
+    [1, {}],
+  ];
+  for (const [permitted, set] of cases) {
+    const options = permitted === undefined ? {} : { permitUserEnvironment: permitted };
+    const policy = authorizedKeys(() => text, options as AuthorizedKeysOptions);
+    const grant = await policy("ann", key.publicKey, { remoteAddr: null } as AuthClient);
+    assert(grant instanceof Grant);
+    assertEquals({ ...grant.environment }, set, `${permitted}`);
+  }
 });

@@ -72,3 +72,20 @@ Deno.test("onListen that throws leaves no listener", async () => {
   await using again = serve({ ...options, port });
   assertEquals(again.addr.port, port);
 });
+
+Deno.test("TCP's keepalives are asked for on each connection, unless told otherwise", async () => {
+  for (const tcpKeepAlive of [undefined, true, false]) {
+    await using server = serveInMemory({
+      hostKeys: [hostKey],
+      auth: { none: () => true },
+      ...tcpKeepAlive !== undefined && { tcpKeepAlive },
+    });
+    await using _host = await connect({
+      transport: server.dial("192.0.2.1"),
+      user: "ann",
+      auth: [none()],
+      hostKeys: hostKey.publicKey,
+    });
+    assertEquals(server.keepAlive, [tcpKeepAlive ?? true]);
+  }
+});

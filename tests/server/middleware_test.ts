@@ -66,18 +66,18 @@ Deno.test("logSessions tells who ran what, for how long, and how it ended", asyn
 });
 
 Deno.test("allowPrograms runs for true and for nothing else", async () => {
-  for (const answer of [true, false, 1, "yes", undefined]) {
+  for (const answer of [true, false, 1, "yes", undefined, Promise.resolve(true)]) {
     const seen: unknown[] = [];
     const handler = layered(
       (session) => session.print("ran"),
       allowPrograms((program, { user }) => {
         seen.push(program, user);
-        return answer as boolean;
+        return answer as boolean | Promise<boolean>;
       }),
     );
     await using pair = await connectedPair({ handler });
     const refused = [126, "", "This is not allowed here.\n"];
-    assertEquals(await run(pair, "ls"), answer === true ? [0, "ran", ""] : refused);
+    assertEquals(await run(pair, "ls"), await answer === true ? [0, "ran", ""] : refused);
     assertEquals(seen, ["ls", "tester"]);
   }
 });

@@ -274,7 +274,7 @@ Deno.test("A shell that cannot be started is exit code 1, and told", async () =>
 });
 
 Deno.test("An agent that is lent is a socket while the program runs", async () => {
-  await using served = await world({}, { forward: { agent: () => true } });
+  await using served = await world({}, { forward: { agent: () => Promise.resolve(true) } });
   const { host, programs } = served;
   using keyring = new Keyring();
   keyring.add(await generateKey("ed25519", { comment: "mine" }));
@@ -300,7 +300,7 @@ Deno.test("An agent that is lent is a socket while the program runs", async () =
 });
 
 Deno.test("A display that is lent has a name and a file while the program runs", async () => {
-  await using served = await world({}, { forward: { x11: () => true } });
+  await using served = await world({}, { forward: { x11: () => Promise.resolve(true) } });
   const { host, programs } = served;
   const next = programs.next();
   const forwardX11 = { display: ":0", authority: null };

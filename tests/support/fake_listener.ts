@@ -17,6 +17,8 @@ export interface MemoryServer extends AsyncDisposable {
   readonly isClosed: boolean;
   /** What the server asked to listen on. */
   readonly listened: readonly unknown[];
+  /** Whether TCP's keepalives were asked for, on each connection. */
+  readonly keepAlive: readonly boolean[];
 }
 
 /** Starts it; the options need no port. */
@@ -36,6 +38,7 @@ export function serveInMemory(
     return {
       server,
       listened,
+      keepAlive: listener.keepAlive,
       dial: (from) => listener.dial(from),
       failAccept: (error) => listener.arrive(Promise.reject(error)),
       get accepted() {
@@ -56,6 +59,7 @@ export class FakeListener {
   readonly addr: Deno.NetAddr;
   accepted = 0;
   isClosed = false;
+  readonly keepAlive: boolean[] = [];
   readonly #arrived: Promise<Deno.Conn>[] = [];
   #waiting: PromiseWithResolvers<Deno.Conn> | null = null;
 
@@ -86,7 +90,10 @@ export class FakeListener {
   dial(hostname: string): ByteStreams {
     const [near, far] = memoryPair();
     const remoteAddr: Deno.NetAddr = { transport: "tcp", hostname, port: 50_000 };
-    this.arrive(Promise.resolve(connOf(far, remoteAddr, this.addr)));
+    const conn = Object.assign(connOf(far, remoteAddr, this.addr), {
+      setKeepAlive: (on: boolean) => void this.keepAlive.push(on),
+    });
+    this.arrive(Promise.resolve(conn));
     return near;
   }
 }
