@@ -46,7 +46,7 @@ const deploying = fleet(hosts, { concurrency: 1 }).forEach(async (host) => {
 for await (const result of deploying) {
   if (result.success) console.log(`${result.host}: ${release}`);
   else {
-    console.error(`${result.host}: rolled back: ${(result.error as Error).message}`);
+    console.error(`${result.host}: not deployed: ${(result.error as Error).message}`);
     Deno.exit(1);
   }
 }

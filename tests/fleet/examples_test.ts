@@ -102,7 +102,7 @@ Deno.test("The example of a deployment runs: a link is switched, and back if the
   await Deno.symlink(`${base}/releases/20200101000000`, `${base}/current`);
   const bad = await deploy("2.0", `${check}; exit 7`);
   assertEquals([bad.code, await served()], [1, "1.0"]);
-  assertStringIncludes(bad.stderr, `${world.target}: rolled back: Command "grep`);
+  assertStringIncludes(bad.stderr, `${world.target}: not deployed: Command "grep`);
 });
 
 Deno.test("The example of a new key runs: it is tried before the old one is removed", async () => {
