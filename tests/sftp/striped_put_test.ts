@@ -265,7 +265,7 @@ fuzzTest(
   async (random) => {
     const data = noise(MIB + 12_345);
     const old = noise(50_000, 7);
-    for (let round = 0; round < 200 * LONG; round++) {
+    for (let round = 0; round < 60 * LONG; round++) {
       const server = memoryServer();
       server.add("/file", old);
       const resume = random(4) > 0;

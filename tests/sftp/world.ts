@@ -157,7 +157,8 @@ export async function ourWorld(options: WorldOptions = {}): Promise<World> {
 /** Whether two arrays are the same, without a diff of a megabyte if they are not. */
 export function same(actual: Uint8Array, expected: Uint8Array): boolean {
   if (actual.length !== expected.length) return false;
-  return actual.every((byte, index) => byte === expected[index]);
+  for (let at = 0; at < actual.length; at++) if (actual[at] !== expected[at]) return false;
+  return true;
 }
 
 /** Tests of our client that hold at any server: a file adds them, and each kind of server runs them. */
