@@ -4,7 +4,7 @@ import type { GlobalHandler } from "../connection/global_requests.ts";
 import type { HostSettings } from "../config/settings.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { X11Forward } from "../connection/x11_forward.ts";
-import { DisconnectError, RequestDeniedError } from "../errors.ts";
+import { DisconnectError, printable, RequestDeniedError } from "../errors.ts";
 import type { AddrOf, BindAddress, ForwardTarget } from "../forward/address.ts";
 import type { Forwarder } from "../forward/forwarder.ts";
 import {
@@ -19,7 +19,7 @@ import type { RemoteListener } from "../forward/listener.ts";
 import { type DisplayOptions, lendDisplay } from "../forward/x11_lend.ts";
 import type { TunnelConn } from "../forward/tunnel_conn.ts";
 import type { PublicKey } from "../keys/public_key.ts";
-import type { HostAddress } from "../known_hosts/host_key_policy.ts";
+import { type HostAddress, hostLabel } from "../known_hosts/host_key_policy.ts";
 import { type ConfiguredForwards, startConfiguredOrExit } from "./configured_forwards.ts";
 import { Command, type Program, startProcess, startProgram } from "../session/command.ts";
 import { sh, type ShellValue } from "../quote.ts";
@@ -101,6 +101,8 @@ export interface ClientTransport extends MessageTransport {
   readonly agreed: Agreed | null;
   readonly hostKey: PublicKey | null;
   readonly host: HostProof | null;
+  /** Bytes of payload in each direction; missing if the connection is shared. */
+  readonly traffic?: { readonly sent: number; readonly received: number };
   rekey(): Promise<void>;
   disconnect(): void;
 }
@@ -129,6 +131,7 @@ export class Client implements AsyncDisposable {
   readonly #agents: AgentForwarding;
   readonly #finished: Promise<void>;
   readonly #login: ClientLogin;
+  #ended = false;
 
   /** Clients come from `connect()`, not from a constructor. */
   constructor(
@@ -145,6 +148,7 @@ export class Client implements AsyncDisposable {
     this.#finished = finished;
     this.#login = login;
     this.closed = transport.closed.then((cause) => {
+      this.#ended = true;
       if (!(cause instanceof DisconnectError && cause.by === "us")) throw cause;
     });
     this.closed.catch(() => {});
@@ -578,6 +582,31 @@ export class Client implements AsyncDisposable {
       this.#transport.fail(new DisconnectError(DISCONNECT.BY_APPLICATION, "us", message));
     }
     await this.close();
+  }
+
+  /** What `console.log` shows. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.#described();
+  }
+
+  /** What `console.log` shows in Node. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.#described();
+  }
+
+  #described(): string {
+    const { user, host, shared, kex, hostKeyAlgorithm, cipher, mac, server } = this.info;
+    const { traffic } = this.#transport;
+    const channels = this.#connection.channelCount;
+    const parts = [
+      this.#ended ? "closed" : "open",
+      ...shared ? ["shared with a control master"] : [printable(server), kex, hostKeyAlgorithm],
+      cipher,
+      mac,
+      `${channels} channel${channels === 1 ? "" : "s"}`,
+      traffic && `${traffic.sent} bytes sent, ${traffic.received} received`,
+    ];
+    return `Client ${user}@${hostLabel(host)} (${parts.filter(Boolean).join(", ")})`;
   }
 
   #withEnv(options: RunOptions): RunOptions {

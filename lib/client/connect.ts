@@ -15,6 +15,7 @@ import { type LoginNeeds, requestPermissions } from "../login/permissions.ts";
 import { NO_DIALOG } from "../login/prompts.ts";
 import { startProxy } from "../login/proxy_command.ts";
 import { dialHost } from "../login/tcp.ts";
+import { grantedVariable } from "../runtime/environment.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { inSpan } from "../spans.ts";
 import { withAddendum } from "../transport/identification.ts";
@@ -180,8 +181,12 @@ interface ConnectPlan {
 
 /** Who logs in where. */
 function loginOf({ options, settings }: Configured): ClientLogin {
-  const user = options.user ?? runtime.env.get("USER") ?? runtime.env.get("LOGNAME");
-  if (!user) throw new TypeError("No user given, and USER is not set");
+  const user = options.user ?? runtime.env.get("USER") ?? grantedVariable("LOGNAME");
+  if (!user) {
+    throw new TypeError(
+      'No user given, and USER is not set: write "user@host", or the option user',
+    );
+  }
   return { host: addressOf(options), user, settings, env: options.env };
 }
 

@@ -554,6 +554,11 @@ export class Channel implements Deno.Conn, AsyncDisposable {
     return describeChannel(this);
   }
 
+  /** What `console.log` shows in Node. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return describeChannel(this);
+  }
+
   #read(queue: ByteQueue, into: Uint8Array, options?: CallOptions): Promise<number | null> {
     const core = this.#core;
     if (core.plain(options)) return queue.read(into);

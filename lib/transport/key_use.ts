@@ -23,6 +23,8 @@ export class KeyUse {
   expired = false;
   /** Bytes of payload received. */
   bytesIn = 0;
+  /** Bytes of payload received under earlier keys. */
+  bytesBefore = 0;
   /** Packets received. */
   packetsIn = 0;
 
@@ -35,6 +37,7 @@ export class KeyUse {
 
   /** New keys are in force. */
   renew(): void {
+    this.bytesBefore += this.bytesIn;
     this.bytesIn = 0;
     this.packetsIn = 0;
     this.expired = false;

@@ -27,6 +27,8 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
   readonly sealer: F;
   /** Bytes of payload sealed under the current keys. */
   bytesSinceRekey = 0;
+  /** Bytes of payload sealed under earlier keys. */
+  bytesBeforeRekey = 0;
   /** Packets sealed under the current keys. */
   packetsSinceRekey = 0;
 
@@ -111,6 +113,7 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
     const held = this.#held ?? [];
     this.#held = null;
     this.#heldBytes = 0;
+    this.bytesBeforeRekey += this.bytesSinceRekey;
     this.bytesSinceRekey = 0;
     this.packetsSinceRekey = 0;
     for (const payload of held) wiping(payload, () => this.sendNow(payload));

@@ -140,6 +140,13 @@ export class Transport implements MessageTransport {
     return this.#upperLayer?.channelCount ?? 0;
   }
 
+  /** Bytes of payload in each direction, key exchanges left out. */
+  get traffic(): { readonly sent: number; readonly received: number } {
+    const { bytesBeforeRekey, bytesSinceRekey } = this.sink;
+    const { bytesBefore, bytesIn } = this.#keyUse;
+    return { sent: bytesBeforeRekey + bytesSinceRekey, received: bytesBefore + bytesIn };
+  }
+
   /** Bytes that have arrived after the packet being handled. */
   get ahead(): number {
     return this.#opener.buffered;

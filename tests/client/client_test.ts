@@ -15,6 +15,7 @@ import { Config } from "@denossh/ssh/config";
 import { generateKey } from "@denossh/ssh/keys";
 import { localFiles, type ServerAuthPolicy, type Session } from "@denossh/ssh/server";
 import { connectedPair, memoryPair } from "@denossh/ssh/testing";
+import { inspect } from "node:util";
 import { fakeEnv } from "../support/fake_env.ts";
 import { tempFolder } from "../support/temp.ts";
 
@@ -304,4 +305,24 @@ Deno.test("The user's own keys come after none, in one flight where nothing is c
   assertEquals(await methods({}, letsIn), ["none", "publickey"]);
   assertEquals(await methods(zlib, letsIn), ["none"]);
   assertEquals(await methods(zlib, { publicKey: () => true }), ["none", "publickey"]);
+});
+
+Deno.test("console.log of a client shows host, user, algorithms, channels and bytes", async () => {
+  await using pair = await connectedPair({
+    connect: { hostname: "db1", port: 2222, algorithms: { kex: "curve25519-sha256" } },
+    handler: (session) => session.channel.writeAll(new Uint8Array(100_000)),
+  });
+  const { host } = pair;
+  const algorithms = "curve25519-sha256, ssh-ed25519, chacha20-poly1305@openssh.com";
+  const start = new RegExp(`^Client tester@\\[db1\\]:2222 \\(open, SSH-2.0-\\S+, ${algorithms}, `);
+  const text = Deno.inspect(host);
+  assertEquals([start.test(text), text.includes(", 0 channels, ")], [true, true], text);
+  await using _channel = await host.openSession();
+  await host.command("x").output();
+  await host.rekey();
+  const bytes = /, 1 channel, (\d+) bytes sent, (\d+) received\)$/.exec(inspect(host));
+  assert(Number(bytes?.[1]) > 0 && Number(bytes?.[2]) > 100_000, inspect(host));
+  await host.close();
+  await host.closed;
+  assert(Deno.inspect(host).startsWith("Client tester@[db1]:2222 (closed, "));
 });

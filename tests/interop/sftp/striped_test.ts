@@ -48,7 +48,7 @@ await peerTest(
     await using server = await startSshd({ hostKeys: ["ed25519"] });
     await using here = await tempFolder();
     const hostKeys = server.hostKeys.ed25519!.publicKey;
-  const random = randomFrom(`${SEED} striped`);
+    const random = randomFrom(`${SEED} striped`);
     const source = await here.write("source", DATA);
     const target = `${server.folder}/target`;
     for (let round = 0; round < 4 * LONG; round++) {
