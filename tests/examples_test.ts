@@ -1,5 +1,20 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { connect, Keyring, listenAgent, loadKey, none, publicKey } from "@denossh/ssh";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import {
+  AuthError,
+  connect,
+  Keyring,
+  listenAgent,
+  loadKey,
+  none,
+  publicKey,
+  SftpError,
+} from "@denossh/ssh";
 import { generateKey, importPrivateKey } from "@denossh/ssh/keys";
 import { localFiles, type ServeOptions, systemShell } from "@denossh/ssh/server";
 import { ask, echo } from "./forward/world.ts";
@@ -31,6 +46,16 @@ async function ourWorld(
   const world = stack.use(await homeFor(server));
   const parts = stack.move();
   return { ...world, server, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+/** A server of an example, which has a new key. */
+function anyone(port: string) {
+  return {
+    hostname: "127.0.0.1",
+    port: Number(port),
+    hostKeys: () => true,
+    config: false as const,
+  };
 }
 
 Deno.test("examples/ has no program that is not run here, and README links to none that is not there", async () => {
@@ -216,6 +241,50 @@ Deno.test("The example of a bastion runs: what is allowed is relayed, recorded a
   assertEquals(others, []);
   const cast = await Deno.readTextFile(folder.join(`recordings/${recording!.name}`));
   assertStringIncludes(cast, '"o","inside\\n"');
+});
+
+Deno.test("The example of a chat room runs: members see each other's lines, at terminals and without", async () => {
+  await using folder = await tempFolder();
+  await using chat = startExample("chat.ts", ["0", folder.join("host_key")]);
+  const [, port] = await chat.waitFor(/Listening on port (\d+)/);
+  const join = (user: string) => connect({ ...anyone(port!), user, auth: [none()] });
+  await using ann = await join("ann");
+  await using bob = await join("bob\x1b[2J");
+  await using typing = await ann.shell();
+  await typing.expect("Welcome, ann. Here: nobody else.");
+  await typing.expect("* ann came");
+  await using piped = await bob.command("chat").spawn();
+  await piped.expect("Here: ann.");
+  await typing.expect("\r\x1b[K* bob[2J came\r\n");
+  await typing.send("hello\r");
+  await piped.expect("ann: hello\n");
+  await piped.send("hi\x07 there\n");
+  await typing.expect("bob[2J: hi there\r\n");
+  await typing.send("\x03");
+  assertEquals((await typing.status).code, 0);
+  await piped.expect("* ann left");
+});
+
+Deno.test("The example of a drop-box runs: folders by user, a quota, and a log of changes", async () => {
+  await using folder = await tempFolder();
+  using key = await generateKey();
+  await Deno.mkdir(folder.join("keys"));
+  await folder.write("keys/ann", `${key.publicKey}\n`);
+  const args = [folder.join("drops"), folder.join("keys"), "0", folder.join("host_key")];
+  await using box = startExample("drop_box.ts", args);
+  const [, port] = await box.waitFor(/Listening on port (\d+)/);
+  const login = { ...anyone(port!), auth: [publicKey(key)] };
+  await assertRejects(() => connect({ ...login, user: "bob" }), AuthError);
+  await using host = await connect({ ...login, user: "ann" });
+  await using sftp = await host.sftp();
+  await sftp.writeTextFile("/report.txt", "all is well");
+  await sftp.rename("/report.txt", "/final.txt");
+  assertEquals(await Deno.readTextFile(folder.join("drops/ann/final.txt")), "all is well");
+  const large = new Uint8Array(65 * 1024 * 1024);
+  await assertRejects(() => sftp.writeFile("/large", large), SftpError, "Disk quota exceeded");
+  await box.waitFor(/"user":"bob","login":false/);
+  await box.waitFor(/"user":"ann","request":"close","path":"\/[^"]+","target":null,"written":11,/);
+  await box.waitFor(/"request":"(posix-)?rename","path":"\/report.txt","target":"\/final.txt",/);
 });
 
 Deno.test("The examples of keys run", async (t) => {
