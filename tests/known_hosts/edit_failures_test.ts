@@ -3,6 +3,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { editKnownHosts, KnownHosts, readKnownHosts } from "@denossh/ssh/known-hosts";
 import { generateKey } from "@denossh/ssh/keys";
 import { runtime } from "../../lib/runtime/runtime.ts";
+import { replaced } from "../support/replaced.ts";
 import { tempFolder } from "../support/temp.ts";
 
 using keyPair = await generateKey("ed25519");
@@ -173,13 +174,10 @@ Deno.test("No modes are set on Windows, where files have none", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", OLD);
   const notes: string[] = [];
-  const { os } = runtime;
-  try {
-    Object.assign(runtime, { os: "windows" });
+  {
+    using _system = replaced(runtime, "os", "windows");
     using _ = replacing(recorded(notes));
     await editKnownHosts(path, forget);
-  } finally {
-    Object.assign(runtime, { os });
   }
   assertEquals(runs(notes), ["open", "write", "sync", "rename", "close"]);
 });
@@ -187,11 +185,18 @@ Deno.test("No modes are set on Windows, where files have none", async () => {
 Deno.test("An edit waits for all of those before it, also for one that began when another was over", async () => {
   await using folder = await tempFolder();
   const path = folder.join("hosts");
-  const { readTextFile } = Deno;
+  // Windows, where the file's lock is not used, which would keep an edit waiting as well.
+  using _system = replaced(runtime, "os", "windows");
+  const { open, readTextFile } = Deno;
   const held = Promise.withResolvers<void>();
   const began = Promise.withResolvers<void>();
   let reads = 0;
+  let locked = 0;
   using _ = replacing({
+    open(path, options) {
+      if (options?.read) locked++;
+      return open(path, options);
+    },
     async readTextFile(path, options) {
       if (++reads === 2) {
         began.resolve();
@@ -212,4 +217,57 @@ Deno.test("An edit waits for all of those before it, also for one that began whe
   await Promise.all(edits);
   const known = await readKnownHosts(path);
   assertEquals(["db1", "db2", "db3"].filter((name) => known.find(name, 22).length !== 1), []);
+  assertEquals(locked, 0);
+});
+
+/** The file that is opened to be locked, with another lock. */
+function locking(lock: (exclusive?: boolean) => Promise<void>): Partial<Files> {
+  const { open } = Deno;
+  return {
+    async open(path, options) {
+      const file = await open(path, options);
+      if (!options?.read) return file;
+      return {
+        lock,
+        stat: () => file.stat(),
+        [Symbol.dispose]: () => file.close(),
+      } as unknown as Deno.FsFile;
+    },
+  };
+}
+
+Deno.test("An edit reads the file once it has the lock, or where there are no locks", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", OLD);
+  const held = Promise.withResolvers<void>();
+  const asked: (boolean | undefined)[] = [];
+  {
+    using _ = replacing(locking((exclusive) => {
+      asked.push(exclusive);
+      return held.promise;
+    }));
+    const editing = editKnownHosts(path, forget);
+    await new Promise((resolve) => setTimeout(resolve));
+    // Another program has the lock.
+    const latest = `${OLD}# latest\n`;
+    await Deno.writeTextFile(path, latest);
+    held.resolve();
+    await editing;
+    assertEquals(asked, [true]);
+    assertEquals(await Deno.readTextFile(path), forget(KnownHosts.parse(latest)).toString());
+  }
+  using _ = replacing(locking(() => Promise.reject(new Error("not supported"))));
+  assertEquals(await editKnownHosts(path, (known) => known.without("db2", 22)), true);
+});
+
+Deno.test("A file that cannot be looked at while it is locked fails the edit", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", OLD);
+  const { realPath } = Deno;
+  let looks = 0;
+  using _ = replacing({
+    realPath: (path) =>
+      ++looks === 1 ? Promise.reject(new Error("cannot look")) : realPath(path),
+  });
+  await assertRejects(() => editKnownHosts(path, add), Error, "cannot look");
 });

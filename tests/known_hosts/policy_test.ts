@@ -91,6 +91,20 @@ Deno.test("knownHosts accepts a known key, plain or hashed, with and without a p
   }
 });
 
+Deno.test("an unknown key comes with the ways on, by the file if there is one", async () => {
+  await withFile("", async (path) => {
+    for (const paths of [[path], []]) {
+      const { message } = await assertRejects(() => attempt(knownHosts(paths)), HostKeyError);
+      assertStringIncludes(message, `hostKeys: "${key.publicKey.fingerprint()}"`);
+      const add = `knownHosts("${path}", { unknown: "add" })`;
+      assertEquals([message.includes(add), message.includes("undefined")], [
+        paths.length > 0,
+        false,
+      ]);
+    }
+  });
+});
+
 Deno.test("knownHosts refuses a changed key and names the line", async () => {
   const text = `# comment\nexample.com ${other.publicKey}\n`;
   await withFile(text, async (path) => {

@@ -127,8 +127,9 @@ cases.add("many large files wait for each other and all arrive", async (world) =
   await Deno.mkdir(`${here}/from`);
   const files = Array.from({ length: 20 }, (_, i) => noise(i * 150_000, i + 1));
   for (const [i, data] of files.entries()) await Deno.writeFile(`${here}/from/${i}`, data);
-  await sftp.put(`${here}/from`, at("tree"), { recursive: true });
-  await sftp.get(at("tree"), `${here}/back`, { recursive: true });
+  const options = { recursive: true, inFlight: 8 * 1024 * 1024 };
+  await sftp.put(`${here}/from`, at("tree"), options);
+  await sftp.get(at("tree"), `${here}/back`, options);
   for (const [i, data] of files.entries()) {
     for (const copy of [`${root}/tree/${i}`, `${here}/back/${i}`]) {
       assert(same(await Deno.readFile(copy), data), copy);
