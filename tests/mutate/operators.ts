@@ -57,9 +57,12 @@ export const OPERATORS: Readonly<Record<string, Operator>> = {
       .map(({ text, at }) => change("literal", at, at + text.length, LITERALS[text]!)),
 
   /** A number that is one more. */
-  number: (_, all) =>
-    all.filter(({ text }, index) =>
+  number: (source, all) =>
+    all.filter(({ text, at }, index) =>
       /^\d{1,9}n?$/.test(text) &&
+      // A type such as `"both" | 0 | 1`.
+      !/["\d] \| $/.test(source.slice(0, at).slice(-4)) &&
+      !/^\d+ \| ["\d]/.test(source.slice(at, at + 20)) &&
       // A type such as `Parameters<F>[0]`.
       !(all[index - 1]?.text === "[" && all[index - 2]?.text === ">")
     )

@@ -59,6 +59,7 @@ Deno.test("Comments, strings, templates, regular expressions and types are never
     "  readonly OK: 0;",
     "};",
     'import { a } from "./1.ts";',
+    'function shutdown(how: "both" | 0 | 1 | 2): void {}',
   ].join("\n");
   const all = ["condition", "comparison", "logic", "literal", "number"];
   assertEquals(mutationsOf(source, all), []);
