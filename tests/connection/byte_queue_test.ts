@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ByteQueue } from "../../lib/connection/byte_queue.ts";
 import { limitOf } from "../../lib/waiting.ts";
 
@@ -187,4 +187,17 @@ Deno.test("ByteQueue.consume can be given up, and leaves what comes then to othe
   await assertRejects(() => consuming, Error, "enough");
   queue.append(new Uint8Array(4), 0);
   assertEquals((await queue.readChunk())?.length, 4);
+});
+
+Deno.test("ByteQueue reads nothing into no memory, and waits for nothing", async () => {
+  const queue = new ByteQueue(() => {});
+  const [none, one] = [new Uint8Array(0), new Uint8Array(1)];
+  assertEquals([await queue.read(none), queue.tryRead(none)], [0, 0]);
+  assertEquals((assertThrows(() => queue.tryRead(one)) as Error).name, "WouldBlock");
+  queue.append(Uint8Array.of(7, 8), 0);
+  assertEquals([queue.tryRead(one), one[0]], [1, 7]);
+  assertEquals([await queue.read(one), one[0]], [1, 8]);
+  queue.end();
+  assertEquals([await queue.read(none), queue.tryRead(none)], [0, 0]);
+  assertEquals([await queue.read(one), queue.tryRead(one)], [null, null]);
 });

@@ -59,3 +59,12 @@ Deno.test("ChannelFile writes when as much as its buffer takes has come, and not
   await file.close();
   assertEquals(calls.slice(1), ["ef", "g", "closed"]);
 });
+
+Deno.test("ChannelFile writes whole lines with a buffer of 1, and at once with none", async () => {
+  const lined = fileOf({ mode: "w", bufferSize: 1 });
+  for (const part of ["ab", "c\nd", "e", "\n"]) await lined.file.write(part);
+  assertEquals(lined.calls, ["abc\nd", "e\n"]);
+  const direct = fileOf({ mode: "w", bufferSize: 0 });
+  for (const part of ["a", "bc"]) await direct.file.write(part);
+  assertEquals(direct.calls, ["a", "bc"]);
+});

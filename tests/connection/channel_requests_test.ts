@@ -159,6 +159,16 @@ Deno.test("A peer waits no longer than one request too many is unanswered", asyn
   queue.close();
 });
 
+Deno.test("A queue of answers that is closed asks nothing any more", () => {
+  const queue = new AnswerQueue();
+  const asked: boolean[] = [];
+  const take = () => queue.take(() => asked.push(true) > 0, false, () => {});
+  take();
+  queue.close();
+  take();
+  assertEquals(asked, [true]);
+});
+
 Deno.test("The end of a channel or connection ends the wait for its requests", async () => {
   for (const end of ["channel", "connection"]) {
     await using world = await rawWorld("server");

@@ -300,6 +300,18 @@ Deno.test("When the connection dies, everything that waits rejects with its erro
   await assertRejects(() => channel.request("env"), ClosedError);
 });
 
+for (const [stream, other] of [["stdout", "stderr"], ["stderr", "stdout"]] as const) {
+  Deno.test(`A stream that has a reader cannot be read to its end: ${stream}, and not ${other}`, async () => {
+    await using world = await rawWorld("client");
+    const channel = await openChannel(world);
+    const reader = (stream === "stdout" ? channel.readable : channel.stderr).getReader();
+    world.raw.send(m.ChannelEof.encode({ recipient: channel.id }));
+    await assertRejects(() => channel.readAll({ stream }), TypeError, `all of ${stream}`);
+    assertEquals(await channel.readAll({ stream: other }), none);
+    await reader.cancel();
+  });
+}
+
 Deno.test("Keepalive ends the connection to a peer that answers nothing", async () => {
   await using world = await rawWorld("client");
   world.connection.keepalive(5, 2);

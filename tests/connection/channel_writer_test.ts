@@ -175,3 +175,13 @@ Deno.test("The last word is said at once, or after the write under way", async (
   assertEquals(said.slice(1).sort(), ["after", "written"]);
   assertEquals(busy.sent, [5]);
 });
+
+Deno.test("Writes that wait send in the order of asking, one after the other", async () => {
+  const { writer, sent, drain } = writerWith({ room: 0, window: 100 });
+  const first = writer.write(new Uint8Array(5), 0, null);
+  const second = writer.write(new Uint8Array(6), 0, null);
+  drain(5);
+  assertEquals([await first, sent], [5, [5]]);
+  drain(6);
+  assertEquals([await second, sent], [6, [5, 6]]);
+});

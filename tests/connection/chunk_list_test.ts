@@ -32,3 +32,15 @@ Deno.test("ChunkList takes the memory of chunks that were copied out again", () 
   list.append(bulk, 0);
   assertEquals(list.shift().buffer === buffer, true);
 });
+
+Deno.test("ChunkList appends to no chunk that was pushed, though the one before it has room", () => {
+  const list = new ChunkList(new ChunkMemory());
+  const bulk = new Uint8Array(9000).fill(1);
+  list.append(bulk, 9000);
+  list.push(Uint8Array.of(2, 2, 2));
+  list.append(new Uint8Array(100).fill(3), 0);
+  assertEquals(list.bytes, 9103);
+  const all = new Uint8Array(9103);
+  assertEquals(list.copyTo(all), 9103);
+  assertEquals([all[8999], all[9000], all[9002], all[9003], all[9102]], [1, 2, 2, 3, 3]);
+});
