@@ -606,6 +606,52 @@ Deno.test("the first of several accounts counts, and malformed lines do not", ()
   assertEquals(parseAccounts(null, null).user(0), null);
 });
 
+for (const [kind, make] of Object.entries(KINDS)) {
+  Deno.test({
+    name: `what a large file took is freed in another thread, in ${kind}`,
+    ignore,
+    async fn() {
+      const counted = ["ftruncate", "rename", "unlink"] as const;
+      const calls: string[] = [];
+      const fs = runtime.posix;
+      const counting = (name: keyof PosixFiles) => (...args: never[]) => {
+        calls.push(name);
+        return (fs[name] as (...args: never[]) => unknown)(...args);
+      };
+      using _ = posix(Object.fromEntries(
+        counted.flatMap((name) => [name, `${name}Sync`] as (keyof PosixFiles)[])
+          .map((name) => [name, counting(name)]),
+      ));
+      await using w = await world(make);
+      const at = (path: string) => `${w.root === "/" || kind === "no jail" ? w.root : ""}/${path}`;
+      for (const [size, end] of [[64 * 1024 ** 2, "Sync"], [64 * 1024 ** 2 + 1, ""]] as const) {
+        const large = async () => {
+          await Deno.writeTextFile(`${w.root}/large`, "");
+          await Deno.truncate(`${w.root}/large`, size);
+        };
+        const did = async (call: (typeof counted)[number], run: () => Promise<unknown>) => {
+          await large();
+          calls.length = 0;
+          await run();
+          assertEquals(calls, [call + end]);
+        };
+        const open = async (truncate: boolean) =>
+          await w.open(at("large"), { read: false, write: true, truncate });
+        await did("unlink", () => w.backend.remove(at("large")));
+        await did("ftruncate", () => w.backend.setStat(at("large"), { size: 0 }));
+        await did("ftruncate", async () => await (await open(true)).close());
+        await large();
+        const file = await open(false);
+        await did("ftruncate", () => file.setStat({ size: 0 }));
+        await file.close();
+        await Deno.writeTextFile(`${w.root}/small`, "small");
+        await did("rename", () => w.backend.rename(at("small"), at("large"), { overwrite: true }));
+        assertEquals(await text(`${w.root}/large`), "small");
+      }
+    },
+  });
+}
+
 /** A file whose system calls are slow, or do half of what they are told. */
 async function opened(
   changes: Partial<Record<keyof PosixFiles, unknown>>,

@@ -243,6 +243,45 @@ Deno.test(
   },
 );
 
+Deno.test("a large file that is freed in another thread is counted once", async () => {
+  if (ignore) return;
+  const large = 100 * 1024 ** 2;
+  await using w = await world({ bytes: 3 * large, files: 3 });
+  const { backend } = w;
+  const grow = async (path: string) => {
+    await (await w.open(path)).close();
+    await backend.setStat(path, { size: large });
+  };
+  await grow("/a");
+  await grow("/b");
+  // One client removes it, another one renames it and makes a small one of its name.
+  await Promise.allSettled([
+    backend.remove("/a"),
+    backend.rename("/a", "/c", { overwrite: true }),
+    w.put("/a", 10),
+    backend.setStat("/b", { size: 5 }),
+  ]);
+  assertEquals([w.usage.bytes, w.usage.files], await held(w.root));
+  await grow("/c");
+  await Promise.allSettled([
+    backend.rename("/b", "/c", { overwrite: true }),
+    w.put("/b", 10),
+    backend.remove("/c"),
+  ]);
+  assertEquals([w.usage.bytes, w.usage.files], await held(w.root));
+  await grow("/d");
+  const [one, two] = [await w.open("/d"), await w.open("/d")];
+  const cut = one.setStat({ size: 100 });
+  await two.write(noise(50), 0);
+  await cut;
+  await two.write(noise(50), 100);
+  await backend.remove("/d");
+  await one.close();
+  assertEquals(w.usage.bytes - 150, (await held(w.root))[0]);
+  await two.close();
+  assertEquals([w.usage.bytes, w.usage.files], await held(w.root));
+});
+
 Deno.test(
   { name: "a write in another thread counts, and one that fails does not", ignore },
   async () => {

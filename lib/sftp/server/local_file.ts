@@ -4,6 +4,7 @@ import { runtime } from "../../runtime/runtime.ts";
 import type { SftpChanges, SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpBackendFile } from "./backend.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
+import { settled, truncate } from "./freeing.ts";
 import { allowedMode, fileSystemAt, type ModePolicy } from "./local_stat.ts";
 import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 
@@ -71,10 +72,9 @@ export class LocalFile implements SftpBackendFile {
     });
   }
 
-  // deno-lint-ignore require-await -- a throw becomes a rejection
   async setStat({ size, mode, uid, gid, atime, mtime }: SftpChanges): Promise<void> {
     const bits = mode === undefined ? null : allowedMode(mode, this.#mode);
-    if (size !== undefined) this.#fs.ftruncateSync(this.#fd, size);
+    if (size !== undefined) await truncate(this.#fs, this.#fd, size);
     if (bits !== null) this.#fs.fchmodSync(this.#fd, bits);
     if (atime && mtime) this.#fs.futimesSync(this.#fd, atime, mtime);
     if (uid !== undefined && gid !== undefined) this.#fs.fchownSync(this.#fd, uid, gid);
@@ -124,13 +124,4 @@ export class LocalFile implements SftpBackendFile {
       );
     }
   }
-}
-
-/** The result of a Node callback as a promise. */
-function settled<T>(
-  start: (done: (error: Error | null, value?: T) => void) => void,
-): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  start((error, value) => error ? reject(error) : resolve(value as T));
-  return promise;
 }

@@ -7,6 +7,7 @@ import type { SftpChanges, SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpBackend, SftpBackendEntry, SftpBackendFile, SftpBackendOpen } from "./backend.ts";
 import { errnoOf } from "./errno.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
+import { rename, truncate, unlink } from "./freeing.ts";
 import { LocalFile } from "./local_file.ts";
 import { allowedMode, fileSystemAt, type ModePolicy, nullIfMissing } from "./local_stat.ts";
 import { AdaptiveIo } from "../../runtime/adaptive_io.ts";
@@ -130,7 +131,8 @@ export function filesOf(
 
 /**
  * Everything between resolving a path and using it is synchronous, so that no other client of this process
- * can act in between; the methods are async only to turn exceptions into rejections.
+ * can act in between, unless a large file is freed; the methods are async only to turn exceptions into
+ * rejections.
  */
 class LocalFiles implements SftpBackend {
   readonly #fs: PosixFiles;
@@ -161,6 +163,7 @@ class LocalFiles implements SftpBackend {
     const held = this.#descriptors.take(1);
     try {
       const fd = this.#open(path, options);
+      if (options.truncate) await this.#truncated(fd, 0);
       const { append } = options;
       const io = new AdaptiveIo(this.#blocking ? Infinity : undefined);
       return new LocalFile(fd, { append, mode: this.#mode, fs: this.#fs, io, held });
@@ -217,11 +220,11 @@ class LocalFiles implements SftpBackend {
   }
 
   async setStat(path: string, changes: SftpChanges): Promise<void> {
-    this.#change(path, "follow", changes);
+    await this.#change(path, "follow", changes);
   }
 
   async lsetStat(path: string, changes: SftpChanges): Promise<void> {
-    this.#change(path, "keep", changes);
+    await this.#change(path, "keep", changes);
   }
 
   async mkdir(path: string, mode: number | null): Promise<void> {
@@ -238,7 +241,7 @@ class LocalFiles implements SftpBackend {
   async remove(path: string): Promise<void> {
     using found = this.#movable(path);
     if (found.info.isDirectory) refuse("Is a directory");
-    this.#fs.unlinkSync(found.real);
+    await unlink(this.#fs, found.real, found.info);
   }
 
   async rename(from: string, to: string, { overwrite }: { overwrite: boolean }): Promise<void> {
@@ -247,7 +250,7 @@ class LocalFiles implements SftpBackend {
     if (target.virtual === "/") refuse("It is the root", SftpStatus.PERMISSION_DENIED);
     if (!overwrite && old.info.isFile && linked(old.real, target.real)) {
       runtime.posix.unlinkSync(old.real); // of a quota it is one file, as before
-    } else this.#fs.renameSync(old.real, target.real);
+    } else await rename(this.#fs, old.real, target.real, target.info);
   }
 
   async realPath(path: string): Promise<string> {
@@ -311,7 +314,7 @@ class LocalFiles implements SftpBackend {
     const { O_CREAT, O_EXCL, O_TRUNC, O_NONBLOCK = 0 } = this.#fs.constants;
     // O_EXCL does not create through a link, and a file is truncated only after the open file is checked.
     const making = info !== null ? 0 : open && !createNew ? O_CREAT : O_CREAT | O_EXCL;
-    const cutting = open && options.truncate ? O_TRUNC : 0;
+    const cutting = special && options.truncate ? O_TRUNC : 0;
     const waiting = special ? 0 : O_NONBLOCK;
     const flags = accessOf(options) | openFlags | making | cutting | waiting;
     const mode = options.mode === null ? 0o666 : options.mode & (open ? 0o7777 : 0o777);
@@ -321,7 +324,6 @@ class LocalFiles implements SftpBackend {
       if (!this.#fs.fstatSync(fd).isFile() || !this.#tree.holds(fd, found)) {
         throw platformError("PermissionDenied");
       }
-      if (options.truncate && info !== null && !open) this.#fs.ftruncateSync(fd, 0);
       return fd;
     } catch (cause) {
       this.#fs.closeSync(fd);
@@ -329,10 +331,10 @@ class LocalFiles implements SftpBackend {
     }
   }
 
-  #change(path: string, last: "follow" | "keep", changes: SftpChanges): void {
+  async #change(path: string, last: "follow" | "keep", changes: SftpChanges): Promise<void> {
     const { size, mode, uid, gid, atime, mtime } = changes;
     const bits = mode === undefined ? null : allowedMode(mode, this.#mode);
-    if (size !== undefined) this.#truncate(path, size);
+    if (size !== undefined) await this.#truncate(path, size);
     using found = this.#existing(path, last);
     const { real, info } = found;
     if (info.isSymlink && bits !== null) throw platformError("NotSupported");
@@ -344,13 +346,21 @@ class LocalFiles implements SftpBackend {
     if (uid !== undefined && gid !== undefined) this.#fs.lchownSync(real, uid, gid);
   }
 
-  #truncate(path: string, size: number): void {
+  async #truncate(path: string, size: number): Promise<void> {
     const options = { read: false, write: true, append: false, create: false, createNew: false };
     const fd = this.#open(path, { ...options, truncate: false, mode: null });
+    await this.#truncated(fd, size);
+    this.#fs.closeSync(fd);
+  }
+
+  /** Changes the length of a file, which is closed if that fails. */
+  async #truncated(fd: number, size: number): Promise<void> {
     try {
-      this.#fs.ftruncateSync(fd, size);
-    } finally {
+      // Devices have no length.
+      if (this.#fs.fstatSync(fd).isFile()) await truncate(this.#fs, fd, size);
+    } catch (cause) {
       this.#fs.closeSync(fd);
+      throw cause;
     }
   }
 

@@ -57,6 +57,24 @@ export function limited(fs: PosixFiles, usage: Usage, quota: SftpQuota): PosixFi
     remove(path);
     if (file) usage.removed(file);
   };
+  /** Removes in another thread what has been looked up. */
+  const later = (
+    file: Inode | null,
+    done: (error: Error | null) => void,
+    remove: (done: (error: Error | null) => void) => void,
+  ): void => {
+    const over = usage.changes();
+    remove((error) => {
+      if (!error && file) usage.removed(file);
+      over();
+      done(error);
+    });
+  };
+  /** What loses its name by a renaming; nothing if it is another name of the same file, as of rename(2). */
+  const replacedBy = (from: string, to: string): Inode | null => {
+    const [file, replaced] = [look(from), look(to)];
+    return file && replaced && inodeOf(file) !== inodeOf(replaced) ? replaced : null;
+  };
   /** Where a write to a file ends. */
   const endOf = (fd: number, length: number, position: number | null): number =>
     Math.max(usage.sizeOf(fd), (position ?? usage.sizeOf(fd)) + length);
@@ -103,16 +121,29 @@ export function limited(fs: PosixFiles, usage: Usage, quota: SftpQuota): PosixFi
       fs.ftruncateSync(fd, size);
       usage.resize(fd, size);
     },
+    ftruncate(fd: number, size: number, done: (error: Error | null) => void): void {
+      grow(fd, size);
+      usage.writes(fd);
+      fs.ftruncate(fd, size, (error) => {
+        usage.written(fd, false, fs);
+        done(error);
+      });
+    },
     mkdirSync: making(fs.mkdirSync),
     linkSync: making(fs.linkSync),
     symlinkSync: making(fs.symlinkSync),
     unlinkSync: removing(fs.unlinkSync),
     rmdirSync: removing(fs.rmdirSync),
+    unlink(path: string, done: (error: Error | null) => void): void {
+      later(look(path), done, (done) => fs.unlink(path, done));
+    },
     renameSync(from: string, to: string): void {
-      const [file, replaced] = [look(from), look(to)];
+      const replaced = replacedBy(from, to);
       fs.renameSync(from, to);
-      // rename(2): two names of one file both stay.
-      if (file && replaced && inodeOf(file) !== inodeOf(replaced)) usage.removed(replaced);
+      if (replaced) usage.removed(replaced);
+    },
+    rename(from: string, to: string, done: (error: Error | null) => void): void {
+      later(replacedBy(from, to), done, (done) => fs.rename(from, to, done));
     },
     statfsSync(path: string) {
       return figuresOf(
@@ -166,12 +197,12 @@ function counted(used: number, most: number): number {
   return most < Infinity ? most : 0;
 }
 
-/** A backend whose changes wait until it is known what the folder holds. */
+/** A backend whose changes wait until it is known what the folder holds, and for a change in another thread. */
 export function afterCount(files: Required<SftpBackend>, usage: Usage): Required<SftpBackend> {
   const after =
     <A extends unknown[], R>(run: (...args: A) => Promise<R>) => async (...args: A): Promise<R> => {
-      // What runs is begun in the same step, so that no other count begins before it.
-      for (let counting; (counting = usage.counting()) !== null;) await counting;
+      // What runs is begun in the same step, so that nothing else begins before it.
+      for (let pending; (pending = usage.pending()) !== null;) await pending;
       return await run(...args);
     };
   return {

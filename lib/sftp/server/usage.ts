@@ -31,9 +31,9 @@ interface OpenFile {
   /** The size that is counted for it. */
   size: number;
   handles: number;
-  /** Writes that run in other threads. */
+  /** Writes and truncations that run in other threads. */
   writing: number;
-  /** Whether a write has failed, so that the size must be looked up. */
+  /** Whether the size must be looked up when they are over. */
   unsure: boolean;
   /** Whether it has no name any more; its bytes are there until it is closed. */
   removed: boolean;
@@ -59,8 +59,8 @@ export class Usage implements Amount {
   readonly #source: UsageSource;
   readonly #byDescriptor = new Map<number, OpenFile>();
   readonly #byInode = new Map<string, OpenFile>();
-  /** The count that is under way. */
-  #counting: Promise<void> | null = null;
+  /** The count, or the change of names, that is under way. */
+  #pending: Promise<void> | null = null;
   #countedAt = -Infinity;
   #stale = true;
 
@@ -68,13 +68,23 @@ export class Usage implements Amount {
     this.#source = source;
   }
 
-  /** Null if it is counted; otherwise resolves when it may be. */
-  counting(): Promise<void> | null {
-    if (this.#counting === null && this.#stale && this.#byInode.size === 0) {
+  /** Null if it is counted and no name is being changed; otherwise resolves when it may be so. */
+  pending(): Promise<void> | null {
+    if (this.#pending === null && this.#stale && this.#byInode.size === 0) {
       this.#stale = false;
-      this.#counting = this.#count();
+      this.#pending = this.#count();
     }
-    return this.#counting;
+    return this.#pending;
+  }
+
+  /** A name is changed in another thread, until the result is called. */
+  changes(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#pending = promise;
+    return () => {
+      this.#pending = null;
+      resolve();
+    };
   }
 
   /** Something was refused for lack of space; it may be there if others have changed the folder. */
@@ -108,13 +118,13 @@ export class Usage implements Amount {
     open.size = size;
   }
 
-  /** A write to an open file begins in another thread. */
+  /** A write or truncation of an open file begins in another thread. */
   writes(fd: number): void {
     const open = this.#byDescriptor.get(fd);
     if (open) open.writing++;
   }
 
-  /** It is over; `fs` tells the size if it has not written all. */
+  /** It is over; `fs` tells the size unless it has written all. */
   written(fd: number, all: boolean, fs: PosixFiles): void {
     const open = this.#byDescriptor.get(fd);
     if (open === undefined) return;
@@ -155,7 +165,7 @@ export class Usage implements Amount {
       this.bytes = this.files = Infinity; // such as with a folder that its owner may not read
     }
     this.#countedAt = this.#source.now();
-    this.#counting = null;
+    this.#pending = null;
   }
 
   async #walk(): Promise<Amount> {
