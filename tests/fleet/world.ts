@@ -1,5 +1,12 @@
 /** Hosts in memory: servers of ours that a fleet connects to without a network. */
-import { type Client, ConnectError, type FleetConnect, type FleetHost } from "@denossh/ssh";
+import { assert } from "@std/assert";
+import {
+  type Client,
+  ConnectError,
+  type FleetConnect,
+  type FleetHost,
+  type FleetResult,
+} from "@denossh/ssh";
 import type { ServeOptions, SessionHandler } from "@denossh/ssh/server";
 import { connectedPair, type ServedConnection } from "@denossh/ssh/testing";
 
@@ -60,4 +67,16 @@ export function memoryHosts({ handler = says, downFor = {}, serve }: WorldOption
 
 function says(host: string): SessionHandler {
   return (session) => session.print(`${host}: ${session.command}\n`);
+}
+
+/** The names of some hosts: `web1`, `web2` and so on. */
+export function names(count: number): string[] {
+  return Array.from({ length: count }, (_, at) => `web${at + 1}`);
+}
+
+/** Why a host failed. */
+export function failureOf(results: readonly FleetResult<unknown>[], host: string): unknown {
+  const result = results.find((one) => one.host === host);
+  assert(result !== undefined && !result.success, `${host} did not fail`);
+  return result.error;
 }

@@ -6,6 +6,9 @@ interface Timer {
   readonly run: () => void;
 }
 
+/** Timers of the fake clock have numbers that real ones do not reach: one that has run may be cleared, too. */
+const FIRST_ID = 2 ** 40;
+
 const realTimeout = globalThis.setTimeout;
 const realClear = globalThis.clearTimeout;
 
@@ -15,15 +18,16 @@ export class FakeTime implements Disposable {
   readonly #timers = new Map<number, Timer>();
   readonly #restore = new DisposableStack();
   #now = 0;
-  #lastId = 0;
+  #lastId = FIRST_ID;
 
   constructor() {
     const set =
       (interval: boolean) => (run: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) =>
         this.#set(() => run(...args), Math.max(ms, 0), interval);
-    const clear = (id?: number) => {
+    const clear = (id = 0) => {
       // A timer that was started before the clock was replaced is a real one.
-      if (!this.#timers.delete(id ?? 0)) realClear(id);
+      if (id > FIRST_ID) this.#timers.delete(id);
+      else realClear(id);
     };
     this.#replace(globalThis, "setTimeout", set(false));
     this.#replace(globalThis, "setInterval", set(true));

@@ -1,0 +1,60 @@
+import { assertEquals } from "@std/assert";
+import { CommandError, FleetReport, type FleetResult } from "@denossh/ssh";
+
+Deno.test("A report is a table and JSON", () => {
+  const output = {
+    code: 1,
+    signal: null,
+    stdout: new Uint8Array(),
+    stderr: new TextEncoder().encode("no\n"),
+  };
+  const results: FleetResult<unknown>[] = [
+    { host: "web1", success: true, value: "a\nlast line\n", tries: 1, milliseconds: 1234.5 },
+    { host: "db", success: true, value: { files: 2, bytes: 30 }, tries: 1, milliseconds: 10 },
+    {
+      host: "web3",
+      success: false,
+      error: new CommandError("It\nfailed", output),
+      tries: 2,
+      milliseconds: 0,
+    },
+    { host: "web4", success: false, error: "enough", tries: 0, milliseconds: 0 },
+    { host: "web5", success: true, value: ["a"], tries: 1, milliseconds: 0 },
+  ];
+  const report = new FleetReport(results);
+  assertEquals(
+    report.table(),
+    `host  state   tries  time
+web1  ok      1      1.2 s  last line
+db    ok      1      0.0 s  2 files, 30 bytes
+web3  failed  2      0.0 s  It
+web4  failed  0      0.0 s  enough
+web5  ok      1      0.0 s`,
+  );
+  assertEquals(report.table({ columns: 10 }).split("\n")[1], "web1  ok …");
+  assertEquals(JSON.parse(JSON.stringify(report)).slice(1, 4), [
+    { host: "db", success: true, value: { files: 2, bytes: 30 }, tries: 1, milliseconds: 10 },
+    {
+      host: "web3",
+      success: false,
+      error: {
+        name: "CommandError",
+        message: "It\nfailed",
+        code: "command",
+        exitCode: 1,
+        stdout: "",
+        stderr: "no\n",
+      },
+      tries: 2,
+      milliseconds: 0,
+    },
+    {
+      host: "web4",
+      success: false,
+      error: { name: "string", message: "enough" },
+      tries: 0,
+      milliseconds: 0,
+    },
+  ]);
+  assertEquals(new FleetReport([]).table(), "host  state  tries  time");
+});
