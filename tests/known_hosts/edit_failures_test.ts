@@ -260,6 +260,18 @@ Deno.test("An edit reads the file once it has the lock, or where there are no lo
   assertEquals(await editKnownHosts(path, (known) => known.without("db2", 22)), true);
 });
 
+Deno.test("A file that cannot be opened to be locked fails the edit", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", OLD);
+  const { open } = Deno;
+  using _ = replacing({
+    open: (path, options) =>
+      options?.read ? Promise.reject(new Error("cannot open")) : open(path, options),
+  });
+  await assertRejects(() => editKnownHosts(path, add), Error, "cannot open");
+  assertEquals(await Deno.readTextFile(path), OLD);
+});
+
 Deno.test("A file that cannot be looked at while it is locked fails the edit", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", OLD);
