@@ -205,7 +205,7 @@ Deno.test("a write that is refused fails the put, and leaves nothing", async () 
     assertEquals([error.operation, error.path, error.status], ["write", "/file", 3]);
     await path.run(sftp.close());
     assertEquals(server.files.has("/file"), false);
-    assertEquals([server.files.size, server.open], [resume ? 1 : 0, 0]);
+    assertEquals(server.files.size, resume ? 1 : 0);
   }
 });
 

@@ -46,7 +46,6 @@ export class ChannelNeed {
   #last: ChannelSample | null = null;
   /** The rate with fewer channels, in bytes a millisecond. */
   #before = 0;
-  #settling = false;
   /** Why the number that was told last is needed. */
   why = "";
   /** Why no more were needed when it was looked at last; null if it never was. */
@@ -63,10 +62,6 @@ export class ChannelNeed {
     const elapsed = now.at - since.at;
     if (elapsed < Math.max(ROUND_TRIPS * roundTrip, LEAST_MS)) return channels;
     this.#last = now;
-    if (this.#settling) {
-      this.#settling = false;
-      return channels;
-    }
     const rate = (now.bytes - since.bytes) / elapsed;
     const waiting = (now.waited - since.waited) / elapsed / channels;
     this.whyNot = waiting < WAITING_SHARE
@@ -85,10 +80,9 @@ export class ChannelNeed {
     return channels < FIRST_STEP ? FIRST_STEP : SFTP_CHANNELS;
   }
 
-  /** Notes that the number of channels has changed: the path needs some round trips to carry more. */
+  /** Begins anew, since the number of channels has changed. */
   changed(): void {
     this.#last = null;
-    this.#settling = true;
   }
 }
 

@@ -91,17 +91,27 @@ export class ClientSession {
       timeout?: number | undefined;
     },
   ): Promise<ClientSession> {
-    const session = new ClientSession(channel, timeout);
+    const session = ClientSession.start(channel, timeout);
     const late = () => sessionError(SftpStatus.CONNECTION_LOST, `no answer in ${timeout} ms`);
     try {
-      session.#outbox.push([msg.encodeVersion(FXP.INIT, SFTP_VERSION)]);
-      session.#receiving = session.#receive();
       await withLimits(session.#greeting.promise, { signal, timeout, late });
       return session;
     } catch (cause) {
       channel.close().catch(() => {}); // not awaited: the server need not answer
       throw cause;
     }
+  }
+
+  /**
+   * Sends INIT and waits for no VERSION, so that requests can follow it at once. The server must be known, as
+   * one that has another session: its extensions are not known before it answers.
+   */
+  static start(channel: SftpChannel, timeout: number = SFTP_TIMEOUT_MS): ClientSession {
+    const session = new ClientSession(channel, timeout);
+    session.#greeting.promise.catch(() => {}); // it ends the session, if nothing waits for it
+    session.#outbox.push([msg.encodeVersion(FXP.INIT, SFTP_VERSION)]);
+    session.#receiving = session.#receive();
+    return session;
   }
 
   /** The extensions that the server announced. */

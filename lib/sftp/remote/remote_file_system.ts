@@ -117,11 +117,7 @@ export class RemoteFileSystem {
     const { further, timeout } = this.#options;
     const channel = await further?.(giveWay) ?? null;
     if (channel === null) return null;
-    return new RemoteFileSystem(
-      await ClientSession.open(channel, { timeout }),
-      this.limits,
-      this.#options,
-    );
+    return new RemoteFileSystem(ClientSession.start(channel, timeout), this.limits, this.#options);
   }
 
   /** Ends the session, and further ones that are still ending. */

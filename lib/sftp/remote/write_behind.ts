@@ -65,7 +65,8 @@ export class WriteBehind {
   #sent: Sent[] = [];
   #bytes = 0;
   #news: PromiseWithResolvers<void> | null = null;
-  #growing: Promise<void> | null = null;
+  #growing = false;
+  #ended = false;
   readonly #start: number;
   #offset: number;
   #state: "many" | "one" = "many";
@@ -147,20 +148,16 @@ export class WriteBehind {
    */
   async end(): Promise<void> {
     await this.finish();
-    await this.#growing;
     await Promise.all(this.#closeFurther());
   }
 
   /** Gives up: nothing is waited for. */
   abandon(): void {
-    const close = () => {
-      for (const closing of this.#closeFurther()) closing.catch(() => {});
-    };
-    close();
-    this.#growing?.then(close);
+    for (const closing of this.#closeFurther()) closing.catch(() => {});
   }
 
   #closeFurther(): Promise<void>[] {
+    this.#ended = true;
     const [, ...further] = this.#lanes;
     return further.map((lane) => lane.close(this.#limits));
   }
@@ -212,14 +209,20 @@ export class WriteBehind {
   /** Opens the file in further sessions if they are needed, in the background. */
   #grow(further: FurtherLanes): void {
     const [own] = this.#lanes;
-    if (this.#growing !== null || this.#state === "one" || own.written === 0) return;
+    if (this.#growing || this.#state === "one" || own.written === 0) return;
     const more = further.more(this.#offset);
     if (more === null) return;
-    this.#growing = more.then(({ lanes, inFlight, held }) => {
+    this.#growing = true;
+    more.then(({ lanes, inFlight, held }) => {
+      this.#growing = false;
+      if (this.#ended) {
+        for (const lane of lanes) lane.close({}).catch(() => {}); // nothing was written
+        return;
+      }
       this.#lanes.push(...lanes);
       this.#pacing.widen(inFlight, held);
       this.#wake();
-    }).catch(() => {}).then(() => void (this.#growing = null)); // without them it is as before
+    }).catch(() => this.#growing = false); // without them it is as before
   }
 
   /** Some servers accept one request at a time, or short ones: writes the rest again that way. */

@@ -257,6 +257,7 @@ class RemoteTarget implements TransferTarget {
   #skipped = false;
   /** Whether it was written over several channels. */
   #isStriped = false;
+  #renaming: Promise<void> | null = null;
 
   constructor(
     remote: RemoteFileSystem,
@@ -273,6 +274,13 @@ class RemoteTarget implements TransferTarget {
     this.#behind = this.#from(0);
     this.#before = names.held;
     this.held = this.#reliable(names.held);
+  }
+
+  /** Gives a part the name of one that is written over several channels: by the other, holes are taken for content. */
+  async #widen(wide: string): Promise<void> {
+    const { part, final } = this.#names;
+    await replace(this.#remote, part!, wide, this.#settings.limits, final);
+    this.#names = { ...this.#names, hidden: wide, part: wide };
   }
 
   /** The bytes without gaps: writes are done in any order, so those of the last window may be missing. */
@@ -372,13 +380,8 @@ class RemoteTarget implements TransferTarget {
     { further, inFlight, part: wide }: TargetSpread,
   ): Promise<WiderPath> {
     const { limits } = this.#settings;
-    const { part, final } = this.#names;
-    if (part !== wide) {
-      // First of all: who finds it by its other name would take holes for content.
-      await replace(this.#remote, part!, wide!, limits, final);
-      this.#names = { ...this.#names, hidden: wide!, part: wide };
-    }
-    const { hidden } = this.#names;
+    if (this.#names.part !== wide) await (this.#renaming = this.#widen(wide!));
+    const { hidden, final } = this.#names;
     const { reached } = this.#behind;
     const opened = await Promise.all(
       sessions.map((session) => orNull(session.lane(hidden, final, reached, limits))),
@@ -406,6 +409,7 @@ class RemoteTarget implements TransferTarget {
 
   async flush(): Promise<void> {
     await this.#behind.end();
+    await this.#renaming?.catch(() => {}); // it has the other name then
     const { limits } = this.#settings;
     const size = this.#behind.offset;
     // A hole at the end is made by writing its last byte: paramiko's server empties a file to set its size.
