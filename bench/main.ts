@@ -22,6 +22,7 @@ import { keystroke } from "./sections/keystroke.ts";
 import { memory } from "./sections/memory.ts";
 import { server } from "./sections/server.ts";
 import { sftp } from "./sections/sftp.ts";
+import { stripes } from "./sections/stripes.ts";
 import { startup } from "./sections/startup.ts";
 import { tunnel } from "./sections/tunnel.ts";
 import { type WindowCell, windows } from "./sections/windows.ts";
@@ -43,6 +44,7 @@ const SECTIONS: readonly Section[] = [
   { name: "fairness", run: fairness },
   { name: "sftp", run: sftp },
   { name: "sftp-peers", run: sftpRoundTrips },
+  { name: "stripes", run: stripes },
   { name: "tunnel", run: tunnel },
 ];
 /** Load for each core from which on what is measured is the others as well. */
