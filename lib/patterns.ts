@@ -149,12 +149,16 @@ function joinSteps(folder: string, name: string): string {
 
 /**
  * Whether a name matches one step of a glob pattern. It takes time in proportion to both lengths, whatever
- * name a server comes up with; a regular expression would not.
+ * name a server comes up with; a regular expression would not. Wildcards match a dot at the beginning of a
+ * name with `dots` only.
  */
-export function globMatcher(pattern: string): (name: string) => boolean {
+export function globMatcher(
+  pattern: string,
+  { dots = false }: { readonly dots?: boolean } = {},
+): (name: string) => boolean {
   const tokens = (pattern.match(/\\.|\[[!^]?\]?[^\]]*\]|./gsu) ?? []).map(tokenOf);
   return (name) => {
-    if (name.startsWith(".") && !pattern.startsWith(".") && !pattern.startsWith("\\.")) {
+    if (!dots && name.startsWith(".") && !pattern.startsWith(".") && !pattern.startsWith("\\.")) {
       return false;
     }
     const characters = [...name];

@@ -48,12 +48,14 @@ export type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./protocol/
 export type {
   TransferFailure,
   TransferProgress,
+  TransferredFile,
   TransferResult,
   TransferWarning,
 } from "./transfer/progress.ts";
 export { serveSftp, type ServeSftpOptions, type SftpService } from "./server/server.ts";
 export { SftpStatus } from "./protocol/status.ts";
 export type { SftpData } from "./transfer/streams.ts";
+export type { SftpFilterEntry } from "./transfer/selection.ts";
 export { SftpTransferError } from "./transfer/transfer_error.ts";
 export type { SftpHash, SftpTransferOptions } from "./transfer/transfer_options.ts";
 export { SftpError, SshError, type SshErrorCode } from "../errors.ts";

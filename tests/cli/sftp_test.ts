@@ -41,6 +41,30 @@ Deno.test("An sftp batch", async (t) => {
     });
   }
 
+  await t.step("mirrors folders in both directions", async () => {
+    await Deno.mkdir(folder.join("site/sub"), { recursive: true });
+    for (const path of ["site/a", "site/b.log", "site/sub/c"]) await folder.write(path, path);
+    await Deno.mkdir(`${server.root}/site/sub`, { recursive: true });
+    await Deno.writeTextFile(`${server.root}/site/sub/old`, "");
+    const would = async (line: string) => {
+      const { text, code, stderr } = await sftp(line);
+      assertEquals([code, stderr], [0, ""]);
+      return text.split("\n").slice(1, -1).sort();
+    };
+    const changes = ["Would delete /site/sub/old", "Would send site/a", "Would send site/sub/c"];
+    assertEquals(await would("mirror -Rdn site site *.log"), changes);
+    await sftp("mirror -Rd site site *.log");
+    assertEquals(await would("mirror -Rdn site site *.log"), []);
+    await Deno.writeTextFile(`${server.root}/site/a`, "SITE/A");
+    const { mtime } = await Deno.stat(folder.join("site/a"));
+    await Deno.utime(`${server.root}/site/a`, mtime!, mtime!);
+    assertEquals(await would("mirror -n site site"), []);
+    assertEquals(await would("mirror -cn site site"), ["Would send /site/a"]);
+    await sftp("mirror -c site site");
+    assertEquals(await Deno.readTextFile(folder.join("site/a")), "SITE/A");
+    assertEquals(await Deno.readTextFile(folder.join("site/b.log")), "site/b.log");
+  });
+
   await t.step("without -b failures do not end it", async () => {
     const ran = await cli(clientArgs("sftp", server, []), { stdin: "nonsense\npwd\n" });
     assertEquals([ran.code, ran.stderr.trim().split("\n").length], [0, 1]);

@@ -278,8 +278,7 @@ Deno.test("A file that cannot be looked at while it is locked fails the edit", a
   const { realPath } = Deno;
   let looks = 0;
   using _ = replacing({
-    realPath: (path) =>
-      ++looks === 1 ? Promise.reject(new Error("cannot look")) : realPath(path),
+    realPath: (path) => ++looks === 1 ? Promise.reject(new Error("cannot look")) : realPath(path),
   });
   await assertRejects(() => editKnownHosts(path, add), Error, "cannot look");
 });

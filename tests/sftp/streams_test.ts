@@ -243,6 +243,8 @@ Deno.test("the error of a transfer with failures is that of the first, and count
     files: 2,
     unchanged: 3,
     skipped: [],
+    deleted: [],
+    seconds: 1,
     failures: [{ path: "/a", error }, { path: "/b", error: new Error("second") }],
     warnings: [],
   });

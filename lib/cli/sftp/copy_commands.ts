@@ -1,4 +1,4 @@
-/** `get` and `put`. */
+/** `get`, `put` and `mirror`. */
 import { printable } from "../../errors.ts";
 import { expandGlob, type GlobFiles } from "../../patterns.ts";
 import { isError } from "../../runtime/errors.ts";
@@ -9,12 +9,12 @@ import type { TransferProgress, TransferResult } from "../../sftp/transfer/progr
 import type { SftpTransferOptions } from "../../sftp/transfer/transfer_options.ts";
 import { messageOf } from "../shared/failure.ts";
 import { ProgressMeter } from "../shared/progress_meter.ts";
-import { type CommandCall, type SftpCommand, textOf } from "./command.ts";
+import { type CommandCall, remoteOf, type SftpCommand, textOf } from "./command.ts";
 import { transferLimits } from "../shared/copy_flags.ts";
 import { type CopyOptions, SftpCommandError, type SftpShell } from "./shell.ts";
 import type { Word } from "../shared/split_words.ts";
 
-/** `get` and `put`, and `reget` and `reput`, which always resume. */
+/** `get` and `put`, `reget` and `reput`, which always resume, and `mirror`, which OpenSSH's sftp does not have. */
 export const COPY_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   get: copyCommand(
     "get [-afpR] remote [local]",
@@ -28,6 +28,14 @@ export const COPY_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   ),
   reget: copyCommand("reget [-fpR] remote [local]", "Resume fetching files", get, { resume: true }),
   reput: copyCommand("reput [-fpR] local [remote]", "Resume storing files", put, { resume: true }),
+  mirror: {
+    usage: "mirror [-cdnR] source target [exclude...]",
+    help: "Make a local folder like a remote one, with -R a remote one like a local one; " +
+      "-d deletes, -c compares contents, -n only tells",
+    flags: "cdnR",
+    words: [2, 100],
+    run: mirror,
+  },
 };
 
 function copyCommand(
@@ -118,6 +126,42 @@ export async function put(
       (transfer) => shell.client.put(local, remote, { ...place, ...transfer }),
     );
   });
+}
+
+/** `mirror`: makes a folder like another. */
+async function mirror(call: CommandCall): Promise<void> {
+  const { shell, has, words } = call;
+  const up = has("R");
+  const [from, to] = up
+    ? [textOf(call, 0), remoteOf(call, 1)]
+    : [remoteOf(call, 0), textOf(call, 1)];
+  const dryRun = has("n");
+  const verbs = dryRun
+    ? { sent: "Would send", deleted: "Would delete" }
+    : { sent: "Sent", deleted: "Deleted" };
+  const sync: SftpTransferOptions = {
+    update: has("c") ? "checksum" : true,
+    delete: has("d"),
+    dryRun,
+    exclude: words.slice(2).map(({ text }) => text),
+    onFile({ path, action }) {
+      if (action !== "sent" && action !== "deleted") return;
+      if (shell.options.quiet && !dryRun) return;
+      console.log(`${verbs[action]} ${printable(path, Infinity)}`);
+    },
+  };
+  const options = { recursive: true, preserve: true, resume: false, sync: shell.options.sync };
+  const title = `Mirroring ${printable(from)} to ${printable(to)}`;
+  await copy(
+    shell,
+    title,
+    runtime.paths.basename(from),
+    options,
+    (transfer) =>
+      up
+        ? shell.client.put(from, to, { ...transfer, ...sync })
+        : shell.client.get(from, to, { ...transfer, ...sync }),
+  );
 }
 
 function checkTarget(sources: readonly string[], into: boolean, target: string | null): void {

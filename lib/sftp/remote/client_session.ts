@@ -222,7 +222,8 @@ export class ClientSession {
 
   async #drain(): Promise<void> {
     await this.#outbox.below(0);
-    if (this.#pending.size === 0) return; // every request has its answer: there is nothing to wait for
+    // Every request has its answer, also those that were given up: there is nothing to wait for.
+    if (this.#pending.size + this.#abandoned.size === 0) return;
     await this.#channel.closeWrite();
     await this.#receiving;
   }

@@ -89,7 +89,7 @@ export interface FileStore {
   join(folder: string, name: string): string;
   /** The folder that a path is in. */
   folderOf(path: string): string;
-  /** Removes a file. */
+  /** Removes a file or a link, or a folder with everything in it. */
   remove(path: string): Promise<void>;
   /** Why a name cannot be used here; null if it can. */
   nameProblem(name: string): string | null;
@@ -104,6 +104,28 @@ export interface FileStore {
   finishFolder(path: string, info: SftpFileInfo): Promise<void>;
   source(path: string, info: SftpFileInfo | null): Promise<TransferSource>;
   target(request: TargetRequest): Promise<TransferTarget>;
+}
+
+/** A store that stays as it is, whatever is written to it. */
+export function unwritten(store: FileStore): FileStore {
+  const nothing = () => Promise.resolve();
+  return {
+    trusted: store.trusted,
+    stat: (path) => store.stat(path),
+    lstat: (path) => store.lstat(path),
+    list: (path) => store.list(path),
+    join: (folder, name) => store.join(folder, name),
+    folderOf: (path) => store.folderOf(path),
+    nameProblem: (name) => store.nameProblem(name),
+    realPath: (path) => store.realPath(path),
+    readLink: (path) => store.readLink(path),
+    source: (path, info) => store.source(path, info),
+    remove: nothing,
+    symlink: nothing,
+    makeFolder: nothing,
+    finishFolder: nothing,
+    target: (request) => store.target(request),
+  };
 }
 
 /** What the two stores of a transfer are given. */

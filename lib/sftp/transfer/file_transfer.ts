@@ -30,6 +30,10 @@ export async function transferFile(
 ): Promise<void> {
   try {
     context.progress.expect(source.size ?? 0);
+    if (context.options.dryRun) {
+      context.progress.advance(name, source.size ?? 0);
+      return context.progress.finish(name);
+    }
     const target = await makeTarget();
     try {
       await new FileTransfer(name, source, target, context).run();

@@ -8,11 +8,16 @@ import { ListedBytes } from "../remote/listed.ts";
 import type { FileStore } from "./file_store.ts";
 import { isRefusal, sftpError, SftpStatus } from "../protocol/status.ts";
 import { isOfOneFile } from "./transfer_error.ts";
+import { unchanged } from "./unchanged.ts";
+import { Leftovers } from "./leftovers.ts";
+import { Selection } from "./selection.ts";
 
 /** A folder of the transfer: its path in both stores. */
 interface TransferFolder {
   readonly from: string;
   readonly to: string;
+  /** The path below the folder that is transferred, with a slash at its end; empty for that one itself. */
+  readonly below: string;
   readonly info: SftpFileInfo;
   readonly depth: number;
   /** The real paths of the folders above, if links are followed: a folder must not contain itself. */
@@ -24,6 +29,8 @@ interface SourceEntry {
   readonly name: string;
   readonly from: string;
   readonly to: string;
+  /** The path below the folder that is transferred. */
+  readonly path: string;
   readonly info: SftpFileInfo;
 }
 
@@ -56,18 +63,25 @@ export class FolderTransfer {
   /** Whether one file or folder is open at a time. */
   #alone = false;
   #root = "";
+  readonly #selection: Selection | null;
+  #leftovers: Leftovers | null = null;
 
   constructor(from: FileStore, to: FileStore, context: TransferContext, pool: TaskPool) {
     this.#from = from;
     this.#to = to;
     this.#context = context;
     this.#pool = pool;
+    this.#selection = Selection.of(context.options);
+  }
+
+  #selected(path: string, name: string, info: SftpFileInfo): boolean | Promise<boolean> {
+    return this.#selection === null || this.#selection.has(path, name, info);
   }
 
   /** Transfers a folder; failures are collected in the progress. */
   async run(from: string, to: string, info: SftpFileInfo): Promise<void> {
     await this.#all(to, info, () => {
-      this.#waiting.push({ from, to, info, depth: 0, above: [] });
+      this.#waiting.push({ from, to, below: "", info, depth: 0, above: [] });
       return Promise.resolve();
     });
   }
@@ -79,9 +93,10 @@ export class FolderTransfer {
       for (const { name, path, info: own } of found) {
         if (!this.#usable(path, name, names)) continue;
         const info = own.isSymlink ? await this.#from.stat(path) ?? own : own;
-        const entry = { name, from: path, to: this.#to.join(to, name), info };
+        if (!(await this.#selected(name, name, info))) continue;
+        const entry = { name, from: path, to: this.#to.join(to, name), path: name, info };
         if (info.isDirectory && !this.#context.options.recursive) {
-          this.#context.progress.skipped.push(path);
+          this.#context.progress.skip(path);
         } else await this.#attempt(path, () => this.#entry(entry, 0, []));
       }
     });
@@ -89,6 +104,9 @@ export class FolderTransfer {
 
   async #all(to: string, info: SftpFileInfo | null, begin: () => Promise<void>): Promise<void> {
     this.#root = to;
+    if (this.#context.options.delete) {
+      this.#leftovers = new Leftovers(this.#to, to, this.#selection, this.#context.progress);
+    }
     await this.#pool.work(async () => {
       await this.#to.makeFolder(to, info?.mode ?? null, "root");
       await begin();
@@ -101,6 +119,7 @@ export class FolderTransfer {
         this.#context.progress.finish(entry.from);
       });
     }
+    await this.#leftovers?.remove((path, run) => this.#attempt(path, run));
     await this.#finish();
   }
 
@@ -161,10 +180,13 @@ export class FolderTransfer {
       for await (const { name, info } of this.#from.list(from)) {
         held.add(name);
         if (!this.#usable(this.#from.join(from, name), name, names)) continue;
+        const path = folder.below + name;
+        if (!(await this.#selected(path, name, info))) continue;
         const entry = {
           name,
           from: this.#from.join(from, name),
           to: this.#to.join(to, name),
+          path,
           info,
         };
         if (this.#alone) listed.push(entry);
@@ -173,8 +195,10 @@ export class FolderTransfer {
     } catch (error) {
       if (names.size > 0 || !this.#mayBeHandles(error)) throw error;
       this.#again.push({ path: from, error, run: () => this.#folder(folder) });
+      return;
     }
     for (const entry of listed) await each(entry);
+    await this.#leftovers?.find(to, folder.below, names);
   }
 
   /** Whether a name may become part of a path; if not, a failure is noted. */
@@ -197,7 +221,8 @@ export class FolderTransfer {
     let { info } = entry;
     if (info.isSymlink && links === "follow") info = await this.#from.stat(entry.from) ?? info;
     if (info.isDirectory) {
-      this.#waiting.push({ from: entry.from, to: entry.to, info, depth: depth + 1, above });
+      const { from, to, path } = entry;
+      this.#waiting.push({ from, to, below: `${path}/`, info, depth: depth + 1, above });
     } else if (info.isFile) {
       await this.#file({ ...entry, info });
     } else if (info.isSymlink && links === "keep") {
@@ -206,7 +231,7 @@ export class FolderTransfer {
           this.#links.push({ entry, text: await this.#from.readLink(entry.from) });
         })
       );
-    } else progress.skipped.push(entry.from);
+    } else progress.skip(entry.from);
   }
 
   async #file(entry: SourceEntry): Promise<void> {
@@ -225,7 +250,9 @@ export class FolderTransfer {
   }
 
   async #opened({ from, to, info }: SourceEntry, grow: Grow): Promise<void> {
-    if (await unchanged(this.#to, to, info, this.#context)) return;
+    if (await unchanged(this.#from, from, this.#to, to, info, this.#context)) {
+      return this.#context.progress.same(from);
+    }
     const source = await this.#from.source(from, info);
     try {
       await grow(Math.min(source.size ?? 0, this.#context.inFlight));
@@ -276,24 +303,4 @@ export class FolderTransfer {
       this.#context.progress.failures.push({ path, error });
     }
   }
-}
-
-/** Whether the target has the file already, by size and time; it is counted then. */
-export async function unchanged(
-  to: FileStore,
-  path: string,
-  info: SftpFileInfo,
-  { options: { update = false }, progress }: TransferContext,
-): Promise<boolean> {
-  if (!update || info.mtime === null) return false;
-  const there = await to.lstat(path);
-  const same = there !== null && there.isFile && there.size === info.size &&
-    there.mtime !== null && seconds(there.mtime) === seconds(info.mtime);
-  if (same) progress.unchanged++;
-  return same;
-}
-
-/** SFTP's times are in seconds. */
-function seconds(time: Date): number {
-  return Math.floor(time.getTime() / 1000);
 }

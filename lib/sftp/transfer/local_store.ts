@@ -40,8 +40,12 @@ export class LocalStore implements FileStore {
   /** The real path of the folder that a transfer writes in; null until it is made. */
   #root: string | null = null;
 
+  readonly #looksAtFiles: boolean;
+
   constructor(settings: StoreSettings) {
+    const { update, filter, dryRun } = settings.options;
     this.#settings = settings;
+    this.#looksAtFiles = Boolean(update || filter || dryRun);
   }
 
   stat(path: string): Promise<SftpFileInfo | null> {
@@ -59,7 +63,7 @@ export class LocalStore implements FileStore {
     for (let step; !(step = await next()).done;) {
       const { name, isFile } = step.value;
       // A file is not looked up until it is opened: a look-up costs as much as opening it.
-      if (isFile && !this.#settings.options.update) yield { name, info: FILE_NOT_LOOKED_AT };
+      if (isFile && !this.#looksAtFiles) yield { name, info: FILE_NOT_LOOKED_AT };
       else {folders.push(
           this.lstat(runtime.paths.join(path, name)).then((info) => info && { name, info }),
         );}
@@ -77,8 +81,9 @@ export class LocalStore implements FileStore {
     return runtime.paths.dirname(path);
   }
 
-  remove(path: string): Promise<void> {
-    return runtime.files.remove(path);
+  async remove(path: string): Promise<void> {
+    this.#check(runtime.paths.dirname(path));
+    await onThisMachine("remove", path, () => runtime.files.remove(path, { recursive: true }));
   }
 
   nameProblem(name: string): string | null {

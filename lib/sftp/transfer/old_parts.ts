@@ -7,8 +7,10 @@ const KEPT_MS = 7 * 24 * 60 * 60 * 1000;
 /** Names of a folder that are looked at; a folder of a million costs too much. */
 const LOOKED_AT = 1000;
 
-/** The hidden names of parts that can be resumed. */
-const RESUMABLE = /^\.[0-9a-f]{32}\.part$/;
+/** Whether it is the hidden name of a part that can be resumed. */
+export function isResumablePart(name: string): boolean {
+  return /^\.[0-9a-f]{32}\.part$/.test(name);
+}
 
 /** Removes parts that no try has continued for a week. Failures are ignored: it is only litter. */
 export async function removeOldParts(
@@ -20,7 +22,7 @@ export async function removeOldParts(
     let seen = 0;
     for await (const { name } of store.list(folder)) {
       if (++seen > LOOKED_AT) return;
-      if (!RESUMABLE.test(name) && !isHiddenPart(name)) continue;
+      if (!isResumablePart(name) && !isHiddenPart(name)) continue;
       const path = store.join(folder, name);
       const info = await store.lstat(path);
       const isOld = info?.isFile && info.mtime !== null && now - info.mtime.getTime() > KEPT_MS;

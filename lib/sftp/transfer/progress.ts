@@ -12,6 +12,17 @@ export interface TransferProgress {
   readonly remaining: number | null;
 }
 
+/** A file that a transfer is done with. */
+export interface TransferredFile {
+  /** The source; the target of what was deleted. */
+  readonly path: string;
+  /**
+   * Whether it was sent, was there already, was left out since it is no file or folder, or was deleted from
+   * the target.
+   */
+  readonly action: "sent" | "unchanged" | "skipped" | "deleted";
+}
+
 /** A file or folder that could not be transferred. */
 export interface TransferFailure {
   /** The source. */
@@ -38,6 +49,10 @@ export interface TransferResult {
   readonly unchanged: number;
   /** Sources left out, since they are not files or folders: symbolic links, devices. */
   readonly skipped: readonly string[];
+  /** Files and folders removed from the target, with `delete`; of a folder with everything in it, only itself. */
+  readonly deleted: readonly string[];
+  /** How long it took, in seconds. */
+  readonly seconds: number;
   /** Files and folders that could not be transferred. */
   readonly failures: readonly TransferFailure[];
   /** Files that were transferred, but not as they should have been: in place, or without their attributes. */
@@ -53,12 +68,14 @@ const RATE_MS = 3000;
 /** Counts for the reports and for the result. */
 export class Progress {
   readonly skipped: string[] = [];
+  readonly deleted: string[] = [];
   readonly failures: TransferFailure[] = [];
   readonly warnings: TransferWarning[] = [];
   bytes = 0;
   files = 0;
   unchanged = 0;
   readonly #report: ((progress: TransferProgress) => void) | undefined;
+  readonly #tell: ((file: TransferredFile) => void) | undefined;
   readonly #started: number = performance.now();
   /** Bytes that an earlier try has transferred. */
   #held = 0;
@@ -67,8 +84,12 @@ export class Progress {
   #reported: number = this.#started - REPORT_MS;
   #reportedBytes = 0;
 
-  constructor(report: ((progress: TransferProgress) => void) | undefined) {
+  constructor(
+    report: ((progress: TransferProgress) => void) | undefined,
+    tell: ((file: TransferredFile) => void) | undefined = undefined,
+  ) {
     this.#report = report;
+    this.#tell = tell;
   }
 
   /** Adds the size of a file that will be transferred. */
@@ -91,6 +112,25 @@ export class Progress {
   finish(path: string): void {
     this.files++;
     this.#send(path);
+    this.#tell?.({ path, action: "sent" });
+  }
+
+  /** Notes that the target has a file already. */
+  same(path: string): void {
+    this.unchanged++;
+    this.#tell?.({ path, action: "unchanged" });
+  }
+
+  /** Notes that something is left out since it is no file or folder. */
+  skip(path: string): void {
+    this.skipped.push(path);
+    this.#tell?.({ path, action: "skipped" });
+  }
+
+  /** Notes that something was removed from the target. */
+  remove(path: string): void {
+    this.deleted.push(path);
+    this.#tell?.({ path, action: "deleted" });
   }
 
   #send(path: string): void {
@@ -113,7 +153,8 @@ export class Progress {
 
   /** The result so far. */
   result(): TransferResult {
-    const { bytes, files, unchanged, skipped, failures, warnings } = this;
-    return { bytes, files, unchanged, skipped, failures, warnings };
+    const { bytes, files, unchanged, skipped, deleted, failures, warnings } = this;
+    const seconds = (performance.now() - this.#started) / 1000;
+    return { bytes, files, unchanged, skipped, deleted, seconds, failures, warnings };
   }
 }

@@ -3,6 +3,7 @@ import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { join, nameProblem, parent } from "../protocol/paths.ts";
 import type { FurtherSessions } from "../remote/further_sessions.ts";
 import type { ListedEntry, RemoteFileSystem } from "../remote/remote_file_system.ts";
+import { removeTree } from "../remote/tree.ts";
 import { explained } from "../remote/explain.ts";
 import { remoteSource } from "./remote_source.ts";
 import { remoteTarget } from "./remote_target.ts";
@@ -65,7 +66,7 @@ export class RemoteStore implements FileStore {
   }
 
   remove(path: string): Promise<void> {
-    return this.#remote.remove(path, this.#settings.limits);
+    return removeTree(this.#remote, path, { ...this.#settings.limits, recursive: true });
   }
 
   nameProblem(name: string): string | null {

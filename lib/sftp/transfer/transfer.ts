@@ -2,7 +2,8 @@
 import { SFTP_FILES_AT_ONCE, SFTP_UNKNOWN_HANDLES } from "../../defaults.ts";
 import { TaskPool } from "./task_pool.ts";
 import { type TransferContext, transferFile } from "./file_transfer.ts";
-import { FolderTransfer, unchanged } from "./folder_transfer.ts";
+import { FolderTransfer } from "./folder_transfer.ts";
+import { unchanged } from "./unchanged.ts";
 import { glob } from "./glob.ts";
 import { removeOldParts } from "./old_parts.ts";
 import { dataSource, type SftpData, streamTarget } from "./streams.ts";
@@ -12,11 +13,16 @@ import { Progress, type TransferResult } from "./progress.ts";
 import { FurtherSessions } from "../remote/further_sessions.ts";
 import type { RemoteFileSystem } from "../remote/remote_file_system.ts";
 import { RemoteStore } from "./remote_store.ts";
-import type { FileStore, TransferSource } from "./file_store.ts";
+import { type FileStore, type TransferSource, unwritten } from "./file_store.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import { Throttle } from "./throttle.ts";
 import { SftpTransferError } from "./transfer_error.ts";
-import { checkChannels, inFlightOf, type SftpTransferOptions } from "./transfer_options.ts";
+import {
+  checkChannels,
+  checkTogether,
+  inFlightOf,
+  type SftpTransferOptions,
+} from "./transfer_options.ts";
 
 /** Fetches a file, a folder, or what a pattern matches. */
 export async function get(
@@ -105,13 +111,14 @@ class Transfer {
   constructor(options: SftpTransferOptions, remotes: readonly RemoteFileSystem[]) {
     const inFlight = inFlightOf(options);
     checkChannels(options);
+    checkTogether(options);
     const { rateLimit, timeout } = options;
     const handles = remotes.map(({ limits }) =>
       Math.floor(limits.openHandles / 2) || SFTP_UNKNOWN_HANDLES
     );
     this.#pool = new TaskPool(Math.min(SFTP_FILES_AT_ONCE, ...handles), inFlight, options.signal);
     const { signal } = this.#pool;
-    this.#progress = new Progress(options.onProgress);
+    this.#progress = new Progress(options.onProgress, options.onFile);
     this.context = {
       options,
       limits: { signal, timeout },
@@ -140,7 +147,8 @@ class Transfer {
   /** Transfers a path or a pattern. */
   async run(from: FileStore, path: string, to: FileStore, target: string): Promise<TransferResult> {
     try {
-      return await this.#run(from, path, to, target);
+      const { dryRun = false } = this.context.options;
+      return await this.#run(from, path, dryRun ? unwritten(to) : to, target);
     } finally {
       this.#close();
     }
@@ -197,7 +205,9 @@ class Transfer {
       await new FolderTransfer(from, to, this.context, this.#pool).run(path, target, info);
       return target;
     }
-    if (!await unchanged(to, target, info, this.context)) {
+    if (await unchanged(from, path, to, target, info, this.context)) {
+      this.#progress.same(path);
+    } else {
       await this.file(path, await from.source(path, info), to, target);
     }
     return to.folderOf(target);

@@ -1,6 +1,8 @@
 import { SFTP_IN_FLIGHT } from "../../defaults.ts";
+import { shown } from "../../option_checks.ts";
 import type { SftpOptions } from "../protocol/options.ts";
-import type { TransferProgress } from "./progress.ts";
+import type { TransferProgress, TransferredFile } from "./progress.ts";
+import type { SftpFilterEntry } from "./selection.ts";
 
 /** How to transfer files. */
 export interface SftpTransferOptions extends SftpOptions {
@@ -43,8 +45,34 @@ export interface SftpTransferOptions extends SftpOptions {
    * again from the server, or with a function that asks the server for it.
    */
   readonly verify?: boolean | SftpHash;
-  /** Leave out files that the target has already with the same size and modification time. */
-  readonly update?: boolean;
+  /**
+   * Leave out files that the target has already: `true` compares size and modification time, in seconds;
+   * `"newer"` leaves out those that are not newer than the target's, `"size"` those of the same size, and
+   * `"checksum"` those of the same content, by SHA-256. The server's file is hashed by the function in `verify`,
+   * or by the server if it has the extension check-file, or by reading it.
+   */
+  readonly update?: boolean | "newer" | "size" | "checksum";
+  /**
+   * Whether an entry of the folder takes part, and everything in it if it is a folder. Asked after `exclude`
+   * and `include`, and with `delete` about entries of the target too.
+   */
+  readonly filter?: (entry: SftpFilterEntry) => boolean | Promise<boolean>;
+  /**
+   * Glob patterns, of which each file must match one; everything in a folder that matches does. A pattern
+   * without a slash is about names in any folder; another about paths below the folder that is transferred,
+   * where `**` stands for any number of folders. A slash at its end stands for folders alone. Folders are made
+   * whether or not files in them match.
+   */
+  readonly include?: readonly string[];
+  /** Glob patterns, as of `include`, of what takes no part, whatever else says so. */
+  readonly exclude?: readonly string[];
+  /**
+   * Remove from the target folder what the source folder does not have, once everything else has succeeded.
+   * What is left out by `exclude`, `include` or `filter` stays, and so does what symbolic links lead to.
+   */
+  readonly delete?: boolean;
+  /** Change nothing; the result and `onFile` tell what would be done. */
+  readonly dryRun?: boolean;
   /** Make holes of long runs of zeros; local files with holes always keep them. */
   readonly sparse?: boolean;
   /** The most bytes a second, of all files together. */
@@ -65,9 +93,26 @@ export interface SftpTransferOptions extends SftpOptions {
   readonly partial?: boolean;
   /** Called with the progress, at most ten times a second and at the end of each file. */
   readonly onProgress?: (progress: TransferProgress) => void;
+  /** Called for each file, when it is done. */
+  readonly onFile?: (file: TransferredFile) => void;
   /** Called with a line of text for each decision about channels, for logs. */
   readonly onNote?: (note: string) => void;
 }
+
+/** @throws {TypeError} If options do not go together */
+export function checkTogether(options: SftpTransferOptions): void {
+  if (options.delete && (!options.recursive || options.glob)) {
+    throw new TypeError("delete is about whole folders: it needs recursive, and no glob");
+  }
+  const { update = false } = options;
+  if (!UPDATES.has(update)) {
+    throw new TypeError(
+      `update must be true, false, "newer", "size" or "checksum", not ${shown(update)}`,
+    );
+  }
+}
+
+const UPDATES: ReadonlySet<unknown> = new Set([true, false, "newer", "size", "checksum"]);
 
 /** @throws {RangeError} If there cannot be as many channels */
 export function checkChannels({ channels = "auto" }: SftpTransferOptions): void {

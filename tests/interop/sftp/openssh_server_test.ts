@@ -3,12 +3,13 @@ import { assertEquals } from "@std/assert";
 import { cases as api } from "../../sftp/cases/api.ts";
 import { cases as client } from "../../sftp/cases/client.ts";
 import { cases as transfer } from "../../sftp/cases/transfer.ts";
+import { cases as sync } from "../../sftp/cases/sync.ts";
 import { cases as options } from "../../sftp/cases/transfer_options.ts";
 import { noise } from "../../support/random.ts";
 import { peerTest } from "../harness/peers.ts";
 import { opensshWorld } from "./openssh_world.ts";
 
-for (const cases of [client, api, transfer, options]) {
+for (const cases of [client, api, transfer, options, sync]) {
   for (const [name, run] of cases.at("OpenSSH's server", opensshWorld)) {
     await peerTest(["sftp-server"], name, run);
   }

@@ -1,0 +1,103 @@
+/** Which entries of a folder take part in a transfer. */
+import { globMatcher } from "../../patterns.ts";
+import type { SftpFileInfo } from "../protocol/attributes.ts";
+
+/** An entry of a folder that is transferred, as a filter sees it. */
+export interface SftpFilterEntry {
+  /** The path below the folder that is transferred, with `/` between its steps. */
+  readonly path: string;
+  /** The last step of the path. */
+  readonly name: string;
+  readonly isFile: boolean;
+  readonly isDirectory: boolean;
+  readonly isSymlink: boolean;
+  /** The size in bytes; null if the server does not tell. */
+  readonly size: number | null;
+  /** When the content was changed; null if the server does not tell. */
+  readonly mtime: Date | null;
+}
+
+/** The options of a transfer that leave something out. */
+interface Choice {
+  readonly filter?: (entry: SftpFilterEntry) => boolean | Promise<boolean>;
+  readonly include?: readonly string[];
+  readonly exclude?: readonly string[];
+}
+
+/** What the options say about the entries of a folder. */
+export class Selection {
+  readonly #filter: Choice["filter"];
+  readonly #include: readonly PathPattern[] | null;
+  readonly #exclude: readonly PathPattern[];
+
+  private constructor({ filter, include, exclude = [] }: Choice) {
+    this.#filter = filter;
+    this.#include = include?.map((pattern) => new PathPattern(pattern)) ?? null;
+    this.#exclude = exclude.map((pattern) => new PathPattern(pattern));
+  }
+
+  /** Null if the options leave nothing out. */
+  static of(options: Choice): Selection | null {
+    const { filter, include, exclude } = options;
+    return filter || include || exclude ? new Selection(options) : null;
+  }
+
+  /** Whether an entry takes part; a folder that does not is not looked into. */
+  async has(path: string, name: string, info: SftpFileInfo): Promise<boolean> {
+    const { isFile, isDirectory, isSymlink, size, mtime } = info;
+    const steps = path.split("/");
+    if (this.#exclude.some((pattern) => pattern.matches(steps, isDirectory))) return false;
+    if (this.#include && !isDirectory && !this.#isIncluded(steps)) return false;
+    if (!this.#filter) return true;
+    return await this.#filter({ path, name, isFile, isDirectory, isSymlink, size, mtime });
+  }
+
+  /** Whether a pattern matches the file, or a folder that it is in. */
+  #isIncluded(steps: readonly string[]): boolean {
+    return steps.some((_, at) => {
+      const [above, isFolder] = [steps.slice(0, at + 1), at < steps.length - 1];
+      return this.#include!.some((pattern) => pattern.matches(above, isFolder));
+    });
+  }
+}
+
+/**
+ * A pattern of `include` or `exclude`. Its time is at most the product of both lengths, whatever names a server
+ * comes up with.
+ */
+class PathPattern {
+  readonly #onlyFolders: boolean;
+  /** One test a step; null for `**`. */
+  readonly #steps: readonly (((name: string) => boolean) | null)[];
+
+  constructor(pattern: string) {
+    const steps = pattern.split("/").filter((step) => step !== "" && step !== ".");
+    if (steps.length === 0 || steps.includes("..")) {
+      throw new TypeError(`The pattern "${pattern}" names nothing inside the folder`);
+    }
+    this.#onlyFolders = pattern.endsWith("/");
+    const anywhere = !pattern.replace(/\/$/, "").includes("/");
+    const tests = steps.map((step) => step === "**" ? null : globMatcher(step, { dots: true }));
+    this.#steps = anywhere ? [null, ...tests] : tests;
+  }
+
+  matches(path: readonly string[], isFolder: boolean): boolean {
+    if (this.#onlyFolders && !isFolder) return false;
+    const steps = this.#steps;
+    let [at, step, run, resume] = [0, 0, -1, 0];
+    while (at < path.length) {
+      const test = steps[step];
+      if (test === null) {
+        run = step++;
+        resume = at;
+      } else if (test?.(path[at]!)) {
+        at++;
+        step++;
+      } else if (run !== -1) { // `**` takes one step more
+        step = run + 1;
+        at = ++resume;
+      } else return false;
+    }
+    return step === steps.length; // `a/**` is what is in `a`, not `a` itself
+  }
+}
