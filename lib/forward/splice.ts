@@ -5,10 +5,11 @@ import { onAbort } from "../waiting.ts";
 
 /**
  * What is read at a time: fewer, larger reads are what a fast tunnel needs, and little memory is what
- * thousands of short connections do. So it starts small, and doubles as long as reads fill it.
+ * thousands of short connections do. So it starts small, and grows as long as reads fill it.
  */
-const FIRST_READ_BYTES = 64 * 1024;
+const FIRST_READ_BYTES = 16 * 1024;
 const MAX_READ_BYTES = 256 * 1024;
+const GROWTH = 4;
 
 const NOTHING = new Uint8Array(0);
 
@@ -100,7 +101,7 @@ async function send(
 /** The buffer, or a larger one if the last read filled it. */
 function roomFor(n: number, buffer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   if (n < buffer.length || n >= MAX_READ_BYTES) return buffer;
-  return new Uint8Array(2 * buffer.length);
+  return new Uint8Array(GROWTH * buffer.length);
 }
 
 function taken(channel: Channel, chunk: Uint8Array): Promise<boolean> {

@@ -32,8 +32,13 @@ export async function acceptEach<C extends Deno.Conn>(
   }
 }
 
+/** Closing once more is an error, and to make that costs more than all else of a short connection. */
+const closed = new WeakSet<Deno.Conn>();
+
 /** Closes a connection that may be closed already. */
 export function closeQuietly(conn: Deno.Conn): void {
+  if (closed.has(conn)) return;
+  closed.add(conn);
   try {
     conn.close();
   } catch {

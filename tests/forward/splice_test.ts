@@ -1,6 +1,7 @@
 /** A channel and a connection that are joined, both in memory. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Channel } from "@denossh/ssh";
+import { closeQuietly } from "../../lib/runtime/connections.ts";
 import { splice } from "../../lib/forward/splice.ts";
 import { sessionPair } from "../connection/session_pair.ts";
 import { until } from "../connection/until.ts";
@@ -128,22 +129,22 @@ Deno.test("splice writes on where a connection takes less than it is given", asy
   assertEquals([conn.text, counts.bytesIn], ["0123456789", 10]);
 });
 
-Deno.test("splice reads 64 KiB at a time, and up to 256 KiB as long as reads are full", async () => {
+Deno.test("splice reads 16 KiB at a time, and up to 256 KiB as long as reads are full", async () => {
   await using pair = await sessionPair();
   const conn = new FakeConn();
   const joined = splice(pair.client, asConn(conn));
   conn.feed(
-    new Uint8Array(64 * KIB - 1),
+    new Uint8Array(16 * KIB - 1),
+    new Uint8Array(16 * KIB),
     new Uint8Array(64 * KIB),
-    new Uint8Array(128 * KIB),
     new Uint8Array(256 * KIB),
     new Uint8Array(1),
     null,
   );
-  assertEquals(await heard(pair.server), (512 - 64) * KIB + 64 * KIB);
+  assertEquals(await heard(pair.server), (2 * 16 + 64 + 256) * KIB);
   await pair.server.closeWrite();
   await joined;
-  assertEquals(conn.rooms.map((room) => room / KIB), [64, 64, 128, 256, 256, 256]);
+  assertEquals(conn.rooms.map((room) => room / KIB), [16, 16, 64, 256, 256, 256]);
 });
 
 Deno.test("What was read before does not make the reads larger", async () => {
@@ -154,7 +155,21 @@ Deno.test("What was read before does not make the reads larger", async () => {
   assertEquals(await heard(pair.server), 64 * KIB);
   await pair.server.closeWrite();
   await joined;
-  assertEquals(conn.rooms, [64 * KIB]);
+  assertEquals(conn.rooms, [16 * KIB]);
+});
+
+Deno.test("A connection that splice has closed is not closed again, which is a costly error", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn(); // throws if it is
+  const joined = splice(pair.client, asConn(conn));
+  conn.feed(null);
+  await pair.server.closeWrite();
+  await joined;
+  assert(conn.closed);
+  let closings = 0;
+  conn.close = () => void closings++;
+  closeQuietly(asConn(conn)); // as its tunnel does
+  assertEquals(closings, 0);
 });
 
 Deno.test("splice that is aborted closes both, with the reason", async () => {
