@@ -49,7 +49,7 @@ export interface SftpTransferOptions extends SftpOptions {
    * Leave out files that the target has already: `true` compares size and modification time, in seconds;
    * `"newer"` leaves out those that are not newer than the target's, `"size"` those of the same size, and
    * `"checksum"` those of the same content, by SHA-256. The server's file is hashed by the function in `verify`,
-   * or by the server if it has the extension check-file, or by reading it.
+   * or by reading it.
    */
   readonly update?: boolean | "newer" | "size" | "checksum";
   /**
