@@ -1,8 +1,10 @@
 import { SFTP_CHANNELS } from "../../defaults.ts";
+import type { SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { nullIfRefused } from "../protocol/status.ts";
 import { ChannelNeed, type ChannelSample } from "./channel_need.ts";
 import { Lane } from "./lane.ts";
+import type { RemoteFile } from "./remote_file.ts";
 import type { RemoteFileSystem } from "./remote_file_system.ts";
 
 /** A file of which fewer bytes are to come is not opened in further sessions: it is over as soon. */
@@ -42,6 +44,20 @@ export class FurtherSession {
     const lane = new Lane(file);
     this.#lanes.add(lane);
     return lane;
+  }
+
+  /** Opens a file for reading; null if it is another one by now than that of these attributes. */
+  async sameFile(
+    path: string,
+    { size, mtime }: SftpFileInfo,
+    limits: SftpOptions,
+  ): Promise<RemoteFile | null> {
+    const file = await this.remote.file(path, { ...limits, read: true });
+    const info = await nullIfRefused(file.stat(limits));
+    const isSame = info?.size === size && info.mtime?.getTime() === mtime?.getTime();
+    if (isSame && this.usable) return file;
+    file.close().catch(() => {}); // nothing was read
+    return null;
   }
 
   /** Ends the session after what was sent in it is answered. */

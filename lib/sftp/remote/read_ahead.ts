@@ -18,9 +18,19 @@ interface Room extends LazyBuffer {
 interface Block {
   readonly offset: number;
   readonly room: Room;
+  readonly lane: ReadLane;
   /** Past the expected end: may be short or empty. */
   readonly probe: boolean;
   readonly filled: Promise<number>;
+}
+
+/** The file in one session. */
+interface ReadLane {
+  readonly file: RemoteFile;
+  /** Blocks that are asked for. */
+  blocks: number;
+  /** Whether more may be. */
+  usable: boolean;
 }
 
 /** What part of the file to read, and the limits. */
@@ -31,11 +41,16 @@ export interface ReadAheadOptions extends SftpOptions {
   readonly size: number;
   /** The most bytes in flight. */
   readonly inFlight?: number;
+  /** Opens the same file in further sessions that there are by now; null if there are no more. */
+  readonly further?: () => Promise<readonly RemoteFile[]> | null;
 }
 
-/** Reads a remote file in order, with many requests in flight. */
+/** Reads a remote file in order, with many requests in flight, in one session or several. */
 export class ReadAhead {
   readonly #file: RemoteFile;
+  readonly #lanes: [ReadLane, ...ReadLane[]];
+  readonly #further: ReadAheadOptions["further"];
+  #growing = false;
   readonly #size: number;
   /** Where the file is expected to end: at its size, or where it seemed to end before. */
   #expected: number;
@@ -50,8 +65,10 @@ export class ReadAhead {
 
   /** Reads from `start` to the end. */
   constructor(file: RemoteFile, options: ReadAheadOptions) {
-    const { start = 0, size, inFlight, signal, timeout } = options;
+    const { start = 0, size, inFlight, signal, timeout, further } = options;
     this.#file = file;
+    this.#lanes = [{ file, blocks: 0, usable: true }];
+    this.#further = further;
     this.#asked = start;
     this.#size = this.#expected = size;
     this.#limits = { signal, timeout };
@@ -82,6 +99,7 @@ export class ReadAhead {
       return null;
     }
     this.#pacing.passed(count);
+    this.#grow();
     this.#ask(); // before the caller is busy with this block
     return room.bytes().subarray(0, count);
   }
@@ -95,12 +113,18 @@ export class ReadAhead {
 
   /** The bytes of the first block. */
   async #first(): Promise<number> {
-    const { filled, room, probe, offset } = this.#blocks[0]!;
+    const { filled, room, lane, probe, offset } = this.#blocks[0]!;
+    const [own] = this.#lanes;
     try {
       return await filled;
     } catch (cause) {
       // Some servers refuse to read where nothing is left; the file is as long as it was said to be.
       if (probe && this.#size > 0 && offset >= this.#size && isRefusal(cause)) return 0;
+      // The further session alone may be lost, or refuse.
+      if (lane !== own && !this.#limits.signal?.aborted) {
+        lane.usable = false;
+        return await own.file.fill(room, offset, this.#limits, this.#pacing.request);
+      }
       // Some servers accept one request at a time, or short ones: try again that way.
       if (this.#state === "one" || !(cause instanceof SftpError)) throw cause;
       if (cause.status !== SftpStatus.FAILURE && cause.status !== SftpStatus.BAD_MESSAGE) {
@@ -128,12 +152,35 @@ export class ReadAhead {
   #block(length: number, probe: boolean): void {
     const room = this.#room(length);
     const offset = this.#asked;
+    const lane = this.#lane;
+    lane.blocks++;
     const filled = this.#state === "one"
       ? this.#carefully(room.bytes(), offset)
-      : this.#file.fill(room, offset, this.#limits, this.#pacing.request);
-    filled.catch(() => {}); // reported when the block is read
-    this.#blocks.push({ offset, room, probe, filled });
+      : lane.file.fill(room, offset, this.#limits, this.#pacing.request);
+    const done = () => void lane.blocks--;
+    filled.then(done, done); // a failure is reported when the block is read
+    this.#blocks.push({ offset, room, lane, probe, filled });
     this.#asked += length;
+  }
+
+  /** The lane with the fewest blocks to come. */
+  get #lane(): ReadLane {
+    let [best] = this.#lanes;
+    if (this.#state === "one") return best;
+    for (const lane of this.#lanes) if (lane.usable && lane.blocks < best.blocks) best = lane;
+    return best;
+  }
+
+  /** Opens the file in further sessions, in the background. */
+  #grow(): void {
+    if (this.#growing) return;
+    const more = this.#further?.() ?? null;
+    if (more === null) return;
+    this.#growing = true;
+    more.then((files) => {
+      for (const file of files) this.#lanes.push({ file, blocks: 0, usable: true });
+      this.#growing = false;
+    }).catch(() => this.#growing = false); // without them it is as before
   }
 
   /** Memory for a block, taken when its first bytes come: then it is likely to be in the processor's cache. */

@@ -2,6 +2,7 @@ import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { digestOf } from "./content_digest.ts";
 import { ReadAhead } from "../remote/read_ahead.ts";
 import type { RemoteFileSystem } from "../remote/remote_file_system.ts";
+import type { FurtherSession, FurtherSessions } from "../remote/further_sessions.ts";
 import type { RemoteFile } from "../remote/remote_file.ts";
 import type { StoreSettings, TransferSource } from "./file_store.ts";
 
@@ -11,9 +12,10 @@ export async function remoteSource(
   path: string,
   info: SftpFileInfo,
   settings: StoreSettings,
+  further: FurtherSessions | null = null,
 ): Promise<TransferSource> {
   const file = await remote.file(path, { ...settings.limits, read: true });
-  return new RemoteSource(remote, file, info, settings);
+  return new RemoteSource(remote, file, info, settings, further);
 }
 
 class RemoteSource implements TransferSource {
@@ -25,13 +27,20 @@ class RemoteSource implements TransferSource {
   readonly #settings: StoreSettings;
   #start = 0;
   #ahead: ReadAhead | null = null;
+  readonly #further: FurtherSessions | null;
+  /** The sessions that the file is open in, or could not be opened in. */
+  readonly #seen: Set<FurtherSession> = new Set();
+  readonly #opened: RemoteFile[] = [];
+  #isOpen = true;
 
   constructor(
     remote: RemoteFileSystem,
     file: RemoteFile,
     info: SftpFileInfo,
     settings: StoreSettings,
+    further: FurtherSessions | null,
   ) {
+    this.#further = further;
     this.#remote = remote;
     this.#file = file;
     this.#settings = settings;
@@ -48,8 +57,32 @@ class RemoteSource implements TransferSource {
   next(): Promise<Uint8Array | null> {
     const { limits, inFlight } = this.#settings;
     const range = { start: this.#start, size: this.info.size };
-    this.#ahead ??= new ReadAhead(this.#file, { ...limits, ...range, inFlight });
+    const further = () => this.#more();
+    this.#ahead ??= new ReadAhead(this.#file, { ...limits, ...range, inFlight, further });
     return this.#ahead.next();
+  }
+
+  /** Opens the file in further sessions; only if they are asked for, since our own windows grow with the path. */
+  #more(): Promise<RemoteFile[]> | null {
+    const { channels = "auto" } = this.#settings.options;
+    if (this.#further === null || channels === "auto") return null;
+    const sessions = this.#further.for(Infinity).filter((session) => !this.#seen.has(session));
+    if (sessions.length === 0) return null;
+    for (const session of sessions) this.#seen.add(session);
+    return this.#openIn(sessions);
+  }
+
+  async #openIn(sessions: readonly FurtherSession[]): Promise<RemoteFile[]> {
+    const { limits } = this.#settings;
+    const { path } = this.#file;
+    const own = await this.#file.stat(limits);
+    const opened = await Promise.all(
+      sessions.map((session) => session.sameFile(path, own, limits).catch(() => null)),
+    );
+    const files = opened.filter((file) => file !== null);
+    this.#opened.push(...files);
+    if (!this.#isOpen) this.close();
+    return files;
   }
 
   release(block: Uint8Array): void {
@@ -65,6 +98,7 @@ class RemoteSource implements TransferSource {
   }
 
   close(): void {
-    this.#file.close().catch(() => {}); // it was only read
+    this.#isOpen = false;
+    for (const file of [this.#file, ...this.#opened]) file.close().catch(() => {}); // it was only read
   }
 }

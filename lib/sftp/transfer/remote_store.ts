@@ -122,7 +122,7 @@ export class RemoteStore implements FileStore {
       const what = info.isDirectory ? "it is a directory" : "it is not a regular file";
       throw sftpError(SftpStatus.FAILURE, { operation: "get", path }, what);
     }
-    return await remoteSource(this.#remote, path, info, this.#settings);
+    return await remoteSource(this.#remote, path, info, this.#settings, this.#further);
   }
 
   target(request: TargetRequest): Promise<TransferTarget> {

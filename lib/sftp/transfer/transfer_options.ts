@@ -82,8 +82,9 @@ export interface SftpTransferOptions extends SftpOptions {
   /**
    * The SFTP channels that a large file is spread over, all on the same connection: a number, which a server
    * may have fewer of, or `"auto"`, as it is unless given. That is one, and more, up to ten, only where the
-   * window of one is what limits a `put`, as it does on a path of a long round trip. A channel ends once its
-   * place is needed for another session of the connection. What is written in place has one channel.
+   * window of one is what limits a `put`, as it does on a path of a long round trip; a `get` has one then, since
+   * this end's windows grow with the path. A channel ends once its place is needed for another session of the
+   * connection. What is written in place has one channel.
    */
   readonly channels?: number | "auto";
   /**
