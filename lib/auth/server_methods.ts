@@ -1,8 +1,8 @@
 import { equals } from "@std/bytes";
-import { QUICK_CERTIFICATE_BYTES, QUICK_SIGNATURE_BYTES } from "../defaults.ts";
+import { QUICK_CERTIFICATE_BYTES, QUICK_SIGNATURE_BYTES, STRANGERS_RSA_BITS } from "../defaults.ts";
 import { KeyFormatError } from "../errors.ts";
 import { canVerify } from "../keys/parsed_key.ts";
-import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
+import { parseStrangersKey, type PublicKey } from "../keys/public_key.ts";
 import type { Link } from "../transport/link.ts";
 import { UserauthPasswdChangereq, UserauthPkOk } from "../wire/messages.ts";
 import { HOST_BOUND, MSG } from "../wire/numbers.ts";
@@ -98,6 +98,7 @@ async function checkKey(attempt: Attempt): Promise<Outcome> {
     link.send(UserauthPkOk.encode({ algorithm, publicKey: blob }));
     return { kind: "answered" };
   }
+  if (answer.kind === "refused" && key.bits > STRANGERS_RSA_BITS) return { ...answer, key };
   // Verified whatever the policy says, so that the time is the same.
   const session = {
     sessionId: link.sessionId,
@@ -140,6 +141,7 @@ async function checkHost(attempt: Attempt): Promise<Outcome> {
   if (key === null) return { kind: "refused" };
   const claim = { hostName: hostName.replace(/\.$/, ""), userName };
   const answer = verdict(await consult(() => policy.hostBased?.(user, key, claim, client)));
+  if (answer.kind === "refused" && key.bits > STRANGERS_RSA_BITS) return { ...answer, key };
   const signed = HostBasedSigned.encode({
     sessionId: link.sessionId,
     number: MSG.USERAUTH_REQUEST,
@@ -161,7 +163,7 @@ async function acceptableKey(
 ): Promise<PublicKey | null> {
   if (!algorithms.includes(algorithm)) return null;
   try {
-    const key = await work(blob.length > QUICK_CERTIFICATE_BYTES, () => parsePublicKey(blob));
+    const key = await work(blob.length > QUICK_CERTIFICATE_BYTES, () => parseStrangersKey(blob));
     return canVerify(key, algorithm) ? key : null;
   } catch (error) {
     if (error instanceof KeyFormatError) return null;

@@ -28,10 +28,16 @@ export interface CertificateOption {
 /**
  * Reads a certificate of a key of the type; keeps the blob.
  *
+ * @param authorityBits The longest key that an authority may have
  * @throws {KeyFormatError | ProtocolError} If it is no acceptable certificate, or its signature is not
  * its authority's
  */
-export function decodeCertificate(type: KeyType, blob: Uint8Array, comment: string): PublicKey {
+export function decodeCertificate(
+  type: KeyType,
+  blob: Uint8Array,
+  comment: string,
+  authorityBits: number,
+): PublicKey {
   const reader = new Reader(blob);
   reader.string(); // the type, known already
   reader.string(); // the nonce
@@ -52,6 +58,9 @@ export function decodeCertificate(type: KeyType, blob: Uint8Array, comment: stri
   reader.string(); // reserved
   // An authority that is certified itself is refused here, as no plain key.
   const authority = parsePlainKey(reader.string().slice(), "");
+  if (authority.bits > authorityBits) {
+    throw new KeyFormatError(`Certificate's authority has more than ${authorityBits} bits`);
+  }
   const signed = blob.subarray(0, reader.offset);
   const signature = reader.string();
   reader.end();

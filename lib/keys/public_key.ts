@@ -1,3 +1,4 @@
+import { STRANGERS_RSA_BITS } from "../defaults.ts";
 import { KeyFormatError, printable } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 import { decodeBase64 } from "../encoding.ts";
@@ -31,10 +32,21 @@ export type { Certificate, FingerprintHash, PublicKey, VerifyOptions } from "./k
  * ```
  */
 export function parsePublicKey(blob: Uint8Array, comment = ""): PublicKey {
+  return parsed(blob, comment, Infinity);
+}
+
+/** The same for what a client shows that is not logged in: a certificate's authority is not too long. */
+export function parseStrangersKey(blob: Uint8Array): PublicKey {
+  return parsed(blob, "", STRANGERS_RSA_BITS);
+}
+
+function parsed(blob: Uint8Array, comment: string, authorityBits: number): PublicKey {
   const owned = blob.slice();
   return parsing("Public key", () => {
     const type = certifiedType(new Reader(owned).text());
-    return type === null ? parsePlainKey(owned, comment) : decodeCertificate(type, owned, comment);
+    return type === null
+      ? parsePlainKey(owned, comment)
+      : decodeCertificate(type, owned, comment, authorityBits);
   });
 }
 

@@ -2,14 +2,26 @@
  * Public faults of logins, keys and agents in other implementations, 2025 and 2026, tried on ours.
  * `docs/attacks.md` lists them all, with the tests elsewhere.
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { connectAgent, type HostProof, Keyring, RequestDeniedError } from "@denossh/ssh";
-import { generateKey, issueCertificate, parseAuthorizedKeys } from "@denossh/ssh/keys";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  connectAgent,
+  type HostProof,
+  KeyFormatError,
+  Keyring,
+  RequestDeniedError,
+} from "@denossh/ssh";
+import {
+  generateKey,
+  issueCertificate,
+  parseAuthorizedKeys,
+  parsePublicKey,
+} from "@denossh/ssh/keys";
 import { authorize } from "../../lib/auth/authorize.ts";
 import { FAILURE_MS } from "../../lib/auth/failure_delay.ts";
 import type { ServerAuthPolicy } from "../../lib/auth/policy.ts";
 import { authenticateServer, type ServerAuthOptions } from "../../lib/auth/server.ts";
 import { ed25519Section } from "../../lib/keys/ed25519.ts";
+import { parseStrangersKey } from "../../lib/keys/public_key.ts";
 import { strangersWork } from "../../lib/transport/work_share.ts";
 import { UserauthInfoResponse, UserauthRequest } from "../../lib/wire/messages.ts";
 import { InteractiveAuth, PublicKeyAuth, PublicKeyProbe } from "../../lib/wire/requests.ts";
@@ -119,6 +131,35 @@ for (
     assertEquals([await answerTo(client, request), waited], [FAILURE, turns]);
   });
 }
+
+for (
+  const [what, algorithm, publicKey, accepted, works] of [
+    ["a key of 8192 bits that is refused", "rsa-sha2-512", madeUpRsa(8192), false, 1],
+    ["a key of 8208 bits that is refused", "rsa-sha2-512", madeUpRsa(8208), false, 0],
+    ["a key of 16384 bits that is accepted", "rsa-sha2-512", madeUpRsa(16384), true, 2],
+  ] as const
+) {
+  Deno.test(`a signature by ${what} is ${works ? "" : "not "}verified (CVE-2026-39829)`, async () => {
+    let done = 0;
+    using _ = workBy((work, run) => {
+      done++;
+      return run(work);
+    });
+    const client = loginAt({ publicKey: () => accepted });
+    const signature = new Writer().text("rsa-sha2-512").string(zeros(1024)).take();
+    const data = PublicKeyAuth.encode({ signed: true, algorithm, publicKey, signature });
+    const request = UserauthRequest.encode({ user: "ann", service, method: "publickey", data });
+    assertEquals([await answerTo(client, request), done], [FAILURE, works]);
+  });
+}
+
+Deno.test("a stranger's certificate of an authority of more than 8192 bits is not verified (CVE-2026-39829)", () => {
+  for (const [bits, reason] of [[8192, "not its authority's"], [8208, "more than 8192 bits"]]) {
+    const blob = madeUpCertificate(madeUpRsa(Number(bits)), 8192);
+    assertThrows(() => parseStrangersKey(blob), KeyFormatError, String(reason));
+    assertThrows(() => parsePublicKey(blob), KeyFormatError, "not its authority's");
+  }
+});
 
 Deno.test("no work is done for a stranger that has left before its turn (CVE-2026-39829)", async () => {
   const over = new AbortController();
