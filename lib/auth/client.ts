@@ -218,7 +218,7 @@ function adviceOn(method: string | undefined): string {
   if (method === undefined) return 'give a credential that it allows with the option "auth"';
   return method === "publickey"
     ? "check the user name, and that authorized_keys on the server has the key"
-    : "check the user name and what was answered";
+    : `check the user name and the ${method === "password" ? "password" : "answers"}`;
 }
 
 /**

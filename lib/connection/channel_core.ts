@@ -2,7 +2,7 @@ import { ClosedError, ProtocolError } from "../errors.ts";
 import { ChannelClose, ChannelEof } from "../wire/messages.ts";
 import { STDERR } from "../wire/numbers.ts";
 import { ByteQueue } from "./byte_queue.ts";
-import { type LazyError, lazyError } from "./lazy_error.ts";
+import { connectionClosed, type LazyError, lazyError } from "./lazy_error.ts";
 import type { ChunkMemory } from "./chunk_memory.ts";
 import { ChannelRequests } from "./channel_requests.ts";
 import type { ChannelState } from "./channel_state.ts";
@@ -173,7 +173,7 @@ export class ChannelCore {
   /** @throws {ClosedError} If the channel is closed */
   usable(): void {
     if (this.#error) {
-      throw new ClosedError("The connection is closed", { cause: this.#error.error });
+      throw connectionClosed(this.#error.error);
     }
     if (this.#sentClose || this.#gotClose) throw new ClosedError(CLOSED);
   }

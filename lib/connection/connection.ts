@@ -1,12 +1,13 @@
 import { KEEPALIVE_COUNT, MAX_CHANNEL_PACKET, MAX_CHANNELS, MAX_SENT_PACKET } from "../defaults.ts";
 import {
   ChannelOpenError,
-  ClosedError,
+  type ClosedError,
   ConnectError,
   DisconnectError,
   printable,
   ProtocolError,
 } from "../errors.ts";
+import { connectionClosed } from "./lazy_error.ts";
 import { type MessageTransport, NOT_SHARED } from "../transport/message_transport.ts";
 import type { UpperLayer } from "../transport/transport.ts";
 import { sendable } from "./request.ts";
@@ -434,6 +435,6 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   }
 
   #closedError(): ClosedError {
-    return new ClosedError("The connection is closed", { cause: this.#error!.error });
+    return connectionClosed(this.#error!.error);
   }
 }

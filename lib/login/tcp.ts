@@ -96,7 +96,14 @@ async function dialAddress(
 function failure(hostname: string, port: number, cause: unknown): ConnectError {
   const why = cause instanceof Error ? systemReason(cause) : String(cause);
   return new ConnectError(
-    `Cannot connect to ${printable(hostname)} port ${port}: ${printable(why)}`,
+    `Cannot connect to ${printable(hostname)} port ${port}: ${printable(why)}${adviceOn(cause)}`,
     { cause },
   );
+}
+
+function adviceOn(cause: unknown): string {
+  if (isError(cause, "ConnectionRefused")) {
+    return "; check the port, and that an SSH server runs there";
+  }
+  return cause instanceof Error && /lookup|ENOTFOUND/.test(cause.message) ? "; check the name" : "";
 }

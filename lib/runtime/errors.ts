@@ -4,6 +4,7 @@ const ERRNO = {
   AlreadyExists: ["EEXIST"],
   BrokenPipe: ["EPIPE"],
   Busy: ["EBUSY"],
+  ConnectionRefused: ["ECONNREFUSED"],
   FilesystemLoop: ["ELOOP"],
   InvalidData: [],
   IsADirectory: ["EISDIR"],

@@ -121,7 +121,8 @@ function check(line: string, from: "client" | "server"): string {
 function refuse(said: string, from: "client" | "server", why?: string): ConnectError {
   const quote = printable(said, 80).trim();
   const answer = quote ? `it said "${quote}"` : why ?? "it sends binary data";
-  return new ConnectError(`The ${from} does not speak SSH: ${answer}`);
+  const advice = from === "server" ? "; check the host and the port" : "";
+  return new ConnectError(`The ${from} does not speak SSH: ${answer}${advice}`);
 }
 
 /** One character a byte, so that the hash of the key exchange covers exactly what was sent. */

@@ -30,7 +30,10 @@ Deno.test("ssh fails in one line if the host has no address", async () => {
 Deno.test("ssh fails in one line at an HTTP server", async () => {
   await using web = Deno.serve({ port: 0, onListen() {} }, () => new Response("hello"));
   const ran = await cliSsh({ ...NOWHERE, port: web.addr.port }, ["true"]);
-  assertFailure(ran, /^ssh: The server does not speak SSH: it said "HTTP\/1\.1 400 .*"\n$/);
+  assertFailure(
+    ran,
+    /^ssh: The server does not speak SSH: it said "HTTP\/1\.1 400 .*"; check the host and the port\n$/,
+  );
 });
 
 Deno.test("ssh gives up on a silent server after ConnectTimeout", async () => {

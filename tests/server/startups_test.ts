@@ -324,7 +324,7 @@ Deno.test("A user that there is not is an offence of its own, and makes no other
     assertRejects(
       () => logIn(server.dial("192.0.2.1"), user, none(), password("wrong"), password("bad")),
       SshError,
-      "rejected every method",
+      "rejected every one",
     );
   const others = { auth: { ...auth, none: () => false } };
   for (const kind of ["authFail", "invalidUser"] as const) {
