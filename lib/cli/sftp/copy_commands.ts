@@ -102,9 +102,6 @@ export async function put(
   target: string | null,
   options: CopyOptions,
 ): Promise<void> {
-  // As in sftp(1): in place, which needs write permission for the file only. Over several channels it is not, since
-  // a file that is cut off then would have holes.
-  const place = options.resume || shell.options.channels !== null ? {} : { atomic: false };
   const matches = expandGlob(source.pattern, LOCAL_FILES);
   const sources = await Array.fromAsync(matches, ({ path }) => path);
   if (sources.length === 0) throw new SftpCommandError(`File "${source.text}" not found.`);
@@ -117,16 +114,36 @@ export async function put(
     }
     const name = runtime.paths.basename(local);
     const remote = into ? join(there, name) : there;
+    const place = await placeOf(shell, local, remote, options);
     const verb = options.resume ? "Resuming upload of" : "Uploading";
     await copy(
       shell,
       `${verb} ${local} to ${printable(remote)}`,
       name,
       options,
-      (transfer) => shell.client.put(local, remote, { ...place, ...transfer }),
+      (transfer) => shell.client.put(local, remote, { ...transfer, ...place }),
     );
   });
 }
+
+/**
+ * How a put writes: in place as in sftp(1), which needs write permission for the file only. A large file of a new
+ * name gets it once it is whole, since over several channels a part has holes; what is cut off is continued later.
+ */
+async function placeOf(
+  shell: SftpShell,
+  local: string,
+  remote: string,
+  { resume, recursive }: CopyOptions,
+): Promise<SftpTransferOptions> {
+  if (resume || shell.options.channels !== null) return {};
+  const isLarge = !recursive && ((await localInfo(local))?.size ?? 0) >= LARGE_BYTES;
+  const isNew = isLarge && await nullIfRefused(shell.stat(remote)) === null;
+  return isNew ? { resume: true } : { atomic: false };
+}
+
+/** Smaller files are not spread over several channels. */
+const LARGE_BYTES = 16 * 1024 * 1024;
 
 /** `mirror`: makes a folder like another. */
 async function mirror(call: CommandCall): Promise<void> {

@@ -30,8 +30,9 @@ ends at the first command that fails, unless a dash stands before it.
   -N              says what is copied in a batch too, which is quiet otherwise
   -B, -R          bytes of a request and requests under way, which bounds the memory of a transfer
   -l              kilobits a second at most
-  -X channels=N   spreads a large file over N channels, or as many as it takes ("auto"); a put then
-                  replaces the file once it is whole
+  -X channels=N   spreads a large file over N channels, or as many as it takes ("auto"), and a put
+                  then replaces a file once the new one is whole. Without it, files that are there
+                  are written in place, over one channel
 `;
 
 /** The exit codes of sftp(1): for an error outside a command, a failed command of a batch, and Ctrl-C. */

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { equals } from "@std/bytes";
 import { encodeHex } from "../../../lib/encoding.ts";
 import type { Endpoint } from "../../support/endpoint.ts";
 import { noise } from "../../support/random.ts";
@@ -34,6 +35,32 @@ export async function carriesFiles(t: Deno.TestContext, world: ServedFolder): Pr
     assert(await Deno.readTextFile(`${local}/large`) === LARGE, "put differs");
     assert(await Deno.readTextFile(`${here}/back`) === LARGE, "get differs");
   });
+
+  await t.step(
+    "a large file gets a new name once it is whole, and is replaced in place",
+    async () => {
+      const data = noise(17 * 1024 * 1024);
+      await folder.write("huge", data);
+      const flags = ["-v", "-X", "channels=3"];
+      const lines = [`cd "${remote}"`, "put huge", "put huge again"];
+      const spread = await cliSftp(server, lines, { cwd: here, flags });
+      assertStringIncludes(spread.stderr, "Spreading over 3 channels: as asked for");
+      const before = await Deno.stat(`${local}/huge`);
+      const ran = await cliSftp(server, [`cd "${remote}"`, "put huge"], {
+        cwd: here,
+        flags: ["-v"],
+      });
+      assertStringIncludes(ran.stderr, "One channel: the file is written in place");
+      assertEquals((await Deno.stat(`${local}/huge`)).ino, before.ino);
+      await sftp("put huge new");
+      for (const name of ["huge", "again", "new"]) {
+        assert(equals(await Deno.readFile(`${local}/${name}`), data), name);
+        await Deno.remove(`${local}/${name}`);
+      }
+      const left = [...Deno.readDirSync(local)].filter(({ name }) => name.endsWith(".part"));
+      assertEquals(left, []);
+    },
+  );
 
   await t.step("a batch is quiet, unless -N is given", async () => {
     const lines = [`cd "${remote}"`, "put large", "get large back"];
