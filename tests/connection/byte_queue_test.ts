@@ -201,3 +201,16 @@ Deno.test("ByteQueue reads nothing into no memory, and waits for nothing", async
   assertEquals([await queue.read(none), queue.tryRead(none)], [0, 0]);
   assertEquals([await queue.read(one), queue.tryRead(one)], [null, null]);
 });
+
+Deno.test("ByteQueue takes back as not consumed what is put back", async () => {
+  let consumed = 0;
+  const queue = new ByteQueue((bytes) => consumed += bytes);
+  queue.append(Uint8Array.of(1, 2, 3), 0);
+  const chunk = await queue.readChunk();
+  assertEquals(consumed, 3);
+  queue.unread(chunk!.subarray(1));
+  assertEquals([consumed, queue.size], [1, 2]);
+  queue.unread(new Uint8Array(0));
+  queue.end();
+  assertEquals([await queue.readAll(10), consumed], [Uint8Array.of(2, 3), 3]);
+});

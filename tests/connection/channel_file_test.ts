@@ -1,5 +1,6 @@
 /** Buffered files on a channel that a test plays: what they read into, and when they write. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
+import { ClosedError } from "../../lib/errors.ts";
 import { ChannelFile, type ChannelFileOptions } from "../../lib/connection/channel_file.ts";
 
 /** A file whose channel gives these pieces, and what happens to it. */
@@ -67,4 +68,26 @@ Deno.test("ChannelFile writes whole lines with a buffer of 1, and at once with n
   const direct = fileOf({ mode: "w", bufferSize: 0 });
   for (const part of ["a", "bc"]) await direct.file.write(part);
   assertEquals(direct.calls, ["a", "bc"]);
+});
+
+Deno.test("ChannelFile that is closed neither reads nor writes", async () => {
+  const { file, calls } = fileOf({ mode: "r+" }, "one\n");
+  assertEquals(file.closed, false);
+  await file.close();
+  assertEquals([file.closed, calls], [true, ["closed"]]);
+  await assertRejects(() => file.write("x"), ClosedError, "The file is closed");
+  await assertRejects(() => file.readLine(), ClosedError, "The file is closed");
+  await assertRejects(() => file.read(new Uint8Array(1)), ClosedError, "The file is closed");
+  const reading = fileOf({});
+  await assertRejects(() => reading.file.write("x"), TypeError, "not open for writing");
+  await reading.file.close();
+  for (const mode of ["w", "a"] as const) {
+    await assertRejects(
+      () => fileOf({ mode }).file.read(new Uint8Array(1)),
+      TypeError,
+      "for reading",
+    );
+    await assertRejects(() => fileOf({ mode }).file.readLine(), TypeError, "for reading");
+  }
+  assertEquals(reading.calls, []);
 });

@@ -10,6 +10,7 @@ import {
 } from "@denossh/ssh";
 import type { SessionX11 } from "@denossh/ssh/server";
 import { decodeHex, encodeHex } from "../../lib/encoding.ts";
+import { ProtocolError } from "../../lib/errors.ts";
 import { decodeAuthorities, encodeAuthority } from "../../lib/forward/x11_authority.ts";
 import { parseDisplay } from "../../lib/forward/x11_display.ts";
 import { encodeSetup, readSetup, type X11Setup } from "../../lib/connection/x11_setup.ts";
@@ -323,6 +324,21 @@ Deno.test("An X client's first words are read in any cut, and bounded", async ()
     return Promise.resolve();
   });
   assertEquals([setup.protocol, [...setup.data], at], [MIT, [...REAL.data], whole.length]);
+});
+
+Deno.test("What begins like no X client is none, and neither is one with too long a secret", async () => {
+  const reading = (change: (bytes: Uint8Array) => void) => {
+    const bytes = hello(REAL);
+    change(bytes);
+    return readSetup((into) => Promise.resolve(into.set(bytes.subarray(0, into.length))));
+  };
+  for (const first of [0x6b, 0x43, 0]) {
+    await assertRejects(() => reading((bytes) => bytes[0] = first), ProtocolError, "Not an X");
+  }
+  for (const at of [6, 8]) {
+    const long = reading((bytes) => bytes.fill(0xff, at, at + 2));
+    await assertRejects(() => long, ProtocolError, "too long a secret");
+  }
 });
 
 Deno.test("DISPLAY is read as Xlib reads it", () => {

@@ -1,0 +1,57 @@
+/** What a peer asks for waits for a loop, up to a bound, and is refused where none will come. */
+import { assertEquals, assertRejects } from "@std/assert";
+import { IncomingQueue } from "../../lib/connection/incoming_queue.ts";
+
+const DONE = { value: undefined, done: true } as const;
+
+function queueOf(backlog: number) {
+  const refused: number[] = [];
+  return { queue: new IncomingQueue<number>((item) => refused.push(item), backlog), refused };
+}
+
+Deno.test("IncomingQueue keeps as many as its backlog, in their order", async () => {
+  const { queue, refused } = queueOf(2);
+  const loop = queue[Symbol.asyncIterator]();
+  assertEquals([queue.offer(1), queue.offer(2), queue.offer(3)], [true, true, false]);
+  assertEquals(await loop.next(), { value: 1, done: false });
+  assertEquals(queue.offer(4), true);
+  assertEquals([await loop.next(), await loop.next()].map(({ value }) => value), [2, 4]);
+  assertEquals(refused, []);
+  await loop.return!();
+});
+
+Deno.test("IncomingQueue refuses what waits when its last loop is left", async () => {
+  const { queue, refused } = queueOf(5);
+  assertEquals(queue.awaited, false);
+  const [one, other] = [queue[Symbol.asyncIterator](), queue[Symbol.asyncIterator]()];
+  queue.offer(1);
+  assertEquals([await one.return!(), await one.return!()], [DONE, DONE]);
+  assertEquals([queue.awaited, refused, await one.next()], [true, [], DONE]);
+  assertEquals(await other.next(), { value: 1, done: false });
+  const waiting = other.next();
+  queue.offer(2);
+  assertEquals(await waiting, { value: 2, done: false });
+  const left = other.next();
+  for (const item of [3, 4]) queue.offer(item);
+  assertEquals(await left, { value: 3, done: false });
+  await other.return!();
+  assertEquals([queue.awaited, refused], [false, [4]]);
+});
+
+Deno.test("IncomingQueue ends its loops, with the error if there is one, and takes nothing more", async () => {
+  for (const error of [undefined, new Error("lost")]) {
+    const { queue, refused } = queueOf(5);
+    const loop = queue[Symbol.asyncIterator]();
+    const waiting = loop.next();
+    queue.end(error);
+    queue.end(new Error("again"));
+    if (error === undefined) assertEquals(await waiting, DONE);
+    else await assertRejects(() => waiting, Error, "lost");
+    assertEquals([queue.awaited, queue.offer(1), await loop.next(), refused], [
+      false,
+      false,
+      DONE,
+      [],
+    ]);
+  }
+});
