@@ -27,7 +27,7 @@ import { ShellCommand } from "../session/shell_command.ts";
 import type { Process } from "../session/process.ts";
 import type { NodeSocket } from "../runtime/node_socket.ts";
 import { SftpClient } from "../sftp/client.ts";
-import { serverReadsLinkFirst } from "../sftp/protocol/symlink_order.ts";
+import { hidesCheckFile, serverReadsLinkFirst } from "../sftp/protocol/server_quirks.ts";
 import type { HostProof } from "../keys/key.ts";
 import { type MessageTransport, NOT_SHARED } from "../transport/message_transport.ts";
 import type { Agreed } from "../transport/negotiation.ts";
@@ -294,14 +294,18 @@ export class Client implements AsyncDisposable {
    */
   async sftp(options: SftpStartOptions = {}): Promise<SftpClient> {
     const { subsystem = "sftp" } = options;
-    const linkFirst = serverReadsLinkFirst(this.#transport.identification.server);
+    const { server } = this.#transport.identification;
+    const quirks = {
+      linkFirst: serverReadsLinkFirst(server),
+      ...hidesCheckFile(server) && { checkFile: true },
+    };
     const program = { kind: "subsystem", name: subsystem } as const;
     const further = async (giveWay: () => void) => {
       const channel = await this.#sessions.openSpare(giveWay);
       return channel && await startOn(channel, program, {});
     };
     const channel = await this.subsystem(subsystem, options);
-    return await SftpClient.open(channel, { ...options, linkFirst, further });
+    return await SftpClient.open(channel, { ...options, ...quirks, further });
   }
 
   /** Opens a session channel that nothing runs on yet (RFC 4254 §6.1). */

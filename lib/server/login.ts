@@ -15,7 +15,7 @@ import {
 } from "../session/session.ts";
 import type { Program } from "../session/command.ts";
 import { startSpan } from "../spans.ts";
-import { clientSendsLinkFirst } from "../sftp/protocol/symlink_order.ts";
+import { clientSendsLinkFirst } from "../sftp/protocol/server_quirks.ts";
 import { serveSession, serviceOf } from "../sftp/server/server.ts";
 import { ConnectionShare } from "../sftp/server/share.ts";
 import { acceptService } from "../transport/service.ts";

@@ -88,8 +88,9 @@ export class SftpClient implements AsyncDisposable {
    * @param channel The channel; it is closed with the client, or if this fails
    * @param options A signal, the milliseconds after which any request fails, the most bytes of one
    * read or write, which are as many as the server takes unless given, whether the server has
-   * SYMLINK's paths in the draft's order instead of OpenSSH's, and a function that opens further channels to
-   * the same server, for large files; it resolves to null if there is no room for one
+   * SYMLINK's paths in the draft's order instead of OpenSSH's, whether it has check-file without announcing it,
+   * and a function that opens further channels to the same server, for large files; it resolves to null if there
+   * is no room for one
    * @returns The client
    * @throws {SftpError} If the other end is not an SFTP server of version 3
    */
@@ -99,6 +100,7 @@ export class SftpClient implements AsyncDisposable {
       timeout?: number;
       requestLength?: number;
       linkFirst?: boolean;
+      checkFile?: boolean;
       further?: (giveWay: () => void) => Promise<SftpChannel | null>;
     } = {},
   ): Promise<SftpClient> {

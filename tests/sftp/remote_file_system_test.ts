@@ -7,7 +7,8 @@ import { EXTENSION, FXP, S_IF } from "../../lib/sftp/protocol/numbers.ts";
 import { sessionError } from "../../lib/sftp/protocol/status.ts";
 import { replace } from "../../lib/sftp/remote/rename.ts";
 import { checkDepth, makeFolders, removeTree, walk } from "../../lib/sftp/remote/tree.ts";
-import type { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
+import { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
+import { Writer } from "../../lib/wire/writer.ts";
 import { MemoryServer } from "./memory_server.ts";
 import { channelTo, handle, type RawMessage, status } from "./raw.ts";
 import { noise, refusal, same, turn } from "./world.ts";
@@ -822,4 +823,35 @@ Deno.test("the end of a stream waits for the answers to what was written", async
   const writer = file.writable.getWriter();
   await writer.write(noise(10));
   assertEquals(await refusal(writer.close()), PERMISSION_DENIED);
+});
+
+Deno.test("check-file is asked where a server has it, until it makes no sense", async () => {
+  const right = new Writer().text("sha256").bytes(new Uint8Array(32).fill(0xab)).take();
+  const answers: [string, (id: number) => Uint8Array, string | null][] = [
+    ["a hash", (id) => msg.ExtendedReply.encode(id, { data: right }), "ab".repeat(32)],
+    ["half a hash", (id) => msg.ExtendedReply.encode(id, { data: right.subarray(0, -1) }), null],
+    ["nothing", (id) => msg.ExtendedReply.encode(id, { data: new Uint8Array(0) }), null],
+    ["a refusal", (id) => status(id, OP_UNSUPPORTED), null],
+  ];
+  for (const announced of [true, false]) {
+    for (const [name, answer, told] of answers) {
+      const asked: unknown[] = [];
+      const { channel } = channelTo(async ({ id, body }, peer) => {
+        const { request, data } = msg.Extended.decode(body);
+        asked.push([request, msg.CheckFile.decode(data)]);
+        await peer.send(answer(id));
+      }, { extensions: announced ? [[EXTENSION.CHECK_FILE, ""]] : [] });
+      const remote = await RemoteFileSystem.open(channel, announced ? {} : { checkFile: true });
+      for (let i = 0; i < 2; i++) assertEquals(await remote.checkFile("/f", 7, {}), told, name);
+      const question = { path: "/f", algorithms: "sha256", offset: 0, length: 7, blockSize: 0 };
+      assertEquals(asked[0], ["check-file-name", question]);
+      assertEquals(asked.length, told === null ? 1 : 2);
+      assertEquals(await remote.checkFile("/f", 0, {}), null); // 0 would be all of it
+      await remote.session.close();
+    }
+  }
+  const { channel } = channelTo(() => {});
+  const remote = await RemoteFileSystem.open(channel, {});
+  assertEquals(await remote.checkFile("/f", 7, {}), null);
+  await remote.session.close();
 });

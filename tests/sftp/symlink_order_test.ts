@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import {
   clientSendsLinkFirst,
   serverReadsLinkFirst,
-} from "../../lib/sftp/protocol/symlink_order.ts";
+} from "../../lib/sftp/protocol/server_quirks.ts";
 import { localFiles, serveSftp, SftpClient } from "../../lib/sftp/mod.ts";
 import { channelPair, folder } from "./world.ts";
 

@@ -4,7 +4,7 @@ import { SFTP_TIMEOUT_MS } from "../../defaults.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { type SftpChannel, streamChannel } from "../../sftp/protocol/channel.ts";
 import { SftpClient } from "../../sftp/client.ts";
-import { serverReadsLinkFirst } from "../../sftp/protocol/symlink_order.ts";
+import { serverReadsLinkFirst } from "../../sftp/protocol/server_quirks.ts";
 import { COPY_OPTIONS, type CopyFlags } from "./copy_flags.ts";
 import type { Destination } from "../../client/options.ts";
 import { describeFailure, messageOf } from "./failure.ts";

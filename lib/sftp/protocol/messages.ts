@@ -245,6 +245,16 @@ export const CopyData = layout({
   to: handle,
   toOffset: safe64,
 });
+// draft-ietf-secsh-filexfer-extensions-00 §3, as servers speak it: a length of 0 reads to the end, and with a block
+// size of 0 there is one hash.
+export const CheckFile = layout({
+  path,
+  algorithms: text,
+  offset: safe64,
+  length: safe64,
+  blockSize: uint32,
+});
+export const CheckedFile = layout({ algorithm: text, hash: remainder });
 // OpenSSH PROTOCOL §4.12
 export const Ids = layout({ users: packedIds, groups: packedIds });
 export const IdNames = layout({ users: packedTexts, groups: packedTexts });

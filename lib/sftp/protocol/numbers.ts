@@ -79,6 +79,7 @@ export const EXTENSION = {
   LSETSTAT: "lsetstat@openssh.com",
   EXPAND_PATH: "expand-path@openssh.com",
   COPY_DATA: "copy-data",
+  CHECK_FILE: "check-file",
   HOME_DIRECTORY: "home-directory",
   USERS_GROUPS: "users-groups-by-id@openssh.com",
 } as const;

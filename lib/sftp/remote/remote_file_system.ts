@@ -1,5 +1,6 @@
-import { SFTP_CHUNK, SFTP_MAX_CHUNK, SFTP_MAX_MESSAGE } from "../../defaults.ts";
-import { SftpError } from "../../errors.ts";
+import { SFTP_CHUNK, SFTP_MAX_CHUNK, SFTP_MAX_MESSAGE, SFTP_TIMEOUT_MS } from "../../defaults.ts";
+import { encodeHex } from "../../encoding.ts";
+import { ProtocolError, SftpError } from "../../errors.ts";
 import {
   type Attributes,
   attributesOfChanges,
@@ -41,6 +42,8 @@ export interface SessionOptions extends SftpOptions {
   readonly requestLength?: number | undefined;
   /** Whether the server has SYMLINK's paths in the draft's order. */
   readonly linkFirst?: boolean | undefined;
+  /** Whether the server has check-file although it does not announce it. */
+  readonly checkFile?: boolean | undefined;
   /** Opens a further channel to the same server. */
   readonly further?: FurtherChannel | undefined;
 }
@@ -62,6 +65,9 @@ interface ChannelEstimate {
 /** The most bytes of a message besides its data, as OpenSSH assumes. */
 const MESSAGE_HEAD = 1024;
 
+/** Bytes that a slow disk reads in a millisecond. */
+const SLOW_DISK_RATE = 10_000;
+
 /** Entries of a listing that are looked up in parallel. */
 const LOOKED_AT_ONCE = 128;
 
@@ -80,11 +86,13 @@ export class RemoteFileSystem {
   /** What earlier transfers have found out about further sessions. */
   readonly channels: ChannelEstimate = { useful: 1, closing: new Set() };
   readonly #options: SessionOptions;
+  #checksFiles: boolean;
 
   private constructor(session: ClientSession, limits: ServerLimits, options: SessionOptions) {
     this.session = session;
     this.limits = limits;
     this.#options = options;
+    this.#checksFiles = options.checkFile ?? this.can(EXTENSION.CHECK_FILE);
   }
 
   /** Starts a session and asks the server for its limits. */
@@ -283,6 +291,28 @@ export class RemoteFileSystem {
     await this.command(msg.Mkdir, { path, attributes }, callOf("mkdir", path, options));
   }
 
+  /**
+   * Asks the server for the SHA-256 of the first bytes of a file, in hexadecimal digits; null if it does not
+   * tell.
+   */
+  async checkFile(path: string, length: number, options: SftpOptions): Promise<string | null> {
+    if (!this.#checksFiles || length === 0) return null;
+    const call = callOf("checkFile", path, { ...options, timeout: hashingTime(length, options) });
+    const data = msg.CheckFile.encode({
+      path,
+      algorithms: "sha256",
+      offset: 0,
+      length,
+      blockSize: 0,
+    });
+    const request = { request: "check-file-name", data };
+    const asking = this.session.request(msg.Extended, request, msg.ExtendedReply, call);
+    const answer = await nullIfRefused(asking);
+    const told = answer && checkedFile(answer.data);
+    this.#checksFiles = told !== null;
+    return told;
+  }
+
   async realPath(path: string, options: SftpOptions): Promise<string> {
     const call = callOf("realPath", path, options);
     return single(await this.session.request(msg.Realpath, { path }, msg.Name, call), call);
@@ -422,4 +452,19 @@ function single({ entries }: { entries: readonly msg.NameEntry[] }, call: Call):
 /** Whether a server refused a request, perhaps because another one was running. */
 function refused(cause: unknown): boolean {
   return cause instanceof SftpError && cause.status === SftpStatus.FAILURE;
+}
+
+/** How long a server may take to read so many bytes, in milliseconds: disks are slow, and busy. */
+function hashingTime(length: number, { timeout = SFTP_TIMEOUT_MS }: SftpOptions): number {
+  return timeout + length / SLOW_DISK_RATE;
+}
+
+function checkedFile(data: Uint8Array): string | null {
+  try {
+    const { algorithm, hash } = msg.CheckedFile.decode(data);
+    return algorithm === "sha256" && hash.length === 32 ? encodeHex(hash) : null;
+  } catch (cause) {
+    if (cause instanceof ProtocolError) return null;
+    throw cause;
+  }
 }

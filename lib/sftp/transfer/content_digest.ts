@@ -8,7 +8,7 @@ import type { StoreSettings, TransferSource } from "./file_store.ts";
 /** Bytes of one read. */
 const BLOCK_BYTES = 256 * 1024;
 
-/** The digest of a server's file: from the user's function, or by reading it. */
+/** The digest of a server's file: from the user's function, or the server's own, or by reading the file. */
 export async function digestOf(
   remote: RemoteFileSystem,
   path: string,
@@ -16,6 +16,8 @@ export async function digestOf(
   { options: { verify }, limits, inFlight }: StoreSettings,
 ): Promise<string> {
   if (typeof verify === "function") return (await verify(path, length)).trim().toLowerCase();
+  const told = await remote.checkFile(path, length, limits);
+  if (told !== null) return told;
   const file = await remote.file(path, { ...limits, read: true });
   try {
     const hash = runtime.sha256();

@@ -41,15 +41,15 @@ export interface SftpTransferOptions extends SftpOptions {
    */
   readonly resume?: boolean;
   /**
-   * Compare the SHA-256 of what was sent with the written file's, before it gets its name: by reading it
-   * again from the server, or with a function that asks the server for it.
+   * Compare the SHA-256 of what was sent with the written file's, before it gets its name: as the server tells
+   * it, if it has the extension check-file, otherwise by reading the file again; or with a function that asks
+   * the server for it, such as by its `sha256sum`.
    */
   readonly verify?: boolean | SftpHash;
   /**
    * Leave out files that the target has already: `true` compares size and modification time, in seconds;
    * `"newer"` leaves out those that are not newer than the target's, `"size"` those of the same size, and
-   * `"checksum"` those of the same content, by SHA-256. The server's file is hashed by the function in `verify`,
-   * or by reading it.
+   * `"checksum"` those of the same content, by SHA-256. The server's file is hashed as with `verify`.
    */
   readonly update?: boolean | "newer" | "size" | "checksum";
   /**

@@ -55,6 +55,26 @@ await peerTest(
   },
 );
 
+await peerTest(["proftpd", "root"], "ProFTPD tells the hashes of its files itself", async () => {
+  await using folder = await tempFolder();
+  await using server = await startProftpd();
+  await using host = await connectTo(server, { auth: [password(server.password!)] });
+  await using sftp = await host.sftp();
+  const received = () => Number(/(\d+) received/.exec(Deno.inspect(host))![1]);
+  const before = received();
+  const there = folder.join("there");
+  await Deno.mkdir(folder.join("here"));
+  await folder.write("here/file", noise(300_000));
+  await sftp.put(folder.join("here"), there, { recursive: true, verify: true });
+  const update = { recursive: true, update: "checksum" } as const;
+  assertEquals((await sftp.put(folder.join("here"), there, update)).unchanged, 1);
+  const other = noise(300_000).fill(7, 299_999);
+  await Deno.writeFile(`${there}/file`, other);
+  assertEquals((await sftp.put(folder.join("here"), there, update)).files, 1);
+  assert(same(await Deno.readFile(`${there}/file`), noise(300_000)));
+  assert(received() - before < 100_000, "The file was read to be hashed");
+});
+
 await peerTest(["go"], "our client keeps files in pkg/sftp's server in memory", async () => {
   await using folder = await tempFolder();
   await using server = await startForeign("go", { files: "memory" });

@@ -1,6 +1,8 @@
 /**
+ * What the identification line of a server or client tells that SFTP itself does not.
+ *
  * SYMLINK has its two paths in the draft's order, the link before its target, or in OpenSSH's, which is
- * the reverse (OpenSSH PROTOCOL §4.1). SFTP itself does not tell which, so the identification lines decide.
+ * the reverse (OpenSSH PROTOCOL §4.1).
  */
 
 /** Servers that expect the draft's order from clients other than OpenSSH's. */
@@ -17,4 +19,9 @@ export function serverReadsLinkFirst(identification: string): boolean {
 /** Whether the client of an identification line sends the link first. */
 export function clientSendsLinkFirst(identification: string): boolean {
   return CLIENTS.test(identification);
+}
+
+/** Whether a server answers check-file in version 3, but announces it in later versions only, as ProFTPD's. */
+export function hidesCheckFile(identification: string): boolean {
+  return /^SSH-2\.0-mod_sftp\b/.test(identification);
 }
