@@ -22,7 +22,6 @@ import {
 } from "@denossh/ssh/server";
 import type { SftpBackend, SftpClient, SftpFileSystem } from "@denossh/ssh/sftp";
 import { memoryPair } from "@denossh/ssh/testing";
-import { platformError } from "../lib/runtime/errors.ts";
 import { runtime } from "../lib/runtime/runtime.ts";
 import { FakeTime } from "./support/fake_time.ts";
 import { fakeEnv } from "./support/fake_env.ts";

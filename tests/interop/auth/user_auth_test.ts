@@ -1,5 +1,11 @@
 /** Certificates of users, options of authorized_keys, several factors: judged as OpenSSH judges them. */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import {
   AuthError,
   hostBased,
@@ -24,6 +30,7 @@ import { runClient } from "../harness/openssh_clients.ts";
 import { connectTo, startOurs } from "../harness/ours.ts";
 import { peerTest } from "../harness/peers.ts";
 import { must } from "../../support/run.ts";
+import { startDropbear } from "../harness/dropbear.ts";
 import { startSshd } from "../harness/sshd.ts";
 import { tempFolder } from "../../support/temp.ts";
 
@@ -458,5 +465,37 @@ await peerTest(
     // What was sent with "none" comes after the success; sshd answers that it does not know it.
     assertEquals(await host.run("echo in"), "in");
     assertMatch(server.log, /Accepted none for/);
+  },
+);
+
+await peerTest(["dropbear", "root"], "Dropbear takes none and a key in one flight", async () => {
+  await using server = await startDropbear({ flags: ["-B"] });
+  const auth = [none(), publicKey(await loadKey(server.identity!))];
+  {
+    await using host = await connectTo(server, { auth });
+    assertEquals(await host.run("echo by key"), "by key");
+  }
+  await must("passwd", ["-d", server.user]);
+  await using host = await connectTo(server, { auth });
+  assertEquals(await host.run("echo by none"), "by none");
+  assertMatch(server.log, /blank password/);
+});
+
+await peerTest(
+  ["sshd"],
+  "A key that sshd refuses is told with its file, and what is allowed",
+  async () => {
+    await using server = await startSshd();
+    await using folder = await tempFolder();
+    using key = await generateKey("ecdsa-p256", { comment: "work" });
+    const path = await folder.write("id_work", key.export());
+    const methods = { auth: [none(), publicKey(await loadKey(path), { source: path })] };
+    const { message } = await assertRejects(() => connectTo(server, methods), AuthError);
+    assertEquals(
+      message,
+      `Cannot log in as "${server.user}" on [127.0.0.1]:${server.port}: tried key "${path}" ` +
+        `(ECDSA ${key.publicKey.fingerprint()}); the server rejected every one; it allows publickey; ` +
+        "check the user name, and that authorized_keys on the server has the key",
+    );
   },
 );
