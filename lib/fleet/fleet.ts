@@ -6,7 +6,13 @@ import type { FleetContext, HostWork } from "./attempts.ts";
 import { FleetJob } from "./job.ts";
 import { checkFleet, type FleetHost, type FleetJobOptions, type FleetOptions } from "./options.ts";
 import { commandRunner, type FleetRunOptions } from "./run.ts";
-import { type FleetTransferOptions, getter, putter } from "./transfers.ts";
+import {
+  type FleetSource,
+  type FleetTarget,
+  type FleetTransferOptions,
+  getter,
+  putter,
+} from "./transfers.ts";
 
 /**
  * Many hosts, on which the same is done: several at once, each with a connection of its own that is closed
@@ -55,12 +61,12 @@ export class Fleet {
    * Stores a file on every host, or with `recursive` a folder, as `SftpClient.put` does. All hosts share the
    * memory of one transfer, unless `inFlight` gives that of each.
    *
-   * @param local The file or folder here, or bytes
+   * @param local The path or file URL of the file or folder here, or bytes, or a blob
    * @param remote The path of the copy there
    * @throws {TypeError} If the source is a stream, which can be read once only
    */
   put(
-    local: string | Uint8Array,
+    local: FleetSource,
     remote: string,
     options: FleetTransferOptions = {},
   ): FleetJob<TransferResult> {
@@ -81,7 +87,7 @@ export class Fleet {
    */
   get(
     remote: string,
-    local: string | ((host: string) => string),
+    local: FleetTarget,
     options: FleetTransferOptions = {},
   ): FleetJob<TransferResult> {
     const get = getter(remote, local, options, this.#concurrency());

@@ -22,4 +22,4 @@ export {
   resultJson,
 } from "./result.ts";
 export type { FleetRunOptions } from "./run.ts";
-export type { FleetTransferOptions } from "./transfers.ts";
+export type { FleetSource, FleetTarget, FleetTransferOptions } from "./transfers.ts";

@@ -1,6 +1,7 @@
 import { FLEET_LEAST_IN_FLIGHT, SFTP_IN_FLIGHT } from "../defaults.ts";
 import { tell } from "../listener.ts";
 import type { Client } from "../client/client.ts";
+import { localPath } from "../runtime/local_path.ts";
 import { runtime } from "../runtime/runtime.ts";
 import type { TransferProgress, TransferResult } from "../sftp/transfer/progress.ts";
 import type { SftpTransferOptions } from "../sftp/transfer/transfer_options.ts";
@@ -13,6 +14,12 @@ export interface FleetTransferOptions
   readonly onProgress?: (host: string, progress: TransferProgress) => void;
 }
 
+/** What can be stored on many hosts: a file or folder by its path or file URL, or what can be read often. */
+export type FleetSource = string | URL | Uint8Array | Blob;
+
+/** Where the files of many hosts go: a folder with a folder for each host, or what gives the path of each. */
+export type FleetTarget = string | URL | ((host: string) => string);
+
 /** How files are transferred with one of the hosts. */
 type Transfer = (client: Client, host: string, signal: AbortSignal) => Promise<TransferResult>;
 
@@ -23,14 +30,15 @@ type Transfer = (client: Client, host: string, signal: AbortSignal) => Promise<T
  * @throws {TypeError} If the source can be read once only
  */
 export function putter(
-  local: string | Uint8Array,
+  local: FleetSource,
   remote: string,
   options: FleetTransferOptions,
   concurrency: number,
 ): Transfer {
-  if (typeof local !== "string" && !(local instanceof Uint8Array)) {
+  const sources = [URL, Uint8Array, Blob];
+  if (typeof local !== "string" && !sources.some((kind) => local instanceof kind)) {
     throw new TypeError(
-      "put(): the source must be a path or bytes: a stream could be read once only",
+      "put(): the source must be a path, bytes or a Blob: a stream could be read once only",
     );
   }
   return async (client, host, signal) => {
@@ -46,15 +54,17 @@ export function putter(
  */
 export function getter(
   remote: string,
-  local: string | ((host: string) => string),
+  local: FleetTarget,
   options: FleetTransferOptions,
   concurrency: number,
 ): Transfer {
-  if (typeof local !== "string" && typeof local !== "function") {
+  if (typeof local !== "string" && typeof local !== "function" && !(local instanceof URL)) {
     throw new TypeError("get(): the target must be a folder, or a function that names the copy");
   }
   return async (client, host, signal) => {
-    const path = typeof local === "function" ? local(host) : copyPath(local, host, remote, options);
+    const path = typeof local === "function"
+      ? localPath(local(host))
+      : copyPath(localPath(local), host, remote, options);
     const folder = options.glob ? path : runtime.paths.dirname(path);
     await runtime.files.mkdir(folder, { recursive: true });
     await using sftp = await client.sftp({ signal });

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { fleet } from "@denossh/ssh";
 import { localFiles } from "@denossh/ssh/server";
+import { fakeEnv } from "../support/fake_env.ts";
 import { tempFolder } from "../support/temp.ts";
 import { memoryHosts } from "./world.ts";
 
@@ -28,4 +29,23 @@ Deno.test("put and get copy files to and from a folder of each host", async () =
   assertEquals(await Deno.readTextFile(folder.join("named/4")), "hello");
   const none = await both.get("/none", folder.join("copies"));
   assertEquals(none.failed.map(({ tries }) => tries), [1, 1]); // a refusal, which stays one
+});
+
+Deno.test("put takes blobs and file URLs, get a file URL and ~ for the home directory", async () => {
+  await using folder = await tempFolder();
+  const root = folder.join("root");
+  await Deno.mkdir(root);
+  const { connect } = memoryHosts({ serve: () => ({ sftp: localFiles({ root }) }) });
+  const one = fleet(["web1"], { connect });
+  const url = new URL(`file://${await folder.write("local", "from a file")}`);
+  assertEquals((await one.put(new Blob(["from a blob"]), "/blob")).failed, []);
+  assertEquals((await one.put(url, "/file")).failed, []);
+  assertEquals((await one.get("/blob", new URL(`file://${folder.path}/`))).failed, []);
+  assertEquals(await Deno.readTextFile(folder.join("web1/blob")), "from a blob");
+  using _home = fakeEnv({ HOME: folder.path });
+  assertEquals((await one.get("/file", "~/copies")).failed, []);
+  assertEquals((await one.get("/file", () => "~/one")).failed, []);
+  for (const name of ["copies/web1/file", "one"]) {
+    assertEquals(await Deno.readTextFile(folder.join(name)), "from a file");
+  }
 });
