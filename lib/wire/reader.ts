@@ -76,9 +76,8 @@ export class Reader {
    */
   mpint(): Uint8Array {
     const value = this.string();
-    if (value.length > 0 && (value[0]! & 0x80) !== 0) {
-      throw new ProtocolError("Negative number where none is allowed");
-    }
+    // Zero has no first byte, and `undefined` is never greater.
+    if (value[0]! >= 0x80) throw new ProtocolError("Negative number where none is allowed");
     return withoutLeadingZeros(value);
   }
 
