@@ -20,6 +20,7 @@ const PEERS: Readonly<Record<string, readonly string[]>> = {
   "putty-tools": ["puttygen", "psftp", "pscp"],
   curl: ["curl"],
   sudo: ["sudo"],
+  chromium: ["chromium"],
   "libssh-4": ["libssh"],
   "erlang-ssh": ["erlang"],
   asyncssh: ["asyncssh"],

@@ -61,6 +61,7 @@ export type Peer =
   | "tmux"
   | "script"
   | "sudo"
+  | "chromium"
   | "vi"
   | "git"
   | "own-machine";

@@ -1,0 +1,99 @@
+/** A headless Chromium, driven by its DevTools protocol. */
+import { Program } from "../../support/program.ts";
+import { tempFolder } from "../../support/temp.ts";
+import { requirePeer } from "./peers.ts";
+
+/** A page in the browser. */
+export interface Page extends AsyncDisposable {
+  /** The result of an expression in the page; of a promise, what it resolves with. */
+  evaluate<T>(expression: string): Promise<T>;
+  /** Types text, character by character; "\r" is Enter. */
+  type(text: string): Promise<void>;
+  /** Sets the size of the window in pixels. */
+  resize(width: number, height: number): Promise<void>;
+  /** A picture of the page, as PNG. */
+  screenshot(): Promise<Uint8Array>;
+}
+
+interface Answer {
+  readonly id?: number;
+  readonly method?: string;
+  readonly result?: Record<string, unknown>;
+  readonly error?: { readonly message: string };
+}
+
+/** Opens a page in a browser of its own. */
+export async function openPage(url: string): Promise<Page> {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await tempFolder());
+  const browser = stack.use(
+    new Program(await requirePeer("chromium"), {
+      args: [
+        "--headless",
+        "--no-sandbox", // it does not start as root otherwise
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--hide-scrollbars",
+        "--no-first-run",
+        "--remote-debugging-port=0",
+        `--user-data-dir=${folder.path}`,
+        "about:blank",
+      ],
+      env: { HOME: folder.path },
+    }),
+  );
+  const [, address] = await browser.waitFor(/DevTools listening on (ws:\S+)/);
+  const socket = new WebSocket(address!);
+  stack.defer(() => socket.close());
+  await new Promise((resolve, reject) => {
+    socket.onopen = resolve;
+    socket.onerror = reject;
+  });
+  const loaded = Promise.withResolvers<void>();
+  const waiting = new Map<number, (answer: Answer) => void>();
+  socket.onmessage = ({ data }) => {
+    const answer: Answer = JSON.parse(data);
+    if (answer.id !== undefined) waiting.get(answer.id)?.(answer);
+    if (answer.method === "Page.loadEventFired") loaded.resolve();
+  };
+  let last = 0;
+  let sessionId: unknown;
+  const call = async (method: string, params: object = {}): Promise<Record<string, unknown>> => {
+    const id = ++last;
+    const { promise, resolve } = Promise.withResolvers<Answer>();
+    waiting.set(id, resolve);
+    socket.send(
+      JSON.stringify({ id, method, params, ...(sessionId !== undefined && { sessionId }) }),
+    );
+    const { result, error } = await promise;
+    waiting.delete(id);
+    if (error) throw new Error(`${method}: ${error.message}`);
+    return result!;
+  };
+  const { targetId } = await call("Target.createTarget", { url: "about:blank" });
+  ({ sessionId } = await call("Target.attachToTarget", { targetId, flatten: true }));
+  await call("Page.enable");
+  await call("Page.navigate", { url });
+  await loaded.promise;
+  const parts = stack.move();
+  return {
+    async evaluate<T>(expression: string) {
+      const options = { expression, awaitPromise: true, returnByValue: true };
+      const { result, exceptionDetails } = await call("Runtime.evaluate", options);
+      if (exceptionDetails) throw new Error(`${expression}: ${JSON.stringify(exceptionDetails)}`);
+      return (result as { value: T }).value;
+    },
+    async type(text) {
+      for (const char of text) await call("Input.dispatchKeyEvent", { type: "char", text: char });
+    },
+    async resize(width, height) {
+      const metrics = { width, height, deviceScaleFactor: 1, mobile: false };
+      await call("Emulation.setDeviceMetricsOverride", metrics);
+    },
+    async screenshot() {
+      const { data } = await call("Page.captureScreenshot", { format: "png" });
+      return Uint8Array.fromBase64(data as string);
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
