@@ -24,8 +24,11 @@ const BUSY_MS = 1000;
 /** Others, such as users who log in or type, count as active for this many milliseconds. */
 const ACTIVE_MS = 1000;
 
-/** While others are active, a rest lasts until this many milliseconds have passed without a word of them. */
-const QUIET_MS = 3;
+/**
+ * While others are active, a rest lasts until this many milliseconds have passed without a word of them: longer
+ * than a client computes between two messages of a login.
+ */
+const QUIET_MS = 6;
 
 /** The time, and how the event loop is made to turn; tests have their own. */
 export interface TurnClock {
