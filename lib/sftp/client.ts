@@ -10,7 +10,8 @@ import {
   type SftpWalkOptions,
 } from "./remote/dir_entry.ts";
 import { explained, type ExplainOptions } from "./remote/explain.ts";
-import { type SftpFile, sftpFile } from "./remote/sftp_file.ts";
+import { type SftpFile, sftpFile, writableOf } from "./remote/sftp_file.ts";
+import { FurtherSessions } from "./remote/further_sessions.ts";
 import { fileSystemOf, type SftpFileSystem } from "./protocol/file_system.ts";
 import { glob } from "./transfer/glob.ts";
 import * as msg from "./protocol/messages.ts";
@@ -25,7 +26,7 @@ import { callOf } from "./protocol/status.ts";
 import { dataStream, type SftpData } from "./transfer/streams.ts";
 import { copy, get, put } from "./transfer/transfer.ts";
 import { inSpan } from "../spans.ts";
-import type { SftpTransferOptions } from "./transfer/transfer_options.ts";
+import { checkChannels, type SftpTransferOptions } from "./transfer/transfer_options.ts";
 import { exists, makeFolders, makeTempFolder, removeTree, walk } from "./remote/tree.ts";
 
 /**
@@ -552,7 +553,7 @@ export class SftpClient implements AsyncDisposable {
    * @param path The file
    * @param data Its content: bytes, a blob, a response of `fetch`, or a stream
    * @param options `append` adds to the content, `createNew` fails if the file exists, `create: false` if it
-   * does not; `mode` has the permission bits of a new file
+   * does not; `mode` has the permission bits of a new file, `channels` how many a large file is spread over
    * @throws {SftpError} If the server refuses
    */
   async writeFile(
@@ -562,11 +563,20 @@ export class SftpClient implements AsyncDisposable {
   ): Promise<void> {
     const stream = dataStream(data);
     const { append = false, create = true, createNew = false, signal, timeout } = options;
+    const { channels = 1 } = options;
+    checkChannels({ channels });
     const open = { write: true, append, create, createNew, truncate: !append, signal, timeout };
     const { mode } = options;
-    const file = await this.open(path, mode === undefined ? open : { ...open, mode });
-    const writing = stream.pipeTo(file.writable, signal ? { signal } : {});
-    await this.#explained(writing, { signal, timeout });
+    const opening = this.#remote.file(path, mode === undefined ? open : { ...open, mode });
+    const limits = { isNew: createNew, signal, timeout };
+    const file = await explained(this.#remote, opening, limits);
+    const further = append || channels === 1 ? null : new FurtherSessions(this.#remote, channels);
+    try {
+      const writing = stream.pipeTo(writableOf(file, 0, further), signal ? { signal } : {});
+      await this.#explained(writing, { signal, timeout });
+    } finally {
+      further?.close();
+    }
   }
 
   /**

@@ -182,6 +182,31 @@ Deno.test("what is written in place has one channel: a failure leaves no holes t
   assertEquals(channels, 1);
 });
 
+Deno.test("writeFile is spread if that is asked for, and holes are near the end", async () => {
+  for (const [channels, opened] of [[undefined, 1], [4, 4]] as const) {
+    const server = memoryServer();
+    using path = pathTo(server);
+    const sftp = await path.client();
+    const pieces = Array.from(
+      { length: 24 },
+      (_, i) => DATA.slice(i * 256 * KIB, (i + 1) * 256 * KIB),
+    );
+    const options = channels === undefined ? {} : { channels };
+    await path.run(sftp.writeFile("/file", ReadableStream.from(pieces), options));
+    assert(same(server.data("/file")!, DATA));
+    assertEquals(path.channels.opened, opened);
+    await path.run(sftp.close());
+    assertEquals(server.open, 0);
+  }
+  const server = memoryServer();
+  using path = pathTo(server, { cutAfter: 5.5 * MIB, late: (channel) => channel * 40 });
+  const sftp = await path.client();
+  await assertRejects(() => path.run(sftp.writeFile("/file", DATA, { channels: 4 })), SftpError);
+  const left = server.data("/file")!;
+  const whole = left.length - 4 * MIB - 32 * KIB;
+  assert(whole > 0 && same(left.subarray(0, whole), DATA.subarray(0, whole)));
+});
+
 Deno.test("a channel gives way to another session, and the file is whole", async () => {
   const { notes } = await put({
     options: { channels: 3 },

@@ -28,6 +28,11 @@ export interface SftpOpenOptions extends SftpOptions {
 
 /** How to write a whole file. */
 export interface SftpWriteOptions extends SftpOptions {
+  /**
+   * The channels that a large file is spread over, as of `put`; one unless given. A write that fails may leave
+   * holes in the last 4 MiB of the file then.
+   */
+  readonly channels?: number | "auto";
   /** Add to the file's content. */
   readonly append?: boolean;
   /** Create the file if there is none; true unless said otherwise. */

@@ -57,6 +57,8 @@ export class ClientSession {
   readonly #timeout: number;
   readonly #greeting: PromiseWithResolvers<ReadonlyMap<string, string>> = Promise.withResolvers();
   #extensions: ReadonlyMap<string, string> | null = null;
+  /** The extensions before the server has announced any. */
+  #assumed: ReadonlyMap<string, string> = new Map();
   readonly #pending: Map<number, Pending> = new Map();
   readonly #abandoned: Map<number, Pending> = new Map();
   readonly #cancellable: Cancellations = new Cancellations((id, reason) =>
@@ -103,11 +105,16 @@ export class ClientSession {
   }
 
   /**
-   * Sends INIT and waits for no VERSION, so that requests can follow it at once. The server must be known, as
-   * one that has another session: its extensions are not known before it answers.
+   * Sends INIT and waits for no VERSION, so that requests can follow it at once, to a server whose extensions are
+   * known from another session.
    */
-  static start(channel: SftpChannel, timeout: number = SFTP_TIMEOUT_MS): ClientSession {
+  static start(
+    channel: SftpChannel,
+    timeout: number = SFTP_TIMEOUT_MS,
+    extensions: ReadonlyMap<string, string> = new Map(),
+  ): ClientSession {
     const session = new ClientSession(channel, timeout);
+    session.#assumed = extensions;
     session.#greeting.promise.catch(() => {}); // it ends the session, if nothing waits for it
     session.#outbox.push([msg.encodeVersion(FXP.INIT, SFTP_VERSION)]);
     session.#receiving = session.#receive();
@@ -116,7 +123,7 @@ export class ClientSession {
 
   /** The extensions that the server announced. */
   get extensions(): ReadonlyMap<string, string> {
-    return this.#extensions!;
+    return this.#extensions ?? this.#assumed;
   }
 
   /** Why the session has ended; null while it is open. */

@@ -125,7 +125,8 @@ export class RemoteFileSystem {
     const { further, timeout } = this.#options;
     const channel = await further?.(giveWay) ?? null;
     if (channel === null) return null;
-    return new RemoteFileSystem(ClientSession.start(channel, timeout), this.limits, this.#options);
+    const session = ClientSession.start(channel, timeout, this.session.extensions);
+    return new RemoteFileSystem(session, this.limits, this.#options);
   }
 
   /** Ends the session, and further ones that are still ending. */

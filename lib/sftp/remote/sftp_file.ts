@@ -1,5 +1,8 @@
 import { SEEK_CURRENT, SEEK_START } from "../../runtime/files.ts";
 import { dateOf, type SftpChanges, type SftpFileInfo } from "../protocol/attributes.ts";
+import { SFTP_RESUME_WINDOW } from "../../defaults.ts";
+import { furtherLanes } from "./further_lanes.ts";
+import type { FurtherSessions } from "./further_sessions.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { ReadAhead } from "./read_ahead.ts";
@@ -275,19 +278,54 @@ function readableOf(file: RemoteFile, start: number): ReadableStream<Uint8Array<
   }, { highWaterMark: 0 });
 }
 
-/** Writes from an offset; closing waits for every answer and closes the file. */
-function writableOf(file: RemoteFile, start: number): WritableStream<Uint8Array> {
-  const behind = new WriteBehind(file, { start });
+/**
+ * Writes from an offset; closing waits for every answer and closes the file.
+ *
+ * @param further The further sessions to write it in
+ */
+export function writableOf(
+  file: RemoteFile,
+  start: number,
+  further: FurtherSessions | null = null,
+): WritableStream<Uint8Array> {
+  const behind: WriteBehind = further === null
+    ? new WriteBehind(file, { start })
+    : stripedFrom(file, start, further);
   return new WritableStream<Uint8Array>({
     // A copy, since the write is acknowledged to the writer long before the server has it.
     write: (chunk) => closedIfFailed(file, () => behind.write(chunk.slice(), () => {})),
     close: () =>
       closedIfFailed(file, async () => {
-        await behind.finish();
+        await behind.end();
         await file.close();
       }),
-    abort: () => file.close(),
+    async abort() {
+      behind.abandon();
+      await file.close();
+    },
   });
+}
+
+/**
+ * Writes in several sessions. The file has its name already, so there is no more in flight than a later `put` with
+ * `resume` does not rely on: what a failure leaves has holes only there.
+ */
+function stripedFrom(file: RemoteFile, start: number, further: FurtherSessions): WriteBehind {
+  const behind: WriteBehind = new WriteBehind(file, {
+    start,
+    inFlight: SFTP_RESUME_WINDOW,
+    further: furtherLanes(further, {
+      path: file.path,
+      about: file.path,
+      size: null,
+      get reached() {
+        return behind.reached;
+      },
+      inFlight: SFTP_RESUME_WINDOW,
+      limits: {},
+    }),
+  });
+  return behind;
 }
 
 /** Closes the file if `run` fails: a stream that has failed is neither cancelled nor aborted any more. */

@@ -96,6 +96,11 @@ export class WriteBehind {
     return this.#pacing.window;
   }
 
+  /** Whether it has been written in several sessions. */
+  get isStriped(): boolean {
+    return this.#lanes.length > 1;
+  }
+
   /** Whether the server accepts one request at a time only. */
   get careful(): boolean {
     return this.#state === "one";
@@ -127,9 +132,9 @@ export class WriteBehind {
       this.#send(bytes, at < block.length ? null : release);
       const most = this.#state === "one" ? 0 : this.#pacing.depth * this.#pacing.block;
       while (this.#bytes > most || this.#sent.length > MAX_SENT) await this.#oldest();
+      if (this.#further !== null) this.#grow(this.#further);
     }
     // Reading the next block now would displace this one from the processor's cache before it is encrypted.
-    if (this.#further !== null) this.#grow(this.#further);
     while (this.#isBlocked) {
       this.#news = Promise.withResolvers();
       await this.#news.promise;

@@ -8,14 +8,15 @@ import type { SftpChanges, SftpFileInfo } from "../protocol/attributes.ts";
 import { digestOf } from "./content_digest.ts";
 import type { SftpOpenOptions, SftpOptions } from "../protocol/options.ts";
 import { hiddenBeside, parent } from "../protocol/paths.ts";
-import type { FurtherSession, FurtherSessions } from "../remote/further_sessions.ts";
+import type { FurtherSessions } from "../remote/further_sessions.ts";
 import type { RemoteFileSystem } from "../remote/remote_file_system.ts";
 import type { RemoteFile } from "../remote/remote_file.ts";
 import { replace } from "../remote/rename.ts";
 import type { SameBeginning, StoreSettings, TargetRequest, TransferTarget } from "./file_store.ts";
 import { isRefusal, nullIfRefused, sftpError, SftpStatus, statusText } from "../protocol/status.ts";
 import { bitsOf } from "./transfer_options.ts";
-import { type FurtherLanes, type WiderPath, WriteBehind } from "../remote/write_behind.ts";
+import { furtherLanes } from "../remote/further_lanes.ts";
+import { type FurtherLanes, WriteBehind } from "../remote/write_behind.ts";
 
 /**
  * A server's file as a target. It is written under a hidden name and renamed when it is complete, unless the
@@ -255,8 +256,6 @@ class RemoteTarget implements TransferTarget {
   readonly #spread: (TargetSpread & { readonly size: number | null }) | null;
   #behind: WriteBehind;
   #skipped = false;
-  /** Whether it was written over several channels. */
-  #isStriped = false;
   #renaming: Promise<void> | null = null;
 
   constructor(
@@ -362,33 +361,24 @@ class RemoteTarget implements TransferTarget {
     const spread = this.#spread;
     const { hidden, final } = this.#names;
     if (spread === null || hidden === final) return null;
-    const seen = new Set<FurtherSession>();
-    return {
-      more: (sent) => {
-        const sessions = spread.further.for((spread.size ?? Infinity) - sent)
-          .filter((session) => !seen.has(session));
-        if (sessions.length === 0) return null;
-        for (const session of sessions) seen.add(session);
-        return this.#openIn(sessions, spread);
+    const { size, inFlight, further, part: wide } = spread;
+    const path = () => this.#names.hidden;
+    const reached = () => this.#behind.reached;
+    return furtherLanes(further, {
+      size,
+      inFlight,
+      about: final,
+      limits: this.#settings.limits,
+      get path() {
+        return path();
       },
-    };
-  }
-
-  /** Opens the file in further sessions; those that do not see it as it is are left out. */
-  async #openIn(
-    sessions: readonly FurtherSession[],
-    { further, inFlight, part: wide }: TargetSpread,
-  ): Promise<WiderPath> {
-    const { limits } = this.#settings;
-    if (this.#names.part !== wide) await (this.#renaming = this.#widen(wide!));
-    const { hidden, final } = this.#names;
-    const { reached } = this.#behind;
-    const opened = await Promise.all(
-      sessions.map((session) => orNull(session.lane(hidden, final, reached, limits))),
-    );
-    const lanes = opened.filter((lane) => lane !== null);
-    this.#isStriped ||= lanes.length > 0;
-    return { lanes, inFlight, held: further.windows(lanes.length + 1) };
+      get reached() {
+        return reached();
+      },
+      prepare: async () => {
+        if (this.#names.part !== wide) await (this.#renaming = this.#widen(wide!));
+      },
+    });
   }
 
   get unit(): number {
@@ -430,7 +420,7 @@ class RemoteTarget implements TransferTarget {
     const { limits } = this.#settings;
     const changes = this.#changes(info);
     let left: SftpChanges = {};
-    if (this.#names.part !== null || this.#isStriped) await this.#mine();
+    if (this.#names.part !== null || this.#behind.isStriped) await this.#mine();
     const last: (() => Promise<void>)[] = [];
     if (Object.keys(changes).length > 0) {
       last.push(async () => {
@@ -465,7 +455,7 @@ class RemoteTarget implements TransferTarget {
     if (written === null || named === null) return; // the renaming will tell
     const call = { operation: "put", path: final };
     const { offset } = this.#behind;
-    if (this.#isStriped && written.size !== offset) {
+    if (this.#behind.isStriped && written.size !== offset) {
       const reason = `the server has ${written.size} of ${offset} bytes, which came over several ` +
         "channels: use one (channels: 1)";
       throw sftpError(SftpStatus.FAILURE, call, reason);
