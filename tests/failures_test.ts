@@ -443,7 +443,8 @@ const FAILURES: readonly Failure[] = [
     what: "A tunnel that the server forbids",
     cause: () => on(wayTo(), (host) => host.dial("10.0.0.5:5432")),
     kind: "ChannelOpenError, `channel-open`",
-    said: "The peer refused a direct-tcpip channel: This target is not allowed",
+    said: "Cannot reach 10.0.0.5 port 5432 from the server: The peer refused a direct-tcpip " +
+      "channel: This target is not allowed; AllowTcpForwarding or PermitOpen there decides",
   },
 ];
 

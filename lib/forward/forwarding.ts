@@ -12,6 +12,7 @@ import {
   type BindAddress,
   bindOf,
   type BindPort,
+  describe,
   type ForwardAddress,
   type ForwardTarget,
   targetOf,
@@ -71,7 +72,16 @@ export class Forwarding {
 
   async dial(to: ForwardTarget, options: { signal?: AbortSignal } = {}): Promise<TunnelConn> {
     const target = targetOf(to);
-    const open = () => openDirect(this.#connection, target, null, options.signal);
+    const open = () =>
+      openDirect(this.#connection, target, null, options.signal).catch((cause) => {
+        if (!(cause instanceof ChannelOpenError)) throw cause;
+        const isForbidden = cause.reason === OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED;
+        const advice = isForbidden ? "; AllowTcpForwarding or PermitOpen there decides" : "";
+        const message = `Cannot reach ${
+          describe(target)
+        } from the server: ${cause.message}${advice}`;
+        throw new ChannelOpenError(cause.reason, message, { cause });
+      });
     const channel = await inSpan("ssh.dial", "client", {}, open);
     return new ChannelConn(channel, addrOf(target), addrOf(target));
   }

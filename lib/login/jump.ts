@@ -51,7 +51,8 @@ export async function dialThrough(
   } catch (cause) {
     if (!(cause instanceof ChannelOpenError)) throw cause;
     const via = hostLabel(client.info.host);
-    const message = `Cannot reach ${hostLabel(host)} through ${via}: ${cause.message}`;
+    const { message: why } = cause.cause instanceof ChannelOpenError ? cause.cause : cause;
+    const message = `Cannot reach ${hostLabel(host)} through ${via}: ${why}`;
     throw new ConnectError(message, { cause });
   }
 }

@@ -10,6 +10,8 @@ import type { HostAddress } from "../known_hosts/host_key_policy.ts";
 import { isError } from "../runtime/errors.ts";
 import type { ChildProcess } from "../runtime/parts.ts";
 import { runtime } from "../runtime/runtime.ts";
+import { withLimits } from "../waiting.ts";
+import { ENDING_MS, ShownErrors } from "./shown_errors.ts";
 
 /** Most bytes of output, far more than a list of known hosts has: output without an end must not fill the memory. */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
@@ -36,12 +38,18 @@ export function knownHostsCommand(
         onProblem(message);
         return KnownHosts.parse("");
       }
-      const text = await textOf(started, name);
+      const errors = new ShownErrors(started.stderr);
+      const text = await textOf(started, name).catch(async (error) => {
+        await errors.end();
+        throw error;
+      });
       const status = await started.status;
+      if (!status.success) await withLimits(errors.shown, { timeout: ENDING_MS }).catch(() => {});
+      await errors.end();
       signal?.throwIfAborted();
       if (status.success) return KnownHosts.parse(text);
       const how = status.signal ?? `exit status ${status.code}`;
-      throw new ConnectError(`${name} failed: ${how}`);
+      throw new ConnectError(`${name} failed: ${how}${errors.lastLine && `: ${errors.lastLine}`}`);
     },
   };
 }
@@ -70,7 +78,7 @@ function start(
       args: args.map((arg) => expandTokens(arg, tokens)),
       stdin: "null",
       stdout: "piped",
-      stderr: "inherit",
+      stderr: "piped",
       signal,
     });
   } catch (error) {

@@ -3,15 +3,9 @@ import { grantedVariable } from "../runtime/environment.ts";
 import { isError } from "../runtime/errors.ts";
 import type { ChildProcess } from "../runtime/parts.ts";
 import { runtime } from "../runtime/runtime.ts";
-import { writeAll } from "../runtime/write_all.ts";
 import { type Socket, streamSocket } from "../transport/socket.ts";
 import { withLimits } from "../waiting.ts";
-
-/** Milliseconds for a command to end whose output has ended. */
-const ENDING_MS = 1000;
-
-/** Characters of standard error kept for messages. */
-const LAST_CHARS = 1000;
+import { ENDING_MS, ShownErrors } from "./shown_errors.ts";
 
 /** A command whose standard input and output carry a connection. */
 export interface Proxy {
@@ -69,38 +63,6 @@ export function startProxy(command: string): Proxy {
       await errors.end();
     },
   };
-}
-
-/** A command's standard error, which is shown as it comes. */
-class ShownErrors {
-  /** Resolves when all of it has been shown. */
-  readonly shown: Promise<void>;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-  #last = "";
-
-  constructor(stream: ReadableStream<Uint8Array>) {
-    this.#reader = stream.getReader();
-    this.shown = this.#show().catch(() => {}); // standard error may be closed
-  }
-
-  /** The last line that is not blank. */
-  get lastLine(): string {
-    return printable(this.#last.split("\n").findLast((line) => line.trim() !== "")?.trim() ?? "");
-  }
-
-  /** Shows no more: another program may have inherited it, and not end. */
-  async end(): Promise<void> {
-    await this.#reader.cancel().catch(() => {});
-    await this.shown;
-  }
-
-  async #show(): Promise<void> {
-    const decoder = new TextDecoder();
-    for (let read; !(read = await this.#reader.read()).done;) {
-      this.#last = (this.#last + decoder.decode(read.value, { stream: true })).slice(-LAST_CHARS);
-      await writeAll(runtime.terminal.stderr, read.value);
-    }
-  }
 }
 
 function shellOf(): string {

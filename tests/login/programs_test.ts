@@ -6,7 +6,9 @@ import { knownHostsCommand } from "../../lib/login/known_hosts_command.ts";
 import { startProxy } from "../../lib/login/proxy_command.ts";
 import type { ChildProcess, Programs, ProgramStatus } from "../../lib/runtime/parts.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
+import { FakeTime } from "../support/fake_time.ts";
 import { fakeEnv } from "../support/fake_env.ts";
+import { replaced } from "../support/replaced.ts";
 
 type Spawn = Parameters<Programs["spawn"]>;
 
@@ -15,15 +17,24 @@ class System implements Disposable {
   readonly started: { program: string; options: Spawn[1] }[] = [];
   readonly signals: string[] = [];
   output: string | ReadableStream<Uint8Array<ArrayBuffer>> = "";
+  /** What comes on standard error, and what has been shown of it. */
+  errors: string | ReadableStream<Uint8Array<ArrayBuffer>> = "";
+  shown = "";
   status: ProgramStatus = { success: true, code: 0, signal: null };
   /** What starting fails with. */
   error: Error | null = null;
   readonly ended = Promise.withResolvers<ProgramStatus>();
   readonly #spawn = runtime.programs.spawn;
   readonly #os = runtime.os;
+  readonly #terminal: Disposable;
 
   constructor(os = "linux") {
     this.#set({ os });
+    const write = (bytes: Uint8Array) => {
+      this.shown += new TextDecoder().decode(bytes);
+      return Promise.resolve(bytes.length);
+    };
+    this.#terminal = replaced(runtime, "terminal", { stderr: { write } } as never);
     runtime.programs.spawn = (program, options) => {
       this.started.push({ program, options });
       if (this.error) throw this.error;
@@ -33,6 +44,7 @@ class System implements Disposable {
 
   [Symbol.dispose](): void {
     runtime.programs.spawn = this.#spawn;
+    this.#terminal[Symbol.dispose]();
     this.#set({ os: this.#os });
   }
 
@@ -43,7 +55,9 @@ class System implements Disposable {
     return {
       stdin: new WritableStream(),
       stdout,
-      stderr: new ReadableStream(),
+      stderr: typeof this.errors === "string"
+        ? new Blob([this.errors]).stream() as ReadableStream<Uint8Array<ArrayBuffer>>
+        : this.errors,
       status: this.ended.promise,
       kill: (signal) => void this.signals.push(signal),
     };
@@ -91,6 +105,40 @@ Deno.test("What a ProxyCommand writes is what comes, and its end is the end", as
   socket.close();
 });
 
+Deno.test("What a ProxyCommand says is shown, and its last line told if the connection broke off", async () => {
+  const broken = new ConnectError("The server closed the connection");
+  using system = new System();
+  system.errors = "looking for db1\nno route\x07\n\n";
+  const proxy = startProxy("nc db1 22");
+  system.ended.resolve({ success: false, code: 1, signal: null });
+  const told = await proxy.explain(broken);
+  assertEquals(told.message, 'The proxy command "nc db1 22" ended with exit code 1: no route');
+  assertStrictEquals(told.cause, broken);
+  assertEquals(system.shown, system.errors);
+  await proxy.close();
+  proxy.socket.close();
+
+  using quiet = new System();
+  const killed = startProxy("nc");
+  quiet.ended.resolve({ success: false, code: 143, signal: "SIGTERM" });
+  const { message } = await killed.explain(broken);
+  assertEquals(message, 'The proxy command "nc" was ended by SIGTERM');
+  await killed.close();
+  killed.socket.close();
+});
+
+Deno.test("A ProxyCommand that goes on, or whose standard error another has, holds nothing up", async () => {
+  using time = new FakeTime();
+  using system = new System();
+  system.errors = new ReadableStream();
+  const proxy = startProxy("nc");
+  const broken = new ConnectError("The server closed the connection");
+  assertStrictEquals(await time.settle(proxy.explain(broken)), broken);
+  system.ended.resolve(system.status);
+  await time.settle(proxy.close());
+  proxy.socket.close();
+});
+
 Deno.test("A ProxyCommand that has ended by itself is closed all the same", async () => {
   using system = new System();
   const proxy = startProxy("x");
@@ -130,7 +178,7 @@ Deno.test("KnownHostsCommand is told which key is looked for, token by token", a
   const { args, stdin, stdout, stderr } = system.started[0]!.options;
   const blob = btoa(String.fromCharCode(...key.blob));
   assertEquals(args, ["[db1]:2222 HOSTNAME", key.fingerprint(), blob, "ssh-ed25519", "#x"]);
-  assertEquals([stdin, stdout, stderr], ["null", "piped", "inherit"]);
+  assertEquals([stdin, stdout, stderr], ["null", "piped", "piped"]);
   system.output = "";
   await source.find(host, null);
   assertEquals(system.started[1]!.options.args, ["[db1]:2222 ORDER", "NONE", "NONE", "NONE", "#x"]);
@@ -145,13 +193,14 @@ for (
   Deno.test(`A KnownHostsCommand that ends by ${how} fails the connection`, async () => {
     using system = new System();
     system.output = `[db1]:2222 ${key}\n`;
+    system.errors = "list: no such table\n";
     system.ended.resolve(status);
     const problems: string[] = [];
     const source = knownHostsCommand("/bin/list", (problem) => problems.push(problem));
     await assertRejects(
       async () => await source.find(host, key),
       ConnectError,
-      `KnownHostsCommand "/bin/list" failed: ${how}`,
+      `KnownHostsCommand "/bin/list" failed: ${how}: list: no such table`,
     );
     assertEquals(problems, []);
   });
