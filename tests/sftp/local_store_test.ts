@@ -89,6 +89,20 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "a listing that is given up closes its folder",
+  sanitizeResources: true,
+  async fn() {
+    await using here = await folder();
+    for (const name of ["a", "b", "c"]) await Deno.mkdir(`${here.path}/${name}`);
+    for (const name of ["d", "e", "f"]) await Deno.writeTextFile(`${here.path}/${name}`, "");
+    for await (const { name } of storeOf().list(here.path)) {
+      assert("abcdef".includes(name));
+      break;
+    }
+  },
+});
+
 Deno.test("many folders are looked up some at a time", async () => {
   await using here = await folder();
   for (let i = 0; i < 150; i++) await Deno.mkdir(`${here.path}/${i}`);

@@ -60,15 +60,19 @@ export class LocalStore implements FileStore {
     const folders: Promise<ListedEntry | null>[] = [];
     const names = runtime.files.readDir(path)[Symbol.asyncIterator]();
     const next = () => onThisMachine("readDir", path, () => names.next());
-    for (let step; !(step = await next()).done;) {
-      const { name, isFile } = step.value;
-      // A file is not looked up until it is opened: a look-up costs as much as opening it.
-      if (isFile && !this.#looksAtFiles) yield { name, info: FILE_NOT_LOOKED_AT };
-      else {folders.push(
-          this.lstat(runtime.paths.join(path, name)).then((info) => info && { name, info }),
-        );}
-      if (folders.length < LOOKED_AT_ONCE) continue;
-      for (const entry of await Promise.all(folders.splice(0))) if (entry !== null) yield entry;
+    try {
+      for (let step; !(step = await next()).done;) {
+        const { name, isFile } = step.value;
+        // A file is not looked up until it is opened: a look-up costs as much as opening it.
+        if (isFile && !this.#looksAtFiles) yield { name, info: FILE_NOT_LOOKED_AT };
+        else {folders.push(
+            this.lstat(runtime.paths.join(path, name)).then((info) => info && { name, info }),
+          );}
+        if (folders.length < LOOKED_AT_ONCE) continue;
+        for (const entry of await Promise.all(folders.splice(0))) if (entry !== null) yield entry;
+      }
+    } finally {
+      await names.return?.(); // which closes the folder
     }
     for (const entry of await Promise.all(folders)) if (entry !== null) yield entry;
   }
