@@ -186,10 +186,11 @@ async function openingError(
 Deno.test("a server that sends text is quoted, with its standard error", async () => {
   const quoted =
     'SFTP session is over: what answered is not an SFTP server: it sent "Welcome to it"';
+  const advice = "; start-up files of the shell there must print nothing";
   const { message, status } = await openingError(["\r\nWelcome", " to it\n", "more"], "", "waits");
-  assertEquals([message, status], [quoted, SftpStatus.BAD_MESSAGE]);
+  assertEquals([message, status], [quoted + advice, SftpStatus.BAD_MESSAGE]);
   const unfinished = await openingError(["Welcome to it"], "\x1b[1mNo SFTP\nmore", "leaves");
-  assertEquals(unfinished.message, `${quoted}, and said "[1mNo SFTP" on standard error`);
+  assertEquals(unfinished.message, `${quoted}, and said "[1mNo SFTP" on standard error${advice}`);
   const silent = await openingError([], "Not available\n", "leaves");
   assertEquals(
     silent.message,
