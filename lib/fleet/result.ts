@@ -75,17 +75,21 @@ export class FleetReport<T> {
    * @param columns Characters of a line at most; 120 unless given
    */
   table({ columns = 120 }: { readonly columns?: number } = {}): string {
-    const rows = this.results.map((result) => [
-      printable(result.host),
-      result.success ? "ok" : "failed",
-      `${result.tries}`,
-      `${(result.milliseconds / 1000).toFixed(1)} s`,
-      detailOf(result),
-    ]);
-    const lines = [["host", "state", "tries", "time", ""], ...rows];
-    const widths = [0, 1, 2, 3].map((at) => Math.max(...lines.map((line) => line[at]!.length)));
-    return lines.map((line) => {
-      const text = line.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join("  ").trimEnd();
+    const rows = this.results.map((result) => ({
+      cells: [
+        printable(result.host),
+        result.success ? "ok" : "failed",
+        `${result.tries}`,
+        `${(result.milliseconds / 1000).toFixed(1)} s`,
+      ],
+      detail: detailOf(result),
+    }));
+    const lines = [{ cells: ["host", "state", "tries", "time"], detail: "" }, ...rows];
+    const widthOf = (at: number) => Math.max(...lines.map(({ cells }) => cells[at]!.length));
+    const widths = lines[0]!.cells.map((_, at) => widthOf(at));
+    return lines.map(({ cells, detail }) => {
+      const padded = cells.map((cell, at) => cell.padEnd(widths[at]!));
+      const text = [...padded, detail].join("  ").trimEnd();
       return text.length > columns ? `${text.slice(0, columns - 1)}…` : text;
     }).join("\n");
   }

@@ -58,3 +58,15 @@ web5  ok      1      0.0 s`,
   ]);
   assertEquals(new FleetReport([]).table(), "host  state  tries  time");
 });
+
+Deno.test("The columns of a table are as wide as they must, and a line has 120 characters at most", () => {
+  const line = (value: string) =>
+    new FleetReport<string>([
+      { host: "h", success: true, value, tries: 1_000_000, milliseconds: 12_345_678 },
+    ]).table();
+  assertEquals(line("x"), "host  state  tries    time\nh     ok     1000000  12345.7 s  x");
+  const before = "h     ok     1000000  12345.7 s  ".length;
+  const whole = "x".repeat(120 - before);
+  assertEquals(line(whole).split("\n")[1]!.slice(before), whole);
+  assertEquals(line(`${whole}x`).split("\n")[1]!.slice(before), `${whole.slice(1)}…`);
+});
