@@ -13,6 +13,7 @@ import { HOST_BOUND, MSG } from "../wire/numbers.ts";
 import { type AuthDialog, type AuthMethod, SERVICE } from "./auth_method.ts";
 import { none } from "./none.ts";
 import { cleanText } from "./prompts.ts";
+import { recording } from "./replay.ts";
 
 const SHA1 = "ssh-rsa";
 
@@ -33,6 +34,11 @@ export interface ClientAuthOptions {
   pipelined?: boolean;
   /** Is told the server's banner, control characters left out. */
   onBanner?: (text: string) => void;
+  /**
+   * Is told, once logged in, which methods do the same on another connection without a question. What was
+   * answered, passwords among it, stays in memory with them.
+   */
+  onRepeatable?: (methods: readonly AuthMethod[]) => void;
   /** Gives up. */
   signal?: AbortSignal;
 }
@@ -51,6 +57,7 @@ async function logIn(link: Link, options: ClientAuthOptions): Promise<void> {
   const methods = options.methods.length > 0 ? options.methods : [none()];
   const conversation = new ClientConversation(link, options);
   const succeeded = new Set<AuthMethod>();
+  const repeatable: AuthMethod[] = [];
   const tried: AuthMethod[] = [];
   let left = [...methods];
   // Nothing is known of what the server accepts until it first refuses.
@@ -66,21 +73,26 @@ async function logIn(link: Link, options: ClientAuthOptions): Promise<void> {
     if (method === undefined) break;
     left = left.filter((candidate) => candidate !== method);
     tried.push(method);
-    const answer = await method.authenticate(conversation.dialog(method.name)).catch((error) => {
-      if (!(error instanceof AuthError)) throw error;
-      unusable ??= error;
-      return null;
-    });
-    if (await conversation.isLetIn()) return;
+    const attempt = options.onRepeatable ? recording(method) : null;
+    const answer = await (attempt ?? method).authenticate(conversation.dialog(method.name)).catch(
+      (error) => {
+        if (!(error instanceof AuthError)) throw error;
+        unusable ??= error;
+        return null;
+      },
+    );
+    if (await conversation.isLetIn()) return options.onRepeatable?.([none()]);
     if (answer === null) continue;
     if (answer[0] === MSG.USERAUTH_SUCCESS) {
       UserauthSuccess.decode(answer);
+      if (attempt) options.onRepeatable!([...repeatable, attempt.again()]);
       return;
     }
     const failure = UserauthFailure.decode(answer);
     remaining = failure.remaining;
     if (failure.partial) {
       succeeded.add(method);
+      if (attempt) repeatable.push(attempt.again());
       // What was refused before may have been refused for coming too early.
       left = methods.filter((candidate) => !succeeded.has(candidate));
     }

@@ -40,6 +40,7 @@ const OPTIONS: OptionChecks<ConnectOptions> = {
   timeout: milliseconds,
   keepaliveInterval: milliseconds,
   keepaliveCount: count,
+  connections: mustBe("a whole number of 1 to 64", isConnectionCount),
   channelTimeouts: object,
   rekey: object,
   window: anything,
@@ -85,4 +86,8 @@ function credential(value: unknown): string | null {
   if (typeof value !== "object" || value === null) return `is ${shown(value)}, not a credential`;
   if ("sign" in value && "publicKey" in value) return "is a private key: wrap it in publicKey(key)";
   return "authenticate" in value ? null : "is an object, but not a credential such as password(…)";
+}
+
+function isConnectionCount(value: unknown): boolean {
+  return Number.isInteger(value) && value as number >= 1 && value as number <= 64;
 }

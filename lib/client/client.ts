@@ -38,6 +38,7 @@ import {
   type SudoOptions,
 } from "./run_options.ts";
 import { sudoStart } from "../session/sudo.ts";
+import { FurtherConnections, type FurtherLogins } from "./further_connections.ts";
 import { SessionQueue } from "./session_queue.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
 
@@ -90,6 +91,8 @@ export interface ClientLogin {
   readonly user: string;
   readonly settings: HostSettings | null;
   readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Further connections for transfers of files. */
+  readonly further?: FurtherLogins | null;
 }
 
 /** What a client needs of the transport: our own, or a control master's connection. */
@@ -131,6 +134,7 @@ export class Client implements AsyncDisposable {
   readonly #agents: AgentForwarding;
   readonly #finished: Promise<void>;
   readonly #login: ClientLogin;
+  readonly #further: FurtherConnections | null;
   #ended = false;
 
   /** Clients come from `connect()`, not from a constructor. */
@@ -147,8 +151,10 @@ export class Client implements AsyncDisposable {
     this.#agents = new AgentForwarding(connection, transport.host, transport.extensions);
     this.#finished = finished;
     this.#login = login;
+    this.#further = login.further ? new FurtherConnections(login.further) : null;
     this.closed = transport.closed.then((cause) => {
       this.#ended = true;
+      this.#further?.close();
       if (!(cause instanceof DisconnectError && cause.by === "us")) throw cause;
     });
     this.closed.catch(() => {});
@@ -301,11 +307,18 @@ export class Client implements AsyncDisposable {
     };
     const program = { kind: "subsystem", name: subsystem } as const;
     const further = async (giveWay: () => void) => {
-      const channel = await this.#sessions.openSpare(giveWay);
+      const elsewhere = await this.#further?.open((client) => client.openSession());
+      const channel = elsewhere ?? await this.#sessions.openSpare(giveWay);
       return channel && await startOn(channel, program, {});
     };
+    const connections = this.#further?.count;
     const channel = await this.subsystem(subsystem, options);
-    return await SftpClient.open(channel, { ...options, ...quirks, further });
+    return await SftpClient.open(channel, {
+      ...options,
+      ...quirks,
+      further,
+      ...connections && { connections },
+    });
   }
 
   /** Opens a session channel that nothing runs on yet (RFC 4254 §6.1). */
@@ -574,6 +587,7 @@ export class Client implements AsyncDisposable {
   async close(): Promise<void> {
     this.#transport.disconnect();
     await this.#forwarding.close();
+    await this.#further?.close();
     await this.#finished;
   }
 

@@ -1,3 +1,4 @@
+import type { AuthMethod } from "../auth/auth_method.ts";
 import { authenticateClient } from "../auth/client.ts";
 import { Connection } from "../connection/connection.ts";
 import type { HostSettings } from "../config/settings.ts";
@@ -5,7 +6,13 @@ import { CERTIFIED, SIGNATURES } from "../crypto/algorithms.ts";
 import { algorithmOptions, resolveSuite, type Suite } from "../crypto/suite.ts";
 import { CONNECT_TIMEOUT_MS } from "../defaults.ts";
 import { AuthError, ConnectError, SshError } from "../errors.ts";
-import { type HostAddress, type HostKeyPolicy, hostLabel } from "../known_hosts/host_key_policy.ts";
+import {
+  type HostAddress,
+  type HostKeyPolicy,
+  hostLabel,
+  refused,
+} from "../known_hosts/host_key_policy.ts";
+import type { PublicKey } from "../keys/public_key.ts";
 import { type Credentials, credentials, withSkippedKeys } from "../login/credentials.ts";
 import { Deadline } from "../login/deadline.ts";
 import { hostKeyPolicy, verifyHostKey } from "../login/host_keys.ts";
@@ -115,20 +122,31 @@ async function connectAt(
   const shared = await sharedClient(login, { ...known.options, timeout: 0, signal }, isAsked);
   if (shared !== null) return shared;
   const plan = await connectPlan(known, login, signal);
+  return await logIn(plan, depth, signal, (next) => void (step = next));
+}
+
+/** Connects and logs in as planned; `onStep` is told what is being done. */
+async function logIn(
+  plan: ConnectPlan,
+  depth: number,
+  signal: AbortSignal,
+  onStep: (step: string) => void,
+): Promise<Client> {
   const carriers = new AsyncDisposableStack();
   let transport: Transport | null = null;
   let carrier: Carrier | null = null;
   using _aborting = onAbort(signal, (reason) => transport?.fail(reason));
   try {
-    step = "reaching it";
+    onStep("reaching it");
     carrier = await openCarrier(plan, depth, signal, carriers);
     transport = transportOver(carrier.socket, plan, signal);
     if (signal.aborted) transport.fail(signal.reason);
-    step = "agreeing on keys";
+    onStep("agreeing on keys");
     await transport.handshake();
-    step = "logging in";
-    const roundTrip = await authenticate(transport, plan, signal);
-    return openClient(transport, plan, roundTrip, carriers);
+    onStep("logging in");
+    const { roundTrip, repeatable } = await authenticate(transport, plan, signal);
+    const again = repeatable && anotherLogin(plan, depth, transport.hostKey!, repeatable);
+    return openClient(transport, plan, { roundTrip, again }, carriers);
   } catch (error) {
     transport?.fail(error);
     await transport?.finished;
@@ -140,12 +158,50 @@ async function connectAt(
   }
 }
 
+/** What connects once more as before: to the same host key, with the credentials that let in. */
+function anotherLogin(
+  plan: ConnectPlan,
+  depth: number,
+  hostKey: PublicKey,
+  methods: readonly AuthMethod[],
+): () => Promise<Client> {
+  const same: ConnectPlan = {
+    ...plan,
+    options: { ...plan.options, connections: 1 },
+    policy: onlyKey(hostKey),
+    credentials: { methods, unreported: () => [] },
+  };
+  return async () => {
+    using deadline = new Deadline(plan.options.timeout ?? CONNECT_TIMEOUT_MS, (milliseconds) => {
+      const message = `Connecting to ${
+        hostLabel(plan.login.host)
+      } once more took ${milliseconds} ms`;
+      return new ConnectError(message, { timeout: true });
+    });
+    return await logIn(same, depth, deadline.signal, () => {});
+  };
+}
+
+/** Accepts the key of an earlier connection, and no other. */
+function onlyKey(first: PublicKey): HostKeyPolicy {
+  return {
+    verify(host, key) {
+      if (key.equals(first)) return true;
+      const why = "it is not the key of the first connection";
+      throw refused("changed", host, key, why);
+    },
+  };
+}
+
 /** @throws {TypeError | ConfigError} If the options contradict each other, or lead round in circles */
 function check(asked: ConnectOptions, depth: number): void {
   checkConnectOptions(asked);
   addressOf(asked);
   if ([asked.jump, asked.transport, asked.proxyCommand].filter((way) => way).length > 1) {
     throw new TypeError("A connection goes through a jump, a transport or a command: one of them");
+  }
+  if (asked.transport && (asked.connections ?? 1) > 1) {
+    throw new TypeError("A transport of your own is one connection: connections must be 1");
   }
   asked.signal?.throwIfAborted();
   checkJumpDepth(depth);
@@ -317,8 +373,12 @@ function transportOver(
   });
 }
 
-/** Logs in; gives the milliseconds of a round trip, if one was measured. */
+/**
+ * Logs in; gives the milliseconds of a round trip, if one was measured, and what logs in once more, if there
+ * may be several connections.
+ */
 async function authenticate(transport: Transport, plan: ConnectPlan, signal: AbortSignal) {
+  let repeatable: readonly AuthMethod[] | null = null;
   const { options, login: { user }, suite, credentials: { methods, unreported } } = plan;
   const link = requestService(transport.link(), "ssh-userauth");
   if (!methods[0]?.eager) await link.accepted();
@@ -331,12 +391,15 @@ async function authenticate(transport: Transport, plan: ConnectPlan, signal: Abo
         { algorithms: suite.userKey }),
       pipelined: ignoresLateRequests(transport),
       ...(options.onBanner && { onBanner: options.onBanner }),
+      ...((options.connections ?? 1) > 1 && {
+        onRepeatable: (methods: readonly AuthMethod[]) => void (repeatable = methods),
+      }),
       signal,
     });
   } catch (error) {
     throw error instanceof AuthError ? withSkippedKeys(error, unreported()) : error;
   }
-  return link.roundTrip;
+  return { roundTrip: link.roundTrip, repeatable: repeatable as readonly AuthMethod[] | null };
 }
 
 /**
@@ -352,7 +415,7 @@ function ignoresLateRequests({ identification, agreed }: Transport): boolean {
 function openClient(
   transport: Transport,
   { options, login, suite, policy, keyHost }: ConnectPlan,
-  roundTrip: number | null,
+  { roundTrip, again }: { roundTrip: number | null; again: (() => Promise<Client>) | null },
   carriers: AsyncDisposableStack,
 ): Client {
   const connection = new Connection(transport, {
@@ -366,7 +429,8 @@ function openClient(
   }
   if (options.channelTimeouts) connection.closeIdle(options.channelTimeouts);
   const finished = transport.finished.then(() => carriers.disposeAsync());
-  return new Client(transport, connection, login, finished);
+  const further = again && { again, count: options.connections! - 1 };
+  return new Client(transport, connection, { ...login, further }, finished);
 }
 
 function parsed(target: string): ConnectOptions {

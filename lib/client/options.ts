@@ -55,6 +55,12 @@ export interface ConnectOptions {
   /** Unanswered questions after which the server counts as dead; 3 unless given. */
   readonly keepaliveCount?: number;
   /**
+   * How many connections transfers of files may be spread over, where each TCP connection is slow because of a
+   * limit or lost packets; 1 unless given. The further ones are opened when a transfer needs them, as the first
+   * was: to the same host key, and with what was answered then, which stays in memory. They end with the client.
+   */
+  readonly connections?: number;
+  /**
    * Milliseconds without data after which channels are closed, by patterns of their types (`session`,
    * `direct-tcpip`, `forwarded-*`, …), as ssh's ChannelTimeout; `global` is about all of them together.
    */

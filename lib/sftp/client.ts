@@ -91,7 +91,7 @@ export class SftpClient implements AsyncDisposable {
    * read or write, which are as many as the server takes unless given, whether the server has
    * SYMLINK's paths in the draft's order instead of OpenSSH's, whether it has check-file without announcing it,
    * and a function that opens further channels to the same server, for large files; it resolves to null if there
-   * is no room for one
+   * is no room for one. `connections` is how many connections they are on
    * @returns The client
    * @throws {SftpError} If the other end is not an SFTP server of version 3
    */
@@ -102,6 +102,7 @@ export class SftpClient implements AsyncDisposable {
       requestLength?: number;
       linkFirst?: boolean;
       checkFile?: boolean;
+      connections?: number;
       further?: (giveWay: () => void) => Promise<SftpChannel | null>;
     } = {},
   ): Promise<SftpClient> {

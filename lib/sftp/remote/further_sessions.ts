@@ -78,6 +78,8 @@ export class FurtherSession {
 export class FurtherSessions {
   readonly #remote: RemoteFileSystem;
   readonly #channels: number | "auto";
+  /** A file of which fewer bytes are to come is not spread. */
+  readonly #least: number;
   readonly #note: (note: string) => void;
   readonly #need: ChannelNeed = new ChannelNeed();
   readonly #sessions: FurtherSession[] = [];
@@ -90,9 +92,11 @@ export class FurtherSessions {
     note: (note: string) => void = () => {},
   ) {
     this.#remote = remote;
-    this.#channels = channels;
+    const { connections } = remote;
+    this.#channels = channels === "auto" && connections > 1 ? connections : channels;
+    this.#least = channels === "auto" ? SMALL_REST_BYTES : 0;
     this.#note = note;
-    this.#state = channels === 1 ? "complete" : "looking";
+    this.#state = this.#channels === 1 ? "complete" : "looking";
   }
 
   /**
@@ -100,7 +104,7 @@ export class FurtherSessions {
    * whether to start more, in the background.
    */
   for(left: number): readonly FurtherSession[] {
-    if (this.#channels === "auto" && left < SMALL_REST_BYTES) return [];
+    if (left < this.#least) return [];
     if (this.#state === "looking") this.#look(left);
     return this.#usable;
   }
@@ -111,7 +115,10 @@ export class FurtherSessions {
 
   #look(left: number): void {
     const { useful } = this.#remote.channels;
-    if (this.#channels !== "auto") return this.#open(this.#channels, "as asked for");
+    if (this.#channels !== "auto") {
+      const isEach = this.#remote.connections === this.#channels;
+      return this.#open(this.#channels, isEach ? "one a connection" : "as asked for");
+    }
     if (useful > 1 && this.#sessions.length === 0) {
       return this.#open(useful, "as for the last file");
     }

@@ -44,6 +44,8 @@ export interface SessionOptions extends SftpOptions {
   readonly linkFirst?: boolean | undefined;
   /** Whether the server has check-file although it does not announce it. */
   readonly checkFile?: boolean | undefined;
+  /** How many connections further channels are on, that of the first among them. */
+  readonly connections?: number | undefined;
   /** Opens a further channel to the same server. */
   readonly further?: FurtherChannel | undefined;
 }
@@ -86,13 +88,13 @@ export class RemoteFileSystem {
   /** What earlier transfers have found out about further sessions. */
   readonly channels: ChannelEstimate = { useful: 1, closing: new Set() };
   readonly #options: SessionOptions;
-  #checksFiles: boolean;
+  /** Whether the server has check-file; null before that is asked. */
+  #checksFiles: boolean | null = null;
 
   private constructor(session: ClientSession, limits: ServerLimits, options: SessionOptions) {
     this.session = session;
     this.limits = limits;
     this.#options = options;
-    this.#checksFiles = options.checkFile ?? this.can(EXTENSION.CHECK_FILE);
   }
 
   /** Starts a session and asks the server for its limits. */
@@ -127,6 +129,11 @@ export class RemoteFileSystem {
     if (channel === null) return null;
     const session = ClientSession.start(channel, timeout, this.session.extensions);
     return new RemoteFileSystem(session, this.limits, this.#options);
+  }
+
+  /** How many connections further sessions are on; 1 if they share this session's. */
+  get connections(): number {
+    return this.#options.connections ?? 1;
   }
 
   /** Ends the session, and further ones that are still ending. */
@@ -297,6 +304,7 @@ export class RemoteFileSystem {
    * tell.
    */
   async checkFile(path: string, length: number, options: SftpOptions): Promise<string | null> {
+    this.#checksFiles ??= this.#options.checkFile ?? this.can(EXTENSION.CHECK_FILE);
     if (!this.#checksFiles || length === 0) return null;
     const call = callOf("checkFile", path, { ...options, timeout: hashingTime(length, options) });
     const data = msg.CheckFile.encode({

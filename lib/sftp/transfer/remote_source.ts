@@ -65,8 +65,11 @@ class RemoteSource implements TransferSource {
   /** Opens the file in further sessions; only if they are asked for, since our own windows grow with the path. */
   #more(): Promise<RemoteFile[]> | null {
     const { channels = "auto" } = this.#settings.options;
-    if (this.#further === null || channels === "auto") return null;
-    const sessions = this.#further.for(Infinity).filter((session) => !this.#seen.has(session));
+    const isAsked = channels !== "auto" || this.#remote.connections > 1;
+    if (this.#further === null || !isAsked) return null;
+    const sessions = this.#further.for(this.size ?? Infinity).filter((session) =>
+      !this.#seen.has(session)
+    );
     if (sessions.length === 0) return null;
     for (const session of sessions) this.#seen.add(session);
     return this.#openIn(sessions);

@@ -1,0 +1,52 @@
+import { AuthError } from "../errors.ts";
+import { MSG } from "../wire/numbers.ts";
+import type { AuthDialog, AuthMethod } from "./auth_method.ts";
+
+/** Methods whose messages are the same on another connection; the others sign what is new on each. */
+const REPEATABLE: readonly string[] = ["password", "keyboard-interactive"];
+
+/** A method that is tried, and then again on other connections without asking anybody. */
+export interface Recording {
+  /** Tries it, as the method does. */
+  authenticate(dialog: AuthDialog): Promise<Uint8Array>;
+  /** What says the same again. */
+  again(): AuthMethod;
+}
+
+/** Records what a method says to a server. */
+export function recording(method: AuthMethod): Recording {
+  if (!REPEATABLE.includes(method.name)) {
+    return { authenticate: (dialog) => method.authenticate(dialog), again: () => method };
+  }
+  const said: ((dialog: AuthDialog) => Promise<Uint8Array>)[] = [];
+  return {
+    authenticate(dialog) {
+      said.length = 0;
+      return method.authenticate({
+        ...dialog,
+        request(fields, name) {
+          const copy = fields.slice();
+          said.push((later) => later.request(copy, name));
+          return dialog.request(fields, name);
+        },
+        reply(message) {
+          const copy = message.slice();
+          said.push((later) => later.reply(copy.slice()));
+          return dialog.reply(message);
+        },
+      });
+    },
+    again: () => ({
+      ...method,
+      async authenticate(dialog) {
+        let answer: Uint8Array | null = null;
+        for (const say of said) {
+          if (answer !== null && answer[0] !== MSG.USERAUTH_60) break;
+          answer = await say(dialog);
+        }
+        if (answer !== null && answer[0] !== MSG.USERAUTH_60) return answer;
+        throw new AuthError("The server asks for more than on the first connection");
+      },
+    }),
+  };
+}

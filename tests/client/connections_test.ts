@@ -1,0 +1,122 @@
+/** Files over several connections: logged in to once, to one host key, and ended with the client. */
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { type AuthMethod, connect, interactive, password } from "@denossh/ssh";
+import { generateKey } from "@denossh/ssh/keys";
+import { localFiles, serve, type ServeOptions } from "@denossh/ssh/server";
+import { noise } from "../support/random.ts";
+import { folder, same, turn } from "../sftp/world.ts";
+
+const DATA = noise(8 * 1024 * 1024);
+const hostKey = await generateKey();
+
+function server(root: string, options: Partial<ServeOptions> = {}): ReturnType<typeof serve> {
+  return serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    hostKeys: [hostKey],
+    auth: {
+      password: (_, secret) => secret === "open sesame",
+      interactive: async (_, ask) => {
+        const [first] = await ask([{ text: "One: ", echo: false }]);
+        return first === "1";
+      },
+    },
+    sftp: localFiles({ root }),
+    ...options,
+  }, () => 0);
+}
+
+let asked = 0;
+const methods: Record<string, AuthMethod> = {
+  password: password(() => {
+    asked++;
+    return "open sesame";
+  }),
+  interactive: interactive(({ prompts }) => {
+    asked++;
+    return prompts.map(() => "1");
+  }),
+};
+
+for (const [name, method] of Object.entries(methods)) {
+  Deno.test(`files go over three connections, and ${name} is asked for once`, async () => {
+    asked = 0;
+    await using root = await folder();
+    await using there = server(root.path);
+    const notes: string[] = [];
+    {
+      await using host = await connect({
+        hostname: "127.0.0.1",
+        port: there.addr.port,
+        user: "ann",
+        auth: [method],
+        hostKeys: hostKey.publicKey,
+        connections: 3,
+      });
+      await using sftp = await host.sftp();
+      assertEquals(there.connections, 1);
+      await sftp.put(DATA, "/file", { onNote: (note) => void notes.push(note) });
+      assertEquals(there.connections, 3);
+      assert(same(await Deno.readFile(`${root.path}/file`), DATA));
+      await sftp.put(new Uint8Array(100), "/small", { onNote: (note) => void notes.push(note) });
+      assertEquals(notes, ["Spreading over 3 channels: one a connection"]);
+      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+      const [back] = await Promise.all([
+        new Response(readable).arrayBuffer(),
+        sftp.get("/file", writable),
+      ]);
+      assert(same(new Uint8Array(back), DATA));
+      assertEquals([there.connections, asked], [3, 1]);
+    }
+    for (let i = 0; there.connections > 0 && i < 100; i++) await turn();
+    assertEquals(there.connections, 0);
+  });
+}
+
+Deno.test("a further connection that leads to another host key is not used", async () => {
+  await using root = await folder();
+  await using right = server(root.path);
+  await using wrong = server(root.path, { hostKeys: [await generateKey()] });
+  // The first connection is to one server, and later ones to the other.
+  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const ends: Promise<unknown>[] = [];
+  const relay = async () => {
+    let { port } = right.addr;
+    for await (const near of listener) {
+      const far = await Deno.connect({ port });
+      port = wrong.addr.port;
+      ends.push(
+        near.readable.pipeTo(far.writable).catch(() => {}),
+        far.readable.pipeTo(near.writable).catch(() => {}),
+      );
+    }
+  };
+  const relaying = relay();
+  const notes: string[] = [];
+  {
+    await using host = await connect({
+      hostname: "127.0.0.1",
+      port: listener.addr.port,
+      user: "ann",
+      auth: [methods.password!],
+      hostKeys: () => true,
+      connections: 2,
+    });
+    await using sftp = await host.sftp();
+    await sftp.put(DATA, "/file", { onNote: (note) => void notes.push(note) });
+    assert(same(await Deno.readFile(`${root.path}/file`), DATA));
+  }
+  assertStringIncludes(notes[1]!, "not the key of the first connection");
+  listener.close();
+  await relaying;
+  await Promise.all(ends);
+});
+
+Deno.test("a transport of one's own is one connection", async () => {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const transport = { readable, writable };
+  await assertRejects(() => connect({ transport, connections: 2 }), TypeError, "one connection");
+  for (const connections of [0, 1.5, 65, "2"] as number[]) {
+    await assertRejects(() => connect({ hostname: "x", connections }), TypeError, "connections");
+  }
+});
