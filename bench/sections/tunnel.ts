@@ -3,9 +3,9 @@ import { configFlags } from "../../tests/support/ssh_flags.ts";
 import { findPeer } from "../../tests/interop/harness/peers.ts";
 import { Program } from "../../tests/support/program.ts";
 import { type Sshd, startSshd } from "../../tests/interop/harness/sshd.ts";
-import { denoProgram, startPort } from "../lab.ts";
+import { denoProgram, startPort, timed } from "../lab.ts";
 import type { Direction, Measurement } from "../peers/measure.ts";
-import { CLIENT_HEADER, clientRows, pairedShare } from "../peers/table.ts";
+import { CLIENT_HEADER, clientRows, median, pairedShare } from "../peers/table.ts";
 import type { BenchOptions, Report } from "../report.ts";
 
 const OURS = "@denossh/ssh -L";
@@ -13,8 +13,10 @@ const THEIRS = "OpenSSH ssh -L";
 const CLI = new URL("../../lib/cli/main.ts", import.meta.url).pathname;
 const SOURCE = new URL("../tcp_source.ts", import.meta.url).pathname;
 const MIB = 1024 ** 2;
+/** Short connections that are open at once. */
+const PARALLEL = 20;
 
-/** One connection through `-L`, down and up, ours beside OpenSSH's client, in turns. */
+/** Through `-L`: one connection, down and up, then many short ones; ours beside OpenSSH's client, in turns. */
 export async function tunnel(report: Report, { quick }: BenchOptions): Promise<void> {
   const rounds = quick ? 2 : 5;
   const bytes = (quick ? 128 : 1024) * MIB;
@@ -52,6 +54,40 @@ export async function tunnel(report: Report, { quick }: BenchOptions): Promise<v
       report.figure("tunnel", pairedShare(rows.get(OURS)!, rows.get(THEIRS)!));
     }
   }
+  const count = quick ? 200 : 1000;
+  const short = new Map<string, Short[]>([...ends.keys()].map((name) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, end] of ends) short.get(name)!.push(await shortOnes(end, count));
+  }
+  report.table(
+    `Connections of 100 bytes through a tunnel, ${PARALLEL} at once`,
+    ["client", "ms each", "CPU µs each"],
+    [...short].map(([name, runs]) => [
+      name,
+      median(runs.map(({ ms }) => ms)).toFixed(2),
+      median(runs.map(({ cpuMicros }) => cpuMicros)).toFixed(0),
+    ]),
+  );
+  report.data("tunnel.short", Object.fromEntries(short));
+}
+
+/** What one of many short connections takes. */
+interface Short {
+  readonly ms: number;
+  readonly cpuMicros: number;
+}
+
+async function shortOnes(
+  { port, pid }: { port: number; pid: number },
+  count: number,
+): Promise<Short> {
+  let left = count;
+  const work = async () => {
+    while (left-- > 0) await through({ port, pid }, "down", 100);
+  };
+  const cpu = cpuSeconds(pid);
+  const ms = await timed(() => Promise.all(Array.from({ length: PARALLEL }, work)));
+  return { ms: ms / count, cpuMicros: (cpuSeconds(pid) - cpu) * 1e6 / count };
 }
 
 function tunnelLine(sshd: Sshd, from: number, to: number): string[] {
