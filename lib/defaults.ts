@@ -242,6 +242,9 @@ export const SFTP_IN_FLIGHT = 32 * 1024 * 1024;
 /** SFTP: the same if a transfer may be resumed, which then sends so much again. */
 export const SFTP_RESUME_WINDOW = 4 * 1024 * 1024;
 
+/** SFTP: the same over several channels: 300 MB/s at 50 ms. */
+export const SFTP_STRIPED_RESUME_WINDOW = 16 * 1024 * 1024;
+
 /**
  * SFTP: channels that one transfer is spread over at most: the sessions of sshd's MaxSessions. Ten of its windows,
  * 2 MiB each, carry 100 MB/s at 200 ms.

@@ -1,4 +1,4 @@
-import { SFTP_RESUME_WINDOW } from "../../defaults.ts";
+import { SFTP_RESUME_WINDOW, SFTP_STRIPED_RESUME_WINDOW } from "../../defaults.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { join, nameProblem, parent } from "../protocol/paths.ts";
 import type { FurtherSessions } from "../remote/further_sessions.ts";
@@ -7,7 +7,6 @@ import { removeTree } from "../remote/tree.ts";
 import { explained } from "../remote/explain.ts";
 import { remoteSource } from "./remote_source.ts";
 import { remoteTarget } from "./remote_target.ts";
-import { narrowed } from "./wide_part.ts";
 import { partName } from "./resume.ts";
 import type {
   FileStore,
@@ -136,18 +135,18 @@ export class RemoteStore implements FileStore {
       const spread = further && { further, inFlight: settings.inFlight, part: null };
       return await remoteTarget(this.#remote, request, null, settings, spread);
     }
-    // A later try must send again what was in flight.
+    // A later try must send again what was in flight: more over several channels, so that such a part has a name
+    // for itself. Whatever is written to it later, no more than that before its end is missing.
     const inFlight = Math.min(settings.inFlight, SFTP_RESUME_WINDOW);
+    const wideInFlight = Math.min(settings.inFlight, SFTP_STRIPED_RESUME_WINDOW);
     const folder = request.path.slice(0, request.path.lastIndexOf("/") + 1);
     const part = folder + partName(request, inFlight);
-    const narrow = { ...settings, inFlight };
-    if ((request.size ?? Infinity) <= inFlight || settings.inFlight === inFlight) {
-      const spread = further && { further, inFlight, part };
-      return await remoteTarget(this.#remote, request, part, narrow, spread);
-    }
-    const wide = folder + partName(request, settings.inFlight);
-    await narrowed(this.#remote, wide, part, settings);
-    const spread = further && { further, inFlight: settings.inFlight, part: wide };
-    return await remoteTarget(this.#remote, request, part, narrow, spread);
+    const wide = folder + partName(request, wideInFlight);
+    const mayBeWide = wide !== part && (request.size ?? Infinity) > inFlight;
+    const isWide = mayBeWide && await this.lstat(wide).catch(() => null) !== null;
+    const spread = further &&
+      (mayBeWide ? { further, inFlight: wideInFlight, part: wide } : { further, inFlight, part });
+    const [name, most] = isWide ? [wide, wideInFlight] : [part, inFlight];
+    return await remoteTarget(this.#remote, request, name, { ...settings, inFlight: most }, spread);
   }
 }

@@ -142,7 +142,7 @@ async function openPart(
 }
 
 /** Whether an open part is the file of its name, and our user's; what the server does not tell is believed. */
-export async function isOwn(
+async function isOwn(
   remote: RemoteFileSystem,
   file: RemoteFile,
   part: string,
