@@ -2,7 +2,8 @@
  * A shell at this terminal, as `ssh -t`: raw mode, the window's size, and everything restored at the end.
  * A host that is not known yet is asked about, and so is a password.
  *
- * deno run --allow-all examples/terminal.ts user@host [known_hosts]
+ * deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh --allow-write=$HOME/.ssh \
+ *   examples/terminal.ts user@host [known_hosts]
  */
 import { agent, connect, knownHosts, password, promptHostKey, promptSecret } from "@denossh/ssh";
 

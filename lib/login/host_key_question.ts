@@ -28,10 +28,8 @@ export async function askAboutHostKey(
 }
 
 /**
- * Asks the user at the terminal whether a new host key is good, in the words of `ssh`. It refuses the key
- * if there is no terminal.
- *
- * Needs `--allow-read=/dev/tty --allow-write=/dev/tty`, and `--allow-env=SSH_ASKPASS,SSH_ASKPASS_REQUIRE`.
+ * Asks the user whether a new host key is good, in the words of `ssh` and where
+ * {@linkcode promptSecret} asks. It refuses the key if there is no terminal.
  *
  * @throws {InterruptedError} If the user breaks off
  *

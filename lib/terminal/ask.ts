@@ -1,3 +1,5 @@
+import { grantedVariable } from "../runtime/environment.ts";
+import { isError } from "../runtime/errors.ts";
 import type { OpenFile } from "../runtime/files.ts";
 import type { ProgramOptions } from "../runtime/parts.ts";
 import { runtime } from "../runtime/runtime.ts";
@@ -24,6 +26,9 @@ export class InterruptedError extends Error {
   }
 }
 
+/** A terminal that questions are written to, and answers read from. */
+type AskedTerminal = Pick<OpenFile, "read" | "writeSync" | "setRaw" | "close">;
+
 /** How to ask. */
 export interface AskOptions {
   /** Whether the answer may be seen while it is typed. */
@@ -38,10 +43,8 @@ export interface AskOptions {
  * @throws {InterruptedError} If the user breaks off
  */
 export async function ask(prompt: string, options: AskOptions): Promise<string | null> {
-  const helper = runtime.env.get("SSH_ASKPASS");
-  if (helper && runtime.env.get("SSH_ASKPASS_REQUIRE") === "force") {
-    return await askHelper(helper, prompt);
-  }
+  const helper = forcedHelper();
+  if (helper !== null) return await askHelper(helper, prompt);
   const tty = openTerminal();
   if (tty === null) return null;
   try {
@@ -52,10 +55,9 @@ export async function ask(prompt: string, options: AskOptions): Promise<string |
 }
 
 /**
- * Asks the user for a secret, which is not shown while it is typed: on the controlling terminal, whatever
- * the standard streams are, or through the program that SSH_ASKPASS names if SSH_ASKPASS_REQUIRE is `force`.
- *
- * Needs `--allow-read=/dev/tty --allow-write=/dev/tty`, and `--allow-env=SSH_ASKPASS,SSH_ASKPASS_REQUIRE`.
+ * Asks the user for a secret, which is not shown while it is typed. A program with all permissions (`-A`)
+ * asks on the controlling terminal, whatever its standard streams are, or through the program that
+ * SSH_ASKPASS names if SSH_ASKPASS_REQUIRE is `force`; others ask on standard input, if that is a terminal.
  *
  * @returns The answer, or null if there is no terminal
  * @throws {InterruptedError} If the user breaks off
@@ -75,19 +77,45 @@ export function promptSecret(prompt: string): Promise<string | null> {
 
 /** Whether `ask` can ask the user. */
 export function canAsk(): boolean {
-  const { env } = runtime;
-  if (env.get("SSH_ASKPASS") && env.get("SSH_ASKPASS_REQUIRE") === "force") return true;
+  if (forcedHelper() !== null) return true;
   const tty = openTerminal();
   tty?.close();
   return tty !== null;
 }
 
-function openTerminal(): OpenFile | null {
+/**
+ * The controlling terminal. Deno gives it only to programs with all permissions: the others have the standard
+ * streams, if they are a terminal.
+ */
+function openTerminal(): AskedTerminal | null {
+  if (runtime.os === "windows" || !hasAllFiles()) return standardTerminal();
   try {
     return runtime.files.openSync("/dev/tty", { read: true, write: true });
-  } catch {
-    return null;
+  } catch (error) {
+    return isError(error, "NotCapable") ? standardTerminal() : null;
   }
+}
+
+/** Whether no permission of files is missing, since Deno would ask for it. */
+function hasAllFiles(): boolean {
+  return runtime.isGranted({ name: "read" }) && runtime.isGranted({ name: "write" });
+}
+
+function standardTerminal(): AskedTerminal | null {
+  const { stdin, stderr } = runtime.terminal;
+  if (!stdin.isTerminal()) return null;
+  return {
+    read: (into) => stdin.read(into),
+    writeSync: (bytes) => stderr.writeSync(bytes),
+    setRaw: (raw) => stdin.setRaw(raw),
+    close: () => {},
+  };
+}
+
+/** The program of SSH_ASKPASS, if it is to be asked in any case and the variables may be read. */
+function forcedHelper(): string | null {
+  if (grantedVariable("SSH_ASKPASS_REQUIRE") !== "force") return null;
+  return grantedVariable("SSH_ASKPASS") || null;
 }
 
 // ssh(1), ENVIRONMENT: the prompt is the argument, the answer the first line that it prints.
@@ -98,7 +126,7 @@ async function askHelper(helper: string, prompt: string): Promise<string | null>
   return new TextDecoder().decode(stdout).split(/\r?\n/, 1)[0]!;
 }
 
-async function askTerminal(tty: OpenFile, prompt: string, echo: boolean): Promise<string> {
+async function askTerminal(tty: AskedTerminal, prompt: string, echo: boolean): Promise<string> {
   const write = (text: string) => tty.writeSync(new TextEncoder().encode(text));
   const killed = Promise.withResolvers<never>();
   using _killed = onSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
@@ -115,7 +143,7 @@ async function askTerminal(tty: OpenFile, prompt: string, echo: boolean): Promis
   }
 }
 
-async function readLine(tty: OpenFile, show: (text: string) => void): Promise<string> {
+async function readLine(tty: AskedTerminal, show: (text: string) => void): Promise<string> {
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(256);
   const editor = new LineEditor();

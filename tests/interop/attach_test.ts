@@ -1,23 +1,26 @@
 /** A program of a user's own with a shell at its terminal, on OpenSSH's server. */
 import { assert, assertStringIncludes } from "@std/assert";
+import { exampleCommand } from "../support/example.ts";
 import { onTerminal, type Step, terminalTest } from "./harness/on_terminal.ts";
 import { startSshd } from "./harness/sshd.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const root = new URL("../../", import.meta.url);
-const EXAMPLE = new URL("terminal.ts", new URL("examples/", root)).pathname;
 /** Says how the program ended and reads a line, on the terminal as the program left it. */
 const AFTERWARDS = 'trap : TERM; "$@"; echo "code $?"; read line; echo "got $line"';
 
 /** Runs a program in a shell that outlives it, and checks that the terminal is as before. */
-async function restored(command: readonly string[], steps: readonly Step[], code: number) {
-  const { output } = await onTerminal(["/bin/sh", "-c", AFTERWARDS, "sh", ...command], [
-    ...steps,
-    { expect: `code ${code}` },
-    { echo: true },
-    { send: "hello\n" },
-    { expect: "got hello" },
-  ]);
+async function restored(
+  command: readonly string[],
+  steps: readonly Step[],
+  code: number,
+  env: Record<string, string> = {},
+) {
+  const after = [{ expect: `code ${code}` }, { echo: true }, { send: "hello\n" }, {
+    expect: "got hello",
+  }];
+  const shell = ["/bin/sh", "-c", AFTERWARDS, "sh", ...command];
+  const { output } = await onTerminal(shell, [...steps, ...after], env);
   assertStringIncludes(output, "hello\r\ngot hello\r\n");
   return output;
 }
@@ -28,31 +31,38 @@ await terminalTest(
   async () => {
     await using folder = await tempFolder();
     await using server = await startSshd({ login: "password" });
-    const known = folder.join("known_hosts");
+    await Deno.mkdir(folder.join(".ssh"), { mode: 0o700 });
+    const known = folder.join(".ssh/known_hosts");
     const target = `${server.user}@127.0.0.1:${server.port}`;
-    const program = [Deno.execPath(), "run", "-A", "--no-check", EXAMPLE, target, known];
-    const output = await restored(program, [
-      { expect: "key fingerprint is SHA256:" },
-      { expect: "(yes/no/[fingerprint])? " },
-      { send: "perhaps\r" },
-      { expect: "Please type 'yes', 'no' or the fingerprint: " },
-      { send: "yes\r" },
-      { expect: "'s password: " },
-      { echo: false },
-      { send: `${server.password}\r` },
-      { expect: "$ " },
-      { send: "stty size\r" },
-      { expect: "24 80\r" },
-      { resize: [40, 90] },
-      { send: "until stty size | grep '^40 90$'; do sleep 0.05; done\r" },
-      { expect: "\n40 90\r" },
-      { send: "sleep 1000\r" },
-      { expect: "sleep 1000\r" },
-      { send: "\x03" }, // ends what runs over there, not this program
-      { expect: "$ " },
-      { send: "tty && exit 3\r" },
-      { expect: "/dev/pts/" },
-    ], 3);
+    const env = { HOME: folder.path, SSH_AUTH_SOCK: "" };
+    const program = [Deno.execPath(), ...exampleCommand("terminal.ts", [target, known], env)];
+    const output = await restored(
+      program,
+      [
+        { expect: "key fingerprint is SHA256:" },
+        { expect: "(yes/no/[fingerprint])? " },
+        { send: "perhaps\r" },
+        { expect: "Please type 'yes', 'no' or the fingerprint: " },
+        { send: "yes\r" },
+        { expect: "'s password: " },
+        { echo: false },
+        { send: `${server.password}\r` },
+        { expect: "$ " },
+        { send: "stty size\r" },
+        { expect: "24 80\r" },
+        { resize: [40, 90] },
+        { send: "until stty size | grep '^40 90$'; do sleep 0.05; done\r" },
+        { expect: "\n40 90\r" },
+        { send: "sleep 1000\r" },
+        { expect: "sleep 1000\r" },
+        { send: "\x03" }, // ends what runs over there, not this program
+        { expect: "$ " },
+        { send: "tty && exit 3\r" },
+        { expect: "/dev/pts/" },
+      ],
+      3,
+      env,
+    );
     assert(!output.includes(server.password!), "the password is not shown");
     assertStringIncludes(await Deno.readTextFile(known), `[127.0.0.1]:${server.port} ssh-`);
   },

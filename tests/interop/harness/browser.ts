@@ -57,21 +57,19 @@ export async function openPage(url: string): Promise<Page> {
     if (answer.method === "Page.loadEventFired") loaded.resolve();
   };
   let last = 0;
-  let sessionId: unknown;
+  const session: { sessionId?: unknown } = {}; // the page, once there is one
   const call = async (method: string, params: object = {}): Promise<Record<string, unknown>> => {
     const id = ++last;
     const { promise, resolve } = Promise.withResolvers<Answer>();
     waiting.set(id, resolve);
-    socket.send(
-      JSON.stringify({ id, method, params, ...(sessionId !== undefined && { sessionId }) }),
-    );
+    socket.send(JSON.stringify({ id, method, params, ...session }));
     const { result, error } = await promise;
     waiting.delete(id);
     if (error) throw new Error(`${method}: ${error.message}`);
     return result!;
   };
   const { targetId } = await call("Target.createTarget", { url: "about:blank" });
-  ({ sessionId } = await call("Target.attachToTarget", { targetId, flatten: true }));
+  Object.assign(session, await call("Target.attachToTarget", { targetId, flatten: true }));
   await call("Page.enable");
   await call("Page.navigate", { url });
   await loaded.promise;
