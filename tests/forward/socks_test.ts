@@ -226,6 +226,14 @@ Deno.test("A SOCKS client that says nothing is closed after its time", async () 
   assertEquals(await conn.read(new Uint8Array(1)), null);
 });
 
+Deno.test("forwardSocks listens where it is told to, and on the loopback address else", async () => {
+  await using pair = await tunnelPair();
+  for (const [hostname, expected] of [["0.0.0.0", "0.0.0.0"], [undefined, "127.0.0.1"]] as const) {
+    await using tunnel = await pair.host.forwardSocks({ port: 0, ...(hostname && { hostname }) });
+    assertEquals(tunnel.addr.hostname, expected);
+  }
+});
+
 Deno.test("forwardSocks with credentials serves clients that have them", async () => {
   await using server = echo();
   await using pair = await tunnelPair();
