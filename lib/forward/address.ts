@@ -47,8 +47,8 @@ export function targetOf(target: ForwardTarget): ForwardAddress {
 
 /** Checks what to listen on; port 0 is any, and `hostname` is for those who give none. */
 export function bindOf(bind: BindAddress, hostname: string): ForwardAddress {
-  if ("path" in bind) return checked(bind, 0);
-  return checked({ hostname: bind.hostname ?? hostname, port: bind.port }, 0);
+  const address = "path" in bind ? bind : { hostname: bind.hostname ?? hostname, port: bind.port };
+  return checked(address, 0);
 }
 
 /** The address in Deno's words. */
