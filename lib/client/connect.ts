@@ -165,9 +165,10 @@ function anotherLogin(
   hostKey: PublicKey,
   methods: readonly AuthMethod[],
 ): () => Promise<Client> {
+  const { onBanner: _shown, ...options } = plan.options;
   const same: ConnectPlan = {
     ...plan,
-    options: { ...plan.options, connections: 1 },
+    options: { ...options, connections: 1 },
     policy: onlyKey(hostKey),
     credentials: { methods, unreported: () => [] },
   };

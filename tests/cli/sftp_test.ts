@@ -65,6 +65,15 @@ Deno.test("An sftp batch", async (t) => {
     assertEquals(await Deno.readTextFile(folder.join("site/b.log")), "site/b.log");
   });
 
+  await t.step("spreads a large file over connections, when told", async () => {
+    await Deno.writeFile(folder.join("large"), new Uint8Array(6_000_000).fill(7));
+    const flags = ["-v", "-X", "connections=2"];
+    const ran = await cliSftp(server, ["put large"], { cwd: folder.path, flags });
+    assertEquals(ran.code, 0);
+    assertStringIncludes(ran.stderr, "Spreading over 2 channels: one a connection\n");
+    assertEquals((await Deno.stat(`${server.root}/large`)).size, 6_000_000);
+  });
+
   await t.step("without -b failures do not end it", async () => {
     const ran = await cli(clientArgs("sftp", server, []), { stdin: "nonsense\npwd\n" });
     assertEquals([ran.code, ran.stderr.trim().split("\n").length], [0, 1]);

@@ -28,7 +28,8 @@ A source or target is a local path, [user@]host:[path], or scp://[user@]host[:po
   -T       with -O: take whatever names the server sends
   -l       kilobits a second at most
   -X       nrequests=N, buffer=BYTES; channels=N, or channels=auto, as it is unless given: how many
-           channels of the connection a large file is spread over
+           channels of the connection a large file is spread over; connections=N: how many
+           connections, where each of them is slow by itself
 `;
 
 const LETTERS = `${CONNECTION_LETTERS}123BdfTOpRrstl:X:`;

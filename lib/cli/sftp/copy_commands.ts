@@ -136,7 +136,7 @@ async function placeOf(
   remote: string,
   { resume, recursive }: CopyOptions,
 ): Promise<SftpTransferOptions> {
-  if (resume || shell.options.channels !== null) return {};
+  if (resume || shell.options.channels !== null || shell.options.connections > 1) return {};
   const isLarge = !recursive && ((await localInfo(local))?.size ?? 0) >= LARGE_BYTES;
   const isNew = isLarge && await nullIfRefused(shell.stat(remote)) === null;
   return isNew ? { resume: true } : { atomic: false };

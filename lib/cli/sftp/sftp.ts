@@ -33,6 +33,8 @@ ends at the first command that fails, unless a dash stands before it.
   -X channels=N   spreads a large file over N channels, or as many as it takes ("auto"), and a put
                   then replaces a file once the new one is whole. Without it, files that are there
                   are written in place, over one channel
+  -X connections=N
+                  spreads large files over N connections, each of which may be slow by itself
 `;
 
 /** The exit codes of sftp(1): for an error outside a command, a failed command of a batch, and Ctrl-C. */

@@ -23,6 +23,8 @@ export interface CopyFlags {
   readonly passed: readonly string[];
   /** -D: an SFTP server to start on this machine, instead of any connection. */
   readonly server: string | null;
+  /** -X connections: how many connections files may be spread over. */
+  readonly connections: number;
   /** -q. */
   readonly quiet: boolean;
   /** The subsystem, or the path of a program on the host that serves files. */
@@ -58,6 +60,7 @@ export async function copyFlags(
       more.map(({ name, value }) => `-o${name}=${value}`),
     ),
     server: value("D"),
+    connections: tuningFlags(flags).connections,
     quiet: value("q") !== null,
     subsystem: "sftp",
   };
@@ -98,6 +101,8 @@ export interface Tuning {
   readonly kilobits: number | null;
   /** The channels that a large file is spread over: -X channels. */
   readonly channels: number | "auto" | null;
+  /** The connections that files may be spread over: -X connections. */
+  readonly connections: number;
 }
 
 /**
@@ -112,7 +117,7 @@ export function tuningFlags(flags: readonly Flag[]): Tuning {
     if (name === "R") found["nrequests"] = value;
     if (name === "l") found["l"] = value;
     if (name !== "X") continue;
-    const [, option, text] = /^(nrequests|buffer|channels)=(.*)$/.exec(value) ?? [];
+    const [, option, text] = /^(nrequests|buffer|channels|connections)=(.*)$/.exec(value) ?? [];
     if (option === undefined) throw new UsageError(`Invalid SFTP option "${value}"`);
     found[option] = text!;
   }
@@ -123,6 +128,7 @@ export function tuningFlags(flags: readonly Flag[]): Tuning {
     requests: number("nrequests", 65_536),
     kilobits: number("l", 100_000_000),
     channels: found["channels"] === "auto" ? "auto" : number("channels", MAX_CHANNELS),
+    connections: number("connections", MAX_CHANNELS) ?? 1,
   };
 }
 
@@ -144,7 +150,7 @@ export function transferLimits(
   };
 }
 
-/** More sessions than any server allows on a connection. */
+/** More sessions than any server allows on a connection, and more connections than help. */
 const MAX_CHANNELS = 64;
 
 /** The defaults of -B and -R in sftp(1). */

@@ -46,6 +46,7 @@ export function placeOf(destination: Destination, options: SshOptions): LoginPla
  * Connects and logs in as `ssh` does: with its files, options and questions.
  *
  * @param hops The hosts of `-J`; those of the options unless given
+ * @param connections How many connections files may be spread over
  * @throws {SshError} As the kind of failure is; `describeFailure` has it in ssh's words
  */
 export async function logIn(
@@ -53,8 +54,9 @@ export async function logIn(
   options: SshOptions,
   log: Log,
   hops: readonly Destination[] = [],
+  connections = 1,
 ): Promise<Client> {
-  return await logInAt(0, place, options, log, hops);
+  return await logInAt(0, place, options, log, hops, connections);
 }
 
 /** Logs in; `depth` counts the jump hosts that this login is for. */
@@ -64,9 +66,10 @@ async function logInAt(
   options: SshOptions,
   log: Log,
   named: readonly Destination[],
+  connections = 1,
 ): Promise<Client> {
   checkJumpDepth(depth);
-  const shared = await shareConnection(place, options, log);
+  const shared = connections > 1 ? null : await shareConnection(place, options, log);
   if (shared !== null) return shared;
   const hops = named.length > 0 ? named : options.ProxyJump ?? [];
   const clients = await connectHops(hops, async (hop, through: Client | null) => {
@@ -78,7 +81,7 @@ async function logInAt(
       : await logInDirectly(at, shared, log, through);
   });
   try {
-    const client = await logInDirectly(place, options, log, clients.at(-1) ?? null);
+    const client = await logInDirectly(place, options, log, clients.at(-1) ?? null, connections);
     const closeAll = () => closeHops(clients);
     client.closed.then(closeAll, closeAll);
     return client;
@@ -120,6 +123,7 @@ async function logInDirectly(
   options: SshOptions,
   log: Log,
   through: Client | null,
+  connections = 1,
 ): Promise<Client> {
   const { host, hostname, port, user } = place;
   using deadline = new Deadline(
@@ -150,6 +154,7 @@ async function logInDirectly(
     auth: methods,
     hostKeys: trust.policy,
     config: false,
+    connections,
     timeout: 0,
     signal: deadline.signal,
     ...(through ? { jump: through } : proxyCommand !== undefined && { proxyCommand }),

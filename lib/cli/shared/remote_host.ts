@@ -50,7 +50,8 @@ async function throughLogin(target: Destination, flags: CopyFlags, log: Log): Pr
   let client: Client;
   try {
     // Copies lend no agent: it is no reason to log in where a control master has done so.
-    client = await logIn(place, { ...options, ForwardAgent: false }, log, flags.hops);
+    const without = { ...options, ForwardAgent: false };
+    client = await logIn(place, without, log, flags.hops, flags.connections);
   } catch (error) {
     throw new RemoteHostError(describe(error), { cause: error });
   }
