@@ -365,6 +365,13 @@ Deno.test("what a pattern matches goes into the target, folders only if told to 
   assertEquals(error.message, 'Cannot transfer "/tree/none*" on the server: nothing matches');
 });
 
+Deno.test("a pattern may match more files than are transferred in parallel", async () => {
+  await using w = await world();
+  for (let at = 0; at < 300; at++) w.from.add(`/tree/empty/${at}`, noise(10, at));
+  const { files, failures } = await w.copy({ glob: true }, "/tree/empty/*", "/many");
+  assertEquals([files, failures, w.to.files.size], [300, [], 300]);
+});
+
 Deno.test("a root that is not there, or not a folder, is told", async () => {
   await using w = await world();
   const error = await assertRejects(() => w.copy({}, "/none"), SftpError);

@@ -197,8 +197,19 @@ Deno.test("handles that were never given, are closed or are of another kind are 
     assertEquals(await statusOf(w.peer, read(handle)), SftpStatus.FAILURE);
     assertEquals(await statusOf(w.peer, msg.Close.encode(1, { handle })), SftpStatus.FAILURE);
   }
-  assertEquals(await statusOf(w.peer, read(directory)), SftpStatus.FAILURE);
-  assertEquals(await statusOf(w.peer, msg.Readdir.encode(1, { handle: file })), SftpStatus.FAILURE);
+  const refusal = async (request: Uint8Array) => {
+    const { status, message } = msg.Status.decode((await ask(w.peer, request)).body);
+    return [status, message];
+  };
+  for (const handle of [directory, stranger]) {
+    assertEquals(await refusal(read(handle)), [SftpStatus.FAILURE, "No such file handle"]);
+  }
+  for (const handle of [file, stranger]) {
+    const reading = await refusal(msg.Readdir.encode(1, { handle }));
+    assertEquals(reading, [SftpStatus.FAILURE, "No such directory handle"]);
+  }
+  const closing = await refusal(msg.Close.encode(1, { handle: stranger }));
+  assertEquals(closing, [SftpStatus.FAILURE, "No such handle"]);
   assertEquals(await statusOf(w.peer, msg.Close.encode(1, { handle: file })), SftpStatus.OK);
   assertEquals(await statusOf(w.peer, msg.Close.encode(1, { handle: file })), SftpStatus.FAILURE);
   const again = await opened(w.peer, "/file", FXF.WRITE);
