@@ -8,8 +8,11 @@ export interface SftpFilterEntry {
   readonly path: string;
   /** The last step of the path. */
   readonly name: string;
+  /** Whether it is a regular file. */
   readonly isFile: boolean;
+  /** Whether it is a folder. */
   readonly isDirectory: boolean;
+  /** Whether it is a symbolic link. */
   readonly isSymlink: boolean;
   /** The size in bytes; null if the server does not tell. */
   readonly size: number | null;
