@@ -168,7 +168,7 @@ function errorJson(error: unknown): FleetErrorJson {
 function detailOf(result: FleetResult<unknown>): string {
   if (!result.success) {
     const { error } = result;
-    return printable((error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!);
+    return printable((error instanceof Error ? error.message : String(error)).split("\n")[0]!);
   }
   const { value } = result;
   if (isTransfer(value)) return `${value.files} files, ${value.bytes} bytes`;

@@ -42,7 +42,7 @@ export function putter(
     );
   }
   return async (client, host, signal) => {
-    await using sftp = await client.sftp({ signal });
+    const sftp = await client.sftp({ signal }); // it ends with the connection
     return await sftp.put(local, remote, transferOptions(options, concurrency, host, signal));
   };
 }
@@ -67,7 +67,7 @@ export function getter(
       : copyPath(localPath(local), host, remote, options);
     const folder = options.glob ? path : runtime.paths.dirname(path);
     await runtime.files.mkdir(folder, { recursive: true });
-    await using sftp = await client.sftp({ signal });
+    const sftp = await client.sftp({ signal }); // it ends with the connection
     return await sftp.get(remote, path, transferOptions(options, concurrency, host, signal));
   };
 }

@@ -1,5 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { CommandError, FleetReport, type FleetResult } from "@denossh/ssh";
+import {
+  CommandError,
+  ConnectError,
+  FleetReport,
+  type FleetResult,
+  resultJson,
+} from "@denossh/ssh";
 
 Deno.test("A report is a table and JSON", () => {
   const output = {
@@ -69,4 +75,17 @@ Deno.test("The columns of a table are as wide as they must, and a line has 120 c
   const whole = "x".repeat(120 - before);
   assertEquals(line(whole).split("\n")[1]!.slice(before), whole);
   assertEquals(line(`${whole}x`).split("\n")[1]!.slice(before), `${whole.slice(1)}…`);
+});
+
+Deno.test("An error that is of no command has a name, a message and its kind in JSON", () => {
+  const json = (error: unknown) =>
+    resultJson({ host: "h", success: false, error, tries: 1, milliseconds: 1.5 });
+  assertEquals(json(new ConnectError("It is down")), {
+    host: "h",
+    success: false,
+    error: { name: "ConnectError", message: "It is down", code: "connect" },
+    tries: 1,
+    milliseconds: 2,
+  });
+  assertEquals(json(new RangeError("No")).error, { name: "RangeError", message: "No" });
 });
