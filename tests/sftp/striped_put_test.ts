@@ -1,11 +1,11 @@
 /** Files that are spread over several channels: when, over how many, and what is left of them after a cut. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { SftpError, type SftpTransferOptions } from "../../lib/sftp/mod.ts";
+import { SftpClient, SftpError, type SftpTransferOptions } from "../../lib/sftp/mod.ts";
 import { fuzzTest, LONG } from "../support/random.ts";
 import { LongPath, type LongPathOptions } from "./long_path.ts";
 import { type MemoryFile, MemoryServer } from "./memory_server.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
-import { answerOn, type RawPeer, status } from "./raw.ts";
+import { answerOn, channelTo, type RawPeer, status } from "./raw.ts";
 import { noise, same } from "./world.ts";
 
 const KIB = 1024;
@@ -205,6 +205,20 @@ Deno.test("writeFile is spread if that is asked for, and holes are near the end"
   const left = server.data("/file")!;
   const whole = left.length - 4 * MIB - 32 * KIB;
   assert(whole > 0 && same(left.subarray(0, whole), DATA.subarray(0, whole)));
+});
+
+Deno.test("a copy to a server at the end of a long path is spread, over its channels", async () => {
+  const from = memoryServer();
+  from.add("/source", DATA);
+  const server = memoryServer();
+  using path = pathTo(server);
+  const sftp = await path.client();
+  const { channel } = channelTo(from.answer);
+  const source = await path.run(SftpClient.open(channel));
+  await path.run(source.copy("/source", { sftp, path: "/file" }));
+  assert(same(server.data("/file")!, DATA));
+  assert(path.channels.opened >= 4, `${path.channels.opened}`);
+  await path.run(Promise.all([sftp.close(), source.close()]));
 });
 
 Deno.test("a channel gives way to another session, and the file is whole", async () => {
