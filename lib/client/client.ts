@@ -308,7 +308,9 @@ export class Client implements AsyncDisposable {
     const program = { kind: "subsystem", name: subsystem } as const;
     const further = async (giveWay: () => void) => {
       const elsewhere = await this.#further?.open((client) => client.openSession());
-      const channel = elsewhere ?? await this.#sessions.openSpare(giveWay);
+      // A master's sessions are those of other programs, too, for which none of ours would give way.
+      const isOurs = !this.#transport.shared;
+      const channel = elsewhere ?? (isOurs ? await this.#sessions.openSpare(giveWay) : null);
       return channel && await startOn(channel, program, {});
     };
     const connections = this.#further?.count;

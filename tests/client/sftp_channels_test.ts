@@ -26,9 +26,8 @@ for (const sessions of [1, 2, 3]) {
     });
     assert(same(await Deno.readFile(`${root.path}/file`), DATA));
     assertEquals(notes[0], "Spreading over 4 channels: as asked for");
-    assert(
-      notes[1]!.startsWith(sessions === 1 ? "One channel: " : `${sessions} channels: `),
-    );
+    // With others there, one of them may have given way to the command by then.
+    assert(notes.some((note) => note.endsWith("there is no room for another session")), `${notes}`);
     if (sessions === 1) await sftp.close();
     assertEquals(await running, "ran");
     await sftp.close();

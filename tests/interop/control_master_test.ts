@@ -75,7 +75,11 @@ await peerTest(
     await using sftp = await host.sftp();
     const sent = noise(8 * 1024 * 1024);
     const from = await world.folder.write("sent", sent);
-    await sftp.put(from, world.folder.join("there"));
+    const notes: string[] = [];
+    const onNote = (note: string) => void notes.push(note);
+    await sftp.put(from, world.folder.join("there"), { channels: 3, onNote });
+    // The master's other sessions are for other programs.
+    assertEquals(notes[1], "One channel: there is no room for another session");
     await sftp.get(world.folder.join("there"), world.folder.join("back"));
     assertEquals(await Deno.readFile(world.folder.join("back")), sent);
   },

@@ -97,7 +97,7 @@ for (const sessions of [1, 2, 3]) {
     for (const channels of ["auto", 5] as const) {
       const put5 = await put({ options: { channels }, path: { sessions } });
       assertEquals(put5.channels, sessions);
-      assertMatch(put5.notes[1]!, /: the server has no room for another session$/);
+      assertMatch(put5.notes[1]!, /: there is no room for another session$/);
     }
   });
 }

@@ -194,7 +194,7 @@ export class FurtherSessions {
     };
     try {
       const remote = await this.#remote.further(giveWay);
-      if (remote === null) return "the server has no room for another session";
+      if (remote === null) return "there is no room for another session";
       session = new FurtherSession(remote);
       this.#sessions.push(session);
       if (isLeaving || this.#state === "closed") this.#track(session.leave());

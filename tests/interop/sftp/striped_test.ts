@@ -33,8 +33,8 @@ for (const sessions of [1, 2, 3]) {
       },
     });
     assert(same(await Deno.readFile(path), DATA));
-    const count = sessions === 1 ? "One channel" : `${sessions} channels`;
-    assertEquals(notes[1], `${count}: the server has no room for another session`);
+    // With others there, one of them may have given way to the command by then.
+    assert(notes.some((note) => note.endsWith("there is no room for another session")), `${notes}`);
     if (sessions === 1) await sftp.close();
     assertEquals(await ran, "ran");
     await sftp.close();
