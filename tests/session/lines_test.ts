@@ -57,10 +57,10 @@ Deno.test("session.lines() echoes and edits at a terminal, and gives plain lines
     },
   });
   await using shell = await pair.host.shell();
-  await shell.send("hel");
-  await shell.expect("hel");
-  await shell.send("p\x7flo\rnext");
-  await shell.expect("p\b \blo\r\n<hello>\r\nnext");
+  await shell.send("hell");
+  await shell.expect("hell");
+  await shell.send("p\x7fo\rnext");
+  await shell.expect("p\b \bo\r\n<hello>\r\nnext");
   await shell.send("\r\x04");
   assertEquals((await shell.status).code, 4);
   const piped = await pair.host.command("x", { input: "one\r\ntwo\x7f" }).output();

@@ -191,7 +191,7 @@ cases.add("update compares times, sizes or contents, as told", async (world) => 
     const later = new Date(time.getTime() + 5000);
     const earlier = new Date(time.getTime() - 5000);
     assertEquals(await sends("abc", time), []);
-    assertEquals(await sends("abd", time), ["checksum"]);
+    assertEquals(await sends("xyz", time), ["checksum"]);
     assertEquals(await sends("abc", later), [true]);
     assertEquals(await sends("abc", earlier), [true, "newer"]);
     assertEquals(await sends("abcd", later), [true, "size", "checksum"]);
