@@ -103,6 +103,23 @@ Deno.test("Without a permission the error is Deno's own, and at once", async () 
   assertStringIncludes(text, "--allow-net");
 });
 
+Deno.test("A bare connect names all permissions that are missing, in one error", async () => {
+  await using folder = await tempFolder();
+  const program = `
+    import { connect } from "@denossh/ssh";
+    await connect("me@127.0.0.1:1").catch(({ name, message }) => console.log(name, message));
+  `;
+  const path = await folder.write("bare.ts", program);
+  const { text } = await run(Deno.execPath(), [
+    "run",
+    "--no-prompt",
+    `--config=${new URL("deno.json", ROOT).pathname}`,
+    path,
+  ]);
+  const flags = "--allow-env=HOME --allow-read=$HOME/.ssh,/etc/ssh --allow-net=127.0.0.1:1";
+  assertStringIncludes(text, `NotCapable connect() needs permissions: run again with ${flags}.`);
+});
+
 await peerTest(["sshd"], "host.fetch() needs the permissions that README.md names", async () => {
   await using server = await startSshd();
   await using web = Deno.serve(

@@ -47,7 +47,10 @@ for (const kind of ["OpenSSH's", "our"] as const) {
       const refused = async (operation: string, path: string, act: () => Promise<unknown>) => {
         const error = await assertRejects(act, SftpError);
         assertEquals([error.operation, error.path, error.status], [operation, path, 3]);
-        assertEquals(error.message, `Cannot ${operation} "${path}": Permission denied`);
+        assertEquals(
+          error.message,
+          `Cannot ${operation} "${path}" on the server: Permission denied`,
+        );
       };
 
       await t.step("reading", async () => {
