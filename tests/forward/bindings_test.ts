@@ -8,6 +8,7 @@ import {
   RequestDeniedError,
 } from "@denossh/ssh";
 import { Bindings, type TakeForwarded } from "../../lib/forward/bindings.ts";
+import { DisconnectError, ProtocolError } from "../../lib/errors.ts";
 import { Forwarding } from "../../lib/forward/forwarding.ts";
 import { Arrivals, BindingListener } from "../../lib/forward/listener.ts";
 import { denoNet } from "../../lib/runtime/deno_net.ts";
@@ -65,6 +66,32 @@ async function bound(
   raw.send(granted);
   return { binding: await binding, request };
 }
+
+Deno.test("A binding that the end of the connection prevents is not refused: it has that error", async () => {
+  await using world = await rawWorld("client");
+  const bindings = new Bindings(world.connection);
+  const binding = bindings.bind({ hostname: "a", port: 80 }, () => Promise.resolve());
+  await world.raw.next(MSG.GLOBAL_REQUEST);
+  world.raw.transport.disconnect(11, "good night");
+  const error = await assertRejects(() => binding, DisconnectError, "good night");
+  assertStrictEquals(error, await world.transport.closed);
+});
+
+Deno.test("The port that a server chose is one of 1 to 65535", async () => {
+  await using world = await rawWorld("client");
+  const { raw } = world;
+  const bindings = new Bindings(world.connection);
+  for (const port of [1, 65_535, 0, 65_536]) {
+    const binding = bindings.bind({ hostname: "localhost", port: 0 }, () => Promise.resolve());
+    await raw.next(MSG.GLOBAL_REQUEST);
+    raw.send(RequestSuccess.encode({ data: BoundPort.encode({ port }) }));
+    if (port === 0 || port === 65_536) {
+      await assertRejects(() => binding, ProtocolError, `listens on port ${port}`);
+    } else {
+      assertEquals((await binding).addr, { transport: "tcp", hostname: "localhost", port });
+    }
+  }
+});
 
 Deno.test("A binding is asked for and cancelled by the address it has, once", async () => {
   await using world = await rawWorld("client");

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { encodeHex } from "../../lib/encoding.ts";
 import { ClosedError, DisconnectError } from "../../lib/errors.ts";
+import { localTunnel } from "../../lib/forward/local.ts";
 import { noise } from "../support/random.ts";
 import {
   ask,
@@ -301,4 +302,36 @@ Deno.test("A check that is aborted rejects with the reason", async () => {
   aborter.abort(new Error("enough"));
   await assertRejects(() => checking, Error, "enough");
   answer.resolve(false);
+});
+
+Deno.test("A tunnel listens to its own end once for each connection, and no longer than that", async () => {
+  const { promise: over } = Promise.withResolvers<unknown>();
+  const routed: Deno.Conn[] = [];
+  let gate = Promise.withResolvers<never>();
+  const router = (conn: Deno.Conn) => {
+    routed.push(conn);
+    return gate.promise;
+  };
+  const tunnel = localTunnel({ port: 0 }, router, { over, probe: () => Promise.resolve() });
+  const { signal } = tunnel;
+  const { addEventListener, removeEventListener } = signal;
+  let listening = 0;
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    listening++;
+    addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    listening--;
+    removeEventListener.apply(signal, args);
+  };
+  for (let round = 1; round <= 3; round++) {
+    using _conn = await Deno.connect({ port: tunnel.addr.port });
+    await until(() => routed.length === round);
+    assertEquals([listening, tunnel.connections], [1, 1]);
+    gate.reject(new Error("no way"));
+    await until(() => tunnel.connections === 0);
+    assertEquals(listening, 0);
+    gate = Promise.withResolvers();
+  }
+  await tunnel.close();
 });

@@ -115,7 +115,8 @@ Deno.test("Secrets are in the file of XAUTHORITY, or else in that of the home fo
   }
   {
     using _env = fakeEnv({ HOME, XAUTHORITY: folder.path });
-    await assertRejects(found, Error);
+    const error = await assertRejects(found, Error);
+    assertEquals(error instanceof TypeError, false, "the system's own error");
   }
   const size = encodeAuthority(entry({ family: WILD, number: "7", data: Uint8Array.of(0) })).length;
   await write("large", 3, 1024 * 1024 - size);
