@@ -128,14 +128,17 @@ export class Turns {
     this.#giving = true;
     // A connection that is put back comes last, also in this iteration.
     for (const [turn, loops] of this.#waiting) {
-      await this.#rest(turn);
+      // One that had little to do leaves the rest of its turn to the next one.
+      if (this.#clock.now() - this.#rested >= TURN_MS) {
+        await this.#rest(turn);
+        this.#rested = this.#clock.now();
+        this.#worked = 0;
+      }
       this.#waiting.delete(turn);
       const wake = loops.shift()!;
       if (loops.length > 0) this.#waiting.set(turn, loops);
-      this.#rested = this.#clock.now();
-      this.#worked = 0;
       wake();
-      // A rest that began now would be over before the loop that was woken has worked.
+      // Otherwise the next one would be woken, or a rest be over, before this one has worked.
       if (this.#waiting.size > 0) await this.#clock.tick();
     }
     this.#giving = false;
@@ -162,6 +165,8 @@ export class Turn {
   /** Milliseconds of work since it waited. */
   #worked = 0;
   #readBegan = 0;
+  /** Milliseconds of work on the packets of this read, before a rest. */
+  #readWork = 0;
   #readPart = 1;
 
   constructor(turns: Turns = everyone) {
@@ -184,13 +189,19 @@ export class Turn {
     this.#readBegan = this.#turns.now();
   }
 
+  /** Nothing is done for the connection until the next packet is handled. */
+  readRests(): void {
+    this.#readWork += this.#turns.now() - this.#readBegan;
+  }
+
   /**
    * The packets of a read have been handled. The next read waits for the connection's turn if it is busy: a
    * socket that always has something to read would keep the event loop from looking at others.
    */
   readEnds(): Promise<void> | null {
     const now = this.#turns.now();
-    const worked = now - this.#readBegan;
+    const worked = this.#readWork + now - this.#readBegan;
+    this.#readWork = 0;
     this.#turns.add(worked);
     this.#worked += worked;
     const part = worked > FREE_MS ? this.#readPart / 2 : this.#readPart * 2;

@@ -8,6 +8,8 @@ export interface ReadPace {
   readonly readPart: number;
   /** Something was read; its packets are handled next. */
   readBegins(): void;
+  /** What handles a packet waits for something; when it is over, the next packets are handled. */
+  readRests(): void;
   /** They have been handled. The next read waits for the promise, if there is one. */
   readEnds(): Promise<void> | null;
 }
@@ -16,6 +18,7 @@ export interface ReadPace {
 const UNPACED: ReadPace = {
   readPart: 1,
   readBegins() {},
+  readRests() {},
   readEnds: () => null,
 };
 
@@ -46,7 +49,10 @@ export async function readPackets(
     if (isOpen()) opener.push(bytes);
     for (let payload; isOpen() && (payload = opener.next()) !== null;) {
       const pause = handle(payload);
-      if (pause) await pause;
+      if (!pause) continue;
+      pace.readRests();
+      await pause;
+      pace.readBegins();
     }
     if (isOpen()) {
       tick();

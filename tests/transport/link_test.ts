@@ -132,6 +132,7 @@ Deno.test("A read waits for the turn of its connection, and has the bytes that i
   const pace = {
     readPart: 1 / 16,
     readBegins: () => void events.push("begins"),
+    readRests: () => void events.push("rests"),
     readEnds() {
       pace.readPart *= 2;
       return Promise.resolve().then(() => void events.push("turn"));
@@ -139,10 +140,19 @@ Deno.test("A read waits for the turn of its connection, and has the bytes that i
   };
   await readPackets(
     ...[socket, new Bytes(), new Uint8Array([1])] as const,
-    ...[() => {}, () => {}, () => true, pace] as const,
+    ...[() => left > 2 ? Promise.resolve() : undefined, () => {}, () => true, pace] as const,
   );
   const round = ["begins", "turn"];
-  assertEquals(events, [...round, "read 0.125", ...round, "read 0.25", ...round, "read 0.5"]);
+  assertEquals(events, [
+    "begins",
+    "rests",
+    ...round,
+    "read 0.125",
+    ...round,
+    "read 0.25",
+    ...round,
+    "read 0.5",
+  ]);
 });
 
 Deno.test("A socket over streams gives chunks of any size piece by piece, and copies what it writes", async () => {
