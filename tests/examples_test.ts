@@ -59,9 +59,9 @@ function anyone(port: string) {
 }
 
 Deno.test("examples/ has no program that is not run here, and README links to none that is not there", async () => {
-  const interop = ["attach", "web_terminal", "examples", "s3", "databases", "fleet"].map((name) =>
-    `interop/${name}_test.ts`
-  );
+  const interop = ["attach", "sudo", "web_terminal", "examples", "s3", "databases", "fleet"].map((
+    name,
+  ) => `interop/${name}_test.ts`);
   const tests = ["examples_test.ts", "fleet/examples_test.ts", ...interop];
   const texts = await Promise.all(
     tests.map((path) => Deno.readTextFile(new URL(`tests/${path}`, root))),

@@ -1,7 +1,10 @@
 /** `host.sudo()` with the real sudo on OpenSSH's server. Each test makes an account, which needs root. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { CommandError, SudoError } from "@denossh/ssh";
+import { exampleCommand } from "../support/example.ts";
+import { tempFolder } from "../support/temp.ts";
 import { connectTo } from "./harness/ours.ts";
+import { onTerminal, terminalTest } from "./harness/on_terminal.ts";
 import { peerTest } from "./harness/peers.ts";
 import { startSshd } from "./harness/sshd.ts";
 
@@ -18,7 +21,13 @@ async function sudoer(...rules: readonly string[]) {
   const host = stack.use(await connectTo(server));
   const parts = stack.move();
   const { user, password } = server;
-  return { host, user, password: password!, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return {
+    host,
+    server,
+    user,
+    password: password!,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
 }
 
 await peerTest(
@@ -73,3 +82,34 @@ await peerTest(["sshd", "sudo", "root"], "What sudo refuses has its words", asyn
   const stranger = async () => await host.sudo("id", { password, user: "nonexistent" });
   await assertRejects(stranger, SudoError, "unknown user");
 });
+
+await terminalTest(
+  ["sshd", "sudo", "root"],
+  "The example of sudo asks until the password is right",
+  async () => {
+    await using folder = await tempFolder();
+    await using world = await sudoer("USER ALL=(ALL) ALL", "Defaults:USER !lecture");
+    const { server, password } = world;
+    // The example logs in by a key, which the account has, too.
+    await Deno.mkdir(folder.join(".ssh"), { mode: 0o700 });
+    await Deno.copyFile(server.identity, folder.join(".ssh/id_ed25519"));
+    await Deno.copyFile(server.knownHosts, folder.join(".ssh/known_hosts"));
+    const env = { HOME: folder.path, SSH_AUTH_SOCK: "" };
+    const target = `${server.user}@127.0.0.1:${server.port}`;
+    const run = (...command: string[]) => [
+      Deno.execPath(),
+      ...exampleCommand("sudo.ts", [target, ...command], env),
+    ];
+    const prompt = { expect: `Password for sudo on ${target}: ` };
+    const right = [prompt, { echo: false }, { send: `${password}\r` }];
+    const ran = await onTerminal(
+      run("sh", "-c", 'echo "I am $(id -un)"; exit 7'),
+      [prompt, { echo: false }, { send: "wrong\r" }, ...right, { expect: "I am root" }],
+      env,
+    );
+    assertEquals(ran.code, 7);
+    assert(!ran.output.includes(password) && !ran.output.includes("wrong"), ran.output);
+    const left = await onTerminal(run("id"), [prompt, { echo: false }, { send: "\x03" }], env);
+    assertStringIncludes(left.output, "Interrupted");
+  },
+);

@@ -31,6 +31,12 @@ Deno.test("A text is found wherever the bytes are cut, and what follows is kept"
   assertEquals(decode(search(["ß"], [bytes])!.rest), " 🌍 an Ülo: hier");
 });
 
+Deno.test("A byte order mark is a character like others, and one character is enough to find", () => {
+  const found = search(["x"], [encode("\ufeffxy")])!;
+  assertEquals([found.before, decode(found.rest)], ["\ufeff", "y"]);
+  assertEquals(search(["x"], [encode("x")])!.text, "x");
+});
+
 Deno.test("The pattern that begins first is found, and of two that begin there the earlier", () => {
   const bytes = [encode("one two three")];
   assertEquals(search(["three", /tw./, "two"], bytes)!.index, 1);
@@ -49,7 +55,7 @@ Deno.test("A regular expression gives its groups, sees lines, and is not changed
 Deno.test("What stands before the first byte counts for ^ and is no part of a match", () => {
   assertEquals(search([/^b/m], [encode("b")], "a"), null);
   assertEquals(search([/^b/m], [encode("b")], "\n")!.text, "b");
-  assertEquals(search(["ab"], [encode("b")], "a"), null);
+  assertEquals(search(["ab", /ab/, /a/], [encode("b")], "a"), null);
   assertEquals(search([/(?<=a)b/], [encode("bc")], "a")!.before, "");
 });
 
@@ -62,6 +68,12 @@ Deno.test("Bytes that are no UTF-8 are left as they are", () => {
   searching.end();
   assertEquals([searching.find(), searching.kept()], [null, binary]);
   assertEquals(search(["x"], [new Uint8Array([...binary, 0x78, 0x79])])!.rest, encode("y"));
+  // What is not whole becomes a replacement character at the end only.
+  const last = new PatternSearch([/a\ufffd/]);
+  last.push(new Uint8Array([0x61, 0xe2]));
+  assertEquals(last.find(), null);
+  last.end();
+  assertEquals(last.find()?.text, "a\ufffd");
 });
 
 Deno.test("Input that comes byte by byte is searched within a bounded part each time", () => {
@@ -120,7 +132,7 @@ Deno.test("Of endless input the newest MiB is kept", () => {
 
 Deno.test("A character of two units is not cut when the window is shortened", () => {
   for (const shift of ["", "x"]) {
-    const pieces = [`${shift}${"🌍".repeat(2 * EXPECT_WINDOW)}`, "end.", "rest"];
+    const pieces = [`${shift}${"🌍".repeat(2 * EXPECT_WINDOW)}${shift}`, "end.", "rest"];
     const found = search(["end."], pieces.map(encode))!;
     assertEquals(found.before, pieces[0]);
   }
