@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ChannelOpenError, DisconnectError, type NodeSocket } from "@denossh/ssh";
 import { FakeTime } from "../support/fake_time.ts";
-import { deadPort, decode, echo, sendAll, target, tunnelPair } from "./world.ts";
+import { deadPort, decode, echo, sendAll, target, tunnelPair } from "../forward/world.ts";
 
 async function read(socket: NodeSocket): Promise<string> {
   return (await Array.fromAsync(socket, (chunk: Uint8Array) => decode(chunk))).join("");
