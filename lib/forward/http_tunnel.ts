@@ -72,8 +72,7 @@ export class HttpTunnel {
     try {
       return await fetch(input, { ...init, client });
     } catch (error) {
-      // A TypeError of Deno's tells no more than that there was no answer.
-      if (!(error instanceof TypeError)) throw error;
+      // Deno's error tells no more than that there was no answer.
       signal.throwIfAborted();
       throw refusal === null ? error : (refusal as { readonly error: unknown }).error;
     } finally {

@@ -107,8 +107,26 @@ Deno.test("A server that does not connect is the error of host.fetch()", async (
     ChannelOpenError,
     "not allowed",
   );
+  await assertRejects(() => host.fetch("https://forbidden.example/"), ChannelOpenError);
   await assertRejects(() => host.fetch(`http://127.0.0.1:${deadPort()}/`), ChannelOpenError);
   await assertRejects(() => host.fetch(`http://[::1]:${deadPort()}/`), ChannelOpenError);
+});
+
+Deno.test("A refusal is the error of the host.fetch() that it is about, and of no other", async () => {
+  const came = Promise.withResolvers<void>();
+  const end = Promise.withResolvers<void>();
+  await using silent = target(async () => {
+    came.resolve();
+    await end.promise; // and then it hangs up
+  });
+  await using pair = await tunnelPair();
+  const { host } = pair;
+  const failed = assertRejects(() => host.fetch(`http://${silent.to}/`));
+  await came.promise;
+  // Another port of the same host.
+  await assertRejects(() => host.fetch(`http://127.0.0.1:${deadPort()}/`), ChannelOpenError);
+  end.resolve();
+  assertEquals(await failed instanceof ChannelOpenError, false);
 });
 
 Deno.test("host.fetch() takes URLs of http: and https: only, as local files are not the server's", async () => {
