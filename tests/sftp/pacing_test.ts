@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { SFTP_MAX_CHUNK } from "../../lib/defaults.ts";
 import { PathEstimate, RequestPacing } from "../../lib/sftp/remote/pacing.ts";
 import { localFiles, serveSftp, type SftpBackend, SftpClient } from "../../lib/sftp/mod.ts";
+import { FakeTime } from "../support/fake_time.ts";
 import { channelPair, folder, noise, same } from "./world.ts";
 
 const MIB = 1024 ** 2;
@@ -15,6 +16,25 @@ Deno.test("a transfer begins with what those before it had under way, within its
   assert(later.depth * later.block >= 20 * MIB);
   const small = new RequestPacing(SFTP_MAX_CHUNK, path, 4 * MIB);
   assert(small.depth * small.block <= 4 * MIB);
+});
+
+Deno.test("over several channels there is as much under way as they hold, whatever the round trip", () => {
+  using time = new FakeTime();
+  const path = new PathEstimate(() => 1); // of an empty link, whose rate is limited
+  const pacing = new RequestPacing(SFTP_MAX_CHUNK, path);
+  const underWay = () => {
+    for (let i = 0; i < 50; i++) {
+      time.skip(50);
+      pacing.passed(MIB);
+    }
+    return pacing.depth * pacing.block;
+  };
+  assert(underWay() <= 4 * MIB);
+  pacing.widen(0, 8 * MIB);
+  assert(underWay() >= 8 * MIB && underWay() < 16 * MIB);
+  const small = new RequestPacing(SFTP_MAX_CHUNK, path, 2 * MIB);
+  small.widen(2 * MIB, 8 * MIB);
+  assert(small.depth * small.block <= 2 * MIB);
 });
 
 Deno.test("a put fills its requests, though the file's length is no multiple of theirs", async () => {

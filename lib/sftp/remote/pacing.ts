@@ -42,6 +42,8 @@ export class RequestPacing {
   /** Bytes of a block, a multiple of a request's. */
   readonly block: number;
   #most: number;
+  /** Blocks in flight at least: over several channels or connections each needs its share. */
+  #least = 1;
   readonly #path: PathEstimate;
   #depth: number;
   #bytes = 0;
@@ -69,10 +71,15 @@ export class RequestPacing {
     return (this.#most + 1) * this.block;
   }
 
-  /** Allows more in flight, on a path that now can hold this many bytes. */
+  /**
+   * Allows more in flight, over several channels that hold this many bytes together. Their round trip may be
+   * long only while they are full, as where a link's rate is limited, so that it tells nothing.
+   */
   widen(inFlight: number, held: number): void {
     this.#most = Math.max(this.#most, this.#blocks(inFlight));
-    this.#depth = Math.max(this.#depth, this.#for(held));
+    const blocks = Math.ceil(held / this.block) + MIN_DEPTH;
+    this.#least = Math.min(Math.max(this.#least, blocks), this.#most);
+    this.#depth = Math.max(this.#depth, this.#least);
   }
 
   /** Notes that a block has arrived. */
@@ -85,7 +92,8 @@ export class RequestPacing {
     const held = this.#path.held = this.#bytes / elapsed * roundTrip;
     // The larger of this measurement and the last, since paths are bursty: the depth grows at once and
     // shrinks by one block at a time.
-    this.#depth = Math.max(this.#depth - 1, this.#for(Math.max(held, before)));
+    const wanted = this.#for(Math.max(held, before));
+    this.#depth = Math.max(this.#depth - 1, wanted, this.#least);
     this.#bytes = 0;
     this.#since = now;
   }

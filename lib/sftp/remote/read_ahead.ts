@@ -4,6 +4,9 @@ import type { SftpOptions } from "../protocol/options.ts";
 import type { LazyBuffer, RemoteFile } from "./remote_file.ts";
 import { isRefusal, nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
 
+/** Blocks in flight for each session that a file is read in. */
+const LANE_BLOCKS = 6;
+
 /** Bytes that are read past the expected end, to find out whether the file has grown. */
 const PROBE_BYTES = 1024;
 
@@ -179,6 +182,7 @@ export class ReadAhead {
     this.#growing = true;
     more.then((files) => {
       for (const file of files) this.#lanes.push({ file, blocks: 0, usable: true });
+      this.#pacing.widen(0, this.#lanes.length * LANE_BLOCKS * this.#pacing.block);
       this.#growing = false;
     }).catch(() => this.#growing = false); // without them it is as before
   }
