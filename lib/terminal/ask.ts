@@ -137,16 +137,20 @@ async function askTerminal(tty: AskedTerminal, prompt: string, echo: boolean): P
     // before the prompt, so that nothing typed at once is shown.
     using _raw = rawMode(tty);
     write(prompt);
-    return await Promise.race([readLine(tty, echo ? write : () => {}), killed.promise]);
+    return await Promise.race([readLine(tty, write, !echo), killed.promise]);
   } finally {
     write("\n");
   }
 }
 
-async function readLine(tty: AskedTerminal, show: (text: string) => void): Promise<string> {
+async function readLine(
+  tty: AskedTerminal,
+  show: (text: string) => void,
+  isSecret: boolean,
+): Promise<string> {
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(256);
-  const editor = new LineEditor();
+  const editor = new LineEditor({ isSecret });
   for (;;) {
     const n = await tty.read(buffer);
     for (const key of n === null ? "\n" : decoder.decode(buffer.subarray(0, n), { stream: true })) {

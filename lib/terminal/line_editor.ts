@@ -5,23 +5,31 @@ const MAX_LINE = 4095;
 
 /** What a key did. */
 export interface KeyPress {
-  /** What to write to the terminal, if keys are to be seen. */
+  /** What to write to the terminal. */
   readonly shown: string;
   /** The line, if the key has completed it; null if it has ended the input, by Ctrl-C or Ctrl-D. */
   readonly line?: string | null;
 }
 
-/** Edits lines that are typed at a terminal in raw mode: Backspace, Ctrl-U, Ctrl-D, Ctrl-C. */
+/**
+ * Edits lines that are typed at a terminal in raw mode: Backspace, Ctrl-U, Ctrl-D, Ctrl-C. Other control
+ * characters are left out, unless the line is a secret, which may have any.
+ */
 export class LineEditor {
+  readonly #isSecret: boolean;
   #line: string[] = [];
   #escape: "none" | "begun" | "open" = "none";
   #afterReturn = false;
+
+  constructor({ isSecret = false } = {}) {
+    this.#isSecret = isSecret;
+  }
 
   /** Takes a key, or a character of text that was pasted. */
   press(key: string): KeyPress {
     const afterReturn = this.#afterReturn;
     this.#afterReturn = key === "\r";
-    if (this.#isEscape(key)) return { shown: "" };
+    if (!this.#isSecret && this.#isEscape(key)) return { shown: "" };
     switch (key) {
       case "\n":
         // Of CR LF, the line feed is no other line.
@@ -35,14 +43,19 @@ export class LineEditor {
         return this.#line.length === 0 ? { shown: "", line: null } : { shown: "" };
       case "\x08": // Backspace
       case "\x7f":
-        return { shown: this.#line.pop() === undefined ? "" : "\b \b" };
+        return { shown: this.#erased(this.#line.splice(-1)) };
       case "\x15": // Ctrl-U
-        return { shown: "\b \b".repeat(this.#line.splice(0).length) };
+        return { shown: this.#erased(this.#line.splice(0)) };
       default:
-        if (printable(key) === "" || this.#line.length >= MAX_LINE) return { shown: "" };
+        if (this.#line.length >= MAX_LINE) return { shown: "" };
+        if (printable(key) === "" && !this.#isSecret) return { shown: "" };
         this.#line.push(key);
-        return { shown: key };
+        return { shown: this.#isSecret ? "" : key };
     }
+  }
+
+  #erased(keys: readonly string[]): string {
+    return this.#isSecret ? "" : "\b \b".repeat(keys.length);
   }
 
   #complete(): KeyPress {

@@ -4,8 +4,11 @@ import { connectedPair } from "@denossh/ssh/testing";
 import { LineEditor } from "../../lib/terminal/line_editor.ts";
 
 /** Types keys into an editor; returns what was shown, and the lines. */
-function type(keys: string): { shown: string; lines: (string | null)[] } {
-  const editor = new LineEditor();
+function type(
+  keys: string,
+  options?: { isSecret: boolean },
+): { shown: string; lines: (string | null)[] } {
+  const editor = new LineEditor(options);
   const presses = Array.from(keys, (key) => editor.press(key));
   const lines = presses.flatMap(({ line }) => line === undefined ? [] : [line]);
   return { shown: presses.map(({ shown }) => shown).join(""), lines };
@@ -38,6 +41,13 @@ Deno.test("A line editor shows no control characters, and leaves out keys such a
     shown: "abcd\r\n",
     lines: ["abcd"],
   });
+});
+
+Deno.test("A line editor keeps every key of a secret, and shows none", () => {
+  const { shown, lines } = type("a\tb\x1b[1;5Cx\x7f\x01c\r", { isSecret: true });
+  assertEquals([shown, lines], ["\r\n", ["a\tb\x1b[1;5C\x01c"]]);
+  assertEquals(type("wrong\x15right\n", { isSecret: true }).lines, ["right"]);
+  assertEquals(type("se\x03", { isSecret: true }), { shown: "", lines: [null] });
 });
 
 Deno.test("A line editor takes as many characters as a terminal", () => {

@@ -106,6 +106,13 @@ Deno.test("Text is searched for once in all of the input, and found across a sho
   assert(scanned <= 8 * filler.length, `${scanned} characters`);
 });
 
+Deno.test("A text that begins just before the window is shortened is found", () => {
+  for (const length of [1, 2, EXPECT_WINDOW, 2 * EXPECT_WINDOW]) {
+    const pieces = [`${"x".repeat(length)}a`, "b"];
+    assertEquals(search(["ab"], pieces.map(encode))!.before.length, length);
+  }
+});
+
 Deno.test("A match may begin as far back as the window is long", () => {
   const long = "b".repeat(2 * EXPECT_WINDOW);
   const pieces = ["a".repeat(5 * EXPECT_WINDOW), long.slice(5), "bbbbb!"].map(encode);
