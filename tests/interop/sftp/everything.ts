@@ -39,6 +39,13 @@ async function transfers(sftp: SftpClient, folder: TempFolder): Promise<void> {
     }
   }));
   assert(same(seen, DATA), "pieces differ");
+  // Over several channels, or as many as the server lets us have.
+  const wide = noise(6_000_001, 2);
+  await sftp.put(wide, at("wide"), { channels: 3, verify: true });
+  assert(same(await Deno.readFile(at("wide")), wide), "put over several channels differs");
+  await sftp.get(at("wide"), folder.join("wide"), { channels: 3 });
+  assert(same(await Deno.readFile(folder.join("wide")), wide), "get over several channels differs");
+  await sftp.remove(at("wide"));
   // Holes, at the end too.
   const sparse = await folder.write("sparse", DATA.subarray(0, 10));
   await Deno.truncate(sparse, 1_000_000);
