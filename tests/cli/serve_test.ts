@@ -176,7 +176,7 @@ Deno.test("serve says why it cannot start", async () => {
   for (
     const [args, line] of [
       [[path, "--authorized-keys", "/nothing/keys"], /^serve: \/nothing\/keys: No such file/],
-      [["/nothing/there"], "serve: /nothing/there: No such file or directory\n"],
+      [["/nothing/there"], 'serve: Cannot load key "/nothing/there": no such file or directory\n'],
       [[path, "--root", folder.join("gone")], /^serve: .*gone.*\n$/],
       [[await folder.write("broken", "hello")], /^serve: Cannot load key ".*broken": .*\n$/],
       [[path, "-o", "Ciphers=rot13"], /^serve: Unknown cipher algorithm "rot13"/],

@@ -19,7 +19,9 @@ import {
   type JumpHostClient,
 } from "../../lib/login/jump.ts";
 import { certificateFiles, type KeyFile, keyFiles } from "../../lib/login/key_files.ts";
+import { runtime } from "../../lib/runtime/runtime.ts";
 import { fakeEnv } from "../support/fake_env.ts";
+import { replaced } from "../support/replaced.ts";
 import { type TempFolder, tempFolder } from "../support/temp.ts";
 import { RSA_1024 } from "./rsa_1024.ts";
 
@@ -89,6 +91,13 @@ for (const [what, write, level, why] of problems) {
     assertMatch(message!, new RegExp(`^Key "KEY" was not used: ${why}$`));
   });
 }
+
+Deno.test("A key file that may not be read is said to be, without the system's numbers", async () => {
+  const error = new Deno.errors.PermissionDenied("Permission denied (os error 13): open '/k'");
+  using _ = replaced(runtime.files, "stat", () => Promise.reject(error));
+  const file = await fileOf((folder) => folder.write("key.pub", `${key.publicKey}\n`));
+  assertEquals(said(file), ["error", 'Key "KEY" was not used: permission denied']);
+});
 
 for (
   const [mode, open] of [[0o600, null], [0o640, "0640"], [0o604, "0604"], [0o4610, "0610"]] as const
