@@ -2,8 +2,9 @@
 import { once } from "node:events";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ChannelOpenError, DisconnectError, type NodeSocket } from "@denossh/ssh";
+import { tempFolder } from "../support/temp.ts";
 import { FakeTime } from "../support/fake_time.ts";
-import { deadPort, decode, echo, sendAll, target, tunnelPair } from "../forward/world.ts";
+import { deadPort, decode, echo, encode, sendAll, target, tunnelPair } from "../forward/world.ts";
 
 async function read(socket: NodeSocket): Promise<string> {
   return (await Array.fromAsync(socket, (chunk: Uint8Array) => decode(chunk))).join("");
@@ -14,6 +15,7 @@ Deno.test("What is written before a node socket has connected arrives, and the e
   await using pair = await tunnelPair();
   const socket = pair.host.nodeSocket(server.to);
   assertEquals([socket.readyState, socket.connecting, socket.pending], ["opening", true, true]);
+  assertEquals(socket.timeout, 0);
   socket.write("one ");
   socket.cork();
   for (const word of ["two ", "three ", "four"]) socket.write(word);
@@ -43,6 +45,24 @@ Deno.test("connect() of a node socket tells of the connection, before it has com
   assertEquals(socket.setNoDelay(true).setKeepAlive(true).ref().unref(), socket);
   socket.destroySoon();
   await once(socket, "close");
+});
+
+Deno.test("A node socket closes when its server has ended, also one on a unix socket", async () => {
+  await using folder = await tempFolder();
+  const path = folder.join("socket");
+  using listener = Deno.listen({ transport: "unix", path });
+  const served = listener.accept().then(async (conn) => {
+    await sendAll(conn, encode("good-bye"));
+    await conn.closeWrite();
+    assertEquals(await conn.read(new Uint8Array(1)), null); // the end that nobody asked the socket for
+    conn.close();
+  });
+  await using pair = await tunnelPair();
+  const socket = pair.host.nodeSocket(path).connect(5432); // no listener is as well
+  const closed = once(socket, "close");
+  assertEquals(await read(socket), "good-bye");
+  await Promise.all([closed, served]);
+  assertEquals([socket.remoteAddress, socket.remotePort], [undefined, undefined]);
 });
 
 Deno.test("A node socket's error is the server's refusal, and drivers are told that it is closed", async () => {
