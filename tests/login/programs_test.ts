@@ -127,7 +127,7 @@ Deno.test("What a ProxyCommand says is shown, and its last line told if the conn
   killed.socket.close();
 });
 
-Deno.test("A ProxyCommand that goes on, or whose standard error another has, holds nothing up", async () => {
+Deno.test("A ProxyCommand that still runs, or whose standard error stays open, holds nothing up", async () => {
   using time = new FakeTime();
   using system = new System();
   system.errors = new ReadableStream();

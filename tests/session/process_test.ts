@@ -125,7 +125,7 @@ Deno.test("Standard error that is not read ends a command that waits for it, and
   assertEquals([error.code, time.now <= 2 * STALL_MS + 1000], ["command", true]);
   assertStringIncludes(error.message, "65536 bytes of its standard error were not read");
 
-  // Whoever asks for it, even late, is trusted to read.
+  // Once it has been asked for, even late, it is taken to be read.
   const late = await time.settle(pair.host.command("x").spawn(), 1000);
   const text = new Response(late.stdout).text();
   await time.advance(STALL_MS);
