@@ -139,7 +139,11 @@ Deno.test("A signer is told for whom it signs, and its error is an AuthError wit
 Deno.test("A host vouches by its name with a dot, and signs for the user and the session", async () => {
   for (const hostName of ["build1", "build1."]) {
     const dialog = dialogWith();
-    const method = hostBased(ed25519, { hostName, userName: "ci" });
+    const slow: Signer = {
+      publicKey: ed25519.publicKey,
+      sign: async (algorithm, data) => await Promise.resolve(ed25519.sign(algorithm, data)),
+    };
+    const method = hostBased(slow, { hostName, userName: "ci" });
     assertEquals(method.name, "hostbased");
     assertEquals(await method.authenticate(dialog), SUCCESS);
     const { signature, ...request } = HostBasedAuth.decode(dialog.sent[0]!.data);
@@ -174,6 +178,21 @@ for (const [key, signatureAlgorithms, expected] of vouchers) {
     assertEquals(HostBasedAuth.decode(dialog.sent[0]!.data).algorithm, expected);
   });
 }
+
+Deno.test("The key of a login is the last one that was proved, whatever came after it", () => {
+  const steps = ["keyboard-interactive", "publickey", "publickey", "password"];
+  const progress = new LoginProgress("ann", [steps]);
+  assertEquals(progress.succeed("keyboard-interactive", new Grant(), undefined), true);
+  assertEquals(progress.login.key, undefined);
+  assertEquals(progress.succeed("publickey", new Grant(), rsa.publicKey), true);
+  assertEquals(progress.succeed("publickey", new Grant(), rsa.publicKey), false);
+  assertEquals(progress.next, ["publickey"]);
+  assertEquals(progress.succeed("publickey", new Grant(), ed25519.publicKey), true);
+  assertEquals([progress.next, progress.done], [["password"], false]);
+  assertEquals(progress.succeed("password", new Grant(), undefined), true);
+  assertEquals([progress.done, progress.login.methods], [true, steps]);
+  assertStrictEquals(progress.login.key, ed25519.publicKey);
+});
 
 Deno.test("A password is changed as often as the server asks, by the old one and the new one", async () => {
   const demand = (prompt: string) => UserauthPasswdChangereq.encode({ prompt, language: "" });
