@@ -1,10 +1,16 @@
 import type { Channel } from "../connection/channel.ts";
-import type { Client } from "./client.ts";
+
+/** What is needed of a further client. */
+export interface FurtherClient {
+  readonly closed: Promise<void>;
+  openSession(): Promise<Channel>;
+  close(): Promise<void>;
+}
 
 /** How to connect once more as before, and how often. */
 export interface FurtherLogins {
   /** Connects to the same host key with the same credentials, asking nobody. */
-  readonly again: () => Promise<Client>;
+  readonly again: () => Promise<FurtherClient>;
   /** How many connections there may be besides the first. */
   readonly count: number;
 }
@@ -12,7 +18,7 @@ export interface FurtherLogins {
 /** The further connections of a client, which are opened when they are first needed. */
 export class FurtherConnections {
   readonly #logins: FurtherLogins;
-  readonly #clients: (Promise<Client> | null)[];
+  readonly #clients: (Promise<FurtherClient> | null)[];
   #next = 0;
   #isOver = false;
 
@@ -32,14 +38,14 @@ export class FurtherConnections {
    * @param open Opens the channel on a further one
    * @throws {SshError} If the connection cannot be had
    */
-  async open(open: (client: Client) => Promise<Channel>): Promise<Channel | null> {
+  async open(open: (client: FurtherClient) => Promise<Channel>): Promise<Channel | null> {
     const at = this.#next++ % this.count;
     if (at === this.#clients.length || this.#isOver) return null;
     const connecting = this.#clients[at] ??= this.#connect(at);
     return await open(await connecting);
   }
 
-  #connect(at: number): Promise<Client> {
+  #connect(at: number): Promise<FurtherClient> {
     const connecting = this.#logins.again();
     // One that fails or ends is connected again when it is next needed.
     const forget = () => {
