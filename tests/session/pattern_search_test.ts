@@ -106,6 +106,18 @@ Deno.test("Text is searched for once in all of the input, and found across a sho
   assert(scanned <= 8 * filler.length, `${scanned} characters`);
 });
 
+Deno.test("Bytes that come one by one are moved rarely", () => {
+  const bytes = 2.5 * EXPECT_WINDOW;
+  let moved = 0;
+  const { set } = Uint8Array.prototype;
+  using _counting = replaced(Uint8Array.prototype, "set", function (this: Uint8Array, from, at) {
+    moved += from.length;
+    return set.call(this, from, at);
+  });
+  assertEquals(search(["needle"], bytewise(new Uint8Array(bytes))), null);
+  assert(moved >= bytes && moved <= 4 * bytes, `${moved} bytes`);
+});
+
 Deno.test("A text that begins just before the window is shortened is found", () => {
   for (const length of [1, 2, EXPECT_WINDOW, 2 * EXPECT_WINDOW]) {
     const pieces = [`${"x".repeat(length)}a`, "b"];
