@@ -306,12 +306,12 @@ export class Client implements AsyncDisposable {
       ...hidesCheckFile(server) && { checkFile: true },
     };
     const program = { kind: "subsystem", name: subsystem } as const;
-    const further = async (giveWay: () => void) => {
-      const elsewhere = await this.#further?.open((client) => client.openSession());
+    const further = async (giveWay: () => void, wait: WaitOptions) => {
+      const elsewhere = await this.#further?.open((client) => client.openSession(wait));
       // A master's sessions are those of other programs, too, for which none of ours would give way.
       const isOurs = !this.#transport.shared;
-      const channel = elsewhere ?? (isOurs ? await this.#sessions.openSpare(giveWay) : null);
-      return channel && await startOn(channel, program, {});
+      const channel = elsewhere ?? (isOurs ? await this.#sessions.openSpare(giveWay, wait) : null);
+      return channel && await startOn(channel, program, wait);
     };
     const connections = this.#further?.count;
     const channel = await this.subsystem(subsystem, options);

@@ -103,7 +103,10 @@ export class SftpClient implements AsyncDisposable {
       linkFirst?: boolean;
       checkFile?: boolean;
       connections?: number;
-      further?: (giveWay: () => void) => Promise<SftpChannel | null>;
+      further?: (
+        giveWay: () => void,
+        options: { readonly signal: AbortSignal },
+      ) => Promise<SftpChannel | null>;
     } = {},
   ): Promise<SftpClient> {
     return new SftpClient(await RemoteFileSystem.open(channel, options));

@@ -2,6 +2,7 @@
 import { setImmediate } from "node:timers";
 import type { SftpChannel, SftpChannelState, SftpClient } from "../../lib/sftp/mod.ts";
 import { SftpClient as Client } from "../../lib/sftp/mod.ts";
+import { abortable } from "../../lib/waiting.ts";
 import { replaced } from "../support/replaced.ts";
 
 /** What the connection is like. */
@@ -16,6 +17,8 @@ export interface LongPathOptions {
   readonly cutAfter?: number;
   /** Milliseconds that the server's end of a channel is late, for the channels in their order. */
   readonly late?: (channel: number) => number;
+  /** Whether further channels are never answered. */
+  readonly mute?: boolean;
   /** Bytes a second that the connection carries; any number unless given. */
   readonly rate?: number;
 }
@@ -69,9 +72,13 @@ export class LongPath implements Disposable {
   /** A client at the server, which may open further channels. */
   client(): Promise<SftpClient> {
     return this.run(Client.open(this.#channel()!, {
-      further: (giveWay) => {
+      further: (giveWay, options) => {
         this.giveWay = giveWay;
-        return this.#later(() => this.#channel());
+        const { signal } = options;
+        const opening = this.#options.mute
+          ? Promise.withResolvers<null>().promise
+          : this.#later(() => this.#channel(signal));
+        return abortable(opening, signal);
       },
     }));
   }
@@ -119,7 +126,8 @@ export class LongPath implements Disposable {
   }
 
   /** A channel; null if there are as many as there may be. */
-  #channel(): SftpChannel | null {
+  #channel(signal?: AbortSignal): SftpChannel | null {
+    if (signal?.aborted) return null;
     const { roundTrip, window, sessions = Infinity, late = () => 0, rate } = this.#options;
     if (this.#isCut) throw new Error("cut");
     if (this.channels.open >= sessions) return null;

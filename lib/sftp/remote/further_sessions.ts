@@ -83,6 +83,8 @@ export class FurtherSessions {
   readonly #note: (note: string) => void;
   readonly #need: ChannelNeed = new ChannelNeed();
   readonly #sessions: FurtherSession[] = [];
+  /** Gives up opening. */
+  readonly #stop: AbortController = new AbortController();
   #isInPlace = false;
   #state: "looking" | "opening" | "complete" | "closed";
 
@@ -95,7 +97,13 @@ export class FurtherSessions {
     const { connections } = remote;
     this.#channels = channels === "auto" && connections > 1 ? connections : channels;
     this.#least = channels === "auto" ? SMALL_REST_BYTES : 0;
-    this.#note = note;
+    this.#note = (text) => {
+      try {
+        note(text);
+      } catch {
+        // What a listener throws is not the transfer's.
+      }
+    };
     this.#state = this.#channels === 1 ? "complete" : "looking";
   }
 
@@ -141,6 +149,7 @@ export class FurtherSessions {
   /** Ends all of them; the client waits for that when it is closed. */
   close(): void {
     this.#state = "closed";
+    this.#stop.abort();
     const count = 1 + this.#usable.length;
     if (this.#channels === "auto") {
       if (this.#sessions.length > 0) this.#remote.channels.useful = count;
@@ -175,6 +184,7 @@ export class FurtherSessions {
   async #openAll(missing: number, channels: number): Promise<void> {
     const opened = await Promise.all(Array.from({ length: missing }, () => this.#openOne()));
     this.#need.changed();
+    if (this.#state === "closed") return;
     const refusal = opened.find((reason) => reason !== null);
     if (refusal) this.#note(`${channelCount(1 + this.#usable.length)}: ${refusal}`);
     if (this.#state !== "opening") return;
@@ -193,7 +203,7 @@ export class FurtherSessions {
       if (session !== null) this.#track(session.leave());
     };
     try {
-      const remote = await this.#remote.further(giveWay);
+      const remote = await this.#remote.further(giveWay, this.#stop.signal);
       if (remote === null) return "there is no room for another session";
       session = new FurtherSession(remote);
       this.#sessions.push(session);

@@ -54,7 +54,10 @@ export interface SessionOptions extends SftpOptions {
  * Opens a further channel to the same server; null if there is no room for one now. `giveWay` is called once the
  * channel's place is needed for something else: the channel is closed then.
  */
-export type FurtherChannel = (giveWay: () => void) => Promise<SftpChannel | null>;
+export type FurtherChannel = (
+  giveWay: () => void,
+  options: { readonly signal: AbortSignal },
+) => Promise<SftpChannel | null>;
 
 /** What transfers have found out about further sessions. */
 interface ChannelEstimate {
@@ -122,10 +125,11 @@ export class RemoteFileSystem {
    * Starts a further session at the same server; null if there can be none now.
    *
    * @param giveWay Called once the session's place is needed: it is to be closed then
+   * @param signal Gives up opening it
    */
-  async further(giveWay: () => void): Promise<RemoteFileSystem | null> {
+  async further(giveWay: () => void, signal: AbortSignal): Promise<RemoteFileSystem | null> {
     const { further, timeout } = this.#options;
-    const channel = await further?.(giveWay) ?? null;
+    const channel = await further?.(giveWay, { signal }) ?? null;
     if (channel === null) return null;
     const session = ClientSession.start(channel, timeout, this.session.extensions);
     return new RemoteFileSystem(session, this.limits, this.#options);
