@@ -25,7 +25,8 @@ import {
  * import { assertEquals } from "@std/assert";
  *
  * // Leave out `connect` for what `ssh` would do, or give the options of `connect()`.
- * const connect = async () => (await connectedPair({ handler: (it) => it.print("up") })).host;
+ * await using pairs = new AsyncDisposableStack();
+ * const connect = async () => pairs.use(await connectedPair({ handler: (it) => it.print("up") })).host;
  * const hosts = fleet(["web1", "web2"], { connect, concurrency: 10 });
  * const { succeeded } = await hosts.forEach(async (host, { host: name }) => {
  *   return `${name} is ${await host.run("uptime")}`;

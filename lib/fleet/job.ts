@@ -16,7 +16,8 @@ import { FLEET_CONCURRENCY } from "../defaults.ts";
  * import { connectedPair } from "@denossh/ssh/testing";
  * import { assertEquals } from "@std/assert";
  *
- * const connect = async () => (await connectedPair({ handler: (it) => it.print("up") })).host;
+ * await using pairs = new AsyncDisposableStack();
+ * const connect = async () => pairs.use(await connectedPair({ handler: (it) => it.print("up") })).host;
  * const hosts = fleet(["web1", "web2"], { connect });
  *
  * const ended: string[] = [];

@@ -56,6 +56,12 @@ export function memoryHosts({ handler = says, downFor = {}, serve }: WorldOption
       connect: { algorithms: { kex: "curve25519-sha256" } },
     });
     served.set(host, pair.served);
+    const close = pair.host.close.bind(pair.host);
+    // The end that stands for the host is closed, too, before a test ends.
+    pair.host.close = async () => {
+      await close();
+      await pair.served.close();
+    };
     void pair.host.closed.finally(() => {
       connections.open--;
       pair.hostKey[Symbol.dispose]();
