@@ -280,8 +280,8 @@ Deno.test("The example of a drop-box runs: folders by user, a quota, and a log o
   await sftp.writeTextFile("/report.txt", "all is well");
   await sftp.rename("/report.txt", "/final.txt");
   assertEquals(await Deno.readTextFile(folder.join("drops/ann/final.txt")), "all is well");
-  const large = new Uint8Array(65 * 1024 * 1024);
-  await assertRejects(() => sftp.writeFile("/large", large), SftpError, "Disk quota exceeded");
+  const grow = () => sftp.truncate("/final.txt", 65 * 1024 * 1024);
+  await assertRejects(grow, SftpError, "Disk quota exceeded");
   await box.waitFor(/"user":"bob","login":false/);
   await box.waitFor(/"user":"ann","request":"close","path":"\/[^"]+","target":null,"written":11,/);
   await box.waitFor(/"request":"(posix-)?rename","path":"\/report.txt","target":"\/final.txt",/);
