@@ -3,7 +3,7 @@ import type { Channel } from "../connection/channel.ts";
 /** What is needed of a further client. */
 export interface FurtherClient {
   readonly closed: Promise<void>;
-  openSession(): Promise<Channel>;
+  openSession(options?: { readonly signal?: AbortSignal }): Promise<Channel>;
   close(): Promise<void>;
 }
 
