@@ -229,7 +229,9 @@ const FAILURES: readonly Failure[] = [
       connecting.catch(() => {});
       const program = await started;
       const writer = program.stderr.getWriter();
-      await writer.write(new TextEncoder().encode("\nsh: 1: exec: nc: not found\n"));
+      await writer.write(
+        new Uint8Array(new TextEncoder().encode("\nsh: 1: exec: nc: not found\n")),
+      );
       await writer.close();
       await program.stdout.close();
       program.exit({ code: 127 });
