@@ -61,6 +61,10 @@ const ATTACKS = {
     session.flood(msg.Realpath.encode(1, { path: root + "/".repeat(4000 - root.length) + "\n" })),
   dots: (session, root) =>
     session.flood(msg.Stat.encode(1, { path: `${root}/${"d/../".repeat(50_000)}` })),
+  writes: async (session, root, number) => {
+    const handle = await session.open(`${root}/copy${number}`, FXF.WRITE | FXF.CREAT);
+    await session.flood(msg.Write.encode(1, { handle, offset: 0, data: new Uint8Array(32_000) }));
+  },
   steps: (session, root) =>
     session.flood(msg.Stat.encode(1, { path: `${root}/${"d/../".repeat(800)}` })),
 } satisfies Record<string, (session: Session, root: string, number: number) => Promise<void>>;
