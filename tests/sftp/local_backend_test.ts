@@ -526,6 +526,9 @@ Deno.test({
     await device.write(bytes("text"), 0);
     assertEquals(await read(device), "");
     await device.close();
+    const unread = await blocking.open("/dev/null", OPEN);
+    assertEquals(await read(unread), "");
+    await unread.close();
   },
 });
 
