@@ -115,6 +115,8 @@ Deno.test("expect() refuses what cannot be meant", async () => {
   await using process = await pair.host.shell({ pty: false });
   await assertRejects(() => process.expect(""), TypeError, "an empty text");
   await assertRejects(() => process.expect("x", { timeout: -1 }), RangeError, "timeout");
+  await assertRejects(() => process.expect("x", { timeout: NaN }), RangeError, "timeout");
+  await assertRejects(() => process.expect("x", { timeout: 0 }), ExpectError, "within 0 ms");
   const waiting = process.expect("$ ");
   await assertRejects(() => process.expect("$ "), TypeError, "another call waits");
   await waiting;

@@ -1,10 +1,11 @@
 /** Commands by sudo: the password's way, and what can go wrong told apart. */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
-import { CommandError, SudoError, type SudoOptions } from "@denossh/ssh";
+import { Channel, CommandError, SudoError, type SudoOptions } from "@denossh/ssh";
 import { type SessionHandler, systemShell } from "@denossh/ssh/server";
 import { connectedPair } from "@denossh/ssh/testing";
 import { SUDO_TIMEOUT_MS } from "../../lib/defaults.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { replaced } from "../support/replaced.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const SECRET = "open sesame";
@@ -187,6 +188,39 @@ Deno.test("A signal ends the wait for the password, and for sudo", async () => {
   };
   const running = async () => await pair.host.sudo("id", { password, signal: leaving.signal });
   await assertRejects(running, Error, "the user left");
+});
+
+Deno.test("A signal ends the wait for sudo itself with its reason", async () => {
+  const leaving = new AbortController();
+  await using pair = await connectedPair({
+    handler: () => {
+      leaving.abort(new Error("the user left"));
+      return new Promise<number>(() => {});
+    },
+  });
+  const running = async () => await pair.host.sudo("id", { signal: leaving.signal });
+  await assertRejects(running, Error, "the user left");
+});
+
+Deno.test("The password arrives whole through a small window, and its bytes are wiped", async () => {
+  const long = "x".repeat(20_000);
+  const lines: Uint8Array[] = [];
+  const { writeAll } = Channel.prototype;
+  using _seen = replaced(Channel.prototype, "writeAll", function (this: Channel, ...data) {
+    if (this.connection.role === "client") lines.push(data[0] as Uint8Array);
+    return Reflect.apply(writeAll, this, data);
+  });
+  await using pair = await connectedPair({
+    serve: { window: 4_096 },
+    handler: played(async ({ ask, run }) => {
+      assertEquals((await ask())?.length, long.length);
+      await run();
+      return 0;
+    }),
+  });
+  await pair.host.sudo("id", { password: long });
+  assertEquals(lines.map(({ length }) => length), [long.length + 1]);
+  assert(lines[0]!.every((byte) => byte === 0));
 });
 
 Deno.test("The password is in no message but its own line, and in no trace", async () => {
