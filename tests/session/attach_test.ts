@@ -4,7 +4,6 @@ import { InterruptedError } from "@denossh/ssh";
 import type { SessionHandler } from "@denossh/ssh/server";
 import { connectedPair } from "@denossh/ssh/testing";
 import { runtime } from "../../lib/runtime/runtime.ts";
-import { rawInput } from "../../lib/terminal/raw_input.ts";
 import { FakeTerminal } from "../support/fake_terminal.ts";
 import { replaced } from "../support/replaced.ts";
 
@@ -100,25 +99,6 @@ Deno.test("attach() restores the terminal after an output that cannot be written
     if (!broken) await pair.served.close();
     await rejected;
     assertEquals([terminal.modes, terminal.signals, terminal.isRead], [[true, false], [], false]);
-  }
-});
-
-Deno.test("Raw input is restored when the program exits or fails, unless the error was handled", () => {
-  for (
-    const [event, restored] of [["unload", true], ["error", true], ["handled", false]] as const
-  ) {
-    using terminal = new FakeTerminal();
-    using _raw = rawInput();
-    const happened = new Event(event === "handled" ? "unhandledrejection" : event, {
-      cancelable: true,
-    });
-    if (event === "handled") happened.preventDefault();
-    // Listeners of the test runner's would end the run.
-    const stop = (e: { stopImmediatePropagation(): void }) => e.stopImmediatePropagation();
-    globalThis.addEventListener(happened.type, stop);
-    globalThis.dispatchEvent(happened);
-    globalThis.removeEventListener(happened.type, stop);
-    assertEquals(terminal.modes, restored ? [true, false] : [true]);
   }
 });
 

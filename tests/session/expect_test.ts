@@ -44,6 +44,17 @@ Deno.test("What comes after a match is left to lines(), stdout and output()", as
   }
 });
 
+Deno.test("A line does not begin where the last match ended", async () => {
+  await using pair = await connectedPair({
+    handler: (session) => session.print("one two\nthree\nfour"),
+  });
+  await using process = await pair.host.command("x").spawn();
+  await process.expect("one");
+  assertEquals((await process.expect(/^( two|three)/m)).text, "three");
+  assertEquals((await process.expect(/(?=\n)/)).text, "");
+  assertEquals((await process.expect(/^four/m)).before, "\n");
+});
+
 Deno.test("Standard error can be waited for by itself", async () => {
   await using pair = await connectedPair({
     handler: async (session) => {
