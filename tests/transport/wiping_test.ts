@@ -58,6 +58,35 @@ Deno.test("No copy of the shared secret is left where the host key is refused", 
   assertEquals(left(watch, secrets), 0);
 });
 
+Deno.test("The client's private value is freed after the exchange", async () => {
+  const { method } = KEX.find(({ name }) => name === "curve25519-sha256")!;
+  const { request } = method;
+  const freed: boolean[] = [];
+  Object.assign(method, {
+    request: async (talk: Parameters<typeof request>[0]) => {
+      const agreement = await request.call(method, talk);
+      const initiate = () => {
+        const ours = agreement.initiate();
+        const dispose = ours[Symbol.dispose].bind(ours);
+        ours[Symbol.dispose] = () => {
+          freed.push(true);
+          dispose();
+        };
+        return ours;
+      };
+      return { ...agreement, initiate };
+    },
+  });
+  try {
+    const suite = resolveSuite({ kex: ["curve25519-sha256"] });
+    await using pair = transportPair({ client: { suite } });
+    await Promise.all([pair.client.handshake(), pair.server.handshake()]);
+    assertEquals(freed, [true]);
+  } finally {
+    Object.assign(method, { request });
+  }
+});
+
 Deno.test("The bytes of a message that waits for a key exchange are wiped when it is sent", async () => {
   await using pair = transportPair();
   await Promise.all([pair.client.handshake(), pair.server.handshake()]);
