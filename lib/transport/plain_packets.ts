@@ -56,7 +56,7 @@ export class PlainSealer implements Disposable {
 }
 
 /** Takes bytes from the socket and finds the messages in them. */
-export class PlainOpener implements Disposable {
+export class PlainOpener {
   readonly #bytes = new Backlog();
 
   /** Bytes that were pushed and that {@linkcode next} has not come to. */
@@ -85,11 +85,6 @@ export class PlainOpener implements Disposable {
     if (header[4] !== 0) throw new ProtocolError("Bad packet: it has padding");
     if (this.buffered < 4 + length) return null;
     return this.#bytes.take(4 + length).subarray(HEADER_BYTES);
-  }
-
-  /** Drops what is kept. */
-  [Symbol.dispose](): void {
-    this.#bytes.drop();
   }
 }
 

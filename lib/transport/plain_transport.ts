@@ -96,7 +96,6 @@ export class PlainTransport implements MessageTransport {
     }
     this.#lingering?.[Symbol.dispose]();
     this.socket.close();
-    this.#opener[Symbol.dispose]();
     this.#done.resolve();
   }
 

@@ -69,7 +69,6 @@ export function streamSocket(streams: ByteStreams): Socket {
   const reader = streams.readable.getReader();
   const writer = streams.writable.getWriter();
   let left = new Uint8Array(0);
-  let open = true;
   const ignore = () => {};
   writer.closed.catch(ignore);
   reader.closed.catch(ignore);
@@ -97,8 +96,6 @@ export function streamSocket(streams: ByteStreams): Socket {
       writer.close().catch(ignore);
     },
     close() {
-      if (!open) return;
-      open = false;
       reader.cancel().catch(ignore);
       writer.abort().catch(ignore);
     },
