@@ -180,7 +180,6 @@ export class ChannelWriter {
   /** Sends what window and socket take, waiting only if that is nothing. */
   #sendSome(data: Uint8Array, type: number, limit: Limit | null): number | Promise<number> {
     this.#checkEnd();
-    if (data.length === 0) return 0;
     return this.#sendNow(data, type) || this.#sendLater({ data, type, sent: 0 }, limit);
   }
 

@@ -185,3 +185,19 @@ Deno.test("Writes that wait send in the order of asking, one after the other", a
   drain(6);
   assertEquals([await second, sent], [6, [5, 6]]);
 });
+
+Deno.test("What has room is sent before a write returns, and nothing takes no time", async () => {
+  const { writer, sent } = writerWith({ room: 100, window: 100 });
+  const writes = [
+    writer.write(new Uint8Array(3), 0, null),
+    writer.write(new Uint8Array(0), 0, null),
+  ];
+  assertEquals(sent, [3]);
+  assertEquals(await Promise.all(writes), [3, 0]);
+  const all = writer.writeAll([new Uint8Array(4), new Uint8Array(0)], 0, null);
+  assertEquals(sent, [3, 4]);
+  await all;
+  const full = writerWith({ room: 0, window: 0 });
+  assertEquals(await full.writer.write(new Uint8Array(0), 0, null), 0);
+  assertEquals(full.waiting(), 0);
+});
