@@ -8,6 +8,8 @@ export class FakeTerminal implements Disposable {
   readonly modes: boolean[] = [];
   /** What was written to standard output and standard error. */
   readonly written: Record<"stdout" | "stderr", string> = { stdout: "", stderr: "" };
+  /** What is typed when a question is asked, a piece after the other. */
+  readonly answers: string[] = [];
   size: { columns: number; rows: number } = { columns: 100, rows: 40 };
   readonly #restore = new DisposableStack();
   readonly #signals: [Deno.Signal, () => void][] = [];
@@ -15,7 +17,16 @@ export class FakeTerminal implements Disposable {
 
   constructor({ isTerminal = true } = {}) {
     const { terminal, process } = runtime;
-    const stdin = { isTerminal: () => isTerminal, setRaw: (raw: boolean) => this.modes.push(raw) };
+    const stdin = {
+      isTerminal: () => isTerminal,
+      setRaw: (raw: boolean) => this.modes.push(raw),
+      read: (into: Uint8Array) => {
+        const keys = this.answers.shift();
+        return Promise.resolve(
+          keys === undefined ? null : new TextEncoder().encodeInto(keys, into).written,
+        );
+      },
+    };
     const replace: typeof replaced = (target, name, value) =>
       this.#restore.use(replaced(target, name, value));
     replace(terminal, "stdin", stdin as unknown as typeof terminal.stdin);

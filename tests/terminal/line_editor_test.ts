@@ -19,6 +19,7 @@ Deno.test("A line editor completes lines at CR, LF and CR LF", () => {
     lines: ["a", "b", "c", ""],
   });
   assertEquals(type("a\r\n\n").lines, ["a", ""]);
+  assertEquals(type("\na\n").lines, ["", "a"]);
 });
 
 Deno.test("A line editor takes back characters and lines", () => {
