@@ -52,6 +52,17 @@ Deno.test("A write that waits for the socket and has been given up sends nothing
   assertEquals([await next, sent], [6, [6]]);
 });
 
+Deno.test("Room that comes after the last write was given up is left to others", async () => {
+  const { writer, sent, drain } = writerWith({ room: 0, window: 100 });
+  const controller = new AbortController();
+  using limit = limitOf({ signal: controller.signal });
+  const writing = writer.write(new Uint8Array(5), 0, limit);
+  controller.abort(REASON);
+  await assertRejects(() => writing, Error, "over");
+  drain(10);
+  assertEquals([sent, writer.sent], [[], 0]);
+});
+
 Deno.test("A write that waits sends nothing after its channel has ended", async () => {
   for (const room of [0, 50]) {
     const { writer, sent, drain } = writerWith({ room, window: room === 0 ? 100 : 0 });

@@ -7,6 +7,7 @@ import { connectedPair } from "../../lib/testing/mod.ts";
 import { configuredConnection } from "../../lib/login/settings.ts";
 import { Config } from "../../lib/config/mod.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { rawWorld } from "./raw_world.ts";
 
 /** A channel that counts what it carries and notes when it is closed. */
 class Carrier {
@@ -89,4 +90,16 @@ Deno.test("ChannelTimeout becomes limits, the first for a type", async () => {
     "*": 0,
   });
   assertEquals(await timeouts("ChannelTimeout none\nChannelTimeout session=1"), undefined);
+});
+
+Deno.test("A connection looks for idle channels by one timer, until it ends", async () => {
+  using time = new FakeTime();
+  {
+    await using world = await rawWorld("client");
+    const before = time.timers;
+    world.connection.closeIdle({ session: 1_000 });
+    world.connection.closeIdle({ session: 2_000 });
+    assertEquals(time.timers, before + 1);
+  }
+  assertEquals(time.timers, 0);
 });

@@ -13,6 +13,7 @@ import { decodeHex, encodeHex } from "../../lib/encoding.ts";
 import { ProtocolError } from "../../lib/errors.ts";
 import { decodeAuthorities, encodeAuthority } from "../../lib/forward/x11_authority.ts";
 import { parseDisplay } from "../../lib/forward/x11_display.ts";
+import { CookieForward } from "../../lib/connection/x11_forward.ts";
 import { encodeSetup, readSetup, type X11Setup } from "../../lib/connection/x11_setup.ts";
 import type { ServeOptions } from "../../lib/server/options.ts";
 import { ChannelOpen } from "../../lib/wire/messages.ts";
@@ -324,6 +325,22 @@ Deno.test("An X client's first words are read in any cut, and bounded", async ()
     return Promise.resolve();
   });
   assertEquals([setup.protocol, [...setup.data], at], [MIT, [...REAL.data], whole.length]);
+});
+
+Deno.test("X11 that is asked for without options is of screen 0, for any number of clients", () => {
+  const usual = new CookieForward({ handler: () => {} });
+  assertEquals([usual.screen, usual.single, usual.protocol], [0, false, MIT]);
+  assertEquals(/^[0-9a-f]{32}$/.test(usual.cookie), true);
+  const asked = new CookieForward({
+    screen: 0xffff,
+    single: true,
+    cookie: "AB",
+    handler: () => {},
+  });
+  assertEquals([asked.screen, asked.single, asked.cookie], [0xffff, true, "ab"]);
+  for (const screen of [-1, 0x1_0000, 0.5]) {
+    assertThrows(() => new CookieForward({ screen, handler: () => {} }), RangeError, "0 to 65535");
+  }
 });
 
 Deno.test("What begins like no X client is none, and neither is one with too long a secret", async () => {
