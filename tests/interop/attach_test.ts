@@ -53,6 +53,7 @@ await terminalTest(
         { resize: [40, 90] },
         { send: "until stty size | grep '^40 90$'; do sleep 0.05; done\r" },
         { expect: "\n40 90\r" },
+        { expect: "$ " },
         { send: "sleep 1000\r" },
         { expect: "sleep 1000\r" },
         { send: "\x03" }, // ends what runs over there, not this program
