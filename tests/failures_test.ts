@@ -42,6 +42,15 @@ interface Failure {
   readonly kind: string;
 }
 
+/** Options that log in to db1, without a way there. */
+const LOGIN = {
+  hostname: "db1",
+  user: "ann",
+  auth: [none()],
+  hostKeys: hostKey.publicKey,
+  config: false,
+} as const;
+
 /** Options that log in to a server in memory. */
 function wayTo(
   server: Partial<ServeOptions> = {},
@@ -50,8 +59,7 @@ function wayTo(
 ): ConnectOptions {
   const [near, far] = memoryPair();
   serveStreams(far, { hostKeys: [hostKey], auth: { none: () => true }, ...server }, handler);
-  const trusted = { auth: [none()], hostKeys: hostKey.publicKey, config: false } as const;
-  return { hostname: "db1", user: "ann", transport: near, ...trusted, ...more };
+  return { ...LOGIN, transport: near, ...more };
 }
 
 /** The far end of a connection that says something and ends, or is silent. */
@@ -63,7 +71,7 @@ function saying(text: string | null): ConnectOptions {
       controller.close();
     },
   });
-  return wayTo({}, { transport: { readable, writable: new WritableStream() } });
+  return { ...LOGIN, transport: { readable, writable: new WritableStream() } };
 }
 
 /** Logs in, and does something. */
@@ -163,7 +171,7 @@ const FAILURES: readonly Failure[] = [
     what: "A wrong key at a jump host",
     cause: () => {
       const bastion = wayTo(refusing, { hostname: "bastion", auth: [publicKey(key)] });
-      return connect({ ...wayTo(), transport: undefined, jump: bastion } as never);
+      return connect({ ...LOGIN, jump: bastion });
     },
     kind: "AuthError, `auth`",
     said: 'Cannot log in as "ann" on bastion: tried key "ann@laptop" (ED25519 SHA256:…); ' +
@@ -174,7 +182,7 @@ const FAILURES: readonly Failure[] = [
     what: "A jump host that cannot reach the target",
     cause: () => {
       const bastion = wayTo({}, { hostname: "bastion" });
-      return connect({ ...wayTo(), transport: undefined, jump: bastion } as never);
+      return connect({ ...LOGIN, jump: bastion });
     },
     kind: "ConnectError, `connect`",
     said: "Cannot reach db1 through bastion: The peer refused a direct-tcpip channel: This " +
@@ -185,7 +193,7 @@ const FAILURES: readonly Failure[] = [
     cause: async () => {
       const error = new Deno.errors.ConnectionRefused("Connection refused (os error 111)");
       using _ = replaced(runtime.net, "connect", () => Promise.reject(error));
-      await connect({ ...wayTo(), transport: undefined } as never);
+      await connect(LOGIN);
     },
     kind: "ConnectError, `connect`",
     said: "Cannot connect to db1 port 22: Connection refused; check the port, and that an " +
@@ -196,7 +204,7 @@ const FAILURES: readonly Failure[] = [
     cause: async () => {
       const why = "failed to lookup address information: Name or service not known";
       using _ = replaced(runtime.net, "connect", () => Promise.reject(new Error(why)));
-      await connect({ ...wayTo(), transport: undefined } as never);
+      await connect(LOGIN);
     },
     kind: "ConnectError, `connect`",
     said: "Cannot connect to db1 port 22: failed to lookup address information: Name or " +
@@ -225,7 +233,7 @@ const FAILURES: readonly Failure[] = [
       } as never);
       const started = programs.next();
       const proxyCommand = "nc db1 22";
-      const connecting = connect({ ...wayTo(), transport: undefined, proxyCommand } as never);
+      const connecting = connect({ ...LOGIN, proxyCommand });
       connecting.catch(() => {});
       const program = await started;
       const writer = program.stderr.getWriter();
