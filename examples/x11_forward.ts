@@ -2,7 +2,7 @@
  * Runs a program of the server's that shows itself on this machine's display (`ssh -Y`), and says who
  * connects: request_x11 with a handler.
  *
- *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
+ *     deno run --allow-net --allow-env --allow-read --allow-write --allow-sys=hostname \
  *       examples/x11_forward.ts deploy@example.com xclock
  */
 import { connect } from "@denossh/ssh";
