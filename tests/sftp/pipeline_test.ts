@@ -77,7 +77,7 @@ Deno.test("no more than the limit of bytes is under way, nor than sixteen reques
 });
 
 /** A backend with one parallel file, whose operations end when they are told to. */
-function held(): {
+function held(parallel = true): {
   backend: SftpBackend;
   started: string[];
   ended: string[];
@@ -95,7 +95,7 @@ function held(): {
     ended!.push(what()); // the data as it is by then
   };
   const file: Partial<SftpBackendFile> = {
-    parallel: true,
+    parallel,
     async read(into, offset) {
       await wait(() => `read ${offset}`);
       into[0] = offset;
@@ -138,6 +138,28 @@ Deno.test("reads of a parallel file are under way together, and answered in orde
       id,
     ]);
   }
+  await peer.channel.closeWrite();
+  assertEquals(await served, null);
+});
+
+Deno.test("requests for a file that does not take them in parallel run one by one", async () => {
+  const { backend, started, release } = held(false);
+  const { peer, served } = await atOurServer(backend);
+  const handle = await opened(peer);
+  const data = new Uint8Array(1);
+  await peer.send(
+    msg.Read.encode(1, { handle, offset: 0, length: 1 }),
+    msg.Read.encode(2, { handle, offset: 1, length: 1 }),
+    msg.Write.encode(3, { handle, offset: 2, data }),
+    msg.Write.encode(4, { handle, offset: 3, data }),
+  );
+  for (const together of [1, 2, 3, 4]) {
+    await until(() => started.length === together);
+    for (let turns = 0; turns < 5; turns++) await turn();
+    assertEquals(started.length, together);
+    release();
+  }
+  for (const id of [1, 2, 3, 4]) assertEquals((await peer.next())!.id, id);
   await peer.channel.closeWrite();
   assertEquals(await served, null);
 });
