@@ -768,3 +768,23 @@ Deno.test("every errno has the status and the text that OpenSSH would choose", (
     assertEquals(statusOf(thrown), { status: FAILURE, message: "Failure" });
   }
 });
+
+Deno.test({
+  name: "a folder that may not be entered is told as that, and one that became a link is gone",
+  ignore: WITHOUT_DESCRIPTORS,
+  fn: async () => {
+    for (
+      const [code, status] of [["EACCES", PERMISSION_DENIED], ["ELOOP", NO_SUCH_FILE]] as const
+    ) {
+      const { openSync } = runtime.posix;
+      using _ = posix({
+        openSync: (path: string, flags: number, mode?: number) =>
+          path.endsWith("/folder") ? failing(code)() : openSync(path, flags, mode),
+      });
+      await using w = await world((root) => localFiles({ root }));
+      await Deno.mkdir(`${w.root}/folder`);
+      await Deno.writeTextFile(`${w.root}/folder/file`, "text");
+      assertEquals(await refused(w.open("folder/file")), status);
+    }
+  },
+});
