@@ -229,10 +229,9 @@ export class ClientSession {
 
   async #drain(): Promise<void> {
     await this.#outbox.below(0);
-    // Every request has its answer, also those that were given up: there is nothing to wait for.
-    if (this.#pending.size + this.#abandoned.size === 0) return;
     await this.#channel.closeWrite();
-    await this.#receiving;
+    // Where every request has its answer, also those that were given up, there is nothing to wait for.
+    if (this.#pending.size + this.#abandoned.size > 0) await this.#receiving;
   }
 
   #send(

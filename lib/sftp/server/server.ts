@@ -114,11 +114,11 @@ export async function serveSession(
   const session = new ServerSession(channel, backend, options, share);
   try {
     await session.run();
-    await channel.closeWrite();
   } catch (cause) {
     channel.close().catch(() => {}); // not awaited: the client need not answer
     throw lost(cause);
   }
+  await channel.closeWrite().catch(() => channel.close()).catch(() => {}); // the client may be gone
 }
 
 class ServerSession {
