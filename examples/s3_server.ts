@@ -3,7 +3,7 @@
  * Store and credentials are those of the AWS SDK's variables, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and
  * AWS_SECRET_ACCESS_KEY:
  *
- *     deno run --allow-net --allow-env --allow-read --allow-write \
+ *     deno run --allow-net --allow-env --allow-read --allow-write --allow-sys=osRelease \
  *       examples/s3_server.ts bucket authorized_keys host_key 2222
  */
 import { S3Client } from "npm:@aws-sdk/client-s3@3";

@@ -34,9 +34,8 @@ export function programChannel(command: string, args: string[], cwd: string): Sf
 /** Our client at OpenSSH's sftp-server. */
 export async function opensshWorld(args: string[] = []): Promise<World> {
   const [root, here] = [await folder(), await folder()];
-  const sftp = await SftpClient.open(
-    programChannel(await requirePeer("sftp-server"), args, root.path),
-  );
+  const channel = programChannel(await requirePeer("sftp-server"), args, root.path);
+  const sftp = await SftpClient.open(channel);
   return {
     sftp,
     root: root.path,
@@ -44,6 +43,7 @@ export async function opensshWorld(args: string[] = []): Promise<World> {
     at: (path) => `${root.path}/${path}`,
     async [Symbol.asyncDispose]() {
       await sftp.close();
+      await channel.status;
       await root[Symbol.asyncDispose]();
       await here[Symbol.asyncDispose]();
     },

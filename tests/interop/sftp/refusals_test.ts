@@ -43,7 +43,10 @@ for (const kind of ["OpenSSH's", "our"] as const) {
       await must("chown", ["-R", STRANGER, there]);
       const server = kind === "our" ? [...CLI, "sftp-server"] : [await requirePeer("sftp-server")];
       const args = [...MORTAL, ...server];
-      await using sftp = await SftpClient.open(programChannel("setpriv", args, folder.path));
+      await using program = new AsyncDisposableStack();
+      const channel = programChannel("setpriv", args, folder.path);
+      program.defer(async () => void await channel.status);
+      await using sftp = await SftpClient.open(channel);
       const refused = async (operation: string, path: string, act: () => Promise<unknown>) => {
         const error = await assertRejects(act, SftpError);
         assertEquals([error.operation, error.path, error.status], [operation, path, 3]);
