@@ -1,5 +1,5 @@
 /**
- * A chat room for everybody who has `ssh`.
+ * A chat room that needs only `ssh` to join.
  *
  *     deno run --allow-net --allow-read --allow-write --allow-sys=uid \
  *       examples/chat.ts [PORT] [HOST_KEY]
@@ -10,10 +10,10 @@ import { printable } from "@denossh/ssh";
 import { hostKeyFile, serve, type Session } from "@denossh/ssh/server";
 
 const [port = "2222", hostKey = "chat_host_key"] = Deno.args;
-/** Messages that a member who reads slowly may be behind; it misses further ones. */
+/** How many messages may wait for a slow reader, who misses the next ones. */
 const BEHIND = 100;
 
-/** Who is in the room, and how many messages are on their way to each. */
+/** The members, each with the number of messages that wait to be sent to it. */
 const room = new Map<Session, number>();
 
 function say(text: string, from?: Session): void {

@@ -437,7 +437,8 @@ export type SudoProblem = "password" | "timeout" | "refused";
 export class SudoError extends SshError {
   /**
    * `"password"`: sudo did not accept it, or there was none to give. `"timeout"`: sudo neither asked nor
-   * ran the command in time. `"refused"`: sudo ended, such as for a user who is not in the sudoers file.
+   * ran the command in time. `"refused"`: sudo ended without running it,
+   * for example because the user is not in the sudoers file.
    */
   readonly reason: SudoProblem;
 

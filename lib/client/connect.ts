@@ -164,7 +164,7 @@ function anotherLogin(
   depth: number,
   hostKey: PublicKey,
   methods: readonly AuthMethod[],
-): () => Promise<Client> {
+): (signal: AbortSignal) => Promise<Client> {
   const { onBanner: _shown, ...options } = plan.options;
   const same: ConnectPlan = {
     ...plan,
@@ -172,14 +172,14 @@ function anotherLogin(
     policy: onlyKey(hostKey),
     credentials: { methods, unreported: () => [] },
   };
-  return async () => {
-    using deadline = new Deadline(plan.options.timeout ?? CONNECT_TIMEOUT_MS, (milliseconds) => {
+  return async (signal) => {
+    using deadline = new Deadline(options.timeout || CONNECT_TIMEOUT_MS, (milliseconds) => {
       const message = `Connecting to ${
         hostLabel(plan.login.host)
       } once more took ${milliseconds} ms`;
       return new ConnectError(message, { timeout: true });
     });
-    return await logIn(same, depth, deadline.signal, () => {});
+    return await logIn(same, depth, AbortSignal.any([signal, deadline.signal]), () => {});
   };
 }
 
@@ -416,7 +416,10 @@ function ignoresLateRequests({ identification, agreed }: Transport): boolean {
 function openClient(
   transport: Transport,
   { options, login, suite, policy, keyHost }: ConnectPlan,
-  { roundTrip, again }: { roundTrip: number | null; again: (() => Promise<Client>) | null },
+  { roundTrip, again }: {
+    roundTrip: number | null;
+    again: ((signal: AbortSignal) => Promise<Client>) | null;
+  },
   carriers: AsyncDisposableStack,
 ): Client {
   const connection = new Connection(transport, {

@@ -1,4 +1,5 @@
 import type { Channel } from "../connection/channel.ts";
+import { ClosedError } from "../errors.ts";
 
 /** What is needed of a further client. */
 export interface FurtherClient {
@@ -9,8 +10,8 @@ export interface FurtherClient {
 
 /** How to connect once more as before, and how often. */
 export interface FurtherLogins {
-  /** Connects to the same host key with the same credentials, asking nobody. */
-  readonly again: () => Promise<FurtherClient>;
+  /** Connects to the same host key with the same credentials, without a question. */
+  readonly again: (signal: AbortSignal) => Promise<FurtherClient>;
   /** How many connections there may be besides the first. */
   readonly count: number;
 }
@@ -20,7 +21,7 @@ export class FurtherConnections {
   readonly #logins: FurtherLogins;
   readonly #clients: (Promise<FurtherClient> | null)[];
   #next = 0;
-  #isOver = false;
+  readonly #over: AbortController = new AbortController();
 
   constructor(logins: FurtherLogins) {
     this.#logins = logins;
@@ -40,13 +41,13 @@ export class FurtherConnections {
    */
   async open(open: (client: FurtherClient) => Promise<Channel>): Promise<Channel | null> {
     const at = this.#next++ % this.count;
-    if (at === this.#clients.length || this.#isOver) return null;
+    if (at === this.#clients.length || this.#over.signal.aborted) return null;
     const connecting = this.#clients[at] ??= this.#connect(at);
     return await open(await connecting);
   }
 
   #connect(at: number): Promise<FurtherClient> {
-    const connecting = this.#logins.again();
+    const connecting = this.#logins.again(this.#over.signal);
     // One that fails or ends is connected again when it is next needed.
     const forget = () => {
       if (this.#clients[at] === connecting) this.#clients[at] = null;
@@ -55,9 +56,9 @@ export class FurtherConnections {
     return connecting;
   }
 
-  /** Closes all of them. */
+  /** Closes all of them; those that are being opened are given up. */
   async close(): Promise<void> {
-    this.#isOver = true;
+    this.#over.abort(new ClosedError("The client is closed"));
     const all = this.#clients.splice(0);
     await Promise.all(all.map(async (connecting) => {
       const client = await connecting?.catch(() => null);

@@ -71,7 +71,7 @@ export class SessionQueue {
     return answer;
   }
 
-  /** Has one of the sessions that nobody needs end. */
+  /** Asks one of the spare sessions to end. */
   #giveWay(): void {
     const [giveWay] = this.#spare;
     if (giveWay === undefined) return;

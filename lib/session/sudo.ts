@@ -13,9 +13,9 @@ const RANDOM_BYTES = 8;
 /** As whom sudo runs a command, and the password that it may ask for. */
 export interface SudoSettings {
   /**
-   * The password of the user who is logged in, or a function that is called when sudo asks. It is called
-   * again, with 2 and more, when sudo has not accepted the password and asks once more; null gives up. A
-   * password is offered once: servers count. Not needed where sudo asks for none.
+   * The password of the user who is logged in, or a function that is called when sudo asks. If sudo rejects the
+   * password and asks again, the function is called with the number of the attempt, 2 and more; null gives up.
+   * The same password is not sent twice, since servers count attempts. Not needed where sudo asks for none.
    */
   readonly password?:
     | string

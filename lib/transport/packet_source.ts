@@ -59,7 +59,9 @@ export async function readPackets(
       const turn = pace.readEnds();
       if (turn) await turn;
     }
-    const n = await socket.read(inbox.subarray(0, pace.readPart * inbox.length));
+    const { readPart } = pace;
+    const room = readPart === 1 ? inbox : inbox.subarray(0, readPart * inbox.length);
+    const n = await socket.read(room);
     if (n === null) return;
     bytes = inbox.subarray(0, n);
   }

@@ -112,6 +112,46 @@ Deno.test("a further connection that leads to another host key is not used", asy
   await Promise.all(ends);
 });
 
+Deno.test("a client that is closed gives up a further connection that is being opened", async () => {
+  await using root = await folder();
+  await using there = server(root.path);
+  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const silent: Deno.Conn[] = [];
+  const ends: Promise<unknown>[] = [];
+  const opened = Promise.withResolvers<void>();
+  const relay = async () => {
+    for await (const near of listener) {
+      if (ends.length > 0) {
+        silent.push(near);
+        opened.resolve();
+        continue;
+      }
+      const far = await Deno.connect({ port: there.addr.port });
+      ends.push(
+        near.readable.pipeTo(far.writable).catch(() => {}),
+        far.readable.pipeTo(near.writable).catch(() => {}),
+      );
+    }
+  };
+  const relaying = relay();
+  const host = await connect({
+    hostname: "127.0.0.1",
+    port: listener.addr.port,
+    user: "ann",
+    auth: [methods.password!],
+    hostKeys: () => true,
+    connections: 2,
+    timeout: 0,
+  });
+  const sftp = await host.sftp();
+  await Promise.all([opened.promise, sftp.put(DATA, "/file")]);
+  await host.close();
+  listener.close();
+  await relaying;
+  for (const conn of silent) conn.close();
+  await Promise.all(ends);
+});
+
 Deno.test("a transport of one's own is one connection", async () => {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const transport = { readable, writable };

@@ -54,7 +54,7 @@ Deno.test("A node socket closes when its server has ended, also one on a unix so
   const served = listener.accept().then(async (conn) => {
     await sendAll(conn, encode("good-bye"));
     await conn.closeWrite();
-    assertEquals(await conn.read(new Uint8Array(1)), null); // the end that nobody asked the socket for
+    assertEquals(await conn.read(new Uint8Array(1)), null); // the socket sends EOF by itself
     conn.close();
   });
   await using pair = await tunnelPair();

@@ -201,7 +201,7 @@ function counted(used: number, most: number): number {
 export function afterCount(files: Required<SftpBackend>, usage: Usage): Required<SftpBackend> {
   const after =
     <A extends unknown[], R>(run: (...args: A) => Promise<R>) => async (...args: A): Promise<R> => {
-      // What runs is begun in the same step, so that nothing else begins before it.
+      // There is no await between the last look and the operation, so nothing begins in between.
       for (let pending; (pending = usage.pending()) !== null;) await pending;
       return await run(...args);
     };

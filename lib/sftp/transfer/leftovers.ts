@@ -14,7 +14,6 @@ export class Leftovers {
   readonly #selection: Selection | null;
   readonly #progress: Progress;
   readonly #paths: string[] = [];
-
   #realRoot: Promise<string> | null = null;
 
   constructor(store: FileStore, root: string, selection: Selection | null, progress: Progress) {
@@ -35,7 +34,7 @@ export class Leftovers {
       const message = "nothing was deleted in it, since it is a symbolic link, or in one";
       return void this.#progress.warnings.push({ path: folder, message });
     }
-    await this.#list(folder, below, names, 0, this.#paths);
+    await this.#list(folder, below, new Set([...names].map(folded)), 0, this.#paths);
   }
 
   /** Whether a folder of the target, or one above it, is a link. Some servers' LSTAT does not tell. */
@@ -46,7 +45,11 @@ export class Leftovers {
     return await this.#store.realPath(folder) !== expected;
   }
 
-  /** Adds what goes to `found`; whether that is everything in the folder. */
+  /**
+   * Adds what goes to `found`; whether that is everything in the folder.
+   *
+   * @param names What stays, folded
+   */
   async #list(
     folder: string,
     below: string,
@@ -63,7 +66,7 @@ export class Leftovers {
     const folders: (() => Promise<boolean>)[] = [];
     for await (const { name, info } of this.#store.list(folder)) {
       held.add(name);
-      if (names.has(name) || isHiddenPart(name) || isResumablePart(name)) continue;
+      if (names.has(folded(name)) || isHiddenPart(name) || isResumablePart(name)) continue;
       if (!this.#store.trusted && this.#store.nameProblem(name) !== null) continue;
       const [path, shown] = [this.#store.join(folder, name), below + name];
       if (this.#selection === null) found.push(path);
@@ -109,4 +112,9 @@ export class Leftovers {
       ));
     }
   }
+}
+
+/** A name without case and accents' forms: file systems of Windows and macOS take both for one file. */
+function folded(name: string): string {
+  return name.normalize().toLowerCase();
 }

@@ -68,7 +68,8 @@ export interface SftpTransferOptions extends SftpOptions {
   readonly exclude?: readonly string[];
   /**
    * Remove from the target folder what the source folder does not have, once everything else has succeeded.
-   * What is left out by `exclude`, `include` or `filter` stays, and so does what symbolic links lead to.
+   * What is left out by `exclude`, `include` or `filter` stays, and so does what symbolic links lead to, and a name
+   * that differs in case alone, which the file system may take for the same file.
    */
   readonly delete?: boolean;
   /** Change nothing; the result and `onFile` tell what would be done. */

@@ -22,8 +22,8 @@ export async function unchanged(
     return sameSize && await sameContent([from, path, info], [to, target, there]);
   }
   if (there.mtime === null || info.mtime === null) return false;
-  const [here, thither] = [seconds(info.mtime), seconds(there.mtime)];
-  return update === "newer" ? here <= thither : sameSize && here === thither;
+  const [ours, theirs] = [seconds(info.mtime), seconds(there.mtime)];
+  return update === "newer" ? ours <= theirs : sameSize && ours === theirs;
 }
 
 /** SFTP's times are in seconds. */

@@ -129,11 +129,11 @@ cases.add(
   async (world) => {
     await bothWays(world, async (from, to, transfer) => {
       await plant(from, "a/x", "b/y");
-      await plant(to, "old/deep/z", "b/old");
+      await plant(to, "old/deep/z", "b/old", "b/Y");
       await plant(`${to}/..`, "elsewhere/precious");
       const result = await transfer({ delete: true });
       assertEquals(result.deleted.length, 2);
-      assertEquals(await tree(to), ["a/", "a/x", "b/", "b/y"]);
+      assertEquals(await tree(to), ["a/", "a/x", "b/", "b/Y", "b/y"]);
       await Deno.remove(`${to}/b`, { recursive: true });
       await Deno.symlink("../elsewhere", `${to}/b`);
       await transfer({ delete: true }).catch(() => {}); // to this machine, links are refused
