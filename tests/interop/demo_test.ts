@@ -23,7 +23,7 @@ const SHOWN = new RegExp(
     "  host key     ssh-ed25519 SHA256:\\S+",
     "  kex          \\S+",
     "  cipher       \\S+",
-    "  \\$ uname -sm  .+",
+    "  \\$ echo hello +.+",
     "  sent         8 MiB +[\\d.]+ MB/s   SHA-256 .+",
     "  fetched      8 MiB +[\\d.]+ MB/s   SHA-256 equal",
   ].map((line) => `${line}\n`).join(""),
