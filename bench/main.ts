@@ -1,6 +1,6 @@
 /**
  * The benchmark suite: prints tables as it goes, at the end each mark and whether it was met, and leaves
- * bench/results/*.json and a plot. `--readme` puts what a whole run has found into the README.
+ * bench/results/*.json and a plot. `--readme` puts what a whole run has found into docs/performance.md.
  *
  * ```sh
  * deno task bench [--quick] [--readme] [cipher] [handshake] [exec] [windows] …

@@ -1,20 +1,20 @@
-/** The tables that the README shows: what a run printed, and nothing else. */
+/** The tables of docs/performance.md: what a run printed, and nothing else. */
 import { CIPHERS } from "./throughput.ts";
 import type { Table } from "./report.ts";
 
-const README = new URL("../README.md", import.meta.url);
+const PAGE = new URL("../docs/performance.md", import.meta.url);
 const BLOCK = /(<!-- bench -->\n)[^]*(\n<!-- \/bench -->)/;
 
-/** Puts the default cipher's `exec` tables and the marks of a run into the README. */
+/** Puts the default cipher's `exec` tables and the marks of a run into docs/performance.md. */
 export async function writeReadme(machine: string, tables: readonly Table[]): Promise<void> {
-  const text = await Deno.readTextFile(README);
-  if (!BLOCK.test(text)) throw new Error("README.md has no place for the bench");
+  const text = await Deno.readTextFile(PAGE);
+  if (!BLOCK.test(text)) throw new Error("docs/performance.md has no place for the bench");
   const shown = tables.filter(({ section, title }) =>
     section === "" || (section === "exec" && title.includes(CIPHERS[0]!))
   );
   const block = [`${machine}:`, ...shown.map(markdown)].join("\n\n");
-  await Deno.writeTextFile(README, text.replace(BLOCK, (_, open, close) => open + block + close));
-  await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", README.pathname] }).output();
+  await Deno.writeTextFile(PAGE, text.replace(BLOCK, (_, open, close) => open + block + close));
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", PAGE.pathname] }).output();
 }
 
 function markdown({ title, header, rows }: Table): string {

@@ -120,7 +120,7 @@ Deno.test("A bare connect names all permissions that are missing, in one error",
   assertStringIncludes(text, `NotCapable connect() needs permissions: run again with ${flags}.`);
 });
 
-await peerTest(["sshd"], "host.fetch() needs the permissions that README.md names", async () => {
+await peerTest(["sshd"], "host.fetch() needs the permissions that the docs name", async () => {
   await using server = await startSshd();
   await using web = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
