@@ -133,6 +133,7 @@ export type { RekeyLimits } from "./lib/transport/key_use.ts";
 export { type TraceEvent, type TraceField, traceLine } from "./lib/transport/trace.ts";
 export type { HostProof } from "./lib/keys/key.ts";
 export type { ByteStreams } from "./lib/transport/socket.ts";
+export { type WebSocketOptions, webSocketTransport } from "./lib/transport/web_socket.ts";
 export { SftpClient } from "./lib/sftp/client.ts";
 export type { ExportOptions } from "./lib/keys/private_key.ts";
 export * from "./lib/errors.ts";

@@ -30,6 +30,9 @@ export const SOCKET_READ_BYTES = 256 * 1024;
 /** Writers wait while this much is sealed and not yet taken by the socket. */
 export const OUTBOX_HIGH_WATER = 512 * 1024;
 
+/** Writers to a WebSocket wait while it has more than this left to send. */
+export const WEB_SOCKET_BUFFER = 1024 * 1024;
+
 /** Largest single write to the socket; half the high water, so that sealing and writing overlap. */
 export const SOCKET_WRITE_BYTES = 256 * 1024;
 

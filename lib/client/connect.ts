@@ -204,8 +204,21 @@ function check(asked: ConnectOptions, depth: number): void {
   if (asked.transport && (asked.connections ?? 1) > 1) {
     throw new TypeError("A transport of your own is one connection: connections must be 1");
   }
+  if (!runtime.hasFiles) checkNeedsNoFile(asked);
   asked.signal?.throwIfAborted();
   checkJumpDepth(depth);
+}
+
+/** Where there are no files, there is nothing to take what is not given from. */
+function checkNeedsNoFile(asked: ConnectOptions): void {
+  const lacking = (["user", "auth", "hostKeys"] as const)
+    .filter((option) => asked[option] === undefined);
+  if (lacking.length === 0) return;
+  const names = new Intl.ListFormat("en").format(lacking);
+  throw new TypeError(
+    `connect() needs ${names} on ${runtime.name}: files and an agent to take them from are not ` +
+      "available there",
+  );
 }
 
 /** What is taken from the user's files, as far as options tell; a control socket needs none of it. */

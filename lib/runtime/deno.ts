@@ -6,8 +6,9 @@ import { onAbort } from "../waiting.ts";
 import { builtin } from "./builtin.ts";
 
 /** Deno: most of its functions are the parts themselves, so that nothing stands in between. */
-export function denoRuntime(): Runtime {
+export function denoRuntime(): Omit<Runtime, "hasFiles"> {
   return {
+    name: "Deno",
     os: Deno.build.os,
     net: denoNet,
     files: Deno,

@@ -3,6 +3,10 @@ import type { Net } from "./net.ts";
 
 /** What the module needs of the runtime that it runs on. A part that the runtime lacks throws when it is used. */
 export interface Runtime extends RuntimeParts {
+  /** The name of the runtime in errors. */
+  readonly name: string;
+  /** Whether there are local files; what `ssh` takes from the user's is given in the options otherwise. */
+  readonly hasFiles: boolean;
   /** The operating system, in the names of Deno's `build.os`; empty if it is not known. */
   readonly os: string;
   /** Whether a permission has been granted, without a prompt for it. */

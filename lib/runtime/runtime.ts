@@ -1,29 +1,46 @@
 import { denoRuntime } from "./deno.ts";
 import { platformError } from "./errors.ts";
 import type { Runtime, RuntimeParts } from "./parts.ts";
+import { isWorkers, workersRuntime } from "./workers.ts";
 
 /** What is thrown when a part is used that the runtime lacks: what is missing, and what to do. */
-const MISSING: Readonly<Record<keyof RuntimeParts, string>> = {
-  net:
-    'Sockets are not available on this runtime: connect over streams, with the option "transport"',
-  files: "Files are not available on this runtime: pass keys, host keys and settings as values",
-  paths: "Files are not available on this runtime: pass data as bytes or streams",
-  posix: "Files are not available on this runtime: serve a backend of your own",
-  sha256: "Streaming hashes are not available on this runtime: verify with a function",
-  env: "Environment variables are not available on this runtime: " +
-    'give "user", "auth" and "hostKeys" in the options',
-  process: "Processes are not available on this runtime: the command line tools need them",
-  programs: "Programs cannot be started on this runtime: use options that need none",
-  terminal: "There is no terminal on this runtime: answer questions with functions in the options",
+const MISSING: Readonly<Record<keyof RuntimeParts, readonly [what: string, todo: string]>> = {
+  net: [
+    "Sockets are not available",
+    'connect over streams, with the option "transport", such as webSocketTransport() gives',
+  ],
+  files: [
+    "Files are not available",
+    "pass keys, host keys and settings as values: importPrivateKey() takes the text of a key",
+  ],
+  paths: ["Files are not available", "pass data as bytes or streams"],
+  posix: ["Files are not available", "serve a backend of your own"],
+  sha256: ["Streaming hashes are not available", "verify with a function"],
+  env: [
+    "Environment variables are not available",
+    'give "user", "auth" and "hostKeys" in the options, and no path that begins with "~"',
+  ],
+  process: ["Processes are not available", "the command line tools need them"],
+  programs: ["Programs cannot be started", "use options that need none"],
+  terminal: ["There is no terminal", "answer questions with functions in the options"],
 };
 
 /** The runtime that this program runs on. */
-export const runtime: Runtime = withMissingParts("Deno" in globalThis ? denoRuntime() : {});
+export const runtime: Runtime = withMissingParts(ownParts());
+
+/** The parts that there are here: chosen by feature, since other runtimes imitate some of each other's. */
+function ownParts(): Partial<Runtime> {
+  if ("Deno" in globalThis) return denoRuntime();
+  return isWorkers() ? workersRuntime() : {};
+}
 
 /** A whole runtime from the parts that there are. Every other part throws as soon as it is used. */
 export function withMissingParts(parts: Partial<Runtime>): Runtime {
+  const { name = "this runtime" } = parts;
   const rest = {
+    name,
     os: "",
+    hasFiles: "files" in parts,
     isGranted: () => false,
     requestPermission: () => Promise.resolve(true),
     descriptorPath: () => null,
@@ -31,11 +48,11 @@ export function withMissingParts(parts: Partial<Runtime>): Runtime {
     unrefTimer: () => {},
   };
   const all = Object.create(rest, Object.getOwnPropertyDescriptors(parts)) as Runtime;
-  for (const [part, message] of Object.entries(MISSING)) {
+  for (const [part, [what, todo]] of Object.entries(MISSING)) {
     if (part in parts) continue;
     Object.defineProperty(all, part, {
       get(): never {
-        throw platformError("NotSupported", message);
+        throw platformError("NotSupported", `${what} on ${name}: ${todo}`);
       },
     });
   }

@@ -9,8 +9,9 @@ Deno.test("Without Deno a connection over streams works, and what is missing is 
   assertEquals(JSON.parse(new TextDecoder().decode(stdout)), {
     ran: "ran uptime",
     noSockets: "ConnectError: Cannot connect to db1 port 22: Sockets are not available on this " +
-      'runtime: connect over streams, with the option "transport"',
-    noFiles: "NotSupported: Environment variables are not available on this runtime: give " +
-      '"user", "auth" and "hostKeys" in the options',
+      'runtime: connect over streams, with the option "transport", such as webSocketTransport() gives',
+    noFiles:
+      "TypeError: connect() needs auth and hostKeys on this runtime: files and an agent to " +
+      "take them from are not available there",
   });
 });

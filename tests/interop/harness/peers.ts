@@ -62,6 +62,7 @@ export type Peer =
   | "script"
   | "sudo"
   | "chromium"
+  | "workerd"
   | "vi"
   | "git"
   | "own-machine";
@@ -152,6 +153,13 @@ import asyncssh; assert asyncssh.__version__.startswith("2.10.")`);
     case "ssh2":
       return await existing(`${cacheFolder}/ssh2/node_modules/ssh2/package.json`) &&
         await which("node");
+    case "workerd":
+      // The program itself: npm's own link is to a script that starts it.
+      return await existing(
+        `${cacheFolder}/workerd/node_modules/@cloudflare/workerd-linux-${
+          Deno.build.arch === "x86_64" ? "64" : "arm64"
+        }/bin/workerd`,
+      );
     case "weed":
       return await existing(`${cacheFolder}/venv/bin/weed`) ?? await which("weed");
     default:

@@ -1,0 +1,46 @@
+/** What the tests of every runtime share: where a program logs in, and what it must have found. */
+import { assertEquals, assertMatch } from "@std/assert";
+import { importPublicKey } from "@denossh/ssh/keys";
+import type { Sshd } from "../harness/sshd.ts";
+import type { Findings, Login } from "../peers/runtimes/client_steps.ts";
+
+/** A server that answers each connection with what it has received. */
+export interface Echo extends AsyncDisposable {
+  readonly port: number;
+}
+
+/** Starts it on loopback. */
+export function startEcho(): Echo {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const answering = (async () => {
+    for await (const conn of listener) conn.readable.pipeTo(conn.writable).catch(() => {});
+  })();
+  return {
+    port: listener.addr.port,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await answering;
+    },
+  };
+}
+
+/** How a program logs in to the server. */
+export async function loginTo(server: Sshd, echo: Echo): Promise<Login> {
+  return {
+    hostname: server.hostname,
+    port: server.port,
+    user: server.user,
+    key: await Deno.readTextFile(server.identity),
+    hostKey: importPublicKey(server.hostKeys.ed25519!.publicKey).fingerprint(),
+    folder: server.folder,
+    echoPort: echo.port,
+  };
+}
+
+/** Checks what the steps of a client have found. */
+export function checkFindings({ server, output, sftp, echo }: Findings): void {
+  assertMatch(server, /^SSH-2\.0-OpenSSH/);
+  assertEquals(output, "over standard input");
+  assertEquals([sftp.onServer, sftp.received], [sftp.sent, sftp.sent]);
+  assertEquals(echo, "through the tunnel");
+}
