@@ -1,5 +1,5 @@
 import { denoNet } from "./deno_net.ts";
-import { readStdin } from "./deno_stdin.ts";
+import { readStdin } from "./stdin.ts";
 import { denoPosix, descriptorPath } from "./deno_posix.ts";
 import type { ProgramOptions, Runtime } from "./parts.ts";
 import { onAbort } from "../waiting.ts";
