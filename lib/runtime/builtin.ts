@@ -1,13 +1,17 @@
 /** The modules of Node's that are used. */
 interface Builtins {
   "node:buffer": typeof import("node:buffer");
+  "node:child_process": typeof import("node:child_process");
   "node:crypto": typeof import("node:crypto");
   "node:dns/promises": typeof import("node:dns/promises");
   "node:fs": typeof import("node:fs");
   "node:net": typeof import("node:net");
+  "node:os": typeof import("node:os");
   "node:path": typeof import("node:path");
   "node:process": typeof import("node:process");
   "node:stream": typeof import("node:stream");
+  "node:tty": typeof import("node:tty");
+  "node:util": typeof import("node:util");
 }
 
 const loaded: Partial<Builtins> = {};

@@ -32,7 +32,9 @@ export function denoRuntime(): Omit<Runtime, "hasFiles"> {
     requestPermission: async (permission) =>
       (await Deno.permissions.request(permission)).state === "granted",
     descriptorPath,
-    isCompiled: Deno.build.standalone,
+    ownArguments: (main, flags) =>
+      Deno.build.standalone ? [] : ["run", "-A", "--quiet", ...flags, main],
+    onEnd,
     unrefTimer: (timer) => Deno.unrefTimer(timer),
   };
 }
@@ -45,4 +47,19 @@ function spawn(program: string, { signal, ...options }: ProgramOptions): Deno.Ch
   const over = () => killing[Symbol.dispose]();
   child.status.then(over, over);
   return child;
+}
+
+/** Events after which a program may end without its `finally` blocks. */
+const ENDS = ["unload", "error", "unhandledrejection"] as const;
+
+function onEnd(run: () => void): Disposable {
+  const ended = ({ defaultPrevented }: { readonly defaultPrevented: boolean }) => {
+    if (!defaultPrevented) run();
+  };
+  for (const end of ENDS) globalThis.addEventListener(end, ended);
+  return {
+    [Symbol.dispose]() {
+      for (const end of ENDS) globalThis.removeEventListener(end, ended);
+    },
+  };
 }

@@ -1,9 +1,7 @@
-import type { Socket } from "node:net";
-import { SOCKET_READ_BYTES } from "../defaults.ts";
-import { onAbort } from "../waiting.ts";
+import { connectFrom } from "./bound_connection.ts";
 import { builtin } from "./builtin.ts";
 import { isBefore } from "./deno_version.ts";
-import type { Net, SocketStreams } from "./net.ts";
+import type { Net } from "./net.ts";
 
 /** Deno's sockets. */
 export const denoNet: Net = {
@@ -65,46 +63,4 @@ function listenUnix(path: string): Deno.UnixListener {
     if (!closed) listener.close();
   };
   return listener;
-}
-
-/** `Deno.connect` leaves the local address to the system; Node's sockets can be bound to one. */
-async function connectFrom(
-  ...[localAddress, { hostname, port, keepAlive, signal }]: Parameters<Net["connectFrom"]>
-): Promise<SocketStreams> {
-  const { connect } = builtin("node:net");
-  signal.throwIfAborted();
-  const socket = connect({ host: hostname, port, localAddress, noDelay: true, keepAlive });
-  using _aborting = onAbort(signal, () => socket.destroy(new Error("Aborted")));
-  try {
-    await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
-  } catch (error) {
-    socket.destroy();
-    throw error;
-  }
-  return streamsOf(socket);
-}
-
-/** The streams of a Node socket. Its own web streams detach buffers that the socket still uses. */
-function streamsOf(socket: Socket): SocketStreams {
-  const readable = new ReadableStream<Uint8Array>({
-    start(controller) {
-      socket.on("data", (chunk: Uint8Array) => {
-        controller.enqueue(new Uint8Array(chunk));
-        if ((controller.desiredSize ?? 0) <= 0) socket.pause();
-      });
-      socket.once("end", () => controller.close());
-      socket.once("error", (error) => controller.error(error));
-    },
-    pull: () => void socket.resume(),
-    cancel: () => void socket.destroy(),
-  }, { highWaterMark: SOCKET_READ_BYTES, size: ({ length }) => length });
-  const writable = new WritableStream<Uint8Array>({
-    write: (chunk) =>
-      new Promise((resolve, reject) => {
-        socket.write(chunk, (error) => error ? reject(error) : resolve());
-      }),
-    close: () => void socket.end(),
-    abort: () => void socket.destroy(),
-  });
-  return { readable, writable };
 }

@@ -21,10 +21,15 @@ const ERRNO = {
 /** The name of an error, as in `Deno.errors`. */
 export type PlatformErrorName = keyof typeof ERRNO;
 
-/** An error as the runtime's own functions throw it: on Deno, an instance of the class in `Deno.errors`. */
+/**
+ * An error as the runtime's own functions throw it: on Deno, an instance of the class in `Deno.errors`; with
+ * the same name, and the code that Node has, elsewhere.
+ */
 export function platformError(name: PlatformErrorName, message?: string): Error {
   const Known = denoErrors()?.[name];
-  return Known ? new Known(message) : Object.assign(new Error(message), { name });
+  if (Known) return new Known(message);
+  const [code] = ERRNO[name];
+  return Object.assign(new Error(message), { name, ...(code && { code }) });
 }
 
 /** Whether an error of the runtime's functions is one of those; by name or code, on every runtime. */
@@ -42,9 +47,10 @@ export function isPlatformError(error: unknown): error is Error {
   return "code" in error || error.name in ERRNO || error.name in (denoErrors() ?? {});
 }
 
-/** The reason in an error of the runtime, without the system's number for it and the call that failed. */
+/** The reason in an error of the runtime, without the system's name or number for it and the call that failed. */
 export function systemReason(error: Error): string {
-  return error.message.replace(/[:,] \w+ '.*'$/s, "").replace(/ \(os error \d+\)$/, "");
+  return error.message.replace(/[:,] \w+ '.*'$/s, "").replace(/ \(os error \d+\)$/, "")
+    .replace(/^E[A-Z0-9]+: (.)/, (_, first) => first.toUpperCase());
 }
 
 function denoErrors(): typeof Deno.errors | undefined {

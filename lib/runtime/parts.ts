@@ -18,8 +18,15 @@ export interface Runtime extends RuntimeParts {
    * none.
    */
   descriptorPath(fd: number): string | null;
-  /** Whether the program is one file with its runtime. */
-  readonly isCompiled: boolean;
+  /**
+   * What the runtime's own program is started with to run this program again.
+   *
+   * @param main The address of the program's main module
+   * @param flags Flags of Deno's for it
+   */
+  ownArguments(main: string, flags: readonly string[]): string[];
+  /** Calls back when the program ends, by `exit` or by an error that is not caught, too. */
+  onEnd(run: () => void): Disposable;
   /** Lets the program end while the timer is still running. */
   unrefTimer(timer: ReturnType<typeof setTimeout>): void;
 }

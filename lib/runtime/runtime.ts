@@ -1,7 +1,6 @@
-import { denoRuntime } from "./deno.ts";
 import { platformError } from "./errors.ts";
+import { ownParts } from "./own_parts.ts";
 import type { Runtime, RuntimeParts } from "./parts.ts";
-import { isWorkers, workersRuntime } from "./workers.ts";
 
 /** What is thrown when a part is used that the runtime lacks: what is missing, and what to do. */
 const MISSING: Readonly<Record<keyof RuntimeParts, readonly [what: string, todo: string]>> = {
@@ -26,13 +25,7 @@ const MISSING: Readonly<Record<keyof RuntimeParts, readonly [what: string, todo:
 };
 
 /** The runtime that this program runs on. */
-export const runtime: Runtime = withMissingParts(ownParts());
-
-/** The parts that there are here: chosen by feature, since other runtimes imitate some of each other's. */
-function ownParts(): Partial<Runtime> {
-  if ("Deno" in globalThis) return denoRuntime();
-  return isWorkers() ? workersRuntime() : {};
-}
+export const runtime: Runtime = withMissingParts(ownParts);
 
 /** A whole runtime from the parts that there are. Every other part throws as soon as it is used. */
 export function withMissingParts(parts: Partial<Runtime>): Runtime {
@@ -44,7 +37,8 @@ export function withMissingParts(parts: Partial<Runtime>): Runtime {
     isGranted: () => false,
     requestPermission: () => Promise.resolve(true),
     descriptorPath: () => null,
-    isCompiled: false,
+    ownArguments: () => [],
+    onEnd: () => ({ [Symbol.dispose]() {} }),
     unrefTimer: () => {},
   };
   const all = Object.create(rest, Object.getOwnPropertyDescriptors(parts)) as Runtime;

@@ -1,8 +1,5 @@
 import { runtime } from "../runtime/runtime.ts";
 
-/** Events after which a program may end without its `finally` blocks. */
-const ENDS = ["unload", "error", "unhandledrejection"] as const;
-
 /** A terminal whose mode can be set. */
 interface Mode {
   setRaw(raw: boolean): void;
@@ -13,14 +10,11 @@ interface Mode {
  * by an error that is not caught.
  */
 export function rawMode(terminal: Mode): Disposable {
-  const ended = ({ defaultPrevented }: { readonly defaultPrevented: boolean }) => {
-    if (!defaultPrevented) terminal.setRaw(false);
-  };
-  for (const end of ENDS) globalThis.addEventListener(end, ended);
+  const ending = runtime.onEnd(() => terminal.setRaw(false));
   terminal.setRaw(true);
   return {
     [Symbol.dispose]() {
-      for (const end of ENDS) globalThis.removeEventListener(end, ended);
+      ending[Symbol.dispose]();
       terminal.setRaw(false);
     },
   };

@@ -1,7 +1,8 @@
-/** A program without `Deno`: what works on a runtime that has neither sockets nor files. */
+/** A program without `Deno` and `process`: what works on a runtime that has neither sockets nor files. */
 import type { ConnectOptions } from "../../mod.ts";
 
 delete (globalThis as { Deno?: unknown }).Deno;
+delete (globalThis as { process?: unknown }).process;
 const { connect, none } = await import("../../mod.ts");
 const { generateKey } = await import("../../lib/keys/mod.ts");
 const { serveStreams } = await import("../../lib/server/mod.ts");

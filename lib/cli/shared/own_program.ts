@@ -11,6 +11,6 @@ export function ownCommand(
   args: readonly string[],
   flags: readonly string[] = [],
 ): { program: string; args: string[] } {
-  const start = runtime.isCompiled ? [] : ["run", "-A", "--quiet", ...flags, MAIN];
+  const start = runtime.ownArguments(MAIN, flags);
   return { program: runtime.process.execPath(), args: [...start, ...args] };
 }

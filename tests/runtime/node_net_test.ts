@@ -1,0 +1,119 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { isError } from "../../lib/runtime/errors.ts";
+import { nodeNet } from "../../lib/runtime/node_net.ts";
+import { WITHOUT_DESCRIPTORS } from "../support/old_deno.ts";
+import { tempFolder } from "../support/temp.ts";
+
+/** A listener, and both ends of a connection to it. */
+async function joined() {
+  const listener = nodeNet.listen({ hostname: "127.0.0.1", port: 0 });
+  const [near, far] = await Promise.all([nodeNet.connect(listener.addr), listener.accept()]);
+  return { listener, near, far };
+}
+
+nodeTest(
+  "Connections of Node's have Deno's addresses, and pass bytes and the end both ways",
+  async () => {
+    const { listener, near, far } = await joined();
+    assertEquals(near.remoteAddr, listener.addr);
+    assertEquals(far.remoteAddr, near.localAddr);
+    const block = new Uint8Array(16);
+    assertEquals(await near.write(Uint8Array.of(1, 2)), 2);
+    assertEquals([await far.read(block), ...block.subarray(0, 2)], [2, 1, 2]);
+    await near.closeWrite();
+    assertEquals(await far.read(block), null);
+    await far.write(Uint8Array.of(3)); // the other half is open
+    assertEquals([await near.read(block), block[0]], [1, 3]);
+    far.close();
+    assertEquals(await near.read(block), null);
+    near.close();
+    listener.close();
+  },
+);
+
+nodeTest(
+  "Closing a connection of Node's ends its read with an error, and may be repeated",
+  async () => {
+    const { listener, near, far } = await joined();
+    const reading = near.read(new Uint8Array(1));
+    near.close();
+    near.close();
+    await assertRejects(() => reading, Error, "closed");
+    far.close();
+    listener.close();
+  },
+);
+
+nodeTest("The streams of a connection of Node's are its bytes", async () => {
+  const { listener, near, far } = await joined();
+  const writer = near.writable.getWriter();
+  await writer.write(Uint8Array.of(1, 2));
+  await writer.close();
+  assertEquals(await new Response(far.readable).bytes(), Uint8Array.of(1, 2));
+  near.close();
+  far.close();
+  listener.close();
+});
+
+nodeTest(
+  "Closing a listener of Node's ends accept(), and connections that were not accepted",
+  async () => {
+    const listener = nodeNet.listen({ hostname: "127.0.0.1", port: 0 });
+    const near = await nodeNet.connect(listener.addr);
+    const far = await listener.accept();
+    const accepting = listener.accept();
+    listener.close();
+    await assertRejects(() => accepting, Error, "closed");
+    await assertRejects(() => listener.accept(), Error, "closed");
+    near.close();
+    far.close();
+  },
+);
+
+nodeTest("A name cannot be listened on at once, except that of the loopback", () => {
+  assertThrows(
+    () => nodeNet.listen({ hostname: "db1.internal", port: 0 }),
+    TypeError,
+    'not the name "db1.internal"',
+  );
+  using listener = nodeNet.listen({ hostname: "localhost", port: 0 });
+  assertEquals(listener.addr.hostname, "127.0.0.1");
+});
+
+nodeTest("A refused connection has Node's code, and is known by Deno's name", async () => {
+  const { addr } = (() => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    return listener;
+  })();
+  const error = await nodeNet.connect(addr as Deno.NetAddr).catch((error) => error);
+  assertEquals(isError(error, "ConnectionRefused"), true);
+});
+
+nodeTest("An aborted connection rejects with the reason", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const end = new AbortController();
+  const connecting = nodeNet.connect({ ...listener.addr as Deno.NetAddr, signal: end.signal });
+  end.abort(new Error("given up"));
+  await assertRejects(() => connecting, Error, "given up");
+});
+
+nodeTest("A unix socket of Node's has a path, and its file goes with the listener", async () => {
+  if (Deno.build.os === "windows") return;
+  await using folder = await tempFolder();
+  const path = folder.join("socket");
+  const listener = nodeNet.listenUnix(path);
+  assertEquals(listener.addr, { transport: "unix", path });
+  const [near, far] = await Promise.all([nodeNet.connectUnix(path), listener.accept()]);
+  assertEquals(near.remoteAddr, { transport: "unix", path });
+  await near.write(Uint8Array.of(9));
+  const block = new Uint8Array(4);
+  assertEquals([await far.read(block), block[0]], [1, 9]);
+  near.close();
+  far.close();
+  listener.close();
+});
+
+/** These versions imitate Node less well: its files and listeners are asynchronous there. */
+function nodeTest(name: string, fn: () => void | Promise<void>): void {
+  Deno.test({ name, ignore: WITHOUT_DESCRIPTORS, fn });
+}
