@@ -255,7 +255,7 @@ export const SFTP_STRIPED_RESUME_WINDOW = 16 * 1024 * 1024;
 export const SFTP_CHANNELS = 10;
 
 /** SFTP: files under way at once in a transfer: round trips together, descriptors to spare. */
-export const SFTP_FILES_AT_ONCE = 128;
+export const SFTP_FILES_AT_ONCE = 256;
 
 /** SFTP: files under way at once if the server does not say how many may be open. */
 export const SFTP_UNKNOWN_HANDLES = 32;

@@ -11,7 +11,7 @@ import {
 import { EXTENSION } from "../../lib/sftp/protocol/numbers.ts";
 import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
 import { glob } from "../../lib/sftp/transfer/glob.ts";
-import { MemoryServer } from "./memory_server.ts";
+import { LISTED, MemoryServer } from "./memory_server.ts";
 import { channelTo } from "./raw.ts";
 import { noise, refusal, same, turn } from "./world.ts";
 
@@ -442,13 +442,51 @@ Deno.test("a folder is not copied into itself, however the path is written", asy
   await sftp.close();
 });
 
+Deno.test("of 2,000 files, no more than 256 and what is listed ahead are under way", async () => {
+  const [from, to] = [new MemoryServer(), new MemoryServer()];
+  const files = 2000;
+  from.folders.set("/tree", 0o755);
+  const data = noise(100);
+  for (let i = 0; i < files; i++) from.add(`/tree/${i}`, data);
+  for (const server of [from, to]) {
+    server.extensions.push(EXTENSION.LIMITS, EXTENSION.POSIX_RENAME);
+    server.openHandles = 2000;
+  }
+  const [source, target] = [await client(from), await client(to)];
+  const most = { read: 0, written: 0, ahead: 0 };
+  let [listed, named] = [0, 0];
+  from.refuse = (line) => {
+    if (line.startsWith("READDIR")) listed += LISTED;
+    most.read = Math.max(most.read, from.open);
+    return undefined;
+  };
+  to.refuse = (line) => {
+    if (line.startsWith("POSIX_RENAME")) named++;
+    most.written = Math.max(most.written, to.open);
+    most.ahead = Math.max(most.ahead, listed - named);
+    return undefined;
+  };
+  const { files: sent } = await source.copy(
+    "/tree",
+    { sftp: target, path: "/copy" },
+    { recursive: true },
+  );
+  assertEquals([sent, named], [files, files]);
+  // The folder's own handle is the one more.
+  assert(most.read <= 257 && most.read > 200, `${most.read} files are read`);
+  assert(most.written <= 256 && most.written > 100, `${most.written} files are written`);
+  assert(most.ahead <= 256 + 3 * LISTED, `${most.ahead} files are listed, and not done`);
+  await source.close();
+  await target.close();
+});
+
 Deno.test("half of the files that either server allows are open for a transfer", async () => {
   // 0: the server does not say how many, and 32 may be.
   for (
     const [first, second, allowed] of [[0, 0, 32], [0, 9, 4], [11, 0, 5], [1, 1, 32], [
       900,
       900,
-      128,
+      256,
     ]]
   ) {
     const [server, to] = [new MemoryServer(), new MemoryServer()];

@@ -17,6 +17,9 @@ export interface MemoryFile {
 
 const FILE = 0o100000;
 
+/** Names of one answer to READDIR. */
+export const LISTED = 100;
+
 /** Names of requests in {@linkcode MemoryServer.log}. */
 const NAMES = new Map(Object.entries(FXP).map(([name, type]) => [type as number, name]));
 
@@ -32,8 +35,10 @@ export class MemoryServer {
   openHandles = 0;
   /** Extensions that are announced. */
   readonly extensions: string[] = [];
-  readonly #handles: Map<number, { path: string; file: MemoryFile | null; listed: boolean }> =
+  readonly #handles: Map<number, { path: string; file: MemoryFile | null; listed: number }> =
     new Map();
+  /** Writes that were held up, by handle. */
+  readonly #writes: Map<number, Promise<void>[]> = new Map();
   #next = 0;
 
   /** Handles that are open. */
@@ -68,9 +73,15 @@ export class MemoryServer {
     const answer = (code: number | undefined): Promise<void> =>
       peer.send(code === undefined ? this.#answer(request) : status(request.id, code, "no"));
     const refused = this.refuse(line);
-    // Others are answered while one is held up.
-    if (refused instanceof Promise) refused.then(answer);
-    else await answer(refused);
+    const writes = this.#writes.get(handleOf(request)) ?? [];
+    if (request.type === FXP.CLOSE && writes.length > 0) {
+      // A file is not closed before it is written (filexfer-02 §6.1).
+      Promise.all(writes).then(() => refused).then(answer);
+    } else if (refused instanceof Promise) {
+      // Others are answered while one is held up.
+      const held = refused.then(answer);
+      if (request.type === FXP.WRITE) this.#writes.set(handleOf(request), [...writes, held]);
+    } else await answer(refused);
   };
 
   #line({ type, body }: RawMessage): string {
@@ -246,7 +257,7 @@ export class MemoryServer {
   }
 
   #handle(id: number, path: string, file: MemoryFile | null): Uint8Array {
-    this.#handles.set(++this.#next, { path, file, listed: false });
+    this.#handles.set(++this.#next, { path, file, listed: 0 });
     return msg.Handle.encode(id, { handle: new Uint8Array([this.#next >> 8, this.#next]) });
   }
 
@@ -265,18 +276,18 @@ export class MemoryServer {
     return file ? attributesOf(file) : null;
   }
 
-  #list(id: number, entry: { path: string; listed: boolean }): Uint8Array {
-    if (entry.listed) return status(id, 1);
-    entry.listed = true;
+  #list(id: number, entry: { path: string; listed: number }): Uint8Array {
     const entries = [...this.folders.keys(), ...this.files.keys(), ...this.links.keys()]
       .filter((path) =>
         path !== "/" && (path.slice(0, path.lastIndexOf("/")) || "/") === entry.path
       )
+      .slice(entry.listed, entry.listed + LISTED)
       .map((path) => ({
         name: path.slice(path.lastIndexOf("/") + 1),
         longname: "",
         attributes: this.#attributes(path)!,
       }));
+    entry.listed += entries.length;
     return entries.length === 0 ? status(id, 1) : msg.Name.encode(id, { entries });
   }
 
@@ -324,6 +335,12 @@ function attributesOf(file: MemoryFile): Attributes {
   const { data, mode, mtime = 1000, atime = 1000, uid = 1, gid = 1 } = file;
   const rest = { size: data.length, mode, uid, gid };
   return mtime === null ? rest : { ...rest, mtime, atime };
+}
+
+/** The handle of a WRITE or CLOSE; -1 for other requests. */
+function handleOf({ type, body }: RawMessage): number {
+  if (type === FXP.WRITE) return numberOf(msg.Write.decode(body).handle);
+  return type === FXP.CLOSE ? numberOf(msg.Close.decode(body).handle) : -1;
 }
 
 function numberOf(handle: Uint8Array): number {

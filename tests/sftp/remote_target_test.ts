@@ -923,6 +923,105 @@ Deno.test("an older file of which less is left in the end is cut", async () => {
   assertEquals(w.server.data("/dir/file")!.length, 100);
 });
 
+Deno.test("the last writes, attributes and the CLOSE take one round trip, and the name comes after it", async () => {
+  for (const resume of [false, true]) {
+    await using w = await world();
+    const target = await w.target({ preserve: true, resume });
+    w.log();
+    const gate = Promise.withResolvers<undefined>();
+    w.server.refuse = (line) => line.startsWith("WRITE") ? gate.promise : undefined;
+    await target.write(data.subarray(0, 100), () => {});
+    assertEquals(target.flushesLast, true);
+    const committing = target.commit(INFO);
+    await turn();
+    const file = resume ? "/dir/.kept" : "/dir/.part";
+    assertEquals(w.log(), [
+      `WRITE ${file} 0 100`,
+      ...resume ? [`FSTAT ${file}`, `LSTAT ${file}`] : [],
+      `FSETSTAT ${file} mode=640 times=2000:2000`,
+      `CLOSE ${file}`,
+    ]);
+    gate.resolve(undefined);
+    await committing;
+    assertEquals(w.log(), [`RENAME ${file} /dir/file`]);
+  }
+});
+
+Deno.test("a write that is refused once its file is being closed is made again, or nothing has the name", async () => {
+  for (const refusals of [1, Infinity]) {
+    await using w = await world();
+    const target = await w.target();
+    w.log();
+    let refused = 0;
+    w.server.refuse = (line) =>
+      line.startsWith("WRITE") && refused++ < refusals ? turn().then(() => FAILURE) : undefined;
+    await target.write(data.subarray(0, 100), () => {});
+    if (refusals === 1) {
+      await target.commit(INFO);
+      assert(same(w.server.data("/dir/file")!, data.subarray(0, 100)));
+      assertEquals(w.log(), [
+        "WRITE /dir/.part 0 100",
+        "CLOSE /dir/.part",
+        "OPEN /dir/.part write",
+        "WRITE /dir/.part 0 100",
+        "CLOSE /dir/.part",
+        "RENAME /dir/.part /dir/file",
+      ]);
+    } else {
+      const error = await assertRejects(() => target.commit(INFO), SftpError, "write");
+      await target.discard(error);
+      assertEquals([...w.server.files.keys()], []);
+    }
+  }
+});
+
+Deno.test("a write that is refused is told if its file cannot be opened again", async () => {
+  await using w = await world();
+  const target = await w.target();
+  w.server.refuse = (line) =>
+    line.startsWith("OPEN") ? PERMISSION_DENIED : line.startsWith("WRITE") ? FAILURE : undefined;
+  await target.write(data.subarray(0, 100), () => {});
+  const error = await assertRejects(() => target.commit(INFO), SftpError, "write");
+  assertEquals(error.status, FAILURE);
+  await target.discard(error);
+});
+
+Deno.test("a server that takes no request beside a write gets the CLOSE once more", async () => {
+  for (const broken of [false, true]) {
+    await using w = await world(EXTENSION.FSYNC);
+    let writing = true;
+    w.server.refuse = (line) => {
+      if (line.startsWith("CLOSE") && broken) return FAILURE; // the disk is full
+      if (!line.startsWith("WRITE")) {
+        return writing && /CLOSE|FSYNC/.test(line) ? FAILURE : undefined;
+      }
+      return turn().then(() => {
+        writing = false;
+        return undefined;
+      });
+    };
+    const target = await w.target({ preserve: true, sync: true });
+    await target.write(data.subarray(0, 100), () => {});
+    w.log();
+    const committing = target.commit(INFO);
+    if (!broken) {
+      await committing;
+      assertEquals(w.log().slice(-4), [
+        "FSETSTAT /dir/.part mode=640 times=2000:2000",
+        "FSYNC /dir/.part",
+        "CLOSE /dir/.part",
+        "RENAME /dir/.part /dir/file",
+      ]);
+      assert(same(w.server.data("/dir/file")!, data.subarray(0, 100)));
+    } else {
+      const error = await assertRejects(() => committing, SftpError, "close");
+      w.server.refuse = () => undefined;
+      await target.discard(error);
+      assertEquals([...w.server.files.keys()], []);
+    }
+  }
+});
+
 Deno.test("a server that takes one request at a time gets the last ones that way, too", async () => {
   await using w = await world(EXTENSION.FSYNC);
   let running = 0;

@@ -11,8 +11,6 @@ export class Lane {
   usable = true;
   /** Bytes whose requests the server has done. */
   written = 0;
-  #unanswered = 0;
-  #idle: PromiseWithResolvers<void> | null = null;
   #closing: Promise<void> | null = null;
 
   constructor(file: RemoteFile) {
@@ -27,41 +25,28 @@ export class Lane {
     news: () => void,
   ): Promise<void> {
     this.unsent++;
-    this.#unanswered++;
     const written = this.file.writePiece(bytes, offset, limits, () => {
       if (--this.unsent === 0) news();
     });
-    written.then(() => {
-      this.written += bytes.length;
-      this.#answered();
-    }, () => {
-      this.#answered();
+    written.then(() => void (this.written += bytes.length), () => {
       this.usable = false;
       news();
     });
     return written;
   }
 
-  /** Closes the file once all that was sent here is answered. */
+  /** Closes the file, after all that was sent here. */
   close(limits: SftpOptions): Promise<void> {
     this.usable = false;
     return this.#closing ??= this.#close(limits);
   }
 
   async #close(limits: SftpOptions): Promise<void> {
-    while (this.#unanswered > 0) {
-      this.#idle ??= Promise.withResolvers();
-      await this.#idle.promise;
-    }
     try {
       await this.file.close(limits);
     } catch (cause) {
-      // The session may be lost, after all that was sent in it was answered, or sent again.
+      // The session may be lost: what was not answered in it is sent again.
       if (isRefusal(cause) || limits.signal?.aborted) throw cause;
     }
-  }
-
-  #answered(): void {
-    if (--this.#unanswered === 0) this.#idle?.resolve();
   }
 }

@@ -9,7 +9,7 @@ import type { ClientSession } from "./client_session.ts";
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION, S_IF } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
-import { type Call, callOf, nullIfRefused } from "../protocol/status.ts";
+import { type Call, callOf, isRefusal, nullIfRefused } from "../protocol/status.ts";
 
 /** Memory that is allocated when its first bytes come. */
 export interface LazyBuffer {
@@ -161,7 +161,10 @@ export class RemoteFile {
     await this.#session.extended(EXTENSION.FSYNC, data, msg.Status, this.#call("sync", options));
   }
 
-  /** Closes the handle, once. The answer may report that the disk is full; it matters only after writing. */
+  /**
+   * Closes the handle, once unless that is refused. The answer may report that the disk is full; it matters only
+   * after writing.
+   */
   async close(options: SftpOptions = {}): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -169,6 +172,7 @@ export class RemoteFile {
     // A cancelled file must be closed, too.
     const call = this.#call("close", signal?.aborted ? { timeout: options.timeout } : options);
     const closing = this.#session.command(msg.Close, { handle: this.handle }, call);
+    closing.catch((cause) => this.#closed = !isRefusal(cause));
     if (signal?.aborted) closing.catch(() => {});
     signal?.throwIfAborted();
     await (this.#written ? closing : nullIfRefused(closing));

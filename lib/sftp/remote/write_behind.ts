@@ -32,6 +32,8 @@ export interface WriteBehindOptions extends SftpOptions {
   readonly inFlight?: number;
   /** Opens the file in further sessions, when they are needed. */
   readonly further?: FurtherLanes;
+  /** The file to write again to what a server has refused: opened anew if it has been closed since. */
+  readonly reopened?: () => Promise<RemoteFile>;
 }
 
 /** The further sessions that a file can be written in. */
@@ -60,6 +62,7 @@ export interface WiderPath {
 export class WriteBehind {
   readonly #lanes: [Lane, ...Lane[]];
   readonly #further: FurtherLanes | null;
+  readonly #reopened: () => Promise<RemoteFile>;
   readonly #limits: SftpOptions;
   readonly #pacing: RequestPacing;
   #sent: Sent[] = [];
@@ -75,6 +78,7 @@ export class WriteBehind {
     const { start = 0, inFlight, signal, timeout, further = null } = options;
     this.#lanes = [new Lane(file)];
     this.#further = further;
+    this.#reopened = options.reopened ?? (() => Promise.resolve(file));
     this.#limits = { signal, timeout };
     this.#start = start;
     this.#offset = start;
@@ -104,6 +108,11 @@ export class WriteBehind {
   /** Whether the server accepts one request at a time only. */
   get careful(): boolean {
     return this.#state === "one";
+  }
+
+  /** Requests that are not answered, as far as it has been looked at. */
+  get unanswered(): number {
+    return this.#sent.length;
   }
 
   /** Bytes of a block that fills its requests. */
@@ -147,13 +156,15 @@ export class WriteBehind {
   }
 
   /**
-   * Waits for all answers, and closes the file in the further sessions.
+   * Waits for all answers, and closes the file in the further sessions, where requests for one file are done in
+   * order (filexfer-02 §6.1).
    *
    * @throws {SftpError} If a session could not write everything after all
    */
   async end(): Promise<void> {
+    const closing = Promise.allSettled(this.#closeFurther());
     await this.finish();
-    await Promise.all(this.#closeFurther());
+    for (const closed of await closing) if (closed.status === "rejected") throw closed.reason;
   }
 
   /** Gives up: nothing is waited for. */
@@ -236,10 +247,13 @@ export class WriteBehind {
     if (cause.status !== SftpStatus.FAILURE && cause.status !== SftpStatus.BAD_MESSAGE) throw cause;
     this.#state = "one";
     await Promise.allSettled(this.#sent.map(({ written }) => written));
+    const file = await this.#reopened().catch(() => {
+      throw cause;
+    });
     for (const { bytes, offset, release } of this.#sent) {
       for (let at = 0; at < bytes.length; at += CAREFUL_BYTES) {
         const piece = bytes.subarray(at, at + CAREFUL_BYTES);
-        await this.#lanes[0].file.writePiece(piece, offset + at, this.#limits);
+        await file.writePiece(piece, offset + at, this.#limits);
       }
       release?.();
     }

@@ -48,6 +48,8 @@ export interface TransferTarget {
   write(block: Uint8Array, release: () => void): Promise<void>;
   /** Leaves a hole of this many bytes; missing for a stream. */
   skip?(bytes: number): Promise<void>;
+  /** Whether `commit` waits for what was written, together with its own requests, so that nothing else need. */
+  readonly flushesLast?: boolean;
   /** Resolves when all that was written has arrived. */
   flush(): Promise<void>;
   /** Fills `into` from an offset, as a source does. */

@@ -103,7 +103,7 @@ class FileTransfer {
         await this.#give(block);
         progress.advance(this.#name, block.length);
       }
-      await this.#target.flush();
+      if (this.#hash !== null || !this.#target.flushesLast) await this.#target.flush();
       return length;
     } catch (cause) {
       if (start > 0) progress.held(-start);

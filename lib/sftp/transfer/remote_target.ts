@@ -256,6 +256,7 @@ class RemoteTarget implements TransferTarget {
   readonly #spread: (TargetSpread & { readonly size: number | null }) | null;
   #behind: WriteBehind;
   #skipped = false;
+  #closing = false;
   #renaming: Promise<void> | null = null;
 
   constructor(
@@ -353,7 +354,16 @@ class RemoteTarget implements TransferTarget {
       start,
       inFlight,
       ...(further && { further }),
+      reopened: () => this.#reopened(),
     });
+  }
+
+  /** The file, opened anew if it has been closed. */
+  async #reopened(): Promise<RemoteFile> {
+    if (!this.#closing) return this.#file;
+    const { hidden, final } = this.#names;
+    const open = { ...this.#settings.limits, write: true };
+    return this.#file = await this.#remote.file(hidden, open, final);
   }
 
   /** Null for a file that is written in place: what a failure leaves there must have no holes. */
@@ -397,6 +407,12 @@ class RemoteTarget implements TransferTarget {
     this.#behind.skip(bytes);
   }
 
+  /** Over one channel, where requests for one file are done in order (filexfer-02 §6.1), and nothing is cut. */
+  get flushesLast(): boolean {
+    const { isStriped, offset } = this.#behind;
+    return !isStriped && this.#renaming === null && !this.#skipped && offset >= this.#before;
+  }
+
   async flush(): Promise<void> {
     await this.#behind.end();
     await this.#renaming?.catch(() => {}); // it has the other name then
@@ -420,8 +436,8 @@ class RemoteTarget implements TransferTarget {
     const { limits } = this.#settings;
     const changes = this.#changes(info);
     let left: SftpChanges = {};
-    if (this.#names.part !== null || this.#behind.isStriped) await this.#mine();
     const last: (() => Promise<void>)[] = [];
+    if (this.#names.part !== null || this.#behind.isStriped) last.push(() => this.#mine());
     if (Object.keys(changes).length > 0) {
       last.push(async () => {
         if (await nullIfRefused(this.#file.setStat(changes, limits)) === null) left = changes;
@@ -429,16 +445,30 @@ class RemoteTarget implements TransferTarget {
     }
     if (this.#settings.options.sync) last.push(() => this.#file.sync(limits));
     last.push(() => this.#file.close(limits));
-    if (this.#behind.careful) {
+    if (this.#behind.careful || !await this.#together(last)) {
+      left = {};
       for (const request of last) await request();
-    } else {
-      // In parallel: requests for one file are processed in order (filexfer-02 §6.1).
-      for (const done of await Promise.allSettled(last.map((request) => request()))) {
-        if (done.status === "rejected") throw done.reason;
-      }
     }
     if (hidden !== final && !await this.#renamed(hidden, final)) left = changes;
     await setAttributes(this.#remote, final, left, this.#settings);
+  }
+
+  /**
+   * Makes requests in parallel, and with the last writes; false if they are to be made again one by one, since the
+   * server takes no others with those. What it has not written has been written again then.
+   */
+  async #together(requests: readonly (() => Promise<void>)[]): Promise<boolean> {
+    this.#closing = true;
+    const late = this.#behind.unanswered > 0;
+    const [written, ...done] = await Promise.allSettled([
+      this.#behind.end(),
+      ...requests.map((request) => request()),
+    ]);
+    if (written.status === "rejected") throw written.reason;
+    const failed = done.find((request) => request.status === "rejected");
+    if (this.#behind.careful || (late && failed && isRefusal(failed.reason))) return false;
+    if (failed) throw failed.reason;
+    return true;
   }
 
   /**
