@@ -66,7 +66,7 @@ const ATTACKS = {
     await session.flood(msg.Write.encode(1, { handle, offset: 0, data: new Uint8Array(32_000) }));
   },
   steps: (session, root) =>
-    session.flood(msg.Stat.encode(1, { path: `${root}/${"d/../".repeat(800)}` })),
+    session.flood(msg.Stat.encode(1, { path: `${root}/${"d/../".repeat(256)}` })),
 } satisfies Record<string, (session: Session, root: string, number: number) => Promise<void>>;
 
 /** The names of the attacks. */

@@ -1,4 +1,4 @@
-import { SFTP_MAX_DEPTH, SFTP_MAX_PATH } from "../../defaults.ts";
+import { SFTP_MAX_DEPTH } from "../../defaults.ts";
 import { platformError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { nameProblem } from "../protocol/paths.ts";
@@ -15,11 +15,8 @@ import {
 /** Symbolic links that one path may lead through, as Linux has it. */
 const MAX_LINKS = 40;
 
-/**
- * Steps that one path may have, those of its links included: as many as fit into the longest path, a few
- * hundredths of a second.
- */
-const MAX_STEPS = SFTP_MAX_PATH / 2;
+/** Steps that one path may have, those of its links included: into the deepest folder and out again, some 4 ms. */
+const MAX_STEPS = 2 * SFTP_MAX_DEPTH;
 
 /** Checks after an open. A swap that is timed right passes each check with one chance in two. */
 const SWAP_CHECKS = 32;
@@ -59,9 +56,11 @@ export class Jail<F> implements ServedTree {
       const steps = stepsOf(path);
       if (!path.startsWith("/")) steps.push(...stepsOf(this.#home));
       let links = 0;
-      let taken = 0;
-      for (let step; (step = steps.pop()) !== undefined;) {
-        if (++taken > MAX_STEPS) refuse("Too many steps in the path", SftpStatus.BAD_MESSAGE);
+      for (let step, taken = 0; (step = steps.pop()) !== undefined;) {
+        // Those to come count before any of them is looked up.
+        if (++taken + steps.length > MAX_STEPS) {
+          refuse("Too many steps in the path", SftpStatus.BAD_MESSAGE);
+        }
         if (step === "..") {
           if (names.pop() !== undefined) folders.leave(inside.pop()!);
           continue;
