@@ -30,6 +30,18 @@ const ACTIVE_MS = 1000;
  */
 const QUIET_MS = 6;
 
+/** A connection is new until it has worked for this many milliseconds: a login takes about five. */
+const NEW_WORK_MS = 16;
+
+/**
+ * A rest for a new connection, such as one that logs in, may be longer than others: by this many milliseconds for
+ * each millisecond of work before it. So a busy connection has a quarter of the time in any case.
+ */
+const NEW_REST = 2;
+
+/** The most milliseconds by which such a rest is longer: as long as two logins take. */
+const MAX_NEW_REST_MS = 48;
+
 /** The time, and how the event loop is made to turn; tests have their own. */
 export interface TurnClock {
   /** Milliseconds. */
@@ -67,6 +79,8 @@ export class Turns {
   #rested = -Infinity;
   /** Milliseconds of work since then. */
   #worked = 0;
+  /** Milliseconds by which rests for new connections may still be longer. */
+  #newRest = MAX_NEW_REST_MS;
   /** The connection that was heard of last of those that are not busy, and when. */
   #speaker: Turn | null = null;
   #heard = -Infinity;
@@ -146,12 +160,17 @@ export class Turns {
 
   /** Lets the event loop turn: until others are quiet if there are any, or for a turn. */
   async #rest(turn: Turn): Promise<void> {
-    const began = this.#clock.now();
+    this.#newRest = Math.min(this.#newRest + NEW_REST * this.#worked, MAX_NEW_REST_MS);
+    const end = this.#clock.now() + TURN_MS;
     let now: number;
     do {
       await this.#clock.rest();
       now = this.#clock.now();
-    } while (now - this.#heardOthers(turn) < QUIET_MS && now - began < TURN_MS);
+    } while (
+      now - this.#heardOthers(turn) < QUIET_MS &&
+      (now < end || this.#speaker!.isNew && now < end + this.#newRest)
+    );
+    this.#newRest -= Math.max(now - end, 0);
   }
 }
 
@@ -164,6 +183,8 @@ export class Turn {
   #waited = -Infinity;
   /** Milliseconds of work since it waited. */
   #worked = 0;
+  /** Milliseconds of work ever. */
+  #total = 0;
   #readBegan = 0;
   /** Milliseconds of work on the packets of this read, before a rest. */
   #readWork = 0;
@@ -171,6 +192,11 @@ export class Turn {
 
   constructor(turns: Turns = everyone) {
     this.#turns = turns;
+  }
+
+  /** Whether it has hardly done anything yet. */
+  get isNew(): boolean {
+    return this.#total < NEW_WORK_MS;
   }
 
   /** The peer is there. */
@@ -202,8 +228,7 @@ export class Turn {
     const now = this.#turns.now();
     const worked = this.#readWork + now - this.#readBegan;
     this.#readWork = 0;
-    this.#turns.add(worked);
-    this.#worked += worked;
+    this.#add(worked);
     const part = worked > FREE_MS ? this.#readPart / 2 : this.#readPart * 2;
     this.#readPart = Math.min(Math.max(part, MIN_READ_PART), 1);
     return this.#worked >= FREE_MS && this.#turns.isLong(this, now) ? this.#next() : null;
@@ -224,9 +249,14 @@ export class Turn {
   end(bytes = 0): void {
     const now = this.#turns.now();
     const worked = now - this.#began + PIECE_MS + bytes * BYTE_MS;
+    this.#add(worked);
+    this.#began = now;
+  }
+
+  #add(worked: number): void {
     this.#turns.add(worked);
     this.#worked += worked;
-    this.#began = now;
+    this.#total += worked;
   }
 
   async #next(): Promise<void> {

@@ -184,10 +184,71 @@ Deno.test("a rest lasts while others have something to say, up to a turn", async
   during = () => busy.heard(); // that is no other
   assertEquals(await restsOfTurn(), 1);
   during = () => {};
+  other.begin();
+  other.end(8e6); // it is not new
   other.heard();
   assertEquals(await restsOfTurn(), 1); // that was a turn ago
-  during = () => other.readBegins();
+  during = () => other.heard();
   assertEquals(await restsOfTurn(), TURN_MS);
+});
+
+/** A busy connection beside others that speak whenever the event loop turns; returns the times of its rests. */
+async function restsBeside(
+  spoken: (turns: Turns) => () => void,
+  count: number,
+): Promise<number[]> {
+  let ms = 0;
+  let speak = () => {};
+  const turns = new Turns({
+    now: () => ms,
+    tick: () => Promise.resolve(),
+    rest() {
+      ms++;
+      speak();
+      return Promise.resolve();
+    },
+  });
+  const busy = new Turn(turns);
+  const rests: number[] = [];
+  busy.begin();
+  speak = spoken(turns);
+  speak();
+  for (let i = 0; i < count; i++) {
+    ms += TURN_MS;
+    busy.end();
+    const began = ms;
+    await busy.begin();
+    rests.push(ms - began);
+  }
+  return rests;
+}
+
+Deno.test("a rest lasts as long as a new connection has something to say, at first", async () => {
+  const rests = await restsBeside((turns) => {
+    const login = new Turn(turns);
+    return () => login.heard();
+  }, 20);
+  assertEquals(rests[0], 56);
+  // A busy connection has a quarter of the time, whoever comes.
+  for (const rest of rests.slice(1)) assert(rest >= 24 && rest <= 25, `${rest}`);
+});
+
+Deno.test("a connection that has worked for twice a turn is not new any more", async () => {
+  const rests = await restsBeside((turns) => {
+    const old = new Turn(turns);
+    old.begin();
+    old.end(8e6);
+    return () => old.heard();
+  }, 3);
+  assertEquals(rests, [TURN_MS, TURN_MS, TURN_MS]);
+});
+
+Deno.test("no rest is longer for new connections that are silent", async () => {
+  const rests = await restsBeside((turns) => {
+    new Turn(turns).heard();
+    return () => {};
+  }, 3);
+  assertEquals(rests, [1, 1, 1]);
 });
 
 Deno.test("reads are work: of a connection that is read without end, the next one waits", async () => {
