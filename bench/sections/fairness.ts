@@ -39,6 +39,8 @@ const SERVERS: Record<string, (folder: string) => Promise<Server>> = {
 /** What another user notices. */
 interface Seen {
   readonly login: number;
+  /** The same at a server beside it that has nothing else to do: what the machine's load makes of it. */
+  readonly beside: number;
   readonly key: number;
   /** The longest time that the server took to answer, which is at least as long as its loop stood still. */
   readonly pause: number;
@@ -61,17 +63,20 @@ export async function fairness(report: Report, { quick }: BenchOptions): Promise
       // A server for each, since its memory never shrinks.
       await using server = await start(folder);
       const { target, pid, root } = server;
-      const idle = await see(target, pid, keys);
+      await using other = await start(folder);
+      const look = () => see(target, other.target, pid, keys);
+      const idle = await look();
       idles.push(idle);
       const options: AttackOptions = { target, root, attack };
       await using attacker = denoProgram(ATTACKER, [JSON.stringify(options)]);
       await attacker.waitFor(/attacking/);
-      attacked[attack] = await see(target, pid, keys);
+      attacked[attack] = await look();
       held.push(attacked[attack].memory - idle.memory);
     }
     const usual = (of: (seen: Seen) => number) => median(idles.map(of));
     const idle: Seen = {
       login: usual(({ login }) => login),
+      beside: usual(({ beside }) => beside),
       key: usual(({ key }) => key),
       pause: usual(({ pause }) => pause),
       memory: usual(({ memory }) => memory),
@@ -79,11 +84,14 @@ export async function fairness(report: Report, { quick }: BenchOptions): Promise
     const seen: Record<string, Seen> = { idle, ...attacked };
     report.table(
       `Another user logs in and types at ${name}, ms, while one does its worst`,
-      ["", "login", "x idle", "key, median", "longest answer", "server's memory, MiB"],
-      Object.entries(seen).map(([what, { login, key, pause, memory }]) => [
+      [
+        ...["", "login", "x idle", "login at another, in turns"],
+        ...["key, median", "longest answer", "server's memory, MiB"],
+      ],
+      Object.entries(seen).map(([what, { login, beside, key, pause, memory }]) => [
         what,
-        ...[login, login / idle.login, key, pause, memory].map((value, at) =>
-          value.toFixed(at === 1 || at === 2 ? 1 : 0)
+        ...[login, login / idle.login, beside, key, pause, memory].map((value, at) =>
+          value.toFixed(at === 1 || at === 3 ? 1 : 0)
         ),
       ]),
     );
@@ -97,15 +105,18 @@ export async function fairness(report: Report, { quick }: BenchOptions): Promise
   }
 }
 
-export async function see(target: Target, pid: number, keys: number): Promise<Seen> {
-  const logins: number[] = [];
+async function see(target: Target, other: Target, pid: number, keys: number): Promise<Seen> {
+  const [logins, others]: [number[], number[]] = [[], []];
   for (let i = 0; i < 7; i++) {
-    logins.push(await timed(async () => void await (await login(target)).close()));
+    for (const [at, times] of [[target, logins], [other, others]] as const) {
+      times.push(await timed(async () => void await (await login(at)).close()));
+    }
   }
   await using host = await login(target);
   const [pressed, answered] = [await type(host, keys), await asked(host, keys)];
   return {
     login: median(logins),
+    beside: median(others),
     key: median(pressed),
     pause: Math.max(...answered),
     memory: residentMiB(pid),
