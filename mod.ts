@@ -1,5 +1,5 @@
 /**
- * SSH for Deno: log in to a server, run commands with streams, move files.
+ * SSH for TypeScript: log in to a server, run commands, transfer files, open tunnels.
  *
  * ```ts
  * import { connect, password } from "@denossh/ssh";
@@ -7,14 +7,16 @@
  * import { generateKey } from "@denossh/ssh/keys";
  * import { assertEquals } from "@std/assert";
  *
- * // A server to talk to, so that this example runs anywhere; yours is out there already.
+ * // A server, so that this example runs anywhere. You have one already.
  * const hostKey = await generateKey();
  * const root = await Deno.makeTempDir();
  * await using server = serve({
  *   port: 0,
  *   hostname: "127.0.0.1",
  *   hostKeys: [hostKey],
- *   auth: { password: (user, secret) => user === "deploy" && secret === "hunter2" },
+ *   auth: {
+ *     password: (user, secret) => user === "deploy" && secret === "hunter2",
+ *   },
  *   sftp: localFiles({ root }),
  * }, async (session) => {
  *   await session.print(`You ran ${session.command}\n`);
@@ -30,6 +32,33 @@
  * await sftp.writeTextFile("/hello.txt", "Hello over SSH");
  * assertEquals(await sftp.readTextFile("/hello.txt"), "Hello over SSH");
  * ```
+ *
+ * ## Where to begin
+ *
+ * - {@linkcode connect} logs in, by the user's own files unless {@linkcode ConnectOptions} say otherwise,
+ *   and returns a {@linkcode Client}.
+ * - Commands: {@linkcode Client.run}, {@linkcode Client.$}, {@linkcode Client.command} and its
+ *   {@linkcode Process}, {@linkcode Client.sudo}, {@linkcode Client.shell}.
+ * - Files: {@linkcode Client.sftp} returns an {@linkcode SftpClient} with Deno's file functions, `put` and
+ *   `get`.
+ * - Tunnels: {@linkcode Client.fetch}, {@linkcode Client.dial}, {@linkcode Client.forwardLocal},
+ *   {@linkcode Client.forwardRemote}, and {@linkcode openTunnels}, which reconnects.
+ * - Many hosts: {@linkcode fleet}.
+ * - Credentials: {@linkcode publicKey} with {@linkcode loadKey}, {@linkcode agent}, {@linkcode password},
+ *   {@linkcode interactive}.
+ * - Host keys: {@linkcode knownHosts}, or the key or its fingerprint as {@linkcode HostKeys}.
+ * - Errors: every failure outside of the program is an {@linkcode SshError} with a `code`.
+ *
+ * ## Other entrypoints
+ *
+ * - `@denossh/ssh/server`: servers.
+ * - `@denossh/ssh/sftp`: the SFTP client and server by themselves.
+ * - `@denossh/ssh/keys`: keys, certificates, signed files.
+ * - `@denossh/ssh/known-hosts`: `known_hosts` files.
+ * - `@denossh/ssh/config`: `~/.ssh/config`.
+ * - `@denossh/ssh/agent`: `ssh-agent`.
+ * - `@denossh/ssh/testing`: a client and a server in memory.
+ * - `@denossh/ssh/cli`: the command-line tool.
  *
  * @module
  */

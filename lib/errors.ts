@@ -69,7 +69,8 @@ export class SshError extends Error {
  *
  * // Port 1 of this machine answers nobody.
  * await assertRejects(
- *   () => connect("me@127.0.0.1:1", { auth: [none()], hostKeys: () => false }),
+ *   () =>
+ *     connect("me@127.0.0.1:1", { auth: [none()], hostKeys: () => false }),
  *   ConnectError,
  * );
  * ```
@@ -304,7 +305,10 @@ export class ClosedError extends SshError {
  * import { assertEquals, assertRejects } from "@std/assert";
  *
  * await using pair = await connectedPair();
- * const error = await assertRejects(() => pair.host.openChannel("x11"), ChannelOpenError);
+ * const error = await assertRejects(
+ *   () => pair.host.openChannel("x11"),
+ *   ChannelOpenError,
+ * );
  * assertEquals(error.reason, 3); // unknown type
  * ```
  */
@@ -329,7 +333,10 @@ export class ChannelOpenError extends SshError {
  * import { assertEquals, assertRejects } from "@std/assert";
  *
  * await using pair = await connectedPair(); // a server without files
- * const error = await assertRejects(() => pair.host.sftp(), RequestDeniedError);
+ * const error = await assertRejects(
+ *   () => pair.host.sftp(),
+ *   RequestDeniedError,
+ * );
  * assertEquals(error.request, "subsystem");
  * ```
  */
@@ -354,7 +361,10 @@ export class RequestDeniedError extends SshError {
  * import { assertEquals, assertRejects } from "@std/assert";
  *
  * await using pair = await connectedPair({ handler: () => 42 });
- * const error = await assertRejects(() => pair.host.run("false"), CommandError);
+ * const error = await assertRejects(
+ *   () => pair.host.run("false"),
+ *   CommandError,
+ * );
  * assertEquals(error.exitCode, 42);
  * ```
  */
@@ -395,9 +405,14 @@ export class CommandError extends SshError {
  * import { connectedPair } from "@denossh/ssh/testing";
  * import { assertEquals, assertRejects } from "@std/assert";
  *
- * await using pair = await connectedPair({ handler: (session) => session.print("login: ") });
+ * await using pair = await connectedPair({
+ *   handler: (session) => session.print("login: "),
+ * });
  * await using process = await pair.host.shell();
- * const error = await assertRejects(() => process.expect("password: "), ExpectError);
+ * const error = await assertRejects(
+ *   () => process.expect("password: "),
+ *   ExpectError,
+ * );
  * assertEquals([error.code, error.received], ["expect", "login: "]);
  * ```
  */
@@ -430,7 +445,10 @@ export type SudoProblem = "password" | "timeout" | "refused";
  *     return 127;
  *   },
  * });
- * const error = await assertRejects(async () => await pair.host.sudo("reboot"), SudoError);
+ * const error = await assertRejects(
+ *   async () => await pair.host.sudo("reboot"),
+ *   SudoError,
+ * );
  * assertEquals(error.reason, "refused");
  * ```
  */
@@ -459,9 +477,14 @@ export class SudoError extends SshError {
  * import { connectedPair } from "@denossh/ssh/testing";
  * import { assertEquals, assertRejects } from "@std/assert";
  *
- * await using pair = await connectedPair({ serve: { sftp: localFiles({ root: "." }) } });
+ * await using pair = await connectedPair({
+ *   serve: { sftp: localFiles({ root: "." }) },
+ * });
  * await using sftp = await pair.host.sftp();
- * const error = await assertRejects(() => sftp.readFile("/missing"), SftpError);
+ * const error = await assertRejects(
+ *   () => sftp.readFile("/missing"),
+ *   SftpError,
+ * );
  * assertEquals([error.status, error.path], [2, "/missing"]);
  * ```
  */
@@ -518,7 +541,10 @@ export class KeyFormatError extends SshError {
  *
  * using key = await generateKey();
  * const text = key.export({ passphrase: "right" });
- * assertThrows(() => importPrivateKey(text, { passphrase: "wrong" }), PassphraseError);
+ * assertThrows(
+ *   () => importPrivateKey(text, { passphrase: "wrong" }),
+ *   PassphraseError,
+ * );
  * ```
  */
 export class PassphraseError extends SshError {
@@ -544,7 +570,11 @@ export type CertificateProblem =
  * @example
  * ```ts
  * import { CertificateError } from "@denossh/ssh";
- * import { checkCertificate, generateKey, issueCertificate } from "@denossh/ssh/keys";
+ * import {
+ *   checkCertificate,
+ *   generateKey,
+ *   issueCertificate,
+ * } from "@denossh/ssh/keys";
  * import { assertEquals, assertThrows } from "@std/assert";
  *
  * using authority = await generateKey();
@@ -555,7 +585,12 @@ export type CertificateProblem =
  *   principals: ["ann"],
  * });
  * const error = assertThrows(
- *   () => checkCertificate(certificate!, { kind: "user", principal: "ann", authorities: [] }),
+ *   () =>
+ *     checkCertificate(certificate!, {
+ *       kind: "user",
+ *       principal: "ann",
+ *       authorities: [],
+ *     }),
  *   CertificateError,
  * );
  * assertEquals(error.reason, "authority");
@@ -585,7 +620,9 @@ export type SignatureProblem = "message" | "namespace" | "signer";
  * import { assertEquals, assertThrows } from "@std/assert";
  *
  * using key = await generateKey();
- * const text = await signMessage(key, new Uint8Array(3), { namespace: "file" });
+ * const text = await signMessage(key, new Uint8Array(3), {
+ *   namespace: "file",
+ * });
  * const error = assertThrows(
  *   () => verifyMessage(text, new Uint8Array(4), { namespace: "file" }),
  *   SignatureError,

@@ -12,7 +12,10 @@
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(quote("a b"), "'a b'");
- * assertEquals(`tar c ${quote(["notes.txt", "it's $HOME"])}`, `tar c notes.txt 'it'\\''s $HOME'`);
+ * assertEquals(
+ *   `tar c ${quote(["notes.txt", "it's $HOME"])}`,
+ *   `tar c notes.txt 'it'\\''s $HOME'`,
+ * );
  * ```
  */
 export function quote(words: string | readonly string[]): string {

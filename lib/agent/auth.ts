@@ -35,11 +35,13 @@ export interface AgentAuthOptions {
  * import { generateKey } from "@denossh/ssh/keys";
  * import { connectedPair } from "@denossh/ssh/testing";
  *
- * using keyring = new Keyring(); // leave it out to use the agent that ssh does
+ * using keyring = new Keyring(); // without it, the agent that `ssh` uses
  * const key = await generateKey();
  * keyring.add(key);
  * await using pair = await connectedPair({
- *   serve: { auth: { publicKey: (_user, offered) => offered.equals(key.publicKey) } },
+ *   serve: {
+ *     auth: { publicKey: (_user, offered) => offered.equals(key.publicKey) },
+ *   },
  *   connect: { auth: [agent(keyring)] },
  * });
  * ```

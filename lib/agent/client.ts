@@ -70,7 +70,7 @@ const REFUSALS = [AgentFailure, ExtensionFailure];
  * import { generateKey } from "@denossh/ssh/keys";
  * import { assert, assertEquals } from "@std/assert";
  *
- * using keyring = new Keyring(); // an agent of our own; yours is at SSH_AUTH_SOCK
+ * using keyring = new Keyring(); // your agent is at SSH_AUTH_SOCK
  * keyring.add(await generateKey("ed25519", { comment: "me@home" }));
  *
  * await using agent = await connectAgent(keyring);
@@ -117,7 +117,11 @@ export class AgentClient implements AsyncDisposable {
   #turn: Promise<unknown> = Promise.resolve();
   #over: { readonly error: unknown } | null = null;
 
-  /** Clients come from `connectAgent()`, not from a constructor. */
+  /**
+   * Clients come from `connectAgent()`, not from a constructor.
+   *
+   * @ignore
+   */
   constructor(socket: Socket, timeout: number = ANSWER_TIMEOUT_MS) {
     this.#socket = socket;
     this.#frames = new Frames(socket);

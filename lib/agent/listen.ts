@@ -41,7 +41,7 @@ export interface AgentListener extends AsyncDisposable {
  * using keyring = new Keyring();
  * keyring.add(await generateKey());
  * await using listener = await listenAgent(keyring);
- * // A program that is started with { env: { SSH_AUTH_SOCK: listener.path } } finds the key.
+ * // A program with { env: { SSH_AUTH_SOCK: listener.path } } finds the key.
  * await using agent = await connectAgent(listener.path);
  * assertEquals((await agent.identities()).length, 1);
  * ```

@@ -36,7 +36,8 @@ export interface AuthDialog {
  * import { type AuthMethod, none, password } from "@denossh/ssh";
  * import { assertEquals } from "@std/assert";
  *
- * const methods: AuthMethod[] = [none(), password("hunter2")]; // tried in this order
+ * // Tried in this order.
+ * const methods: AuthMethod[] = [none(), password("hunter2")];
  * assertEquals(methods.map(({ name }) => name), ["none", "password"]);
  * ```
  */

@@ -45,7 +45,8 @@ export interface GrantOptions {
  * await using pair = await connectedPair({
  *   connect: { auth: [publicKey(key)] },
  *   serve: { auth: { publicKey: () => new Grant({ command: "status" }) } },
- *   handler: (session) => session.print(`${session.command} for ${session.originalCommand}`),
+ *   handler: (session) =>
+ *     session.print(`${session.command} for ${session.originalCommand}`),
  * });
  * assertEquals(await pair.host.run("rm -r /"), "status for rm -r /");
  * ```
@@ -94,7 +95,9 @@ export class Grant implements GrantOptions {
    * import { Grant } from "@denossh/ssh/server";
    * import { assertEquals } from "@std/assert";
    *
-   * const both = new Grant({ pty: false }).and(new Grant({ command: "uptime" }));
+   * const both = new Grant({ pty: false }).and(
+   *   new Grant({ command: "uptime" }),
+   * );
    * assertEquals([both?.pty, both?.command], [false, "uptime"]);
    * assertEquals(both?.and(new Grant({ command: "date" })), null);
    * ```

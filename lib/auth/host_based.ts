@@ -32,11 +32,14 @@ export interface HostBasedOptions {
  *
  * using hostKey = await generateKey();
  * await using pair = await connectedPair({
- *   connect: { auth: [hostBased(hostKey, { hostName: "build1", userName: "ci" })] },
+ *   connect: {
+ *     auth: [hostBased(hostKey, { hostName: "build1", userName: "ci" })],
+ *   },
  *   serve: {
  *     auth: {
  *       hostBased: (_user, key, { hostName, userName }) =>
- *         key.equals(hostKey.publicKey) && hostName === "build1" && userName === "ci",
+ *         key.equals(hostKey.publicKey) && hostName === "build1" &&
+ *         userName === "ci",
  *     },
  *   },
  *   handler: (session) => session.print("in"),

@@ -61,7 +61,10 @@ export interface HostClaim {
  * };
  * const banners: string[] = [];
  * await using _pair = await connectedPair({
- *   connect: { auth: [password("hunter2")], onBanner: (text) => banners.push(text) },
+ *   connect: {
+ *     auth: [password("hunter2")],
+ *     onBanner: (text) => banners.push(text),
+ *   },
  *   serve: { auth },
  * });
  * assertEquals(banners, ["Authorized use only"]);

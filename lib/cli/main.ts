@@ -1,9 +1,13 @@
 /**
- * The command line: `ssh`, `sftp`, `tunnel`, `fleet`, `serve` and `keygen`, with OpenSSH's own flags.
+ * The command-line tool: `ssh`, `sftp`, `scp`, `sftp-server`, `tunnel`, `fleet`, `serve` and `keygen`, with
+ * OpenSSH's flags.
  *
  * ```sh
- * deno run -A lib/cli/main.ts ssh -p 2222 deploy@example.com uptime
+ * deno run -A jsr:@denossh/ssh/cli ssh -p 2222 deploy@example.com uptime
+ * deno install -g -A -n denossh jsr:@denossh/ssh/cli
  * ```
+ *
+ * `denossh --help` lists the tools, and `denossh ssh --help` the flags of one.
  *
  * @module
  */

@@ -118,7 +118,9 @@ export interface ClientTransport extends MessageTransport {
  * import { connectedPair } from "@denossh/ssh/testing";
  * import { assertEquals } from "@std/assert";
  *
- * await using pair = await connectedPair({ handler: (session) => session.print("up 3 days\n") });
+ * await using pair = await connectedPair({
+ *   handler: (session) => session.print("up 3 days\n"),
+ * });
  * const host = pair.host; // what `connect()` returns
  * assertEquals(await host.run("uptime"), "up 3 days");
  * assertEquals(host.info.cipher, "chacha20-poly1305@openssh.com");
@@ -137,7 +139,11 @@ export class Client implements AsyncDisposable {
   readonly #further: FurtherConnections | null;
   #ended = false;
 
-  /** Clients come from `connect()`, not from a constructor. */
+  /**
+   * Clients come from `connect()`, not from a constructor.
+   *
+   * @ignore
+   */
   constructor(
     transport: ClientTransport,
     connection: Connection,
@@ -216,11 +222,15 @@ export class Client implements AsyncDisposable {
    * import { connectedPair } from "@denossh/ssh/testing";
    * import { assertEquals } from "@std/assert";
    *
-   * await using pair = await connectedPair({ handler: (session) => session.print(session.command!) });
+   * await using pair = await connectedPair({
+   *   handler: (session) => session.print(session.command!),
+   * });
    * const { host } = pair;
    * const path = "my notes; rm -r /";
    * assertEquals(await host.$`cat ${path}`.text(), "cat 'my notes; rm -r /'");
-   * assertEquals(await host.$`ls ${["-l", path]}`.lines(), ["ls -l 'my notes; rm -r /'"]);
+   * assertEquals(await host.$`ls ${["-l", path]}`.lines(), [
+   *   "ls -l 'my notes; rm -r /'",
+   * ]);
    * await host.$`true`;
    * ```
    */
@@ -248,7 +258,9 @@ export class Client implements AsyncDisposable {
    * // A server whose sudo asks, as the real one does.
    * await using pair = await connectedPair({
    *   handler: async (session) => {
-   *     const [prompt, ...mark] = session.command!.match(/\[sudo \w+\] |\[run \w+|\w+\]/g)!;
+   *     const [prompt, ...mark] = session.command!.match(
+   *       /\[sudo \w+\] |\[run \w+|\w+\]/g,
+   *     )!;
    *     await session.printError(prompt!);
    *     const { value } = await session.channel.lines().next();
    *     if (value !== "open sesame") return 1;
@@ -256,8 +268,11 @@ export class Client implements AsyncDisposable {
    *     await session.print("root");
    *   },
    * });
-   * const ask = () => Promise.resolve("open sesame"); // such as promptSecret("Password: ")
-   * assertEquals(await pair.host.sudo("whoami", { password: ask }).text(), "root");
+   * const ask = () => Promise.resolve("open sesame"); // or promptSecret(…)
+   * assertEquals(
+   *   await pair.host.sudo("whoami", { password: ask }).text(),
+   *   "root",
+   * );
    * ```
    */
   sudo(command: string, options: SudoOptions = {}): ShellCommand {
@@ -404,7 +419,10 @@ export class Client implements AsyncDisposable {
    *     continue;
    *   }
    *   await using channel = open.accept();
-   *   assertEquals(await channel.lines().next(), { value: "read all about it", done: false });
+   *   assertEquals(await channel.lines().next(), {
+   *     value: "read all about it",
+   *     done: false,
+   *   });
    *   break;
    * }
    * await running;
@@ -438,7 +456,10 @@ export class Client implements AsyncDisposable {
    * import { connect } from "@denossh/ssh";
    *
    * await using host = await connect("deploy@gateway");
-   * const pool = new pg.Pool({ user: "app", stream: () => host.nodeSocket("db.internal:5432") });
+   * const pool = new pg.Pool({
+   *   user: "app",
+   *   stream: () => host.nodeSocket("db.internal:5432"),
+   * });
    * console.log((await pool.query("SELECT version()")).rows);
    * await pool.end();
    * ```
@@ -465,8 +486,14 @@ export class Client implements AsyncDisposable {
    * import { connectedPair } from "@denossh/ssh/testing";
    * import { assertEquals } from "@std/assert";
    *
-   * await using web = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response("hi"));
-   * await using pair = await connectedPair({ serve: { forward: { local: () => true } } });
+   * await using web = Deno.serve({
+   *   port: 0,
+   *   hostname: "127.0.0.1",
+   *   onListen() {},
+   * }, () => new Response("hi"));
+   * await using pair = await connectedPair({
+   *   serve: { forward: { local: () => true } },
+   * });
    * const answer = await pair.host.fetch(`http://127.0.0.1:${web.addr.port}/`);
    * assertEquals(await answer.text(), "hi");
    * ```
@@ -604,12 +631,20 @@ export class Client implements AsyncDisposable {
     await this.close();
   }
 
-  /** What `console.log` shows. */
+  /**
+   * What `console.log` shows.
+   *
+   * @ignore
+   */
   [Symbol.for("Deno.customInspect")](): string {
     return this.#described();
   }
 
-  /** What `console.log` shows in Node. */
+  /**
+   * What `console.log` shows in Node.
+   *
+   * @ignore
+   */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return this.#described();
   }

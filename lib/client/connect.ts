@@ -64,7 +64,9 @@ const DEFAULT_PORT = 22;
  *   port: 0,
  *   hostname: "127.0.0.1",
  *   hostKeys: [hostKey],
- *   auth: { password: (user, secret) => user === "deploy" && secret === "hunter2" },
+ *   auth: {
+ *     password: (user, secret) => user === "deploy" && secret === "hunter2",
+ *   },
  * }, async (session) => {
  *   await session.print(`You ran ${session.command}\n`);
  *   return 0;

@@ -69,7 +69,11 @@ export interface TunnelCheck {
  * import { generateKey } from "@denossh/ssh/keys";
  * import { assertEquals } from "@std/assert";
  *
- * await using web = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response("hi"));
+ * await using web = Deno.serve({
+ *   port: 0,
+ *   hostname: "127.0.0.1",
+ *   onListen() {},
+ * }, () => new Response("hi"));
  * const hostKey = await generateKey();
  * await using gateway = serve({
  *   port: 0,
@@ -89,7 +93,10 @@ export interface TunnelCheck {
  *
  * const [{ port }] = tunnels.addrs as [Deno.NetAddr];
  * const headers = { connection: "close" };
- * assertEquals(await (await fetch(`http://127.0.0.1:${port}/`, { headers })).text(), "hi");
+ * assertEquals(
+ *   await (await fetch(`http://127.0.0.1:${port}/`, { headers })).text(),
+ *   "hi",
+ * );
  * assertEquals((await tunnels.check()).map(({ up }) => up), [true]);
  * await tunnels.restart();
  * assertEquals((tunnels.addrs as [Deno.NetAddr])[0].port, port);
@@ -267,8 +274,10 @@ export class Tunnels implements AsyncDisposable {
  * import { connectedPair } from "@denossh/ssh/testing";
  * import { assertEquals } from "@std/assert";
  *
- * await using pair = await connectedPair({ serve: { forward: { local: () => true } } });
- * const gateway = () => Promise.resolve(pair.host); // or "ops@bastion", with your own keys
+ * await using pair = await connectedPair({
+ *   serve: { forward: { local: () => true } },
+ * });
+ * const gateway = () => Promise.resolve(pair.host); // or "ops@bastion"
  * await using tunnels = await openTunnels(gateway, { socks: [{ port: 0 }] });
  * assertEquals([tunnels.state, tunnels.addrs.length], ["up", 1]);
  * ```

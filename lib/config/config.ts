@@ -24,8 +24,14 @@ import { thisSide } from "./local_side.ts";
  *     Port 2222
  * `);
  * const { HostName, User, Port, ProxyJump } = await config.lookup("db1");
- * assertEquals([HostName, User, Port], ["db1.internal.example.com", "deploy", 2222]);
- * assertEquals(ProxyJump?.map(({ hostname }) => hostname), ["bastion.example.com"]);
+ * assertEquals([HostName, User, Port], [
+ *   "db1.internal.example.com",
+ *   "deploy",
+ *   2222,
+ * ]);
+ * assertEquals(ProxyJump?.map(({ hostname }) => hostname), [
+ *   "bastion.example.com",
+ * ]);
  * assertEquals((await config.lookup("db9")).HostName, "db9");
  * ```
  */
@@ -70,11 +76,20 @@ export class Config {
    *
    * const files: Record<string, string> = { a: "User ann", b: "Port 2222" };
    * const source = {
-   *   find: (argument: string) => Promise.resolve(argument === "*" ? ["a", "b"] : []),
+   *   find: (argument: string) =>
+   *     Promise.resolve(argument === "*" ? ["a", "b"] : []),
    *   read: (path: string) => Promise.resolve(files[path] ?? null),
    * };
-   * const config = await Config.load([{ name: "main", text: "Include *", source }]);
-   * assertEquals(await config.lookup("db1"), { HostName: "db1", User: "ann", Port: 2222 });
+   * const config = await Config.load([{
+   *   name: "main",
+   *   text: "Include *",
+   *   source,
+   * }]);
+   * assertEquals(await config.lookup("db1"), {
+   *   HostName: "db1",
+   *   User: "ann",
+   *   Port: 2222,
+   * });
    * ```
    */
   static async load(roots: readonly ConfigRoot[]): Promise<Config> {
@@ -99,7 +114,10 @@ export class Config {
    *
    * const config = Config.parse("Match user ops\n  Port 2200\n");
    * assertEquals((await config.lookup("db1", { user: "ops" })).Port, 2200);
-   * assertEquals((await config.lookup("db1", { options: ["Port=22", "User=ops"] })).Port, 22);
+   * assertEquals(
+   *   (await config.lookup("db1", { options: ["Port=22", "User=ops"] })).Port,
+   *   22,
+   * );
    * ```
    */
   async lookup(alias: string, options: LookupOptions = {}): Promise<HostSettings> {
@@ -120,8 +138,14 @@ export class Config {
    * import { Config } from "@denossh/ssh/config";
    * import { assert } from "@std/assert";
    *
-   * const text = await Config.parse("HostName %h.example.com").show("DB1", { user: "ops" });
-   * assert(text.startsWith("host DB1\nuser ops\nhostname db1.example.com\nport 22\n"));
+   * const text = await Config.parse("HostName %h.example.com").show("DB1", {
+   *   user: "ops",
+   * });
+   * assert(
+   *   text.startsWith(
+   *     "host DB1\nuser ops\nhostname db1.example.com\nport 22\n",
+   *   ),
+   * );
    * ```
    */
   async show(alias: string, options: LookupOptions = {}): Promise<string> {
@@ -141,7 +165,9 @@ export class Config {
    * import { Config } from "@denossh/ssh/config";
    * import { assertEquals } from "@std/assert";
    *
-   * const config = Config.parse("Host web1 web2 db*\n  User deploy\nHost db1\n  Port 2222\n");
+   * const config = Config.parse(
+   *   "Host web1 web2 db*\n  User deploy\nHost db1\n  Port 2222\n",
+   * );
    * assertEquals(await config.hosts(), ["web1", "web2", "db1"]);
    * assertEquals(await config.hosts("web*,!web2"), ["web1"]);
    * ```

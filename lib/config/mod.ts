@@ -1,23 +1,33 @@
 /**
  * The client's configuration files, as ssh_config(5) describes them: what they say about a host, with
- * Include, Host, Match, tokens and variables as OpenSSH has them.
+ * Include, Host, Match, tokens and variables as in OpenSSH.
  *
  * ```ts
- * import { readConfig } from "@denossh/ssh/config";
+ * import { Config } from "@denossh/ssh/config";
+ * import { assertEquals } from "@std/assert";
  *
- * const config = await readConfig(); // ~/.ssh/config and /etc/ssh/ssh_config
- * const { HostName, User, IdentityFile } = await config.lookup("db1");
+ * const config = Config.parse(
+ *   "Host db*\n  HostName %h.example.com\n  Port 2222",
+ * );
+ * assertEquals(await config.lookup("db1"), {
+ *   HostName: "db1.example.com",
+ *   Port: 2222,
+ * });
  * ```
  *
- * `connect()` does that by itself; this is for programs that want to know.
+ * - {@linkcode readConfig} reads `~/.ssh/config` and `/etc/ssh/ssh_config`, or other files.
+ * - {@linkcode Config} looks up a host, and lists the names of `Host` lines.
+ * - {@linkcode HostSettings} names what a look-up returns.
  *
- * All directives up to OpenSSH 10.5 are read and checked, and so are those of GSSAPI without a look at
- * their values. An unknown directive is refused with its line, unless IgnoreUnknown names it. These are
- * read and not acted on: CheckHostIP, EnableEscapeCommandline,
- * EnableSSHKeysign, HostbasedAcceptedAlgorithms, HostbasedAuthentication, IPQoS, KbdInteractiveDevices,
- * LogVerbose, ObscureKeystrokeTiming, SecurityKeyProvider, SyslogFacility,
- * TunnelDevice and XAuthLocation; the tools say so for Tunnel, PKCS11Provider and VerifyHostKeyDNS.
- * WarnWeakCrypto makes the tools warn if it is `yes`; without it they do not.
+ * `connect()` reads the files by itself; this is for programs that need the settings.
+ *
+ * All directives up to OpenSSH 10.5 are read and checked. An unknown directive is an error that names its
+ * line, unless IgnoreUnknown lists it. The directives of GSSAPI are accepted without a look at their values.
+ * These are read and have no effect: CheckHostIP, EnableEscapeCommandline, EnableSSHKeysign,
+ * HostbasedAcceptedAlgorithms, HostbasedAuthentication, IPQoS, KbdInteractiveDevices, LogVerbose,
+ * ObscureKeystrokeTiming, SecurityKeyProvider, SyslogFacility, TunnelDevice and XAuthLocation; also Tunnel,
+ * PKCS11Provider and VerifyHostKeyDNS, where the tools say so. The tools warn of weak cryptography if
+ * WarnWeakCrypto is `yes`.
  *
  * @module
  */

@@ -45,7 +45,10 @@ interface ReadRules {
  *
  * const folder = await mkdtemp(`${tmpdir()}/config-`);
  * const path = `${folder}/config`;
- * await writeFile(path, "Host web*\n  HostName %h.example.com\n  User deploy\n");
+ * await writeFile(
+ *   path,
+ *   "Host web*\n  HostName %h.example.com\n  User deploy\n",
+ * );
  * const config = await readConfig(path);
  * const { HostName, User } = await config.lookup("web1");
  * assertEquals([HostName, User], ["web1.example.com", "deploy"]);

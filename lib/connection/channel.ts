@@ -89,7 +89,11 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   #writable: WritableStream<Uint8Array> | null = null;
   #program: string | null = null;
 
-  /** Channels are opened through a connection, not constructed. */
+  /**
+   * Channels are opened through a connection, not constructed.
+   *
+   * @ignore
+   */
   constructor(core: ChannelCore, owner: ChannelOwner) {
     this.#core = core;
     this.connection = owner;
@@ -258,7 +262,9 @@ export class Channel implements Deno.Conn, AsyncDisposable {
    * import { connectedPair } from "@denossh/ssh/testing";
    * import { assertEquals } from "@std/assert";
    *
-   * await using pair = await connectedPair({ handler: (session) => session.print("hello") });
+   * await using pair = await connectedPair({
+   *   handler: (session) => session.print("hello"),
+   * });
    * await using channel = await pair.host.openSession();
    * await channel.shell();
    * let bytes = 0;
@@ -549,12 +555,20 @@ export class Channel implements Deno.Conn, AsyncDisposable {
     return (await this.#core.requests.waitForExit(options)).code ?? -1;
   }
 
-  /** What `console.log` shows. */
+  /**
+   * What `console.log` shows.
+   *
+   * @ignore
+   */
   [Symbol.for("Deno.customInspect")](): string {
     return describeChannel(this);
   }
 
-  /** What `console.log` shows in Node. */
+  /**
+   * What `console.log` shows in Node.
+   *
+   * @ignore
+   */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return describeChannel(this);
   }

@@ -42,7 +42,9 @@ const CR = 13;
  *   handler: async ({ channel }) => {
  *     await using input = channel.file({ stream: "stdin" });
  *     await using output = channel.file({ mode: "w" });
- *     for await (const line of input.lines()) await output.write(line.toUpperCase() + "\n");
+ *     for await (const line of input.lines()) {
+ *       await output.write(line.toUpperCase() + "\n");
+ *     }
  *   },
  * });
  * await using channel = await pair.host.openSession();
@@ -64,7 +66,11 @@ export class ChannelFile implements AsyncDisposable {
   #writtenBytes = 0;
   #closed = false;
 
-  /** Files are opened with `channel.file()`, not constructed. */
+  /**
+   * Files are opened with `channel.file()`, not constructed.
+   *
+   * @ignore
+   */
   constructor(ends: ChannelFileEnds, options: ChannelFileOptions = {}) {
     const { mode = "r", bufferSize = BUFFER_BYTES } = options;
     if (!Number.isSafeInteger(bufferSize) || bufferSize < 0) {

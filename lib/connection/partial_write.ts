@@ -17,7 +17,7 @@ import { isError } from "../runtime/errors.ts";
  * import { connectedPair } from "@denossh/ssh/testing";
  * import { assertEquals, assertRejects } from "@std/assert";
  *
- * // A server whose window takes 1024 bytes, and whose program reads none of them.
+ * // A server whose window is 1024 bytes, and whose program reads nothing.
  * const program = Promise.withResolvers<number>();
  * await using pair = await connectedPair({
  *   serve: { window: 1024 },
@@ -26,7 +26,9 @@ import { isError } from "../runtime/errors.ts";
  * await using channel = await pair.host.openSession();
  * await channel.shell();
  * channel.timeout = 20;
- * const error = await assertRejects(() => channel.writeAll(new Uint8Array(5000)));
+ * const error = await assertRejects(() =>
+ *   channel.writeAll(new Uint8Array(5000))
+ * );
  * assertEquals(bytesWritten(error), 1024);
  * program.resolve(0);
  * ```

@@ -24,14 +24,18 @@ import {
  * import { connectedPair } from "@denossh/ssh/testing";
  * import { assertEquals } from "@std/assert";
  *
- * // Leave out `connect` for what `ssh` would do, or give the options of `connect()`.
+ * // Leave out `connect` to log in as `ssh` does, or give its options.
  * await using pairs = new AsyncDisposableStack();
- * const connect = async () => pairs.use(await connectedPair({ handler: (it) => it.print("up") })).host;
+ * const connect = async () =>
+ *   pairs.use(await connectedPair({ handler: (it) => it.print("up") })).host;
  * const hosts = fleet(["web1", "web2"], { connect, concurrency: 10 });
  * const { succeeded } = await hosts.forEach(async (host, { host: name }) => {
  *   return `${name} is ${await host.run("uptime")}`;
  * });
- * assertEquals(succeeded.map(({ value }) => value), ["web1 is up", "web2 is up"]);
+ * assertEquals(succeeded.map(({ value }) => value), [
+ *   "web1 is up",
+ *   "web2 is up",
+ * ]);
  * ```
  */
 export class Fleet {
@@ -40,7 +44,11 @@ export class Fleet {
   readonly #hosts: ReadonlyMap<string, FleetHost>;
   readonly #options: FleetOptions;
 
-  /** Fleets come from `fleet()`, not from a constructor. */
+  /**
+   * Fleets come from `fleet()`, not from a constructor.
+   *
+   * @ignore
+   */
   constructor(hosts: Iterable<FleetHost>, options: FleetOptions) {
     this.#hosts = checkFleet(hosts, options);
     this.#options = options;
@@ -155,12 +163,19 @@ export class Fleet {
  * }, (session) => session.print(`${session.user} ran ${session.command}`));
  * const { port } = server.addr;
  *
- * const hosts = fleet([`ann@127.0.0.1:${port}`, `bob@127.0.0.1:${port}`, "ann@127.0.0.1:1"], {
+ * const hosts = fleet([
+ *   `ann@127.0.0.1:${port}`,
+ *   `bob@127.0.0.1:${port}`,
+ *   "ann@127.0.0.1:1",
+ * ], {
  *   connect: { auth: [none()], hostKeys: hostKey.publicKey },
  *   retries: 0,
  * });
  * const { succeeded, failed } = await hosts.run("uptime");
- * assertEquals(succeeded.map(({ value }) => value), ["ann ran uptime", "bob ran uptime"]);
+ * assertEquals(succeeded.map(({ value }) => value), [
+ *   "ann ran uptime",
+ *   "bob ran uptime",
+ * ]);
  * assertEquals(failed.map(({ host }) => host), ["ann@127.0.0.1:1"]);
  * ```
  */

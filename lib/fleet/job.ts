@@ -17,11 +17,14 @@ import { FLEET_CONCURRENCY } from "../defaults.ts";
  * import { assertEquals } from "@std/assert";
  *
  * await using pairs = new AsyncDisposableStack();
- * const connect = async () => pairs.use(await connectedPair({ handler: (it) => it.print("up") })).host;
+ * const connect = async () =>
+ *   pairs.use(await connectedPair({ handler: (it) => it.print("up") })).host;
  * const hosts = fleet(["web1", "web2"], { connect });
  *
  * const ended: string[] = [];
- * for await (const { host, success } of hosts.run("uptime")) if (success) ended.push(host);
+ * for await (const { host, success } of hosts.run("uptime")) {
+ *   if (success) ended.push(host);
+ * }
  * assertEquals(ended.sort(), ["web1", "web2"]);
  *
  * const report = await hosts.run("uptime");
@@ -35,7 +38,11 @@ export class FleetJob<T> implements AsyncIterable<FleetResult<T>>, PromiseLike<F
   #report: Promise<FleetReport<T>> | null = null;
   #begun = false;
 
-  /** Jobs come from the methods of a fleet, not from a constructor. */
+  /**
+   * Jobs come from the methods of a fleet, not from a constructor.
+   *
+   * @ignore
+   */
   constructor(
     works: readonly Omit<HostWork<T>, "signal">[],
     options: FleetOptions,

@@ -34,15 +34,30 @@ export interface FleetEffort {
  *
  * @example
  * ```ts
- * import { type FleetResult, FleetReport } from "@denossh/ssh";
+ * import { FleetReport, type FleetResult } from "@denossh/ssh";
  * import { assertEquals } from "@std/assert";
  *
  * const results: FleetResult<string>[] = [
- *   { host: "web1", success: true, value: "up 3 days", tries: 1, milliseconds: 120 },
- *   { host: "web2", success: false, error: new Error("No route to host"), tries: 3, milliseconds: 9100 },
+ *   {
+ *     host: "web1",
+ *     success: true,
+ *     value: "up 3 days",
+ *     tries: 1,
+ *     milliseconds: 120,
+ *   },
+ *   {
+ *     host: "web2",
+ *     success: false,
+ *     error: new Error("No route to host"),
+ *     tries: 3,
+ *     milliseconds: 9100,
+ *   },
  * ];
  * const report = new FleetReport(results);
- * assertEquals([report.success, report.failed.map(({ host }) => host)], [false, ["web2"]]);
+ * assertEquals([report.success, report.failed.map(({ host }) => host)], [
+ *   false,
+ *   ["web2"],
+ * ]);
  * assertEquals(
  *   report.table(),
  *   `host  state   tries  time
@@ -135,8 +150,17 @@ export interface FleetErrorJson {
  * import { assertEquals } from "@std/assert";
  *
  * const error = new TypeError("No user given");
- * const result = { host: "web1", success: false, error, tries: 1, milliseconds: 3 } as const;
- * assertEquals(resultJson(result).error, { name: "TypeError", message: "No user given" });
+ * const result = {
+ *   host: "web1",
+ *   success: false,
+ *   error,
+ *   tries: 1,
+ *   milliseconds: 3,
+ * } as const;
+ * assertEquals(resultJson(result).error, {
+ *   name: "TypeError",
+ *   message: "No user given",
+ * });
  * ```
  */
 export function resultJson(result: FleetResult<unknown>): FleetResultJson {

@@ -55,11 +55,17 @@ export interface X11Listener extends AsyncDisposable {
  *   handler: async (session) => {
  *     await using x11 = await listenX11(session.x11!);
  *     // A program that is started with these finds the display.
- *     await session.print(`DISPLAY=${x11.display} XAUTHORITY=${x11.authority}`);
+ *     await session.print(
+ *       `DISPLAY=${x11.display} XAUTHORITY=${x11.authority}`,
+ *     );
  *   },
  * });
  * const forwardX11 = { display: ":0", authority: null };
- * assert((await pair.host.run("env", { forwardX11 })).startsWith("DISPLAY=127.0.0.1:"));
+ * assert(
+ *   (await pair.host.run("env", { forwardX11 })).startsWith(
+ *     "DISPLAY=127.0.0.1:",
+ *   ),
+ * );
  * ```
  */
 export async function listenX11(x11: X11Source): Promise<X11Listener> {

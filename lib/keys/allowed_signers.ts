@@ -31,12 +31,19 @@ export type SignedBy = Pick<MessageSignature, "publicKey" | "namespace">;
  *
  * @example
  * ```ts
- * import { AllowedSigners, generateKey, signMessage, verifyMessage } from "@denossh/ssh/keys";
+ * import {
+ *   AllowedSigners,
+ *   generateKey,
+ *   signMessage,
+ *   verifyMessage,
+ * } from "@denossh/ssh/keys";
  *
  * using key = await generateKey();
  * const message = new TextEncoder().encode("I owe you");
  * const text = await signMessage(key, message, { namespace: "file" });
- * const allowed = AllowedSigners.parse(`*@example.com namespaces="file" ${key.publicKey}`);
+ * const allowed = AllowedSigners.parse(
+ *   `*@example.com namespaces="file" ${key.publicKey}`,
+ * );
  * const signature = verifyMessage(text, message, { namespace: "file" });
  * allowed.check(signature, "ann@example.com"); // throws unless Ann may
  * ```
@@ -148,7 +155,9 @@ export class AllowedSigners {
    * import { assertEquals } from "@std/assert";
    *
    * using key = await generateKey();
-   * const allowed = AllowedSigners.parse(`*@example.com ${key.publicKey}\nbob ${key.publicKey}`);
+   * const allowed = AllowedSigners.parse(
+   *   `*@example.com ${key.publicKey}\nbob ${key.publicKey}`,
+   * );
    * assertEquals(allowed.matchPrincipals("ann@example.com"), ["*@example.com"]);
    * ```
    */

@@ -56,7 +56,9 @@ const REPEATED_VALUES: Readonly<Record<string, (value: string) => boolean>> = {
  * import { assertEquals } from "@std/assert";
  *
  * using key = await generateKey("ed25519");
- * const [entry] = parseAuthorizedKeys(`no-pty,command="uptime" ${key.publicKey}\n`);
+ * const [entry] = parseAuthorizedKeys(
+ *   `no-pty,command="uptime" ${key.publicKey}\n`,
+ * );
  * assertEquals(entry?.options.get("command"), "uptime");
  * ```
  */

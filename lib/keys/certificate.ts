@@ -56,7 +56,11 @@ export interface CertificateRequirements {
  * @example
  * ```ts
  * import { CertificateError } from "@denossh/ssh";
- * import { checkCertificate, generateKey, issueCertificate } from "@denossh/ssh/keys";
+ * import {
+ *   checkCertificate,
+ *   generateKey,
+ *   issueCertificate,
+ * } from "@denossh/ssh/keys";
  * import { assertThrows } from "@std/assert";
  *
  * using authority = await generateKey();
@@ -66,7 +70,10 @@ export interface CertificateRequirements {
  *   keyId: "ann",
  *   principals: ["ann"],
  * });
- * const trusted = { kind: "user", authorities: [authority.publicKey] } as const;
+ * const trusted = {
+ *   kind: "user",
+ *   authorities: [authority.publicKey],
+ * } as const;
  * checkCertificate(certificate!, { ...trusted, principal: "ann" });
  * assertThrows(
  *   () => checkCertificate(certificate!, { ...trusted, principal: "bob" }),
@@ -241,7 +248,11 @@ function secondsOf(date: Date | undefined, otherwise: bigint): bigint {
  *
  * @example
  * ```ts
- * import { generateKey, issueCertificate, withCertificate } from "@denossh/ssh/keys";
+ * import {
+ *   generateKey,
+ *   issueCertificate,
+ *   withCertificate,
+ * } from "@denossh/ssh/keys";
  * import { assert } from "@std/assert";
  *
  * using authority = await generateKey();

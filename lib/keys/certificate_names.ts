@@ -38,7 +38,10 @@ export function certifiedType(name: string): KeyType | null {
  * import { plainAlgorithm } from "@denossh/ssh/keys";
  * import { assertEquals } from "@std/assert";
  *
- * assertEquals(plainAlgorithm("rsa-sha2-512-cert-v01@openssh.com"), "rsa-sha2-512");
+ * assertEquals(
+ *   plainAlgorithm("rsa-sha2-512-cert-v01@openssh.com"),
+ *   "rsa-sha2-512",
+ * );
  * assertEquals(plainAlgorithm("rsa-sha2-512"), "rsa-sha2-512");
  * ```
  */

@@ -46,7 +46,9 @@ export interface Revocations {
  * import { assert } from "@std/assert";
  *
  * using key = await generateKey();
- * const revoked = RevocationList.parse(new TextEncoder().encode(`${key.publicKey}\n`));
+ * const revoked = RevocationList.parse(
+ *   new TextEncoder().encode(`${key.publicKey}\n`),
+ * );
  * assert(revoked.isRevoked(key.publicKey));
  * ```
  */
@@ -70,7 +72,10 @@ export class RevocationList {
    * import { RevocationList } from "@denossh/ssh/keys";
    * import { assertThrows } from "@std/assert";
    *
-   * assertThrows(() => RevocationList.parse(new Uint8Array([1, 2, 3])), KeyFormatError);
+   * assertThrows(
+   *   () => RevocationList.parse(new Uint8Array([1, 2, 3])),
+   *   KeyFormatError,
+   * );
    * ```
    */
   static parse(bytes: Uint8Array): RevocationList {
@@ -93,7 +98,9 @@ export class RevocationList {
    * import { assert } from "@std/assert";
    *
    * using key = await generateKey();
-   * const list = RevocationList.of({ fingerprints: [key.publicKey.fingerprint()] });
+   * const list = RevocationList.of({
+   *   fingerprints: [key.publicKey.fingerprint()],
+   * });
    * assert(list.isRevoked(key.publicKey));
    * ```
    */
@@ -115,7 +122,9 @@ export class RevocationList {
    *
    * using key = await generateKey();
    * using other = await generateKey();
-   * const list = RevocationList.of({ keys: [key.publicKey] }).with({ keys: [other.publicKey] });
+   * const list = RevocationList.of({ keys: [key.publicKey] }).with({
+   *   keys: [other.publicKey],
+   * });
    * assert(list.isRevoked(key.publicKey) && list.isRevoked(other.publicKey));
    * ```
    */
@@ -184,15 +193,31 @@ export class RevocationList {
    *
    * @example
    * ```ts
-   * import { generateKey, issueCertificate, RevocationList } from "@denossh/ssh/keys";
+   * import {
+   *   generateKey,
+   *   issueCertificate,
+   *   RevocationList,
+   * } from "@denossh/ssh/keys";
    * import { assert } from "@std/assert";
    *
    * using authority = await generateKey();
    * using key = await generateKey();
-   * const options = { kind: "user", keyId: "ann", principals: ["ann"] } as const;
-   * const certificate = await issueCertificate(authority, key.publicKey, options);
+   * const options = {
+   *   kind: "user",
+   *   keyId: "ann",
+   *   principals: ["ann"],
+   * } as const;
+   * const certificate = await issueCertificate(
+   *   authority,
+   *   key.publicKey,
+   *   options,
+   * );
    * const text = `${authority.publicKey}\n`;
-   * assert(RevocationList.parse(new TextEncoder().encode(text)).isRevoked(certificate));
+   * assert(
+   *   RevocationList.parse(new TextEncoder().encode(text)).isRevoked(
+   *     certificate,
+   *   ),
+   * );
    * ```
    */
   isRevoked(key: PublicKey | Certificate): boolean {

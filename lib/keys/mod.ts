@@ -1,16 +1,28 @@
 /**
- * Keys at rest: read, write and make them, certify and revoke them, sign and verify.
- * Nothing here touches files: text and bytes in, text and bytes out.
+ * Keys at rest: read, write and make them, certify and revoke them, sign and verify. Nothing here touches
+ * files: text and bytes in, text and bytes out.
  *
  * ```ts
- * import { generateKey } from "@denossh/ssh/keys";
- * import { assert } from "@std/assert";
+ * import { generateKey, importPrivateKey } from "@denossh/ssh/keys";
+ * import { assert, assertEquals } from "@std/assert";
  *
  * using key = await generateKey("ed25519", { comment: "me@home" });
+ * const file = key.export({ passphrase: "open sesame" }); // id_ed25519
+ * using same = importPrivateKey(file, { passphrase: "open sesame" });
+ * assertEquals(same.publicKey.fingerprint(), key.publicKey.fingerprint());
+ *
  * const data = new TextEncoder().encode("hello");
  * const signature = key.sign("ssh-ed25519", data);
  * assert(key.publicKey.verify("ssh-ed25519", data, signature));
  * ```
+ *
+ * - {@linkcode generateKey}, {@linkcode importPrivateKey} and {@linkcode importPublicKey} make and read keys;
+ *   {@linkcode PrivateKey.export} writes them in OpenSSH's, PKCS#8, PEM and PuTTY's formats.
+ * - {@linkcode issueCertificate}, {@linkcode withCertificate} and {@linkcode checkCertificate} are about
+ *   certificates, {@linkcode RevocationList} about revoked keys.
+ * - {@linkcode signMessage}, {@linkcode verifyMessage} and {@linkcode AllowedSigners} sign files as
+ *   `ssh-keygen -Y`.
+ * - {@linkcode parseAuthorizedKeys} reads `authorized_keys`.
  *
  * @module
  */

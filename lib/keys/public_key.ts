@@ -26,7 +26,9 @@ export type { Certificate, FingerprintHash, PublicKey, VerifyOptions } from "./k
  * import { importPublicKey, parsePublicKey } from "@denossh/ssh/keys";
  * import { assert } from "@std/assert";
  *
- * const line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
+ * const line =
+ *   "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lk" +
+ *   "BzoO4XLz2qYjJa8CGmj3B1Ea";
  * const key = importPublicKey(line);
  * assert(parsePublicKey(key.blob).equals(key));
  * ```
@@ -63,7 +65,8 @@ function parsed(blob: Uint8Array, comment: string, authorityBits: number): Publi
  * import { assertEquals } from "@std/assert";
  *
  * const key = importPublicKey(
- *   "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea me@home",
+ *   "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lk" +
+ *     "BzoO4XLz2qYjJa8CGmj3B1Ea me@home",
  * );
  * assertEquals(key.comment, "me@home");
  * ```
@@ -125,7 +128,11 @@ export interface PublicKeyExportOptions {
  *
  * @example
  * ```ts
- * import { exportPublicKey, generateKey, importPublicKey } from "@denossh/ssh/keys";
+ * import {
+ *   exportPublicKey,
+ *   generateKey,
+ *   importPublicKey,
+ * } from "@denossh/ssh/keys";
  * import { assertEquals } from "@std/assert";
  *
  * using key = await generateKey("ed25519", { comment: "me@home" });

@@ -64,8 +64,11 @@ export interface MessageSignature {
  * using key = await generateKey();
  * const message = new TextEncoder().encode("I owe you");
  * const signature = await signMessage(key, message, { namespace: "file" });
- * const { publicKey } = verifyMessage(signature, message, { namespace: "file" });
- * assert(publicKey.equals(key.publicKey)); // whether that key is to be trusted is another question
+ * const { publicKey } = verifyMessage(signature, message, {
+ *   namespace: "file",
+ * });
+ * // Whether that key is to be trusted is another question: AllowedSigners.
+ * assert(publicKey.equals(key.publicKey));
  * ```
  */
 export async function signMessage(
@@ -95,7 +98,9 @@ export async function signMessage(
  * import { assertEquals } from "@std/assert";
  *
  * using key = await generateKey();
- * const text = await signMessage(key, new Uint8Array(3), { namespace: "file" });
+ * const text = await signMessage(key, new Uint8Array(3), {
+ *   namespace: "file",
+ * });
  * const signature = readSignature(text);
  * assertEquals([signature.namespace, signature.hash], ["file", "sha512"]);
  * assertEquals(signature.verify(new Uint8Array(4)), false);
@@ -124,9 +129,14 @@ export function readSignature(text: string): MessageSignature {
  * import { assertThrows } from "@std/assert";
  *
  * using key = await generateKey();
- * const text = await signMessage(key, new Uint8Array(3), { namespace: "file" });
+ * const text = await signMessage(key, new Uint8Array(3), {
+ *   namespace: "file",
+ * });
  * verifyMessage(text, new Uint8Array(3), { namespace: "file" });
- * assertThrows(() => verifyMessage(text, new Uint8Array(3), { namespace: "git" }), SignatureError);
+ * assertThrows(
+ *   () => verifyMessage(text, new Uint8Array(3), { namespace: "git" }),
+ *   SignatureError,
+ * );
  * ```
  */
 export function verifyMessage(

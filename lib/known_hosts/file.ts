@@ -55,7 +55,10 @@ export async function readKnownHosts(path: string | URL): Promise<KnownHosts> {
  * using key = await generateKey();
  * await editKnownHosts(path, (known) => known.with("db1", 22, old.publicKey));
  * // The host was set up anew.
- * await editKnownHosts(path, (known) => known.without("db1", 22).with("db1", 22, key.publicKey));
+ * await editKnownHosts(
+ *   path,
+ *   (known) => known.without("db1", 22).with("db1", 22, key.publicKey),
+ * );
  * const known = await readKnownHosts(path);
  * assertEquals(known.check("db1", 22, key.publicKey).verdict, "trusted");
  * await rm(folder, { recursive: true });

@@ -42,7 +42,12 @@ export interface HostLineOptions {
  * import { assertEquals } from "@std/assert";
  *
  * using key = await generateKey("ed25519");
- * const known = KnownHosts.parse("# mine\n").with("db1", 2222, key.publicKey, { hash: true });
+ * const known = KnownHosts.parse("# mine\n").with(
+ *   "db1",
+ *   2222,
+ *   key.publicKey,
+ *   { hash: true },
+ * );
  * assertEquals(known.check("db1", 2222, key.publicKey).verdict, "trusted");
  * assertEquals(known.check("db1", 22, key.publicKey).verdict, "unknown");
  * assertEquals(known.without("db1", 2222).toString(), "# mine\n");
@@ -161,7 +166,9 @@ export class KnownHosts {
    * import { assertEquals } from "@std/assert";
    *
    * using key = await generateKey("ed25519");
-   * const known = KnownHosts.parse(`@cert-authority *.example.com ${key.publicKey} ours`);
+   * const known = KnownHosts.parse(
+   *   `@cert-authority *.example.com ${key.publicKey} ours`,
+   * );
    * const [line] = known.find("a.example.com", 22);
    * assertEquals([line?.marker, line?.comment], ["@cert-authority", "ours"]);
    * ```
@@ -190,7 +197,10 @@ export class KnownHosts {
    *
    * using key = await generateKey("ed25519");
    * const known = KnownHosts.parse("").with("db1", 22, key.publicKey);
-   * assertEquals(known.with("db1", 22, key.publicKey).toString(), known.toString());
+   * assertEquals(
+   *   known.with("db1", 22, key.publicKey).toString(),
+   *   known.toString(),
+   * );
    * ```
    */
   with(host: string, port: number, key: PublicKey, options: HostLineOptions = {}): KnownHosts {
@@ -252,7 +262,11 @@ export class KnownHosts {
    * import { assert } from "@std/assert";
    *
    * using key = await generateKey("ed25519");
-   * assert(KnownHosts.line("db1", 2222, key.publicKey).startsWith("[db1]:2222 ssh-ed25519 AAAA"));
+   * assert(
+   *   KnownHosts.line("db1", 2222, key.publicKey).startsWith(
+   *     "[db1]:2222 ssh-ed25519 AAAA",
+   *   ),
+   * );
    * ```
    */
   static line(host: string, port: number, key: PublicKey, options: HostLineOptions = {}): string {

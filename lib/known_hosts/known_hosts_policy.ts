@@ -36,7 +36,11 @@ export interface KnownHostsOptions {
  *
  * @example
  * ```ts
- * import { KnownHosts, knownHosts, type KnownHostsSource } from "@denossh/ssh/known-hosts";
+ * import {
+ *   KnownHosts,
+ *   knownHosts,
+ *   type KnownHostsSource,
+ * } from "@denossh/ssh/known-hosts";
  * import { generateKey } from "@denossh/ssh/keys";
  * import { assertEquals } from "@std/assert";
  *
@@ -46,7 +50,10 @@ export interface KnownHostsOptions {
  *   find: ({ hostname }) => KnownHosts.parse(`${hostname} ${key.publicKey}`),
  * };
  * const policy = knownHosts([], { source: inventory });
- * assertEquals(await policy.verify({ hostname: "db1", port: 22 }, key.publicKey), true);
+ * assertEquals(
+ *   await policy.verify({ hostname: "db1", port: 22 }, key.publicKey),
+ *   true,
+ * );
  * ```
  */
 export interface KnownHostsSource {
@@ -84,8 +91,13 @@ interface PlaceVerdict extends HostVerdict {
  * import { knownHosts } from "@denossh/ssh";
  * import { assertEquals } from "@std/assert";
  *
- * const policy = knownHosts("/nonexistent/known_hosts", { unknown: "refuse" });
- * assertEquals(await policy.knownTypes!({ hostname: "example.com", port: 22 }), []);
+ * const policy = knownHosts("/nonexistent/known_hosts", {
+ *   unknown: "refuse",
+ * });
+ * assertEquals(
+ *   await policy.knownTypes!({ hostname: "example.com", port: 22 }),
+ *   [],
+ * );
  * ```
  */
 export function knownHosts(

@@ -10,10 +10,20 @@
  *
  * const path = `${await mkdtemp(`${tmpdir()}/hosts-`)}/known_hosts`;
  * using key = await generateKey();
- * await editKnownHosts(path, (known) => known.with("db1", 22, key.publicKey, { hash: true }));
+ * await editKnownHosts(
+ *   path,
+ *   (known) => known.with("db1", 22, key.publicKey, { hash: true }),
+ * );
  * const known = await readKnownHosts(path);
- * assertEquals(known.check("db1", 22, key.publicKey), { verdict: "trusted", lines: [1] });
+ * assertEquals(known.check("db1", 22, key.publicKey), {
+ *   verdict: "trusted",
+ *   lines: [1],
+ * });
  * ```
+ *
+ * - {@linkcode knownHosts} is the policy for the option `hostKeys` of `connect()`.
+ * - {@linkcode KnownHosts} is a file's content: look up, add and remove.
+ * - {@linkcode readKnownHosts} and {@linkcode editKnownHosts} read and change files.
  *
  * @module
  */

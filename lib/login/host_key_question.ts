@@ -38,7 +38,7 @@ export async function askAboutHostKey(
  * import { knownHosts, promptHostKey } from "@denossh/ssh";
  * import { assertEquals } from "@std/assert";
  *
- * // For connect("db1", { hostKeys }): an unknown key is asked about, and added after a yes.
+ * // connect("db1", { hostKeys }) asks about an unknown key, and adds it.
  * const hostKeys = knownHosts("./known_hosts", { unknown: promptHostKey });
  * assertEquals(typeof hostKeys.verify, "function");
  * ```

@@ -18,7 +18,8 @@ import { type HostAddress, type HostKeyPolicy, refused } from "../known_hosts/ho
  *   knownHosts("./known_hosts"),
  *   key.publicKey,
  *   [key.publicKey.fingerprint(), key.publicKey.toString()], // either will do
- *   ({ hostname }, shown) => hostname === "localhost" && shown.equals(key.publicKey),
+ *   ({ hostname }, shown) =>
+ *     hostname === "localhost" && shown.equals(key.publicKey),
  * ];
  * assertEquals(ways.length, 4);
  * ```
@@ -38,7 +39,9 @@ export type HostKeys =
  * import { acceptAnyHostKey } from "@denossh/ssh";
  * import { connectedPair } from "@denossh/ssh/testing";
  *
- * await using _pair = await connectedPair({ connect: { hostKeys: acceptAnyHostKey() } });
+ * await using _pair = await connectedPair({
+ *   connect: { hostKeys: acceptAnyHostKey() },
+ * });
  * ```
  */
 export function acceptAnyHostKey(): HostKeyPolicy {

@@ -27,7 +27,10 @@ export interface LoadKeyOptions {
  *
  * const folder = await mkdtemp(`${tmpdir()}/keys-`);
  * const path = `${folder}/id_ed25519`;
- * await writeFile(path, (await generateKey()).export({ passphrase: "secret" }));
+ * await writeFile(
+ *   path,
+ *   (await generateKey()).export({ passphrase: "secret" }),
+ * );
  * using key = await loadKey(path, { passphrase: "secret" });
  * assert(key.publicKey.fingerprint().startsWith("SHA256:"));
  * await rm(folder, { recursive: true });

@@ -50,7 +50,11 @@ export interface AuthorizedKeysOptions {
  * using key = await generateKey();
  * const text = `restrict,command="uptime" ${key.publicKey}`;
  * await using pair = await connectedPair({
- *   serve: { auth: { publicKey: authorizedKeys((user) => user === "tester" ? text : null) } },
+ *   serve: {
+ *     auth: {
+ *       publicKey: authorizedKeys((user) => user === "tester" ? text : null),
+ *     },
+ *   },
  *   connect: { auth: [publicKey(key)] },
  *   handler: (session) => session.print(session.command!),
  * });

@@ -13,7 +13,12 @@ export type Middleware = (next: SessionHandler) => SessionHandler;
  *
  * @example
  * ```ts
- * import { allowPrograms, layered, logSessions, rateLimit } from "@denossh/ssh/server";
+ * import {
+ *   allowPrograms,
+ *   layered,
+ *   logSessions,
+ *   rateLimit,
+ * } from "@denossh/ssh/server";
  * import { connectedPair } from "@denossh/ssh/testing";
  * import { assertEquals } from "@std/assert";
  *
@@ -21,7 +26,9 @@ export type Middleware = (next: SessionHandler) => SessionHandler;
  * await using pair = await connectedPair({
  *   handler: layered(
  *     (session) => session.print("hello"),
- *     logSessions(({ user, program, code }) => log.push(`${user} ${program} ${code}`)),
+ *     logSessions(({ user, program, code }) =>
+ *       log.push(`${user} ${program} ${code}`)
+ *     ),
  *     rateLimit({ sessions: 10, seconds: 60 }),
  *     allowPrograms((program) => program === "greet"),
  *   ),
@@ -66,8 +73,12 @@ export interface SessionReport {
  * import { assertEquals } from "@std/assert";
  *
  * const log: string[] = [];
- * const logged = logSessions(({ user, program }) => log.push(`${user}: ${program}`));
- * await using pair = await connectedPair({ handler: layered(() => 0, logged) });
+ * const logged = logSessions(({ user, program }) =>
+ *   log.push(`${user}: ${program}`)
+ * );
+ * await using pair = await connectedPair({
+ *   handler: layered(() => 0, logged),
+ * });
  * await pair.host.run("uptime");
  * assertEquals(log, ["tester: uptime"]);
  * ```
@@ -105,7 +116,9 @@ const NOT_PERMITTED = 126;
  * import { connectedPair } from "@denossh/ssh/testing";
  * import { assertEquals } from "@std/assert";
  *
- * const some = allowPrograms((program) => ["status", "restart"].includes(program ?? ""));
+ * const some = allowPrograms((program) =>
+ *   ["status", "restart"].includes(program ?? "")
+ * );
  * await using pair = await connectedPair({ handler: layered(() => 0, some) });
  * assertEquals((await pair.host.command("status").output()).code, 0);
  * assertEquals((await pair.host.command("reboot").output()).code, 126);

@@ -1,5 +1,40 @@
 /**
- * An SSH server in Deno: who may log in, what runs when they do, and which files they see.
+ * SSH servers: policies decide about logins, a handler runs commands, a backend serves files. What no option
+ * allows is refused.
+ *
+ * ```ts
+ * import { connect, password } from "@denossh/ssh";
+ * import { generateKey } from "@denossh/ssh/keys";
+ * import { serve } from "@denossh/ssh/server";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const hostKey = await generateKey();
+ * await using server = serve({
+ *   port: 0,
+ *   hostname: "127.0.0.1",
+ *   hostKeys: [hostKey],
+ *   auth: {
+ *     password: (user, secret) => `${user}:${secret}` === "ann:sesame",
+ *   },
+ * }, async (session) => {
+ *   await session.print(`Hello ${session.user}\n`);
+ *   return 0; // the exit code
+ * });
+ *
+ * await using host = await connect(`ann@127.0.0.1:${server.addr.port}`, {
+ *   auth: [password("sesame")],
+ *   hostKeys: hostKey.publicKey,
+ * });
+ * assertEquals(await host.run("greet"), "Hello ann");
+ * ```
+ *
+ * - {@linkcode serve} listens; {@linkcode ServeOptions} has everything that can be allowed or limited.
+ * - Logins: {@linkcode authorizedKeys}, or any {@linkcode ServerAuthPolicy}; a {@linkcode Grant} limits
+ *   what a login may do.
+ * - Handlers: {@linkcode Session} is what a handler gets; {@linkcode systemShell} runs programs of the
+ *   machine, {@linkcode relay} hands a session to another server, {@linkcode layered} adds logs and limits.
+ * - Files: {@linkcode localFiles} serves a folder and nothing outside of it.
+ * - Keys: {@linkcode hostKeyFile} keeps the server's key in a file.
  *
  * @module
  */

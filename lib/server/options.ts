@@ -25,12 +25,17 @@ import type { PenaltyOptions } from "./penalties.ts";
  * import { assertRejects } from "@std/assert";
  *
  * const forward: ForwardPolicy = {
- *   local: (to, { user }) => user === "ops" && "port" in to && to.port === 5432,
+ *   local: (to, { user }) =>
+ *     user === "ops" && "port" in to && to.port === 5432,
  *   agent: () => true,
  * };
  * await using pair = await connectedPair({ serve: { forward } });
- * await assertRejects(() => pair.host.dial("localhost:5432"), Error, "not allowed");
- * await assertRejects(() => pair.host.listen({ port: 0 })); // not there: refused
+ * await assertRejects(
+ *   () => pair.host.dial("localhost:5432"),
+ *   Error,
+ *   "not allowed",
+ * );
+ * await assertRejects(() => pair.host.listen({ port: 0 })); // no `remote`
  * ```
  */
 export interface ForwardPolicy {

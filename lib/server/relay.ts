@@ -51,7 +51,10 @@ export interface RelayOptions {
  *   },
  * });
  * const { code, stdout } = await bastion.host.command("uptime").output();
- * assertEquals([code, new TextDecoder().decode(stdout)], [3, "uptime inside\n"]);
+ * assertEquals([code, new TextDecoder().decode(stdout)], [
+ *   3,
+ *   "uptime inside\n",
+ * ]);
  * assertEquals((await bastion.host.command("rm -r /").output()).code, 126);
  * ```
  */

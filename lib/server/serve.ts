@@ -50,7 +50,9 @@ export interface SshServer extends AsyncDisposable {
  *   port: 0,
  *   hostname: "127.0.0.1",
  *   hostKeys: [await generateKey("ed25519")],
- *   auth: { password: (user, secret) => user === "deploy" && secret === "hunter2" },
+ *   auth: {
+ *     password: (user, secret) => user === "deploy" && secret === "hunter2",
+ *   },
  * }, async (session) => {
  *   await session.print(`Hello ${session.user}\n`);
  *   return 0;

@@ -69,7 +69,11 @@ export class Command {
   readonly #options: CommandOptions;
   readonly #how: (() => CommandStart) | null;
 
-  /** Commands are made with `host.command()`, not constructed. */
+  /**
+   * Commands are made with `host.command()`, not constructed.
+   *
+   * @ignore
+   */
   constructor(
     open: (signal?: AbortSignal) => Promise<Channel>,
     command: string,

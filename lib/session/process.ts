@@ -64,7 +64,9 @@ interface StartedOptions extends ProcessOptions {
  * await writer.write(new TextEncoder().encode("through the wire"));
  * await writer.close();
  * let text = "";
- * for await (const part of process.stdout.pipeThrough(new TextDecoderStream())) text += part;
+ * for await (
+ *   const part of process.stdout.pipeThrough(new TextDecoderStream())
+ * ) text += part;
  * assertEquals(text, "through the wire");
  * assertEquals((await process.status).code, 0);
  * ```
@@ -83,7 +85,11 @@ export class Process implements AsyncDisposable {
   #watching: Disposable | null | undefined;
   readonly #expecters: Partial<Record<"stdout" | "stderr", Expecter>> = {};
 
-  /** Processes are started with `command().spawn()` or `shell()`, not constructed. */
+  /**
+   * Processes are started with `command().spawn()` or `shell()`, not constructed.
+   *
+   * @ignore
+   */
   constructor(channel: Channel, options: StartedOptions = {}) {
     this.channel = channel;
     this.#options = options;
@@ -188,7 +194,9 @@ export class Process implements AsyncDisposable {
    * await using pair = await connectedPair({
    *   handler: async (session) => {
    *     await session.print("Your name? ");
-   *     for await (const line of session.channel.lines()) await session.print(`Hello ${line}!\n$ `);
+   *     for await (const line of session.channel.lines()) {
+   *       await session.print(`Hello ${line}!\n$ `);
+   *     }
    *   },
    * });
    * await using shell = await pair.host.shell();

@@ -160,7 +160,11 @@ export class Session {
   readonly #gone = new AbortController();
   readonly #policy: SessionPolicy;
 
-  /** Sessions come from a server, not from a constructor. */
+  /**
+   * Sessions come from a server, not from a constructor.
+   *
+   * @ignore
+   */
   constructor(channel: Channel, login: Login, policy: SessionPolicy) {
     this.channel = channel;
     this.login = login;
@@ -251,10 +255,14 @@ export class Session {
    * await using pair = await connectedPair({
    *   handler: async (session) => {
    *     const [, name] = session.arguments; // of: greet 'Ann Lee'
-   *     for await (const line of session.lines()) await session.print(`${name}: ${line}\n`);
+   *     for await (const line of session.lines()) {
+   *       await session.print(`${name}: ${line}\n`);
+   *     }
    *   },
    * });
-   * const command = pair.host.command("greet 'Ann Lee'", { input: "hello\ngoodbye" });
+   * const command = pair.host.command("greet 'Ann Lee'", {
+   *   input: "hello\ngoodbye",
+   * });
    * assertEquals(await command.lines(), ["Ann Lee: hello", "Ann Lee: goodbye"]);
    * ```
    */

@@ -10,7 +10,9 @@ import type { CommandOutput } from "./process.ts";
  * import { connectedPair } from "@denossh/ssh/testing";
  * import { assertEquals } from "@std/assert";
  *
- * await using pair = await connectedPair({ handler: (session) => session.print("[1, 2]") });
+ * await using pair = await connectedPair({
+ *   handler: (session) => session.print("[1, 2]"),
+ * });
  * assertEquals(await pair.host.$`numbers --up-to ${2}`.json(), [1, 2]);
  * ```
  */

@@ -40,22 +40,34 @@ import { exists, makeFolders, makeTempFolder, removeTree, walk } from "./remote/
  *
  * @example
  * ```ts
- * import { localFiles, serveSftp, SftpClient, streamChannel } from "@denossh/ssh/sftp";
+ * import {
+ *   localFiles,
+ *   serveSftp,
+ *   SftpClient,
+ *   streamChannel,
+ * } from "@denossh/ssh/sftp";
  * import { assertEquals } from "@std/assert";
  * import { mkdtemp, rm } from "node:fs/promises";
  * import { tmpdir } from "node:os";
  *
- * // A server in the same program; `connect(…)` and `host.sftp()` give a client of a real one.
+ * // A server in the same program; yours is `connect(…)` and `host.sftp()`.
  * const up = new TransformStream<Uint8Array, Uint8Array>();
  * const down = new TransformStream<Uint8Array, Uint8Array>();
  * const root = await mkdtemp(`${tmpdir()}/files-`);
- * const server = serveSftp(streamChannel(up.readable, down.writable), localFiles({ root }));
+ * const server = serveSftp(
+ *   streamChannel(up.readable, down.writable),
+ *   localFiles({ root }),
+ * );
  * {
- *   await using sftp = await SftpClient.open(streamChannel(down.readable, up.writable));
+ *   await using sftp = await SftpClient.open(
+ *     streamChannel(down.readable, up.writable),
+ *   );
  *   await sftp.mkdir("/notes");
  *   await sftp.writeTextFile("/notes/today.txt", "buy milk");
  *   assertEquals(await sftp.readTextFile("/notes/today.txt"), "buy milk");
- *   for await (const { name } of sftp.readDir("/notes")) assertEquals(name, "today.txt");
+ *   for await (const { name } of sftp.readDir("/notes")) {
+ *     assertEquals(name, "today.txt");
+ *   }
  * }
  * await server;
  * await rm(root, { recursive: true });

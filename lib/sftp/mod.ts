@@ -2,11 +2,13 @@
  * SFTP version 3 with OpenSSH's extensions: a client in the shape of Deno's file functions, and a
  * server over a local folder or a backend of your own.
  *
- * Both run on any two-way byte stream, an {@linkcode SftpChannel}.
- *
- * @example
  * ```ts
- * import { localFiles, serveSftp, SftpClient, streamChannel } from "@denossh/ssh/sftp";
+ * import {
+ *   localFiles,
+ *   serveSftp,
+ *   SftpClient,
+ *   streamChannel,
+ * } from "@denossh/ssh/sftp";
  * import { assertEquals } from "@std/assert";
  * import { mkdtemp, readFile, rm } from "node:fs/promises";
  * import { tmpdir } from "node:os";
@@ -14,10 +16,18 @@
  * const up = new TransformStream<Uint8Array, Uint8Array>();
  * const down = new TransformStream<Uint8Array, Uint8Array>();
  * const root = await mkdtemp(`${tmpdir()}/files-`);
- * const server = serveSftp(streamChannel(up.readable, down.writable), localFiles({ root }));
+ * const server = serveSftp(
+ *   streamChannel(up.readable, down.writable),
+ *   localFiles({ root }),
+ * );
  *
- * const sftp = await SftpClient.open(streamChannel(down.readable, up.writable));
- * const { bytes } = await sftp.put(new TextEncoder().encode("hello"), "/hello.txt");
+ * const sftp = await SftpClient.open(
+ *   streamChannel(down.readable, up.writable),
+ * );
+ * const { bytes } = await sftp.put(
+ *   new TextEncoder().encode("hello"),
+ *   "/hello.txt",
+ * );
  * assertEquals(bytes, 5);
  * assertEquals(await readFile(`${root}/hello.txt`, "utf8"), "hello");
  *
@@ -25,6 +35,12 @@
  * await server;
  * await rm(root, { recursive: true });
  * ```
+ *
+ * - {@linkcode SftpClient} is what `host.sftp()` returns; {@linkcode SftpTransferOptions} has the options of
+ *   `put`, `get` and `copy`.
+ * - {@linkcode serveSftp} serves a backend: {@linkcode localFiles}, or an {@linkcode SftpBackend} of your own.
+ *
+ * Both run on any two-way byte stream, an {@linkcode SftpChannel}.
  *
  * @module
  */

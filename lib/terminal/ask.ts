@@ -15,7 +15,10 @@ import { onSignals } from "./signals.ts";
  * import { InterruptedError } from "@denossh/ssh";
  * import { assertEquals } from "@std/assert";
  *
- * assertEquals(new InterruptedError("SIGTERM").message, "Interrupted by SIGTERM");
+ * assertEquals(
+ *   new InterruptedError("SIGTERM").message,
+ *   "Interrupted by SIGTERM",
+ * );
  * ```
  */
 export class InterruptedError extends Error {
@@ -68,7 +71,9 @@ export async function ask(prompt: string, options: AskOptions): Promise<string |
  *
  * const ask = async () => await promptSecret("Password: ") ?? "";
  * await using host = await connect("ann@db1", { auth: [password(ask)] });
- * await host.sudo("systemctl restart web", { password: () => promptSecret("Password for sudo: ") });
+ * await host.sudo("systemctl restart web", {
+ *   password: () => promptSecret("Password for sudo: "),
+ * });
  * ```
  */
 export function promptSecret(prompt: string): Promise<string | null> {

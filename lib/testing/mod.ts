@@ -1,5 +1,18 @@
 /**
- * Worlds for tests: a pair of streams, and a client that is logged in to a server, all in memory.
+ * For tests of programs that use SSH: a client that is logged in to a server, both in memory.
+ *
+ * ```ts
+ * import { connectedPair } from "@denossh/ssh/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using pair = await connectedPair({
+ *   handler: (session) => session.print(`ran ${session.command}`),
+ * });
+ * assertEquals(await pair.host.run("uptime"), "ran uptime");
+ * ```
+ *
+ * - {@linkcode connectedPair} makes both; its options are those of `connect()` and `serve()`.
+ * - {@linkcode memoryPair} makes two ends of a connection, for the option `transport`.
  *
  * @module
  */

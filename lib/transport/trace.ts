@@ -36,8 +36,16 @@ export interface TraceEvent {
  * import { traceLine } from "@denossh/ssh";
  * import { assertEquals } from "@std/assert";
  *
- * const event = { direction: "sent", name: "CHANNEL_EOF", number: 96, length: 5 } as const;
- * assertEquals(traceLine({ ...event, fields: { recipient: 3 } }), "sent CHANNEL_EOF recipient=3");
+ * const event = {
+ *   direction: "sent",
+ *   name: "CHANNEL_EOF",
+ *   number: 96,
+ *   length: 5,
+ * } as const;
+ * assertEquals(
+ *   traceLine({ ...event, fields: { recipient: 3 } }),
+ *   "sent CHANNEL_EOF recipient=3",
+ * );
  * ```
  */
 export function traceLine({ direction, name, fields }: TraceEvent): string {

@@ -34,17 +34,27 @@ export interface WebSocketOptions extends CallOptions {
  * import { assertEquals } from "@std/assert";
  *
  * const hostKey = await generateKey();
- * await using gateway = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
+ * await using gateway = Deno.serve({
+ *   port: 0,
+ *   hostname: "127.0.0.1",
+ *   onListen() {},
+ * }, (request) => {
  *   const { socket, response } = Deno.upgradeWebSocket(request);
  *   const options = { hostKeys: [hostKey], auth: { none: () => true } };
  *   webSocketTransport(socket).then((streams) =>
- *     serveStreams(streams, options, (session) => session.print(`You ran ${session.command}`))
+ *     serveStreams(
+ *       streams,
+ *       options,
+ *       (session) => session.print(`You ran ${session.command}`),
+ *     )
  *   );
  *   return response;
  * });
  *
  * await using host = await connect({
- *   transport: await webSocketTransport(`ws://127.0.0.1:${gateway.addr.port}/`),
+ *   transport: await webSocketTransport(
+ *     `ws://127.0.0.1:${gateway.addr.port}/`,
+ *   ),
  *   user: "me",
  *   auth: [none()],
  *   hostKeys: hostKey.publicKey,

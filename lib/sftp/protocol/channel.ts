@@ -10,7 +10,9 @@ import { concat } from "@std/bytes";
  *
  * async function drain(channel: SftpChannel): Promise<number> {
  *   let bytes = 0;
- *   for (let chunk; (chunk = await channel.readChunk()) !== null;) bytes += chunk.length;
+ *   for (let chunk; (chunk = await channel.readChunk()) !== null;) {
+ *     bytes += chunk.length;
+ *   }
  *   return bytes;
  * }
  * ```

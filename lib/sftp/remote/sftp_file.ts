@@ -18,7 +18,10 @@ let wrap: (file: RemoteFile) => SftpFile;
  * ```ts
  * import { type SftpClient, type SftpFile } from "@denossh/ssh/sftp";
  *
- * async function firstBytes(sftp: SftpClient, path: string): Promise<Uint8Array> {
+ * async function firstBytes(
+ *   sftp: SftpClient,
+ *   path: string,
+ * ): Promise<Uint8Array> {
  *   await using file: SftpFile = await sftp.open(path);
  *   const bytes = new Uint8Array(16);
  *   return bytes.subarray(0, await file.read(bytes) ?? 0);

@@ -89,7 +89,9 @@ export interface SftpBackendEntry {
  * const nothing: SftpBackend = {
  *   realPath: () => Promise.resolve("/"),
  *   stat: (path) =>
- *     Promise.reject(new SftpError(SftpStatus.NO_SUCH_FILE, "stat", path, "Nothing here")),
+ *     Promise.reject(
+ *       new SftpError(SftpStatus.NO_SUCH_FILE, "stat", path, "Nothing here"),
+ *     ),
  *   async *readDir() {},
  * };
  * ```

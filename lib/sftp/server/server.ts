@@ -82,15 +82,26 @@ function isService(served: SftpBackend | SftpService): served is SftpService {
  *
  * @example
  * ```ts
- * import { localFiles, serveSftp, SftpClient, streamChannel } from "@denossh/ssh/sftp";
+ * import {
+ *   localFiles,
+ *   serveSftp,
+ *   SftpClient,
+ *   streamChannel,
+ * } from "@denossh/ssh/sftp";
  * import { assert } from "@std/assert";
  *
  * const up = new TransformStream<Uint8Array, Uint8Array>();
  * const down = new TransformStream<Uint8Array, Uint8Array>();
  * const backend = localFiles({ root: "." });
- * const serving = serveSftp(streamChannel(up.readable, down.writable), backend, { readOnly: true });
+ * const serving = serveSftp(
+ *   streamChannel(up.readable, down.writable),
+ *   backend,
+ *   { readOnly: true },
+ * );
  *
- * const sftp = await SftpClient.open(streamChannel(down.readable, up.writable));
+ * const sftp = await SftpClient.open(
+ *   streamChannel(down.readable, up.writable),
+ * );
  * assert((await sftp.stat("/")).isDirectory);
  * await sftp.close();
  * await serving;

@@ -15,7 +15,9 @@ import { SftpStatus } from "../protocol/status.ts";
  *     await sftp.put("./dist", "/srv/app", { recursive: true });
  *   } catch (error) {
  *     if (!(error instanceof SftpTransferError)) throw error;
- *     for (const { path, error: reason } of error.result.failures) console.error(path, reason.message);
+ *     for (const { path, error: reason } of error.result.failures) {
+ *       console.error(path, reason.message);
+ *     }
  *   }
  * }
  * ```
