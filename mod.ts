@@ -37,12 +37,18 @@
  *
  * - {@linkcode connect} logs in, by the user's own files unless {@linkcode ConnectOptions} say otherwise,
  *   and returns a {@linkcode Client}.
- * - Commands: {@linkcode Client.run}, {@linkcode Client.$}, {@linkcode Client.command} and its
- *   {@linkcode Process}, {@linkcode Client.sudo}, {@linkcode Client.shell}.
- * - Files: {@linkcode Client.sftp} returns an {@linkcode SftpClient} with Deno's file functions, `put` and
- *   `get`.
- * - Tunnels: {@linkcode Client.fetch}, {@linkcode Client.dial}, {@linkcode Client.forwardLocal},
- *   {@linkcode Client.forwardRemote}, and {@linkcode openTunnels}, which reconnects.
+ * - Commands: {@linkcode Client.prototype.run | host.run} and
+ *   {@linkcode Client.prototype.$ | host.$} return their output,
+ *   {@linkcode Client.prototype.command | host.command} also runs them with streams
+ *   ({@linkcode Process}), {@linkcode Client.prototype.sudo | host.sudo} as root;
+ *   {@linkcode Client.prototype.shell | host.shell} is a shell.
+ * - Files: {@linkcode Client.prototype.sftp | host.sftp} returns an {@linkcode SftpClient} with Deno's
+ *   file functions, `put` and `get`.
+ * - Tunnels: {@linkcode Client.prototype.fetch | host.fetch},
+ *   {@linkcode Client.prototype.dial | host.dial},
+ *   {@linkcode Client.prototype.forwardLocal | host.forwardLocal},
+ *   {@linkcode Client.prototype.forwardRemote | host.forwardRemote}, and
+ *   {@linkcode openTunnels}, which reconnects.
  * - Many hosts: {@linkcode fleet}.
  * - Credentials: {@linkcode publicKey} with {@linkcode loadKey}, {@linkcode agent}, {@linkcode password},
  *   {@linkcode interactive}.

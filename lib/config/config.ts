@@ -38,6 +38,7 @@ import { thisSide } from "./local_side.ts";
 export class Config {
   readonly #files: readonly ConfigFile[];
 
+  /** @ignore */
   private constructor(files: readonly ConfigFile[]) {
     this.#files = files;
   }

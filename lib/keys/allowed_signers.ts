@@ -52,6 +52,7 @@ export class AllowedSigners {
   /** The lines that make sense, in order. */
   readonly entries: readonly AllowedSigner[];
 
+  /** @ignore */
   private constructor(entries: readonly AllowedSigner[]) {
     this.entries = entries;
   }

@@ -55,6 +55,7 @@ export interface Revocations {
 export class RevocationList {
   readonly #file: KrlFile;
 
+  /** @ignore */
   private constructor(file: KrlFile) {
     this.#file = file;
   }

@@ -57,6 +57,7 @@ export class KnownHosts {
   readonly #lines: readonly string[];
   readonly #entries: readonly HostEntry[];
 
+  /** @ignore */
   private constructor(lines: readonly string[]) {
     this.#lines = lines;
     this.#entries = lines.map((line, at) => parseHostLine(line.trim(), at + 1))

@@ -89,6 +89,7 @@ export class SftpClient implements AsyncDisposable {
   };
   readonly #remote: RemoteFileSystem;
 
+  /** @ignore */
   private constructor(remote: RemoteFileSystem) {
     this.#remote = remote;
     this.extensions = remote.session.extensions;

@@ -34,6 +34,7 @@ export class SftpFile implements AsyncDisposable {
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   #writable: WritableStream<Uint8Array> | null = null;
 
+  /** @ignore */
   private constructor(file: RemoteFile) {
     this.#file = file;
   }
