@@ -360,6 +360,46 @@ Deno.test("sessions of one connection share its handles", async () => {
   assertEquals(await fill(third.peer), SFTP_MAX_HANDLES);
 });
 
+for (
+  const [how, does] of Object.entries({
+    "at once": (into: Uint8Array) => into.length,
+    "after a while": (into: Uint8Array) => turn().then(() => into.length),
+  })
+) {
+  Deno.test(`ten sessions that read ${how} and do not listen cost one connection's memory`, async () => {
+    let read = 0;
+    const buffers = new Set<ArrayBufferLike>();
+    const clock = new WorkClock();
+    const backend = slow(clock, {
+      read(into) {
+        read += into.length;
+        buffers.add(into.buffer);
+        return does(into);
+      },
+    });
+    const share = new ConnectionShare(new Turn(new Turns(clock)));
+    await using sessions = new AsyncDisposableStack();
+    const sending: Promise<void>[] = [];
+    for (let i = 0; i < 10; i++) {
+      const { peer } = sessions.use(await session(backend, share));
+      const handle = await handleOf(peer, open("/file"));
+      const request = msg.Read.encode(1, { handle, offset: 0, length: 0xffff_ffff });
+      sending.push(peer.send(...Array.from({ length: 1000 }, () => request)).catch(() => {}));
+    }
+    for (let seen = -1; seen !== read;) {
+      seen = read;
+      for (let turns = 0; turns < 100; turns++) await turn();
+    }
+    const channels = 10 * 1024 * 1024;
+    atMost(read - channels, 12 * 1024 * 1024);
+    let held = 0;
+    for (const { byteLength } of buffers) held += byteLength;
+    atMost(held - channels, 12 * 1024 * 1024);
+    await sessions.disposeAsync();
+    await Promise.all(sending);
+  });
+}
+
 Deno.test("a handle that could not be opened is not counted", async () => {
   const share = new ConnectionShare();
   const refusing: SftpBackend = { open: () => Promise.reject(new Deno.errors.NotFound()) };

@@ -15,7 +15,7 @@ import { channelPair, turn } from "./world.ts";
 
 Deno.test("answers leave in the order of the requests, whatever is done first", async () => {
   const sent: number[] = [];
-  const pipeline = new Pipeline<number>(100, (answer) => sent.push(answer));
+  const pipeline = new Pipeline<number>(() => 100, (answer) => sent.push(answer));
   const slow = Promise.withResolvers<number>();
   await pipeline.beside("read", 1, () => slow.promise);
   await pipeline.beside("read", 1, () => 2);
@@ -29,7 +29,7 @@ Deno.test("answers leave in the order of the requests, whatever is done first", 
 
 Deno.test("what is done at once is answered at once, unless something before it is running", async () => {
   const sent: number[] = [];
-  const pipeline = new Pipeline<number>(100, (answer) => sent.push(answer));
+  const pipeline = new Pipeline<number>(() => 100, (answer) => sent.push(answer));
   await pipeline.beside("read", 1, () => 0); // of the same kind as the next
   const first = pipeline.beside("read", 1, () => 1);
   assertEquals(sent.splice(0), [0, 1]);
@@ -44,7 +44,7 @@ Deno.test("what is done at once is answered at once, unless something before it 
 });
 
 Deno.test("what is of another kind waits for all before it", async () => {
-  const pipeline = new Pipeline<string>(100, () => {});
+  const pipeline = new Pipeline<string>(() => 100, () => {});
   const read = Promise.withResolvers<string>();
   await pipeline.beside("read", 1, () => read.promise);
   const started: string[] = [];
@@ -63,7 +63,7 @@ Deno.test("what is of another kind waits for all before it", async () => {
 Deno.test("no more than the limit of bytes is under way, nor than sixteen requests", async () => {
   for (const [bytes, most] of [[50, 3], [1, 16]] as const) {
     let [running, peak] = [0, 0];
-    const pipeline = new Pipeline<void>(100, () => {});
+    const pipeline = new Pipeline<void>(() => 100, () => {});
     for (let i = 0; i < 40; i++) {
       await pipeline.beside("read", bytes, async () => {
         peak = Math.max(peak, ++running);

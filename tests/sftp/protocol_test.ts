@@ -577,6 +577,7 @@ function gated(): { channel: SftpChannel; writes: string[]; end(error?: Error): 
 }
 
 const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 Deno.test("an outbox sends what comes together in one write, and the rest in the next", async () => {
   const { channel, writes, end } = gated();
@@ -605,10 +606,30 @@ Deno.test("an outbox joins small chunks to about a packet, and leaves large ones
   const { channel, writes, end } = gated();
   const outbox = new Outbox(channel, () => assert(false));
   const sizes = [1, 1025, 1024, 1, 1025, ...Array(40).fill(1000)];
-  outbox.push(sizes.map((size) => new Uint8Array(size)));
+  const sent = sizes.map((size, at) => bytes(String.fromCharCode(48 + at).repeat(size)));
+  outbox.push(sent);
   await turn();
   const lengths = writes[0]!.split("+").map(({ length }) => length);
   assertEquals(lengths, [1, 1025, 1025, 1025, 32_000, 8000]);
+  assertEquals(writes[0]!.replaceAll("+", ""), sent.map((chunk) => text(chunk)).join(""));
+  await end();
+});
+
+Deno.test("an outbox keeps small chunks as one, which is what they cost", async () => {
+  const { channel, writes, end } = gated();
+  const outbox = new Outbox(channel, () => assert(false));
+  outbox.push([bytes("first")]);
+  await turn();
+  const reused = bytes("answer");
+  for (let i = 0; i < 1000; i++) outbox.push([reused]);
+  reused.fill(0); // what was joined has been copied, but for the first chunk of the write
+  await end();
+  assertEquals(writes[1]!.slice(6), "answer".repeat(999));
+  let isBelow = false;
+  outbox.below(6000 + 255).then(() => isBelow = true);
+  await turn();
+  assertEquals(isBelow, false);
+  await outbox.below(6000 + 256);
   await end();
 });
 

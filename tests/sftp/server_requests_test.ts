@@ -547,6 +547,34 @@ Deno.test("memory of answers is used again, and grows to the longest", () => {
   assertEquals(buffers.take(100).buffer.byteLength, 200);
 });
 
+Deno.test("memory of answers is kept up to 4 MiB, and that of requests up to four times the longest", async () => {
+  const answers = new AnswerBuffers();
+  const [taken, again] = [0, 0].map(() => Array.from({ length: 20 }, () => answers.take(2 ** 18)));
+  for (const { buffer } of taken!) answers.give(buffer);
+  const kept = new Set(taken!.map(({ buffer }) => buffer));
+  for (const { buffer } of again!) answers.give(buffer);
+  const third = Array.from({ length: 20 }, () => answers.take(2 ** 18).buffer);
+  assertEquals(third.filter((buffer) => kept.has(buffer)).length, 16);
+  const requests = new RequestBuffers();
+  const lent = Array.from({ length: 10 }, () => {
+    const { current } = requests;
+    requests.lend(current, Promise.resolve());
+    return current;
+  });
+  await turn();
+  const used = Array.from({ length: 10 }, () => {
+    requests.lend(requests.current, new Promise(() => {}));
+    return requests.current;
+  });
+  assertEquals(used.filter((buffer) => lent.includes(buffer)).length, 4);
+});
+
+Deno.test("a request holds the memory that it is gathered in", () => {
+  const requests = new RequestBuffers();
+  assertEquals(requests.heldBy(new Uint8Array(9)), 9);
+  assertEquals(requests.heldBy(requests.current.subarray(0, 9)), 256 * 1024);
+});
+
 Deno.test("the memory of a request is lent until it has ended, if its body lies in it", async () => {
   const buffers = new RequestBuffers();
   const own = buffers.current;

@@ -1,13 +1,15 @@
-import { concat } from "@std/bytes";
 import type { SftpChannel } from "./channel.ts";
 
-/** Chunks of up to this many bytes are joined with their neighbours: each would be a packet. */
+/**
+ * Chunks of up to this many bytes are joined with their neighbours: each would be a packet, and an object
+ * that outlives the collector's first looks.
+ */
 const SMALL_BYTES = 1024;
 
 /** Up to this many bytes they are joined, which is about a packet. */
 const JOINED_BYTES = 32 * 1024;
 
-/** What a chunk takes besides its bytes, so that many small ones count as what they cost. */
+/** What a chunk that is not joined takes besides its bytes. */
 const CHUNK_BYTES = 256;
 
 /** Queues outgoing messages; those pushed together, or during a write, leave in one write. */
@@ -16,6 +18,9 @@ export class Outbox {
   readonly #failed: (cause: unknown) => void;
   #state: "idle" | "flushing" | "failed" = "idle";
   #chunks: Uint8Array[] = [];
+  /** The last chunk, if small ones are joined to it: they lie at the beginning. */
+  #joined: Uint8Array | null = null;
+  #joinedBytes = 0;
   #releases: (() => void)[] = [];
   #bytes = 0;
   #batch: Promise<void> = Promise.resolve();
@@ -29,10 +34,7 @@ export class Outbox {
   /** Queues chunks, which must stay as they are until `release` is called. */
   push(chunks: readonly Uint8Array[], release?: () => void): void {
     if (this.#state === "failed") return;
-    for (const chunk of chunks) {
-      this.#chunks.push(chunk);
-      this.#bytes += chunk.length + CHUNK_BYTES;
-    }
+    for (const chunk of chunks) this.#add(chunk);
     if (release) this.#releases.push(release);
     if (this.#state === "idle") this.#flush();
   }
@@ -40,6 +42,38 @@ export class Outbox {
   /** Resolves when no more than `bytes` are queued, what chunks cost included, or writing has failed. */
   async below(bytes: number): Promise<void> {
     while (this.#bytes > bytes && this.#state === "flushing") await this.#batch;
+  }
+
+  #add(chunk: Uint8Array): void {
+    const isSmall = chunk.length <= SMALL_BYTES;
+    if (isSmall && this.#joined !== null && this.#joinedBytes + chunk.length <= JOINED_BYTES) {
+      this.#join(chunk);
+      this.#bytes += chunk.length;
+      return;
+    }
+    this.#endJoined();
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length + CHUNK_BYTES;
+    if (isSmall) [this.#joined, this.#joinedBytes] = [chunk, chunk.length];
+  }
+
+  /** Copies a chunk after those that are joined already. */
+  #join(chunk: Uint8Array): void {
+    const bytes = this.#joinedBytes + chunk.length;
+    if (bytes > this.#joined!.length) { // such as the first one, which is the caller's
+      const longer = new Uint8Array(Math.min(Math.max(4 * bytes, SMALL_BYTES), JOINED_BYTES));
+      longer.set(this.#joined!.subarray(0, this.#joinedBytes));
+      this.#joined = longer;
+    }
+    this.#joined!.set(chunk, this.#joinedBytes);
+    this.#joinedBytes = bytes;
+  }
+
+  /** Nothing more is joined to the last chunk. */
+  #endJoined(): void {
+    if (this.#joined === null) return;
+    this.#chunks[this.#chunks.length - 1] = this.#joined.subarray(0, this.#joinedBytes);
+    this.#joined = null;
   }
 
   async #flush(): Promise<void> {
@@ -53,38 +87,21 @@ export class Outbox {
   }
 
   async #write(): Promise<void> {
+    this.#endJoined();
     const chunks = this.#chunks;
     const releases = this.#releases;
     const bytes = this.#bytes;
     this.#chunks = [];
     this.#releases = [];
     try {
-      await this.#channel.writeAll(...joined(chunks));
+      await this.#channel.writeAll(...chunks);
       this.#bytes -= bytes;
       for (const release of releases) release();
     } catch (cause) {
       this.#state = "failed";
       this.#chunks = [];
+      this.#joined = null;
       this.#failed(cause);
     }
   }
-}
-
-/** The chunks, small ones that follow each other as one. */
-function joined(chunks: readonly Uint8Array[]): Uint8Array[] {
-  if (chunks.length < 2) return [...chunks];
-  const list: Uint8Array[] = [];
-  for (let at = 0; at < chunks.length;) {
-    const from = at;
-    for (let bytes = 0; at < chunks.length && chunks[at]!.length <= SMALL_BYTES; at++) {
-      bytes += chunks[at]!.length;
-      if (bytes > JOINED_BYTES) break;
-    }
-    if (at - from > 1) list.push(concat(chunks.slice(from, at)));
-    else {
-      list.push(chunks[from]!);
-      at = from + 1;
-    }
-  }
-  return list;
 }

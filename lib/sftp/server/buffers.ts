@@ -1,8 +1,11 @@
 /** Memory that a server uses again: for answers to READs, and for requests. */
 import { SFTP_MAX_MESSAGE } from "../../defaults.ts";
 
-/** The most buffers that are kept: as many as answers run and wait at once. */
-const MAX_FREE = 32;
+/** Bytes of buffers that are kept: of the answers that run and wait at once, twice over. */
+const FREE_BYTES = 4 * 1024 * 1024;
+
+/** Buffers for requests that are kept. */
+const MAX_SPARE = 4;
 
 /** Memory for answers to READs; each buffer has the greatest length so far, since lengths vary. */
 export class AnswerBuffers {
@@ -18,11 +21,15 @@ export class AnswerBuffers {
     return new Uint8Array(this.#free.pop() ?? new ArrayBuffer(this.#length), 0, length);
   }
 
+  /** Whether memory may be one of these buffers. */
+  lent(buffer: ArrayBuffer): boolean {
+    return buffer.byteLength === this.#length;
+  }
+
   /** Returns the memory of an answer that has been sent. */
   give(buffer: ArrayBuffer): void {
-    if (buffer.byteLength === this.#length && this.#free.length < MAX_FREE) {
-      this.#free.push(buffer);
-    }
+    const fits = (this.#free.length + 1) * this.#length <= FREE_BYTES;
+    if (this.lent(buffer) && fits) this.#free.push(buffer);
   }
 }
 
@@ -32,11 +39,18 @@ export class RequestBuffers {
   current: Uint8Array<ArrayBuffer> = new Uint8Array(SFTP_MAX_MESSAGE);
   readonly #spare: Uint8Array<ArrayBuffer>[] = [];
 
+  /** Bytes of memory that a request holds while it runs. */
+  heldBy(body: Uint8Array): number {
+    return body.buffer === this.current.buffer ? this.current.length : body.length;
+  }
+
   /** Leaves the current buffer to a request until it has ended, if its body lies in it. */
   lend(body: Uint8Array, until: Promise<unknown>): void {
     if (body.buffer !== this.current.buffer) return;
     const lent = this.current;
     this.current = this.#spare.pop() ?? new Uint8Array(SFTP_MAX_MESSAGE);
-    until.then(() => this.#spare.push(lent));
+    until.then(() => {
+      if (this.#spare.length < MAX_SPARE) this.#spare.push(lent);
+    });
   }
 }

@@ -7,7 +7,7 @@ const MAX_RUNNING = 16;
  * it. Answers leave in the order of the requests.
  */
 export class Pipeline<A> {
-  readonly #limit: number;
+  readonly #limit: () => number;
   readonly #send: (answer: A) => void;
   /** Running requests, the oldest first; each is removed when it is answered. */
   readonly #running: Promise<void>[] = [];
@@ -15,10 +15,10 @@ export class Pipeline<A> {
   #bytes = 0;
 
   /**
-   * @param limit The most bytes of running requests
+   * @param limit The most bytes of memory for running requests
    * @param send Takes the answers
    */
-  constructor(limit: number, send: (answer: A) => void) {
+  constructor(limit: () => number, send: (answer: A) => void) {
     this.#limit = limit;
     this.#send = send;
   }
@@ -40,7 +40,7 @@ export class Pipeline<A> {
     if (this.#running.length === 0 && !(answer instanceof Promise)) return this.#send(answer);
     this.#bytes += bytes;
     this.#running.push(this.#answer(answer, bytes, this.#running.at(-1)));
-    while (this.#running.length >= MAX_RUNNING || this.#bytes > this.#limit) {
+    while (this.#running.length >= MAX_RUNNING || this.#bytes > this.#limit()) {
       await this.#running[0];
     }
   }

@@ -1,10 +1,10 @@
-import { SFTP_MAX_MESSAGE } from "../../defaults.ts";
+import { SFTP_MAX_CHUNK, SFTP_MAX_MESSAGE } from "../../defaults.ts";
 import { ProtocolError } from "../../errors.ts";
 import { tell } from "../../listener.ts";
 import { peek32 } from "../../wire/hot.ts";
 import { type RequestSubject, type SftpRequestReport, subjectOf } from "./audit.ts";
 import type { SftpBackend, SftpBackendFile } from "./backend.ts";
-import { AnswerBuffers, RequestBuffers } from "./buffers.ts";
+import { RequestBuffers } from "./buffers.ts";
 import { ByteSource } from "../protocol/byte_source.ts";
 import type { SftpChannel } from "../protocol/channel.ts";
 import { statusOf } from "./errno.ts";
@@ -24,9 +24,6 @@ import { EXTENSIONS } from "./extensions.ts";
 import { lost, refuse, SftpStatus, statusText } from "../protocol/status.ts";
 import { ConnectionShare } from "./share.ts";
 import type { Turn } from "../../turns.ts";
-
-/** Bytes of answers that may wait for the client to read them, before no more requests are taken. */
-const QUEUE_BYTES = 2 * 1024 * 1024;
 
 /** How to serve. */
 export interface ServeSftpOptions {
@@ -138,10 +135,10 @@ class ServerSession {
   readonly #pipeline: Pipeline<Frame>;
   readonly #handles: Handles;
   readonly #channel: SftpChannel;
+  readonly #share: ConnectionShare;
   readonly #turn: Turn;
   readonly #context: OperationContext;
   readonly #options: ServeSftpOptions;
-  readonly #answers: AnswerBuffers = new AnswerBuffers();
   readonly #requests: RequestBuffers = new RequestBuffers();
   /** The end of the running writes, by file. */
   readonly #ends: Map<SftpBackendFile, number> = new Map();
@@ -156,6 +153,7 @@ class ServerSession {
     const { readOnly = false, umask = 0, linkFirst = false } = options;
     this.#options = options;
     this.#channel = channel;
+    this.#share = share;
     this.#turn = share.turn;
     this.#handles = new Handles(share);
     this.#context = {
@@ -164,7 +162,7 @@ class ServerSession {
       readOnly,
       umask,
       linkFirst,
-      answers: this.#answers,
+      answers: share.answers,
       turn: share.turn,
       isOpen: () => this.#isOpen,
     };
@@ -173,12 +171,16 @@ class ServerSession {
       this.#failure = cause;
       channel.close().catch(() => {}); // so that a read that waits for more requests ends
     });
-    this.#pipeline = new Pipeline(QUEUE_BYTES, (frame) => {
-      this.#outbox.push([frame], () => this.#answers.give(frame.buffer));
+    this.#pipeline = new Pipeline(() => share.sessionBytes, (frame) => {
+      const release = share.answers.lent(frame.buffer)
+        ? () => share.answers.give(frame.buffer)
+        : undefined;
+      this.#outbox.push([frame], release);
     });
   }
 
   async run(): Promise<void> {
+    using _counted = this.#share.session();
     try {
       if (!await this.#source.more()) return;
       await this.#greet();
@@ -186,7 +188,7 @@ class ServerSession {
         const turn = this.#turn.begin();
         if (turn) await turn;
         await this.#take();
-        await this.#outbox.below(QUEUE_BYTES);
+        await this.#outbox.below(this.#share.sessionBytes);
       }
       await this.#quiet();
     } finally {
@@ -227,24 +229,28 @@ class ServerSession {
       if (answer instanceof Promise) this.#requests.lend(body, answer);
       return answer;
     };
-    if (this.#mayRunBeside(type, body)) await this.#pipeline.beside(`${type}`, body.length, run);
+    const held = this.#heldBeside(type, body);
+    if (held !== null) await this.#pipeline.beside(`${type}`, held, run);
     else {
       this.#ends.clear();
       await this.#pipeline.alone(run);
     }
   }
 
-  /** Whether it may run in parallel with others of its kind: reads, or writes that do not overlap. */
-  #mayRunBeside(type: number, body: Uint8Array): boolean {
-    if (type !== FXP.READ && type !== FXP.WRITE) return false;
+  /**
+   * Bytes of memory that a request holds which may run in parallel with others of its kind: reads, or writes
+   * that do not overlap. Null for others.
+   */
+  #heldBeside(type: number, body: Uint8Array): number | null {
+    if (type !== FXP.READ && type !== FXP.WRITE) return null;
     if (type === FXP.READ) this.#ends.clear();
     const transfer = transferOf(body);
     const file = transfer && this.#handles.parallel(transfer.handle);
-    if (!transfer || !file) return false;
-    if (type === FXP.READ) return true;
-    if (transfer.offset < (this.#ends.get(file) ?? 0)) return false;
+    if (!transfer || !file) return null;
+    if (type === FXP.READ) return Math.min(transfer.length, SFTP_MAX_CHUNK);
+    if (transfer.offset < (this.#ends.get(file) ?? 0)) return null;
     this.#ends.set(file, transfer.offset + transfer.length);
-    return true;
+    return this.#requests.heldBy(body);
   }
 
   /** Runs a request; an error becomes an answer, too. */
