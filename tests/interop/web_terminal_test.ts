@@ -4,27 +4,12 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { homeFor, startExample } from "../support/example.ts";
-import { within } from "../support/within.ts";
 import { openPage, type Page } from "./harness/browser.ts";
 import { peerTest } from "./harness/peers.ts";
 import { startSshd } from "./harness/sshd.ts";
 
 /** Waits until the terminal shows what a pattern matches. */
-async function shown(page: Page, pattern: RegExp): Promise<void> {
-  const look = `new Promise((resolve) => {
-    const look = () => {
-      const text = document.querySelector(".xterm-rows").innerText.replaceAll("\\u00a0", " ");
-      if (${pattern}.test(text.trim())) resolve(true);
-    };
-    new MutationObserver(look).observe(document, { childList: true, subtree: true, characterData: true });
-    look();
-  })`;
-  await within(page.evaluate(look), `${pattern} in the terminal`, 30_000).catch(
-    async (cause) => {
-      throw new Error(await page.evaluate("document.body.innerText"), { cause });
-    },
-  );
-}
+const shown = (page: Page, pattern: RegExp) => page.shown(".xterm-rows", pattern);
 
 await peerTest(["sshd", "chromium"], "The example of a terminal in the browser runs", async () => {
   await using server = await startSshd({ config: { PrintLastLog: "no" } });

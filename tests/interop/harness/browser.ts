@@ -1,12 +1,20 @@
 /** A headless Chromium, driven by its DevTools protocol. */
 import { Program } from "../../support/program.ts";
 import { tempFolder } from "../../support/temp.ts";
+import { within } from "../../support/within.ts";
 import { requirePeer } from "./peers.ts";
+
+/** How long a page may take to show something. */
+const SHOWN_MS = 30_000;
 
 /** A page in the browser. */
 export interface Page extends AsyncDisposable {
   /** The result of an expression in the page; of a promise, what it resolves with. */
   evaluate<T>(expression: string): Promise<T>;
+  /** Loads it anew; what the browser keeps of its own stays. */
+  reload(): Promise<void>;
+  /** Waits until the text of an element matches; the element may come later. */
+  shown(selector: string, pattern: RegExp): Promise<void>;
   /** Types text, character by character; "\r" is Enter. */
   type(text: string): Promise<void>;
   /** Sets the size of the window in pixels. */
@@ -49,7 +57,7 @@ export async function openPage(url: string): Promise<Page> {
     socket.onopen = resolve;
     socket.onerror = reject;
   });
-  const loaded = Promise.withResolvers<void>();
+  let loaded = Promise.withResolvers<void>();
   const waiting = new Map<number, (answer: Answer) => void>();
   socket.onmessage = ({ data }) => {
     const answer: Answer = JSON.parse(data);
@@ -71,15 +79,34 @@ export async function openPage(url: string): Promise<Page> {
   const { targetId } = await call("Target.createTarget", { url: "about:blank" });
   Object.assign(session, await call("Target.attachToTarget", { targetId, flatten: true }));
   await call("Page.enable");
-  await call("Page.navigate", { url });
-  await loaded.promise;
+  const load = async () => {
+    loaded = Promise.withResolvers();
+    await call("Page.navigate", { url });
+    await loaded.promise;
+  };
+  await load();
+  const evaluate = async <T>(expression: string): Promise<T> => {
+    const options = { expression, awaitPromise: true, returnByValue: true };
+    const { result, exceptionDetails } = await call("Runtime.evaluate", options);
+    if (exceptionDetails) throw new Error(`${expression}: ${JSON.stringify(exceptionDetails)}`);
+    return (result as { value: T }).value;
+  };
   const parts = stack.move();
   return {
-    async evaluate<T>(expression: string) {
-      const options = { expression, awaitPromise: true, returnByValue: true };
-      const { result, exceptionDetails } = await call("Runtime.evaluate", options);
-      if (exceptionDetails) throw new Error(`${expression}: ${JSON.stringify(exceptionDetails)}`);
-      return (result as { value: T }).value;
+    evaluate,
+    reload: load,
+    async shown(selector, pattern) {
+      const look = `new Promise((resolve) => {
+        const look = () => {
+          const text = document.querySelector("${selector}")?.innerText.replaceAll("\\u00a0", " ");
+          if (text !== undefined && ${pattern}.test(text.trim())) resolve(true);
+        };
+        new MutationObserver(look).observe(document, { childList: true, subtree: true, characterData: true });
+        look();
+      })`;
+      await within(evaluate(look), `${pattern} in "${selector}"`, SHOWN_MS).catch(async (cause) => {
+        throw new Error(await evaluate("document.body.innerText"), { cause });
+      });
     },
     async type(text) {
       for (const char of text) await call("Input.dispatchKeyEvent", { type: "char", text: char });

@@ -1,0 +1,44 @@
+/**
+ * A terminal in the browser that speaks SSH itself: this serves its page, and relays its bytes to one SSH
+ * server. It sees none of the plain text, and no key: the browser encrypts, and checks the host key.
+ *
+ *     deno bundle --platform=browser -o terminal.js examples/edge/terminal.ts
+ *     deno run --allow-net --allow-read --allow-import examples/edge/relay.ts host:22 terminal.js [PORT]
+ */
+import { webSocketTransport } from "@denossh/ssh";
+import "npm:@xterm/xterm@6/package.json" with { type: "json" }; // fetches the package
+
+const [target = "", script = "", ownPort = "8000"] = Deno.args;
+const { hostname, port } = new URL(`ssh://${target}`);
+const FILES: Readonly<Record<string, [path: string, type: string]>> = {
+  "/": [import.meta.resolve("./terminal.html"), "text/html"],
+  "/terminal.js": [new URL(script, `file://${Deno.cwd()}/`).href, "text/javascript"],
+  "/xterm.css": [import.meta.resolve("npm:@xterm/xterm@6/css/xterm.css"), "text/css"],
+};
+
+async function relay(socket: WebSocket): Promise<void> {
+  const browser = await webSocketTransport(socket);
+  using server = await Deno.connect({ hostname, port: Number(port || 22) });
+  await Promise.all([
+    browser.readable.pipeTo(server.writable),
+    server.readable.pipeTo(browser.writable),
+  ]);
+}
+
+async function answer(request: Request): Promise<Response> {
+  const { pathname, origin } = new URL(request.url);
+  if (pathname === "/ssh") {
+    // Pages of other sites could otherwise reach the server through the browsers of our users.
+    if (request.headers.get("origin") !== origin) return new Response("Forbidden", { status: 403 });
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    relay(socket).catch((error) => console.error(error.message)).finally(() => socket.close());
+    return response;
+  }
+  const [path, type] = FILES[pathname] ?? [];
+  if (path === undefined) return new Response("Not found", { status: 404 });
+  return new Response(await Deno.readFile(new URL(path)), { headers: { "content-type": type! } });
+}
+
+const server = Deno.serve({ port: Number(ownPort), hostname: "127.0.0.1" }, answer);
+console.log(`http://127.0.0.1:${server.addr.port}/`);
+await server.finished;

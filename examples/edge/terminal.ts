@@ -1,0 +1,44 @@
+/**
+ * The page of a terminal that speaks SSH in the browser, over a WebSocket to `relay.ts`. The private key stays
+ * in the memory of the page. The fingerprint of the host key is given once, and pinned from then on.
+ */
+/// <reference lib="dom" />
+import { connect, publicKey, webSocketTransport } from "@denossh/ssh";
+import { importPrivateKey } from "@denossh/ssh/keys";
+import { Terminal } from "npm:@xterm/xterm@6";
+
+const terminal = new Terminal();
+const form = document.querySelector("form")!;
+const hostKey = form.elements.namedItem("hostKey") as HTMLInputElement;
+const pinned = localStorage.getItem("hostKey");
+if (pinned !== null) Object.assign(hostKey, { value: pinned, readOnly: true });
+
+async function run(data: FormData): Promise<void> {
+  const passphrase = String(data.get("passphrase"));
+  using key = importPrivateKey(await (data.get("key") as File).text(), { passphrase });
+  await using host = await connect({
+    transport: await webSocketTransport(new URL("/ssh", location.href.replace(/^http/, "ws"))),
+    user: String(data.get("user")),
+    auth: [publicKey(key)],
+    hostKeys: hostKey.value,
+  });
+  localStorage.setItem("hostKey", hostKey.value);
+  form.reset();
+  form.hidden = true;
+  terminal.open(document.querySelector<HTMLElement>("#terminal")!);
+  terminal.focus();
+  await using shell = await host.shell({ pty: { columns: terminal.cols, rows: terminal.rows } });
+  terminal.onData((text) => void shell.send(text));
+  terminal.onBinary((text) => void shell.send(Uint8Array.from(text, (c) => c.charCodeAt(0))));
+  for await (const chunk of shell.stdout) {
+    await new Promise<void>((shown) => terminal.write(chunk, shown)); // a flood waits for the screen
+  }
+  terminal.write("\r\n[The shell has ended]");
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const error = document.querySelector("output")!;
+  error.textContent = "";
+  run(new FormData(form)).catch((cause) => error.textContent = cause.message);
+});
