@@ -58,29 +58,41 @@ function anyone(port: string) {
   };
 }
 
+/** The files in `examples/` and `examples/edge/`; the demo, another folder, has a test of its own. */
+function exampleFiles(): string[] {
+  return ["", "edge/"].flatMap((folder) =>
+    [...Deno.readDirSync(new URL(`examples/${folder}`, root))].filter(({ isFile }) => isFile)
+      .map(({ name }) => folder + name)
+  );
+}
+
 Deno.test("examples/ has no program that is not run here, and its README lists each of them", async () => {
-  const interop = ["attach", "sudo", "web_terminal", "examples", "s3", "databases", "fleet"].map((
-    name,
-  ) => `interop/${name}_test.ts`);
+  const interop = [
+    "attach",
+    "sudo",
+    "web_terminal",
+    "examples",
+    "edge_examples",
+    "s3",
+    "databases",
+    "fleet",
+  ].map((name) => `interop/${name}_test.ts`);
   const tests = ["examples_test.ts", "fleet/examples_test.ts", ...interop];
   const texts = await Promise.all(
     tests.map((path) => Deno.readTextFile(new URL(`tests/${path}`, root))),
   );
   const own = texts.join();
   const readme = await Deno.readTextFile(new URL("examples/README.md", root));
-  // The demo, a folder, has a test of its own.
-  const files = [...Deno.readDirSync(new URL("examples/", root))].filter(({ isFile }) => isFile);
-  const names = files.map(({ name }) => name).filter((name) => name !== "README.md");
-  assertEquals(names.filter((name) => !own.includes(`"${name}"`)), []);
-  const linked = [...readme.matchAll(/\]\(([^)/]+)\)/g)].map((link) => link[1]!);
+  const names = exampleFiles().filter((name) => name !== "README.md");
+  assertEquals(names.filter((name) => !own.includes(`${name}"`)), []);
+  const linked = [...readme.matchAll(/\]\(((?:edge\/)?[^)/]+)\)/g)].map((link) => link[1]!);
   assertEquals(linked.toSorted(), names.toSorted());
 });
 
 Deno.test("Every example names the permissions that it needs, which are not all", () => {
-  const files = [...Deno.readDirSync(new URL("examples/", root))].filter(({ isFile }) => isFile);
-  const programs = files.map(({ name }) => name).filter((name) =>
-    name.endsWith(".ts") && name !== "s3_backend.ts"
-  );
+  // Two are for other platforms, and one is imported.
+  const others = ["s3_backend.ts", "edge/csv_worker.ts", "edge/terminal.ts"];
+  const programs = exampleFiles().filter((name) => name.endsWith(".ts") && !others.includes(name));
   const all = programs.filter((name) =>
     /^-A$|^--allow-all/m.test(examplePermissions(name).join("\n"))
   );

@@ -3,7 +3,7 @@
  * server. It sees none of the plain text, and no key: the browser encrypts, and checks the host key.
  *
  *     deno bundle --platform=browser -o terminal.js examples/edge/terminal.ts
- *     deno run --allow-net --allow-read --allow-import examples/edge/relay.ts host:22 terminal.js [PORT]
+ *     deno run --allow-net --allow-read examples/edge/relay.ts host:22 terminal.js [PORT]
  */
 import { webSocketTransport } from "@denossh/ssh";
 import "npm:@xterm/xterm@6/package.json" with { type: "json" }; // fetches the package
