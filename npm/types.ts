@@ -1,0 +1,112 @@
+/** The declarations of the npm package: those of TypeScript's compiler, without Deno's global namespace. */
+import { dirname, join, relative, resolve } from "node:path";
+
+/** What is used of the compiler, which is loaded only when the package is built. */
+interface Compiler {
+  createProgram(files: readonly string[], options: Record<string, unknown>): Program;
+  createCompilerHost(options: Record<string, unknown>): object;
+}
+
+interface Program {
+  emit(
+    target: undefined,
+    write: (file: string, text: string) => void,
+    cancellation: undefined,
+    onlyDeclarations: true,
+  ): { emitSkipped: boolean };
+}
+
+const TYPESCRIPT = "npm:typescript@5.9.3";
+
+/** The file that has Deno's types beside the declarations. */
+const DENO_TYPES = "deno_types.d.ts";
+
+/**
+ * Declares what the entrypoints export: the text of each file, by its path from the root.
+ *
+ * @param root The repository
+ * @param entrypoints Their paths from the root
+ */
+export async function declarations(
+  root: string,
+  entrypoints: readonly string[],
+): Promise<Map<string, string>> {
+  const { default: ts } = await import(TYPESCRIPT) as { default: Compiler };
+  const denoTypes = await denoDeclarations();
+  try {
+    const files = [...entrypoints.map((path) => join(root, path)), denoTypes];
+    const program = ts.createProgram(files, {
+      allowImportingTsExtensions: true,
+      declaration: true,
+      emitDeclarationOnly: true,
+      exactOptionalPropertyTypes: true,
+      module: 99, // ESNext
+      moduleResolution: 100, // Bundler
+      noCheck: true, // `deno check` does it
+      outDir: "/",
+      rootDir: root,
+      paths: { "@std/*": [join(root, "tests/std/*/mod.ts")] },
+      strict: true,
+      target: 99, // ESNext
+      types: [],
+    });
+    const made = new Map<string, string>();
+    program.emit(undefined, (file, text) => made.set(relative("/", file), text), undefined, true);
+    // What is declared by hand, the compiler does not write again.
+    const core = "wasm/pkg/core.d.ts";
+    made.set(core, await Deno.readTextFile(join(root, core)));
+    return withoutDeno(reachable(made, entrypoints.map(declarationOf)));
+  } finally {
+    await Deno.remove(denoTypes);
+  }
+}
+
+/** Deno's own declarations, for what the compiler infers from them. */
+async function denoDeclarations(): Promise<string> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["types"] }).output();
+  const file = await Deno.makeTempFile({ suffix: ".d.ts" });
+  await Deno.writeFile(file, stdout);
+  return file;
+}
+
+/** The path of a module's declaration. */
+export function declarationOf(path: string): string {
+  return path.replace(/\.[jt]s$/, ".d.ts");
+}
+
+/** The files that others need. */
+function reachable(
+  files: ReadonlyMap<string, string>,
+  from: readonly string[],
+): Map<string, string> {
+  const found = new Map<string, string>();
+  const queue = [...from];
+  for (let path; (path = queue.pop()) !== undefined;) {
+    if (found.has(path)) continue;
+    const text = files.get(path);
+    if (text === undefined) throw new Error(`The compiler made no ${path}`);
+    found.set(path, text);
+    for (const [, specifier] of text.matchAll(SPECIFIER)) {
+      queue.push(relative("/", resolve("/", dirname(path), declarationOf(specifier!))));
+    }
+  }
+  return found;
+}
+
+/** The import of a file of ours. */
+const SPECIFIER = /(?<=\bfrom\s+"|\bimport\(")(\.[^"]+)(?=")/g;
+
+/** Imports of declarations, and of Deno's shapes where they are named. */
+function withoutDeno(files: ReadonlyMap<string, string>): Map<string, string> {
+  const changed = new Map<string, string>();
+  for (const [path, text] of files) {
+    const imports = text.replace(SPECIFIER, (specifier) => specifier.replace(/\.ts$/, ".js"));
+    const code = text.replace(/\/\*[\s\S]*?\*\//g, "");
+    const types = relative(dirname(`/${path}`), `/${DENO_TYPES}`).replace(/\.d\.ts$/, ".js");
+    const named = /\bDeno\./.test(code)
+      ? `import type { Deno } from "${types.startsWith(".") ? "" : "./"}${types}";\n`
+      : "";
+    changed.set(path, named + imports);
+  }
+  return changed;
+}
