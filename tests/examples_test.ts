@@ -90,8 +90,8 @@ Deno.test("examples/ has no program that is not run here, and its README lists e
 });
 
 Deno.test("Every example names the permissions that it needs, which are not all", () => {
-  // Two are for other platforms, and one is imported.
-  const others = ["s3_backend.ts", "edge/csv_worker.ts", "edge/terminal.ts"];
+  // One is for another platform, and one is imported.
+  const others = ["s3_backend.ts", "edge/csv_worker.ts"];
   const programs = exampleFiles().filter((name) => name.endsWith(".ts") && !others.includes(name));
   const all = programs.filter((name) =>
     /^-A$|^--allow-all/m.test(examplePermissions(name).join("\n"))

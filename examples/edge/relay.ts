@@ -2,8 +2,8 @@
  * A terminal in the browser that speaks SSH itself: this serves its page, and relays its bytes to one SSH
  * server. It sees none of the plain text, and no key: the browser encrypts, and checks the host key.
  *
- *     deno bundle --platform=browser -o terminal.js examples/edge/terminal.ts
- *     deno run --allow-net --allow-read examples/edge/relay.ts host:22 terminal.js [PORT]
+ *     deno bundle --platform=browser -o bundle.js examples/edge/terminal.js
+ *     deno run --allow-net --allow-read examples/edge/relay.ts host:22 bundle.js [PORT]
  */
 import { webSocketTransport } from "@denossh/ssh";
 import "npm:@xterm/xterm@6/package.json" with { type: "json" }; // fetches the package

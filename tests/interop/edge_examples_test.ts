@@ -113,7 +113,7 @@ await peerTest(
     const note: Damage = (chunk) => (seen.push(chunk.slice()), [chunk]);
     await using tap = startProxy(server.port, { toServer: note, toClient: note });
     await using folder = await tempFolder();
-    const script = await bundle("examples/edge/terminal.ts", folder.join("terminal.js"));
+    const script = await bundle("examples/edge/terminal.js", folder.join("terminal.js"));
     const target = `127.0.0.1:${tap.port}`;
     await using relay = startExample("edge/relay.ts", [target, script, "0"]);
     const [url] = await relay.waitFor(/http:\/\/127\.0\.0\.1:\d+\//);

@@ -5,7 +5,7 @@ import { webSocketTransport } from "../../lib/transport/web_socket.ts";
 import { replaced } from "../support/replaced.ts";
 
 /** A WebSocket whose other end is the test. */
-class FakeSocket extends EventTarget implements Partial<WebSocket> {
+class FakeSocket extends EventTarget {
   readyState: number = WebSocket.CONNECTING;
   binaryType: BinaryType = "blob";
   bufferedAmount = 0;

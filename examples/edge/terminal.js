@@ -2,43 +2,42 @@
  * The page of a terminal that speaks SSH in the browser, over a WebSocket to `relay.ts`. The private key stays
  * in the memory of the page. The fingerprint of the host key is given once, and pinned from then on.
  */
-/// <reference lib="dom" />
 import { connect, publicKey, webSocketTransport } from "@denossh/ssh";
 import { importPrivateKey } from "@denossh/ssh/keys";
 import { Terminal } from "npm:@xterm/xterm@6";
 
 const terminal = new Terminal();
-const form = document.querySelector("form")!;
-const hostKey = form.elements.namedItem("hostKey") as HTMLInputElement;
+const form = document.querySelector("form");
+const { hostKey } = form.elements;
 const pinned = localStorage.getItem("hostKey");
 if (pinned !== null) Object.assign(hostKey, { value: pinned, readOnly: true });
 
-async function run(data: FormData): Promise<void> {
-  const passphrase = String(data.get("passphrase"));
-  using key = importPrivateKey(await (data.get("key") as File).text(), { passphrase });
+async function run(data) {
+  const options = { passphrase: data.get("passphrase") };
+  using key = importPrivateKey(await data.get("key").text(), options);
   await using host = await connect({
     transport: await webSocketTransport(new URL("/ssh", location.href.replace(/^http/, "ws"))),
-    user: String(data.get("user")),
+    user: data.get("user"),
     auth: [publicKey(key)],
-    hostKeys: hostKey.value,
+    hostKeys: data.get("hostKey"),
   });
-  localStorage.setItem("hostKey", hostKey.value);
+  localStorage.setItem("hostKey", data.get("hostKey"));
   form.reset();
   form.hidden = true;
-  terminal.open(document.querySelector<HTMLElement>("#terminal")!);
+  terminal.open(document.querySelector("#terminal"));
   terminal.focus();
   await using shell = await host.shell({ pty: { columns: terminal.cols, rows: terminal.rows } });
-  terminal.onData((text) => void shell.send(text));
-  terminal.onBinary((text) => void shell.send(Uint8Array.from(text, (c) => c.charCodeAt(0))));
+  terminal.onData((text) => shell.send(text));
+  terminal.onBinary((text) => shell.send(Uint8Array.from(text, (char) => char.charCodeAt(0))));
   for await (const chunk of shell.stdout) {
-    await new Promise<void>((shown) => terminal.write(chunk, shown)); // a flood waits for the screen
+    await new Promise((shown) => terminal.write(chunk, shown)); // a flood waits for the screen
   }
   terminal.write("\r\n[The shell has ended]");
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const error = document.querySelector("output")!;
+  const error = document.querySelector("output");
   error.textContent = "";
   run(new FormData(form)).catch((cause) => error.textContent = cause.message);
 });
