@@ -1,5 +1,6 @@
 /** Reads the imports of `lib/` and asserts the layering: every file imports to its left only. */
 import { assertEquals } from "@std/assert";
+import { importsOf, readSources, type Sources, withoutComments } from "./support/sources.ts";
 
 /** From left to right; folders in one row are siblings and do not import each other. */
 const ROWS: readonly (readonly string[])[] = [
@@ -46,9 +47,6 @@ const WASM_DOOR = "lib/crypto/wasm.ts";
 /** What the pure layers may import of `runtime/`: functions that touch no part of the runtime. */
 const PURE_RUNTIME = ["lib/runtime/errors.ts", "lib/runtime/write_all.ts"];
 const PACKAGES = ["@std/bytes", "@std/streams"];
-
-/** Source texts by their path from the root of the repository, such as `lib/wire/reader.ts`. */
-type Sources = ReadonlyMap<string, string>;
 
 const sources = await readSources("lib/", /(?<!_test)\.ts$/);
 
@@ -359,46 +357,6 @@ function wingOf(file: string): { row: number; wing: string } {
   };
 }
 
-/** What the file imports: paths from the root of the repository, other specifiers as they are. */
-function importsOf(file: string, source: string): string[] {
-  const names = String.raw`(?:type\s+)?(?:[\w*]+(?:\s+as\s+\w+)?\s*,?\s*)?(?:\{[^}]*\}\s*)?`;
-  const pattern = new RegExp(
-    String.raw`^(?:import\s*(?:${names}from\s*)?|export\s+${names}from\s*)["']([^"'\n]+)["']` +
-      String.raw`|\bimport\(\s*["']([^"'\n]+)["']`,
-    "gm",
-  );
-  const specifiers = [...withoutComments(source).matchAll(pattern)].map((m) => m[1] ?? m[2]!);
-  return specifiers.map((specifier) =>
-    specifier.startsWith(".")
-      ? new URL(specifier, `file:///${file}`).pathname.slice(1)
-      : specifier.replace(/^(@\w+\/\w+).*/, "$1")
-  );
-}
-
 function code(source: string): string {
   return withoutComments(source).replace(/"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'/g, '""');
-}
-
-function withoutComments(source: string): string {
-  // Strings first, so that the // of a URL is not taken for a comment.
-  return source.replace(
-    /("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|\/\*[\s\S]*?\*\/|\/\/.*/g,
-    (_, string) => string ?? "",
-  );
-}
-
-async function readSources(top: string, wanted: RegExp): Promise<Sources> {
-  const root = new URL("../", import.meta.url);
-  const found = new Map<string, string>();
-  const walk = async (folder: string) => {
-    for await (const entry of Deno.readDir(new URL(folder, root))) {
-      const path = `${folder}${entry.name}`;
-      if (entry.isDirectory) await walk(`${path}/`);
-      else if (wanted.test(path)) {
-        found.set(path, await Deno.readTextFile(new URL(path, root)));
-      }
-    }
-  };
-  await walk(top);
-  return found;
 }
