@@ -21,7 +21,7 @@ export function dataSource(data: SftpData): TransferSource {
 
 /** Data as a stream; throws as `dataSource` does. */
 export function dataStream(data: SftpData): ReadableStream<Uint8Array> {
-  if (data instanceof Uint8Array) return ReadableStream.from([data]);
+  if (data instanceof Uint8Array) return streamOf(data);
   if (data instanceof Blob) return data.stream();
   if (data instanceof ReadableStream) return data;
   if (!(data instanceof Response)) {
@@ -33,7 +33,17 @@ export function dataStream(data: SftpData): ReadableStream<Uint8Array> {
       `The response has the status ${data.status}: its body is not what was asked for`,
     );
   }
-  return data.body ?? ReadableStream.from([]);
+  return data.body ?? streamOf();
+}
+
+/** Browsers lack `ReadableStream.from`. */
+function streamOf(...chunks: Uint8Array[]): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(chunk);
+      controller.close();
+    },
+  });
 }
 
 /** Bytes in memory as a source. */
