@@ -48,7 +48,7 @@ export async function buildPackage(folder: string): Promise<void> {
     declare(settings, join(folder, "types")),
     writeJson(join(folder, "package.json"), packageJson(settings)),
     Deno.writeTextFile(join(folder, "bin/denossh.js"), BIN, { mode: 0o755 }),
-    ...["README.md", "CHANGELOG.md", "LICENSE"].map((name) =>
+    ...["README.md", "CHANGELOG.md", "LICENSE", "THIRD_PARTY.md"].map((name) =>
       Deno.copyFile(join(ROOT, name), join(folder, name))
     ),
   ]);

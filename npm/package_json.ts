@@ -4,6 +4,8 @@
 export interface DenoJson {
   readonly name: string;
   readonly version: string;
+  readonly description: string;
+  readonly keywords: readonly string[];
   readonly license: string;
   /** The sources of the entrypoints, by their names. */
   readonly exports: Readonly<Record<string, string>>;
@@ -37,13 +39,13 @@ export function entryFile(name: string): string {
 }
 
 /** The content of package.json. */
-export function packageJson({ name, version, license, exports }: DenoJson): object {
+export function packageJson(settings: DenoJson): object {
+  const { name, version, description, keywords, license, exports } = settings;
   return {
     name,
     version,
-    description:
-      "SSH client, server, SFTP, tunnels, keys and agents; in TypeScript and WebAssembly",
-    keywords: ["ssh", "sftp", "scp", "ssh-agent", "tunnel", "webassembly"],
+    description,
+    keywords,
     license,
     type: "module",
     sideEffects: false,

@@ -1,6 +1,7 @@
 /**
  * Compiles `wasm/src` into `wasm/pkg`: the wasm-bindgen glue, its types, and the module itself as
- * base64, once with relaxed SIMD and once without. `wasm/reference` becomes a module for tests.
+ * base64, once with relaxed SIMD and once without. `wasm/reference` becomes a module for tests, and
+ * THIRD_PARTY.md the list of the crates.
  *
  *     deno run -A wasm/build.ts             needs Rust, clang, wasm-pack and wasm-bindgen
  *     deno run -A wasm/build.ts --verify    compiles again and compares with what is committed
@@ -10,6 +11,7 @@
  * @module
  */
 
+import { thirdParty } from "./licences.ts";
 import { findToolchain, TARGET, type Toolchain, WASM_BINDGEN } from "./toolchain.ts";
 
 const BUILDS = {
@@ -56,11 +58,14 @@ async function check(): Promise<void> {
 
 async function build(): Promise<void> {
   const target = new URL("target/", root).pathname;
-  for (const [path, text] of await compile(await findToolchain(), target)) {
+  const toolchain = await findToolchain();
+  for (const [path, text] of await compile(toolchain, target)) {
     const file = new URL(path, root);
     await Deno.mkdir(new URL("./", file), { recursive: true });
     await replace(file, text);
   }
+  const notices = await thirdParty(`${toolchain.bin}cargo`, toolchain.environment);
+  await replace(new URL("../THIRD_PARTY.md", root), notices);
 }
 
 /** Fails if the same compilers make other bytes of this source than those committed. */

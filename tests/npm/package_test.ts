@@ -5,6 +5,8 @@ import { packageJson, RUNTIMES } from "../../npm/package_json.ts";
 const SETTINGS = {
   name: "@denossh/ssh",
   version: "1.2.3",
+  description: "SSH",
+  keywords: ["ssh"],
   license: "MIT",
   exports: { ".": "./mod.ts", "./known-hosts": "./lib/known_hosts/mod.ts" },
 };

@@ -1,0 +1,98 @@
+/**
+ * Compares the files of a package with those that it may have:
+ *
+ *     deno run -A .ci/package_files.ts            what `deno publish` would upload
+ *     deno run -A .ci/package_files.ts FOLDER     what `npm pack` would pack of a folder
+ */
+
+/** What a user loads or reads: names, and patterns of names. Names must be there, patterns may match nothing. */
+const ALLOWED: Readonly<Record<"jsr" | "npm", readonly string[]>> = {
+  jsr: [
+    "CHANGELOG.md",
+    "LICENSE",
+    "README.md",
+    "SECURITY.md",
+    "THIRD_PARTY.md",
+    "deno.json",
+    "mod.ts",
+    "docs/*.md",
+    "docs/*.png",
+    "docs/plots/*.svg",
+    "lib/**.ts",
+    "wasm/pkg/*.js",
+    "wasm/pkg/*.ts",
+    "wasm/pkg/*.wasm",
+  ],
+  npm: [
+    "CHANGELOG.md",
+    "LICENSE",
+    "README.md",
+    "THIRD_PARTY.md",
+    "package.json",
+    "bin/denossh.js",
+    "dist/**.js",
+    "dist/**.wasm",
+    "types/**.d.ts",
+  ],
+};
+
+const root = new URL("../", import.meta.url);
+
+if (import.meta.main) {
+  const [folder] = Deno.args;
+  const kind = folder === undefined ? "jsr" : "npm";
+  const files = folder === undefined ? await published() : await packed(folder);
+  const wrong = unexpected(files, ALLOWED[kind]);
+  for (const line of wrong) console.error(line);
+  if (wrong.length > 0) Deno.exit(1);
+  console.log(`${files.length} files, each of them expected`);
+}
+
+/** What is wrong with a list of files; empty if nothing is. */
+export function unexpected(files: readonly string[], allowed: readonly string[]): string[] {
+  const patterns = allowed.map(patternOf);
+  return [
+    ...files.filter((file) => !patterns.some((pattern) => pattern.test(file)))
+      .map((file) => `${file} is not to be published: see .ci/package_files.ts`),
+    ...allowed.filter((name) => !name.includes("*") && !files.includes(name))
+      .map((name) => `${name} is missing`),
+  ];
+}
+
+/** `*` is any text without a slash, and `**` any text. Test files are none of them. */
+function patternOf(pattern: string): RegExp {
+  const parts = pattern.split(/(\*+)/).map((part) =>
+    part === "*" ? "[^/]*" : part === "**" ? ".*" : part.replaceAll(/[.]/g, "\\.")
+  );
+  return new RegExp(`^(?!.*_(test|bench)\\.)${parts.join("")}$`);
+}
+
+async function published(): Promise<string[]> {
+  const text = await output(
+    Deno.execPath(),
+    ["publish", "--dry-run", "--allow-dirty"],
+    root,
+    "stderr",
+  );
+  const names = [...text.matchAll(/^\s*(file:\/\/\S+) \([\d.]+\w+\)$/gm)].map(([, url]) => url!);
+  if (names.length === 0) throw new Error(`"deno publish --dry-run" listed no files:\n${text}`);
+  return names.map((url) => decodeURIComponent(url.slice(root.href.length)));
+}
+
+async function packed(folder: string): Promise<string[]> {
+  const json = await output("npm", ["pack", "--dry-run", "--json"], folder, "stdout");
+  const [{ files }] = JSON.parse(json) as [{ files: readonly { path: string }[] }];
+  return files.map(({ path }) => path);
+}
+
+async function output(
+  program: string,
+  args: string[],
+  cwd: string | URL,
+  stream: "stdout" | "stderr",
+): Promise<string> {
+  const ran = await new Deno.Command(program, { args, cwd, env: { NO_COLOR: "1" } }).output();
+  const text = new TextDecoder().decode(ran[stream]);
+  if (!ran.success) throw new Error(`"${program} ${args.join(" ")}" failed:\n${text}`);
+  return text;
+}
