@@ -2,8 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 
 const root = new URL("../", import.meta.url);
-/** Folders that hold no documents of the repository. */
-const SKIPPED = new Set([".git", "node_modules", "target"]);
+/** Folders without documents of the repository, such as the built npm/package. */
+const SKIPPED = new Set([".git", "node_modules", "target", "package"]);
 
 /** A link or an image of a document, as it is written. */
 interface Link {

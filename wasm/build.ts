@@ -11,7 +11,7 @@
  * @module
  */
 
-import { thirdParty } from "./licences.ts";
+import { thirdPartyNotices } from "./licences.ts";
 import { findToolchain, TARGET, type Toolchain, WASM_BINDGEN } from "./toolchain.ts";
 
 const BUILDS = {
@@ -64,7 +64,7 @@ async function build(): Promise<void> {
     await Deno.mkdir(new URL("./", file), { recursive: true });
     await replace(file, text);
   }
-  const notices = await thirdParty(`${toolchain.bin}cargo`, toolchain.environment);
+  const notices = await thirdPartyNotices(`${toolchain.bin}cargo`, toolchain.environment);
   await replace(new URL("../THIRD_PARTY.md", root), notices);
 }
 

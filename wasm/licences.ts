@@ -49,7 +49,7 @@ const root = new URL("../", import.meta.url);
 const page = new URL("THIRD_PARTY.md", root);
 
 if (import.meta.main) {
-  const text = await thirdParty();
+  const text = await thirdPartyNotices();
   if (Deno.args[0] !== "--check") await Deno.writeTextFile(page, text);
   else if (await Deno.readTextFile(page).catch(() => "") === text) {
     console.log(
@@ -62,7 +62,7 @@ if (import.meta.main) {
 }
 
 /** The text of THIRD_PARTY.md. `cargo` fetches the sources of the crates if they are not there. */
-export async function thirdParty(
+export async function thirdPartyNotices(
   cargo: string = Deno.env.get("CARGO") ?? "cargo",
   env: Record<string, string> = {},
 ): Promise<string> {
