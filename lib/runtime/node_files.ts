@@ -2,7 +2,10 @@ import type { Stats } from "node:fs";
 import type { ReadStream } from "node:tty";
 import { builtin } from "./builtin.ts";
 import type { FileOpenOptions, Files, OpenFile } from "./files.ts";
-import { NodeReader, webReadable } from "./node_streams.ts";
+import { NodeReader } from "./node_streams.ts";
+
+/** Bytes of a block of a file's stream. */
+const READ_BYTES = 64 * 1024;
 
 type Fs = typeof import("node:fs");
 type Path = string | URL;
@@ -130,6 +133,7 @@ class NodeFile implements OpenFile {
   #at = 0;
   /** Whether a `seek` has led away from where the system would be; what is no file has no offsets. */
   #seeked = false;
+  #closed = false;
   #terminal: { stream: ReadStream; reader: NodeReader } | null = null;
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
 
@@ -139,7 +143,18 @@ class NodeFile implements OpenFile {
   }
 
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#readable ??= webReadable(this.#fs.createReadStream("", { fd: this.#fd }));
+    return this.#readable ??= new ReadableStream({
+      type: "bytes",
+      pull: async (controller) => {
+        const block = new Uint8Array(READ_BYTES);
+        const count = await this.read(block);
+        if (count === null) {
+          controller.close();
+          this.close(); // as Deno's does
+        } else controller.enqueue(block.subarray(0, count));
+      },
+      cancel: () => this.close(),
+    }, { highWaterMark: 0 });
   }
 
   async read(into: Uint8Array): Promise<number | null> {
@@ -217,6 +232,8 @@ class NodeFile implements OpenFile {
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     // The stream of a terminal owns the descriptor.
     if (this.#terminal !== null) this.#terminal.stream.destroy();
     else this.#fs.closeSync(this.#fd);

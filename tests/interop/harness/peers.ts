@@ -9,6 +9,8 @@ export const cacheFolder: string = Deno.env.get("DENOSSH_CACHE") ??
   `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME") ?? "/tmp"}/.cache`}/denossh`;
 /** Where `.ci/run` installs the old version of asyncssh: the newest is in the venv. */
 export const OLD_ASYNCSSH: string = `${cacheFolder}/asyncssh-2.10`;
+/** The processor's name in npm packages that have programs. */
+const CPU = Deno.build.arch === "aarch64" ? "arm64" : "x64";
 const PATHS: Readonly<Record<string, string>> = {
   sshd: "/usr/sbin/sshd", // it insists on an absolute path
   "sftp-server": "/usr/lib/openssh/sftp-server",
@@ -65,6 +67,10 @@ export type Peer =
   | "workerd"
   | "vi"
   | "git"
+  | "node22"
+  | "node24"
+  | "bun"
+  | "npm"
   | "own-machine";
 
 const found = new Map<Peer, Promise<string | null>>();
@@ -160,6 +166,11 @@ import asyncssh; assert asyncssh.__version__.startswith("2.10.")`);
           Deno.build.arch === "x86_64" ? "64" : "arm64"
         }/bin/workerd`,
       );
+    case "node22":
+    case "node24":
+      return await existing(`${cacheFolder}/${peer}/node_modules/node-linux-${CPU}/bin/node`);
+    case "bun":
+      return await existing(`${cacheFolder}/bun/node_modules/@oven/bun-linux-${CPU}/bin/bun`);
     case "weed":
       return await existing(`${cacheFolder}/venv/bin/weed`) ?? await which("weed");
     default:

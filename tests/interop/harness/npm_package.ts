@@ -1,0 +1,73 @@
+/** The npm package, packed and installed into a folder as its users do, and programs that use it. */
+import { buildPackage } from "../../../npm/build.ts";
+import { must } from "../../support/run.ts";
+import { tempFolder } from "../../support/temp.ts";
+
+/** The package in a folder of its own. */
+export interface InstalledPackage extends AsyncDisposable {
+  /** The folder whose `node_modules` has it. */
+  readonly folder: string;
+  /** What was packed, by its path in the package. */
+  readonly files: readonly string[];
+  /** The bytes of the packed file, and of what it holds. */
+  readonly size: { readonly packed: number; readonly unpacked: number };
+  /** The path of the command line tool. */
+  readonly tool: string;
+  /** Compiles a program of `tests/interop/peers/runtimes` for Node 22; returns its path. */
+  compile(program: string): Promise<string>;
+}
+
+/** What `npm pack --json` says. */
+interface Packed {
+  readonly filename: string;
+  readonly size: number;
+  readonly unpackedSize: number;
+  readonly files: readonly { readonly path: string }[];
+}
+
+const ESBUILD = "npm:esbuild@0.28.2";
+
+/** Builds, packs and installs it. */
+export async function installPackage(): Promise<InstalledPackage> {
+  await using stack = new AsyncDisposableStack();
+  const home = stack.use(await tempFolder());
+  const built = home.join("built");
+  await buildPackage(built);
+  const npm = (args: readonly string[], cwd: string) => must("npm", args, { cwd });
+  const { text } = await npm(["pack", "--json", "--pack-destination", home.path], built);
+  const [packed] = JSON.parse(text) as Packed[];
+  const { filename, files, size, unpackedSize } = packed!;
+  await home.write("package.json", JSON.stringify({ private: true, type: "module" }));
+  const flags = ["--offline", "--no-audit", "--no-fund"];
+  await npm(["install", ...flags, home.join(filename)], home.path);
+  const parts = stack.move();
+  return {
+    folder: home.path,
+    files: files.map(({ path }) => path),
+    size: { packed: size, unpacked: unpackedSize },
+    tool: home.join("node_modules/.bin/denossh"),
+    compile: (program) => compile(program, home.join(program.replace(/\.ts$/, ".js"))),
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+/** Bundles a program, but not the package. */
+async function compile(program: string, outfile: string): Promise<string> {
+  const esbuild = await import(ESBUILD);
+  const source = new URL(`../peers/runtimes/${program}`, import.meta.url).pathname;
+  try {
+    await esbuild.build({
+      entryPoints: [source],
+      bundle: true,
+      format: "esm",
+      platform: "node",
+      target: "node22",
+      external: ["@denossh/*"],
+      logLevel: "warning",
+      outfile,
+    });
+  } finally {
+    await esbuild.stop();
+  }
+  return outfile;
+}

@@ -1,0 +1,112 @@
+/** The npm package on Node and Bun, packed and installed as its users do. */
+import { assertEquals, assertMatch } from "@std/assert";
+import { startSshAgent } from "../agent/ssh_agent.ts";
+import { tempFolder } from "../../support/temp.ts";
+import { keyFile } from "../harness/keys.ts";
+import { type InstalledPackage, installPackage } from "../harness/npm_package.ts";
+import { runClient } from "../harness/openssh_clients.ts";
+import { type Peer, peerTest, requirePeer } from "../harness/peers.ts";
+import { Program } from "../../support/program.ts";
+import { must, run } from "../../support/run.ts";
+import { startSshd } from "../harness/sshd.ts";
+import type { HostLogin, ServeJob } from "../peers/runtimes/host_program.ts";
+import { checkFindings, loginTo, startEcho } from "./world.ts";
+
+const RUNTIMES = ["node22", "node24", "bun"] as const satisfies readonly Peer[];
+
+let installing: Promise<InstalledPackage> | null = null;
+Deno.test.afterAll(async () => await (await installing)?.[Symbol.asyncDispose]());
+
+for (const runtime of RUNTIMES) {
+  await peerTest(
+    ["npm", "sshd", "ssh", "sftp", "ssh-agent", runtime],
+    `The npm package works on ${runtime}`,
+    async (t) => {
+      const installed = await (installing ??= installPackage());
+      const path = await requirePeer(runtime);
+      const program = await installed.compile("host_program.ts");
+      await using folder = await tempFolder();
+      await using server = await startSshd();
+      await using echo = startEcho();
+      const login: HostLogin = { ...await loginTo(server, echo), local: folder.path };
+
+      const perform = async (task: string, job: object = login, env = {}) => {
+        const { text } = await must(path, [program, task, JSON.stringify(job)], { env });
+        return JSON.parse(text);
+      };
+
+      await t.step("commands, SFTP and connections through the server", async () => {
+        checkFindings(await perform("client"));
+      });
+      await t.step("files of this machine", async () => {
+        const { hashes, listed } = await perform("files");
+        assertEquals(new Set(hashes).size, 1);
+        assertEquals(listed, ["a", "b"]);
+      });
+      await t.step("tunnels", async () => {
+        assertEquals(await perform("tunnels"), [
+          "over a port",
+          "over a socket",
+          "from the server",
+          "over a Node socket",
+        ]);
+      });
+      await t.step("agents", async () => {
+        await using agent = await startSshAgent();
+        await agent.add(server.identity);
+        const found = await perform("agents", login, { SSH_AUTH_SOCK: agent.path });
+        assertEquals(found, { held: 1, output: "by agent", lent: 1 });
+      });
+      await t.step("the user's files", async () => {
+        await Deno.mkdir(folder.join(".ssh"));
+        const { hostname, port, user, identity, knownHosts } = server;
+        await folder.write(
+          ".ssh/config",
+          `Host alias proxied
+  HostName ${hostname}
+  Port ${port}
+  User ${user}
+  IdentityFile ${identity}
+  UserKnownHostsFile ${knownHosts}
+Host proxied
+  ProxyCommand ${path} -e 'const s = require("net").connect(${port}, "${hostname}"); process.stdin.pipe(s).pipe(process.stdout)'
+`,
+        );
+        const env = { HOME: folder.path, SSH_AUTH_SOCK: "" };
+        assertEquals(await perform("config", {}, env), {
+          output: "by config",
+          proxied: "by proxy",
+        });
+      });
+      await t.step("a server for OpenSSH's clients", async () => {
+        const { publicKey, path: identity } = await keyFile("ed25519", "user");
+        const job: ServeJob = { authorized: `${publicKey}\n`, root: folder.path };
+        await using served = new Program(path, { args: [program, "server", JSON.stringify(job)] });
+        const [, port] = await served.waitFor(/"port":(\d+)/);
+        const endpoint = { hostname: "127.0.0.1", port: Number(port), user: "me", identity };
+        const command = "cat; echo done >&2; exit 3";
+        const ran = await runClient("ssh", endpoint, [command], { stdin: "to the server" });
+        assertEquals([ran.code, ran.text], [3, "to the server"]);
+        assertMatch(ran.stderr, /done/);
+        await folder.write("local", "x".repeat(100_000));
+        const moved = await runClient("sftp", endpoint, [
+          `put ${folder.join("local")} /sent`,
+          `get /sent ${folder.join("back")}`,
+        ]);
+        assertEquals(moved.code, 0, moved.stderr);
+        assertEquals((await Deno.stat(folder.join("back"))).size, 100_000);
+        served.kill("SIGTERM");
+        assertEquals((await served.status).code, 0, served.log);
+        assertMatch(served.log, /shut down/);
+      });
+      await t.step("the command line", async () => {
+        const flags = ["-F", folder.join(".ssh/config"), "alias"];
+        const ran = await run(path, [installed.tool, "ssh", ...flags, "cat; exit 4"], {
+          stdin: "typed",
+          env: { HOME: folder.path },
+        });
+        assertEquals([ran.code, ran.text, ran.stderr], [4, "typed", ""]);
+      });
+    },
+  );
+}
