@@ -48,12 +48,15 @@ export type SshErrorCode =
  * ```
  */
 export class SshError extends Error {
-  /** Which kind of failure this is; stable across versions, unlike the message. */
+  /**
+   * Which kind of failure this is; stable across versions, unlike the message. It ends the message in
+   * brackets, and is the name of a section of `docs/troubleshooting.md`.
+   */
   readonly code: SshErrorCode;
 
-  /** Creates an error of a kind. */
+  /** Creates an error of a kind; the message gets the code at its end, in brackets. */
   constructor(code: SshErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(`${message} [${code}]`, options);
     this.name = new.target.name;
     this.code = code;
   }

@@ -121,7 +121,10 @@ Deno.test("The examples of channels run", async (t) => {
   });
   await t.step("channel_custom.ts", async () => {
     const { text } = await example("channel_custom.ts", []);
-    assertMatch(text, /^hello me\nan echo\n1970-01-01T00:00:00\.000Z\n.*Only echoes here\n$/);
+    assertMatch(
+      text,
+      /^hello me\nan echo\n1970-01-01T00:00:00\.000Z\n.*Only echoes here \[channel-open\]\n$/,
+    );
   });
   await t.step("channel_server.ts", async () => {
     await using server = startExample("channel_server.ts", ["0"]);

@@ -11,6 +11,7 @@ import {
   none,
   password,
   publicKey,
+  SshError,
 } from "@denossh/ssh";
 import { Config } from "@denossh/ssh/config";
 import { generateKey } from "@denossh/ssh/keys";
@@ -466,9 +467,10 @@ for (const { what, cause, kind, said } of FAILURES) {
     assert(error instanceof Error, "it fails");
     const message = error.message.replaceAll(home.path, "~")
       .replace(/SHA256:[\w+/]{43}/g, "SHA256:…");
-    const { code } = error as { code?: string };
-    assertEquals([error.name, message], [kind.split(",")[0], said]);
-    assertEquals(code ?? "", /`(.*)`/.exec(kind)?.[1] ?? "");
+    const { code = "" } = error as { code?: string };
+    const suffix = error instanceof SshError ? ` [${code}]` : "";
+    assertEquals([error.name, message], [kind.split(",")[0], said + suffix]);
+    assertEquals(code, /`(.*)`/.exec(kind)?.[1] ?? "");
   });
 }
 

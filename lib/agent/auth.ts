@@ -7,6 +7,7 @@ import { MSG } from "../wire/numbers.ts";
 import { type AgentClient, connectAgent } from "./client.ts";
 import { tryBind } from "./session_bind.ts";
 import type { AgentAddress } from "./source.ts";
+import { plainMessage } from "../error_messages.ts";
 
 const METHOD = "publickey";
 
@@ -102,7 +103,7 @@ async function reached(
 function unusable(signal: AbortSignal): (cause: unknown) => never {
   return (cause) => {
     signal.throwIfAborted();
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = plainMessage(cause);
     throw new AuthError(`Cannot use the agent: ${why}`, { cause });
   };
 }

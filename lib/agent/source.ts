@@ -2,6 +2,7 @@ import { ConnectError, printable } from "../errors.ts";
 import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { type ByteStreams, connSocket, type Socket, streamSocket } from "../transport/socket.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /** For whom a connection to an agent is, and how long it may take. */
 export interface AgentConnectOptions {
@@ -39,7 +40,7 @@ export async function openAgent(
     return connSocket(await runtime.net.connectUnix(path));
   } catch (cause) {
     if (isError(cause, "NotCapable")) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = plainMessage(cause);
     throw new ConnectError(`Cannot connect to the agent at "${path}": ${printable(why)}`, {
       cause,
     });

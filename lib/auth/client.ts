@@ -14,6 +14,7 @@ import { type AuthDialog, type AuthMethod, SERVICE } from "./auth_method.ts";
 import { none } from "./none.ts";
 import { cleanText } from "./prompts.ts";
 import { recording } from "./replay.ts";
+import { plainMessage } from "../error_messages.ts";
 
 const SHA1 = "ssh-rsa";
 
@@ -216,7 +217,7 @@ function refused(
     : `tried ${credentials.join(", ")}; ` +
       (partial ? "the server requires another method" : "the server rejected every one");
   const allowed = printable(remaining.join(", ")) || "no other method";
-  const reason = cause === undefined ? "" : `; ${cause.message}`;
+  const reason = cause === undefined ? "" : `; ${plainMessage(cause)}`;
   const allowedOne = attempts.find((name) => name !== "none" && remaining.includes(name));
   return new AuthError(
     `Cannot log in as "${printable(user)}"${place}: ${verdict}; it allows ${allowed}${reason}` +

@@ -7,6 +7,7 @@ import type { Forwarder } from "../forward/forwarder.ts";
 import type { ForwardOptions, RemoteSocksOptions, TunnelOptions } from "../forward/forwarding.ts";
 import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /** What is said about tunnels, in files or on a command line, whose levels of logging differ. */
 type ForwardSettings = Omit<HostSettings, "LogLevel">;
@@ -80,7 +81,9 @@ export async function startConfiguredOrExit(
   if (failed === undefined || !settings.ExitOnForwardFailure) return forwards;
   await forwards[Symbol.asyncDispose]();
   const what = `${failed.kind} forwarding from ${printable(describeEnd(failed.setting.from))}`;
-  throw new ConnectError(`Cannot start ${what}: ${failed.error!.message}`, { cause: failed.error });
+  throw new ConnectError(`Cannot start ${what}: ${plainMessage(failed.error)}`, {
+    cause: failed.error,
+  });
 }
 
 function forwardsOf(

@@ -36,6 +36,7 @@ import { type Configured, configured } from "./configured.ts";
 import { followHostKeys } from "./host_key_updates.ts";
 import { checkPort, type ConnectOptions, isProxied, type Jump, parseTarget } from "./options.ts";
 import { sharedClient } from "./shared_client.ts";
+import { plainMessage, reword } from "../error_messages.ts";
 
 const DEFAULT_PORT = 22;
 
@@ -331,8 +332,8 @@ async function openCarrier(
     const hops = Array.isArray(jump) ? jump as readonly Jump[] : [jump as Jump];
     const client = await jumpClient(hops, depth, options.config, signal, carriers)
       .catch((error) => {
-        if (error instanceof SshError) error.message += ` (on the way to ${hostLabel(host)})`;
-        throw error;
+        if (!(error instanceof SshError)) throw error;
+        throw reword(error, `${plainMessage(error)} (on the way to ${hostLabel(host)})`);
       });
     return { socket: connSocket(await dialThrough(client, host, signal)) };
   }

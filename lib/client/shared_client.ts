@@ -15,6 +15,7 @@ import { runtime } from "../runtime/runtime.ts";
 import { PlainTransport } from "../transport/plain_transport.ts";
 import { Client, type ClientLogin } from "./client.ts";
 import type { ConnectOptions } from "./options.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /**
  * Shares the connection of the control master of `controlPath`; null if there is none that answers.
@@ -80,7 +81,7 @@ async function proxiedConnection(
   } catch (error) {
     either.throwIfAborted();
     if (!(error instanceof ConnectError)) throw error;
-    onNote?.(`${error.message}: connecting without it`);
+    onNote?.(`${plainMessage(error)}: connecting without it`);
     return null;
   }
 }

@@ -1,4 +1,5 @@
 import { ClosedError } from "../errors.ts";
+import { plainMessage } from "../error_messages.ts";
 /**
  * An error that is made when it is first asked for. Most channels end while nothing waits for them, and an
  * error takes its stack trace when it is made: that costs more than the rest of closing a channel.
@@ -13,7 +14,7 @@ export function lazyError(make: () => unknown): LazyError {
 
 /** The error about a connection that is used after its end, with the reason for that. */
 export function connectionClosed(cause: unknown): ClosedError {
-  const why = cause instanceof Error ? cause.message : "";
+  const why = cause instanceof Error ? plainMessage(cause) : "";
   if (why.startsWith("The connection ")) return new ClosedError(why, { cause });
   const reason = why && `: ${why.charAt(0).toLowerCase()}${why.slice(1)}`;
   return new ClosedError(`The connection is closed${reason}`, { cause });

@@ -12,6 +12,7 @@ import { Deadline } from "../login/deadline.ts";
 import { abortable, sleep } from "../waiting.ts";
 import type { FleetOptions, FleetTry } from "./options.ts";
 import type { FleetResult } from "./result.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /** What is done on one host. */
 export interface HostWork<T> {
@@ -46,7 +47,7 @@ export async function attempt<T>(
   const { retryDelay = FLEET_RETRY_MS, maxRetryDelay = FLEET_RETRY_MAX_MS } = options;
   let last: unknown = null;
   using deadline = new Deadline(options.timeout ?? 0, (limit) => {
-    const why = last instanceof Error ? `; the last try failed: ${last.message}` : "";
+    const why = last instanceof Error ? `; the last try failed: ${plainMessage(last)}` : "";
     const message = `${host}: the work did not end within ${limit} ms${why}`;
     return new DOMException(message, "TimeoutError");
   });

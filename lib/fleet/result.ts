@@ -1,4 +1,5 @@
 import { CommandError, printable, SshError } from "../errors.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /** What became of one host. */
 export type FleetResult<T> = FleetSuccess<T> | FleetFailure;
@@ -192,7 +193,7 @@ function errorJson(error: unknown): FleetErrorJson {
 function detailOf(result: FleetResult<unknown>): string {
   if (!result.success) {
     const { error } = result;
-    return printable((error instanceof Error ? error.message : String(error)).split("\n")[0]!);
+    return printable(plainMessage(error).split("\n")[0]!);
   }
   const { value } = result;
   if (isTransfer(value)) return `${value.files} files, ${value.bytes} bytes`;

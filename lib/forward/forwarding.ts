@@ -26,6 +26,7 @@ import { type HttpClientOptions, type HttpInit, HttpTunnel } from "./http_tunnel
 import { type NodeSocket, nodeSocket } from "../runtime/node_socket.ts";
 import { acceptSocks, type SocksCredentials, socksRouter } from "./socks.ts";
 import { ChannelConn, type TunnelConn } from "./tunnel_conn.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /** How to start a tunnel, and what is called with connections that fail. */
 export interface TunnelOptions {
@@ -77,9 +78,9 @@ export class Forwarding {
         if (!(cause instanceof ChannelOpenError)) throw cause;
         const isForbidden = cause.reason === OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED;
         const advice = isForbidden ? "; AllowTcpForwarding or PermitOpen there decides" : "";
-        const message = `Cannot reach ${
-          describe(target)
-        } from the server: ${cause.message}${advice}`;
+        const message = `Cannot reach ${describe(target)} from the server: ${
+          plainMessage(cause)
+        }${advice}`;
         throw new ChannelOpenError(cause.reason, message, { cause });
       });
     const channel = await inSpan("ssh.dial", "client", {}, open);

@@ -6,6 +6,7 @@ import { tryPublicKey } from "./public_key.ts";
 import { splitOptions } from "./line_options.ts";
 import type { MessageSignature } from "./sshsig.ts";
 import { parseTimestamp } from "./timestamp.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /** One line of an `allowed_signers` file. */
 export interface AllowedSigner {
@@ -187,7 +188,7 @@ function problemOf(
       // OpenSSH does not look at them here: they restrict logins.
       criticalOptions: [...certificate.criticalOptions.keys()],
     });
-    if (problem !== null) return problem.message;
+    if (problem !== null) return plainMessage(problem);
   }
   if (namespace !== null && namespaces !== null && !matchesPatternList(namespaces, namespace)) {
     return `the key is not for the namespace "${printable(namespace, 64)}"`;

@@ -8,6 +8,7 @@ import type { Certificate, PublicKey } from "./key.ts";
 import { canUse } from "./parsed_key.ts";
 import type { Signer } from "./private_key.ts";
 import { parsePublicKey } from "./public_key.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /** Bytes of a certificate's nonce: what `ssh-keygen` writes. */
 const NONCE_BYTES = 32;
@@ -210,7 +211,7 @@ export async function issueCertificate(
   try {
     return parsePublicKey(blob.take(), publicKey.comment);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : cause;
+    const why = plainMessage(cause);
     throw new TypeError(`Cannot issue the certificate: ${why}`, { cause });
   }
 }

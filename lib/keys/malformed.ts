@@ -1,4 +1,5 @@
 import { KeyFormatError, ProtocolError } from "../errors.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /**
  * Runs a parser of keys: what a reader throws about the bytes becomes a {@linkcode KeyFormatError}.
@@ -10,6 +11,6 @@ export function parsing<T>(what: string, parse: () => T): T {
     return parse();
   } catch (cause) {
     if (!(cause instanceof ProtocolError)) throw cause;
-    throw new KeyFormatError(`${what} is malformed: ${cause.message}`, { cause });
+    throw new KeyFormatError(`${what} is malformed: ${plainMessage(cause)}`, { cause });
   }
 }

@@ -13,6 +13,7 @@ import { type OpenedKey, openSection } from "./opened_key.ts";
 import { type PpkFile, type PpkKdf, readPpk, writePpk } from "./ppk_text.ts";
 import { privateNumbers } from "./private_numbers.ts";
 import { rsaSection } from "./rsa.ts";
+import { plainMessage } from "../error_messages.ts";
 
 const BLOCK = 16;
 const KEY_BYTES = 32;
@@ -146,7 +147,7 @@ function hashed(derive: () => Uint8Array): Uint8Array {
     return derive();
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
-    throw new KeyFormatError(`Private key asks for too much: ${cause.message}`, { cause });
+    throw new KeyFormatError(`Private key asks for too much: ${plainMessage(cause)}`, { cause });
   }
 }
 

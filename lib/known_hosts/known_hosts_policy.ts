@@ -5,6 +5,7 @@ import { editKnownHosts, readKnownHosts } from "./file.ts";
 import type { CallOptions } from "../waiting.ts";
 import { type HostAddress, type HostKeyPolicy, refused } from "./host_key_policy.ts";
 import { changesOf, type HostKeyChanges } from "./update.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /**
  * How {@linkcode knownHosts} treats a host that the files do not know, and one that has new keys.
@@ -138,7 +139,7 @@ export function trustFiles(
     async verify(host, key, options) {
       const { verdict, because, problem } = await judge(files, source, host, key, options);
       if (verdict === "trusted") return true;
-      const also = problem === undefined ? "" : `. ${problem.message}`;
+      const also = problem === undefined ? "" : `. ${plainMessage(problem)}`;
       const causes = problem && { cause: problem };
       if (verdict !== "unknown") throw refused(verdict, host, key, because + also, causes);
       const wanted = typeof unknown === "function" ? await unknown(host, key) : unknown === "add";

@@ -6,6 +6,7 @@ import type { PrivateKey, Signer } from "../keys/private_key.ts";
 import { grantedVariable } from "../runtime/environment.ts";
 import type { LoginDialog } from "./prompts.ts";
 import type { LoginSettings } from "./settings.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /** Keys taken of one agent: servers disconnect long before so many are refused. */
 const MAX_KEYS = 32;
@@ -35,7 +36,7 @@ export async function agentKeys(
   } catch (error) {
     options.signal?.throwIfAborted();
     // Whatever is wrong with the agent, there may be other keys.
-    const why = error instanceof Error ? error.message : String(error);
+    const why = plainMessage(error);
     return { keys: [], problem: `Cannot use the agent: ${printable(why, 1000)}` };
   }
 }
@@ -78,7 +79,7 @@ export async function offerToAgent(
     report?.verbose(`Identity added to the agent: ${comment} (${fingerprint})`);
   } catch (error) {
     // The login does not depend on it.
-    const why = error instanceof Error ? error.message : String(error);
+    const why = plainMessage(error);
     report?.verbose(`The key is not added to the agent: ${printable(why, 1000)}`);
   }
 }

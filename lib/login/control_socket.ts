@@ -9,6 +9,7 @@ import { onAbort, withLimits } from "../waiting.ts";
 import type { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
 import { CONTROL, CONTROL_VERSION, ControlMessages } from "./control_messages.ts";
+import { plainMessage } from "../error_messages.ts";
 
 const ASK = {
   check: CONTROL.ALIVE_CHECK,
@@ -198,7 +199,7 @@ export class ControlSocket implements Disposable {
     try {
       return await work;
     } catch (cause) {
-      throw cause instanceof ProtocolError ? this.#error(cause.message) : this.#closed(cause);
+      throw cause instanceof ProtocolError ? this.#error(plainMessage(cause)) : this.#closed(cause);
     }
   }
 

@@ -9,6 +9,7 @@ import type { SkippedKey } from "./key_files.ts";
 import { keyOffers, type Offer } from "./key_offers.ts";
 import type { Ask, LoginDialog } from "./prompts.ts";
 import type { LoginSettings } from "./settings.ts";
+import { plainMessage } from "../error_messages.ts";
 
 const DEFAULT_ORDER = ["publickey", "keyboard-interactive", "password"];
 const PROMPTS = 3;
@@ -68,7 +69,7 @@ export function withSkippedKeys(error: AuthError, skipped: readonly SkippedKey[]
   if (skipped.length === 0) return error;
   const { remaining, partial, attempts, tried, cause } = error;
   const skippedKeys = skipped.map(({ message }) => message);
-  const message = [error.message, ...skippedKeys].join("; ");
+  const message = [plainMessage(error), ...skippedKeys].join("; ");
   return new AuthError(message, { remaining, partial, attempts, tried, cause, skippedKeys });
 }
 

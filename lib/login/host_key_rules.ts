@@ -5,6 +5,7 @@ import type { PublicKey } from "../keys/public_key.ts";
 import { type HostKeyPolicy, refused } from "../known_hosts/host_key_policy.ts";
 import { runtime } from "../runtime/runtime.ts";
 import type { LoginSettings } from "./settings.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /**
  * Adds the rules of RevokedHostKeys, RequiredRSASize, CASignatureAlgorithms and
@@ -27,7 +28,7 @@ export function withRules(
       for (const file of RevokedHostKeys) {
         const revoked = await isRevoked(file, key).catch((cause) => {
           // ssh_config(5): without the list, no host is to be trusted.
-          const why = cause instanceof KeyFormatError ? cause.message : "it cannot be read";
+          const why = cause instanceof KeyFormatError ? plainMessage(cause) : "it cannot be read";
           const what = `RevokedHostKeys "${file}": ${why}`;
           throw refused("refused", host, key, what, { cause });
         });

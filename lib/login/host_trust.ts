@@ -18,6 +18,7 @@ import { verifyHostKey } from "./host_keys.ts";
 import { knownHostsCommand } from "./known_hosts_command.ts";
 import type { LoginDialog } from "./prompts.ts";
 import type { LoginSettings } from "./settings.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /** Which host keys are trusted, and what that means for the credentials. */
 export interface HostTrust {
@@ -64,7 +65,7 @@ export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTru
     } catch (error) {
       if (!(error instanceof HostKeyError)) throw error;
       if (error.reason === "changed" && strict === "no" && report !== null) {
-        report.info(`Warning: ${error.message}; passwords are disabled`);
+        report.info(`Warning: ${plainMessage(error)}; passwords are disabled`);
         return compromised = true;
       }
       if (error.reason !== "unknown" || strict === "yes") throw error;
@@ -96,7 +97,7 @@ export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTru
       report?.info(`Warning: Permanently added ${name} to the list of known hosts.`);
     } catch (error) {
       if (report === null || !(error instanceof Error)) throw error;
-      report.info(`Warning: Cannot add ${name} to "${file}": ${error.message}`);
+      report.info(`Warning: Cannot add ${name} to "${file}": ${plainMessage(error)}`);
     }
   }
 

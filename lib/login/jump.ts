@@ -1,6 +1,7 @@
 import { MAX_JUMPS } from "../defaults.ts";
 import { ChannelOpenError, ConfigError, ConnectError } from "../errors.ts";
 import { type HostAddress, hostLabel } from "../known_hosts/host_key_policy.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /** What a connection to a host must be able to do for other hosts to be reached through it. */
 export interface JumpHostClient {
@@ -51,7 +52,7 @@ export async function dialThrough(
   } catch (cause) {
     if (!(cause instanceof ChannelOpenError)) throw cause;
     const via = hostLabel(client.info.host);
-    const { message: why } = cause.cause instanceof ChannelOpenError ? cause.cause : cause;
+    const why = plainMessage(cause.cause instanceof ChannelOpenError ? cause.cause : cause);
     const message = `Cannot reach ${hostLabel(host)} through ${via}: ${why}`;
     throw new ConnectError(message, { cause });
   }

@@ -8,6 +8,7 @@ import { isError, systemReason } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { expandHome } from "../runtime/local_path.ts";
 import { lowerFirst } from "./load_key.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /** The files that are looked at unless IdentityFile names others, in the order of ssh_config(5). */
 const DEFAULT_FILES = ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk"];
@@ -112,7 +113,9 @@ async function readPrivateKey(path: string, named: boolean): Promise<KeyFile["co
     const text = await runtime.files.readTextFile(path);
     return parsed(text) ?? skipped(path, "it holds a public key only", level);
   } catch (error) {
-    if (error instanceof KeyFormatError) return skipped(path, lowerFirst(error.message), level);
+    if (error instanceof KeyFormatError) {
+      return skipped(path, lowerFirst(plainMessage(error)), level);
+    }
     if (isError(error, "NotFound")) {
       return named ? skipped(path, "there is no such file", "info") : null;
     }

@@ -11,6 +11,7 @@ import { agentKeys, offerToAgent } from "./agent_keys.ts";
 import { certificateFiles, type KeyFile, keyFiles, skipped, type SkippedKey } from "./key_files.ts";
 import type { LoginDialog } from "./prompts.ts";
 import type { LoginSettings } from "./settings.ts";
+import { plainMessage } from "../error_messages.ts";
 
 const PROMPTS = 3;
 
@@ -204,5 +205,5 @@ async function unlock(
 
 function unusable(path: string, cause: unknown): unknown {
   if (!(cause instanceof SshError)) return cause;
-  return new AuthError(skipped(path, cause.message, "error").message, { cause });
+  return new AuthError(skipped(path, plainMessage(cause), "error").message, { cause });
 }

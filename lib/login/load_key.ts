@@ -3,6 +3,7 @@ import { importPrivateKey, type PrivateKey } from "../keys/private_key.ts";
 import { isError, isPlatformError, systemReason } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { expandHome } from "../runtime/local_path.ts";
+import { plainMessage, reword } from "../error_messages.ts";
 
 /** How a key file is decrypted. */
 export interface LoadKeyOptions {
@@ -55,10 +56,10 @@ export async function loadKey(
     }
   } catch (cause) {
     if (!(cause instanceof SshError)) throw cause;
-    const message = `Cannot load key "${file}": ${lowerFirst(cause.message)}`;
+    const message = `Cannot load key "${file}": ${lowerFirst(plainMessage(cause))}`;
     throw cause instanceof PassphraseError
       ? new PassphraseError(message, { cause })
-      : Object.assign(cause, { message });
+      : reword(cause, message);
   }
 }
 

@@ -1,3 +1,5 @@
+import { plainMessage } from "../error_messages.ts";
+
 /** Errors of the runtime that the module tells apart, with their names in errno.h. */
 const ERRNO = {
   AddrInUse: ["EADDRINUSE"],
@@ -49,7 +51,7 @@ export function isPlatformError(error: unknown): error is Error {
 
 /** The reason in an error of the runtime, without the system's name or number for it and the call that failed. */
 export function systemReason(error: Error): string {
-  return error.message.replace(/[:,] \w+ '.*'$/s, "").replace(/ \(os error \d+\)$/, "")
+  return plainMessage(error).replace(/[:,] \w+ '.*'$/s, "").replace(/ \(os error \d+\)$/, "")
     .replace(/^E[A-Z0-9]+: (.)/, (_, first) => first.toUpperCase());
 }
 

@@ -1,5 +1,6 @@
 import { ConnectError, printable } from "../errors.ts";
 import { writeAll } from "../runtime/write_all.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /** What the transport needs of a connection. */
 export interface Socket {
@@ -60,7 +61,7 @@ export function connSocket(conn: Deno.Conn): Socket {
 }
 
 function lost(cause: unknown): ConnectError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = plainMessage(cause);
   return new ConnectError(`The connection was lost: ${printable(why)}`, { cause });
 }
 

@@ -37,6 +37,7 @@ import { type ReadPace, readPackets } from "./packet_source.ts";
 import { PacketSink } from "./packet_sink.ts";
 import type { Socket } from "./socket.ts";
 import { Trace, type TraceEvent } from "./trace.ts";
+import { plainMessage } from "../error_messages.ts";
 
 /** What runs on top once authentication is over; declared here so that calls go upward. */
 export interface UpperLayer {
@@ -271,7 +272,7 @@ export class Transport implements MessageTransport {
     const reason = this.#phase === "identification" ? null : disconnectReason(error);
     this.#phase = "closed";
     if (reason !== null) {
-      const said = error instanceof SshError ? printable(error.message) : "";
+      const said = error instanceof SshError ? printable(plainMessage(error)) : "";
       this.sink.sendNow(Disconnect.encode({ reason, description: said, language: "" }));
     }
     this.#aging?.[Symbol.dispose]();
@@ -294,7 +295,7 @@ export class Transport implements MessageTransport {
     const said = `the ${this.#peer} said "${
       printable(this.#heard, 80)
     }" and did not identify itself`;
-    return new ConnectError(`${error.message}: ${said}`, { timeout: true, cause: error });
+    return new ConnectError(`${plainMessage(error)}: ${said}`, { timeout: true, cause: error });
   }
 
   /** Lets the peer take our last words, but not for ever. */

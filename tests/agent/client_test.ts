@@ -14,6 +14,7 @@ import { IdentitiesAnswer, SignResponse } from "../../lib/agent/protocol.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { answering, framed, silentAgent } from "./world.ts";
 import { testKey } from "../support/keys.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 const FAILURE = framed(5);
 const SUCCESS = framed(6);
@@ -61,7 +62,7 @@ Deno.test("An agent's refusal is an error and leaves the connection as it is", a
       () => agent.sign(KEY, "ssh-ed25519", data),
       RequestDeniedError,
     );
-    assertEquals(error.message, `The agent refused to sign with ${KEY.fingerprint()}`);
+    assertEquals(plainMessage(error), `The agent refused to sign with ${KEY.fingerprint()}`);
   }
 });
 

@@ -34,6 +34,7 @@ import { FakeTime } from "../support/fake_time.ts";
 import { linkPair, type MemoryLink } from "./link_pair.ts";
 import "../support/quick_refusals.ts";
 import { testKey } from "../support/keys.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 const NOTHING = new Uint8Array(0);
 const SESSION = new Uint8Array(32).fill(7);
@@ -436,7 +437,9 @@ Deno.test("a request in the middle of questions abandons them without an answer"
   const { client, sent, login } = server({
     ...ask,
     async interactive(_user, ask) {
-      for (let i = 0; i < 2; i++) await ask(question).catch((error) => errors.push(error.message));
+      for (let i = 0; i < 2; i++) {
+        await ask(question).catch((error) => errors.push(plainMessage(error)));
+      }
       return true;
     },
   });
@@ -474,7 +477,7 @@ Deno.test("a policy that answers before its question is answered does not lose a
 
 Deno.test("a policy cannot ask twice at a time, too much, or after its attempt", async () => {
   const errors: string[] = [];
-  const note = (error: Error) => void errors.push(error.message);
+  const note = (error: Error) => void errors.push(plainMessage(error));
   let late = () => Promise.resolve<unknown>(null);
   const { client } = server({
     async interactive(_user, ask) {

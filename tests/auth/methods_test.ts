@@ -38,6 +38,7 @@ import {
 import { dialogWith, FAILURE, SUCCESS } from "./fake_dialog.ts";
 import { linkPair } from "./link_pair.ts";
 import { testKey } from "../support/keys.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 const ed25519 = await generateKey("ed25519");
 const rsa = await testKey("rsa");
@@ -61,7 +62,7 @@ async function choice(
   try {
     await publicKey(key, algorithms && { algorithms }).authenticate(dialog);
   } catch (error) {
-    if (error instanceof AuthError) return error.message;
+    if (error instanceof AuthError) return plainMessage(error);
     throw error;
   }
   return PublicKeyAuth.decode(dialog.sent[0]!.data).algorithm;
@@ -357,7 +358,7 @@ async function refusal(
 Deno.test("A refused login says what was tried, what is left and why", async () => {
   const rejected = await refusal([password("x")], { remaining: ["publickey", "hostbased"] });
   assertEquals(
-    rejected.message,
+    plainMessage(rejected),
     'Cannot log in as "ann": tried password; the server rejected every one; ' +
       'it allows publickey, hostbased; give a credential that it allows with the option "auth"',
   );
@@ -371,11 +372,11 @@ Deno.test("A refused login says what was tried, what is left and why", async () 
     partial: true,
   });
   assertEquals(
-    partial.message,
+    plainMessage(partial),
     'Cannot log in as "ann": tried password; the server requires another method; it allows otp',
   );
   const nothing = await refusal([password("x")], { remaining: [] });
-  assert(nothing.message.includes("it allows no other method; give"));
+  assert(plainMessage(nothing).includes("it allows no other method; give"));
   const broken: AuthMethod = {
     name: "publickey",
     authenticate: () => Promise.reject(new AuthError("the token is gone")),
@@ -385,8 +386,8 @@ Deno.test("A refused login says what was tried, what is left and why", async () 
     authenticate: () => Promise.reject(new AuthError("another reason")),
   };
   const failed = await refusal([broken, later]);
-  assert(failed.message.includes("it allows no other method; the token is gone; give"));
-  assertEquals((failed.cause as Error).message, "the token is gone");
+  assert(plainMessage(failed).includes("it allows no other method; the token is gone; give"));
+  assertEquals(plainMessage(failed.cause), "the token is gone");
 });
 
 Deno.test("A method that succeeded is not tried again, and one that was refused is", async () => {

@@ -64,7 +64,7 @@ Deno.test("~/.ssh/config is the user's, and what it includes is beside it", asyn
   `;
   assertEquals(
     await evaluated(refused, folder.path),
-    `Bad owner or permissions on ${folder.path}/.ssh/config`,
+    `Bad owner or permissions on ${folder.path}/.ssh/config [config]`,
   );
 });
 
@@ -81,7 +81,7 @@ Deno.test("What may not be read is told, and nobody is asked", async () => {
   assertEquals(
     await evaluated(program, folder.path, ["--no-prompt", ...flags]),
     `${folder.path}/.ssh/config line 1: include ~/elsewhere/*.conf needs ` +
-      `--allow-read=${folder.path}/elsewhere/`,
+      `--allow-read=${folder.path}/elsewhere/ [config]`,
   );
 });
 

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { AuthError, CommandError, fleet } from "@denossh/ssh";
 import { FakeTime } from "../support/fake_time.ts";
 import { failureOf, memoryHosts, names, type World } from "./world.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 Deno.test("A host is tried again with growing waits while it cannot be reached", async () => {
   using time = new FakeTime();
@@ -94,7 +95,7 @@ Deno.test("A host whose time is up fails with a TimeoutError, and its connection
   const { results } = await time.settle(Promise.resolve(hosts.run("x")));
   const error = failureOf(results, "web1");
   assertInstanceOf(error, DOMException);
-  assertEquals([error.name, error.message], [
+  assertEquals([error.name, plainMessage(error)], [
     "TimeoutError",
     "web1: the work did not end within 5000 ms",
   ]);
@@ -107,7 +108,7 @@ Deno.test("A host whose time is up between two tries tells of the last one", asy
   const hosts = fleet(["web1"], { connect, timeout: 5000, retries: 9 });
   const { results } = await time.settle(Promise.resolve(hosts.run("x")));
   assertEquals(
-    (failureOf(results, "web1") as Error).message,
+    plainMessage(failureOf(results, "web1")),
     "web1: the work did not end within 5000 ms; " +
       "the last try failed: Cannot connect to web1: it is down",
   );

@@ -1,6 +1,7 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
 import { AuthError, ClosedError, CommandError, ConnectError, fleet } from "@denossh/ssh";
 import { failureOf, memoryHosts, names } from "./world.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 Deno.test("fleet.run gives a result for each host, in the order of the hosts", async () => {
   const { connect } = memoryHosts();
@@ -33,7 +34,7 @@ Deno.test("A host that cannot be reached, refuses or fails ends no other host", 
   assertInstanceOf(failureOf(results, "web3"), AuthError);
   const error = failureOf(results, "web2");
   assertInstanceOf(error, CommandError);
-  assertEquals([error.exitCode, error.message], [
+  assertEquals([error.exitCode, plainMessage(error)], [
     3,
     'Command "x" failed with exit code 3: disk full',
   ]);

@@ -45,7 +45,7 @@ web5  ok      1      0.0 s`,
       success: false,
       error: {
         name: "CommandError",
-        message: "It\nfailed",
+        message: "It\nfailed [command]",
         code: "command",
         exitCode: 1,
         stdout: "",
@@ -83,7 +83,7 @@ Deno.test("An error that is of no command has a name, a message and its kind in 
   assertEquals(json(new ConnectError("It is down")), {
     host: "h",
     success: false,
-    error: { name: "ConnectError", message: "It is down", code: "connect" },
+    error: { name: "ConnectError", message: "It is down [connect]", code: "connect" },
     tries: 1,
     milliseconds: 2,
   });

@@ -9,6 +9,7 @@ import { runtime } from "../../lib/runtime/runtime.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { fakeEnv } from "../support/fake_env.ts";
 import { replaced } from "../support/replaced.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 type Spawn = Parameters<Programs["spawn"]>;
 
@@ -112,7 +113,10 @@ Deno.test("What a ProxyCommand says is shown, and its last line told if the conn
   const proxy = startProxy("nc db1 22");
   system.ended.resolve({ success: false, code: 1, signal: null });
   const told = await proxy.explain(broken);
-  assertEquals(told.message, 'The proxy command "nc db1 22" ended with exit code 1: no route');
+  assertEquals(
+    plainMessage(told),
+    'The proxy command "nc db1 22" ended with exit code 1: no route',
+  );
   assertStrictEquals(told.cause, broken);
   assertEquals(system.shown, system.errors);
   await proxy.close();
@@ -121,8 +125,10 @@ Deno.test("What a ProxyCommand says is shown, and its last line told if the conn
   using quiet = new System();
   const killed = startProxy("nc");
   quiet.ended.resolve({ success: false, code: 143, signal: "SIGTERM" });
-  const { message } = await killed.explain(broken);
-  assertEquals(message, 'The proxy command "nc" was ended by SIGTERM');
+  assertEquals(
+    plainMessage(await killed.explain(broken)),
+    'The proxy command "nc" was ended by SIGTERM',
+  );
   await killed.close();
   killed.socket.close();
 });

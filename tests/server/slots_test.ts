@@ -51,7 +51,7 @@ for (const [what, options] of Object.entries(hanging)) {
       });
     await time.settle(assertRejects(login, SshError));
     await using host = await time.settle(login());
-    assertEquals(errors, ["ConnectError: No login within 100 ms"]);
+    assertEquals(errors, ["ConnectError: No login within 100 ms [timeout]"]);
     await host.close();
   });
 }

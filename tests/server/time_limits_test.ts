@@ -8,6 +8,7 @@ import type { Connection } from "../../lib/connection/connection.ts";
 import { limitTime } from "../../lib/server/time_limits.ts";
 import type { Transport } from "../../lib/transport/transport.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 const hostKey = await generateKey("ed25519");
 const echo: SessionHandler = ({ stdin, stdout }) => stdin.pipeTo(stdout);
@@ -32,7 +33,11 @@ async function world(time: FakeTime, options: Partial<ServeOptions>) {
     /** What ended the connection, or null. */
     async after(milliseconds: number): Promise<string | null> {
       await time.advance(milliseconds);
-      return cause instanceof DisconnectError ? cause.message : cause === null ? null : `${cause}`;
+      return cause instanceof DisconnectError
+        ? plainMessage(cause)
+        : cause === null
+        ? null
+        : `${cause}`;
     },
     async [Symbol.asyncDispose]() {
       await host.close();

@@ -5,6 +5,7 @@ import type { SessionHandler } from "@denossh/ssh/server";
 import { connectedPair } from "@denossh/ssh/testing";
 import { EXPECT_TIMEOUT_MS } from "../../lib/defaults.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 /** Answers line by line, as a shell with a prompt. */
 const shell: SessionHandler = async (session) => {
@@ -76,13 +77,13 @@ Deno.test("An output that ends without the pattern is an error that shows the la
   const error = await assertRejects(() => process.expect(["login:", /\d\d/]), ExpectError);
   assertEquals([error.code, error.received], ["expect", text.slice(-400)]);
   assertMatch(
-    error.message,
+    plainMessage(error),
     /^Expected "login:" or \/\\d\\d\/, which did not come before the output ended: the last that came was "a+\[1mbye"$/,
   );
   // It is still there.
   assertEquals((await process.expect("bye")).before.length, text.length - 3);
   const nothing = await assertRejects(() => process.expect("x"), ExpectError);
-  assertMatch(nothing.message, /before the output ended: nothing came$/);
+  assertMatch(plainMessage(nothing), /before the output ended: nothing came$/);
 });
 
 Deno.test("expect() that takes too long says so, and the output can be waited for again", async () => {
@@ -104,7 +105,10 @@ Deno.test("expect() that takes too long says so, and the output can be waited fo
   const error = await time.settle(late, EXPECT_TIMEOUT_MS);
   assertInstanceOf(error, ExpectError);
   assertEquals([error.code, time.now - started], ["timeout", EXPECT_TIMEOUT_MS]);
-  assertMatch(error.message, /within 30000 ms: the last that came was "Verification code: "$/);
+  assertMatch(
+    plainMessage(error),
+    /within 30000 ms: the last that came was "Verification code: "$/,
+  );
   const match = process.expect("ok", { timeout: Infinity });
   await process.send("1");
   assertEquals((await match).before, "Verification code: ");

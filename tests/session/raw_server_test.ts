@@ -17,6 +17,7 @@ import { data, openChannel } from "../connection/raw_channel.ts";
 import { type RawWorld, rawWorld } from "../connection/raw_world.ts";
 import { until } from "../connection/until.ts";
 import { record } from "../support/spans.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 /** A command on a channel that is open, and what the server does for it. */
 class Script {
@@ -336,7 +337,7 @@ for (const [what, end, message] of failures) {
       script.succeed();
       end(script);
       script.close();
-      assertEquals((await assertRejects(() => text, CommandError)).message, message);
+      assertEquals(plainMessage(await assertRejects(() => text, CommandError)), message);
     }));
 }
 
@@ -348,8 +349,8 @@ Deno.test("A CommandError quotes the last line of what is at most 400 bytes", ()
     script.print(500, true);
     script.exit(1);
     script.close();
-    const { message } = await assertRejects(() => text, CommandError);
-    assertEquals(message, `Command "x" failed with exit code 1: ${"A".repeat(400)}`);
+    const error = await assertRejects(() => text, CommandError);
+    assertEquals(plainMessage(error), `Command "x" failed with exit code 1: ${"A".repeat(400)}`);
   }));
 
 Deno.test("A program's span on the client ends with it, has its code, and fails with its start", async () => {

@@ -7,6 +7,7 @@ import { SUDO_TIMEOUT_MS } from "../../lib/defaults.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { replaced } from "../support/replaced.ts";
 import { tempFolder } from "../support/temp.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 const SECRET = "open sesame";
 
@@ -101,7 +102,7 @@ Deno.test("A command of sudo's that fails is a CommandError in the command's own
   const failing = () => world.host.sudo("echo no >&2; exit 7", { password: SECRET }).text();
   const error = await assertRejects(failing, CommandError);
   assertEquals(error.exitCode, 7);
-  assertEquals(error.message, 'Command "echo no >&2; exit 7" failed with exit code 7: no');
+  assertEquals(plainMessage(error), 'Command "echo no >&2; exit 7" failed with exit code 7: no');
 });
 
 Deno.test("A wrong password is offered once, and a function is asked for another", async () => {
@@ -110,8 +111,8 @@ Deno.test("A wrong password is offered once, and a function is asked for another
   const wrong = async (password: SudoOptions["password"]) => {
     const error = await assertRejects(async () => await host.sudo("id", { password }), SudoError);
     assertEquals([error.code, error.reason], ["sudo", "password"]);
-    assert(!error.message.includes("guess"));
-    return error.message;
+    assert(!plainMessage(error).includes("guess"));
+    return plainMessage(error);
   };
   assertMatch(await wrong("guess"), /did not accept the password$/);
   assertMatch(await wrong(() => "guess"), /did not accept the password$/);
@@ -172,7 +173,10 @@ Deno.test("A sudo that neither asks nor runs is a time-out of its own, and the a
   const error = await time.settle(running);
   assertInstanceOf(error, SudoError);
   assertEquals(error.reason, "timeout");
-  assertMatch(error.message, /neither asked nor ran .* within 30000 ms: .*"Verification code:"$/);
+  assertMatch(
+    plainMessage(error),
+    /neither asked nor ran .* within 30000 ms: .*"Verification code:"$/,
+  );
   assert(time.now >= 101 * SUDO_TIMEOUT_MS);
   await pair[Symbol.asyncDispose]();
 });

@@ -6,6 +6,7 @@ import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { EXTENSION, FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { MemoryServer } from "./memory_server.ts";
 import { channelTo, type RawMessage, type RawPeer, status } from "./raw.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 const ROOMY: SftpFileSystem = {
   blockSize: 4096,
@@ -155,7 +156,7 @@ for (const [what, act, expected, quirks] of CASES) {
   Deno.test(`explained: ${what}`, async () => {
     const { sftp } = await client(quirks);
     const error = await assertRejects(() => act(sftp), SftpError);
-    assertEquals(error.message, `Cannot ${expected.replace("…", "on the server")}`);
+    assertEquals(plainMessage(error), `Cannot ${expected.replace("…", "on the server")}`);
     assertEquals(error.status, 4);
     await sftp.close();
   });

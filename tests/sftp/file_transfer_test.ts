@@ -7,6 +7,7 @@ import { type TransferContext, transferFile } from "../../lib/sftp/transfer/file
 import { Progress } from "../../lib/sftp/transfer/progress.ts";
 import type { Throttle } from "../../lib/sftp/transfer/throttle.ts";
 import { noise, same, turn } from "./world.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 const data = noise(300_000);
 
@@ -127,7 +128,7 @@ class Target implements TransferTarget {
   }
 
   discard(cause: unknown): Promise<void> {
-    this.log.push(`discard ${(cause as Error).message}`);
+    this.log.push(`discard ${plainMessage(cause)}`);
     return this.failing.discard ? Promise.reject(this.failing.discard) : Promise.resolve();
   }
 }
@@ -227,7 +228,7 @@ Deno.test("a file that is not as sent fails: at once, or after all of it was sen
     );
     assertEquals([error.operation, error.path], ["verify", "/name"]);
     assertEquals(
-      error.message,
+      plainMessage(error),
       'Cannot verify "/name" on the server: what is there is not what was sent',
     );
     assertEquals(target.log.filter((line) => line.startsWith("start")).length, starts);

@@ -13,6 +13,7 @@ import { QuirkyServer } from "./quirky_server.ts";
 import { atServer, frame, handle, type RawMessage, type RawPeer, status } from "./raw.ts";
 import { channelPair, folder, noise, refusal, same } from "./world.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 const MODE_FILE = 0o100644;
 const MODE_FOLDER = 0o040755;
@@ -187,13 +188,16 @@ Deno.test("a server that sends text is quoted, with its standard error", async (
   const quoted =
     'SFTP session is over: what answered is not an SFTP server: it sent "Welcome to it"';
   const advice = "; start-up files of the shell there must print nothing";
-  const { message, status } = await openingError(["\r\nWelcome", " to it\n", "more"], "", "waits");
-  assertEquals([message, status], [quoted + advice, SftpStatus.BAD_MESSAGE]);
+  const text = await openingError(["\r\nWelcome", " to it\n", "more"], "", "waits");
+  assertEquals([plainMessage(text), text.status], [quoted + advice, SftpStatus.BAD_MESSAGE]);
   const unfinished = await openingError(["Welcome to it"], "\x1b[1mNo SFTP\nmore", "leaves");
-  assertEquals(unfinished.message, `${quoted}, and said "[1mNo SFTP" on standard error${advice}`);
+  assertEquals(
+    plainMessage(unfinished),
+    `${quoted}, and said "[1mNo SFTP" on standard error${advice}`,
+  );
   const silent = await openingError([], "Not available\n", "leaves");
   assertEquals(
-    silent.message,
+    plainMessage(silent),
     'SFTP session is over: the server closed the channel, and said "Not available" on standard error',
   );
   assert((await openingError(["x".repeat(9000)], "", "waits")).message.length < 400);
@@ -202,7 +206,7 @@ Deno.test("a server that sends text is quoted, with its standard error", async (
 Deno.test("a prompt without an end of line is quoted after a moment", async () => {
   using time = new FakeTime();
   const error = await time.settle(openingError(["Password: "], "", "waits"));
-  assertStringIncludes(error.message, 'it sent "Password:"');
+  assertStringIncludes(plainMessage(error), 'it sent "Password:"');
 });
 
 Deno.test("extensions end where the greeting makes no sense", async () => {
@@ -408,7 +412,7 @@ Deno.test("get fails with the server's refusal of one read", async () => {
       request.offset === 131072 ? status(request.id, 4, "Disk \x1b[31mon fire") : piece(request),
     );
   const error = await fetch(data.length, read);
-  assertEquals((error as Error).message, 'Cannot read "/file" on the server: Disk [31mon fire');
+  assertEquals(plainMessage(error), 'Cannot read "/file" on the server: Disk [31mon fire');
 });
 
 Deno.test("get fails if the link is lost at any byte of the data", async () => {
@@ -481,7 +485,7 @@ Deno.test("put fails if any write is refused, and tells the first", async () => 
     await peer.send(status(id, offset === 98304 ? 4 : 0, "No space left on device"));
   });
   const error = await assertRejects(() => sftp.put(data, "/file"), SftpError);
-  assertEquals(error.message, 'Cannot write "/file" on the server: No space left on device');
+  assertEquals(plainMessage(error), 'Cannot write "/file" on the server: No space left on device');
   await sftp.close();
 });
 
@@ -706,7 +710,7 @@ Deno.test("text of the server is stripped of control characters in errors", asyn
   );
   const error = await assertRejects(() => sftp.stat("/x"), SftpError);
   // deno-lint-ignore no-control-regex
-  assert(!/[\x00-\x1f]/.test(error.message));
-  assert(error.message.length < 400);
+  assert(!/[\x00-\x1f]/.test(plainMessage(error)));
+  assert(plainMessage(error).length < 400);
   await sftp.close();
 });

@@ -12,6 +12,7 @@ import { runtime } from "../../lib/runtime/runtime.ts";
 import { MemoryServer } from "./memory_server.ts";
 import { channelTo } from "./raw.ts";
 import { folder, noise, refusal, same, turn } from "./world.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 const MIB = 1024 * 1024;
 const data = noise(3 * MIB + 77);
@@ -130,7 +131,7 @@ Deno.test("a file that ends early is an error of all that reads it, and its hand
     cutting(server);
     const sftp = await at(server);
     const error = await assertRejects(() => attempt(sftp, here.path), SftpError, undefined, what);
-    assertEquals([what, error.message, error.status], [what, CUT, SftpStatus.EOF]);
+    assertEquals([what, plainMessage(error), error.status], [what, CUT, SftpStatus.EOF]);
     await sftp.realPath("/"); // after the CLOSEs that were not awaited
     assertEquals([what, server.open], [what, 0]);
     const names = await Array.fromAsync(Deno.readDir(here.path), ({ name }) => name);
@@ -151,7 +152,7 @@ Deno.test("a copy by the server of a file that has ended early goes through us, 
   };
   const sftp = await at(server);
   const error = await assertRejects(() => sftp.copyFile("/file", "/to"), SftpError);
-  assertEquals(error.message, CUT);
+  assertEquals(plainMessage(error), CUT);
   await sftp.realPath("/");
   assertEquals(server.open, 0);
   await sftp.close();
@@ -428,8 +429,8 @@ Deno.test("a server's pipe or folder is no source, a file without a type is one"
       "it is not a regular file",
     ]] as const
   ) {
-    const { message } = await assertRejects(() => attempt(isDirectory, 0o10644), SftpError);
-    assertEquals(message, `Cannot get "/file" on the server: ${reason}`);
+    const error = await assertRejects(() => attempt(isDirectory, 0o10644), SftpError);
+    assertEquals(plainMessage(error), `Cannot get "/file" on the server: ${reason}`);
   }
   const source = await attempt(false, null);
   assertEquals(source.sparse, true);
@@ -588,7 +589,7 @@ Deno.test("data of a later block after an early end is an error, not the end", a
   const ahead = new ReadAhead(w.file, { size: 150_000, inFlight: 100_000 });
   assertEquals((await ahead.next())!.length, 32_768);
   const error = await assertRejects(() => ahead.next(), SftpError);
-  assertEquals([error.status, error.message], [
+  assertEquals([error.status, plainMessage(error)], [
     SftpStatus.EOF,
     'Cannot read "/file" on the server: the server has data after its end at 32768 bytes',
   ]);

@@ -23,6 +23,7 @@ import { replaced } from "../support/replaced.ts";
 import { replacedFiles } from "./local_files.ts";
 import { folder, noise, same } from "./world.ts";
 import { WITHOUT_DESCRIPTORS } from "../support/old_deno.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 const { NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE, OP_UNSUPPORTED } = SftpStatus;
 const ignore = Deno.build.os === "windows";
@@ -461,8 +462,8 @@ Deno.test({
       await (await backend.open("file", OPEN)).close();
     }
     const open = await Promise.all([1, 2].map(() => backend.open("file", OPEN)));
-    const { message } = await assertRejects(() => Array.fromAsync(backend.readDir(".")), SftpError);
-    assertEquals(message, "Too many open files");
+    const refusal = await assertRejects(() => Array.fromAsync(backend.readDir(".")), SftpError);
+    assertEquals(plainMessage(refusal), "Too many open files");
     const last = await backend.open("file", OPEN);
     await assertRejects(() => backend.open("file", OPEN), SftpError, "Too many open files");
     for (const file of [...open, last]) await file.close();

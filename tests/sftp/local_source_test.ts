@@ -6,6 +6,7 @@ import type { TransferSource } from "../../lib/sftp/transfer/file_store.ts";
 import { fileSource } from "../../lib/sftp/transfer/local_source.ts";
 import { replacedOpenFiles } from "./local_files.ts";
 import { folder, noise, refusal, same, turn } from "./world.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 const UNIT = 100_000;
 const data = noise(250_000);
@@ -135,7 +136,7 @@ Deno.test("a file that is cut off while it is read is an error, with both length
   await Deno.truncate(there.path, 150_000);
   const error = await assertRejects(() => rest(source), Error);
   const reason = "it was cut off at 150000 of 250000 bytes";
-  assertEquals(error.message, `Cannot read "${there.path}" on this machine: ${reason}`);
+  assertEquals(plainMessage(error), `Cannot read "${there.path}" on this machine: ${reason}`);
   source.close();
   const again = await fileSource(there.path, NOW());
   await Deno.truncate(there.path, 0);

@@ -52,6 +52,7 @@ import {
 import { Reader } from "../../lib/wire/reader.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { turn } from "./world.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 Deno.test("the numbers are those of the draft and of POSIX", () => {
   assertEquals([SFTP_VERSION, MAX_HANDLE_LENGTH], [3, 256]);
@@ -356,7 +357,7 @@ Deno.test("the flags of an OPEN are those that the options ask for", () => {
 Deno.test("an error says what failed with what, and why; the server's text if it has some", () => {
   const call = { operation: "open", path: "/a\x07" };
   const plain = sftpError(SftpStatus.FAILURE, call);
-  assertEquals([plain.message, plain.status, plain.operation, plain.path, "cause" in plain], [
+  assertEquals([plainMessage(plain), plain.status, plain.operation, plain.path, "cause" in plain], [
     'Cannot open "/a" on the server: Failure',
     4,
     "open",
@@ -366,15 +367,15 @@ Deno.test("an error says what failed with what, and why; the server's text if it
   const cause = new ProtocolError("bad");
   assertEquals(sftpError(4, call, "busy", cause).cause, cause);
   assertEquals(
-    sftpError(3, call, "\x07").message,
+    plainMessage(sftpError(3, call, "\x07")),
     'Cannot open "/a" on the server: Permission denied',
   );
   assertEquals(
-    sftpError(99, { operation: "limits", path: null }).message,
+    plainMessage(sftpError(99, { operation: "limits", path: null })),
     "Cannot limits on the server: Status 99",
   );
   const bad = malformed(call, cause);
-  assertEquals([bad.status, bad.message, bad.cause], [
+  assertEquals([bad.status, plainMessage(bad), bad.cause], [
     5,
     'Cannot open "/a" on the server: the server\'s answer is malformed: bad',
     cause,
@@ -395,12 +396,16 @@ Deno.test("an error says what failed with what, and why; the server's text if it
 Deno.test("the error of a session is told once, with its cause", () => {
   const cause = new Error("cable");
   const over = sessionError(SftpStatus.CONNECTION_LOST, "gone", cause);
-  assertEquals([over.message, over.cause, over.path], ["SFTP session is over: gone", cause, null]);
+  assertEquals([plainMessage(over), over.cause, over.path], [
+    "SFTP session is over: gone",
+    cause,
+    null,
+  ]);
   assertEquals("cause" in sessionError(7, "gone"), false);
   assertStrictEquals(lost(over), over);
   const broken = lost(new ProtocolError("absurd"));
-  assertEquals([broken.status, broken.message], [5, "SFTP session is over: absurd"]);
-  assertEquals([lost(cause).status, lost(cause).cause, lost("text").message], [
+  assertEquals([broken.status, plainMessage(broken)], [5, "SFTP session is over: absurd"]);
+  assertEquals([lost(cause).status, lost(cause).cause, plainMessage(lost("text"))], [
     7,
     cause,
     "SFTP session is over: text",
@@ -433,7 +438,7 @@ Deno.test("a refusal is an answer, and not the end of the session", async () => 
   const other = new Error("no SftpError");
   assertEquals(await outcome(nullIfNoSuchFile, other), other);
   const refused = assertThrows(() => refuse("no"), SftpError);
-  assertEquals([refused.status, refused.message], [SftpStatus.FAILURE, "no"]);
+  assertEquals([refused.status, plainMessage(refused)], [SftpStatus.FAILURE, "no"]);
   assertEquals(assertThrows(() => refuse("no", 8), SftpError).status, 8);
 });
 

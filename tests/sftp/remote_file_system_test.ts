@@ -12,6 +12,7 @@ import { Writer } from "../../lib/wire/writer.ts";
 import { MemoryServer } from "./memory_server.ts";
 import { channelTo, handle, type RawMessage, status } from "./raw.ts";
 import { noise, refusal, same, turn } from "./world.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 const { FAILURE, NO_SUCH_FILE, PERMISSION_DENIED, OP_UNSUPPORTED } = SftpStatus;
 
@@ -161,7 +162,7 @@ Deno.test("a tree without an end is left at some depth", async () => {
     () => Promise.resolve().then(() => checkDepth("/x", 257)),
     SftpError,
   );
-  assertEquals(error.message, 'Cannot readDir "/x" on the server: folders without an end');
+  assertEquals(plainMessage(error), 'Cannot readDir "/x" on the server: folders without an end');
   let requests = 0;
   const remote = {
     remove: () => Promise.reject(new SftpError(FAILURE, "remove", "/", "is a directory")),

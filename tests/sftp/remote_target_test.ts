@@ -14,6 +14,7 @@ import { RemoteStore } from "../../lib/sftp/transfer/remote_store.ts";
 import { partName } from "../../lib/sftp/transfer/resume.ts";
 import { MemoryServer } from "./memory_server.ts";
 import { noise, same, turn } from "./world.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 const data = noise(200_000);
 const { FAILURE, NO_SUCH_FILE, PERMISSION_DENIED, OP_UNSUPPORTED } = SftpStatus;
@@ -240,7 +241,7 @@ Deno.test("a device, a pipe or a folder is not replaced: it is opened itself", a
   w.server.files.delete("/dir/file");
   w.server.folders.set("/dir/file", 0o755);
   const error = await assertRejects(() => w.target(), SftpError);
-  assertEquals(error.message, 'Cannot open "/dir/file" on the server: it is a directory');
+  assertEquals(plainMessage(error), 'Cannot open "/dir/file" on the server: it is a directory');
   // With the source's mode, and without.
   assertEquals(w.log().filter((line) => line.includes("trunc")).length, 2);
   assertEquals([hidden(w), w.warnings], [[], []]);
@@ -479,7 +480,7 @@ Deno.test("a copy in place of another length is an error", async () => {
   const error = await assertRejects(() => write(target), SftpError);
   await target.discard(error);
   assertEquals(
-    error.message,
+    plainMessage(error),
     'Cannot put "/dir/file" on the server: 1000 of 200000 bytes could be copied',
   );
 });
@@ -503,7 +504,7 @@ Deno.test("a folder of the final name is told as such, and its part is not copie
   const target = await w.target({}, { inside: true });
   w.server.folders.set("/dir/file", 0o755);
   const error = await assertRejects(() => write(target), SftpError);
-  assertEquals(error.message, 'Cannot put "/dir/file" on the server: it is a directory');
+  assertEquals(plainMessage(error), 'Cannot put "/dir/file" on the server: it is a directory');
   assert(error.cause instanceof SftpError);
   await target.discard(error);
   assertEquals(hidden(w), []);
@@ -759,7 +760,7 @@ Deno.test("a part that another transfer has taken away is not given the name", a
     swap(w, path);
     const error = await assertRejects(() => target.commit(INFO), SftpError, undefined, what);
     assertEquals(
-      error.message,
+      plainMessage(error),
       'Cannot put "/dir/file" on the server: another transfer has taken its place',
     );
     assertEquals(w.server.files.has("/dir/file"), false);

@@ -15,6 +15,7 @@ import { ClientSession } from "../../lib/sftp/remote/client_session.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { channelTo, frame, handle, type PeerOptions, RawPeer, status } from "./raw.ts";
 import { channelPair, refusal, turn } from "./world.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 /** A channel that counts how often it is closed. */
 function closable(channel: SftpChannel): SftpChannel & { closed: number } {
@@ -154,7 +155,7 @@ Deno.test("a write that fails before the greeting is not told if the server has 
   const opening = SftpClient.open({ ...near, writeAll: broken });
   await far.writeAll(new TextEncoder().encode("Access denied\n"));
   const error = await assertRejects(() => opening, SftpError);
-  assert(error.message.includes("Access denied"), error.message);
+  assert(plainMessage(error).includes("Access denied"), plainMessage(error));
   const [silent, other] = channelPair();
   const second = SftpClient.open({ ...silent, writeAll: broken });
   await other.close();
@@ -268,7 +269,7 @@ Deno.test("a late request is late by its own time-out, whatever others have", as
   const settled: string[] = [];
   const timed = (name: string, timeout?: number) =>
     stat(session, timeout === undefined ? {} : { timeout }).catch((error) =>
-      settled.push(`${name} ${time.now} ${error.message}`)
+      settled.push(`${name} ${time.now} ${plainMessage(error)}`)
     );
   const all = [timed("usual"), timed("short", 10), timed("middle", 500), timed("long", 2000)];
   await time.advance(9);
@@ -358,7 +359,7 @@ Deno.test("a status of success is no answer where a value is wanted, and EOF is 
   const session = await ClientSession.open(channel, {});
   const error = await assertRejects(() => stat(session), SftpError);
   assertEquals(
-    error.message,
+    plainMessage(error),
     'Cannot stat "/x" on the server: the server\'s answer is malformed: Answer of the wrong type 101',
   );
   const into = () => new Uint8Array(1);
@@ -381,7 +382,7 @@ Deno.test("a session whose requests are aborted and not answered ends at some nu
   await aborted(4096);
   assertEquals(session.cause, null);
   await aborted(1);
-  assertEquals(session.cause?.message, "SFTP session is over: the server does not answer");
+  assertEquals(plainMessage(session.cause), "SFTP session is over: the server does not answer");
 });
 
 Deno.test("a channel that cannot be ended is closed none the less", async () => {

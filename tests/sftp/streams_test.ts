@@ -8,6 +8,7 @@ import { setAttributes } from "../../lib/sftp/transfer/set_attributes.ts";
 import { dataSource, dataStream, streamTarget } from "../../lib/sftp/transfer/streams.ts";
 import { isOfOneFile } from "../../lib/sftp/transfer/transfer_error.ts";
 import { noise, same, turn } from "./world.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 const data = noise(600_000);
 
@@ -251,7 +252,7 @@ Deno.test("the error of a transfer with failures is that of the first, and count
   const first = denied();
   const known = new SftpTransferError(result(first));
   assertEquals(
-    known.message,
+    plainMessage(known),
     'Cannot setStat "/x" on the server: Permission denied (2 of 7 failed)',
   );
   assertEquals([known.status, known.operation, known.path, known.cause], [

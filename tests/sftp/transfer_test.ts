@@ -7,6 +7,7 @@ import {
 } from "../../lib/sftp/mod.ts";
 import { fakeEnv } from "../support/fake_env.ts";
 import { noise, ourWorld, refusal, same } from "./world.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 /** A folder of small and large files, empty ones, deep ones, with modes and times of their own. */
 async function plant(path: string): Promise<void> {
@@ -152,7 +153,7 @@ Deno.test("what fails is told file by file, and the rest goes on", async () => {
   const putting = sftp.put(`${here}/from`, "/tree", { recursive: true });
   const error = await assertRejects(() => putting, SftpTransferError);
   assertEquals(
-    error.message,
+    plainMessage(error),
     'Cannot put "/tree/small 60" on the server: it is a directory (1 of 123 failed)',
   );
   assertEquals(error.result.files, 122);

@@ -16,6 +16,7 @@ import { until } from "../connection/until.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { greetedPair, transportPair } from "./transport_pair.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 const nothingInCommon = new NegotiationError("cipher", ["one"], ["two"]);
 const endings: [name: string, error: unknown, reason: number | null, told: string][] = [
@@ -28,7 +29,7 @@ const endings: [name: string, error: unknown, reason: number | null, told: strin
   ],
   ["a host key that is not trusted", new HostKeyError("unknown", "", "SHA256:x", "No"), 9, "No"],
   ["a key that cannot be read", new KeyFormatError("Not a key"), 3, "Not a key"],
-  ["nothing in common", nothingInCommon, 3, nothingInCommon.message],
+  ["nothing in common", nothingInCommon, 3, plainMessage(nothingInCommon)],
   ["a word of ours", new DisconnectError(12, "us", "Too many users"), 12, "Too many users"],
   ["another error of ours", new SshError("command", "Enough"), 11, "Enough"],
   ["an error of the program's, in confidence", new Error("password is hunter2"), 11, ""],
@@ -51,7 +52,7 @@ for (const [name, error, reason, told] of endings) {
       }
       assert(heard instanceof DisconnectError, String(heard));
       assertEquals([heard.by, heard.reason], ["peer", reason]);
-      const words = heard.message.replace(/^.*?\(reason \d+\)/, "");
+      const words = plainMessage(heard).replace(/^.*?\(reason \d+\)/, "");
       assertEquals(words, told === "" ? "" : `: ${told}`);
     });
   }
@@ -82,7 +83,7 @@ for (const [args, [reason, description]] of words) {
     pair.client.disconnect(...args);
     const heard = await pair.server.closed;
     assert(heard instanceof DisconnectError);
-    assertEquals([heard.reason, heard.message.endsWith(`: ${description}`)], [reason, true]);
+    assertEquals([heard.reason, plainMessage(heard).endsWith(`: ${description}`)], [reason, true]);
   });
 }
 
@@ -194,7 +195,7 @@ for (const [name, said, error, quoted] of openings) {
     if (quoted === null) return assertStrictEquals(found, error);
     assert(found instanceof ConnectError && found.code === "timeout" && found.cause === error);
     assertEquals(
-      found.message,
+      plainMessage(found),
       `Too slow: the server said "${quoted}" and did not identify itself`,
     );
   });
@@ -219,6 +220,6 @@ Deno.test("A DISCONNECT without a language or a description is the peer's word a
     pair.server.sink.sendNow(payload);
     const error = await pair.client.closed;
     assert(error instanceof DisconnectError && error.reason === 12, String(error));
-    assertEquals(error.message, message);
+    assertEquals(plainMessage(error), message);
   }
 });

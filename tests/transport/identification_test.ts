@@ -3,6 +3,7 @@ import { ConnectError, ProtocolError } from "../../lib/errors.ts";
 import { identificationBytes, readIdentification } from "../../lib/transport/identification.ts";
 import { streamSocket } from "../../lib/transport/socket.ts";
 import { latin1 } from "../support/raw_packets.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 
 /** What a peer that sends these segments, and then ends, is known as. */
 async function identify(from: "client" | "server", ...segments: string[]) {
@@ -52,7 +53,7 @@ Deno.test("readIdentification refuses lines without a version, or without a dash
     assertEquals(error instanceof ProtocolError || error instanceof ConnectError, true);
     const old = await assertRejects(() => identify(from, "SSH-1.5-x\r\n"), ProtocolError);
     assertEquals(old.disconnectReason, 8);
-    assertEquals(old.message, `The ${from} speaks SSH protocol 1.5, not 2.0`);
+    assertEquals(plainMessage(old), `The ${from} speaks SSH protocol 1.5, not 2.0`);
   }
 });
 

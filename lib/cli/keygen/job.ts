@@ -11,6 +11,7 @@ import { runtime } from "../../runtime/runtime.ts";
 import { allValues, type Flag, hasFlag, lastValue, UsageError } from "../shared/flags.ts";
 import { type Log, writeIfRead } from "../shared/log.ts";
 import { ask, canAsk } from "../../terminal/ask.ts";
+import { plainMessage } from "../../error_messages.ts";
 
 /** ssh-keygen's exit codes for files that it cannot use, and for wrong command lines. */
 export const FAILURE = 255;
@@ -134,7 +135,7 @@ export async function openPrivateKey(file: string, given: string | null): Promis
       throw new PassphraseError(message, { cause: error });
     }
     if (!(error instanceof KeyFormatError)) throw error;
-    throw new KeyFormatError(`Load key "${file}": invalid format: ${error.message}`);
+    throw new KeyFormatError(`Load key "${file}": invalid format: ${plainMessage(error)}`);
   }
 }
 

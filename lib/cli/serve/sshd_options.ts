@@ -17,6 +17,7 @@ import { printable } from "../../errors.ts";
 import { configuredRekey, configuredTimeouts } from "../../login/settings.ts";
 import { UsageError } from "../shared/flags.ts";
 import type { OptionText } from "../shared/option_text.ts";
+import { plainMessage } from "../../error_messages.ts";
 
 const FORWARDING = choice(
   {
@@ -97,7 +98,7 @@ function parseValue(name: OptionName, text: string): unknown {
     return value;
   } catch (cause) {
     if (!(cause instanceof ArgumentError)) throw cause;
-    throw new UsageError(`${name}: ${cause.message}`, { cause });
+    throw new UsageError(`${name}: ${plainMessage(cause)}`, { cause });
   }
 }
 

@@ -5,6 +5,7 @@ import { UsageError } from "../shared/flags.ts";
 import { type CommandCall, remoteOf, type SftpCommand, textOf } from "./command.ts";
 import { print } from "../shared/log.ts";
 import { SftpCommandError } from "./shell.ts";
+import { plainMessage } from "../../error_messages.ts";
 
 /** All commands that change remote files, except copies. */
 export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
@@ -162,7 +163,7 @@ async function each(
       else await shell.client.setStat(path, changes, shell);
     } catch (error) {
       if (!(error instanceof SftpError)) throw error;
-      throw new SftpCommandError(`Couldn't change ${what}: ${error.message}`);
+      throw new SftpCommandError(`Couldn't change ${what}: ${plainMessage(error)}`);
     }
   });
 }

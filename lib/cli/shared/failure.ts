@@ -6,6 +6,7 @@ import {
   printable,
 } from "../../errors.ts";
 import type { LoginPlace } from "./login.ts";
+import { plainMessage } from "../../error_messages.ts";
 
 /** Why a login or a session failed, as one line in the form of `ssh`. */
 export function describeFailure(error: unknown, { host, port, user }: LoginPlace): string {
@@ -19,9 +20,9 @@ export function describeFailure(error: unknown, { host, port, user }: LoginPlace
       ...error.skippedKeys,
     ].join(" ");
   }
-  if (error instanceof HostKeyError) return `Host key verification failed. ${error.message}`;
+  if (error instanceof HostKeyError) return `Host key verification failed. ${plainMessage(error)}`;
   if (error instanceof NegotiationError) {
-    return `Unable to negotiate with ${host} port ${port}: ${error.message}`;
+    return `Unable to negotiate with ${host} port ${port}: ${plainMessage(error)}`;
   }
   if (error instanceof ConnectError && error.message.startsWith("Cannot connect to ")) {
     return `ssh: ${dialFailure(error, host, port)}`;
@@ -31,7 +32,7 @@ export function describeFailure(error: unknown, { host, port, user }: LoginPlace
 
 /** An error's message as one line; a system error about a file begins with the file's name. */
 export function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = plainMessage(error);
   const line = printable(message.replace(/\s*\n\s*/g, "; "), 1000);
   const system = /^(.*?) \(os error \d+\)(?:: \w+ '(.*)')?$/.exec(line);
   if (!system) return line;
@@ -50,5 +51,5 @@ function dialFailure(error: ConnectError, host: string, port: number): string {
 function rootOf(error: AuthError): string | null {
   let root: AuthError | null = null;
   for (let cause = error.cause; cause instanceof AuthError; cause = cause.cause) root = cause;
-  return root && root.message;
+  return root && plainMessage(root);
 }

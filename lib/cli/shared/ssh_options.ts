@@ -10,6 +10,7 @@ import { runtime } from "../../runtime/runtime.ts";
 import { type Flag, UsageError } from "./flags.ts";
 import { Log, type LogLevel } from "./log.ts";
 import { type OptionText, parseOption } from "./option_text.ts";
+import { plainMessage } from "../../error_messages.ts";
 
 const LEVELS: Readonly<Record<LogLevelSetting, LogLevel>> = {
   QUIET: "quiet",
@@ -71,7 +72,9 @@ export async function sshOptions(
       onNote,
     });
   } catch (error) {
-    throw error instanceof ConfigError ? new UsageError(error.message, { cause: error }) : error;
+    throw error instanceof ConfigError
+      ? new UsageError(plainMessage(error), { cause: error })
+      : error;
   }
 }
 
@@ -91,7 +94,9 @@ export async function showOptions(
       command,
     });
   } catch (error) {
-    throw error instanceof ConfigError ? new UsageError(error.message, { cause: error }) : error;
+    throw error instanceof ConfigError
+      ? new UsageError(plainMessage(error), { cause: error })
+      : error;
   }
 }
 

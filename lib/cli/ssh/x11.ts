@@ -8,6 +8,7 @@ import { runtime } from "../../runtime/runtime.ts";
 import { messageOf } from "../shared/failure.ts";
 import type { Log } from "../shared/log.ts";
 import type { SshOptions } from "../shared/ssh_options.ts";
+import { plainMessage } from "../../error_messages.ts";
 
 /** The default of ForwardX11Timeout: how long a secret for untrusted X clients is valid. */
 const UNTRUSTED_MS = 1_200_000;
@@ -30,7 +31,7 @@ export async function lendScreen(
     await client.forwardX11(channel, { display, onError, ...own });
   } catch (error) {
     if (error instanceof RequestDeniedError) log.info("X11 forwarding request failed");
-    else if (error instanceof UntrustedError) log.info(`Warning: ${error.message}`);
+    else if (error instanceof UntrustedError) log.info(`Warning: ${plainMessage(error)}`);
     else log.info(`Warning: X11 forwarding failed: ${messageOf(error)}`);
   }
 }

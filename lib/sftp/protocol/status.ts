@@ -1,4 +1,5 @@
 import { printable, ProtocolError, SftpError } from "../../errors.ts";
+import { plainMessage } from "../../error_messages.ts";
 
 /**
  * The status codes of SFTP version 3, as `SftpError.status` holds them
@@ -96,7 +97,7 @@ export function sftpError(
 
 /** The error for one operation whose answer makes no sense. */
 export function malformed(call: Call, cause: ProtocolError): SftpError {
-  const reason = `the server's answer is malformed: ${cause.message}`;
+  const reason = `the server's answer is malformed: ${plainMessage(cause)}`;
   return sftpError(SftpStatus.BAD_MESSAGE, call, reason, cause);
 }
 
@@ -112,7 +113,7 @@ export function lost(cause: unknown): SftpError {
   const status = cause instanceof ProtocolError
     ? SftpStatus.BAD_MESSAGE
     : SftpStatus.CONNECTION_LOST;
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = plainMessage(cause);
   return sessionError(status, reason, cause);
 }
 

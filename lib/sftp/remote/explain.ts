@@ -7,6 +7,7 @@ import type { SftpOptions } from "../protocol/options.ts";
 import { parent } from "../protocol/paths.ts";
 import { callOf, nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
 import type { RemoteFileSystem } from "./remote_file_system.ts";
+import { plainMessage } from "../../error_messages.ts";
 
 /** Less than this is too little for a write: a file system that is full may have a few blocks left. */
 const FULL_BYTES = 256 * 1024;
@@ -43,7 +44,7 @@ export async function explain(
 ): Promise<unknown> {
   if (!(error instanceof SftpError) || error.status !== SftpStatus.FAILURE) return error;
   const { operation, path } = error;
-  if (path === null || !WORDLESS.test(error.message)) return error;
+  if (path === null || !WORDLESS.test(plainMessage(error))) return error;
   // The look is a help, never another failure.
   const reason = await reasonOf(remote, operation, path, options).catch(() => null);
   return reason === null ? error : sftpError(error.status, { operation, path }, reason, error);

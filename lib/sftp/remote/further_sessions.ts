@@ -6,6 +6,7 @@ import { ChannelNeed, type ChannelSample } from "./channel_need.ts";
 import { Lane } from "./lane.ts";
 import type { RemoteFile } from "./remote_file.ts";
 import type { RemoteFileSystem } from "./remote_file_system.ts";
+import { plainMessage } from "../../error_messages.ts";
 
 /** A file of which fewer bytes are to come is not opened in further sessions: it is over as soon. */
 const SMALL_REST_BYTES = 2 * 1024 * 1024;
@@ -210,7 +211,7 @@ export class FurtherSessions {
       if (isLeaving || this.#state === "closed") this.#track(session.leave());
       return null;
     } catch (cause) {
-      return cause instanceof Error ? cause.message : String(cause);
+      return plainMessage(cause);
     }
   }
 

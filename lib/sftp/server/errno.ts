@@ -1,6 +1,7 @@
 import { ProtocolError, SftpError } from "../../errors.ts";
 import { isError } from "../../runtime/errors.ts";
 import { SftpStatus, statusText } from "../protocol/status.ts";
+import { plainMessage } from "../../error_messages.ts";
 
 const { NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE, OP_UNSUPPORTED } = SftpStatus;
 
@@ -43,7 +44,7 @@ export function errnoOf(error: unknown): string | null {
  * only the text of an `SftpError`, which the backend chose, is sent.
  */
 export function statusOf(error: unknown): { status: number; message: string } {
-  if (error instanceof SftpError) return { status: error.status, message: error.message };
+  if (error instanceof SftpError) return { status: error.status, message: plainMessage(error) };
   const code = errnoOf(error);
   if (code !== null && Object.hasOwn(ERRNO, code)) {
     const [status, message] = ERRNO[code]!;

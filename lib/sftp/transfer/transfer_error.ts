@@ -2,6 +2,7 @@ import { SftpError } from "../../errors.ts";
 import { isPlatformError } from "../../runtime/errors.ts";
 import type { TransferResult } from "./progress.ts";
 import { SftpStatus } from "../protocol/status.ts";
+import { plainMessage } from "../../error_messages.ts";
 
 /**
  * Some files of a transfer could not be transferred; all others were. Its cause is the first failure.
@@ -36,7 +37,7 @@ export class SftpTransferError extends SftpError {
       known ? error.status : SftpStatus.FAILURE,
       known ? error.operation : "transfer",
       known ? error.path : path,
-      `${error.message} (${failures.length} of ${all} failed)`,
+      `${plainMessage(error)} (${failures.length} of ${all} failed)`,
       { cause: error },
     );
     this.result = result;

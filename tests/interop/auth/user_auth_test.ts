@@ -495,7 +495,7 @@ await peerTest(
       message,
       `Cannot log in as "${server.user}" on [127.0.0.1]:${server.port}: tried key "${path}" ` +
         `(ECDSA ${key.publicKey.fingerprint()}); the server rejected every one; it allows publickey; ` +
-        "check the user name, and that authorized_keys on the server has the key",
+        "check the user name, and that authorized_keys on the server has the key [auth]",
     );
   },
 );

@@ -90,7 +90,7 @@ for (const kind of ["OpenSSH's", "our"] as const) {
         const error = await assertRejects(() => sftp.put(`${here}/large`, target), SftpError);
         assertEquals([error.operation, error.path], ["write", target]);
         const reason = kind === "our" ? "No space left on device" : "no space is left";
-        assertEquals(error.message, `Cannot write "${target}" on the server: ${reason}`);
+        assertEquals(error.message, `Cannot write "${target}" on the server: ${reason} [sftp]`);
         assertEquals(names(far.path), []);
       });
       await t.step("put over a file leaves the old one", async () => {
@@ -150,7 +150,10 @@ for (const kind of ["OpenSSH's", "our"] as const) {
         const error = await assertRejects(act, SftpError);
         assertEquals([error.operation, error.path], [operation, path]);
         const reason = kind === "our" ? "Read-only file system" : "the file system is read-only";
-        assertEquals(error.message, `Cannot ${operation} "${path}" on the server: ${reason}`);
+        assertEquals(
+          error.message,
+          `Cannot ${operation} "${path}" on the server: ${reason} [sftp]`,
+        );
       }
       const error = await assertRejects(() => sftp.get(at("file"), `${near.path}/file`), Error);
       assertMatch(error.message, /^Cannot write "[^"]*\/disk\/file" on this machine: Read-only/);
@@ -277,6 +280,6 @@ await peerTest(["sshd"], "what OpenSSH's server calls a failure has its reason",
     ] as [string, () => Promise<unknown>][]
   ) {
     const { message } = await assertRejects(act, SftpError);
-    assertEquals(message, `Cannot ${expected}`);
+    assertEquals(message, `Cannot ${expected} [sftp]`);
   }
 });

@@ -52,7 +52,7 @@ for (const kind of ["OpenSSH's", "our"] as const) {
         assertEquals([error.operation, error.path, error.status], [operation, path, 3]);
         assertEquals(
           error.message,
-          `Cannot ${operation} "${path}" on the server: Permission denied`,
+          `Cannot ${operation} "${path}" on the server: Permission denied [sftp]`,
         );
       };
 

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { SftpError, SftpStatus } from "../../../lib/sftp/mod.ts";
 import { ClientCases, noise, refusal, same } from "../world.ts";
+import { plainMessage } from "../../../lib/error_messages.ts";
 
 export const cases: ClientCases = new ClientCases();
 
@@ -180,7 +181,7 @@ cases.add("errors say what was done to what, and why", async ({ sftp, at }) => {
   assertEquals(error.operation, "open");
   assertEquals(error.path, at("missing"));
   assertEquals(error.status, SftpStatus.NO_SUCH_FILE);
-  assertEquals(error.message, `Cannot open "${at("missing")}" on the server: No such file`);
+  assertEquals(plainMessage(error), `Cannot open "${at("missing")}" on the server: No such file`);
 });
 
 cases.add("requests in parallel each get their own answer", async ({ sftp, at }) => {
