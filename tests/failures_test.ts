@@ -477,7 +477,7 @@ for (const { what, cause, kind, said } of FAILURES) {
 const guide = await Deno.readTextFile(new URL("../docs/troubleshooting.md", import.meta.url));
 
 Deno.test("docs/troubleshooting.md has the table of failures as it is", () => {
-  const [, table = ""] = guide.split("## What is said, word by word");
+  const [, table = ""] = guide.split("## Messages, word by word");
   const rows = table.split("\n").filter((line) => /^\| [^-]/.test(line)).slice(1)
     .map((line) => line.replace(/ +\|/g, " |"));
   assertEquals(
