@@ -6,6 +6,8 @@ export interface Path {
   readonly delay: number;
   /** Bytes a second in each direction; no limit unless given. */
   readonly rate?: number;
+  /** Whether each connection has the rate for itself; otherwise it is that of the link, which all share. */
+  readonly each?: boolean;
 }
 
 /** A proxy that listens on loopback. */
@@ -20,6 +22,7 @@ const IN_FLIGHT = 512 * 1024 * 1024;
 export function delayProxy(target: number, path: Path): DelayProxy {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const conns = new Set<Deno.TcpConn>();
+  const [up, down] = [{ free: 0 }, { free: 0 }];
   const done = (async () => {
     for await (const near of listener) {
       const far = await Deno.connect({ hostname: "127.0.0.1", port: target });
@@ -27,8 +30,8 @@ export function delayProxy(target: number, path: Path): DelayProxy {
         conn.setNoDelay(true);
         conns.add(conn);
       }
-      carry(near, far, path);
-      carry(far, near, path);
+      carry(near, far, path, path.each ? { free: 0 } : up);
+      carry(far, near, path, path.each ? { free: 0 } : down);
     }
   })().catch(() => {});
   return {
@@ -47,10 +50,15 @@ export function delayProxy(target: number, path: Path): DelayProxy {
   };
 }
 
-async function carry(from: Deno.TcpConn, to: Deno.TcpConn, { delay, rate }: Path): Promise<void> {
+/** @param link When it has sent all that was given to it */
+async function carry(
+  from: Deno.TcpConn,
+  to: Deno.TcpConn,
+  { delay, rate }: Path,
+  link: { free: number },
+): Promise<void> {
   const queue: { due: number; data: Uint8Array }[] = [];
   let bytes = 0;
-  let free = 0; // when the link has sent all that was given to it
   let ended = false;
   let news = Promise.withResolvers<void>();
   const wake = () => {
@@ -78,8 +86,8 @@ async function carry(from: Deno.TcpConn, to: Deno.TcpConn, { delay, rate }: Path
   try {
     for (let n; (n = await from.read(buffer)) !== null;) {
       const now = performance.now();
-      free = rate === undefined ? now : Math.max(free, now) + n / rate * 1000;
-      queue.push({ due: free + delay, data: buffer.slice(0, n) });
+      link.free = rate === undefined ? now : Math.max(link.free, now) + n / rate * 1000;
+      queue.push({ due: link.free + delay, data: buffer.slice(0, n) });
       bytes += n;
       wake();
       while (bytes > IN_FLIGHT) await news.promise;
@@ -94,6 +102,7 @@ async function carry(from: Deno.TcpConn, to: Deno.TcpConn, { delay, rate }: Path
 
 if (import.meta.main) {
   const [target, delay, rate] = Deno.args.map(Number);
-  const proxy = delayProxy(target!, { delay: delay!, ...(rate && { rate }) });
+  const each = Deno.args[3] === "each";
+  const proxy = delayProxy(target!, { delay: delay!, each, ...(rate && { rate }) });
   console.log(proxy.port);
 }

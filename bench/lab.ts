@@ -60,13 +60,17 @@ export async function startPort(
   return { port: Number(line), [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() };
 }
 
-/** A port that leads to another one with a round trip in milliseconds, and a rate in bytes a second. */
+/**
+ * A port that leads to another one with a round trip in milliseconds, and a rate in bytes a second, which all
+ * connections share unless `each` has it for itself.
+ */
 export function startPath(
   port: number,
   roundTrip: number,
   rate?: number,
+  of: "all" | "each" = "all",
 ): Promise<AsyncDisposable & { readonly port: number }> {
-  return startPort(DELAY_PROXY, [port, roundTrip / 2, rate ?? ""].map(String));
+  return startPort(DELAY_PROXY, [port, roundTrip / 2, rate ?? "", of].map(String));
 }
 
 /** Logs our client in. */

@@ -38,7 +38,11 @@ import {
   type SudoOptions,
 } from "./run_options.ts";
 import { sudoStart } from "../session/sudo.ts";
-import { FurtherConnections, type FurtherLogins } from "./further_connections.ts";
+import {
+  type FurtherClient,
+  FurtherConnections,
+  type FurtherLogins,
+} from "./further_connections.ts";
 import { SessionQueue } from "./session_queue.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
 
@@ -322,7 +326,7 @@ export class Client implements AsyncDisposable {
     };
     const program = { kind: "subsystem", name: subsystem } as const;
     const further = async (giveWay: () => void, wait: WaitOptions) => {
-      const elsewhere = await this.#further?.open((client) => client.openSession(wait));
+      const elsewhere = await this.#further?.open((client) => Client.#spareSession(client, wait));
       // A master's sessions are those of other programs, too, for which none of ours would give way.
       const isOurs = !this.#transport.shared;
       const channel = elsewhere ?? (isOurs ? await this.#sessions.openSpare(giveWay, wait) : null);
@@ -336,6 +340,12 @@ export class Client implements AsyncDisposable {
       further,
       ...connections && { connections },
     });
+  }
+
+  /** A session on a further connection, where no caller needs its place; null if there is no room for it. */
+  static #spareSession(client: FurtherClient, wait: WaitOptions): Promise<Channel | null> {
+    if (!(#sessions in client)) return client.openSession(wait);
+    return client.#sessions.openSpare(() => {}, wait);
   }
 
   /** Opens a session channel that nothing runs on yet (RFC 4254 §6.1). */

@@ -34,12 +34,14 @@ export class FurtherConnections {
   }
 
   /**
-   * Opens a channel on the connection whose turn it is; null if that is the first one.
+   * Opens a channel on the connection whose turn it is; null if that is the first one, or there is no room.
    *
    * @param open Opens the channel on a further one
    * @throws {SshError} If the connection cannot be had
    */
-  async open(open: (client: FurtherClient) => Promise<Channel>): Promise<Channel | null> {
+  async open(
+    open: (client: FurtherClient) => Promise<Channel | null>,
+  ): Promise<Channel | null> {
     const at = this.#next++ % this.count;
     if (at === this.#clients.length || this.#over.signal.aborted) return null;
     const connecting = this.#clients[at] ??= this.#connect(at);

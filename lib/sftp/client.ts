@@ -587,7 +587,10 @@ export class SftpClient implements AsyncDisposable {
     const opening = this.#remote.file(path, mode === undefined ? open : { ...open, mode });
     const limits = { isNew: createNew, signal, timeout };
     const file = await explained(this.#remote, opening, limits);
-    const further = append || channels === 1 ? null : new FurtherSessions(this.#remote, channels);
+    const further = append || channels === 1 ? null : new FurtherSessions(
+      this.#remote,
+      { channels, role: "target" },
+    );
     try {
       const writing = stream.pipeTo(writableOf(file, 0, further), signal ? { signal } : {});
       await this.#explained(writing, { signal, timeout });

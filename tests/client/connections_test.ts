@@ -1,5 +1,11 @@
 /** Files over several connections: logged in to once, to one host key, and ended with the client. */
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { type AuthMethod, connect, interactive, password } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import { localFiles, serve, type ServeOptions } from "@denossh/ssh/server";
@@ -59,7 +65,9 @@ for (const [name, method] of Object.entries(methods)) {
       assertEquals(there.connections, 3);
       assert(same(await Deno.readFile(`${root.path}/file`), DATA));
       await sftp.put(new Uint8Array(100), "/small", { onNote: (note) => void notes.push(note) });
-      assertEquals(notes, ["Spreading over 3 channels: one a connection"]);
+      const [first, ...later] = notes;
+      assertEquals(first, "Spreading over 3 channels: one a connection");
+      for (const note of later) assertMatch(note, /^3 channels: /); // and no more of them
       const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
       const [back] = await Promise.all([
         new Response(readable).arrayBuffer(),

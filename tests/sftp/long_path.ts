@@ -19,6 +19,8 @@ export interface LongPathOptions {
   readonly late?: (channel: number) => number;
   /** Whether further channels are never answered. */
   readonly mute?: boolean;
+  /** Connections that further channels are on in turns, the first among them; one unless given. */
+  readonly connections?: number;
   /** Bytes a second that the connection carries; any number unless given. */
   readonly rate?: number;
 }
@@ -71,7 +73,9 @@ export class LongPath implements Disposable {
 
   /** A client at the server, which may open further channels. */
   client(): Promise<SftpClient> {
+    const { connections } = this.#options;
     return this.run(Client.open(this.#channel()!, {
+      ...connections !== undefined && { connections },
       further: (giveWay, options) => {
         this.giveWay = giveWay;
         const { signal } = options;

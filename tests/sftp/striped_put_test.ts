@@ -2,11 +2,15 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { SftpClient, SftpError, type SftpTransferOptions } from "../../lib/sftp/mod.ts";
 import { fuzzTest, LONG } from "../support/random.ts";
+import { Lane } from "../../lib/sftp/remote/lane.ts";
+import { PathEstimate } from "../../lib/sftp/remote/pacing.ts";
+import type { RemoteFile } from "../../lib/sftp/remote/remote_file.ts";
+import { WriteBehind } from "../../lib/sftp/remote/write_behind.ts";
 import { LongPath, type LongPathOptions } from "./long_path.ts";
 import { type MemoryFile, MemoryServer } from "./memory_server.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { answerOn, channelTo, type RawPeer, status } from "./raw.ts";
-import { noise, same } from "./world.ts";
+import { noise, same, turn } from "./world.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -75,6 +79,76 @@ Deno.test("a put that waits for the window is spread over further channels", asy
   );
   assertMatch(auto.notes[1]!, /^Spreading over 10 channels: .* and [45]\.\d MB\/s$/);
   assert(auto.milliseconds < one.milliseconds / 2, `${auto.milliseconds} ms`);
+});
+
+Deno.test("over a round trip of 70 ms or more, all channels are opened in one step", async () => {
+  const { notes, channels } = await put({ path: { roundTrip: 70 } });
+  assertEquals(channels, 10);
+  assertMatch(notes[0]!, /^Spreading over 10 channels: writes wait for a window/);
+});
+
+Deno.test("over several connections a put has a channel in each at once, and more if windows limit it", async () => {
+  const near = await put({ path: { connections: 3, roundTrip: 4 } });
+  assertEquals(near.channels, 3);
+  assertEquals(near.notes, [
+    "Spreading over 3 channels: one a connection",
+    "3 channels: the round trip takes 4.0 ms",
+  ]);
+  const far = await put({ path: { connections: 2, roundTrip: 200 }, data: noise(24 * MIB) });
+  assertEquals(far.channels, 20);
+  assertEquals(far.notes[0], "Spreading over 2 channels: one a connection");
+  assertMatch(far.notes[1]!, /^Spreading over 20 channels: writes wait for a window/);
+});
+
+Deno.test("where windows hold more than may be in flight, no request waits for its window", async () => {
+  const [request, window, lanes] = [KIB, 64 * KIB, 4];
+  for (const [inFlight, most] of [[300 * KIB, window], [MIB, window + request]]) {
+    const unanswered: number[] = [];
+    const answers: (() => void)[] = [];
+    let longest = 0;
+    /** A file whose channel takes what its window holds, and the last request in part. */
+    const file = (at: number) => {
+      unanswered[at] = 0;
+      return {
+        writeLength: request,
+        window,
+        pathEstimates: { write: new PathEstimate(() => 50) },
+        writePiece(data: Uint8Array, _offset: number, _limits: unknown, sent: () => void) {
+          const total = unanswered[at]! += data.length;
+          if (at > 0) longest = Math.max(longest, total); // the first was alone before
+          if (total <= window) sent();
+          return new Promise<void>((resolve) =>
+            answers.push(() => {
+              unanswered[at]! -= data.length;
+              if (total > window) sent();
+              resolve();
+            })
+          );
+        },
+        close: () => Promise.resolve(),
+      } as unknown as RemoteFile;
+    };
+    let further = [1, 2, 3].map((at) => new Lane(file(at)));
+    const behind = new WriteBehind(file(0), {
+      inFlight: inFlight!,
+      further: {
+        more() {
+          if (further.length === 0) return null;
+          const wider = { lanes: further, inFlight: inFlight!, held: lanes * window };
+          further = [];
+          return Promise.resolve(wider);
+        },
+      },
+    });
+    const writing = (async () => {
+      for (let i = 0; i < 1000; i++) await behind.write(new Uint8Array(request), () => {});
+      await behind.end();
+    })();
+    let done = false;
+    writing.then(() => done = true);
+    for (await turn(); !done; await turn()) answers.splice(0, 20).forEach((answer) => answer());
+    assertEquals([longest, Math.max(...unanswered)], [most, 0]);
+  }
 });
 
 Deno.test("a put over a short path, a slow link, or of a short file has one channel", async () => {

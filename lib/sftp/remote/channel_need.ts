@@ -24,6 +24,9 @@ const GAIN = 1.2;
 /** The channels of the first step; the second is to as many as there may be. */
 const FIRST_STEP = 4;
 
+/** From here on there is one step: four of sshd's windows carry less than 1 Gbit/s, and each step takes long. */
+const LONG_ROUND_TRIP_MS = 70;
+
 /** What the channels of one transfer have sent so far, all together. */
 export interface ChannelSample {
   /** When, in milliseconds. */
@@ -43,6 +46,7 @@ export interface ChannelSample {
  * the window is sent in each round trip. Otherwise the link or the server is the limit, and more would be in vain.
  */
 export class ChannelNeed {
+  readonly #most: number;
   #last: ChannelSample | null = null;
   /** The rate with fewer channels, in bytes a millisecond. */
   #before = 0;
@@ -50,6 +54,11 @@ export class ChannelNeed {
   why = "";
   /** Why no more were needed when it was looked at last; null if it never was. */
   whyNot: string | null = null;
+
+  /** @param most The most channels that there may be */
+  constructor(most: number = SFTP_CHANNELS) {
+    this.#most = most;
+  }
 
   /** How many channels there should be, with `left` bytes to come; no more than now if the last were in vain. */
   count(now: ChannelSample, left: number): number {
@@ -77,7 +86,7 @@ export class ChannelNeed {
     this.#before = rate;
     this.why = `writes wait for a window of ${window / 1024} KiB, at a round trip of ` +
       `${roundTrip.toFixed(0)} ms and ${megabytes(rate)} MB/s`;
-    return channels < FIRST_STEP ? FIRST_STEP : SFTP_CHANNELS;
+    return channels < FIRST_STEP && roundTrip < LONG_ROUND_TRIP_MS ? FIRST_STEP : this.#most;
   }
 
   /** Begins anew, since the number of channels has changed. */

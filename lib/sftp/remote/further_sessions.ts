@@ -82,7 +82,9 @@ export class FurtherSessions {
   /** A file of which fewer bytes are to come is not spread. */
   readonly #least: number;
   readonly #note: (note: string) => void;
-  readonly #need: ChannelNeed = new ChannelNeed();
+  /** The most channels. */
+  readonly #most: number;
+  readonly #need: ChannelNeed;
   readonly #sessions: FurtherSession[] = [];
   /** Gives up opening. */
   readonly #stop: AbortController = new AbortController();
@@ -91,13 +93,19 @@ export class FurtherSessions {
 
   constructor(
     remote: RemoteFileSystem,
-    channels: number | "auto",
+    { channels, role }: {
+      readonly channels: number | "auto";
+      /** What is read has one channel a connection unless told otherwise: our own windows grow with the path. */
+      readonly role: "source" | "target";
+    },
     note: (note: string) => void = () => {},
   ) {
     this.#remote = remote;
-    const { connections } = remote;
-    this.#channels = channels === "auto" && connections > 1 ? connections : channels;
+    this.#channels = channels === "auto" && role === "source" ? remote.connections : channels;
     this.#least = channels === "auto" ? SMALL_REST_BYTES : 0;
+    // Each connection has as many sessions as the server allows it.
+    this.#most = this.#channels === "auto" ? SFTP_CHANNELS * remote.connections : this.#channels;
+    this.#need = new ChannelNeed(this.#most);
     this.#note = (text) => {
       try {
         note(text);
@@ -106,6 +114,12 @@ export class FurtherSessions {
       }
     };
     this.#state = this.#channels === 1 ? "complete" : "looking";
+  }
+
+  /** Opens what is asked for already, since a file of this size is to come. */
+  expect(size: number): void {
+    const isAsked = this.#channels !== "auto" || this.#remote.connections > 1;
+    if (isAsked && this.#state === "looking" && size > this.#least) this.#look(size);
   }
 
   /**
@@ -123,13 +137,16 @@ export class FurtherSessions {
   }
 
   #look(left: number): void {
-    const { useful } = this.#remote.channels;
+    const { connections, channels: { useful } } = this.#remote;
     if (this.#channels !== "auto") {
-      const isEach = this.#remote.connections === this.#channels;
+      const isEach = connections === this.#channels && connections > 1;
       return this.#open(this.#channels, isEach ? "one a connection" : "as asked for");
     }
     if (useful > 1 && this.#sessions.length === 0) {
       return this.#open(useful, "as for the last file");
+    }
+    if (connections > 1 && this.#sessions.length === 0) {
+      return this.#open(connections, "one a connection");
     }
     const sample = this.#sample();
     if (sample === null) return;
@@ -189,8 +206,7 @@ export class FurtherSessions {
     const refusal = opened.find((reason) => reason !== null);
     if (refusal) this.#note(`${channelCount(1 + this.#usable.length)}: ${refusal}`);
     if (this.#state !== "opening") return;
-    const most = this.#channels === "auto" ? SFTP_CHANNELS : this.#channels;
-    this.#state = refusal || channels >= most ? "complete" : "looking";
+    this.#state = refusal || channels >= this.#most ? "complete" : "looking";
   }
 
   /** Opens one; resolves to the reason if that is not possible. */

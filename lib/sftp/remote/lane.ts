@@ -11,13 +11,15 @@ export class Lane {
   usable = true;
   /** Bytes whose requests the server has done. */
   written = 0;
+  /** Bytes whose requests it has not answered. */
+  unanswered = 0;
   #closing: Promise<void> | null = null;
 
   constructor(file: RemoteFile) {
     this.file = file;
   }
 
-  /** Sends a WRITE; `news` is called when the channel has taken all that was sent here, or this fails. */
+  /** Sends a WRITE; `news` is called when the channel has taken all that was sent here, and at the answer. */
   write(
     bytes: Uint8Array,
     offset: number,
@@ -25,12 +27,20 @@ export class Lane {
     news: () => void,
   ): Promise<void> {
     this.unsent++;
+    this.unanswered += bytes.length;
     const written = this.file.writePiece(bytes, offset, limits, () => {
       if (--this.unsent === 0) news();
     });
-    written.then(() => void (this.written += bytes.length), () => {
-      this.usable = false;
+    const answered = () => {
+      this.unanswered -= bytes.length;
       news();
+    };
+    written.then(() => {
+      this.written += bytes.length;
+      answered();
+    }, () => {
+      this.usable = false;
+      answered();
     });
     return written;
   }

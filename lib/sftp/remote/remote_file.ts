@@ -130,6 +130,11 @@ export class RemoteFile {
     return this.#session.pathEstimates;
   }
 
+  /** Bytes that the channel carries in a round trip; Infinity if that is not known. */
+  get window(): number {
+    return this.#session.flow?.largestSendWindow ?? Infinity;
+  }
+
   async stat(options: SftpOptions = {}): Promise<SftpFileInfo> {
     const request = { handle: this.handle };
     const call = this.#call("stat", options);

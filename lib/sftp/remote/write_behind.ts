@@ -14,6 +14,9 @@ const UNIT_BYTES = 256 * 1024;
 /** The most requests in flight, however short: 32 MiB of the usual length. */
 const MAX_SENT = 1024;
 
+/** The share of what may be in flight that the windows hold, above which none may be full. */
+const WIDE_SHARE = 0.75;
+
 /** A WRITE in flight. */
 interface Sent {
   readonly bytes: Uint8Array;
@@ -178,17 +181,33 @@ export class WriteBehind {
     return further.map((lane) => lane.close(this.#limits));
   }
 
-  /** Whether every lane has requests that are not sent yet. */
+  /** Whether every lane has requests that are not sent yet, or whose window is full. */
   get #isBlocked(): boolean {
     const [own] = this.#lanes;
-    return own.usable && this.#lanes.every(({ usable, unsent }) => !usable || unsent > 0);
+    if (!own.usable) return false;
+    const most = this.#isWide ? own.file.window - this.#pacing.request : Infinity;
+    return this.#lanes.every(({ usable, unsent, unanswered }) =>
+      !usable || unsent > 0 || unanswered > most
+    );
   }
 
-  /** The lane with the fewest requests to send. */
+  /**
+   * Whether the windows hold about as much as may be in flight. Then no request may wait for its window: it would
+   * be answered two round trips later, and hold up all that comes after it.
+   */
+  get #isWide(): boolean {
+    const { length } = this.#lanes;
+    return length > 1 && length * this.#lanes[0].file.window > WIDE_SHARE * this.#pacing.window;
+  }
+
+  /** The lane with the fewest requests to send, and the least to be answered. */
   get #lane(): Lane {
     let [best] = this.#lanes;
     if (this.#state === "one") return best;
-    for (const lane of this.#lanes) if (lane.usable && lane.unsent < best.unsent) best = lane;
+    for (const lane of this.#lanes) {
+      if (!lane.usable || lane.unsent > best.unsent) continue;
+      if (lane.unsent < best.unsent || lane.unanswered < best.unanswered) best = lane;
+    }
     return best;
   }
 
@@ -201,7 +220,9 @@ export class WriteBehind {
     this.#bytes += bytes.length;
   }
 
-  readonly #wake = (): void => this.#news?.resolve();
+  readonly #wake = (): void => {
+    if (this.#news !== null && !this.#isBlocked) this.#news.resolve();
+  };
 
   async #oldest(): Promise<void> {
     const sent = this.#sent[0]!;

@@ -62,11 +62,9 @@ class RemoteSource implements TransferSource {
     return this.#ahead.next();
   }
 
-  /** Opens the file in further sessions; only if they are asked for, since our own windows grow with the path. */
+  /** Opens the file in the further sessions that there are. */
   #more(): Promise<RemoteFile[]> | null {
-    const { channels = "auto" } = this.#settings.options;
-    const isAsked = channels !== "auto" || this.#remote.connections > 1;
-    if (this.#further === null || !isAsked) return null;
+    if (this.#further === null) return null;
     const sessions = this.#further.for(this.size ?? Infinity).filter((session) =>
       !this.#seen.has(session)
     );

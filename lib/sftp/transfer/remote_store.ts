@@ -121,6 +121,7 @@ export class RemoteStore implements FileStore {
       const what = info.isDirectory ? "it is a directory" : "it is not a regular file";
       throw sftpError(SftpStatus.FAILURE, { operation: "get", path }, what);
     }
+    this.#further?.expect(info.size);
     return await remoteSource(this.#remote, path, info, this.#settings, this.#further);
   }
 
@@ -131,6 +132,7 @@ export class RemoteStore implements FileStore {
   async #target(request: TargetRequest): Promise<TransferTarget> {
     const settings = this.#settings;
     const further = this.#further;
+    if (settings.options.atomic !== false) further?.expect(request.size ?? Infinity);
     if (!settings.options.resume) {
       const spread = further && { further, inFlight: settings.inFlight, part: null };
       return await remoteTarget(this.#remote, request, null, settings, spread);

@@ -34,14 +34,15 @@ export async function get(
   const transfer = new Transfer(options, [remote]);
   if (isPath(local)) {
     const target = localPath(local);
-    return await transfer.run(transfer.remote(remote), path, await transfer.local(), target);
+    const source = transfer.remote(remote, "source");
+    return await transfer.run(source, path, await transfer.local(), target);
   }
   const target = streamTarget(local);
   return await transfer.single(async () => {
     try {
       if (options.recursive || options.glob) throw new TypeError("A folder needs a local path");
       const info = await remote.stat(path, transfer.context.limits);
-      const source = await transfer.remote(remote).source(path, info);
+      const source = await transfer.remote(remote, "source").source(path, info);
       await transferFile(path, source, () => Promise.resolve(target), transfer.context);
     } catch (cause) {
       // Every failure aborts the stream, since its other end may be waiting.
@@ -61,11 +62,14 @@ export async function put(
   const transfer = new Transfer(options, [remote]);
   if (isPath(local)) {
     const source = localPath(local);
-    return await transfer.run(await transfer.local(), source, transfer.remote(remote), path);
+    const target = transfer.remote(remote, "target");
+    return await transfer.run(await transfer.local(), source, target, path);
   }
   if (options.recursive || options.glob) throw new TypeError("A folder needs a local path");
   const source = dataSource(local);
-  return await transfer.single(() => transfer.file(path, source, transfer.remote(remote), path));
+  return await transfer.single(() =>
+    transfer.file(path, source, transfer.remote(remote, "target"), path)
+  );
 }
 
 function isPath(local: unknown): local is string | URL {
@@ -82,7 +86,8 @@ export async function copy(
 ): Promise<TransferResult> {
   const transfer = new Transfer(options, [remote, other]);
   if (remote === other && options.recursive) await notInto(remote, path, target, options);
-  return await transfer.run(transfer.remote(remote), path, transfer.remote(other), target);
+  const source = transfer.remote(remote, "source");
+  return await transfer.run(source, path, transfer.remote(other, "target"), target);
 }
 
 /** Refuses to copy a folder into itself, which would not end. */
@@ -137,9 +142,9 @@ class Transfer {
     return new LocalStore(this.context);
   }
 
-  remote(remote: RemoteFileSystem): FileStore {
+  remote(remote: RemoteFileSystem, role: "source" | "target"): FileStore {
     const { channels = "auto", onNote } = this.context.options;
-    const further = new FurtherSessions(remote, channels, onNote);
+    const further = new FurtherSessions(remote, { channels, role }, onNote);
     this.#further.push(further);
     return new RemoteStore(remote, this.context, further);
   }
