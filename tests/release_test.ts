@@ -87,7 +87,9 @@ Deno.test("README, .ci/run and the workflows run the same version of Deno", asyn
   const texts = await Promise.all(
     ["README.md", "CONTRIBUTING.md", ".github/workflows/publish.yml"].map(read),
   );
-  const versions = texts.flatMap((text) => [...text.matchAll(/\bdeno@([\d.]+)/g)].map((it) => it[1]));
+  const versions = texts.flatMap((text) =>
+    [...text.matchAll(/\bdeno@([\d.]+)/g)].map((it) => it[1])
+  );
   const own = (await read(".ci/run")).match(/^DENO_VERSION=(\S+)/m)?.[1];
   assertEquals([...new Set(versions)], [own]);
 });

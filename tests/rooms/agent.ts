@@ -1,0 +1,4 @@
+/** The tests of `tests/agent`. */
+import { importTests } from "../support/room.ts";
+
+await importTests("agent");

@@ -1,0 +1,4 @@
+/** The tests of `tests/auth`. */
+import { importTests } from "../support/room.ts";
+
+await importTests("auth");

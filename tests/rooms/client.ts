@@ -1,0 +1,4 @@
+/** The tests of `tests/client`. */
+import { importTests } from "../support/room.ts";
+
+await importTests("client");

@@ -1,0 +1,4 @@
+/** The tests of `tests/config`. */
+import { importTests } from "../support/room.ts";
+
+await importTests("config");

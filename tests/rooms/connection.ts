@@ -1,0 +1,4 @@
+/** The tests of `tests/connection`. */
+import { importTests } from "../support/room.ts";
+
+await importTests("connection");

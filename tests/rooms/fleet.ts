@@ -1,0 +1,4 @@
+/** The tests of `tests/fleet`. */
+import { importTests } from "../support/room.ts";
+
+await importTests("fleet");

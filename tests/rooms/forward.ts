@@ -1,0 +1,4 @@
+/** The tests of `tests/forward`. */
+import { importTests } from "../support/room.ts";
+
+await importTests("forward");

@@ -1,0 +1,4 @@
+/** The tests of `tests/keys`. */
+import { importTests } from "../support/room.ts";
+
+await importTests("keys");

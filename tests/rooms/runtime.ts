@@ -1,0 +1,4 @@
+/** The tests of `tests/runtime`. */
+import { importTests } from "../support/room.ts";
+
+await importTests("runtime");

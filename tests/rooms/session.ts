@@ -1,0 +1,4 @@
+/** The tests of `tests/session`. */
+import { importTests } from "../support/room.ts";
+
+await importTests("session");

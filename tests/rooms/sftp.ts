@@ -1,0 +1,4 @@
+/** The tests of `tests/sftp`. */
+import { importTests } from "../support/room.ts";
+
+await importTests("sftp");
