@@ -7,6 +7,7 @@ import { control } from "../harness/control.ts";
 import { peerTest } from "../harness/peers.ts";
 import { startSshd } from "../harness/sshd.ts";
 import { startWebPage } from "../harness/web_page.ts";
+import { report } from "./table.ts";
 import { checkFindings, loginTo, startEcho } from "./world.ts";
 
 /** The server's first line reaches a page without code of ours. */
@@ -38,6 +39,9 @@ await peerTest(
     const findings = `overWebSocket(${JSON.stringify(login)}, "${web.relay}")`;
     checkFindings(await page.evaluate(findings));
     assertEquals(await page.evaluate("typeof process + typeof Deno"), "undefinedundefined");
+    const version = await page.evaluate<string>("/Chrome\\/[\\d.]+/.exec(navigator.userAgent)[0]");
+    const capabilities = ["connect", "exec", "SFTP", "tunnels"] as const;
+    report({ runtime: "browsers", version, capabilities });
   },
   relays,
 );

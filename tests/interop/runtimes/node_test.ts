@@ -10,6 +10,7 @@ import { Program } from "../../support/program.ts";
 import { must, run } from "../../support/run.ts";
 import { startSshd } from "../harness/sshd.ts";
 import type { HostLogin, ServeJob } from "../peers/runtimes/host_program.ts";
+import { type Capability, report } from "./table.ts";
 import { checkFindings, loginTo, startEcho } from "./world.ts";
 
 const RUNTIMES = ["node22", "node24", "bun"] as const satisfies readonly Peer[];
@@ -35,15 +36,24 @@ for (const runtime of RUNTIMES) {
         return JSON.parse(text);
       };
 
-      await t.step("commands, SFTP and connections through the server", async () => {
+      const capabilities: Capability[] = [];
+      const shows = async (
+        name: string,
+        shown: readonly Capability[],
+        fn: () => Promise<void>,
+      ) => {
+        if (await t.step(name, fn)) capabilities.push(...shown);
+      };
+
+      await shows("commands and SFTP", ["connect", "exec", "SFTP"], async () => {
         checkFindings(await perform("client"));
       });
-      await t.step("files of this machine", async () => {
+      await shows("files of this machine", ["files"], async () => {
         const { hashes, listed } = await perform("files");
         assertEquals(new Set(hashes).size, 1);
         assertEquals(listed, ["a", "b"]);
       });
-      await t.step("tunnels", async () => {
+      await shows("tunnels", ["tunnels"], async () => {
         assertEquals(await perform("tunnels"), [
           "over a port",
           "over a socket",
@@ -51,13 +61,13 @@ for (const runtime of RUNTIMES) {
           "over a Node socket",
         ]);
       });
-      await t.step("agents", async () => {
+      await shows("agents", ["agent"], async () => {
         await using agent = await startSshAgent();
         await agent.add(server.identity);
         const found = await perform("agents", login, { SSH_AUTH_SOCK: agent.path });
         assertEquals(found, { held: 1, output: "by agent", lent: 1 });
       });
-      await t.step("the user's files", async () => {
+      await shows("the user's files", ["config"], async () => {
         await Deno.mkdir(folder.join(".ssh"));
         const { hostname, port, user, identity, knownHosts } = server;
         await folder.write(
@@ -78,7 +88,7 @@ Host proxied
           proxied: "by proxy",
         });
       });
-      await t.step("a server for OpenSSH's clients", async () => {
+      await shows("a server for OpenSSH's clients", ["server"], async () => {
         const { publicKey, path: identity } = await keyFile("ed25519", "user");
         const job: ServeJob = { authorized: `${publicKey}\n`, root: folder.path };
         await using served = new Program(path, { args: [program, "server", JSON.stringify(job)] });
@@ -99,7 +109,7 @@ Host proxied
         assertEquals((await served.status).code, 0, served.log);
         assertMatch(served.log, /shut down/);
       });
-      await t.step("the command line", async () => {
+      await shows("the command line", [], async () => {
         const flags = ["-F", folder.join(".ssh/config"), "alias"];
         const ran = await run(path, [installed.tool, "ssh", ...flags, "cat; exit 4"], {
           stdin: "typed",
@@ -107,6 +117,8 @@ Host proxied
         });
         assertEquals([ran.code, ran.text, ran.stderr], [4, "typed", ""]);
       });
+      const version = (await must(path, ["--version"])).text.trim();
+      report({ runtime: runtime === "bun" ? "Bun" : "Node", version, capabilities });
     },
   );
 }

@@ -1,10 +1,12 @@
 /** The client on Cloudflare's platform, in its own runtime. */
 import { assertEquals } from "@std/assert";
+import { must } from "../../support/run.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { bundle } from "../harness/bundle.ts";
-import { peerTest } from "../harness/peers.ts";
+import { peerTest, requirePeer } from "../harness/peers.ts";
 import { startSshd } from "../harness/sshd.ts";
 import { startWorker } from "../harness/workerd.ts";
+import { report } from "./table.ts";
 import { checkFindings, loginTo, startEcho } from "./world.ts";
 
 await peerTest(
@@ -21,5 +23,8 @@ await peerTest(
     const text = await response.text();
     assertEquals(response.status, 200, `${text}\n${worker.log}`);
     checkFindings(JSON.parse(text));
+    const version = (await must(await requirePeer("workerd"), ["--version"])).text.trim();
+    const capabilities = ["connect", "exec", "SFTP", "tunnels"] as const;
+    report({ runtime: "Cloudflare Workers", version, capabilities });
   },
 );
