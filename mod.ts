@@ -76,6 +76,7 @@ export {
   type WaitOptions,
 } from "./lib/client/client.ts";
 export type { ConnectOptions, Jump } from "./lib/client/options.ts";
+export type { ClientState, ResilientOptions } from "./lib/client/resilience.ts";
 export {
   type Gateway,
   openTunnels,

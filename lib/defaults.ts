@@ -167,14 +167,23 @@ export const MAX_CONTROL_MESSAGE = 64 * 1024;
 /** How long `close` waits for the peer to take what is still queued, in milliseconds. */
 export const CLOSE_LINGER_MS = 1_000;
 
-/** Tunnels ask a silent gateway for a sign of life after this many milliseconds, as many VPNs do. */
-export const TUNNELS_KEEPALIVE_MS = 15_000;
+/** What has to notice a dead connection asks for a sign of life after this many milliseconds, as many VPNs do. */
+export const RESILIENT_KEEPALIVE_MS = 15_000;
 
-/** Tunnels whose gateway was lost try again after this many milliseconds, */
+/** Tries in a row to connect again: in about two minutes, in which most machines start. */
+export const RECONNECT_ATTEMPTS = 10;
+
+/** The first is made after this many milliseconds, since most losses are short; */
+export const RECONNECT_MS = 200;
+
+/** and the others after twice as many each time, up to this: soon enough after a computer has slept. */
+export const RECONNECT_MAX_MS = 30_000;
+
+/** A connection that lasted for this many milliseconds is no try any more. */
+export const RECONNECT_SETTLED_MS = 5_000;
+
+/** Tunnels whose gateway was lost try again after this many milliseconds: it may be starting. */
 export const TUNNELS_RETRY_MS = 1_000;
-
-/** and after twice as many each time, up to this: soon enough for who comes back from a sleep. */
-export const TUNNELS_RETRY_MAX_MS = 30_000;
 
 /** Hosts of a fleet that are worked on at once: what pssh does, and few enough for a laptop's descriptors. */
 export const FLEET_CONCURRENCY = 32;

@@ -19,6 +19,7 @@ import {
   textRecord,
 } from "../option_checks.ts";
 import type { ConnectOptions } from "./options.ts";
+import { RESILIENT_CHECK } from "./resilience.ts";
 
 /** A line of a public key, or a fingerprint; not a path. */
 const KEY_TEXT = /^(SHA256:|[\w@.-]+ [A-Za-z0-9+/]+=*)/;
@@ -41,6 +42,7 @@ const OPTIONS: OptionChecks<ConnectOptions> = {
   keepaliveInterval: milliseconds,
   keepaliveCount: count,
   connections: mustBe("a whole number of 1 to 64", isConnectionCount),
+  resilient: RESILIENT_CHECK,
   channelTimeouts: object,
   rekey: object,
   window: anything,
@@ -48,9 +50,12 @@ const OPTIONS: OptionChecks<ConnectOptions> = {
   versionAddendum: text,
   tcp: object,
   proxyCommand: text,
-  transport: mustBe(
-    "a pair of streams, readable and writable",
-    (value) => object(value) === null && "readable" in (value as object),
+  transport: either(
+    callback,
+    mustBe(
+      "a pair of streams, readable and writable",
+      (value) => object(value) === null && "readable" in (value as object),
+    ),
   ),
   jump: either(text, object),
   controlPath: either(text, mustBe("a path or false", (value) => value === false)),

@@ -1,8 +1,7 @@
-import { AgentForwarding, type ForwardedAgent } from "../agent/forwarding.ts";
+import type { ForwardedAgent } from "../agent/forwarding.ts";
 import type { Channel, IncomingOpen } from "../connection/channel.ts";
 import type { GlobalHandler } from "../connection/global_requests.ts";
 import type { HostSettings } from "../config/settings.ts";
-import type { Connection } from "../connection/connection.ts";
 import type { X11Forward } from "../connection/x11_forward.ts";
 import { DisconnectError, printable, RequestDeniedError } from "../errors.ts";
 import type { AddrOf, BindAddress, ForwardTarget } from "../forward/address.ts";
@@ -28,9 +27,7 @@ import type { Process } from "../session/process.ts";
 import type { NodeSocket } from "../runtime/node_socket.ts";
 import { SftpClient } from "../sftp/client.ts";
 import { hidesCheckFile, serverReadsLinkFirst } from "../sftp/protocol/server_quirks.ts";
-import type { HostProof } from "../keys/key.ts";
-import { type MessageTransport, NOT_SHARED } from "../transport/message_transport.ts";
-import type { Agreed } from "../transport/negotiation.ts";
+import { NOT_SHARED } from "../transport/message_transport.ts";
 import {
   checkRunOptions,
   checkSudoOptions,
@@ -43,7 +40,13 @@ import {
   FurtherConnections,
   type FurtherLogins,
 } from "./further_connections.ts";
-import { SessionQueue } from "./session_queue.ts";
+import {
+  CurrentConnection,
+  isByUs,
+  type LiveConnection,
+  type Reconnect,
+} from "./current_connection.ts";
+import type { ClientState, ResilientOptions } from "./resilience.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
 
 /** What is known about an open connection. */
@@ -97,22 +100,12 @@ export interface ClientLogin {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Further connections for transfers of files. */
   readonly further?: FurtherLogins | null;
+  /** How to connect again if the connection is lost. */
+  readonly reconnect?: Reconnect | null;
 }
 
-/** What a client needs of the transport: our own, or a control master's connection. */
-export interface ClientTransport extends MessageTransport {
-  readonly closed: Promise<unknown>;
-  readonly finished: Promise<void>;
-  readonly extensions: ReadonlyMap<string, Uint8Array>;
-  /** Null if the connection is shared, as the next two. */
-  readonly agreed: Agreed | null;
-  readonly hostKey: PublicKey | null;
-  readonly host: HostProof | null;
-  /** Bytes of payload in each direction; missing if the connection is shared. */
-  readonly traffic?: { readonly sent: number; readonly received: number };
-  rekey(): Promise<void>;
-  disconnect(): void;
-}
+/** Takes the connection of a client over. */
+let taken: (client: Client) => { live: LiveConnection; login: ClientLogin };
 
 /**
  * A server that we are logged in to. Dispose of it to disconnect.
@@ -131,43 +124,51 @@ export interface ClientTransport extends MessageTransport {
  * ```
  */
 export class Client implements AsyncDisposable {
-  /** Resolves when the connection ends in order; rejects with the error that ended it. */
+  static {
+    taken = (client) => ({ live: client.#current.handOver(), login: client.#login });
+  }
+
+  /**
+   * Resolves when the connection ends in order; rejects with the error that ended it. With `resilient`, that is when it
+   * was not made again.
+   */
   readonly closed: Promise<void>;
-  readonly #transport: ClientTransport;
-  readonly #connection: Connection;
-  readonly #sessions: SessionQueue;
+  readonly #current: CurrentConnection;
   readonly #forwarding: Forwarding;
-  readonly #agents: AgentForwarding;
-  readonly #finished: Promise<void>;
   readonly #login: ClientLogin;
   readonly #further: FurtherConnections | null;
-  #ended = false;
+  readonly #globals: Map<string, GlobalHandler> = new Map();
 
   /**
    * Clients come from `connect()`, not from a constructor.
    *
    * @ignore
    */
-  constructor(
-    transport: ClientTransport,
-    connection: Connection,
-    login: ClientLogin,
-    finished: Promise<void> = transport.finished,
-  ) {
-    this.#transport = transport;
-    this.#connection = connection;
-    this.#sessions = new SessionQueue((options) => connection.openChannel("session", options));
-    this.#forwarding = new Forwarding(connection, transport.closed);
-    this.#agents = new AgentForwarding(connection, transport.host, transport.extensions);
-    this.#finished = finished;
+  constructor(live: LiveConnection, login: ClientLogin) {
+    const current = this.#current = new CurrentConnection(live, login.reconnect ?? null);
+    current.onRenewed((connection) => {
+      for (const [type, handler] of this.#globals) connection.handleGlobals(type, handler);
+    });
+    this.#forwarding = new Forwarding({
+      over: current.over,
+      get connection() {
+        return current.live.connection;
+      },
+      run: (task, signal) => current.run(({ connection }) => task(connection), signal),
+      onRenewed: (renew) => current.onRenewed(renew),
+    });
     this.#login = login;
     this.#further = login.further ? new FurtherConnections(login.further) : null;
-    this.closed = transport.closed.then((cause) => {
-      this.#ended = true;
+    this.closed = current.over.then((cause) => {
       this.#further?.close();
-      if (!(cause instanceof DisconnectError && cause.by === "us")) throw cause;
+      if (!isByUs(cause)) throw cause;
     });
     this.closed.catch(() => {});
+  }
+
+  /** Whether it is connected; without `resilient` it is never reconnecting. */
+  get state(): ClientState {
+    return this.#current.state;
   }
 
   /**
@@ -180,15 +181,16 @@ export class Client implements AsyncDisposable {
 
   /** What was agreed on with the server. */
   get info(): ConnectionInfo {
-    const { agreed } = this.#transport;
+    const { transport } = this.#current.live;
+    const { agreed } = transport;
     const { host, user } = this.#login;
     if (agreed === null) return sharedInfo(host, user);
     return {
       host,
       user,
       shared: false,
-      server: this.#transport.identification.server,
-      hostKey: this.#transport.hostKey!,
+      server: transport.identification.server,
+      hostKey: transport.hostKey!,
       kex: agreed.kex,
       hostKeyAlgorithm: agreed.hostKey,
       cipher: agreed.clientToServer.cipher,
@@ -319,7 +321,8 @@ export class Client implements AsyncDisposable {
    */
   async sftp(options: SftpStartOptions = {}): Promise<SftpClient> {
     const { subsystem = "sftp" } = options;
-    const { server } = this.#transport.identification;
+    const current = this.#current;
+    const { server } = current.live.transport.identification;
     const quirks = {
       linkFirst: serverReadsLinkFirst(server),
       ...hidesCheckFile(server) && { checkFile: true },
@@ -328,8 +331,9 @@ export class Client implements AsyncDisposable {
     const further = async (giveWay: () => void, wait: WaitOptions) => {
       const elsewhere = await this.#further?.open((client) => Client.#spareSession(client, wait));
       // A master's sessions are those of other programs, too, for which none of ours would give way.
-      const isOurs = !this.#transport.shared;
-      const channel = elsewhere ?? (isOurs ? await this.#sessions.openSpare(giveWay, wait) : null);
+      const { sessions, transport } = current.live;
+      const isOurs = !transport.shared;
+      const channel = elsewhere ?? (isOurs ? await sessions.openSpare(giveWay, wait) : null);
       return channel && await startOn(channel, program, wait);
     };
     const connections = this.#further?.count;
@@ -344,8 +348,8 @@ export class Client implements AsyncDisposable {
 
   /** A session on a further connection, where no caller needs its place; null if there is no room for it. */
   static #spareSession(client: FurtherClient, wait: WaitOptions): Promise<Channel | null> {
-    if (!(#sessions in client)) return client.openSession(wait);
-    return client.#sessions.openSpare(() => {}, wait);
+    if (!(#current in client)) return client.openSession(wait);
+    return client.#current.live.sessions.openSpare(() => {}, wait);
   }
 
   /** Opens a session channel that nothing runs on yet (RFC 4254 §6.1). */
@@ -366,7 +370,7 @@ export class Client implements AsyncDisposable {
     agent: ForwardedAgent = true,
     options: WaitOptions = {},
   ): Promise<void> {
-    return this.#agents.forward(channel, agent, options);
+    return this.#current.live.agents.forward(channel, agent, options);
   }
 
   /**
@@ -386,7 +390,7 @@ export class Client implements AsyncDisposable {
     options: DisplayOptions & WaitOptions = {},
   ): Promise<X11Forward> {
     // The X clients would reach the master, which has a display for its own sessions only.
-    if (this.#transport.shared) {
+    if (this.#current.live.transport.shared) {
       throw new RequestDeniedError("x11-req", `Cannot lend a display: ${NOT_SHARED}`);
     }
     return lendDisplay(channel, options);
@@ -401,9 +405,14 @@ export class Client implements AsyncDisposable {
     type: string,
     options: WaitOptions & { readonly extra?: Uint8Array } = {},
   ): Promise<Channel> {
-    return type === "session" && options.extra === undefined
-      ? this.#sessions.open(options)
-      : this.#connection.openChannel(type, options);
+    // Nothing has happened on a channel that is not open yet: it can be asked for again.
+    return this.#current.run(
+      ({ sessions, connection }) =>
+        type === "session" && options.extra === undefined
+          ? sessions.open(options)
+          : connection.openChannel(type, options),
+      options.signal,
+    );
   }
 
   /**
@@ -439,7 +448,8 @@ export class Client implements AsyncDisposable {
    * ```
    */
   get incoming(): AsyncIterable<IncomingOpen, undefined> {
-    return this.#connection.incoming;
+    const current = this.#current;
+    return current.isResilient ? incomingOf(current) : current.live.connection.incoming;
   }
 
   /**
@@ -597,17 +607,21 @@ export class Client implements AsyncDisposable {
    * @throws {RequestDeniedError} If the server refuses
    */
   request(type: string, data?: Uint8Array, options: WaitOptions = {}): Promise<Uint8Array> {
-    return this.#connection.request(type, data, options);
+    return this.#current.once(
+      ({ connection }) => connection.request(type, data, options),
+      options.signal,
+    );
   }
 
   /** Sends a global request that needs no answer. */
   notify(type: string, data?: Uint8Array): void {
-    this.#connection.notify(type, data);
+    this.#current.live.connection.notify(type, data);
   }
 
   /** From now on the handler answers the server's global requests of a type; others are refused. */
   handleGlobals(type: string, handler: GlobalHandler): void {
-    this.#connection.handleGlobals(type, handler);
+    this.#globals.set(type, handler);
+    this.#current.live.connection.handleGlobals(type, handler);
   }
 
   /**
@@ -616,7 +630,7 @@ export class Client implements AsyncDisposable {
    * @throws {TypeError} If the connection is shared: its keys are the control master's
    */
   rekey(): Promise<void> {
-    return this.#transport.rekey();
+    return this.#current.live.transport.rekey();
   }
 
   /**
@@ -624,19 +638,20 @@ export class Client implements AsyncDisposable {
    * is shared stays connected.
    */
   async close(): Promise<void> {
-    this.#transport.disconnect();
+    const closing = this.#current.close();
     await this.#forwarding.close();
     await this.#further?.close();
-    await this.#finished;
+    await closing;
   }
 
   /** Disconnects; what is under way then fails with an error that says so. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#connection.channelCount > 0) {
+    const { connection, transport } = this.#current.live;
+    if (connection.channelCount > 0) {
       const message =
         "The connection was closed at the end of its scope while this was under way: " +
         "await it before the scope ends";
-      this.#transport.fail(new DisconnectError(DISCONNECT.BY_APPLICATION, "us", message));
+      transport.fail(new DisconnectError(DISCONNECT.BY_APPLICATION, "us", message));
     }
     await this.close();
   }
@@ -661,10 +676,10 @@ export class Client implements AsyncDisposable {
 
   #described(): string {
     const { user, host, shared, kex, hostKeyAlgorithm, cipher, mac, server } = this.info;
-    const { traffic } = this.#transport;
-    const channels = this.#connection.channelCount;
+    const { transport: { traffic }, connection: { channelCount: channels } } = this.#current.live;
+    const { state } = this;
     const parts = [
-      this.#ended ? "closed" : "open",
+      state === "connected" ? "open" : state,
       ...shared ? ["shared with a control master"] : [printable(server), kex, hostKeyAlgorithm],
       cipher,
       mac,
@@ -692,6 +707,35 @@ export class Client implements AsyncDisposable {
     } catch (error) {
       channel.abort(error);
       throw error;
+    }
+  }
+}
+
+/**
+ * A client over the connection of another one, which is taken over. If it is lost, `connect` is called again.
+ *
+ * @param connect Connects, each time to what counts as the same host
+ */
+export async function connectedBy(
+  connect: (signal: AbortSignal) => Promise<Client>,
+  options: ResilientOptions,
+  signal: AbortSignal,
+): Promise<Client> {
+  const again = async (signal: AbortSignal) => taken(await connect(signal)).live;
+  const { live, login: { further: _its, ...login } } = taken(await connect(signal));
+  return new Client(live, { ...login, reconnect: { again, options } });
+}
+
+/** What the server wants to open, on one connection after the other. */
+async function* incomingOf(current: CurrentConnection): AsyncGenerator<IncomingOpen, undefined> {
+  for (;;) {
+    const { live } = current;
+    try {
+      yield* live.connection.incoming;
+      return;
+    } catch (error) {
+      if (!live.connection.isOver) throw error;
+      await current.after(live);
     }
   }
 }

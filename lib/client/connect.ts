@@ -4,7 +4,7 @@ import { Connection } from "../connection/connection.ts";
 import type { HostSettings } from "../config/settings.ts";
 import { CERTIFIED, SIGNATURES } from "../crypto/algorithms.ts";
 import { algorithmOptions, resolveSuite, type Suite } from "../crypto/suite.ts";
-import { CONNECT_TIMEOUT_MS } from "../defaults.ts";
+import { CONNECT_TIMEOUT_MS, RESILIENT_KEEPALIVE_MS } from "../defaults.ts";
 import { AuthError, ConnectError, SshError } from "../errors.ts";
 import {
   type HostAddress,
@@ -33,6 +33,7 @@ import { abortable, onAbort } from "../waiting.ts";
 import { checkConnectOptions } from "./checks.ts";
 import { Client, type ClientLogin } from "./client.ts";
 import { type Configured, configured } from "./configured.ts";
+import { type LiveConnection, liveConnection, type Reconnect } from "./current_connection.ts";
 import { followHostKeys } from "./host_key_updates.ts";
 import { checkPort, type ConnectOptions, isProxied, type Jump, parseTarget } from "./options.ts";
 import { sharedClient } from "./shared_client.ts";
@@ -122,10 +123,60 @@ async function connectAt(
   const login = loginOf(known);
   host = login.host;
   const isAsked = asked.controlPath !== undefined;
-  const shared = await sharedClient(login, { ...known.options, timeout: 0, signal }, isAsked);
+  const resilient = asked.resilient ?? false;
+  const shared = resilient
+    ? null
+    : await sharedClient(login, { ...known.options, timeout: 0, signal }, isAsked);
   if (shared !== null) return shared;
-  const plan = await connectPlan(known, login, signal);
-  return await logIn(plan, depth, signal, (next) => void (step = next));
+  await using hops = new AsyncDisposableStack();
+  const lasting = resilient ? await withHops(known, depth, signal, hops) : known;
+  const plan = await connectPlan(lasting, login, signal);
+  const { live, again } = await logIn(plan, depth, signal, (next) => void (step = next));
+  const keptHops = hops.move();
+  return new Client(live, {
+    ...login,
+    ...again && furtherLogins(plan, again, () => keptHops.disposeAsync()),
+  });
+}
+
+/** What is opened by logging in again. */
+function furtherLogins(
+  { login, options: { connections = 1, resilient = false } }: ConnectPlan,
+  again: Reconnect["again"],
+  end: () => Promise<void>,
+): Pick<ClientLogin, "further" | "reconnect"> {
+  const further = {
+    again: async (signal: AbortSignal) => new Client(await again(signal), login),
+    count: connections - 1,
+  };
+  const options = resilient === true ? {} : resilient || null;
+  return {
+    further: connections > 1 ? further : null,
+    reconnect: options && { again, options, end },
+  };
+}
+
+/**
+ * Options of a resilient client. The hosts on its way are so, too, and stay for its further connections: they are
+ * logged in to once.
+ *
+ * @param carriers Takes what must be closed after the client
+ */
+async function withHops(
+  { options, settings }: Configured,
+  depth: number,
+  signal: AbortSignal,
+  carriers: AsyncDisposableStack,
+): Promise<Configured> {
+  const { jump: way, config, resilient, ...others } = options;
+  const { onState: _own, ...lasting } = resilient === true ? {} : resilient || {};
+  const jump = way &&
+    await jumpClient(hopsOf(way), depth, { config, resilient: lasting }, signal, carriers);
+  const alive = { keepaliveInterval: RESILIENT_KEEPALIVE_MS, ...others };
+  return {
+    options: { ...alive, config, resilient, ...jump && { jump } } as ConnectOptions,
+    settings,
+  };
 }
 
 /** Connects and logs in as planned; `onStep` is told what is being done. */
@@ -134,7 +185,7 @@ async function logIn(
   depth: number,
   signal: AbortSignal,
   onStep: (step: string) => void,
-): Promise<Client> {
+): Promise<{ live: LiveConnection; again: Reconnect["again"] | null }> {
   const carriers = new AsyncDisposableStack();
   let transport: Transport | null = null;
   let carrier: Carrier | null = null;
@@ -149,7 +200,7 @@ async function logIn(
     onStep("logging in");
     const { roundTrip, repeatable } = await authenticate(transport, plan, signal);
     const again = repeatable && anotherLogin(plan, depth, transport.hostKey!, repeatable);
-    return openClient(transport, plan, { roundTrip, again }, carriers);
+    return { live: openConnection(transport, plan, roundTrip, carriers), again };
   } catch (error) {
     transport?.fail(error);
     await transport?.finished;
@@ -167,11 +218,11 @@ function anotherLogin(
   depth: number,
   hostKey: PublicKey,
   methods: readonly AuthMethod[],
-): (signal: AbortSignal) => Promise<Client> {
-  const { onBanner: _shown, ...options } = plan.options;
+): Reconnect["again"] {
+  const { onBanner: _shown, connections: _one, resilient: _too, ...options } = plan.options;
   const same: ConnectPlan = {
     ...plan,
-    options: { ...options, connections: 1 },
+    options,
     policy: onlyKey(hostKey),
     credentials: { methods, unreported: () => [] },
   };
@@ -182,7 +233,8 @@ function anotherLogin(
       } once more took ${milliseconds} ms`;
       return new ConnectError(message, { timeout: true });
     });
-    return await logIn(same, depth, AbortSignal.any([signal, deadline.signal]), () => {});
+    const either = AbortSignal.any([signal, deadline.signal]);
+    return (await logIn(same, depth, either, () => {})).live;
   };
 }
 
@@ -204,8 +256,16 @@ function check(asked: ConnectOptions, depth: number): void {
   if ([asked.jump, asked.transport, asked.proxyCommand].filter((way) => way).length > 1) {
     throw new TypeError("A connection goes through a jump, a transport or a command: one of them");
   }
-  if (asked.transport && (asked.connections ?? 1) > 1) {
-    throw new TypeError("A transport of your own is one connection: connections must be 1");
+  if (asked.transport && typeof asked.transport !== "function") {
+    const what = "A transport of your own is one connection: ";
+    const instead = ", or transport a function that opens one each time";
+    if ((asked.connections ?? 1) > 1) throw new TypeError(`${what}connections must be 1${instead}`);
+    if (asked.resilient) throw new TypeError(`${what}resilient must be false${instead}`);
+  }
+  if (asked.controlPath && asked.resilient) {
+    throw new TypeError(
+      "A control master's connection is not ours to make again: give no controlPath",
+    );
   }
   if (!runtime.hasFiles) checkNeedsNoFile(asked);
   asked.signal?.throwIfAborted();
@@ -329,8 +389,8 @@ async function openCarrier(
 ): Promise<Carrier> {
   const { jump, proxyCommand, transport } = options;
   if (jump !== undefined) {
-    const hops = Array.isArray(jump) ? jump as readonly Jump[] : [jump as Jump];
-    const client = await jumpClient(hops, depth, options.config, signal, carriers)
+    const { config } = options;
+    const client = await jumpClient(hopsOf(jump), depth, { config }, signal, carriers)
       .catch((error) => {
         if (!(error instanceof SshError)) throw error;
         throw reword(error, `${plainMessage(error)} (on the way to ${hostLabel(host)})`);
@@ -342,15 +402,25 @@ async function openCarrier(
     carriers.defer(() => proxy.close());
     return proxy;
   }
+  if (typeof transport === "function") {
+    return { socket: streamSocket(await abortable(Promise.try(transport, signal), signal)) };
+  }
   if (transport) return { socket: streamSocket(transport) };
   return { socket: await dialHost(host, options.tcp ?? {}, signal) };
+}
+
+function hopsOf(jump: Jump | readonly Jump[]): readonly Jump[] {
+  return Array.isArray(jump) ? jump as readonly Jump[] : [jump as Jump];
 }
 
 /** Connects to the hosts on the way; gives the last of them. */
 async function jumpClient(
   hops: readonly Jump[],
   depth: number,
-  config: ConnectOptions["config"],
+  { config, resilient }: {
+    config: ConnectOptions["config"] | undefined;
+    resilient?: ConnectOptions["resilient"];
+  },
   signal: AbortSignal,
   carriers: AsyncDisposableStack,
 ): Promise<Client> {
@@ -363,7 +433,11 @@ async function jumpClient(
   const rest = (open ? others : hops) as readonly Exclude<Jump, Client>[];
   const clients = await connectHops(rest, (hop, through: Client | null) => {
     const jump = through ?? open;
-    const shared = { ...jump && { jump }, ...config !== undefined && { config } };
+    const shared = {
+      ...jump && { jump },
+      ...config !== undefined && { config },
+      ...resilient !== undefined && { resilient },
+    };
     if (typeof hop === "string") return connectAt(depth + 1, hop, { ...shared, signal });
     if (jump !== null && isProxied(hop)) {
       throw new TypeError("Only the first hop can have a jump or a transport of its own");
@@ -408,7 +482,7 @@ async function authenticate(transport: Transport, plan: ConnectPlan, signal: Abo
         { algorithms: suite.userKey }),
       pipelined: ignoresLateRequests(transport),
       ...(options.onBanner && { onBanner: options.onBanner }),
-      ...((options.connections ?? 1) > 1 && {
+      ...((options.resilient || (options.connections ?? 1) > 1) && {
         onRepeatable: (methods: readonly AuthMethod[]) => void (repeatable = methods),
       }),
       signal,
@@ -429,15 +503,12 @@ function ignoresLateRequests({ identification, agreed }: Transport): boolean {
 }
 
 /** Opens the connection over the transport; its end closes what carried it. */
-function openClient(
+function openConnection(
   transport: Transport,
-  { options, login, suite, policy, keyHost }: ConnectPlan,
-  { roundTrip, again }: {
-    roundTrip: number | null;
-    again: ((signal: AbortSignal) => Promise<Client>) | null;
-  },
+  { options, suite, policy, keyHost }: ConnectPlan,
+  roundTrip: number | null,
   carriers: AsyncDisposableStack,
-): Client {
+): LiveConnection {
   const connection = new Connection(transport, {
     roundTrip,
     ...(options.window !== undefined && { window: options.window }),
@@ -449,8 +520,7 @@ function openClient(
   }
   if (options.channelTimeouts) connection.closeIdle(options.channelTimeouts);
   const finished = transport.finished.then(() => carriers.disposeAsync());
-  const further = again && { again, count: options.connections! - 1 };
-  return new Client(transport, connection, { ...login, further }, finished);
+  return liveConnection(transport, connection, finished);
 }
 
 function parsed(target: string): ConnectOptions {

@@ -8,6 +8,7 @@ import type { RekeyLimits } from "../transport/key_use.ts";
 import type { TraceEvent } from "../transport/trace.ts";
 import type { Client } from "./client.ts";
 import type { HostKeys } from "../login/host_keys.ts";
+import type { ResilientOptions } from "./resilience.ts";
 import type { TcpOptions } from "../login/tcp.ts";
 
 /**
@@ -50,7 +51,10 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds for TCP, identification, key exchange and authentication together; 0 is no limit. */
   readonly timeout?: number;
-  /** Milliseconds of silence before the server is asked for a sign of life; 0 (the default) never. */
+  /**
+   * Milliseconds of silence before the server is asked for a sign of life; 0 never, which is the default without
+   * `resilient`, and 15,000 with it.
+   */
   readonly keepaliveInterval?: number;
   /** Unanswered questions after which the server counts as dead; 3 unless given. */
   readonly keepaliveCount?: number;
@@ -60,6 +64,12 @@ export interface ConnectOptions {
    * was: to the same host key, and with what was answered then, which stays in memory. They end with the client.
    */
   readonly connections?: number;
+  /**
+   * Connects again when the connection is lost: as before, to the same host key, and with the answers that let in the
+   * first time, which stay in memory for that. Tunnels and listeners come back, and what is asked for meanwhile waits. A
+   * command that was running fails. True is with the usual pauses and tries.
+   */
+  readonly resilient?: boolean | ResilientOptions;
   /**
    * Milliseconds without data after which channels are closed, by patterns of their types (`session`,
    * `direct-tcpip`, `forwarded-*`, …), as ssh's ChannelTimeout; `global` is about all of them together.
@@ -80,8 +90,13 @@ export interface ConnectOptions {
    * socket, as ssh's ProxyCommand, its tokens replaced. Needs `--allow-run`.
    */
   readonly proxyCommand?: string;
-  /** What carries the connection instead of a TCP socket; taken over. */
-  readonly transport?: ByteStreams;
+  /**
+   * What carries the connection instead of a TCP socket; taken over. A function opens it for each connection that is
+   * made.
+   */
+  readonly transport?:
+    | ByteStreams
+    | ((signal: AbortSignal) => ByteStreams | Promise<ByteStreams>);
   /**
    * A host to connect through, or several in their order, as ssh's ProxyJump; the connections to them
    * end with this one. What is given here for the target is not used for them.

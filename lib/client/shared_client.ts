@@ -14,6 +14,7 @@ import { expandHome } from "../runtime/local_path.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { PlainTransport } from "../transport/plain_transport.ts";
 import { Client, type ClientLogin } from "./client.ts";
+import { liveConnection } from "./current_connection.ts";
 import type { ConnectOptions } from "./options.ts";
 import { plainMessage } from "../error_messages.ts";
 
@@ -41,7 +42,7 @@ export async function sharedClient(
     ...options.window !== undefined && { window: options.window },
   });
   transport.open(connection, proxied.leftover);
-  return new Client(transport, connection, login);
+  return new Client(liveConnection(transport, connection), login);
 }
 
 /** Whether a socket may be used without asking for a permission. */

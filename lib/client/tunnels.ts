@@ -1,12 +1,13 @@
-import { TUNNELS_KEEPALIVE_MS, TUNNELS_RETRY_MAX_MS, TUNNELS_RETRY_MS } from "../defaults.ts";
-import { AuthError, ClosedError, HostKeyError, NegotiationError } from "../errors.ts";
+import { RECONNECT_MAX_MS, RESILIENT_KEEPALIVE_MS, TUNNELS_RETRY_MS } from "../defaults.ts";
+import { ClosedError } from "../errors.ts";
 import type { BindAddress, BindPort, ForwardTarget } from "../forward/address.ts";
 import type { CheckOptions, Forwarder } from "../forward/forwarder.ts";
 import { tell } from "../listener.ts";
-import { onAbort, sleep } from "../waiting.ts";
-import type { Client } from "./client.ts";
+import { onAbort } from "../waiting.ts";
+import { type Client, connectedBy } from "./client.ts";
 import { connect } from "./connect.ts";
 import type { ConnectOptions } from "./options.ts";
+import type { ClientState } from "./resilience.ts";
 
 /**
  * The host that tunnels go through: `[user@]host[:port]`, options, or a function that connects to it and
@@ -197,7 +198,12 @@ export class Tunnels implements AsyncDisposable {
   }
 
   async #open(signal: AbortSignal): Promise<void> {
-    const client = await this.#connect(signal);
+    const { retryDelay = TUNNELS_RETRY_MS, maxRetryDelay = RECONNECT_MAX_MS } = this.#options;
+    const client = await connectedBy(this.#connect, {
+      attempts: this.#options.reconnect ?? true ? Infinity : 0,
+      backoff: (attempt) => Math.min(retryDelay * 2 ** (attempt - 1), maxRetryDelay),
+      onState: (state, cause) => this.#changed(state, cause),
+    }, signal);
     try {
       signal.throwIfAborted();
       const { onError } = this.#options;
@@ -219,31 +225,20 @@ export class Tunnels implements AsyncDisposable {
       await client.close();
       throw error;
     }
-    this.#set("up");
+    if (client.state === "connected") this.#set("up");
   }
 
-  /** Connects again as often as the gateway is lost. */
+  #changed(state: ClientState, cause: unknown): void {
+    if (this.#client === null || state === "closed") return;
+    this.#set(state === "connected" ? "up" : "down", cause);
+  }
+
+  /** Waits for the end of the gateway for good. */
   async #watch(signal: AbortSignal): Promise<void> {
-    const { reconnect = true, retryDelay = TUNNELS_RETRY_MS } = this.#options;
-    const { maxRetryDelay = TUNNELS_RETRY_MAX_MS } = this.#options;
-    for (;;) {
-      const lost = await this.#client!.closed.catch((error) => error);
-      // The ports are free again before anybody asks for them.
-      await Promise.all(this.#forwarders.map((forwarder) => forwarder.close()));
-      if (signal.aborted) return;
-      if (!reconnect) throw lost ?? new ClosedError("The gateway was disconnected");
-      this.#set("down", lost);
-      for (let delay = retryDelay;; delay = Math.min(2 * delay, maxRetryDelay)) {
-        await sleep(Math.min(delay, maxRetryDelay), signal);
-        try {
-          await this.#open(signal);
-          break;
-        } catch (error) {
-          if (signal.aborted || isFinal(error)) throw error;
-          this.#set("down", error);
-        }
-      }
-    }
+    const lost = await this.#client!.closed.catch((error) => error);
+    // The ports are free again before anybody asks for them.
+    await Promise.all(this.#forwarders.map((forwarder) => forwarder.close()));
+    if (!signal.aborted) throw lost ?? new ClosedError("The gateway was disconnected");
   }
 
   #finish(state: "stopped" | "failed", error?: unknown): void {
@@ -291,7 +286,7 @@ export async function openTunnels(gateway: Gateway, options: TunnelsOptions): Pr
 function connector(gateway: Gateway): (signal: AbortSignal) => Promise<Client> {
   if (typeof gateway === "function") return gateway;
   // Without it, a gateway that is gone without a word would never be noticed.
-  const own = { keepaliveInterval: TUNNELS_KEEPALIVE_MS, controlPath: false } as const;
+  const own = { keepaliveInterval: RESILIENT_KEEPALIVE_MS, controlPath: false } as const;
   return typeof gateway === "string"
     ? (signal) => connect(gateway, { ...own, signal })
     : (signal) => connect({ ...own, ...gateway, signal });
@@ -309,10 +304,4 @@ async function each<S, F extends Forwarder>(
 
 function kept<B extends BindAddress>(from: B, addr: Deno.Addr): B {
   return "port" in from && addr.transport === "tcp" ? { ...from, port: addr.port } : from;
-}
-
-/** What no waiting makes better, and what must not be tried over and over. */
-function isFinal(error: unknown): boolean {
-  return error instanceof AuthError || error instanceof HostKeyError ||
-    error instanceof NegotiationError;
 }

@@ -93,6 +93,11 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     return this.#channels.count;
   }
 
+  /** Whether nothing can be done on it any more. */
+  get isOver(): boolean {
+    return this.#error !== null;
+  }
+
   /** Whether a channel is open or being opened, a global request is not answered, or the peer serves us. */
   get busy(): boolean {
     return this.#channels.busy || this.#globals.waiting || this.#incoming.served;

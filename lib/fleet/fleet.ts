@@ -1,6 +1,6 @@
 import type { Client } from "../client/client.ts";
 import { connect } from "../client/connect.ts";
-import { FLEET_CONCURRENCY, TUNNELS_KEEPALIVE_MS } from "../defaults.ts";
+import { FLEET_CONCURRENCY, RESILIENT_KEEPALIVE_MS } from "../defaults.ts";
 import type { TransferResult } from "../sftp/transfer/progress.ts";
 import type { FleetContext, HostWork } from "./attempts.ts";
 import { FleetJob } from "./job.ts";
@@ -133,7 +133,7 @@ export class Fleet {
     const { connect: how = {} } = this.#options;
     if (typeof how === "function") return how(host, { signal });
     // Without it, a host that is gone without a word would never be noticed.
-    const all = { keepaliveInterval: TUNNELS_KEEPALIVE_MS, ...how };
+    const all = { keepaliveInterval: RESILIENT_KEEPALIVE_MS, ...how };
     if (typeof host === "string") return connect(host, { ...all, signal });
     const { name: _, ...own } = host;
     return connect({ ...all, ...own, signal });

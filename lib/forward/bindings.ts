@@ -1,4 +1,5 @@
-import { abortable } from "../waiting.ts";
+import { RECONNECT_MAX_MS, RECONNECT_MS } from "../defaults.ts";
+import { abortable, sleep } from "../waiting.ts";
 import type { IncomingOpen } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
 import { ProtocolError, RequestDeniedError } from "../errors.ts";
@@ -14,6 +15,8 @@ export type TakeForwarded = (open: IncomingOpen, from: Deno.Addr) => void | Prom
 /** An address on the far side that is listened on for us. */
 export interface Binding {
   readonly addr: Deno.NetAddr | Deno.UnixAddr;
+  /** Whether the server listens. It may not yet after a lost connection was made again. */
+  readonly isUp: boolean;
   /** Stops it; resolves when the server has confirmed that, or cannot any more. */
   cancel(): Promise<void>;
 }
@@ -21,18 +24,53 @@ export interface Binding {
 interface Bound {
   readonly address: ForwardAddress;
   readonly take: TakeForwarded;
+  /** Is told if the server refuses it when it is asked again. */
+  readonly refused: ((error: RequestDeniedError) => void) | undefined;
+  readonly end: AbortController;
+  isUp: boolean;
 }
 
 /** The addresses that the server listens on for us: channels for any other are refused. */
 export class Bindings {
-  readonly #connection: Connection;
+  #connection: Connection;
   readonly #bound = new Set<Bound>();
   readonly #asking = new Set<Promise<unknown>>();
 
   constructor(connection: Connection) {
     this.#connection = connection;
+    this.#serve(connection);
+  }
+
+  #serve(connection: Connection): void {
     for (const family of FAMILIES) {
       connection.handleOpens(NAMES[family].forwarded, (open) => this.#opened(family, open));
+    }
+  }
+
+  /**
+   * Has the server listen again, on another connection. An address that it refuses is asked for again from time to
+   * time: a server listens there for the lost connection until it has noticed its end.
+   *
+   * @param over Aborted when that connection has ended
+   */
+  async renew(connection: Connection, over: AbortSignal): Promise<void> {
+    this.#connection = connection;
+    this.#serve(connection);
+    await Promise.all([...this.#bound].map((bound) => this.#again(bound, over)));
+  }
+
+  async #again(bound: Bound, over: AbortSignal, pause: number = RECONNECT_MS): Promise<void> {
+    const { forward } = NAMES[familyOf(bound.address)];
+    bound.isUp = false;
+    try {
+      await this.#connection.request(forward, encodeBind(bound.address));
+      if (this.#bound.has(bound)) bound.isUp = true;
+      else await this.#cancel(bound);
+    } catch (error) {
+      if (!(error instanceof RequestDeniedError)) return; // the connection is over
+      bound.refused?.(error);
+      sleep(pause, AbortSignal.any([over, bound.end.signal]))
+        .then(() => this.#again(bound, over, Math.min(2 * pause, RECONNECT_MAX_MS)), () => {});
     }
   }
 
@@ -41,9 +79,10 @@ export class Bindings {
     address: ForwardAddress,
     take: TakeForwarded,
     signal?: AbortSignal,
+    refused?: (error: RequestDeniedError) => void,
   ): Promise<Binding> {
     signal?.throwIfAborted();
-    const asking = this.#bind(address, take);
+    const asking = this.#bind(address, take, refused);
     this.#asking.add(asking);
     asking.catch(() => {}).then(() => this.#asking.delete(asking));
     try {
@@ -54,8 +93,12 @@ export class Bindings {
     }
   }
 
-  async #bind(asked: ForwardAddress, take: TakeForwarded): Promise<Binding> {
-    const { forward, cancel } = NAMES[familyOf(asked)];
+  async #bind(
+    asked: ForwardAddress,
+    take: TakeForwarded,
+    refused: Bound["refused"],
+  ): Promise<Binding> {
+    const { forward } = NAMES[familyOf(asked)];
     if (this.#connection.shared) {
       const message = `Cannot listen on ${describe(asked)} of the server: ${NOT_SHARED}`;
       throw new RequestDeniedError(forward, message);
@@ -68,15 +111,24 @@ export class Bindings {
     const address = "port" in asked && asked.port === 0
       ? { ...asked, port: chosenPort(reply) }
       : asked;
-    const bound: Bound = { address, take };
+    const bound: Bound = { address, take, refused, end: new AbortController(), isUp: true };
     this.#bound.add(bound);
     return {
       addr: addrOf(address),
+      get isUp() {
+        return bound.isUp;
+      },
       cancel: async () => {
         if (!this.#bound.delete(bound)) return;
-        await this.#connection.request(cancel, encodeBind(address)).catch(() => {});
+        bound.end.abort();
+        if (bound.isUp) await this.#cancel(bound);
       },
     };
+  }
+
+  async #cancel({ address }: Bound): Promise<void> {
+    const { cancel } = NAMES[familyOf(address)];
+    await this.#connection.request(cancel, encodeBind(address)).catch(() => {});
   }
 
   async #opened(family: Family, open: IncomingOpen): Promise<void> {

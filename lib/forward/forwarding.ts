@@ -1,9 +1,10 @@
 import { closeQuietly } from "../runtime/connections.ts";
 import { writeAll } from "../runtime/write_all.ts";
 import { abortable, onAbort } from "../waiting.ts";
-import type { IncomingOpen } from "../connection/channel.ts";
+import type { Channel, IncomingOpen } from "../connection/channel.ts";
 import type { Connection } from "../connection/connection.ts";
-import { ChannelOpenError, RequestDeniedError } from "../errors.ts";
+import { ChannelOpenError, ClosedError, RequestDeniedError } from "../errors.ts";
+import { tell } from "../listener.ts";
 import { inSpan } from "../spans.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 import {
@@ -17,7 +18,7 @@ import {
   type ForwardTarget,
   targetOf,
 } from "./address.ts";
-import { type Binding, Bindings } from "./bindings.ts";
+import { type Binding, Bindings, type TakeForwarded } from "./bindings.ts";
 import { type Forwarder, Tunnel } from "./forwarder.ts";
 import { Arrivals, BindingListener, type RemoteListener } from "./listener.ts";
 import { localTunnel, openDirect } from "./local.ts";
@@ -58,23 +59,45 @@ export interface RemoteSocksOptions<A extends BindAddress> extends TunnelOptions
   readonly permit?: (target: ForwardAddress) => boolean;
 }
 
+/** The SSH connection that tunnels go through, which another one may follow when it is lost. */
+export interface TunnelConnection {
+  /** The one that there is, or the last one. */
+  readonly connection: Connection;
+  /** Resolves with what ended it for good. */
+  readonly over: Promise<unknown>;
+  /** Runs what may be done twice; waits if the connection is lost, and runs it again. */
+  run<T>(task: (connection: Connection) => Promise<T>, signal?: AbortSignal): Promise<T>;
+  /** Calls `renew` with each further connection; `over` is aborted when that one has ended. */
+  onRenewed(renew: (connection: Connection, over: AbortSignal) => Promise<void>): void;
+}
+
 /** The tunnels of one client. */
 export class Forwarding {
-  readonly #connection: Connection;
-  readonly #over: Promise<unknown>;
+  readonly #through: TunnelConnection;
   #bindings: Bindings | null = null;
   #http: HttpTunnel | null = null;
 
-  /** @param over Resolves with what ended the SSH connection */
-  constructor(connection: Connection, over: Promise<unknown>) {
-    this.#connection = connection;
-    this.#over = over;
+  constructor(through: TunnelConnection) {
+    this.#through = through;
+  }
+
+  /** Opens a channel to an address on the far side for this program, which can wait. */
+  readonly #open = (
+    target: ForwardAddress,
+    from: Deno.Addr | null,
+    signal?: AbortSignal,
+  ): Promise<Channel> =>
+    this.#through.run((connection) => openDirect(connection, target, from, signal), signal);
+
+  /** The same for another program, whose connection fails while the SSH connection is lost. */
+  #now(target: ForwardAddress, from: Deno.Addr | null, signal: AbortSignal): Promise<Channel> {
+    return openDirect(this.#through.connection, target, from, signal);
   }
 
   async dial(to: ForwardTarget, options: { signal?: AbortSignal } = {}): Promise<TunnelConn> {
     const target = targetOf(to);
     const open = () =>
-      openDirect(this.#connection, target, null, options.signal).catch((cause) => {
+      this.#open(target, null, options.signal).catch((cause) => {
         if (!(cause instanceof ChannelOpenError)) throw cause;
         const isForbidden = cause.reason === OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED;
         const advice = isForbidden ? "; AllowTcpForwarding or PermitOpen there decides" : "";
@@ -90,10 +113,7 @@ export class Forwarding {
   /** A Node socket to an address on the far side. */
   nodeSocket(to: ForwardTarget): NodeSocket {
     const target = targetOf(to);
-    return nodeSocket(
-      (signal) => openDirect(this.#connection, target, null, signal),
-      addrOf(target),
-    );
+    return nodeSocket((signal) => this.#open(target, null, signal), addrOf(target));
   }
 
   httpClient(options?: HttpClientOptions): Deno.HttpClient {
@@ -111,10 +131,7 @@ export class Forwarding {
   }
 
   #web(): HttpTunnel {
-    return this.#http ??= new HttpTunnel(
-      (target, from, signal) => openDirect(this.#connection, target, from, signal),
-      this.#over,
-    );
+    return this.#http ??= new HttpTunnel(this.#open, this.#through.over);
   }
 
   async listen<A extends BindAddress>(
@@ -123,22 +140,20 @@ export class Forwarding {
   ): Promise<RemoteListener<AddrOf<A>>> {
     const arrivals = new Arrivals();
     const binding = await this.#bind(on, (open, from) => arrivals.add(open, from), options.signal);
-    return new BindingListener(binding, arrivals, this.#over);
+    return new BindingListener(binding, arrivals, this.#through.over);
   }
 
   // deno-lint-ignore require-await -- what is wrong with the options is a rejection too
   async local<A extends BindAddress>(options: ForwardOptions<A>): Promise<Forwarder<AddrOf<A>>> {
     const target = targetOf(options.to);
     options.signal?.throwIfAborted();
-    const open = (from: Deno.Addr | null, signal: AbortSignal) =>
-      openDirect(this.#connection, target, from, signal);
     return localTunnel(
       options.from,
-      async (conn, signal) => ({ channel: await open(conn.remoteAddr, signal) }),
+      async (conn, signal) => ({ channel: await this.#now(target, conn.remoteAddr, signal) }),
       {
-        over: this.#over,
+        over: this.#through.over,
         onError: options.onError,
-        probe: async (signal) => (await open(null, signal)).abort(),
+        probe: async (signal) => (await this.#now(target, null, signal)).abort(),
       },
     );
   }
@@ -151,12 +166,11 @@ export class Forwarding {
       if (length < 1 || length > 255) throw new RangeError(`The ${name} must be 1 to 255 bytes`);
     }
     signal?.throwIfAborted();
-    const router = socksRouter(
-      (target, from, signal) => openDirect(this.#connection, target, from, signal),
-      { credentials },
-    );
+    const router = socksRouter((target, from, signal) => this.#now(target, from, signal), {
+      credentials,
+    });
     return localTunnel({ port, ...(hostname !== undefined && { hostname }) }, router, {
-      over: this.#over,
+      over: this.#through.over,
       onError,
       probe: (signal) => this.#alive(signal),
     });
@@ -225,20 +239,26 @@ export class Forwarding {
   ): Promise<Forwarder<AddrOf<A>>> {
     const ready = Promise.withResolvers<Tunnel<AddrOf<A>>>();
     ready.promise.catch(() => {}); // whom a connection waits for that comes before the tunnel
-    const binding = await this.#bind(from, async (open, from) => {
-      const tunnel = await ready.promise;
-      await tunnel.run(() => serve(open, from, tunnel));
-    }, signal).catch((error) => {
+    const binding = await this.#bind(
+      from,
+      async (open, from) => {
+        const tunnel = await ready.promise;
+        await tunnel.run(() => serve(open, from, tunnel));
+      },
+      signal,
+      (error) => tell(onError, error),
+    ).catch((error) => {
       ready.reject(error);
       throw error;
     });
     const tunnel = new Tunnel({
       addr: binding.addr as AddrOf<A>,
-      over: this.#over,
+      over: this.#through.over,
       onError,
       stop: () => binding.cancel(),
       probe: async (signal) => {
         await probe(signal);
+        if (!binding.isUp) throw new ClosedError("The server does not listen yet");
         await this.#alive(signal);
       },
     });
@@ -248,17 +268,24 @@ export class Forwarding {
 
   #bind(
     on: BindAddress,
-    take: Parameters<Bindings["bind"]>[1],
+    take: TakeForwarded,
     signal: AbortSignal | undefined,
+    refused?: (error: unknown) => void,
   ): Promise<Binding> {
-    this.#bindings ??= new Bindings(this.#connection);
-    return this.#bindings.bind(bindOf(on, "localhost"), take, signal);
+    const address = bindOf(on, "localhost");
+    return this.#through.run((connection) => {
+      if (this.#bindings === null) {
+        const bindings = this.#bindings = new Bindings(connection);
+        this.#through.onRenewed((connection, over) => bindings.renew(connection, over));
+      }
+      return this.#bindings.bind(address, take, signal, refused);
+    }, signal);
   }
 
   /** Any answer is a sign of life. */
   async #alive(signal: AbortSignal): Promise<void> {
     try {
-      await abortable(this.#connection.request("keepalive@openssh.com"), signal);
+      await abortable(this.#through.connection.request("keepalive@openssh.com"), signal);
     } catch (error) {
       if (!(error instanceof RequestDeniedError)) throw error;
     }

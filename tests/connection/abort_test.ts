@@ -1,6 +1,7 @@
 /** Abort in the middle of every operation: it rejects with the reason as it is, and the rest goes on. */
 import { assert, assertEquals } from "@std/assert";
 import { Client } from "../../lib/client/client.ts";
+import { liveConnection } from "../../lib/client/current_connection.ts";
 import type { Channel } from "../../lib/connection/channel.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
@@ -95,7 +96,7 @@ async function silentWorld(): Promise<World & AsyncDisposable> {
   const world = await rawWorld("client");
   const { transport, connection, raw } = world;
   const login = { host: { hostname: "silent", port: 22 }, user: "me", settings: null };
-  const host = new Client(transport, connection, login);
+  const host = new Client(liveConnection(transport, connection), login);
   const channel = await openChannel(world, { window: 0 });
   return { raw, host, channel, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() };
 }

@@ -32,7 +32,7 @@ import {
 } from "../../lib/wire/requests.ts";
 import { type RawWorld, rawWorld } from "../connection/raw_world.ts";
 import { until } from "../connection/until.ts";
-import { deadPort } from "./world.ts";
+import { deadPort, through } from "./world.ts";
 
 const NOTHING = new Uint8Array(0);
 const granted = RequestSuccess.encode({ data: NOTHING });
@@ -216,7 +216,7 @@ Deno.test("A binding that is aborted is cancelled when the server has made it", 
 Deno.test("A dial says where it goes, and that it comes from this machine", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
-  const forwarding = new Forwarding(connection, transport.closed);
+  const forwarding = new Forwarding(through(connection, transport.closed));
   const asked = async (target: string) => {
     const dialling = assertRejects(() => forwarding.dial(target), ChannelOpenError);
     const open = ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN));
@@ -242,7 +242,7 @@ Deno.test("A dial says where it goes, and that it comes from this machine", asyn
 Deno.test("A dialled connection that is disposed of is closed on both sides then", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
-  const dialling = new Forwarding(connection, transport.closed).dial("db:5432");
+  const dialling = new Forwarding(through(connection, transport.closed)).dial("db:5432");
   const { sender: recipient } = ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN));
   const answer = { recipient, sender: 3, window: 1_000, maxPacket: 1_000, data: NOTHING };
   raw.send(ChannelOpenConfirmation.encode(answer));
@@ -268,6 +268,7 @@ function listening(): Listening {
   let cancels = 0;
   const binding = {
     addr: { transport: "tcp", hostname: "a", port: 80 } as const,
+    isUp: true,
     cancel: () => Promise.resolve(void cancels++),
   };
   const listener = new BindingListener<Deno.NetAddr>(binding, arrivals, over.promise);
@@ -377,7 +378,7 @@ Deno.test("A remote tunnel refuses a connection whose target is not reached, and
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
   const errors: unknown[] = [];
-  const making = new Forwarding(connection, transport.closed).remote({
+  const making = new Forwarding(through(connection, transport.closed)).remote({
     from: { port: 80 },
     to: `127.0.0.1:${deadPort()}`,
     onError: (error) => errors.push(error),
@@ -400,7 +401,7 @@ Deno.test("A remote tunnel refuses a connection whose target is not reached, and
 Deno.test("A remote tunnel that is refused refuses what came for it", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
-  const making = new Forwarding(connection, transport.closed).remote({
+  const making = new Forwarding(through(connection, transport.closed)).remote({
     from: { port: 80 },
     to: "127.0.0.1:1",
   });
@@ -415,7 +416,7 @@ Deno.test("A remote tunnel that is refused refuses what came for it", async () =
 Deno.test("A check of a SOCKS tunnel is any answer of the server's, and of a remote one the target, too", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
-  const forwarding = new Forwarding(connection, transport.closed);
+  const forwarding = new Forwarding(through(connection, transport.closed));
   await using socks = await forwarding.socks({ port: 0 });
   for (const answer of [granted, RequestFailure.encode({})]) {
     const checking = socks.check();
@@ -447,7 +448,7 @@ Deno.test("A check of a SOCKS tunnel is any answer of the server's, and of a rem
 Deno.test("A check of a local tunnel opens a channel to its target, and gives it up", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
-  const tunnel = await new Forwarding(connection, transport.closed)
+  const tunnel = await new Forwarding(through(connection, transport.closed))
     .local({ from: { port: 0 }, to: "db:5432" });
   const answer = async (accept: boolean) => {
     const { sender: recipient, type, data } = ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN));

@@ -20,6 +20,7 @@ import {
   TcpipOpen,
 } from "../../lib/wire/requests.ts";
 import { type RawEnd, rawWorld } from "../connection/raw_world.ts";
+import { through } from "./world.ts";
 
 const openOf = (type: string, data: Uint8Array, sender = 7) =>
   ChannelOpen.encode({ type, sender, window: 1 << 20, maxPacket: 32768, data });
@@ -33,7 +34,7 @@ async function refusal(raw: RawEnd): Promise<number> {
 Deno.test("A forwarded-tcpip that nobody asked for is refused", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
-  const forwarding = new Forwarding(connection, transport.closed);
+  const forwarding = new Forwarding(through(connection, transport.closed));
   raw.send(openOf("forwarded-tcpip", tcpip("localhost", 8080)));
   assertEquals(await refusal(raw), 3);
 
@@ -61,7 +62,7 @@ Deno.test("A forwarded-tcpip that nobody asked for is refused", async () => {
 Deno.test("A connection that comes with the answer to the request for it is taken", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
-  const forwarding = new Forwarding(connection, transport.closed);
+  const forwarding = new Forwarding(through(connection, transport.closed));
   const listening = forwarding.listen({ port: 0 });
   await raw.next(MSG.GLOBAL_REQUEST);
   raw.send(RequestSuccess.encode({ data: BoundPort.encode({ port: 4242 }) }));
@@ -75,7 +76,7 @@ Deno.test("A connection that comes with the answer to the request for it is take
 Deno.test("More connections than wait to be accepted are refused, not kept", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
-  const listening = new Forwarding(connection, transport.closed).listen({ port: 9000 });
+  const listening = new Forwarding(through(connection, transport.closed)).listen({ port: 9000 });
   raw.send(RequestSuccess.encode({ data: new Uint8Array(0) }));
   const listener = await listening;
   for (let i = 0; i < 200; i++) raw.send(openOf("forwarded-tcpip", tcpip("localhost", 9000), i));
@@ -87,7 +88,7 @@ Deno.test("More connections than wait to be accepted are refused, not kept", asy
 Deno.test("A listen that is granted without the port it asked for fails", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
-  const forwarding = new Forwarding(connection, transport.closed);
+  const forwarding = new Forwarding(through(connection, transport.closed));
   for (const port of [0, 65536, 2 ** 32 - 1]) {
     const listening = forwarding.listen({ port: 0 });
     raw.send(RequestSuccess.encode({ data: BoundPort.encode({ port }) }));
@@ -199,7 +200,7 @@ Deno.test("A client that refuses a forwarded connection has it closed on the ser
 Deno.test("A peer that closes a channel without EOF ends the connection behind it", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
-  const forwarding = new Forwarding(connection, transport.closed);
+  const forwarding = new Forwarding(through(connection, transport.closed));
   await using tunnel = await forwarding.local({ from: { port: 0 }, to: "x:1" });
   using conn = await Deno.connect({ port: tunnel.addr.port });
   const { sender } = ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN));
@@ -222,7 +223,7 @@ Deno.test("A peer that closes a channel without EOF ends the connection behind i
 Deno.test("A tunnel closes while its peer answers nothing", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
-  const forwarding = new Forwarding(connection, transport.closed);
+  const forwarding = new Forwarding(through(connection, transport.closed));
   const tunnel = await forwarding.local({ from: { port: 0 }, to: "x:1" });
   const socks = await forwarding.socks({ port: 0 });
   using conn = await Deno.connect({ port: tunnel.addr.port });

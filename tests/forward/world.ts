@@ -1,4 +1,6 @@
 /** Worlds for tests of forwarding: a pair that may forward, and small servers for it to reach. */
+import type { Connection } from "../../lib/connection/connection.ts";
+import type { TunnelConnection } from "../../lib/forward/forwarding.ts";
 import {
   type ConnectedPair,
   connectedPair,
@@ -124,4 +126,9 @@ export async function until(condition: () => boolean): Promise<void> {
 export function deadPort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return (listener.addr as Deno.NetAddr).port;
+}
+
+/** A connection that no other follows. */
+export function through(connection: Connection, over: Promise<unknown>): TunnelConnection {
+  return { connection, over, run: (task) => task(connection), onRenewed() {} };
 }

@@ -1,7 +1,7 @@
 import type { Client } from "../../client/client.ts";
 import type { Destination } from "../../client/options.ts";
 import { Tunnels, type TunnelSpec, type TunnelsState } from "../../client/tunnels.ts";
-import { TUNNELS_KEEPALIVE_MS } from "../../defaults.ts";
+import { RESILIENT_KEEPALIVE_MS } from "../../defaults.ts";
 import type { BindPort } from "../../forward/address.ts";
 import { describeFailure, messageOf } from "../shared/failure.ts";
 import { allValues, hasFlag, lastValue, parseMixed, UsageError } from "../shared/flags.ts";
@@ -68,7 +68,7 @@ export async function tunnel(args: readonly string[]): Promise<number> {
   const log = new Log(options.LogLevel);
   const place = placeOf(job.target, options);
   // It would otherwise never be noticed that the gateway has gone; a control master might not ask either.
-  const alive = { ServerAliveInterval: TUNNELS_KEEPALIVE_MS, ...options, ControlPath: null };
+  const alive = { ServerAliveInterval: RESILIENT_KEEPALIVE_MS, ...options, ControlPath: null };
   const connect = (): Promise<Client> => logIn(place, alive, log, hops);
   const over = Promise.withResolvers<void>();
   over.promise.catch(() => {});

@@ -1,0 +1,243 @@
+import { AgentForwarding } from "../agent/forwarding.ts";
+import type { Connection } from "../connection/connection.ts";
+import { connectionClosed } from "../connection/lazy_error.ts";
+import { AuthError, DisconnectError, HostKeyError, NegotiationError } from "../errors.ts";
+import type { HostProof } from "../keys/key.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+import type { MessageTransport } from "../transport/message_transport.ts";
+import type { Agreed } from "../transport/negotiation.ts";
+import { Condition, limitOf } from "../waiting.ts";
+import { DISCONNECT } from "../wire/numbers.ts";
+import { type ClientState, Resilience, type ResilientOptions } from "./resilience.ts";
+import { SessionQueue } from "./session_queue.ts";
+
+/** What a client needs of the transport: our own, or a control master's connection. */
+export interface ClientTransport extends MessageTransport {
+  readonly closed: Promise<unknown>;
+  readonly finished: Promise<void>;
+  readonly extensions: ReadonlyMap<string, Uint8Array>;
+  /** Null if the connection is shared, as the next two. */
+  readonly agreed: Agreed | null;
+  readonly hostKey: PublicKey | null;
+  readonly host: HostProof | null;
+  /** Bytes of payload in each direction; missing if the connection is shared. */
+  readonly traffic?: { readonly sent: number; readonly received: number };
+  rekey(): Promise<void>;
+  disconnect(): void;
+}
+
+/** A connection that is logged in, and what a client opens on it. */
+export interface LiveConnection {
+  readonly transport: ClientTransport;
+  readonly connection: Connection;
+  readonly sessions: SessionQueue;
+  readonly agents: AgentForwarding;
+  /** Resolves when what carried it is closed, too. */
+  readonly finished: Promise<void>;
+}
+
+/** What is done on a further connection; `over` is aborted when it has ended. */
+type Renewal = (connection: Connection, over: AbortSignal) => void | Promise<void>;
+
+/** How a client connects again: as before, without a question. */
+export interface Reconnect {
+  readonly again: (signal: AbortSignal) => Promise<LiveConnection>;
+  readonly options: ResilientOptions;
+  /** Ends what was kept for it. */
+  readonly end?: () => Promise<void>;
+}
+
+/** A connection over a transport that is logged in. */
+export function liveConnection(
+  transport: ClientTransport,
+  connection: Connection,
+  finished: Promise<void> = transport.finished,
+): LiveConnection {
+  return {
+    transport,
+    connection,
+    sessions: new SessionQueue((options) => connection.openChannel("session", options)),
+    agents: new AgentForwarding(connection, transport.host, transport.extensions),
+    finished,
+  };
+}
+
+/** The connection that a client has at the moment: another one follows if it is lost and is to be resilient. */
+export class CurrentConnection {
+  #live: LiveConnection;
+  #state: ClientState = "connected";
+  #again: Reconnect["again"] | null;
+  readonly #kept: (() => Promise<void>) | null;
+  /** Of what was kept. */
+  #ended: Promise<void> = Promise.resolve();
+  readonly #resilience: Resilience;
+  readonly #over: PromiseWithResolvers<unknown> = Promise.withResolvers();
+  /** What ended it for good. */
+  #cause: unknown;
+  readonly #stop: AbortController = new AbortController();
+  readonly #changed: Condition = new Condition();
+  readonly #renewals: Renewal[] = [];
+  #reconnecting: Promise<void> = Promise.resolve();
+
+  constructor(live: LiveConnection, reconnect: Reconnect | null) {
+    this.#live = live;
+    this.#again = reconnect?.again ?? null;
+    this.#kept = reconnect?.end ?? null;
+    this.#resilience = new Resilience(reconnect?.options ?? {});
+    this.#watch(live);
+  }
+
+  /** The connection, or the last one if it is lost. */
+  get live(): LiveConnection {
+    return this.#live;
+  }
+
+  get state(): ClientState {
+    return this.#state;
+  }
+
+  /** Whether a lost connection is followed by another one. */
+  get isResilient(): boolean {
+    return this.#again !== null;
+  }
+
+  /** Resolves, never rejects, with the error that ended it for good. */
+  get over(): Promise<unknown> {
+    return this.#over.promise;
+  }
+
+  /** Calls `renew` with each further connection, before anything else is done on it. */
+  onRenewed(renew: Renewal): void {
+    this.#renewals.push(renew);
+  }
+
+  /**
+   * Runs what may be done twice, and again if the connection is lost meanwhile; waits while there is none.
+   *
+   * @throws {ClosedError} If there will be none any more
+   */
+  run<T>(task: (live: LiveConnection) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#again === null ? task(this.#live) : this.#repeated(task, signal);
+  }
+
+  /** Runs what may be done once only; waits while there is no connection. */
+  async once<T>(task: (live: LiveConnection) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (this.#state === "reconnecting") await this.#until(() => true, signal);
+    return await task(this.#live);
+  }
+
+  /**
+   * Waits until a connection has followed that one, which is lost.
+   *
+   * @throws {ClosedError} If there will be none
+   */
+  async after(lost: LiveConnection, signal?: AbortSignal): Promise<void> {
+    await this.#until(() => this.#live !== lost, signal);
+  }
+
+  /** Gives the connection to another owner, who connects again if it is lost. */
+  handOver(): LiveConnection {
+    this.#again = null;
+    return this.#live;
+  }
+
+  /** Disconnects, or gives up connecting again. */
+  async close(): Promise<void> {
+    this.#stop.abort(disconnected());
+    this.#live.transport.disconnect();
+    await this.#reconnecting;
+    await this.#live.finished;
+    await this.#ended;
+  }
+
+  async #repeated<T>(
+    task: (live: LiveConnection) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    for (;;) {
+      if (this.#state === "reconnecting") await this.#until(() => true, signal);
+      const live = this.#live;
+      try {
+        return await task(live);
+      } catch (error) {
+        if (!live.connection.isOver || this.#again === null || signal?.aborted) throw error;
+        await this.after(live, signal);
+      }
+    }
+  }
+
+  /** Waits until there is a connection, and the condition holds. */
+  async #until(holds: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+    using limit = limitOf({ signal });
+    while (this.#state === "reconnecting" || (this.#state === "connected" && !holds())) {
+      await this.#changed.wait(limit);
+    }
+    if (this.#state === "closed") throw connectionClosed(this.#cause);
+  }
+
+  #watch(live: LiveConnection): void {
+    live.transport.closed.then((cause) => {
+      const isMeant = this.#stop.signal.aborted || isByUs(cause);
+      if (this.#again === null || isMeant || isFinal(cause)) return this.#end(cause);
+      this.#reconnecting = this.#reconnect(live, cause, this.#again);
+    });
+  }
+
+  async #reconnect(
+    lost: LiveConnection,
+    loss: unknown,
+    again: Reconnect["again"],
+  ): Promise<void> {
+    const { signal } = this.#stop;
+    this.#resilience.lost();
+    await lost.finished;
+    for (let cause = loss;;) {
+      this.#set("reconnecting", cause);
+      try {
+        if (!await this.#resilience.pause(cause, signal)) {
+          return this.#end(this.#resilience.gaveUp(loss, cause));
+        }
+        const live = await again(signal);
+        this.#live = live;
+        if (signal.aborted) live.transport.disconnect();
+        this.#resilience.connected();
+        const over = new AbortController();
+        live.transport.closed.then(() => over.abort());
+        for (const renew of this.#renewals) await renew(live.connection, over.signal);
+        if (!live.connection.isOver) this.#set("connected");
+        return this.#watch(live);
+      } catch (error) {
+        if (signal.aborted || isFinal(error)) return this.#end(error);
+        cause = error;
+      }
+    }
+  }
+
+  #end(cause: unknown): void {
+    this.#cause = cause;
+    if (this.#kept !== null) this.#ended = this.#live.finished.then(this.#kept);
+    this.#over.resolve(cause);
+    this.#set("closed", cause);
+  }
+
+  #set(state: ClientState, cause?: unknown): void {
+    this.#state = state;
+    this.#changed.notify();
+    this.#resilience.told(state, cause);
+  }
+}
+
+/** Whether this side has ended a connection. */
+export function isByUs(cause: unknown): boolean {
+  return cause instanceof DisconnectError && cause.by === "us";
+}
+
+/** What no waiting makes better, and what must not be tried over and over. */
+function isFinal(error: unknown): boolean {
+  return error instanceof AuthError || error instanceof HostKeyError ||
+    error instanceof NegotiationError;
+}
+
+function disconnected(): DisconnectError {
+  return new DisconnectError(DISCONNECT.BY_APPLICATION, "us", "Closed by the application");
+}

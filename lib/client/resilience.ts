@@ -1,0 +1,80 @@
+import {
+  RECONNECT_ATTEMPTS,
+  RECONNECT_MAX_MS,
+  RECONNECT_MS,
+  RECONNECT_SETTLED_MS,
+} from "../defaults.ts";
+import { plainMessage } from "../error_messages.ts";
+import { ConnectError } from "../errors.ts";
+import { tell } from "../listener.ts";
+import { callback, count, either, flag, nested, type OptionCheck } from "../option_checks.ts";
+import { abortable, sleep } from "../waiting.ts";
+
+/** `"reconnecting"` is when the connection was lost and another one is being made. */
+export type ClientState = "connected" | "reconnecting" | "closed";
+
+/** How a client connects again when its connection is lost. */
+export interface ResilientOptions {
+  /** Tries in a row before the client is given up; 10 unless given. A connection of five seconds begins anew. */
+  readonly attempts?: number;
+  /**
+   * Milliseconds before a try: the number of the try, from 1 on, and what the last one failed with are given. If not
+   * given, 200, and twice as many each time up to 30,000, each a quarter more or less by chance.
+   */
+  readonly backoff?: (attempt: number, cause: unknown) => number | Promise<number>;
+  /** Told of each change and each try that failed, and what caused it. */
+  readonly onState?: (state: ClientState, cause?: unknown) => void;
+}
+
+/** What `connect()` accepts as `resilient`. */
+export const RESILIENT_CHECK: OptionCheck = either(
+  flag,
+  nested<ResilientOptions>("resilient", { attempts: count, backoff: callback, onState: callback }),
+);
+
+/** How often and when a lost connection is made again. */
+export class Resilience {
+  readonly #options: ResilientOptions;
+  #tries = 0;
+  #since = performance.now();
+
+  constructor(options: ResilientOptions) {
+    this.#options = options;
+  }
+
+  /** A connection was lost: the tries before it count unless it has lasted. */
+  lost(): void {
+    if (performance.now() - this.#since >= RECONNECT_SETTLED_MS) this.#tries = 0;
+  }
+
+  /** There is another one. */
+  connected(): void {
+    this.#since = performance.now();
+  }
+
+  /** Waits before the next try; false if there is to be none. */
+  async pause(cause: unknown, signal: AbortSignal): Promise<boolean> {
+    const { attempts = RECONNECT_ATTEMPTS, backoff = usualPause } = this.#options;
+    if (this.#tries >= attempts) return false;
+    const pause = await abortable(Promise.try(backoff, ++this.#tries, cause), signal);
+    await sleep(pause, signal);
+    return true;
+  }
+
+  /** The error of a client that is given up. */
+  gaveUp(loss: unknown, last: unknown): unknown {
+    if (this.#tries === 0) return loss;
+    const why = plainMessage(last);
+    const message = `The connection was lost, and not made again in ${this.#tries} tries: ${why}`;
+    return new ConnectError(message, { cause: last });
+  }
+
+  told(state: ClientState, cause: unknown): void {
+    tell(this.#options.onState, state, cause);
+  }
+}
+
+/** The pause before a try; by chance a little longer or shorter, so that many clients of a server spread. */
+function usualPause(attempt: number): number {
+  return Math.min(RECONNECT_MS * 2 ** (attempt - 1), RECONNECT_MAX_MS) * (0.75 + Math.random() / 2);
+}
