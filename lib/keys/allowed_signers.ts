@@ -10,25 +10,25 @@ import { plainMessage } from "../error_messages.ts";
 
 /** One line of an `allowed_signers` file. */
 export interface AllowedSigner {
-  /** The patterns of those who sign by the key, separated by commas. */
+  /** Patterns of the principals that may sign with the key, separated by commas. */
   readonly principals: string;
-  /** The key, or that of an authority. */
+  /** The key, or the key of a certificate authority. */
   readonly key: PublicKey;
-  /** Whether the key certifies those of the signers. */
+  /** Whether the key is a certificate authority that certifies the signers' keys. */
   readonly certAuthority: boolean;
-  /** The patterns of the namespaces that it may sign for; null for all. */
+  /** Patterns of the namespaces that the key may sign for; null for all. */
   readonly namespaces: string | null;
-  /** When it starts to be valid; null if it always was. */
+  /** The start of the key's validity; null if there is no limit. */
   readonly validAfter: Date | null;
-  /** When it ceases to be valid; null if never. */
+  /** The end of the key's validity; null if there is no limit. */
   readonly validBefore: Date | null;
 }
 
-/** What signs, as far as `AllowedSigners` asks. */
+/** The part of a signature that `AllowedSigners` checks. */
 export type SignedBy = Pick<MessageSignature, "publicKey" | "namespace">;
 
 /**
- * Who may sign what (ssh-keygen(1), ALLOWED SIGNERS).
+ * Which principals may sign with which keys (ssh-keygen(1), ALLOWED SIGNERS).
  *
  * @example
  * ```ts
@@ -50,7 +50,7 @@ export type SignedBy = Pick<MessageSignature, "publicKey" | "namespace">;
  * ```
  */
 export class AllowedSigners {
-  /** The lines that make sense, in order. */
+  /** The valid lines, in order. */
   readonly entries: readonly AllowedSigner[];
 
   /** @ignore */
@@ -80,12 +80,12 @@ export class AllowedSigners {
   }
 
   /**
-   * Checks that a signature is one that the principal may make.
+   * Checks that the principal may make a signature.
    *
-   * @param signed The signature; that it holds is for `verifyMessage` to say
-   * @param principal Who is said to have signed
-   * @param now The time for which to check; now unless given
-   * @throws {SignatureError} If the principal may not, or not with that key
+   * @param signed The signature, which `verifyMessage` has verified
+   * @param principal The claimed signer
+   * @param now The time of the check; now by default
+   * @throws {SignatureError} If the principal may not sign, or not with that key
    *
    * @example
    * ```ts
@@ -116,10 +116,10 @@ export class AllowedSigners {
   }
 
   /**
-   * Those who may have made a signature: `ssh-keygen -Y find-principals`.
+   * Finds the principals that may have made a signature, as `ssh-keygen -Y find-principals` does.
    *
-   * @param signed The signature; its namespace does not count
-   * @param now The time for which to look; now unless given
+   * @param signed The signature; its namespace is not compared
+   * @param now The time of the check; now by default
    * @returns The principals of the first line that fits, as they stand there; for a certificate those
    * that it names
    *
@@ -146,7 +146,7 @@ export class AllowedSigners {
   }
 
   /**
-   * The principals whose patterns admit a name, each line's: `ssh-keygen -Y match-principals`.
+   * The principals fields that match a name, as `ssh-keygen -Y match-principals` lists them.
    *
    * @param principal The name
    * @returns The principals fields that match
@@ -169,7 +169,7 @@ export class AllowedSigners {
   }
 }
 
-/** Why a line does not allow a signature; null if it does. */
+/** The reason why a line does not allow a signature; null if it does. */
 function problemOf(
   entry: AllowedSigner,
   { publicKey, namespace }: { publicKey: PublicKey; namespace: string | null },
@@ -238,7 +238,7 @@ function entryOf(
   };
 }
 
-/** Null if there is none, undefined if it is no time. */
+/** Null if there is none, undefined if it is not a valid time. */
 function timeOf(text: string | null | undefined): Date | null | undefined {
   if (text === undefined || text === null) return null;
   return parseTimestamp(text) ?? undefined;

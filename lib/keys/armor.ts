@@ -1,13 +1,13 @@
 import { KeyFormatError, printable } from "../errors.ts";
 import { decodeBase64, encodeBase64 } from "../encoding.ts";
 
-/** Characters a line: what `ssh-keygen` writes, and what RFC 7468 §2 asks for. */
+/** Characters per line: `ssh-keygen` writes this many, and RFC 7468 §2 requires it. */
 const SSH_LINE = 70;
 const PEM_LINE = 64;
 
-/** The contents of a text between BEGIN and END lines. */
+/** The contents of a text block between BEGIN and END lines. */
 export interface Armored {
-  /** What stands after BEGIN, such as `"OPENSSH PRIVATE KEY"`. */
+  /** The label after BEGIN, such as `"OPENSSH PRIVATE KEY"`. */
   readonly label: string;
   /** Header lines, as legacy PEM has them; names as they stand. */
   readonly headers: ReadonlyMap<string, string>;
@@ -16,11 +16,11 @@ export interface Armored {
 }
 
 /**
- * Takes off the armour (RFC 7468 §2). Text around it is skipped, such as OpenSSL's bag attributes, and so
+ * Decodes the block (RFC 7468 §2). Text around it is skipped, such as OpenSSL's bag attributes, and so
  * are blocks of other kinds, such as EC parameters or a certificate in front of a key.
  *
- * @param what How the text is called in errors
- * @param wanted The labels of the block that is looked for; any unless given
+ * @param what The name of the text in errors
+ * @param wanted The labels to look for; any by default
  * @throws {KeyFormatError} If there is none, or what is inside is not base64
  */
 export function removeArmor(text: string, what = "Private key", wanted = /(?:)/): Armored {

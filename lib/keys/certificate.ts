@@ -10,13 +10,13 @@ import type { Signer } from "./private_key.ts";
 import { parsePublicKey } from "./public_key.ts";
 import { plainMessage } from "../error_messages.ts";
 
-/** Bytes of a certificate's nonce: what `ssh-keygen` writes. */
+/** Bytes of a certificate's nonce, as `ssh-keygen` writes it. */
 const NONCE_BYTES = 32;
 
-/** The end of what never ends. */
+/** The `valid before` of a certificate that does not expire. */
 const FOR_EVER = 2n ** 64n - 1n;
 
-// What ssh-keygen permits unless told (ssh-keygen(1), -O).
+// The extensions that ssh-keygen sets by default (ssh-keygen(1), -O).
 const USER_EXTENSIONS: Readonly<Record<string, string>> = {
   "permit-X11-forwarding": "",
   "permit-agent-forwarding": "",
@@ -25,20 +25,20 @@ const USER_EXTENSIONS: Readonly<Record<string, string>> = {
   "permit-user-rc": "",
 };
 
-/** What a certificate has to be good for. */
+/** The requirements that a certificate must meet. */
 export interface CertificateRequirements {
-  /** Whether it is a user or a host that shows it. */
+  /** Whether a user or a host presents it. */
   readonly kind: "user" | "host";
   /**
-   * The user or host that it must name; of several names one will do. A user's certificate names it
+   * The user or host that it must name; one match of several names is enough. A user's certificate names it
    * exactly, a host's may have the wildcards `*` and `?`, as OpenSSH has it.
    */
   readonly principal: string | readonly string[];
   /** The keys that are trusted to sign certificates of this kind. */
   readonly authorities: readonly PublicKey[];
-  /** The time for which it must be valid; now unless given. */
+  /** The time at which it must be valid; now by default. */
   readonly now?: Date;
-  /** The critical options that the caller sees to, such as `"force-command"`; none unless given. */
+  /** The critical options that the caller enforces, such as `"force-command"`; none unless given. */
   readonly criticalOptions?: readonly string[];
   /** Whether a certificate that lists no principal matches any; false unless given, as OpenSSH 10.3. */
   readonly allowNoPrincipals?: boolean;
@@ -50,9 +50,9 @@ export interface CertificateRequirements {
  * Judges a certificate as OpenSSH does (PROTOCOL.certkeys); its signature has been verified when it was
  * parsed.
  *
- * @param certificate What a `PublicKey` has as its `certificate`
- * @param requirements What it has to be good for
- * @throws {CertificateError} If it is not; `reason` says why
+ * @param certificate The `certificate` of a `PublicKey`
+ * @param requirements The requirements
+ * @throws {CertificateError} If it does not meet them; `reason` says why
  *
  * @example
  * ```ts
@@ -91,7 +91,7 @@ export function checkCertificate(
   if (problem !== null) throw problem;
 }
 
-/** Why a certificate is not good for what it has to be; null if it is. */
+/** The first requirement that a certificate does not meet; null if it meets all. */
 export function certificateProblem(
   certificate: Certificate,
   requirements: CertificateRequirements,
@@ -148,21 +148,21 @@ function principalProblem(
   );
 }
 
-/** What a new certificate says. */
+/** The contents of a new certificate. */
 export interface CertificateOptions {
-  /** Whether it is for logging in or for being logged in to. */
+  /** `"user"` for a certificate of a client, `"host"` for one of a server. */
   readonly kind: "user" | "host";
-  /** What the holder is called, for logs. */
+  /** The holder's name in logs. */
   readonly keyId: string;
-  /** The users or hosts that the key stands for; with none, some systems take it as everybody's. */
+  /** The users or hosts that the key stands for; without any, some systems accept it for every name. */
   readonly principals: readonly string[];
   /** Its number, 0 unless given. */
   readonly serial?: bigint;
-  /** When it starts to be valid; always valid unless given. */
+  /** The start of its validity; no limit by default. */
   readonly validAfter?: Date;
-  /** When it ceases to be valid; never unless given. */
+  /** The end of its validity; no limit by default. */
   readonly validBefore?: Date;
-  /** What restricts it, by name; a flag's value is `""`. */
+  /** Restrictions (critical options) by name; a flag's value is `""`. */
   readonly criticalOptions?: Readonly<Record<string, string>>;
   /** What it permits, by name; unless given, what `ssh-keygen` permits users, and nothing for hosts. */
   readonly extensions?: Readonly<Record<string, string>>;
@@ -173,9 +173,9 @@ export interface CertificateOptions {
 /**
  * Certifies a key, as `ssh-keygen -s` does.
  *
- * @param authority What signs: a private key, or one in an agent
+ * @param authority The signing key: a private key, or one in an agent
  * @param publicKey The key to certify; its comment stays
- * @param options What the certificate says
+ * @param options The contents of the certificate
  * @returns The certificate, whose line `toString()` gives
  * @throws {TypeError | RangeError} If the key is a certificate itself, or the options make no sense
  *
@@ -242,7 +242,7 @@ function secondsOf(date: Date | undefined, otherwise: bigint): bigint {
 /**
  * A signer that shows a certificate instead of its key.
  *
- * @param key What signs: a private key, or one in an agent
+ * @param key The signing key: a private key, or one in an agent
  * @param certificate A certificate of that key
  * @returns The signer; disposing of the key disables it
  * @throws {TypeError} If it is no certificate, or one of another key

@@ -10,13 +10,13 @@ import { decodeSignature } from "./signature.ts";
 
 const KINDS = { user: 1, host: 2 } as const;
 
-/** Most principals of a certificate: OpenSSH's own limit. */
+/** Maximum number of principals: OpenSSH's limit. */
 const MAX_PRINCIPALS = 256;
 
-/** What a certificate says, before it is signed. */
+/** The fields of a certificate, before it is signed. */
 export type CertificateFields = Omit<Certificate, "authority" | "signatureAlgorithm">;
 
-/** An option or extension as it stands in the certificate. */
+/** An option or extension as the certificate encodes it. */
 export interface CertificateOption {
   readonly name: string;
   readonly data: Uint8Array;
@@ -56,7 +56,7 @@ export function decodeCertificate(
     extensions: valuesOf(reader.string()),
   };
   reader.string(); // reserved
-  // An authority that is certified itself is refused here, as no plain key.
+  // An authority that is a certificate itself is refused here: it must be a plain key.
   const authority = parsePlainKey(reader.string().slice(), "");
   if (authority.bits > authorityBits) {
     throw new KeyFormatError(`Certificate's authority has more than ${authorityBits} bits`);

@@ -11,10 +11,10 @@ import { encodePkcs8, encodeTraditional } from "./pem_writing.ts";
 import { encodePpk, PPK_KDF } from "./ppk.ts";
 import { privateNumbers } from "./private_numbers.ts";
 
-/** Rounds of bcrypt when a key is encrypted: what `ssh-keygen` does today. */
+/** Rounds of bcrypt for a new encrypted key, as in `ssh-keygen`. */
 const BCRYPT_ROUNDS = 24;
 
-/** Iterations of PBKDF2: half a second here. OpenSSL's 2048 are next to nothing. */
+/** Iterations of PBKDF2: about half a second. OpenSSL's default of 2048 protects hardly at all. */
 const PBKDF2_ITERATIONS = 100_000;
 
 /** The formats of private keys. */
@@ -29,7 +29,7 @@ export interface ExportOptions {
   readonly format?: PrivateKeyFormat;
   /** Encrypts the key; not empty. */
   readonly passphrase?: string;
-  /** What to call the key in the file instead of its own comment. */
+  /** The comment in the file; the key's own by default. */
   readonly comment?: string;
   /**
    * How often the passphrase is hashed. OpenSSH: rounds of bcrypt, 24 unless given; PKCS#8: iterations
@@ -41,7 +41,7 @@ export interface ExportOptions {
    * PKCS#8: aes256-cbc, or another of CBC; PEM: aes128-cbc, or another of CBC; PPK: aes256-cbc only.
    */
   readonly cipher?: string;
-  /** The version of a PPK file, 3 unless given; 2 is what PuTTY read before 0.75, and is weak. */
+  /** The version of a PPK file, 3 unless given; 2 is for PuTTY before 0.75, and weak. */
   readonly ppkVersion?: 2 | 3;
 }
 

@@ -1,6 +1,6 @@
-/** What a signature must show beside being right; for keys on security tokens (`sk-…`). */
+/** Additional requirements for signatures by keys on security tokens (`sk-…`). */
 export interface VerifyOptions {
-  /** Whether nobody need have touched the token: sshd's `no-touch-required`. */
+  /** Whether the signature is valid without a touch of the token: sshd's `no-touch-required`. */
   readonly noTouchRequired?: boolean;
   /** Whether the token must have verified its user, by PIN or finger: sshd's `verify-required`. */
   readonly verifyRequired?: boolean;
@@ -13,9 +13,9 @@ export type FingerprintHash = "SHA256" | "SHA512" | "SHA384" | "SHA1" | "MD5";
 export interface PublicKey {
   /** The name of the key's type, such as `"ssh-ed25519"` or `"ssh-ed25519-cert-v01@openssh.com"`. */
   readonly type: string;
-  /** The key as it travels (RFC 4253 §6.6). */
+  /** The key in wire format (RFC 4253 §6.6). */
   readonly blob: Uint8Array;
-  /** What its owner calls it, or `""`. */
+  /** The comment, or `""`. */
   readonly comment: string;
   /** Its size in bits. */
   readonly bits: number;
@@ -26,7 +26,7 @@ export interface PublicKey {
    * where a caller names them. A signature's own label is no such name: compare it with `algorithms`.
    */
   readonly legacyAlgorithms: readonly string[];
-  /** What an authority says about the key; null if this is a key and no certificate. */
+  /** The certificate's contents; null if this is a plain key. */
   readonly certificate: Certificate | null;
   /** The fingerprint as `ssh-keygen -l` shows it, by SHA-256 unless told; a certificate has its key's. */
   fingerprint(hash?: FingerprintHash): string;
@@ -44,23 +44,23 @@ export interface PublicKey {
 }
 
 /**
- * What an authority says about a key (OpenSSH PROTOCOL.certkeys). Its signature holds, but nothing
- * else has been checked: that is what `checkCertificate` does.
+ * An authority's statement about a key (OpenSSH PROTOCOL.certkeys). Its signature is valid, but nothing
+ * else has been checked: use `checkCertificate`.
  */
 export interface Certificate {
   /** The key that is certified. */
   readonly publicKey: PublicKey;
-  /** The number that the authority gave it; 0 if it numbers none. */
+  /** The serial number that the authority chose; 0 if it uses none. */
   readonly serial: bigint;
-  /** Whether it is for logging in or for being logged in to. */
+  /** `"user"` for a certificate of a client, `"host"` for one of a server. */
   readonly kind: "user" | "host";
-  /** What the authority calls the holder, for logs. */
+  /** The authority's name for the holder, for logs. */
   readonly keyId: string;
-  /** The users or hosts that the key stands for. */
+  /** The users or hosts that the key may act as. */
   readonly principals: readonly string[];
-  /** The first second since 1970 in which it is valid. */
+  /** The first second in which it is valid, since 1970-01-01 UTC. */
   readonly validAfter: bigint;
-  /** The first second since 1970 in which it is not valid any more; 2^64-1 is never. */
+  /** The first second in which it is no longer valid, since 1970-01-01 UTC; 2^64-1 for no limit. */
   readonly validBefore: bigint;
   /**
    * What restricts it, by name, such as `"force-command"`; a flag's value is `""`. Who does not know
@@ -75,7 +75,7 @@ export interface Certificate {
   readonly signatureAlgorithm: string;
 }
 
-/** What shows a third party, such as an agent, whom a session is with. */
+/** Proof for a third party, such as an agent, of which server a session is with. */
 export interface HostProof {
   /** The server's host key. */
   readonly hostKey: PublicKey;

@@ -5,7 +5,7 @@ import { KeyFormatError, PassphraseError, printable } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 
 /**
- * Most bcrypt rounds that a file may ask for. `ssh-keygen` writes 16 or 24, careful people 100 to
+ * Maximum bcrypt rounds that a file may request. `ssh-keygen` writes 16 or 24, careful people 100 to
  * 500; a round takes some 7 ms, so this is where a hostile file stops holding the program up.
  */
 export const MAX_BCRYPT_ROUNDS = 1024;

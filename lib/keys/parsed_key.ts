@@ -36,7 +36,7 @@ export function canVerify(key: PublicKey, algorithm: string): boolean {
   return canUse(key, algorithm) || isForeign(key, algorithm);
 }
 
-/** Whether others than we sign by an algorithm with such a key, as a browser with one on a token. */
+/** Whether other programs make signatures by an algorithm with such a key, as a browser with a token. */
 export function isForeign(key: PublicKey, algorithm: string): boolean {
   const type = KEY_TYPES.find(({ name }) => name === key.type);
   return type?.foreignAlgorithms?.includes(algorithm) ?? false;

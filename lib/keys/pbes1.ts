@@ -5,7 +5,7 @@ import { KeyFormatError } from "../errors.ts";
 import type { DerReader } from "./der.ts";
 import { PEM_CIPHERS, type PemCipher } from "./pem_cipher.ts";
 
-/** Most iterations that a file may ask for; OpenSSL writes 2048. */
+/** Maximum iterations that a file may request; OpenSSL writes 2048. */
 const MAX_ITERATIONS = 1_000_000;
 
 /** A cipher and the key and IV for it. */
@@ -62,7 +62,7 @@ function pbes1(hash: "MD5" | "SHA-1"): OldScheme {
 
 function pkcs12(keyBytes: 16 | 24): OldScheme {
   return (passphrase, salt, iterations) => {
-    // Two bytes a character, and two of zeros behind them.
+    // Two bytes per character, and two zero bytes at the end.
     const secret = new Uint8Array(2 * passphrase.length + 2);
     for (let i = 0; i < passphrase.length; i++) {
       new DataView(secret.buffer).setUint16(2 * i, passphrase.charCodeAt(i));
@@ -70,7 +70,7 @@ function pkcs12(keyBytes: 16 | 24): OldScheme {
     const part = (id: number, length: number) => pkcs12Part(id, secret, salt, iterations, length);
     return wiping(secret, () => ({
       cipher: cipherOf("3des-cbc"),
-      // With two keys the first one comes a third time.
+      // With two keys, the first is used again as the third.
       key: wiping(part(1, keyBytes), (key) => concat([key, key.subarray(0, 24 - keyBytes)])),
       iv: part(2, 8),
     }));
@@ -106,8 +106,8 @@ function pkcs12Part(
   return result;
 }
 
-/** As often one after the other as fills whole blocks. */
-/** The digest of the digest, `times` times; what lies between is wiped. */
+/** Repeated until it fills whole blocks. */
+/** The digest of the digest, `times` times; intermediate values are wiped. */
 function digestAgain(hash: "MD5" | "SHA-1", bytes: Uint8Array, times: number): Uint8Array {
   for (let i = 0; i < times; i++) bytes = wiping(bytes, (before) => digest(hash, before));
   return bytes;

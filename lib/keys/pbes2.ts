@@ -22,13 +22,13 @@ const HMACS: Readonly<Record<string, Pbkdf2Hash>> = {
   "2a864886f70d020d": "SHA-512/256",
 };
 
-/** Most iterations that a file may ask for: some ten seconds. OpenSSL writes 2048 unless told. */
+/** Maximum iterations that a file may request: about ten seconds. OpenSSL writes 2048 by default. */
 export const MAX_PBKDF2_ITERATIONS = 2_000_000;
 
-/** Most memory that a file may have scrypt take, in bytes; OpenSSL's is 16 MiB. */
+/** Maximum memory for scrypt that a file may request, in bytes; OpenSSL writes 16 MiB. */
 const MAX_SCRYPT_BYTES = 256 * 1024 * 1024;
 
-/** Most work, in units of 128 bytes: eight times what OpenSSL's takes. */
+/** Maximum work, in units of 128 bytes: eight times that of OpenSSL's files. */
 const MAX_SCRYPT_WORK = 1024 * 1024;
 
 const SALT_BYTES = 16;

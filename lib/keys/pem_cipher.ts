@@ -13,7 +13,7 @@ export interface PemCipher {
   readonly block: number;
 }
 
-/** The ciphers that OpenSSL writes keys by, best first. */
+/** The ciphers that OpenSSL encrypts keys with, best first. */
 export const PEM_CIPHERS: readonly PemCipher[] = [
   { name: "aes256-cbc", title: "AES-256-CBC", oid: "60864801650304012a", key: 32, block: 16 },
   { name: "aes192-cbc", title: "AES-192-CBC", oid: "608648016503040116", key: 24, block: 16 },
@@ -38,9 +38,9 @@ export function encryptPadded(
 }
 
 /**
- * Decrypts DER; that it comes out as DER is what tells a right passphrase from a wrong one.
+ * Decrypts DER. A wrong passphrase shows in a result that is not DER.
  *
- * @throws {PassphraseError} If it does not
+ * @throws {PassphraseError} If the result is not DER
  */
 export function decryptDer(
   { name, block }: PemCipher,

@@ -51,7 +51,7 @@ export function sectionFromPkcs8(bytes: Uint8Array): Uint8Array {
   const outer = new DerReader(bytes);
   const info = outer.sequence();
   outer.end();
-  // Version 1 adds attributes or the public key behind; neither is needed.
+  // Version 1 adds attributes or the public key at the end; neither is needed.
   if (info.small() > 1) throw new KeyFormatError("PKCS#8 key is of an unknown version");
   const algorithm = info.sequence();
   const oid = algorithm.oid();

@@ -72,7 +72,7 @@ function sec1(
   );
 }
 
-/** d mod (p - 1). The text that it ends in cannot be wiped either. */
+/** d mod (p - 1). The resulting text cannot be wiped either. */
 function reduced(d: Uint8Array, p: Uint8Array): Uint8Array {
   const digits = (BigInt(`0x${encodeHex(d)}`) % (BigInt(`0x${encodeHex(p)}`) - 1n)).toString(16);
   return decodeHex(digits.length % 2 === 0 ? digits : `0${digits}`);

@@ -23,7 +23,7 @@ const CIPHER = "aes256-cbc";
 const V2_MAC_KEY = new TextEncoder().encode("putty-private-key-file-mac-key");
 const utf8 = new TextEncoder();
 
-/** What Argon2 costs unless a caller says otherwise: what PuTTY writes. */
+/** The default cost of Argon2, as PuTTY writes it. */
 export const PPK_KDF: Omit<PpkKdf, "salt"> = {
   variant: "argon2id",
   memory: 8192,
@@ -31,10 +31,10 @@ export const PPK_KDF: Omit<PpkKdf, "salt"> = {
   parallelism: 1,
 };
 
-/** How to encrypt a key of PuTTY's. */
+/** How to encrypt a PuTTY key. */
 export interface PpkEncryption {
   readonly passphrase: string;
-  /** Argon2 and what it costs; version 2 has a hash of its own. */
+  /** Argon2 and its cost; version 2 has another hash. */
   readonly kdf: Omit<PpkKdf, "salt">;
 }
 
@@ -45,7 +45,7 @@ interface PpkKeys {
 }
 
 /**
- * Reads a private key of PuTTY's (its manual, appendix C), version 2 or 3.
+ * Reads a PuTTY private key (its manual, appendix C), version 2 or 3.
  *
  * @throws {PassphraseError} If the key is encrypted and the passphrase is missing or wrong
  * @throws {KeyFormatError | ProtocolError} If the text is no acceptable key
@@ -81,7 +81,7 @@ export function decodePpk(text: string, passphrase: string | undefined): OpenedK
   }
 }
 
-/** Writes a private key of PuTTY's; plain unless there is an encryption. */
+/** Writes a PuTTY private key; not encrypted unless there is an encryption. */
 export function encodePpk(
   { parts, secret, comment }: OpenedKey,
   version: 2 | 3,
@@ -151,7 +151,7 @@ function hashed(derive: () => Uint8Array): Uint8Array {
   }
 }
 
-// Everything that the user sees is under the MAC, and the padding is too.
+// The MAC covers everything that the user sees, and the padding.
 function macOf(file: PpkFile, plain: Uint8Array, key: Uint8Array): Uint8Array {
   const { version, type, encryption, comment, publicBlob } = file;
   const data = new Writer(publicBlob.length + plain.length + 256).text(type).text(encryption)
@@ -168,13 +168,13 @@ function opened({ type, publicBlob, comment }: PpkFile, plain: Uint8Array): Open
   throw new KeyFormatError("Private key does not belong to the public key beside it");
 }
 
-/** The private section of openssh-key-v1 for the numbers; the padding behind them is left unread. */
+/** The private section of openssh-key-v1 for the numbers; the padding after them is ignored. */
 function sectionOf(type: string, publicBlob: Uint8Array, numbers: Reader): Uint8Array {
   const known = new Reader(publicBlob);
   if (known.text() !== type) throw new KeyFormatError("Private key has two types");
   switch (type) {
     case "ssh-ed25519": {
-      // A number with the least byte first, so leading zeros would stand behind.
+      // A number in little-endian order, without zeros at its end.
       const short = numbers.string();
       if (short.length > 32) throw new KeyFormatError("Ed25519 seed is too long");
       const seed = new Uint8Array(32);
@@ -209,7 +209,7 @@ function privateBlob(secret: Uint8Array): Uint8Array {
   }
 }
 
-/** As PuTTY pads: by a hash of what is there, so that it tells nothing. */
+/** PuTTY pads with a hash of the data, so that the padding reveals nothing. */
 function fillBlocks(plain: Uint8Array): Uint8Array {
   const missing = (BLOCK - plain.length % BLOCK) % BLOCK;
   return concat([plain, digest("SHA-1", plain).subarray(0, missing)]);

@@ -1,13 +1,13 @@
 import { KeyFormatError, printable } from "../errors.ts";
 import { decodeBase64, decodeHex, encodeBase64, encodeHex } from "../encoding.ts";
 
-/** The first words of a private key of PuTTY's. */
+/** The start of a PuTTY private key file. */
 export const PPK_MARK = "PuTTY-User-Key-File-";
 
-/** Characters a line of base64. */
+/** Characters per line of base64. */
 const LINE_LENGTH = 64;
 
-/** Most lines of base64: RSA keys of 16384 bits have some hundred. */
+/** Maximum lines of base64: RSA keys of 16384 bits have about a hundred. */
 const MAX_LINES = 1024;
 
 /** How the passphrase of a key of version 3 is hashed. */
@@ -20,7 +20,7 @@ export interface PpkKdf {
   readonly salt: Uint8Array;
 }
 
-/** The fields of a private key file of PuTTY's (its manual, appendix C). */
+/** The fields of a PuTTY private key file (its manual, appendix C). */
 export interface PpkFile {
   readonly version: 2 | 3;
   readonly type: string;
@@ -36,7 +36,7 @@ export interface PpkFile {
 const VARIANTS = { Argon2d: "argon2d", Argon2i: "argon2i", Argon2id: "argon2id" } as const;
 
 /**
- * Takes the file apart.
+ * Parses the file.
  *
  * @throws {KeyFormatError} If the lines are not those of a key of version 2 or 3
  */
@@ -60,7 +60,7 @@ export function readPpk(text: string): PpkFile {
   }
 }
 
-/** Puts the file together. */
+/** Writes the file. */
 export function writePpk(file: PpkFile): string {
   const { version, type, encryption, comment, publicBlob, kdf, privateBlob, mac } = file;
   const lines = [

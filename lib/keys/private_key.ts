@@ -18,14 +18,14 @@ export type { GeneratedKeyType };
 
 /** Options of one signature. */
 export interface SignOptions {
-  /** Gives up waiting for a signature that is made elsewhere, such as in an agent. */
+  /** Stops waiting for a signature that an agent or a token makes. */
   readonly signal?: AbortSignal;
-  /** Whom the signature is for, which an agent is told; given when somebody logs in. */
+  /** The session that the signature is for, which agents are told; set during a login. */
   readonly host?: HostProof;
 }
 
 /**
- * What makes signatures: a private key here, or one in an agent.
+ * Makes signatures: a private key in memory, or one in an agent.
  *
  * @example
  * ```ts
@@ -50,25 +50,25 @@ export interface Signer {
   ): Uint8Array | Promise<Uint8Array>;
 }
 
-/** A private key in memory; disposing wipes it. */
+/** A private key in memory. Disposing of it wipes the memory. */
 export interface PrivateKey extends Signer, Disposable {
-  /** What its owner calls it, or `""`. */
+  /** The comment, or `""`. */
   readonly comment: string;
   /** Signs `data` by one of the key's algorithms; the answer is a blob with the label. */
   sign(algorithm: string, data: Uint8Array): Uint8Array;
-  /** The key as the text of a file, in OpenSSH's format unless told; encrypted by a passphrase. */
+  /** The key as the text of a file, in OpenSSH's format by default; encrypted if there is a passphrase. */
   export(options?: ExportOptions): string;
 }
 
 /** How to read a private key. */
 export interface ImportOptions {
-  /** What the key is encrypted with. */
+  /** The passphrase of an encrypted key. */
   passphrase?: string;
 }
 
-/** What key to make. */
+/** Options of a new key. */
 export interface GenerateOptions {
-  /** What to call the key. */
+  /** The comment of the key. */
   comment?: string;
   /** The size of an RSA key in bits, 3072 unless given. */
   bits?: number;
@@ -120,7 +120,7 @@ function opened(text: string, passphrase: string | undefined): OpenedKey {
  * @param type The kind of key, Ed25519 unless given
  * @param options The comment, and the size of an RSA key
  * @returns The key
- * @throws {TypeError | RangeError} If there is no such kind or size
+ * @throws {TypeError | RangeError} If the kind or the size is not supported
  *
  * @example
  * ```ts

@@ -13,11 +13,11 @@ import { decodeRfc4716, encodeRfc4716, RFC4716_BEGIN } from "./rfc4716.ts";
 export type { Certificate, FingerprintHash, PublicKey, VerifyOptions } from "./key.ts";
 
 /**
- * Reads a public key blob, or a certificate's: then its signature holds, and what it says is for
- * {@linkcode checkCertificate} to judge.
+ * Reads the blob of a public key or a certificate. The signature of a
+ * certificate is verified; check its contents with {@linkcode checkCertificate}.
  *
- * @param blob The key as it travels; copied
- * @param comment What to call it
+ * @param blob The key in wire format; copied
+ * @param comment The comment
  * @returns The key
  * @throws {KeyFormatError} If the blob is malformed, of an unsupported type or a weak key
  *
@@ -37,7 +37,7 @@ export function parsePublicKey(blob: Uint8Array, comment = ""): PublicKey {
   return parsed(blob, comment, Infinity);
 }
 
-/** The same for what a client shows that is not logged in: a certificate's authority is not too long. */
+/** The same for keys of clients before login, where the size of a certificate's authority is limited. */
 export function parseStrangersKey(blob: Uint8Array): PublicKey {
   return parsed(blob, "", STRANGERS_RSA_BITS);
 }
@@ -124,7 +124,7 @@ export interface PublicKeyExportOptions {
  * @param key The key, or a certificate, which only OpenSSH's format and RFC 4716 hold
  * @param options The format and the comment
  * @returns The text of the file
- * @throws {TypeError} If the format has no place for the key
+ * @throws {TypeError} If the format cannot hold the key
  *
  * @example
  * ```ts

@@ -29,7 +29,7 @@ export function randomart(key: PublicKey, hash: FingerprintHash = "SHA256"): str
   const label = keyTypeLabel(key);
   const title = `[${label} ${key.bits}]`;
   const rows = walk(fingerprintBytes(key, hash));
-  // Where there is no room for the size it is left out.
+  // The size is left out if it does not fit.
   const top = title.length > COLUMNS ? `[${label}]` : title;
   return [border(top), ...rows, border(`[${hash}]`)].join("\n");
 }

@@ -77,8 +77,8 @@ function checkPublic(n: Uint8Array, e: Uint8Array): void {
 }
 
 // A wrong number among the private ones would make wrong signatures, and one such signature can
-// give the primes away: so the key proves itself once, before anybody uses it. Signing checks its work
-// by the public half.
+// give the primes away: so the key is tested once, before its first use. Signing checks its result
+// with the public half.
 function checkHalves(key: RsaPrivateParts): void {
   try {
     signRsa("SHA-256", key, new Uint8Array(0));

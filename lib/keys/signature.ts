@@ -7,19 +7,19 @@ import {
   writeBrowserMarks,
 } from "./webauthn.ts";
 
-/** A signature as it travels: the name of its algorithm and the bytes (RFC 4253 §6.6). */
+/** A signature in wire format: the name of its algorithm and the bytes (RFC 4253 §6.6). */
 export interface Signature {
   readonly algorithm: string;
   readonly bytes: Uint8Array;
-  /** What a security token adds; null for other keys. */
+  /** The security token's additions; null for other keys. */
   readonly token: TokenMarks | null;
 }
 
-/** What a security token says about a signature that it makes (OpenSSH PROTOCOL.u2f). */
+/** A security token's statement about a signature (OpenSSH PROTOCOL.u2f). */
 export interface TokenMarks {
   readonly flags: number;
   readonly counter: number;
-  /** What a browser adds that had it make the signature. */
+  /** A browser's additions, if one requested the signature. */
   readonly browser?: BrowserMarks;
 }
 

@@ -20,12 +20,12 @@ export type MessageHash = "sha256" | "sha512";
 
 const HASHES = { sha256: "SHA-256", sha512: "SHA-512" } as const;
 
-/** What is signed: a message, or its digest by the hash that the signature names. */
+/** The signed data: a message, or its digest by the hash that the signature names. */
 export type Message = Uint8Array | { readonly digest: Uint8Array };
 
 /** How to sign a message. */
 export interface SignMessageOptions {
-  /** What the signature is for, such as `"file"` or `"git"`; it holds for nothing else. */
+  /** The purpose of the signature, such as `"file"` or `"git"`; it is valid for no other. */
   readonly namespace: string;
   /** The hash of the message, `"sha512"` unless given. */
   readonly hash?: MessageHash;
@@ -37,11 +37,11 @@ export interface SignMessageOptions {
 export interface MessageSignature {
   /** The key that claims to have made it, or a certificate of that key. */
   readonly publicKey: PublicKey;
-  /** What it is for. */
+  /** The purpose. */
   readonly namespace: string;
   /** The hash of the message. */
   readonly hash: MessageHash;
-  /** The algorithm that it was made by. */
+  /** The signature algorithm. */
   readonly algorithm: string;
   /** Whether the key has signed this message for this namespace. */
   verify(message: Message, options?: VerifyOptions): boolean;
@@ -50,9 +50,9 @@ export interface MessageSignature {
 /**
  * Signs a message as `ssh-keygen -Y sign` does (OpenSSH PROTOCOL.sshsig).
  *
- * @param signer What signs: a private key, one with its certificate, or one in an agent
+ * @param signer The signing key: a private key, one with its certificate, or one in an agent
  * @param message The message, or its digest
- * @param options What the signature is for
+ * @param options The purpose, the hash and the algorithm
  * @returns The signature between BEGIN and END lines
  * @throws {TypeError} If the namespace is empty, or a digest is not as long as the hash's
  *
@@ -86,11 +86,11 @@ export async function signMessage(
 }
 
 /**
- * Reads a signature without looking at a message: the key that it names has proved nothing yet.
+ * Reads a signature without verifying it.
  *
- * @param text What `ssh-keygen -Y sign` wrote
+ * @param text The signature, as `ssh-keygen -Y sign` writes it
  * @returns The signature
- * @throws {KeyFormatError} If the text is no signature of a supported kind
+ * @throws {KeyFormatError} If the text is not a signature of a supported kind
  *
  * @example
  * ```ts
@@ -113,14 +113,14 @@ export function readSignature(text: string): MessageSignature {
 }
 
 /**
- * Verifies a signature over a message. Who may sign what is for {@linkcode AllowedSigners} to say.
+ * Verifies a signature over a message. {@linkcode AllowedSigners} tells whether the key may sign.
  *
- * @param text What `ssh-keygen -Y sign` wrote
+ * @param text The signature, as `ssh-keygen -Y sign` writes it
  * @param message The message, or its digest
- * @param expected What the signature must be for, and what a security token must show
+ * @param expected The expected purpose, and requirements for security tokens
  * @returns The signature, with the key that has made it
- * @throws {KeyFormatError} If the text is no signature of a supported kind
- * @throws {SignatureError} If the signature does not hold, or is for something else
+ * @throws {KeyFormatError} If the text is not a signature of a supported kind
+ * @throws {SignatureError} If the signature is not valid, or has another purpose
  *
  * @example
  * ```ts

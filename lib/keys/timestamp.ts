@@ -1,8 +1,8 @@
 /**
- * A time as OpenSSH's files and flags have it: `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`; with a
- * `Z` behind it in UTC, else in the local time.
+ * Parses a time as in OpenSSH's files and flags: `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`; with a
+ * trailing `Z` in UTC, else in local time.
  *
- * @returns The time, or null if the text is none
+ * @returns The time, or null if the text is not one
  */
 export function parseTimestamp(text: string): Date | null {
   const match = /^(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?(Z|UTC)?$/i.exec(text);
@@ -10,7 +10,7 @@ export function parseTimestamp(text: string): Date | null {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7)
     .map((digits) => digits === undefined ? 0 : Number(digits));
   const utc = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
-  // A day or an hour too many would have made it another date.
+  // Date would turn a day or an hour out of range into another date.
   const real = utc.getUTCMonth() === month - 1 && utc.getUTCDate() === day &&
     utc.getUTCHours() === hour && utc.getUTCMinutes() === minute;
   if (!real || year < 1970 || second > 59) return null;

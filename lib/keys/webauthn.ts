@@ -1,4 +1,4 @@
-/** What a browser has a security token sign (W3C Web Authentication §6.3.3, OpenSSH PROTOCOL.u2f). */
+/** The data that a browser has a security token sign (W3C Web Authentication §6.3.3, OpenSSH PROTOCOL.u2f). */
 import { startsWith } from "@std/bytes";
 import { encodeBase64 } from "../encoding.ts";
 import type { Reader } from "../wire/reader.ts";
@@ -7,11 +7,11 @@ import type { Writer } from "../wire/writer.ts";
 /** The name of such signatures by a key of type `sk-ecdsa-sha2-nistp256@openssh.com`. */
 export const WEBAUTHN_ECDSA = "webauthn-sk-ecdsa-sha2-nistp256@openssh.com";
 
-/** What a browser adds to a signature. */
+/** A browser's additions to a signature. */
 export interface BrowserMarks {
   /** The site that asked for the signature. */
   readonly origin: Uint8Array;
-  /** What the browser says it was asked for: JSON, of which the hash is signed. */
+  /** The browser's record of the request: JSON, whose hash is signed. */
   readonly clientData: Uint8Array;
   /** The token's extensions, signed too. */
   readonly extensions: Uint8Array;
@@ -33,9 +33,9 @@ export function writeBrowserMarks(writer: Writer, marks: BrowserMarks): void {
 }
 
 /**
- * Whether the browser was asked for a signature of just this data, for the site that the signature names.
+ * Whether the browser was asked to sign exactly this data, for the site that the signature names.
  *
- * @param flags What the token says
+ * @param flags The token's flags
  */
 export function isAskedFor(data: Uint8Array, marks: BrowserMarks, flags: number): boolean {
   const { origin, clientData, extensions } = marks;
