@@ -9,8 +9,10 @@
 import { LARGE, race, ROWS } from "./cipher_bench.ts";
 import { judge, MARK_HEADER } from "./marks.ts";
 import { plotWindows } from "./plot.ts";
+import { drawPlots } from "./plots.ts";
 import { writeReadme } from "./readme.ts";
 import { type BenchOptions, Report, type Section } from "./report.ts";
+import { capped } from "./sections/capped.ts";
 import { channels } from "./sections/channels.ts";
 import { cipher } from "./sections/cipher.ts";
 import { codec } from "./sections/codec.ts";
@@ -19,6 +21,7 @@ import { fairness } from "./sections/fairness.ts";
 import { exec } from "./sections/exec.ts";
 import { handshake } from "./sections/handshake.ts";
 import { keystroke } from "./sections/keystroke.ts";
+import { manyFiles } from "./sections/many_files.ts";
 import { memory } from "./sections/memory.ts";
 import { server } from "./sections/server.ts";
 import { sftp } from "./sections/sftp.ts";
@@ -44,7 +47,9 @@ const SECTIONS: readonly Section[] = [
   { name: "fairness", run: fairness },
   { name: "sftp", run: sftp },
   { name: "sftp-peers", run: sftpRoundTrips },
+  { name: "many-files", run: manyFiles },
   { name: "stripes", run: stripes },
+  { name: "capped", run: capped },
   { name: "tunnel", run: tunnel },
 ];
 /** Load for each core from which on what is measured is the others as well. */
@@ -72,6 +77,10 @@ if (import.meta.main) {
     );
   }
   await save(report, { machine: machine(load, ring), began, quick: options.quick, marks });
+  // Short runs and shares of the machine are no figures to show.
+  if (!options.quick) {
+    for (const name of await drawPlots(report.toJSON().data)) console.log(`docs/plots/${name}`);
+  }
   if (options.readme) await writeReadme(machine(load, ring), report.tables);
   for (const failure of report.failures) console.error(`Failed: ${failure}`);
   if (report.failures.length > 0) Deno.exitCode = 1;

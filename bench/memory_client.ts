@@ -78,7 +78,7 @@ function rss(): number {
 }
 
 /** Linux counts it from the start of this program; what `getrusage` tells begins with its parent's. */
-function peakRss(): number {
+export function peakRss(): number {
   if (Deno.build.os !== "linux") return process.resourceUsage().maxRSS * 1024;
   const kib = /VmHWM:\s+(\d+) kB/.exec(Deno.readTextFileSync("/proc/self/status"))?.[1];
   return Number(kib) * 1024;

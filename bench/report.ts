@@ -96,7 +96,7 @@ export class Report {
   }
 
   /** All of it, for the JSON file. */
-  toJSON(): Record<string, unknown> {
+  toJSON(): Record<string, unknown> & { readonly data: Readonly<Record<string, unknown>> } {
     return {
       sections: this.#sections,
       tables: this.#tables,

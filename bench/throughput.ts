@@ -41,6 +41,8 @@ export interface Comparison {
   readonly cipher: string;
   readonly direction: Direction;
   readonly rows: ReadonlyMap<string, readonly Measurement[]>;
+  /** The same without what each client took for a thousandth of the bytes: its start, login and end. */
+  readonly steady: ReadonlyMap<string, readonly Measurement[]>;
 }
 
 /** Measures the clients that there are, in turns; `missing` is told of those that there are not. */
@@ -65,24 +67,37 @@ export async function* compareClients(
       }
     }
     for (const direction of options.directions?.(cipher) ?? ["down", "up"] as const) {
-      const command = remoteCommand(direction, options.bytes);
+      const some = Math.ceil(options.bytes / 1000);
       const rows = new Map<string, Measurement[]>(able.map(({ name }) => [name, []]));
+      const steady = new Map<string, Measurement[]>(able.map(({ name }) => [name, []]));
       for (let round = 0; round < options.rounds; round++) {
         for (const client of able) {
           const runs = rows.get(client.name);
           if (runs === undefined) continue;
-          const line = client.commandLine(server, cipher, command);
+          const run = (bytes: number) =>
+            measure(
+              client.commandLine(server, cipher, remoteCommand(direction, bytes)),
+              direction,
+              bytes,
+            );
           try {
-            runs.push(await measure(line, direction, options.bytes));
+            const [start, all] = [await run(some), await run(options.bytes)];
+            runs.push(all);
+            steady.get(client.name)!.push({
+              bytes: all.bytes - start.bytes,
+              seconds: all.seconds - start.seconds,
+              cpuSeconds: all.cpuSeconds - start.cpuSeconds,
+            });
           } catch (error) {
-            // One that cannot do it says so, and the others go on.
+            // One that cannot do it says so, and the others are measured all the same.
             rows.delete(client.name);
+            steady.delete(client.name);
             const [reason] = (error as Error).message.split("\n");
             missing(`${client.name}, ${direction} with ${cipher}: ${reason}`);
           }
         }
       }
-      yield { cipher, direction, rows };
+      yield { cipher, direction, rows, steady };
     }
   }
 }
@@ -90,8 +105,10 @@ export async function* compareClients(
 if (import.meta.main) {
   const options = parseFlags(Deno.args);
   const missing = (text: string) => console.log(`Missing: ${text}`);
-  for await (const { cipher, direction, rows } of compareClients(options, missing)) {
-    console.log(alignTable(`exec ${direction}, ${cipher}`, CLIENT_HEADER, clientRows(rows)));
+  for await (const { cipher, direction, rows, steady } of compareClients(options, missing)) {
+    const title = `exec ${direction}, ${cipher}`;
+    console.log(alignTable(`${title}, start-up included`, CLIENT_HEADER, clientRows(rows)));
+    console.log(alignTable(`${title}, without start-up`, CLIENT_HEADER, clientRows(steady)));
   }
 }
 

@@ -59,6 +59,11 @@ export async function findSftpPeers(): Promise<{
     const line = [...program, script("ssh2_sftp.mjs")];
     peers.push(scripted(name, SSH2_WIDTH, line, { modules }));
   }
+  for (const [name, make] of [["rclone", rclone], ["lftp", lftp]] as const) {
+    const program = await findPeer(name);
+    if (program === null) lacking.push(`${name}: not installed`);
+    else peers.push(make(program));
+  }
   for (const name of ["asyncssh", "paramiko"] as const) {
     const python = await findPeer(name);
     if (python === null) lacking.push(`${name}: its Python package is not installed`);
@@ -129,6 +134,94 @@ function openssh(program: string): SftpPeer {
       }));
     },
   };
+}
+
+/** rclone with its own streams and ciphers: several files at once, and several ranges of a file that it fetches. */
+function rclone(program: string): SftpPeer {
+  const width = 16;
+  return {
+    name: `rclone, ${width} transfers`,
+    width,
+    async measure(lane, actions) {
+      const { user, identity } = lane.server;
+      const flags = [
+        ...["--config", "/dev/null", "--retries", "1", "--transfers", `${width}`],
+        ...["--checkers", `${width}`, "--multi-thread-cutoff", "4M"],
+        ...["--sftp-host", "127.0.0.1", "--sftp-port", `${lane.port}`, "--sftp-user", user],
+        ...["--sftp-key-file", identity, "--sftp-disable-hashcheck"],
+      ];
+      const look = (path: string) => [program, "lsf", ...flags, `:sftp:${path}`];
+      return await timedPrograms(lane, actions, look, (verb, from, to) => {
+        const command = from.endsWith("large") ? "copyto" : "copy";
+        const [source, target] = verb === "get" ? [`:sftp:${from}`, to] : [from, `:sftp:${to}`];
+        return [program, command, ...flags, source, target];
+      });
+    },
+  };
+}
+
+/** lftp: a file that it fetches in pieces, and folders with many files at once. */
+function lftp(program: string): SftpPeer {
+  const width = 8; // each is a connection, and sshd takes ten at a time that are not logged in
+  return {
+    name: `lftp, ${width} connections`,
+    width,
+    async measure(lane, actions) {
+      const { server: { user, identity }, port } = lane;
+      const flags = configFlags({ ...lane.server, port, identity }, {
+        Ciphers: CIPHERS[0]!,
+        StrictHostKeyChecking: "no",
+        UserKnownHostsFile: "/dev/null",
+      });
+      const ssh = `set sftp:connect-program "ssh -a -x ${flags.join(" ")}"`;
+      const command = (script: string) => [
+        ...[program, "-u", `${user},`, "-e"],
+        `${ssh}; set cmd:fail-exit yes; set net:max-retries 3; ${script}; bye`,
+        `sftp://127.0.0.1:${port}`,
+      ];
+      const look = (path: string) => command(`cls ${path}`);
+      return await timedPrograms(lane, actions, look, (verb, from, to) => {
+        const [get, put] = from.endsWith("large")
+          ? [`pget -n ${width} ${from} -o ${to}`, `put ${from} -o ${to}`]
+          : [`mirror -P ${width} ${from} ${to}`, `mirror -R -P ${width} ${from} ${to}`];
+        return command((verb === "get" ? get : put)!);
+      });
+    },
+  };
+}
+
+/**
+ * Runs a program for each action, and has the shell tell its time and that of what it starts. What it takes to log in
+ * and look at an empty folder is taken off.
+ */
+async function timedPrograms(
+  { folder }: SftpLane,
+  actions: readonly SftpAction[],
+  look: (path: string) => string[],
+  line: (verb: string, from: string, to: string) => string[],
+): Promise<Record<SftpAction, SftpTimes>> {
+  const out = await outOf(folder);
+  const times: Record<SftpAction, SftpTimes> = {};
+  try {
+    const login = await timedProgram(look(out));
+    for (const [index, action] of actions.entries()) {
+      const [verb, what] = action.split(" ");
+      const { ms, cpu } = await timedProgram(line(verb!, `${folder}/${what}`, `${out}/${index}`));
+      times[action] = { ms: Math.max(1, ms - login.ms), cpu: Math.max(1, cpu - login.cpu) };
+    }
+  } finally {
+    await Deno.remove(out, { recursive: true });
+  }
+  return times;
+}
+
+async function timedProgram(line: readonly string[]): Promise<SftpTimes> {
+  const script = `TIMEFORMAT='%R %U %S'; time "$@" < /dev/null > /dev/null`;
+  const ran = await run("bash", ["-c", script, "bash", ...line], { timeout: LIMIT_MS });
+  const last = ran.stderr.trim().split("\n");
+  if (ran.code !== 0) throw new Error(last.at(-2));
+  const [seconds, user, system] = last.at(-1)!.split(" ").map(Number);
+  return { ms: seconds! * 1000, cpu: (user! + system!) * 1000 };
 }
 
 /** A folder for copies alone: clients may be at work side by side. */

@@ -30,10 +30,12 @@ export async function exec(report: Report, { quick }: BenchOptions): Promise<voi
   };
   const found = new Map<string, Rows>();
   const missing = (text: string) => report.note(`Missing: ${text}`);
-  for await (const { cipher, direction, rows } of compareClients(options, missing)) {
-    const title = `exec ${direction}, ${cipher}, ${options.bytes / MIB} MiB, start-up included`;
-    report.table(title, CLIENT_HEADER, clientRows(rows));
+  for await (const { cipher, direction, rows, steady } of compareClients(options, missing)) {
+    const title = `exec ${direction}, ${cipher}, ${options.bytes / MIB} MiB`;
+    report.table(`${title}, start-up included`, CLIENT_HEADER, clientRows(rows));
+    report.table(`${title}, without start-up`, CLIENT_HEADER, clientRows(steady));
     const short = cipher.split("-")[0]!;
+    found.set(`${direction}.${short}.steady`, steady);
     found.set(`${direction}.${short}`, rows);
     report.data(`exec.${direction}.${short}`, Object.fromEntries(rows));
   }
@@ -42,6 +44,14 @@ export async function exec(report: Report, { quick }: BenchOptions): Promise<voi
     if (!rows?.has(OURS)) continue;
     share(report, `exec.${direction}.chacha20.openssh`, rows, "OpenSSH ssh");
     report.figure(`exec.${direction}.chacha20.cpu`, cpuPerByte(rows.get(OURS)!));
+    const steady = found.get(`${direction}.chacha20.steady`)!;
+    share(report, `exec.${direction}.chacha20.steady.openssh`, steady, "OpenSSH ssh");
+    const openssh = steady.get("OpenSSH ssh");
+    if (openssh === undefined) continue;
+    report.figure(
+      `exec.${direction}.chacha20.steady.cpu`,
+      cpuPerByte(steady.get(OURS)!) / cpuPerByte(openssh),
+    );
   }
   const [chacha, aes] = [found.get("down.chacha20"), found.get("down.aes128")];
   if (chacha) share(report, "exec.down.ssh2node", chacha, "npm:ssh2 on Node");

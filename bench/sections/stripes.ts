@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import type { Sshd } from "../../tests/interop/harness/sshd.ts";
 import { startSshd } from "../../tests/interop/harness/sshd.ts";
 import { login, sshdTarget, startPath, timed } from "../lab.ts";
-import { findSftpPeers } from "../peers/sftp_clients.ts";
+import { findSftpPeers, type SftpTimes } from "../peers/sftp_clients.ts";
 import { median } from "../peers/table.ts";
+import type { DistancePoint } from "../plots.ts";
 import type { BenchOptions, Report } from "../report.ts";
 import { memoryFolder } from "./sftp.ts";
 
@@ -14,10 +15,14 @@ const GIGABIT = 125_000_000;
 interface PathOf {
   readonly roundTrip: number;
   readonly rate?: number;
+  /** Connections that the file may be spread over; one unless given. */
+  readonly connections?: number;
 }
 
 const FULL = {
   bytes: 512 * MIB,
+  // At 200 ms and 1 Gbit/s, so that what a share is taken of takes many round trips.
+  long: 2048 * MIB,
   rounds: 3,
   paths: [
     { roundTrip: 0 },
@@ -26,15 +31,19 @@ const FULL = {
     { roundTrip: 100 },
     { roundTrip: 50, rate: GIGABIT },
     { roundTrip: 200, rate: GIGABIT },
+    { roundTrip: 200, rate: GIGABIT, connections: 2 },
   ] as PathOf[],
 };
 const QUICK: typeof FULL = {
   bytes: 96 * MIB,
+  long: 96 * MIB,
   rounds: 1,
   paths: [{ roundTrip: 0 }, { roundTrip: 50 }],
 };
-/** The path that peers are measured on. */
-const BESIDE_PEERS = 50;
+/** The round trips that peers are measured at, with a file of so many bytes. */
+const BESIDE_PEERS = { full: [10, 50, 100], quick: [50], bytes: 128 * MIB };
+/** Round trips from which on one channel takes too long to be measured more than once. */
+const SLOW_MS = 50;
 
 interface Put {
   /** MB/s of the whole file. */
@@ -48,91 +57,118 @@ interface Put {
  * on several paths. SHA-256 of both ends is compared.
  */
 export async function stripes(report: Report, { quick }: BenchOptions): Promise<void> {
-  const { bytes, rounds, paths } = quick ? QUICK : FULL;
+  const { bytes, long, rounds, paths } = quick ? QUICK : FULL;
   await using stack = new AsyncDisposableStack();
   const folder = await memoryFolder(report);
   stack.defer(() => Deno.remove(folder, { recursive: true }));
   const sshd = stack.use(await startSshd({ hostKeys: ["ed25519"] }));
-  const digest = await make(`${folder}/large`, bytes);
+  const large = await make(`${folder}/large`, bytes);
   const rows: string[][] = [];
+  const ours: DistancePoint[] = [];
   for (const path of paths) {
+    const { roundTrip, rate, connections } = path;
+    const file = rate !== undefined && roundTrip > SLOW_MS
+      ? await make(`${folder}/long`, long)
+      : large;
     const puts: Record<"one" | "auto", Put[]> = { one: [], auto: [] };
     for (let round = 0; round < rounds; round++) {
-      puts.one.push(await put(sshd, path, 1, folder, digest));
-      puts.auto.push(await put(sshd, path, "auto", folder, digest));
+      // What one channel does over a long path, in many seconds, is no news.
+      if (roundTrip < SLOW_MS || round === 0) puts.one.push(await put(sshd, path, 1, large));
+      puts.auto.push(await put(sshd, path, "auto", file));
     }
     const [one, auto] = [of(puts.one), of(puts.auto)];
-    const { roundTrip, rate } = path;
-    const name = rate === undefined ? `${roundTrip}` : `${roundTrip}.gigabit`;
+    const name = [
+      roundTrip,
+      ...rate === undefined ? [] : ["gigabit"],
+      ...connections === undefined ? [] : [connections],
+    ].join(".");
     report.data(`stripes.${name}`, puts);
     report.figure(`stripes.${name}`, auto.whole);
     report.figure(`stripes.gain.${name}`, auto.whole / one.whole);
     if (rate !== undefined) report.figure(`stripes.share.${name}`, auto.steady * 1e6 / rate);
+    else if (roundTrip > 0) ours.push({ roundTrip, rate: auto.whole });
     rows.push([
-      `${roundTrip} ms${rate === undefined ? "" : ", 1 Gbit/s"}`,
+      `${roundTrip} ms${rate === undefined ? "" : ", 1 Gbit/s"}${
+        connections === undefined ? "" : `, ${connections} connections`
+      }`,
       ...[one.whole, auto.whole, auto.steady].map((value) => value.toFixed(0)),
       `${(auto.whole / one.whole).toFixed(2)}x`,
     ]);
   }
   report.table(
-    `put of one file of ${bytes / MIB} MiB to sshd, MB/s, medians of pairs`,
+    `put of one file of ${bytes / MIB} MiB to sshd (${
+      long / MIB
+    } MiB at 200 ms and 1 Gbit/s), MB/s, medians of pairs`,
     ["round trip", "one channel", "channels as needed", "its second half", ""],
     rows,
   );
-  await peers(report, sshd, folder, bytes);
+  await Deno.remove(`${folder}/long`).catch(() => {}); // a quick run makes none
+  const theirs = await peers(report, sshd, folder, quick);
+  report.data("distance", { "@denossh/ssh": ours, ...theirs });
 }
 
-/** The others over the same path, one run each. */
-async function peers(report: Report, server: Sshd, folder: string, bytes: number): Promise<void> {
-  const { peers, missing } = await findSftpPeers();
+/** The others over several round trips, one run each; MB/s by name. */
+async function peers(
+  report: Report,
+  server: Sshd,
+  folder: string,
+  quick: boolean,
+): Promise<Record<string, DistancePoint[]>> {
+  const { peers: [, ...others], missing } = await findSftpPeers();
   for (const line of missing) report.note(`Missing: ${line}`);
-  await using path = await startPath(server.port, BESIDE_PEERS);
-  const rows: string[][] = [];
-  for (const peer of peers) {
-    try {
-      const { "put large": times } = await peer.measure(
-        { server, port: path.port, folder },
-        ["put large"],
-      ) as Record<"put large", { ms: number; cpu: number }>;
-      rows.push([
-        peer.name,
-        (bytes / times.ms / 1000).toFixed(0),
-        (times.cpu * 1e6 / bytes).toFixed(2),
-      ]);
-    } catch (error) {
-      report.note(`${peer.name} failed: ${error instanceof Error ? error.message : error}`);
+  const bytes = quick ? QUICK.bytes : BESIDE_PEERS.bytes;
+  await make(`${folder}/large`, bytes);
+  const roundTrips = BESIDE_PEERS[quick ? "quick" : "full"];
+  const found: Record<string, DistancePoint[]> = {};
+  const rows = new Map(others.map(({ name }) => [name, [name]]));
+  for (const roundTrip of roundTrips) {
+    await using path = await startPath(server.port, roundTrip);
+    for (const peer of others) {
+      try {
+        const { "put large": times } = await peer.measure(
+          { server, port: path.port, folder },
+          ["put large"],
+        ) as Record<"put large", SftpTimes>;
+        const rate = bytes / times.ms / 1000;
+        (found[peer.name] ??= []).push({ roundTrip, rate });
+        rows.get(peer.name)!.push(rate.toFixed(0));
+      } catch (error) {
+        report.note(`${peer.name} failed: ${error instanceof Error ? error.message : error}`);
+        rows.get(peer.name)!.push("–");
+      }
     }
   }
   report.table(
-    `put of one file of ${bytes / MIB} MiB at ${BESIDE_PEERS} ms to sshd: MB/s and CPU ns/B`,
-    ["", "put", "CPU"],
-    rows,
+    `put of one file of ${bytes / MIB} MiB to sshd by the round trip, MB/s`,
+    ["", ...roundTrips.map((roundTrip) => `${roundTrip} ms`)],
+    [...rows.values()],
   );
+  return found;
 }
 
 /** Puts the file on a connection of its own, so that nothing is known of the path. */
 async function put(
   server: Sshd,
-  { roundTrip, rate }: PathOf,
+  { roundTrip, rate, connections = 1 }: PathOf,
   channels: 1 | "auto",
-  folder: string,
-  digest: string,
+  file: MadeFile,
 ): Promise<Put> {
   const target = sshdTarget(server);
+  const copy = `${file.path}.copy`;
   await using path = roundTrip === 0 ? null : await startPath(target.port, roundTrip, rate);
-  await using host = await login({ ...target, port: path?.port ?? target.port });
+  await using host = await login({ ...target, port: path?.port ?? target.port }, {
+    connections,
+  });
   await using sftp = await host.sftp();
-  const { size } = await Deno.stat(`${folder}/large`);
+  const { size } = await Deno.stat(file.path);
   let half: { at: number; bytes: number } | null = null;
   const onProgress = ({ transferred }: { transferred: number }) => {
     if (transferred >= size / 2) half ??= { at: performance.now(), bytes: transferred };
   };
-  const ms = await timed(() =>
-    sftp.put(`${folder}/large`, `${folder}/copy`, { channels, onProgress })
-  );
+  const ms = await timed(() => sftp.put(file.path, copy, { channels, onProgress }));
   const end = performance.now();
-  if (await sha256(`${folder}/copy`) !== digest) throw new Error("The copy is not the same");
-  await Deno.remove(`${folder}/copy`);
+  if (await sha256(copy) !== file.digest) throw new Error("The copy is not the same");
+  await Deno.remove(copy);
   const { at, bytes } = half!;
   return { whole: size / ms / 1000, steady: (size - bytes) / (end - at) / 1000 };
 }
@@ -144,16 +180,22 @@ function of(puts: readonly Put[]): Put {
   };
 }
 
-/** Writes a file in which no block is like another; its SHA-256. */
-async function make(path: string, bytes: number): Promise<string> {
+/** A file, and its SHA-256. */
+interface MadeFile {
+  readonly path: string;
+  readonly digest: string;
+}
+
+/** Writes a file in which no block is like another. */
+async function make(path: string, bytes: number): Promise<MadeFile> {
   const block = crypto.getRandomValues(new Uint8Array(65_536));
   const number = new DataView(block.buffer);
-  using file = await Deno.open(path, { write: true, create: true });
+  using file = await Deno.open(path, { write: true, create: true, truncate: true });
   for (let at = 0; at < bytes; at += block.length) {
     number.setFloat64(0, at);
     await file.write(block);
   }
-  return await sha256(path);
+  return { path, digest: await sha256(path) };
 }
 
 async function sha256(path: string): Promise<string> {
