@@ -19,31 +19,32 @@ import {
 } from "./destination.ts";
 import { AGENT, CONSTRAIN } from "./protocol.ts";
 
-/** The longest lifetime that a constraint can say, in seconds: 136 years. */
+/** The longest lifetime of a constraint, in seconds: 136 years. */
 const MAX_LIFETIME = 2 ** 32 - 1;
 
 /** How a key in a keyring may be used. */
 export interface KeyConstraints {
-  /** Milliseconds after which it is forgotten. */
+  /** Milliseconds after which the key is removed. */
   readonly lifetime?: number;
-  /** Whether each signature has to be confirmed. */
+  /** Whether the user must confirm each signature. */
   readonly confirm?: boolean;
   /**
-   * The hosts that it may be used for, at least one; any use unless given. Such a key signs logins only,
-   * for clients that tell the agent whom they talk to, as OpenSSH's since 8.9 and this module do.
+   * The hosts that the key may be used for, at least one; any use by default. Such a key signs logins only,
+   * for clients that tell the agent which server they are connected to, as OpenSSH's since 8.9 and
+   * this module do.
    */
   readonly destinations?: readonly KeyDestination[];
 }
 
-/** How a key is given to an agent. */
+/** Options for adding a key to an agent. */
 export interface AddKeyOptions extends KeyConstraints {
-  /** A certificate of the key; the agent then shows that, and not the key. */
+  /** A certificate of the key; the agent then offers the certificate instead of the key. */
   readonly certificate?: PublicKey;
 }
 
-/** A key as a client of an agent adds it. */
+/** A key that a client adds to an agent. */
 export interface AddedKey extends KeyConstraints {
-  /** The key; disposing wipes it. */
+  /** The key. Disposing of it wipes it. */
   readonly key: Signer & Disposable;
 }
 
@@ -51,7 +52,7 @@ export interface AddedKey extends KeyConstraints {
  * Reads ADD_IDENTITY or ADD_ID_CONSTRAINED (RFC 9987 §5.2): the private section of openssh-key-v1, a
  * comment, constraints.
  *
- * @throws {KeyFormatError | ProtocolError} If it is no acceptable key, or a constraint is unknown
+ * @throws {KeyFormatError | ProtocolError} If the key is not acceptable, or a constraint is unknown
  */
 export function decodeAddedKey(request: Uint8Array): AddedKey {
   // The key keeps views on it, and wipes it in the end; whose the request is wipes that.
@@ -92,13 +93,13 @@ export function decodeAddedKey(request: Uint8Array): AddedKey {
   }
 }
 
-/** A certificate takes the place of the public fields; behind it come the private ones. */
+/** A certificate replaces the public fields; the private fields follow it. */
 function readCertificate(reader: Reader): PublicKey {
   reader.string(); // the type
   return parsePublicKey(reader.string());
 }
 
-/** RFC 9987 §5.2.7: a key under a constraint that we do not know must not be taken. */
+/** RFC 9987 §5.2.7: an agent must refuse a key with an unknown constraint. */
 function readConstraints(reader: Reader): KeyConstraints {
   let constraints: KeyConstraints = {};
   while (reader.remaining > 0) {
@@ -128,8 +129,8 @@ function readConstraints(reader: Reader): KeyConstraints {
 /**
  * ADD_IDENTITY, or ADD_ID_CONSTRAINED if there are constraints; the caller wipes it.
  *
- * @throws {RangeError} If the lifetime is none, or there are no destinations
- * @throws {TypeError} If the certificate is not one of the key, or a destination is incomplete
+ * @throws {RangeError} If the lifetime is out of range, or the list of destinations is empty
+ * @throws {TypeError} If the certificate is for another key, or a destination is incomplete
  */
 export function encodeAddedKey(key: PrivateKey, options: AddKeyOptions): Uint8Array {
   const { lifetime, confirm = false, certificate, destinations } = options;
@@ -153,7 +154,7 @@ export function encodeAddedKey(key: PrivateKey, options: AddKeyOptions): Uint8Ar
   return writer.take();
 }
 
-/** The key's private section: what its own export has, without armour. */
+/** The key's private section, as in its export, decoded. */
 function openKey(key: PrivateKey): OpenedKey {
   const { bytes } = removeArmor(key.export());
   try {

@@ -3,13 +3,13 @@ import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
 import { Reader } from "../wire/reader.ts";
 import { AGENT, ExtensionResponse, IdentitiesAnswer } from "./protocol.ts";
 
-/** The most keys that an agent may list: OpenSSH's own limit. */
+/** Maximum keys in an agent's list: OpenSSH's limit. */
 const MAX_IDENTITIES = 2048;
 
-/** The most extensions that an agent may name; the known ones can be counted on two hands. */
+/** Maximum extensions that an agent may name; fewer than ten are known. */
 const MAX_EXTENSIONS = 256;
 
-/** The keys of a list; those of types that are not supported are left out. */
+/** The keys of a list, without those of unsupported types. */
 export function decodeIdentities(answer: Uint8Array): PublicKey[] {
   const { count, keys } = IdentitiesAnswer.decode(answer);
   if (count > MAX_IDENTITIES) throw new ProtocolError(`Agent lists ${count} keys`);
@@ -29,8 +29,8 @@ export function decodeIdentities(answer: Uint8Array): PublicKey[] {
 }
 
 /**
- * What an agent says to an extension: an answer of the extension's own behind its name, or SUCCESS
- * (RFC 9987 §5.8), behind which older agents put the answer.
+ * An agent's answer to an extension: the extension's name and its own answer, or SUCCESS
+ * (RFC 9987 §5.8), after which older agents put the answer.
  */
 export function decodeExtensionAnswer(answer: Uint8Array, name: string): Uint8Array {
   if (answer[0] === AGENT.SUCCESS) return answer.slice(1);

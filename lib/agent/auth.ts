@@ -11,24 +11,24 @@ import { plainMessage } from "../error_messages.ts";
 
 const METHOD = "publickey";
 
-/** Keys tried: servers disconnect after 6 failures, and another method may follow. */
+/** Keys to try: servers disconnect after 6 failures, and another method may follow. */
 const KEYS_TRIED = 5;
 
 /** Which of an agent's keys to log in with. */
 export interface AgentAuthOptions {
-  /** Picks the keys to try; all of them unless given. */
+  /** Selects the keys to try; all by default. */
   readonly only?: (key: PublicKey) => boolean;
-  /** How many keys are tried at most, 5 unless given: most servers disconnect after 6 failures. */
+  /** Maximum keys to try, 5 by default: most servers disconnect after 6 failures. */
   readonly limit?: number;
-  /** Milliseconds that each answer of the agent's may take, 60,000 unless given. */
+  /** Time limit for each answer of the agent, in milliseconds; 60,000 by default. */
   readonly timeout?: number;
 }
 
 /**
- * The keys of an agent, one after the other. The agent is asked once the server's host key has been
- * accepted, and signs only with a key that the server would take.
+ * Logs in with the keys of an agent, one after the other. The agent is contacted after the server's
+ * host key has been accepted, and signs only with a key that the server accepts.
  *
- * @param address The path of its socket, or what connects to it; SSH_AUTH_SOCK has it unless given
+ * @param address The path of its socket, or an object that connects to it; SSH_AUTH_SOCK by default
  *
  * @example
  * ```ts
@@ -75,7 +75,7 @@ export function agent(address?: AgentAddress, options: AgentAuthOptions = {}): A
   };
 }
 
-/** Whether another key may be tried: the server refused this one, and would take one. */
+/** Whether another key may be tried: the server refused this one, and still allows keys. */
 function goesOn(answer: Uint8Array): boolean {
   if (answer[0] !== MSG.USERAUTH_FAILURE) return false;
   const { partial, remaining } = UserauthFailure.decode(answer);
@@ -99,7 +99,7 @@ async function reached(
   }
 }
 
-/** Whatever is wrong with the agent, other credentials are tried; but not after an abort. */
+/** After any failure of the agent the other credentials are tried, unless the login was aborted. */
 function unusable(signal: AbortSignal): (cause: unknown) => never {
   return (cause) => {
     signal.throwIfAborted();

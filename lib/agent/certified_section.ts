@@ -3,15 +3,15 @@ import type { PublicKey } from "../keys/public_key.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
 
-/** How the private section of a type of key changes when a certificate stands for its public half. */
+/** How the private section of a key type changes when a certificate replaces its public half. */
 interface Form {
-  /** Where the section's public fields are among those of the public key; the certificate has them. */
+  /** The positions of the section's public fields in the public key; the certificate has them. */
   readonly repeated: readonly number[];
-  /** How many private fields follow. */
+  /** The number of private fields that follow. */
   readonly secrets: number;
 }
 
-// OpenSSH has no text about it: these are the fields that its agent and `ssh-add` exchange.
+// OpenSSH does not document this: these are the fields that its agent and `ssh-add` exchange.
 const ECDSA: Form = { repeated: [0, 1], secrets: 1 };
 const FORMS: ReadonlyMap<string, Form> = new Map([
   ["ssh-ed25519", { repeated: [], secrets: 2 }],
@@ -24,7 +24,7 @@ const FORMS: ReadonlyMap<string, Form> = new Map([
 /**
  * A private section with a certificate in it.
  *
- * @param section The type and the fields of a key, as openssh-key-v1 has them
+ * @param section The type and the fields of a key, as in openssh-key-v1
  * @param certificate A certificate of the key
  */
 export function certifiedSection(section: Uint8Array, certificate: PublicKey): Uint8Array {
@@ -39,7 +39,7 @@ export function certifiedSection(section: Uint8Array, certificate: PublicKey): U
  * Reads what follows the type and the certificate.
  *
  * @returns The private section of the plain key; the caller wipes it
- * @throws {KeyFormatError | ProtocolError} If there are no such keys, or fields are missing
+ * @throws {KeyFormatError | ProtocolError} If the type is unknown, or fields are missing
  */
 export function plainSection(reader: Reader, certificate: PublicKey): Uint8Array<ArrayBuffer> {
   const type = certificate.certificate!.publicKey.type;
@@ -51,7 +51,7 @@ export function plainSection(reader: Reader, certificate: PublicKey): Uint8Array
   return writer.take();
 }
 
-/** The fields of the certified key behind its type, as they travel. */
+/** The fields of the certified key after its type, in wire format. */
 function publicFields({ certificate }: PublicKey): Uint8Array[] {
   const fields: Uint8Array[] = [];
   if (certificate === null) return fields;

@@ -35,24 +35,24 @@ import {
 } from "./protocol.ts";
 import { type AgentAddress, openAgent } from "./source.ts";
 
-/** How to talk to an agent. */
+/** Options of a connection to an agent. */
 export interface AgentOptions {
-  /** Gives up connecting. */
+  /** Aborts connecting. */
   readonly signal?: AbortSignal;
-  /** Milliseconds that each answer may take, 60,000 unless given; 0 is no limit. */
+  /** Time limit for each answer, in milliseconds; 60,000 by default, 0 for no limit. */
   readonly timeout?: number;
 }
 
 /** Options of one request to an agent. */
 export interface AgentRequestOptions {
-  /** Gives up waiting for the answer, which ends the connection to the agent. */
+  /** Aborts the request, which ends the connection to the agent. */
   readonly signal?: AbortSignal;
 }
 
-/** How long one answer may take, in milliseconds: the user may have to confirm or touch something. */
+/** Time limit for one answer, in milliseconds: the user may have to confirm or touch a token. */
 const ANSWER_TIMEOUT_MS = 60_000;
 
-/** The ways to say no. */
+/** The answers that mean a refusal. */
 const REFUSALS = [AgentFailure, ExtensionFailure];
 
 /**
@@ -61,8 +61,8 @@ const REFUSALS = [AgentFailure, ExtensionFailure];
  * Needs `--allow-env=SSH_AUTH_SOCK` if no path is given, and `--allow-read`, `--allow-write` and
  * `--allow-net=unix:PATH` for the socket.
  *
- * @param address The path of its socket, or what connects to it; SSH_AUTH_SOCK has it unless given
- * @throws {ConnectError} If there is no agent, or it cannot be reached
+ * @param address The path of its socket, or an object that connects to it; SSH_AUTH_SOCK by default
+ * @throws {ConnectError} If no agent is configured, or it cannot be reached
  *
  * @example
  * ```ts
@@ -90,8 +90,8 @@ export async function connectAgent(
 }
 
 /**
- * A connection to an agent; it comes from {@linkcode connectAgent}. Requests are answered one after the
- * other. An agent that breaks the protocol or takes too long is disconnected from.
+ * A connection to an agent, made by {@linkcode connectAgent}. Requests are sent one after the other.
+ * The connection ends if the agent breaks the protocol or takes too long.
  *
  * @example
  * ```ts
@@ -129,11 +129,10 @@ export class AgentClient implements AsyncDisposable {
   }
 
   /**
-   * The keys that the agent holds and that can be used here; each signs through the agent. Those of
-   * kinds that are not supported are left out.
+   * The keys that the agent holds; each signs through the agent. Keys of unsupported types are left out.
    *
    * @throws {RequestDeniedError} If the agent refuses
-   * @throws {ProtocolError} If its answer makes no sense
+   * @throws {ProtocolError} If its answer is malformed
    */
   async identities(options: AgentRequestOptions = {}): Promise<Signer[]> {
     const request = RequestIdentities.encode({});
@@ -149,7 +148,7 @@ export class AgentClient implements AsyncDisposable {
    *
    * @returns The signature, a blob with its label
    * @throws {RequestDeniedError} If the agent does not hold the key, or the user declined
-   * @throws {ProtocolError} If its answer is no signature by the algorithm
+   * @throws {ProtocolError} If its answer is not a signature by the algorithm
    */
   async sign(
     key: PublicKey,
@@ -165,17 +164,17 @@ export class AgentClient implements AsyncDisposable {
     return await this.#exchange(`sign with ${key.fingerprint()}`, request, (answer) => {
       const { signature } = SignResponse.decode(answer);
       const label = decodeSignature(signature).algorithm;
-      // An agent that knows no flags signs by SHA-1.
+      // An agent without support for flags signs with SHA-1.
       if (label === plainAlgorithm(algorithm)) return signature;
       throw new ProtocolError(`Agent signed by "${printable(label, 64)}", not "${algorithm}"`);
     }, options);
   }
 
   /**
-   * Gives the agent a private key; one that it holds already gets the constraints.
+   * Adds a private key to the agent; a key that it holds already gets the new constraints.
    *
    * @throws {RequestDeniedError} If it refuses the key or a constraint
-   * @throws {TypeError} If the certificate is not one of the key, or a destination is incomplete
+   * @throws {TypeError} If the certificate is for another key, or a destination is incomplete
    */
   async add(
     key: PrivateKey,
@@ -185,7 +184,7 @@ export class AgentClient implements AsyncDisposable {
   }
 
   /**
-   * Has the agent forget a key.
+   * Removes a key from the agent.
    *
    * @throws {RequestDeniedError} If it does not hold the key
    */
@@ -194,7 +193,7 @@ export class AgentClient implements AsyncDisposable {
   }
 
   /**
-   * Has the agent forget every key.
+   * Removes all keys from the agent.
    *
    * @throws {RequestDeniedError} If it refuses
    */
@@ -203,7 +202,7 @@ export class AgentClient implements AsyncDisposable {
   }
 
   /**
-   * Has the agent neither list nor use its keys until it is unlocked.
+   * Locks the agent: it neither lists nor uses its keys until it is unlocked.
    *
    * @throws {RequestDeniedError} If it is locked already
    */
@@ -212,21 +211,21 @@ export class AgentClient implements AsyncDisposable {
   }
 
   /**
-   * Ends what {@linkcode AgentClient.lock} began.
+   * Unlocks the agent after {@linkcode AgentClient.lock}.
    *
-   * @throws {RequestDeniedError} If the passphrase is wrong, or it is not locked
+   * @throws {RequestDeniedError} If the passphrase is wrong, or the agent is not locked
    */
   async unlock(passphrase: string, options: AgentRequestOptions = {}): Promise<void> {
     await this.#secretCommand("unlock", secretOf(Unlock, passphrase), options);
   }
 
   /**
-   * Sends a request that only some agents know (RFC 9987 §5.8).
+   * Sends an extension request (RFC 9987 §5.8).
    *
    * @param name The extension's name, such as `"session-bind@openssh.com"`
-   * @param contents What follows the name
-   * @returns What the agent answers, often nothing
-   * @throws {RequestDeniedError} If it does not know the extension, or refuses
+   * @param contents The contents after the name
+   * @returns The answer, often empty
+   * @throws {RequestDeniedError} If the agent does not support the extension, or refuses
    */
   async extension(
     name: string,
@@ -241,19 +240,19 @@ export class AgentClient implements AsyncDisposable {
   /**
    * The names of the agent's extensions.
    *
-   * @throws {RequestDeniedError} If it does not tell, as OpenSSH's before 10.1
+   * @throws {RequestDeniedError} If the agent does not answer queries, such as OpenSSH's before 10.1
    */
   async extensions(options: AgentRequestOptions = {}): Promise<string[]> {
     return decodeExtensionNames(await this.extension(QUERY, undefined, options));
   }
 
   /**
-   * Tells the agent which host this connection to it is used for, so that it can restrict keys to hosts
+   * Tells the agent which host this connection is used for, so that it can restrict keys to hosts
    * (OpenSSH's session-bind).
    *
    * @param host The proof of the server's identity
-   * @param forwarding Whether the agent is lent to that host, not used to log in to it
-   * @throws {RequestDeniedError} If the agent knows no sessions, or refuses this one
+   * @param forwarding Whether the agent is forwarded to that host, not used to log in to it
+   * @throws {RequestDeniedError} If the agent does not support sessions, or refuses this one
    */
   async bindSession(
     host: HostProof,
@@ -265,7 +264,7 @@ export class AgentClient implements AsyncDisposable {
     await this.extension(SESSION_BIND, contents, options);
   }
 
-  /** Disconnects; requests under way fail. */
+  /** Disconnects; pending requests fail. */
   close(): void {
     this.#end(new ClosedError("The connection to the agent was closed"));
   }
@@ -280,7 +279,7 @@ export class AgentClient implements AsyncDisposable {
     return this.#exchange(what, request, (answer) => AgentSuccess.decode(answer), options);
   }
 
-  /** The same for a request that a secret is in. */
+  /** The same for a request that contains a secret. */
   #secretCommand(what: string, request: Uint8Array, options: AgentRequestOptions) {
     return this.#command(what, request, options).finally(() => request.fill(0));
   }
@@ -298,7 +297,7 @@ export class AgentClient implements AsyncDisposable {
     return answer.value;
   }
 
-  /** One question and its answer; null is a refusal. Any error ends the connection. */
+  /** Sends one request and returns its answer; null is a refusal. Any error ends the connection. */
   async #roundTrip<T>(
     request: Uint8Array,
     decode: (answer: Uint8Array) => T,
@@ -326,7 +325,7 @@ export class AgentClient implements AsyncDisposable {
     }
   }
 
-  /** Ends the connection, once; returns what ended it. */
+  /** Ends the connection once; returns the cause. */
   #end(error: unknown): unknown {
     this.#over ??= { error };
     this.#socket.close();

@@ -1,4 +1,7 @@
-/** The hosts that a key is for: OpenSSH's PROTOCOL.agent §2, restrict-destination-v00@openssh.com. */
+/**
+ * The hosts that a key may be used for: OpenSSH's PROTOCOL.agent §2,
+ * restrict-destination-v00@openssh.com.
+ */
 import { KeyFormatError, ProtocolError } from "../errors.ts";
 import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
 import { Reader } from "../wire/reader.ts";
@@ -7,35 +10,35 @@ import { Writer } from "../wire/writer.ts";
 /** The name of the constraint. */
 export const RESTRICT_DESTINATION = "restrict-destination-v00@openssh.com";
 
-/** The most destinations of one key: OpenSSH's own limit. */
+/** Maximum destinations of one key: OpenSSH's limit. */
 const MAX_DESTINATIONS = 1024;
 
-/** A host as an agent can recognise it: by its keys. */
+/** A host that an agent recognizes by its keys. */
 export interface DestinationHost {
-  /** What it is called; the pattern that a host certificate's principal has to match. */
+  /** The host's name: a pattern that a host certificate's principal must match. */
   readonly hostname: string;
   /** Its host keys. */
   readonly hostKeys?: readonly PublicKey[];
-  /** Keys that certify host keys for `hostname`. */
+  /** Certificate authorities of host keys for `hostname`. */
   readonly authorities?: readonly PublicKey[];
 }
 
 /**
- * A way on which a key may be used: for logging in to a host from here, or, where the agent is forwarded,
- * from another host. Each hop of a longer way has to be allowed.
+ * A permitted use of a key: a login to a host from here, or, with a forwarded agent, from another
+ * host. Each hop of a longer path must be permitted.
  */
 export interface KeyDestination {
-  /** The host on which the login starts; the machine of the agent unless given. */
+  /** The host on which the login starts; the machine of the agent by default. */
   readonly from?: DestinationHost;
-  /** The host that is logged in to, and a pattern of the users as whom; any user unless given. */
+  /** The host that the login is for, and a pattern of its user names; any user by default. */
   readonly to: DestinationHost & { readonly user?: string };
 }
 
 /**
  * The contents of the constraint.
  *
- * @throws {RangeError} If there are no destinations, or too many
- * @throws {TypeError} If a host has no name or no keys
+ * @throws {RangeError} If the list is empty or too long
+ * @throws {TypeError} If a host has neither a name nor keys
  */
 export function encodeDestinations(destinations: readonly KeyDestination[]): Uint8Array {
   checkDestinations(destinations);
@@ -48,10 +51,10 @@ export function encodeDestinations(destinations: readonly KeyDestination[]): Uin
 }
 
 /**
- * Refuses destinations that mean nothing: a key without any could go nowhere, or anywhere.
+ * Refuses invalid destinations: an empty list could mean none or all.
  *
- * @throws {RangeError} If there are none, or too many
- * @throws {TypeError} If a host has no name or no keys
+ * @throws {RangeError} If the list is empty or too long
+ * @throws {TypeError} If a host has neither a name nor keys
  */
 export function checkDestinations(destinations: readonly KeyDestination[]): void {
   if (destinations.length === 0 || destinations.length > MAX_DESTINATIONS) {
@@ -79,7 +82,7 @@ function encodeHop(hop: KeyDestination["to"] | undefined): Uint8Array {
 /**
  * Reads the contents of the constraint.
  *
- * @throws {ProtocolError} If they are malformed, or say what we do not know
+ * @throws {ProtocolError} If they are malformed, or have unknown fields
  */
 export function decodeDestinations(contents: Uint8Array): KeyDestination[] {
   const reader = new Reader(contents);
@@ -130,7 +133,7 @@ function decodeHop(reader: Reader): {
   return { user, hostname, count, host: { hostname, hostKeys, authorities } };
 }
 
-/** A key of a kind that is unknown here proves nothing here; the others of its host still count. */
+/** A key of an unknown type cannot be matched; the other keys of its host still count. */
 function readKey(blob: Uint8Array): PublicKey[] {
   try {
     return [parsePublicKey(blob)];

@@ -1,4 +1,4 @@
-/** Decides where a key with destinations may be seen and used, as OpenSSH's agent does. */
+/** Decides where a key with destinations is visible and may be used, as OpenSSH's agent does. */
 import { equals } from "@std/bytes";
 import { ProtocolError } from "../errors.ts";
 import { certificateProblem } from "../keys/certificate.ts";
@@ -9,18 +9,18 @@ import { HostBoundSigned, PublicKeySigned } from "../wire/requests.ts";
 import type { DestinationHost, KeyDestination } from "./destination.ts";
 import type { SessionBinding } from "./session_bind.ts";
 
-/** What an agent knows of the client that asks. */
+/** What an agent knows about its client. */
 export interface AgentUse {
-  /** The sessions that the connection is used for, as its client has proved, in their order. */
+  /** The sessions that the connection is used for, which its client has proved, in order. */
   readonly bindings: readonly SessionBinding[];
   /** Whether the client is on this machine and has never failed to prove a session. */
   readonly local: boolean;
 }
 
-/** The program itself, which asks without a connection. */
+/** The program itself, which uses the agent without a connection. */
 export const OWN_USE: AgentUse = { bindings: [], local: true };
 
-/** Whether a key may be shown. */
+/** Whether a client may see a key. */
 export function maySee(
   destinations: readonly KeyDestination[],
   { bindings, local }: AgentUse,
@@ -28,15 +28,15 @@ export function maySee(
   const last = bindings.at(-1);
   if (last === undefined) return local;
   if (!wayAllowed(destinations, bindings)) return false;
-  // A key that leads to a host and no further is not for the programs there.
+  // A key that ends at a host is not for the programs on that host.
   return !last.forwarding || destinations.some(({ from }) => isHost(from, last.hostKey));
 }
 
 /**
- * Whether a key may sign: only the login of a session that the client has proved, at the end of a way
- * that is allowed.
+ * Whether a key may sign: only for the login of a session that the client has proved, at the end of a
+ * permitted path.
  *
- * @param data What is to be signed
+ * @param data The data to sign
  */
 export function maySign(
   key: PublicKey,
@@ -55,7 +55,7 @@ export function maySign(
   return wayAllowed(destinations, bindings, login.user);
 }
 
-/** Whether each hop is one of the destinations; the user is known of the last one only. */
+/** Whether each hop is one of the destinations; the user is known for the last hop only. */
 function wayAllowed(
   destinations: readonly KeyDestination[],
   bindings: readonly SessionBinding[],
@@ -85,11 +85,14 @@ interface SignedLogin {
   readonly user: string;
   readonly sessionId: Uint8Array;
   readonly publicKey: Uint8Array;
-  /** The server's, in logins that are bound to it. */
+  /** The server's host key, in logins that are bound to it. */
   readonly hostKey: Uint8Array | null;
 }
 
-/** What a signature for a login is over (RFC 4252 §7, OpenSSH PROTOCOL §3.1); null if it is none. */
+/**
+ * The fields of login data to sign (RFC 4252 §7, OpenSSH PROTOCOL §3.1); null if the data is
+ * something else.
+ */
 function readLogin(data: Uint8Array): SignedLogin | null {
   for (
     const [row, name] of [[HostBoundSigned, HOST_BOUND.METHOD], [

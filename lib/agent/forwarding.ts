@@ -14,20 +14,20 @@ import { type AgentAddress, openAgent } from "./source.ts";
 /** What a session asks for its agent with, and what the server's connections to it are. */
 const { IANA, OPENSSH } = AGENT_FORWARDING;
 
-/** Connections to the agent that a server may have at once: logins from there, side by side. */
+/** Maximum parallel connections to the agent from a server. */
 const MAX_CONNECTIONS = 64;
 
 /**
- * An agent for a server: true for the one of SSH_AUTH_SOCK, the path of a socket, a `Keyring` or what
- * else connects to one, or a function that answers each connection, which is closed when it ends.
+ * An agent for a server: true for SSH_AUTH_SOCK, the path of a socket, a `Keyring` or another object
+ * that connects to one, or a function that serves each connection, which is closed when the function ends.
  */
 export type ForwardedAgent = true | AgentAddress | ((channel: Channel) => void | Promise<void>);
 
-/** Lends an agent to a program on the server. */
+/** Forwards an agent to a program on the server. */
 export interface AgentForwardOptions {
   /**
-   * The agent that the program can use while it runs, as `ssh -A`: the server's administrators can log in
-   * elsewhere with its keys during that time.
+   * The agent that the program can use while it runs, as with `ssh -A`. During that time the server's
+   * administrators can log in elsewhere with its keys.
    */
   readonly forwardAgent?: ForwardedAgent | false;
 }
@@ -39,7 +39,10 @@ interface Loan {
   connections: number;
 }
 
-/** The agent that a client lends to its server, one at a time: a connection to it names no session. */
+/**
+ * The agent that a client forwards to its server; one at a time, because a connection to it names no
+ * session.
+ */
 export class AgentForwarding {
   readonly #connection: Connection;
   readonly #host: HostProof | null;
@@ -48,8 +51,8 @@ export class AgentForwarding {
   #granted = false;
 
   /**
-   * @param host The server that the agent is lent to; null if a control master logged in to it
-   * @param extensions What the server announced in EXT_INFO
+   * @param host The server; null if a control master logged in to it
+   * @param extensions The server's extensions from EXT_INFO
    */
   constructor(
     connection: Connection,
@@ -62,17 +65,17 @@ export class AgentForwarding {
   }
 
   /**
-   * Lends an agent to the program of a session until the session's channel closes.
+   * Forwards an agent to the program of a session until the session's channel closes.
    *
-   * @throws {RequestDeniedError} If the server wants none
-   * @throws {TypeError} If another agent is lent on the connection
+   * @throws {RequestDeniedError} If the server refuses
+   * @throws {TypeError} If another agent is forwarded on the connection
    */
   async forward(
     channel: Channel,
     agent: ForwardedAgent,
     options: { signal?: AbortSignal } = {},
   ): Promise<void> {
-    // The server's connections to the agent would reach the master, which has one itself or none.
+    // The server's connections to the agent would reach the control master's own agent, if any.
     if (this.#host === null) {
       throw new RequestDeniedError(this.#request, `Cannot forward an agent: ${NOT_SHARED}`);
     }
@@ -87,7 +90,7 @@ export class AgentForwarding {
       await channel.request(this.#request, undefined, options);
       this.#granted = true;
     } catch (error) {
-      // OpenSSH's server grants it once: every later session has the agent then, asked for or not.
+      // OpenSSH's server grants it once; every later session has the agent then, requested or not.
       if (this.#granted && error instanceof RequestDeniedError) return;
       giveBack();
       throw error;

@@ -2,10 +2,10 @@ import { ProtocolError } from "../errors.ts";
 import type { Socket } from "../transport/socket.ts";
 import { Writer } from "../wire/writer.ts";
 
-/** The longest message that is accepted, in bytes: what OpenSSH's agent and client accept. */
+/** The longest message that is accepted, in bytes: the limit of OpenSSH's agent and client. */
 export const MAX_AGENT_MESSAGE = 256 * 1024;
 
-/** An agent's connection as messages: each stands behind its length (RFC 9987 §5). */
+/** Splits an agent's connection into messages, each preceded by its length (RFC 9987 §5). */
 export class Frames {
   readonly #socket: Socket;
 
@@ -16,7 +16,7 @@ export class Frames {
   /**
    * The next message, owned by the caller; null at the end.
    *
-   * @throws {ProtocolError} If the message is empty or too long, or the end comes inside of it
+   * @throws {ProtocolError} If the message is empty or too long, or the connection ends inside it
    */
   async read(): Promise<Uint8Array<ArrayBuffer> | null> {
     const header = new Uint8Array(4);

@@ -14,42 +14,42 @@ import { type AgentUse, maySee, maySign, OWN_USE } from "./destination_checks.ts
 import { serveAgent } from "./serve.ts";
 import type { AgentConnectOptions, AgentSource } from "./source.ts";
 
-/** The most keys in one keyring: a list of them has to fit in one message. */
+/** Maximum keys in one keyring: the list must fit in one message. */
 const MAX_KEYS = 100;
 
 /** The longest that `setTimeout` can wait. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** A wrong passphrase delays the answer by this much, and the next one by as much more. */
+/** A wrong passphrase delays the answer by this time, and each further one by as much again. */
 const UNLOCK_DELAY_MS = 100;
 const MAX_UNLOCK_DELAY_MS = 10_000;
 
-/** How a keyring works. */
+/** Options of a keyring. */
 export interface KeyringOptions {
   /**
-   * Asks whether a key may sign, for keys that are added with `confirm`; only `true` allows. Without it
-   * such keys are not taken.
+   * Decides whether a key that was added with `confirm` may sign; only `true` allows it. Without this
+   * function such keys are refused.
    */
   readonly confirm?: (key: PublicKey) => boolean | Promise<boolean>;
 }
 
-/** How a client of a keyring is served. */
+/** Options for serving a client. */
 export interface KeyringServeOptions {
-  /** Whether it is on another machine: it may list keys and sign, but not change anything. */
+  /** Whether the client is on another machine: it may list keys and sign, but not change anything. */
   readonly forwarded?: boolean;
 }
 
 interface Entry {
   readonly key: Signer & Partial<Disposable>;
   readonly confirm: boolean;
-  /** Where it may be used; undefined is everywhere. */
+  /** The permitted destinations; undefined for any. */
   readonly destinations: readonly KeyDestination[] | undefined;
   timer: ReturnType<typeof setTimeout> | undefined;
 }
 
 /**
  * An agent in this process: private keys for logins, for programs that ask over a unix socket
- * ({@linkcode listenAgent}), and for servers that it is forwarded to. Disposing wipes the keys.
+ * ({@linkcode listenAgent}), and for servers that it is forwarded to. Disposing of it wipes the keys.
  *
  * @example
  * ```ts
@@ -80,9 +80,9 @@ export class Keyring implements AgentSource, Disposable {
   /**
    * Adds a key, or changes the constraints of one that is there.
    *
-   * @param key Taken over: it is wiped when it leaves the keyring
+   * @param key The key; the keyring owns it, and wipes it when it is removed
    * @throws {RequestDeniedError} If the keyring is locked or full, or cannot ask for confirmation
-   * @throws {RangeError | TypeError} If a constraint makes no sense
+   * @throws {RangeError | TypeError} If a constraint is invalid
    */
   add(key: Signer & Partial<Disposable>, constraints: KeyConstraints = {}): void {
     const { lifetime, confirm = false, destinations } = constraints;
@@ -100,7 +100,7 @@ export class Keyring implements AgentSource, Disposable {
     if (lifetime !== undefined) this.#forgetAfter(entry, lifetime);
   }
 
-  /** Forgets a key; false if it is not there, or the keyring is locked. */
+  /** Removes a key; false if it is not there, or the keyring is locked. */
   remove(key: Pick<PublicKey, "blob">): boolean {
     const entry = this.#lock ? undefined : this.#find(key);
     if (entry) this.#drop(entry);
@@ -108,7 +108,7 @@ export class Keyring implements AgentSource, Disposable {
   }
 
   /**
-   * Forgets every key.
+   * Removes every key.
    *
    * @throws {RequestDeniedError} If the keyring is locked
    */
@@ -118,14 +118,18 @@ export class Keyring implements AgentSource, Disposable {
   }
 
   /**
-   * The keys, none while the keyring is locked; each signs as the keyring allows. One with destinations
+   * The keys; an empty list while the keyring is locked. Each signs as the keyring allows. One with
+   * destinations
    * signs only on a connection that has proved which host the login is for: `agent(keyring)` does.
    */
   identities(): Signer[] {
     return this.#identities(OWN_USE);
   }
 
-  /** Neither lists nor uses keys until it is unlocked; false if it is locked already. */
+  /**
+   * Locks the keyring: it neither lists nor uses keys until it is unlocked. False if it is locked
+   * already.
+   */
   lock(passphrase: string | Uint8Array): boolean {
     if (this.#lock) return false;
     const salt = randomBytes(16);
@@ -134,19 +138,19 @@ export class Keyring implements AgentSource, Disposable {
     return true;
   }
 
-  /** Ends what `lock` began; false, after a while, if the passphrase is wrong. */
+  /** Unlocks the keyring; false, after a delay, if the passphrase is wrong. */
   unlock(passphrase: string | Uint8Array): Promise<boolean> {
-    // One guess after the other, from all clients together.
+    // One attempt at a time, over all clients.
     const guess = this.#unlocking.then(() => this.#unlock(passphrase));
     this.#unlocking = guess;
     return guess;
   }
 
   /**
-   * Answers a client of the agent until it goes.
+   * Serves a client of the agent until it disconnects.
    *
    * @param streams Taken over
-   * @throws {ProtocolError} If the client's messages make no sense
+   * @throws {ProtocolError} If the client's messages are malformed
    */
   async serve(streams: ByteStreams, options: KeyringServeOptions = {}): Promise<void> {
     await serveAgent(streamSocket(streams), {
@@ -164,12 +168,12 @@ export class Keyring implements AgentSource, Disposable {
     const asked = new TransformStream<Uint8Array, Uint8Array>();
     const answered = new TransformStream<Uint8Array, Uint8Array>();
     const end = { readable: asked.readable, writable: answered.writable };
-    // How the client's end breaks is the client's to know.
+    // Errors of the client's end are reported to the client.
     this.serve(end, { forwarded: options.forwarded ?? false }).catch(() => {});
     return Promise.resolve({ readable: answered.readable, writable: asked.writable });
   }
 
-  /** Forgets and wipes every key. */
+  /** Removes and wipes every key. */
   [Symbol.dispose](): void {
     this.#wipe();
   }

@@ -5,19 +5,19 @@ import { connSocket } from "../transport/socket.ts";
 import { relay } from "./relay.ts";
 import { type AgentSource, openAgent } from "./source.ts";
 
-/** Clients that an agent serves at once; more wait. */
+/** Maximum clients that an agent serves in parallel; further ones wait. */
 const MAX_CLIENTS = 64;
 
-/** Where an agent is to listen. */
+/** Options of a listening agent. */
 export interface AgentListenOptions {
   /**
-   * The path of the unix socket, in a folder that only its owner can enter; one in a new private folder
-   * unless given.
+   * The path of the unix socket, in a folder that only its owner can enter; by default one in a new
+   * private folder.
    */
   readonly path?: string;
 }
 
-/** An agent that programs on this machine can reach; disposing ends it and removes its socket. */
+/** An agent that programs on this machine can reach; disposing of it closes and removes its socket. */
 export interface AgentListener extends AsyncDisposable {
   /** The path of its socket, for SSH_AUTH_SOCK. */
   readonly path: string;
@@ -26,7 +26,7 @@ export interface AgentListener extends AsyncDisposable {
 }
 
 /**
- * Makes an agent reachable through a unix socket that is its owner's only.
+ * Serves an agent on a unix socket that only its owner can use.
  *
  * Needs `--allow-read`, `--allow-write` and `--allow-net=unix:PATH` for the socket.
  *
@@ -88,7 +88,7 @@ class SocketAgent implements AgentListener {
     return this.close();
   }
 
-  /** Serves a client; resolves when another may come. */
+  /** Serves a client; resolves when the next one may be accepted. */
   async #take(conn: Deno.Conn): Promise<void> {
     const client = this.#serve(conn);
     this.#clients.add(client);

@@ -1,5 +1,5 @@
 /**
- * The ssh-agent protocol: use the agent that runs, be one, forward one.
+ * The ssh-agent protocol: use a running agent, serve one, forward one.
  *
  * ```ts
  * import { connectAgent, Keyring, listenAgent } from "@denossh/ssh/agent";

@@ -45,9 +45,9 @@ export const ExtensionResponse = message("EXTENSION_RESPONSE", AGENT.EXTENSION_R
   name: text,
   contents: remainder,
 });
-/** Asks which extensions there are. */
+/** Asks for the supported extensions. */
 export const QUERY = "query";
-/** OpenSSH PROTOCOL.agent §1: tells the agent whom its client talks to. */
+/** OpenSSH PROTOCOL.agent §1: tells the agent which server its client is connected to. */
 export const SESSION_BIND = "session-bind@openssh.com";
 export const SessionBind = layout({
   hostKey: string,
@@ -56,7 +56,7 @@ export const SessionBind = layout({
   forwarding: boolean,
 });
 
-/** What a key may be bound to when it is added (RFC 9987 §5.2.7); all others are refused. */
+/** The supported constraints of added keys (RFC 9987 §5.2.7); all others are refused. */
 export const CONSTRAIN = { LIFETIME: 1, CONFIRM: 2, EXTENSION: 255 } as const;
 
 /** How a SIGN_REQUEST names the hash of an RSA signature (RFC 9987 §5.6.1). */
@@ -68,7 +68,7 @@ export function flagsOf(algorithm: string): number {
   return plain in RSA_FLAGS ? RSA_FLAGS[plain as keyof typeof RSA_FLAGS] : 0;
 }
 
-/** The algorithm among a key's that flags ask for; null if there is none. */
+/** The algorithm of a key that flags ask for; null if the key does not have it. */
 export function algorithmOf(algorithms: readonly string[], flags: number): string | null {
   return algorithms.find((algorithm) => flagsOf(algorithm) === flags) ?? null;
 }

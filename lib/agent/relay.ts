@@ -5,8 +5,8 @@ import { onAbort } from "../waiting.ts";
 const READ_BYTES = 16 * 1024;
 
 /**
- * Joins two ends of an agent's connection until either goes or the signal is aborted; then both are
- * closed. Both are taken over.
+ * Connects two ends of an agent's connection until either ends or the signal is aborted; then both are
+ * closed. Takes over both.
  */
 export async function relay(one: Socket, other: Socket, signal: AbortSignal): Promise<void> {
   const close = () => {
@@ -19,7 +19,7 @@ export async function relay(one: Socket, other: Socket, signal: AbortSignal): Pr
   try {
     await Promise.race(directions);
   } catch {
-    // An end that broke has gone, too.
+    // An end with an error has ended, too.
   } finally {
     close();
     await Promise.allSettled(directions);

@@ -28,9 +28,9 @@ import {
 import type { AgentUse } from "./destination_checks.ts";
 import { MAX_BINDINGS, readBinding, type SessionBinding } from "./session_bind.ts";
 
-/** What an agent does with its keys. */
+/** The operations of an agent. */
 export interface KeyHolder {
-  /** The keys that this use may see; each signs for that use alone. */
+  /** The keys that are visible for this use; each signs for that use alone. */
   identities(use: AgentUse): readonly Signer[];
   add(key: Signer & Disposable, constraints: KeyConstraints): void;
   remove(key: Pick<PublicKey, "blob">): boolean;
@@ -42,18 +42,21 @@ export interface KeyHolder {
 /** One client of an agent. */
 interface ServedClient {
   readonly keys: KeyHolder;
-  /** Whether it is on another machine: it may list keys and sign, no more. */
+  /** Whether the client is on another machine: it may only list keys and sign. */
   forwarded: boolean;
-  /** The sessions that it is used for, as it has proved. */
+  /** The sessions that the connection is used for, which the client has proved. */
   readonly bindings: SessionBinding[];
-  /** Whether it may be at the agent's own machine: neither forwarded, nor has it failed to prove a session. */
+  /**
+   * Whether the client may be on the agent's machine: it is not forwarded, and has never failed to
+   * prove a session.
+   */
   local: boolean;
 }
 
 /**
- * Answers one client of an agent until it goes (RFC 9987).
+ * Serves one client of an agent until it disconnects (RFC 9987).
  *
- * @param forwarded Whether the client is on another machine: it may list keys and sign, no more
+ * @param forwarded Whether the client is on another machine: it may only list keys and sign
  * @throws {ProtocolError} If the client breaks the framing
  */
 export async function serveAgent(
@@ -75,7 +78,7 @@ export async function serveAgent(
   }
 }
 
-/** The answer; null or an error is a refusal, as it is for requests that are unknown here. */
+/** Returns the answer; null or an error is a refusal, also for unknown requests. */
 async function answerTo(request: Uint8Array, client: ServedClient): Promise<Uint8Array | null> {
   const { keys, forwarded } = client;
   switch (request[0]) {
@@ -91,7 +94,7 @@ async function answerTo(request: Uint8Array, client: ServedClient): Promise<Uint
   }
 }
 
-/** RFC 9987 §5.8; null for an extension that is unknown here. */
+/** RFC 9987 §5.8; null for an unknown extension. */
 function extend(
   { name, contents }: { name: string; contents: Uint8Array },
   client: ServedClient,
@@ -108,7 +111,7 @@ function extend(
   }
 }
 
-/** OpenSSH PROTOCOL.agent §1: after a binding for a login no other is allowed. */
+/** OpenSSH PROTOCOL.agent §1: no binding may follow one for a login. */
 function bind(contents: Uint8Array, client: ServedClient): boolean {
   client.local = false; // until it is proved, it may be anywhere
   const binding = readBinding(contents);
@@ -160,7 +163,7 @@ function add(keys: KeyHolder, request: Uint8Array): void {
   }
 }
 
-/** What a client may not see it cannot remove. */
+/** A client cannot remove what it may not see. */
 function remove({ keys, ...use }: ServedClient, blob: Uint8Array): boolean {
   const seen = keys.identities(use).some(({ publicKey }) => equals(publicKey.blob, blob));
   return seen && keys.remove({ blob });
@@ -171,7 +174,7 @@ async function sign(
   request: { key: Uint8Array; data: Uint8Array; flags: number },
 ): Promise<Uint8Array | null> {
   const signer = keys.identities(use).find(({ publicKey }) => equals(publicKey.blob, request.key));
-  // Without a flag an RSA key would sign by SHA-1.
+  // Without a flag an RSA key would sign with SHA-1.
   const algorithm = signer && algorithmOf(signer.publicKey.algorithms, request.flags);
   if (!signer || !algorithm) return null;
   return SignResponse.encode({ signature: await signer.sign(algorithm, request.data) });

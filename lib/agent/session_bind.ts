@@ -5,16 +5,19 @@ import type { HostProof } from "../keys/key.ts";
 import type { AgentClient, AgentRequestOptions } from "./client.ts";
 import { SessionBind } from "./protocol.ts";
 
-/** Sessions that one connection to an agent may name: OpenSSH's own limit. */
+/** Maximum sessions that one connection to an agent may name: OpenSSH's limit. */
 export const MAX_BINDINGS = 16;
 
-/** Whom a connection to an agent is used for. */
+/** The session that a connection to an agent is used for. */
 export interface SessionBinding extends HostProof {
-  /** Whether the agent is lent to the host, not used to log in to it. */
+  /** Whether the agent is forwarded to the host, not used to log in to it. */
   readonly forwarding: boolean;
 }
 
-/** Tells an agent whom the connection is for; one that knows no sessions is used all the same. */
+/**
+ * Tells an agent which session the connection is for; an agent without support for sessions is used
+ * anyway.
+ */
 export async function tryBind(
   agent: AgentClient,
   host: HostProof,
@@ -28,7 +31,7 @@ export async function tryBind(
 }
 
 /**
- * Reads what a client says it talks to; null if the host's signature does not bear it out.
+ * Reads the session that a client names; null if the host's signature is not valid for it.
  *
  * @throws {ProtocolError} If it is malformed
  */
@@ -38,7 +41,7 @@ export function readBinding(contents: Uint8Array): SessionBinding | null {
     const hostKey = parsePublicKey(blob);
     const { algorithm } = decodeSignature(signature);
     const key = hostKey.certificate?.publicKey ?? hostKey;
-    // The label is whatever the client sent, so a legacy algorithm will not do.
+    // The client chose the label, so legacy algorithms are refused.
     if (!key.algorithms.includes(algorithm)) return null;
     if (!key.verify(algorithm, sessionId, signature)) return null;
     return { hostKey, sessionId, signature, forwarding };

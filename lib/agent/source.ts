@@ -4,29 +4,29 @@ import { runtime } from "../runtime/runtime.ts";
 import { type ByteStreams, connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import { plainMessage } from "../error_messages.ts";
 
-/** For whom a connection to an agent is, and how long it may take. */
+/** Options for opening a connection to an agent. */
 export interface AgentConnectOptions {
-  /** Gives up connecting. */
+  /** Aborts connecting. */
   readonly signal?: AbortSignal;
-  /** Whether it is for somebody on another machine, whom an agent may allow less. */
+  /** Whether the connection is for a client on another machine, which an agent may restrict. */
   readonly forwarded?: boolean;
 }
 
 /**
- * What connections to an agent can be opened to: a `Keyring`, or the agent that a client forwards.
+ * A source of connections to an agent: a `Keyring`, or the agent that a client forwards.
  */
 export interface AgentSource {
   /** Opens a connection to the agent. */
   connect(options?: AgentConnectOptions): Promise<ByteStreams>;
 }
 
-/** Where an agent is: the path of its unix socket, or what opens connections to it. */
+/** The address of an agent: the path of its unix socket, or an object that opens connections to it. */
 export type AgentAddress = string | AgentSource;
 
 /**
- * Opens a connection to an agent; if no address is given, to the one of SSH_AUTH_SOCK.
+ * Opens a connection to an agent; by default to the one of SSH_AUTH_SOCK.
  *
- * @throws {ConnectError} If there is no agent, or it cannot be reached
+ * @throws {ConnectError} If no agent is configured, or it cannot be reached
  */
 export async function openAgent(
   address: AgentAddress | undefined,
