@@ -1,14 +1,14 @@
 import { matchesWildcards } from "../patterns.ts";
 
-/** An address as its bits. */
+/** An IP address as bits. */
 interface Bits {
   readonly value: bigint;
   readonly length: 32 | 128;
 }
 
 /**
- * Whether a list of addresses, separated by commas, has an address: wildcards, `address/bits` and, with
- * `!`, exceptions, which win. As in sshd, a list with a mistake matches no address.
+ * Whether an address matches a comma-separated list of wildcards, `address/bits` and, with `!`,
+ * exceptions, which take precedence. As in sshd, a malformed list matches no address.
  */
 export function listsAddress(list: string, address: string): boolean {
   const bits = bitsOf(address);
@@ -26,8 +26,8 @@ export function listsAddress(list: string, address: string): boolean {
 }
 
 /**
- * Whether one of the networks of a certificate's `source-address` has an address. It has neither wildcards
- * nor exceptions; a list with a mistake matches no address.
+ * Whether an address is in one of the networks of a certificate's `source-address`, which has neither
+ * wildcards nor exceptions. A malformed list matches no address.
  */
 export function listsNetwork(list: string, address: string): boolean {
   const bits = bitsOf(address);
@@ -35,18 +35,21 @@ export function listsNetwork(list: string, address: string): boolean {
   return matches.includes(true) && !matches.includes(null);
 }
 
-/** An address in the one way of writing it that stands for all. */
+/** An address in its canonical notation. */
 export function addressBits(address: string): string {
   return `${bitsOf(address)?.value ?? address}`;
 }
 
-/** The network that an address counts as: itself, or the first half of an IPv6 address. */
+/**
+ * The network that limits count an address under: the address itself, or the first half of an IPv6
+ * address.
+ */
 export function networkOf(address: string): string {
   const bits = bitsOf(address);
   return bits?.length === 128 ? `${bits.value >> 64n}/64` : addressBits(address);
 }
 
-/** Null if it is neither an address nor a network, or has bits that its mask leaves out. */
+/** Null if it is neither an address nor a network, or has bits outside its mask. */
 function matchesNetwork(pattern: string, address: Bits | null): boolean | null {
   const [base = "", mask, ...more] = pattern.split("/");
   const network = bitsOf(base);
@@ -57,13 +60,13 @@ function matchesNetwork(pattern: string, address: Bits | null): boolean | null {
   return address.value >> BigInt(host) === network.value >> BigInt(host);
 }
 
-/** An IPv4 or IPv6 address, the one inside the other as what it is; null if it is none. */
+/** An IPv4 or IPv6 address; an IPv4 address inside IPv6 is read as IPv4. Null if it is not an address. */
 function bitsOf(text: string): Bits | null {
   const v4 = bitsOfV4(text);
   if (v4 !== null) return { value: v4, length: 32 };
   const value = bitsOfV6(text);
   if (value === null) return null;
-  // ::ffff:1.2.3.4 is how a socket for both families names an IPv4 peer.
+  // ::ffff:1.2.3.4 is the address of an IPv4 peer on a socket for both families.
   return value >> 32n === 0xffffn
     ? { value: value & 0xffff_ffffn, length: 32 }
     : { value, length: 128 };

@@ -9,30 +9,30 @@ import { parseTimestamp } from "../keys/timestamp.ts";
 import { listsAddress, listsNetwork } from "./address_list.ts";
 import { Grant } from "./grant.ts";
 
-/** A key that wants to log in. */
+/** A login attempt with a key. */
 export interface KeyAttempt {
   readonly user: string;
   readonly key: PublicKey;
-  /** The client's IP address; null if the connection has none, and then no `from=` lets it in. */
+  /** The client's IP address; null if the connection has none, in which case no `from=` matches. */
   readonly address: string | null;
   readonly now?: Date;
-  /** Which variables `environment=` may set; none unless given. */
+  /** The variables that `environment=` may set; none by default. */
   readonly maySet?: (name: string) => boolean;
 }
 
-/** Whose certificates log in without a line of `authorized_keys`, and as whom. */
+/** The authorities whose certificates log in without a line of `authorized_keys`, and the users. */
 export interface TrustedAuthorities {
   readonly keys: readonly PublicKey[];
-  /** The principals that stand for the user. */
+  /** The principals that may log in as the user. */
   readonly principals: readonly string[];
 }
 
-/** The critical options of a user's certificate that are seen to here (OpenSSH PROTOCOL.certkeys). */
+/** The critical options of user certificates that are enforced here (OpenSSH PROTOCOL.certkeys). */
 const CRITICAL = ["force-command", "source-address", "verify-required"];
 
 /**
- * What `authorized_keys` grants a key or certificate, sshd(8); null if nothing. The first line that fits
- * counts.
+ * What `authorized_keys` grants a key or certificate (sshd(8)); null for nothing. The first matching
+ * line counts.
  */
 export function authorize(text: string, attempt: KeyAttempt): Grant | null {
   const { key: { certificate }, key, user } = attempt;
@@ -57,8 +57,8 @@ export function authorize(text: string, attempt: KeyAttempt): Grant | null {
 }
 
 /**
- * What a certificate grants by itself, to a user whom one of its principals names; null if it is not
- * good now, here, or for the user.
+ * What a certificate grants without a line, to a user whom one of its principals names; null if it is
+ * not valid now, from this address, or for the user.
  */
 export function certifiedGrant(
   certificate: Certificate,
@@ -87,7 +87,7 @@ export function certifiedGrant(
   });
 }
 
-/** What the options of a line grant; null if they do not let the client in from there, or any more. */
+/** What the options of a line grant; null if they exclude the client's address or have expired. */
 function grantOf(
   { options }: AuthorizedKey,
   { address, now = new Date(), maySet = () => false }: KeyAttempt,
@@ -96,7 +96,8 @@ function grantOf(
   if (from !== undefined && !(address !== null && listsAddress(from, address))) return null;
   const ends = options.get("expiry-time")?.split("\n") ?? [];
   if (ends.some((end) => now > parseTimestamp(end)!)) return null;
-  // As in sshd the last word counts: `restrict,pty` allows what `pty,restrict` does not.
+  // As in sshd, the last of contradicting options counts: `restrict,pty` allows what `pty,restrict`
+  // does not.
   const words = [...options.keys()];
   const last = (...names: string[]) => words.findLast((word) => names.includes(word));
   const allows = (name: string) => [name, undefined].includes(last(name, `no-${name}`, "restrict"));
@@ -114,7 +115,7 @@ function grantOf(
   });
 }
 
-/** The variables that may be set; the first of a name counts, as in sshd. */
+/** The permitted variables; as in sshd, the first of a name counts. */
 function environmentOf(
   lines: string | undefined,
   maySet: (name: string) => boolean,

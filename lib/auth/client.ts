@@ -18,29 +18,29 @@ import { plainMessage } from "../error_messages.ts";
 
 const SHA1 = "ssh-rsa";
 
-/** How a client logs in. */
+/** Options of a client's login. */
 export interface ClientAuthOptions {
   /** The user to log in as. */
   user: string;
   /** The host, for errors. */
   host?: string;
-  /** The credentials, tried in order; none at all means to ask for being let in without. */
+  /** The credentials, tried in order; an empty list tries the method "none". */
   methods: readonly AuthMethod[];
-  /** The signature algorithms that keys may use; all that are safe unless given. */
+  /** The signature algorithms that keys may use; by default all that are safe. */
   algorithms?: readonly string[];
   /**
-   * Whether the server ignores a request that comes after its success: then "none" and the first key share
+   * Whether the server ignores a request after its success, so that "none" and the first key can share
    * a round trip.
    */
   pipelined?: boolean;
-  /** Is told the server's banner, control characters left out. */
+  /** Called with the server's banner, without control characters. */
   onBanner?: (text: string) => void;
   /**
-   * Is told, once logged in, which methods do the same on another connection without a question. What was
-   * answered, passwords among it, stays in memory with them.
+   * Called after the login with methods that repeat it on another connection without questions. They
+   * keep the answers, passwords included, in memory.
    */
   onRepeatable?: (methods: readonly AuthMethod[]) => void;
-  /** Gives up. */
+  /** Aborts the login. */
   signal?: AbortSignal;
 }
 
@@ -61,7 +61,7 @@ async function logIn(link: Link, options: ClientAuthOptions): Promise<void> {
   const repeatable: AuthMethod[] = [];
   const tried: AuthMethod[] = [];
   let left = [...methods];
-  // Nothing is known of what the server accepts until it first refuses.
+  // The accepted methods are unknown until the server's first refusal.
   let remaining: readonly string[] | null = null;
   let unusable: AuthError | undefined;
   if (options.pipelined && mayPipeline(methods)) {
@@ -94,7 +94,7 @@ async function logIn(link: Link, options: ClientAuthOptions): Promise<void> {
     if (failure.partial) {
       succeeded.add(method);
       if (attempt) repeatable.push(attempt.again());
-      // What was refused before may have been refused for coming too early.
+      // An earlier refusal may only mean that the method came too early.
       left = methods.filter((candidate) => !succeeded.has(candidate));
     }
   }
@@ -110,13 +110,13 @@ function mayPipeline([first, second]: readonly AuthMethod[]): boolean {
   return first?.name === "none" && second?.name === "publickey" && second.eager === true;
 }
 
-/** The link with banners taken out and requests counted. */
+/** The link without banners, which counts requests. */
 class ClientConversation {
   readonly #link: Link;
   readonly #options: ClientAuthOptions;
   readonly #signal: AbortSignal;
   #sent = 0;
-  /** Whether "none" was sent and its answer, the next one, not been received yet. */
+  /** Whether "none" was sent and its answer, the next one, has not arrived yet. */
   #awaitsNone = false;
   #letIn = false;
   #bannerLeft = MAX_BANNER;
@@ -127,7 +127,7 @@ class ClientConversation {
     this.#signal = options.signal ?? new AbortController().signal;
   }
 
-  /** Sends "none", whose answer is received with that to the next request. */
+  /** Sends "none"; its answer is received with the answer to the next request. */
   sendNone(): void {
     const { user } = this.#options;
     const data = new Uint8Array(0);
@@ -136,14 +136,14 @@ class ClientConversation {
     this.#awaitsNone = true;
   }
 
-  /** Whether "none", sent before, was all that the server wanted. */
+  /** Whether "none", sent before, was sufficient. */
   async isLetIn(): Promise<boolean> {
     if (this.#awaitsNone) {
       this.#awaitsNone = false;
       const answer = await this.#answer();
       this.#letIn = answer[0] === MSG.USERAUTH_SUCCESS;
       (this.#letIn ? UserauthSuccess : UserauthFailure).decode(answer);
-      // The answer to the key is waiting behind it.
+      // The answer to the key follows it.
       if (!this.#letIn) this.#link.acknowledge();
     }
     return this.#letIn;
@@ -151,7 +151,7 @@ class ClientConversation {
 
   dialog(method: string): AuthDialog {
     const { user, algorithms } = this.#options;
-    // Known from the first answer on, at the latest.
+    // Known from the first answer on at the latest.
     const list = this.#link.extensions.get("server-sig-algs");
     const theirs = list ? new TextDecoder().decode(list).split(",") : null;
     return {
@@ -226,7 +226,7 @@ function refused(
   );
 }
 
-/** What to do, by the method that was tried in vain although the server allows it. */
+/** Advice, by the method that failed although the server allows it. */
 function adviceOn(method: string | undefined): string {
   if (method === undefined) return 'give a credential that it allows with the option "auth"';
   return method === "publickey"
@@ -235,8 +235,8 @@ function adviceOn(method: string | undefined): string {
 }
 
 /**
- * The signature algorithms that both sides accept, or null if neither side restricts them. A server that
- * announces none is older than RFC 8332, and knows SHA-1 only for RSA keys.
+ * The signature algorithms that both sides accept, or null if neither side restricts them. A server
+ * that announces none is older than RFC 8332, and supports only SHA-1 for RSA keys.
  */
 function usable(
   ours: readonly string[] | undefined,

@@ -2,23 +2,23 @@ import { hmac } from "../crypto/digest.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { sleep } from "../waiting.ts";
 
-/** Least time that a refusal takes: longer than looking a user or a key up in memory. */
+/** Minimum time of a refusal: longer than looking up a user or a key in memory. */
 export const FAILURE_MS = 50;
 
-/** Most that is added for a user: enough to hide what a look-up takes. */
+/** Maximum addition for a user: enough to hide the time of a look-up. */
 export const JITTER_MS = 25;
 
-/** From here on a refusal is not delayed any more: the policy is slower than any guess. */
+/** Refusals that took longer are not delayed: the policy is slower than any guess. */
 const MAX_DELAYED_MS = 5_000;
 
 const secret = randomBytes(32);
 
 /**
- * Waits until a refused attempt has taken as long as others do, so that its time tells nothing about
- * the user (CVE-2018-15473 and its kin).
+ * Waits until a refused attempt has taken as long as others, so that its time reveals nothing about
+ * the user (CVE-2018-15473 and similar).
  *
- * @param user Whose attempt it was
- * @param elapsed What the attempt took so far, in milliseconds
+ * @param user The user name of the attempt
+ * @param elapsed The time that the attempt has taken, in milliseconds
  */
 export async function failureDelay(
   user: string,
@@ -31,8 +31,8 @@ export async function failureDelay(
 
 /**
  * When a refusal is due, in milliseconds from the request: the least time, and what takes longer is
- * rounded up to twice that, four times and so on. The same user always gets the same addition, else
- * the average of many attempts would show the time without it.
+ * rounded up to twice that, four times and so on. The same user always gets the same addition; a
+ * random one would vanish in the average of many attempts.
  */
 export function refusalTime(user: string, elapsed: number): number {
   let due = FAILURE_MS + JITTER_MS * fraction(user);

@@ -1,37 +1,37 @@
 /**
- * What a {@linkcode Grant} says. What is not given is as the server's own options have it: a grant takes
- * away and never adds.
+ * Options of a {@linkcode Grant}. An option that is not given is as in the server's options: a grant
+ * restricts and never extends them.
  */
 export interface GrantOptions {
   /**
-   * What runs whatever the client asks for; `"internal-sftp"` is the server's files, and may have the flags
-   * `-R`, `-d`, `-u`, `-p` and `-P` of sftp-server(8), while others refuse every session. What was asked for
-   * is the session's `originalCommand`.
+   * The command that runs whatever the client requests. `"internal-sftp"` serves the server's files,
+   * and may have the flags `-R`, `-d`, `-u`, `-p` and `-P` of sftp-server(8); with other flags every
+   * session is refused. The requested command is the session's `originalCommand`.
    */
   readonly command?: string | undefined;
-  /** Variables for what runs; `systemShell()` sets them. */
+  /** Environment variables for commands; `systemShell()` sets them. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Whether a terminal may be asked for. */
+  /** Whether the client may request a terminal. */
   readonly pty?: boolean;
-  /** Whether the client may lend its agent. */
+  /** Whether the client may forward its agent. */
   readonly agentForwarding?: boolean;
-  /** Whether the client may lend its display. */
+  /** Whether the client may forward its display. */
   readonly x11Forwarding?: boolean;
-  /** Whether the client may have tunnels at all. */
+  /** Whether the client may open tunnels. */
   readonly portForwarding?: boolean;
   /** The only addresses that it may connect to: `host:port`, either of which may be `*`. */
   readonly permitOpen?: readonly string[] | undefined;
-  /** The only addresses that it may have the server listen on: `[host:]port`, the port perhaps `*`. */
+  /** The only addresses on which it may have the server listen: `[host:]port`, the port perhaps `*`. */
   readonly permitListen?: readonly string[] | undefined;
-  /** Whether nobody need have touched the token that holds the key (`sk-` keys). */
+  /** Whether the key's token need not have been touched (`sk-` keys). */
   readonly noTouchRequired?: boolean;
   /** Whether the token that holds the key must have verified its user (`sk-` keys). */
   readonly verifyRequired?: boolean;
 }
 
 /**
- * The answer of a policy that lets a user in under conditions, instead of `true`: what
- * `authorized_keys` says beside a key. It is a class so that no other object passes for one.
+ * A policy's answer that lets a user in under conditions, instead of `true`, such as the options of
+ * `authorized_keys`. It is a class so that no other object passes for one.
  *
  * @example
  * ```ts
@@ -52,28 +52,28 @@ export interface GrantOptions {
  * ```
  */
 export class Grant implements GrantOptions {
-  /** What runs whatever the client asks for, or undefined. */
+  /** The command that runs whatever the client requests, or undefined. */
   readonly command: string | undefined;
-  /** Variables for what runs. */
+  /** Environment variables for commands. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Whether a terminal may be asked for. */
+  /** Whether the client may request a terminal. */
   readonly pty: boolean;
-  /** Whether the client may lend its agent. */
+  /** Whether the client may forward its agent. */
   readonly agentForwarding: boolean;
-  /** Whether the client may lend its display. */
+  /** Whether the client may forward its display. */
   readonly x11Forwarding: boolean;
-  /** Whether the client may have tunnels at all. */
+  /** Whether the client may open tunnels. */
   readonly portForwarding: boolean;
   /** The only addresses that it may connect to, or undefined. */
   readonly permitOpen: readonly string[] | undefined;
-  /** The only addresses that it may have the server listen on, or undefined. */
+  /** The only addresses on which it may have the server listen, or undefined. */
   readonly permitListen: readonly string[] | undefined;
-  /** Whether nobody need have touched the token that holds the key. */
+  /** Whether the key's token need not have been touched. */
   readonly noTouchRequired: boolean;
   /** Whether the token that holds the key must have verified its user. */
   readonly verifyRequired: boolean;
 
-  /** Creates a grant; without options it allows what the server does. */
+  /** Creates a grant; without options it allows the same as the server. */
   constructor(options: GrantOptions = {}) {
     this.command = options.command;
     this.environment = { ...options.environment };
@@ -88,7 +88,7 @@ export class Grant implements GrantOptions {
   }
 
   /**
-   * What both grants allow; null if they force different commands, so that nothing can run.
+   * The intersection of two grants; null if they force different commands, so that nothing can run.
    *
    * @example
    * ```ts
@@ -107,7 +107,8 @@ export class Grant implements GrantOptions {
     if (other.command !== undefined && other.command !== command) return null;
     return new Grant({
       command,
-      // What one of them forces runs without what the other sets: variables can make it another command.
+      // A forced command runs without the other grant's variables, which could turn it into another
+      // command.
       environment: {
         ...other.command === command && other.environment,
         ...this.command === command && this.environment,
@@ -124,7 +125,7 @@ export class Grant implements GrantOptions {
   }
 }
 
-/** What is in both lists, word for word; a list that is not given restricts nothing. */
+/** The entries that are in both lists, compared as text; an undefined list restricts nothing. */
 function common(
   one: readonly string[] | undefined,
   other: readonly string[] | undefined,

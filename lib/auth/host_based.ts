@@ -7,20 +7,20 @@ import { type AuthMethod, SERVICE } from "./auth_method.ts";
 
 const METHOD = "hostbased";
 
-/** For whom a host vouches. */
+/** The host and the user that it vouches for. */
 export interface HostBasedOptions {
-  /** This host's name, as the server knows it. */
+  /** This host's name, as known to the server. */
   readonly hostName: string;
   /** The user on this host. */
   readonly userName: string;
 }
 
 /**
- * This host's word that its user is who it says (RFC 4252 §9). Who can use the host's key can speak for
- * all of its users, so ordinary programs cannot.
+ * Host-based authentication: this host vouches for its user (RFC 4252 §9). A program that can use the
+ * host's key can log in as any of its users, so ordinary programs have no access to it.
  *
  * @param hostKey The key that the server knows this host by
- * @param options Who vouches for whom
+ * @param options The host and its user
  * @returns The method
  *
  * @example
@@ -48,7 +48,7 @@ export interface HostBasedOptions {
  * ```
  */
 export function hostBased(hostKey: Signer, options: HostBasedOptions): AuthMethod {
-  // OpenSSH and the RFC's example write the dot of a complete name; who compares drops it.
+  // OpenSSH and the RFC's example write the final dot of a complete name; servers ignore it.
   const hostName = options.hostName.replace(/\.?$/, ".");
   const { userName } = options;
   return {

@@ -5,9 +5,10 @@ import type { AuthMethod } from "./auth_method.ts";
 import { type Challenge, decodeChallenge, encodeAnswers } from "./prompts.ts";
 
 /**
- * Questions and answers (RFC 4256), as many rounds as the server likes.
+ * Keyboard-interactive authentication (RFC 4256): questions and answers, in as many rounds as the
+ * server wants.
  *
- * @param answer Answers a challenge, one answer for each prompt
+ * @param answer Returns the answers to a challenge, one for each prompt
  * @returns The method
  *
  * @example
@@ -36,7 +37,8 @@ export function interactive(
 
   async function answers(challenge: Challenge): Promise<string[]> {
     const { name, instruction, prompts } = challenge;
-    // RFC 4256 §3.2: servers may ask nothing, at the end of a conversation or to tell something.
+    // RFC 4256 §3.2: a server may send a challenge without prompts, at the end of a conversation or to
+    // show a text.
     if (prompts.length === 0 && name === "" && instruction === "") return [];
     const texts = await answer(challenge);
     if (prompts.length === 0) return [];

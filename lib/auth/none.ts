@@ -1,7 +1,8 @@
 import type { AuthMethod } from "./auth_method.ts";
 
 /**
- * No credential at all (RFC 4252 §5.2): some servers let a user in, others tell what they want.
+ * No credential (RFC 4252 §5.2): some servers let the user in, others answer with the methods that
+ * they allow.
  *
  * @returns The method
  *

@@ -6,9 +6,9 @@ import { PasswordAuth, PasswordChange } from "../wire/requests.ts";
 import type { AuthMethod } from "./auth_method.ts";
 import { cleanText } from "./prompts.ts";
 
-/** What to do about a password that the server wants changed. */
+/** Options for a password that the server wants changed. */
 export interface PasswordOptions {
-  /** Gives a new password; called with the server's words when the old one has expired. */
+  /** Returns a new password; called with the server's text when the old one has expired. */
   change?: (prompt: string) => string | Promise<string>;
 }
 
@@ -16,7 +16,7 @@ export interface PasswordOptions {
  * A password (RFC 4252 §8).
  *
  * @param secret The password, or a function that asks for it when it is needed
- * @param options What to do if the server wants it changed; unless told, the method gives up
+ * @param options How to change an expired password; by default the login fails
  * @returns The method
  *
  * @example

@@ -3,40 +3,40 @@ import type { Grant } from "./grant.ts";
 import type { Prompt } from "./prompts.ts";
 
 /**
- * An answer to an attempt: only `true` and a {@linkcode Grant} let it pass; an exception is a refusal.
+ * An answer to an attempt: only `true` and a {@linkcode Grant} accept it; an exception refuses it.
  */
 export type AuthDecision = boolean | Grant | Promise<boolean | Grant>;
 
-/** Demands a new password, in words for the user. */
+/** Demands a new password. */
 export interface PasswordChangeDemand {
-  /** What to tell the user. */
+  /** The text for the user. */
   readonly change: string;
 }
 
-/** An answer about a password. */
+/** A policy's answer to a password. */
 export type PasswordDecision = boolean | Grant | PasswordChangeDemand;
 
-/** What stands above the questions of keyboard-interactive authentication. */
+/** The texts above the prompts of keyboard-interactive authentication. */
 export interface PromptHeading {
   /** A title. */
   readonly name?: string;
-  /** What to tell the user beforehand. */
+  /** Instructions for the user. */
   readonly instruction?: string;
 }
 
 /**
- * Asks the user; the answers are as many as the prompts. It rejects when the client turns to
- * something else or answers wrongly, and what the policy then says does not count.
+ * Asks the user and returns as many answers as prompts. It rejects if the client starts another
+ * request or sends a malformed answer; the policy's answer is then ignored.
  */
 export type Ask = (prompts: readonly Prompt[], heading?: PromptHeading) => Promise<string[]>;
 
-/** Where a client that wants to log in is. */
+/** The origin of a login attempt. */
 export interface AuthClient {
-  /** Its address, if the connection has one. */
+  /** The client's address, if the connection has one. */
   readonly remoteAddr: Deno.Addr | null;
 }
 
-/** What a host says about itself and its user when it vouches for one (RFC 4252 §9). */
+/** The claims of a host that vouches for its user (RFC 4252 §9). */
 export interface HostClaim {
   /** The client host's name, without a dot at its end. */
   readonly hostName: string;
@@ -45,8 +45,9 @@ export interface HostClaim {
 }
 
 /**
- * Who may log in, and how. A method that is not given is not offered. A policy should take the same
- * time for unknown users as for known ones, say by hashing the password all the same.
+ * Which users may log in, and by which methods. A method that is not given is not offered. A policy
+ * should take the same time for unknown users as for known ones, for example by hashing the password
+ * in both cases.
  *
  * @example
  * ```ts
@@ -72,19 +73,19 @@ export interface HostClaim {
  */
 export interface ServerAuthPolicy {
   /**
-   * Whether there is such a user. It changes no answer, so that clients learn nothing of it; a source that
-   * tries users that there are not gets the penalty `invalidUser`. All users exist unless given.
+   * Whether the user exists. The result does not change any answer, so that clients learn nothing from
+   * it; addresses that try unknown users get the penalty `invalidUser`. By default all users exist.
    */
   isUser?: (user: string) => boolean | Promise<boolean>;
   /** Whether the user may log in without any credential. */
   none?: (user: string, client: AuthClient) => AuthDecision;
-  /** Whether the password is the user's, or must be changed now. */
+  /** Whether the password is correct, or must be changed now. */
   password?: (
     user: string,
     password: string,
     client: AuthClient,
   ) => PasswordDecision | Promise<PasswordDecision>;
-  /** Changes the password, if the old one is right and the new one will do. */
+  /** Changes the password, if the old one is correct and the new one acceptable. */
   passwordChange?: (
     user: string,
     oldPassword: string,
@@ -92,14 +93,14 @@ export interface ServerAuthPolicy {
     client: AuthClient,
   ) => PasswordDecision | Promise<PasswordDecision>;
   /**
-   * Whether the key may log the user in. It is asked before the client has proved to own the key:
-   * what counts is the key that the login's result names. The key may be a certificate: whose, by whom
-   * and until when is for the policy to judge, as `authorizedKeys()` does.
+   * Whether the user may log in with the key. Called before the client has proved that it owns the
+   * key; the login's result names the proven key. The key may be a certificate; the policy must check
+   * its principals, authority and validity, as `authorizedKeys()` does.
    */
   publicKey?: (user: string, key: PublicKey, client: AuthClient) => AuthDecision;
   /**
-   * Whether a host may vouch for its user (RFC 4252 §9). It is asked before the client has proved to
-   * hold the host's key; what it says about its name and user are its own words.
+   * Whether a host may vouch for its user (RFC 4252 §9). Called before the client has proved that it
+   * holds the host's key; its name and user are unverified claims.
    */
   hostBased?: (
     user: string,
@@ -107,15 +108,15 @@ export interface ServerAuthPolicy {
     claim: HostClaim,
     client: AuthClient,
   ) => AuthDecision;
-  /** Whether the user answers as it must. */
+  /** Decides by the user's answers to prompts. */
   interactive?: (user: string, ask: Ask, client: AuthClient) => AuthDecision;
   /**
-   * The methods that must succeed one after the other, such as `["publickey", "password"]`, or several
-   * such lists of which one must be gone through, as sshd's AuthenticationMethods; any one method
-   * unless given. A client is offered what comes next and nothing else. A list may have `publickey`
-   * more than once, for as many keys.
+   * The methods that must succeed in order, such as `["publickey", "password"]`, or several such
+   * lists, one of which must be completed, as in sshd's AuthenticationMethods; by default any one
+   * method is enough. A client is offered only the next method. A list may repeat `publickey`, to
+   * require several keys.
    */
   required?: readonly string[] | readonly (readonly string[])[];
-  /** Shown to the user before logging in. */
+  /** Text to show before the login. */
   banner?: string | ((user: string) => string);
 }

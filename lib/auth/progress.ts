@@ -9,13 +9,13 @@ export interface AcceptedLogin {
   readonly user: string;
   /** The methods that succeeded, in order. */
   readonly methods: readonly string[];
-  /** What the policies allow the user, all of them together. */
+  /** The restrictions of all policies together. */
   readonly grant: Grant;
-  /** The key that the user has proved to own, or that the user's host has. */
+  /** The key that the user, or the user's host, has proved to own. */
   readonly key?: PublicKey;
 }
 
-/** How far a user has come on the way through the methods that are required. */
+/** Tracks which of the required methods have succeeded. */
 export class LoginProgress {
   readonly user: string;
   readonly #methods: string[] = [];
@@ -33,7 +33,7 @@ export class LoginProgress {
     return [...new Set(this.#left.map(([first]) => first!))];
   }
 
-  /** Whether one of the lists has been gone through. */
+  /** Whether one of the lists is complete. */
   get done(): boolean {
     return this.#left.some((list) => list.length === 0);
   }
@@ -49,7 +49,7 @@ export class LoginProgress {
     };
   }
 
-  /** One step further; false if it does not count: a key a second time, or commands that differ. */
+  /** Records a success; false if it does not count: the same key again, or a different forced command. */
   succeed(method: string, grant: Grant, key: PublicKey | undefined): boolean {
     const both = this.#grant.and(grant);
     const owned = (key: PublicKey) => key.certificate?.publicKey ?? key;
@@ -65,9 +65,9 @@ export class LoginProgress {
 }
 
 /**
- * The ways to log in, each a list of methods to go through.
+ * The alternatives to log in, each a list of methods.
  *
- * @throws {TypeError} If the policy can accept no user, or requires what it does not offer
+ * @throws {TypeError} If the policy can accept no user, or requires a method that it does not offer
  */
 export function requiredLists(policy: ServerAuthPolicy): readonly (readonly string[])[] {
   const offered = SERVER_METHODS.filter((method) => method.offered(policy)).map(({ name }) => name);

@@ -19,7 +19,7 @@ export class Prompter {
     this.#link = link;
   }
 
-  /** Asks the user, for the policy. */
+  /** Asks the user on behalf of the policy. */
   readonly ask: Ask = (prompts, heading) => {
     if (this.#phase !== "idle") {
       const state = this.#phase === "over" ? "is over" : "waits for answers already";
@@ -38,12 +38,12 @@ export class Prompter {
   };
 
   /**
-   * Ends the attempt when the policy has spoken; rejects if the connection failed meanwhile.
+   * Ends the attempt after the policy's answer; rejects if the connection has failed.
    *
-   * @returns Whether the policy's word counts, and the request that made the client's mind change
+   * @returns Whether the policy's answer counts, and the client's new request if it does not
    */
   async end(): Promise<{ valid: boolean; abandonedBy: Uint8Array | null }> {
-    // A policy need not wait for the answers, but they must not be taken for the next message.
+    // A policy may return before the answers arrive; they must not be read as the next message.
     await this.#settled;
     this.#phase = "over";
     if (this.#fault) throw this.#fault.error;
@@ -63,13 +63,13 @@ export class Prompter {
   async #receive(count: number): Promise<string[] | null> {
     try {
       const message = await this.#link.receive();
-      // RFC 4256 §3.1: the client may turn to another method, or start afresh, at any time.
+      // RFC 4256 §3.1: the client may change the method, or start again, at any time.
       if (message[0] === MSG.USERAUTH_REQUEST) {
         this.#abandonedBy = message;
         return null;
       }
       const answers = wiping(message, () => decodeAnswers(message, count));
-      // RFC 4256 §3.4: another number of answers is a failure.
+      // RFC 4256 §3.4: a wrong number of answers is a failure.
       this.#miscounted = answers === null;
       return answers;
     } catch (error) {

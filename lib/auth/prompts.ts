@@ -5,33 +5,33 @@ import { UserauthInfoRequest, UserauthInfoResponse } from "../wire/messages.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
 
-/** Longest line of a prompt kept, in characters: it is only ever shown. */
+/** Maximum length of a prompt's line, in characters; the rest is dropped, since prompts are only shown. */
 const MAX_LINE = 1024;
 
 /** One question of keyboard-interactive authentication. */
 export interface Prompt {
   /** The question. */
   readonly text: string;
-  /** Whether the answer may be seen while it is typed. */
+  /** Whether the answer may be visible while it is typed. */
   readonly echo: boolean;
 }
 
-/** What a server asks at a time, control characters left out (RFC 4256 §3.2). */
+/** One challenge of a server, without control characters (RFC 4256 §3.2). */
 export interface Challenge {
   /** A title, or `""`. */
   readonly name: string;
-  /** What to tell the user beforehand, or `""`. */
+  /** Instructions, or `""`. */
   readonly instruction: string;
-  /** The questions, perhaps none. */
+  /** The questions; may be empty. */
   readonly prompts: readonly Prompt[];
 }
 
-/** Text from the peer without anything that a terminal would obey; its lines stay lines. */
+/** Text from the peer without control characters; line breaks are kept. */
 export function cleanText(text: string, { maxLine = MAX_LINE } = {}): string {
   return text.split(/\r\n|\r|\n/).map((line) => printable(line, maxLine)).join("\n");
 }
 
-/** A challenge as a message. */
+/** Encodes a challenge. */
 export function encodeChallenge({ name, instruction, prompts }: Challenge): Uint8Array {
   const pairs = new Writer();
   for (const { text, echo } of prompts) pairs.text(text).bool(echo);
@@ -45,9 +45,9 @@ export function encodeChallenge({ name, instruction, prompts }: Challenge): Uint
 }
 
 /**
- * A challenge from a message, its texts cleaned.
+ * Decodes a challenge, without control characters.
  *
- * @throws {ProtocolError} If it is malformed or asks too much
+ * @throws {ProtocolError} If it is malformed or too long
  */
 export function decodeChallenge(payload: Uint8Array): Challenge {
   const request = UserauthInfoRequest.decode(payload);
@@ -64,7 +64,7 @@ export function decodeChallenge(payload: Uint8Array): Challenge {
   return { name: cleanText(name), instruction: cleanText(instruction), prompts };
 }
 
-/** Answers as a message. */
+/** Encodes answers. */
 export function encodeAnswers(answers: readonly string[]): Uint8Array {
   const texts = new Writer();
   for (const answer of answers) texts.text(answer);
@@ -73,7 +73,7 @@ export function encodeAnswers(answers: readonly string[]): Uint8Array {
 }
 
 /**
- * Answers from a message; null if they are not `expected` many.
+ * Decodes answers; null if their number is not `expected`.
  *
  * @throws {ProtocolError} If it is malformed
  */

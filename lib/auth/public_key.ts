@@ -17,23 +17,23 @@ import { type AuthDialog, type AuthMethod, SERVICE } from "./auth_method.ts";
 
 const METHOD = "publickey";
 
-/** How to offer a key. */
+/** Options for offering a key. */
 export interface PublicKeyOptions {
   /**
-   * Asks first whether the key would do, and signs only then: for keys whose use costs something,
+   * Asks first whether the server accepts the key, and signs only then: for keys whose use has a cost,
    * such as a touch.
    */
   probe?: boolean;
-  /** The signature algorithms that may be used; those of the key unless given. */
+  /** The permitted signature algorithms; by default those of the key. */
   algorithms?: readonly string[];
-  /** Where the key comes from, for errors: the path of its file, or its comment. */
+  /** The origin of the key for errors: the path of its file, or its comment. */
   source?: string;
 }
 
 /**
- * A key pair (RFC 4252 §7).
+ * Public key authentication (RFC 4252 §7).
  *
- * @param key What signs: a private key, or one in an agent
+ * @param key The signing key: a private key, or one in an agent
  * @param options Whether to ask before signing
  * @returns The method
  *
@@ -53,7 +53,7 @@ export function publicKey(key: Signer, options: PublicKeyOptions = {}): AuthMeth
     get label() {
       return labelOf(key, options.source);
     },
-    // With one algorithm there is no choice that the server's announcement could make.
+    // With a single algorithm the server's announcement makes no difference.
     eager: allowedOf(key, options).length === 1,
     async authenticate(dialog) {
       const algorithm = chooseAlgorithm(key, options, dialog.signatureAlgorithms);
@@ -74,7 +74,7 @@ export function publicKey(key: Signer, options: PublicKeyOptions = {}): AuthMeth
         const signature = await sign(key, algorithm, signed, dialog);
         return dialog.request(PublicKeyAuth.encode({ ...request, signature }));
       }
-      // An agent sees from it to whom the login goes, however far away the agent is.
+      // It tells the agent, even a forwarded one, which server the login is for.
       const bound = { ...request, hostKey: dialog.host.hostKey.blob };
       const signed = HostBoundSigned.encode({ ...bound, ...session, method: HOST_BOUND.METHOD });
       const signature = await sign(key, algorithm, signed, dialog);
@@ -88,15 +88,15 @@ function labelOf({ publicKey }: Signer, source: string = publicKey.comment): str
   return source === "" ? `key ${about}` : `key "${printable(source, 1000)}" (${about})`;
 }
 
-/** What a key may sign by, best first. */
+/** The algorithms that a key may sign with, best first. */
 function allowedOf({ publicKey }: Signer, { algorithms: allowed }: PublicKeyOptions) {
   const { algorithms, legacyAlgorithms } = publicKey;
   if (allowed === undefined) return algorithms;
   return [...algorithms, ...legacyAlgorithms].filter((name) => allowed.includes(name));
 }
 
-// RFC 8332 §3.3: server-sig-algs decides where there is a choice. Where there is none the list is
-// not asked: OpenSSH 7.4 leaves all but RSA out of it, and accepts them.
+// RFC 8332 §3.3: server-sig-algs decides between several algorithms. With a single one the list is
+// ignored: OpenSSH 7.4 lists only RSA, and accepts the others.
 function chooseAlgorithm(
   key: Signer,
   options: PublicKeyOptions,
@@ -144,9 +144,9 @@ async function probe(
     )
     : await dialog.request(PublicKeyProbe.encode(question));
   if (answer[0] === MSG.USERAUTH_FAILURE) return answer;
-  // Any other answer is refused here, a SUCCESS for a question among them.
+  // Any other answer is refused here, including SUCCESS for a query.
   const ok = UserauthPkOk.decode(answer);
-  // Some servers name the key's type, or another of its algorithms; OpenSSH looks at the key alone.
+  // Some servers name the key's type, or another of its algorithms; OpenSSH compares only the key.
   const names = [type, ...algorithms, ...legacyAlgorithms];
   if (!names.includes(ok.algorithm) || !equals(ok.publicKey, blob)) {
     throw new ProtocolError("The server accepts another key than the one it was asked about");

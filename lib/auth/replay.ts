@@ -2,18 +2,18 @@ import { AuthError } from "../errors.ts";
 import { MSG } from "../wire/numbers.ts";
 import type { AuthDialog, AuthMethod } from "./auth_method.ts";
 
-/** Methods whose messages are the same on another connection; the others sign what is new on each. */
+/** Methods whose messages are the same on another connection; the others sign data that differs on each. */
 const REPEATABLE: readonly string[] = ["password", "keyboard-interactive"];
 
-/** A method that is tried, and then again on other connections without asking anybody. */
+/** Records a method, so that it can be repeated on other connections without questions. */
 export interface Recording {
-  /** Tries it, as the method does. */
+  /** Tries the method. */
   authenticate(dialog: AuthDialog): Promise<Uint8Array>;
-  /** What says the same again. */
+  /** A method that repeats the recorded messages. */
   again(): AuthMethod;
 }
 
-/** Records what a method says to a server. */
+/** Records a method's messages to a server. */
 export function recording(method: AuthMethod): Recording {
   if (!REPEATABLE.includes(method.name)) {
     return { authenticate: (dialog) => method.authenticate(dialog), again: () => method };

@@ -23,43 +23,43 @@ import { type Attempt, type Outcome, SERVER_METHODS } from "./server_methods.ts"
 const ALGORITHMS = [...SIGNATURE_ALGORITHMS, ...CERTIFICATE_ALGORITHMS];
 
 /**
- * Requests that one login may take. Questions whether a key would do are no failed tries, so these
- * are counted too; no real client has this many keys.
+ * Maximum requests of one login. Queries whether a key is acceptable are not failures, so this bounds
+ * them; no real client has this many keys.
  */
 const MAX_REQUESTS = 64;
 
-/** One attempt that has been decided, for logs. */
+/** A decided login attempt, for logs. */
 export interface AuthAttempt {
-  /** The user who wants to log in, as the client wrote it: not to be trusted. */
+  /** The user name, as the client sent it: untrusted. */
   readonly user: string;
-  /** The method that was tried, as the client wrote it. */
+  /** The method, as the client sent it: untrusted. */
   readonly method: string;
   /** Whether it succeeded; more may still be required. */
   readonly accepted: boolean;
-  /** The key that was tried, if it is one that could be read. */
+  /** The key that was tried, if it could be read. */
   readonly key?: PublicKey;
-  /** What the policy threw. */
+  /** The error that the policy threw. */
   readonly error?: unknown;
 }
 
-/** How a server lets users in. */
+/** Options of a server's logins. */
 export interface ServerAuthOptions {
   /** Which users may log in, and how. */
   policy: ServerAuthPolicy;
-  /** Failed attempts before the server hangs up, 6 unless given. */
+  /** Failed attempts before the server disconnects, 6 by default. */
   maxTries?: number;
-  /** The signature algorithms that are accepted of keys and certificates; all that are safe unless given. */
+  /** The accepted signature algorithms of keys and certificates; by default all that are safe. */
   algorithms?: readonly string[];
   /** The client's address, for the policy. */
   remoteAddr?: Deno.Addr | null;
-  /** Is told of every attempt. */
+  /** Called with every attempt. */
   onAttempt?: (attempt: AuthAttempt) => void;
-  /** Gives up. */
+  /** Aborts the login. */
   signal?: AbortSignal;
 }
 
 /**
- * Lets a user in (RFC 4252), after the service has been accepted; telling success is its last act.
+ * Authenticates a user (RFC 4252), after the service has been accepted; sending SUCCESS is its last step.
  *
  * @throws {ProtocolError} If the client breaks the protocol or fails too often
  * @throws {TypeError} If the policy can accept no user
@@ -69,9 +69,9 @@ export function authenticateServer(link: Link, options: ServerAuthOptions): Prom
 }
 
 /**
- * Refuses a policy that can accept no user, or that requires what it does not offer.
+ * Checks that a policy can accept users, and requires only methods that it offers.
  *
- * @throws {TypeError} If it is such a policy
+ * @throws {TypeError} If it cannot
  */
 export function checkPolicy(policy: ServerAuthPolicy): void {
   requiredLists(policy);
@@ -95,7 +95,7 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<AcceptedLo
     const method = named === HOST_BOUND.METHOD ? "publickey" : named;
     next = null;
     if (requests === 0) sendBanner(guarded, policy, user);
-    // RFC 4252 §5: what one user has earned is not another's.
+    // RFC 4252 §5: successes of one user do not count for another.
     if (progress.user !== user) progress = new LoginProgress(user, lists);
 
     const row = SERVER_METHODS.find(({ name }) => name === method && progress.next.includes(name));
@@ -123,7 +123,8 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<AcceptedLo
       }
       if (++steps >= MAX_AUTH_STEPS) break;
     } else {
-      // RFC 4252 §5.2: "none" asks what is offered. That tells nothing, and is free at first.
+      // RFC 4252 §5.2: "none" asks for the offered methods. It reveals nothing, and does not count as
+      // a failure at first.
       const tellsNothing = method === "none" && row === undefined;
       if (!tellsNothing) await failureDelay(user, performance.now() - start, signal);
       const free = method === "none" && requests === 0;
@@ -138,7 +139,7 @@ async function letIn(link: Link, options: ServerAuthOptions): Promise<AcceptedLo
 }
 
 /**
- * The link for the methods: after the end, a policy's late answer has no effect.
+ * The link for the methods; after the end, a policy's late answer has no effect.
  *
  * @param onReceived Called with each message. A refusal takes its time from the client's last one on: what
  *   the client waits before it answers a question would choose the delay otherwise, and none after 5 s.
@@ -163,7 +164,7 @@ function guard(
   };
 }
 
-/** How work is done for a client until the end of the login; see {@linkcode Attempt.work}. */
+/** Schedules work for a client until the end of the login; see {@linkcode Attempt.work}. */
 function workUntil(signal: AbortSignal | undefined): Attempt["work"] {
   return async (isCostly, work) => {
     if (!isCostly) return work();

@@ -36,19 +36,19 @@ export interface Attempt {
   /** The signature algorithms that are accepted. */
   readonly algorithms: readonly string[];
   readonly user: string;
-  /** Where the client is. */
+  /** The client's origin. */
   readonly client: AuthClient;
-  /** The method as the client named it. */
+  /** The method's name, as the client sent it. */
   readonly method: string;
-  /** The method's own fields of the request. */
+  /** The method's fields of the request. */
   readonly data: Uint8Array;
-  /** Does work at once, or, if it is costly, when strangers may have their next share of the time. */
+  /** Does work immediately, or, if it is costly, in the next share of time for clients before login. */
   readonly work: <T>(isCostly: boolean, work: () => T) => Promise<T>;
 }
 
 /**
- * What came of an attempt. `answered` has had a message of its own that is neither success nor
- * failure; `abandoned` gets none, its client has sent another request instead.
+ * The result of an attempt. `answered`: another message than success or failure has been sent.
+ * `abandoned`: no answer is due, because the client has sent another request.
  */
 export type Outcome =
   | { readonly kind: "accepted"; readonly grant: Grant; readonly key?: PublicKey }
@@ -56,7 +56,7 @@ export type Outcome =
   | { readonly kind: "answered" }
   | { readonly kind: "abandoned"; readonly by: Uint8Array };
 
-/** A method as the server has it. */
+/** The server's side of a method. */
 export interface ServerMethod {
   readonly name: string;
   offered(policy: ServerAuthPolicy): boolean;
@@ -88,7 +88,7 @@ async function checkKey(attempt: Attempt): Promise<Outcome> {
   const { signature, hostKey, ...request } = readKeyRequest(attempt);
   const { algorithm, publicKey: blob } = request;
   const key = await acceptableKey(attempt, algorithm, blob);
-  // Bound to another host, it was not meant for us.
+  // A request bound to another host key is for another server.
   const isElsewhere = hostKey !== null && !equals(hostKey, link.host.hostKey.blob);
   if (key === null || isElsewhere) return { kind: "refused" };
 
@@ -99,7 +99,7 @@ async function checkKey(attempt: Attempt): Promise<Outcome> {
     return { kind: "answered" };
   }
   if (answer.kind === "refused" && key.bits > STRANGERS_RSA_BITS) return { ...answer, key };
-  // Verified whatever the policy says, so that the time is the same.
+  // Verified even if the policy refuses, so that the time is the same.
   const session = {
     sessionId: link.sessionId,
     number: MSG.USERAUTH_REQUEST,
@@ -119,7 +119,7 @@ async function checkKey(attempt: Attempt): Promise<Outcome> {
   return owned ? { ...answer, key } : { kind: "refused", key };
 }
 
-/** Any of the four forms: asked or signed, bound to a host key or not. */
+/** All four forms: query or signed, bound to a host key or not. */
 function readKeyRequest({ method, data }: Attempt) {
   const signed = data[0] !== 0;
   if (method === HOST_BOUND.METHOD) {
@@ -155,7 +155,7 @@ async function checkHost(attempt: Attempt): Promise<Outcome> {
   return owned ? { ...answer, key } : { kind: "refused", key };
 }
 
-/** The key, if its algorithm is accepted and it makes sense; the signature in a certificate is verified. */
+/** The key, if its algorithm is accepted and it is well-formed; a certificate's signature is verified. */
 async function acceptableKey(
   { algorithms, work }: Attempt,
   algorithm: string,
@@ -192,7 +192,7 @@ async function checkPassword({ link, policy, user, client, data }: Attempt): Pro
   }
 }
 
-// RFC 4256 §3.1; language and submethods are hints that need not be heeded.
+// RFC 4256 §3.1; language and submethods are hints that may be ignored.
 async function checkInteractive({ link, policy, user, client, data }: Attempt): Promise<Outcome> {
   InteractiveAuth.decode(data);
   const prompter = new Prompter(link);
@@ -207,7 +207,7 @@ interface Answer<T> {
   readonly error?: unknown;
 }
 
-/** Asks the policy; an exception is a refusal. */
+/** Calls the policy; an exception is a refusal. */
 async function consult<T>(question: () => T | Promise<T>): Promise<Answer<T>> {
   try {
     return { value: await question() };
@@ -216,12 +216,12 @@ async function consult<T>(question: () => T | Promise<T>): Promise<Answer<T>> {
   }
 }
 
-/** Whether the answer about a password is that it must be changed. */
+/** Whether the policy demands another password. */
 function isDemand(value: PasswordDecision | undefined): value is PasswordChangeDemand {
   return typeof value === "object" && value !== null && !(value instanceof Grant);
 }
 
-// `true` or a grant, and nothing that is merely truthy: a policy may be written in JavaScript.
+// Only `true` or a grant accepts; other truthy values do not, since a policy may be written in JavaScript.
 function verdict({ value, error }: Answer<unknown>): Outcome & { kind: "accepted" | "refused" } {
   if (value === true) return { kind: "accepted", grant: new Grant() };
   if (value instanceof Grant) return { kind: "accepted", grant: value };

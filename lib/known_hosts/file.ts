@@ -4,17 +4,17 @@ import { runtime } from "../runtime/runtime.ts";
 import { writeAll } from "../runtime/write_all.ts";
 import { KnownHosts } from "./known_hosts.ts";
 
-/** Who may read a file that is made anew, as `ssh` makes it. */
+/** The mode of a new file, as `ssh` creates it. */
 const FRESH_MODE = 0o600;
 
-/** Edits under way in this process, by path: each begins with the text that the last one has written. */
+/** Pending edits in this process, by path: each starts with the text that the previous one has written. */
 const edits = new Map<string, Promise<unknown>>();
 
 /**
- * Reads a `known_hosts` file; one that does not exist is empty. Needs `--allow-read` for it.
+ * Reads a `known_hosts` file; a missing file counts as empty. Needs `--allow-read` for it.
  *
  * @param path The file
- * @returns What it says
+ * @returns Its content
  *
  * @example
  * ```ts
@@ -30,16 +30,15 @@ export async function readKnownHosts(path: string | URL): Promise<KnownHosts> {
 }
 
 /**
- * Changes a `known_hosts` file: a program that reads it meanwhile sees all of the change or nothing, and
- * lines that other programs add meanwhile stay; `change` is called again then. What the change is not
- * about stays, comments, broken lines and the file's mode included.
+ * Changes a `known_hosts` file atomically. If another program changes the file in the meantime,
+ * `change` is called again with the new content. Comments, broken lines and the file's mode are kept.
  *
  * Needs `--allow-read` and `--allow-write` for the file, and for its folder unless lines are only
  * added.
  *
- * @param path The file; it is made if it does not exist
- * @param change Gives the new content
- * @returns Whether anything has changed
+ * @param path The file; created if it does not exist
+ * @param change Returns the new content
+ * @returns Whether the content has changed
  *
  * @example
  * ```ts
@@ -77,14 +76,14 @@ export function editKnownHosts(
   return edit;
 }
 
-/** Other programs that edit the file are kept out by a lock, if they ask for it, and noticed otherwise. */
+/** A lock keeps out other programs that use it; changes by the rest are detected. */
 async function rewrite(
   path: string | URL,
   change: (known: KnownHosts) => KnownHosts,
 ): Promise<boolean> {
   for (;;) {
     using lock = await lockOf(path);
-    // Another program may have put a new file in its place while this one waited.
+    // Another program may have replaced the file during the wait.
     if (lock !== null && !await isAt(lock, path)) continue;
     const before = await readText(path);
     const after = change(KnownHosts.parse(before)).toString();
@@ -97,9 +96,9 @@ async function rewrite(
   }
 }
 
-/** The file, locked against editors that lock it, too; null if there is none. */
+/** The file, locked against other programs that lock it; null if it does not exist. */
 async function lockOf(path: string | URL): Promise<OpenFile | null> {
-  // Locks of Windows would keep us out, too.
+  // On Windows the lock would exclude this program, too.
   if (runtime.os === "windows") return null;
   let file: OpenFile;
   try {
@@ -128,15 +127,15 @@ async function isAt(file: OpenFile, path: string | URL): Promise<boolean> {
 }
 
 async function append(path: string | URL, text: string): Promise<void> {
-  // Not writeTextFile, whose mode is set for a file that is there, too.
+  // Not writeTextFile, which sets the mode of an existing file, too.
   using file = await runtime.files.open(path, { append: true, create: true, mode: FRESH_MODE });
   await writeAll(file, new TextEncoder().encode(text));
 }
 
-/** Puts a new file in place of the old one; false if that has changed in the meantime. */
+/** Replaces the old file by a new one; false if the old one has changed in the meantime. */
 async function replace(path: string | URL, before: string, after: string): Promise<boolean> {
   const { files } = runtime;
-  // A link to the file stays one.
+  // A symbolic link is kept.
   const target = await files.realPath(path);
   const mode = (await files.stat(target)).mode ?? FRESH_MODE;
   const fresh = `${target}.${crypto.randomUUID()}`;

@@ -2,7 +2,7 @@ import { HostKeyError, type HostKeyProblem } from "../errors.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import type { CallOptions } from "../waiting.ts";
 
-/** The host that is being connected to, as the caller named it. */
+/** The host to connect to, as the caller named it. */
 export interface HostAddress {
   /** The name or address. */
   readonly hostname: string;
@@ -11,7 +11,7 @@ export interface HostAddress {
 }
 
 /**
- * Decides whether a server's host key is the right one.
+ * Decides whether to trust a server's host key.
  *
  * @example
  * ```ts
@@ -32,16 +32,16 @@ export interface HostAddress {
  */
 export interface HostKeyPolicy {
   /**
-   * Only `true` accepts; anything else, an exception included, refuses. The key may be a certificate:
-   * whose, by whom and until when is for the policy to judge.
+   * Only `true` accepts; anything else, exceptions included, refuses. The key may be a certificate;
+   * the policy must check its principals, authority and validity.
    *
    * @param options A signal that is aborted when the answer no longer counts
-   * @throws {HostKeyError} To say why
+   * @throws {HostKeyError} If the key is refused, with the reason
    */
   verify(host: HostAddress, key: PublicKey, options?: CallOptions): boolean | Promise<boolean>;
   /**
-   * The key types known for a host, so that they are asked for first, or names of signature
-   * algorithms, such as those of certificates where an authority is known.
+   * The known key types of a host, which are then preferred, or names of signature algorithms, such as
+   * those of certificates if an authority is known.
    *
    * @param options A signal that is aborted when the answer no longer counts
    */
@@ -50,11 +50,11 @@ export interface HostKeyPolicy {
     options?: CallOptions,
   ): readonly string[] | Promise<readonly string[]>;
   /**
-   * Learns and forgets keys of a host that was accepted and then said which keys it has.
+   * Adds and removes keys of an accepted host that has announced its keys.
    *
-   * @param shown The key that the connection rests on
-   * @param announced All keys that the host says it has
-   * @param prove Has the host prove that it holds keys; rejects unless it holds all of them
+   * @param shown The host key of the connection
+   * @param announced All keys that the host announced
+   * @param prove Asks the host to prove that it holds keys; rejects unless it holds all of them
    */
   update?(
     host: HostAddress,
@@ -64,12 +64,12 @@ export interface HostKeyPolicy {
   ): void | Promise<void>;
 }
 
-/** A host as messages show it: the name as given, `[name]:port` unless the port is 22. */
+/** A host for messages: the name as given, `[name]:port` unless the port is 22. */
 export function hostLabel(host: HostAddress): string {
   return host.port === 22 ? host.hostname : `[${host.hostname}]:${host.port}`;
 }
 
-/** The error about a key that is not accepted. */
+/** The error for a key that is not accepted. */
 export function refused(
   reason: HostKeyProblem,
   host: HostAddress,

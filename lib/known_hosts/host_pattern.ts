@@ -2,31 +2,31 @@ import { equalConstantTime, hmac } from "../crypto/digest.ts";
 import { decodeBase64, encodeBase64 } from "../encoding.ts";
 import { matchesWildcards } from "../patterns.ts";
 
-/** Whether a line of known_hosts is about a host, given as it is written there. */
+/** Whether a line of known_hosts matches a host, given in the notation of that file. */
 export type HostMatcher = (name: string) => boolean;
 
 const HASH_MARK = "|1|";
 const SHA1_BYTES = 20;
 
-/** A host as known_hosts has it: in lower case, `[name]:port` unless the port is 22. */
+/** A host in the notation of known_hosts: in lower case, `[name]:port` unless the port is 22. */
 export function knownHostsName(host: string, port: number): string {
   const name = host.toLowerCase();
   return port === 22 ? name : `[${name}]:${port}`;
 }
 
-/** A host name that tells nothing to who reads the file: `|1|salt|HMAC-SHA1(salt, name)`. */
+/** A host name that readers of the file cannot recover: `|1|salt|HMAC-SHA1(salt, name)`. */
 export function hashHostName(name: string, salt: Uint8Array): string {
   return `${HASH_MARK}${encodeBase64(salt)}|${encodeBase64(hashed(name, salt))}`;
 }
 
-/** The matcher of a line's first field; null if it is malformed. */
+/** The matcher for a line's first field; null if it is malformed. */
 export function hostMatcher(field: string): HostMatcher | null {
   return field.startsWith(HASH_MARK) ? hashMatcher(field) : patternMatcher(field);
 }
 
 /**
- * A line's first field when a host is taken out of it; null if none is left, as after a hash. Where a wildcard
- * stands for the host it stays for the others, and the host is excepted.
+ * A line's first field after removing a host; null if none is left, as for a hash. If a wildcard
+ * matches the host, it stays and an exception for the host is added.
  */
 export function withoutHost(field: string, name: string): string | null {
   const left = field.split(",")
@@ -36,7 +36,7 @@ export function withoutHost(field: string, name: string): string | null {
   return patternMatcher(hosts)(name) ? `${hosts},!${name}` : hosts;
 }
 
-/** Whether something among the names is no host's, and would mean something else if it came first. */
+/** Whether one of the names is not a host name, and would have another meaning at the start of the line. */
 function changesFirst(pattern: string): boolean {
   return /^[#@]/.test(pattern) || pattern.startsWith(HASH_MARK) || pattern !== pattern.trim();
 }
@@ -47,7 +47,7 @@ function hashMatcher(field: string): HostMatcher | null {
   return (name) => equalConstantTime(hashed(name, salt), hash);
 }
 
-// sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT": a negated match wins over all others of the line.
+// sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT": a negated match takes precedence over all others in the line.
 function patternMatcher(field: string): HostMatcher {
   const patterns = field.toLowerCase().split(",");
   const negated = patterns.filter((p) => p.startsWith("!")).map((p) => p.slice(1));

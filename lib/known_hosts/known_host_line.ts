@@ -4,33 +4,33 @@ import { printable } from "../errors.ts";
 import { Writer } from "../wire/writer.ts";
 import { type HostMatcher, hostMatcher } from "./host_pattern.ts";
 
-/** Longest comment kept, in characters: it is only ever shown. */
+/** Maximum length of a comment, in characters; the rest is dropped, since comments are only shown. */
 export const MAX_COMMENT = 1024;
 
-/** One line of known_hosts that is about a host. */
+/** One line of known_hosts that names hosts. */
 export interface KnownHost {
   /** The line's number, from 1. */
   readonly line: number;
-  /** What the line is about: a key of the host, an authority that certifies hosts, or a bad key. */
+  /** The kind of the line: a host key, an authority that certifies hosts, or a revoked key. */
   readonly marker: "" | "@cert-authority" | "@revoked";
-  /** The hosts as they stand there: patterns, or a hash. */
+  /** The hosts as written: patterns, or a hash. */
   readonly hosts: string;
   /** The type of the key. */
   readonly type: string;
-  /** The key as it travels; it may be of a type that is not supported. */
+  /** The key in wire format; its type may be unsupported. */
   readonly blob: Uint8Array;
-  /** What stands behind the key, or `""`. */
+  /** The comment, or `""`. */
   readonly comment: string;
 }
 
-/** The same with what decides about names. */
+/** The same with a matcher for names. */
 export interface HostEntry extends KnownHost {
   readonly matches: HostMatcher;
 }
 
 /**
  * One line, trimmed: an optional marker, the hosts, the key's type, the key in base64, perhaps a comment
- * (sshd(8)); null for a comment, and for what makes no sense.
+ * (sshd(8)); null for a comment or an invalid line.
  */
 export function parseHostLine(line: string, number: number): HostEntry | null {
   if (line.startsWith("#")) return null;
@@ -42,7 +42,7 @@ export function parseHostLine(line: string, number: number): HostEntry | null {
   const matches = hostMatcher(hosts);
   const blob = decodeBase64(base64);
   if (matches === null || blob === null) return null;
-  // The key itself is not parsed: a key of a type that we do not know still makes the host known.
+  // The key itself is not parsed: a key of an unknown type still makes the host known.
   if (!startsWith(blob, new Writer().text(type).take())) return null;
   const comment = printable(rest.join(" "), MAX_COMMENT);
   return { line: number, marker, hosts, matches, type, blob, comment };

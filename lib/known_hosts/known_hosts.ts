@@ -10,30 +10,31 @@ import type { Certificate, PublicKey } from "../keys/public_key.ts";
 /** Bytes of salt in a hashed host name: what OpenSSH uses, the length of a SHA-1. */
 const SALT_BYTES = 20;
 
-/** What known_hosts says about a host's key. */
+/** The verdict of known_hosts about a host's key. */
 export interface HostVerdict {
   /**
-   * `"trusted"`: the key is the host's. `"unknown"`: nothing is known of the host. `"changed"`: only
+   * `"trusted"`: the key is known for the host. `"unknown"`: no key is known for the host.
+   * `"changed"`: only
    * other keys of the host are known. `"revoked"`: the key must never be accepted.
    */
   readonly verdict: "trusted" | "unknown" | "changed" | "revoked";
-  /** The numbers of the lines that say so, from 1; for `"changed"` those of the other keys. */
+  /** The numbers of the lines that decided, from 1; for `"changed"` those of the other keys. */
   readonly lines: number[];
-  /** Why a certificate of a known authority did not count; the key was then looked up without it. */
+  /** Why a certificate of a known authority was ignored; the key was then looked up without it. */
   readonly problem?: CertificateError;
 }
 
 /** How to write a line of known_hosts. */
 export interface HostLineOptions {
-  /** Hides the host's name behind a hash. */
+  /** Hashes the host's name. */
   hash?: boolean;
-  /** What stands behind the key; none unless given. */
+  /** The comment; empty by default. */
   comment?: string;
 }
 
 /**
- * The host keys that a user trusts, in the format of OpenSSH's `known_hosts`. A value: changes make a
- * new one, and whatever a change is not about stays as it was, comments and broken lines included.
+ * The host keys that a user trusts, in the format of OpenSSH's `known_hosts`. It is immutable: changes
+ * return a new value, and keep comments and broken lines.
  *
  * @example
  * ```ts
@@ -65,7 +66,7 @@ export class KnownHosts {
   }
 
   /**
-   * Reads the text of a file; comments, and lines that make no sense, are skipped.
+   * Parses the text of a file; comments and invalid lines are skipped.
    *
    * @param text The text, perhaps of several files one after the other
    * @returns The known hosts
@@ -83,13 +84,13 @@ export class KnownHosts {
   }
 
   /**
-   * Looks a host's key up. A certificate counts if an authority for the host has signed it and it is
-   * valid now; otherwise its key is looked up as one without a certificate, as OpenSSH does.
+   * Looks up a host's key. A certificate is accepted if an authority for the host has signed it and it
+   * is valid now; otherwise its plain key is looked up, as OpenSSH does.
    *
-   * @param host The name or address that was asked for
+   * @param host The requested name or address
    * @param port The port
-   * @param key The key that the host showed
-   * @returns The verdict and the lines that it rests on
+   * @param key The key that the host presented
+   * @returns The verdict, and the lines that it is based on
    *
    * @example
    * ```ts
@@ -110,7 +111,7 @@ export class KnownHosts {
     const name = knownHostsName(host, port);
     const { certificate } = key;
     const plain = certificate?.publicKey ?? key;
-    // A key that leaked is not to be trusted on whichever port the line happens to name.
+    // A leaked key is refused on every port, not only on the one in the line.
     const bare = knownHostsName(host, 22);
     const bad = certificate ? [plain, certificate.authority] : [plain];
     const revoked = this.#entries.filter((entry) =>
@@ -124,15 +125,15 @@ export class KnownHosts {
     const known = this.#marked("", name);
     const matching = known.filter((entry) => equals(entry.blob, plain.blob));
     if (matching.length > 0) return { verdict: "trusted", lines: numbers(matching) };
-    // A key of another type counts as changed too: else an attacker need only show one of a type
-    // that the host never had.
+    // A key of another type counts as changed, too: otherwise an attacker could present a type that
+    // the host never had.
     const verdict = known.length > 0 ? "changed" : "unknown";
     const problem = certified?.problem;
     return { verdict, lines: numbers(known), ...(problem && { problem }) };
   }
 
   /**
-   * The types of the keys that are known for a host, so that those are asked for first.
+   * The types of the known keys of a host, so that they can be preferred.
    *
    * @param host The name or address
    * @param port The port
@@ -154,7 +155,7 @@ export class KnownHosts {
   }
 
   /**
-   * The lines that are about a host, as `ssh-keygen -F` finds them.
+   * The lines that match a host, as `ssh-keygen -F` finds them.
    *
    * @param host The name or address
    * @param port The port
@@ -181,14 +182,14 @@ export class KnownHosts {
   }
 
   /**
-   * Makes a host's key known; nothing changes if it is already.
+   * Adds a host's key, unless it is known already.
    *
    * @param host The name or address
    * @param port The port
    * @param key The host's key
    * @param options Whether to hash the name
    * @returns The new value
-   * @throws {TypeError} If the host's name would not be one plain field of a line
+   * @throws {TypeError} If the host's name is not a single plain field
    *
    * @example
    * ```ts
@@ -209,18 +210,18 @@ export class KnownHosts {
     if (this.#marked("", knownHostsName(host, port)).some(({ blob }) => equals(blob, key.blob))) {
       return this;
     }
-    // What follows the last line feed is the empty text, or a line whose end is missing.
+    // After the last line feed comes the empty string, or a line without a line feed.
     const lines = this.#lines.at(-1) === "" ? this.#lines.slice(0, -1) : this.#lines;
     return new KnownHosts([...lines, line, ""]);
   }
 
   /**
-   * Forgets a host's keys. Lines about authorities and revoked keys stay. A line that names other hosts
-   * as well stays for those.
+   * Removes a host's keys. Lines of authorities and revoked keys are kept, and so are the other hosts
+   * of a line.
    *
    * @param host The name or address
    * @param port The port
-   * @param key The only key to forget; all of them unless given
+   * @param key The key to remove; by default all
    * @returns The new value
    *
    * @example
@@ -247,14 +248,14 @@ export class KnownHosts {
   }
 
   /**
-   * Writes the line that makes a host known.
+   * Formats the line for a host's key.
    *
    * @param host The name or address
    * @param port The port
    * @param key The host's key
    * @param options Whether to hash the name
    * @returns The line, without its end
-   * @throws {TypeError} If the host's name would not be one plain field of the line
+   * @throws {TypeError} If the host's name is not a single plain field
    *
    * @example
    * ```ts
@@ -271,7 +272,7 @@ export class KnownHosts {
    * ```
    */
   static line(host: string, port: number, key: PublicKey, options: HostLineOptions = {}): string {
-    // Any of these would make the line mean another host, or many of them.
+    // Any of these characters would make the line match other hosts.
     if (!/^[^\s,*?!|#@\p{Cc}]+$/u.test(host)) {
       throw new TypeError("Host name has characters that known_hosts cannot hold");
     }

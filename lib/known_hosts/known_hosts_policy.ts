@@ -8,32 +8,32 @@ import { changesOf, type HostKeyChanges } from "./update.ts";
 import { plainMessage } from "../error_messages.ts";
 
 /**
- * How {@linkcode knownHosts} treats a host that the files do not know, and one that has new keys.
+ * Options of {@linkcode knownHosts}: how to treat unknown hosts, and new keys of known ones.
  */
 export interface KnownHostsOptions {
   /**
-   * `"refuse"` (the default) ends the connection, `"add"` writes the key to the first file and goes
-   * on; a function is asked, and the key is added if it returns true.
+   * `"refuse"` (the default) ends the connection, `"add"` writes the key to the first file and accepts
+   * it; a function decides, and the key is added if it returns true.
    */
   readonly unknown?:
     | "refuse"
     | "add"
     | ((host: HostAddress, key: PublicKey) => boolean | Promise<boolean>);
-  /** Whether an added line hides the host's name, as OpenSSH's HashKnownHosts. */
+  /** Whether to hash the host's name in added lines, as with OpenSSH's HashKnownHosts. */
   readonly hash?: boolean;
   /**
-   * Whether the first file follows the keys that a known host proves to have, as OpenSSH's
-   * UpdateHostKeys: new ones are added and those that it has no more are removed. A function is asked.
+   * Whether to update the first file with the keys that a known host proves to have, as with OpenSSH's
+   * UpdateHostKeys: new keys are added and old ones removed. A function decides in each case.
    */
   readonly update?:
     | boolean
     | ((host: HostAddress, changes: HostKeyChanges) => boolean | Promise<boolean>);
-  /** Known hosts from elsewhere, which count as much as those of the files. */
+  /** Another source of known hosts, used like the files. */
   readonly source?: KnownHostsSource;
 }
 
 /**
- * Known hosts that are in no file, such as those of a directory service; as OpenSSH's KnownHostsCommand.
+ * Known hosts from another source than files, such as a directory service or OpenSSH's KnownHostsCommand.
  *
  * @example
  * ```ts
@@ -58,12 +58,12 @@ export interface KnownHostsOptions {
  * ```
  */
 export interface KnownHostsSource {
-  /** What messages call it. */
+  /** The name in messages. */
   readonly name: string;
   /**
-   * Looks a host up; if that fails the connection does, too.
+   * Looks up a host; an error ends the connection.
    *
-   * @param key The key that the host showed; null before, when algorithms are chosen
+   * @param key The key that the host presented; null while algorithms are chosen
    * @param options A signal that is aborted when the answer no longer counts
    */
   find(
@@ -73,16 +73,16 @@ export interface KnownHostsSource {
   ): KnownHosts | Promise<KnownHosts>;
 }
 
-/** What one file, or the source besides them, says. */
+/** The verdict of one file, or of the other source. */
 interface PlaceVerdict extends HostVerdict {
   readonly place: string | URL;
 }
 
 /**
  * Trusts the host keys of one or more `known_hosts` files (sshd(8)), and host certificates of the
- * authorities in them. A key that differs from the known one is always refused. A file that does not
- * exist is an empty one. As with `ssh`, a key that is known for the host without a port is good for
- * every port of which nothing else is known.
+ * authorities in them. A key that differs from the known one is always refused. A missing file counts
+ * as empty. As with `ssh`, a key that is known for the host without a port is accepted on every port
+ * without keys of its own.
  *
  * @param paths The files; a new key goes to the first. Reading needs `--allow-read`, adding
  *   `--allow-write`
@@ -108,7 +108,7 @@ export function knownHosts(
   return trustFiles(Array.isArray(paths) ? paths : [paths], options, waysOn);
 }
 
-/** What one can do about an unknown key, in a program. */
+/** The advice about unknown keys for programs. */
 export function waysOn(file: string | URL | undefined, key: PublicKey): string {
   const files = file === undefined
     ? ""
@@ -120,7 +120,7 @@ export function waysOn(file: string | URL | undefined, key: PublicKey): string {
 /**
  * Trusts the host keys of files.
  *
- * @param advice What errors about an unknown key end with, by the first file
+ * @param advice Returns the end of errors about an unknown key, given the first file
  */
 export function trustFiles(
   files: readonly (string | URL)[],
@@ -178,7 +178,7 @@ export function trustFiles(
 }
 
 interface Judgement extends Pick<HostVerdict, "verdict" | "problem"> {
-  /** What the verdict rests on, in words. */
+  /** The reason for the verdict, in words. */
   readonly because: string;
 }
 
@@ -206,7 +206,7 @@ async function judge(
   return bare.verdict === "trusted" ? bare : judged;
 }
 
-/** The worst verdict of any file counts first: a revoked key is revoked wherever it says so. */
+/** The worst verdict of all files counts: a key revoked in one file is revoked. */
 function combine(verdicts: readonly PlaceVerdict[]): Judgement {
   const problem = verdicts.find(({ problem }) => problem)?.problem;
   const first = (wanted: HostVerdict["verdict"]) =>

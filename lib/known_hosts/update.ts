@@ -5,18 +5,18 @@ import { KeyFormatError } from "../errors.ts";
 import { parsePublicKey, type PublicKey } from "../keys/public_key.ts";
 import type { HostAddress } from "./host_key_policy.ts";
 
-/** What a host's keys are to become. */
+/** The changes to a host's known keys. */
 export interface HostKeyChanges {
-  /** Keys that are not known yet; the host has proved that it holds them. */
+  /** New keys, which the host has proved that it holds. */
   readonly added: readonly PublicKey[];
-  /** Known keys that the host does not have any more. */
+  /** Known keys that the host no longer has. */
   readonly removed: readonly PublicKey[];
 }
 
 /**
- * How the lines about a host differ from the keys that it says it has; null if there is nothing to
- * change, or if they are not to be changed by a host's word: when the key that was shown is not among
- * them, when an authority vouches for the host, or when they are about other hosts as well.
+ * How the lines of a host differ from the keys that it announced; null if nothing changes, or if the
+ * lines must not change: when the presented key is not among them, when an authority vouches for the
+ * host, or when they match other hosts as well.
  */
 export function changesOf(
   known: KnownHosts,
@@ -33,7 +33,7 @@ export function changesOf(
   const added = announced.filter((key) => !has(key) && !isBad(key));
   const removed = own.map(keyOf).filter((key) => key !== null)
     .filter((key) => !announced.some((other) => other.equals(key)));
-  // A host that does not announce the key that it has just shown makes no sense.
+  // A host that does not announce the key that it has just presented contradicts itself.
   if (removed.some((key) => key.equals(shown))) return null;
   return added.length > 0 || removed.length > 0 ? { added, removed } : null;
 }
@@ -42,7 +42,7 @@ function isShared({ marker, hosts }: KnownHost): boolean {
   return marker === "@cert-authority" || (marker === "" && /[*?!,]/.test(hosts));
 }
 
-/** The key of a line; null if it is of a type that we do not know and so cannot say anything about. */
+/** The key of a line; null if its type is unknown. */
 function keyOf({ blob }: KnownHost): PublicKey | null {
   try {
     return parsePublicKey(blob);

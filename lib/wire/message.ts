@@ -2,7 +2,7 @@ import { ProtocolError } from "../errors.ts";
 import { Reader } from "./reader.ts";
 import { Writer } from "./writer.ts";
 
-/** How one field is read and written. */
+/** Reads and writes one field. */
 export interface Kind<T> {
   read(reader: Reader): T;
   write(writer: Writer, value: T): void;
@@ -45,7 +45,7 @@ export type FieldValues<F extends Fields> = {
   [K in keyof F]: F[K] extends Kind<infer T> ? T : never;
 };
 
-/** The value that a table of fields stands for. */
+/** The value that a table of fields describes. */
 export type ValueOf<M> = M extends MessageLayout<infer V> ? V : never;
 
 /** One row of the message table: a number and an ordered list of fields. */
@@ -81,9 +81,9 @@ export interface Layout<V> {
   encode(value: V): Uint8Array<ArrayBuffer>;
   /** @throws {ProtocolError} If the bytes are too short or too long */
   decode(bytes: Uint8Array): V;
-  /** Writes the fields after what is written already. */
+  /** Appends the fields. */
   write(writer: Writer, value: V): Writer;
-  /** Reads the fields, which must be all that is left. */
+  /** Reads the fields, which must end the message. */
   read(reader: Reader): V;
 }
 

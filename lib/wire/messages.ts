@@ -18,7 +18,7 @@ export const Disconnect = message("DISCONNECT", 1, {
   description: text,
   language: text,
 });
-// RFC 4253 §11.2; the data is never looked at.
+// RFC 4253 §11.2; the data is ignored.
 export const Ignore = message("IGNORE", 2, { data: string });
 // RFC 4253 §11.4
 export const Unimplemented = message("UNIMPLEMENTED", 3, { sequence: uint32 });
@@ -49,14 +49,14 @@ export const KexInit = message("KEXINIT", 20, {
 // RFC 4253 §7.3
 export const NewKeys = message("NEWKEYS", 21, {});
 // RFC 5656 §4, RFC 8731 §3, draft-ietf-sshm-mlkem-hybrid-kex §2.3: one shape for all of them. That of
-// RFC 4253 §8 is the same, with mpints for the public values, which travel as strings do.
+// RFC 4253 §8 is the same, with mpints for the public values, which are encoded like strings.
 export const KexEcdhInit = message("KEX_ECDH_INIT", 30, { publicValue: string });
 export const KexEcdhReply = message("KEX_ECDH_REPLY", 31, {
   hostKey: string,
   publicValue: string,
   signature: string,
 });
-// RFC 4419 §5; 31 is the answer to 34, and 33 that to 32.
+// RFC 4419 §5; 31 answers 34, and 33 answers 32.
 export const KexDhGexRequest = message("KEX_DH_GEX_REQUEST", 34, {
   min: uint32,
   preferred: uint32,

@@ -51,7 +51,7 @@ export class Reader {
     return this.bytes(this.u32());
   }
 
-  /** A `string` of UTF-8 text; what is not UTF-8 becomes U+FFFD. */
+  /** A `string` of UTF-8 text; invalid bytes become U+FFFD. */
   text(): string {
     return utf8.decode(this.string());
   }
@@ -65,14 +65,14 @@ export class Reader {
     return withoutNul(this.text()).split(",").filter((name) => name !== "");
   }
 
-  /** Text of a C program, which may end with a NUL; OpenSSH takes it so. */
+  /** Text that may end with a NUL, as from a C program; OpenSSH accepts it. */
   cText(): string {
     return withoutNul(this.text());
   }
 
   /**
-   * A non-negative `mpint` as its magnitude without leading zeros; zero is empty. Needless zeros are
-   * accepted although RFC 4251 §5 forbids them: routers and agents write them, and OpenSSH reads them.
+   * A non-negative `mpint` as its magnitude without leading zeros; zero is empty. Extra zeros are
+   * accepted although RFC 4251 §5 forbids them: routers and agents send them, and OpenSSH accepts them.
    */
   mpint(): Uint8Array {
     const value = this.string();
@@ -81,7 +81,7 @@ export class Reader {
     return withoutLeadingZeros(value);
   }
 
-  /** What is left of the payload. */
+  /** The rest of the payload. */
   remainder(): Uint8Array {
     return this.bytes(this.remaining);
   }

@@ -1,4 +1,4 @@
-/** What follows the type of a channel open, a channel request or a global request. */
+/** The fields after the type of a channel open, a channel request or a global request. */
 import { boolean, byte, cText, layout, string, text, uint32 } from "./message.ts";
 
 // RFC 4254 §6.2
@@ -56,7 +56,7 @@ export const StreamlocalForward = layout({ path: text });
 export const DirectStreamlocal = layout({ path: text, reserved: text, reservedNumber: uint32 });
 export const ForwardedStreamlocal = layout({ path: text, reserved: text });
 
-// draft-miller-sshm-hostkey-update §3: what a server signs with each key that it is asked to prove.
+// draft-miller-sshm-hostkey-update §3: the data that a server signs with each key to prove.
 export const HostKeyProved = layout({ purpose: text, sessionId: string, hostKey: string });
 
 // RFC 4252 §8
@@ -72,7 +72,8 @@ export const PublicKeyAuth = layout({
   publicKey: string,
   signature: string,
 });
-// OpenSSH PROTOCOL §3.1: the same with the server's host key, so that a signature is for one host.
+// OpenSSH PROTOCOL §3.1: the same with the server's host key, so that a signature is valid for one
+// host only.
 export const HostBoundProbe = layout({
   signed: boolean,
   algorithm: text,
@@ -105,7 +106,7 @@ export const HostBasedAuth = layout({
   userName: text,
   signature: string,
 });
-// RFC 4252 §9: what a hostbased signature is over, the session identifier first.
+// RFC 4252 §9: the data under a hostbased signature, the session identifier first.
 export const HostBasedSigned = layout({
   sessionId: string,
   number: byte,
@@ -117,7 +118,7 @@ export const HostBasedSigned = layout({
   hostName: text,
   userName: text,
 });
-// RFC 4252 §7: what a publickey signature is over, the session identifier first.
+// RFC 4252 §7: the data under a publickey signature, the session identifier first.
 export const PublicKeySigned = layout({
   sessionId: string,
   number: byte,

@@ -60,7 +60,10 @@ export class Writer {
     return this.text(value.join(","));
   }
 
-  /** A magnitude as an `mpint`: leading zeros go, one comes if the top bit is set (RFC 4251 §5). */
+  /**
+   * A magnitude as an `mpint`: leading zeros are dropped, and one is added if the top bit is set (RFC
+   * 4251 §5).
+   */
   mpint(magnitude: Uint8Array): this {
     const stripped = withoutLeadingZeros(magnitude);
     if (stripped.length === 0) return this.u32(0);
@@ -85,7 +88,7 @@ export class Writer {
     if (end > this.#bytes.length) {
       const grown = new Uint8Array(Math.max(end, this.#bytes.length * 2));
       grown.set(this.#bytes.subarray(0, at));
-      // A secret may be among what was written (a password, a shared secret).
+      // The content may include a secret (a password, a shared secret).
       this.#bytes.fill(0);
       this.#bytes = grown;
       this.#view = new DataView(grown.buffer);
