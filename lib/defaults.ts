@@ -185,6 +185,9 @@ export const RECONNECT_SETTLED_MS = 5_000;
 /** Tunnels whose gateway was lost try again after this many milliseconds: it may be starting. */
 export const TUNNELS_RETRY_MS = 1_000;
 
+/** Losses in a row without an answer, after which an SFTP request is given up: it may be what ends connections. */
+export const SFTP_REPEATS = 16;
+
 /** Hosts of a fleet that are worked on at once: what pssh does, and few enough for a laptop's descriptors. */
 export const FLEET_CONCURRENCY = 32;
 

@@ -337,13 +337,24 @@ export class Client implements AsyncDisposable {
       return channel && await startOn(channel, program, wait);
     };
     const connections = this.#further?.count;
-    const channel = await this.subsystem(subsystem, options);
-    return await SftpClient.open(channel, {
-      ...options,
-      ...quirks,
-      further,
-      ...connections && { connections },
-    });
+    const open = async (live: LiveConnection, wait: WaitOptions) =>
+      await startOn(await live.sessions.open(wait), program, wait);
+    return await current.run(async (first) => {
+      let live = first;
+      const channel = await open(live, options);
+      const reopen = async (signal: AbortSignal) => {
+        if (!live.connection.isOver) return null; // the server has closed the channel alone
+        await current.after(live, signal);
+        return await current.run((next) => open(live = next, { signal }), signal);
+      };
+      return await SftpClient.open(channel, {
+        ...options,
+        ...quirks,
+        further,
+        ...connections && { connections },
+        ...current.isResilient && { reopen },
+      });
+    }, options.signal);
   }
 
   /** A session on a further connection, where no caller needs its place; null if there is no room for it. */

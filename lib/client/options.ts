@@ -66,8 +66,8 @@ export interface ConnectOptions {
   readonly connections?: number;
   /**
    * Connects again when the connection is lost: as before, to the same host key, and with the answers that let in the
-   * first time, which stay in memory for that. Tunnels and listeners come back, and what is asked for meanwhile waits. A
-   * command that was running fails. True is with the usual pauses and tries.
+   * first time, which stay in memory for that. Tunnels and listeners come back, SFTP and its transfers continue, and what
+   * is asked for meanwhile waits. A command that was running fails. True is with the usual pauses and tries.
    */
   readonly resilient?: boolean | ResilientOptions;
   /**

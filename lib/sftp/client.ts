@@ -104,7 +104,8 @@ export class SftpClient implements AsyncDisposable {
    * read or write, which are as many as the server takes unless given, whether the server has
    * SYMLINK's paths in the draft's order instead of OpenSSH's, whether it has check-file without announcing it,
    * and a function that opens further channels to the same server, for large files; it resolves to null if there
-   * is no room for one. `connections` is how many connections they are on
+   * is no room for one. `connections` is how many connections they are on. `reopen` opens a channel in place of this
+   * one after the connection was lost; null if it was not. Then the session continues on it
    * @returns The client
    * @throws {SftpError} If the other end is not an SFTP server of version 3
    */
@@ -116,6 +117,7 @@ export class SftpClient implements AsyncDisposable {
       linkFirst?: boolean;
       checkFile?: boolean;
       connections?: number;
+      reopen?: (signal: AbortSignal) => Promise<SftpChannel | null>;
       further?: (
         giveWay: () => void,
         options: { readonly signal: AbortSignal },

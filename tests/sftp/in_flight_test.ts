@@ -3,6 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { SftpClient, SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
 import { EXTENSION } from "../../lib/sftp/protocol/numbers.ts";
 import { ReadAhead } from "../../lib/sftp/remote/read_ahead.ts";
+import { OpenHandle } from "../../lib/sftp/remote/open_handle.ts";
 import { RemoteFile } from "../../lib/sftp/remote/remote_file.ts";
 import { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
 import { WriteBehind } from "../../lib/sftp/remote/write_behind.ts";
@@ -506,7 +507,7 @@ Deno.test("the blocks of a write behind fill their requests, up to 256 KiB", asy
   const { session } = await server.connect();
   const unit = (writeLength: number) => {
     const lengths = { readLength: 1, writeLength, written: true };
-    return new WriteBehind(new RemoteFile(session, new Uint8Array(1), "/x", lengths)).unit;
+    return new WriteBehind(new RemoteFile(session, new OpenHandle("/x", 2), "/x", lengths)).unit;
   };
   assertEquals([32_768, 29_240, 29_155, 1000, 261_120].map(unit), [
     262_144,

@@ -11,6 +11,7 @@ import {
 } from "../../lib/sftp/mod.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { EXTENSION, FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { OpenHandle } from "../../lib/sftp/remote/open_handle.ts";
 import { ClientSession } from "../../lib/sftp/remote/client_session.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { channelTo, frame, handle, type PeerOptions, RawPeer, status } from "./raw.ts";
@@ -363,7 +364,7 @@ Deno.test("a status of success is no answer where a value is wanted, and EOF is 
     'Cannot stat "/x" on the server: the server\'s answer is malformed: Answer of the wrong type 101',
   );
   const into = () => new Uint8Array(1);
-  assertEquals(await session.read(handle, 0, 1, into, call), 0);
+  assertEquals(await session.read(new OpenHandle("/x", 1), 0, 1, into, call), 0);
   assertEquals(await refusal(session.command(msg.Mkdir, { path: "/", attributes: {} }, call)), 1);
   await session.close();
 });

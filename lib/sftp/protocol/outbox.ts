@@ -101,7 +101,16 @@ export class Outbox {
       this.#state = "failed";
       this.#chunks = [];
       this.#joined = null;
+      this.#releases.unshift(...releases);
       this.#failed(cause);
     }
+  }
+
+  /** Gives up what is queued, and releases it. */
+  drop(): void {
+    this.#state = "failed";
+    this.#chunks = [];
+    this.#joined = null;
+    for (const release of this.#releases.splice(0)) release();
   }
 }

@@ -1,19 +1,27 @@
 import { withLimits } from "../../waiting.ts";
-import { ClosedError, ProtocolError, SftpError } from "../../errors.ts";
-import { CLOSE_LINGER_MS, SFTP_MAX_MESSAGE, SFTP_TIMEOUT_MS } from "../../defaults.ts";
-import { type AnswerHandler, AnswerParser, type PendingRead } from "./answer_parser.ts";
+import { ClosedError, ProtocolError, type SftpError } from "../../errors.ts";
+import {
+  CLOSE_LINGER_MS,
+  SFTP_MAX_MESSAGE,
+  SFTP_REPEATS,
+  SFTP_TIMEOUT_MS,
+} from "../../defaults.ts";
+import { type Asked, lookAfter, policyOf, renamingOf } from "./again.ts";
+import type { PendingRead } from "./answer_parser.ts";
 import type { Layout } from "../../wire/message.ts";
 import { PathEstimate } from "./pacing.ts";
 import { Cancellations } from "./cancellations.ts";
-import { consume, type SftpChannel, type SftpChannelState } from "../protocol/channel.ts";
-import { errorLine, StrayText } from "./stray_text.ts";
+import type { Attributes } from "../protocol/attributes.ts";
+import type { SftpChannel, SftpChannelState } from "../protocol/channel.ts";
 import * as msg from "../protocol/messages.ts";
-import { FXP, SFTP_VERSION } from "../protocol/numbers.ts";
-import { Outbox } from "../protocol/outbox.ts";
+import { FXP } from "../protocol/numbers.ts";
+import { answerLost, OpenHandle } from "./open_handle.ts";
+import { type Extensions, SessionChannel, type SessionChannelEvents } from "./session_channel.ts";
 import {
   type Call,
-  lost,
+  isRefusal,
   malformed,
+  nullIfRefused,
   sessionError,
   sftpError,
   SftpStatus,
@@ -24,17 +32,33 @@ export type { SftpChannel } from "../protocol/channel.ts";
 /** The most cancelled requests without an answer, before the server counts as not answering. */
 const MAX_ABANDONED = 4096;
 
-/** The last version of the protocol that a draft describes. */
-const LATEST_VERSION = 6;
-
 /** A request other than READ. */
 const NO_READ: PendingRead = { length: 0, into: null };
+
+/**
+ * Opens a channel in place of one that was lost with its connection; null if there is nothing to open it on. It waits
+ * for the connection.
+ */
+export type ReopenChannel = (signal: AbortSignal) => Promise<SftpChannel | null>;
 
 /** A request that waits for its answer. */
 interface Pending {
   readonly call: Call;
   readonly reply: msg.Row<unknown>;
-  readonly sentAt: number;
+  readonly encode: (id: number) => Uint8Array[];
+  /** The request for what may have to be looked at; null for READ and WRITE. */
+  readonly asked: Asked | null;
+  /** The open file that it is about. */
+  readonly handle: OpenHandle | null;
+  /** How long the file is if it is a WRITE and is done. */
+  readonly end: number;
+  /** When it was sent; Infinity while it waits for the session to be renewed. */
+  sentAt: number;
+  /** How often it was sent; Infinity if it is part of renewing the session. */
+  sends: number;
+  /** The loss after which it was looked at and made again; null unless it was. */
+  loss: SftpError | null;
+  isLookedAt: boolean;
   /** Milliseconds until the answer is late. */
   readonly timeout: number;
   /** Whether no other request was in flight, so that its time is one round trip. */
@@ -47,23 +71,40 @@ interface Pending {
   reject(cause: unknown): void;
 }
 
+/** What a request is about, besides its fields. */
+interface Subject {
+  readonly asked?: Asked | null;
+  readonly handle?: OpenHandle | null;
+  readonly end?: number;
+  /** Called when the channel has taken the request. */
+  readonly sent?: (() => void) | undefined;
+  /** Whether it is part of renewing the session: sent at once, and never again. */
+  readonly renews?: boolean;
+}
+
+const NOTHING: Subject = {};
+
 /**
  * The client's end of the protocol: numbers requests, matches answers, and ends once, with one error. Data of
  * a READ is copied from the packets to the caller's memory directly.
  */
 export class ClientSession {
-  readonly #channel: SftpChannel;
-  readonly #outbox: Outbox;
+  #channel: SessionChannel;
   readonly #timeout: number;
-  readonly #greeting: PromiseWithResolvers<ReadonlyMap<string, string>> = Promise.withResolvers();
-  #extensions: ReadonlyMap<string, string> | null = null;
   /** The extensions before the server has announced any. */
-  #assumed: ReadonlyMap<string, string> = new Map();
+  readonly #assumed: Extensions;
+  #reopen: ReopenChannel | null = null;
+  /** What is open, if it is to be opened again. */
+  readonly #handles: Set<OpenHandle> = new Set();
+  /** Gives up renewing; null unless the channel was lost. */
+  #renewal: AbortController | null = null;
   readonly #pending: Map<number, Pending> = new Map();
   readonly #abandoned: Map<number, Pending> = new Map();
   readonly #cancellable: Cancellations = new Cancellations((id, reason) =>
     this.#abandon(id, reason)
   );
+  /** Losses since a request was answered. */
+  #losses = 0;
   #nextId = 0;
   #closing: Promise<void> | null = null;
   #cause: Error | null = null;
@@ -73,30 +114,27 @@ export class ClientSession {
   /** The shortest round trip of a request that was alone, in milliseconds. */
   #roundTrip = Infinity;
   #oldestSince = 0;
-  #receiving: Promise<void> = Promise.resolve();
 
-  private constructor(channel: SftpChannel, timeout: number) {
-    this.#channel = channel;
+  private constructor(channel: SftpChannel, timeout: number, assumed: Extensions = new Map()) {
     this.#timeout = timeout;
-    this.#outbox = new Outbox(channel, (cause) => {
-      // Before the greeting, what the server has sent says more than the failure to write to it.
-      if (this.#extensions !== null) this.#fail(lost(cause));
-      else this.#receiving.then(() => this.#fail(lost(cause)));
-    });
+    this.#assumed = assumed;
+    this.#channel = this.#greeted(channel);
   }
 
   /** Exchanges INIT and VERSION (filexfer-02 §4). */
   static async open(
     channel: SftpChannel,
-    { signal, timeout = SFTP_TIMEOUT_MS }: {
+    { signal, timeout = SFTP_TIMEOUT_MS, reopen = null }: {
       signal?: AbortSignal | undefined;
       timeout?: number | undefined;
+      reopen?: ReopenChannel | null | undefined;
     },
   ): Promise<ClientSession> {
-    const session = ClientSession.start(channel, timeout);
+    const session = new ClientSession(channel, timeout);
     const late = () => sessionError(SftpStatus.CONNECTION_LOST, `no answer in ${timeout} ms`);
     try {
-      await withLimits(session.#greeting.promise, { signal, timeout, late });
+      await withLimits(session.#channel.greeted, { signal, timeout, late });
+      session.#reopen = reopen;
       return session;
     } catch (cause) {
       channel.close().catch(() => {}); // not awaited: the server need not answer
@@ -111,19 +149,19 @@ export class ClientSession {
   static start(
     channel: SftpChannel,
     timeout: number = SFTP_TIMEOUT_MS,
-    extensions: ReadonlyMap<string, string> = new Map(),
+    extensions: Extensions = new Map(),
   ): ClientSession {
-    const session = new ClientSession(channel, timeout);
-    session.#assumed = extensions;
-    session.#greeting.promise.catch(() => {}); // it ends the session, if nothing waits for it
-    session.#outbox.push([msg.encodeVersion(FXP.INIT, SFTP_VERSION)]);
-    session.#receiving = session.#receive();
-    return session;
+    return new ClientSession(channel, timeout, extensions);
   }
 
   /** The extensions that the server announced. */
-  get extensions(): ReadonlyMap<string, string> {
-    return this.#extensions ?? this.#assumed;
+  get extensions(): Extensions {
+    return this.#channel.extensions ?? this.#assumed;
+  }
+
+  /** Whether a lost channel is followed by another one. */
+  get isRenewable(): boolean {
+    return this.#reopen !== null;
   }
 
   /** Why the session has ended; null while it is open. */
@@ -133,7 +171,7 @@ export class ClientSession {
 
   /** How the server limits what is sent; undefined if that is not known. */
   get flow(): SftpChannelState | undefined {
-    return this.#channel.state;
+    return this.#channel.flow;
   }
 
   /** Measurements of the network path, separate for reads and writes. */
@@ -142,14 +180,56 @@ export class ClientSession {
     write: new PathEstimate(() => this.#roundTrip),
   };
 
-  /** Sends a request; resolves to the answer of the expected kind. */
-  request<Q, A>(row: msg.Row<Q>, value: Q, reply: msg.Row<A>, call: Call): Promise<A> {
-    return this.#send(call, reply, (id) => [sendable(row.encode(id, value))]) as Promise<A>;
+  /**
+   * Sends a request; resolves to the answer of the expected kind.
+   *
+   * @param handle The open file that it is about, which the fields read when they are encoded
+   */
+  request<Q, A>(
+    row: msg.Row<Q>,
+    value: Q,
+    reply: msg.Row<A>,
+    call: Call,
+    handle: OpenHandle | null = null,
+  ): Promise<A> {
+    const encode = (id: number) => [sendable(row.encode(id, value))];
+    const asked = { row: row as msg.Row<unknown>, value };
+    return this.#send(call, reply, encode, NO_READ, { asked, handle }) as Promise<A>;
   }
 
   /** Sends a request that is answered by a status alone. */
-  async command<Q>(row: msg.Row<Q>, value: Q, call: Call): Promise<void> {
-    await this.request(row, value, msg.Status, call);
+  async command<Q>(row: msg.Row<Q>, value: Q, call: Call, handle?: OpenHandle): Promise<void> {
+    await this.request(row, value, msg.Status, call, handle);
+  }
+
+  /**
+   * Opens a file.
+   *
+   * @param isOwnName Whether no other has the name of a new file, so that one that is there after a loss is this one
+   */
+  async open(
+    path: string,
+    flags: number,
+    attributes: Attributes,
+    call: Call,
+    isOwnName = false,
+  ): Promise<OpenHandle> {
+    const file = new OpenHandle(path, flags, isOwnName);
+    // Asked for before the file is opened, so that it takes no round trip.
+    const seeing = this.isRenewable && !file.writes
+      ? nullIfRefused(this.request(msg.Stat, { path }, msg.Attrs, call))
+      : null;
+    seeing?.catch(() => {}); // the open fails, too
+    await this.request(msg.Open, { path, flags, attributes }, msg.Handle, call, file);
+    if (seeing !== null) file.seen = (await seeing)?.attributes ?? null;
+    return file;
+  }
+
+  /** Opens a folder to be listed. */
+  async openFolder(path: string, call: Call): Promise<OpenHandle> {
+    const folder = new OpenHandle(path, null);
+    await this.request(msg.Opendir, { path }, msg.Handle, call, folder);
+    return folder;
   }
 
   /**
@@ -159,12 +239,14 @@ export class ClientSession {
    */
   async extended<A>(
     request: string,
-    data: Uint8Array,
+    data: Uint8Array | (() => Uint8Array),
     reply: msg.Row<A>,
     call: Call,
+    handle?: OpenHandle,
   ): Promise<A> {
     if (!this.extensions.has(request)) throw sftpError(SftpStatus.OP_UNSUPPORTED, call);
-    return await this.request(msg.Extended, { request, data }, reply, call);
+    const value = typeof data === "function" ? lazily(request, data) : { request, data };
+    return await this.request(msg.Extended, value, reply, call, handle);
   }
 
   /**
@@ -174,11 +256,12 @@ export class ClientSession {
    */
   async extendedReply<V>(
     request: string,
-    data: Uint8Array,
+    data: Uint8Array | (() => Uint8Array),
     layout: Layout<V>,
     call: Call,
+    handle?: OpenHandle,
   ): Promise<V> {
-    const answer = await this.extended(request, data, msg.ExtendedReply, call);
+    const answer = await this.extended(request, data, msg.ExtendedReply, call, handle);
     try {
       return layout.decode(answer.data);
     } catch (cause) {
@@ -191,14 +274,15 @@ export class ClientSession {
    * were, 0 at the end of the file.
    */
   read(
-    handle: Uint8Array,
+    file: OpenHandle,
     offset: number,
     length: number,
     into: () => Uint8Array,
     call: Call,
   ): Promise<number> {
-    const encode = (id: number) => [msg.Read.encode(id, { handle, offset, length })];
-    return this.#send(call, msg.Data, encode, { length, into }) as Promise<number>;
+    const encode = (id: number) => [msg.Read.encode(id, { handle: file.handle, offset, length })];
+    const subject = { handle: file };
+    return this.#send(call, msg.Data, encode, { length, into }, subject) as Promise<number>;
   }
 
   /**
@@ -206,14 +290,15 @@ export class ClientSession {
    * taken it.
    */
   async write(
-    handle: Uint8Array,
+    file: OpenHandle,
     offset: number,
     data: Uint8Array,
     call: Call,
     sent?: () => void,
   ): Promise<void> {
-    const encode = (id: number) => [msg.writeHeader(id, handle, offset, data.length), data];
-    await this.#send(call, msg.Status, encode, NO_READ, sent);
+    const encode = (id: number) => [msg.writeHeader(id, file.handle, offset, data.length), data];
+    const end = file.appends ? 0 : offset + data.length;
+    await this.#send(call, msg.Status, encode, NO_READ, { handle: file, end, sent });
   }
 
   /** Ends the session; requests that are not answered within a moment are rejected. */
@@ -223,15 +308,16 @@ export class ClientSession {
 
   async #close(): Promise<void> {
     if (this.#cause !== null) return;
-    await withLimits(this.#drain(), { timeout: CLOSE_LINGER_MS }).catch(() => {});
+    if (this.#renewal === null) {
+      await withLimits(this.#drain(), { timeout: CLOSE_LINGER_MS }).catch(() => {});
+    }
     this.#fail(closed());
   }
 
   async #drain(): Promise<void> {
-    await this.#outbox.below(0);
-    await this.#channel.closeWrite();
+    await this.#channel.finish();
     // Where every request has its answer, also those that were given up, there is nothing to wait for.
-    if (this.#pending.size + this.#abandoned.size > 0) await this.#receiving;
+    if (this.#pending.size + this.#abandoned.size > 0) await this.#channel.received;
   }
 
   #send(
@@ -239,11 +325,12 @@ export class ClientSession {
     reply: msg.Row<unknown>,
     encode: (id: number) => Uint8Array[],
     { length, into }: PendingRead = NO_READ,
-    sent?: () => void,
+    { asked = null, handle = null, end = 0, sent, renews = false }: Subject = NOTHING,
   ): Promise<unknown> {
     const { signal, timeout = this.#timeout } = call;
     if (this.#cause !== null || this.#closing) return Promise.reject(this.#cause ?? closed());
     if (signal?.aborted) return Promise.reject(signal.reason);
+    if (handle !== null && handle.gone !== null) return Promise.reject(handle.gone);
     const id = this.#id();
     let chunks: Uint8Array[];
     try {
@@ -252,12 +339,34 @@ export class ClientSession {
       return Promise.reject(cause);
     }
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const sentAt = performance.now();
+    const waits = this.#renewal !== null && !renews;
+    const sentAt = waits ? Infinity : performance.now();
     const alone = this.#pending.size === 0;
-    this.#pending.set(id, { call, reply, sentAt, timeout, alone, length, into, resolve, reject });
+    this.#pending.set(id, {
+      call,
+      reply,
+      encode,
+      asked,
+      handle,
+      end,
+      sentAt,
+      sends: waits ? 0 : renews ? Infinity : 1,
+      loss: null,
+      isLookedAt: false,
+      timeout,
+      alone,
+      length,
+      into,
+      resolve,
+      reject,
+    });
     if (signal) this.#cancellable.add(signal, id);
+    if (waits) {
+      sent?.(); // what waits is bounded by what may be in flight
+      return promise;
+    }
     if (sentAt + timeout < this.#due) this.#arm(timeout);
-    this.#outbox.push(chunks, sent);
+    this.#channel.push(chunks, sent);
     return promise;
   }
 
@@ -268,57 +377,22 @@ export class ClientSession {
     return this.#nextId;
   }
 
-  async #receive(): Promise<void> {
-    try {
-      const answers = new AnswerParser(this.#answerHandler);
-      const text = new StrayText();
-      await consume(this.#channel, (bytes) => {
-        if (this.#cause !== null) return;
-        if (this.#extensions !== null || !text.take(bytes)) return answers.push(bytes);
-        if (text.complete) throw this.#notSftp(text);
-        // A prompt has no end of line.
-        this.#timer ??= setTimeout(() => this.#fail(this.#notSftp(text)), CLOSE_LINGER_MS);
-      });
-      if (text.line !== "") throw this.#notSftp(text);
-      if (answers.inside) throw new ProtocolError("The stream ends inside a message");
-      this.#fail(
-        this.#closing ? closed() : sessionError(
-          SftpStatus.CONNECTION_LOST,
-          `the server closed the channel${this.#said()}`,
-        ),
-      );
-    } catch (cause) {
-      this.#fail(cause instanceof SftpError ? cause : lost(cause));
-    }
+  /** Takes a channel into use, on which INIT is sent. */
+  #greeted(channel: SftpChannel): SessionChannel {
+    const events: SessionChannelEvents = {
+      begun: (type, id) => this.#begun(type, id),
+      filled: (id, bytes) => this.#settle(id, () => bytes),
+      spoiled: (id, problem) =>
+        this.#settle(id, () => {
+          throw new ProtocolError(problem);
+        }),
+      answered: (type, id, body) => this.#answered(type, id, body),
+      ended: (cause) => this.#ended(cause),
+    };
+    return new SessionChannel(channel, events);
   }
-
-  #notSftp(text: StrayText): SftpError {
-    const reason = `what answered is not an SFTP server: it sent "${text.line}"${this.#said()}; ` +
-      "start-up files of the shell there must print nothing";
-    return sessionError(SftpStatus.BAD_MESSAGE, reason);
-  }
-
-  /** The first line of standard error, for errors before the session has begun. */
-  #said(): string {
-    const line = this.#extensions === null ? errorLine(this.#channel) : "";
-    return line === "" ? "" : `, and said "${line}" on standard error`;
-  }
-
-  readonly #answerHandler: AnswerHandler = {
-    begun: (type, id) => this.#begun(type, id),
-    filled: (id, bytes) => this.#settle(id, () => bytes),
-    spoiled: (id, problem) =>
-      this.#settle(id, () => {
-        throw new ProtocolError(problem);
-      }),
-    answered: (type, id, body) => this.#answered(type, id, body),
-  };
 
   #begun(type: number, id: number): PendingRead | null {
-    if (this.#extensions === null) {
-      checkVersion(type, id);
-      return null;
-    }
     const pending = this.#waiting(id);
     return pending !== null && type === FXP.DATA && pending.reply === msg.Data ? pending : null;
   }
@@ -336,10 +410,6 @@ export class ClientSession {
   }
 
   #answered(type: number, id: number, body: Uint8Array): void {
-    if (this.#extensions === null) {
-      this.#extensions = msg.decodeExtensions(body);
-      return this.#greeting.resolve(this.#extensions);
-    }
     const pending = this.#waiting(id);
     if (pending !== null) this.#settle(id, () => answer(type, body, pending));
   }
@@ -358,11 +428,38 @@ export class ClientSession {
       this.#roundTrip = Math.min(this.#roundTrip, this.#oldestSince - pending.sentAt);
     }
     this.#forget(id, pending);
+    if (pending.sends !== Infinity) this.#losses = 0;
     try {
-      pending.resolve(value());
+      const result = value();
+      if (pending.handle !== null) this.#changed(pending, pending.handle, result);
+      else if (this.isRenewable) this.#renamed(pending);
+      pending.resolve(result);
     } catch (cause) {
       // A refusal or a malformed answer concerns this request alone: the next message begins where it should.
-      pending.reject(cause instanceof ProtocolError ? malformed(pending.call, cause) : cause);
+      const error = cause instanceof ProtocolError ? malformed(pending.call, cause) : cause;
+      if (pending.loss === null) pending.reject(error);
+      else this.#refusedAgain(pending, pending.loss, error);
+    }
+  }
+
+  /** Notes what has become of an open file. */
+  #changed({ reply, asked, end }: Pending, handle: OpenHandle, result: unknown): void {
+    if (end > handle.reached) handle.reached = end;
+    if (reply === msg.Handle) {
+      handle.handle = (result as msg.RowValue<typeof msg.Handle>).handle;
+      if (this.isRenewable) this.#handles.add(handle);
+    } else if (asked !== null && (asked.row as unknown) === msg.Close) {
+      this.#handles.delete(handle);
+      handle.isClosed = true;
+    }
+  }
+
+  /** Files that are open have the other name from now on. */
+  #renamed({ asked }: Pending): void {
+    const renaming = asked && renamingOf(asked);
+    if (renaming === null) return;
+    for (const handle of this.#handles) {
+      if (handle.path === renaming.from) handle.path = renaming.to;
     }
   }
 
@@ -382,9 +479,10 @@ export class ClientSession {
     const pending = this.#pending.get(id);
     if (!pending) return;
     this.#forget(id, pending);
-    this.#abandoned.set(id, pending);
     pending.into = null;
     pending.reject(reason);
+    if (pending.sentAt === Infinity) return; // no answer will come
+    this.#abandoned.set(id, pending);
     if (this.#abandoned.size > MAX_ABANDONED) {
       this.#fail(sessionError(SftpStatus.CONNECTION_LOST, "the server does not answer"));
     }
@@ -422,16 +520,155 @@ export class ClientSession {
     if (signal) this.#cancellable.delete(signal, id);
   }
 
+  /** The channel has ended by itself. */
+  #ended(cause: SftpError): void {
+    if (this.#closing) return this.#fail(closed());
+    if (this.#reopen === null) return this.#fail(cause);
+    this.#renewal?.abort();
+    const renewal = this.#renewal = new AbortController();
+    this.#losses++;
+    this.#suspend(cause);
+    this.#renew(this.#reopen, cause, renewal.signal).catch((error) => {
+      if (this.#renewal === renewal) this.#fail(error instanceof Error ? error : cause);
+    });
+  }
+
+  /** Nothing is answered any more: requests wait for the next channel. */
+  #suspend(loss: SftpError): void {
+    this.#channel.close(loss);
+    this.#abandoned.clear();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    [this.#timer, this.#due] = [null, Infinity];
+    for (const [id, pending] of this.#pending) {
+      pending.sentAt = Infinity;
+      if (pending.sends !== Infinity) continue;
+      this.#forget(id, pending);
+      pending.reject(loss);
+    }
+  }
+
+  /** Opens a channel in place of the one that was lost, and on it what was open; then makes requests again. */
+  async #renew(reopen: ReopenChannel, loss: SftpError, signal: AbortSignal): Promise<void> {
+    const channel = await reopen(signal);
+    if (channel === null) return this.#fail(loss);
+    if (signal.aborted) return void channel.close().catch(() => {});
+    this.#channel = this.#greeted(channel);
+    const late = () =>
+      sessionError(SftpStatus.CONNECTION_LOST, `no answer in ${this.#timeout} ms`, loss);
+    await withLimits(this.#channel.greeted, { signal, timeout: this.#timeout, late });
+    await Promise.all([...this.#handles].map((handle) => this.#openAgain(handle, loss)));
+    if (signal.aborted) return;
+    this.#renewal = null;
+    const all = [...this.#pending];
+    const oldest = all.find(([, { sends }]) => sends > 0);
+    if (this.#losses > SFTP_REPEATS && oldest !== undefined) {
+      const [id, pending] = oldest;
+      const what = `${this.#losses} times before it was answered`;
+      this.#giveUp(id, pending, answerLost(pending.call, what, loss));
+    }
+    for (const [id, pending] of all) {
+      if (this.#pending.get(id) === pending) this.#makeAgain(id, pending, loss);
+    }
+  }
+
+  async #openAgain(handle: OpenHandle, loss: SftpError): Promise<void> {
+    const call = { operation: "open", path: handle.path };
+    const { access } = handle;
+    if (access === null) {
+      this.#handles.delete(handle);
+      handle.gone = answerLost(call, "the listing with it", loss);
+      return;
+    }
+    const ask = <Q, A>(row: msg.Row<Q>, value: Q, reply: msg.Row<A>) => {
+      const encode = (id: number) => [row.encode(id, value)];
+      return this.#send(call, reply, encode, NO_READ, { renews: true }) as Promise<A>;
+    };
+    try {
+      const fields = { path: handle.path, flags: access, attributes: {} };
+      const opened = await ask(msg.Open, fields, msg.Handle);
+      const now = await nullIfRefused(ask(msg.Fstat, opened, msg.Attrs));
+      const difference = now && handle.difference(now.attributes);
+      if (difference === null) return void (handle.handle = opened.handle);
+      ask(msg.Close, opened, msg.Status).catch(() => {});
+      handle.gone = answerLost(call, difference, loss);
+    } catch (cause) {
+      if (!isRefusal(cause)) throw cause;
+      handle.gone = answerLost(call, "it could not be opened again", cause);
+    }
+    this.#handles.delete(handle);
+  }
+
+  /** Makes a request again that was not answered, unless that might do it twice. */
+  #makeAgain(id: number, pending: Pending, loss: SftpError): void {
+    const { call, asked, handle, sends, reply } = pending;
+    if (pending.isLookedAt) return; // the look is made again itself
+    if (handle !== null && reply !== msg.Handle) {
+      const closed = () => answerLost(call, "the file was closed before", loss);
+      const gone = handle.isClosed ? closed() : handle.gone;
+      if (gone !== null) return this.#giveUp(id, pending, gone);
+    }
+    if (sends === 0) return this.#sendAgain(id, pending);
+    const appends = handle !== null && handle.appends && reply === msg.Status;
+    const policy = asked !== null ? policyOf(asked, handle) : appends ? "never" : "repeat";
+    if (policy === "never") {
+      return this.#giveUp(id, pending, answerLost(call, "it may have been done or not", loss));
+    }
+    if (policy === "repeat") return this.#sendAgain(id, pending);
+    pending.isLookedAt = true;
+    lookAfter(this, asked!, call.signal).then((found) => {
+      if (this.#pending.get(id) !== pending) return;
+      [pending.loss, pending.isLookedAt] = [loss, false];
+      if (found === "again") return this.#sendAgain(id, pending);
+      if (found !== "done") return this.#giveUp(id, pending, answerLost(call, found.unknown, loss));
+      this.#forget(id, pending);
+      this.#renamed(pending);
+      pending.resolve(undefined);
+    }).catch((error) => {
+      if (this.#pending.get(id) === pending) this.#giveUp(id, pending, error);
+    });
+  }
+
+  /** It may have been refused since it was done after the look: a server notices late that a connection is lost. */
+  #refusedAgain({ call, asked, resolve, reject }: Pending, loss: SftpError, error: unknown): void {
+    lookAfter(this, asked!, call.signal).then((found) => {
+      if (found === "done") resolve(undefined);
+      else reject(found === "again" ? error : answerLost(call, found.unknown, loss));
+    }).catch(() => reject(error));
+  }
+
+  #giveUp(id: number, pending: Pending, error: unknown): void {
+    this.#forget(id, pending);
+    pending.reject(error);
+  }
+
+  #sendAgain(id: number, pending: Pending): void {
+    if (this.#renewal !== null) return; // it will be, with the others
+    pending.sends++;
+    pending.sentAt = performance.now();
+    if (pending.sentAt + pending.timeout < this.#due) this.#arm(pending.timeout);
+    this.#channel.push(pending.encode(id));
+  }
+
   #fail(cause: Error): void {
     if (this.#cause !== null) return;
     this.#cause = cause;
-    this.#greeting.reject(cause);
+    this.#renewal?.abort(cause);
+    this.#channel.close(cause);
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const pending of this.#pending.values()) pending.reject(cause);
     this.#pending.clear();
     this.#cancellable.clear();
-    this.#channel.close().catch(() => {});
   }
+}
+
+/** The fields of an extended request whose data is encoded each time that it is sent. */
+function lazily(request: string, data: () => Uint8Array): { request: string; data: Uint8Array } {
+  return {
+    request,
+    get data() {
+      return data();
+    },
+  };
 }
 
 function closed(): ClosedError {
@@ -452,13 +689,6 @@ function answer(type: number, body: Uint8Array, { reply, call }: Pending): unkno
   }
   if (type !== reply.type) throw new ProtocolError(`Answer of the wrong type ${type}`);
   return reply.decode(body);
-}
-
-/** Checks the first message, which has a version where others have an id. */
-function checkVersion(type: number, version: number): void {
-  if (type !== FXP.VERSION) throw new ProtocolError("what answered is not an SFTP server");
-  // The lower version counts (filexfer-02 §4): later ones are ours, and earlier ones lack requests only.
-  if (version > LATEST_VERSION) throw new ProtocolError(`the server speaks version ${version}`);
 }
 
 /** @throws {RangeError} If a server would end the session at the message: only a path can be so long */

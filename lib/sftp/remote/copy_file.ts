@@ -84,8 +84,16 @@ async function copyPiece(
 ): Promise<void> {
   const { handle: from } = source;
   const { handle: to } = target;
-  const data = msg.CopyData.encode({ from, fromOffset: at, length, to, toOffset: at });
-  await remote.extension(EXTENSION.COPY_DATA, data, callOf("copyFile", source.path, options));
+  const data = () =>
+    msg.CopyData.encode({
+      from: from.handle,
+      fromOffset: at,
+      length,
+      to: to.handle,
+      toOffset: at,
+    });
+  const call = callOf("copyFile", source.path, options);
+  await remote.session.extended(EXTENSION.COPY_DATA, data, msg.Status, call, to);
 }
 
 async function throughClient(

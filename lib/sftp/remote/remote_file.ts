@@ -6,6 +6,7 @@ import {
 } from "../protocol/attributes.ts";
 import { fileSystemOf, type SftpFileSystem } from "../protocol/file_system.ts";
 import type { ClientSession } from "./client_session.ts";
+import type { OpenHandle } from "./open_handle.ts";
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION, S_IF } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
@@ -29,13 +30,13 @@ export class RemoteFile {
   readonly writeLength: number;
   readonly #session: ClientSession;
   /** The server's handle. */
-  readonly handle: Uint8Array;
+  readonly handle: OpenHandle;
   readonly #written: boolean;
   #closed = false;
 
   constructor(
     session: ClientSession,
-    handle: Uint8Array,
+    handle: OpenHandle,
     path: string,
     { written, ...lengths }: { readLength: number; writeLength: number; written: boolean },
   ) {
@@ -136,9 +137,9 @@ export class RemoteFile {
   }
 
   async stat(options: SftpOptions = {}): Promise<SftpFileInfo> {
-    const request = { handle: this.handle };
     const call = this.#call("stat", options);
-    const { attributes } = await this.#session.request(msg.Fstat, request, msg.Attrs, call);
+    const { handle } = this;
+    const { attributes } = await this.#session.request(msg.Fstat, handle, msg.Attrs, call, handle);
     return infoOf(attributes, S_IF.FILE); // what can be opened is a file, unless the server says otherwise
   }
 
@@ -148,22 +149,33 @@ export class RemoteFile {
   }
 
   async setStat(changes: SftpChanges, options: SftpOptions = {}): Promise<void> {
-    const request = { handle: this.handle, attributes: attributesOfChanges(changes) };
-    await this.#session.command(msg.Fsetstat, request, this.#call("setStat", options));
+    const file = this.handle;
+    const fields = {
+      get handle() {
+        return file.handle;
+      },
+      attributes: attributesOfChanges(changes),
+    };
+    await this.#session.command(msg.Fsetstat, fields, this.#call("setStat", options), file);
+    if (changes.size !== undefined) file.reached = changes.size;
   }
 
   /** The size and free space of the file's file system (fstatvfs@openssh.com). */
   async statvfs(options: SftpOptions = {}): Promise<SftpFileSystem> {
-    const data = msg.OneHandle.encode({ handle: this.handle });
+    const { handle } = this;
+    const data = () => msg.OneHandle.encode(handle);
     const call = this.#call("statvfs", options);
+    const { FSTATVFS } = EXTENSION;
     return fileSystemOf(
-      await this.#session.extendedReply(EXTENSION.FSTATVFS, data, msg.FileSystem, call),
+      await this.#session.extendedReply(FSTATVFS, data, msg.FileSystem, call, handle),
     );
   }
 
   async sync(options: SftpOptions = {}): Promise<void> {
-    const data = msg.OneHandle.encode({ handle: this.handle });
-    await this.#session.extended(EXTENSION.FSYNC, data, msg.Status, this.#call("sync", options));
+    const { handle } = this;
+    const data = () => msg.OneHandle.encode(handle);
+    const call = this.#call("sync", options);
+    await this.#session.extended(EXTENSION.FSYNC, data, msg.Status, call, handle);
   }
 
   /**
@@ -176,7 +188,7 @@ export class RemoteFile {
     const { signal } = options;
     // A cancelled file must be closed, too.
     const call = this.#call("close", signal?.aborted ? { timeout: options.timeout } : options);
-    const closing = this.#session.command(msg.Close, { handle: this.handle }, call);
+    const closing = this.#session.command(msg.Close, this.handle, call, this.handle);
     closing.catch((cause) => this.#closed = !isRefusal(cause));
     if (signal?.aborted) closing.catch(() => {});
     signal?.throwIfAborted();

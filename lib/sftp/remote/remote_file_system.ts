@@ -10,7 +10,7 @@ import {
   typeOf,
 } from "../protocol/attributes.ts";
 import type { SftpChannel } from "../protocol/channel.ts";
-import { ClientSession } from "./client_session.ts";
+import { ClientSession, type ReopenChannel } from "./client_session.ts";
 import { typeOfLongname } from "../protocol/longname.ts";
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION, FXF, S_IF } from "../protocol/numbers.ts";
@@ -18,6 +18,7 @@ import { flagsOf, type SftpOpenOptions, type SftpOptions } from "../protocol/opt
 import { join } from "../protocol/paths.ts";
 import type { Layout } from "../../wire/message.ts";
 import { allListed } from "./listed.ts";
+import { isAnswerLost, type OpenHandle } from "./open_handle.ts";
 import { RemoteFile } from "./remote_file.ts";
 import {
   type Call,
@@ -46,6 +47,8 @@ export interface SessionOptions extends SftpOptions {
   readonly checkFile?: boolean | undefined;
   /** How many connections further channels are on, that of the first among them. */
   readonly connections?: number | undefined;
+  /** Opens a channel again after the connection was lost. */
+  readonly reopen?: ReopenChannel | undefined;
   /** Opens a further channel to the same server. */
   readonly further?: FurtherChannel | undefined;
 }
@@ -80,6 +83,11 @@ const LOOKED_AT_ONCE = 128;
 export interface ListedEntry {
   readonly name: string;
   readonly info: SftpFileInfo;
+}
+
+/** How to open a file, and whether no other has the name of a new one. */
+export interface RemoteOpenOptions extends SftpOpenOptions {
+  readonly isOwnName?: boolean;
 }
 
 /** The server's file system, one method an operation; the client and the transfers are built on it. */
@@ -175,13 +183,12 @@ export class RemoteFileSystem {
   }
 
   /** Opens a file; its errors name `about`, if its own name means nothing to the user. */
-  async file(path: string, options: SftpOpenOptions, about: string = path): Promise<RemoteFile> {
-    const { mode } = options;
+  async file(path: string, options: RemoteOpenOptions, about: string = path): Promise<RemoteFile> {
+    const { mode, isOwnName } = options;
     const attributes = mode === undefined ? {} : { mode };
     const flags = flagsOf(options);
-    const request = { path, flags, attributes };
     const call = callOf("open", about, options);
-    const { handle } = await this.session.request(msg.Open, request, msg.Handle, call);
+    const handle = await this.session.open(path, flags, attributes, call, isOwnName);
     const { readLength, writeLength } = this.limits;
     const written = (flags & (FXF.WRITE | FXF.APPEND)) !== 0;
     return new RemoteFile(this.session, handle, about, { readLength, writeLength, written });
@@ -193,7 +200,7 @@ export class RemoteFileSystem {
    */
   async fileWithMode(
     path: string,
-    options: SftpOpenOptions,
+    options: RemoteOpenOptions,
     about: string = path,
   ): Promise<{ file: RemoteFile; kept: boolean }> {
     try {
@@ -240,11 +247,9 @@ export class RemoteFileSystem {
   /** Whether a path can be listed. */
   async isFolder(path: string, options: SftpOptions): Promise<boolean> {
     const call = callOf("readDir", path, options);
-    const opened = await nullIfRefused(
-      this.session.request(msg.Opendir, { path }, msg.Handle, call),
-    );
+    const opened = await nullIfRefused(this.session.openFolder(path, call));
     if (opened === null) return false;
-    this.#close(opened.handle, path);
+    this.#close(opened);
     return true;
   }
 
@@ -261,8 +266,9 @@ export class RemoteFileSystem {
     }
   }
 
-  #close(handle: Uint8Array, path: string): void {
-    this.command(msg.Close, { handle }, { operation: "close", path }).catch(() => {});
+  #close(folder: OpenHandle): void {
+    const call = { operation: "close", path: folder.path };
+    this.session.command(msg.Close, folder, call, folder).catch(() => {});
   }
 
   /** The attributes of a file, links followed; null if there is none. */
@@ -342,12 +348,35 @@ export class RemoteFileSystem {
   }
 
   /** Lists a directory, one request ahead, without `.` and `..`. */
-  async *list(path: string, options: SftpOptions): AsyncGenerator<ListedEntry, void> {
+  list(path: string, options: SftpOptions): AsyncGenerator<ListedEntry, void> {
+    return this.session.isRenewable
+      ? this.#survivingList(path, options)
+      : this.#list(path, options);
+  }
+
+  /** Begins anew if the connection is lost, and leaves out what was listed. */
+  async *#survivingList(path: string, options: SftpOptions): AsyncGenerator<ListedEntry, void> {
+    const listed = new Set<string>();
+    for (;;) {
+      try {
+        for await (const entry of this.#list(path, options)) {
+          if (listed.has(entry.name)) continue;
+          listed.add(entry.name);
+          yield entry;
+        }
+        return;
+      } catch (cause) {
+        if (!isAnswerLost(cause)) throw cause;
+      }
+    }
+  }
+
+  async *#list(path: string, options: SftpOptions): AsyncGenerator<ListedEntry, void> {
     const call = callOf("readDir", path, options);
-    const { handle } = await this.session.request(msg.Opendir, { path }, msg.Handle, call);
+    const folder = await this.session.openFolder(path, call);
     const asked: Promise<msg.NameEntry[] | null>[] = [];
     const ask = () => {
-      const answer = this.#names(handle, call);
+      const answer = this.#names(folder, call);
       answer.catch(() => {}); // reported when it is awaited
       asked.push(answer);
     };
@@ -358,7 +387,7 @@ export class RemoteFileSystem {
       ask();
       while (asked.length > 0) {
         const names = await asked[0]!.catch(async (cause) => {
-          if (careful || ended || !refused(cause)) throw cause;
+          if (careful || ended || !refused(cause) || isAnswerLost(cause)) throw cause;
           // Some servers accept one request at a time; answers that did come are used.
           careful = true;
           await Promise.allSettled(asked);
@@ -376,7 +405,7 @@ export class RemoteFileSystem {
         yield* this.#known(path, names ?? [], options);
       }
     } finally {
-      this.#close(handle, path);
+      this.#close(folder);
     }
   }
 
@@ -422,9 +451,9 @@ export class RemoteFileSystem {
     return allListed(path, this.list(path, options));
   }
 
-  async #names(handle: Uint8Array, call: Call): Promise<msg.NameEntry[] | null> {
+  async #names(folder: OpenHandle, call: Call): Promise<msg.NameEntry[] | null> {
     try {
-      const { entries } = await this.session.request(msg.Readdir, { handle }, msg.Name, call);
+      const { entries } = await this.session.request(msg.Readdir, folder, msg.Name, call, folder);
       return entries.length > 0 ? entries : null; // no names: the end, as OpenSSH has it
     } catch (cause) {
       if (cause instanceof SftpError && cause.status === SftpStatus.EOF) return null;

@@ -45,10 +45,11 @@ export async function remoteTarget(
   if (atomic !== true && remote.withoutRename.has(parent(path))) {
     return await instead("it refuses to rename files");
   }
-  const hidden = part ?? hiddenBeside(request.path, "part");
+  const hidden = part ?? hiddenBeside(request.path, "part", hiddenId(remote));
   const open = {
     ...limits,
     createNew: true,
+    isOwnName: part === null,
     read: part !== null,
     write: true,
     ...(bits !== undefined && { mode: part === null ? bits : bits | 0o600 }),
@@ -98,6 +99,15 @@ export async function remoteTarget(
     if (!refused) throw cause;
     return await instead(statusText(cause.status));
   }
+}
+
+/**
+ * The random number in the name of a part. Our server removes a part of the usual form when its session ends: one
+ * that is to outlive the session has the form of those that can be resumed.
+ */
+function hiddenId({ session }: RemoteFileSystem): string {
+  const id = crypto.randomUUID();
+  return session.isRenewable ? id.replaceAll("-", "") : id;
 }
 
 /** How a target is spread over further sessions. */
@@ -165,7 +175,8 @@ async function ownUser(
   limits: SftpOptions,
 ): Promise<number | null> {
   const hidden = hiddenBeside(path, "part");
-  const file = await remote.file(hidden, { ...limits, write: true, createNew: true });
+  const open = { ...limits, write: true, createNew: true, isOwnName: true };
+  const file = await remote.file(hidden, open);
   try {
     return (await file.stat(limits)).uid;
   } finally {
