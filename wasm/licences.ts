@@ -20,6 +20,8 @@ interface Package {
   readonly version: string;
   readonly license: string | null;
   readonly repository: string | null;
+  /** Null for the crates of this repository. */
+  readonly source: string | null;
   readonly manifest_path: string;
   readonly targets: readonly { readonly kind: readonly string[] }[];
 }
@@ -40,7 +42,8 @@ interface Notice {
   readonly copyrights: Map<string, string[]>;
 }
 
-const CORE = "denossh-core";
+/** A crate of this repository that is not published. */
+const REFERENCE = "denossh-reference";
 const TARGET = "wasm32-unknown-unknown";
 /** Licences of which one is enough, best first; a crate that offers none of them is taken with all its files. */
 const CHOICES = ["MIT", "0BSD"];
@@ -102,8 +105,8 @@ export async function thirdPartyNotices(
 function bundled({ packages, resolve }: Metadata): Package[] {
   const packageOf = new Map(packages.map((it) => [it.id, it]));
   const nodeOf = new Map(resolve.nodes.map((it) => [it.id, it]));
-  const core = packages.find(({ name }) => name === CORE)!;
-  const found = new Set([core.id]);
+  const own = packages.filter(({ source, name }) => source === null && name !== REFERENCE);
+  const found = new Set(own.map(({ id }) => id));
   // The set grows while it is walked.
   for (const id of found) {
     for (const { pkg, dep_kinds } of nodeOf.get(id)!.deps) {
@@ -111,7 +114,7 @@ function bundled({ packages, resolve }: Metadata): Package[] {
       if (!isMacro && dep_kinds.some(({ kind }) => kind === null)) found.add(pkg);
     }
   }
-  found.delete(core.id);
+  for (const { id } of own) found.delete(id);
   const order = (one: Package, other: Package) =>
     one.name < other.name || (one.name === other.name && one.version < other.version) ? -1 : 1;
   return [...found].map((id) => packageOf.get(id)!).sort(order);
