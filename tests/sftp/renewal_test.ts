@@ -1,0 +1,262 @@
+/** Sessions whose channel is lost with its connection: what is made again, looked at, given up. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { SFTP_REPEATS } from "../../lib/defaults.ts";
+import { type SftpChannel, SftpClient, SftpError } from "../../lib/sftp/mod.ts";
+import { FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { LISTED, MemoryServer } from "./memory_server.ts";
+import { channelTo, type RawPeer } from "./raw.ts";
+import { noise, same, turn } from "./world.ts";
+
+/** Before or after the server does the request. */
+type When = "before" | "after";
+
+/** A server whose channel ends at a request, and a client that opens another one. */
+class Lossy implements AsyncDisposable {
+  readonly server: MemoryServer = new MemoryServer();
+  /** Channels that were opened. */
+  channels = 0;
+  /** Whether no other channel is opened. */
+  isOver = false;
+  /** What the client waits for when it opens another channel. */
+  gate: Promise<void> = Promise.resolve();
+  #lose: { type: number; when: When; times: number; meanwhile: () => void } | null = null;
+  #client: SftpClient | null = null;
+
+  async client(): Promise<SftpClient> {
+    this.server.extensions.push("posix-rename@openssh.com", "copy-data");
+    return this.#client = await SftpClient.open(this.#channel(), {
+      reopen: async () => {
+        await this.gate;
+        return this.isOver ? null : this.#channel();
+      },
+    });
+  }
+
+  /** Has the channel end at the next request of a type, or at so many. */
+  lose(type: number, when: When = "before", meanwhile: () => void = () => {}, times = 1): void {
+    this.#lose = { type, when, times, meanwhile };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client?.close();
+  }
+
+  #channel(): SftpChannel {
+    this.channels++;
+    const extensions = this.server.extensions.map((name): [string, string] => [name, "1"]);
+    const mute = { send: () => Promise.resolve() } as RawPeer;
+    return channelTo(async (request, peer) => {
+      if (this.#lose?.type !== request.type) return await this.server.answer(request, peer);
+      const { when, meanwhile } = this.#lose;
+      if (--this.#lose.times === 0) this.#lose = null;
+      if (when === "after") await this.server.answer(request, mute);
+      meanwhile();
+      await peer.channel.close();
+    }, { extensions }).channel;
+  }
+}
+
+const WHEN: readonly When[] = ["before", "after"];
+const DATA = noise(100_000);
+
+/** Rejects with an error about the loss, in a session that lives. */
+async function lost(sftp: SftpClient, run: () => Promise<unknown>, why: string): Promise<void> {
+  const error = await assertRejects(run, SftpError, `the connection was lost, and ${why}`);
+  assert(error.cause instanceof SftpError);
+  assertEquals(await sftp.exists("/"), true);
+}
+
+for (const when of WHEN) {
+  Deno.test(`what says where it leads is right if its answer is lost ${when} it is done`, async () => {
+    await using world = new Lossy();
+    const { server } = world;
+    const sftp = await world.client();
+    server.add("/a", DATA);
+    const cases: [number, () => Promise<unknown>, () => boolean][] = [
+      [FXP.STAT, () => sftp.stat("/a"), () => true],
+      [FXP.SETSTAT, () => sftp.chmod("/a", 0o600), () => server.files.get("/a")!.mode === 0o100600],
+      [FXP.EXTENDED, () => sftp.rename("/a", "/b"), () => server.files.has("/b")],
+      [
+        FXP.RENAME,
+        () => sftp.rename("/b", "/a", { overwrite: false }),
+        () => server.files.has("/a") && !server.files.has("/b"),
+      ],
+      [FXP.SYMLINK, () => sftp.symlink("a", "/link"), () => server.links.get("/link") === "a"],
+      [FXP.READLINK, () => sftp.readLink("/link"), () => true],
+      [FXP.REALPATH, () => sftp.realPath("/a"), () => true],
+      [FXP.REMOVE, () => sftp.remove("/link"), () => !server.links.has("/link")],
+      [FXP.OPEN, () => sftp.readFile("/a"), () => true],
+      [FXP.READ, async () => assert(same(await sftp.readFile("/a"), DATA)), () => true],
+      [FXP.CLOSE, () => sftp.writeFile("/a", DATA), () => same(server.data("/a")!, DATA)],
+      [FXP.WRITE, () => sftp.writeFile("/a", DATA), () => same(server.data("/a")!, DATA)],
+    ];
+    for (const [at, [type, run, isRight]] of cases.entries()) {
+      world.lose(type, when);
+      await run();
+      assertEquals([isRight(), world.channels], [true, at + 2], `${at}`);
+    }
+  });
+}
+
+Deno.test("what must be new fails if something has the name, and is made if not", async () => {
+  await using world = new Lossy();
+  const { server } = world;
+  const sftp = await world.client();
+  world.lose(FXP.MKDIR, "before");
+  await sftp.mkdir("/one");
+  world.lose(FXP.MKDIR, "after");
+  await lost(sftp, () => sftp.mkdir("/two"), "what has the name now");
+  world.lose(FXP.MKDIR, "after");
+  await sftp.ensureDir("/three");
+  assertEquals([...server.folders.keys()], ["/", "/one", "/two", "/three"]);
+  const create = { write: true, createNew: true };
+  world.lose(FXP.OPEN, "before");
+  await (await sftp.open("/new", create)).close();
+  world.lose(FXP.OPEN, "after");
+  await lost(sftp, () => sftp.open("/newer", create), "what has the name now");
+  world.lose(FXP.OPEN, "after"); // the hidden name of a part is nobody else's
+  await sftp.put(DATA, "/put");
+  assert(same(server.data("/put")!, DATA));
+  assertEquals([...server.files.keys()].filter((name) => name.endsWith(".part")), []);
+});
+
+Deno.test("a request that was done after it was looked at is not refused", async () => {
+  await using world = new Lossy();
+  const { server } = world;
+  const sftp = await world.client();
+  server.add("/a", DATA);
+  let refused = false;
+  server.refuse = (line) => {
+    // As if the server had been late with what the lost connection brought.
+    if (line !== "REMOVE /a") return undefined;
+    refused = true;
+    server.files.delete("/a");
+    return 2;
+  };
+  world.lose(FXP.REMOVE, "before");
+  await sftp.remove("/a");
+  assertEquals(refused, true);
+});
+
+Deno.test("a write at the end of a file is never made again", async () => {
+  await using world = new Lossy();
+  const sftp = await world.client();
+  const file = await sftp.open("/log", { append: true, create: true });
+  await file.write(DATA.subarray(0, 10));
+  world.lose(FXP.WRITE, "after");
+  await lost(sftp, () => file.write(DATA.subarray(10, 20)), "it may have been done or not");
+  assertEquals(world.server.log.filter((line) => line.startsWith("WRITE")).length, 2);
+  await file.write(DATA.subarray(20, 30)); // it is open again
+  await file.close();
+});
+
+Deno.test("open files are opened again as they were, without being emptied", async () => {
+  await using world = new Lossy();
+  const { server } = world;
+  const sftp = await world.client();
+  const file = await sftp.open("/a", { write: true, read: true, create: true, truncate: true });
+  await file.writeAt(DATA, 0);
+  await sftp.rename("/a", "/b"); // under its new name
+  world.lose(FXP.READ);
+  const back = new Uint8Array(100);
+  assertEquals(await file.readAt(back, 50), 100);
+  assert(same(back, DATA.subarray(50, 150)));
+  assertEquals(server.log.filter((line) => /^OPEN/.test(line)).at(-1), "OPEN /b read+write");
+  world.lose(FXP.FSTAT);
+  assertEquals((await file.stat()).size, DATA.length);
+  await file.truncate(10);
+  world.lose(FXP.FSETSTAT);
+  await file.chmod(0o600);
+  assertEquals(server.files.get("/b")!.mode & 0o777, 0o600);
+  await file.close();
+});
+
+Deno.test("a file that is another one after the loss is not gone on with", async () => {
+  await using world = new Lossy();
+  const { server } = world;
+  const sftp = await world.client();
+  const changes: [string, () => void][] = [
+    ["it is another file now", () => server.add("/a", noise(99_999))],
+    [
+      "it is another file now",
+      () => server.files.set("/a", { ...server.files.get("/a")!, mtime: 9 }),
+    ],
+    ["it could not be opened again", () => server.files.delete("/a")],
+  ];
+  for (const [why, change] of changes) {
+    server.add("/a", DATA);
+    const file = await sftp.open("/a");
+    world.lose(FXP.READ, "before", change);
+    await lost(sftp, () => file.readAt(new Uint8Array(10), 0), why);
+    await file.close();
+  }
+  const file = await sftp.open("/w", { write: true, create: true });
+  await file.writeAt(DATA, 0);
+  world.lose(FXP.WRITE, "before", () => server.add("/w", DATA.subarray(0, 99_999)));
+  await lost(sftp, () => file.writeAt(DATA, 0), "it has 99999 bytes, and 100000 were written");
+  await assertRejects(() => file.close(), SftpError, "99999 bytes");
+});
+
+Deno.test("a listing begins anew, and tells each name once", async () => {
+  await using world = new Lossy();
+  const sftp = await world.client();
+  const names = Array.from({ length: 3 * LISTED }, (_, at) => `${1000 + at}`);
+  for (const name of names) world.server.add(`/${name}`, new Uint8Array(0));
+  const listed: string[] = [];
+  for await (const { name } of sftp.readDir("/")) {
+    listed.push(name);
+    if (listed.length === LISTED + 10) world.lose(FXP.READDIR);
+  }
+  assertEquals([listed.sort(), world.channels], [names, 2]);
+});
+
+Deno.test("a request that ends each channel is given up, and others are not", async () => {
+  await using world = new Lossy();
+  const sftp = await world.client();
+  world.server.add("/a", DATA);
+  world.lose(FXP.READLINK, "before", () => {}, Infinity);
+  const why = `${SFTP_REPEATS + 1} times before it was answered`;
+  const bad = lost(sftp, () => sftp.readLink("/a"), why);
+  assertEquals((await sftp.stat("/a")).size, DATA.length);
+  await bad;
+});
+
+Deno.test("requests wait for the next channel, and can be given up meanwhile", async () => {
+  await using world = new Lossy();
+  const sftp = await world.client();
+  world.server.add("/a", DATA);
+  const gate = Promise.withResolvers<void>();
+  world.gate = gate.promise;
+  world.lose(FXP.STAT);
+  const abort = new AbortController();
+  const first = sftp.stat("/a");
+  const given = assertRejects(() => sftp.stat("/a", { signal: abort.signal }), Error, "enough");
+  for (let i = 0; i < 5; i++) await turn();
+  const late = sftp.stat("/a");
+  abort.abort(new Error("enough"));
+  await given;
+  gate.resolve();
+  assertEquals([(await first).size, (await late).size], [DATA.length, DATA.length]);
+  assertEquals(world.channels, 2);
+});
+
+Deno.test("a session ends if its channel alone was lost, or it is closed meanwhile", async () => {
+  await using world = new Lossy();
+  const sftp = await world.client();
+  world.isOver = true;
+  world.lose(FXP.STAT);
+  await assertRejects(() => sftp.stat("/"), SftpError, "the server closed the channel");
+  await assertRejects(() => sftp.stat("/"), SftpError, "the server closed the channel");
+
+  await using other = new Lossy();
+  const closed = await other.client();
+  const gate = Promise.withResolvers<void>();
+  other.gate = gate.promise;
+  other.lose(FXP.STAT);
+  const waiting = assertRejects(() => closed.stat("/"), Error, "SFTP session is closed");
+  for (let i = 0; i < 5; i++) await turn();
+  await closed.close();
+  await waiting;
+  gate.resolve();
+  await turn();
+});
