@@ -106,7 +106,7 @@ export class ConnectError extends SshError {
  * ```
  */
 export class NegotiationError extends SshError {
-  /** What could not be agreed on, such as `"key exchange"` or `"host key"`. */
+  /** The kind of algorithm, such as `"key exchange"` or `"host key"`. */
   readonly kind: string;
   /** The names that this end offered. */
   readonly ours: readonly string[];
@@ -116,7 +116,7 @@ export class NegotiationError extends SshError {
   /**
    * Creates the error; both offers are part of the message.
    *
-   * @param advice What to do, to follow a semicolon
+   * @param advice Advice, printed after a semicolon
    */
   constructor(kind: string, ours: readonly string[], theirs: readonly string[], advice = "") {
     const offers = `we offer ${list(ours)}, the peer offers ${list(theirs)}`;
@@ -199,9 +199,9 @@ export class AuthError extends SshError {
   readonly partial: boolean;
   /** The methods that were tried, in order. */
   readonly attempts: readonly string[];
-  /** The same as people call them: keys with their fingerprints and, where it is known, their files. */
+  /** The same in words: keys with their fingerprints and, if known, their files. */
   readonly tried: readonly string[];
-  /** The keys that were found and could not be used, and why: one sentence each. */
+  /** The keys that were found and could not be used, with the reason: one sentence each. */
   readonly skippedKeys: readonly string[];
 
   /** Creates the error. */
@@ -376,9 +376,9 @@ export class CommandError extends SshError {
   readonly exitCode: number | null;
   /** The signal's name without SIG, or null. */
   readonly signal: string | null;
-  /** What the command wrote to its standard output, as far as it was collected. */
+  /** The collected part of its standard output. */
   readonly stdout: Uint8Array;
-  /** What the command wrote to its standard error, as far as it was collected. */
+  /** The collected part of its standard error. */
   readonly stderr: Uint8Array;
 
   /** Creates the error. */
@@ -400,7 +400,7 @@ export class CommandError extends SshError {
 }
 
 /**
- * A pattern did not come: in time (`code` is `"timeout"`), or before the output ended.
+ * A pattern did not appear in time (`code` is `"timeout"`), or before the output ended.
  *
  * @example
  * ```ts
@@ -420,7 +420,7 @@ export class CommandError extends SshError {
  * ```
  */
 export class ExpectError extends SshError {
-  /** The last of what came, up to 400 characters. */
+  /** The end of the received text, up to 400 characters. */
   readonly received: string;
 
   /** Creates the error; `code` is `"timeout"` when the time ran out. */
@@ -471,7 +471,7 @@ export class SudoError extends SshError {
 }
 
 /**
- * A file operation failed on the far side, or its answer made no sense.
+ * A file operation failed on the server, or its answer was malformed.
  *
  * @example
  * ```ts
@@ -494,7 +494,7 @@ export class SudoError extends SshError {
 export class SftpError extends SshError {
   /** The SSH_FX_ status code, such as 2 for "no such file". */
   readonly status: number;
-  /** What was being done, such as `"open"`. */
+  /** The operation, such as `"open"`. */
   readonly operation: string;
   /** The remote path, if the operation has one. */
   readonly path: string | null;
@@ -568,7 +568,7 @@ export type CertificateProblem =
   | "revoked";
 
 /**
- * A certificate is well-formed and signed, but not good for what it was shown for.
+ * A certificate is well-formed and signed, but not valid for its use.
  *
  * @example
  * ```ts
@@ -614,7 +614,7 @@ export class CertificateError extends SshError {
 export type SignatureProblem = "message" | "namespace" | "signer";
 
 /**
- * A signature over a message is well-formed, but is not what it was shown for.
+ * A signature over a message is well-formed, but not valid for its use.
  *
  * @example
  * ```ts
@@ -645,7 +645,7 @@ export class SignatureError extends SshError {
 }
 
 /**
- * A configuration cannot be read, makes no sense, or asks for what cannot be done.
+ * A configuration cannot be read, is malformed, or requests something unsupported.
  *
  * @example
  * ```ts
@@ -662,7 +662,7 @@ export class SignatureError extends SshError {
  * ```
  */
 export class ConfigError extends SshError {
-  /** What is wrong, with the file and the line of each. */
+  /** The problems, each with its file and line. */
   readonly problems: readonly string[];
 
   /** Creates the error. */

@@ -1,6 +1,6 @@
 /**
- * Tells a listener of the program's, such as a log, which has no say in what happens: what it throws or
- * rejects with is dropped.
+ * Calls a listener of the program, such as a log. Its errors and rejections are ignored, because it
+ * must not affect the caller.
  */
 export function tell<A extends unknown[]>(
   listener: ((...args: A) => unknown) | undefined,

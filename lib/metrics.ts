@@ -16,7 +16,7 @@ export interface Histogram {
   record(value: number, attributes?: MetricAttributes): void;
 }
 
-/** A value that is asked for at each collection. */
+/** A value that is read at each collection. */
 interface Observable {
   addCallback(observe: ObservableCallback): void;
   removeCallback(observe: ObservableCallback): void;
@@ -32,7 +32,7 @@ export interface Meter {
   createObservableGauge(name: string, options: MetricOptions): Observable;
 }
 
-/** What a metric is. */
+/** The description of a metric. */
 export interface MetricOptions {
   readonly unit: string;
   readonly description: string;
@@ -47,7 +47,7 @@ export function findMeter(): Meter | null {
   return api?.metrics?.getMeter("@denossh/ssh") ?? null;
 }
 
-/** Has a value asked for at each collection, until the result is disposed of. */
+/** Registers a value that is read at each collection, until the result is disposed of. */
 export function observe(
   meter: Meter,
   name: string,

@@ -1,15 +1,18 @@
-/** Checks of options at run time: scripts are run without a type check, and a wrong option is silent. */
+/**
+ * Checks options at run time: scripts run without a type check, and a wrong option would be ignored
+ * silently.
+ */
 
-/** What a value must be, if it is not; null if it is. */
+/** Returns what a value must be, or null if it is valid. */
 export type OptionCheck = (value: unknown) => string | null;
 
 /** A check for each option of a type, and for no other. */
 export type OptionChecks<T> = { readonly [K in keyof Required<T>]: OptionCheck };
 
 /**
- * Refuses options that cannot be meant. Those that are undefined are not given.
+ * Refuses invalid options. An undefined option counts as not given.
  *
- * @param call What they were given to, such as `connect()`
+ * @param call The function that they were given to, such as `connect()`
  * @throws {TypeError} If one has an unknown name, or a value of a wrong kind
  */
 export function checkOptions<T extends object>(
@@ -33,7 +36,7 @@ export function mustBe(what: string, holds: (value: unknown) => boolean): Option
   return (value) => holds(value) ? null : `must be ${what}, not ${shown(value)}`;
 }
 
-/** Anything: it is checked where it is used. */
+/** Any value: it is checked where it is used. */
 export const anything: OptionCheck = () => null;
 export const text: OptionCheck = mustBe("text", isText);
 export const flag: OptionCheck = mustBe("true or false", (value) => typeof value === "boolean");
@@ -60,7 +63,7 @@ export function oneOf(...words: readonly string[]): OptionCheck {
   return mustBe(`one of ${what}`, (value) => words.includes(value as string));
 }
 
-/** Whether any of the checks is content; the last one says what is wrong. */
+/** Passes if one of the checks passes; otherwise the last one names the error. */
 export function either(...checks: readonly [OptionCheck, ...OptionCheck[]]): OptionCheck {
   return (value) => {
     const problems = checks.map((check) => check(value));
@@ -111,7 +114,7 @@ function isAmount(value: unknown): boolean {
   return typeof value === "number" && value >= 0;
 }
 
-/** The name that was probably meant: one that differs by case, by few letters, or is a part of it. */
+/** The most similar name: one that differs in case or in a few letters, or is contained in it. */
 export function nearest(name: string, names: readonly string[]): string | null {
   const wanted = name.toLowerCase();
   const rated = names.map((each) => [distance(wanted, each.toLowerCase()), each] as const)

@@ -25,7 +25,7 @@ export function matchesWildcards(pattern: string, text: string): boolean {
 }
 
 /**
- * Whether a comma-separated list of patterns admits a text (ssh_config(5), PATTERNS): one of them
+ * Whether a comma-separated list of patterns matches a text (ssh_config(5), PATTERNS): one of them
  * matches, and none that begins with `!`.
  */
 export function matchesPatternList(list: string, text: string): boolean {
@@ -38,7 +38,7 @@ export function matchesPatternList(list: string, text: string): boolean {
   return admitted;
 }
 
-/** {@linkcode matchesPatternList} for names of hosts, where case does not count. */
+/** {@linkcode matchesPatternList} for host names, without regard to case. */
 export function matchesHostList(list: string, host: string): boolean {
   return matchesPatternList(list.toLowerCase(), host.toLowerCase());
 }
@@ -72,9 +72,12 @@ export interface GlobEntry {
 
 /** The files that patterns are expanded in. A path has `/` between its steps; `.` is the current folder. */
 export interface GlobFiles<E extends GlobEntry> {
-  /** The entries of a folder; none if there is no such folder. `depth` counts the folders under a `**`. */
+  /**
+   * The entries of a folder; empty if the folder does not exist. `depth` counts the folders under a
+   * `**`.
+   */
   list(folder: string, depth: number): Promise<readonly E[]>;
-  /** Whether there is anything at a path. */
+  /** Whether a path exists. */
   exists(path: string): Promise<boolean>;
 }
 
@@ -148,8 +151,8 @@ function joinSteps(folder: string, name: string): string {
 }
 
 /**
- * Whether a name matches one step of a glob pattern. It takes time in proportion to both lengths, whatever
- * name a server comes up with; a regular expression would not. Wildcards match a dot at the beginning of a
+ * Whether a name matches one step of a glob pattern. It takes time in proportion to both lengths, even
+ * for hostile names; a regular expression would not. Wildcards match a dot at the beginning of a
  * name with `dots` only.
  */
 export function globMatcher(

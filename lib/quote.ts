@@ -1,10 +1,10 @@
 /**
- * Words for a POSIX shell, so that it takes each as it is, whatever is in it: spaces, quotes, `$`, line
- * feeds, an empty word.
+ * Quotes words for a POSIX shell, so that it takes each literally: spaces, quotes, `$`, line feeds, an
+ * empty word.
  *
  * @param words A word, or several, which are joined by spaces
- * @returns What to put into a command line
- * @throws {TypeError} If a word has a NUL, which no command line can have
+ * @returns The text for a command line
+ * @throws {TypeError} If a word has a NUL, which a command line cannot contain
  *
  * @example
  * ```ts
@@ -24,16 +24,16 @@ export function quote(words: string | readonly string[]): string {
 
 function quoteWord(word: string): string {
   if (word.includes("\0")) throw new TypeError("A word of a command line cannot have a NUL");
-  // A word such as `a=b` or `~` means something by itself where it stands first.
+  // At the start of a command, words such as `a=b` or `~` have a special meaning.
   return /^[\w./:,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** What can stand in a template of {@linkcode sh}: words, and lists of them. */
+/** A value in a template of {@linkcode sh}: a word, or a list of words. */
 export type ShellValue = string | number | readonly (string | number)[];
 
 /**
- * The text of a command whose values are quoted for a POSIX shell: each is a word, whatever is in it, and a
- * list is as many words. `` host.$`…` `` runs such a command at once.
+ * The text of a command with values quoted for a POSIX shell: each value is one word, and each element
+ * of a list is one. `` host.$`…` `` runs such a command.
  *
  * @throws {TypeError} If a value is neither text, a number nor a list of them
  *

@@ -1,15 +1,21 @@
 /**
- * The event loop, shared between connections. A loop that a peer can lengthen works for a few milliseconds
- * and then lets the event loop turn: until then no socket is read, and no timer runs.
+ * Shares the event loop between connections. A loop that a peer can lengthen works for a few
+ * milliseconds and then lets the event loop turn: until then no socket is read, and no timer runs.
  */
 
-/** Milliseconds that loops work before the event loop turns: so little that a login is hardly slower. */
+/** Milliseconds that loops work before the event loop turns: short enough that a login is hardly slower. */
 export const TURN_MS = 8;
 
-/** The same while no other connection is active: rests cost, and what a new one sends waits for so long once. */
+/**
+ * The same while no other connection is active: rests cost, and what a new one sends waits for so
+ * long once.
+ */
 export const LONG_TURN_MS = 32;
 
-/** Milliseconds of its own work that a connection may do in any case, so that sequential requests hardly wait. */
+/**
+ * Milliseconds of its own work that a connection may do in any case, so that sequential requests
+ * hardly wait.
+ */
 const FREE_MS = TURN_MS / 2;
 
 /** What a piece of work costs besides its own time, in milliseconds: packets, answers and promises. */
@@ -25,7 +31,8 @@ const BUSY_MS = 1000;
 const ACTIVE_MS = 1000;
 
 /**
- * While others are active, a rest lasts until this many milliseconds have passed without a word of them: longer
+ * While others are active, a rest lasts until this many milliseconds have passed without a word of
+ * them: longer
  * than a client computes between two messages of a login.
  */
 const QUIET_MS = 6;
@@ -34,7 +41,8 @@ const QUIET_MS = 6;
 const NEW_WORK_MS = 16;
 
 /**
- * A rest for a new connection, such as one that logs in, may be longer than others: by this many milliseconds for
+ * A rest for a new connection, such as one that logs in, may be longer than others: by this many
+ * milliseconds for
  * each millisecond of work before it. So a busy connection has a quarter of the time in any case.
  */
 const NEW_REST = 2;
@@ -42,11 +50,11 @@ const NEW_REST = 2;
 /** The most milliseconds by which such a rest is longer: as long as two logins take. */
 const MAX_NEW_REST_MS = 48;
 
-/** The time, and how the event loop is made to turn; tests have their own. */
+/** The clock, and how to let the event loop turn; replaced in tests. */
 export interface TurnClock {
   /** Milliseconds. */
   now(): number;
-  /** Resolves when all promises have been dealt with. */
+  /** Resolves when all settled promises have been handled. */
   tick(): Promise<void>;
   /** Resolves after about a millisecond, in which the event loop looks at its sockets. */
   rest(): Promise<void>;
@@ -62,13 +70,15 @@ const clock: TurnClock = {
   async tick() {
     await crypto.subtle.digest("SHA-256", NOTHING);
   },
-  // A tick will not do: Deno looks at its sockets only when there is nothing else to run, or after 61 tasks.
+  // A tick will not do: Deno looks at its sockets only when there is nothing else to run, or after 61
+  // tasks.
   rest: () => new Promise((resolve) => setTimeout(resolve)),
 };
 
 /**
  * Gives connections their turns. While several have much to do, each works for {@linkcode TURN_MS} before
- * the next one does, however many sessions it has. Between two turns is a rest: a millisecond, or as long as
+ * the next one does, however many sessions it has. Between two turns is a rest: a millisecond, or as
+ * long as
  * a turn while others have a little to do.
  */
 export class Turns {
@@ -122,7 +132,7 @@ export class Turns {
     return this.#worked >= TURN_MS || this.#waiting.size > 0;
   }
 
-  /** A connection has worked for so many milliseconds. */
+  /** Records the milliseconds that a connection has worked. */
   add(worked: number): void {
     this.#worked += worked;
   }
@@ -194,7 +204,7 @@ export class Turn {
     this.#turns = turns;
   }
 
-  /** Whether it has hardly done anything yet. */
+  /** Whether it has done little work yet. */
   get isNew(): boolean {
     return this.#total < NEW_WORK_MS;
   }

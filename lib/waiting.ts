@@ -2,20 +2,20 @@
 
 /** Options of a call that may wait. */
 export interface CallOptions {
-  /** Gives up waiting; the call rejects with the signal's reason. */
+  /** Aborts the call, which rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What may cut a wait short. */
+/** Limits of a wait. */
 export interface WaitLimits extends CallOptions {
-  /** Milliseconds; unlimited unless given. */
+  /** Milliseconds; unlimited by default. */
   readonly timeout?: number | undefined;
-  /** Makes the error of a wait that took too long; a `TimeoutError` unless given. */
+  /** Makes the error of a wait that took too long; a `TimeoutError` by default. */
   readonly late?: () => unknown;
 }
 
 /**
- * Calls `run` with the signal's reason when it is aborted, at once if it is aborted already. Disposing
+ * Calls `run` with the signal's reason when it is aborted, immediately if it is aborted already. Disposing
  * removes the listener.
  */
 export function onAbort(
@@ -59,7 +59,10 @@ export async function sleep(milliseconds: number, signal?: AbortSignal): Promise
   await promise;
 }
 
-/** A condition to wait for. A waiter that wakes checks again, since another may have been faster. */
+/**
+ * A condition to wait for. A waiter must check it again after waking, since another may have been
+ * faster.
+ */
 export class Condition {
   #next: PromiseWithResolvers<void> | null = null;
 
@@ -82,9 +85,8 @@ export class Condition {
 }
 
 /**
- * How long one call may wait, over several waits for conditions. When that is over it notifies the
- * condition instead of racing with it, so that a wait that gave up leaves no reaction on a promise that
- * stays.
+ * The time limit of one call, over several waits for conditions. At its end it notifies the condition
+ * instead of racing with it, so that no reaction is left on a long-lived promise.
  */
 export class Limit implements Disposable {
   readonly #signal: AbortSignal | undefined;
@@ -130,7 +132,7 @@ export class Limit implements Disposable {
 }
 
 /**
- * The limit of one call, or null if it may wait for ever.
+ * The limit of one call, or null if it may wait without limit.
  *
  * @param timeout Milliseconds
  * @param late Makes the error of a call that took too long; a `TimeoutError` unless given

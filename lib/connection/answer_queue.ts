@@ -2,9 +2,9 @@ import { MAX_PENDING_REQUESTS } from "../defaults.ts";
 import { Condition } from "../waiting.ts";
 
 /**
- * Answers a peer's requests in their order (RFC 4254 §4, §5.4): at once where the handler does, otherwise
- * as the promises of the handlers settle. A burst is no offence: once too many requests wait, the peer's
- * next message waits too, until there is room.
+ * Answers a peer's requests in their order (RFC 4254 §4, §5.4): immediately if the handler is
+ * synchronous, otherwise as the promises of the handlers settle. Bursts are allowed: while too many
+ * requests wait, the peer's next message waits, too.
  */
 export class AnswerQueue {
   readonly #room = new Condition();
@@ -15,7 +15,7 @@ export class AnswerQueue {
   /**
    * Takes a request.
    *
-   * @param ask Gives the answer; a request whose handler throws or rejects is refused
+   * @param ask Returns the answer; a request whose handler throws or rejects is refused
    * @param refusal The answer that refuses
    * @param reply Sends the answer
    * @returns Resolves when the peer's next message may come; undefined if it need not wait
@@ -29,7 +29,7 @@ export class AnswerQueue {
       try {
         answer = ask();
       } catch {
-        // A policy that throws has refused.
+        // A policy that throws refuses.
       }
       if (!(answer instanceof Promise)) return reply(answer);
       const pending = answer;
@@ -38,7 +38,7 @@ export class AnswerQueue {
     if (++this.#waiting > MAX_PENDING_REQUESTS) return this.#roomAgain();
   }
 
-  /** No answer counts any more: nothing is asked, and no message waits. */
+  /** Ends the queue: no handler is called, no answer is sent, and no message waits. */
   close(): void {
     this.#closed = true;
     this.#room.notify();
@@ -53,7 +53,7 @@ export class AnswerQueue {
     try {
       answer = await ask();
     } catch {
-      // A policy that throws has refused.
+      // A policy that throws refuses.
     }
     this.#waiting--;
     this.#room.notify();

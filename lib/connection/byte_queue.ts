@@ -6,29 +6,29 @@ import { ChunkList } from "./chunk_list.ts";
 import { ChunkMemory } from "./chunk_memory.ts";
 import type { LazyError } from "./lazy_error.ts";
 
-/** A read that waits, and how much it has got. */
+/** A waiting read, and the bytes that it has received. */
 interface WaitingRead {
   readonly to: "reader";
   readonly into: Uint8Array;
   filled: number;
 }
 
-/** A callback that takes everything as it comes, and what it threw. */
+/** A callback that takes all data as it arrives, and the error that it threw. */
 interface Consumer {
   readonly to: "consumer";
   readonly take: (bytes: Uint8Array) => void;
   failure: { readonly error: unknown } | null;
 }
 
-/** Where received bytes go. While they go to a reader, there are none in chunks. */
+/** The destination of received bytes. While they go to a reader, the chunks are empty. */
 type Delivery = { readonly to: "chunks" } | WaitingRead | Consumer | { readonly to: "nowhere" };
 
 const TO_CHUNKS: Delivery = { to: "chunks" };
 const TO_NOWHERE: Delivery = { to: "nowhere" };
 
 /**
- * The received bytes of one stream of a channel, until they are read. It holds no more than the receive
- * window, since credit goes back only through `consumed`.
+ * The received bytes of one stream of a channel, until they are read. It holds at most the receive
+ * window, since credit is returned only through `consumed`.
  */
 export class ByteQueue {
   readonly #consumed: (bytes: number) => void;
@@ -38,20 +38,20 @@ export class ByteQueue {
   #end: { cause: LazyError | null } | null = null;
 
   /**
-   * @param consumed Told of bytes that have been read or discarded
-   * @param memory Where chunks for readers that copy come from
+   * @param consumed Called with the number of bytes that have been read or discarded
+   * @param memory Provides chunks for readers that copy
    */
   constructor(consumed: (bytes: number) => void, memory: ChunkMemory = new ChunkMemory()) {
     this.#consumed = consumed;
     this.#chunks = new ChunkList(memory);
   }
 
-  /** Bytes that can be read at once. */
+  /** Bytes that can be read without waiting. */
   get size(): number {
     return this.#chunks.bytes;
   }
 
-  /** Whether what comes is thrown away. */
+  /** Whether incoming data is discarded. */
   get discarding(): boolean {
     return this.#delivery === TO_NOWHERE;
   }
@@ -78,7 +78,7 @@ export class ByteQueue {
     this.#news.notify();
   }
 
-  /** Puts bytes before those that are there; they count as not consumed again. */
+  /** Puts bytes before the existing ones; they count as unconsumed again. */
   unread(chunk: Uint8Array<ArrayBuffer>): void {
     if (this.discarding || chunk.length === 0) return;
     if (this.#delivery.to === "reader") this.#delivery = TO_CHUNKS;
@@ -87,14 +87,14 @@ export class ByteQueue {
     this.#news.notify();
   }
 
-  /** No more will come: the end of the stream, or its cause once the rest has been read. */
+  /** Ends the stream; readers see the end, or the cause, after the remaining bytes. */
   end(cause: LazyError | null = null): void {
     if (this.#end) return;
     this.#end = { cause };
     this.#news.notify();
   }
 
-  /** Throws away what is there and what comes; it counts as consumed. Readers see the end. */
+  /** Discards present and future data, which counts as consumed. Readers see the end. */
   discard(): void {
     const { bytes } = this.#chunks;
     this.#delivery = TO_NOWHERE;
@@ -103,7 +103,7 @@ export class ByteQueue {
     if (bytes > 0) this.#consumed(bytes);
   }
 
-  /** Moves what is there to the end of another queue. */
+  /** Moves the content to the end of another queue. */
   moveTo(other: ByteQueue): void {
     for (const chunk of this.#chunks.takeAll()) other.push(chunk);
   }
@@ -141,8 +141,8 @@ export class ByteQueue {
   }
 
   /**
-   * Copies what is there into the buffer, waiting for at least a byte; null is the end. What comes while
-   * it waits goes into the buffer at once.
+   * Copies available bytes into the buffer, waiting for at least one; null is the end. Data that
+   * arrives during the wait is copied directly into the buffer.
    */
   async read(into: Uint8Array, limit: Limit | null = null): Promise<number | null> {
     if (into.length === 0) return 0;
@@ -158,9 +158,9 @@ export class ByteQueue {
   }
 
   /**
-   * Hands over what is there and what comes, at once and without a copy: it is borrowed until `take`
-   * returns, or sends anything. Resolves at the end, and rejects with what `take` throws; the rest is
-   * thrown away then.
+   * Passes present and future data to `take`, immediately and without a copy: it is borrowed until
+   * `take` returns, or sends anything. Resolves at the end, and rejects with the error of `take`; the
+   * rest is discarded then.
    *
    * @throws {TypeError} If it is being consumed already
    */
@@ -180,9 +180,9 @@ export class ByteQueue {
   }
 
   /**
-   * Copies what is there into the buffer; null is the end.
+   * Copies available bytes into the buffer; null is the end.
    *
-   * @throws {Deno.errors.WouldBlock} If nothing is there yet
+   * @throws {Deno.errors.WouldBlock} If no byte is available
    */
   tryRead(into: Uint8Array): number | null {
     if (into.length === 0) return 0;
@@ -191,21 +191,21 @@ export class ByteQueue {
     throw platformError("WouldBlock", "Nothing to read yet");
   }
 
-  /** Gives data to whatever takes it now; returns what is to be kept in chunks, if there is any. */
+  /** Gives data to the current reader or consumer; returns the rest, to be kept in chunks. */
   #deliver<B extends ArrayBufferLike>(data: Uint8Array<B>): Uint8Array<B> | null {
     const delivery = this.#delivery;
     if (delivery === TO_CHUNKS) return data;
     if (delivery.to === "reader") return this.#fill(delivery, data);
-    // Asked for before: what a consumer sends may grow the memory that the data is in, and then it is gone.
+    // Allocated before: data sent by a consumer may grow the memory that the data is in, which detaches it.
     const { length } = data;
     if (delivery.to === "consumer") this.#handOver(delivery, data);
     this.#consumed(length);
     return null;
   }
 
-  /** Copies data to a read that waits; returns what it has no room for. */
+  /** Copies data to a waiting read; returns the rest. */
   #fill<B extends ArrayBufferLike>(reader: WaitingRead, data: Uint8Array<B>): Uint8Array<B> | null {
-    // The room is asked for each time: a buffer that was transferred meanwhile has none.
+    // The room is computed each time: a buffer that was transferred in the meantime has none.
     const n = Math.max(0, Math.min(reader.into.length - reader.filled, data.length));
     if (n > 0) {
       reader.into.set(n === data.length ? data : data.subarray(0, n), reader.filled);
@@ -218,7 +218,7 @@ export class ByteQueue {
     return data.subarray(n);
   }
 
-  /** Calls the consumer. What it throws does not concern the connection. */
+  /** Calls the consumer. Its errors do not affect the connection. */
   #handOver(consumer: Consumer, data: Uint8Array): void {
     try {
       consumer.take(data);
@@ -228,7 +228,7 @@ export class ByteQueue {
     }
   }
 
-  /** Waits until something has come, into the buffer or into chunks; returns how much is in the buffer. */
+  /** Waits for data in the buffer or in chunks; returns the number of bytes in the buffer. */
   async #receiveInto(into: Uint8Array, limit: Limit | null): Promise<number> {
     const reader: WaitingRead = { to: "reader", into, filled: 0 };
     this.#delivery = reader;

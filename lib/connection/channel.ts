@@ -28,26 +28,26 @@ const NOTHING = new Uint8Array(0);
 /** The unspecified address, for a connection without one. */
 const NO_ADDRESS: Deno.Addr = { transport: "tcp", hostname: "0.0.0.0", port: 0 };
 
-/** How {@linkcode Channel.consume} hands over. */
+/** Options of {@linkcode Channel.consume}. */
 export interface ConsumeOptions extends CallOptions {
   /**
-   * Whether each piece is the module's own memory, which saves a copy. It is gone not only when `take`
-   * returns but as soon as anything is sent, on whichever connection.
+   * Whether each piece is a view on the module's memory, which saves a copy. It is valid only until
+   * `take` returns or anything is sent, on any connection.
    */
   readonly borrowed?: boolean;
 }
 
-/** What {@linkcode Channel.readAll} reads, and how much. */
+/** Options of {@linkcode Channel.readAll}. */
 export interface ReadAllOptions extends CallOptions {
-  /** Which stream: `"stdout"` unless given. */
+  /** The stream, `"stdout"` by default. */
   readonly stream?: "stdout" | "stderr" | undefined;
-  /** Bytes to take at most, so that endless output cannot fill the memory; any number unless given. */
+  /** Maximum number of bytes, so that endless output cannot fill the memory; unlimited by default. */
   readonly maxBytes?: number | undefined;
 }
 
 /**
- * One channel of a connection (RFC 4254 §5), a `Deno.Conn`: two byte streams towards us and one away,
- * under exact flow control. An unread channel stalls its own peer and no other channel.
+ * One channel of a connection (RFC 4254 §5), a `Deno.Conn`: two inbound byte streams and one outbound,
+ * under flow control. A channel that is not read stalls its own peer and no other channel.
  *
  * Calls that wait take a `signal`, and reads and writes end at {@linkcode Channel.timeout} too; the
  * streams `readable`, `stderr` and `writable` are cancelled instead.
@@ -70,17 +70,17 @@ export interface ReadAllOptions extends CallOptions {
 export class Channel implements Deno.Conn, AsyncDisposable {
   /** The channel's number on this end, small and unique on the connection. */
   readonly id: number;
-  /** The type it was opened with, such as `"session"`. */
+  /** The type of the channel, such as `"session"`. */
   readonly type: string;
-  /** A label for logs; the type and number unless set. */
+  /** A label for logs; the type and number by default. */
   name: string;
   /** Resolves when both ends have closed; rejects if the connection dies first. */
   readonly closed: Promise<void>;
   /** How the command ended; also resolves, with nulls, when the channel closes without a status. */
   readonly exitStatus: Promise<ExitStatus>;
-  /** What the peer added when it asked for the channel, or agreed to it; empty for most types. */
+  /** The type-specific data of the peer's open or confirmation message; empty for most types. */
   readonly extra: Uint8Array;
-  /** The connection that the channel is on: more channels, what the peer opens, global requests. */
+  /** The connection of the channel: further channels, channels that the peer opens, global requests. */
   readonly connection: ChannelOwner;
 
   readonly #core: ChannelCore;
@@ -120,20 +120,20 @@ export class Channel implements Deno.Conn, AsyncDisposable {
     return this.#core.isOpen;
   }
 
-  /** Phase, windows and buffered bytes at the moment. */
+  /** The current phase, windows and buffered bytes. */
   get state(): ChannelState {
     return this.#core.state;
   }
 
   /**
-   * Milliseconds that a read or write may take before it rejects with `Deno.errors.TimedOut`. Null, as
-   * it is at first, waits for ever; 0 never waits.
+   * Milliseconds that a read or write may take before it rejects with `Deno.errors.TimedOut`. Null
+   * (the default) waits without limit; 0 never waits.
    */
   get timeout(): number | null {
     return this.#core.timeout;
   }
 
-  /** Sets the milliseconds for the calls to come. */
+  /** Sets the limit for later calls. */
   set timeout(milliseconds: number | null) {
     if (milliseconds !== null && !(milliseconds >= 0)) {
       throw new RangeError(`Timeout must be at least 0 ms or null, not ${milliseconds}`);
@@ -141,7 +141,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
     this.#core.timeout = milliseconds === Infinity ? null : milliseconds;
   }
 
-  /** What the peer sends, as a byte stream; nothing is read ahead of the reader. */
+  /** The data from the peer, as a byte stream; nothing is read ahead of the reader. */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#readable ??= readableOf(this.#core.stdout, () => this.#core.cancel());
   }
@@ -152,7 +152,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
     return this.#stderr ??= readableOf(stderr, () => stderr.discard());
   }
 
-  /** What goes to the peer; closing it sends EOF. */
+  /** The data to the peer; closing it sends EOF. */
   get writable(): WritableStream<Uint8Array> {
     return this.#writable ??= writableOf({
       write: (chunk) => this.#core.writer.writeAll([chunk], 0, null),
@@ -161,17 +161,17 @@ export class Channel implements Deno.Conn, AsyncDisposable {
     });
   }
 
-  /** Bytes that a read takes without waiting; 0 does not mean that the channel has ended. */
+  /** Bytes that can be read without waiting; 0 does not mean that the channel has ended. */
   get readableBytes(): number {
     return this.#core.stdout.size;
   }
 
-  /** Bytes of standard error that a read takes without waiting. */
+  /** Bytes of standard error that can be read without waiting. */
   get readableStderrBytes(): number {
     return this.#core.stderr.size;
   }
 
-  /** Bytes that a write takes without waiting. */
+  /** Bytes that can be written without waiting. */
   get writableBytes(): number {
     return this.#core.writer.writableBytes;
   }
@@ -187,7 +187,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 
   /**
-   * Reads what is there, waiting for at least a byte.
+   * Reads available bytes, waiting for at least one.
    *
    * @returns The number of bytes, or null at the end
    * @throws {ClosedError} If this end has closed the channel, or shut it down for reading
@@ -201,18 +201,18 @@ export class Channel implements Deno.Conn, AsyncDisposable {
     return this.#read(this.#core.stderr, into, options);
   }
 
-  /** The next chunk as it came, owned by the caller; null at the end. */
+  /** The next chunk as it arrived, owned by the caller; null at the end. */
   readChunk(options?: CallOptions): Promise<Uint8Array<ArrayBuffer> | null> {
     return this.#readChunk(this.#core.stdout, options);
   }
 
-  /** The next chunk of standard error as it came, owned by the caller; null at the end. */
+  /** The next chunk of standard error as it arrived, owned by the caller; null at the end. */
   readStderrChunk(options?: CallOptions): Promise<Uint8Array<ArrayBuffer> | null> {
     return this.#readChunk(this.#core.stderr, options);
   }
 
   /**
-   * Puts bytes back, so that the next read gets them before anything else.
+   * Puts bytes back, so that the next read returns them first.
    *
    * @param bytes Taken over
    * @param stream Which stream: `"stdout"` unless given
@@ -225,7 +225,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
    * Reads a stream to its end, without a stream object in between.
    *
    * @throws {TypeError} If the stream has a reader
-   * @throws {SshError} If more than `maxBytes` come
+   * @throws {SshError} If more than `maxBytes` arrive
    * @throws {ClosedError} If this end has closed the channel, or shut it down for reading
    */
   async readAll(options: ReadAllOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
@@ -240,20 +240,22 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 
   /**
-   * Throws away a stream: what has come and what will come. Reads see its end; the peer is not told, and
-   * writes as to /dev/null. Cancelling `readable` tells it, as a broken pipe does.
+   * Discards the present and future data of a stream. Reads see its end; the peer does not learn of
+   * it, and writes as to /dev/null. Cancelling `readable` informs the peer, like a broken pipe.
    */
   discard(stream: "stdout" | "stderr"): void {
     this.#core[stream].discard();
   }
 
   /**
-   * Hands over what comes, as it comes, until the end: the fastest way to take data that need not wait.
-   * Credit returns to the peer at once, so there is no backpressure.
+   * Passes data to a function as it arrives, until the end: the fastest way to read. Credit returns to
+   * the peer immediately, so there is no backpressure.
    *
-   * @param take Gets each piece, which is borrowed until it returns; if it throws, the rest is thrown away
-   * @param options A signal, after which the rest is left to other reads; and `borrowed`, which saves a copy
-   * @returns When the peer has sent its EOF; rejects with what `take` throws
+   * @param take Called with each piece, which is borrowed until it returns; if it throws, the rest is
+   * discarded
+   * @param options A signal, after which the rest is left to other reads; and `borrowed`, which saves
+   * a copy
+   * @returns Resolves when the peer has sent its EOF; rejects with the error of `take`
    * @throws {ClosedError} If this end has closed the channel, or shut it down for reading
    * @throws {TypeError} If it is being consumed already
    *
@@ -280,7 +282,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 
   /**
-   * Reads what is there, without waiting.
+   * Reads available bytes, without waiting.
    *
    * @returns The number of bytes, or null at the end
    * @throws {Deno.errors.WouldBlock} If nothing is there yet
@@ -296,7 +298,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
     return this.#core.stderr.tryRead(into);
   }
 
-  /** The chunks up to the end, as they come; leaving the loop leaves the channel open. */
+  /** The chunks up to the end, as they arrive; leaving the loop leaves the channel open. */
   async *[Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
     for (let chunk; (chunk = await this.readChunk()) !== null;) yield chunk;
   }
@@ -307,7 +309,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 
   /**
-   * Sends as much as the window allows, waiting for room for at least a byte.
+   * Sends as much as the window allows, waiting for room for at least one byte.
    *
    * @returns The number of bytes taken
    * @throws {ClosedError} If the channel is closed for writing
@@ -322,7 +324,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 
   /**
-   * Sends what the window takes at once, without waiting.
+   * Sends as much as the window allows, without waiting.
    *
    * @returns The number of bytes taken
    * @throws {Deno.errors.WouldBlock} If there is no room for a byte
@@ -335,8 +337,8 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   /**
    * Sends all of the chunks; resolves when the window and the socket have taken them.
    *
-   * @throws {ClosedError} If the channel is closed for writing; `bytesWritten(error)` tells how far it
-   * came
+   * @throws {ClosedError} If the channel is closed for writing; `bytesWritten(error)` returns the
+   * number of bytes sent before
    */
   writeAll(...chunks: Uint8Array[]): Promise<void>;
   /** Sends all of the data, within limits. */
@@ -361,7 +363,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 
   /**
-   * Sends standard error the way of standard output, or no longer; what is buffered comes along.
+   * Merges standard error into standard output, or stops merging; buffered data is moved, too.
    *
    * @returns The setting before
    */
@@ -373,7 +375,7 @@ export class Channel implements Deno.Conn, AsyncDisposable {
 
   /**
    * Ends a direction or both, by word or by the number that sockets use: 0 is `"read"`, 1 `"write"`, 2
-   * `"both"`. Calls in it fail at once; what still comes is thrown away.
+   * `"both"`. Pending calls fail immediately; data that still arrives is discarded.
    */
   async shutdown(how: "read" | "write" | "both" | 0 | 1 | 2): Promise<void> {
     const [read, write] = DIRECTIONS[how] ?? invalid(how);
@@ -381,30 +383,30 @@ export class Channel implements Deno.Conn, AsyncDisposable {
     if (write) await this.closeWrite();
   }
 
-  /** Sends EOF after what is being written (RFC 4254 §5.3); reading continues. */
+  /** Sends EOF after pending writes (RFC 4254 §5.3); reading continues. */
   closeWrite(): Promise<void> {
     return this.#core.sendEof();
   }
 
-  /** Closes after what is being written; resolves when the peer has closed too, and never rejects. */
+  /** Closes after pending writes; resolves when the peer has closed, too, and never rejects. */
   close(): Promise<void> {
     return this.#core.close();
   }
 
-  /** Closes at once; reads and writes under way fail with the reason. */
+  /** Closes immediately; pending reads and writes fail with the reason. */
   abort(reason?: unknown): void {
     this.#core.abort(lazyError(() => reason ?? new ClosedError("The channel was aborted")));
   }
 
-  /** Closes at once, without waiting for what is being written. */
+  /** Closes immediately, without waiting for pending writes. */
   [Symbol.dispose](): void {
     this.abort();
     this.#core.close();
   }
 
   /**
-   * Closes at once, without waiting for what is being written. A program that has ended is waited for,
-   * so that its session is free again; one that still runs is left to its server.
+   * Closes immediately, without waiting for pending writes. It waits for a program that has ended, so
+   * that its session is free again; a running one is left to its server.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     const { finished } = this.#core;
@@ -438,13 +440,14 @@ export class Channel implements Deno.Conn, AsyncDisposable {
     this.#core.requests.notify(type, data);
   }
 
-  /** Sets what answers the peer's requests; they are answered one after the other, in order. */
+  /** Sets the handler of the peer's requests, which are answered one after the other, in order. */
   handleRequests(handler: RequestHandler): void {
     this.#core.requests.handle(handler);
   }
 
   /**
-   * Asks for a terminal for the program to come (RFC 4254 §6.2). The channel survives a refusal.
+   * Requests a terminal for the program (RFC 4254 §6.2), before it is started. The channel survives a
+   * refusal.
    *
    * @throws {RequestDeniedError} If the server refuses
    */
@@ -452,14 +455,14 @@ export class Channel implements Deno.Conn, AsyncDisposable {
     await this.request("pty-req", encodePtyRequest(terminal), terminal);
   }
 
-  /** Tells the terminal's new size (RFC 4254 §6.7). */
+  /** Sends the terminal's new size (RFC 4254 §6.7). */
   resizePty(size: TerminalSize): void {
     this.notify("window-change", encodeWindowSize(size));
   }
 
   /**
-   * Sets an environment variable of the program to come (RFC 4254 §6.4); servers take those that they
-   * are told to, and drop the others silently unless `strict` is set.
+   * Sets an environment variable of the program (RFC 4254 §6.4), before it is started. Servers accept
+   * the variables that they are configured for, and drop the others silently unless `strict` is set.
    *
    * @throws {RequestDeniedError} If the server refuses, with `strict`
    */
@@ -477,8 +480,8 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 
   /**
-   * Asks for X11 for the program to come (RFC 4254 §6.3): its X clients connect to this side, each shown to
-   * hold the cookie, which is replaced by the display's own.
+   * Requests X11 for the program (RFC 4254 §6.3), before it is started: its X clients connect to this
+   * side, must present the cookie, and get the display's own in its place.
    *
    * @throws {RequestDeniedError} If the server refuses
    */
@@ -514,14 +517,14 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   /**
    * Sends a break (RFC 4335).
    *
-   * @param milliseconds How long it is to last; 0 is the device's own length
-   * @throws {RequestDeniedError} If the server cannot
+   * @param milliseconds Its duration; 0 for the device's default
+   * @throws {RequestDeniedError} If the server does not support it
    */
   async sendBreak(milliseconds = 0, options: CallOptions = {}): Promise<void> {
     await this.request("break", encodeBreak(milliseconds), options);
   }
 
-  /** Tells a client whether it may do flow control with ^S and ^Q by itself (RFC 4254 §6.8). */
+  /** Tells the client whether it may handle flow control with ^S and ^Q locally (RFC 4254 §6.8). */
   xonXoff(clientCanDo: boolean): void {
     this.notify("xon-xoff", encodeXonXoff(clientCanDo));
   }
@@ -546,8 +549,8 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 
   /**
-   * Waits for the exit code; a command that writes more than the window ends only if it is read, as
-   * `state.stalled` shows.
+   * Waits for the exit code. A command that writes more than the window ends only if its output is
+   * read; `state.stalled` shows that it waits.
    *
    * @returns The code, or -1 if the channel closes without one
    */
@@ -625,20 +628,20 @@ export class Channel implements Deno.Conn, AsyncDisposable {
   }
 }
 
-/** A peer's wish for a channel; `accept` or `reject` answers it. */
+/** A peer's request for a channel; answer it with `accept` or `reject`. */
 export interface IncomingOpen {
   /** The type of the channel. */
   readonly type: string;
-  /** What follows the fixed fields of the message, owned. */
+  /** The type-specific data after the fixed fields of the message; owned. */
   readonly data: Uint8Array;
   /**
    * Opens the channel.
    *
-   * @param extra What the answer adds for the peer, which finds it in {@linkcode Channel.extra}
+   * @param extra Type-specific data for the peer, which it finds in {@linkcode Channel.extra}
    * @throws {ClosedError} If the connection is over
    */
   accept(extra?: Uint8Array): Channel;
-  /** Refuses, with a reason of RFC 4254 §5.1: 1, prohibited, unless given. */
+  /** Refuses, with a reason of RFC 4254 §5.1; 1 (prohibited) by default. */
   reject(reason?: number, message?: string): void;
 }
 
@@ -649,8 +652,8 @@ export interface ChannelOwner {
   /** Channels open now or being opened. */
   readonly channelCount: number;
   /**
-   * The channels that the peer wants to open, of types that SSH itself does not know: those are
-   * refused until a loop asks for them, and again when it is left.
+   * The channels of other types than SSH's own that the peer requests. They are refused unless a loop
+   * iterates over this property.
    */
   readonly incoming: AsyncIterable<IncomingOpen, undefined>;
   /**
@@ -670,7 +673,7 @@ export interface ChannelOwner {
   request(type: string, data?: Uint8Array, options?: CallOptions): Promise<Uint8Array>;
   /** Sends a global request that needs no answer. */
   notify(type: string, data?: Uint8Array): void;
-  /** From now on the handler answers the peer's global requests of a type; others are refused. */
+  /** Sets the handler of the peer's global requests of a type; other types are refused. */
   handleGlobals(type: string, handler: GlobalHandler): void;
 }
 

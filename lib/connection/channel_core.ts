@@ -12,15 +12,15 @@ import { platformError } from "../runtime/errors.ts";
 import type { X11Forwards } from "./x11_forwards.ts";
 import { ReceiveWindow, type WindowBudget } from "./window.ts";
 
-/** What a channel needs of its connection. */
+/** The parts of a connection that its channels use. */
 export interface ChannelHost extends WriterHost {
   sendWindowAdjust(recipient: number, bytes: number): void;
   /** Bytes that have arrived after the message being handled. */
   readonly ahead: number;
-  /** Where chunks that are copied out come from. */
+  /** Allocates the chunks of copied data. */
   readonly memory: ChunkMemory;
   released(channel: ChannelCore): void;
-  /** The X11 that sessions have asked for. */
+  /** The X11 forwarding of the sessions. */
   x11(): X11Forwards;
 }
 
@@ -31,17 +31,17 @@ export interface ChannelOpening extends WriterOpening {
   /** What the peer added to its message. */
   readonly extra: Uint8Array;
   readonly receiveWindow: number;
-  /** What the receive window grows from; null keeps it as it is. */
+  /** Measures the path, from which the receive window grows; null keeps its size. */
   readonly budget: WindowBudget | null;
-  /** Largest data of one packet that the peer may send. */
+  /** Maximum data in one packet from the peer. */
   readonly maxReceive: number;
 }
 
-/** What is known of the far side. */
+/** What is known about the peer. */
 export interface ChannelPeer {
   readonly localAddr: Deno.Addr | null;
   readonly remoteAddr: Deno.Addr | null;
-  /** Whether it understands OpenSSH's extensions; others may end the connection at one. */
+  /** Whether it supports OpenSSH's extensions; others may end the connection because of one. */
   readonly openssh: boolean;
 }
 
@@ -50,8 +50,8 @@ const UNREAD = "The peer reads no more of the channel";
 const NOTHING = new Uint8Array(0);
 
 /**
- * The protocol of one channel (RFC 4254 §5): windows, EOF and CLOSE, and what they end. The
- * connection calls `receive…`; `Channel` is the face that programs see.
+ * The protocol of one channel (RFC 4254 §5): windows, EOF and CLOSE. The connection calls `receive…`;
+ * `Channel` is its public API.
  */
 export class ChannelCore {
   readonly opening: ChannelOpening;
@@ -59,7 +59,7 @@ export class ChannelCore {
   readonly stderr: ByteQueue;
   readonly writer: ChannelWriter;
   readonly requests: ChannelRequests;
-  /** What is known of the far side. */
+  /** What is known about the peer. */
   peer: ChannelPeer = { localAddr: null, remoteAddr: null, openssh: false };
   /** How many milliseconds a read or write may wait; null is for ever. */
   timeout: number | null = null;
@@ -67,9 +67,9 @@ export class ChannelCore {
   readonly #host: ChannelHost;
   readonly #receive: ReceiveWindow;
   readonly #bothClosed = Promise.withResolvers<void>();
-  /** Where standard error goes. */
+  /** The destination of standard error. */
   #errors: ByteQueue;
-  /** Why reads fail. */
+  /** The reason why reads fail. */
   #noReading: string | null = null;
   #eof: Promise<void> | null = null;
   #received = 0;
@@ -109,7 +109,10 @@ export class ChannelCore {
     return !this.#sentClose && this.#error === null;
   }
 
-  /** Whether the peer has said its last, so that its CLOSE is sure to come: sshd's waits for the program. */
+  /**
+   * Whether the peer has sent its last data, so that its CLOSE is due: sshd waits for the program
+   * before that.
+   */
   get finished(): boolean {
     return this.#gotEof && this.requests.exitKnown;
   }
@@ -138,7 +141,7 @@ export class ChannelCore {
     };
   }
 
-  /** Runs what may wait, within the caller's limit and, unless told otherwise, the channel's own. */
+  /** Runs a function that may wait, within the caller's limit and, by default, the channel's. */
   async within<T>(
     options: CallOptions | undefined,
     run: (limit: Limit | null) => Promise<T> | T,
@@ -165,7 +168,7 @@ export class ChannelCore {
     return this.#host.x11();
   }
 
-  /** @throws {ClosedError} If this end reads no more */
+  /** @throws {ClosedError} If this end no longer reads */
   readable(): void {
     if (this.#noReading !== null) throw new ClosedError(this.#noReading);
   }
@@ -178,7 +181,7 @@ export class ChannelCore {
     if (this.#sentClose || this.#gotClose) throw new ClosedError(CLOSED);
   }
 
-  /** Whether standard error goes the way of standard output. */
+  /** Whether standard error is merged into standard output. */
   get combined(): boolean {
     return this.#errors === this.stdout;
   }
@@ -188,14 +191,14 @@ export class ChannelCore {
     if (value) this.stderr.moveTo(this.stdout);
   }
 
-  /** Reads fail from now on; what comes is thrown away. */
+  /** Makes reads fail from now on; incoming data is discarded. */
   stopReading(): void {
     this.#noReading ??= "The channel is closed for reading";
     this.cancel();
     this.stderr.discard();
   }
 
-  /** Discards the output, and tells the peer so (OpenSSH PROTOCOL §2.1). */
+  /** Discards the output, and informs the peer (OpenSSH PROTOCOL §2.1). */
   cancel(): void {
     const tell = this.peer.openssh && !this.stdout.discarding && !this.#toldUnread;
     this.stdout.discard();
@@ -204,24 +207,24 @@ export class ChannelCore {
     this.requests.notify("eow@openssh.com", NOTHING);
   }
 
-  /** EOF after what is being written. */
+  /** Sends EOF after pending writes. */
   sendEof(): Promise<void> {
     return this.#eof ??= this.writer.finish("The channel is closed for writing", () => {
       if (this.isOpen) this.#host.send(ChannelEof.encode({ recipient: this.remoteId }));
     });
   }
 
-  /** CLOSE after what is being written; resolves when the peer has closed too. */
+  /** Sends CLOSE after pending writes; resolves when the peer has closed, too. */
   async close(): Promise<void> {
     this.#noReading ??= CLOSED;
-    // At once: a peer that waits for our window could not take what is still being written.
+    // Immediately: a peer that waits for our window could not take pending writes.
     this.stdout.discard();
     this.stderr.discard();
     if (!this.#sentClose) await this.writer.finish(CLOSED, () => this.#sendClose());
     await this.closed.catch(() => {});
   }
 
-  /** CLOSE at once; everything that waits fails with the cause. */
+  /** Sends CLOSE immediately; pending calls fail with the cause. */
   abort(cause: LazyError): void {
     this.stdout.end(cause);
     this.stderr.end(cause);
@@ -246,7 +249,7 @@ export class ChannelCore {
   }
 
   receiveWindowAdjust(bytes: number): void {
-    // A peer that takes packets of no length takes no data at all.
+    // A peer whose maximum packet size is 0 accepts no data.
     if (this.opening.maxSend > 0) this.writer.grow(bytes);
   }
 
@@ -271,7 +274,7 @@ export class ChannelCore {
   }
 
   receiveRequest(type: string, wantReply: boolean, data: Uint8Array): void | Promise<void> {
-    // OpenSSH PROTOCOL §2.1: the peer's reader is gone, as with a broken pipe.
+    // OpenSSH PROTOCOL §2.1: the peer's reader has ended, as with a broken pipe.
     if (type === "eow@openssh.com") {
       this.writer.end(lazyError(() => new ClosedError(UNREAD)), UNREAD);
     }

@@ -2,11 +2,11 @@ import { concat } from "@std/bytes";
 import { ClosedError, SshError } from "../errors.ts";
 import type { CallOptions } from "../waiting.ts";
 
-/** How a {@linkcode ChannelFile} is opened. */
+/** Options of a {@linkcode ChannelFile}. */
 export interface ChannelFileOptions {
   /** `"r"` reads (the default), `"w"` and `"a"` write, `"r+"` does both. */
   readonly mode?: "r" | "w" | "a" | "r+";
-  /** Bytes buffered: 0 writes at once, 1 writes whole lines; 8192 unless given. */
+  /** Bytes to buffer: 0 writes immediately, 1 writes whole lines; 8192 by default. */
   readonly bufferSize?: number;
   /**
    * Which stream: `"stdout"` is the channel's own two directions. `"stderr"` is read by a client and
@@ -19,7 +19,7 @@ export interface ChannelFileOptions {
 export interface ChannelFileEnds {
   read(into: Uint8Array, options?: CallOptions): Promise<number | null>;
   write(data: Uint8Array, options?: CallOptions): Promise<void>;
-  /** What closing means beyond flushing. */
+  /** Called at closing, after flushing. */
   close(): Promise<void>;
 }
 

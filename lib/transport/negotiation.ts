@@ -14,7 +14,7 @@ import { KexInit } from "../wire/messages.ts";
 export type KexInitValue = ValueOf<typeof KexInit>;
 export type Role = "client" | "server";
 
-/** What one direction will use. */
+/** The algorithms of one direction. */
 export interface DirectionAlgorithms {
   readonly cipher: string;
   /** Empty if the cipher authenticates by itself. */
@@ -22,17 +22,17 @@ export interface DirectionAlgorithms {
   readonly compression: string;
 }
 
-/** What both ends agreed on. */
+/** The algorithms that both ends agreed on. */
 export interface Agreed {
   readonly kex: string;
   readonly hostKey: string;
   readonly clientToServer: DirectionAlgorithms;
   readonly serverToClient: DirectionAlgorithms;
-  /** RFC 4253 §7: the first kex packet was guessed, and wrongly. */
+  /** RFC 4253 §7: the first kex packet was a wrong guess. */
   readonly wrongGuess: boolean;
 }
 
-/** Names in the kex list that are no methods but flags (RFC 8308 §2.1, draft strict-kex §3). */
+/** Names in the kex list that are flags, not methods (RFC 8308 §2.1, draft strict-kex §3). */
 export const EXT_INFO_C = "ext-info-c";
 export const STRICT = {
   client: "kex-strict-c-v00@openssh.com",
@@ -59,7 +59,7 @@ export function offer(suite: Suite, flags: readonly string[], cookie: Uint8Array
   });
 }
 
-/** By the name of a list in messages: its option, and all that it may have. */
+/** For each list: its option, and all supported names. */
 const ON_REQUEST: Readonly<Record<string, readonly [string, readonly Algorithm[]]>> = {
   "key exchange": ["kex", KEX],
   "host key": ["hostKey", SIGNATURES],
@@ -68,7 +68,7 @@ const ON_REQUEST: Readonly<Record<string, readonly [string, readonly Algorithm[]
   "compression": ["compression", COMPRESSIONS],
 };
 
-/** How to use one of the peer's algorithms that are not offered; empty if there is none that we know. */
+/** Advice on how to enable one of the peer's algorithms; empty if none is supported. */
 function adviceOn(kind: string, theirs: readonly string[]): string {
   const [option, table] = ON_REQUEST[kind]!;
   const known = table.find(({ name }) => theirs.includes(name));
@@ -76,7 +76,7 @@ function adviceOn(kind: string, theirs: readonly string[]): string {
 }
 
 /**
- * The client's first wish that the server has too, list by list (RFC 4253 §7.1). Pure.
+ * Selects the client's first algorithm that the server supports, list by list (RFC 4253 §7.1). Pure.
  *
  * @throws {NegotiationError} If a list has nothing in common
  */

@@ -8,15 +8,15 @@ import type { MessageSink } from "./message_transport.ts";
 import type { Socket } from "./socket.ts";
 import type { Trace } from "./trace.ts";
 
-/** What frames messages and keeps them until they are taken. */
+/** Frames messages and keeps them until they are taken. */
 export type Framer =
   & Pick<Sealer, "pending" | "room" | "seal" | "sealPayload" | "take">
   & Disposable;
 
 /**
- * Seals packets and writes them, many to a write. Nothing here waits for a timer: the first packet
- * schedules a flush at the end of the current turn, and what is sealed while a write is under way
- * goes out with the next.
+ * Seals packets and writes them, many per write. Nothing here waits for a timer: the first packet
+ * schedules a flush at the end of the current turn, and packets sealed during a write go out with the
+ * next one.
  *
  * Bulk writers send only while the sink is not {@linkcode PacketSink.congested}, and leave a callback
  * otherwise. Everything else may send at any time; during a key exchange it is kept back until the new keys
@@ -32,12 +32,12 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
   /** Packets sealed under the current keys. */
   packetsSinceRekey = 0;
 
-  /** Bytes that the peer may have us hold without reading them. */
+  /** Maximum bytes that are held for a peer that does not read. */
   limit = OUTBOX_LIMIT;
 
   /** Called after the message that ends authentication, before anything else is sealed. */
   onSuccess: () => void = () => {};
-  /** Is told of each message, if there is one. */
+  /** Called with each message, if set. */
   trace: Trace | null = null;
 
   readonly #socket: Socket;
@@ -47,7 +47,7 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
   #heldBytes = 0;
   #flushing = false;
   #closed: { error: unknown } | null = null;
-  /** What sends more bulk data once there is room, in the order of asking. */
+  /** Callbacks that send bulk data once there is room, in the order of asking. */
   readonly #waiting: (() => void)[] = [];
   #idle: PromiseWithResolvers<void> | null = null;
 
@@ -84,7 +84,7 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
     }
   }
 
-  /** Sends a message of the transport or the key exchange itself, hold or no hold. */
+  /** Sends a message of the transport or the key exchange, even while others are held. */
   sendNow(payload: Uint8Array): void {
     if (this.#closed) return;
     this.trace?.sent(payload);
@@ -103,12 +103,12 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
     this.#sealed(length);
   }
 
-  /** Keeps everything back but what a key exchange sends. */
+  /** Holds all messages except those of the key exchange. */
   hold(): void {
     this.#held ??= [];
   }
 
-  /** The new keys are in force: what was kept back goes out. */
+  /** Sends the held messages, after the new keys are in force. */
   release(): void {
     const held = this.#held ?? [];
     this.#held = null;
@@ -120,14 +120,14 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
     this.#offerRoom();
   }
 
-  /** Resolves when all that is sealed has been written, or the socket failed. */
+  /** Resolves when all sealed packets have been written, or the socket failed. */
   drained(): Promise<void> {
     if (!this.#flushing) return Promise.resolve();
     this.#idle ??= Promise.withResolvers();
     return this.#idle.promise;
   }
 
-  /** Takes nothing more; what is sealed is still written. */
+  /** Accepts no more messages; sealed packets are still written. */
   close(error: unknown): void {
     if (this.#closed !== null) return;
     this.#closed = { error };
@@ -150,7 +150,7 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
         const n = this.sealer.take(this.#outbox);
         const written = this.#socket.write(this.#outbox.subarray(0, n));
         try {
-          // What is sealed while the socket takes this goes out with the next write.
+          // Packets sealed during this write go out with the next one.
           this.#offerRoom();
         } finally {
           await written;
@@ -166,12 +166,12 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
     }
   }
 
-  /** Lets writers send one by one while there is room: those that it is not enough for keep their places. */
+  /** Lets writers send one by one while there is room; the others keep their places. */
   #offerRoom(): void {
     while (this.#waiting.length > 0 && !this.congested) this.#waiting.shift()!();
   }
 
-  /** A peer that asks without reading the answers may not make us hold them all. */
+  /** Bounds the answers that are held for a peer that sends requests but does not read. */
   #overflow(): void {
     this.#failed(new ProtocolError("The peer does not read the answers to what it asks"));
   }

@@ -6,11 +6,11 @@ import type { Socket } from "./socket.ts";
 export interface ReadPace {
   /** The part of its buffer that the next read may fill, at most 1. */
   readonly readPart: number;
-  /** Something was read; its packets are handled next. */
+  /** Called after a read, before its packets are handled. */
   readBegins(): void;
-  /** What handles a packet waits for something; when it is over, the next packets are handled. */
+  /** Called while the handler of a packet waits. */
   readRests(): void;
-  /** They have been handled. The next read waits for the promise, if there is one. */
+  /** Called after the packets were handled. The next read waits for the promise, if one is returned. */
   readEnds(): Promise<void> | null;
 }
 
@@ -27,7 +27,7 @@ const UNPACED: ReadPace = {
  * returns a promise (key exchange, authentication) holds the next packet back, since keys or the
  * phase switch between the two.
  *
- * @param leftover What arrived behind the identification
+ * @param leftover The bytes that arrived after the identification
  * @param handle Gets each payload, borrowed until it returns
  * @param tick Called after each batch of packets
  * @param isOpen Once false, what comes is read and dropped until the socket ends: a socket closed

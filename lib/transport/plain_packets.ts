@@ -49,7 +49,7 @@ export class PlainSealer implements Disposable {
     return bytes.length;
   }
 
-  /** Drops what is kept. */
+  /** Drops all framed bytes. */
   [Symbol.dispose](): void {
     this.#bytes.drop();
   }
@@ -59,7 +59,7 @@ export class PlainSealer implements Disposable {
 export class PlainOpener {
   readonly #bytes = new Backlog();
 
-  /** Bytes that were pushed and that {@linkcode next} has not come to. */
+  /** Bytes that were pushed and not yet returned by {@linkcode next}. */
   get buffered(): number {
     return this.#bytes.length;
   }
@@ -125,7 +125,7 @@ class Backlog {
     this.#start = this.#end = 0;
   }
 
-  /** Moves what is kept to the front, in twice the memory unless half of it is free then. */
+  /** Moves the content to the front, and doubles the memory unless half of it is free then. */
   #reserve(length: number): void {
     const kept = this.peek(this.length);
     const wanted = kept.length + length;

@@ -11,13 +11,16 @@ import type { Socket } from "./socket.ts";
 import { Trace, type TraceEvent } from "./trace.ts";
 import type { UpperLayer } from "./transport.ts";
 
-/** The messages of a connection that a control master shares: its keys and its login are the master's. */
+/**
+ * The messages of a connection shared by a control master, which has done the key exchange and the
+ * login.
+ */
 export class PlainTransport implements MessageTransport {
   readonly role = "client";
   readonly shared = true;
   readonly socket: Socket;
   readonly sink: PacketSink<PlainSealer>;
-  /** The master does not tell them. */
+  /** The control master does not report them. */
   readonly identification = { client: "", server: "" };
   readonly agreed = null;
   readonly hostKey = null;
@@ -78,7 +81,7 @@ export class PlainTransport implements MessageTransport {
     this.sink.drained().then(() => this.socket.close());
   }
 
-  /** The socket is over: with a reset instead of an end if the master died with bytes of ours unread. */
+  /** The socket has ended: with a reset if the master died before it read all of our bytes. */
   #lost(cause?: unknown): void {
     const isEnd = cause === undefined || cause instanceof ConnectError;
     this.fail(

@@ -1,10 +1,10 @@
-/** How a service is asked for and accepted: ssh-userauth is the one that there is (RFC 4253 §10). */
+/** Requests and accepts a service: ssh-userauth is the only one (RFC 4253 §10). */
 import { printable, ProtocolError } from "../errors.ts";
 import { ServiceAccept, ServiceRequest } from "../wire/messages.ts";
 import { DISCONNECT, MSG } from "../wire/numbers.ts";
 import type { Link } from "./link.ts";
 
-/** A link to a service that has been asked for. */
+/** A link to a requested service. */
 export interface ServiceLink extends Link {
   /** Resolves when the service has been accepted; the peer's EXT_INFO is known by then. */
   accepted(): Promise<void>;
@@ -13,8 +13,8 @@ export interface ServiceLink extends Link {
 }
 
 /**
- * Asks for a service. Since the host key is proved by a signature, messages may be sent right behind the
- * request, which saves a round trip; the acceptance is checked before the first answer is handed out.
+ * Requests a service. The host key is proved by a signature, so messages may follow the request
+ * immediately, which saves a round trip; the acceptance is checked before the first answer is returned.
  */
 export function requestService(link: Link, service: string): ServiceLink {
   const start = performance.now();
@@ -23,13 +23,13 @@ export function requestService(link: Link, service: string): ServiceLink {
   let acceptance: Promise<void> | null = null;
   const accepted = () =>
     acceptance ??= link.receive().then((payload) => {
-      // The name is missing from old servers' messages, as OpenSSH notes.
+      // Old servers send no name.
       const named = payload.length > 1 || payload[0] !== MSG.SERVICE_ACCEPT;
       if (named && ServiceAccept.decode(payload).service !== service) {
         throw new ProtocolError("Another service was accepted");
       }
       roundTrip = performance.now() - start;
-      // The answer to what was sent ahead is waiting behind it.
+      // The answer to the messages sent ahead follows it.
       link.acknowledge();
     });
   return {

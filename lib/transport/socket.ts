@@ -2,15 +2,15 @@ import { ConnectError, printable } from "../errors.ts";
 import { writeAll } from "../runtime/write_all.ts";
 import { plainMessage } from "../error_messages.ts";
 
-/** What the transport needs of a connection. */
+/** The parts of a connection that the transport uses. */
 export interface Socket {
   /** Reads into the buffer; null is the end. */
   read(into: Uint8Array): Promise<number | null>;
   /** Writes all of the bytes. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Says that no more will be written. */
+  /** Ends the outbound direction. */
   closeWrite(): void;
-  /** Closes at once; reads and writes under way fail. Idempotent. */
+  /** Closes immediately; pending reads and writes fail. Idempotent. */
   close(): void;
   readonly localAddr: Deno.Addr | null;
   readonly remoteAddr: Deno.Addr | null;
@@ -18,14 +18,14 @@ export interface Socket {
 
 /** Any pair of byte streams that can carry SSH: a channel, a WebSocket, a process's pipes. */
 export interface ByteStreams {
-  /** What comes from the peer. */
+  /** Bytes from the peer. */
   readonly readable: ReadableStream<Uint8Array>;
-  /** What goes to the peer. */
+  /** Bytes to the peer. */
   readonly writable: WritableStream<Uint8Array>;
 }
 
 /**
- * A socket over a `Deno.Conn`, taken over: the transport closes it. Nagle's algorithm is switched off: with
+ * A socket over a `Deno.Conn`, which the transport owns and closes. Nagle's algorithm is switched off: with
  * it on, a small packet waits for the peer's delayed acknowledgement, 40 ms and more.
  */
 export function connSocket(conn: Deno.Conn): Socket {
@@ -65,7 +65,7 @@ function lost(cause: unknown): ConnectError {
   return new ConnectError(`The connection was lost: ${printable(why)}`, { cause });
 }
 
-/** A socket over a pair of streams, taken over: the transport cancels and aborts them. */
+/** A socket over a pair of streams, which the transport owns: it cancels and aborts them. */
 export function streamSocket(streams: ByteStreams): Socket {
   const reader = streams.readable.getReader();
   const writer = streams.writable.getWriter();
@@ -88,7 +88,7 @@ export function streamSocket(streams: ByteStreams): Socket {
       return n;
     },
     async write(bytes) {
-      // The outbox is used again while a stream may keep its chunks for ever: hand over a copy.
+      // A stream may keep its chunks, and the outbox is reused: pass a copy.
       await writer.ready.then(() => writer.write(bytes.slice())).catch((error) => {
         throw lost(error);
       });

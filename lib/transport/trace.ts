@@ -5,30 +5,30 @@ import { MESSAGES } from "../wire/messages.ts";
 import { MSG } from "../wire/numbers.ts";
 import { messageName } from "./link.ts";
 
-/** What a trace says of a field: bytes, in which secrets are, by their number only. */
+/** The value of a field in a trace. Bytes may be secret, so only their number is shown. */
 export type TraceField = string | number | boolean | readonly string[];
 
 /**
- * A message of the wire, as `trace` is told of it. Neither passwords nor commands nor file contents are
- * in it: of bytes there is the number alone.
+ * A message on the wire, as passed to `trace`. It contains no password, command or file content: of
+ * bytes it has only the number.
  */
 export interface TraceEvent {
-  /** Which way it went; `waiting` if data could not go, since the peer's window is full. */
+  /** The direction; `waiting` if data could not be sent because the peer's window is full. */
   readonly direction: "sent" | "received" | "waiting";
-  /** The message's name without `SSH_MSG_`, or `message N` where the method of the moment names it. */
+  /** The message's name without `SSH_MSG_`, or `message N` if its meaning depends on the current method. */
   readonly name: string;
   /** Its number (RFC 4250 §4.1.2). */
   readonly number: number;
-  /** Bytes of payload, those of fields and all. */
+  /** Bytes of payload, including fields. */
   readonly length: number;
-  /** Its fields by name; none where they depend on the method of the moment. */
+  /** Its fields by name; empty if they depend on the current method. */
   readonly fields: Readonly<Record<string, TraceField>>;
 }
 
 /**
- * A trace event as one line.
+ * Formats a trace event as one line.
  *
- * @param event What `trace` was told
+ * @param event The event
  * @returns Such as `sent CHANNEL_OPEN type=session sender=0 window=2097152 …`
  *
  * @example
@@ -53,17 +53,17 @@ export function traceLine({ direction, name, fields }: TraceEvent): string {
   return [direction, name, ...words].join(" ");
 }
 
-/** The messages that have no row, since they are read and written by hand. */
+/** The messages without a row in the table, which are read and written by hand. */
 const BY_HAND: ReadonlyMap<number, readonly [name: string, ...fields: string[]]> = new Map([
   [MSG.CHANNEL_WINDOW_ADJUST, ["CHANNEL_WINDOW_ADJUST", "recipient", "bytes"]],
   [MSG.CHANNEL_DATA, ["CHANNEL_DATA", "recipient", "bytes"]],
   [MSG.CHANNEL_EXTENDED_DATA, ["CHANNEL_EXTENDED_DATA", "recipient", "type", "bytes"]],
 ]);
 
-/** Messages 30 to 49 are what the key exchange, 60 to 79 what the method says (RFC 4250 §4.1.2). */
+/** The key exchange defines messages 30 to 49, the login method 60 to 79 (RFC 4250 §4.1.2). */
 const isOfMethod = (number: number) => /^([34]|[67])\d$/.test(`${number}`);
 
-/** Tells somebody what goes over the wire. */
+/** Reports the messages on the wire. */
 export class Trace {
   readonly #listener: (event: TraceEvent) => void;
 

@@ -39,17 +39,17 @@ import type { Socket } from "./socket.ts";
 import { Trace, type TraceEvent } from "./trace.ts";
 import { plainMessage } from "../error_messages.ts";
 
-/** What runs on top once authentication is over; declared here so that calls go upward. */
+/** The layer above the transport, after authentication; declared here so that the transport can call it. */
 export interface UpperLayer {
   /** A message 80 and above, borrowed until this returns; a promise if the next one must wait. */
   handle(payload: Uint8Array): void | Promise<void>;
-  /** The connection is over, once, with the one error. */
+  /** Called once, when the connection has ended, with its error. */
   closed(cause: unknown): void;
   /** Channels open or being opened. */
   readonly channelCount?: number;
-  /** Whether something is under way whose end the peer has to learn, or to tell. */
+  /** Whether an operation is pending whose end one of the peers must learn. */
   readonly busy?: boolean;
-  /** The peer has sent a message that is not the layer's. */
+  /** Called for a message that is not for this layer. */
   heard?(): void;
 }
 
@@ -60,17 +60,17 @@ export interface TransportOptions {
   readonly verifyHostKey?: (key: PublicKey) => void | Promise<void>;
   readonly rekey?: RekeyLimits;
   readonly trace?: (event: TraceEvent) => void;
-  /** When to read on, if others share the event loop. */
+  /** Schedules reads, if connections share the event loop. */
   readonly pace?: ReadPace;
-  /** What we call ourselves, if not {@linkcode IDENTIFICATION}. */
+  /** Our identification, {@linkcode IDENTIFICATION} by default. */
   readonly identification?: string;
 }
 
 type Phase = "identification" | "first-kex" | "auth" | "open" | "closed";
 
 /**
- * The packets of one SSH connection (RFC 4253), either role: identification, key exchange, rekeying,
- * disconnection, and which message may come in which phase.
+ * The packets of one SSH connection (RFC 4253), in either role: identification, key exchange,
+ * rekeying, disconnection, and the legal messages of each phase.
  */
 export class Transport implements MessageTransport {
   readonly role: Role;
@@ -84,7 +84,7 @@ export class Transport implements MessageTransport {
 
   readonly #options: TransportOptions;
   readonly #keyUse: KeyUse;
-  /** Runs out when the keys in force are old. */
+  /** Expires when the current keys are old. */
   #aging: Disposable | null = null;
   readonly #opener = new Opener({ maxPacket: MAX_PACKET_LENGTH });
   readonly #auth = new Conversation();
@@ -93,7 +93,7 @@ export class Transport implements MessageTransport {
   #extensions: ReadonlyMap<string, Uint8Array> = new Map();
   #identification = { client: IDENTIFICATION, server: IDENTIFICATION };
   #phase: Phase = "identification";
-  /** What the peer said before it identified itself. */
+  /** The text that the peer sent before its identification. */
   #heard = "";
   #kex: Conversation | null = null;
   #peerInKex = false;
@@ -121,7 +121,7 @@ export class Transport implements MessageTransport {
     this.finished = this.#done.promise;
   }
 
-  /** What we offer and accept. */
+  /** The algorithms that we offer and accept. */
   get suite(): Suite {
     return this.#options.suite;
   }
@@ -141,7 +141,7 @@ export class Transport implements MessageTransport {
     return this.#upperLayer?.channelCount ?? 0;
   }
 
-  /** Bytes of payload in each direction, key exchanges left out. */
+  /** Bytes of payload in each direction, without key exchanges. */
   get traffic(): { readonly sent: number; readonly received: number } {
     const { bytesBeforeRekey, bytesSinceRekey } = this.sink;
     const { bytesBefore, bytesIn } = this.#keyUse;
@@ -153,7 +153,7 @@ export class Transport implements MessageTransport {
     return this.#opener.buffered;
   }
 
-  /** What the peer announced in EXT_INFO (RFC 8308). */
+  /** The extensions that the peer announced in EXT_INFO (RFC 8308). */
   get extensions(): ReadonlyMap<string, Uint8Array> {
     return this.#extensions;
   }
@@ -184,7 +184,7 @@ export class Transport implements MessageTransport {
   async handshake(): Promise<void> {
     try {
       const peer = this.#peer;
-      // Both at once: on an unbuffered stream a write ends only when the peer reads.
+      // In parallel: on an unbuffered stream a write ends only when the peer reads.
       const [{ line, leftover }] = await Promise.all([
         readIdentification(this.socket, peer, (text) => void (this.#heard = text)),
         this.socket.write(identificationBytes(`${this.#identification[this.role]}\r\n`)),
@@ -230,32 +230,33 @@ export class Transport implements MessageTransport {
     this.#rekeyIfDue();
   }
 
-  /** Answers the message being handled as one that we do not know (RFC 4253 §11.4). */
+  /** Answers the current message with UNIMPLEMENTED (RFC 4253 §11.4). */
   unimplemented(): void {
     this.sink.send(Unimplemented.encode({ sequence: this.#opener.sequence }));
   }
 
   /**
-   * Sends IGNORE (RFC 4253 §11.2) where there is nothing else to say. A peer with Nagle's algorithm on, as
-   * OpenSSH's ends have it until a session starts, keeps a small packet back until its last one is
-   * acknowledged, and the kernel takes 40 ms over that where nothing is sent that carries it.
+   * Sends IGNORE (RFC 4253 §11.2) when nothing else is due. A peer with Nagle's algorithm on, such as
+   * OpenSSH before a session starts, delays a small packet until its last one is acknowledged; without
+   * data to carry the acknowledgement, the kernel delays that by 40 ms.
    */
   acknowledge(): void {
-    // A packet that crosses the server's success would come uncompressed where it is not expected to.
+    // A packet that crosses the server's SUCCESS would arrive uncompressed when compressed ones are
+    // expected.
     const crosses = this.role === "client" && this.#phase === "auth";
     if (crosses && this.#agreed?.clientToServer.compression === "zlib@openssh.com") return;
     this.sink.send(Ignore.encode({ data: new Uint8Array(0) }));
   }
 
-  /** Exchanges keys anew; resolves when the new ones are in force in both directions. */
+  /** Starts a new key exchange; resolves when the new keys are in force in both directions. */
   async rekey(): Promise<void> {
     if (this.#phase === "closed") throw await this.closed;
     if (this.#kex === null) await this.#exchange();
   }
 
   /**
-   * Ends the connection in an orderly way (RFC 4253 §11.1). A client that has nothing under way does not
-   * wait until the server hangs up: over a long path that takes another round trip.
+   * Ends the connection in an orderly way (RFC 4253 §11.1). A client without pending operations does
+   * not wait until the server disconnects, which would take another round trip.
    */
   disconnect(
     reason: number = DISCONNECT.BY_APPLICATION,
@@ -285,7 +286,7 @@ export class Transport implements MessageTransport {
     else this.#linger();
   }
 
-  /** A peer that is no SSH server, such as a mail server, may wait for us while we wait for it. */
+  /** A peer that is not an SSH server, such as a mail server, may wait for us while we wait for it. */
   #explained(error: unknown): unknown {
     if (
       /^(SSH-|$)/.test(this.#heard) || !(error instanceof ConnectError && error.code === "timeout")
@@ -298,7 +299,7 @@ export class Transport implements MessageTransport {
     return new ConnectError(`${plainMessage(error)}: ${said}`, { timeout: true, cause: error });
   }
 
-  /** Lets the peer take our last words, but not for ever. */
+  /** Gives the peer time to read our last messages, within a limit. */
   #linger(): void {
     this.#lingering = setTimeout(() => this.#shut(), CLOSE_LINGER_MS);
     this.sink.drained().then(() => this.#waitsForEnd ? this.socket.closeWrite() : this.#shut());
@@ -330,13 +331,13 @@ export class Transport implements MessageTransport {
     this.#shut();
   }
 
-  /** After an error of the peer's, reads on until it hangs up or the linger is over. */
+  /** After an error of the peer, continues to read until it disconnects or the linger time is over. */
   async #discard(): Promise<void> {
     const scratch = new Uint8Array(64 * 1024);
     try {
       while (await this.socket.read(scratch) !== null);
     } catch {
-      // The socket was closed under the read; that is the end we wait for.
+      // The socket was closed during the read, which is the expected end.
     }
   }
 
@@ -348,7 +349,8 @@ export class Transport implements MessageTransport {
     this.#keyUse.packetsIn++;
     this.#keyUse.bytesIn += payload.length;
     if (number >= MSG.GLOBAL_REQUEST && number <= 127 && this.#phase === "open") {
-      // RFC 4253 §7.1 forbids them until NEWKEYS. asyncssh 2.10 sends what it had in hand, and OpenSSH takes it.
+      // RFC 4253 §7.1 forbids them until NEWKEYS. asyncssh 2.10 sends pending messages, and OpenSSH
+      // accepts them.
       if (this.#peerInKex && ++this.#stragglers > MAX_STRAGGLERS) throw unexpected(number);
       return this.#upperLayer!.handle(payload);
     }
@@ -371,24 +373,24 @@ export class Transport implements MessageTransport {
       if (this.#phase !== "auth") {
         // RFC 4252 §5.1: requests after success are silently ignored.
         if (this.role === "server" && number === MSG.USERAUTH_REQUEST) return;
-        // sshd answers so to clients that ask for the next service, too.
+        // sshd answers clients that request the next service in the same way.
         if (this.role === "server" && number === MSG.SERVICE_REQUEST) return this.unimplemented();
-        // A banner that comes too late is not worth the connection.
+        // A late banner does not justify ending the connection.
         if (this.role === "client" && number === MSG.USERAUTH_BANNER) return;
         throw unexpected(number);
       }
-      // It takes a copy, and comes first: what starts with success may move the memory of the payload.
+      // It copies the payload first: operations that start after success may move its memory.
       const taken = this.#auth.deliver(payload);
       if (number === MSG.USERAUTH_SUCCESS && this.role === "client") this.#authenticated();
       return taken;
     }
-    // Some servers ask early whether the client is there.
+    // Some servers send keepalives before the login has ended.
     const early = this.role === "client" && number === MSG.GLOBAL_REQUEST;
     if (number >= 80 && number <= 127 && !early) throw unexpected(number);
     this.unimplemented();
   }
 
-  /** Both directions compress from here on, if that is what was agreed on for after the login. */
+  /** From here on both directions compress, if delayed compression was negotiated. */
   #authenticated(): void {
     this.sink.sealer.authenticated();
     this.#opener.authenticated();
@@ -396,7 +398,7 @@ export class Transport implements MessageTransport {
 
   #handleKex(number: number, payload: Uint8Array): Promise<void> {
     if (number === MSG.KEXINIT) {
-      // Each exchange costs us more than the client: before the login it gets one.
+      // A key exchange costs the server more than the client: before the login only one is allowed.
       const early = this.role === "server" && this.#phase === "auth" && this.#kex === null;
       if (this.#peerInKex || early) throw unexpected(number);
       if (this.#kex === null) this.#exchange().catch((error) => this.fail(error));
@@ -458,7 +460,7 @@ export class Transport implements MessageTransport {
   }
 
   /**
-   * Starts a key exchange if the keys have been used enough. Never before the login is over: OpenSSH's
+   * Starts a key exchange if the limits of the keys are reached. Never before the login is over: OpenSSH's
    * server ends a connection whose client does so between two attempts.
    */
   #rekeyIfDue(): void {
@@ -479,7 +481,7 @@ export class Transport implements MessageTransport {
   #disconnected(payload: Uint8Array): void {
     const reader = new Reader(payload, 1);
     const reason = reader.u32();
-    // The language is missing from some peers' messages, and the description from others'.
+    // Some peers leave out the language, others the description.
     const text = reader.remaining < 4 ? "" : printable(reader.text());
     this.fail(
       new DisconnectError(
@@ -495,7 +497,7 @@ export class Transport implements MessageTransport {
   }
 }
 
-/** RFC 8308 §3.1 is about signatures: a certificate stands for that of its key. */
+/** RFC 8308 §3.1 lists signature algorithms: a certificate counts as its key. */
 function plainNames(algorithms: readonly string[]): string {
   return [...new Set(algorithms.map(plainAlgorithm))].join(",");
 }
@@ -504,7 +506,7 @@ function unexpected(number: number): ProtocolError {
   return new ProtocolError(`Unexpected ${messageName(number)}`);
 }
 
-/** The reason for DISCONNECT, or null if none is to be sent; an abort is the application's. */
+/** The reason for DISCONNECT, or null to send none; an abort comes from the application. */
 function disconnectReason(cause: unknown): number | null {
   if (cause instanceof ProtocolError) return cause.disconnectReason;
   if (cause instanceof NegotiationError || cause instanceof KeyFormatError) {

@@ -3,27 +3,27 @@ import { ConnectError, printable } from "../errors.ts";
 import { type CallOptions, onAbort, sleep } from "../waiting.ts";
 import type { ByteStreams } from "./socket.ts";
 
-/** Milliseconds between two looks at what a WebSocket has not sent yet: no event tells. */
+/** Milliseconds between checks of a WebSocket's unsent bytes, for which no event exists. */
 const LOOK_MS = 5;
 
 /** RFC 6455 §7.4.1: done, going away, and no code. */
 const USUAL_ENDS = [1000, 1001, 1005];
 
-/** How a WebSocket is opened. */
+/** Options for opening a WebSocket. */
 export interface WebSocketOptions extends CallOptions {
   /** The subprotocols to offer. */
   readonly protocols?: readonly string[];
 }
 
 /**
- * Opens a WebSocket as a pair of streams, for the option `transport` of `connect()`: where there are no
- * sockets, as in a browser, a relay that passes bytes on to the SSH server is enough. It needs no trust, since
- * the connection is encrypted and the host key checked from end to end.
+ * Opens a WebSocket as a pair of streams, for the option `transport` of `connect()`: without sockets,
+ * as in a browser, a relay that passes bytes on to the SSH server is sufficient. The relay need not be
+ * trusted, since the connection is encrypted and the host key checked from end to end.
  *
- * Writing waits while the WebSocket has more than 1 MiB left to send. A WebSocket cannot be told to wait with
- * what it receives; the receive windows of SSH bound that.
+ * Writing waits while the WebSocket has more than 1 MiB left to send. A WebSocket has no backpressure
+ * for received data; the receive windows of SSH bound it.
  *
- * @param socket Where to connect to, or a WebSocket, which is taken over
+ * @param socket The URL, or a WebSocket, which is taken over
  * @throws {ConnectError} If it cannot be opened
  *
  * @example
@@ -75,7 +75,7 @@ export async function webSocketTransport(
   const event = ws.readyState === WebSocket.CONNECTING ? await nextEvent(ws) : null;
   signal?.throwIfAborted();
   if (ws.readyState === WebSocket.OPEN) return streams;
-  // Browsers do not tell why.
+  // Browsers do not report the reason.
   const { error: cause } = (event ?? {}) as { error?: unknown };
   const why = "it cannot be reached, or refuses";
   throw new ConnectError(`Cannot open a WebSocket to ${addressOf(ws.url)}: ${why}`, { cause });

@@ -2,8 +2,8 @@ import { STRANGERS_WORK_SHARE } from "../defaults.ts";
 import { sleep } from "../waiting.ts";
 
 /**
- * Work that takes at most a share of the thread's time: one piece after the other, in the order of asking,
- * and after each a rest in proportion to it. A piece that comes alone starts at once.
+ * Limits work to a share of the thread's time: pieces run one after the other, in the order of asking,
+ * each followed by a rest in proportion to its duration. A single piece starts immediately.
  */
 export class WorkShare {
   readonly #rest: number;
@@ -16,7 +16,10 @@ export class WorkShare {
     this.#rest = 1 / share - 1;
   }
 
-  /** Does a piece of work when its turn has come. One that throws at once costs the others nothing. */
+  /**
+   * Runs a piece of work when its turn has come. One that throws before it starts costs the others
+   * nothing.
+   */
   async run<T>(work: () => T): Promise<T> {
     const { promise, resolve: done } = Promise.withResolvers<void>();
     const before = this.#last;
@@ -38,5 +41,5 @@ export class WorkShare {
   }
 }
 
-/** Costly work for clients that are not logged in, over all connections. */
+/** Costly work for clients before login, over all connections. */
 export const strangersWork: WorkShare = new WorkShare(STRANGERS_WORK_SHARE);
