@@ -160,6 +160,78 @@ Deno.test("a client that is closed gives up a further connection that is being o
   await Promise.all(ends);
 });
 
+for (const lost of [false, true]) {
+  const what = lost ? "all of them arrive if one connection is lost" : "in turns";
+  Deno.test(`small files go over several connections, ${what}`, async () => {
+    await using root = await folder();
+    await using here = await folder();
+    await using there = server(root.path);
+    using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+    const conns: Deno.Conn[][] = [];
+    const ends: Promise<unknown>[] = [];
+    const bytes: number[] = [];
+    const relay = async () => {
+      for await (const near of listener) {
+        const far = await Deno.connect({ port: there.addr.port });
+        const at = conns.push([near, far]) - 1;
+        bytes[at] = 0;
+        const counting = new TransformStream<Uint8Array, Uint8Array>({
+          transform(chunk, controller) {
+            bytes[at]! += chunk.length;
+            controller.enqueue(chunk);
+          },
+        });
+        ends.push(
+          near.readable.pipeThrough(counting).pipeTo(far.writable).catch(() => {}),
+          far.readable.pipeTo(near.writable).catch(() => {}),
+        );
+      }
+    };
+    const relaying = relay();
+    const [files, size] = [150, 200_000];
+    await Deno.mkdir(`${here.path}/tree`);
+    for (let i = 0; i < files; i++) {
+      await Deno.writeFile(`${here.path}/tree/${i}`, DATA.subarray(i * 1000, i * 1000 + size));
+    }
+    {
+      await using host = await connect({
+        hostname: "127.0.0.1",
+        port: listener.addr.port,
+        user: "ann",
+        auth: [methods.password!],
+        hostKeys: hostKey.publicKey,
+        connections: 3,
+      });
+      await using sftp = await host.sftp();
+      let isCut = !lost;
+      const result = await sftp.put(`${here.path}/tree`, "/tree", {
+        recursive: true,
+        inFlight: 4_000_000,
+        onFile() {
+          if (isCut || (bytes[1] ?? 0) < 2_000_000) return;
+          isCut = true;
+          for (const conn of conns[1]!) conn.close();
+        },
+      });
+      assertEquals([result.files, isCut], [files, true]);
+      const names = await Array.fromAsync(Deno.readDir(`${root.path}/tree`), ({ name }) => name);
+      assertEquals(names.filter((name) => name.endsWith(".part")), []);
+      for (let i = 0; i < files; i++) {
+        const data = await Deno.readFile(`${root.path}/tree/${i}`);
+        assert(same(data, DATA.subarray(i * 1000, i * 1000 + size)), `${i}`);
+      }
+      if (!lost) {
+        for (const sent of bytes) assert(sent > files * size / 6, `${bytes}`);
+        await sftp.get("/tree", `${here.path}/back`, { recursive: true });
+        assert(same(await Deno.readFile(`${here.path}/back/7`), DATA.subarray(7000, 7000 + size)));
+      }
+    }
+    listener.close();
+    await relaying;
+    await Promise.all(ends);
+  });
+}
+
 Deno.test("a transport of one's own is one connection", async () => {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const transport = { readable, writable };

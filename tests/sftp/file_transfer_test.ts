@@ -29,6 +29,7 @@ function contextOf(
     throttle: null,
     signal: new AbortController().signal,
     over: () => false,
+    lost: () => 0,
     warn() {},
     ...more,
   };

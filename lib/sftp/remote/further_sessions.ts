@@ -21,6 +21,11 @@ export class FurtherSession {
     this.remote = remote;
   }
 
+  /** Whether it is being ended by this side. */
+  get isLeaving(): boolean {
+    return this.#leaving !== null;
+  }
+
   /** Whether files may be opened in it. */
   get usable(): boolean {
     return this.#leaving === null && this.remote.session.cause === null;
@@ -86,6 +91,10 @@ export class FurtherSessions {
   readonly #most: number;
   readonly #need: ChannelNeed;
   readonly #sessions: FurtherSession[] = [];
+  /** Bytes of small files so far. */
+  #small = 0;
+  /** Whose turn it is to have a small file. */
+  #turn = 0;
   /** Gives up opening. */
   readonly #stop: AbortController = new AbortController();
   #isInPlace = false;
@@ -130,6 +139,20 @@ export class FurtherSessions {
     if (left < this.#least) return [];
     if (this.#state === "looking") this.#look(left);
     return this.#usable;
+  }
+
+  /** The session for a file of this size: over several connections, small files are sent in turns. */
+  forWhole(size: number): RemoteFileSystem {
+    if (this.#remote.connections === 1 || size >= this.#least) return this.#remote;
+    this.#small += size;
+    if (this.#small >= this.#least) this.expect(Infinity);
+    const all = [this.#remote, ...this.#usable.map(({ remote }) => remote)];
+    return all[this.#turn++ % all.length]!;
+  }
+
+  /** How many have ended by themselves. */
+  get lost(): number {
+    return this.#sessions.filter(({ usable, isLeaving }) => !usable && !isLeaving).length;
   }
 
   get #usable(): readonly FurtherSession[] {

@@ -98,6 +98,7 @@ export class RemoteFileSystem {
   readonly withoutRename: Set<string | null> = new Set();
   /** What earlier transfers have found out about further sessions. */
   readonly channels: ChannelEstimate = { useful: 1, closing: new Set() };
+  #first: RemoteFileSystem = this;
   readonly #options: SessionOptions;
   /** Whether the server has check-file; null before that is asked. */
   #checksFiles: boolean | null = null;
@@ -140,7 +141,14 @@ export class RemoteFileSystem {
     const channel = await further?.(giveWay, { signal }) ?? null;
     if (channel === null) return null;
     const session = ClientSession.start(channel, timeout, this.session.extensions);
-    return new RemoteFileSystem(session, this.limits, this.#options);
+    const remote = new RemoteFileSystem(session, this.limits, this.#options);
+    remote.#first = this;
+    return remote;
+  }
+
+  /** The first session if this further one is lost; otherwise this one. */
+  get alive(): RemoteFileSystem {
+    return this.session.cause === null ? this : this.#first;
   }
 
   /** How many connections further sessions are on; 1 if they share this session's. */

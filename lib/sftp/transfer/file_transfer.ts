@@ -19,6 +19,8 @@ export interface TransferContext extends StoreSettings {
   readonly signal: AbortSignal;
   /** Whether a session has ended, so that no other file can be transferred either. */
   over(): boolean;
+  /** How many further sessions have been lost. */
+  lost(): number;
 }
 
 /** Transfers one file, which is complete when the promise resolves and removed if it rejects. */

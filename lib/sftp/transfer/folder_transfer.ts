@@ -239,7 +239,7 @@ export class FolderTransfer {
     await this.#pool.start((grow) =>
       this.#attempt(entry.from, async () => {
         try {
-          await this.#opened(entry, grow);
+          await this.#carried(entry, grow);
         } catch (error) {
           if (!this.#mayBeHandles(error) || error.operation !== "open") throw error;
           const run = () => this.#opened(entry, () => Promise.resolve());
@@ -247,6 +247,20 @@ export class FolderTransfer {
         }
       })
     );
+  }
+
+  /** Transfers a file, again if a further connection was lost that it went over. */
+  async #carried(entry: SourceEntry, grow: Grow): Promise<void> {
+    const context = this.#context;
+    for (;;) {
+      const before = context.lost();
+      try {
+        return await this.#opened(entry, grow);
+      } catch (error) {
+        if (isOfOneFile(error) || context.lost() === before || context.over()) throw error;
+        context.signal.throwIfAborted();
+      }
+    }
   }
 
   async #opened({ from, to, info }: SourceEntry, grow: Grow): Promise<void> {

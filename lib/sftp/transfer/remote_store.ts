@@ -122,7 +122,9 @@ export class RemoteStore implements FileStore {
       throw sftpError(SftpStatus.FAILURE, { operation: "get", path }, what);
     }
     this.#further?.expect(info.size);
-    return await remoteSource(this.#remote, path, info, this.#settings, this.#further);
+    const remote = this.#further?.forWhole(info.size) ?? this.#remote;
+    const further = remote === this.#remote ? this.#further : null;
+    return await remoteSource(remote, path, info, this.#settings, further);
   }
 
   target(request: TargetRequest): Promise<TransferTarget> {
@@ -134,6 +136,8 @@ export class RemoteStore implements FileStore {
     const further = this.#further;
     if (settings.options.atomic !== false) further?.expect(request.size ?? Infinity);
     if (!settings.options.resume) {
+      const remote = further?.forWhole(request.size ?? Infinity) ?? this.#remote;
+      if (remote !== this.#remote) return await remoteTarget(remote, request, null, settings);
       const spread = further && { further, inFlight: settings.inFlight, part: null };
       return await remoteTarget(this.#remote, request, null, settings, spread);
     }

@@ -209,7 +209,7 @@ async function drop(
   limits: SftpOptions,
 ): Promise<void> {
   const last = [file.close()];
-  if (part === null) last.push(remote.remove(hidden, {}));
+  if (part === null) last.push(remote.alive.remove(hidden, {}));
   await withLimits(Promise.allSettled(last), limits).catch(() => {});
 }
 

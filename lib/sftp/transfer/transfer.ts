@@ -132,6 +132,7 @@ class Transfer {
       progress: this.#progress,
       throttle: rateLimit === undefined ? null : new Throttle(rateLimit, signal),
       warn: (path, message) => void this.#progress.warnings.push({ path, message }),
+      lost: () => this.#further.reduce((sum, { lost }) => sum + lost, 0),
       over: () => remotes.some(({ session }) => session.cause !== null),
     };
   }
