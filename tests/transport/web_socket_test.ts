@@ -138,7 +138,8 @@ Deno.test("webSocketTransport opens a WebSocket of a URL, with subprotocols", as
 });
 
 Deno.test("A WebSocket that cannot be opened is a ConnectError without the secrets of its URL", async () => {
-  const wanted = "Cannot open a WebSocket to ws://relay/ssh: it cannot be reached, or refuses [connect]";
+  const wanted =
+    "Cannot open a WebSocket to ws://relay/ssh: it cannot be reached, or refuses [connect]";
   const failing = new FakeSocket();
   const opening = webSocketTransport(failing.asWebSocket);
   const cause = new Error("refused");
