@@ -1,4 +1,4 @@
-/** What `connect()` refuses before it does anything. */
+/** Checks the options of `connect()` before it does anything. */
 import { ALGORITHM_CHECKS } from "../crypto/suite_checks.ts";
 import {
   abortSignal,
@@ -65,12 +65,12 @@ const OPTIONS: OptionChecks<ConnectOptions> = {
   trace: callback,
 };
 
-/** @throws {TypeError} If an option has an unknown name, or a value that cannot be meant */
+/** @throws {TypeError} If an option has an unknown name, or an invalid value */
 export function checkConnectOptions(options: ConnectOptions): void {
   checkOptions("connect()", options, OPTIONS);
 }
 
-/** Never shows a value: it may be a password. */
+/** The error never contains the value, which may be a password. */
 function credentials(value: unknown): ReturnType<OptionCheck> {
   if (!Array.isArray(value)) {
     return typeof value === "string"

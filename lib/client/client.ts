@@ -49,15 +49,15 @@ import {
 import type { ClientState, ResilientOptions } from "./resilience.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
 
-/** What is known about an open connection. */
+/** Information about an open connection. */
 export interface ConnectionInfo {
-  /** The host as it was asked for. */
+  /** The host as requested. */
   readonly host: HostAddress;
   /** The user who is logged in. */
   readonly user: string;
   /**
-   * Whether it is a control master's connection that is shared. The master does not tell what it agreed on
-   * with the server: the texts below are empty then, and reading `hostKey` throws a TypeError.
+   * Whether this is a shared connection of a control master. The master does not report the negotiated
+   * algorithms: the texts below are then empty, and reading `hostKey` throws a TypeError.
    */
   readonly shared: boolean;
   /** The server's identification line. */
@@ -76,23 +76,23 @@ export interface ConnectionInfo {
   readonly compression: string;
 }
 
-/** Options of what waits for the server. */
+/** Options of calls that wait for the server. */
 export interface WaitOptions {
-  /** Gives up waiting. */
+  /** Aborts the call. */
   readonly signal?: AbortSignal;
 }
 
-/** How to start SFTP. */
+/** Options for starting SFTP. */
 export interface SftpStartOptions extends WaitOptions {
-  /** The subsystem that serves files; `"sftp"` unless given. */
+  /** The subsystem that serves files; `"sftp"` by default. */
   readonly subsystem?: string;
   /** Milliseconds after which any request fails. */
   readonly timeout?: number;
-  /** The most bytes of one read or write; as many as the server takes unless given. */
+  /** Maximum bytes of one read or write; by default the server's limit. */
   readonly requestLength?: number;
 }
 
-/** Who is logged in where, and what commands have unless they say otherwise. */
+/** The user, the host, and defaults for commands. */
 export interface ClientLogin {
   readonly host: HostAddress;
   readonly user: string;
@@ -100,15 +100,15 @@ export interface ClientLogin {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Further connections for transfers of files. */
   readonly further?: FurtherLogins | null;
-  /** How to connect again if the connection is lost. */
+  /** Connects again if the connection is lost. */
   readonly reconnect?: Reconnect | null;
 }
 
-/** Takes the connection of a client over. */
+/** Takes over the connection of a client. */
 let taken: (client: Client) => { live: LiveConnection; login: ClientLogin };
 
 /**
- * A server that we are logged in to. Dispose of it to disconnect.
+ * A connection to a server, after the login. Dispose of it to disconnect.
  *
  * @example
  * ```ts
@@ -129,8 +129,8 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the connection ends in order; rejects with the error that ended it. With `resilient`, that is when it
-   * was not made again.
+   * Resolves when the connection is closed; rejects with the error that ended it. With `resilient`,
+   * that is after the last attempt to connect again.
    */
   readonly closed: Promise<void>;
   readonly #current: CurrentConnection;
@@ -172,14 +172,14 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * What the configuration files say of the host; null if none were read. What they ask to be run is the
-   * program's to start, and its tunnels by `forwardConfigured`: neither happens unasked.
+   * The host's settings in the configuration files; null if none were read. Commands in them are never
+   * started, and tunnels only by `forwardConfigured`.
    */
   get settings(): HostSettings | null {
     return this.#login.settings;
   }
 
-  /** What was agreed on with the server. */
+  /** The negotiated algorithms, the host and the user. */
   get info(): ConnectionInfo {
     const { transport } = this.#current.live;
     const { agreed } = transport;
@@ -218,8 +218,8 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * A command of a template, whose values are quoted for a POSIX shell: each is one word, a list is as many.
-   * Awaited, it runs and fails unless it succeeds.
+   * A command from a template. Values are quoted for a POSIX shell: each is one word, and each element
+   * of a list is one. Awaiting it runs the command, and throws unless it succeeds.
    *
    * @throws {TypeError} If a value is neither text, a number nor a list of them
    *
@@ -246,15 +246,16 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * A command that sudo runs on the server, as root unless `user` is given. Awaited, it runs and fails unless
-   * it succeeds; `text()`, `spawn()` and the others are those of a command. It needs no terminal, and
-   * standard input is the command's once it has begun.
+   * A command that sudo runs on the server, as root by default. Awaiting it runs the command, and
+   * throws unless it succeeds; `text()`, `spawn()` and the other methods are those of a command. It
+   * needs no terminal, and the command gets the standard input once it has started.
    *
-   * A shell of POSIX's runs it, so that the sudoers file must allow `/bin/sh`. The password is sent over
-   * standard input alone: it is in no argument, echo, trace or error.
+   * A POSIX shell runs the command, so the sudoers file must allow `/bin/sh`. The password is sent
+   * only over standard input: it appears in no argument, echo, trace or error.
    *
-   * @throws {SudoError} If sudo does not run it: `reason` tells a wrong password, a time-out and a refusal
-   * @throws {CommandError} If it runs and ends without success
+   * @throws {SudoError} If sudo does not run it; `reason` distinguishes a wrong password, a time-out
+   * and a refusal
+   * @throws {CommandError} If it runs and fails
    *
    * @example
    * ```ts
@@ -315,9 +316,9 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Starts file transfer: the Deno file functions over the wire.
+   * Starts SFTP: the Deno file functions on the server's files.
    *
-   * @throws {RequestDeniedError} If the server offers no SFTP
+   * @throws {RequestDeniedError} If the server does not offer SFTP
    */
   async sftp(options: SftpStartOptions = {}): Promise<SftpClient> {
     const { subsystem = "sftp" } = options;
@@ -330,7 +331,7 @@ export class Client implements AsyncDisposable {
     const program = { kind: "subsystem", name: subsystem } as const;
     const further = async (giveWay: () => void, wait: WaitOptions) => {
       const elsewhere = await this.#further?.open((client) => Client.#spareSession(client, wait));
-      // A master's sessions are those of other programs, too, for which none of ours would give way.
+      // Sessions of a control master belong to other programs, too; ours would not make room for them.
       const { sessions, transport } = current.live;
       const isOurs = !transport.shared;
       const channel = elsewhere ?? (isOurs ? await sessions.openSpare(giveWay, wait) : null);
@@ -357,23 +358,23 @@ export class Client implements AsyncDisposable {
     }, options.signal);
   }
 
-  /** A session on a further connection, where no caller needs its place; null if there is no room for it. */
+  /** A session on a further connection, if no caller needs its place; null if there is no room. */
   static #spareSession(client: FurtherClient, wait: WaitOptions): Promise<Channel | null> {
     if (!(#current in client)) return client.openSession(wait);
     return client.#current.live.sessions.openSpare(() => {}, wait);
   }
 
-  /** Opens a session channel that nothing runs on yet (RFC 4254 §6.1). */
+  /** Opens a session channel without a program (RFC 4254 §6.1). */
   openSession(options: WaitOptions = {}): Promise<Channel> {
     return this.openChannel("session", options);
   }
 
   /**
-   * Lends an agent to what runs on a session's channel until the channel closes, as `ssh -A`. Only then,
-   * and only to it, may the server open connections.
+   * Forwards an agent to the program of a session until its channel closes, as `ssh -A` does. The
+   * server may open connections to the agent only during that time.
    *
-   * @param agent The agent of SSH_AUTH_SOCK unless given
-   * @throws {RequestDeniedError} If the server does not want it; the channel stays open
+   * @param agent The agent; the one of SSH_AUTH_SOCK by default
+   * @throws {RequestDeniedError} If the server refuses; the channel stays open
    * @throws {TypeError} If another agent is forwarded on this connection
    */
   forwardAgent(
@@ -385,22 +386,23 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Lends a display of this side's to what runs on a session's channel, as `ssh -Y`; the X clients on the
-   * server never see its own secret.
+   * Forwards a local X display to the program of a session, as `ssh -Y` does; the X clients on the
+   * server never see the display's secret.
    *
-   * Needs `--allow-net` or `--allow-read` and `--allow-write` for the X server's port or socket; and, unless
-   * `display` and `authority` are given, `--allow-env=DISPLAY,XAUTHORITY,HOME`, `--allow-sys=hostname` and
+   * Needs `--allow-net` or `--allow-read` and `--allow-write` for the X server's port or socket;
+   * without `display` and `authority` also `--allow-env=DISPLAY,XAUTHORITY,HOME`,
+   * `--allow-sys=hostname` and
    * `--allow-read` for the file with the secret.
    *
-   * @throws {ConnectError} If there is no display
-   * @throws {RequestDeniedError} If the server does not want it; the channel stays open
+   * @throws {ConnectError} If no display is configured
+   * @throws {RequestDeniedError} If the server refuses; the channel stays open
    */
   // deno-lint-ignore require-await -- what cannot be done is a rejection
   async forwardX11(
     channel: Channel,
     options: DisplayOptions & WaitOptions = {},
   ): Promise<X11Forward> {
-    // The X clients would reach the master, which has a display for its own sessions only.
+    // The X clients would reach the control master, which has a display only for its own sessions.
     if (this.#current.live.transport.shared) {
       throw new RequestDeniedError("x11-req", `Cannot lend a display: ${NOT_SHARED}`);
     }
@@ -416,7 +418,7 @@ export class Client implements AsyncDisposable {
     type: string,
     options: WaitOptions & { readonly extra?: Uint8Array } = {},
   ): Promise<Channel> {
-    // Nothing has happened on a channel that is not open yet: it can be asked for again.
+    // A channel that is not open yet has no effect, so the request can be repeated.
     return this.#current.run(
       ({ sessions, connection }) =>
         type === "session" && options.extra === undefined
@@ -427,8 +429,8 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * The channels that the server wants to open, of types that SSH itself does not know. Those are
-   * refused until a loop asks for them, and again when it is left.
+   * The channels of other types than SSH's own that the server requests. They are refused unless a
+   * loop iterates over this property.
    *
    * @example
    * ```ts
@@ -474,12 +476,12 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * As {@linkcode Client.dial}, for programs that want a socket of Node's, such as the drivers of databases.
-   * It connects at once; what is written is sent when it has connected, and its `connect()` waits for that,
-   * wherever it is told to connect to.
+   * Like {@linkcode Client.dial}, for programs that need a Node socket, such as database drivers. It
+   * connects immediately and sends written data when it has connected; its `connect()` waits for that,
+   * and ignores its address.
    *
    * @param target `host:port`, resolved by the server, or the path of a unix socket
-   * @throws {TypeError} If `target` is no address
+   * @throws {TypeError} If `target` is not an address
    *
    * @example
    * ```ts ignore
@@ -500,16 +502,18 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Fetches from the server: it resolves the name and connects. All else is as with the function of this
-   * name: a certificate is checked here, for the host in the URL, and redirects are followed.
+   * Fetches a URL through the server, which resolves the name and connects. Otherwise it behaves like
+   * the global `fetch`: certificates are checked on this side, for the host in the URL, and redirects
+   * are followed.
    *
    * The requests pass a SOCKS server on a free port of 127.0.0.1, whose password only this program knows.
    *
-   * Needs `--allow-net=127.0.0.1` and of the host in the URL, and `--allow-env=NO_PROXY,no_proxy`: what those
+   * Needs `--allow-net=127.0.0.1` and of the host in the URL, and `--allow-env=NO_PROXY,no_proxy`:
+   * what those
    * variables say leads no request past the server.
    *
    * @param init The options of `fetch`; a `client` comes from {@linkcode Client.httpClient}
-   * @throws {TypeError} If the URL is not of http: or https:, and if there is no valid answer
+   * @throws {TypeError} If the URL is not http: or https:, or the answer is not valid
    * @throws {ChannelOpenError} If the server forbids it or cannot connect
    *
    * @example
@@ -534,16 +538,16 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * A client for `fetch(url, { client })` whose requests go through the server, as those of
-   * {@linkcode Client.fetch} do and with the same permissions; for certificates of an authority of your
-   * own (`caCerts`), client certificates and limits. Close it in the end.
+   * A client for `fetch(url, { client })` whose requests go through the server, as with {@linkcode
+   * Client.fetch} and the same permissions. Use it for private certificate authorities (`caCerts`),
+   * client certificates and limits. Close it after use.
    */
   httpClient(options?: HttpClientOptions): Deno.HttpClient {
     return this.#forwarding.httpClient(options);
   }
 
   /**
-   * Listens on a port or unix socket of the server's.
+   * Listens on a port or unix socket of the server.
    *
    * @param on The port, 0 for a free one; only the server itself can connect unless `hostname` says
    *   more: an empty one is every address
@@ -557,20 +561,20 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Brings an address in the server's network here, as `ssh -L`: what connects to `from` on this side
-   * comes out at `to` there. Listens on 127.0.0.1 unless `hostname` says more.
+   * Makes an address in the server's network reachable on this side, as `ssh -L` does: connections to
+   * `from` on this side lead to `to` on the server's. Listens on 127.0.0.1 by default.
    *
    * Needs `--allow-net` for a port, `--allow-read` and `--allow-write` for a unix socket.
    *
-   * @throws {TypeError} If `to` is no address
+   * @throws {TypeError} If `to` is not an address
    */
   forwardLocal<A extends BindAddress>(options: ForwardOptions<A>): Promise<Forwarder<AddrOf<A>>> {
     return this.#forwarding.local(options);
   }
 
   /**
-   * Brings an address of this side's network to the server, as `ssh -R`: what connects to `from` there
-   * comes out at `to` here.
+   * Makes an address in the local network reachable on the server, as `ssh -R` does: connections to
+   * `from` on the server lead to `to` on this side.
    *
    * Needs `--allow-net` for a port to lead to, `--allow-read` and `--allow-write` for a unix socket.
    *
@@ -581,17 +585,17 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Serves SOCKS 4, 4a and 5 on this side, as `ssh -D`: its clients connect from the server, which also
-   * resolves the names. Listens on 127.0.0.1 unless `hostname` says more. For requests of this program there
-   * is {@linkcode Client.fetch}.
+   * Serves SOCKS 4, 4a and 5 on this side, as `ssh -D` does: its clients connect from the server,
+   * which also resolves names. Listens on 127.0.0.1 by default. For requests of this program use
+   * {@linkcode Client.fetch}.
    */
   forwardSocks(options: SocksTunnelOptions): Promise<Forwarder<Deno.NetAddr>> {
     return this.#forwarding.socks(options);
   }
 
   /**
-   * Serves SOCKS 4, 4a and 5 on the server, as `ssh -R` with a port alone: its clients connect from this
-   * side, which also resolves the names.
+   * Serves SOCKS 4, 4a and 5 on the server, as `ssh -R` with only a port does: its clients connect
+   * from this side, which also resolves names.
    *
    * @throws {RequestDeniedError} If the server refuses to listen
    */
@@ -602,9 +606,9 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Starts the tunnels that the configuration files ask for: LocalForward, RemoteForward and
-   * DynamicForward of `settings`. One that cannot start is told in the result, unless
-   * ExitOnForwardFailure says that none is to work then.
+   * Starts the tunnels of the configuration files: LocalForward, RemoteForward and DynamicForward of
+   * `settings`. The result has an error for each tunnel that cannot start; with ExitOnForwardFailure
+   * one failure ends all.
    *
    * @throws {ConnectError} If one cannot start, with ExitOnForwardFailure
    */
@@ -629,24 +633,23 @@ export class Client implements AsyncDisposable {
     this.#current.live.connection.notify(type, data);
   }
 
-  /** From now on the handler answers the server's global requests of a type; others are refused. */
+  /** Sets the handler of the server's global requests of a type; other types are refused. */
   handleGlobals(type: string, handler: GlobalHandler): void {
     this.#globals.set(type, handler);
     this.#current.live.connection.handleGlobals(type, handler);
   }
 
   /**
-   * Exchanges keys anew.
+   * Starts a new key exchange.
    *
-   * @throws {TypeError} If the connection is shared: its keys are the control master's
+   * @throws {TypeError} If the connection is shared, because the control master has its keys
    */
   rekey(): Promise<void> {
     return this.#current.live.transport.rekey();
   }
 
   /**
-   * Disconnects; everything that is open on the connection ends with it. A control master whose connection
-   * is shared stays connected.
+   * Disconnects, which ends everything on the connection. A control master stays connected.
    */
   async close(): Promise<void> {
     const closing = this.#current.close();
@@ -655,7 +658,7 @@ export class Client implements AsyncDisposable {
     await closing;
   }
 
-  /** Disconnects; what is under way then fails with an error that says so. */
+  /** Disconnects; pending calls fail with an error that says so. */
   async [Symbol.asyncDispose](): Promise<void> {
     const { connection, transport } = this.#current.live;
     if (connection.channelCount > 0) {
@@ -723,7 +726,8 @@ export class Client implements AsyncDisposable {
 }
 
 /**
- * A client over the connection of another one, which is taken over. If it is lost, `connect` is called again.
+ * Makes a client that takes over the connection of another one. If the connection is lost, `connect`
+ * is called.
  *
  * @param connect Connects, each time to what counts as the same host
  */

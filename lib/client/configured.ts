@@ -10,17 +10,18 @@ import {
 import { runtime } from "../runtime/runtime.ts";
 import { type ConnectOptions, isProxied } from "./options.ts";
 
-/** Options completed by settings, and the settings; null if no configuration was looked at. */
+/** Options completed by settings, and the settings; null if no configuration was read. */
 export interface Configured {
   readonly options: ConnectOptions;
   readonly settings: HostSettings | null;
 }
 
 /**
- * Fills in what `ssh` would take from its configuration files; what is given in code stays.
+ * Adds the settings that `ssh` would take from its configuration files; options given in code take
+ * precedence.
  *
- * @param signal Gives up, and kills the command of a `Match exec`
- * @throws {ConfigError} If a file makes no sense, or asks for what cannot be done
+ * @param signal Aborts, and kills the command of a `Match exec`
+ * @throws {ConfigError} If a file is malformed, or requests something unsupported
  */
 export async function configured(
   given: ConnectOptions,
@@ -37,7 +38,7 @@ export async function configured(
   return { options: withSettings(given, settings, config), settings };
 }
 
-/** The configuration that an option stands for; the usual files only as far as they may be read. */
+/** The configuration for an option; the default files only if this program may read them. */
 async function configOf(option: ConnectOptions["config"]): Promise<Config | null> {
   if (option === false) return null;
   if (option instanceof Config) return option;
@@ -63,7 +64,7 @@ function withSettings(
   return { ...Object.fromEntries(set), hostname: settings.HostName, config };
 }
 
-/** Whether a master that logged in by the files is as good as what the caller asked for. */
+/** Whether a control master that logged in by the files meets the caller's options. */
 function mayShare(given: ConnectOptions): boolean {
   const { auth, hostKeys, algorithms } = given;
   return !isProxied(given) && [auth, hostKeys, algorithms].every((option) => option === undefined);

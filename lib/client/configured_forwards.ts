@@ -9,10 +9,10 @@ import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { plainMessage } from "../error_messages.ts";
 
-/** What is said about tunnels, in files or on a command line, whose levels of logging differ. */
+/** Messages about tunnels from files or a command line, which have different log levels. */
 type ForwardSettings = Omit<HostSettings, "LogLevel">;
 
-/** A client, as far as its tunnels go. */
+/** The tunnel functions of a client. */
 export interface TunnelStarter {
   forwardLocal(options: ForwardOptions<BindAddress>): Promise<Forwarder>;
   forwardRemote(options: ForwardOptions<BindAddress>): Promise<Forwarder>;
@@ -20,11 +20,11 @@ export interface TunnelStarter {
   forwardRemoteSocks(options: RemoteSocksOptions<BindAddress>): Promise<Forwarder>;
 }
 
-/** A tunnel that configuration files ask for: at work, or the reason why not. */
+/** A tunnel from the configuration files: started, or the error. */
 export interface ConfiguredForward {
   /** Of LocalForward, RemoteForward or DynamicForward. */
   readonly kind: ForwardKind;
-  /** What the files say. */
+  /** The line in the files. */
   readonly setting: ForwardSetting;
   /** The tunnel; null if it could not be started. */
   readonly forwarder: Forwarder | null;
@@ -32,7 +32,7 @@ export interface ConfiguredForward {
   readonly error: Error | null;
 }
 
-/** The tunnels that configuration files ask for; disposing of them ends them. */
+/** The tunnels from the configuration files; disposing of them ends them. */
 export interface ConfiguredForwards extends AsyncDisposable {
   /** All of them, in the order of the files. */
   readonly tunnels: readonly ConfiguredForward[];
@@ -41,7 +41,7 @@ export interface ConfiguredForwards extends AsyncDisposable {
 /** Every address, as an empty address and `*` ask for it, where a tunnel begins. */
 const ANY = { local: "0.0.0.0", remote: "", dynamic: "0.0.0.0" } as const;
 
-/** Starts the tunnels that settings ask for; the others go on without one that cannot start. */
+/** Starts the tunnels of settings; a failure does not affect the others. */
 export async function startConfigured(
   client: TunnelStarter,
   settings: ForwardSettings,
@@ -97,7 +97,7 @@ function forwardsOf(
     ...of("dynamic", settings.DynamicForward),
   ];
   if (!settings.GatewayPorts) return all;
-  // What begins here and names no address is open to everybody then.
+  // A local tunnel without an address is then reachable from other machines.
   return all.map(({ kind, setting }) => ({
     kind,
     setting: kind === "remote" ? setting : { ...setting, from: opened(setting.from) },

@@ -48,8 +48,8 @@ const DEFAULT_PORT = 22;
  * target may be an alias of `~/.ssh/config`, if that may be read.
  *
  * @param target `[user@]host[:port]`, `ssh://…` or the options alone
- * @throws {ConfigError} If a configuration file makes no sense, or asks for what cannot be done
- * @throws {ConnectError} If the host cannot be reached, is no SSH server or the time runs out
+ * @throws {ConfigError} If a configuration file is malformed, or requests something unsupported
+ * @throws {ConnectError} If the host cannot be reached, is not an SSH server or the time runs out
  * @throws {NegotiationError} If the two ends have no algorithm in common
  * @throws {HostKeyError} If the host key is not trusted; no credential has been sent then
  * @throws {AuthError} If the server accepts none of the credentials
@@ -82,7 +82,7 @@ const DEFAULT_PORT = 22;
  * ```
  */
 export function connect(options: ConnectOptions): Promise<Client>;
-/** Connects to a host by its name, alias or URI, with options besides. */
+/** Connects to a host by its name, alias or URI, with options. */
 export function connect(target: string, options?: ConnectOptions): Promise<Client>;
 export function connect(
   target: string | ConnectOptions,
@@ -108,7 +108,7 @@ async function connectAt(
 ): Promise<Client> {
   const asked = typeof target === "string" ? { ...parsed(target), ...options } : target;
   check(asked, depth);
-  // One deadline for everything, which no traffic re-arms: a peer that drips bytes gains nothing.
+  // One deadline for everything, which traffic does not extend, so that a slow peer gains nothing.
   let host = addressOf(asked);
   let step = "reading the configuration";
   using deadline = new Deadline(asked.timeout ?? CONNECT_TIMEOUT_MS, (milliseconds) => {
@@ -157,7 +157,8 @@ function furtherLogins(
 }
 
 /**
- * Options of a resilient client. The hosts on its way are so, too, and stay for its further connections: they are
+ * Options of a resilient client. The hosts on its way are so, too, and stay for its further
+ * connections: they are
  * logged in to once.
  *
  * @param carriers Takes what must be closed after the client
@@ -179,7 +180,7 @@ async function withHops(
   };
 }
 
-/** Connects and logs in as planned; `onStep` is told what is being done. */
+/** Connects and logs in as planned; `onStep` is called with each step. */
 async function logIn(
   plan: ConnectPlan,
   depth: number,
@@ -212,7 +213,7 @@ async function logIn(
   }
 }
 
-/** What connects once more as before: to the same host key, with the credentials that let in. */
+/** Connects again to the same host key, with the credentials that succeeded. */
 function anotherLogin(
   plan: ConnectPlan,
   depth: number,
@@ -249,7 +250,10 @@ function onlyKey(first: PublicKey): HostKeyPolicy {
   };
 }
 
-/** @throws {TypeError | ConfigError} If the options contradict each other, or lead round in circles */
+/**
+ * @throws {TypeError | ConfigError} If the options contradict each other, or the jump hosts form a
+ * circle
+ */
 function check(asked: ConnectOptions, depth: number): void {
   checkConnectOptions(asked);
   addressOf(asked);
@@ -272,7 +276,7 @@ function check(asked: ConnectOptions, depth: number): void {
   checkJumpDepth(depth);
 }
 
-/** Where there are no files, there is nothing to take what is not given from. */
+/** Without files, all of this must be given. */
 function checkNeedsNoFile(asked: ConnectOptions): void {
   const lacking = (["user", "auth", "hostKeys"] as const)
     .filter((option) => asked[option] === undefined);
@@ -284,7 +288,10 @@ function checkNeedsNoFile(asked: ConnectOptions): void {
   );
 }
 
-/** What is taken from the user's files, as far as options tell; a control socket needs none of it. */
+/**
+ * The permissions for the user's files that are needed by the options; a control socket needs none of
+ * them.
+ */
 function needsOf(asked: ConnectOptions, host: HostAddress): LoginNeeds {
   const { user, auth, hostKeys, config, controlPath = false } = asked;
   const isUsual = config === undefined || config === false; // another one may name other files
@@ -303,7 +310,7 @@ interface ConnectPlan {
   readonly login: ClientLogin;
   /** The options as given, completed by the configuration files. */
   readonly options: ConnectOptions;
-  /** What we call ourselves. */
+  /** Our identification. */
   readonly identification: string;
   /** The host under the name that its key is known by. */
   readonly keyHost: HostAddress;
@@ -312,7 +319,7 @@ interface ConnectPlan {
   readonly credentials: Credentials;
 }
 
-/** Who logs in where. */
+/** The user and the host. */
 function loginOf({ options, settings }: Configured): ClientLogin {
   const user = options.user ?? runtime.env.get("USER") ?? grantedVariable("LOGNAME");
   if (!user) {
@@ -353,7 +360,7 @@ async function connectPlan(
   };
 }
 
-/** The credentials that the caller gave, or what `ssh` would log in with without a question. */
+/** The caller's credentials, or those that `ssh` would use without a question. */
 async function credentialsOf(
   { auth }: ConnectOptions,
   settings: HostSettings | null,
@@ -369,7 +376,7 @@ async function credentialsOf(
   });
 }
 
-/** What carries a connection. */
+/** The carrier of a connection. */
 interface Carrier {
   readonly socket: Socket;
   /** The error of a connection that broke off, with the reason. */
@@ -377,7 +384,7 @@ interface Carrier {
 }
 
 /**
- * Opens what carries the connection.
+ * Opens the carrier of the connection.
  *
  * @param carriers Takes what must be closed after the connection
  */
@@ -465,7 +472,8 @@ function transportOver(
 }
 
 /**
- * Logs in; gives the milliseconds of a round trip, if one was measured, and what logs in once more, if there
+ * Logs in; gives the milliseconds of a round trip, if one was measured, and what logs in once more, if
+ * there
  * may be several connections.
  */
 async function authenticate(transport: Transport, plan: ConnectPlan, signal: AbortSignal) {
@@ -502,7 +510,7 @@ function ignoresLateRequests({ identification, agreed }: Transport): boolean {
     agreed?.clientToServer.compression === "none";
 }
 
-/** Opens the connection over the transport; its end closes what carried it. */
+/** Opens the connection over the transport; its end closes the carrier. */
 function openConnection(
   transport: Transport,
   { options, suite, policy, keyHost }: ConnectPlan,
@@ -536,8 +544,8 @@ function addressOf(options: ConnectOptions): HostAddress {
 }
 
 /**
- * Asks first for the types of host key that are known, so that a server with several keys shows one
- * that can be checked; a type that is off by default comes in if the caller did not choose.
+ * Prefers the known types of host keys, so that a server with several keys presents one that can be
+ * checked. A known type that is off by default is added, unless the caller chose the types.
  */
 function preferKnown(suite: Suite, types: readonly string[], options: ConnectOptions): Suite {
   const algorithms = (type: string) =>

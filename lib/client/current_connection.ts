@@ -11,7 +11,7 @@ import { DISCONNECT } from "../wire/numbers.ts";
 import { type ClientState, Resilience, type ResilientOptions } from "./resilience.ts";
 import { SessionQueue } from "./session_queue.ts";
 
-/** What a client needs of the transport: our own, or a control master's connection. */
+/** The parts of a transport that a client uses: our own, or a control master's connection. */
 export interface ClientTransport extends MessageTransport {
   readonly closed: Promise<unknown>;
   readonly finished: Promise<void>;
@@ -26,13 +26,13 @@ export interface ClientTransport extends MessageTransport {
   disconnect(): void;
 }
 
-/** A connection that is logged in, and what a client opens on it. */
+/** A connection after the login, and the client's channels on it. */
 export interface LiveConnection {
   readonly transport: ClientTransport;
   readonly connection: Connection;
   readonly sessions: SessionQueue;
   readonly agents: AgentForwarding;
-  /** Resolves when what carried it is closed, too. */
+  /** Resolves when its carrier is closed, too. */
   readonly finished: Promise<void>;
 }
 
@@ -62,7 +62,7 @@ export function liveConnection(
   };
 }
 
-/** The connection that a client has at the moment: another one follows if it is lost and is to be resilient. */
+/** The current connection of a client; a resilient client replaces it if it is lost. */
 export class CurrentConnection {
   #live: LiveConnection;
   #state: ClientState = "connected";
@@ -72,7 +72,7 @@ export class CurrentConnection {
   #ended: Promise<void> = Promise.resolve();
   readonly #resilience: Resilience;
   readonly #over: PromiseWithResolvers<unknown> = Promise.withResolvers();
-  /** What ended it for good. */
+  /** The final error. */
   #cause: unknown;
   readonly #stop: AbortController = new AbortController();
   readonly #changed: Condition = new Condition();
@@ -101,7 +101,7 @@ export class CurrentConnection {
     return this.#again !== null;
   }
 
-  /** Resolves, never rejects, with the error that ended it for good. */
+  /** Resolves, never rejects, with the final error. */
   get over(): Promise<unknown> {
     return this.#over.promise;
   }
@@ -112,7 +112,8 @@ export class CurrentConnection {
   }
 
   /**
-   * Runs what may be done twice, and again if the connection is lost meanwhile; waits while there is none.
+   * Runs a repeatable operation, and repeats it if the connection is lost in the meantime; waits while
+   * there is none.
    *
    * @throws {ClosedError} If there will be none any more
    */
@@ -120,7 +121,7 @@ export class CurrentConnection {
     return this.#again === null ? task(this.#live) : this.#repeated(task, signal);
   }
 
-  /** Runs what may be done once only; waits while there is no connection. */
+  /** Runs an operation that must not be repeated; waits while there is no connection. */
   async once<T>(task: (live: LiveConnection) => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.#state === "reconnecting") await this.#until(() => true, signal);
     return await task(this.#live);
@@ -232,7 +233,7 @@ export function isByUs(cause: unknown): boolean {
   return cause instanceof DisconnectError && cause.by === "us";
 }
 
-/** What no waiting makes better, and what must not be tried over and over. */
+/** Errors that another attempt does not cure, or that must not be repeated. */
 function isFinal(error: unknown): boolean {
   return error instanceof AuthError || error instanceof HostKeyError ||
     error instanceof NegotiationError;

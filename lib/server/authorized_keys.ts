@@ -6,11 +6,11 @@ import { matchesPatternList } from "../patterns.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { isNotUnderstood } from "./internal_sftp.ts";
 
-/** Whose certificates are accepted beside what `authorized_keys` says, and which keys never are. */
+/** Options beside `authorized_keys`: trusted authorities, revoked keys and permitted variables. */
 export interface AuthorizedKeysOptions {
-  /** Keys whose certificates log in, as sshd's TrustedUserCAKeys; none unless given. */
+  /** Authorities whose certificates may log in, as in sshd's TrustedUserCAKeys; none by default. */
   readonly authorities?: readonly PublicKey[];
-  /** Which of a certificate's principals stand for a user; the user's own name unless given. */
+  /** The principals of certificates that may log in as a user; the user's name by default. */
   readonly principals?: (user: string) => readonly string[] | Promise<readonly string[]>;
   /**
    * Whether a key, or the key or authority of a certificate, has been revoked, such as
@@ -18,22 +18,23 @@ export interface AuthorizedKeysOptions {
    */
   readonly revoked?: (key: PublicKey) => boolean | Promise<boolean>;
   /**
-   * Which variables the option `environment` may set: all, or those that patterns name, such as
-   * `"LANG,LC_*"`; none unless given, since a variable such as LD_PRELOAD makes any command another one
-   * (PermitUserEnvironment).
+   * The variables that the option `environment` may set: all, or patterns such as `"LANG,LC_*"`; none
+   * by default, since a variable such as LD_PRELOAD can replace any command (PermitUserEnvironment).
    */
   readonly permitUserEnvironment?: boolean | string;
 }
 
 /**
- * A policy for `auth.publicKey` that lets in whom `authorized_keys` does, with the options of the
- * line: `from`, `expiry-time`, `command`, `environment` (if that is permitted), `restrict`, `pty`, `port-forwarding`,
+ * A policy for `auth.publicKey` that accepts the keys in `authorized_keys`, with the options of their
+ * lines: `from`, `expiry-time`, `command`, `environment` (if that is permitted), `restrict`, `pty`,
+ * `port-forwarding`,
  * `agent-forwarding`, `X11-forwarding` and their `no-` forms, `permitopen`, `permitlisten`,
- * `cert-authority`, `principals`, `no-touch-required` and `verify-required` (sshd(8)). The text is read
- * anew for each attempt, so that changes count at once.
+ * `cert-authority`, `principals`, `no-touch-required` and `verify-required` (sshd(8)). The text is
+ * read for each attempt, so that changes take effect immediately.
  *
- * `command="internal-sftp"`, and a certificate's `force-command`, may have the flags `-R`, `-d`, `-u`, `-p` and
- * `-P` of sftp-server(8); a key whose flags are not understood is refused.
+ * `command="internal-sftp"`, and a certificate's `force-command`, may have the flags `-R`, `-d`, `-u`,
+ * `-p` and
+ * `-P` of sftp-server(8); a key with unknown flags is refused.
  *
  * @param source The path of a file that is everybody's, which needs `--allow-read`; or who gives a
  *   user's text, null for a user who has none

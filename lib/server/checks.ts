@@ -1,4 +1,4 @@
-/** What `serve()` refuses before it listens. */
+/** Checks the options of `serve()` before it listens. */
 import {
   abortSignal,
   anything,
@@ -56,7 +56,7 @@ const OPTIONS: OptionChecks<ServeOptions> = {
   trace: callback,
 };
 
-/** @throws {TypeError} If an option has an unknown name, or a value that cannot be meant */
+/** @throws {TypeError} If an option has an unknown name, or an invalid value */
 export function checkServeOptions(call: string, options: ServeOptions): void {
   checkOptions(call, options, OPTIONS);
 }

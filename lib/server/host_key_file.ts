@@ -4,22 +4,22 @@ import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { writeAll } from "../runtime/write_all.ts";
 
-/** Which key {@linkcode hostKeyFile} makes. */
+/** Options for the key that {@linkcode hostKeyFile} creates. */
 export interface HostKeyFileOptions {
-  /** The type of a key that is made; `"ed25519"` unless given. */
+  /** The type of a new key; `"ed25519"` by default. */
   readonly type?: GeneratedKeyType;
-  /** The comment of a key that is made. */
+  /** The comment of a new key. */
   readonly comment?: string;
 }
 
 /**
- * A server's key that is kept in a file. The first time it is made, readable by its owner alone; when
- * several servers start at once, they all get the same one.
+ * Loads a server's key from a file. A missing file is created, readable only by its owner; several
+ * servers that start at the same time all get the same key.
  *
- * Needs `--allow-read` for the file, and `--allow-write` for its folder where the key is made.
+ * Needs `--allow-read` for the file, and `--allow-write` for its folder to create it.
  *
  * @param path The file
- * @throws {KeyFormatError} If the file is no private key
+ * @throws {KeyFormatError} If the file is not a private key
  * @throws {PassphraseError} If the key is encrypted
  *
  * @example
@@ -53,7 +53,7 @@ export async function hostKeyFile(
       await writeAll(open, new TextEncoder().encode(made.export()));
       await open.sync();
     }
-    // Unlike a rename, this leaves the key that another server has put there meanwhile.
+    // Unlike a rename, this keeps a key that another server has created in the meantime.
     await files.link(fresh, path);
   } catch (error) {
     if (!isError(error, "AlreadyExists")) throw error;

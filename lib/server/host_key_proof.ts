@@ -7,8 +7,8 @@ import { HostKeyProved } from "../wire/requests.ts";
 import { Writer } from "../wire/writer.ts";
 
 /**
- * Tells a client all of the server's keys, so that it can follow when they change, and proves them when
- * it asks (draft-miller-sshm-hostkey-update).
+ * Announces all of the server's keys to a client, so that it can follow changes, and proves them on
+ * request (draft-miller-sshm-hostkey-update).
  *
  * @param agreed The signature algorithm of the key exchange: an RSA key signs by it if it can
  */
@@ -22,7 +22,7 @@ export function announceHostKeys(
   connection.handleGlobals(HOSTKEYS_PROVE, async (data) => {
     const asked = new Reader(data);
     const answer = new Writer();
-    // Each key once: a client could have us sign without end otherwise.
+    // Each key once, to bound the signatures that a client can request.
     const left = new Set(plain);
     while (asked.remaining > 0) {
       const blob = asked.string();

@@ -1,28 +1,31 @@
-/** A forced command `internal-sftp` and its flags, which restrict a session as those of sftp-server(8) do. */
+/**
+ * A forced command `internal-sftp` and its flags, which restrict a session as those of sftp-server(8)
+ * do.
+ */
 import { splitWords } from "../config/words.ts";
 import { EXTENSIONS } from "../sftp/server/extensions.ts";
 import { OPERATIONS } from "../sftp/server/operations.ts";
 import type { ServeSftpOptions, SftpService } from "../sftp/server/server.ts";
 import { startingIn } from "../sftp/server/start_folder.ts";
 
-/** What the flags say. */
+/** The restrictions of the flags. */
 interface InternalSftp {
   readonly restrictions: Required<Pick<ServeSftpOptions, "readOnly" | "umask" | "permits">>;
-  /** Where relative paths begin, with its tokens; null for the backend's own place. */
+  /** The start of relative paths, with tokens; null for the backend's default. */
   readonly directory: string | null;
 }
 
-/** Whether a command stands for the server's files. */
+/** Whether a command means the server's files. */
 export function isInternalSftp(command: string | undefined): command is string {
   return command !== undefined && /^internal-sftp(\s|$)/.test(command);
 }
 
-/** Whether a command has flags that cannot be heeded: then it restricts more than is understood. */
+/** Whether a command has unknown flags, which may restrict more than is enforced. */
 export function isNotUnderstood(command: string | undefined): boolean {
   return isInternalSftp(command) && parse(command) === null;
 }
 
-/** A service with the restrictions of a forced command; null if those are not understood. */
+/** A service with the restrictions of a forced command; null if a flag is unknown. */
 export function restricted(
   service: SftpService,
   command: string,

@@ -54,7 +54,7 @@ export function serveSocket(
   return { transport, loggedIn: login(transport, options, handler, turn) };
 }
 
-/** Resolves when the login is decided: with null if it succeeded. */
+/** Resolves when the login is decided; with null if it succeeded. */
 async function login(
   transport: Transport,
   options: ServeOptions,
@@ -63,7 +63,7 @@ async function login(
 ): Promise<Offence | null> {
   const span = startSpan("ssh.login", "server");
   let offence: Offence = "noAuth";
-  // One deadline from accept to success; nothing re-arms it.
+  // One deadline from accept to success, which nothing extends.
   const grace = options.loginGraceTime ?? LOGIN_GRACE_MS;
   const late = new ConnectError(`No login within ${grace} ms`, { timeout: true });
   using _late = onTimeout(grace || undefined, () => transport.fail(late));
@@ -72,7 +72,7 @@ async function login(
   const askForUser = (user: string) => {
     if (isUser === undefined || asked.has(user)) return;
     asked.add(user);
-    // The login does not wait for the answer: its time would tell the client.
+    // The login does not wait for the answer, whose time would reveal it to the client.
     Promise.try(isUser, user).then((known) => {
       if (known !== true) offence = "invalidUser";
     }, () => {});
@@ -91,7 +91,7 @@ async function login(
       remoteAddr,
       signal: over.signal,
       onAttempt(attempt) {
-        // A first "none" asks which methods there are; that is not an attempt.
+        // A first "none" asks for the methods; it does not count as an attempt.
         if (!attempt.accepted && attempt.method !== "none" && offence === "noAuth") {
           offence = "authFail";
         }
@@ -241,7 +241,7 @@ class Sessions {
   }
 }
 
-/** sshd(8): a command that is granted runs instead of any other; one name means the server's files. */
+/** sshd(8): a forced command replaces any other; `internal-sftp` means the server's files. */
 function forced({ command }: Grant): Program | null {
   if (command === undefined) return null;
   return isInternalSftp(command) ? { kind: "subsystem", name: "sftp" } : { kind: "exec", command };

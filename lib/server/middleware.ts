@@ -5,10 +5,10 @@ import { tell } from "../listener.ts";
 export type Middleware = (next: SessionHandler) => SessionHandler;
 
 /**
- * A handler with layers around it; the first is the outermost.
+ * Adds layers around a handler; the first is the outermost.
  *
- * @param handler What runs in the end
- * @param layers What runs around it
+ * @param handler The handler
+ * @param layers The layers
  * @returns The handler for `serve()`
  *
  * @example
@@ -47,24 +47,24 @@ export function layered(handler: SessionHandler, ...layers: readonly Middleware[
   );
 }
 
-/** A session that has ended, for logs. */
+/** A finished session, for logs. */
 export interface SessionReport {
   /** The user's name, as authentication accepted it. */
   readonly user: string;
   /** The client's address, if the connection has one. */
   readonly remoteAddr: Deno.Addr | null;
-  /** The command or subsystem, as the client wrote it; null for a shell. Not to be trusted in a log. */
+  /** The command or subsystem, as the client sent it; null for a shell. Untrusted text. */
   readonly program: string | null;
-  /** What the handler returned; null if it returned nothing or failed. */
+  /** The return value of the handler; null if it returned nothing or failed. */
   readonly code: number | null;
-  /** How long it took, in milliseconds. */
+  /** Its duration in milliseconds. */
   readonly milliseconds: number;
-  /** What the handler threw. */
+  /** The error that the handler threw. */
   readonly error?: unknown;
 }
 
 /**
- * Tells a log of each session that has ended; what the log throws is dropped.
+ * Calls a log for each finished session; errors of the log are ignored.
  *
  * @example
  * ```ts
@@ -102,13 +102,13 @@ export function logSessions(log: (report: SessionReport) => unknown): Middleware
   };
 }
 
-/** The exit code of a shell for what may not be run. */
+/** The exit code of shells for a command that must not run. */
 const NOT_PERMITTED = 126;
 
 /**
- * Runs only what is allowed; the client is told otherwise, with the exit code 126.
+ * Runs only allowed commands; others get a message and the exit code 126.
  *
- * @param allows Gets the command or subsystem, null for a shell; whatever is not `true` refuses
+ * @param allows Called with the command or subsystem, null for a shell; only `true` allows it
  *
  * @example
  * ```ts
@@ -142,7 +142,7 @@ export interface RateLimitOptions {
   readonly seconds: number;
 }
 
-/** Users that are remembered; the one that was quiet for longest is forgotten first. */
+/** Maximum users that are remembered; the one that was inactive for longest is dropped first. */
 const MAX_USERS = 65_536;
 
 /**

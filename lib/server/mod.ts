@@ -1,6 +1,6 @@
 /**
- * SSH servers: policies decide about logins, a handler runs commands, a backend serves files. What no option
- * allows is refused.
+ * SSH servers: policies decide about logins, a handler runs commands, a backend serves files.
+ * Everything that no option allows is refused.
  *
  * ```ts
  * import { connect, password } from "@denossh/ssh";
@@ -28,12 +28,12 @@
  * assertEquals(await host.run("greet"), "Hello ann");
  * ```
  *
- * - {@linkcode serve} listens; {@linkcode ServeOptions} has everything that can be allowed or limited.
+ * - {@linkcode serve} listens; {@linkcode ServeOptions} lists all permissions and limits.
  * - Logins: {@linkcode authorizedKeys}, or any {@linkcode ServerAuthPolicy}; a {@linkcode Grant} limits
  *   what a login may do.
  * - Handlers: {@linkcode Session} is what a handler gets; {@linkcode systemShell} runs programs of the
  *   machine, {@linkcode relay} hands a session to another server, {@linkcode layered} adds logs and limits.
- * - Files: {@linkcode localFiles} serves a folder and nothing outside of it.
+ * - Files: {@linkcode localFiles} serves a folder and nothing outside it.
  * - Keys: {@linkcode hostKeyFile} keeps the server's key in a file.
  *
  * @module

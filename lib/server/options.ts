@@ -14,9 +14,9 @@ import type { TraceEvent } from "../transport/trace.ts";
 import type { PenaltyOptions } from "./penalties.ts";
 
 /**
- * What a client may do with the server's network, and lend it; whatever is not `true`, an exception included,
- * refuses. Names are the client's own words: `localhost`, `127.0.0.1` and a name that resolves to it
- * are three ways to say one thing, so allow what you know rather than forbid what you do not want.
+ * Policies for tunnels and for forwarded agents and displays; only `true` allows, anything else,
+ * exceptions included, refuses. Host names are as the client sent them: `localhost`, `127.0.0.1` and a
+ * name that resolves to it are the same target, so allow known targets rather than forbid unwanted ones.
  *
  * @example
  * ```ts
@@ -46,96 +46,108 @@ export interface ForwardPolicy {
    * port 0 stands for any free one.
    */
   readonly remote?: (bind: ForwardAddress, login: Login) => boolean | Promise<boolean>;
-  /** Whether a client may lend its agent to what it runs here (`ssh -A`). */
+  /** Whether a client may forward its agent to its commands (`ssh -A`). */
   readonly agent?: (login: Login) => boolean | Promise<boolean>;
-  /** Whether a client may lend its display to what it runs here (`ssh -X`). */
+  /** Whether a client may forward its display to its commands (`ssh -X`). */
   readonly x11?: (login: Login) => boolean | Promise<boolean>;
 }
 
-/** How to serve. What is not allowed here is refused. */
+/** Options of a server. Everything that is not allowed here is refused. */
 export interface ServeOptions {
-  /** The port to listen on; 0 for a free one. 22 unless given. */
+  /** The port to listen on, 22 by default; 0 for a free one. */
   readonly port?: number;
-  /** The address to listen on; all of them unless given. */
+  /** The address to listen on; all by default. */
   readonly hostname?: string;
   /**
-   * The server's own keys, at least one. Of a key with a certificate give both, the key and what
-   * `withCertificate` makes of it: clients that know no authority ask for the key alone.
+   * The server's host keys, at least one. For a key with a certificate give both the key and the
+   * result of `withCertificate`: clients without the authority ask for the plain key.
    */
   readonly hostKeys: readonly Signer[];
-  /** Who may log in, and how. */
+  /** Which users may log in, and how. */
   readonly auth: ServerAuthPolicy;
   /**
-   * The files that SFTP and scp serve, alone or with how they are served, or who decides about them by
-   * login; null refuses.
+   * The files for SFTP and scp: a backend, a backend with options, or a function that returns one for
+   * a login; null refuses.
    */
   readonly sftp?:
     | SftpBackend
     | SftpService
     | ((login: Login) => SftpBackend | SftpService | null);
   /**
-   * What runs for subsystems, by their names (`ssh -s`); others are refused. One for `sftp` takes the place
-   * of the option `sftp`.
+   * Handlers of subsystems by name (`ssh -s`); others are refused. A handler for `sftp` replaces the
+   * option `sftp`.
    */
   readonly subsystems?: Readonly<Record<string, SessionHandler>>;
-  /** Whether a client may ask for a terminal; true unless given. */
+  /** Whether a client may request a terminal; true by default. */
   readonly pty?: boolean;
-  /** Which tunnels clients may have; none unless given. */
+  /** The tunnels that clients may open; none by default. */
   readonly forward?: ForwardPolicy;
-  /** The algorithms to offer; `"strict"` leaves out what only old peers need. */
+  /** The algorithms to offer; `"strict"` leaves out those that only old peers need. */
   readonly algorithms?: AlgorithmOptions | "strict";
-  /** Milliseconds within which a client must log in, 120,000 unless given (LoginGraceTime). */
+  /** Milliseconds within which a client must log in, 120,000 by default (LoginGraceTime). */
   readonly loginGraceTime?: number;
-  /** Failed attempts before a client is disconnected, 6 unless given (MaxAuthTries). */
+  /** Failed attempts before a client is disconnected, 6 by default (MaxAuthTries). */
   readonly maxAuthTries?: number;
-  /** Connections that are not logged in: from `begin` on `rate` percent are dropped, at `full` all. */
+  /**
+   * Limits of connections before login: from `begin` on, `rate` percent of new ones are dropped; at
+   * `full`, all.
+   */
   readonly maxStartups?: { readonly begin: number; readonly rate: number; readonly full: number };
-  /** Connections of one source that are not logged in; any number unless given (PerSourceMaxStartups). */
+  /** Maximum connections before login from one source; unlimited by default (PerSourceMaxStartups). */
   readonly maxStartupsPerSource?: number;
   /**
-   * How long a source is kept out whose connections fail to log in; on unless it is false, which is for
-   * a server that sees all of its clients under one address, such as one after a proxy.
+   * How long a source is refused after failed logins. On by default; use false for a server that sees
+   * all clients under one address, such as one after a proxy.
    */
   readonly penalties?: PenaltyOptions | false;
-  /** Sessions open at once on one connection, 10 unless given (MaxSessions). */
+  /** Maximum parallel sessions on one connection, 10 by default (MaxSessions). */
   readonly maxSessions?: number;
   /**
-   * Milliseconds of silence before a client is asked for a sign of life, 60,000 unless given; 0 never
+   * Milliseconds of silence before a keepalive request is sent, 60,000 by default; 0 for never
    * (ClientAliveInterval).
    */
   readonly keepaliveInterval?: number;
-  /** Unanswered questions after which a client counts as dead; 3 unless given (ClientAliveCountMax). */
+  /**
+   * Unanswered keepalive requests after which a client counts as dead, 3 by default
+   * (ClientAliveCountMax).
+   */
   readonly keepaliveCount?: number;
-  /** Whether the system asks clients that are silent for hours; true unless given (TCPKeepAlive). */
+  /** Whether to use TCP keepalive; true by default (TCPKeepAlive). */
   readonly tcpKeepAlive?: boolean;
-  /** Milliseconds without data on any channel after which a client is disconnected; 0 (the default) never. */
+  /**
+   * Milliseconds without data on any channel after which a client is disconnected; 0 (the default)
+   * for never.
+   */
   readonly idleTimeout?: number;
   /**
-   * Milliseconds without an open channel after which a client is disconnected; 0 (the default) never
-   * (UnusedConnectionTimeout).
+   * Milliseconds without an open channel after which a client is disconnected; 0 (the default) for
+   * never (UnusedConnectionTimeout).
    */
   readonly unusedConnectionTimeout?: number;
-  /** Milliseconds from its login after which a client is disconnected whatever it does; 0 (the default) never. */
+  /**
+   * Milliseconds from its login after which a client is disconnected in any case; 0 (the default) for
+   * never.
+   */
   readonly maxSessionTime?: number;
   /**
    * Milliseconds without data after which channels are closed, by patterns of their types, such as
    * `{ "session": 300_000 }` (ChannelTimeout).
    */
   readonly channelTimeouts?: ChannelTimeouts;
-  /** When to exchange keys anew; after 1 GiB, 2^31 packets or an hour unless given. */
+  /** When to start a new key exchange; by default after 1 GiB, 2^31 packets or an hour. */
   readonly rekey?: RekeyLimits;
-  /** The receive windows of channels; tuned to the path between 2 and 32 MiB unless given. */
+  /** The receive windows of channels; by default between 2 and 32 MiB, tuned to the path. */
   readonly window?: WindowOptions;
   /**
-   * Addresses of load balancers that tell the client's own by the PROXY protocol, version 1 or 2, as
-   * wildcards and `address/bits` by commas; none unless given. That address is then the client's
-   * everywhere: in `remoteAddr`, `from=`, penalties and limits of a source. A connection from one of
+   * Addresses of load balancers that send the client's address by the PROXY protocol, version 1 or 2,
+   * as wildcards and `address/bits` separated by commas; none by default. The sent address is then
+   * used everywhere: in `remoteAddr`, `from=`, penalties and limits of a source. A connection from one of
    * these addresses without a header is closed.
    */
   readonly proxies?: string;
   /**
    * Whether other processes may listen on the same port, so that the system spreads connections over
-   * them (SO_REUSEPORT); false unless given. Deno asks for `--unstable-net` then.
+   * them (SO_REUSEPORT); false by default. Deno requires `--unstable-net` for it.
    */
   readonly reusePort?: boolean;
   /** Stops the server when aborted. */
@@ -143,14 +155,14 @@ export interface ServeOptions {
   /** Called once the server listens. */
   readonly onListen?: (addr: Deno.NetAddr) => void;
   /**
-   * Called with each client that has logged in, for channels and global requests of your own; what it
-   * throws goes to `onError`. What the other listeners throw is dropped.
+   * Called with each client after its login, for custom channels and global requests; its errors go to
+   * `onError`. Errors of the other listeners are ignored.
    */
   readonly onConnection?: (connection: ChannelOwner, login: Login) => void | Promise<void>;
-  /** Called with each attempt to log in that has been decided; for logs. */
+  /** Called with each decided login attempt; for logs. */
   readonly onAttempt?: (attempt: AuthAttempt, remoteAddr: Deno.Addr | null) => void;
-  /** Called with what ended a connection out of order, and with what a handler threw; for logs. */
+  /** Called with errors of connections and handlers; for logs. */
   readonly onError?: (error: unknown, remoteAddr: Deno.Addr | null) => void;
-  /** Is told each message of the wire, secrets left out. */
+  /** Called with each message on the wire, without secrets. */
   readonly trace?: (event: TraceEvent, remoteAddr: Deno.Addr | null) => void;
 }

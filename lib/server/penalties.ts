@@ -2,30 +2,33 @@ import { addressBits, listsAddress, networkOf } from "../auth/address_list.ts";
 import { MAX_PENALIZED_SOURCES } from "../defaults.ts";
 
 /**
- * How long a source of connections is kept out for what its connections did, in milliseconds, as
- * sshd's PerSourcePenalties. Penalties add up, and nothing is refused while they come to less than
- * `min`: a user who mistypes a password is not locked out, a guesser is. A source is an address, and for
- * IPv6 also the network of its first 64 bits, which is refused from four times `min` on: an attacker has
- * all addresses of a network, and so has an office.
+ * How long a source of connections is refused after failures, in milliseconds, as with sshd's
+ * PerSourcePenalties. Penalties add up, and nothing is refused while the sum is less than `min`: a
+ * user who mistypes a password is not locked out, but a guesser is. A source is an address, and for
+ * IPv6 also the network of its first 64 bits, which is refused from four times `min` on: an attacker
+ * has all addresses of a network, but so has an office.
  */
 export interface PenaltyOptions {
-  /** For a connection that tried to log in and could not; 5,000 unless given. */
+  /** For a connection with only failed login attempts; 5,000 by default. */
   readonly authFail?: number;
-  /** For a connection that tried a user that there is not, as `auth.isUser` tells; 5,000 unless given. */
+  /** For a connection that tried an unknown user, according to `auth.isUser`; 5,000 by default. */
   readonly invalidUser?: number;
-  /** For a connection that never tried; 1,000 unless given. */
+  /** For a connection without a login attempt; 1,000 by default. */
   readonly noAuth?: number;
-  /** For a connection that took longer than `loginGraceTime`; 10,000 unless given. */
+  /** For a connection that took longer than `loginGraceTime`; 10,000 by default. */
   readonly graceExceeded?: number;
-  /** What penalties must come to before connections are refused; 15,000 unless given. */
+  /** The sum of penalties from which on connections are refused; 15,000 by default. */
   readonly min?: number;
-  /** What they come to at most; 600,000 unless given. */
+  /** The maximum sum; 600,000 by default. */
   readonly max?: number;
-  /** Addresses that get no penalties: wildcards, `address/bits` and exceptions with `!`, by commas. */
+  /**
+   * Addresses without penalties: wildcards, `address/bits` and exceptions with `!`, separated by
+   * commas.
+   */
   readonly exempt?: string;
 }
 
-/** How a connection ended before anybody was logged in. */
+/** How a connection ended before the login. */
 export type Offence = "authFail" | "invalidUser" | "noAuth" | "graceExceeded";
 
 const USUAL: Required<Omit<PenaltyOptions, "exempt">> = {
@@ -37,7 +40,7 @@ const USUAL: Required<Omit<PenaltyOptions, "exempt">> = {
   max: 600_000,
 };
 
-/** By how much more a network may offend than an address. */
+/** The factor between the limits of a network and of an address. */
 const NETWORK_FACTOR = 4;
 
 /** Entries that are looked at to make room for a new one. */
@@ -51,7 +54,7 @@ interface Penalized {
   told: boolean;
 }
 
-/** Which sources are kept out, and until when; each look and entry takes constant time. */
+/** The refused sources, and until when; each look-up and entry takes constant time. */
 export class Penalties {
   readonly #options: typeof USUAL;
   readonly #exempt: string | undefined;
@@ -90,7 +93,7 @@ export class Penalties {
       : { table: this.#v6, names: [own, network] };
   }
 
-  /** Remembers what a connection did. */
+  /** Records how a connection ended. */
   add(address: string, offence: Offence, now: number = Date.now()): void {
     if (this.#exempt !== undefined && listsAddress(this.#exempt, address)) return;
     const { table, names } = this.#place(address);
@@ -99,7 +102,7 @@ export class Penalties {
       const before = table.get(name);
       const served = before === undefined || before.until <= now;
       const until = Math.min(now + max, (served ? now : before.until) + this.#options[offence]);
-      // Once kept out, a source stays out until its time is up.
+      // A refused source is refused until its time is up.
       const isOut = !served && before.refused;
       const least = at === 0 ? min : Math.min(max, min * NETWORK_FACTOR);
       const refused = isOut || until - now >= least;

@@ -1,6 +1,6 @@
 /**
- * The PROXY protocol, versions 1 and 2, by which a load balancer tells the address of the client whose
- * connection it hands on.
+ * The PROXY protocol, versions 1 and 2, with which a load balancer sends the address of the client
+ * whose connection it forwards.
  */
 import { ConnectError, printable } from "../errors.ts";
 import type { Socket } from "../transport/socket.ts";
@@ -8,7 +8,7 @@ import type { Socket } from "../transport/socket.ts";
 /** The longest line of version 1, with its end. */
 const MAX_LINE = 107;
 
-/** Bytes of addresses and additions that version 2 may have here; real ones have some dozen. */
+/** Maximum bytes of addresses and extensions in version 2; real headers have a few dozen. */
 const MAX_ADDRESSES = 2048;
 
 const SIGNATURE = new Uint8Array([13, 10, 13, 10, 0, 13, 10, 0x51, 0x55, 0x49, 0x54, 10]);
@@ -19,10 +19,10 @@ const TCP4 = 0x11;
 const TCP6 = 0x21;
 
 /**
- * Reads the header of a connection from a proxy, not a byte more.
+ * Reads the header of a connection from a proxy, and no byte after it.
  *
  * @returns The client's address; null if the connection is the proxy's own, or of an unknown kind
- * @throws {ConnectError} If there is no header
+ * @throws {ConnectError} If the header is missing
  */
 export async function readProxyHeader(socket: Socket): Promise<Deno.NetAddr | null> {
   const start = await exactly(socket, SIGNATURE.length);

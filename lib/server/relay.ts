@@ -4,27 +4,26 @@ import type { SignalName } from "../wire/numbers.ts";
 import { onAbort } from "../waiting.ts";
 import { Asciicast } from "./asciicast.ts";
 
-/** Where a session can be handed on to; what `connect()` returns is one. */
+/** The target of a session; the result of `connect()` is one. */
 export interface RelayTarget {
-  /** Opens a session channel that nothing runs on yet. */
+  /** Opens a session channel without a program. */
   openSession(options?: { readonly signal?: AbortSignal }): Promise<Channel>;
 }
 
-/** How {@linkcode relay} hands a session on. */
+/** Options of {@linkcode relay}. */
 export interface RelayOptions {
-  /** What runs there; what the client asked for unless given. */
+  /** The program to run there; by default the one that the client requested. */
   readonly command?: string;
   /**
-   * Takes a recording of what the client sees, as lines of asciicast version 2, which `asciinema play`
-   * shows; closed at the end. What the client types is not in it. If it fails, so does the session: an
-   * audit has no gaps.
+   * Gets a recording of the output, as lines of asciicast version 2 for `asciinema play`; closed at
+   * the end. Input is not recorded. If writing fails, the session fails, too, so that an audit has no gaps.
    */
   readonly record?: WritableStream<string>;
 }
 
 /**
- * Hands a client's session on to another server: its program, terminal, variables, streams, signals,
- * window sizes and exit status. With a policy of your own before it, this is a bastion.
+ * Forwards a client's session to another server: its program, terminal, variables, streams, signals,
+ * window sizes and exit status. With a policy before it, this is a bastion.
  *
  * @param session The session of a handler
  * @param target The other server
@@ -112,13 +111,13 @@ async function start(session: Session, channel: Channel, command: string | null)
   else await channel.shell({ signal });
 }
 
-/** Gives the program what the client sends, and its end. */
+/** Forwards the client's input and its end to the program. */
 async function feed(client: Channel, program: Channel): Promise<void> {
   try {
     await pump(() => client.readChunk(), (chunk) => program.writeAll(chunk));
     await program.closeWrite();
   } catch {
-    // The program reads no more: what it writes and how it ends still counts.
+    // The program has stopped reading; its output and exit status still count.
     client.discard("stdout");
   }
 }
@@ -130,7 +129,7 @@ async function pump(
   for (let chunk; (chunk = await read()) !== null;) await write(chunk);
 }
 
-/** What a client sends after the program has ended has nowhere to go. */
+/** Input after the end of the program is discarded. */
 function whileOpen(channel: Channel, send: () => void): void {
   if (channel.isOpen) send();
 }

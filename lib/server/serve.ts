@@ -20,13 +20,13 @@ import { readProxyHeader } from "./proxy_protocol.ts";
 import { measure, type ServerMetrics } from "./server_metrics.ts";
 import { Startups } from "./startups.ts";
 
-/** A server that listens, shaped as what `Deno.serve` returns. */
+/** A listening server, shaped like the result of `Deno.serve`. */
 export interface SshServer extends AsyncDisposable {
   /** The address that it listens on. */
   readonly addr: Deno.NetAddr;
   /** Resolves when the server has stopped and every connection has ended. */
   readonly finished: Promise<void>;
-  /** Connections at the moment, logged in or not. */
+  /** The current number of connections, before and after login. */
   readonly connections: number;
   /** Stops listening and disconnects every client. */
   shutdown(): Promise<void>;
@@ -39,7 +39,7 @@ export interface SshServer extends AsyncDisposable {
  * Needs `--allow-net` for the address.
  *
  * @param handler Runs for each command or shell; without one, they are refused
- * @throws {TypeError} If there is no host key, no way to log in or an unknown algorithm
+ * @throws {TypeError} If a host key or a login method is missing, or an algorithm is unknown
  *
  * @example
  * ```ts
@@ -74,14 +74,14 @@ export function serve(options: ServeOptions, handler: SessionHandler | null = nu
 
 /** One client of a server without a listener. */
 export interface ServedConnection extends AsyncDisposable {
-  /** Resolves with what ended the connection; never rejects. */
+  /** Resolves with the error that ended the connection; never rejects. */
   readonly closed: Promise<unknown>;
   /** Disconnects the client. */
   close(): Promise<void>;
 }
 
 /**
- * Serves one connection that comes through any pair of byte streams, as `sshd -i` does.
+ * Serves one connection over any pair of byte streams, as `sshd -i` does.
  *
  * @param streams Taken over
  *
@@ -122,13 +122,13 @@ export function serveStreams(
   return { closed: transport.closed, close, [Symbol.asyncDispose]: close };
 }
 
-/** What the server offers; the key exchange leaves out host key algorithms without a key. */
+/** The offered algorithms; the key exchange leaves out host key algorithms without a key. */
 function suiteOf(options: ServeOptions): Suite {
   const suite = resolveSuite(options.algorithms);
   if (options.hostKeys.length === 0) throw new TypeError("A server needs a host key");
   checkPolicy(options.auth);
   const able = options.hostKeys.flatMap((key) => key.publicKey.algorithms);
-  // A key of a type that is off by default is served all the same: giving it is asking for it.
+  // A given key of a type that is off by default is offered anyway.
   const hostKey = algorithmOptions(options.algorithms).hostKey === undefined
     ? [...new Set([...suite.hostKey, ...able])]
     : suite.hostKey;

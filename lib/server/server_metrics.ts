@@ -88,7 +88,7 @@ class Measurement implements ServerMetrics {
     this.#running.dispose();
   }
 
-  /** How much later than asked for a timer runs: what a loop that is busy keeps everybody waiting. */
+  /** How late a timer runs: the time for which a busy event loop delays everything. */
   #measureLoop(meter: Meter): void {
     const delay = meter.createHistogram("ssh.server.event_loop.delay", {
       unit: "s",

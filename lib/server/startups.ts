@@ -2,7 +2,7 @@ import { networkOf } from "../auth/address_list.ts";
 import { MAX_STARTUPS } from "../defaults.ts";
 import type { ServeOptions } from "./options.ts";
 
-/** The connections that are not logged in: sshd's MaxStartups and PerSourceMaxStartups. */
+/** Counts connections before login: sshd's MaxStartups and PerSourceMaxStartups. */
 export class Startups {
   readonly #limits: NonNullable<ServeOptions["maxStartups"]>;
   readonly #perSource: number;
@@ -19,7 +19,7 @@ export class Startups {
     this.#perSource = maxStartupsPerSource;
   }
 
-  /** Sources with connections that are not logged in. */
+  /** Sources with connections before login. */
   get sources(): number {
     return this.#sources.size;
   }

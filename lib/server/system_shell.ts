@@ -6,19 +6,19 @@ import type { Session, SessionHandler } from "../session/session.ts";
 import { onAbort } from "../waiting.ts";
 import { hasTerminals, startAtTerminal, type TerminalProgram } from "./terminal.ts";
 
-/** How {@linkcode systemShell} runs commands. */
+/** Options of {@linkcode systemShell}. */
 export interface SystemShellOptions {
-  /** The shell; `$SHELL` of the server is not asked. `/bin/sh` unless given. */
+  /** The shell, `/bin/sh` by default; `$SHELL` of the server is ignored. */
   readonly shell?: string;
   /** The folder that commands start in. */
   readonly cwd?: string;
   /**
-   * Variables of your own for the commands. Beside them they get HOME, USER, LOGNAME, PATH and LANG of this
-   * process, as far as those may be read, and SHELL; nothing else, since a server's environment holds its
+   * Additional variables for commands. By default they get HOME, USER, LOGNAME, PATH and LANG of this
+   * process, if it may read them, and SHELL; nothing else, since a server's environment contains its
    * secrets.
    */
   readonly env?: Readonly<Record<string, string>>;
-  /** Which of the client's environment variables are passed on; LANG and LC_* unless given. */
+  /** The client's environment variables to pass on; LANG and LC_* by default. */
   readonly acceptEnv?: (name: string) => boolean;
 }
 
@@ -28,7 +28,7 @@ export interface SystemShellOptions {
  * lends is at SSH_AUTH_SOCK while the command runs, and its display at DISPLAY. SSH_CONNECTION
  * and SSH_CLIENT tell the addresses of the connection.
  *
- * A client that asks for a terminal gets one (`ssh -t`) where the machine has `script` of util-linux and
+ * A client that requests a terminal gets one (`ssh -t`) if the machine has `script` of util-linux and
  * `stty`, and `--allow-run` covers both; otherwise its request is refused, and its commands have pipes.
  *
  * @example
@@ -109,10 +109,10 @@ function plainProgram(
   return { child, early: new Uint8Array(0), resize: () => {} };
 }
 
-/** What programs expect to find, of this process; sshd has the same list. */
+/** The variables of this process that programs expect; sshd has the same list. */
 const OWN_VARIABLES = ["HOME", "USER", "LOGNAME", "PATH", "LANG"];
 
-/** Where programs are if this process does not tell. */
+/** The default PATH. */
 const USUAL_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
 function ownVariables(): Record<string, string> {
@@ -136,7 +136,7 @@ function connectionVariables({ login, channel }: Session): Record<string, string
 /** What a pipe of a command holds. */
 const BLOCK = 64 * 1024;
 
-/** Gives a command what the client sends. It may end without reading that. */
+/** Forwards the client's input to a command, which may end without reading it. */
 async function feed(stdin: WritableStream<Uint8Array>, { channel }: Session): Promise<void> {
   const writer = stdin.getWriter();
   const buffer = new Uint8Array(BLOCK);

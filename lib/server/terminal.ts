@@ -5,15 +5,15 @@ import { runtime } from "../runtime/runtime.ts";
 import type { Pty } from "../session/pty.ts";
 import type { TerminalMode } from "../wire/numbers.ts";
 
-/** The longest name of a terminal device; what is longer is output. */
+/** The longest name of a terminal device; anything longer is output. */
 const MAX_DEVICE = 64;
 
-/** A program that runs at a new terminal. */
+/** A program on a new terminal. */
 export interface TerminalProgram {
   readonly child: ChildProcess;
-  /** Output that came together with the name of the terminal. */
+  /** Output that arrived together with the name of the terminal. */
   readonly early: Uint8Array;
-  /** Gives the terminal another size, which the program is told of (SIGWINCH). */
+  /** Changes the size of the terminal; the program gets SIGWINCH. */
   resize(size: Required<TerminalSize>): void;
 }
 
@@ -43,7 +43,7 @@ async function says(program: string, word: string): Promise<boolean> {
  * TERM and SSH_TTY. The program's exit status is that of `child`; 128 and its number for a signal. The
  * end of `child` takes the terminal away, which hangs up on everything that runs there.
  *
- * @param command What to run; null for an interactive shell
+ * @param command The command; null for an interactive shell
  */
 export async function startAtTerminal(
   shell: string,
@@ -76,7 +76,7 @@ export async function startAtTerminal(
   let setting = false;
   const set = async () => {
     setting = true;
-    // Of a window that is being dragged the last size counts.
+    // While a window is being resized, only the last size counts.
     for (let size; (size = wanted) !== null;) {
       wanted = null;
       const args = ["-F", device, "rows", `${size.rows}`, "cols", `${size.columns}`];

@@ -8,7 +8,7 @@ import type { ServeOptions } from "./options.ts";
 /** How often a limit is looked at while it runs. */
 const LOOKS = 10;
 
-/** Ends a client that is dead, idle or has been here for too long, as the options have it. */
+/** Disconnects clients that are dead, idle or connected for too long, according to the options. */
 export function limitTime(
   transport: Transport,
   connection: Connection,

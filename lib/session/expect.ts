@@ -4,20 +4,20 @@ import { ExpectError, printable } from "../errors.ts";
 import { type CallOptions, onAbort, onTimeout } from "../waiting.ts";
 import { type Pattern, type PatternMatch, PatternSearch } from "./pattern_search.ts";
 
-/** Bytes that are searched together, if they are there at once. */
+/** Bytes that are searched together, if they arrived together. */
 const BATCH_BYTES = 32 * 1024;
 /** Characters of the last output that an error shows. */
 const SHOWN = 400;
 
-/** How {@linkcode Process.expect} waits. */
+/** Options of {@linkcode Process.expect}. */
 export interface ExpectOptions extends CallOptions {
-  /** Milliseconds to wait at most; 30,000 unless given, and `Infinity` for no limit. */
+  /** Maximum milliseconds to wait; 30,000 by default, `Infinity` for no limit. */
   readonly timeout?: number | undefined;
-  /** Which output: `"stdout"` unless given. A terminal has no other. */
+  /** The output, `"stdout"` by default. A terminal has no other. */
   readonly stream?: "stdout" | "stderr" | undefined;
 }
 
-/** Waits for patterns in one output of a channel. What is read beyond a match is put back. */
+/** Waits for patterns in one output of a channel. Data after a match is put back. */
 export class Expecter {
   readonly #channel: Channel;
   readonly #stream: "stdout" | "stderr";
@@ -31,10 +31,10 @@ export class Expecter {
   }
 
   /**
-   * Waits until one of the patterns comes.
+   * Waits until one of the patterns appears.
    *
-   * @throws {ExpectError} If none comes in time, or the output ends; it can be read still
-   * @throws {TypeError} If another call waits, or a pattern is none
+   * @throws {ExpectError} If none appears in time, or the output ends; it can still be read
+   * @throws {TypeError} If another call waits, or a pattern is invalid
    */
   async expect(
     patterns: Pattern | readonly Pattern[],

@@ -1,27 +1,27 @@
 import { EXPECT_BUFFER_BYTES, EXPECT_WINDOW } from "../defaults.ts";
 
-/** What to wait for in text: a text as it is, or a regular expression. */
+/** A pattern to wait for: a literal text, or a regular expression. */
 export type Pattern = string | RegExp;
 
-/** Where a pattern was found, and what stood there. */
+/** A match of a pattern. */
 export interface PatternMatch {
-  /** Which of the patterns it was, counted from 0. */
+  /** The index of the pattern, from 0. */
   readonly index: number;
   /** The text that the pattern matched. */
   readonly text: string;
-  /** What came before it since the last match, as far as it is kept: 1 MiB. */
+  /** The text since the last match, at most the last 1 MiB. */
   readonly before: string;
-  /** What the groups of a regular expression captured, in order; undefined for one that took no part. */
+  /** The captures of a regular expression, in order; undefined for a group that did not match. */
   readonly captures: readonly (string | undefined)[];
-  /** What its named groups captured. */
+  /** The captures of its named groups. */
   readonly groups: Readonly<Record<string, string | undefined>>;
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * Looks for patterns in bytes as they come, read as UTF-8. It keeps the newest of them up to a limit, and
- * looks again at a bounded part of what it has seen, so that the work grows with the input and no faster.
+ * Searches for patterns in UTF-8 bytes as they arrive. It keeps the newest ones up to a limit, and
+ * searches a bounded part of them again, so that the work grows in proportion to the input.
  */
 export class PatternSearch {
   readonly #patterns: readonly Pattern[];
@@ -43,7 +43,7 @@ export class PatternSearch {
   /**
    * @param patterns At least one
    * @param before The character before the first byte, or `""`
-   * @throws {TypeError} If a pattern is no text or regular expression, or an empty text
+   * @throws {TypeError} If a pattern is neither a text nor a regular expression, or is an empty text
    */
   constructor(patterns: readonly Pattern[], before = "") {
     if (patterns.length === 0) throw new TypeError("Give at least one pattern to expect");

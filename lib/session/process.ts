@@ -14,42 +14,43 @@ import { encodeSignal, type TerminalSize } from "../connection/session_requests.
 /** A signal's name with or without SIG (RFC 4254 §6.10). */
 export type Signal = `SIG${SignalName}` | SignalName;
 
-/** All that a finished command left, in the shape of Deno's `CommandOutput`. */
+/** The result of a finished command, in the shape of Deno's `CommandOutput`. */
 export interface CommandOutput extends ExitStatus {
-  /** What it wrote to its standard output. */
+  /** Its standard output. */
   readonly stdout: Uint8Array<ArrayBuffer>;
-  /** What it wrote to its standard error. */
+  /** Its standard error. */
   readonly stderr: Uint8Array<ArrayBuffer>;
 }
 
-/** Where the streams of a process go. */
+/** Options for the streams of a process. */
 export interface ProcessOptions {
-  /** `"null"` throws standard output away, `"inherit"` writes it to this program's own. */
+  /** `"null"` discards standard output, `"inherit"` writes it to this program's. */
   readonly stdout?: "piped" | "null" | "inherit" | undefined;
   /**
-   * `"null"` throws standard error away, `"merge"` sends it the way of standard output, `"inherit"` writes
-   * it to this program's own.
+   * `"null"` discards standard error, `"merge"` adds it to standard output, `"inherit"` writes it to
+   * this program's.
    */
   readonly stderr?: "piped" | "null" | "merge" | "inherit" | undefined;
   /** Ends the process when aborted. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds after which the process is ended, with a `TimeoutError`; no limit unless given. */
+  /** Milliseconds after which the process is ended, with a `TimeoutError`; no limit by default. */
   readonly timeout?: number | undefined;
-  /** Bytes that `output()` collects from each stream at most. */
+  /** Maximum bytes that `output()` collects from each stream. */
   readonly maxOutput?: number | undefined;
 }
 
-/** How a process was started. */
+/** How the process was started. */
 interface StartedOptions extends ProcessOptions {
   /** Its terminal, if it has one. */
   readonly pty?: unknown;
 }
 
 /**
- * A remote command that runs, shaped as `Deno.ChildProcess`. Its two outputs share the channel's window,
- * 2 MiB at first: one that is not read stalls the command once it has filled that, as a full pipe does.
- * If that is standard error, and `stderr` was never asked for, the command is ended after 10 s with an error
- * that says so. `stderr: "null"` or `"merge"` is for programs that read standard output only.
+ * A running remote command, shaped like `Deno.ChildProcess`. Its two outputs share the channel's
+ * window, 2 MiB at first: an output that is not read stalls the command once it has filled the window,
+ * like a full pipe. If this is standard error and the property `stderr` was never read, the command is
+ * ended after 10 s with an error that says so. Programs that read only standard output use `stderr:
+ * "null"` or `"merge"`.
  *
  * @example
  * ```ts
@@ -77,7 +78,7 @@ export class Process implements AsyncDisposable {
   /** How the command ended; all nulls if the channel closed without a status. */
   readonly status: Promise<ExitStatus>;
   readonly #options: StartedOptions;
-  /** What is written to the outputs of this program. */
+  /** The output that is copied to this program's outputs. */
   readonly #inherited: Promise<void>;
   #stdin: WritableStream<Uint8Array> | null = null;
   #killing: Disposable | null = null;
@@ -117,8 +118,8 @@ export class Process implements AsyncDisposable {
   }
 
   /**
-   * The command's standard input; closing it sends EOF. So does aborting it, as with a pipe: the command's
-   * output and status still come.
+   * The command's standard input; closing or aborting it sends EOF. As with a pipe, the command's
+   * output and status still arrive after an abort.
    */
   get stdin(): WritableStream<Uint8Array> {
     const { channel } = this;
@@ -155,12 +156,12 @@ export class Process implements AsyncDisposable {
     return this.channel.stderr;
   }
 
-  /** The lines of standard output, as they come, without LF or CR LF. */
+  /** The lines of standard output, as they arrive, without LF or CR LF. */
   lines(): ReadableStream<string> {
     return linesOf(this.stdout);
   }
 
-  /** The lines of standard error, as they come, without LF or CR LF. */
+  /** The lines of standard error, as they arrive, without LF or CR LF. */
   stderrLines(): ReadableStream<string> {
     return linesOf(this.stderr);
   }
@@ -176,15 +177,15 @@ export class Process implements AsyncDisposable {
   }
 
   /**
-   * Waits until the output, read as UTF-8, has one of the patterns: the one that begins first. What comes
-   * after it is left to the next call, and to `stdout`, `lines()` and `output()`. Nothing is read between
-   * calls.
+   * Waits until one of the patterns appears in the output, read as UTF-8; of several, the first match
+   * counts. Output after the match is left to the next call, and to `stdout`, `lines()` and
+   * `output()`. Nothing is read between calls.
    *
-   * A regular expression is matched against what has come so far, so that `$` is where the output stands
-   * at the moment; it sees at least the last 8,192 characters. Its flags `g` and `y` have no effect.
+   * A regular expression is matched against the output so far, so `$` is its current end; it sees at
+   * least the last 8,192 characters. Its flags `g` and `y` have no effect.
    *
-   * @throws {ExpectError} If none comes within the time, or the output ends; it says what came last
-   * @throws {TypeError} If the output is inherited, has a reader, or is waited for by another call
+   * @throws {ExpectError} If none appears in time, or the output ends; the error has the last output
+   * @throws {TypeError} If the output is inherited, has a reader, or another call waits for it
    *
    * @example
    * ```ts
@@ -220,13 +221,13 @@ export class Process implements AsyncDisposable {
   }
 
   /**
-   * Connects the process with the terminal of this program, as `ssh -t` does, until it ends: keys go to it
-   * as they are typed, and its terminal has the size of this one, also when that changes. The terminal is
-   * restored whatever happens: an error, a signal, an exit of this program. Without a terminal on the
-   * server (`pty: false`), or on this side, input goes line by line.
+   * Connects the process with the terminal of this program, as `ssh -t` does, until it ends: keys are
+   * sent as they are typed, and its terminal follows the size of this one. The terminal is restored
+   * after an error, a signal or an exit of this program. Without a terminal on the server (`pty:
+   * false`) or on this side, input is sent line by line.
    *
    * @returns How the process ended
-   * @throws {InterruptedError} If this program gets SIGINT, SIGTERM, SIGHUP or SIGQUIT meanwhile
+   * @throws {InterruptedError} If this program gets SIGINT, SIGTERM, SIGHUP or SIGQUIT in the meantime
    * @throws {TypeError} If an output is inherited or has a reader
    *
    * @example
@@ -247,7 +248,7 @@ export class Process implements AsyncDisposable {
   }
 
   /**
-   * Reads both streams to their ends; one that is inherited is empty here.
+   * Reads both streams to their ends; an inherited one is empty in the result.
    *
    * @throws {TypeError} If a stream has a reader
    * @throws {SshError} If a stream is longer than `maxOutput` bytes
@@ -277,14 +278,14 @@ export class Process implements AsyncDisposable {
     const { channel } = this;
     if (!/^(SIG)?(TERM|KILL)$/.test(signal) || !channel.isOpen) return channel.sendSignal(signal);
     this.#killing ??= onTimeout(KILL_GRACE_MS, () => void channel.close());
-    // An answer is not in the RFC, but servers give one: a yes means that the command has got it.
+    // The RFC has no answer to it, but servers send one: success means that the command got the signal.
     channel.request("signal", encodeSignal(signal)).then(() => {
       this.#killing?.[Symbol.dispose]();
       this.#killing = null;
     }, () => {});
   }
 
-  /** Tells the terminal's new size (RFC 4254 §6.7). */
+  /** Sends the terminal's new size (RFC 4254 §6.7). */
   resize(size: TerminalSize): void {
     this.channel.resizePty(size);
   }

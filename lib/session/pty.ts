@@ -4,7 +4,7 @@ import { ProtocolError } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 import { PtyReq } from "../wire/requests.ts";
 
-/** A terminal as a server sees it. */
+/** A terminal from the server's point of view. */
 export interface Pty extends Required<Omit<PtyOptions, "modes">> {
   /** The modes that the client named. */
   readonly modes: Readonly<Partial<Record<TerminalMode, number>>>;

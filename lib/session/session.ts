@@ -20,12 +20,12 @@ import type { TerminalSize } from "../connection/session_requests.ts";
 import { inSpan } from "../spans.ts";
 import { decodePty, type Pty } from "./pty.ts";
 
-/** Variables and bytes of environment that one session may set: what no real client reaches. */
+/** Maximum variables and bytes of environment that one session may set: more than any real client sends. */
 const MAX_VARIABLES = 256;
 const MAX_ENVIRONMENT = 64 * 1024;
 
 /**
- * What runs when a client starts a program; the number it returns is the exit code, 0 if none.
+ * Runs when a client starts a program; the number it returns is the exit code, 0 by default.
  *
  * @example
  * ```ts
@@ -44,25 +44,25 @@ const MAX_ENVIRONMENT = 64 * 1024;
 export interface SessionHandler {
   /** Runs the program of a session. */
   (session: Session): number | void | Promise<number | void>;
-  /** Whether it can give programs a terminal; without this the server's option `pty` decides. */
+  /** Whether it can give programs a terminal; by default the server's option `pty` decides. */
   readonly hasTerminals?: () => boolean | Promise<boolean>;
 }
 
-/** Who is logged in, for handlers and policies. */
+/** The logged-in user, for handlers and policies. */
 export interface Login {
-  /** The user's name as the client gave it, and as authentication accepted it. */
+  /** The user's name, as the client sent it and authentication accepted it. */
   readonly user: string;
   /** The methods by which the user has logged in, in order. */
   readonly methods: readonly string[];
-  /** The key that the user has proved to own, or that the user's host has. */
+  /** The key that the user, or the user's host, has proved to own. */
   readonly key?: PublicKey;
-  /** What the user may do; the server sees to it. */
+  /** The user's restrictions, which the server enforces. */
   readonly grant: Grant;
   /** The client's address, if the connection has one. */
   readonly remoteAddr: Deno.Addr | null;
 }
 
-/** The agent that a client lends to a session; `connectAgent()` takes it. */
+/** The agent that a client forwards to a session; pass it to `connectAgent()`. */
 export interface SessionAgent {
   /**
    * Opens a connection to the agent through the client.
@@ -73,21 +73,21 @@ export interface SessionAgent {
 }
 
 /**
- * What a client asked to see of the X clients of a session (RFC 4254 §6.3.1); `listenX11()` takes it.
+ * A client's request for X11 (RFC 4254 §6.3.1); pass it to `listenX11()`.
  */
 export interface SessionX11 {
-  /** How an X client shows that it may connect, such as `"MIT-MAGIC-COOKIE-1"`. */
+  /** The authentication protocol of X clients, such as `"MIT-MAGIC-COOKIE-1"`. */
   readonly protocol: string;
-  /** The secret that it shows, in hexadecimal. */
+  /** The secret for it, in hexadecimal. */
   readonly cookie: string;
   /** The screen of the client's display. */
   readonly screen: number;
-  /** Whether one connection is all that the client takes. */
+  /** Whether the client accepts only one connection. */
   readonly single: boolean;
   /**
    * Opens a connection to the client's display.
    *
-   * @param from Who wants it; this server unless given
+   * @param from The originator; this server by default
    * @throws {ChannelOpenError} If the client refuses
    */
   connect(
@@ -96,22 +96,22 @@ export interface SessionX11 {
   ): Promise<Channel>;
 }
 
-/** What the server allows in a session. */
+/** The server's policies for a session. */
 export interface SessionPolicy {
-  /** Decides about a program, and which one runs instead if another does; null refuses it. */
+  /** Returns the program to run, possibly another one; null refuses it. */
   readonly start: (program: Program) => { run: SessionHandler; program: Program } | null;
-  /** Whether a terminal may be had. */
+  /** Whether a terminal is allowed. */
   readonly pty: () => boolean | Promise<boolean>;
   /** The client's agent, by channels of a type, if it may be used here, or null. */
   readonly agent: (channelType: string) => Promise<SessionAgent | null>;
   /** Connects to the client's display if that may be used here, or null. */
   readonly x11: () => Promise<SessionX11["connect"] | null>;
-  /** Told when a handler throws. */
+  /** Called when a handler throws. */
   readonly failed: (error: unknown) => void;
 }
 
 /**
- * A client's session on our server: its streams, and how it is to end.
+ * A client's session on this server: its streams and its exit status.
  *
  * @example
  * ```ts
@@ -138,9 +138,9 @@ export class Session {
   readonly user: string;
   /** The client's address, if the connection has one. */
   readonly remoteAddr: Deno.Addr | null;
-  /** Who is logged in, and what that allows. */
+  /** The login and its restrictions. */
   readonly login: Login;
-  /** The environment variables that the client sent; none of them is applied by itself. */
+  /** The environment variables that the client sent; they are not applied automatically. */
   readonly env: Record<string, string> = Object.create(null);
   /** The channel underneath. */
   readonly channel: Channel;
@@ -183,10 +183,10 @@ export class Session {
   }
 
   /**
-   * The words of the command, quotes taken off as a POSIX shell does; nothing else in it has a meaning. None
-   * for a shell or a subsystem.
+   * The words of the command, without quotes as in a POSIX shell; other special characters are
+   * literal. Empty for a shell or a subsystem.
    *
-   * @throws {SshError} If a quote in it has no end
+   * @throws {SshError} If a quote is not closed
    */
   get arguments(): string[] {
     return shellWords(this.command ?? "");
@@ -198,8 +198,8 @@ export class Session {
   }
 
   /**
-   * The command or subsystem that the client asked for when the login's grant has another command run
-   * in its place, as SSH_ORIGINAL_COMMAND; otherwise null.
+   * The requested command or subsystem, if the login's grant forces another one, as in
+   * SSH_ORIGINAL_COMMAND; otherwise null.
    */
   get originalCommand(): string | null {
     if (this.#asked === this.#program) return null;
@@ -207,22 +207,22 @@ export class Session {
     return this.#asked?.kind === "subsystem" ? this.#asked.name : null;
   }
 
-  /** The terminal that the client asked for, with its latest size, or null. */
+  /** The requested terminal, with its current size, or null. */
   get pty(): Pty | null {
     return this.#pty;
   }
 
-  /** The agent that the client lends, or null; the server's `forward.agent` has allowed it. */
+  /** The client's forwarded agent, or null; the server's `forward.agent` has allowed it. */
   get agent(): SessionAgent | null {
     return this.#agent;
   }
 
-  /** The display that the client lends, or null; the server's `forward.x11` has allowed it. */
+  /** The client's forwarded display, or null; the server's `forward.x11` has allowed it. */
   get x11(): SessionX11 | null {
     return this.#x11;
   }
 
-  /** What the client sends. */
+  /** The client's standard input. */
   get stdin(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.channel.readable;
   }
@@ -242,7 +242,8 @@ export class Session {
   }
 
   /**
-   * The lines that the client sends, up to the end, without LF or CR LF. At a terminal, keys are echoed, and
+   * The lines that the client sends, up to the end, without LF or CR LF. At a terminal, keys are
+   * echoed, and
    * Backspace and Ctrl-U edit the line; Ctrl-C, and Ctrl-D in an empty line, end the input.
    *
    * @throws {SshError} If a line is longer than 1 MiB; at a terminal, keys after 4,095 have no effect
@@ -296,8 +297,8 @@ export class Session {
   }
 
   /**
-   * Called with the name, without SIG, of each signal of RFC 4254 §6.9 that the client sends; never where
-   * the login's grant forces the command.
+   * Called with the name, without SIG, of each signal of RFC 4254 §6.9 that the client sends; never
+   * for a forced command.
    */
   onSignal(handler: (name: string) => void): void {
     this.#onSignal = handler;
@@ -313,12 +314,12 @@ export class Session {
     this.#onResize = handler;
   }
 
-  /** Tells the client the exit code; what the handler returns is then ignored. */
+  /** Sends the exit code; the handler's return value is then ignored. */
   exit(code: number): void {
     this.#exit({ code });
   }
 
-  /** Tells the client that a signal, named without SIG, ended the program. */
+  /** Reports that a signal, named without SIG, ended the program. */
   exitSignal(signal: string, options: { coreDumped?: boolean; message?: string } = {}): void {
     this.#exit({ signal, ...options });
   }
@@ -369,7 +370,7 @@ export class Session {
     }
   }
 
-  /** As in sshd, a command that runs in place of another gets no signals of the client's. */
+  /** As in sshd, a forced command gets no signals from the client. */
   #signal(name: string): boolean {
     if (this.#program === null || this.login.grant.command !== undefined) return false;
     if (!(SIGNALS as readonly string[]).includes(name)) return false;
@@ -429,12 +430,11 @@ export class Session {
       const run = () => Promise.try(() => handler(this));
       this.exit(await inSpan(`ssh.${kind}`, "server", {}, run) ?? 0);
     } catch (error) {
-      // The client is told that it failed, not how: messages of ours may hold what is none of its
-      // business.
+      // The client learns that it failed, not why: our messages may contain internal details.
       this.exit(1);
       if (!this.signal.aborted) this.#policy.failed(error);
     }
-    // One after the other, and both after what is still being written. The client may have gone first.
+    // In order, after pending writes. The client may have disconnected already.
     channel.closeWrite().catch(() => {});
     channel.close();
   }

@@ -2,8 +2,8 @@ import { Command } from "./command.ts";
 import type { CommandOutput } from "./process.ts";
 
 /**
- * A command of `` host.$`…` ``, as dax has it, or of `host.sudo()`. Awaited, it runs to its end and fails
- * unless it succeeds; `text()`, `lines()`, `json()` and `bytes()` give its standard output.
+ * A command of `` host.$`…` ``, as in dax, or of `host.sudo()`. Awaiting it runs the command, and
+ * throws unless it succeeds; `text()`, `lines()`, `json()` and `bytes()` return its standard output.
  *
  * @example
  * ```ts

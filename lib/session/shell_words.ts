@@ -1,8 +1,8 @@
 import { printable, SshError } from "../errors.ts";
 
 /**
- * The words of a command line, as a POSIX shell takes quotes and backslashes; nothing else in it has a
- * meaning. What `quote()` gives comes back as it was.
+ * Splits a command line into words, with the quotes and backslashes of a POSIX shell; other special
+ * characters are literal. It reverses `quote()`.
  *
  * @throws {SshError} If a quote has no end
  */

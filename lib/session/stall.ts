@@ -3,10 +3,10 @@ import { STALL_MS } from "../defaults.ts";
 import { SshError } from "../errors.ts";
 
 /**
- * Looks whether a command waits for ever, since its standard error has filled the window that standard output
- * shares, and is not read.
+ * Detects a command that cannot continue, because its unread standard error has filled the window that
+ * it shares with standard output.
  *
- * @param onStall Is called once, when two looks have found it so
+ * @param onStall Called once, when two checks have found it
  */
 export function watchStall(channel: Channel, onStall: (error: SshError) => void): Disposable {
   let before = false;

@@ -7,25 +7,27 @@ import { abortable, type CallOptions } from "../waiting.ts";
 import type { CommandStart } from "./command.ts";
 import { Expecter } from "./expect.ts";
 
-/** Random bytes of a prompt, so that no other text is taken for it. */
+/** Random bytes of the prompt, so that no other text is mistaken for it. */
 const RANDOM_BYTES = 8;
 
-/** As whom sudo runs a command, and the password that it may ask for. */
+/** Options of a command under sudo. */
 export interface SudoSettings {
   /**
-   * The password of the user who is logged in, or a function that is called when sudo asks. If sudo rejects the
-   * password and asks again, the function is called with the number of the attempt, 2 and more; null gives up.
+   * The password of the user who is logged in, or a function that is called when sudo asks. If sudo
+   * rejects the
+   * password and asks again, the function is called with the number of the attempt, 2 and more; null
+   * gives up.
    * The same password is not sent twice, since servers count attempts. Not needed where sudo asks for none.
    */
   readonly password?:
     | string
     | ((attempt: number) => string | null | Promise<string | null>)
     | undefined;
-  /** The user to run it as: root unless given. */
+  /** The user to run it as; root by default. */
   readonly user?: string | undefined;
   /**
-   * Milliseconds that sudo may take to ask for a password, or to run the command; 30,000 unless given. What
-   * `password` takes does not count.
+   * Milliseconds that sudo may take to ask for a password, or to start the command; 30,000 by default.
+   * The time of `password` does not count.
    */
   readonly sudoTimeout?: number | undefined;
 }
@@ -35,7 +37,7 @@ export interface SudoSettings {
  * further, so that it needs no terminal, and what follows is the command's. A random prompt and a random
  * mark, both on standard error, tell when sudo asks and when the command begins.
  *
- * @param stderr Where the command's standard error goes
+ * @param stderr The destination of the command's standard error
  */
 export function sudoStart(
   settings: SudoSettings,
@@ -116,7 +118,7 @@ function sudoError(error: unknown, timeout: number): unknown {
       `sudo on the server neither asked nor ran the command within ${timeout} ms: ${words}`;
     return new SudoError("timeout", message, { cause: error });
   }
-  // Where sudo gives one try, it does not ask again.
+  // A sudo that allows one attempt does not ask again.
   if (/incorrect password|no password was provided/.test(error.received)) {
     return new SudoError("password", `sudo on the server did not accept the password: ${words}`);
   }
