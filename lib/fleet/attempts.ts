@@ -14,7 +14,7 @@ import type { FleetOptions, FleetTry } from "./options.ts";
 import type { FleetResult } from "./result.ts";
 import { plainMessage } from "../error_messages.ts";
 
-/** What is done on one host. */
+/** The work on one host. */
 export interface HostWork<T> {
   /** The name of the host. */
   readonly host: string;
@@ -22,21 +22,21 @@ export interface HostWork<T> {
   readonly connect: (signal: AbortSignal) => Promise<Client>;
   /** Does the work. */
   readonly work: (client: Client, how: FleetContext) => T | Promise<T>;
-  /** Whether the work may be done twice. */
+  /** Whether the work may be repeated. */
   readonly idempotent: boolean;
   /** Cancels the work. */
   readonly signal: AbortSignal;
 }
 
-/** What work on a host is told besides. */
+/** Information for the work on a host. */
 export interface FleetContext {
   /** The name of the host. */
   readonly host: string;
-  /** Aborted when the time of the host is up, or the job is cancelled. */
+  /** Aborted when the host's time limit is reached, or the job is cancelled. */
   readonly signal: AbortSignal;
 }
 
-/** Works on a host, with as many tries as it takes and may take. Never rejects. */
+/** Works on a host, with retries as far as they are allowed. Never rejects. */
 export async function attempt<T>(
   job: HostWork<T>,
   options: FleetOptions,
@@ -68,7 +68,7 @@ export async function attempt<T>(
       if (!again) return { ...effort(tries), success: false, error };
       last = error;
       tell(options.onRetry, error, failed);
-      // Some time more or less, or hosts that failed together would all come back at once.
+      // Randomized, so that hosts that failed together do not all retry at the same time.
       const wait = Math.min(delay, maxRetryDelay) * (0.75 + Math.random() / 2);
       await sleep(wait, signal).catch(() => {});
     }
@@ -90,7 +90,7 @@ async function connectTo<T>(job: HostWork<T>, signal: AbortSignal): Promise<Clie
   try {
     return await abortable(connecting, signal);
   } catch (error) {
-    // A connection that comes too late is not left open.
+    // A connection that arrives too late is closed.
     connecting.then((client) => client.close()).catch(() => {});
     throw error;
   }
@@ -108,7 +108,7 @@ async function workOn<T>(
   }
 }
 
-/** Whether a failure may be another one's fault, and over soon: the host or the way to it was down. */
+/** Whether a failure may be temporary: the host or the network path was down. */
 function mayPass(error: unknown): boolean {
   const passing = [ConnectError, DisconnectError, ClosedError, ProtocolError, ChannelOpenError];
   return passing.some((kind) => error instanceof kind);

@@ -15,8 +15,8 @@ import {
 } from "./transfers.ts";
 
 /**
- * Many hosts, on which the same is done: several at once, each with a connection of its own that is closed
- * when its work ends. A host that fails is a result like the others.
+ * Does the same work on many hosts: several in parallel, each with its own connection, which is closed
+ * when its work ends. A host that fails gives a result like the others.
  *
  * @example
  * ```ts
@@ -57,9 +57,9 @@ export class Fleet {
 
   /**
    * Runs a command on every host; the value is its standard output as text, without the last line feed.
-   * One that fails is not run again, unless it is `idempotent` and the connection was lost.
+   * A failed command is not repeated, unless it is `idempotent` and the connection was lost.
    *
-   * @throws {TypeError} If an option cannot be meant
+   * @throws {TypeError} If an option is invalid
    */
   run(command: string, options: FleetRunOptions = {}): FleetJob<string> {
     const run = commandRunner(command, options, this.hosts);
@@ -67,12 +67,12 @@ export class Fleet {
   }
 
   /**
-   * Stores a file on every host, or with `recursive` a folder, as `SftpClient.put` does. All hosts share the
-   * memory of one transfer, unless `inFlight` gives that of each.
+   * Stores a file on every host, or with `recursive` a folder, as `SftpClient.put` does. All hosts
+   * share the memory of one transfer; `inFlight` sets a limit for each host instead.
    *
    * @param local The path or file URL of the file or folder here, or bytes, or a blob
    * @param remote The path of the copy there
-   * @throws {TypeError} If the source is a stream, which can be read once only
+   * @throws {TypeError} If the source is a stream, which can be read only once
    */
   put(
     local: FleetSource,
@@ -87,7 +87,8 @@ export class Fleet {
   }
 
   /**
-   * Fetches a file from every host, or with `recursive` a folder, or with `glob` what a pattern matches, as
+   * Fetches a file from every host, or with `recursive` a folder, or with `glob` the matches of a
+   * pattern, as
    * `SftpClient.get` does.
    *
    * @param remote The file or folder there
@@ -107,9 +108,10 @@ export class Fleet {
   }
 
   /**
-   * Does any work on every host. It is not done again, unless it is `idempotent` and the connection was lost.
+   * Does any work on every host. Failed work is not repeated, unless it is `idempotent` and the
+   * connection was lost.
    *
-   * @param work Gets the connection, which is closed when its promise settles
+   * @param work Called with the connection, which is closed when the returned promise settles
    */
   forEach<T>(
     work: (host: Client, context: FleetContext) => T | Promise<T>,
@@ -132,7 +134,7 @@ export class Fleet {
   #connect(host: FleetHost, signal: AbortSignal): Promise<Client> {
     const { connect: how = {} } = this.#options;
     if (typeof how === "function") return how(host, { signal });
-    // Without it, a host that is gone without a word would never be noticed.
+    // Without keepalives, a host that disappears silently would never be noticed.
     const all = { keepaliveInterval: RESILIENT_KEEPALIVE_MS, ...how };
     if (typeof host === "string") return connect(host, { ...all, signal });
     const { name: _, ...own } = host;
@@ -141,11 +143,11 @@ export class Fleet {
 }
 
 /**
- * Many hosts, on which commands are run and to which files are copied: several at once, with retries,
- * time limits, and a result for each host.
+ * Runs commands and copies files on many hosts: several in parallel, with retries, time limits, and a
+ * result for each host.
  *
  * @param hosts `[user@]host[:port]`, aliases of `~/.ssh/config`, or options with a name
- * @throws {TypeError} If an option or a host cannot be meant, or a host is given twice
+ * @throws {TypeError} If an option or a host is invalid, or a host is given twice
  *
  * @example
  * ```ts

@@ -5,10 +5,10 @@ import { FleetReport, type FleetResult } from "./result.ts";
 import { FLEET_CONCURRENCY } from "../defaults.ts";
 
 /**
- * Work on every host of a fleet. It begins when it is awaited, which gives a report of all hosts, or
- * iterated, which gives the result of each host as soon as it ends. A loop that is left early cancels the
- * rest; one that is slow holds it up, so that no more results are in memory than hosts are worked on at once.
- * With a concurrency of 1, no host is begun before the loop has seen the result of the one before.
+ * Work on every host of a fleet. Awaiting it starts the work and returns a report of all hosts;
+ * iterating over it yields the result of each host as soon as it ends. Leaving the loop early cancels
+ * the rest. A slow loop delays the work, so that at most `concurrency` results are in memory. With a
+ * concurrency of 1, a host is started only after the loop has handled the previous result.
  *
  * @example
  * ```ts
@@ -53,7 +53,10 @@ export class FleetJob<T> implements AsyncIterable<FleetResult<T>>, PromiseLike<F
     this.#signal = signal;
   }
 
-  /** Does the work and reports of every host, in the order of the hosts. Hosts that fail reject nothing. */
+  /**
+   * Does the work and reports on every host, in the order of the hosts. It does not reject if hosts
+   * fail.
+   */
   then<R = FleetReport<T>, E = never>(
     done?: ((report: FleetReport<T>) => R | PromiseLike<R>) | null,
     failed?: ((error: unknown) => E | PromiseLike<E>) | null,
@@ -63,9 +66,9 @@ export class FleetJob<T> implements AsyncIterable<FleetResult<T>>, PromiseLike<F
   }
 
   /**
-   * Does the work and gives the result of each host as soon as it ends.
+   * Does the work and yields the result of each host as soon as it ends.
    *
-   * @throws {TypeError} If the job has begun: its results are elsewhere
+   * @throws {TypeError} If the job has already been started
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<FleetResult<T>, void> {
     if (this.#begun) {

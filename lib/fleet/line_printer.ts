@@ -7,8 +7,8 @@ import type { FleetLine } from "./lines.ts";
 const COLOURS = [32, 33, 34, 35, 36];
 
 /**
- * Writes lines of hosts to the streams of this program that they stood in on theirs, each after the name
- * of its host: in a colour on a terminal, unless the user wants none. Control characters are left out.
+ * Writes the lines of hosts to the same streams of this program, each preceded by the name of its
+ * host: in a colour on a terminal, unless the user disables colours. Control characters are removed.
  *
  * @param hosts The names of all hosts
  */

@@ -1,12 +1,12 @@
 import { FLEET_MAX_LINE } from "../defaults.ts";
 
-/** A line of what a command writes on one of the hosts. */
+/** A line of a command's output on one of the hosts. */
 export interface FleetLine {
   /** The name of the host. */
   readonly host: string;
-  /** Which output it stands in. */
+  /** The output stream. */
   readonly stream: "stdout" | "stderr";
-  /** The line, without its end; one of more than 64 KiB comes in pieces. */
+  /** The line, without its line feed; a line of more than 64 KiB is split. */
   readonly text: string;
 }
 

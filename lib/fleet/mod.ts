@@ -1,4 +1,4 @@
-/** Many hosts: what `mod.ts` exports of it. */
+/** The part of the fleet that `mod.ts` exports. */
 export { Fleet, fleet } from "./fleet.ts";
 export { FleetJob } from "./job.ts";
 export type { FleetLine } from "./lines.ts";

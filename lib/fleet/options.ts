@@ -17,52 +17,56 @@ import {
 /** A host of a fleet: `[user@]host[:port]`, an alias of `~/.ssh/config`, or options. */
 export type FleetHost = string | NamedHost;
 
-/** The options of one host, and what results call it. */
+/** The options of one host, and its name in results. */
 export interface NamedHost extends ConnectOptions {
-  /** What results call it; `[user@]hostname[:port]` unless given. */
+  /** The name in results; `[user@]hostname[:port]` by default. */
   readonly name?: string;
 }
 
-/** Connects to a host of a fleet; the client is taken over, and closed when the work on the host ends. */
+/**
+ * Connects to a host of a fleet. The fleet owns the client, and closes it when the work on the host
+ * ends.
+ */
 export type FleetConnect = (
   host: FleetHost,
   options: { readonly signal: AbortSignal },
 ) => Promise<Client>;
 
-/** A try that has failed. */
+/** A failed attempt. */
 export interface FleetTry {
   /** The name of the host. */
   readonly host: string;
-  /** How many tries there have been. */
+  /** The number of attempts so far. */
   readonly tries: number;
   /** Whether it failed after the login: the work may have had effects. */
   readonly connected: boolean;
 }
 
-/** How the hosts of a fleet are worked on. */
+/** Options of a fleet. */
 export interface FleetOptions {
-  /** The options of every host, which its own ones override; or what connects to a host. */
+  /** Options for every host, which a host's options override; or a function that connects to a host. */
   readonly connect?: ConnectOptions | FleetConnect;
-  /** Hosts that are worked on at once; 32 unless given. */
+  /** Maximum hosts in parallel; 32 by default. */
   readonly concurrency?: number;
   /**
-   * Milliseconds for one host, with all its tries and the waits between them; no limit unless given.
+   * Milliseconds for one host, including all attempts and the waits between them; no limit by default.
    * `connect.timeout` limits one login, the `timeout` of `run` one command.
    */
   readonly timeout?: number;
-  /** Tries after the first one that failed; 2 unless given. */
+  /** Maximum further attempts after a failed one; 2 by default. */
   readonly retries?: number;
-  /** Milliseconds before the second try, twice as many before each further one; 1,000 unless given. */
+  /** Milliseconds before the second attempt, twice as long before each further one; 1,000 by default. */
   readonly retryDelay?: number;
-  /** Milliseconds between two tries at most; 30,000 unless given. */
+  /** Maximum milliseconds between two attempts; 30,000 by default. */
   readonly maxRetryDelay?: number;
   /**
-   * Whether a host is tried again. Unless given, a host is tried again that could not be reached, or that
-   * was lost before the work began or while files were transferred or an `idempotent` command ran.
-   * Credentials and host keys that were refused are never offered again by themselves, because servers count.
+   * Decides whether to try a host again. By default a host is tried again if it could not be reached,
+   * or if the connection was lost before the work began, during a file transfer or during an
+   * `idempotent` command. Refused credentials and host keys are not tried again automatically, because
+   * servers count attempts.
    */
   readonly retryIf?: (error: unknown, failed: FleetTry) => boolean;
-  /** Told of each try that failed and is followed by another. */
+  /** Called after each failed attempt that another one follows. */
   readonly onRetry?: (error: unknown, failed: FleetTry) => void;
   /** Cancels all work when aborted: the hosts that have not ended fail with its reason. */
   readonly signal?: AbortSignal;
@@ -72,7 +76,10 @@ export interface FleetOptions {
 export interface FleetJobOptions {
   /** Cancels the job when aborted: the hosts that have not ended fail with its reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Whether the work may be done twice, so that it is tried again if the connection is lost meanwhile. */
+  /**
+   * Whether the work may be repeated, so that it is tried again if the connection is lost in the
+   * meantime.
+   */
   readonly idempotent?: boolean;
 }
 
@@ -99,7 +106,7 @@ const OPTIONS: OptionChecks<FleetOptions> = {
 /**
  * The hosts by their names.
  *
- * @throws {TypeError} If options or hosts cannot be meant, or a name is given twice
+ * @throws {TypeError} If options or hosts are invalid, or a name is given twice
  */
 export function checkFleet(
   hosts: Iterable<FleetHost>,

@@ -1,32 +1,32 @@
 import { CommandError, printable, SshError } from "../errors.ts";
 import { plainMessage } from "../error_messages.ts";
 
-/** What became of one host. */
+/** The result of one host. */
 export type FleetResult<T> = FleetSuccess<T> | FleetFailure;
 
 /** The work on a host succeeded. */
 export interface FleetSuccess<T> extends FleetEffort {
-  /** Tells the two kinds apart. */
+  /** Distinguishes success and failure. */
   readonly success: true;
-  /** What the work gave. */
+  /** The value that the work returned. */
   readonly value: T;
 }
 
 /** The work on a host failed. */
 export interface FleetFailure extends FleetEffort {
-  /** Tells the two kinds apart. */
+  /** Distinguishes success and failure. */
   readonly success: false;
-  /** Why: a `CommandError`, a `ConnectError`, a `TimeoutError`, the reason of a signal, … */
+  /** The error: a `CommandError`, a `ConnectError`, a `TimeoutError`, the reason of a signal, … */
   readonly error: unknown;
 }
 
-/** How much was done for a host. */
+/** The attempts on a host. */
 export interface FleetEffort {
   /** The name of the host. */
   readonly host: string;
-  /** How often it was tried; 0 if the job was cancelled before. */
+  /** The number of attempts; 0 if the job was cancelled before. */
   readonly tries: number;
-  /** Milliseconds from the first try to the end. */
+  /** Milliseconds from the first attempt to the end. */
   readonly milliseconds: number;
 }
 
@@ -74,10 +74,10 @@ export class FleetReport<T> {
   readonly succeeded: readonly FleetSuccess<T>[];
   /** The hosts on which it failed. */
   readonly failed: readonly FleetFailure[];
-  /** Whether it succeeded everywhere. */
+  /** Whether it succeeded on every host. */
   readonly success: boolean;
 
-  /** Reports come from awaiting a job; this makes one of results that a loop has gathered. */
+  /** Awaiting a job returns a report; the constructor makes one from results that a loop has collected. */
   constructor(results: readonly FleetResult<T>[]) {
     this.results = results;
     this.succeeded = results.filter((result) => result.success);
@@ -86,9 +86,9 @@ export class FleetReport<T> {
   }
 
   /**
-   * A table for people: a line for each host, with the last line of what it said.
+   * A readable table: a line for each host, with the last line of its output.
    *
-   * @param columns Characters of a line at most; 120 unless given
+   * @param columns Maximum characters of a line; 120 by default
    */
   table({ columns = 120 }: { readonly columns?: number } = {}): string {
     const rows = this.results.map((result) => ({
@@ -110,40 +110,40 @@ export class FleetReport<T> {
     }).join("\n");
   }
 
-  /** For `JSON.stringify`: what {@linkcode resultJson} gives, for each host. */
+  /** For `JSON.stringify`: the {@linkcode resultJson} of each host. */
   toJSON(): FleetResultJson[] {
     return this.results.map(resultJson);
   }
 }
 
-/** A result as JSON has it. */
+/** A result in JSON. */
 export interface FleetResultJson extends FleetEffort {
   /** Whether the work succeeded. */
   readonly success: boolean;
-  /** What the work gave, if it succeeded. */
+  /** The returned value, if it succeeded. */
   readonly value?: unknown;
-  /** Why it failed. */
+  /** The error, if it failed. */
   readonly error?: FleetErrorJson;
 }
 
-/** An error as JSON has it. */
+/** An error in JSON. */
 export interface FleetErrorJson {
   /** Such as `"CommandError"`. */
   readonly name: string;
-  /** What failed, and why. */
+  /** The message. */
   readonly message: string;
   /** The kind of an `SshError`, such as `"command"`. */
   readonly code?: string;
   /** The exit code of a command, null if a signal ended it. */
   readonly exitCode?: number | null;
-  /** What a command wrote to its standard output. */
+  /** The standard output of a command. */
   readonly stdout?: string;
-  /** What a command wrote to its standard error. */
+  /** The standard error of a command. */
   readonly stderr?: string;
 }
 
 /**
- * A result for `JSON.stringify`, which would show nothing of its error.
+ * A result for `JSON.stringify`, which would otherwise show nothing of the error.
  *
  * @example
  * ```ts
@@ -189,7 +189,7 @@ function errorJson(error: unknown): FleetErrorJson {
   };
 }
 
-/** What a line of the table says of a result. */
+/** The text for a result in the table. */
 function detailOf(result: FleetResult<unknown>): string {
   if (!result.success) {
     const { error } = result;

@@ -8,21 +8,21 @@ import { linePrinter } from "./line_printer.ts";
 import { type FleetLine, readLines } from "./lines.ts";
 import type { FleetJobOptions } from "./options.ts";
 
-/** How a command runs on the hosts of a fleet. */
+/** Options of a command on the hosts of a fleet. */
 export interface FleetRunOptions extends RunOptions, FleetJobOptions {
-  /** Called with each line as it comes. Output is not collected then: the value is its last line. */
+  /** Called with each line as it arrives. The output is then not collected: the value is its last line. */
   readonly onLine?: (line: FleetLine) => void;
-  /** Writes each line as it comes to this program's own streams, after the name of its host. */
+  /** Writes each line as it arrives to this program's streams, preceded by the name of its host. */
   readonly live?: boolean;
-  /** Bytes that are collected of each stream of each host at most; 1 MiB unless given. */
+  /** Maximum bytes to collect from each stream of each host; 1 MiB by default. */
   readonly maxOutput?: number;
 }
 
 /**
- * How a command runs on one of the hosts.
+ * Returns the work of running a command on one of the hosts.
  *
  * @param hosts The names of all hosts
- * @throws {TypeError} If an option cannot be meant
+ * @throws {TypeError} If an option is invalid
  */
 export function commandRunner(
   command: string,
@@ -53,7 +53,7 @@ export function commandRunner(
   };
 }
 
-/** Runs a command and tells its lines; gives the last line of its standard output. */
+/** Runs a command and reports its lines; returns the last line of its standard output. */
 async function runTold(
   client: Client,
   command: string,

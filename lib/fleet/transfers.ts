@@ -7,27 +7,33 @@ import type { TransferProgress, TransferResult } from "../sftp/transfer/progress
 import type { SftpTransferOptions } from "../sftp/transfer/transfer_options.ts";
 import type { FleetJobOptions } from "./options.ts";
 
-/** How files are transferred to or from the hosts of a fleet. */
+/** Options of transfers to or from the hosts of a fleet. */
 export interface FleetTransferOptions
   extends Omit<SftpTransferOptions, "onProgress" | "signal">, FleetJobOptions {
   /** Called with the progress of each host, at most ten times a second and at the end of each file. */
   readonly onProgress?: (host: string, progress: TransferProgress) => void;
 }
 
-/** What can be stored on many hosts: a file or folder by its path or file URL, or what can be read often. */
+/**
+ * A source for many hosts: a file or folder by its path or file URL, or data that can be read
+ * repeatedly.
+ */
 export type FleetSource = string | URL | Uint8Array | Blob;
 
-/** Where the files of many hosts go: a folder with a folder for each host, or what gives the path of each. */
+/**
+ * The destination of the files of many hosts: a folder that gets a folder for each host, or a
+ * function that returns the path for each.
+ */
 export type FleetTarget = string | URL | ((host: string) => string);
 
-/** How files are transferred with one of the hosts. */
+/** The options of a transfer with one of the hosts. */
 type Transfer = (client: Client, host: string, signal: AbortSignal) => Promise<TransferResult>;
 
 /**
- * How files are stored on one of the hosts.
+ * Returns the work of storing files on one of the hosts.
  *
  * @param concurrency Hosts that share the memory of transfers
- * @throws {TypeError} If the source can be read once only
+ * @throws {TypeError} If the source can be read only once
  */
 export function putter(
   local: FleetSource,
@@ -48,9 +54,9 @@ export function putter(
 }
 
 /**
- * How files are fetched from one of the hosts.
+ * Returns the work of fetching files from one of the hosts.
  *
- * @param local The folder in which each host has a folder, or what names the copy
+ * @param local The folder that gets a folder for each host, or a function that returns the path of the copy
  */
 export function getter(
   remote: string,
@@ -84,7 +90,7 @@ function copyPath(
   return glob || /^\.{0,2}$/.test(name) ? own : runtime.paths.join(own, name);
 }
 
-/** A host's name as the name of a folder, which leads nowhere else. */
+/** A host's name as a safe name of a folder. */
 function folderName(host: string): string {
   return encodeURIComponent(host).replaceAll("%40", "@").replace(
     /^\.+$/,

@@ -2,7 +2,7 @@ import { printable } from "../errors.ts";
 
 /** A TCP address. */
 export interface HostPort {
-  /** A name or an address; who connects resolves it. */
+  /** A name or an address, which the connecting side resolves. */
   readonly hostname: string;
   /** The port. */
   readonly port: number;
@@ -17,10 +17,10 @@ export interface SocketPath {
 /** One end of a tunnel: a TCP address or a unix socket. */
 export type ForwardAddress = HostPort | SocketPath;
 
-/** Where a tunnel leads: `host:port`, `[v6]:port`, an absolute path, or the same as an object. */
+/** The target of a tunnel: `host:port`, `[v6]:port`, an absolute path, or the same as an object. */
 export type ForwardTarget = string | ForwardAddress;
 
-/** Where a tunnel begins. */
+/** The start of a tunnel. */
 export type BindAddress = BindPort | SocketPath;
 
 /** A TCP port to listen on. */
@@ -31,34 +31,34 @@ export interface BindPort {
   readonly hostname?: string;
 }
 
-/** The kind of address that listening on a {@linkcode BindAddress} gives. */
+/** The kind of address that results from listening on a {@linkcode BindAddress}. */
 export type AddrOf<A extends BindAddress> = A extends SocketPath ? Deno.UnixAddr : Deno.NetAddr;
 
 /**
  * Reads and checks a target.
  *
- * @throws {TypeError} If it is none
- * @throws {RangeError} If the port is none
+ * @throws {TypeError} If it is not a valid target
+ * @throws {RangeError} If the port is out of range
  */
 export function targetOf(target: ForwardTarget): ForwardAddress {
   const address = typeof target === "string" ? parsed(target) : target;
   return checked(address, 1);
 }
 
-/** Checks what to listen on; port 0 is any, and `hostname` is for those who give none. */
+/** Checks an address to listen on; port 0 means any, and `hostname` is the default. */
 export function bindOf(bind: BindAddress, hostname: string): ForwardAddress {
   const address = "path" in bind ? bind : { hostname: bind.hostname ?? hostname, port: bind.port };
   return checked(address, 0);
 }
 
-/** The address in Deno's words. */
+/** The address as a `Deno.Addr`. */
 export function addrOf(address: ForwardAddress): Deno.NetAddr | Deno.UnixAddr {
   return "path" in address
     ? { transport: "unix", path: address.path }
     : { transport: "tcp", hostname: address.hostname, port: address.port };
 }
 
-/** The address in an error's words. */
+/** The address for error messages. */
 export function describe(address: ForwardAddress): string {
   if ("path" in address) return printable(address.path);
   return `${printable(address.hostname) || "*"} port ${address.port}`;
@@ -73,7 +73,7 @@ function parsed(target: string): ForwardAddress {
   return { hostname: (parts[1] ?? parts[2])!, port: Number(parts[3]) };
 }
 
-/** Copies what was checked, so that nobody changes it afterwards. */
+/** Copies the checked value, so that the caller cannot change it afterwards. */
 function checked(address: ForwardAddress, lowestPort: 0 | 1): ForwardAddress {
   if ("path" in address) {
     const { path } = address;

@@ -2,8 +2,8 @@ import { matchesWildcards } from "../patterns.ts";
 import type { ForwardAddress } from "./address.ts";
 
 /**
- * Whether a list of `host:port` has an address to connect to, as `permitopen` and PermitRemoteOpen: either
- * may be `*`. Only TCP addresses can be on it.
+ * Whether a list of `host:port`, as of `permitopen` and PermitRemoteOpen, allows connecting to an
+ * address: host and port may be `*`. It contains only TCP addresses.
  */
 export function listsTarget(list: readonly string[], to: ForwardAddress): boolean {
   return "port" in to && list.some((entry) => {
@@ -13,7 +13,7 @@ export function listsTarget(list: readonly string[], to: ForwardAddress): boolea
   });
 }
 
-/** Whether a list of `[host:]port` has an address to listen on, as `permitlisten`. */
+/** Whether a list of `[host:]port`, as of `permitlisten`, allows listening on an address. */
 export function listsBind(list: readonly string[], on: ForwardAddress): boolean {
   return "port" in on && list.some((entry) => {
     const { host, port } = parts(entry);

@@ -9,10 +9,10 @@ import { BoundPort } from "../wire/requests.ts";
 import { addrOf, describe, type ForwardAddress } from "./address.ts";
 import { decodeForwarded, encodeBind, FAMILIES, type Family, familyOf, NAMES } from "./messages.ts";
 
-/** Takes a connection that came to a binding; who neither accepts nor rejects has refused. */
+/** Handles a connection to a binding; a handler that neither accepts nor rejects refuses it. */
 export type TakeForwarded = (open: IncomingOpen, from: Deno.Addr) => void | Promise<void>;
 
-/** An address on the far side that is listened on for us. */
+/** An address on the server that it listens on for us. */
 export interface Binding {
   readonly addr: Deno.NetAddr | Deno.UnixAddr;
   /** Whether the server listens. It may not yet after a lost connection was made again. */
@@ -24,7 +24,7 @@ export interface Binding {
 interface Bound {
   readonly address: ForwardAddress;
   readonly take: TakeForwarded;
-  /** Is told if the server refuses it when it is asked again. */
+  /** Called if the server refuses it when it is requested again. */
   readonly refused: ((error: RequestDeniedError) => void) | undefined;
   readonly end: AbortController;
   isUp: boolean;
@@ -48,7 +48,8 @@ export class Bindings {
   }
 
   /**
-   * Has the server listen again, on another connection. An address that it refuses is asked for again from time to
+   * Has the server listen again, on another connection. An address that it refuses is asked for again
+   * from time to
    * time: a server listens there for the lost connection until it has noticed its end.
    *
    * @param over Aborted when that connection has ended
@@ -132,7 +133,7 @@ export class Bindings {
   }
 
   async #opened(family: Family, open: IncomingOpen): Promise<void> {
-    // The first connection may be in the same packet as the answer to the request for it.
+    // The first connection may arrive in the same packet as the answer to the request.
     await Promise.allSettled(this.#asking);
     const { bound, from } = decodeForwarded(family, open.data);
     const binding = this.#find(bound);
@@ -140,7 +141,7 @@ export class Bindings {
     open.reject(OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, "Nobody here asked for this");
   }
 
-  /** Some servers name the address that they listen on, not the one asked for: the port decides. */
+  /** Some servers name the address that they listen on instead of the requested one: the port decides. */
   #find(to: ForwardAddress): Bound | undefined {
     const all = [...this.#bound];
     if ("path" in to) {

@@ -3,21 +3,21 @@ import { ClosedError, DisconnectError } from "../errors.ts";
 import { tell } from "../listener.ts";
 import { type ByteCounts, splice } from "./splice.ts";
 
-/** How to look whether a tunnel works. */
+/** Options of a check of a tunnel. */
 export interface CheckOptions {
-  /** Gives up waiting. */
+  /** Aborts the check. */
   readonly signal?: AbortSignal;
 }
 
-/** A tunnel at work. Dispose of it to end it; an error of one connection hurts no other. */
+/** An open tunnel. Dispose of it to end it; an error of one connection does not affect others. */
 export interface Forwarder<A extends Deno.Addr = Deno.Addr> extends AsyncDisposable {
-  /** Where the tunnel begins, with the port that was chosen if any would do. */
+  /** The start of the tunnel, with the chosen port if 0 was given. */
   readonly addr: A;
-  /** Connections that go through it at the moment. */
+  /** The number of current connections. */
   readonly connections: number;
-  /** Bytes that came from the far side. */
+  /** Bytes received from the server. */
   readonly bytesIn: number;
-  /** Bytes that went to the far side. */
+  /** Bytes sent to the server. */
   readonly bytesOut: number;
   /** Resolves when the tunnel is closed; rejects with the error that ended the SSH connection. */
   readonly closed: Promise<void>;
@@ -26,11 +26,11 @@ export interface Forwarder<A extends Deno.Addr = Deno.Addr> extends AsyncDisposa
    * through the server for it, `forwardRemote` to the target on this side.
    */
   check(options?: CheckOptions): Promise<boolean>;
-  /** Stops listening and ends the connections that go through the tunnel. */
+  /** Stops listening and ends the connections through the tunnel. */
   close(): Promise<void>;
 }
 
-/** What a kind of tunnel brings along. */
+/** The parts that differ between kinds of tunnels. */
 export interface TunnelParts<A extends Deno.Addr> {
   readonly addr: A;
   /** Resolves with what ended the SSH connection. */
@@ -39,11 +39,11 @@ export interface TunnelParts<A extends Deno.Addr> {
   readonly probe: (signal: AbortSignal) => Promise<void>;
   /** Stops listening. */
   readonly stop: () => Promise<void>;
-  /** Told what ended one connection out of order. */
+  /** Called with the error of a failed connection. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
-/** What all kinds of tunnel have in common: counters, an end, and the end of what goes through. */
+/** The common part of all kinds of tunnels: counters, and ending the tunnel with its connections. */
 export class Tunnel<A extends Deno.Addr> implements Forwarder<A>, ByteCounts {
   readonly addr: A;
   readonly closed: Promise<void>;
@@ -106,7 +106,7 @@ export class Tunnel<A extends Deno.Addr> implements Forwarder<A>, ByteCounts {
     return life;
   }
 
-  /** Joins a channel and a connection of the tunnel's. */
+  /** Connects a channel with a connection of the tunnel. */
   carry(channel: Channel, conn: Deno.Conn, early?: Uint8Array): Promise<void> {
     return splice(channel, conn, { counts: this, signal: this.signal, early });
   }

@@ -29,33 +29,33 @@ import { acceptSocks, type SocksCredentials, socksRouter } from "./socks.ts";
 import { ChannelConn, type TunnelConn } from "./tunnel_conn.ts";
 import { plainMessage } from "../error_messages.ts";
 
-/** How to start a tunnel, and what is called with connections that fail. */
+/** Options of a tunnel. */
 export interface TunnelOptions {
-  /** Gives up starting the tunnel. */
+  /** Aborts starting the tunnel. */
   readonly signal?: AbortSignal;
-  /** Called with what ended one connection out of order, a target that refuses among it; for logs. */
+  /** Called with the error of a failed connection, such as a target that refuses; for logs. */
   readonly onError?: (error: unknown) => void;
 }
 
 /** A tunnel between two addresses. */
 export interface ForwardOptions<A extends BindAddress> extends TunnelOptions {
-  /** Where the tunnel begins: a port, or the path of a unix socket. */
+  /** The start of the tunnel: a port, or the path of a unix socket. */
   readonly from: A;
-  /** Where it leads: `host:port`, or the path of a unix socket. */
+  /** The target: `host:port`, or the path of a unix socket. */
   readonly to: ForwardTarget;
 }
 
-/** A SOCKS server on this side, whose clients connect from the far one. */
+/** A SOCKS server on this side, whose clients connect from the server. */
 export interface SocksTunnelOptions extends BindPort, TunnelOptions {
-  /** What its clients have to know; anything on this machine may use it unless given. */
+  /** The credentials that its clients must send; by default any program on this machine may use it. */
   readonly credentials?: SocksCredentials;
 }
 
-/** A SOCKS server on the far side, whose clients connect from this one. */
+/** A SOCKS server on the server, whose clients connect from this side. */
 export interface RemoteSocksOptions<A extends BindAddress> extends TunnelOptions {
-  /** Where it listens: a port, or the path of a unix socket. */
+  /** The address to listen on: a port, or the path of a unix socket. */
   readonly from: A;
-  /** Whether a client may connect to an address; to any unless given. */
+  /** Whether a client may connect to an address; by default to any. */
   readonly permit?: (target: ForwardAddress) => boolean;
 }
 
@@ -89,7 +89,7 @@ export class Forwarding {
   ): Promise<Channel> =>
     this.#through.run((connection) => openDirect(connection, target, from, signal), signal);
 
-  /** The same for another program, whose connection fails while the SSH connection is lost. */
+  /** The same for another program, whose connections fail while the SSH connection is lost. */
   #now(target: ForwardAddress, from: Deno.Addr | null, signal: AbortSignal): Promise<Channel> {
     return openDirect(this.#through.connection, target, from, signal);
   }
@@ -110,7 +110,7 @@ export class Forwarding {
     return new ChannelConn(channel, addrOf(target), addrOf(target));
   }
 
-  /** A Node socket to an address on the far side. */
+  /** A Node socket to an address in the server's network. */
   nodeSocket(to: ForwardTarget): NodeSocket {
     const target = targetOf(to);
     return nodeSocket((signal) => this.#open(target, null, signal), addrOf(target));
@@ -125,7 +125,7 @@ export class Forwarding {
     return this.#web().fetch(input, init);
   }
 
-  /** Ends what was opened without being asked for. */
+  /** Ends everything that was opened implicitly. */
   async close(): Promise<void> {
     await this.#http?.close();
   }
@@ -282,7 +282,7 @@ export class Forwarding {
     }, signal);
   }
 
-  /** Any answer is a sign of life. */
+  /** Any answer shows that the server is alive. */
   async #alive(signal: AbortSignal): Promise<void> {
     try {
       await abortable(this.#through.connection.request("keepalive@openssh.com"), signal);

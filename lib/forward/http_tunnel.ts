@@ -5,7 +5,7 @@ import type { Tunnel } from "./forwarder.ts";
 import { localTunnel } from "./local.ts";
 import { type SocksCredentials, type SocksDialer, socksRouter } from "./socks.ts";
 
-/** The options of `Deno.createHttpClient`, but for the way to the host, which is the connection. */
+/** The options of `Deno.createHttpClient`, without those for a proxy. */
 export type HttpClientOptions = Omit<Deno.CreateHttpClientOptions, "proxy" | "localAddress">;
 
 /** The options of `fetch`. */
@@ -18,8 +18,8 @@ export type HttpInit = RequestInit & {
 type Refused = (target: ForwardAddress, error: unknown) => void;
 
 /**
- * The way of HTTP requests through a connection. Deno's client for them dials by itself, so there is a SOCKS
- * server for it on loopback, with a password that other users of the machine do not know.
+ * Sends HTTP requests through a connection. Deno's HTTP client connects by itself, so it gets a SOCKS
+ * server on loopback, with a password that other users of the machine do not know.
  */
 export class HttpTunnel {
   readonly #tunnel: Tunnel<Deno.NetAddr>;
@@ -72,7 +72,7 @@ export class HttpTunnel {
     try {
       return await fetch(input, { ...init, client });
     } catch (error) {
-      // Deno's error tells no more than that there was no answer.
+      // Deno's error says only that no answer arrived.
       signal.throwIfAborted();
       throw refusal === null ? error : (refusal as { readonly error: unknown }).error;
     } finally {
@@ -85,7 +85,7 @@ export class HttpTunnel {
   }
 }
 
-/** Whether the target is where the URL's requests go. */
+/** Whether the target is the host of the URL. */
 function isOf({ protocol, hostname, port }: URL, target: ForwardAddress): boolean {
   if ("path" in target) return false;
   const host = target.hostname.includes(":")

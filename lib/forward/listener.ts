@@ -4,40 +4,40 @@ import { OPEN_FAILURE } from "../wire/numbers.ts";
 import type { Binding } from "./bindings.ts";
 import { ChannelConn, type TunnelConn } from "./tunnel_conn.ts";
 
-/** Connections that wait to be accepted: what `listen(2)` keeps by default on Linux, or less. */
+/** Maximum connections that wait to be accepted, at most the default of `listen(2)` on Linux. */
 const BACKLOG = 128;
 
 /**
- * A port or unix socket on the far side, shaped as `Deno.Listener`. Dispose of it to stop listening.
+ * A port or unix socket on the server, shaped like `Deno.Listener`. Dispose of it to stop listening.
  */
 export interface RemoteListener<A extends Deno.Addr = Deno.Addr>
   extends Deno.Listener<TunnelConn, A>, AsyncDisposable {
   /** Waits for the next connection; rejects once the listener is closed. */
   accept(): Promise<TunnelConn>;
-  /** Stops listening; connections that were accepted go on. */
+  /** Stops listening; accepted connections stay open. */
   close(): void;
-  /** The address on the far side, with the port that the server chose if any would do. */
+  /** The address on the server, with the chosen port if 0 was given. */
   readonly addr: A;
-  /** Does nothing: what keeps the process alive is the SSH connection. */
+  /** Does nothing: the SSH connection keeps the process alive. */
   ref(): void;
-  /** Does nothing: what keeps the process alive is the SSH connection. */
+  /** Does nothing: the SSH connection keeps the process alive. */
   unref(): void;
 }
 
 interface Waiting {
   readonly open: IncomingOpen;
   readonly from: Deno.Addr;
-  /** Answered, or given up. */
+  /** Answered or abandoned. */
   readonly done: () => void;
 }
 
-/** The connections that come to one binding, accepted on the wire when the program accepts them. */
+/** The connections to one binding, which are confirmed to the peer when the program accepts them. */
 export class Arrivals {
   readonly #waiting: Waiting[] = [];
   #news = Promise.withResolvers<void>();
   #end: { error: unknown } | null = null;
 
-  /** A connection that wants in; the promise ends when it has been answered. */
+  /** A waiting connection; the promise ends when it has been answered. */
   add(open: IncomingOpen, from: Deno.Addr): Promise<void> {
     const { promise, resolve: done } = Promise.withResolvers<void>();
     if (this.#end) return Promise.resolve();
@@ -65,7 +65,7 @@ export class Arrivals {
     }
   }
 
-  /** Whoever waits here is refused, whoever waits for them gets the error. */
+  /** Refuses waiting connections, and rejects waiting calls. */
   end(error: unknown): void {
     if (this.#end) return;
     this.#end = { error };

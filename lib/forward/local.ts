@@ -7,16 +7,16 @@ import { Tunnel, type TunnelParts } from "./forwarder.ts";
 import { encodeDirect, familyOf, NAMES } from "./messages.ts";
 import { listenOn } from "./sockets.ts";
 
-/** A connection's way: the channel that it goes through, and what of it has been read already. */
+/** The route of a connection: its channel, and the data that has been read already. */
 export interface Route {
   readonly channel: Channel;
   readonly early?: Uint8Array;
 }
 
-/** Finds the way of one connection; what it throws ends that connection only. */
+/** Finds the route of one connection; an error ends only that connection. */
 export type Router = (conn: Deno.Conn, signal: AbortSignal) => Promise<Route>;
 
-/** Opens a channel to an address on the far side. */
+/** Opens a channel to an address in the server's network. */
 export function openDirect(
   connection: Connection,
   target: ForwardAddress,
@@ -27,7 +27,7 @@ export function openDirect(
   return connection.open(direct, encodeDirect(target, from), { signal });
 }
 
-/** A tunnel that begins on this side: each connection goes where the router says. */
+/** A tunnel that begins on this side; a router chooses the target of each connection. */
 export function localTunnel<A extends BindAddress>(
   from: A,
   router: Router,

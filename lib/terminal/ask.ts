@@ -8,7 +8,7 @@ import { rawMode } from "./raw_input.ts";
 import { onSignals } from "./signals.ts";
 
 /**
- * The user broke off with Ctrl-C, or a signal came that would have ended the program.
+ * The user pressed Ctrl-C, or a signal arrived that would have ended the program.
  *
  * @example
  * ```ts
@@ -29,21 +29,21 @@ export class InterruptedError extends Error {
   }
 }
 
-/** A terminal that questions are written to, and answers read from. */
+/** A terminal for questions and answers. */
 type AskedTerminal = Pick<OpenFile, "read" | "writeSync" | "setRaw" | "close">;
 
-/** How to ask. */
+/** Options of a question. */
 export interface AskOptions {
-  /** Whether the answer may be seen while it is typed. */
+  /** Whether the answer may be visible while it is typed. */
   readonly echo: boolean;
 }
 
 /**
- * Asks the user: on the controlling terminal, whatever the standard streams are, or through the program
- * that SSH_ASKPASS names if SSH_ASKPASS_REQUIRE is `force`.
+ * Asks the user on the controlling terminal, even if the standard streams are redirected, or through
+ * the program in SSH_ASKPASS if SSH_ASKPASS_REQUIRE is `force`.
  *
  * @returns The answer, or null if there is no terminal
- * @throws {InterruptedError} If the user breaks off
+ * @throws {InterruptedError} If the user cancels
  */
 export async function ask(prompt: string, options: AskOptions): Promise<string | null> {
   const helper = forcedHelper();
@@ -58,12 +58,13 @@ export async function ask(prompt: string, options: AskOptions): Promise<string |
 }
 
 /**
- * Asks the user for a secret, which is not shown while it is typed. A program with all permissions (`-A`)
- * asks on the controlling terminal, whatever its standard streams are, or through the program that
- * SSH_ASKPASS names if SSH_ASKPASS_REQUIRE is `force`; others ask on standard input, if that is a terminal.
+ * Asks the user for a secret, which is not shown while it is typed. A program with all permissions
+ * (`-A`) asks on the controlling terminal, even if its standard streams are redirected, or through the
+ * program in SSH_ASKPASS if SSH_ASKPASS_REQUIRE is `force`; others ask on standard input, if it is a
+ * terminal.
  *
  * @returns The answer, or null if there is no terminal
- * @throws {InterruptedError} If the user breaks off
+ * @throws {InterruptedError} If the user cancels
  *
  * @example
  * ```ts ignore
@@ -89,8 +90,8 @@ export function canAsk(): boolean {
 }
 
 /**
- * The controlling terminal. Deno gives it only to programs with all permissions: the others have the standard
- * streams, if they are a terminal.
+ * The controlling terminal. Deno allows it only to programs with all permissions; others use the
+ * standard streams, if they are a terminal.
  */
 function openTerminal(): AskedTerminal | null {
   if (runtime.os === "windows" || !hasAllFiles()) return standardTerminal();
@@ -117,7 +118,7 @@ function standardTerminal(): AskedTerminal | null {
   };
 }
 
-/** The program of SSH_ASKPASS, if it is to be asked in any case and the variables may be read. */
+/** The program in SSH_ASKPASS, if SSH_ASKPASS_REQUIRE is `force` and the variables may be read. */
 function forcedHelper(): string | null {
   if (grantedVariable("SSH_ASKPASS_REQUIRE") !== "force") return null;
   return grantedVariable("SSH_ASKPASS") || null;

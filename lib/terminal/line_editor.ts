@@ -3,9 +3,9 @@ import { printable } from "../errors.ts";
 /** Longest line in characters, as of a terminal on Linux: keys beyond it have no effect. */
 const MAX_LINE = 4095;
 
-/** What a key did. */
+/** The effect of a key. */
 export interface KeyPress {
-  /** What to write to the terminal. */
+  /** The text to write to the terminal. */
   readonly shown: string;
   /** The line, if the key has completed it; null if it has ended the input, by Ctrl-C or Ctrl-D. */
   readonly line?: string | null;
@@ -25,14 +25,14 @@ export class LineEditor {
     this.#isSecret = isSecret;
   }
 
-  /** Takes a key, or a character of text that was pasted. */
+  /** Handles a key, or a character of pasted text. */
   press(key: string): KeyPress {
     const afterReturn = this.#afterReturn;
     this.#afterReturn = key === "\r";
     if (!this.#isSecret && this.#isEscape(key)) return { shown: "" };
     switch (key) {
       case "\n":
-        // Of CR LF, the line feed is no other line.
+        // The line feed of CR LF does not start another line.
         return afterReturn ? { shown: "" } : this.#complete();
       case "\r":
         return this.#complete();

@@ -6,8 +6,8 @@ interface Mode {
 }
 
 /**
- * A terminal that gives every key at once. Disposing restores it; so does an end of the program by `exit` or
- * by an error that is not caught.
+ * A terminal in raw mode, which delivers every key immediately. Disposing of it restores the mode; so
+ * does the end of the program by `exit` or by an uncaught error.
  */
 export function rawMode(terminal: Mode): Disposable {
   const ending = runtime.onEnd(() => terminal.setRaw(false));
@@ -20,7 +20,7 @@ export function rawMode(terminal: Mode): Disposable {
   };
 }
 
-/** The same of standard input, if it is a terminal. */
+/** The same for standard input, if it is a terminal. */
 export function rawInput(): Disposable {
   const { stdin } = runtime.terminal;
   return stdin.isTerminal() ? rawMode(stdin) : { [Symbol.dispose]() {} };

@@ -1,6 +1,6 @@
 import { runtime } from "../runtime/runtime.ts";
 
-/** Calls back on any of the signals; disposing stops that. */
+/** Calls a function on any of the signals; disposing stops this. */
 export function onSignals(
   signals: readonly Deno.Signal[],
   handler: (signal: Deno.Signal) => void,

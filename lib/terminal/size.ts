@@ -1,7 +1,7 @@
 import type { PtyOptions, TerminalSize } from "../connection/session_requests.ts";
 import { runtime } from "../runtime/runtime.ts";
 
-/** The size of the terminal that one of the standard streams is on, or null. */
+/** The size of the terminal of one of the standard streams, or null. */
 export function terminalSize(): TerminalSize | null {
   try {
     return runtime.terminal.consoleSize();
@@ -10,7 +10,7 @@ export function terminalSize(): TerminalSize | null {
   }
 }
 
-/** The terminal to ask a server for: as large as the local one, and of its kind. */
+/** The terminal to request from a server: of the size and type of the local one. */
 export function localPty(): PtyOptions {
   const term = runtime.env.get("TERM");
   return { ...terminalSize(), ...(term && { term }) };

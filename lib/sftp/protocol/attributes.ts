@@ -4,31 +4,31 @@ import type { Reader } from "../../wire/reader.ts";
 import type { Writer } from "../../wire/writer.ts";
 import { ATTR, S_IF } from "./numbers.ts";
 
-/** What is known of a remote file, in the shape of `Deno.FileInfo`. */
+/** Attributes of a remote file, in the shape of `Deno.FileInfo`. */
 export interface SftpFileInfo {
   /** Whether it is a regular file. */
   readonly isFile: boolean;
   /** Whether it is a directory. */
   readonly isDirectory: boolean;
-  /** Whether it is a symbolic link; only `lstat` and listings can tell. */
+  /** Whether it is a symbolic link; only `lstat` and listings report it. */
   readonly isSymlink: boolean;
-  /** The size in bytes; 0 if the server does not say. */
+  /** The size in bytes; 0 if the server does not report it. */
   readonly size: number;
-  /** The last modification, to the second; null if the server does not say. */
+  /** The last modification, to the second; null if the server does not report it. */
   readonly mtime: Date | null;
-  /** The last access, to the second; null if the server does not say. */
+  /** The last access, to the second; null if the server does not report it. */
   readonly atime: Date | null;
-  /** The POSIX mode, type bits included; null if the server does not say. */
+  /** The POSIX mode, type bits included; null if the server does not report it. */
   readonly mode: number | null;
-  /** The owner's number; null if the server does not say. */
+  /** The owner's number; null if the server does not report it. */
   readonly uid: number | null;
-  /** The group's number; null if the server does not say. */
+  /** The group's number; null if the server does not report it. */
   readonly gid: number | null;
 }
 
-/** The attributes to change; what is left out stays as it is. */
+/** The attributes to change; others stay as they are. */
 export interface SftpChanges {
-  /** The new size in bytes: cut off or filled with zeros. */
+  /** The new size in bytes; the file is truncated or filled with zeros. */
   readonly size?: number;
   /** The new permission bits. */
   readonly mode?: number;
@@ -42,7 +42,7 @@ export interface SftpChanges {
   readonly mtime?: Date;
 }
 
-/** Attributes as the wire has them: times in seconds, everything optional (filexfer-02 §5). */
+/** Attributes in wire format: times in seconds, everything optional (filexfer-02 §5). */
 export interface Attributes {
   size?: number;
   uid?: number;
@@ -52,7 +52,7 @@ export interface Attributes {
   mtime?: number;
 }
 
-/** A uint64 that a double holds exactly; nothing real is larger. */
+/** A uint64 that a double holds exactly; real values are never larger. */
 export const safe64: Kind<number> = {
   read(reader) {
     const value = reader.u64();
@@ -68,7 +68,7 @@ export const attributes: Kind<Attributes> = {
   write,
 };
 
-/** Attributes as servers report them: a size of -1, or one beyond 2^53, is unknown. */
+/** Attributes from servers: a size of -1, or above 2^53, means unknown. */
 export const reportedAttributes: Kind<Attributes> = {
   read: (reader) =>
     read(reader, (reader) => {
@@ -141,7 +141,7 @@ export function typeOf({ mode = 0 }: Attributes): number {
   return mode & S_IF.MASK;
 }
 
-/** The way back: a backend's answer as wire attributes, the type always in the mode. */
+/** The reverse: a backend's answer as wire attributes, with the type in the mode. */
 export function attributesOf(info: SftpFileInfo): Attributes {
   const { size, uid, gid, atime, mtime } = info;
   const result: Attributes = { size, mode: modeOf(info) };
@@ -156,7 +156,7 @@ export function attributesOf(info: SftpFileInfo): Attributes {
 /**
  * Changes as wire attributes.
  *
- * @throws {TypeError} If one half of a pair is missing
+ * @throws {TypeError} If one value of a pair is missing
  */
 export function attributesOfChanges(changes: SftpChanges): Attributes {
   const { size, mode, uid, gid, atime, mtime } = changes;

@@ -10,34 +10,35 @@ export interface SftpOptions {
 
 /** How to open a remote file, in the shape of `Deno.OpenOptions`. */
 export interface SftpOpenOptions extends SftpOptions {
-  /** Open for reading; the default if nothing else is asked for. */
+  /** Open for reading; the default without other flags. */
   readonly read?: boolean;
   /** Open for writing. */
   readonly write?: boolean;
-  /** Write at the end of the file, wherever that is. */
+  /** Always write at the current end of the file. */
   readonly append?: boolean;
-  /** Create the file if there is none; needs `write` or `append`. */
+  /** Create the file if it does not exist; needs `write` or `append`. */
   readonly create?: boolean;
-  /** Create the file and fail if there is one; needs `write` or `append`. */
+  /** Create the file and fail if it exists; needs `write` or `append`. */
   readonly createNew?: boolean;
-  /** Make the file empty; needs `write`. */
+  /** Truncate the file; needs `write`. */
   readonly truncate?: boolean;
   /** Permission bits of a new file. */
   readonly mode?: number;
 }
 
-/** How to write a whole file. */
+/** Options for writing a whole file. */
 export interface SftpWriteOptions extends SftpOptions {
   /**
-   * The channels that a large file is spread over, as of `put`; one unless given. A write that fails may leave
+   * The channels that a large file is spread over, as of `put`; one unless given. A write that fails
+   * may leave
    * holes in the last 4 MiB of the file then.
    */
   readonly channels?: number | "auto";
   /** Add to the file's content. */
   readonly append?: boolean;
-  /** Create the file if there is none; true unless said otherwise. */
+  /** Create the file if it does not exist; true by default. */
   readonly create?: boolean;
-  /** Refuse if the file is there. */
+  /** Fail if the file exists. */
   readonly createNew?: boolean;
   /** Permission bits of a new file. */
   readonly mode?: number;

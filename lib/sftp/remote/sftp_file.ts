@@ -51,9 +51,10 @@ export class SftpFile implements AsyncDisposable {
   /**
    * Reads at the file's position and moves it on.
    *
-   * @param into Where the bytes go
+   * @param into The destination of the bytes
    * @param options A signal
-   * @returns How many bytes came, which may be fewer than fit, or null at the end of the file
+   * @returns The number of bytes, which may be less than the length of `into`, or null at the end of
+   * the file
    * @throws {SftpError} If the server refuses
    */
   async read(into: Uint8Array, options: SftpOptions = {}): Promise<number | null> {
@@ -81,10 +82,11 @@ export class SftpFile implements AsyncDisposable {
   /**
    * Reads at an offset, independent of the file's position; any number of reads may run in parallel.
    *
-   * @param into Where the bytes go
+   * @param into The destination of the bytes
    * @param offset Bytes from the start of the file
    * @param options A signal
-   * @returns How many bytes came, which may be fewer than fit, or null at the end of the file
+   * @returns The number of bytes, which may be less than the length of `into`, or null at the end of
+   * the file
    * @throws {SftpError} If the server refuses
    */
   async readAt(
@@ -97,7 +99,8 @@ export class SftpFile implements AsyncDisposable {
   }
 
   /**
-   * Writes all of the data at an offset, independent of the file's position; any number of writes may run in
+   * Writes all of the data at an offset, independent of the file's position; any number of writes may
+   * run in
    * parallel. A file opened with `append` is written at its end, whatever the offset.
    *
    * @param data The bytes, which must not change until the promise has settled
@@ -205,31 +208,31 @@ export class SftpFile implements AsyncDisposable {
   }
 
   /**
-   * Asks how full the file system is that the file is on (fstatvfs@openssh.com).
+   * Asks for the size and free space of the file system of the file (fstatvfs@openssh.com).
    *
    * @param options A signal
-   * @returns Its size and what is left of it
-   * @throws {SftpError} If the server refuses or cannot
+   * @returns Its size and free space
+   * @throws {SftpError} If the server refuses or does not support it
    */
   statvfs(options: SftpOptions = {}): Promise<SftpFileSystem> {
     return this.#file.statvfs(options);
   }
 
   /**
-   * Has the server put what was written on the disk (fsync@openssh.com).
+   * Asks the server to flush written data to the disk (fsync@openssh.com).
    *
    * @param options A signal
-   * @throws {SftpError} If the server cannot
+   * @throws {SftpError} If the server does not support it
    */
   sync(options: SftpOptions = {}): Promise<void> {
     return this.#file.sync(options);
   }
 
   /**
-   * Has the server put what was written on the disk; the same as `sync` in SFTP.
+   * Asks the server to flush written data to the disk; the same as `sync` in SFTP.
    *
    * @param options A signal
-   * @throws {SftpError} If the server cannot
+   * @throws {SftpError} If the server does not support it
    */
   syncData(options: SftpOptions = {}): Promise<void> {
     return this.#file.sync(options);
@@ -249,7 +252,7 @@ export class SftpFile implements AsyncDisposable {
    * Closes the file.
    *
    * @param options A signal
-   * @throws {SftpError} If the server could not write everything after all
+   * @throws {SftpError} If the server could not write everything
    */
   close(options: SftpOptions = {}): Promise<void> {
     return this.#file.close(options);
@@ -311,7 +314,8 @@ export function writableOf(
 }
 
 /**
- * Writes in several sessions. The file has its name already, so there is no more in flight than a later `put` with
+ * Writes in several sessions. The file has its name already, so there is no more in flight than a
+ * later `put` with
  * `resume` does not rely on: what a failure leaves has holes only there.
  */
 function stripedFrom(file: RemoteFile, start: number, further: FurtherSessions): WriteBehind {

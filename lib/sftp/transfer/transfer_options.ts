@@ -4,93 +4,95 @@ import type { SftpOptions } from "../protocol/options.ts";
 import type { TransferProgress, TransferredFile } from "./progress.ts";
 import type { SftpFilterEntry } from "./selection.ts";
 
-/** How to transfer files. */
+/** Options of a transfer. */
 export interface SftpTransferOptions extends SftpOptions {
   /** Transfer a folder with everything in it. */
   readonly recursive?: boolean;
-  /** The source is a pattern, as of `SftpClient.glob`; its matches go into the target folder. */
+  /** The source is a pattern, as for `SftpClient.glob`; its matches are put into the target folder. */
   readonly glob?: boolean;
   /** Keep modification times, access times and permission bits. */
   readonly preserve?: boolean;
-  /** Keep owners and groups, by number; usually only the superuser may. */
+  /** Keep owners and groups, by number; usually only the superuser may do so. */
   readonly owners?: boolean;
   /**
-   * Symbolic links in a folder: `"skip"` leaves them out, `"follow"` transfers what they lead to, `"keep"`
-   * makes links, on this machine only those that do not lead outside the folder. `"skip"` unless given.
+   * Symbolic links in a folder: `"skip"` (the default) omits them, `"follow"` transfers their targets,
+   * `"keep"` creates links; on this machine only links that stay within the folder.
    */
   readonly links?: "skip" | "follow" | "keep";
   /** Permission bits of the files written, instead of the source's. */
   readonly mode?: number;
   /**
-   * Write under a hidden name and rename the file when it is complete, so that no reader sees a part of it.
-   * Files on this machine are always written so. On a server it is done wherever the server allows it,
-   * unless given; `false` writes the file in place, `true` fails where it is not possible.
+   * Write under a hidden name and rename the file when it is complete, so that no reader sees an
+   * incomplete file. Files on this machine are always written this way. On a server the default is to
+   * do so if the server allows it; `false` writes the file in place, `true` fails if it is not possible.
    */
   readonly atomic?: boolean;
-  /** Flush files to the disk before they get their names. */
+  /** Flush files to the disk before they are renamed. */
   readonly sync?: boolean;
   /**
-   * Resume where an earlier try with this option broke off; such a try leaves its part under a hidden name,
-   * `.` and 32 hexadecimal digits and `.part`. A transfer with this option that succeeds removes parts that are
-   * older than a week from the folder that it wrote to, if they are among its first thousand names.
+   * Resume an earlier attempt with this option that was interrupted; such an attempt leaves its part
+   * under a hidden name,
+   * `.` and 32 hexadecimal digits and `.part`. A successful transfer with this option removes parts
+   * that are older than a week from its target folder, if they are among the first thousand names.
    * A part is used if the source still has the same size and time, and these blocks of 32 KiB equal the
-   * source's: the first, the last two, and 14 at random offsets between. A difference elsewhere is noticed with
-   * `verify` only, which then transfers the whole file again. The beginning of a shorter file of the final
-   * name is used likewise; that file keeps its name and content until the new one is complete, or, on a server
-   * without copy-data, is extended in place.
+   * source's: the first, the last two, and 14 at random offsets between. Only `verify` detects a
+   * difference elsewhere, and then transfers the whole file again. A shorter file with the final name
+   * is used in the same way; it keeps its name and content until the new one is complete, or, on a
+   * server without copy-data, is extended in place.
    */
   readonly resume?: boolean;
   /**
-   * Compare the SHA-256 of what was sent with the written file's, before it gets its name: as the server tells
-   * it, if it has the extension check-file, otherwise by reading the file again; or with a function that asks
-   * the server for it, such as by its `sha256sum`.
+   * Compare the SHA-256 of the sent data with that of the written file, before it is renamed: the
+   * server computes it, if it has the extension check-file, otherwise the file is read again; or a
+   * function gets it from the server, for example with `sha256sum`.
    */
   readonly verify?: boolean | SftpHash;
   /**
-   * Leave out files that the target has already: `true` compares size and modification time, in seconds;
-   * `"newer"` leaves out those that are not newer than the target's, `"size"` those of the same size, and
+   * Skip files that the target has already: `true` compares size and modification time, in seconds;
+   * `"newer"` skips files that are not newer than the target's, `"size"` those of the same size, and
    * `"checksum"` those of the same content, by SHA-256. The server's file is hashed as with `verify`.
    */
   readonly update?: boolean | "newer" | "size" | "checksum";
   /**
-   * Whether an entry of the folder takes part, and everything in it if it is a folder. Asked after `exclude`
-   * and `include`, and with `delete` about entries of the target too.
+   * Whether to transfer an entry of the folder, and everything in it if it is a folder. Called after
+   * `exclude` and `include`; with `delete` also for entries of the target.
    */
   readonly filter?: (entry: SftpFilterEntry) => boolean | Promise<boolean>;
   /**
-   * Glob patterns, of which each file must match one; everything in a folder that matches does. A pattern
-   * without a slash is about names in any folder; another about paths below the folder that is transferred,
-   * where `**` stands for any number of folders. A slash at its end stands for folders alone. Folders are made
-   * whether or not files in them match.
+   * Glob patterns, one of which each file must match; a matching folder includes everything in it. A
+   * pattern without a slash is matched against names in any folder, others against paths below the
+   * transferred folder, where `**` matches any number of folders. A pattern with a final slash matches
+   * only folders. Folders are created even if no file in them matches.
    */
   readonly include?: readonly string[];
-  /** Glob patterns, as of `include`, of what takes no part, whatever else says so. */
+  /** Glob patterns, as for `include`, of entries to omit; they take precedence. */
   readonly exclude?: readonly string[];
   /**
-   * Remove from the target folder what the source folder does not have, once everything else has succeeded.
-   * What is left out by `exclude`, `include` or `filter` stays, and so does what symbolic links lead to, and a name
-   * that differs in case alone, which the file system may take for the same file.
+   * Remove entries of the target folder that the source folder does not have, after everything else
+   * has succeeded. Entries omitted by `exclude`, `include` or `filter` are kept, and so are the
+   * targets of symbolic links, and names that differ only in case, which the file system may treat as
+   * the same file.
    */
   readonly delete?: boolean;
-  /** Change nothing; the result and `onFile` tell what would be done. */
+  /** Change nothing; the result and `onFile` report what would be done. */
   readonly dryRun?: boolean;
-  /** Make holes of long runs of zeros; local files with holes always keep them. */
+  /** Write long runs of zeros as holes; local files with holes always keep them. */
   readonly sparse?: boolean;
-  /** The most bytes a second, of all files together. */
+  /** Maximum bytes per second, over all files. */
   readonly rateLimit?: number;
-  /** The most bytes in flight, of all files together: the memory of a transfer; 32 MiB unless given. */
+  /** Maximum bytes in flight, over all files: the memory of a transfer; 32 MiB by default. */
   readonly inFlight?: number;
   /**
-   * The SFTP channels that a large file is spread over, all on the same connection: a number, which a server
-   * may have fewer of, or `"auto"`, as it is unless given. That is one, and more, up to ten, only where the
-   * window of one is what limits a `put`, as it does on a path of a long round trip; a `get` has one then, since
-   * this end's windows grow with the path. A channel ends once its place is needed for another session of the
-   * connection. What is written in place has one channel.
+   * The number of SFTP channels that a large file is spread over; a server may allow fewer. `"auto"`
+   * (the default) uses one channel, and up to ten only if the window of one limits a `put`, as on a
+   * path with a long round trip; a `get` uses one, since this end's windows grow with the path. A
+   * channel is closed when another session of the connection needs its place. A file that is written
+   * in place uses one channel.
    */
   readonly channels?: number | "auto";
   /**
-   * Resolve even if some files of a folder could not be transferred: the result lists them. Otherwise the
-   * rest is transferred, too, and an `SftpTransferError` with the result is thrown.
+   * Resolve even if some files of a folder could not be transferred; the result lists them. By default
+   * the other files are transferred, too, and then an `SftpTransferError` with the result is thrown.
    */
   readonly partial?: boolean;
   /** Called with the progress, at most ten times a second and at the end of each file. */
@@ -101,7 +103,7 @@ export interface SftpTransferOptions extends SftpOptions {
   readonly onNote?: (note: string) => void;
 }
 
-/** @throws {TypeError} If options do not go together */
+/** @throws {TypeError} If options contradict each other */
 export function checkTogether(options: SftpTransferOptions): void {
   if (options.delete && (!options.recursive || options.glob)) {
     throw new TypeError("delete is about whole folders: it needs recursive, and no glob");
@@ -116,7 +118,7 @@ export function checkTogether(options: SftpTransferOptions): void {
 
 const UPDATES: ReadonlySet<unknown> = new Set([true, false, "newer", "size", "checksum"]);
 
-/** @throws {RangeError} If there cannot be as many channels */
+/** @throws {RangeError} If the number of channels is out of range */
 export function checkChannels({ channels = "auto" }: SftpTransferOptions): void {
   if (channels === "auto" || (Number.isInteger(channels) && channels >= 1)) return;
   throw new RangeError(`channels must be a whole number of 1 or more, or "auto", not ${channels}`);
@@ -125,7 +127,7 @@ export function checkChannels({ channels = "auto" }: SftpTransferOptions): void 
 /** Asks a server for the SHA-256 of the first `length` bytes of a file, in hexadecimal digits. */
 export type SftpHash = (path: string, length: number) => Promise<string>;
 
-/** The memory that a transfer may take, in bytes. */
+/** The memory limit of a transfer, in bytes. */
 export function inFlightOf({ inFlight = SFTP_IN_FLIGHT, rateLimit }: SftpTransferOptions): number {
   if (!(inFlight > 0)) throw new RangeError("inFlight must be above 0");
   if (rateLimit === undefined) return inFlight;
