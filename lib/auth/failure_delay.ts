@@ -11,7 +11,8 @@ export const JITTER_MS = 25;
 /** Refusals that took longer are not delayed: the policy is slower than any guess. */
 const MAX_DELAYED_MS = 5_000;
 
-const secret = randomBytes(32);
+/** Made when it is first needed: Workers give no random numbers while a module is loaded. */
+let secret: Uint8Array | null = null;
 
 /**
  * Waits until a refused attempt has taken as long as others, so that its time reveals nothing about
@@ -42,6 +43,7 @@ export function refusalTime(user: string, elapsed: number): number {
 
 /** A number from 0 to 1 that cannot be predicted outside this process. */
 function fraction(user: string): number {
+  secret ??= randomBytes(32);
   const hash = hmac("SHA-256", secret, new TextEncoder().encode(user));
   return new DataView(hash.buffer, hash.byteOffset).getUint32(0) / 2 ** 32;
 }

@@ -8,7 +8,7 @@ import { peerTest } from "../harness/peers.ts";
 import { startSshd } from "../harness/sshd.ts";
 import { startWebPage } from "../harness/web_page.ts";
 import { report } from "./table.ts";
-import { checkFindings, loginTo, startEcho } from "./world.ts";
+import { checkFindings, checkPlatform, IN_MEMORY, loginTo, startEcho } from "./world.ts";
 
 /** The server's first line reaches a page without code of ours. */
 const relays = () =>
@@ -27,7 +27,7 @@ const relays = () =>
 
 await peerTest(
   ["sshd", "chromium"],
-  "A browser runs commands, moves files and goes through tunnels over a WebSocket",
+  "A browser runs commands, moves files and goes through tunnels over a WebSocket, and names what it lacks",
   async () => {
     await using server = await startSshd();
     await using echo = startEcho();
@@ -36,12 +36,13 @@ await peerTest(
     await using web = startWebPage(script, server.port);
     await using page = await openPage(web.url);
     const login = await loginTo(server, echo);
-    const findings = `overWebSocket(${JSON.stringify(login)}, "${web.relay}")`;
-    checkFindings(await page.evaluate(findings));
+    const steps = (name: string) => `${name}(${JSON.stringify(login)}, "${web.relay}")`;
+    checkFindings(await page.evaluate(steps("client")));
+    const refused = /^ConnectError: .*Sockets are not available on this runtime: connect over/;
+    checkPlatform(await page.evaluate(steps("platform")), "this runtime", refused);
     assertEquals(await page.evaluate("typeof process + typeof Deno"), "undefinedundefined");
     const version = await page.evaluate<string>("/Chrome\\/[\\d.]+/.exec(navigator.userAgent)[0]");
-    const capabilities = ["connect", "exec", "SFTP", "tunnels"] as const;
-    report({ runtime: "browsers", version, capabilities });
+    report({ runtime: "browsers", version, capabilities: IN_MEMORY });
   },
   relays,
 );

@@ -33,15 +33,15 @@ const EVERYTHING = {
   config: YES,
 };
 
-/** What a platform without files, listeners and other programs has. */
-const CLIENT_ONLY = {
+/** What a platform without files, listeners and other programs has: the parts that need none. */
+const IN_MEMORY = {
   exec: YES,
   SFTP: YES,
   files: "no files there",
   tunnels: "yes: `dial()`",
-  server: "no listeners there",
-  agent: "no agent there",
-  config: "no files there",
+  server: "yes: `serveStreams()`",
+  agent: "yes: `Keyring`",
+  config: "yes: `Config.parse()`",
 };
 
 /** The rows. The tests of Deno are those of the whole repository. */
@@ -49,8 +49,8 @@ export const ROWS: readonly Row[] = [
   { runtime: "Deno", versions: "2.4.0 and later", ...EVERYTHING },
   { runtime: "Node", versions: "22.3 and later", ...EVERYTHING },
   { runtime: "Bun", versions: "1.4 and later", ...EVERYTHING },
-  { runtime: "Cloudflare Workers", versions: "workerd", connect: YES, ...CLIENT_ONLY },
-  { runtime: "browsers", versions: "Chromium", connect: "yes: over WebSockets", ...CLIENT_ONLY },
+  { runtime: "Cloudflare Workers", versions: "workerd", connect: YES, ...IN_MEMORY },
+  { runtime: "browsers", versions: "Chromium", connect: "yes: over WebSockets", ...IN_MEMORY },
 ];
 
 /** What a test has shown, one JSON object a line of the file that DENOSSH_RUNTIMES names. */

@@ -1,17 +1,38 @@
 /** The client on Cloudflare's platform, in its own runtime. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { must } from "../../support/run.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { bundle } from "../harness/bundle.ts";
+import { control } from "../harness/control.ts";
 import { peerTest, requirePeer } from "../harness/peers.ts";
 import { startSshd } from "../harness/sshd.ts";
 import { startWorker } from "../harness/workerd.ts";
 import { report } from "./table.ts";
-import { checkFindings, loginTo, startEcho } from "./world.ts";
+import { checkFindings, checkPlatform, IN_MEMORY, loginTo, startEcho } from "./world.ts";
+
+/** The server's first line reaches a worker without code of ours. */
+const connects = () =>
+  control("workerd", "a connection over TCP to a server on loopback", async () => {
+    await using server = await startSshd();
+    await using folder = await tempFolder();
+    await folder.write(
+      "plain.js",
+      `import { connect } from "cloudflare:sockets";
+export default {
+  async fetch() {
+    const socket = connect("127.0.0.1:${server.port}");
+    const { value } = await socket.readable.getReader().read();
+    return new Response(value);
+  },
+};`,
+    );
+    await using worker = await startWorker(folder, "plain.js");
+    assertMatch(await (await fetch(worker.url)).text(), /^SSH-2\.0-OpenSSH/);
+  });
 
 await peerTest(
   ["sshd", "workerd"],
-  "A worker runs commands, moves files and goes through tunnels",
+  "A worker runs commands, moves files and goes through tunnels, and names what it lacks",
   async () => {
     await using folder = await tempFolder();
     await using server = await startSshd();
@@ -19,12 +40,17 @@ await peerTest(
     await bundle("tests/interop/peers/runtimes/worker.ts", folder.join("worker.js"));
     await using worker = await startWorker(folder, "worker.js");
     const body = JSON.stringify(await loginTo(server, echo));
-    const response = await fetch(worker.url, { method: "POST", body });
-    const text = await response.text();
-    assertEquals(response.status, 200, `${text}\n${worker.log}`);
-    checkFindings(JSON.parse(text));
+    const steps = async (name: string) => {
+      const response = await fetch(new URL(name, worker.url), { method: "POST", body });
+      const text = await response.text();
+      assertEquals(response.status, 200, `${text}\n${worker.log}`);
+      return JSON.parse(text);
+    };
+    checkFindings(await steps("client"));
+    const refused = /^ConnectError: Cannot connect to 127\.0\.0\.1 port 1: /;
+    checkPlatform(await steps("platform"), "Cloudflare Workers", refused);
     const version = (await must(await requirePeer("workerd"), ["--version"])).text.trim();
-    const capabilities = ["connect", "exec", "SFTP", "tunnels"] as const;
-    report({ runtime: "Cloudflare Workers", version, capabilities });
+    report({ runtime: "Cloudflare Workers", version, capabilities: IN_MEMORY });
   },
+  connects,
 );

@@ -3,6 +3,8 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { importPublicKey } from "@denossh/ssh/keys";
 import type { Sshd } from "../harness/sshd.ts";
 import type { Findings, Login } from "../peers/runtimes/client_steps.ts";
+import type { PlatformFindings } from "../peers/runtimes/platform_steps.ts";
+import { CAPABILITIES, type Capability } from "./table.ts";
 
 /** A server that answers each connection with what it has received. */
 export interface Echo extends AsyncDisposable {
@@ -43,4 +45,24 @@ export function checkFindings({ server, output, sftp, echo }: Findings): void {
   assertEquals(output, "over standard input");
   assertEquals([sftp.onServer, sftp.received], [sftp.sent, sftp.sent]);
   assertEquals(echo, "through the tunnel");
+}
+
+/** What the steps of a client and of its platform show: all but files of the machine. */
+export const IN_MEMORY: readonly Capability[] = CAPABILITIES.filter((name) => name !== "files");
+
+/** Checks what there is on a platform without files and ports. */
+export function checkPlatform(
+  { errors, ...found }: PlatformFindings,
+  platform: string,
+  refused: RegExp,
+): void {
+  assertEquals(found, { keyring: "by keyring", config: "db.internal", served: "ran uptime" });
+  assertMatch(errors.files, new RegExp(`[Ff]iles are not available on ${platform}: pass keys`));
+  assertMatch(
+    errors.forward,
+    new RegExp(`${platform}.*use host.dial|Sockets are not.*${platform}`),
+  );
+  assertMatch(errors.serve, new RegExp(`${platform}.*listen|Sockets are not.*${platform}`));
+  assertMatch(errors.defaults, new RegExp(`connect\\(\\) needs auth and hostKeys on ${platform}`));
+  assertMatch(errors.refused, refused);
 }

@@ -1,7 +1,15 @@
-/** A worker that carries out the steps of a client. */
-import { clientSteps } from "./client_steps.ts";
+/** A worker that carries out the steps that its test asks for. */
+import { clientSteps, type Login } from "./client_steps.ts";
+import { platformSteps } from "./platform_steps.ts";
+
+const STEPS: Readonly<Record<string, (login: Login) => Promise<unknown>>> = {
+  "/client": (login) => clientSteps(login),
+  "/platform": (login) => platformSteps(login),
+};
 
 export default {
-  fetch: async (request: Request): Promise<Response> =>
-    Response.json(await clientSteps(await request.json())),
+  async fetch(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    return Response.json(await STEPS[pathname]!(await request.json()));
+  },
 };
