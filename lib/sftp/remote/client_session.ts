@@ -32,9 +32,6 @@ export type { SftpChannel } from "../protocol/channel.ts";
 /** The most cancelled requests without an answer, before the server counts as not answering. */
 const MAX_ABANDONED = 4096;
 
-/** A request other than READ. */
-const NO_READ: PendingRead = { length: 0, into: null };
-
 /**
  * Opens a channel in place of one that was lost with its connection; null if there is nothing to open it on. It waits
  * for the connection.
@@ -71,8 +68,8 @@ interface Pending {
   reject(cause: unknown): void;
 }
 
-/** What a request is about, besides its fields. */
-interface Subject {
+/** What a request is about, besides its fields; a READ has a length and memory. */
+interface Subject extends Partial<PendingRead> {
   readonly asked?: Asked | null;
   readonly handle?: OpenHandle | null;
   readonly end?: number;
@@ -81,8 +78,6 @@ interface Subject {
   /** Whether it is part of renewing the session: sent at once, and never again. */
   readonly renews?: boolean;
 }
-
-const NOTHING: Subject = {};
 
 /**
  * The client's end of the protocol: numbers requests, matches answers, and ends once, with one error. Data of
@@ -194,7 +189,7 @@ export class ClientSession {
   ): Promise<A> {
     const encode = (id: number) => [sendable(row.encode(id, value))];
     const asked = { row: row as msg.Row<unknown>, value };
-    return this.#send(call, reply, encode, NO_READ, { asked, handle }) as Promise<A>;
+    return this.#send(call, reply, encode, { asked, handle }) as Promise<A>;
   }
 
   /** Sends a request that is answered by a status alone. */
@@ -281,8 +276,8 @@ export class ClientSession {
     call: Call,
   ): Promise<number> {
     const encode = (id: number) => [msg.Read.encode(id, { handle: file.handle, offset, length })];
-    const subject = { handle: file };
-    return this.#send(call, msg.Data, encode, { length, into }, subject) as Promise<number>;
+    const subject = { length, into, handle: file };
+    return this.#send(call, msg.Data, encode, subject) as Promise<number>;
   }
 
   /**
@@ -298,7 +293,7 @@ export class ClientSession {
   ): Promise<void> {
     const encode = (id: number) => [msg.writeHeader(id, file.handle, offset, data.length), data];
     const end = file.appends ? 0 : offset + data.length;
-    await this.#send(call, msg.Status, encode, NO_READ, { handle: file, end, sent });
+    await this.#send(call, msg.Status, encode, { handle: file, end, sent });
   }
 
   /** Ends the session; requests that are not answered within a moment are rejected. */
@@ -324,8 +319,8 @@ export class ClientSession {
     call: Call,
     reply: msg.Row<unknown>,
     encode: (id: number) => Uint8Array[],
-    { length, into }: PendingRead = NO_READ,
-    { asked = null, handle = null, end = 0, sent, renews = false }: Subject = NOTHING,
+    { length = 0, into = null, asked = null, handle = null, end = 0, sent, renews = false }:
+      Subject,
   ): Promise<unknown> {
     const { signal, timeout = this.#timeout } = call;
     if (this.#cause !== null || this.#closing) return Promise.reject(this.#cause ?? closed());
@@ -581,7 +576,7 @@ export class ClientSession {
     }
     const ask = <Q, A>(row: msg.Row<Q>, value: Q, reply: msg.Row<A>) => {
       const encode = (id: number) => [row.encode(id, value)];
-      return this.#send(call, reply, encode, NO_READ, { renews: true }) as Promise<A>;
+      return this.#send(call, reply, encode, { renews: true }) as Promise<A>;
     };
     try {
       const fields = { path: handle.path, flags: access, attributes: {} };
