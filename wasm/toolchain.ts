@@ -42,7 +42,13 @@ export async function findToolchain(): Promise<Toolchain> {
       bin: "/usr/bin/",
       mode: "force", // see README.md
       arguments: ["-Zbuild-std=std,panic_abort"],
-      flags: [`-Clinker=${linker}`, `--remap-path-prefix=${librarySource}=rust`],
+      // A panic ends in a trap without a text either way: std need not contain what formats one.
+      flags: [
+        "-Zunstable-options",
+        "-Cpanic=immediate-abort",
+        `-Clinker=${linker}`,
+        `--remap-path-prefix=${librarySource}=rust`,
+      ],
       environment: {
         ...environment,
         RUSTC: "/usr/bin/rustc",

@@ -148,7 +148,7 @@ export const USER_KEYS: readonly Algorithm[] = [
   { name: "webauthn-sk-ecdsa-sha2-nistp256@openssh.com", preset: null },
 ];
 
-// CBC is for old peers only, even with the countermeasures that `wasm/src/frame` has.
+// CBC is for old peers only, even with the countermeasures that `wasm/fast/src/frame` has.
 export const CIPHERS: readonly CipherAlgorithm[] = [
   { name: "chacha20-poly1305@openssh.com", aead: true, preset: "strict" },
   { name: "aes128-gcm@openssh.com", aead: true, preset: "strict" },

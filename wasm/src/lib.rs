@@ -1,24 +1,4 @@
-//! The packet core of `@denossh/ssh`: framing, ciphers, MACs and the keys they use never leave
-//! this module. TypeScript hands in bytes and takes payloads out.
+//! The core of `@denossh/ssh` as one module. It only links the two crates that it is made of: what
+//! packets and the usual key exchanges need is compiled for speed, the rest for size.
 
-mod argon2;
-mod bcrypt;
-mod cipher;
-mod equal;
-mod fixed;
-mod frame;
-mod hash;
-mod kdf;
-mod kex;
-mod key_file_cipher;
-mod md5;
-mod memory;
-mod modular;
-mod p521;
-mod pbes2;
-mod random;
-mod rsa;
-mod sign;
-
-#[global_allocator]
-static ALLOCATOR: memory::Wiping = memory::Wiping;
+pub use {denossh_fast as fast, denossh_small as small};

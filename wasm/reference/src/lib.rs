@@ -2,7 +2,7 @@
 //! This module is separate, so that the core that users load contains none of it, and it exports
 //! plain functions, so that it needs no glue. An instance has one key and one buffer.
 
-#[path = "../../src/cipher/poly1305.rs"]
+#[path = "../../fast/src/cipher/poly1305.rs"]
 #[allow(dead_code)]
 mod core_poly1305;
 

@@ -1,4 +1,4 @@
-//! The few vector helpers that the kernels share, and the one place where the two builds differ.
+//! The few vector helpers that the kernels share.
 
 pub use core::arch::wasm32::*;
 
@@ -24,13 +24,11 @@ pub fn xor_at(text: &mut [u8], at: usize, key: v128) {
 }
 
 /// Picks bytes of `table` by `index`, of which all must be below 16: relaxed SIMD leaves open what
-/// others do, and in return it is a single instruction everywhere.
+/// others do, and in return it is a single instruction everywhere. Runtimes without relaxed SIMD get
+/// `i8x16.swizzle` in its place when the module is loaded.
 #[inline(always)]
 pub fn swizzle(table: v128, index: v128) -> v128 {
-    #[cfg(target_feature = "relaxed-simd")]
-    return i8x16_relaxed_swizzle(table, index);
-    #[cfg(not(target_feature = "relaxed-simd"))]
-    return i8x16_swizzle(table, index);
+    i8x16_relaxed_swizzle(table, index)
 }
 
 /// Four vectors of 32-bit words as a 4x4 matrix, rows for columns.

@@ -1,9 +1,9 @@
 //! Ed25519 and ECDSA signatures.
 
 use crate::kex::curve;
-use crate::memory::scrubbed;
 use crate::p521;
-use crate::random::{self, Given};
+use denossh_fast::memory::scrubbed;
+use denossh_fast::random::{self, Given};
 use ring::signature::{self as sig, EcdsaKeyPair, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use wasm_bindgen::prelude::wasm_bindgen;
 

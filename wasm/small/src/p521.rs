@@ -1,7 +1,7 @@
 //! ECDH and ECDSA over P-521 (RFC 5656), which ring does not have.
 
-use crate::hash::Hash;
-use crate::random::Fresh;
+use denossh_fast::hash::Hash;
+use denossh_fast::random::Fresh;
 use p521::ecdsa::signature::hazmat::{PrehashVerifier, RandomizedPrehashSigner};
 use p521::ecdsa::{Signature, SigningKey, VerifyingKey};
 use p521::elliptic_curve::ecdh::diffie_hellman;

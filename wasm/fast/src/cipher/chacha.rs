@@ -110,14 +110,10 @@ fn rotate<const LEFT: u32, const RIGHT: u32>(x: v128) -> v128 {
 
 #[inline(always)]
 fn rotate_16(x: v128, masks: Masks) -> v128 {
-    if cfg!(target_feature = "relaxed-simd") {
-        swizzle(x, masks.by_16)
-    } else {
-        rotate::<16, 16>(x)
-    }
+    swizzle(x, masks.by_16)
 }
 
 #[inline(always)]
 fn rotate_8(x: v128, masks: Masks) -> v128 {
-    if cfg!(target_feature = "relaxed-simd") { swizzle(x, masks.by_8) } else { rotate::<8, 24>(x) }
+    swizzle(x, masks.by_8)
 }

@@ -1,7 +1,7 @@
 //! X25519 and ECDH over the NIST curves.
 
 use crate::p521;
-use crate::random::{self, Given};
+use denossh_fast::random::{self, Given};
 use ring::agreement::{self, Algorithm, EphemeralPrivateKey, UnparsedPublicKey};
 
 pub const X25519: &str = "x25519";

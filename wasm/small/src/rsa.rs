@@ -1,9 +1,9 @@
 //! RSASSA-PKCS1-v1_5 (RFC 8017 §8.2), as RFC 8332 uses it.
 
-use crate::hash::Hash;
-use crate::memory::scrubbed;
 use crate::modular::{Modulus, combine, less_one, reduce};
-use crate::random::Given;
+use denossh_fast::hash::Hash;
+use denossh_fast::memory::scrubbed;
+use denossh_fast::random::Given;
 use ring::rsa::{KeyPair, KeyPairComponents, PublicKeyComponents};
 use ring::signature as sig;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -168,6 +168,7 @@ fn sign_plainly(
 ) -> Option<Vec<u8>> {
     let (by_p, by_q) = (Modulus::new(p)?, Modulus::new(q)?);
     let (x, y) = (by_p.power(encoded, dp), by_q.power(encoded, dq));
-    let signature = combine((&by_p, &x), (q, &y), iqmp, n.len());
-    (Modulus::public(n)?.power(&signature, e) == encoded).then_some(signature)
+    let by_n = Modulus::public(n)?;
+    let signature = combine(&by_n, (&by_p, &x), (q, &y), iqmp);
+    (by_n.power(&signature, e) == encoded).then_some(signature)
 }

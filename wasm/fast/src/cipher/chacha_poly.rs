@@ -73,6 +73,7 @@ impl ChaChaPoly {
     }
 
     /// The same without a packet_length, as OpenSSH encrypts private keys: sequence number 0.
+    #[inline(never)]
     pub fn bare_xor(&mut self, text: &mut [u8]) {
         self.prepare(0);
         let (head, rest) = text.split_at_mut(HEAD_TEXT.min(text.len()));
@@ -80,6 +81,7 @@ impl ChaChaPoly {
         self.xor_tail(self.text, rest);
     }
 
+    #[inline(never)]
     pub fn bare_tag(&mut self, text: &[u8]) -> [u8; 16] {
         self.prepare(0);
         let poly = self.mac();

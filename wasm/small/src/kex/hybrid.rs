@@ -2,13 +2,9 @@
 //! curve.
 
 use super::curve::{self, NISTP256, X25519, X25519_SIZE};
-use crate::hash::Hash;
-use crate::memory::scrubbed;
-use crate::random::{self, Fresh};
-use ml_kem::kem::{Decapsulate, KeyExport};
-use ml_kem::{Key, Seed, ml_kem_768 as mlkem};
-use sntrup::{Sntrup761, sntrup761};
-use wasm_bindgen::prelude::wasm_bindgen;
+use denossh_fast::hash::Hash;
+use denossh_fast::kem;
+use denossh_fast::random;
 
 #[derive(Clone, Copy)]
 enum Kem {
@@ -57,12 +53,9 @@ impl Hybrid {
         let (key, public) = match self.kem {
             Kem::MlKem768 => {
                 let seed = random::bytes::<64>();
-                (seed.to_vec(), encapsulation_key(&seed)?)
+                (seed.to_vec(), kem::encapsulation_key(&seed)?)
             }
-            Kem::Sntrup761 => {
-                let (public, key) = Sntrup761::generate_key(&mut Fresh);
-                (key.as_ref().to_vec(), public.as_ref().to_vec())
-            }
+            Kem::Sntrup761 => kem::sntrup761_generate(),
         };
         Some((key, scalar, [public, point].concat()))
     }
@@ -71,8 +64,8 @@ impl Hybrid {
         let (ciphertext, point) = self.split(peer, self.sizes().1)?;
         let classical = curve::agree(self.curve, scalar, point)?;
         let post_quantum = match self.kem {
-            Kem::MlKem768 => mlkem_decapsulate(key, ciphertext)?,
-            Kem::Sntrup761 => sntrup761_decapsulate(key, ciphertext)?,
+            Kem::MlKem768 => kem::mlkem_decapsulate(key, ciphertext)?,
+            Kem::Sntrup761 => kem::sntrup761_decapsulate(key, ciphertext)?,
         };
         Some(self.combine(&post_quantum, &classical))
     }
@@ -82,12 +75,8 @@ impl Hybrid {
         let (scalar, ours) = curve::generate(self.curve)?;
         let classical = curve::agree(self.curve, &scalar, point)?;
         let both = match self.kem {
-            Kem::MlKem768 => mlkem_encapsulate(public, &random::bytes::<32>())?,
-            Kem::Sntrup761 => {
-                let key = sntrup761::EncapsulationKey::try_from(public).ok()?;
-                let (ciphertext, secret) = key.encapsulate(&mut Fresh);
-                [ciphertext.as_ref(), secret.as_ref()].concat()
-            }
+            Kem::MlKem768 => kem::mlkem_encapsulate(public, &random::bytes::<32>())?,
+            Kem::Sntrup761 => kem::sntrup761_encapsulate(public)?,
         };
         let (ciphertext, post_quantum) = both.split_at(self.sizes().1);
         Some([ciphertext, ours.as_slice(), &self.combine(post_quantum, &classical)].concat())
@@ -97,36 +86,4 @@ impl Hybrid {
     fn split(self, peer: &[u8], kem: usize) -> Option<(&[u8], &[u8])> {
         (peer.len() == kem + self.point).then(|| peer.split_at(kem))
     }
-}
-
-#[wasm_bindgen]
-pub fn encapsulation_key(seed: &[u8]) -> Option<Vec<u8>> {
-    let seed = Seed::try_from(seed).ok()?;
-    let key = mlkem::DecapsulationKey::from_seed(seed);
-    Some(key.encapsulation_key().to_bytes().to_vec())
-}
-
-/// Ciphertext, then shared secret. None if the key has coefficients out of range (FIPS 203 §7.2).
-#[wasm_bindgen]
-pub fn mlkem_encapsulate(key: &[u8], random: &[u8]) -> Option<Vec<u8>> {
-    let key = Key::<mlkem::EncapsulationKey>::try_from(key).ok()?;
-    let random = ml_kem::B32::try_from(random).ok()?;
-    let key = mlkem::EncapsulationKey::new(&key).ok()?;
-    let (ciphertext, secret) = key.encapsulate_deterministic(&random);
-    Some([ciphertext.as_slice(), secret.as_slice()].concat())
-}
-
-#[wasm_bindgen]
-pub fn mlkem_decapsulate(seed: &[u8], ciphertext: &[u8]) -> Option<Vec<u8>> {
-    let key = mlkem::DecapsulationKey::from_seed(Seed::try_from(seed).ok()?);
-    let ciphertext = mlkem::Ciphertext::try_from(ciphertext).ok()?;
-    Some(key.decapsulate(&ciphertext).to_vec())
-}
-
-/// For published vectors; a ciphertext that is not the key's gives a secret nobody knows.
-#[wasm_bindgen]
-pub fn sntrup761_decapsulate(key: &[u8], ciphertext: &[u8]) -> Option<Vec<u8>> {
-    let key = sntrup761::DecapsulationKey::try_from(key).ok()?;
-    let ciphertext = sntrup761::Ciphertext::try_from(ciphertext).ok()?;
-    scrubbed(|| Some(key.decapsulate(&ciphertext).as_ref().to_vec()))
 }

@@ -1,12 +1,12 @@
 //! Ciphers for private keys in files: one call, the whole input, no padding.
 
-use crate::cipher::aes::Aes;
-use crate::cipher::aes_counter;
-use crate::cipher::cbc::Cbc;
-use crate::cipher::chacha_poly::ChaChaPoly;
-use crate::cipher::gcm::AesGcm;
-use crate::equal::equal;
-use crate::memory::scrubbed;
+use denossh_fast::cipher::aes::Aes;
+use denossh_fast::cipher::aes_counter;
+use denossh_fast::cipher::cbc::Cbc;
+use denossh_fast::cipher::chacha_poly::ChaChaPoly;
+use denossh_fast::cipher::gcm::AesGcm;
+use denossh_fast::equal::equal;
+use denossh_fast::memory::scrubbed;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// For AEAD ciphers the tag is appended (`seal`) or expected after the data (`open`). None for a

@@ -4,7 +4,7 @@ pub mod curve;
 mod group;
 mod hybrid;
 
-use crate::memory::scrubbed;
+use denossh_fast::memory::scrubbed;
 use group::Group;
 use hybrid::Hybrid;
 use wasm_bindgen::prelude::wasm_bindgen;

@@ -1,11 +1,11 @@
 //! What PKCS#8 derives keys from passphrases with (RFC 8018 §5.2, RFC 7914).
 
-use crate::hash::{Hash, Hmac};
-use crate::memory::scrubbed;
+use denossh_fast::hash::{Hash, Hmac};
+use denossh_fast::memory::scrubbed;
+use denossh_fast::scrypt::derive;
 use ring::pbkdf2::{
     Algorithm, PBKDF2_HMAC_SHA1, PBKDF2_HMAC_SHA256, PBKDF2_HMAC_SHA384, PBKDF2_HMAC_SHA512,
 };
-use scrypt::Params;
 use std::num::NonZeroU32;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -68,12 +68,12 @@ pub fn scrypt(
     parallelism: u32,
     length: usize,
 ) -> Option<Vec<u8>> {
-    let parameters = Params::new(log_n, block_size, parallelism).ok()?;
     let blocks = 1usize.checked_shl(log_n.into())?.checked_add(parallelism as usize)?;
     let needed = blocks.checked_mul(128)?.checked_mul(block_size as usize)?;
     // Running out of memory would end the module; what can be had now can be had in a moment.
     Vec::<u8>::new().try_reserve_exact(needed.checked_add(needed / 8)?).ok()?;
     let mut key = vec![0; length];
-    scrubbed(|| scrypt::scrypt(passphrase, salt, &parameters, &mut key)).ok()?;
+    let costs = (log_n, block_size, parallelism);
+    scrubbed(|| derive(passphrase, salt, costs, &mut key))?;
     Some(key)
 }

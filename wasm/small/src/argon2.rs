@@ -1,7 +1,7 @@
 //! Argon2 (RFC 9106), which PuTTY encrypts private keys with.
 
-use crate::memory::scrubbed;
 use argon2::{Algorithm, Argon2, Params, Version};
+use denossh_fast::memory::scrubbed;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// None for an unknown variant, parameters out of range, or more memory than there is.

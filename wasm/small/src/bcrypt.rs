@@ -1,8 +1,8 @@
 //! bcrypt_pbkdf, which OpenSSH encrypts private keys with.
 
-use crate::hash::Hash;
-use crate::memory::scrubbed;
 use blowfish::Blowfish;
+use denossh_fast::hash::Hash;
+use denossh_fast::memory::scrubbed;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 const BLOCK: usize = 32;

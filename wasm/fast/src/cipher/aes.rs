@@ -2,6 +2,7 @@
 
 use super::aes_tables::{self as tables, CONSTANT, Table, to_tower};
 use super::simd::*;
+use ::aes::Block;
 use ::aes::cipher::{BlockDecrypt, KeyInit};
 
 /// Blocks that are encrypted side by side, to keep the execution units busy.
@@ -196,11 +197,18 @@ impl Aes {
     }
 
     pub fn cbc_decrypt(&self, iv: &mut [u8; BLOCK], data: &mut [u8]) {
-        for block in data.as_chunks_mut::<BLOCK>().0 {
-            let cipher = *block;
-            self.inverse.decrypt(block);
-            xor_at(block, 0, load(iv, 0));
-            *iv = cipher;
+        for text in data.chunks_mut(2 * BLOCK) {
+            let mut blocks = [Block::default(); 2];
+            let opened = &mut blocks[..text.len() / BLOCK];
+            for (opened, cipher) in opened.iter_mut().zip(text.as_chunks::<BLOCK>().0) {
+                opened.copy_from_slice(cipher);
+            }
+            self.inverse.decrypt(opened);
+            for (opened, block) in opened.iter().zip(text.as_chunks_mut::<BLOCK>().0) {
+                let plain = v128_xor(load(opened, 0), load(iv, 0));
+                *iv = *block;
+                store(block, 0, plain);
+            }
         }
     }
 }
@@ -257,12 +265,12 @@ impl Inverse {
         }
     }
 
-    fn decrypt(&self, block: &mut [u8; BLOCK]) {
-        let block = block.into();
+    /// Two blocks take no longer than one.
+    fn decrypt(&self, blocks: &mut [Block]) {
         match self {
-            Inverse::Aes128(aes) => aes.decrypt_block(block),
-            Inverse::Aes192(aes) => aes.decrypt_block(block),
-            Inverse::Aes256(aes) => aes.decrypt_block(block),
+            Inverse::Aes128(aes) => aes.decrypt_blocks(blocks),
+            Inverse::Aes192(aes) => aes.decrypt_blocks(blocks),
+            Inverse::Aes256(aes) => aes.decrypt_blocks(blocks),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Diffie-Hellman modulo a safe prime (RFC 4253 §8, RFC 4419).
 
 use crate::modular::Modulus;
-use crate::random;
+use denossh_fast::random;
 
 /// Bytes of a private exponent: the 400 bits that RFC 7919 §5.2 asks for with a prime of 8192.
 const EXPONENT: usize = 50;

@@ -2,7 +2,7 @@
 //! secret, time depends on their lengths only.
 
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
-use crypto_bigint::{BoxedUint, ConcatenatingMul, NonZero, Odd};
+use crypto_bigint::{BoxedUint, NonZero, Odd};
 
 /// A modulus that is odd, prepared for powers.
 pub struct Modulus {
@@ -55,19 +55,18 @@ pub fn less_one(odd: &[u8]) -> Vec<u8> {
     even
 }
 
-/// The number below `p q` that is `(x, y)` modulo `(p, q)`, where `inverse` is 1/q mod p (RFC 8017
-/// §5.1.2); `length` bytes of it.
+/// The number below `n` = `p q` that is `(x, y)` modulo `(p, q)`, where `inverse` is 1/q mod p (RFC 8017
+/// §5.1.2); as long as `n`.
 pub fn combine(
+    n: &Modulus,
     (p, x): (&Modulus, &[u8]),
     (q, y): (&[u8], &[u8]),
     inverse: &[u8],
-    length: usize,
 ) -> Vec<u8> {
     let difference = p.residue(x).sub(&p.residue(y));
-    let multiple = difference.mul(&p.residue(inverse)).retrieve();
-    let product = multiple.concatenating_mul(read(q, q.len()));
-    let sum = product.wrapping_add(read(y, y.len()));
-    write(&sum, length)
+    let multiple = p.write(difference.mul(&p.residue(inverse)));
+    // The sum is below n: to reduce it by n changes nothing.
+    n.write(n.residue(q).mul(&n.residue(&multiple)).add(&n.residue(y)))
 }
 
 fn read(number: &[u8], bytes: usize) -> BoxedUint {

@@ -1,0 +1,48 @@
+/** What a bundler takes in with an entrypoint: the core once, and no more of it than there is now. */
+import { assertEquals } from "@std/assert";
+import { coreBytes } from "../lib/crypto/core_module.ts";
+import { importsOf } from "./support/sources.ts";
+
+const ROOT = new URL("../", import.meta.url);
+const ENTRYPOINTS = ["mod.ts", "lib/keys/mod.ts", "lib/server/mod.ts"];
+/** In bytes, of generated text: a core that grows by a tenth is noticed. */
+const CORE_LIMIT = 320_000;
+
+for (const entrypoint of ENTRYPOINTS) {
+  Deno.test(`A bundle of ${entrypoint} has the core once`, async () => {
+    const core = [...await reachable(entrypoint)].filter(([path]) => path.startsWith("wasm/"));
+    assertEquals(core.map(([path]) => path).sort(), ["wasm/pkg/core.js", "wasm/pkg/module.ts"]);
+    const bytes = core.reduce((sum, [, { length }]) => sum + length, 0);
+    assertEquals(bytes < CORE_LIMIT, true, `${bytes} bytes`);
+  });
+}
+
+Deno.test("The core for runtimes without relaxed SIMD differs in the swizzles only", async () => {
+  const [relaxed, plain] = [await coreBytes("relaxed"), await coreBytes("simd128")];
+  assertEquals(plain.length, relaxed.length);
+  assertEquals(WebAssembly.validate(plain), true);
+  const different: string[] = [];
+  for (let at = 0; at < plain.length; at++) {
+    if (plain[at] === relaxed[at]) continue;
+    const [was, is] = [relaxed, plain].map((wasm) => wasm.subarray(at - 1, at + 2).join(" "));
+    different.push(`${was} to ${is}`);
+    at++; // the second byte that differs belongs to the same instruction
+  }
+  assertEquals(new Set(different), new Set(["253 128 2 to 253 142 0"]));
+  assertEquals(different.length > 1000, true, `${different.length} swizzles`);
+});
+
+/** The files that an entrypoint loads, with their texts. */
+async function reachable(entrypoint: string): Promise<Map<string, string>> {
+  const texts = new Map<string, string>([[entrypoint, ""]]);
+  // The map grows while it is walked.
+  for (const path of texts.keys()) {
+    const text = await Deno.readTextFile(new URL(path, ROOT));
+    texts.set(path, text);
+    if (path.startsWith("wasm/")) continue;
+    for (const target of importsOf(path, text)) {
+      if (/^(lib|wasm)\//.test(target) && !texts.has(target)) texts.set(target, "");
+    }
+  }
+  return texts;
+}
