@@ -198,7 +198,6 @@ export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembl
 
 export interface InitOutput {
     readonly memory: WebAssembly.Memory;
-    readonly ring_core_0_17_14__bn_mul_mont: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly __getrandom_custom: (a: number, b: number) => number;
     readonly __wbg_initiator_free: (a: number, b: number) => void;
     readonly __wbg_opener_free: (a: number, b: number) => void;
@@ -252,10 +251,11 @@ export interface InitOutput {
     readonly verify_ecdsa: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => number;
     readonly verify_ed25519: (a: number, b: number, c: number, d: number, e: number, f: number) => number;
     readonly verify_rsa: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => number;
+    readonly ring_core_0_17_14__bn_mul_mont: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly __wbindgen_externrefs: WebAssembly.Table;
-    readonly __wbindgen_export: (a: number, b: number) => number;
-    readonly __wbindgen_export2: (a: number, b: number, c: number, d: number) => number;
-    readonly __wbindgen_export3: (a: number, b: number, c: number) => void;
+    readonly __wbindgen_malloc: (a: number, b: number) => number;
+    readonly __wbindgen_realloc: (a: number, b: number, c: number, d: number) => number;
+    readonly __wbindgen_free: (a: number, b: number, c: number) => void;
     readonly __wbindgen_start: () => void;
 }
 

@@ -27,13 +27,13 @@ export class Initiator {
      * @returns {Uint8Array | undefined}
      */
     finish(peer) {
-        const ptr0 = passArray8ToWasm0(peer, wasm.__wbindgen_export);
+        const ptr0 = passArray8ToWasm0(peer, wasm.__wbindgen_malloc);
         const len0 = WASM_VECTOR_LEN;
         const ret = wasm.initiator_finish(this.__wbg_ptr, ptr0, len0);
         let v2;
         if (ret[0] !== 0) {
             v2 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-            wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+            wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
         }
         return v2;
     }
@@ -43,7 +43,7 @@ export class Initiator {
     public_value() {
         const ret = wasm.initiator_public_value(this.__wbg_ptr);
         var v1 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
         return v1;
     }
     /**
@@ -52,7 +52,7 @@ export class Initiator {
      * @returns {Initiator | undefined}
      */
     static start(name) {
-        const ptr0 = passStringToWasm0(name, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+        const ptr0 = passStringToWasm0(name, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
         const len0 = WASM_VECTOR_LEN;
         const ret = wasm.initiator_start(ptr0, len0);
         return ret === 0 ? undefined : Initiator.__wrap(ret);
@@ -66,13 +66,13 @@ export class Initiator {
     static start_in_group(prime, generator) {
         let ptr0, len0, ptr1, len1;
         try {
-            ptr0 = passArray8ToWasm0(prime, wasm.__wbindgen_export);
+            ptr0 = passArray8ToWasm0(prime, wasm.__wbindgen_malloc);
             len0 = WASM_VECTOR_LEN;
-            ptr1 = passArray8ToWasm0(generator, wasm.__wbindgen_export);
+            ptr1 = passArray8ToWasm0(generator, wasm.__wbindgen_malloc);
             len1 = WASM_VECTOR_LEN;
         } catch (e) {
-            if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-            if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+            if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+            if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
             throw e;
         }
         const ret = wasm.initiator_start_in_group(ptr0, len0, ptr1, len1);
@@ -152,28 +152,28 @@ export class Opener {
         const val9 = +reset;
         let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, ptr5, len5, ptr6, len6;
         try {
-            ptr0 = passStringToWasm0(cipher, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            ptr0 = passStringToWasm0(cipher, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len0 = WASM_VECTOR_LEN;
-            ptr1 = passStringToWasm0(mac, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            ptr1 = passStringToWasm0(mac, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len1 = WASM_VECTOR_LEN;
-            ptr2 = passStringToWasm0(compression, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            ptr2 = passStringToWasm0(compression, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len2 = WASM_VECTOR_LEN;
-            ptr3 = passStringToWasm0(hash, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            ptr3 = passStringToWasm0(hash, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len3 = WASM_VECTOR_LEN;
-            ptr4 = passArray8ToWasm0(secret, wasm.__wbindgen_export);
+            ptr4 = passArray8ToWasm0(secret, wasm.__wbindgen_malloc);
             len4 = WASM_VECTOR_LEN;
-            ptr5 = passArray8ToWasm0(exchange_hash, wasm.__wbindgen_export);
+            ptr5 = passArray8ToWasm0(exchange_hash, wasm.__wbindgen_malloc);
             len5 = WASM_VECTOR_LEN;
-            ptr6 = passArray8ToWasm0(session_id, wasm.__wbindgen_export);
+            ptr6 = passArray8ToWasm0(session_id, wasm.__wbindgen_malloc);
             len6 = WASM_VECTOR_LEN;
         } catch (e) {
-            if (ptr6) { wasm.__wbindgen_export3(ptr6, len6 * 1, 1); }
-            if (ptr5) { wasm.__wbindgen_export3(ptr5, len5 * 1, 1); }
-            if (ptr4) { wasm.__wbindgen_export3(ptr4, len4 * 1, 1); }
-            if (ptr3) { wasm.__wbindgen_export3(ptr3, len3 * 1, 1); }
-            if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-            if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-            if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+            if (ptr6) { wasm.__wbindgen_free(ptr6, len6 * 1, 1); }
+            if (ptr5) { wasm.__wbindgen_free(ptr5, len5 * 1, 1); }
+            if (ptr4) { wasm.__wbindgen_free(ptr4, len4 * 1, 1); }
+            if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
+            if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+            if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+            if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
             throw e;
         }
         const ret = wasm.opener_rekey(this.__wbg_ptr, ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, ptr5, len5, ptr6, len6, val8, val9);
@@ -204,22 +204,22 @@ export class Opener {
         const val6 = +sequence;
         let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4;
         try {
-            ptr0 = passStringToWasm0(cipher, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            ptr0 = passStringToWasm0(cipher, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len0 = WASM_VECTOR_LEN;
-            ptr1 = passStringToWasm0(mac, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            ptr1 = passStringToWasm0(mac, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len1 = WASM_VECTOR_LEN;
-            ptr2 = passArray8ToWasm0(key, wasm.__wbindgen_export);
+            ptr2 = passArray8ToWasm0(key, wasm.__wbindgen_malloc);
             len2 = WASM_VECTOR_LEN;
-            ptr3 = passArray8ToWasm0(iv, wasm.__wbindgen_export);
+            ptr3 = passArray8ToWasm0(iv, wasm.__wbindgen_malloc);
             len3 = WASM_VECTOR_LEN;
-            ptr4 = passArray8ToWasm0(mac_key, wasm.__wbindgen_export);
+            ptr4 = passArray8ToWasm0(mac_key, wasm.__wbindgen_malloc);
             len4 = WASM_VECTOR_LEN;
         } catch (e) {
-            if (ptr4) { wasm.__wbindgen_export3(ptr4, len4 * 1, 1); }
-            if (ptr3) { wasm.__wbindgen_export3(ptr3, len3 * 1, 1); }
-            if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-            if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-            if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+            if (ptr4) { wasm.__wbindgen_free(ptr4, len4 * 1, 1); }
+            if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
+            if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+            if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+            if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
             throw e;
         }
         const ret = wasm.opener_set_keys(this.__wbg_ptr, ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, val6);
@@ -293,28 +293,28 @@ export class Sealer {
         const val9 = +reset;
         let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, ptr5, len5, ptr6, len6;
         try {
-            ptr0 = passStringToWasm0(cipher, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            ptr0 = passStringToWasm0(cipher, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len0 = WASM_VECTOR_LEN;
-            ptr1 = passStringToWasm0(mac, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            ptr1 = passStringToWasm0(mac, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len1 = WASM_VECTOR_LEN;
-            ptr2 = passStringToWasm0(compression, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            ptr2 = passStringToWasm0(compression, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len2 = WASM_VECTOR_LEN;
-            ptr3 = passStringToWasm0(hash, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            ptr3 = passStringToWasm0(hash, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len3 = WASM_VECTOR_LEN;
-            ptr4 = passArray8ToWasm0(secret, wasm.__wbindgen_export);
+            ptr4 = passArray8ToWasm0(secret, wasm.__wbindgen_malloc);
             len4 = WASM_VECTOR_LEN;
-            ptr5 = passArray8ToWasm0(exchange_hash, wasm.__wbindgen_export);
+            ptr5 = passArray8ToWasm0(exchange_hash, wasm.__wbindgen_malloc);
             len5 = WASM_VECTOR_LEN;
-            ptr6 = passArray8ToWasm0(session_id, wasm.__wbindgen_export);
+            ptr6 = passArray8ToWasm0(session_id, wasm.__wbindgen_malloc);
             len6 = WASM_VECTOR_LEN;
         } catch (e) {
-            if (ptr6) { wasm.__wbindgen_export3(ptr6, len6 * 1, 1); }
-            if (ptr5) { wasm.__wbindgen_export3(ptr5, len5 * 1, 1); }
-            if (ptr4) { wasm.__wbindgen_export3(ptr4, len4 * 1, 1); }
-            if (ptr3) { wasm.__wbindgen_export3(ptr3, len3 * 1, 1); }
-            if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-            if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-            if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+            if (ptr6) { wasm.__wbindgen_free(ptr6, len6 * 1, 1); }
+            if (ptr5) { wasm.__wbindgen_free(ptr5, len5 * 1, 1); }
+            if (ptr4) { wasm.__wbindgen_free(ptr4, len4 * 1, 1); }
+            if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
+            if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+            if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+            if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
             throw e;
         }
         const ret = wasm.sealer_rekey(this.__wbg_ptr, ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, ptr5, len5, ptr6, len6, val8, val9);
@@ -366,22 +366,22 @@ export class Sealer {
         const val6 = +sequence;
         let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4;
         try {
-            ptr0 = passStringToWasm0(cipher, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            ptr0 = passStringToWasm0(cipher, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len0 = WASM_VECTOR_LEN;
-            ptr1 = passStringToWasm0(mac, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            ptr1 = passStringToWasm0(mac, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len1 = WASM_VECTOR_LEN;
-            ptr2 = passArray8ToWasm0(key, wasm.__wbindgen_export);
+            ptr2 = passArray8ToWasm0(key, wasm.__wbindgen_malloc);
             len2 = WASM_VECTOR_LEN;
-            ptr3 = passArray8ToWasm0(iv, wasm.__wbindgen_export);
+            ptr3 = passArray8ToWasm0(iv, wasm.__wbindgen_malloc);
             len3 = WASM_VECTOR_LEN;
-            ptr4 = passArray8ToWasm0(mac_key, wasm.__wbindgen_export);
+            ptr4 = passArray8ToWasm0(mac_key, wasm.__wbindgen_malloc);
             len4 = WASM_VECTOR_LEN;
         } catch (e) {
-            if (ptr4) { wasm.__wbindgen_export3(ptr4, len4 * 1, 1); }
-            if (ptr3) { wasm.__wbindgen_export3(ptr3, len3 * 1, 1); }
-            if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-            if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-            if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+            if (ptr4) { wasm.__wbindgen_free(ptr4, len4 * 1, 1); }
+            if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
+            if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+            if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+            if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
             throw e;
         }
         const ret = wasm.sealer_set_keys(this.__wbg_ptr, ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, val6);
@@ -408,23 +408,23 @@ if (Symbol.dispose) Sealer.prototype[Symbol.dispose] = Sealer.prototype.free;
 export function agree(name, scalar, peer) {
     let ptr0, len0, ptr1, len1, ptr2, len2;
     try {
-        ptr0 = passStringToWasm0(name, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+        ptr0 = passStringToWasm0(name, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(scalar, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(scalar, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
-        ptr2 = passArray8ToWasm0(peer, wasm.__wbindgen_export);
+        ptr2 = passArray8ToWasm0(peer, wasm.__wbindgen_malloc);
         len2 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.agree(ptr0, len0, ptr1, len1, ptr2, len2);
     let v4;
     if (ret[0] !== 0) {
         v4 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v4;
 }
@@ -447,23 +447,23 @@ export function argon2(variant, passphrase, salt, memory_kib, passes, parallelis
     const val7 = +length;
     let ptr0, len0, ptr1, len1, ptr2, len2;
     try {
-        ptr0 = passStringToWasm0(variant, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+        ptr0 = passStringToWasm0(variant, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(passphrase, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(passphrase, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
-        ptr2 = passArray8ToWasm0(salt, wasm.__wbindgen_export);
+        ptr2 = passArray8ToWasm0(salt, wasm.__wbindgen_malloc);
         len2 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.argon2(ptr0, len0, ptr1, len1, ptr2, len2, val4, val5, val6, val7);
     let v8;
     if (ret[0] !== 0) {
         v8 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v8;
 }
@@ -481,20 +481,20 @@ export function bcrypt_pbkdf(passphrase, salt, rounds, length) {
     const val4 = +length;
     let ptr0, len0, ptr1, len1;
     try {
-        ptr0 = passArray8ToWasm0(passphrase, wasm.__wbindgen_export);
+        ptr0 = passArray8ToWasm0(passphrase, wasm.__wbindgen_malloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(salt, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(salt, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.bcrypt_pbkdf(ptr0, len0, ptr1, len1, val3, val4);
     let v5;
     if (ret[0] !== 0) {
         v5 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v5;
 }
@@ -513,26 +513,26 @@ export function crypt(cipher, key, iv, data, seal) {
     const val5 = +seal;
     let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3;
     try {
-        ptr0 = passStringToWasm0(cipher, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+        ptr0 = passStringToWasm0(cipher, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(key, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(key, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
-        ptr2 = passArray8ToWasm0(iv, wasm.__wbindgen_export);
+        ptr2 = passArray8ToWasm0(iv, wasm.__wbindgen_malloc);
         len2 = WASM_VECTOR_LEN;
-        ptr3 = passArray8ToWasm0(data, wasm.__wbindgen_export);
+        ptr3 = passArray8ToWasm0(data, wasm.__wbindgen_malloc);
         len3 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr3) { wasm.__wbindgen_export3(ptr3, len3 * 1, 1); }
-        if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.crypt(ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, val5);
     let v6;
     if (ret[0] !== 0) {
         v6 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v6;
 }
@@ -545,20 +545,20 @@ export function crypt(cipher, key, iv, data, seal) {
 export function digest(hash, data) {
     let ptr0, len0, ptr1, len1;
     try {
-        ptr0 = passStringToWasm0(hash, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+        ptr0 = passStringToWasm0(hash, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(data, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(data, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.digest(ptr0, len0, ptr1, len1);
     let v3;
     if (ret[0] !== 0) {
         v3 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v3;
 }
@@ -571,20 +571,20 @@ export function digest(hash, data) {
 export function ecdsa_public_key(curve, scalar) {
     let ptr0, len0, ptr1, len1;
     try {
-        ptr0 = passStringToWasm0(curve, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+        ptr0 = passStringToWasm0(curve, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(scalar, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(scalar, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.ecdsa_public_key(ptr0, len0, ptr1, len1);
     let v3;
     if (ret[0] !== 0) {
         v3 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v3;
 }
@@ -594,13 +594,13 @@ export function ecdsa_public_key(curve, scalar) {
  * @returns {Uint8Array | undefined}
  */
 export function ed25519_public_key(seed) {
-    const ptr0 = passArray8ToWasm0(seed, wasm.__wbindgen_export);
+    const ptr0 = passArray8ToWasm0(seed, wasm.__wbindgen_malloc);
     const len0 = WASM_VECTOR_LEN;
     const ret = wasm.ed25519_public_key(ptr0, len0);
     let v2;
     if (ret[0] !== 0) {
         v2 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v2;
 }
@@ -610,13 +610,13 @@ export function ed25519_public_key(seed) {
  * @returns {Uint8Array | undefined}
  */
 export function encapsulation_key(seed) {
-    const ptr0 = passArray8ToWasm0(seed, wasm.__wbindgen_export);
+    const ptr0 = passArray8ToWasm0(seed, wasm.__wbindgen_malloc);
     const len0 = WASM_VECTOR_LEN;
     const ret = wasm.encapsulation_key(ptr0, len0);
     let v2;
     if (ret[0] !== 0) {
         v2 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v2;
 }
@@ -630,13 +630,13 @@ export function encapsulation_key(seed) {
 export function equal(a, b) {
     let ptr0, len0, ptr1, len1;
     try {
-        ptr0 = passArray8ToWasm0(a, wasm.__wbindgen_export);
+        ptr0 = passArray8ToWasm0(a, wasm.__wbindgen_malloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(b, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(b, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.equal(ptr0, len0, ptr1, len1);
@@ -649,13 +649,13 @@ export function equal(a, b) {
  * @returns {Uint8Array | undefined}
  */
 export function generate_ecdsa(curve) {
-    const ptr0 = passStringToWasm0(curve, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+    const ptr0 = passStringToWasm0(curve, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
     const len0 = WASM_VECTOR_LEN;
     const ret = wasm.generate_ecdsa(ptr0, len0);
     let v2;
     if (ret[0] !== 0) {
         v2 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v2;
 }
@@ -669,23 +669,23 @@ export function generate_ecdsa(curve) {
 export function hmac(hash, key, data) {
     let ptr0, len0, ptr1, len1, ptr2, len2;
     try {
-        ptr0 = passStringToWasm0(hash, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+        ptr0 = passStringToWasm0(hash, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(key, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(key, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
-        ptr2 = passArray8ToWasm0(data, wasm.__wbindgen_export);
+        ptr2 = passArray8ToWasm0(data, wasm.__wbindgen_malloc);
         len2 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.hmac(ptr0, len0, ptr1, len1, ptr2, len2);
     let v4;
     if (ret[0] !== 0) {
         v4 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v4;
 }
@@ -695,11 +695,11 @@ export function hmac(hash, key, data) {
  * @returns {Uint8Array}
  */
 export function md5(data) {
-    const ptr0 = passArray8ToWasm0(data, wasm.__wbindgen_export);
+    const ptr0 = passArray8ToWasm0(data, wasm.__wbindgen_malloc);
     const len0 = WASM_VECTOR_LEN;
     const ret = wasm.md5(ptr0, len0);
     var v2 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-    wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+    wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     return v2;
 }
 
@@ -711,20 +711,20 @@ export function md5(data) {
 export function mlkem_decapsulate(seed, ciphertext) {
     let ptr0, len0, ptr1, len1;
     try {
-        ptr0 = passArray8ToWasm0(seed, wasm.__wbindgen_export);
+        ptr0 = passArray8ToWasm0(seed, wasm.__wbindgen_malloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(ciphertext, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(ciphertext, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.mlkem_decapsulate(ptr0, len0, ptr1, len1);
     let v3;
     if (ret[0] !== 0) {
         v3 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v3;
 }
@@ -738,20 +738,20 @@ export function mlkem_decapsulate(seed, ciphertext) {
 export function mlkem_encapsulate(key, random) {
     let ptr0, len0, ptr1, len1;
     try {
-        ptr0 = passArray8ToWasm0(key, wasm.__wbindgen_export);
+        ptr0 = passArray8ToWasm0(key, wasm.__wbindgen_malloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(random, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(random, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.mlkem_encapsulate(ptr0, len0, ptr1, len1);
     let v3;
     if (ret[0] !== 0) {
         v3 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v3;
 }
@@ -770,23 +770,23 @@ export function pbkdf2(hash, passphrase, salt, iterations, length) {
     const val5 = +length;
     let ptr0, len0, ptr1, len1, ptr2, len2;
     try {
-        ptr0 = passStringToWasm0(hash, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+        ptr0 = passStringToWasm0(hash, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(passphrase, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(passphrase, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
-        ptr2 = passArray8ToWasm0(salt, wasm.__wbindgen_export);
+        ptr2 = passArray8ToWasm0(salt, wasm.__wbindgen_malloc);
         len2 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.pbkdf2(ptr0, len0, ptr1, len1, ptr2, len2, val4, val5);
     let v6;
     if (ret[0] !== 0) {
         v6 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v6;
 }
@@ -800,20 +800,20 @@ export function pbkdf2(hash, passphrase, salt, iterations, length) {
 export function respond(name, peer) {
     let ptr0, len0, ptr1, len1;
     try {
-        ptr0 = passStringToWasm0(name, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+        ptr0 = passStringToWasm0(name, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(peer, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(peer, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.respond(ptr0, len0, ptr1, len1);
     let v3;
     if (ret[0] !== 0) {
         v3 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v3;
 }
@@ -828,23 +828,23 @@ export function respond(name, peer) {
 export function respond_in_group(prime, generator, peer) {
     let ptr0, len0, ptr1, len1, ptr2, len2;
     try {
-        ptr0 = passArray8ToWasm0(prime, wasm.__wbindgen_export);
+        ptr0 = passArray8ToWasm0(prime, wasm.__wbindgen_malloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(generator, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(generator, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
-        ptr2 = passArray8ToWasm0(peer, wasm.__wbindgen_export);
+        ptr2 = passArray8ToWasm0(peer, wasm.__wbindgen_malloc);
         len2 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.respond_in_group(ptr0, len0, ptr1, len1, ptr2, len2);
     let v4;
     if (ret[0] !== 0) {
         v4 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v4;
 }
@@ -866,20 +866,20 @@ export function scrypt(passphrase, salt, log_n, block_size, parallelism, length)
     const val6 = +length;
     let ptr0, len0, ptr1, len1;
     try {
-        ptr0 = passArray8ToWasm0(passphrase, wasm.__wbindgen_export);
+        ptr0 = passArray8ToWasm0(passphrase, wasm.__wbindgen_malloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(salt, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(salt, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.scrypt(ptr0, len0, ptr1, len1, val3, val4, val5, val6);
     let v7;
     if (ret[0] !== 0) {
         v7 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v7;
 }
@@ -896,26 +896,26 @@ export function scrypt(passphrase, salt, log_n, block_size, parallelism, length)
 export function sign_ecdsa(curve, scalar, point, message) {
     let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3;
     try {
-        ptr0 = passStringToWasm0(curve, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+        ptr0 = passStringToWasm0(curve, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(scalar, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(scalar, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
-        ptr2 = passArray8ToWasm0(point, wasm.__wbindgen_export);
+        ptr2 = passArray8ToWasm0(point, wasm.__wbindgen_malloc);
         len2 = WASM_VECTOR_LEN;
-        ptr3 = passArray8ToWasm0(message, wasm.__wbindgen_export);
+        ptr3 = passArray8ToWasm0(message, wasm.__wbindgen_malloc);
         len3 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr3) { wasm.__wbindgen_export3(ptr3, len3 * 1, 1); }
-        if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.sign_ecdsa(ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3);
     let v5;
     if (ret[0] !== 0) {
         v5 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v5;
 }
@@ -928,20 +928,20 @@ export function sign_ecdsa(curve, scalar, point, message) {
 export function sign_ed25519(seed, message) {
     let ptr0, len0, ptr1, len1;
     try {
-        ptr0 = passArray8ToWasm0(seed, wasm.__wbindgen_export);
+        ptr0 = passArray8ToWasm0(seed, wasm.__wbindgen_malloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(message, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(message, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.sign_ed25519(ptr0, len0, ptr1, len1);
     let v3;
     if (ret[0] !== 0) {
         v3 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v3;
 }
@@ -961,38 +961,38 @@ export function sign_ed25519(seed, message) {
 export function sign_rsa(hash, n, e, d, p, q, iqmp, message) {
     let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, ptr5, len5, ptr6, len6, ptr7, len7;
     try {
-        ptr0 = passStringToWasm0(hash, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+        ptr0 = passStringToWasm0(hash, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(n, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(n, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
-        ptr2 = passArray8ToWasm0(e, wasm.__wbindgen_export);
+        ptr2 = passArray8ToWasm0(e, wasm.__wbindgen_malloc);
         len2 = WASM_VECTOR_LEN;
-        ptr3 = passArray8ToWasm0(d, wasm.__wbindgen_export);
+        ptr3 = passArray8ToWasm0(d, wasm.__wbindgen_malloc);
         len3 = WASM_VECTOR_LEN;
-        ptr4 = passArray8ToWasm0(p, wasm.__wbindgen_export);
+        ptr4 = passArray8ToWasm0(p, wasm.__wbindgen_malloc);
         len4 = WASM_VECTOR_LEN;
-        ptr5 = passArray8ToWasm0(q, wasm.__wbindgen_export);
+        ptr5 = passArray8ToWasm0(q, wasm.__wbindgen_malloc);
         len5 = WASM_VECTOR_LEN;
-        ptr6 = passArray8ToWasm0(iqmp, wasm.__wbindgen_export);
+        ptr6 = passArray8ToWasm0(iqmp, wasm.__wbindgen_malloc);
         len6 = WASM_VECTOR_LEN;
-        ptr7 = passArray8ToWasm0(message, wasm.__wbindgen_export);
+        ptr7 = passArray8ToWasm0(message, wasm.__wbindgen_malloc);
         len7 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr7) { wasm.__wbindgen_export3(ptr7, len7 * 1, 1); }
-        if (ptr6) { wasm.__wbindgen_export3(ptr6, len6 * 1, 1); }
-        if (ptr5) { wasm.__wbindgen_export3(ptr5, len5 * 1, 1); }
-        if (ptr4) { wasm.__wbindgen_export3(ptr4, len4 * 1, 1); }
-        if (ptr3) { wasm.__wbindgen_export3(ptr3, len3 * 1, 1); }
-        if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr7) { wasm.__wbindgen_free(ptr7, len7 * 1, 1); }
+        if (ptr6) { wasm.__wbindgen_free(ptr6, len6 * 1, 1); }
+        if (ptr5) { wasm.__wbindgen_free(ptr5, len5 * 1, 1); }
+        if (ptr4) { wasm.__wbindgen_free(ptr4, len4 * 1, 1); }
+        if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.sign_rsa(ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, ptr5, len5, ptr6, len6, ptr7, len7);
     let v9;
     if (ret[0] !== 0) {
         v9 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v9;
 }
@@ -1006,20 +1006,20 @@ export function sign_rsa(hash, n, e, d, p, q, iqmp, message) {
 export function sntrup761_decapsulate(key, ciphertext) {
     let ptr0, len0, ptr1, len1;
     try {
-        ptr0 = passArray8ToWasm0(key, wasm.__wbindgen_export);
+        ptr0 = passArray8ToWasm0(key, wasm.__wbindgen_malloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(ciphertext, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(ciphertext, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.sntrup761_decapsulate(ptr0, len0, ptr1, len1);
     let v3;
     if (ret[0] !== 0) {
         v3 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_export3(ret[0], ret[1] * 1, 1);
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
     }
     return v3;
 }
@@ -1035,19 +1035,19 @@ export function sntrup761_decapsulate(key, ciphertext) {
 export function verify_ecdsa(curve, point, message, signature) {
     let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3;
     try {
-        ptr0 = passStringToWasm0(curve, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+        ptr0 = passStringToWasm0(curve, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(point, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(point, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
-        ptr2 = passArray8ToWasm0(message, wasm.__wbindgen_export);
+        ptr2 = passArray8ToWasm0(message, wasm.__wbindgen_malloc);
         len2 = WASM_VECTOR_LEN;
-        ptr3 = passArray8ToWasm0(signature, wasm.__wbindgen_export);
+        ptr3 = passArray8ToWasm0(signature, wasm.__wbindgen_malloc);
         len3 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr3) { wasm.__wbindgen_export3(ptr3, len3 * 1, 1); }
-        if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.verify_ecdsa(ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3);
@@ -1063,16 +1063,16 @@ export function verify_ecdsa(curve, point, message, signature) {
 export function verify_ed25519(key, message, signature) {
     let ptr0, len0, ptr1, len1, ptr2, len2;
     try {
-        ptr0 = passArray8ToWasm0(key, wasm.__wbindgen_export);
+        ptr0 = passArray8ToWasm0(key, wasm.__wbindgen_malloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(message, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(message, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
-        ptr2 = passArray8ToWasm0(signature, wasm.__wbindgen_export);
+        ptr2 = passArray8ToWasm0(signature, wasm.__wbindgen_malloc);
         len2 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.verify_ed25519(ptr0, len0, ptr1, len1, ptr2, len2);
@@ -1090,22 +1090,22 @@ export function verify_ed25519(key, message, signature) {
 export function verify_rsa(hash, n, e, message, signature) {
     let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4;
     try {
-        ptr0 = passStringToWasm0(hash, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+        ptr0 = passStringToWasm0(hash, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
         len0 = WASM_VECTOR_LEN;
-        ptr1 = passArray8ToWasm0(n, wasm.__wbindgen_export);
+        ptr1 = passArray8ToWasm0(n, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
-        ptr2 = passArray8ToWasm0(e, wasm.__wbindgen_export);
+        ptr2 = passArray8ToWasm0(e, wasm.__wbindgen_malloc);
         len2 = WASM_VECTOR_LEN;
-        ptr3 = passArray8ToWasm0(message, wasm.__wbindgen_export);
+        ptr3 = passArray8ToWasm0(message, wasm.__wbindgen_malloc);
         len3 = WASM_VECTOR_LEN;
-        ptr4 = passArray8ToWasm0(signature, wasm.__wbindgen_export);
+        ptr4 = passArray8ToWasm0(signature, wasm.__wbindgen_malloc);
         len4 = WASM_VECTOR_LEN;
     } catch (e) {
-        if (ptr4) { wasm.__wbindgen_export3(ptr4, len4 * 1, 1); }
-        if (ptr3) { wasm.__wbindgen_export3(ptr3, len3 * 1, 1); }
-        if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-        if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-        if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+        if (ptr4) { wasm.__wbindgen_free(ptr4, len4 * 1, 1); }
+        if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
         throw e;
     }
     const ret = wasm.verify_rsa(ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4);
@@ -1117,7 +1117,7 @@ function __wbg_get_imports() {
         __wbg___wbindgen_throw_4c88d8bf264fd984: function(arg0, arg1) {
             throw new Error(getStringFromWasm0(arg0, arg1));
         },
-        __wbg_getRandomValues_954ecca03b46d106: function(arg0, arg1) {
+        __wbg_getRandomValues_c039e39990656f8f: function(arg0, arg1) {
             crypto.getRandomValues(getArrayU8FromWasm0(arg0, arg1));
         },
         __wbindgen_init_externref_table: function() {
