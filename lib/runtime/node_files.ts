@@ -154,7 +154,7 @@ class NodeFile implements OpenFile {
         } else controller.enqueue(block.subarray(0, count));
       },
       cancel: () => this.close(),
-    }, { highWaterMark: 0 });
+    }, { highWaterMark: 0 }) as ReadableStream<Uint8Array<ArrayBuffer>>;
   }
 
   async read(into: Uint8Array): Promise<number | null> {
