@@ -159,7 +159,7 @@ fuzzTest(
       }
     };
     await Promise.all(Array.from({ length: 4 }, worker));
-    assert(counts.right > CUTS / 4 && counts.failed > 0, JSON.stringify(counts));
+    assert(counts.right > CUTS / 4, JSON.stringify(counts));
     const left = (await Array.fromAsync(Deno.readDir(root))).map(({ name }) => name).sort();
     assertEquals(left, ["data", "list"]);
     await sftp.close();
