@@ -7,8 +7,7 @@ import { folder, same } from "../sftp/world.ts";
 import { fuzzTest, LONG, noise, type Random } from "../support/random.ts";
 import { CutWorld } from "./cut_world.ts";
 
-// 20, and 200 with DENOSSH_LONG=10, in which about one run of fifteen does not end: the reason is to be found.
-const CUTS = 20 * LONG;
+const CUTS = 200 * LONG;
 const DATA = noise(150_000);
 const NAMES = Array.from({ length: 250 }, (_, at) => `entry ${at}`).sort();
 

@@ -658,6 +658,23 @@ Deno.test("an outbox tells when few enough bytes are left", async () => {
   assertEquals(below, [true, true, true]);
 });
 
+Deno.test("an outbox that is dropped releases what is queued, in flight or pushed later", async () => {
+  for (const error of [undefined, new Error("gone")]) {
+    const { channel, end } = gated();
+    const outbox = new Outbox(channel, () => assert(false));
+    const released: string[] = [];
+    outbox.push([bytes("a")], () => released.push("a"));
+    await turn();
+    outbox.push([bytes("b")], () => released.push("b"));
+    outbox.drop();
+    assertEquals(released, ["b"]);
+    outbox.push([bytes("c")], () => released.push("c"));
+    assertEquals(released, ["b", "c"]);
+    await end(error);
+    assertEquals(released, ["b", "c", "a"]);
+  }
+});
+
 Deno.test("an outbox that fails tells once, releases nothing and sends nothing more", async () => {
   const { channel, writes, end } = gated();
   const failures: unknown[] = [];

@@ -16,7 +16,7 @@ const CHUNK_BYTES = 256;
 export class Outbox {
   readonly #channel: SftpChannel;
   readonly #failed: (cause: unknown) => void;
-  #state: "idle" | "flushing" | "failed" = "idle";
+  #state: "idle" | "flushing" | "failed" | "dropped" = "idle";
   #chunks: Uint8Array[] = [];
   /** The last chunk, if small ones are joined to it: they lie at the beginning. */
   #joined: Uint8Array | null = null;
@@ -33,9 +33,10 @@ export class Outbox {
 
   /** Queues chunks, which must stay as they are until `release` is called. */
   push(chunks: readonly Uint8Array[], release?: () => void): void {
+    if (this.#state === "dropped") return release?.();
+    if (release) this.#releases.push(release);
     if (this.#state === "failed") return;
     for (const chunk of chunks) this.#add(chunk);
-    if (release) this.#releases.push(release);
     if (this.#state === "idle") this.#flush();
   }
 
@@ -98,17 +99,18 @@ export class Outbox {
       this.#bytes -= bytes;
       for (const release of releases) release();
     } catch (cause) {
+      this.#releases.unshift(...releases);
+      if (this.#state === "dropped") return this.drop();
       this.#state = "failed";
       this.#chunks = [];
       this.#joined = null;
-      this.#releases.unshift(...releases);
       this.#failed(cause);
     }
   }
 
   /** Gives up what is queued, and releases it. */
   drop(): void {
-    this.#state = "failed";
+    this.#state = "dropped";
     this.#chunks = [];
     this.#joined = null;
     for (const release of this.#releases.splice(0)) release();
