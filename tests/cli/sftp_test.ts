@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { tempFolder } from "../support/temp.ts";
 import { carriesFiles } from "./cases/sftp.ts";
-import { cli, clientArgs, cliSftp, startServe } from "./world.ts";
+import { cli, clientArgs, cliSftp, sftpHere, startServe } from "./world.ts";
 
 Deno.test("sftp works with our serve", async (t) => {
   await using server = await startServe([]);
@@ -14,13 +14,14 @@ Deno.test("An sftp batch", async (t) => {
   const sftp = (...lines: string[]) => cliSftp(server, lines, { cwd: folder.path });
 
   await t.step("shows its commands and ends at the first failure with 1", async () => {
-    const ran = await sftp("pwd", "rm nothing", "pwd");
+    const ran = await sftpHere(server, ["pwd", "rm nothing", "pwd"]);
     assertEquals(ran.text, "sftp> pwd\nRemote working directory: /\nsftp> rm nothing\n");
     assertEquals([ran.stderr, ran.code], ['File "nothing" not found.\n', 1]);
   });
 
   await t.step("goes on where a dash stands, and hides what has an at sign", async () => {
-    const ran = await sftp("-rm nothing", "@pwd", "-@rm nothing", "# a comment", "");
+    const lines = ["-rm nothing", "@pwd", "-@rm nothing", "# a comment", ""];
+    const ran = await sftpHere(server, lines);
     assertEquals(ran.code, 0);
     const shown = "sftp> -rm nothing\nRemote working directory: /\nsftp> # a comment\n";
     assertEquals(ran.text, shown);
@@ -36,7 +37,7 @@ Deno.test("An sftp batch", async (t) => {
     const line of ["nonsense", "get", "put a b c", "ls -Z", 'get "a', "chmod 999 a", "lcd /no"]
   ) {
     await t.step(`fails at ${line}`, async () => {
-      const ran = await sftp(line);
+      const ran = await sftpHere(server, [line]);
       assertEquals([ran.code, ran.stderr.split("\n").length], [1, 2], ran.stderr);
     });
   }

@@ -1,10 +1,12 @@
 /** The command line as users run it: as a process of its own. */
+import { main } from "../../lib/cli/main.ts";
 import { type Endpoint, writeKnownHosts } from "../support/endpoint.ts";
 import { keyFile, type KeyKind } from "../support/keys.ts";
 import { configFlags } from "../support/ssh_flags.ts";
 import { Program } from "../support/program.ts";
 import { type Ran, run, type RunOptions } from "../support/run.ts";
 import { tempFolder } from "../support/temp.ts";
+import { captured, type Said } from "./captured.ts";
 
 const MAIN = new URL("../../lib/cli/main.ts", import.meta.url).pathname;
 
@@ -75,6 +77,13 @@ export function cliSftp(
   const flags = ["-b", "-", ...options.flags ?? []];
   const stdin = commands.map((line) => `${line}\n`).join("");
   return cli(clientArgs("sftp", endpoint, [], { ...options, flags }), { stdin, ...options });
+}
+
+/** Runs a batch within this process, which has no folder and no environment for it alone. */
+export async function sftpHere(endpoint: Endpoint, commands: readonly string[]): Promise<Said> {
+  await using folder = await tempFolder();
+  const batch = await folder.write("batch", commands.map((line) => `${line}\n`).join(""));
+  return await captured(main, clientArgs("sftp", endpoint, [], { flags: ["-b", batch] }));
 }
 
 /** A `serve` of ours, up and listening. */

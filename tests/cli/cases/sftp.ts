@@ -5,7 +5,7 @@ import type { Endpoint } from "../../support/endpoint.ts";
 import { noise } from "../../support/random.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { names, tree } from "../../support/tree.ts";
-import { cli, clientArgs, cliSftp } from "../world.ts";
+import { cli, clientArgs, cliSftp, sftpHere } from "../world.ts";
 
 const LARGE = encodeHex(noise(65536)).repeat(24);
 
@@ -22,6 +22,7 @@ export async function carriesFiles(t: Deno.TestContext, world: ServedFolder): Pr
   const { server, remote, local } = world;
   const here = folder.path;
   const sftp = (...lines: string[]) => cliSftp(server, [`cd "${remote}"`, ...lines], { cwd: here });
+  const sftpOfRemote = (...lines: string[]) => sftpHere(server, [`cd "${remote}"`, ...lines]);
   await Deno.mkdir(`${here}/tree/sub`, { recursive: true });
   await folder.write("large", LARGE);
   await folder.write("tree/a b.txt", "a");
@@ -110,28 +111,28 @@ export async function carriesFiles(t: Deno.TestContext, world: ServedFolder): Pr
   await t.step("ls shows names, everything, and hidden ones", async () => {
     await Deno.writeTextFile(`${local}/tree/.hidden`, "");
     assertMatch(
-      (await sftp("ls tree")).text,
+      (await sftpOfRemote("ls tree")).text,
       /\ntree\/a b\.txt +tree\/star\*\.txt +tree\/starry\.txt +tree\/sub\n/,
     );
     const single = "\na b.txt\nstar*.txt\nstarry.txt\nsub\n";
-    assertStringIncludes((await sftp("cd tree", "ls -1")).text, single);
+    assertStringIncludes((await sftpOfRemote("cd tree", "ls -1")).text, single);
     const reversed = "\nsub\nstarry.txt\nstar*.txt\na b.txt\n";
-    assertStringIncludes((await sftp("cd tree", "ls -1r")).text, reversed);
-    assertStringIncludes((await sftp("cd tree", "ls -1a")).text, "\n.\n..\n.hidden\n");
-    const bySize = (await sftp("cd tree", "ls -1S s*.txt")).text;
+    assertStringIncludes((await sftpOfRemote("cd tree", "ls -1r")).text, reversed);
+    assertStringIncludes((await sftpOfRemote("cd tree", "ls -1a")).text, "\n.\n..\n.hidden\n");
+    const bySize = (await sftpOfRemote("cd tree", "ls -1S s*.txt")).text;
     assertStringIncludes(bySize, "\nstarry.txt\nstar*.txt\n");
-    const long = (await sftp("ls -l tree")).text;
+    const long = (await sftpOfRemote("ls -l tree")).text;
     assertMatch(long, /\n-rw------- .* 6 \w{3} +\d+ +[\d:]+ tree\/starry\.txt\n/);
     assertMatch(long, /\ndrwxr-xr-x .* tree\/sub\n/);
     assertStringIncludes(
-      (await sftp("cd tree", "ls -1 star*")).text,
+      (await sftpOfRemote("cd tree", "ls -1 star*")).text,
       "\nstar*.txt\nstarry.txt\n",
     );
   });
 
   await t.step("rename, chmod, ln, symlink, mkdir, rmdir and rm do what they say", async () => {
     await Deno.writeTextFile(`${local}/one`, "1");
-    const ran = await sftp(
+    const ran = await sftpOfRemote(
       "rename one two",
       "chmod 604 two",
       "ln two three",
@@ -172,7 +173,7 @@ export async function carriesFiles(t: Deno.TestContext, world: ServedFolder): Pr
     assertStringIncludes(ran.text, "\nLocal umask: 077\n");
     assertStringIncludes(ran.text, "\nProgress meter enabled\n");
     assertEquals((await Deno.stat(`${here}/private`)).mode! & 0o77, 0);
-    const taken = await sftp("rename -l moved copied");
+    const taken = await sftpOfRemote("rename -l moved copied");
     assertEquals(taken.code, 1);
     assertEquals(await Deno.readTextFile(`${local}/moved`), "owned");
   });
@@ -207,7 +208,7 @@ export async function carriesFiles(t: Deno.TestContext, world: ServedFolder): Pr
   });
 
   await t.step("pwd, version and help tell", async () => {
-    const { text } = await sftp("pwd", "version", "help");
+    const { text } = await sftpOfRemote("pwd", "version", "help");
     assertStringIncludes(text, `Remote working directory: ${remote}\n`);
     assertStringIncludes(text, "SFTP protocol version 3\n");
     assertStringIncludes(text, "get [-afpR] remote [local]");
