@@ -1,4 +1,4 @@
-/** The lists of algorithms in configuration files: names that are known, and what they come to. */
+/** The lists of algorithms in configuration files: the known names, and the resulting algorithms. */
 import { CERTIFIED, CIPHERS, KEX, MACS, SIGNATURES, USER_KEYS } from "../crypto/algorithms.ts";
 import { presetNames, resolveExpression } from "../crypto/suite.ts";
 import { printable } from "../errors.ts";
@@ -9,8 +9,8 @@ import { ArgumentError, type Arguments } from "./arguments.ts";
 export type ListKind = "kex" | "cipher" | "mac" | "signature" | "user" | "ca";
 
 /**
- * What OpenSSH 9.2 to 10.5 know: files that are written for it may name algorithms that we do not have, which
- * is no mistake in the file. They are left out when it comes to offering.
+ * The algorithms of OpenSSH 9.2 to 10.5. Files that are written for it may name algorithms that we do
+ * not have; they are valid, but not offered.
  */
 const OPENSSH: Readonly<Record<Exclude<ListKind, "user" | "ca">, string>> = {
   kex: "diffie-hellman-group1-sha1,diffie-hellman-group14-sha1,diffie-hellman-group14-sha256," +
@@ -57,7 +57,7 @@ const KEY_TYPES = [
   "rsa-sha2-256",
 ];
 
-/** What is accepted of keys of users, and of authorities, where OpenSSH's defaults are ours. */
+/** The accepted signature algorithms of users' keys and of authorities, with OpenSSH's defaults. */
 const ACCEPTED: Readonly<Record<"user" | "ca", readonly string[]>> = {
   user: [
     ...KEY_TYPES.map((name) => `${name.replace("@openssh.com", "")}-cert-v01@openssh.com`),
@@ -76,8 +76,8 @@ const COMPLAINTS: Readonly<Record<ListKind, string>> = {
 };
 
 /**
- * Reads a list, or an expression with `+`, `-` or `^` in front; only signatures, and what is removed,
- * may be patterns.
+ * Reads a list, or an expression that begins with `+`, `-` or `^`; only signature algorithms and names
+ * to remove may be patterns.
  */
 export function algorithms(kind: ListKind): (args: Arguments) => string {
   return (args) => {
@@ -95,7 +95,7 @@ export function algorithms(kind: ListKind): (args: Arguments) => string {
   };
 }
 
-/** The names that an expression comes to, whether we have them or not; undefined is the default. */
+/** The names that result from an expression, supported or not; undefined gives the default. */
 export function algorithmNames(kind: ListKind, expression: string | undefined): string[] {
   const defaults = defaultsOf(kind);
   if (expression === undefined) return [...defaults];
@@ -103,8 +103,8 @@ export function algorithmNames(kind: ListKind, expression: string | undefined): 
 }
 
 /**
- * The names that an expression comes to as far as we have them, or as it is if that leaves none, for
- * whoever tells the user so.
+ * The supported names that result from an expression, or all names if none is supported, so that the
+ * caller can report them.
  */
 export function ourList(kind: keyof typeof OURS, expression: string): string[] {
   const all = algorithmNames(kind, expression);

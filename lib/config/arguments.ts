@@ -1,7 +1,7 @@
 import { printable } from "../errors.ts";
 import { splitWords } from "./words.ts";
 
-/** What is wrong with the arguments of a directive. */
+/** An error in the arguments of a directive. */
 export class ArgumentError extends Error {
   /** Creates the error. */
   constructor(message: string) {
@@ -12,7 +12,7 @@ export class ArgumentError extends Error {
 
 /** The arguments of a directive, taken one after the other. */
 export class Arguments {
-  /** Everything behind the keyword as it was written, a comment included. */
+  /** The text after the keyword, including comments. */
   readonly text: string;
   readonly #words: readonly string[];
   #at = 0;
@@ -25,7 +25,7 @@ export class Arguments {
     this.#words = words;
   }
 
-  /** How many are left. */
+  /** The number of remaining arguments. */
   get left(): number {
     return this.#words.length - this.#at;
   }
@@ -33,7 +33,7 @@ export class Arguments {
   /**
    * The next argument.
    *
-   * @throws {ArgumentError} If there is none, or it is empty
+   * @throws {ArgumentError} If it is missing or empty
    */
   next(): string {
     const word = this.#words[this.#at++];
@@ -47,7 +47,7 @@ export class Arguments {
   }
 
   /**
-   * All that are left.
+   * All remaining arguments.
    *
    * @throws {ArgumentError} If one of them is empty
    */
@@ -58,7 +58,7 @@ export class Arguments {
     return words;
   }
 
-  /** Everything as it was written, for commands that a shell takes apart. */
+  /** The raw text, for commands that a shell parses. */
   raw(): string {
     this.#at = this.#words.length;
     return this.text.replace(/^[ \t\r\n=]+/, "");

@@ -5,9 +5,9 @@ import { matchesHostList } from "../patterns.ts";
 import type { HostSettings } from "./settings.ts";
 
 /**
- * An address in its usual form, such as `::1` for `0:0::1`; null if it is none.
+ * An address in its canonical form, such as `::1` for `0:0::1`; null if it is not an address.
  *
- * @param family The only kind of addresses that are wanted
+ * @param family The only accepted family of addresses
  */
 export function canonicalAddress(
   text: string,
@@ -26,17 +26,17 @@ export function canonicalAddress(
 }
 
 /**
- * The name of a host completed with the canonical domains, where CanonicalizeHostname asks for it; else
- * the name as it is.
+ * The name of a host completed with the canonical domains, if CanonicalizeHostname asks for it;
+ * otherwise the unchanged name.
  *
- * @throws {ConfigError} If it is in none of them and must be
+ * @throws {ConfigError} If it must be in one of them and is not
  */
 export async function canonicalHost(
   host: string,
   settings: RawSettings,
   local: LocalSide,
 ): Promise<string> {
-  // What looks like an address, but is none that is wanted, is no name either.
+  // An address of the wrong family is not a name either.
   if (/^[\d.]*$|[:%]/.test(host)) return host;
   const { CanonicalizeHostname: wanted = "no", CanonicalizePermittedCNAMEs: rules } = settings;
   const direct = !settings.ProxyCommand && !settings.ProxyJump?.hosts.length;
@@ -77,7 +77,7 @@ async function complete(
   return null;
 }
 
-/** What an alias in the DNS leads to, where the rules let it. */
+/** The target of an alias in the DNS, if the rules allow it. */
 function follow(host: string, name: string, settings: RawSettings): string {
   const target = name.toLowerCase().replace(/\.$/, "");
   const permitted = settings.CanonicalizePermittedCNAMEs?.some((rule) => {

@@ -7,8 +7,8 @@ import { showSettings } from "./show.ts";
 import { thisSide } from "./local_side.ts";
 
 /**
- * A configuration as ssh_config(5) describes it, of one or more files. What it says about a host is
- * known when it is looked up: only then is it clear which lines count.
+ * A configuration of one or more files, as in ssh_config(5). A look-up selects the lines that apply to
+ * a host.
  *
  * @example
  * ```ts
@@ -44,12 +44,12 @@ export class Config {
   }
 
   /**
-   * Reads the text of one file, which may include no others.
+   * Parses the text of one file, which must not include others.
    *
    * @param text The text
-   * @param name What messages call it
+   * @param name The name in messages
    * @returns The configuration
-   * @throws {ConfigError} If it is larger than any configuration
+   * @throws {ConfigError} If it is too large
    *
    * @example
    * ```ts
@@ -64,11 +64,11 @@ export class Config {
   }
 
   /**
-   * Reads texts with the files that they include, wherever these come from.
+   * Parses texts with the files that they include, from any source.
    *
-   * @param roots The texts; what an earlier one says wins
+   * @param roots The texts; earlier ones take precedence
    * @returns The configuration
-   * @throws {ConfigError} If files include each other without an end, or are not to be trusted
+   * @throws {ConfigError} If files include each other in a circle, or cannot be trusted
    *
    * @example
    * ```ts
@@ -100,11 +100,11 @@ export class Config {
   }
 
   /**
-   * What the configuration says about a host.
+   * Looks up the settings of a host.
    *
    * @param alias The host as a user names it
-   * @param options What is known already, and wins
-   * @returns The settings; those that nobody gives are missing
+   * @param options Known settings, which take precedence
+   * @returns The settings; those that are not set are missing
    * @throws {ConfigError} If a line makes no sense, a token or variable is unknown, or the name cannot be
    *   one of a host
    *
@@ -126,11 +126,10 @@ export class Config {
   }
 
   /**
-   * What the configuration says about a host, as `ssh -G` prints it: a line for each setting, what is not
-   * set among them with its default.
+   * The settings of a host, as `ssh -G` prints them: a line for each setting, including defaults.
    *
    * @param alias The host as a user names it
-   * @param options What is known already, and wins
+   * @param options Known settings, which take precedence
    * @returns The lines
    * @throws {ConfigError} As {@linkcode Config.lookup} does
    *
@@ -156,10 +155,10 @@ export class Config {
   }
 
   /**
-   * The hosts that the configuration names: the words of `Host` lines that have no wildcard, each once. Files
-   * whose names depend on the host are left out.
+   * The host names in the configuration: the words of `Host` lines without wildcards, each once.
+   * Included files whose names depend on the host are skipped.
    *
-   * @param patterns Which of them: a list of patterns as of ssh_config(5), such as `web*,!web9`
+   * @param patterns Selects names by a list of patterns as in ssh_config(5), such as `web*,!web9`
    *
    * @example
    * ```ts

@@ -3,9 +3,9 @@ import { ConfigError } from "../errors.ts";
 import { ArgumentError } from "./arguments.ts";
 import { type Line, parseLine, splitWords } from "./words.ts";
 
-/** A configuration file, taken apart into lines. */
+/** A configuration file, split into lines. */
 export interface ConfigFile {
-  /** Its name, for messages. */
+  /** The name in messages. */
   readonly name: string;
   readonly lines: readonly ConfigLine[];
 }
@@ -13,7 +13,7 @@ export interface ConfigFile {
 /** A line of a file. */
 export interface ConfigLine extends Line {
   /**
-   * Finds the files that a line of Include names. Those whose names depend on the host are read then.
+   * Finds the files of an Include line. Files whose names depend on the host are read at that time.
    *
    * @param count Counts the files that are read
    * @param expand Replaces tokens and variables; null skips the argument
@@ -21,62 +21,62 @@ export interface ConfigLine extends Line {
   readonly include?: (count: IncludeCount, expand: Expand) => Promise<Included>;
 }
 
-/** How many files have been read. */
+/** The number of files that have been read. */
 export interface IncludeCount {
   files: number;
 }
 
 type Expand = (argument: string) => string | null;
 
-/** The files that a line of Include stands for, up to one that cannot be read. */
+/** The files of an Include line, up to one that cannot be read. */
 export interface Included {
   readonly files: readonly ConfigFile[];
-  /** Why a file cannot be read. */
+  /** The reason why a file cannot be read. */
   readonly problem?: string;
 }
 
-/** Where the text of files comes from. */
+/** The source of the text of files. */
 export interface ConfigSource {
   /**
-   * The files that an argument of Include stands for, in their order.
+   * The files that match an argument of Include, in order.
    *
-   * @throws {ArgumentError} If it cannot stand for any
+   * @throws {ArgumentError} If it is not a valid pattern
    */
   find(argument: string): Promise<readonly string[]>;
   /**
-   * The text of a file; null if there is none.
+   * The text of a file; null if it does not exist.
    *
-   * @throws {ConfigError} If it is not to be trusted or cannot be read
+   * @throws {ConfigError} If it cannot be trusted or read
    */
   read(path: string): Promise<string | null>;
 }
 
-/** The text of a file, and where it finds others. */
+/** The text of a file, and the source of the files that it includes. */
 export interface ConfigRoot {
   /** What messages call it. */
   readonly name: string;
-  /** What stands in it. */
+  /** Its text. */
   readonly text: string;
-  /** Where the files come from that it includes. */
+  /** The source of the files that it includes. */
   readonly source: ConfigSource;
 }
 
 /**
- * Takes a text apart.
+ * Parses a text.
  *
  * @throws {ConfigError} If it is larger than any configuration
  */
 export function parseFile(name: string, text: string): ConfigFile {
-  // Also what a loop of symbolic links or a device would give: bounded before it is taken apart.
+  // A device could return endless text, so it is bounded before it is parsed.
   if (text.length > MAX_CONFIG_BYTES) throw new ConfigError([`${name}: file is too large`]);
   const lines = text.split("\n").map((line, index) => parseLine(line, index + 1));
   return { name, lines: lines.filter((line) => line !== null) };
 }
 
 /**
- * Takes a text apart, and the files that it includes.
+ * Parses a text, and the files that it includes.
  *
- * @throws {ConfigError} If files include each other without an end
+ * @throws {ConfigError} If files include each other in a circle
  */
 export function loadFile(name: string, text: string, source: ConfigSource): Promise<ConfigFile> {
   const load = async (

@@ -5,16 +5,16 @@ import * as values from "./values.ts";
 /** One directive of ssh_config(5). */
 export interface Directive<T> {
   /**
-   * Reads its arguments; undefined leaves the setting as if it had not been mentioned.
+   * Reads its arguments; undefined means that the line has no effect.
    *
-   * @throws {ArgumentError} If they make no sense
+   * @throws {ArgumentError} If they are malformed
    */
   readonly read: (args: Arguments) => T | undefined;
-  /** What an earlier value and a later one come to; unless given, the earlier one counts. */
+  /** Combines an earlier value with a later one; by default the earlier one counts. */
   readonly add?: (held: T, more: T) => T;
   /** The texts that `ssh -G` prints for it, each on a line of its own. */
   readonly show: (value: T) => readonly string[];
-  /** What it is if no file says anything; undefined is not printed. */
+  /** The default; undefined is not printed. */
   readonly otherwise?: T | ((settings: Partial<HostSettings>) => T | undefined);
 }
 
@@ -48,7 +48,7 @@ export function time(
   return directive(values.time, otherwise, (value) => `${value / 1000}`);
 }
 
-/** A text of which `none`, in any case, is no text at all. */
+/** A text; `none`, in upper or lower case, means no text. */
 export function textOrNone(
   read: (args: Arguments) => string,
   otherwise?: string,
@@ -63,7 +63,7 @@ export function textOrNone(
   };
 }
 
-/** Words of which the first line that has some counts; printed in one line. */
+/** Words, of which the first line counts; printed in one line. */
 export function wordsOnce(
   read: (args: Arguments) => readonly string[],
   otherwise?: readonly string[],

@@ -16,7 +16,7 @@ import type { HostSettings } from "./settings.ts";
 import * as special from "./special_values.ts";
 import { command, integer, port, word } from "./values.ts";
 
-/** What the files say, before names of files are completed. */
+/** The settings in the files, before file names are completed. */
 export type RawSettings =
   & {
     readonly [K in keyof Omit<HostSettings, "HostName" | "ProxyJump">]?: HostSettings[K];
@@ -50,7 +50,7 @@ const forwards = (kind: "local" | "remote" | "dynamic") =>
   );
 const showTo = (to: ForwardSetting["to"]) => to === null ? "[socks]:0" : showEnd(to);
 
-/** Every directive that sets something, by the name that the manual has. */
+/** Every directive that sets something, by its name in the manual. */
 export const DIRECTIVES: DirectiveTable = {
   User: text,
   HostName: text,

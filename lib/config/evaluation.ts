@@ -19,46 +19,46 @@ const KEYS: ReadonlyMap<string, SettingName> = new Map([
   ...Object.entries(ALIASES),
 ]);
 
-/** What an evaluation is about. */
+/** The subject of an evaluation. */
 export interface EvaluationSubject extends MatchSubject {
   /**
    * Replaces the tokens and variables of an argument of Include; null if a variable is not set.
    *
-   * @throws {ConfigError} If there is no such token
+   * @throws {ConfigError} If a token is unknown
    */
   expandInclude(argument: string): string | null;
 }
 
-/** Where in the files an evaluation is. */
+/** The position of an evaluation in the files. */
 interface EvaluationContext {
   readonly file: string;
   /** The patterns of Host are about this name. */
   readonly host: string;
   readonly subject: EvaluationSubject;
-  /** Whether nothing of this file counts, since it was included where nothing does. */
+  /** Whether this file has no effect, since it was included in a block that does not match. */
   readonly inert: boolean;
 }
 
-/** The settings that lines come to, one after the other; the first value of each counts. */
+/** Collects the settings of lines, in order; the first value of each counts. */
 export class Evaluation {
   readonly #settings: Partial<Record<SettingName, unknown>> = {};
   readonly #note: (text: string) => void;
   readonly #included: IncludeCount = { files: 0 };
 
-  /** @param note Is told what ssh would say about lines that it takes without effect */
+  /** @param note Called with the messages of ssh about lines without effect */
   constructor(note: (text: string) => void = () => {}) {
     this.#note = note;
   }
 
-  /** What has been set. */
+  /** The settings so far. */
   get settings(): RawSettings {
     return this.#settings as RawSettings;
   }
 
   /**
-   * Takes options of the command line, `Name=value` or `Name value` each.
+   * Applies options of the command line, each `Name=value` or `Name value`.
    *
-   * @throws {ConfigError} If one makes no sense
+   * @throws {ConfigError} If one is malformed
    */
   async options(texts: readonly string[]): Promise<void> {
     for (const text of texts) {
@@ -77,9 +77,9 @@ export class Evaluation {
   }
 
   /**
-   * Takes the lines of a file that are about a host.
+   * Applies the lines of a file that match a host.
    *
-   * @throws {ConfigError} If a line makes no sense, also where nothing counts
+   * @throws {ConfigError} If a line is malformed, also in a block that does not match
    */
   async file(file: ConfigFile, host: string, subject: EvaluationSubject): Promise<void> {
     await this.#file(file, { file: file.name, host, subject, inert: false });
@@ -113,7 +113,7 @@ export class Evaluation {
 
   async #match(line: Line, { subject, inert }: EvaluationContext): Promise<boolean> {
     argumentsOf(line);
-    // Where nothing counts, the criteria are read, and the machine is not asked for their sake.
+    // In a block that does not match, the criteria are parsed but not evaluated.
     const asked = inert
       ? { ...subject, run: () => Promise.resolve(false), addresses: () => [] }
       : subject;
@@ -148,7 +148,7 @@ export class Evaluation {
     args.end(name);
     const isNothing = value === undefined || (Array.isArray(value) && value.length === 0);
     if (!active || isNothing || this.#isTaken(key)) return;
-    // What begins here is one list, in the order of the lines, whichever directive it comes from.
+    // The tunnels of all directives are one list, in the order of the lines.
     const slot = key === "DynamicForward" ? "LocalForward" : key;
     if (Object.hasOwn(this.#settings, slot)) {
       if (row.add) this.#settings[slot] = row.add(this.#settings[slot], value);
@@ -169,7 +169,7 @@ export class Evaluation {
     }
   }
 
-  /** ProxyCommand and ProxyJump are one setting: what comes first counts. */
+  /** ProxyCommand and ProxyJump are one setting: the first line counts. */
   #isTaken(key: SettingName): boolean {
     if (key === "ProxyCommand") return (this.settings.ProxyJump?.hosts.length ?? 0) > 0;
     return key === "ProxyJump" && this.settings.ProxyCommand !== undefined;
@@ -198,9 +198,9 @@ export class Evaluation {
 }
 
 /**
- * RefuseConnection: where it counts, there are no settings at all.
+ * RefuseConnection: a matching line ends the look-up.
  *
- * @throws {ConfigError} If it counts
+ * @throws {ConfigError} If it matches
  */
 function refuse(file: string, line: Line, active: boolean): void {
   const args = argumentsOf(line);
@@ -212,7 +212,7 @@ function refuse(file: string, line: Line, active: boolean): void {
   args.end("refuseconnection");
 }
 
-/** An unknown keyword: ssh words the place of it differently. */
+/** An unknown keyword, for which ssh formats the position differently. */
 class UnknownError extends ArgumentError {}
 
 function describe(file: string, line: Line, error: unknown): string {

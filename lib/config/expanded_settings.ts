@@ -7,10 +7,10 @@ import { shellTokens } from "./shell_safe.ts";
 import type { HostSettings } from "./settings.ts";
 import { expandAll, expandArguments, expandSome, expandTokens, type Tokens } from "./tokens.ts";
 
-/** Settings as `ssh -G` has them: names of files that ssh completes before it connects are complete. */
+/** Settings as `ssh -G` prints them, with completed file names. */
 export function shownSettings({ settings, tokens }: Found, local: LocalSide): RawSettings {
   const path = (text: string) => expandPath(text, tokens, local);
-  // As in ssh, a tilde stands for no home here.
+  // As in ssh, a tilde is not expanded here.
   const expand = (text: string) => expandAll(text, tokens, (name) => local.env(name));
   const forwards = (list: readonly ForwardSetting[] | undefined) =>
     list?.map(({ from, to }) => ({ from: endOf(from, expand), to: to && endOf(to, expand) }));
@@ -23,7 +23,7 @@ export function shownSettings({ settings, tokens }: Found, local: LocalSide): Ra
     VersionAddendum,
   } = settings;
   const cleared = settings.ClearAllForwardings === true;
-  // Nobody is there to answer for a command, or for a connection that outlives its terminal.
+  // Questions cannot be answered for a command, or for a connection that outlives its terminal.
   const noAsking = settings.UpdateHostKeys === "ask" &&
     (RemoteCommand || ControlPath && ControlPersist);
   return withoutUndefined({
@@ -47,7 +47,7 @@ export function shownSettings({ settings, tokens }: Found, local: LocalSide): Ra
   });
 }
 
-/** {@linkcode shownSettings}, with the defaults that hang on other settings. */
+/** {@linkcode shownSettings}, with the defaults that depend on other settings. */
 export function completeSettings(found: Found, local: LocalSide): RawSettings {
   const { settings, tokens, hostname } = found;
   return {
@@ -60,14 +60,14 @@ export function completeSettings(found: Found, local: LocalSide): RawSettings {
   };
 }
 
-/** The default of UpdateHostKeys: no for who chose the files himself, or asks the DNS. */
+/** The default of UpdateHostKeys: no if the user chose the files, or uses the DNS. */
 function usualUpdates(settings: RawSettings): "yes" | "no" {
   const { VerifyHostKeyDNS = "no", UserKnownHostsFile: files } = settings;
   const usual = files === undefined || (files.length === 1 && files[0] === "~/.ssh/known_hosts");
   return VerifyHostKeyDNS === "no" && usual ? "yes" : "no";
 }
 
-/** Settings that are ready for use, under the names of {@linkcode HostSettings}. */
+/** Settings ready for use, under the names of {@linkcode HostSettings}. */
 export function readySettings(found: Found, local: LocalSide): HostSettings {
   const { hostname, settings, tokens } = found;
   const { h, k, n, p, r } = tokens;

@@ -1,7 +1,7 @@
 import { grantedVariable } from "../runtime/environment.ts";
 import { runtime } from "../runtime/runtime.ts";
 
-/** What is known of a file that may have been written by somebody else. */
+/** The attributes of a file that another user may have written. */
 interface FileFacts {
   readonly uid: number | null;
   readonly gid: number | null;
@@ -9,8 +9,8 @@ interface FileFacts {
 }
 
 /**
- * Whether nobody but the user and root can have written a file. Where the system gives each user a group
- * of his own, that group may write: so Debian's ssh has it.
+ * Whether only the user and root can have written a file. On systems with a private group for each
+ * user that group may write, too, as in Debian's ssh.
  */
 export async function isTrusted(file: FileFacts): Promise<boolean> {
   if (file.mode === null || file.uid === null) return true; // Windows knows no such thing
@@ -25,8 +25,8 @@ async function ownUid(): Promise<number | null> {
 }
 
 /**
- * The user's number as far as it is known without a prompt: without `--allow-sys=uid` that of the owner of
- * `~/.ssh`. Undefined if it is not known, null if the system has none.
+ * The user's number, if it can be found without a prompt: without `--allow-sys=uid` the owner of
+ * `~/.ssh`. Undefined if it is unknown, null if the system has none.
  */
 export async function grantedUid(): Promise<number | null | undefined> {
   if (runtime.isGranted({ name: "sys", kind: "uid" })) return runtime.process.uid();

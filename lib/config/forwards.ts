@@ -8,13 +8,13 @@ export type ForwardEnd =
 
 /** A tunnel of LocalForward, RemoteForward or DynamicForward. */
 export interface ForwardSetting {
-  /** Where it begins; a hostname of null was not given, `""` and `"*"` are every address. */
+  /** The start; a hostname of null was not given, `""` and `"*"` mean every address. */
   readonly from: ForwardEnd;
-  /** Where it leads to; null lets who connects choose, by SOCKS. */
+  /** The target; null means that clients choose it by SOCKS. */
   readonly to: ForwardEnd | null;
 }
 
-/** The kinds of tunnel; they differ in what may be left out. */
+/** The kinds of tunnels, which differ in their optional parts. */
 export type ForwardKind = "local" | "remote" | "dynamic";
 
 /** Reads the one or two arguments of a directive. */
@@ -40,7 +40,7 @@ export function parseForward(
 ): ForwardSetting {
   const fields = splitFields(text.trimStart());
   const setting = fields && (socks ? socksOf(fields) : tunnelOf(fields));
-  // Only a server can be asked for whichever port is free.
+  // Only a server can be asked for any free port.
   if (!setting || (kind !== "remote" && "port" in setting.from && setting.from.port === 0)) {
     throw new ArgumentError("Bad forwarding specification.");
   }
@@ -52,7 +52,7 @@ export function sameForward(a: ForwardSetting, b: ForwardSetting): boolean {
   return sameEnd(a.from, b.from) && sameEnd(a.to, b.to);
 }
 
-/** An end as `ssh -G` writes it. */
+/** An end in the notation of `ssh -G`. */
 export function showEnd(end: ForwardEnd): string {
   if ("path" in end) return end.path;
   return end.hostname === null ? `${end.port}` : `[${end.hostname}]:${end.port}`;

@@ -2,7 +2,7 @@ import { matchesHostList } from "../patterns.ts";
 import type { ConfigFile } from "./config_file.ts";
 import { splitWords } from "./words.ts";
 
-/** The names that `Host` lines have in full, without wildcards, and that a list of patterns admits. */
+/** The names in `Host` lines without wildcards that match a list of patterns. */
 export async function hostNames(
   files: readonly ConfigFile[],
   patterns: string,
@@ -11,7 +11,7 @@ export async function hostNames(
   const count = { files: 0 };
   const add = async ({ lines }: ConfigFile): Promise<void> => {
     for (const { keyword, rest, include } of lines) {
-      // An argument that depends on the host stands for no file here.
+      // An argument that depends on the host matches no file here.
       const included = await include?.(count, (word) => /%|\$\{/.test(word) ? null : word);
       for (const file of included?.files ?? []) await add(file);
       if (!/^host$/i.test(keyword)) continue;

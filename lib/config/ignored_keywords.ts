@@ -1,4 +1,4 @@
-/** Keywords that set nothing: aliases, options that OpenSSH dropped, and GSSAPI. */
+/** Keywords without settings: aliases, options that OpenSSH dropped, and GSSAPI. */
 import type { RawSettings } from "./directives.ts";
 
 /** Aliases of directives, including Debian's, in lower case. */
@@ -17,8 +17,8 @@ export const ALIASES: Readonly<Record<string, keyof RawSettings>> = {
 };
 
 /**
- * Keywords that are accepted without effect, in lower case, and the word with which `ssh` reports
- * each: `Deprecated option`, `Unsupported option`, or no message.
+ * Keywords that are accepted without effect, in lower case, with the message of `ssh` about each:
+ * `Deprecated option`, `Unsupported option`, or no message.
  */
 export const WITHOUT_EFFECT: Readonly<Record<string, "Deprecated" | "Unsupported" | "">> = {
   afstokenpassing: "Unsupported",

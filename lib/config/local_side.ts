@@ -5,36 +5,36 @@ import { runtime } from "../runtime/runtime.ts";
 import type { CallOptions } from "../waiting.ts";
 
 /**
- * What a configuration needs to know of the machine and the user that it is read for. Nothing is asked
- * unless the files make it matter.
+ * Information about the local machine and user for a configuration. It is requested only if the files
+ * need it.
  */
 export interface LocalSide {
-  /** The home directory of the user, or of another one; undefined if there is no such user. */
+  /** The home directory of the user, or of another one; undefined if the user does not exist. */
   home(user?: string): string | undefined;
   /** The user's name. */
   user(): string;
   /** The user's number. */
   uid(): string;
-  /** The name of the machine, as it has it itself. */
+  /** The machine's own host name. */
   hostname(): string;
   /** A variable of the environment. */
   env(name: string): string | undefined;
   /** Runs a command in the user's shell until the signal is aborted; whether it succeeded. */
   run(command: string, options?: CallOptions): Promise<boolean>;
-  /** The addresses of the machine's interfaces, for `Match localnetwork`; none unless given. */
+  /** The addresses of the machine's interfaces, for `Match localnetwork`; none by default. */
   addresses?(): readonly string[];
   /**
-   * Looks a name up; null if there is none.
+   * Looks up a name; null if it does not exist.
    *
-   * @returns The name that it stands for, which is another one where the DNS has an alias
+   * @returns Its canonical name, which differs from the name if the DNS has an alias
    */
   resolve(name: string): Promise<string | null>;
 }
 
 /**
- * The machine and the user that the program runs on and as. What the files make it ask for needs
- * `--allow-env`, `--allow-sys=hostname,uid,networkInterfaces`, `--allow-run` and `--allow-net`; for the
- * home directory of somebody else, `--allow-read=/etc/passwd`.
+ * The machine and the user of this program. The requests of the files need
+ * `--allow-env`, `--allow-sys=hostname,uid,networkInterfaces`, `--allow-run` and `--allow-net`; for
+ * the home directory of another user `--allow-read=/etc/passwd`.
  */
 export const thisSide: LocalSide = {
   home(user) {

@@ -9,9 +9,9 @@ import { abortable } from "../waiting.ts";
 import { connectionHash, expandAll, expandTokens, type Tokens } from "./tokens.ts";
 import { quoteWord } from "./words.ts";
 
-/** What is known already of a host that is looked up, and what is to be known of this side. */
+/** Options of a look-up. */
 export interface LookupOptions {
-  /** Options that win over the files, as ssh's `-o` has them: `"Port=2222"`. */
+  /** Options that take precedence over the files, as with ssh's `-o`: `"Port=2222"`. */
   readonly options?: readonly string[];
   /** The user to log in as, unless an option says so. */
   readonly user?: string;
@@ -19,15 +19,15 @@ export interface LookupOptions {
   readonly port?: number;
   /** The command to run there, or the subsystem, for `Match command` and `Match sessiontype`. */
   readonly command?: string;
-  /** The machine and the user that the files are read for; those that the program runs on and as. */
+  /** The machine and the user for the files; by default those of this program. */
   readonly local?: LocalSide;
-  /** Gives up, and kills the command of a `Match exec` that runs. */
+  /** Aborts, and kills the running command of a `Match exec`. */
   readonly signal?: AbortSignal | undefined;
-  /** Is told what there is to say of lines that have no effect, such as `Deprecated option`. */
+  /** Called with messages about lines without effect, such as `Deprecated option`. */
   readonly onNote?: (note: string) => void;
 }
 
-/** What the files say about a host, its name settled. */
+/** The settings of a host, after its name is final. */
 export interface Found {
   readonly alias: string;
   readonly hostname: string;
@@ -36,10 +36,10 @@ export interface Found {
 }
 
 /**
- * Goes through the files as ssh does: once, and a second time if the name changes on the way or
- * `Match final` asks for it.
+ * Evaluates the files as ssh does: once, and a second time if the name has changed or `Match final`
+ * asks for it.
  *
- * @throws {ConfigError} If a file makes no sense, or the host's name cannot be one
+ * @throws {ConfigError} If a file is malformed, or the host name is invalid
  */
 export async function lookUp(
   files: readonly ConfigFile[],
@@ -50,13 +50,14 @@ export async function lookUp(
   checkHost(alias);
   const evaluation = new Evaluation(onNote);
   await evaluation.options(options);
-  // As in ssh, a user of the command line is taken literally, one of an option or a file is not.
+  // As in ssh, a user from the command line is literal; tokens in one from an option or a file are
+  // replaced.
   const isLiteral = user !== undefined && evaluation.settings.User === undefined;
   await evaluation.options([
     ...user === undefined ? [] : [`User=${quoteWord(user)}`],
     ...port === undefined ? [] : [`Port=${port}`],
   ]);
-  // Of files they are the user's own; these may come from whoever called the program.
+  // Options in files are the user's own; these may come from another program.
   if (evaluation.settings.User !== undefined) checkUser(evaluation.settings.User);
   let wantsFinal = false;
   const pass = async (host: string, final: boolean, finalName: string | null) => {
@@ -136,7 +137,7 @@ function tokensOf(
   };
 }
 
-/** What only makes sense together, and what would go round in circles. */
+/** Checks combinations of settings, and circular settings. */
 function checkSettings(settings: RawSettings, hostname: string, local: LocalSide): void {
   if (settings.ConnectionAttempts === 0) {
     throw new ConfigError(["Invalid number of ConnectionAttempts"]);

@@ -7,39 +7,39 @@ import { OPENSSH_VERSION } from "../defaults.ts";
 import { isInNetworks, parseNetworks } from "./networks.ts";
 import { splitWords } from "./words.ts";
 
-/** Criteria that take their argument after an equals sign, too. */
+/** Criteria that accept their argument after an equals sign, too. */
 const WITH_ARGUMENT =
   /^(host|originalhost|user|localuser|localnetwork|version|tagged|command|sessiontype|exec)=/i;
 
-/** Criteria whose argument may be empty: it matches where there is nothing. */
+/** Criteria whose argument may be empty, which matches an empty value. */
 const MAY_BE_EMPTY = ["tagged", "command"];
 
-/** What the criteria of Match are about. */
+/** The values that the criteria of Match test. */
 export interface MatchSubject {
-  /** The host as it was asked for. */
+  /** The requested host. */
   readonly originalHost: string;
-  /** The host as far as the files have changed it. */
+  /** The host, after changes by the files so far. */
   host(): string;
-  /** The user to log in as, as far as it is known. */
+  /** The user to log in as, if known. */
   user(): string;
   localUser(): string;
   /** The value of Tag; empty unless one is set. */
   tag(): string;
   /** The command to run there, or the subsystem; empty if there is none. */
   readonly command: string;
-  /** What SessionType says so far. */
+  /** The current value of SessionType. */
   sessionType(): "none" | "subsystem" | "default";
   /** The addresses of the interfaces of this machine. */
   addresses(): readonly string[];
   /** Whether this is the pass after the name is final. */
   readonly final: boolean;
-  /** Asks for that pass. */
+  /** Requests that pass. */
   requestFinal(): void;
   /** Runs a command whose tokens are not replaced yet. */
   run(command: string): Promise<boolean>;
 }
 
-/** Whether a Host line with these patterns is about a host. */
+/** Whether a Host line with these patterns matches a host. */
 export function matchesHost(patterns: readonly string[], host: string): boolean {
   let found = false;
   for (const pattern of patterns) {
@@ -88,7 +88,7 @@ export async function matches(text: string, subject: MatchSubject): Promise<bool
       throw bad(`Missing Match criteria for ${printable(name)}`);
     }
     if (name === "exec" && !result) continue;
-    // The machine is not asked where the answer no longer counts.
+    // Criteria are not evaluated if the result is known already.
     const asked = result ? subject : { ...subject, addresses: () => [] };
     if (await holds(name, argument, asked) === negated) result = false;
   }

@@ -1,6 +1,6 @@
 /**
- * The client's configuration files, as ssh_config(5) describes them: what they say about a host, with
- * Include, Host, Match, tokens and variables as in OpenSSH.
+ * The client's configuration files (ssh_config(5)): looks up the settings of a host, with Include,
+ * Host, Match, tokens and variables as in OpenSSH.
  *
  * ```ts
  * import { Config } from "@denossh/ssh/config";
@@ -17,13 +17,13 @@
  *
  * - {@linkcode readConfig} reads `~/.ssh/config` and `/etc/ssh/ssh_config`, or other files.
  * - {@linkcode Config} looks up a host, and lists the names of `Host` lines.
- * - {@linkcode HostSettings} names what a look-up returns.
+ * - {@linkcode HostSettings} is the result of a look-up.
  *
  * `connect()` reads the files by itself; this is for programs that need the settings.
  *
  * All directives up to OpenSSH 10.5 are read and checked. An unknown directive is an error that names its
- * line, unless IgnoreUnknown lists it. The directives of GSSAPI are accepted without a look at their values.
- * These are read and have no effect: CheckHostIP, EnableEscapeCommandline, EnableSSHKeysign,
+ * line, unless IgnoreUnknown lists it. The directives of GSSAPI are accepted, and their values ignored.
+ * These are parsed and have no effect: CheckHostIP, EnableEscapeCommandline, EnableSSHKeysign,
  * HostbasedAcceptedAlgorithms, HostbasedAuthentication, IPQoS, KbdInteractiveDevices, LogVerbose,
  * ObscureKeystrokeTiming, SecurityKeyProvider, SyslogFacility, TunnelDevice and XAuthLocation; also Tunnel,
  * PKCS11Provider and VerifyHostKeyDNS, where the tools say so. The tools warn of weak cryptography if

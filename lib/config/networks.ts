@@ -1,13 +1,13 @@
 /** Lists of networks in CIDR form, as `Match localnetwork` has them. */
 import { canonicalAddress } from "./canonical.ts";
 
-/** A network: its address in bytes, and how many bits of it count. */
+/** A network: its address in bytes, and the length of its prefix in bits. */
 interface Network {
   readonly bytes: Uint8Array;
   readonly bits: number;
 }
 
-/** The networks of a list with commas between; null if one is malformed or has bits after its mask. */
+/** The networks of a comma-separated list; null if one is malformed or has bits after its mask. */
 export function parseNetworks(list: string): Network[] | null {
   const networks = list.split(",").map(parseNetwork);
   return networks.includes(null) ? null : networks as Network[];

@@ -7,13 +7,13 @@ import { portNumber } from "./values.ts";
 export interface JumpHost {
   /** The name or address; it may be an alias of the configuration itself. */
   readonly hostname: string;
-  /** The user to log in as, if it says so. */
+  /** The user to log in as, if given. */
   readonly user: string | null;
-  /** The port, if it says so. */
+  /** The port, if given. */
   readonly port: number | null;
 }
 
-/** What ProxyJump says: the hosts in their order, and the text of all but the last, for `-G`. */
+/** The value of ProxyJump: the hosts in order, and the text of all but the last, for `-G`. */
 export interface JumpValue {
   readonly hosts: readonly JumpHost[];
   readonly before: string;
@@ -31,7 +31,7 @@ export function proxyJump(args: Arguments): JumpValue {
   return { hosts: hosts as JumpHost[], before: comma < 0 ? "" : text.slice(0, comma) };
 }
 
-/** The hosts as `ssh -G` writes them. */
+/** The hosts in the notation of `ssh -G`. */
 export function showJump({ hosts, before }: JumpValue): string {
   const { hostname, user, port } = hosts.at(-1)!;
   const numeric = /^[\d.]*$/.test(hostname) || hostname.includes(":");

@@ -11,18 +11,18 @@ import type { ConfigRoot, ConfigSource } from "./config_file.ts";
 import { thisSide } from "./local_side.ts";
 import { isTrusted } from "./file_trust.ts";
 
-/** Where the file for everybody is, and what it includes. */
+/** The folder of the system-wide file and its includes. */
 const SYSTEM_FOLDER = "/etc/ssh";
 
-/** How a file is read. */
+/** Options for reading a file. */
 interface ReadRules {
-  /** Whether it is the user's: what it includes is in `~/.ssh` then. */
+  /** Whether it is the user's file, whose includes are in `~/.ssh`. */
   readonly ofUser: boolean;
-  /** Whether somebody else must not have been able to write it. */
+  /** Whether it is refused if other users can write it. */
   readonly checked: boolean;
-  /** Whether it must be there. */
+  /** Whether it must exist. */
   readonly required: boolean;
-  /** Whether nobody is to be asked for permission to read what it includes. */
+  /** Whether to read its includes without a prompt for permission. */
   readonly quiet?: boolean;
 }
 

@@ -8,20 +8,20 @@ import type { LoginDialog } from "./prompts.ts";
 import type { LoginSettings } from "./settings.ts";
 import { plainMessage } from "../error_messages.ts";
 
-/** Keys taken of one agent: servers disconnect long before so many are refused. */
+/** Maximum keys of one agent: servers disconnect after fewer refusals. */
 const MAX_KEYS = 32;
 
 /** The keys of an agent, in its order. */
 export interface AgentKeys {
-  /** The keys, each of which signs over a connection of its own. */
+  /** The keys, each of which signs over its own connection. */
   readonly keys: readonly Signer[];
-  /** Why the agent cannot be used; null if it can, or if there is none. */
+  /** The reason why the agent cannot be used; null if it can, or if none is configured. */
   readonly problem: string | null;
 }
 
 /**
- * Asks the agent of IdentityAgent, or of SSH_AUTH_SOCK, for its keys. An agent that does not answer in time
- * is a problem of that agent; an abort is not.
+ * Lists the keys of the agent of IdentityAgent, or of SSH_AUTH_SOCK. A late answer is reported as a
+ * problem of the agent; an abort is not.
  */
 export async function agentKeys(
   settings: Pick<LoginSettings, "IdentityAgent">,
@@ -35,7 +35,7 @@ export async function agentKeys(
     return { keys: keys.slice(0, MAX_KEYS).map((key) => signerOf(key, path)), problem: null };
   } catch (error) {
     options.signal?.throwIfAborted();
-    // Whatever is wrong with the agent, there may be other keys.
+    // After any failure of the agent there may be other keys.
     const why = plainMessage(error);
     return { keys: [], problem: `Cannot use the agent: ${printable(why, 1000)}` };
   }
@@ -54,7 +54,7 @@ function signerOf({ publicKey }: Signer, path: string): Signer {
   };
 }
 
-/** Adds a key to the agent if AddKeysToAgent asks for it; a question is asked first if it says so. */
+/** Adds a key to the agent if AddKeysToAgent asks for it, after a question if it is `ask`. */
 export async function offerToAgent(
   key: PrivateKey,
   settings: Pick<LoginSettings, "AddKeysToAgent" | "IdentityAgent">,
@@ -84,7 +84,7 @@ export async function offerToAgent(
   }
 }
 
-/** The path of the agent's socket; null if there is none to use. */
+/** The path of the agent's socket; null if none is configured. */
 export function agentPath(
   { IdentityAgent = "SSH_AUTH_SOCK" }: Pick<LoginSettings, "IdentityAgent">,
 ): string | null {
@@ -92,7 +92,7 @@ export function agentPath(
   return socketPath(IdentityAgent === "SSH_AUTH_SOCK" ? "$SSH_AUTH_SOCK" : IdentityAgent);
 }
 
-/** A path, or the value of the variable that `$NAME` or `${NAME}` stands for; null if it has none. */
+/** A path, or the value of the variable in `$NAME` or `${NAME}`; null if it is not set. */
 export function socketPath(text: string): string | null {
   const name = /^\$\{?(\w+)\}?$/.exec(text)?.[1];
   return name === undefined ? text : grantedVariable(name) || null;

@@ -1,4 +1,4 @@
-/** The messages between `ssh -M` and those that share its connection (OpenSSH PROTOCOL.mux). */
+/** The messages between `ssh -M` and the programs that share its connection (OpenSSH PROTOCOL.mux). */
 import { MAX_CONTROL_MESSAGE } from "../defaults.ts";
 import { ProtocolError } from "../errors.ts";
 import type { Socket } from "../transport/socket.ts";
@@ -24,7 +24,7 @@ export const CONTROL = {
 /** The version of the protocol. */
 export const CONTROL_VERSION = 4;
 
-/** Messages on a control socket: strings as those of SSH. */
+/** Messages on a control socket: SSH strings. */
 export class ControlMessages {
   readonly #socket: Socket;
   #bytes = new Uint8Array(0);
@@ -34,7 +34,7 @@ export class ControlMessages {
     this.#socket = socket;
   }
 
-  /** What has arrived after the last message. */
+  /** The bytes that have arrived after the last message. */
   get leftover(): Uint8Array {
     return this.#bytes;
   }

@@ -19,9 +19,9 @@ const ASK = {
 } as const;
 
 /**
- * Whether there is a control socket at a path that may be used.
+ * Whether a usable control socket exists at a path.
  *
- * @throws {ConnectError} If others may have put it there
+ * @throws {ConnectError} If other users may have put it there
  */
 export async function hasControlSocket(path: string): Promise<boolean> {
   const refuse = (why: string) =>
@@ -50,10 +50,10 @@ export function folderOf(path: string): string {
   return slash < 0 ? "." : path.slice(0, slash + 1);
 }
 
-/** A connection that is in proxy mode: its packets are those of the SSH connection. */
+/** A connection in proxy mode, which carries the packets of the SSH connection. */
 export interface ProxiedConnection {
   readonly socket: Socket;
-  /** What has arrived already. */
+  /** The bytes that have arrived already. */
   readonly leftover: Uint8Array;
 }
 
@@ -72,9 +72,9 @@ export class ControlSocket implements Disposable {
   }
 
   /**
-   * Connects, and checks that a master of our version answers.
+   * Connects, and checks the version of the master.
    *
-   * @throws {ConnectError} If none does
+   * @throws {ConnectError} If it is not a master of that version
    */
   static async open(path: string, signal?: AbortSignal): Promise<ControlSocket> {
     signal?.throwIfAborted();
@@ -111,17 +111,17 @@ export class ControlSocket implements Disposable {
     return (await this.#ask("check", CONTROL.IS_ALIVE, signal)).u32();
   }
 
-  /** Ends the master, and what uses its connection. */
+  /** Ends the master and its connection. */
   async exit(signal?: AbortSignal): Promise<void> {
     try {
       await this.#ask("exit", CONTROL.OK, signal);
     } catch (error) {
-      // OpenSSH's master ends before it has answered.
+      // OpenSSH's master ends before it answers.
       if (!(error instanceof MasterClosedError)) throw error;
     }
   }
 
-  /** Makes the master take no more requests. */
+  /** Makes the master refuse further requests. */
   async stop(signal?: AbortSignal): Promise<void> {
     await this.#ask("stop", CONTROL.OK, signal);
   }
@@ -138,7 +138,7 @@ export class ControlSocket implements Disposable {
       return await this.#receive();
     });
     const answer = await withLimits(hello, { timeout: CONTROL_HELLO_MS, late });
-    // Extensions follow, which do not concern us.
+    // Extensions follow, which are ignored.
     const [type, version] = this.#decode(() => [answer.u32(), answer.u32()]);
     if (type !== CONTROL.HELLO) throw this.#error("is no control master's");
     if (version !== CONTROL_VERSION) {
@@ -213,5 +213,5 @@ export class ControlSocket implements Disposable {
   }
 }
 
-/** The master has hung up. */
+/** The master has disconnected. */
 class MasterClosedError extends ConnectError {}

@@ -14,9 +14,9 @@ import { plainMessage } from "../error_messages.ts";
 const DEFAULT_ORDER = ["publickey", "keyboard-interactive", "password"];
 const PROMPTS = 3;
 
-/** What the credentials are for. */
+/** The login that the credentials are for. */
 export interface CredentialContext extends LoginDialog {
-  /** How long the agent may take to list its keys. */
+  /** The time limit for the agent to list its keys. */
   readonly agent: AgentOptions;
   /** `user@host`, for prompts. */
   readonly account: string;
@@ -24,17 +24,17 @@ export interface CredentialContext extends LoginDialog {
   readonly isCompromised: () => boolean;
 }
 
-/** What a login is tried with. */
+/** The credentials of a login. */
 export interface Credentials {
   /** The methods, in the order in which `ssh` tries them. */
   readonly methods: readonly AuthMethod[];
-  /** The keys that were found and are not used, as far as they have not been reported yet. */
+  /** The unused keys that have not been reported yet. */
   unreported(): readonly SkippedKey[];
 }
 
 /**
- * Finds what settings say to log in with: keys of the agent and of files, and, if questions may be asked,
- * passwords. A key that cannot be used is reported when its turn would have come.
+ * Finds the credentials for settings: keys of the agent and of files, and, if questions are allowed,
+ * passwords. A key that cannot be used is reported at its place in the order.
  */
 export async function credentials(
   settings: LoginSettings,
@@ -60,7 +60,8 @@ export async function credentials(
       methods.push(reportingFirst(each, [...unreported], unreported, context));
     } else unreported.add(each);
   }
-  // As with ssh: a server may let everybody in, and tells what it allows before a password is typed in vain.
+  // As with ssh: the server may accept "none", and otherwise lists its methods before a password is
+  // typed for nothing.
   return { methods: [none(), ...methods], unreported: () => [...unreported] };
 }
 

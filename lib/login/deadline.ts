@@ -1,4 +1,4 @@
-/** A time limit that stands still while the user is asked: only the time of the far side counts. */
+/** A time limit that pauses while the user is asked, so that only the time of the server counts. */
 export class Deadline implements Disposable {
   /** Aborted when the time is up. */
   readonly signal: AbortSignal;
@@ -13,7 +13,7 @@ export class Deadline implements Disposable {
    * Starts the clock.
    *
    * @param milliseconds The limit; 0 is none
-   * @param reason Makes the reason that the signal is aborted with, of the limit
+   * @param reason Makes the abort reason for a limit
    */
   constructor(milliseconds: number, reason: (milliseconds: number) => unknown) {
     this.signal = this.#controller.signal;
@@ -22,17 +22,17 @@ export class Deadline implements Disposable {
     this.#start();
   }
 
-  /** Makes it another limit, for the time since the start. */
+  /** Changes the limit, which counts from the start. */
   change(milliseconds: number): void {
     this.#stop();
     const limit = limitOf(milliseconds);
-    // An endless one has counted nothing.
+    // A deadline without a limit has not counted.
     this.#left = this.#left === Infinity ? limit : this.#left + limit - this.#limit;
     this.#limit = limit;
     this.#start();
   }
 
-  /** Waits for something that does not count. */
+  /** Waits for a promise without counting the time. */
   async pausedFor<T>(wait: () => Promise<T>): Promise<T> {
     this.#stop();
     try {

@@ -5,7 +5,7 @@ import { ask as askUser } from "../terminal/ask.ts";
 import type { Ask } from "./prompts.ts";
 
 /**
- * Asks whether a new host key is good, as `ssh` does: `yes` or the key's fingerprint accepts it.
+ * Asks whether to trust a new host key, as `ssh` does: `yes` or the key's fingerprint accepts it.
  *
  * @returns The decision; null if the question could not be asked
  */
@@ -28,10 +28,10 @@ export async function askAboutHostKey(
 }
 
 /**
- * Asks the user whether a new host key is good, in the words of `ssh` and where
- * {@linkcode promptSecret} asks. It refuses the key if there is no terminal.
+ * Asks the user whether to trust a new host key, with the text of `ssh`, on the same terminal as
+ * {@linkcode promptSecret}. Without a terminal it refuses the key.
  *
- * @throws {InterruptedError} If the user breaks off
+ * @throws {InterruptedError} If the user cancels
  *
  * @example
  * ```ts

@@ -27,7 +27,7 @@ export function withRules(
     async verify(host, key, options) {
       for (const file of RevokedHostKeys) {
         const revoked = await isRevoked(file, key).catch((cause) => {
-          // ssh_config(5): without the list, no host is to be trusted.
+          // ssh_config(5): without the list, all hosts are refused.
           const why = cause instanceof KeyFormatError ? plainMessage(cause) : "it cannot be read";
           const what = `RevokedHostKeys "${file}": ${why}`;
           throw refused("refused", host, key, what, { cause });
@@ -57,7 +57,7 @@ export function withRules(
 /**
  * Whether a file revokes a key or its authority: a list of `ssh-keygen -k`, or keys one a line.
  *
- * @throws {KeyFormatError} If it is neither
+ * @throws {KeyFormatError} If it is neither of these
  */
 async function isRevoked(path: string, key: PublicKey): Promise<boolean> {
   return RevocationList.parse(await runtime.files.readFile(path)).isRevoked(key);

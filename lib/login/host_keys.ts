@@ -4,7 +4,7 @@ import type { CallOptions } from "../waiting.ts";
 import { type HostAddress, type HostKeyPolicy, refused } from "../known_hosts/host_key_policy.ts";
 
 /**
- * What `hostKeys` may be: a policy such as {@linkcode knownHosts} gives, a function, or the key itself
+ * A value of `hostKeys`: a policy such as from {@linkcode knownHosts}, a function, or the key itself
  * (one line of OpenSSH's format or its `SHA256:` fingerprint), or several of them.
  *
  * @example
@@ -32,7 +32,7 @@ export type HostKeys =
   | readonly (PublicKey | string)[];
 
 /**
- * Accepts any host key: for tests on loopback, and nothing else.
+ * Accepts any host key: only for tests on loopback.
  *
  * @example
  * ```ts
@@ -48,7 +48,7 @@ export function acceptAnyHostKey(): HostKeyPolicy {
   return { verify: () => true };
 }
 
-/** The policy that the option `hostKeys` stands for. */
+/** The policy for the option `hostKeys`. */
 export function hostKeyPolicy(given: HostKeys): HostKeyPolicy {
   if (typeof given === "function") return { verify: given };
   if (isPolicy(given)) return given;
@@ -79,7 +79,7 @@ export function hostKeyPolicy(given: HostKeys): HostKeyPolicy {
   };
 }
 
-/** Runs a policy; everything but `true` is a refusal. */
+/** Calls a policy; any result except `true` refuses. */
 export async function verifyHostKey(
   policy: HostKeyPolicy,
   host: HostAddress,

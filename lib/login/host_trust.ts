@@ -20,21 +20,19 @@ import type { LoginDialog } from "./prompts.ts";
 import type { LoginSettings } from "./settings.ts";
 import { plainMessage } from "../error_messages.ts";
 
-/** Which host keys are trusted, and what that means for the credentials. */
+/** Decides which host keys are trusted, and whether passwords may be sent. */
 export interface HostTrust {
   /** Decides about host keys. */
   readonly policy: HostKeyPolicy;
   /**
-   * Whether the connection was continued although the key is not the known one: no password may be sent
-   * over it.
+   * Whether the connection was continued with a changed key, so that no password may be sent.
    */
   readonly compromised: boolean;
 }
 
 /**
- * StrictHostKeyChecking and its relatives, as ssh_config(5) describes them. Without a report, what `ssh`
- * only warns of is refused: a changed key whatever the settings say, and a new key that cannot be added to
- * the file.
+ * StrictHostKeyChecking and related settings (ssh_config(5)). Without a report, cases in which `ssh`
+ * only warns are refused: a changed key with any settings, and a new key that cannot be added to the file.
  */
 export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTrust {
   const { report } = dialog;
@@ -49,7 +47,7 @@ export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTru
     }, report === null ? waysOn : () => ""),
     settings,
   );
-  // As in ssh, what is known orders the algorithms only where the list of the user does not.
+  // As in ssh, known keys order the algorithms only if the user gives no list.
   const { HostKeyAlgorithms: listed } = settings;
   const hasOrder = listed !== undefined && !/^[-+]/.test(listed);
   let compromised = false;
@@ -70,7 +68,7 @@ export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTru
       }
       if (error.reason !== "unknown" || strict === "yes") throw error;
       if (strict === "ask" && !await confirm(host, key)) throw error;
-      // With no file to add to, only a user may decide that a new key is good.
+      // Without a file to add to, only the user may accept a new key.
       if (files.user.length === 0 && report === null) throw error;
       await remember(host, key);
       return true;
@@ -113,7 +111,7 @@ export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTru
   };
 }
 
-/** The host as known_hosts has it: under its alias, if it has one. */
+/** The host in the notation of known_hosts, under its alias if it has one. */
 export function knownAs(
   host: HostAddress,
   { HostKeyAlias }: Pick<LoginSettings, "HostKeyAlias">,
@@ -122,8 +120,8 @@ export function knownAs(
 }
 
 /**
- * UpdateHostKeys. Unless settings mention it, it is on for the usual files without a look at the DNS, and
- * off where nothing can be reported: no file is changed then that the user did not name.
+ * UpdateHostKeys. By default it is on for the default files without DNS, and off without a report, so
+ * that no file is changed that the user did not name.
  */
 function updates(
   { VerifyHostKeyDNS = "no", UserKnownHostsFile, UpdateHostKeys }: LoginSettings,
@@ -131,7 +129,7 @@ function updates(
   { ask, report }: LoginDialog,
 ): NonNullable<KnownHostsOptions["update"]> {
   const usual = UserKnownHostsFile === undefined && VerifyHostKeyDNS === "no";
-  // It is the user's first file that follows; a file that keeps nothing has nothing to follow.
+  // The user's first file is updated, unless it keeps nothing.
   if (file === "/dev/null") return false;
   const wanted = UpdateHostKeys ?? (usual && report !== null ? "yes" : "no");
   if (wanted !== "ask") return wanted === "yes";
@@ -142,7 +140,7 @@ function updates(
   };
 }
 
-/** The files of known host keys: the user's, of which the first takes new keys, and the system's. */
+/** The files of known host keys: the user's, the first of which gets new keys, and the system's. */
 export function knownHostsFiles(
   settings: Pick<LoginSettings, "UserKnownHostsFile" | "GlobalKnownHostsFile">,
 ): { user: string[]; global: string[] } {
@@ -154,7 +152,7 @@ export function knownHostsFiles(
   return { user: some(user), global: some(global) };
 }
 
-/** A default file, and the old name of it if that may be read without a prompt. */
+/** A default file, and its old name if it may be read without a prompt. */
 function usual(file: string, old: string): string[] {
   const granted = runtime.isGranted({ name: "read", path: expandHome(old) });
   return granted ? [file, old] : [file];

@@ -3,7 +3,7 @@ import { ChannelOpenError, ConfigError, ConnectError } from "../errors.ts";
 import { type HostAddress, hostLabel } from "../known_hosts/host_key_policy.ts";
 import { plainMessage } from "../error_messages.ts";
 
-/** What a connection to a host must be able to do for other hosts to be reached through it. */
+/** The part of a connection through which other hosts are reached. */
 export interface JumpHostClient {
   readonly info: { readonly host: HostAddress };
   /** Connects from the host to an address in its network. */
@@ -12,8 +12,8 @@ export interface JumpHostClient {
 }
 
 /**
- * Connects to hosts one after the other, each through the one before, and gives all of the connections.
- * If one fails, those that are open are closed.
+ * Connects to hosts in order, each through the previous one, and returns all connections. If one
+ * fails, the open ones are closed.
  *
  * @param connectTo Logs in to one of the hosts; through the client, or directly if that is null
  */
@@ -59,10 +59,10 @@ export async function dialThrough(
 }
 
 /**
- * Ends chains of jump hosts that lead to each other.
+ * Refuses chains of jump hosts that form a circle.
  *
- * @param depth How many jump hosts were asked for, one for the sake of the other
- * @throws {ConfigError} If there are too many
+ * @param depth The number of nested jump hosts
+ * @throws {ConfigError} If it is too large
  */
 export function checkJumpDepth(depth: number): void {
   if (depth <= MAX_JUMPS) return;

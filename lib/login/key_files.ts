@@ -10,25 +10,25 @@ import { expandHome } from "../runtime/local_path.ts";
 import { lowerFirst } from "./load_key.ts";
 import { plainMessage } from "../error_messages.ts";
 
-/** The files that are looked at unless IdentityFile names others, in the order of ssh_config(5). */
+/** The default files without IdentityFile, in the order of ssh_config(5). */
 const DEFAULT_FILES = ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk"];
 
 /** A key that is not used. */
 export interface SkippedKey {
-  /** Which key, and why. */
+  /** The key and the reason. */
   readonly message: string;
-  /** How important that is for the user: at which level `ssh` reports the like. */
+  /** Its importance for the user: the level at which `ssh` reports it. */
   readonly level: "error" | "info" | "verbose";
 }
 
-/** What a key file and the files beside it hold. */
+/** The contents of a key file and the files beside it. */
 export interface KeyFile {
   readonly path: string;
-  /** The public key; null if no file shows it. */
+  /** The public key; null if no file has it. */
   readonly publicKey: PublicKey | null;
   /** The user certificates of the key that are beside it: in KEY-cert.pub or KEY.pub. */
   readonly certificates: readonly PublicKey[];
-  /** The private key: ready for use, the text of an encrypted one, or why there is none. */
+  /** The private key: ready for use, the text of an encrypted one, or the reason why it is missing. */
   readonly contents: PrivateKey | EncryptedKey | SkippedKey;
 }
 
@@ -38,8 +38,7 @@ export interface EncryptedKey {
 }
 
 /**
- * Reads the key files that settings name, or the default ones. Of the default ones, those that do not exist
- * are left out.
+ * Reads the key files in settings, or the default ones that exist.
  */
 export async function keyFiles(
   { IdentityFile, CertificateFile }: Pick<HostSettings, "IdentityFile" | "CertificateFile">,
@@ -61,18 +60,18 @@ export async function certificateFiles(
   return keys.filter(isUserCertificate);
 }
 
-/** The key is not used: `why` follows a colon. */
+/** A key that is not used; `why` follows a colon. */
 export function skipped(path: string, why: string, level: SkippedKey["level"]): SkippedKey {
   return { message: `Key "${printable(path, 1000)}" was not used: ${why}`, level };
 }
 
-/** The default files, of which those for security keys are only looked at if that needs no question. */
+/** The default files; those for security keys only if reading them needs no prompt. */
 function defaultFiles(): string[] {
   return DEFAULT_FILES.map((name) => expandHome(`~/.ssh/${name}`))
     .filter((path) => !path.endsWith("_sk") || mayRead(path));
 }
 
-/** Reads one file, and what is beside it; null if there is nothing, and the user did not name it. */
+/** Reads one file and the files beside it; null if a default file does not exist. */
 async function readKeyFile(
   path: string,
   { named, beside }: { readonly named: boolean; readonly beside: boolean },
@@ -135,7 +134,7 @@ function parsed(text: string): PrivateKey | EncryptedKey | null {
   }
 }
 
-/** The permissions of a file of the user's own if others may use it, else null: as ssh checks it. */
+/** The permissions of the user's own file if other users can access it, otherwise null, as in ssh. */
 async function openPermissions(
   { mode, uid }: Pick<Deno.FileInfo, "mode" | "uid">,
 ): Promise<string | null> {
@@ -143,7 +142,7 @@ async function openPermissions(
   return (mode & 0o777).toString(8).padStart(4, "0");
 }
 
-/** The public key that the file itself shows: a file may hold the public half of a key of the agent. */
+/** The public key in the file itself, which may be the public half of a key in the agent. */
 async function keyInside(path: string): Promise<PublicKey | null> {
   const text = await readText(path);
   const key = text === null ? null : tryPublicKey(text) ?? publicHalf(text);

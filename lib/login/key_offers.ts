@@ -1,4 +1,4 @@
-/** Which keys are offered to a server, and in which order. */
+/** Selects and orders the keys to offer to a server. */
 import type { AgentOptions } from "../agent/client.ts";
 import type { AuthMethod } from "../auth/auth_method.ts";
 import { publicKey } from "../auth/public_key.ts";
@@ -15,20 +15,20 @@ import { plainMessage } from "../error_messages.ts";
 
 const PROMPTS = 3;
 
-/** A method to try, or a key that has its place in the order and is not used. */
+/** A method to try, or an unused key at its place in the order. */
 export type Offer = AuthMethod | SkippedKey;
 
 /** A key that can be offered. */
 interface UsableKey {
   readonly signer: Signer;
-  /** Whether the server is asked before the key signs: a signature needs the agent or the user. */
+  /** Whether to ask the server before signing, because a signature needs the agent or the user. */
   readonly probe: boolean;
 }
 
 /**
- * The keys that settings say to log in with, as `ssh` orders them: certificates of CertificateFile, the
- * agent's keys that are named, its other keys, and what is in files only. A certificate beside its key goes
- * before it: each refusal costs a round trip, and one made a certificate in order to use it.
+ * The keys for settings, in the order of `ssh`: certificates of CertificateFile, the named keys of the
+ * agent, its other keys, and keys that are only in files. A certificate comes before its key: each
+ * refusal costs a round trip, and certificates are made to be used.
  */
 export async function keyOffers(
   settings: LoginSettings,
@@ -86,7 +86,7 @@ class KeyOffers {
     return this.#offered.some((offered) => offered.equals(key));
   }
 
-  /** Offers a key, after those of the certificates that are its own. */
+  /** Offers a key, after its certificates. */
   offer(key: UsableKey, certificates: readonly PublicKey[], name = key.signer.publicKey.comment) {
     for (const each of certificates) {
       if (isOf(each, key.signer.publicKey)) this.offerCertificate(key, each);
@@ -130,7 +130,7 @@ function isOf(certificate: PublicKey, key: PublicKey): boolean {
   return certificate.certificate!.publicKey.equals(key);
 }
 
-/** The key of a file; null if there is none, or nothing shows which key an encrypted file has. */
+/** The key of a file; null if it is missing, or if the public half of an encrypted file is unknown. */
 function usableKey(
   file: KeyFile,
   settings: LoginSettings,
@@ -161,7 +161,7 @@ function addedToAgent(key: PrivateKey, settings: LoginSettings, dialog: LoginDia
   };
 }
 
-/** An encrypted key that is not known before it is decrypted. */
+/** An encrypted key whose public half is unknown. */
 function unlockedAtOnce(
   file: KeyFile,
   settings: LoginSettings,

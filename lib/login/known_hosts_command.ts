@@ -13,15 +13,19 @@ import { runtime } from "../runtime/runtime.ts";
 import { withLimits } from "../waiting.ts";
 import { ENDING_MS, ShownErrors } from "./shown_errors.ts";
 
-/** Most bytes of output, far more than a list of known hosts has: output without an end must not fill the memory. */
+/**
+ * Maximum bytes of output, far more than a list of known hosts has, so that endless output cannot
+ * fill the memory.
+ */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 /**
  * KnownHostsCommand of ssh_config(5): a program that prints lines of known_hosts. Needs `--allow-run` for
- * it. If it fails, the connection does.
+ * it. If it fails, the connection fails.
  *
- * @param command The program and its arguments, in which only tokens about the host key are left
- * @param onProblem Is told that the program cannot be started; null makes the connection fail then, too
+ * @param command The program and its arguments, with only the tokens about the host key unreplaced
+ * @param onProblem Called if the program cannot be started; with null the connection fails in this
+ * case, too
  */
 export function knownHostsCommand(
   command: string,
@@ -54,7 +58,7 @@ export function knownHostsCommand(
   };
 }
 
-/** Starts the program; if that fails, gives the reason. */
+/** Starts the program; returns the reason if it cannot be started. */
 function start(
   command: string,
   host: HostAddress,
@@ -64,7 +68,7 @@ function start(
   const words = splitWords(command, { comments: false });
   if (words === null) return "contains invalid quotes";
   const [program = "", ...args] = words;
-  // PATH is not searched: a folder in it would decide which hosts are trusted.
+  // PATH is not searched, since a folder in it could then decide which hosts are trusted.
   if (!/^([a-z]:)?[/\\]/i.test(program)) return "path is not absolute";
   const tokens = {
     H: () => knownHostsName(host.hostname, host.port),

@@ -5,9 +5,9 @@ import { runtime } from "../runtime/runtime.ts";
 import { expandHome } from "../runtime/local_path.ts";
 import { plainMessage, reword } from "../error_messages.ts";
 
-/** How a key file is decrypted. */
+/** Options for reading a key file. */
 export interface LoadKeyOptions {
-  /** The passphrase, or a function that is called for it if the key turns out to be encrypted. */
+  /** The passphrase, or a function that is called for it if the key is encrypted. */
   readonly passphrase?: string | (() => string | Promise<string>);
 }
 
@@ -16,7 +16,7 @@ export interface LoadKeyOptions {
  * `--allow-env=HOME` with `~/`.
  *
  * @throws {PassphraseError} If the key is encrypted and the passphrase is missing or wrong
- * @throws {KeyFormatError} If the file is no private key
+ * @throws {KeyFormatError} If the file is not a private key
  *
  * @example
  * ```ts
@@ -73,7 +73,7 @@ async function textOf(file: string | URL): Promise<string> {
   }
 }
 
-/** The text with a small first letter, to follow a colon. */
+/** The text with its first letter in lower case, to follow a colon. */
 export function lowerFirst(text: string): string {
   return text.charAt(0).toLowerCase() + text.slice(1);
 }

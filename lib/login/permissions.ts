@@ -1,9 +1,9 @@
-/** The permissions of the runtime that a login by the user's own files needs: asked for together, by folder. */
+/** Requests the permissions that a login with the user's files needs: together, by folder. */
 import { grantedVariable } from "../runtime/environment.ts";
 import { platformError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 
-/** What a connection takes from the user's surroundings, since it was not given in code. */
+/** The parts that a connection takes from the user's files, since they were not given in code. */
 export interface LoginNeeds {
   /** The known hosts. */
   readonly hosts: boolean;
@@ -11,7 +11,7 @@ export interface LoginNeeds {
   readonly keys: boolean;
   /** The user's name. */
   readonly user: boolean;
-  /** Where the connection goes, `host:port`; null if that needs no permission of ours. */
+  /** The target, `host:port`; null if no permission is needed for it. */
   readonly address: string | null;
 }
 
@@ -19,16 +19,16 @@ export interface LoginNeeds {
 interface Missing {
   readonly flag: "env" | "read" | "net";
   readonly value: string;
-  /** What to ask for; null if that comes later. */
+  /** The permission to request; null if it is requested later. */
   readonly ask: Deno.PermissionDescriptor | null;
 }
 
 const KEYS = ["id_rsa", "id_ecdsa", "id_ed25519"];
 
 /**
- * Asks for what is missing, at most once each: folders rather than every file in them.
+ * Requests the missing permissions, at most once each: folders rather than single files.
  *
- * @throws {Deno.errors.NotCapable} If something is refused; it names all that is missing
+ * @throws {Deno.errors.NotCapable} If one is refused; the error names all missing ones
  */
 export async function requestPermissions(needs: LoginNeeds): Promise<void> {
   if (!needs.hosts && !needs.keys && !needs.user) return;
@@ -67,7 +67,7 @@ function variable(name: string): Missing[] {
   return runtime.isGranted(ask) ? [] : [{ flag: "env", value: name, ask }];
 }
 
-/** The folder, unless each of the files may be read already. */
+/** The folder, unless all of the files may be read already. */
 function folder(path: string, names: readonly string[]): Missing[] {
   if (names.every((name) => isReadable(`${path}/${name}`))) return [];
   return [{ flag: "read", value: path, ask: { name: "read", path } }];
@@ -77,7 +77,7 @@ function isReadable(path: string): boolean {
   return runtime.isGranted({ name: "read", path });
 }
 
-/** The connection asks for it itself; a host may turn out to be an alias. */
+/** The connection requests it itself, since the host may be an alias. */
 function mayConnect(address: string): boolean {
   try {
     return runtime.isGranted({ name: "net", host: address });

@@ -5,26 +5,26 @@
  */
 export type Ask = (prompt: string, options: { readonly echo: boolean }) => Promise<string | null>;
 
-/** Where messages about a login go, one line each. */
+/** Receives messages about a login, one line each. */
 export interface LoginReport {
-  /** Reports what went wrong. */
+  /** Reports an error. */
   error(line: string): void;
-  /** Reports what the user should know. */
+  /** Reports information for the user. */
   info(line: string): void;
-  /** Reports what helps to find a fault. */
+  /** Reports details for debugging. */
   verbose(line: string): void;
 }
 
 /**
- * How a login talks to the user. The tools have both; `connect()` has neither: it asks nothing, and where
- * `ssh` would only print a warning it refuses.
+ * Questions and messages of a login. The tools have both; `connect()` has neither: it asks nothing,
+ * and refuses in cases where `ssh` would only print a warning.
  */
 export interface LoginDialog {
-  /** Asks the user; null if no question may be asked. */
+  /** Asks the user; null if questions are not allowed. */
   readonly ask: Ask | null;
-  /** Takes the messages; null if there is no reader. */
+  /** Receives the messages; null to drop them. */
   readonly report: LoginReport | null;
 }
 
-/** Nothing is asked and nothing reported: how `connect()` logs in. */
+/** No questions and no messages, as in `connect()`. */
 export const NO_DIALOG: LoginDialog = { ask: null, report: null };

@@ -10,7 +10,7 @@ import { ENDING_MS, ShownErrors } from "./shown_errors.ts";
 /** A command whose standard input and output carry a connection. */
 export interface Proxy {
   readonly socket: Socket;
-  /** The error of a connection that broke off, with how the command ended, if it has. */
+  /** The error of a lost connection, with the exit status of the command, if it has ended. */
   explain(error: ConnectError): Promise<ConnectError>;
   /** Ends the command. */
   close(): Promise<void>;
@@ -44,7 +44,7 @@ export function startProxy(command: string): Proxy {
   return {
     socket: streamSocket({ readable: stdout, writable: stdin }),
     async explain(error) {
-      // Its output has ended, so it is about to end.
+      // Its output has ended, so it ends soon.
       const ended = withLimits(Promise.all([status, errors.shown]), { timeout: ENDING_MS });
       const [how] = await ended.catch(() => [null]);
       if (how === null) return error;

@@ -9,13 +9,13 @@ import { runtime } from "../runtime/runtime.ts";
 import type { RekeyLimits } from "../transport/key_use.ts";
 import type { TcpOptions } from "./tcp.ts";
 
-/** What settings say about logging in; none need be there. */
+/** The settings of a login; all are optional. */
 export type LoginSettings = Partial<Omit<HostSettings, "LogLevel">>;
 
-/** Debian's ServerAliveInterval where BatchMode is on. */
+/** Debian's ServerAliveInterval with BatchMode. */
 const BATCH_KEEPALIVE_MS = 300_000;
 
-/** The options of a connection that settings decide and that are not about keys or trust. */
+/** The options of a connection from settings, except those for keys and trust. */
 export interface ConfiguredConnection {
   readonly algorithms?: AlgorithmOptions;
   readonly hostKeyAlias?: string;
@@ -28,9 +28,9 @@ export interface ConfiguredConnection {
 }
 
 /**
- * The options of a connection that settings decide and that are not about keys or trust.
+ * The options of a connection from settings, except those for keys and trust.
  *
- * @throws {ConfigError} If BindInterface names no interface with an address
+ * @throws {ConfigError} If the interface of BindInterface has no address
  */
 export function configuredConnection(settings: LoginSettings): ConfiguredConnection {
   const { HostKeyAlias, ServerAliveCountMax, BatchMode, VersionAddendum } = settings;
@@ -52,7 +52,7 @@ export function configuredConnection(settings: LoginSettings): ConfiguredConnect
   };
 }
 
-/** The limits of ChannelTimeout; of two for one pattern the first counts. */
+/** The limits of ChannelTimeout; the first limit of a pattern counts. */
 export function configuredTimeouts(
   { ChannelTimeout = [] }: Pick<LoginSettings, "ChannelTimeout">,
 ): ChannelTimeouts | undefined {
@@ -64,7 +64,7 @@ export function configuredTimeouts(
   return timeouts.size === 0 ? undefined : Object.fromEntries(timeouts);
 }
 
-/** The algorithms that settings name, as far as we have them. */
+/** The supported algorithms in settings. */
 export function configuredAlgorithms(settings: LoginSettings): AlgorithmOptions | undefined {
   const { KexAlgorithms, HostKeyAlgorithms, Ciphers, MACs, Compression } = settings;
   const { PubkeyAcceptedAlgorithms } = settings;
@@ -93,9 +93,9 @@ export function configuredRekey(
 }
 
 /**
- * How the TCP connection is made.
+ * Options of the TCP connection.
  *
- * @throws {ConfigError} If BindInterface names no interface with an address
+ * @throws {ConfigError} If the interface of BindInterface has no address
  */
 export function configuredTcp(settings: LoginSettings): TcpOptions | undefined {
   const { AddressFamily, BindAddress, BindInterface, TCPKeepAlive, ConnectionAttempts } = settings;
@@ -118,15 +118,15 @@ function addressOf(name: string, family: HostSettings["AddressFamily"]): string 
   return found.address;
 }
 
-/** The way to the host that settings choose. */
+/** The route to the host from settings. */
 export interface ConfiguredWay {
-  /** The hosts to go through, by their aliases. */
+  /** The jump hosts, by their aliases. */
   readonly jump?: readonly HopTarget[];
   /** The command whose standard input and output carry the connection. */
   readonly proxyCommand?: string;
 }
 
-/** A host to go through. */
+/** A jump host. */
 export interface HopTarget {
   readonly hostname: string;
   readonly user?: string;
@@ -134,9 +134,9 @@ export interface HopTarget {
 }
 
 /**
- * The way to the host that settings choose: jump hosts, a command, or neither.
+ * The route to the host from settings: jump hosts, a command, or neither.
  *
- * @throws {ConfigError} If the command would have to pass file descriptors
+ * @throws {ConfigError} If the command has to pass file descriptors
  */
 export function configuredWay(settings: LoginSettings): ConfiguredWay {
   const { ProxyCommand, ProxyJump } = settings;
@@ -155,8 +155,8 @@ export function configuredWay(settings: LoginSettings): ConfiguredWay {
 }
 
 /**
- * The control socket whose master's connection is shared; undefined if none is to be. As with `ssh`, a
- * connection that is to be a master itself shares none.
+ * The control socket of the master whose connection is shared; undefined for none. As with `ssh`, a
+ * connection that becomes a master itself shares none.
  */
 export function configuredControlPath(
   { ControlPath, ControlMaster = "no" }: LoginSettings,

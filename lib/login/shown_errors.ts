@@ -2,13 +2,16 @@ import { printable } from "../errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { writeAll } from "../runtime/write_all.ts";
 
-/** Milliseconds for a command to end, or for the rest of its messages to come, once its output has ended. */
+/**
+ * Milliseconds for a command to end, or for its remaining messages to arrive, after its output has
+ * ended.
+ */
 export const ENDING_MS = 1000;
 
 /** Characters of standard error kept for messages. */
 const LAST_CHARS = 1000;
 
-/** A command's standard error, which is shown as it comes. */
+/** A command's standard error, which is shown as it arrives. */
 export class ShownErrors {
   /** Resolves when all of it has been shown. */
   readonly shown: Promise<void>;
@@ -20,12 +23,12 @@ export class ShownErrors {
     this.shown = this.#show().catch(() => {}); // standard error may be closed
   }
 
-  /** The last line that is not blank. */
+  /** The last non-blank line. */
   get lastLine(): string {
     return printable(this.#last.split("\n").findLast((line) => line.trim() !== "")?.trim() ?? "");
   }
 
-  /** Shows no more: another program may have inherited it, and not end. */
+  /** Stops showing it: another program may have inherited it, and stay. */
   async end(): Promise<void> {
     await this.#reader.cancel().catch(() => {});
     await this.shown;

@@ -8,15 +8,15 @@ import type { HostAddress } from "../known_hosts/host_key_policy.ts";
 /** Milliseconds between two attempts, as in ssh. */
 const PAUSE_MS = 1000;
 
-/** How the TCP connection is made. */
+/** Options of the TCP connection. */
 export interface TcpOptions {
-  /** The family of the addresses to connect to; any unless given. */
+  /** The family of the addresses to connect to; any by default. */
   readonly family?: "any" | "inet" | "inet6";
   /** The address of this machine to connect from. */
   readonly localAddress?: string;
-  /** Whether the system checks that the far side is still there (SO_KEEPALIVE); true unless given. */
+  /** Whether to use TCP keepalive (SO_KEEPALIVE); true by default. */
   readonly keepAlive?: boolean;
-  /** How many times to try, with a second between two tries; once unless given. */
+  /** The number of attempts, a second apart; one by default. */
   readonly attempts?: number;
 }
 
