@@ -6,9 +6,9 @@
  * @module
  */
 
-import { toBytes } from "@std/streams";
 import { deflated } from "../../wasm/pkg/module.ts";
 import { decodeBase64 } from "../encoding.ts";
+import { inflate } from "./inflate.ts";
 
 /** Whether the core runs with the instructions of relaxed SIMD, or with those that every runtime has. */
 export type WasmBuild = "relaxed" | "simd128";
@@ -35,11 +35,11 @@ export const wasmBuild: WasmBuild = globals[OVERRIDE] ??
 
 /** The core, compiled. */
 export const coreModule: WebAssembly.Module = globals[GIVEN] ??
-  await WebAssembly.compile(await coreBytes(wasmBuild));
+  new WebAssembly.Module(coreBytes(wasmBuild));
 
 /** The core as a `.wasm` file has it. */
-export async function coreBytes(build: WasmBuild): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = await inflate(decode(deflated));
+export function coreBytes(build: WasmBuild): Uint8Array<ArrayBuffer> {
+  const bytes = inflate(decode(deflated));
   if (build === "simd128") replaceSwizzles(bytes);
   return bytes;
 }
@@ -54,16 +54,6 @@ function replaceSwizzles(wasm: Uint8Array): void {
     wasm[at + 1] = 0x8e; // 0x0e as a LEB128 number of two bytes
     wasm[at + 2] = 0x00;
   }
-}
-
-async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-  const source = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    start(controller) {
-      controller.enqueue(bytes);
-      controller.close();
-    },
-  });
-  return await toBytes(source.pipeThrough(new DecompressionStream("deflate-raw")));
 }
 
 function decode(text: string): Uint8Array<ArrayBuffer> {

@@ -34,12 +34,14 @@ export interface WebSocketOptions extends CallOptions {
  * import { assertEquals } from "@std/assert";
  *
  * const hostKey = await generateKey();
+ * const over = Promise.withResolvers<void>();
  * await using gateway = Deno.serve({
  *   port: 0,
  *   hostname: "127.0.0.1",
  *   onListen() {},
  * }, (request) => {
  *   const { socket, response } = Deno.upgradeWebSocket(request);
+ *   socket.onclose = () => over.resolve();
  *   const options = { hostKeys: [hostKey], auth: { none: () => true } };
  *   webSocketTransport(socket).then((streams) =>
  *     serveStreams(
@@ -60,6 +62,8 @@ export interface WebSocketOptions extends CallOptions {
  *   hostKeys: hostKey.publicKey,
  * });
  * assertEquals(await host.run("uptime"), "You ran uptime");
+ * await host.close();
+ * await over.promise;
  * ```
  */
 export async function webSocketTransport(
