@@ -48,6 +48,11 @@ for (const runtime of RUNTIMES) {
       await shows("commands and SFTP", ["connect", "exec", "SFTP"], async () => {
         checkFindings(await perform("client"));
       });
+      await t.step("require() of the package", async () => {
+        const source = 'console.log(require("@denossh/ssh").quote("a b"))';
+        await Deno.writeTextFile(`${program}.cjs`, source);
+        assertEquals((await must(path, [`${program}.cjs`])).text, "'a b'\n");
+      });
       await shows("files of this machine", ["files"], async () => {
         const { hashes, listed } = await perform("files");
         assertEquals(new Set(hashes).size, 1);
