@@ -67,7 +67,8 @@ function patternOf(pattern: string): RegExp {
   return new RegExp(`^(?!.*_(test|bench)\\.)${parts.join("")}$`);
 }
 
-async function published(): Promise<string[]> {
+/** The files that `deno publish` would upload. */
+export async function published(): Promise<string[]> {
   const text = await output(
     Deno.execPath(),
     ["publish", "--dry-run", "--allow-dirty"],

@@ -23,8 +23,10 @@ import { handshake } from "./sections/handshake.ts";
 import { keystroke } from "./sections/keystroke.ts";
 import { manyFiles } from "./sections/many_files.ts";
 import { memory } from "./sections/memory.ts";
+import { runtimes } from "./sections/runtimes.ts";
 import { server } from "./sections/server.ts";
 import { sftp } from "./sections/sftp.ts";
+import { size } from "./sections/size.ts";
 import { stripes } from "./sections/stripes.ts";
 import { startup } from "./sections/startup.ts";
 import { tunnel } from "./sections/tunnel.ts";
@@ -51,6 +53,8 @@ const SECTIONS: readonly Section[] = [
   { name: "stripes", run: stripes },
   { name: "capped", run: capped },
   { name: "tunnel", run: tunnel },
+  { name: "size", run: size },
+  { name: "runtimes", run: runtimes },
 ];
 /** Load for each core from which on what is measured is the others as well. */
 const BUSY = 0.25;

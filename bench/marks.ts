@@ -118,6 +118,11 @@ const MARKS: readonly Mark[] = [
   most("keystroke echo during bulk, median", "keystroke.median", 5, "ms"),
   scaled(least("500 connections at once: logins a second", "connections.logins500", 150, "/s")),
   most("500 connections at once: failures", "connections.failures500", 0, ""),
+  most("bundle of the client, gzip", "size.client", 350, "KB"),
+  most("bundle of /keys, gzip", "size.keys", 200, "KB"),
+  most("import on Deno, above an empty program", "size.import", 40, "ms"),
+  most("files on JSR", "size.jsr", 2, "MB"),
+  most("npm package, packed", "size.npm", 2, "MB"),
 ];
 
 /** The head of {@linkcode judge}'s rows. */

@@ -27,7 +27,8 @@ interface PluginBuild {
   ): void;
 }
 
-const ESBUILD = "npm:esbuild@0.28.2";
+/** The bundler, pinned; it is loaded only where something is built. */
+export const ESBUILD = "npm:esbuild@0.28.2";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
