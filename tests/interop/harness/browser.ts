@@ -1,6 +1,5 @@
 /** A headless Chromium, driven by its DevTools protocol. */
 import { Program } from "../../support/program.ts";
-import { tempFolder } from "../../support/temp.ts";
 import { within } from "../../support/within.ts";
 import { requirePeer } from "./peers.ts";
 
@@ -33,7 +32,8 @@ interface Answer {
 /** Opens a page in a browser of its own. */
 export async function openPage(url: string): Promise<Page> {
   await using stack = new AsyncDisposableStack();
-  const folder = stack.use(await tempFolder());
+  const folder = await Deno.makeTempDir({ prefix: "denossh-" });
+  stack.defer(() => removeFolder(folder));
   const browser = stack.use(
     new Program(await requirePeer("chromium"), {
       args: [
@@ -44,10 +44,10 @@ export async function openPage(url: string): Promise<Page> {
         "--hide-scrollbars",
         "--no-first-run",
         "--remote-debugging-port=0",
-        `--user-data-dir=${folder.path}`,
+        `--user-data-dir=${folder}`,
         "about:blank",
       ],
-      env: { HOME: folder.path },
+      env: { HOME: folder },
     }),
   );
   const [, address] = await browser.waitFor(/DevTools listening on (ws:\S+)/);
@@ -57,12 +57,10 @@ export async function openPage(url: string): Promise<Page> {
     socket.onopen = resolve;
     socket.onerror = reject;
   });
-  let loaded = Promise.withResolvers<void>();
   const waiting = new Map<number, (answer: Answer) => void>();
   socket.onmessage = ({ data }) => {
     const answer: Answer = JSON.parse(data);
     if (answer.id !== undefined) waiting.get(answer.id)?.(answer);
-    if (answer.method === "Page.loadEventFired") loaded.resolve();
   };
   let last = 0;
   const session: { sessionId?: unknown } = {}; // the page, once there is one
@@ -79,18 +77,18 @@ export async function openPage(url: string): Promise<Page> {
   const { targetId } = await call("Target.createTarget", { url: "about:blank" });
   Object.assign(session, await call("Target.attachToTarget", { targetId, flatten: true }));
   await call("Page.enable");
-  const load = async () => {
-    loaded = Promise.withResolvers();
-    await call("Page.navigate", { url });
-    await loaded.promise;
-  };
-  await load();
   const evaluate = async <T>(expression: string): Promise<T> => {
     const options = { expression, awaitPromise: true, returnByValue: true };
     const { result, exceptionDetails } = await call("Runtime.evaluate", options);
     if (exceptionDetails) throw new Error(`${expression}: ${JSON.stringify(exceptionDetails)}`);
     return (result as { value: T }).value;
   };
+  const load = async () => {
+    await call("Page.navigate", { url }); // the answer comes when the new document is there
+    await evaluate(`document.readyState === "complete" ||
+      new Promise((resolve) => addEventListener("load", () => resolve(true)))`);
+  };
+  await load();
   const parts = stack.move();
   return {
     evaluate,
@@ -121,4 +119,16 @@ export async function openPage(url: string): Promise<Page> {
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
+}
+
+/** Chromium's other processes may write to its folder for a moment after it has ended. */
+async function removeFolder(path: string): Promise<void> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await Deno.remove(path, { recursive: true });
+    } catch (error) {
+      if (tries === 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
 }
