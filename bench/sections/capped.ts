@@ -15,7 +15,7 @@ const MARKED = 4;
 /** One large file over a path on which each TCP connection is slow by itself, with ours over several, and the peers. */
 export async function capped(report: Report, { quick }: BenchOptions): Promise<void> {
   const bytes = (quick ? 64 : 512) * MIB;
-  // What one connection takes half a minute for; its start is no matter.
+  // One connection takes half a minute for it, so that its start hardly counts.
   const few = bytes / 8;
   await using stack = new AsyncDisposableStack();
   const folder = await memoryFolder(report);

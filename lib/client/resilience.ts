@@ -10,19 +10,19 @@ import { tell } from "../listener.ts";
 import { callback, count, either, flag, nested, type OptionCheck } from "../option_checks.ts";
 import { abortable, sleep } from "../waiting.ts";
 
-/** `"reconnecting"` is when the connection was lost and another one is being made. */
+/** `"reconnecting"`: the connection was lost, and the client connects again. */
 export type ClientState = "connected" | "reconnecting" | "closed";
 
 /** How a client connects again when its connection is lost. */
 export interface ResilientOptions {
-  /** Tries in a row before the client is given up; 10 unless given. A connection of five seconds begins anew. */
+  /** Maximum failed attempts in a row, 10 by default. A connection that lasts five seconds resets the count. */
   readonly attempts?: number;
   /**
-   * Milliseconds before a try: the number of the try, from 1 on, and what the last one failed with are given. If not
-   * given, 200, and twice as many each time up to 30,000, each a quarter more or less by chance.
+   * Returns the milliseconds to wait before an attempt, given its number, from 1 on, and the error of the last one.
+   * By default 200, doubled each time up to 30,000, and varied at random by a quarter.
    */
   readonly backoff?: (attempt: number, cause: unknown) => number | Promise<number>;
-  /** Told of each change and each try that failed, and what caused it. */
+  /** Called with each change of state and each failed attempt, and its cause. */
   readonly onState?: (state: ClientState, cause?: unknown) => void;
 }
 

@@ -114,7 +114,7 @@ Deno.test("what must be new fails if something has the name, and is made if not"
   await (await sftp.open("/new", create)).close();
   world.lose(FXP.OPEN, "after");
   await lost(sftp, () => sftp.open("/newer", create), "what has the name now");
-  world.lose(FXP.OPEN, "after"); // the hidden name of a part is nobody else's
+  world.lose(FXP.OPEN, "after"); // only this transfer uses the hidden name of its part
   await sftp.put(DATA, "/put");
   assert(same(server.data("/put")!, DATA));
   assertEquals([...server.files.keys()].filter((name) => name.endsWith(".part")), []);

@@ -18,7 +18,7 @@ export class OpenHandle {
   seen: Attributes | null = null;
   /** How long the file is at least, by the writes that were acknowledged. */
   reached = 0;
-  /** Why it cannot be used any more. */
+  /** The reason why it can no longer be used; null while it can. */
   gone: SftpError | null = null;
 
   /** Whether it has been closed. */
@@ -43,7 +43,7 @@ export class OpenHandle {
     return this.access !== null && this.access !== FXF.READ;
   }
 
-  /** Why what was opened again is not the same file; null if it may be. */
+  /** How the reopened file differs from this one; null if it may be the same. */
   difference(now: Attributes): string | null {
     const type = typeOf(now);
     if (type !== 0 && type !== S_IF.FILE && this.reached > 0) {
@@ -58,7 +58,7 @@ export class OpenHandle {
   }
 }
 
-/** The error of a request whose answer the loss of the connection has taken, in a session that goes on. */
+/** The error of a request whose answer was lost with the connection, in a session that continues. */
 export function answerLost(call: Call, what: string, loss: SftpError): SftpError {
   const error = sftpError(SftpStatus.FAILURE, call, `the connection was lost, and ${what}`, loss);
   losses.add(error);

@@ -9,7 +9,7 @@ const TRIES = 5;
 /** A worker that answers requests. */
 export interface Worker extends AsyncDisposable {
   readonly url: string;
-  /** What workerd has printed. */
+  /** The output of workerd. */
   readonly log: string;
 }
 

@@ -1,4 +1,4 @@
-/** What there is without files and without ports, and what the rest says where it is missing. */
+/** The functions that need neither files nor ports, and the errors of the others. */
 import { agent, connect, type ConnectOptions, Keyring, loadKey, none } from "@denossh/ssh";
 import { Config } from "@denossh/ssh/config";
 import { generateKey, importPrivateKey } from "@denossh/ssh/keys";
