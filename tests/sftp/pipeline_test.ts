@@ -17,9 +17,9 @@ Deno.test("answers leave in the order of the requests, whatever is done first", 
   const sent: number[] = [];
   const pipeline = new Pipeline<number>(() => 100, (answer) => sent.push(answer));
   const slow = Promise.withResolvers<number>();
-  await pipeline.beside("read", 1, () => slow.promise);
-  await pipeline.beside("read", 1, () => 2);
-  await pipeline.beside("read", 1, () => Promise.resolve(3));
+  await pipeline.beside(FXP.READ, 1, () => slow.promise);
+  await pipeline.beside(FXP.READ, 1, () => 2);
+  await pipeline.beside(FXP.READ, 1, () => Promise.resolve(3));
   await turn();
   assertEquals(sent, []);
   slow.resolve(1);
@@ -30,12 +30,12 @@ Deno.test("answers leave in the order of the requests, whatever is done first", 
 Deno.test("what is done at once is answered at once, unless something before it is running", async () => {
   const sent: number[] = [];
   const pipeline = new Pipeline<number>(() => 100, (answer) => sent.push(answer));
-  await pipeline.beside("read", 1, () => 0); // of the same kind as the next
-  const first = pipeline.beside("read", 1, () => 1);
+  await pipeline.beside(FXP.READ, 1, () => 0); // of the same kind as the next
+  const first = pipeline.beside(FXP.READ, 1, () => 1);
   assertEquals(sent.splice(0), [0, 1]);
   const slow = Promise.withResolvers<number>();
-  const second = pipeline.beside("read", 1, () => slow.promise);
-  const third = pipeline.beside("read", 1, () => 3);
+  const second = pipeline.beside(FXP.READ, 1, () => slow.promise);
+  const third = pipeline.beside(FXP.READ, 1, () => 3);
   assertEquals(sent, []);
   slow.resolve(2);
   await Promise.all([first, second, third]);
@@ -46,7 +46,7 @@ Deno.test("what is done at once is answered at once, unless something before it 
 Deno.test("what is of another kind waits for all before it", async () => {
   const pipeline = new Pipeline<string>(() => 100, () => {});
   const read = Promise.withResolvers<string>();
-  await pipeline.beside("read", 1, () => read.promise);
+  await pipeline.beside(FXP.READ, 1, () => read.promise);
   const started: string[] = [];
   const start = (what: string) => {
     started.push(what);
@@ -65,7 +65,7 @@ Deno.test("no more than the limit of bytes is under way, nor than sixteen reques
     let [running, peak] = [0, 0];
     const pipeline = new Pipeline<void>(() => 100, () => {});
     for (let i = 0; i < 40; i++) {
-      await pipeline.beside("read", bytes, async () => {
+      await pipeline.beside(FXP.READ, bytes, async () => {
         peak = Math.max(peak, ++running);
         await turn();
         running--;
@@ -286,4 +286,57 @@ Deno.test("a client asks for no more at once than it is told to", async () => {
   assert([...lengths].every((length) => length <= 7), [...lengths].join());
   await sftp.close();
   await served;
+});
+
+/** A client at a server whose writes are counted, with the answers of each. */
+async function countingWrites(backend: SftpBackend) {
+  const [near, far] = channelPair({ limit: 1024 * 1024 });
+  const writes: number[] = [];
+  const served = serveSftp({
+    ...far,
+    writeAll(...chunks) {
+      writes.push(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+      return far.writeAll(...chunks);
+    },
+  }, backend);
+  const peer = new RawPeer(near);
+  await peer.send(msg.encodeVersion(FXP.INIT, 3));
+  await peer.next();
+  writes.length = 0;
+  return { peer, writes, served };
+}
+
+const infoOfFile = infoOf({ size: 1 });
+
+Deno.test("requests that come together are answered together", async () => {
+  const { peer, writes, served } = await countingWrites({
+    stat: () => Promise.resolve(infoOfFile),
+  });
+  const count = 500;
+  const stats = Array.from({ length: count }, (_, id) => [...msg.Stat.encode(id, { path: "/x" })]);
+  await peer.send(new Uint8Array(stats.flat()));
+  let bytes = 0;
+  for (let id = 0; id < count; id++) {
+    const answer = (await peer.next())!;
+    assertEquals(answer.id, id);
+    bytes += answer.body.length + 9;
+  }
+  assertEquals(writes.reduce((sum, write) => sum + write, 0), bytes);
+  assert(writes.length <= 5, `${writes.length} writes`);
+  await peer.channel.close();
+  await served;
+});
+
+Deno.test("an answer does not wait for a request that takes long, though both came together", async () => {
+  const gate = Promise.withResolvers<typeof infoOfFile>();
+  const { peer, served } = await countingWrites({
+    stat: (path) => path === "/slow" ? gate.promise : Promise.resolve(infoOfFile),
+  });
+  const both = ["/quick", "/slow"].flatMap((path, id) => [...msg.Stat.encode(id, { path })]);
+  await peer.send(new Uint8Array([...both, 0, 0])); // and the beginning of another request
+  assertEquals((await peer.next())!.id, 0);
+  gate.resolve(infoOfFile);
+  assertEquals((await peer.next())!.id, 1);
+  await peer.channel.close();
+  await served.catch(() => {});
 });

@@ -1,4 +1,5 @@
 import { ProtocolError } from "../../errors.ts";
+import { peek32 } from "../../wire/hot.ts";
 import type { SftpChannel } from "./channel.ts";
 
 /** Takes exact numbers of bytes from a channel whose chunks have any size: at most one copy. */
@@ -27,6 +28,20 @@ export class ByteSource {
     return true;
   }
 
+  /** The number in the next four bytes, which stay to be taken; they have arrived. */
+  peek32(): number {
+    return peek32(this.#chunk, this.#offset);
+  }
+
+  /** Takes the next `length` bytes as a view on the chunk; null if it does not hold them all. */
+  takeNow(length: number): Uint8Array | null {
+    const end = this.#offset + length;
+    if (end > this.#chunk.length) return null;
+    const view = this.#chunk.subarray(this.#offset, end);
+    this.#offset = end;
+    return view;
+  }
+
   /**
    * The next `length` bytes: a view on the chunk if it holds them all, otherwise copied to `scratch`, or
    * to new memory.
@@ -34,11 +49,8 @@ export class ByteSource {
    * @throws {ProtocolError} If the stream ends before
    */
   async take(length: number, scratch?: Uint8Array): Promise<Uint8Array> {
-    const start = this.#offset;
-    if (this.#chunk.length - start >= length) {
-      this.#offset = start + length;
-      return this.#chunk.subarray(start, start + length);
-    }
+    const view = this.takeNow(length);
+    if (view !== null) return view;
     const gathered = scratch?.subarray(0, length) ?? new Uint8Array(length);
     await this.each(length, (piece, at) => gathered.set(piece, at));
     return gathered;

@@ -24,6 +24,10 @@ export class Outbox {
   #releases: (() => void)[] = [];
   #bytes = 0;
   #batch: Promise<void> = Promise.resolve();
+  #hold: {
+    readonly over: PromiseWithResolvers<void>;
+    readonly timer: ReturnType<typeof setTimeout>;
+  } | null = null;
 
   /** `failed` is called when a write fails; nothing is sent afterwards. */
   constructor(channel: SftpChannel, failed: (cause: unknown) => void) {
@@ -37,11 +41,34 @@ export class Outbox {
     if (release) this.#releases.push(release);
     if (this.#state === "failed") return;
     for (const chunk of chunks) this.#add(chunk);
+    if (this.isLong) this.release();
     if (this.#state === "idle") this.#flush();
+  }
+
+  /** Lets what is queued wait for more, until `release`, or a write is worth it, or a millisecond is over. */
+  hold(): void {
+    this.#hold ??= {
+      over: Promise.withResolvers(),
+      timer: setTimeout(() => this.release()),
+    };
+  }
+
+  /** Sends what is queued. */
+  release(): void {
+    if (this.#hold === null) return;
+    clearTimeout(this.#hold.timer);
+    this.#hold.over.resolve();
+    this.#hold = null;
+  }
+
+  /** Whether so much is queued that it is worth a write. */
+  get isLong(): boolean {
+    return this.#bytes >= JOINED_BYTES;
   }
 
   /** Resolves when no more than `bytes` are queued, what chunks cost included, or writing has failed. */
   async below(bytes: number): Promise<void> {
+    if (this.#bytes > bytes) this.release();
     while (this.#bytes > bytes && this.#state === "flushing") await this.#batch;
   }
 
@@ -81,6 +108,7 @@ export class Outbox {
     this.#state = "flushing";
     await this.#batch; // also if it has ended, so that a burst of pushes becomes one write
     while (this.#chunks.length > 0) {
+      while (this.#hold !== null) await this.#hold.over.promise;
       this.#batch = this.#write();
       await this.#batch;
     }

@@ -11,7 +11,7 @@ export class Pipeline<A> {
   readonly #send: (answer: A) => void;
   /** Running requests, the oldest first; each is removed when it is answered. */
   readonly #running: Promise<void>[] = [];
-  #kind: string | null = null;
+  #kind: number | null = null;
   #bytes = 0;
 
   /**
@@ -23,23 +23,38 @@ export class Pipeline<A> {
     this.#send = send;
   }
 
-  /** Runs a request after all before it; resolves when it is answered. `run` must not fail. */
-  async alone(run: () => Promise<A> | A): Promise<void> {
-    await this.idle();
-    this.#send(await run());
+  /** Runs a request after all before it; null if it is answered, or resolves then. `run` must not fail. */
+  alone(run: () => Promise<A> | A): Promise<void> | null {
+    if (this.#running.length > 0) return this.idle().then(() => this.alone(run) ?? undefined);
+    const answer = run();
+    if (answer instanceof Promise) return answer.then((done) => this.#send(done));
+    this.#send(answer);
+    return null;
   }
 
   /**
-   * Runs a request in parallel with others of its kind; resolves when the next may start. `run` must not
-   * fail.
+   * Runs a request in parallel with others of its kind; null if it is answered, or resolves when the next may
+   * start. `run` must not fail.
+   *
+   * @param bytes Of memory that it holds while it runs
    */
-  async beside(kind: string, bytes: number, run: () => Promise<A> | A): Promise<void> {
-    if (this.#kind !== kind) await this.idle();
+  beside(kind: number, bytes: number, run: () => Promise<A> | A): Promise<void> | null {
+    if (this.#kind !== kind && this.#running.length > 0) {
+      return this.idle().then(() => this.beside(kind, bytes, run) ?? undefined);
+    }
     this.#kind = kind;
     const answer = run();
-    if (this.#running.length === 0 && !(answer instanceof Promise)) return this.#send(answer);
+    if (this.#running.length === 0 && !(answer instanceof Promise)) {
+      this.#send(answer);
+      return null;
+    }
     this.#bytes += bytes;
     this.#running.push(this.#answer(answer, bytes, this.#running.at(-1)));
+    return this.#room();
+  }
+
+  /** Resolves when so few requests are running that the next may start. */
+  async #room(): Promise<void> {
     while (this.#running.length >= MAX_RUNNING || this.#bytes > this.#limit()) {
       await this.#running[0];
     }

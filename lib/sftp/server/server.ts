@@ -129,6 +129,13 @@ export async function serveSession(
   await channel.closeWrite().catch(() => channel.close()).catch(() => {}); // the client may be gone
 }
 
+/** A request as it came. */
+interface Request {
+  readonly type: number;
+  readonly id: number;
+  readonly body: Uint8Array;
+}
+
 class ServerSession {
   readonly #source: ByteSource;
   readonly #outbox: Outbox;
@@ -184,14 +191,22 @@ class ServerSession {
     try {
       if (!await this.#source.more()) return;
       await this.#greet();
-      while (this.#isOpen && await this.#source.more()) {
+      while (this.#isOpen && (this.#source.arrived > 0 || await this.#source.more())) {
         const turn = this.#turn.begin();
-        if (turn) await turn;
-        await this.#take();
-        await this.#outbox.below(this.#share.sessionBytes);
+        if (turn) {
+          this.#outbox.release();
+          await turn;
+        }
+        const answered = this.#take(this.#whole() ?? await this.#request());
+        if (answered) await answered;
+        if (this.#outbox.isLong) await this.#outbox.below(this.#share.sessionBytes);
+        // Requests that came together are answered together.
+        else if (this.#source.arrived > 0) this.#outbox.hold();
+        else this.#outbox.release();
       }
       await this.#quiet();
     } finally {
+      this.#outbox.release();
       await this.#pipeline.idle(); // no file is closed while it is being read
       this.#reportAbandoned();
       await this.#handles.closeAll();
@@ -220,21 +235,22 @@ class ServerSession {
     this.#outbox.push([msg.encodeVersion(FXP.VERSION, SFTP_VERSION, extensions)]);
   }
 
-  /** Receives one request and schedules it. */
-  async #take(): Promise<void> {
-    const { type, id, body } = await this.#request();
-    const run = (): Promise<Frame> | Frame => {
-      const answer = this.#answer(type, id, body);
-      this.#turn.end(type === FXP.WRITE ? 0 : body.length);
-      if (answer instanceof Promise) this.#requests.lend(body, answer);
-      return answer;
-    };
+  /** Schedules a request; null if it is answered, otherwise resolves when the next one may come. */
+  #take({ type, id, body }: Request): Promise<void> | null {
     const held = this.#heldBeside(type, body);
-    if (held !== null) await this.#pipeline.beside(`${type}`, held, run);
-    else {
+    if (held === null) {
       this.#ends.clear();
-      await this.#pipeline.alone(run);
+      return this.#pipeline.alone(() => this.#run(type, id, body));
     }
+    return this.#pipeline.beside(type, held, () => this.#run(type, id, body));
+  }
+
+  /** Runs a request, which is a piece of work. */
+  #run(type: number, id: number, body: Uint8Array): Promise<Frame> | Frame {
+    const answer = this.#answer(type, id, body);
+    this.#turn.end(type === FXP.WRITE ? 0 : body.length);
+    if (answer instanceof Promise) this.#requests.lend(body, answer);
+    return answer;
   }
 
   /**
@@ -331,32 +347,41 @@ class ServerSession {
     }
   }
 
-  /** A header that arrives in pieces. A length without room for it is refused before the rest comes. */
-  async #slowHeader(): Promise<Uint8Array> {
+  /** The next header. A length without room for it is refused before the rest comes. */
+  async #header(): Promise<Uint8Array> {
     const header = new Uint8Array(msg.FRAME_HEADER);
     header.set(await this.#source.take(4));
-    lengthOf(header);
+    lengthOf(peek32(header, 0));
     header.set(await this.#source.take(msg.FRAME_HEADER - 4), 4);
     return header;
   }
 
-  async #request(): Promise<{ type: number; id: number; body: Uint8Array }> {
-    const whole = this.#source.arrived >= msg.FRAME_HEADER;
-    const header = await (whole ? this.#source.take(msg.FRAME_HEADER) : this.#slowHeader());
-    const length = lengthOf(header);
-    const type = header[4]!;
-    const id = peek32(header, 5);
-    return { type, id, body: await this.#source.take(length, this.#requests.current) };
+  /** The next request, if it has arrived whole. */
+  #whole(): Request | null {
+    if (this.#source.arrived < msg.FRAME_HEADER) return null;
+    const frame = this.#source.takeNow(msg.FRAME_HEADER + lengthOf(this.#source.peek32()));
+    if (frame === null) return null;
+    return { type: frame[4]!, id: peek32(frame, 5), body: frame.subarray(msg.FRAME_HEADER) };
+  }
+
+  /** The next request, which arrives in pieces. */
+  async #request(): Promise<Request> {
+    this.#outbox.release();
+    const header = await this.#header();
+    const length = lengthOf(peek32(header, 0));
+    const body = await this.#source.take(length, this.#requests.current);
+    return { type: header[4]!, id: peek32(header, 5), body };
   }
 }
 
 /**
  * The length of a request after its header.
  *
+ * @param frame The length that it begins with
  * @throws {ProtocolError} If no message has this length
  */
-function lengthOf(header: Uint8Array): number {
-  const length = peek32(header, 0) - (msg.FRAME_HEADER - 4);
+function lengthOf(frame: number): number {
+  const length = frame - (msg.FRAME_HEADER - 4);
   if (length >= 0 && length <= SFTP_MAX_MESSAGE) return length;
   throw new ProtocolError("Message length is absurd");
 }
