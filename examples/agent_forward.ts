@@ -1,5 +1,6 @@
 /**
- * Lends one key to one command, for a git pull on the server say (`ssh -A`, but not with every key):
+ * Lends one key to one command, for example a git pull on the server (like `ssh -A`, but with one key
+ * only):
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
  *       examples/agent_forward.ts deploy@example.com "git -C app pull" ~/.ssh/deploy_key
@@ -12,7 +13,7 @@ if (target === undefined || command === undefined || file === undefined) {
   Deno.exit(2);
 }
 
-// Nobody but this command gets at the key, and only while it runs; each use is shown.
+// Only this command can use the key, and only while it runs; each use is shown.
 using keyring = new Keyring({
   confirm: (key) => {
     console.error(`${target} signs with ${key.fingerprint()}`);

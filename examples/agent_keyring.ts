@@ -1,5 +1,5 @@
 /**
- * Is an ssh-agent with one key for as long as a program of this machine runs:
+ * Runs an ssh-agent with one key while a local program runs:
  *
  *     deno run --allow-env --allow-net --allow-read --allow-write --allow-run \
  *       examples/agent_keyring.ts ~/.ssh/deploy_key git fetch

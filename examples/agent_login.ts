@@ -1,5 +1,5 @@
 /**
- * Logs in with the keys of the running ssh-agent, and shows which there are:
+ * Lists the keys of the running ssh-agent and logs in with them:
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh,$SSH_AUTH_SOCK \
  *       --allow-write=$SSH_AUTH_SOCK examples/agent_login.ts deploy@example.com uptime

@@ -1,5 +1,5 @@
 /**
- * A server that shows what keys its clients lend it. Try `ssh -A -p 2222 me@localhost`:
+ * A server that shows the keys in the agents that its clients forward. Try `ssh -A -p 2222 me@localhost`:
  *
  *     deno run --allow-net examples/agent_server.ts
  */
@@ -14,7 +14,7 @@ const server = serve({
   auth: { none: () => true },
   forward: { agent: ({ user }) => user !== "guest" }, // refused unless allowed
 }, async (session) => {
-  if (!session.agent) return await session.print("You lend no agent: use ssh -A\n");
+  if (!session.agent) return await session.print("Your agent is not forwarded: use ssh -A\n");
   await using agent = await connectAgent(session.agent);
   for (const { publicKey } of await agent.identities()) await session.print(`${publicKey}\n`);
 });

@@ -1,5 +1,6 @@
 /**
- * A bastion: clients log in here, a policy says who may reach what, and each session is recorded.
+ * A bastion: clients log in here, a policy decides which targets each user may reach, and sessions are
+ * recorded.
  *
  *     deno run --allow-net --allow-env --allow-read --allow-write \
  *       examples/bastion.ts PORT HOST_KEY AUTHORIZED_KEYS TARGET RECORDINGS

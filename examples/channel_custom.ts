@@ -1,5 +1,5 @@
 /**
- * Channels and global requests of one's own, in both roles: Transport.accept, open_channel,
+ * Custom channel types and global requests, in both roles: Transport.accept, open_channel,
  * global_request. Client and server are in one process here:
  *
  *     deno run --allow-net examples/channel_custom.ts
@@ -11,7 +11,7 @@ import { serve } from "@denossh/ssh/server";
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** Takes the channels that the other end opens; types that nobody takes are refused. */
+/** Accepts the channels that the other end opens; types without a handler are refused. */
 async function answer(connection: ChannelOwner): Promise<void> {
   connection.handleGlobals("time@example.com", () => bytes(new Date(0).toISOString()));
   for await (const open of connection.incoming) {

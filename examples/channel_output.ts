@@ -1,6 +1,6 @@
 /**
- * Exit status and output, whichever is asked for first: exec_command, recv_exit_status. Output far beyond
- * the window hangs nothing, since `output()` reads both streams.
+ * Exit status and output, in either order: exec_command, recv_exit_status. Output larger than the
+ * window does not block the command, since `output()` reads both streams.
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
  *       examples/channel_output.ts user@host
@@ -12,7 +12,7 @@ const command = host.command("head -c 5000000 /dev/zero; echo oops >&2; exit 7")
 const { code, stdout, stderr } = await command.output();
 console.log(code, stdout.length, new TextDecoder().decode(stderr).trim());
 
-// As it comes, with the status beside it.
+// Output as it arrives, and the status.
 await using process = await host.command("for i in 1 2 3; do echo $i; done").spawn();
 for await (const line of process.channel.lines()) console.log(line);
 console.log(await process.status);

@@ -24,7 +24,7 @@ const decoder = new TextDecoder();
 while (running.size > 0) {
   const ready = [...running].map((channel) => channel.ready("read").then(() => channel));
   const channel = await Promise.race(ready);
-  const n = channel.tryRead(buffer); // recv on a non-blocking channel; null is the end
+  const n = channel.tryRead(buffer); // recv on a non-blocking channel; null at the end
   if (n !== null) {
     console.log(`${channel.name}: ${decoder.decode(buffer.subarray(0, n)).trimEnd()}`);
     continue;

@@ -1,5 +1,5 @@
 /**
- * A server's side of channels: what paramiko's ServerInterface decides, and send_exit_status,
+ * The server's side of channels: the decisions of paramiko's ServerInterface, and send_exit_status,
  * send_stderr, check_channel_env_request and so on. Try `ssh -p 2222 me@localhost greet`:
  *
  *     deno run --allow-net examples/channel_server.ts

@@ -1,5 +1,5 @@
 /**
- * A raw channel as a socket: what paramiko's `Channel` does, in Deno's idiom.
+ * A raw channel used as a socket: the methods of paramiko's `Channel`, in Deno's style.
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
  *       examples/channel_socket.ts user@host

@@ -1,5 +1,5 @@
 /**
- * A shell on a terminal, driven by a program: get_pty, resize_pty, invoke_shell.
+ * A shell on a terminal, controlled by a program: get_pty, resize_pty, invoke_shell.
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
  *       examples/channel_terminal.ts user@host

@@ -10,7 +10,7 @@ import { printable } from "@denossh/ssh";
 import { hostKeyFile, serve, type Session } from "@denossh/ssh/server";
 
 const [port = "2222", hostKey = "chat_host_key"] = Deno.args;
-/** How many messages may wait for a slow reader, who misses the next ones. */
+/** Messages queued for a slow reader; further ones are dropped. */
 const BEHIND = 100;
 
 /** The members, each with the number of messages that wait to be sent to it. */
@@ -20,7 +20,7 @@ function say(text: string, from?: Session): void {
   for (const [member, behind] of room) {
     if (member === from || behind >= BEHIND) continue;
     room.set(member, behind + 1);
-    // At a terminal, the line that is being typed makes room.
+    // On a terminal, the line being typed is moved down.
     const sent = member.print(`${member.pty ? "\r\x1b[K" : ""}${text}\n`);
     const done = () => room.has(member) && room.set(member, room.get(member)! - 1);
     sent.then(done, done);

@@ -1,5 +1,5 @@
 /**
- * What ~/.ssh/config says about hosts, as `ssh -G` has it:
+ * Prints the settings of ~/.ssh/config for hosts, like `ssh -G`:
  *
  *     deno run --allow-env --allow-read=$HOME/.ssh,/etc/ssh examples/config_lookup.ts db1 bastion
  */

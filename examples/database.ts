@@ -1,6 +1,6 @@
 /**
- * Asks a Postgres behind a gateway: the driver has its own pool, whose connections are channels of one SSH
- * connection. The password of the database is in PGPASSWORD; names are resolved at the gateway.
+ * Queries a Postgres behind a gateway. The driver has its own pool, whose connections are channels of
+ * one SSH connection. PGPASSWORD holds the database password; the gateway resolves names.
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
  *       examples/database.ts ops@bastion db.internal:5432 app "SELECT version()"

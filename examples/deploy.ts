@@ -1,6 +1,6 @@
 /**
- * Deploys a folder host by host: into a folder of its own, to which a link is switched in one step. If the
- * check fails, the link is switched back, and the hosts that follow are left as they are:
+ * Deploys a folder host by host: uploads it to a new folder, then switches a link to it in one step.
+ * If the check fails, the link is switched back and the remaining hosts are not touched:
  *
  *     deno run --allow-net --allow-env --allow-read \
  *       examples/deploy.ts ./dist /srv/app 'curl -fsS localhost:8080/health' web1 web2
@@ -17,7 +17,7 @@ const current = `${base}/current`;
 const releases = `${base}/releases`;
 const release = `${releases}/${new Date().toISOString().replace(/\D/g, "").slice(0, 14)}`;
 
-/** A link cannot be changed: a new one takes its place, so that there always is one. */
+/** A link cannot be changed in place: a new one is renamed over it, so that the name always exists. */
 async function switchTo(sftp: SftpClient, target: string): Promise<void> {
   const fresh = `${base}/.next`;
   await sftp.remove(fresh).catch(() => {});

@@ -1,6 +1,6 @@
 /**
- * A drop-box: each user has a folder with a quota, and every change is logged as a line of JSON. Users' keys
- * are in a folder, a file each.
+ * A drop-box: each user has a folder with a quota, and every change is logged as a line of JSON. Each
+ * user's keys are in a file of KEYS.
  *
  *     deno run --allow-net --allow-read --allow-write --allow-sys=uid \
  *       examples/drop_box.ts FOLDER KEYS [PORT] [HOST_KEY]
@@ -18,10 +18,10 @@ import { localFiles } from "@denossh/ssh/sftp";
 
 const [folder = "drops", keys = "keys", port = "2222", hostKey = "drop_host_key"] = Deno.args;
 const QUOTA = { bytes: 64 * 1024 * 1024, files: 1_000 };
-/** Requests that change nothing, and single writes: `close` tells how much was written. */
+/** Requests that change nothing, and single writes, whose sum is logged at `close`. */
 const UNLOGGED = /^(init|realpath|l?stat|fstat|opendir|readdir|read|write|limits|statvfs)$/;
 
-/** What a user sees as `/`. */
+/** The folder that a user sees as `/`. */
 function box({ user }: Login): SftpService {
   const root = `${folder}/${user}`;
   Deno.mkdirSync(root, { recursive: true });
@@ -35,7 +35,7 @@ function box({ user }: Login): SftpService {
   };
 }
 
-/** The keys of a user are in the file of that name. */
+/** Reads a user's keys from the file with that name. */
 function keysOf(user: string): Promise<string | null> | null {
   return /^[\w-]+$/.test(user) ? Deno.readTextFile(`${keys}/${user}`).catch(() => null) : null;
 }

@@ -1,5 +1,5 @@
 /**
- * Facts about many hosts as JSON, for jq or a spreadsheet; hosts that cannot be reached are in it, too:
+ * Facts about many hosts as JSON, for jq or a spreadsheet; including the hosts that cannot be reached:
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
  *       examples/fleet_facts.ts web1 web2 db1 | jq '.[] | [.host, .value.cores]'

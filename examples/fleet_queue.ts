@@ -1,6 +1,6 @@
 /**
- * More hosts than one machine should hold: a queue hands them out to workers, on as many machines as you
- * start them on. Each job is a plain call of fleet(); tries and results are the queue's.
+ * For more hosts than one machine should handle: a queue hands them out to workers on several
+ * machines. Each job is a plain call of fleet(); the queue keeps retries and results.
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh examples/fleet_queue.ts work
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
@@ -19,11 +19,14 @@ const NAME = "fleet";
 interface Task {
   readonly command: string;
   readonly hosts: readonly string[];
-  /** Results of earlier tries. */
+  /** Results of earlier attempts. */
   readonly done: readonly FleetResultJson[];
 }
 
-/** Works on the hosts of a job; throws for another try of those that could not be reached. */
+/**
+ * Runs the command on the hosts of a job; throws if some could not be reached, so that the queue
+ * retries them.
+ */
 async function work(job: Job<Task>): Promise<FleetResultJson[]> {
   const { command, hosts, done } = job.data;
   const { results } = await fleet(hosts, { retries: 0, timeout: 60_000 }).run(command);
@@ -39,7 +42,7 @@ async function work(job: Job<Task>): Promise<FleetResultJson[]> {
 
 if (mode === "work") {
   const worker = new Worker(NAME, work, { connection });
-  Deno.addSignalListener("SIGTERM", () => worker.close()); // after the job that it has
+  Deno.addSignalListener("SIGTERM", () => worker.close()); // after its current job
   await worker.waitUntilReady();
   console.log("Waiting for jobs");
 } else {

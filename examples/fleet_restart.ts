@@ -1,5 +1,5 @@
 /**
- * A rolling restart: a few hosts at a time, and no further if one of them does not come back:
+ * A rolling restart: a few hosts at a time; it stops if one of them does not come back:
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
  *       examples/fleet_restart.ts 2 'systemctl restart web' 'systemctl is-active web' web1 web2 web3
@@ -18,7 +18,7 @@ for (let at = 0; at < hosts.length; at += size) {
   const report = await fleet(batch, { concurrency: size, timeout: 120_000 }).forEach(
     async (host, { signal }) => {
       await host.run(restart);
-      // Until the service answers, or the time of the host is up.
+      // Until the service answers, or the host's time limit has passed.
       while (!(await host.command(check, { signal }).output()).success) {
         await new Promise((later) => setTimeout(later, 500));
         signal.throwIfAborted();

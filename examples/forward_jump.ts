@@ -1,5 +1,5 @@
 /**
- * Runs a command behind one or more other hosts (`ssh -J`):
+ * Runs a command on a host that is reached through one or more others (`ssh -J`):
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
  *       examples/forward_jump.ts admin@10.0.0.5 uptime ops@bastion ops@inner

@@ -1,5 +1,5 @@
 /**
- * Answers connections to a port of the server's, without a port on this side:
+ * Answers connections to a port of the server, without a local port:
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
  *       examples/forward_listen.ts deploy@example.com
@@ -16,6 +16,6 @@ await using host = await connect(target);
 await using listener = await host.listen({ port: 0 });
 console.log(`Try: ssh ${target} nc localhost ${listener.addr.port}`);
 for await (const inbound of listener) {
-  // An echo; one connection's error is that connection's.
+  // Echoes; an error ends only its own connection.
   inbound.readable.pipeTo(inbound.writable).catch((error) => console.error(`${error}`));
 }

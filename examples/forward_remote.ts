@@ -1,5 +1,5 @@
 /**
- * Shows a web server of this machine on a port of another (`ssh -R`):
+ * Offers a local web server on a port of the server (`ssh -R`):
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
  *       examples/forward_remote.ts deploy@example.com 8080

@@ -1,6 +1,6 @@
 /**
- * A git server: a repository is made when it is pushed to first. Users' keys are in a folder, a
- * file each; what each may do is one function here. Needs `git`.
+ * A git server: the first push creates the repository. Each user's keys are in a file of KEYS; one
+ * function decides what each user may do. Needs `git`.
  *
  *     deno run --allow-net --allow-read --allow-write --allow-run=git --allow-env=PATH,HOME --allow-sys=uid \
  *       examples/git_server.ts REPOSITORIES KEYS [PORT] [HOST_KEY]
@@ -12,7 +12,7 @@ import { authorizedKeys, hostKeyFile, serve, type Session } from "@denossh/ssh/s
 const [folder = "repositories", keys = "keys", port = "2222", hostKey = "git_host_key"] = Deno.args;
 await Deno.mkdir(folder, { recursive: true });
 
-/** Users whose names end in -ro read only. */
+/** Users whose names end in -ro may only read. */
 const mayWrite = (user: string) => !user.endsWith("-ro");
 
 async function git(session: Session): Promise<number> {
@@ -33,7 +33,7 @@ async function git(session: Session): Promise<number> {
   const args = [service.replace("git-", ""), repository];
   const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
   const child = new Deno.Command("git", { args, ...pipes }).spawn();
-  session.stdin.pipeTo(child.stdin).catch(() => {}); // it may end without reading all of it
+  session.stdin.pipeTo(child.stdin).catch(() => {}); // git may end without reading all its input
   await Promise.all([
     child.stdout.pipeTo(session.stdout, { preventClose: true }),
     child.stderr.pipeTo(session.stderr),
@@ -41,7 +41,7 @@ async function git(session: Session): Promise<number> {
   return (await child.status).code;
 }
 
-/** The keys of a user are in the file of that name. */
+/** Reads a user's keys from the file with that name. */
 function keysOf(user: string): Promise<string | null> | null {
   return /^[\w-]+$/.test(user) ? Deno.readTextFile(`${keys}/${user}`).catch(() => null) : null;
 }

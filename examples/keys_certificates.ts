@@ -1,5 +1,5 @@
 /**
- * An authority certifies a server and a user, who then trust each other without a list of keys:
+ * An authority certifies a server and a user, which then trust each other without lists of keys:
  *
  *     deno run --allow-net --allow-read --allow-write examples/keys_certificates.ts
  */
@@ -10,7 +10,7 @@ import { authorizedKeys, serve } from "@denossh/ssh/server";
 using authority = await generateKey("ed25519", { comment: "our authority" });
 const tomorrow = new Date(Date.now() + 24 * 60 * 60 * 1000);
 
-// The server's side: its certificate, and whose certificates let users in.
+// The server's side: its certificate, and the authority whose certificates let users in.
 using hostKey = await generateKey();
 const hostCertificate = await issueCertificate(authority, hostKey.publicKey, {
   kind: "host",
@@ -35,7 +35,7 @@ await using server = serve({
   return 0;
 });
 
-// The user's side: a certificate for a day, and the authority that vouches for servers.
+// The user's side: a certificate for a day, and the authority that certifies servers.
 using key = await generateKey();
 const known = await Deno.makeTempFile();
 await Deno.writeTextFile(known, `@cert-authority * ${authority.publicKey}\n`);

@@ -19,7 +19,7 @@ let passphrase = "";
 using key = await loadKey(file, {
   passphrase: () => passphrase = prompt("Passphrase:") ?? "",
 });
-// What was encrypted stays so.
+// An encrypted key stays encrypted.
 const text = key.export(passphrase === "" ? { format } : { format, passphrase });
 await Deno.stdout.write(new TextEncoder().encode(text));
 console.error(`${key.publicKey.fingerprint()} ${key.comment}`);

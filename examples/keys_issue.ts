@@ -1,6 +1,6 @@
 /**
- * A key for a day, certified by the authority that the hosts trust, so that no host has a list of keys; the
- * hosts are asked whether they take it. Run it each morning, and what was stolen yesterday opens nothing:
+ * Issues a key for one day, certified by an authority that the hosts trust, so that hosts need no list
+ * of keys; then tries it on the hosts. Run it each morning, and a key stolen yesterday is useless:
  *
  *     deno run --allow-net --allow-env --allow-read --allow-write=$HOME/.ssh \
  *       examples/keys_issue.ts ./authority ann ~/.ssh/id_day web1 web2
@@ -20,10 +20,10 @@ const certificate = await issueCertificate(authority, key.publicKey, {
   kind: "user",
   keyId: `${user}, ${new Date().toISOString().slice(0, 10)}`,
   principals: [user],
-  serial: BigInt(Date.now()), // by which it can be revoked
+  serial: BigInt(Date.now()), // used to revoke it
   validBefore: new Date(Date.now() + 24 * 60 * 60 * 1000),
 });
-// In place of yesterday's, each at once whole.
+// Replaces yesterday's files, each in one step.
 for (const [name, text] of [[file, key.export()], [`${file}-cert.pub`, `${certificate}\n`]]) {
   await Deno.writeTextFile(`${name}.new`, text!, { mode: 0o600 });
   await Deno.rename(`${name}.new`, name!);

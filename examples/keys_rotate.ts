@@ -1,6 +1,6 @@
 /**
- * Replaces a key on many hosts: the new one is added, and the old one is removed by a login with the new one,
- * which so has been tried. The new key takes the place of the old one here if no host was left out:
+ * Replaces a key on many hosts: adds the new key, then logs in with it to remove the old one, which
+ * proves that it works. The local key file is replaced only if every host has the new key:
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh --allow-write=$HOME/.ssh \
  *       examples/keys_rotate.ts ~/.ssh/id_ed25519 web1 web2

@@ -1,5 +1,5 @@
 /**
- * Signs a file, or verifies its signature by who may sign it, as `ssh-keygen -Y` does:
+ * Signs a file, or verifies its signature against a list of allowed signers, like `ssh-keygen -Y`:
  *
  *     deno run --allow-read --allow-write examples/keys_sign.ts sign ~/.ssh/id_ed25519 release.tar
  *     deno run --allow-read examples/keys_sign.ts verify allowed_signers ann@example.com release.tar
@@ -7,7 +7,7 @@
 import { loadKey, SignatureError } from "@denossh/ssh";
 import { AllowedSigners, signMessage, verifyMessage } from "@denossh/ssh/keys";
 
-const namespace = "file"; // a signature for one purpose is none for another
+const namespace = "file"; // a signature is valid for this purpose only
 const [verb, ...args] = Deno.args;
 if (verb === "sign" && args.length === 2) {
   const [keyFile, file] = args as [string, string];
@@ -22,7 +22,7 @@ if (verb === "sign" && args.length === 2) {
     const text = await Deno.readTextFile(`${file}.sig`);
     const signature = verifyMessage(text, await Deno.readFile(file), { namespace });
     allowed.check(signature, principal);
-    console.log(`${file} is as ${principal} signed it`);
+    console.log(`${file} has a good signature by ${principal}`);
   } catch (error) {
     if (!(error instanceof SignatureError)) throw error;
     console.log(`${file}: ${error.message}`);

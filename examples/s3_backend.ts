@@ -1,7 +1,7 @@
 /**
  * A bucket of an S3-compatible object store as files for SFTP, which examples/s3_server.ts serves.
- * Names are keys, and folders are prefixes that end in "/". What an object store cannot do is refused:
- * writes that are not from start to end, changes of a part, permissions, times and links.
+ * Names are keys, and folders are prefixes that end in "/". Operations that an object store lacks are
+ * refused: writes that are not from start to end, changes of a part, permissions, times and links.
  */
 import {
   CopyObjectCommand,
@@ -25,7 +25,7 @@ import {
 } from "@denossh/ssh/sftp";
 
 const { NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, OP_UNSUPPORTED } = SftpStatus;
-/** Of the 10,000 that an object has at most, so up to 80 GB; two are in memory while they are sent. */
+/** An object has at most 10,000 parts, so up to 80 GB; two are in memory during an upload. */
 const PART_BYTES = 8 * 1024 * 1024;
 
 /** Serves the objects of a bucket. */
@@ -48,7 +48,7 @@ export function s3Backend(client: S3Client, bucket: string): SftpBackend {
     return await find(key) ?? refuse(NO_SUCH_FILE, "No such file");
   }
 
-  /** The first keys that begin with a prefix. */
+  /** Lists the first keys that begin with a prefix. */
   async function some(prefix: string, count: number): Promise<(string | undefined)[]> {
     const query = { Bucket: bucket, Prefix: prefix, MaxKeys: count };
     const { Contents = [] } = await asked(client.send(new ListObjectsV2Command(query)));
@@ -66,7 +66,7 @@ export function s3Backend(client: S3Client, bucket: string): SftpBackend {
         const { CommonPrefixes = [], Contents = [] } = page.value;
         const folders = CommonPrefixes.map(({ Prefix }) => listed(Prefix?.slice(0, -1), folder));
         const objects = Contents.map((it) => listed(it.Key, object(it.Size, it.LastModified)));
-        // The folder's own mark has no name, and no path leads to the others.
+        // Skips the folder's own marker, which has no name, and keys that no path can name.
         yield* [...folders, ...objects].filter(({ name }) => !["", ".", ".."].includes(name));
       }
     },
@@ -87,7 +87,7 @@ export function s3Backend(client: S3Client, bucket: string): SftpBackend {
     },
     async rmdir(path) {
       const mark = prefixOf(path);
-      if (mark === "") refuse(FAILURE, "It is the bucket");
+      if (mark === "") refuse(FAILURE, "The bucket itself cannot be changed");
       if (!(await mustFind(keyOf(path))).isDirectory) refuse(FAILURE, "Not a folder");
       if ((await some(mark, 2)).some((key) => key !== mark)) refuse(FAILURE, "Folder not empty");
       await asked(client.send(new DeleteObjectCommand(at(mark))));
@@ -109,7 +109,7 @@ export function s3Backend(client: S3Client, bucket: string): SftpBackend {
   };
 }
 
-/** Reads in order are one request to the store; each jump begins another one. */
+/** Sequential reads share one request to the store; a read elsewhere starts a new one. */
 class ObjectReader implements SftpBackendFile {
   readonly #open: (offset: number) => Promise<ReadableStreamDefaultReader<Uint8Array>>;
   readonly #found: Found;
@@ -161,7 +161,7 @@ class ObjectReader implements SftpBackendFile {
   setStat = () => Promise.reject(new Deno.errors.NotSupported());
 }
 
-/** Sends what is written in parts. The object is there when the client has closed it, or not at all. */
+/** Uploads the written data in parts. The object exists only after the client has closed it. */
 class ObjectUpload implements SftpBackendFile {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #done: Promise<unknown>;
@@ -177,13 +177,13 @@ class ObjectUpload implements SftpBackendFile {
     this.#done = asked(
       new Upload({ client, params: { ...params, Body: readable }, ...options }).done(),
     );
-    this.#done.catch(this.#fail); // ends the write that waits
+    this.#done.catch(this.#fail); // ends the pending write
   }
 
   async write(data: Uint8Array, offset: number): Promise<void> {
     if (offset !== this.#size) {
-      this.#fail(new SftpError(FAILURE, "close", null, "The upload was given up"));
-      refuse(OP_UNSUPPORTED, "An object is written from its start to its end");
+      this.#fail(new SftpError(FAILURE, "close", null, "The upload was aborted"));
+      refuse(OP_UNSUPPORTED, "An object can only be written from start to end");
     }
     this.#size += data.length;
     await this.#writer.write(data.slice());
@@ -194,9 +194,9 @@ class ObjectUpload implements SftpBackendFile {
     await this.#done;
   }
 
-  /** The client is gone: the parts that the store has are removed. */
+  /** The client has disconnected: the parts in the store are removed. */
   async abort(): Promise<void> {
-    this.#fail(new SftpError(FAILURE, "close", null, "The client is gone"));
+    this.#fail(new SftpError(FAILURE, "close", null, "The client has disconnected"));
     await this.#done.catch(() => {});
   }
 
@@ -205,7 +205,7 @@ class ObjectUpload implements SftpBackendFile {
   setStat = () => Promise.reject(new Deno.errors.NotSupported());
 }
 
-/** What is known of an object, and its ETag. */
+/** An object's attributes and ETag. */
 interface Found extends SftpFileInfo {
   readonly version?: string | undefined;
 }
@@ -225,13 +225,13 @@ function keyOf(path: string): string {
   return resolve("/", path).slice(1);
 }
 
-/** The beginning of the keys in a folder. */
+/** The common prefix of the keys in a folder. */
 function prefixOf(path: string): string {
   const key = keyOf(path);
   return key && `${key}/`;
 }
 
-/** An answer of the store, its errors as SFTP has them. */
+/** Awaits the store's answer; maps its errors to SFTP's. */
 async function asked<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
@@ -247,7 +247,7 @@ function refusalOf(cause: unknown): SftpError {
   }
   const { httpStatusCode: code } = cause.$metadata;
   const status = code === 404 ? NO_SUCH_FILE : code === 403 ? PERMISSION_DENIED : FAILURE;
-  return new SftpError(status, "s3", null, `The object store says ${cause.name}`, { cause });
+  return new SftpError(status, "s3", null, `The object store answered ${cause.name}`, { cause });
 }
 
 function refuse(status: number, message: string): never {

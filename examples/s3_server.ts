@@ -1,7 +1,7 @@
 /**
- * Serves SFTP from a bucket of an S3-compatible object store, to the holders of the keys in a file.
- * Store and credentials are those of the AWS SDK's variables, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and
- * AWS_SECRET_ACCESS_KEY:
+ * Serves SFTP from a bucket of an S3-compatible object store, to users with a key in authorized_keys.
+ * The AWS SDK's variables AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY name the store
+ * and the credentials:
  *
  *     deno run --allow-net --allow-env --allow-read --allow-write --allow-sys=osRelease \
  *       examples/s3_server.ts bucket authorized_keys host_key 2222
@@ -17,7 +17,7 @@ if (!bucket || !keys || !hostKey) {
 }
 const client = new S3Client({
   region: Deno.env.get("AWS_REGION") ?? "us-east-1",
-  forcePathStyle: Deno.env.has("AWS_ENDPOINT_URL"), // buckets have names in DNS only at AWS
+  forcePathStyle: Deno.env.has("AWS_ENDPOINT_URL"), // only AWS has a DNS name for each bucket
 });
 
 await using server = serve({

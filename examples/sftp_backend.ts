@@ -1,5 +1,5 @@
 /**
- * Serves files that are nowhere but in this program's memory, to anybody who may read but not write:
+ * Serves files from this program's memory, read-only and without authentication:
  *
  *     deno run --allow-net examples/sftp_backend.ts 2222
  */
@@ -29,7 +29,7 @@ function infoOf(name: string): SftpFileInfo {
 
 const nameOf = (path: string) => path.replace(/^[./]+/, "");
 
-// What is left out is answered with "operation not supported".
+// Methods left out are answered with "operation not supported".
 const backend: SftpBackend = {
   realPath: (path) => Promise.resolve(`/${nameOf(path)}`),
   stat: async (path) => await infoOf(nameOf(path)),
@@ -40,7 +40,7 @@ const backend: SftpBackend = {
     const bytes = files.get(nameOf(path)) ?? new Uint8Array(0);
     const info = await infoOf(nameOf(path));
     return {
-      parallel: true, // reads may be under way side by side
+      parallel: true, // several reads may run in parallel
       read(into, offset) {
         const piece = bytes.subarray(offset, offset + into.length);
         into.set(piece);

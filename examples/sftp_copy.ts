@@ -1,5 +1,5 @@
 /**
- * Copies a folder from one server to another, through this machine and without a file on it:
+ * Copies a folder from one server to another, through this machine but without a local copy:
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
  *       examples/sftp_copy.ts me@old.example.com:/srv/app me@new.example.com:/srv/app

@@ -1,5 +1,5 @@
 /**
- * Shows the largest files below a folder, or what a pattern stands for, with their owners:
+ * Lists the largest files in a folder or of a pattern, with their owners:
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
  *       examples/sftp_find.ts me@example.com '/var/log/*.gz'

@@ -1,5 +1,5 @@
 /**
- * Files between the web and a server, with no copy on this machine and no more than a few megabytes in memory:
+ * Copies files between the web and a server, without a local copy and with only a few megabytes of memory:
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
  *       examples/sftp_pipeline.ts https://example.com/dump.sql ops@db1:/restore/dump.sql
@@ -16,7 +16,7 @@ if (from === undefined || to === undefined || isUrl(from) === isUrl(to)) {
 }
 const [, target, path] = /^(.+):([^:]+)$/.exec(isUrl(from) ? to : from) ?? [];
 
-/** Fetches a file to the server; it appears under its name when it is whole. */
+/** Fetches a file to the server; it gets its name when it is complete. */
 async function download(sftp: SftpClient): Promise<string> {
   const response = await fetch(from!);
   if (!response.ok || response.body === null) throw new Error(`${from}: ${response.status}`);
@@ -24,7 +24,7 @@ async function download(sftp: SftpClient): Promise<string> {
   return `${bytes} bytes fetched`;
 }
 
-/** Sends a file of the server, compressed on the way. */
+/** Sends a file of the server, compressed. */
 async function upload(sftp: SftpClient): Promise<string> {
   await using file = await sftp.open(path!);
   let bytes = 0;

@@ -1,6 +1,6 @@
 /**
- * Fetches a large file over a link that breaks: each try goes on where the last one stopped, and the
- * whole is compared with what `sha256sum` says on the server before it gets its name:
+ * Fetches a large file over a link that breaks: each attempt resumes where the last one stopped. The
+ * file gets its name once its hash equals that of `sha256sum` on the server:
  *
  *     deno run --allow-net --allow-env --allow-read --allow-write \
  *       examples/sftp_resume.ts backup@example.com /backup/db.tar ./db.tar
@@ -14,7 +14,7 @@ if (target === undefined || remote === undefined || local === undefined) {
   Deno.exit(2);
 }
 
-/** The server computes the hash, so that the file need not cross the link once more. */
+/** The server computes the hash, so that the file crosses the link only once. */
 const hashOn = (host: Client): SftpHash => async (path, length) => {
   const quoted = `'${path.replaceAll("'", `'\\''`)}'`;
   return (await host.run(`head -c ${length} -- ${quoted} | sha256sum`)).slice(0, 64);
@@ -25,10 +25,10 @@ for (let tries = 1;; tries++) {
     await using host = await connect(target);
     await using sftp = await host.sftp();
     const { bytes } = await sftp.get(remote, local, { resume: true, verify: hashOn(host) });
-    console.log(`${bytes} bytes in try ${tries}`);
+    console.log(`${bytes} bytes in attempt ${tries}`);
     break;
   } catch (error) {
     if (tries === 5) throw error;
-    console.error(`Try ${tries}: ${error instanceof Error ? error.message : error}`);
+    console.error(`Attempt ${tries}: ${error instanceof Error ? error.message : error}`);
   }
 }

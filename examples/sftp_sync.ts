@@ -1,6 +1,6 @@
 /**
- * Brings a folder on a server up to date: only files that changed are sent, and each appears whole.
- * What cannot be sent is told, and the rest is sent all the same:
+ * Brings a folder on a server up to date: sends only changed files, and replaces each in one step.
+ * Files that cannot be sent are reported, and the others are still sent:
  *
  *     deno run --allow-net --allow-env --allow-read \
  *       examples/sftp_sync.ts deploy@example.com ./dist /srv/app

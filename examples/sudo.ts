@@ -1,5 +1,5 @@
 /**
- * Runs a command as root. sudo's password is asked for here, if sudo wants one, and again if it was wrong.
+ * Runs a command as root. Asks for the password if sudo needs one, and again if it was wrong.
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
  *       examples/sudo.ts user@host systemctl restart web

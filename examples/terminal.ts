@@ -1,6 +1,6 @@
 /**
  * A shell at this terminal, as `ssh -t`: raw mode, the window's size, and everything restored at the end.
- * A host that is not known yet is asked about, and so is a password.
+ * Asks before it trusts an unknown host, and for a password.
  *
  * deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh --allow-write=$HOME/.ssh \
  *   examples/terminal.ts user@host [known_hosts]

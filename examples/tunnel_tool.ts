@@ -1,6 +1,6 @@
 /**
- * Runs a tool that knows nothing of SSH against a Postgres behind a gateway, such as a migration. The tool
- * finds the tunnel by libpq's variables; its own exit code is ours.
+ * Runs a tool without SSH support, such as a migration, against a Postgres behind a gateway. libpq's
+ * variables point the tool to the tunnel; its exit code becomes ours.
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh --allow-run \
  *       examples/tunnel_tool.ts ops@bastion db.internal:5432 npm:node-pg-migrate@8 up

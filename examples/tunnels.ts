@@ -1,6 +1,6 @@
 /**
- * Several tunnels through one gateway, as sshtunnel's `open_tunnel`: they are checked, started again and
- * come back by themselves.
+ * Several tunnels through one gateway, like sshtunnel's `open_tunnel`: they are checked, restarted,
+ * and reconnect by themselves.
  *
  *     deno run --allow-net --allow-env --allow-read=$HOME/.ssh,/etc/ssh \
  *       examples/tunnels.ts ops@bastion db.internal:5432 wiki.internal:80

@@ -1,6 +1,6 @@
 /**
- * A shell in the browser: xterm.js in a page, a WebSocket to here, and SSH from here on. Each tab has a
- * shell of its own on the one connection.
+ * A shell in the browser: xterm.js in the page, a WebSocket to this program, and SSH to the host. Each
+ * tab gets a shell on one shared connection.
  *
  *     deno run --allow-net --allow-env --allow-read --allow-import \
  *       examples/web_terminal.ts user@host [PORT]
@@ -19,12 +19,12 @@ const secret = crypto.randomUUID();
 
 await using host = await connect(Deno.args[0]!);
 
-/** Connects a browser with a shell until one of them leaves. */
+/** Connects a browser to a shell until one of them disconnects. */
 async function join(socket: WebSocket, shell: Process): Promise<void> {
   await using _ended = shell;
   for await (const chunk of shell.stdout) {
     socket.send(chunk);
-    // A browser that cannot keep up holds the shell up, and does not fill our memory.
+    // A slow browser slows the shell down instead of filling our memory.
     while (socket.bufferedAmount > 1_000_000) await new Promise((done) => setTimeout(done, 10));
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Runs a program of the server's that shows itself on this machine's display (`ssh -Y`), and says who
- * connects: request_x11 with a handler.
+ * Runs a program of the server on this machine's display (`ssh -Y`), and prints each connection:
+ * request_x11 with a handler.
  *
  *     deno run --allow-net --allow-env --allow-read --allow-write --allow-sys=hostname \
  *       examples/x11_forward.ts deploy@example.com xclock
@@ -14,7 +14,7 @@ if (target === undefined) {
 }
 
 await using host = await connect(target);
-// The display of DISPLAY; its cookie stays here, the server gets one of its own.
+// The display of DISPLAY; its cookie stays here, and the server gets a different one.
 await using channel = await host.openSession();
 const x11 = await host.forwardX11(channel);
 console.log(`The server's cookie is ${x11.cookie}`);

@@ -317,7 +317,7 @@ Deno.test("The examples of keys run", async (t) => {
     const signers = await folder.write("signers", `ann ${key.publicKey}\n`);
     await example("keys_sign.ts", ["sign", file, release]);
     const verified = await example("keys_sign.ts", ["verify", signers, "ann", release]);
-    assertMatch(verified.text, /is as ann signed it\n$/);
+    assertMatch(verified.text, /has a good signature by ann\n$/);
     await folder.write("release", "1.0.1");
     const args = exampleCommand("keys_sign.ts", ["verify", signers, "ann", release]);
     assertEquals((await run(Deno.execPath(), args)).code, 1);
@@ -373,7 +373,7 @@ Deno.test("The example of a transfer that is resumed runs", async () => {
   await Deno.writeFile(remote, new Uint8Array(100_000).fill(7));
   const local = `${world.home}/local`;
   const { text } = await example("sftp_resume.ts", [world.target, remote, local], world.env);
-  assertEquals(text, "100000 bytes in try 1\n");
+  assertEquals(text, "100000 bytes in attempt 1\n");
   assertEquals((await Deno.readFile(local)).length, 100_000);
 });
 

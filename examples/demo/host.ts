@@ -6,16 +6,16 @@ import { serve } from "../../lib/server/serve.ts";
 import { systemShell } from "../../lib/server/system_shell.ts";
 import { localFiles } from "../../lib/sftp/server/local_files.ts";
 
-/** Somebody to demonstrate on. */
+/** A server for the demo. */
 export interface DemoHost extends AsyncDisposable {
   readonly client: Client;
-  /** Who that is. */
+  /** Its name in the output. */
   readonly name: string;
-  /** The local path of a file of the far side, if that is this machine. */
+  /** The local path of a file on the server, if the server is on this machine. */
   readonly localPath: ((path: string) => string) | null;
 }
 
-/** A server in this process, made for the moment: its own keys, and a folder of its own. */
+/** Starts a temporary server in this process, with new keys and an empty folder. */
 export async function embeddedHost(): Promise<DemoHost> {
   await using stack = new AsyncDisposableStack();
   const root = await Deno.makeTempDir({ prefix: "denossh-demo-" });

@@ -30,19 +30,19 @@ const FAILURE = 1;
 const USAGE = 2;
 const MIB = 1024 * 1024;
 const BLOCK = 4 * MIB;
-/** Built into the shell, so that it works on a machine without programs. */
+/** A shell builtin, so that it works on a machine without programs. */
 const COMMAND = "echo hello";
 const LABEL_COLUMNS = 11;
 
 interface DemoArguments {
   readonly bytes: number;
   readonly options: SshOptions;
-  /** The server to show it on; null is one of our own. */
+  /** The server to use; null starts one in this process. */
   readonly place: LoginPlace | null;
 }
 
 /**
- * `demo`: a real file both ways over SSH, and what was agreed on.
+ * `demo`: sends a real file both ways over SSH, and prints the negotiated algorithms.
  *
  * @returns The exit code: 1 if what arrived is not what was sent
  */
@@ -172,7 +172,7 @@ async function digestOf(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** What the server says of the file; null if it runs no `sha256sum`: what comes back tells then. */
+/** The hash that the server computes; null without `sha256sum`: then only the fetched copy is compared. */
 async function remoteDigest(client: Client, path: string): Promise<string | null> {
   try {
     const text = await client.run(`sha256sum '${path.replaceAll("'", "'\\''")}'`);
@@ -209,13 +209,13 @@ function line(label: string, text: string): void {
   console.log(`  ${style("2", label.padEnd(LABEL_COLUMNS))}  ${text}`);
 }
 
-/** Colour and weight, on a terminal only. */
+/** Colour and bold, on a terminal only. */
 function style(code: string, text: string): string {
   const plain = !Deno.stdout.isTerminal() || Deno.noColor;
   return plain ? text : `\x1b[${code}m${text}\x1b[0m`;
 }
 
-/** Bytes as people read them: `256 MiB`. */
+/** Formats a size: `256 MiB`. */
 function sizeText(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let unit = 0;

@@ -1,8 +1,10 @@
 /**
- * A scheduled task that deploys the newest build of a site, where there are neither files nor programs: on Deno
- * Deploy, or anywhere with `deno run`. The build, a .tar.gz, flows from its URL to `tar` on the server; a
- * symbolic link makes it the current release when it is whole. BUILD_URL, SITE (a folder on the server), SSH_TARGET
- * (`user@host:port`), SSH_HOST_KEY (the fingerprint) and SSH_KEY (the text of the key) come from the environment:
+ * A scheduled task that deploys the newest build of a site. It needs neither local files nor programs,
+ * so it runs on Deno Deploy, or anywhere with `deno run`. The build, a .tar.gz, is streamed from its
+ * URL to `tar` on the server; once it is complete, a symbolic link makes it the current release.
+ * BUILD_URL, SITE (a folder on the server), SSH_TARGET
+ * (`user@host:port`), SSH_HOST_KEY (the fingerprint) and SSH_KEY (the text of the key) come from the
+ * environment:
  *
  *     deno run --unstable-cron --allow-net --allow-env=BUILD_URL,SITE,SSH_TARGET,SSH_HOST_KEY,SSH_KEY \
  *       examples/edge/cron_deploy.ts
@@ -26,7 +28,7 @@ async function deploy(): Promise<void> {
   const there = await host.command(sh`test -d ${site}/${release}`).output();
   if (there.success) {
     await build.body.cancel();
-    console.log(`${release} is there already`);
+    console.log(`${release} is already deployed`);
     return;
   }
   const fresh = `releases/${crypto.randomUUID()}`;

@@ -1,5 +1,5 @@
 /**
- * A Cloudflare Worker that fetches a CSV file by SFTP and answers it as JSON. Its variables are SSH_TARGET
+ * A Cloudflare Worker that fetches a CSV file by SFTP and returns it as JSON. Its variables are SSH_TARGET
  * (`user@host:port`), SSH_HOST_KEY (the fingerprint) and CSV_PATH; the key is a secret:
  *
  *     npx wrangler secret put SSH_KEY < ~/.ssh/id_worker
@@ -35,7 +35,7 @@ export default {
   },
 };
 
-/** An object for each line after the first, which has the names (RFC 4180). */
+/** Makes an object of each line after the first, which holds the names (RFC 4180). */
 function parse(text: string): Record<string, string>[] {
   const rows: string[][] = [[]];
   for (

@@ -1,6 +1,6 @@
 /**
- * A terminal in the browser that speaks SSH itself: this serves its page, and relays its bytes to one SSH
- * server. It sees none of the plain text, and no key: the browser encrypts, and checks the host key.
+ * Serves the page of a terminal that speaks SSH in the browser, and relays its bytes to one SSH
+ * server. The browser encrypts and checks the host key, so the relay sees neither plain text nor keys.
  *
  *     deno bundle --platform=browser -o bundle.js examples/edge/terminal.js
  *     deno run --allow-net --allow-read examples/edge/relay.ts host:22 bundle.js [PORT]
@@ -28,7 +28,7 @@ async function relay(socket: WebSocket): Promise<void> {
 async function answer(request: Request): Promise<Response> {
   const { pathname, origin } = new URL(request.url);
   if (pathname === "/ssh") {
-    // Pages of other sites could otherwise reach the server through the browsers of our users.
+    // Without this check, pages of other sites could reach the server through our users' browsers.
     if (request.headers.get("origin") !== origin) return new Response("Forbidden", { status: 403 });
     const { socket, response } = Deno.upgradeWebSocket(request);
     relay(socket).catch((error) => console.error(error.message)).finally(() => socket.close());

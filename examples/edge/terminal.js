@@ -1,6 +1,7 @@
 /**
- * The page of a terminal that speaks SSH in the browser, over a WebSocket to `relay.ts`. The private key stays
- * in the memory of the page. The fingerprint of the host key is given once, and pinned from then on.
+ * The page of a terminal that speaks SSH in the browser, over a WebSocket to `relay.ts`. The private
+ * key stays
+ * in the memory of the page. The user enters the host key's fingerprint once; it is pinned from then on.
  */
 import { connect, publicKey, webSocketTransport } from "@denossh/ssh";
 import { importPrivateKey } from "@denossh/ssh/keys";
@@ -30,7 +31,7 @@ async function run(data) {
   terminal.onData((text) => shell.send(text));
   terminal.onBinary((text) => shell.send(Uint8Array.from(text, (char) => char.charCodeAt(0))));
   for await (const chunk of shell.stdout) {
-    await new Promise((shown) => terminal.write(chunk, shown)); // a flood waits for the screen
+    await new Promise((shown) => terminal.write(chunk, shown)); // waits until the screen has drawn it
   }
   terminal.write("\r\n[The shell has ended]");
 }

@@ -93,7 +93,7 @@ await peerTest(["sshd"], "The example of a scheduled deployment runs", async () 
   };
   for (version = 1; version <= 2; version++) {
     assertEquals(await deploy(), `releases/_v${version}_ is the current release\n`);
-    assertEquals(await deploy(), `releases/_v${version}_ is there already\n`);
+    assertEquals(await deploy(), `releases/_v${version}_ is already deployed\n`);
     const page = folder.join("site/current/index.html");
     assertEquals(await Deno.readTextFile(page), `version ${version}`);
   }
