@@ -28,7 +28,7 @@ export interface AgentAuthOptions {
  * Logs in with the keys of an agent, one after the other. The agent is contacted after the server's
  * host key has been accepted, and signs only with a key that the server accepts.
  *
- * @param address The path of its socket, or an object that connects to it; SSH_AUTH_SOCK by default
+ * @param address The path of its socket, or an object that connects to it; the user's by default
  *
  * @example
  * ```ts

@@ -56,12 +56,13 @@ const ANSWER_TIMEOUT_MS = 60_000;
 const REFUSALS = [AgentFailure, ExtensionFailure];
 
 /**
- * Connects to an agent: a program that holds private keys and signs with them (RFC 9987).
+ * Connects to an agent: a program that holds private keys and signs with them (RFC 9987). The user's is the
+ * one of SSH_AUTH_SOCK, or on Windows OpenSSH's, or else Pageant, by its pipe.
  *
  * Needs `--allow-env=SSH_AUTH_SOCK` if no path is given, and `--allow-read`, `--allow-write` and
- * `--allow-net=unix:PATH` for the socket.
+ * `--allow-net=unix:PATH` for the socket; a pipe on Windows needs `--allow-all`.
  *
- * @param address The path of its socket, or an object that connects to it; SSH_AUTH_SOCK by default
+ * @param address The path of its socket, or an object that connects to it; the user's by default
  * @throws {ConnectError} If no agent is configured, or it cannot be reached
  *
  * @example

@@ -18,7 +18,7 @@ const { IANA, OPENSSH } = AGENT_FORWARDING;
 const MAX_CONNECTIONS = 64;
 
 /**
- * An agent for a server: true for SSH_AUTH_SOCK, the path of a socket, a `Keyring` or another object
+ * An agent for a server: true for the user's, the path of a socket, a `Keyring` or another object
  * that connects to one, or a function that serves each connection, which is closed when the function ends.
  */
 export type ForwardedAgent = true | AgentAddress | ((channel: Channel) => void | Promise<void>);

@@ -3,6 +3,7 @@ import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { type ByteStreams, connSocket, type Socket, streamSocket } from "../transport/socket.ts";
 import { plainMessage } from "../error_messages.ts";
+import { connectablePath, userAgentPath } from "./agent_path.ts";
 
 /** Options for opening a connection to an agent. */
 export interface AgentConnectOptions {
@@ -20,11 +21,14 @@ export interface AgentSource {
   connect(options?: AgentConnectOptions): Promise<ByteStreams>;
 }
 
-/** The address of an agent: the path of its unix socket, or an object that opens connections to it. */
+/**
+ * The address of an agent: the path of its unix socket, or of its pipe on Windows, or an object that opens
+ * connections to it.
+ */
 export type AgentAddress = string | AgentSource;
 
 /**
- * Opens a connection to an agent; by default to the one of SSH_AUTH_SOCK.
+ * Opens a connection to an agent; by default to the user's.
  *
  * @throws {ConnectError} If no agent is configured, or it cannot be reached
  */
@@ -34,10 +38,10 @@ export async function openAgent(
 ): Promise<Socket> {
   options.signal?.throwIfAborted();
   if (typeof address === "object") return streamSocket(await address.connect(options));
-  const path = address ?? runtime.env.get("SSH_AUTH_SOCK");
-  if (!path) throw new ConnectError("There is no agent: SSH_AUTH_SOCK is not set");
+  const path = address ?? userAgentPath();
+  if (!path) throw new ConnectError(`There is no agent: ${noAgent()}`);
   try {
-    return connSocket(await runtime.net.connectUnix(path));
+    return connSocket(await runtime.net.connectUnix(connectablePath(path)));
   } catch (cause) {
     if (isError(cause, "NotCapable")) throw cause;
     const why = plainMessage(cause);
@@ -45,4 +49,10 @@ export async function openAgent(
       cause,
     });
   }
+}
+
+function noAgent(): string {
+  const unset = "SSH_AUTH_SOCK is not set";
+  if (runtime.os !== "windows") return unset;
+  return `${unset}, and neither OpenSSH's agent nor Pageant has a pipe: start one of them`;
 }

@@ -373,7 +373,7 @@ export class Client implements AsyncDisposable {
    * Forwards an agent to the program of a session until its channel closes, as `ssh -A` does. The
    * server may open connections to the agent only during that time.
    *
-   * @param agent The agent; the one of SSH_AUTH_SOCK by default
+   * @param agent The agent; the user's by default
    * @throws {RequestDeniedError} If the server refuses; the channel stays open
    * @throws {TypeError} If another agent is forwarded on this connection
    */

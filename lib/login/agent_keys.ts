@@ -1,5 +1,6 @@
 /** The keys of the user's agent. */
 import { type AgentOptions, connectAgent } from "../agent/client.ts";
+import { surroundings, userAgentPath } from "../agent/agent_path.ts";
 import { tryBind } from "../agent/session_bind.ts";
 import { printable } from "../errors.ts";
 import type { PrivateKey, Signer } from "../keys/private_key.ts";
@@ -20,7 +21,7 @@ export interface AgentKeys {
 }
 
 /**
- * Lists the keys of the agent of IdentityAgent, or of SSH_AUTH_SOCK. A late answer is reported as a
+ * Lists the keys of the agent of IdentityAgent, or of the user. A late answer is reported as a
  * problem of the agent; an abort is not.
  */
 export async function agentKeys(
@@ -89,7 +90,8 @@ export function agentPath(
   { IdentityAgent = "SSH_AUTH_SOCK" }: Pick<LoginSettings, "IdentityAgent">,
 ): string | null {
   if (/^none$/i.test(IdentityAgent)) return null;
-  return socketPath(IdentityAgent === "SSH_AUTH_SOCK" ? "$SSH_AUTH_SOCK" : IdentityAgent);
+  if (IdentityAgent === "SSH_AUTH_SOCK") return userAgentPath(surroundings(grantedVariable));
+  return socketPath(IdentityAgent);
 }
 
 /** A path, or the value of the variable in `$NAME` or `${NAME}`; null if it is not set. */

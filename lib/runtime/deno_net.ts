@@ -1,13 +1,15 @@
 import { connectFrom } from "./bound_connection.ts";
 import { builtin } from "./builtin.ts";
 import { isBefore } from "./deno_version.ts";
+import { PIPES } from "./named_pipes.ts";
 import type { Net } from "./net.ts";
 
 /** Deno's sockets. */
 export const denoNet: Net = {
   connect: (options) => Deno.connect(options),
   connectFrom,
-  connectUnix: (path) => Deno.connect({ transport: "unix", path }),
+  connectUnix: (path) =>
+    path.startsWith(PIPES) ? connectPipe(path) : Deno.connect({ transport: "unix", path }),
   listen(options) {
     // Without the flag Deno would end the process; with it there are datagrams, too.
     if (options.reusePort && !("listenDatagram" in Deno)) {
@@ -30,6 +32,12 @@ export const denoNet: Net = {
   createHttpClient,
   networkInterfaces: () => Deno.networkInterfaces(),
 };
+
+/** Connects to a named pipe of Windows, which of Deno's sockets only those of `node:net` do. */
+export async function connectPipe(path: string): Promise<Deno.UnixConn> {
+  const { nodeNet } = await import("./node_net.ts");
+  return await nodeNet.connectUnix(path);
+}
 
 /**
  * Deno leads requests to hosts in NO_PROXY past the proxy of a client, too. It reads the variable when the

@@ -11,7 +11,7 @@ export interface Net {
     localAddress: string,
     options: TcpAddress & { signal: AbortSignal; keepAlive: boolean },
   ): Promise<SocketStreams>;
-  /** Connects to a unix socket. */
+  /** Connects to a unix socket, or to a named pipe of Windows. */
   connectUnix(path: string): Promise<Deno.UnixConn>;
   /** Listens on a port; on all addresses unless one is given. */
   listen(options: { port: number; hostname?: string; reusePort?: boolean }): Deno.TcpListener;

@@ -1,3 +1,4 @@
+import { userAgentPath } from "../../agent/agent_path.ts";
 import { connectAgent } from "../../agent/client.ts";
 import { expandHome } from "../../runtime/local_path.ts";
 import { KeyFormatError, SignatureError } from "../../errors.ts";
@@ -205,8 +206,9 @@ async function openSigner(job: KeygenJob, file: string): Promise<OpenSigner> {
 }
 
 async function inAgent(key: PublicKey): Promise<OpenSigner | null> {
-  if (!runtime.env.get("SSH_AUTH_SOCK")) return null;
-  const agent = await connectAgent().catch(() => null);
+  const path = userAgentPath();
+  if (path === null) return null;
+  const agent = await connectAgent(path).catch(() => null);
   return agent && await agentSigner(agent, key);
 }
 
