@@ -1,11 +1,11 @@
-/** Charts as SVG that follow the reader's light or dark scheme. */
+/** Draws charts as SVG that follow the reader's light or dark scheme. */
 
-/** What stands out. */
+/** Names that are highlighted. */
 const OURS = /^@denossh\/ssh/;
 const WIDTH = 760;
 const BAR = { height: 20, gap: 4, left: 250, right: 90 };
 const LINES = { height: 300, left: 56, right: 260, top: 48, bottom: 44 };
-/** Least distance of the names at the ends of lines. */
+/** Minimum distance between the names at the ends of lines. */
 const NAME_HEIGHT = 15;
 
 const STYLE = `<style>
@@ -31,7 +31,7 @@ text.ours { font-weight: 600 }
 }
 </style>`;
 
-/** Bars under a title, the longer the better. */
+/** A panel of bars under a title; longer is better. */
 export interface BarPanel {
   readonly title: string;
   readonly bars: readonly { readonly name: string; readonly value: number }[];
@@ -73,7 +73,7 @@ export interface Series {
   readonly points: readonly { readonly x: number; readonly y: number }[];
 }
 
-/** Draws lines over places at even distances, with their names at their right ends. */
+/** Draws lines over evenly spaced x values, named at their right ends. */
 export function drawLines(
   { title, unit, series }: {
     readonly title: string;
@@ -118,7 +118,7 @@ export function drawLines(
   return svg(bottom + LINES.bottom, title, parts);
 }
 
-/** Heights for names near their places, none upon another. */
+/** Places names near their lines without overlap. */
 function spread(
   ends: readonly { readonly name: string; readonly y: number }[],
   least: number,

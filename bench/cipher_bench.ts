@@ -4,8 +4,8 @@
  *
  *     deno run -A bench/cipher_bench.ts [filter]
  *
- * The ways are measured in turns, and the best turn of each counts: on a busy machine the
- * ratios hold where single figures do not.
+ * The implementations are measured alternately, and the best run of each counts: on a busy machine the
+ * ratios are still valid where single figures are not.
  *
  * @module
  */
@@ -22,13 +22,13 @@ export interface Row {
   key: number;
   iv: number;
   macKey: number;
-  /** The names that node:crypto and `openssl speed -evp` have for it. */
+  /** Its names in node:crypto and `openssl speed -evp`. */
   node?: string;
   nodeMac?: string;
   openssl?: string;
 }
 
-/** The packets that bulk data comes in, which the marks are about. */
+/** The packet size of bulk data, which the marks are about. */
 export const LARGE = 32 * 1024;
 const CHACHA = "chacha20-poly1305@openssh.com";
 /** Every cipher that the core has a kernel for. */
@@ -68,13 +68,13 @@ export const SIZES: readonly number[] = [64, 1024, 32 * 1024, 64 * 1024];
 const BATCH_BYTES = 128 * 1024;
 const MEASURE_MS = 400;
 
-/** What one turn does for every packet, and what goes before it untimed. */
+/** The timed work for each packet, and the untimed setup. */
 interface Way {
   run(): void;
   prepare?(): void;
 }
 
-/** Best milliseconds for a packet of the size, each way in turn, `ms` for each of them. */
+/** Best milliseconds per packet of this size; each implementation in turn runs for `ms`. */
 export function race(row: Row, size: number, ms: number = MEASURE_MS): Record<string, number> {
   const batch = Math.max(1, Math.floor(BATCH_BYTES / size));
   const ways = waysFor(row, size, batch);
@@ -131,7 +131,7 @@ function waysFor(row: Row, size: number, batch: number): Record<string, Way> {
   const nodeKey = row.cipher === CHACHA ? keys.key.subarray(0, 32) : keys.key;
   ways.node = {
     run: repeat(() => {
-      // As a program in JavaScript has to: a new cipher object for each packet's nonce.
+      // Makes a new cipher object for each packet's nonce, as a JavaScript program must.
       const cipher = createCipheriv(row.node! as "aes-128-gcm", nodeKey, nonce);
       const sealed = cipher.update(text);
       cipher.final();

@@ -1,12 +1,12 @@
-/** A TCP proxy that delays each direction by a time, and lets through at most a rate, for benchmarks. */
+/** A TCP proxy for benchmarks that adds a delay to each direction and limits the rate. */
 
-/** What the path is like. */
+/** The properties of the path. */
 export interface Path {
   /** Milliseconds of delay in each direction: half of the round trip. */
   readonly delay: number;
   /** Bytes a second in each direction; no limit unless given. */
   readonly rate?: number;
-  /** Whether each connection has the rate for itself; otherwise it is that of the link, which all share. */
+  /** Whether the rate applies to each connection; otherwise all connections share it. */
   readonly each?: boolean;
 }
 
@@ -42,7 +42,7 @@ export function delayProxy(target: number, path: Path): DelayProxy {
         try {
           conn.close();
         } catch {
-          // The other direction has closed it.
+          // The other direction has already closed it.
         }
       }
       await done;
@@ -50,7 +50,7 @@ export function delayProxy(target: number, path: Path): DelayProxy {
   };
 }
 
-/** @param link When it has sent all that was given to it */
+/** @param link Milliseconds at which the link has sent everything queued */
 async function carry(
   from: Deno.TcpConn,
   to: Deno.TcpConn,
@@ -93,7 +93,7 @@ async function carry(
       while (bytes > IN_FLIGHT) await news.promise;
     }
   } catch {
-    // Whoever reset the connection has closed it for both.
+    // A reset closes both directions.
   }
   ended = true;
   wake();

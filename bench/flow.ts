@@ -1,11 +1,11 @@
-/** The rate of a stream that is watched for a time. */
+/** Measures the rate of a stream over a period. */
 import process from "node:process";
 import type { Channel } from "../mod.ts";
 
-/** What was seen. */
+/** The measurements. */
 export interface Flow {
   readonly bytes: number;
-  /** MB/s from the first byte on, so that the growth of windows counts. */
+  /** MB/s from the first byte on, including the growth of windows. */
   readonly whole: number;
   /** MB/s in the second half of the time. */
   readonly steady: number;
@@ -16,12 +16,12 @@ export interface Flow {
 /**
  * Moves bytes until a time is up.
  *
- * A window makes bursts, one each round trip, so the clock is looked at only after whole windows: between
- * two such looks lies a whole number of round trips.
+ * A window causes one burst per round trip, so the clock is read only after whole windows: each
+ * interval is a whole number of round trips.
  *
  * @param move Moves some bytes and returns how many; 0 at the end
  * @param ms For how long, from the first byte on
- * @param step Bytes between two looks at the clock: the window
+ * @param step Bytes between two clock readings: the window
  */
 export async function watch(move: () => Promise<number>, ms: number, step: number): Promise<Flow> {
   let bytes = await move();
@@ -29,7 +29,7 @@ export async function watch(move: () => Promise<number>, ms: number, step: numbe
   const cpu = process.cpuUsage();
   const looks = [{ at: began, bytes }];
   let next = bytes + step;
-  // Two looks in the second half at least, but no waiting for a peer that has stopped.
+  // Takes at least two readings in the second half, but does not wait for a peer that has stopped.
   while (
     performance.now() - began < ms || (looks.length < 4 && performance.now() - began < 4 * ms)
   ) {

@@ -1,4 +1,4 @@
-/** What the sections measure on: servers and delayed paths in processes of their own, and clocks. */
+/** Servers and delayed paths in separate processes, and clocks, for the sections to measure with. */
 import { type Client, connect, type ConnectOptions, loadKey, none, publicKey } from "../mod.ts";
 import { Program } from "../tests/support/program.ts";
 import type { Sshd } from "../tests/interop/harness/sshd.ts";
@@ -7,7 +7,7 @@ import type { OwnServerAddress } from "./own_server.ts";
 const OWN_SERVER = new URL("own_server.ts", import.meta.url).pathname;
 const DELAY_PROXY = new URL("delay_proxy.ts", import.meta.url).pathname;
 
-/** Where a client can log in. */
+/** A server that a client can log in to. */
 export interface Target {
   readonly port: number;
   readonly user: string;
@@ -16,7 +16,7 @@ export interface Target {
   readonly identity?: string;
 }
 
-/** A server of ours that runs. */
+/** A running server of ours. */
 export interface OwnServer extends OwnServerAddress, AsyncDisposable {
   readonly pid: number;
   /** Its port with a window, `auto` unless given. */
@@ -61,8 +61,8 @@ export async function startPort(
 }
 
 /**
- * A port that leads to another one with a round trip in milliseconds, and a rate in bytes a second, which all
- * connections share unless `each` has it for itself.
+ * Opens a port that relays to another one with a round trip in milliseconds and a rate in bytes a
+ * second, which all connections share unless `each` is set.
  */
 export function startPath(
   port: number,
@@ -87,14 +87,14 @@ export async function login(target: Target, options: ConnectOptions = {}): Promi
   });
 }
 
-/** Milliseconds that it takes. */
+/** Measures the time in milliseconds. */
 export async function timed(what: () => Promise<unknown>): Promise<number> {
   const began = performance.now();
   await what();
   return performance.now() - began;
 }
 
-/** Several things in turns, so that all have the same machine; the milliseconds of each by name. */
+/** Measures several functions alternately, so that load affects all alike; milliseconds by name. */
 export async function inTurns(
   rounds: number,
   ways: Readonly<Record<string, () => Promise<unknown>>>,
@@ -108,7 +108,7 @@ export async function inTurns(
   return times;
 }
 
-/** Bytes as a table has them. */
+/** Formats bytes for a table. */
 export function sizeText(bytes: number): string {
   const [unit, name] = bytes >= 1024 ** 2 ? [1024 ** 2, "MiB"] : [1024, "KiB"];
   return `${bytes / unit} ${name}`;

@@ -1,6 +1,6 @@
 /**
- * The benchmark suite: prints tables as it goes, at the end each mark and whether it was met, and leaves
- * bench/results/*.json and a plot. `--readme` puts what a whole run has found into docs/performance.md.
+ * The benchmark suite: prints tables, then each mark and whether it was met, and writes
+ * bench/results/*.json and a plot. `--readme` puts the results of a whole run into docs/performance.md.
  *
  * ```sh
  * deno task bench [--quick] [--readme] [cipher] [handshake] [exec] [windows] …
@@ -56,7 +56,7 @@ const SECTIONS: readonly Section[] = [
   { name: "size", run: size },
   { name: "runtimes", run: runtimes },
 ];
-/** Load for each core from which on what is measured is the others as well. */
+/** Load per core above which other programs distort the results. */
 const BUSY = 0.25;
 const RESULTS = new URL("results/", import.meta.url);
 
@@ -71,7 +71,7 @@ if (import.meta.main) {
     report.note("Other programs keep this machine busy: single runs are not to be trusted");
   }
   for (const section of sections) await report.run(section, options);
-  // A mark that was not measured matters only where everything was to be.
+  // An unmeasured mark is reported only after a run of all sections.
   const all = sections.length === SECTIONS.length;
   const marks = judge(report.figures, ring).filter(([, , , reached]) => all || reached !== "-");
   report.table("Marks", MARK_HEADER, marks);
@@ -81,7 +81,7 @@ if (import.meta.main) {
     );
   }
   await save(report, { machine: machine(load, ring), began, quick: options.quick, marks });
-  // Short runs and shares of the machine are no figures to show.
+  // Results of short runs or of a loaded machine are not published.
   if (!options.quick) {
     for (const name of await drawPlots(report.toJSON().data)) console.log(`docs/plots/${name}`);
   }

@@ -1,4 +1,4 @@
-/** Our client for the section `many-files`, in a process for itself; prints times and memory as JSON. */
+/** Our client for the section `many-files`, in a separate process; prints times and memory as JSON. */
 import process from "node:process";
 import { login, timed } from "./lab.ts";
 import { peakRss } from "./memory_client.ts";

@@ -1,6 +1,6 @@
 /**
- * The marks that the module is to reach, and whether a run has reached them. They were set on one machine;
- * those that are CPU time alone are told in the speed of this one as well.
+ * The marks that the module should reach, and whether a run has reached them. They were set on one
+ * machine; marks of pure CPU time are scaled to the speed of this one.
  */
 
 /** A bound on a figure. */
@@ -10,7 +10,7 @@ interface Mark {
   readonly least?: number;
   readonly most?: number;
   readonly unit: string;
-  /** Whether it is CPU time alone, so that a slower machine cannot do as much. */
+  /** Whether it is pure CPU time, so that it is scaled for a slower machine. */
   readonly scaled?: true;
 }
 
@@ -31,7 +31,7 @@ const scaled = (mark: Mark): Mark => ({ ...mark, scaled: true });
 const kernel = (what: string, figure: string, bound: number): Mark =>
   scaled(least(`kernel: ${what}, 32 KiB`, `cipher.${figure}`, bound, "MB/s"));
 
-/** MB/s of ring's chacha20-poly1305 in WebAssembly where the marks were set: how fast that machine was. */
+/** MB/s of ring's chacha20-poly1305 in WebAssembly on the machine where the marks were set. */
 const RING_THEN = 655;
 
 const MARKS: readonly Mark[] = [
@@ -125,12 +125,11 @@ const MARKS: readonly Mark[] = [
   most("npm package, packed", "size.npm", 2, "MB"),
 ];
 
-/** The head of {@linkcode judge}'s rows. */
+/** The header of {@linkcode judge}'s rows. */
 export const MARK_HEADER: readonly string[] = ["mark", "wanted", "of this machine", "reached", ""];
 
 /**
- * A row for each mark: what was wanted, what that is on a machine as fast as this one, what was reached,
- * and whether that is met.
+ * A row for each mark: the bound, the bound scaled to this machine, the figure, and whether it is met.
  *
  * @param ring MB/s of ring's chacha20-poly1305 in WebAssembly here
  */
@@ -165,7 +164,7 @@ function bound({ least, most, unit }: Mark): string {
   return text.trimEnd();
 }
 
-/** Three digits, so that what is missed by little does not look as if it were met. */
+/** Three digits, so that a near miss does not look as if it were met. */
 function digits(value: number): string {
   return Number.isInteger(value) || value >= 100 ? value.toFixed(0) : `${+value.toPrecision(3)}`;
 }

@@ -1,26 +1,26 @@
 /**
- * What our client needs of memory and CPU, in a process of its own; prints one line of JSON.
+ * Measures memory and CPU time of our client in a separate process; prints one line of JSON.
  *
  *     deno run -A bench/memory_client.ts '<target as JSON>' <bytes> chunks|buffer
  */
 import process from "node:process";
 import { login, type Target } from "./lab.ts";
 
-/** What it prints; memory in bytes of RSS. */
+/** The output; memory in bytes of RSS. */
 export interface MemoryFigures {
-  /** Logged in. */
+  /** After login. */
   readonly idle: number;
-  /** What the server could send to a reader that does not read. */
+  /** Bytes that the server could send while the reader was paused. */
   readonly held: number;
-  /** With such a reader. */
+  /** With the paused reader. */
   readonly paused: number;
-  /** The most until then. */
+  /** The peak until then. */
   readonly pausedPeak: number;
   /** After a quarter of the bytes. */
   readonly quarter: number;
   /** After all of the bytes. */
   readonly end: number;
-  /** The most of all. */
+  /** The peak of the whole run. */
   readonly peak: number;
   /** CPU seconds for the bytes. */
   readonly cpuSeconds: number;
@@ -35,7 +35,7 @@ if (import.meta.main) {
   console.log(JSON.stringify(figures));
 }
 
-/** @param own Whether the reader brings a buffer of its own, or takes the chunks as they come */
+/** @param own Whether the reader passes its own buffer, or takes the chunks as they arrive */
 async function measure(target: Target, bytes: number, own: boolean): Promise<MemoryFigures> {
   await using host = await login(target);
   const sent = async () => Number(await host.run("sent"));
@@ -45,7 +45,7 @@ async function measure(target: Target, bytes: number, own: boolean): Promise<Mem
   let paused = 0;
   {
     await using _unread = await host.command("source").spawn();
-    // The window is full when the server gets no further.
+    // The window is full once the server sends nothing more.
     for (let still = 0; still < STILL_POLLS; still++) {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       const now = await sent() - before;
@@ -77,7 +77,7 @@ function rss(): number {
   return Deno.memoryUsage().rss;
 }
 
-/** Linux counts it from the start of this program; what `getrusage` tells begins with its parent's. */
+/** Linux counts VmHWM from the start of this program; `getrusage` also includes its parent's. */
 export function peakRss(): number {
   if (Deno.build.os !== "linux") return process.resourceUsage().maxRSS * 1024;
   const kib = /VmHWM:\s+(\d+) kB/.exec(Deno.readTextFileSync("/proc/self/status"))?.[1];

@@ -1,17 +1,18 @@
 /**
- * A server of ours in a process of its own: one port for each window, and a TCP port that sends zeros
- * for ever. Prints one line of JSON. Its commands cost no process, so that what is measured is the protocol:
- * `source N` (for ever without N), `sink`, `echo`, `true`, and `sent`, which tells what `source` has sent.
+ * Our server in a separate process: one port for each window, and a TCP port that sends endless zeros.
+ * Prints one line of JSON. Its commands start no process, so that only the protocol is measured:
+ * `source N` (endless without N), `sink`, `echo`, `true`, and `sent`, which prints how much `source`
+ * has sent.
  *
  *     deno run -A bench/own_server.ts [window…]
  */
 import { generateKey } from "../lib/keys/mod.ts";
 import { serve, type Session } from "../lib/server/mod.ts";
 
-/** What it prints. */
+/** The output. */
 export interface OwnServerAddress {
   readonly hostKey: string;
-  /** The ports by their window in bytes, or `auto`. */
+  /** Ports by window in bytes, or `auto`. */
   readonly ports: Readonly<Record<string, number>>;
   /** The port without SSH. */
   readonly tcp: number;
@@ -43,7 +44,7 @@ async function sendZeros(listener: Deno.TcpListener): Promise<void> {
   for await (const conn of listener) {
     (async () => {
       for (;;) await conn.write(ZEROS);
-    })().catch(() => conn.close()); // whoever read has had enough
+    })().catch(() => conn.close()); // the reader has closed the connection
   }
 }
 

@@ -1,4 +1,4 @@
-/** Throughput against round trip for each window, as SVG: measured in full, window / RTT dashed. */
+/** Plots throughput by round trip for each window, as SVG: measurements solid, window / RTT dashed. */
 import { sizeText } from "./lab.ts";
 import type { Window, WindowCell } from "./sections/windows.ts";
 
@@ -44,7 +44,7 @@ interface Axes {
 function panel(direction: string, cells: readonly WindowCell[], axes: Axes): string[] {
   const { left, roundTrips, windows, low, high } = axes;
   const bottom = PANEL.top + PANEL.height;
-  // Round trips stand at even distances: to scale, the small ones would lie upon each other.
+  // Round trips are evenly spaced: to scale, the small ones would overlap.
   const x = (roundTrip: number) =>
     left + (roundTrips.indexOf(roundTrip) + 0.5) * PANEL.width / roundTrips.length;
   const y = (rate: number) => {

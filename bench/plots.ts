@@ -1,6 +1,6 @@
 /**
- * The plots in docs/plots/, drawn from what a run found. `deno task bench` draws those whose sections it ran; by
- * itself this draws them from the JSON file of a run.
+ * Draws the plots in docs/plots/ from the results of a run. `deno task bench` draws those whose
+ * sections it ran; run alone, this draws them from the JSON file of a run.
  *
  * ```sh
  * deno run --allow-read --allow-write bench/plots.ts bench/results/….json
@@ -12,10 +12,10 @@ import { median, megabytesPerSecond } from "./peers/table.ts";
 import type { SftpTimes } from "./peers/sftp_clients.ts";
 
 const FOLDER = new URL("../docs/plots/", import.meta.url);
-/** The small files that `sftp-peers` copies, and over what. */
+/** The small files that `sftp-peers` copies, and the round trip. */
 const SMALL = { files: 1000, roundTrip: 50 };
 
-/** What the sections have kept, by name. */
+/** The data that the sections kept, by name. */
 export type Data = Readonly<Record<string, unknown>>;
 
 /** A rate in MB/s over a round trip in milliseconds. */
@@ -24,7 +24,7 @@ export interface DistancePoint {
   readonly rate: number;
 }
 
-/** Writes the plots that there are data for; their names. */
+/** Writes the plots that have data; returns their names. */
 export async function drawPlots(data: Data): Promise<string[]> {
   const plots: Record<string, string | null> = {
     "throughput.svg": throughput(data),

@@ -1,4 +1,4 @@
-/** The tables of docs/performance.md: what a run printed, and nothing else. */
+/** Updates the tables of docs/performance.md from the output of a run. */
 import { CIPHERS } from "./throughput.ts";
 import type { Table } from "./report.ts";
 

@@ -1,9 +1,9 @@
-/** What a run of the suite has found: printed as it comes, and kept for the JSON file. */
+/** The results of a run: printed at once, and kept for the JSON file. */
 import { alignTable } from "./peers/table.ts";
 
 /** How long and how much to measure. */
 export interface BenchOptions {
-  /** Two minutes for everything: fewer cases, shorter runs. */
+  /** Fewer cases and shorter runs: two minutes in all. */
   readonly quick: boolean;
 }
 
@@ -15,14 +15,14 @@ export interface Section {
 
 /** A table as it was printed. */
 export interface Table {
-  /** The section that it is of; none for the marks, which are of all. */
+  /** Its section; none for the table of marks. */
   readonly section: string;
   readonly title: string;
   readonly header: readonly string[];
   readonly rows: readonly (readonly string[])[];
 }
 
-/** Collects what the sections find. */
+/** Collects the results of the sections. */
 export class Report {
   readonly #tables: Table[] = [];
   readonly #notes: string[] = [];
@@ -37,17 +37,17 @@ export class Report {
     return this.#figures;
   }
 
-  /** What was printed. */
+  /** The printed tables. */
   get tables(): readonly Table[] {
     return this.#tables;
   }
 
-  /** The sections that did not come to their end, and why. */
+  /** The sections that failed, and why. */
   get failures(): readonly string[] {
     return this.#failures;
   }
 
-  /** Runs a section; one that fails does not keep the others from running. */
+  /** Runs a section; after a failure the other sections still run. */
   async run(section: Section, options: BenchOptions): Promise<void> {
     this.#section = section.name;
     const began = performance.now();
@@ -74,13 +74,13 @@ export class Report {
     console.log(alignTable(title, header, rows));
   }
 
-  /** Prints a line: who is missing, or what a figure leaves out. */
+  /** Prints a line, such as a missing peer or a limit of a figure. */
   note(text: string): void {
     this.#notes.push(text);
     console.log(text);
   }
 
-  /** Keeps a figure that a mark is about. */
+  /** Keeps a figure for a mark. */
   figure(name: string, value: number): void {
     this.#figures.set(name, value);
   }
@@ -90,12 +90,12 @@ export class Report {
     this.#data.set(name, value);
   }
 
-  /** What a section has kept under the name. */
+  /** The data that a section kept under the name. */
   kept(name: string): unknown {
     return this.#data.get(name);
   }
 
-  /** All of it, for the JSON file. */
+  /** Everything, for the JSON file. */
   toJSON(): Record<string, unknown> & { readonly data: Readonly<Record<string, unknown>> } {
     return {
       sections: this.#sections,

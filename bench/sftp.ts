@@ -1,7 +1,7 @@
 /**
- * SFTP over round trips: one large file, many small ones and a tree, each way, with every client that is
- * here, on connections that are open already. By itself it prints tables, and with a file name writes
- * JSON; `deno task bench sftp-peers` tells the marks as well.
+ * SFTP at several round trips: one large file, many small ones and a tree, each way, with every
+ * installed client, on open connections. Run alone it prints tables, and with a file name writes JSON;
+ * `deno task bench sftp-peers` also checks the marks.
  *
  * ```sh
  * deno run -A bench/sftp.ts [--quick] [results.json]
@@ -21,27 +21,27 @@ import { type BenchOptions, Report } from "./report.ts";
 const MIB = 1024 ** 2;
 /** Round trips in milliseconds. */
 const ROUND_TRIPS = { full: [0, 20, 50, 100], quick: [50] };
-/** Bytes of the large file: without a round trip, and with one, where a peer carries 20 MB/s. */
+/** Bytes of the large file: on loopback, and with a round trip, where a peer reaches 20 MB/s. */
 const LARGE = { full: [256 * MIB, 32 * MIB], quick: [16 * MIB, 8 * MIB] } as const;
 const SMALL_BYTES = 4096;
 const TREE_FILE_BYTES = 16_384;
-/** Files and folders; the few tell how long the many would take one after the other. */
+/** Numbers of files and folders; the time of the few is extrapolated to the many. */
 const SMALL = { files: { full: 1000, quick: 100 }, few: { full: 10, quick: 4 } };
 const TREE = { folders: { full: 20, quick: 5 }, files: 10 };
 /**
- * What would take longer is reckoned from the few, without a round trip and with one: a client that asks
+ * Longer runs are extrapolated from the few, on loopback and with a round trip: a client that copies
  * file by file needs minutes at 100 ms.
  */
 const PATIENCE_MS = { full: [60_000, 6000], quick: [3000, 400] } as const;
 
-/** What is told of each client: of the large file the rate, of the others the time. */
+/** The figures of each client: the rate of the large file, the time of the others. */
 const LARGE_ACTIONS = ["get large", "put large"] as const;
 const MANY_ACTIONS = ["get small", "put small", "get tree", "put tree"] as const;
-/** What the marks are about, at this round trip: windows have grown by then. */
+/** The round trip, in milliseconds, of the marks. */
 const MARKED = 50;
 const HUNDRED = 100;
 
-/** A time, or what the few come to. */
+/** A time, measured or extrapolated. */
 interface Result extends SftpTimes {
   readonly estimated: boolean;
 }
@@ -80,7 +80,7 @@ export async function sftpRoundTrips(report: Report, { quick }: BenchOptions): P
   report.note("~: reckoned from a few files");
 }
 
-/** One after the other; all at once where they wait for round trips only and nobody has the time. */
+/** One after the other; in parallel where they only wait for round trips, to save time. */
 async function inTurns(
   peers: readonly SftpPeer[],
   together: boolean,
@@ -92,7 +92,7 @@ async function inTurns(
   return rows;
 }
 
-/** A client that fails is told and has an empty row; the others go on. */
+/** A client that fails is reported and has an empty row; the others still run. */
 async function measured(
   peer: SftpPeer,
   lane: SftpLane,
@@ -123,7 +123,7 @@ async function measured(
   return results;
 }
 
-/** The figures that marks are about: ours, on a connection whose windows have grown to the path. */
+/** Our figures for the marks, on a connection whose windows have grown to the path. */
 async function marked(
   ours: SftpPeer,
   lane: SftpLane,
@@ -133,7 +133,7 @@ async function marked(
   await Deno.writeFile(`${lane.folder}/large`, new Uint8Array(bytes));
   const large = (times: SftpTimes) => bytes / times.ms / 1000;
   const warm = await ours.measure(lane, ["get small-few", "get large"]);
-  // On loopback the kernel now and then sends a segment twice, which costs a transfer half of its rate.
+  // On loopback the kernel sometimes sends a segment twice, which halves the rate of a transfer.
   const gets = Array.from({ length: 7 }, () => "get large" as const);
   const again = await ours.measure(lane, [...gets, "put large"]);
   const small = await ours.measure(lane, ["get hundred", "put hundred"]);
@@ -168,7 +168,7 @@ function cells(results: Results, bytes: number): string[] {
   return [...large, ...many];
 }
 
-/** How many files there are of a kind, and how many of the few. */
+/** The number of files of a kind, and of the few. */
 interface Many {
   readonly small: { readonly few: number; readonly all: number };
   readonly tree: { readonly few: number; readonly all: number };

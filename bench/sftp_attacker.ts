@@ -1,6 +1,6 @@
 /**
- * A user that asks an SFTP server for as much as it can, over ten sessions of one connection, until it is
- * killed. Prints "attacking" once the server answers.
+ * A user that overloads an SFTP server over ten sessions of one connection until it is killed. Prints
+ * "attacking" once the server answers.
  *
  *     deno run -A bench/sftp_attacker.ts '{"target": …, "root": "/srv", "attack": "stats"}'
  */
@@ -11,10 +11,10 @@ import { EXTENSION, FXF, FXP } from "../lib/sftp/protocol/numbers.ts";
 import { peek32 } from "../lib/wire/hot.ts";
 import { login, type Target } from "./lab.ts";
 
-/** What it does, and where. */
+/** The attack and its target. */
 export interface AttackOptions {
   readonly target: Target;
-  /** What stands before the paths of the prepared folder. */
+  /** The prefix of paths in the prepared folder. */
   readonly root: string;
   readonly attack: keyof typeof ATTACKS;
 }
@@ -37,7 +37,7 @@ const DEEP = "d/".repeat(100);
 /** Bytes of requests that are sent together. */
 const BATCH_BYTES = 64 * 1024;
 
-/** The worst of what one user can ask for; each runs in each session. */
+/** The most expensive requests of one user; each runs in each session. */
 const ATTACKS = {
   stats: (session, root) => session.flood(msg.Stat.encode(1, { path: `${root}/file` })),
   reads: async (session, root) => {
@@ -48,7 +48,7 @@ const ATTACKS = {
     const from = await session.open(`${root}/large`, FXF.READ);
     for (;;) {
       const to = await session.open(`${root}/copy${number}`, FXF.WRITE | FXF.CREAT | FXF.TRUNC);
-      // Two files take turns in memory: the rest has no room.
+      // Two files are overwritten in turn, which limits memory.
       const length = number < 2 ? 512 * 1024 ** 2 : 1024 ** 2;
       const data = msg.CopyData.encode({ from, fromOffset: 0, length, to, toOffset: 0 });
       await session.ask(msg.Extended.encode(1, { request: EXTENSION.COPY_DATA, data }));
@@ -104,7 +104,7 @@ class Session {
       .handle;
   }
 
-  /** Sends a request again and again, as fast as the window lets it. */
+  /** Repeats a request as fast as the window allows. */
   async flood(request: Uint8Array): Promise<void> {
     const count = Math.max(1, Math.floor(BATCH_BYTES / request.length));
     const batch = new Uint8Array(count * request.length);
@@ -113,7 +113,7 @@ class Session {
     for (;;) await Promise.race([this.#channel.writeAll(batch), reading]);
   }
 
-  /** Lists folders again and again, all at once, each up to a number of answers. */
+  /** Lists folders repeatedly and in parallel, each up to a number of answers. */
   async list(paths: readonly string[], answers: number): Promise<void> {
     for (;;) {
       const handles: Uint8Array[] = [];

@@ -1,6 +1,6 @@
 /**
- * A TCP server for what goes through tunnels: each connection sends its first eight bytes, a count, and
- * gets as many zeros back; a count of zero means that it sends, and is told how much came.
+ * A TCP server at the end of tunnels. The client sends a count in eight bytes and gets as many zeros;
+ * with a count of zero the client sends data and gets the number of bytes received.
  */
 const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
 console.log(listener.addr.port);

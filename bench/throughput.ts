@@ -1,9 +1,10 @@
 /**
- * Throughput of `exec` down and up against the same `sshd`, ours beside OpenSSH's and npm's ssh2. Runs
- * alternate, so that what the machine does meanwhile hits all alike; shares are taken within a round.
+ * Throughput of `exec` down and up against the same `sshd`: our client, OpenSSH's and npm's ssh2. Runs
+ * alternate, so that load affects all alike; ratios are taken within a round.
  *
  * ```sh
- * deno run -A bench/throughput.ts [--bytes=1073741824] [--rounds=3] [--ciphers=a,b] [--clients=ours,OpenSSH]
+ * deno run -A bench/throughput.ts [--bytes=1073741824] [--rounds=3] [--ciphers=a,b]
+ * [--clients=ours,OpenSSH]
  * ```
  */
 import { startSshd } from "../tests/interop/harness/sshd.ts";
@@ -19,7 +20,7 @@ import { alignTable, CLIENT_HEADER, clientRows } from "./peers/table.ts";
 
 const CHECKED_BYTES = 3_000_001;
 
-/** OpenSSH's default and ours, and the fastest that has AES in hardware. */
+/** The default of OpenSSH and ours, and the fastest one with AES in hardware. */
 export const CIPHERS: readonly string[] = [
   "chacha20-poly1305@openssh.com",
   "aes128-gcm@openssh.com",
@@ -30,22 +31,22 @@ export interface ThroughputOptions {
   readonly bytes: number;
   readonly rounds: number;
   readonly ciphers: readonly string[];
-  /** The ways to measure with a cipher; both unless given. */
+  /** The directions to measure with a cipher; both unless given. */
   readonly directions?: (cipher: string) => readonly Direction[];
   /** Parts of the names of the clients; all unless given. */
   readonly clients: readonly string[];
 }
 
-/** The runs of every client, one way with one cipher. */
+/** The runs of every client in one direction with one cipher. */
 export interface Comparison {
   readonly cipher: string;
   readonly direction: Direction;
   readonly rows: ReadonlyMap<string, readonly Measurement[]>;
-  /** The same without what each client took for a thousandth of the bytes: its start, login and end. */
+  /** The same minus each client's time for a thousandth of the bytes: its start, login and exit. */
   readonly steady: ReadonlyMap<string, readonly Measurement[]>;
 }
 
-/** Measures the clients that there are, in turns; `missing` is told of those that there are not. */
+/** Measures the installed clients alternately; `missing` gets the others. */
 export async function* compareClients(
   options: ThroughputOptions,
   missing: (text: string) => void,
@@ -89,7 +90,7 @@ export async function* compareClients(
               cpuSeconds: all.cpuSeconds - start.cpuSeconds,
             });
           } catch (error) {
-            // One that cannot do it says so, and the others are measured all the same.
+            // A failure is reported, and the others are still measured.
             rows.delete(client.name);
             steady.delete(client.name);
             const [reason] = (error as Error).message.split("\n");

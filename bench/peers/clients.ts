@@ -1,18 +1,18 @@
-/** The clients that are measured side by side: each is a command line that runs one remote command. */
+/** The clients that are compared: each is a command line that runs one remote command. */
 import type { Sshd } from "../../tests/interop/harness/sshd.ts";
 import { configFlags } from "../../tests/support/ssh_flags.ts";
 import { cacheFolder, findPeer } from "../../tests/interop/harness/peers.ts";
 import { run } from "../../tests/support/run.ts";
 
-/** A client, ready to be run. */
+/** A client that can be run. */
 export interface BenchClient {
-  /** What the table calls it. */
+  /** Its name in tables. */
   readonly name: string;
   /** The program and its arguments that run the command on the server, encrypted with the cipher. */
   commandLine(server: Sshd, cipher: string, command: string): string[];
 }
 
-/** The clients of this machine, and for those that it lacks, why. */
+/** The clients on this machine, and the reasons why others are missing. */
 export interface BenchClients {
   readonly clients: readonly BenchClient[];
   readonly missing: readonly string[];
@@ -20,7 +20,7 @@ export interface BenchClients {
 
 const OURS = new URL("../../lib/cli/main.ts", import.meta.url).pathname;
 
-/** Looks which clients there are. OpenSSH's comes first: the others are told in shares of it. */
+/** Finds the installed clients. OpenSSH's comes first: the others are shown relative to it. */
 export async function findClients(): Promise<BenchClients> {
   const clients: BenchClient[] = [];
   const missing: string[] = [];
@@ -59,13 +59,13 @@ async function findSsh2(clients: BenchClient[], missing: string[]): Promise<void
 /** A JavaScript runtime with npm's ssh2. */
 export interface Ssh2Runtime {
   readonly name: string;
-  /** What a script's path is put behind. */
+  /** The command line before a script's path. */
   readonly program: readonly string[];
-  /** The folder whose `node_modules` has it. */
+  /** The folder whose `node_modules` contains it. */
   readonly modules: string;
 }
 
-/** The runtimes that npm's ssh2 can be run on here. */
+/** The runtimes here that can run npm's ssh2. */
 export async function findSsh2Runtimes(): Promise<
   { runtimes: readonly Ssh2Runtime[]; missing: readonly string[] }
 > {
@@ -86,7 +86,7 @@ export async function findSsh2Runtimes(): Promise<
   return { runtimes: [onNode, onDeno], missing: [] };
 }
 
-/** A program of ours around a foreign library: what to do comes as JSON. */
+/** A program of ours around a foreign library; its job is passed as JSON. */
 function scriptLine(program: readonly string[], more = {}): BenchClient["commandLine"] {
   return ({ port, user, identity }, cipher, command) => [
     ...program,

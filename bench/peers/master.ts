@@ -1,4 +1,4 @@
-/** An open connection of OpenSSH's client, which further clients run their commands on. */
+/** An open connection of OpenSSH's client, over which further clients run commands. */
 import type { Endpoint } from "../../tests/support/endpoint.ts";
 import { configFlags } from "../../tests/support/ssh_flags.ts";
 import { Program } from "../../tests/support/program.ts";

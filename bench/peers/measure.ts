@@ -1,16 +1,16 @@
 import { run } from "../../tests/support/run.ts";
 
-/** What one run took. */
+/** The cost of one run. */
 export interface Measurement {
   /** Bytes of payload. */
   readonly bytes: number;
-  /** Seconds from the start of the client to its end, connecting included. */
+  /** Seconds from the start of the client to its end, including the connect. */
   readonly seconds: number;
-  /** Seconds of CPU that the client used, in the system and out of it. */
+  /** CPU seconds of the client, user and system. */
   readonly cpuSeconds: number;
 }
 
-/** Which way the payload goes, seen from the client. */
+/** The payload's direction, seen from the client. */
 export type Direction = "down" | "up";
 
 /** The remote command that sends or takes the payload. */
@@ -18,7 +18,7 @@ export function remoteCommand(direction: Direction, bytes: number): string {
   return direction === "down" ? `head -c ${bytes} /dev/zero` : "cat > /dev/null";
 }
 
-// bash's own `time` counts the client alone: neither the shell nor what feeds it.
+// bash's `time` counts only the client, neither the shell nor the program that feeds it.
 const SCRIPTS: Readonly<Record<Direction, string>> = {
   down: `TIMEFORMAT='%R %U %S'; time "$@" < /dev/null > /dev/null`,
   up: `TIMEFORMAT='%R %U %S'; set -o pipefail
@@ -42,7 +42,7 @@ export async function measure(
   return { bytes, seconds, cpuSeconds: user + system };
 }
 
-/** Checks that every byte arrives, since a client that loses some would be the fastest. */
+/** Checks that every byte arrives, since a client that loses some would look fast. */
 export async function verify(
   commandLine: (command: string) => string[],
   bytes: number,

@@ -1,4 +1,4 @@
-/** Our `cli serve` in a process of its own, with the keys that the interop tests have. */
+/** Our `cli serve` in a separate process, with the keys of the interop tests. */
 import type { Endpoint } from "../../tests/support/endpoint.ts";
 import { keyFile } from "../../tests/support/keys.ts";
 import { tempFolder } from "../../tests/support/temp.ts";
@@ -6,7 +6,7 @@ import { denoProgram } from "../lab.ts";
 
 const CLI = new URL("../../lib/cli/main.ts", import.meta.url).pathname;
 
-/** Our `cli serve` that runs. */
+/** A running `cli serve`. */
 export interface OwnCli extends Endpoint, AsyncDisposable {
   readonly identity: string;
   readonly hostKey: string;

@@ -1,4 +1,4 @@
-/** The same times as `ssh2_handshake.mjs`, with our module, in a process of its own as that is. */
+/** Measures the same times as `ssh2_handshake.mjs` with our module, also in a separate process. */
 import { type Client, connect, loadKey, publicKey } from "../../mod.ts";
 
 const { port, user, identity, hostKey, rounds, many } = JSON.parse(Deno.args[0] ?? "{}");
@@ -23,7 +23,7 @@ async function connectOnce(): Promise<void> {
   await exec(client);
 }
 
-await connectOnce(); // what is compiled once is compiled then
+await connectOnce(); // compiles everything that is compiled once
 const connected = await times(rounds.connect, connectOnce);
 await using client = await login();
 await exec(client);

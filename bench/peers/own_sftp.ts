@@ -1,6 +1,6 @@
 /**
- * Our client for `bench/sftp.ts`: what to do comes as JSON, the milliseconds go back as JSON; of what is
- * done several times, the median.
+ * Our client for `bench/sftp.ts`: gets its job as JSON and prints milliseconds as JSON; of repeated
+ * actions, the median.
  */
 import process from "node:process";
 import { login, timed } from "../lab.ts";

@@ -1,4 +1,4 @@
-/** Our npm package on Node or Bun: the job comes as JSON in the first argument, MB/s go back as JSON. */
+/** Our npm package on Node or Bun: gets the job as JSON in the first argument and prints MB/s as JSON. */
 import process from "node:process";
 import { rates } from "./runtime_rates.ts";
 

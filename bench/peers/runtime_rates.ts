@@ -1,11 +1,11 @@
 /**
- * Times `exec` down and an SFTP download with our module, on whichever runtime this is. Types are all that is to
- * be taken off, so that Node runs it as it is: hence no `await using`.
+ * Times `exec` down and an SFTP download with our module, on any runtime. Node runs this file by only
+ * stripping types, hence no `await using`.
  */
 import { connect, publicKey } from "@denossh/ssh";
 import { importPrivateKey } from "@denossh/ssh/keys";
 
-/** What to transfer and from where, as JSON. */
+/** The job as JSON. */
 export interface RateJob {
   readonly port: number;
   readonly user: string;
@@ -14,11 +14,11 @@ export interface RateJob {
   readonly hostKey: string;
   readonly cipher: string;
   readonly command: string;
-  /** What the command writes, and how large the file is. */
+  /** The command's output and the file's size, in bytes. */
   readonly bytes: number;
   /** The file on the server. */
   readonly file: string;
-  /** Where its copy goes; without it the bytes are only counted. */
+  /** The path of the local copy; without it the bytes are only counted. */
   readonly out?: string;
 }
 

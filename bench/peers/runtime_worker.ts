@@ -1,4 +1,4 @@
-/** Our module in a worker: the job comes as JSON in a request, MB/s go back as JSON. */
+/** Our module in a worker: gets the job as JSON in a request and answers with MB/s as JSON. */
 import { rates } from "./runtime_rates.ts";
 
 export default {

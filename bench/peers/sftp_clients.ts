@@ -1,4 +1,4 @@
-/** The SFTP clients that are measured side by side: each copies folders of this machine to and fro. */
+/** The SFTP clients that are compared: each copies local folders to the server and back. */
 import { SFTP_FILES_AT_ONCE } from "../../lib/defaults.ts";
 import { configFlags } from "../../tests/support/ssh_flags.ts";
 import { findPeer } from "../../tests/interop/harness/peers.ts";
@@ -7,28 +7,28 @@ import type { Sshd } from "../../tests/interop/harness/sshd.ts";
 import { CIPHERS } from "../throughput.ts";
 import { findSsh2Runtimes } from "./clients.ts";
 
-/** Where the server is, seen through a path, and where the files are. */
+/** The server, reached over a path, and the folders. */
 export interface SftpLane {
   readonly server: Sshd;
   readonly port: number;
   readonly folder: string;
 }
 
-/** `get large`: what is called so in the folder comes to be called `out` in it. */
+/** `get large` copies `large` in the folder to `out` in the same folder. */
 export type SftpAction = `${"get" | "put"} ${string}`;
 
-/** What an action took, in milliseconds. */
+/** Milliseconds of an action. */
 export interface SftpTimes {
   readonly ms: number;
   /** CPU time of the client. */
   readonly cpu: number;
 }
 
-/** A client, ready to be measured. */
+/** A client that can be measured. */
 export interface SftpPeer {
-  /** What the table calls it. */
+  /** Its name in tables. */
   readonly name: string;
-  /** Files that it has under way at once. */
+  /** Files that it copies in parallel. */
   readonly width: number;
   /** Copies one after the other, on one connection if it can. */
   measure(
@@ -39,10 +39,10 @@ export interface SftpPeer {
 
 const LIMIT_MS = 120_000;
 
-/** As `ssh2_sftp.mjs` has it, and as ours does by itself. */
+/** Like `ssh2_sftp.mjs`, and the default of ours. */
 const SSH2_WIDTH = 16;
 
-/** The clients of this machine, ours first, and for those that it lacks, why. */
+/** The clients on this machine, ours first, and the reasons why others are missing. */
 export async function findSftpPeers(): Promise<{
   readonly peers: readonly SftpPeer[];
   readonly missing: readonly string[];
@@ -72,7 +72,7 @@ export async function findSftpPeers(): Promise<{
   return { peers, missing: lacking };
 }
 
-/** A program around a library, which times itself: what to do comes as JSON, and the times go back. */
+/** A program around a library, which times itself: it gets the job as JSON and returns the times. */
 function scripted(
   name: string,
   width: number,
@@ -97,20 +97,20 @@ function scripted(
   };
 }
 
-/** What a batch says between its commands: the time in ns, and the ticks of CPU of sftp and its ssh. */
+/** Run by a batch between its commands: prints the time in ns, and the CPU ticks of sftp and its ssh. */
 const LOOK = "!echo @ $(date +%s%N) $(cat /proc/$PPID/stat " +
   "$(sed 's:[0-9]\\+:/proc/&/stat:g' /proc/$PPID/task/$PPID/children) 2>/dev/null | " +
   "awk '{ ticks += $14 + $15 } END { print ticks }')";
 const TICK_MS = 10;
 
-/** A batch that looks at the clock before and after each of its commands. */
+/** A batch that reads the clock before and after each command. */
 function openssh(program: string): SftpPeer {
   return {
     name: "OpenSSH sftp",
     width: 1,
     async measure({ server, port, folder }, actions) {
       const out = await outOf(folder);
-      // The path has a port of its own, which no known_hosts file names.
+      // The path has another port, which known_hosts does not contain.
       const flags = configFlags({ ...server, port }, {
         Ciphers: CIPHERS[0]!,
         StrictHostKeyChecking: "no",
@@ -136,7 +136,10 @@ function openssh(program: string): SftpPeer {
   };
 }
 
-/** rclone with its own streams and ciphers: several files at once, and several ranges of a file that it fetches. */
+/**
+ * rclone with its own streams and ciphers: several files in parallel, and several ranges of a fetched
+ * file.
+ */
 function rclone(program: string): SftpPeer {
   const width = 16;
   return {
@@ -160,9 +163,9 @@ function rclone(program: string): SftpPeer {
   };
 }
 
-/** lftp: a file that it fetches in pieces, and folders with many files at once. */
+/** lftp: fetches a file in pieces, and folders with many files in parallel. */
 function lftp(program: string): SftpPeer {
-  const width = 8; // each is a connection, and sshd takes ten at a time that are not logged in
+  const width = 8; // each is a connection, and sshd accepts ten unauthenticated ones
   return {
     name: `lftp, ${width} connections`,
     width,
@@ -191,8 +194,8 @@ function lftp(program: string): SftpPeer {
 }
 
 /**
- * Runs a program for each action, and has the shell tell its time and that of what it starts. What it takes to log in
- * and look at an empty folder is taken off.
+ * Runs a program for each action and measures it and its children with the shell's `time`. The time to
+ * log in and list an empty folder is subtracted.
  */
 async function timedPrograms(
   { folder }: SftpLane,
@@ -224,7 +227,7 @@ async function timedProgram(line: readonly string[]): Promise<SftpTimes> {
   return { ms: seconds! * 1000, cpu: (user! + system!) * 1000 };
 }
 
-/** A folder for copies alone: clients may be at work side by side. */
+/** A separate folder for copies, since clients may run in parallel. */
 function outOf(folder: string): Promise<string> {
   return Deno.makeTempDir({ dir: folder, prefix: "out-" });
 }

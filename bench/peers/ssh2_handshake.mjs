@@ -49,7 +49,7 @@ const connectOnce = async () => {
   await exec(client);
   await end(client);
 };
-await connectOnce(); // what is compiled once is compiled then
+await connectOnce(); // compiles everything that is compiled once
 const connect = await times(rounds.connect, connectOnce);
 const client = await login();
 await exec(client);

@@ -1,5 +1,6 @@
 /**
- * The same rates as `runtime_rates.ts`, with npm's ssh2 on Node. Settings come as JSON in the first argument:
+ * Measures the same rates as `runtime_rates.ts` with npm's ssh2 on Node. Settings come as JSON in the
+ * first argument:
  * { modules, port, user, key, cipher, command, bytes, file, out }; MB/s go to standard output as JSON.
  */
 import { statSync } from "node:fs";

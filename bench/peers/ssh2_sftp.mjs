@@ -1,6 +1,6 @@
 /**
- * npm's ssh2 for `bench/sftp.ts`, on Node or Deno: fastGet and fastPut, small files sixteen at once. It has
- * no recursion: what is in a folder is looked up on this machine, which costs it nothing.
+ * npm's ssh2 for `bench/sftp.ts`, on Node or Deno: fastGet and fastPut, sixteen small files in
+ * parallel. It cannot recurse, so folders are listed on this machine, which costs it no round trips.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";

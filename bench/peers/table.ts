@@ -18,7 +18,7 @@ export function alignTable(
   return [`\n${title}`, ...lines].join("\n");
 }
 
-/** The head of {@linkcode clientRows}. */
+/** The header of {@linkcode clientRows}. */
 export const CLIENT_HEADER: readonly string[] = [
   "client",
   "MB/s",
@@ -26,7 +26,7 @@ export const CLIENT_HEADER: readonly string[] = [
   "share of the first",
 ];
 
-/** The clients' medians; the first client is the one that the others are compared with. */
+/** The clients' medians; the others are compared with the first client. */
 export function clientRows(rows: ReadonlyMap<string, readonly Measurement[]>): string[][] {
   const [reference] = rows.values();
   return [...rows].map(([name, runs]) => [
@@ -37,7 +37,7 @@ export function clientRows(rows: ReadonlyMap<string, readonly Measurement[]>): s
   ]);
 }
 
-/** The median of the shares run by run: both of a round had the same machine in the same minute. */
+/** The median of the ratios within each round, in which both ran under the same load. */
 export function pairedShare(
   runs: readonly Measurement[],
   reference: readonly Measurement[],

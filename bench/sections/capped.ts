@@ -6,16 +6,19 @@ import type { BenchOptions, Report } from "../report.ts";
 import { memoryFolder } from "./sftp.ts";
 
 const MIB = 1024 ** 2;
-/** What a connection carries, in bytes a second. */
+/** The rate limit of a connection, in bytes a second. */
 const RATE = 20_000_000;
 const ROUND_TRIP_MS = 20;
-/** The number that the mark is about. */
+/** The number of connections that the mark is about. */
 const MARKED = 4;
 
-/** One large file over a path on which each TCP connection is slow by itself, with ours over several, and the peers. */
+/**
+ * One large file over a path that limits each TCP connection: ours over several connections, and the
+ * peers.
+ */
 export async function capped(report: Report, { quick }: BenchOptions): Promise<void> {
   const bytes = (quick ? 64 : 512) * MIB;
-  // One connection takes half a minute for it, so that its start hardly counts.
+  // One connection takes half a minute, so the start-up hardly counts.
   const few = bytes / 8;
   await using stack = new AsyncDisposableStack();
   const folder = await memoryFolder(report);

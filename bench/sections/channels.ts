@@ -7,13 +7,13 @@ import type { BenchOptions, Report } from "../report.ts";
 const COUNTS = [1, 10, 100, 1000];
 const MIB = 1024 ** 2;
 
-/** Downloads over many channels of one connection at once: what they come to together. */
+/** Total rate of parallel downloads over many channels of one connection. */
 export async function channels(report: Report, { quick }: BenchOptions): Promise<void> {
   const bytes = (quick ? 128 : 1024) * MIB;
   const rounds = quick ? 3 : 5;
   await using own = await startOwnServer();
   await using host = await login(own.target());
-  await download(await host.openSession(), bytes / 4); // both ends are warm then
+  await download(await host.openSession(), bytes / 4); // warms up both ends
   const runs = COUNTS.map((count) => ({ count, open: [] as number[], rate: [] as number[] }));
   for (let round = 0; round < rounds; round++) {
     for (const { count, open, rate } of runs) {
@@ -28,7 +28,7 @@ export async function channels(report: Report, { quick }: BenchOptions): Promise
       rate.push(each * count / ms / 1000);
     }
   }
-  // Round by round: both had the same machine in the same minute.
+  // Compared within each round, under the same load.
   const shares = runs.map(({ rate }) => median(rate.map((n, i) => n / runs[0]!.rate[i]!)));
   report.table(
     `Channels of one connection, ${bytes / MIB} MiB in all from our server, medians of ${rounds}`,

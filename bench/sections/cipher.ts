@@ -10,7 +10,7 @@ const QUICK = {
 const FULL = { ciphers: /./, sizes: SIZES, ms: 400 };
 const WAYS = ["seal", "open", "ring", "node"];
 
-/** The packet core alone; `bench/cipher_bench.ts` sets `openssl speed` beside it as well. */
+/** The packet core alone; `bench/cipher_bench.ts` also compares it with `openssl speed`. */
 export function cipher(report: Report, { quick }: BenchOptions): Promise<void> {
   const { ciphers, sizes, ms } = quick ? QUICK : FULL;
   const rows = ROWS.filter((row) => ciphers.test(`${row.cipher} ${row.mac}`)).flatMap((row) =>

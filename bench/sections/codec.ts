@@ -6,7 +6,7 @@ import type { BenchOptions, Report } from "../report.ts";
 
 const PACKET = 32 * 1024;
 
-/** Messages to bytes and back: by hand for what carries data, by their rows for the rest. */
+/** Encodes and decodes messages: data messages by hand-written code, the others by their rows. */
 export function codec(report: Report, { quick }: BenchOptions): Promise<void> {
   const rounds = quick ? 20_000 : 200_000;
   const room = new Uint8Array(PACKET + DATA_HEADER);
@@ -51,7 +51,7 @@ export function codec(report: Report, { quick }: BenchOptions): Promise<void> {
   };
   writeData(room, 7, 0, data);
   const rows = Object.entries(ways).map(([name, way]) => {
-    // The data rows leave what the read row needs; adjusts are written where they do no harm.
+    // The data rows leave the bytes that the read row needs; adjusts are written elsewhere.
     const ns = perCall(way, rounds);
     writeData(room, 7, 0, data);
     return [name, ns.toFixed(0)];

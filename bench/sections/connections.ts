@@ -4,11 +4,11 @@ import type { BenchOptions, Report } from "../report.ts";
 
 const MIB = 1024 ** 2;
 
-/** Many clients at once, all in this process, at a server of ours in another one. */
+/** Many clients in parallel in this process, with our server in another one. */
 export async function connections(report: Report, { quick }: BenchOptions): Promise<void> {
   const bytes = (quick ? 128 : 1024) * MIB;
   await using own = await startOwnServer();
-  await tryMany(own.target(), 1, MIB); // both ends are warm then
+  await tryMany(own.target(), 1, MIB); // warms up both ends
   const rows: string[][] = [];
   for (const count of quick ? [1, 10, 100] : [1, 10, 100, 500]) {
     const { logins, failures, rate } = await tryMany(own.target(), count, bytes);

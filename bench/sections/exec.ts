@@ -15,14 +15,14 @@ const OURS = "@denossh/ssh";
 
 type Rows = ReadonlyMap<string, readonly Measurement[]>;
 
-/** `exec` of whole clients against sshd, in turns with each other, connecting and start-up included. */
+/** `exec` of whole clients against sshd, run alternately, including start-up and connect. */
 export async function exec(report: Report, { quick }: BenchOptions): Promise<void> {
   const options = {
     bytes: (quick ? 128 : 1024) * MIB,
     rounds: quick ? 1 : 5,
     ciphers: CIPHERS,
     clients: [],
-    // The marks of the other cipher are about downloads.
+    // With the other cipher only downloads have marks.
     ...(quick && {
       directions: (cipher: string): Direction[] =>
         cipher.startsWith("chacha20") ? ["down", "up"] : ["down"],
@@ -62,14 +62,14 @@ export async function exec(report: Report, { quick }: BenchOptions): Promise<voi
   if (chacha && aes) ssh2OnDeno(report, chacha, aes);
 }
 
-/** How much faster we are than a client, round by round. */
+/** Our rate relative to a client, compared within each round. */
 function share(report: Report, figure: string, rows: Rows, client: string): void {
   const ours = rows.get(OURS);
   const [, theirs] = [...rows].find(([name]) => name.startsWith(client)) ?? [];
   if (ours && theirs) report.figure(figure, pairedShare(ours, theirs));
 }
 
-/** Our default, chacha20, beside its default, aes128-gcm, and beside the better of the two. */
+/** Our default, chacha20, compared with its default, aes128-gcm, and with the faster of its two. */
 function ssh2OnDeno(report: Report, chacha: Rows, aes: Rows): void {
   const rate = (rows: Rows, client: string) => {
     const runs = rows.get(client);

@@ -13,7 +13,7 @@ const ATTACKER = new URL("../sftp_attacker.ts", import.meta.url).pathname;
 interface Server extends AsyncDisposable {
   readonly target: Target;
   readonly pid: number;
-  /** What stands before a path there: a jailed server has roots of its own. */
+  /** The prefix of paths on the server: a jailed server has its own root. */
   readonly root: string;
 }
 
@@ -36,19 +36,19 @@ const SERVERS: Record<string, (folder: string) => Promise<Server>> = {
   },
 };
 
-/** What another user notices. */
+/** The effect on another user. */
 interface Seen {
   readonly login: number;
-  /** The same at a server beside it that has nothing else to do: what the machine's load makes of it. */
+  /** The same at a second, idle server: the effect of the machine's load. */
   readonly beside: number;
   readonly key: number;
-  /** The longest time that the server took to answer, which is at least as long as its loop stood still. */
+  /** The server's longest answer, at least as long as its event loop was blocked. */
   readonly pause: number;
-  /** The most memory of the server, in MiB. */
+  /** Peak memory of the server, in MiB. */
   readonly memory: number;
 }
 
-/** What one user's worst does to another one who logs in and types: our `cli serve` beside sshd. */
+/** How much one abusive user delays the logins and keys of another: our `cli serve` beside sshd. */
 export async function fairness(report: Report, { quick }: BenchOptions): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const folder = await memoryFolder(report);
@@ -60,7 +60,7 @@ export async function fairness(report: Report, { quick }: BenchOptions): Promise
     const idles: Seen[] = [];
     const held: number[] = [];
     for (const attack of ATTACK_NAMES) {
-      // A server for each, since its memory never shrinks.
+      // A new server for each attack, since a server's memory never shrinks.
       await using server = await start(folder);
       const { target, pid, root } = server;
       await using other = await start(folder);
@@ -96,7 +96,7 @@ export async function fairness(report: Report, { quick }: BenchOptions): Promise
       ]),
     );
     report.data(`fairness.${name}`, seen);
-    if (name === "sshd") continue; // a process for each connection, whose memory is not in its figure
+    if (name === "sshd") continue; // one process per connection, not included in its memory
     const most = (of: (seen: Seen) => number) => Math.max(...Object.values(seen).map(of));
     report.figure("fairness.login", most(({ login }) => login / idle.login));
     report.figure("fairness.key", most(({ key }) => key));
@@ -138,7 +138,7 @@ async function type(host: Client, keys: number): Promise<number[]> {
 async function asked(host: Client, times: number): Promise<number[]> {
   await using session = await host.openSession();
   return await often(times, async () => {
-    // sshd refuses it, which is an answer.
+    // sshd refuses it, which also counts as an answer.
     await session.connection.request("keepalive@openssh.com").catch(() => {});
   });
 }
@@ -147,7 +147,7 @@ async function often(times: number, what: () => Promise<void>): Promise<number[]
   const taken: number[] = [];
   while (taken.length < times) {
     taken.push(await timed(what));
-    // A pause of changing length, so that they do not fall in step with the server's turns.
+    // A pause of varying length, so that the keys do not synchronize with the server's loop.
     await new Promise((resolve) => setTimeout(resolve, 1 + taken.length % 7));
   }
   return taken;

@@ -21,7 +21,7 @@ const SSH2_HANDSHAKE = new URL("../peers/ssh2_handshake.mjs", import.meta.url).p
 const AT_ONCE = 100;
 const FAR_MS = 50;
 
-/** Connecting and small commands against sshd, ours beside OpenSSH's client, in turns. */
+/** Connects and small commands against sshd, ours and OpenSSH's client alternately. */
 export async function handshake(report: Report, { quick }: BenchOptions): Promise<void> {
   const rounds = quick ? { connect: 5, exec: 15, atOnce: 2, far: 2 } : {
     connect: 15,
@@ -36,7 +36,7 @@ export async function handshake(report: Report, { quick }: BenchOptions): Promis
     await using host = await login({ ...target, port });
     await host.run("true");
   };
-  await connectOnce(sshd.port); // the kernels are compiled once for a process
+  await connectOnce(sshd.port); // compiles the kernels, once per process
   const ssh = await findPeer("ssh");
   if (ssh === null) report.note("Missing: OpenSSH ssh: not installed");
   const sshOnce = (port: number) => must(ssh!, sshLine(sshd, port), { timeout: 60_000 });
@@ -54,7 +54,7 @@ export async function handshake(report: Report, { quick }: BenchOptions): Promis
     if (onNode) report.figure(`${figure}.ssh2node`, ours / median(onNode[1]));
     report.data(figure, Object.fromEntries(times));
   };
-  /** The modules' times beside those of OpenSSH's processes. */
+  /** Shows the modules' times beside OpenSSH's. */
   const beside = async (kind: keyof ModuleTimes, theirs: (() => Promise<unknown>) | null) => {
     const all = new Map([...modules.times].map(([name, found]) => [name, found[kind]]));
     if (theirs) all.set(THEIRS, (await inTurns(rounds[kind], { [THEIRS]: theirs }))[THEIRS]!);
@@ -84,17 +84,17 @@ export async function handshake(report: Report, { quick }: BenchOptions): Promis
   );
 }
 
-/** Milliseconds of connecting, of a command, and of many at once. */
+/** Milliseconds of a connect, a command, and many parallel commands. */
 interface ModuleTimes {
   readonly connect: number[];
   readonly exec: number[];
   readonly atOnce: number[];
 }
 
-/** Turns that the modules take: each is a process of its own, which does a part of the rounds. */
+/** Alternations of the modules; each time a new process does a part of the rounds. */
 const TURNS = 3;
 
-/** Modules in processes of their own: ours, and npm's ssh2 on each runtime. */
+/** Modules in separate processes: ours, and npm's ssh2 on each runtime. */
 async function measureModules(
   sshd: Sshd,
   rounds: Readonly<Record<keyof ModuleTimes, number>>,

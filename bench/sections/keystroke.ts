@@ -7,7 +7,7 @@ import type { BenchOptions, Report } from "../report.ts";
 
 const BULK = { idle: null, down: "cat /dev/zero", up: "cat > /dev/null" } as const;
 
-/** How long a key takes to come back from `cat` while bulk data flows on another channel. */
+/** Measures the echo of keys from `cat` while bulk data flows on another channel. */
 export async function keystroke(report: Report, { quick }: BenchOptions): Promise<void> {
   const keys = quick ? 100 : 1000;
   await using sshd = await startSshd({ hostKeys: ["ed25519"] });
@@ -53,7 +53,7 @@ async function type(
     await shell.channel.writeAll(key);
     if (await shell.channel.read(echo) === null) throw new Error("The echo has ended");
     times.push(performance.now() - pressed);
-    // A pause of changing length, so that keys do not fall in step with the bulk data.
+    // A pause of varying length, so that keys do not synchronize with the bulk data.
     await new Promise((resolve) => setTimeout(resolve, 1 + times.length % 7));
   }
   const rate = moved.bytes / (performance.now() - began) / 1000;

@@ -8,17 +8,17 @@ import { memoryFolder } from "./sftp.ts";
 const OURS = new URL("../many_files_client.ts", import.meta.url).pathname;
 const ROUND_TRIP_MS = 50;
 const FILE_BYTES = 4096;
-/** Files that peers are asked to copy, one after the other or several at once: more would take minutes. */
+/** Number of files for peers, sequential or parallel: more would take minutes. */
 const FEW = 20;
 const THOUSAND = 1000;
 
-/** What our client tells of itself. */
+/** The output of our client. */
 interface Told extends SftpTimes {
-  /** The most RSS until then, in bytes. */
+  /** Peak RSS until then, in bytes. */
   readonly peak: number;
 }
 
-/** A folder of many small files over a long path: time, and memory of ours, beside the peers. */
+/** Copies a folder of many small files over a long path: time beside the peers, and our memory. */
 export async function manyFiles(report: Report, { quick }: BenchOptions): Promise<void> {
   const files = quick ? 1000 : 10_000;
   await using stack = new AsyncDisposableStack();

@@ -23,10 +23,13 @@ const RUNTIMES: Readonly<Record<string, Peer>> = {
 };
 const PEERS = new URL("../peers/", import.meta.url);
 
-/** Carries out a job somewhere. */
+/** Runs a job on a runtime. */
 type Way = (job: RateJob) => Promise<Rates>;
 
-/** `exec` down and SFTP get on each runtime, beside npm's ssh2, from the same sshd in turns. */
+/**
+ * Compares `exec` down and SFTP get on each runtime and with npm's ssh2, alternately from the same
+ * sshd.
+ */
 export async function runtimes(report: Report, { quick }: BenchOptions): Promise<void> {
   const bytes = (quick ? 128 : 512) * MIB;
   const rounds = quick ? 1 : 5;
@@ -60,7 +63,7 @@ export async function runtimes(report: Report, { quick }: BenchOptions): Promise
         const rates = await way(job);
         found.set(name, [...found.get(name) ?? [], rates]);
       } catch (error) {
-        // One that cannot do it says so, and the others are measured all the same.
+        // A failure is reported, and the others are still measured.
         report.note(`Missing: ${name}: ${(error as Error).message.trim().split("\n").at(-1)}`);
       }
     }
@@ -112,7 +115,7 @@ async function inWorker(report: Report, stack: AsyncDisposableStack): Promise<Re
   };
 }
 
-/** On Node with the addon if it was built, and always without it. */
+/** On Node without the addon, and with it if it was built. */
 async function ssh2(report: Report): Promise<Record<string, Way>> {
   const { runtimes, missing } = await findSsh2Runtimes();
   missing.forEach((text) => report.note(`Missing: ${text}`));

@@ -12,12 +12,12 @@ import type { BenchOptions, Report } from "../report.ts";
 import { CIPHERS } from "../throughput.ts";
 
 const MIB = 1024 ** 2;
-/** The key exchange of peers that have none with a post-quantum part. */
+/** The key exchange of peers without post-quantum methods. */
 const LIGHT_KEX = "curve25519-sha256";
 const SSHD = "sshd";
 const OURS = "@denossh/ssh";
 
-/** OpenSSH's client at our `cli serve --exec` beside sshd, in turns. */
+/** OpenSSH's client with our `cli serve --exec` and with sshd, alternately. */
 export async function server(report: Report, { quick }: BenchOptions): Promise<void> {
   const ssh = await findPeer("ssh");
   if (ssh === null) return report.note("Missing: OpenSSH ssh: not installed");
@@ -76,7 +76,7 @@ async function commands(
     return await inTurns(rounds, Object.fromEntries(ways));
   };
   const login = await logins({});
-  // OpenSSH 9.2 computes for longer over its first choice than all the rest of a login takes.
+  // OpenSSH 9.2's first choice takes more time than the rest of a login.
   const light = await logins({ KexAlgorithms: LIGHT_KEX });
   await using stack = new AsyncDisposableStack();
   const masters: [string, () => Promise<void>][] = [];
@@ -105,7 +105,7 @@ async function commands(
   report.figure("server.exec", median(exec[OURS]!));
 }
 
-/** Our share of sshd's time, round by round. */
+/** Our time relative to sshd's, compared within each round. */
 function pairedTime(times: Record<string, number[]>): number {
   return median(times[OURS]!.map((ms, i) => ms / times[SSHD]![i]!));
 }

@@ -18,11 +18,11 @@ interface Pairing {
   readonly name: string;
   readonly program: readonly string[];
   readonly endpoint: Endpoint;
-  /** What stands before a path there: a jailed server has roots of its own. */
+  /** The prefix of paths on the server: a jailed server has its own root. */
   readonly root: string;
 }
 
-/** SFTP on a file system in memory: our client and our server beside OpenSSH's, in turns. */
+/** SFTP on a file system in memory: our client and server and OpenSSH's, alternately. */
 export async function sftp(report: Report, { quick }: BenchOptions): Promise<void> {
   const openssh = await findPeer("sftp");
   if (openssh === null) return report.note("Missing: OpenSSH sftp: not installed");
@@ -69,7 +69,7 @@ async function copy(
   await Deno.writeTextFile(batch, `${action} ${paths.join(" ")}\n`);
   const flags = configFlags(endpoint, { Ciphers: CIPHERS[0]! });
   const line = [...program, "-b", batch, ...flags, `${endpoint.user}@${endpoint.hostname}`];
-  // Nothing goes through the standard streams, so either direction's script will do.
+  // The standard streams are not used, so the script of either direction works.
   const measurement = await measure(line, "down", bytes);
   const { size } = await Deno.stat(`${folder}/target`);
   if (size !== bytes) throw new Error(`${size} of ${bytes} bytes were copied`);

@@ -9,7 +9,7 @@ import { timed } from "../lab.ts";
 import { median } from "../peers/table.ts";
 import type { BenchOptions, Report } from "../report.ts";
 
-/** What is bundled: the entrypoint's source, and the figure that a mark is about. */
+/** An entrypoint to bundle, and the name of its figure. */
 const ENTRIES: Readonly<Record<string, readonly [source: string, figure: string]>> = {
   "client": ["mod.ts", "size.client"],
   "/keys": ["lib/keys/mod.ts", "size.keys"],
@@ -19,14 +19,14 @@ const ENTRIES: Readonly<Record<string, readonly [source: string, figure: string]
 const NODES = ["node22", "node24"] as const satisfies readonly Peer[];
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** A program that imports the module, and one that does the same without it. */
+/** A program that imports the module, and an equal one that does not. */
 interface Import {
   readonly name: string;
   readonly empty: readonly string[];
   readonly full: readonly string[];
 }
 
-/** What users download and wait for: bundles, packages, and the import of the module. */
+/** Measures the sizes of bundles and packages, and the time to import the module. */
 export async function size(report: Report, { quick }: BenchOptions): Promise<void> {
   await bundles(report);
   await using stack = new AsyncDisposableStack();
@@ -86,7 +86,7 @@ async function packages(report: Report, installed: InstalledPackage | null): Pro
   report.data("size.packages", rows);
 }
 
-/** Pairs of runs in alternating order, so that both have the same machine in the same second. */
+/** Runs both in pairs in alternating order, so that load affects both alike. */
 async function imports(
   report: Report,
   folder: TempFolder,
@@ -97,7 +97,7 @@ async function imports(
   const times: Record<string, { empty: number[]; full: number[] }> = {};
   for (const { name, empty, full } of programs) {
     const found = times[name] = { empty: [] as number[], full: [] as number[] };
-    await start(full); // what is compiled once is in Deno's cache then
+    await start(full); // fills Deno's compilation cache
     for (let round = 0; round < rounds; round++) {
       const pair = [["empty", empty], ["full", full]] as const;
       for (const [key, line] of round % 2 === 0 ? pair : pair.toReversed()) {

@@ -8,7 +8,7 @@ import { CIPHERS } from "../throughput.ts";
 
 const MOD = new URL("../../mod.ts", import.meta.url).href;
 
-/** From nothing: the start of the runtime, the import of the module, and a client's first byte. */
+/** Cold start: the runtime, the import of the module, and a client's first byte. */
 export async function startup(report: Report, { quick }: BenchOptions): Promise<void> {
   const rounds = quick ? 2 : 15;
   await using sshd = await startSshd({ hostKeys: ["ed25519"] });
@@ -21,13 +21,13 @@ export async function startup(report: Report, { quick }: BenchOptions): Promise<
   };
   const ended: { status: Promise<unknown> }[] = [];
   for (const client of clients) {
-    // paramiko has no chacha20, and a first byte is not about ciphers.
+    // paramiko lacks chacha20, and the cipher does not matter for the first byte.
     const line = client.commandLine(sshd, CIPHERS[1]!, "echo first");
     ways[`${client.name}: first byte`] = async () => {
       ended.push(await firstByte(line));
     };
   }
-  await ways["deno: import of the module"]!(); // what is compiled once is in Deno's cache then
+  await ways["deno: import of the module"]!(); // fills Deno's compilation cache
   const times = await inTurns(rounds, ways);
   await Promise.all(ended.map(({ status }) => status));
   report.table(
@@ -38,7 +38,10 @@ export async function startup(report: Report, { quick }: BenchOptions): Promise<
   report.data("startup", times);
 }
 
-/** Runs a client until its first byte of output; its end, which is not measured, is returned. */
+/**
+ * Measures a client until its first byte of output; returns the promise of its exit, which is not
+ * measured.
+ */
 async function firstByte(
   [program, ...args]: readonly string[],
 ): Promise<{ status: Promise<unknown> }> {

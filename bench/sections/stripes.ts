@@ -11,7 +11,7 @@ import { memoryFolder } from "./sftp.ts";
 const MIB = 1024 ** 2;
 const GIGABIT = 125_000_000;
 
-/** A round trip in milliseconds, and bytes a second; 0 and none are loopback itself. */
+/** A round trip in milliseconds, and bytes a second; loopback itself for 0 and none. */
 interface PathOf {
   readonly roundTrip: number;
   readonly rate?: number;
@@ -21,7 +21,7 @@ interface PathOf {
 
 const FULL = {
   bytes: 512 * MIB,
-  // At 200 ms and 1 Gbit/s, so that what a share is taken of takes many round trips.
+  // At 200 ms and 1 Gbit/s, so that the transfer takes many round trips.
   long: 2048 * MIB,
   rounds: 3,
   paths: [
@@ -40,9 +40,9 @@ const QUICK: typeof FULL = {
   rounds: 1,
   paths: [{ roundTrip: 0 }, { roundTrip: 50 }],
 };
-/** The round trips that peers are measured at, with a file of so many bytes. */
+/** The round trips at which peers are measured, with the bytes of the file. */
 const BESIDE_PEERS = { full: [10, 50, 100], quick: [50], bytes: 128 * MIB };
-/** Round trips from which on one channel takes too long to be measured more than once. */
+/** From this round trip on, one channel is so slow that it is measured only once. */
 const SLOW_MS = 50;
 
 interface Put {
@@ -53,8 +53,8 @@ interface Put {
 }
 
 /**
- * `put` of one large file to an sshd with default settings, over one channel and over as many as it takes, in turns,
- * on several paths. SHA-256 of both ends is compared.
+ * `put` of one large file to an sshd with default settings, over one channel and over as many as
+ * needed, alternately, on several paths. The SHA-256 of both ends is compared.
  */
 export async function stripes(report: Report, { quick }: BenchOptions): Promise<void> {
   const { bytes, long, rounds, paths } = quick ? QUICK : FULL;
@@ -72,7 +72,7 @@ export async function stripes(report: Report, { quick }: BenchOptions): Promise<
       : large;
     const puts: Record<"one" | "auto", Put[]> = { one: [], auto: [] };
     for (let round = 0; round < rounds; round++) {
-      // What one channel does over a long path, in many seconds, is no news.
+      // One channel is slow over a long path and is not repeated there.
       if (roundTrip < SLOW_MS || round === 0) puts.one.push(await put(sshd, path, 1, large));
       puts.auto.push(await put(sshd, path, "auto", file));
     }
@@ -102,12 +102,12 @@ export async function stripes(report: Report, { quick }: BenchOptions): Promise<
     ["round trip", "one channel", "channels as needed", "its second half", ""],
     rows,
   );
-  await Deno.remove(`${folder}/long`).catch(() => {}); // a quick run makes none
+  await Deno.remove(`${folder}/long`).catch(() => {}); // not in a quick run
   const theirs = await peers(report, sshd, folder, quick);
   report.data("distance", { "@denossh/ssh": ours, ...theirs });
 }
 
-/** The others over several round trips, one run each; MB/s by name. */
+/** Measures the peers at several round trips, one run each; MB/s by name. */
 async function peers(
   report: Report,
   server: Sshd,
@@ -146,7 +146,7 @@ async function peers(
   return found;
 }
 
-/** Puts the file on a connection of its own, so that nothing is known of the path. */
+/** Puts the file on a new connection, which has no estimate of the path. */
 async function put(
   server: Sshd,
   { roundTrip, rate, connections = 1 }: PathOf,

@@ -13,10 +13,13 @@ const THEIRS = "OpenSSH ssh -L";
 const CLI = new URL("../../lib/cli/main.ts", import.meta.url).pathname;
 const SOURCE = new URL("../tcp_source.ts", import.meta.url).pathname;
 const MIB = 1024 ** 2;
-/** Short connections that are open at once. */
+/** Short connections open in parallel. */
 const PARALLEL = 20;
 
-/** Through `-L`: one connection, down and up, then many short ones; ours beside OpenSSH's client, in turns. */
+/**
+ * Through `-L`: one connection, down and up, then many short ones; ours and OpenSSH's client
+ * alternately.
+ */
 export async function tunnel(report: Report, { quick }: BenchOptions): Promise<void> {
   const rounds = quick ? 2 : 5;
   const bytes = (quick ? 128 : 1024) * MIB;
@@ -71,7 +74,7 @@ export async function tunnel(report: Report, { quick }: BenchOptions): Promise<v
   report.data("tunnel.short", Object.fromEntries(short));
 }
 
-/** What one of many short connections takes. */
+/** The cost of a short connection. */
 interface Short {
   readonly ms: number;
   readonly cpuMicros: number;
@@ -143,7 +146,7 @@ async function send(conn: Deno.Conn, bytes: number): Promise<number> {
   return Number(new DataView(answer.buffer).getBigUint64(0));
 }
 
-/** What a process has used, in and out of the system; 0 where there is no /proc. */
+/** CPU time of a process, user and system; 0 without /proc. */
 function cpuSeconds(pid: number): number {
   try {
     const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);

@@ -41,15 +41,15 @@ const QUICK: typeof FULL = {
   ciphers: CIPHERS.slice(0, 1),
   ms: 500,
 };
-/** What a window of its own choice is looked at in steps of. */
+/** The step for automatic windows. */
 const AUTO_STEP = 64 * KIB;
-/** A window needs some round trips to be seen at all. */
+/** The effect of a window shows only after some round trips. */
 const ROUND_TRIPS = 10;
 const GIGABIT = 125_000_000;
 
 /**
- * `exec` through a path with a round trip, for each cipher and receive window: downloads from sshd with the window
- * of our client, uploads to our server with the window of that. Beside it the path without SSH.
+ * `exec` through a path with a round trip, for each cipher and receive window: downloads from sshd
+ * with our client's window, uploads to our server with the server's window; and the path without SSH.
  */
 export async function windows(report: Report, { quick }: BenchOptions): Promise<void> {
   const plan = quick ? QUICK : FULL;
@@ -91,9 +91,9 @@ interface Run {
   readonly window: Window;
   /** Milliseconds. */
   readonly roundTrip: number;
-  /** For how long. */
+  /** Milliseconds to measure. */
   readonly ms: number;
-  /** Bytes a second that the path lets through; as many as it can unless given. */
+  /** The rate limit of the path in bytes a second; unlimited unless given. */
   readonly rate?: number;
 }
 
@@ -113,7 +113,7 @@ async function measure(
   return await watch(move, ms, window === "auto" ? AUTO_STEP : window);
 }
 
-/** MB/s of the path itself, from half of the time on. */
+/** MB/s of the path itself, in the second half of the time. */
 async function plainTcp(
   own: OwnServer,
   roundTrip: number,
@@ -153,11 +153,11 @@ function print(
   );
 }
 
-/** A link of 1 Gbit/s that is far away: do the windows grow to fill it? */
+/** Measures whether windows grow to fill a distant link of 1 Gbit/s. */
 async function links(report: Report, own: OwnServer, plan: typeof FULL): Promise<void> {
   const rows: string[][] = [];
   for (const roundTrip of plan.links) {
-    // It takes ten round trips to fill the path, whatever the time for the others is.
+    // Filling the path takes ten round trips, even in a quick run.
     const ms = Math.max(plan.ms, 2 * ROUND_TRIPS * roundTrip);
     const tcp = await plainTcp(own, roundTrip, ms, GIGABIT);
     const run = { cipher: CIPHERS[0]!, direction: "down", window: "auto", roundTrip, ms } as const;
