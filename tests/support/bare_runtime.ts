@@ -1,4 +1,4 @@
-/** A program without `Deno` and `process`: what works on a runtime that has neither sockets nor files. */
+/** A program without `Deno` and `process`, to test what works on a runtime without sockets and files. */
 import type { ConnectOptions } from "../../mod.ts";
 
 delete (globalThis as { Deno?: unknown }).Deno;

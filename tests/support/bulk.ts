@@ -1,11 +1,11 @@
-/** A large transfer of any size through a tunnel, in little memory, its SHA-256 taken at both ends. */
+/** Sends a large transfer of any size through a tunnel in little memory; both ends compute its SHA-256. */
 import { createHash } from "node:crypto";
 import { LONG, noise } from "./random.ts";
 
 /** MiB that the tunnels' large transfers move each way. */
 export const TUNNEL_MIB: number = 64 * LONG;
 
-/** Sends so many MiB and its end, reads the echo, and returns both digests. */
+/** Sends this many MiB and EOF, reads the echo, and returns both digests. */
 export async function bulkEcho(
   conn: Deno.Conn,
   mebibytes: number,
@@ -22,7 +22,7 @@ async function sendNoise(conn: Deno.Conn, mebibytes: number): Promise<string> {
   const block = noise(1024 * 1024);
   const numbers = new DataView(block.buffer);
   for (let i = 0; i < mebibytes; i++) {
-    numbers.setUint32(0, i); // no block like the other: a lost or doubled one shows
+    numbers.setUint32(0, i); // all blocks differ, so a lost or repeated one is detected
     hash.update(block);
     for (let at = 0; at < block.length;) at += await conn.write(block.subarray(at));
   }

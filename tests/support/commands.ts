@@ -1,6 +1,6 @@
 /**
- * Commands for tests of servers that run them: the words of a shell and Deno, since no other program
- * need be installed.
+ * Commands for tests of servers: shell builtins and Deno only, so that no other program needs to be
+ * installed.
  */
 const DENO = `'${Deno.execPath()}' eval --no-config --quiet`;
 
@@ -15,5 +15,5 @@ export function waitFor(milliseconds: number): string {
   return `${DENO} 'setTimeout(() => {}, ${milliseconds})'`;
 }
 
-/** Prints lines until the reader is gone. */
+/** Prints lines until the reader closes the pipe. */
 export const YES: string = "while echo y 2> /dev/null; do :; done";

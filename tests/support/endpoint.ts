@@ -1,17 +1,17 @@
 import type { KeyFile, KeyKind } from "./keys.ts";
 import type { TempFolder } from "./temp.ts";
 
-/** Where a server listens and how a client gets in. */
+/** The address of a server and the credentials for it. */
 export interface Endpoint {
   /** The address, `127.0.0.1`. */
   readonly hostname: string;
   /** The TCP port. */
   readonly port: number;
-  /** Who to log in as. */
+  /** The user name. */
   readonly user: string;
-  /** The path of a private key that is let in. */
+  /** The path of an accepted private key. */
   readonly identity?: string | undefined;
-  /** The password that is let in. */
+  /** The accepted password. */
   readonly password?: string | undefined;
   /** The answers to keyboard-interactive prompts. */
   readonly answers?: readonly string[] | undefined;
@@ -19,7 +19,7 @@ export interface Endpoint {
   readonly knownHosts?: string | undefined;
 }
 
-/** A server of a foreign kind, up and listening. */
+/** A running foreign server. */
 export interface ForeignServer extends Endpoint, AsyncDisposable {
   /** The path of a known_hosts file with the server's keys. */
   readonly knownHosts: string;

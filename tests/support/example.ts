@@ -1,4 +1,4 @@
-/** Runs the programs of examples/ as their first comment says: with the permissions that it names, and no more. */
+/** Runs the programs of examples/ with exactly the permissions that their first comment names. */
 import { assertEquals } from "@std/assert";
 import type { Endpoint } from "./endpoint.ts";
 import { Program } from "./program.ts";
@@ -7,7 +7,7 @@ import { tempFolder } from "./temp.ts";
 
 const EXAMPLES = new URL("../../examples/", import.meta.url);
 
-/** A user's home folder, whose key the server lets in and whose known_hosts has it. */
+/** A user's home folder, with a key that the server accepts and a known_hosts that contains the server. */
 export interface Home extends AsyncDisposable {
   readonly home: string;
   /** The server, as `[user@]host:port`. */
@@ -29,7 +29,7 @@ export async function homeFor(server: Endpoint): Promise<Home> {
   };
 }
 
-/** The arguments of Deno that the example's first comment gives it, as a shell would read them. */
+/** The arguments for Deno in the example's first comment, parsed like a shell. */
 export function examplePermissions(
   name: string,
   env: Readonly<Record<string, string>> = {},
@@ -58,7 +58,7 @@ export async function example(
   return ran;
 }
 
-/** Starts one that continues until it is ended. */
+/** Starts an example that runs until it is stopped. */
 export function startExample(
   name: string,
   args: readonly string[],

@@ -1,8 +1,8 @@
 import { runtime } from "../../lib/runtime/runtime.ts";
 
 /**
- * Other environment variables for this module, until it is disposed: undefined for none. The process has
- * only one environment, which tests that run in parallel read, so it stays as it is.
+ * Replaces environment variables for this module until it is disposed; undefined removes one. Tests
+ * that run in parallel share the environment of the process, so that is not changed.
  */
 export function fakeEnv(changes: Readonly<Record<string, string | undefined>>): Disposable {
   const { env } = runtime;

@@ -1,4 +1,4 @@
-/** A server that listens in memory: its clients may come from any address, and accepting may fail. */
+/** A server that listens in memory: clients can have any address, and accept can fail. */
 import { denoNet } from "../../lib/runtime/deno_net.ts";
 import { serve, type ServeOptions, type SessionHandler, type SshServer } from "@denossh/ssh/server";
 import { memoryPair } from "../../lib/testing/memory_pair.ts";
@@ -9,15 +9,15 @@ export interface MemoryServer extends AsyncDisposable {
   readonly server: SshServer;
   /** Connects to it from an IP address. */
   dial(from: string): ByteStreams;
-  /** Has the next accept fail. */
+  /** Makes the next accept fail. */
   failAccept(error: Error): void;
-  /** Calls of accept that were answered. */
+  /** Number of accepts that have settled. */
   readonly accepted: number;
   /** Whether the server has closed its listener. */
   readonly isClosed: boolean;
-  /** What the server asked to listen on. */
+  /** The address that the server asked to listen on. */
   readonly listened: readonly unknown[];
-  /** Whether TCP's keepalives were asked for, on each connection. */
+  /** Whether TCP keepalives were enabled, for each connection. */
   readonly keepAlive: readonly boolean[];
 }
 

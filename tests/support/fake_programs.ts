@@ -1,30 +1,30 @@
-/** A system that starts no programs: each "program" does what a test says. */
+/** Replaces the programs of the system: a test controls each "program". */
 import type { ChildProcess, Programs, ProgramStatus } from "../../lib/runtime/parts.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
 
 type Spawn = Parameters<Programs["spawn"]>;
 
-/** A program that was started, from its own side. */
+/** A started program, seen from inside. */
 export interface FakeProgram {
   readonly program: string;
   readonly options: Spawn[1];
-  /** What comes to its standard input. */
+  /** Its standard input. */
   readonly stdin: ReadableStream<Uint8Array>;
-  /** What it writes. */
+  /** Its output. */
   readonly stdout: WritableStream<Uint8Array<ArrayBuffer>>;
   readonly stderr: WritableStream<Uint8Array<ArrayBuffer>>;
-  /** The signals that it got. */
+  /** The signals that it received. */
   readonly signals: string[];
-  /** Ends it; its streams are its own to end. */
+  /** Ends it; the test closes its streams separately. */
   exit(status: Partial<ProgramStatus>): void;
 }
 
 /** Replaces the system's programs until it is disposed. */
 export class FakePrograms implements Disposable {
   readonly started: FakeProgram[] = [];
-  /** What starting fails with. */
+  /** The error of starting a program. */
   error: Error | null = null;
-  /** What sending a signal fails with. */
+  /** The error of sending a signal. */
   killError: Error | null = null;
   readonly #news: ((program: FakeProgram) => void)[] = [];
   readonly #spawn = runtime.programs.spawn;
@@ -72,7 +72,7 @@ export class FakePrograms implements Disposable {
   }
 }
 
-/** A pipe whose reader may bring its own buffer, as that of a child process. */
+/** A pipe whose reader can bring its own buffer, like that of a child process. */
 function bytePipe() {
   let source!: ReadableByteStreamController;
   const state: { wake: () => void; broken: { reason: unknown } | null } = {
@@ -101,7 +101,7 @@ function bytePipe() {
     },
     close() {
       source.close();
-      // A reader that waits with a buffer of its own is answered by itself.
+      // A pending read with its own buffer needs a separate answer.
       source.byobRequest?.respond(0);
     },
     abort: (reason) => source.error(reason),

@@ -1,14 +1,14 @@
-/** A terminal that a test types at, in the place of this process's own. */
+/** A terminal that a test types on, instead of this process's terminal. */
 import { runtime } from "../../lib/runtime/runtime.ts";
 import { replaced } from "./replaced.ts";
 
 /** Replaces the standard streams, the terminal's size and the signals until it is disposed. */
 export class FakeTerminal implements Disposable {
-  /** Whether keys come one by one; every change of it is in `modes`. */
+  /** Whether the terminal is in raw mode; every change is in `modes`. */
   readonly modes: boolean[] = [];
-  /** What was written to standard output and standard error. */
+  /** The text written to standard output and standard error. */
   readonly written: Record<"stdout" | "stderr", string> = { stdout: "", stderr: "" };
-  /** What is typed when a question is asked, a piece after the other. */
+  /** The text that is typed when a question is asked, in pieces. */
   readonly answers: string[] = [];
   size: { columns: number; rows: number } = { columns: 100, rows: 40 };
   readonly #restore = new DisposableStack();
@@ -44,7 +44,7 @@ export class FakeTerminal implements Disposable {
     });
   }
 
-  /** Signals that are listened to. */
+  /** Signals that have a listener. */
   get signals(): Deno.Signal[] {
     return this.#signals.map(([name]) => name);
   }
@@ -54,7 +54,7 @@ export class FakeTerminal implements Disposable {
     return this.#input !== null;
   }
 
-  /** Types text; resolves when it is taken. */
+  /** Types text; resolves when it has been read. */
   async type(text: string): Promise<void> {
     await this.#input!.take(new TextEncoder().encode(text));
   }

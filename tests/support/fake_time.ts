@@ -6,7 +6,10 @@ interface Timer {
   readonly run: () => void;
 }
 
-/** Timers of the fake clock have numbers that real ones do not reach: one that has run may be cleared, too. */
+/**
+ * Timer numbers of the fake clock, which real ones do not reach: a timer that has run can be cleared,
+ * too.
+ */
 const FIRST_ID = 2 ** 40;
 
 const realTimeout = globalThis.setTimeout;
@@ -42,12 +45,12 @@ export class FakeTime implements Disposable {
     return this.#now;
   }
 
-  /** Timers that have been set and are still to run. */
+  /** Timers that have been set and have not run. */
   get timers(): number {
     return this.#timers.size;
   }
 
-  /** Moves the clock and runs no timer, as work does that keeps the thread. */
+  /** Moves the clock without running timers, like work that blocks the thread. */
   skip(milliseconds: number): void {
     this.#now += milliseconds;
   }
@@ -63,7 +66,7 @@ export class FakeTime implements Disposable {
   /**
    * Moves the clock from timer to timer until the promise is settled.
    *
-   * @param farthest Milliseconds: timers farther away are time-outs of real I/O, and do not run
+   * @param farthest Milliseconds: later timers are time-outs of real I/O, and do not run
    */
   async settle<T>(promise: Promise<T>, farthest = Infinity): Promise<T> {
     let settled = false;
@@ -104,7 +107,7 @@ export class FakeTime implements Disposable {
   }
 }
 
-/** A turn of the event loop: everything that does not wait for a timer or for I/O gets on. */
+/** Runs a turn of the event loop, in which everything proceeds that waits for neither a timer nor I/O. */
 function turn(): Promise<void> {
   return new Promise((resolve) => void realTimeout(resolve));
 }

@@ -1,4 +1,4 @@
-/** Keys for tests, in memory and on disk. RSA keys are stored ones, since making one takes a while. */
+/** Keys for tests, in memory and on disk. RSA keys are stored, since generating one takes a while. */
 import {
   type GeneratedKeyType,
   generateKey,
@@ -12,7 +12,10 @@ export type KeyKind = "ed25519" | "ecdsa256" | "ecdsa384" | "ecdsa521" | "rsa";
 
 /** A key pair on disk. */
 export interface KeyFile {
-  /** The path of the private key, in OpenSSH's format without a passphrase; `.pub` is beside it. */
+  /**
+   * The path of the private key, in OpenSSH's format without a passphrase; `.pub` is in the same
+   * folder.
+   */
   readonly path: string;
   /** The public key as one line. */
   readonly publicKey: string;
@@ -28,7 +31,7 @@ const TYPES: Readonly<Record<KeyKind, GeneratedKeyType>> = {
 
 let rsaKeys = 0;
 
-/** A key with a comment that no other call gives; of RSA, one of four that take turns. */
+/** Returns a key with a unique comment; the RSA keys are four, used in turn. */
 export async function testKey(
   type: GeneratedKeyType = "ed25519",
   comment = "",
@@ -41,7 +44,7 @@ export async function testKey(
 /** Every kind of key. */
 export const KEY_KINDS: readonly KeyKind[] = Object.keys(TYPES) as KeyKind[];
 
-/** Makes the key of a kind for a purpose, such as `"host"` or `"user"`, and gives the same one again. */
+/** Makes the key of a kind for a purpose, such as `"host"` or `"user"`; later calls return the same key. */
 export const keyFile: (kind: KeyKind, purpose: string) => Promise<KeyFile> = keyStore(
   async (kind, comment, path) => {
     using key = await testKey(TYPES[kind], comment);
@@ -50,7 +53,7 @@ export const keyFile: (kind: KeyKind, purpose: string) => Promise<KeyFile> = key
   },
 );
 
-/** Keeps the keys that a function writes to a path and beside it, in a folder that ends with the tests. */
+/** Caches the keys that a function writes to a path, in a folder that is removed after the tests. */
 export function keyStore(
   write: (kind: KeyKind, comment: string, path: string) => Promise<void>,
 ): (kind: KeyKind, purpose: string) => Promise<KeyFile> {

@@ -1,6 +1,6 @@
-/** Which secrets are left in memory: every array of bytes that is made is kept and searched. */
+/** Finds secrets left in memory: keeps every byte array that is created, and searches them. */
 
-/** Sees the arrays of bytes that are made from now on, until it is disposed of. */
+/** Watches the byte arrays that are created from now on, until it is disposed. */
 export class MemoryWatch implements Disposable {
   readonly #buffers = new Set<ArrayBufferLike>();
   readonly #restore: (() => void)[] = [];
@@ -47,7 +47,7 @@ export class MemoryWatch implements Disposable {
     }
   }
 
-  /** How many of the arrays hold the bytes somewhere. */
+  /** Counts the arrays that contain the bytes. */
   count(secret: Uint8Array): number {
     return [...this.#buffers].filter((buffer) =>
       !(buffer as ArrayBuffer).detached && holds(new Uint8Array(buffer), secret)
@@ -67,7 +67,7 @@ export class MemoryWatch implements Disposable {
 }
 
 function holds(bytes: Uint8Array, wanted: Uint8Array): boolean {
-  // Most memory is zeros: they are not what is looked for first.
+  // Most memory is zeros, so the search starts at a byte that is not zero.
   const rare = Math.max(wanted.findLastIndex((byte) => byte !== 0), 0);
   for (let at = bytes.indexOf(wanted[rare]!, rare); at !== -1;) {
     if (wanted.every((byte, index) => bytes[at - rare + index] === byte)) return true;

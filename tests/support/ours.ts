@@ -1,4 +1,4 @@
-/** Our own ends, made to meet the harness's: a client for its servers and a server for its clients. */
+/** Our client for the harness's servers, and our server for its clients. */
 import {
   type Client,
   connect,
@@ -22,7 +22,7 @@ import { type TempFolder, tempFolder } from "./temp.ts";
 
 export { noise } from "./random.ts";
 
-/** Logs our client in to a server of the harness's with its key. */
+/** Logs our client in to a server of the harness with its key. */
 export async function connectTo(
   endpoint: Endpoint,
   options: ConnectOptions = {},
@@ -38,16 +38,16 @@ export async function connectTo(
   });
 }
 
-/** A server of ours in this process: it runs commands, and serves an empty folder. */
+/** Our server in this process: it runs commands, and serves an empty folder. */
 export interface OurServer extends Endpoint, AsyncDisposable {
   readonly folder: TempFolder;
   readonly root: string;
   readonly knownHosts: string;
-  /** What ended connections that did not end in order. */
+  /** The errors that ended connections. */
   readonly errors: unknown[];
 }
 
-/** Starts it; the harness's user key and the password `secret` are let in. */
+/** Starts it; it accepts the harness's user key and the password `secret`. */
 export async function startOurs(
   options: Partial<ServeOptions> = {},
   kinds: readonly KeyKind[] = ["ed25519"],

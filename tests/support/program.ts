@@ -4,7 +4,7 @@ const LOG_CHARACTERS = 1024 * 1024;
 
 /** A program that runs beside a test: its output is collected, and it ends with the test. */
 export class Program implements AsyncDisposable {
-  /** Its exit, whenever that comes. */
+  /** Resolves when it exits. */
   readonly status: Promise<Deno.CommandStatus>;
   readonly #name: string;
   readonly #child: Deno.ChildProcess;
@@ -34,7 +34,7 @@ export class Program implements AsyncDisposable {
     return this.#child.pid;
   }
 
-  /** What it has written so far, both streams together, the newest MiB of it. */
+  /** The newest MiB of its output so far, both streams together. */
   get log(): string {
     return this.#log;
   }
@@ -59,7 +59,7 @@ export class Program implements AsyncDisposable {
     }
   }
 
-  /** Sends a signal; nothing happens if it has ended. */
+  /** Sends a signal; does nothing if it has ended. */
   kill(signal: Deno.Signal = "SIGTERM"): void {
     try {
       this.#child.kill(signal);
@@ -68,7 +68,7 @@ export class Program implements AsyncDisposable {
     }
   }
 
-  /** Ends it and waits for that. */
+  /** Ends it and waits for its exit. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.kill("SIGTERM");
     try {
@@ -77,7 +77,7 @@ export class Program implements AsyncDisposable {
       this.kill("SIGKILL");
       await this.status;
     }
-    // Children of it may hold the pipes open: what they write is of no interest any more.
+    // Its children may hold the pipes open; their output is ignored.
     await Promise.all(this.#readers.map((reader) => reader.cancel()));
     await Promise.all(this.#pumps);
   }

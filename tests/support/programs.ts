@@ -1,6 +1,6 @@
 /**
- * The few programs that the examples run on a server, as far as they use them, for machines that have
- * only a shell and Deno: `deno run programs.ts NAME ARGUMENT…`.
+ * The few programs that the examples run on a server, reduced to what they use, for machines with only
+ * a shell and Deno: `deno run programs.ts NAME ARGUMENT…`.
  */
 import { encodeHex } from "../../lib/encoding.ts";
 import type { TempFolder } from "./temp.ts";

@@ -1,8 +1,8 @@
 /** A TCP proxy on loopback that damages what passes through it. */
 
 /**
- * What becomes of a chunk: the pieces that are passed on, each in a segment of its own. Null cuts the
- * connection in both directions; no pieces swallow the chunk.
+ * Maps a chunk to the pieces that are passed on, each in a separate segment. Null cuts the connection
+ * in both directions; an empty list drops the chunk.
  */
 export type Damage = (chunk: Uint8Array<ArrayBuffer>, offset: number) => Uint8Array[] | null;
 
@@ -19,7 +19,7 @@ export interface Proxy extends AsyncDisposable {
 /** Passes everything on as it is. */
 export const untouched: Damage = (chunk) => [chunk];
 
-/** Passes each byte on by itself. */
+/** Passes each byte on in a separate segment. */
 export const bytewise: Damage = (chunk) => Array.from(chunk, (byte) => Uint8Array.of(byte));
 
 /** Flips the bits of the mask in the byte at an offset. */
@@ -31,17 +31,17 @@ export function flip(at: number, mask: number): Damage {
   };
 }
 
-/** Cuts the connection at an offset, in the middle of a packet as it may be. */
+/** Cuts the connection at an offset, possibly inside a packet. */
 export function cut(at: number): Damage {
   return (chunk, offset) => offset + chunk.length > at ? null : [chunk];
 }
 
-/** Swallows everything from an offset on: the connection stays, and nothing comes any more. */
+/** Drops everything from an offset on; the connection stays open. */
 export function swallow(from: number): Damage {
   return (chunk, offset) => offset >= from ? [] : [chunk.subarray(0, from - offset)];
 }
 
-/** Listens on loopback and relays to the port, each direction with its own damage. */
+/** Listens on loopback and relays to the port, with separate damage for each direction. */
 export function startProxy(
   target: number,
   damage: { toServer?: Damage; toClient?: Damage } = {},
@@ -66,7 +66,7 @@ export function startProxy(
       }
       await to.closeWrite();
     } catch {
-      close(from, to); // one end is gone; so is the other then
+      close(from, to); // one end has closed, so the other is closed
     }
   };
   const close = (...conns: Deno.TcpConn[]) => {

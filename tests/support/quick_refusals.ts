@@ -1,6 +1,7 @@
 /**
- * Imported for its effect: short waits end at once. A server delays each refusal by 50 ms and more, so that
- * its time tells nothing (lib/auth/failure_delay.ts); tests that refuse a lot have no need to wait for that.
+ * Imported for its side effect: short waits end immediately. A server delays each refusal by at least
+ * 50 ms, so that its timing reveals nothing (lib/auth/failure_delay.ts); tests with many refusals skip
+ * that wait.
  */
 const LONGEST_MS = 100;
 

@@ -1,17 +1,17 @@
-/** Chance that repeats: the only source of random inputs in tests, from one seed. */
+/** Reproducible random inputs from one seed, the only randomness in tests. */
 
-/** `DENOSSH_SEED=N` tries other inputs than usual. */
+/** `DENOSSH_SEED=N` selects other inputs. */
 export const SEED: number = setting("DENOSSH_SEED", 1);
 
-/** `DENOSSH_LONG=N` tries N times as many inputs as usual, or moves N times as many bytes. */
+/** `DENOSSH_LONG=N` tries N times as many inputs, or moves N times as many bytes. */
 export const LONG: number = setting("DENOSSH_LONG", 1);
 
 /** The next number, from 0 to `below` - 1. */
 export type Random = (below: number) => number;
 
 /**
- * Registers a test of inputs by chance, which differ by its name and the seed. A failure names what
- * repeats it.
+ * Registers a test of random inputs, which depend on its name and the seed. A failure prints how to
+ * reproduce it.
  */
 export function fuzzTest(name: string, run: (random: Random) => void | Promise<void>): void {
   Deno.test(name, async () => {
@@ -39,7 +39,7 @@ export function noise(length: number, seed = 1): Uint8Array<ArrayBuffer> {
   return new Uint8Array(numbers.buffer, 0, length);
 }
 
-/** Marsaglia's xorshift32, from a seed whose bits are mixed first, so that near seeds are unlike. */
+/** Marsaglia's xorshift32; the seed's bits are mixed first, so that close seeds give different numbers. */
 function words(seed: number): () => number {
   let state = seed + 0x9e3779b9 | 0;
   state = Math.imul(state ^ state >>> 16, 0x85ebca6b);

@@ -44,7 +44,7 @@ export type NameLists = readonly [
   languageS2C: string,
 ];
 
-/** Lists that every implementation has something in common with. */
+/** Lists with an algorithm in common with every implementation. */
 export const COMMON_LISTS: NameLists = [
   "curve25519-sha256,ecdh-sha2-nistp256",
   "ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512",
@@ -58,7 +58,7 @@ export const COMMON_LISTS: NameLists = [
   "",
 ];
 
-/** Bytes of text; one byte a character, so that any byte can be written. */
+/** Encodes text with one byte per character, so that any byte can be written. */
 export function latin1(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
@@ -81,7 +81,7 @@ export function message(number: number, ...fields: Uint8Array[]): Uint8Array<Arr
   return concat([Uint8Array.of(number), ...fields]);
 }
 
-/** A packet before keys (RFC 4253 §6), its lengths as they should be unless told otherwise. */
+/** An unencrypted packet (RFC 4253 §6), with correct lengths unless given. */
 export function packet(
   payload: Uint8Array,
   wrong: { length?: number; padding?: number } = {},
@@ -92,7 +92,7 @@ export function packet(
   return concat([uint32(length), Uint8Array.of(wrong.padding ?? bytes.length), payload, bytes]);
 }
 
-/** A KEXINIT message; `lists` replace the common ones by their index. */
+/** A KEXINIT message; `lists` replaces the common ones by index. */
 export function kexInit(
   lists: Readonly<Partial<Record<keyof NameLists & `${number}`, string>>> = {},
   options: { follows?: boolean } = {},
@@ -112,7 +112,7 @@ export function strictKexInit(role: "client" | "server"): Uint8Array<ArrayBuffer
   return kexInit({ 0: `${COMMON_LISTS[0]},${STRICT_FLAG[role]}` });
 }
 
-/** The payloads of the packets before keys in what a peer has sent behind its identification. */
+/** The payloads of the unencrypted packets that a peer sent after its identification. */
 export function clearPackets(bytes: Uint8Array): Uint8Array[] {
   const payloads: Uint8Array[] = [];
   for (let at = 0; at + 5 <= bytes.length;) {

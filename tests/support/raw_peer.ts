@@ -1,11 +1,11 @@
-/** A peer that speaks whatever it is told to, as server or client, and records what comes. */
+/** A server or client that sends any bytes it is told to, and records what it receives. */
 import { concat, indexOfNeedle } from "@std/bytes";
 import { clearPackets, disconnectOf, latin1 } from "./raw_packets.ts";
 import { HANGS_MS, within } from "./within.ts";
 
 const RECORDED_BYTES = 16 * 1024 * 1024;
 
-/** One TCP connection, driven by hand. */
+/** One TCP connection, controlled by the test. */
 export class RawPeer implements AsyncDisposable {
   /** Resolves when the other end has closed or reset the connection. */
   readonly ended: Promise<void>;
@@ -14,14 +14,14 @@ export class RawPeer implements AsyncDisposable {
   #isOver = false;
   #news = Promise.withResolvers<void>();
 
-  /** Takes a connection over. */
+  /** Takes over a connection. */
   constructor(conn: Deno.TcpConn) {
     conn.setNoDelay(true);
     this.#conn = conn;
     this.ended = this.#record();
   }
 
-  /** Everything that has come so far. */
+  /** Everything received so far. */
   get received(): Uint8Array {
     return this.#received;
   }
@@ -31,22 +31,22 @@ export class RawPeer implements AsyncDisposable {
     return this.#isOver;
   }
 
-  /** The other end's identification line without CR LF, once it is there. */
+  /** The other end's identification line without CR LF, once received. */
   get identification(): string | undefined {
     return this.#identified()?.line;
   }
 
-  /** The payloads that came in packets before keys. */
+  /** The payloads of the unencrypted packets received. */
   get packets(): Uint8Array[] {
     return clearPackets(this.#received.subarray(this.#identified()?.end ?? this.#received.length));
   }
 
-  /** The DISCONNECT that came before keys, if one did. */
+  /** The unencrypted DISCONNECT received, if any. */
   get disconnect(): { reason: number; text: string } | undefined {
     return disconnectOf(this.packets);
   }
 
-  /** Sends bytes, or text of one byte a character. What the other end no longer takes is dropped. */
+  /** Sends bytes, or text with one byte per character. Drops them if the other end has closed. */
   async send(...parts: (string | Uint8Array)[]): Promise<void> {
     const bytes = concat(parts.map((part) => typeof part === "string" ? latin1(part) : part));
     try {
@@ -56,17 +56,17 @@ export class RawPeer implements AsyncDisposable {
     }
   }
 
-  /** Sends each byte in a segment of its own. */
+  /** Sends each byte in a separate segment. */
   async sendBytewise(bytes: Uint8Array): Promise<void> {
     for (const byte of bytes) await this.send(Uint8Array.of(byte));
   }
 
-  /** Repeats bytes until the other end hangs up, or `limit` bytes are sent: then it should have. */
+  /** Repeats bytes until the other end hangs up or `limit` bytes are sent. */
   async flood(bytes: Uint8Array, limit: number): Promise<void> {
     for (let sent = 0; sent < limit && !this.#isOver; sent += bytes.length) await this.send(bytes);
   }
 
-  /** Sends the bytes over and over, `size` of them every `interval` ms, until the other end hangs up. */
+  /** Repeats the bytes, `size` of them every `interval` ms, until the other end hangs up. */
   async drip(
     bytes: Uint8Array,
     { interval, count, size = 1 }: { interval: number; count: number; size?: number },
@@ -78,7 +78,7 @@ export class RawPeer implements AsyncDisposable {
     }
   }
 
-  /** Says that nothing more will be sent. */
+  /** Closes the sending side. */
   async closeWrite(): Promise<void> {
     try {
       await this.#conn.closeWrite();
@@ -87,7 +87,7 @@ export class RawPeer implements AsyncDisposable {
     }
   }
 
-  /** Waits until what has come fulfils the condition; fails if the other end closes or `ms` pass. */
+  /** Waits until the received bytes fulfil the condition; fails if the other end closes or `ms` pass. */
   async until(
     condition: (peer: this) => boolean,
     what: string,
@@ -102,7 +102,7 @@ export class RawPeer implements AsyncDisposable {
     await within(search(), what, ms);
   }
 
-  /** Waits for the other end to hang up; returns everything that came. */
+  /** Waits for the other end to hang up; returns everything received. */
   async collect(ms: number = HANGS_MS): Promise<Uint8Array> {
     await within(this.ended, "The end of the connection", ms);
     return this.#received;
@@ -162,12 +162,12 @@ export class RawPeer implements AsyncDisposable {
   }
 }
 
-/** Connects to a server on loopback, to be driven by hand. */
+/** Connects to a server on loopback, for the test to control. */
 export async function dialRaw(port: number): Promise<RawPeer> {
   return new RawPeer(await Deno.connect({ hostname: "127.0.0.1", port }));
 }
 
-/** A server on loopback whose connections are driven by hand. */
+/** A server on loopback whose connections the test controls. */
 export interface RawServer extends AsyncDisposable {
   /** The port that it listens on. */
   readonly port: number;
@@ -175,7 +175,7 @@ export interface RawServer extends AsyncDisposable {
   readonly peers: readonly RawPeer[];
 }
 
-/** Listens on loopback and runs the script on each connection; then the connection stays as it is. */
+/** Listens on loopback and runs the script on each connection, which then stays open. */
 export function listenRaw(script: (peer: RawPeer) => Promise<void>): RawServer {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const peers: RawPeer[] = [];
@@ -201,7 +201,7 @@ export function listenRaw(script: (peer: RawPeer) => Promise<void>): RawServer {
   };
 }
 
-/** The errors that a connection gives whose other end, or this one, is gone. */
+/** The errors of a connection that either end has closed. */
 function isGone(error: unknown): boolean {
   return error instanceof Deno.errors.ConnectionReset ||
     error instanceof Deno.errors.ConnectionAborted ||

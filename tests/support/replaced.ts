@@ -1,4 +1,4 @@
-/** Puts a value in the place of a property until the result is disposed. */
+/** Replaces the value of a property until the result is disposed. */
 export function replaced<T extends object, K extends keyof T>(
   target: T,
   name: K,

@@ -1,8 +1,8 @@
-/** Many test files as one module: each file alone would load and compile the library once more. */
+/** Runs many test files as one module, since each file alone would load and compile the library again. */
 
 const TESTS = new URL("../", import.meta.url);
 
-/** What is imported for its effect on the whole module; tests that need it do not run beside others. */
+/** Modules imported for an effect on the whole process; tests that need one run separately from others. */
 const EFFECTS = ["quick_refusals.ts", "memory_watch.ts"] as const;
 
 /** Imports the test files of a folder, without those that need one of the effects. */
@@ -31,7 +31,7 @@ async function readFolder(folder: string): Promise<string[]> {
   try {
     for await (const { name } of Deno.readDir(new URL(folder, TESTS))) names.push(name);
   } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause; // a room of several folders
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause; // a module for several folders
   }
   return names.sort();
 }

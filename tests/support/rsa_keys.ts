@@ -1,4 +1,4 @@
-/** RSA keys of 2048 bits that no host knows: making one costs a fifth of a second. */
+/** RSA keys of 2048 bits for tests only: generating one takes a fifth of a second. */
 export const RSA_2048: readonly string[] = [
   `-----BEGIN RSA PRIVATE KEY-----
 MIIEowIBAAKCAQEA2TQeOqMWFkJoRkzv4qK6XBuNzdjqmUV5VZGmSEwyOpjDKDOR

@@ -2,7 +2,7 @@ import { HANGS_MS, within } from "./within.ts";
 
 /** How to run a program to its end. */
 export interface RunOptions {
-  /** What it reads; nothing by default. */
+  /** Its standard input; empty by default. */
   stdin?: string | Uint8Array | undefined;
   /** Milliseconds after which it is killed and the test fails; two minutes by default. */
   timeout?: number | undefined;
@@ -12,7 +12,7 @@ export interface RunOptions {
   cwd?: string | undefined;
 }
 
-/** What a program has done. */
+/** A program's result. */
 export interface Ran {
   /** The exit code; 128 and more for a signal. */
   readonly code: number;
@@ -24,7 +24,7 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Runs a program to its end; any exit code is an answer, only running out of time is an error. */
+/** Runs a program to its end. Any exit code is a result; only a time-out is an error. */
 export async function run(
   command: string,
   args: readonly string[],
@@ -41,7 +41,7 @@ export async function run(
   const { stdin = "", timeout = HANGS_MS } = options;
   const fed = ReadableStream.from([typeof stdin === "string" ? encode(stdin) : stdin])
     .pipeTo(child.stdin)
-    .catch(() => {}); // it need not read its input
+    .catch(() => {}); // it may exit without reading its input
   const finished = Promise.all([child.output(), fed]);
   try {
     const [output] = await within(finished, `${command} ${args.join(" ")}`, timeout);
@@ -56,7 +56,7 @@ export async function run(
   }
 }
 
-/** Runs a program that must succeed; its error output is the error. */
+/** Runs a program that must succeed; throws its error output otherwise. */
 export async function must(
   command: string,
   args: readonly string[],

@@ -38,7 +38,7 @@ export function importsOf(file: string, source: string): string[] {
 
 /** The source without its comments. */
 export function withoutComments(source: string): string {
-  // Strings first, so that the // of a URL is not taken for a comment.
+  // Strings are matched first, so that the // of a URL is not taken for a comment.
   return source.replace(
     /("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|\/\*[\s\S]*?\*\/|\/\/.*/g,
     (_, string) => string ?? "",

@@ -10,7 +10,7 @@ export interface Recorded {
   status: { code: number; message?: string } | null;
 }
 
-/** Registers a tracer provider that keeps the spans that have ended, until it is disposed. */
+/** Registers a tracer provider that keeps ended spans, until it is disposed. */
 export function record(
   api: Record<string, unknown> = {},
 ): Disposable & { readonly ended: Recorded[] } {
@@ -28,7 +28,7 @@ export function record(
   const startActiveSpan = (name: string, options: Options, run: (span: Span) => unknown) =>
     run(startSpan(name, options));
   const trace = { getTracer: () => ({ startSpan, startActiveSpan }) };
-  const before = Reflect.get(globalThis, API); // Deno's, where the tests themselves are observed
+  const before = Reflect.get(globalThis, API); // Deno's own, where the tests run with telemetry
   Reflect.set(globalThis, API, { version: "1.9.0", trace, ...api });
   return { ended, [Symbol.dispose]: () => Reflect.set(globalThis, API, before) };
 }

@@ -1,6 +1,6 @@
 import type { Endpoint } from "./endpoint.ts";
 
-/** The `-o` flags with which an OpenSSH client reaches the endpoint and touches nothing else. */
+/** The `-o` flags for an OpenSSH client to reach the endpoint without the files of the user. */
 export function configFlags(
   endpoint: Endpoint,
   config: Readonly<Record<string, string | number>> = {},

@@ -1,4 +1,4 @@
-/** A folder of a test's own, gone when the test ends. */
+/** A temporary folder that is removed when the test ends. */
 export interface TempFolder extends AsyncDisposable {
   /** The absolute path. */
   readonly path: string;
@@ -8,7 +8,7 @@ export interface TempFolder extends AsyncDisposable {
   write(name: string, content: string | Uint8Array, mode?: number): Promise<string>;
 }
 
-/** Makes a folder under the system's place for them. */
+/** Makes a folder in the system's temporary folder. */
 export async function tempFolder(prefix = "denossh-"): Promise<TempFolder> {
   const path = await Deno.makeTempDir({ prefix });
   return {

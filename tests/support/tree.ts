@@ -3,7 +3,7 @@ export function names(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
 }
 
-/** All that is in a folder by its path, folders with a slash at the end and files with their text. */
+/** The contents of a folder by path: folders end in a slash, files have their text. */
 export async function tree(folder: string): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const name of names(folder)) {

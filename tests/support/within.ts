@@ -1,7 +1,7 @@
-/** An end for waits that would hang otherwise, in milliseconds; far beyond what a busy machine needs. */
+/** The limit for waits that could hang, in milliseconds; far more than a busy machine needs. */
 export const HANGS_MS = 120_000;
 
-/** Awaits the promise; `what` says in the error what was awaited if it does not come. */
+/** Awaits the promise; a time-out error names `what`. */
 export async function within<T>(
   promise: Promise<T>,
   what: string,
