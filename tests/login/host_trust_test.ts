@@ -3,13 +3,16 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { HostKeyError } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import { KnownHosts, readKnownHosts } from "@denossh/ssh/known-hosts";
-import { hostTrust } from "../../lib/login/host_trust.ts";
-import { type LoginDialog, NO_DIALOG } from "../../lib/login/prompts.ts";
+import { hostTrust, knownAs } from "../../lib/login/host_trust.ts";
+import { type Ask, type LoginDialog, NO_DIALOG } from "../../lib/login/prompts.ts";
 import type { LoginSettings } from "../../lib/login/settings.ts";
+import { fakeEnv } from "../support/fake_env.ts";
+import { replaced } from "../support/replaced.ts";
 import { tempFolder } from "../support/temp.ts";
 import { TestDialog } from "./test_dialog.ts";
 
 const key = await generateKey();
+const other = await generateKey();
 const host = { hostname: "db1", port: 22 };
 
 /** The trust that settings come to, with one file of known hosts. */
@@ -24,6 +27,7 @@ async function trustWith(settings: LoginSettings, dialog: LoginDialog, known = "
   return {
     trust: hostTrust({ ...files, ...settings }, dialog),
     isAdded: async () => (await readKnownHosts(path)).find("db1", 22).length > 0,
+    lines: async () => (await readKnownHosts(path)).find("db1", 22),
     count: async () => (await readKnownHosts(path)).find("db1", 22).length,
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
@@ -80,11 +84,10 @@ for (const answer of ["yes", " YES", "y", "true", "1", "", "no", "yes please", n
   const outcome = isYes ? "follows" : "does not follow";
   Deno.test(`UpdateHostKeys ask ${outcome} the host after the answer ${answer}`, async () => {
     const known = `db1 ${key.publicKey}\n`;
-    const other = (await generateKey()).publicKey;
     const dialog = answer === null ? NO_DIALOG : new TestDialog(answer);
     await using world = await trustWith({ UpdateHostKeys: "ask" }, dialog, known);
     const { update } = world.trust.policy;
-    await update!(host, key.publicKey, [key.publicKey, other], () => Promise.resolve());
+    await update!(host, key.publicKey, [key.publicKey, other.publicKey], () => Promise.resolve());
     assertEquals(await world.count(), isYes ? 2 : 1);
   });
 }
@@ -94,6 +97,7 @@ Deno.test("A changed key is only accepted with a warning, and then no password m
   const settings = { StrictHostKeyChecking: "no" } as const;
   const dialog = new TestDialog();
   await using warned = await trustWith(settings, dialog, known);
+  assertEquals(warned.trust.compromised, false);
   assert(await warned.trust.policy.verify(host, key.publicKey));
   assert(warned.trust.compromised);
   assertMatch(dialog.events[0]!, /^info: Warning: .*passwords are disabled$/);
@@ -132,5 +136,182 @@ Deno.test("What is known orders the algorithms unless the list of the user does"
     const settings = list === undefined ? {} : { HostKeyAlgorithms: list };
     await using world = await trustWith(settings, NO_DIALOG, known);
     assertEquals(await world.trust.policy.knownTypes!(host), types, list);
+  }
+});
+
+Deno.test("HashKnownHosts hides the host's name in lines that are added", async () => {
+  const plain = { StrictHostKeyChecking: "accept-new", UpdateHostKeys: "yes" } as const;
+  for (const HashKnownHosts of [undefined, false, true]) {
+    const settings = HashKnownHosts === undefined ? plain : { ...plain, HashKnownHosts };
+    const form = HashKnownHosts ? /^\|1\|/ : /^db1$/;
+    await using fresh = await trustWith(settings, NO_DIALOG);
+    assert(await fresh.trust.policy.verify(host, key.publicKey));
+    const [added] = await fresh.lines();
+    assertMatch(added!.hosts, form);
+
+    await using followed = await trustWith(settings, NO_DIALOG, `db1 ${key.publicKey}\n`);
+    const announced = [key.publicKey, other.publicKey];
+    await followed.trust.policy.update!(host, key.publicKey, announced, () => Promise.resolve());
+    const [, second] = await followed.lines();
+    assertMatch(second!.hosts, form);
+  }
+});
+
+Deno.test("A KnownHostsCommand that cannot be started is a warning, or an error without a report", async () => {
+  const settings = { StrictHostKeyChecking: "accept-new", KnownHostsCommand: "keys" } as const;
+  const dialog = new TestDialog();
+  await using warned = await trustWith(settings, dialog);
+  assert(await warned.trust.policy.verify(host, key.publicKey));
+  assertEquals(dialog.events, [
+    'error: KnownHostsCommand "keys" path is not absolute',
+    "info: Warning: Permanently added db1 (ED25519) to the list of known hosts.",
+  ]);
+  await using silent = await trustWith(settings, NO_DIALOG);
+  const error = await assertRejects(
+    async () => await silent.trust.policy.verify(host, key.publicKey),
+    HostKeyError,
+  );
+  assertEquals(error.reason, "refused");
+  assertEquals(await silent.isAdded(), false);
+});
+
+Deno.test("Without a user's file, a new key is accepted by the user alone, and nothing is written", async () => {
+  const verify = async (dialog: LoginDialog, strict: "ask" | "accept-new" | "no") => {
+    const settings = { UserKnownHostsFile: ["none"], StrictHostKeyChecking: strict };
+    await using world = await trustWith(settings, dialog);
+    return await world.trust.policy.verify(host, key.publicKey);
+  };
+  for (const strict of ["accept-new", "no"] as const) {
+    const dialog = new TestDialog();
+    assert(await verify(dialog, strict));
+    assertEquals(dialog.events, []);
+    await assertRejects(() => verify(NO_DIALOG, strict), HostKeyError, 'hostKeys: "SHA256:');
+  }
+  assert(await verify(new TestDialog("yes"), "ask"));
+  await assertRejects(() => verify(new TestDialog("no"), "ask"), HostKeyError);
+});
+
+Deno.test("An error about an unknown key tells what a program may give, and a user nothing", async () => {
+  const settings = { StrictHostKeyChecking: "yes" } as const;
+  for (const dialog of [NO_DIALOG, new TestDialog()]) {
+    await using world = await trustWith(settings, dialog);
+    const verify = async () => await world.trust.policy.verify(host, key.publicKey);
+    const { message } = await assertRejects(verify, HostKeyError);
+    assertEquals(message.includes('hostKeys: "SHA256:'), dialog === NO_DIALOG, message);
+  }
+});
+
+Deno.test("A question that cannot be asked is reported, and a refusal is not", async () => {
+  const unasked = "verbose: No question about the host key can be asked";
+  const settings = { StrictHostKeyChecking: "ask" } as const;
+  const reports: [dialog: TestDialog, ask: boolean, reported: boolean][] = [
+    [new TestDialog(null), true, true],
+    [new TestDialog(), false, true],
+    [new TestDialog("no"), true, false],
+  ];
+  for (const [dialog, ask, reported] of reports) {
+    const { report } = dialog;
+    await using world = await trustWith(settings, { ask: ask ? dialog.ask : null, report });
+    const verify = async () => await world.trust.policy.verify(host, key.publicKey);
+    await assertRejects(verify, HostKeyError);
+    assertEquals(dialog.events.includes(unasked), reported);
+  }
+});
+
+Deno.test("The folder of the file that a new key is added to is created for the user alone", async () => {
+  await using folder = await tempFolder();
+  const settings = {
+    UserKnownHostsFile: [folder.join("a/b/known_hosts")],
+    GlobalKnownHostsFile: [],
+    StrictHostKeyChecking: "accept-new",
+  } as const;
+  assert(await hostTrust(settings, NO_DIALOG).policy.verify(host, key.publicKey));
+  for (const path of ["a", "a/b"]) {
+    assertEquals((await Deno.stat(folder.join(path))).mode! & 0o777, 0o700, path);
+  }
+});
+
+Deno.test("Only a missing folder is a reason to create one, and to add the key once more", async () => {
+  await using folder = await tempFolder();
+  const settings = {
+    UserKnownHostsFile: [folder.join("a/known_hosts")],
+    GlobalKnownHostsFile: [],
+    StrictHostKeyChecking: "accept-new",
+  } as const;
+  const verify = async () =>
+    await hostTrust(settings, NO_DIALOG).policy.verify(host, key.publicKey);
+  const denied = new Deno.errors.PermissionDenied("denied");
+  let opened = 0;
+  {
+    using _open = replaced(Deno, "open", () => (opened++, Promise.reject(denied)));
+    assertEquals(await assertRejects(verify), denied);
+    assertEquals(opened, 1);
+  }
+  using _mkdir = replaced(Deno, "mkdir", () => Promise.reject(denied));
+  assertEquals(await assertRejects(verify), denied);
+});
+
+Deno.test("HostKeyAlias is known as a host on port 22", () => {
+  const at = { hostname: "10.0.0.1", port: 2222 };
+  assertEquals(knownAs(at, {}), at);
+  assertEquals(knownAs(at, { HostKeyAlias: "db1" }), host);
+});
+
+const own = { UserKnownHostsFile: ["~/own"] };
+const updates: [settings: LoginSettings, reported: boolean, silent: boolean][] = [
+  [{}, true, false],
+  [own, false, false],
+  [{ VerifyHostKeyDNS: "yes" }, false, false],
+  [{ VerifyHostKeyDNS: "ask" }, false, false],
+  [{ VerifyHostKeyDNS: "no" }, true, false],
+  [{ UpdateHostKeys: "yes" }, true, true],
+  [{ UpdateHostKeys: "yes", ...own }, true, true],
+  [{ UpdateHostKeys: "yes", VerifyHostKeyDNS: "yes" }, true, true],
+  [{ UpdateHostKeys: "no" }, false, false],
+  [{ UpdateHostKeys: "yes", UserKnownHostsFile: ["none"] }, false, false],
+  [{ UpdateHostKeys: "yes", UserKnownHostsFile: ["/dev/null"] }, false, false],
+];
+for (const [settings, ...followed] of updates) {
+  Deno.test(`Host keys are followed by UpdateHostKeys: ${JSON.stringify(settings)}`, async () => {
+    await using folder = await tempFolder();
+    using _home = fakeEnv({ HOME: folder.path });
+    await Deno.mkdir(folder.join(".ssh"));
+    const files = [folder.join(".ssh/known_hosts"), folder.join("own")];
+    const { UserKnownHostsFile: named } = settings;
+    const user = named &&
+      { UserKnownHostsFile: named.map((name) => name.replace("~", folder.path)) };
+    for (const [at, dialog] of [new TestDialog(), NO_DIALOG].entries()) {
+      for (const file of files) await Deno.writeTextFile(file, `db1 ${key.publicKey}\n`);
+      const { policy } = hostTrust({ ...settings, ...user, GlobalKnownHostsFile: [] }, dialog);
+      const announced = [key.publicKey, other.publicKey];
+      assertEquals(policy.update !== undefined, followed[at]);
+      await policy.update?.(host, key.publicKey, announced, () => Promise.resolve());
+      const lines = (await Promise.all(files.map(readKnownHosts))).map((known) =>
+        known.find("db1", 22).length
+      );
+      const changed = named === undefined ? [2, 1] : [1, 2];
+      assertEquals(lines, followed[at] ? changed : [1, 1], `${at}`);
+    }
+  });
+}
+
+Deno.test("UpdateHostKeys ask tells which host it asks about, and asks without a report, too", async () => {
+  for (const isReported of [true, false]) {
+    const dialog = new TestDialog("yes");
+    const report = isReported ? dialog.report : null;
+    const settings = { UpdateHostKeys: "ask" } as const;
+    const known = `db1 ${key.publicKey}\n`;
+    const ask: Ask = (prompt, { echo }) => {
+      assert(echo);
+      return dialog.ask(prompt);
+    };
+    await using world = await trustWith(settings, { ask, report }, known);
+    const announced = [key.publicKey, other.publicKey];
+    await world.trust.policy.update!(host, key.publicKey, announced, () => Promise.resolve());
+    assertEquals(dialog.events, [
+      ...isReported ? ["info: The server at db1 has other host keys than the known ones."] : [],
+      "Accept updated hostkeys? (yes/no): ",
+    ]);
+    assertEquals(await world.count(), 2);
   }
 });
