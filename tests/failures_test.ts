@@ -358,7 +358,7 @@ const FAILURES: readonly Failure[] = [
         (host) => host.sftp(),
       ),
     kind: "SftpError, `sftp`",
-    said: 'SFTP session is over: what answered is not an SFTP server: it sent "Welcome to ' +
+    said: 'SFTP session is over: the answer is not from an SFTP server: it sent "Welcome to ' +
       'db1!", and said "bashrc: line 3: oops" on standard error; start-up files of the ' +
       "shell there must print nothing",
   },

@@ -74,5 +74,5 @@ Deno.test("if more channels gain nothing there are no more of them", () => {
   const four = { ...second, channels: 4, window: MIB / 2 };
   need.count(four, Infinity);
   assertEquals(need.count(later(four, 100), Infinity), 4);
-  assertMatch(need.whyNot!, /^the last ones raised the rate to 42 MB\/s only$/);
+  assertMatch(need.whyNot!, /^the last ones raised the rate only to 42 MB\/s$/);
 });

@@ -230,7 +230,7 @@ Deno.test("a file that is not as sent fails: at once, or after all of it was sen
     assertEquals([error.operation, error.path], ["verify", "/name"]);
     assertEquals(
       plainMessage(error),
-      'Cannot verify "/name" on the server: what is there is not what was sent',
+      'Cannot verify "/name" on the server: the target differs from the sent data',
     );
     assertEquals(target.log.filter((line) => line.startsWith("start")).length, starts);
     assertEquals(target.log.filter((line) => /^(commit|discard)/.test(line)).length, 1);

@@ -389,7 +389,7 @@ Deno.test("a server's list of folders in folders ends somewhere", async () => {
   for (let depth = 0; depth < 260; depth++) w.from.folders.set(path += "/x", 0o755);
   const { failures } = await w.copy({ partial: true });
   assertEquals(failures.length, 1);
-  assert(plainMessage(failures[0]!.error).endsWith("folders without an end"));
+  assert(plainMessage(failures[0]!.error).endsWith("folders are nested too deeply"));
   assertEquals(failures[0]!.path.split("/").length - 2, 257);
 });
 
@@ -554,6 +554,6 @@ Deno.test("a pattern leaves folders without an end at some depth", async () => {
     },
   };
   const finding = () => Array.fromAsync(glob(store, "/**/none"));
-  await assertRejects(finding, SftpError, "folders without an end");
+  await assertRejects(finding, SftpError, "folders are nested too deeply");
   assert(listed > 100 && listed < 300, `${listed}`);
 });

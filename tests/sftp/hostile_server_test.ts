@@ -186,7 +186,7 @@ async function openingError(
 
 Deno.test("a server that sends text is quoted, with its standard error", async () => {
   const quoted =
-    'SFTP session is over: what answered is not an SFTP server: it sent "Welcome to it"';
+    'SFTP session is over: the answer is not from an SFTP server: it sent "Welcome to it"';
   const advice = "; start-up files of the shell there must print nothing";
   const text = await openingError(["\r\nWelcome", " to it\n", "more"], "", "waits");
   assertEquals([plainMessage(text), text.status], [quoted + advice, SftpStatus.BAD_MESSAGE]);

@@ -105,7 +105,7 @@ Deno.test("what must be new fails if something has the name, and is made if not"
   world.lose(FXP.MKDIR, "before");
   await sftp.mkdir("/one");
   world.lose(FXP.MKDIR, "after");
-  await lost(sftp, () => sftp.mkdir("/two"), "what has the name now");
+  await lost(sftp, () => sftp.mkdir("/two"), "it exists now");
   world.lose(FXP.MKDIR, "after");
   await sftp.ensureDir("/three");
   assertEquals([...server.folders.keys()], ["/", "/one", "/two", "/three"]);
@@ -113,7 +113,7 @@ Deno.test("what must be new fails if something has the name, and is made if not"
   world.lose(FXP.OPEN, "before");
   await (await sftp.open("/new", create)).close();
   world.lose(FXP.OPEN, "after");
-  await lost(sftp, () => sftp.open("/newer", create), "what has the name now");
+  await lost(sftp, () => sftp.open("/newer", create), "it exists now");
   world.lose(FXP.OPEN, "after"); // only this transfer uses the hidden name of its part
   await sftp.put(DATA, "/put");
   assert(same(server.data("/put")!, DATA));
@@ -144,7 +144,7 @@ Deno.test("a write at the end of a file is never made again", async () => {
   const file = await sftp.open("/log", { append: true, create: true });
   await file.write(DATA.subarray(0, 10));
   world.lose(FXP.WRITE, "after");
-  await lost(sftp, () => file.write(DATA.subarray(10, 20)), "it may have been done or not");
+  await lost(sftp, () => file.write(DATA.subarray(10, 20)), "it may or may not have been done");
   assertEquals(world.server.log.filter((line) => line.startsWith("WRITE")).length, 2);
   await file.write(DATA.subarray(20, 30)); // it is open again
   await file.close();
@@ -215,7 +215,7 @@ Deno.test("a request that ends each channel is given up, and others are not", as
   const sftp = await world.client();
   world.server.add("/a", DATA);
   world.lose(FXP.READLINK, "before", () => {}, Infinity);
-  const why = `${SFTP_REPEATS + 1} times before it was answered`;
+  const why = `the request is unanswered after ${SFTP_REPEATS + 1} losses`;
   const bad = lost(sftp, () => sftp.readLink("/a"), why);
   assertEquals((await sftp.stat("/a")).size, DATA.length);
   await bad;

@@ -62,7 +62,7 @@ export const safe64: Kind<number> = {
   write: (writer, value) => writer.u64(BigInt(value)),
 };
 
-/** uint32 flags, then what they announce. */
+/** uint32 flags, then the fields that the flags announce. */
 export const attributes: Kind<Attributes> = {
   read: (reader) => read(reader, safe64.read),
   write,
@@ -118,7 +118,7 @@ function write(writer: Writer, value: Attributes): void {
   if (times) writer.u32(atime).u32(mtime);
 }
 
-/** Wire attributes in the shape of `Deno.FileInfo`; the type is that of the mode, if it has one. */
+/** Wire attributes in the shape of `Deno.FileInfo`; the type comes from the mode, if it is there. */
 export function infoOf(attributes: Attributes, otherType = 0): SftpFileInfo {
   const { size, uid, gid, mode, atime, mtime } = attributes;
   const type = typeOf(attributes) || otherType;
@@ -129,7 +129,7 @@ export function infoOf(attributes: Attributes, otherType = 0): SftpFileInfo {
     size: size ?? 0,
     mtime: mtime === undefined ? null : new Date(mtime * 1000),
     atime: atime === undefined ? null : new Date(atime * 1000),
-    // AIX sets bits above those of POSIX.
+    // AIX sets bits above the POSIX ones.
     mode: mode === undefined ? null : mode & 0xffff,
     uid: uid ?? null,
     gid: gid ?? null,
@@ -141,7 +141,7 @@ export function typeOf({ mode = 0 }: Attributes): number {
   return mode & S_IF.MASK;
 }
 
-/** The reverse: a backend's answer as wire attributes, with the type in the mode. */
+/** Converts a backend's answer to wire attributes, with the file type in the mode. */
 export function attributesOf(info: SftpFileInfo): Attributes {
   const { size, uid, gid, atime, mtime } = info;
   const result: Attributes = { size, mode: modeOf(info) };
@@ -154,7 +154,7 @@ export function attributesOf(info: SftpFileInfo): Attributes {
 }
 
 /**
- * Changes as wire attributes.
+ * Converts changes to wire attributes.
  *
  * @throws {TypeError} If one value of a pair is missing
  */
@@ -175,7 +175,7 @@ export function attributesOfChanges(changes: SftpChanges): Attributes {
   return result;
 }
 
-/** Wire attributes as the changes that a SETSTAT asks for. */
+/** Converts the wire attributes of a SETSTAT to changes. */
 export function changesOf({ size, uid, gid, mode, atime, mtime }: Attributes): SftpChanges {
   return {
     ...(size === undefined ? {} : { size }),
@@ -204,7 +204,7 @@ export function dateOf(time: Date | number): Date {
   return typeof time === "number" ? new Date(time * 1000) : time;
 }
 
-/** Seconds in a uint32: dates before 1970 and after 2106 stop at the edge. */
+/** Seconds in a uint32: dates before 1970 or after 2106 are clamped. */
 function seconds(date: Date): number {
   return Math.min(Math.max(Math.floor(date.getTime() / 1000), 0), 0xffff_ffff) || 0;
 }

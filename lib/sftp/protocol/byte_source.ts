@@ -2,7 +2,7 @@ import { ProtocolError } from "../../errors.ts";
 import { peek32 } from "../../wire/hot.ts";
 import type { SftpChannel } from "./channel.ts";
 
-/** Takes exact numbers of bytes from a channel whose chunks have any size: at most one copy. */
+/** Reads exact numbers of bytes from a channel whose chunks have any size, with at most one copy. */
 export class ByteSource {
   readonly #channel: SftpChannel;
   #chunk: Uint8Array = new Uint8Array(0);
@@ -12,7 +12,7 @@ export class ByteSource {
     this.#channel = channel;
   }
 
-  /** Bytes that have arrived and are not taken yet. */
+  /** Bytes that have arrived and were not taken yet. */
   get arrived(): number {
     return this.#chunk.length - this.#offset;
   }
@@ -46,7 +46,7 @@ export class ByteSource {
    * The next `length` bytes: a view on the chunk if it holds them all, otherwise copied to `scratch`, or
    * to new memory.
    *
-   * @throws {ProtocolError} If the stream ends before
+   * @throws {ProtocolError} If the stream ends first
    */
   async take(length: number, scratch?: Uint8Array): Promise<Uint8Array> {
     const view = this.takeNow(length);
@@ -57,7 +57,7 @@ export class ByteSource {
   }
 
   /**
-   * Some of the next `length` bytes: those that have arrived.
+   * As many of the next `length` bytes as have arrived, at least one.
    *
    * @throws {ProtocolError} If the stream ends
    */
@@ -72,7 +72,7 @@ export class ByteSource {
   /**
    * Hands over the next `length` bytes piece by piece, as they arrive.
    *
-   * @throws {ProtocolError} If the stream ends before
+   * @throws {ProtocolError} If the stream ends first
    */
   async each(length: number, sink: (piece: Uint8Array, at: number) => void): Promise<void> {
     for (let at = 0; at < length;) {

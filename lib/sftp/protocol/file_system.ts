@@ -31,7 +31,7 @@ export interface SftpFileSystem {
 
 type Wire = ReturnType<typeof FileSystem.decode>;
 
-/** The wire's flags as names. */
+/** Converts the flags of the wire to booleans. */
 export function fileSystemOf({ flags, ...rest }: Wire): SftpFileSystem {
   const has = (bit: number) => (Number(flags & 0xffn) & bit) !== 0;
   return {
@@ -41,7 +41,7 @@ export function fileSystemOf({ flags, ...rest }: Wire): SftpFileSystem {
   };
 }
 
-/** The way back. */
+/** Converts back to the flags of the wire. */
 export function wireFileSystem({ readOnly, noSetuid, ...rest }: SftpFileSystem): Wire {
   const flags = (readOnly ? STATVFS_FLAG.READ_ONLY : 0) | (noSetuid ? STATVFS_FLAG.NO_SETUID : 0);
   return { ...rest, flags: BigInt(flags) };

@@ -12,7 +12,7 @@ const TYPES: ReadonlyMap<number, string> = new Map([
   [S_IF.FIFO, "p"],
 ]);
 
-/** The file type that a line of `ls -l` begins with, as the bits of `S_IF`; 0 if it is no such line. */
+/** The file type at the start of a line of `ls -l`, as bits of `S_IF`; 0 if the line has another form. */
 export function typeOfLongname(line: string): number {
   const letter = /^([-dlbcps])[-rwxsStTlL]{9}/.exec(line)?.[1];
   for (const [type, own] of TYPES) if (own === letter) return type;
@@ -21,7 +21,7 @@ export function typeOfLongname(line: string): number {
 
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 
-/** Older than this many milliseconds, `ls` shows the year instead of the time. */
+/** Age in milliseconds from which `ls` shows the year instead of the time. */
 const RECENT_MS = 182 * 24 * 60 * 60 * 1000;
 
 /** The parts of a line of `ls -l` that are not in the attributes. */

@@ -68,8 +68,8 @@ const handle: Kind<Uint8Array> = {
 };
 
 /**
- * A path of an answer; a NUL in it is refused, since no system allows it in names. One at its end, as C has it,
- * is left out, as by OpenSSH.
+ * A path in an answer. A NUL at its end (a C string) is removed, as OpenSSH does; any other NUL is refused,
+ * because no system allows it in names.
  */
 const name: Kind<string> = {
   read(reader) {
@@ -79,7 +79,7 @@ const name: Kind<string> = {
   write: (writer, value) => writer.string(encodePath(value)),
 };
 
-/** A path of a request, whose length is bounded: resolving it takes time. */
+/** A path in a request. Its length is limited, because resolving it takes time. */
 export const path: Kind<string> = {
   read(reader) {
     const bytes = reader.string();
@@ -112,8 +112,8 @@ const written: Kind<Uint8Array> = {
 };
 
 /**
- * The last field of an answer. Bytes after it are ignored, as by other clients: ProFTPD sends two statuses in
- * one message, others attributes of later versions.
+ * The last field of an answer. Bytes after it are ignored, as other clients do: ProFTPD sends two statuses
+ * in one message, other servers add attributes of later versions.
  */
 function last<T>({ read, write }: Kind<T>): Kind<T> {
   return {
@@ -184,7 +184,7 @@ export const Setstat = row(FXP.SETSTAT, { path, attributes });
 export const Fsetstat = row(FXP.FSETSTAT, { handle, attributes });
 // §6.10
 export const Readlink = row(FXP.READLINK, { path });
-// As OpenSSH has it (OpenSSH PROTOCOL §4.1), and as the draft has it: see symlink_order.ts.
+// OpenSSH's order of the paths (OpenSSH PROTOCOL §4.1), and the draft's: see server_quirks.ts.
 export const Symlink = row(FXP.SYMLINK, { target: path, link: path });
 export const LinkFirst = row(FXP.SYMLINK, { link: path, target: path });
 // §6.11
@@ -204,7 +204,7 @@ export const Name = row(FXP.NAME, { entries: last(entries) });
 export const Attrs = row(FXP.ATTRS, { attributes: last(reportedAttributes) });
 export const ExtendedReply = row(FXP.EXTENDED_REPLY, { data: remainder });
 
-/** uint32 numbers, one after the other inside a string. */
+/** uint32 numbers, concatenated in a string. */
 const packedIds: Kind<number[]> = {
   read(reader) {
     const ids = new Reader(reader.string());
@@ -218,7 +218,7 @@ const packedIds: Kind<number[]> = {
   },
 };
 
-/** Texts, one after the other inside a string. */
+/** Strings, concatenated in a string. */
 const packedTexts: Kind<string[]> = {
   read(reader) {
     const texts = new Reader(reader.string());
@@ -245,8 +245,8 @@ export const CopyData = layout({
   to: handle,
   toOffset: safe64,
 });
-// draft-ietf-secsh-filexfer-extensions-00 §3, as servers speak it: a length of 0 reads to the end, and with a block
-// size of 0 there is one hash.
+// draft-ietf-secsh-filexfer-extensions-00 §3, as servers implement it: a length of 0 reads to the end, a
+// block size of 0 gives one hash.
 export const CheckFile = layout({
   path,
   algorithms: text,
@@ -276,7 +276,7 @@ export const FileSystem = layout({
 export const TwoPaths = layout({ from: path, to: path });
 // OpenSSH PROTOCOL §4.6
 export const OneHandle = layout({ handle });
-// OpenSSH PROTOCOL §4.8; 0 means that there is no such limit.
+// OpenSSH PROTOCOL §4.8; 0 means unlimited.
 export const Limits = layout({
   packetLength: limit(),
   readLength: limit(),
@@ -284,12 +284,12 @@ export const Limits = layout({
   openHandles: last(limit()),
 });
 
-/** A limit; more than 2^53 means that there is none. */
+/** A limit; more than 2^53 means unlimited. */
 function limit(): Kind<number> {
   return { read: (reader) => Math.min(Number(reader.u64()), 2 ** 53 - 1), write: safe64.write };
 }
 
-/** INIT and VERSION have a version where others have an id, then pairs of names and data (§4). */
+/** INIT and VERSION have a version in place of the id, then pairs of names and data (§4). */
 export function encodeVersion(
   type: typeof FXP.INIT | typeof FXP.VERSION,
   version: number,
@@ -300,7 +300,7 @@ export function encodeVersion(
   return writer.patch(0, writer.length - 4).take();
 }
 
-/** The pairs of a VERSION. They end where something else begins: no extension is needed. */
+/** The pairs of a VERSION. Parsing stops at the first malformed pair: every extension is optional. */
 export function decodeExtensions(body: Uint8Array): Map<string, string> {
   const reader = new Reader(body);
   const extensions = new Map<string, string>();
@@ -325,7 +325,7 @@ export function writeHeader(
   return writer.patch(0, writer.length - 4 + length).take();
 }
 
-/** A DATA message around `count` bytes that are in `frame` already. */
+/** Completes a DATA message whose `count` bytes of data are already in `frame`. */
 export function dataFrame(
   frame: Uint8Array<ArrayBuffer>,
   id: number,

@@ -1,6 +1,6 @@
 /** The numbers of draft-ietf-secsh-filexfer-02 (SFTP version 3). */
 
-/** The only version that is spoken in practice, and ours. */
+/** The version used in practice, and the only one supported here. */
 export const SFTP_VERSION = 3;
 
 /** Packet types (§3). */
@@ -53,7 +53,7 @@ export const ATTR = {
   EXTENDED: 0x8000_0000,
 } as const;
 
-/** The file type inside `mode`, as POSIX has it. */
+/** The file type in `mode` (POSIX). */
 export const S_IF = {
   MASK: 0o170000,
   SOCKET: 0o140000,

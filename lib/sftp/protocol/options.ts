@@ -29,9 +29,8 @@ export interface SftpOpenOptions extends SftpOptions {
 /** Options for writing a whole file. */
 export interface SftpWriteOptions extends SftpOptions {
   /**
-   * The channels that a large file is spread over, as of `put`; one unless given. A write that fails
-   * may leave
-   * holes in the last 4 MiB of the file then.
+   * The channels that a large file is spread over, as for `put`; one unless given. With more than one, a
+   * write that fails may leave holes in the last 4 MiB of the file.
    */
   readonly channels?: number | "auto";
   /** Add to the file's content. */

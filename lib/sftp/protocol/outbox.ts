@@ -1,15 +1,15 @@
 import type { SftpChannel } from "./channel.ts";
 
 /**
- * Chunks of up to this many bytes are joined with their neighbours: each would be a packet, and an object
- * that outlives the collector's first looks.
+ * Chunks of up to this many bytes are joined with their neighbours. Otherwise each would be a packet, and
+ * an object that survives the first garbage collections.
  */
 const SMALL_BYTES = 1024;
 
-/** Up to this many bytes they are joined, which is about a packet. */
+/** The most bytes of joined chunks, about one packet. */
 const JOINED_BYTES = 32 * 1024;
 
-/** What a chunk that is not joined takes besides its bytes. */
+/** The memory that a chunk takes besides its bytes, unless it is joined. */
 const CHUNK_BYTES = 256;
 
 /** Queues outgoing messages; those pushed together, or during a write, leave in one write. */
@@ -18,7 +18,7 @@ export class Outbox {
   readonly #failed: (cause: unknown) => void;
   #state: "idle" | "flushing" | "failed" | "dropped" = "idle";
   #chunks: Uint8Array[] = [];
-  /** The last chunk, if small ones are joined to it: they lie at the beginning. */
+  /** The last chunk, if small chunks are joined in it; they are at its beginning. */
   #joined: Uint8Array | null = null;
   #joinedBytes = 0;
   #releases: (() => void)[] = [];
@@ -45,7 +45,7 @@ export class Outbox {
     if (this.#state === "idle") this.#flush();
   }
 
-  /** Lets what is queued wait for more, until `release`, or a write is worth it, or a millisecond is over. */
+  /** Delays writes until `release`, or a millisecond, so that more messages can join. */
   hold(): void {
     this.#hold ??= {
       over: Promise.withResolvers(),
@@ -61,12 +61,12 @@ export class Outbox {
     this.#hold = null;
   }
 
-  /** Whether so much is queued that it is worth a write. */
+  /** Whether enough is queued for a write. */
   get isLong(): boolean {
     return this.#bytes >= JOINED_BYTES;
   }
 
-  /** Resolves when no more than `bytes` are queued, what chunks cost included, or writing has failed. */
+  /** Resolves when at most `bytes` are queued, counting the overhead of chunks, or when writing has failed. */
   async below(bytes: number): Promise<void> {
     if (this.#bytes > bytes) this.release();
     while (this.#bytes > bytes && this.#state === "flushing") await this.#batch;
@@ -85,10 +85,10 @@ export class Outbox {
     if (isSmall) [this.#joined, this.#joinedBytes] = [chunk, chunk.length];
   }
 
-  /** Copies a chunk after those that are joined already. */
+  /** Appends a copy of a chunk to the joined ones. */
   #join(chunk: Uint8Array): void {
     const bytes = this.#joinedBytes + chunk.length;
-    if (bytes > this.#joined!.length) { // such as the first one, which is the caller's
+    if (bytes > this.#joined!.length) { // for example the first one, which belongs to the caller
       const longer = new Uint8Array(Math.min(Math.max(4 * bytes, SMALL_BYTES), JOINED_BYTES));
       longer.set(this.#joined!.subarray(0, this.#joinedBytes));
       this.#joined = longer;
@@ -97,7 +97,7 @@ export class Outbox {
     this.#joinedBytes = bytes;
   }
 
-  /** Nothing more is joined to the last chunk. */
+  /** Stops joining chunks to the last one. */
   #endJoined(): void {
     if (this.#joined === null) return;
     this.#chunks[this.#chunks.length - 1] = this.#joined.subarray(0, this.#joinedBytes);
@@ -106,7 +106,7 @@ export class Outbox {
 
   async #flush(): Promise<void> {
     this.#state = "flushing";
-    await this.#batch; // also if it has ended, so that a burst of pushes becomes one write
+    await this.#batch; // even if it has ended, so that a burst of pushes becomes one write
     while (this.#chunks.length > 0) {
       while (this.#hold !== null) await this.#hold.over.promise;
       this.#batch = this.#write();
@@ -136,7 +136,7 @@ export class Outbox {
     }
   }
 
-  /** Gives up what is queued, and releases it. */
+  /** Drops the queue and releases its chunks. */
   drop(): void {
     this.#state = "dropped";
     this.#chunks = [];

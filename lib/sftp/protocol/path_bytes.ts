@@ -1,7 +1,8 @@
 /**
- * Paths are bytes on most servers, and strings here. Bytes that are not UTF-8 become lone surrogates, U+DC80 for
- * 0x80 to U+DCFF for 0xff, as in Python's `surrogateescape`: no UTF-8 decodes to those, so every path has its own
- * string and goes back to the same bytes.
+ * Converts paths between bytes, as most servers have them, and strings. Bytes that are not UTF-8 become
+ * lone surrogates, U+DC80 for 0x80 to U+DCFF for 0xff, as in Python's `surrogateescape`. UTF-8 never
+ * decodes to those, so different paths have different strings, and each string becomes the same bytes
+ * again.
  */
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

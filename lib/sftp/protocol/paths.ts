@@ -1,8 +1,8 @@
 import { runtime } from "../../runtime/runtime.ts";
 
-/** Functions on remote paths, which have slashes on every system. */
+/** Functions on remote paths, which have slashes whatever the system. */
 
-/** A path one step further down. */
+/** Joins a path and one more step. */
 export function join(folder: string, name: string): string {
   return folder.endsWith("/") || folder === "" ? folder + name : `${folder}/${name}`;
 }
@@ -21,7 +21,7 @@ export function baseName(path: string): string {
   return trimmed.slice(trimmed.lastIndexOf("/") + 1);
 }
 
-/** A path without its last slashes, in linear time: a hostile server sends thousands of them. */
+/** A path without its last slashes, in linear time, because a hostile server may send thousands. */
 function withoutSlashes(path: string): string {
   let end = path.length;
   while (path[end - 1] === "/") end--;
@@ -34,15 +34,15 @@ export function hiddenBeside(path: string, kind: string, id: string = crypto.ran
   return `${path.slice(0, slash)}.${id}.${kind}`;
 }
 
-/** Whether a name is one that `hiddenBeside` has made for a part with its own, random number. */
+/** Whether a name was made by `hiddenBeside`, for a part with a random number. */
 export function isHiddenPart(name: string): boolean {
   return /^\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.part$/.test(name);
 }
 
 /**
- * Why a name from a listing must not become part of a path, or null if it may: a server that lists
- * `..`, `a/b` or a control character is broken or hostile (CVE-2019-6111). The system is this one's unless
- * given; "server" is one that takes any bytes.
+ * Why a name from a listing must not become part of a path; null if it may. A server that lists `..`, `a/b`
+ * or a control character is broken or hostile (CVE-2019-6111). `system` is that of this machine unless
+ * given; "server" allows any bytes.
  */
 export function nameProblem(name: string, os: string = runtime.os): string | null {
   if (name === "") return "it is empty";

@@ -1,8 +1,8 @@
 /**
- * What the identification line of a server or client tells that SFTP itself does not.
+ * Quirks of servers and clients that are known by their identification lines.
  *
- * SYMLINK has its two paths in the draft's order, the link before its target, or in OpenSSH's, which is
- * the reverse (OpenSSH PROTOCOL §4.1).
+ * The order of SYMLINK's two paths: the draft has the link first, OpenSSH the target (OpenSSH PROTOCOL
+ * §4.1).
  */
 
 /** Servers that expect the draft's order from clients other than OpenSSH's. */
@@ -21,7 +21,10 @@ export function clientSendsLinkFirst(identification: string): boolean {
   return CLIENTS.test(identification);
 }
 
-/** Whether a server answers check-file in version 3, but announces it in later versions only, as ProFTPD's. */
+/**
+ * Whether a server supports check-file in version 3 but announces it only in later versions, as ProFTPD
+ * does.
+ */
 export function hidesCheckFile(identification: string): boolean {
   return /^SSH-2\.0-mod_sftp\b/.test(identification);
 }

@@ -62,11 +62,11 @@ export function statusText(status: number): string {
   return TEXTS[status] ?? `Status ${status}`;
 }
 
-/** One operation, for its errors and its limits. */
+/** An operation: its name and path for errors, and its limits. */
 export interface Call {
   readonly operation: string;
   readonly path: string | null;
-  /** Whether the path is one of this machine, not of the server. */
+  /** Whether the path is on this machine instead of the server. */
   readonly here?: boolean;
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds for the answer; the session's time-out unless given. */
@@ -82,7 +82,7 @@ export function callOf(
   return { operation, path, signal, timeout };
 }
 
-/** The error for one operation; `reason` may be the peer's text. */
+/** The error of one operation; `reason` may be text from the peer. */
 export function sftpError(
   status: number,
   { operation, path, here = false }: Call,
@@ -95,7 +95,7 @@ export function sftpError(
   return new SftpError(status, operation, path, message, cause === undefined ? {} : { cause });
 }
 
-/** The error for one operation whose answer makes no sense. */
+/** The error of one operation whose answer is malformed. */
 export function malformed(call: Call, cause: ProtocolError): SftpError {
   const reason = `the server's answer is malformed: ${plainMessage(cause)}`;
   return sftpError(SftpStatus.BAD_MESSAGE, call, reason, cause);
@@ -137,13 +137,13 @@ export async function nullIfRefused<T>(answer: Promise<T>): Promise<T | null> {
   }
 }
 
-/** Whether an error is a server's answer to one request, so that the next one may succeed. */
+/** Whether an error is a server's refusal of one request, after which others may succeed. */
 export function isRefusal(cause: unknown): cause is SftpError {
   return cause instanceof SftpError && cause.operation !== "session" &&
     cause.status !== SftpStatus.CONNECTION_LOST;
 }
 
-/** Refuses a client's request with a text that is sent to it. */
+/** The refusal of a client's request, with the text that is sent to the client. */
 export function refuse(reason: string, status: number = SftpStatus.FAILURE): never {
   throw new SftpError(status, "serve", null, reason);
 }

@@ -1,4 +1,4 @@
-/** Homes and names of the server's users. */
+/** Home directories and names of the server's users. */
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
@@ -6,7 +6,7 @@ import { join } from "../protocol/paths.ts";
 import type { RemoteFileSystem } from "./remote_file_system.ts";
 import { callOf, sftpError, SftpStatus } from "../protocol/status.ts";
 
-/** Numbers of one request: 1024 take 4 KiB, and their names fit into one message. */
+/** The most numbers in one request: they take 4 KiB, and their names fit into one message. */
 const IDS_AT_ONCE = 1024;
 
 /** Names by number. */
@@ -33,7 +33,7 @@ export async function expandPath(
   return rest === "" ? home : await remote.realPath(join(home, rest!.slice(1)), options);
 }
 
-/** The home of a user, of the user who is logged in if the name is empty (OpenSSH PROTOCOL §4.11). */
+/** The home directory of a user (OpenSSH PROTOCOL §4.11); an empty name means the user who is logged in. */
 export async function homeDirectory(
   remote: RemoteFileSystem,
   user: string,

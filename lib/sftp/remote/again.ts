@@ -1,28 +1,28 @@
-/** What becomes of requests whose answers were lost with the connection. */
+/** Decides which requests are repeated after a lost connection. */
 import type { Attributes } from "../protocol/attributes.ts";
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION, FXF } from "../protocol/numbers.ts";
 import { type Call, callOf, nullIfNoSuchFile } from "../protocol/status.ts";
 import type { OpenHandle } from "./open_handle.ts";
 
-/** What a look asks with. */
+/** Sends the requests of {@linkcode lookAfter}. */
 interface Requests {
   request<Q, A>(row: msg.Row<Q>, value: Q, reply: msg.Row<A>, call: Call): Promise<A>;
 }
 
-/** A request as it was made: its row of the table, and its fields. */
+/** A request: its row of the message table, and its fields. */
 export interface Asked {
   readonly row: msg.Row<unknown>;
   readonly value: unknown;
 }
 
 /**
- * What to do with one: make it again, since twice is as good as once; never, since it may have been done; or look
- * whether it has been.
+ * Whether to repeat a request whose answer was lost: yes, if doing it twice has the same effect; never, if
+ * it may have been done; or only after looking whether it was done.
  */
 export type Policy = "repeat" | "never" | "look";
 
-/** What a look has found out; any other text says why it cannot be told. */
+/** The result of a look; `unknown` says why it cannot be told. */
 export type Finding = "again" | "done" | { readonly unknown: string };
 
 const LOOKED_AT: readonly msg.Row<never>[] = [
@@ -34,7 +34,7 @@ const LOOKED_AT: readonly msg.Row<never>[] = [
   msg.LinkFirst,
 ] as unknown[] as msg.Row<never>[];
 
-/** Extended requests that may be made again: they ask, or say what is to be in the end. */
+/** Extended requests that may be repeated: they only read, or set an absolute state. */
 const REPEATABLE: readonly string[] = [
   EXTENSION.FSYNC,
   EXTENSION.LIMITS,
@@ -48,7 +48,7 @@ const REPEATABLE: readonly string[] = [
   "check-file-name",
 ];
 
-/** What becomes of a request, which is about that open file. */
+/** The policy for a request; `handle` is the open file that it uses. */
 export function policyOf({ row, value }: Asked, handle: OpenHandle | null): Policy {
   if (LOOKED_AT.includes(row as msg.Row<never>)) return "look";
   if (is(row, msg.Readdir)) return "never"; // its place in the listing is lost
@@ -69,7 +69,7 @@ function is(row: msg.Row<unknown>, other: unknown): boolean {
   return row === other;
 }
 
-/** The old and the new path, if it is about a renaming. */
+/** The old and the new path, if the request renames a file. */
 export function renamingOf({ row, value }: Asked): { from: string; to: string } | null {
   if (is(row, msg.Rename)) return value as msg.RowValue<typeof msg.Rename>;
   if (!is(row, msg.Extended)) return null;
@@ -77,7 +77,7 @@ export function renamingOf({ row, value }: Asked): { from: string; to: string } 
   return request === EXTENSION.POSIX_RENAME ? msg.TwoPaths.decode(data) : null;
 }
 
-/** Looks whether a request has been done. */
+/** Looks on the server whether a request was done. */
 export async function lookAfter(
   session: Requests,
   { row, value }: Asked,
@@ -106,7 +106,7 @@ export async function lookAfter(
   const found = await there(path);
   if (is(row, msg.Remove) || is(row, msg.Rmdir)) return found === null ? "done" : "again";
   if (found === null) return "again";
-  return { unknown: "what has the name now may have been made by this call, or by another one" };
+  return { unknown: "it exists now, and this call or another one may have made it" };
 }
 
 async function attributesOf(

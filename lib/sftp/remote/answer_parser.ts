@@ -5,26 +5,26 @@ import * as msg from "../protocol/messages.ts";
 
 /** A READ that waits for its data. */
 export interface PendingRead {
-  /** Bytes that were asked for. */
+  /** Bytes requested. */
   readonly length: number;
-  /** Gives the memory for its data when some has come; null if the data is to be dropped. */
+  /** Returns the memory for its data, called when the first bytes arrive; null to drop the data. */
   readonly into: (() => Uint8Array) | null;
 }
 
 /** Takes the answers; implemented by the session that sent the requests. */
 export interface AnswerHandler {
   /**
-   * A message begins. If it is the data of a READ, the READ is returned: the data goes straight to its
-   * memory, and `filled` is called at the end. With null the message is gathered for `answered`.
+   * Called at the start of a message. Returns the READ if this is its data, which is then copied directly
+   * to its memory, followed by a call of `filled`; null to collect the message for `answered`.
    *
    * @throws If there was no such request
    */
   begun(type: number, id: number, length: number): PendingRead | null;
-  /** All data of a READ has come, this many bytes. */
+  /** Called when all `bytes` of a READ's data have arrived. */
   filled(id: number, bytes: number): void;
-  /** The data of a READ is malformed, and has been skipped. */
+  /** Called when the data of a READ is malformed; it was skipped. */
   spoiled(id: number, problem: string): void;
-  /** A whole message has come; its body is borrowed. */
+  /** Called with a whole message; `body` is borrowed. */
   answered(type: number, id: number, body: Uint8Array): void;
 }
 
@@ -39,13 +39,13 @@ export class AnswerParser {
   #headLength = msg.FRAME_HEADER;
   #reading: PendingRead | null = null;
   #into: Uint8Array | null = null;
-  /** Why the data of a READ is not accepted. */
+  /** Why the data of a READ is rejected. */
   #problem: string | null = null;
   #body: Uint8Array | null = null;
-  /** Bytes after the head, and how many of them have come. */
+  /** Bytes after the head, and how many of them have arrived. */
   #length = 0;
   #at = 0;
-  /** Bytes of data among them; any others are ignored. */
+  /** How many of them are data; the others are ignored. */
   #data = 0;
 
   constructor(handler: AnswerHandler) {
@@ -73,7 +73,7 @@ export class AnswerParser {
     while (at < bytes.length && this.#headBytes < this.#headLength) {
       this.#head[this.#headBytes++] = bytes[at++]!;
     }
-    // At once, since a message that is too short may be the last.
+    // Checked here, because a message that is too short may be the last.
     if (this.#headBytes >= 4 && peek32(this.#head, 0) < msg.FRAME_HEADER - 4) {
       throw new ProtocolError("Message length is absurd");
     }
@@ -89,14 +89,14 @@ export class AnswerParser {
     this.#at = 0;
     this.#reading = this.#handler.begun(head[4]!, peek32(head, 5), this.#length);
     if (this.#length > SFTP_MAX_MESSAGE) throw new ProtocolError("Message length is absurd");
-    if (this.#length < 4) this.#reading = null; // without data: an answer like any other
+    if (this.#length < 4) this.#reading = null; // without data it is handled like other answers
     if (this.#reading !== null) this.#headLength = msg.DATA_HEADER;
     else if (this.#length === 0) this.#end(head.subarray(0, 0));
   }
 
   /**
-   * DATA: uint32 length, then the bytes, at most as many as were asked for. None stand for the end of the
-   * file; some servers send a byte after the data that says whether it is the end.
+   * DATA: uint32 length, then at most as many bytes as were requested; no bytes mean the end of the file.
+   * Some servers add a byte that says whether the end was reached.
    */
   #beginData(): void {
     const size = peek32(this.#head, msg.FRAME_HEADER);

@@ -1,6 +1,6 @@
 import { onAbort } from "../../waiting.ts";
 
-/** Requests by the signal that cancels them: hundreds of one transfer share one listener. */
+/** Requests by their signal, so that the hundreds of one transfer share one listener. */
 export class Cancellations {
   readonly #cancel: (id: number, reason: unknown) => void;
   readonly #bySignal: Map<AbortSignal, { ids: Set<number>; listening: Disposable }> = new Map();

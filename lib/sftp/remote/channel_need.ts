@@ -1,35 +1,41 @@
 import { SFTP_CHANNELS } from "../../defaults.ts";
 
-/** Shorter round trips need no more than one window: sshd's 2 MiB carry 400 MB/s at 5 ms. */
+/** Up to this round trip one window is enough: sshd's 2 MiB carry 400 MB/s at 5 ms. */
 const SHORT_ROUND_TRIP_MS = 5;
 
-/** The shortest time to look at. */
+/** The shortest time to measure over. */
 const LEAST_MS = 20;
 
-/** Round trips to look at. */
+/** Round trips to measure over. */
 const ROUND_TRIPS = 2;
 
-/** Round trips that opening further channels takes, twice: a file that is over by then needs none. */
+/**
+ * Twice the round trips that opening further channels takes: they do not pay for a file that is sent by
+ * then.
+ */
 const WORTH_ROUND_TRIPS = 8;
 
-/** The share of the time that writes wait for a window that is too small. */
+/** The share of the time that writes wait, above which the window counts as too small. */
 const WAITING_SHARE = 0.5;
 
-/** The share of a window that is sent in a round trip, unless the link or the server is the limit. */
+/** The share of a window sent per round trip, below which the link or the server is the limit. */
 const FILLED_SHARE = 0.5;
 
-/** By how much more channels must have raised the rate, for yet more to be opened. */
+/** The factor by which the last channels must have raised the rate before more are opened. */
 const GAIN = 1.2;
 
-/** The channels of the first step; the second is to as many as there may be. */
+/** Channels after the first step; the second step opens as many as allowed. */
 const FIRST_STEP = 4;
 
-/** From here on there is one step: four of sshd's windows carry less than 1 Gbit/s, and each step takes long. */
+/**
+ * From this round trip on there is only one step: four of sshd's windows carry less than 1 Gbit/s, and each
+ * step takes long.
+ */
 const LONG_ROUND_TRIP_MS = 70;
 
-/** What the channels of one transfer have sent so far, all together. */
+/** The total that the channels of one transfer have sent so far. */
 export interface ChannelSample {
-  /** When, in milliseconds. */
+  /** Time of the sample, in milliseconds. */
   readonly at: number;
   readonly channels: number;
   readonly bytes: number;
@@ -42,17 +48,17 @@ export interface ChannelSample {
 }
 
 /**
- * Decides how many channels a transfer needs: more if writes wait for the window most of the time, and all of
- * the window is sent in each round trip. Otherwise the link or the server is the limit, and more would be in vain.
+ * Decides how many channels a transfer needs. More help only if writes wait for the window most of the time
+ * and most of the window is sent in each round trip; otherwise the link or the server is the limit.
  */
 export class ChannelNeed {
   readonly #most: number;
   #last: ChannelSample | null = null;
   /** The rate with fewer channels, in bytes a millisecond. */
   #before = 0;
-  /** Why the number that was told last is needed. */
+  /** Why the number last returned is needed. */
   why = "";
-  /** Why no more were needed when it was looked at last; null if it never was. */
+  /** Why no more were needed at the last measurement; null before the first. */
   whyNot: string | null = null;
 
   /** @param most The most channels that there may be */
@@ -60,7 +66,10 @@ export class ChannelNeed {
     this.#most = most;
   }
 
-  /** How many channels there should be, with `left` bytes to come; no more than now if the last were in vain. */
+  /**
+   * How many channels to use with `left` bytes to send; no more than now if the last ones did not raise the
+   * rate.
+   */
   count(now: ChannelSample, left: number): number {
     const { roundTrip, channels, window } = now;
     if (!(roundTrip >= SHORT_ROUND_TRIP_MS && roundTrip < Infinity)) {
@@ -78,7 +87,7 @@ export class ChannelNeed {
       : rate * roundTrip < FILLED_SHARE * window * channels
       ? `${megabytes(rate)} MB/s are less than the window allows`
       : rate < GAIN * this.#before
-      ? `the last ones raised the rate to ${megabytes(rate)} MB/s only`
+      ? `the last ones raised the rate only to ${megabytes(rate)} MB/s`
       : left < WORTH_ROUND_TRIPS * rate * roundTrip
       ? "the rest is short"
       : null;
@@ -89,7 +98,7 @@ export class ChannelNeed {
     return channels < FIRST_STEP && roundTrip < LONG_ROUND_TRIP_MS ? FIRST_STEP : this.#most;
   }
 
-  /** Begins anew, since the number of channels has changed. */
+  /** Restarts the measurement, because the number of channels has changed. */
   changed(): void {
     this.#last = null;
   }

@@ -29,12 +29,12 @@ import {
 
 export type { SftpChannel } from "../protocol/channel.ts";
 
-/** The most cancelled requests without an answer, before the server counts as not answering. */
+/** The most cancelled requests without an answer; with more the session fails. */
 const MAX_ABANDONED = 4096;
 
 /**
- * Opens a channel in place of one that was lost with its connection; null if there is nothing to open it on. It waits
- * for the connection.
+ * Waits for a new connection and opens a channel in place of the lost one; null if there will be no
+ * connection.
  */
 export type ReopenChannel = (signal: AbortSignal) => Promise<SftpChannel | null>;
 
@@ -43,17 +43,17 @@ interface Pending {
   readonly call: Call;
   readonly reply: msg.Row<unknown>;
   readonly encode: (id: number) => Uint8Array[];
-  /** The request for what may have to be looked at; null for READ and WRITE. */
+  /** The request, to decide whether it may be repeated; null for READ and WRITE. */
   readonly asked: Asked | null;
-  /** The open file that it is about. */
+  /** The open file that it uses. */
   readonly handle: OpenHandle | null;
-  /** How long the file is if it is a WRITE and is done. */
+  /** For a WRITE, the least size of the file once it is done. */
   readonly end: number;
-  /** When it was sent; Infinity while it waits for the session to be renewed. */
+  /** When it was sent; Infinity while it waits for a new channel. */
   sentAt: number;
-  /** How often it was sent; Infinity if it is part of renewing the session. */
+  /** How often it was sent; Infinity if it serves to restore the session on a new channel. */
   sends: number;
-  /** The loss after which it was looked at and made again; null unless it was. */
+  /** The loss after which it was repeated because a look found it not done; null otherwise. */
   loss: SftpError | null;
   isLookedAt: boolean;
   /** Milliseconds until the answer is late. */
@@ -62,43 +62,43 @@ interface Pending {
   readonly alone: boolean;
   /** Bytes that a READ asks for. */
   readonly length: number;
-  /** Where the data of a READ goes; null once the caller has given up on it. */
+  /** Returns the memory for the data of a READ; null once the READ was cancelled. */
   into: (() => Uint8Array) | null;
   resolve(value: unknown): void;
   reject(cause: unknown): void;
 }
 
-/** What a request is about, besides its fields; a READ has a length and memory. */
+/** Properties of a request besides its fields; a READ has a length and memory. */
 interface Subject extends Partial<PendingRead> {
   readonly asked?: Asked | null;
   readonly handle?: OpenHandle | null;
   readonly end?: number;
   /** Called when the channel has taken the request. */
   readonly sent?: (() => void) | undefined;
-  /** Whether it is part of renewing the session: sent at once, and never again. */
+  /** Whether it serves to restore the session on a new channel: sent immediately, never repeated. */
   readonly renews?: boolean;
 }
 
 /**
- * The client's end of the protocol: numbers requests, matches answers, and ends once, with one error. Data of
- * a READ is copied from the packets to the caller's memory directly.
+ * The client's side of the protocol: numbers requests, matches answers, and fails once, with one error.
+ * Data of a READ is copied from the packets directly to the caller's memory.
  */
 export class ClientSession {
   #channel: SessionChannel;
   readonly #timeout: number;
-  /** The extensions before the server has announced any. */
+  /** The extensions assumed until the server announces its own. */
   readonly #assumed: Extensions;
   #reopen: ReopenChannel | null = null;
-  /** What is open, if it is to be opened again. */
+  /** The open files, if they are to be reopened on a new channel. */
   readonly #handles: Set<OpenHandle> = new Set();
-  /** Gives up renewing; null unless the channel was lost. */
+  /** Cancels the renewal; null while the channel works. */
   #renewal: AbortController | null = null;
   readonly #pending: Map<number, Pending> = new Map();
   readonly #abandoned: Map<number, Pending> = new Map();
   readonly #cancellable: Cancellations = new Cancellations((id, reason) =>
     this.#abandon(id, reason)
   );
-  /** Losses since a request was answered. */
+  /** Lost channels since the last answered request. */
   #losses = 0;
   #nextId = 0;
   #closing: Promise<void> | null = null;
@@ -132,14 +132,14 @@ export class ClientSession {
       session.#reopen = reopen;
       return session;
     } catch (cause) {
-      channel.close().catch(() => {}); // not awaited: the server need not answer
+      channel.close().catch(() => {}); // not awaited: the server may not answer
       throw cause;
     }
   }
 
   /**
-   * Sends INIT and waits for no VERSION, so that requests can follow it at once, to a server whose extensions are
-   * known from another session.
+   * Sends INIT without waiting for VERSION, so that requests can follow immediately; for a server whose
+   * extensions are known from another session.
    */
   static start(
     channel: SftpChannel,
@@ -154,7 +154,7 @@ export class ClientSession {
     return this.#channel.extensions ?? this.#assumed;
   }
 
-  /** Whether a lost channel is followed by another one. */
+  /** Whether a lost channel is replaced by a new one. */
   get isRenewable(): boolean {
     return this.#reopen !== null;
   }
@@ -178,7 +178,7 @@ export class ClientSession {
   /**
    * Sends a request; resolves to the answer of the expected kind.
    *
-   * @param handle The open file that it is about, which the fields read when they are encoded
+   * @param handle The open file that it uses; the fields read its handle when they are encoded
    */
   request<Q, A>(
     row: msg.Row<Q>,
@@ -200,7 +200,8 @@ export class ClientSession {
   /**
    * Opens a file.
    *
-   * @param isOwnName Whether no other has the name of a new file, so that one that is there after a loss is this one
+   * @param isOwnName Whether the name of a new file is unique, so that a file found under it after a loss
+   *   is this one
    */
   async open(
     path: string,
@@ -210,7 +211,7 @@ export class ClientSession {
     isOwnName = false,
   ): Promise<OpenHandle> {
     const file = new OpenHandle(path, flags, isOwnName);
-    // Asked for before the file is opened, so that it takes no round trip.
+    // Requested before the file is opened, so that it takes no extra round trip.
     const seeing = this.isRenewable && !file.writes
       ? nullIfRefused(this.request(msg.Stat, { path }, msg.Attrs, call))
       : null;
@@ -265,8 +266,8 @@ export class ClientSession {
   }
 
   /**
-   * Reads at most `length` bytes into memory that `into` gives when they come; resolves to how many there
-   * were, 0 at the end of the file.
+   * Reads at most `length` bytes. `into` returns the memory for them and is called when they arrive.
+   * Resolves to their number, 0 at the end of the file.
    */
   read(
     file: OpenHandle,
@@ -311,7 +312,7 @@ export class ClientSession {
 
   async #drain(): Promise<void> {
     await this.#channel.finish();
-    // Where every request has its answer, also those that were given up, there is nothing to wait for.
+    // Every request was answered, the cancelled ones too: there is nothing to wait for.
     if (this.#pending.size + this.#abandoned.size > 0) await this.#channel.received;
   }
 
@@ -357,7 +358,7 @@ export class ClientSession {
     });
     if (signal) this.#cancellable.add(signal, id);
     if (waits) {
-      sent?.(); // what waits is bounded by what may be in flight
+      sent?.(); // the number that waits is limited by what may be in flight
       return promise;
     }
     if (sentAt + timeout < this.#due) this.#arm(timeout);
@@ -372,7 +373,7 @@ export class ClientSession {
     return this.#nextId;
   }
 
-  /** Takes a channel into use, on which INIT is sent. */
+  /** Starts to use a channel: sends INIT on it. */
   #greeted(channel: SftpChannel): SessionChannel {
     const events: SessionChannelEvents = {
       begun: (type, id) => this.#begun(type, id),
@@ -430,14 +431,14 @@ export class ClientSession {
       else if (this.isRenewable) this.#renamed(pending);
       pending.resolve(result);
     } catch (cause) {
-      // A refusal or a malformed answer concerns this request alone: the next message begins where it should.
+      // A refusal or a malformed answer affects only this request: the start of the next message is known.
       const error = cause instanceof ProtocolError ? malformed(pending.call, cause) : cause;
       if (pending.loss === null) pending.reject(error);
       else this.#refusedAgain(pending, pending.loss, error);
     }
   }
 
-  /** Notes what has become of an open file. */
+  /** Records the effect of an answer on an open file. */
   #changed({ reply, asked, end }: Pending, handle: OpenHandle, result: unknown): void {
     if (end > handle.reached) handle.reached = end;
     if (reply === msg.Handle) {
@@ -449,7 +450,7 @@ export class ClientSession {
     }
   }
 
-  /** Files that are open have the other name from now on. */
+  /** Gives open files their new path. */
   #renamed({ asked }: Pending): void {
     const renaming = asked && renamingOf(asked);
     if (renaming === null) return;
@@ -484,9 +485,9 @@ export class ClientSession {
   }
 
   /**
-   * A request's time-out runs from when it was sent, or became the oldest: on a slow connection the last of
-   * many reads must wait for those before it. A request that is skipped while later ones are answered is
-   * late, too.
+   * A request's time-out runs from when it was sent, or from when it became the oldest: on a slow
+   * connection the last of many reads must wait for those before it. A request that the server skips while
+   * it answers later ones times out, too.
    */
   #tick = (): void => {
     this.#timer = null;
@@ -515,7 +516,7 @@ export class ClientSession {
     if (signal) this.#cancellable.delete(signal, id);
   }
 
-  /** The channel has ended by itself. */
+  /** The channel ended without being closed here. */
   #ended(cause: SftpError): void {
     if (this.#closing) return this.#fail(closed());
     if (this.#reopen === null) return this.#fail(cause);
@@ -528,7 +529,7 @@ export class ClientSession {
     });
   }
 
-  /** Nothing is answered any more: requests wait for the next channel. */
+  /** Makes the pending requests wait for the next channel. */
   #suspend(loss: SftpError): void {
     this.#channel.close(loss);
     this.#abandoned.clear();
@@ -542,7 +543,7 @@ export class ClientSession {
     }
   }
 
-  /** Opens a channel in place of the one that was lost, and on it what was open; then makes requests again. */
+  /** Opens a channel in place of the lost one, reopens the files on it, then repeats the pending requests. */
   async #renew(reopen: ReopenChannel, loss: SftpError, signal: AbortSignal): Promise<void> {
     const channel = await reopen(signal);
     if (channel === null) return this.#fail(loss);
@@ -558,7 +559,7 @@ export class ClientSession {
     const oldest = all.find(([, { sends }]) => sends > 0);
     if (this.#losses > SFTP_REPEATS && oldest !== undefined) {
       const [id, pending] = oldest;
-      const what = `${this.#losses} times before it was answered`;
+      const what = `the request is unanswered after ${this.#losses} losses`;
       this.#giveUp(id, pending, answerLost(pending.call, what, loss));
     }
     for (const [id, pending] of all) {
@@ -571,7 +572,7 @@ export class ClientSession {
     const { access } = handle;
     if (access === null) {
       this.#handles.delete(handle);
-      handle.gone = answerLost(call, "the listing with it", loss);
+      handle.gone = answerLost(call, "with it the place in the listing", loss);
       return;
     }
     const ask = <Q, A>(row: msg.Row<Q>, value: Q, reply: msg.Row<A>) => {
@@ -593,10 +594,10 @@ export class ClientSession {
     this.#handles.delete(handle);
   }
 
-  /** Makes a request again that was not answered, unless that might do it twice. */
+  /** Repeats a request that was not answered, unless it might then be done twice. */
   #makeAgain(id: number, pending: Pending, loss: SftpError): void {
     const { call, asked, handle, sends, reply } = pending;
-    if (pending.isLookedAt) return; // the look is made again itself
+    if (pending.isLookedAt) return; // the requests of the look are repeated instead
     if (handle !== null && reply !== msg.Handle) {
       const closed = () => answerLost(call, "the file was closed before", loss);
       const gone = handle.isClosed ? closed() : handle.gone;
@@ -606,7 +607,7 @@ export class ClientSession {
     const appends = handle !== null && handle.appends && reply === msg.Status;
     const policy = asked !== null ? policyOf(asked, handle) : appends ? "never" : "repeat";
     if (policy === "never") {
-      return this.#giveUp(id, pending, answerLost(call, "it may have been done or not", loss));
+      return this.#giveUp(id, pending, answerLost(call, "it may or may not have been done", loss));
     }
     if (policy === "repeat") return this.#sendAgain(id, pending);
     pending.isLookedAt = true;
@@ -623,7 +624,10 @@ export class ClientSession {
     });
   }
 
-  /** It may have been refused since it was done after the look: a server notices late that a connection is lost. */
+  /**
+   * A repeated request was refused. Perhaps the first one was done after the look, because a server notices
+   * the loss of a connection late.
+   */
   #refusedAgain({ call, asked, resolve, reject }: Pending, loss: SftpError, error: unknown): void {
     lookAfter(this, asked!, call.signal).then((found) => {
       if (found === "done") resolve(undefined);
@@ -637,7 +641,7 @@ export class ClientSession {
   }
 
   #sendAgain(id: number, pending: Pending): void {
-    if (this.#renewal !== null) return; // it will be, with the others
+    if (this.#renewal !== null) return; // it will be sent with the others
     pending.sends++;
     pending.sentAt = performance.now();
     if (pending.sentAt + pending.timeout < this.#due) this.#arm(pending.timeout);
@@ -686,7 +690,7 @@ function answer(type: number, body: Uint8Array, { reply, call }: Pending): unkno
   return reply.decode(body);
 }
 
-/** @throws {RangeError} If a server would end the session at the message: only a path can be so long */
+/** @throws {RangeError} If the message is so long that a server would end the session; only a path can be */
 function sendable(message: Uint8Array): Uint8Array {
   if (message.length <= SFTP_MAX_MESSAGE) return message;
   throw new RangeError(

@@ -33,14 +33,15 @@ export async function copyFile(
     try {
       const before = await target.size(options);
       const length = await copyContent(remote, source, target, size, options);
-      // The size is set only if it is wrong, since paramiko's server empties a file before it sets one.
-      // It may be wrong if the server does not report sizes.
+      // Set the size only if it is wrong (the server may not report sizes), because paramiko's server
+      // empties a file before it sets one.
       const longer = before > length || size !== length;
       if (longer) await target.setStat({ size: length }, options);
-      // A server that refuses has the content, and OpenSSH's copy does not set the mode either.
+      // If the server refuses, the content was copied nevertheless; OpenSSH's copy does not set the mode
+      // either.
       if (bits !== undefined) await nullIfRefused(target.setStat({ mode: bits }, options));
     } catch (cause) {
-      target.close().catch(() => {}); // the first failure is the one to tell
+      target.close().catch(() => {}); // report the first failure
       throw cause;
     }
     await target.close(options);
@@ -59,15 +60,15 @@ export async function copyContent(
 ): Promise<number> {
   if (remote.can(EXTENSION.COPY_DATA) && size > 0) {
     try {
-      // In pieces, so that each answer comes before the time-out.
+      // In pieces, so that each is answered before the time-out.
       for (let at = 0; at < size; at += COPY_DATA_BYTES) {
         const length = Math.min(COPY_DATA_BYTES, size - at);
         await copyPiece(remote, source, target, at, length, options);
       }
       return size;
     } catch (cause) {
-      // A server may refuse, for example if both handles are of one file. If the disk failed, the other way
-      // will fail, too.
+      // A server may refuse, for example if both handles are of one file: read and write instead. That
+      // fails, too, if the disk failed.
       if (!(cause instanceof SftpError) || remote.session.cause !== null) throw cause;
     }
   }

@@ -1,4 +1,4 @@
-/** Reasons for refusals that a server gives none for: version 3 has one status for most of them. */
+/** Finds the reason for a refusal without one: version 3 has a single status for most failures. */
 import { printable, SftpError } from "../../errors.ts";
 import { fileSystemOf, type SftpFileSystem } from "../protocol/file_system.ts";
 import * as msg from "../protocol/messages.ts";
@@ -9,21 +9,24 @@ import { callOf, nullIfRefused, sftpError, SftpStatus } from "../protocol/status
 import type { RemoteFileSystem } from "./remote_file_system.ts";
 import { plainMessage } from "../../error_messages.ts";
 
-/** Less than this is too little for a write: a file system that is full may have a few blocks left. */
+/** With less free space a file system counts as full: it may have a few blocks left. */
 const FULL_BYTES = 256 * 1024;
 
-/** A refusal in a server's own words that say nothing. */
+/** Refusals whose text gives no reason. */
 const WORDLESS = /: (failure|general failure|error|SSH_FX_FAILURE)[.!]?$/i;
 
-/** What to look at, and until when. */
+/** The path to look at, and limits. */
 export interface ExplainOptions extends SftpOptions {
   /** The path that the operation changes; the one of the error unless given. */
   readonly changed?: string | undefined;
-  /** Whether nothing may have been there before. */
+  /** Whether the operation fails if something is there already. */
   readonly isNew?: boolean | undefined;
 }
 
-/** The answer; if the server refused without a reason, an error with the one that a look finds. */
+/**
+ * Awaits an answer. If the server refused without a reason, the error has the reason that {@linkcode
+ * explain} finds.
+ */
 export async function explained<T>(
   remote: RemoteFileSystem,
   answer: Promise<T>,
@@ -36,7 +39,7 @@ export async function explained<T>(
   }
 }
 
-/** The error, with a reason if the server gave none and a look finds one. */
+/** Adds a reason to an error that has none, if looking at the path finds one. */
 export async function explain(
   remote: RemoteFileSystem,
   error: unknown,
@@ -45,7 +48,7 @@ export async function explain(
   if (!(error instanceof SftpError) || error.status !== SftpStatus.FAILURE) return error;
   const { operation, path } = error;
   if (path === null || !WORDLESS.test(plainMessage(error))) return error;
-  // The look is a help, never another failure.
+  // A failure here must not replace the first one.
   const reason = await reasonOf(remote, operation, path, options).catch(() => null);
   return reason === null ? error : sftpError(error.status, { operation, path }, reason, error);
 }
@@ -73,7 +76,7 @@ async function reasonOf(
 function isFull(
   { availableBlocks, fragmentSize, blocks, files, availableFiles }: SftpFileSystem,
 ): boolean {
-  // Some file systems have no number of blocks, or of files, and say 0.
+  // Some file systems do not count blocks or files and report 0.
   const noBlocks = blocks > 0 && availableBlocks * fragmentSize < FULL_BYTES;
   return noBlocks || (files > 0 && availableFiles === 0);
 }

@@ -10,16 +10,16 @@ export interface WrittenFile {
   readonly about: string;
   /** Bytes that it will have; null if that is not known. */
   readonly size: number | null;
-  /** The least that it can be long now. */
+  /** The least size that it can have now. */
   readonly reached: number;
   /** The most bytes in flight over several channels. */
   readonly inFlight: number;
   readonly limits: SftpOptions;
-  /** Is done before it is opened in further sessions; they are not used if it fails. */
+  /** Called before it is opened in further sessions; if it fails, they are not used. */
   prepare?(): Promise<void>;
 }
 
-/** Opens a file in the further sessions that there are, once in each. */
+/** Opens a file in the available further sessions, once in each. */
 export function furtherLanes(further: FurtherSessions, file: WrittenFile): FurtherLanes {
   const seen = new Set<FurtherSession>();
   return {
@@ -33,7 +33,7 @@ export function furtherLanes(further: FurtherSessions, file: WrittenFile): Furth
   };
 }
 
-/** Opens it in some sessions; those that do not see it as it is are left out. */
+/** Opens the file in the given sessions, and leaves out those in which it looks different. */
 async function openIn(
   sessions: readonly FurtherSession[],
   file: WrittenFile,

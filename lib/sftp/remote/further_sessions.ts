@@ -8,7 +8,7 @@ import type { RemoteFile } from "./remote_file.ts";
 import type { RemoteFileSystem } from "./remote_file_system.ts";
 import { plainMessage } from "../../error_messages.ts";
 
-/** A file of which fewer bytes are to come is not opened in further sessions: it is over as soon. */
+/** A file with fewer bytes left is not opened in further sessions: it is finished before they could help. */
 const SMALL_REST_BYTES = 2 * 1024 * 1024;
 
 /** A further session of a transfer, on a channel of its connection. */
@@ -32,8 +32,8 @@ export class FurtherSession {
   }
 
   /**
-   * Opens a file that is being written; null if the session does not see what has been written so far, as with a
-   * server that keeps it with the handle.
+   * Opens a file that is being written; null if this session does not see the bytes written so far, as with
+   * a server that buffers them per handle.
    */
   async lane(
     path: string,
@@ -52,7 +52,7 @@ export class FurtherSession {
     return lane;
   }
 
-  /** Opens a file for reading; null if it is another one by now than that of these attributes. */
+  /** Opens a file for reading; null if its attributes are not these any more. */
   async sameFile(
     path: string,
     { size, mtime }: SftpFileInfo,
@@ -66,7 +66,7 @@ export class FurtherSession {
     return null;
   }
 
-  /** Ends the session after what was sent in it is answered. */
+  /** Ends the session after its requests are answered. */
   leave(): Promise<void> {
     return this.#leaving ??= this.#leave();
   }
@@ -78,13 +78,14 @@ export class FurtherSession {
 }
 
 /**
- * The further sessions that one transfer spreads its large files over. There are none unless the window of the
- * channel limits the transfer, or a number of channels is asked for; a server that refuses them has fewer.
+ * The further sessions over which one transfer spreads its large files. They are opened only if the window
+ * of the channel limits the transfer or the caller asked for several channels, and the server may refuse
+ * some.
  */
 export class FurtherSessions {
   readonly #remote: RemoteFileSystem;
   readonly #channels: number | "auto";
-  /** A file of which fewer bytes are to come is not spread. */
+  /** A file with fewer bytes left is not spread. */
   readonly #least: number;
   readonly #note: (note: string) => void;
   /** The most channels. */
@@ -93,9 +94,9 @@ export class FurtherSessions {
   readonly #sessions: FurtherSession[] = [];
   /** Bytes of small files so far. */
   #small = 0;
-  /** Whose turn it is to have a small file. */
+  /** Counts small files, to give them to the sessions in turn. */
   #turn = 0;
-  /** Gives up opening. */
+  /** Cancels opening. */
   readonly #stop: AbortController = new AbortController();
   #isInPlace = false;
   #state: "looking" | "opening" | "complete" | "closed";
@@ -104,7 +105,7 @@ export class FurtherSessions {
     remote: RemoteFileSystem,
     { channels, role }: {
       readonly channels: number | "auto";
-      /** What is read has one channel a connection unless told otherwise: our own windows grow with the path. */
+      /** A source has one channel per connection by default, because our receive windows grow with the path. */
       readonly role: "source" | "target";
     },
     note: (note: string) => void = () => {},
@@ -112,28 +113,28 @@ export class FurtherSessions {
     this.#remote = remote;
     this.#channels = channels === "auto" && role === "source" ? remote.connections : channels;
     this.#least = channels === "auto" ? SMALL_REST_BYTES : 0;
-    // Each connection has as many sessions as the server allows it.
+    // The server limits the sessions of each connection.
     this.#most = this.#channels === "auto" ? SFTP_CHANNELS * remote.connections : this.#channels;
     this.#need = new ChannelNeed(this.#most);
     this.#note = (text) => {
       try {
         note(text);
       } catch {
-        // What a listener throws is not the transfer's.
+        // An error of the listener must not fail the transfer.
       }
     };
     this.#state = this.#channels === 1 ? "complete" : "looking";
   }
 
-  /** Opens what is asked for already, since a file of this size is to come. */
+  /** Opens the sessions that the caller asked for, before a file of this size begins. */
   expect(size: number): void {
     const isAsked = this.#channels !== "auto" || this.#remote.connections > 1;
     if (isAsked && this.#state === "looking" && size > this.#least) this.#look(size);
   }
 
   /**
-   * The sessions to open a file in of which `left` bytes are to come. Decides from what has been sent lately
-   * whether to start more, in the background.
+   * The sessions in which to open a file with `left` bytes left. Starts more in the background if the
+   * recent rate shows that they help.
    */
   for(left: number): readonly FurtherSession[] {
     if (left < this.#least) return [];
@@ -141,7 +142,7 @@ export class FurtherSessions {
     return this.#usable;
   }
 
-  /** The session for a file of this size: over several connections, small files are sent in turns. */
+  /** The session for a file of this size: with several connections, small files go to each in turn. */
   forWhole(size: number): RemoteFileSystem {
     if (this.#remote.connections === 1 || size >= this.#least) return this.#remote;
     this.#small += size;
@@ -150,7 +151,7 @@ export class FurtherSessions {
     return all[this.#turn++ % all.length]!;
   }
 
-  /** How many have ended by themselves. */
+  /** How many have ended without being closed here. */
   get lost(): number {
     return this.#sessions.filter(({ usable, isLeaving }) => !usable && !isLeaving).length;
   }
@@ -177,17 +178,17 @@ export class FurtherSessions {
     if (count > sample.channels) this.#open(count, this.#need.why);
   }
 
-  /** What the windows of so many channels hold together. */
+  /** The total window of this many channels, in bytes. */
   windows(channels: number): number {
     return channels * (this.#remote.session.flow?.largestSendWindow ?? 0);
   }
 
-  /** Notes that a file is written in place, which is done over one channel. */
+  /** Records that a file is written in place, which uses one channel. */
   inPlace(): void {
     this.#isInPlace = true;
   }
 
-  /** Ends all of them; the client waits for that when it is closed. */
+  /** Ends all of them in the background; closing the client waits for it. */
   close(): void {
     this.#state = "closed";
     this.#stop.abort();
@@ -200,7 +201,7 @@ export class FurtherSessions {
     for (const session of this.#sessions) this.#track(session.leave());
   }
 
-  /** What all channels together have sent; null if they do not tell. */
+  /** The total that all channels have sent; null if they do not report it. */
   #sample(): ChannelSample | null {
     let [channels, bytes, waited] = [0, 0, 0];
     for (const { session } of [this.#remote, ...this.#usable.map(({ remote }) => remote)]) {
@@ -214,7 +215,7 @@ export class FurtherSessions {
     return { at: performance.now(), channels, bytes, waited, window, roundTrip };
   }
 
-  /** Opens as many as are missing, in the background. */
+  /** Opens the missing ones in the background. */
   #open(channels: number, why: string): void {
     this.#state = "opening";
     const missing = channels - 1 - this.#usable.length;
@@ -232,13 +233,13 @@ export class FurtherSessions {
     this.#state = refusal || channels >= this.#most ? "complete" : "looking";
   }
 
-  /** Opens one; resolves to the reason if that is not possible. */
+  /** Opens one; resolves to null, or to the reason why it cannot be opened. */
   async #openOne(): Promise<string | null> {
     let session: FurtherSession | null = null;
     let isLeaving = false;
     const giveWay = () => {
       isLeaving = true;
-      if (this.#state !== "closed") this.#state = "complete"; // or it would take the place again
+      if (this.#state !== "closed") this.#state = "complete"; // otherwise it would take the place again
       this.#note("A channel gives way to another session");
       if (session !== null) this.#track(session.leave());
     };

@@ -2,16 +2,16 @@ import type { SftpOptions } from "../protocol/options.ts";
 import { isRefusal } from "../protocol/status.ts";
 import type { RemoteFile } from "./remote_file.ts";
 
-/** A file that is open in one session, as one of the ways that its content is sent. */
+/** A file that is open in one of the sessions that its content is sent over. */
 export class Lane {
   readonly file: RemoteFile;
-  /** Requests that the channel has not sent yet. */
+  /** WRITEs that the channel has not sent yet. */
   unsent = 0;
   /** Whether more may be sent here. */
   usable = true;
-  /** Bytes whose requests the server has done. */
+  /** Bytes that the server has acknowledged. */
   written = 0;
-  /** Bytes whose requests it has not answered. */
+  /** Bytes that the server has not acknowledged. */
   unanswered = 0;
   #closing: Promise<void> | null = null;
 
@@ -19,7 +19,7 @@ export class Lane {
     this.file = file;
   }
 
-  /** Sends a WRITE; `news` is called when the channel has taken all that was sent here, and at the answer. */
+  /** Sends a WRITE. `news` is called when the channel has taken all WRITEs of this lane, and at the answer. */
   write(
     bytes: Uint8Array,
     offset: number,
@@ -45,7 +45,7 @@ export class Lane {
     return written;
   }
 
-  /** Closes the file, after all that was sent here. */
+  /** Closes the file after all its WRITEs. */
   close(limits: SftpOptions): Promise<void> {
     this.usable = false;
     return this.#closing ??= this.#close(limits);
@@ -55,7 +55,7 @@ export class Lane {
     try {
       await this.file.close(limits);
     } catch (cause) {
-      // The session may be lost: what was not answered in it is sent again.
+      // The session may be lost; unanswered WRITEs are then sent in another one.
       if (isRefusal(cause) || limits.signal?.aborted) throw cause;
     }
   }

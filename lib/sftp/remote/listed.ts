@@ -1,12 +1,12 @@
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 
-/** What the entries of one folder may take while they are held: a million of the usual length. */
+/** The most memory for the entries of one folder: a million of the usual length. */
 const MAX_LISTED_BYTES = 256 * 1024 * 1024;
 
-/** What an entry takes besides its name. */
+/** The memory of an entry besides its name. */
 const ENTRY_BYTES = 192;
 
-/** Bounds what is held of one folder's entries: a hostile server's listing does not end, nor do its names. */
+/** Limits the memory for one folder's entries, because the listing of a hostile server may be endless. */
 export class ListedBytes {
   readonly #folder: string;
   #bytes = 0;
@@ -16,15 +16,15 @@ export class ListedBytes {
   }
 
   /**
-   * Counts an entry that is held.
+   * Counts an entry that is kept.
    *
-   * @throws {SftpError} If that is too much
+   * @throws {SftpError} If the entries take too much memory
    */
   add(name: string): void {
     this.#bytes += ENTRY_BYTES + 2 * name.length;
     if (this.#bytes <= MAX_LISTED_BYTES) return;
     const call = { operation: "readDir", path: this.#folder };
-    throw sftpError(SftpStatus.FAILURE, call, "a folder without an end");
+    throw sftpError(SftpStatus.FAILURE, call, "the folder has too many entries");
   }
 }
 

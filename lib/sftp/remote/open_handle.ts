@@ -3,10 +3,10 @@ import { FXF, S_IF } from "../protocol/numbers.ts";
 import { type Call, sftpError, SftpStatus } from "../protocol/status.ts";
 import { SftpError } from "../../errors.ts";
 
-/** Flags of an OPEN that say what a handle can do, rather than what becomes of the file. */
+/** Flags of an OPEN that determine the access; the others affect the file only when it is opened. */
 const ACCESS = FXF.READ | FXF.WRITE | FXF.APPEND;
 
-/** What a server calls an open file or folder: something else after each loss of the connection. */
+/** An open file or folder. Its handle on the server changes when it is reopened after a lost connection. */
 export class OpenHandle {
   /** The handle; empty before the file is open. */
   handle: Uint8Array = new Uint8Array(0);
@@ -14,19 +14,19 @@ export class OpenHandle {
   path: string;
   /** The flags to open it again with; null for a folder, whose place in the listing is lost. */
   readonly access: number | null;
-  /** The attributes that a file that is only read had when it was opened; null if they are not known. */
+  /** For a file opened only for reading, the attributes at that time; null if unknown. */
   seen: Attributes | null = null;
-  /** How long the file is at least, by the writes that were acknowledged. */
+  /** The least size of the file, by the acknowledged writes. */
   reached = 0;
-  /** The reason why it can no longer be used; null while it can. */
+  /** Why it can no longer be used; null while it can. */
   gone: SftpError | null = null;
 
   /** Whether it has been closed. */
   isClosed = false;
-  /** Whether no other file has the name. */
+  /** Whether the name is unique to this file. */
   readonly isOwnName: boolean;
 
-  /** @param flags Those of the OPEN; null for a folder */
+  /** @param flags The flags of the OPEN; null for a folder */
   constructor(path: string, flags: number | null, isOwnName = false) {
     this.path = path;
     this.isOwnName = isOwnName;
@@ -43,11 +43,11 @@ export class OpenHandle {
     return this.access !== null && this.access !== FXF.READ;
   }
 
-  /** How the reopened file differs from this one; null if it may be the same. */
+  /** How the reopened file, with these attributes, differs from this one; null if it may be the same. */
   difference(now: Attributes): string | null {
     const type = typeOf(now);
     if (type !== 0 && type !== S_IF.FILE && this.reached > 0) {
-      return "it is no regular file any more";
+      return "it is not a regular file any more";
     }
     if (now.size !== undefined && now.size < this.reached) {
       return `it has ${now.size} bytes, and ${this.reached} were written`;

@@ -1,13 +1,13 @@
-/** How transfers divide files. A block is several requests, and one read or write of a local file. */
+/** Divides files for transfers. A block is several requests, and one read or write of a local file. */
 import { SFTP_IN_FLIGHT } from "../../defaults.ts";
 
-/** The preferred size of a block: a local file operation costs 5-30 µs whatever its length. */
+/** The preferred size of a block, because a local file operation costs 5-30 µs whatever its length. */
 const BLOCK_BYTES = 1024 * 1024;
 
-/** The most requests of one block, so that a server that allows one byte a request costs little. */
+/** The most requests of one block, so that a server that allows one byte per request costs little. */
 const BLOCK_REQUESTS = 32;
 
-/** Blocks in flight at the start: what a path of 50 ms carries at 80 MB/s. */
+/** Blocks in flight at the start: enough for 80 MB/s at a round trip of 50 ms. */
 const MIN_DEPTH = 4;
 
 /** The most blocks in flight. */
@@ -16,25 +16,25 @@ const MAX_DEPTH = 64;
 /** The shortest request when memory is limited. */
 const MIN_REQUEST = 4 * 1024;
 
-/** What earlier transfers in one direction have measured of the network path. */
+/** The network path in one direction, as measured by earlier transfers. */
 export class PathEstimate {
   readonly #roundTrip: () => number;
-  /** Bytes that the path held in flight when it was last measured. */
+  /** Bytes in flight on the path at the last measurement. */
   held = 0;
 
   constructor(roundTrip: () => number) {
     this.#roundTrip = roundTrip;
   }
 
-  /** The shortest round trip seen, in milliseconds; Infinity before there was one. */
+  /** The shortest round trip so far, in milliseconds; Infinity before the first. */
   get roundTrip(): number {
     return this.#roundTrip();
   }
 }
 
 /**
- * Chooses the length of requests and blocks, and how many blocks are in flight: twice what the path holds
- * by its round trip and the rate measured so far, within the memory allowed.
+ * Chooses the length of requests and blocks, and how many blocks are in flight: twice the product of round
+ * trip and rate measured so far, within the memory allowed.
  */
 export class RequestPacing {
   /** Bytes of a request. */
@@ -42,7 +42,7 @@ export class RequestPacing {
   /** Bytes of a block, a multiple of a request's. */
   readonly block: number;
   #most: number;
-  /** Blocks in flight at least: over several channels or connections each needs its share. */
+  /** The fewest blocks in flight: with several channels or connections each needs its share. */
   #least = 1;
   readonly #path: PathEstimate;
   #depth: number;
@@ -51,7 +51,7 @@ export class RequestPacing {
 
   /** For requests of up to `longest` bytes. */
   constructor(longest: number, path: PathEstimate, inFlight: number = SFTP_IN_FLIGHT) {
-    // Two blocks at least, or sending would wait for the answer to what was sent before.
+    // At least two blocks, otherwise sending would wait for the answer to the last block.
     const half = Math.max(Math.floor(inFlight / 2), MIN_REQUEST);
     this.request = Math.max(Math.min(longest, half), 1);
     const requests = Math.floor(Math.min(BLOCK_BYTES, half) / this.request);
@@ -72,8 +72,8 @@ export class RequestPacing {
   }
 
   /**
-   * Allows more in flight, over several channels that hold this many bytes together. Their round trip may be
-   * long only while they are full, as where a link's rate is limited, so that it tells nothing.
+   * Allows more bytes in flight, for several channels whose windows total `held` bytes. The round trip is
+   * not used then: full queues, as on a rate-limited link, make it long.
    */
   widen(inFlight: number, held: number): void {
     this.#most = Math.max(this.#most, this.#blocks(inFlight));
@@ -82,7 +82,7 @@ export class RequestPacing {
     this.#depth = Math.max(this.#depth, this.#least);
   }
 
-  /** Notes that a block has arrived. */
+  /** Counts a block that has arrived. */
   passed(bytes: number): void {
     this.#bytes += bytes;
     const { roundTrip, held: before } = this.#path;
@@ -90,8 +90,8 @@ export class RequestPacing {
     const elapsed = now - this.#since;
     if (elapsed < Math.max(roundTrip, 10) || roundTrip === Infinity) return;
     const held = this.#path.held = this.#bytes / elapsed * roundTrip;
-    // The larger of this measurement and the last, since paths are bursty: the depth grows at once and
-    // shrinks by one block at a time.
+    // Take the larger of this measurement and the last, because paths are bursty: the depth grows
+    // immediately and shrinks by one block at a time.
     const wanted = this.#for(Math.max(held, before));
     this.#depth = Math.max(this.#depth - 1, wanted, this.#least);
     this.#bytes = 0;

@@ -7,10 +7,10 @@ import { isRefusal, nullIfRefused, sftpError, SftpStatus } from "../protocol/sta
 /** Blocks in flight for each session that a file is read in. */
 const LANE_BLOCKS = 6;
 
-/** Bytes that are read past the expected end, to find out whether the file has grown. */
+/** Bytes to read past the expected end, to find out whether the file has grown. */
 const PROBE_BYTES = 1024;
 
-/** A length of requests that every server accepts. */
+/** A request length that every server accepts. */
 const CAREFUL_BYTES = 32 * 1024;
 
 /** The memory of a block. */
@@ -30,9 +30,9 @@ interface Block {
 /** The file in one session. */
 interface ReadLane {
   readonly file: RemoteFile;
-  /** Blocks that are asked for. */
+  /** Blocks requested and not arrived. */
   blocks: number;
-  /** Whether more may be. */
+  /** Whether more may be requested. */
   usable: boolean;
 }
 
@@ -44,7 +44,7 @@ export interface ReadAheadOptions extends SftpOptions {
   readonly size: number;
   /** The most bytes in flight. */
   readonly inFlight?: number;
-  /** Opens the same file in further sessions that there are by now; null if there are no more. */
+  /** Opens the same file in new further sessions; null if there are none. */
   readonly further?: () => Promise<readonly RemoteFile[]> | null;
 }
 
@@ -57,7 +57,7 @@ export class ReadAhead {
   readonly #size: number;
   /** Where the file is expected to end: at its size, or where it seemed to end before. */
   #expected: number;
-  /** Whether data has come from after a place where the file seemed to end. */
+  /** Whether data has arrived from beyond the place where the file seemed to end. */
   #gap = false;
   readonly #limits: SftpOptions;
   readonly #pacing: RequestPacing;
@@ -79,10 +79,10 @@ export class ReadAhead {
   }
 
   /**
-   * The next block, or null at the end that the server reports: files of /proc and /sys are shorter or longer
-   * than their size.
+   * The next block; null at the end that the server reports, because files of /proc and /sys are shorter or
+   * longer than their size.
    *
-   * @throws {SftpError} If the file was cut off while it was read, or the server has more after its end
+   * @throws {SftpError} If the file was truncated while it was read, or the server has data beyond its end
    */
   async next(): Promise<Uint8Array<ArrayBuffer> | null> {
     this.#limits.signal?.throwIfAborted();
@@ -103,7 +103,7 @@ export class ReadAhead {
     }
     this.#pacing.passed(count);
     this.#grow();
-    this.#ask(); // before the caller is busy with this block
+    this.#ask(); // before the caller handles this block
     return room.bytes().subarray(0, count);
   }
 
@@ -114,21 +114,21 @@ export class ReadAhead {
     }
   }
 
-  /** The bytes of the first block. */
+  /** The number of bytes in the first block. */
   async #first(): Promise<number> {
     const { filled, room, lane, probe, offset } = this.#blocks[0]!;
     const [own] = this.#lanes;
     try {
       return await filled;
     } catch (cause) {
-      // Some servers refuse to read where nothing is left; the file is as long as it was said to be.
+      // Some servers refuse to read at the end; the file has the expected size.
       if (probe && this.#size > 0 && offset >= this.#size && isRefusal(cause)) return 0;
-      // The further session alone may be lost, or refuse.
+      // Only the further session may be lost or refuse: use the first one.
       if (lane !== own && !this.#limits.signal?.aborted) {
         lane.usable = false;
         return await own.file.fill(room, offset, this.#limits, this.#pacing.request);
       }
-      // Some servers accept one request at a time, or short ones: try again that way.
+      // Some servers accept only one request at a time, or only short ones: try again that way.
       if (this.#state === "one" || !(cause instanceof SftpError)) throw cause;
       if (cause.status !== SftpStatus.FAILURE && cause.status !== SftpStatus.BAD_MESSAGE) {
         throw cause;
@@ -166,7 +166,7 @@ export class ReadAhead {
     this.#asked += length;
   }
 
-  /** The lane with the fewest blocks to come. */
+  /** The lane with the fewest requested blocks. */
   get #lane(): ReadLane {
     let [best] = this.#lanes;
     if (this.#state === "one") return best;
@@ -184,10 +184,13 @@ export class ReadAhead {
       for (const file of files) this.#lanes.push({ file, blocks: 0, usable: true });
       this.#pacing.widen(0, this.#lanes.length * LANE_BLOCKS * this.#pacing.block);
       this.#growing = false;
-    }).catch(() => this.#growing = false); // without them it is as before
+    }).catch(() => this.#growing = false); // reading continues without them
   }
 
-  /** Memory for a block, taken when its first bytes come: then it is likely to be in the processor's cache. */
+  /**
+   * Memory for a block, taken when its first bytes arrive, so that it is likely to be in the processor's
+   * cache.
+   */
   #room(length: number): Room {
     let bytes: Uint8Array<ArrayBuffer> | null = null;
     const take = (): Uint8Array<ArrayBuffer> =>
@@ -195,7 +198,7 @@ export class ReadAhead {
     return { length, bytes: () => bytes ??= take() };
   }
 
-  /** Reads with one short request after the other. */
+  /** Reads with short requests, one at a time. */
   async #carefully(into: Uint8Array, offset: number): Promise<number> {
     let count = 0;
     while (count < into.length) {
@@ -207,7 +210,7 @@ export class ReadAhead {
     return count;
   }
 
-  /** The file ended before its size: the place is read again, in case it was a short answer. */
+  /** The file ended before its size: reads again there, in case it was a short answer. */
   async #endsEarly(at: number, gap: boolean): Promise<void> {
     const others = await Promise.allSettled(this.#blocks.splice(0).map(({ filled }) => filled));
     this.#gap = gap ||
@@ -215,7 +218,7 @@ export class ReadAhead {
     this.#asked = this.#expected = at;
   }
 
-  /** A file of /sys is still as long as it was said to be; any other has been cut off. */
+  /** A file of /sys still reports the same size; any other file was truncated. */
   async #checkSize(): Promise<void> {
     const info = await nullIfRefused(this.#file.stat(this.#limits));
     if (info === null || info.size === this.#size) return;

@@ -12,15 +12,15 @@ import { EXTENSION, S_IF } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { type Call, callOf, isRefusal, nullIfRefused } from "../protocol/status.ts";
 
-/** Memory that is allocated when its first bytes come. */
+/** Memory that is allocated when its first bytes arrive. */
 export interface LazyBuffer {
   readonly length: number;
   bytes(): Uint8Array;
-  /** Set if data has come from after a place where there was none. */
+  /** Set if data has arrived from beyond a place without data. */
   gap?: boolean;
 }
 
-/** An open remote file: requests at offsets, without a position. */
+/** An open remote file, read and written at offsets. */
 export class RemoteFile {
   /** The path that errors name. */
   readonly path: string;
@@ -48,7 +48,7 @@ export class RemoteFile {
     this.writeLength = lengths.writeLength;
   }
 
-  /** One READ of at most `readLength` bytes; resolves to how many came, 0 at the end. */
+  /** One READ of at most `readLength` bytes; resolves to the number of bytes, 0 at the end. */
   read(into: Uint8Array, offset: number, options: SftpOptions = {}): Promise<number> {
     const length = Math.min(into.length, this.readLength);
     const call = this.#call("read", options);
@@ -65,21 +65,20 @@ export class RemoteFile {
     return this.#session.write(this.handle, offset, data, this.#call("write", options), sent);
   }
 
-  /** As many WRITEs as it takes, in parallel. */
+  /** Writes with as many WRITEs as needed, in parallel. */
   async write(data: Uint8Array, offset: number, options: SftpOptions = {}): Promise<void> {
     const writes: Promise<void>[] = [];
     for (let at = 0; at < data.length; at += this.writeLength) {
       const piece = data.subarray(at, at + this.writeLength);
       writes.push(this.writePiece(piece, offset + at, options));
     }
-    // All of them, even if one fails: the data must not change until the last has settled.
+    // Wait for all, even if one fails: the data must not change until the last has settled.
     const failed = (await Promise.allSettled(writes)).find((write) => write.status === "rejected");
     if (failed) throw failed.reason;
   }
 
   /**
-   * As many READs as it takes, in parallel; resolves to the bytes before the first place without data, which
-   * is the end.
+   * Reads with as many READs as needed, in parallel; resolves to the number of bytes before the end.
    */
   async fill(
     into: LazyBuffer | Uint8Array,
@@ -96,7 +95,7 @@ export class RemoteFile {
     }
     let total = 0;
     let at = 0;
-    // All of them, even if one fails: none may be in flight when the block is read again.
+    // Wait for all, even if one fails: none may be in flight when the block is read again.
     for (const read of await Promise.allSettled(reads)) {
       if (read.status === "rejected") throw read.reason;
       if (total === at) total += read.value;
@@ -106,7 +105,7 @@ export class RemoteFile {
     return total;
   }
 
-  /** Reads a range; a server may send fewer bytes than requested, so the rest is requested again. */
+  /** Reads a range; if the server sends fewer bytes than requested, requests the rest. */
   async #whole(
     room: LazyBuffer,
     from: number,
@@ -140,10 +139,10 @@ export class RemoteFile {
     const call = this.#call("stat", options);
     const { handle } = this;
     const { attributes } = await this.#session.request(msg.Fstat, handle, msg.Attrs, call, handle);
-    return infoOf(attributes, S_IF.FILE); // what can be opened is a file, unless the server says otherwise
+    return infoOf(attributes, S_IF.FILE); // it could be opened, so it is a file unless the server says otherwise
   }
 
-  /** The size; 0, which stands for an unknown one, if the server refuses to tell it. */
+  /** The size; 0 means unknown, also if the server refuses to tell it. */
   async size(options: SftpOptions = {}): Promise<number> {
     return (await nullIfRefused(this.stat(options)))?.size ?? 0;
   }
@@ -179,8 +178,8 @@ export class RemoteFile {
   }
 
   /**
-   * Closes the handle, once unless that is refused. The answer may report that the disk is full; it matters only
-   * after writing.
+   * Closes the handle, once unless refused. A refusal may report that the disk is full, so it counts after
+   * writing only.
    */
   async close(options: SftpOptions = {}): Promise<void> {
     if (this.#closed) return;

@@ -30,22 +30,22 @@ import {
   SftpStatus,
 } from "../protocol/status.ts";
 
-/** The most bytes of one request; 0 open handles means that the server does not say. */
+/** Limits of the server; 0 open handles means unknown. */
 export interface ServerLimits {
   readonly readLength: number;
   readonly writeLength: number;
   readonly openHandles: number;
 }
 
-/** How sessions with a server are started. */
+/** How to start sessions with a server. */
 export interface SessionOptions extends SftpOptions {
   /** The most bytes of one read or write. */
   readonly requestLength?: number | undefined;
   /** Whether the server has SYMLINK's paths in the draft's order. */
   readonly linkFirst?: boolean | undefined;
-  /** Whether the server has check-file although it does not announce it. */
+  /** Whether the server supports check-file without announcing it. */
   readonly checkFile?: boolean | undefined;
-  /** How many connections further channels are on, that of the first among them. */
+  /** How many connections further channels use, including that of the first channel. */
   readonly connections?: number | undefined;
   /** Opens a channel again after the connection was lost. */
   readonly reopen?: ReopenChannel | undefined;
@@ -54,17 +54,17 @@ export interface SessionOptions extends SftpOptions {
 }
 
 /**
- * Opens a further channel to the same server; null if there is no room for one now. `giveWay` is called once the
- * channel's place is needed for something else: the channel is closed then.
+ * Opens a further channel to the same server; null if there is no room for one now. `giveWay` is called
+ * when the channel must be closed because another session needs its place.
  */
 export type FurtherChannel = (
   giveWay: () => void,
   options: { readonly signal: AbortSignal },
 ) => Promise<SftpChannel | null>;
 
-/** What transfers have found out about further sessions. */
+/** Results of earlier transfers about further sessions. */
 interface ChannelEstimate {
-  /** How many channels the last large file was spread over. */
+  /** How many channels the last large file used. */
   useful: number;
   /** Sessions that are ending. */
   readonly closing: Set<Promise<void>>;
@@ -73,7 +73,7 @@ interface ChannelEstimate {
 /** The most bytes of a message besides its data, as OpenSSH assumes. */
 const MESSAGE_HEAD = 1024;
 
-/** Bytes that a slow disk reads in a millisecond. */
+/** Bytes that a slow disk reads per millisecond. */
 const SLOW_DISK_RATE = 10_000;
 
 /** Entries of a listing that are looked up in parallel. */
@@ -85,22 +85,22 @@ export interface ListedEntry {
   readonly info: SftpFileInfo;
 }
 
-/** How to open a file, and whether no other has the name of a new one. */
+/** How to open a file, and whether the name of a new one is unique. */
 export interface RemoteOpenOptions extends SftpOpenOptions {
   readonly isOwnName?: boolean;
 }
 
-/** The server's file system, one method an operation; the client and the transfers are built on it. */
+/** The server's file system, one method per operation; the client and the transfers are built on it. */
 export class RemoteFileSystem {
   readonly session: ClientSession;
   readonly limits: ServerLimits;
   /** Folders in which the server refuses to rename files, although it lets them be written. */
   readonly withoutRename: Set<string | null> = new Set();
-  /** What earlier transfers have found out about further sessions. */
+  /** Results of earlier transfers about further sessions. */
   readonly channels: ChannelEstimate = { useful: 1, closing: new Set() };
   #first: RemoteFileSystem = this;
   readonly #options: SessionOptions;
-  /** Whether the server has check-file; null before that is asked. */
+  /** Whether the server has check-file; null if not tried yet. */
   #checksFiles: boolean | null = null;
 
   private constructor(session: ClientSession, limits: ServerLimits, options: SessionOptions) {
@@ -133,8 +133,8 @@ export class RemoteFileSystem {
   /**
    * Starts a further session at the same server; null if there can be none now.
    *
-   * @param giveWay Called once the session's place is needed: it is to be closed then
-   * @param signal Gives up opening it
+   * @param giveWay Called when the session must be closed because another one needs its place
+   * @param signal Cancels opening it
    */
   async further(giveWay: () => void, signal: AbortSignal): Promise<RemoteFileSystem | null> {
     const { further, timeout } = this.#options;
@@ -146,12 +146,12 @@ export class RemoteFileSystem {
     return remote;
   }
 
-  /** The first session if this further one is lost; otherwise this one. */
+  /** This session, or the first one if this is a further one that was lost. */
   get alive(): RemoteFileSystem {
     return this.session.cause === null ? this : this.#first;
   }
 
-  /** How many connections further sessions are on; 1 if they share this session's. */
+  /** How many connections the sessions use; 1 if further ones share this session's. */
   get connections(): number {
     return this.#options.connections ?? 1;
   }
@@ -190,7 +190,7 @@ export class RemoteFileSystem {
     return single(await this.session.extended(request, data, msg.Name, call), call);
   }
 
-  /** Opens a file; its errors name `about`, if its own name means nothing to the user. */
+  /** Opens a file; errors name `about` instead, if the user does not know the path. */
   async file(path: string, options: RemoteOpenOptions, about: string = path): Promise<RemoteFile> {
     const { mode, isOwnName } = options;
     const attributes = mode === undefined ? {} : { mode };
@@ -203,8 +203,8 @@ export class RemoteFileSystem {
   }
 
   /**
-   * Opens a file with a mode that is only wanted: where that is refused, without it. With `createNew`, the
-   * name must be one that no other file has. `kept` is whether the file was opened with the mode.
+   * Opens a file with a mode, or without it if the server refuses the mode. With `createNew`, the name must
+   * be unique. `kept` is whether the file was opened with the mode.
    */
   async fileWithMode(
     path: string,
@@ -239,8 +239,8 @@ export class RemoteFileSystem {
   }
 
   /**
-   * The attributes with a type: that of the mode, or `otherType`, or a folder's if the path can be listed, and
-   * a file's if it exists and cannot. Some servers send modes without a type, or no modes.
+   * The attributes with a type, because some servers send modes without a type, or no modes. The type is
+   * that of the mode, else `otherType`, else a folder if the path can be listed, else a file if it exists.
    */
   async #typed(
     path: string,
@@ -261,7 +261,7 @@ export class RemoteFileSystem {
     return true;
   }
 
-  /** The attributes of what can be opened, for servers that refuse STAT; null if nothing can. */
+  /** The attributes found by opening the path, for servers that refuse STAT; null if it cannot be opened. */
   async statByOpening(path: string, options: SftpOptions): Promise<SftpFileInfo | null> {
     if (await this.isFolder(path, options)) return infoOf({}, S_IF.DIRECTORY);
     const { signal, timeout } = options;
@@ -318,8 +318,7 @@ export class RemoteFileSystem {
   }
 
   /**
-   * Asks the server for the SHA-256 of the first bytes of a file, in hexadecimal digits; null if it does not
-   * tell.
+   * Asks the server for the SHA-256 of the first bytes of a file, in hexadecimal; null if it refuses.
    */
   async checkFile(path: string, length: number, options: SftpOptions): Promise<string | null> {
     this.#checksFiles ??= this.#options.checkFile ?? this.can(EXTENSION.CHECK_FILE);
@@ -362,7 +361,7 @@ export class RemoteFileSystem {
       : this.#list(path, options);
   }
 
-  /** Begins anew if the connection is lost, and leaves out what was listed. */
+  /** Starts again after a lost connection, and skips the names already listed. */
   async *#survivingList(path: string, options: SftpOptions): AsyncGenerator<ListedEntry, void> {
     const listed = new Set<string>();
     for (;;) {
@@ -390,13 +389,13 @@ export class RemoteFileSystem {
     };
     let [careful, ended] = [false, false];
     try {
-      // Two at once, so that the end of a short listing comes in the same round trip.
+      // Two in parallel, so that the end of a short listing arrives in the same round trip.
       ask();
       ask();
       while (asked.length > 0) {
         const names = await asked[0]!.catch(async (cause) => {
           if (careful || ended || !refused(cause) || isAnswerLost(cause)) throw cause;
-          // Some servers accept one request at a time; answers that did come are used.
+          // Some servers accept only one request at a time; the answers that arrived are used.
           careful = true;
           await Promise.allSettled(asked);
           return [];
@@ -462,7 +461,7 @@ export class RemoteFileSystem {
   async #names(folder: OpenHandle, call: Call): Promise<msg.NameEntry[] | null> {
     try {
       const { entries } = await this.session.request(msg.Readdir, folder, msg.Name, call, folder);
-      return entries.length > 0 ? entries : null; // no names: the end, as OpenSSH has it
+      return entries.length > 0 ? entries : null; // no names mean the end, as OpenSSH reads it
     } catch (cause) {
       if (cause instanceof SftpError && cause.status === SftpStatus.EOF) return null;
       throw cause;
@@ -487,24 +486,24 @@ async function limitsOf(session: ClientSession, options: SftpOptions): Promise<S
     const bounded = (length: number) => Math.min(length || most, most);
     return { readLength: bounded(readLength), writeLength: bounded(writeLength), openHandles };
   } catch (cause) {
-    // A server that announces limits and then refuses to send them is treated as one without.
+    // If a server announces limits and then refuses to send them, the defaults apply.
     if (cause instanceof SftpError && session.cause === null) return unknown;
     throw cause;
   }
 }
 
-/** The one name that REALPATH and READLINK are answered with. */
+/** The single name in the answer to REALPATH or READLINK. */
 function single({ entries }: { entries: readonly msg.NameEntry[] }, call: Call): string {
   if (entries.length === 1) return entries[0]!.name;
   throw sftpError(SftpStatus.BAD_MESSAGE, call, `the server sent ${entries.length} names`);
 }
 
-/** Whether a server refused a request, perhaps because another one was running. */
+/** Whether a server refused a request, possibly because another one was running. */
 function refused(cause: unknown): boolean {
   return cause instanceof SftpError && cause.status === SftpStatus.FAILURE;
 }
 
-/** How long a server may take to read so many bytes, in milliseconds: disks are slow, and busy. */
+/** Milliseconds that a server may take to read this many bytes from a slow, busy disk. */
 function hashingTime(length: number, { timeout = SFTP_TIMEOUT_MS }: SftpOptions): number {
   return timeout + length / SLOW_DISK_RATE;
 }

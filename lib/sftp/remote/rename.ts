@@ -7,10 +7,9 @@ import type { RemoteFileSystem } from "./remote_file_system.ts";
 import { callOf, isRefusal, nullIfRefused, SftpStatus } from "../protocol/status.ts";
 
 /**
- * Renames a file and replaces one that has the new name: in one step if the server has
- * posix-rename@openssh.com. Otherwise, since RENAME does not replace (filexfer-02 §6.5), the old file is
- * moved aside first, and back if the renaming fails. Errors name `about`, if `from` means nothing to the
- * user.
+ * Renames a file and replaces an existing one: in one step if the server has posix-rename@openssh.com.
+ * Otherwise, because RENAME does not replace (filexfer-02 §6.5), moves the old file aside first, and back
+ * if the renaming fails. Errors name `about` instead of `from`, if the user does not know that path.
  */
 export async function replace(
   remote: RemoteFileSystem,
@@ -20,13 +19,13 @@ export async function replace(
   about: string = from,
 ): Promise<void> {
   const call = callOf("rename", about, options);
-  let refused: SftpError | null = null; // the first refusal is the one to tell
+  let refused: SftpError | null = null; // report the first refusal
   if (remote.can(EXTENSION.POSIX_RENAME)) {
     try {
       const data = msg.TwoPaths.encode({ from, to });
       return await remote.extension(EXTENSION.POSIX_RENAME, data, call);
     } catch (cause) {
-      // Announced, and refused none the less: by a list of denied requests, or where it is not implemented.
+      // Some servers refuse it although they announce it: denied by configuration, or not implemented.
       const { OP_UNSUPPORTED, PERMISSION_DENIED } = SftpStatus;
       if (!isRefusal(cause) || ![OP_UNSUPPORTED, PERMISSION_DENIED].includes(cause.status as 3)) {
         throw cause;
@@ -37,7 +36,7 @@ export async function replace(
   try {
     await remote.command(msg.Rename, { from, to }, call);
   } catch (cause) {
-    // Servers choose any status for a name that is taken.
+    // Servers use various statuses for an existing name.
     if (!isRefusal(cause)) throw cause;
     refused ??= cause;
     const [source, inTheWay] = await Promise.all([

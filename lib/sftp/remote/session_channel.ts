@@ -14,13 +14,13 @@ const LATEST_VERSION = 6;
 /** Extensions by name. */
 export type Extensions = ReadonlyMap<string, string>;
 
-/** What is told of a channel; its data goes to the handler of answers. */
+/** Receives the answers of a channel, and its end. */
 export interface SessionChannelEvents extends AnswerHandler {
-  /** The channel has ended, for this reason. */
+  /** Called when the channel has ended, with the reason. */
   ended(cause: SftpError): void;
 }
 
-/** One channel of a session: greets, sends messages, takes answers apart, and ends. */
+/** One channel of a session: exchanges versions, sends messages and parses answers. */
 export class SessionChannel {
   readonly #channel: SftpChannel;
   readonly #events: SessionChannelEvents;
@@ -35,9 +35,9 @@ export class SessionChannel {
   constructor(channel: SftpChannel, events: SessionChannelEvents) {
     this.#channel = channel;
     this.#events = events;
-    this.#greeting.promise.catch(() => {}); // told as the end, too
+    this.#greeting.promise.catch(() => {}); // reported by `ended`, too
     this.#outbox = new Outbox(channel, (cause) => {
-      // Before the greeting, what the server has sent says more than the failure to write to it.
+      // Before VERSION, the text that the server has sent explains more than the failed write.
       if (this.#extensions !== null) this.#ended(lost(cause));
       else this.#receiving.then(() => this.#ended(lost(cause)));
     });
@@ -45,12 +45,12 @@ export class SessionChannel {
     this.#receiving = this.#receive();
   }
 
-  /** The extensions that the server announced; null before it has. */
+  /** The extensions that the server announced; null before VERSION. */
   get extensions(): Extensions | null {
     return this.#extensions;
   }
 
-  /** Resolves to them when the server has greeted. */
+  /** Resolves to them when VERSION arrives. */
   get greeted(): Promise<Extensions> {
     return this.#greeting.promise;
   }
@@ -76,7 +76,7 @@ export class SessionChannel {
     return this.#receiving;
   }
 
-  /** Closes the channel; nothing is told of it any more. */
+  /** Closes the channel; no events follow. */
   close(cause: Error): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
@@ -98,7 +98,7 @@ export class SessionChannel {
         if (!this.#isOpen) return;
         if (this.#extensions !== null || !text.take(bytes)) return answers.push(bytes);
         if (text.complete) throw this.#notSftp(text);
-        // A prompt has no end of line.
+        // A prompt does not end its line.
         this.#timer ??= setTimeout(() => this.#ended(this.#notSftp(text)), CLOSE_LINGER_MS);
       });
       if (text.line !== "") throw this.#notSftp(text);
@@ -111,12 +111,13 @@ export class SessionChannel {
   }
 
   #notSftp(text: StrayText): SftpError {
-    const reason = `what answered is not an SFTP server: it sent "${text.line}"${this.#said()}; ` +
+    const reason =
+      `the answer is not from an SFTP server: it sent "${text.line}"${this.#said()}; ` +
       "start-up files of the shell there must print nothing";
     return sessionError(SftpStatus.BAD_MESSAGE, reason);
   }
 
-  /** The first line of standard error, for errors before the session has begun. */
+  /** The first line of standard error, for errors before VERSION. */
   #said(): string {
     const line = this.#extensions === null ? errorLine(this.#channel) : "";
     return line === "" ? "" : `, and said "${line}" on standard error`;
@@ -138,9 +139,10 @@ export class SessionChannel {
   };
 }
 
-/** Checks the first message, which has a version where others have an id. */
+/** Checks the first message, which has a version in place of the id. */
 function checkVersion(type: number, version: number): void {
-  if (type !== FXP.VERSION) throw new ProtocolError("what answered is not an SFTP server");
-  // The lower version counts (filexfer-02 §4): later ones are ours, and earlier ones lack requests only.
+  if (type !== FXP.VERSION) throw new ProtocolError("the answer is not from an SFTP server");
+  // The lower version applies (filexfer-02 §4): a later server speaks ours, an earlier one only lacks
+  // requests.
   if (version > LATEST_VERSION) throw new ProtocolError(`the server speaks version ${version}`);
 }

@@ -238,12 +238,12 @@ export class SftpFile implements AsyncDisposable {
     return this.#file.sync(options);
   }
 
-  /** Reads from the position on, ahead of the reader; its end, or cancelling it, closes the file. */
+  /** Reads from the position to the end, ahead of the reader; the end, or cancelling, closes the file. */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#readable ??= readableOf(this.#file, this.#position);
   }
 
-  /** Writes from the position on, several requests in parallel; closing or aborting it closes the file. */
+  /** Writes from the position, with several requests in parallel; closing or aborting it closes the file. */
   get writable(): WritableStream<Uint8Array> {
     return this.#writable ??= writableOf(this.#file, this.#position);
   }
@@ -299,7 +299,7 @@ export function writableOf(
     ? new WriteBehind(file, { start })
     : stripedFrom(file, start, further);
   return new WritableStream<Uint8Array>({
-    // A copy, since the write is acknowledged to the writer long before the server has it.
+    // A copy, because the write resolves long before the server has the data.
     write: (chunk) => closedIfFailed(file, () => behind.write(chunk.slice(), () => {})),
     close: () =>
       closedIfFailed(file, async () => {
@@ -314,9 +314,8 @@ export function writableOf(
 }
 
 /**
- * Writes in several sessions. The file has its name already, so there is no more in flight than a
- * later `put` with
- * `resume` does not rely on: what a failure leaves has holes only there.
+ * Writes in several sessions. A failure may leave holes in the bytes that were in flight, and the file
+ * already has its final name. So at most as many are in flight as a later `put` with `resume` sends again.
  */
 function stripedFrom(file: RemoteFile, start: number, further: FurtherSessions): WriteBehind {
   const behind: WriteBehind = new WriteBehind(file, {
@@ -336,12 +335,12 @@ function stripedFrom(file: RemoteFile, start: number, further: FurtherSessions):
   return behind;
 }
 
-/** Closes the file if `run` fails: a stream that has failed is neither cancelled nor aborted any more. */
+/** Closes the file if `run` fails, because `cancel` and `abort` are not called on a failed stream. */
 async function closedIfFailed(file: RemoteFile, run: () => Promise<void>): Promise<void> {
   try {
     await run();
   } catch (cause) {
-    file.close().catch(() => {}); // the first failure is the one to tell
+    file.close().catch(() => {}); // report the first failure
     throw cause;
   }
 }

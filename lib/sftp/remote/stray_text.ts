@@ -1,14 +1,14 @@
 import { printable } from "../../errors.ts";
 import type { SftpChannel } from "../protocol/channel.ts";
 
-/** The most bytes of text that are looked at. */
+/** The most bytes of text to examine. */
 const MAX_TEXT_BYTES = 1024;
 
 const utf8 = new TextDecoder();
 
 /**
- * Text that arrives instead of the protocol, such as that of a shell's start-up file. It is told by its first
- * byte, since VERSION begins with a zero.
+ * Text that arrives instead of the protocol, for example from a shell's start-up file. The first byte
+ * tells: VERSION begins with a zero.
  */
 export class StrayText {
   #state: "start" | "text" | "protocol" = "start";
@@ -27,7 +27,7 @@ export class StrayText {
     return true;
   }
 
-  /** Whether there is no need to wait for more: a line has ended, or is too long. */
+  /** Whether enough has arrived: a whole line, or the most bytes to examine. */
   get complete(): boolean {
     return this.#length === MAX_TEXT_BYTES || /\S[^\n]*\n/.test(this.#text);
   }

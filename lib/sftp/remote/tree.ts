@@ -1,4 +1,4 @@
-/** Operations on whole trees: made, removed, walked. */
+/** Makes, removes and walks directory trees. */
 import { SFTP_MAX_DEPTH } from "../../defaults.ts";
 import { dirEntry, type SftpWalkEntry, type SftpWalkOptions } from "./dir_entry.ts";
 import * as msg from "../protocol/messages.ts";
@@ -35,7 +35,7 @@ export async function makeFolders(
         if (!isRefusal(again)) throw again;
       }
     }
-    // Version 3 has no status for a folder that exists already, and servers choose any for both cases.
+    // Version 3 has no status for an existing folder, and servers use various statuses for both cases.
     if (await isFolder(remote, path, options)) return;
     if (above === null || await isFolder(remote, above, options)) throw cause;
     await makeFolders(remote, above, mode, options);
@@ -53,7 +53,7 @@ async function isFolder(
   return info?.isDirectory || await remote.isFolder(folder, options);
 }
 
-/** Whether something is there, of a kind that is asked for. */
+/** Whether something is there, and of the kind asked for. */
 export async function exists(
   remote: RemoteFileSystem,
   path: string,
@@ -64,7 +64,7 @@ export async function exists(
   return (!options.isFile || info.isFile) && (!options.isDirectory || info.isDirectory);
 }
 
-/** Makes a folder with a name that no other has. */
+/** Makes a folder with a unique name. */
 export async function makeTempFolder(
   remote: RemoteFileSystem,
   options: SftpOptions & { dir?: string; prefix?: string; suffix?: string },
@@ -84,10 +84,10 @@ export async function removeTree(
   options: SftpOptions & { recursive?: boolean },
 ): Promise<void> {
   try {
-    // Tried first: LSTAT of some servers (ProFTPD's) follows links to folders.
+    // REMOVE is tried first, because LSTAT of some servers (ProFTPD) follows links to folders.
     return await remote.remove(path, options);
   } catch (cause) {
-    // A folder is refused with any status, that of a missing file too.
+    // Servers refuse a folder with various statuses, even that of a missing file.
     if (!isRefusal(cause)) throw cause;
     if (!(await nullIfRefused(remote.lstat(path, options)))?.isDirectory) throw cause;
   }
@@ -160,7 +160,7 @@ async function* below(
   if (depth > maxDepth) return;
   checkDepth(folder, depth);
   const real = followSymlinks ? await remote.realPath(folder, options) : folder;
-  if (above.includes(real)) return; // a link has led back
+  if (above.includes(real)) return; // a link that leads back
   const folders: SftpWalkEntry[] = [];
   const held = new ListedBytes(folder);
   for await (const entry of remote.list(folder, options)) {
@@ -184,12 +184,16 @@ async function walked(
 ): Promise<SftpWalkEntry> {
   const path = join(folder, name);
   if (!info.isSymlink || !options.followSymlinks) return { path, ...dirEntry(name, info) };
-  // A link to nowhere, or in a circle, stays a link.
+  // A dangling or circular link stays a link.
   return { path, ...dirEntry(name, await nullIfRefused(remote.stat(path, options)) ?? info) };
 }
 
-/** Refuses folders that are nested too deeply, as only a hostile server has them. */
+/** Refuses folders that are nested so deeply that the server must be hostile. */
 export function checkDepth(path: string, depth: number): void {
   if (depth <= SFTP_MAX_DEPTH) return;
-  throw sftpError(SftpStatus.FAILURE, { operation: "readDir", path }, "folders without an end");
+  throw sftpError(
+    SftpStatus.FAILURE,
+    { operation: "readDir", path },
+    "folders are nested too deeply",
+  );
 }

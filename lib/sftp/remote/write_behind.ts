@@ -5,16 +5,16 @@ import type { SftpOptions } from "../protocol/options.ts";
 import type { RemoteFile } from "./remote_file.ts";
 import { SftpStatus } from "../protocol/status.ts";
 
-/** A length of requests that every server accepts. */
+/** A request length that every server accepts. */
 const CAREFUL_BYTES = 32 * 1024;
 
-/** The preferred bytes of a block, which stays in the processor's cache while it is read and sent. */
+/** The preferred bytes of a block: it stays in the processor's cache while it is read and sent. */
 const UNIT_BYTES = 256 * 1024;
 
 /** The most requests in flight, however short: 32 MiB of the usual length. */
 const MAX_SENT = 1024;
 
-/** The share of what may be in flight that the windows hold, above which none may be full. */
+/** If the windows total more than this share of the bytes allowed in flight, none may become full. */
 const WIDE_SHARE = 0.75;
 
 /** A WRITE in flight. */
@@ -35,32 +35,32 @@ export interface WriteBehindOptions extends SftpOptions {
   readonly inFlight?: number;
   /** Opens the file in further sessions, when they are needed. */
   readonly further?: FurtherLanes;
-  /** The file to write again to what a server has refused: opened anew if it has been closed since. */
+  /** Returns the file to repeat refused writes in, reopened if it was closed. */
   readonly reopened?: () => Promise<RemoteFile>;
 }
 
 /** The further sessions that a file can be written in. */
 export interface FurtherLanes {
   /**
-   * Looks whether there is a session that the file is not open in, or one is needed; null if not. The file has
+   * Opens the file in sessions where it is not open yet; null if there are none, nor needed. The file has
    * been sent up to the offset `sent`.
    */
   more(sent: number): Promise<WiderPath> | null;
 }
 
-/** What came of opening a file in further sessions. */
+/** The result of opening a file in further sessions. */
 export interface WiderPath {
   readonly lanes: readonly Lane[];
   /** The most bytes in flight now. */
   readonly inFlight: number;
-  /** What the windows of all channels together hold. */
+  /** The total window of all channels, in bytes. */
   readonly held: number;
 }
 
 /**
- * Writes a remote file in order, with many requests in flight. With further lanes, each request is sent in the
- * session that has the fewest to send; all of them together are in flight between two offsets, and never more than
- * {@linkcode WriteBehind.window} bytes apart.
+ * Writes a remote file in order, with many requests in flight. With further lanes, each request goes to the
+ * session with the fewest unsent ones. The offsets of all requests in flight lie within {@linkcode
+ * WriteBehind.window} bytes.
  */
 export class WriteBehind {
   readonly #lanes: [Lane, ...Lane[]];
@@ -93,12 +93,12 @@ export class WriteBehind {
     return this.#offset;
   }
 
-  /** The least that the file can be long: writes are done in any order, but each once. */
+  /** The least size of the file: writes are done in any order, each once. */
   get reached(): number {
     return this.#start + this.#lanes.reduce((sum, { written }) => sum + written, 0);
   }
 
-  /** How far before the last byte written a byte may be missing. */
+  /** The most bytes before the last one written among which some may be missing. */
   get window(): number {
     return this.#pacing.window;
   }
@@ -113,18 +113,18 @@ export class WriteBehind {
     return this.#state === "one";
   }
 
-  /** Requests that are not answered, as far as it has been looked at. */
+  /** Requests whose answers were not processed yet. */
   get unanswered(): number {
     return this.#sent.length;
   }
 
-  /** Bytes of a block that fills its requests. */
+  /** Bytes of a block that consists of full requests. */
   get unit(): number {
     const { request, block } = this.#pacing;
     return Math.min(Math.max(Math.floor(UNIT_BYTES / request), 1) * request, block);
   }
 
-  /** Leaves a hole. */
+  /** Skips bytes, which leaves a hole in the file. */
   skip(bytes: number): void {
     this.#offset += bytes;
   }
@@ -159,10 +159,10 @@ export class WriteBehind {
   }
 
   /**
-   * Waits for all answers, and closes the file in the further sessions, where requests for one file are done in
-   * order (filexfer-02 §6.1).
+   * Waits for all answers, and closes the file in the further sessions. The CLOSE is sent without waiting:
+   * a server does the requests for one file in order (filexfer-02 §6.1).
    *
-   * @throws {SftpError} If a session could not write everything after all
+   * @throws {SftpError} If a session could not write everything
    */
   async end(): Promise<void> {
     const closing = Promise.allSettled(this.#closeFurther());
@@ -170,7 +170,7 @@ export class WriteBehind {
     for (const closed of await closing) if (closed.status === "rejected") throw closed.reason;
   }
 
-  /** Gives up: nothing is waited for. */
+  /** Closes the file in the further sessions without waiting for answers. */
   abandon(): void {
     for (const closing of this.#closeFurther()) closing.catch(() => {});
   }
@@ -192,15 +192,15 @@ export class WriteBehind {
   }
 
   /**
-   * Whether the windows hold about as much as may be in flight. Then no request may wait for its window: it would
-   * be answered two round trips later, and hold up all that comes after it.
+   * Whether the windows total about as much as may be in flight. Then requests must not wait for a window:
+   * such a request would be answered two round trips later and delay all later ones.
    */
   get #isWide(): boolean {
     const { length } = this.#lanes;
     return length > 1 && length * this.#lanes[0].file.window > WIDE_SHARE * this.#pacing.window;
   }
 
-  /** The lane with the fewest requests to send, and the least to be answered. */
+  /** The lane with the fewest unsent requests, then with the fewest unanswered bytes. */
   get #lane(): Lane {
     let [best] = this.#lanes;
     if (this.#state === "one") return best;
@@ -232,7 +232,7 @@ export class WriteBehind {
     } catch (cause) {
       const [own] = this.#lanes;
       if (lane === own || this.#limits.signal?.aborted) return await this.#again(cause);
-      // The further session alone may be lost, or refuse.
+      // Only the further session may be lost or refuse: use the first one.
       const again = own.write(bytes, offset, this.#limits, this.#wake);
       this.#sent[0] = { ...sent, lane: own, written: again };
       return;
@@ -259,10 +259,10 @@ export class WriteBehind {
       this.#lanes.push(...lanes);
       this.#pacing.widen(inFlight, held);
       this.#wake();
-    }).catch(() => this.#growing = false); // without them it is as before
+    }).catch(() => this.#growing = false); // writing continues without them
   }
 
-  /** Some servers accept one request at a time, or short ones: writes the rest again that way. */
+  /** Some servers accept only one request at a time, or only short ones: writes the rest again that way. */
   async #again(cause: unknown): Promise<void> {
     if (this.#state === "one" || !(cause instanceof SftpError)) throw cause;
     if (cause.status !== SftpStatus.FAILURE && cause.status !== SftpStatus.BAD_MESSAGE) throw cause;

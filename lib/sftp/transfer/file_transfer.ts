@@ -83,7 +83,7 @@ class FileTransfer {
     if (start > 0) this.#context.progress.held(-start);
     if (start > 0 && await this.#same(await this.#from(0))) return;
     const call = { operation: "verify", path: this.#name };
-    throw sftpError(SftpStatus.FAILURE, call, "what is there is not what was sent");
+    throw sftpError(SftpStatus.FAILURE, call, "the target differs from the sent data");
   }
 
   /** Transfers the file from an offset on; resolves to its length. */

@@ -164,7 +164,7 @@ export class FolderTransfer {
     const { from, to, depth } = folder;
     const call = { operation: "transfer", path: from, here: this.#from.trusted };
     if (depth > SFTP_MAX_DEPTH) {
-      throw sftpError(SftpStatus.FAILURE, call, "folders without an end");
+      throw sftpError(SftpStatus.FAILURE, call, "folders are nested too deeply");
     }
     const following = this.#context.options.links === "follow";
     const above = following ? [...folder.above, await this.#from.realPath(from)] : [];

@@ -59,7 +59,7 @@ export class Leftovers {
   ): Promise<boolean> {
     if (depth > SFTP_MAX_DEPTH) {
       const call = { operation: "transfer", path: folder, here: this.#store.trusted };
-      throw sftpError(SftpStatus.FAILURE, call, "folders without an end");
+      throw sftpError(SftpStatus.FAILURE, call, "folders are nested too deeply");
     }
     let everything = true;
     const held = new ListedBytes(folder);

@@ -30,7 +30,7 @@ export function dataStream(data: SftpData): ReadableStream<Uint8Array> {
   if (!data.ok) {
     data.body?.cancel().catch(() => {}); // it is not read
     throw new TypeError(
-      `The response has the status ${data.status}: its body is not what was asked for`,
+      `The response has the status ${data.status}: its body is an error page`,
     );
   }
   return data.body ?? streamOf();
