@@ -45,7 +45,7 @@ export class Outbox {
     if (this.#state === "idle") this.#flush();
   }
 
-  /** Delays writes until `release`, or a millisecond, so that more messages can join. */
+  /** Delays writes for a millisecond, or until enough is queued or `release`, so that messages leave together. */
   hold(): void {
     this.#hold ??= {
       over: Promise.withResolvers(),
@@ -53,7 +53,7 @@ export class Outbox {
     };
   }
 
-  /** Sends what is queued. */
+  /** Ends the delay. */
   release(): void {
     if (this.#hold === null) return;
     clearTimeout(this.#hold.timer);
