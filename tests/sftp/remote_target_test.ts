@@ -263,7 +263,7 @@ Deno.test("if no other file may be made, the file is written in place, with a wa
       "Operation not supported",
     ];
     assertEquals(w.warnings, [
-      '/dir/file: "/dir/file" was written in place, since the server allows no other way: ' +
+      '/dir/file: "/dir/file" was written in place, because the server allows no other way: ' +
       texts[status - 2],
     ]);
     assertEquals(hidden(w), []);
@@ -434,7 +434,7 @@ Deno.test("a server that refuses to rename gets the content in place, and is ask
     const [first, second] = w.warnings;
     const reason = `renaming failed, ${texts[status]}`;
     const place =
-      '/dir/file: "/dir/file" was written in place, since the server allows no other way: ';
+      '/dir/file: "/dir/file" was written in place, because the server allows no other way: ';
     assertEquals(first, place + reason);
     assertEquals(second, place + (asked === 1 ? "it refuses to rename files" : reason));
     // In another folder it is tried again, and with `atomic` in any.
@@ -493,7 +493,7 @@ Deno.test("a temporary file that cannot be removed is a second warning", async (
     w.warnings.map((text) => text.slice(0, 60)),
     [
       "/dir/file: The server refused to remove a temporary file from ",
-      '/dir/file: "/dir/file" was written in place, since the serve',
+      '/dir/file: "/dir/file" was written in place, because the ser',
     ].map((text) => text.slice(0, 60)),
   );
   assert(w.log().includes("FSYNC /dir/file"));

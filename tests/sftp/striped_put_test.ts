@@ -259,7 +259,7 @@ Deno.test("a server that loses what came over further channels is noticed", asyn
   });
   const sftp = await path.client();
   const putting = path.run(sftp.put(DATA, "/file", { channels: 10 }));
-  const reason = /the server has \d+ of 6291456 bytes, which came over several channels/;
+  const reason = /the server has \d+ of 6291456 bytes sent over several channels/;
   assertMatch((await assertRejects(() => putting, SftpError)).message, reason);
   assertEquals(server.files.size, 0);
 });

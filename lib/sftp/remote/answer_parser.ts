@@ -75,7 +75,7 @@ export class AnswerParser {
     }
     // Checked here, because a message that is too short may be the last.
     if (this.#headBytes >= 4 && peek32(this.#head, 0) < msg.FRAME_HEADER - 4) {
-      throw new ProtocolError("Message length is absurd");
+      throw new ProtocolError("Impossible message length");
     }
     if (this.#headBytes === this.#headLength) this.#begin();
     return at - from;
@@ -88,7 +88,7 @@ export class AnswerParser {
     this.#length = peek32(head, 0) - (msg.FRAME_HEADER - 4);
     this.#at = 0;
     this.#reading = this.#handler.begun(head[4]!, peek32(head, 5), this.#length);
-    if (this.#length > SFTP_MAX_MESSAGE) throw new ProtocolError("Message length is absurd");
+    if (this.#length > SFTP_MAX_MESSAGE) throw new ProtocolError("Impossible message length");
     if (this.#length < 4) this.#reading = null; // without data it is handled like other answers
     if (this.#reading !== null) this.#headLength = msg.DATA_HEADER;
     else if (this.#length === 0) this.#end(head.subarray(0, 0));

@@ -4,12 +4,12 @@ import { runtime } from "../../runtime/runtime.ts";
 import { errnoOf } from "./errno.ts";
 import type { Folders, PinnedFolder, ResolvedPath } from "./served_tree.ts";
 
-/** open(2) with this flag needs no permission to read, and only locates the file (Linux). */
+/** open(2) with this flag only locates the file, and needs no permission to read it (Linux). */
 const O_PATH = 0o10000000;
 
 /**
- * Folders as descriptors. A path below `/proc/self/fd/N` starts at the folder that was opened, as with
- * `openat`: swapping a folder for a link changes what its name leads to, not the open descriptor.
+ * Represents folders as descriptors. A path below `/proc/self/fd/N` starts at the open folder, as with
+ * `openat`. Replacing a folder by a link changes its name, not the open descriptor.
  */
 export class AnchoredFolders implements Folders<number> {
   readonly #fs: PosixFiles = runtime.posix;

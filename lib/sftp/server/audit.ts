@@ -24,13 +24,13 @@ export interface SftpRequestReport {
   /** Bytes that a `read` got or a `write` wrote; 0 for other requests. */
   readonly bytes: number;
   /**
-   * What was read from and written to a file while it was open, with its `close`; null with other requests.
-   * A file that was written and has no `close` was not finished by its client: `abandoned` says so.
+   * For a `close`, the bytes read and written while the file was open; otherwise null. A file that its
+   * client left open has an `abandoned` in place of the `close`.
    */
   readonly transferred: FileTraffic | null;
-  /** The user whose session it is, where `serve()` knows. */
+  /** The user of the session, if `serve()` knows it. */
   readonly user?: string;
-  /** The status that it was answered with; 0 for success and for data. */
+  /** The status of the answer; 0 for success and for data. */
   readonly status: number;
 }
 
@@ -44,17 +44,17 @@ const BY_HANDLE: ReadonlySet<number> = new Set([
   FXP.READDIR,
 ]);
 
-/** Extensions that do. */
+/** Extensions that begin with a handle. */
 const EXTENSIONS_BY_HANDLE: readonly string[] = ["fstatvfs", "fsync", "copy-data"];
 const WITHOUT_PATH: readonly string[] = ["limits", "users-groups-by-id"];
 const WITH_TWO_PATHS: readonly string[] = ["rename", "posix-rename", "symlink", "hardlink"];
 
-/** What a request is about. */
+/** The paths of a request, and its traffic. */
 export type RequestSubject = Pick<SftpRequestReport, "path" | "target" | "transferred">;
 
 const NOTHING: RequestSubject = { path: null, target: null, transferred: null };
 
-/** What a request is about, as far as it makes sense. */
+/** The subject of a request; fields that cannot be parsed are null. */
 export function subjectOf(
   name: string,
   type: number,

@@ -9,13 +9,13 @@ export interface SftpBackendOpen {
   readonly write: boolean;
   /** Every write goes to the end of the file. */
   readonly append: boolean;
-  /** Create the file if there is none. */
+  /** Create the file if it does not exist. */
   readonly create: boolean;
-  /** With `create`: fail if there is one. */
+  /** With `create`: fail if the file exists. */
   readonly createNew: boolean;
-  /** Make the file empty. */
+  /** Truncate the file. */
   readonly truncate: boolean;
-  /** Permission bits of a new file, the umask taken off; null if the client does not say. */
+  /** Permission bits of a new file, after the umask; null if the client does not give them. */
   readonly mode: number | null;
 }
 
@@ -30,30 +30,31 @@ export interface SftpBackendOpen {
  * ```
  */
 export interface SftpBackendFile {
-  /** Whether several reads, or several writes to different places, may be under way at once. */
+  /** Whether several reads, or several writes to different places, may run in parallel. */
   readonly parallel?: boolean;
-  /** Reads into `into` from an offset; gives the number of bytes, 0 at the end. */
+  /** Reads into `into` from an offset; resolves to the number of bytes, 0 at the end. */
   read(into: Uint8Array, offset: number): Promise<number> | number;
-  /** Writes all of `data` at an offset; the bytes are gone when the promise has settled. */
+  /** Writes all of `data` at an offset; its memory is reused once the promise has settled. */
   write(data: Uint8Array, offset: number): Promise<void> | void;
-  /** What is known of the file. */
+  /** The attributes of the file. */
   stat(): Promise<SftpFileInfo>;
   /** Changes attributes. */
   setStat(changes: SftpChanges): Promise<void>;
   /**
-   * Whether another open file of the backend is this one, perhaps by another name. `copy-data` refuses to copy
-   * a range of a file onto itself. Without it, two handles of one path count as the same file.
+   * Whether another open file of the backend is the same file, possibly under another name. `copy-data`
+   * refuses to copy a range of a file onto itself. Without it, two handles of one path count as the same
+   * file.
    */
   isSame?(other: SftpBackendFile): boolean;
-  /** Puts what was written on the disk. */
+  /** Flushes written data to the disk. */
   sync?(): Promise<void>;
-  /** How full the file system is that the file is on. */
+  /** The size and free space of the file system of the file. */
   statVfs?(): Promise<SftpFileSystem>;
   /** Closes the file; called once. */
   close(): Promise<void>;
   /**
-   * Called in place of `close` when the session ends before the client has closed the file: gives up what is
-   * not complete, such as an upload.
+   * Called in place of `close` when the session ends before the client has closed the file: discards an
+   * incomplete upload, for example.
    */
   abort?(): Promise<void>;
 }
@@ -62,24 +63,24 @@ export interface SftpBackendFile {
 export interface SftpBackendEntry {
   /** The name, without its directory. */
   readonly name: string;
-  /** What is known of it, links not followed. */
+  /** Its attributes, links not followed. */
   readonly info: SftpFileInfo;
-  /** How `ls -l` would name its owner; the number unless given. */
+  /** The name of its owner for `ls -l`; the number unless given. */
   readonly owner?: string | null;
-  /** How `ls -l` would name its group; the number unless given. */
+  /** The name of its group for `ls -l`; the number unless given. */
   readonly group?: string | null;
-  /** How many names the file has; 1 unless given. */
+  /** The number of hard links; 1 unless given. */
   readonly links?: number | null;
 }
 
 /**
- * What {@linkcode serveSftp} serves: one method for each operation. What a backend leaves out is
- * answered with "operation not supported".
+ * The files that {@linkcode serveSftp} serves: one method for each operation. Methods that a backend lacks
+ * are answered with "operation not supported".
  *
- * Paths are as the client sent them: perhaps relative (to `/`), with `..`, empty; never with a NUL. Bytes that
- * are not UTF-8 are lone surrogates, U+DC80 for 0x80 to U+DCFF for 0xff: keep them apart, or refuse. To
- * refuse, throw an `SftpError` with a status and a message that the client may read, or an error of
- * `Deno.errors`, of which only the kind is told.
+ * Paths are as the client sent them: possibly relative (to `/`), with `..`, or empty, but without NUL.
+ * Bytes that are not UTF-8 are lone surrogates, U+DC80 for 0x80 to U+DCFF for 0xff: keep them apart, or
+ * refuse. To refuse, throw an `SftpError` whose status and message are sent to the client, or an error of
+ * `Deno.errors`, of which only the kind is sent.
  *
  * @example
  * ```ts
@@ -101,13 +102,13 @@ export interface SftpBackend {
   open?(path: string, options: SftpBackendOpen): Promise<SftpBackendFile>;
   /** Lists a directory; `.` and `..` may be left out. */
   readDir?(path: string): AsyncIterable<SftpBackendEntry>;
-  /** What is known of a file, following symbolic links. */
+  /** The attributes of a file, following symbolic links. */
   stat?(path: string): Promise<SftpFileInfo>;
-  /** What is known of a file or of the symbolic link itself. */
+  /** The attributes of a file or of the symbolic link itself. */
   lstat?(path: string): Promise<SftpFileInfo>;
   /** Changes attributes. */
   setStat?(path: string, changes: SftpChanges): Promise<void>;
-  /** Makes a directory, whose permission bits may be null. */
+  /** Makes a directory; `mode` is null if the client gave none. */
   mkdir?(path: string, mode: number | null): Promise<void>;
   /** Removes an empty directory. */
   rmdir?(path: string): Promise<void>;
@@ -117,20 +118,20 @@ export interface SftpBackend {
   rename?(from: string, to: string, options: { overwrite: boolean }): Promise<void>;
   /** Makes a path absolute. */
   realPath?(path: string): Promise<string>;
-  /** Reads where a symbolic link leads. */
+  /** Reads the target of a symbolic link. */
   readLink?(path: string): Promise<string>;
   /** Makes a symbolic link. */
   symlink?(target: string, path: string): Promise<void>;
-  /** Gives a file a second name. */
+  /** Makes a hard link. */
   link?(from: string, to: string): Promise<void>;
   /** Changes attributes, of a symbolic link itself if it is one. */
   lsetStat?(path: string, changes: SftpChanges): Promise<void>;
-  /** How full the file system is that a path is on. */
+  /** The size and free space of the file system of a path. */
   statVfs?(path: string): Promise<SftpFileSystem>;
-  /** The home directory of a user, of the client itself if the name is empty. */
+  /** The home directory of a user; an empty name means the client's own. */
   home?(user: string): Promise<string>;
-  /** The names of users by their numbers; empty where there is none. */
+  /** The names of users by their numbers; empty for unknown ones. */
   userNames?(ids: readonly number[]): Promise<readonly string[]>;
-  /** The names of groups by their numbers; empty where there is none. */
+  /** The names of groups by their numbers; empty for unknown ones. */
   groupNames?(ids: readonly number[]): Promise<readonly string[]>;
 }

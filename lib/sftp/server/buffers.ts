@@ -1,13 +1,13 @@
-/** Memory that a server uses again: for answers to READs, and for requests. */
+/** Reusable memory of a server, for answers to READs and for requests. */
 import { SFTP_MAX_MESSAGE } from "../../defaults.ts";
 
-/** Bytes of buffers that are kept: of the answers that run and wait at once, twice over. */
+/** Bytes of buffers to keep: twice those of the answers that run or wait at the same time. */
 const FREE_BYTES = 4 * 1024 * 1024;
 
-/** Buffers for requests that are kept. */
+/** The number of request buffers to keep. */
 const MAX_SPARE = 4;
 
-/** Memory for answers to READs; each buffer has the greatest length so far, since lengths vary. */
+/** Memory for answers to READs; each buffer has the greatest length so far, because lengths vary. */
 export class AnswerBuffers {
   #length = 0;
   #free: ArrayBuffer[] = [];
@@ -33,9 +33,9 @@ export class AnswerBuffers {
   }
 }
 
-/** Memory in which requests are gathered. A request that is still running keeps its buffer until it ends. */
+/** Memory to receive requests in. A request keeps its buffer while it runs. */
 export class RequestBuffers {
-  /** Where the next request is gathered. */
+  /** The buffer for the next request. */
   current: Uint8Array<ArrayBuffer> = new Uint8Array(SFTP_MAX_MESSAGE);
   readonly #spare: Uint8Array<ArrayBuffer>[] = [];
 
@@ -44,7 +44,7 @@ export class RequestBuffers {
     return body.buffer === this.current.buffer ? this.current.length : body.length;
   }
 
-  /** Leaves the current buffer to a request until it has ended, if its body lies in it. */
+  /** Lends the current buffer to a request until it ends, if the body is in it. */
   lend(body: Uint8Array, until: Promise<unknown>): void {
     if (body.buffer !== this.current.buffer) return;
     const lent = this.current;

@@ -25,8 +25,7 @@ export function treeOf(root: string, home: string): ServedTree {
 }
 
 /**
- * Whether paths can start at an open folder: on Linux, where everything is permitted (`-A`), with Deno
- * from 2.7.12 on.
+ * Whether paths can start at an open folder: on Linux, with all permissions (`-A`), from Deno 2.7.12 on.
  */
 function canAnchor(root: string): boolean {
   const { closeSync, constants, openSync } = runtime.posix;
@@ -35,7 +34,7 @@ function canAnchor(root: string): boolean {
     const path = runtime.descriptorPath(fd);
     return path !== null && runtime.files.lstatSync(`${path}/.`).isDirectory;
   } catch {
-    return false; // there is no /proc, or it may not be read
+    return false; // /proc is missing or may not be read
   } finally {
     closeSync(fd);
   }

@@ -1,21 +1,21 @@
 import { runtime } from "../../runtime/runtime.ts";
 import { refuse } from "../protocol/status.ts";
 
-/** The share of the process's descriptors that is left to everything else, such as connections. */
+/** The share of the process's descriptors reserved for other things, such as connections. */
 const RESERVE = 1 / 4;
 
-/** Counts descriptors of files that are served, so that some are left to accept connections with. */
+/** Counts the descriptors of served files, so that some remain for new connections. */
 export class Descriptors {
   static #own: Descriptors | null = null;
   readonly #most: number;
   #taken = 0;
 
-  /** @param limit How many the process may have, those for other purposes included */
+  /** @param limit The most descriptors of the process */
   constructor(limit: number) {
     this.#most = Math.floor(limit * (1 - RESERVE));
   }
 
-  /** Those of this process; any number if the limit cannot be read. */
+  /** The count of this process; unlimited if the limit cannot be read. */
   static ofProcess(): Descriptors {
     return this.#own ??= new Descriptors(limitOfProcess() ?? Infinity);
   }
@@ -23,7 +23,7 @@ export class Descriptors {
   /**
    * Counts descriptors until the result is disposed of.
    *
-   * @throws {SftpError} If that would leave too few
+   * @throws {SftpError} If too few would remain
    */
   take(count: number): Disposable {
     if (this.#taken + count > this.#most) refuse("Too many open files");

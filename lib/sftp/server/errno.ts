@@ -5,7 +5,7 @@ import { plainMessage } from "../../error_messages.ts";
 
 const { NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE, OP_UNSUPPORTED } = SftpStatus;
 
-/** By the name in errno.h: the status that OpenSSH chooses, and a text without paths. */
+/** By the name in errno.h: the status that OpenSSH sends, and a text without paths. */
 const ERRNO: Readonly<Record<string, readonly [status: number, message: string]>> = {
   ENOENT: [NO_SUCH_FILE, "No such file"],
   ENOTDIR: [NO_SUCH_FILE, "No such file"],
@@ -40,8 +40,8 @@ export function errnoOf(error: unknown): string | null {
 }
 
 /**
- * The status and text that a client gets for an error. The messages of system errors contain real paths, so
- * only the text of an `SftpError`, which the backend chose, is sent.
+ * The status and text to send for an error. Messages of system errors contain real paths, so only the
+ * message of an `SftpError` is sent, which the backend chose.
  */
 export function statusOf(error: unknown): { status: number; message: string } {
   if (error instanceof SftpError) return { status: error.status, message: plainMessage(error) };

@@ -178,8 +178,8 @@ async function expanded(backend: SftpBackend, path: string): Promise<string> {
 }
 
 /**
- * Copies between two open files without the client; a length of 0 means up to the end. The end is where it
- * was at the start, so that a file that grows while it is copied does not matter.
+ * Copies between two open files without the client; a length of 0 means up to the end. The end is taken at
+ * the start, so that the copy of a growing file ends.
  */
 async function copyData(
   { handles, turn, isOpen }: OperationContext,
@@ -206,7 +206,7 @@ async function copyData(
     turn.end();
     await written;
     done += count;
-    if (count < piece.length) break; // it was truncated meanwhile
+    if (count < piece.length) break; // it was truncated in the meantime
   }
   if (done < length) refuse("The file ends before that", SftpStatus.EOF);
 }

@@ -1,10 +1,10 @@
 /**
- * What frees the blocks of a file takes as long as there are many: about 50 ms for a gigabyte. For large
- * files it runs in another thread.
+ * Operations that free the blocks of a file. They take about 50 ms for a gigabyte, so they run in another
+ * thread if the file is large.
  */
 import type { PosixFiles } from "../../runtime/files.ts";
 
-/** Bytes that are freed at once, in a few milliseconds. */
+/** The most bytes freed in this thread, which takes a few milliseconds. */
 const QUICK_BYTES = 64 * 1024 * 1024;
 
 /** Changes the length of an open file. */
@@ -13,13 +13,13 @@ export async function truncate(fs: PosixFiles, fd: number, size: number): Promis
   else await settled((done) => fs.ftruncate(fd, size, done));
 }
 
-/** Removes a name; `info` is what is known of its file. */
+/** Removes a name; `info` has the attributes of its file. */
 export async function unlink(fs: PosixFiles, path: string, info: Deno.FileInfo): Promise<void> {
   if (info.size <= QUICK_BYTES) fs.unlinkSync(path);
   else await settled((done) => fs.unlink(path, done));
 }
 
-/** Renames; `replaced` is what is known of the file whose name is taken. */
+/** Renames; `replaced` has the attributes of the file that is replaced. */
 export async function rename(
   fs: PosixFiles,
   from: string,
@@ -30,7 +30,7 @@ export async function rename(
   else await settled((done) => fs.rename(from, to, done));
 }
 
-/** The result of a Node callback as a promise. */
+/** Converts a Node callback to a promise. */
 export function settled<T>(
   start: (done: (error: Error | null, value?: T) => void) => void,
 ): Promise<T> {

@@ -12,7 +12,7 @@ type Opened =
     readonly path: string;
     /** Bytes read and written while it was open. */
     readonly traffic?: { read: number; written: number };
-    /** Removes a file that is of no use if its client goes before it closes it. */
+    /** Removes the file, if it is useless because the client left before closing it. */
     readonly remove?: (() => Promise<void>) | null;
   }
   & ({ readonly file: SftpBackendFile } | { readonly listing: Listing });
@@ -28,7 +28,7 @@ export class Handles {
   }
 
   /**
-   * Opens a file or listing, if another one may be open.
+   * Opens a file or listing, unless too many are open.
    *
    * @throws {SftpError} If the limit is reached
    */
@@ -67,13 +67,13 @@ export class Handles {
     return this.#opened.get(numberOf(handle))?.path ?? null;
   }
 
-  /** What was read from and written to a file; null if the handle is none of a file. */
+  /** The bytes read from and written to a file; null if the handle is not of a file. */
   traffic(handle: Uint8Array): { read: number; written: number } | null {
     const opened = this.#opened.get(numberOf(handle));
     return opened && "file" in opened ? opened.traffic! : null;
   }
 
-  /** The files that are open, with what was read and written. */
+  /** The open files, with the bytes read and written. */
   *files(): Iterable<{ path: string; traffic: { read: number; written: number } }> {
     for (const opened of this.#opened.values()) {
       if ("file" in opened) yield { path: opened.path, traffic: opened.traffic! };
@@ -95,7 +95,7 @@ export class Handles {
     await close(opened);
   }
 
-  /** Closes or aborts everything, removes what is of no use without its client, and ignores failures. */
+  /** Closes or aborts everything, removes files that are useless without their client, and ignores failures. */
   async closeAll(): Promise<void> {
     await Promise.allSettled([...this.#opened.values()].map(async (opened) => {
       if ("file" in opened && opened.file.abort) await opened.file.abort();
@@ -113,6 +113,6 @@ async function close(opened: Opened): Promise<void> {
 }
 
 function numberOf(handle: Uint8Array): number {
-  if (handle.length !== 4) return 0; // not in use
+  if (handle.length !== 4) return 0; // never given out
   return new DataView(handle.buffer, handle.byteOffset, 4).getUint32(0);
 }

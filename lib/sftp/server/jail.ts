@@ -12,18 +12,21 @@ import {
   type ServedTree,
 } from "./served_tree.ts";
 
-/** Symbolic links that one path may lead through, as Linux has it. */
+/** The most symbolic links in one path, as on Linux. */
 const MAX_LINKS = 40;
 
-/** Steps that one path may have, those of its links included: into the deepest folder and out again, some 4 ms. */
+/**
+ * The most steps in one path, including those of its links: into the deepest folder and out again, about 4
+ * ms.
+ */
 const MAX_STEPS = 2 * SFTP_MAX_DEPTH;
 
-/** Checks after an open. A swap that is timed right passes each check with one chance in two. */
+/** Checks after an open. A well-timed swap passes each check with a probability of one half. */
 const SWAP_CHECKS = 32;
 
 /**
- * Keeps paths below a folder: `/` is the folder, `..` stops there, and symbolic links are read as
- * they would be after `chroot`, an absolute one starting at the folder again.
+ * Keeps paths below a folder, as after `chroot`: `/` is the folder, `..` stops there, and absolute symbolic
+ * links start at the folder.
  */
 export class Jail<F> implements ServedTree {
   readonly open = false;
@@ -57,7 +60,7 @@ export class Jail<F> implements ServedTree {
       if (!path.startsWith("/")) steps.push(...stepsOf(this.#home));
       let links = 0;
       for (let step, taken = 0; (step = steps.pop()) !== undefined;) {
-        // Those to come count before any of them is looked up.
+        // Count the remaining steps before looking any of them up.
         if (++taken + steps.length > MAX_STEPS) {
           refuse("Too many steps in the path", SftpStatus.BAD_MESSAGE);
         }
@@ -78,7 +81,7 @@ export class Jail<F> implements ServedTree {
           return found;
         } else {
           if (!info?.isDirectory) throw platformError("NotFound");
-          // Each takes a descriptor until the path is resolved.
+          // Each folder takes a descriptor until the path is resolved.
           if (names.length >= SFTP_MAX_DEPTH) refuse("Too many folders in folders");
           inside.push(folders.enter(inside.at(-1)!, step));
           names.push(step);
@@ -110,10 +113,10 @@ export class Jail<F> implements ServedTree {
 }
 
 /**
- * Folders as paths, for systems without anything better. Another program may put a link in place of a folder
- * during an open, swap it back before the folder is checked, and again before the file is checked. So 32
- * checks follow in random order, each of the folders or of the file: an attacker must guess all 32 choices,
- * two microseconds each.
+ * Represents folders as paths, for systems without anything better. Another program may put a link in place
+ * of a folder during an open, swap it back before the folder is checked, and again before the file is
+ * checked. Therefore 32 checks follow, each of the folders or of the file, chosen at random: an attacker
+ * must guess all 32 choices, two microseconds each.
  */
 export class PathFolders implements Folders<string> {
   readonly #root: string;
@@ -178,7 +181,7 @@ function look(path: string, name: string): Deno.FileInfo | null {
   return nullIfMissing(() => runtime.files.lstatSync(path));
 }
 
-/** No link that was put in a file's place is followed; not all systems have this. */
+/** Prevents open(2) from following a link that was put in a file's place; not available on all systems. */
 function openFlags(): number {
   const { O_NOFOLLOW = 0 } = runtime.posix.constants;
   return O_NOFOLLOW;

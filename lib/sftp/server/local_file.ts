@@ -12,11 +12,11 @@ import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 export interface LocalFileOptions {
   /** Every write goes to the end of the file. */
   readonly append: boolean;
-  /** Which permission bits clients may set. */
+  /** The permission bits that clients may set. */
   readonly mode: ModePolicy;
-  /** The functions that it is read and written with. */
+  /** The functions to read and write it with. */
   readonly fs: PosixFiles;
-  /** How reads and writes run; in parallel once the disk is slow. */
+  /** Runs reads and writes, in other threads once the disk is slow. */
   readonly io: AdaptiveIo;
   /** Disposed of when the descriptor is closed. */
   readonly held: Disposable;

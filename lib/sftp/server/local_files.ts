@@ -19,10 +19,10 @@ import { Descriptors } from "./descriptors.ts";
 import { usageOf } from "./usage.ts";
 import { checkText, type PinnedFolder, type ResolvedPath, type ServedTree } from "./served_tree.ts";
 
-/** Entries of a directory that are looked up, and held, at a time: a fraction of a millisecond. */
+/** Directory entries to look up and hold at a time; it takes a fraction of a millisecond. */
 const LIST_BATCH = 32;
 
-/** Descriptors of a listing: the folder itself, and the reading of its names. */
+/** Descriptors of a listing: one for the folder, one for reading its names. */
 const LISTING_DESCRIPTORS = 2;
 
 /** Options of {@linkcode localFiles}. */
@@ -34,9 +34,9 @@ export interface LocalFilesOptions {
   /** Refuse every change. */
   readonly readOnly?: boolean;
   /**
-   * How much the folder may hold, for a root other than `/`. What would be more is refused, and `df` tells how
-   * much is left. All backends of this process with the same root count together; what other programs change
-   * is counted when the folder is full, or was not served for a while.
+   * The most that the folder may hold, for a root other than `/`. Changes beyond it are refused, and `df`
+   * shows the space left. All backends of this process with the same root count together. Changes by other
+   * programs are counted when the folder is full, or after it was not served for a while.
    */
   readonly quota?: SftpQuota;
   /** Always use synchronous I/O: for a process that serves one client and does nothing else. */
@@ -101,7 +101,7 @@ export function localFiles(options: LocalFilesOptions): SftpBackend {
   return fixed ? readOnly(files) : files;
 }
 
-/** Serves a tree that may hold so much. */
+/** Serves a tree with a quota. */
 function quotaFiles(
   tree: ServedTree,
   { root, home, blocking, quota }: Required<Omit<LocalFilesOptions, "readOnly">>,
@@ -130,9 +130,9 @@ export function filesOf(
 }
 
 /**
- * Everything between resolving a path and using it is synchronous, so that no other client of this process
- * can act in between, unless a large file is freed; the methods are async only to turn exceptions into
- * rejections.
+ * Between resolving a path and using it everything is synchronous, so that no other client of this process
+ * can act in between; freeing a large file is the exception. The methods are async only to turn exceptions
+ * into rejections.
  */
 class LocalFiles implements SftpBackend {
   readonly #fs: PosixFiles;
@@ -176,7 +176,7 @@ class LocalFiles implements SftpBackend {
   async *readDir(path: string): AsyncGenerator<SftpBackendEntry> {
     using _held = this.#descriptors.take(LISTING_DESCRIPTORS);
     using folder = this.#pinned(path);
-    // Above the root is the root.
+    // The parent of the root is the root.
     const above = folder.isRoot ? "." : "..";
     yield* this.#entries(folder, [".", ".."], (name) => name === ".." ? above : name);
     let names: string[] = [];
@@ -188,7 +188,7 @@ class LocalFiles implements SftpBackend {
     yield* this.#entries(folder, names);
   }
 
-  /** The entries of those names that are in a folder. */
+  /** The entries of the given names in a folder, without missing ones. */
   #entries(
     folder: PinnedFolder,
     names: readonly string[],
@@ -197,13 +197,13 @@ class LocalFiles implements SftpBackend {
     if (!folder.isThere()) throw platformError("NotFound");
     const accounts = this.#names();
     return names.flatMap((name) => {
-      // Null for a file that was removed since the name was read.
+      // Null if the file was removed after its name was read.
       const info = nullIfMissing(() => runtime.files.lstatSync(`${folder.path}/${placeOf(name)}`));
       return info === null ? [] : [entryOf(name, info, accounts)];
     });
   }
 
-  /** A folder, with no other descriptor than its own: it may be listed for long. */
+  /** Opens a folder with a single descriptor, because a listing may take long. */
   #pinned(path: string): PinnedFolder & { readonly isRoot: boolean } {
     using found = this.#folder(path);
     return { ...this.#tree.pin(found), isRoot: found.virtual === "/" };
@@ -249,7 +249,7 @@ class LocalFiles implements SftpBackend {
     using target = overwrite ? this.#tree.resolve(to, "keep") : this.#vacant(to);
     if (target.virtual === "/") refuse("It is the root", SftpStatus.PERMISSION_DENIED);
     if (!overwrite && old.info.isFile && linked(old.real, target.real)) {
-      runtime.posix.unlinkSync(old.real); // of a quota it is one file, as before
+      runtime.posix.unlinkSync(old.real); // not counted: for a quota it is still one file
     } else await rename(this.#fs, old.real, target.real, target.info);
   }
 
@@ -303,7 +303,8 @@ class LocalFiles implements SftpBackend {
   #open(path: string, options: SftpBackendOpen): number {
     const { open, openFlags } = this.#tree;
     const { createNew } = options;
-    // A pipe or device may stop the process, or not end; that is for its only client to decide.
+    // A pipe or device may block the process, or be endless; only a process for a single client may open
+    // one.
     const special = open && this.#blocking;
     using found = this.#tree.resolve(path, createNew ? "keep" : "follow");
     const { real, info } = found;
@@ -312,7 +313,7 @@ class LocalFiles implements SftpBackend {
     if (info?.isDirectory) refuse("Is a directory");
     if (info !== null && !info.isFile && !special) refuse("Not a regular file");
     const { O_CREAT, O_EXCL, O_TRUNC, O_NONBLOCK = 0 } = this.#fs.constants;
-    // O_EXCL does not create through a link, and a file is truncated only after the open file is checked.
+    // O_EXCL does not create through a link. A file is truncated only after the open file is checked.
     const making = info !== null ? 0 : open && !createNew ? O_CREAT : O_CREAT | O_EXCL;
     const cutting = special && options.truncate ? O_TRUNC : 0;
     const waiting = special ? 0 : O_NONBLOCK;
@@ -353,7 +354,7 @@ class LocalFiles implements SftpBackend {
     this.#fs.closeSync(fd);
   }
 
-  /** Changes the length of a file, which is closed if that fails. */
+  /** Changes the length of a file, and closes it on failure. */
   async #truncated(fd: number, size: number): Promise<void> {
     try {
       // Devices have no length.
@@ -385,7 +386,7 @@ class LocalFiles implements SftpBackend {
     refuse("File exists");
   }
 
-  /** Anything but the root itself. */
+  /** Resolves an existing path other than the root. */
   #movable(path: string): ResolvedPath & { info: Deno.FileInfo } {
     const found = this.#existing(path, "keep");
     if (found.virtual !== "/") return found;
@@ -393,7 +394,7 @@ class LocalFiles implements SftpBackend {
     refuse("It is the root", SftpStatus.PERMISSION_DENIED);
   }
 
-  /** The accounts of the tree, read again when a file has changed. */
+  /** The accounts of the tree; read again when their files have changed. */
   #names(): Accounts {
     const files = ["/etc/passwd", "/etc/group"];
     const mtimes = files.map((file) => this.#mtime(file)).join();
@@ -409,7 +410,7 @@ class LocalFiles implements SftpBackend {
       using found = this.#tree.resolve(path, "follow");
       return found.info?.mtime?.getTime() ?? 0;
     } catch {
-      return 0; // not readable for this process
+      return 0; // this process may not read it
     }
   }
 
@@ -437,7 +438,7 @@ function accessOf({ read, write, append }: SftpBackendOpen): number {
   return (writes ? (read ? O_RDWR : O_WRONLY) : O_RDONLY) | (append ? O_APPEND : 0);
 }
 
-/** Makes a hard link, which fails if the name is taken; false where hard links are not supported. */
+/** Makes a hard link, which fails if the name exists; false if hard links are not supported. */
 function linked(from: string, to: string): boolean {
   try {
     runtime.posix.linkSync(from, to);

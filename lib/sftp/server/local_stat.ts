@@ -1,19 +1,19 @@
-/** What local files and open ones share: permission bits, look-ups and figures of the file system. */
+/** Helpers for permission bits, look-ups and the size of file systems. */
 import { isError } from "../../runtime/errors.ts";
 import type { PosixFiles } from "../../runtime/files.ts";
 import type { SftpFileSystem } from "../protocol/file_system.ts";
 import { refuse, SftpStatus } from "../protocol/status.ts";
 
-/** Which permission bits clients may set: in a jail, not those that give rights to others. */
+/** The permission bits that clients may set: in a jail, not setuid and setgid. */
 export type ModePolicy = "any" | "no setuid";
 
-/** The bytes of the longest name on common systems. */
+/** The longest name on common systems, in bytes. */
 const MAX_NAME_LENGTH = 255;
 
 /**
- * The permission bits that a client asks for.
+ * Checks the permission bits that a client asks for.
  *
- * @throws {SftpError} If it may not have them
+ * @throws {SftpError} If clients may not set them
  */
 export function allowedMode(mode: number, allowed: ModePolicy): number {
   if (allowed === "any") return mode & 0o7777;
@@ -21,7 +21,7 @@ export function allowedMode(mode: number, allowed: ModePolicy): number {
   return mode & 0o1777;
 }
 
-/** The result of a look-up; null if there is no such file. */
+/** The result of a look-up; null if the file does not exist. */
 export function nullIfMissing<T>(lookUp: () => T): T | null {
   try {
     return lookUp();
@@ -31,7 +31,7 @@ export function nullIfMissing<T>(lookUp: () => T): T | null {
   }
 }
 
-/** How full the file system is that a path is on; Node knows no flags and no longest name. */
+/** The size and free space of the file system of a path; Node does not report flags and the longest name. */
 export function fileSystemAt(fs: PosixFiles, path: string): SftpFileSystem {
   const { bsize, blocks, bfree, bavail, files, ffree, type } = fs.statfsSync(path);
   return {

@@ -1,4 +1,4 @@
-/** The operations of a server, by request. */
+/** The operations of a server, by packet type. */
 import { SFTP_MAX_CHUNK } from "../../defaults.ts";
 import { attributesOf, changesOf, type SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpBackend, SftpBackendOpen } from "./backend.ts";
@@ -11,26 +11,26 @@ import { baseName, isHiddenPart } from "../protocol/paths.ts";
 import { refuse, SftpStatus, statusText } from "../protocol/status.ts";
 import type { Turn } from "../../turns.ts";
 
-/** The state that operations work on. */
+/** The state of a session that operations use. */
 export interface OperationContext {
   readonly backend: SftpBackend;
   readonly handles: Handles;
   readonly readOnly: boolean;
-  /** Bits that new files and directories do not get. */
+  /** Permission bits to clear on new files and directories. */
   readonly umask: number;
   /** Whether SYMLINK has its paths in the draft's order. */
   readonly linkFirst: boolean;
   readonly answers: AnswerBuffers;
-  /** When a request that takes long may work. */
+  /** Limits how long a request may work without a pause. */
   readonly turn: Turn;
-  /** Whether the client is still there. */
+  /** Whether the client is still connected. */
   readonly isOpen: () => boolean;
 }
 
-/** A frame that answers a request. */
+/** A frame with the answer to a request. */
 export type Frame = Uint8Array<ArrayBuffer>;
 
-/** Runs a request; gives the frame that answers it. */
+/** Runs a request; returns the frame with its answer. */
 export type RunOperation = (
   context: OperationContext,
   id: number,
@@ -39,9 +39,9 @@ export type RunOperation = (
 
 /** One kind of request. */
 export interface Operation {
-  /** Its name, as OpenSSH's `sftp-server -Q requests` has it. */
+  /** Its name in OpenSSH's `sftp-server -Q requests`. */
   readonly name: string;
-  /** Whether it changes anything; an OPEN may or may not. */
+  /** Whether it changes anything; OPEN checks this by its flags. */
   readonly writes: boolean;
   readonly run: RunOperation;
 }
@@ -64,7 +64,7 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
     const open = has(backend.open);
     const handle = await handles.open(async () => {
       const file = await open.call(backend, path, options);
-      // Our own client gives a file its name once it is complete; what has this name is not.
+      // Our client renames a file when it is complete; a file with this name is incomplete.
       const isPart = options.createNew && isHiddenPart(baseName(path));
       return { path, file, remove: isPart ? () => has(backend.remove).call(backend, path) : null };
     });
@@ -175,10 +175,10 @@ function changes<Q>(
   return [type, { ...operation, writes: true }];
 }
 
-/** An answer up to this length is copied, so that it does not hold a much longer buffer. */
+/** Answers up to this length are copied, so that they do not keep a much longer buffer. */
 const SHORT_BYTES = 16 * 1024;
 
-/** READ: the data is read into the frame that is sent. */
+/** READ: reads the data directly into the frame. */
 function read(
   { handles, answers }: OperationContext,
   id: number,
@@ -206,7 +206,7 @@ function write(context: OperationContext, id: number, body: Uint8Array): Promise
 }
 
 /**
- * A method of a backend.
+ * Returns a method of the backend.
  *
  * @throws {SftpError} If the backend does not have it
  */
@@ -234,7 +234,7 @@ function openOptions(flags: number, mode: number | undefined, umask: number): Sf
   };
 }
 
-/** Permission bits that something new gets; null if they are up to the backend. */
+/** Permission bits for something new; null leaves them to the backend. */
 function modeOf(mode: number | undefined, usual: number, umask: number): number | null {
   if (mode === undefined && umask === 0) return null;
   return (mode ?? usual) & 0o7777 & ~umask;
@@ -244,7 +244,7 @@ function attrs(info: SftpFileInfo): msg.RowValue<typeof msg.Attrs> {
   return { attributes: attributesOf(info) };
 }
 
-/** A NAME with one path in it. */
+/** A NAME message with one path. */
 export function single(name: string): msg.RowValue<typeof msg.Name> {
   return { entries: [{ name, longname: name, attributes: {} }] };
 }
@@ -252,7 +252,7 @@ export function single(name: string): msg.RowValue<typeof msg.Name> {
 /** Bytes of entries in one answer: enough to make round trips rare, and far below the limit of a message. */
 const LIST_BYTES = 64 * 1024;
 
-/** Entries of a listing that are one piece of work. */
+/** Entries of a listing between two pauses. */
 const LIST_PIECE = 32;
 
 async function list(listing: Listing, turn: Turn): Promise<msg.NameEntry[]> {
@@ -268,7 +268,7 @@ async function list(listing: Listing, turn: Turn): Promise<msg.NameEntry[]> {
     const { name, info } = value;
     const entry = { name, longname: longname(name, info, value), attributes: attributesOf(info) };
     entries.push(entry);
-    bytes += 48 + 3 * (name.length + entry.longname.length); // UTF-8 has three bytes a unit at most
+    bytes += 48 + 3 * (name.length + entry.longname.length); // UTF-8 takes at most three bytes per UTF-16 unit
   }
   if (entries.length === 0) refuse(statusText(SftpStatus.EOF), SftpStatus.EOF);
   return entries;

@@ -1,14 +1,17 @@
-/** Names of users and groups, as passwd(5) and group(5) have them. */
+/** Names of users and groups, from passwd(5) and group(5). */
 export interface Accounts {
-  /** The name of a user by number; null if there is none. */
+  /** The name of a user by number; null if unknown. */
   user(id: number): string | null;
-  /** The name of a group by number; null if there is none. */
+  /** The name of a group by number; null if unknown. */
   group(id: number): string | null;
-  /** The home directory of a user; null if there is no such user. */
+  /** The home directory of a user; null if unknown. */
   home(user: string): string | null;
 }
 
-/** What is read of an account file. A client may own it and change it often, and parsing it takes time. */
+/**
+ * The most bytes read of an account file, because a client may own it and change it often, and parsing
+ * takes time.
+ */
 export const MAX_ACCOUNTS_BYTES = 256 * 1024;
 
 /** Parses both files; either may be missing, and malformed lines are ignored. */

@@ -2,9 +2,9 @@
 const MAX_RUNNING = 16;
 
 /**
- * Runs requests with the same effect as in the client's order. Consecutive reads, or consecutive writes to
- * different places, run in parallel; any other request waits for those before it and holds up those after
- * it. Answers leave in the order of the requests.
+ * Runs requests with the same effect as one after the other. Consecutive reads, or consecutive writes to
+ * different places, run in parallel; any other request waits for the earlier ones and delays the later
+ * ones. Answers are sent in the order of the requests.
  */
 export class Pipeline<A> {
   readonly #limit: () => number;
@@ -23,7 +23,10 @@ export class Pipeline<A> {
     this.#send = send;
   }
 
-  /** Runs a request after all before it; null if it is answered, or resolves then. `run` must not fail. */
+  /**
+   * Runs a request after all earlier ones; null if it is answered already, otherwise resolves when it is.
+   * `run` must not fail.
+   */
   alone(run: () => Promise<A> | A): Promise<void> | null {
     if (this.#running.length > 0) return this.idle().then(() => this.alone(run) ?? undefined);
     const answer = run();
@@ -33,10 +36,10 @@ export class Pipeline<A> {
   }
 
   /**
-   * Runs a request in parallel with others of its kind; null if it is answered, or resolves when the next may
-   * start. `run` must not fail.
+   * Runs a request in parallel with others of its kind; null if it is answered already, otherwise resolves
+   * when the next may start. `run` must not fail.
    *
-   * @param bytes Of memory that it holds while it runs
+   * @param bytes The memory that it uses while it runs
    */
   beside(kind: number, bytes: number, run: () => Promise<A> | A): Promise<void> | null {
     if (this.#kind !== kind && this.#running.length > 0) {
@@ -53,7 +56,7 @@ export class Pipeline<A> {
     return this.#room();
   }
 
-  /** Resolves when so few requests are running that the next may start. */
+  /** Resolves when few enough requests are running to start the next. */
   async #room(): Promise<void> {
     while (this.#running.length >= MAX_RUNNING || this.#bytes > this.#limit()) {
       await this.#running[0];

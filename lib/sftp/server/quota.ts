@@ -5,30 +5,29 @@ import { nullIfMissing } from "./local_stat.ts";
 import { refuse } from "../protocol/status.ts";
 import { type Amount, type Inode, inodeOf, type Usage } from "./usage.ts";
 
-/** The block in which a quota is told: the unit of `df` in OpenSSH's sftp. */
+/** The block size of the reported file system: the unit of `df` in OpenSSH's sftp. */
 const BLOCK_BYTES = 1024;
 
-/** How much a folder may hold. */
+/** The most that a folder may hold. */
 export interface SftpQuota {
-  /** Bytes of regular files, by their lengths; any number unless given. */
+  /** Bytes of regular files, by their lengths; unlimited unless given. */
   readonly bytes?: number;
-  /** Names of files, folders and links; any number unless given. */
+  /** Number of files, folders and links; unlimited unless given. */
   readonly files?: number;
   /**
-   * Counts what the folder holds, for instance from a database; every file is looked up unless given. Called
-   * before the first change, and again when the folder was full a minute later.
+   * Counts the content of the folder, for instance from a database; unless given, every file is looked up.
+   * Called before the first change, and again when the folder is full, at most once a minute.
    */
   readonly count?: () => Promise<{ bytes: number; files: number }>;
 }
 
-/** @throws {TypeError} If it cannot be meant */
+/** @throws {TypeError} If a limit is invalid */
 export function checkQuota(quota: SftpQuota): void {
   checkOptions("localFiles() with quota", quota, { bytes: count, files: count, count: callback });
 }
 
 /**
- * The functions of `fs` for a folder that may hold so much. What would be too much is refused and not done; the
- * rest is counted as it happens.
+ * The functions of `fs` for a folder with a quota. They refuse changes beyond it, and count all others.
  */
 export function limited(fs: PosixFiles, usage: Usage, quota: SftpQuota): PosixFiles {
   const { bytes: maxBytes = Infinity, files: maxFiles = Infinity } = quota;
@@ -45,19 +44,19 @@ export function limited(fs: PosixFiles, usage: Usage, quota: SftpQuota): PosixFi
   };
   const look = (path: string): Inode | null =>
     nullIfMissing(() => fs.lstatSync(path, { bigint: true }));
-  /** Makes something with a name. */
+  /** Wraps a function that makes a name. */
   const making = <A extends unknown[]>(make: (...args: A) => unknown) => (...args: A): void => {
     mayName();
     make(...args);
     usage.files++;
   };
-  /** Removes a name. */
+  /** Wraps a function that removes a name. */
   const removing = (remove: (path: string) => void) => (path: string): void => {
     const file = look(path);
     remove(path);
     if (file) usage.removed(file);
   };
-  /** Removes in another thread what has been looked up. */
+  /** Removes a file in another thread, after its look-up. */
   const later = (
     file: Inode | null,
     done: (error: Error | null) => void,
@@ -70,12 +69,12 @@ export function limited(fs: PosixFiles, usage: Usage, quota: SftpQuota): PosixFi
       done(error);
     });
   };
-  /** What loses its name by a renaming; nothing if it is another name of the same file, as of rename(2). */
+  /** The file that a rename replaces; null if both names are of the same file, see rename(2). */
   const replacedBy = (from: string, to: string): Inode | null => {
     const [file, replaced] = [look(from), look(to)];
     return file && replaced && inodeOf(file) !== inodeOf(replaced) ? replaced : null;
   };
-  /** Where a write to a file ends. */
+  /** The size of a file after a write. */
   const endOf = (fd: number, length: number, position: number | null): number =>
     Math.max(usage.sizeOf(fd), (position ?? usage.sizeOf(fd)) + length);
   const grow = (fd: number, end: number): void => mayGrow(end - usage.sizeOf(fd));
@@ -156,7 +155,7 @@ export function limited(fs: PosixFiles, usage: Usage, quota: SftpQuota): PosixFi
   return Object.assign(Object.create(fs), functions) as PosixFiles;
 }
 
-/** What statfs(2) tells. */
+/** The result of statfs(2). */
 interface Figures {
   readonly type: number;
   readonly bsize: number;
@@ -167,7 +166,7 @@ interface Figures {
   readonly ffree: number;
 }
 
-/** How full the folder is: as its quota has it, or the disk if that has less left. */
+/** Size and free space of the folder: by the quota, or by the disk if it has less space left. */
 function figuresOf(used: Amount, most: Amount, ask: () => Figures): Figures {
   let disk: Figures | null = null;
   try {
@@ -177,7 +176,7 @@ function figuresOf(used: Amount, most: Amount, ask: () => Figures): Figures {
   }
   const left = Math.min(most.bytes - used.bytes, disk ? disk.bavail * disk.bsize : Infinity);
   const free = Math.floor(Math.max(left, 0) / BLOCK_BYTES);
-  // A file system without a fixed number of files says 0.
+  // A file system without a fixed number of files reports 0.
   const leftFiles = Math.max(Math.min(most.files - used.files, disk?.ffree || Infinity), 0);
   const isLimited = leftFiles !== Infinity;
   return {
@@ -191,17 +190,17 @@ function figuresOf(used: Amount, most: Amount, ask: () => Figures): Figures {
   };
 }
 
-/** What is used; all that may be if it could not be counted. */
+/** The used amount; the whole quota if it could not be counted. */
 function counted(used: number, most: number): number {
   if (used < Infinity) return used;
   return most < Infinity ? most : 0;
 }
 
-/** A backend whose changes wait until it is known what the folder holds, and for a change in another thread. */
+/** A backend whose changes wait until the folder is counted, and for a change that runs in another thread. */
 export function afterCount(files: Required<SftpBackend>, usage: Usage): Required<SftpBackend> {
   const after =
     <A extends unknown[], R>(run: (...args: A) => Promise<R>) => async (...args: A): Promise<R> => {
-      // There is no await between the last look and the operation, so nothing begins in between.
+      // No await between the last check and the operation, so that nothing begins in between.
       for (let pending; (pending = usage.pending()) !== null;) await pending;
       return await run(...args);
     };

@@ -1,7 +1,7 @@
 import { platformError } from "../../runtime/errors.ts";
 import type { SftpBackend } from "./backend.ts";
 
-/** A backend that reads as another one does, and refuses every change. */
+/** A backend that reads from another one and refuses every change. */
 export function readOnly(files: Required<SftpBackend>): SftpBackend {
   const denied = (): Promise<never> => Promise.reject(platformError("PermissionDenied"));
   return {

@@ -25,20 +25,20 @@ import { lost, refuse, SftpStatus, statusText } from "../protocol/status.ts";
 import { ConnectionShare } from "./share.ts";
 import type { Turn } from "../../turns.ts";
 
-/** How to serve. */
+/** Options of {@linkcode serveSftp}. */
 export interface ServeSftpOptions {
   /** Refuse every change, whatever the backend would allow. */
   readonly readOnly?: boolean;
-  /** Permission bits that new files and directories do not get, beside the process's own umask. */
+  /** Permission bits to clear on new files and directories, in addition to the process's umask. */
   readonly umask?: number;
   /**
-   * Whether the client has SYMLINK's paths in the draft's order instead of OpenSSH's. `serve` tells by
-   * the client's identification line, unless this is given.
+   * Whether the client has SYMLINK's paths in the draft's order instead of OpenSSH's. Unless given, `serve`
+   * decides by the client's identification line.
    */
   readonly linkFirst?: boolean;
   /**
-   * Whether clients may make a request, by its name as of `sftp-server -Q requests`; all unless given.
-   * Only `true` permits.
+   * Whether clients may make a request, by its name in `sftp-server -Q requests`; unless given, all. Only
+   * `true` permits it.
    */
   readonly permits?: (request: string) => boolean;
   /** Called for each request when it is answered. */
@@ -47,11 +47,11 @@ export interface ServeSftpOptions {
 
 /** A backend, and how to serve it. */
 export interface SftpService extends ServeSftpOptions {
-  /** What is served, such as `localFiles`. */
+  /** The backend to serve, such as `localFiles`. */
   readonly backend: SftpBackend;
 }
 
-/** A service as it is; a backend alone becomes a service with default options. */
+/** Makes a service of a backend, with default options; returns a service unchanged. */
 export function serviceOf(served: SftpBackend | SftpService): SftpService {
   return isService(served) ? served : { backend: served };
 }
@@ -61,19 +61,18 @@ function isService(served: SftpBackend | SftpService): served is SftpService {
 }
 
 /**
- * Serves one SFTP session: takes requests in order, answers them in order, and never holds more
- * than a few megabytes for a client. Consecutive reads, or consecutive writes, run in parallel.
+ * Serves one SFTP session: answers requests in order, and uses at most a few megabytes for a client.
+ * Consecutive reads, or consecutive writes, run in parallel.
  *
- * A client has up to 256 open files and listings in a session, and 512 in all sessions of a connection to
- * `serve`. A path has up to 4096 bytes. Each connection that has asked for much works for 8 ms before it is the
- * turn of the next one, however many sessions it has; a backend that computes for long without a wait still
- * holds up all of them. A copy on the server takes a file as long as it is at the start, and ends with the
- * channel.
+ * A client may have 256 open files and listings in a session, and 512 in all sessions of a connection to
+ * `serve`. A path may have 4096 bytes. Busy connections take turns of 8 ms, however many sessions each has;
+ * a backend that computes for long without an await still delays all of them. A copy on the server copies
+ * as many bytes as the file has at the start, and ends with the channel.
  *
- * @param channel Where the client is; at the end of a session that went well only its sending
- * side is closed, since an SSH session still has its exit status to send
+ * @param channel The channel to the client. After a successful session only its sending side is closed,
+ *   because an SSH session still sends its exit status
  * @param backend What is served, such as `localFiles`
- * @param options Limits on top of the backend's own
+ * @param options Limits in addition to the backend's
  * @returns When the client has sent its EOF and all its handles are closed
  * @throws {SftpError} If the client breaks the protocol or goes away in the middle of a message
  *
@@ -123,13 +122,13 @@ export async function serveSession(
   try {
     await session.run();
   } catch (cause) {
-    channel.close().catch(() => {}); // not awaited: the client need not answer
+    channel.close().catch(() => {}); // not awaited: the client may not answer
     throw lost(cause);
   }
   await channel.closeWrite().catch(() => channel.close()).catch(() => {}); // the client may be gone
 }
 
-/** A request as it came. */
+/** A request as received. */
 interface Request {
   readonly type: number;
   readonly id: number;
@@ -147,7 +146,7 @@ class ServerSession {
   readonly #context: OperationContext;
   readonly #options: ServeSftpOptions;
   readonly #requests: RequestBuffers = new RequestBuffers();
-  /** The end of the running writes, by file. */
+  /** Where the running writes end, by file. */
   readonly #ends: Map<SftpBackendFile, number> = new Map();
   #failure: unknown = null;
 
@@ -176,7 +175,7 @@ class ServerSession {
     this.#source = new ByteSource(channel.blocks ? after(() => this.#quiet(), channel) : channel);
     this.#outbox = new Outbox(channel, (cause) => {
       this.#failure = cause;
-      channel.close().catch(() => {}); // so that a read that waits for more requests ends
+      channel.close().catch(() => {}); // ends a read that waits for requests
     });
     this.#pipeline = new Pipeline(() => share.sessionBytes, (frame) => {
       const release = share.answers.lent(frame.buffer)
@@ -200,21 +199,21 @@ class ServerSession {
         const answered = this.#take(this.#whole() ?? await this.#request());
         if (answered) await answered;
         if (this.#outbox.isLong) await this.#outbox.below(this.#share.sessionBytes);
-        // Requests that came together are answered together.
+        // Requests that arrived together are answered together.
         else if (this.#source.arrived > 0) this.#outbox.hold();
         else this.#outbox.release();
       }
       await this.#quiet();
     } finally {
       this.#outbox.release();
-      await this.#pipeline.idle(); // no file is closed while it is being read
+      await this.#pipeline.idle(); // close no file while it is read
       this.#reportAbandoned();
       await this.#handles.closeAll();
     }
     if (this.#failure !== null) throw this.#failure;
   }
 
-  /** Whether answers can reach the client; what it has asked for is not done otherwise. */
+  /** Whether answers can reach the client; otherwise its remaining requests are not run. */
   get #isOpen(): boolean {
     return this.#failure === null && this.#channel.isOpen !== false;
   }
@@ -225,7 +224,10 @@ class ServerSession {
     await this.#outbox.below(0);
   }
 
-  /** INIT and VERSION (filexfer-02 §4). As OpenSSH, we speak our version whatever the client's is. */
+  /**
+   * INIT and VERSION (filexfer-02 §4). Like OpenSSH, answers with version 3 whatever the client's version
+   * is.
+   */
   async #greet(): Promise<void> {
     const { type } = await this.#request();
     if (type !== FXP.INIT) throw new ProtocolError("The client does not begin with INIT");
@@ -235,7 +237,7 @@ class ServerSession {
     this.#outbox.push([msg.encodeVersion(FXP.VERSION, SFTP_VERSION, extensions)]);
   }
 
-  /** Schedules a request; null if it is answered, otherwise resolves when the next one may come. */
+  /** Schedules a request; null if it is answered, otherwise resolves when the next one may start. */
   #take({ type, id, body }: Request): Promise<void> | null {
     const held = this.#heldBeside(type, body);
     if (held === null) {
@@ -254,8 +256,8 @@ class ServerSession {
   }
 
   /**
-   * Bytes of memory that a request holds which may run in parallel with others of its kind: reads, or writes
-   * that do not overlap. Null for others.
+   * The memory of a request that may run in parallel with others of its kind (reads, or writes that do not
+   * overlap), in bytes; null for other requests.
    */
   #heldBeside(type: number, body: Uint8Array): number | null {
     if (type !== FXP.READ && type !== FXP.WRITE) return null;
@@ -269,7 +271,7 @@ class ServerSession {
     return this.#requests.heldBy(body);
   }
 
-  /** Runs a request; an error becomes an answer, too. */
+  /** Runs a request; errors become answers. */
   #answer(type: number, id: number, body: Uint8Array): Promise<Frame> | Frame {
     let name = "unknown";
     let subject: RequestSubject | null = null;
@@ -290,7 +292,7 @@ class ServerSession {
     }
   }
 
-  /** Refuses operations that this client may not run. */
+  /** Refuses operations that this client may not use. */
   #check({ name, writes }: Operation): void {
     const { PERMISSION_DENIED } = SftpStatus;
     if (!this.#permits(name)) refuse(statusText(PERMISSION_DENIED), PERMISSION_DENIED);
@@ -337,7 +339,7 @@ class ServerSession {
     return frame;
   }
 
-  /** Tells of the files that the client has left open. */
+  /** Reports the files that the client has left open. */
   #reportAbandoned(): void {
     const { onRequest } = this.#options;
     if (onRequest === undefined) return;
@@ -347,7 +349,7 @@ class ServerSession {
     }
   }
 
-  /** The next header. A length without room for it is refused before the rest comes. */
+  /** The next header. An impossible length is refused before the rest is read. */
   async #header(): Promise<Uint8Array> {
     const header = new Uint8Array(msg.FRAME_HEADER);
     header.set(await this.#source.take(4));
@@ -378,12 +380,12 @@ class ServerSession {
  * The length of a request after its header.
  *
  * @param frame The length that it begins with
- * @throws {ProtocolError} If no message has this length
+ * @throws {ProtocolError} If messages cannot have this length
  */
 function lengthOf(frame: number): number {
   const length = frame - (msg.FRAME_HEADER - 4);
   if (length >= 0 && length <= SFTP_MAX_MESSAGE) return length;
-  throw new ProtocolError("Message length is absurd");
+  throw new ProtocolError("Impossible message length");
 }
 
 /** A channel whose `readChunk` first waits for `over`. */

@@ -4,17 +4,17 @@ import { Turn } from "../../turns.ts";
 import { AnswerBuffers } from "./buffers.ts";
 
 /**
- * Bytes that a session alone on its connection may have of answers that wait for the client, and again of
- * requests that run: then no more requests are taken.
+ * The most bytes of waiting answers, and again of running requests, for the only session of a connection.
+ * Above it no more requests are read.
  */
 const SESSION_BYTES = 2 * 1024 * 1024;
 
-/** The same of all sessions together. */
+/** The same for all sessions of a connection together. */
 const CONNECTION_BYTES = 4 * 1024 * 1024;
 
-/** What all SFTP sessions of one connection have together, so that more sessions are no more of it. */
+/** Limits shared by all SFTP sessions of one connection, so that opening more sessions gains nothing. */
 export class ConnectionShare {
-  /** When they may work. */
+  /** Their turn to work. */
   readonly turn: Turn;
   /** Memory for answers. */
   readonly answers: AnswerBuffers = new AnswerBuffers();
@@ -31,13 +31,13 @@ export class ConnectionShare {
     return { [Symbol.dispose]: () => void this.#sessions-- };
   }
 
-  /** Bytes of waiting answers, and of running requests, that each session may have. */
+  /** The most bytes of waiting answers, and of running requests, for each session. */
   get sessionBytes(): number {
     return Math.min(SESSION_BYTES, CONNECTION_BYTES / this.#sessions);
   }
 
   /**
-   * Counts a handle that is to be opened.
+   * Counts a handle before it is opened.
    *
    * @throws {SftpError} If the connection has too many
    */
@@ -46,7 +46,7 @@ export class ConnectionShare {
     this.#handles++;
   }
 
-  /** A handle that was counted is not open, or no longer. */
+  /** Uncounts a handle that was closed or could not be opened. */
   returnHandle(): void {
     this.#handles--;
   }

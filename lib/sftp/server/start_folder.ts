@@ -25,7 +25,7 @@ const WITHOUT_PATH = ["home", "userNames", "groupNames"] as const satisfies read
 
 type Method = (...args: unknown[]) => unknown;
 
-/** A backend in which relative paths begin in a folder, which may be relative to the backend's own place. */
+/** A backend whose relative paths start in the given folder; a relative folder starts at the backend's home. */
 export function startingIn(backend: SftpBackend, folder: string): SftpBackend {
   const at = (path: unknown) => `${path}`.startsWith("/") ? path : `${folder}/${path}`;
   const methods: Record<string, Method> = {};

@@ -19,7 +19,7 @@ export class UnrestrictedTree implements ServedTree {
     let info = lookAt(real);
     if (info?.isSymlink && last === "follow") {
       const target = realPathOrNull(real);
-      // Through a dangling link a file may be created, where the link leads.
+      // A file may be created through a dangling link.
       info = target === null ? null : lookAt(target);
       real = target ?? real;
     }

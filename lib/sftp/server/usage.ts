@@ -2,21 +2,21 @@ import type { PosixFiles } from "../../runtime/files.ts";
 import { Turn } from "../../turns.ts";
 import type { SftpBackendEntry } from "./backend.ts";
 
-/** A folder that held more than it may is counted anew after this many milliseconds: others may change it. */
+/** After this many milliseconds a full folder is counted again, because other programs may have changed it. */
 const RECOUNT_MS = 60_000;
 
-/** Entries that are counted as one piece of work. */
+/** Entries to count between two pauses. */
 const COUNT_PIECE = 32;
 
-/** What a folder holds, or what has been added to it. */
+/** The content of a folder, or an increase of it. */
 export interface Amount {
-  /** The sizes of regular files, those with several names once. */
+  /** The total size of regular files; those with several names count once. */
   readonly bytes: number;
-  /** Names: files, folders and links. */
+  /** The number of files, folders and links. */
   readonly files: number;
 }
 
-/** What is asked of a file before it is changed: `node:fs` with big numbers. */
+/** Attributes of a file before a change, from `node:fs` with bigints. */
 export interface Inode {
   readonly dev: bigint;
   readonly ino: bigint;
@@ -25,17 +25,17 @@ export interface Inode {
   isFile(): boolean;
 }
 
-/** A file that is open, perhaps several times. */
+/** A file that is open, possibly several times. */
 interface OpenFile {
   readonly inode: string;
-  /** The size that is counted for it. */
+  /** The size counted for it. */
   size: number;
   handles: number;
   /** Writes and truncations that run in other threads. */
   writing: number;
-  /** Whether the size must be looked up when they are over. */
+  /** Whether the size must be looked up when they end. */
   unsure: boolean;
-  /** Whether it has no name any more; its bytes are there until it is closed. */
+  /** Whether it was removed; its bytes stay until it is closed. */
   removed: boolean;
 }
 
@@ -43,15 +43,15 @@ interface OpenFile {
 export interface UsageSource {
   /** Lists a folder. */
   list(path: string): AsyncIterable<SftpBackendEntry>;
-  /** Counts the whole folder in place of listing it. */
+  /** Counts the whole folder, instead of listing it. */
   readonly count?: (() => Promise<Amount>) | undefined;
-  /** Milliseconds. */
+  /** A clock, in milliseconds. */
   now(): number;
 }
 
 /**
- * What a folder holds: counted once, and kept up to date with every change that is made through this
- * process. Until it is counted, and if it cannot be, it holds more than anything.
+ * The content of a folder: counted once, then updated with every change through this process. It is
+ * infinite until it is counted, and if it cannot be counted.
  */
 export class Usage implements Amount {
   bytes = Infinity;
@@ -59,7 +59,7 @@ export class Usage implements Amount {
   readonly #source: UsageSource;
   readonly #byDescriptor = new Map<number, OpenFile>();
   readonly #byInode = new Map<string, OpenFile>();
-  /** The count, or the change of names, that is under way. */
+  /** The running count or change of names. */
   #pending: Promise<void> | null = null;
   #countedAt = -Infinity;
   #stale = true;
@@ -68,7 +68,7 @@ export class Usage implements Amount {
     this.#source = source;
   }
 
-  /** Null if it is counted and no name is being changed; otherwise resolves when it may be so. */
+  /** Null if the count is up to date; otherwise resolves when it may be. */
   pending(): Promise<void> | null {
     if (this.#pending === null && this.#stale && this.#byInode.size === 0) {
       this.#stale = false;
@@ -77,7 +77,7 @@ export class Usage implements Amount {
     return this.#pending;
   }
 
-  /** A name is changed in another thread, until the result is called. */
+  /** Begins a change of names in another thread; the result ends it. */
   changes(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#pending = promise;
@@ -87,12 +87,15 @@ export class Usage implements Amount {
     };
   }
 
-  /** Something was refused for lack of space; it may be there if others have changed the folder. */
+  /**
+   * Records a refusal for lack of space: the folder may be counted again, since other programs may have
+   * made room.
+   */
   refused(): void {
     if (this.#source.now() - this.#countedAt > RECOUNT_MS) this.#stale = true;
   }
 
-  /** A file has been opened. */
+  /** Records that a file was opened. */
   opened(fd: number, file: Inode): void {
     const inode = inodeOf(file);
     let open = this.#byInode.get(inode);
@@ -105,12 +108,12 @@ export class Usage implements Amount {
     this.#byDescriptor.set(fd, open);
   }
 
-  /** The size of an open file, as far as it is counted. */
+  /** The counted size of an open file. */
   sizeOf(fd: number): number {
     return this.#byDescriptor.get(fd)?.size ?? 0;
   }
 
-  /** An open file has another size. */
+  /** Records the new size of an open file. */
   resize(fd: number, size: number): void {
     const open = this.#byDescriptor.get(fd);
     if (open === undefined) return;
@@ -118,13 +121,13 @@ export class Usage implements Amount {
     open.size = size;
   }
 
-  /** A write or truncation of an open file begins in another thread. */
+  /** Records the start of a write or truncation of an open file in another thread. */
   writes(fd: number): void {
     const open = this.#byDescriptor.get(fd);
     if (open) open.writing++;
   }
 
-  /** It is over; `fs` tells the size unless it has written all. */
+  /** Records its end; unless it has written everything, looks up the size with `fs`. */
   written(fd: number, all: boolean, fs: PosixFiles): void {
     const open = this.#byDescriptor.get(fd);
     if (open === undefined) return;
@@ -136,7 +139,7 @@ export class Usage implements Amount {
     }
   }
 
-  /** A descriptor is about to be closed, of a file with this size. */
+  /** Records that a descriptor of a file with this size is about to be closed. */
   closes(fd: number, size: number): void {
     const open = this.#byDescriptor.get(fd);
     if (open === undefined) return;
@@ -147,7 +150,7 @@ export class Usage implements Amount {
     this.#byDescriptor.delete(fd);
   }
 
-  /** A name has been removed, of what was this before. */
+  /** Records that a name was removed; `file` has the attributes before. */
   removed(file: Inode): void {
     this.files--;
     if (!file.isFile() || file.nlink > 1n) return;
@@ -162,7 +165,7 @@ export class Usage implements Amount {
       this.bytes = bytes;
       this.files = files;
     } catch {
-      this.bytes = this.files = Infinity; // such as with a folder that its owner may not read
+      this.bytes = this.files = Infinity; // for example, a folder cannot be read
     }
     this.#countedAt = this.#source.now();
     this.#pending = null;
@@ -170,7 +173,7 @@ export class Usage implements Amount {
 
   async #walk(): Promise<Amount> {
     let [bytes, files] = [0, 0];
-    const turn = new Turn(); // as for a connection that asks for the same
+    const turn = new Turn(); // with pauses, like the requests of a connection
     const linked = new Set<string>();
     const folders = [""];
     for (let folder; (folder = folders.pop()) !== undefined;) {
@@ -196,7 +199,7 @@ export class Usage implements Amount {
   }
 }
 
-/** Whether two names are of one file. */
+/** Identifies a file, whatever its name. */
 export function inodeOf({ dev, ino }: Pick<Inode, "dev" | "ino">): string {
   return `${dev}:${ino}`;
 }
@@ -206,7 +209,7 @@ const forgotten = new FinalizationRegistry<string>((root) => {
   if (!usages.get(root)?.deref()) usages.delete(root);
 });
 
-/** What the folder of that real path holds; one object for all that serve it at a time. */
+/** The usage of the folder with this real path; all backends that serve it share one object. */
 export function usageOf(root: string, source: UsageSource): Usage {
   const known = usages.get(root)?.deref();
   if (known) return known;

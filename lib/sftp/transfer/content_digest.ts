@@ -1,4 +1,4 @@
-/** SHA-256 of files' contents in pieces, since `crypto.subtle` takes whole messages only. */
+/** Hashes files in pieces, because `crypto.subtle` takes only whole messages. */
 import type { StreamingHash } from "../../runtime/parts.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { ReadAhead } from "../remote/read_ahead.ts";
@@ -8,7 +8,7 @@ import type { StoreSettings, TransferSource } from "./file_store.ts";
 /** Bytes of one read. */
 const BLOCK_BYTES = 256 * 1024;
 
-/** The digest of a server's file: from the user's function, or the server's own, or by reading the file. */
+/** The digest of a server's file: by the user's function, by the server, or by reading the file. */
 export async function digestOf(
   remote: RemoteFileSystem,
   path: string,

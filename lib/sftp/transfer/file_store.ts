@@ -3,7 +3,7 @@ import type { SftpOptions } from "../protocol/options.ts";
 import type { ListedEntry } from "../remote/remote_file_system.ts";
 import type { SftpTransferOptions } from "./transfer_options.ts";
 
-/** Where one file's bytes come from. */
+/** The source of one file's bytes. */
 export interface TransferSource {
   /** Bytes to expect; null if unknown. */
   readonly size: number | null;
@@ -21,7 +21,7 @@ export interface TransferSource {
   readAt?(into: Uint8Array, offset: number): Promise<number>;
   /** The SHA-256 of the first bytes on the server; missing for a local file. */
   digest?(length: number): Promise<string>;
-  /** Closes it, also before its end. */
+  /** Closes it, at its end or before. */
   close(): void;
 }
 
@@ -31,61 +31,61 @@ export type SameBeginning = (
   length: number,
 ) => Promise<boolean>;
 
-/** Where one file's bytes go. */
+/** The target of one file's bytes. */
 export interface TransferTarget {
-  /** Bytes of an earlier try; 0 if there was none. */
+  /** Bytes written by an earlier attempt; 0 if there was none. */
   readonly held: number;
   /** The preferred bytes of a block. */
   readonly unit?: number;
   /**
-   * Uses the file of the final name as a part, if it is shorter than `size` and `same` says that it is the
-   * beginning of the source.
+   * Uses the file with the final name as the start of the new one, if it is shorter than `size` and `same`
+   * confirms that the source begins with it.
    */
   adopt?(size: number, same: SameBeginning): Promise<void>;
-  /** Moves to an offset, before `write`; the bytes after it are lost. */
+  /** Moves to an offset, before `write`; the bytes after it are dropped. */
   start?(offset: number): Promise<void>;
   /** Writes the next block; `release` is called when its memory is free again. */
   write(block: Uint8Array, release: () => void): Promise<void>;
   /** Leaves a hole of this many bytes; missing for a stream. */
   skip?(bytes: number): Promise<void>;
-  /** Whether `commit` waits for what was written, together with its own requests, so that nothing else need. */
+  /** Whether `commit` also waits for the writes, so that `flush` is not needed before it. */
   readonly flushesLast?: boolean;
-  /** Resolves when all that was written has arrived. */
+  /** Resolves when all writes are done. */
   flush(): Promise<void>;
-  /** Fills `into` from an offset, as a source does. */
+  /** Fills `into` from an offset, like a source. */
   readAt?(into: Uint8Array, offset: number): Promise<number>;
   /** The SHA-256 of the first bytes on the server. */
   digest?(length: number): Promise<string>;
   /** Gives the complete file its attributes and its name. */
   commit(info: SftpFileInfo | null): Promise<void>;
-  /** The error, with a reason if a server gave none; missing for a local file. */
+  /** Adds a reason to an error for which the server gave none; missing for a local file. */
   explain?(error: unknown): Promise<unknown>;
-  /** Gives up, and removes what was written. */
+  /** Abandons the file, and removes it unless a later attempt may resume it. */
   discard(cause: unknown): Promise<void>;
 }
 
-/** The file that a target is made for. */
+/** The file to make a target for. */
 export interface TargetRequest {
   readonly path: string;
   /** The attributes of the source. */
   readonly info: SftpFileInfo | null;
-  /** Bytes to expect; null if unknown, as unless given. */
+  /** Bytes to expect; null or missing if unknown. */
   readonly size?: number | null;
-  /** The name of the source, by which an earlier try is found. */
+  /** The name of the source, to find an earlier attempt by. */
   readonly name: string;
-  /** Whether it is inside a folder of the transfer. */
+  /** Whether it is in a folder that is transferred. */
   readonly inside: boolean;
 }
 
-/** Files that a transfer reads from or writes to: those of this machine, or those of a server. */
+/** The files of this machine or of a server, as the source or the target of a transfer. */
 export interface FileStore {
-  /** Whether the names that it lists need no check: those of this machine's own files. */
+  /** Whether the listed names need no check, as on this machine. */
   readonly trusted: boolean;
   /** The attributes of a file, links followed; null if there is none. */
   stat(path: string): Promise<SftpFileInfo | null>;
   /** The attributes of a file or of the link itself; null if there is none. */
   lstat(path: string): Promise<SftpFileInfo | null>;
-  /** A folder's entries; names are single steps, and trusted only if `trusted` says so. */
+  /** A folder's entries; unless `trusted`, their names must be checked. */
   list(path: string): AsyncIterable<ListedEntry>;
   /** The path of an entry of a folder. */
   join(folder: string, name: string): string;
@@ -95,12 +95,12 @@ export interface FileStore {
   remove(path: string): Promise<void>;
   /** Why a name cannot be used here; null if it can. */
   nameProblem(name: string): string | null;
-  /** The path without links. */
+  /** The absolute path without links. */
   realPath(path: string): Promise<string>;
   readLink(path: string): Promise<string>;
-  /** Makes a link at a path inside `root`, replacing one that is there. */
+  /** Makes a link at a path inside `root`, and replaces an existing one. */
   symlink(target: string, path: string, root: string): Promise<void>;
-  /** Makes a folder, or uses an existing one, but a link to one only as the root. */
+  /** Makes a folder, or uses an existing one; a link to a folder is used only as the root. */
   makeFolder(path: string, bits: number | null, place: "root" | "inside"): Promise<void>;
   /** Sets a folder's attributes, after its entries are complete. */
   finishFolder(path: string, info: SftpFileInfo): Promise<void>;
@@ -108,7 +108,7 @@ export interface FileStore {
   target(request: TargetRequest): Promise<TransferTarget>;
 }
 
-/** A store that stays as it is, whatever is written to it. */
+/** Wraps a store so that writing to it changes nothing. */
 export function unwritten(store: FileStore): FileStore {
   const nothing = () => Promise.resolve();
   return {
@@ -130,13 +130,13 @@ export function unwritten(store: FileStore): FileStore {
   };
 }
 
-/** What the two stores of a transfer are given. */
+/** Settings for both stores of a transfer. */
 export interface StoreSettings {
   readonly options: SftpTransferOptions;
   /** The signal and the time-out of every request. */
   readonly limits: SftpOptions;
-  /** Bytes that one file may have in flight. */
+  /** The most bytes in flight for one file. */
   readonly inFlight: number;
-  /** Notes that a target differs from what it should be. */
+  /** Records that a target differs from what was requested. */
   warn(path: string, message: string): void;
 }

@@ -12,18 +12,18 @@ import type { Throttle } from "./throttle.ts";
 /** Bytes of a block, if the target has no preference. */
 const BLOCK_BYTES = 1024 * 1024;
 
-/** What all files of one transfer share. */
+/** The state that all files of one transfer share. */
 export interface TransferContext extends StoreSettings {
   readonly progress: Progress;
   readonly throttle: Throttle | null;
   readonly signal: AbortSignal;
-  /** Whether a session has ended, so that no other file can be transferred either. */
+  /** Whether a session has ended, so that no more files can be transferred. */
   over(): boolean;
   /** How many further sessions have been lost. */
   lost(): number;
 }
 
-/** Transfers one file, which is complete when the promise resolves and removed if it rejects. */
+/** Transfers one file. It is complete when the promise resolves, and discarded if it rejects. */
 export async function transferFile(
   name: string,
   source: TransferSource,
@@ -41,7 +41,7 @@ export async function transferFile(
       await new FileTransfer(name, source, target, context).run();
       await target.commit(source.info);
     } catch (error) {
-      // Before it is removed: then there is space again.
+      // Explained before the file is removed, because that frees space on a full disk.
       const cause = await target.explain?.(error) ?? error;
       await target.discard(cause).catch(() => {}); // the first failure is reported
       throw cause;
@@ -57,7 +57,7 @@ class FileTransfer {
   readonly #source: TransferSource;
   readonly #target: TransferTarget;
   readonly #context: TransferContext;
-  /** The hash of what was sent, if it is to be verified. */
+  /** The hash of the sent data, if it is to be verified. */
   #hash: StreamingHash | null = null;
 
   constructor(
@@ -79,14 +79,14 @@ class FileTransfer {
       : 0;
     const length = await this.#from(start);
     if (await this.#same(length)) return;
-    // The part of an earlier try was not from this file: transfer all of it again.
+    // The part of an earlier attempt was of another file: transfer all of this one.
     if (start > 0) this.#context.progress.held(-start);
     if (start > 0 && await this.#same(await this.#from(0))) return;
     const call = { operation: "verify", path: this.#name };
     throw sftpError(SftpStatus.FAILURE, call, "the target differs from the sent data");
   }
 
-  /** Transfers the file from an offset on; resolves to its length. */
+  /** Transfers the file from an offset; resolves to its length. */
   async #from(start: number): Promise<number> {
     const { options: { verify = false, resume = false }, progress } = this.#context;
     const source = this.#source;
@@ -113,13 +113,13 @@ class FileTransfer {
     }
   }
 
-  /** The end that can read the file's beginning without a server, if there is one. */
+  /** The side that can read the start of the file without a server, if any. */
   #near(): { readAt(into: Uint8Array, offset: number): Promise<number> } {
     const near = this.#source.digest && !this.#target.digest ? this.#target : this.#source;
     return { readAt: (into, offset) => near.readAt!(into, offset) };
   }
 
-  /** The next block; an abort does not wait for a stream that gives none. */
+  /** Reads the next block; an abort does not wait for a stalled stream. */
   #next(): Promise<Uint8Array | null> {
     const next = this.#source.next(this.#target.unit ?? BLOCK_BYTES);
     return this.#source.size === null ? withLimits(next, this.#context) : next;
@@ -147,13 +147,13 @@ class FileTransfer {
     done();
   }
 
-  /** Writes a block; an abort does not wait for a stream that takes none. */
+  /** Writes a block; an abort does not wait for a stalled stream. */
   async #write(block: Uint8Array, release: () => void): Promise<void> {
     const written = this.#target.write(block, release);
     await (this.#target.start ? written : withLimits(written, this.#context));
   }
 
-  /** Whether the server has what was sent; true if it is not to be verified. */
+  /** Whether the target equals the sent data; true if it is not to be verified. */
   async #same(length: number): Promise<boolean> {
     if (this.#hash === null) return true;
     const sent = this.#hash.digest("hex");

@@ -16,11 +16,11 @@ import { Selection } from "./selection.ts";
 interface TransferFolder {
   readonly from: string;
   readonly to: string;
-  /** The path below the folder that is transferred, with a slash at its end; empty for that one itself. */
+  /** The path below the transferred folder, with a final slash; empty for the folder itself. */
   readonly below: string;
   readonly info: SftpFileInfo;
   readonly depth: number;
-  /** The real paths of the folders above, if links are followed: a folder must not contain itself. */
+  /** The real paths of the folders above, if links are followed, to detect a folder that contains itself. */
   readonly above: readonly string[];
 }
 
@@ -29,19 +29,22 @@ interface SourceEntry {
   readonly name: string;
   readonly from: string;
   readonly to: string;
-  /** The path below the folder that is transferred. */
+  /** The path below the transferred folder. */
   readonly path: string;
   readonly info: SftpFileInfo;
 }
 
-/** What a server has refused to open. */
+/** A file or folder that a server refused to open. */
 interface Refused {
   readonly path: string;
   readonly error: SftpError;
   run(): Promise<void>;
 }
 
-/** Tries in a row that fail again, after which no more are made: the handles are not the reason. */
+/**
+ * After this many repeated failures the remaining ones are not tried: the number of handles is not the
+ * reason.
+ */
 const TRIES_IN_VAIN = 3;
 
 /**
@@ -54,13 +57,13 @@ export class FolderTransfer {
   readonly #to: FileStore;
   readonly #context: TransferContext;
   readonly #pool: TaskPool;
-  /** Folders to transfer, the latest first, so that few wait. */
+  /** Folders to transfer; the last is taken first, so that few wait. */
   readonly #waiting: TransferFolder[] = [];
   readonly #made: TransferFolder[] = [];
   readonly #links: { entry: SourceEntry; text: string }[] = [];
-  /** What could not be opened while others were open. */
+  /** Files and folders that could not be opened while others were open. */
   readonly #again: Refused[] = [];
-  /** Whether one file or folder is open at a time. */
+  /** Whether only one file or folder is open at a time. */
   #alone = false;
   #root = "";
   readonly #selection: Selection | null;
@@ -86,7 +89,7 @@ export class FolderTransfer {
     });
   }
 
-  /** Transfers what a pattern matched into a folder. */
+  /** Transfers the matches of a pattern into a folder. */
   async some(found: readonly SftpWalkEntry[], to: string): Promise<void> {
     const names = new Set<string>();
     await this.#all(to, null, async () => {
@@ -124,8 +127,8 @@ export class FolderTransfer {
   }
 
   /**
-   * Tries again what a server refused to open with no reason given, with nothing else open: some allow a few
-   * handles only, and do not tell how many.
+   * Tries again the files and folders that a server refused to open without a reason, one at a time: some
+   * servers allow only a few handles, and do not announce how many.
    */
   async #oneByOne(): Promise<void> {
     this.#alone = true;
@@ -168,7 +171,7 @@ export class FolderTransfer {
     }
     const following = this.#context.options.links === "follow";
     const above = following ? [...folder.above, await this.#from.realPath(from)] : [];
-    if (following && folder.above.includes(above.at(-1)!)) return; // a link has led back
+    if (following && folder.above.includes(above.at(-1)!)) return; // a link that leads back
     if (depth > 0) await this.#to.makeFolder(to, folder.info.mode, "inside");
     if (!this.#alone || !this.#made.includes(folder)) this.#made.push(folder);
     const names = new Set<string>();
@@ -201,7 +204,7 @@ export class FolderTransfer {
     await this.#leftovers?.find(to, folder.below, names);
   }
 
-  /** Whether a name may become part of a path; if not, a failure is noted. */
+  /** Whether a name may become part of a path; records a failure if not. */
   #usable(path: string, name: string, names: Set<string>): boolean {
     const problem = names.has(name)
       ? "it is listed twice"
@@ -249,7 +252,7 @@ export class FolderTransfer {
     );
   }
 
-  /** Transfers a file, again if a further connection was lost that it went over. */
+  /** Transfers a file; tries again if one of the further connections was lost. */
   async #carried(entry: SourceEntry, grow: Grow): Promise<void> {
     const context = this.#context;
     for (;;) {
@@ -279,7 +282,7 @@ export class FolderTransfer {
     await transferFile(from, source, () => this.#to.target(request), this.#context);
   }
 
-  /** Whether something may not have been opened because too much was. */
+  /** Whether an error may be due to too many open handles. */
   #mayBeHandles(error: unknown): error is SftpError {
     if (this.#alone || this.#context.signal.aborted || this.#context.over()) return false;
     return isRefusal(error) && error.status === SftpStatus.FAILURE;
@@ -307,7 +310,7 @@ export class FolderTransfer {
     }
   }
 
-  /** Notes a failure that concerns one file only; throws any other. */
+  /** Records a failure that concerns only one file; throws any other. */
   async #attempt(path: string, run: () => Promise<void>): Promise<void> {
     try {
       await run();

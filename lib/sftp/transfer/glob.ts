@@ -28,7 +28,7 @@ export async function* glob(
   }
 }
 
-/** The entries of a folder; none if there is no such folder. */
+/** The entries of a folder; none if it does not exist. */
 async function entriesOf(
   store: GlobStore,
   folder: string,

@@ -1,7 +1,7 @@
 /** The shortest run of zeros that becomes a hole. */
 const HOLE_BYTES = 64 * 1024;
 
-/** The next run of zeros from an offset on, as [start, end]; both the block's end if there is none. */
+/** The next run of zeros from an offset, as [start, end]; both are the block's end if there is none. */
 export function nextHole(block: Uint8Array, from: number): [number, number] {
   const whole = block.length - from <= HOLE_BYTES && isZero(block, from, block.length);
   if (whole) return [from, block.length];
@@ -16,12 +16,12 @@ export function nextHole(block: Uint8Array, from: number): [number, number] {
   return [block.length, block.length];
 }
 
-/** Whether a range has zeros only; they are compared eight at a time. */
+/** Whether a range is all zeros, compared eight bytes at a time. */
 function isZero(block: Uint8Array, from: number, to: number): boolean {
   if (block[from] !== 0 || block[to - 1] !== 0) return false;
   let at = from;
   for (; at < to && (block.byteOffset + at) % 8 !== 0; at++) if (block[at] !== 0) return false;
-  if (at === to) return true; // there may be no aligned byte
+  if (at === to) return true; // the range may contain no aligned byte
   const words = new BigUint64Array(block.buffer, block.byteOffset + at, (to - at) >> 3);
   for (let index = 0; index < words.length; index++) if (words[index] !== 0n) return false;
   for (at += words.length * 8; at < to; at++) if (block[at] !== 0) return false;

@@ -7,7 +7,7 @@ import { isResumablePart } from "./old_parts.ts";
 import type { Progress } from "./progress.ts";
 import type { Selection } from "./selection.ts";
 
-/** What the target of a folder transfer has and its source does not. */
+/** Finds and removes files of the target that the source does not have. */
 export class Leftovers {
   readonly #store: FileStore;
   readonly #root: string;
@@ -24,12 +24,12 @@ export class Leftovers {
   }
 
   /**
-   * Looks for what a folder of the target has besides these names.
+   * Finds the entries of a target folder other than these names.
    *
-   * @param below The path of the folder below the one that is transferred, with a slash at its end
+   * @param below The path below the transferred folder, with a final slash
    */
   async find(folder: string, below: string, names: ReadonlySet<string>): Promise<void> {
-    if (!(await this.#store.stat(folder))?.isDirectory) return; // a dry run has not made it
+    if (!(await this.#store.stat(folder))?.isDirectory) return; // a dry run does not make it
     if (await this.#leadsElsewhere(folder, below)) {
       const message = "nothing was deleted in it, since it is a symbolic link, or in one";
       return void this.#progress.warnings.push({ path: folder, message });
@@ -37,18 +37,21 @@ export class Leftovers {
     await this.#list(folder, below, new Set([...names].map(folded)), 0, this.#paths);
   }
 
-  /** Whether a folder of the target, or one above it, is a link. Some servers' LSTAT does not tell. */
+  /**
+   * Whether a folder of the target, or one above it, is a link. Compares real paths, because LSTAT of some
+   * servers follows links.
+   */
   async #leadsElsewhere(folder: string, below: string): Promise<boolean> {
-    if (below === "") return false; // the user's own words
+    if (below === "") return false; // the user named it
     this.#realRoot ??= this.#store.realPath(this.#root);
     const expected = this.#store.join(await this.#realRoot, below.replace(/\/$/, ""));
     return await this.#store.realPath(folder) !== expected;
   }
 
   /**
-   * Adds what goes to `found`; whether that is everything in the folder.
+   * Adds the entries to remove to `found`; resolves to whether that is the whole content of the folder.
    *
-   * @param names What stays, folded
+   * @param names Names to keep, folded
    */
   async #list(
     folder: string,
@@ -91,9 +94,9 @@ export class Leftovers {
   }
 
   /**
-   * Removes what was found, if nothing has failed before.
+   * Removes the entries found, unless something has failed before.
    *
-   * @param attempt Notes the failure of one path
+   * @param attempt Runs a function and records its failure
    */
   async remove(
     attempt: (path: string, run: () => Promise<void>) => Promise<void>,
@@ -114,7 +117,10 @@ export class Leftovers {
   }
 }
 
-/** A name without case and accents' forms: file systems of Windows and macOS take both for one file. */
+/**
+ * A name in lower case and composed form, because file systems of Windows and macOS ignore both
+ * differences.
+ */
 function folded(name: string): string {
   return name.normalize().toLowerCase();
 }

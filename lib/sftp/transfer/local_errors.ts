@@ -1,8 +1,8 @@
 import { isPlatformError, systemReason } from "../../runtime/errors.ts";
 
 /**
- * Runs an operation on a local file. The runtime's errors about open files name no path, and others the hidden
- * name of a file that is not complete yet; theirs names the file that the user knows, and the side.
+ * Runs an operation on a local file. Errors of the runtime name no path, or the hidden name of an
+ * incomplete file; they are converted to name the path that the user knows, and the side.
  */
 export async function onThisMachine<T>(
   operation: string,
@@ -12,7 +12,7 @@ export async function onThisMachine<T>(
   try {
     return await run();
   } catch (cause) {
-    // Some are plain errors, such as that of a disk that cannot be read.
+    // Some have no class of `Deno.errors`, for example when the disk cannot be read.
     const isOurs = isPlatformError(cause) || (cause instanceof Error && cause.name === "Error");
     if (isOurs && !cause.message.includes(" on this machine: ")) {
       cause.message = `Cannot ${operation} "${path}" on this machine: ${systemReason(cause)}`;

@@ -6,7 +6,7 @@ import type { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import { sftpError, SftpStatus } from "../protocol/status.ts";
 import type { TransferSource } from "./file_store.ts";
 
-/** Bytes that are read past the expected end, if the file has grown. */
+/** Bytes to read past the expected end, if the file has grown. */
 const GROWN_BYTES = 64 * 1024;
 
 /** A local file as a source. */
@@ -60,7 +60,7 @@ class LocalSource implements TransferSource {
     return count === 0 ? null : block.subarray(0, count);
   }
 
-  /** Files of /sys are shorter than their size; any other was cut off while it was read. */
+  /** Throws if the file was truncated while it was read; files of /sys are shorter than their size. */
   async #checkSize(): Promise<void> {
     const { size } = await this.#file.stat();
     if (size === this.size) return;
@@ -68,7 +68,7 @@ class LocalSource implements TransferSource {
     throw sftpError(SftpStatus.EOF, call, `it was cut off at ${size} of ${this.size} bytes`);
   }
 
-  /** Memory for a block: one byte more than expected, so that the same read finds the end. */
+  /** Memory for a block; one byte more than expected, so that the same read finds the end. */
   #block(unit: number): Uint8Array {
     if (unit !== this.#unit) this.#free = [];
     this.#unit = unit;
@@ -84,7 +84,7 @@ class LocalSource implements TransferSource {
       const more = await onThisMachine("read", this.#path, () => this.#read(rest));
       if (more === null) break;
       count += more;
-      if (this.size === null) break; // a pipe: pass on what has come
+      if (this.size === null) break; // a pipe: pass on what has arrived
     }
     return count;
   }

@@ -16,7 +16,7 @@ import type {
   TransferTarget,
 } from "./file_store.ts";
 
-/** Entries of a folder that are looked up in parallel. */
+/** Entries of a folder to look up in parallel. */
 const LOOKED_AT_ONCE = 64;
 
 /** The attributes of a file that was listed, but not looked up. */
@@ -37,7 +37,7 @@ export class LocalStore implements FileStore {
   readonly trusted = true;
   readonly #settings: StoreSettings;
   readonly #io: AdaptiveIo = new AdaptiveIo();
-  /** The real path of the folder that a transfer writes in; null until it is made. */
+  /** The real path of the target folder; null until it is made. */
   #root: string | null = null;
 
   readonly #looksAtFiles: boolean;
@@ -63,7 +63,7 @@ export class LocalStore implements FileStore {
     try {
       for (let step; !(step = await next()).done;) {
         const { name, isFile } = step.value;
-        // A file is not looked up until it is opened: a look-up costs as much as opening it.
+        // Files are not looked up here, but when they are opened: a look-up costs as much as an open.
         if (isFile && !this.#looksAtFiles) yield { name, info: FILE_NOT_LOOKED_AT };
         else {folders.push(
             this.lstat(runtime.paths.join(path, name)).then((info) => info && { name, info }),
@@ -102,13 +102,13 @@ export class LocalStore implements FileStore {
     return runtime.files.readLink(path);
   }
 
-  /** The text must lead inside whatever other links there are, so `..` is allowed at its beginning only. */
+  /** The target must be inside whatever other links exist, so `..` is allowed only at its start. */
   async symlink(target: string, path: string, root: string): Promise<void> {
     const { dirname, isAbsolute, relative, resolve, sep } = runtime.paths;
     const inside = relative(resolve(root), resolve(dirname(path), target));
     const steps = target.split(/[\\/]/).filter((step) => step !== "" && step !== ".");
     const plain = steps.findIndex((step) => step !== "..");
-    const climbs = plain !== -1 && steps.includes("..", plain); // perhaps out of another link's target
+    const climbs = plain !== -1 && steps.includes("..", plain); // might leave the target of another link
     const outside = isAbsolute(inside) || inside.split(sep)[0] === "..";
     if (isAbsolute(target) || climbs || outside) {
       throw platformError("InvalidData", `Cannot make the link "${path}": it leads outside`);
@@ -169,7 +169,7 @@ export class LocalStore implements FileStore {
     });
   }
 
-  /** Checks that a folder is still inside: another program may have put a link in its place. */
+  /** Checks that a folder is still inside, because another program may have put a link in its place. */
   #check(folder: string): void {
     if (this.#root === null) return;
     const real = runtime.files.realPathSync(folder);

@@ -11,7 +11,7 @@ import { bitsOf, type SftpTransferOptions } from "./transfer_options.ts";
 /** Bytes of one step of a local copy. */
 const COPIED_BYTES = 1024 * 1024;
 
-/** How a local file is written. */
+/** Options of {@linkcode fileTarget}. */
 export interface FileTargetOptions {
   readonly options: SftpTransferOptions;
   /** Attributes of the source. */
@@ -19,20 +19,20 @@ export interface FileTargetOptions {
   /** The hidden name of a part that can be resumed; null for a new, random name. */
   readonly part: string | null;
   readonly io: AdaptiveIo;
-  /** Throws if the folder of the file is no longer inside the transfer's; null if it may be anywhere. */
+  /** Throws if the file's folder is not inside the target folder any more; null if it may be anywhere. */
   readonly check: (() => void) | null;
 }
 
 /**
- * A local file as a target. The content goes to a hidden file beside it, which gets its name when it is
- * complete. A symbolic link of that name is replaced, never followed.
+ * A local file as a target. The content is written to a hidden file in the same folder, which is renamed
+ * when it is complete. A symbolic link with the final name is replaced, never followed.
  */
 export async function fileTarget(local: string, how: FileTargetOptions): Promise<TransferTarget> {
   const { dirname, join } = runtime.paths;
   const hidden = join(dirname(local), how.part ?? `.${crypto.randomUUID()}.part`);
   const resumes = how.part !== null;
   const mode = bitsOf(how.info, how.options) ?? 0o666;
-  // A part must be readable for a later try, whatever the final mode.
+  // A later attempt must be able to read a part, whatever the final mode.
   const open = {
     read: resumes,
     write: true,
@@ -59,8 +59,8 @@ export async function fileTarget(local: string, how: FileTargetOptions): Promise
 }
 
 /**
- * Makes a part, or opens that of an earlier try. Its name can be guessed, so another user may have put a
- * file or a link there: null then, and if the file has a second name. Such a file is not written to.
+ * Makes a part, or opens that of an earlier attempt. Null if it must not be written to: its name can be
+ * guessed, so another user may have put a file, a link or a hard link there.
  */
 async function openPart(hidden: string, options: FileOpenOptions): Promise<OpenFile | null> {
   try {
@@ -68,7 +68,7 @@ async function openPart(hidden: string, options: FileOpenOptions): Promise<OpenF
   } catch (cause) {
     if (!isError(cause, "AlreadyExists")) throw cause;
   }
-  // A pipe, whose open waits for the other end, is not opened.
+  // Opening a pipe would wait for its other end.
   if (!(await runtime.files.lstat(hidden)).isFile) return null;
   const file = await runtime.files.open(hidden, { read: true, write: true });
   try {
@@ -82,7 +82,7 @@ async function openPart(hidden: string, options: FileOpenOptions): Promise<OpenF
   return null;
 }
 
-/** The user that new files of a folder belong to; null on Windows. It needs no permission to ask for it. */
+/** The owner of new files in a folder; null on Windows. Unlike `Deno.uid`, this needs no further permission. */
 async function ownUser(folder: string): Promise<number | null> {
   const path = runtime.paths.join(folder, `.${crypto.randomUUID()}.part`);
   using file = await runtime.files.open(path, { write: true, createNew: true, mode: 0o600 });
@@ -94,8 +94,8 @@ async function ownUser(folder: string): Promise<number | null> {
 }
 
 /**
- * Keeps other transfers out of a part that several may continue. True also where nothing can be
- * locked: on some file systems, and in Deno 2.5 and older, which have no `tryLock`.
+ * Locks a part against other transfers that resume it. True also if locking is not supported: on some file
+ * systems, and before Deno 2.6, which lacks `tryLock`.
  */
 async function lock(file: OpenFile): Promise<boolean> {
   try {
@@ -105,12 +105,12 @@ async function lock(file: OpenFile): Promise<boolean> {
   }
 }
 
-/** Checks that the open file is the one of that name, in the right folder. */
+/** Checks that the open file is the one with this name, in the right folder. */
 function check(file: OpenFile, hidden: string, { check }: FileTargetOptions): void {
   check?.();
   const [opened, named] = [file.statSync(), runtime.files.lstatSync(hidden)];
   if (opened.dev === named.dev && opened.ino === named.ino && named.isFile) return;
-  throw platformError("InvalidData", "Its folder changed under our hands");
+  throw platformError("InvalidData", "Its folder was replaced during the transfer");
 }
 
 class FileTarget implements TransferTarget {
@@ -148,7 +148,7 @@ class FileTarget implements TransferTarget {
     try {
       const readAt = (into: Uint8Array, offset: number) => readFrom(file, into, offset);
       if (!await same({ readAt }, info.size)) return;
-      // A copy: the old file keeps its name until the new one is whole.
+      // Copied, so that the old file keeps its name until the new one is complete.
       const block = new Uint8Array(COPIED_BYTES);
       for (let at = 0, count; at < info.size; at += count) {
         count = await readAt(block.subarray(0, info.size - at), at);
@@ -203,7 +203,7 @@ class FileTarget implements TransferTarget {
       await this.#run("set the time of", () => this.#file.utime(atime ?? mtime, mtime));
     }
     if (sync) await this.#run("sync", () => this.#file.sync());
-    // If the folder had been swapped for a link, the hidden file would not be found there.
+    // By path: if the folder was replaced by a link, the hidden file is not found there.
     if (owners && info?.uid != null && info.gid != null) {
       const { uid, gid } = info;
       await this.#run("chown", () => runtime.files.chown(this.#hidden, uid, gid));
@@ -212,9 +212,9 @@ class FileTarget implements TransferTarget {
     if (exact && runtime.os !== "windows") {
       await this.#run("chmod", () => runtime.files.chmod(this.#hidden, this.#mode));
     }
-    if (runtime.os === "windows") this.#close(); // which cannot rename an open file
+    if (runtime.os === "windows") this.#close(); // Windows cannot rename an open file
     await this.#run("write", () => runtime.files.rename(this.#hidden, this.#local));
-    this.#close(); // only now: the lock kept other transfers from using it as a part
+    this.#close(); // only now, because the lock prevents other transfers from resuming it
   }
 
   async discard(): Promise<void> {
@@ -232,7 +232,7 @@ class FileTarget implements TransferTarget {
   }
 }
 
-/** A device or a pipe as a target: written to directly. */
+/** A device or a pipe as a target; it is written directly. */
 export async function deviceTarget(local: string): Promise<TransferTarget> {
   const file = await runtime.files.open(local, { write: true });
   return {

@@ -1,18 +1,18 @@
 import { isHiddenPart } from "../protocol/paths.ts";
 import type { FileStore } from "./file_store.ts";
 
-/** A part is kept for so long: a week. */
+/** How long a part is kept: a week. */
 const KEPT_MS = 7 * 24 * 60 * 60 * 1000;
 
-/** Names of a folder that are looked at; a folder of a million costs too much. */
+/** The most names of a folder to examine, because a folder may have a million. */
 const LOOKED_AT = 1000;
 
-/** Whether it is the hidden name of a part that can be resumed. */
+/** Whether a name is the hidden name of a part that can be resumed. */
 export function isResumablePart(name: string): boolean {
   return /^\.[0-9a-f]{32}\.part$/.test(name);
 }
 
-/** Removes parts that no try has continued for a week. Failures are ignored: it is only litter. */
+/** Removes parts that are older than a week. Failures are ignored. */
 export async function removeOldParts(
   store: FileStore,
   folder: string,
@@ -29,6 +29,6 @@ export async function removeOldParts(
       if (isOld) await store.remove(path);
     }
   } catch {
-    // It cannot be listed, or what is there belongs to others.
+    // The folder cannot be listed, or the parts belong to another user.
   }
 }

@@ -1,24 +1,24 @@
 /** The progress of a transfer. */
 export interface TransferProgress {
-  /** The source of the file that was transferred just now. */
+  /** The source of the current file. */
   readonly path: string;
-  /** Bytes that the target has so far, of all files together. */
+  /** Bytes that the target has so far, over all files. */
   readonly transferred: number;
   /** Bytes of all files found so far. */
   readonly total: number;
-  /** Bytes a second, lately. */
+  /** The recent rate, in bytes per second. */
   readonly rate: number;
-  /** Seconds that the rest will take at this rate; null if unknown. */
+  /** Seconds left at this rate; null if unknown. */
   readonly remaining: number | null;
 }
 
-/** A file that a transfer is done with. */
+/** A file that a transfer has finished. */
 export interface TransferredFile {
-  /** The source; the target of what was deleted. */
+  /** The source; for a deleted file, the target. */
   readonly path: string;
   /**
-   * Whether it was sent, was there already, was left out since it is no file or folder, or was deleted from
-   * the target.
+   * Whether it was sent, was in the target already, was skipped because it is not a file or folder, or was
+   * deleted from the target.
    */
   readonly action: "sent" | "unchanged" | "skipped" | "deleted";
 }
@@ -31,7 +31,7 @@ export interface TransferFailure {
   readonly error: Error;
 }
 
-/** A file that was transferred, but not in every respect as it should have been. */
+/** A file that was transferred, but differs from what was requested. */
 export interface TransferWarning {
   /** The target. */
   readonly path: string;
@@ -41,21 +41,21 @@ export interface TransferWarning {
 
 /** The result of a transfer. */
 export interface TransferResult {
-  /** Bytes of content transferred, without those of an earlier try. */
+  /** Bytes transferred, without those of an earlier attempt. */
   readonly bytes: number;
   /** Files transferred. */
   readonly files: number;
-  /** Files that the target had already, with `update`. */
+  /** Files that the target had already (`update`). */
   readonly unchanged: number;
-  /** Sources left out, since they are not files or folders: symbolic links, devices. */
+  /** Sources skipped because they are not files or folders: symbolic links, devices. */
   readonly skipped: readonly string[];
-  /** Files and folders removed from the target, with `delete`; of a folder with everything in it, only itself. */
+  /** Files and folders removed from the target (`delete`); a folder removed with its content counts once. */
   readonly deleted: readonly string[];
-  /** How long it took, in seconds. */
+  /** The duration in seconds. */
   readonly seconds: number;
   /** Files and folders that could not be transferred. */
   readonly failures: readonly TransferFailure[];
-  /** Files that were transferred, but not as they should have been: in place, or without their attributes. */
+  /** Files that were transferred, but not as requested: written in place, or without their attributes. */
   readonly warnings: readonly TransferWarning[];
 }
 
@@ -77,7 +77,7 @@ export class Progress {
   readonly #report: ((progress: TransferProgress) => void) | undefined;
   readonly #tell: ((file: TransferredFile) => void) | undefined;
   readonly #started: number = performance.now();
-  /** Bytes that an earlier try has transferred. */
+  /** Bytes that an earlier attempt has transferred. */
   #held = 0;
   #total = 0;
   #rate = 0;
@@ -97,7 +97,7 @@ export class Progress {
     this.#total += size;
   }
 
-  /** Adds bytes that an earlier try has transferred; a negative number takes them back. */
+  /** Adds bytes that an earlier attempt has transferred; a negative number subtracts them. */
   held(bytes: number): void {
     this.#held += bytes;
   }
@@ -108,26 +108,26 @@ export class Progress {
     if (this.#report && performance.now() - this.#reported >= REPORT_MS) this.#send(path);
   }
 
-  /** Notes that a file is complete. */
+  /** Records that a file is complete. */
   finish(path: string): void {
     this.files++;
     this.#send(path);
     this.#tell?.({ path, action: "sent" });
   }
 
-  /** Notes that the target has a file already. */
+  /** Records that the target has a file already. */
   same(path: string): void {
     this.unchanged++;
     this.#tell?.({ path, action: "unchanged" });
   }
 
-  /** Notes that something is left out since it is no file or folder. */
+  /** Records that something is skipped because it is not a file or folder. */
   skip(path: string): void {
     this.skipped.push(path);
     this.#tell?.({ path, action: "skipped" });
   }
 
-  /** Notes that something was removed from the target. */
+  /** Records that something was removed from the target. */
   remove(path: string): void {
     this.deleted.push(path);
     this.#tell?.({ path, action: "deleted" });
@@ -137,7 +137,7 @@ export class Progress {
     const now = performance.now();
     const elapsed = now - this.#started;
     const span = now - this.#reported;
-    // The mean since the start at first, then an exponential mean of the last seconds.
+    // At first the mean since the start, later an exponential mean of the last seconds.
     const weight = elapsed < RATE_MS ? 1 : 1 - Math.exp(-span / RATE_MS);
     const lately = elapsed < RATE_MS
       ? this.bytes / Math.max(elapsed, 1)

@@ -28,7 +28,7 @@ class RemoteSource implements TransferSource {
   #start = 0;
   #ahead: ReadAhead | null = null;
   readonly #further: FurtherSessions | null;
-  /** The sessions that the file is open in, or could not be opened in. */
+  /** The sessions in which opening the file was tried. */
   readonly #seen: Set<FurtherSession> = new Set();
   readonly #opened: RemoteFile[] = [];
   #isOpen = true;
@@ -62,7 +62,7 @@ class RemoteSource implements TransferSource {
     return this.#ahead.next();
   }
 
-  /** Opens the file in the further sessions that there are. */
+  /** Opens the file in the available further sessions. */
   #more(): Promise<RemoteFile[]> | null {
     if (this.#further === null) return null;
     const sessions = this.#further.for(this.size ?? Infinity).filter((session) =>

@@ -25,7 +25,7 @@ export class RemoteStore implements FileStore {
   readonly #settings: StoreSettings;
   readonly #further: FurtherSessions | null;
 
-  /** @param further The sessions that large files are spread over; none unless given */
+  /** @param further The sessions that large files are spread over, if any */
   constructor(
     remote: RemoteFileSystem,
     settings: StoreSettings,
@@ -42,7 +42,7 @@ export class RemoteStore implements FileStore {
       return await this.#remote.stat(path, limits);
     } catch (cause) {
       if (!isRefusal(cause)) throw cause;
-      const opened = await this.#remote.statByOpening(path, limits); // some servers refuse STAT only
+      const opened = await this.#remote.statByOpening(path, limits); // some servers refuse only STAT
       if (opened === null && cause.status !== SftpStatus.NO_SUCH_FILE) throw cause;
       return opened;
     }
@@ -96,10 +96,10 @@ export class RemoteStore implements FileStore {
     try {
       await this.#remote.mkdir(path, mode, limits);
     } catch (cause) {
-      // Version 3 has no status for a folder that exists already, and servers choose any.
+      // Version 3 has no status for an existing folder, and servers use various ones.
       if (!isRefusal(cause)) throw cause;
       if ((await nullIfRefused(this.stat(path)))?.isDirectory) return;
-      // Some servers let clients choose no mode.
+      // Some servers refuse a mode.
       if (mode === null || cause.status === SftpStatus.NO_SUCH_FILE) throw cause;
       if (await nullIfRefused(this.#remote.mkdir(path, null, limits)) === null) throw cause;
     }
@@ -141,8 +141,8 @@ export class RemoteStore implements FileStore {
       const spread = further && { further, inFlight: settings.inFlight, part: null };
       return await remoteTarget(this.#remote, request, null, settings, spread);
     }
-    // A later try must send again what was in flight: more over several channels, so that such a part has a name
-    // for itself. Whatever is written to it later, no more than that before its end is missing.
+    // A later attempt must send again as many bytes as were in flight. With several channels these are
+    // more, so such a part has another name, by which a later attempt knows the number.
     const inFlight = Math.min(settings.inFlight, SFTP_RESUME_WINDOW);
     const wideInFlight = Math.min(settings.inFlight, SFTP_STRIPED_RESUME_WINDOW);
     const folder = request.path.slice(0, request.path.lastIndexOf("/") + 1);

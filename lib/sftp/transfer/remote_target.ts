@@ -54,20 +54,21 @@ export async function remoteTarget(
     write: true,
     ...(bits !== undefined && { mode: part === null ? bits : bits | 0o600 }),
   };
-  // A part gets its mode in the end, since it may be of an earlier try.
+  // A part gets its mode at the end, because it may be of an earlier attempt.
   const opening = part === null
     ? created(remote, hidden, open, settings, request.path)
     : openPart(remote, hidden, open, settings, request.path)
       .then((file) => file && { file, kept: false });
   opening.catch(() => {}); // reported below
-  // The existing file matters for a single file; in a folder only the source's attributes do.
+  // The attributes of an existing file are kept only in the transfer of a single file; in a folder the
+  // source's count.
   const there = request.inside ? null : await orNull(remote.lstatOrNull(request.path, limits));
   let opened: CreatedFile | null;
   try {
     opened = await opening;
   } catch (cause) {
     const status = cause instanceof SftpError ? cause.status : SftpStatus.CONNECTION_LOST;
-    // If the answer is no longer awaited, the file may still be created; and some servers refuse too late.
+    // The file may be created all the same, after a time-out or by servers that refuse too late.
     if (part === null) remote.remove(hidden, {}).catch(() => {});
     if (!isRefusal(cause) || atomic === true) throw cause;
     return await instead(statusText(status));
@@ -81,10 +82,11 @@ export async function remoteTarget(
     const [final, old] = await resolved(remote, path, there, limits);
     if (old !== null && !old.isFile && old.mode !== null) {
       await drop(remote, file, hidden, part, limits);
-      // A device, a pipe, or an error to come. Not awaited here: a refusal of it is final.
+      // A device, a pipe, or an error. Not awaited here, because the catch below must not handle its
+      // refusal.
       return inPlace(remote, path, bits, settings);
     }
-    // As if it had been written to: the file keeps the mode that it had.
+    // The file keeps its mode, as if it had been overwritten.
     const kept = mode ?? (old?.isFile && old.mode !== null ? old.mode & 0o7777 : undefined);
     const held = part === null
       ? 0
@@ -102,8 +104,8 @@ export async function remoteTarget(
 }
 
 /**
- * The random number in the name of a part. Our server removes a part of the usual form when its session ends: one
- * that is to outlive the session has the form of those that can be resumed.
+ * The random part of a hidden name. Our server removes files with the usual form when the session ends, so
+ * in a session that survives a lost connection the name has the form of resumable parts.
  */
 function hiddenId({ session }: RemoteFileSystem): string {
   const id = crypto.randomUUID();
@@ -115,19 +117,19 @@ export interface TargetSpread {
   readonly further: FurtherSessions;
   /** The most bytes in flight over all channels. */
   readonly inFlight: number;
-  /** The name of a part that is written over several channels; null if it is not kept. */
+  /** The name for a part that is written over several channels; null if it is not kept. */
   readonly part: string | null;
 }
 
-/** An open file, and whether its mode is the one that was asked for. */
+/** An open file, and whether it has the mode that was asked for. */
 interface CreatedFile {
   readonly file: RemoteFile;
   readonly kept: boolean;
 }
 
 /**
- * Makes a part, or opens that of an earlier try. Its name can be guessed: null if there is something of another
- * user, or a link, which other users of the server could have put there.
+ * Makes a part, or opens that of an earlier attempt. Null if the name leads to a link or another user's
+ * file: it can be guessed, so other users of the server may have put it there.
  */
 async function openPart(
   remote: RemoteFileSystem,
@@ -151,7 +153,7 @@ async function openPart(
   return null;
 }
 
-/** Whether an open part is the file of its name, and our user's; what the server does not tell is believed. */
+/** Whether an open part is the file with its name and belongs to our user; true if the server does not tell. */
 async function isOwn(
   remote: RemoteFileSystem,
   file: RemoteFile,
@@ -168,7 +170,7 @@ async function isOwn(
   return isSame && (own === null || opened.uid === null || own === opened.uid);
 }
 
-/** The user that new files beside a path belong to; null if the server does not say. */
+/** The owner of new files in the folder of a path; null if the server does not tell. */
 async function ownUser(
   remote: RemoteFileSystem,
   path: string,
@@ -184,7 +186,10 @@ async function ownUser(
   }
 }
 
-/** Opens a file that may be new. A mode that the caller chose is a condition, that of a local file is not. */
+/**
+ * Opens a file that may be new. Fails if a mode chosen by the caller is refused; the mode of a local file
+ * is optional.
+ */
 async function created(
   remote: RemoteFileSystem,
   path: string,
@@ -197,7 +202,7 @@ async function created(
 }
 
 function inPlaceWarning(path: string, reason: string): string {
-  return `"${path}" was written in place, since the server allows no other way: ${reason}`;
+  return `"${path}" was written in place, because the server allows no other way: ${reason}`;
 }
 
 /** Closes and removes a file, and ignores failures; a cancelled transfer does not wait for it. */
@@ -213,7 +218,7 @@ async function drop(
   await withLimits(Promise.allSettled(last), limits).catch(() => {});
 }
 
-/** The path to replace, and what is there: the target of a link, not the link. */
+/** The path to replace and its attributes; a link is resolved to its target. */
 async function resolved(
   remote: RemoteFileSystem,
   path: string,
@@ -247,7 +252,7 @@ interface TargetNames {
   /** Its path while it is written; the final path if it is written in place. */
   readonly hidden: string;
   readonly final: string;
-  /** Not null if the part stays for a later try. */
+  /** The name of a part that stays for a later attempt; otherwise null. */
   readonly part: string | null;
   readonly held: number;
   /** The permission bits that it was created with. */
@@ -287,14 +292,17 @@ class RemoteTarget implements TransferTarget {
     this.held = this.#reliable(names.held);
   }
 
-  /** Gives a part the name of one that is written over several channels: by the other, holes are taken for content. */
+  /**
+   * Renames a part that is about to be written over several channels. By its old name a later attempt would
+   * take holes for content.
+   */
   async #widen(wide: string): Promise<void> {
     const { part, final } = this.#names;
     await replace(this.#remote, part!, wide, this.#settings.limits, final);
     this.#names = { ...this.#names, hidden: wide, part: wide };
   }
 
-  /** The bytes without gaps: writes are done in any order, so those of the last window may be missing. */
+  /** The bytes without gaps: writes are done in any order, so some of the last window may be missing. */
   #reliable(size: number): number {
     return Math.max(size - this.#behind.window, 0);
   }
@@ -313,7 +321,7 @@ class RemoteTarget implements TransferTarget {
       const readAt = (into: Uint8Array, offset: number) => file.fill(into, offset, limits);
       if (!await same({ readAt }, reliable)) return;
       if (this.#remote.can(EXTENSION.COPY_DATA)) {
-        // The old file keeps its name until the new one is whole.
+        // The old file keeps its name until the new one is complete.
         await copyContent(this.#remote, file, this.#file, info.size, limits);
       } else await this.#extend(final);
     } finally {
@@ -323,7 +331,7 @@ class RemoteTarget implements TransferTarget {
     this.held = reliable;
   }
 
-  /** Writes to the existing file, whose content stays: to copy it through this machine takes longer. */
+  /** Appends to the existing file, because copying it through this machine would take longer. */
   async #extend(final: string): Promise<void> {
     const { limits } = this.#settings;
     const file = await this.#remote.file(final, { ...limits, read: true, write: true });
@@ -333,8 +341,8 @@ class RemoteTarget implements TransferTarget {
   }
 
   async start(offset: number): Promise<void> {
-    // Not truncated to the offset, so that nothing is lost if this try fails early: the rest is written over.
-    // Only a part that turned out to be another file is emptied.
+    // Not truncated to the offset but overwritten, so that nothing is lost if this attempt fails early. A
+    // part that turned out to be of another file is emptied.
     if (offset === 0 && this.held > 0) {
       await this.#empty();
       this.#before = 0;
@@ -342,7 +350,7 @@ class RemoteTarget implements TransferTarget {
     this.#behind = this.#from(offset);
   }
 
-  /** Some servers refuse to set a size, but not to truncate a file that they open. */
+  /** Some servers refuse to set a size, but truncate a file on opening. */
   async #empty(): Promise<void> {
     const { limits } = this.#settings;
     const { hidden, final } = this.#names;
@@ -369,7 +377,7 @@ class RemoteTarget implements TransferTarget {
     });
   }
 
-  /** The file, opened anew if it has been closed. */
+  /** The file, reopened if it was closed. */
   async #reopened(): Promise<RemoteFile> {
     if (!this.#closing) return this.#file;
     const { hidden, final } = this.#names;
@@ -377,7 +385,7 @@ class RemoteTarget implements TransferTarget {
     return this.#file = await this.#remote.file(hidden, open, final);
   }
 
-  /** Null for a file that is written in place: what a failure leaves there must have no holes. */
+  /** Null for a file that is written in place, because a failure must not leave holes there. */
   #furtherLanes(): FurtherLanes | null {
     const spread = this.#spread;
     const { hidden, final } = this.#names;
@@ -412,13 +420,17 @@ class RemoteTarget implements TransferTarget {
   }
 
   async skip(bytes: number): Promise<void> {
-    // A later try trusts bytes by their distance from the end, so nothing may be in flight before a hole.
+    // A later attempt trusts bytes by their distance from the end, so nothing may be in flight before a
+    // hole.
     if (this.#names.part !== null) await this.#behind.finish();
     this.#skipped = true;
     this.#behind.skip(bytes);
   }
 
-  /** Over one channel, where requests for one file are done in order (filexfer-02 §6.1), and nothing is cut. */
+  /**
+   * True over one channel, where requests for one file are done in order (filexfer-02 §6.1), if the size
+   * needs no change.
+   */
   get flushesLast(): boolean {
     const { isStriped, offset } = this.#behind;
     return !isStriped && this.#renaming === null && !this.#skipped && offset >= this.#before;
@@ -426,10 +438,10 @@ class RemoteTarget implements TransferTarget {
 
   async flush(): Promise<void> {
     await this.#behind.end();
-    await this.#renaming?.catch(() => {}); // it has the other name then
+    await this.#renaming?.catch(() => {}); // the old name stays
     const { limits } = this.#settings;
     const size = this.#behind.offset;
-    // A hole at the end is made by writing its last byte: paramiko's server empties a file to set its size.
+    // End with a hole by writing its last byte, because paramiko's server empties a file to set its size.
     if (this.#skipped) await this.#file.write(new Uint8Array(1), size - 1, limits);
     if (size < this.#before) await this.#file.setStat({ size }, limits);
   }
@@ -465,8 +477,8 @@ class RemoteTarget implements TransferTarget {
   }
 
   /**
-   * Makes requests in parallel, and with the last writes; false if they are to be made again one by one, since the
-   * server takes no others with those. What it has not written has been written again then.
+   * Makes requests in parallel with the last writes. False if they must be repeated one by one, because the
+   * server refuses requests during writes; the refused writes were repeated already.
    */
   async #together(requests: readonly (() => Promise<void>)[]): Promise<boolean> {
     this.#closing = true;
@@ -483,8 +495,8 @@ class RemoteTarget implements TransferTarget {
   }
 
   /**
-   * Checks that the part is the file that was written: two tries in parallel share its name, and a server's
-   * sessions may not share their files.
+   * Checks that the part is the file that was written: two attempts in parallel share its name, and
+   * sessions of a server may see different files.
    */
   async #mine(): Promise<void> {
     const { limits } = this.#settings;
@@ -493,11 +505,11 @@ class RemoteTarget implements TransferTarget {
       nullIfRefused(this.#file.stat(limits)),
       nullIfRefused(this.#remote.lstat(hidden, limits)),
     ]);
-    if (written === null || named === null) return; // the renaming will tell
+    if (written === null || named === null) return; // the renaming will fail
     const call = { operation: "put", path: final };
     const { offset } = this.#behind;
     if (this.#behind.isStriped && written.size !== offset) {
-      const reason = `the server has ${written.size} of ${offset} bytes, which came over several ` +
+      const reason = `the server has ${written.size} of ${offset} bytes sent over several ` +
         "channels: use one (channels: 1)";
       throw sftpError(SftpStatus.FAILURE, call, reason);
     }
@@ -505,7 +517,7 @@ class RemoteTarget implements TransferTarget {
     throw sftpError(SftpStatus.FAILURE, call, "another transfer has taken its place");
   }
 
-  /** Gives the file its name; false if the server refused that, so that the content was written in place. */
+  /** Renames the file to its final name; false if the server refused and the content was written in place. */
   async #renamed(hidden: string, final: string): Promise<boolean> {
     const { limits, options: { atomic }, warn } = this.#settings;
     try {
@@ -528,7 +540,10 @@ class RemoteTarget implements TransferTarget {
     }
   }
 
-  /** Copies what was written to the final file, and removes it: the source may be a stream that has ended. */
+  /**
+   * Copies the hidden file to the final one and removes it; the source cannot be sent again if it was a
+   * stream.
+   */
   async #copyInPlace(hidden: string, final: string): Promise<void> {
     const { limits, options: { sync } } = this.#settings;
     const { bits } = this.#names;
@@ -551,7 +566,7 @@ class RemoteTarget implements TransferTarget {
         }
         if (sync) await target.sync(limits);
       } catch (cause) {
-        target.close().catch(() => {}); // the first failure is the one to tell
+        target.close().catch(() => {}); // report the first failure
         throw cause;
       }
       await target.close(limits);
@@ -576,7 +591,7 @@ class RemoteTarget implements TransferTarget {
   }
 
   async explain(error: unknown): Promise<unknown> {
-    // That of a source is not ours to explain.
+    // Errors of the source are left unchanged.
     if (!(error instanceof SftpError) || error.path !== this.#names.final) return error;
     return await explain(this.#remote, error, this.#settings.limits);
   }

@@ -5,15 +5,15 @@ import { feedPrefix } from "./content_digest.ts";
 import type { TargetRequest, TransferSource, TransferTarget } from "./file_store.ts";
 import type { SftpTransferOptions } from "./transfer_options.ts";
 
-/** Bytes of each block that is compared. */
+/** Bytes of each compared block. */
 const SAMPLE_BYTES = 32 * 1024;
 
-/** Blocks between the first and the last that are compared. */
+/** Compared blocks between the first and the last. */
 const SAMPLES = 14;
 
 /**
- * The hidden name of a part, without its folder: the same for each try of a transfer, but another one if the
- * source's size or time has changed, so that two versions are never mixed.
+ * The hidden name of a part, without its folder. It is the same for each attempt of a transfer, unless the
+ * size or time of the source has changed, so that versions are never mixed.
  */
 export function partName({ path, name, info }: TargetRequest, window: number): string {
   const final = path.split(/[\\/]/).at(-1);
@@ -26,9 +26,8 @@ export function partName({ path, name, info }: TargetRequest, window: number): s
 type RandomAccess = Pick<Required<TransferSource>, "readAt"> & Pick<TransferSource, "digest">;
 
 /**
- * Where to resume: after the part of an earlier try, if it is from this source; otherwise at 0. The first
- * block, the last ones, where a try breaks off, and some between are compared; with a hash function all of
- * it.
+ * Where to resume: after the part of an earlier attempt if it is of this source, otherwise at 0. Compares
+ * the first block, the last two and some between, or the hash of the whole part if `verify` is a function.
  */
 export async function resumeOffset(
   source: TransferSource,
@@ -69,7 +68,7 @@ async function sameSamples(
   const offsets = new Set([0, last, Math.max(length - SAMPLE_BYTES, 0)]);
   for (let i = 0; i < SAMPLES; i++) offsets.add(Math.floor(Math.random() * last));
   const ranges = [...offsets].map((from) => [from, Math.min(SAMPLE_BYTES, length - from)] as const);
-  // Both are awaited, even if one fails: a file that is being read could not be closed.
+  // Wait for both, even if one fails, because a file cannot be closed while it is read.
   const read = await Promise.allSettled([samples(source, ranges), samples(target, ranges)]);
   const [a, b] = read.map((result) => {
     if (result.status === "rejected") throw result.reason;

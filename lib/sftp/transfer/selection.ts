@@ -1,10 +1,10 @@
-/** Which entries of a folder take part in a transfer. */
+/** Selects the entries of a folder that are transferred. */
 import { globMatcher } from "../../patterns.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 
 /** An entry of a folder that is transferred, as a filter sees it. */
 export interface SftpFilterEntry {
-  /** The path below the folder that is transferred, with `/` between its steps. */
+  /** The path below the transferred folder, with `/` between its steps. */
   readonly path: string;
   /** The last step of the path. */
   readonly name: string;
@@ -20,14 +20,14 @@ export interface SftpFilterEntry {
   readonly mtime: Date | null;
 }
 
-/** The options of a transfer that leave something out. */
+/** The options of a transfer that select entries. */
 interface Choice {
   readonly filter?: (entry: SftpFilterEntry) => boolean | Promise<boolean>;
   readonly include?: readonly string[];
   readonly exclude?: readonly string[];
 }
 
-/** What the options say about the entries of a folder. */
+/** Applies these options to the entries of a folder. */
 export class Selection {
   readonly #filter: Choice["filter"];
   readonly #include: readonly PathPattern[] | null;
@@ -39,13 +39,13 @@ export class Selection {
     this.#exclude = exclude.map((pattern) => new PathPattern(pattern));
   }
 
-  /** Null if the options leave nothing out. */
+  /** Null if the options select everything. */
   static of(options: Choice): Selection | null {
     const { filter, include, exclude } = options;
     return filter || include || exclude ? new Selection(options) : null;
   }
 
-  /** Whether an entry takes part; a folder that does not is not looked into. */
+  /** Whether an entry is transferred; folders that are not are not listed. */
   async has(path: string, name: string, info: SftpFileInfo): Promise<boolean> {
     const { isFile, isDirectory, isSymlink, size, mtime } = info;
     const steps = path.split("/");
@@ -65,12 +65,12 @@ export class Selection {
 }
 
 /**
- * A pattern of `include` or `exclude`. Its time is at most the product of both lengths, whatever names a server
- * comes up with.
+ * A pattern of `include` or `exclude`. Matching takes at most time proportional to the product of both
+ * lengths, so a hostile server's names cannot stall it.
  */
 class PathPattern {
   readonly #onlyFolders: boolean;
-  /** One test a step; null for `**`. */
+  /** One test per step; null for `**`. */
   readonly #steps: readonly (((name: string) => boolean) | null)[];
 
   constructor(pattern: string) {
@@ -101,6 +101,6 @@ class PathPattern {
         at = ++resume;
       } else return false;
     }
-    return step === steps.length; // `a/**` is what is in `a`, not `a` itself
+    return step === steps.length; // `a/**` matches the content of `a`, not `a` itself
   }
 }

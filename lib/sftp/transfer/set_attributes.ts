@@ -4,8 +4,8 @@ import type { RemoteFileSystem } from "../remote/remote_file_system.ts";
 import type { StoreSettings } from "./file_store.ts";
 
 /**
- * Sets the attributes of a file that is complete. If the server refuses, the content is worth more than they
- * are: each kind is tried alone, and a warning names those that could not be set.
+ * Sets the attributes of a complete file. If the server refuses, the transfer does not fail: each kind is
+ * tried alone, and a warning names those that could not be set.
  */
 export async function setAttributes(
   remote: RemoteFileSystem,

@@ -1,17 +1,17 @@
-/** Bytes in memory and streams as the ends of a transfer. */
+/** Bytes in memory and streams as the source or target of a transfer. */
 import { shown } from "../../option_checks.ts";
 import type { TransferSource, TransferTarget } from "./file_store.ts";
 
-/** Bytes that are read from a stream at a time: a stream may give them one by one. */
+/** Bytes to collect from a stream, because its chunks may have a single byte. */
 const STREAM_BYTES = 255 * 1024;
 
-/** What a file can be written from besides another file. */
+/** Data that a file can be written from, besides another file. */
 export type SftpData = Uint8Array | Blob | Response | ReadableStream<Uint8Array>;
 
 /**
  * Data as a source.
  *
- * @throws {TypeError} If it is of no such kind, or a response that tells of a failure
+ * @throws {TypeError} If it is of another kind, or a response with an error status
  */
 export function dataSource(data: SftpData): TransferSource {
   if (data instanceof Uint8Array) return bytesSource(data);
@@ -28,7 +28,7 @@ export function dataStream(data: SftpData): ReadableStream<Uint8Array> {
     throw new TypeError(`Data must be bytes, a Blob, a Response or a stream, not ${shown(data)}`);
   }
   if (!data.ok) {
-    data.body?.cancel().catch(() => {}); // it is not read
+    data.body?.cancel().catch(() => {}); // the body is not read
     throw new TypeError(
       `The response has the status ${data.status}: its body is an error page`,
     );
@@ -94,7 +94,7 @@ function blobSource(blob: Blob): TransferSource {
   };
 }
 
-/** A stream as a source; it is cancelled if it is not read to its end. */
+/** A stream as a source; it is cancelled unless it is read to its end. */
 function streamSource(stream: ReadableStream<Uint8Array>): TransferSource {
   const reader = stream.getReader();
   let ended = false;
@@ -104,7 +104,7 @@ function streamSource(stream: ReadableStream<Uint8Array>): TransferSource {
     info: null,
     sparse: false,
     async next() {
-      // Copied: the stream may fill its chunk again long before the server has it.
+      // Copied, because the stream may reuse its chunk long before the server has it.
       const block = new Uint8Array(STREAM_BYTES);
       let count = 0;
       while (count < block.length) {
@@ -124,7 +124,7 @@ function streamSource(stream: ReadableStream<Uint8Array>): TransferSource {
     },
     release: () => {},
     close() {
-      if (!ended) reader.cancel().catch(() => {}); // nothing can be done about a failure
+      if (!ended) reader.cancel().catch(() => {}); // the transfer has its result already
     },
   };
 }
@@ -135,7 +135,7 @@ export function streamTarget(stream: WritableStream<Uint8Array>): TransferTarget
   return {
     held: 0,
     async write(block, release) {
-      await writer.write(block.slice()); // a stream may hold on to it long after
+      await writer.write(block.slice()); // a copy, because a stream may keep its chunks
       release();
     },
     flush: () => Promise.resolve(),

@@ -1,7 +1,7 @@
 /** Bytes of the budget that a task takes before its size is known. */
 const SMALL_TASK_BYTES = 128 * 1024;
 
-/** Raises what a task takes of the budget to `cost` bytes; waits until there is room. */
+/** Raises a task's share of the budget to `cost` bytes; waits until there is room. */
 export type Grow = (cost: number) => Promise<void>;
 
 /** Runs up to `limit` tasks in parallel within a budget of bytes; the first failure cancels the rest. */
@@ -55,9 +55,9 @@ export class TaskPool {
     try {
       await task(async (wanted) => {
         if (wanted <= cost) return;
-        // Given back before it is taken again: tasks that wait hold nothing, so one of them fits.
+        // Returned first: waiting tasks hold nothing, so that one of them always fits.
         this.#used -= cost;
-        cost = 0; // if taking fails, there is nothing to give back
+        cost = 0; // nothing to return if taking fails
         await this.#take(wanted);
         cost = wanted;
       });

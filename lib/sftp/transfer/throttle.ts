@@ -4,7 +4,7 @@ import { sleep } from "../../waiting.ts";
 export class Throttle {
   readonly #rate: number;
   readonly #signal: AbortSignal | undefined;
-  /** When the bytes so far were due. */
+  /** The time at which the bytes so far were due. */
   #due: number = performance.now();
 
   /** The preferred bytes of one `pass`: a tenth of a second's worth. */

@@ -24,7 +24,7 @@ import {
   type SftpTransferOptions,
 } from "./transfer_options.ts";
 
-/** Fetches a file, a folder, or what a pattern matches. */
+/** Fetches a file, a folder, or the matches of a pattern. */
 export async function get(
   remote: RemoteFileSystem,
   path: string,
@@ -45,14 +45,14 @@ export async function get(
       const source = await transfer.remote(remote, "source").source(path, info);
       await transferFile(path, source, () => Promise.resolve(target), transfer.context);
     } catch (cause) {
-      // Every failure aborts the stream, since its other end may be waiting.
+      // Every failure aborts the stream, because its other end may be waiting.
       await target.discard(cause).catch(() => {});
       throw cause;
     }
   });
 }
 
-/** Stores a file, a folder, what a pattern matches, bytes or a stream. */
+/** Stores a file, a folder, the matches of a pattern, bytes or a stream. */
 export async function put(
   remote: RemoteFileSystem,
   local: string | URL | SftpData,
@@ -90,7 +90,7 @@ export async function copy(
   return await transfer.run(source, path, transfer.remote(other, "target"), target);
 }
 
-/** Refuses to copy a folder into itself, which would not end. */
+/** Refuses to copy a folder into itself, which would never end. */
 async function notInto(
   remote: RemoteFileSystem,
   path: string,
@@ -106,7 +106,7 @@ async function notInto(
   throw sftpError(SftpStatus.FAILURE, call, "a folder cannot be copied into itself");
 }
 
-/** One transfer of a file, a folder or what a pattern matches. */
+/** One transfer of a file, a folder or the matches of a pattern. */
 class Transfer {
   readonly context: TransferContext;
   readonly #progress: Progress;
@@ -137,7 +137,7 @@ class Transfer {
     };
   }
 
-  /** The files of this machine, whose code is loaded on demand: it takes long. */
+  /** The files of this machine; loaded on demand, because loading takes long. */
   async local(): Promise<FileStore> {
     const { LocalStore } = await import("./local_store.ts");
     return new LocalStore(this.context);

@@ -5,7 +5,7 @@ import { SftpStatus } from "../protocol/status.ts";
 import { plainMessage } from "../../error_messages.ts";
 
 /**
- * Some files of a transfer could not be transferred; all others were. Its cause is the first failure.
+ * Some files could not be transferred; all others were. The cause is the first failure.
  *
  * @example
  * ```ts

@@ -4,7 +4,7 @@ import type { FileStore, TransferSource } from "./file_store.ts";
 import type { TransferContext } from "./file_transfer.ts";
 import { runtime } from "../../runtime/runtime.ts";
 
-/** Whether the target has a file already, as far as `update` asks. */
+/** Whether the target has a file already, by the rule of `update`. */
 export async function unchanged(
   from: FileStore,
   path: string,
