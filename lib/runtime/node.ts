@@ -8,8 +8,13 @@ import type { LocalTerminal, OwnProcess, Runtime } from "./parts.ts";
 /** The systems whose names differ from those of Deno. */
 const SYSTEMS: Readonly<Record<string, string>> = { win32: "windows", sunos: "solaris" };
 
-/** Node, Bun and Electron. */
+/**
+ * Node, Bun and Electron.
+ *
+ * @throws {Error} On a version of Node that lacks built-ins which this module uses.
+ */
 export function nodeRuntime(): Omit<Runtime, "hasFiles"> {
+  refuseOldNode();
   const { env, platform } = builtin("node:process");
   let terminal: LocalTerminal | null = null;
   return {
@@ -41,6 +46,16 @@ export function nodeRuntime(): Omit<Runtime, "hasFiles"> {
     },
     unrefTimer: (timer) => (timer as unknown as { unref(): void }).unref(),
   };
+}
+
+/** One clear error, where else the first call would fail with "Promise.withResolvers is not a function". */
+function refuseOldNode(): void {
+  const { process } = globalThis as unknown as {
+    process: { version: string; getBuiltinModule?: unknown };
+  };
+  if (process.getBuiltinModule === undefined || !("withResolvers" in Promise)) {
+    throw new Error(`@denossh/ssh needs Node 22.3 or later, and this is Node ${process.version}`);
+  }
 }
 
 function nodeProcess(): OwnProcess {
