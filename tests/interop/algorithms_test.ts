@@ -72,22 +72,22 @@ const TURNS: AlgorithmOptions[] = [
   { compression: "zlib@openssh.com" },
 ];
 
-/** The names that the `ssh` of this machine knows of each kind: no version has them all. */
+/** The algorithms of each kind that the installed `ssh` knows; each version lacks some. */
 const known = await findPeer("ssh") === null ? [] : (await Promise.all(
   ["kex", "cipher", "mac", "HostKeyAlgorithms"].map((kind) => must("ssh", ["-Q", kind])),
 )).flatMap(({ text }) => text.trim().split("\n"));
 const knows = (name: string) => known.includes(name);
 
-/** Why a turn cannot be taken with this OpenSSH. */
+/** Why this OpenSSH cannot run a case; null if it can. */
 function unknownTo({ kex, hostKey, cipher, mac }: AlgorithmOptions): string | null {
   const lacking = [kex, hostKey, cipher, mac].find((name) => name && !knows(`${name}`));
   return lacking === undefined ? null : `this ssh has no ${lacking}`;
 }
 const title = (turn: AlgorithmOptions) => Object.values(turn).join(" ");
 
-// Odd, and more than a window, so that packets of every size and an adjust come by.
+// Odd, and more than a window, so that packets of many sizes and a window adjust occur.
 const sample = noise(2_200_001);
-// Key exchanges are over before it, and old ciphers are slow.
+// Less data where key exchanges are tested, or ciphers are slow.
 const sampleOf = ({ cipher, mac }: AlgorithmOptions) =>
   /ctr|gcm|chacha/.test(`${cipher}`) && !/sha1/.test(`${mac}`)
     ? sample
@@ -98,7 +98,7 @@ await peerTest(
   "Our client moves data with OpenSSH's sshd by every algorithm",
   async (t) => {
     await using server = await startSshd({
-      // What sshd does not offer unasked must be asked for.
+      // Algorithms that sshd does not offer by default must be configured.
       config: {
         MACs: MACS.filter(knows).join(","),
         Ciphers: [...AEAD, ...CTR, ...CBC].filter(knows).join(","),
@@ -176,7 +176,7 @@ await peerTest(["sshd"], "Our client logs in with OpenSSH's sshd by every signat
   }
 });
 
-await peerTest(["sshd"], "SHA-1 is not signed by unless it is asked for", async () => {
+await peerTest(["sshd"], "SHA-1 signatures are made only on request", async () => {
   await using server = await startSshd({
     userKey: "rsa",
     config: { PubkeyAcceptedAlgorithms: "ssh-rsa" },
@@ -197,20 +197,20 @@ await peerTest(
         };
         const { code, text, stderr } = await runs({ userKey });
         assertEquals([code, text], [0, "in\n"], stderr);
-        // Off unless named, and named by nobody here.
+        // Off by default, and not configured here.
         if (userKey === "ssh-rsa") assertEquals((await runs({})).code, 255);
       });
     }
   },
 );
 
-// Text for a peer whose zlib flushes in its own way, and noise that does not become smaller.
+// Text, for peers whose zlib flushes differently, and noise, which does not compress.
 const compressible = new Uint8Array([
   ...new TextEncoder().encode("all work and no play makes a dull boy, ".repeat(20_000)),
   ...sample.subarray(0, 400_001),
 ]);
 
-await peerTest(["sshd"], "Compression goes on through rekeys with OpenSSH's sshd", async () => {
+await peerTest(["sshd"], "Compression continues across rekeys with OpenSSH's sshd", async () => {
   await using server = await startSshd({ config: { RekeyLimit: "300K" } });
   await using host = await connectTo(server, { algorithms: { compression: "zlib@openssh.com" } });
   for (let round = 0; round < 3; round++) {
@@ -223,7 +223,7 @@ await peerTest(["sshd"], "Compression goes on through rekeys with OpenSSH's sshd
 
 await peerTest(
   ["ssh"],
-  "OpenSSH's ssh -C compresses with our server, at once and later",
+  "OpenSSH's ssh -C compresses with our server, before and after authentication",
   async () => {
     for (const compression of ["zlib", "zlib@openssh.com"]) {
       await using server = await startOurs({ algorithms: { compression } });

@@ -1,4 +1,4 @@
-/** A program of a user's own with a shell at its terminal, on OpenSSH's server. */
+/** A user's program that attaches its terminal to a shell on OpenSSH's server. */
 import { assert, assertStringIncludes } from "@std/assert";
 import { exampleCommand } from "../support/example.ts";
 import { onTerminal, type Step, terminalTest } from "./harness/on_terminal.ts";
@@ -6,10 +6,10 @@ import { startSshd } from "./harness/sshd.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const root = new URL("../../", import.meta.url);
-/** Says how the program ended and reads a line, on the terminal as the program left it. */
+/** Prints the program's exit and reads a line, on the terminal as the program left it. */
 const AFTERWARDS = 'trap : TERM; "$@"; echo "code $?"; read line; echo "got $line"';
 
-/** Runs a program in a shell that outlives it, and checks that the terminal is as before. */
+/** Runs a program in a shell that outlives it, and checks that the terminal is restored. */
 async function restored(
   command: readonly string[],
   steps: readonly Step[],
@@ -56,7 +56,7 @@ await terminalTest(
         { expect: "$ " },
         { send: "sleep 1000\r" },
         { expect: "sleep 1000\r" },
-        { send: "\x03" }, // ends what runs over there, not this program
+        { send: "\x03" }, // interrupts the remote command, not this program
         { expect: "$ " },
         { send: "tty && exit 3\r" },
         { expect: "/dev/pts/" },
@@ -69,14 +69,14 @@ await terminalTest(
   },
 );
 
-/** Programs whose ends are no return from `attach()`, and their exit codes. */
+/** Programs that end without a return from `attach()`, and their exit codes. */
 const ends: Record<string, [statement: string, steps: readonly Step[], code: number]> = {
   "an error": ['setTimeout(() => { throw new Error("oops"); });', [], 1],
   "an error in a promise": ['Promise.reject(new Error("oops"));', [], 1],
   "an exit": ["Deno.exit(4);", [], 4],
   "a signal": ['console.log("running");', [{ expect: "running" }, { signal: "SIGTERM" }], 1],
 };
-await terminalTest(["sshd"], "attach() leaves the terminal as it was", async (t) => {
+await terminalTest(["sshd"], "attach() restores the terminal", async (t) => {
   await using folder = await tempFolder();
   await using server = await startSshd();
   for (const [name, [statement, steps, code]] of Object.entries(ends)) {
@@ -88,7 +88,7 @@ await terminalTest(["sshd"], "attach() leaves the terminal as it was", async (t)
           auth: [publicKey(await loadKey("${server.identity}"))], hostKeys: acceptAnyHostKey() });
         await using shell = await host.shell();
         const attached = shell.attach();
-        await new Promise((resolve) => setTimeout(resolve, 100)); // it is raw by then
+        await new Promise((resolve) => setTimeout(resolve, 100)); // the terminal is raw by then
         ${statement}
         await attached;`,
       );

@@ -1,4 +1,4 @@
-/** `ssh-audit` looks at what we offer, in both roles. */
+/** `ssh-audit` checks our offers in both roles. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { connect, none } from "@denossh/ssh";
 import { freePort } from "../support/free_port.ts";
@@ -43,7 +43,7 @@ await peerTest(
     });
     let report: string | null = null;
     while (report === null) {
-      // It listens when it is ready, and answers one client with its report.
+      // ssh-audit listens once it is ready, and reports on its first client.
       await connect(`me@127.0.0.1:${port}`, {
         auth: [none()],
         hostKeys: () => true,
@@ -60,7 +60,7 @@ await peerTest(
 
 await peerTest(
   ["ssh-audit"],
-  "ssh-audit warns of what the defaults have for old peers",
+  "ssh-audit warns only of the default algorithms for old peers",
   async () => {
     await using server = await startOurs({}, KEY_KINDS);
     const audit = await requirePeer("ssh-audit");

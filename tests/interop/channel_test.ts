@@ -1,4 +1,4 @@
-/** The raw channel with OpenSSH: the seed's rows that depend on what a real peer does. */
+/** The raw channel with OpenSSH: the features whose result depends on a real peer. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { RequestDeniedError } from "@denossh/ssh";
 import { serve } from "@denossh/ssh/server";
@@ -12,7 +12,7 @@ import { until } from "../connection/until.ts";
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
 
-await peerTest(["sshd"], "A raw channel does with a real server what it documents", async (t) => {
+await peerTest(["sshd"], "A raw channel works with a real server as documented", async (t) => {
   await using server = await startSshd({ config: { AcceptEnv: "LC_*", MaxSessions: 50 } });
   await using host = await connectTo(server, { window: 64 * 1024 });
   const all = async (channel: AsyncIterable<Uint8Array<ArrayBuffer>>) =>
@@ -36,7 +36,7 @@ await peerTest(["sshd"], "A raw channel does with a real server what it document
     assertEquals(await channel.recvExitStatus(), 0);
   });
 
-  await t.step("get_pty, invoke_shell, resize_pty: a terminal at work", async () => {
+  await t.step("get_pty, invoke_shell, resize_pty: a terminal works", async () => {
     await using channel = await host.openSession();
     await channel.requestPty({ term: "vt100", columns: 90, rows: 30, modes: { ECHO: 0 } });
     await channel.exec("stty size; echo $TERM; read line; stty size; read line");
@@ -46,7 +46,7 @@ await peerTest(["sshd"], "A raw channel does with a real server what it document
     channel.resizePty({ columns: 100, rows: 40 });
     await channel.writeAll(bytes("\n"));
     assertEquals((await lines.next()).value, "40 100");
-    // A break is refused or taken by the terminal; the channel survives either.
+    // The peer may refuse or accept a break; the channel survives both.
     await channel.sendBreak().catch(() => {});
     await channel.writeAll(bytes("\n"));
     assertEquals(await channel.recvExitStatus(), 0);
@@ -77,7 +77,7 @@ await peerTest(["sshd"], "A raw channel does with a real server what it document
     await channel.exec("head -c 5000000 /dev/zero; exit 9");
     const status = channel.recvExitStatus();
     await until(() => channel.state.stalled);
-    assertEquals(channel.exitStatusReady, false); // the command waits, and the state says so
+    assertEquals(channel.exitStatusReady, false); // the command is blocked, and the state shows it
     let sum = 0;
     for await (const chunk of channel) sum += chunk.length;
     assertEquals([sum, await status], [5_000_000, 9]);
@@ -88,17 +88,17 @@ await peerTest(["sshd"], "A raw channel does with a real server what it document
     await channel.exec("cat /dev/zero; echo status $? >&2");
     await channel.ready("read");
     await channel.shutdown("read");
-    // Without eow@openssh.com it would write for ever.
+    // Without eow@openssh.com it would write endlessly.
     assert(await channel.recvExitStatus() >= 0);
   });
 
-  await t.step("stdout that is null is no broken pipe", async () => {
+  await t.step("a null stdout does not break the pipe", async () => {
     const output = await host.command("head -c 5000000 /dev/zero", { stdout: "null" }).output();
     assertEquals([output.code, output.stdout.length], [0, 0]);
   });
 
-  await t.step("disposing does not wait for a command that still runs", async () => {
-    // If it waited, the test would not end for hours.
+  await t.step("disposing does not wait for a running command", async () => {
+    // If dispose waited, the test would take hours.
     await using channel = await host.openSession();
     await channel.exec("sleep 30000");
   });
@@ -118,7 +118,7 @@ await peerTest(["sshd"], "A raw channel does with a real server what it document
 
 await peerTest(
   ["ssh"],
-  "A server's raw channel does with OpenSSH's client what it documents",
+  "A server's raw channel works with OpenSSH's client as documented",
   async () => {
     const seen: Record<string, unknown> = {};
     await using server = serve({
@@ -155,7 +155,7 @@ await peerTest(
     assertEquals([files.text, files.code], ["ONE\nTHREE\n", 5], files.stderr);
     assertStringIncludes(files.stderr, "read 3\nread 5\n");
 
-    // What the client goes on sending is granted and dropped.
+    // Later data of the client is granted and dropped.
     const stdin = "x".repeat(5_000_000);
     const unread = await runClient("ssh", endpoint, ["unread"], { stdin });
     assertEquals([unread.text, unread.code, seen.bytes], ["had enough", 0, 10], unread.stderr);

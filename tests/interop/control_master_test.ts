@@ -22,7 +22,7 @@ interface World extends AsyncDisposable {
   readonly folder: TempFolder;
   readonly master: Program;
   readonly path: string;
-  /** Connects without a key or a known host: only the master can have logged in. */
+  /** Connects without a key or a known host, so only the login of the master can be used. */
   share(options?: ConnectOptions): Promise<Client>;
 }
 
@@ -59,7 +59,7 @@ await peerTest(["ssh", "sshd"], "a client runs commands on a master's connection
     const numbers = Array.from({ length: 8 }, (_, i) => `${i}`);
     assertEquals(await Promise.all(numbers.map((i) => host.run(`echo ${i}`))), numbers);
   }
-  // The master lives on, and takes several clients at once.
+  // The master keeps running, and serves several clients in parallel.
   await using one = await world.share();
   await using two = await world.share();
   const ran = await Promise.all([one, two, one, two].map((host, i) => host.run(`echo ${i}`)));
@@ -85,7 +85,7 @@ await peerTest(
   },
 );
 
-await peerTest(["ssh", "sshd"], "tunnels lead through a master's connection", async () => {
+await peerTest(["ssh", "sshd"], "tunnels use a master's connection", async () => {
   await using world = await startMaster();
   await using host = await world.share();
   await using echo = target((conn) => conn.readable.pipeTo(conn.writable));
@@ -97,20 +97,24 @@ await peerTest(["ssh", "sshd"], "tunnels lead through a master's connection", as
   assertEquals(new TextDecoder().decode(into.subarray(0, n!)), "through");
 });
 
-await peerTest(["ssh", "sshd"], "what a master keeps for itself is refused at once", async () => {
-  await using world = await startMaster();
-  await using host = await world.share();
-  await assertRejects(() => host.listen({ port: 0 }), RequestDeniedError, "controlPath: false");
-  await assertRejects(() => host.request("keepalive@openssh.com"), RequestDeniedError);
-  const session = await host.openSession();
-  await assertRejects(() => host.forwardAgent(session), RequestDeniedError, "controlPath: false");
-  await assertRejects(() => host.forwardX11(session), RequestDeniedError, "controlPath: false");
-  await session.close();
-  await assertRejects(() => host.rekey(), TypeError);
-  assertEquals(await host.run("echo alive"), "alive");
-});
+await peerTest(
+  ["ssh", "sshd"],
+  "requests that a master does not share fail immediately",
+  async () => {
+    await using world = await startMaster();
+    await using host = await world.share();
+    await assertRejects(() => host.listen({ port: 0 }), RequestDeniedError, "controlPath: false");
+    await assertRejects(() => host.request("keepalive@openssh.com"), RequestDeniedError);
+    const session = await host.openSession();
+    await assertRejects(() => host.forwardAgent(session), RequestDeniedError, "controlPath: false");
+    await assertRejects(() => host.forwardX11(session), RequestDeniedError, "controlPath: false");
+    await session.close();
+    await assertRejects(() => host.rekey(), TypeError);
+    assertEquals(await host.run("echo alive"), "alive");
+  },
+);
 
-await peerTest(["ssh", "sshd"], "a master that is killed ends the clients on it", async () => {
+await peerTest(["ssh", "sshd"], "killing a master ends its clients", async () => {
   await using world = await startMaster();
   await using host = await world.share();
   const running = host.run("cat; sleep 600", { stdin: { text: "" } });
@@ -120,7 +124,7 @@ await peerTest(["ssh", "sshd"], "a master that is killed ends the clients on it"
   await assertRejects(() => running, ConnectError);
   await assertRejects(() => reading, ConnectError);
   await assertRejects(() => host.closed, ConnectError, "control master");
-  // The socket's file is left behind: it is told, and passed over.
+  // The socket's file remains: it is reported and ignored.
   const notes: string[] = [];
   const onNote = (note: string) => notes.push(note);
   await assertRejects(() => world.share({ onNote }), Error);
@@ -128,30 +132,34 @@ await peerTest(["ssh", "sshd"], "a master that is killed ends the clients on it"
   assertStringIncludes(notes[0]!, "does not answer: connecting without it");
 });
 
-await peerTest(["ssh", "sshd"], "an alias with a ControlPath shares what ssh would", async () => {
-  await using world = await startMaster();
-  const { hostname, port, user } = world.server;
-  const config = await world.folder.write(
-    "config",
-    `Host alias\n  HostName ${hostname}\n  Port ${port}\n  User ${user}\n` +
-      `  UserKnownHostsFile /dev/null\n  IdentityFile none\n  ControlPath ${world.folder.path}/con%%trol\n` +
-      `  IdentityAgent none\n`,
-  );
-  await Deno.rename(world.path, world.folder.join("con%trol"));
-  {
-    await using host = await connect("alias", { config });
-    assertEquals([host.info.shared, await host.run("echo shared")], [true, "shared"]);
-  }
-  for (const own of [{ auth: [] }, { hostKeys: [] }, { controlPath: false }] as const) {
-    await assertRejects(() => connect("alias", { config, ...own }), Error);
-  }
-});
+await peerTest(
+  ["ssh", "sshd"],
+  "an alias with a ControlPath shares the same connection as ssh",
+  async () => {
+    await using world = await startMaster();
+    const { hostname, port, user } = world.server;
+    const config = await world.folder.write(
+      "config",
+      `Host alias\n  HostName ${hostname}\n  Port ${port}\n  User ${user}\n` +
+        `  UserKnownHostsFile /dev/null\n  IdentityFile none\n  ControlPath ${world.folder.path}/con%%trol\n` +
+        `  IdentityAgent none\n`,
+    );
+    await Deno.rename(world.path, world.folder.join("con%trol"));
+    {
+      await using host = await connect("alias", { config });
+      assertEquals([host.info.shared, await host.run("echo shared")], [true, "shared"]);
+    }
+    for (const own of [{ auth: [] }, { hostKeys: [] }, { controlPath: false }] as const) {
+      await assertRejects(() => connect("alias", { config, ...own }), Error);
+    }
+  },
+);
 
 await peerTest(["ssh", "sshd"], "the tools share a master's connection", async () => {
   await using world = await startMaster();
   const { identity: _, knownHosts: _hosts, ...stranger } = world.server;
   const config = { ControlPath: world.path, LogLevel: "VERBOSE", StrictHostKeyChecking: "yes" };
-  // LocalCommand is the master's, which has checked the host key.
+  // LocalCommand is left to the master, which has checked the host key.
   const local = { PermitLocalCommand: "yes", LocalCommand: "echo %f %t" };
   const ran = await cliSsh(stranger, ["echo ran; exit 3"], { config: { ...config, ...local } });
   assertEquals([ran.text, ran.code], ["ran\n", 3], ran.stderr);
@@ -162,12 +170,13 @@ await peerTest(["ssh", "sshd"], "the tools share a master's connection", async (
   const copied = await cli(["scp", ...flags, file, `${place}:${world.folder.join("copy")}`]);
   assertEquals(copied.code, 0, copied.stderr);
   assertEquals(await Deno.readTextFile(world.folder.join("copy")), "content");
-  // Its port would be the master's: so there is a connection for it, which this stranger cannot make.
+  // The master would own its port, so a separate connection is needed, for which this client has no
+  // credentials.
   const apart = await cliSsh(stranger, ["true"], { config, flags: ["-R", "1:localhost:1"] });
   assertEquals(apart.code, 255);
 });
 
-await peerTest(["ssh", "sshd"], "ssh -O asks a master", async () => {
+await peerTest(["ssh", "sshd"], "ssh -O queries a master", async () => {
   await using world = await startMaster();
   const ask = (command: string) =>
     cli(["ssh", "-F", "none", "-S", world.path, "-O", command, "nowhere.invalid"]);
@@ -215,7 +224,8 @@ await peerTest(
     for (
       const [grants, printed] of [
         [[read, `--allow-write=${world.path}`, "--allow-net"], "shared ran"],
-        // Its own login, for which it has no host key; old versions ask no permission for unix sockets.
+        // It tries a separate login and fails for want of a host key; old versions need no permission
+        // for unix sockets.
         [
           [read, `--allow-write=${world.path}`, `--allow-net=${tcp}`],
           await asksForSockets(world.folder) ? "HostKeyError" : "shared ran",
@@ -258,7 +268,7 @@ async function asksForSockets(folder: TempFolder): Promise<boolean> {
 
 await peerTest(
   ["ssh", "sshd"],
-  "OpenSSH's ssh asks a master of ours, and connects by itself when that shares no sessions",
+  "OpenSSH's ssh queries our master, and connects separately when that shares no sessions",
   async () => {
     await using server = await startSshd();
     await using folder = await tempFolder();

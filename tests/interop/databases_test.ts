@@ -1,4 +1,4 @@
-/** Databases that an SSH server reaches: real drivers over `host.nodeSocket()`, and tools over a tunnel. */
+/** Databases through an SSH server: real drivers over `host.nodeSocket()`, and tools over a tunnel. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { example, type Home, homeFor } from "../support/example.ts";
 import { must, run } from "../support/run.ts";
@@ -10,7 +10,7 @@ import { startSshd } from "./harness/sshd.ts";
 
 const program = peerSource("database_drivers.ts");
 
-/** sshd and a database that only it is asked to connect to. */
+/** sshd, and a database that is reached only through it. */
 async function world(start: () => Promise<Database>): Promise<Home & { readonly db: Database }> {
   await using stack = new AsyncDisposableStack();
   const db = stack.use(await start());
@@ -20,7 +20,7 @@ async function world(start: () => Promise<Database>): Promise<Home & { readonly 
   return { ...home, db, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
-/** Whether npm's packages can be had, and the driver does its steps with the database and no SSH between. */
+/** The control: the npm packages can be installed, and the driver's steps work without SSH. */
 function failedControl(
   driver: string,
   start: () => Promise<Database>,
@@ -42,12 +42,12 @@ const drivers: [driver: string, peer: Peer, start: () => Promise<Database>][] = 
 for (const [driver, peer, start] of drivers) {
   await peerTest(
     ["sshd", "openssl", peer],
-    `npm:${driver} works over node sockets as over its own`,
+    `npm:${driver} works over our node sockets as over its own`,
     async () => {
       await using it = await world(start);
       const { env, target, db } = it;
       const args = ["run", "-A", program, driver, JSON.stringify(db), target];
-      // Where the packages are: the other home has none.
+      // The folder of the packages, since the other home has none.
       const cache = { DENO_DIR: await denoFolder() };
       const { code, text, stderr } = await run(Deno.execPath(), args, {
         env: { ...env, ...cache },
@@ -87,7 +87,7 @@ await peerTest(
   failedControl("pg", startPostgres),
 );
 
-/** Where Deno keeps the packages that it has loaded. */
+/** Deno's cache of packages. */
 async function denoFolder(): Promise<string> {
   return JSON.parse((await must(Deno.execPath(), ["info", "--json"])).text).denoDir;
 }

@@ -1,6 +1,6 @@
 /**
- * Foreign programs and this module log in, run a command and move files with each other, both with their
- * defaults. The control does the same steps with OpenSSH.
+ * Foreign programs and this module log in to each other, run a command and move files, with default
+ * settings. The control does the same steps with OpenSSH.
  */
 import { assertEquals } from "@std/assert";
 import { ConnectError, DisconnectError, password } from "@denossh/ssh";
@@ -24,9 +24,9 @@ const COMMAND = "cat; echo err >&2; exit 7";
 
 // --- Their clients ----------------------------------------------------------------------------------
 
-/** What a client does with a server, as far as it can. */
+/** The steps of a client with a server, as far as it supports them. */
 interface Client {
-  /** Runs COMMAND, which reads FIRST; returns its exit code and output. */
+  /** Runs COMMAND with FIRST as its input; returns its exit code and output. */
   exec?(server: Endpoint): Promise<[code: number, stdout: Uint8Array, stderr: string]>;
   put(server: Endpoint, local: string, remote: string): Promise<unknown>;
   get(server: Endpoint, remote: string, local: string): Promise<unknown>;
@@ -57,7 +57,7 @@ function runCurl({ user, port, identity }: Endpoint, path: string, ...flags: str
   return must("curl", ["-sS", ...login, ...flags, `sftp://127.0.0.1:${port}${path}`]);
 }
 
-/** Dropbear's client has no SFTP of its own: it is the transport of OpenSSH's. */
+/** Dropbear's client has no SFTP: it serves as the transport of OpenSSH's sftp. */
 const dbclient: Client = {
   exec: async (server) => {
     const ran = await runDbclient(server, [COMMAND], { stdin: FIRST });
@@ -100,7 +100,7 @@ async function clientSteps(
     assertEquals([code, await sha256(bytes(stdout))], [7, await sha256(FIRST)], stderr);
     assertEquals(/^err$/m.test(stderr), true, stderr);
   }
-  for (const data of [FIRST, SECOND]) { // put, and put over what is there, which is longer
+  for (const data of [FIRST, SECOND]) { // put, and put over a longer file
     await client.put(server, await folder.write("local", data), remote);
     assertEquals(await hashOf(there), await sha256(data));
     await client.get(server, remote, folder.join("back"));
@@ -115,7 +115,7 @@ for (const [peers, client] of CLIENTS) {
     async () => {
       await using server = await startOurs();
       await clientSteps(client, server, server.folder, ["/file", `${server.root}/file`]);
-      // Some end without a goodbye, and Twisted's says that the connection was lost.
+      // Some end without a DISCONNECT, and Twisted's reports a lost connection.
       const ends = [ConnectError, DisconnectError];
       const errors = server.errors.filter((error) => !ends.some((kind) => error instanceof kind));
       assertEquals(errors, []);
@@ -135,7 +135,7 @@ for (const [peers, client] of CLIENTS) {
 interface Server {
   readonly peers: readonly [Peer, ...Peer[]];
   start(): Promise<ForeignServer>;
-  /** How to start it for the control, where OpenSSH's clients need it otherwise. */
+  /** How to start it for the control, if OpenSSH's clients need other settings. */
   startControl?(): Promise<ForeignServer>;
   readonly runs: "streams" | "text" | "nothing";
 }
@@ -150,7 +150,7 @@ const SERVERS: readonly Server[] = [
   {
     peers: ["proftpd", "root"],
     start: () => startProftpd("<Limit SITE_CHMOD>\nDenyAll\n</Limit>"),
-    startControl: startProftpd, // with the limit, OpenSSH's sftp cannot put: it opens files with a mode
+    startControl: startProftpd, // with the limit, OpenSSH's sftp cannot put, since it opens files with a mode
     runs: "nothing",
   },
 ];
@@ -179,7 +179,7 @@ async function ourSteps({ runs }: Server, server: ForeignServer, folder: TempFol
   assertEquals(await Array.fromAsync(Deno.readDir(there), ({ name }) => name), ["file"]);
 }
 
-/** What OpenSSH's clients do there. */
+/** The steps of OpenSSH's clients. */
 async function theirSteps({ runs }: Server, server: ForeignServer, folder: TempFolder) {
   const ssh = { stdin: FIRST };
   if (runs === "text") assertEquals((await runClient("ssh", server, ["echo hello"])).code, 0);
@@ -198,7 +198,7 @@ async function theirSteps({ runs }: Server, server: ForeignServer, folder: TempF
 for (const server of SERVERS) {
   const inFolder = async (steps: typeof ourSteps, start = server.start): Promise<void> => {
     await using folder = await tempFolder();
-    // Dropbear serves another user.
+    // Dropbear serves a different user.
     await Deno.chmod(folder.path, 0o777);
     await Deno.mkdir(folder.join("there"));
     await Deno.chmod(folder.join("there"), 0o777);

@@ -1,4 +1,4 @@
-/** The examples for the edge, on the platforms that they are for. */
+/** The edge examples on their platforms. */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { concat } from "@std/bytes";
 import { importPublicKey } from "@denossh/ssh/keys";

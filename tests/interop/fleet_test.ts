@@ -17,7 +17,7 @@ const program = new URL("../../examples/fleet_queue.ts", import.meta.url).pathna
 
 await peerTest(
   ["sshd"],
-  "A fleet gets through to an sshd that takes two logins at once",
+  "A fleet connects to an sshd that accepts only two logins in parallel",
   async () => {
     // What comes while two have not logged in is hung up on: it is tried again.
     await using sshd = await startSshd({ config: { MaxStartups: "2:100:2" } });
@@ -75,10 +75,11 @@ function failedControl(): Promise<string | null> {
 
 await peerTest(
   ["redis-server"],
-  "The example of a queue runs: two workers share the hosts, and what was away is tried again",
+  "The example of a queue runs: two workers share the hosts, and unreachable hosts are retried",
   async () => {
     await using redis = await startRedis();
-    // No host is done before three are worked on. A worker has one job at a time, of two hosts: it takes both.
+    // No host is done before three are worked on. A worker has one job at a time, of two hosts: it
+    // takes both.
     const both = Promise.withResolvers<void>();
     let working = 0;
     await using server = await startOurs({}, ["ed25519"], async (session) => {

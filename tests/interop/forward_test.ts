@@ -49,7 +49,7 @@ await peerTest(["sshd"], "Our client's tunnels go through OpenSSH's server", asy
   });
 
   await t.step(
-    `forwardLocal carries ${TUNNEL_MIB} MiB both ways while 100 short ones come and go`,
+    `forwardLocal carries ${TUNNEL_MIB} MiB both ways while 100 short connections open and close`,
     async () => {
       await using tunnel = await host.forwardLocal({ from: { port: 0 }, to: here.to });
       using big = await Deno.connect({ port: tunnel.addr.port });
@@ -65,7 +65,7 @@ await peerTest(["sshd"], "Our client's tunnels go through OpenSSH's server", asy
     },
   );
 
-  await t.step("forwardLocal carries the half-close of either end", async () => {
+  await t.step("forwardLocal passes on the half-close of either end", async () => {
     await using talker = target(async (conn) => {
       await conn.write(encode("first word"));
       await conn.closeWrite();
@@ -82,7 +82,7 @@ await peerTest(["sshd"], "Our client's tunnels go through OpenSSH's server", asy
     await until(() => tunnel.connections === 0);
   });
 
-  await t.step("listen takes connections to a port that the server chose", async () => {
+  await t.step("listen accepts connections to a port that the server chose", async () => {
     await using listener = await host.listen({ port: 0 });
     assert(listener.addr.port > 0);
     for (const text of ["one", "two"]) {
@@ -134,13 +134,13 @@ await peerTest(["sshd"], "Our client's tunnels go through OpenSSH's server", asy
     assert(socks.bytesIn > 0);
   });
 
-  await t.step("a jump through the server reaches it again", async () => {
+  await t.step("a jump through the server reaches the same server", async () => {
     await using inner = await connectTo(server, { jump: host });
     assertEquals(await inner.run("echo inside"), "inside");
   });
 });
 
-await peerTest(["sshd"], "OpenSSH's refusals are the errors that they should be", async () => {
+await peerTest(["sshd"], "OpenSSH's refusals have the documented errors", async () => {
   await using server = await startSshd({ config: { AllowTcpForwarding: "no" } });
   await using host = await connectTo(server);
   const error = await assertRejects(() => host.dial("127.0.0.1:22"), ChannelOpenError);
@@ -148,12 +148,12 @@ await peerTest(["sshd"], "OpenSSH's refusals are the errors that they should be"
   await assertRejects(() => host.listen({ port: 0 }), RequestDeniedError);
 });
 
-await peerTest(["ssh"], "OpenSSH's client has its tunnels through our server", async (t) => {
+await peerTest(["ssh"], "OpenSSH's tunnels work through our server", async (t) => {
   await using folder = await tempFolder();
   await using server = await startOurs(everything);
   await using here = echo();
 
-  /** `ssh -N` with forwarding flags, up when it says so. */
+  /** `ssh -N` with forwarding flags, once it reports success. */
   const tunnels = async (ready: RegExp, ...flags: string[]) => {
     const config = { LogLevel: "DEBUG1", ExitOnForwardFailure: "yes" };
     const destination = `${server.user}@${server.hostname}`;
@@ -204,7 +204,7 @@ await peerTest(["ssh"], "OpenSSH's client has its tunnels through our server", a
     using conn = await Deno.connect({ transport: "unix", path });
     assertEquals(await sha256(await exchange(conn, sent)), await sha256(sent));
     await program[Symbol.asyncDispose]();
-    // The client has gone: its ports go too.
+    // The client has disconnected, so its ports are closed.
     await until(() => {
       try {
         Deno.listen({ hostname: "127.0.0.1", port }).close();
@@ -226,7 +226,7 @@ await peerTest(["ssh"], "OpenSSH's client has its tunnels through our server", a
     const answer = await fetch(`http://localhost:${web.addr.port}/`, { client });
     assertEquals(await answer.text(), "by -D");
   });
-  // `ssh -N` is ended by a signal, so it hangs up without a word; nothing else went wrong.
+  // `ssh -N` is ended by a signal, so it hangs up without a DISCONNECT; no other error is allowed.
   assert(server.errors.every((error) => error instanceof ConnectError), `${server.errors}`);
 });
 

@@ -1,4 +1,4 @@
-/** The agent with OpenSSH: its agent with our client, its clients with our agent, and both forwarded. */
+/** Agents with OpenSSH: its agent with our client, its clients with our agent, and forwarding of both. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   agent,
@@ -28,7 +28,7 @@ const lending: Partial<ServeOptions> = { forward: { agent: () => true } };
 const LIST = "ssh-add -l; echo $?";
 const data = new TextEncoder().encode("to sign");
 
-/** The key that the harness's servers let in, in a keyring of ours. */
+/** Our keyring with the key that the harness's servers accept. */
 async function userKeyring(kind: KeyKind = "ed25519"): Promise<Keyring> {
   const keyring = new Keyring();
   const { path } = await keyFile(kind, "user");
@@ -89,7 +89,7 @@ await peerTest(
       await Deno.readTextFile((await keyFile("ed25519", "asking")).path),
     );
     await client.add(asking, { confirm: true });
-    // Nobody is there to say yes.
+    // There is no user to confirm.
     const [key] = (await client.identities()).slice(-1);
     assertEquals(key!.publicKey.comment, "asking_ed25519");
     await assertRejects(async () => await key!.sign("ssh-ed25519", data), RequestDeniedError);
@@ -98,7 +98,7 @@ await peerTest(
 
 await peerTest(
   ["sshd", "ssh-agent"],
-  "ssh-agent's key that is for one host logs in to that one only",
+  "An ssh-agent key bound to one host logs in to that host only",
   async () => {
     await using server = await startSshd();
     await using keys = await startSshAgent();
@@ -108,7 +108,7 @@ await peerTest(
     ], { env: { SSH_AUTH_SOCK: keys.path } });
     await using host = await connectTo(server, { auth: [agent(keys.path)] });
     assertEquals(await host.run("echo in"), "in");
-    // The servers of the harness share their keys: so one with a key that the other has not.
+    // The servers of the harness share their keys, so this one gets another key.
     const stranger = (await keyFile("ed25519", "stranger")).path;
     const hostKey = importPrivateKey(await Deno.readTextFile(stranger));
     await using other = await startOurs({ hostKeys: [hostKey] });
@@ -119,7 +119,7 @@ await peerTest(
   },
 );
 
-await peerTest(["ssh-agent"], "ssh-agent that dies is an error", async () => {
+await peerTest(["ssh-agent"], "An ssh-agent that dies is an error", async () => {
   const server = await agentWithUserKey();
   await using client = await connectAgent(server.path);
   const [key] = await client.identities();
@@ -181,12 +181,12 @@ await peerTest(
         assertEquals(await host.run(hop, { forwardAgent }), "hopped");
       });
     }
-    await t.step("not after the command that it was forwarded to", async () => {
-      // sshd goes on listening; it is us who refuse.
+    await t.step("not after the command has ended", async () => {
+      // sshd keeps listening; our client refuses.
       const { stdout, success } = await host.command("ssh-add -l").output();
       assertEquals([success, stdout.length], [false, 0]);
     });
-    await t.step("not without being told to", async () => {
+    await t.step("not without the option", async () => {
       await using another = await connectTo(server);
       assertEquals(await another.run(`${LIST} 2>/dev/null`), "2");
       assertEquals(await another.run("echo -n $SSH_AUTH_SOCK"), "");
@@ -198,7 +198,7 @@ await peerTest(
       );
       assertEquals(keyring.identities().length, 1);
     });
-    await t.step("many times at once", async () => {
+    await t.step("in parallel", async () => {
       const lists = Array.from({ length: 8 }, () => host.run(LIST, { forwardAgent: keys.path }));
       for (const text of await Promise.all(lists)) assertStringIncludes(text, "user_ed25519");
     });
@@ -217,7 +217,7 @@ await peerTest(["sshd"], "An sshd that forwards no agents refuses ours", async (
 
 await peerTest(
   ["ssh", "ssh-agent"],
-  "ssh -A lends its agent to our server's commands",
+  "ssh -A forwards its agent to our server's commands",
   async (t) => {
     await using keys = await agentWithUserKey();
     const options = { flags: ["-A"], env: { SSH_AUTH_SOCK: keys.path } };
@@ -254,19 +254,23 @@ await peerTest(
   },
 );
 
-await peerTest(["ssh", "ssh-agent"], "The server's own agent is not its clients'", async () => {
-  await using keys = await agentWithUserKey();
-  await using server = await startOurs(lending);
-  const before = Deno.env.get("SSH_AUTH_SOCK");
-  Deno.env.set("SSH_AUTH_SOCK", keys.path);
-  try {
-    const ran = await runClient("ssh", server, [`${LIST} 2>/dev/null`]);
-    assertEquals(ran.text, "2\n");
-  } finally {
-    if (before === undefined) Deno.env.delete("SSH_AUTH_SOCK");
-    else Deno.env.set("SSH_AUTH_SOCK", before);
-  }
-});
+await peerTest(
+  ["ssh", "ssh-agent"],
+  "The server's own agent is not offered to its clients",
+  async () => {
+    await using keys = await agentWithUserKey();
+    await using server = await startOurs(lending);
+    const before = Deno.env.get("SSH_AUTH_SOCK");
+    Deno.env.set("SSH_AUTH_SOCK", keys.path);
+    try {
+      const ran = await runClient("ssh", server, [`${LIST} 2>/dev/null`]);
+      assertEquals(ran.text, "2\n");
+    } finally {
+      if (before === undefined) Deno.env.delete("SSH_AUTH_SOCK");
+      else Deno.env.set("SSH_AUTH_SOCK", before);
+    }
+  },
+);
 
 const evil: [string, readonly number[], boolean, string][] = [
   ["a length of 2^32 - 1", [255, 255, 255, 255], false, "4294967295 bytes"],
@@ -317,7 +321,7 @@ await peerTest(["ssh-agent"], "ssh-add manages our keyring", async () => {
 
 await peerTest(
   ["sshd", "ssh-agent"],
-  "Certificates go through agents, theirs and ours, and log in",
+  "Certificates log in through their agent and ours",
   async (t) => {
     await using folder = await tempFolder();
     const trusted = await folder.write(
@@ -363,7 +367,7 @@ await peerTest(
   },
 );
 
-/** `ssh` with nothing but what the agent has. */
+/** `ssh` with only the agent's keys. */
 async function logInAs(server: Endpoint, config: Record<string, string>): Promise<void> {
   const { identity: _, ...endpoint } = server;
   const ran = await runClient("ssh", endpoint, ["echo in"], {
@@ -372,7 +376,7 @@ async function logInAs(server: Endpoint, config: Record<string, string>): Promis
   assertEquals([ran.text, ran.stderr], ["in\n", ""]);
 }
 
-/** `ssh-add -x` and `-X`; a program answers what they ask. */
+/** `ssh-add -x` and `-X`; a program answers their prompts. */
 async function lockAndUnlock(env: Record<string, string>): Promise<void> {
   await using folder = await tempFolder();
   const asking = async (word: string) => ({
@@ -407,7 +411,7 @@ async function denoDir(): Promise<string> {
 
 await peerTest(
   ["sshd", "ssh-agent"],
-  "Our ssh logs in with ssh-agent's keys and lends it",
+  "Our ssh logs in with ssh-agent's keys and forwards it",
   async (t) => {
     await using folder = await tempFolder();
     await using server = await startSshd();
@@ -431,7 +435,7 @@ await peerTest(
       assertEquals(await text("echo in", { config: only }), "in\n");
       assertEquals(await text("echo in", { config: { ...only, IdentityFile: "none" } }), "");
     });
-    await t.step("-A lends it, -a does not", async () => {
+    await t.step("-A forwards it, -a does not", async () => {
       assertStringIncludes(await text(LIST, { flags: ["-A"] }), "user_ed25519 (ED25519)\n0");
       assertEquals(await text(`${LIST} 2>/dev/null`, { flags: ["-a"] }), "2\n");
       assertEquals(await text(`${LIST} 2>/dev/null`, {}), "2\n");
@@ -444,7 +448,7 @@ await peerTest(
         assertStringIncludes(said, "user_ed25519 (ED25519)\n0");
       }
     });
-    await t.step("not to a host whose key is another one", async () => {
+    await t.step("not to a host with a different key", async () => {
       const { publicKey } = await keyFile("ed25519", "wrong");
       const hosts = await folder.write("hosts", `[127.0.0.1]:${server.port} ${publicKey}\n`);
       const lax = { StrictHostKeyChecking: "no", UserKnownHostsFile: hosts };
@@ -454,7 +458,7 @@ await peerTest(
   },
 );
 
-await peerTest(["ssh-agent"], "Our ssh lends its agent to our server", async () => {
+await peerTest(["ssh-agent"], "Our ssh forwards its agent to our server", async () => {
   await using server = await startOurs(lending);
   await using keys = await agentWithUserKey();
   const config = { IdentityAgent: keys.path };

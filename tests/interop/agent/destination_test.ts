@@ -1,6 +1,6 @@
 /**
- * Keys that are for certain hosts (`ssh-add -h`), over one hop and two: our keyring lets OpenSSH's and our
- * programs use them where ssh-agent does, and nowhere else.
+ * Keys restricted to hosts (`ssh-add -h`), over one hop and two: our keyring permits OpenSSH's and our
+ * programs exactly what ssh-agent permits.
  */
 import { assertEquals } from "@std/assert";
 import { connectAgent, type KeyDestination, Keyring, listenAgent } from "@denossh/ssh";
@@ -14,7 +14,7 @@ import { must } from "../../support/run.ts";
 import { type Sshd, startSshd } from "../harness/sshd.ts";
 import { tempFolder } from "../../support/temp.ts";
 
-/** What a bound key is good for. */
+/** The logins that a restricted key permits. */
 interface Verdict {
   /** Whether it logs in to A, to B, and from A to B with the agent forwarded. */
   readonly logins: string;
@@ -30,7 +30,7 @@ interface World extends AsyncDisposable {
   readonly key: string;
 }
 
-/** Two servers that take the same key and have different host keys. */
+/** Two servers that accept the same key and have different host keys. */
 async function twoHosts(): Promise<World> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await tempFolder());
@@ -60,7 +60,7 @@ async function judge(agent: string, world: World, client: "ssh" | "ours"): Promi
   const hop = `ssh -F none -o StrictHostKeyChecking=yes -o UserKnownHostsFile=${knownHosts} ` +
     `-o BatchMode=yes -o IdentityFile=none -p ${b.port} 127.0.0.1 echo in`;
   const onA = await through(a, `ssh-add -l; ${hop}`, {
-    IdentityAgent: agent, // without one ssh forwards none
+    IdentityAgent: agent, // ssh forwards an agent only if it has one
     ForwardAgent: agent,
   });
   const ways = { A: await logIn(a), B: await logIn(b), "A>B": /^in$/m.test(onA.text) };
@@ -70,11 +70,11 @@ async function judge(agent: string, world: World, client: "ssh" | "ours"): Promi
   };
 }
 
-/** Destinations as `ssh-add -h` takes them, of hosts named A and B, and what they are to allow. */
+/** Arguments of `ssh-add -h`, with hosts named A and B, and the logins that they permit. */
 const cases: [string, string[], Verdict][] = [
   ["A alone", ["A"], { logins: "A", seenOnA: false }],
   ["A, and B from there", ["A", "A>USER@B"], { logins: "A A>B", seenOnA: true }],
-  // The hop to A is not allowed to the key, so from there it is not, either.
+  // The key may not be used for the hop to A, so not from A either.
   ["B from A, without A", ["A>B"], { logins: "", seenOnA: false }],
   ["another user of B from A", ["A", "A>else@B"], { logins: "A", seenOnA: true }],
   ["another user of A, and B", ["else*@A", "B"], { logins: "B", seenOnA: false }],
@@ -82,7 +82,7 @@ const cases: [string, string[], Verdict][] = [
 
 await peerTest(
   ["sshd", "ssh", "ssh-agent"],
-  "A key from ssh-add -h is used where ssh-agent would have it used",
+  "A key from ssh-add -h is used exactly where ssh-agent permits it",
   async (t) => {
     await using world = await twoHosts();
     const { a, b } = world;
@@ -110,7 +110,7 @@ await peerTest(
 
 await peerTest(
   ["sshd", "ssh", "ssh-agent"],
-  "A key that we bind to hosts is used there alone, by our client as by OpenSSH's",
+  "A key that we restrict to hosts is used only there, by our client and by OpenSSH's",
   async () => {
     await using world = await twoHosts();
     const { a, b } = world;

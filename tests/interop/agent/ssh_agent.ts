@@ -1,14 +1,14 @@
-/** OpenSSH's agent, one of a test's own. */
+/** A separate ssh-agent for a test. */
 import { requirePeer } from "../harness/peers.ts";
 import { Program } from "../../support/program.ts";
 import { must } from "../../support/run.ts";
 import { tempFolder } from "../../support/temp.ts";
 
-/** An agent that runs. */
+/** A running agent. */
 export interface SshAgent extends AsyncDisposable {
   /** The path of its socket. */
   readonly path: string;
-  /** Gives it the key of a file. */
+  /** Adds the key in a file. */
   add(file: string): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** Certificates that we issue, judged by `sshd` and by `ssh`, and by our own checkCertificate. */
+/** Compares the verdicts of `sshd`, `ssh` and our checkCertificate on certificates that we issue. */
 import { assertEquals } from "@std/assert";
 import { CertificateError } from "../../../lib/errors.ts";
 import {
@@ -27,11 +27,11 @@ const others = {
 };
 
 interface Case extends Partial<CertificateOptions> {
-  /** Who signs it, if another than the trusted authority. */
+  /** The signer, if not the trusted authority. */
   by?: keyof typeof others;
 }
 
-/** What concerns users and hosts alike; NAME stands for who it is. */
+/** Cases for both users and hosts; NAME stands for the user or host. */
 const CASES: readonly [name: string, Case][] = [
   ["one that fits", {}],
   ["one that has a time", { validAfter: soon(-HOUR), validBefore: soon(HOUR) }],
@@ -54,7 +54,10 @@ const USER_CASES: typeof CASES = [
   ["one with a forced command", { criticalOptions: { "force-command": "true" } }],
   ["one with an address", { criticalOptions: { "source-address": "127.0.0.0/8,::1" } }],
 ];
-/** Verdicts about hosts that OpenSSH 10.3 changed: ours are its new ones, and the `ssh` here may be older. */
+/**
+ * Verdicts about hosts that OpenSSH 10.3 changed: ours are the new ones, and the installed `ssh` may
+ * be older.
+ */
 const CHANGED = ["a pattern for a name", "one without a name"];
 
 const HOST_CASES: typeof CASES = [
@@ -93,7 +96,7 @@ await peerTest(["sshd", "ssh"], "checkCertificate and sshd agree about users", a
     hostKeys: ["ed25519"],
     config: { TrustedUserCAKeys: trusted },
   });
-  const file = await keyFile("ed25519", "certified"); // the key alone is not let in
+  const file = await keyFile("ed25519", "certified"); // the key without certificate is refused
   using key = importPrivateKey(await Deno.readTextFile(file.path));
   const differences: string[] = [];
   for (const [name, options] of USER_CASES) {

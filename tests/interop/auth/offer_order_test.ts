@@ -1,4 +1,4 @@
-/** Which keys are offered, and in which order: by connect() and by OpenSSH's client with the same settings. */
+/** Compares the keys that connect() and OpenSSH's client offer with the same settings, and their order. */
 import { assertEquals } from "@std/assert";
 import { AuthError, connect, Keyring, listenAgent } from "@denossh/ssh";
 import { generateKey, issueCertificate } from "@denossh/ssh/keys";
@@ -23,7 +23,7 @@ const certificate = (name: Name) =>
     principals: ["me"],
   });
 
-/** Settings, whose paths are relative to the folder of the keys; and what the agent holds, in its order. */
+/** Settings, with paths relative to the folder of the keys, and the agent's keys in their order. */
 interface Case {
   readonly settings: string;
   readonly agent?: readonly Name[];
@@ -58,7 +58,7 @@ const cases: Record<string, Case> = {
   "no key at all": { settings: "IdentityFile none\nIdentityAgent none", agent: ["a"] },
 };
 
-await peerTest(["ssh"], "connect() offers the keys that ssh does, in its order", async (t) => {
+await peerTest(["ssh"], "connect() offers the same keys as ssh, in the same order", async (t) => {
   await using world = await offerWorld();
   for (const [name, each] of Object.entries(cases)) {
     await t.step(name, async () => {
@@ -70,7 +70,7 @@ await peerTest(["ssh"], "connect() offers the keys that ssh does, in its order",
 
 await peerTest(
   ["ssh"],
-  "connect() offers a certificate beside its key before the key",
+  "connect() offers the certificate of a key file before the key",
   async () => {
     await using world = await offerWorld();
     await world.write("a-cert.pub", `${await certificate("a")}\n`);
@@ -120,7 +120,7 @@ async function offerWorld() {
   async function offers({ settings, agent = [] }: Case) {
     using keyring = new Keyring();
     for (const name of agent) {
-      // Not the key itself, which the keyring would wipe at its end.
+      // A wrapper, since the keyring wipes its keys at the end.
       const { publicKey, sign } = keys[name];
       keyring.add({ publicKey, sign: sign.bind(keys[name]) });
     }

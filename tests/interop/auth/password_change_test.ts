@@ -1,4 +1,4 @@
-/** A password that has expired is changed while logging in (RFC 4252 §8), with asyncssh and with `ssh`. */
+/** An expired password is changed during the login (RFC 4252 §8), with asyncssh and with `ssh`. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { AuthError, password } from "@denossh/ssh";
 import type { ServeOptions } from "@denossh/ssh/server";
@@ -15,7 +15,7 @@ import { control } from "../harness/control.ts";
 const OLD = "summer";
 const NEW = "long enough";
 
-/** A server of ours that wants the old password changed to one of eight characters. */
+/** Our server, which requires the old password to be changed to one of eight characters. */
 async function changing(): Promise<{ server: OurServer; seen: string[] }> {
   const seen: string[] = [];
   let secret = OLD;
@@ -35,7 +35,7 @@ async function changing(): Promise<{ server: OurServer; seen: string[] }> {
   return { server: await startOurs({ auth }), seen };
 }
 
-/** asyncssh's client changes its password at asyncssh's server. */
+/** The control: asyncssh's client changes its password on asyncssh's server. */
 function changeControl(): Promise<string | null> {
   return control("asyncssh", "changes a password", async () => {
     const options = { password: NEW, expiredPassword: OLD, userKey: null };
@@ -47,16 +47,16 @@ function changeControl(): Promise<string | null> {
   }, "asyncssh");
 }
 
-/** Who has nothing but a password. */
+/** A user with only a password. */
 function withPassword(server: Endpoint, secret: string): Endpoint {
   const { hostname, port, user, knownHosts } = server;
   return { hostname, port, user, knownHosts, password: secret };
 }
 
-await peerTest(["asyncssh"], "asyncssh's server has our client change its password", async (t) => {
+await peerTest(["asyncssh"], "Our client changes its password on asyncssh's server", async (t) => {
   const start = () =>
     startForeign("asyncssh", { password: NEW, expiredPassword: OLD, userKey: null });
-  await t.step("after another try, and the new one logs in from then on", async () => {
+  await t.step("after a retry, and later logins use the new one", async () => {
     await using server = await start();
     const asked: string[] = [];
     const change = (prompt: string) => {
@@ -69,12 +69,12 @@ await peerTest(["asyncssh"], "asyncssh's server has our client change its passwo
     await using again = await connectTo(server, { auth: [password("yet another")] });
     assertEquals(await again.run("echo in"), "in");
   });
-  await t.step("which fails without a way to", async () => {
+  await t.step("which fails without a changePassword function", async () => {
     await using server = await start();
     const login = () => connectTo(server, { auth: [password(OLD)] });
     await assertRejects(login, AuthError, "must be changed");
   });
-  await t.step("which cli ssh asks for, twice", async () => {
+  await t.step("which cli ssh asks for twice", async () => {
     await using server = await start();
     await using folder = await tempFolder();
     const endpoint = withPassword(server, OLD);
@@ -86,8 +86,8 @@ await peerTest(["asyncssh"], "asyncssh's server has our client change its passwo
   });
 }, changeControl);
 
-await peerTest(["asyncssh"], "Our server has asyncssh's client change its password", async (t) => {
-  await t.step("after another try", async () => {
+await peerTest(["asyncssh"], "asyncssh's client changes its password on our server", async (t) => {
+  await t.step("after a retry", async () => {
     const { server, seen } = await changing();
     await using _server = server;
     const newPasswords = ["short", NEW];
@@ -102,7 +102,7 @@ await peerTest(["asyncssh"], "Our server has asyncssh's client change its passwo
     const now = await runForeign("asyncssh", withPassword(server, NEW), ["exec", "echo in"]);
     assertEquals(now.text, "in\n", now.stderr);
   });
-  await t.step("which does not get in without", async () => {
+  await t.step("which cannot log in otherwise", async () => {
     const { server, seen } = await changing();
     await using _server = server;
     const said = await runForeign("asyncssh", withPassword(server, OLD), ["exec", "echo in"]);
@@ -111,7 +111,7 @@ await peerTest(["asyncssh"], "Our server has asyncssh's client change its passwo
   });
 }, changeControl);
 
-await peerTest(["ssh"], "Our server has ssh change its password", async () => {
+await peerTest(["ssh"], "ssh changes its password on our server", async () => {
   const { server, seen } = await changing();
   await using _server = server;
   // It asks for the old one again, and for the new one twice.

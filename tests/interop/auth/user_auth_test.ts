@@ -1,4 +1,4 @@
-/** Certificates of users, options of authorized_keys, several factors: judged as OpenSSH judges them. */
+/** Certificates of users, options of authorized_keys and several factors have OpenSSH's results. */
 import {
   assert,
   assertEquals,
@@ -36,7 +36,7 @@ import { tempFolder } from "../../support/temp.ts";
 
 const me = (await must("id", ["-un"])).text.trim();
 
-/** Whether `ssh` gets in by a key that has a certificate, and by nothing else. */
+/** Whether `ssh` logs in with a key that has a certificate, and with that alone. */
 async function letsIn(server: Endpoint, key: CertifiedKey): Promise<boolean> {
   const config = { CertificateFile: `${key.path}-cert.pub` };
   const ran = await runClient("ssh", { ...server, identity: key.path }, ["true"], { config });
@@ -105,7 +105,7 @@ async function denoDir(): Promise<string> {
   return JSON.parse(ran.text).denoDir;
 }
 
-/** A file of authorized_keys that an sshd and a server of ours read anew at each login. */
+/** An authorized_keys file that an sshd and our server read at each login. */
 async function sharedFile(options: Partial<ServeOptions> = {}) {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await tempFolder());
@@ -122,7 +122,7 @@ async function sharedFile(options: Partial<ServeOptions> = {}) {
   return {
     servers: { sshd, ours: { ...own, user: me } },
     write: (text: string) => Deno.writeTextFile(file, text),
-    /** Lets the harness's user key in, with options. */
+    /** Authorizes the harness's user key, with options. */
     async allow(options: string) {
       const { publicKey } = await keyFile("ed25519", "user");
       await Deno.writeTextFile(file, `${options} ${publicKey}\n`.trimStart());
@@ -131,7 +131,7 @@ async function sharedFile(options: Partial<ServeOptions> = {}) {
   };
 }
 
-await peerTest(["ssh", "sshd"], "A user's certificate is judged by us as by sshd", async (t) => {
+await peerTest(["ssh", "sshd"], "We judge a user's certificate as sshd does", async (t) => {
   await using folder = await tempFolder();
   const ca = await authority();
   const trusted = await folder.write("ca.pub", `${ca.publicKey}\n`, 0o644);
@@ -183,7 +183,7 @@ await peerTest(["ssh", "sshd"], "A user's certificate is judged by us as by sshd
   }
 });
 
-await peerTest(["ssh", "sshd"], "cert-authority lines do as in sshd", async (t) => {
+await peerTest(["ssh", "sshd"], "cert-authority lines work as in sshd", async (t) => {
   await using shared = await sharedFile();
   await using folder = await tempFolder();
   const ca = (await authority()).publicKey;
@@ -227,7 +227,7 @@ const lineOptions: [string, string, string][] = [
   ["unknown-option", "echo in", "refused"],
   ['command="unfinished', "echo in", "refused"],
 ];
-await peerTest(["ssh", "sshd"], "Options of authorized_keys do as in sshd", async (t) => {
+await peerTest(["ssh", "sshd"], "Options of authorized_keys work as in sshd", async (t) => {
   await using shared = await sharedFile();
   for (const [options, command, expected] of lineOptions) {
     await t.step(options, async () => {
@@ -240,7 +240,7 @@ await peerTest(["ssh", "sshd"], "Options of authorized_keys do as in sshd", asyn
   }
 });
 
-await peerTest(["ssh", "sshd"], "authorized_keys decides about tunnels as in sshd", async (t) => {
+await peerTest(["ssh", "sshd"], "authorized_keys restricts tunnels as in sshd", async (t) => {
   await using web = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
     () => new Response("web"),
@@ -261,7 +261,7 @@ await peerTest(["ssh", "sshd"], "authorized_keys decides about tunnels as in ssh
   for (const [options, good] of cases) {
     await t.step(options || "without options", async () => {
       await shared.allow(options);
-      // -W joins ssh's own streams with the address.
+      // -W connects ssh's standard streams to the address.
       const flags = ["-W", `127.0.0.1:${port}`];
       const stdin = "GET / HTTP/1.0\r\n\r\n";
       for (const [name, server] of Object.entries(shared.servers)) {
@@ -272,7 +272,7 @@ await peerTest(["ssh", "sshd"], "authorized_keys decides about tunnels as in ssh
   }
 });
 
-await peerTest(["ssh", "sshd"], "authorized_keys decides about listening as in sshd", async (t) => {
+await peerTest(["ssh", "sshd"], "authorized_keys restricts listening as in sshd", async (t) => {
   await using shared = await sharedFile({ forward: { remote: () => true } });
   const cases: [string, boolean][] = [
     ["", true],
@@ -296,7 +296,7 @@ await peerTest(["ssh", "sshd"], "authorized_keys decides about listening as in s
 
 await peerTest(
   ["ssh"],
-  "ssh gets no terminal and lends no agent where its key may not",
+  "ssh gets no terminal and forwards no agent if its key may not",
   async () => {
     using keyring = new Keyring();
     await using agent = await listenAgent(keyring);
@@ -315,7 +315,7 @@ await peerTest(
   },
 );
 
-await peerTest(["ssh"], "ssh goes through several factors", async () => {
+await peerTest(["ssh"], "ssh logs in with several factors", async () => {
   const allowed = importPublicKey((await keyFile("ed25519", "user")).publicKey);
   const auth: ServeOptions["auth"] = {
     publicKey: (_user, key) => key.equals(allowed),
@@ -339,7 +339,7 @@ await peerTest(["ssh"], "ssh goes through several factors", async () => {
   assertEquals((await run(["one", "three"], "publickey,keyboard-interactive")).text, "");
 });
 
-await peerTest(["sshd"], "Our client goes through sshd's AuthenticationMethods", async () => {
+await peerTest(["sshd"], "Our client satisfies sshd's AuthenticationMethods", async () => {
   await using server = await startSshd({
     login: "password",
     config: { AuthenticationMethods: "publickey,password publickey,publickey" },
@@ -353,43 +353,47 @@ await peerTest(["sshd"], "Our client goes through sshd's AuthenticationMethods",
   assertEquals(error.partial, true);
 });
 
-await peerTest(["sshd", "root"], "sshd takes the word of our client's host", async (t) => {
-  await using server = await startSshd({
-    login: "password",
-    config: {
-      HostbasedAuthentication: "yes",
-      HostbasedUsesNameFromPacketOnly: "yes",
-      IgnoreRhosts: "no",
-    },
-  });
-  const write = (name: string, text: string) =>
-    Deno.writeTextFile(`${server.folder}/${name}`, text, { mode: 0o644 });
-  await Deno.mkdir(`${server.folder}/.ssh`, { mode: 0o755 });
-  for (const kind of KEY_KINDS) {
-    const hostKey = await keyFile(kind, "vouching");
-    await write(".ssh/known_hosts", `here.example ${hostKey.publicKey}\n`);
-    await write(".shosts", "here.example me\n");
-    const method = async (hostName: string, userName: string) =>
-      hostBased(await loadKey(hostKey.path), { hostName, userName });
-    await t.step(`by a key of type ${kind}`, async () => {
-      const auth = [await method("here.example", "me")];
-      await using host = await connectTo(server, { auth });
-      assertEquals(await host.run("echo in"), "in");
+await peerTest(
+  ["sshd", "root"],
+  "sshd accepts host-based authentication by our client",
+  async (t) => {
+    await using server = await startSshd({
+      login: "password",
+      config: {
+        HostbasedAuthentication: "yes",
+        HostbasedUsesNameFromPacketOnly: "yes",
+        IgnoreRhosts: "no",
+      },
     });
-    for (const [host, user] of [["there.example", "me"], ["here.example", "you"]]) {
-      await t.step(`not for ${user} at ${host}, by ${kind}`, async () => {
-        const error = await connectTo(server, { auth: [await method(host!, user!)] }).catch((e) =>
-          e
-        );
-        assert(error instanceof AuthError);
+    const write = (name: string, text: string) =>
+      Deno.writeTextFile(`${server.folder}/${name}`, text, { mode: 0o644 });
+    await Deno.mkdir(`${server.folder}/.ssh`, { mode: 0o755 });
+    for (const kind of KEY_KINDS) {
+      const hostKey = await keyFile(kind, "vouching");
+      await write(".ssh/known_hosts", `here.example ${hostKey.publicKey}\n`);
+      await write(".shosts", "here.example me\n");
+      const method = async (hostName: string, userName: string) =>
+        hostBased(await loadKey(hostKey.path), { hostName, userName });
+      await t.step(`by a key of type ${kind}`, async () => {
+        const auth = [await method("here.example", "me")];
+        await using host = await connectTo(server, { auth });
+        assertEquals(await host.run("echo in"), "in");
       });
+      for (const [host, user] of [["there.example", "me"], ["here.example", "you"]]) {
+        await t.step(`not for ${user} at ${host}, by ${kind}`, async () => {
+          const error = await connectTo(server, { auth: [await method(host!, user!)] }).catch((e) =>
+            e
+          );
+          assert(error instanceof AuthError);
+        });
+      }
     }
-  }
-});
+  },
+);
 
 await peerTest(
   ["ssh", "root", "own-machine"],
-  "Our server takes the word of ssh's host",
+  "Our server accepts host-based authentication by ssh",
   async () => {
     const settings = "/etc/ssh/ssh_config.d/denossh-test.conf";
     await must("ssh-keygen", ["-A"]); // those that are missing
@@ -403,7 +407,7 @@ await peerTest(
       },
     };
     await using server = await startOurs({ auth });
-    // ssh-keysign signs only where the system's own file says so.
+    // ssh-keysign signs only if the system's ssh_config enables it.
     await Deno.writeTextFile(settings, "EnableSSHKeysign yes\n");
     try {
       const config = {
@@ -421,7 +425,7 @@ await peerTest(
   },
 );
 
-await peerTest(["ssh"], "Who a user is makes no difference to what ssh is told", async () => {
+await peerTest(["ssh"], "ssh gets the same answers for known and unknown users", async () => {
   using other = await generateKey();
   const line = `${other.publicKey}\n`;
   const textOf = (user: string) => user === "ann" ? line : null;
@@ -455,20 +459,20 @@ await peerTest(["ssh", "sshd"], "MaxAuthTries counts ssh's keys as sshd does", a
 
 await peerTest(
   ["sshd"],
-  "sshd lets a user without a password in by none, before our key",
+  "sshd accepts none for a user without a password, before our key",
   async () => {
     const config = { PermitEmptyPasswords: "yes" };
     await using server = await startSshd({ login: "password", config });
     await must("passwd", ["-d", server.user]);
     using key = await generateKey();
     await using host = await connectTo(server, { auth: [none(), publicKey(key)] });
-    // What was sent with "none" comes after the success; sshd answers that it does not know it.
+    // Requests sent with "none" arrive after the success; sshd rejects them as unknown.
     assertEquals(await host.run("echo in"), "in");
     assertMatch(server.log, /Accepted none for/);
   },
 );
 
-await peerTest(["dropbear", "root"], "Dropbear takes none and a key in one flight", async () => {
+await peerTest(["dropbear", "root"], "Dropbear accepts none and a key in one flight", async () => {
   await using server = await startDropbear({ flags: ["-B"] });
   const auth = [none(), publicKey(await loadKey(server.identity!))];
   {
@@ -483,7 +487,7 @@ await peerTest(["dropbear", "root"], "Dropbear takes none and a key in one fligh
 
 await peerTest(
   ["sshd"],
-  "A key that sshd refuses is told with its file, and what is allowed",
+  "The error for a key that sshd refuses names its file and the allowed methods",
   async () => {
     await using server = await startSshd();
     await using folder = await tempFolder();

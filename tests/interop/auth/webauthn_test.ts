@@ -1,4 +1,4 @@
-/** Signatures that a browser had a security token make: we accept those that OpenSSH accepts. */
+/** Signatures of a security token made through a browser: we accept those that OpenSSH accepts. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { AuthError, publicKey, SignatureError } from "@denossh/ssh";
 import { importPublicKey, signMessage, verifyMessage } from "@denossh/ssh/keys";
@@ -70,34 +70,38 @@ const cases: [string, BrowserClaims, boolean][] = [
   ["of nothing", { clientData: "" }, false],
 ];
 
-await peerTest(["sshd"], "A browser's signature logs in to us where it does to sshd", async (t) => {
-  const keys = cases.map(([, claims]) => browserKey(claims));
-  const config = { PubkeyAcceptedAlgorithms: `+${WEBAUTHN}`, MaxAuthTries: 20 };
-  const authorized = keys.map((key) => importPublicKey(keyLine(key)).toString());
-  await using theirs = await startSshd({ config, authorized });
-  await using ours = await startOurs({
-    auth: { publicKey: (_user, key) => keys.some((each) => key.equals(each.publicKey)) },
-    algorithms: { userKey: `+${WEBAUTHN}` },
-  });
-  for (const [at, [name, , expected]] of cases.entries()) {
-    await t.step(name, async () => {
-      const logsIn = async (server: Endpoint) => {
-        try {
-          await using _host = await connectTo(server, { auth: [publicKey(keys[at]!)] });
-          return true;
-        } catch (error) {
-          if (error instanceof AuthError) return false;
-          throw error;
-        }
-      };
-      assertEquals([await logsIn(theirs), await logsIn(ours)], [expected, expected]);
+await peerTest(
+  ["sshd"],
+  "A browser's signature logs in to our server as it does to sshd",
+  async (t) => {
+    const keys = cases.map(([, claims]) => browserKey(claims));
+    const config = { PubkeyAcceptedAlgorithms: `+${WEBAUTHN}`, MaxAuthTries: 20 };
+    const authorized = keys.map((key) => importPublicKey(keyLine(key)).toString());
+    await using theirs = await startSshd({ config, authorized });
+    await using ours = await startOurs({
+      auth: { publicKey: (_user, key) => keys.some((each) => key.equals(each.publicKey)) },
+      algorithms: { userKey: `+${WEBAUTHN}` },
     });
-  }
-});
+    for (const [at, [name, , expected]] of cases.entries()) {
+      await t.step(name, async () => {
+        const logsIn = async (server: Endpoint) => {
+          try {
+            await using _host = await connectTo(server, { auth: [publicKey(keys[at]!)] });
+            return true;
+          } catch (error) {
+            if (error instanceof AuthError) return false;
+            throw error;
+          }
+        };
+        assertEquals([await logsIn(theirs), await logsIn(ours)], [expected, expected]);
+      });
+    }
+  },
+);
 
 await peerTest(
   ["sshd"],
-  "Neither sshd nor we take a browser's signature unless told to",
+  "Neither sshd nor our server accepts a browser's signature by default",
   async () => {
     const key = browserKey();
     await using theirs = await startSshd({ authorized: [keyLine(key)] });
@@ -111,7 +115,7 @@ await peerTest(
 
 await peerTest(
   ["ssh-keygen"],
-  "A browser's signature of a message holds for us where it does for ssh-keygen",
+  "We verify a browser's signature of a message as ssh-keygen does",
   async (t) => {
     await using folder = await tempFolder();
     const message = new TextEncoder().encode("what is signed");
@@ -123,7 +127,7 @@ await peerTest(
         const file = await folder.write("signature", text);
         const args = ["-Y", "verify", "-f", allowed, "-I", "ann", "-n", "file", "-s", file];
         const { code } = await run("ssh-keygen", args, { stdin: message });
-        // ssh-keygen asks for no touch.
+        // ssh-keygen requires no touch.
         const options = { namespace: "file", noTouchRequired: true };
         const verify = () => verifyMessage(text, message, options);
         const expected = good || claims.flags === 4;
@@ -138,7 +142,7 @@ await peerTest(
   },
 );
 
-Deno.test("The browser's signature among OpenSSH's own test vectors holds", () => {
+Deno.test("The browser's signature in OpenSSH's test vectors verifies", () => {
   // openssh-portable, regress/unittests/sshsig/testdata: ecdsa_sk_webauthn.
   const key =
     "sk-ecdsa-sha2-nistp256@openssh.com AAAAInNrLWVjZHNhLXNoYTItbmlzdHAyNTZAb3BlbnNzaC5jb2" +

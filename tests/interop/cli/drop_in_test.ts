@@ -1,4 +1,4 @@
-/** Our ssh where other programs expect OpenSSH's. */
+/** Our ssh in place of OpenSSH's for other programs. */
 import { assert, assertEquals } from "@std/assert";
 import { encodeHex } from "../../../lib/encoding.ts";
 import { configFlags } from "../../support/ssh_flags.ts";

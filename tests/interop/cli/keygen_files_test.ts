@@ -5,7 +5,7 @@ import { must, run } from "../../support/run.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { CLI, cli } from "../../cli/world.ts";
 
-/** Runs keygen where there is no terminal to ask at. */
+/** Runs keygen without a terminal. */
 function keygen(...args: string[]) {
   return cli(["keygen", ...args], { env: { SSH_ASKPASS_REQUIRE: "never" } });
 }
@@ -33,14 +33,14 @@ for (
   });
 }
 
-await peerTest(["ssh-keygen"], "keygen says what ssh-keygen says", async () => {
+await peerTest(["ssh-keygen"], "keygen has ssh-keygen's output", async () => {
   await using folder = await tempFolder();
   const texts: string[] = [];
   for (const tool of ["ours", "theirs"]) {
     const file = folder.join(tool);
     const args = ["-t", "ed25519", "-f", file, "-N", "", "-C", "me"];
     const { text } = tool === "ours" ? await keygen(...args) : await must("ssh-keygen", args);
-    // The key differs, and so do its fingerprint and its picture.
+    // The keys differ, and so do fingerprint and randomart.
     texts.push(
       text.replaceAll(file, "FILE").replace(/SHA256:\S+/, "SHA256:…").replace(/^\|.*\|$/gm, "|"),
     );
@@ -48,24 +48,28 @@ await peerTest(["ssh-keygen"], "keygen says what ssh-keygen says", async () => {
   assertEquals(texts[0], texts[1]);
 });
 
-await peerTest(["ssh-keygen"], "keygen shows fingerprints and pictures as ssh-keygen", async () => {
-  await using folder = await tempFolder();
-  const keys = await Promise.all(
-    (["ed25519", "ecdsa256", "ecdsa384", "rsa"] as const).map((kind) => keyFile(kind, "user")),
-  );
-  const lines = keys.map(({ publicKey }) => `${publicKey}\n`).join("");
-  const bare = keys.map(({ publicKey }) => publicKey.split(" ").slice(0, 2).join(" "));
-  const files = [
-    ...keys.map(({ path }) => path),
-    ...keys.map(({ path }) => `${path}.pub`),
-    await folder.write("authorized_keys", `# all\n\n${lines}`),
-    await folder.write("no_comment.pub", `${bare[0]}\n`),
-  ];
-  for (const file of files) {
-    const theirs = (await must("ssh-keygen", ["-l", "-v", "-f", file])).text;
-    assertEquals((await keygen("-lvf", file)).text, theirs, file);
-  }
-});
+await peerTest(
+  ["ssh-keygen"],
+  "keygen shows the fingerprints and randomart of ssh-keygen",
+  async () => {
+    await using folder = await tempFolder();
+    const keys = await Promise.all(
+      (["ed25519", "ecdsa256", "ecdsa384", "rsa"] as const).map((kind) => keyFile(kind, "user")),
+    );
+    const lines = keys.map(({ publicKey }) => `${publicKey}\n`).join("");
+    const bare = keys.map(({ publicKey }) => publicKey.split(" ").slice(0, 2).join(" "));
+    const files = [
+      ...keys.map(({ path }) => path),
+      ...keys.map(({ path }) => `${path}.pub`),
+      await folder.write("authorized_keys", `# all\n\n${lines}`),
+      await folder.write("no_comment.pub", `${bare[0]}\n`),
+    ];
+    for (const file of files) {
+      const theirs = (await must("ssh-keygen", ["-l", "-v", "-f", file])).text;
+      assertEquals((await keygen("-lvf", file)).text, theirs, file);
+    }
+  },
+);
 
 await peerTest(["ssh-keygen"], "keygen -y prints the public key of a private one", async () => {
   await using folder = await tempFolder();
@@ -80,10 +84,10 @@ await peerTest(["ssh-keygen"], "keygen -y prints the public key of a private one
   assertEquals([wrong.code, wrong.stderr], [theirs.code, theirs.stderr.replaceAll("\r", "")]);
 });
 
-await peerTest(["setsid"], "keygen overwrites nothing where there is no terminal", async () => {
+await peerTest(["setsid"], "keygen overwrites nothing without a terminal", async () => {
   await using folder = await tempFolder();
   const file = await folder.write("key", "precious");
-  // setsid: no terminal, even if the tests run at one.
+  // setsid removes the terminal that the tests may run on.
   const ran = await run("setsid", ["-w", ...CLI, "keygen", "-q", "-f", file, "-N", ""]);
   assertEquals([ran.code, ran.stderr], [1, `${file} already exists.\n`]);
   assertEquals(await Deno.readTextFile(file), "precious");

@@ -1,4 +1,4 @@
-/** Our keygen beside ssh-keygen: the same flags on the same files, and what both say and write. */
+/** Compares our keygen with ssh-keygen: the same flags on the same files give the same output and files. */
 import { assert, assertEquals } from "@std/assert";
 import { keygen } from "../../../lib/cli/keygen/keygen.ts";
 import { importPublicKey } from "../../../lib/keys/mod.ts";
@@ -17,7 +17,7 @@ async function theirs(args: readonly string[]): Promise<Said> {
   return { code, text, stderr: stderr.replaceAll("\r", "") };
 }
 
-/** The files that every command finds, the same for both. */
+/** The input files of each command, equal for both. */
 interface World extends AsyncDisposable {
   readonly ours: TempFolder;
   readonly theirs: TempFolder;
@@ -94,7 +94,7 @@ async function world(): Promise<World> {
 for (const [name, args, loose] of COMMANDS) {
   await peerTest(
     ["ssh-keygen", "setsid"],
-    `keygen does what ssh-keygen does: ${name}`,
+    `keygen works like ssh-keygen: ${name}`,
     async () => {
       await using both = await world();
       const said: Said[] = [];
@@ -117,7 +117,7 @@ for (const [name, args, loose] of COMMANDS) {
 
 await peerTest(
   ["ssh-keygen", "setsid"],
-  "keygen verifies what it reads on standard input, as ssh-keygen",
+  "keygen verifies standard input like ssh-keygen",
   async () => {
     await using both = await world();
     const args: [string[], string][] = [
@@ -148,7 +148,7 @@ await peerTest(
 
 await peerTest(
   ["ssh-keygen", "setsid"],
-  "what keygen -k revokes is what ssh-keygen -k does",
+  "keygen -k revokes the same keys as ssh-keygen -k",
   async () => {
     await using both = await world();
     const key = (await Deno.readTextFile(both.ours.join("ed25519.pub"))).trim();
@@ -175,7 +175,7 @@ await peerTest(
       for (const tool of [theirs, ours]) {
         const made = await tool(args);
         if (made.code !== 0) {
-          said.push(made.code); // what ssh-keygen said before is lost in its buffer
+          said.push(made.code); // the earlier output of ssh-keygen is lost in its buffer
           continue;
         }
         const added = await tool(["-k", "-u", "-f", krl, both.ours.join("rsa.pub")]);
@@ -215,7 +215,7 @@ await peerTest(["ssh-agent", "ssh-keygen"], "keygen signs with keys of the agent
 
 await peerTest(
   ["ssh-keygen", "setsid"],
-  "what keygen -Y sign writes passes ssh-keygen -Y verify",
+  "ssh-keygen -Y verify accepts the output of keygen -Y sign",
   async () => {
     await using both = await world();
     for (const key of ["ed25519", "ecdsa", "rsa"]) {

@@ -1,4 +1,4 @@
-/** Our `scp` at OpenSSH's server. */
+/** Our `scp` with OpenSSH's server. */
 import { assertEquals } from "@std/assert";
 import { copies, understandsUris } from "../../cli/cases/scp.ts";
 import { cli } from "../../cli/world.ts";

@@ -7,7 +7,7 @@ import { startServe } from "../../cli/world.ts";
 
 await peerTest(
   ["ssh"],
-  "serve carries tunnels where its options allow them, and nowhere else",
+  "serve carries exactly the tunnels that its options allow",
   async () => {
     await using here = echo();
     const only = ["-o", "AllowTcpForwarding=local", "-o", `PermitOpen=${here.to}`];
@@ -26,7 +26,7 @@ await peerTest(
 
 await peerTest(
   ["ssh", "Xvfb", "xauth", "xdpyinfo"],
-  "serve takes a client's display with X11Forwarding=yes",
+  "serve uses a client's display with X11Forwarding=yes",
   async () => {
     await using screen = await startXServer();
     await using server = await startServe(["--exec", "-o", "X11Forwarding=yes"]);

@@ -1,4 +1,4 @@
-/** OpenSSH's clients at our serve. */
+/** OpenSSH's clients with our serve. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { startServe } from "../../cli/world.ts";
 import { encodeHex } from "../../../lib/encoding.ts";
@@ -12,7 +12,7 @@ import { peerTest } from "../harness/peers.ts";
 
 const LARGE = encodeHex(noise(65536)).repeat(24);
 
-await peerTest(["ssh", "sftp", "scp"], "OpenSSH's clients get on with serve", async (t) => {
+await peerTest(["ssh", "sftp", "scp"], "OpenSSH's clients work with serve", async (t) => {
   await using folder = await tempFolder();
   await using server = await startServe();
 
@@ -27,13 +27,13 @@ await peerTest(["ssh", "sftp", "scp"], "OpenSSH's clients get on with serve", as
     assertEquals(ran.text.trim(), await Deno.realPath(server.root));
   });
 
-  await t.step("ssh hears of the signal that ended a command", async () => {
+  await t.step("ssh learns the signal that ended a command", async () => {
     const ran = await runClient("ssh", server, ["kill -KILL $$"], { flags: ["-v"] });
     assertEquals(ran.code, 255);
     assertStringIncludes(ran.stderr, "exit-signal");
   });
 
-  await t.step("a terminal is given, and the shell works without", async () => {
+  await t.step("the shell works with and without a terminal", async () => {
     const forced = await runClient("ssh", server, ["tty; exit 3"], { flags: ["-tt"] });
     assertMatch(forced.text, /^\/dev\/pts\/\d+\r\n$/);
     assertEquals(forced.code, 3);
@@ -110,7 +110,7 @@ await peerTest(["ssh"], "serve checks the passwords of its file", async (t) => {
     ] as const
   ) {
     await t.step(`"${user}" with "${password}": ${code === 0 ? "in" : "out"}`, async () => {
-      // A user's name may have a colon only behind -l.
+      // A user name with a colon works only with -l.
       const config = { User: `"${user}"`, PreferredAuthentications: "password" };
       const ran = await runClient("ssh", { ...endpoint, user: "x", password }, ["true"], {
         flags: user === "" ? [] : ["-l", user],
@@ -120,7 +120,7 @@ await peerTest(["ssh"], "serve checks the passwords of its file", async (t) => {
     });
   }
 
-  await t.step("a change of the file counts at once", async () => {
+  await t.step("a change of the file applies at the next login", async () => {
     await Deno.writeTextFile(passwords, "new:secret\n");
     const changed = { ...endpoint, user: "new", password: "secret" };
     assertEquals((await runClient("ssh", changed, ["true"])).code, 0);
@@ -131,7 +131,7 @@ await peerTest(["ssh"], "serve keeps the restrictions of keys", async () => {
   await using folder = await tempFolder();
   const { path: identity, publicKey } = await keyFile("rsa", "restricted");
   const file = await folder.write("restricted", "");
-  // The last --authorized-keys counts.
+  // The last --authorized-keys wins.
   await using server = await startServe(["--exec", "--authorized-keys", file]);
   for (
     const [options, code] of [
@@ -150,7 +150,7 @@ await peerTest(["ssh"], "serve keeps the restrictions of keys", async () => {
   }
 });
 
-await peerTest(["ssh"], "serve takes certificates, and asks for several factors", async () => {
+await peerTest(["ssh"], "serve accepts certificates, and requires several factors", async () => {
   await using folder = await tempFolder();
   const trusted = await folder.write("ca.pub", `# ours\n${(await authority()).publicKey}\n`);
   const { path, publicKey } = await certifiedKey(folder, "served", { principals: ["tester"] });

@@ -1,4 +1,4 @@
-/** Our `sftp` at OpenSSH's server, and beside OpenSSH's. */
+/** Our `sftp` with OpenSSH's server, compared with OpenSSH's. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { carriesFiles } from "../../cli/cases/sftp.ts";
 import { CLI, cli, cliSftp } from "../../cli/world.ts";
@@ -13,7 +13,7 @@ await peerTest(["sshd"], "sftp works with OpenSSH", async (t) => {
   await carriesFiles(t, { server, remote: local, local });
   await t.step("lls shows a local folder", async () => {
     await Deno.writeTextFile(`${local}/file`, "");
-    // A batch ends at the first command that fails, so that one comes last.
+    // A batch ends at the first failing command, so this one is last.
     const ran = await cliSftp(server, [`lcd ${local}`, "lls file", "lcd /", "lls file"]);
     assertStringIncludes(ran.text, `lcd ${local}\nsftp> lls file\nfile\n`);
     assertEquals(ran.code, 1);
@@ -22,13 +22,13 @@ await peerTest(["sshd"], "sftp works with OpenSSH", async (t) => {
 
 await peerTest(
   ["sftp", "sftp-server"],
-  "sftp has all commands of OpenSSH's, and their flags",
+  "sftp has all commands of OpenSSH's sftp, and their flags",
   async () => {
     const ask = async (program: string, ...args: string[]) =>
       (await must(program, [...args, "-b", "-", "-D", await requirePeer("sftp-server")], {
         stdin: "help\n",
       })).text;
-    /** The words and flags that a line of `help` begins with. */
+    /** The command and flags at the start of a line of `help`. */
     const commands = (text: string) =>
       new Map(
         [...text.matchAll(/^([a-z]+)(?:, \w+)*(?: \[-(\w+)\])?/gm)].map((
@@ -42,7 +42,7 @@ await peerTest(
       if (ours.has(name)) {
         assertEquals([...flags].filter((flag) => !(ours.get(name) ?? "").includes(flag)), [], name);
       } else {
-        // Another name of a command, which `help` here does not repeat.
+        // An alias of a command, which our `help` does not repeat.
         const { stderr } = await cli(["sftp", "-b", "-", "-D", await requirePeer("sftp-server")], {
           stdin: `${name} a b c\n`,
         });
@@ -54,7 +54,7 @@ await peerTest(
 
 await peerTest(
   ["sshd", "sftp-server", "ssh"],
-  "sftp -s takes a program where there is no subsystem",
+  "sftp -s runs a program instead of a subsystem",
   async () => {
     await using server = await startSshd({ config: { Subsystem: "none /bin/false" } });
     const program = await requirePeer("sftp-server");

@@ -1,4 +1,4 @@
-/** Our `ssh` at OpenSSH's server. */
+/** Our `ssh` with OpenSSH's server. */
 import { assertEquals } from "@std/assert";
 import { runsCommands } from "../../cli/cases/ssh.ts";
 import { cliSsh } from "../../cli/world.ts";
@@ -10,7 +10,7 @@ await peerTest(["sshd"], "ssh runs commands on OpenSSH", async (t) => {
   await runsCommands(t, server);
 });
 
-await peerTest(["sshd"], "ssh sends the environment that is asked for", async () => {
+await peerTest(["sshd"], "ssh sends the configured environment", async () => {
   await using server = await startSshd({ config: { AcceptEnv: "LC_* DENOSSH_*" } });
   const ran = await cliSsh(server, ['echo "$LC_A/$DENOSSH_B/$DENOSSH_C/$LC_D"'], {
     env: { LC_A: "a", DENOSSH_B: "no" },

@@ -1,4 +1,4 @@
-/** What happens at a terminal: the tests run the command line on one of their own. */
+/** The command line on a terminal, which each test creates. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Endpoint } from "../../support/endpoint.ts";
 import { onTerminal, type Step, terminalTest } from "../harness/on_terminal.ts";
@@ -19,7 +19,7 @@ function atTerminal(
 
 await terminalTest(
   ["sshd"],
-  "A command at a terminal knows its size, and hears of a new one",
+  "A command on a terminal knows its size, and is told when it changes",
   async () => {
     await using server = await startSshd();
     const steps: Step[] = [
@@ -38,10 +38,10 @@ await terminalTest(
   },
 );
 
-await terminalTest(["sshd"], "The local terminal is as before when ssh ends", async (t) => {
+await terminalTest(["sshd"], "The local terminal is restored when ssh ends", async (t) => {
   await using server = await startSshd();
   const ssh = [...CLI, ...clientArgs("ssh", server, ["sleep 60"], { flags: ["-tt"] })];
-  // The shell outlives the signal, and looks at the terminal afterwards.
+  // The shell outlives the signal, and checks the terminal afterwards.
   const script = 'trap : TERM; "$@"; echo "code $?"; read line; echo "got $line"';
   for (const end of [{ send: "~." }, { signal: "SIGTERM" }]) {
     await t.step(`after ${Object.values(end)[0]}`, async () => {
@@ -102,7 +102,7 @@ await terminalTest(
   },
 );
 
-await terminalTest(["ssh"], "A new host's key is shown and asked about", async () => {
+await terminalTest(["ssh"], "ssh shows a new host's key and asks for confirmation", async () => {
   await using folder = await tempFolder();
   await using server = await startServe();
   const config = { StrictHostKeyChecking: "ask", UserKnownHostsFile: folder.join("known") };
@@ -121,7 +121,7 @@ await terminalTest(["ssh"], "A new host's key is shown and asked about", async (
 
 await terminalTest(
   ["ssh"],
-  "A shell without a terminal on the far side works line by line",
+  "A shell without a remote terminal works line by line",
   async () => {
     await using server = await startServe(["--exec", "-o", "PermitTTY=no"]);
     const steps: Step[] = [
@@ -169,7 +169,7 @@ await terminalTest(["ssh"], "sftp has a prompt, a progress meter and survives Ct
 
 await terminalTest(
   ["sshd", "ssh"],
-  "EscapeChar ends the connection as with ssh, or nothing does",
+  "EscapeChar ends the connection as with ssh, or is disabled",
   async () => {
     await using server = await startSshd();
     const command = "echo ready; while read -r line; do echo got $line; done";

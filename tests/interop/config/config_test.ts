@@ -1,4 +1,4 @@
-/** What configuration files say, done with a real server: by `cli ssh -F` and by `connect` alike. */
+/** Settings of configuration files, applied with a real server by both `cli ssh -F` and `connect`. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { connect, ConnectError, HostKeyError } from "../../../mod.ts";
 import { CLI, cli, startCli } from "../../cli/world.ts";
@@ -23,13 +23,13 @@ await peerTest(
   },
 );
 
-await peerTest(["sshd"], "What is given in code wins over the file", async () => {
+await peerTest(["sshd"], "Options in code override the file", async () => {
   await using place = await world(() => "");
   const bad = { config: place.file, hostKeys: () => false };
   await assertRejects(() => connect("somewhere", bad), HostKeyError);
 });
 
-await peerTest(["sshd"], "ProxyJump goes through aliases, each with its own settings", async () => {
+await peerTest(["sshd"], "ProxyJump uses aliases, each with its own settings", async () => {
   await using place = await world((server) => `
     Host inner
       HostName localhost
@@ -44,7 +44,7 @@ await peerTest(["sshd"], "ProxyJump goes through aliases, each with its own sett
   assertEquals(await both(place, "inner", "echo inside"), ["inside", "inside"]);
 });
 
-await peerTest(["sshd"], "Jump hosts that lead to each other are refused", async () => {
+await peerTest(["sshd"], "A loop of jump hosts is refused", async () => {
   await using place = await world(() => `
     Host a
       HostName a.invalid
@@ -87,7 +87,7 @@ await peerTest(["sshd", "ssh"], "ProxyCommand carries the connection", async () 
   assertStringIncludes(stderr, "not found");
 });
 
-await peerTest(["sshd", "ssh"], "OpenSSH takes our ssh for its ProxyCommand", async () => {
+await peerTest(["sshd", "ssh"], "OpenSSH works with our ssh as its ProxyCommand", async () => {
   await using place = await world(() => "");
   const proxy = `${CLI.join(" ")} ssh -F ${place.file} -W 127.0.0.1:${place.server.port} gate`;
   const { text } = await must("ssh", [
@@ -101,7 +101,7 @@ await peerTest(["sshd", "ssh"], "OpenSSH takes our ssh for its ProxyCommand", as
   assertEquals(text, "y\n");
 });
 
-await peerTest(["sshd"], "Match exec, tokens and Include settle what counts", async () => {
+await peerTest(["sshd"], "Match exec, tokens and Include select settings", async () => {
   await using place = await world((server, folder) => `
     Include ${folder}/more
     Match exec "test %n = chosen"
@@ -116,7 +116,7 @@ await peerTest(["sshd"], "Match exec, tokens and Include settle what counts", as
   assertStringIncludes(stderr, "nobody-of-that-name@other: Permission denied");
 });
 
-await peerTest(["sshd"], "SetEnv and SendEnv reach the far side", async () => {
+await peerTest(["sshd"], "SetEnv and SendEnv reach the server", async () => {
   await using place = await world(() => `
     SetEnv X_ONE="1 and more" X_TWO=2
     SendEnv X_SENT_* -X_SENT_NOT
@@ -133,8 +133,11 @@ await peerTest(["sshd"], "SetEnv and SendEnv reach the far side", async () => {
   }
 });
 
-await peerTest(["sshd"], "RemoteCommand is what runs, and LocalCommand beside it", async () => {
-  await using place = await world((_, folder) => `
+await peerTest(
+  ["sshd"],
+  "RemoteCommand runs on the server, and LocalCommand on this machine",
+  async () => {
+    await using place = await world((_, folder) => `
     Host command
       RemoteCommand echo ran for %n as %r
       PermitLocalCommand yes
@@ -143,15 +146,20 @@ await peerTest(["sshd"], "RemoteCommand is what runs, and LocalCommand beside it
       SessionType subsystem
       RemoteCommand nonsense
   `);
-  const ran = await place.ssh("command");
-  assertEquals([ran.code, ran.text], [0, `ran for command as ${place.server.user}\n`], ran.stderr);
-  const local = await Deno.readTextFile(place.folder.join("local"));
-  assertEquals(local, "127.0.0.1 command ssh-ed25519\n");
-  const both = await place.ssh("command", "another");
-  assertStringIncludes(both.stderr, "Cannot execute command-line and remote command");
-  const refused = await place.ssh("subsystem");
-  assertStringIncludes(refused.stderr, 'refused "subsystem"');
-});
+    const ran = await place.ssh("command");
+    assertEquals(
+      [ran.code, ran.text],
+      [0, `ran for command as ${place.server.user}\n`],
+      ran.stderr,
+    );
+    const local = await Deno.readTextFile(place.folder.join("local"));
+    assertEquals(local, "127.0.0.1 command ssh-ed25519\n");
+    const both = await place.ssh("command", "another");
+    assertStringIncludes(both.stderr, "Cannot execute command-line and remote command");
+    const refused = await place.ssh("subsystem");
+    assertStringIncludes(refused.stderr, 'refused "subsystem"');
+  },
+);
 
 await peerTest(["sshd"], "LocalForward and SessionType none make a tunnel", async () => {
   const port = freePort();
@@ -225,11 +233,11 @@ await peerTest(
       ConnectError,
       "Cannot start local forwarding",
     );
-    Deno.listen({ port, hostname: "127.0.0.1" }).close(); // nobody listens there any more
+    Deno.listen({ port, hostname: "127.0.0.1" }).close(); // the port is closed again
   },
 );
 
-await peerTest(["sshd"], "A new host key is added where the file says, and hashed", async () => {
+await peerTest(["sshd"], "A new host key is added to the configured file, hashed", async () => {
   await using place = await world((_, folder) => `
     Host new*
       UserKnownHostsFile ${folder}/%n_hosts
@@ -248,7 +256,7 @@ await peerTest(["sshd"], "A new host key is added where the file says, and hashe
   await assertRejects(() => place.connect("strict"), HostKeyError, "it is not in ");
 });
 
-await peerTest(["sshd"], "RevokedHostKeys refuses a key that is known", async () => {
+await peerTest(["sshd"], "RevokedHostKeys refuses a known key", async () => {
   const { publicKey } = await keyFile("ed25519", "host");
   await using place = await world((_, folder) => `
     Host revoked
@@ -303,7 +311,7 @@ await peerTest(["sshd", "ssh-keygen"], "CertificateFile logs in with a certifica
 
 await peerTest(
   ["sshd"],
-  "AddressFamily, BindAddress and ciphers are as the file says",
+  "AddressFamily, BindAddress and Ciphers are applied",
   async () => {
     await using place = await world(() => `
     Host chosen
@@ -329,33 +337,37 @@ await peerTest(
   },
 );
 
-await peerTest(["sshd"], "A program that may read them uses the user's own files", async () => {
-  await using place = await world(() => "Host alias\n  SetEnv X_HOME=read\n");
-  await Deno.mkdir(place.folder.join(".ssh"));
-  await Deno.copyFile(place.file, place.folder.join(".ssh/config"));
-  const program = `
+await peerTest(
+  ["sshd"],
+  "A program with the read permission uses the user's own files",
+  async () => {
+    await using place = await world(() => "Host alias\n  SetEnv X_HOME=read\n");
+    await Deno.mkdir(place.folder.join(".ssh"));
+    await Deno.copyFile(place.file, place.folder.join(".ssh/config"));
+    const program = `
     import { connect } from "@denossh/ssh";
     await using host = await connect("alias");
     console.log(await host.run("echo $X_HOME"));
   `;
-  const path = await place.folder.write("program.ts", program);
-  const config = new URL("../../../deno.json", import.meta.url).pathname;
-  const flags = ["run", "--no-prompt", "--no-check", `--config=${config}`];
-  const env = { HOME: place.folder.path, USER: place.server.user };
-  const allowed = await must(Deno.execPath(), [
-    ...[...flags, "--allow-net", "--allow-env", "--allow-read", path],
-  ], { env });
-  assertEquals(allowed.text, "read\n");
-  // Without the permission nothing is read, and nobody is asked: the alias is a name like others.
-  const { text } = await must(Deno.execPath(), [
-    ...[...flags, "--allow-net", "--allow-env", "-"],
-  ], {
-    env,
-    stdin: program.replace("await using", "try { await using") +
-      "} catch (e) { console.log(e.name) }",
-  });
-  assertEquals(text, "NotCapable\n");
-});
+    const path = await place.folder.write("program.ts", program);
+    const config = new URL("../../../deno.json", import.meta.url).pathname;
+    const flags = ["run", "--no-prompt", "--no-check", `--config=${config}`];
+    const env = { HOME: place.folder.path, USER: place.server.user };
+    const allowed = await must(Deno.execPath(), [
+      ...[...flags, "--allow-net", "--allow-env", "--allow-read", path],
+    ], { env });
+    assertEquals(allowed.text, "read\n");
+    // Without the permission nothing is read or prompted for: the alias is an ordinary host name.
+    const { text } = await must(Deno.execPath(), [
+      ...[...flags, "--allow-net", "--allow-env", "-"],
+    ], {
+      env,
+      stdin: program.replace("await using", "try { await using") +
+        "} catch (e) { console.log(e.name) }",
+    });
+    assertEquals(text, "NotCapable\n");
+  },
+);
 
 await peerTest(["sshd"], "PubkeyAcceptedAlgorithms keeps a key from being used", async () => {
   await using place = await world(() => `
@@ -374,7 +386,7 @@ await peerTest(["sshd"], "PubkeyAcceptedAlgorithms keeps a key from being used",
 
 await peerTest(
   ["sshd"],
-  "A socket of LocalForward is for the user alone, and may replace one",
+  "A socket of LocalForward is accessible only to the user, and may replace one",
   async () => {
     await using place = await world((server, folder) => `
     Host *
@@ -400,7 +412,7 @@ await peerTest(
 
 await peerTest(
   ["sshd", "ssh-agent"],
-  "AddKeysToAgent gives the agent the key that was used",
+  "AddKeysToAgent adds the used key to the agent",
   async () => {
     await using place = await world((_, folder) => `
     Host add
@@ -419,7 +431,7 @@ await peerTest(
     const ran = await place.ssh("add", "true");
     assertEquals(ran.code, 0, ran.stderr);
     assertStringIncludes(await listed(), "ED25519");
-    // From now on the agent signs, for the module too.
+    // From now on the agent signs, also for the module.
     assertEquals(await both(place, "add", "echo signed"), ["signed", "signed"]);
   },
 );

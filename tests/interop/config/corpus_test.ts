@@ -1,4 +1,7 @@
-/** `ssh -G` of OpenSSH and ours over the configurations in `corpus/`: nothing that we claim differs. */
+/**
+ * Compares OpenSSH's `ssh -G` with ours over the configurations in `corpus/`: the directives that we
+ * support are equal.
+ */
 import { assertEquals } from "@std/assert";
 import { tempFolder } from "../../support/temp.ts";
 import { stepUnless } from "../harness/control.ts";
@@ -35,7 +38,7 @@ await comparison("Every configuration of the corpus says the same to ssh and to 
   }
 });
 
-/** Says what differs, and not all that does not. */
+/** Prints only the differences. */
 function assertSame(got: Verdict, wanted: Verdict, question: string): void {
   if (got === "refused" || wanted === "refused") return assertEquals(got, wanted, question);
   const without = (lines: Verdict, others: Verdict) =>
@@ -54,7 +57,7 @@ function questionsOf(file: string, text: string): Question[] {
   });
 }
 
-/** The lists of algorithms that a file names in full: all others are the programs' own. */
+/** The lists of algorithms that a file sets in full; the others are defaults, which differ. */
 function listsOf(text: string): string[] {
   const lists = [...text.matchAll(/^\s*(\w+)[ =]+([-+^]?)/gm)];
   const relative = lists.filter(([, , operator]) => operator !== "");

@@ -1,4 +1,4 @@
-/** Directives that are about tunnels, terminals, input and trust: as `ssh` honours them, so do we. */
+/** Directives about tunnels, terminals, input and trust work as in `ssh`. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type AuthError, HostKeyError } from "../../../mod.ts";
 import { cli, startCli } from "../../cli/world.ts";
@@ -11,7 +11,7 @@ import { type Ran, run } from "../../support/run.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { startXServer } from "../harness/x_server.ts";
 
-/** What `ssh` and our `ssh` say with the same file. */
+/** The output of `ssh` and our `ssh` with the same file. */
 async function beside(
   place: ConfigWorld,
   args: readonly string[],
@@ -23,7 +23,7 @@ async function beside(
   ];
 }
 
-/** The first bytes that a server behind a port says, perhaps asked for through SOCKS. */
+/** The first bytes from a server at a port, optionally through SOCKS. */
 async function greeting(port: number, asked: Uint8Array = new Uint8Array(0)): Promise<string> {
   using conn = await Deno.connect({ hostname: "127.0.0.1", port });
   await conn.write(asked);
@@ -48,7 +48,7 @@ await peerTest(["sshd"], "RemoteForward and DynamicForward make tunnels", async 
   await using ssh = startCli(["ssh", "-F", place.file, "tunnels"]);
   for (const kind of ["remote", "socks"]) await ssh.waitFor(new RegExp(`${kind} forwarding from`));
   assertStringIncludes(await greeting(remote), "SSH-2.0-OpenSSH");
-  // SOCKS 4: connect to the server's own port, as nobody.
+  // SOCKS 4: connect to the server's own port, with an empty user name.
   const { port } = place.server;
   const wish = Uint8Array.from([4, 1, port >> 8, port & 255, 127, 0, 0, 1, 0]);
   assertStringIncludes(await greeting(dynamic, wish), "SSH-2.0-OpenSSH");
@@ -72,7 +72,7 @@ await peerTest(["sshd", "ssh"], "ClearAllForwardings makes no tunnels", async ()
   }
 });
 
-await peerTest(["sshd", "ssh"], "StdinNull and RequestTTY do as with ssh", async () => {
+await peerTest(["sshd", "ssh"], "StdinNull and RequestTTY work as in ssh", async () => {
   await using place = await world(() => `
     Host silent
       StdinNull yes
@@ -96,7 +96,7 @@ await peerTest(["sshd", "ssh"], "StdinNull and RequestTTY do as with ssh", async
   }
 });
 
-await peerTest(["sshd", "ssh"], "Match tagged is about the Tag that was set", async () => {
+await peerTest(["sshd", "ssh"], "Match tagged tests the Tag that was set", async () => {
   await using place = await world(() => `
     Host work
       Tag office
@@ -115,7 +115,7 @@ await peerTest(["sshd", "ssh"], "Match tagged is about the Tag that was set", as
 
 await peerTest(
   ["sshd", "ssh"],
-  "GlobalKnownHostsFile and its like are trusted as ssh does",
+  "GlobalKnownHostsFile and similar directives are trusted as in ssh",
   async () => {
     await using place = await world((server, folder) => `
     Host everybody
@@ -184,7 +184,7 @@ await peerTest(
 
 await peerTest(
   ["sshd", "ssh"],
-  "CASignatureAlgorithms is about hosts, not one's own certificate",
+  "CASignatureAlgorithms applies to hosts, not to the user's certificate",
   async () => {
     await using folder = await tempFolder();
     const ca = await authority();
@@ -212,7 +212,7 @@ await peerTest(
 
 await peerTest(
   ["sshd", "ssh", "Xvfb", "xauth", "xdpyinfo"],
-  "ForwardX11 shows what runs there on the display here",
+  "ForwardX11 shows remote programs on the local display",
   async () => {
     await using screen = await startXServer();
     await using place = await world(

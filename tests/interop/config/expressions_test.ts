@@ -1,10 +1,10 @@
-/** Expressions for lists of algorithms, beside what `ssh -G` makes of the same. */
+/** Compares the expansion of expressions for lists of algorithms with `ssh -G`. */
 import { assertEquals } from "@std/assert";
 import { resolveList } from "../../../lib/crypto/suite.ts";
 import { peerTest, requirePeer } from "../harness/peers.ts";
 import { must } from "../../support/run.ts";
 
-/** The keyword, and expressions that OpenSSH takes for it. */
+/** The keyword, and expressions that OpenSSH accepts for it. */
 const EXPRESSIONS: Record<string, string[]> = {
   KexAlgorithms: [
     "curve25519-sha256",
@@ -36,7 +36,7 @@ const EXPRESSIONS: Record<string, string[]> = {
   PubkeyAcceptedAlgorithms: ["+ssh-rsa", "-*ecdsa*,!x", "^ssh-ed25519", "-sk-*"],
 };
 
-await peerTest(["ssh"], "Expressions come to what ssh -G makes of them", async (t) => {
+await peerTest(["ssh"], "Expressions expand as in ssh -G", async (t) => {
   const ssh = await requirePeer("ssh");
   const settled = async (keyword: string, value?: string) => {
     const option = value === undefined ? [] : ["-o", `${keyword}=${value}`];
@@ -56,7 +56,7 @@ await peerTest(["ssh"], "Expressions come to what ssh -G makes of them", async (
       await t.step(`${keyword} ${expression}`, async () => {
         const ours = resolveList(keyword, expression, table);
         const theirs = await settled(keyword, expression);
-        // What a wildcard expands to comes in the order of a list of its own in each of the two.
+        // A wildcard expands in the order of an internal list, which differs between the two.
         const expands = !expression.startsWith("-") && /[*?]/.test(expression);
         const order = (names: string[]) => expands ? names.toSorted() : names;
         assertEquals(order(ours), order(theirs));

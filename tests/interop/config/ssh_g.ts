@@ -7,11 +7,11 @@ import { control } from "../harness/control.ts";
 import { databaseHome } from "../harness/database_home.ts";
 import { findPeer, peerTest } from "../harness/peers.ts";
 
-/** Not compared: GSSAPI, which we do not have, and lists of algorithms unless the file names one in full. */
+/** Not compared: GSSAPI, which we lack, and lists of algorithms unless the file sets one in full. */
 const UNCLAIMED = /^gssapi/;
 const LISTS = /^(ciphers|macs|kexalgorithms|hostkeyalgorithms) /;
 
-/** Behaviour that changed between patch levels of `ssh`: a probe shows which one is here. */
+/** Behaviour that changed between patch levels of `ssh`: a probe finds out which one is installed. */
 const DIFFERENCES = [{
   step: "ProxyCommand counts after ProxyJump none",
   concerns: /^\s*proxyjump[\s="]+none/im,
@@ -74,19 +74,19 @@ const DIFFERENCES = [{
   line: "controlpath /a\n",
 }];
 
-/** Other names for the same: OpenSSH's of what Debian calls SILENT, and what 10.5 prints after `-C`. */
+/** Equivalent names: OpenSSH's for Debian's SILENT, and the output of 10.5 after `-C`. */
 const SYNONYMS: Readonly<Record<string, string>> = {
   "loglevel QUIET": "loglevel SILENT",
   "compression UNKNOWN": "compression yes",
 };
 
-/** Criteria of Match that came after OpenSSH 9.2. */
+/** Criteria of Match that OpenSSH 9.2 lacks. */
 const RECENT_CRITERIA = ["tagged", "localnetwork", "version", "sessiontype", "command"];
 
 /** The lines of `-G`, or that there are none since the file is refused. */
 export type Verdict = readonly string[] | "refused";
 
-/** A question to both. */
+/** A query for both. */
 export interface Question {
   readonly file: string;
   readonly host: string;
@@ -122,7 +122,7 @@ export async function ours({ file, host, options = [], user }: Question): Promis
   }
 }
 
-/** Both answers as far as they are compared; `explicit` are the lists that the file names in full. */
+/** The compared parts of both answers; `explicit` are the lists that the file sets in full. */
 export function claimed(verdict: Verdict, explicit: readonly string[]): Verdict {
   if (verdict === "refused") return verdict;
   // Releases of OpenSSH print the keywords in different orders.
@@ -132,7 +132,7 @@ export function claimed(verdict: Verdict, explicit: readonly string[]): Verdict 
   ).sort((a, b) => Number(keywordOf(a) > keywordOf(b)) - Number(keywordOf(a) < keywordOf(b)));
 }
 
-/** Why this `ssh` cannot be asked about a configuration: a control says that it behaves otherwise. */
+/** Why this `ssh` cannot be compared for a configuration: a control shows different behaviour. */
 export async function reasonToSkip(text: string): Promise<string | null> {
   for (const { step, concerns, config, line } of DIFFERENCES) {
     if (!concerns.test(text)) continue;
@@ -147,7 +147,7 @@ export async function reasonToSkip(text: string): Promise<string | null> {
   return null;
 }
 
-/** Registers a test that compares with the `ssh` that is installed, whatever its version. */
+/** Registers a test that compares with any version of the installed `ssh`. */
 export async function comparison(
   name: string,
   fn: (t: Deno.TestContext) => Promise<void>,
@@ -155,7 +155,7 @@ export async function comparison(
   await peerTest(["ssh"], name, (t) => atHome(() => fn(t)));
 }
 
-/** The directives that have another default in the `ssh` that is here, or that it does not have. */
+/** The directives that the installed `ssh` lacks or gives another default. */
 const otherDefaults = await findPeer("ssh") === null
   ? new Set<string>()
   : await atHome(findOtherDefaults);
@@ -192,7 +192,7 @@ function keywordOf(line: string): string {
   return line.split(" ", 1)[0]!;
 }
 
-/** OpenSSH asks the user database for the home folder, whatever HOME says: here HOME says the same. */
+/** OpenSSH takes the home folder from the user database and ignores HOME, so HOME is set to the same. */
 async function atHome<T>(fn: () => Promise<T>): Promise<T> {
   const before = Deno.env.get("HOME");
   Deno.env.set("HOME", await databaseHome());

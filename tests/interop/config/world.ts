@@ -1,4 +1,4 @@
-/** A server with a configuration file for it, asked by the command line and by the module. */
+/** A server and its configuration file, used by both the command line and the module. */
 import { assertEquals } from "@std/assert";
 import { type Client, connect } from "../../../mod.ts";
 import { cli } from "../../cli/world.ts";
@@ -15,7 +15,7 @@ export interface ConfigWorld extends AsyncDisposable {
   connect(alias: string): Promise<Client>;
 }
 
-/** Starts it; what `more` says comes before what is said of all hosts. */
+/** Starts it; `more` is placed before the section for all hosts. */
 export async function world(
   more: (server: Sshd, folder: string) => string,
   options: SshdOptions = { config: { AcceptEnv: "X_*" } },
@@ -51,7 +51,7 @@ export async function world(
   };
 }
 
-/** What a command says, by the command line and by the module. */
+/** A command's output through the command line and through the module. */
 export async function both(
   place: ConfigWorld,
   alias: string,

@@ -1,16 +1,16 @@
-/** A headless Chromium, driven by its DevTools protocol. */
+/** A headless Chromium, controlled by its DevTools protocol. */
 import { Program } from "../../support/program.ts";
 import { within } from "../../support/within.ts";
 import { requirePeer } from "./peers.ts";
 
-/** How long a page may take to show something. */
+/** The limit for a page to show something. */
 const SHOWN_MS = 30_000;
 
 /** A page in the browser. */
 export interface Page extends AsyncDisposable {
-  /** The result of an expression in the page; of a promise, what it resolves with. */
+  /** Evaluates an expression in the page; awaits it if it is a promise. */
   evaluate<T>(expression: string): Promise<T>;
-  /** Loads it anew; what the browser keeps of its own stays. */
+  /** Reloads it; the storage of the browser stays. */
   reload(): Promise<void>;
   /** Waits until the text of an element matches; the element may come later. */
   shown(selector: string, pattern: RegExp): Promise<void>;
@@ -29,7 +29,7 @@ interface Answer {
   readonly error?: { readonly message: string };
 }
 
-/** Opens a page in a browser of its own. */
+/** Opens a page in a new browser. */
 export async function openPage(url: string): Promise<Page> {
   await using stack = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "denossh-" });
@@ -38,7 +38,7 @@ export async function openPage(url: string): Promise<Page> {
     new Program(await requirePeer("chromium"), {
       args: [
         "--headless",
-        "--no-sandbox", // it does not start as root otherwise
+        "--no-sandbox", // required to start as root
         "--disable-gpu",
         "--disable-dev-shm-usage",
         "--hide-scrollbars",
@@ -84,7 +84,7 @@ export async function openPage(url: string): Promise<Page> {
     return (result as { value: T }).value;
   };
   const load = async () => {
-    await call("Page.navigate", { url }); // the answer comes when the new document is there
+    await call("Page.navigate", { url }); // answered when the new document is loaded
     await evaluate(`document.readyState === "complete" ||
       new Promise((resolve) => addEventListener("load", () => resolve(true)))`);
   };

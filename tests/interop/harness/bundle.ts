@@ -1,8 +1,8 @@
-/** Programs for other runtimes: one file each, with all that it imports. */
+/** Bundles programs for other runtimes into one file each. */
 import { must } from "../../support/run.ts";
 
 /**
- * Bundles a program by Deno's own bundler, which is esbuild, as its users would.
+ * Bundles a program with Deno's bundler, which is esbuild, as users do.
  *
  * @param source A program of `tests/interop/peers/runtimes` or `examples`, from the root of the repository
  * @param into The file to write

@@ -3,7 +3,7 @@ import { type KeyFile, keyFile, type KeyKind } from "./keys.ts";
 import { must } from "../../support/run.ts";
 import type { TempFolder } from "../../support/temp.ts";
 
-/** What `ssh-keygen -s` is told. */
+/** Options of `ssh-keygen -s`. */
 export interface CertifyOptions {
   /** The kind of the key that is certified, ed25519 unless given. */
   kind?: KeyKind;
@@ -16,11 +16,11 @@ export interface CertifyOptions {
   options?: readonly string[];
   /** `-t`, the authority's signature algorithm. */
   algorithm?: string;
-  /** The authority's own key; `authority()` unless given. */
+  /** The authority's key; `authority()` unless given. */
   authority?: KeyFile;
 }
 
-/** A key with its certificate beside it, as `ssh` looks for it. */
+/** A key with its certificate in the same folder, where `ssh` finds it. */
 export interface CertifiedKey {
   /** The path of the private key; the certificate is at `${path}-cert.pub`. */
   readonly path: string;
@@ -30,7 +30,7 @@ export interface CertifiedKey {
   readonly certificate: string;
 }
 
-/** The authority that certificates are by. */
+/** The default authority. */
 export function authority(): Promise<KeyFile> {
   return keyFile("ed25519", "authority");
 }

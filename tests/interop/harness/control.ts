@@ -1,13 +1,12 @@
-/** Controls: whether a foreign program can do with OpenSSH what a test has it do with our code. */
+/** Controls: check that a foreign program completes the steps of a test with OpenSSH. */
 
 const REASON_CHARACTERS = 300;
 
 const results = new Map<string, Promise<string | null>>();
 
 /**
- * Runs steps between a foreign program and OpenSSH, once for each name, or another reference where
- * OpenSSH cannot do them. A program that fails its control is reported, and what depends on the control
- * is skipped.
+ * Runs steps between a foreign program and OpenSSH, or another reference if OpenSSH cannot do them,
+ * once for each name. A failed control is reported, and the tests that depend on it are skipped.
  *
  * @returns Null if the steps work, else the reason to skip
  */
@@ -23,7 +22,7 @@ export function control(
   return result;
 }
 
-/** Runs a step of a test, or counts it as ignored with the reason of a control that failed. */
+/** Runs a step of a test, or ignores it with the reason of the failed control. */
 export function stepUnless(
   reason: string | null,
   t: Deno.TestContext,

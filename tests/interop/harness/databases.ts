@@ -4,7 +4,7 @@ import { must } from "../../support/run.ts";
 import { type TempFolder, tempFolder } from "../../support/temp.ts";
 import { requirePeer } from "./peers.ts";
 
-/** A database server of this test, on loopback, with a folder of its own that ends with it. */
+/** A database server for one test, on loopback, with a temporary folder. */
 export interface Database extends AsyncDisposable {
   readonly hostname: string;
   readonly port: number;
@@ -14,14 +14,17 @@ export interface Database extends AsyncDisposable {
   readonly password: string;
   /** The name of an empty database. */
   readonly database: string;
-  /** The path of a certificate for `localhost` that its TLS has; empty without TLS. */
+  /** The path of its TLS certificate for `localhost`; empty without TLS. */
   readonly certificate: string;
 }
 
-/** Who may use it; its administrator for Postgres. */
+/** Its user; the administrator for Postgres. */
 const LOGIN = { user: "app", password: "secret", database: "app" };
 
-/** Starts Postgres, with TLS. As root it runs as the user of Debian's package: it refuses to be root. */
+/**
+ * Starts Postgres, with TLS. As root, starts it as the user of Debian's package, since it refuses to
+ * run as root.
+ */
 export async function startPostgres(): Promise<Database> {
   await using stack = new AsyncDisposableStack();
   const postgres = await requirePeer("postgres");
@@ -50,7 +53,7 @@ export async function startPostgres(): Promise<Database> {
   const program = stack.use(
     new Program(postgres, { ...account, args: ["-D", data, "-p", `${port}`, ...args] }),
   );
-  stack.defer(() => program.kill("SIGINT")); // ends sessions, too
+  stack.defer(() => program.kill("SIGINT")); // also ends sessions
   await program.waitFor(/ready to accept connections/);
   return database({ stack, port, certificate, database: "postgres" });
 }
@@ -87,7 +90,7 @@ GRANT ALL ON ${name}.* TO '${LOGIN.user}'@'%';
   return database({ stack, port, certificate });
 }
 
-/** Starts Redis, whose data are in memory only. */
+/** Starts Redis, with its data in memory only. */
 export async function startRedis(): Promise<Database> {
   await using stack = new AsyncDisposableStack();
   const redis = await requirePeer("redis-server");

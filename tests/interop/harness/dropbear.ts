@@ -14,15 +14,15 @@ const BIND_TRIES = 5;
 export interface DropbearOptions {
   /** The host keys that it has; ed25519 by default. */
   hostKeys?: readonly KeyKind[];
-  /** The user key that is let in; ed25519 by default. */
+  /** The accepted user key; ed25519 by default. */
   userKey?: KeyKind;
   /** Flags added to the command line, such as `-w` or `-j`. */
   flags?: readonly string[];
 }
 
 /**
- * Starts a Dropbear server on loopback. It lets in an account made for it, by key or password, since it
- * reads keys in home folders only; so it needs root.
+ * Starts a Dropbear server on loopback. It accepts a new account, by key or password, since it reads
+ * keys only in home folders; so it needs root.
  */
 export async function startDropbear(options: DropbearOptions = {}): Promise<ForeignServer> {
   await using stack = new AsyncDisposableStack();

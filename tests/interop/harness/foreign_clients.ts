@@ -10,7 +10,7 @@ import { tempFolder } from "../../support/temp.ts";
 export interface ForeignClientOptions extends RunOptions, Algorithms {
   /** The host key algorithms that it accepts, preferred first. */
   hostKeyAlgorithms?: readonly string[];
-  /** What to change an expired password to, one after the other; asyncssh only. */
+  /** New passwords for an expired one, tried in order; asyncssh only. */
   newPasswords?: readonly string[];
   /** The only host key that it accepts, as a public key line; paramiko and Go only. */
   hostKey?: string;
@@ -21,11 +21,11 @@ export interface ForeignClientOptions extends RunOptions, Algorithms {
 }
 
 /**
- * Runs a foreign client. The action is `exec COMMAND` or `dial HOST PORT` (standard input goes there,
- * what comes back is the output), over SFTP `get REMOTE LOCAL`, `put LOCAL REMOTE`, `list PATH` and
- * `everything FOLDER` (all that the client can ask of a server, in a folder that is there and empty),
+ * Runs a foreign client. The action is `exec COMMAND` or `dial HOST PORT` (connects it to the standard
+ * streams), over SFTP `get REMOTE LOCAL`, `put LOCAL REMOTE`, `list PATH` and
+ * `everything FOLDER` (all requests that the client supports, in an empty folder),
  * for Go `listen`. Twisted, libssh and Erlang have keys and no other options, and neither `dial` nor
- * `everything`. What was agreed on is on stderr after `agreed`.
+ * `everything`. The negotiated algorithms are on stderr after `agreed`.
  */
 export async function runForeign(
   kind: ForeignKind,

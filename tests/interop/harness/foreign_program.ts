@@ -1,7 +1,7 @@
-/** The programs of `tests/interop/peers/` whose settings come as an argument: how each kind is started. */
+/** How to start each kind of program in `tests/interop/peers/` that takes its settings as an argument. */
 import { OLD_ASYNCSSH, peerSource, requirePeer } from "./peers.ts";
 
-/** The peers that `tests/interop/peers` drives; Go has flags instead of settings. */
+/** The peers in `tests/interop/peers`; Go has flags instead of settings. */
 export type ForeignKind =
   | "asyncssh"
   | "asyncssh-2.10"
@@ -41,7 +41,7 @@ export async function foreignProgram(
   };
 }
 
-/** Names and values by turns; the elements of lists are lines. */
+/** Alternating names and values; list elements are separated by line breaks. */
 function words(settings: object): string[] {
   return Object.entries(settings)
     .filter(([_, value]) => value !== undefined)

@@ -20,7 +20,7 @@ export interface Algorithms {
   rekeyBytes?: number;
 }
 
-/** One question of keyboard-interactive authentication and the answer that is right. */
+/** A question of keyboard-interactive authentication and its right answer. */
 export interface Prompt {
   /** The question. */
   readonly text: string;
@@ -34,21 +34,21 @@ export interface Prompt {
 export interface ForeignServerOptions extends Algorithms {
   /** The host keys that it has; all but ECDSA-384 by default. */
   hostKeys?: readonly KeyKind[];
-  /** The user key that is let in; ed25519 by default, none for null. */
+  /** The accepted user key; ed25519 by default, none for null. */
   userKey?: KeyKind | null;
-  /** The password that is let in; none by default. */
+  /** The accepted password; none by default. */
   password?: string;
-  /** A password that is let in only to be changed; asyncssh only. */
+  /** An expired password, which must be changed; asyncssh only. */
   expiredPassword?: string;
-  /** Rounds of questions; Go takes one round with answers only, paramiko none. */
+  /** Rounds of questions; Go supports one round, with answers only, and paramiko none. */
   interactive?: readonly { name?: string; instruction?: string; prompts: readonly Prompt[] }[];
   /** Shown before authentication; not for paramiko. */
   banner?: string;
-  /** What SFTP shows: the machine's files, or files in memory; Go only. */
+  /** The files of SFTP: the machine's, or in memory; Go only. */
   files?: "disk" | "memory";
 }
 
-/** The user that foreign servers let in. */
+/** The user that foreign servers accept. */
 export const FOREIGN_USER = "tester";
 
 /** Starts a server of the given kind on loopback. */

@@ -1,4 +1,4 @@
-/** OpenSSH against itself: what these show to work is the harness, not our code. */
+/** OpenSSH with itself: tests of the harness, not of our code. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { runClient } from "./openssh_clients.ts";
 import { peerTest } from "./peers.ts";
@@ -10,7 +10,7 @@ import { tempFolder } from "../../support/temp.ts";
 
 const MEBIBYTE = noise(65536).toHex().repeat(8);
 
-await peerTest(["sshd", "ssh"], "sshd of a test's own serves ssh with a key", async () => {
+await peerTest(["sshd", "ssh"], "a test's sshd serves ssh with a key", async () => {
   await using server = await startSshd({ config: { Ciphers: "aes128-ctr", RekeyLimit: "512K" } });
   const ran = await runClient("ssh", server, ["cat; echo err >&2; exit 7"], {
     stdin: MEBIBYTE,
@@ -24,7 +24,7 @@ await peerTest(["sshd", "ssh"], "sshd of a test's own serves ssh with a key", as
   await server.waitFor(/Accepted publickey for/);
 });
 
-await peerTest(["sshd", "ssh", "root"], "sshd lets a user in with a password", async () => {
+await peerTest(["sshd", "ssh", "root"], "sshd accepts a password", async () => {
   await using server = await startSshd({ login: "password" });
   const { user, ...rest } = server;
   const ran = await runClient("ssh", { ...rest, user, identity: undefined }, ["id -un"]);
@@ -34,7 +34,7 @@ await peerTest(["sshd", "ssh", "root"], "sshd lets a user in with a password", a
   assertEquals((await runClient("ssh", wrong, ["true"])).code, 255);
 });
 
-await peerTest(["sshd", "ssh", "root"], "sshd lets a user in by keyboard-interactive", async () => {
+await peerTest(["sshd", "ssh", "root"], "sshd accepts keyboard-interactive", async () => {
   await using server = await startSshd({ login: "interactive" });
   const ran = await runClient("ssh", { ...server, identity: undefined }, ["id -un"]);
   assertEquals([ran.text.trim(), ran.code], [server.user, 0], ran.stderr);
@@ -49,7 +49,7 @@ await peerTest(
     const fifo = folder.join("fifo");
     await must("mkfifo", [fifo]);
     const server = await startSshd();
-    // The background command holds the pipe open for writing, so that its end is the reader's end.
+    // The background command holds the pipe open for writing, so the reader ends when it ends.
     await using reader = new Program("sh", { args: ["-c", `cat < ${fifo}; echo closed`] });
     const ran = await runClient("ssh", server, [
       `sh -c 'echo started; exec sleep 600' > ${fifo} 2>&1 < /dev/null & echo left`,
@@ -87,7 +87,7 @@ Deno.test("A program that ends too early fails the wait with its log", async () 
   await assertRejects(() => program.waitFor(/ready/), Error, "so sorry");
 });
 
-Deno.test("A program that takes too long is killed and its error output told", async () => {
+Deno.test("A program that takes too long is killed and its error output reported", async () => {
   const slow = run("sh", ["-c", "echo waiting >&2; exec sleep 60"], { timeout: 300 });
   await assertRejects(() => slow, Error, "waiting");
 });

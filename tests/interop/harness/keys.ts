@@ -12,7 +12,10 @@ const KINDS: Readonly<Record<KeyKind, readonly string[]>> = {
   rsa: ["-t", "rsa", "-b", "3072"],
 };
 
-/** Makes the key of a kind for a purpose, such as `"host"` or `"user"`, and gives the same one again. */
+/**
+ * Makes the key of a kind for a purpose, such as `"host"` or `"user"`, and returns the same key on
+ * later calls.
+ */
 export const keyFile: (kind: KeyKind, purpose: string) => Promise<KeyFile> = keyStore(
   async (kind, comment, path) => {
     await must("ssh-keygen", ["-q", ...KINDS[kind], "-N", "", "-C", comment, "-f", path]);

@@ -1,15 +1,15 @@
-/** The npm package, packed and installed into a folder as its users do, and programs that use it. */
+/** The npm package, packed and installed into a folder as users do, and programs that use it. */
 import { buildPackage } from "../../../npm/build.ts";
 import { must } from "../../support/run.ts";
 import { tempFolder } from "../../support/temp.ts";
 
-/** The package in a folder of its own. */
+/** The package in a separate folder. */
 export interface InstalledPackage extends AsyncDisposable {
-  /** The folder whose `node_modules` has it. */
+  /** The folder whose `node_modules` contains it. */
   readonly folder: string;
-  /** What was packed, by its path in the package. */
+  /** The packed files, by path in the package. */
   readonly files: readonly string[];
-  /** The bytes of the packed file, and of what it holds. */
+  /** The size of the packed file, and of its contents, in bytes. */
   readonly size: { readonly packed: number; readonly unpacked: number };
   /** The path of the command line tool. */
   readonly tool: string;
@@ -17,7 +17,7 @@ export interface InstalledPackage extends AsyncDisposable {
   compile(program: string): Promise<string>;
 }
 
-/** What `npm pack --json` says. */
+/** The output of `npm pack --json`. */
 interface Packed {
   readonly filename: string;
   readonly size: number;

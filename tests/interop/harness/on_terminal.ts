@@ -1,10 +1,10 @@
-/** Programs at a terminal of the test's own, which Python makes. */
+/** Runs programs on a new terminal, which Python creates. */
 import { must } from "../../support/run.ts";
 import { type Peer, peerTest } from "./peers.ts";
 
 const DRIVER = new URL("on_terminal.py", import.meta.url).pathname;
 
-/** What is done at the terminal, or waited for. */
+/** An action on the terminal, or a text to wait for. */
 export type Step =
   | { expect: string }
   | { send: string }
@@ -21,7 +21,7 @@ export function terminalTest(
   return peerTest(["python3", ...peers], name, fn);
 }
 
-/** Runs a program at a terminal of 80 by 24, and does the steps there. */
+/** Runs a program on a terminal of 80 by 24, and carries out the steps. */
 export async function onTerminal(
   command: readonly string[],
   steps: readonly Step[],

@@ -1,4 +1,4 @@
-/** OpenSSH's and Dropbear's clients, cut off from the configuration, keys and agent of who runs the tests. */
+/** OpenSSH's and Dropbear's clients, isolated from the user's configuration, keys and agent. */
 import type { Endpoint } from "../../support/endpoint.ts";
 import { configFlags } from "../../support/ssh_flags.ts";
 import { requirePeer } from "./peers.ts";
@@ -7,7 +7,7 @@ import { tempFolder } from "../../support/temp.ts";
 
 /** How to run an OpenSSH client. */
 export interface ClientOptions extends RunOptions {
-  /** Any keywords of ssh_config, such as `Ciphers`; they win over the harness's. */
+  /** Any keywords of ssh_config, such as `Ciphers`; they override the harness's. */
   config?: Readonly<Record<string, string | number>>;
   /** Flags before the destination, such as `-tt` or `-L`. */
   flags?: readonly string[];
@@ -33,7 +33,7 @@ export async function runClient(
       return await run(path, [...flags, destination, ...args], { ...options, env });
     case "sftp": {
       const stdin = args.map((line) => `${line}\n`).join("");
-      // BatchMode, which -b sets, forbids to ask for a password: the commands come as keystrokes then.
+      // BatchMode, which -b sets, forbids password prompts: then the commands are passed as keystrokes.
       const batch = endpoint.identity === undefined ? [] : ["-b", "-"];
       return await run(path, [...batch, ...flags, destination], { ...options, env, stdin });
     }
@@ -65,14 +65,14 @@ export async function runDbclient(
   return await run(path, [...flags, destination, ...args], { ...options, env });
 }
 
-/** Lets `ssh` ask a program for the password, since there is no terminal to ask at. */
+/** Lets `ssh` ask a program for the password, since there is no terminal. */
 async function askPassword(
   endpoint: Endpoint,
   folder: { write(name: string, text: string, mode: number): Promise<string> },
 ): Promise<Record<string, string>> {
   const secrets = endpoint.answers ?? (endpoint.password === undefined ? [] : [endpoint.password]);
   if (secrets.length === 0) return {};
-  // One answer a line, handed out in turn: each question runs the program anew.
+  // One answer per line, in order; each question runs the program again.
   const answers = await folder.write("answers", secrets.map((line) => `${line}\n`).join(""), 0o600);
   const script = `#!/bin/sh\nhead -n 1 "${answers}"\nsed -i 1d "${answers}"\n`;
   const program = await folder.write("askpass", script, 0o700);

@@ -4,7 +4,7 @@ import { keyFile } from "./keys.ts";
 
 export { connectTo, noise, type OurServer, sha256 } from "../../support/ours.ts";
 
-/** Starts a server of ours with the keys that `ssh-keygen` made, as the harness's servers have them. */
+/** Starts our server with the keys that `ssh-keygen` made for the harness's servers. */
 export function startOurs(
   options?: Parameters<typeof ours.startOurs>[0],
   kinds?: readonly KeyKind[],

@@ -54,7 +54,7 @@ export async function dialControl(kind: ForeignKind): Promise<string | null> {
   });
 }
 
-/** Client and server of the kind work with each other, for what OpenSSH may lack. */
+/** Client and server of the kind work with each other, for features that OpenSSH may lack. */
 export function pairControl(
   kind: ForeignKind,
   step: string,
@@ -111,7 +111,7 @@ export async function sftpServerControl(
   });
 }
 
-/** The first reason of several controls. */
+/** Combines controls: returns the first reason to skip. */
 export async function firstOf(
   ...controls: readonly Promise<string | null>[]
 ): Promise<string | null> {

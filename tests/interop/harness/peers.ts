@@ -1,18 +1,18 @@
-/** Which foreign programs this machine has, and tests that need them. */
+/** Finds the foreign programs of this machine, and registers tests that need them. */
 import { run } from "../../support/run.ts";
 import { reportSkip } from "./control.ts";
 import { canMountDisks } from "./small_disk.ts";
 
 const PEERS_FOLDER = new URL("../peers/", import.meta.url);
-/** Where what was built or installed for the tests is kept, outside of the tree. */
+/** The folder, outside of the tree, of programs that were built or installed for the tests. */
 export const cacheFolder: string = Deno.env.get("DENOSSH_CACHE") ??
   `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME") ?? "/tmp"}/.cache`}/denossh`;
-/** Where `.ci/run` installs the old version of asyncssh: the newest is in the venv. */
+/** The folder where `.ci/run` installs the old version of asyncssh; the newest is in the venv. */
 export const OLD_ASYNCSSH: string = `${cacheFolder}/asyncssh-2.10`;
-/** The processor's name in npm packages that have programs. */
+/** The processor's name in npm packages of programs. */
 const CPU = Deno.build.arch === "aarch64" ? "arm64" : "x64";
 const PATHS: Readonly<Record<string, string>> = {
-  sshd: "/usr/sbin/sshd", // it insists on an absolute path
+  sshd: "/usr/sbin/sshd", // it requires an absolute path
   "sftp-server": "/usr/lib/openssh/sftp-server",
   dropbear: "/usr/sbin/dropbear",
   proftpd: "/usr/sbin/proftpd",
@@ -82,7 +82,7 @@ export function findPeer(peer: Peer): Promise<string | null> {
   return known;
 }
 
-/** The path of a peer that must be there. */
+/** The path of a peer that must be installed. */
 export async function requirePeer(peer: Peer): Promise<string> {
   const path = await findPeer(peer);
   if (path === null) throw new Error(`This test needs ${peer}, which is not installed`);
@@ -95,8 +95,8 @@ export function peerSource(name: string): string {
 }
 
 /**
- * Registers a test that needs foreign programs. Where one is missing, or where the control fails (the
- * same steps between the foreign program and OpenSSH), the test is ignored, and its name says why.
+ * Registers a test that needs foreign programs. If one is missing, or the control fails (the same
+ * steps between the foreign program and OpenSSH), the test is ignored, and its name gives the reason.
  */
 export async function peerTest(
   peers: readonly Peer[],
@@ -114,7 +114,7 @@ export async function peerTest(
   Deno.test({ name: ignore ? `${name} (${reason})` : name, ignore, fn });
 }
 
-/** What a machine may forbid, whether or not a program is installed. */
+/** Abilities that a machine may forbid even if the program is installed. */
 const MACHINE: readonly Peer[] = ["root", "mount", "setpriv", "sshfs", "own-machine"];
 
 function reportMissing(peer: Peer, what: string): void {
@@ -126,7 +126,7 @@ function reportMissing(peer: Peer, what: string): void {
 async function look(peer: Peer): Promise<string | null> {
   switch (peer) {
     case "own-machine":
-      // One whose files in /etc may be changed; .ci/run says that it is.
+      // Whether files in /etc may be changed; set by .ci/run.
       return Deno.env.get("DENOSSH_OWN_MACHINE") === "1" ? "own-machine" : null;
     case "root":
       return Deno.build.os !== "windows" && Deno.uid() === 0 ? "root" : null;
@@ -160,7 +160,7 @@ import asyncssh; assert asyncssh.__version__.startswith("2.10.")`);
       return await existing(`${cacheFolder}/ssh2/node_modules/ssh2/package.json`) &&
         await which("node");
     case "workerd":
-      // The program itself: npm's own link is to a script that starts it.
+      // The program itself, since npm links to a script that starts it.
       return await existing(
         `${cacheFolder}/workerd/node_modules/@cloudflare/workerd-linux-${
           Deno.build.arch === "x86_64" ? "64" : "arm64"
@@ -178,7 +178,7 @@ import asyncssh; assert asyncssh.__version__.startswith("2.10.")`);
   }
 }
 
-/** Where root has not all of its power, it may not be able to give up any. */
+/** A restricted root may be unable to drop capabilities. */
 async function mayGiveUpPower(setpriv: string | null): Promise<string | null> {
   if (setpriv === null) return null;
   const flags = ["--bounding-set", "-dac_override", "--inh-caps", "-all"];
@@ -203,7 +203,7 @@ async function mayMount(): Promise<boolean> {
   }
 }
 
-/** Debian has each version of Postgres in a folder, and only its clients in the PATH. */
+/** Debian puts each version of Postgres into a folder, and only its clients into the PATH. */
 async function newestPostgres(): Promise<string | null> {
   const folder = "/usr/lib/postgresql";
   const versions = (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name).catch(() => []))
@@ -215,7 +215,7 @@ async function newestPostgres(): Promise<string | null> {
   return null;
 }
 
-/** Debian has Erlang's applications in packages of their own. */
+/** Debian splits Erlang's applications into packages. */
 async function withSsh(escript: string | null): Promise<string | null> {
   if (escript === null) return null;
   const load = "halt(case application:load(ssh) of ok -> 0; _ -> 1 end).";
@@ -232,7 +232,7 @@ async function findPython(statements: string): Promise<string | null> {
   return null;
 }
 
-/** Builds tests/interop/peers/go into the cache, once for each state of its sources. */
+/** Builds tests/interop/peers/go into the cache, once for each version of its sources. */
 async function buildGoPeer(): Promise<string | null> {
   const folder = peerSource("go");
   const names = [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
@@ -246,7 +246,7 @@ async function buildGoPeer(): Promise<string | null> {
   const go = await which("go");
   if (go === null) return null;
   await Deno.mkdir(cacheFolder, { recursive: true });
-  // Built beside and moved, so that a test file running at the same time never sees half a program.
+  // Built elsewhere and then moved, so that a parallel test file never sees half a program.
   const fresh = `${program}.${Deno.pid}`;
   const { code, stderr } = await run(go, ["build", "-o", fresh, "."], {
     cwd: folder,

@@ -1,7 +1,7 @@
 /**
- * Kills what sessions of the server on this port of loopback have left behind: a command that neither
- * reads nor writes outlives its connection, and after that it is nobody's child. `sshd` marks what it
- * starts with SSH_CONNECTION, which names the port.
+ * Kills the remaining commands of sessions on this loopback port. A command that neither reads nor
+ * writes outlives its connection and is then reparented to init, so it is found by SSH_CONNECTION,
+ * which `sshd` sets and which names the port.
  */
 export async function killLeftovers(port: number): Promise<void> {
   const mark = new RegExp(`(^|\\0)SSH_CONNECTION=127\\.0\\.0\\.1 \\d+ 127\\.0\\.0\\.1 ${port}\\0`);
@@ -12,7 +12,7 @@ export async function killLeftovers(port: number): Promise<void> {
         Deno.kill(Number(name), "SIGKILL");
       }
     } catch {
-      // It has ended meanwhile, or belongs to somebody else.
+      // It has ended meanwhile, or belongs to another user.
     }
   }
 }

@@ -1,15 +1,15 @@
-/** A disk that is soon full, or may not be written to; for machines where file systems can be mounted. */
+/** A small or read-only disk, for machines where file systems can be mounted. */
 import { must, run } from "../../support/run.ts";
 
 /** A mounted file system in memory. */
 export interface SmallDisk extends AsyncDisposable {
-  /** Where it is. */
+  /** Its path. */
   readonly path: string;
-  /** Has every change refused from now on. */
+  /** Makes it read-only. */
   protect(): Promise<void>;
 }
 
-/** Mounts one of so many bytes at a path where nothing is. */
+/** Mounts one with this many bytes at a new path. */
 export async function smallDisk(path: string, bytes: number): Promise<SmallDisk> {
   await Deno.mkdir(path);
   await must("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "none", path]);

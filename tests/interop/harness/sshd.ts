@@ -10,29 +10,29 @@ import { type TestUser, testUser } from "./test_user.ts";
 
 const BIND_TRIES = 5;
 
-/** How to start an OpenSSH server. */
+/** Options of an OpenSSH server. */
 export interface SshdOptions {
-  /** Any keywords of sshd_config, such as `Ciphers` or `RekeyLimit`; they win over the harness's. */
+  /** Any keywords of sshd_config, such as `Ciphers` or `RekeyLimit`; they override the harness's. */
   config?: Readonly<Record<string, string | number>>;
   /** The host keys that it has; all kinds by default. */
   hostKeys?: readonly KeyKind[];
-  /** The user key that is let in; ed25519 by default. */
+  /** The accepted user key; ed25519 by default. */
   userKey?: KeyKind;
-  /** More public key lines that are let in, options before them included. */
+  /** More authorized_keys lines, including options. */
   authorized?: readonly string[];
-  /** Makes an account with a password and lets it in so, by a plain password or interactively. */
+  /** Makes an account with a password, and accepts it by password or keyboard-interactive. */
   login?: "password" | "interactive";
 }
 
-/** An OpenSSH server of the test's own. */
+/** An OpenSSH server for one test. */
 export interface Sshd extends ForeignServer {
   /** The folder with its files. */
   readonly folder: string;
-  /** The path of the private key that is let in. */
+  /** The path of the accepted private key. */
   readonly identity: string;
 }
 
-/** Starts an OpenSSH server of the test's own on loopback, ready for connections. */
+/** Starts an OpenSSH server on loopback; resolves when it accepts connections. */
 export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   await using stack = new AsyncDisposableStack();
   const sshd = await requirePeer("sshd");
@@ -62,7 +62,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     }
     await program[Symbol.asyncDispose]();
     if (tries === 1) throw new Error("No free port for sshd");
-    return await listen(tries - 1); // somebody else took the port in between
+    return await listen(tries - 1); // another process took the port in between
   };
   const [program, port] = await listen(BIND_TRIES);
   if (Deno.build.os === "linux") stack.defer(() => killLeftovers(port));
@@ -94,7 +94,7 @@ function configText(
   port: number,
   folder: string,
 ): string {
-  // sshd takes the first value of a keyword, so the test's own come first.
+  // sshd uses the first value of a keyword, so the test's come first.
   const settings: Record<string, string | number> = {
     ...options.config,
     Port: port,

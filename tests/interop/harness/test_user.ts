@@ -1,6 +1,6 @@
 import { must, run } from "../../support/run.ts";
 
-/** An account of the system, made for one test and removed with it. */
+/** A system account for one test. */
 export interface TestUser extends AsyncDisposable {
   /** The login name. */
   readonly name: string;
@@ -9,13 +9,13 @@ export interface TestUser extends AsyncDisposable {
 }
 
 /**
- * Makes an account with a password: without PAM, `sshd` checks passwords against the system's own
- * files. Needs root.
+ * Makes an account with a password: without PAM, `sshd` checks passwords against the system's files.
+ * Needs root.
  */
 export async function testUser(home = "/tmp"): Promise<TestUser> {
   const random = crypto.getRandomValues(new Uint8Array(12)).toHex();
   const name = `denossh${random.slice(0, 8)}`;
-  const password = `pass word-${random.slice(8)}`; // a space, as people have them
+  const password = `pass word-${random.slice(8)}`; // with a space, as real passwords may have
   const { text } = await must("openssl", ["passwd", "-6", "-stdin"], { stdin: `${password}\n` });
   await must("useradd", ["-M", "-d", home, "-s", "/bin/sh", "-p", text.trim(), name]);
   return {

@@ -3,7 +3,7 @@ import { webSocketTransport } from "@denossh/ssh";
 
 /** The server. */
 export interface WebPage extends AsyncDisposable {
-  /** The page, in which the script is loaded. */
+  /** The page, which loads the script. */
   readonly url: string;
   /** The WebSocket that is relayed. */
   readonly relay: string;

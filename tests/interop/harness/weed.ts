@@ -2,15 +2,15 @@ import { Program } from "../../support/program.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { requirePeer } from "./peers.ts";
 
-/** An S3-compatible object store of this test. */
+/** An S3-compatible object store for one test. */
 export interface ObjectStore extends AsyncDisposable {
-  /** Its address, where requests need no signature. */
+  /** Its address, which accepts requests without a signature. */
   readonly url: string;
   /** Variables of the AWS SDK, for clients that sign. */
   readonly env: Record<string, string>;
 }
 
-/** Starts SeaweedFS with its S3 gateway on loopback. */
+/** Starts SeaweedFS with an S3 gateway on loopback. */
 export async function startWeed(): Promise<ObjectStore> {
   await using stack = new AsyncDisposableStack();
   const weed = await requirePeer("weed");
@@ -29,7 +29,7 @@ export async function startWeed(): Promise<ObjectStore> {
   const s3 = ["-s3", `-s3.config=${config}`, "-s3.port.iceberg=0", "-s3.port.lance=0"];
   stack.defer(() => removeSockets(first, 2 * parts.length));
   const program = stack.use(new Program(weed, { args: ["server", ...args, ...small, ...s3] }));
-  stack.defer(() => program.kill("SIGKILL")); // an orderly end takes seconds
+  stack.defer(() => program.kill("SIGKILL")); // an orderly shutdown takes seconds
   await program.waitFor(/Start Seaweed S3 API Server/);
   const url = `http://127.0.0.1:${first + 6}`;
   const owned = stack.move();
@@ -41,8 +41,8 @@ export async function startWeed(): Promise<ObjectStore> {
 }
 
 /**
- * The first of several free ports, one after the other. They are below those that the system gives to outgoing
- * connections: the parts of the store connect to each other before the last one listens.
+ * The first of several consecutive free ports, below the range for outgoing connections: the parts of
+ * the store connect to each other before the last one listens.
  */
 function freePorts(count: number): number {
   for (;;) {

@@ -1,4 +1,4 @@
-/** A local worker: workerd with one script. */
+/** Runs a worker locally: workerd with one script. */
 import { freePort } from "../../support/free_port.ts";
 import { Program } from "../../support/program.ts";
 import type { TempFolder } from "../../support/temp.ts";
@@ -13,9 +13,9 @@ export interface Worker extends AsyncDisposable {
   readonly log: string;
 }
 
-/** How a worker is started. */
+/** Options of a worker. */
 export interface WorkerOptions {
-  /** Decides what the platform allows; one of 2026 unless given. */
+  /** The compatibility date, which selects the platform's features; one of 2026 unless given. */
   readonly compatibilityDate?: string;
   /** Modules beside the script: the file by its name, which is imported as `./NAME`. */
   readonly wasm?: Readonly<Record<string, Uint8Array>>;

@@ -1,10 +1,10 @@
-/** An X server without a screen, for the tests of X11. */
+/** A headless X server for the tests of X11. */
 import { requirePeer } from "./peers.ts";
 import { Program } from "../../support/program.ts";
 import { must } from "../../support/run.ts";
 import { tempFolder } from "../../support/temp.ts";
 
-/** It runs, and wants to see a cookie. */
+/** A running X server that requires a cookie. */
 export interface XServer extends AsyncDisposable {
   /** Its name, such as `":99"`. */
   readonly display: string;
@@ -14,7 +14,7 @@ export interface XServer extends AsyncDisposable {
   readonly env: { readonly DISPLAY: string; readonly XAUTHORITY: string };
 }
 
-/** Starts one on a display of its own. */
+/** Starts one on a new display. */
 export async function startXServer(): Promise<XServer> {
   await using stack = new AsyncDisposableStack();
   const [xvfb, xauth] = await Promise.all([requirePeer("Xvfb"), requirePeer("xauth")]);
@@ -23,7 +23,7 @@ export async function startXServer(): Promise<XServer> {
   const authority = folder.join("Xauthority");
   const add = async (display: string) =>
     await must(xauth, ["-q", "-f", authority, "add", display, ".", cookie]);
-  await add(":0"); // the server takes the cookies of any display
+  await add(":0"); // the server accepts the cookies of any display
   const server = stack.use(
     new Program(xvfb, {
       args: [
