@@ -31,7 +31,7 @@ export function decryptBytes(
   iv: Uint8Array,
   data: Uint8Array,
 ): Uint8Array {
-  return core.crypt(cipher, key, iv, data, false) ?? refuse("decrypt", cipher);
+  return core().crypt(cipher, key, iv, data, false) ?? refuse("decrypt", cipher);
 }
 
 /**
@@ -45,7 +45,7 @@ export function encryptBytes(
   iv: Uint8Array,
   data: Uint8Array,
 ): Uint8Array {
-  return core.crypt(cipher, key, iv, data, true) ?? refuse("encrypt", cipher);
+  return core().crypt(cipher, key, iv, data, true) ?? refuse("encrypt", cipher);
 }
 
 function refuse(what: string, cipher: string): never {

@@ -1,6 +1,6 @@
 /**
- * The core as a WebAssembly module. It is unpacked and compiled when this file is loaded, unless the
- * program gave it: where bytes may not be compiled, a build replaces this file by one that imports
+ * The core as a WebAssembly module. It is unpacked and compiled when it is first used, unless the program
+ * gave it: where bytes may not be compiled, a build replaces this file by one that imports
  * {@linkcode coreBytes} as a `.wasm` file and exports the same.
  *
  * @module
@@ -27,15 +27,28 @@ const RELAXED_PROBE = new Uint8Array([
   0x0a, 0x0f, 0x01, 0x0d, 0x00, 0x41, 0x00, 0xfd, 0x0f, 0x41, 0x00, 0xfd, 0x0f, 0xfd, 0x80, 0x02, 0x0b,
 ]);
 
-const globals = globalThis as { [OVERRIDE]?: WasmBuild; [GIVEN]?: WebAssembly.Module };
+const globals = globalThis as {
+  [OVERRIDE]?: WasmBuild;
+  [GIVEN]?: WebAssembly.Module;
+  navigator?: { userAgent?: string };
+};
 
 /** The build that was chosen when this file was loaded. */
 export const wasmBuild: WasmBuild = globals[OVERRIDE] ??
   (WebAssembly.validate(RELAXED_PROBE) ? "relaxed" : "simd128");
 
+// Cloudflare Workers compile bytes only while a module is loaded.
+let compiled = globals[GIVEN] ??
+  (globals.navigator?.userAgent === "Cloudflare-Workers" ? compile() : null);
+
 /** The core, compiled. */
-export const coreModule: WebAssembly.Module = globals[GIVEN] ??
-  new WebAssembly.Module(coreBytes(wasmBuild));
+export function coreModule(): WebAssembly.Module {
+  return compiled ??= compile();
+}
+
+function compile(): WebAssembly.Module {
+  return new WebAssembly.Module(coreBytes(wasmBuild));
+}
 
 /** The core as a `.wasm` file has it. */
 export function coreBytes(build: WasmBuild): Uint8Array<ArrayBuffer> {

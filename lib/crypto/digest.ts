@@ -14,13 +14,13 @@ export type HashName = ShaName | "MD5";
 /** The digest of the parts one after the other; at once, unlike `crypto.subtle.digest`. */
 export function digest(hash: HashName, ...parts: Uint8Array[]): Uint8Array {
   const hashed = (data: Uint8Array) =>
-    hash === "MD5" ? core.md5(data) : core.digest(hash, data) ?? unknown(hash);
+    hash === "MD5" ? core().md5(data) : core().digest(hash, data) ?? unknown(hash);
   return joined(parts, hashed);
 }
 
 /** HMAC (RFC 2104) over the parts one after the other. */
 export function hmac(hash: ShaName, key: Uint8Array, ...parts: Uint8Array[]): Uint8Array {
-  return joined(parts, (data) => core.hmac(hash, key, data) ?? unknown(hash));
+  return joined(parts, (data) => core().hmac(hash, key, data) ?? unknown(hash));
 }
 
 /**
@@ -34,7 +34,7 @@ export function bcryptPbkdf(
   rounds: number,
   length: number,
 ): Uint8Array {
-  const key = core.bcrypt_pbkdf(passphrase, salt, rounds, length);
+  const key = core().bcrypt_pbkdf(passphrase, salt, rounds, length);
   if (key === undefined) {
     throw new RangeError("Cannot derive a key: empty passphrase or salt, no rounds, or bad length");
   }
@@ -49,7 +49,7 @@ export function pbkdf2(
   iterations: number,
   length: number,
 ): Uint8Array {
-  const key = core.pbkdf2(hash, passphrase, salt, iterations, length);
+  const key = core().pbkdf2(hash, passphrase, salt, iterations, length);
   if (key === undefined) throw new RangeError(`Cannot derive a key with ${iterations} iterations`);
   return key;
 }
@@ -77,7 +77,7 @@ export function scrypt(
 ): Uint8Array {
   const rounds = Math.log2(n);
   const key = Number.isInteger(rounds) && rounds > 0 && rounds < 32
-    ? core.scrypt(passphrase, salt, rounds, r, p, length)
+    ? core().scrypt(passphrase, salt, rounds, r, p, length)
     : undefined;
   if (key === undefined) {
     throw new RangeError(`Cannot derive a key by scrypt with ${n}, ${r}, ${p}`);
@@ -112,7 +112,7 @@ export function argon2(
   const bearable = memory <= ARGON2_MAX_KIB && memory * passes <= ARGON2_MAX_WORK_KIB &&
     length <= ARGON2_MAX_BYTES;
   const key = bearable
-    ? core.argon2(variant, passphrase, salt, memory, passes, parallelism, length)
+    ? core().argon2(variant, passphrase, salt, memory, passes, parallelism, length)
     : undefined;
   if (key === undefined) {
     throw new RangeError(
@@ -124,7 +124,7 @@ export function argon2(
 
 /** Compares in time that does not depend on where the difference is. */
 export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
-  return core.equal(a, b);
+  return core().equal(a, b);
 }
 
 /** No key is longer; PPK asks for 80. */

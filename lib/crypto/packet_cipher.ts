@@ -8,7 +8,13 @@
 import { MAX_PACKET_LENGTH } from "../defaults.ts";
 import { ClosedError, ProtocolError } from "../errors.ts";
 import type { ShaName } from "./digest.ts";
-import { core, heap, heapWords } from "./wasm.ts";
+import {
+  core,
+  heap,
+  heapWords,
+  type Opener as CoreOpener,
+  type Sealer as CoreSealer,
+} from "./wasm.ts";
 
 /** What one direction needs to switch keys; the keys are derived inside WebAssembly. */
 export interface DirectionKeys {
@@ -57,7 +63,7 @@ const ROW = 3;
 
 /** Seals payloads into packets, in place, and keeps them until they are taken. */
 export class Sealer implements Disposable {
-  #core: core.Sealer | null = new core.Sealer();
+  #core: CoreSealer | null = new (core().Sealer)();
 
   /** The number of the next packet. */
   get sequence(): number {
@@ -122,14 +128,14 @@ export class Sealer implements Disposable {
     this.#core = null;
   }
 
-  #live(): core.Sealer {
+  #live(): CoreSealer {
     return this.#core ?? closed("Sealer");
   }
 }
 
 /** Takes bytes from the wire and opens the packets in them, all that are complete at a time. */
 export class Opener implements Disposable {
-  #core: core.Opener | null;
+  #core: CoreOpener | null;
   /** Rows of the table in WebAssembly memory, and how many of them have been handed out. */
   #rows = 0;
   #handed = 0;
@@ -137,7 +143,7 @@ export class Opener implements Disposable {
 
   /** Accepts packets up to `maxPacket` bytes of `packet_length`. */
   constructor(options: { maxPacket?: number } = {}) {
-    this.#core = new core.Opener(options.maxPacket ?? MAX_PACKET_LENGTH);
+    this.#core = new (core().Opener)(options.maxPacket ?? MAX_PACKET_LENGTH);
   }
 
   /** The number of the packet that {@linkcode next} returned last. */
@@ -200,7 +206,7 @@ export class Opener implements Disposable {
     this.#core = null;
   }
 
-  #live(): core.Opener {
+  #live(): CoreOpener {
     return this.#core ?? closed("Opener");
   }
 }
@@ -238,7 +244,7 @@ export function warmUp(cipher: string, mac: string): void {
   }
 }
 
-function rekey(direction: core.Sealer | core.Opener, keys: DirectionKeys): void {
+function rekey(direction: CoreSealer | CoreOpener, keys: DirectionKeys): void {
   const { cipher, mac, compression, hash, secret, exchangeHash, sessionId } = keys;
   const toServer = keys.direction === "client-to-server";
   if (
@@ -256,7 +262,7 @@ function rekey(direction: core.Sealer | core.Opener, keys: DirectionKeys): void 
   ) throw unknown(cipher, mac, compression);
 }
 
-function setKeys(direction: core.Sealer | core.Opener, keys: RawKeys): void {
+function setKeys(direction: CoreSealer | CoreOpener, keys: RawKeys): void {
   const { cipher, mac, key, iv, macKey, sequence } = keys;
   if (!direction.set_keys(cipher, mac, key, iv, macKey, sequence)) throw unknown(cipher, mac);
 }

@@ -35,7 +35,7 @@ export function verifyEd25519(
   message: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  return core.verify_ed25519(publicKey, message, signature);
+  return core().verify_ed25519(publicKey, message, signature);
 }
 
 /** Whether an ECDSA signature holds; `r` and `s` are big-endian magnitudes. */
@@ -49,7 +49,7 @@ export function verifyEcdsa(
   const size = FIELD_BYTES[curve];
   const signature = new Uint8Array(2 * size);
   return place(r, signature.subarray(0, size)) && place(s, signature.subarray(size)) &&
-    core.verify_ecdsa(curve, point, message, signature);
+    core().verify_ecdsa(curve, point, message, signature);
 }
 
 /** Whether an RSASSA-PKCS1-v1_5 signature holds; moduli of 2048 to 16384 bits. */
@@ -60,12 +60,12 @@ export function verifyRsa(
   message: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  return core.verify_rsa(hash, n, e, message, signature);
+  return core().verify_rsa(hash, n, e, message, signature);
 }
 
 /** Signs with Ed25519. */
 export function signEd25519(seed: Uint8Array, message: Uint8Array): Uint8Array {
-  return core.sign_ed25519(seed, message) ?? refuse("Ed25519");
+  return core().sign_ed25519(seed, message) ?? refuse("Ed25519");
 }
 
 /** Signs with ECDSA over the curve's own hash (RFC 5656 §6.2.1). */
@@ -77,7 +77,7 @@ export function signEcdsa(
 ): { r: Uint8Array; s: Uint8Array } {
   const signature = wiping(
     fixed(curve, scalar),
-    (scalar) => core.sign_ecdsa(curve, scalar, point, message) ?? refuse(curve),
+    (scalar) => core().sign_ecdsa(curve, scalar, point, message) ?? refuse(curve),
   );
   const size = FIELD_BYTES[curve];
   return { r: signature.subarray(0, size), s: signature.subarray(size) };
@@ -90,7 +90,7 @@ export function signRsa(
   message: Uint8Array,
 ): Uint8Array {
   const { n, e, d, p, q, iqmp } = key;
-  return core.sign_rsa(hash, n, e, d, p, q, iqmp, message) ?? refuse("RSA");
+  return core().sign_rsa(hash, n, e, d, p, q, iqmp, message) ?? refuse("RSA");
 }
 
 /** A new Ed25519 key. */
@@ -101,12 +101,12 @@ export function generateEd25519(): { seed: Uint8Array; publicKey: Uint8Array } {
 
 /** The public key that belongs to a seed. */
 export function ed25519PublicKey(seed: Uint8Array): Uint8Array {
-  return core.ed25519_public_key(seed) ?? refuse("Ed25519");
+  return core().ed25519_public_key(seed) ?? refuse("Ed25519");
 }
 
 /** A new ECDSA key; the point is uncompressed (SEC 1 §2.3.3). */
 export function generateEcdsa(curve: Curve): { scalar: Uint8Array; point: Uint8Array } {
-  const both = core.generate_ecdsa(curve) ?? refuse(curve);
+  const both = core().generate_ecdsa(curve) ?? refuse(curve);
   const size = FIELD_BYTES[curve];
   return wiping(both, () => ({ scalar: both.slice(0, size), point: both.slice(size) }));
 }
@@ -115,7 +115,7 @@ export function generateEcdsa(curve: Curve): { scalar: Uint8Array; point: Uint8A
 export function ecdsaPublicKey(curve: Curve, scalar: Uint8Array): Uint8Array {
   return wiping(
     fixed(curve, scalar),
-    (scalar) => core.ecdsa_public_key(curve, scalar) ?? refuse(curve),
+    (scalar) => core().ecdsa_public_key(curve, scalar) ?? refuse(curve),
   );
 }
 

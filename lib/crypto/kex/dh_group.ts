@@ -36,7 +36,7 @@ export function dhAgreement(
     isCostly: true,
     initiate() {
       const { prime, generator } = group();
-      const started = core.Initiator.start_in_group(prime, generator) ?? refuse();
+      const started = core().Initiator.start_in_group(prime, generator) ?? refuse();
       const bare = initiator(started, asMpint);
       return {
         publicValue: contents(bare.publicValue),
@@ -46,7 +46,7 @@ export function dhAgreement(
     },
     respond(peer) {
       const { prime, generator } = group();
-      const answer = core.respond_in_group(prime, generator, magnitude(peer)) ?? refuse();
+      const answer = core().respond_in_group(prime, generator, magnitude(peer)) ?? refuse();
       return wiping(answer, () => ({
         publicValue: contents(answer.subarray(0, prime.length)),
         secret: asMpint(answer.subarray(prime.length)),

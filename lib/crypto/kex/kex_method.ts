@@ -2,7 +2,7 @@ import { ProtocolError } from "../../errors.ts";
 import type { MessageLayout } from "../../wire/message.ts";
 import { KexEcdhInit, KexEcdhReply } from "../../wire/messages.ts";
 import { Writer } from "../../wire/writer.ts";
-import { core } from "../wasm.ts";
+import { core, type Initiator } from "../wasm.ts";
 import { wiping } from "../wiping.ts";
 
 /**
@@ -78,9 +78,9 @@ export function coreMethod(
     init: KexEcdhInit,
     reply: KexEcdhReply,
     settled: NOTHING,
-    initiate: () => initiator(core.Initiator.start(name) ?? refuse(), encode),
+    initiate: () => initiator(core().Initiator.start(name) ?? refuse(), encode),
     respond(peer) {
-      const answer = core.respond(name, peer) ?? refuse();
+      const answer = core().respond(name, peer) ?? refuse();
       return wiping(answer, () => ({
         publicValue: answer.slice(0, answerBytes),
         secret: encode(answer.subarray(answerBytes)),
@@ -94,10 +94,10 @@ export const NOTHING: Uint8Array = new Uint8Array();
 
 /** An initiator in WebAssembly; it is gone when it is disposed. */
 export function initiator(
-  started: core.Initiator,
+  started: Initiator,
   encode: (secret: Uint8Array) => Uint8Array,
 ): KexInitiator {
-  let held: core.Initiator | null = started;
+  let held: Initiator | null = started;
   return {
     publicValue: started.public_value(),
     finish: (peer) => wiping(held?.finish(peer) ?? refuse(), encode),
