@@ -251,6 +251,30 @@ Deno.test("Only a missing folder is a reason to create one, and to add the key o
   assertEquals(await assertRejects(verify), denied);
 });
 
+Deno.test("All files are read, and a new key goes to the user's first", async () => {
+  await using folder = await tempFolder();
+  const [first, second, system] = ["first", "second", "system"].map(folder.join);
+  const settings = {
+    UserKnownHostsFile: [first!, second!],
+    GlobalKnownHostsFile: [system!],
+    StrictHostKeyChecking: "accept-new",
+  } as const;
+  const { policy } = hostTrust(settings, NO_DIALOG);
+  for (const file of [second!, system!]) {
+    await Deno.writeTextFile(file, `db1 ${key.publicKey}\n`);
+    assert(await policy.verify(host, key.publicKey));
+    assertEquals((await readKnownHosts(first!)).find("db1", 22), []);
+    await Deno.remove(file);
+  }
+  assert(await policy.verify(host, key.publicKey));
+  const counts = await Promise.all(
+    [first!, second!, system!].map(async (file) =>
+      (await readKnownHosts(file)).find("db1", 22).length
+    ),
+  );
+  assertEquals(counts, [1, 0, 0]);
+});
+
 Deno.test("HostKeyAlias is known as a host on port 22", () => {
   const at = { hostname: "10.0.0.1", port: 2222 };
   assertEquals(knownAs(at, {}), at);
@@ -276,21 +300,24 @@ for (const [settings, ...followed] of updates) {
     await using folder = await tempFolder();
     using _home = fakeEnv({ HOME: folder.path });
     await Deno.mkdir(folder.join(".ssh"));
-    const files = [folder.join(".ssh/known_hosts"), folder.join("own")];
+    const files = [".ssh/known_hosts", "own", "system"].map(folder.join);
     const { UserKnownHostsFile: named } = settings;
     const user = named &&
       { UserKnownHostsFile: named.map((name) => name.replace("~", folder.path)) };
     for (const [at, dialog] of [new TestDialog(), NO_DIALOG].entries()) {
       for (const file of files) await Deno.writeTextFile(file, `db1 ${key.publicKey}\n`);
-      const { policy } = hostTrust({ ...settings, ...user, GlobalKnownHostsFile: [] }, dialog);
+      const { policy } = hostTrust(
+        { ...settings, ...user, GlobalKnownHostsFile: [files[2]!] },
+        dialog,
+      );
       const announced = [key.publicKey, other.publicKey];
       assertEquals(policy.update !== undefined, followed[at]);
       await policy.update?.(host, key.publicKey, announced, () => Promise.resolve());
       const lines = (await Promise.all(files.map(readKnownHosts))).map((known) =>
         known.find("db1", 22).length
       );
-      const changed = named === undefined ? [2, 1] : [1, 2];
-      assertEquals(lines, followed[at] ? changed : [1, 1], `${at}`);
+      const changed = named === undefined ? [2, 1, 1] : [1, 2, 1];
+      assertEquals(lines, followed[at] ? changed : [1, 1, 1], `${at}`);
     }
   });
 }
