@@ -1,4 +1,4 @@
-/** The check of the Rust crates against a committed copy of RustSec's advisories. */
+/** Checks the Rust crates against a committed copy of RustSec's advisories. */
 import { assertEquals } from "@std/assert";
 import { isIn, lockedCrates, parseAdvisory, problems } from "../wasm/advisories.ts";
 
@@ -46,7 +46,7 @@ unaffected = ["< 0.1.0"]
 # Some AES functions may panic
 `;
 
-Deno.test("An advisory of RustSec is read, and one that was withdrawn is left out", () => {
+Deno.test("RustSec advisories are read, except withdrawn ones", () => {
   assertEquals(parseAdvisory(ADVISORY), {
     id: "RUSTSEC-2025-0009",
     crate: "ring",
@@ -57,14 +57,14 @@ Deno.test("An advisory of RustSec is read, and one that was withdrawn is left ou
   assertEquals(parseAdvisory(ADVISORY.replace("[versions]", 'withdrawn = "2026-01-01"')), null);
 });
 
-Deno.test("A locked crate with a fault, and one that was not looked up, are problems", () => {
+Deno.test("A locked crate with an advisory, or one that was not checked, is a problem", () => {
   const copy = { crates: ["ring"], advisories: [parseAdvisory(ADVISORY)!] };
   const of = (name: string, version: string) => problems([{ name, version }], copy).length;
   assertEquals([of("ring", "0.17.14"), of("ring", "0.0.9")], [0, 0]);
   assertEquals([of("ring", "0.17.11"), of("left-pad", "1.0.0")], [1, 1]);
 });
 
-Deno.test("No advisory is about a crate of the core", async () => {
+Deno.test("No advisory applies to a crate of the core", async () => {
   const locked = lockedCrates(await Deno.readTextFile(new URL("Cargo.lock", folder)));
   const copy = JSON.parse(await Deno.readTextFile(new URL("advisories.json", folder)));
   assertEquals(locked.length > 50, true);

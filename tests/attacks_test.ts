@@ -22,7 +22,7 @@ Deno.test("Each row of docs/attacks.md has a fault, a peer and our test", () => 
   }
 });
 
-Deno.test("Each test that docs/attacks.md names is there", async () => {
+Deno.test("Each test that docs/attacks.md names exists", async () => {
   const missing: NamedTest[] = [];
   for (const test of rows.flatMap(([, , tests]) => testsIn(tests!))) {
     const source = await read(`tests/${test.file}`).catch(() => "");
@@ -52,7 +52,10 @@ function testsIn(cell: string): NamedTest[] {
   );
 }
 
-/** A literal of this text: … is an expression, an apostrophe any quote, and CVEs may follow in parentheses. */
+/**
+ * Matches a string literal with this text: … stands for an expression, an apostrophe for any quote,
+ * and CVEs may follow in parentheses.
+ */
 function patternOf(name: string): RegExp {
   const parts = name.split("…").map((part) =>
     part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll("'", `\\\\?["']`)

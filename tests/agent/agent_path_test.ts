@@ -58,7 +58,7 @@ for (const [what, { os = "windows", pipes = [], ...variables }, path] of PATHS) 
   });
 }
 
-Deno.test("A pipe is connected to however a configuration writes its path", async () => {
+Deno.test("A pipe is found by every spelling of its path", async () => {
   for (
     const written of [OPENSSH, "//./pipe/openssh-ssh-agent", '"\\\\.\\pipe\\openssh-ssh-agent"']
   ) {
@@ -78,7 +78,7 @@ Deno.test({
     await using listener = await listenAgent(keyring);
     await using agent = await connectAgent({ connect: () => connectPipe(listener.path) });
     const [key] = await agent.identities();
-    const data = new Uint8Array(100_000); // more than a socket takes at once
+    const data = new Uint8Array(100_000); // more than a socket accepts in one write
     assertEquals(
       key!.publicKey.verify("ssh-ed25519", data, await key!.sign("ssh-ed25519", data)),
       true,
@@ -87,7 +87,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Where there are no pipes, none can be listed",
+  name: "On systems without pipes, listing pipes returns none",
   ignore: Deno.build.os === "windows",
   fn: () => assertEquals(namedPipes(), null),
 });

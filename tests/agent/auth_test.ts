@@ -32,7 +32,7 @@ function pairOf(
   return connectedPair({ serve: { auth }, connect: { auth: methods } });
 }
 
-Deno.test("An agent's keys are tried in turn, and only the right one signs", async () => {
+Deno.test("An agent's keys are offered in turn, and only the accepted one signs", async () => {
   const signed: string[] = [];
   const [holder, keys] = await keyringOf(4);
   using keyring = new Keyring({ confirm: (key) => signed.push(key.comment) > 0 });
@@ -49,7 +49,7 @@ Deno.test("An agent's keys are tried in turn, and only the right one signs", asy
   assertEquals(signed, ["2"]);
 });
 
-Deno.test("No more than a handful of an agent's keys is tried", async () => {
+Deno.test("Only the first few keys of an agent are offered", async () => {
   const [keyring] = await keyringOf(10);
   using _ = keyring;
   let offered = 0;
@@ -85,7 +85,7 @@ Deno.test("An agent's key and another factor log in together", async () => {
   }, [agent(keyring), password("second")]);
 });
 
-Deno.test("Other credentials are tried when the agent is of no use", async () => {
+Deno.test("Other credentials are tried when the agent fails", async () => {
   const key = await generateKey();
   using _ = key;
   using empty = new Keyring();
@@ -107,7 +107,7 @@ Deno.test("Other credentials are tried when the agent is of no use", async () =>
   assert(error.message.includes('Cannot use the agent: Cannot connect to the agent at "/nowhere'));
 });
 
-Deno.test("An agent is not even asked for a host that is refused", async () => {
+Deno.test("An agent is not contacted for a refused host", async () => {
   const watched = fakeAgent(() => Promise.resolve());
   await assertRejects(
     () => connectedPair({ connect: { auth: [agent(watched)], hostKeys: () => false } }),

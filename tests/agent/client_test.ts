@@ -38,7 +38,7 @@ Deno.test("An agent's keys sign by each of their algorithms", async () => {
   }
 });
 
-Deno.test("Requests to an agent at the same time get their own answers", async () => {
+Deno.test("Parallel requests to an agent get the matching answers", async () => {
   using keyring = new Keyring();
   keyring.add(await generateKey("ed25519"));
   await using agent = await connectAgent(keyring);
@@ -55,7 +55,7 @@ Deno.test("A key of an agent does not sign by another type's algorithm", async (
   await assertRejects(() => agent.sign(KEY, "rsa-sha2-512", data), TypeError, "cannot sign");
 });
 
-Deno.test("An agent's refusal is an error and leaves the connection as it is", async () => {
+Deno.test("An agent's refusal is an error and keeps the connection open", async () => {
   await using agent = await connectAgent(answering(FAILURE));
   for (let i = 0; i < 2; i++) {
     const error = await assertRejects(
@@ -87,7 +87,7 @@ const hostile: [string, Uint8Array, typeof ProtocolError | typeof ConnectError, 
   ["a key beyond the message", framed(12, 0, 0, 0, 1, 0, 0, 9), ProtocolError, "ends too early"],
 ];
 for (const [name, bytes, kind, message] of hostile) {
-  Deno.test(`An agent that answers with ${name} is disconnected from`, async () => {
+  Deno.test(`The client disconnects from an agent that answers with ${name}`, async () => {
     await using agent = await connectAgent(answering(bytes), { timeout: 5_000 });
     await assertRejects(() => agent.identities(), kind, message);
     const error = await assertRejects(() => agent.identities(), ClosedError);
@@ -106,7 +106,7 @@ for (
   });
 }
 
-Deno.test("A silent agent is given up after the timeout, requests behind it too", async () => {
+Deno.test("A silent agent fails pending and queued requests after the timeout", async () => {
   await using agent = await connectAgent(silentAgent(), { timeout: 50 });
   const first = agent.identities();
   const second = agent.identities();
@@ -116,7 +116,7 @@ Deno.test("A silent agent is given up after the timeout, requests behind it too"
   await assertRejects(() => second, ClosedError);
 });
 
-Deno.test("A signal gives up a request, and the connection with it", async () => {
+Deno.test("An abort signal ends a request and its connection", async () => {
   const silent = silentAgent();
   await using agent = await connectAgent(silent);
   const reason = new Error("enough");
@@ -145,7 +145,7 @@ Deno.test("A signature by another algorithm than asked for is refused", async ()
   );
 });
 
-Deno.test("Closing an agent's client ends requests under way", async () => {
+Deno.test("Closing an agent's client ends pending requests", async () => {
   const silent = silentAgent();
   const agent = await connectAgent(silent);
   const request = agent.identities();
@@ -165,11 +165,11 @@ Deno.test("Without SSH_AUTH_SOCK there is no agent", async () => {
   }
 });
 
-Deno.test("An agent's socket that is not there is an error with its path", async () => {
+Deno.test("A missing agent socket is an error with its path", async () => {
   await assertRejects(() => connectAgent("/nowhere/agent"), ConnectError, '"/nowhere/agent"');
 });
 
-Deno.test("A key given to an agent signs there, and its constraints go with it", async () => {
+Deno.test("A key added to an agent signs there, and keeps its constraints", async () => {
   const asked: string[] = [];
   using keyring = new Keyring({ confirm: (key) => asked.push(key.comment) > 0 });
   await using agent = await connectAgent(keyring);
@@ -194,7 +194,7 @@ Deno.test("A lifetime that no constraint can say is the caller's error", async (
   }
 });
 
-Deno.test("An agent tells its extensions, or that it does not", async () => {
+Deno.test("An agent lists its extensions, or lacks the query", async () => {
   using keyring = new Keyring();
   await using agent = await connectAgent(keyring);
   assertEquals(await agent.extensions(), ["session-bind@openssh.com"]);
@@ -216,7 +216,7 @@ for (const [name, answer, message] of answers) {
   });
 }
 
-Deno.test("A certificate goes to an agent with its own key only", async () => {
+Deno.test("A certificate is added to an agent only with its own key", async () => {
   using authority = await generateKey();
   for (const type of ["ed25519", "ecdsa-p256", "rsa"] as const) {
     using key = await testKey(type, "mine");

@@ -1,4 +1,7 @@
-/** Keys that are for certain hosts: what a keyring shows and signs, for whom it believes that it serves. */
+/**
+ * Keys with destinations: which keys a keyring lists and signs with, by the sessions that a client
+ * has proved.
+ */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   type AgentClient,
@@ -27,7 +30,7 @@ function proof(host: PrivateKey, seed = 1): HostProof {
   return { hostKey: host.publicKey, sessionId, signature: host.sign("ssh-ed25519", sessionId) };
 }
 
-/** What a login signs; with a host key it is bound to that. */
+/** The data that a login signs; bound to the host key, if given. */
 function login(options: { user?: string; seed?: number; host?: PrivateKey } = {}): Uint8Array {
   const { user = "ann", seed = 1, host } = options;
   const fields = {
@@ -60,7 +63,7 @@ const forwarding = { forwarding: true };
 const toA: KeyDestination = { to: hostA };
 const fromAToB: KeyDestination = { from: hostA, to: { ...hostB, user: "ann*" } };
 
-/** Destinations, the sessions that a client proves one after the other, what it wants signed, the outcome. */
+/** Destinations, the sessions that a client proves in order, the data to sign, the result. */
 const cases: [string, KeyDestination[], Hop[], Uint8Array, string][] = [
   ["without a session", [toA], [], login(), "seen, refuses"],
   ["for the host that it is for", [toA], [[A]], login(), "seen, signs"],
@@ -133,7 +136,7 @@ for (const [name, destinations, hops, data, expected] of cases) {
   });
 }
 
-Deno.test("A key with destinations is hidden from who failed to prove a session, and from far away", async () => {
+Deno.test("A key with destinations is hidden after a failed session proof, and from distant hosts", async () => {
   using keyring = new Keyring();
   keyring.add({ publicKey: key.publicKey, sign: key.sign.bind(key) }, { destinations: [toA] });
   await using liar = await connectAgent(keyring);
@@ -145,7 +148,7 @@ Deno.test("A key with destinations is hidden from who failed to prove a session,
   assertEquals(keyring.identities().length, 1);
 });
 
-Deno.test("A program cannot sign by a key with destinations without saying for whom", async () => {
+Deno.test("A program cannot sign with a key with destinations without binding a session", async () => {
   using keyring = new Keyring();
   keyring.add({ publicKey: key.publicKey, sign: key.sign.bind(key) }, { destinations: [toA] });
   const [signer] = keyring.identities();
@@ -182,7 +185,7 @@ Deno.test("A host certificate is a destination if its authority is, for names th
   }
 });
 
-Deno.test("A session proved twice is one, and never another", async () => {
+Deno.test("A session proved twice counts once, and cannot be replaced by another", async () => {
   using keyring = new Keyring();
   await using client = await connectAgent(keyring);
   await client.bindSession(proof(A), forwarding);
@@ -192,7 +195,7 @@ Deno.test("A session proved twice is one, and never another", async () => {
   await client.bindSession(proof(B, 2));
 });
 
-Deno.test("Destinations that say nothing are refused at both ends", async () => {
+Deno.test("Empty destinations are refused at both ends", async () => {
   using keyring = new Keyring();
   await using client = await connectAgent(keyring);
   await assertRejects(() => client.add(key, { destinations: [] }), RangeError);

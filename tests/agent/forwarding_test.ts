@@ -36,7 +36,7 @@ const list: SessionHandler = async (session) => {
   await session.print(session.agent ? (await comments(session.agent)).join() : "no agent");
 };
 
-Deno.test("A forwarded agent is there for the session, in every form", async () => {
+Deno.test("A forwarded agent is available to the session, in every form", async () => {
   using keyring = await keyringWith("mine");
   await using listener = await listenAgent(keyring);
   await using pair = await connectedPair({ serve: allowed, handler: list });
@@ -62,7 +62,7 @@ Deno.test("A forwarded agent is there for the session, in every form", async () 
   }
 });
 
-Deno.test("A forwarded keyring lists and signs, and cannot be changed from there", async () => {
+Deno.test("A forwarded keyring lists and signs, and cannot be changed remotely", async () => {
   using keyring = await keyringWith("mine");
   const data = new TextEncoder().encode("to sign");
   await using pair = await connectedPair({
@@ -78,7 +78,7 @@ Deno.test("A forwarded keyring lists and signs, and cannot be changed from there
   assertEquals(await pair.host.run("use", { forwardAgent: keyring }), "");
 });
 
-Deno.test("An agent goes on to the next server through the first", async () => {
+Deno.test("An agent is forwarded to a second server through the first", async () => {
   using keyring = await keyringWith("far");
   await using inner = await connectedPair({ serve: allowed, handler: list });
   await using outer = await connectedPair({
@@ -127,7 +127,7 @@ Deno.test("A server that grants an agent once, as OpenSSH's, may refuse to do so
   assertEquals(await pair.host.run("list", { forwardAgent: keyring }), "no agent");
 });
 
-Deno.test("The server's policy about agents is told who has logged in", async () => {
+Deno.test("The server's agent policy gets the login", async () => {
   using keyring = await keyringWith("mine");
   const users: string[] = [];
   const agent = ({ user }: { user: string }) => users.push(user) > 0;
@@ -147,7 +147,7 @@ Deno.test("A server gets no connection to an agent that was not forwarded to it"
     },
   });
   await pair.host.run("keep", { forwardAgent: watched });
-  // The session is over: what the server kept of it is of no use.
+  // The session has ended, so the object that the server kept must fail.
   await assertRejects(() => reach!(), ChannelOpenError);
   assertEquals(watched.connections, 0);
 });
@@ -201,7 +201,7 @@ for (const { request, channel } of [AGENT_FORWARDING.IANA, AGENT_FORWARDING.OPEN
           if (direction === "received" && name === "CHANNEL_OPEN") opened.push(fields.type);
         },
       },
-      // The client lends no agent: what counts is the type that it is asked for.
+      // The client forwards no agent: only the requested channel type matters.
       handler: async (session) => void await session.agent!.connect().catch(() => {}),
     });
     await using session = await pair.host.openSession();
@@ -212,7 +212,7 @@ for (const { request, channel } of [AGENT_FORWARDING.IANA, AGENT_FORWARDING.OPEN
   });
 }
 
-Deno.test("Connections to the agent end with the session that it was lent to", async () => {
+Deno.test("Connections to the agent end with the session that requested forwarding", async () => {
   using keyring = await keyringWith("mine");
   const gone = Promise.withResolvers<unknown>();
   await using pair = await connectedPair({
@@ -226,7 +226,7 @@ Deno.test("Connections to the agent end with the session that it was lent to", a
   assertStrictEquals(await gone.promise, undefined);
 });
 
-Deno.test("Two sessions at once share an agent, and another one is refused meanwhile", async () => {
+Deno.test("Two parallel sessions share an agent, and a different agent is refused meanwhile", async () => {
   using keyring = await keyringWith("mine");
   using other = await keyringWith("other");
   await using pair = await connectedPair({ serve: allowed, handler: list });
@@ -247,7 +247,7 @@ Deno.test("Two sessions at once share an agent, and another one is refused meanw
   assertEquals(await pair.host.run("list", { forwardAgent: other }), "other");
 });
 
-Deno.test("A server may have so many connections to the agent at once and no more", async () => {
+Deno.test("The number of parallel connections from a server to the agent is limited", async () => {
   const agent = fakeAgent(({ readable }) => readable.pipeTo(new WritableStream()));
   await using pair = await connectedPair({
     serve: allowed,
@@ -261,7 +261,7 @@ Deno.test("A server may have so many connections to the agent at once and no mor
   assertEquals(await pair.host.run("many", { forwardAgent: agent }), "64");
 });
 
-Deno.test("An agent that cannot be reached refuses its channel, and harms nobody", async () => {
+Deno.test("An unreachable agent refuses its channel, and the connection continues", async () => {
   await using pair = await connectedPair({
     serve: allowed,
     handler: async (session) => {

@@ -1,4 +1,7 @@
-/** Broken messages in both directions: an answer, a typed error or the end, and never anything else. */
+/**
+ * Malformed messages in both directions lead to an answer, a typed error or a disconnect, and to
+ * nothing else.
+ */
 import { assert, assertInstanceOf } from "@std/assert";
 import { connectAgent, Keyring, SshError } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
@@ -12,7 +15,7 @@ import { answering, framed, say } from "./world.ts";
 
 const ROUNDS = 300 * LONG;
 
-fuzzTest("Keyring answers broken requests and serves the next", async (random) => {
+fuzzTest("Keyring answers malformed requests and serves the next", async (random) => {
   using keyring = new Keyring();
   const key = await generateKey();
   keyring.add(key);
@@ -30,7 +33,7 @@ fuzzTest("Keyring answers broken requests and serves the next", async (random) =
   const sign = SignRequest.encode({ key: key.publicKey.blob, data: add, flags: 0 });
   for (let i = 0; i < ROUNDS; i++) {
     const request = mutate([add, bound, sign][random(3)]!, random);
-    // An empty message ends the connection; a lock is not broken, and would end the rest.
+    // Skips empty messages, which end the connection, and locks, which are valid and block the rest.
     if (request.length === 0 || request[0] === 22) continue;
     await keeping("agent_requests", request, async () => {
       const answer = await say(keyring, framed(...request), 5);
@@ -39,7 +42,7 @@ fuzzTest("Keyring answers broken requests and serves the next", async (random) =
   }
 });
 
-fuzzTest("An agent's broken answers are typed errors", async (random) => {
+fuzzTest("An agent's malformed answers are typed errors", async (random) => {
   const key = (await generateKey()).publicKey;
   const keys = new Writer().string(key.blob).text("me@home").take();
   const list = IdentitiesAnswer.encode({ count: 1, keys });

@@ -57,7 +57,7 @@ Deno.test("Keyring forgets a key at the end of its lifetime", async () => {
   assertThrows(() => keyring.add(key, { lifetime: NaN }), RangeError);
 });
 
-Deno.test("Keyring asks before a key signs that has to be confirmed", async () => {
+Deno.test("Keyring asks for confirmation before a key with that constraint signs", async () => {
   const asked: string[] = [];
   let answer: unknown = true;
   using keyring = new Keyring({
@@ -76,14 +76,14 @@ Deno.test("Keyring asks before a key signs that has to be confirmed", async () =
   assertEquals(asked, ["deploy", "deploy", "deploy", "deploy"]);
 });
 
-Deno.test("Keyring takes no key to be confirmed when nobody is there to", async () => {
+Deno.test("Keyring refuses keys that need confirmation if it has no confirm function", async () => {
   using keyring = new Keyring();
   using key = await generateKey();
   assertThrows(() => keyring.add(key, { confirm: true }), RequestDeniedError);
   assertEquals(await say(keyring, adding("by wire", [2])), FAILURE);
 });
 
-Deno.test("Keyring is of no use while it is locked", async () => {
+Deno.test("Keyring refuses everything while it is locked", async () => {
   using keyring = new Keyring();
   using another = await generateKey();
   keyring.add(await generateKey());
@@ -117,7 +117,7 @@ Deno.test("Keyring answers each wrong passphrase later than the one before", asy
   assertEquals(answers, [100, 300]);
 });
 
-Deno.test("Keyring takes keys over the wire, with the constraints that it knows", async () => {
+Deno.test("Keyring accepts keys over the wire, with the constraints that it knows", async () => {
   using keyring = new Keyring({ confirm: () => true });
   assertEquals(await say(keyring, adding("plain")), SUCCESS);
   assertEquals(await comments(keyring), ["plain"]);
@@ -152,7 +152,7 @@ const refused: [string, Uint8Array][] = [
   ["an unlock when nothing is locked", framed(23, 0, 0, 0, 0)],
 ];
 for (const [name, bytes] of refused) {
-  Deno.test(`Keyring refuses ${name}, and goes on`, async () => {
+  Deno.test(`Keyring refuses ${name}, and continues`, async () => {
     using keyring = new Keyring();
     const list = framed(11);
     const both = Uint8Array.from([...bytes, ...list]);
@@ -184,7 +184,7 @@ for (
   });
 }
 
-Deno.test("Who reaches a keyring from another machine may list and sign only", async () => {
+Deno.test("A client on another machine may only list and sign", async () => {
   using keyring = new Keyring();
   keyring.add(await generateKey());
   await using agent = await connectAgent({
@@ -198,7 +198,7 @@ Deno.test("Who reaches a keyring from another machine may list and sign only", a
   assertEquals(keyring.identities().length, 1);
 });
 
-Deno.test("listenAgent serves many clients on a private socket, which goes with it", async () => {
+Deno.test("listenAgent serves many clients on a private socket, which close removes", async () => {
   using keyring = new Keyring();
   keyring.add(await generateKey("ed25519", { comment: "here" }));
   const listener = await listenAgent(keyring);
@@ -214,7 +214,7 @@ Deno.test("listenAgent serves many clients on a private socket, which goes with 
   await assertRejects(() => Deno.stat(path.replace(/\/[^/]+$/, "")), Deno.errors.NotFound);
 });
 
-Deno.test("listenAgent can use a path of the program's", async () => {
+Deno.test("listenAgent accepts a given path", async () => {
   await using folder = await tempFolder();
   const path = folder.join("agent");
   using keyring = new Keyring();
@@ -228,7 +228,7 @@ Deno.test("listenAgent can use a path of the program's", async () => {
   assert((await Deno.stat(folder.path)).isDirectory);
 });
 
-Deno.test("listenAgent hangs up when its agent cannot be reached, and goes on", async () => {
+Deno.test("listenAgent hangs up when its agent cannot be reached, and keeps listening", async () => {
   using keyring = new Keyring();
   let broken = true;
   await using listener = await listenAgent({

@@ -1,4 +1,4 @@
-/** The agent is told whom its client talks to, and believes it only with a proof. */
+/** session-bind tells the agent the host of a session; the agent requires a proof. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   agent,
@@ -19,7 +19,7 @@ async function proof(options: { seed?: number } = {}): Promise<HostProof> {
   return { hostKey: key.publicKey, sessionId, signature: key.sign("ssh-ed25519", sessionId) };
 }
 
-/** A keyring that keeps what is said to it. */
+/** A keyring that records its requests. */
 class Overheard extends Keyring {
   readonly said: Uint8Array[] = [];
 
@@ -35,7 +35,7 @@ class Overheard extends Keyring {
     return { readable, writable: tap.writable };
   }
 
-  /** What it was told about sessions; each message comes as one chunk. */
+  /** The session-bind messages; each message arrives as one chunk. */
   get bindings(): ReturnType<typeof SessionBind.decode>[] {
     return this.said.filter((chunk) => chunk[4] === 27).map((chunk) => {
       const { name, contents } = Extension.decode(chunk.subarray(4));
@@ -45,7 +45,7 @@ class Overheard extends Keyring {
   }
 }
 
-Deno.test("Who logs in by an agent's key tells the agent where", async () => {
+Deno.test("A login with an agent's key tells the agent the host", async () => {
   using keyring = new Overheard();
   const key = await generateKey();
   keyring.add(key);
@@ -60,7 +60,7 @@ Deno.test("Who logs in by an agent's key tells the agent where", async () => {
   assert(hostKey.verify("ssh-ed25519", binding!.sessionId, binding!.signature));
 });
 
-Deno.test("Who lends an agent tells the agent to whom", async () => {
+Deno.test("Forwarding an agent tells the agent the host", async () => {
   using keyring = new Overheard();
   await using pair = await connectedPair({
     serve: { forward: { agent: () => true } },
@@ -74,7 +74,7 @@ Deno.test("Who lends an agent tells the agent to whom", async () => {
   assertEquals([binding!.hostKey, binding!.forwarding], [pair.host.info.hostKey.blob, true]);
 });
 
-Deno.test("A keyring believes a session only with the host's signature", async () => {
+Deno.test("A keyring accepts a session only with the host's signature", async () => {
   using keyring = new Keyring();
   await using client = await connectAgent(keyring);
   const honest = await proof();
@@ -87,11 +87,11 @@ Deno.test("A keyring believes a session only with the host's signature", async (
   }
   await client.bindSession(honest);
   await client.bindSession(honest);
-  // A connection that logs in to one host is not to be used for another.
+  // A connection bound to one host must not be used for another.
   await assertRejects(async () => client.bindSession(await proof({ seed: 2 })), RequestDeniedError);
 });
 
-Deno.test("Who says that a connection is forwarded may only list and sign on it", async () => {
+Deno.test("A connection bound as forwarded may only list and sign", async () => {
   using keyring = new Keyring();
   keyring.add(await generateKey());
   await using client = await connectAgent(keyring);

@@ -1,4 +1,4 @@
-/** What an agent's client and the agent leave in memory of keys and passphrases. */
+/** Keys and passphrases are wiped from memory by the agent's client and the agent. */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type AgentClient, connectAgent, Keyring, RequestDeniedError } from "@denossh/ssh";
 import { generateKey, issueCertificate, type PrivateKey } from "@denossh/ssh/keys";
@@ -26,7 +26,7 @@ function secretOf(key: PrivateKey): Uint8Array {
     : numbers.scalar;
 }
 
-/** A pipe that wipes what was read from it: what streams hold meanwhile is not the agent's. */
+/** A pipe that wipes its chunks after the read, since copies inside streams are not the agent's to wipe. */
 function pipe(): { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array> } {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const reader = readable.getReader();
@@ -53,7 +53,7 @@ async function connected(keyring: Keyring): Promise<AgentClient> {
 }
 
 for (const type of ["ed25519", "ecdsa-p256", "rsa"] as const) {
-  Deno.test(`A key of type ${type} is in the agent alone, and gone with it`, async () => {
+  Deno.test(`A key of type ${type} is in memory only in the agent, and is wiped with it`, async () => {
     using key = await generateKey(type, type === "rsa" ? { bits: 2048 } : {});
     const secret = secretOf(key);
     const options = { kind: "user", keyId: "ann", principals: ["ann"] } as const;
@@ -65,7 +65,7 @@ for (const type of ["ed25519", "ecdsa-p256", "rsa"] as const) {
       await agent.add(key, added);
       const [held] = await agent.identities();
       await held!.sign(held!.publicKey.algorithms[0]!, new Uint8Array(3));
-      // The section that a certificate came with, and the plain one that is made of it.
+      // The section received with the certificate, and the plain one made from it.
       assertEquals(watch.count(secret), "certificate" in added ? 2 : 1);
       await agent.remove(held!.publicKey);
       assertEquals(watch.count(secret), 0);
@@ -86,7 +86,7 @@ Deno.test("A passphrase is wiped by the client and the agent, right or wrong", a
   assertEquals(watch.count(word), 0);
 });
 
-Deno.test("A passphrase of the caller's in bytes stays the caller's", async () => {
+Deno.test("A passphrase given as bytes is left to the caller", async () => {
   using keyring = new Keyring();
   const bytes = word.slice();
   keyring.lock(bytes);
@@ -94,7 +94,7 @@ Deno.test("A passphrase of the caller's in bytes stays the caller's", async () =
   assertEquals(bytes, word);
 });
 
-Deno.test("A key that cannot be added as wished is not left in memory", async () => {
+Deno.test("A key that cannot be added is wiped from memory", async () => {
   using key = await generateKey();
   using other = await generateKey();
   const secret = secretOf(key);
@@ -106,7 +106,7 @@ Deno.test("A key that cannot be added as wished is not left in memory", async ()
   assertEquals(watch.count(secret), 0);
 });
 
-Deno.test("A key that comes with the certificate of another is refused, and wiped", async () => {
+Deno.test("A key with another key's certificate is refused, and wiped", async () => {
   using key = await generateKey();
   using other = await generateKey();
   const options = { kind: "user", keyId: "ann", principals: ["ann"] } as const;

@@ -1,10 +1,10 @@
-/** Worlds for tests of the agent: agents that say what a test wants, over streams in memory. */
+/** Agents for tests, which answer as a test wants over streams in memory. */
 import { type AgentSource, connectAgent, type Keyring } from "@denossh/ssh";
 import { type ByteStreams, memoryPair } from "@denossh/ssh/testing";
 
-/** An agent whose end of each connection is given to `talk`, as an evil socket would be. */
+/** An agent whose end of each connection is controlled by `talk`, like a hostile socket. */
 export interface FakeAgent extends AgentSource {
-  /** Connections that were opened. */
+  /** The number of connections opened. */
   readonly connections: number;
 }
 
@@ -23,7 +23,7 @@ export function fakeAgent(talk: (end: ByteStreams) => Promise<void>): FakeAgent 
   };
 }
 
-/** An agent that answers everything with the same bytes, framing included, and perhaps hangs up. */
+/** An agent that answers every request with the same bytes, framing included, and optionally hangs up. */
 export function answering(bytes: Uint8Array, options: { hangUp?: boolean } = {}): FakeAgent {
   return fakeAgent(async ({ readable, writable }) => {
     const reader = readable.getReader();
@@ -45,7 +45,7 @@ export function silentAgent(): FakeAgent & { readonly asked: Promise<void> } {
   return Object.assign(agent, { asked: asked.promise });
 }
 
-/** A message behind its length. */
+/** A message with its length prefix. */
 export function framed(...message: readonly number[]): Uint8Array {
   const frame = new Uint8Array(4 + message.length);
   new DataView(frame.buffer).setUint32(0, message.length);
@@ -53,7 +53,7 @@ export function framed(...message: readonly number[]): Uint8Array {
   return frame;
 }
 
-/** Sends raw bytes to a keyring and returns what it says until it hangs up or `length` bytes came. */
+/** Sends raw bytes to a keyring and returns its output until it hangs up or `length` bytes have arrived. */
 export async function say(
   keyring: Keyring,
   bytes: Uint8Array,

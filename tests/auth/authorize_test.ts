@@ -65,7 +65,7 @@ const flags: [string, Partial<Grant>][] = [
   ['environment="A=1"', { environment: {} }],
 ];
 for (const [options, expected] of flags) {
-  Deno.test(`authorize grants what ${options} says`, () => {
+  Deno.test(`authorize applies the options ${options}`, () => {
     const grant = granted(`${options} ${key}`)!;
     for (const [name, value] of Object.entries(expected)) {
       assertEquals(grant[name as keyof Grant], value as never, name);
@@ -81,7 +81,7 @@ Deno.test("authorize grants the variables that may be set", () => {
   assertEquals(variables((name) => name === "B"), { B: "x=y" });
 });
 
-Deno.test("A command that a certificate forces runs without the variables of a line", async () => {
+Deno.test("A certificate's forced command runs without the variables of an authorized_keys line", async () => {
   const forced = await certificate({ criticalOptions: { "force-command": "backup" } });
   const text = `cert-authority,environment="LD_PRELOAD=/tmp/x.so" ${ca}`;
   const attempt = { maySet: () => true };
@@ -91,7 +91,7 @@ Deno.test("A command that a certificate forces runs without the variables of a l
   assertEquals(environment, { LD_PRELOAD: "/tmp/x.so" });
 });
 
-Deno.test("A grant's variables stay beside its own command, and not beside another's", () => {
+Deno.test("A grant's variables apply to its own command, and not to another grant's", () => {
   const [a, b] = [{ A: "1" }, { B: "2" }];
   const variables = (one: GrantOptions, other: GrantOptions) =>
     new Grant(one).and(new Grant(other))!.environment;
@@ -102,7 +102,7 @@ Deno.test("A grant's variables stay beside its own command, and not beside anoth
   assertEquals(both, { ...a, ...b });
 });
 
-Deno.test("authorize takes the first line of a key that lets it in", () => {
+Deno.test("authorize uses the first line that accepts a key", () => {
   const text = `from="10.0.0.0/8",command="a" ${key}\ncommand="b" ${key}\ncommand="c" ${key}`;
   assertEquals(granted(text)?.command, "b");
   assertEquals(granted(text, { address: "10.1.2.3" })?.command, "a");
@@ -125,13 +125,13 @@ const expiries: [string, boolean][] = [
   ["never", false],
 ];
 for (const [expiry, good] of expiries) {
-  Deno.test(`authorize heeds expiry-time="${expiry}"`, () => {
+  Deno.test(`authorize applies expiry-time="${expiry}"`, () => {
     const now = new Date(Date.UTC(2026, 5, 15, 12));
     assertEquals(granted(`expiry-time="${expiry}" ${key}`, { now }) !== null, good);
   });
 }
 
-Deno.test("authorize heeds the earliest of several expiry-times", () => {
+Deno.test("authorize applies the earliest of several expiry-times", () => {
   const now = new Date(Date.UTC(2026, 5, 15, 12));
   const line = (first: string, last: string) =>
     `expiry-time="${first}",expiry-time="${last}" ${key}`;
@@ -160,7 +160,8 @@ const lists: [string, string, boolean][] = [
   ["::ffff:192.0.2.7", "192.0.2.7", true],
   ["::/0", "192.0.2.7", false],
   ["0.0.0.0/0", "::1", false],
-  // Numbers are read as inet_aton reads them, as in sshd: octal after a 0, and the last fills up.
+  // Numbers are read like inet_aton, as in sshd: octal after a 0, and the last number fills the
+  // remaining bytes.
   ["010.0.0.1", "10.0.0.1", false],
   ["010.0.0.1", "8.0.0.1", true],
   ["010.0.0.0/8", "8.1.2.3", true],
@@ -187,7 +188,7 @@ const lists: [string, string, boolean][] = [
   ["::1.2.3.4", "::102:304", true],
   ["::1.2.3.256", "::102:400", false],
   ["::1.2.3.4.5", "::102:304", false],
-  // A mistake must not let anybody in, whatever else the list says.
+  // A malformed list matches nothing, whatever else it contains.
   ["192.0.2.7/24", "192.0.2.7", false],
   ["*,192.0.2.0/33", "192.0.2.7", false],
   ["*,10.0.0.x/8", "192.0.2.7", false],
@@ -205,7 +206,7 @@ for (const [list, address, listed] of lists) {
   });
 }
 
-Deno.test("authorize lets in certificates of a line's authority, for the user or the principals", async () => {
+Deno.test("authorize accepts certificates by a line's authority, for the user or the principals", async () => {
   const good = await certificate();
   assert(granted(`cert-authority ${ca}`, { key: good }));
   assertEquals(granted(`${ca}`, { key: good }), null);

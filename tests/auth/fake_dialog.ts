@@ -1,4 +1,4 @@
-/** A server that is a list of answers, for credentials by themselves. */
+/** A scripted server, to test credentials alone. */
 import type { AuthDialog } from "../../lib/auth/auth_method.ts";
 import { UserauthFailure, UserauthSuccess } from "../../lib/wire/messages.ts";
 import { linkPair } from "./link_pair.ts";
@@ -6,7 +6,7 @@ import { linkPair } from "./link_pair.ts";
 export const SUCCESS = UserauthSuccess.encode({});
 export const FAILURE = UserauthFailure.encode({ remaining: [], partial: false });
 
-/** A dialog that answers as told, and keeps what it was sent. */
+/** A dialog with scripted answers that records the requests. */
 export function dialogWith(
   answers: Uint8Array[] = [SUCCESS],
   more: Partial<AuthDialog> = {},
@@ -14,7 +14,7 @@ export function dialogWith(
   const { client } = linkPair();
   const sent: { data: Uint8Array; method: string | undefined }[] = [];
   const next = (data: Uint8Array, method?: string) => {
-    sent.push({ data: data.slice(), method }); // a method wipes what it has sent
+    sent.push({ data: data.slice(), method }); // a copy, since a method wipes its requests
     return Promise.resolve(answers[sent.length - 1] ?? FAILURE);
   };
   return {

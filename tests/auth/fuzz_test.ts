@@ -1,4 +1,4 @@
-/** Lists of keys, hosts and addresses, made of words by chance. */
+/** Random lists of keys, hosts and addresses. */
 import { assert, assertEquals } from "@std/assert";
 import { listsAddress } from "../../lib/auth/address_list.ts";
 import { authorize } from "../../lib/auth/authorize.ts";
@@ -11,7 +11,7 @@ import { fuzzTest, LONG, type Random } from "../support/random.ts";
 
 const ROUNDS = 300 * LONG;
 
-/** Words put together, some of them cut. */
+/** Joins random words, some of them cut. */
 function disorder(random: Random, words: readonly string[], separators: readonly string[]): string {
   let text = "";
   for (let left = random(8); left >= 0; left--) {
@@ -30,7 +30,7 @@ const certificate = await issueCertificate(authority, key.publicKey, {
   principals: ["ann"],
 });
 
-fuzzTest("authorize survives anything in authorized_keys", async (random) => {
+fuzzTest("authorize survives any authorized_keys", async (random) => {
   const words = [
     ...["restrict", "pty", "no-pty", "cert-authority", 'from="10.0.0.0/8"', 'from="!*,', '"', "\\"],
     ...['command="x"', 'expiry-time="20260230"', 'principals=""', 'environment="=x"', 'tunnel="1"'],
@@ -51,7 +51,7 @@ fuzzTest("authorize survives anything in authorized_keys", async (random) => {
   }
 });
 
-fuzzTest("lists of addresses survive anything", async (random) => {
+fuzzTest("address lists survive any text", async (random) => {
   const words = [
     "*",
     "!",
@@ -71,7 +71,7 @@ fuzzTest("lists of addresses survive anything", async (random) => {
   }
 });
 
-fuzzTest("a host that is forgotten is unknown, and every other verdict stays", async (random) => {
+fuzzTest("a forgotten host is unknown, and every other verdict is unchanged", async (random) => {
   const { publicKey } = key;
   const hashed = KnownHosts.line("db1", 22, publicKey, { hash: true });
   const words = [

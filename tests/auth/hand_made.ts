@@ -14,7 +14,7 @@ import { linkPair, type MemoryLink } from "./link_pair.ts";
 export const NOTHING: Uint8Array = new Uint8Array(0);
 export const SESSION: Uint8Array = new Uint8Array(32).fill(7);
 
-/** A server at work, and the client's end for hand-made messages. */
+/** A running server, and the client's end for hand-made messages. */
 export function server(policy: ServerAuthPolicy, options: Partial<ServerAuthOptions> = {}) {
   const pair = linkPair();
   const login = authenticateServer(pair.server, { policy, maxTries: 100, ...options });
@@ -45,7 +45,7 @@ export interface Lie {
   publicKey?: Uint8Array;
 }
 
-/** A public key request whose signature is over something that may differ from the request. */
+/** A public key request whose signature may cover other data than the request. */
 export function keyRequest(key: PrivateKey, lie: Lie = {}, algorithm = "ssh-ed25519"): Uint8Array {
   const honest = { sessionId: SESSION, number: 50, user: "ann", service: "ssh-connection" };
   const fields = { method: "publickey", signed: true, algorithm, publicKey: key.publicKey.blob };

@@ -68,7 +68,7 @@ Deno.test("another service than ssh-connection is refused", async () => {
   }
 });
 
-Deno.test("a malformed request ends the connection whoever the user is (CVE-2018-15473)", async () => {
+Deno.test("a malformed request ends the connection for every user name (CVE-2018-15473)", async () => {
   using key = await generateKey();
   const { blob } = key.publicKey;
   const whole = PublicKeyAuth.encode({
@@ -102,7 +102,7 @@ Deno.test("a malformed request ends the connection whoever the user is (CVE-2018
   }
 });
 
-Deno.test("methods that are not offered are refused and count as tries", async () => {
+Deno.test("methods that are not offered are refused and count as attempts", async () => {
   const { client, login } = server(ask, { maxTries: 4 });
   const signed = { user: "ann" };
   for (const method of ["hostbased", "publickey", "keyboard-interactive"]) {
@@ -112,21 +112,21 @@ Deno.test("methods that are not offered are refused and count as tries", async (
   assertEquals((await refusedBy(login)).disconnectReason, 14);
 });
 
-Deno.test("a second none counts as a try", async () => {
+Deno.test("a second none counts as an attempt", async () => {
   const { client, login } = server(ask, { maxTries: 1 });
   assertEquals(await exchange(client, request("none")), 51);
   client.send(request("none"));
   assertEquals((await refusedBy(login)).disconnectReason, 14);
 });
 
-Deno.test("a none that the policy refuses is free only at first", async () => {
+Deno.test("only the first none that the policy refuses is free", async () => {
   const { client, login } = server({ none: () => false }, { maxTries: 1 });
   assertEquals(await exchange(client, request("none")), 51);
   client.send(request("none"));
   await refusedBy(login);
 });
 
-Deno.test("questions about keys are bounded though they are no failed tries", async () => {
+Deno.test("key queries are limited though they do not count as failed attempts", async () => {
   using key = await generateKey();
   const { client, login } = server({ publicKey: () => true });
   let questions = 0;
@@ -141,7 +141,7 @@ Deno.test("questions about keys are bounded though they are no failed tries", as
   assert(questions <= 64);
 });
 
-Deno.test("PK_OK repeats the question, and comes only if the policy says yes", async () => {
+Deno.test("PK_OK repeats the query, and is sent only if the policy accepts", async () => {
   using good = await generateKey();
   using bad = await generateKey();
   const { client } = server({ publicKey: (_user, key) => key.equals(good.publicKey) });
@@ -151,7 +151,7 @@ Deno.test("PK_OK repeats the question, and comes only if the policy says yes", a
   assertEquals(await exchange(client, probe("ssh-ed25519", bad.publicKey.blob)), 51);
 });
 
-Deno.test("a key that was only asked about has not logged in, and is not the login's key", async () => {
+Deno.test("a key that was only queried has not logged in, and is not the login's key", async () => {
   using owned = await generateKey();
   using foreign = await generateKey();
   const { client, login } = server({ publicKey: () => true });
@@ -161,7 +161,7 @@ Deno.test("a key that was only asked about has not logged in, and is not the log
   assert((await login).key?.equals(owned.publicKey));
 });
 
-Deno.test("a signature over anything else than this very request is refused", async () => {
+Deno.test("a signature over anything but this exact request is refused", async () => {
   using key = await generateKey();
   using other = await generateKey();
   const lies: Lie[] = [
@@ -241,7 +241,7 @@ Deno.test("the algorithm must be accepted and be one of the key's type", async (
   for (const [algorithm, publicKey] of refused) {
     assertEquals(await exchange(client, probe(algorithm, publicKey)), 51);
   }
-  // Signed by rsa-sha2-512 while rsa-sha2-256 is what the request says.
+  // Signed with rsa-sha2-512, but the request names rsa-sha2-256.
   assertEquals(await exchange(client, keyRequest(rsa, {}, "rsa-sha2-256")), 51);
   assertEquals(consulted, 1);
   assertEquals(await exchange(client, probe("rsa-sha2-256", rsa.publicKey.blob)), 60);
@@ -258,7 +258,7 @@ Deno.test("a weak key is refused before the policy is asked", async () => {
   assertEquals(await exchange(client, probe("rsa-sha2-512", weak)), 51);
 });
 
-Deno.test("the policy is asked in the same way for a good and a bad signature", async () => {
+Deno.test("the policy is called in the same way for a good and a bad signature", async () => {
   using key = await generateKey();
   const seen: string[] = [];
   const { client } = server({ publicKey: (_user, offered) => seen.push(offered.type) < 0 });
@@ -268,7 +268,7 @@ Deno.test("the policy is asked in the same way for a good and a bad signature", 
   assertEquals(seen, ["ssh-ed25519", "ssh-ed25519", "ssh-ed25519"]);
 });
 
-Deno.test("what one user earned is lost when the user's name changes", async () => {
+Deno.test("partial success is lost when the user name changes", async () => {
   using key = await generateKey();
   const policy: ServerAuthPolicy = {
     ...ask,
@@ -284,7 +284,7 @@ Deno.test("what one user earned is lost when the user's name changes", async () 
   const refusal = { remaining: ["publickey"], partial: false };
   client.send(passwordRequest("right", "root"));
   assertEquals(UserauthFailure.decode(await client.receive()), refusal);
-  // Back again: nothing is left of the first success either.
+  // Back to the first user: its earlier success is lost, too.
   client.send(passwordRequest("right"));
   assertEquals(UserauthFailure.decode(await client.receive()), refusal);
   assertEquals(await exchange(client, keyRequest(key)), 51);
@@ -293,7 +293,7 @@ Deno.test("what one user earned is lost when the user's name changes", async () 
   assertEquals((await login).methods, ["publickey", "password"]);
 });
 
-Deno.test("the same method twice does not stand for two methods", async () => {
+Deno.test("the same method twice does not count as two methods", async () => {
   const policy: ServerAuthPolicy = {
     ...ask,
     interactive: () => false,
@@ -308,7 +308,7 @@ Deno.test("the same method twice does not stand for two methods", async () => {
   });
 });
 
-Deno.test("partial successes are bounded", async () => {
+Deno.test("partial successes are limited", async () => {
   const policy: ServerAuthPolicy = {
     password: () => true,
     interactive: () => false,
@@ -320,7 +320,7 @@ Deno.test("partial successes are bounded", async () => {
   assertEquals(sent.sentNumbers, Array(MAX_AUTH_STEPS - 1).fill(51));
 });
 
-Deno.test("only true is yes: whatever else a policy answers, or throws, is a refusal", async () => {
+Deno.test("a policy accepts only with true: any other result, or an error, refuses", async () => {
   const answers: unknown[] = [undefined, null, 1, "yes", {}, [], { change: "x" }, false];
   for (const answer of answers) {
     const yes = () => answer as boolean;
@@ -349,7 +349,7 @@ function answers(...texts: string[]): Uint8Array {
 
 const question = [{ text: "Code: ", echo: true }];
 
-Deno.test("another number of answers than prompts is a failure, whatever the policy says", async () => {
+Deno.test("a wrong number of answers fails, whatever the policy returns", async () => {
   const { client } = server({
     interactive: (_user, ask) => ask(question).then(() => true, () => true),
   });
@@ -384,7 +384,7 @@ Deno.test("a count of four thousand million answers allocates nothing", async ()
   assertEquals(await exchange(client, absurd), 51);
 });
 
-Deno.test("a request in the middle of questions abandons them without an answer", async () => {
+Deno.test("a new request during keyboard-interactive abandons it without an answer", async () => {
   const errors: string[] = [];
   const { client, sent, login } = server({
     ...ask,
@@ -406,7 +406,7 @@ Deno.test("a request in the middle of questions abandons them without an answer"
   assertEquals(sent.sentNumbers, [60, 60, 52]);
 });
 
-Deno.test("a policy that answers before its question is answered does not lose a message", async () => {
+Deno.test("no message is lost if a policy decides before its question is answered", async () => {
   for (const word of [true, false]) {
     const decided = Promise.withResolvers<void>();
     const { client, sent } = server({
@@ -427,7 +427,7 @@ Deno.test("a policy that answers before its question is answered does not lose a
   }
 });
 
-Deno.test("a policy cannot ask twice at a time, too much, or after its attempt", async () => {
+Deno.test("a policy cannot ask in parallel, too much, or after its attempt", async () => {
   const errors: string[] = [];
   const note = (error: Error) => void errors.push(plainMessage(error));
   let late = () => Promise.resolve<unknown>(null);
@@ -451,7 +451,7 @@ Deno.test("a policy cannot ask twice at a time, too much, or after its attempt",
   ]);
 });
 
-Deno.test("a change of the password needs the policy's word", async () => {
+Deno.test("a password change needs the consent of the policy", async () => {
   const change = PasswordChange.encode({ change: true, password: "old", newPassword: "new" });
   const without = server({ password: () => true });
   assertEquals(await exchange(without.client, request("password", change)), 51);
@@ -475,7 +475,7 @@ Deno.test("no message follows success", async () => {
   assertEquals(sent.sent[0], UserauthSuccess.encode({}));
 });
 
-Deno.test("a refusal takes the least time, for known and unknown users alike", async () => {
+Deno.test("a refusal takes the minimum time, for known and unknown users alike", async () => {
   const known = server({ password: (user, password) => user === "ann" && password === "right" });
   using time = new FakeTime();
   for (const user of ["ann", "nobody"]) {
@@ -503,7 +503,7 @@ for (const [what, policy, message, delayed] of delays) {
   });
 }
 
-Deno.test("what takes longer than the least time is rounded up, so that refusals look alike", () => {
+Deno.test("longer refusals are rounded up, so that all take similar times", () => {
   const users = Array.from({ length: 50 }, (_, i) => `user${i}`);
   for (const user of users) {
     const least = refusalTime(user, 0);
@@ -519,7 +519,7 @@ Deno.test("what takes longer than the least time is rounded up, so that refusals
   assert(Math.max(...times) - Math.min(...times) > JITTER_MS / 2, "they differ by enough");
 });
 
-Deno.test("failureDelay ends at once when the signal is aborted", async () => {
+Deno.test("failureDelay ends immediately when the signal is aborted", async () => {
   using time = new FakeTime();
   const controller = new AbortController();
   const delay = failureDelay("ann", 2_400, controller.signal);
@@ -529,7 +529,7 @@ Deno.test("failureDelay ends at once when the signal is aborted", async () => {
   assertEquals(time.now, 0);
 });
 
-Deno.test("a policy that can let nobody in, or requires what it does not offer, is an error", async () => {
+Deno.test("a policy that accepts no user, or requires a method that it does not offer, is an error", async () => {
   const policies: ServerAuthPolicy[] = [
     {},
     { banner: "hello" },
@@ -544,7 +544,7 @@ Deno.test("a policy that can let nobody in, or requires what it does not offer, 
   }
 });
 
-Deno.test("a banner goes out once, before the first answer", async () => {
+Deno.test("a banner is sent once, before the first answer", async () => {
   const { client, sent } = server({ ...ask, banner: (user) => `Hello ${user}` });
   client.send(passwordRequest("wrong"));
   assertEquals((await client.receive())[0], 53);
@@ -553,7 +553,7 @@ Deno.test("a banner goes out once, before the first answer", async () => {
   assertEquals(sent.sentNumbers, [53, 51, 52]);
 });
 
-Deno.test("public keys of the wire carry no comment into the policy", async () => {
+Deno.test("public keys from the wire reach the policy without a comment", async () => {
   using key = await generateKey("ed25519", { comment: "me@home" });
   const { client, login } = server({
     publicKey: (_user, offered) =>
@@ -563,7 +563,7 @@ Deno.test("public keys of the wire carry no comment into the policy", async () =
   await login;
 });
 
-Deno.test("the same key is no second factor, nor is its certificate", async () => {
+Deno.test("neither the same key nor its certificate counts as a second factor", async () => {
   using key = await generateKey();
   using authority = await generateKey();
   const certificate = await issueCertificate(authority, key.publicKey, {
@@ -582,7 +582,7 @@ Deno.test("the same key is no second factor, nor is its certificate", async () =
   assertEquals((await login).methods, ["publickey", "publickey"]);
 });
 
-Deno.test("nothing but true and a grant lets a key in", async () => {
+Deno.test("only true or a grant accepts a key", async () => {
   using key = await generateKey();
   const answers: unknown[] = [1, "yes", {}, { pty: true }, [], () => true, new Map()];
   for (const answer of answers) {
@@ -594,7 +594,7 @@ Deno.test("nothing but true and a grant lets a key in", async () => {
   assertEquals((await login).grant.pty, false);
 });
 
-Deno.test("grants of several factors take away together, and commands that differ refuse", async () => {
+Deno.test("the restrictions of all factors apply, and different forced commands refuse", async () => {
   using key = await generateKey();
   const policy = (command: string): ServerAuthPolicy => ({
     publicKey: () => new Grant({ command: "uptime", permitOpen: ["a:1", "b:2"] }),
@@ -611,7 +611,7 @@ Deno.test("grants of several factors take away together, and commands that diffe
   assertEquals(await exchange(other.client, passwordRequest("right")), 51);
 });
 
-Deno.test("a host's word needs the signature of its key over this session and this user", async () => {
+Deno.test("host-based authentication needs the host's signature over this session and user", async () => {
   using key = await generateKey();
   const seen: unknown[] = [];
   const { client, login } = server({

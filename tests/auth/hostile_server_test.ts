@@ -22,7 +22,7 @@ import "../support/quick_refusals.ts";
 
 const SUCCESS = UserauthSuccess.encode({});
 
-/** A client at work against a server that answers what the script says, whatever it is sent. */
+/** A running client and a server that answers by a script, whatever it receives. */
 async function against(
   script: readonly Uint8Array[],
   methods: ClientAuthOptions["methods"],
@@ -42,7 +42,7 @@ function challenge(count: number, prompts: Uint8Array, name = ""): Uint8Array {
   return UserauthInfoRequest.encode({ name, instruction: "", language: "", count, prompts });
 }
 
-Deno.test("a SUCCESS for a mere question about a key is no success", async () => {
+Deno.test("a SUCCESS in answer to a key query is not accepted", async () => {
   using key = await generateKey();
   const { error, sent } = await against([SUCCESS], [publicKey(key, { probe: true })]);
   assert(error instanceof ProtocolError);
@@ -64,7 +64,7 @@ Deno.test("a PK_OK for another key or algorithm ends the connection", async () =
   }
 });
 
-Deno.test("a PK_OK may name the type of the key, or another of its algorithms", async () => {
+Deno.test("a PK_OK may name the key type, or another of its algorithms", async () => {
   const { path } = await keyFile("rsa", "user");
   using key = importPrivateKey(await Deno.readTextFile(path));
   for (const algorithm of ["ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"]) {
@@ -75,7 +75,7 @@ Deno.test("a PK_OK may name the type of the key, or another of its algorithms", 
   }
 });
 
-Deno.test("a SERVICE_ACCEPT that names no service accepts the one that was asked for", async () => {
+Deno.test("a SERVICE_ACCEPT without a name accepts the requested service", async () => {
   for (const [payload, good] of [[[6], true], [[6, 0, 0, 0, 1, 65], false]] as const) {
     const { client, server } = linkPair();
     const service = requestService(client, "ssh-userauth");
@@ -84,7 +84,7 @@ Deno.test("a SERVICE_ACCEPT that names no service accepts the one that was asked
   }
 });
 
-Deno.test("messages that no server may send end the connection", async () => {
+Deno.test("messages that a server may not send end the connection", async () => {
   const illegal = [
     new Uint8Array([50]),
     UserauthRequest.encode({ user: "a", service: "b", method: "c", data: new Uint8Array(0) }),
@@ -105,7 +105,7 @@ Deno.test("messages that no server may send end the connection", async () => {
   }
 });
 
-Deno.test("a PASSWD_CHANGEREQ is no question of keyboard-interactive and none of a key", async () => {
+Deno.test("a PASSWD_CHANGEREQ is refused during keyboard-interactive and publickey", async () => {
   using key = await generateKey();
   const demand = UserauthPasswdChangereq.encode({ prompt: "New password?", language: "" });
   for (const method of [none(), publicKey(key), interactive(() => [])]) {
@@ -131,7 +131,7 @@ Deno.test("absurd numbers of prompts are refused before anything is allocated", 
   }
 });
 
-Deno.test("prompts come without what a terminal would obey, and cut", async () => {
+Deno.test("prompts are stripped of control characters, and cut", async () => {
   const prompts = new Writer().text("\x1b]0;owned\x07Pass\u202eword:\n\x9b2J ").bool(false).take();
   const seen: Challenge[] = [];
   const method = interactive((asked) => (seen.push(asked), ["secret"]));
@@ -141,7 +141,7 @@ Deno.test("prompts come without what a terminal would obey, and cut", async () =
   assert(seen[0]!.name.length < 2000);
 });
 
-Deno.test("the words of a password change come without what a terminal would obey", async () => {
+Deno.test("the texts of a password change are stripped of control characters", async () => {
   let seen = "";
   const demand = UserauthPasswdChangereq.encode({ prompt: "\x1b[2JNew?", language: "" });
   const method = password("old", { change: (prompt) => (seen = prompt, "new") });
@@ -149,7 +149,7 @@ Deno.test("the words of a password change come without what a terminal would obe
   assertEquals([error, seen], [null, "[2JNew?"]);
 });
 
-Deno.test("a server that asks for ever is left", async () => {
+Deno.test("the client leaves a server that asks endlessly", async () => {
   const prompt = new Writer().text("?").bool(true).take();
   const endless = Array.from({ length: 100 }, () => challenge(1, prompt));
   const first = await against(endless, [interactive(() => ["secret"])]);
@@ -175,7 +175,7 @@ Deno.test("endless partial success ends when every method has succeeded", async 
   assertEquals(error.partial, true);
 });
 
-Deno.test("banners are shown up to MAX_BANNER in all, whatever they are cut into", async () => {
+Deno.test("banners are shown up to MAX_BANNER in total, in any number of messages", async () => {
   const lines = (count: number) => `${"x".repeat(99)}\n`.repeat(count);
   for (const count of [600, 64]) {
     const banner = UserauthBanner.encode({ text: lines(count), language: "" });
@@ -194,21 +194,21 @@ Deno.test("banners are shown up to MAX_BANNER in all, whatever they are cut into
   }
 });
 
-Deno.test("a banner is no answer, before a refusal or a success, and needs no listener", async () => {
+Deno.test("a banner does not count as an answer, and needs no listener", async () => {
   const banner = UserauthBanner.encode({ text: "hello", language: "" });
   const script = [banner, banner, failure(["password"]), banner, SUCCESS];
   const { error, sent } = await against(script, [password("one"), password("two")]);
   assertEquals([error, sent.sent.length], [null, 2]);
 });
 
-Deno.test("the names that a server goes on with are safe to print and cut", async () => {
+Deno.test("the server's method names are safe to print, and cut", async () => {
   const names = Array.from({ length: 2000 }, (_, i) => `method${i}@example.com`);
   const { error } = await against([failure(names)], [none()]);
   assert(error instanceof AuthError);
   assert(error.message.length < 500);
 });
 
-Deno.test("what the program's own functions throw ends the login with just that", async () => {
+Deno.test("an error of the program's functions ends the login with that same error", async () => {
   const reason = new Error("cancelled by the user");
   const fail = () => Promise.reject(reason);
   const first = await against([SUCCESS], [password(fail)]);
@@ -239,7 +239,7 @@ Deno.test("an aborted signal sends nothing at all", async () => {
   assertEquals(client.sent, []);
 });
 
-Deno.test("a user's name may hold anything without harm to the error", async () => {
+Deno.test("any user name can be in the error safely", async () => {
   const { error } = await against([failure([])], [none()], { user: "a\x1b[2J\n\u0000b" });
   assert(error instanceof AuthError);
   assert(error.message.startsWith('Cannot log in as "a[2Jb"'));

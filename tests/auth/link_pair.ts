@@ -10,7 +10,7 @@ const host: HostProof = {
   signature: hostKey.sign("ssh-ed25519", sessionId),
 };
 
-/** One end of a connection in memory: what it sends, the other receives. */
+/** One end of a connection in memory. */
 export class MemoryLink implements Link {
   readonly sessionId: Uint8Array = sessionId;
   readonly host: HostProof = host;
@@ -42,7 +42,7 @@ export class MemoryLink implements Link {
     return this.#waiting.promise;
   }
 
-  /** The connection dies: who receives gets the error. */
+  /** Ends the connection: the receiver gets the error. */
   die(error: unknown): void {
     this.#over = { error };
     this.#waiting?.reject(error);

@@ -20,7 +20,7 @@ type World = Partial<ClientAuthOptions> & {
   extensions?: Record<string, string>;
 };
 
-/** Both roles against each other; the client's end ends the server's too. */
+/** Runs both roles with each other; the end of the client ends the server. */
 async function logIn({ policy, server, extensions = {}, ...client }: World) {
   const pair = linkPair();
   for (const [name, value] of Object.entries(extensions)) {
@@ -42,7 +42,7 @@ async function logIn({ policy, server, extensions = {}, ...client }: World) {
 
 const ask: ServerAuthPolicy = { password: (_user, password) => password === "right" };
 
-Deno.test("password lets in who knows it", async () => {
+Deno.test("password logs in with the right password", async () => {
   const { login, pair } = await logIn({ policy: ask, methods: [password("right")] });
   assertEquals([login?.user, login?.methods], ["ann", ["password"]]);
   assertEquals(pair.client.sentNumbers, [50]);
@@ -60,7 +60,7 @@ Deno.test("password asks for the secret only when it is needed", async () => {
   assertEquals(asked, 1);
 });
 
-Deno.test("AuthError says what was tried and what the server goes on with", async () => {
+Deno.test("AuthError names the methods tried and those that the server allows", async () => {
   using key = await generateKey();
   const policy: ServerAuthPolicy = { ...ask, publicKey: () => false };
   const methods = [publicKey(key), password("wrong"), interactive(() => [])];
@@ -88,7 +88,7 @@ Deno.test("authenticateClient tries none when it has no method", async () => {
   assertEquals([error.attempts, error.remaining], [["none"], ["password"]]);
 });
 
-Deno.test("none and the first key share a round trip where the server ignores late requests", async () => {
+Deno.test("none and the first key share a round trip if the server ignores late requests", async () => {
   using key = await generateKey();
   const methods = [none(), publicKey(key, { probe: true }), password("right")];
   const policy: ServerAuthPolicy = { publicKey: () => true, password: () => true };
@@ -120,12 +120,12 @@ Deno.test("none and the first key share a round trip where the server ignores la
   assertEquals(await order(methods, policy, false), "none 51 publickey 60 publickey 52");
   assertEquals(await order(methods, letsIn), "none publickey 52");
   assertEquals(await order(methods, letsIn, false), "none 52");
-  // No secret is sent, and no question asked, before the server has refused "none".
+  // Sends secrets and asks questions only after the server has refused "none".
   assertEquals(await order([none(), password("right")], policy), "none 51 password 52");
   assertEquals(await order([publicKey(key)], policy), "publickey 52");
 });
 
-Deno.test("A credential that cannot be sent leaves none its answer", async () => {
+Deno.test("none still gets its answer if a credential cannot be sent", async () => {
   using key = await generateKey();
   const broken = {
     publicKey: key.publicKey,
@@ -153,7 +153,7 @@ Deno.test("Nothing more is sent once none has succeeded", async () => {
   assertEquals([login?.methods, pair.client.sent.length], [["none"], 2]);
 });
 
-Deno.test("authenticateClient skips what the server does not go on with", async () => {
+Deno.test("authenticateClient skips methods that the server does not allow", async () => {
   using key = await generateKey();
   let signed = 0;
   const counted = {
@@ -182,7 +182,7 @@ for (const type of ["ed25519", "ecdsa-p256", "ecdsa-p384", "rsa"] as GeneratedKe
   }
 }
 
-Deno.test("publicKey asks before signing only if it shall, and does not sign in vain", async () => {
+Deno.test("publicKey queries before signing only if configured, and then signs only accepted keys", async () => {
   using key = await generateKey();
   const unwilling = {
     publicKey: key.publicKey,
@@ -196,7 +196,7 @@ Deno.test("publicKey asks before signing only if it shall, and does not sign in 
   assertEquals(error.cause, undefined);
 });
 
-Deno.test("publicKey that cannot sign leaves the turn to the next method", async () => {
+Deno.test("the next method is tried if publicKey cannot sign", async () => {
   using key = await generateKey();
   const broken = {
     publicKey: key.publicKey,
@@ -257,7 +257,7 @@ Deno.test("several keys are tried in order", async () => {
   assert(login?.key?.equals(second.publicKey));
 });
 
-Deno.test("interactive goes through several rounds", async () => {
+Deno.test("interactive handles several rounds", async () => {
   const seen: unknown[] = [];
   const { login } = await logIn({
     policy: {
@@ -329,7 +329,7 @@ Deno.test("an expired password is changed", async () => {
   assertEquals(stored, "long enough");
 });
 
-Deno.test("an expired password without a way to change it leaves the turn to others", async () => {
+Deno.test("the next method is tried if an expired password cannot be changed", async () => {
   const policy: ServerAuthPolicy = {
     password: () => ({ change: "Expired" }),
     passwordChange: () => true,
@@ -343,7 +343,7 @@ Deno.test("an expired password without a way to change it leaves the turn to oth
   assertStringIncludes(plainMessage(error), "must be changed");
 });
 
-Deno.test("a demand for a new password is a refusal when there is no way to change it", async () => {
+Deno.test("a demand for a new password counts as a refusal without a changePassword function", async () => {
   const policy: ServerAuthPolicy = { password: () => ({ change: "Expired" }) };
   const { login, error } = await logIn({ policy, methods: [password("old")] });
   assertEquals(login, null);
@@ -391,7 +391,7 @@ Deno.test("one of several lists of methods is enough", async () => {
   }
 });
 
-Deno.test("a method that came too early is tried again after partial success", async () => {
+Deno.test("a method refused earlier is tried again after partial success", async () => {
   using key = await generateKey();
   let keyShown = false;
   const { login } = await logIn({
@@ -405,7 +405,7 @@ Deno.test("a method that came too early is tried again after partial success", a
   assertEquals(login?.methods, ["publickey", "password"]);
 });
 
-Deno.test("the banner is shown without what a terminal would obey", async () => {
+Deno.test("the banner is stripped of control characters", async () => {
   const banners: string[] = [];
   const policy: ServerAuthPolicy = {
     ...ask,
@@ -418,7 +418,7 @@ Deno.test("the banner is shown without what a terminal would obey", async () => 
   assertEquals(banners, ["Hello ann\n[31mAuthorized use only\n"]);
 });
 
-Deno.test("onAttempt is told of every decided attempt and of what the policy threw", async () => {
+Deno.test("onAttempt gets every decided attempt and errors of the policy", async () => {
   using key = await generateKey();
   const attempts: unknown[] = [];
   await logIn({
@@ -448,7 +448,7 @@ Deno.test("too many failures end the connection with reason 14", async () => {
   assertEquals(pair.server.sentNumbers, [51, 51]);
 });
 
-Deno.test("a first none is no failed try, a second one is", async () => {
+Deno.test("a first none does not count as a failed attempt, a second one does", async () => {
   const { error, pair } = await logIn({
     policy: ask,
     methods: [none(), password("wrong")],
@@ -516,7 +516,7 @@ Deno.test("a connection that dies ends both roles with its error", async () => {
 
 for (const probe of [false, true]) {
   const how = probe ? "after asking" : "straight away";
-  Deno.test(`publicKey names the server's host key where that is understood, ${how}`, async () => {
+  Deno.test(`publicKey names the server's host key if the server supports it, ${how}`, async () => {
     using key = await generateKey();
     const { login, pair } = await logIn({
       policy: { publicKey: () => true },

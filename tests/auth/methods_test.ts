@@ -1,4 +1,4 @@
-/** Each credential by itself, with a server that is a function. */
+/** Each credential alone, with a scripted server. */
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import {
   type AuthMethod,
@@ -52,7 +52,7 @@ const certified = withCertificate(
   }),
 );
 
-/** The algorithm that a key signs by, or the message of the AuthError. */
+/** The signature algorithm of a key, or the message of the AuthError. */
 async function choice(
   key: Signer,
   accepted: string[] | null,
@@ -83,7 +83,7 @@ const choices: [Signer, string[] | null, string[] | undefined, string][] = [
   [rsa, ["ssh-rsa"], ["rsa-sha2-256", "rsa-sha2-512"], NOT_ACCEPTED],
   [rsa, ["ssh-rsa"], ["rsa-sha2-256", "ssh-rsa"], "ssh-rsa"],
   [rsa, null, ["ssh-ed25519"], 'No signature algorithm of a key "ssh-rsa" is allowed'],
-  // With one algorithm the server's list is not asked.
+  // With one algorithm the server's list is not needed.
   [ed25519, ["rsa-sha2-512"], undefined, "ssh-ed25519"],
   [rsa, ["ssh-ed25519"], ["rsa-sha2-256"], "rsa-sha2-256"],
   [certified, ["rsa-sha2-256"], undefined, "rsa-sha2-256-cert-v01@openssh.com"],
@@ -95,7 +95,7 @@ for (const [key, accepted, allowed, expected] of choices) {
   });
 }
 
-Deno.test("Credentials that need not know the server's list are sent at once", () => {
+Deno.test("Credentials that do not need the server's list are sent immediately", () => {
   const eager = (method: AuthMethod) => method.eager ?? false;
   assertEquals(eager(publicKey(ed25519)), true);
   assertEquals(eager(publicKey(rsa)), false);
@@ -108,7 +108,7 @@ Deno.test("Credentials that need not know the server's list are sent at once", (
   ]);
 });
 
-Deno.test("A key that is asked about first is signed with only if the server would have it", async () => {
+Deno.test("A queried key signs only if the server accepts it", async () => {
   const refused = dialogWith([FAILURE]);
   assertEquals(await publicKey(ed25519, { probe: true }).authenticate(refused), FAILURE);
   assertEquals(refused.sent.length, 1);
@@ -118,7 +118,7 @@ Deno.test("A key that is asked about first is signed with only if the server wou
   assertEquals(unasked.sent.length, 1);
 });
 
-Deno.test("A signer is told for whom it signs, and its error is an AuthError with the key's name", async () => {
+Deno.test("A signer gets the host it signs for, and its error becomes an AuthError with the key's name", async () => {
   const told: unknown[] = [];
   const dialog = dialogWith();
   const signer: Signer = {
@@ -137,7 +137,7 @@ Deno.test("A signer is told for whom it signs, and its error is an AuthError wit
   await assertRejects(() => publicKey(failing).authenticate(dialog), AuthError, "Cannot sign");
 });
 
-Deno.test("A host vouches by its name with a dot, and signs for the user and the session", async () => {
+Deno.test("hostBased sends the host name with a trailing dot, and signs the user and the session", async () => {
   for (const hostName of ["build1", "build1."]) {
     const dialog = dialogWith();
     const slow: Signer = {
@@ -168,7 +168,7 @@ const vouchers: [Signer, string[] | null, string | null][] = [
   [ed25519, ["rsa-sha2-256"], "ssh-ed25519"],
 ];
 for (const [key, signatureAlgorithms, expected] of vouchers) {
-  Deno.test(`A host with a key ${key.publicKey.type} vouches to a server of ${signatureAlgorithms} by ${expected}`, async () => {
+  Deno.test(`hostBased with a key ${key.publicKey.type} and a server of ${signatureAlgorithms} uses ${expected}`, async () => {
     const dialog = dialogWith([SUCCESS], { signatureAlgorithms });
     const vouching = hostBased(key, { hostName: "a", userName: "b" }).authenticate(dialog);
     if (expected === null) {
@@ -180,7 +180,7 @@ for (const [key, signatureAlgorithms, expected] of vouchers) {
   });
 }
 
-Deno.test("The key of a login is the last one that was proved, whatever came after it", () => {
+Deno.test("A login's key is the last proved one, whatever methods follow", () => {
   const steps = ["keyboard-interactive", "publickey", "publickey", "password"];
   const progress = new LoginProgress("ann", [steps]);
   assertEquals(progress.succeed("keyboard-interactive", new Grant(), undefined), true);
@@ -195,7 +195,7 @@ Deno.test("The key of a login is the last one that was proved, whatever came aft
   assertStrictEquals(progress.login.key, ed25519.publicKey);
 });
 
-Deno.test("A password is changed as often as the server asks, by the old one and the new one", async () => {
+Deno.test("A password is changed as often as the server asks, with the old and the new one", async () => {
   const demand = (prompt: string) => UserauthPasswdChangereq.encode({ prompt, language: "" });
   const dialog = dialogWith([demand("old\x07"), demand("weak"), SUCCESS]);
   const prompts: string[] = [];
@@ -247,7 +247,7 @@ Deno.test("Questions are shown if there is anything to show, and answered by the
   }
 });
 
-Deno.test("64 questions may be asked at a time, by a count that is theirs", () => {
+Deno.test("64 prompts per request are the limit, and their count must match", () => {
   const ask = (count: number, prompts = count) => {
     const pairs = decodeBody(encodeChallenge({
       name: "",
@@ -266,7 +266,7 @@ Deno.test("64 questions may be asked at a time, by a count that is theirs", () =
   }
 });
 
-Deno.test("Answers are read if they are as many as were asked for, to their end", () => {
+Deno.test("Answers are read only if their number matches, without trailing bytes", () => {
   const two = encodeAnswers(["a", "b"]);
   assertEquals(decodeAnswers(two, 2), ["a", "b"]);
   assertEquals([decodeAnswers(two, 1), decodeAnswers(two, 3)], [null, null]);
@@ -274,7 +274,7 @@ Deno.test("Answers are read if they are as many as were asked for, to their end"
   assertThrows(() => decodeAnswers(two.subarray(0, -1), 2));
 });
 
-Deno.test("Texts of the peer keep their lines, and lose what a terminal would obey", () => {
+Deno.test("The peer's texts keep their lines, and lose control characters", () => {
   assertEquals(cleanText("a\r\nb\rc\nd\n\n"), "a\nb\nc\nd\n\n");
   assertEquals(cleanText("\x1b[2J\u202eok\x9b"), "[2Jok");
   assertEquals(cleanText("x".repeat(1024)), "x".repeat(1024));
@@ -284,7 +284,7 @@ Deno.test("Texts of the peer keep their lines, and lose what a terminal would ob
   assert(!cleanText("x".repeat(20), { maxLine: 10 }).includes("x".repeat(11)));
 });
 
-/** What a credential hears of the server's algorithms. */
+/** The server's algorithms, as a credential gets them. */
 async function heard(ours: string[] | undefined, theirs: string | null) {
   const { client, server } = linkPair();
   if (theirs !== null) client.extensions.set("server-sig-algs", new TextEncoder().encode(theirs));
@@ -313,16 +313,16 @@ const lists: [string[] | undefined, string | null, string[] | null][] = [
   [["rsa-sha2-256", "ssh-rsa"], "ssh-rsa,rsa-sha2-512", ["ssh-rsa"]],
   [["rsa-sha2-256"], "ssh-rsa", []],
   [["rsa-sha2-256", "ssh-ed25519"], null, ["rsa-sha2-256", "ssh-ed25519"]],
-  // RFC 8332 §3.3: a server that says nothing knows SHA-1 only.
+  // RFC 8332 §3.3: a server without server-sig-algs supports only SHA-1.
   [["rsa-sha2-256", "rsa-sha2-512", "ssh-rsa", "ssh-ed25519"], null, ["ssh-rsa", "ssh-ed25519"]],
 ];
 for (const [ours, theirs, expected] of lists) {
-  Deno.test(`With ${ours} of ours and ${theirs} of the server's, keys sign by ${expected}`, async () => {
+  Deno.test(`With our ${ours} and the server's ${theirs}, keys sign with ${expected}`, async () => {
     assertEquals(await heard(ours, theirs), expected);
   });
 }
 
-Deno.test("A client sends 64 messages of a login, and no more", async () => {
+Deno.test("A client sends at most 64 messages in a login", async () => {
   const { client, server } = linkPair();
   const method: AuthMethod = {
     name: "x",
@@ -355,7 +355,7 @@ async function refusal(
   return await failed;
 }
 
-Deno.test("A refused login says what was tried, what is left and why", async () => {
+Deno.test("A refused login names the methods tried, those left and the reason", async () => {
   const rejected = await refusal([password("x")], { remaining: ["publickey", "hostbased"] });
   assertEquals(
     plainMessage(rejected),
@@ -390,7 +390,7 @@ Deno.test("A refused login says what was tried, what is left and why", async () 
   assertEquals(plainMessage(failed.cause), "the token is gone");
 });
 
-Deno.test("A method that succeeded is not tried again, and one that was refused is", async () => {
+Deno.test("Only refused methods are tried again", async () => {
   const order: string[] = [];
   const method = (name: string): AuthMethod => ({
     name,
@@ -423,7 +423,7 @@ for (const name of Object.keys(everything) as (keyof typeof everything)[]) {
   });
 }
 
-Deno.test("A grant is a copy of what it was made of, and allows what it does not mention", () => {
+Deno.test("A grant copies its options, and allows what they do not mention", () => {
   const environment: Record<string, string> = { A: "1" };
   const permitOpen = ["a:1"];
   const permitListen = ["1"];
@@ -511,7 +511,7 @@ for (const [what, policy, expected] of policies) {
   });
 }
 
-Deno.test("A login goes through its lists step by step, and keeps what it has earned", () => {
+Deno.test("A login follows its lists of methods step by step, and keeps partial successes", () => {
   const lists = [["publickey", "publickey"], ["publickey", "password"], ["none"]];
   const progress = new LoginProgress("ann", lists);
   assertEquals([progress.next, progress.done], [["publickey", "none"], false]);

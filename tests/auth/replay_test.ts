@@ -1,4 +1,4 @@
-/** Credentials that are given again on another connection. */
+/** Credentials that are repeated on another connection. */
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { interactive } from "../../lib/auth/interactive.ts";
 import { none } from "../../lib/auth/none.ts";
@@ -17,7 +17,7 @@ const question = UserauthInfoRequest.encode({
   prompts: new Writer().text("Code: ").u8(0).take(),
 });
 
-Deno.test("a password that was asked for is given again without a question", async () => {
+Deno.test("a typed password is repeated without a prompt", async () => {
   let asked = 0;
   const recorded = recording(password(() => `secret ${++asked}`));
   const first = dialogWith([SUCCESS]);
@@ -32,7 +32,7 @@ Deno.test("a password that was asked for is given again without a question", asy
   assertEquals(asked, 1);
 });
 
-Deno.test("answers are given again, as many as the server asks for", async () => {
+Deno.test("answers are repeated, as many as the server asks for", async () => {
   const recorded = recording(interactive(({ prompts }) => prompts.map(() => "123")));
   const first = dialogWith([question, question, SUCCESS]);
   await recorded.authenticate(first);
@@ -47,7 +47,7 @@ Deno.test("answers are given again, as many as the server asks for", async () =>
   await assertRejects(() => again.authenticate(more), AuthError, "asks for more");
 });
 
-Deno.test("a method that holds no answer is used as it is", () => {
+Deno.test("a method without answers is used unchanged", () => {
   const method = none();
   assertStrictEquals(recording(method).again(), method);
 });

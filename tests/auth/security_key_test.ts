@@ -1,4 +1,4 @@
-/** Keys on security tokens, as a server of ours accepts them; the token is played by the test. */
+/** Keys on security tokens with our server; the test plays the token. */
 import { assertEquals } from "@std/assert";
 import { publicKey } from "../../mod.ts";
 import { authenticateClient } from "../../lib/auth/client.ts";
@@ -17,7 +17,7 @@ const APPLICATION = "ssh:";
 const TOUCHED = 1;
 const VERIFIED = 4;
 
-/** A token's key whose signatures say what the flags say (OpenSSH PROTOCOL.u2f). */
+/** A token's key whose signatures contain the flags (OpenSSH PROTOCOL.u2f). */
 async function token(flags: number): Promise<Signer> {
   const inside = await generateKey("ed25519");
   const reader = new Reader(inside.publicKey.blob);

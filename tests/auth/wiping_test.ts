@@ -1,4 +1,4 @@
-/** Passwords and answers are in no array of bytes any more when they have been judged, on both sides. */
+/** Passwords and answers are wiped from all byte arrays after the decision, on both sides. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { type AuthMethod, interactive, password } from "@denossh/ssh";
 import type { ServerAuthPolicy } from "@denossh/ssh/server";
@@ -22,19 +22,19 @@ async function left(method: AuthMethod, auth: ServerAuthPolicy, welcome = true):
   return secrets.map((secret) => watch.count(secret)).reduce((sum, count) => sum + count);
 }
 
-// What a trace decodes is wiped, too: it is on in all of them.
+// Messages decoded for a trace are wiped, too: all tests trace.
 Deno.test("A password is wiped, accepted or refused", async () => {
   const auth: ServerAuthPolicy = { password: (_user, given) => given === RIGHT };
   assertEquals(await left(password(RIGHT), auth), 0);
   assertEquals(await left(password(WRONG), auth, false), 0);
 });
 
-Deno.test("A password is wiped where the policy fails", async () => {
+Deno.test("A password is wiped if the policy fails", async () => {
   const auth: ServerAuthPolicy = { password: () => Promise.reject(new Error("no database")) };
   assertEquals(await left(password(WRONG), auth, false), 0);
 });
 
-Deno.test("A password is wiped where no password is asked for", async () => {
+Deno.test("A password is wiped if the server does not offer passwords", async () => {
   const auth: ServerAuthPolicy = { publicKey: () => false };
   assertEquals(await left(password(WRONG), auth, false), 0);
 });

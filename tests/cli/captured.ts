@@ -1,19 +1,19 @@
-/** Tools that run within the test's process: starting one takes longer than most of what they do. */
+/** Runs tools within the test's process, since starting a process takes longer than most of their work. */
 
-/** What a tool said, and its exit code. */
+/** A tool's output and exit code. */
 export interface Said {
   readonly code: number;
   readonly text: string;
   readonly stderr: string;
 }
 
-/** What a tool finds. */
+/** A tool's surroundings. */
 interface Surroundings {
-  /** What it reads from standard input. */
+  /** Its standard input. */
   readonly stdin?: string;
 }
 
-/** Runs a tool and catches what it writes; its questions get no answer. Runs one tool at a time. */
+/** Runs a tool and captures its output; its prompts get no answer. Runs one tool at a time. */
 export async function captured(
   tool: (args: readonly string[]) => Promise<number>,
   args: readonly string[],

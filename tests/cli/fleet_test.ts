@@ -1,4 +1,4 @@
-/** `fleet`: which hosts, what it prints, and its exit code. */
+/** `fleet`: its hosts, output and exit code. */
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { fleetCommand } from "../../lib/cli/fleet/fleet.ts";
 import { parseHostFile, selectHosts } from "../../lib/cli/fleet/host_file.ts";
@@ -84,7 +84,7 @@ const handler: SessionHandler = async (session) => {
   return session.user === "bob" ? 4 : 0;
 };
 
-Deno.test("fleet prints lines by host, then a table, and is 1 if a host fails", async () => {
+Deno.test("fleet prints lines by host, then a table, and exits with 1 if a host fails", async () => {
   await using server = await startOurs({}, ["ed25519"], handler);
   const file = await hostsFile(server, ["ann", "bob"]);
   const { code, text, stderr } = await run(server, ["-H", file, "up", "time"]);
@@ -105,7 +105,7 @@ Deno.test("fleet prints lines by host, then a table, and is 1 if a host fails", 
   assertEquals([code, lines.length], [1, 5]);
 });
 
-Deno.test("fleet -g takes a group, reads hosts from standard input, and -q prints lines only", async () => {
+Deno.test("fleet -g selects a group, hosts can come from standard input, and -q prints only lines", async () => {
   await using server = await startOurs({}, ["ed25519"], handler);
   const hosts = ["[web]", "ann", "[db]", "bob"].map((user) =>
     user.startsWith("[") ? user : at(server, user)
@@ -134,7 +134,7 @@ Deno.test("fleet --json prints a line for each host, failures too", async () => 
   assertEquals(results[3].error.code, "connect");
 });
 
-Deno.test("fleet takes hosts that Host lines name, with what the configuration says of them", async () => {
+Deno.test("fleet accepts hosts of Host lines, with their settings", async () => {
   await using server = await startOurs({}, ["ed25519"], handler);
   const config = await server.folder.write(
     "config",
@@ -160,20 +160,20 @@ const wrong: [string[], string][] = [
   [["-x"], "unknown option -- x"],
 ];
 for (const [args, why] of wrong) {
-  Deno.test(`fleet ${args.join(" ")} is one line and 2`, async () => {
+  Deno.test(`fleet ${args.join(" ")} prints one line and exits with 2`, async () => {
     const { code, text, stderr } = await captured(fleetCommand, ["-F", "/dev/null", ...args]);
     assertEquals([code, text, stderr.split("\n").length], [2, "", 2]);
     assertStringIncludes(stderr, why);
   });
 }
 
-Deno.test("fleet --help tells of the flags", async () => {
+Deno.test("fleet --help lists the flags", async () => {
   const { code, text } = await captured(main, ["fleet", "--help"]);
   assertEquals(code, 0);
   assert(text.startsWith("usage: fleet [-H file]"));
 });
 
-Deno.test("The progress line counts hosts, is drawn again below other text, and goes", async () => {
+Deno.test("The progress line counts hosts, is redrawn below other text, and is removed at the end", async () => {
   const draw = () => {
     using progress = new ProgressLine(3, { quiet: false });
     progress.ended(true);
@@ -192,7 +192,7 @@ Deno.test("The progress line counts hosts, is drawn again below other text, and 
   assertEquals((await captured(draw, [])).stderr, "text\n");
 });
 
-Deno.test("fleet: Ctrl-C ends what is under way, shows the table, and is 130", async () => {
+Deno.test("fleet: Ctrl-C ends running commands, prints the table, and exits with 130", async () => {
   await using server = await startOurs({}, ["ed25519"], async (session) => {
     await session.print("began\n");
     await new Promise<void>((end) => session.signal.addEventListener("abort", () => end()));

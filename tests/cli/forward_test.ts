@@ -15,7 +15,7 @@ const SPECS: [text: string, from: unknown, to: string][] = [
   ["/tmp/l.sock:/run/db.sock", { path: "/tmp/l.sock" }, "/run/db.sock"],
 ];
 for (const [text, from, to] of SPECS) {
-  Deno.test(`-L ${text} is understood as by ssh`, () => {
+  Deno.test(`-L ${text} is parsed as by ssh`, () => {
     assertEquals(tunnelSpec("local", text), { kind: "local", from, to } as never);
   });
 }
@@ -26,13 +26,13 @@ for (const text of ["", "8080", "8080:db", "x:db:1", "8080:db:0", "1:2:3:4:5", "
   });
 }
 
-Deno.test("-D takes a port and perhaps an address", () => {
+Deno.test("-D takes a port and optionally an address", () => {
   assertEquals(socksSpec("1080"), { kind: "socks", from: { port: 1080 } });
   assertEquals(socksSpec("[::1]:1080"), { kind: "socks", from: { port: 1080, hostname: "::1" } });
   assertThrows(() => socksSpec("/x"), UsageError);
 });
 
-Deno.test("A bad forwarding specification is one line and 255", async () => {
+Deno.test("A malformed forwarding specification prints one line and exits with 255", async () => {
   const ran = await cli(["ssh", "-L", "nonsense", "me@host"]);
   assertEquals([ran.code, ran.stderr], [
     255,

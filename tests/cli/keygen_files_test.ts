@@ -1,4 +1,4 @@
-/** keygen on files that others have written: known hosts with markers and broken lines, keys, lists. */
+/** keygen with files of other programs: known hosts with markers and malformed lines, keys, lists. */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { keygen } from "../../lib/cli/keygen/keygen.ts";
 import { generateKey, importPublicKey } from "../../lib/keys/mod.ts";
@@ -8,7 +8,7 @@ import { captured, type Said } from "./captured.ts";
 const [key, other] = await Promise.all([generateKey(), generateKey("ecdsa-p384")]);
 const { publicKey } = key;
 
-/** Runs keygen on known hosts; `FILE` stands for the file in what it says. */
+/** Runs keygen on known hosts; `FILE` replaces the file name in the output. */
 async function onHosts(lines: readonly string[], ...args: string[]): Promise<Said & World> {
   await using folder = await tempFolder();
   const file = await folder.write("hosts", lines.map((line) => `${line}\n`).join(""));
@@ -32,7 +32,7 @@ const HOSTS = [
   `*.example.com ${publicKey}`,
 ];
 
-Deno.test("keygen -HF hashes every name of a line it finds, and no marker or wildcard", async () => {
+Deno.test("keygen -HF hashes every name of matching lines, except markers and wildcards", async () => {
   const plain = await onHosts(HOSTS, "-qH", "-F", "h2");
   const lines = plain.text.split("\n").slice(0, -1);
   assertEquals([plain.code, lines.length, plain.after], [0, 2, HOSTS]);
@@ -44,7 +44,7 @@ Deno.test("keygen -HF hashes every name of a line it finds, and no marker or wil
 });
 
 for (const broken of ["h5 ", "h5 ssh-rsa", "@bogus h5 ssh-rsa AAAA", "|1|x|y| h5 AAAA"]) {
-  Deno.test(`keygen leaves a file as it is that has the line "${broken}", and finds hosts in it`, async () => {
+  Deno.test(`keygen does not change a file with the line "${broken}", and still finds its hosts`, async () => {
     const lines = [...HOSTS, broken];
     const why = "FILE:6: invalid line\nFILE is not a valid known_hosts file.\n" +
       "Not replacing existing known_hosts file because of errors\n";
@@ -57,13 +57,13 @@ for (const broken of ["h5 ", "h5 ssh-rsa", "@bogus h5 ssh-rsa AAAA", "|1|x|y| h5
   });
 }
 
-Deno.test("keygen -R forgets lines whose keys are of unknown types or broken", async () => {
+Deno.test("keygen -R removes lines with malformed keys or unknown key types", async () => {
   const lines = ["h1 ssh-new AAAA", "h1 ssh-rsa !!!", `h2 ${publicKey}`];
   const { code, after, left } = await onHosts(lines, "-R", "h1");
   assertEquals([code, after, left], [0, lines.slice(2), ["hosts", "hosts.old"]]);
 });
 
-Deno.test("keygen -R leaves authorities and revoked keys", async () => {
+Deno.test("keygen -R keeps authorities and revoked keys", async () => {
   for (const host of ["h3", "h4"]) {
     const { code, stderr, after } = await onHosts(HOSTS, "-R", host);
     assertEquals([code, stderr, after], [0, `Host ${host} not found in FILE\n`, HOSTS]);
@@ -82,7 +82,7 @@ Deno.test("keygen -r prints SSHFP records, in the generic notation as well", asy
   const generic = await captured(keygen, ["-g", "-r", "db1", "-f", file]);
   const digest = sha1!.split(" ").at(-1);
   assertStringIncludes(generic.text, `db1 IN TYPE44 \\# 22 03 01 ${digest}\n`);
-  // Too weak to be used here, and the DNS may have it all the same.
+  // Too weak for a login, but allowed in an SSHFP record.
   const weak = await folder.write("weak.pub", "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAgD/ weak\n");
   assertMatch((await captured(keygen, ["-r", "h", "-f", weak])).text, /^h IN SSHFP 1 1 /);
   const missing = await captured(keygen, ["-r", "h", "-f", folder.join("none")]);
@@ -98,7 +98,7 @@ for (
     ["rsa-sha2-256", "ssh-rsa", 2048],
   ] as const
 ) {
-  Deno.test(`keygen -t takes ${type}`, async () => {
+  Deno.test(`keygen -t accepts ${type}`, async () => {
     await using folder = await tempFolder();
     const file = folder.join("key");
     const size = wire === "ssh-rsa" ? ["-b", "2048"] : [];

@@ -1,6 +1,6 @@
 /**
- * What keygen says and writes, beside what ssh-keygen said and wrote when it was asked the same: `said.json`
- * has the answers of OpenSSH 9.2, recorded in UTC, and the files beside it are those that both were given.
+ * Compares keygen's output and files with ssh-keygen's for the same command lines: `said.json`
+ * contains the results of OpenSSH 9.2, recorded in UTC, and its folder the input files.
  */
 import { assertEquals } from "@std/assert";
 import { keygen } from "../../lib/cli/keygen/keygen.ts";
@@ -41,7 +41,7 @@ async function answer(args: readonly string[]): Promise<Answer> {
   };
 }
 
-/** The times in what ssh-keygen said are of UTC. */
+/** The times in ssh-keygen's output are in UTC. */
 function inUtc(): Disposable {
   const zone = Deno.env.get("TZ");
   Deno.env.set("TZ", "UTC");
@@ -53,7 +53,7 @@ function inUtc(): Disposable {
 for (const [name, args, loose] of COMMANDS) {
   const expected = recorded[name];
   if (expected === undefined) continue;
-  Deno.test(`keygen did what ssh-keygen does: ${name}`, async () => {
+  Deno.test(`keygen works like ssh-keygen: ${name}`, async () => {
     using _zone = inUtc();
     const { stderr, ...rest } = await answer(args);
     assertEquals(rest, {
@@ -61,7 +61,7 @@ for (const [name, args, loose] of COMMANDS) {
       text: expected.text,
       files: expected.files,
     });
-    // Where it is loose, any words will do, but there must be some where something failed.
+    // In loose cases any text will do, but a failure must print something.
     if (!loose) assertEquals(stderr, expected.stderr);
     else assertEquals([rest.code !== 0, stderr !== ""], [expected.code !== 0, expected.code !== 0]);
   });

@@ -3,7 +3,7 @@ import { importPrivateKey } from "../../lib/keys/mod.ts";
 import { tempFolder } from "../support/temp.ts";
 import { askpass, cli } from "./world.ts";
 
-/** Runs keygen where there is no terminal to ask at. */
+/** Runs keygen without a terminal. */
 function keygen(...args: string[]) {
   return cli(["keygen", ...args], { env: { SSH_ASKPASS_REQUIRE: "never" } });
 }
@@ -16,7 +16,7 @@ for (
     ["ed25519 unless told", [], "ssh-ed25519", 256],
   ] as const
 ) {
-  Deno.test(`keygen makes a key of ${name}, and tells its public half`, async () => {
+  Deno.test(`keygen makes a key of ${name}, and prints its public half`, async () => {
     await using folder = await tempFolder();
     const file = folder.join("key");
     const ran = await keygen(...flags, "-a", "1", "-f", file, "-N", "open sesame", "-C", "me@home");
@@ -31,7 +31,7 @@ for (
   });
 }
 
-Deno.test("keygen overwrites nothing without being told", async () => {
+Deno.test("keygen overwrites nothing without consent", async () => {
   await using folder = await tempFolder();
   const file = await folder.write("key", "precious");
   for (const answer of ["n", "y"]) {
@@ -58,7 +58,7 @@ Deno.test("keygen asks for a passphrase twice", async () => {
   assertEquals((await keygen("-y", "-P", "secret", "-f", file)).code, 0);
 });
 
-Deno.test("keygen asks for what -p and -c need and were not given", async () => {
+Deno.test("keygen prompts for missing arguments of -p and -c", async () => {
   await using folder = await tempFolder();
   const file = folder.join("key");
   assertEquals((await keygen("-q", "-f", file, "-N", "old", "-a", "1", "-C", "me")).code, 0);
@@ -81,7 +81,7 @@ Deno.test("keygen asks for what -p and -c need and were not given", async () => 
   assertEquals((await keygen("-y", "-P", "new", "-f", file)).code, 0);
 });
 
-Deno.test("keygen makes keys for PuTTY, and brings them back", async () => {
+Deno.test("keygen converts keys to PuTTY's format and back", async () => {
   await using folder = await tempFolder();
   const file = folder.join("key.ppk");
   assertEquals((await keygen("-q", "-m", "PPK", "-f", file, "-N", "", "-C", "me")).code, 0);

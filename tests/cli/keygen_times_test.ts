@@ -25,7 +25,7 @@ for (
   });
 }
 
-Deno.test("-V refuses what is no interval", () => {
+Deno.test("-V refuses malformed intervals", () => {
   for (
     const text of [
       "",
@@ -48,7 +48,7 @@ Deno.test("-V refuses what is no interval", () => {
   );
 });
 
-Deno.test("a timestamp is in UTC with a Z, else in the local time", () => {
+Deno.test("a timestamp with a Z is in UTC, without it in local time", () => {
   assertEquals(parseTimestamp("20260102Z"), new Date("2026-01-02T00:00:00Z"));
   assertEquals(parseTimestamp("202601020304"), new Date(2026, 0, 2, 3, 4));
   assertEquals(parseTimestamp("20260102030405"), new Date(2026, 0, 2, 3, 4, 5));

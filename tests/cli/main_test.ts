@@ -3,7 +3,7 @@ import { cli } from "./world.ts";
 
 const TOOLS = ["ssh", "sftp", "serve", "keygen"];
 
-Deno.test("--help lists the tools, and --version says the version of deno.json", async () => {
+Deno.test("--help lists the tools, and --version prints the version of deno.json", async () => {
   const help = await cli(["--help"]);
   assertEquals([help.code, help.stderr], [0, ""]);
   for (const tool of TOOLS) assertStringIncludes(help.text, `\n  ${tool} `);
@@ -12,7 +12,7 @@ Deno.test("--help lists the tools, and --version says the version of deno.json",
 });
 
 for (const tool of TOOLS) {
-  Deno.test(`${tool} --help says how to use it`, async () => {
+  Deno.test(`${tool} --help prints its usage`, async () => {
     const ran = await cli([tool, "--help"]);
     assertEquals([ran.code, ran.stderr], [0, ""]);
     assertEquals(ran.text.startsWith(`usage: ${tool} `), true);
@@ -20,7 +20,7 @@ for (const tool of TOOLS) {
 }
 
 for (const args of [[], ["nonsense"], ["toString"], ["-x"]]) {
-  Deno.test(`The command line "${args.join(" ")}" is answered with the usage`, async () => {
+  Deno.test(`The command line "${args.join(" ")}" prints the usage`, async () => {
     const ran = await cli(args);
     assertEquals([ran.code, ran.text], [2, ""]);
     assertStringIncludes(ran.stderr, "usage: denossh <tool>");

@@ -6,7 +6,7 @@ import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { parseOperand } from "../../lib/cli/shared/operands.ts";
 import { parseDestination, parseHops, sshOptions } from "../../lib/cli/shared/ssh_options.ts";
 
-/** What the options come to, without what is about the machine that the test runs on. */
+/** The resulting settings, without those that depend on the machine. */
 async function read(...texts: string[]): Promise<Record<string, unknown>> {
   const { HostName: _name, ofHop: _hop, ...options } = await sshOptions(texts.map(parseOption));
   return options;
@@ -52,7 +52,7 @@ const values: [string, string, unknown][] = [
 ];
 
 for (const [text, name, value] of values) {
-  Deno.test(`ssh takes -o "${text}"`, async () => {
+  Deno.test(`ssh accepts -o "${text}"`, async () => {
     assertEquals(await read(text), { [name]: value });
   });
 }
@@ -81,7 +81,7 @@ for (const [text, message] of wrong) {
   });
 }
 
-Deno.test("The first value of an option counts, and lists add up", async () => {
+Deno.test("The first value of an option wins, and lists accumulate", async () => {
   assertEquals(await read("Port=1", "Port=2", "IdentityFile=a", "IdentityFile=b", "SendEnv=X"), {
     Port: 1,
     IdentityFile: ["a", "b"],
@@ -103,7 +103,7 @@ const destinations: [string, string, string | null, number | null][] = [
 ];
 
 for (const [text, hostname, user, port] of destinations) {
-  Deno.test(`The destination ${text} is understood`, () => {
+  Deno.test(`The destination ${text} is parsed`, () => {
     assertEquals(parseDestination(text), { hostname, user, port });
   });
 }
@@ -119,7 +119,7 @@ for (
   });
 }
 
-Deno.test("serve takes the options of sshd_config", () => {
+Deno.test("serve accepts the options of sshd_config", () => {
   const options = readServer(
     "LoginGraceTime=30",
     "MaxAuthTries 3",
@@ -144,7 +144,7 @@ Deno.test("serve takes the options of sshd_config", () => {
   });
 });
 
-Deno.test("serve takes the time limits and penalties of sshd_config", () => {
+Deno.test("serve accepts the time limits and penalties of sshd_config", () => {
   const options = readServer(
     "ChannelTimeout session=5m x11-connection=0",
     "UnusedConnectionTimeout=10",
@@ -164,7 +164,7 @@ Deno.test("serve takes the time limits and penalties of sshd_config", () => {
   assertEquals(readServer("PermitUserEnvironment=LANG,LC_*").PermitUserEnvironment, "LANG,LC_*");
 });
 
-Deno.test("MaxStartups may be one number", () => {
+Deno.test("MaxStartups may be a single number", () => {
   assertEquals(readServer("MaxStartups=7").MaxStartups, { begin: 7, rate: 100, full: 7 });
 });
 
@@ -191,7 +191,7 @@ Deno.test("a user in a URI is decoded in operands and jump hosts, too", () => {
   ]);
 });
 
-Deno.test("The server's lists of algorithms take wildcards, as the client's", () => {
+Deno.test("The server's lists of algorithms accept wildcards, like the client's", () => {
   const options = readServer(
     "Ciphers=aes*-gcm@*",
     "MACs=-*sha1*",

@@ -1,4 +1,4 @@
-/** `serve --parallel`: several processes on one port, and what becomes of them. */
+/** `serve --parallel`: several processes on one port. */
 import { assert, assertEquals } from "@std/assert";
 import { type Client, connect, publicKey } from "@denossh/ssh";
 import { importPrivateKey } from "@denossh/ssh/keys";
@@ -29,7 +29,7 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
-Deno.test("serve --parallel serves by several processes, starts one again, and ends them all", async () => {
+Deno.test("serve --parallel runs several processes, restarts one that dies, and ends them all", async () => {
   const server = await startServe(["--exec", "--parallel", "2"]);
   const workers = new Set<number>();
   while (workers.size < 2) workers.add(await workerOf(server));
@@ -46,14 +46,14 @@ Deno.test("serve --parallel serves by several processes, starts one again, and e
   assertEquals(server.program.log.match(/Listening/g)?.length, 1);
 });
 
-Deno.test("Servers end with the process that started them, however that ends", async () => {
+Deno.test("The processes end with the one that started them, however that ends", async () => {
   await using server = await startServe(["--exec", "--parallel", "2"]);
   const pid = await workerOf(server);
   Deno.kill(server.program.pid, "SIGKILL");
   await until(() => !isAlive(pid));
 });
 
-Deno.test("serve --parallel that cannot listen, or makes no sense, says so and ends", async () => {
+Deno.test("serve --parallel reports an unusable port or number, and exits", async () => {
   const flags = ["--port", "0", "--host-key", "/dev/null", "--authorized-keys", "/dev/null"];
   const wrong = await cli(["serve", "--parallel", "0", ...flags]);
   assertEquals(wrong.code, 2);

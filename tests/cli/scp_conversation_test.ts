@@ -23,7 +23,7 @@ interface Options {
 interface Outcome {
   readonly error: Error | null;
   readonly failed: string[];
-  /** What our half has said, acknowledgements as dots. */
+  /** Our half's output, with acknowledgements as dots. */
   readonly said: string;
 }
 
@@ -38,7 +38,7 @@ function shared(options: Options, failed: string[]) {
   };
 }
 
-/** Runs our half against what the other has said in advance. */
+/** Runs our half with the other half's messages sent in advance. */
 async function against(
   said: string | Uint8Array,
   run: (scp: ScpProtocol, failed: string[]) => Promise<void>,
@@ -147,7 +147,7 @@ Deno.test("a source continues after a warning, and ends at an error", async () =
   assertEquals([times.failed, times.said.match(/C/g)?.length], [["no times"], 1]);
 });
 
-Deno.test("a source tells what it cannot send, and sends the rest", async () => {
+Deno.test("a source reports files that it cannot send, and sends the rest", async () => {
   await using folder = await tempFolder();
   await Deno.mkdir(folder.join("d"));
   const file = await folder.write("file", "x", 0o600);
@@ -169,7 +169,7 @@ Deno.test("a source tells what it cannot send, and sends the rest", async () => 
   assertEquals(said, told.map((text) => `\x01scp: ${text}\n`).join("") + "C0600 1 file\nx.");
 });
 
-Deno.test("a file that shrinks while it is sent is filled up with zeros, and told", {
+Deno.test("a file that shrinks while it is sent is padded with zeros, and reported", {
   ignore: WITHOUT_DESCRIPTORS,
 }, async () => {
   await using folder = await tempFolder();
@@ -190,7 +190,7 @@ Deno.test("a file that shrinks while it is sent is filled up with zeros, and tol
   assertEquals(reads, 2);
 });
 
-Deno.test("a source that is aborted sends no more", async () => {
+Deno.test("an aborted source sends no more", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("file", noise(300_000), 0o600);
   const abort = new AbortController();
@@ -203,7 +203,7 @@ Deno.test("a source that is aborted sends no more", async () => {
   assert(said.length < 150_000);
 });
 
-Deno.test("a sink acknowledges itself, each announcement and each file", async () => {
+Deno.test("a sink acknowledges its start, each announcement and each file", async () => {
   await using folder = await tempFolder();
   const to = folder.join("to");
   const outcome = await sink(to, `C0640 4 file\ntext${OK}`);
@@ -243,14 +243,14 @@ Deno.test("a sink keeps times and modes when told, of files and of folders after
     for (const { mtime, atime } of [d!, file!]) {
       assertEquals([mtime, atime], [new Date(1_100_000_000_000), new Date(1_000_000_000_000)]);
     }
-    assert(later!.mtime!.getTime() > 1_200_000_000_000); // times are those of the next entry only
+    assert(later!.mtime!.getTime() > 1_200_000_000_000); // times apply only to the next entry
   } finally {
     Deno.umask(umask);
   }
   await Deno.chmod(`${to}/d`, 0o750);
 });
 
-Deno.test("a folder that was there keeps its mode, a new one gets that of the source", async () => {
+Deno.test("an existing folder keeps its mode, a new one gets the source's", async () => {
   await using folder = await tempFolder();
   const to = folder.join("to");
   await Deno.mkdir(`${to}/old`, { recursive: true });
@@ -268,7 +268,7 @@ Deno.test("a folder that was there keeps its mode, a new one gets that of the so
   await Deno.chmod(`${to}/new`, 0o700);
 });
 
-Deno.test("a sink that must write into a folder wants one", async () => {
+Deno.test("a sink that must write into a folder requires one", async () => {
   await using folder = await tempFolder();
   const to = await folder.write("file", "kept");
   const { error, said } = await sink(to, `C0644 1 x\ny${OK}`, { intoFolder: true });
@@ -276,7 +276,7 @@ Deno.test("a sink that must write into a folder wants one", async () => {
   assertEquals([said, await Deno.readTextFile(to)], [`\x01scp: ${to}: Not a directory\n`, "kept"]);
 });
 
-Deno.test("names inside a folder that was asked for are not compared with the request", async () => {
+Deno.test("names inside a requested folder are not compared with the request", async () => {
   await using folder = await tempFolder();
   const expected = (name: string) => name === "d";
   const said = `D0755 0 d\nC0644 1 any\nx${OK}E\n`;
@@ -284,7 +284,7 @@ Deno.test("names inside a folder that was asked for are not compared with the re
   assertEquals([error, await Deno.readTextFile(folder.join("d/any"))], [null, "x"]);
 });
 
-Deno.test("a sink that cannot write takes the bytes all the same, and tells why at the end", async () => {
+Deno.test("a sink that cannot write still reads the bytes, and reports the reason at the end", async () => {
   await using folder = await tempFolder();
   let writes = 0;
   const failing = (changes: Record<string, unknown>) => replacedOpenFiles(() => changes);
@@ -305,7 +305,7 @@ Deno.test("a sink that cannot write takes the bytes all the same, and tells why 
   }
 });
 
-Deno.test("a source's late error and its complaints are told, and the file stays", async () => {
+Deno.test("a source's late error and warnings are reported, and the file stays", async () => {
   await using folder = await tempFolder();
   const late = await sink(folder.path, "C0644 1 a\nx\x01read error\nC0644 1 b\ny\0");
   assertEquals([late.error, late.failed], [null, ["read error"]]);
@@ -314,7 +314,7 @@ Deno.test("a source's late error and its complaints are told, and the file stays
   assertEquals([over.error?.message, over.said], ["over", "..\x01scp: over\n"]);
 });
 
-Deno.test("a sink that is aborted takes no more", async () => {
+Deno.test("an aborted sink reads no more", async () => {
   await using folder = await tempFolder();
   const signal = AbortSignal.abort(new Error("enough"));
   const { error } = await sink(folder.path, `C0644 1 a\nx${OK}`, { signal });
@@ -322,7 +322,7 @@ Deno.test("a sink that is aborted takes no more", async () => {
   assertEquals([...Deno.readDirSync(folder.path)], []);
 });
 
-Deno.test("a source that ends early is an error, wherever it is", async () => {
+Deno.test("a source that ends early is an error at every step", async () => {
   await using folder = await tempFolder();
   const cases: [said: string, message: string][] = [
     ["D0755 0 d\n", "the source ended inside of a folder"],
@@ -344,7 +344,7 @@ Deno.test("a source that ends early is an error, wherever it is", async () => {
   assertEquals((await sink(folder.path, "")).error, null);
 });
 
-Deno.test("folders may be 256 deep", async () => {
+Deno.test("folders may be nested 256 deep", async () => {
   await using folder = await tempFolder();
   const nested = (depth: number) => "D0700 0 d\n".repeat(depth) + "E\n".repeat(depth);
   assertEquals((await sink(folder.path, nested(256), { recursive: true })).error, null);
@@ -352,7 +352,7 @@ Deno.test("folders may be 256 deep", async () => {
   assertEquals(error?.message, "folders are too deep");
 });
 
-Deno.test("a file is sent and received whole, in pieces of any size", async () => {
+Deno.test("a file is sent and received complete, in pieces of any size", async () => {
   await using folder = await tempFolder();
   const data = noise(300_000);
   const path = await folder.write("file", data, 0o600);

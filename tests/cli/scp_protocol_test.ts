@@ -9,11 +9,11 @@ import { FakeTime } from "../support/fake_time.ts";
 interface Taken {
   readonly error: Error | null;
   readonly failed: readonly string[];
-  /** What was said to the source. */
+  /** The sink's output to the source. */
   readonly said: string;
 }
 
-/** A sink of ours at a source that says what it likes, and then hangs up. */
+/** Our sink with a source that sends anything, and then hangs up. */
 async function take(
   target: string,
   said: string,
@@ -60,7 +60,7 @@ for (
     "a file that ends early": "C0644 100 short\nabc",
   })
 ) {
-  Deno.test(`a source that sends ${what} is not believed`, async () => {
+  Deno.test(`a source that sends ${what} is refused`, async () => {
     await using folder = await tempFolder();
     await Deno.mkdir(folder.join("here/inside"), { recursive: true });
     const { error } = await take(folder.join("here/inside"), said);
@@ -72,7 +72,7 @@ for (
   });
 }
 
-Deno.test("a source that sends what was not asked for is not believed (CVE-2019-6111)", async () => {
+Deno.test("a source that sends a file that was not requested is refused (CVE-2019-6111)", async () => {
   await using folder = await tempFolder();
   const expected = (name: string) => name === "wanted";
   const { error, said } = await take(folder.path, "C0644 1 .bashrc\nx\0", { expected });
@@ -82,7 +82,7 @@ Deno.test("a source that sends what was not asked for is not believed (CVE-2019-
 });
 
 for (const preserve of [false, true]) {
-  Deno.test(`the set-id bits of a source's file are not set here (CVE-2026-35385, preserve: ${preserve})`, async () => {
+  Deno.test(`the set-id bits of a source's file are not set locally (CVE-2026-35385, preserve: ${preserve})`, async () => {
     await using folder = await tempFolder();
     const to = folder.join("to");
     await Deno.mkdir(to);
@@ -94,7 +94,7 @@ for (const preserve of [false, true]) {
   });
 }
 
-Deno.test("a source that complains goes on, or gives up", async () => {
+Deno.test("a source continues after a warning, and ends at an error", async () => {
   await using folder = await tempFolder();
   const goesOn = await take(folder.path, "\x01scp: a: No such file\nC0644 1 b\nx\0");
   assertEquals([goesOn.error, goesOn.failed], [null, ["scp: a: No such file"]]);
@@ -103,13 +103,13 @@ Deno.test("a source that complains goes on, or gives up", async () => {
   assertStringIncludes(`${givesUp.error}`, "out of [31mpaper");
 });
 
-Deno.test("folders without an end are cut short", async () => {
+Deno.test("endlessly nested folders are refused", async () => {
   await using folder = await tempFolder();
   const { error } = await take(folder.path, "D0755 0 d\n".repeat(300), { recursive: true });
   assertStringIncludes(`${error}`, "too deep");
 });
 
-Deno.test("what cannot be written is told, and the rest is taken", async () => {
+Deno.test("files that cannot be written are reported, and the rest is written", async () => {
   await using folder = await tempFolder();
   await Deno.mkdir(folder.join("taken"));
   const { error, failed, said } = await take(folder.join("taken/none/deeper"), "C0644 1 a\n");
@@ -117,7 +117,7 @@ Deno.test("what cannot be written is told, and the rest is taken", async () => {
   assertStringIncludes(said, "\x01scp: ");
 });
 
-/** Our source and our sink, face to face. */
+/** Our source and our sink, connected. */
 async function copy(
   paths: string[],
   target: string,
@@ -156,7 +156,7 @@ Deno.test("source and sink carry folders, modes and times", async () => {
   assertEquals((await Deno.stat(folder.join("to/sub/empty"))).size, 0);
 });
 
-Deno.test("source and sink keep to a rate, and lose nothing by it", async () => {
+Deno.test("source and sink keep to a rate limit, and lose no data", async () => {
   await using folder = await tempFolder();
   const from = await folder.write("from", "x".repeat(10_000));
   using time = new FakeTime();
@@ -165,7 +165,7 @@ Deno.test("source and sink keep to a rate, and lose nothing by it", async () => 
   assertEquals((await Deno.stat(folder.join("to"))).size, 10_000);
 });
 
-Deno.test("a shorter file takes the whole place of a longer one", async () => {
+Deno.test("a shorter file replaces a longer one completely", async () => {
   await using folder = await tempFolder();
   const from = await folder.write("from", "short");
   const to = await folder.write("to", "much, much longer");
@@ -173,7 +173,7 @@ Deno.test("a shorter file takes the whole place of a longer one", async () => {
   assertEquals(await Deno.readTextFile(to), "short");
 });
 
-Deno.test("what cannot be sent is told on both sides, and the rest is sent", async () => {
+Deno.test("files that cannot be sent are reported on both sides, and the rest is sent", async () => {
   await using folder = await tempFolder();
   await Deno.mkdir(folder.join("to"));
   await Deno.mkdir(folder.join("folder"));

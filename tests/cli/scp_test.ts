@@ -16,7 +16,7 @@ Deno.test("scp understands URIs", async () => {
   await understandsUris({ server, remote: "files", local: `${server.root}/files` });
 });
 
-Deno.test("scp -R has the first host copy to the second", async () => {
+Deno.test("scp -R makes the first host copy to the second", async () => {
   await using folder = await tempFolder();
   const record =
     `#!/bin/sh\nfor last; do :; done\nprintf '%s' "$last" > '${folder.path}/command'\n`;
@@ -28,7 +28,7 @@ Deno.test("scp -R has the first host copy to the second", async () => {
   assertEquals(command, `scp -p -P 2222 a b* 'me@two:/there/it'\\''s'`);
 });
 
-Deno.test("scp without operands, or with unknown flags, says how to use it", async () => {
+Deno.test("scp without operands, or with unknown flags, prints its usage", async () => {
   for (const args of [[], ["one"], ["-Z", "a", "b"], ["-l", "much", "a", "b:c"]]) {
     const ran = await cli(["scp", ...args]);
     assertEquals(ran.code, 1);

@@ -3,11 +3,11 @@ import { forwardPolicy } from "../../lib/cli/serve/forward_policy.ts";
 import { sshdOptions } from "../../lib/cli/serve/sshd_options.ts";
 import type { Login } from "../../lib/session/session.ts";
 
-const LOGIN = {} as Login; // the options are the same for everybody
+const LOGIN = {} as Login; // the options apply to all users
 const DB = { hostname: "db", port: 5432 };
 const PATH = { path: "/run/db.sock" };
 
-/** What the options, such as `PermitOpen=db:1`, allow: a port, a path, a bind, agents, displays. */
+/** What options such as `PermitOpen=db:1` allow: a port, a path, a bind, agents, displays. */
 function allowed(...options: string[]): string {
   const policy = forwardPolicy(sshdOptions(options.map((option) => {
     const equals = option.indexOf("=");

@@ -53,7 +53,7 @@ Deno.test("serve checks the passwords of its file", async () => {
   for (const [user, secret] of [...wrong, ["# who", ""]] as const) {
     await assertRejects(() => enter(user, secret), AuthError);
   }
-  // A change of the file counts at once.
+  // A change of the file applies to the next login.
   await Deno.writeTextFile(passwords, "new:secret\n");
   await enter("new", "secret");
 });
@@ -62,7 +62,7 @@ Deno.test("serve keeps the restrictions of keys", async () => {
   await using folder = await tempFolder();
   const key = await privateKey("rsa", "restricted");
   const file = await folder.write("restricted", "");
-  // The last --authorized-keys counts.
+  // The last --authorized-keys wins.
   await using server = await startServe(["--exec", "--authorized-keys", file]);
   const run = async (options: string) => {
     await Deno.writeTextFile(file, `${options}${key.publicKey}\n`);
@@ -85,7 +85,7 @@ Deno.test("serve keeps the restrictions of keys", async () => {
   }
 });
 
-Deno.test("serve takes certificates, and asks for several factors", async () => {
+Deno.test("serve accepts certificates, and requires several factors", async () => {
   await using folder = await tempFolder();
   const authority = await privateKey("ed25519", "authority");
   const key = await privateKey("ed25519", "served");
@@ -115,7 +115,7 @@ Deno.test("serve takes certificates, and asks for several factors", async () => 
   await assertRejects(() => login(server, "tester", certified), AuthError);
 });
 
-Deno.test("serve ends cleanly on a signal, with sessions open", async () => {
+Deno.test("serve ends cleanly on a signal with open sessions", async () => {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     await using server = await startServe();
     await using client = startCli([
@@ -131,7 +131,7 @@ Deno.test("serve ends cleanly on a signal, with sessions open", async () => {
   }
 });
 
-Deno.test("serve drops who does not log in within LoginGraceTime", async () => {
+Deno.test("serve disconnects clients that do not log in within LoginGraceTime", async () => {
   await using server = await startServe(["-v", "-o", "LoginGraceTime=1"]);
   await using silent = await dialRaw(server.port);
   await silent.collect();

@@ -19,7 +19,7 @@ Deno.test("An sftp batch", async (t) => {
     assertEquals([ran.stderr, ran.code], ['File "nothing" not found.\n', 1]);
   });
 
-  await t.step("goes on where a dash stands, and hides what has an at sign", async () => {
+  await t.step("continues after a failing command with a dash, and does not echo commands with an at sign", async () => {
     const lines = ["-rm nothing", "@pwd", "-@rm nothing", "# a comment", ""];
     const ran = await sftpHere(server, lines);
     assertEquals(ran.code, 0);
@@ -66,7 +66,7 @@ Deno.test("An sftp batch", async (t) => {
     assertEquals(await Deno.readTextFile(folder.join("site/b.log")), "site/b.log");
   });
 
-  await t.step("spreads a large file over connections, when told", async () => {
+  await t.step("spreads a large file over connections, if requested", async () => {
     await Deno.writeFile(folder.join("large"), new Uint8Array(6_000_000).fill(7));
     const flags = ["-v", "-X", "connections=2"];
     const ran = await cliSftp(server, ["put large"], { cwd: folder.path, flags });
@@ -81,7 +81,7 @@ Deno.test("An sftp batch", async (t) => {
     assertStringIncludes(ran.text, "Remote working directory: /\n");
   });
 
-  await t.step("fails with 255 if the server goes away", async () => {
+  await t.step("fails with 255 if the server disconnects", async () => {
     const ran = await sftp("pwd", `!kill -KILL ${server.program.pid}`, "-ls", "pwd");
     assertEquals(ran.code, 255, ran.stderr);
     assertMatch(ran.stderr, /^[^\n]*(closed|lost|over)[^\n]*\n$/);

@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { tempFolder } from "../support/temp.ts";
 import { cli } from "./world.ts";
 
-Deno.test("ssh -G tells what is wrong with a file, and that it is not there", async () => {
+Deno.test("ssh -G reports a malformed or missing file", async () => {
   await using folder = await tempFolder();
   const config = await folder.write("config", "Prot 1\nHost x\n  Port 0\n");
   const { code, stderr } = await cli(["ssh", "-F", config, "-G", "db1"]);
@@ -16,7 +16,7 @@ Deno.test("ssh -G tells what is wrong with a file, and that it is not there", as
   assertStringIncludes(missing.stderr, none);
 });
 
-Deno.test("ssh takes the user and the port from what says them first, as in OpenSSH", async () => {
+Deno.test("ssh uses the first user and port given, as in OpenSSH", async () => {
   const cases: [args: string[], user: string, port: string][] = [
     [["me@h"], "me", "22"],
     [["me@h", "-o", "User=late"], "me", "22"],
@@ -40,7 +40,7 @@ Deno.test("ssh takes the user and the port from what says them first, as in Open
   }
 });
 
-Deno.test("ssh and sftp tell Match what they run", async () => {
+Deno.test("Match tests the command that ssh and sftp run", async () => {
   await using folder = await tempFolder();
   const config = await folder.write(
     "config",

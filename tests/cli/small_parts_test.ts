@@ -26,7 +26,7 @@ for (const [name, pieces, sent, left] of keys) {
   });
 }
 
-Deno.test("Lines come whole, whatever the pieces are", async () => {
+Deno.test("Lines are complete, whatever the pieces are", async () => {
   const pieces = ["a\nb", "c\r\n", "\n", "é"].map((text) => new TextEncoder().encode(text));
   const from = {
     read(into: Uint8Array) {
@@ -67,13 +67,13 @@ for (const [atEnd, last] of ends) {
   });
 }
 
-Deno.test("An error is one line, the file in front", async () => {
+Deno.test("An error is one line that begins with the file", async () => {
   const missing = await assertRejects(() => Deno.readTextFile("/nothing/there"));
   assertEquals(messageOf(missing), "/nothing/there: No such file or directory");
   assertEquals(messageOf(new Error("a\n  b\x1b[31m")), "a; b[31m");
 });
 
-Deno.test("The meter looks like OpenSSH's, whatever the width", () => {
+Deno.test("The meter looks like OpenSSH's at every width", () => {
   const state = { transferred: 366_592, total: 1_000_000, rate: 12.3 * 1024 ** 2 };
   assertEquals(
     meterLine("data", state, { left: 65, done: false }, 60),
@@ -88,7 +88,7 @@ Deno.test("The meter looks like OpenSSH's, whatever the width", () => {
   assertStringIncludes(meterLine("x", stalled, { left: null, done: false }, 10), "  --:-- ETA");
 });
 
-Deno.test("Every SFTP request of the tools has a time limit, that of ServerAliveInterval if it is set", () => {
+Deno.test("Every SFTP request of the tools has a time limit, from ServerAliveInterval if it is set", () => {
   assertEquals(requestTimeout({}), 120_000);
   assertEquals(requestTimeout({ ServerAliveInterval: 0 }), 120_000);
   assertEquals(requestTimeout({ ServerAliveInterval: 15_000 }), 45_000);

@@ -27,7 +27,7 @@ for (const line of [`get "a`, `get 'a`, "get a\\"]) {
   });
 }
 
-Deno.test("Wildcards that are quoted are none", () => {
+Deno.test("Quoted wildcards are ordinary characters", () => {
   const globs = splitWords(`* "*" '?' \\[a] a*"*"`).map(({ pattern }) => isGlob(pattern));
   assertEquals(globs, [true, false, false, false, true]);
 });

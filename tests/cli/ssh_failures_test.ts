@@ -1,4 +1,4 @@
-/** Every failure of ssh is exit code 255 and one line. */
+/** Every failure of ssh prints one line and exits with 255. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { importPrivateKey } from "../../lib/keys/mod.ts";
 import { freePort } from "../support/free_port.ts";
@@ -16,7 +16,7 @@ function assertFailure(ran: Ran, line: RegExp): void {
 
 const NOWHERE = { hostname: "127.0.0.1", port: 1, user: "tester" };
 
-Deno.test("ssh fails in one line where nothing listens", async () => {
+Deno.test("ssh fails in one line if nothing listens", async () => {
   const port = freePort();
   const ran = await cliSsh({ ...NOWHERE, port }, ["true"]);
   assertFailure(ran, /^ssh: connect to host 127\.0\.0\.1 port \d+: Connection refused\n$/);
@@ -27,7 +27,7 @@ Deno.test("ssh fails in one line if the host has no address", async () => {
   assertFailure(ran, /^ssh: Could not resolve hostname no-such-host\.invalid: .+\n$/);
 });
 
-Deno.test("ssh fails in one line at an HTTP server", async () => {
+Deno.test("ssh fails in one line with an HTTP server", async () => {
   await using web = Deno.serve({ port: 0, onListen() {} }, () => new Response("hello"));
   const ran = await cliSsh({ ...NOWHERE, port: web.addr.port }, ["true"]);
   assertFailure(
@@ -61,7 +61,7 @@ Deno.test("ssh fails in one line", async (t) => {
   await using folder = await tempFolder();
   await using server = await startServe();
 
-  await t.step("if the key is not let in", async () => {
+  await t.step("if the key is refused", async () => {
     const { path } = await keyFile("ed25519", "stranger");
     const ran = await cliSsh({ ...server, identity: path }, ["true"]);
     assertFailure(ran, /^tester@127\.0\.0\.1: Permission denied \(publickey\)\.\n$/);
@@ -96,7 +96,7 @@ Deno.test("ssh fails in one line", async (t) => {
     );
   });
 
-  await t.step("if the key file holds none", async () => {
+  await t.step("if the key file contains no key", async () => {
     const broken = await folder.write("broken", "hello\n");
     const ran = await cliSsh({ ...server, identity: broken }, ["true"]);
     assertFailure(ran, /: Permission denied \(publickey\)\. Key ".*broken" was not used: .+\n$/);
@@ -108,7 +108,7 @@ Deno.test("ssh fails in one line", async (t) => {
     assertFailure(ran, /^Host key verification failed\. .*SHA256:.*it is not in \/dev\/null\n$/);
   });
 
-  await t.step("if the host's key is another one", async () => {
+  await t.step("if the host's key has changed", async () => {
     const other = (await keyFile("ecdsa256", "stranger")).publicKey;
     const known = await folder.write("known", `[127.0.0.1]:${server.port} ${other}\n`);
     const ran = await cliSsh(server, ["true"], { config: { UserKnownHostsFile: known } });

@@ -16,7 +16,7 @@ Deno.test("ssh asks for a password until it is right", async () => {
   assertEquals(ran.stderr, "Permission denied, please try again.\n".repeat(2));
 });
 
-Deno.test("The time at a prompt does not count for ConnectTimeout", async () => {
+Deno.test("The time at a prompt does not count towards ConnectTimeout", async () => {
   await using folder = await tempFolder();
   const passwords = await folder.write("pw", "me:x\n");
   await using server = await startServe(["--exec", "--password-file", passwords]);
@@ -29,7 +29,7 @@ Deno.test("The time at a prompt does not count for ConnectTimeout", async () => 
   assertEquals([ran.text, ran.code], ["in\n", 0], ran.stderr);
 });
 
-Deno.test("ssh asks for a passphrase, with and without the public key beside", async () => {
+Deno.test("ssh asks for a passphrase, with and without a .pub file", async () => {
   await using folder = await tempFolder();
   await using server = await startServe();
   const plain = importPrivateKey(await Deno.readTextFile(server.identity));
@@ -44,7 +44,7 @@ Deno.test("ssh asks for a passphrase, with and without the public key beside", a
   }
 });
 
-Deno.test("ssh tries all the keys that it is given, in turn", async () => {
+Deno.test("ssh tries all given keys in turn", async () => {
   await using server = await startServe();
   const other = await keyFile("ecdsa256", "stranger");
   const flags = ["-i", other.path, "-i", server.identity, "-o", "IdentityFile=/nothing/there"];
@@ -63,7 +63,7 @@ Deno.test("ssh does not use a key that others can read", async () => {
   assertStringIncludes(ran.stderr, "permissions 0644 are too open");
 });
 
-Deno.test("ssh adds a new host's key if it is told to", async () => {
+Deno.test("ssh adds a new host's key if configured", async () => {
   await using folder = await tempFolder();
   await using server = await startServe();
   const known = folder.join("sub/known");
@@ -78,7 +78,7 @@ Deno.test("ssh adds a new host's key if it is told to", async () => {
   assertEquals([second.code, second.stderr], [0, ""]);
 });
 
-Deno.test("ssh asks about a new host, and takes yes, no and the fingerprint", async () => {
+Deno.test("ssh asks about a new host, and accepts yes, no and the fingerprint", async () => {
   await using folder = await tempFolder();
   await using server = await startServe();
   const key = importPrivateKey(await Deno.readTextFile((await keyFile("ed25519", "host")).path));
@@ -99,7 +99,7 @@ Deno.test("ssh asks about a new host, and takes yes, no and the fingerprint", as
   }
 });
 
-Deno.test("ssh goes on with a changed host key only if it is not strict", async () => {
+Deno.test("ssh accepts a changed host key only without strict checking", async () => {
   await using folder = await tempFolder();
   await using server = await startServe();
   const other = (await keyFile("ed25519", "user")).publicKey;
@@ -116,7 +116,7 @@ Deno.test("ssh goes on with a changed host key only if it is not strict", async 
   assertMatch(lax.stderr, /^Warning: .*passwords are disabled\n$/);
 });
 
-Deno.test("ssh types no password into a connection whose host key has changed", async () => {
+Deno.test("ssh sends no password after a change of the host key", async () => {
   await using folder = await tempFolder();
   const passwords = await folder.write("passwords", "tester:hunter2\n");
   await using server = await startServe(["--password-file", passwords]);
@@ -125,7 +125,7 @@ Deno.test("ssh types no password into a connection whose host key has changed", 
   const env = await askpass(folder, ["hunter2"]);
   const endpoint = { ...server, identity: undefined };
   const right = await cliSsh(endpoint, ["true"], { env });
-  assertStringIncludes(right.stderr, "exec"); // logged in, and refused to run anything
+  assertStringIncludes(right.stderr, "exec"); // logged in, but commands are refused
   const config = { UserKnownHostsFile: known, StrictHostKeyChecking: "no" };
   const again = await askpass(folder, ["hunter2"]);
   const ran = await cliSsh(endpoint, ["true"], { env: again, config });
@@ -133,7 +133,7 @@ Deno.test("ssh types no password into a connection whose host key has changed", 
   assertMatch(ran.stderr, /Permission denied .* Passwords are disabled/);
 });
 
-Deno.test("ssh connects to HostName instead of the name that was given", async () => {
+Deno.test("ssh connects to HostName instead of the given name", async () => {
   await using server = await startServe();
   const endpoint = { ...server, hostname: "no-such-host.invalid" };
   const config = { HostName: "127.0.0.1" };
@@ -150,7 +150,7 @@ Deno.test("serve shows its banner before the login", async () => {
   assertEquals(quiet.stderr, "");
 });
 
-Deno.test("ssh warns of a key exchange that is not post-quantum where WarnWeakCrypto asks", async () => {
+Deno.test("ssh warns of a key exchange that is not post-quantum if WarnWeakCrypto is set", async () => {
   await using server = await startServe();
   const cases: [config: Record<string, string>, warned: boolean][] = [
     [{ WarnWeakCrypto: "yes", KexAlgorithms: "curve25519-sha256" }, true],

@@ -7,7 +7,7 @@ Deno.test("ssh runs commands on our serve", async (t) => {
   await runsCommands(t, server);
 });
 
-Deno.test("ssh sends the environment that is asked for, and serve passes on what it accepts", async () => {
+Deno.test("ssh sends the configured environment, and serve passes on the accepted variables", async () => {
   await using server = await startServe(["--exec", "-o", "AcceptEnv=LC_* DENOSSH_*"]);
   const ran = await cliSsh(server, ['echo "$LC_A/$DENOSSH_B/$DENOSSH_C/$OTHER"'], {
     env: { LC_A: "a", DENOSSH_B: "no" },

@@ -1,4 +1,4 @@
-/** What `ssh` answers by itself, where it logs, and how it goes to the background. */
+/** `ssh` without a connection, its logs, and the background mode. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { parseCommandLine } from "../../lib/cli/ssh/command_line.ts";
 import { control } from "../../lib/cli/ssh/control.ts";
@@ -50,13 +50,13 @@ Deno.test("ssh -Q refuses queries that it does not know", async () => {
   }
 });
 
-Deno.test("ssh -V says its version on standard error, and does nothing else", async () => {
+Deno.test("ssh -V prints its version on standard error, and does nothing else", async () => {
   const { code, text, stderr } = await captured(ssh, ["-V", "db1"]);
   assertEquals([code, text], [0, ""]);
   assertMatch(stderr, /^denossh_\d+\.\d+\.\d+\n$/);
 });
 
-Deno.test("ssh -E logs in a file, to which it appends", async () => {
+Deno.test("ssh -E appends its log to a file", async () => {
   await using folder = await tempFolder();
   const file = await folder.write("log", "before\n");
   const ran = await captured(ssh, ["-E", file, "-F", "none", "-o", "Bogus=1", "db1"]);
@@ -67,7 +67,7 @@ Deno.test("ssh -E logs in a file, to which it appends", async () => {
   assertStringIncludes(missing.stderr, "Couldn't open logfile");
 });
 
-Deno.test("ssh -E takes the log, and leaves banners on standard error", async () => {
+Deno.test("ssh -E redirects the log, but not banners", async () => {
   await using folder = await tempFolder();
   const banner = await folder.write("banner", "Authorized use only\n");
   await using server = await startServe(["--exec", "-o", `Banner=${banner}`]);
@@ -80,7 +80,7 @@ Deno.test("ssh -E takes the log, and leaves banners on standard error", async ()
   assertStringIncludes(text, "debug1: Authenticated to 127.0.0.1");
 });
 
-Deno.test("Every line of a debugging message is marked as one", () => {
+Deno.test("Every line of a debugging message has the prefix", () => {
   const lines: string[] = [];
   const file = {
     writeSync(bytes: Uint8Array) {
@@ -95,7 +95,7 @@ Deno.test("Every line of a debugging message is marked as one", () => {
   assertEquals(lines, ["debug1: Error: x\ndebug1:     at y\n", "plain\n"]);
 });
 
-Deno.test("ssh -M stands for ControlMaster, and twice for one that asks", () => {
+Deno.test("ssh -M means ControlMaster yes, and -MM means ask", () => {
   for (const [flags, value] of [[["-M"], "yes"], [["-M", "-M"], "ask"]] as const) {
     const { said } = parseCommandLine([...flags, "-S", "/s", "db1"]);
     assertEquals(said.find(({ name }) => name === "ControlMaster")?.value, value);
@@ -110,7 +110,7 @@ async function masterOptions(path: string, how: string): Promise<SshOptions> {
   ]);
 }
 
-Deno.test("A control master tells that it runs, stops listening and ends when it is told to", async () => {
+Deno.test("A control master answers check, stop and exit", async () => {
   await using folder = await tempFolder();
   const options = await masterOptions(folder.join("ctl"), "yes");
   const told = Promise.withResolvers<void>();
@@ -128,7 +128,7 @@ Deno.test("A control master tells that it runs, stops listening and ends when it
   assertEquals([...Deno.readDirSync(folder.path)], []);
 });
 
-Deno.test("A control master refuses to share sessions, and stays", async () => {
+Deno.test("A control master refuses to share sessions, and keeps running", async () => {
   await using folder = await tempFolder();
   const path = folder.join("ctl");
   const log = new Log("quiet");
@@ -158,7 +158,7 @@ Deno.test("Without ControlMaster or ControlPath there is no master", async () =>
   assertEquals(startControlMaster(await sshOptions([]), parts), null);
 });
 
-Deno.test("ssh -f goes to the background once it has logged in, and its command runs on", async () => {
+Deno.test("ssh -f goes to the background after the login, and its command keeps running", async () => {
   await using server = await startServe();
   const ran = await cliSsh(server, ["echo in; read x; echo out"], { flags: ["-f"] });
   assertEquals([ran.code, ran.text], [0, "in\nout\n"], ran.stderr);
@@ -169,7 +169,7 @@ Deno.test("ssh -f goes to the background once it has logged in, and its command 
   assertStringIncludes(refused.stderr, "Permission denied");
 });
 
-Deno.test("ssh -fNM leaves a master behind that ssh -O ends, and none of the streams", async () => {
+Deno.test("ssh -fNM leaves a master running, without the standard streams, until ssh -O exit", async () => {
   await using folder = await tempFolder();
   await using server = await startServe();
   const path = folder.join("ctl");

@@ -1,4 +1,4 @@
-/** What sshtunnel's command line does, with ours. */
+/** The features of sshtunnel's command line, with ours. */
 import { assertEquals, assertMatch } from "@std/assert";
 import {
   bindsAndChecks,
@@ -18,7 +18,7 @@ for (
     [["-L", "db:1", "me@host", "command"], 'unexpected "command"'],
   ] as const
 ) {
-  Deno.test(`tunnel ${args.join(" ")} is one line and 2`, async () => {
+  Deno.test(`tunnel ${args.join(" ")} prints one line and exits with 2`, async () => {
     const ran = await cli(["tunnel", ...args]);
     assertEquals([ran.code, ran.stderr.split("\n").length, ran.text], [2, 2, ""]);
     assertMatch(ran.stderr, new RegExp(why));

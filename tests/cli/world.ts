@@ -1,4 +1,4 @@
-/** The command line as users run it: as a process of its own. */
+/** The command line as users run it, as a separate process. */
 import { main } from "../../lib/cli/main.ts";
 import { type Endpoint, writeKnownHosts } from "../support/endpoint.ts";
 import { keyFile, type KeyKind } from "../support/keys.ts";
@@ -10,7 +10,7 @@ import { captured, type Said } from "./captured.ts";
 
 const MAIN = new URL("../../lib/cli/main.ts", import.meta.url).pathname;
 
-/** How to start the command line with any program that starts programs. */
+/** The command line for programs that start other programs. */
 export const CLI: readonly [command: string, ...args: string[]] = [
   Deno.execPath(),
   "run",
@@ -19,7 +19,7 @@ export const CLI: readonly [command: string, ...args: string[]] = [
   MAIN,
 ];
 
-/** Local commands run in this shell: another one may warn of a locale that the machine lacks. */
+/** The shell for local commands; others may warn of a missing locale. */
 const SHELL = { SHELL: "/bin/sh" };
 
 /** Runs a tool to its end. */
@@ -28,7 +28,7 @@ export function cli(args: readonly string[], options?: RunOptions): Promise<Ran>
   return run(command, [...before, ...args], { ...options, env: { ...SHELL, ...options?.env } });
 }
 
-/** Starts a tool that runs beside the test. */
+/** Starts a tool in parallel to the test. */
 export function startCli(
   args: readonly string[],
   options: { env?: Record<string, string> } = {},
@@ -40,15 +40,15 @@ export function startCli(
   });
 }
 
-/** How to run our own client. */
+/** Options for our client. */
 export interface CliClientOptions extends RunOptions {
-  /** Any keywords of ssh_config; they win over the harness's. */
+  /** Any keywords of ssh_config; they override the harness's. */
   config?: Readonly<Record<string, string | number>>;
   /** Flags before the destination. */
   flags?: readonly string[];
 }
 
-/** The arguments of our own `ssh` or `sftp` that reach the endpoint and touch nothing else. */
+/** The arguments for our `ssh` or `sftp` to reach the endpoint without the files of the user. */
 export function clientArgs(
   tool: "ssh" | "sftp",
   endpoint: Endpoint,
@@ -59,7 +59,7 @@ export function clientArgs(
   return [tool, ...flags, ...configFlags(endpoint, config), destination, ...args];
 }
 
-/** Runs our own `ssh` (the arguments are the command). */
+/** Runs our `ssh` (the arguments are the command). */
 export function cliSsh(
   endpoint: Endpoint,
   args: readonly string[],
@@ -68,7 +68,7 @@ export function cliSsh(
   return cli(clientArgs("ssh", endpoint, args, options), options);
 }
 
-/** Runs our own `sftp` with a batch of commands. */
+/** Runs our `sftp` with a batch of commands. */
 export function cliSftp(
   endpoint: Endpoint,
   commands: readonly string[],
@@ -79,14 +79,14 @@ export function cliSftp(
   return cli(clientArgs("sftp", endpoint, [], { ...options, flags }), { stdin, ...options });
 }
 
-/** Runs a batch within this process, which has no folder and no environment for it alone. */
+/** Runs a batch within this process, with the shared working folder and environment. */
 export async function sftpHere(endpoint: Endpoint, commands: readonly string[]): Promise<Said> {
   await using folder = await tempFolder();
   const batch = await folder.write("batch", commands.map((line) => `${line}\n`).join(""));
   return await captured(main, clientArgs("sftp", endpoint, [], { flags: ["-b", batch] }));
 }
 
-/** A `serve` of ours, up and listening. */
+/** A running `serve`. */
 export interface CliServer extends Endpoint, AsyncDisposable {
   readonly identity: string;
   readonly knownHosts: string;
@@ -97,7 +97,7 @@ export interface CliServer extends Endpoint, AsyncDisposable {
   readonly program: Program;
 }
 
-/** Starts `serve` on a free port, with a key that is let in; more flags may be given. */
+/** Starts `serve` on a free port with an accepted key and further flags. */
 export async function startServe(
   flags: readonly string[] = ["--exec"],
   hostKind: KeyKind = "ed25519",
@@ -112,7 +112,7 @@ export async function startServe(
   const program = stack.use(startCli([
     "serve",
     ...["--port", "0", "--host-key", host.path, "--authorized-keys", authorized],
-    // All clients of the tests have one address. The first of an option counts.
+    // All clients of the tests share one address. The first value of an option wins.
     ...["--root", root, ...flags, "-o", "PerSourcePenalties=no"],
   ]));
   const [, port] = await program.waitFor(/^Listening on 127\.0\.0\.1:(\d+) as SHA256:/m);
@@ -131,7 +131,7 @@ export async function startServe(
   };
 }
 
-/** A program that prints the answers in turn, for SSH_ASKPASS; each question runs it anew. */
+/** A program that prints the answers in turn, for SSH_ASKPASS; each prompt runs it again. */
 export async function askpass(
   folder: { write(name: string, text: string, mode?: number): Promise<string> },
   answers: readonly string[],

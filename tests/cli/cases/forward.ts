@@ -21,10 +21,10 @@ export async function carriesTunnels(server: Endpoint): Promise<void> {
   assertEquals(await (await fetch(`http://${to}/`, { client })).text(), "hello");
 }
 
-/** `ssh -J` goes through hosts, and -W is the last of them. */
+/** `ssh -J` connects through hosts, the last of them by -W. */
 export async function jumps(server: Endpoint): Promise<void> {
   const hop = `${server.user}@127.0.0.1:${server.port}`;
-  // By another name than the hops have: as in ssh, a host is no jump host of its own.
+  // By a different name than the hops: as in ssh, a host cannot be its own jump host.
   const target = { ...server, hostname: "localhost" };
   const ran = await cliSsh(target, ["echo", "inner"], {
     flags: ["-J", `${hop},${hop}`],
@@ -40,7 +40,7 @@ export async function jumps(server: Endpoint): Promise<void> {
   assertStringIncludes(relayed.text, "hello");
 }
 
-/** A port in use is a warning, or the end if so asked. */
+/** A port in use is a warning, or ends ssh with ExitOnForwardFailure. */
 export async function meetsTakenPort(server: Endpoint): Promise<void> {
   await using web = echoServer();
   const flags = ["-L", `${web.addr.port}:127.0.0.1:1`];
@@ -55,7 +55,7 @@ export async function meetsTakenPort(server: Endpoint): Promise<void> {
   assertEquals(ended.code, 255);
 }
 
-/** Answers one line with another, on loopback. */
+/** Answers one line with another one, on loopback. */
 function echoServer(): Deno.HttpServer<Deno.NetAddr> {
   return Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response("hello"));
 }

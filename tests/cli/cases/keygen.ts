@@ -1,8 +1,8 @@
-/** Command lines of keygen, and what is compared of what they say and write. */
+/** Command lines of keygen, and the parts of their output that are compared. */
 import { importPrivateKey, importPublicKey, readSignature } from "../../../lib/keys/mod.ts";
 import type { TempFolder } from "../../support/temp.ts";
 
-/** Command lines; a word that begins with @ is a file, and the text of the error may differ if told. */
+/** Command lines; a word that begins with @ is a file, and the error text may differ if marked so. */
 export const COMMANDS: readonly (readonly [name: string, args: string[], loose?: "loose"])[] = [
   ["-y", ["-y", "-f", "@ecdsa"]],
   ["-y with a passphrase", ["-y", "-P", "secret", "-f", "@locked"]],
@@ -205,7 +205,7 @@ export const COMMANDS: readonly (readonly [name: string, args: string[], loose?:
   ]],
 ];
 
-/** What is random is left out: salts of hosts, and fingerprints and pictures of new keys. */
+/** Removes random parts: salts of hosts, and fingerprints and randomart of new keys. */
 export function normal(output: string): string {
   return output
     .replace(/^\|1\|\S+/gm, "|1|…")
@@ -213,7 +213,7 @@ export function normal(output: string): string {
     .replace(/(image is:\n\+)[^+]*\+\n(\|.*\|\n)*/, "$1…+\n");
 }
 
-/** What the files of a folder hold that the seed does not have so, as far as it is not random. */
+/** The files of a folder that differ from the seed, without their random parts. */
 export async function describe(
   folder: TempFolder,
   seed: string,
@@ -240,7 +240,7 @@ function meaning(name: string, text: string): string {
   if (text.startsWith("-----BEGIN SSH SIGNATURE")) {
     return Deno.inspect({ ...readSignature(text), verify: null });
   }
-  return normal(text).replace(/ +$/gm, ""); // ssh-keygen leaves one where there is no comment
+  return normal(text).replace(/ +$/gm, ""); // ssh-keygen leaves one if there is no comment
 }
 
 function privateMeaning(name: string, text: string): string {

@@ -11,7 +11,7 @@ import type { ServedFolder } from "./sftp.ts";
 
 const LARGE = encodeHex(noise(65536)).repeat(8);
 
-/** What our `scp` does over a protocol, `-s` or `-O`, whatever the server. */
+/** Cases of our `scp` over a protocol, `-s` or `-O`, with any server. */
 export async function copies(
   t: Deno.TestContext,
   { server, remote: there, local }: ServedFolder,
@@ -58,7 +58,7 @@ export async function copies(
     assertEquals(await tree(`${local}/copy2`), await tree(`${local}/copy`));
   });
 
-  await t.step("what is not there, or a folder, is an error and nothing else", async () => {
+  await t.step("a missing file, or a folder without -r, is only an error", async () => {
     const missing = await scp(server, here, protocol, `remote:${there}/none`, "none");
     assertEquals(missing.code, 1);
     assertStringIncludes(missing.stderr, "No such file");
@@ -71,7 +71,7 @@ export async function copies(
   });
 }
 
-/** What our `scp` makes of URIs. */
+/** Cases of URIs with our `scp`. */
 export async function understandsUris({ server, remote }: ServedFolder): Promise<void> {
   await using folder = await tempFolder();
   await folder.write("file", "content");

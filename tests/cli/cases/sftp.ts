@@ -9,14 +9,14 @@ import { cli, clientArgs, cliSftp, sftpHere } from "../world.ts";
 
 const LARGE = encodeHex(noise(65536)).repeat(24);
 
-/** A server, and a folder that it shows, by its own path and by the local one. */
+/** A server and one of its folders, by the path on the server and the local path. */
 export interface ServedFolder {
   readonly server: Endpoint;
   readonly remote: string;
   readonly local: string;
 }
 
-/** What our `sftp` does, whatever the server. */
+/** Cases of our `sftp` with any server. */
 export async function carriesFiles(t: Deno.TestContext, world: ServedFolder): Promise<void> {
   await using folder = await tempFolder();
   const { server, remote, local } = world;
@@ -38,7 +38,7 @@ export async function carriesFiles(t: Deno.TestContext, world: ServedFolder): Pr
   });
 
   await t.step(
-    "a large file gets a new name once it is whole, and is replaced in place",
+    "a large new file gets its name once it is complete, and an existing one is replaced in place",
     async () => {
       const data = noise(17 * 1024 * 1024);
       await folder.write("huge", data);
@@ -95,7 +95,7 @@ export async function carriesFiles(t: Deno.TestContext, world: ServedFolder): Pr
     }
   });
 
-  await t.step("globs stand for many files, quoted ones for themselves", async () => {
+  await t.step("globs match many files, quoted ones only themselves", async () => {
     await Deno.mkdir(`${here}/many`);
     assertEquals((await sftp("get tree/*.txt many")).code, 0);
     assertEquals(names(`${here}/many`), ["a b.txt", "star*.txt", "starry.txt"]);
@@ -130,7 +130,7 @@ export async function carriesFiles(t: Deno.TestContext, world: ServedFolder): Pr
     );
   });
 
-  await t.step("rename, chmod, ln, symlink, mkdir, rmdir and rm do what they say", async () => {
+  await t.step("rename, chmod, ln, symlink, mkdir, rmdir and rm work", async () => {
     await Deno.writeTextFile(`${local}/one`, "1");
     const ran = await sftpOfRemote(
       "rename one two",
@@ -150,7 +150,7 @@ export async function carriesFiles(t: Deno.TestContext, world: ServedFolder): Pr
     assertEquals(["one", "two", "empty"].filter((name) => left.includes(name)), []);
   });
 
-  await t.step("cp, chgrp, chown, df, lumask and progress do what they say", async () => {
+  await t.step("cp, chgrp, chown, df, lumask and progress work", async () => {
     await Deno.writeTextFile(`${local}/owned`, "owned");
     const ran = await sftp(
       "cp owned copied",
@@ -178,7 +178,7 @@ export async function carriesFiles(t: Deno.TestContext, world: ServedFolder): Pr
     assertEquals(await Deno.readTextFile(`${local}/moved`), "owned");
   });
 
-  await t.step("of several files those that can be copied are", async () => {
+  await t.step("the readable ones of several files are copied", async () => {
     await Deno.mkdir(`${local}/several/folder`, { recursive: true });
     await Deno.writeTextFile(`${local}/several/a`, "a");
     await Deno.writeTextFile(`${local}/several/z`, "z");
@@ -191,7 +191,7 @@ export async function carriesFiles(t: Deno.TestContext, world: ServedFolder): Pr
     );
   });
 
-  await t.step("lcd, lpwd, lmkdir and ! work here", async () => {
+  await t.step("lcd, lpwd, lmkdir and ! work on this machine", async () => {
     const ran = await sftp(
       "lmkdir made",
       "lcd made",
@@ -207,14 +207,14 @@ export async function carriesFiles(t: Deno.TestContext, world: ServedFolder): Pr
     assertEquals([ran.code, ran.stderr], [1, "Local command failed with exit code 3\n"]);
   });
 
-  await t.step("pwd, version and help tell", async () => {
+  await t.step("pwd, version and help print their texts", async () => {
     const { text } = await sftpOfRemote("pwd", "version", "help");
     assertStringIncludes(text, `Remote working directory: ${remote}\n`);
     assertStringIncludes(text, "SFTP protocol version 3\n");
     assertStringIncludes(text, "get [-afpR] remote [local]");
   });
 
-  await t.step("a path behind the host is fetched, or where it begins", async () => {
+  await t.step("a path after the host is a file to fetch, or the folder to start in", async () => {
     const path = remote === "/" ? "" : remote;
     const args = clientArgs("sftp", server, []);
     const file = await cli([...args.slice(0, -1), `${args.at(-1)}:${path}/three`], { cwd: here });

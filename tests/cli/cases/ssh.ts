@@ -10,9 +10,9 @@ const RANDOM = noise(65521);
 /** More than a window, of every byte value. */
 const LARGE = new Uint8Array(3 * 1024 * 1024).map((_, i) => RANDOM[i % 65521]! ^ (i >> 16));
 
-/** What our `ssh` does with commands, whatever the server. */
+/** Cases of our `ssh` and commands with any server. */
 export async function runsCommands(t: Deno.TestContext, server: Endpoint): Promise<void> {
-  await t.step("standard output, standard error and exit code are the command's", async () => {
+  await t.step("ssh passes on the command's standard output, standard error and exit code", async () => {
     const ran = await cliSsh(server, ["echo out; echo err >&2; exit 7"]);
     assertEquals([ran.text, ran.stderr, ran.code], ["out\n", "err\n", 7]);
   });
@@ -27,7 +27,7 @@ export async function runsCommands(t: Deno.TestContext, server: Endpoint): Promi
     assert(ran.stdout.every((byte, i) => byte === LARGE[i]), "The bytes differ");
   });
 
-  await t.step("what others write to the same file or pipe stays where it is", async () => {
+  await t.step("output of other programs to the same file or pipe is not overwritten", async () => {
     const [program, ...args] = [...CLI, ...clientArgs("ssh", server, ["echo middle"])];
     for (const ending of [`> "$FILE"; ${CAT} < "$FILE"`, `| ${CAT}`]) {
       await using folder = await tempFolder();
@@ -53,7 +53,7 @@ export async function runsCommands(t: Deno.TestContext, server: Endpoint): Promi
     assertEquals([ran.code, ran.stderr], [3, ""]);
   });
 
-  await t.step("a command that a signal ended counts as 255", async () => {
+  await t.step("a command ended by a signal is exit code 255", async () => {
     const ran = await cliSsh(server, ["kill -TERM $$"]);
     assertEquals([ran.code, ran.stderr], [255, ""]);
   });
@@ -63,35 +63,35 @@ export async function runsCommands(t: Deno.TestContext, server: Endpoint): Promi
     assertEquals([ran.text, ran.code], ["42\n", 4]);
   });
 
-  await t.step("flags may stand behind the host and be combined", async () => {
+  await t.step("flags may follow the host and be combined", async () => {
     const ran = await cli(clientArgs("ssh", server, ["-qTn", "--", "echo", "-v"]));
     assertEquals(ran.text, "-v\n");
   });
 
-  await t.step("keys are exchanged anew on the way", async () => {
+  await t.step("keys are exchanged again during the transfer", async () => {
     const ran = await cliSsh(server, [CAT], { stdin: LARGE, config: { RekeyLimit: "256K" } });
     assertEquals([ran.code, ran.stdout.length], [0, LARGE.length], ran.stderr);
   });
 
-  await t.step("-v tells what was agreed on", async () => {
+  await t.step("-v prints the negotiated algorithms", async () => {
     const config = { Ciphers: "aes256-gcm@openssh.com" };
     const { stderr } = await cliSsh(server, ["true"], { flags: ["-v"], config });
     assertStringIncludes(stderr, "kex: cipher: aes256-gcm@openssh.com MAC: <implicit>");
     assertStringIncludes(stderr, `Authenticated to 127.0.0.1 as ${server.user}.`);
   });
 
-  await t.step("-vv tells each message", async () => {
+  await t.step("-vv prints each message", async () => {
     const { stderr } = await cliSsh(server, ["true"], { flags: ["-vv"] });
     assertStringIncludes(stderr, "sent CHANNEL_REQUEST recipient=0 type=exec wantReply=true");
   });
 
-  await t.step("-c and -m choose", async () => {
+  await t.step("-c and -m select algorithms", async () => {
     const flags = ["-v", "-c", "aes128-ctr", "-m", "hmac-sha2-512-etm@openssh.com"];
     const { stderr } = await cliSsh(server, ["true"], { flags });
     assertStringIncludes(stderr, "cipher: aes128-ctr MAC: hmac-sha2-512-etm@openssh.com");
   });
 
-  await t.step("a reader that goes early ends the command", async () => {
+  await t.step("a reader that closes early ends the command", async () => {
     const args = [...CLI, ...clientArgs("ssh", server, [YES])];
     const ran = await run("/bin/sh", [
       "-c",

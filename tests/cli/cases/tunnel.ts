@@ -1,4 +1,4 @@
-/** What `tunnel` does, whatever the gateway. */
+/** Cases of `tunnel` with any gateway. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ask, deadPort, echo } from "../../forward/world.ts";
 import type { Endpoint } from "../../support/endpoint.ts";
@@ -9,11 +9,11 @@ import { configFlags } from "../../support/ssh_flags.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { askpass, cli, startCli } from "../world.ts";
 
-/** A gateway whose host keys are known. */
+/** A gateway with known host keys. */
 type Gateway = Endpoint & { readonly knownHosts: string };
 
 const INFO = { LogLevel: "INFO" };
-/** The arguments of `tunnel` that reach the gateway and touch nothing else. */
+/** The arguments for `tunnel` to reach the gateway without the files of the user. */
 function tunnelArgs(gateway: Endpoint, flags: readonly string[]): string[] {
   const own = configFlags(gateway, INFO).slice(2); // without -F none, which is for ssh
   return ["tunnel", ...flags, ...own, `${gateway.user}@${gateway.hostname}`];
@@ -46,7 +46,7 @@ export async function bindsAndChecks(gateway: Gateway): Promise<void> {
   assertEquals(up.code, 0);
 }
 
-/** Connects again, starts again at SIGHUP, ends at SIGTERM. */
+/** Reconnects, restarts at SIGHUP, ends at SIGTERM. */
 export async function connectsAgain(server: Gateway): Promise<void> {
   await using here = echo();
   let cut = false;
@@ -95,7 +95,7 @@ export async function goesThroughAnother(outer: Gateway): Promise<void> {
   assert(ran.text.startsWith("up "));
 }
 
-/** A tunnel that cannot start is one line and 1. */
+/** A tunnel that cannot start prints one line and exits with 1. */
 export async function tellsWhyItCannotStart(gateway: Gateway): Promise<void> {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = taken.addr as Deno.NetAddr;
