@@ -66,15 +66,13 @@ export class Expecter {
 
   /** Reads until there is a match; null at the end. */
   async #find(search: PatternSearch, signal: AbortSignal): Promise<PatternMatch | null> {
+    let unsearched = 0;
     for (let chunk; (chunk = await this.#readChunk(signal)) !== null;) {
       search.push(chunk);
+      unsearched += chunk.length;
       // A peer that sends single bytes does not make us search for each one.
-      for (let batch = chunk.length; batch < BATCH_BYTES && this.#readable > 0;) {
-        const more = await this.#readChunk(signal);
-        if (more === null) break;
-        search.push(more);
-        batch += more.length;
-      }
+      if (unsearched < BATCH_BYTES && this.#readable > 0) continue;
+      unsearched = 0;
       const match = search.find();
       if (match !== null) return match;
     }

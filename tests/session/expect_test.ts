@@ -4,6 +4,9 @@ import { ExpectError } from "@denossh/ssh";
 import type { SessionHandler } from "@denossh/ssh/server";
 import { connectedPair } from "@denossh/ssh/testing";
 import { EXPECT_TIMEOUT_MS } from "../../lib/defaults.ts";
+import type { Channel } from "../../lib/connection/channel.ts";
+import { Expecter } from "../../lib/session/expect.ts";
+import { replaced } from "../support/replaced.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
@@ -124,6 +127,50 @@ Deno.test("A signal ends the wait with its reason, and reads nothing more", asyn
   await assertRejects(() => waiting, Error, "enough");
   assertEquals((await process.expect("$ ")).before, "welcome\n");
 });
+
+Deno.test("Pieces that are there already are searched together, up to 32 KiB at a time", async () => {
+  let searches = 0;
+  const { exec } = RegExp.prototype;
+  using _counting = replaced(RegExp.prototype, "exec", function (this: RegExp, text: string) {
+    if (this.source === "needle") searches++;
+    return exec.call(this, text);
+  });
+  const half = 16 * 1024;
+  const expected: [pieces: number[], searches: number][] = [
+    [[1, 1, 1], 1],
+    [[half, half, 1], 2],
+    [[half, half - 1, 1], 1],
+    [[half, half, half, half - 1, 1], 2],
+  ];
+  for (const [pieces, times] of expected) {
+    searches = 0;
+    const channel = channelOf(pieces.map((length) => new Uint8Array(length)));
+    await assertRejects(() => new Expecter(channel, "stdout").expect(/needle/), ExpectError);
+    assertEquals(searches, times + 1, `${pieces}`); // and at the end
+    assertEquals(channel.readableBytes, pieces.reduce((a, b) => a + b));
+  }
+});
+
+Deno.test("One character before is seen, and at the end one that is not whole", async () => {
+  const channel = channelOf(["onetwo", "a\u20ac"].map((text) => new TextEncoder().encode(text)));
+  const expecter = new Expecter(channel, "stdout");
+  await expecter.expect("one");
+  assertEquals((await expecter.expect([/(?<=ne)t/, /(?<=e)tw/])).index, 1);
+  channel.unread((await channel.readChunk())!.subarray(0, -1));
+  assertEquals((await expecter.expect("a\ufffd")).before, "o");
+});
+
+/** The reading end of a channel that has received everything. */
+function channelOf(pieces: Uint8Array<ArrayBuffer>[]): Channel {
+  return {
+    get readableBytes() {
+      return pieces.reduce((sum, { length }) => sum + length, 0);
+    },
+    readableStderrBytes: 0,
+    readChunk: () => Promise.resolve(pieces.shift() ?? null),
+    unread: (bytes: Uint8Array<ArrayBuffer>) => void pieces.unshift(bytes),
+  } as unknown as Channel;
+}
 
 Deno.test("expect() refuses what cannot be meant", async () => {
   await using pair = await connectedPair({ handler: shell });

@@ -7,6 +7,9 @@ import { replaced } from "../support/replaced.ts";
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
+/** So much that the window is shortened after it. */
+const LONG = "€".repeat(3 * EXPECT_WINDOW);
+
 /** What is found in bytes that come in pieces, looking after each. */
 function search(patterns: readonly Pattern[], pieces: Iterable<Uint8Array>, before = "") {
   const searching = new PatternSearch(patterns, before);
@@ -157,8 +160,40 @@ Deno.test("A character of two units is not cut when the window is shortened", ()
   }
 });
 
+Deno.test("A match may begin with the first character that a shortened window keeps", () => {
+  for (const first of ["<", "\ue000"]) {
+    const kept = `${first}${"x".repeat(EXPECT_WINDOW - 1)}`;
+    const found = search([new RegExp(`${first}x+>`)], [`${LONG}${kept}`, ">"].map(encode))!;
+    assertEquals([found.before, found.text], [LONG, `${kept}>`]);
+  }
+});
+
+Deno.test("A match does not begin with half of a character where the window is shortened", () => {
+  const kept = "x".repeat(EXPECT_WINDOW - 1);
+  const pattern = new RegExp(`[^]x{${kept.length - 1},}>`);
+  for (const cut of ["🌍", "\u{10000}", "\u{103ff}"]) {
+    const found = search([pattern], [`${LONG}${cut}${kept}`, ">"].map(encode))!;
+    assertEquals([found.before, found.text], [`${LONG}${cut}`, `${kept}>`]);
+  }
+});
+
+Deno.test("Each length of character is found once it is whole, and an invalid one at once", () => {
+  for (const character of ["\u0080", "\u07ff", "\u0800", "\uffff", "\u{10000}", "\u{10ffff}"]) {
+    assertEquals(search([/[^]+/], bytewise(encode(character)))!.text, character);
+  }
+  assertEquals(search(["("], [new Uint8Array([0xe2, 0x28])])!.before, "\ufffd");
+});
+
+Deno.test("Before a match all bytes are left, and after one at the very end none", () => {
+  const searching = new PatternSearch([/$/]);
+  searching.push(new Uint8Array([0x61, 0xe2]));
+  assertEquals(searching.rest(), searching.kept());
+  searching.end();
+  assertEquals([searching.find()!.before, searching.rest().length], ["a\ufffd", 0]);
+});
+
 Deno.test("What is no pattern is refused", () => {
-  for (const wrong of [[], [""], [5], [null]]) {
-    assertThrows(() => new PatternSearch(wrong as unknown as Pattern[]), TypeError, "pattern");
+  for (const [wrong, given] of [[[], "one"], [[""], "an empty text"], [[5], "number"]]) {
+    assertThrows(() => new PatternSearch(wrong as Pattern[]), TypeError, `${given}`);
   }
 });
